@@ -1,0 +1,6 @@
+//! Under way.
+
+/// Run the program.
+pub fn run() -> std::process::ExitCode {
+    std::process::ExitCode::SUCCESS
+}

@@ -1,0 +1,41 @@
+//! A report on its way into the store: judged, with its original and where it came from.
+
+use super::{Finding, MailFacts, Report, Verdict};
+use jiff::Timestamp;
+
+/// The bytes of a report as they arrived, kept for ever.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Original {
+    /// The XML itself.
+    Xml(Vec<u8>),
+    /// A whole gzip file of the XML: as it came, or a zip member's deflate stream in a gzip frame.
+    Gzip(Vec<u8>),
+}
+
+/// Where a report came from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Provenance {
+    /// Each step by its name, else by number: `inbox.mbox > message 2 > report.xml.gz`.
+    pub origin: String,
+    /// The file or attachment name nearest to the report.
+    pub attachment: Option<String>,
+    /// When the mail or file arrived (`INTERNALDATE`, modification time, else now).
+    pub arrival: Timestamp,
+    /// The outermost mail, where there was one.
+    pub mail: Option<MailFacts>,
+}
+
+/// A report that may be stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Accepted {
+    /// The report.
+    pub report: Report,
+    /// One a record, in order.
+    pub verdicts: Vec<Verdict>,
+    /// What was odd.
+    pub findings: Vec<Finding>,
+    /// The bytes it came as.
+    pub original: Original,
+    /// Where from.
+    pub provenance: Provenance,
+}

@@ -1,0 +1,39 @@
+//! Domain names in the one form that can be compared.
+
+use super::Text;
+
+/// A domain in canonical form: A-labels, lower case, no final dot, never empty.
+///
+/// Made by `normalise::domain`; comparing two values compares the domains.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Domain(Text);
+
+impl Domain {
+    /// Take text that already is canonical. The caller vouches for the form.
+    pub(crate) fn from_canonical(text: impl Into<Text>) -> Self {
+        Self(text.into())
+    }
+
+    /// The canonical text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for Domain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// `envelope_from`: the domain of RFC5321.MailFrom. A null return path and a report that does not say are two things.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub enum ReturnPath {
+    /// The report does not say (Google, Yahoo, mail.ru never do). Null in the column.
+    #[default]
+    Unsaid,
+    /// The null return path `<>` of bounces. Empty text in the column.
+    Null,
+    /// The domain after the `@`.
+    Domain(Domain),
+}

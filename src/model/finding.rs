@@ -1,0 +1,100 @@
+//! What was odd about an item that was kept all the same.
+
+/// A stable name of a kind of finding, as `period.swapped`. Listed in the README.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Code(&'static str);
+
+impl Code {
+    /// The name.
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// Declare every code once, with its meaning.
+macro_rules! codes {
+    ($($(#[$doc:meta])+ $name:ident = $text:literal;)+) => {
+        impl Code {
+            $($(#[$doc])+ pub const $name: Code = Code($text);)+
+            /// Every code there is.
+            pub const ALL: &'static [Code] = &[$(Code($text),)+];
+        }
+    };
+}
+
+codes! {
+    /// An archive lay inside another archive.
+    ARCHIVE_NESTED = "archive.nested";
+    /// A member's name would climb out of a folder; names are never used as paths.
+    ARCHIVE_HOSTILE_NAME = "archive.hostile_name";
+    /// Bytes that are neither padding nor an archive follow the archive.
+    ARCHIVE_TRAILING = "archive.trailing";
+    /// Text was not valid in its encoding and was repaired.
+    TEXT_ENCODING = "text.encoding";
+    /// Characters that XML forbids stand in the text; kept as U+FFFD or as they are.
+    TEXT_CONTROL = "text.control";
+    /// A text value was longer than the limit and was cut.
+    TEXT_CUT = "text.cut";
+    /// An entity that XML does not define.
+    XML_ENTITY = "xml.entity";
+    /// Something other than white space stands before or after the document.
+    XML_JUNK = "xml.junk";
+    /// A tag without its partner was skipped.
+    XML_STRAY_TAG = "xml.stray_tag";
+    /// One file held several documents.
+    XML_SEVERAL = "xml.several";
+    /// A value of no standard was kept as text, or folded to the standard word.
+    WORD_UNKNOWN = "word.unknown";
+    /// `begin` was after `end`.
+    PERIOD_SWAPPED = "period.swapped";
+    /// The period was in milliseconds, or otherwise not in whole seconds.
+    PERIOD_UNIT = "period.unit";
+    /// The report has no period; the attachment's name has one.
+    PERIOD_FROM_NAME = "period.from_name";
+    /// The period is over two days long.
+    PERIOD_LONG = "period.long";
+    /// The period ends more than two days after the arrival (a rejection's code).
+    PERIOD_FUTURE = "period.future";
+    /// `org_name` or `report_id` was missing and was derived.
+    METADATA_DERIVED = "metadata.derived";
+    /// A row was set aside: its count is not a number of messages.
+    ROW_COUNT = "row.count";
+    /// A row with count 0 and no source was dropped: the reporter saw nothing.
+    ROW_EMPTY = "row.empty";
+    /// The source address was unusable; the row counts for the unknown source.
+    ROW_SOURCE = "row.source";
+    /// A part of the row was damaged or missing.
+    ROW_GAP = "row.gap";
+    /// There was no usable `policy_evaluated`: alignment is recomputed.
+    ROW_NOT_EVALUATED = "row.not_evaluated";
+    /// A domain could not be read as one.
+    DOMAIN_INVALID = "domain.invalid";
+    /// More of something than the limit; the rest was dropped.
+    LIMIT_DROPPED = "limit.dropped";
+    /// Findings beyond the limit were counted, not kept.
+    FINDINGS_MORE = "findings.more";
+    /// The border recorded dmarc=fail for the mail that brought the report.
+    MAIL_UNAUTHENTICATED = "mail.unauthenticated";
+}
+
+/// One thing that had to be guessed, repaired, set aside or marked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The kind.
+    pub code: Code,
+    /// What was expected, what was found, and where. A stranger's text may be in it: cleaned when shown.
+    pub detail: String,
+}
+
+impl Finding {
+    /// A finding of this kind.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into() }
+    }
+}

@@ -1,0 +1,77 @@
+//! What only the mail around a report knows.
+
+/// Whether the mail that brought a report was itself authentic.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum SenderAuth {
+    /// A trusted border, or a verified signature, says so.
+    Pass,
+    /// The topmost `Authentication-Results` says `dmarc=fail`.
+    Fail,
+    /// The border looked and there was nothing to verify.
+    None,
+    /// Nobody said, or nobody trusted. Also: no mail.
+    #[default]
+    Unknown,
+}
+
+impl SenderAuth {
+    /// The word as it stands in the columns.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::None => "none",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// The facts of the outermost mail of an item, as written and bounded.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MailFacts {
+    /// `Message-ID`.
+    pub message_id: Option<String>,
+    /// `Date`.
+    pub date: Option<String>,
+    /// The domain of the first `From` address.
+    pub from_domain: Option<String>,
+    /// The topmost `Authentication-Results`.
+    pub authentication_results: Option<String>,
+    /// What that header says of DMARC, when nobody said whom to trust: only `Fail` or `Unknown`.
+    pub sender_auth: SenderAuth,
+}
+
+/// One message of one mailbox (RFC 9051 section 2.3.1.1): the four together never mean another mail.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Message {
+    /// The mailbox's name in the settings.
+    pub mailbox: String,
+    /// The folder, in the server's own encoding.
+    pub folder: String,
+    /// The folder's `UIDVALIDITY`.
+    pub uid_validity: u32,
+    /// The message's UID.
+    pub uid: u32,
+}
+
+/// What became of a mail, once all that was in it is safe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fate {
+    /// It brought reports, and every item in it ended as stored, duplicate, conflict or set aside.
+    Done,
+    /// Something in it should have been a report and was rejected.
+    Unreadable,
+    /// No report in it: it is left alone.
+    NotReport,
+}
+
+/// How far a folder was read, as the ledger has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cursor {
+    /// The folder's `UIDVALIDITY` when it was read; another one voids the rest.
+    pub uid_validity: u32,
+    /// Every message up to this UID is dealt with.
+    pub last_uid: u32,
+    /// Messages whose reports are safe, but which the server was not told of yet (flag, move or delete).
+    pub pending: Vec<(u32, Fate)>,
+}

@@ -1,0 +1,28 @@
+//! What a report is: plain values that every later stage shares. No XML, no input or output, no judgement.
+
+mod arrival;
+mod auth;
+mod domain;
+mod finding;
+mod mail;
+mod policy;
+mod record;
+mod report;
+mod rows;
+mod verdict;
+mod words;
+
+pub use arrival::{Accepted, Original, Provenance};
+pub use auth::{DkimAuth, SpfAuth};
+pub use domain::{Domain, ReturnPath};
+pub use finding::{Code, Finding};
+pub use mail::{Cursor, Fate, MailFacts, Message, SenderAuth};
+pub use policy::PolicyPublished;
+pub use record::{Reason, Record};
+pub use report::{Hash, Metadata, Report, ReportKey};
+pub use rows::{Flags, ReportHead, Rows, Source, Words};
+pub use verdict::{Cause, Mismatch, Verdict};
+pub use words::{Disposition, DkimResult, Evaluated, ReasonType, SpfResult, SpfScope};
+
+/// Text of a report. Up to 24 bytes live in place: most domains, selectors and words never touch the heap.
+pub type Text = compact_str::CompactString;

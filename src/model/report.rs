@@ -1,0 +1,65 @@
+//! A report whole: who says it, of which period and policy, and its records.
+
+use super::{PolicyPublished, Record, Text};
+use jiff::{Timestamp, civil::Date};
+
+/// A SHA-256 hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Hash(pub [u8; 32]);
+
+impl std::fmt::Display for Hash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// The identity of a report: a hash of (`org_name`, domain of `email`, `policy_domain`, `report_id`, `begin`, `end`),
+/// trimmed and case-folded. Two reports with one key are one report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ReportKey(pub [u8; 16]);
+
+impl std::fmt::Display for ReportKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// `report_metadata`, trimmed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metadata {
+    /// The reporter's name for itself; the domain of `email` where absent; never empty.
+    pub org_name: Text,
+    /// The reporter's address, as written.
+    pub email: Option<Text>,
+    /// A page or address for questions.
+    pub extra_contact_info: Option<Text>,
+    /// The reporter's id; derived from the content, with a finding, where absent.
+    pub report_id: Text,
+    /// Start of the period.
+    pub begin: Timestamp,
+    /// End of the period, inclusive or exclusive as the reporter has it; never before `begin`.
+    pub end: Timestamp,
+    /// What the reporter says is wrong with the domain's record.
+    pub errors: Vec<Text>,
+    /// RFC 9990: the software that wrote the report.
+    pub generator: Option<Text>,
+    /// `version`, as written.
+    pub version: Option<Text>,
+}
+
+/// One aggregate report (RFC 7489 section 7.2, RFC 9990).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Identity.
+    pub key: ReportKey,
+    /// Hash of the XML with line ends made equal and outer white space off: tells a duplicate from a conflict.
+    pub content: Hash,
+    /// The UTC day of the period's midpoint: the day all its records count for.
+    pub day: Date,
+    /// Who says it and of when.
+    pub metadata: Metadata,
+    /// The policy the receiver saw.
+    pub policy: PolicyPublished,
+    /// The rows, in order; may be empty.
+    pub records: Vec<Record>,
+}

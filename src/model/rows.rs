@@ -1,0 +1,149 @@
+//! Judged rows in columns: what `store` reads back and `analyse` adds up. Plain vectors, one length.
+//!
+//! A reader asks for some columns; those not asked for are empty. Words carry one dictionary a run of rows, so that
+//! adding up works on small integers and each distinct text is looked at once.
+
+use super::{Cause, PolicyPublished, ReportKey, SenderAuth, Text};
+use jiff::{Timestamp, civil::Date};
+use std::net::IpAddr;
+
+/// A source address as one integer: IPv6, or IPv4 mapped into it (`::ffff:0:0/96`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Source(pub u128);
+
+impl Source {
+    /// No usable address. The all-ones address is multicast and can never send.
+    pub const UNKNOWN: Source = Source(u128::MAX);
+
+    /// The address; null for the unknown source.
+    pub fn address(self) -> Option<IpAddr> {
+        (self != Self::UNKNOWN).then(|| std::net::Ipv6Addr::from_bits(self.0).to_canonical())
+    }
+}
+
+impl From<Option<IpAddr>> for Source {
+    fn from(address: Option<IpAddr>) -> Self {
+        match address {
+            Some(IpAddr::V4(v4)) => Self(v4.to_ipv6_mapped().to_bits()),
+            Some(IpAddr::V6(v6)) => Self(v6.to_bits()),
+            None => Self::UNKNOWN,
+        }
+    }
+}
+
+/// A column of words: a code a row, and what the codes stand for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Words {
+    /// An index into `dictionary`, or [`Words::NULL`].
+    pub codes: Vec<u32>,
+    /// The distinct words of this run of rows.
+    pub dictionary: Vec<Text>,
+}
+
+impl Words {
+    /// The code of a null.
+    pub const NULL: u32 = u32::MAX;
+
+    /// The word of a row.
+    pub fn get(&self, row: usize) -> Option<&str> {
+        self.dictionary.get(self.codes[row] as usize).map(Text::as_str)
+    }
+}
+
+/// The yes-or-no columns of a row.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Flags(pub u8);
+
+impl Flags {
+    /// `dmarc_pass`.
+    pub const PASS: u8 = 1;
+    /// `dkim_aligned`.
+    pub const DKIM: u8 = 2;
+    /// `spf_aligned`.
+    pub const SPF: u8 = 4;
+    /// `recomputed_dkim` is true.
+    pub const RECOMPUTED_DKIM: u8 = 8;
+    /// `recomputed_spf` is true.
+    pub const RECOMPUTED_SPF: u8 = 16;
+    /// Either recomputation could say.
+    pub const RECOMPUTED: u8 = 32;
+
+    /// Whether all of these are set.
+    pub const fn has(self, bits: u8) -> bool {
+        self.0 & bits == bits
+    }
+}
+
+/// A run of judged rows.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Rows {
+    /// How many.
+    pub len: usize,
+    /// `date`, in days since 1970-01-01.
+    pub day: Vec<i32>,
+    /// `source_ip`.
+    pub source: Vec<Source>,
+    /// `count`: messages.
+    pub count: Vec<i64>,
+    /// The yes-or-no columns.
+    pub flags: Vec<Flags>,
+    /// `cause`.
+    pub cause: Vec<Cause>,
+    /// `policy_domain`.
+    pub policy_domain: Words,
+    /// `org_name`: the reporter.
+    pub org_name: Words,
+    /// `header_from`.
+    pub header_from: Words,
+    /// `envelope_from`.
+    pub envelope_from: Words,
+    /// `disposition`.
+    pub disposition: Words,
+    /// `dkim_domain`.
+    pub dkim_domain: Words,
+    /// `dkim_selector`.
+    pub dkim_selector: Words,
+    /// `dkim_result`.
+    pub dkim_result: Words,
+    /// `spf_domain`.
+    pub spf_domain: Words,
+    /// `spf_result`.
+    pub spf_result: Words,
+    /// `mismatch`.
+    pub mismatch: Words,
+    /// `sender_auth`.
+    pub sender_auth: Words,
+    /// The first override reason's type, and its comment where it says `arc=pass`.
+    pub reason: Words,
+}
+
+/// A report without its rows: what the `reports` table says of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReportHead {
+    /// Identity.
+    pub key: ReportKey,
+    /// The reporter.
+    pub org_name: Text,
+    /// The reporter's address.
+    pub org_email: Option<Text>,
+    /// The reporter's id.
+    pub report_id: Text,
+    /// Start of the period.
+    pub begin: Timestamp,
+    /// End of the period.
+    pub end: Timestamp,
+    /// The day it counts for.
+    pub day: Date,
+    /// The policy the receiver saw.
+    pub policy: PolicyPublished,
+    /// Rows stored.
+    pub records: i64,
+    /// Sum of their counts.
+    pub messages: i64,
+    /// Messages that pass.
+    pub dmarc_pass: i64,
+    /// Whether the mail was authentic.
+    pub sender_auth: SenderAuth,
+    /// Codes of its findings.
+    pub findings: Vec<Text>,
+}

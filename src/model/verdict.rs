@@ -1,0 +1,126 @@
+//! What the judge says of one record.
+
+use super::Domain;
+
+/// Alignment, as reported and as recomputed, and the cause of the row's fate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// The organisational domain of `header_from` (Public Suffix List).
+    pub org_domain: Option<Domain>,
+    /// From `policy_evaluated`; recomputed where that is missing; null where neither can say.
+    pub dkim_aligned: Option<bool>,
+    /// As `dkim_aligned`.
+    pub spf_aligned: Option<bool>,
+    /// Either is aligned.
+    pub dmarc_pass: bool,
+    /// From the raw results, `adkim` and `header_from`; null where they do not suffice.
+    pub recomputed_dkim: Option<bool>,
+    /// As `recomputed_dkim`, by `aspf`.
+    pub recomputed_spf: Option<bool>,
+    /// Where reporter and recomputation disagree.
+    pub mismatch: Option<Mismatch>,
+    /// What the row alone says.
+    pub cause: Cause,
+    /// Index into `Record::dkim` of the signature that decides: aligned pass, else pass, else first.
+    pub deciding_dkim: Option<u32>,
+    /// Index into `Record::spf` of the MAIL FROM result that decides.
+    pub deciding_spf: Option<u32>,
+}
+
+/// Why the reporter's evaluation and ours differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Mismatch {
+    /// The reporter says pass, the raw results show none: a list cut short, or a result left out.
+    PassWithoutEvidence,
+    /// The raw results align, the reporter says fail: another organisational domain, mode or policy.
+    FailButAligned,
+    /// The reporter gave no evaluation.
+    NotEvaluated,
+}
+
+impl Mismatch {
+    /// The word as it stands in the columns.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PassWithoutEvidence => "pe_pass_no_evidence",
+            Self::FailButAligned => "pe_fail_but_aligned",
+            Self::NotEvaluated => "pe_missing",
+        }
+    }
+}
+
+/// The cause class of a row, in order: the first that matches holds. `SpfGap` and `SpoofSuspect` are only made by
+/// `analyse`, which sees more than a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Cause {
+    /// DKIM and SPF pass and align.
+    PassBoth,
+    /// Only DKIM does.
+    PassDkimOnly,
+    /// Only SPF does.
+    PassSpfOnly,
+    /// No aligned pass, and an own result was a temporary error.
+    Transient,
+    /// The receiver says it was forwarded or came from a list.
+    ForwardedDeclared,
+    /// The receiver did not apply the policy: sampled out, or test mode.
+    SampledOrTesting,
+    /// An own signature broke on the way, and another domain passes.
+    ListOrModifyingForwarder,
+    /// An own signature fails and nothing else passes.
+    OwnSigningBroken,
+    /// Something passes, but for another organisation.
+    AuthenticatedUnaligned,
+    /// Nothing passes, no own signature.
+    Unauthenticated,
+    /// By `analyse`: `Unauthenticated`, from a known or confirmed sender.
+    SpfGap,
+    /// By `analyse`: `Unauthenticated`, from anyone else.
+    SpoofSuspect,
+    /// The row does not say enough.
+    Unknown,
+}
+
+impl Cause {
+    /// All, in order.
+    pub const ALL: [Cause; 13] = [
+        Self::PassBoth,
+        Self::PassDkimOnly,
+        Self::PassSpfOnly,
+        Self::Transient,
+        Self::ForwardedDeclared,
+        Self::SampledOrTesting,
+        Self::ListOrModifyingForwarder,
+        Self::OwnSigningBroken,
+        Self::AuthenticatedUnaligned,
+        Self::Unauthenticated,
+        Self::SpfGap,
+        Self::SpoofSuspect,
+        Self::Unknown,
+    ];
+
+    /// The word as it stands in the columns and answers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PassBoth => "pass_both",
+            Self::PassDkimOnly => "pass_dkim_only",
+            Self::PassSpfOnly => "pass_spf_only",
+            Self::Transient => "transient",
+            Self::ForwardedDeclared => "forwarded_declared",
+            Self::SampledOrTesting => "sampled_or_testing",
+            Self::ListOrModifyingForwarder => "list_or_modifying_forwarder",
+            Self::OwnSigningBroken => "own_signing_broken",
+            Self::AuthenticatedUnaligned => "authenticated_unaligned",
+            Self::Unauthenticated => "unauthenticated",
+            Self::SpfGap => "spf_gap",
+            Self::SpoofSuspect => "spoof_suspect",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// The cause of a word of the columns.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|cause| cause.as_str() == word)
+    }
+}

@@ -1,0 +1,138 @@
+//! The closed vocabularies of a report, kept open: a word nobody defined is kept as text.
+
+use super::Text;
+
+/// Make an open vocabulary: known words with their spelling, and `Other` for the rest.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $word:ident = $text:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $($(#[$word_doc])* $word,)+
+            /// A word of no standard, trimmed and in lower case.
+            Other(Text),
+        }
+
+        impl $name {
+            /// The word as it stands in the columns.
+            pub fn as_str(&self) -> &str {
+                match self {
+                    $(Self::$word => $text,)+
+                    Self::Other(text) => text,
+                }
+            }
+
+            /// The value of a word already trimmed and in lower case. No aliases: those are `normalise`'s.
+            pub fn from_word(word: &str) -> Self {
+                match word {
+                    $($text => Self::$word,)+
+                    other => Self::Other(other.into()),
+                }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+words! {
+    /// `policy_evaluated/disposition`: what the receiver did.
+    Disposition {
+        /// No action for DMARC's sake.
+        None = "none",
+        /// Delivered as suspicious.
+        Quarantine = "quarantine",
+        /// Refused.
+        Reject = "reject",
+        /// RFC 9990: passed DMARC under an enforcing policy.
+        Pass = "pass",
+    }
+}
+
+words! {
+    /// `policy_evaluated/dkim` and `/spf`: the reporter's aligned result. Anything but `pass` does not pass.
+    Evaluated {
+        /// Passed and aligned.
+        Pass = "pass",
+        /// Did not pass, or did not align.
+        Fail = "fail",
+    }
+}
+
+words! {
+    /// A raw DKIM result (RFC 8601 section 2.7.1).
+    DkimResult {
+        /// Not signed.
+        None = "none",
+        /// The signature verified.
+        Pass = "pass",
+        /// The signature did not verify.
+        Fail = "fail",
+        /// Refused by local policy, as a key that is too weak.
+        Policy = "policy",
+        /// Could not be processed.
+        Neutral = "neutral",
+        /// May pass later.
+        TempError = "temperror",
+        /// Will not pass, as a key that is missing or malformed.
+        PermError = "permerror",
+        /// `OpenDMARC`'s word where it could not tell.
+        Unknown = "unknown",
+    }
+}
+
+words! {
+    /// A raw SPF result (RFC 7208 section 2.6, RFC 9990).
+    SpfResult {
+        /// No record.
+        None = "none",
+        /// The record says neither.
+        Neutral = "neutral",
+        /// The address is authorised.
+        Pass = "pass",
+        /// The address is not authorised.
+        Fail = "fail",
+        /// Probably not authorised.
+        SoftFail = "softfail",
+        /// May pass later.
+        TempError = "temperror",
+        /// The record cannot be evaluated.
+        PermError = "permerror",
+        /// RFC 8601: overridden by local policy.
+        Policy = "policy",
+    }
+}
+
+words! {
+    /// Which identity SPF checked.
+    SpfScope {
+        /// RFC5321.MailFrom.
+        MailFrom = "mfrom",
+        /// The HELO or EHLO name.
+        Helo = "helo",
+    }
+}
+
+words! {
+    /// `reason/type`: why the disposition is not the published policy.
+    ReasonType {
+        /// RFC 7489: known to be forwarded.
+        Forwarded = "forwarded",
+        /// RFC 7489: outside the `pct` sample.
+        SampledOut = "sampled_out",
+        /// From a forwarder the receiver trusts.
+        TrustedForwarder = "trusted_forwarder",
+        /// From a mailing list.
+        MailingList = "mailing_list",
+        /// A local rule; the comment may say `arc=pass`.
+        LocalPolicy = "local_policy",
+        /// RFC 9990: `t=y`.
+        PolicyTestMode = "policy_test_mode",
+        /// Something else; also an empty or absent type.
+        Unspecified = "other",
+    }
+}
