@@ -6,8 +6,12 @@
 //! Must not: lie on the way of a report, read the store, print.
 
 pub mod answer;
+pub mod dmarc;
+pub mod enrich;
 pub mod finding;
 pub mod name;
+pub mod ptr;
+pub mod resolver;
 pub mod spf;
 mod tags;
 
