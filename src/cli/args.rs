@@ -4,8 +4,11 @@
 //! Each command's own options stand in its file. Clap's types never leave `cli`.
 
 use super::output::Color;
-use super::{check, compact, completions, config, export, fetch, ingest, man, prune, rebuild, rejected, status, summary, verify};
+use super::{
+    check, compact, completions, config, export, fetch, ingest, man, prune, rebuild, rejected, status, summary, verify,
+};
 use clap::builder::FalseyValueParser;
+use clap::error::{ContextKind, ContextValue};
 use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -50,9 +53,16 @@ pub(crate) struct Common {
     /// Say nothing but errors
     #[arg(short, long, global = true, help_heading = "Options of every command")]
     pub(crate) quiet: bool,
-    /// When to use colour (NO_COLOR is respected)
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN", hide_possible_values = true,
-          help_heading = "Options of every command")]
+    /// Colour: auto, always or never (NO_COLOR is respected)
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "WHEN",
+        hide_possible_values = true,
+        help_heading = "Options of every command"
+    )]
     pub(crate) color: Color,
 }
 
@@ -94,7 +104,7 @@ pub(crate) fn command() -> clap::Command {
 pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Root, clap::Error> {
     let mut command = command();
     let matches = command.try_get_matches_from_mut(words)?;
-    Root::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    Root::from_arg_matches(&matches)
 }
 
 /// Give every option its variable, in one place, so that none can be forgotten.
@@ -102,7 +112,11 @@ fn with_environment(command: clap::Command) -> clap::Command {
     command
         .mut_args(|arg| {
             let Some(name) = arg.get_long().map(variable) else { return arg };
-            let arg = if matches!(arg.get_action(), ArgAction::SetTrue) { arg.value_parser(FalseyValueParser::new()) } else { arg };
+            let arg = if matches!(arg.get_action(), ArgAction::SetTrue) {
+                arg.value_parser(FalseyValueParser::new())
+            } else {
+                arg
+            };
             arg.env(name).hide_env(true)
         })
         .mut_subcommands(with_environment)
@@ -111,6 +125,15 @@ fn with_environment(command: clap::Command) -> clap::Command {
 /// The variable of an option: `mail-to` is `DMARQUET_MAIL_TO`.
 fn variable(long: &str) -> String {
     format!("DMARQUET_{}", long.to_uppercase().replace('-', "_"))
+}
+
+/// The variable that a wrong value came from, where it did not come from the command line.
+pub(crate) fn variable_behind(usage: &clap::Error, mut words: impl Iterator<Item = OsString>) -> Option<String> {
+    let Some(ContextValue::String(arg)) = usage.get(ContextKind::InvalidArg) else { return None };
+    let option = arg.split(' ').next()?;
+    let name = variable(option.strip_prefix("--")?);
+    let typed = words.any(|word| word.to_string_lossy().split('=').next() == Some(option));
+    (!typed && std::env::var_os(&name).is_some()).then_some(name)
 }
 
 #[cfg(test)]
@@ -132,7 +155,12 @@ mod tests {
             for arg in command.get_arguments() {
                 let Some(long) = arg.get_long() else { continue };
                 let expected = super::variable(long);
-                assert_eq!(arg.get_env().and_then(|name| name.to_str()), Some(expected.as_str()), "{}", command.get_name());
+                assert_eq!(
+                    arg.get_env().and_then(|name| name.to_str()),
+                    Some(expected.as_str()),
+                    "{}",
+                    command.get_name()
+                );
             }
             command.get_subcommands().for_each(walk);
         }

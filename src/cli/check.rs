@@ -11,8 +11,8 @@ pub(super) struct Args {
     /// The domains
     #[arg(required = true, value_name = "DOMAIN")]
     domains: Vec<String>,
-    /// How the findings are printed
-    #[arg(long, value_enum, default_value_t)]
+    /// text or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     format: Format,
 }
 

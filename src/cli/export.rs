@@ -25,8 +25,8 @@ pub(super) struct Args {
     paths: Vec<PathBuf>,
     #[command(flatten)]
     choice: Choice,
-    /// The form
-    #[arg(long, value_enum, default_value_t)]
+    /// parquet, csv, ndjson or ipc (Arrow)
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     format: Form,
     /// The folder to write to
     #[arg(long, value_name = "DIR")]

@@ -38,8 +38,8 @@ pub(super) struct Args {
     /// Where another run holds the store, end quietly with 0 instead of 2
     #[arg(long)]
     if_idle: bool,
-    /// How the tally is printed
-    #[arg(long, value_enum)]
+    /// The tally as text or json [default: text on a terminal, else silence]
+    #[arg(long, value_enum, hide_possible_values = true)]
     format: Option<Format>,
 }
 

@@ -23,8 +23,8 @@ pub(super) struct Args {
     /// Files and folders; - is standard input
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// How the tally is printed
-    #[arg(long, value_enum, default_value_t)]
+    /// The tally as text or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     format: Format,
 }
 

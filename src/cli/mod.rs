@@ -57,6 +57,9 @@ pub fn run() -> ExitCode {
 fn told(usage: &clap::Error) -> Exit {
     // Where the stream is closed there is nobody to tell.
     let _ = usage.print();
+    if let Some(variable) = args::variable_behind(usage, std::env::args_os()) {
+        eprintln!("hint: the value comes from the environment variable {variable}");
+    }
     if usage.use_stderr() { Exit::Failed } else { Exit::Handled }
 }
 

@@ -254,7 +254,9 @@ mod tests {
 
     #[test]
     fn two_ways_to_name_a_period_are_an_error() {
-        for line in ["x --week 2026-W47 --last 7d", "x --last 7d --from 2026-11-01", "x --from 2026-11-02 --to 2026-11-01"] {
+        for line in
+            ["x --week 2026-W47 --last 7d", "x --last 7d --from 2026-11-01", "x --from 2026-11-02 --to 2026-11-01"]
+        {
             assert!(choice(line).unwrap_err().to_string().contains("expected"), "{line}");
         }
     }

@@ -8,8 +8,8 @@ use anyhow::bail;
 /// Make the tables anew from the kept originals
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// How the outcome is printed
-    #[arg(long, value_enum, default_value_t)]
+    /// text or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     format: Format,
 }
 

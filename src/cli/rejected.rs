@@ -25,8 +25,8 @@ pub(super) struct Args {
 enum Act {
     /// List what was rejected, newest first
     List {
-        /// How it is printed
-        #[arg(long, value_enum, default_value_t)]
+        /// text or json
+        #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
         format: Format,
         /// List the reports that contradict one already stored instead
         #[arg(long)]
@@ -44,8 +44,8 @@ enum Act {
     Retry {
         /// Their ids, or the beginnings of them [default: all]
         ids: Vec<String>,
-        /// How the tally is printed
-        #[arg(long, value_enum, default_value_t)]
+        /// The tally as text or json
+        #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
         format: Format,
     },
 }

@@ -15,8 +15,8 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// How it is printed
-    #[arg(long, value_enum, default_value_t)]
+    /// text or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     format: Format,
     /// End with 1 where a mailbox (or, without mailboxes, the store) got no report for so long, as 3d
     #[arg(long, value_name = "TIME")]

@@ -27,8 +27,8 @@ pub(super) struct Args {
     paths: Vec<PathBuf>,
     #[command(flatten)]
     choice: Choice,
-    /// The form
-    #[arg(long, value_enum, default_value_t)]
+    /// text, markdown, html, json or csv
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     format: Form,
     /// Columns of the text [default: the terminal's, else 80]
     #[arg(long, value_name = "COLUMNS", value_parser = clap::value_parser!(u16).range(40..=400))]

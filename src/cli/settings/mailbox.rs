@@ -45,7 +45,8 @@ pub(crate) enum Security {
 
 impl Security {
     /// The words of the settings.
-    pub(super) const WORDS: [(&'static str, Self); 3] = [("tls", Self::Tls), ("starttls", Self::StartTls), ("none", Self::None)];
+    pub(super) const WORDS: [(&'static str, Self); 3] =
+        [("tls", Self::Tls), ("starttls", Self::StartTls), ("none", Self::None)];
 }
 
 /// How an account logs in.
@@ -126,7 +127,8 @@ impl Mailbox {
 pub(super) fn check_security(section: &Section<'_>, security: Security, host: &str) {
     let loopback = host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
     if security == Security::None && !loopback {
-        section.fault("security", &format!("expected tls or starttls for {host}, found none, which is for loopback only"));
+        section
+            .fault("security", &format!("expected tls or starttls for {host}, found none, which is for loopback only"));
     }
 }
 
@@ -161,7 +163,8 @@ fn auth_of(section: &mut Section<'_>, folder: &Path) -> Option<Auth> {
     }
     let token = match (given, asked) {
         (Some(_), Some(_)) => {
-            section.fault("oauth2", &format!("expected either [mailbox.oauth2] or {}, found both", secret::TOKEN.names()));
+            section
+                .fault("oauth2", &format!("expected either [mailbox.oauth2] or {}, found both", secret::TOKEN.names()));
             None
         }
         (Some(secret), None) => Some(Token::Given(secret)),
@@ -197,7 +200,13 @@ impl OAuth2 {
             let names = format!("{}, or {}", secret::REFRESH_TOKEN.names(), secret::CLIENT_SECRET.names());
             section.fault("", &format!("expected {names}, found none"));
         }
-        Some(Self { token_url: token_url?.to_owned(), client_id: client_id?.to_owned(), client_secret, refresh_token, scope })
+        Some(Self {
+            token_url: token_url?.to_owned(),
+            client_id: client_id?.to_owned(),
+            client_secret,
+            refresh_token,
+            scope,
+        })
     }
 }
 
@@ -213,7 +222,9 @@ fn after_of(section: &mut Section<'_>, folders: &[String]) -> After {
             section.fault("move_to", "expected a folder that is not read, found one of folders");
         }
         ("move", _) | (_, None) => {}
-        (other, Some(_)) => section.fault("move_to", &format!("expected it only with after = \"move\", found after = {other:?}")),
+        (other, Some(_)) => {
+            section.fault("move_to", &format!("expected it only with after = \"move\", found after = {other:?}"))
+        }
     }
     match word {
         "seen" => After::Seen,

@@ -113,7 +113,9 @@ pub(crate) fn usual_store() -> Option<PathBuf> {
 /// A base folder by the XDG rules: the variable where it is absolute, else a folder of the home.
 fn folder_of(variable: &str, fallback: &str) -> Option<PathBuf> {
     let named = std::env::var_os(variable).map(PathBuf::from).filter(|folder| folder.is_absolute());
-    named.or_else(|| std::env::var_os("HOME").filter(|home| !home.is_empty()).map(|home| Path::new(&home).join(fallback)))
+    named.or_else(|| {
+        std::env::var_os("HOME").filter(|home| !home.is_empty()).map(|home| Path::new(&home).join(fallback))
+    })
 }
 
 #[cfg(test)]

@@ -29,7 +29,11 @@ impl File<'_> {
 }
 
 /// Read a whole file with `of`; the faults come in the order of their lines.
-pub(super) fn read<T: Default>(text: &str, name: &str, of: impl FnOnce(&mut Section<'_>) -> T) -> (T, Vec<anyhow::Error>) {
+pub(super) fn read<T: Default>(
+    text: &str,
+    name: &str,
+    of: impl FnOnce(&mut Section<'_>) -> T,
+) -> (T, Vec<anyhow::Error>) {
     let file = File { name, text, faults: RefCell::default() };
     let (root, errors) = DeTable::parse_recoverable(text);
     for error in errors {
@@ -38,7 +42,8 @@ pub(super) fn read<T: Default>(text: &str, name: &str, of: impl FnOnce(&mut Sect
     }
     // Values after a fault in the form would be faults that are none.
     let value = if file.faults.borrow().is_empty() {
-        let mut section = Section { file: &file, label: String::new(), place: 0, table: root.get_ref(), known: Vec::new() };
+        let mut section =
+            Section { file: &file, label: String::new(), place: 0, table: root.get_ref(), known: Vec::new() };
         let value = of(&mut section);
         section.finish();
         value
@@ -121,7 +126,9 @@ impl<'a> Section<'a> {
     pub(super) fn texts(&mut self, key: &'static str) -> Option<Vec<String>> {
         let value = self.take(key)?;
         let texts: Option<Vec<String>> = value.as_array().and_then(|list| {
-            list.iter().map(|item| item.get_ref().as_str().filter(|text| !text.trim().is_empty()).map(str::to_owned)).collect()
+            list.iter()
+                .map(|item| item.get_ref().as_str().filter(|text| !text.trim().is_empty()).map(str::to_owned))
+                .collect()
         });
         let texts = texts.filter(|texts| !texts.is_empty());
         if texts.is_none() {
@@ -184,7 +191,9 @@ impl<'a> Section<'a> {
     pub(super) fn tables(&mut self, key: &'static str) -> Vec<Section<'a>> {
         let Some(value) = self.take(key) else { return Vec::new() };
         let tables = value.as_array().and_then(|list| {
-            list.iter().map(|item| item.get_ref().as_table().map(|table| (table, item.span()))).collect::<Option<Vec<_>>>()
+            list.iter()
+                .map(|item| item.get_ref().as_table().map(|table| (table, item.span())))
+                .collect::<Option<Vec<_>>>()
         });
         let Some(tables) = tables else {
             self.fault(key, &format!("expected [[{key}]], with double brackets, found {}", show(value)));
@@ -208,7 +217,9 @@ impl<'a> Section<'a> {
             }
             let hint = if matches!(key, "password" | "token" | "client_secret" | "refresh_token") {
                 format!("secrets do not stand in the settings: use {key}_command, {key}_file or {key}_env")
-            } else if let Some(near) = self.known.iter().min_by_key(|known| distance(known, key)).filter(|near| distance(near, key) <= 3) {
+            } else if let Some(near) =
+                self.known.iter().min_by_key(|known| distance(known, key)).filter(|near| distance(near, key) <= 3)
+            {
                 format!("did you mean {near}?")
             } else {
                 format!("the keys here are {}", self.known.join(", "))

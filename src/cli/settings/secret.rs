@@ -92,7 +92,10 @@ impl Secret {
         let Self::File(path) = self else { return None };
         let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
         (mode & 0o077 != 0).then(|| {
-            format!("{}: expected a file only its owner may read, found mode {mode:04o}; chmod 600 mends it", path.display())
+            format!(
+                "{}: expected a file only its owner may read, found mode {mode:04o}; chmod 600 mends it",
+                path.display()
+            )
         })
     }
 }

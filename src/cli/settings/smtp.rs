@@ -57,7 +57,10 @@ impl Smtp {
             }
             (None, None) => {
                 if !section.has("host") && !section.has("sendmail") {
-                    section.fault("host", "expected the mail server's name, or sendmail = \"/usr/sbin/sendmail\", found neither");
+                    section.fault(
+                        "host",
+                        "expected the mail server's name, or sendmail = \"/usr/sbin/sendmail\", found neither",
+                    );
                 }
                 None
             }

@@ -12,7 +12,10 @@ fn settings(text: &str) -> Settings {
 fn faults(text: &str) -> Vec<String> {
     let error = Settings::parse(text, Path::new("c.toml")).unwrap_err();
     let Several(errors) = error.downcast_ref().unwrap();
-    errors.iter().map(|error| hint_of(error).map_or_else(|| format!("{error:#}"), |hint| format!("{error:#} | {hint}"))).collect()
+    errors
+        .iter()
+        .map(|error| hint_of(error).map_or_else(|| format!("{error:#}"), |hint| format!("{error:#} | {hint}")))
+        .collect()
 }
 
 const MAILBOX: &str = "[[mailbox]]\nhost = \"imap.example.com\"\nuser = \"dmarc@example.com\"\npassword_env = \"X\"\n";
@@ -64,7 +67,9 @@ fn an_unknown_key_is_named_with_its_line_and_the_key_that_was_meant() {
         faults(&format!("{MAILBOX}folder = [\"INBOX\"]\n")),
         ["c.toml line 5: mailbox 1: folder: expected a known key, found this | did you mean folders?"]
     );
-    assert!(faults("colour = 1")[0].ends_with("| the keys here are store, domains, trusted_authserv_id, mailbox, smtp"));
+    assert!(
+        faults("colour = 1")[0].ends_with("| the keys here are store, domains, trusted_authserv_id, mailbox, smtp")
+    );
 }
 
 #[test]
@@ -86,7 +91,10 @@ fn wrong_values_say_what_was_expected_and_what_was_found() {
         ("port = 70000", "port: expected a port, 1 to 65535, found the number 70000"),
         ("port = 0", "port: expected a port, 1 to 65535, found the number 0"),
         ("security = \"ssl\"", "security: expected tls, starttls or none, found \"ssl\""),
-        ("security = \"none\"", "security: expected tls or starttls for imap.example.com, found none, which is for loopback only"),
+        (
+            "security = \"none\"",
+            "security: expected tls or starttls for imap.example.com, found none, which is for loopback only",
+        ),
         ("auth = \"cram-md5\"", "auth: expected password, xoauth2 or oauthbearer, found \"cram-md5\""),
         ("folders = \"INBOX\"", "folders: expected a list of texts, as [\"...\"], found \"INBOX\""),
         ("folders = []", "folders: expected a list of texts, as [\"...\"], found an empty list"),
@@ -98,13 +106,20 @@ fn wrong_values_say_what_was_expected_and_what_was_found() {
         ("rejected_to = \"INBOX\"", "rejected_to: expected a folder that is not read, found one of folders"),
         ("name = \"\"", "name: expected text in quotes, found empty text"),
         ("name = true", "name: expected text in quotes, found a boolean"),
-        ("password_file = \"p\"", "password_env: expected only one of password_command, password_file or password_env, found several"),
+        (
+            "password_file = \"p\"",
+            "password_env: expected only one of password_command, password_file or password_env, found several",
+        ),
         ("auth = \"xoauth2\"\ntoken_env = \"T\"", "auth: expected password beside a password, found a kind of OAuth2"),
         ("token_env = \"T\"", "auth: expected xoauth2 or oauthbearer beside a token, found password"),
     ] {
         let found = faults(&format!("{MAILBOX}{line}\n"));
         assert_eq!(found.len(), 1, "{line}: {found:?}");
-        assert!(found[0].starts_with("c.toml line ") && found[0].ends_with(&format!("mailbox 1: {fault}")), "{line}: {}", found[0]);
+        assert!(
+            found[0].starts_with("c.toml line ") && found[0].ends_with(&format!("mailbox 1: {fault}")),
+            "{line}: {}",
+            found[0]
+        );
     }
 }
 
@@ -112,7 +127,10 @@ fn wrong_values_say_what_was_expected_and_what_was_found() {
 fn all_faults_are_told_at_once_in_the_order_of_their_lines() {
     let faults = faults("store = 1\n[[mailbox]]\nport = 0\n[smtp]\nfrom = \"a@example.com\"\n");
     let lines: Vec<&str> = faults.iter().map(|fault| fault.split(": ").next().unwrap()).collect();
-    assert_eq!(lines, ["c.toml line 1", "c.toml line 2", "c.toml line 2", "c.toml line 2", "c.toml line 3", "c.toml line 4"]);
+    assert_eq!(
+        lines,
+        ["c.toml line 1", "c.toml line 2", "c.toml line 2", "c.toml line 2", "c.toml line 3", "c.toml line 4"]
+    );
 }
 
 #[test]
@@ -126,27 +144,37 @@ fn a_file_that_is_no_toml_says_the_line_and_shows_no_value() {
 #[test]
 fn oauth2_knows_its_two_grants() {
     let base = MAILBOX.replace("password_env = \"X\"", "auth = \"xoauth2\"");
-    assert_eq!(faults(&base), ["c.toml line 1: mailbox 1: expected token_command, token_file or token_env or [mailbox.oauth2], found none"]);
+    assert_eq!(
+        faults(&base),
+        ["c.toml line 1: mailbox 1: expected token_command, token_file or token_env or [mailbox.oauth2], found none"]
+    );
     let table = "[mailbox.oauth2]\ntoken_url = \"https://login.example.net/token\"\nclient_id = \"id\"\n";
     for grant in ["client_secret_env = \"S\"\nscope = \"all\"", "refresh_token_file = \"t\""] {
         assert!(matches!(settings(&format!("{base}{table}{grant}")).mailboxes[0].auth, Auth::XOAuth2(_)));
     }
     assert!(faults(&format!("{base}{table}"))[0].contains("oauth2: expected refresh_token_command"));
     let plain = table.replace("https", "http");
-    assert!(faults(&format!("{base}{plain}client_secret_env = \"S\""))[0].contains("expected an address that begins with https://"));
+    assert!(
+        faults(&format!("{base}{plain}client_secret_env = \"S\""))[0]
+            .contains("expected an address that begins with https://")
+    );
 }
 
 #[test]
 fn two_mailboxes_need_two_names() {
     assert_eq!(
         faults(&format!("{MAILBOX}{MAILBOX}")),
-        ["c.toml line 5: mailbox 2: name: expected a name of its own, found \"dmarc@example.com@imap.example.com\" twice"]
+        [
+            "c.toml line 5: mailbox 2: name: expected a name of its own, found \"dmarc@example.com@imap.example.com\" twice"
+        ]
     );
 }
 
 #[test]
 fn mail_leaves_by_a_server_or_by_sendmail_but_not_by_both() {
-    let server = settings("[smtp]\nhost = \"mail.example.com\"\nfrom = \"a@example.com\"\nsecurity = \"starttls\"\n").smtp.unwrap();
+    let server = settings("[smtp]\nhost = \"mail.example.com\"\nfrom = \"a@example.com\"\nsecurity = \"starttls\"\n")
+        .smtp
+        .unwrap();
     assert!(matches!(server.outlet, Outlet::Server { port: 587, security: Security::StartTls, login: None, .. }));
     let local = settings("[smtp]\nsendmail = \"/usr/sbin/sendmail\"\nfrom = \"a@example.com\"\n").smtp.unwrap();
     assert_eq!(local.outlet, Outlet::Sendmail(PathBuf::from("/usr/sbin/sendmail")));
