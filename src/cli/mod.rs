@@ -21,6 +21,7 @@ mod period;
 mod prune;
 mod rebuild;
 mod rejected;
+mod screen;
 mod settings;
 mod status;
 mod summary;
