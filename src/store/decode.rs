@@ -32,18 +32,15 @@ impl Chunk {
             return Err(wrong("a flat column, found a nested one"));
         }
         let range = column.byte_range();
-        let length = usize::try_from(range.end.saturating_sub(range.start)).map_err(|_| wrong("a column under 2^64 bytes"))?;
+        let length =
+            usize::try_from(range.end.saturating_sub(range.start)).map_err(|_| wrong("a column under 2^64 bytes"))?;
         if length > PAGE_LIMIT {
             return Err(wrong("a column chunk under 1 GiB"));
         }
         let mut bytes = vec![0; length];
         file.read_exact_at(&mut bytes, range.start)?;
         let reader = PageReader::new(Cursor::new(bytes.into()), column, Vec::new(), PAGE_LIMIT);
-        Ok(Self {
-            pages: BasicDecompressor::new(reader, Vec::new()),
-            optional: descriptor.max_def_level == 1,
-            rows,
-        })
+        Ok(Self { pages: BasicDecompressor::new(reader, Vec::new()), optional: descriptor.max_def_level == 1, rows })
     }
 
     /// Call `page` for each data page with its values and which rows have one.
@@ -124,10 +121,12 @@ impl Chunk {
         let mut numbers = Vec::with_capacity(self.rows);
         self.each_page(|page, values, presence| {
             let present: Vec<T> = match page.encoding() {
-                Encoding::RleDictionary | Encoding::PlainDictionary => codes(values, presence.present, dictionary.len())?
-                    .into_iter()
-                    .map(|code| dictionary[code as usize])
-                    .collect(),
+                Encoding::RleDictionary | Encoding::PlainDictionary => {
+                    codes(values, presence.present, dictionary.len())?
+                        .into_iter()
+                        .map(|code| dictionary[code as usize])
+                        .collect()
+                }
                 Encoding::Plain => plain_numbers(values, presence.present, number)?,
                 other => return Err(encoding(other)),
             };

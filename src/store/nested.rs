@@ -39,12 +39,14 @@ pub(crate) fn read_array(file: &File, group: &RowGroupMetadata, field: Field) ->
 
 /// The `reason` column of [`crate::model::Rows`].
 pub(crate) fn reasons(file: &File, group: &RowGroupMetadata) -> PolarsResult<Words> {
-    let column = super::schema::COLUMNS.iter().find(|column| column.name == "reasons").expect("the list of columns has it");
+    let column =
+        super::schema::COLUMNS.iter().find(|column| column.name == "reasons").expect("the list of columns has it");
     let array = read_array(file, group, super::encode::arrow_field(column))?;
     let wrong = || polars_err!(ComputeError: "expected reasons to be a list of structs of strings");
     let lists = array.as_any().downcast_ref::<ListArray<i64>>().ok_or_else(wrong)?;
     let items = lists.values().as_any().downcast_ref::<StructArray>().ok_or_else(wrong)?;
-    let texts = |index: usize| items.values().get(index).and_then(|values| values.as_any().downcast_ref::<Utf8ViewArray>());
+    let texts =
+        |index: usize| items.values().get(index).and_then(|values| values.as_any().downcast_ref::<Utf8ViewArray>());
     let (kinds, comments) = (texts(0).ok_or_else(wrong)?, texts(1).ok_or_else(wrong)?);
 
     let mut known: PlHashMap<Text, u32> = PlHashMap::new();

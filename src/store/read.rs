@@ -82,7 +82,8 @@ pub(crate) fn fold<A: Send>(
     let work = || {
         let mut value = init();
         while let Some(unit) = units.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let rows = read_unit(unit, filter, columns).map_err(StoreError::parquet(&unit.part.path, "reading the part"));
+            let rows =
+                read_unit(unit, filter, columns).map_err(StoreError::parquet(&unit.part.path, "reading the part"));
             match rows {
                 Ok(rows) if rows.len > 0 => each(&mut value, rows),
                 Ok(_) => {}
@@ -97,7 +98,9 @@ pub(crate) fn fold<A: Send>(
     std::thread::scope(|scope| {
         let running: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
         let mut values = vec![work()];
-        values.extend(running.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))));
+        values.extend(
+            running.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))),
+        );
         values.into_iter().collect()
     })
 }
@@ -190,7 +193,8 @@ struct GroupReader<'a> {
 impl GroupReader<'_> {
     fn chunk(&self, name: &str) -> PolarsResult<Chunk> {
         let column = self.unit.group.columns_under_root_iter(name).and_then(|mut columns| columns.next());
-        let column = column.ok_or_else(|| polars::error::polars_err!(ComputeError: "expected a column {}, found none", name))?;
+        let column =
+            column.ok_or_else(|| polars::error::polars_err!(ComputeError: "expected a column {}, found none", name))?;
         Chunk::read(&self.unit.part.file, column, self.rows)
     }
 

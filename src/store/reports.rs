@@ -8,7 +8,8 @@ use crate::model::{Domain, PolicyPublished, ReportHead, ReportKey, Text};
 use jiff::{Timestamp, ToSpan, civil::Date};
 use rusqlite::Row;
 
-const HEAD: &str = "SELECT key, org_name, org_email, report_id, begin, end, day, policy_domain, p, sp, np, adkim, aspf, pct,
+const HEAD: &str =
+    "SELECT key, org_name, org_email, report_id, begin, end, day, policy_domain, p, sp, np, adkim, aspf, pct,
     fo, testing, discovery_method, records, messages, dmarc_pass, sender_auth, findings FROM reports";
 
 /// The heads of the reports of a filter, in the order of their days, then of their arrival in the store.
@@ -33,7 +34,8 @@ pub(crate) fn heads(ledger: &Ledger, filter: &Filter) -> Result<Vec<ReportHead>,
 
 fn head(row: &Row<'_>) -> rusqlite::Result<ReportHead> {
     let text = |index: usize| -> rusqlite::Result<Text> { Ok(row.get_ref(index)?.as_str()?.into()) };
-    let maybe = |index: usize| -> rusqlite::Result<Option<Text>> { Ok(row.get_ref(index)?.as_str_or_null()?.map(Into::into)) };
+    let maybe =
+        |index: usize| -> rusqlite::Result<Option<Text>> { Ok(row.get_ref(index)?.as_str_or_null()?.map(Into::into)) };
     Ok(ReportHead {
         key: ReportKey(row.get(0)?),
         org_name: text(1)?,
