@@ -15,7 +15,7 @@ mod words;
 pub use arrival::{Accepted, Original, Provenance};
 pub use auth::{DkimAuth, SpfAuth};
 pub use domain::{Domain, ReturnPath};
-pub use finding::{Code, Finding};
+pub use finding::{Code, Finding, Findings, Quoted};
 pub use mail::{Cursor, Fate, MailFacts, Message, SenderAuth};
 pub use policy::PolicyPublished;
 pub use record::{Reason, Record};
