@@ -9,7 +9,7 @@ use anyhow::{Context as _, anyhow};
 use clap::Subcommand;
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What `config init` writes: every key, with its meaning.
 const TEMPLATE: &str = include_str!("../../samples/config/config.toml");
@@ -44,11 +44,11 @@ enum Act {
 }
 
 /// Do it.
-pub(super) fn run(run: &Run, args: Args) -> anyhow::Result<Exit> {
-    match args.act {
+pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+    match &args.act {
         Act::Init { stdout: true } => output::data(TEMPLATE.as_bytes()).map(|()| Exit::Handled),
         Act::Init { stdout: false } => init(run),
-        Act::Check { offline } => check(run, offline),
+        Act::Check { offline } => check(run, *offline),
     }
 }
 
@@ -79,7 +79,7 @@ fn check(run: &Run, offline: bool) -> anyhow::Result<Exit> {
         return Err(anyhow!("settings: expected a file, found none").hint("write one with `dmarquet config init`"));
     };
     let store = run.store(&settings)?;
-    output::data(told(&settings, file, store).as_bytes())?;
+    output::data(told(&settings, file, &store).as_bytes())?;
     for warning in secrets_of(&settings).into_iter().filter_map(Secret::warning) {
         run.talk.warning(&warning);
     }
@@ -90,7 +90,7 @@ fn check(run: &Run, offline: bool) -> anyhow::Result<Exit> {
 }
 
 /// What the settings come to.
-fn told(settings: &Settings, file: &Path, store: PathBuf) -> String {
+fn told(settings: &Settings, file: &Path, store: &Path) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
     let _ = writeln!(out, "settings   {}", file.display());

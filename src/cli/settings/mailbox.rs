@@ -78,7 +78,7 @@ pub(crate) struct OAuth2 {
     pub(crate) client_id: String,
     /// Its secret, where it has one.
     pub(crate) client_secret: Option<Secret>,
-    /// With it: the refresh_token grant; without: client_credentials.
+    /// With it: the `refresh_token` grant; without: `client_credentials`.
     pub(crate) refresh_token: Option<Secret>,
     /// The scope to ask for.
     pub(crate) scope: Option<String>,
