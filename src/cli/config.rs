@@ -4,7 +4,8 @@ use super::Run;
 use super::exit::Exit;
 use super::fault::Hint as _;
 use super::output;
-use super::settings::{self, Auth, Mailbox, Outlet, Secret, Settings, Smtp};
+use super::settings::{self, Outlet, Settings, Smtp};
+use crate::fetch::imap::{Mailbox, Secret};
 use anyhow::{Context as _, anyhow};
 use clap::Subcommand;
 use std::fmt::Write as _;
@@ -80,7 +81,7 @@ fn check(run: &Run, offline: bool) -> anyhow::Result<Exit> {
     };
     let store = run.store(&settings)?;
     output::data(told(&settings, file, &store).as_bytes())?;
-    for warning in secrets_of(&settings).into_iter().filter_map(Secret::warning) {
+    for warning in secrets_of(&settings).into_iter().filter_map(settings::warning) {
         run.talk.warning(&warning);
     }
     if offline {
@@ -120,10 +121,7 @@ fn way_out(smtp: &Smtp) -> String {
 
 /// Every secret that the settings name.
 fn secrets_of(settings: &Settings) -> Vec<&Secret> {
-    let of_mailboxes = settings.mailboxes.iter().flat_map(|mailbox| match &mailbox.auth {
-        Auth::Password(secret) => vec![secret],
-        Auth::XOAuth2(token) | Auth::OAuthBearer(token) => token.secrets(),
-    });
+    let of_mailboxes = settings.mailboxes.iter().flat_map(|mailbox| settings::secrets_of(&mailbox.auth));
     let of_smtp = settings.smtp.iter().filter_map(|smtp| match &smtp.outlet {
         Outlet::Server { login: Some((_, secret)), .. } => Some(secret),
         _ => None,
