@@ -63,16 +63,22 @@ impl Tree {
             let prefix = format!("INBOX{separator}");
             if !translated.eq_ignore_ascii_case("INBOX") && !starts_with(&translated, &prefix) {
                 let prefixed = format!("{prefix}{translated}");
-                if self.all_below(&prefix) { all.insert(0, prefixed) } else { all.push(prefixed) }
+                match self.prefixed(&prefix) {
+                    Some(true) => all.insert(0, prefixed),
+                    // No sign either way: a server with a prefix refuses the plain name.
+                    None => all.push(prefixed),
+                    Some(false) => {}
+                }
             }
         }
         all
     }
 
-    /// Every folder but the INBOX lies below this prefix, and there is one.
-    fn all_below(&self, prefix: &str) -> bool {
+    /// Whether the folders lie below this prefix; none where there is only the INBOX.
+    fn prefixed(&self, prefix: &str) -> Option<bool> {
         let mut others = self.names.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("INBOX")).peekable();
-        others.peek().is_some() && others.all(|(name, _)| starts_with(name, prefix))
+        others.peek()?;
+        Some(others.all(|(name, _)| starts_with(name, prefix)))
     }
 
     fn has(&self, name: &str) -> bool {
@@ -239,7 +245,7 @@ mod tests {
     #[test]
     fn without_a_sign_of_a_prefix_the_plain_name_comes_first() {
         assert_eq!(tree('/', &["INBOX"]).candidates("DMARC/done"), ["DMARC/done", "INBOX/DMARC/done"]);
-        assert_eq!(tree('.', &["INBOX", "Sent"]).candidates("DMARC/done")[0], "DMARC.done");
+        assert_eq!(tree('.', &["INBOX", "Sent"]).candidates("DMARC/done"), ["DMARC.done", "DMARC/done"]);
     }
 
     proptest! {

@@ -36,3 +36,6 @@ pub use poller::{Acknowledger, Finished, Options, Poller};
 pub use secret::Secret;
 pub use sink::Mails;
 pub use stop::Stop;
+
+#[cfg(test)]
+mod tests;
