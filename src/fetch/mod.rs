@@ -1,49 +1,61 @@
-//! Where bytes come from: the only stage that waits.
+//! Where bytes come from: files and mailboxes. The only stage that waits.
 //!
-//! Comes in: paths, or a mailbox. Goes out: [`Fetched`] values, one a file or mail, each with the origin that names
-//! it. A source is an iterator of `Result<Fetched, FetchError>`: an error is a local fault ("try again"), never a
-//! judgement of the bytes. Must not look inside a report.
+//! Comes in: paths, or a mailbox's settings. Goes out: an iterator of `Result<Fetched, FetchError>`, that is `Send`.
+//! Must not: look into a report, or call a local fault (disk, network, memory) anything but "try again".
+//!
+//! An error stands for the path or mailbox it names; the iterator may go on behind it, and ends where it cannot.
+//!
+//! | file | noun |
+//! |---|---|
+//! | `files` | paths: files, folders, standard input |
+//! | `mbox` | messages of a mailbox file, streamed |
+//! | `maildir` | messages of a Maildir |
+//! | `imap` | messages of a mailbox on a server |
 
+pub mod files;
 #[cfg(feature = "imap")]
 pub mod imap;
+mod maildir;
+mod mbox;
 
 use crate::model::Message;
 use jiff::Timestamp;
 
-/// A file or mail, whole.
+/// One mail, or one file that is not a mailbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// Each step by its name: `inbox.mbox > message 2`.
+    /// Where from: the path, and the message's number where the file holds several.
     pub origin: String,
-    /// The file name, where there is one.
+    /// The file's name; null for a mail, whose file, if any, has a name that says nothing.
     pub name: Option<String>,
-    /// The content.
+    /// All of it.
     pub bytes: Vec<u8>,
-    /// When it arrived (`INTERNALDATE`, modification time, else now).
+    /// When it arrived. For files this is the time of the run: a file's own time may be preserved from anywhere, and one
+    /// older than the report in it would make good reports look as if they came from the future.
     pub arrival: Timestamp,
-    /// Which message of which mailbox it is, where it came from one.
+    /// Which message of which mailbox, where it came from a server.
     pub message: Option<Message>,
 }
 
-/// One thing a source found.
+/// What a source gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fetched {
-    /// Bytes to look into.
+    /// Something to unpack.
     Item(Item),
-    /// Plainly no report, archive or mail.
+    /// A file met on the way through a folder that plainly is no report, archive or mail, or no file at all.
     SetAside {
-        /// Which file.
+        /// Where it is.
         origin: String,
     },
-    /// Over the limit, and not read.
+    /// A file or mail over the limit; it was not read.
     TooLarge {
-        /// Which file or mail.
+        /// Where it is.
         origin: String,
-        /// Its size in bytes, as far as it is known.
+        /// Its size in bytes, at least.
         size: u64,
-        /// The limit in bytes.
+        /// `Limits::item_bytes`.
         limit: u64,
-        /// Which message, where it is one.
+        /// Which message of which mailbox, where it came from a server.
         message: Option<Message>,
     },
     /// A mail the server lists and does not give. A later run asks for it again.
@@ -57,10 +69,20 @@ pub enum Fetched {
     },
 }
 
-/// A local fault: nothing is said about the bytes, the next run tries again.
+/// A fault on this side: the next run may find it gone.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FetchError {
+    /// A path that is not there, or cannot be read.
+    #[error("{origin}: cannot {action}: {source}")]
+    File {
+        /// The path.
+        origin: String,
+        /// What was tried.
+        action: &'static str,
+        /// Why it failed.
+        source: std::io::Error,
+    },
     /// A mailbox could not be read, or not to its end.
     #[cfg(feature = "imap")]
     #[error(transparent)]
