@@ -66,6 +66,11 @@ impl Secret {
         }
     }
 
+    /// Read it for another server than one of IMAP; an error holds what failed and no part of the secret.
+    pub fn reveal(&self) -> Result<SecretString, String> {
+        self.read().map_err(|fault| fault.into_error("").reason)
+    }
+
     fn unreadable(&self, why: &dyn fmt::Display) -> Fault {
         Fault::settled(format!("secret from {self}: {why}"))
     }
