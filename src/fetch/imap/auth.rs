@@ -42,11 +42,13 @@ enum Way {
 
 /// Log in.
 pub(super) async fn login(
-    client: Client<Wire>,
+    mut client: Client<Wire>,
     mailbox: &Mailbox,
     tokens: &mut Tokens,
 ) -> Result<Session<Wire>, Fault> {
     let way = choose(&client, mailbox, tokens).await?;
+    // What is offered before the login may differ from what is offered after.
+    client.get_mut().gate_mut().forget_capabilities();
     let limit = mailbox.patience.command;
     let (result, complaint) = match way {
         Way::Sasl { mechanism, mut exchange } => {

@@ -40,7 +40,7 @@ pub(super) async fn connect(mailbox: &Mailbox, trust: &Arc<ClientConfig>) -> Res
     if mailbox.security == Security::Tls {
         socket = within(limit, "TLS handshake", tls::handshake(socket, host, trust.clone())).await?;
     }
-    let mut client = Client::new(Wire::new(socket, SMALL_LITERAL));
+    let mut client = Client::new(Wire::new(socket, SMALL_LITERAL, mailbox.patience.silence));
     within(limit, "waiting for the greeting", greeting(&mut client)).await?;
     if mailbox.security == Security::StartTls {
         client = start_tls(client, mailbox, trust).await?;
@@ -106,7 +106,7 @@ async fn start_tls(
     let socket = client.into_inner().into_socket();
     let secured =
         within(patience.connect, "TLS handshake", tls::handshake(socket, &mailbox.host, trust.clone())).await?;
-    Ok(Client::new(Wire::new(secured, SMALL_LITERAL)))
+    Ok(Client::new(Wire::new(secured, SMALL_LITERAL, patience.silence)))
 }
 
 /// Whether the server says it has this capability.

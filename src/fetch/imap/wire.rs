@@ -1,15 +1,19 @@
 //! The socket as async-imap sees it: a stream that reads through the [`Gate`].
 //!
 //! Comes in: any stream of bytes. Goes out: the same, as far as the gate lets it through. Holds one read of the
-//! socket (64 KiB) and one response.
+//! socket (64 KiB) and one response. A server that stays silent while it is listened to is an error.
 
 use super::gate::{Gate, GateError};
 use std::{
     io,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
+    time::Duration,
 };
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, Sleep},
+};
 
 const READ_BYTES: usize = 64 << 10;
 
@@ -26,13 +30,33 @@ pub(super) struct Wire {
     /// What the gate let through, and how much of it the parser took.
     current: (Vec<u8>, usize),
     fault: Option<GateError>,
+    /// How long the server may be silent.
+    silence: Duration,
+    /// When its silence is too long; set while it is silent.
+    too_long: Option<Pin<Box<Sleep>>>,
 }
 
 impl Wire {
-    /// Listen to a socket, with literals bounded to this size.
-    pub(super) fn new(socket: Box<dyn Socket>, literal_limit: u64) -> Self {
+    /// Listen to a socket, with literals bounded to this size and silences to this time.
+    pub(super) fn new(socket: Box<dyn Socket>, literal_limit: u64, silence: Duration) -> Self {
         let read = vec![0; READ_BYTES].into_boxed_slice();
-        Self { socket, read, gate: Gate::new(literal_limit), current: (Vec::new(), 0), fault: None }
+        let gate = Gate::new(literal_limit);
+        Self { socket, read, gate, current: (Vec::new(), 0), fault: None, silence, too_long: None }
+    }
+
+    /// Begin to listen: silences before now do not count, those from now on may be this long.
+    pub(super) fn listen(&mut self, silence: Duration) {
+        self.silence = silence;
+        self.too_long = None;
+    }
+
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let end = Instant::now() + self.silence;
+        let too_long = self.too_long.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end)));
+        too_long.as_mut().poll(cx).map(|()| {
+            let what = format!("the server is silent for {:?}", self.silence);
+            io::Error::new(io::ErrorKind::TimedOut, what)
+        })
     }
 
     /// The gate, and what it noted.
@@ -76,7 +100,11 @@ impl AsyncRead for Wire {
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, fault)));
             }
             let mut read = ReadBuf::new(&mut this.read);
-            ready!(Pin::new(&mut this.socket).poll_read(cx, &mut read))?;
+            match Pin::new(&mut this.socket).poll_read(cx, &mut read) {
+                Poll::Ready(result) => result?,
+                Poll::Pending => return this.poll_silence(cx).map(Err),
+            }
+            this.too_long = None;
             if read.filled().is_empty() {
                 let cut = this.gate.is_within();
                 let end = if cut { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) };
