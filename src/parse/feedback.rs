@@ -248,6 +248,7 @@ impl<'x, T: Tokens<'x>> Reader<'_, T> {
     }
 
     /// The next child of the open element; `None` at its end. Text between children belongs to nothing.
+    #[inline]
     fn child(&mut self, parent: &'static str) -> Result<Option<Name>, Halt> {
         loop {
             match self.tokens.next(self.place(parent), self.findings)? {
@@ -259,6 +260,7 @@ impl<'x, T: Tokens<'x>> Reader<'_, T> {
     }
 
     /// Read an element that may stand once.
+    #[inline]
     fn fill(&mut self, slot: &mut Value<'x>, path: &'static str) -> Step {
         let place = self.place(path);
         let value = self.tokens.value(place, self.findings)?;

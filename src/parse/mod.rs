@@ -35,6 +35,7 @@ mod lexer;
 mod name;
 mod plain;
 mod raw;
+mod scan;
 mod tokens;
 mod tolerant;
 

@@ -7,6 +7,7 @@
 
 use super::lexer;
 use super::name::Name;
+use super::scan::{find, find_either, find_ink};
 use super::tokens::{Halt, Place, Token, Tokens};
 use super::tolerant::decode;
 use crate::limits::Limits;
@@ -63,20 +64,23 @@ impl<'x, 'l> Plain<'x, 'l> {
         (self.open.is_empty() && self.at == self.text.len()).then_some(end)
     }
 
+    #[inline]
     fn rest(&self) -> &'x [u8] {
         &self.text.as_bytes()[self.at..]
     }
 
-    /// Pass over white space.
+    /// Pass over white space: nothing else is below a letter, as there are no control characters.
+    #[inline]
     fn space(&mut self) {
         let rest = self.rest();
-        self.at += rest.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).unwrap_or(rest.len());
+        self.at += find_ink(rest).unwrap_or(rest.len());
     }
 
     /// Read a start tag; the cursor is at its `<`.
+    #[inline]
     fn start_tag(&mut self) -> Result<Name, Halt> {
         let inside = self.at + 1;
-        let end = inside + memchr::memchr(b'>', &self.text.as_bytes()[inside..]).ok_or(Halt::Unusual)?;
+        let end = inside + find(&self.text.as_bytes()[inside..], b'>').ok_or(Halt::Unusual)?;
         let tag = &self.text[inside..end];
         self.at = end + 1;
         let name = Name::exact(tag.as_bytes());
@@ -106,6 +110,7 @@ impl<'x, 'l> Plain<'x, 'l> {
     }
 
     /// Read the end tag of an element; the cursor is at its `<`.
+    #[inline]
     fn end_tag(&mut self, name: &str) -> Result<(), Halt> {
         let rest = self.rest().strip_prefix(b"</").and_then(|rest| rest.strip_prefix(name.as_bytes()));
         if rest.and_then(<[u8]>::first) != Some(&b'>') {
@@ -116,6 +121,7 @@ impl<'x, 'l> Plain<'x, 'l> {
     }
 
     /// Go down into the element just opened; `false` where it has ended already.
+    #[inline]
     fn descend(&mut self) -> Result<bool, Halt> {
         match std::mem::replace(&mut self.opened, Opened::No) {
             Opened::No => {}
@@ -131,6 +137,7 @@ impl<'x, 'l> Plain<'x, 'l> {
     }
 
     /// The start tag or end tag at the cursor. `None`: it ended the open element.
+    #[inline]
     fn tag(&mut self) -> Result<Option<Name>, Halt> {
         match self.rest() {
             [b'<', b'/', ..] => {
@@ -167,6 +174,7 @@ impl<'x, 'l> Plain<'x, 'l> {
 }
 
 impl<'x> Tokens<'x> for Plain<'x, '_> {
+    #[inline]
     fn next(&mut self, _: Place, _: &mut Findings) -> Result<Token<'x>, Halt> {
         if !self.descend()? {
             return Ok(Token::Close);
@@ -175,22 +183,24 @@ impl<'x> Tokens<'x> for Plain<'x, '_> {
         Ok(self.tag()?.map_or(Token::Close, Token::Open))
     }
 
+    #[inline]
     fn value(&mut self, _: Place, _: &mut Findings) -> Result<Cow<'x, str>, Halt> {
         let Opened::Yes(name) = std::mem::replace(&mut self.opened, Opened::No) else {
             return Ok(Cow::Borrowed(""));
         };
         let rest = self.rest();
-        let length = memchr::memchr(b'<', rest).ok_or(Halt::Unusual)?;
+        let mut length = find_either(rest, b'<', b'&').ok_or(Halt::Unusual)?;
+        let has_entities = rest[length] == b'&';
+        if has_entities {
+            length += find(&rest[length..], b'<').ok_or(Halt::Unusual)?;
+        }
         let raw = &self.text[self.at..self.at + length];
         self.at += length;
         self.end_tag(name)?;
         if length > self.limits.text_bytes as usize || (self.has_returns && raw.contains('\r')) {
             return Err(Halt::Unusual);
         }
-        if memchr::memchr(b'&', raw.as_bytes()).is_some() {
-            return self.decoded(raw);
-        }
-        Ok(Cow::Borrowed(trim(raw)))
+        if has_entities { self.decoded(raw) } else { Ok(Cow::Borrowed(trim(raw))) }
     }
 
     fn skip(&mut self) -> Result<(), Halt> {
@@ -199,7 +209,7 @@ impl<'x> Tokens<'x> for Plain<'x, '_> {
             return Ok(());
         }
         while self.open.len() > outside {
-            self.at += memchr::memchr(b'<', self.rest()).ok_or(Halt::Unusual)?;
+            self.at += find(self.rest(), b'<').ok_or(Halt::Unusual)?;
             if self.tag()?.is_some() {
                 self.descend()?;
             }
@@ -209,6 +219,7 @@ impl<'x> Tokens<'x> for Plain<'x, '_> {
 }
 
 /// Trim; nearly no value has anything to trim, which its ends show.
+#[inline]
 fn trim(text: &str) -> &str {
     match text.as_bytes() {
         [b'!'..=b'~', .., b'!'..=b'~'] | [b'!'..=b'~'] | [] => text,

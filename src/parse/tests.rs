@@ -247,7 +247,7 @@ fn floods_take_time_in_proportion_to_their_bytes() {
             }
         }
     }
-    let attributes: String = (0..N).map(|n| format!(" a{n}='b'")).collect();
+    let attributes = " a='b'".repeat(N);
     assert!(read(&format!("<feedback{attributes}></feedback>"))[0].is_ok());
     assert!(start.elapsed().as_secs() < 60, "took {:?}", start.elapsed());
 }
@@ -320,21 +320,19 @@ struct Printer {
 
 impl Printer {
     fn within(&mut self, name: &str, inside: impl FnOnce(&mut Self)) {
-        self.out += &format!("{}<{name}>", self.space);
+        self.out.extend([self.space, "<", name, ">"]);
         inside(self);
-        self.out += &format!("{}</{name}>", self.space);
+        self.out.extend([self.space, "</", name, ">"]);
     }
 
     fn value(&mut self, name: &str, value: &Value<'_>) {
         let Some(text) = value else { return };
-        self.out += &match (&**text, self.cdata) {
-            ("", _) => format!("{}<{name}/>", self.space),
-            (text, true) if !text.contains("]]>") => format!("{}<{name}><![CDATA[{text}]]></{name}>", self.space),
-            (text, _) => {
-                let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('\'', "&#39;");
-                format!("{}<{name}>{}{text}\n</{name}>", self.space, self.space)
-            }
+        let text = match (&**text, self.cdata) {
+            ("", _) => return self.out.extend([self.space, "<", name, "/>"]),
+            (text, true) if !text.contains("]]>") => format!("<![CDATA[{text}]]>"),
+            (text, _) => text.replace('&', "&amp;").replace('<', "&lt;").replace('\'', "&#39;"),
         };
+        self.out.extend([self.space, "<", name, ">", &text, "</", name, ">"]);
     }
 
     fn report(&mut self, report: &RawReport<'_>, records: &[RawRecord<'_>]) {
@@ -351,7 +349,9 @@ impl Printer {
                     out.value("begin", &metadata.begin);
                     out.value("end", &metadata.end);
                 });
-                metadata.errors.iter().for_each(|error| out.value("error", &Some(error.clone())));
+                for error in &metadata.errors {
+                    out.value("error", &Some(error.clone()));
+                }
                 out.value("generator", &metadata.generator);
             });
             let policy = report.policy.as_ref().expect("a policy");
@@ -367,7 +367,9 @@ impl Printer {
                 out.value("testing", &policy.testing);
                 out.value("discovery_method", &policy.discovery_method);
             });
-            records.iter().for_each(|record| out.within("record", |out| out.record(record)));
+            for record in records {
+                out.within("record", |out| out.record(record));
+            }
         });
     }
 

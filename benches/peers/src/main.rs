@@ -2,6 +2,7 @@
 //! scan, in one run.
 //!
 //! usage: peers ROUNDS DIR...    every .gz file below each folder; medians over the rounds, taken in turn
+//! PEERS_ONLY=dmarquet leaves the others out, for a profiler.
 
 use dmarquet::limits::Limits;
 use dmarquet::normalise::{Context, Read, reports};
@@ -33,8 +34,13 @@ fn main() {
 fn compare(files: &[Vec<u8>], rounds: usize) {
     let mut times = vec![Vec::new(); CONTENDERS.len()];
     let mut records = 0;
+    let only = std::env::var("PEERS_ONLY").ok();
     for _ in 0..rounds {
         for (index, (name, read)) in CONTENDERS.iter().enumerate() {
+            if only.as_ref().is_some_and(|only| only != name) {
+                times[index].push(Duration::ZERO);
+                continue;
+            }
             let (time, found) = measure(files, *read);
             times[index].push(time);
             if *name == "dmarquet" {
