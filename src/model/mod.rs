@@ -20,7 +20,7 @@ pub use mail::{Cursor, Fate, MailFacts, Message, SenderAuth};
 pub use policy::PolicyPublished;
 pub use record::{Reason, Record};
 pub use report::{Hash, Metadata, Report, ReportKey};
-pub use rows::{Flags, ReportHead, Rows, Source, Words};
+pub use rows::{Columns, Flags, ReportHead, Rows, Source, Words};
 pub use verdict::{Cause, Mismatch, Verdict};
 pub use words::{Disposition, DkimResult, Evaluated, ReasonType, SpfResult, SpfScope};
 
