@@ -167,7 +167,7 @@ fn rejected_file(hash: &str, extension: &str) -> String {
 }
 
 fn conflict_file(accepted: &Accepted) -> String {
-    let extension = match accepted.original {
+    let extension = match accepted.original.as_ref() {
         Original::Xml(_) => "xml",
         Original::Gzip(_) => "xml.gz",
     };

@@ -60,10 +60,10 @@ pub(super) fn accepted(number: u32, records: u32) -> Accepted {
             records,
         },
         findings: if number % 7 == 0 { vec![Finding::new(Code::PERIOD_SWAPPED, "begin is after end")] } else { vec![] },
-        original: match number % 2 {
+        original: std::sync::Arc::new(match number % 2 {
             0 => Original::Xml(format!("<feedback>{number}</feedback>").into_bytes()),
             _ => Original::Gzip(number.to_be_bytes().to_vec()),
-        },
+        }),
         provenance: Provenance {
             origin: format!("inbox.mbox > message {number} > report.xml"),
             attachment: Some("report.xml".into()),
@@ -350,7 +350,7 @@ fn rejected_bytes_and_seen_items_are_known_the_second_time() {
     let counted = SeenItem { rejected: 1, ..SeenItem::default() };
     let hash = Hash([5; 32]);
     let mut writer = Writer::open(dir.path(), now()).unwrap();
-    assert!(writer.memory().unwrap().is_none());
+    assert!(!writer.has_memory().unwrap());
     assert_eq!(writer.reject(reject.clone()).unwrap(), Rejected::New);
     assert_eq!(writer.reject(reject.clone()).unwrap(), Rejected::Known);
     writer.item(hash, counted);
@@ -358,7 +358,7 @@ fn rejected_bytes_and_seen_items_are_known_the_second_time() {
     drop(writer);
     let mut writer = Writer::open(dir.path(), now()).unwrap();
     assert_eq!(writer.reject(reject).unwrap(), Rejected::Known);
-    assert_eq!(writer.memory().unwrap().unwrap().seen(hash).unwrap(), Some(counted));
+    assert_eq!(Memory::open(dir.path()).unwrap().unwrap().seen(hash).unwrap(), Some(counted));
 }
 
 #[test]

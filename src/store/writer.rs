@@ -331,15 +331,12 @@ impl Writer {
         seen(&self.ledger, hash)
     }
 
-    /// A second, reading connection for look-ups on another thread; null where there is nothing to look up.
+    /// Whether any item was ever seen: where not, nobody needs a [`Memory`].
     ///
     /// # Errors
-    /// Where the ledger cannot be opened.
-    pub fn memory(&self) -> Result<Option<Memory>, StoreError> {
-        if !self.ledger.any("SELECT 1 FROM seen LIMIT 1")? {
-            return Ok(None);
-        }
-        Ok(Ledger::reader(&self.layout)?.map(|ledger| Memory { ledger }))
+    /// Where the ledger cannot be read.
+    pub fn has_memory(&self) -> Result<bool, StoreError> {
+        self.ledger.any("SELECT 1 FROM seen LIMIT 1")
     }
 
     /// The folder.
@@ -355,6 +352,14 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// A reading connection of its own. Null where the store holds nothing.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be opened.
+    pub fn open(dir: &Path) -> Result<Option<Self>, StoreError> {
+        Ok(Ledger::reader(&Layout::new(dir))?.map(|ledger| Self { ledger }))
+    }
+
     /// How the contents of an item counted, where its bytes were seen before.
     ///
     /// # Errors
