@@ -29,7 +29,7 @@ pub(super) struct Args {
 }
 
 /// Do it.
-pub(super) fn run(run: &Run, args: Args) -> anyhow::Result<Exit> {
+pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let store = run.store(&settings)?;
     bail!("ingest {} paths into {} as {:?}: not built in yet", args.paths.len(), store.display(), args.format);

@@ -73,20 +73,20 @@ struct Run {
 impl Run {
     fn command(&self, command: Command) -> anyhow::Result<Exit> {
         match command {
-            Command::Fetch(args) => fetch::run(self, args),
-            Command::Ingest(args) => ingest::run(self, args),
-            Command::Summary(args) => summary::run(self, args),
-            Command::Export(args) => export::run(self, args),
-            Command::Check(args) => check::run(self, args),
-            Command::Status(args) => status::run(self, args),
-            Command::Rejected(args) => rejected::run(self, args),
-            Command::Rebuild(args) => rebuild::run(self, args),
-            Command::Compact(args) => compact::run(self, args),
-            Command::Prune(args) => prune::run(self, args),
-            Command::Verify(args) => verify::run(self, args),
-            Command::Config(args) => config::run(self, args),
-            Command::Completions(args) => completions::run(args),
-            Command::Man(args) => man::run(args),
+            Command::Fetch(args) => fetch::run(self, &args),
+            Command::Ingest(args) => ingest::run(self, &args),
+            Command::Summary(args) => summary::run(self, &args),
+            Command::Export(args) => export::run(self, &args),
+            Command::Check(args) => check::run(self, &args),
+            Command::Status(args) => status::run(self, &args),
+            Command::Rejected(args) => rejected::run(self, &args),
+            Command::Rebuild(args) => rebuild::run(self, &args),
+            Command::Compact(args) => compact::run(self, &args),
+            Command::Prune(args) => prune::run(self, &args),
+            Command::Verify(args) => verify::run(self, &args),
+            Command::Config(args) => config::run(self, &args),
+            Command::Completions(args) => completions::run(&args),
+            Command::Man(args) => man::run(&args),
         }
     }
 

@@ -24,7 +24,8 @@ pub(crate) fn cursors(ledger: &Ledger, mailbox: &str) -> Result<Vec<(String, Cur
             "SELECT uid, fate FROM pending WHERE mailbox = ?1 AND folder = ?2 AND uid_validity = ?3 ORDER BY uid",
         )?;
         let found = folders.query_map([mailbox], |row| {
-            let cursor = Cursor { uid_validity: row.get(1)?, last_uid: row.get(2)?, pending: Vec::new() };
+            let cursor =
+                Cursor { uid_validity: row.get(1)?, last_uid: row.get(2)?, pending: Vec::new(), done: Vec::new() }; // FIXME(store): keep `done` ranges in the ledger too
             Ok((row.get::<_, String>(0)?, cursor))
         })?;
         let mut cursors = found.collect::<rusqlite::Result<Vec<_>>>()?;
