@@ -7,6 +7,8 @@
 mod pipeline;
 mod save;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod work;
 
 pub use save::Outcome;

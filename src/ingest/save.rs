@@ -6,7 +6,6 @@ use crate::fetch::FetchError;
 use crate::model::{Accepted, Fate, Hash, ReportKey};
 use crate::store::{Added, Reject, Rejected, SeenItem, Writer};
 use crate::unpack::Kind;
-use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet};
 
 /// How an item's contents counted.
@@ -162,6 +161,7 @@ impl<'a> Saver<'a> {
             }
         }
         if let Some(message) = worked.message {
+            self.writer.fetched(&worked.origin);
             self.writer.message(message, count.fate());
         }
         self.observer.item(&worked.origin, &count.outcome);
@@ -252,9 +252,8 @@ impl<'a> Reader<'a> {
             }
             Piece::SetAside(kind) => count.set_aside(&mut self.tally, kind, 1),
             Piece::Rejected(reject, findings) => {
-                let Reject { origin, reason, bytes, .. } = reject;
-                let hash = Hash(Sha256::digest(bytes.as_deref().unwrap_or(origin.as_bytes())).into());
-                let rejected = if self.rejected.insert(hash) { Rejected::New } else { Rejected::Known };
+                let rejected = if self.rejected.insert(reject.identity()) { Rejected::New } else { Rejected::Known };
+                let Reject { origin, reason, .. } = reject;
                 count.rejected(&mut self.tally, rejected, (&origin, &reason));
                 if rejected == Rejected::New {
                     self.tally.find(&origin, &findings);

@@ -56,20 +56,19 @@ pub(super) fn work(
             Ok(Worked { origin, message: None, hash: None, contents })
         }
         Fetched::TooLarge { origin, size, limit, message } => {
-            let excess =
-                crate::limits::LimitExceeded { bound: crate::limits::Bound::ItemBytes, amount: Some(size), limit };
-            let reject = Reject {
-                origin: origin.clone(),
-                attachment: None,
-                reason: excess.to_string(),
-                bytes: None,
-                extension: "",
-                arrival: now,
-            };
-            let contents = Contents::Pieces(vec![Piece::Rejected(reject, Vec::new())]);
-            Ok(Worked { origin, message, hash: None, contents })
+            let bound = crate::limits::Bound::ItemBytes;
+            let excess = crate::limits::LimitExceeded { bound, amount: Some(size), limit };
+            Ok(unread(origin, excess.to_string(), message, now))
         }
+        // Not dealt with: the message stays out of the cursor, and a later run asks for it again.
+        Fetched::Unfetched { origin, reason, .. } => Ok(unread(origin, reason, None, now)),
     }
+}
+
+/// Something of which no bytes came.
+fn unread(origin: String, reason: String, message: Option<Message>, now: Timestamp) -> Worked {
+    let reject = Reject { origin: origin.clone(), attachment: None, reason, bytes: None, extension: "", arrival: now };
+    Worked { origin, message, hash: None, contents: Contents::Pieces(vec![Piece::Rejected(reject, Vec::new())]) }
 }
 
 fn work_item(item: Item, limits: &Limits, memory: Option<&Memory>) -> Result<Worked, StoreError> {
