@@ -114,6 +114,7 @@ CREATE TABLE folders (              -- how far each folder of a mailbox was read
     folder TEXT NOT NULL,
     uid_validity INTEGER NOT NULL,
     last_uid INTEGER NOT NULL,
+    done TEXT NOT NULL,             -- ranges of UIDs beyond last_uid that are dealt with too: 12:15,20:20
     read_at INTEGER NOT NULL,
     PRIMARY KEY (mailbox, folder)
 ) WITHOUT ROWID;

@@ -362,7 +362,7 @@ fn rejected_bytes_and_seen_items_are_known_the_second_time() {
 }
 
 #[test]
-fn a_cursor_follows_its_batch_and_messages_wait_until_told() {
+fn messages_wait_from_the_commit_until_told_and_the_cursor_is_moved_by_who_reads() {
     let dir = tempfile::tempdir().unwrap();
     let message = |uid| Message { mailbox: "reports".into(), folder: "INBOX".into(), uid_validity: 7, uid };
     let mut writer = Writer::open(dir.path(), now()).unwrap();
@@ -372,15 +372,24 @@ fn a_cursor_follows_its_batch_and_messages_wait_until_told() {
     writer.message(message(13), Fate::Unreadable);
     assert_eq!(writer.cursors("reports").unwrap(), vec![], "nothing moves before the commit");
     assert_eq!(writer.commit().unwrap().len(), 3);
-    writer.told(&[message(11)]).unwrap();
-    let cursor = Cursor { uid_validity: 7, last_uid: 13, pending: vec![(13, Fate::Unreadable)] };
-    let expected = vec![("INBOX".to_owned(), cursor)];
+    let cursors = |cursor: Cursor| vec![("INBOX".to_owned(), cursor)];
+    let pending = vec![(11, Fate::Done), (12, Fate::NotReport), (13, Fate::Unreadable)];
+    let cursor = Cursor { uid_validity: 7, last_uid: 0, pending, done: vec![] };
+    assert_eq!(writer.cursors("reports").unwrap(), cursors(cursor));
+    let read = Cursor { uid_validity: 7, last_uid: 11, pending: vec![], done: vec![(13, 13), (20, 29)] };
+    writer.set_cursor("reports", "INBOX", &read).unwrap();
+    writer.told(&[message(11), message(12)]).unwrap();
+    // A later batch leaves what is dealt with as it is.
+    writer.message(message(14), Fate::NotReport);
+    writer.commit().unwrap();
+    let pending = vec![(13, Fate::Unreadable), (14, Fate::NotReport)];
+    let expected = cursors(Cursor { pending, ..read });
     assert_eq!(writer.cursors("reports").unwrap(), expected);
     assert_eq!(Store::open(dir.path()).unwrap().cursors("reports").unwrap(), expected);
     // Another UIDVALIDITY: the old numbers mean nothing.
-    writer.set_cursor("reports", "INBOX", &Cursor { uid_validity: 8, last_uid: 2, pending: vec![] }).unwrap();
-    let cursor = Cursor { uid_validity: 8, last_uid: 2, pending: vec![] };
-    assert_eq!(writer.cursors("reports").unwrap(), vec![("INBOX".to_owned(), cursor)]);
+    let renewed = Cursor { uid_validity: 8, last_uid: 2, ..Cursor::default() };
+    writer.set_cursor("reports", "INBOX", &renewed).unwrap();
+    assert_eq!(writer.cursors("reports").unwrap(), cursors(renewed));
 }
 
 #[test]

@@ -248,8 +248,8 @@ impl Writer {
         self.batch.seen.push((short(hash), counted));
     }
 
-    /// Note that a message is dealt with: everything in it is in this batch or an earlier one. Messages of a folder
-    /// must come in ascending order of UID: the folder's cursor follows the highest.
+    /// Note that a message is dealt with: everything in it is in this batch or an earlier one. It is pending from the
+    /// commit on until it is [`Writer::told`].
     pub fn message(&mut self, message: Message, fate: Fate) {
         self.batch.messages.push((message, fate));
     }
@@ -299,8 +299,8 @@ impl Writer {
         note().map_err(failed)
     }
 
-    /// Move a folder's cursor on, past messages that brought nothing; pending messages stay as they are. A cursor of
-    /// another `UIDVALIDITY` voids them.
+    /// Move a folder's cursor on; pending messages stay as they are. A cursor of another `UIDVALIDITY` voids them.
+    /// Before [`Writer::told`]: what is neither below the cursor nor pending is fetched again.
     ///
     /// # Errors
     /// Where the ledger cannot be written.
@@ -309,7 +309,7 @@ impl Writer {
         let now = self.now.as_millisecond();
         let note = || {
             let transaction = self.ledger.connection.unchecked_transaction()?;
-            commit::move_cursor(&transaction, (mailbox, folder), (cursor.uid_validity, cursor.last_uid), now)?;
+            commit::move_cursor(&transaction, (mailbox, folder), cursor, now)?;
             transaction.commit()
         };
         note().map_err(failed)
