@@ -11,7 +11,7 @@ use super::ledger::sync_folder;
 use super::pack::{LineFinding, ZipWriter, members};
 use super::writer::{Batch, Reject, Writer, create_folder};
 use super::{StoreError, encode};
-use crate::model::{Accepted, Cursor, Message, Original, ReportKey, SenderAuth};
+use crate::model::{Accepted, Original, ReportKey, SenderAuth};
 use jiff::Timestamp;
 use rayon::prelude::*;
 use rusqlite::{Connection, Transaction, params};
@@ -167,7 +167,7 @@ fn rejected_file(hash: &str, extension: &str) -> String {
 }
 
 fn conflict_file(accepted: &Accepted) -> String {
-    let extension = match accepted.original {
+    let extension = match accepted.original.as_ref() {
         Original::Xml(_) => "xml",
         Original::Gzip(_) => "xml.gz",
     };
@@ -317,7 +317,7 @@ fn record(writer: &Writer, batch: &Batch, number: i64, made: &[Made]) -> Result<
         record_reports(&transaction, batch, number, now)?;
         record_sums(&transaction, batch)?;
         record_rest(&transaction, batch, now)?;
-        record_messages(&transaction, batch, now)?;
+        super::mailboxes::record(&transaction, &batch.messages, now)?;
         transaction.execute("DELETE FROM intents", [])?;
         transaction.commit()
     };
@@ -467,6 +467,9 @@ fn record_rest(transaction: &Transaction<'_>, batch: &Batch, now: i64) -> rusqli
         statement.execute(counts)?;
     }
     let mut statement = transaction.prepare_cached("INSERT INTO rejected VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
+    for origin in &batch.fetched {
+        transaction.prepare_cached("DELETE FROM rejected WHERE file IS NULL AND origin = ?1")?.execute([origin])?;
+    }
     for (hash, reject) in &batch.rejects {
         let Reject { origin, attachment, reason, bytes, extension, arrival } = reject;
         let size = bytes.as_ref().map_or(0, |bytes| int(bytes.len()));
@@ -492,46 +495,4 @@ fn record_rest(transaction: &Transaction<'_>, batch: &Batch, now: i64) -> rusqli
         ])?;
     }
     Ok(())
-}
-
-/// All messages of a batch wait in `pending`, so that a run that is cut knows them. The cursor itself does not move: only
-/// who reads the folder knows whether a mail below is still to come.
-fn record_messages(transaction: &Transaction<'_>, batch: &Batch, now: i64) -> rusqlite::Result<()> {
-    let folders: BTreeMap<(&str, &str), u32> = batch
-        .messages
-        .iter()
-        .map(|(message, _)| ((message.mailbox.as_str(), message.folder.as_str()), message.uid_validity))
-        .collect();
-    for (folder, uid_validity) in folders {
-        let cursor = Cursor { uid_validity, ..Cursor::default() };
-        move_cursor(transaction, folder, &cursor, now)?;
-    }
-    let mut statement = transaction.prepare_cached("INSERT OR REPLACE INTO pending VALUES (?1, ?2, ?3, ?4, ?5)")?;
-    for (Message { mailbox, folder, uid_validity, uid }, fate) in &batch.messages {
-        statement.execute(params![mailbox, folder, uid_validity, uid, super::mailboxes::fate_word(*fate)])?;
-    }
-    Ok(())
-}
-
-/// Move the cursor of a folder on; never back within one `UIDVALIDITY`, and another one voids what was pending. A cursor
-/// that has dealt with nothing leaves `done` as it is.
-pub(crate) fn move_cursor(
-    transaction: &Transaction<'_>,
-    (mailbox, folder): (&str, &str),
-    cursor: &Cursor,
-    now: i64,
-) -> rusqlite::Result<()> {
-    let Cursor { uid_validity, last_uid, .. } = cursor;
-    transaction
-        .prepare_cached("DELETE FROM pending WHERE mailbox = ?1 AND folder = ?2 AND uid_validity <> ?3")?
-        .execute(params![mailbox, folder, uid_validity])?;
-    transaction
-        .prepare_cached(
-            "INSERT INTO folders VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (mailbox, folder) DO UPDATE SET
-             done = CASE WHEN uid_validity = ?3 AND ?4 = 0 AND ?5 = '' THEN done ELSE ?5 END,
-             last_uid = CASE WHEN uid_validity = ?3 THEN MAX(last_uid, ?4) ELSE ?4 END,
-             uid_validity = ?3, read_at = ?6",
-        )?
-        .execute(params![mailbox, folder, uid_validity, last_uid, super::mailboxes::ranges_text(&cursor.done), now])
-        .map(drop)
 }
