@@ -55,3 +55,224 @@ impl Default for Limits {
         }
     }
 }
+
+/// Which bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Bound {
+    /// [`Limits::item_bytes`].
+    ItemBytes,
+    /// [`Limits::inflated_bytes`].
+    InflatedBytes,
+    /// [`Limits::ratio`].
+    Ratio,
+    /// [`Limits::members`].
+    Members,
+    /// [`Limits::archive_depth`].
+    ArchiveDepth,
+    /// [`Limits::mail_parts`].
+    MailParts,
+    /// [`Limits::mail_depth`].
+    MailDepth,
+}
+
+/// Something of an item was more than its bound allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub struct LimitExceeded {
+    /// The bound.
+    pub bound: Bound,
+    /// How much there was; null where reading stopped at the bound, so that there was more than that.
+    pub amount: Option<u64>,
+    /// How much may be.
+    pub limit: u64,
+}
+
+impl std::fmt::Display for LimitExceeded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let unit = |amount: u64| match self.bound {
+            Bound::ItemBytes | Bound::InflatedBytes => size(amount),
+            _ => amount.to_string(),
+        };
+        match self.amount {
+            Some(amount) => f.write_str(&unit(amount))?,
+            None => write!(f, "more than {}", unit(self.limit))?,
+        }
+        let what = match self.bound {
+            Bound::ItemBytes => "",
+            Bound::InflatedBytes => " inflated",
+            Bound::Ratio => " times its size inflated",
+            Bound::Members => " archive members",
+            Bound::ArchiveDepth => " archives within each other",
+            Bound::MailParts => " MIME parts",
+            Bound::MailDepth => " mails and multiparts within each other",
+        };
+        write!(f, "{what}, the limit is {}", unit(self.limit))
+    }
+}
+
+/// A number of bytes for people: whole MiB or KiB where that says it, else bytes.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} bytes"),
+        1024..0x10_0000 => format!("{} KiB", bytes / 1024),
+        _ => format!("{} MiB", bytes >> 20),
+    }
+}
+
+/// Counts what an item spends, over all its layers, members and parts, and stops it at the bounds.
+///
+/// Bytes are charged while they are made, also those of a stream that turns out damaged: a mail with a thousand bombs
+/// costs no more than a mail with one.
+#[derive(Debug)]
+pub struct Meter<'l> {
+    limits: &'l Limits,
+    inflated: u64,
+    members: u64,
+    parts: u64,
+}
+
+impl<'l> Meter<'l> {
+    /// A meter for one item, with nothing spent.
+    pub fn new(limits: &'l Limits) -> Self {
+        Self { limits, inflated: 0, members: 0, parts: 0 }
+    }
+
+    /// The bounds.
+    pub fn limits(&self) -> &'l Limits {
+        self.limits
+    }
+
+    /// Check the size of the item as it came.
+    ///
+    /// # Errors
+    /// Where it is over [`Limits::item_bytes`].
+    pub fn item(&self, bytes: usize) -> Result<(), LimitExceeded> {
+        check(Bound::ItemBytes, bytes as u64, self.limits.item_bytes)
+    }
+
+    /// What a compressed stream of this many bytes may inflate to.
+    pub fn allowance(&self, compressed: usize) -> u64 {
+        self.ratio_allowance(compressed).min(self.limits.inflated_bytes.saturating_sub(self.inflated))
+    }
+
+    /// Charge bytes that were inflated or decoded. Never fails: ask for the [`Meter::allowance`] first.
+    pub fn charge(&mut self, bytes: u64) {
+        self.inflated = self.inflated.saturating_add(bytes);
+    }
+
+    /// The bound that made the allowance of such a stream what it was, before anything of it was charged.
+    pub fn overrun(&self, compressed: usize) -> LimitExceeded {
+        if self.ratio_allowance(compressed) < self.limits.inflated_bytes.saturating_sub(self.inflated) {
+            LimitExceeded { bound: Bound::Ratio, amount: None, limit: self.limits.ratio }
+        } else {
+            LimitExceeded { bound: Bound::InflatedBytes, amount: None, limit: self.limits.inflated_bytes }
+        }
+    }
+
+    fn ratio_allowance(&self, compressed: usize) -> u64 {
+        (compressed as u64).saturating_mul(self.limits.ratio).max(Limits::RATIO_GRACE)
+    }
+
+    /// Charge bytes whose number was known before they were made, as those of a decoded transfer encoding.
+    ///
+    /// # Errors
+    /// Where they, with all before, are over [`Limits::inflated_bytes`]; then nothing is charged.
+    pub fn decoded(&mut self, bytes: usize) -> Result<(), LimitExceeded> {
+        if bytes as u64 > self.limits.inflated_bytes.saturating_sub(self.inflated) {
+            return Err(LimitExceeded { bound: Bound::InflatedBytes, amount: None, limit: self.limits.inflated_bytes });
+        }
+        self.charge(bytes as u64);
+        Ok(())
+    }
+
+    /// Count a member of an archive.
+    ///
+    /// # Errors
+    /// Where it is one more than [`Limits::members`].
+    pub fn member(&mut self) -> Result<(), LimitExceeded> {
+        count(&mut self.members, Bound::Members, self.limits.members)
+    }
+
+    /// Count a MIME part.
+    ///
+    /// # Errors
+    /// Where it is one more than [`Limits::mail_parts`].
+    pub fn part(&mut self) -> Result<(), LimitExceeded> {
+        count(&mut self.parts, Bound::MailParts, self.limits.mail_parts)
+    }
+
+    /// Check how many archives are open within each other.
+    ///
+    /// # Errors
+    /// Where they are more than [`Limits::archive_depth`].
+    pub fn archive_depth(&self, depth: u32) -> Result<(), LimitExceeded> {
+        check(Bound::ArchiveDepth, depth.into(), self.limits.archive_depth.into())
+    }
+
+    /// Check how many multiparts and messages are open within each other.
+    ///
+    /// # Errors
+    /// Where they are more than [`Limits::mail_depth`].
+    pub fn mail_depth(&self, depth: u32) -> Result<(), LimitExceeded> {
+        check(Bound::MailDepth, depth.into(), self.limits.mail_depth.into())
+    }
+}
+
+/// The amount is known: hold it against the limit.
+fn check(bound: Bound, amount: u64, limit: u64) -> Result<(), LimitExceeded> {
+    if amount > limit { Err(LimitExceeded { bound, amount: Some(amount), limit }) } else { Ok(()) }
+}
+
+/// One more: hold the sum against the limit.
+fn count(sum: &mut u64, bound: Bound, limit: u32) -> Result<(), LimitExceeded> {
+    if *sum >= u64::from(limit) {
+        return Err(LimitExceeded { bound, amount: None, limit: limit.into() });
+    }
+    *sum += 1;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_says_amount_and_bound() {
+        let limits = Limits::default();
+        let meter = Meter::new(&limits);
+        let error = meter.item(70 << 20).unwrap_err();
+        assert_eq!(error.to_string(), "70 MiB, the limit is 64 MiB");
+        assert_eq!(meter.overrun(10 << 20).to_string(), "more than 100 MiB inflated, the limit is 100 MiB");
+        assert_eq!(meter.overrun(4096).to_string(), "more than 1000 times its size inflated, the limit is 1000");
+        assert_eq!(meter.archive_depth(4).unwrap_err().to_string(), "4 archives within each other, the limit is 3");
+    }
+
+    #[test]
+    fn all_streams_of_an_item_spend_from_one_purse() {
+        let limits = Limits::default();
+        let mut meter = Meter::new(&limits);
+        let compressed = 1 << 20;
+        assert_eq!(meter.allowance(compressed), 100 << 20);
+        meter.charge(60 << 20);
+        assert_eq!(meter.allowance(compressed), 40 << 20);
+        assert!(meter.decoded(41 << 20).is_err());
+        assert!(meter.decoded(40 << 20).is_ok());
+        assert_eq!(meter.allowance(compressed), 0);
+    }
+
+    #[test]
+    fn a_small_stream_may_inflate_to_the_grace_whatever_its_ratio() {
+        let limits = Limits::default();
+        assert_eq!(Meter::new(&limits).allowance(20), Limits::RATIO_GRACE);
+    }
+
+    #[test]
+    fn members_and_parts_stop_one_past_the_bound() {
+        let limits = Limits { members: 2, mail_parts: 1, ..Limits::default() };
+        let mut meter = Meter::new(&limits);
+        assert!(meter.member().is_ok() && meter.member().is_ok());
+        assert_eq!(meter.member().unwrap_err().to_string(), "more than 2 archive members, the limit is 2");
+        assert!(meter.part().is_ok());
+        assert_eq!(meter.part().unwrap_err().bound, Bound::MailParts);
+    }
+}

@@ -1,6 +1,105 @@
-//! Under way.
+//! The program: the only home of clap, anyhow, standard output and exit codes.
+//!
+//! Comes in: the command line, the environment, the settings file. Goes out: data on standard output, talk on standard
+//! error, one of three exit codes. One file a command: its options as typed, then as resolved, then the run. Nobody
+//! imports `cli`.
 
-/// Run the program.
-pub fn run() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+mod args;
+mod check;
+mod compact;
+mod completions;
+mod config;
+mod exit;
+mod export;
+mod fault;
+mod fetch;
+mod ingest;
+mod interrupt;
+mod man;
+mod output;
+mod period;
+mod prune;
+mod rebuild;
+mod rejected;
+mod screen;
+mod settings;
+mod status;
+mod summary;
+mod verify;
+
+use args::{Command, Common};
+use exit::Exit;
+use fault::{Hint as _, StdoutClosed};
+use output::Talk;
+use settings::Settings;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Run the program: read the command line, do it, say how it ended.
+pub fn run() -> ExitCode {
+    let root = match args::parse(std::env::args_os()) {
+        Ok(root) => root,
+        Err(usage) => return told(&usage).into(),
+    };
+    let talk = Talk::new(root.common.verbose, root.common.quiet, root.common.color);
+    talk.start_log();
+    let run = Run { common: root.common, talk };
+    let exit = run.command(root.command).unwrap_or_else(|error| {
+        if error.is::<StdoutClosed>() {
+            return Exit::Handled;
+        }
+        run.talk.error(&error);
+        Exit::Failed
+    });
+    exit.into()
+}
+
+/// What clap has to say: help and version are answers, the rest is a usage error.
+fn told(usage: &clap::Error) -> Exit {
+    // Where the stream is closed there is nobody to tell.
+    let _ = usage.print();
+    if let Some(variable) = args::variable_behind(usage, std::env::args_os()) {
+        eprintln!("hint: the value comes from the environment variable {variable}");
+    }
+    if usage.use_stderr() { Exit::Failed } else { Exit::Handled }
+}
+
+/// One run of the program: what every command may ask for.
+struct Run {
+    common: Common,
+    talk: Talk,
+}
+
+impl Run {
+    fn command(&self, command: Command) -> anyhow::Result<Exit> {
+        match command {
+            Command::Fetch(args) => fetch::run(self, &args),
+            Command::Ingest(args) => ingest::run(self, &args),
+            Command::Summary(args) => summary::run(self, &args),
+            Command::Export(args) => export::run(self, &args),
+            Command::Check(args) => check::run(self, &args),
+            Command::Status(args) => status::run(self, &args),
+            Command::Rejected(args) => rejected::run(self, &args),
+            Command::Rebuild(args) => rebuild::run(self, &args),
+            Command::Compact(args) => compact::run(self, &args),
+            Command::Prune(args) => prune::run(self, &args),
+            Command::Verify(args) => verify::run(self, &args),
+            Command::Config(args) => config::run(self, &args),
+            Command::Completions(args) => completions::run(&args),
+            Command::Man(args) => man::run(&args),
+        }
+    }
+
+    /// The settings, read anew.
+    fn settings(&self) -> anyhow::Result<Settings> {
+        Settings::load(self.common.config.as_deref())
+    }
+
+    /// The data folder: option, environment, settings, default.
+    fn store(&self, settings: &Settings) -> anyhow::Result<PathBuf> {
+        let named = self.common.store.clone().or_else(|| settings.store.clone()).or_else(settings::usual_store);
+        named
+            .ok_or_else(|| anyhow::anyhow!("data folder: expected a place for it, found neither HOME nor settings"))
+            .hint("give one with --store DIR")
+    }
 }

@@ -1,1 +1,92 @@
-//! Under way.
+//! Where bytes come from: files and mailboxes. The only stage that waits.
+//!
+//! Comes in: paths, or a mailbox's settings. Goes out: an iterator of `Result<Fetched, FetchError>`, that is `Send`.
+//! Must not: look into a report, or call a local fault (disk, network, memory) anything but "try again".
+//!
+//! An error stands for the path or mailbox it names; the iterator may go on behind it, and ends where it cannot.
+//!
+//! | file | noun |
+//! |---|---|
+//! | `files` | paths: files, folders, standard input |
+//! | `mbox` | messages of a mailbox file, streamed |
+//! | `maildir` | messages of a Maildir |
+//! | `imap` | messages of a mailbox on a server |
+
+pub mod files;
+#[cfg(feature = "imap")]
+pub mod imap;
+mod maildir;
+mod mbox;
+#[cfg(test)]
+mod tests;
+
+use crate::model::Message;
+use jiff::Timestamp;
+
+/// One mail, or one file that is not a mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// Where from: the path, and the message's number where the file holds several.
+    pub origin: String,
+    /// The file's name; null for a mail, whose file, if any, has a name that says nothing.
+    pub name: Option<String>,
+    /// All of it.
+    pub bytes: Vec<u8>,
+    /// When it arrived. For files this is the time of the run: a file's own time may be preserved from anywhere, and one
+    /// older than the report in it would make good reports look as if they came from the future.
+    pub arrival: Timestamp,
+    /// Which message of which mailbox, where it came from a server.
+    pub message: Option<Message>,
+}
+
+/// What a source gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fetched {
+    /// Something to unpack.
+    Item(Item),
+    /// A file met on the way through a folder that plainly is no report, archive or mail, or no file at all.
+    SetAside {
+        /// Where it is.
+        origin: String,
+    },
+    /// A file or mail over the limit; it was not read.
+    TooLarge {
+        /// Where it is.
+        origin: String,
+        /// Its size in bytes, at least.
+        size: u64,
+        /// `Limits::item_bytes`.
+        limit: u64,
+        /// Which message of which mailbox, where it came from a server.
+        message: Option<Message>,
+    },
+    /// A mail the server lists and does not give. A later run asks for it again.
+    Unfetched {
+        /// Which mail.
+        origin: String,
+        /// What happened when it was asked for.
+        reason: String,
+        /// Which message.
+        message: Message,
+    },
+}
+
+/// A fault on this side: the next run may find it gone.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FetchError {
+    /// A path that is not there, or cannot be read.
+    #[error("{origin}: cannot {action}: {source}")]
+    File {
+        /// The path.
+        origin: String,
+        /// What was tried.
+        action: &'static str,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// A mailbox could not be read, or not to its end.
+    #[cfg(feature = "imap")]
+    #[error(transparent)]
+    Mailbox(#[from] imap::MailboxError),
+}

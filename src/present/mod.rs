@@ -1,1 +1,32 @@
-//! Under way.
+//! Answers in, bytes out: text for a terminal, JSON and CSV. The last step, and the cleaning step.
+//!
+//! In: a finished answer of `analyse`, and a [`Style`]. Out: a `String`. It computes nothing that is not about looks, and
+//! shows no stranger's text that has not gone through [`clean`].
+
+pub mod clean;
+mod csv;
+mod json;
+mod numbers;
+mod text;
+mod words;
+
+pub use csv::csv;
+pub use json::json;
+pub use text::text;
+
+/// How a rendering should look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
+    /// Columns of the terminal: less than 80 counts as 80.
+    pub width: u16,
+    /// Plain ASCII only.
+    pub ascii: bool,
+    /// ANSI colours. The text says the same without them.
+    pub color: bool,
+}
+
+impl Default for Style {
+    fn default() -> Self {
+        Self { width: 80, ascii: false, color: false }
+    }
+}

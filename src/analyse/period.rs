@@ -1,0 +1,172 @@
+//! The days an answer speaks of, all in UTC. In: two dates, or `now` as a value. Out: [`Period`], both
+//! days inside. It never reads the clock; the words of the command line are read by `cli`.
+
+use jiff::{
+    Timestamp, ToSpan,
+    civil::{Date, Weekday},
+    tz::Offset,
+};
+
+/// Day 0 of the `date` column.
+const EPOCH: Date = Date::constant(1970, 1, 1);
+
+/// The calendar's first and last day.
+pub(crate) const DAYS: (i32, i32) = (-4_371_587, 2_932_896);
+
+/// A run of whole UTC days.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Period {
+    from: Date,
+    to: Date,
+}
+
+/// A period could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PeriodError {
+    /// The last day is before the first.
+    #[error("period: expected a first day before the last, found {from} to {to}")]
+    Order {
+        /// The first day.
+        from: Date,
+        /// The last day.
+        to: Date,
+    },
+}
+
+impl Period {
+    /// From one day to another, both inside.
+    ///
+    /// # Errors
+    /// Where the last day is before the first.
+    pub fn new(from: Date, to: Date) -> Result<Self, PeriodError> {
+        if from <= to { Ok(Self { from, to }) } else { Err(PeriodError::Order { from, to }) }
+    }
+
+    /// The last ISO week, Monday to Sunday, that was over by `now`.
+    pub fn last_complete_week(now: Timestamp) -> Self {
+        let today = today(now);
+        let monday = today.saturating_sub(i32::from(today.weekday().to_monday_zero_offset()).days());
+        Self { from: monday.saturating_sub(7.days()), to: monday.saturating_sub(1.days()) }
+    }
+
+    /// The first day.
+    pub fn from(self) -> Date {
+        self.from
+    }
+
+    /// The last day, inside.
+    pub fn to(self) -> Date {
+        self.to
+    }
+
+    /// How many days.
+    pub fn days(self) -> i32 {
+        number(self.to) - number(self.from) + 1
+    }
+
+    /// Whether a day is inside.
+    pub fn contains(self, day: Date) -> bool {
+        self.from <= day && day <= self.to
+    }
+
+    /// The ISO week this is, as `2026-W47`; null where it is no whole week.
+    pub fn iso_week(self) -> Option<String> {
+        (self.days() == 7 && self.from.weekday() == Weekday::Monday).then(|| week_name(self.from))
+    }
+
+    /// The smallest period that holds both.
+    #[must_use]
+    pub fn join(self, other: Self) -> Self {
+        Self { from: self.from.min(other.from), to: self.to.max(other.to) }
+    }
+
+    /// The period of the same length `n` times before this one; null before the calendar's start.
+    pub fn before(self, n: u8) -> Option<Self> {
+        let back = (i32::from(n) * self.days()).days();
+        Some(Self { from: self.from.checked_sub(back).ok()?, to: self.to.checked_sub(back).ok()? })
+    }
+}
+
+/// The ISO week a day is in, as `2026-W47`.
+pub(crate) fn week_name(day: Date) -> String {
+    let week = day.iso_week_date();
+    format!("{:04}-W{:02}", week.year(), week.week())
+}
+
+/// The UTC day of an instant.
+pub(crate) fn today(now: Timestamp) -> Date {
+    Offset::UTC.to_datetime(now).date()
+}
+
+/// Days since 1970-01-01.
+pub(crate) fn number(day: Date) -> i32 {
+    i32::try_from(day.duration_since(EPOCH).as_hours() / 24).expect("a calendar of 20,000 years has fewer days")
+}
+
+/// The day of a number of the `date` column; the calendar's nearest end where it has none.
+pub(crate) fn date(number: i32) -> Date {
+    EPOCH.saturating_add(number.clamp(DAYS.0, DAYS.1).days())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn shown(period: Period) -> String {
+        format!("{}..{}", period.from, period.to)
+    }
+
+    fn week(monday: &str) -> Period {
+        let monday: Date = monday.parse().unwrap();
+        Period::new(monday, monday.checked_add(6.days()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_week_is_named_by_its_iso_year_across_the_year_edge() {
+        assert_eq!(week("2026-11-16").iso_week().as_deref(), Some("2026-W47"));
+        assert_eq!(week("2025-12-29").iso_week().as_deref(), Some("2026-W01"));
+        assert_eq!(week("2026-12-28").iso_week().as_deref(), Some("2026-W53"));
+        assert_eq!(week("2026-11-17").iso_week(), None, "Tuesday to Monday is no ISO week");
+    }
+
+    #[test]
+    fn a_period_runs_forward() {
+        let error = Period::new("2026-11-22".parse().unwrap(), "2026-11-16".parse().unwrap()).unwrap_err();
+        assert_eq!(error.to_string(), "period: expected a first day before the last, found 2026-11-22 to 2026-11-16");
+    }
+
+    #[test]
+    fn the_last_complete_week_ended_before_today() {
+        for (now, week) in [
+            ("2026-11-25T10:00:00Z", "2026-11-16..2026-11-22"),
+            ("2026-11-22T23:59:59Z", "2026-11-09..2026-11-15"),
+            ("2026-11-23T00:00:00Z", "2026-11-16..2026-11-22"),
+            ("2026-01-01T00:00:00Z", "2025-12-22..2025-12-28"),
+        ] {
+            assert_eq!(shown(Period::last_complete_week(at(now))), week, "at {now}");
+        }
+    }
+
+    #[test]
+    fn day_numbers_are_those_of_the_date_column() {
+        for (day, expected) in [("1970-01-01", 0), ("1969-12-31", -1), ("2026-11-25", 20_782)] {
+            let day: Date = day.parse().unwrap();
+            assert_eq!(number(day), expected);
+            assert_eq!(date(expected), day);
+        }
+        assert_eq!((number(Date::MIN), number(Date::MAX)), DAYS);
+        assert_eq!((date(i32::MIN), date(i32::MAX)), (Date::MIN, Date::MAX));
+    }
+
+    #[test]
+    fn earlier_periods_have_the_same_length_and_touch() {
+        let week = week("2026-11-16");
+        assert_eq!(shown(week.before(1).unwrap()), "2026-11-09..2026-11-15");
+        assert_eq!(shown(week.before(8).unwrap().join(week)), "2026-09-21..2026-11-22");
+    }
+}

@@ -1,0 +1,96 @@
+//! What is asked: the period, the domains, and what only others know. Out of it follows what must be read.
+
+use super::{Foreign, Period};
+use crate::model::Text;
+use jiff::civil::Date;
+use std::{collections::BTreeMap, net::IpAddr};
+
+/// How many periods before the asked one serve as history, at most.
+pub(crate) const HISTORY: u8 = 8;
+
+/// A summary's question. The defaults ask for all there is.
+#[derive(Debug, Clone, Default)]
+pub struct Question {
+    /// The days asked for; null: all that the rows hold, and then no history.
+    pub period: Option<Period>,
+    /// Policy domains in canonical form; empty: all.
+    pub domains: Vec<Text>,
+    /// The UTC day it is, so that a period that is not over says so; null: not known.
+    pub today: Option<Date>,
+    /// What stands in no row.
+    pub aside: Aside,
+    /// Senders the reader has confirmed as his own.
+    pub known: Vec<KnownSender>,
+    /// Names of addresses (PTR), where somebody looked them up.
+    pub names: BTreeMap<IpAddr, Foreign>,
+}
+
+/// What happened to items that gave no rows, within the period: it belongs into the data quality.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Aside {
+    /// Items that should have been a report and could not be read.
+    pub unreadable: u64,
+    /// Reports that came again with other content.
+    pub conflicts: u64,
+}
+
+/// A sender the reader has confirmed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KnownSender {
+    /// A network: an address and how many leading bits count.
+    Network(IpAddr, u8),
+    /// A domain that signs or stands in the return path; those below it too.
+    Domain(Text),
+}
+
+impl Question {
+    /// How many earlier periods of the same length the answer compares with: eight weeks of them at most.
+    pub(crate) fn windows(&self) -> u8 {
+        match self.period.map(Period::days) {
+            Some(days @ 1..=31) => u8::try_from(56 / days).unwrap_or(HISTORY).clamp(1, HISTORY),
+            _ => 0,
+        }
+    }
+
+    /// The days before the period that the answer compares with; null: none.
+    pub fn history(&self) -> Option<Period> {
+        let period = self.period?;
+        let windows = self.windows();
+        if windows == 0 {
+            return None;
+        }
+        Some(period.before(windows)?.join(period.before(1)?))
+    }
+
+    /// All days that must be read, history included; null: all there are.
+    pub fn reads(&self) -> Option<Period> {
+        let period = self.period?;
+        Some(self.history().map_or(period, |history| history.join(period)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn question(from: &str, to: &str) -> Question {
+        let period = Period::new(from.parse().unwrap(), to.parse().unwrap()).unwrap();
+        Question { period: Some(period), ..Question::default() }
+    }
+
+    #[test]
+    fn a_week_compares_with_eight_weeks_before_it() {
+        let history = question("2026-11-16", "2026-11-22").history().unwrap();
+        assert_eq!((history.from().to_string(), history.days()), ("2026-09-21".to_owned(), 56));
+        assert_eq!(history.to().to_string(), "2026-11-15");
+    }
+
+    #[test]
+    fn longer_periods_compare_with_fewer_and_all_there_is_with_none() {
+        assert_eq!(question("2026-11-01", "2026-11-30").windows(), 1);
+        assert_eq!(question("2026-11-09", "2026-11-22").windows(), 4);
+        assert_eq!(question("2026-11-22", "2026-11-22").windows(), 8);
+        assert_eq!(question("2026-01-01", "2026-11-22").history(), None);
+        assert_eq!(Question::default().reads(), None);
+    }
+}

@@ -1,0 +1,202 @@
+//! The command line as it is typed: the root, what every command takes, and the environment behind every option.
+//!
+//! Comes in: the words of the command line, the environment. Goes out: a [`Root`], or a message and a code from clap.
+//! Each command's own options stand in its file. Clap's types never leave `cli`.
+
+use super::output::Color;
+use super::{
+    check, compact, completions, config, export, fetch, ingest, man, prune, rebuild, rejected, status, summary, verify,
+};
+use clap::builder::FalseyValueParser;
+use clap::error::{ContextKind, ContextValue};
+use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+const AFTER_HELP: &str = "\
+Every option has an environment variable: DMARQUET_ and its name, as DMARQUET_STORE or DMARQUET_MAIL_TO.
+Order: option, environment, settings file, default.
+
+Exit codes: 0 all handled; 1 finished, but something new could not be read; 2 could not run or not finish.
+
+Examples:
+  dmarquet config init                      write a settings file to fill in
+  dmarquet fetch                            poll the mailboxes of the settings (for cron)
+  dmarquet ingest ~/dmarc-reports           take in a folder of report files and mails
+  dmarquet summary                          last week: who sends as you, what fails and why
+  dmarquet summary ~/dmarc-reports          the same straight of files, nothing stored";
+
+/// DMARC aggregate reports from the mailbox to Parquet, and a weekly summary of who sends mail as you.
+#[derive(Debug, Parser)]
+#[command(name = "dmarquet", version, about, after_help = AFTER_HELP, max_term_width = 110, arg_required_else_help = true)]
+pub(crate) struct Root {
+    /// What every command takes.
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// The data folder [default: `store` of the settings, else ~/.local/share/dmarquet]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Options of every command")]
+    pub(crate) store: Option<PathBuf>,
+    /// The settings file [default: ~/.config/dmarquet/config.toml, else /etc/dmarquet/config.toml]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Options of every command")]
+    pub(crate) config: Option<PathBuf>,
+    /// Tell the story on standard error; twice: in detail
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Options of every command")]
+    pub(crate) verbose: u8,
+    /// Say nothing but errors
+    #[arg(short, long, global = true, help_heading = "Options of every command")]
+    pub(crate) quiet: bool,
+    /// Colour: auto, always or never (NO_COLOR is respected)
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "WHEN",
+        hide_possible_values = true,
+        help_heading = "Options of every command"
+    )]
+    pub(crate) color: Color,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Fetch(fetch::Args),
+    Ingest(ingest::Args),
+    Summary(summary::Args),
+    Export(export::Args),
+    Check(check::Args),
+    Status(status::Args),
+    Rejected(rejected::Args),
+    Rebuild(rebuild::Args),
+    Compact(compact::Args),
+    Prune(prune::Args),
+    Verify(verify::Args),
+    Config(config::Args),
+    Completions(completions::Args),
+    Man(man::Args),
+}
+
+/// Text for people, or JSON for programs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// The whole command line as clap knows it: help, completions and manual pages come from it too.
+pub(crate) fn command() -> clap::Command {
+    with_environment(Root::command())
+}
+
+/// Read a command line.
+pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Root, clap::Error> {
+    let mut command = command();
+    let matches = command.try_get_matches_from_mut(words)?;
+    Root::from_arg_matches(&matches)
+}
+
+/// Give every option its variable, in one place, so that none can be forgotten.
+fn with_environment(command: clap::Command) -> clap::Command {
+    command
+        .mut_args(|arg| {
+            let Some(name) = arg.get_long().map(variable) else { return arg };
+            let arg = if matches!(arg.get_action(), ArgAction::SetTrue) {
+                arg.value_parser(FalseyValueParser::new())
+            } else {
+                arg
+            };
+            arg.env(name).hide_env(true)
+        })
+        .mut_subcommands(with_environment)
+}
+
+/// The variable of an option: `mail-to` is `DMARQUET_MAIL_TO`.
+fn variable(long: &str) -> String {
+    format!("DMARQUET_{}", long.to_uppercase().replace('-', "_"))
+}
+
+/// The variable that a wrong value came from, where it did not come from the command line.
+pub(crate) fn variable_behind(usage: &clap::Error, mut words: impl Iterator<Item = OsString>) -> Option<String> {
+    let Some(ContextValue::String(arg)) = usage.get(ContextKind::InvalidArg) else { return None };
+    let option = arg.split(' ').next()?;
+    let name = variable(option.strip_prefix("--")?);
+    let typed = words.any(|word| word.to_string_lossy().split('=').next() == Some(option));
+    (!typed && std::env::var_os(&name).is_some()).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Root, command, parse};
+
+    fn parsed(line: &str) -> Result<Root, clap::Error> {
+        parse(line.split(' ').map(Into::into))
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_option_has_its_environment_variable() {
+        fn walk(command: &clap::Command) {
+            for arg in command.get_arguments() {
+                let Some(long) = arg.get_long() else { continue };
+                let expected = super::variable(long);
+                assert_eq!(
+                    arg.get_env().and_then(|name| name.to_str()),
+                    Some(expected.as_str()),
+                    "{}",
+                    command.get_name()
+                );
+            }
+            command.get_subcommands().for_each(walk);
+        }
+        walk(&command());
+    }
+
+    #[test]
+    fn every_command_and_option_says_what_it_does() {
+        fn walk(command: &clap::Command) {
+            assert!(command.get_about().is_some(), "{} has no help", command.get_name());
+            for arg in command.get_arguments() {
+                assert!(arg.get_help().is_some(), "{} {} has no help", command.get_name(), arg.get_id());
+            }
+            command.get_subcommands().for_each(walk);
+        }
+        walk(&command());
+    }
+
+    #[test]
+    fn no_option_takes_a_secret() {
+        fn walk(command: &clap::Command) {
+            for arg in command.get_arguments() {
+                let name = arg.get_id().as_str();
+                assert!(!["password", "token", "secret"].iter().any(|word| name.contains(word)), "{name}");
+            }
+            command.get_subcommands().for_each(walk);
+        }
+        walk(&command());
+    }
+
+    #[test]
+    fn store_and_config_stand_before_or_after_the_command() {
+        for line in ["dmarquet --store s --config c status", "dmarquet status --store s --config c"] {
+            let root = parsed(line).unwrap();
+            assert_eq!(root.common.store.as_deref(), Some("s".as_ref()));
+            assert_eq!(root.common.config.as_deref(), Some("c".as_ref()));
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! `config`: write a first settings file, and check one.
+
+use super::Run;
+use super::exit::Exit;
+use super::fault::Hint as _;
+use super::output;
+use super::settings::{self, Outlet, Settings, Smtp};
+use crate::fetch::imap::{Mailbox, Secret};
+use anyhow::{Context as _, anyhow};
+use clap::Subcommand;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+
+/// What `config init` writes: every key, with its meaning.
+const TEMPLATE: &str = include_str!("../../samples/config/config.toml");
+
+const EXAMPLES: &str = "\
+Examples:
+  dmarquet config init            write ~/.config/dmarquet/config.toml, to be filled in
+  dmarquet config check           are the settings right, does each mailbox let us in";
+
+/// Write a first settings file, or check the one there is
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES, arg_required_else_help = true)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(Debug, Subcommand)]
+enum Act {
+    /// Write a commented settings file; one that is there stays as it is
+    Init {
+        /// Write it to standard output instead
+        #[arg(long)]
+        stdout: bool,
+    },
+    /// Check the settings, log in to each mailbox, and say what fetch would do
+    Check {
+        /// Look at the file only, connect nowhere
+        #[arg(long)]
+        offline: bool,
+    },
+}
+
+/// Do it.
+pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+    match &args.act {
+        Act::Init { stdout: true } => output::data(TEMPLATE.as_bytes()).map(|()| Exit::Handled),
+        Act::Init { stdout: false } => init(run),
+        Act::Check { offline } => check(run, *offline),
+    }
+}
+
+fn init(run: &Run) -> anyhow::Result<Exit> {
+    let file = run.common.config.clone().unwrap_or_else(settings::usual_place);
+    write_new(&file).with_context(|| format!("{}", file.display())).context("settings")?;
+    run.talk.note(&format!("{}: written; fill it in, then run `dmarquet config check`", file.display()));
+    Ok(Exit::Handled)
+}
+
+/// Write the file, but never over one.
+fn write_new(file: &Path) -> anyhow::Result<()> {
+    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder)?;
+    }
+    match std::fs::File::create_new(file) {
+        Ok(mut out) => Ok(out.write_all(TEMPLATE.as_bytes())?),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            Err(anyhow!("expected no such file, found one").hint("it stays as it is; write another with --config FILE"))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn check(run: &Run, offline: bool) -> anyhow::Result<Exit> {
+    let settings = run.settings()?;
+    let Some(file) = &settings.file else {
+        return Err(anyhow!("settings: expected a file, found none").hint("write one with `dmarquet config init`"));
+    };
+    let store = run.store(&settings)?;
+    output::data(told(&settings, file, &store).as_bytes())?;
+    for warning in secrets_of(&settings).into_iter().filter_map(settings::warning) {
+        run.talk.warning(&warning);
+    }
+    if offline {
+        return Ok(Exit::Handled);
+    }
+    Ok(Exit::Handled)
+}
+
+/// What the settings come to.
+fn told(settings: &Settings, file: &Path, store: &Path) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "settings   {}", file.display());
+    let _ = writeln!(out, "store      {}", store.display());
+    if !settings.domains.is_empty() {
+        let _ = writeln!(out, "domains    {}", settings.domains.join(", "));
+    }
+    for mailbox in &settings.mailboxes {
+        let _ = writeln!(out, "mailbox    {}: {}", mailbox.name, place(mailbox));
+    }
+    if let Some(smtp) = &settings.smtp {
+        let _ = writeln!(out, "smtp       {}", way_out(smtp));
+    }
+    output::clean_lines(&out)
+}
+
+fn place(mailbox: &Mailbox) -> String {
+    format!("{} on {}:{}, folders {}", mailbox.user, mailbox.host, mailbox.port, mailbox.folders.join(", "))
+}
+
+fn way_out(smtp: &Smtp) -> String {
+    match &smtp.outlet {
+        Outlet::Server { host, port, .. } => format!("{} by {host}:{port}", smtp.from),
+        Outlet::Sendmail(path) => format!("{} by {}", smtp.from, path.display()),
+    }
+}
+
+/// Every secret that the settings name.
+fn secrets_of(settings: &Settings) -> Vec<&Secret> {
+    let of_mailboxes = settings.mailboxes.iter().flat_map(|mailbox| settings::secrets_of(&mailbox.auth));
+    let of_smtp = settings.smtp.iter().filter_map(|smtp| match &smtp.outlet {
+        Outlet::Server { login: Some((_, secret)), .. } => Some(secret),
+        _ => None,
+    });
+    of_mailboxes.chain(of_smtp).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Settings, TEMPLATE};
+    use std::path::Path;
+
+    #[test]
+    fn the_template_is_accepted_as_it_is() {
+        let settings = Settings::parse(TEMPLATE, Path::new("config.toml")).unwrap();
+        assert_eq!(settings.mailboxes.len(), 1);
+    }
+
+    #[test]
+    fn every_set_up_page_is_accepted() {
+        for page in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/samples/config")).unwrap() {
+            let path = page.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            Settings::parse(&text, &path).unwrap_or_else(|error| panic!("{error:#}"));
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! The exit codes, as one table.
+//!
+//! Comes in: how a command ended. Goes out: the number a shell or a monitor sees.
+
+use std::process::ExitCode;
+
+/// How the program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Exit {
+    /// All that was there is handled.
+    Handled,
+    /// Finished, but something new could not be read; or, asked by a monitor, something needs a person.
+    Attention,
+    /// Could not run, or not finish: usage, settings, server, disk. What was committed is safe.
+    Failed,
+}
+
+impl Exit {
+    /// The number.
+    pub(crate) const fn code(self) -> u8 {
+        match self {
+            Self::Handled => 0,
+            Self::Attention => 1,
+            Self::Failed => 2,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Exit;
+
+    #[test]
+    fn the_exit_codes_are_the_documented_ones() {
+        let table = [(Exit::Handled, 0), (Exit::Attention, 1), (Exit::Failed, 2)];
+        for (exit, code) in table {
+            assert_eq!(exit.code(), code, "{exit:?}");
+        }
+    }
+
+    #[test]
+    fn of_two_ends_the_worse_one_counts() {
+        assert_eq!(Exit::Handled.max(Exit::Attention), Exit::Attention);
+        assert_eq!(Exit::Attention.max(Exit::Failed), Exit::Failed);
+    }
+}

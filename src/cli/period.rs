@@ -1,0 +1,287 @@
+//! Days of the command line: weeks, dates, stretches of time, and the period and domains they ask for.
+//!
+//! Comes in: `--week`, `--last`, `--from`, `--to`, `--domain`. Goes out: the first and the last day, both inside. All UTC.
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args as _, Command, FromArgMatches};
+use jiff::civil::{Date, ISOWeekDate, Weekday};
+use jiff::{Span, ToSpan as _};
+use std::str::FromStr;
+
+/// The options as typed.
+#[derive(Debug, clap::Args)]
+struct Typed {
+    /// One ISO week, as 2026-W47
+    #[arg(long, value_name = "WEEK", help_heading = "Period (days are UTC)")]
+    week: Option<Week>,
+    /// The last days up to yesterday, as 7d, 4w, 3m, 1y
+    #[arg(long, value_name = "TIME", help_heading = "Period (days are UTC)")]
+    last: Option<Stretch>,
+    /// From this day on, as 2026-11-16
+    #[arg(long, value_name = "DATE", help_heading = "Period (days are UTC)")]
+    from: Option<Day>,
+    /// Up to this day, it included
+    #[arg(long, value_name = "DATE", help_heading = "Period (days are UTC)")]
+    to: Option<Day>,
+    /// Only reports on this domain (repeat for more)
+    #[arg(long, value_name = "DOMAIN", value_delimiter = ',')]
+    domain: Vec<String>,
+}
+
+/// The period and the domains asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Choice {
+    period: Asked,
+    /// The policy domains, as typed; none: all.
+    pub(crate) domains: Vec<String>,
+}
+
+/// The period as it was asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Asked {
+    #[default]
+    Unsaid,
+    Week(Week),
+    Last(Stretch),
+    Between(Option<Date>, Option<Date>),
+}
+
+impl Choice {
+    /// The first and the last day asked for; `None`: nothing was said, the command's default holds.
+    pub(crate) fn days(&self, today: Date) -> Option<(Option<Date>, Option<Date>)> {
+        match self.period {
+            Asked::Unsaid => None,
+            Asked::Week(week) => Some((Some(week.first()), Some(week.last()))),
+            Asked::Last(stretch) => Some((stretch.before(today), today.yesterday().ok())),
+            Asked::Between(from, to) => Some((from, to)),
+        }
+    }
+}
+
+/// The last ISO week that is over: Monday to Sunday.
+pub(crate) fn last_complete_week(today: Date) -> (Date, Date) {
+    let week = Week(today.saturating_sub(1.week()).iso_week_date());
+    (week.first(), week.last())
+}
+
+impl clap::Args for Choice {
+    fn augment_args(command: Command) -> Command {
+        Typed::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Typed::augment_args_for_update(command)
+    }
+}
+
+impl FromArgMatches for Choice {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut typed = Typed::from_arg_matches(matches)?;
+        let on_line = |name| matches.value_source(name) == Some(ValueSource::CommandLine);
+        if ["week", "last", "from", "to"].into_iter().any(on_line) {
+            // A period on the command line displaces the environment's, whichever way that names it.
+            typed.week = typed.week.filter(|_| on_line("week"));
+            typed.last = typed.last.filter(|_| on_line("last"));
+            typed.from = typed.from.filter(|_| on_line("from"));
+            typed.to = typed.to.filter(|_| on_line("to"));
+        }
+        Ok(Self { period: typed.period()?, domains: typed.domain })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Typed {
+    fn period(&self) -> Result<Asked, clap::Error> {
+        let (from, to) = (self.from.map(|day| day.0), self.to.map(|day| day.0));
+        match (self.week, self.last, from, to) {
+            (None, None, None, None) => Ok(Asked::Unsaid),
+            (Some(week), None, None, None) => Ok(Asked::Week(week)),
+            (None, Some(stretch), None, None) => Ok(Asked::Last(stretch)),
+            (None, None, Some(from), Some(to)) if from > to => {
+                Err(conflict(format!("period: expected --from on or before --to, found {from} and {to}")))
+            }
+            (None, None, from, to) => Ok(Asked::Between(from, to)),
+            _ => Err(conflict("period: expected one of --week, --last, or --from and --to, found several".to_owned())),
+        }
+    }
+}
+
+fn conflict(message: String) -> clap::Error {
+    clap::Error::raw(clap::error::ErrorKind::ArgumentConflict, message + "\n")
+}
+
+/// One ISO week.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Week(ISOWeekDate);
+
+impl Week {
+    fn first(self) -> Date {
+        self.0.first_of_week().map_or(Date::MIN, ISOWeekDate::date)
+    }
+
+    fn last(self) -> Date {
+        self.0.last_of_week().map_or(Date::MAX, ISOWeekDate::date)
+    }
+}
+
+impl FromStr for Week {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once('-').and_then(|(year, week)| {
+            let week = week.strip_prefix(['W', 'w'])?;
+            Some((year.parse().ok()?, week.parse().ok()?))
+        });
+        let (year, week) = parts.ok_or("expected a year and an ISO week, as 2026-W47")?;
+        ISOWeekDate::new(year, week, Weekday::Monday)
+            .map(Self)
+            .map_err(|_| format!("expected an ISO week that {year} has, W01 to W52 or W53"))
+    }
+}
+
+/// One day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Day(pub(crate) Date);
+
+impl FromStr for Day {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse().map(Self).map_err(|_| "expected a day, as 2026-11-16".to_owned())
+    }
+}
+
+/// A stretch of days, weeks, months or years.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stretch {
+    count: i32,
+    unit: Unit,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    Days,
+    Weeks,
+    Months,
+    Years,
+}
+
+impl Stretch {
+    /// The day that lies this long before another; `None` where the calendar ends before that.
+    pub(crate) fn before(self, day: Date) -> Option<Date> {
+        day.checked_sub(self.span()).ok()
+    }
+
+    fn span(self) -> Span {
+        match self.unit {
+            Unit::Days => self.count.days(),
+            Unit::Weeks => self.count.weeks(),
+            Unit::Months => self.count.months(),
+            Unit::Years => self.count.years(),
+        }
+    }
+}
+
+impl std::fmt::Display for Stretch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let unit = match self.unit {
+            Unit::Days => "day",
+            Unit::Weeks => "week",
+            Unit::Months => "month",
+            Unit::Years => "year",
+        };
+        let plural = if self.count == 1 { "" } else { "s" };
+        write!(f, "{} {unit}{plural}", self.count)
+    }
+}
+
+impl FromStr for Stretch {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        const EXPECTED: &str = "expected a number from 1 to 3650 and a unit, d, w, m (months) or y, as 7d";
+        let unit = match text.chars().last() {
+            Some('d') => Unit::Days,
+            Some('w') => Unit::Weeks,
+            Some('m') => Unit::Months,
+            Some('y') => Unit::Years,
+            _ => return Err(EXPECTED.to_owned()),
+        };
+        match text[..text.len() - 1].parse() {
+            Ok(count @ 1..=3650) => Ok(Self { count, unit }),
+            _ => Err(EXPECTED.to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Choice, Stretch, Week, last_complete_week};
+    use clap::{Args as _, FromArgMatches as _};
+    use jiff::civil::date;
+
+    fn choice(line: &str) -> Result<Choice, clap::Error> {
+        let command = Choice::augment_args(clap::Command::new("x"));
+        let matches = command.try_get_matches_from(line.split(' '))?;
+        Choice::from_arg_matches(&matches)
+    }
+
+    fn days(line: &str) -> (Option<jiff::civil::Date>, Option<jiff::civil::Date>) {
+        choice(line).unwrap().days(date(2026, 11, 25)).unwrap()
+    }
+
+    #[test]
+    fn a_week_is_monday_to_sunday_also_over_a_year_s_edge() {
+        assert_eq!(days("x --week 2026-W47"), (Some(date(2026, 11, 16)), Some(date(2026, 11, 22))));
+        assert_eq!(days("x --week 2026-W53"), (Some(date(2026, 12, 28)), Some(date(2027, 1, 3))));
+    }
+
+    #[test]
+    fn the_last_days_end_yesterday() {
+        assert_eq!(days("x --last 7d"), (Some(date(2026, 11, 18)), Some(date(2026, 11, 24))));
+        assert_eq!(days("x --last 1d"), (Some(date(2026, 11, 24)), Some(date(2026, 11, 24))));
+    }
+
+    #[test]
+    fn one_end_of_a_period_may_stay_open() {
+        assert_eq!(days("x --from 2026-11-01"), (Some(date(2026, 11, 1)), None));
+        assert_eq!(choice("x").unwrap().days(date(2026, 11, 25)), None);
+    }
+
+    #[test]
+    fn two_ways_to_name_a_period_are_an_error() {
+        for line in
+            ["x --week 2026-W47 --last 7d", "x --last 7d --from 2026-11-01", "x --from 2026-11-02 --to 2026-11-01"]
+        {
+            assert!(choice(line).unwrap_err().to_string().contains("expected"), "{line}");
+        }
+    }
+
+    #[test]
+    fn weeks_that_do_not_exist_are_refused_with_what_was_expected() {
+        assert_eq!("2025-W53".parse::<Week>().unwrap_err(), "expected an ISO week that 2025 has, W01 to W52 or W53");
+        for text in ["2026W47", "2026-47", "x", "", "-W", "2026-W"] {
+            assert_eq!(text.parse::<Week>().unwrap_err(), "expected a year and an ISO week, as 2026-W47", "{text}");
+        }
+    }
+
+    #[test]
+    fn stretches_are_bounded_and_have_a_unit() {
+        assert_eq!("24m".parse::<Stretch>().unwrap().before(date(2026, 11, 25)), Some(date(2024, 11, 25)));
+        for text in ["7", "d", "0d", "-1d", "9999d", "7é", ""] {
+            assert!(text.parse::<Stretch>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_last_complete_week_is_over_on_monday() {
+        let week = (date(2026, 11, 16), date(2026, 11, 22));
+        assert_eq!(last_complete_week(date(2026, 11, 23)), week);
+        assert_eq!(last_complete_week(date(2026, 11, 29)), week);
+        assert_eq!(last_complete_week(date(2026, 11, 22)).1, date(2026, 11, 15));
+    }
+}

@@ -1,0 +1,169 @@
+//! `[[mailbox]]`: one account to poll.
+//!
+//! Comes in: its table. Goes out: a [`Mailbox`] whose values fit together.
+
+use super::reader::Section;
+use super::secret;
+use crate::fetch::imap::{After, Auth, Mailbox, OAuth2, Patience, Secret, Security, Token};
+use std::net::IpAddr;
+use std::path::Path;
+
+/// The words for how a connection is secured.
+pub(super) const SECURITY: [(&str, Security); 3] =
+    [("tls", Security::Tls), ("starttls", Security::StartTls), ("none", Security::None)];
+
+/// Read a table; `None` where a value that nothing works without is missing.
+pub(super) fn of(section: &mut Section<'_>, folder: &Path) -> Option<Mailbox> {
+    let host = section.needed_text("host", "the IMAP server, as \"imap.example.com\"");
+    let user = section.needed_text("user", "the account, as \"dmarc@example.com\"");
+    let security = section.choice("security", &SECURITY).unwrap_or(Security::Tls);
+    if let Some(host) = host {
+        check_security(section, security, host);
+    }
+    let default_port = if security == Security::Tls { 993 } else { 143 };
+    let port = section.port("port").unwrap_or(default_port);
+    let ca_file = section.path("ca_file", folder);
+    let auth = auth_of(section, folder);
+    let folders = section.texts("folders").unwrap_or_else(|| vec!["INBOX".to_owned()]);
+    let after = after_of(section, &folders);
+    let rejected_to = section.text("rejected_to").map(str::to_owned);
+    if rejected_to.as_ref().is_some_and(|target| folders.contains(target)) {
+        section.fault("rejected_to", "expected a folder that is not read, found one of folders");
+    }
+    let name = section.text("name").map(str::to_owned);
+    let (host, user) = (host?.to_owned(), user?.to_owned());
+    let name = name.unwrap_or_else(|| format!("{user}@{host}"));
+    Some(Mailbox {
+        name,
+        host,
+        port,
+        security,
+        ca_file,
+        user,
+        auth: auth?,
+        folders,
+        after,
+        rejected_to,
+        patience: Patience::default(),
+    })
+}
+
+/// Without TLS only what stays on this machine.
+pub(super) fn check_security(section: &Section<'_>, security: Security, host: &str) {
+    let loopback = host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
+    if security == Security::None && !loopback {
+        section
+            .fault("security", &format!("expected tls or starttls for {host}, found none, which is for loopback only"));
+    }
+}
+
+fn auth_of(section: &mut Section<'_>, folder: &Path) -> Option<Auth> {
+    #[derive(Clone, Copy, PartialEq)]
+    enum Word {
+        Password,
+        XOAuth2,
+        OAuthBearer,
+    }
+    const WORDS: [(&str, Word); 3] =
+        [("password", Word::Password), ("xoauth2", Word::XOAuth2), ("oauthbearer", Word::OAuthBearer)];
+    let word = section.choice("auth", &WORDS).unwrap_or(Word::Password);
+    let password = secret::of(section, &secret::PASSWORD, folder);
+    let given = secret::of(section, &secret::TOKEN, folder);
+    let asked = section.table("oauth2").and_then(|mut section| {
+        let oauth2 = oauth2_of(&mut section, folder);
+        section.finish();
+        oauth2
+    });
+    if word == Word::Password {
+        if given.is_some() || asked.is_some() {
+            section.fault("auth", "expected xoauth2 or oauthbearer beside a token, found password");
+        }
+        if password.is_none() && !has_any(section, &["password_command", "password_file", "password_env"]) {
+            section.fault("", &format!("expected {}, found none", secret::PASSWORD.names()));
+        }
+        return password.map(Auth::Password);
+    }
+    if password.is_some() {
+        section.fault("auth", "expected password beside a password, found a kind of OAuth2");
+    }
+    let token = match (given, asked) {
+        (Some(_), Some(_)) => {
+            section
+                .fault("oauth2", &format!("expected either [mailbox.oauth2] or {}, found both", secret::TOKEN.names()));
+            None
+        }
+        (Some(secret), None) => Some(Token::Given(secret)),
+        (None, Some(oauth2)) => Some(Token::Asked(oauth2)),
+        (None, None) => {
+            if !has_any(section, &["token_command", "token_file", "token_env", "oauth2"]) {
+                section.fault("", &format!("expected {} or [mailbox.oauth2], found none", secret::TOKEN.names()));
+            }
+            None
+        }
+    };
+    token.map(if word == Word::XOAuth2 { Auth::XOAuth2 } else { Auth::OAuthBearer })
+}
+
+/// A key that is there but wrong has its own fault already.
+fn has_any(section: &Section<'_>, keys: &[&str]) -> bool {
+    keys.iter().any(|key| section.has(key))
+}
+
+fn oauth2_of(section: &mut Section<'_>, folder: &Path) -> Option<OAuth2> {
+    let token_url = section.needed_text("token_url", "the https address that gives tokens");
+    let client_id = section.needed_text("client_id", "the application's id");
+    let client_secret = secret::of(section, &secret::CLIENT_SECRET, folder);
+    let refresh_token = secret::of(section, &secret::REFRESH_TOKEN, folder);
+    let scope = section.text("scope").map(str::to_owned);
+    if let Some(url) = token_url
+        && !url.starts_with("https://")
+    {
+        section.fault("token_url", &format!("expected an address that begins with https://, found {url:?}"));
+    }
+    if client_secret.is_none() && refresh_token.is_none() {
+        let names = format!("{}, or {}", secret::REFRESH_TOKEN.names(), secret::CLIENT_SECRET.names());
+        section.fault("", &format!("expected {names}, found none"));
+    }
+    Some(OAuth2 {
+        token_url: token_url?.to_owned(),
+        client_id: client_id?.to_owned(),
+        client_secret,
+        refresh_token,
+        scope,
+    })
+}
+
+fn after_of(section: &mut Section<'_>, folders: &[String]) -> After {
+    const WORDS: [(&str, &str); 4] = [("keep", "keep"), ("seen", "seen"), ("move", "move"), ("delete", "delete")];
+    let word = section.choice("after", &WORDS).unwrap_or("keep");
+    let target = section.text("move_to");
+    match (word, target) {
+        ("move", None) if !section.has("move_to") => {
+            section.fault("move_to", "expected the folder that mails are moved to, found no such key");
+        }
+        ("move", Some(target)) if folders.iter().any(|folder| folder == target) => {
+            section.fault("move_to", "expected a folder that is not read, found one of folders");
+        }
+        ("move", _) | (_, None) => {}
+        (other, Some(_)) => {
+            section.fault("move_to", &format!("expected it only with after = \"move\", found after = {other:?}"))
+        }
+    }
+    match word {
+        "seen" => After::Seen,
+        "move" => After::Move(target.unwrap_or_default().to_owned()),
+        "delete" => After::Delete,
+        _ => After::Keep,
+    }
+}
+
+/// The secrets that a way to log in takes.
+pub(crate) fn secrets_of(auth: &Auth) -> Vec<&Secret> {
+    match auth {
+        Auth::Password(secret) => vec![secret],
+        Auth::XOAuth2(Token::Given(secret)) | Auth::OAuthBearer(Token::Given(secret)) => vec![secret],
+        Auth::XOAuth2(Token::Asked(oauth2)) | Auth::OAuthBearer(Token::Asked(oauth2)) => {
+            oauth2.client_secret.iter().chain(&oauth2.refresh_token).collect()
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The settings file: found, read, checked as a whole. Every fault names file, line, what was expected and what was
+//! found; all faults are told at once.
+//!
+//! Comes in: a path or the usual places. Goes out: [`Settings`], typed and resolved but for the secrets, which are
+//! fetched only when they are needed. Must not: connect anywhere, run a command, keep a secret.
+
+mod mailbox;
+mod reader;
+mod secret;
+mod smtp;
+
+pub(crate) use mailbox::secrets_of;
+pub(crate) use secret::warning;
+pub(crate) use smtp::{Outlet, Smtp};
+
+use super::fault::{Hint as _, Several};
+use crate::fetch::imap::Mailbox;
+use anyhow::{Context as _, anyhow};
+use reader::Section;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// All that a settings file says. Without a file: nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Settings {
+    /// The data folder.
+    pub(crate) store: Option<PathBuf>,
+    /// The domains that are ours, lower case; others in reports are still kept.
+    pub(crate) domains: Vec<String>,
+    /// Whose `Authentication-Results` are believed.
+    pub(crate) trusted_authserv_id: Vec<String>,
+    /// The mailboxes to poll, in the file's order.
+    pub(crate) mailboxes: Vec<Mailbox>,
+    /// How mail leaves.
+    pub(crate) smtp: Option<Smtp>,
+    /// The file all this comes from.
+    pub(crate) file: Option<PathBuf>,
+}
+
+impl Settings {
+    /// Read the file of `--config`, which must be there, else the first of the usual places that is, else nothing.
+    pub(crate) fn load(file: Option<&Path>) -> anyhow::Result<Self> {
+        if let Some(file) = file {
+            let text = std::fs::read_to_string(file)
+                .with_context(|| file.display().to_string())
+                .context("settings")
+                .hint("write one with `dmarquet config init`")?;
+            return Self::parse(&text, file);
+        }
+        for file in usual_places() {
+            match std::fs::read_to_string(&file) {
+                Ok(text) => return Self::parse(&text, &file),
+                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
+                Err(error) => return Err(anyhow!(error).context(file.display().to_string()).context("settings")),
+            }
+        }
+        Ok(Self::default())
+    }
+
+    /// Read a file's text. Paths in it are relative to its folder.
+    pub(crate) fn parse(text: &str, file: &Path) -> anyhow::Result<Self> {
+        let name = file.display().to_string();
+        let (settings, faults) = reader::read(text, &name, |root| {
+            let folder = file.parent().unwrap_or(Path::new(""));
+            Self::of(root, folder)
+        });
+        if faults.is_empty() {
+            return Ok(Self { file: Some(file.to_owned()), ..settings });
+        }
+        Err(Several(faults).into())
+    }
+
+    fn of(root: &mut Section<'_>, folder: &Path) -> Self {
+        let mut settings = Self {
+            store: root.path("store", folder),
+            domains: root.texts("domains").into_iter().flatten().map(|domain| domain.to_lowercase()).collect(),
+            trusted_authserv_id: root.text_or_texts("trusted_authserv_id"),
+            ..Self::default()
+        };
+        for (number, mut section) in root.tables("mailbox").into_iter().enumerate() {
+            section.call(format!("mailbox {}", number + 1));
+            if let Some(mailbox) = mailbox::of(&mut section, folder) {
+                if settings.mailboxes.iter().any(|earlier| earlier.name == mailbox.name) {
+                    section.fault("name", &format!("expected a name of its own, found {:?} twice", mailbox.name));
+                }
+                settings.mailboxes.push(mailbox);
+            }
+            section.finish();
+        }
+        if let Some(mut section) = root.table("smtp") {
+            settings.smtp = Smtp::of(&mut section, folder);
+            section.finish();
+        }
+        settings
+    }
+}
+
+/// Where a settings file is looked for, in order.
+fn usual_places() -> Vec<PathBuf> {
+    let own = folder_of("XDG_CONFIG_HOME", ".config").map(|folder| folder.join("dmarquet/config.toml"));
+    own.into_iter().chain([PathBuf::from("/etc/dmarquet/config.toml")]).collect()
+}
+
+/// Where `config init` writes.
+pub(crate) fn usual_place() -> PathBuf {
+    usual_places().swap_remove(0)
+}
+
+/// The data folder where nothing names one.
+pub(crate) fn usual_store() -> Option<PathBuf> {
+    folder_of("XDG_DATA_HOME", ".local/share").map(|folder| folder.join("dmarquet"))
+}
+
+/// A base folder by the XDG rules: the variable where it is absolute, else a folder of the home.
+fn folder_of(variable: &str, fallback: &str) -> Option<PathBuf> {
+    let named = std::env::var_os(variable).map(PathBuf::from).filter(|folder| folder.is_absolute());
+    named.or_else(|| {
+        std::env::var_os("HOME").filter(|home| !home.is_empty()).map(|home| Path::new(&home).join(fallback))
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,267 @@
+//! A settings table read key by key: each take says what it expects, each fault knows its line.
+//!
+//! Comes in: TOML text. Goes out: values, and every fault at once. Serde would stop at the first and speak its own
+//! language.
+
+use crate::cli::fault::Hint as _;
+use anyhow::anyhow;
+use std::cell::RefCell;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// What all tables of one file share.
+struct File<'a> {
+    name: &'a str,
+    text: &'a str,
+    faults: RefCell<Vec<(usize, anyhow::Error)>>,
+}
+
+impl File<'_> {
+    /// Note a fault at a place in the text.
+    fn fault(&self, place: usize, what: &str, hint: Option<String>) {
+        let line = self.text.get(..place).map_or(1, |before| before.matches('\n').count() + 1);
+        let error = anyhow!("{} line {line}: {what}", self.name);
+        let error = hint.into_iter().fold(error, |error, hint| error.hint(hint));
+        self.faults.borrow_mut().push((line, error));
+    }
+}
+
+/// Read a whole file with `of`; the faults come in the order of their lines.
+pub(super) fn read<T: Default>(
+    text: &str,
+    name: &str,
+    of: impl FnOnce(&mut Section<'_>) -> T,
+) -> (T, Vec<anyhow::Error>) {
+    let file = File { name, text, faults: RefCell::default() };
+    let (root, errors) = DeTable::parse_recoverable(text);
+    for error in errors {
+        let place = error.span().map_or(0, |span| span.start);
+        file.fault(place, &format!("expected TOML, found: {}", error.message()), None);
+    }
+    // Values after a fault in the form would be faults that are none.
+    let value = if file.faults.borrow().is_empty() {
+        let mut section =
+            Section { file: &file, label: String::new(), place: 0, table: root.get_ref(), known: Vec::new() };
+        let value = of(&mut section);
+        section.finish();
+        value
+    } else {
+        T::default()
+    };
+    let mut faults = file.faults.into_inner();
+    faults.sort_by_key(|(line, _)| *line);
+    (value, faults.into_iter().map(|(_, fault)| fault).collect())
+}
+
+/// One table, while it is read.
+pub(super) struct Section<'a> {
+    file: &'a File<'a>,
+    label: String,
+    place: usize,
+    table: &'a DeTable<'a>,
+    known: Vec<&'static str>,
+}
+
+impl<'a> Section<'a> {
+    /// Name the table in messages.
+    pub(super) fn call(&mut self, label: String) {
+        self.label = label;
+    }
+
+    /// Note that a key's value is wrong.
+    pub(super) fn fault(&self, key: &str, what: &str) {
+        self.fault_with(key, what, None);
+    }
+
+    /// The same with a next step.
+    pub(super) fn fault_with(&self, key: &str, what: &str, hint: Option<String>) {
+        let place = self.table.get_key_value(key).map_or(self.place, |(name, _)| name.span().start);
+        let separator = if self.label.is_empty() || key.is_empty() { "" } else { ": " };
+        self.file.fault(place, &format!("{}{separator}{key}: {what}", self.label), hint);
+    }
+
+    fn take(&mut self, key: &'static str) -> Option<&'a DeValue<'a>> {
+        self.known.push(key);
+        self.table.get(key).map(Spanned::get_ref)
+    }
+
+    /// Whether the key is there, whatever its value.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
+    /// Some text.
+    pub(super) fn text(&mut self, key: &'static str) -> Option<&'a str> {
+        match self.take(key)? {
+            DeValue::String(text) if !text.trim().is_empty() => Some(text),
+            other => {
+                self.fault(key, &format!("expected text in quotes, found {}", show(other)));
+                None
+            }
+        }
+    }
+
+    /// Some text that must be there; it is a fault where it is not.
+    pub(super) fn needed_text(&mut self, key: &'static str, expected: &str) -> Option<&'a str> {
+        if !self.has(key) {
+            self.known.push(key);
+            self.fault(key, &format!("expected {expected}, found no such key"));
+            return None;
+        }
+        self.text(key)
+    }
+
+    /// A file or folder: `~/` is the home, other relative paths start at the settings file's folder.
+    pub(super) fn path(&mut self, key: &'static str, folder: &Path) -> Option<PathBuf> {
+        let text = self.text(key)?;
+        if let (Some(rest), Some(home)) = (text.strip_prefix("~/"), std::env::var_os("HOME")) {
+            return Some(Path::new(&home).join(rest));
+        }
+        Some(folder.join(text))
+    }
+
+    /// A list of texts that is not empty.
+    pub(super) fn texts(&mut self, key: &'static str) -> Option<Vec<String>> {
+        let value = self.take(key)?;
+        let texts: Option<Vec<String>> = value.as_array().and_then(|list| {
+            list.iter()
+                .map(|item| item.get_ref().as_str().filter(|text| !text.trim().is_empty()).map(str::to_owned))
+                .collect()
+        });
+        let texts = texts.filter(|texts| !texts.is_empty());
+        if texts.is_none() {
+            self.fault(key, &format!("expected a list of texts, as [\"...\"], found {}", show(value)));
+        }
+        texts
+    }
+
+    /// One text or a list of them.
+    pub(super) fn text_or_texts(&mut self, key: &'static str) -> Vec<String> {
+        match self.table.get(key).map(Spanned::get_ref) {
+            Some(DeValue::String(_)) => self.text(key).map(str::to_owned).into_iter().collect(),
+            _ => self.texts(key).unwrap_or_default(),
+        }
+    }
+
+    /// A TCP port.
+    pub(super) fn port(&mut self, key: &'static str) -> Option<u16> {
+        let value = self.take(key)?;
+        let port = value
+            .as_integer()
+            .and_then(|number| u16::from_str_radix(&number.as_str().replace('_', ""), number.radix()).ok())
+            .filter(|port| *port != 0);
+        if port.is_none() {
+            self.fault(key, &format!("expected a port, 1 to 65535, found {}", show(value)));
+        }
+        port
+    }
+
+    /// One of some words.
+    pub(super) fn choice<T: Copy>(&mut self, key: &'static str, words: &[(&str, T)]) -> Option<T> {
+        let value = self.take(key)?;
+        let chosen = value.as_str().and_then(|text| words.iter().find(|(word, _)| *word == text));
+        if chosen.is_none() {
+            let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            self.fault(key, &format!("expected {}, found {}", one_of(&words), show(value)));
+        }
+        chosen.map(|(_, choice)| *choice)
+    }
+
+    /// Keys that have no place here; each that stands here all the same is a fault.
+    pub(super) fn refuse(&mut self, keys: &[&'static str], what: &str) {
+        self.known.extend(keys);
+        for key in keys.iter().filter(|key| self.has(key)) {
+            self.fault(key, what);
+        }
+    }
+
+    /// A table below this one.
+    pub(super) fn table(&mut self, key: &'static str) -> Option<Section<'a>> {
+        let value = self.take(key)?;
+        let Some(table) = value.as_table() else {
+            self.fault(key, &format!("expected a table, as [{key}], found {}", show(value)));
+            return None;
+        };
+        Some(self.below(key, table))
+    }
+
+    /// The tables of a list, as written with double brackets.
+    pub(super) fn tables(&mut self, key: &'static str) -> Vec<Section<'a>> {
+        let Some(value) = self.take(key) else { return Vec::new() };
+        let tables = value.as_array().and_then(|list| {
+            list.iter()
+                .map(|item| item.get_ref().as_table().map(|table| (table, item.span())))
+                .collect::<Option<Vec<_>>>()
+        });
+        let Some(tables) = tables else {
+            self.fault(key, &format!("expected [[{key}]], with double brackets, found {}", show(value)));
+            return Vec::new();
+        };
+        let below = |(table, span): (_, Range<usize>)| Section { place: span.start, ..self.below(key, table) };
+        tables.into_iter().map(below).collect()
+    }
+
+    fn below(&self, key: &str, table: &'a DeTable<'a>) -> Section<'a> {
+        let separator = if self.label.is_empty() { "" } else { ": " };
+        let place = self.table.get_key_value(key).map_or(self.place, |(name, _)| name.span().start);
+        Section { file: self.file, label: format!("{}{separator}{key}", self.label), place, table, known: Vec::new() }
+    }
+
+    /// Every key that nobody took is a fault.
+    pub(super) fn finish(self) {
+        for key in self.table.keys().map(|key| key.get_ref().as_ref()) {
+            if self.known.contains(&key) {
+                continue;
+            }
+            let hint = if matches!(key, "password" | "token" | "client_secret" | "refresh_token") {
+                format!("secrets do not stand in the settings: use {key}_command, {key}_file or {key}_env")
+            } else if let Some(near) =
+                self.known.iter().min_by_key(|known| distance(known, key)).filter(|near| distance(near, key) <= 3)
+            {
+                format!("did you mean {near}?")
+            } else {
+                format!("the keys here are {}", self.known.join(", "))
+            };
+            self.fault_with(key, "expected a known key, found this", Some(hint));
+        }
+    }
+}
+
+/// A value as it may stand in a message.
+fn show(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) if text.trim().is_empty() => "empty text".to_owned(),
+        DeValue::String(text) => format!("{:?}", text.chars().take(60).collect::<String>()),
+        DeValue::Integer(number) => format!("the number {number}"),
+        DeValue::Array(list) if list.is_empty() => "an empty list".to_owned(),
+        DeValue::Array(_) => "a list".to_owned(),
+        DeValue::Table(_) => "a table".to_owned(),
+        other => format!("a {}", other.type_str()),
+    }
+}
+
+/// `a, b or c`.
+fn one_of(words: &[&str]) -> String {
+    match words {
+        [rest @ .., last] if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => words.concat(),
+    }
+}
+
+/// How many letters two short words differ by (Levenshtein).
+fn distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().take(40).collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (line, a) in left.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = line + 1;
+        for (column, b) in right.iter().enumerate() {
+            let replaced = diagonal + usize::from(a != *b);
+            diagonal = row[column + 1];
+            row[column + 1] = replaced.min(row[column] + 1).min(diagonal + 1);
+        }
+    }
+    row[right.len()]
+}

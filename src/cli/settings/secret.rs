@@ -1,0 +1,77 @@
+//! A secret as the settings name it: by command, file or environment variable. It is read when it is needed, not here.
+
+use super::reader::Section;
+use crate::fetch::imap::Secret;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+/// The three keys of a secret.
+pub(super) struct Keys {
+    command: &'static str,
+    file: &'static str,
+    env: &'static str,
+}
+
+/// `password_*`.
+pub(super) const PASSWORD: Keys = Keys { command: "password_command", file: "password_file", env: "password_env" };
+/// `token_*`.
+pub(super) const TOKEN: Keys = Keys { command: "token_command", file: "token_file", env: "token_env" };
+/// `client_secret_*`.
+pub(super) const CLIENT_SECRET: Keys =
+    Keys { command: "client_secret_command", file: "client_secret_file", env: "client_secret_env" };
+/// `refresh_token_*`.
+pub(super) const REFRESH_TOKEN: Keys =
+    Keys { command: "refresh_token_command", file: "refresh_token_file", env: "refresh_token_env" };
+
+impl Keys {
+    /// How the keys are spoken of.
+    pub(super) fn names(&self) -> String {
+        format!("{}, {} or {}", self.command, self.file, self.env)
+    }
+}
+
+/// Read the keys of one secret; more than one of them is a fault.
+pub(super) fn of(section: &mut Section<'_>, keys: &Keys, folder: &Path) -> Option<Secret> {
+    let found = [
+        section.texts(keys.command).map(Secret::Command),
+        section.path(keys.file, folder).map(Secret::File),
+        section.text(keys.env).map(|name| Secret::Variable(name.to_owned())),
+    ];
+    let named = [keys.command, keys.file, keys.env].into_iter().filter(|key| section.has(key));
+    if let [_, second, ..] = *named.collect::<Vec<_>>() {
+        section.fault(second, &format!("expected only one of {}, found several", keys.names()));
+    }
+    found.into_iter().flatten().next()
+}
+
+/// What is wrong with the place of a secret, where that can be told without reading it.
+pub(crate) fn warning(secret: &Secret) -> Option<String> {
+    let Secret::File(path) = secret else { return None };
+    let mode = match std::fs::metadata(path) {
+        Ok(metadata) => metadata.permissions().mode() & 0o777,
+        Err(error) => return Some(format!("{}: expected a file with a secret, found: {error}", path.display())),
+    };
+    (mode & 0o077 != 0).then(|| {
+        format!(
+            "{}: expected a file only its owner may read, found mode {mode:04o}; chmod 600 mends it",
+            path.display()
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Secret, warning};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn a_file_that_others_may_read_or_that_is_missing_is_warned_of() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let secret = Secret::File(file.path().to_owned());
+        assert_eq!(warning(&secret), None);
+        std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(warning(&secret).unwrap().contains("found mode 0644"));
+        drop(file);
+        assert!(warning(&secret).unwrap().contains("expected a file with a secret"));
+    }
+}

@@ -1,0 +1,95 @@
+//! `[smtp]`: how a summary leaves as mail.
+//!
+//! Comes in: its table. Goes out: a server to submit to, or the local sendmail.
+
+use super::mailbox::{SECURITY, check_security};
+use super::reader::Section;
+use super::secret;
+use crate::fetch::imap::{Secret, Security};
+use std::path::{Path, PathBuf};
+
+/// How mail leaves, and as whom.
+#[derive(Debug, Clone)]
+pub(crate) struct Smtp {
+    /// The sender's address.
+    pub(crate) from: String,
+    /// The way out.
+    pub(crate) outlet: Outlet,
+}
+
+/// The way out.
+#[derive(Debug, Clone)]
+pub(crate) enum Outlet {
+    /// Submission to a server.
+    Server {
+        /// The server's name or address.
+        host: String,
+        /// The server's port.
+        port: u16,
+        /// How the connection is secured.
+        security: Security,
+        /// One more trusted root, PEM.
+        ca_file: Option<PathBuf>,
+        /// The account and its password, where the server wants one.
+        login: Option<(String, Secret)>,
+    },
+    /// The local sendmail, or what stands in for it.
+    Sendmail(PathBuf),
+}
+
+const SERVER_KEYS: [&str; 7] =
+    ["port", "security", "ca_file", "user", "password_command", "password_file", "password_env"];
+
+impl Smtp {
+    /// Read the table; `None` where a value that nothing works without is missing.
+    pub(super) fn of(section: &mut Section<'_>, folder: &Path) -> Option<Self> {
+        let from = section.needed_text("from", "the sender's address, as \"dmarc@example.com\"");
+        let sendmail = section.path("sendmail", folder);
+        let host = section.text("host");
+        let outlet = match (host, sendmail) {
+            (Some(host), None) => Some(server_of(section, host, folder)),
+            (None, Some(path)) => {
+                section.refuse(&SERVER_KEYS, "expected it only with host, found sendmail");
+                Some(Outlet::Sendmail(path))
+            }
+            (Some(_), Some(_)) => {
+                section.fault("sendmail", "expected either host or sendmail, found both");
+                None
+            }
+            (None, None) => {
+                if !section.has("host") && !section.has("sendmail") {
+                    section.fault(
+                        "host",
+                        "expected the mail server's name, or sendmail = \"/usr/sbin/sendmail\", found neither",
+                    );
+                }
+                None
+            }
+        };
+        if outlet.is_none() {
+            section.refuse(&SERVER_KEYS, "expected host before it, found no usable one");
+        }
+        Some(Self { from: from?.to_owned(), outlet: outlet? })
+    }
+}
+
+fn server_of(section: &mut Section<'_>, host: &str, folder: &Path) -> Outlet {
+    let security = section.choice("security", &SECURITY).unwrap_or(Security::Tls);
+    check_security(section, security, host);
+    let default_port = match security {
+        Security::Tls => 465,
+        Security::StartTls => 587,
+        Security::None => 25,
+    };
+    let port = section.port("port").unwrap_or(default_port);
+    let ca_file = section.path("ca_file", folder);
+    let user = section.text("user").map(str::to_owned);
+    let password = secret::of(section, &secret::PASSWORD, folder);
+    if user.is_some() && password.is_none() {
+        section.fault("user", &format!("expected {} beside it, found none", secret::PASSWORD.names()));
+    }
+    if user.is_none() && password.is_some() {
+        section.fault("user", "expected the account beside its password, found no such key");
+    }
+    Outlet::Server { host: host.to_owned(), port, security, ca_file, login: user.zip(password) }
+}

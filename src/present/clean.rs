@@ -1,0 +1,123 @@
+//! The cleaning step: a stranger's text becomes fit to be shown. In: [`Foreign`]. Out: [`Clean`], the only form of it that
+//! can be printed. Markup and formulas are the business of each format's writer, which escapes whatever it is given.
+
+use crate::analyse::Foreign;
+use std::fmt;
+
+/// No text of a stranger is shown longer than this many characters.
+const LONGEST: usize = 100;
+
+/// Text without control characters, without characters that turn the writing direction or that are not seen, and of a
+/// bounded length. Made from [`Foreign`] text, or from words of our own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Clean(String);
+
+impl Clean {
+    /// Clean a stranger's text: what must not be shown becomes U+FFFD, and a long text is cut in the middle.
+    pub fn new(text: &Foreign) -> Self {
+        let shown: String =
+            text.as_written().trim().chars().map(|char| if is_shown(char) { char } else { '\u{fffd}' }).collect();
+        let length = shown.chars().count();
+        if length <= LONGEST {
+            return Self(shown);
+        }
+        let head = shown.chars().take(LONGEST / 2);
+        let tail = shown.chars().skip(length - LONGEST / 2 + 1);
+        Self(head.chain(['…']).chain(tail).collect())
+    }
+
+    /// The text, in ASCII where `ascii`: other characters become `?`.
+    pub fn text(&self, ascii: bool) -> String {
+        if ascii { to_ascii(&self.0) } else { self.0.clone() }
+    }
+}
+
+impl From<&Foreign> for Clean {
+    fn from(text: &Foreign) -> Self {
+        Self::new(text)
+    }
+}
+
+impl fmt::Display for Clean {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// Whether a character may be shown: no control character of any kind (C0, DEL, C1), no line or paragraph separator, none
+/// that turns the writing direction, joins, or takes no room, no private or unassigned trickery of tags and selectors.
+pub(crate) fn is_shown(char: char) -> bool {
+    !char.is_control()
+        && !matches!(char,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{e000}'..='\u{f8ff}'
+            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// The nearest plain ASCII of text that may hold our own typographic signs.
+pub(crate) fn to_ascii(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for char in text.chars() {
+        match char {
+            ' '..='~' | '\n' => plain.push(char),
+            '…' => plain.push_str("..."),
+            '–' | '—' | '−' | '─' | '▃' | '▄' => plain.push('-'),
+            '·' | '•' => plain.push('*'),
+            '→' => plain.push_str("->"),
+            '≥' => plain.push_str(">="),
+            '✓' => plain.push('+'),
+            '✗' => plain.push('x'),
+            '▁' | '▂' => plain.push('_'),
+            '▅' | '▆' => plain.push('='),
+            '▇' | '█' => plain.push('#'),
+            '\u{a0}' | '\u{202f}' | '\u{2009}' => plain.push(' '),
+            _ => plain.push('?'),
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clean(text: &str) -> String {
+        Clean::new(&Foreign::from(text)).to_string()
+    }
+
+    #[test]
+    fn ordinary_text_of_any_script_stays() {
+        for text in ["google.com", "Yahoo! Inc.", "Prüfstelle Süd", "日本語", "xn--bcher-kva.example"] {
+            assert_eq!(clean(text), text);
+        }
+    }
+
+    #[test]
+    fn escapes_and_line_breaks_cannot_steer_a_terminal() {
+        assert_eq!(
+            clean("a\u{1b}[31mred\u{7}\r\nb\u{9b}2J\u{7f}"),
+            "a\u{fffd}[31mred\u{fffd}\u{fffd}\u{fffd}b\u{fffd}2J\u{fffd}"
+        );
+    }
+
+    #[test]
+    fn nothing_turns_the_direction_or_hides() {
+        for hidden in
+            ["\u{202e}", "\u{2066}", "\u{200b}", "\u{feff}", "\u{2028}", "\u{ad}", "\u{e0041}", "\u{61c}", "\u{fe0f}"]
+        {
+            assert_eq!(clean(&format!("a{hidden}b")), "a\u{fffd}b");
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_cut_in_the_middle_so_that_its_end_is_seen() {
+        let cut = clean(&format!("{}example.com", "x".repeat(9000)));
+        assert_eq!(cut.chars().count(), LONGEST);
+        assert!(cut.starts_with("xxx") && cut.contains('…') && cut.ends_with("example.com"));
+    }
+
+    #[test]
+    fn ascii_has_a_plain_form_of_each_sign_of_ours() {
+        assert_eq!(to_ascii("97.2 % · a → b … ▁▄█ ü"), "97.2 % * a -> b ... _-# ?");
+    }
+}

@@ -1,0 +1,93 @@
+//! Numbers as people read them. A share below 100 % never prints as 100, above 0 % never as 0 (DESIGN.md section 5).
+
+use crate::analyse::Rate;
+
+/// A whole number in groups of three: `12,345,678`.
+pub(crate) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// `1 message`, `12,345 messages`.
+pub(crate) fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { many })
+}
+
+/// A share in percent: `97.2 %`, never falsely `0 %` or `100 %`; "no data" where there is none.
+pub(crate) fn percent(rate: Option<Rate>) -> String {
+    rate.map_or_else(|| "no data".to_owned(), |rate| format!("{} %", figure(rate)))
+}
+
+/// The figure of a share in percent, with as many places as it needs to be neither 0 nor 100 falsely, four at most; then
+/// `>99.9999` and `<0.0001` say it.
+fn figure(Rate { part, whole }: Rate) -> String {
+    if part == 0 {
+        return "0".to_owned();
+    }
+    if part >= whole {
+        return "100".to_owned();
+    }
+    let (part, whole) = (u128::from(part), u128::from(whole));
+    for places in 1..=4_u32 {
+        let unit = 10_u128.pow(places);
+        // Rounded to the nearest unit of this many places, in whole numbers: the same on every machine.
+        let rounded = (part * 100 * unit * 2 + whole) / (whole * 2);
+        if rounded > 0 && rounded < 100 * unit {
+            return format!("{}.{:0width$}", rounded / unit, rounded % unit, width = places as usize);
+        }
+    }
+    if part * 2 > whole { ">99.9999".to_owned() } else { "<0.0001".to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(part: u64, whole: u64) -> String {
+        percent(Rate::of(part, whole))
+    }
+
+    #[test]
+    fn a_share_below_all_never_reads_as_all() {
+        assert_eq!(shown(1000, 1000), "100 %");
+        assert_eq!(shown(999, 1000), "99.9 %");
+        assert_eq!(shown(99_999, 100_000), "99.999 %");
+        assert_eq!(shown(5_000_001_300, 5_000_002_000), ">99.9999 %", "0.000014 % failed");
+        assert_eq!(shown(u64::MAX - 1, u64::MAX), ">99.9999 %");
+    }
+
+    #[test]
+    fn a_share_above_nothing_never_reads_as_nothing() {
+        assert_eq!(shown(0, 1000), "0 %");
+        assert_eq!(shown(1, 1000), "0.1 %");
+        assert_eq!(shown(1, 100_000), "0.001 %");
+        assert_eq!(shown(1, u64::MAX), "<0.0001 %");
+    }
+
+    #[test]
+    fn no_messages_are_no_data() {
+        assert_eq!(shown(0, 0), "no data");
+    }
+
+    #[test]
+    fn halves_round_up_and_one_place_is_the_rule() {
+        assert_eq!(shown(1, 3), "33.3 %");
+        assert_eq!(shown(2, 3), "66.7 %");
+        assert_eq!(shown(1, 2), "50.0 %");
+        assert_eq!(shown(9995, 10_000), "99.95 %", "99.95 would round to 100.0 at one place");
+    }
+
+    #[test]
+    fn counts_come_in_groups_of_three() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(counted(1, "message", "messages"), "1 message");
+        assert_eq!(counted(0, "message", "messages"), "0 messages");
+    }
+}

@@ -1,0 +1,498 @@
+//! The three steps of a commit, in an order in which a kill at any instant loses nothing and doubles nothing.
+//!
+//! 1. One transaction names the files to come (the intents).
+//! 2. The files are written under hidden names, synced, renamed, their folders synced.
+//! 3. One transaction records reports, files, items and cursors, and ends the intents.
+//!
+//! Before step 3 is durable the next writer removes what the intents name; after it everything is there.
+
+use super::layout::{FileKind, Layout, Month};
+use super::ledger::sync_folder;
+use super::pack::{LineFinding, ZipWriter, members};
+use super::writer::{Batch, Reject, Writer, create_folder};
+use super::{StoreError, encode};
+use crate::model::{Accepted, Original, ReportKey, SenderAuth};
+use jiff::Timestamp;
+use rayon::prelude::*;
+use rusqlite::{Connection, Transaction, params};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+/// An instant at which a test may kill the commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Nothing is done yet.
+    Start,
+    /// The intents are durable.
+    Intended,
+    /// All files stand under their hidden names.
+    Written,
+    /// Some files stand under their own names.
+    HalfRenamed,
+    /// All files and their names are durable.
+    Renamed,
+    /// The last transaction is durable.
+    Committed,
+}
+
+/// A file that a commit made.
+struct Made {
+    path: String,
+    kind: FileKind,
+    month: Month,
+    records: usize,
+    reports: usize,
+    bytes: u64,
+}
+
+/// What a commit is about to write.
+enum Task<'a> {
+    Part {
+        path: String,
+        month: Month,
+        reports: Vec<&'a Accepted>,
+    },
+    Pack {
+        path: String,
+        month: Month,
+        reports: Vec<&'a Accepted>,
+    },
+    /// The bytes of a rejected item or of a report in conflict.
+    Plain {
+        path: String,
+        bytes: &'a [u8],
+    },
+}
+
+impl Task<'_> {
+    fn path(&self) -> &str {
+        match self {
+            Self::Part { path, .. } | Self::Pack { path, .. } | Self::Plain { path, .. } => path,
+        }
+    }
+}
+
+/// Make the writer's batch durable.
+pub(crate) fn commit(writer: &mut Writer) -> Result<(), StoreError> {
+    // The batch is taken out while the writer's hook and ledger are used; it is put back for the caller to take.
+    let batch = std::mem::take(&mut writer.batch);
+    let result = try_commit(writer, &batch);
+    if result.is_ok() {
+        writer.batch = batch;
+    }
+    result
+}
+
+fn try_commit(writer: &mut Writer, batch: &Batch) -> Result<(), StoreError> {
+    step(writer, Step::Start)?;
+    let number = next_batch(writer)?;
+    let tasks = tasks(batch, number);
+    intend(writer, &tasks)?;
+    step(writer, Step::Intended)?;
+    let made = match write_files(writer, &tasks) {
+        Ok(made) => made,
+        Err(error) => {
+            abandon(writer, &error);
+            return Err(error);
+        }
+    };
+    step(writer, Step::Renamed)?;
+    if let Err(error) = record(writer, batch, number, &made) {
+        abandon(writer, &error);
+        return Err(error);
+    }
+    step(writer, Step::Committed)
+}
+
+/// After a fault that is no kill: leave nothing half-done. Where even this fails, the next writer does it.
+fn abandon(writer: &Writer, _error: &StoreError) {
+    #[cfg(test)]
+    if matches!(_error, StoreError::Unknown { what, .. } if what == "killed by a test") {
+        return;
+    }
+    let _ = super::recover::recover(&writer.layout, &writer.ledger);
+}
+
+#[cfg_attr(not(test), expect(clippy::unnecessary_wraps, clippy::needless_pass_by_ref_mut, reason = "tests kill here"))]
+fn step(writer: &mut Writer, step: Step) -> Result<(), StoreError> {
+    #[cfg(test)]
+    if writer.fault.as_mut().is_some_and(|fault| fault(step)) {
+        return Err(StoreError::Unknown { what: "killed by a test".into(), expected: "to live" });
+    }
+    let _ = (writer, step);
+    Ok(())
+}
+
+/// The number of a batch is used once, even when its commit came to nothing.
+fn next_batch(writer: &Writer) -> Result<i64, StoreError> {
+    let sql = "SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'batches'), 0) + 1";
+    let found = writer.ledger.connection.query_row(sql, [], |row| row.get(0));
+    found.map_err(writer.ledger.failed("numbering the batch"))
+}
+
+fn tasks(batch: &Batch, number: i64) -> Vec<Task<'_>> {
+    let mut months: BTreeMap<Month, Vec<&Accepted>> = BTreeMap::new();
+    for accepted in &batch.accepted {
+        months.entry(Month::of(accepted.report.day)).or_default().push(accepted);
+    }
+    let mut tasks = Vec::new();
+    for (month, reports) in months {
+        // A report without rows has its original and its line in the ledger, and no part.
+        let with_rows: Vec<&Accepted> =
+            reports.iter().copied().filter(|accepted| !accepted.report.records.is_empty()).collect();
+        if !with_rows.is_empty() {
+            let path = Layout::relative_file(FileKind::Part, month, number);
+            tasks.push(Task::Part { path, month, reports: with_rows });
+        }
+        tasks.push(Task::Pack { path: Layout::relative_file(FileKind::Pack, month, number), month, reports });
+    }
+    for (hash, reject) in &batch.rejects {
+        if let Some(bytes) = &reject.bytes {
+            tasks.push(Task::Plain { path: rejected_file(&hash.to_string(), reject.extension), bytes });
+        }
+    }
+    for accepted in &batch.conflicts {
+        let bytes = super::pack::original_bytes(&accepted.original);
+        tasks.push(Task::Plain { path: conflict_file(accepted), bytes });
+    }
+    tasks
+}
+
+fn rejected_file(hash: &str, extension: &str) -> String {
+    match extension {
+        "" => format!("rejected/{hash}"),
+        extension => format!("rejected/{hash}.{extension}"),
+    }
+}
+
+fn conflict_file(accepted: &Accepted) -> String {
+    let extension = match accepted.original.as_ref() {
+        Original::Xml(_) => "xml",
+        Original::Gzip(_) => "xml.gz",
+    };
+    let content = accepted.report.content.to_string();
+    format!("conflicts/{}-{}.{extension}", accepted.report.key, &content[..16])
+}
+
+/// Step 1.
+fn intend(writer: &Writer, tasks: &[Task<'_>]) -> Result<(), StoreError> {
+    if tasks.is_empty() {
+        return Ok(());
+    }
+    let paths: Vec<&str> = tasks.iter().map(Task::path).collect();
+    intend_paths(&writer.ledger.connection, &paths).map_err(writer.ledger.failed("noting the files to come"))
+}
+
+fn intend_paths(connection: &Connection, paths: &[&str]) -> rusqlite::Result<()> {
+    let transaction = connection.unchecked_transaction()?;
+    {
+        let mut statement = transaction.prepare_cached("INSERT OR REPLACE INTO intents VALUES (?1)")?;
+        for path in paths {
+            statement.execute([path])?;
+        }
+    }
+    transaction.commit()
+}
+
+/// Step 2.
+fn write_files(writer: &mut Writer, tasks: &[Task<'_>]) -> Result<Vec<Made>, StoreError> {
+    let layout = writer.layout.clone();
+    let mut folders = BTreeSet::new();
+    for task in tasks {
+        let path = layout.file(task.path());
+        let folder = path.parent().expect("every file lies in a folder").to_owned();
+        if folders.insert(folder.clone()) {
+            make_folders(layout.root(), &folder)?;
+        }
+    }
+    let now = writer.now;
+    let made: Vec<Option<Made>> =
+        tasks.par_iter().map(|task| write_task(&layout, task, now)).collect::<Result<_, _>>()?;
+    step(writer, Step::Written)?;
+    for (index, task) in tasks.iter().enumerate() {
+        if index == tasks.len() / 2 {
+            step(writer, Step::HalfRenamed)?;
+        }
+        let path = layout.file(task.path());
+        std::fs::rename(Layout::temporary(&path), &path).map_err(StoreError::io(&path, "renaming the file"))?;
+    }
+    folders.into_par_iter().try_for_each(|folder| sync_folder(&folder))?;
+    Ok(made.into_iter().flatten().collect())
+}
+
+/// Make a folder and those above it up to the root, each name durable.
+fn make_folders(root: &Path, folder: &Path) -> Result<(), StoreError> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = folder.parent()
+        && parent != root
+    {
+        make_folders(root, parent)?;
+    }
+    create_folder(folder)
+}
+
+fn write_task(layout: &Layout, task: &Task<'_>, now: Timestamp) -> Result<Option<Made>, StoreError> {
+    let target = layout.file(task.path());
+    let file = Layout::temporary(&target);
+    let made = match task {
+        Task::Part { path, month, reports } => {
+            let bytes = encode_part(reports).map_err(StoreError::parquet(&target, "writing the part"))?;
+            write_file(&file, |out| out.write_all(&bytes))?;
+            let records = reports.iter().map(|accepted| accepted.report.records.len()).sum();
+            let bytes = bytes.len() as u64;
+            Some((path, FileKind::Part, month, records, reports.len(), bytes))
+        }
+        Task::Pack { path, month, reports } => {
+            let members = members(reports, now);
+            let mut size = 0;
+            write_file(&file, |out| {
+                let mut zip = ZipWriter::new(out);
+                members.iter().try_for_each(|member| zip.add(member))?;
+                size = zip.finish()?.1;
+                Ok(())
+            })?;
+            let records = reports.iter().map(|accepted| accepted.report.records.len()).sum();
+            Some((path, FileKind::Pack, month, records, reports.len(), size))
+        }
+        Task::Plain { bytes, .. } => {
+            write_file(&file, |out| out.write_all(bytes))?;
+            None
+        }
+    };
+    Ok(made.map(|(path, kind, month, records, reports, bytes)| Made {
+        path: path.clone(),
+        kind,
+        month: *month,
+        records,
+        reports,
+        bytes,
+    }))
+}
+
+fn encode_part(reports: &[&Accepted]) -> polars::error::PolarsResult<Vec<u8>> {
+    let keys: Vec<String> = reports.iter().map(|accepted| accepted.report.key.to_string()).collect();
+    let judged: Vec<_> = reports
+        .iter()
+        .zip(&keys)
+        .map(|(accepted, key)| encode::Judged::new(key, &accepted.report, &accepted.verdicts, sender_auth(accepted)))
+        .collect();
+    encode::encode(&judged)
+}
+
+/// Whether the mail of a report was authentic.
+pub(crate) fn sender_auth(accepted: &Accepted) -> SenderAuth {
+    accepted.provenance.mail.as_ref().map_or(SenderAuth::Unknown, |mail| mail.sender_auth)
+}
+
+/// Write a file and make its bytes durable.
+pub(crate) fn write_file(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<std::fs::File>) -> std::io::Result<()>,
+) -> Result<(), StoreError> {
+    let failed = StoreError::io(path, "writing the file");
+    let run = || {
+        let mut out = BufWriter::with_capacity(1 << 16, std::fs::File::create(path)?);
+        write(&mut out)?;
+        out.flush()?;
+        out.get_ref().sync_all()
+    };
+    run().map_err(failed)
+}
+
+/// A count as the ledger holds it.
+pub(crate) fn int(count: impl TryInto<i64>) -> i64 {
+    count.try_into().unwrap_or(i64::MAX)
+}
+
+/// Step 3.
+fn record(writer: &Writer, batch: &Batch, number: i64, made: &[Made]) -> Result<(), StoreError> {
+    let note = || {
+        let transaction = writer.ledger.connection.unchecked_transaction()?;
+        let now = writer.now.as_millisecond();
+        record_batch(&transaction, batch, number, now)?;
+        record_files(&transaction, made, number)?;
+        record_reports(&transaction, batch, number, now)?;
+        record_sums(&transaction, batch)?;
+        record_rest(&transaction, batch, now)?;
+        super::mailboxes::record(&transaction, &batch.messages, now)?;
+        transaction.execute("DELETE FROM intents", [])?;
+        transaction.commit()
+    };
+    note().map_err(writer.ledger.failed("recording the batch"))
+}
+
+fn record_batch(transaction: &Transaction<'_>, batch: &Batch, number: i64, now: i64) -> rusqlite::Result<()> {
+    let counts = params![number, now, int(batch.accepted.len()), int(batch.records)];
+    transaction.execute("INSERT INTO batches VALUES (?1, ?2, ?3, ?4)", counts).map(drop)
+}
+
+fn record_files(transaction: &Transaction<'_>, made: &[Made], number: i64) -> rusqlite::Result<()> {
+    let mut statement = transaction.prepare_cached("INSERT INTO files VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
+    for Made { path, kind, month, records, reports, bytes } in made {
+        statement.execute(params![
+            path,
+            kind.folder(),
+            month.to_string(),
+            number,
+            int(*records),
+            int(*reports),
+            int(*bytes)
+        ])?;
+    }
+    Ok(())
+}
+
+fn record_reports(transaction: &Transaction<'_>, batch: &Batch, number: i64, now: i64) -> rusqlite::Result<()> {
+    let mut statement = transaction.prepare_cached(
+        "INSERT INTO reports (key, content, day, begin, end, org_name, org_email, extra_contact_info, report_id, errors,
+            generator, version, policy_domain, p, sp, np, adkim, aspf, pct, fo, testing, discovery_method, records,
+            messages, dmarc_pass, origin, attachment, message_id, mail_date, from_domain, authentication_results,
+            sender_auth, arrival, ingested, findings, batch)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
+            ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36)",
+    )?;
+    for accepted in &batch.accepted {
+        let Accepted { report, provenance, .. } = accepted;
+        let (metadata, policy) = (&report.metadata, &report.policy);
+        let mail = provenance.mail.as_ref();
+        let (messages, passing) = sums(accepted);
+        statement.execute(params![
+            report.key.0,
+            report.content.0,
+            encode::days_since_epoch(report.day),
+            metadata.begin.as_millisecond(),
+            metadata.end.as_millisecond(),
+            metadata.org_name.as_str(),
+            metadata.email.as_deref(),
+            metadata.extra_contact_info.as_deref(),
+            metadata.report_id.as_str(),
+            json_texts(&metadata.errors),
+            metadata.generator.as_deref(),
+            metadata.version.as_deref(),
+            policy.domain.as_str(),
+            policy.p.as_deref(),
+            policy.sp.as_deref(),
+            policy.np.as_deref(),
+            policy.adkim.as_deref(),
+            policy.aspf.as_deref(),
+            policy.pct,
+            policy.fo.as_deref(),
+            policy.testing.as_deref(),
+            policy.discovery_method.as_deref(),
+            int(report.records.len()),
+            messages,
+            passing,
+            provenance.origin,
+            provenance.attachment,
+            mail.and_then(|mail| mail.message_id.as_deref()),
+            mail.and_then(|mail| mail.date.as_deref()),
+            mail.and_then(|mail| mail.from_domain.as_deref()),
+            mail.and_then(|mail| mail.authentication_results.as_deref()),
+            sender_auth(accepted).as_str(),
+            provenance.arrival.as_millisecond(),
+            now,
+            json_findings(accepted),
+            number,
+        ])?;
+    }
+    Ok(())
+}
+
+/// Messages, and those that pass.
+pub(crate) fn sums(accepted: &Accepted) -> (i64, i64) {
+    accepted.report.records.iter().zip(&accepted.verdicts).fold((0i64, 0i64), |(all, passing), (record, verdict)| {
+        let pass = if verdict.dmarc_pass { record.count } else { 0 };
+        (all.saturating_add(record.count), passing.saturating_add(pass))
+    })
+}
+
+fn json_texts(texts: &[crate::model::Text]) -> Option<String> {
+    let texts: Vec<&str> = texts.iter().map(|text| text.as_str()).collect();
+    (!texts.is_empty()).then(|| serde_json::to_string(&texts).expect("texts serialise"))
+}
+
+fn json_findings(accepted: &Accepted) -> Option<String> {
+    let findings: Vec<LineFinding> = accepted
+        .findings
+        .iter()
+        .map(|finding| LineFinding { code: finding.code.as_str().to_owned(), detail: finding.detail.clone() })
+        .collect();
+    (!findings.is_empty()).then(|| serde_json::to_string(&findings).expect("texts serialise"))
+}
+
+/// Keep the sums that `status` shows.
+fn record_sums(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
+    let mut months: BTreeMap<Month, [i64; 4]> = BTreeMap::new();
+    let mut reporters: BTreeMap<&str, (i64, i64, i64)> = BTreeMap::new();
+    for accepted in &batch.accepted {
+        let (messages, passing) = sums(accepted);
+        let sum = months.entry(Month::of(accepted.report.day)).or_default();
+        let records = int(accepted.report.records.len());
+        for (sum, more) in sum.iter_mut().zip([1, records, messages, passing]) {
+            *sum = sum.saturating_add(more);
+        }
+        let reporter = reporters.entry(&accepted.report.metadata.org_name).or_insert((0, i64::MIN, i64::MIN));
+        reporter.0 += 1;
+        reporter.1 = reporter.1.max(accepted.report.metadata.end.as_millisecond());
+        reporter.2 = reporter.2.max(accepted.provenance.arrival.as_millisecond());
+    }
+    let mut statement = transaction.prepare_cached(
+        "INSERT INTO totals VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (month) DO UPDATE SET reports = reports + ?2,
+         records = records + ?3, messages = messages + ?4, dmarc_pass = dmarc_pass + ?5",
+    )?;
+    for (month, [reports, records, messages, passing]) in months {
+        statement.execute(params![month.to_string(), reports, records, messages, passing])?;
+    }
+    let mut statement = transaction.prepare_cached(
+        "INSERT INTO reporters VALUES (?1, ?2, ?3, ?4) ON CONFLICT (org_name) DO UPDATE SET reports = reports + ?2,
+         newest_end = MAX(newest_end, ?3), newest_arrival = MAX(newest_arrival, ?4)",
+    )?;
+    for (org_name, (reports, end, arrival)) in reporters {
+        statement.execute(params![org_name, reports, end, arrival])?;
+    }
+    Ok(())
+}
+
+/// Seen items, rejected ones, conflicts.
+fn record_rest(transaction: &Transaction<'_>, batch: &Batch, now: i64) -> rusqlite::Result<()> {
+    let mut statement =
+        transaction.prepare_cached("INSERT OR REPLACE INTO seen VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
+    let mut seen: Vec<_> = batch.seen.iter().collect();
+    seen.sort_unstable_by_key(|(hash, _)| *hash);
+    for (hash, item) in seen {
+        let counts = params![hash, item.reports, item.tls_rpt, item.failure, item.bounce, item.other, item.rejected];
+        statement.execute(counts)?;
+    }
+    let mut statement = transaction.prepare_cached("INSERT INTO rejected VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
+    for origin in &batch.fetched {
+        transaction.prepare_cached("DELETE FROM rejected WHERE file IS NULL AND origin = ?1")?.execute([origin])?;
+    }
+    for (hash, reject) in &batch.rejects {
+        let Reject { origin, attachment, reason, bytes, extension, arrival } = reject;
+        let size = bytes.as_ref().map_or(0, |bytes| int(bytes.len()));
+        let file = bytes.as_ref().map(|_| rejected_file(&hash.to_string(), extension));
+        statement.execute(params![hash.0, origin, attachment, reason, arrival.as_millisecond(), now, size, file])?;
+    }
+    let mut statement =
+        transaction.prepare_cached("INSERT INTO conflicts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?;
+    for accepted in &batch.conflicts {
+        let Accepted { report, provenance, .. } = accepted;
+        let ReportKey(key) = report.key;
+        statement.execute(params![
+            key,
+            report.content.0,
+            provenance.origin,
+            provenance.attachment,
+            report.metadata.org_name.as_str(),
+            report.metadata.report_id.as_str(),
+            report.policy.domain.as_str(),
+            provenance.arrival.as_millisecond(),
+            now,
+            conflict_file(accepted),
+        ])?;
+    }
+    Ok(())
+}

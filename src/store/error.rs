@@ -1,0 +1,103 @@
+//! What can go wrong in the data folder. Every error here is a local fault: "try again", never "rejected".
+
+use std::path::{Path, PathBuf};
+
+/// A fault of the data folder, its ledger or its files.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Another process writes.
+    #[error("{path}: the store is in use: expected no other writer, found {holder}", path = .path.display())]
+    Busy {
+        /// The lock file.
+        path: PathBuf,
+        /// What the lock file says of who holds it.
+        holder: String,
+    },
+    /// Data without its ledger.
+    #[error("{path}: expected a ledger beside the data, found {found}; run `dmarquet rebuild`", path = .path.display())]
+    NoLedger {
+        /// Where the ledger should be.
+        path: PathBuf,
+        /// What stands there instead.
+        found: &'static str,
+    },
+    /// The ledger was written by a newer program.
+    #[error("{path}: expected a ledger of version {expected} or older, found version {found}", path = .path.display())]
+    Version {
+        /// The ledger.
+        path: PathBuf,
+        /// The newest version this program knows.
+        expected: i64,
+        /// The version found.
+        found: i64,
+    },
+    /// `SQLite` could not do what was asked of it.
+    #[error("{path}: {doing} failed: {source}", path = .path.display())]
+    Ledger {
+        /// The ledger.
+        path: PathBuf,
+        /// What was being done.
+        doing: &'static str,
+        /// Why not.
+        source: rusqlite::Error,
+    },
+    /// The operating system could not do what was asked of it.
+    #[error("{path}: {doing} failed: {source}", path = .path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was being done.
+        doing: &'static str,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A Parquet file could not be written or read.
+    #[error("{path}: {doing} failed: {source}", path = .path.display())]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// What was being done.
+        doing: &'static str,
+        /// Why not.
+        source: polars::error::PolarsError,
+    },
+    /// A file of the store does not hold what it should.
+    #[error("{path}: expected {expected}, found {found}", path = .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What should be there.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+    /// Nothing has this name.
+    #[error("{what}: expected {expected}, found none such")]
+    Unknown {
+        /// The name.
+        what: String,
+        /// What it should name.
+        expected: &'static str,
+    },
+}
+
+impl StoreError {
+    /// An input or output error, with its file.
+    pub(crate) fn io(path: &Path, doing: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { path, doing, source }
+    }
+
+    /// A Parquet error, with its file; one that is an input or output error inside says so.
+    pub(crate) fn parquet(path: &Path, doing: &'static str) -> impl FnOnce(polars::error::PolarsError) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Parquet { path, doing, source }
+    }
+
+    /// A ledger error.
+    pub(crate) fn ledger(path: &Path, doing: &'static str) -> impl FnOnce(rusqlite::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Ledger { path, doing, source }
+    }
+}

@@ -1,0 +1,317 @@
+//! The ledger: one `SQLite` file that says what is safe. Opening, its tables, and its version.
+//!
+//! Write-ahead log, so that readers never wait for the writer nor the writer for them; every commit is synced, since
+//! a mail is moved or deleted on the strength of it. Sums that `status` shows are kept as rows and never counted, so a
+//! start costs the same however much is stored.
+
+use super::{StoreError, layout::Layout};
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The version of the tables below.
+pub(crate) const VERSION: i64 = 1;
+
+const TABLES: &str = "
+CREATE TABLE batches (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    committed INTEGER NOT NULL,     -- ms since 1970, UTC; so are all times here
+    reports INTEGER NOT NULL,
+    records INTEGER NOT NULL
+);
+CREATE TABLE intents (              -- files that a commit under way is about to make
+    path TEXT PRIMARY KEY
+) WITHOUT ROWID;
+CREATE TABLE files (                -- parts and packs
+    path TEXT PRIMARY KEY,          -- below the root
+    kind TEXT NOT NULL,
+    month TEXT NOT NULL,
+    batch INTEGER NOT NULL,
+    records INTEGER NOT NULL,
+    reports INTEGER NOT NULL,
+    bytes INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE reports (
+    id INTEGER PRIMARY KEY,
+    key BLOB NOT NULL UNIQUE,
+    content BLOB NOT NULL,
+    day INTEGER NOT NULL,           -- days since 1970-01-01
+    begin INTEGER NOT NULL,
+    end INTEGER NOT NULL,
+    org_name TEXT NOT NULL,
+    org_email TEXT,
+    extra_contact_info TEXT,
+    report_id TEXT NOT NULL,
+    errors TEXT,                    -- JSON array
+    generator TEXT,
+    version TEXT,
+    policy_domain TEXT NOT NULL,
+    p TEXT, sp TEXT, np TEXT, adkim TEXT, aspf TEXT, pct INTEGER, fo TEXT, testing TEXT, discovery_method TEXT,
+    records INTEGER NOT NULL,
+    messages INTEGER NOT NULL,
+    dmarc_pass INTEGER NOT NULL,
+    origin TEXT NOT NULL,
+    attachment TEXT,
+    message_id TEXT,
+    mail_date TEXT,
+    from_domain TEXT,
+    authentication_results TEXT,
+    sender_auth TEXT NOT NULL,
+    arrival INTEGER NOT NULL,
+    ingested INTEGER NOT NULL,
+    findings TEXT,                  -- JSON array of {code, detail}
+    batch INTEGER NOT NULL
+);
+CREATE INDEX reports_by_day ON reports (day);
+CREATE TABLE totals (               -- kept sums of reports
+    month TEXT PRIMARY KEY,
+    reports INTEGER NOT NULL,
+    records INTEGER NOT NULL,
+    messages INTEGER NOT NULL,
+    dmarc_pass INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE reporters (
+    org_name TEXT PRIMARY KEY,
+    reports INTEGER NOT NULL,
+    newest_end INTEGER NOT NULL,
+    newest_arrival INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE seen (                 -- items by the hash of their bytes, and how their contents counted
+    hash BLOB PRIMARY KEY,
+    reports INTEGER NOT NULL,
+    tls_rpt INTEGER NOT NULL,
+    failure INTEGER NOT NULL,
+    bounce INTEGER NOT NULL,
+    other INTEGER NOT NULL,
+    rejected INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE rejected (
+    hash BLOB PRIMARY KEY,          -- of the bytes; of origin and reason where they were never fetched
+    origin TEXT NOT NULL,
+    attachment TEXT,
+    reason TEXT NOT NULL,
+    arrival INTEGER NOT NULL,
+    ingested INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    file TEXT                       -- below the root; null where the bytes are not kept
+) WITHOUT ROWID;
+CREATE INDEX rejected_by_time ON rejected (ingested);
+CREATE INDEX rejected_unread ON rejected (origin) WHERE file IS NULL;
+CREATE TABLE conflicts (
+    key BLOB NOT NULL,
+    content BLOB NOT NULL,
+    origin TEXT NOT NULL,
+    attachment TEXT,
+    org_name TEXT NOT NULL,
+    report_id TEXT NOT NULL,
+    policy_domain TEXT NOT NULL,
+    arrival INTEGER NOT NULL,
+    ingested INTEGER NOT NULL,
+    file TEXT NOT NULL,
+    PRIMARY KEY (key, content)
+) WITHOUT ROWID;
+CREATE TABLE folders (              -- how far each folder of a mailbox was read
+    mailbox TEXT NOT NULL,
+    folder TEXT NOT NULL,
+    uid_validity INTEGER NOT NULL,
+    last_uid INTEGER NOT NULL,
+    read_at INTEGER NOT NULL,
+    PRIMARY KEY (mailbox, folder)
+) WITHOUT ROWID;
+CREATE TABLE pending (              -- messages that are safe, of which the server was not told yet
+    mailbox TEXT NOT NULL,
+    folder TEXT NOT NULL,
+    uid_validity INTEGER NOT NULL,
+    uid INTEGER NOT NULL,
+    fate TEXT NOT NULL,
+    PRIMARY KEY (mailbox, folder, uid_validity, uid)
+) WITHOUT ROWID;
+CREATE TABLE done (                 -- ranges of UIDs beyond last_uid that are dealt with too, both ends inside
+    mailbox TEXT NOT NULL,
+    folder TEXT NOT NULL,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    PRIMARY KEY (mailbox, folder, first)
+) WITHOUT ROWID;
+CREATE TABLE lookups (              -- what DNS said of an address or a name, for as long as it holds
+    name TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    answer TEXT,                    -- JSON
+    looked_up INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    PRIMARY KEY (name, kind)
+) WITHOUT ROWID;
+";
+
+/// An open ledger.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    pub(crate) connection: Connection,
+    pub(crate) path: PathBuf,
+}
+
+impl Ledger {
+    /// Open for reading. Null where the store does not exist yet or holds nothing.
+    pub(crate) fn reader(layout: &Layout) -> Result<Option<Self>, StoreError> {
+        if !present(layout)? {
+            return Ok(None);
+        }
+        let path = layout.ledger();
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection =
+            Connection::open_with_flags(&path, flags).map_err(StoreError::ledger(&path, "opening the ledger"))?;
+        let mut ledger = Self { connection, path };
+        if let Err(error) = ledger.check_version() {
+            ledger = ledger.reopen_immutable().ok_or(error)?;
+            ledger.check_version()?;
+        }
+        // Killed while it was being made: nothing is stored yet.
+        if ledger.version()? == 0 {
+            return ledger.none_expected(layout).map(|()| None);
+        }
+        Ok(Some(ledger))
+    }
+
+    /// Open for writing, and make it where there is none. The caller holds the lock.
+    pub(crate) fn writer(layout: &Layout) -> Result<Self, StoreError> {
+        let found = present(layout)?;
+        let ledger = Self::create(&layout.ledger())?;
+        if ledger.version()? == 0 {
+            ledger.none_expected(layout)?;
+            ledger.make_tables()?;
+        }
+        if !found {
+            sync_folder(layout.root())?;
+        }
+        Ok(ledger)
+    }
+
+    /// Open a ledger at a path, or make an empty file, whatever lies beside it.
+    pub(crate) fn create(path: &Path) -> Result<Self, StoreError> {
+        let failed = |doing| StoreError::ledger(path, doing);
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(failed("opening the ledger"))?;
+        connection.busy_timeout(Duration::from_secs(30)).map_err(failed("opening the ledger"))?;
+        connection.set_prepared_statement_cache_capacity(64);
+        connection
+            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -16384;")
+            .map_err(failed("opening the ledger"))?;
+        let ledger = Self { connection, path: path.to_owned() };
+        ledger.check_version()?;
+        Ok(ledger)
+    }
+
+    /// Make the tables of an empty ledger.
+    pub(crate) fn make_tables(&self) -> Result<(), StoreError> {
+        self.connection
+            .execute_batch(&format!("BEGIN IMMEDIATE;{TABLES}PRAGMA user_version = {VERSION};COMMIT;"))
+            .map_err(self.failed("making the ledger"))
+    }
+
+    /// An empty ledger is right only where there are no data.
+    fn none_expected(&self, layout: &Layout) -> Result<(), StoreError> {
+        match holds_data(layout)? {
+            true => Err(StoreError::NoLedger { path: self.path.clone(), found: "an empty one" }),
+            false => Ok(()),
+        }
+    }
+
+    /// A store that nobody may write to has no room for the log's index; without a log the file is read as it stands.
+    fn reopen_immutable(&self) -> Option<Self> {
+        let log = PathBuf::from(format!("{}-wal", self.path.display()));
+        if std::fs::metadata(log).is_ok_and(|log| log.len() > 0) {
+            return None;
+        }
+        let mut uri = String::from("file:");
+        for byte in self.path.to_str()?.bytes() {
+            match byte {
+                b'/' | b'-' | b'_' | b'.' | b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => uri.push(char::from(byte)),
+                other => uri.push_str(&format!("%{other:02X}")),
+            }
+        }
+        uri.push_str("?immutable=1");
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(uri, flags).ok()?;
+        Some(Self { connection, path: self.path.clone() })
+    }
+
+    fn version(&self) -> Result<i64, StoreError> {
+        self.connection
+            .pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))
+            .map_err(self.failed("reading the ledger"))
+    }
+
+    fn check_version(&self) -> Result<(), StoreError> {
+        match self.version()? {
+            found if found > VERSION => Err(StoreError::Version { path: self.path.clone(), expected: VERSION, found }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The error of a failed statement.
+    pub(crate) fn failed(&self, doing: &'static str) -> impl FnOnce(rusqlite::Error) -> StoreError {
+        StoreError::ledger(&self.path, doing)
+    }
+
+    /// Whether a statement without parameters gives a row.
+    pub(crate) fn any(&self, sql: &str) -> Result<bool, StoreError> {
+        let found = self.connection.query_row(sql, [], |_| Ok(())).optional();
+        found.map(|found| found.is_some()).map_err(self.failed("reading the ledger"))
+    }
+}
+
+/// Whether there is a ledger; an error where there are data without one.
+fn present(layout: &Layout) -> Result<bool, StoreError> {
+    let path = layout.ledger();
+    let found = match std::fs::metadata(&path) {
+        Ok(found) if found.len() > 0 => return Ok(true),
+        // A ledger whose first commit still is in the log alone has no bytes of its own.
+        Ok(_) if std::fs::metadata(format!("{}-wal", path.display())).is_ok_and(|log| log.len() > 0) => {
+            return Ok(true);
+        }
+        Ok(_) => "an empty file",
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => "none",
+        Err(error) => return Err(StoreError::io(&path, "opening the ledger")(error)),
+    };
+    match holds_data(layout)? {
+        true => Err(StoreError::NoLedger { path, found }),
+        false => Ok(false),
+    }
+}
+
+/// Whether any file lies where data lie.
+fn holds_data(layout: &Layout) -> Result<bool, StoreError> {
+    use super::layout::FileKind;
+    let folders =
+        FileKind::ALL.map(|kind| layout.folder(kind)).into_iter().chain([layout.rejected(), layout.conflicts()]);
+    for folder in folders {
+        if !folder_is_empty(&folder)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether no file lies in a folder, nor in one below it.
+fn folder_is_empty(folder: &Path) -> Result<bool, StoreError> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
+        Err(error) => return Err(StoreError::io(folder, "reading the folder")(error)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(StoreError::io(folder, "reading the folder"))?;
+        let kind = entry.file_type().map_err(StoreError::io(folder, "reading the folder"))?;
+        if !kind.is_dir() || !folder_is_empty(&entry.path())? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Make the names in a folder durable.
+pub(crate) fn sync_folder(folder: &Path) -> Result<(), StoreError> {
+    std::fs::File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(StoreError::io(folder, "syncing the folder"))
+}

@@ -1,0 +1,431 @@
+//! The one writer: takes what a run found, item by item, and makes it durable a batch at a time.
+//!
+//! Comes in: judged reports, rejected bytes, how items counted, how far mailboxes were read. Goes out: a data folder in
+//! which each of them is exactly once, whatever happens in between. [`Writer::commit`] is the only door to the disk.
+
+use super::layout::Layout;
+use super::ledger::Ledger;
+use super::lock::Lock;
+use super::{StoreError, commit, ledger, recover};
+use crate::model::{Accepted, Cursor, Fate, Hash, Message, ReportKey};
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, params};
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+/// What became of a report that was added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Added {
+    /// It will be there once the batch is committed.
+    Stored,
+    /// It is there already, the same.
+    Duplicate,
+    /// Another report with its key is there; this one is kept aside.
+    Conflict,
+}
+
+/// What became of bytes that were rejected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rejected {
+    /// Never seen before.
+    New,
+    /// Rejected before, in this run or another.
+    Known,
+}
+
+/// How the contents of an item counted when it was first read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SeenItem {
+    /// Reports: stored, duplicates or conflicts.
+    pub reports: u32,
+    /// TLS reports.
+    pub tls_rpt: u32,
+    /// Failure reports.
+    pub failure: u32,
+    /// Bounces.
+    pub bounce: u32,
+    /// Anything else that is no report.
+    pub other: u32,
+    /// Rejected.
+    pub rejected: u32,
+}
+
+/// Bytes that should have been a report and could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reject {
+    /// Where they came from.
+    pub origin: String,
+    /// The file or attachment name nearest to them.
+    pub attachment: Option<String>,
+    /// What was expected and what was found.
+    pub reason: String,
+    /// The bytes; none where they were too many to fetch.
+    pub bytes: Option<Vec<u8>>,
+    /// The extension of the file they are kept in; a word of ours, never a stranger's.
+    pub extension: &'static str,
+    /// When they arrived.
+    pub arrival: Timestamp,
+}
+
+impl Reject {
+    /// What tells it from others: its bytes; without any, where it was and what was wrong.
+    pub fn identity(&self) -> Hash {
+        match &self.bytes {
+            Some(bytes) => super::pack::hash(bytes),
+            None => super::pack::hash(format!("{}\0{}", self.origin, self.reason).as_bytes()),
+        }
+    }
+}
+
+/// What waits for the next commit.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) accepted: Vec<Accepted>,
+    pub(crate) keys: HashMap<ReportKey, Hash>,
+    pub(crate) conflicts: Vec<Accepted>,
+    pub(crate) conflicting: HashSet<(ReportKey, Hash)>,
+    pub(crate) rejects: Vec<(Hash, Reject)>,
+    pub(crate) rejected: HashSet<Hash>,
+    pub(crate) seen: Vec<([u8; 16], SeenItem)>,
+    pub(crate) messages: Vec<(Message, Fate)>,
+    /// Origins that could not be fetched once, and now were.
+    pub(crate) fetched: Vec<String>,
+    pub(crate) records: usize,
+    pub(crate) bytes: usize,
+}
+
+impl Batch {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.accepted.is_empty()
+            && self.conflicts.is_empty()
+            && self.rejects.is_empty()
+            && self.seen.is_empty()
+            && self.messages.is_empty()
+    }
+}
+
+/// When a batch is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchLimits {
+    /// Reports.
+    pub reports: usize,
+    /// Records of them.
+    pub records: usize,
+    /// Bytes of originals and rejected items.
+    pub bytes: usize,
+    /// Items of any kind.
+    pub items: usize,
+}
+
+impl Default for BatchLimits {
+    fn default() -> Self {
+        Self { reports: 8192, records: 1 << 16, bytes: 24 << 20, items: 1 << 15 }
+    }
+}
+
+/// The writer of a store. Dropping it drops what was not committed.
+pub struct Writer {
+    pub(crate) layout: Layout,
+    pub(crate) ledger: Ledger,
+    pub(crate) batch: Batch,
+    pub(crate) now: Timestamp,
+    /// Called before each step of a commit; an error stands for a kill at that instant.
+    #[cfg(test)]
+    pub(crate) fault: Option<Box<dyn FnMut(commit::Step) -> bool + Send>>,
+    _lock: Lock,
+    limits: BatchLimits,
+    /// Nothing is stored yet: no look-up can find anything.
+    fresh: bool,
+    /// Something is listed as rejected of which no bytes ever came.
+    unread: bool,
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer").field("layout", &self.layout).field("batch", &self.batch).finish_non_exhaustive()
+    }
+}
+
+impl Writer {
+    /// Open the store for writing; make it where there is none; put right what a killed run left.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] where another process writes, [`StoreError::NoLedger`] where data lie without a ledger,
+    /// and any fault of the disk.
+    pub fn open(dir: &Path, now: Timestamp) -> Result<Self, StoreError> {
+        let layout = Layout::new(dir);
+        create_folder(layout.root())?;
+        let lock = Lock::take(&layout, now)?;
+        let ledger = Ledger::writer(&layout)?;
+        recover::recover(&layout, &ledger)?;
+        let fresh = !ledger.any("SELECT 1 FROM reports LIMIT 1")?;
+        let unread = ledger.any("SELECT 1 FROM rejected WHERE file IS NULL LIMIT 1")?;
+        Ok(Self {
+            layout,
+            ledger,
+            batch: Batch::default(),
+            now,
+            #[cfg(test)]
+            fault: None,
+            _lock: lock,
+            limits: BatchLimits::default(),
+            fresh,
+            unread,
+        })
+    }
+
+    /// Other bounds of a batch.
+    #[must_use]
+    pub fn with_limits(mut self, limits: BatchLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Add a report to the batch, unless it is known: the one that came first stays.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn add(&mut self, accepted: Accepted) -> Result<Added, StoreError> {
+        let (key, content) = (accepted.report.key, accepted.report.content);
+        let known = match self.batch.keys.get(&key) {
+            Some(content) => Some(*content),
+            None => self.stored_content(key)?,
+        };
+        let weight = super::pack::original_bytes(&accepted.original).len();
+        match known {
+            None => {
+                self.batch.keys.insert(key, content);
+                self.batch.records += accepted.report.records.len();
+                self.batch.bytes += weight;
+                self.batch.accepted.push(accepted);
+                Ok(Added::Stored)
+            }
+            Some(known) if known == content => Ok(Added::Duplicate),
+            Some(_) => {
+                if self.batch.conflicting.contains(&(key, content)) || self.conflict_known(key, content)? {
+                    return Ok(Added::Duplicate);
+                }
+                self.batch.conflicting.insert((key, content));
+                self.batch.bytes += weight;
+                self.batch.conflicts.push(accepted);
+                Ok(Added::Conflict)
+            }
+        }
+    }
+
+    fn stored_content(&self, key: ReportKey) -> Result<Option<Hash>, StoreError> {
+        if self.fresh {
+            return Ok(None);
+        }
+        let failed = self.ledger.failed("looking up a report");
+        let look = || {
+            let mut statement = self.ledger.connection.prepare_cached("SELECT content FROM reports WHERE key = ?1")?;
+            statement.query_row([key.0], |row| row.get(0).map(Hash)).optional()
+        };
+        look().map_err(failed)
+    }
+
+    fn conflict_known(&self, key: ReportKey, content: Hash) -> Result<bool, StoreError> {
+        let failed = self.ledger.failed("looking up a conflict");
+        let sql = "SELECT 1 FROM conflicts WHERE key = ?1 AND content = ?2";
+        let look = || {
+            let mut statement = self.ledger.connection.prepare_cached(sql)?;
+            statement.query_row(params![key.0, content.0], |_| Ok(())).optional()
+        };
+        look().map(|found| found.is_some()).map_err(failed)
+    }
+
+    /// Keep bytes that could not be read, unless they are known.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn reject(&mut self, reject: Reject) -> Result<Rejected, StoreError> {
+        let hash = reject.identity();
+        if self.batch.rejected.contains(&hash) || self.reject_known(hash)? {
+            return Ok(Rejected::Known);
+        }
+        self.batch.bytes += reject.bytes.as_ref().map_or(0, Vec::len);
+        self.batch.rejected.insert(hash);
+        self.batch.rejects.push((hash, reject));
+        Ok(Rejected::New)
+    }
+
+    fn reject_known(&self, hash: Hash) -> Result<bool, StoreError> {
+        let failed = self.ledger.failed("looking up a rejected item");
+        let look = || {
+            let mut statement = self.ledger.connection.prepare_cached("SELECT 1 FROM rejected WHERE hash = ?1")?;
+            statement.query_row([hash.0], |_| Ok(())).optional()
+        };
+        look().map(|found| found.is_some()).map_err(failed)
+    }
+
+    /// Note how the contents of an item counted, under the hash of its bytes.
+    pub fn item(&mut self, hash: Hash, counted: SeenItem) {
+        self.batch.seen.push((short(hash), counted));
+    }
+
+    /// Note that a message is dealt with: everything in it is in this batch or an earlier one. Its UID stands among
+    /// [`Cursor::done`] once the batch is committed, until [`Writer::set_cursor`] moves the cursor over it.
+    pub fn message(&mut self, message: Message, fate: Fate) {
+        self.batch.messages.push((message, fate));
+    }
+
+    /// Note that something came that may once have been named as unfetched: that is no longer true.
+    pub fn fetched(&mut self, origin: &str) {
+        if self.unread {
+            self.batch.fetched.push(origin.to_owned());
+        }
+    }
+
+    /// Whether the batch should be committed now.
+    pub fn is_full(&self) -> bool {
+        self.batch.accepted.len() >= self.limits.reports
+            || self.batch.records >= self.limits.records
+            || self.batch.bytes >= self.limits.bytes
+            || self.batch.seen.len() + self.batch.messages.len() >= self.limits.items
+    }
+
+    /// Make the batch durable, and give the messages whose reports now are safe.
+    ///
+    /// # Errors
+    /// A fault of the disk. Then nothing of the batch is stored, and the next writer finds the store as it was before.
+    pub fn commit(&mut self) -> Result<Vec<(Message, Fate)>, StoreError> {
+        if self.batch.is_empty() {
+            return Ok(Vec::new());
+        }
+        commit::commit(self)?;
+        self.fresh = self.fresh && self.batch.accepted.is_empty();
+        Ok(std::mem::take(&mut self.batch).messages)
+    }
+
+    /// The server was told of these messages: they wait no longer.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be written.
+    pub fn told(&mut self, messages: &[Message]) -> Result<(), StoreError> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        let failed = self.ledger.failed("noting acknowledged messages");
+        let note = || {
+            let transaction = self.ledger.connection.unchecked_transaction()?;
+            {
+                let mut statement = transaction.prepare_cached(
+                    "DELETE FROM pending WHERE mailbox = ?1 AND folder = ?2 AND uid_validity = ?3 AND uid = ?4",
+                )?;
+                for Message { mailbox, folder, uid_validity, uid } in messages {
+                    statement.execute(params![mailbox, folder, uid_validity, uid])?;
+                }
+            }
+            transaction.commit()
+        };
+        note().map_err(failed)
+    }
+
+    /// Set a folder's cursor: how far it was read, and what is dealt with beyond. Pending messages stay as they are, unless
+    /// the cursor is of another `UIDVALIDITY`, which voids them.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be written.
+    pub fn set_cursor(&mut self, mailbox: &str, folder: &str, cursor: &Cursor) -> Result<(), StoreError> {
+        let failed = self.ledger.failed("noting a cursor");
+        let now = self.now.as_millisecond();
+        let note = || {
+            let transaction = self.ledger.connection.unchecked_transaction()?;
+            super::mailboxes::set_cursor(&transaction, (mailbox, folder), cursor, now)?;
+            transaction.commit()
+        };
+        note().map_err(failed)
+    }
+
+    /// The cursors of a mailbox's folders.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn cursors(&self, mailbox: &str) -> Result<Vec<(String, Cursor)>, StoreError> {
+        super::mailboxes::cursors(&self.ledger, mailbox)
+    }
+
+    /// How the contents of an item counted, where its bytes were seen before.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn seen(&self, hash: Hash) -> Result<Option<SeenItem>, StoreError> {
+        seen(&self.ledger, hash)
+    }
+
+    /// Whether any item was ever seen: where not, nobody needs a [`Memory`].
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn has_memory(&self) -> Result<bool, StoreError> {
+        self.ledger.any("SELECT 1 FROM seen LIMIT 1")
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        self.layout.root()
+    }
+}
+
+/// Which items were seen before this run: a look-up for any thread.
+#[derive(Debug)]
+pub struct Memory {
+    ledger: Ledger,
+}
+
+impl Memory {
+    /// A reading connection of its own. Null where the store holds nothing.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be opened.
+    pub fn open(dir: &Path) -> Result<Option<Self>, StoreError> {
+        Ok(Ledger::reader(&Layout::new(dir))?.map(|ledger| Self { ledger }))
+    }
+
+    /// How the contents of an item counted, where its bytes were seen before.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn seen(&self, hash: Hash) -> Result<Option<SeenItem>, StoreError> {
+        seen(&self.ledger, hash)
+    }
+}
+
+fn seen(ledger: &Ledger, hash: Hash) -> Result<Option<SeenItem>, StoreError> {
+    let sql = "SELECT reports, tls_rpt, failure, bounce, other, rejected FROM seen WHERE hash = ?1";
+    let look = || {
+        let mut statement = ledger.connection.prepare_cached(sql)?;
+        statement
+            .query_row([short(hash)], |row| {
+                Ok(SeenItem {
+                    reports: row.get(0)?,
+                    tls_rpt: row.get(1)?,
+                    failure: row.get(2)?,
+                    bounce: row.get(3)?,
+                    other: row.get(4)?,
+                    rejected: row.get(5)?,
+                })
+            })
+            .optional()
+    };
+    look().map_err(ledger.failed("looking up an item"))
+}
+
+/// Half a hash names an item well enough, and keeps the ledger small.
+fn short(hash: Hash) -> [u8; 16] {
+    let (half, _) = hash.0.split_at(16);
+    half.try_into().expect("a hash has 32 bytes")
+}
+
+/// Make a folder with its parents; its name is durable once its parent is synced.
+pub(crate) fn create_folder(folder: &Path) -> Result<(), StoreError> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(folder).map_err(StoreError::io(folder, "making the folder"))?;
+    match folder.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => ledger::sync_folder(parent),
+        _ => Ok(()),
+    }
+}

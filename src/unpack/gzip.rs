@@ -1,0 +1,62 @@
+//! Gzip files (RFC 1952): any number of members, and what may follow them.
+//!
+//! Comes in: bytes that begin like gzip. Goes out: what they inflate to, how long the gzip file is, and what follows.
+
+use super::inflate::{Fault, Inflater, Wrapper};
+use crate::limits::Meter;
+
+/// A gzip file, opened.
+#[derive(Debug)]
+pub(super) struct Gzip {
+    /// All members one after the other.
+    pub(super) content: Vec<u8>,
+    /// Where the last member ends.
+    pub(super) end: usize,
+    /// Bytes behind the end that are not the zeros of a block-sized store.
+    pub(super) trailing: usize,
+}
+
+/// Inflate all members. One that is damaged costs the whole.
+pub(super) fn open(bytes: &[u8], meter: &mut Meter) -> Result<Gzip, Fault> {
+    let mut inflater = Inflater::new(Wrapper::Gzip);
+    let mut content = Vec::new();
+    let mut end = 0;
+    while bytes[end..].starts_with(&[0x1f, 0x8b]) {
+        meter.member()?;
+        let hint = declared_size(bytes, bytes.len() - end);
+        end += inflater.run(&bytes[end..], hint, &mut content, meter)?;
+    }
+    let trailing = bytes[end..].iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    Ok(Gzip { content, end, trailing })
+}
+
+/// What the last four bytes say the content's length is: a hint, and never believed beyond what gzip commonly does.
+fn declared_size(bytes: &[u8], compressed: usize) -> usize {
+    let declared = bytes.last_chunk().map_or(0, |last| u32::from_le_bytes(*last) as usize);
+    let common = compressed.saturating_mul(64);
+    if (compressed / 2..=common).contains(&declared) { declared } else { compressed.saturating_mul(4) }
+}
+
+/// A gzip file around a deflate stream that inflates to `content`: what a zip member is kept as, without compressing
+/// anything again.
+pub(super) fn frame(deflate: &[u8], content: &[u8], crc: u32) -> Vec<u8> {
+    // Method 8, no flags, no time, no extra flags, unknown system.
+    const HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+    // The length modulo 2^32 (RFC 1952 section 2.3.1).
+    let size = u32::try_from(content.len() as u64 & u64::from(u32::MAX)).expect("32 bits are left");
+    [&HEAD[..], deflate, &crc.to_le_bytes(), &size.to_le_bytes()].concat()
+}
+
+/// A gzip file of a zlib stream; null where it needs a dictionary that gzip has no place for.
+pub(super) fn from_zlib(zlib: &[u8], content: &[u8]) -> Option<Vec<u8>> {
+    const DICTIONARY: u8 = 0x20;
+    let deflate = zlib.get(2..zlib.len().checked_sub(4)?)?;
+    (zlib[1] & DICTIONARY == 0).then(|| frame(deflate, content, crc32(content)))
+}
+
+/// The checksum that gzip and zip share.
+pub(super) fn crc32(bytes: &[u8]) -> u32 {
+    let mut crc = flate2::Crc::new();
+    crc.update(bytes);
+    crc.sum()
+}

@@ -1,0 +1,91 @@
+//! One compressed stream, inflated under the meter.
+//!
+//! Comes in: compressed bytes and the item's meter. Goes out: the bytes, or why there are none; the meter is charged
+//! while they are made, so that a bomb costs its allowance and no more.
+
+use crate::limits::{LimitExceeded, Meter};
+use flate2::{Decompress, FlushDecompress, Status};
+
+/// What is around the deflate stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wrapper {
+    /// Nothing: a zip member.
+    None,
+    /// RFC 1950; its checksum is verified.
+    Zlib,
+    /// RFC 1952; its checksum and length are verified.
+    Gzip,
+}
+
+/// Why a stream could not be inflated.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    #[error(transparent)]
+    Limit(#[from] LimitExceeded),
+    #[error("cut short: expected more bytes after {0}")]
+    Cut(usize),
+    #[error("damaged: {0}")]
+    Damaged(String),
+}
+
+/// Streams of one kind, one behind the other.
+pub(super) struct Inflater {
+    stream: Decompress,
+    wrapper: Wrapper,
+}
+
+impl Inflater {
+    pub(super) fn new(wrapper: Wrapper) -> Self {
+        let stream = match wrapper {
+            Wrapper::None => Decompress::new(false),
+            Wrapper::Zlib => Decompress::new(true),
+            Wrapper::Gzip => Decompress::new_gzip(15),
+        };
+        Self { stream, wrapper }
+    }
+
+    /// Inflate the stream at the start of `input` onto the end of `out`; `hint` is what it may come to. Gives how many
+    /// bytes of input it took.
+    pub(super) fn run(
+        &mut self,
+        input: &[u8],
+        hint: usize,
+        out: &mut Vec<u8>,
+        meter: &mut Meter,
+    ) -> Result<usize, Fault> {
+        let allowance = usize::try_from(meter.allowance(input.len())).unwrap_or(usize::MAX);
+        let overrun = meter.overrun(input.len());
+        let start = out.len();
+        self.stream.reset(self.wrapper != Wrapper::None);
+        out.reserve(hint.min(allowance).saturating_add(1));
+        let ended = loop {
+            let status = self.step(input, out);
+            if out.len() - start > allowance {
+                break Err(overrun.into());
+            }
+            match status {
+                Ok(Status::StreamEnd) => break Ok(self.taken()),
+                Ok(_) if out.len() < out.capacity() => break Err(Fault::Cut(input.len())),
+                Ok(_) => {
+                    let made = out.len() - start;
+                    out.reserve(made.max(32 << 10).min(allowance.saturating_add(1) - made));
+                }
+                Err(error) => break Err(error),
+            }
+        };
+        meter.charge((out.len() - start) as u64);
+        ended
+    }
+
+    /// Fill what room there is.
+    fn step(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Status, Fault> {
+        let rest = &input[self.taken()..];
+        self.stream
+            .decompress_vec(rest, out, FlushDecompress::Finish)
+            .map_err(|error| Fault::Damaged(error.message().unwrap_or("not a deflate stream").to_owned()))
+    }
+
+    fn taken(&self) -> usize {
+        usize::try_from(self.stream.total_in()).expect("what was taken was in memory")
+    }
+}

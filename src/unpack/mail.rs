@@ -1,0 +1,122 @@
+//! A message: what kind it is, and each of its leaves, decoded and opened.
+//!
+//! Comes in: the bytes of a message. Goes out: units. Must not: prefer one leaf to another, take a header's word
+//! against the content, or look into the mail that a failure report quotes.
+
+use super::header::Fields;
+use super::mime::{self, Leaf};
+use super::open::{Expect, Opener, Place};
+use super::sniff::{self, Format};
+use super::{Content, Kind, claim, facts, transfer};
+use std::borrow::Cow;
+
+impl Opener<'_> {
+    /// Open a message. The outermost one leaves at least one unit.
+    pub(super) fn message(&mut self, bytes: &[u8], place: &Place) {
+        let bytes = sniff::skip_blank(bytes);
+        let (fields, body) = Fields::split(bytes);
+        let outermost = place.mails == 0;
+        let before = self.items.len();
+        if outermost {
+            self.mail = Some(facts::facts(&fields));
+            self.seen = Kind::Other;
+        }
+        self.leaves(fields, body, place);
+        if outermost && self.items.len() == before {
+            self.set_aside(self.seen, place);
+        }
+    }
+
+    /// Open all leaves of a message, or of a multipart that was encoded as a whole.
+    fn leaves(&mut self, fields: Fields, body: &[u8], place: &Place) {
+        let mut inner = Place { mails: place.mails + 1, gzip: None, ..place.clone() };
+        let leaves = match mime::leaves(fields, body, inner.mails, &mut self.meter) {
+            Ok(leaves) => leaves,
+            Err(limit) => return self.reject(format!("mail: {limit}"), body.to_vec(), "eml", inner),
+        };
+        let kind = claim::kind(&fields, &leaves);
+        self.seen = self.seen.max(kind);
+        inner.quoted |= kind == Kind::Failure;
+        for leaf in &leaves {
+            self.leaf(leaf, &inner);
+        }
+        if kind == Kind::Failure {
+            self.set_aside(kind, place);
+        }
+    }
+
+    fn leaf(&mut self, leaf: &Leaf, mail: &Place) {
+        let name = leaf.fields.file_name(&leaf.kind);
+        let step = name.clone().unwrap_or_else(|| format!("part {}", leaf.section));
+        let media = leaf.kind.mimetype.as_str();
+        let expected = claim::is_report_type(media) || name.as_deref().is_some_and(sniff::is_report_name);
+        let mut place = mail.step(step, name);
+        place.expect = if expected { Expect::Report } else { Expect::Anything };
+        let encoding = leaf.fields.encoding();
+        let decoded = match transfer::decode(&encoding, leaf.body) {
+            Ok(decoded) => decoded,
+            Err(reason) => {
+                let start = transfer::decode_start(&encoding, leaf.body);
+                if expected || matches!(sniff::format(&start), Format::Gzip | Format::Zip | Format::Xml) {
+                    self.reject(reason, leaf.body.to_vec(), "txt", place);
+                }
+                return;
+            }
+        };
+        if let Cow::Owned(decoded) = &decoded
+            && let Err(limit) = self.meter.decoded(decoded.len())
+        {
+            return self.reject(limit.to_string(), leaf.body.to_vec(), "txt", place);
+        }
+        self.decoded_leaf(leaf, decoded, place);
+    }
+
+    /// Open a leaf by what it is. A copy is only made of what is worth one.
+    fn decoded_leaf(&mut self, leaf: &Leaf, decoded: Cow<[u8]>, mut place: Place) {
+        let media = leaf.kind.mimetype.as_str();
+        if media.starts_with("multipart/") && matches!(decoded, Cow::Owned(_)) {
+            let fields = Fields { transfer_encoding: None, ..leaf.fields };
+            return self.leaves(fields, &decoded, &place);
+        }
+        if media.starts_with("application/tlsrpt") {
+            return self.tls_report(decoded.into_owned(), place);
+        }
+        if claim::is_opaque_smime(&leaf.kind) {
+            let reason = "S/MIME encrypted or opaque-signed mail is not supported".to_owned();
+            return self.reject(reason, decoded.into_owned(), "p7m", place);
+        }
+        let format = sniff::format(&decoded);
+        match format {
+            _ if matches!(media, "message/rfc822" | "message/global") && is_no_archive(format) => {
+                if !place.quoted {
+                    self.message(&decoded, &place);
+                }
+            }
+            Format::Text | Format::Html | Format::Binary | Format::Empty if place.expect == Expect::Anything => {
+                if let Some(name) = transfer::uuencoded_name(&decoded)
+                    && let Some(file) = transfer::uudecode(&decoded)
+                    && self.meter.decoded(file.len()).is_ok()
+                {
+                    place.expect = if sniff::is_report_name(&name) { Expect::Report } else { Expect::Anything };
+                    self.open(file, place.step(name.clone(), Some(name)));
+                }
+            }
+            Format::Xml if place.expect == Expect::Anything && !sniff::has_feedback(&decoded) => {}
+            _ => self.open_as(format, decoded.into_owned(), place),
+        }
+    }
+
+    /// A part that says it is an SMTP TLS report is one, unless a DMARC report is in it.
+    fn tls_report(&mut self, bytes: Vec<u8>, place: Place) {
+        let before = self.items.len();
+        self.open(bytes, place.clone());
+        if !self.items[before..].iter().any(|unit| matches!(unit.content, Content::Report { .. })) {
+            self.items.truncate(before);
+            self.set_aside(Kind::TlsRpt, &place);
+        }
+    }
+}
+
+fn is_no_archive(format: Format) -> bool {
+    !matches!(format, Format::Gzip | Format::Zip | Format::Xml)
+}

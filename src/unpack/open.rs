@@ -1,0 +1,332 @@
+//! The way down: from bytes of any format, through archives and mails, to units.
+//!
+//! Comes in: bytes and the place they were found at. Goes out: units, pushed as they are found. Each layer is told by
+//! content and handed one level further with what was learned on the way: names, findings, depth, and whether what is
+//! no report must be rejected or may be passed over.
+
+use super::inflate::{Fault, Inflater, Wrapper};
+use super::mbox::Messages;
+use super::sniff::{self, Closed, Format};
+use super::zip::{Member, ZipError};
+use super::{Content, Kind, Unit, Unpacked, gzip, zip};
+use crate::limits::{Limits, Meter};
+use crate::model::{Code, Finding, MailFacts, Original};
+
+/// What becomes of bytes that are nothing we know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expect {
+    /// They were given as a report, by hand, name or type: rejected.
+    Report,
+    /// They are some part of something: passed over.
+    Anything,
+}
+
+/// Where bytes were found.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) path: Vec<String>,
+    /// File names on the way, outermost first.
+    pub(super) names: Vec<String>,
+    pub(super) findings: Vec<Finding>,
+    pub(super) expect: Expect,
+    /// Archives around.
+    pub(super) archives: u32,
+    /// Mails around.
+    pub(super) mails: u32,
+    /// Whether the nearest mail is a failure report: mail in it is evidence, not ours to read.
+    pub(super) quoted: bool,
+    /// The gzip file that holds just these bytes.
+    pub(super) gzip: Option<Vec<u8>>,
+}
+
+impl Place {
+    fn item(name: Option<&str>) -> Self {
+        Self {
+            path: Vec::new(),
+            names: name.map(str::to_owned).into_iter().collect(),
+            findings: Vec::new(),
+            expect: Expect::Report,
+            archives: 0,
+            mails: 0,
+            quoted: false,
+            gzip: None,
+        }
+    }
+
+    /// One step down.
+    pub(super) fn step(&self, step: String, name: Option<String>) -> Self {
+        let mut place = Self { gzip: None, ..self.clone() };
+        place.path.push(step);
+        place.names.extend(name);
+        place
+    }
+
+    /// The name a report here goes by.
+    fn attachment(&self) -> Option<String> {
+        let reports = self.names.iter().rev().find(|name| name.matches('!').count() >= 3);
+        reports.or(self.names.last()).cloned()
+    }
+}
+
+/// Open a whole item.
+pub(super) fn item(bytes: Vec<u8>, name: Option<&str>, limits: &Limits) -> Unpacked {
+    let mut opener =
+        Opener { meter: Meter::new(limits), items: Vec::new(), mail: None, is_mail: false, seen: Kind::Other };
+    let place = Place::item(name);
+    match (opener.meter.item(bytes.len()), sniff::format(&bytes)) {
+        (Err(limit), format) => opener.reject(limit.to_string(), bytes, extension(format), place),
+        (_, Format::Mail) => opener.mail_item(&bytes, &place),
+        // Only mail comes without a name.
+        (_, Format::Empty | Format::Html | Format::Text | Format::Binary) if name.is_none() => {
+            opener.mail_item(&bytes, &place);
+        }
+        (_, format) => opener.open_as(format, bytes, place),
+    }
+    let mail = if opener.is_mail { opener.mail } else { None };
+    if opener.items.is_empty() {
+        opener.items.push(Unit {
+            path: Vec::new(),
+            attachment: None,
+            mail: None,
+            findings: Vec::new(),
+            content: Content::SetAside(opener.seen),
+        });
+    }
+    Unpacked { mail, items: opener.items }
+}
+
+/// What is common to all of an item.
+pub(super) struct Opener<'l> {
+    pub(super) meter: Meter<'l>,
+    pub(super) items: Vec<Unit>,
+    /// The outermost mail that is open.
+    pub(super) mail: Option<MailFacts>,
+    /// Whether that mail is the item.
+    is_mail: bool,
+    /// The strongest claim that the outermost mail made to be no aggregate report.
+    pub(super) seen: Kind,
+}
+
+impl Opener<'_> {
+    fn mail_item(&mut self, bytes: &[u8], place: &Place) {
+        self.is_mail = true;
+        self.message(bytes, place);
+    }
+
+    /// Open bytes of any format.
+    pub(super) fn open(&mut self, bytes: Vec<u8>, place: Place) {
+        self.open_as(sniff::format(&bytes), bytes, place);
+    }
+
+    /// Open bytes of a format that is known.
+    pub(super) fn open_as(&mut self, format: Format, bytes: Vec<u8>, place: Place) {
+        match format {
+            Format::Xml => self.xml(bytes, place),
+            Format::Gzip => self.gzip(bytes, place),
+            Format::Zip => self.zip(bytes, place),
+            Format::Zlib => self.zlib(bytes, place),
+            Format::Mail | Format::Mbox if place.quoted => {}
+            Format::Mail => self.message(&bytes, &place),
+            Format::Mbox => self.mbox(&bytes, &place),
+            Format::Json if sniff::is_tls_report(&bytes) => self.set_aside(Kind::TlsRpt, &place),
+            Format::Closed(closed) => self.closed(closed, bytes, place),
+            Format::Empty => self.empty(bytes, place),
+            Format::Html | Format::Json | Format::Text | Format::Binary => self.plain(bytes, place),
+        }
+    }
+
+    fn xml(&mut self, xml: Vec<u8>, mut place: Place) {
+        if place.expect == Expect::Anything && !sniff::has_feedback(&xml) {
+            return;
+        }
+        // A gzip file larger than what is in it is nothing to keep.
+        let original = place.gzip.take().filter(|gzip| gzip.len() <= xml.len() + 256).map(Original::Gzip);
+        self.push(Content::Report { xml, original }, place);
+    }
+
+    fn gzip(&mut self, mut bytes: Vec<u8>, mut place: Place) {
+        if let Err(limit) = self.enter_archive("gzip", &mut place) {
+            return self.reject(limit, bytes, "gz", place);
+        }
+        match gzip::open(&bytes, &mut self.meter) {
+            Ok(opened) => {
+                if opened.trailing > 0 {
+                    let detail = format!("{} bytes follow the gzip stream", opened.trailing);
+                    place.findings.push(Finding::new(Code::ARCHIVE_TRAILING, detail));
+                }
+                bytes.truncate(opened.end);
+                place.gzip = Some(bytes);
+                place.expect = Expect::Report;
+                self.open(opened.content, place);
+            }
+            Err(fault) => self.reject(format!("gzip: {fault}"), bytes, "gz", place),
+        }
+    }
+
+    fn zlib(&mut self, bytes: Vec<u8>, mut place: Place) {
+        let mut content = Vec::new();
+        match Inflater::new(Wrapper::Zlib).run(&bytes, bytes.len().saturating_mul(4), &mut content, &mut self.meter) {
+            Ok(end) => {
+                if let Err(limit) = self.enter_archive("zlib", &mut place) {
+                    return self.reject(limit, bytes, "zlib", place);
+                }
+                place.gzip = gzip::from_zlib(&bytes[..end], &content);
+                place.expect = Expect::Report;
+                self.open(content, place);
+            }
+            Err(Fault::Limit(limit)) => self.reject(format!("zlib: {limit}"), bytes, "zlib", place),
+            // It was only a guess.
+            Err(_) => self.plain(bytes, place),
+        }
+    }
+
+    /// One archive deeper; an archive in an archive is a finding.
+    fn enter_archive(&mut self, what: &str, place: &mut Place) -> Result<(), String> {
+        place.archives += 1;
+        if place.archives > 1 {
+            place.findings.push(Finding::new(Code::ARCHIVE_NESTED, format!("{what} inside an archive")));
+        }
+        self.meter.archive_depth(place.archives).map_err(|limit| limit.to_string())
+    }
+
+    fn zip(&mut self, bytes: Vec<u8>, mut place: Place) {
+        if let Err(limit) = self.enter_archive("zip", &mut place) {
+            return self.reject(limit, bytes, "zip", place);
+        }
+        let members = match zip::members(&bytes, &mut self.meter) {
+            Ok(members) => members,
+            Err(fault) => return self.reject(fault.to_string(), bytes, "zip", place),
+        };
+        if members.iter().any(is_office) && !place.names.last().is_some_and(|name| sniff::is_report_name(name)) {
+            return self.document(&place);
+        }
+        let before = self.items.len();
+        let files: Vec<&Member> = members.iter().filter(|member| !member.is_junk()).collect();
+        let mut faults = Vec::new();
+        for (index, member) in files.iter().enumerate() {
+            let file = member.name.rsplit(['/', '\\']).next().filter(|name| !name.is_empty());
+            let file = file.map(|name| super::header::cut(name, 255).to_owned());
+            let mut inner = place.step(file.clone().unwrap_or_else(|| format!("member {}", index + 1)), file);
+            let expected = files.len() == 1 || sniff::is_report_name(&member.name);
+            inner.expect = if expected { Expect::Report } else { Expect::Anything };
+            if let Err(fault) = self.member(&bytes, member, inner) {
+                faults.push((fault, &member.name));
+            }
+        }
+        if !faults.is_empty() {
+            self.reject(first_fault(&faults, files.len()), bytes, "zip", place);
+        } else if self.items.len() == before {
+            self.reject(
+                format!("zip: no report in it: expected XML, found {} files", files.len()),
+                bytes,
+                "zip",
+                place,
+            );
+        }
+    }
+
+    fn member(&mut self, bytes: &[u8], member: &Member, mut place: Place) -> Result<(), ZipError> {
+        let opened = zip::open(bytes, member, &mut self.meter)?;
+        if member.is_hostile() {
+            let detail = format!("member name {:?}", super::header::cut(&member.name, 255));
+            place.findings.push(Finding::new(Code::ARCHIVE_HOSTILE_NAME, detail));
+        }
+        place.gzip = opened.gzip;
+        self.open(opened.content, place);
+        Ok(())
+    }
+
+    /// An office document: a part to pass over, or a file that is something else.
+    fn document(&mut self, place: &Place) {
+        if place.expect == Expect::Report {
+            self.set_aside(Kind::Other, place);
+        }
+    }
+
+    fn mbox(&mut self, bytes: &[u8], place: &Place) {
+        let limit = self.meter.limits().item_bytes;
+        for (index, message) in Messages::new(bytes, limit).enumerate() {
+            let inner = place.step(format!("message {}", index + 1), None);
+            match message {
+                Ok(super::mbox::Message::Whole(message)) => self.message(&message, &inner),
+                // All of it was in memory, within the limit, and reading memory does not fail.
+                Ok(super::mbox::Message::TooLarge(_)) | Err(_) => {}
+            }
+        }
+    }
+
+    fn closed(&mut self, closed: Closed, bytes: Vec<u8>, place: Place) {
+        // The same bytes begin old Word files, which people do mail about.
+        let document = closed.extension == "msg" && !place.names.last().is_some_and(|name| name.ends_with(".msg"));
+        if document && place.expect == Expect::Anything {
+            return;
+        }
+        self.reject(format!("{} is not supported", closed.name), bytes, closed.extension, place);
+    }
+
+    fn empty(&mut self, bytes: Vec<u8>, place: Place) {
+        let what = match (&place.gzip, place.mails, place.path.is_empty()) {
+            (Some(_), ..) => "payload is empty",
+            (None, 1.., _) => "empty attachment",
+            (None, 0, true) => "empty file",
+            (None, 0, false) => "empty member",
+        };
+        if place.expect == Expect::Report {
+            self.reject(what.to_owned(), bytes, "bin", place);
+        }
+    }
+
+    fn plain(&mut self, bytes: Vec<u8>, place: Place) {
+        if place.expect == Expect::Report {
+            self.reject(format!("payload is not XML, {} bytes", bytes.len()), bytes, "bin", place);
+        }
+    }
+
+    pub(super) fn set_aside(&mut self, kind: Kind, place: &Place) {
+        self.push(Content::SetAside(kind), place.clone());
+    }
+
+    pub(super) fn reject(&mut self, reason: String, bytes: Vec<u8>, extension: &'static str, mut place: Place) {
+        let (bytes, extension) = place.gzip.take().map_or((bytes, extension), |gzip| (gzip, "gz"));
+        self.push(Content::Rejected { reason, bytes, extension }, place);
+    }
+
+    fn push(&mut self, content: Content, place: Place) {
+        let mail = if self.is_mail { None } else { self.mail.clone() };
+        let attachment = place.attachment();
+        self.items.push(Unit { path: place.path, attachment, mail, findings: place.findings, content });
+    }
+}
+
+/// What failed first, in an archive of so many files, and how many more did.
+fn first_fault(faults: &[(ZipError, &String)], files: usize) -> String {
+    let (fault, name) = &faults[0];
+    match (fault, faults.len() - 1) {
+        (ZipError::Encrypted, _) => fault.to_string(),
+        _ if files == 1 => fault.to_string(),
+        (_, 0) => format!("{fault} (member {name})"),
+        (_, more) => format!("{fault} (member {name}, and {more} more)"),
+    }
+}
+
+/// Whether a member is the mark of an office document, which is a zip of XML.
+fn is_office(member: &Member) -> bool {
+    matches!(member.name.as_str(), "[Content_Types].xml" | "mimetype" | "META-INF/MANIFEST.MF")
+}
+
+/// The extension that fits a format.
+fn extension(format: Format) -> &'static str {
+    match format {
+        Format::Xml => "xml",
+        Format::Html => "html",
+        Format::Gzip => "gz",
+        Format::Zip => "zip",
+        Format::Zlib => "zlib",
+        Format::Mail => "eml",
+        Format::Mbox => "mbox",
+        Format::Json => "json",
+        Format::Text => "txt",
+        Format::Closed(closed) => closed.extension,
+        Format::Empty | Format::Binary => "bin",
+    }
+}

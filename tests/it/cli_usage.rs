@@ -1,0 +1,125 @@
+//! The command line as a person meets it: help, usage errors, settings, completions, manual pages.
+
+use crate::workdir::{Done, WorkDir};
+use std::process::Stdio;
+
+#[track_caller]
+fn fails_with(done: &Done, stderr: &str) {
+    assert_eq!((done.code, done.stdout.as_str(), done.stderr.as_str()), (Some(2), "", stderr));
+}
+
+#[test]
+fn help_and_version_are_answers_on_stdout() {
+    let work = WorkDir::new();
+    assert_eq!(work.run(["--version"]).quiet(), format!("dmarquet {}\n", env!("CARGO_PKG_VERSION")));
+    let help = work.run(["--help"]).quiet();
+    assert!(help.contains("Exit codes: 0 all handled"), "{help}");
+    for command in ["fetch", "ingest", "summary", "export", "check", "status", "rejected", "prune", "config"] {
+        let help = work.run([command, "--help"]).quiet();
+        assert!(help.contains("--store <DIR>") && help.contains("--config <FILE>"), "{command}: {help}");
+    }
+}
+
+#[test]
+fn a_wrong_word_is_a_usage_error_with_the_right_one() {
+    let done = WorkDir::new().run(["sumary"]);
+    assert_eq!((done.code, done.stdout.as_str()), (Some(2), ""));
+    assert!(done.stderr.starts_with("error: unrecognized subcommand 'sumary'"), "{}", done.stderr);
+    assert!(done.stderr.contains("'summary'"), "{}", done.stderr);
+}
+
+#[test]
+fn two_periods_on_one_line_are_a_usage_error_but_the_line_displaces_the_environment() {
+    let work = WorkDir::new();
+    let done = work.run(["summary", "--week", "2026-W47", "--last", "7d"]);
+    fails_with(&done, "error: period: expected one of --week, --last, or --from and --to, found several\n");
+    let done = work.command(["summary", "--week", "2026-W47"]).env("DMARQUET_LAST", "7d").output().unwrap();
+    assert_ne!(done.status.code(), Some(2), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+#[test]
+fn a_wrong_value_from_the_environment_names_the_variable() {
+    let done = WorkDir::new().command(["summary"]).env("DMARQUET_FORMAT", "pdf").output().unwrap();
+    let stderr = String::from_utf8(done.stderr).unwrap();
+    assert_eq!(done.status.code(), Some(2));
+    assert!(stderr.starts_with("error: invalid value 'pdf' for '--format <FORMAT>'"), "{stderr}");
+    assert!(stderr.ends_with("hint: the value comes from the environment variable DMARQUET_FORMAT\n"), "{stderr}");
+}
+
+#[test]
+fn settings_that_are_wrong_stop_the_run_with_file_line_and_expectation() {
+    let work = WorkDir::new();
+    let file = work.write("c.toml", "store = \"s\"\n[[mailbox]]\nhost = \"h\"\nuser = \"u\"\npassword = \"hunter2\"\n");
+    let done = work.run(["status", "--config", "c.toml"]);
+    fails_with(
+        &done,
+        "error: c.toml line 2: mailbox 1: expected password_command, password_file or password_env, found none\n\
+         error: c.toml line 5: mailbox 1: password: expected a known key, found this\n\
+         hint: secrets do not stand in the settings: use password_command, password_file or password_env\n",
+    );
+    std::fs::remove_file(file).unwrap();
+    let done = work.run(["status", "--config", "c.toml"]);
+    fails_with(
+        &done,
+        "error: settings: c.toml: No such file or directory (os error 2)\nhint: write one with `dmarquet config init`\n",
+    );
+}
+
+#[test]
+fn config_init_writes_once_and_what_it_writes_is_accepted() {
+    let work = WorkDir::new();
+    assert_eq!(work.run(["config", "init"]).quiet(), "");
+    let file = work.path("home/.config/dmarquet/config.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(work.run(["config", "init", "--stdout"]).quiet(), text);
+    std::fs::write(&file, "# mine\n").unwrap();
+    let again = work.run(["config", "init"]);
+    fails_with(
+        &again,
+        &format!(
+            "error: settings: {}: expected no such file, found one\n\
+             hint: it stays as it is; write another with --config FILE\n",
+            file.display()
+        ),
+    );
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "# mine\n");
+    work.write("home/.config/dmarquet/config.toml", text);
+    let check = work.run(["config", "check", "--offline"]);
+    assert_eq!(check.code, Some(0), "{check:#?}");
+    assert!(check.stdout.contains("dmarc@example.com on imap.example.com:993"), "{}", check.stdout);
+}
+
+#[test]
+fn config_check_without_a_file_says_how_to_get_one() {
+    let done = WorkDir::new().run(["config", "check"]);
+    fails_with(&done, "error: settings: expected a file, found none\nhint: write one with `dmarquet config init`\n");
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_the_program_quietly() {
+    let work = WorkDir::new();
+    let mut child = work.command(["man"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let done = child.wait_with_output().unwrap();
+    assert_eq!((done.status.code(), done.stderr.as_slice()), (Some(0), b"".as_slice()));
+}
+
+#[test]
+fn completions_and_manual_pages_know_every_command() {
+    let work = WorkDir::new();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        assert!(work.run(["completions", shell]).quiet().contains("rejected"), "{shell}");
+    }
+    assert!(work.run(["man"]).quiet().contains("dmarquet\\-fetch"));
+    assert_eq!(work.run(["man", "--out", "pages"]).quiet(), "");
+    for page in ["dmarquet.1", "dmarquet-fetch.1", "dmarquet-rejected-list.1"] {
+        assert!(work.path("pages").join(page).exists(), "{page}");
+    }
+}
+
+#[test]
+fn colour_is_off_where_nobody_looks_and_on_where_asked() {
+    let work = WorkDir::new();
+    assert!(!work.run(["config", "check"]).stderr.contains('\x1b'));
+    assert!(work.run(["config", "check", "--color", "always"]).stderr.contains("\x1b[1;31merror:\x1b[0m "));
+}

@@ -1,0 +1,59 @@
+//! The exported Parquet opened by the programs that analysts use: DuckDB, pandas, pyarrow, Polars; and the notebooks.
+//!
+//! They run in a Python of their own (`tests/all` makes it in `target/venv`). Without it these tests say so and pass,
+//! but for CI, where they fail.
+
+use crate::workdir::{WorkDir, repository, samples};
+use std::path::PathBuf;
+use std::process::Command;
+
+/// The Python that has the readers.
+fn python() -> Option<PathBuf> {
+    let named = std::env::var_os("DMARQUET_TEST_PYTHON").map(PathBuf::from);
+    let python = named.unwrap_or_else(|| repository().join("target/venv/bin/python"));
+    if python.exists() {
+        return Some(python);
+    }
+    assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no {} (tests/all makes it)", python.display());
+    eprintln!("skipped: no {} (tests/all makes it)", python.display());
+    None
+}
+
+/// A folder with the samples ingested, exported to `export/`, and summed up in `summary.json`.
+fn exported() -> WorkDir {
+    let work = WorkDir::new();
+    work.run([std::ffi::OsString::from("ingest"), samples().into()]);
+    work.run(["export", "--out", "export"]).quiet();
+    let summary = work.run(["summary", "--from", "2026-10-05", "--to", "2026-11-22", "--format", "json"]).quiet();
+    work.write("summary.json", summary);
+    work
+}
+
+#[test]
+fn other_programs_read_the_types_and_add_up_to_the_same_sums() {
+    let Some(python) = python() else { return };
+    let work = exported();
+    let script = repository().join("tests/readers.py");
+    let done = Command::new(python).arg(script).arg(work.path("export")).arg(work.path("summary.json")).output();
+    let done = done.expect("Python starts");
+    assert!(
+        done.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&done.stdout),
+        String::from_utf8_lossy(&done.stderr)
+    );
+}
+
+#[test]
+fn the_notebooks_run_from_top_to_bottom_on_the_export() {
+    let Some(python) = python() else { return };
+    let work = exported();
+    let script = repository().join("tests/run_notebooks.py");
+    let done = Command::new(python).arg(script).arg(work.path("export")).output().expect("Python starts");
+    assert!(
+        done.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&done.stdout),
+        String::from_utf8_lossy(&done.stderr)
+    );
+}
