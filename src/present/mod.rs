@@ -6,12 +6,20 @@
 pub mod clean;
 mod csv;
 mod json;
+#[cfg(feature = "dns")]
+mod letter;
 mod numbers;
+#[cfg(feature = "dns")]
+mod posture;
 mod text;
 mod words;
 
 pub use csv::csv;
 pub use json::json;
+#[cfg(feature = "dns")]
+pub use letter::letter;
+#[cfg(feature = "dns")]
+pub use posture::posture;
 pub use text::text;
 
 /// How a rendering should look.
