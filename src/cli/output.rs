@@ -41,6 +41,7 @@ impl Color {
 pub(crate) struct Talk {
     verbose: u8,
     quiet: bool,
+    choice: Color,
     color: bool,
     terminal: bool,
 }
@@ -49,7 +50,12 @@ impl Talk {
     /// Find out what standard error is.
     pub(crate) fn new(verbose: u8, quiet: bool, color: Color) -> Self {
         let terminal = io::stderr().is_terminal();
-        Self { verbose, quiet, color: color.on(terminal), terminal }
+        Self { verbose, quiet, choice: color, color: color.on(terminal), terminal }
+    }
+
+    /// Whether data on standard output may be coloured.
+    pub(crate) fn colours_data(&self) -> bool {
+        self.choice.on(io::stdout().is_terminal())
     }
 
     /// Whether somebody asked for the story.

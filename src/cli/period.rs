@@ -3,6 +3,9 @@
 //! Comes in: `--week`, `--last`, `--from`, `--to`, `--domain`. Goes out: the first and the last day, both inside. All UTC.
 
 use clap::parser::ValueSource;
+use crate::model::Text;
+use crate::normalise::canonical_domain;
+use anyhow::anyhow;
 use clap::{ArgMatches, Args as _, Command, FromArgMatches};
 use jiff::civil::{Date, ISOWeekDate, Weekday};
 use jiff::{Span, ToSpan as _};
@@ -62,6 +65,18 @@ impl Choice {
 pub(crate) fn last_complete_week(today: Date) -> (Date, Date) {
     let week = Week(today.saturating_sub(1.week()).iso_week_date());
     (week.first(), week.last())
+}
+
+impl Choice {
+    /// The domains in the form of the columns.
+    pub(crate) fn canonical(&self) -> anyhow::Result<Vec<Text>> {
+        let domain = |typed: &String| {
+            canonical_domain(typed)
+                .map(|domain| domain.as_str().into())
+                .ok_or_else(|| anyhow!("--domain {typed}: expected a domain, as example.com"))
+        };
+        self.domains.iter().map(domain).collect()
+    }
 }
 
 impl clap::Args for Choice {

@@ -1,10 +1,18 @@
-//! `summary`: who sends as us, what passes, and why the rest fails; on a screen, as a page, by mail.
+//! `summary`: who sends as us, what passes, and why the rest fails.
 
-use super::Run;
 use super::exit::Exit;
-use super::period::Choice;
-use anyhow::bail;
+use super::interrupt::Interrupt;
+use super::journey::{self, Watch};
+use super::period::{self, Choice};
+use super::{Run, output, screen};
+use crate::analyse::{Adder, Period, Question, Summary};
+use crate::fetch::files::Walk;
+use crate::ingest::{self, Tally};
+use crate::model::Columns;
+use crate::present::{self, Style};
+use crate::store::{Collector, Filter, Store, head};
 use clap::ValueEnum;
+use jiff::civil::Date;
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
@@ -14,9 +22,7 @@ Examples:
   dmarquet summary                                     last week, of the store
   dmarquet summary --week 2026-W47 --domain example.com
   dmarquet summary ~/dmarc-reports                     straight of files, nothing stored
-  dmarquet summary --explain 192.0.2.7                 the rows and the reasoning behind one source
-  dmarquet summary --format html > week.html
-  dmarquet summary --mail-to postmaster@example.com    by mail, with the [smtp] of the settings";
+  dmarquet summary --last 30d --format json | jq .totals";
 
 /// The weekly summary: who sends as your domains, what passes, and why the rest fails
 #[derive(Debug, clap::Args)]
@@ -27,7 +33,7 @@ pub(super) struct Args {
     paths: Vec<PathBuf>,
     #[command(flatten)]
     choice: Choice,
-    /// text, markdown, html, json or csv
+    /// text, json or csv
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     format: Form,
     /// Columns of the text [default: the terminal's, else 80]
@@ -36,15 +42,6 @@ pub(super) struct Args {
     /// Only ASCII characters [default: where the locale is not UTF-8]
     #[arg(long)]
     ascii: bool,
-    /// The rows and the reasoning behind one source: its address, or 'unknown'
-    #[arg(long, value_name = "SOURCE")]
-    explain: Option<String>,
-    /// Send it as mail, text and HTML, to this address (repeat for more)
-    #[arg(long, value_name = "ADDRESS", conflicts_with = "explain")]
-    mail_to: Vec<String>,
-    /// With --mail-to: write the mail to standard output instead of sending it
-    #[arg(long, requires = "mail_to")]
-    dry_run: bool,
 }
 
 /// The forms of a summary.
@@ -53,19 +50,89 @@ enum Form {
     /// For a terminal.
     #[default]
     Text,
-    /// For a ticket.
-    Markdown,
-    /// One page, without scripts or outside requests.
-    Html,
     /// Every number.
     Json,
     /// The sources.
     Csv,
 }
 
+/// Rows of the store-less way are added up so many at a time.
+const RUN: usize = 1 << 16;
+
 /// Do it.
 pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
-    let settings = run.settings()?;
-    let store = run.store(&settings)?;
-    bail!("summary of {}: {args:?}: not built in yet", store.display());
+    let question = question(run, args)?;
+    let (summary, exit) =
+        if args.paths.is_empty() { (of_store(run, &question)?, Exit::Handled) } else { of_paths(run, args, question)? };
+    show(run, args, &summary)?;
+    Ok(exit)
+}
+
+/// What is asked: of a store without a period the last complete week, of paths all they hold.
+fn question(run: &Run, args: &Args) -> anyhow::Result<Question> {
+    let today = run.today();
+    let asked = match args.choice.days(today) {
+        None if args.paths.is_empty() => {
+            let (from, to) = period::last_complete_week(today);
+            Some(Period::new(from, to)?)
+        }
+        None => None,
+        Some((from, to)) => Some(Period::new(from.unwrap_or(FIRST), to.unwrap_or(today))?),
+    };
+    Ok(Question { period: asked, domains: args.choice.canonical()?, today: Some(today), ..Question::default() })
+}
+
+/// No report can be older: DMARC was not yet thought of.
+const FIRST: Date = Date::constant(2000, 1, 1);
+
+/// The store's answer: its rows are added up on all cores.
+fn of_store(run: &Run, question: &Question) -> anyhow::Result<Summary> {
+    let store = Store::open(&run.store(&run.settings()?)?)?;
+    let days = question.reads();
+    let filter = Filter {
+        from: days.map(Period::from),
+        to: days.map(Period::to),
+        domains: question.domains.iter().map(ToString::to_string).collect(),
+    };
+    let mut whole = Adder::new(question);
+    whole.heads(&store.heads(&filter)?);
+    let parts = store.fold(&filter, Columns::ALL, || Adder::new(question), |adder, rows| adder.rows(&rows))?;
+    parts.into_iter().for_each(|part| whole.merge(part));
+    Ok(whole.finish())
+}
+
+/// The answer straight from files. What cannot be read is named, counted in the answer, and costs exit code 1.
+fn of_paths(run: &Run, args: &Args, question: Question) -> anyhow::Result<(Summary, Exit)> {
+    let interrupt = Interrupt::listen(&run.talk)?;
+    let options = journey::options(&interrupt, run.now);
+    let source = Walk::new(&args.paths, options.limits.clone(), run.now);
+    let mut adder = Adder::new(&question);
+    let mut collector = Collector::new();
+    let tally: Tally = ingest::read(source, &options, &mut Watch::new(&run.talk, None), &mut |accepted| {
+        let sender_auth = accepted.provenance.sender_auth();
+        collector.push(&accepted.report, &accepted.verdicts, sender_auth);
+        adder.heads(&[head(&accepted)]);
+        if collector.len() >= RUN {
+            adder.rows(&collector.take());
+        }
+    })?;
+    adder.rows(&collector.take());
+    adder.aside(crate::analyse::Aside { unreadable: tally.rejected_count(), conflicts: tally.conflicts });
+    journey::name_rejected(&run.talk, &tally);
+    Ok((adder.finish(), journey::exit(&tally)))
+}
+
+fn show(run: &Run, args: &Args, summary: &Summary) -> anyhow::Result<()> {
+    match args.format {
+        Form::Json => output::data(present::json(summary).as_bytes()),
+        Form::Csv => output::data(present::csv(summary).as_bytes()),
+        Form::Text => {
+            let style = Style {
+                width: args.width.unwrap_or_else(screen::width),
+                ascii: args.ascii || screen::is_ascii(),
+                color: run.talk.colours_data(),
+            };
+            screen::show(&present::text(summary, &style))
+        }
+    }
 }
