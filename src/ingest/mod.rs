@@ -4,6 +4,7 @@
 //! exactly one place. The source, the workers and the writer run side by side; what is safe is told to an [`Observer`]
 //! after each durable commit, never before. A fault of the disk ends the run and loses nothing: the next run goes on.
 
+mod again;
 mod pipeline;
 mod save;
 mod tally;
@@ -11,6 +12,7 @@ mod tally;
 mod tests;
 mod work;
 
+pub use again::{rebuild, retry};
 pub use save::Outcome;
 pub use tally::{FoundItem, RejectedItem, SetAside, Stored, Tally};
 

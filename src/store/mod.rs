@@ -10,6 +10,8 @@ mod commit;
 mod decode;
 mod encode;
 mod error;
+mod export;
+mod export_reports;
 pub mod layout;
 mod ledger;
 mod lock;
@@ -17,18 +19,22 @@ mod mailboxes;
 mod nested;
 mod pack;
 mod read;
+mod rebuild;
 mod recover;
 mod reports;
 pub mod schema;
 mod status;
 #[cfg(test)]
 mod tests;
+mod text_rows;
 mod writer;
 
 pub use aside::{ConflictEntry, RejectedEntry};
 pub use collect::{Collector, head};
 pub use error::StoreError;
+pub use export::Format;
 pub use read::Filter;
+pub use rebuild::{Kept, Rebuild};
 pub use status::{Files, Folder, Reporter, Status, Totals};
 pub use writer::{Added, BatchLimits, Memory, Reject, Rejected, SeenItem, Writer};
 
