@@ -28,11 +28,11 @@ pub fn rebuild(dir: &Path, options: &Options) -> Result<Tally, IngestError> {
             match result {
                 Ok(accepted) => {
                     rebuild.writer().first_stored(accepted.report.key, ingested);
-                    add(&mut tally, rebuild.writer(), accepted)?;
+                    add(&mut tally, rebuild.writer(), *accepted)?;
                 }
                 Err(reject) => {
                     tally.reject(&reject.origin, &reject.reason);
-                    rebuild.writer().reject(reject)?;
+                    rebuild.writer().reject(*reject)?;
                 }
             }
             if rebuild.writer().is_full() {
@@ -60,7 +60,7 @@ fn add(tally: &mut Tally, writer: &mut Writer, accepted: Accepted) -> Result<(),
 }
 
 /// Read a kept original again. What no longer can be read is kept as rejected: its bytes are not lost.
-fn accept(kept: Kept, limits: &Limits) -> Result<Accepted, Reject> {
+fn accept(kept: Kept, limits: &Limits) -> Result<Box<Accepted>, Box<Reject>> {
     let bytes = match &kept.original {
         Original::Xml(bytes) | Original::Gzip(bytes) => bytes.clone(),
     };
@@ -79,19 +79,19 @@ fn accept(kept: Kept, limits: &Limits) -> Result<Accepted, Reject> {
             Original::Xml(bytes) => (bytes, "xml"),
             Original::Gzip(bytes) => (bytes, "xml.gz"),
         };
-        return Err(Reject {
+        return Err(Box::new(Reject {
             origin: provenance.origin,
             attachment: provenance.attachment,
             reason: format!("expected the report {key} in its kept original, found it no longer"),
             bytes: Some(bytes),
             extension,
             arrival: provenance.arrival,
-        });
+        }));
     };
     let (verdicts, odd) = judge(&report);
     let forged = unauthenticated(provenance.mail.as_ref());
     let findings = findings.into_iter().chain(forged).chain(more).chain(odd).collect();
-    Ok(Accepted { report, verdicts, findings, original: Arc::new(original), provenance })
+    Ok(Box::new(Accepted { report, verdicts, findings, original: Arc::new(original), provenance }))
 }
 
 /// Try rejected items again. Those in which everything can be read now leave the list.

@@ -102,7 +102,10 @@ pub fn read(
     each: &mut dyn FnMut(Accepted),
 ) -> Result<Tally, IngestError> {
     let mut reader = save::Reader::new(observer, each);
-    through(source, options, &Memories(None), |worked| reader.take(worked))?;
+    through(source, options, &Memories(None), |worked| {
+        reader.take(worked);
+        Ok(())
+    })?;
     let mut tally = reader.finish();
     tally.interrupted = interrupted(options);
     Ok(tally)
@@ -142,10 +145,13 @@ fn through(
     let work = pipeline::Work {
         workers: options.workers(),
         state: &|| memories.open(),
-        work: |memory: &mut Result<Option<Memory>, StoreError>, item: Result<Fetched, FetchError>| {
-            let memory = match memory {
-                Ok(memory) => memory.as_ref(),
-                Err(_) => return Done::Failed(std::mem::replace(memory, Ok(None)).err().expect("it is an error")),
+        each: |memory: &mut Result<Option<Memory>, StoreError>, item: Result<Fetched, FetchError>| {
+            let memory = match std::mem::replace(memory, Ok(None)) {
+                Ok(found) => {
+                    *memory = Ok(found);
+                    memory.as_ref().ok().and_then(Option::as_ref)
+                }
+                Err(error) => return Done::Failed(error),
             };
             match item.map(|fetched| work::work(fetched, &options.limits, options.now, memory)) {
                 Ok(Ok(worked)) => Done::Worked(worked),

@@ -32,11 +32,13 @@ pub(super) fn xml(number: u32, count: u32) -> Vec<u8> {
     .into_bytes()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a source gives results")]
 fn item(origin: &str, bytes: Vec<u8>) -> Result<Fetched, FetchError> {
     let name = Some("report.xml".to_owned());
     Ok(Fetched::Item(Item { origin: origin.to_owned(), name, bytes, arrival: now(), message: None }))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a source gives results")]
 fn message(uid: u32, bytes: &[u8]) -> Result<Fetched, FetchError> {
     let message = Message { mailbox: "m".into(), folder: "INBOX".into(), uid_validity: 1, uid };
     let mut mail = b"From: a@receiver.example\r\nContent-Type: text/plain\r\n\r\n".to_vec();

@@ -106,15 +106,14 @@ fn try_commit(writer: &mut Writer, batch: &Batch) -> Result<(), StoreError> {
 }
 
 /// After a fault that is no kill: leave nothing half-done. Where even this fails, the next writer does it.
-fn abandon(writer: &Writer, _error: &StoreError) {
-    #[cfg(test)]
-    if matches!(_error, StoreError::Unknown { what, .. } if what == "killed by a test") {
+fn abandon(writer: &Writer, error: &StoreError) {
+    if cfg!(test) && matches!(error, StoreError::Unknown { what, .. } if what == "killed by a test") {
         return;
     }
     let _ = super::recover::recover(&writer.layout, &writer.ledger);
 }
 
-#[cfg_attr(not(test), expect(clippy::unnecessary_wraps, clippy::needless_pass_by_ref_mut, reason = "tests kill here"))]
+#[cfg_attr(not(test), expect(clippy::unnecessary_wraps, reason = "tests kill here"))]
 fn step(writer: &mut Writer, step: Step) -> Result<(), StoreError> {
     #[cfg(test)]
     if writer.fault.as_mut().is_some_and(|fault| fault(step)) {
@@ -415,7 +414,7 @@ pub(crate) fn sums(accepted: &Accepted) -> (i64, i64) {
 }
 
 fn json_texts(texts: &[crate::model::Text]) -> Option<String> {
-    let texts: Vec<&str> = texts.iter().map(|text| text.as_str()).collect();
+    let texts: Vec<&str> = texts.iter().map(crate::model::Text::as_str).collect();
     (!texts.is_empty()).then(|| serde_json::to_string(&texts).expect("texts serialise"))
 }
 

@@ -65,6 +65,10 @@ const COLUMNS: &[(&str, Type)] = &[
     ("content", Type::Hex),
 ];
 
+fn hex(digit: u8) -> char {
+    char::from_digit(digit.into(), 16).unwrap_or('0')
+}
+
 /// The name a column has outside.
 fn name(ledger: &'static str) -> &'static str {
     match ledger {
@@ -133,7 +137,7 @@ impl Column {
     fn push(&mut self, value: ValueRef<'_>) {
         match (self, value) {
             (Self::Texts(texts), ValueRef::Blob(bytes)) => {
-                texts.push(Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect()));
+                texts.push(Some(bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(hex).collect()));
             }
             (Self::Texts(texts), ValueRef::Text(text)) => texts.push(Some(String::from_utf8_lossy(text).into_owned())),
             (Self::Texts(texts), _) => texts.push(None),

@@ -76,7 +76,7 @@ impl Store {
         let (send, receive) = crossbeam_channel::bounded(4);
         std::thread::scope(|scope| {
             let reader = scope.spawn(move || {
-                read::fold(paths, filter, columns, || send.clone(), |send, rows| drop(send.send(rows))).map(drop)
+                read::fold(&paths, filter, columns, || send.clone(), |send, rows| drop(send.send(rows))).map(drop)
             });
             receive.iter().for_each(each);
             reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -94,7 +94,7 @@ impl Store {
         init: impl Fn() -> A + Sync,
         each: impl Fn(&mut A, Rows) + Sync,
     ) -> Result<Vec<A>, StoreError> {
-        read::fold(self.parts(filter)?, filter, columns, init, each)
+        read::fold(&self.parts(filter)?, filter, columns, init, each)
     }
 
     /// The heads of the reports of the filter, in the order of their days.

@@ -65,7 +65,7 @@ struct Unit<'a> {
 
 /// Give each thread a value, and fold the rows it decodes into it.
 pub(crate) fn fold<A: Send>(
-    paths: Vec<PathBuf>,
+    paths: &[PathBuf],
     filter: &Filter,
     columns: Columns,
     init: impl Fn() -> A + Sync,
@@ -110,7 +110,7 @@ fn threads() -> usize {
 }
 
 /// Open files and read their footers, on all cores, in order.
-fn open_all(paths: Vec<PathBuf>) -> Result<Vec<Part>, StoreError> {
+fn open_all(paths: &[PathBuf]) -> Result<Vec<Part>, StoreError> {
     let next = AtomicUsize::new(0);
     let parts = Mutex::new(Vec::with_capacity(paths.len()));
     let threads = threads().min(paths.len());
@@ -197,7 +197,7 @@ impl GroupReader<'_> {
     /// Which rows the filter asks for; the columns it looks at stay in `rows`.
     fn select(&self, rows: &mut Rows, filter: &Filter, columns: Columns) -> PolarsResult<Vec<Range<usize>>> {
         let (from, to) = filter.days();
-        let mut kept = vec![0..self.rows];
+        let mut kept: Vec<Range<usize>> = std::iter::once(0..self.rows).collect();
         if columns.has(Columns::DAY) || filter.from.is_some() || filter.to.is_some() {
             rows.day = self.chunk("date")?.ints()?;
             kept = select(&kept, |row| (from..=to).contains(&rows.day[row]));
