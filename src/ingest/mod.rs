@@ -88,6 +88,9 @@ pub fn run(
     through(source, options, &memory, |worked| saver.take(worked))?;
     let mut tally = saver.finish()?;
     tally.interrupted = interrupted(options);
+    if !tally.interrupted {
+        writer.compact(false)?;
+    }
     Ok(tally)
 }
 

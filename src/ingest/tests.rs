@@ -309,3 +309,77 @@ fn exports_hold_the_rows_of_their_filter() {
         assert_eq!(out.path().join("records").exists(), rows > 0);
     }
 }
+
+/// The items of the drill.
+fn drill_items() -> Vec<Result<Fetched, FetchError>> {
+    (0..400).map(|number| item(&format!("{number}.xml"), xml(number * 7, number + 1))).collect()
+}
+
+fn drill_run(dir: &Path) -> Tally {
+    let limits = crate::store::BatchLimits { reports: 25, ..crate::store::BatchLimits::default() };
+    let mut writer = Writer::open(dir, now()).unwrap().with_limits(limits);
+    let tally = run(drill_items().into_iter(), &mut writer, &options(), &mut ()).unwrap();
+    writer.compact(true).unwrap();
+    tally
+}
+
+#[test]
+#[ignore = "the drill below starts it as a process of its own, to be killed"]
+fn drill_child() {
+    if let Some(dir) = std::env::var_os("DMARQUET_DRILL") {
+        drill_run(Path::new(&dir));
+    }
+}
+
+#[test]
+fn a_run_killed_at_random_moments_ends_with_every_report_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut random = u64::from(std::process::id());
+    let mut killed = 0;
+    for _ in 0..200 {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "ingest::tests::drill_child", "--ignored", "--test-threads=1"])
+            .env("DMARQUET_DRILL", dir.path())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        std::thread::sleep(std::time::Duration::from_millis(20 + (random >> 33) % 400));
+        let ended = child.try_wait().unwrap().is_some();
+        let _ = child.kill();
+        child.wait().unwrap();
+        if ended {
+            // It came to its end: begin anew, after a look.
+            check_drill(dir.path(), true);
+            for entry in std::fs::read_dir(dir.path()).unwrap() {
+                let path = entry.unwrap().path();
+                let _ = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+            }
+        } else {
+            killed += 1;
+            check_drill(dir.path(), false);
+        }
+        if killed >= 25 {
+            break;
+        }
+    }
+    assert!(killed >= 20, "only {killed} runs could be killed");
+    drill_run(dir.path());
+    check_drill(dir.path(), true);
+    assert_eq!(Store::open(dir.path()).unwrap().verify().unwrap(), []);
+}
+
+/// No row twice, and at the end every report once.
+fn check_drill(dir: &Path, complete: bool) {
+    let store = Store::open(dir).unwrap();
+    let mut counts = Vec::new();
+    store.rows(&Filter::default(), Columns::COUNT, &mut |rows| counts.extend(rows.count)).unwrap();
+    counts.sort_unstable();
+    let all = counts.len();
+    counts.dedup();
+    assert_eq!(counts.len(), all, "a row twice");
+    assert_eq!(store.heads(&Filter::default()).unwrap().len(), all);
+    if complete {
+        assert_eq!(counts, (1..=400).collect::<Vec<i64>>());
+    }
+}

@@ -112,6 +112,11 @@ impl PartWriter {
             .zip(&self.types)
             .map(|(column, kind)| pages(column, kind))
             .collect::<PolarsResult<_>>()?;
+        self.write_pages(rows, columns)
+    }
+
+    /// Write a row group of pages that are there: of each column, of each leaf.
+    pub(crate) fn write_pages(&mut self, rows: usize, columns: Vec<Vec<Vec<CompressedPage>>>) -> PolarsResult<()> {
         let leaves = DynIter::new(columns.iter().flatten().map(|pages| {
             Ok(DynStreamingIterator::new(fallible_streaming_iterator::convert(
                 pages.iter().map(PolarsResult::<&CompressedPage>::Ok),
@@ -280,7 +285,7 @@ fn head_texts<'a>(group: &RowGroup<'a>, text: fn(&Head<'a>) -> Option<&'a str>) 
 }
 
 /// A column of texts as a dictionary.
-fn dictionary<'a>(values: impl Iterator<Item = Option<&'a str>>) -> PolarsResult<Box<dyn Array>> {
+pub(crate) fn dictionary<'a>(values: impl Iterator<Item = Option<&'a str>>) -> PolarsResult<Box<dyn Array>> {
     let mut texts = Interner::default();
     let codes = values.map(|value| value.map_or(Interner::NULL, |text| texts.code(text))).collect();
     texts.array(codes)

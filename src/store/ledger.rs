@@ -22,6 +22,13 @@ CREATE TABLE batches (
 CREATE TABLE intents (              -- files that a commit under way is about to make
     path TEXT PRIMARY KEY
 ) WITHOUT ROWID;
+CREATE TABLE compactions (          -- merges under way
+    made TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,
+    month TEXT NOT NULL,
+    records INTEGER NOT NULL,
+    replaced TEXT NOT NULL          -- JSON array of paths
+) WITHOUT ROWID;
 CREATE TABLE files (                -- parts and packs
     path TEXT PRIMARY KEY,          -- below the root
     kind TEXT NOT NULL,

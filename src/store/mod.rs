@@ -7,6 +7,7 @@
 mod aside;
 mod collect;
 mod commit;
+mod compact;
 mod decode;
 mod encode;
 mod error;
@@ -16,6 +17,7 @@ pub mod layout;
 mod ledger;
 mod lock;
 mod mailboxes;
+mod merge;
 mod nested;
 mod pack;
 mod read;
@@ -27,15 +29,18 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod text_rows;
+mod upkeep;
 mod writer;
 
 pub use aside::{ConflictEntry, RejectedEntry};
 pub use collect::{Collector, head};
+pub use compact::{Compacted, FULL_BYTES, FULL_ROWS, SMALL_FILES};
 pub use error::StoreError;
 pub use export::Format;
 pub use read::Filter;
 pub use rebuild::{Kept, Rebuild};
 pub use status::{Files, Folder, Reporter, Status, Totals};
+pub use upkeep::{Fault, Pruned};
 pub use writer::{Added, BatchLimits, Memory, Reject, Rejected, SeenItem, Writer};
 
 use crate::model::{Columns, Cursor, ReportHead, Rows};

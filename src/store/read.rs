@@ -15,7 +15,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::net::IpAddr;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -50,11 +50,23 @@ pub(crate) struct Part {
 
 impl Part {
     pub(crate) fn open(path: PathBuf) -> Result<Self, StoreError> {
-        let file = File::open(&path).map_err(StoreError::io(&path, "opening the part"))?;
+        let file = File::open(&path).or_else(|error| open_moved(&path).ok_or(error));
+        let file = file.map_err(StoreError::io(&path, "opening the part"))?;
         let metadata = read_metadata(&mut BufReader::with_capacity(1 << 12, &file))
             .map_err(StoreError::parquet(&path, "reading the part"))?;
         Ok(Self { path, file, metadata })
     }
+}
+
+/// A part of the ledger's list that a compaction has put elsewhere since: in its workplace, then among the retired.
+fn open_moved(path: &Path) -> Option<File> {
+    let (folder, root) = (path.parent()?, path.ancestors().nth(3)?);
+    let month = folder.file_name()?.to_str()?.strip_prefix("month=")?;
+    let kind = folder.parent()?.file_name()?.to_str()?;
+    ["compacting", "retired"].iter().find_map(|place| {
+        let moved = root.join(place).join(format!("{kind}-{month}")).join(path.file_name()?);
+        File::open(moved).ok()
+    })
 }
 
 /// A row group that may hold rows of the filter.
@@ -153,6 +165,12 @@ fn may_match(unit: &Unit<'_>, filter: &Filter) -> bool {
         }),
         _ => true,
     }
+}
+
+/// A column of strings of a row group.
+pub(crate) fn words(part: &Part, group: &RowGroupMetadata, name: &str) -> PolarsResult<Words> {
+    let unit = Unit { part, group };
+    GroupReader { unit: &unit, rows: group.num_rows() }.words(name)
 }
 
 /// Which rows of a row group the filter asks for.

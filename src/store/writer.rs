@@ -134,6 +134,9 @@ pub struct Writer {
     /// Called before each step of a commit; an error stands for a kill at that instant.
     #[cfg(test)]
     pub(crate) fault: Option<Box<dyn FnMut(commit::Step) -> bool + Send>>,
+    /// The instant at which a test kills a compaction.
+    #[cfg(test)]
+    pub(crate) compact_fault: Option<super::compact::Step>,
     _lock: Lock,
     limits: BatchLimits,
     /// Nothing is stored yet: no look-up can find anything.
@@ -160,6 +163,7 @@ impl Writer {
         let lock = Lock::take(&layout, now)?;
         let ledger = Ledger::writer(&layout)?;
         recover::recover(&layout, &ledger)?;
+        super::compact::recover(&layout, &ledger)?;
         let fresh = !ledger.any("SELECT 1 FROM reports LIMIT 1")?;
         let unread = ledger.any("SELECT 1 FROM rejected WHERE file IS NULL LIMIT 1")?;
         Ok(Self {
@@ -169,6 +173,8 @@ impl Writer {
             now,
             #[cfg(test)]
             fault: None,
+            #[cfg(test)]
+            compact_fault: None,
             _lock: lock,
             limits: BatchLimits::default(),
             fresh,
