@@ -13,6 +13,7 @@ mod changes;
 mod diagnosis;
 mod facts;
 mod finish;
+mod fold;
 mod foreign;
 mod groups;
 mod heads;
