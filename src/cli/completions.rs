@@ -20,7 +20,7 @@ pub(super) struct Args {
 }
 
 /// Do it.
-pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut args::command(), "dmarquet", &mut script);
     output::data(&script)?;

@@ -4,12 +4,13 @@ use super::Run;
 use super::exit::Exit;
 use super::fault::Hint as _;
 use super::output;
-use super::settings::{self, Auth, Mailbox, Outlet, Secret, Settings, Smtp};
+use super::settings::{self, Outlet, Settings, Smtp};
+use crate::fetch::imap::{Mailbox, Secret};
 use anyhow::{Context as _, anyhow};
 use clap::Subcommand;
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What `config init` writes: every key, with its meaning.
 const TEMPLATE: &str = include_str!("../../samples/config/config.toml");
@@ -44,11 +45,11 @@ enum Act {
 }
 
 /// Do it.
-pub(super) fn run(run: &Run, args: Args) -> anyhow::Result<Exit> {
-    match args.act {
+pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+    match &args.act {
         Act::Init { stdout: true } => output::data(TEMPLATE.as_bytes()).map(|()| Exit::Handled),
         Act::Init { stdout: false } => init(run),
-        Act::Check { offline } => check(run, offline),
+        Act::Check { offline } => check(run, *offline),
     }
 }
 
@@ -79,18 +80,15 @@ fn check(run: &Run, offline: bool) -> anyhow::Result<Exit> {
         return Err(anyhow!("settings: expected a file, found none").hint("write one with `dmarquet config init`"));
     };
     let store = run.store(&settings)?;
-    output::data(told(&settings, file, store).as_bytes())?;
-    for warning in secrets_of(&settings).into_iter().filter_map(Secret::warning) {
+    output::data(told(&settings, file, &store).as_bytes())?;
+    for warning in secrets_of(&settings).into_iter().filter_map(settings::warning) {
         run.talk.warning(&warning);
     }
-    if offline {
-        return Ok(Exit::Handled);
-    }
-    Ok(Exit::Handled)
+    if offline { Ok(Exit::Handled) } else { super::fetch::look_at_all(run, &settings, &store) }
 }
 
 /// What the settings come to.
-fn told(settings: &Settings, file: &Path, store: PathBuf) -> String {
+fn told(settings: &Settings, file: &Path, store: &Path) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
     let _ = writeln!(out, "settings   {}", file.display());
@@ -120,10 +118,7 @@ fn way_out(smtp: &Smtp) -> String {
 
 /// Every secret that the settings name.
 fn secrets_of(settings: &Settings) -> Vec<&Secret> {
-    let of_mailboxes = settings.mailboxes.iter().flat_map(|mailbox| match &mailbox.auth {
-        Auth::Password(secret) => vec![secret],
-        Auth::XOAuth2(token) | Auth::OAuthBearer(token) => token.secrets(),
-    });
+    let of_mailboxes = settings.mailboxes.iter().flat_map(|mailbox| settings::secrets_of(&mailbox.auth));
     let of_smtp = settings.smtp.iter().filter_map(|smtp| match &smtp.outlet {
         Outlet::Server { login: Some((_, secret)), .. } => Some(secret),
         _ => None,

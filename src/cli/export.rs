@@ -48,7 +48,7 @@ enum Form {
 }
 
 /// Do it.
-pub(super) fn run(run: &Run, args: Args) -> anyhow::Result<Exit> {
+pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let store = run.store(&settings)?;
     bail!("export of {}: {args:?}: not built in yet", store.display());

@@ -21,13 +21,13 @@ pub(super) struct Args {
 }
 
 /// Do it.
-pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
-    let Some(folder) = args.out else {
+pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
+    let Some(folder) = &args.out else {
         output::data(&page(args::command())?)?;
         return Ok(Exit::Handled);
     };
-    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    clap_mangen::generate_to(args::command(), &folder).with_context(|| folder.display().to_string())?;
+    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    clap_mangen::generate_to(args::command(), folder).with_context(|| folder.display().to_string())?;
     Ok(Exit::Handled)
 }
 

@@ -21,7 +21,7 @@ pub(super) struct Args {
 }
 
 /// Do it.
-pub(super) fn run(run: &Run, args: Args) -> anyhow::Result<Exit> {
+pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let store = run.store(&settings)?;
     bail!("prune of {}: {args:?}: not built in yet", store.display());

@@ -51,7 +51,7 @@ enum Act {
 }
 
 /// Do it.
-pub(super) fn run(run: &Run, args: Args) -> anyhow::Result<Exit> {
+pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let store = run.store(&settings)?;
     bail!("rejected of {}: {args:?}: not built in yet", store.display());

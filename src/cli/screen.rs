@@ -34,15 +34,14 @@ fn needs_ascii(names: &[String]) -> bool {
 }
 
 /// Put a text before a person: on a terminal that is too short for it through a pager, else as it is.
-pub(super) fn show(text: &[u8]) -> anyhow::Result<()> {
-    let lines = text.iter().filter(|byte| **byte == b'\n').count();
-    let fits = size().is_none_or(|(_, rows)| lines < usize::from(rows));
+pub(super) fn show(text: &str) -> anyhow::Result<()> {
+    let fits = size().is_none_or(|(_, rows)| text.lines().count() < usize::from(rows));
     if fits || !io::stdout().is_terminal() {
-        return output::data(text);
+        return output::data(text.as_bytes());
     }
     match pager().filter(|pager| !pager.is_empty() && pager != "cat") {
         Some(pager) => through(pager, text),
-        None => output::data(text),
+        None => output::data(text.as_bytes()),
     }
 }
 
@@ -51,20 +50,20 @@ fn pager() -> Option<OsString> {
     std::env::var_os("DMARQUET_PAGER").or_else(|| std::env::var_os("PAGER")).or_else(|| Some("less".into()))
 }
 
-fn through(pager: OsString, text: &[u8]) -> anyhow::Result<()> {
+fn through(pager: OsString, text: &str) -> anyhow::Result<()> {
     let mut command = Command::new("sh");
     command.arg("-c").arg(pager).stdin(Stdio::piped());
     if std::env::var_os("LESS").is_none() {
         command.env("LESS", "FRX"); // colours; no pager for what fits after all
     }
-    let Ok(mut child) = command.spawn() else { return output::data(text) };
+    let Ok(mut child) = command.spawn() else { return output::data(text.as_bytes()) };
     if let Some(mut stdin) = child.stdin.take() {
         // A reader who quits early has seen enough.
-        let _ = stdin.write_all(text);
+        let _ = stdin.write_all(text.as_bytes());
     }
     match child.wait() {
         // 127: the shell did not find the pager.
-        Ok(status) if status.code() == Some(127) => output::data(text),
+        Ok(status) if status.code() == Some(127) => output::data(text.as_bytes()),
         _ => Ok(()),
     }
 }

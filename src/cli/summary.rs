@@ -64,7 +64,7 @@ enum Form {
 }
 
 /// Do it.
-pub(super) fn run(run: &Run, args: Args) -> anyhow::Result<Exit> {
+pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let store = run.store(&settings)?;
     bail!("summary of {}: {args:?}: not built in yet", store.display());

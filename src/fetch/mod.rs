@@ -10,10 +10,15 @@
 //! | `files` | paths: files, folders, standard input |
 //! | `mbox` | messages of a mailbox file, streamed |
 //! | `maildir` | messages of a Maildir |
+//! | `imap` | messages of a mailbox on a server |
 
 pub mod files;
+#[cfg(feature = "imap")]
+pub mod imap;
 mod maildir;
 mod mbox;
+#[cfg(test)]
+mod tests;
 
 use crate::model::Message;
 use jiff::Timestamp;
@@ -55,6 +60,15 @@ pub enum Fetched {
         /// Which message of which mailbox, where it came from a server.
         message: Option<Message>,
     },
+    /// A mail the server lists and does not give. A later run asks for it again.
+    Unfetched {
+        /// Which mail.
+        origin: String,
+        /// What happened when it was asked for.
+        reason: String,
+        /// Which message.
+        message: Message,
+    },
 }
 
 /// A fault on this side: the next run may find it gone.
@@ -71,4 +85,8 @@ pub enum FetchError {
         /// Why it failed.
         source: std::io::Error,
     },
+    /// A mailbox could not be read, or not to its end.
+    #[cfg(feature = "imap")]
+    #[error(transparent)]
+    Mailbox(#[from] imap::MailboxError),
 }

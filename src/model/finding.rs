@@ -47,6 +47,8 @@ codes! {
     XML_JUNK = "xml.junk";
     /// A tag without its partner was skipped.
     XML_STRAY_TAG = "xml.stray_tag";
+    /// An element that may stand once stands again; the first holds.
+    XML_REPEATED = "xml.repeated";
     /// One file held several documents.
     XML_SEVERAL = "xml.several";
     /// A value of no standard was kept as text, or folded to the standard word.
@@ -57,6 +59,8 @@ codes! {
     PERIOD_UNIT = "period.unit";
     /// The report has no period; the attachment's name has one.
     PERIOD_FROM_NAME = "period.from_name";
+    /// One end of the period was missing or unusable and was worked out from the other.
+    PERIOD_DERIVED = "period.derived";
     /// The period is over two days long.
     PERIOD_LONG = "period.long";
     /// The period ends more than two days after the arrival (a rejection's code).
@@ -67,7 +71,7 @@ codes! {
     ROW_COUNT = "row.count";
     /// A row with count 0 and no source was dropped: the reporter saw nothing.
     ROW_EMPTY = "row.empty";
-    /// The source address was unusable; the row counts for the unknown source.
+    /// The source address was unusable, and the row counts for the unknown source; or more than an address stood there.
     ROW_SOURCE = "row.source";
     /// A part of the row was damaged or missing.
     ROW_GAP = "row.gap";
@@ -96,5 +100,82 @@ impl Finding {
     /// A finding of this kind.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         Self { code, detail: detail.into() }
+    }
+}
+
+/// The findings of one report under way, at most so many: those beyond are counted, not kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Findings {
+    kept: Vec<Finding>,
+    limit: u32,
+    more: u64,
+}
+
+impl Findings {
+    /// Room for `limit` findings.
+    pub fn new(limit: u32) -> Self {
+        Self { kept: Vec::new(), limit, more: 0 }
+    }
+
+    /// Note one. The detail is only made where there is room, so that a flood costs no memory and little time.
+    pub fn note<D: Into<String>>(&mut self, code: Code, detail: impl FnOnce() -> D) {
+        if self.kept.len() < self.limit as usize {
+            self.kept.push(Finding::new(code, detail()));
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// Whether nothing was noted.
+    pub fn is_empty(&self) -> bool {
+        self.kept.is_empty() && self.more == 0
+    }
+
+    /// All that were kept, in order, and one that counts the rest.
+    pub fn into_vec(mut self) -> Vec<Finding> {
+        if self.more > 0 {
+            let detail = format!("{} findings beyond the {} that are kept", self.more, self.limit);
+            self.kept.push(Finding::new(Code::FINDINGS_MORE, detail));
+        }
+        self.kept
+    }
+}
+
+/// A stranger's text as it may stand in a detail: in quotes, escaped, and cut where it is long.
+#[derive(Debug, Clone, Copy)]
+pub struct Quoted<'x>(pub &'x str);
+
+impl Quoted<'_> {
+    /// Characters shown of a longer text.
+    const SHOWN: usize = 64;
+}
+
+impl std::fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0.char_indices().nth(Self::SHOWN) {
+            None => write!(f, "{:?}", self.0),
+            Some((end, _)) => write!(f, "{:?} and more", &self.0[..end]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn findings_beyond_the_limit_are_counted_in_a_last_one() {
+        let mut findings = Findings::new(2);
+        for n in 0..5 {
+            findings.note(Code::ROW_COUNT, || format!("{n}"));
+        }
+        let codes: Vec<_> = findings.into_vec().iter().map(|finding| finding.code).collect();
+        assert_eq!(codes, [Code::ROW_COUNT, Code::ROW_COUNT, Code::FINDINGS_MORE]);
+    }
+
+    #[test]
+    fn quoted_text_is_escaped_and_cut() {
+        assert_eq!(Quoted("a\u{1b}[2J").to_string(), "\"a\\u{1b}[2J\"");
+        assert_eq!(Quoted(&"é".repeat(70)).to_string(), format!("\"{}\" and more", "é".repeat(64)));
     }
 }

@@ -74,4 +74,7 @@ pub struct Cursor {
     pub last_uid: u32,
     /// Messages whose reports are safe, but which the server was not told of yet (flag, move or delete).
     pub pending: Vec<(u32, Fate)>,
+    /// Ranges of UIDs beyond `last_uid`, both ends inside, that are dealt with too: below them is a message that was
+    /// not (passed over by `--since`, or not given by the server), which a later run tries again.
+    pub done: Vec<(u32, u32)>,
 }

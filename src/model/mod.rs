@@ -15,12 +15,12 @@ mod words;
 pub use arrival::{Accepted, Original, Provenance};
 pub use auth::{DkimAuth, SpfAuth};
 pub use domain::{Domain, ReturnPath};
-pub use finding::{Code, Finding};
+pub use finding::{Code, Finding, Findings, Quoted};
 pub use mail::{Cursor, Fate, MailFacts, Message, SenderAuth};
 pub use policy::PolicyPublished;
 pub use record::{Reason, Record};
 pub use report::{Hash, Metadata, Report, ReportKey};
-pub use rows::{Flags, ReportHead, Rows, Source, Words};
+pub use rows::{Columns, Flags, ReportHead, Rows, Source, Words};
 pub use verdict::{Cause, Mismatch, Verdict};
 pub use words::{Disposition, DkimResult, Evaluated, ReasonType, SpfResult, SpfScope};
 

@@ -74,6 +74,66 @@ impl Flags {
     }
 }
 
+/// Which columns of [`Rows`] are asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Columns(u32);
+
+impl Columns {
+    /// None but the number of rows.
+    pub const NONE: Self = Self(0);
+    /// `day`.
+    pub const DAY: Self = Self(1);
+    /// `source`.
+    pub const SOURCE: Self = Self(1 << 1);
+    /// `count`.
+    pub const COUNT: Self = Self(1 << 2);
+    /// `flags`, all of them.
+    pub const FLAGS: Self = Self(1 << 3);
+    /// `cause`.
+    pub const CAUSE: Self = Self(1 << 4);
+    /// `policy_domain`.
+    pub const POLICY_DOMAIN: Self = Self(1 << 5);
+    /// `org_name`.
+    pub const ORG_NAME: Self = Self(1 << 6);
+    /// `header_from`.
+    pub const HEADER_FROM: Self = Self(1 << 7);
+    /// `envelope_from`.
+    pub const ENVELOPE_FROM: Self = Self(1 << 8);
+    /// `disposition`.
+    pub const DISPOSITION: Self = Self(1 << 9);
+    /// `dkim_domain`.
+    pub const DKIM_DOMAIN: Self = Self(1 << 10);
+    /// `dkim_selector`.
+    pub const DKIM_SELECTOR: Self = Self(1 << 11);
+    /// `dkim_result`.
+    pub const DKIM_RESULT: Self = Self(1 << 12);
+    /// `spf_domain`.
+    pub const SPF_DOMAIN: Self = Self(1 << 13);
+    /// `spf_result`.
+    pub const SPF_RESULT: Self = Self(1 << 14);
+    /// `mismatch`.
+    pub const MISMATCH: Self = Self(1 << 15);
+    /// `sender_auth`.
+    pub const SENDER_AUTH: Self = Self(1 << 16);
+    /// `reason`.
+    pub const REASON: Self = Self(1 << 17);
+    /// Of `flags` only [`Flags::PASS`], [`Flags::DKIM`] and [`Flags::SPF`]: three columns less to read.
+    pub const ALIGNMENT: Self = Self(1 << 18);
+    /// Every column.
+    pub const ALL: Self = Self((1 << 19) - 1);
+
+    /// These and those.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether all of those are among these.
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
 /// A run of judged rows.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Rows {

@@ -1,1 +1,94 @@
-//! Under way.
+//! Reports as written to the model: words, period, addresses, domains, identity. What had to be guessed, repaired or
+//! set aside is a finding; nothing is guessed without one.
+//!
+//! In: the XML and what is known of its arrival. Out: one [`Read`] a document. No clock, no network, no judgement.
+//!
+//! Silent, because they change nothing: case, white space, namespaces, a byte order mark, declared encodings, unknown
+//! elements, optional elements that are not there, canonical forms of addresses and domains.
+
+mod address;
+mod domain;
+mod identity;
+mod period;
+mod report;
+mod row;
+mod words;
+
+pub use domain::canonical_domain;
+
+use crate::limits::Limits;
+use crate::model::{Finding, Report};
+use crate::parse::{self, Document};
+use jiff::Timestamp;
+use row::Rows;
+
+/// What is known of a report from outside of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The name of the file or attachment: only a period may be taken from it, as a last resort.
+    pub attachment: Option<&'a str>,
+    /// When it arrived: no period ends long after.
+    pub arrival: Timestamp,
+}
+
+/// What one document turned out to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "nearly every value is a report")]
+pub enum Read {
+    /// A report.
+    Report {
+        /// The report.
+        report: Report,
+        /// What was odd about it.
+        findings: Vec<Finding>,
+    },
+    /// Something that should have been a report and is none.
+    Rejected {
+        /// What was expected, what was found.
+        reason: String,
+    },
+    /// XML of another kind.
+    NotReport,
+}
+
+/// Read all reports in the bytes of an XML file: nearly always one. Never empty.
+///
+/// ```
+/// use dmarquet::limits::Limits;
+/// use dmarquet::normalise::{Context, Read, reports};
+///
+/// let xml = b"<feedback>
+///   <report_metadata><org_name>receiver.example</org_name><report_id>1</report_id>
+///     <date_range><begin>1772496000</begin><end>1772582399</end></date_range></report_metadata>
+///   <policy_published><domain>Example.COM</domain><p>none</p></policy_published>
+///   <record><row><source_ip>::ffff:192.0.2.7</source_ip><count>3</count></row></record>
+/// </feedback>";
+/// let context = Context { attachment: None, arrival: "2026-03-04T02:00:00Z".parse().unwrap() };
+/// let read = reports(xml, &context, &Limits::default());
+/// let [Read::Report { report, .. }] = &read[..] else { panic!("one report") };
+/// assert_eq!(report.policy.domain.as_str(), "example.com");
+/// assert_eq!(report.day.to_string(), "2026-03-03");
+/// assert_eq!(report.records[0].source_ip, Some("192.0.2.7".parse().unwrap()));
+/// ```
+pub fn reports(xml: &[u8], context: &Context<'_>, limits: &Limits) -> Vec<Read> {
+    let decoded = parse::decode(xml);
+    let mut encoding = decoded.finding;
+    let documents = parse::documents(&decoded.text, limits, Rows::default);
+    documents.into_iter().map(|document| read(document, context, &mut encoding)).collect()
+}
+
+fn read(document: Document<'_, Rows>, context: &Context<'_>, encoding: &mut Option<Finding>) -> Read {
+    match document {
+        Document::Report { report, visitor, content, mut findings } => {
+            if let Some(finding) = encoding.take() {
+                findings.note(finding.code, || finding.detail);
+            }
+            match report::report(report, visitor.records, content, context, &mut findings) {
+                Ok(report) => Read::Report { report, findings: findings.into_vec() },
+                Err(reason) => Read::Rejected { reason },
+            }
+        }
+        Document::Rejected { reason } => Read::Rejected { reason },
+        Document::NotReport => Read::NotReport,
+    }
+}

@@ -1,1 +1,190 @@
-//! Under way.
+//! Report bytes to the report as written: text encoding, tokens, and the structure of `feedback`.
+//!
+//! In: the bytes of a file with one or more documents. Out: for each, a [`RawReport`] and its records, one by one, to a
+//! [`Visitor`]. Nothing is judged, defaulted or dropped here without a finding; document types and external entities are
+//! never followed; whatever the bytes, time and memory stay in proportion to them and within [`Limits`].
+//!
+//! Two ways lead through a document: a fast one for plain documents and a tolerant one for all others. A test holds them
+//! equal, finding for finding.
+//!
+//! ```
+//! use dmarquet::limits::Limits;
+//! use dmarquet::model::Findings;
+//! use dmarquet::parse::{Document, RawRecord, Visitor, decode, documents};
+//!
+//! #[derive(Default)]
+//! struct Sources(Vec<String>);
+//!
+//! impl<'x> Visitor<'x> for Sources {
+//!     fn record(&mut self, record: &mut RawRecord<'x>, _: &mut Findings) {
+//!         self.0.extend(record.source_ip.as_deref().map(str::to_owned));
+//!     }
+//! }
+//!
+//! let xml = b"<feedback><record><row><source_ip> 192.0.2.7 </source_ip></row></record></feedback>";
+//! let decoded = decode(xml);
+//! let read = documents(&decoded.text, &Limits::default(), Sources::default);
+//! let [Document::Report { visitor, .. }] = &read[..] else { panic!("one report") };
+//! assert_eq!(visitor.0, ["192.0.2.7"]);
+//! ```
+
+mod encoding;
+mod feedback;
+mod layout;
+mod lexer;
+mod name;
+mod plain;
+mod raw;
+mod scan;
+mod tokens;
+mod tolerant;
+
+pub use encoding::{Decoded, decode};
+pub use feedback::Visitor;
+pub use raw::{RawDkim, RawMetadata, RawPolicy, RawReason, RawRecord, RawReport, RawSpf, Value};
+
+use crate::limits::Limits;
+use crate::model::{Code, Findings, Quoted};
+use layout::{Layout, Span};
+use plain::Plain;
+use tokens::Halt;
+use tolerant::Tolerant;
+
+/// What one document turned out to be.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every value is a report")]
+pub enum Document<'x, V> {
+    /// A report, whole.
+    Report {
+        /// All but its records.
+        report: RawReport<'x>,
+        /// Took the records.
+        visitor: V,
+        /// The document from its first tag to its last.
+        content: &'x str,
+        /// What was odd about it.
+        findings: Findings,
+    },
+    /// Something that should have been a report and is none.
+    Rejected {
+        /// What was expected, what was found.
+        reason: String,
+    },
+    /// XML without a `feedback`.
+    NotReport,
+}
+
+/// The reason for a cut document.
+pub(crate) const UNEXPECTED_END: &str = "unexpected end of document";
+
+/// Read all documents of a text. Each report gets a visitor of its own; never empty.
+pub fn documents<'x, V: Visitor<'x>>(
+    text: &'x str,
+    limits: &Limits,
+    mut visitor: impl FnMut() -> V,
+) -> Vec<Document<'x, V>> {
+    match plain(text, limits, visitor()) {
+        Some(document) => vec![document],
+        None => tolerant(text, limits, &mut visitor),
+    }
+}
+
+/// The plain way, where the text goes it: it holds one document and nothing is odd about it.
+fn plain<'x, V: Visitor<'x>>(text: &'x str, limits: &Limits, mut visitor: V) -> Option<Document<'x, V>> {
+    let (mut tokens, start) = Plain::enter(text, limits)?;
+    let mut findings = Findings::new(limits.findings);
+    let report = feedback::read(&mut tokens, limits, &mut visitor, &mut findings).ok()?;
+    let end = tokens.leave()?;
+    Some(Document::Report { report, visitor, content: &text[start..end], findings })
+}
+
+/// The tolerant way: look for documents first, then read each.
+fn tolerant<'x, V: Visitor<'x>>(
+    text: &'x str,
+    limits: &Limits,
+    visitor: &mut dyn FnMut() -> V,
+) -> Vec<Document<'x, V>> {
+    let layout = Layout::of(text, limits);
+    if let Some(refused) = refuse(text, &layout, limits) {
+        return vec![refused];
+    }
+    let mut all = Vec::new();
+    for (index, span) in layout.documents.iter().enumerate() {
+        if index >= limits.members as usize {
+            all.push(Document::Rejected { reason: format!("more than {} documents, the limit", limits.members) });
+            break;
+        }
+        let mut findings = Findings::new(limits.findings);
+        note_layout(&layout, index, &mut findings);
+        all.push(document(text, &layout, *span, limits, visitor(), findings));
+    }
+    all
+}
+
+/// What is to be said of the text as a whole.
+fn refuse<'x, V>(text: &str, layout: &Layout<'_>, limits: &Limits) -> Option<Document<'x, V>> {
+    let reason = if layout.too_deep {
+        too_deep(limits)
+    } else if !layout.documents.is_empty() {
+        if !layout.hostile {
+            return None;
+        }
+        "a document type with an internal subset or an external id, which is never followed".into()
+    } else if !text.trim_start().starts_with('<') {
+        format!("payload is not XML, {} bytes", text.len())
+    } else if layout.elements {
+        return Some(Document::NotReport);
+    } else {
+        UNEXPECTED_END.into()
+    };
+    Some(Document::Rejected { reason })
+}
+
+/// Note what the first pass saw: of the text as a whole with the first document, of a document with itself.
+fn note_layout(layout: &Layout<'_>, index: usize, findings: &mut Findings) {
+    if index == 0 {
+        if layout.documents.len() > 1 {
+            findings.note(Code::XML_SEVERAL, || format!("{} documents in one file", layout.documents.len()));
+        }
+        if let Some(junk) = &layout.junk {
+            findings.note(Code::XML_JUNK, || format!("outside of the document: {junk}"));
+        }
+    }
+    let from = if index == 0 { 0 } else { layout.documents[index].start };
+    let to = layout.documents.get(index + 1).map_or(usize::MAX, |next| next.start);
+    let first = layout.strays.partition_point(|stray| stray.at < from);
+    for stray in layout.strays[first..].iter().take_while(|stray| stray.at < to) {
+        let kind = if stray.close { "end tag without a start" } else { "start tag without an end" };
+        findings.note(Code::XML_STRAY_TAG, || format!("{kind}: {}, skipped", Quoted(stray.tag)));
+    }
+}
+
+fn document<'x, V: Visitor<'x>>(
+    text: &'x str,
+    layout: &Layout<'x>,
+    span: Span,
+    limits: &Limits,
+    mut visitor: V,
+    mut findings: Findings,
+) -> Document<'x, V> {
+    let Some(end) = span.end else { return Document::Rejected { reason: UNEXPECTED_END.into() } };
+    let content = &text[span.start..end];
+    let report = match Tolerant::enter(text, layout, span, limits) {
+        Some(mut tokens) => feedback::read(&mut tokens, limits, &mut visitor, &mut findings),
+        None => Ok(RawReport::default()),
+    };
+    match report {
+        Ok(report) => Document::Report { report, visitor, content, findings },
+        Err(Halt::Rejected(reason)) => Document::Rejected { reason },
+        // The tolerant way never gives up.
+        Err(Halt::Unusual) => Document::Rejected { reason: UNEXPECTED_END.into() },
+    }
+}
+
+/// The reason for elements that nest too deep.
+fn too_deep(limits: &Limits) -> String {
+    format!("more than {} elements within each other, which is the limit", limits.element_depth)
+}
+
+#[cfg(test)]
+mod tests;

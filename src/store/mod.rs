@@ -4,17 +4,129 @@
 //! reports, and facts about the store ([`Store`]). One process writes, any number read, and neither waits for the
 //! other. Must not parse, nor know where bytes come from.
 
+mod aside;
+mod collect;
 mod commit;
+mod decode;
 mod encode;
 mod error;
 pub mod layout;
 mod ledger;
 mod lock;
 mod mailboxes;
+mod nested;
 mod pack;
+mod read;
 mod recover;
+mod reports;
 pub mod schema;
+mod status;
+#[cfg(test)]
+mod tests;
 mod writer;
 
+pub use aside::{ConflictEntry, RejectedEntry};
+pub use collect::{Collector, head};
 pub use error::StoreError;
+pub use read::Filter;
+pub use status::{Files, Folder, Reporter, Status, Totals};
 pub use writer::{Added, BatchLimits, Memory, Reject, Rejected, SeenItem, Writer};
+
+use crate::model::{Columns, Cursor, ReportHead, Rows};
+use layout::{FileKind, Layout, Month};
+use ledger::Ledger;
+use std::path::{Path, PathBuf};
+
+/// A store opened for reading. Any number may be open, beside the writer too.
+#[derive(Debug)]
+pub struct Store {
+    layout: Layout,
+    /// Null where the store does not exist yet or holds nothing.
+    ledger: Option<Ledger>,
+}
+
+impl Store {
+    /// Open a data folder. One that does not exist, or holds nothing, reads as empty.
+    ///
+    /// # Errors
+    /// [`StoreError::NoLedger`] where data lie without a ledger, and any fault of the disk.
+    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        let layout = Layout::new(dir);
+        let ledger = Ledger::reader(&layout)?;
+        Ok(Self { layout, ledger })
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        self.layout.root()
+    }
+
+    /// Rows of the filter, a run at a time, in no particular order: decoded on all cores, handed over on this thread.
+    ///
+    /// # Errors
+    /// Where a part cannot be read.
+    pub fn rows(&self, filter: &Filter, columns: Columns, each: &mut dyn FnMut(Rows)) -> Result<(), StoreError> {
+        let paths = self.parts(filter)?;
+        let (send, receive) = crossbeam_channel::bounded(4);
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(move || {
+                read::fold(paths, filter, columns, || send.clone(), |send, rows| drop(send.send(rows))).map(drop)
+            });
+            receive.iter().for_each(each);
+            reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    /// As [`Store::rows`], but each thread folds the rows it decodes into a value of its own; gives those values.
+    ///
+    /// # Errors
+    /// Where a part cannot be read.
+    pub fn fold<A: Send>(
+        &self,
+        filter: &Filter,
+        columns: Columns,
+        init: impl Fn() -> A + Sync,
+        each: impl Fn(&mut A, Rows) + Sync,
+    ) -> Result<Vec<A>, StoreError> {
+        read::fold(self.parts(filter)?, filter, columns, init, each)
+    }
+
+    /// The heads of the reports of the filter, in the order of their days.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn heads(&self, filter: &Filter) -> Result<Vec<ReportHead>, StoreError> {
+        self.ledger.as_ref().map_or(Ok(Vec::new()), |ledger| reports::heads(ledger, filter))
+    }
+
+    /// The store at a glance.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn status(&self) -> Result<Status, StoreError> {
+        self.ledger.as_ref().map_or(Ok(Status::default()), status::status)
+    }
+
+    /// The cursors of a mailbox's folders.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn cursors(&self, mailbox: &str) -> Result<Vec<(String, Cursor)>, StoreError> {
+        self.ledger.as_ref().map_or(Ok(Vec::new()), |ledger| mailboxes::cursors(ledger, mailbox))
+    }
+
+    /// The parts that may hold rows of the filter: those of its months.
+    fn parts(&self, filter: &Filter) -> Result<Vec<PathBuf>, StoreError> {
+        let Some(ledger) = &self.ledger else { return Ok(Vec::new()) };
+        let read = || -> rusqlite::Result<Vec<PathBuf>> {
+            let mut statement = ledger.connection.prepare_cached(
+                "SELECT path FROM files WHERE kind = ?1 AND month BETWEEN ?2 AND ?3 ORDER BY month, path",
+            )?;
+            let from = filter.from.map_or_else(String::new, |day| Month::of(day).to_string());
+            let to = filter.to.map_or_else(|| "9999-99".to_owned(), |day| Month::of(day).to_string());
+            let found = statement.query_map([FileKind::Part.folder(), &from, &to], |row| row.get::<_, String>(0))?;
+            found.map(|path| Ok(self.layout.file(&path?))).collect()
+        };
+        read().map_err(ledger.failed("listing the parts"))
+    }
+}

@@ -317,3 +317,12 @@ pub const COLUMNS: &[Column] = &[
 
 /// The version of the columns and of the ledger: a file says it in its metadata.
 pub const VERSION: u32 = 1;
+
+/// The text of a column of strings, by its name; null for any other column.
+pub(crate) fn text_of<'a>(name: &str, head: &Head<'a>, row: &Row<'a>) -> Option<&'a str> {
+    match COLUMNS.iter().find(|column| column.name == name)?.kind {
+        Kind::HeadText(text) => text(head),
+        Kind::Text(text) => text(row),
+        _ => None,
+    }
+}

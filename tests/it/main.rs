@@ -1,9 +1,12 @@
 //! The program tested as a program, in one binary: each further integration test would link polars again.
 
+mod cli_mail;
+mod cli_usage;
 mod golden;
 mod journey;
 mod layering;
 mod properties;
 mod readers;
 mod replay;
+mod smtp;
 mod workdir;

@@ -3,124 +3,49 @@
 //! Comes in: its table. Goes out: a [`Mailbox`] whose values fit together.
 
 use super::reader::Section;
-use super::secret::{self, Secret};
+use super::secret;
+use crate::fetch::imap::{After, Auth, Mailbox, OAuth2, Patience, Secret, Security, Token};
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// One mailbox of the settings.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Mailbox {
-    /// `name`, else `user@host`.
-    pub(crate) name: String,
-    /// The server's name or address.
-    pub(crate) host: String,
-    /// The server's port.
-    pub(crate) port: u16,
-    /// How the connection is secured.
-    pub(crate) security: Security,
-    /// One more trusted root, PEM.
-    pub(crate) ca_file: Option<PathBuf>,
-    /// The account.
-    pub(crate) user: String,
-    /// How it logs in.
-    pub(crate) auth: Auth,
-    /// The folders to read, `/` standing for the server's separator.
-    pub(crate) folders: Vec<String>,
-    /// What becomes of a mail once its reports are safe.
-    pub(crate) after: After,
-    /// Where a mail with nothing readable goes.
-    pub(crate) rejected_to: Option<String>,
-}
+/// The words for how a connection is secured.
+pub(super) const SECURITY: [(&str, Security); 3] =
+    [("tls", Security::Tls), ("starttls", Security::StartTls), ("none", Security::None)];
 
-/// How a connection is secured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Security {
-    /// TLS from the first byte.
-    Tls,
-    /// TLS before any other command.
-    StartTls,
-    /// Not at all: only to a loopback address.
-    None,
-}
-
-impl Security {
-    /// The words of the settings.
-    pub(super) const WORDS: [(&'static str, Self); 3] =
-        [("tls", Self::Tls), ("starttls", Self::StartTls), ("none", Self::None)];
-}
-
-/// How an account logs in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Auth {
-    /// A password, by PLAIN or LOGIN.
-    Password(Secret),
-    /// A token, by XOAUTH2.
-    XOAuth2(Token),
-    /// A token, by OAUTHBEARER.
-    OAuthBearer(Token),
-}
-
-/// Where an access token comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Token {
-    /// It is given.
-    Given(Secret),
-    /// We ask for it.
-    Asked(OAuth2),
-}
-
-/// `[mailbox.oauth2]`: how an access token is asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct OAuth2 {
-    /// The token endpoint, https.
-    pub(crate) token_url: String,
-    /// The application.
-    pub(crate) client_id: String,
-    /// Its secret, where it has one.
-    pub(crate) client_secret: Option<Secret>,
-    /// With it: the refresh_token grant; without: client_credentials.
-    pub(crate) refresh_token: Option<Secret>,
-    /// The scope to ask for.
-    pub(crate) scope: Option<String>,
-}
-
-/// What becomes of a mail once its reports are safe.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum After {
-    /// Nothing: the server is not changed at all.
-    Keep,
-    /// It is marked as read.
-    Seen,
-    /// It is moved to this folder.
-    Move(String),
-    /// It is deleted.
-    Delete,
-}
-
-impl Mailbox {
-    /// Read a table; `None` where a value that nothing works without is missing.
-    pub(super) fn of(section: &mut Section<'_>, folder: &Path) -> Option<Self> {
-        let host = section.needed_text("host", "the IMAP server, as \"imap.example.com\"");
-        let user = section.needed_text("user", "the account, as \"dmarc@example.com\"");
-        let security = section.choice("security", &Security::WORDS).unwrap_or(Security::Tls);
-        if let Some(host) = host {
-            check_security(section, security, host);
-        }
-        let default_port = if security == Security::Tls { 993 } else { 143 };
-        let port = section.port("port").unwrap_or(default_port);
-        let ca_file = section.path("ca_file", folder);
-        let auth = auth_of(section, folder);
-        let folders = section.texts("folders").unwrap_or_else(|| vec!["INBOX".to_owned()]);
-        let after = after_of(section, &folders);
-        let rejected_to = section.text("rejected_to").map(str::to_owned);
-        if rejected_to.as_ref().is_some_and(|target| folders.contains(target)) {
-            section.fault("rejected_to", "expected a folder that is not read, found one of folders");
-        }
-        let name = section.text("name").map(str::to_owned);
-        let (host, user) = (host?.to_owned(), user?.to_owned());
-        let name = name.unwrap_or_else(|| format!("{user}@{host}"));
-        Some(Self { name, host, port, security, ca_file, user, auth: auth?, folders, after, rejected_to })
+/// Read a table; `None` where a value that nothing works without is missing.
+pub(super) fn of(section: &mut Section<'_>, folder: &Path) -> Option<Mailbox> {
+    let host = section.needed_text("host", "the IMAP server, as \"imap.example.com\"");
+    let user = section.needed_text("user", "the account, as \"dmarc@example.com\"");
+    let security = section.choice("security", &SECURITY).unwrap_or(Security::Tls);
+    if let Some(host) = host {
+        check_security(section, security, host);
     }
+    let default_port = if security == Security::Tls { 993 } else { 143 };
+    let port = section.port("port").unwrap_or(default_port);
+    let ca_file = section.path("ca_file", folder);
+    let auth = auth_of(section, folder);
+    let folders = section.texts("folders").unwrap_or_else(|| vec!["INBOX".to_owned()]);
+    let after = after_of(section, &folders);
+    let rejected_to = section.text("rejected_to").map(str::to_owned);
+    if rejected_to.as_ref().is_some_and(|target| folders.contains(target)) {
+        section.fault("rejected_to", "expected a folder that is not read, found one of folders");
+    }
+    let name = section.text("name").map(str::to_owned);
+    let (host, user) = (host?.to_owned(), user?.to_owned());
+    let name = name.unwrap_or_else(|| format!("{user}@{host}"));
+    Some(Mailbox {
+        name,
+        host,
+        port,
+        security,
+        ca_file,
+        user,
+        auth: auth?,
+        folders,
+        after,
+        rejected_to,
+        patience: Patience::default(),
+    })
 }
 
 /// Without TLS only what stays on this machine.
@@ -142,10 +67,10 @@ fn auth_of(section: &mut Section<'_>, folder: &Path) -> Option<Auth> {
     const WORDS: [(&str, Word); 3] =
         [("password", Word::Password), ("xoauth2", Word::XOAuth2), ("oauthbearer", Word::OAuthBearer)];
     let word = section.choice("auth", &WORDS).unwrap_or(Word::Password);
-    let password = Secret::of(section, &secret::PASSWORD, folder);
-    let given = Secret::of(section, &secret::TOKEN, folder);
+    let password = secret::of(section, &secret::PASSWORD, folder);
+    let given = secret::of(section, &secret::TOKEN, folder);
     let asked = section.table("oauth2").and_then(|mut section| {
-        let oauth2 = OAuth2::of(&mut section, folder);
+        let oauth2 = oauth2_of(&mut section, folder);
         section.finish();
         oauth2
     });
@@ -184,30 +109,28 @@ fn has_any(section: &Section<'_>, keys: &[&str]) -> bool {
     keys.iter().any(|key| section.has(key))
 }
 
-impl OAuth2 {
-    fn of(section: &mut Section<'_>, folder: &Path) -> Option<Self> {
-        let token_url = section.needed_text("token_url", "the https address that gives tokens");
-        let client_id = section.needed_text("client_id", "the application's id");
-        let client_secret = Secret::of(section, &secret::CLIENT_SECRET, folder);
-        let refresh_token = Secret::of(section, &secret::REFRESH_TOKEN, folder);
-        let scope = section.text("scope").map(str::to_owned);
-        if let Some(url) = token_url
-            && !url.starts_with("https://")
-        {
-            section.fault("token_url", &format!("expected an address that begins with https://, found {url:?}"));
-        }
-        if client_secret.is_none() && refresh_token.is_none() {
-            let names = format!("{}, or {}", secret::REFRESH_TOKEN.names(), secret::CLIENT_SECRET.names());
-            section.fault("", &format!("expected {names}, found none"));
-        }
-        Some(Self {
-            token_url: token_url?.to_owned(),
-            client_id: client_id?.to_owned(),
-            client_secret,
-            refresh_token,
-            scope,
-        })
+fn oauth2_of(section: &mut Section<'_>, folder: &Path) -> Option<OAuth2> {
+    let token_url = section.needed_text("token_url", "the https address that gives tokens");
+    let client_id = section.needed_text("client_id", "the application's id");
+    let client_secret = secret::of(section, &secret::CLIENT_SECRET, folder);
+    let refresh_token = secret::of(section, &secret::REFRESH_TOKEN, folder);
+    let scope = section.text("scope").map(str::to_owned);
+    if let Some(url) = token_url
+        && !url.starts_with("https://")
+    {
+        section.fault("token_url", &format!("expected an address that begins with https://, found {url:?}"));
     }
+    if client_secret.is_none() && refresh_token.is_none() {
+        let names = format!("{}, or {}", secret::REFRESH_TOKEN.names(), secret::CLIENT_SECRET.names());
+        section.fault("", &format!("expected {names}, found none"));
+    }
+    Some(OAuth2 {
+        token_url: token_url?.to_owned(),
+        client_id: client_id?.to_owned(),
+        client_secret,
+        refresh_token,
+        scope,
+    })
 }
 
 fn after_of(section: &mut Section<'_>, folders: &[String]) -> After {
@@ -234,12 +157,13 @@ fn after_of(section: &mut Section<'_>, folders: &[String]) -> After {
     }
 }
 
-impl Token {
-    /// The secrets that it takes.
-    pub(crate) fn secrets(&self) -> Vec<&Secret> {
-        match self {
-            Self::Given(secret) => vec![secret],
-            Self::Asked(oauth2) => oauth2.client_secret.iter().chain(&oauth2.refresh_token).collect(),
+/// The secrets that a way to log in takes.
+pub(crate) fn secrets_of(auth: &Auth) -> Vec<&Secret> {
+    match auth {
+        Auth::Password(secret) => vec![secret],
+        Auth::XOAuth2(Token::Given(secret)) | Auth::OAuthBearer(Token::Given(secret)) => vec![secret],
+        Auth::XOAuth2(Token::Asked(oauth2)) | Auth::OAuthBearer(Token::Asked(oauth2)) => {
+            oauth2.client_secret.iter().chain(&oauth2.refresh_token).collect()
         }
     }
 }

@@ -9,11 +9,12 @@ mod reader;
 mod secret;
 mod smtp;
 
-pub(crate) use mailbox::{After, Auth, Mailbox, OAuth2, Security};
-pub(crate) use secret::Secret;
+pub(crate) use mailbox::secrets_of;
+pub(crate) use secret::warning;
 pub(crate) use smtp::{Outlet, Smtp};
 
 use super::fault::{Hint as _, Several};
+use crate::fetch::imap::Mailbox;
 use anyhow::{Context as _, anyhow};
 use reader::Section;
 use std::io;
@@ -78,7 +79,7 @@ impl Settings {
         };
         for (number, mut section) in root.tables("mailbox").into_iter().enumerate() {
             section.call(format!("mailbox {}", number + 1));
-            if let Some(mailbox) = Mailbox::of(&mut section, folder) {
+            if let Some(mailbox) = mailbox::of(&mut section, folder) {
                 if settings.mailboxes.iter().any(|earlier| earlier.name == mailbox.name) {
                     section.fault("name", &format!("expected a name of its own, found {:?} twice", mailbox.name));
                 }

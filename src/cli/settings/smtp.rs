@@ -2,13 +2,14 @@
 //!
 //! Comes in: its table. Goes out: a server to submit to, or the local sendmail.
 
-use super::mailbox::{Security, check_security};
+use super::mailbox::{SECURITY, check_security};
 use super::reader::Section;
-use super::secret::{self, Secret};
+use super::secret;
+use crate::fetch::imap::{Secret, Security};
 use std::path::{Path, PathBuf};
 
 /// How mail leaves, and as whom.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Smtp {
     /// The sender's address.
     pub(crate) from: String,
@@ -17,7 +18,7 @@ pub(crate) struct Smtp {
 }
 
 /// The way out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) enum Outlet {
     /// Submission to a server.
     Server {
@@ -73,7 +74,7 @@ impl Smtp {
 }
 
 fn server_of(section: &mut Section<'_>, host: &str, folder: &Path) -> Outlet {
-    let security = section.choice("security", &Security::WORDS).unwrap_or(Security::Tls);
+    let security = section.choice("security", &SECURITY).unwrap_or(Security::Tls);
     check_security(section, security, host);
     let default_port = match security {
         Security::Tls => 465,
@@ -83,7 +84,7 @@ fn server_of(section: &mut Section<'_>, host: &str, folder: &Path) -> Outlet {
     let port = section.port("port").unwrap_or(default_port);
     let ca_file = section.path("ca_file", folder);
     let user = section.text("user").map(str::to_owned);
-    let password = Secret::of(section, &secret::PASSWORD, folder);
+    let password = secret::of(section, &secret::PASSWORD, folder);
     if user.is_some() && password.is_none() {
         section.fault("user", &format!("expected {} beside it, found none", secret::PASSWORD.names()));
     }

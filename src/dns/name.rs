@@ -1,0 +1,70 @@
+//! Domain names as a check needs them: canonical text, what can stand in DNS, and the organisational domain.
+//!
+//! Takes what a person or a record wrote, gives lower-case A-labels without the final dot. Must not: ask DNS.
+
+/// The canonical form: trimmed, without the final dot, A-labels, lower case. Null for what is no domain name.
+pub fn canonical(text: &str) -> Option<String> {
+    let text = text.trim();
+    let text = text.strip_suffix('.').unwrap_or(text);
+    let name = if text.is_ascii() {
+        text.to_ascii_lowercase()
+    } else {
+        idna::domain_to_ascii_cow(text.as_bytes(), idna::AsciiDenyList::EMPTY).ok()?.to_ascii_lowercase()
+    };
+    is_possible(&name).then_some(name)
+}
+
+/// Whether a name can stand in DNS: up to 253 bytes, labels of 1 to 63 (RFC 1035 section 2.3.4). Says nothing about
+/// the characters, as service names begin with an underscore.
+pub fn is_possible(name: &str) -> bool {
+    !name.is_empty() && name.len() <= 253 && name.split('.').all(|label| (1..=63).contains(&label.len()))
+}
+
+/// Whether `name` is `parent` or below it. Both canonical.
+pub fn is_within(name: &str, parent: &str) -> bool {
+    name.strip_suffix(parent).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
+/// The organisational domain by the Public Suffix List (RFC 7489 section 3.2): the suffix and one label. A name that is
+/// itself a suffix is its own.
+pub fn organisational(name: &str) -> &str {
+    psl::domain_str(name).unwrap_or(name)
+}
+
+/// The name without its first label; null at the top.
+pub fn parent(name: &str) -> Option<&str> {
+    name.split_once('.').map(|(_, rest)| rest)
+}
+
+/// How many labels a name has.
+pub fn labels(name: &str) -> usize {
+    name.split('.').count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_come_to_one_form() {
+        assert_eq!(canonical(" Example.COM. ").as_deref(), Some("example.com"));
+        assert_eq!(canonical("bücher.example").as_deref(), Some("xn--bcher-kva.example"));
+        assert_eq!(canonical("_dmarc.example.com").as_deref(), Some("_dmarc.example.com"));
+        for bad in ["", ".", "a..example", &"a".repeat(64), &["abcdefgh"; 40].join(".")] {
+            assert_eq!(canonical(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_suffix_list_tells_the_organisational_domain() {
+        for (name, organisation) in [
+            ("mail.example.com", "example.com"),
+            ("a.b.example.co.uk", "example.co.uk"),
+            ("co.uk", "co.uk"),
+            ("com", "com"),
+            ("host.unlisted-top-level", "host.unlisted-top-level"),
+        ] {
+            assert_eq!(organisational(name), organisation);
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! `check_host()` of RFC 7208 section 4: whether a host may send for a domain, and by which term.
+//!
+//! Takes one mail's facts and something to ask, gives the result with the path of terms that led to it, and what it
+//! cost. Must not: guess; an answer that could not be had is a temporary error.
+
+use super::macros::{MacroString, Values};
+use super::record::{Mechanism, Prefixes, Qualifier, Record, in_v4, in_v6, is_spf};
+use crate::dns::answer::{Answer, Failure, Family, Lookup};
+use crate::dns::name;
+use serde::Serialize;
+use std::net::IpAddr;
+
+/// Terms that look up DNS, over all records (section 4.6.4).
+pub const LOOKUP_LIMIT: usize = 10;
+/// Look-ups that find nothing (section 4.6.4).
+pub const VOID_LIMIT: usize = 2;
+/// Hosts of one `mx` term, and names of one address (section 4.6.4).
+pub const HOST_LIMIT: usize = 10;
+
+/// What SPF says of a mail (section 2.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// No record.
+    None,
+    /// The record says neither.
+    Neutral,
+    /// The host may send.
+    Pass,
+    /// The host may not.
+    Fail,
+    /// The host probably may not.
+    SoftFail,
+    /// Could not look up: try later.
+    TempError,
+    /// The record is in error.
+    PermError,
+}
+
+impl Outcome {
+    /// The word in answers and headers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Neutral => "neutral",
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::SoftFail => "softfail",
+            Self::TempError => "temperror",
+            Self::PermError => "permerror",
+        }
+    }
+}
+
+impl From<Qualifier> for Outcome {
+    fn from(qualifier: Qualifier) -> Self {
+        match qualifier {
+            Qualifier::Pass => Self::Pass,
+            Qualifier::Fail => Self::Fail,
+            Qualifier::SoftFail => Self::SoftFail,
+            Qualifier::Neutral => Self::Neutral,
+        }
+    }
+}
+
+/// The facts of a mail that SPF looks at.
+#[derive(Debug, Clone, Copy)]
+pub struct Mail<'a> {
+    /// Where it came from.
+    pub ip: IpAddr,
+    /// The return path, `local@domain`; without local part, `postmaster` is taken.
+    pub sender: &'a str,
+    /// What the host called itself.
+    pub helo: &'a str,
+}
+
+/// A term of a record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// Whose record.
+    pub domain: String,
+    /// The term as written.
+    pub term: String,
+}
+
+/// What an evaluation came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Evaluation {
+    /// The result.
+    pub result: Outcome,
+    /// From the domain's own term down to the one that matched; empty where none did.
+    pub path: Vec<Step>,
+    /// Why there is an error, or no record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// Terms spent of [`LOOKUP_LIMIT`].
+    pub lookups: usize,
+    /// Look-ups that found nothing, of [`VOID_LIMIT`].
+    pub voids: usize,
+    /// What the domain tells a refused sender (`exp=`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<String>,
+}
+
+/// Evaluate the record of a domain for a mail.
+pub fn check_host(lookup: &dyn Lookup, domain: &str, mail: &Mail<'_>) -> Evaluation {
+    let mut run = Run { lookup, mail, lookups: 0, voids: 0, confirmed: None };
+    let (result, path, why, explanation) = match run.check(domain, true) {
+        Ok(verdict) => (verdict.outcome, verdict.path, verdict.why, verdict.explanation),
+        Err(Stop::Temporary(why)) => (Outcome::TempError, Vec::new(), Some(why), None),
+        Err(Stop::Permanent(why)) => (Outcome::PermError, Vec::new(), Some(why), None),
+    };
+    Evaluation { result, path, why, lookups: run.lookups, voids: run.voids, explanation }
+}
+
+/// The SPF records of a name: none, one, or several (which is a permanent error).
+pub fn records_of(lookup: &dyn Lookup, domain: &str) -> Answer<Vec<String>> {
+    if !name::is_possible(domain) {
+        return Answer::NxDomain;
+    }
+    lookup.txt(domain).and_then(|texts| {
+        let records: Vec<String> =
+            texts.iter().map(super::super::answer::Txt::text).filter(|text| is_spf(text)).collect();
+        (!records.is_empty()).then_some(records)
+    })
+}
+
+/// Why an evaluation ends at once.
+enum Stop {
+    Temporary(String),
+    Permanent(String),
+}
+
+struct Verdict {
+    outcome: Outcome,
+    path: Vec<Step>,
+    why: Option<String>,
+    explanation: Option<String>,
+}
+
+struct Run<'a> {
+    lookup: &'a dyn Lookup,
+    mail: &'a Mail<'a>,
+    lookups: usize,
+    voids: usize,
+    /// The confirmed names of the source, once asked for.
+    confirmed: Option<Vec<String>>,
+}
+
+impl Run<'_> {
+    /// The record of one domain; `outermost` where an explanation would be given.
+    fn check(&mut self, domain: &str, outermost: bool) -> Result<Verdict, Stop> {
+        let none =
+            |why: String| Ok(Verdict { outcome: Outcome::None, path: Vec::new(), why: Some(why), explanation: None });
+        if !name::is_possible(domain) || !domain.contains('.') {
+            return none(format!("`{domain}` is no domain name of two labels or more"));
+        }
+        let records = match records_of(self.lookup, domain) {
+            Answer::Found(records) => records,
+            Answer::NoData | Answer::NxDomain => return none(format!("{domain} has no SPF record")),
+            Answer::Failed(failure) => return Err(temporary(domain, "TXT", &failure)),
+        };
+        if records.len() > 1 {
+            return Err(Stop::Permanent(format!("{domain} has {} SPF records", records.len())));
+        }
+        let record = Record::parse(&records[0]);
+        if let Some(error) = record.errors.first() {
+            return Err(Stop::Permanent(format!("{domain}: {error}")));
+        }
+        self.terms(domain, &record, outermost)
+    }
+
+    fn terms(&mut self, domain: &str, record: &Record, outermost: bool) -> Result<Verdict, Stop> {
+        for (term, qualifier, mechanism) in record.directives() {
+            if mechanism.looks_up() {
+                self.spend(domain, &term.text)?;
+            }
+            if let Some(mut inner) = self.matches(domain, mechanism)? {
+                inner.insert(0, Step { domain: domain.to_owned(), term: term.text.clone() });
+                let outcome = Outcome::from(qualifier);
+                let explanation =
+                    if outermost && outcome == Outcome::Fail { self.explain(domain, record) } else { None };
+                return Ok(Verdict { outcome, path: inner, why: None, explanation });
+            }
+        }
+        let Some((term, target)) = record.redirect() else {
+            return Ok(Verdict {
+                outcome: Outcome::Neutral,
+                path: Vec::new(),
+                why: Some("no term matches".into()),
+                explanation: None,
+            });
+        };
+        self.spend(domain, &term.text)?;
+        let target = self.expand(target, domain);
+        let mut verdict = self.check(&target, outermost)?;
+        if verdict.outcome == Outcome::None {
+            return Err(Stop::Permanent(format!("{domain}: `{}`: {target} has no SPF record", term.text)));
+        }
+        verdict.path.insert(0, Step { domain: domain.to_owned(), term: term.text.clone() });
+        Ok(verdict)
+    }
+
+    fn spend(&mut self, domain: &str, term: &str) -> Result<(), Stop> {
+        if self.lookups == LOOKUP_LIMIT {
+            return Err(Stop::Permanent(format!("more than {LOOKUP_LIMIT} look-ups, at `{term}` of {domain}")));
+        }
+        self.lookups += 1;
+        Ok(())
+    }
+
+    /// Null where it does not match; else the terms within an include that did.
+    fn matches(&mut self, domain: &str, mechanism: &Mechanism) -> Result<Option<Vec<Step>>, Stop> {
+        let yes = match mechanism {
+            Mechanism::All => true,
+            Mechanism::Ip4(network, prefix) => matches!(self.mail.ip, IpAddr::V4(ip) if in_v4(*network, *prefix, ip)),
+            Mechanism::Ip6(network, prefix) => matches!(self.mail.ip, IpAddr::V6(ip) if in_v6(*network, *prefix, ip)),
+            Mechanism::Include(target) => return self.include(domain, target),
+            Mechanism::A(target, prefixes) => {
+                let host = self.target(target.as_ref(), domain);
+                self.host_holds(&host, *prefixes)?
+            }
+            Mechanism::Mx(target, prefixes) => {
+                let host = self.target(target.as_ref(), domain);
+                self.mx_holds(&host, *prefixes)?
+            }
+            Mechanism::Ptr(target) => {
+                let within = self.target(target.as_ref(), domain);
+                self.confirmed_names().iter().any(|name| name::is_within(name, &within))
+            }
+            Mechanism::Exists(target) => {
+                let host = self.expand(target, domain);
+                !self.addresses(&host, Family::V4)?.is_empty()
+            }
+        };
+        Ok(yes.then(Vec::new))
+    }
+
+    fn include(&mut self, domain: &str, target: &MacroString) -> Result<Option<Vec<Step>>, Stop> {
+        let target = self.expand(target, domain);
+        let inner = self.check(&target, false)?;
+        match inner.outcome {
+            Outcome::Pass => Ok(Some(inner.path)),
+            Outcome::None => Err(Stop::Permanent(format!("{domain} includes {target}, which has no SPF record"))),
+            _ => Ok(None),
+        }
+    }
+
+    fn mx_holds(&mut self, domain: &str, prefixes: Prefixes) -> Result<bool, Stop> {
+        let answer = if name::is_possible(domain) { self.lookup.mx(domain) } else { return Ok(false) };
+        let hosts = self.counted(domain, "MX", answer)?.unwrap_or_default();
+        if hosts.len() > HOST_LIMIT {
+            return Err(Stop::Permanent(format!("{domain} has {} MX hosts, more than {HOST_LIMIT}", hosts.len())));
+        }
+        for mx in hosts {
+            if self.host_holds(&mx.host, prefixes)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn host_holds(&mut self, host: &str, prefixes: Prefixes) -> Result<bool, Stop> {
+        let ip = self.mail.ip;
+        Ok(self.addresses(host, Family::of(ip))?.into_iter().any(|address| prefixes.holds(address, ip)))
+    }
+
+    /// The addresses of a host; none if it has none or cannot exist.
+    fn addresses(&mut self, host: &str, family: Family) -> Result<Vec<IpAddr>, Stop> {
+        if !name::is_possible(host) {
+            return Ok(Vec::new());
+        }
+        let answer = self.lookup.addresses(host, family);
+        Ok(self.counted(host, if family == Family::V4 { "A" } else { "AAAA" }, answer)?.unwrap_or_default())
+    }
+
+    /// Take an answer, and count it if it is void.
+    fn counted<T>(&mut self, host: &str, kind: &str, answer: Answer<T>) -> Result<Option<T>, Stop> {
+        match answer {
+            Answer::Found(records) => Ok(Some(records)),
+            Answer::Failed(failure) => Err(temporary(host, kind, &failure)),
+            Answer::NoData | Answer::NxDomain => {
+                self.voids += 1;
+                if self.voids > VOID_LIMIT {
+                    return Err(Stop::Permanent(format!(
+                        "more than {VOID_LIMIT} look-ups found nothing, at {host} {kind}"
+                    )));
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    fn target(&mut self, target: Option<&MacroString>, domain: &str) -> String {
+        target.map_or_else(|| domain.to_owned(), |target| self.expand(target, domain))
+    }
+
+    fn expand(&mut self, target: &MacroString, domain: &str) -> String {
+        let confirmed = if target.needs_confirmed() { self.best_confirmed(domain) } else { String::new() };
+        let sender = self.sender();
+        target.expand_domain(&values(self.mail, &sender, domain, &confirmed))
+    }
+
+    fn sender(&self) -> String {
+        let sender = self.mail.sender;
+        match sender.rsplit_once('@') {
+            Some(("", domain)) => format!("postmaster@{domain}"),
+            Some(_) => sender.to_owned(),
+            None if sender.is_empty() => format!("postmaster@{}", self.mail.helo),
+            None => format!("postmaster@{sender}"),
+        }
+    }
+
+    /// Names of the source that lead back to it (section 5.5). What cannot be looked up confirms nothing.
+    fn confirmed_names(&mut self) -> Vec<String> {
+        if self.confirmed.is_none() {
+            let ip = self.mail.ip;
+            let names = self.lookup.ptr(ip).found().unwrap_or_default();
+            let leads_back = |name: &String| {
+                self.lookup.addresses(name, Family::of(ip)).found().is_some_and(|addresses| addresses.contains(&ip))
+            };
+            self.confirmed = Some(names.into_iter().take(HOST_LIMIT).filter(leads_back).collect());
+        }
+        self.confirmed.clone().unwrap_or_default()
+    }
+
+    /// What `%{p}` stands for (section 7.3): the domain itself, else a name below it, else any, else `unknown`.
+    fn best_confirmed(&mut self, domain: &str) -> String {
+        let names = self.confirmed_names();
+        let best = names
+            .iter()
+            .find(|name| *name == domain)
+            .or_else(|| names.iter().find(|name| name::is_within(name, domain)));
+        best.or(names.first()).cloned().unwrap_or_else(|| "unknown".into())
+    }
+
+    /// The explanation of a fail (section 6.2). Anything wrong with it means there is none.
+    fn explain(&mut self, domain: &str, record: &Record) -> Option<String> {
+        let target = self.expand(record.explanation()?, domain);
+        let texts = self.lookup.txt(&target).found()?;
+        let [text] = texts.as_slice() else { return None };
+        let text = text.text();
+        let parsed = MacroString::parse(&text).ok().filter(|_| text.is_ascii())?;
+        let confirmed = if parsed.needs_confirmed() { self.best_confirmed(domain) } else { String::new() };
+        let sender = self.sender();
+        Some(parsed.expand(&values(self.mail, &sender, domain, &confirmed)))
+    }
+}
+
+fn values<'a>(mail: &Mail<'a>, sender: &'a str, domain: &'a str, confirmed: &'a str) -> Values<'a> {
+    Values { sender, domain, ip: mail.ip, helo: mail.helo, confirmed, receiver: "unknown", time: 0 }
+}
+
+fn temporary(name: &str, kind: &str, failure: &Failure) -> Stop {
+    Stop::Temporary(format!("{name} {kind}: {failure}"))
+}

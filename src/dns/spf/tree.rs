@@ -1,0 +1,263 @@
+//! The include and redirect tree of a domain's SPF record, as it can be seen without a mail.
+//!
+//! Takes a domain and something to ask, gives every record with its terms, what each costs, and what is wrong with it.
+//! The counts are the worst case: a mail that no term matches. Must not: judge; that is `check`'s.
+
+use super::evaluate::records_of;
+use super::macros::MacroString;
+use super::record::{Mechanism, Record, Term, TermKind};
+use crate::dns::answer::{Answer, Failure, Kind, Lookup, Question};
+use serde::Serialize;
+
+/// Records drawn at most: a tree beyond is long past every limit.
+const NODE_LIMIT: usize = 80;
+
+/// The record of one domain, and what it leads to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Node {
+    /// Whose record.
+    pub domain: String,
+    /// What was found.
+    pub state: NodeState,
+    /// The terms up to the first `all`, in order.
+    pub terms: Vec<TermNode>,
+    /// Terms that look up DNS, here and beneath.
+    pub lookups: usize,
+    /// Look-ups that find nothing whatever the mail, here and beneath.
+    pub voids: usize,
+}
+
+/// What was found for a domain in the tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeState {
+    /// One record without error.
+    Record(String),
+    /// A record in error: the first one.
+    Broken(String, String),
+    /// No record.
+    None,
+    /// More than one.
+    Several(Vec<String>),
+    /// The domain stands above in the tree.
+    Loop,
+    /// Could not look up.
+    #[serde(serialize_with = "as_text")]
+    Unknown(Failure),
+    /// Not followed: the tree is too big.
+    Cut,
+}
+
+fn as_text<S: serde::Serializer>(failure: &Failure, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(failure)
+}
+
+/// A term in the tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TermNode {
+    /// As written.
+    pub text: String,
+    /// Whether it counts towards the ten look-ups.
+    pub looks_up: bool,
+    /// What stands behind it today.
+    #[serde(skip_serializing_if = "TermFact::is_nothing")]
+    pub fact: TermFact,
+    /// The record it leads to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub child: Option<Box<Node>>,
+}
+
+/// What stands behind a term.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TermFact {
+    /// Nothing to say.
+    Nothing,
+    /// Its addresses.
+    Addresses(Vec<std::net::IpAddr>),
+    /// It names this, which has no address, or no MX.
+    Dead(String),
+    /// An `mx` term over so many hosts.
+    TooManyHosts(usize),
+    /// It depends on the mail.
+    Dynamic,
+    /// Could not look up.
+    #[serde(serialize_with = "as_text_of_three")]
+    Unknown(String, Kind, Failure),
+}
+
+impl TermFact {
+    const fn is_nothing(&self) -> bool {
+        matches!(self, Self::Nothing)
+    }
+}
+
+fn as_text_of_three<S: serde::Serializer>(
+    name: &str,
+    kind: &Kind,
+    failure: &Failure,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{name} {kind}: {failure}"))
+}
+
+/// Draw the tree of a domain.
+pub fn draw(lookup: &dyn Lookup, domain: &str) -> Node {
+    let mut artist = Artist { lookup, above: Vec::new(), drawn: 0 };
+    artist.node(domain)
+}
+
+struct Artist<'a> {
+    lookup: &'a dyn Lookup,
+    above: Vec<String>,
+    drawn: usize,
+}
+
+impl Artist<'_> {
+    fn node(&mut self, domain: &str) -> Node {
+        let bare = |state| Node { domain: domain.to_owned(), state, terms: Vec::new(), lookups: 0, voids: 0 };
+        if self.above.iter().any(|above| above == domain) {
+            return bare(NodeState::Loop);
+        }
+        self.drawn += 1;
+        if self.drawn > NODE_LIMIT {
+            return bare(NodeState::Cut);
+        }
+        let text = match records_of(self.lookup, domain) {
+            Answer::Found(records) => match <[String; 1]>::try_from(records) {
+                Ok([text]) => text,
+                Err(records) => return bare(NodeState::Several(records)),
+            },
+            Answer::NoData | Answer::NxDomain => return bare(NodeState::None),
+            Answer::Failed(failure) => return bare(NodeState::Unknown(failure)),
+        };
+        let record = Record::parse(&text);
+        let mut node = bare(match record.errors.first() {
+            Some(error) => NodeState::Broken(text, error.to_string()),
+            None => NodeState::Record(text),
+        });
+        self.above.push(domain.to_owned());
+        self.announce(&record, domain);
+        for term in &record.terms {
+            self.term(term, &record, domain, &mut node);
+            if matches!(&term.kind, TermKind::Directive(_, Mechanism::All)) {
+                break;
+            }
+        }
+        self.above.pop();
+        node
+    }
+
+    fn term(&mut self, term: &Term, record: &Record, domain: &str, node: &mut Node) {
+        let mut drawn = TermNode { text: term.text.clone(), looks_up: false, fact: TermFact::Nothing, child: None };
+        match &term.kind {
+            TermKind::Directive(_, mechanism) => {
+                drawn.looks_up = mechanism.looks_up();
+                match mechanism {
+                    Mechanism::Include(target) => self.follow(target, domain, &mut drawn),
+                    Mechanism::A(target, _) => drawn.fact = self.address_fact(target.as_ref(), domain),
+                    Mechanism::Mx(target, _) => drawn.fact = self.mx_fact(target.as_ref(), domain, node),
+                    Mechanism::Exists(target) => drawn.fact = self.exists_fact(target, domain),
+                    Mechanism::Ptr(_) => drawn.fact = TermFact::Dynamic,
+                    _ => {}
+                }
+            }
+            TermKind::Redirect(target) if record.all().is_none() => {
+                drawn.looks_up = true;
+                self.follow(target, domain, &mut drawn);
+            }
+            _ => {}
+        }
+        node.lookups += usize::from(drawn.looks_up) + drawn.child.as_ref().map_or(0, |child| child.lookups);
+        node.voids += usize::from(matches!(drawn.fact, TermFact::Dead(_)));
+        node.voids += drawn.child.as_ref().map_or(0, |child| child.voids);
+        node.terms.push(drawn);
+    }
+
+    fn follow(&mut self, target: &MacroString, domain: &str, drawn: &mut TermNode) {
+        match known(target, domain) {
+            Some(target) => drawn.child = Some(Box::new(self.node(&target))),
+            None => drawn.fact = TermFact::Dynamic,
+        }
+    }
+
+    fn address_fact(&self, target: Option<&MacroString>, domain: &str) -> TermFact {
+        match target.map_or(Some(domain.to_owned()), |target| known(target, domain)) {
+            Some(host) => self.addresses_of(&host),
+            None => TermFact::Dynamic,
+        }
+    }
+
+    fn addresses_of(&self, host: &str) -> TermFact {
+        match self.lookup.all_addresses(host) {
+            Answer::Found(addresses) => TermFact::Addresses(addresses),
+            Answer::NoData | Answer::NxDomain => TermFact::Dead(host.to_owned()),
+            Answer::Failed(failure) => TermFact::Unknown(host.to_owned(), Kind::A, failure),
+        }
+    }
+
+    fn mx_fact(&self, target: Option<&MacroString>, domain: &str, node: &mut Node) -> TermFact {
+        let Some(host) = target.map_or(Some(domain.to_owned()), |target| known(target, domain)) else {
+            return TermFact::Dynamic;
+        };
+        let hosts = match self.lookup.mx(&host) {
+            Answer::Found(hosts) => hosts,
+            Answer::NoData | Answer::NxDomain => return TermFact::Dead(host),
+            Answer::Failed(failure) => return TermFact::Unknown(host, Kind::Mx, failure),
+        };
+        if hosts.len() > super::evaluate::HOST_LIMIT {
+            return TermFact::TooManyHosts(hosts.len());
+        }
+        let questions: Vec<Question> = hosts
+            .iter()
+            .flat_map(|mx| [Question::new(&mx.host, Kind::A), Question::new(&mx.host, Kind::Aaaa)])
+            .collect();
+        self.lookup.announce(&questions);
+        let mut addresses = Vec::new();
+        for mx in &hosts {
+            match self.addresses_of(&mx.host) {
+                TermFact::Addresses(some) => addresses.extend(some),
+                TermFact::Dead(_) => node.voids += 1,
+                unknown => return unknown,
+            }
+        }
+        if addresses.is_empty() {
+            node.voids -= 1;
+            return TermFact::Dead(host);
+        }
+        TermFact::Addresses(addresses)
+    }
+
+    fn exists_fact(&self, target: &MacroString, domain: &str) -> TermFact {
+        match known(target, domain) {
+            Some(host) => self.addresses_of(&host),
+            None => TermFact::Dynamic,
+        }
+    }
+
+    /// Let everything that this record leads to be looked up at the same time.
+    fn announce(&self, record: &Record, domain: &str) {
+        let mut questions = Vec::new();
+        for (_, _, mechanism) in record.directives() {
+            let target = match mechanism {
+                Mechanism::Include(target) | Mechanism::Exists(target) => known(target, domain),
+                Mechanism::A(target, _) | Mechanism::Mx(target, _) => {
+                    target.as_ref().map_or(Some(domain.to_owned()), |target| known(target, domain))
+                }
+                _ => None,
+            };
+            let kinds: &[Kind] = match mechanism {
+                Mechanism::Include(_) => &[Kind::Txt],
+                Mechanism::Mx(..) => &[Kind::Mx],
+                _ => &[Kind::A, Kind::Aaaa],
+            };
+            questions.extend(target.iter().flat_map(|target| kinds.iter().map(|kind| Question::new(target, *kind))));
+        }
+        self.lookup.announce(&questions);
+    }
+}
+
+/// The name a term leads to, if no mail is needed to tell.
+pub(super) fn known(target: &MacroString, domain: &str) -> Option<String> {
+    target.for_domain(domain).map(|name| name.strip_suffix('.').unwrap_or(&name).to_ascii_lowercase())
+}

@@ -1,0 +1,136 @@
+//! What becomes of a mail whose reports are safe: flag, move, delete.
+//!
+//! Comes in: UIDs of the open folder. Goes out: those that are dealt with. Every act may be cut at any point and done
+//! again: what is gone already is no fault, and a copy that was made is not made twice where the server lets us see it.
+
+use super::{
+    error::Fault,
+    ranges::set_of,
+    session::{Link, quoted},
+};
+use async_imap::imap_proto::{AttributeValue, Response};
+use std::collections::BTreeMap;
+
+/// Messages in one act.
+const MOST: usize = 500;
+
+/// What to do with a mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Act {
+    /// Mark it as seen.
+    Seen,
+    /// Delete it.
+    Delete,
+    /// Put it into this folder, named as the server has it.
+    Move(String),
+}
+
+/// What an act came to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Done {
+    /// The messages that are dealt with.
+    pub(super) uids: Vec<u32>,
+    /// What a person may want to know.
+    pub(super) note: Option<&'static str>,
+}
+
+const LEFT_FLAGGED: &str =
+    "the server has no UIDPLUS: mails are flagged as deleted and stay until someone expunges them";
+
+/// Do this with those messages of the open folder, a bounded number of them; gives what is dealt with, all or none.
+///
+/// # Errors
+/// `Refused` where the server does not do it; the connection goes on.
+pub(super) async fn act(link: &mut Link, act: &Act, uids: &[u32]) -> Result<Done, Fault> {
+    let (set, taken) = set_of(uids, MOST);
+    let uids = uids[..taken].to_vec();
+    match act {
+        Act::Seen => {
+            store(link, &set, "\\Seen").await?;
+            Ok(Done { uids, note: None })
+        }
+        Act::Delete => {
+            store(link, &set, "\\Deleted").await?;
+            let note = expunge(link, &set).await?;
+            Ok(Done { uids, note })
+        }
+        Act::Move(folder) if link.abilities().moves => match move_to(link, &set, folder).await {
+            // Some Exchange servers answer BAD to a move they made, and to one they did not.
+            Err(Fault::Refused { answer, .. }) if answer.starts_with("BAD") => {
+                let left: Vec<u32> = look(link, &set).await?.into_keys().collect();
+                if left.is_empty() {
+                    return Ok(Done { uids, note: None });
+                }
+                let (set, fits) = set_of(&left, MOST);
+                debug_assert_eq!(fits, left.len());
+                let note = copy_and_delete(link, &set, &left, folder).await?;
+                Ok(Done { uids, note })
+            }
+            Err(fault) => Err(fault),
+            Ok(()) => Ok(Done { uids, note: None }),
+        },
+        Act::Move(folder) => {
+            let note = copy_and_delete(link, &set, &uids, folder).await?;
+            Ok(Done { uids, note })
+        }
+    }
+}
+
+async fn store(link: &mut Link, set: &str, flag: &str) -> Result<(), Fault> {
+    link.command("setting flags", &format!("UID STORE {set} +FLAGS.SILENT ({flag})"), |_| {}).await.map(|_| ())
+}
+
+async fn move_to(link: &mut Link, set: &str, folder: &str) -> Result<(), Fault> {
+    link.command("moving mails", &format!("UID MOVE {set} {}", quoted(folder)), |_| {}).await.map(|_| ())
+}
+
+/// Without UIDPLUS an expunge would take what others flagged, too: then the flag is all we set.
+async fn expunge(link: &mut Link, set: &str) -> Result<Option<&'static str>, Fault> {
+    if !link.abilities().uidplus {
+        return Ok(Some(LEFT_FLAGGED));
+    }
+    link.command("expunging", &format!("UID EXPUNGE {set}"), |_| {}).await.map(|_| None)
+}
+
+/// Those that are still there, and whether each is flagged as deleted.
+async fn look(link: &mut Link, set: &str) -> Result<BTreeMap<u32, bool>, Fault> {
+    let mut found = BTreeMap::new();
+    link.command("looking at flags", &format!("UID FETCH {set} (UID FLAGS)"), |response| {
+        let Response::Fetch(_, attributes) = response else { return };
+        let (mut uid, mut deleted) = (None, None);
+        for attribute in attributes {
+            match attribute {
+                AttributeValue::Uid(number) => uid = Some(*number),
+                AttributeValue::Flags(flags) => {
+                    deleted = Some(flags.iter().any(|flag| flag.eq_ignore_ascii_case("\\Deleted")));
+                }
+                _ => {}
+            }
+        }
+        if let Some((uid, deleted)) = uid.zip(deleted) {
+            found.insert(uid, deleted);
+        }
+    })
+    .await?;
+    Ok(found)
+}
+
+/// A mail that is flagged as deleted was copied by an earlier run that was cut.
+async fn copy_and_delete(
+    link: &mut Link,
+    set: &str,
+    uids: &[u32],
+    folder: &str,
+) -> Result<Option<&'static str>, Fault> {
+    let there = look(link, set).await?;
+    let to_copy: Vec<u32> = uids.iter().copied().filter(|uid| there.get(uid) == Some(&false)).collect();
+    let mut rest = &to_copy[..];
+    while !rest.is_empty() {
+        // Copy and flag in small steps: what a kill between the two can double is one step.
+        let (part, taken) = set_of(rest, MOST);
+        link.command("copying mails", &format!("UID COPY {part} {}", quoted(folder)), |_| {}).await?;
+        store(link, &part, "\\Deleted").await?;
+        rest = &rest[taken..];
+    }
+    if there.is_empty() { Ok(None) } else { expunge(link, set).await }
+}

@@ -1,0 +1,146 @@
+//! Logging in: SASL PLAIN and LOGIN, the LOGIN command, XOAUTH2, OAUTHBEARER.
+//!
+//! Comes in: a client over a secured connection. Goes out: a session. A refused secret is not tried again: that locks
+//! accounts. Nothing of a secret is in any message.
+
+use super::{
+    connect::{client_fault, offers},
+    error::{Fault, wait_in},
+    mailbox::{Auth, Mailbox},
+    oauth::Tokens,
+    wire::Wire,
+};
+use async_imap::{Authenticator, Client, Session};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::time;
+
+/// One exchange of SASL: what to say to each challenge.
+struct Exchange {
+    answers: std::vec::IntoIter<Vec<u8>>,
+    /// What to say to a challenge beyond those: the answer that ends a failed OAuth exchange.
+    last: &'static [u8],
+    /// The server's text in that challenge.
+    complaint: Option<String>,
+}
+
+impl Authenticator for &mut Exchange {
+    type Response = Vec<u8>;
+
+    fn process(&mut self, challenge: &[u8]) -> Vec<u8> {
+        self.answers.next().unwrap_or_else(|| {
+            self.complaint = Some(String::from_utf8_lossy(challenge).into_owned());
+            self.last.to_vec()
+        })
+    }
+}
+
+/// How to log in, decided.
+enum Way {
+    Sasl { mechanism: &'static str, exchange: Exchange },
+    Command(SecretString),
+}
+
+/// Log in.
+pub(super) async fn login(
+    mut client: Client<Wire>,
+    mailbox: &Mailbox,
+    tokens: &mut Tokens,
+) -> Result<Session<Wire>, Fault> {
+    let way = choose(&client, mailbox, tokens).await?;
+    // What is offered before the login may differ from what is offered after.
+    client.get_mut().gate_mut().forget_capabilities();
+    let limit = mailbox.patience.command;
+    let (result, complaint) = match way {
+        Way::Sasl { mechanism, mut exchange } => {
+            let result = time::timeout(limit, client.authenticate(mechanism, &mut exchange)).await;
+            (result, exchange.complaint)
+        }
+        Way::Command(password) => {
+            (time::timeout(limit, client.login(&mailbox.user, password.expose_secret())).await, None)
+        }
+    };
+    match result {
+        Ok(Ok(session)) => Ok(session),
+        Ok(Err((error, client))) => match client_fault(&client, "login", &error) {
+            Fault::Refused { answer, .. } => Err(refused(mailbox, &answer, complaint.as_deref())),
+            other => Err(other),
+        },
+        Err(_) => Err(Fault::lost("login", format_args!("no answer in {limit:?}"))),
+    }
+}
+
+async fn choose(client: &Client<Wire>, mailbox: &Mailbox, tokens: &mut Tokens) -> Result<Way, Fault> {
+    let user = mailbox.user.as_str();
+    let sasl = |mechanism, answers: Vec<Vec<u8>>, last| Way::Sasl {
+        mechanism,
+        exchange: Exchange { answers: answers.into_iter(), last, complaint: None },
+    };
+    match &mailbox.auth {
+        Auth::Password(_) => {
+            let plain = offers(client, "AUTH=PLAIN");
+            let login = offers(client, "AUTH=LOGIN");
+            if !plain && !login && offers(client, "LOGINDISABLED") {
+                return Err(Fault::hinted(
+                    "the server takes no password here: it says LOGINDISABLED",
+                    "use security = \"tls\" or \"starttls\", or auth = \"xoauth2\" where passwords have ended",
+                ));
+            }
+            let secret = tokens.secret(mailbox).await?;
+            let password = secret.expose_secret();
+            Ok(if plain {
+                sasl("PLAIN", vec![format!("\0{user}\0{password}").into_bytes()], b"")
+            } else if login {
+                sasl("LOGIN", vec![user.as_bytes().to_vec(), password.as_bytes().to_vec()], b"")
+            } else {
+                Way::Command(secret)
+            })
+        }
+        Auth::XOAuth2(_) => {
+            expect(client, "XOAUTH2")?;
+            let token = tokens.secret(mailbox).await?;
+            let first = format!("user={user}\x01auth=Bearer {}\x01\x01", token.expose_secret());
+            Ok(sasl("XOAUTH2", vec![first.into_bytes()], b""))
+        }
+        Auth::OAuthBearer(_) => {
+            expect(client, "OAUTHBEARER")?;
+            let token = tokens.secret(mailbox).await?;
+            let (host, port) = (&mailbox.host, mailbox.port);
+            // RFC 5801: comma and equals sign are escaped in the authorisation identity.
+            let identity = user.replace('=', "=3D").replace(',', "=2C");
+            let first = format!(
+                "n,a={identity},\x01host={host}\x01port={port}\x01auth=Bearer {}\x01\x01",
+                token.expose_secret()
+            );
+            Ok(sasl("OAUTHBEARER", vec![first.into_bytes()], b"\x01"))
+        }
+    }
+}
+
+fn expect(client: &Client<Wire>, mechanism: &str) -> Result<(), Fault> {
+    if offers(client, &format!("AUTH={mechanism}")) {
+        return Ok(());
+    }
+    let all = client.get_ref().gate().capabilities().unwrap_or_default();
+    let offered: Vec<&str> = all.iter().filter_map(|word| word.strip_prefix("AUTH=")).collect();
+    let found = if offered.is_empty() { "none".to_owned() } else { offered.join(", ") };
+    Err(Fault::settled(format!("expected the login mechanism {mechanism}, the server offers {found}")))
+}
+
+/// A refused login: a few refusals pass by themselves, the rest needs a person.
+fn refused(mailbox: &Mailbox, answer: &str, complaint: Option<&str>) -> Fault {
+    if let Some(wait) = wait_in(answer) {
+        return Fault::Throttled { answer: answer.to_owned(), wait };
+    }
+    let upper = answer.to_ascii_uppercase();
+    if ["[UNAVAILABLE]", "[INUSE]", "[LIMIT]", "[SERVERBUG]"].iter().any(|code| upper.contains(code)) {
+        return Fault::lost("login", format_args!("the server answered {answer}"));
+    }
+    let said = complaint.filter(|text| !text.is_empty()).map(|text| format!(", and said {text}")).unwrap_or_default();
+    let hint = match &mailbox.auth {
+        Auth::Password(_) => "check user and password; many providers want an app password or OAuth2 instead",
+        Auth::XOAuth2(_) | Auth::OAuthBearer(_) => {
+            "the token is not valid for this mailbox: expired, for another user, or without the scope for IMAP"
+        }
+    };
+    Fault::hinted(format!("login as {} is refused: the server answered {answer}{said}", mailbox.user), hint)
+}

@@ -1,0 +1,350 @@
+//! Mails whole: groups bounded in number and bytes, a few of them asked for ahead, each mail handed on as it comes.
+//!
+//! Comes in: entries of the list. Goes out: bodies. A mail that a group did not bring is asked for alone; one that
+//! breaks the connection when it is alone is skipped and named.
+
+use super::{
+    error::Fault,
+    list::Entry,
+    mailbox::Patience,
+    ranges::set_of,
+    session::{Link, copy},
+};
+use async_imap::imap_proto::{AttributeValue, RequestId, Response, Status};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::{Duration, Instant},
+};
+use tokio::time;
+
+/// Mails in a group. Some servers hang up on more.
+const GROUP_MAILS: usize = 50;
+/// Bytes in a group, by the server's own hints.
+const GROUP_BYTES: u64 = 8 << 20;
+/// Groups asked for and not answered.
+const AHEAD: usize = 4;
+/// Their bytes.
+const AHEAD_BYTES: u64 = 16 << 20;
+/// The slowest server that is waited for.
+const SLOWEST_BYTES_A_SECOND: u64 = 2 << 10;
+/// How often a mail that breaks the connection is tried alone.
+const ALONE_TRIES: u32 = 2;
+
+/// What asking for mails brought.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Got {
+    /// A mail.
+    Mail(Entry, Vec<u8>),
+    /// It is larger than the limit; its size as far as the server says.
+    TooLarge(Entry, u64),
+    /// It is listed, and the server does not give it.
+    Withheld(Entry, String),
+    /// It is not there any more.
+    Gone(Entry),
+}
+
+/// A group that was asked for.
+#[derive(Debug)]
+struct Flight {
+    tag: RequestId,
+    wanted: BTreeMap<u32, Entry>,
+    bytes: u64,
+    /// How long we may still listen to it.
+    left: Duration,
+}
+
+/// What is to be fetched of a folder, and what was asked for.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    waiting: VecDeque<Entry>,
+    flights: VecDeque<Flight>,
+    /// To be asked for alone, and how often that broke the connection.
+    alone: VecDeque<(Entry, u32)>,
+    ready: VecDeque<Got>,
+}
+
+impl Queue {
+    /// Want these, after all that is wanted already.
+    pub(super) fn extend(&mut self, entries: impl IntoIterator<Item = Entry>) {
+        self.waiting.extend(entries);
+    }
+
+    /// Nothing is wanted any more.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.alone.is_empty() && self.flights.is_empty() && self.ready.is_empty()
+    }
+
+    /// The connection broke: whatever was on its way may be what broke it, so each is tried alone.
+    pub(super) fn connection_lost(&mut self) {
+        for flight in self.flights.drain(..) {
+            self.alone.extend(flight.wanted.into_values().map(|entry| (entry, 0)));
+        }
+    }
+
+    /// The next mail, or none: when nothing is wanted, or when `pause` holds and nothing is on its way.
+    pub(super) async fn next(
+        &mut self,
+        link: &mut Link,
+        limit: u64,
+        pause: impl Fn() -> bool,
+    ) -> Result<Option<Got>, Fault> {
+        loop {
+            if let Some(got) = self.ready.pop_front() {
+                return Ok(Some(got));
+            }
+            if self.flights.is_empty() && (pause() || self.is_empty()) {
+                return Ok(None);
+            }
+            if self.flights.is_empty() && !self.alone.is_empty() {
+                return self.fetch_alone(link, limit).await.map(Some);
+            }
+            if !pause() {
+                self.send_groups(link, limit).await?;
+            }
+            if !self.flights.is_empty() {
+                self.listen(link).await?;
+            }
+        }
+    }
+
+    async fn send_groups(&mut self, link: &mut Link, limit: u64) -> Result<(), Fault> {
+        link.set_literal_limit(limit);
+        while self.flights.len() < AHEAD
+            && self.flights.iter().map(|flight| flight.bytes).sum::<u64>() < AHEAD_BYTES
+            && !self.waiting.is_empty()
+            && self.alone.is_empty()
+        {
+            let group = self.take_group(limit);
+            if group.is_empty() {
+                return Ok(());
+            }
+            let flight = ask(link, &group, link_patience(link)).await;
+            match flight {
+                Ok(flight) => self.flights.push_back(flight),
+                Err(fault) => {
+                    self.alone.extend(group.into_iter().map(|entry| (entry, 0)));
+                    return Err(fault);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The next mails that may go into one command; those over the limit are done with here.
+    fn take_group(&mut self, limit: u64) -> Vec<Entry> {
+        let (mut group, mut bytes) = (Vec::new(), 0);
+        while let Some(&entry) = self.waiting.front() {
+            if entry.size > limit {
+                self.waiting.pop_front();
+                self.ready.push_back(Got::TooLarge(entry, entry.size));
+                continue;
+            }
+            if group.len() == GROUP_MAILS || !group.is_empty() && bytes + entry.size > GROUP_BYTES {
+                break;
+            }
+            bytes += entry.size;
+            group.push(entry);
+            self.waiting.pop_front();
+        }
+        let uids: Vec<u32> = group.iter().map(|entry: &Entry| entry.uid).collect();
+        let (_, fits) = set_of(&uids, GROUP_MAILS);
+        for entry in group.drain(fits..).rev() {
+            self.waiting.push_front(entry);
+        }
+        group
+    }
+
+    /// Take in one response.
+    async fn listen(&mut self, link: &mut Link) -> Result<(), Fault> {
+        let doing = "fetching mails";
+        let Some(first) = self.flights.front_mut() else { return Ok(()) };
+        let begin = Instant::now();
+        let answer = time::timeout(first.left, link.next(doing, answer)).await;
+        first.left = first.left.saturating_sub(begin.elapsed());
+        match answer {
+            Err(_) => Err(Fault::lost(doing, "the server is too slow")),
+            Ok(Err(fault)) => {
+                if let Fault::Oversized { uid: Some(uid), announced } = fault
+                    && let Some(entry) = self.flights.iter_mut().find_map(|flight| flight.wanted.remove(&uid))
+                {
+                    self.ready.push_back(Got::TooLarge(entry, announced));
+                }
+                Err(fault)
+            }
+            Ok(Ok(Answer::Mail(uid, body))) => {
+                if let Some(entry) = self.flights.iter_mut().find_map(|flight| flight.wanted.remove(&uid)) {
+                    self.ready.push_back(Got::Mail(entry, body));
+                }
+                Ok(())
+            }
+            Ok(Ok(Answer::End(tag, status))) => self.land(link, &tag, &status),
+            Ok(Ok(Answer::Other)) => Ok(()),
+        }
+    }
+
+    /// A group is answered: what it did not bring is asked for alone.
+    fn land(&mut self, link: &Link, tag: &RequestId, status: &Status) -> Result<(), Fault> {
+        let Some(at) = self.flights.iter().position(|flight| flight.tag == *tag) else { return Ok(()) };
+        if let Some(flight) = self.flights.remove(at) {
+            self.alone.extend(flight.wanted.into_values().map(|entry| (entry, 0)));
+        }
+        match link.judge("fetching mails", status) {
+            Ok(_) | Err(Fault::Refused { .. }) => Ok(()),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    async fn fetch_alone(&mut self, link: &mut Link, limit: u64) -> Result<Got, Fault> {
+        let Some((entry, broken)) = self.alone.pop_front() else {
+            return Err(Fault::settled("expected a mail to fetch, found none"));
+        };
+        if broken >= ALONE_TRIES {
+            let reason = format!("the connection broke {broken} times while the server was to give it");
+            return Ok(Got::Withheld(entry, reason));
+        }
+        if entry.size > limit {
+            return Ok(Got::TooLarge(entry, entry.size));
+        }
+        link.set_literal_limit(limit);
+        match alone(link, entry).await {
+            Err(Fault::Oversized { announced, .. }) => {
+                self.ready.push_back(Got::TooLarge(entry, announced));
+                Err(Fault::Oversized { uid: Some(entry.uid), announced })
+            }
+            Err(fault) => {
+                let count = broken + u32::from(fault.passes() && !matches!(fault, Fault::Throttled { .. }));
+                self.alone.push_front((entry, count));
+                Err(fault)
+            }
+            Ok(got) => Ok(got),
+        }
+    }
+}
+
+/// What a response means while mails are fetched.
+enum Answer {
+    Mail(u32, Vec<u8>),
+    End(RequestId, Status),
+    Other,
+}
+
+fn answer(response: &Response<'_>) -> Answer {
+    match response {
+        Response::Fetch(_, attributes) => {
+            let (mut uid, mut body) = (None, None);
+            for attribute in attributes {
+                match attribute {
+                    AttributeValue::Uid(number) => uid = Some(*number),
+                    AttributeValue::BodySection { section: None, data: Some(data), .. } => body = Some(data.to_vec()),
+                    _ => {}
+                }
+            }
+            uid.zip(body).map_or(Answer::Other, |(uid, body)| Answer::Mail(uid, body))
+        }
+        Response::Done { tag, status, .. } => Answer::End(tag.clone(), copy(status)),
+        _ => Answer::Other,
+    }
+}
+
+async fn ask(link: &mut Link, group: &[Entry], patience: Duration) -> Result<Flight, Fault> {
+    let uids: Vec<u32> = group.iter().map(|entry| entry.uid).collect();
+    let bytes = group.iter().map(|entry| entry.size).sum();
+    let (set, _) = set_of(&uids, GROUP_MAILS);
+    let tag = link.send("fetching mails", &format!("UID FETCH {set} (UID BODY.PEEK[])")).await?;
+    let left = patience + Duration::from_secs(bytes / SLOWEST_BYTES_A_SECOND);
+    Ok(Flight { tag, wanted: group.iter().map(|entry| (entry.uid, *entry)).collect(), bytes, left })
+}
+
+/// A group may take as long as any command, for its answer to begin and end, and the time its bytes need.
+fn link_patience(link: &Link) -> Duration {
+    let patience: &Patience = link.patience();
+    patience.command * 2
+}
+
+/// One mail, with nothing else on its way.
+async fn alone(link: &mut Link, entry: Entry) -> Result<Got, Fault> {
+    let doing = format!("fetching mail uid {}", entry.uid);
+    let mut flight = ask(link, &[entry], link_patience(link)).await?;
+    let mut body = None;
+    let refusal = loop {
+        let begin = Instant::now();
+        let Ok(answer) = time::timeout(flight.left, link.next(&doing, answer)).await else {
+            return Err(Fault::lost(&doing, "the server is too slow"));
+        };
+        flight.left = flight.left.saturating_sub(begin.elapsed());
+        match answer? {
+            Answer::Mail(uid, bytes) if uid == entry.uid => body = Some(bytes),
+            Answer::End(tag, status) if tag == flight.tag => match link.judge(&doing, &status) {
+                Ok(_) => break None,
+                Err(Fault::Refused { answer, .. }) => break Some(answer),
+                Err(fault) => return Err(fault),
+            },
+            _ => {}
+        }
+    };
+    if let Some(body) = body {
+        return Ok(Got::Mail(entry, body));
+    }
+    if !is_there(link, entry.uid).await? {
+        return Ok(Got::Gone(entry));
+    }
+    let reason = refusal.map_or_else(
+        || "the server lists it, and gives no body".to_owned(),
+        |answer| format!("the server lists it, and answers {answer}"),
+    );
+    Ok(Got::Withheld(entry, reason))
+}
+
+async fn is_there(link: &mut Link, uid: u32) -> Result<bool, Fault> {
+    let mut there = false;
+    let result = link
+        .command("looking for a mail", &format!("UID FETCH {uid} (UID)"), |response| {
+            if let Response::Fetch(_, attributes) = response {
+                there |= attributes.contains(&AttributeValue::Uid(uid));
+            }
+        })
+        .await;
+    match result {
+        Ok(_) => Ok(there),
+        Err(Fault::Refused { .. }) => Ok(true),
+        Err(fault) => Err(fault),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(uid: u32, size: u64) -> Entry {
+        Entry { uid, size, arrival: None }
+    }
+
+    #[test]
+    fn groups_are_bounded_in_number_bytes_and_command_length() {
+        let mut queue = Queue::default();
+        queue.extend((1..=60).map(|uid| entry(uid, 10)));
+        assert_eq!(queue.take_group(1 << 30).len(), 50);
+        assert_eq!(queue.take_group(1 << 30).len(), 10);
+        queue.extend((1..=5).map(|uid| entry(uid, 5 << 20)));
+        assert_eq!(queue.take_group(1 << 30).len(), 1);
+        let mut queue = Queue::default();
+        queue.extend((1..=50).map(|n| entry(4_000_000_000 + n * 7, 10)));
+        let group: Vec<u32> = queue.take_group(1 << 30).iter().map(|entry| entry.uid).collect();
+        assert!(group.is_sorted() && set_of(&group, 50).0.len() <= 900);
+    }
+
+    #[test]
+    fn a_mail_over_the_limit_is_never_asked_for() {
+        let mut queue = Queue::default();
+        queue.extend([entry(1, 10), entry(2, 2000), entry(3, 10)]);
+        let group: Vec<u32> = queue.take_group(1000).iter().map(|entry| entry.uid).collect();
+        assert_eq!(group, [1, 3]);
+        assert_eq!(queue.ready, [Got::TooLarge(entry(2, 2000), 2000)]);
+    }
+
+    #[test]
+    fn a_body_that_is_nil_is_no_mail() {
+        let nil = AttributeValue::BodySection { section: None, index: None, data: None };
+        assert!(matches!(answer(&Response::Fetch(1, vec![AttributeValue::Uid(5), nil])), Answer::Other));
+    }
+}

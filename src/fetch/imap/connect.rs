@@ -1,0 +1,148 @@
+//! From a host name to a server that has greeted over a secured connection: nothing is said before that but STARTTLS.
+//!
+//! Comes in: a [`Mailbox`]. Goes out: an async-imap client, not logged in, whose gate knows the capabilities.
+
+use super::{
+    error::Fault,
+    mailbox::{Mailbox, Security},
+    tls,
+    wire::{Socket, Wire},
+};
+use async_imap::{
+    Client, error,
+    imap_proto::{Response, Status},
+};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{net::TcpStream, time};
+use tokio_rustls::rustls::ClientConfig;
+
+/// The largest literal where no mail is asked for: folder names.
+pub(super) const SMALL_LITERAL: u64 = 64 << 10;
+
+/// Bound a step in time.
+pub(super) async fn within<T>(
+    limit: Duration,
+    doing: &str,
+    step: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    match time::timeout(limit, step).await {
+        Ok(result) => result,
+        Err(_) => Err(Fault::lost(doing, format_args!("no answer in {limit:?}"))),
+    }
+}
+
+/// Connect, secure, and wait for the greeting.
+pub(super) async fn connect(mailbox: &Mailbox, trust: &Arc<ClientConfig>) -> Result<Client<Wire>, Fault> {
+    let limit = mailbox.patience.connect;
+    let host = mailbox.host.as_str();
+    let doing = format!("connecting to {host} port {}", mailbox.port);
+    let mut socket: Box<dyn Socket> = within(limit, &doing, async { tcp(mailbox, &doing).await }).await?;
+    if mailbox.security == Security::Tls {
+        socket = within(limit, "TLS handshake", tls::handshake(socket, host, trust.clone())).await?;
+    }
+    let mut client = Client::new(Wire::new(socket, SMALL_LITERAL, mailbox.patience.silence));
+    within(limit, "waiting for the greeting", greeting(&mut client)).await?;
+    if mailbox.security == Security::StartTls {
+        client = start_tls(client, mailbox, trust).await?;
+    }
+    if client.get_ref().gate().capabilities().is_none() {
+        ask_capabilities(&mut client, mailbox.patience.command).await?;
+    }
+    Ok(client)
+}
+
+async fn tcp(mailbox: &Mailbox, doing: &str) -> Result<Box<dyn Socket>, Fault> {
+    let addresses: Vec<SocketAddr> = tokio::net::lookup_host((mailbox.host.as_str(), mailbox.port))
+        .await
+        .map_err(|error| Fault::lost(doing, error))?
+        .collect();
+    if mailbox.security == Security::None && !addresses.iter().all(|address| address.ip().is_loopback()) {
+        return Err(Fault::hinted(
+            format!("security = \"none\" is only for a loopback address, found {}", mailbox.host),
+            "use \"tls\" or \"starttls\"",
+        ));
+    }
+    let stream = TcpStream::connect(&addresses[..]).await.map_err(|error| Fault::lost(doing, error))?;
+    // Commands are small and answers are waited for.
+    let _ = stream.set_nodelay(true);
+    Ok(Box::new(stream))
+}
+
+async fn greeting(client: &mut Client<Wire>) -> Result<(), Fault> {
+    let doing = "waiting for the greeting";
+    let response = client.read_response().await.map_err(|error| Fault::stream(doing, &error))?;
+    let Some(response) = response else {
+        return Err(Fault::lost(doing, "the server closed the connection"));
+    };
+    let Response::Data { status, outcome } = response.parsed() else {
+        return Err(Fault::lost(doing, "expected `* OK`, found something else"));
+    };
+    let words = outcome.information.as_deref().unwrap_or_default();
+    match status {
+        Status::Ok => Ok(()),
+        // A login that did not happen by our password is not ours; also a way to skip STARTTLS.
+        Status::PreAuth => Err(Fault::settled("expected to have to log in, the server greets with PREAUTH")),
+        _ => Err(Fault::lost(doing, format_args!("the server hangs up: {words}"))),
+    }
+}
+
+/// What was said and read before TLS is thrown away with the old client.
+async fn start_tls(
+    mut client: Client<Wire>,
+    mailbox: &Mailbox,
+    trust: &Arc<ClientConfig>,
+) -> Result<Client<Wire>, Fault> {
+    let patience = &mailbox.patience;
+    if client.get_ref().gate().capabilities().is_none() {
+        ask_capabilities(&mut client, patience.command).await?;
+    }
+    if !offers(&client, "STARTTLS") {
+        return Err(Fault::hinted(
+            format!("{} port {} offers no STARTTLS", mailbox.host, mailbox.port),
+            "security = \"tls\", on port 993 as a rule, is the better way",
+        ));
+    }
+    simple(&mut client, "STARTTLS", patience.command).await?;
+    let socket = client.into_inner().into_socket();
+    let secured =
+        within(patience.connect, "TLS handshake", tls::handshake(socket, &mailbox.host, trust.clone())).await?;
+    Ok(Client::new(Wire::new(secured, SMALL_LITERAL, patience.silence)))
+}
+
+/// Whether the server says it has this capability.
+pub(super) fn offers(client: &Client<Wire>, word: &str) -> bool {
+    client.get_ref().gate().capabilities().is_some_and(|all| all.iter().any(|each| each == word))
+}
+
+async fn ask_capabilities(client: &mut Client<Wire>, limit: Duration) -> Result<(), Fault> {
+    simple(client, "CAPABILITY", limit).await?;
+    match client.get_ref().gate().capabilities() {
+        Some(_) => Ok(()),
+        None => Err(Fault::lost("CAPABILITY", "expected the server's capabilities, found none")),
+    }
+}
+
+async fn simple(client: &mut Client<Wire>, command: &str, limit: Duration) -> Result<(), Fault> {
+    let result = time::timeout(limit, client.run_command_and_check_ok(command, None)).await;
+    match result {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(client_fault(client, command, &error)),
+        Err(_) => Err(Fault::lost(command, format_args!("no answer in {limit:?}"))),
+    }
+}
+
+/// What a failed command of async-imap means; the server's own words are with the gate.
+pub(super) fn client_fault(client: &Client<Wire>, doing: &str, error: &error::Error) -> Fault {
+    let gate = client.get_ref().gate();
+    match error {
+        error::Error::No(_) | error::Error::Bad(_) => {
+            Fault::Refused { what: doing.to_owned(), answer: gate.answer().to_owned() }
+        }
+        error::Error::Io(error) => Fault::stream(doing, error),
+        error::Error::ConnectionLost => match gate.bye() {
+            Some(words) => Fault::lost(doing, format_args!("the server hangs up: {words}")),
+            None => Fault::lost(doing, "the server closed the connection"),
+        },
+        other => Fault::lost(doing, other),
+    }
+}

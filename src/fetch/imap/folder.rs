@@ -1,0 +1,175 @@
+//! One folder's way through a run: what is dealt with, what was given, what is still to be told.
+//!
+//! Comes in: a [`Cursor`]. Goes out: the next one, which moves only over what is dealt with.
+
+use super::{bodies::Queue, list::Lister, ranges::Ranges, session::Opened};
+use crate::model::{Cursor, Fate};
+use std::collections::BTreeSet;
+
+/// A folder in a run.
+#[derive(Debug)]
+pub(super) struct Folder {
+    /// As the settings name it.
+    pub(super) setting: String,
+    /// As the server names it.
+    pub(super) name: String,
+    /// How far earlier runs came.
+    before: Cursor,
+    /// `UIDVALIDITY` of this run, once it was opened.
+    pub(super) validity: Option<u32>,
+    /// Up to here, and in these ranges beyond, all is dealt with.
+    dealt: Ranges,
+    /// Given to the caller in this run, and not known to be safe yet.
+    pub(super) given: Ranges,
+    /// Withheld by the server: never dealt with in this run, whatever the caller says of them.
+    withheld: BTreeSet<u32>,
+    /// Safe, and the server is not told yet.
+    pub(super) untold: Vec<(u32, Fate)>,
+    /// What is still to be asked about.
+    pub(super) lister: Option<Lister>,
+    /// What is still to be fetched.
+    pub(super) queue: Queue,
+    /// The server refused an act here: the rest of this run leaves it alone.
+    pub(super) stuck: bool,
+}
+
+impl Folder {
+    /// A folder as an earlier run left it.
+    pub(super) fn new(setting: String, name: String, before: Cursor) -> Self {
+        Self {
+            setting,
+            name,
+            before,
+            validity: None,
+            dealt: Ranges::new(),
+            given: Ranges::new(),
+            withheld: BTreeSet::new(),
+            untold: Vec::new(),
+            lister: None,
+            queue: Queue::default(),
+            stuck: false,
+        }
+    }
+
+    /// It was opened. True where its UIDs are not those of before: then all of it is read again.
+    pub(super) fn opened(&mut self, opened: &Opened) -> bool {
+        let mut renewed = false;
+        if self.validity != Some(opened.validity) {
+            let known = self.validity.unwrap_or(self.before.uid_validity);
+            renewed = known != 0 && known != opened.validity;
+            let before = std::mem::take(&mut self.before);
+            self.dealt = Ranges::new();
+            self.given = Ranges::new();
+            self.withheld.clear();
+            self.untold.clear();
+            self.queue = Queue::default();
+            self.lister = None;
+            if !renewed {
+                self.dealt.add(1, before.last_uid);
+                before.done.iter().for_each(|&(first, last)| self.dealt.add(first, last));
+                before.pending.iter().for_each(|&(uid, _)| self.dealt.insert(uid));
+                self.untold = before.pending;
+            }
+            self.validity = Some(opened.validity);
+        }
+        if self.lister.is_none() {
+            let first = self.dealt.end_of(1).map_or(1, |end| end.saturating_add(1));
+            self.lister = Some(Lister::new(first, opened));
+        }
+        renewed
+    }
+
+    /// What need not be asked about or fetched.
+    pub(super) fn dealt(&self) -> &Ranges {
+        &self.dealt
+    }
+
+    /// These UIDs stand for no mail.
+    pub(super) fn empty(&mut self, ranges: &[(u32, u32)]) {
+        ranges.iter().for_each(|&(first, last)| self.dealt.add(first, last));
+    }
+
+    /// This mail is not there any more.
+    pub(super) fn gone(&mut self, uid: u32) {
+        self.dealt.insert(uid);
+    }
+
+    /// The server does not give this mail: a later run asks again.
+    pub(super) fn withhold(&mut self, uid: u32) {
+        self.withheld.insert(uid);
+    }
+
+    /// The caller says this mail is safe.
+    pub(super) fn safe(&mut self, validity: u32, uid: u32, fate: Fate) {
+        if self.validity != Some(validity) || self.withheld.contains(&uid) {
+            return;
+        }
+        self.dealt.insert(uid);
+        self.untold.push((uid, fate));
+    }
+
+    /// How far this run came; none where the folder was never opened.
+    pub(super) fn cursor(&self) -> Option<Cursor> {
+        let uid_validity = self.validity?;
+        let last_uid = self.dealt.end_of(1).unwrap_or(0);
+        let done = self.dealt.as_slice().iter().copied().filter(|&(first, _)| first > last_uid).collect();
+        Some(Cursor { uid_validity, last_uid, pending: self.untold.clone(), done })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fetch::imap::session::Mode;
+
+    fn opened(validity: u32) -> Opened {
+        let name = "INBOX".to_owned();
+        Opened { name, mode: Mode::Read, validity, next: Some(100), exists: 9, read_only: false }
+    }
+
+    fn folder(before: Cursor) -> Folder {
+        Folder::new("INBOX".into(), "INBOX".into(), before)
+    }
+
+    #[test]
+    fn the_cursor_stops_below_what_is_not_dealt_with() {
+        let mut folder = folder(Cursor { uid_validity: 7, last_uid: 10, ..Cursor::default() });
+        assert!(!folder.opened(&opened(7)));
+        folder.empty(&[(11, 14)]);
+        folder.safe(7, 16, Fate::Done);
+        let cursor = folder.cursor().unwrap();
+        assert_eq!((cursor.last_uid, cursor.done), (14, vec![(16, 16)]));
+        folder.safe(7, 15, Fate::NotReport);
+        assert_eq!(folder.cursor().unwrap().last_uid, 16);
+    }
+
+    #[test]
+    fn another_uidvalidity_voids_all_that_is_known() {
+        let before = Cursor { uid_validity: 7, last_uid: 10, pending: vec![(3, Fate::Done)], done: vec![(12, 13)] };
+        let mut folder = folder(before);
+        assert!(folder.opened(&opened(8)));
+        folder.safe(7, 1, Fate::Done);
+        let cursor = folder.cursor().unwrap();
+        assert_eq!(cursor, Cursor { uid_validity: 8, last_uid: 0, pending: vec![], done: vec![] });
+    }
+
+    #[test]
+    fn what_is_pending_is_not_fetched_again() {
+        let before = Cursor { uid_validity: 7, last_uid: 2, pending: vec![(3, Fate::Done)], done: vec![] };
+        let mut folder = folder(before);
+        folder.opened(&opened(7));
+        assert!(folder.dealt().contains(3) && !folder.dealt().contains(4));
+        assert_eq!(folder.untold, [(3, Fate::Done)]);
+    }
+
+    #[test]
+    fn a_withheld_mail_is_asked_for_again_whatever_the_caller_says() {
+        let mut folder = folder(Cursor { uid_validity: 7, ..Cursor::default() });
+        folder.opened(&opened(7));
+        folder.withhold(1);
+        folder.safe(7, 1, Fate::Unreadable);
+        folder.safe(7, 2, Fate::Done);
+        let cursor = folder.cursor().unwrap();
+        assert_eq!((cursor.last_uid, cursor.done, folder.untold.len()), (0, vec![(2, 2)], 1));
+    }
+}

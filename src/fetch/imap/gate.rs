@@ -1,0 +1,529 @@
+//! What a server's bytes must pass before the IMAP parser sees them: bytes in, whole and harmless responses out.
+//!
+//! The parser beneath async-imap ends the stream at a line it does not know, buffers up to 512 MiB, and panics on a
+//! few malformed responses (`INTERNALDATE NIL`, a response code followed by a byte beyond ASCII). So the gate frames
+//! responses itself, bounds lines and literals, drops untagged data nobody here asks for, and mends or drops what
+//! the parser could not take. It holds one response at a time; a long literal flows through without being held.
+//! Must not wait, and must not interpret: that is the session's work.
+
+use async_imap::imap_proto::Response;
+use std::collections::VecDeque;
+
+/// Longest text of one response, its literals not counted.
+const TEXT_BYTES: usize = 64 << 10;
+/// A literal up to this size is held until its response is complete; a longer one flows through.
+const HELD_BYTES: u64 = 1 << 20;
+/// Parentheses within each other; the parser recurses on them. What we ask for needs two.
+const DEPTH: u32 = 8;
+/// Untagged responses in a row that were dropped, until a command is answered.
+const DROPPED: u32 = 100_000;
+
+/// Why a server's bytes cannot be listened to any longer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum GateError {
+    /// A literal over the limit was announced; nothing of it was read.
+    #[error("a literal of {announced} bytes was announced, the limit is {limit}")]
+    Literal {
+        /// The message's UID, where it stood before the literal.
+        uid: Option<u32>,
+        /// The size the server announced.
+        announced: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// A response without an end.
+    #[error("a response line is longer than {TEXT_BYTES} bytes")]
+    Line,
+    /// Neither tagged, untagged nor a continuation.
+    #[error("expected an IMAP response, found {0:?}")]
+    Garbage(String),
+    /// More unknown responses than any server needs.
+    #[error("over {DROPPED} responses that nobody asked for")]
+    Flood,
+}
+
+/// Where in a response the next byte stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Text,
+    Literal { left: u64 },
+}
+
+/// The gate. Feed it bytes, take what is let through.
+#[derive(Debug)]
+pub(super) struct Gate {
+    place: Place,
+    /// The response so far, as it will be let through.
+    held: Vec<u8>,
+    /// The response so far with every literal emptied: what is judged.
+    text: Vec<u8>,
+    /// Where in `text` the current line began.
+    line: usize,
+    /// The head of the response is let through already.
+    flowing: bool,
+    literal_limit: u64,
+    dropped: u32,
+    through: VecDeque<Vec<u8>>,
+    /// The last capabilities the server named, in upper case.
+    capabilities: Option<Vec<String>>,
+    /// The text of the last tagged response, after the tag.
+    answer: String,
+    /// The text of a `BYE`.
+    bye: Option<String>,
+}
+
+impl Gate {
+    /// A gate that lets literals up to this size through.
+    pub(super) fn new(literal_limit: u64) -> Self {
+        Self {
+            place: Place::Text,
+            held: Vec::new(),
+            text: Vec::new(),
+            line: 0,
+            flowing: false,
+            literal_limit,
+            dropped: 0,
+            through: VecDeque::new(),
+            capabilities: None,
+            answer: String::new(),
+            bye: None,
+        }
+    }
+
+    /// Change the largest literal that is let through.
+    pub(super) fn set_literal_limit(&mut self, limit: u64) {
+        self.literal_limit = limit;
+    }
+
+    /// What the server said it can do, last.
+    pub(super) fn capabilities(&self) -> Option<&[String]> {
+        self.capabilities.as_deref()
+    }
+
+    /// Forget what the server said it can do: it may differ after TLS and after the login.
+    pub(super) fn forget_capabilities(&mut self) {
+        self.capabilities = None;
+    }
+
+    /// The last tagged answer without its tag: `NO [AUTHENTICATIONFAILED] ...`.
+    pub(super) fn answer(&self) -> &str {
+        &self.answer
+    }
+
+    /// What the server said when it hung up.
+    pub(super) fn bye(&self) -> Option<&str> {
+        self.bye.as_deref()
+    }
+
+    /// A response has begun and not ended.
+    pub(super) fn is_within(&self) -> bool {
+        !self.text.is_empty()
+    }
+
+    /// The next run of bytes for the parser.
+    pub(super) fn take(&mut self) -> Option<Vec<u8>> {
+        self.through.pop_front()
+    }
+
+    /// Take in what the server sent.
+    ///
+    /// # Errors
+    /// The first thing that cannot be listened to. What came before it can still be taken.
+    pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Result<(), GateError> {
+        while !bytes.is_empty() {
+            let taken = match self.place {
+                Place::Literal { left } => self.feed_literal(bytes, left),
+                Place::Text => self.feed_text(bytes)?,
+            };
+            bytes = &bytes[taken..];
+        }
+        if self.flowing {
+            self.let_through();
+        }
+        Ok(())
+    }
+
+    fn feed_literal(&mut self, bytes: &[u8], left: u64) -> usize {
+        let taken = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+        self.held.extend_from_slice(&bytes[..taken]);
+        let left = left - taken as u64;
+        self.place = if left == 0 { Place::Text } else { Place::Literal { left } };
+        taken
+    }
+
+    fn feed_text(&mut self, bytes: &[u8]) -> Result<usize, GateError> {
+        let end = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1);
+        if self.text.len() + end > TEXT_BYTES {
+            return Err(GateError::Line);
+        }
+        self.held.extend_from_slice(&bytes[..end]);
+        self.text.extend_from_slice(&bytes[..end]);
+        if self.text.ends_with(b"\r\n") {
+            match announced(&self.text, self.line) {
+                Some((size, brace)) => self.begin_literal(size, brace)?,
+                None => self.end_response()?,
+            }
+        }
+        Ok(end)
+    }
+
+    fn begin_literal(&mut self, size: u64, brace: usize) -> Result<(), GateError> {
+        if size > self.literal_limit {
+            let (announced, limit) = (size, self.literal_limit);
+            return Err(GateError::Literal { uid: uid_in(&self.text), announced, limit });
+        }
+        self.text.truncate(brace);
+        self.text.extend_from_slice(b"{0}\r\n");
+        self.line = self.text.len();
+        if size > HELD_BYTES && kind(&self.text) == Kind::Fetch {
+            self.flowing = true;
+        }
+        if size > 0 {
+            self.place = Place::Literal { left: size };
+        }
+        Ok(())
+    }
+
+    fn end_response(&mut self) -> Result<(), GateError> {
+        match kind(&self.text) {
+            Kind::Status { tagged } => {
+                plain_text(&mut self.text);
+                self.held.clone_from(&self.text);
+                self.note_status(tagged);
+                if !parses(&self.text) {
+                    return Err(self.garbage());
+                }
+                if tagged {
+                    self.dropped = 0;
+                }
+                self.let_through();
+            }
+            Kind::Capability => {
+                plain_text(&mut self.text);
+                self.capabilities = Some(words(&self.text["* CAPABILITY".len()..]));
+                self.drop_response()?;
+            }
+            Kind::Fetch | Kind::Data => {
+                let mended = self.mend();
+                if mended && depth(&self.text) <= DEPTH && parses(&self.text) {
+                    self.let_through();
+                } else if self.flowing {
+                    return Err(self.garbage());
+                } else {
+                    self.drop_response()?;
+                }
+            }
+            Kind::Other => self.drop_response()?,
+            Kind::Garbage => return Err(self.garbage()),
+        }
+        self.held.clear();
+        self.text.clear();
+        self.line = 0;
+        self.flowing = false;
+        Ok(())
+    }
+
+    /// Make a date that is `NIL`, which the parser does not survive, an empty one. False where it cannot be mended.
+    fn mend(&mut self) -> bool {
+        const BAD: &[u8] = b"INTERNALDATE NIL";
+        let Some(at) = self.text.windows(BAD.len()).position(|found| found.eq_ignore_ascii_case(BAD)) else {
+            return true;
+        };
+        if self.held != self.text {
+            return false; // a literal stands in the response: nobody asks for a date beside a body
+        }
+        let nil = at + BAD.len() - 3..at + BAD.len();
+        self.text.splice(nil, *b"\"\"");
+        self.held.clone_from(&self.text);
+        !self.text.windows(BAD.len()).any(|found| found.eq_ignore_ascii_case(BAD))
+    }
+
+    fn let_through(&mut self) {
+        if !self.held.is_empty() {
+            self.through.push_back(std::mem::take(&mut self.held));
+        }
+    }
+
+    fn drop_response(&mut self) -> Result<(), GateError> {
+        self.held.clear();
+        self.dropped += 1;
+        if self.dropped > DROPPED { Err(GateError::Flood) } else { Ok(()) }
+    }
+
+    fn garbage(&self) -> GateError {
+        let start = &self.text[..self.text.len().min(60)];
+        GateError::Garbage(String::from_utf8_lossy(start).trim_end().to_owned())
+    }
+
+    fn note_status(&mut self, tagged: bool) {
+        let text = String::from_utf8_lossy(&self.text);
+        let text = text.trim_end();
+        if let Some((_, code)) = text.split_once("[CAPABILITY")
+            && let Some((list, _)) = code.split_once(']')
+        {
+            self.capabilities = Some(words(list.as_bytes()));
+        }
+        if tagged {
+            self.answer = text.split_once(' ').map_or("", |(_, rest)| rest).to_owned();
+        } else if let Some(farewell) = text.strip_prefix("* BYE") {
+            self.bye = Some(farewell.trim_start().to_owned());
+        }
+    }
+}
+
+/// What a response is, by its first words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// `* OK`, `+`, or tagged: free text may follow, which holds no literal.
+    Status {
+        tagged: bool,
+    },
+    Capability,
+    Fetch,
+    /// Other data somebody here asks for.
+    Data,
+    /// Data nobody here asks for.
+    Other,
+    Garbage,
+}
+
+fn kind(text: &[u8]) -> Kind {
+    if text.starts_with(b"+") {
+        return Kind::Status { tagged: false };
+    }
+    let mut words = text.split(|byte| matches!(byte, b' ' | b'\r' | b'\n'));
+    let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let is = |word: &[u8], names: &[&str]| names.iter().any(|name| word.eq_ignore_ascii_case(name.as_bytes()));
+    if first != b"*" {
+        let tag = !first.is_empty() && first.iter().all(u8::is_ascii_alphanumeric);
+        let tagged = tag && is(second, &["OK", "NO", "BAD"]);
+        return if tagged { Kind::Status { tagged } } else { Kind::Garbage };
+    }
+    if is(second, &["OK", "NO", "BAD", "BYE", "PREAUTH"]) {
+        return Kind::Status { tagged: false };
+    }
+    if is(second, &["CAPABILITY"]) {
+        return Kind::Capability;
+    }
+    if is(second, &["LIST", "STATUS", "FLAGS"]) {
+        return Kind::Data;
+    }
+    if second.iter().all(u8::is_ascii_digit) {
+        let third = words.next().unwrap_or_default();
+        if is(third, &["FETCH"]) {
+            return Kind::Fetch;
+        }
+        if is(third, &["EXISTS", "EXPUNGE"]) {
+            return Kind::Data;
+        }
+    }
+    Kind::Other
+}
+
+/// The size of the literal the last line announces, and where its brace stands.
+fn announced(text: &[u8], line: usize) -> Option<(u64, usize)> {
+    if matches!(kind(text), Kind::Status { .. } | Kind::Garbage) {
+        return None;
+    }
+    let inner = text[line..].strip_suffix(b"}\r\n")?;
+    let brace = inner.iter().rposition(|&byte| byte == b'{')?;
+    let digits = inner[brace + 1..].strip_suffix(b"+").unwrap_or(&inner[brace + 1..]);
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    // More digits than a u64 holds is still a literal, and over every limit.
+    let size = std::str::from_utf8(digits).ok()?.parse().unwrap_or(u64::MAX);
+    Some((size, line + brace))
+}
+
+/// The number after the first `UID ` of a FETCH response.
+fn uid_in(text: &[u8]) -> Option<u32> {
+    let at = text.windows(4).position(|found| found.eq_ignore_ascii_case(b"UID "))? + 4;
+    let digits = text[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    std::str::from_utf8(&text[at..at + digits]).ok()?.parse().ok()
+}
+
+/// How deep parentheses stand within each other, outside quoted strings.
+fn depth(text: &[u8]) -> u32 {
+    let (mut depth, mut deepest, mut quoted, mut escaped) = (0_u32, 0, false, false);
+    for &byte in text {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'(' if !quoted => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b')' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+/// The parser takes it, whole.
+fn parses(text: &[u8]) -> bool {
+    matches!(Response::parse(text), Ok(([], _)))
+}
+
+/// Make every byte beyond printable ASCII a question mark; the line end stays.
+fn plain_text(text: &mut [u8]) {
+    let end = text.len().saturating_sub(2);
+    for byte in &mut text[..end] {
+        if !(b' '..=b'~').contains(byte) {
+            *byte = b'?';
+        }
+    }
+}
+
+fn words(list: &[u8]) -> Vec<String> {
+    String::from_utf8_lossy(list).split_ascii_whitespace().map(str::to_ascii_uppercase).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn through(gate: &mut Gate) -> Vec<u8> {
+        std::iter::from_fn(|| gate.take()).flatten().collect()
+    }
+
+    fn passed(bytes: &[u8]) -> Result<Vec<u8>, GateError> {
+        let mut gate = Gate::new(1000);
+        gate.feed(bytes)?;
+        Ok(through(&mut gate))
+    }
+
+    #[test]
+    fn what_nobody_asked_for_is_dropped_and_the_rest_goes_on() {
+        let bytes =
+            b"* NAMESPACE ((\"INBOX.\" \".\")) NIL NIL\r\n* X-NEW {3}\r\nabc thing\r\n* 2 EXISTS\r\nA1 OK done\r\n";
+        assert_eq!(passed(bytes).unwrap(), b"* 2 EXISTS\r\nA1 OK done\r\n");
+    }
+
+    #[test]
+    fn literals_may_be_cut_anywhere() {
+        let bytes = b"* 1 FETCH (UID 7 BODY[] {12}\r\n* 9 EXISTS\r\n)\r\nA1 OK {5}\r\n* 3 EXISTS\r\n";
+        for size in 1..bytes.len() {
+            let mut gate = Gate::new(1000);
+            for chunk in bytes.chunks(size) {
+                gate.feed(chunk).unwrap();
+            }
+            assert_eq!(through(&mut gate), bytes);
+        }
+    }
+
+    #[test]
+    fn a_literal_over_the_limit_is_refused_before_it_is_read() {
+        let found = passed(b"* 1 FETCH (UID 7 BODY[] {1001}\r\n").unwrap_err();
+        assert_eq!(found, GateError::Literal { uid: Some(7), announced: 1001, limit: 1000 });
+        let found = passed(b"* 1 FETCH (BODY[] {99999999999999999999999}\r\n").unwrap_err();
+        assert_eq!(found, GateError::Literal { uid: None, announced: u64::MAX, limit: 1000 });
+    }
+
+    #[test]
+    fn a_long_literal_flows_through_before_its_end() {
+        let mut gate = Gate::new(4 << 20);
+        gate.feed(b"* 1 FETCH (UID 7 BODY[] {2000000}\r\n").unwrap();
+        gate.feed(&[b'x'; 1000]).unwrap();
+        assert_eq!(through(&mut gate).len(), 35 + 1000);
+        assert!(gate.is_within());
+    }
+
+    #[test]
+    fn an_endless_line_is_refused() {
+        assert_eq!(passed(&vec![b'x'; TEXT_BYTES + 1]).unwrap_err(), GateError::Line);
+        let mut gate = Gate::new(10);
+        let part = b"* 1 FETCH (UID 7 BODY[] {0}\r\n".repeat(3000);
+        assert_eq!(gate.feed(&part).unwrap_err(), GateError::Line);
+    }
+
+    #[test]
+    fn a_flood_of_unknown_lines_is_refused() {
+        let mut gate = Gate::new(10);
+        let part = b"* RECENT\r\n".repeat(DROPPED as usize + 1);
+        assert_eq!(gate.feed(&part).unwrap_err(), GateError::Flood);
+    }
+
+    #[test]
+    fn nil_where_none_may_be_does_not_kill_the_parser() {
+        let date = passed(b"* 1 FETCH (UID 7 internaldate nil RFC822.SIZE 3)\r\n").unwrap();
+        assert_eq!(date, b"* 1 FETCH (UID 7 internaldate \"\" RFC822.SIZE 3)\r\n");
+        let both = passed(b"* 1 FETCH (UID 7 INTERNALDATE NIL BODY[] {1}\r\nx)\r\n").unwrap();
+        assert_eq!(both, b"");
+        assert_eq!(passed(b"* 1 FETCH (UID NIL)\r\n").unwrap(), b"* 1 FETCH (UID NIL)\r\n");
+    }
+
+    #[test]
+    fn text_beyond_ascii_is_made_plain() {
+        assert_eq!(passed(b"A1 NO [ALERT]\xff\xfe caf\xc3\xa9\r\n").unwrap(), b"A1 NO [ALERT]?? caf??\r\n");
+    }
+
+    #[test]
+    fn nesting_without_end_is_dropped() {
+        let mut deep = b"* 1 FETCH (BODYSTRUCTURE ".to_vec();
+        deep.extend([b'('; 60_000]);
+        deep.extend(b")\r\n");
+        assert_eq!(passed(&deep).unwrap(), b"");
+    }
+
+    #[test]
+    fn garbage_is_named() {
+        assert_eq!(passed(b"HTTP/1.1 400 Bad\r\n").unwrap_err(), GateError::Garbage("HTTP/1.1 400 Bad".into()));
+    }
+
+    #[test]
+    fn capabilities_and_last_words_are_kept() {
+        let mut gate = Gate::new(10);
+        gate.feed(b"* OK [CAPABILITY IMAP4rev1 starttls] hello\r\n").unwrap();
+        assert_eq!(gate.capabilities(), Some(&["IMAP4REV1".to_owned(), "STARTTLS".to_owned()][..]));
+        gate.feed(b"* CAPABILITY IMAP4rev2 AUTH=PLAIN\r\n* BYE too busy\r\nA1 NO [INUSE] later\r\n").unwrap();
+        assert_eq!(gate.capabilities(), Some(&["IMAP4REV2".to_owned(), "AUTH=PLAIN".to_owned()][..]));
+        assert_eq!((gate.bye(), gate.answer()), (Some("too busy"), "NO [INUSE] later"));
+    }
+
+    /// What responses are made of, in wrong places.
+    const PARTS: &[&[u8]] = &[
+        b"* 1 FETCH (",
+        b"UID 5 ",
+        b"BODY[] ",
+        b"{3}\r\n",
+        b"abc",
+        b"INTERNALDATE NIL",
+        b")\r\n",
+        b"\r\n",
+        b"* OK [UIDNEXT 5]",
+        b"A0001 OK ",
+        b"* LIST (\\Noselect) \"/\" ",
+        b"RFC822.SIZE 9 ",
+        b"\"x\"",
+        b"* FLAGS (",
+        b"MODSEQ (",
+        b"X-GM-LABELS (",
+        b"EMAILID (",
+        b"NIL",
+        b"[ALERT]\xff",
+        b"+ ",
+        b"* STATUS x (MESSAGES 1)",
+    ];
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic_and_all_that_passes_parses(parts in prop::collection::vec(prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..20),
+            prop::sample::select(PARTS).prop_map(<[u8]>::to_vec),
+        ], 0..30)) {
+            let mut gate = Gate::new(1000);
+            let end = gate.feed(&parts.concat());
+            let bytes = through(&mut gate);
+            let mut rest = &bytes[..];
+            while let Ok((after, _)) = Response::parse(rest) {
+                rest = after;
+                if rest.is_empty() { break; }
+            }
+            prop_assert!(rest.is_empty(), "{end:?} left {:?}", String::from_utf8_lossy(rest));
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! What is in a folder: UID, size and date of each mail, asked for in bounded windows of UIDs.
+
+use super::{
+    error::Fault,
+    ranges::Ranges,
+    session::{Link, Opened},
+};
+use async_imap::imap_proto::{AttributeValue, Response};
+use jiff::{Timestamp, fmt::strtime};
+use std::collections::BTreeMap;
+
+/// UIDs in the first window. A window that brings few mails makes the next one wider.
+const NARROW: u32 = 2_000;
+/// A window that brings fewer mails than this was too narrow.
+const FEW: usize = 500;
+
+/// A mail as the list has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// Its UID.
+    pub(super) uid: u32,
+    /// `RFC822.SIZE`: a hint, often wrong; 0 where the server does not say.
+    pub(super) size: u64,
+    /// `INTERNALDATE`.
+    pub(super) arrival: Option<Timestamp>,
+}
+
+/// Walks a folder's UIDs upwards, over what is dealt with already.
+#[derive(Debug, Clone)]
+pub(super) struct Lister {
+    /// The first UID not asked about yet.
+    from: u32,
+    /// The last to ask about; none where the server does not say: then up to `*`.
+    last: Option<u32>,
+    width: u32,
+    over: bool,
+    detail: Detail,
+}
+
+/// What is asked of each mail. A mail the server cannot read may break the connection as soon as its size is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Detail {
+    All,
+    NoSize,
+    Bare,
+}
+
+impl Detail {
+    const fn items(self) -> &'static str {
+        match self {
+            Self::All => "UID RFC822.SIZE INTERNALDATE",
+            Self::NoSize => "UID INTERNALDATE",
+            Self::Bare => "UID",
+        }
+    }
+
+    const fn less(self) -> Self {
+        match self {
+            Self::All => Self::NoSize,
+            Self::NoSize | Self::Bare => Self::Bare,
+        }
+    }
+}
+
+/// What one window brought.
+#[derive(Debug, Default)]
+pub(super) struct Window {
+    /// The mails, by UID.
+    pub(super) entries: Vec<Entry>,
+    /// UIDs that stand for no mail, as ranges.
+    pub(super) empty: Vec<(u32, u32)>,
+}
+
+impl Lister {
+    /// From the first UID that is not dealt with to the end of the folder as it was when it was opened.
+    pub(super) fn new(from: u32, opened: &Opened) -> Self {
+        let last = opened.next.map(|next| next.saturating_sub(1));
+        let over = opened.exists == 0 || last.is_some_and(|last| last < from);
+        Self { from, last, width: NARROW, over, detail: Detail::All }
+    }
+
+    /// Nothing is left to ask about.
+    pub(super) fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// Ask for the next window. What is in `dealt` is left out.
+    pub(super) async fn next(&mut self, link: &mut Link, dealt: &Ranges) -> Result<Window, Fault> {
+        while let Some(end) = dealt.end_of(self.from) {
+            match end.checked_add(1) {
+                Some(next) if self.last.is_none_or(|last| next <= last) => self.from = next,
+                _ => {
+                    self.over = true;
+                    return Ok(Window::default());
+                }
+            }
+        }
+        let first = self.from;
+        let last = self.last.map(|last| last.min(first.saturating_add(self.width - 1)));
+        let mut found = match list(link, first, last, self.detail).await {
+            Err(fault @ Fault::Lost { .. }) => {
+                self.detail = self.detail.less();
+                return Err(fault);
+            }
+            other => other?,
+        };
+        let many = found.len();
+        // `n:*` names the last mail even where its UID is below n; other answers may come unasked.
+        found.retain(|&uid, _| uid >= first && last.is_none_or(|last| uid <= last));
+        let end = last.or_else(|| found.keys().next_back().copied());
+        let window = Window {
+            empty: gaps(first, end, found.keys().copied()),
+            entries: found.into_values().filter(|entry| !dealt.contains(entry.uid)).collect(),
+        };
+        match end.and_then(|end| end.checked_add(1)) {
+            Some(next) if self.last.is_some_and(|last| next <= last) => self.from = next,
+            _ => self.over = true,
+        }
+        if many < FEW {
+            self.width = self.width.saturating_mul(8);
+        }
+        Ok(window)
+    }
+}
+
+async fn list(link: &mut Link, first: u32, last: Option<u32>, detail: Detail) -> Result<BTreeMap<u32, Entry>, Fault> {
+    let end = last.map_or_else(|| "*".to_owned(), |last| last.to_string());
+    let mut found = BTreeMap::new();
+    link.command("listing mails", &format!("UID FETCH {first}:{end} ({})", detail.items()), |response| {
+        if let Some(entry) = entry(response) {
+            found.insert(entry.uid, entry);
+        }
+    })
+    .await?;
+    Ok(found)
+}
+
+fn entry(response: &Response<'_>) -> Option<Entry> {
+    let Response::Fetch(_, attributes) = response else { return None };
+    let mut entry = Entry { uid: 0, size: 0, arrival: None };
+    for attribute in attributes {
+        match attribute {
+            AttributeValue::Uid(uid) => entry.uid = *uid,
+            AttributeValue::Rfc822Size(size) => entry.size = u64::from(*size),
+            AttributeValue::InternalDate(date) => entry.arrival = timestamp(date),
+            _ => {}
+        }
+    }
+    (entry.uid > 0).then_some(entry)
+}
+
+/// ` 7-Jul-1996 02:44:25 -0700`.
+fn timestamp(date: &str) -> Option<Timestamp> {
+    let time = strtime::parse("%d-%b-%Y %H:%M:%S %z", date.trim_start()).ok()?;
+    time.to_timestamp().ok()
+}
+
+/// The UIDs from `first` to `end` that are not in an ascending list.
+fn gaps(first: u32, end: Option<u32>, uids: impl Iterator<Item = u32>) -> Vec<(u32, u32)> {
+    let mut gaps = Vec::new();
+    let mut next = u64::from(first);
+    for uid in uids.map(u64::from).chain(end.map(|end| u64::from(end) + 1)) {
+        if next < uid {
+            // Both are below 2^32: `next` was a UID or one more, and is below another.
+            gaps.push((u32::try_from(next).unwrap_or(u32::MAX), u32::try_from(uid - 1).unwrap_or(u32::MAX)));
+        }
+        next = uid + 1;
+    }
+    gaps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_with_a_space_for_a_digit_are_read() {
+        assert_eq!(timestamp(" 7-Jul-1996 02:44:25 -0700").unwrap().to_string(), "1996-07-07T09:44:25Z");
+        assert_eq!(timestamp("17-Nov-2026 00:00:00 +0000").unwrap().to_string(), "2026-11-17T00:00:00Z");
+        assert_eq!(timestamp(""), None);
+    }
+
+    #[test]
+    fn gaps_are_what_is_not_there() {
+        assert_eq!(gaps(1, Some(10), [2, 3, 7].into_iter()), [(1, 1), (4, 6), (8, 10)]);
+        assert_eq!(gaps(5, None, [5].into_iter()), []);
+        assert_eq!(gaps(5, Some(u32::MAX), [].into_iter()), [(5, u32::MAX)]);
+    }
+
+    #[test]
+    fn an_answer_without_a_uid_is_no_entry() {
+        assert_eq!(entry(&Response::Fetch(1, vec![AttributeValue::Rfc822Size(5)])), None);
+        assert_eq!(entry(&Response::Expunge(3)), None);
+    }
+}

@@ -1,0 +1,128 @@
+//! A mailbox as the settings describe it, resolved: where, who, what to read, what to do after.
+//!
+//! Plain values; secrets only as sources or as `secrecy` values, which print nothing.
+
+use super::secret::Secret;
+use std::{path::PathBuf, time::Duration};
+
+/// A mailbox to poll.
+#[derive(Debug, Clone)]
+pub struct Mailbox {
+    /// Its name in origins, the ledger and messages.
+    pub name: String,
+    /// Host name or address of the server; its certificate must name it.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// How the connection is secured.
+    pub security: Security,
+    /// PEM file of one more trusted root.
+    pub ca_file: Option<PathBuf>,
+    /// Who logs in; with XOAUTH2 the mailbox that is opened.
+    pub user: String,
+    /// How.
+    pub auth: Auth,
+    /// Folders to read, in order; `/` stands for the server's own separator.
+    pub folders: Vec<String>,
+    /// What becomes of a mail once its reports are safe.
+    pub after: After,
+    /// Where a mail with something unreadable goes; stays where there is none.
+    pub rejected_to: Option<String>,
+    /// How long to wait for what.
+    pub patience: Patience,
+}
+
+/// How the connection is secured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Security {
+    /// TLS from the first byte (port 993).
+    Tls,
+    /// TLS by STARTTLS (port 143); never without.
+    StartTls,
+    /// None; only to a loopback address.
+    None,
+}
+
+/// How to log in.
+#[derive(Debug, Clone)]
+pub enum Auth {
+    /// SASL PLAIN or LOGIN, or the LOGIN command: what the server offers, in this order.
+    Password(Secret),
+    /// Google's and Microsoft's XOAUTH2.
+    XOAuth2(Token),
+    /// RFC 7628.
+    OAuthBearer(Token),
+}
+
+/// Where an OAuth2 access token comes from.
+#[derive(Debug, Clone)]
+pub enum Token {
+    /// Somebody else keeps it fresh.
+    Given(Secret),
+    /// Asked for at the token endpoint.
+    Asked(OAuth2),
+}
+
+/// A token endpoint and what to say to it (RFC 6749 sections 4.4 and 6).
+#[derive(Debug, Clone)]
+pub struct OAuth2 {
+    /// The endpoint; https only.
+    pub token_url: String,
+    /// The client's id.
+    pub client_id: String,
+    /// The client's secret; public clients have none.
+    pub client_secret: Option<Secret>,
+    /// With it the grant is `refresh_token`, without `client_credentials`.
+    pub refresh_token: Option<Secret>,
+    /// The scope to ask for, where the endpoint wants one.
+    pub scope: Option<String>,
+}
+
+/// What becomes of a mail once its reports are safe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum After {
+    /// Nothing: what was read is kept in the ledger alone.
+    Keep,
+    /// It is marked as seen.
+    Seen,
+    /// It goes to this folder.
+    Move(String),
+    /// It is deleted.
+    Delete,
+}
+
+/// How long to wait for what, and how often to try.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Patience {
+    /// The TCP and the TLS handshake, and the greeting.
+    pub connect: Duration,
+    /// A whole command that brings no mail.
+    pub command: Duration,
+    /// Silence within an answer.
+    pub silence: Duration,
+    /// Connections in a row that bring nothing, before giving up.
+    pub tries: u32,
+    /// The first pause between them; each further one is twice as long.
+    pub pause: Duration,
+    /// The longest pause a server may ask for.
+    pub longest_pause: Duration,
+    /// How long one IDLE lasts before it is renewed.
+    pub idle: Duration,
+    /// How often to look where there is no IDLE, and into the other folders.
+    pub poll: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(30),
+            command: Duration::from_mins(2),
+            silence: Duration::from_mins(1),
+            tries: 5,
+            pause: Duration::from_millis(500),
+            longest_pause: Duration::from_mins(5),
+            idle: Duration::from_mins(9),
+            poll: Duration::from_mins(5),
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! The poller as the caller sees it: blocking, an iterator of mails, and a handle to say what is safe.
+//!
+//! Comes in: a [`Mailbox`], cursors, [`Options`]. Goes out: [`Mails`], and [`Finished`] for the ledger.
+
+use super::{
+    error::MailboxError,
+    mailbox::Mailbox,
+    run::Run,
+    sink::{self, Mails},
+    stop::Stop,
+};
+use crate::{
+    fetch::{FetchError, Fetched},
+    model::{Cursor, Fate, Message},
+};
+use jiff::Timestamp;
+use std::{
+    sync::mpsc as blocking,
+    thread::{self, JoinHandle},
+};
+use tokio::sync::mpsc;
+
+/// What is asked of a run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// At most so many mails.
+    pub limit: Option<u32>,
+    /// Only mails that arrived at or after this time; older ones wait for a run without it.
+    pub since: Option<Timestamp>,
+    /// Largest mail in bytes; a larger one is named and not read.
+    pub item_bytes: u64,
+    /// The time of arrival of a mail whose server does not say.
+    pub now: Timestamp,
+    /// Ends the run early.
+    pub stop: Stop,
+}
+
+impl Options {
+    /// Whether a mail that arrived then is asked for; one without a date always is.
+    pub(super) fn wants(&self, arrival: Option<Timestamp>) -> bool {
+        self.since.is_none_or(|since| arrival.is_none_or(|arrival| arrival >= since))
+    }
+}
+
+/// What a caller tells a run.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// These are safe.
+    Safe(Vec<(Message, Fate)>),
+    /// There will be no more.
+    Finish,
+}
+
+/// A mailbox being polled, on a thread of its own.
+///
+/// [`Poller::mails`] gives the mails; what is safe is said through an [`Acknowledger`]; [`Poller::finish`] tells the
+/// server the rest, and the caller what the ledger is to remember. Dropped without that, what was not told to the server
+/// stays as it is.
+#[derive(Debug)]
+pub struct Poller {
+    mails: Option<Mails>,
+    orders: mpsc::UnboundedSender<Order>,
+    thread: Option<JoinHandle<Finished>>,
+    warnings: Vec<MailboxError>,
+}
+
+/// Says what is safe. Clones speak to the same run; none of them waits.
+#[derive(Debug, Clone)]
+pub struct Acknowledger(mpsc::UnboundedSender<Order>);
+
+/// What a run came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Finished {
+    /// Messages the server was told of, or needs not be: no longer pending.
+    pub told: Vec<Message>,
+    /// How far each folder was read, by the server's own name. One with another `UIDVALIDITY` than before voids all
+    /// that is known of the folder.
+    pub cursors: Vec<(String, Cursor)>,
+    /// What a curious person may want to know.
+    pub notes: Vec<String>,
+    /// What was not done, and needs a person or another run.
+    pub failures: Vec<MailboxError>,
+}
+
+impl Poller {
+    /// Connect, log in, find the folders; then read in the background. Blocks until the first mail could come.
+    ///
+    /// # Errors
+    /// Where the mailbox cannot be reached or opened at all.
+    pub fn start(mailbox: Mailbox, cursors: Vec<(String, Cursor)>, options: Options) -> Result<Self, FetchError> {
+        let (orders, received) = mpsc::unbounded_channel();
+        let (sink, mails) = sink::channel();
+        let (ready, begun) = blocking::sync_channel(1);
+        let name = mailbox.name.clone();
+        let wrong = |what: String| MailboxError { mailbox: name.clone(), reason: what, hint: None };
+        let work = move || {
+            let failed = |error: MailboxError| {
+                let _ = ready.send(Err(error));
+                Finished::default()
+            };
+            let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime,
+                Err(error) => {
+                    let reason = format!("starting: {error}");
+                    return failed(MailboxError { mailbox: mailbox.name, reason, hint: None });
+                }
+            };
+            let stop = options.stop.clone();
+            let finished = runtime.block_on(async {
+                let mut run = match Run::new(mailbox, options, received) {
+                    Ok(run) => run,
+                    Err(error) => return failed(error),
+                };
+                let name = run.name().to_owned();
+                let begun = tokio::select! {
+                    begun = run.begin(cursors) => begun,
+                    () = stop.wait() => Err(MailboxError { mailbox: name, reason: "stopped before it began".into(), hint: None }),
+                };
+                match begun {
+                    Ok(warnings) => {
+                        let _ = ready.send(Ok(warnings));
+                    }
+                    Err(error) => return failed(error),
+                }
+                run.read(sink).await;
+                run.wait_for_the_end().await;
+                run.end().await
+            });
+            // A command that prints no password must not hold up the end.
+            runtime.shutdown_background();
+            finished
+        };
+        let thread = thread::Builder::new().name("imap".to_owned()).spawn(work);
+        let thread = thread.map_err(|error| wrong(format!("starting a thread: {error}")))?;
+        let begun = begun.recv().unwrap_or_else(|_| Err(wrong("the poller ended before it began".to_owned())));
+        Ok(Self { mails: Some(mails), orders, thread: Some(thread), warnings: begun? })
+    }
+
+    /// What went wrong with single folders at the start: said before anything is read. They are in
+    /// [`Finished::failures`] too.
+    pub fn warnings(&self) -> &[MailboxError] {
+        &self.warnings
+    }
+
+    /// The mails. The second call gives none.
+    pub fn mails(&mut self) -> Option<Mails> {
+        self.mails.take()
+    }
+
+    /// A handle to say what is safe.
+    pub fn acknowledger(&self) -> Acknowledger {
+        Acknowledger(self.orders.clone())
+    }
+
+    /// End: tell the server what is still to be told, log out, and say what the ledger is to remember.
+    ///
+    /// Mails that were not taken by then are left for the next run.
+    pub fn finish(mut self) -> Finished {
+        self.mails = None;
+        let _ = self.orders.send(Order::Finish);
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Ok(finished)) => finished,
+            _ => Finished {
+                failures: vec![MailboxError {
+                    mailbox: String::new(),
+                    reason: "the poller's thread broke down".to_owned(),
+                    hint: Some("this is a bug: please report it".to_owned()),
+                }],
+                ..Finished::default()
+            },
+        }
+    }
+}
+
+impl Iterator for Poller {
+    type Item = Result<Fetched, FetchError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.mails.as_mut()?.next()
+    }
+}
+
+impl Acknowledger {
+    /// These messages are safe: what was in them is stored, or rejected for good. After the commit, never before.
+    pub fn safe(&self, messages: &[(Message, Fate)]) {
+        // A run that is gone does not need to know: the ledger has them as pending.
+        let _ = self.0.send(Order::Safe(messages.to_vec()));
+    }
+}

@@ -1,0 +1,496 @@
+//! One run over one mailbox, on the poller's own thread: open, read each folder, tell the server what is safe.
+//!
+//! Comes in: settings, cursors, and from the caller what is safe. Goes out: mails through the [`Sink`], and what the
+//! ledger is to remember. A lost connection is made again; what brings nothing several times in a row ends the run.
+
+use super::{
+    after::{self, Act},
+    bodies::Got,
+    error::{Fault, MailboxError},
+    folder::Folder,
+    folders::Tree,
+    list::Entry,
+    mailbox::{After, Mailbox},
+    oauth::Tokens,
+    poller::{Finished, Options, Order},
+    session::{Link, Mode},
+    sink::Sink,
+    tls::Roots,
+};
+use crate::{
+    fetch::{Fetched, Item},
+    model::{Cursor, Fate, Message},
+};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::mpsc;
+use tokio_rustls::rustls::ClientConfig;
+
+/// A connection that waits is kept alive by a word this often.
+const STILL_HERE: Duration = Duration::from_secs(100);
+
+/// A run.
+pub(super) struct Run {
+    mailbox: Mailbox,
+    options: Options,
+    trust: Arc<ClientConfig>,
+    tokens: Tokens,
+    link: Option<Link>,
+    folders: Vec<Folder>,
+    /// What is done with a mail that is done.
+    done_act: Plan,
+    /// What is done with one that is unreadable.
+    unreadable_act: Plan,
+    orders: mpsc::UnboundedReceiver<Order>,
+    /// The caller wants the end, and waits for it.
+    finishing: bool,
+    /// Connections in a row that brought nothing.
+    barren: u32,
+    /// How many mails may still be given.
+    quota: u32,
+    told: Vec<Message>,
+    notes: Vec<String>,
+    failures: Vec<MailboxError>,
+}
+
+/// What is to become of mails of one fate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Plan {
+    /// Nothing: they are told by not being touched.
+    Leave,
+    /// This.
+    Act(Act),
+    /// Something that cannot be done in this run; they stay pending.
+    Wait,
+}
+
+impl Run {
+    /// A run that has not begun.
+    pub(super) fn new(
+        mailbox: Mailbox,
+        options: Options,
+        orders: mpsc::UnboundedReceiver<Order>,
+    ) -> Result<Self, MailboxError> {
+        let trust = Roots::load(mailbox.ca_file.as_deref()).and_then(|roots| roots.config());
+        let trust = trust.map_err(|fault| fault.into_error(&mailbox.name))?;
+        let quota = options.limit.unwrap_or(u32::MAX);
+        Ok(Self {
+            mailbox,
+            options,
+            trust,
+            tokens: Tokens::default(),
+            link: None,
+            folders: Vec::new(),
+            done_act: Plan::Leave,
+            unreadable_act: Plan::Leave,
+            orders,
+            finishing: false,
+            barren: 0,
+            quota,
+            told: Vec::new(),
+            notes: Vec::new(),
+            failures: Vec::new(),
+        })
+    }
+
+    /// The mailbox's name.
+    pub(super) fn name(&self) -> &str {
+        &self.mailbox.name
+    }
+
+    /// Connect, log in, find the folders, and make those that mails are to go to.
+    ///
+    /// What goes wrong with a folder is noted, and no reason not to read the others.
+    pub(super) async fn begin(&mut self, cursors: Vec<(String, Cursor)>) -> Result<Vec<MailboxError>, MailboxError> {
+        loop {
+            match self.try_to_begin(&cursors).await {
+                Ok(()) => return Ok(self.failures.clone()),
+                Err(fault) if fault.passes() => self.pause(fault).await.map_err(|fault| self.error(fault))?,
+                Err(fault) => return Err(self.error(fault)),
+            }
+        }
+    }
+
+    async fn try_to_begin(&mut self, cursors: &[(String, Cursor)]) -> Result<(), Fault> {
+        self.failures.clear();
+        self.folders.clear();
+        connected(&self.mailbox, &self.trust, &mut self.tokens, &mut self.link).await?;
+        let Some(link) = &mut self.link else { return Err(Fault::Stopped) };
+        let mut tree = Tree::ask(link).await?;
+        let name = self.mailbox.name.as_str();
+        for setting in &self.mailbox.folders {
+            match tree.find(setting) {
+                Ok(folder) => {
+                    let before = cursors.iter().find(|(each, _)| *each == folder).map(|(_, cursor)| cursor.clone());
+                    self.folders.push(Folder::new(setting.clone(), folder, before.unwrap_or_default()));
+                }
+                Err(fault) => self.failures.push(fault.into_error(name)),
+            }
+        }
+        let mut target = async |wanted: &str| match tree.find_or_make(link, wanted).await {
+            Ok(folder) => Ok(Plan::Act(Act::Move(folder))),
+            Err(fault) if fault.passes() || fault == Fault::Stopped => Err(fault),
+            Err(fault) => {
+                let mut error = fault.into_error(name);
+                error.hint =
+                    Some("its mails stay where they are until it can be made; their reports are stored".into());
+                self.failures.push(error);
+                Ok(Plan::Wait)
+            }
+        };
+        self.done_act = match &self.mailbox.after {
+            After::Keep => Plan::Leave,
+            After::Seen => Plan::Act(Act::Seen),
+            After::Delete => Plan::Act(Act::Delete),
+            After::Move(folder) => target(folder).await?,
+        };
+        self.unreadable_act = match &self.mailbox.rejected_to {
+            Some(folder) => target(folder).await?,
+            None => Plan::Leave,
+        };
+        Ok(())
+    }
+
+    /// Read all folders, and give what is in them.
+    pub(super) async fn read(&mut self, sink: Sink) {
+        for index in 0..self.folders.len() {
+            match self.read_folder(index, &sink).await {
+                Ok(()) => {}
+                Err(Fault::Stopped) => return,
+                Err(fault @ Fault::Refused { .. }) => self.fail(fault),
+                Err(fault) => return self.fail(fault),
+            }
+        }
+    }
+
+    async fn read_folder(&mut self, index: usize, sink: &Sink) -> Result<(), Fault> {
+        loop {
+            match self.try_to_read(index, sink).await {
+                Err(fault) if fault.passes() => {
+                    self.link = None;
+                    self.folders[index].queue.connection_lost();
+                    self.pause(fault).await?;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    async fn try_to_read(&mut self, index: usize, sink: &Sink) -> Result<(), Fault> {
+        self.open_folder(index).await?;
+        self.tell(index).await?;
+        loop {
+            if self.quota == 0 || self.options.stop.is_set() || self.finishing {
+                // Answers still on their way are read over by the next command.
+                return Ok(());
+            }
+            if self.folders[index].queue.is_empty() {
+                if self.folders[index].lister.as_ref().is_none_or(super::list::Lister::is_over) {
+                    return Ok(());
+                }
+                self.list_more(index).await?;
+            }
+            if !self.step(index, sink).await? {
+                self.take_orders();
+                self.tell(index).await?;
+            }
+        }
+    }
+
+    /// Open a folder for what is to be done with it.
+    async fn open_folder(&mut self, index: usize) -> Result<(), Fault> {
+        let mode = self.mode();
+        connected(&self.mailbox, &self.trust, &mut self.tokens, &mut self.link).await?;
+        let Some(link) = &mut self.link else { return Err(Fault::Stopped) };
+        let folder = &mut self.folders[index];
+        let opened = link.select(&folder.name, mode).await?.clone();
+        if folder.opened(&opened) {
+            let note = "the server gave its mails new UIDs (UIDVALIDITY changed): all are read again, reports known are told by content";
+            self.notes.push(format!("mailbox {}: folder {}: {note}", self.mailbox.name, folder.setting));
+        }
+        if opened.read_only && !folder.stuck {
+            folder.stuck = true;
+            let what = format!("folder {}: it is read-only, its mails stay as they are", folder.setting);
+            self.failures.push(Fault::settled(what).into_error(&self.mailbox.name));
+        }
+        Ok(())
+    }
+
+    /// EXAMINE, unless something is to be changed.
+    fn mode(&self) -> Mode {
+        let changes = [&self.done_act, &self.unreadable_act].into_iter().any(|plan| matches!(plan, Plan::Act(_)));
+        if changes { Mode::Write } else { Mode::Read }
+    }
+
+    async fn list_more(&mut self, index: usize) -> Result<(), Fault> {
+        let (Some(link), folder) = (&mut self.link, &mut self.folders[index]) else { return Err(Fault::Stopped) };
+        let Some(mut lister) = folder.lister.take() else { return Ok(()) };
+        let window = lister.next(link, folder.dealt()).await;
+        folder.lister = Some(lister);
+        let window = window?;
+        folder.empty(&window.empty);
+        let given = &folder.given;
+        let quota = usize::try_from(self.quota).unwrap_or(usize::MAX);
+        let wanted = |entry: &Entry| self.options.wants(entry.arrival) && !given.contains(entry.uid);
+        let wanted: Vec<Entry> = window.entries.into_iter().filter(wanted).take(quota).collect();
+        folder.queue.extend(wanted);
+        self.barren = 0;
+        Ok(())
+    }
+
+    /// Fetch and give one mail. False when nothing is on its way: another command may be sent.
+    async fn step(&mut self, index: usize, sink: &Sink) -> Result<bool, Fault> {
+        let Some(link) = &mut self.link else { return Err(Fault::Stopped) };
+        let folder = &mut self.folders[index];
+        let acts = self.done_act != Plan::Leave || self.unreadable_act != Plan::Leave;
+        let (orders, stop) = (&self.orders, &self.options.stop);
+        let pause = || acts && !orders.is_empty() || stop.is_set();
+        let limit = self.options.item_bytes;
+        let got = tokio::select! {
+            got = folder.queue.next(link, limit, pause) => got?,
+            () = stop.overdue(Duration::from_secs(1)) => return Err(Fault::Stopped),
+        };
+        let Some(got) = got else { return Ok(false) };
+        self.barren = 0;
+        let validity = folder.validity.unwrap_or_default();
+        let message = |uid| Message {
+            mailbox: self.mailbox.name.clone(),
+            folder: folder.name.clone(),
+            uid_validity: validity,
+            uid,
+        };
+        let setting = folder.setting.clone();
+        let origin = |uid| format!("{} > {setting} > uid {uid}", self.mailbox.name);
+        let (uid, fetched) = match got {
+            Got::Gone(entry) => {
+                folder.gone(entry.uid);
+                return Ok(true);
+            }
+            Got::Mail(entry, bytes) => {
+                let arrival = entry.arrival.unwrap_or(self.options.now);
+                let message = Some(message(entry.uid));
+                (entry.uid, Fetched::Item(Item { origin: origin(entry.uid), name: None, bytes, arrival, message }))
+            }
+            Got::TooLarge(entry, size) => {
+                let message = Some(message(entry.uid));
+                (entry.uid, Fetched::TooLarge { origin: origin(entry.uid), size, limit, message })
+            }
+            Got::Withheld(entry, reason) => {
+                let message = message(entry.uid);
+                folder.withhold(entry.uid);
+                (entry.uid, Fetched::Unfetched { origin: origin(entry.uid), reason, message })
+            }
+        };
+        // Given first: a connection lost while it waits for room must not give it again.
+        folder.given.insert(uid);
+        self.quota = self.quota.saturating_sub(1);
+        tokio::select! {
+            given = sink.give(fetched) => given.map(|()| true),
+            () = stop.overdue(Duration::from_secs(2)) => Err(Fault::Stopped),
+        }
+    }
+
+    /// Take what the caller said meanwhile.
+    fn take_orders(&mut self) {
+        while let Ok(order) = self.orders.try_recv() {
+            self.take(order);
+        }
+    }
+
+    fn take(&mut self, order: Order) {
+        match order {
+            Order::Safe(messages) => {
+                for (message, fate) in messages {
+                    let folder = self.folders.iter_mut().find(|folder| folder.name == message.folder);
+                    if let Some(folder) = folder {
+                        folder.safe(message.uid_validity, message.uid, fate);
+                    }
+                }
+            }
+            Order::Finish => self.finishing = true,
+        }
+    }
+
+    /// Do with the mails of a folder what is to be done. What the server refuses stays pending, and is said.
+    async fn tell(&mut self, index: usize) -> Result<(), Fault> {
+        for fate in [Fate::NotReport, Fate::Done, Fate::Unreadable] {
+            let plan = match fate {
+                Fate::NotReport => Plan::Leave,
+                Fate::Done => self.done_act.clone(),
+                Fate::Unreadable => self.unreadable_act.clone(),
+            };
+            let uids: Vec<u32> =
+                self.folders[index].untold.iter().filter(|(_, each)| *each == fate).map(|(uid, _)| *uid).collect();
+            match plan {
+                _ if uids.is_empty() => {}
+                Plan::Leave => self.note_told(index, &uids),
+                Plan::Wait => {}
+                Plan::Act(_) if self.folders[index].stuck => {}
+                Plan::Act(act) => self.tell_those(index, &act, uids).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn tell_those(&mut self, index: usize, act: &Act, mut uids: Vec<u32>) -> Result<(), Fault> {
+        uids.sort_unstable();
+        let mut rest = &uids[..];
+        while !rest.is_empty() {
+            let Some(link) = &mut self.link else { return Err(Fault::Stopped) };
+            match after::act(link, act, rest).await {
+                Ok(done) => {
+                    rest = &rest[done.uids.len()..];
+                    self.note_told(index, &done.uids);
+                    self.barren = 0;
+                    if let Some(note) = done.note {
+                        self.note_once(format!("mailbox {}: {note}", self.mailbox.name));
+                    }
+                }
+                Err(fault @ Fault::Refused { .. }) => {
+                    self.folders[index].stuck = true;
+                    self.fail(fault);
+                    return Ok(());
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(())
+    }
+
+    fn note_told(&mut self, index: usize, uids: &[u32]) {
+        let folder = &mut self.folders[index];
+        let (mailbox, name) = (&self.mailbox.name, &folder.name);
+        let uid_validity = folder.validity.unwrap_or_default();
+        let message = |&uid: &u32| Message { mailbox: mailbox.clone(), folder: name.clone(), uid_validity, uid };
+        self.told.extend(uids.iter().map(message));
+        let told: std::collections::BTreeSet<u32> = uids.iter().copied().collect();
+        folder.untold.retain(|(uid, _)| !told.contains(uid));
+    }
+
+    fn note_once(&mut self, note: String) {
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
+    /// Wait for the caller's last word, keeping the connection alive.
+    pub(super) async fn wait_for_the_end(&mut self) {
+        while !self.finishing {
+            tokio::select! {
+                order = self.orders.recv() => match order {
+                    Some(order) => self.take(order),
+                    None => self.finishing = true,
+                },
+                () = tokio::time::sleep(STILL_HERE) => {
+                    if let Some(link) = &mut self.link && link.noop().await.is_err() {
+                        self.link = None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tell the server the rest, and say goodbye.
+    pub(super) async fn end(mut self) -> Finished {
+        self.take_orders();
+        let stop = self.options.stop.clone();
+        let told = tokio::select! {
+            told = self.tell_all() => told,
+            () = stop.overdue(Duration::from_secs(2)) => Err(Fault::Stopped),
+        };
+        if let Err(fault) = told
+            && fault != Fault::Stopped
+        {
+            self.fail(fault);
+        }
+        if let Some(link) = self.link.take() {
+            link.logout().await;
+        }
+        let cursors = self.folders.iter().filter_map(|folder| Some((folder.name.clone(), folder.cursor()?))).collect();
+        Finished { told: self.told, cursors, notes: self.notes, failures: self.failures }
+    }
+
+    async fn tell_all(&mut self) -> Result<(), Fault> {
+        for index in 0..self.folders.len() {
+            while !self.folders[index].untold.is_empty() && self.folders[index].validity.is_some() {
+                let work = async {
+                    // What needs no word to the server must not need a connection.
+                    if self.mode() == Mode::Write {
+                        self.open_folder(index).await?;
+                    }
+                    self.tell(index).await
+                };
+                match work.await {
+                    Ok(()) => break,
+                    Err(fault) if fault.passes() => {
+                        self.link = None;
+                        self.pause(fault).await?;
+                    }
+                    Err(fault @ Fault::Refused { .. }) => {
+                        self.fail(fault);
+                        break;
+                    }
+                    Err(fault) => return Err(fault),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Wait before the next connection; the fault itself once it is no use any more.
+    async fn pause(&mut self, fault: Fault) -> Result<(), Fault> {
+        self.link = None;
+        if self.options.stop.is_set() {
+            return Err(Fault::Stopped);
+        }
+        let patience = &self.mailbox.patience;
+        self.barren += 1;
+        if self.barren >= patience.tries {
+            let error = fault.into_error(&self.mailbox.name);
+            let what = format!("{} (tried {} times)", error.reason, self.barren);
+            return Err(Fault::Settled { what, hint: error.hint });
+        }
+        let wait = match &fault {
+            Fault::Throttled { wait, .. } if *wait > patience.longest_pause => {
+                return Err(settle(fault, &self.mailbox));
+            }
+            Fault::Throttled { wait, .. } => *wait,
+            _ => patience.pause * 2_u32.saturating_pow(self.barren - 1),
+        };
+        // Full jitter over a quarter: many clients of one server must not come back together.
+        let jitter = wait.mul_f64(rand::random_range(0.0..0.25));
+        tracing::debug!(mailbox = self.mailbox.name, ?fault, wait = ?(wait + jitter), "connecting again");
+        tokio::select! {
+            () = tokio::time::sleep(wait + jitter) => Ok(()),
+            () = self.options.stop.wait() => Err(Fault::Stopped),
+        }
+    }
+
+    fn fail(&mut self, fault: Fault) {
+        let error = self.error(fault);
+        if !self.failures.contains(&error) {
+            self.failures.push(error);
+        }
+    }
+
+    fn error(&self, fault: Fault) -> MailboxError {
+        fault.into_error(&self.mailbox.name)
+    }
+}
+
+fn settle(fault: Fault, mailbox: &Mailbox) -> Fault {
+    let error = fault.into_error(&mailbox.name);
+    Fault::Settled { what: error.reason, hint: error.hint }
+}
+
+/// See that there is a connection.
+async fn connected(
+    mailbox: &Mailbox,
+    trust: &Arc<ClientConfig>,
+    tokens: &mut Tokens,
+    link: &mut Option<Link>,
+) -> Result<(), Fault> {
+    if link.is_none() {
+        *link = Some(Link::open(mailbox, trust, tokens).await?);
+    }
+    Ok(())
+}

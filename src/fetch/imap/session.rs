@@ -1,0 +1,302 @@
+//! A session after login: commands with their time-outs, the folder that is open, what the server can do.
+//!
+//! Comes in: a [`Mailbox`]. Goes out: answers, or a [`Fault`] that says whether the connection is still of use.
+//! Everything above speaks through here; only this file and `connect` and `auth` know async-imap's types.
+
+use super::{
+    auth,
+    connect::{self, SMALL_LITERAL},
+    error::{Fault, wait_in},
+    mailbox::{Mailbox, Patience},
+    oauth::Tokens,
+    wire::Wire,
+};
+use async_imap::imap_proto::{MailboxDatum, RequestId, Response, ResponseCode, Status};
+use std::{sync::Arc, time::Duration};
+use tokio::time;
+use tokio_rustls::rustls::ClientConfig;
+
+/// How a folder is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// EXAMINE: nothing can change.
+    Read,
+    /// SELECT: flags and moves are to come.
+    Write,
+}
+
+/// The folder that is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Opened {
+    /// Its name as the server has it.
+    pub(super) name: String,
+    /// How it was asked for.
+    pub(super) mode: Mode,
+    /// `UIDVALIDITY`.
+    pub(super) validity: u32,
+    /// `UIDNEXT`, where the server says.
+    pub(super) next: Option<u32>,
+    /// Messages in it.
+    pub(super) exists: u32,
+    /// The server lets nothing be changed.
+    pub(super) read_only: bool,
+}
+
+/// What the session needs to know of the server's abilities.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one word of a capability list")]
+pub(super) struct Abilities {
+    pub(super) moves: bool,
+    pub(super) uidplus: bool,
+    pub(super) idle: bool,
+    pub(super) id: bool,
+}
+
+/// A session.
+#[derive(Debug)]
+pub(super) struct Link {
+    session: async_imap::Session<Wire>,
+    patience: Patience,
+    abilities: Abilities,
+    opened: Option<Opened>,
+}
+
+impl Link {
+    /// Connect and log in.
+    pub(super) async fn open(mailbox: &Mailbox, trust: &Arc<ClientConfig>, tokens: &mut Tokens) -> Result<Self, Fault> {
+        let client = connect::connect(mailbox, trust).await?;
+        let session = match auth::login(client, mailbox, tokens).await {
+            // A token that ended before its time: ask for one more, once.
+            Err(Fault::Settled { .. }) if tokens.forget() => {
+                let client = connect::connect(mailbox, trust).await?;
+                auth::login(client, mailbox, tokens).await?
+            }
+            other => other?,
+        };
+        let patience = mailbox.patience.clone();
+        let mut link = Self { session, patience, abilities: Abilities::default(), opened: None };
+        link.learn_abilities().await?;
+        Ok(link)
+    }
+
+    async fn learn_abilities(&mut self) -> Result<(), Fault> {
+        if self.session.get_ref().gate().capabilities().is_none() {
+            self.command("CAPABILITY", "CAPABILITY", |_| {}).await?;
+        }
+        let words = self.session.get_ref().gate().capabilities().unwrap_or_default();
+        let has = |word: &str| words.iter().any(|each| each == word);
+        let rev2 = has("IMAP4REV2"); // RFC 9051 took these in
+        self.abilities = Abilities {
+            moves: has("MOVE") || rev2,
+            uidplus: has("UIDPLUS") || rev2,
+            idle: has("IDLE") || rev2,
+            id: has("ID"),
+        };
+        if self.abilities.id {
+            // Some servers want to know; none may mind.
+            let line = format!("ID (\"name\" \"dmarquet\" \"version\" \"{}\")", env!("CARGO_PKG_VERSION"));
+            match self.command("ID", &line, |_| {}).await {
+                Ok(_) | Err(Fault::Refused { .. }) => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(())
+    }
+
+    /// What the server can do.
+    pub(super) fn abilities(&self) -> Abilities {
+        self.abilities
+    }
+
+    /// How long to wait for what.
+    pub(super) fn patience(&self) -> &Patience {
+        &self.patience
+    }
+
+    /// The largest literal to let through from now on.
+    pub(super) fn set_literal_limit(&mut self, limit: u64) {
+        self.session.get_mut().gate_mut().set_literal_limit(limit.max(SMALL_LITERAL));
+    }
+
+    /// Send a command without waiting for its answer; gives its tag.
+    pub(super) async fn send(&mut self, doing: &str, line: &str) -> Result<RequestId, Fault> {
+        match time::timeout(self.patience.command, self.session.run_command(line)).await {
+            Ok(Ok(tag)) => Ok(tag),
+            Ok(Err(error)) => Err(Fault::lost(doing, error)),
+            Err(_) => Err(Fault::lost(doing, "the server takes no command")),
+        }
+    }
+
+    /// The next response, as `look` sees it.
+    pub(super) async fn next<R>(&mut self, doing: &str, look: impl FnOnce(&Response<'_>) -> R) -> Result<R, Fault> {
+        self.next_within(doing, self.patience.silence, look).await
+    }
+
+    /// The next response, after at most this long a silence.
+    pub(super) async fn next_within<R>(
+        &mut self,
+        doing: &str,
+        silence: Duration,
+        look: impl FnOnce(&Response<'_>) -> R,
+    ) -> Result<R, Fault> {
+        self.session.get_mut().listen(silence);
+        match self.session.read_response().await {
+            Ok(Some(response)) => Ok(look(response.parsed())),
+            Ok(None) => Err(match self.session.get_ref().gate().bye() {
+                Some(words) => Fault::lost(doing, format_args!("the server hangs up: {words}")),
+                None => Fault::lost(doing, "the server closed the connection"),
+            }),
+            Err(error) => Err(Fault::stream(doing, &error)),
+        }
+    }
+
+    /// What the last tagged answer means: its words where it is OK.
+    pub(super) fn judge(&self, doing: &str, status: &Status) -> Result<String, Fault> {
+        let answer = self.session.get_ref().gate().answer().to_owned();
+        match status {
+            Status::Ok => Ok(answer),
+            _ => Err(match wait_in(&answer) {
+                Some(wait) => Fault::Throttled { answer, wait },
+                None => Fault::Refused { what: doing.to_owned(), answer },
+            }),
+        }
+    }
+
+    /// Run a command to its end; `look` sees every untagged response on the way.
+    pub(super) async fn command(
+        &mut self,
+        doing: &str,
+        line: &str,
+        mut look: impl FnMut(&Response<'_>),
+    ) -> Result<String, Fault> {
+        let limit = self.patience.command;
+        let work = async {
+            let sent = self.send(doing, line).await?;
+            loop {
+                let status = self
+                    .next(doing, |response| match response {
+                        Response::Done { tag, status, .. } if *tag == sent => Some(copy(status)),
+                        other => {
+                            look(other);
+                            None
+                        }
+                    })
+                    .await?;
+                if let Some(status) = status {
+                    return self.judge(doing, &status);
+                }
+            }
+        };
+        match time::timeout(limit, work).await {
+            Ok(result) => result,
+            Err(_) => Err(Fault::lost(doing, format_args!("not done in {limit:?}"))),
+        }
+    }
+
+    /// Open a folder, unless it is open in this way already.
+    pub(super) async fn select(&mut self, name: &str, mode: Mode) -> Result<&Opened, Fault> {
+        if self.opened.as_ref().is_some_and(|opened| opened.name == name && opened.mode == mode) {
+            return Ok(self.opened.as_ref().expect("it was looked at just now"));
+        }
+        self.opened = None;
+        let verb = if mode == Mode::Read { "EXAMINE" } else { "SELECT" };
+        let doing = format!("opening folder {name}");
+        let (mut validity, mut next, mut exists) = (None, None, 0);
+        let answer = self
+            .command(&doing, &format!("{verb} {}", quoted(name)), |response| match response {
+                Response::MailboxData(MailboxDatum::Exists(number)) => exists = *number,
+                Response::Data { status: Status::Ok, outcome } => match outcome.code {
+                    Some(ResponseCode::UidValidity(number)) => validity = Some(number),
+                    Some(ResponseCode::UidNext(number)) => next = Some(number),
+                    _ => {}
+                },
+                _ => {}
+            })
+            .await?;
+        let validity = validity.ok_or_else(|| {
+            Fault::settled(format!("{doing}: expected a UIDVALIDITY, found none: its mails cannot be told apart"))
+        })?;
+        let read_only = mode == Mode::Write && answer.to_ascii_uppercase().contains("[READ-ONLY]");
+        Ok(self.opened.insert(Opened { name: name.to_owned(), mode, validity, next, exists, read_only }))
+    }
+
+    /// Show that we are still here.
+    pub(super) async fn noop(&mut self) -> Result<(), Fault> {
+        self.command("NOOP", "NOOP", |_| {}).await.map(|_| ())
+    }
+
+    /// Say goodbye. All that was needed is done: a rude answer is no fault.
+    pub(super) async fn logout(mut self) {
+        let limit = self.patience.silence.min(Duration::from_secs(2));
+        let _ = time::timeout(limit, self.command("LOGOUT", "LOGOUT", |_| {})).await;
+    }
+
+    /// Begin an IDLE; gives its tag once the server waits.
+    pub(super) async fn idle(&mut self) -> Result<RequestId, Fault> {
+        let sent = self.send("IDLE", "IDLE").await?;
+        loop {
+            let (waits, refused) = self
+                .next("IDLE", |response| match response {
+                    Response::Continue(_) => (true, None),
+                    Response::Done { tag, status, .. } if *tag == sent => (false, Some(copy(status))),
+                    _ => (false, None),
+                })
+                .await?;
+            if waits {
+                return Ok(sent);
+            }
+            if let Some(status) = refused {
+                self.judge("IDLE", &status)?;
+                return Err(Fault::lost("IDLE", "it ended before it began"));
+            }
+        }
+    }
+
+    /// End an IDLE. True where the server told of something on the way.
+    pub(super) async fn done(&mut self, idle: &RequestId) -> Result<bool, Fault> {
+        let patience = self.patience.command;
+        let work = async {
+            self.session.run_command_untagged("DONE").await.map_err(|error| Fault::lost("DONE", error))?;
+            let mut news = false;
+            loop {
+                let ended = self
+                    .next("DONE", |response| match response {
+                        Response::Done { tag, .. } if tag == idle => true,
+                        other => {
+                            news |= is_news(other);
+                            false
+                        }
+                    })
+                    .await?;
+                if ended {
+                    return Ok(news);
+                }
+            }
+        };
+        match time::timeout(patience, work).await {
+            Ok(result) => result,
+            Err(_) => Err(Fault::lost("DONE", format_args!("no answer in {patience:?}"))),
+        }
+    }
+}
+
+/// The server tells that the folder changed.
+pub(super) fn is_news(response: &Response<'_>) -> bool {
+    matches!(response, Response::MailboxData(MailboxDatum::Exists(_) | MailboxDatum::Recent(_)) | Response::Fetch(..))
+}
+
+/// `Status` cannot be cloned.
+pub(super) fn copy(status: &Status) -> Status {
+    match status {
+        Status::Ok => Status::Ok,
+        Status::No => Status::No,
+        Status::Bad => Status::Bad,
+        Status::PreAuth => Status::PreAuth,
+        Status::Bye => Status::Bye,
+    }
+}
+
+/// A quoted string. The names that come here are ASCII without control characters (modified UTF-7).
+pub(super) fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}

@@ -1,0 +1,115 @@
+//! Alignment: which domains belong together (RFC 7489 section 3.1, RFC 9990; STANDARDS.md sections 3.1 and 3.2).
+//!
+//! In: domains, modes, raw results. Out: yes or no. The organisational domain is the Public Suffix List's, private
+//! section included: RFC 9989's tree walk needs DNS, which has no place here.
+
+use crate::model::{Domain, PolicyPublished, Record, ReturnPath, SpfAuth, SpfScope, Text};
+use std::cell::Cell;
+
+/// The organisational domain: the public suffix and one label more. A domain that is itself a suffix is its own.
+pub fn organisational(domain: &str) -> &str {
+    psl::domain_str(domain).unwrap_or(domain)
+}
+
+/// How close two domains must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// One organisational domain. The default.
+    Relaxed,
+    /// The same domain.
+    Strict,
+}
+
+impl Mode {
+    /// `adkim` or `aspf`, by its first letter; anything but `s` is relaxed.
+    fn of(tag: Option<&Text>) -> Self {
+        if tag.is_some_and(|tag| tag.starts_with('s')) { Self::Strict } else { Self::Relaxed }
+    }
+}
+
+/// The modes of a report, and the organisational domains met last: reports repeat a few domains over and over.
+pub(super) struct Alignment<'r> {
+    pub(super) dkim: Mode,
+    pub(super) spf: Mode,
+    recent: [Cell<(&'r str, &'r str)>; RECENT],
+}
+
+/// A power of two; each costs two words and no look-up.
+const RECENT: usize = 64;
+
+impl<'r> Alignment<'r> {
+    pub(super) fn of(policy: &PolicyPublished) -> Self {
+        Self {
+            dkim: Mode::of(policy.adkim.as_ref()),
+            spf: Mode::of(policy.aspf.as_ref()),
+            recent: std::array::from_fn(|_| Cell::new(("", ""))),
+        }
+    }
+
+    /// The organisational domain.
+    pub(super) fn organisation(&self, domain: &'r Domain) -> &'r str {
+        let name = domain.as_str();
+        let bytes = name.as_bytes();
+        // Domains of one report differ in length and at the start more than at the end.
+        let hash = bytes.iter().take(8).fold(bytes.len(), |hash, byte| hash.wrapping_mul(31) ^ usize::from(*byte));
+        let slot = &self.recent[hash % RECENT];
+        let (known, organisation) = slot.get();
+        if known == name {
+            return organisation;
+        }
+        let organisation = organisational(name);
+        slot.set((name, organisation));
+        organisation
+    }
+
+    /// Whether a domain belongs to the organisation of `header_from`.
+    pub(super) fn is_own(&self, domain: &'r Domain, header_from: &'r Domain) -> bool {
+        domain == header_from || self.organisation(domain) == self.organisation(header_from)
+    }
+
+    /// Whether a domain aligns with `header_from`.
+    pub(super) fn aligned(&self, domain: &'r Domain, header_from: &'r Domain, mode: Mode) -> bool {
+        match mode {
+            Mode::Strict => domain == header_from,
+            Mode::Relaxed => self.is_own(domain, header_from),
+        }
+    }
+}
+
+/// Whether an SPF result is one of MAIL FROM. HELO stands in for a null return path only: where the report does not say
+/// what the return path was, a MAIL FROM result beside it shows that there was one.
+pub(super) fn spf_counts(spf: &SpfAuth, record: &Record) -> bool {
+    match (&spf.scope, &record.envelope_from) {
+        (None | Some(SpfScope::MailFrom), _) | (Some(SpfScope::Helo), ReturnPath::Null) => true,
+        (Some(SpfScope::Helo), ReturnPath::Unsaid) => {
+            record.spf.iter().all(|other| other.scope == Some(SpfScope::Helo))
+        }
+        (Some(SpfScope::Helo), ReturnPath::Domain(_)) | (Some(SpfScope::Other(_)), _) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_organisational_domain_is_a_label_below_the_suffix() {
+        for (domain, organisation) in [
+            ("example.com", "example.com"),
+            ("a.b.example.com", "example.com"),
+            ("mail.example.co.uk", "example.co.uk"),
+            ("co.uk", "co.uk"),
+            ("com", "com"),
+            ("a.b.unlisted-suffix", "b.unlisted-suffix"),
+            // A wildcard rule, and the exception to it.
+            ("a.b.c.ck", "b.c.ck"),
+            ("a.www.ck", "www.ck"),
+            // The private section counts.
+            ("a.b.github.io", "b.github.io"),
+            // In DNS, underscores are labels like any other.
+            ("_spf.example.com", "example.com"),
+        ] {
+            assert_eq!(organisational(domain), organisation, "{domain}");
+        }
+    }
+}

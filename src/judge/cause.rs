@@ -1,0 +1,111 @@
+//! The cause of a row's fate, from the row alone: the first class that matches (STANDARDS.md section 3.4).
+//!
+//! In: a record and how it aligns. Out: a [`Cause`]. `analyse`, which sees more than a row, refines two of them.
+
+use super::alignment::{Alignment, spf_counts};
+use crate::model::{Cause, DkimResult, Domain, Reason, ReasonType, Record, SpfResult};
+
+/// Name the cause. `aligned` is what counts: DKIM's, then SPF's.
+pub(super) fn cause<'r>(record: &'r Record, aligned: (bool, bool), alignment: &Alignment<'r>) -> Cause {
+    match aligned {
+        (true, true) => return Cause::PassBoth,
+        (true, false) => return Cause::PassDkimOnly,
+        (false, true) => return Cause::PassSpfOnly,
+        (false, false) => {}
+    }
+    let evidence = record.header_from.as_ref().map(|from| Evidence::of(record, from, alignment));
+    if evidence.as_ref().is_some_and(|evidence| evidence.own_temperror) {
+        return Cause::Transient;
+    }
+    if record.reasons.iter().any(is_forwarded) {
+        return Cause::ForwardedDeclared;
+    }
+    if record.reasons.iter().any(is_sampled) {
+        return Cause::SampledOrTesting;
+    }
+    match evidence {
+        Some(evidence) => evidence.cause(),
+        None => Cause::Unknown,
+    }
+}
+
+/// What the raw results say, seen from the domain in `header_from`.
+#[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent observations, each asked for by one class")]
+struct Evidence {
+    /// There is a result at all.
+    any: bool,
+    /// An own DKIM or SPF result was a temporary error.
+    own_temperror: bool,
+    /// An own signature did not verify: the mail was changed on the way.
+    own_dkim_fail: bool,
+    /// An own signature could not verify: key missing, too weak, malformed.
+    own_dkim_broken: bool,
+    /// An own domain passes, which yet did not count.
+    own_pass: bool,
+    /// Another domain passes.
+    other_pass: bool,
+}
+
+impl Evidence {
+    fn of<'r>(record: &'r Record, header_from: &'r Domain, alignment: &Alignment<'r>) -> Self {
+        let mut evidence = Self { any: !record.dkim.is_empty(), ..Self::default() };
+        for dkim in &record.dkim {
+            let (Some(domain), Some(result)) = (&dkim.domain, &dkim.result) else { continue };
+            let own = alignment.is_own(domain, header_from);
+            match (result, own) {
+                (DkimResult::Pass, true) => evidence.own_pass = true,
+                (DkimResult::Pass, false) => evidence.other_pass = true,
+                (DkimResult::TempError, true) => evidence.own_temperror = true,
+                (DkimResult::Fail, true) => evidence.own_dkim_fail = true,
+                (DkimResult::PermError | DkimResult::Neutral | DkimResult::Policy, true) => {
+                    evidence.own_dkim_broken = true;
+                }
+                _ => {}
+            }
+        }
+        for spf in record.spf.iter().filter(|spf| spf_counts(spf, record)) {
+            evidence.any |= spf.result.is_some();
+            let (Some(domain), Some(result)) = (&spf.domain, &spf.result) else { continue };
+            let own = alignment.is_own(domain, header_from);
+            match (result, own) {
+                (SpfResult::Pass, true) => evidence.own_pass = true,
+                (SpfResult::Pass, false) => evidence.other_pass = true,
+                (SpfResult::TempError, true) => evidence.own_temperror = true,
+                _ => {}
+            }
+        }
+        evidence
+    }
+
+    fn cause(&self) -> Cause {
+        if self.own_dkim_fail && self.other_pass {
+            Cause::ListOrModifyingForwarder
+        } else if self.own_dkim_fail || self.own_dkim_broken {
+            Cause::OwnSigningBroken
+        } else if self.other_pass || self.own_pass {
+            // An own pass that did not count is a subdomain under strict alignment, or the reporter sees it otherwise.
+            Cause::AuthenticatedUnaligned
+        } else if self.any {
+            Cause::Unauthenticated
+        } else {
+            Cause::Unknown
+        }
+    }
+}
+
+/// The receiver says that the mail was forwarded, or came from a list.
+fn is_forwarded(reason: &Reason) -> bool {
+    match reason.kind {
+        Some(ReasonType::Forwarded | ReasonType::MailingList | ReasonType::TrustedForwarder) => true,
+        // Google and others name an authenticated received chain in the comment.
+        Some(ReasonType::LocalPolicy) => {
+            reason.comment.as_deref().is_some_and(|comment| comment.to_ascii_lowercase().contains("arc=pass"))
+        }
+        _ => false,
+    }
+}
+
+fn is_sampled(reason: &Reason) -> bool {
+    matches!(reason.kind, Some(ReasonType::SampledOut | ReasonType::PolicyTestMode))
+}

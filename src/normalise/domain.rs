@@ -1,0 +1,138 @@
+//! Domain names as reporters write them to the one form that can be compared.
+//!
+//! In: text. Out: a canonical [`Domain`] (A-labels, lower case, no final dot), or nothing where the text is no domain.
+
+use crate::model::Domain;
+
+/// The longest domain name, in octets, without the final dot (RFC 1035 section 2.3.4).
+const LONGEST: usize = 253;
+/// The longest label (RFC 1035 section 2.3.4).
+const LONGEST_LABEL: usize = 63;
+
+/// The canonical form. White space around, case, a final dot and U-labels are other spellings of one domain.
+///
+/// Letters, digits, hyphens and underscores (`_dmarc`, `_spf`: names in DNS, if not host names) make a label; anything
+/// else (a path, a wildcard, an address literal) is no domain.
+///
+/// ```
+/// use dmarquet::normalise::canonical_domain;
+/// let domain = canonical_domain(" BÜCHER.Example.COM. ").unwrap();
+/// assert_eq!(domain.as_str(), "xn--bcher-kva.example.com");
+/// assert_eq!(canonical_domain("../../tmp"), None);
+/// ```
+pub fn canonical_domain(text: &str) -> Option<Domain> {
+    let text = text.trim();
+    let text = text.strip_suffix('.').unwrap_or(text);
+    match shape(text) {
+        Shape::Canonical => Some(Domain::from_canonical(text)),
+        Shape::Upper => Some(Domain::from_canonical(text.to_ascii_lowercase())),
+        Shape::International => international(text),
+        Shape::None => None,
+    }
+}
+
+/// What it takes to make a text canonical.
+#[derive(Debug, PartialEq, Eq)]
+enum Shape {
+    Canonical,
+    Upper,
+    International,
+    None,
+}
+
+fn shape(text: &str) -> Shape {
+    let mut label = 0;
+    let mut upper = false;
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => label += 1,
+            b'A'..=b'Z' => {
+                upper = true;
+                label += 1;
+            }
+            b'.' if (1..=LONGEST_LABEL).contains(&label) => label = 0,
+            0x80.. => return Shape::International,
+            _ => return Shape::None,
+        }
+    }
+    if text.len() > LONGEST || !(1..=LONGEST_LABEL).contains(&label) {
+        return Shape::None;
+    }
+    if upper { Shape::Upper } else { Shape::Canonical }
+}
+
+/// Text beyond ASCII, by UTS 46. Bounded first: that is not linear work on every text.
+fn international(text: &str) -> Option<Domain> {
+    if text.len() > 4 * LONGEST {
+        return None;
+    }
+    let ascii = idna::domain_to_ascii(text).ok()?;
+    let ascii = ascii.strip_suffix('.').unwrap_or(&ascii);
+    (shape(ascii) == Shape::Canonical).then(|| Domain::from_canonical(ascii))
+}
+
+/// The domain of an address (`<user@example.com>`), or the text itself where it has no `@`.
+pub(super) fn of_address(text: &str) -> &str {
+    let text = text.trim().trim_start_matches('<').trim_end_matches('>').trim();
+    text.rsplit_once('@').map_or(text, |(_, domain)| domain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn canonical(text: &str) -> Option<String> {
+        canonical_domain(text).map(|domain| domain.to_string())
+    }
+
+    #[test]
+    fn spellings_of_one_domain_are_one() {
+        for text in ["example.com", "Example.COM", " example.com\t", "example.com.", "EXAMPLE.com. "] {
+            assert_eq!(canonical(text).as_deref(), Some("example.com"), "{text:?}");
+        }
+        for text in ["bücher.example.com", "BÜCHER.example.com", "xn--bcher-kva.example.com", "bücher。example.com"]
+        {
+            assert_eq!(canonical(text).as_deref(), Some("xn--bcher-kva.example.com"), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn underscores_and_single_labels_are_names_in_dns() {
+        assert_eq!(canonical("_dmarc.example.com").as_deref(), Some("_dmarc.example.com"));
+        assert_eq!(canonical("localhost").as_deref(), Some("localhost"));
+    }
+
+    #[test]
+    fn what_is_no_domain_is_none() {
+        let label = "a".repeat(64);
+        let long = "a.".repeat(127) + "a";
+        for text in [
+            "",
+            ".",
+            "..",
+            "a..b",
+            ".a",
+            "../../tmp/x=1",
+            "a/b",
+            "a b",
+            "*.example.com",
+            "[192.0.2.1]",
+            "a@b",
+            "a\0b",
+            &label,
+            &long,
+            "ü..com",
+            "\u{fffd}.com",
+        ] {
+            assert_eq!(canonical(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_domain_of_an_address_is_behind_its_last_at() {
+        assert_eq!(of_address("user@example.com"), "example.com");
+        assert_eq!(of_address(" <\"a@b\"@example.com> "), "example.com");
+        assert_eq!(of_address("example.com"), "example.com");
+        assert_eq!(of_address("<>"), "");
+    }
+}

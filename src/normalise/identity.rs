@@ -1,0 +1,114 @@
+//! What makes two reports one report, and what tells a duplicate from a conflict.
+//!
+//! In: values of a report, or its document. Out: hashes. Their form is part of the store: changing it is a new schema.
+
+use super::domain::{canonical_domain, of_address};
+use crate::model::{Domain, Hash, Metadata, ReportKey};
+use sha2::{Digest, Sha256};
+
+/// The identity of a report: reporter, policy domain, id and period, trimmed and case-folded (STANDARDS.md section 2.3).
+///
+/// `report_id` alone is not enough: reporters share schemes, and some repeat an id for each day.
+pub(super) fn key(metadata: &Metadata, policy_domain: &Domain) -> ReportKey {
+    let email = metadata.email.as_deref().map(of_address).unwrap_or_default();
+    let email = canonical_domain(email).map_or_else(|| email.to_lowercase(), |domain| domain.to_string());
+    let report_id = metadata.report_id.trim_matches(|c: char| c.is_whitespace() || c == '<' || c == '>');
+    let mut hash = Sha256::new();
+    // No text of a document holds the separator: XML forbids it.
+    for field in [
+        metadata.org_name.trim().to_lowercase().as_str(),
+        &email,
+        policy_domain.as_str(),
+        &report_id.to_lowercase(),
+        &metadata.begin.as_second().to_string(),
+        &metadata.end.as_second().to_string(),
+    ] {
+        hash.update(field);
+        hash.update([0]);
+    }
+    let digest: [u8; 32] = hash.finalize().into();
+    let mut key = [0; 16];
+    key.copy_from_slice(&digest[..16]);
+    ReportKey(key)
+}
+
+/// The hash of a document from its first tag to its last, line ends made equal: what mail systems change on the way
+/// (line ends, a byte order mark, white space around) makes no other content.
+pub(super) fn content(document: &str) -> Hash {
+    let mut hash = Sha256::new();
+    let mut rest = document.as_bytes();
+    while let Some(at) = memchr::memchr(b'\r', rest) {
+        hash.update(&rest[..at]);
+        hash.update(b"\n");
+        rest = rest[at + 1..].strip_prefix(b"\n").unwrap_or(&rest[at + 1..]);
+    }
+    hash.update(rest);
+    Hash(hash.finalize().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+
+    fn metadata() -> Metadata {
+        Metadata {
+            org_name: "Receiver".into(),
+            email: Some("dmarc@receiver.example.net".into()),
+            extra_contact_info: None,
+            report_id: "r-0001".into(),
+            begin: Timestamp::from_second(1_772_496_000).expect("in range"),
+            end: Timestamp::from_second(1_772_582_399).expect("in range"),
+            errors: Vec::new(),
+            generator: None,
+            version: None,
+        }
+    }
+
+    fn keyed(change: impl FnOnce(&mut Metadata)) -> ReportKey {
+        let mut metadata = metadata();
+        change(&mut metadata);
+        key(&metadata, &Domain::from_canonical("example.com"))
+    }
+
+    #[test]
+    fn the_key_is_stable() {
+        insta::assert_snapshot!(keyed(|_| {}), @"094d1cb24e57e34d5085fac21c2e4d4c");
+    }
+
+    #[test]
+    fn white_space_case_and_angle_brackets_make_no_other_report() {
+        let same = keyed(|_| {});
+        assert_eq!(keyed(|metadata| metadata.org_name = " RECEIVER".into()), same);
+        assert_eq!(keyed(|metadata| metadata.report_id = "<R-0001>".into()), same);
+        assert_eq!(keyed(|metadata| metadata.email = Some("other@Receiver.example.net.".into())), same);
+    }
+
+    #[test]
+    fn reporter_id_domain_and_period_each_make_another_report() {
+        let all = [
+            keyed(|_| {}),
+            keyed(|metadata| metadata.org_name = "Other".into()),
+            keyed(|metadata| metadata.report_id = "r-0001@receiver".into()),
+            keyed(|metadata| metadata.email = None),
+            keyed(|metadata| metadata.end = metadata.begin),
+            keyed(|metadata| metadata.begin = metadata.end),
+            key(&metadata(), &Domain::from_canonical("example.org")),
+        ];
+        let distinct: std::collections::HashSet<_> = all.iter().collect();
+        assert_eq!(distinct.len(), all.len());
+    }
+
+    #[test]
+    fn fields_do_not_run_into_each_other() {
+        let one = keyed(|metadata| (metadata.org_name, metadata.report_id) = ("ab".into(), "c".into()));
+        let other = keyed(|metadata| (metadata.org_name, metadata.report_id) = ("a".into(), "bc".into()));
+        assert_ne!(one, other);
+    }
+
+    #[test]
+    fn line_ends_make_no_other_content() {
+        assert_eq!(content("<a>\r\n\r\n<b>\r</a>"), content("<a>\n\n<b>\n</a>"));
+        assert_ne!(content("<a>\n</a>"), content("<a>\n\n</a>"));
+    }
+}

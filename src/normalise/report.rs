@@ -1,0 +1,127 @@
+//! All of a report but its rows, from as written to the model.
+//!
+//! In: a [`RawReport`], its rows, its document, its context. Out: a [`Report`], or why it is none: a report that says
+//! neither who, of what domain nor of when is an error, not an empty success.
+
+use super::domain::{canonical_domain, of_address};
+use super::period::period;
+use super::words::lower;
+use super::{Context, identity};
+use crate::model::{Code, Domain, Findings, Hash, Metadata, PolicyPublished, Quoted, Record, Report, ReportKey, Text};
+use crate::parse::{RawMetadata, RawPolicy, RawReport, Value};
+
+/// Make the report.
+///
+/// # Errors
+/// The reason to reject it: no metadata and no policy, no usable policy domain, or no usable period.
+pub(super) fn report(
+    raw: RawReport<'_>,
+    records: Vec<Record>,
+    document: &str,
+    context: &Context<'_>,
+    findings: &mut Findings,
+) -> Result<Report, String> {
+    if raw.metadata.is_none() && raw.policy.is_none() {
+        return Err("expected report_metadata and policy_published, found neither".into());
+    }
+    let domain = policy_domain(raw.policy.as_ref())?;
+    let hash = identity::content(document);
+    let written = raw.metadata.unwrap_or_default();
+    let period = period(written.begin.as_deref(), written.end.as_deref(), context, findings)?;
+    let metadata = Metadata {
+        org_name: org_name(&written, findings),
+        report_id: report_id(&written, &hash, findings),
+        email: text(&written.email),
+        extra_contact_info: text(&written.extra_contact_info),
+        begin: period.begin,
+        end: period.end,
+        errors: written.errors.iter().filter(|error| !error.is_empty()).map(|error| Text::from(&**error)).collect(),
+        generator: text(&written.generator),
+        version: text(&raw.version),
+    };
+    let policy = policy(&raw.policy.unwrap_or_default(), domain, findings);
+    let key: ReportKey = identity::key(&metadata, &policy.domain);
+    Ok(Report { key, content: hash, day: period.day, metadata, policy, records })
+}
+
+fn policy_domain(policy: Option<&RawPolicy<'_>>) -> Result<Domain, String> {
+    let text = policy.and_then(|policy| policy.domain.as_deref()).unwrap_or_default();
+    canonical_domain(text).ok_or_else(|| {
+        let found = if text.is_empty() { "nothing".into() } else { Quoted(text).to_string() };
+        format!("policy_published/domain: expected a domain, found {found}")
+    })
+}
+
+/// The reporter's name; else the domain of its address; else a word that says there is none.
+fn org_name(written: &RawMetadata<'_>, findings: &mut Findings) -> Text {
+    if let Some(name) = written.org_name.as_deref().filter(|name| !name.is_empty()) {
+        return name.into();
+    }
+    let email = written.email.as_deref().map(of_address).filter(|domain| !domain.is_empty());
+    let name: Text = match email {
+        Some(domain) => canonical_domain(domain).map_or_else(|| domain.into(), |domain| domain.as_str().into()),
+        None => "unknown".into(),
+    };
+    findings.note(Code::METADATA_DERIVED, || {
+        format!("report_metadata/org_name: expected a name, found nothing: taken as {}", Quoted(&name))
+    });
+    name
+}
+
+/// The reporter's id; else one that only the same content has.
+fn report_id(written: &RawMetadata<'_>, content: &Hash, findings: &mut Findings) -> Text {
+    if let Some(id) = written.report_id.as_deref().filter(|id| !id.is_empty()) {
+        return id.into();
+    }
+    let mut id: Text = content.to_string().into();
+    id.truncate(32);
+    findings.note(Code::METADATA_DERIVED, || {
+        format!("report_metadata/report_id: expected an id, found nothing: taken as {id} from the content")
+    });
+    id
+}
+
+/// The words each tag of the policy may have.
+const POLICIES: &[&str] = &["none", "quarantine", "reject"];
+const MODES: &[&str] = &["r", "s"];
+
+fn policy(written: &RawPolicy<'_>, domain: Domain, findings: &mut Findings) -> PolicyPublished {
+    let mut tag = |value: &Value<'_>, path: &'static str, words: &[&str]| {
+        let text = value.as_deref()?;
+        let word = lower(text)?;
+        if !words.contains(&word.as_str()) {
+            findings.note(Code::WORD_UNKNOWN, || {
+                format!("policy_published/{path}: expected one of {}, found {}", words.join(", "), Quoted(text))
+            });
+        }
+        Some(word)
+    };
+    PolicyPublished {
+        domain,
+        p: tag(&written.p, "p", POLICIES),
+        sp: tag(&written.sp, "sp", POLICIES),
+        np: tag(&written.np, "np", POLICIES),
+        adkim: tag(&written.adkim, "adkim", MODES),
+        aspf: tag(&written.aspf, "aspf", MODES),
+        testing: tag(&written.testing, "testing", &["n", "y"]),
+        discovery_method: tag(&written.discovery_method, "discovery_method", &["psl", "treewalk"]),
+        fo: written.fo.as_deref().and_then(lower),
+        pct: pct(&written.pct, findings),
+    }
+}
+
+fn pct(value: &Value<'_>, findings: &mut Findings) -> Option<i32> {
+    let text = value.as_deref().filter(|text| !text.is_empty())?;
+    let pct = text.parse::<i32>().ok();
+    if !pct.is_some_and(|pct| (0..=100).contains(&pct)) {
+        findings.note(Code::WORD_UNKNOWN, || {
+            format!("policy_published/pct: expected a number from 0 to 100, found {}", Quoted(text))
+        });
+    }
+    pct
+}
+
+/// Free text: an element that is there but empty stays apart from one that is not there.
+fn text(value: &Value<'_>) -> Option<Text> {
+    value.as_deref().map(Text::from)
+}

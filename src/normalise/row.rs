@@ -1,0 +1,212 @@
+//! Records as written to records of the model, one by one.
+//!
+//! In: a [`RawRecord`]. Out: a [`Record`], or a finding that says why the row is set aside. A damaged row costs that row.
+
+use super::address::address;
+use super::domain::{canonical_domain, of_address};
+use super::words::{Word, word};
+use crate::model::{Code, DkimAuth, Domain, Findings, Quoted, Reason, ReasonType, Record, ReturnPath, SpfAuth, Text};
+use crate::parse::{RawDkim, RawReason, RawRecord, RawSpf, Value, Visitor};
+use std::net::IpAddr;
+
+/// Takes the records of one report.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    /// The rows that are kept, in order.
+    pub(super) records: Vec<Record>,
+    /// The sum of their counts: it fits, or the row that would overflow it is set aside.
+    total: i64,
+}
+
+impl<'x> Visitor<'x> for Rows {
+    fn record(&mut self, raw: &mut RawRecord<'x>, findings: &mut Findings) {
+        let mut row = Row { number: raw.number, findings };
+        let Some((source_ip, count)) = row.source_and_count(raw) else { return };
+        let Some(total) = self.total.checked_add(count) else {
+            row.note(Code::ROW_COUNT, "count", || "the sum of all counts is over 2^63: row set aside".into());
+            return;
+        };
+        self.total = total;
+        self.records.push(row.record(raw, source_ip, count));
+    }
+}
+
+/// A row under way.
+struct Row<'f> {
+    number: u32,
+    findings: &'f mut Findings,
+}
+
+impl Row<'_> {
+    /// Where from and how many. `None`: the row is set aside.
+    fn source_and_count(&mut self, raw: &RawRecord<'_>) -> Option<(Option<IpAddr>, i64)> {
+        let source = raw.source_ip.as_deref().unwrap_or_default();
+        let Some(count) = raw.count.as_deref().and_then(count) else {
+            self.note(Code::ROW_COUNT, "count", || {
+                format!("expected a number of messages, found {}: row set aside", found(&raw.count))
+            });
+            return None;
+        };
+        let Some(address) = address(source) else {
+            if count == 0 {
+                self.note(Code::ROW_EMPTY, "source_ip", || "no source and count 0: row dropped".into());
+                return None;
+            }
+            self.note(Code::ROW_SOURCE, "source_ip", || {
+                format!("expected an address, found {}: counts for the unknown source", found(&raw.source_ip))
+            });
+            return Some((None, count));
+        };
+        if address.dropped {
+            self.note(Code::ROW_SOURCE, "source_ip", || {
+                format!("expected an address, found {}: read as {}", Quoted(source), address.ip)
+            });
+        }
+        Some((Some(address.ip), count))
+    }
+
+    fn record(&mut self, raw: &RawRecord<'_>, source_ip: Option<IpAddr>, count: i64) -> Record {
+        if !raw.has_auth_results {
+            self.note(Code::ROW_GAP, "auth_results", || "expected, found none".into());
+        }
+        Record {
+            source_ip,
+            count,
+            disposition: self.word(&raw.disposition, "policy_evaluated/disposition"),
+            evaluated_dkim: self.word(&raw.evaluated_dkim, "policy_evaluated/dkim"),
+            evaluated_spf: self.word(&raw.evaluated_spf, "policy_evaluated/spf"),
+            reasons: raw.reasons.iter().map(|reason| self.reason(reason)).collect(),
+            header_from: self.header_from(raw),
+            envelope_from: self.envelope_from(&raw.envelope_from),
+            envelope_to: self.domain(&raw.envelope_to, "identifiers/envelope_to"),
+            dkim: raw.dkim.iter().map(|dkim| self.dkim(dkim)).collect(),
+            spf: raw.spf.iter().map(|spf| self.spf(spf)).collect(),
+        }
+    }
+
+    fn header_from(&mut self, raw: &RawRecord<'_>) -> Option<Domain> {
+        let path = if raw.has_identifiers { "identifiers/header_from" } else { "identifiers" };
+        self.required_domain(&raw.header_from, path)
+    }
+
+    /// A null return path is written as nothing or as `<>`; a report that does not say has no such element.
+    fn envelope_from(&mut self, value: &Value<'_>) -> ReturnPath {
+        let Some(text) = value else { return ReturnPath::Unsaid };
+        let domain = of_address(text);
+        if domain.is_empty() {
+            return ReturnPath::Null;
+        }
+        if let Some(domain) = canonical_domain(domain) {
+            return ReturnPath::Domain(domain);
+        }
+        self.invalid_domain(text, "identifiers/envelope_from");
+        ReturnPath::Unsaid
+    }
+
+    fn dkim(&mut self, raw: &RawDkim<'_>) -> DkimAuth {
+        DkimAuth {
+            domain: self.required_domain(&raw.domain, "dkim/domain"),
+            selector: text(&raw.selector),
+            result: self.required_word(&raw.result, "dkim/result"),
+            human_result: text(&raw.human_result),
+        }
+    }
+
+    fn spf(&mut self, raw: &RawSpf<'_>) -> SpfAuth {
+        SpfAuth {
+            domain: self.required_domain(&raw.domain, "spf/domain"),
+            scope: self.word(&raw.scope, "spf/scope"),
+            result: self.required_word(&raw.result, "spf/result"),
+            human_result: text(&raw.human_result),
+        }
+    }
+
+    /// An override reason in any of its shapes: with a type, with an empty one, as bare text, or empty whole.
+    fn reason(&mut self, raw: &RawReason<'_>) -> Reason {
+        const PATH: &str = "policy_evaluated/reason";
+        let mut reason = Reason { kind: self.word(&raw.kind, "reason/type"), comment: text(&raw.comment) };
+        if reason.kind.is_some() || *raw == RawReason::default() {
+            return reason;
+        }
+        let bare = raw.bare.as_deref();
+        if let Some((kind, false)) = bare.and_then(word) {
+            reason.kind = Some(kind);
+        } else {
+            reason.kind = Some(ReasonType::Unspecified);
+            reason.comment = reason.comment.or(bare.map(Text::from));
+        }
+        match bare {
+            Some(bare) => {
+                self.note(Code::WORD_UNKNOWN, PATH, || format!("expected a type, found bare text {}", Quoted(bare)));
+            }
+            None => self.note(Code::WORD_UNKNOWN, PATH, || "expected a type, found nothing: taken as other".into()),
+        }
+        reason
+    }
+
+    fn word<W: Word>(&mut self, value: &Value<'_>, path: &'static str) -> Option<W> {
+        let text = value.as_deref()?;
+        let (word, odd) = word::<W>(text)?;
+        if odd {
+            self.note(Code::WORD_UNKNOWN, path, || {
+                format!("{} is no word of the standard, taken as {}", Quoted(text), word.as_str())
+            });
+        }
+        Some(word)
+    }
+
+    fn required_word<W: Word>(&mut self, value: &Value<'_>, path: &'static str) -> Option<W> {
+        let word = self.word(value, path);
+        if word.is_none() {
+            self.note(Code::ROW_GAP, path, || "expected a word, found nothing".into());
+        }
+        word
+    }
+
+    /// A domain that may be absent or empty.
+    fn domain(&mut self, value: &Value<'_>, path: &'static str) -> Option<Domain> {
+        let text = value.as_deref().filter(|text| !text.is_empty())?;
+        let domain = canonical_domain(text);
+        if domain.is_some() {
+            return domain;
+        }
+        self.invalid_domain(text, path);
+        // An address where a domain is expected still says which.
+        text.contains('@').then(|| canonical_domain(of_address(text))).flatten()
+    }
+
+    fn required_domain(&mut self, value: &Value<'_>, path: &'static str) -> Option<Domain> {
+        if value.as_deref().is_none_or(str::is_empty) {
+            self.note(Code::ROW_GAP, path, || "expected a domain, found nothing".into());
+            return None;
+        }
+        self.domain(value, path)
+    }
+
+    fn invalid_domain(&mut self, text: &str, path: &'static str) {
+        self.note(Code::DOMAIN_INVALID, path, || format!("expected a domain, found {}", Quoted(text)));
+    }
+
+    fn note(&mut self, code: Code, path: &'static str, detail: impl FnOnce() -> String) {
+        let number = self.number;
+        self.findings.note(code, || format!("record {number}, {path}: {}", detail()));
+    }
+}
+
+/// A number of messages: digits only, within 63 bits. Anything else is not guessed at.
+fn count(text: &str) -> Option<i64> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().ok()).flatten()
+}
+
+fn found(value: &Value<'_>) -> String {
+    match value.as_deref() {
+        Some(text) if !text.is_empty() => Quoted(text).to_string(),
+        _ => "nothing".into(),
+    }
+}
+
+/// Free text: an element that is there but empty stays apart from one that is not there.
+fn text(value: &Value<'_>) -> Option<Text> {
+    value.as_deref().map(Text::from)
+}

@@ -1,0 +1,143 @@
+//! The words of a report: white space and case folded, aliases of known reporters mapped, the rest kept.
+//!
+//! In: text as written. Out: the word, and whether it was a word of the standard. Nothing where the text is empty.
+//! STANDARDS.md section 1.2 has the sources of the aliases.
+
+use crate::model::{Disposition, DkimResult, Evaluated, ReasonType, SpfResult, SpfScope, Text};
+
+/// A vocabulary, as `normalise` needs it.
+pub(super) trait Word: Sized + Clone {
+    /// The word of the standard that is written just so: nearly every word is.
+    fn standard(text: &str) -> Option<Self>;
+
+    /// The word of trimmed lower-case text, and whether it is standard.
+    fn read(word: &str) -> (Self, bool);
+
+    /// The word as it stands in the columns.
+    fn as_str(&self) -> &str;
+}
+
+/// Read a word; `None` where there is none. The flag says whether it needs a finding.
+pub(super) fn word<W: Word>(text: &str) -> Option<(W, bool)> {
+    if let Some(word) = W::standard(text) {
+        return Some((word, false));
+    }
+    let text = text.trim();
+    if text.is_empty() {
+        return None;
+    }
+    let (word, standard) = if text.bytes().any(|byte| byte.is_ascii_uppercase() || !byte.is_ascii()) {
+        W::read(&text.to_lowercase())
+    } else {
+        W::read(text)
+    };
+    Some((word, !standard))
+}
+
+/// Text in lower case, trimmed; `None` where there is none.
+pub(super) fn lower(text: &str) -> Option<Text> {
+    let text = text.trim();
+    (!text.is_empty()).then(|| Text::from_str_to_lowercase(text))
+}
+
+/// Implement the trait by the vocabulary itself, after its aliases.
+macro_rules! word {
+    ($name:ident { $($($alias:literal)|+ => $word:ident,)* }) => {
+        impl Word for $name {
+            fn standard(text: &str) -> Option<Self> {
+                match text {
+                    $($($alias)|+ => None,)*
+                    _ => Self::known(text),
+                }
+            }
+
+            fn read(word: &str) -> (Self, bool) {
+                match word {
+                    $($($alias)|+ => (Self::$word, false),)*
+                    _ => Self::known(word).map_or_else(|| (Self::Other(word.into()), false), |word| (word, true)),
+                }
+            }
+
+            fn as_str(&self) -> &str {
+                self.as_str()
+            }
+        }
+    };
+}
+
+word!(Disposition {});
+word!(Evaluated {});
+word!(ReasonType {});
+word!(DkimResult {
+    // OpenDMARC writes SPF's words for DKIM, and one of its own.
+    "softfail" | "hardfail" => Fail,
+    "error" | "permfail" => PermError,
+    "tempfail" => TempError,
+    "unknown" => Unknown,
+});
+word!(SpfResult {
+    "hardfail" => Fail,
+    // `unknown` and `error` are aliases by the comments of RFC 7489's schema.
+    "unknown" | "tempfail" => TempError,
+    "error" | "permfail" => PermError,
+});
+word!(SpfScope {
+    "mailfrom" | "mail from" => MailFrom,
+    "ehlo" => Helo,
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spf(text: &str) -> Option<(String, bool)> {
+        word::<SpfResult>(text).map(|(word, odd)| (word.as_str().to_owned(), odd))
+    }
+
+    fn dkim(text: &str) -> Option<(String, bool)> {
+        word::<DkimResult>(text).map(|(word, odd)| (word.as_str().to_owned(), odd))
+    }
+
+    #[test]
+    fn case_and_white_space_are_silent() {
+        assert_eq!(spf(" Pass\n"), Some(("pass".into(), false)));
+        assert_eq!(dkim("TempError"), Some(("temperror".into(), false)));
+    }
+
+    #[test]
+    fn aliases_are_mapped_and_said() {
+        for (alias, standard) in [
+            ("hardfail", "fail"),
+            ("unknown", "temperror"),
+            ("error", "permerror"),
+            ("tempfail", "temperror"),
+            ("permfail", "permerror"),
+        ] {
+            assert_eq!(spf(alias), Some((standard.into(), true)), "{alias}");
+        }
+        for (alias, standard) in
+            [("hardfail", "fail"), ("softfail", "fail"), ("unknown", "unknown"), ("error", "permerror")]
+        {
+            assert_eq!(dkim(alias), Some((standard.into(), true)), "{alias}");
+        }
+    }
+
+    #[test]
+    fn soft_fail_and_policy_are_words_of_spf() {
+        assert_eq!(spf("softfail"), Some(("softfail".into(), false)));
+        assert_eq!(spf("policy"), Some(("policy".into(), false)));
+    }
+
+    #[test]
+    fn unknown_words_are_kept() {
+        assert_eq!(spf("Maybe"), Some(("maybe".into(), true)));
+        assert_eq!(word::<Disposition>("softfail"), Some((Disposition::Other("softfail".into()), true)));
+        assert_eq!(word::<ReasonType>("sealed"), Some((ReasonType::Other("sealed".into()), true)));
+    }
+
+    #[test]
+    fn no_text_is_no_word() {
+        assert_eq!(spf(" "), None);
+        assert_eq!(word::<Evaluated>(""), None);
+    }
+}

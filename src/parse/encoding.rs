@@ -1,0 +1,145 @@
+//! Bytes to text: byte order marks, UTF-16, declared encodings, and bytes that are not what they say they are.
+//!
+//! In: the bytes of a file. Out: text, borrowed wherever it can be, and a finding where bytes had to be guessed.
+//! A declared or evident encoding is no finding. Nothing here looks at the markup beyond the XML declaration.
+
+use crate::model::{Code, Finding};
+use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
+use std::borrow::Cow;
+
+/// The text of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decoded<'b> {
+    /// Without a byte order mark.
+    pub text: Cow<'b, str>,
+    /// `text.encoding`, where something had to be repaired or the label was wrong.
+    pub finding: Option<Finding>,
+}
+
+/// Read bytes as text: by the byte order mark, else by where the zeros are, else by the XML declaration, else as UTF-8.
+///
+/// What is not valid UTF-8 there is read as windows-1252 byte by byte, so that one Latin-1 name among UTF-8 costs
+/// nothing else.
+pub fn decode(bytes: &[u8]) -> Decoded<'_> {
+    if let Some((encoding, length)) = Encoding::for_bom(bytes) {
+        return if encoding == UTF_8 { utf8(&bytes[length..]) } else { by_label(encoding, &bytes[length..]) };
+    }
+    if let Some(encoding) = bare_utf16(bytes) {
+        return by_label(encoding, bytes);
+    }
+    match declared(bytes) {
+        Some(encoding) if encoding != UTF_8 => single_bytes(encoding, bytes),
+        _ => utf8(bytes),
+    }
+}
+
+/// UTF-16 without a mark: a document begins with an ASCII character, and the other half of that is zero.
+fn bare_utf16(bytes: &[u8]) -> Option<&'static Encoding> {
+    match bytes {
+        [0, b'<' | b' ' | b'\r' | b'\n' | b'\t', 0, _, ..] => Some(UTF_16BE),
+        [b'<' | b' ' | b'\r' | b'\n' | b'\t', 0, _, 0, ..] => Some(UTF_16LE),
+        _ => None,
+    }
+}
+
+/// The encoding of the XML declaration. UTF-16 said in single bytes is a slip: the bytes that say it are not UTF-16.
+fn declared(bytes: &[u8]) -> Option<&'static Encoding> {
+    let head = &bytes[..bytes.len().min(1024)];
+    let declaration = &head[memchr::memmem::find(head, b"<?xml")?..];
+    let declaration = &declaration[..memchr::memmem::find(declaration, b"?>")?];
+    let value = &declaration[memchr::memmem::find(declaration, b"encoding")? + b"encoding".len()..];
+    let value = value.trim_ascii_start().strip_prefix(b"=")?.trim_ascii_start();
+    let (quote, label) = value.split_first().filter(|(quote, _)| matches!(quote, b'"' | b'\''))?;
+    let label = &label[..memchr::memchr(*quote, label)?];
+    Encoding::for_label(label).filter(|encoding| *encoding != UTF_16LE && *encoding != UTF_16BE)
+}
+
+fn by_label<'b>(encoding: &'static Encoding, bytes: &'b [u8]) -> Decoded<'b> {
+    let (text, broken) = encoding.decode_without_bom_handling(bytes);
+    let finding = broken.then(|| {
+        Finding::new(Code::TEXT_ENCODING, format!("bytes that are not {}: replaced by U+FFFD", encoding.name()))
+    });
+    Decoded { text, finding }
+}
+
+/// A declared encoding other than UTF-8. Text beyond ASCII that is valid UTF-8 all the same was never windows-1252.
+fn single_bytes<'b>(encoding: &'static Encoding, bytes: &'b [u8]) -> Decoded<'b> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if encoding == WINDOWS_1252 && !text.is_ascii() => {
+            let detail = format!("declared as {}, but valid UTF-8: read as UTF-8", encoding.name());
+            Decoded { text: Cow::Borrowed(text), finding: Some(Finding::new(Code::TEXT_ENCODING, detail)) }
+        }
+        _ => by_label(encoding, bytes),
+    }
+}
+
+fn utf8(bytes: &[u8]) -> Decoded<'_> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Decoded { text: Cow::Borrowed(text), finding: None };
+    }
+    let mut text = String::with_capacity(bytes.len() + bytes.len() / 8);
+    let mut repaired = 0_usize;
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        repaired += chunk.invalid().len();
+        text.push_str(&WINDOWS_1252.decode_without_bom_handling(chunk.invalid()).0);
+    }
+    let detail = format!("{repaired} bytes are not valid UTF-8: read as windows-1252");
+    Decoded { text: Cow::Owned(text), finding: Some(Finding::new(Code::TEXT_ENCODING, detail)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn silent(bytes: &[u8]) -> String {
+        let decoded = decode(bytes);
+        assert_eq!(decoded.finding, None);
+        decoded.text.into_owned()
+    }
+
+    fn utf16(text: &str, to: fn(u16) -> [u8; 2]) -> Vec<u8> {
+        text.encode_utf16().flat_map(to).collect()
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_silent_and_not_text() {
+        assert_eq!(silent("\u{feff}<a>é</a>".as_bytes()), "<a>é</a>");
+        assert_eq!(silent(&utf16("\u{feff}<a>é</a>", u16::to_le_bytes)), "<a>é</a>");
+        assert_eq!(silent(&utf16("\u{feff}<a>é</a>", u16::to_be_bytes)), "<a>é</a>");
+    }
+
+    #[test]
+    fn utf16_without_a_mark_is_told_by_its_zeros() {
+        for text in ["<?xml version='1.0' encoding='UTF-16'?><a>é</a>", "\n<a>é</a>"] {
+            assert_eq!(silent(&utf16(text, u16::to_le_bytes)), text);
+            assert_eq!(silent(&utf16(text, u16::to_be_bytes)), text);
+        }
+    }
+
+    #[test]
+    fn a_declared_encoding_is_obeyed_and_silent() {
+        assert_eq!(silent(b"<?xml version='1.0' encoding = \"ISO-8859-1\"?><a>\xe9</a>").chars().nth(48), Some('é'));
+        assert_eq!(silent(b"<?xml version='1.0' encoding='koi8-r'?>\xc1").chars().last(), Some('а'));
+    }
+
+    #[test]
+    fn utf8_under_a_latin_1_label_is_read_as_utf8_with_a_finding() {
+        let decoded = decode("<?xml version='1.0' encoding='iso-8859-1'?>é".as_bytes());
+        assert!(decoded.text.ends_with('é'));
+        assert_eq!(decoded.finding.map(|finding| finding.code), Some(Code::TEXT_ENCODING));
+    }
+
+    #[test]
+    fn latin_1_bytes_among_utf8_cost_only_themselves() {
+        let decoded = decode(b"<?xml encoding='UTF-8'?>Compa\xf1\xeda \xc3\xa9 \x91quoted\x92");
+        assert!(decoded.text.ends_with("Compañía é ‘quoted’"));
+        let detail = decoded.finding.map(|finding| finding.detail);
+        assert_eq!(detail.as_deref(), Some("4 bytes are not valid UTF-8: read as windows-1252"));
+    }
+
+    #[test]
+    fn a_utf16_label_on_single_bytes_is_a_slip() {
+        assert!(silent("<?xml version='1.0' encoding='UTF-16'?><a>é</a>".as_bytes()).ends_with("<a>é</a>"));
+    }
+}

@@ -1,0 +1,297 @@
+//! The structure of a report: which element fills which field. One superset of RFC 7489 and RFC 9990, in any order.
+//!
+//! In: tokens of one document. Out: a [`RawReport`], and each record to a visitor as soon as it ends, so that memory does
+//! not grow with the records. Of elements that may stand once the first holds; unknown elements are skipped whole.
+
+use super::name::Name;
+use super::raw::{RawDkim, RawMetadata, RawPolicy, RawReason, RawRecord, RawReport, RawSpf, Value};
+use super::tokens::{Halt, Place, Token, Tokens};
+use crate::limits::Limits;
+use crate::model::{Code, Findings, Quoted};
+
+/// Takes the records of a report one by one.
+pub trait Visitor<'x> {
+    /// One record, as written. The value is used again for the next one: take what is needed.
+    fn record(&mut self, record: &mut RawRecord<'x>, findings: &mut Findings);
+}
+
+/// Results and reasons in a whole report, a record that the limit allows: bounds memory where all records are full.
+const RESULTS_A_RECORD: u64 = 4;
+
+/// Read a document from within its root element to its end.
+pub(super) fn read<'x, T: Tokens<'x>, V: Visitor<'x>>(
+    tokens: &mut T,
+    limits: &Limits,
+    visitor: &mut V,
+    findings: &mut Findings,
+) -> Result<RawReport<'x>, Halt> {
+    let mut reader = Reader { tokens, limits, findings, record: 0, results: 0 };
+    let mut report = RawReport::default();
+    let mut record = RawRecord::default();
+    while let Some(name) = reader.child("feedback")? {
+        match name {
+            Name::Version => reader.fill(&mut report.version, "version")?,
+            Name::ReportMetadata => reader.metadata(report.metadata.get_or_insert_default())?,
+            Name::PolicyPublished => reader.policy(report.policy.get_or_insert_default())?,
+            Name::Record => {
+                report.records = next_record(report.records, limits)?;
+                record.clear(report.records);
+                reader.record = report.records;
+                reader.record(&mut record)?;
+                reader.record = 0;
+                visitor.record(&mut record, reader.findings);
+            }
+            _ => reader.tokens.skip()?,
+        }
+    }
+    Ok(report)
+}
+
+fn next_record(records: u32, limits: &Limits) -> Result<u32, Halt> {
+    if records >= limits.records {
+        return Err(Halt::Rejected(format!("more than {} records, which is the limit", limits.records)));
+    }
+    Ok(records + 1)
+}
+
+type Step = Result<(), Halt>;
+
+struct Reader<'l, T> {
+    tokens: &'l mut T,
+    limits: &'l Limits,
+    findings: &'l mut Findings,
+    /// The record that is being read, from 1; 0 outside.
+    record: u32,
+    /// Results and reasons kept so far.
+    results: u64,
+}
+
+impl<'x, T: Tokens<'x>> Reader<'_, T> {
+    fn metadata(&mut self, metadata: &mut RawMetadata<'x>) -> Step {
+        while let Some(name) = self.child("report_metadata")? {
+            match name {
+                Name::OrgName => self.fill(&mut metadata.org_name, "report_metadata/org_name")?,
+                Name::Email => self.fill(&mut metadata.email, "report_metadata/email")?,
+                Name::ExtraContactInfo => {
+                    self.fill(&mut metadata.extra_contact_info, "report_metadata/extra_contact_info")?;
+                }
+                Name::ReportId => self.fill(&mut metadata.report_id, "report_metadata/report_id")?,
+                Name::DateRange => self.date_range(metadata)?,
+                Name::Error => {
+                    let place = self.place("report_metadata/error");
+                    let error = self.tokens.value(place, self.findings)?;
+                    if self.has_room(metadata.errors.len(), place) {
+                        metadata.errors.push(error);
+                    }
+                }
+                Name::Generator => self.fill(&mut metadata.generator, "report_metadata/generator")?,
+                _ => self.tokens.skip()?,
+            }
+        }
+        Ok(())
+    }
+
+    fn date_range(&mut self, metadata: &mut RawMetadata<'x>) -> Step {
+        while let Some(name) = self.child("date_range")? {
+            match name {
+                Name::Begin => self.fill(&mut metadata.begin, "date_range/begin")?,
+                Name::End => self.fill(&mut metadata.end, "date_range/end")?,
+                _ => self.tokens.skip()?,
+            }
+        }
+        Ok(())
+    }
+
+    fn policy(&mut self, policy: &mut RawPolicy<'x>) -> Step {
+        while let Some(name) = self.child("policy_published")? {
+            match name {
+                Name::Domain => self.fill(&mut policy.domain, "policy_published/domain")?,
+                Name::P => self.fill(&mut policy.p, "policy_published/p")?,
+                Name::Sp => self.fill(&mut policy.sp, "policy_published/sp")?,
+                Name::Np => self.fill(&mut policy.np, "policy_published/np")?,
+                Name::Adkim => self.fill(&mut policy.adkim, "policy_published/adkim")?,
+                Name::Aspf => self.fill(&mut policy.aspf, "policy_published/aspf")?,
+                Name::Pct => self.fill(&mut policy.pct, "policy_published/pct")?,
+                Name::Fo => self.fill(&mut policy.fo, "policy_published/fo")?,
+                Name::Testing => self.fill(&mut policy.testing, "policy_published/testing")?,
+                Name::DiscoveryMethod => {
+                    self.fill(&mut policy.discovery_method, "policy_published/discovery_method")?;
+                }
+                _ => self.tokens.skip()?,
+            }
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, record: &mut RawRecord<'x>) -> Step {
+        while let Some(name) = self.child("record")? {
+            match name {
+                Name::Row => self.row(record)?,
+                Name::Identifiers => {
+                    record.has_identifiers = true;
+                    self.identifiers(record)?;
+                }
+                Name::AuthResults => {
+                    record.has_auth_results = true;
+                    self.auth_results(record)?;
+                }
+                _ => self.tokens.skip()?,
+            }
+        }
+        Ok(())
+    }
+
+    fn row(&mut self, record: &mut RawRecord<'x>) -> Step {
+        while let Some(name) = self.child("row")? {
+            match name {
+                Name::SourceIp => self.fill(&mut record.source_ip, "source_ip")?,
+                Name::Count => self.fill(&mut record.count, "count")?,
+                Name::PolicyEvaluated => self.policy_evaluated(record)?,
+                _ => self.tokens.skip()?,
+            }
+        }
+        Ok(())
+    }
+
+    fn policy_evaluated(&mut self, record: &mut RawRecord<'x>) -> Step {
+        while let Some(name) = self.child("policy_evaluated")? {
+            match name {
+                Name::Disposition => self.fill(&mut record.disposition, "policy_evaluated/disposition")?,
+                Name::Dkim => self.fill(&mut record.evaluated_dkim, "policy_evaluated/dkim")?,
+                Name::Spf => self.fill(&mut record.evaluated_spf, "policy_evaluated/spf")?,
+                Name::Reason => {
+                    let reason = self.reason()?;
+                    if self.has_room(record.reasons.len(), self.place("policy_evaluated/reason")) {
+                        record.reasons.push(reason);
+                    }
+                }
+                _ => self.tokens.skip()?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The one element whose own text counts: some write the type there.
+    fn reason(&mut self) -> Result<RawReason<'x>, Halt> {
+        let mut reason = RawReason::default();
+        loop {
+            match self.tokens.next(self.place("policy_evaluated/reason"), self.findings)? {
+                Token::Open(Name::Type) => self.fill(&mut reason.kind, "reason/type")?,
+                Token::Open(Name::Comment) => self.fill(&mut reason.comment, "reason/comment")?,
+                Token::Open(_) => self.tokens.skip()?,
+                Token::Text(text) if reason.bare.is_none() => reason.bare = Some(text),
+                Token::Text(text) => self.stray_text("policy_evaluated/reason", &text),
+                Token::Close => return Ok(reason),
+            }
+        }
+    }
+
+    fn identifiers(&mut self, record: &mut RawRecord<'x>) -> Step {
+        while let Some(name) = self.child("identifiers")? {
+            match name {
+                Name::HeaderFrom => self.fill(&mut record.header_from, "identifiers/header_from")?,
+                Name::EnvelopeFrom => self.fill(&mut record.envelope_from, "identifiers/envelope_from")?,
+                Name::EnvelopeTo => self.fill(&mut record.envelope_to, "identifiers/envelope_to")?,
+                _ => self.tokens.skip()?,
+            }
+        }
+        Ok(())
+    }
+
+    fn auth_results(&mut self, record: &mut RawRecord<'x>) -> Step {
+        while let Some(name) = self.child("auth_results")? {
+            match name {
+                Name::Dkim => {
+                    let dkim = self.dkim()?;
+                    if dkim != RawDkim::default() && self.has_room(record.dkim.len(), self.place("auth_results/dkim")) {
+                        record.dkim.push(dkim);
+                    }
+                }
+                Name::Spf => {
+                    let spf = self.spf()?;
+                    if spf != RawSpf::default() && self.has_room(record.spf.len(), self.place("auth_results/spf")) {
+                        record.spf.push(spf);
+                    }
+                }
+                _ => self.tokens.skip()?,
+            }
+        }
+        Ok(())
+    }
+
+    fn dkim(&mut self) -> Result<RawDkim<'x>, Halt> {
+        let mut dkim = RawDkim::default();
+        while let Some(name) = self.child("auth_results/dkim")? {
+            match name {
+                Name::Domain => self.fill(&mut dkim.domain, "dkim/domain")?,
+                Name::Selector => self.fill(&mut dkim.selector, "dkim/selector")?,
+                Name::Result => self.fill(&mut dkim.result, "dkim/result")?,
+                Name::HumanResult => self.fill(&mut dkim.human_result, "dkim/human_result")?,
+                _ => self.tokens.skip()?,
+            }
+        }
+        Ok(dkim)
+    }
+
+    fn spf(&mut self) -> Result<RawSpf<'x>, Halt> {
+        let mut spf = RawSpf::default();
+        while let Some(name) = self.child("auth_results/spf")? {
+            match name {
+                Name::Domain => self.fill(&mut spf.domain, "spf/domain")?,
+                Name::Scope => self.fill(&mut spf.scope, "spf/scope")?,
+                Name::Result => self.fill(&mut spf.result, "spf/result")?,
+                Name::HumanResult => self.fill(&mut spf.human_result, "spf/human_result")?,
+                _ => self.tokens.skip()?,
+            }
+        }
+        Ok(spf)
+    }
+
+    /// The next child of the open element; `None` at its end. Text between children belongs to nothing.
+    #[inline]
+    fn child(&mut self, parent: &'static str) -> Result<Option<Name>, Halt> {
+        loop {
+            match self.tokens.next(self.place(parent), self.findings)? {
+                Token::Open(name) => return Ok(Some(name)),
+                Token::Close => return Ok(None),
+                Token::Text(text) => self.stray_text(parent, &text),
+            }
+        }
+    }
+
+    /// Read an element that may stand once.
+    #[inline]
+    fn fill(&mut self, slot: &mut Value<'x>, path: &'static str) -> Step {
+        let place = self.place(path);
+        let value = self.tokens.value(place, self.findings)?;
+        if slot.is_none() {
+            *slot = Some(value);
+        } else {
+            self.findings.note(Code::XML_REPEATED, || format!("{place}: again {}, the first holds", Quoted(&value)));
+        }
+        Ok(())
+    }
+
+    /// Whether one more of a list may be kept; notes it where not.
+    fn has_room(&mut self, length: usize, place: Place) -> bool {
+        self.results += 1;
+        let most = u64::from(self.limits.records) * RESULTS_A_RECORD;
+        let room = length < self.limits.results as usize && self.results <= most;
+        if !room {
+            let limit = self.limits.results;
+            self.findings.note(Code::LIMIT_DROPPED, || {
+                format!("{place}: more than {limit} here or {most} in the report, which are the limits: dropped")
+            });
+        }
+        room
+    }
+
+    fn stray_text(&mut self, parent: &'static str, text: &str) {
+        let place = self.place(parent);
+        self.findings.note(Code::XML_JUNK, || format!("{place}: text between elements: {}", Quoted(text)));
+    }
+
+    fn place(&self, path: &'static str) -> Place {
+        Place { record: self.record, path }
+    }
+}

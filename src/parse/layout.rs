@@ -1,0 +1,218 @@
+//! The first pass of the tolerant way: where the documents are, and which tags have no partner.
+//!
+//! In: the text. Out: the span of each `feedback`, the places of stray tags, what else there is. With it the second
+//! pass reads well-nested elements only, and nothing is read twice.
+
+use super::lexer::{Lexeme, Lexer};
+use super::name::{Name, local};
+use crate::limits::Limits;
+use crate::model::Quoted;
+
+/// Start tags without an end that may be open at once, over those that the depth limit allows.
+const UNCLOSED: usize = 64;
+
+/// One `feedback` element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    /// The place of its `<`.
+    pub(super) start: usize,
+    /// Behind its end tag; `None` where the document was cut.
+    pub(super) end: Option<usize>,
+}
+
+/// A tag without its partner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stray<'x> {
+    /// The place of its `<`.
+    pub(super) at: usize,
+    /// The whole name, prefix and all.
+    pub(super) tag: &'x str,
+    /// Whether it is an end tag.
+    pub(super) close: bool,
+}
+
+/// What a text holds.
+#[derive(Debug, Default)]
+pub(super) struct Layout<'x> {
+    /// The documents, in order.
+    pub(super) documents: Vec<Span>,
+    /// Stray tags, in order of their places.
+    pub(super) strays: Vec<Stray<'x>>,
+    /// The first thing outside the documents that is more than white space.
+    pub(super) junk: Option<String>,
+    /// A document type with an internal subset or an external id.
+    pub(super) hostile: bool,
+    /// Whether there is any element.
+    pub(super) elements: bool,
+    /// Whether elements nest past all bounds: the pass stopped there.
+    pub(super) too_deep: bool,
+}
+
+impl<'x> Layout<'x> {
+    /// Go through the whole text once.
+    pub(super) fn of(text: &'x str, limits: &Limits) -> Self {
+        let mut pass = Pass { deepest: limits.element_depth as usize + UNCLOSED, ..Pass::default() };
+        let mut lexer = Lexer::new(text, 0);
+        loop {
+            let at = lexer.position();
+            match lexer.next() {
+                Lexeme::Open { tag, empty } => pass.open(at, tag, empty.then(|| lexer.position())),
+                Lexeme::Close { tag } => pass.close(at, tag, lexer.position()),
+                Lexeme::Text(text) | Lexeme::Verbatim(text) if !text.trim().is_empty() => {
+                    pass.outside(|| format!("text {}", Quoted(text.trim())));
+                }
+                Lexeme::Entity(name) => pass.outside(|| format!("entity {}", Quoted(name))),
+                Lexeme::DocType(declaration) => pass.layout.hostile |= is_hostile(declaration),
+                Lexeme::Text(_) | Lexeme::Verbatim(_) | Lexeme::Aside => {}
+                Lexeme::End | Lexeme::Cut => break,
+            }
+            if pass.layout.too_deep {
+                break;
+            }
+        }
+        pass.finish()
+    }
+}
+
+#[derive(Default)]
+struct Pass<'x> {
+    layout: Layout<'x>,
+    /// The elements that are open.
+    stack: Vec<Stray<'x>>,
+    /// Where in the stack the open `feedback` is.
+    feedback: Option<usize>,
+    deepest: usize,
+}
+
+impl<'x> Pass<'x> {
+    fn open(&mut self, at: usize, tag: &'x str, empty: Option<usize>) {
+        self.layout.elements = true;
+        if Name::of(tag.as_bytes()) == Name::Feedback {
+            self.cut();
+            if empty.is_some() {
+                self.layout.documents.push(Span { start: at, end: empty });
+                return;
+            }
+            self.feedback = Some(self.stack.len());
+        } else if empty.is_some() {
+            self.outside(|| format!("element {}", Quoted(tag)));
+            return;
+        }
+        self.stack.push(Stray { at, tag, close: false });
+        self.layout.too_deep = self.stack.len() > self.deepest;
+    }
+
+    /// The nearest open element of that name ends; those within it that are still open never end. Within a document
+    /// nothing outside of it ends.
+    fn close(&mut self, at: usize, tag: &'x str, behind: usize) {
+        let floor = self.feedback.unwrap_or(0);
+        let partner = self.stack[floor..].iter().rposition(|open| same(open.tag, tag)).map(|index| floor + index);
+        let Some(partner) = partner else {
+            self.layout.strays.push(Stray { at, tag, close: true });
+            return;
+        };
+        self.layout.strays.extend(self.stack.drain(partner + 1..));
+        let Some(element) = self.stack.pop() else { return };
+        if self.feedback == Some(partner) {
+            self.layout.documents.push(Span { start: element.at, end: Some(behind) });
+            self.feedback = None;
+        } else {
+            self.outside(|| format!("element {}", Quoted(tag)));
+        }
+    }
+
+    /// Note what stands outside of a document.
+    fn outside(&mut self, what: impl FnOnce() -> String) {
+        if self.feedback.is_none() && self.layout.junk.is_none() {
+            self.layout.junk = Some(what());
+        }
+    }
+
+    /// A document that is open never ended.
+    fn cut(&mut self) {
+        if let Some(index) = self.feedback.take() {
+            self.layout.documents.push(Span { start: self.stack[index].at, end: None });
+            self.stack.truncate(index);
+        }
+    }
+
+    fn finish(mut self) -> Layout<'x> {
+        self.cut();
+        self.layout.strays.append(&mut self.stack);
+        self.layout.strays.sort_unstable_by_key(|stray| stray.at);
+        self.layout
+    }
+}
+
+/// Whether an end tag fits a start tag: by local name, in any case.
+fn same(open: &str, close: &str) -> bool {
+    open == close || local(open.as_bytes()).eq_ignore_ascii_case(local(close.as_bytes()))
+}
+
+/// Whether a document type says more than a name.
+fn is_hostile(declaration: &str) -> bool {
+    let upper = declaration.to_ascii_uppercase();
+    upper.contains('[') || upper.contains("SYSTEM") || upper.contains("PUBLIC")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layout(text: &str) -> Layout<'_> {
+        Layout::of(text, &Limits::default())
+    }
+
+    fn strays<'x>(layout: &Layout<'x>) -> Vec<&'x str> {
+        layout.strays.iter().map(|stray| stray.tag).collect()
+    }
+
+    #[test]
+    fn a_start_tag_without_an_end_is_stray_and_the_rest_is_whole() {
+        let text = "<feedback><xs:schema a='b'><record><row></row></record></feedback>";
+        let found = layout(text);
+        assert_eq!(found.documents, [Span { start: 0, end: Some(text.len()) }]);
+        assert_eq!(strays(&found), ["xs:schema"]);
+        assert_eq!(found.junk, None);
+    }
+
+    #[test]
+    fn an_unclosed_tag_around_the_document_is_stray_too() {
+        let found = layout("<xs:schema><feedback></feedback>");
+        assert_eq!(found.documents, [Span { start: 11, end: Some(32) }]);
+        assert_eq!(strays(&found), ["xs:schema"]);
+    }
+
+    #[test]
+    fn an_end_tag_without_a_start_is_stray() {
+        assert_eq!(strays(&layout("<feedback><row></sp></row></feedback></record>")), ["sp", "record"]);
+    }
+
+    #[test]
+    fn a_document_that_never_ends_is_cut() {
+        assert_eq!(layout("<feedback><row>").documents, [Span { start: 0, end: None }]);
+        assert_eq!(
+            layout("<feedback><row><?xml version='1.0'?><feedback></feedback>").documents,
+            [Span { start: 0, end: None }, Span { start: 36, end: Some(57) }]
+        );
+    }
+
+    #[test]
+    fn junk_is_what_is_neither_white_nor_aside() {
+        assert_eq!(layout("<?xml?> <!-- c --><feedback/>\n").junk, None);
+        assert_eq!(layout("<feedback/>\u{0}\n-- \nx").junk.as_deref(), Some("text \"\\0\\n-- \\nx\""));
+        assert_eq!(layout("<all><feedback/></all>").junk.as_deref(), Some("element \"all\""));
+    }
+
+    #[test]
+    fn nesting_past_all_bounds_stops_the_pass() {
+        assert!(layout(&"<a>".repeat(1_000_000)).too_deep);
+    }
+
+    #[test]
+    fn a_document_type_is_hostile_where_it_says_more_than_a_name() {
+        assert!(!layout("<!DOCTYPE feedback><feedback/>").hostile);
+        assert!(layout("<!DOCTYPE feedback [<!ENTITY a 'b'>]><feedback/>").hostile);
+        assert!(layout("<!doctype feedback system 'http://example.com/'><feedback/>").hostile);
+    }
+}

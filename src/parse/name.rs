@@ -1,0 +1,159 @@
+//! The element names of RFC 7489 and RFC 9990, told by their local part.
+//!
+//! In: the bytes of a tag name, prefix and all. Out: a [`Name`]. Namespaces are not looked at: nearly nobody declares
+//! the right one, and those who do write the same elements.
+
+/// An element the reader knows; all others are [`Name::Unknown`] and skipped with what is in them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::enum_variant_names, reason = "the standard's own names")]
+pub(super) enum Name {
+    Feedback,
+    Version,
+    ReportMetadata,
+    OrgName,
+    Email,
+    ExtraContactInfo,
+    ReportId,
+    DateRange,
+    Begin,
+    End,
+    Error,
+    Generator,
+    PolicyPublished,
+    Domain,
+    P,
+    Sp,
+    Np,
+    Adkim,
+    Aspf,
+    Pct,
+    Fo,
+    Testing,
+    DiscoveryMethod,
+    Record,
+    Row,
+    SourceIp,
+    Count,
+    PolicyEvaluated,
+    Disposition,
+    Dkim,
+    Spf,
+    Reason,
+    Type,
+    Comment,
+    Identifiers,
+    HeaderFrom,
+    EnvelopeFrom,
+    EnvelopeTo,
+    AuthResults,
+    Selector,
+    Scope,
+    Result,
+    HumanResult,
+    Unknown,
+}
+
+impl Name {
+    /// The name of a tag: as it stands, else without its prefix, else in lower case.
+    pub(super) fn of(tag: &[u8]) -> Self {
+        match Self::exact(tag) {
+            Self::Unknown => Self::inexact(tag),
+            name => name,
+        }
+    }
+
+    /// Kept out of line: nearly every tag of nearly every report is exact.
+    #[cold]
+    fn inexact(tag: &[u8]) -> Self {
+        let local = local(tag);
+        if local.iter().any(u8::is_ascii_uppercase) {
+            Self::exact(&local.to_ascii_lowercase())
+        } else {
+            Self::exact(local)
+        }
+    }
+
+    /// The name of a tag that is written as the standard has it.
+    pub(super) fn exact(tag: &[u8]) -> Self {
+        match tag {
+            b"feedback" => Self::Feedback,
+            b"version" => Self::Version,
+            b"report_metadata" => Self::ReportMetadata,
+            b"org_name" => Self::OrgName,
+            b"email" => Self::Email,
+            b"extra_contact_info" => Self::ExtraContactInfo,
+            b"report_id" => Self::ReportId,
+            b"date_range" => Self::DateRange,
+            b"begin" => Self::Begin,
+            b"end" => Self::End,
+            b"error" => Self::Error,
+            b"generator" => Self::Generator,
+            b"policy_published" => Self::PolicyPublished,
+            b"domain" => Self::Domain,
+            b"p" => Self::P,
+            b"sp" => Self::Sp,
+            b"np" => Self::Np,
+            b"adkim" => Self::Adkim,
+            b"aspf" => Self::Aspf,
+            b"pct" => Self::Pct,
+            b"fo" => Self::Fo,
+            // Mail::DMARC writes the tag's own name.
+            b"testing" | b"t" => Self::Testing,
+            b"discovery_method" => Self::DiscoveryMethod,
+            b"record" => Self::Record,
+            b"row" => Self::Row,
+            b"source_ip" => Self::SourceIp,
+            b"count" => Self::Count,
+            b"policy_evaluated" => Self::PolicyEvaluated,
+            b"disposition" => Self::Disposition,
+            b"dkim" => Self::Dkim,
+            b"spf" => Self::Spf,
+            b"reason" => Self::Reason,
+            b"type" => Self::Type,
+            b"comment" => Self::Comment,
+            // junc.org and others write `identities`.
+            b"identifiers" | b"identities" => Self::Identifiers,
+            b"header_from" => Self::HeaderFrom,
+            b"envelope_from" => Self::EnvelopeFrom,
+            b"envelope_to" => Self::EnvelopeTo,
+            b"auth_results" => Self::AuthResults,
+            b"selector" => Self::Selector,
+            b"scope" => Self::Scope,
+            b"result" => Self::Result,
+            b"human_result" => Self::HumanResult,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// A tag name without its namespace prefix.
+pub(super) fn local(tag: &[u8]) -> &[u8] {
+    match memchr::memrchr(b':', tag) {
+        Some(colon) => &tag[colon + 1..],
+        None => tag,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_ignored_whatever_it_is() {
+        assert_eq!(Name::of(b"dm:source_ip"), Name::SourceIp);
+        assert_eq!(Name::of(b"a:b:count"), Name::Count);
+    }
+
+    #[test]
+    fn case_is_ignored() {
+        assert_eq!(Name::of(b"Record"), Name::Record);
+        assert_eq!(Name::of(b"ns1:RECORD"), Name::Record);
+    }
+
+    #[test]
+    fn other_names_are_unknown() {
+        for tag in [&b""[..], b":", b"records", b"arc-results", b"source ip"] {
+            assert_eq!(Name::of(tag), Name::Unknown);
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! The tolerant way: any document that can be made sense of, as well-nested elements.
+//!
+//! In: the text, its layout, one of its documents. Out: tokens. Stray tags are not seen; text is joined over comments,
+//! CDATA sections and entities; entities that XML does not know stay as they are, characters it forbids become U+FFFD,
+//! text past the limit is cut, each with a finding.
+
+use super::layout::{Layout, Span};
+use super::lexer::{Lexeme, Lexer};
+use super::name::Name;
+use super::tokens::{Halt, Place, Token, Tokens};
+use crate::limits::Limits;
+use crate::model::{Code, Findings, Quoted};
+use std::borrow::Cow;
+
+/// A cursor within one document.
+pub(super) struct Tolerant<'x, 'l> {
+    lexer: Lexer<'x>,
+    layout: &'l Layout<'x>,
+    /// The next stray tag that may come.
+    stray: usize,
+    /// How many elements are open.
+    depth: u32,
+    /// Read ahead: what ended the last text.
+    edge: Option<Edge>,
+    limits: &'l Limits,
+}
+
+/// What ends a run of text.
+#[derive(Clone, Copy)]
+enum Edge {
+    Open(Name, /* ends at once */ bool),
+    Close,
+}
+
+impl<'x, 'l> Tolerant<'x, 'l> {
+    /// Enter a document, behind its start tag. An element that ends at once has nothing to enter: `None`.
+    pub(super) fn enter(text: &'x str, layout: &'l Layout<'x>, span: Span, limits: &'l Limits) -> Option<Self> {
+        let stray = layout.strays.partition_point(|stray| stray.at < span.start);
+        let mut lexer = Lexer::new(text, span.start);
+        matches!(lexer.next(), Lexeme::Open { empty: false, .. }).then_some(Self {
+            lexer,
+            layout,
+            stray,
+            depth: 1,
+            edge: None,
+            limits,
+        })
+    }
+
+    fn is_stray(&mut self, at: usize) -> bool {
+        let found = self.layout.strays.get(self.stray).is_some_and(|stray| stray.at == at);
+        self.stray += usize::from(found);
+        found
+    }
+
+    /// Take text up to the next tag that is not stray.
+    fn gather(&mut self, text: &mut Gathered<'x>) -> Result<Edge, Halt> {
+        if let Some(edge) = self.edge.take() {
+            return Ok(edge);
+        }
+        loop {
+            let at = self.lexer.position();
+            match self.lexer.next() {
+                Lexeme::Text(piece) | Lexeme::Verbatim(piece) => text.written(piece),
+                Lexeme::Entity(name) => text.entity(name),
+                Lexeme::Aside | Lexeme::DocType(_) => {}
+                Lexeme::Open { .. } | Lexeme::Close { .. } if self.is_stray(at) => {}
+                Lexeme::Open { tag, empty } => return Ok(Edge::Open(Name::of(tag.as_bytes()), empty)),
+                Lexeme::Close { .. } => return Ok(Edge::Close),
+                Lexeme::End | Lexeme::Cut => return Err(Halt::Rejected(super::UNEXPECTED_END.into())),
+            }
+        }
+    }
+
+    /// Go down into an element that was just met.
+    fn descend(&mut self, ends: bool) -> Result<(), Halt> {
+        self.depth += 1;
+        if self.depth > self.limits.element_depth {
+            return Err(Halt::Rejected(super::too_deep(self.limits)));
+        }
+        if ends {
+            self.edge = Some(Edge::Close);
+        }
+        Ok(())
+    }
+}
+
+impl<'x> Tokens<'x> for Tolerant<'x, '_> {
+    fn next(&mut self, place: Place, findings: &mut Findings) -> Result<Token<'x>, Halt> {
+        let mut text = Gathered::new(self.limits.text_bytes);
+        let edge = self.gather(&mut text)?;
+        let text = text.finish(place, findings);
+        if !text.is_empty() {
+            self.edge = Some(edge);
+            return Ok(Token::Text(text));
+        }
+        match edge {
+            Edge::Open(name, ends) => {
+                self.descend(ends)?;
+                Ok(Token::Open(name))
+            }
+            Edge::Close => {
+                self.depth -= 1;
+                Ok(Token::Close)
+            }
+        }
+    }
+
+    fn value(&mut self, place: Place, findings: &mut Findings) -> Result<Cow<'x, str>, Halt> {
+        let mut text = Gathered::new(self.limits.text_bytes);
+        loop {
+            match self.gather(&mut text)? {
+                Edge::Open(_, ends) => {
+                    self.descend(ends)?;
+                    self.skip()?;
+                }
+                Edge::Close => {
+                    self.depth -= 1;
+                    return Ok(text.finish(place, findings));
+                }
+            }
+        }
+    }
+
+    fn skip(&mut self) -> Result<(), Halt> {
+        let outside = self.depth - 1;
+        while self.depth > outside {
+            match self.gather(&mut Gathered::new(0))? {
+                Edge::Open(_, ends) => self.descend(ends)?,
+                Edge::Close => self.depth -= 1,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Text under way: one slice of the document as long as that will do.
+struct Gathered<'x> {
+    text: Cow<'x, str>,
+    limit: usize,
+    cut: bool,
+    control: bool,
+    /// The first entity that XML does not know.
+    entity: Option<&'x str>,
+}
+
+impl<'x> Gathered<'x> {
+    fn new(limit: u32) -> Self {
+        Self { text: Cow::Borrowed(""), limit: limit as usize, cut: false, control: false, entity: None }
+    }
+
+    /// Text as it stands in the document: line ends made equal, forbidden characters replaced.
+    fn written(&mut self, piece: &'x str) {
+        if self.cut || self.limit == 0 {
+            return;
+        }
+        let mut rest = piece;
+        while let Some(at) = rest.bytes().position(|byte| byte == b'\r' || is_forbidden(byte)) {
+            self.push(&rest[..at]);
+            if rest.as_bytes()[at] == b'\r' {
+                self.push("\n");
+                rest = rest[at + 1..].strip_prefix('\n').unwrap_or(&rest[at + 1..]);
+            } else {
+                self.control = true;
+                self.push("\u{fffd}");
+                rest = &rest[at + 1..];
+            }
+        }
+        self.push(rest);
+    }
+
+    /// An entity: decoded where XML knows it, else as it stands.
+    fn entity(&mut self, name: &'x str) {
+        match decode(name) {
+            Some(Ok(character)) => self.push_owned(character),
+            Some(Err(())) => {
+                self.control = true;
+                self.push("\u{fffd}");
+            }
+            None => {
+                self.entity.get_or_insert(name);
+                self.push("&");
+                self.push(name);
+                self.push(";");
+            }
+        }
+    }
+
+    /// Append, within the limit. White space at the start takes no room, white space at the end is no loss.
+    fn push(&mut self, piece: &'x str) {
+        if self.text.is_empty() {
+            let piece = piece.trim_start();
+            let fits = floor(piece, self.limit);
+            self.text = Cow::Borrowed(&piece[..fits]);
+            self.cut |= !piece[fits..].trim_end().is_empty();
+        } else if !piece.is_empty() && !self.cut {
+            let fits = floor(piece, self.limit.saturating_sub(self.text.len()));
+            self.text.to_mut().push_str(&piece[..fits]);
+            self.cut |= !piece[fits..].trim_end().is_empty();
+        }
+    }
+
+    fn push_owned(&mut self, character: char) {
+        if self.limit == 0 || self.cut || (self.text.is_empty() && character.is_whitespace()) {
+            return;
+        }
+        if self.text.len() + character.len_utf8() > self.limit {
+            self.cut |= !character.is_whitespace();
+        } else {
+            self.text.to_mut().push(character);
+        }
+    }
+
+    /// The text, trimmed, with what was odd about it noted.
+    fn finish(self, place: Place, findings: &mut Findings) -> Cow<'x, str> {
+        if let Some(name) = self.entity {
+            findings.note(Code::XML_ENTITY, || {
+                format!("{place}: entity {} is not defined in XML, kept as written", Quoted(name))
+            });
+        }
+        if self.control {
+            findings.note(Code::TEXT_CONTROL, || format!("{place}: characters that XML forbids, replaced by U+FFFD"));
+        }
+        if self.cut {
+            findings.note(Code::TEXT_CUT, || format!("{place}: text over the limit of {} bytes, cut", self.limit));
+        }
+        trim(self.text)
+    }
+}
+
+/// Take white space off the end; the start has none.
+fn trim(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim_end()),
+        Cow::Owned(mut text) => {
+            text.truncate(text.trim_end().len());
+            Cow::Owned(text)
+        }
+    }
+}
+
+/// The most bytes of a text up to `limit` that end with a whole character.
+fn floor(text: &str, limit: usize) -> usize {
+    text.floor_char_boundary(limit)
+}
+
+/// A control character that XML 1.0 forbids.
+fn is_forbidden(byte: u8) -> bool {
+    byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r')
+}
+
+/// The character of an entity: one of the five of XML, or a number. `None`: XML does not know it; `Some(Err)`: a number
+/// that is no character, or one that XML forbids.
+pub(super) fn decode(name: &str) -> Option<Result<char, ()>> {
+    let known = match name {
+        "amp" => '&',
+        "lt" => '<',
+        "gt" => '>',
+        "quot" => '"',
+        "apos" => '\'',
+        _ => {
+            let number = name.strip_prefix('#')?;
+            let code = match number.strip_prefix(['x', 'X']) {
+                Some(hex) if hex.bytes().all(|byte| byte.is_ascii_hexdigit()) => u32::from_str_radix(hex, 16),
+                None if number.bytes().all(|byte| byte.is_ascii_digit()) => number.parse(),
+                _ => return None,
+            };
+            let character = code.ok().and_then(char::from_u32);
+            return Some(character.filter(|c| u8::try_from(*c).map_or(true, |byte| !is_forbidden(byte))).ok_or(()));
+        }
+    };
+    Some(Ok(known))
+}

@@ -1,0 +1,259 @@
+//! Flat columns of a Parquet file back to plain vectors, below polars' arrays: dictionary codes stay codes.
+//!
+//! Comes in: a column chunk as it stands on disk. Goes out: [`Words`], integers, yes-or-no. Reads what any writer makes of
+//! our schema in plain or dictionary encoding, not only ourselves. Must not trust a length or a code.
+
+use crate::model::{Text, Words};
+use polars::error::{PolarsError, PolarsResult, polars_err};
+use polars_core::prelude::{InitHashMaps, PlHashMap};
+use polars_parquet::parquet::encoding::hybrid_rle::{HybridRleChunk, HybridRleDecoder};
+use polars_parquet::parquet::page::{DataPage, split_buffer};
+use polars_parquet::read::{BasicDecompressor, ColumnChunkMetadata, PageReader};
+use polars_parquet::write::Encoding;
+use std::fs::File;
+use std::io::Cursor;
+use std::os::unix::fs::FileExt;
+
+/// One page may not claim more than this; ours are at most a row group's worth.
+const PAGE_LIMIT: usize = 1 << 30;
+
+/// A flat column of one row group, read but not decoded.
+pub(crate) struct Chunk {
+    pages: BasicDecompressor,
+    optional: bool,
+    rows: usize,
+}
+
+impl Chunk {
+    /// Read a column's bytes.
+    pub(crate) fn read(file: &File, column: &ColumnChunkMetadata, rows: usize) -> PolarsResult<Self> {
+        let descriptor = &column.descriptor().descriptor;
+        if descriptor.max_rep_level > 0 || descriptor.max_def_level > 1 {
+            return Err(wrong("a flat column, found a nested one"));
+        }
+        let range = column.byte_range();
+        let length =
+            usize::try_from(range.end.saturating_sub(range.start)).map_err(|_| wrong("a column under 2^64 bytes"))?;
+        if length > PAGE_LIMIT {
+            return Err(wrong("a column chunk under 1 GiB"));
+        }
+        let mut bytes = vec![0; length];
+        file.read_exact_at(&mut bytes, range.start)?;
+        let reader = PageReader::new(Cursor::new(bytes.into()), column, Vec::new(), PAGE_LIMIT);
+        Ok(Self { pages: BasicDecompressor::new(reader, Vec::new()), optional: descriptor.max_def_level == 1, rows })
+    }
+
+    /// Call `page` for each data page with its values and which rows have one.
+    fn each_page(
+        mut self,
+        mut page: impl FnMut(&DataPage, &[u8], &Presence) -> PolarsResult<()>,
+    ) -> PolarsResult<usize> {
+        let mut seen = 0;
+        while let Some(next) = self.pages.next() {
+            let data = next?.decompress(&mut self.pages)?;
+            let count = data.num_values();
+            seen += count;
+            if seen > self.rows {
+                return Err(wrong("as many values as rows, found more"));
+            }
+            let buffers = split_buffer(&data)?;
+            let presence = match self.optional {
+                true => Presence::decode(buffers.def, count)?,
+                false => Presence { runs: vec![(true, count)], present: count },
+            };
+            page(&data, buffers.values, &presence)?;
+            drop(buffers);
+            self.pages.reuse_page_buffer(data);
+        }
+        if seen == self.rows { Ok(seen) } else { Err(wrong("as many values as rows, found fewer")) }
+    }
+
+    /// A column of strings.
+    pub(crate) fn words(mut self) -> PolarsResult<Words> {
+        let mut words = Words { codes: Vec::with_capacity(self.rows), dictionary: Vec::new() };
+        if let Some(page) = self.pages.read_dict_page()? {
+            words.dictionary.reserve(page.num_values.min(self.rows));
+            each_text(&page.buffer, page.num_values, |text| {
+                words.dictionary.push(text);
+                Ok(())
+            })?;
+        }
+        let known = words.dictionary.len();
+        let mut plain: PlHashMap<Text, u32> = PlHashMap::new();
+        self.each_page(|page, values, presence| {
+            let codes = match page.encoding() {
+                Encoding::RleDictionary | Encoding::PlainDictionary => codes(values, presence.present, known)?,
+                Encoding::Plain => {
+                    let mut codes = Vec::with_capacity(presence.present);
+                    each_text(values, presence.present, |text| {
+                        let next = u32::try_from(words.dictionary.len()).map_err(|_| wrong("fewer than 2^32 words"))?;
+                        let code = *plain.entry(text).or_insert_with_key(|text| {
+                            words.dictionary.push(text.clone());
+                            next
+                        });
+                        codes.push(code);
+                        Ok(())
+                    })?;
+                    codes
+                }
+                other => return Err(encoding(other)),
+            };
+            presence.spread(&codes, Words::NULL, &mut words.codes)
+        })?;
+        Ok(words)
+    }
+
+    /// A column of 64-bit integers; a null is 0.
+    pub(crate) fn longs(self) -> PolarsResult<Vec<i64>> {
+        self.numbers(|bytes: [u8; 8]| i64::from_le_bytes(bytes))
+    }
+
+    /// A column of 32-bit integers or dates; a null is 0.
+    pub(crate) fn ints(self) -> PolarsResult<Vec<i32>> {
+        self.numbers(|bytes: [u8; 4]| i32::from_le_bytes(bytes))
+    }
+
+    fn numbers<T: Copy + Default, const N: usize>(mut self, number: fn([u8; N]) -> T) -> PolarsResult<Vec<T>> {
+        let dictionary = match self.pages.read_dict_page()? {
+            Some(page) => plain_numbers(&page.buffer, page.num_values, number)?,
+            None => Vec::new(),
+        };
+        let mut numbers = Vec::with_capacity(self.rows);
+        self.each_page(|page, values, presence| {
+            let present: Vec<T> = match page.encoding() {
+                Encoding::RleDictionary | Encoding::PlainDictionary => {
+                    codes(values, presence.present, dictionary.len())?
+                        .into_iter()
+                        .map(|code| dictionary[code as usize])
+                        .collect()
+                }
+                Encoding::Plain => plain_numbers(values, presence.present, number)?,
+                other => return Err(encoding(other)),
+            };
+            presence.spread(&present, T::default(), &mut numbers)
+        })?;
+        Ok(numbers)
+    }
+
+    /// A column of yes-or-no: 0 no, 1 yes, 2 null.
+    pub(crate) fn bools(self) -> PolarsResult<Vec<u8>> {
+        let mut bools = Vec::with_capacity(self.rows);
+        self.each_page(|page, values, presence| {
+            let present: Vec<u8> = match page.encoding() {
+                Encoding::Plain => {
+                    let bytes = values.get(..presence.present.div_ceil(8)).ok_or_else(short)?;
+                    (0..presence.present).map(|index| bytes[index / 8] >> (index % 8) & 1).collect()
+                }
+                Encoding::Rle => {
+                    let values = values.get(4..).ok_or_else(short)?;
+                    let bits = HybridRleDecoder::new(values, 1, presence.present).collect()?;
+                    bits.into_iter().map(|bit| u8::from(bit != 0)).collect()
+                }
+                other => return Err(encoding(other)),
+            };
+            presence.spread(&present, 2, &mut bools)
+        })?;
+        Ok(bools)
+    }
+}
+
+/// Which rows of a page have a value, in runs.
+struct Presence {
+    runs: Vec<(bool, usize)>,
+    present: usize,
+}
+
+impl Presence {
+    fn decode(levels: &[u8], count: usize) -> PolarsResult<Self> {
+        let mut this = Self { runs: Vec::new(), present: 0 };
+        let mut seen = 0;
+        for chunk in HybridRleDecoder::new(levels, 1, count).into_chunk_iter() {
+            match chunk? {
+                HybridRleChunk::Rle(level, length) => {
+                    seen += length;
+                    this.push(level != 0, length);
+                }
+                HybridRleChunk::Bitpacked(packed) => {
+                    let mut bits = Vec::with_capacity(packed.len());
+                    packed.collect_into(&mut bits);
+                    seen += bits.len();
+                    for bit in bits {
+                        this.push(bit != 0, 1);
+                    }
+                }
+            }
+        }
+        if seen == count { Ok(this) } else { Err(short()) }
+    }
+
+    fn push(&mut self, present: bool, length: usize) {
+        self.present += if present { length } else { 0 };
+        match self.runs.last_mut() {
+            Some((last, run)) if *last == present => *run += length,
+            _ => self.runs.push((present, length)),
+        }
+    }
+
+    /// Put the values where their rows are, and `null` elsewhere.
+    fn spread<T: Copy>(&self, values: &[T], null: T, out: &mut Vec<T>) -> PolarsResult<()> {
+        let mut rest = values;
+        for (present, length) in &self.runs {
+            if *present {
+                let (run, more) = rest.split_at_checked(*length).ok_or_else(short)?;
+                out.extend_from_slice(run);
+                rest = more;
+            } else {
+                out.resize(out.len() + length, null);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The dictionary codes of a page, each below `known`.
+fn codes(values: &[u8], count: usize, known: usize) -> PolarsResult<Vec<u32>> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    let (bits, packed) = values.split_first().ok_or_else(short)?;
+    if *bits > 32 {
+        return Err(wrong("codes of at most 32 bits"));
+    }
+    let codes = HybridRleDecoder::new(packed, u32::from(*bits), count).collect()?;
+    if codes.len() != count {
+        return Err(short());
+    }
+    match codes.iter().max() {
+        Some(max) if *max as usize >= known => Err(wrong("codes into the dictionary, found one beyond it")),
+        _ => Ok(codes),
+    }
+}
+
+fn plain_numbers<T, const N: usize>(bytes: &[u8], count: usize, number: fn([u8; N]) -> T) -> PolarsResult<Vec<T>> {
+    let (numbers, _) = bytes.as_chunks::<N>();
+    let numbers = numbers.get(..count).ok_or_else(short)?;
+    Ok(numbers.iter().map(|bytes| number(*bytes)).collect())
+}
+
+/// Call `each` for each plain string.
+fn each_text(mut bytes: &[u8], count: usize, mut each: impl FnMut(Text) -> PolarsResult<()>) -> PolarsResult<()> {
+    for _ in 0..count {
+        let (length, rest) = bytes.split_first_chunk::<4>().ok_or_else(short)?;
+        let (text, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(short)?;
+        bytes = rest;
+        each(Text::from_utf8_lossy(text))?;
+    }
+    Ok(())
+}
+
+fn short() -> PolarsError {
+    wrong("as many bytes as the page claims, found fewer")
+}
+
+fn wrong(expected: &str) -> PolarsError {
+    polars_err!(ComputeError: "expected {}", expected)
+}
+
+fn encoding(found: Encoding) -> PolarsError {
+    polars_err!(ComputeError: "expected plain or dictionary encoding, found {:?}", found)
+}

@@ -1,0 +1,66 @@
+//! Columns of lists back from Parquet, through polars' own arrays: rarer and dearer than the flat ones.
+
+use super::read::reason_word;
+use crate::model::{Text, Words};
+use polars::error::{PolarsResult, polars_err};
+use polars_core::prelude::{InitHashMaps, PlHashMap};
+use polars_core::utils::arrow::array::{Array, ListArray, StructArray, Utf8ViewArray};
+use polars_core::utils::arrow::datatypes::Field;
+use polars_parquet::read::{BasicDecompressor, PageReader, RowGroupMetadata, column_iter_to_arrays};
+use std::fs::File;
+use std::io::Cursor;
+use std::os::unix::fs::FileExt;
+
+/// A column of a row group as one Arrow array of the given type.
+pub(crate) fn read_array(file: &File, group: &RowGroupMetadata, field: Field) -> PolarsResult<Box<dyn Array>> {
+    let found = group
+        .columns_under_root_iter(&field.name)
+        .ok_or_else(|| polars_err!(ComputeError: "expected a column {}, found none", field.name))?;
+    let (mut pages, mut types) = (Vec::new(), Vec::new());
+    for column in found {
+        let range = column.byte_range();
+        let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+        let mut bytes = vec![0; length];
+        file.read_exact_at(&mut bytes, range.start)?;
+        let reader = PageReader::new(Cursor::new(bytes.into()), column, Vec::new(), 1 << 30);
+        pages.push(BasicDecompressor::new(reader, Vec::new()));
+        types.push(&column.descriptor().descriptor.primitive_type);
+    }
+    let name = field.name.clone();
+    let (mut arrays, _) = column_iter_to_arrays(pages, types, field, None)?;
+    match arrays.len() {
+        1 => Ok(arrays.swap_remove(0)),
+        _ => polars_core::utils::arrow::compute::concatenate::concatenate(
+            &arrays.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
+        )
+        .map_err(|error| error.context(name.to_string().into())),
+    }
+}
+
+/// The `reason` column of [`crate::model::Rows`].
+pub(crate) fn reasons(file: &File, group: &RowGroupMetadata) -> PolarsResult<Words> {
+    let column =
+        super::schema::COLUMNS.iter().find(|column| column.name == "reasons").expect("the list of columns has it");
+    let array = read_array(file, group, super::encode::arrow_field(column))?;
+    let wrong = || polars_err!(ComputeError: "expected reasons to be a list of structs of strings");
+    let lists = array.as_any().downcast_ref::<ListArray<i64>>().ok_or_else(wrong)?;
+    let items = lists.values().as_any().downcast_ref::<StructArray>().ok_or_else(wrong)?;
+    let texts =
+        |index: usize| items.values().get(index).and_then(|values| values.as_any().downcast_ref::<Utf8ViewArray>());
+    let (kinds, comments) = (texts(0).ok_or_else(wrong)?, texts(1).ok_or_else(wrong)?);
+
+    let mut known: PlHashMap<Text, u32> = PlHashMap::new();
+    let mut words = Words { codes: Vec::with_capacity(lists.len()), dictionary: Vec::new() };
+    for bounds in lists.offsets().windows(2) {
+        let first = usize::try_from(bounds[0]).map_err(|_| wrong())?;
+        let word = if bounds[1] > bounds[0] { reason_word(kinds.get(first), comments.get(first)) } else { None };
+        words.codes.push(word.map_or(Words::NULL, |word| {
+            let next = u32::try_from(words.dictionary.len()).expect("a row group has fewer rows");
+            *known.entry(word).or_insert_with_key(|word| {
+                words.dictionary.push(word.clone());
+                next
+            })
+        }));
+    }
+    Ok(words)
+}

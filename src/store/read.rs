@@ -1,0 +1,329 @@
+//! Rows back from Parquet parts: pruned by month, by statistics, by column; one row group at a time, on all cores.
+//!
+//! Comes in: the list of files (the ledger's, or a bare folder's), a filter, and which columns. Goes out: [`Rows`],
+//! a row group at most each, in no particular order. Memory is a few row groups a thread, whatever the number of rows.
+
+use super::StoreError;
+use super::decode::Chunk;
+use super::encode::days_since_epoch;
+use crate::model::{Cause, Columns, Flags, Rows, Source, Text, Words};
+use jiff::civil::Date;
+use polars::error::PolarsResult;
+use polars_parquet::parquet::statistics::Statistics;
+use polars_parquet::read::{FileMetadata, RowGroupMetadata, read_metadata};
+use std::fs::File;
+use std::io::BufReader;
+use std::net::IpAddr;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Which rows are asked for. The default asks for all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// The first day.
+    pub from: Option<Date>,
+    /// The last day.
+    pub to: Option<Date>,
+    /// Policy domains in canonical form; none means all.
+    pub domains: Vec<String>,
+}
+
+impl Filter {
+    fn days(&self) -> (i32, i32) {
+        (self.from.map_or(i32::MIN, days_since_epoch), self.to.map_or(i32::MAX, days_since_epoch))
+    }
+
+    /// Whether everything is asked for.
+    pub fn is_all(&self) -> bool {
+        self.from.is_none() && self.to.is_none() && self.domains.is_empty()
+    }
+}
+
+/// A file and its footer.
+pub(crate) struct Part {
+    pub(crate) path: PathBuf,
+    pub(crate) file: File,
+    pub(crate) metadata: FileMetadata,
+}
+
+impl Part {
+    pub(crate) fn open(path: PathBuf) -> Result<Self, StoreError> {
+        let file = File::open(&path).map_err(StoreError::io(&path, "opening the part"))?;
+        let metadata = read_metadata(&mut BufReader::with_capacity(1 << 12, &file))
+            .map_err(StoreError::parquet(&path, "reading the part"))?;
+        Ok(Self { path, file, metadata })
+    }
+}
+
+/// A row group that may hold rows of the filter.
+struct Unit<'a> {
+    part: &'a Part,
+    group: &'a RowGroupMetadata,
+}
+
+/// Give each thread a value, and fold the rows it decodes into it.
+pub(crate) fn fold<A: Send>(
+    paths: Vec<PathBuf>,
+    filter: &Filter,
+    columns: Columns,
+    init: impl Fn() -> A + Sync,
+    each: impl Fn(&mut A, Rows) + Sync,
+) -> Result<Vec<A>, StoreError> {
+    let parts = open_all(paths)?;
+    let units: Vec<Unit<'_>> = parts
+        .iter()
+        .flat_map(|part| part.metadata.row_groups.iter().map(move |group| Unit { part, group }))
+        .filter(|unit| may_match(unit, filter))
+        .collect();
+    let threads = threads().min(units.len().max(1));
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut value = init();
+        while let Some(unit) = units.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let rows =
+                read_unit(unit, filter, columns).map_err(StoreError::parquet(&unit.part.path, "reading the part"));
+            match rows {
+                Ok(rows) if rows.len > 0 => each(&mut value, rows),
+                Ok(_) => {}
+                Err(error) => {
+                    next.store(usize::MAX / 2, Ordering::Relaxed);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(value)
+    };
+    std::thread::scope(|scope| {
+        let running: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mut values = vec![work()];
+        values.extend(
+            running.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))),
+        );
+        values.into_iter().collect()
+    })
+}
+
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Open files and read their footers, on all cores, in order.
+fn open_all(paths: Vec<PathBuf>) -> Result<Vec<Part>, StoreError> {
+    let next = AtomicUsize::new(0);
+    let parts = Mutex::new(Vec::with_capacity(paths.len()));
+    let threads = threads().min(paths.len());
+    let work = || {
+        while let index = next.fetch_add(1, Ordering::Relaxed)
+            && let Some(path) = paths.get(index)
+        {
+            let part = Part::open(path.clone());
+            parts.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((index, part));
+        }
+    };
+    std::thread::scope(|scope| {
+        (1..threads).for_each(|_| drop(scope.spawn(work)));
+        work();
+    });
+    let mut parts = parts.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    parts.sort_by_key(|(index, _)| *index);
+    parts.into_iter().map(|(_, part)| part).collect()
+}
+
+/// Whether the statistics allow a row of the filter; without statistics they do.
+fn may_match(unit: &Unit<'_>, filter: &Filter) -> bool {
+    let statistics = |name: &str| {
+        let column = unit.group.columns_under_root_iter(name)?.next()?;
+        column.statistics(&unit.part.metadata.footer_buf)?.ok()
+    };
+    let (from, to) = filter.days();
+    if let Some(Statistics::Int32(days)) = statistics("date")
+        && (days.min_value.is_some_and(|min| min > to) || days.max_value.is_some_and(|max| max < from))
+    {
+        return false;
+    }
+    if filter.domains.is_empty() {
+        return true;
+    }
+    match statistics("policy_domain") {
+        Some(Statistics::Binary(range)) => filter.domains.iter().any(|domain| {
+            range.min_value.as_ref().is_none_or(|min| min.as_slice() <= domain.as_bytes())
+                && range.max_value.as_ref().is_none_or(|max| domain.as_bytes() <= max.as_slice())
+        }),
+        _ => true,
+    }
+}
+
+/// The rows of one row group that the filter asks for.
+fn read_unit(unit: &Unit<'_>, filter: &Filter, columns: Columns) -> PolarsResult<Rows> {
+    let reader = GroupReader { unit, rows: unit.group.num_rows() };
+    let (from, to) = filter.days();
+    let mut rows = Rows::default();
+    let mut kept = vec![0..reader.rows];
+    if columns.has(Columns::DAY) || filter.from.is_some() || filter.to.is_some() {
+        rows.day = reader.chunk("date")?.ints()?;
+        kept = select(&kept, |row| (from..=to).contains(&rows.day[row]));
+    }
+    if columns.has(Columns::POLICY_DOMAIN) || !filter.domains.is_empty() {
+        rows.policy_domain = reader.chunk("policy_domain")?.words()?;
+        if !filter.domains.is_empty() {
+            let wanted: Vec<bool> =
+                rows.policy_domain.dictionary.iter().map(|word| filter.domains.iter().any(|d| d == word)).collect();
+            let codes = &rows.policy_domain.codes;
+            kept = select(&kept, |row| wanted.get(codes[row] as usize) == Some(&true));
+        }
+    }
+    rows.len = kept.iter().map(ExactSizeIterator::len).sum();
+    if rows.len == 0 {
+        return Ok(Rows::default());
+    }
+    reader.fill(&mut rows, columns)?;
+    if rows.len < reader.rows {
+        keep(&mut rows, &kept);
+    }
+    Ok(rows)
+}
+
+struct GroupReader<'a> {
+    unit: &'a Unit<'a>,
+    rows: usize,
+}
+
+impl GroupReader<'_> {
+    fn chunk(&self, name: &str) -> PolarsResult<Chunk> {
+        let column = self.unit.group.columns_under_root_iter(name).and_then(|mut columns| columns.next());
+        let column =
+            column.ok_or_else(|| polars::error::polars_err!(ComputeError: "expected a column {}, found none", name))?;
+        Chunk::read(&self.unit.part.file, column, self.rows)
+    }
+
+    fn words(&self, name: &str) -> PolarsResult<Words> {
+        self.chunk(name)?.words()
+    }
+
+    /// The columns that are not there yet.
+    fn fill(&self, rows: &mut Rows, columns: Columns) -> PolarsResult<()> {
+        if columns.has(Columns::SOURCE) {
+            rows.source = sources(&self.words("source_ip")?);
+        }
+        if columns.has(Columns::COUNT) {
+            rows.count = self.chunk("count")?.longs()?;
+        }
+        if columns.has(Columns::FLAGS) || columns.has(Columns::ALIGNMENT) {
+            rows.flags = self.flags(columns.has(Columns::FLAGS))?;
+        }
+        if columns.has(Columns::CAUSE) {
+            rows.cause = causes(&self.words("cause")?);
+        }
+        if columns.has(Columns::REASON) {
+            rows.reason = super::nested::reasons(&self.unit.part.file, self.unit.group)?;
+        }
+        let words: [(Columns, &str, &mut Words); 11] = [
+            (Columns::ORG_NAME, "org_name", &mut rows.org_name),
+            (Columns::HEADER_FROM, "header_from", &mut rows.header_from),
+            (Columns::ENVELOPE_FROM, "envelope_from", &mut rows.envelope_from),
+            (Columns::DISPOSITION, "disposition", &mut rows.disposition),
+            (Columns::DKIM_DOMAIN, "dkim_domain", &mut rows.dkim_domain),
+            (Columns::DKIM_SELECTOR, "dkim_selector", &mut rows.dkim_selector),
+            (Columns::DKIM_RESULT, "dkim_result", &mut rows.dkim_result),
+            (Columns::SPF_DOMAIN, "spf_domain", &mut rows.spf_domain),
+            (Columns::SPF_RESULT, "spf_result", &mut rows.spf_result),
+            (Columns::MISMATCH, "mismatch", &mut rows.mismatch),
+            (Columns::SENDER_AUTH, "sender_auth", &mut rows.sender_auth),
+        ];
+        for (column, name, words) in words {
+            if columns.has(column) {
+                *words = self.words(name)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn flags(&self, recomputed: bool) -> PolarsResult<Vec<Flags>> {
+        let mut flags = vec![Flags::default(); self.rows];
+        let mut set = |name: &str, yes: u8, said: u8| -> PolarsResult<()> {
+            for (flags, value) in flags.iter_mut().zip(self.chunk(name)?.bools()?) {
+                flags.0 |= match value {
+                    0 => said,
+                    1 => said | yes,
+                    _ => 0,
+                };
+            }
+            Ok(())
+        };
+        set("dmarc_pass", Flags::PASS, 0)?;
+        set("dkim_aligned", Flags::DKIM, 0)?;
+        set("spf_aligned", Flags::SPF, 0)?;
+        if recomputed {
+            set("recomputed_dkim", Flags::RECOMPUTED_DKIM, Flags::RECOMPUTED)?;
+            set("recomputed_spf", Flags::RECOMPUTED_SPF, Flags::RECOMPUTED)?;
+        }
+        Ok(flags)
+    }
+}
+
+/// Each distinct address is read once a row group.
+fn sources(words: &Words) -> Vec<Source> {
+    let known: Vec<Source> = words.dictionary.iter().map(|text| Source::from(text.parse::<IpAddr>().ok())).collect();
+    words.codes.iter().map(|code| known.get(*code as usize).copied().unwrap_or(Source::UNKNOWN)).collect()
+}
+
+fn causes(words: &Words) -> Vec<Cause> {
+    let known: Vec<Cause> =
+        words.dictionary.iter().map(|word| Cause::from_word(word).unwrap_or(Cause::Unknown)).collect();
+    words.codes.iter().map(|code| known.get(*code as usize).copied().unwrap_or(Cause::Unknown)).collect()
+}
+
+/// The parts of some runs of rows that fulfil a condition.
+fn select(runs: &[Range<usize>], wanted: impl Fn(usize) -> bool) -> Vec<Range<usize>> {
+    let mut kept: Vec<Range<usize>> = Vec::new();
+    for row in runs.iter().cloned().flatten().filter(|row| wanted(*row)) {
+        match kept.last_mut() {
+            Some(run) if run.end == row => run.end += 1,
+            _ => kept.push(row..row + 1),
+        }
+    }
+    kept
+}
+
+/// Keep only these runs of rows, in every column that is there.
+fn keep(rows: &mut Rows, kept: &[Range<usize>]) {
+    fn pick<T: Copy>(values: &mut Vec<T>, kept: &[Range<usize>]) {
+        if !values.is_empty() {
+            *values = kept.iter().flat_map(|run| values[run.clone()].iter().copied()).collect();
+        }
+    }
+    pick(&mut rows.day, kept);
+    pick(&mut rows.source, kept);
+    pick(&mut rows.count, kept);
+    pick(&mut rows.flags, kept);
+    pick(&mut rows.cause, kept);
+    for words in [
+        &mut rows.policy_domain,
+        &mut rows.org_name,
+        &mut rows.header_from,
+        &mut rows.envelope_from,
+        &mut rows.disposition,
+        &mut rows.dkim_domain,
+        &mut rows.dkim_selector,
+        &mut rows.dkim_result,
+        &mut rows.spf_domain,
+        &mut rows.spf_result,
+        &mut rows.mismatch,
+        &mut rows.sender_auth,
+        &mut rows.reason,
+    ] {
+        pick(&mut words.codes, kept);
+    }
+}
+
+/// The word that stands for a row's first override reason: its type, and `arc=pass` where the comment says so.
+pub(crate) fn reason_word(kind: Option<&str>, comment: Option<&str>) -> Option<Text> {
+    let arc = comment.filter(|comment| comment.to_ascii_lowercase().contains("arc=pass"));
+    match (kind, arc) {
+        (Some(kind), Some(comment)) => Some(Text::from(format!("{kind} {comment}"))),
+        (None, Some(comment)) => Some(Text::from(comment)),
+        (kind, None) => kind.map(Text::from),
+    }
+}

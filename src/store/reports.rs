@@ -1,0 +1,80 @@
+//! The `reports` table read back: the heads that answers start from.
+
+use super::encode::days_since_epoch;
+use super::ledger::Ledger;
+use super::read::Filter;
+use super::{StoreError, pack};
+use crate::model::{Domain, PolicyPublished, ReportHead, ReportKey, Text};
+use jiff::{Timestamp, ToSpan, civil::Date};
+use rusqlite::Row;
+
+const HEAD: &str =
+    "SELECT key, org_name, org_email, report_id, begin, end, day, policy_domain, p, sp, np, adkim, aspf, pct,
+    fo, testing, discovery_method, records, messages, dmarc_pass, sender_auth, findings FROM reports";
+
+/// The heads of the reports of a filter, in the order of their days, then of their arrival in the store.
+pub(crate) fn heads(ledger: &Ledger, filter: &Filter) -> Result<Vec<ReportHead>, StoreError> {
+    let read = || -> rusqlite::Result<Vec<ReportHead>> {
+        let mut statement =
+            ledger.connection.prepare(&format!("{HEAD} WHERE day BETWEEN ?1 AND ?2 ORDER BY day, id"))?;
+        let from = filter.from.map_or(i32::MIN, days_since_epoch);
+        let to = filter.to.map_or(i32::MAX, days_since_epoch);
+        let mut rows = statement.query([from, to])?;
+        let mut heads = Vec::new();
+        while let Some(row) = rows.next()? {
+            let domain = row.get_ref(7)?.as_str()?;
+            if filter.domains.is_empty() || filter.domains.iter().any(|wanted| wanted == domain) {
+                heads.push(head(row)?);
+            }
+        }
+        Ok(heads)
+    };
+    read().map_err(ledger.failed("reading the reports"))
+}
+
+fn head(row: &Row<'_>) -> rusqlite::Result<ReportHead> {
+    let text = |index: usize| -> rusqlite::Result<Text> { Ok(row.get_ref(index)?.as_str()?.into()) };
+    let maybe =
+        |index: usize| -> rusqlite::Result<Option<Text>> { Ok(row.get_ref(index)?.as_str_or_null()?.map(Into::into)) };
+    Ok(ReportHead {
+        key: ReportKey(row.get(0)?),
+        org_name: text(1)?,
+        org_email: maybe(2)?,
+        report_id: text(3)?,
+        begin: time(row.get(4)?),
+        end: time(row.get(5)?),
+        day: day(row.get(6)?),
+        policy: PolicyPublished {
+            domain: Domain::from_canonical(text(7)?),
+            p: maybe(8)?,
+            sp: maybe(9)?,
+            np: maybe(10)?,
+            adkim: maybe(11)?,
+            aspf: maybe(12)?,
+            pct: row.get(13)?,
+            fo: maybe(14)?,
+            testing: maybe(15)?,
+            discovery_method: maybe(16)?,
+        },
+        records: row.get(17)?,
+        messages: row.get(18)?,
+        dmarc_pass: row.get(19)?,
+        sender_auth: pack::sender_auth(row.get_ref(20)?.as_str()?),
+        findings: maybe(21)?.map(|json| codes(&json)).unwrap_or_default(),
+    })
+}
+
+fn codes(json: &str) -> Vec<Text> {
+    let findings: Vec<pack::LineFinding> = serde_json::from_str(json).unwrap_or_default();
+    findings.into_iter().map(|finding| finding.code.into()).collect()
+}
+
+/// A time as the ledger holds it.
+pub(crate) fn time(millisecond: i64) -> Timestamp {
+    Timestamp::from_millisecond(millisecond).unwrap_or_default()
+}
+
+/// A day as the ledger and Parquet hold it.
+pub(crate) fn day(days: i32) -> Date {
+    jiff::civil::date(1970, 1, 1).checked_add(days.days()).unwrap_or_default()
+}

@@ -1,0 +1,405 @@
+//! The store's promises, with made-up reports: nothing lost, nothing doubled, whatever instant a commit dies at.
+
+use super::commit::Step;
+use super::*;
+use crate::model::{
+    Accepted, Cause, Code, DkimAuth, DkimResult, Domain, Evaluated, Fate, Finding, Flags, Hash, MailFacts, Message,
+    Metadata, Original, PolicyPublished, Provenance, Reason, ReasonType, Record, Report, ReportKey, ReturnPath,
+    SenderAuth, Source, SpfAuth, SpfResult, SpfScope, Verdict,
+};
+use jiff::Timestamp;
+use jiff::civil::date;
+use std::collections::BTreeMap;
+
+fn domain(text: &str) -> Domain {
+    Domain::from_canonical(text)
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_second(1_795_600_000).unwrap()
+}
+
+/// A report that differs from its like in all that the number touches.
+pub(super) fn accepted(number: u32, records: u32) -> Accepted {
+    let day = date(2026, 10, 20).checked_add(jiff::Span::new().days(i64::from(number % 40))).unwrap();
+    let begin = Timestamp::from_second(i64::from(super::encode::days_since_epoch(day)) * 86_400).unwrap();
+    let mut key = [0; 16];
+    key[..4].copy_from_slice(&number.to_be_bytes());
+    let mut content = [7; 32];
+    content[..4].copy_from_slice(&number.to_be_bytes());
+    let records: Vec<Record> = (0..records).map(|index| record(number, index)).collect();
+    Accepted {
+        verdicts: records.iter().map(verdict).collect(),
+        report: Report {
+            key: ReportKey(key),
+            content: Hash(content),
+            day,
+            metadata: Metadata {
+                org_name: ["Receiver One", "Receiver Two", "Empfänger drei"][number as usize % 3].into(),
+                email: Some("reports@receiver.example".into()),
+                extra_contact_info: None,
+                report_id: format!("id-{number}").into(),
+                begin,
+                end: begin + jiff::SignedDuration::from_secs(86_399),
+                errors: if number % 5 == 0 { vec!["two records".into()] } else { vec![] },
+                generator: None,
+                version: Some("1.0".into()),
+            },
+            policy: PolicyPublished {
+                domain: domain(["example.com", "example.net"][number as usize % 2]),
+                p: Some("reject".into()),
+                sp: None,
+                np: None,
+                adkim: Some("r".into()),
+                aspf: None,
+                pct: (number % 2 == 0).then_some(100),
+                fo: None,
+                testing: None,
+                discovery_method: None,
+            },
+            records,
+        },
+        findings: if number % 7 == 0 { vec![Finding::new(Code::PERIOD_SWAPPED, "begin is after end")] } else { vec![] },
+        original: std::sync::Arc::new(match number % 2 {
+            0 => Original::Xml(format!("<feedback>{number}</feedback>").into_bytes()),
+            _ => Original::Gzip(number.to_be_bytes().to_vec()),
+        }),
+        provenance: Provenance {
+            origin: format!("inbox.mbox > message {number} > report.xml"),
+            attachment: Some("report.xml".into()),
+            arrival: now(),
+            mail: (number % 3 == 0).then(|| MailFacts {
+                message_id: Some(format!("<{number}@receiver.example>")),
+                sender_auth: SenderAuth::Fail,
+                ..MailFacts::default()
+            }),
+        },
+    }
+}
+
+fn record(number: u32, index: u32) -> Record {
+    let octet = u8::try_from((number * 31 + index * 7) % 250).unwrap();
+    Record {
+        source_ip: match index % 4 {
+            0 => Some([192, 0, 2, octet].into()),
+            1 => Some([0x2001, 0xdb8, 0, 0, 0, 0, 0, u16::from(octet)].into()),
+            2 => Some([198, 51, 100, octet].into()),
+            _ => None,
+        },
+        count: i64::from(index + 1),
+        disposition: None,
+        evaluated_dkim: Some(if index % 2 == 0 { Evaluated::Pass } else { Evaluated::Fail }),
+        evaluated_spf: Some(Evaluated::Fail),
+        reasons: match index % 3 {
+            0 => vec![],
+            1 => vec![Reason { kind: Some(ReasonType::LocalPolicy), comment: Some("arc=pass".into()) }],
+            _ => {
+                vec![Reason { kind: Some(ReasonType::Forwarded), comment: None }, Reason { kind: None, comment: None }]
+            }
+        },
+        header_from: Some(domain("example.com")),
+        envelope_from: match index % 3 {
+            0 => ReturnPath::Unsaid,
+            1 => ReturnPath::Null,
+            _ => ReturnPath::Domain(domain("bounce.example.org")),
+        },
+        envelope_to: None,
+        dkim: (0..index % 3)
+            .map(|signature| DkimAuth {
+                domain: Some(domain("example.com")),
+                selector: Some(format!("s{signature}").into()),
+                result: Some(DkimResult::Pass),
+                human_result: None,
+            })
+            .collect(),
+        spf: vec![SpfAuth {
+            domain: Some(domain("bounce.example.org")),
+            scope: Some(SpfScope::MailFrom),
+            result: Some(SpfResult::SoftFail),
+            human_result: Some("".into()),
+        }],
+    }
+}
+
+fn verdict(record: &Record) -> Verdict {
+    let pass = record.evaluated_dkim == Some(Evaluated::Pass);
+    Verdict {
+        org_domain: record.header_from.clone(),
+        dkim_aligned: Some(pass),
+        spf_aligned: Some(false),
+        dmarc_pass: pass,
+        recomputed_dkim: None,
+        recomputed_spf: Some(false),
+        mismatch: None,
+        cause: if pass { Cause::PassDkimOnly } else { Cause::Unauthenticated },
+        deciding_dkim: (!record.dkim.is_empty()).then_some(0),
+        deciding_spf: Some(0),
+    }
+}
+
+/// Every row of some `Rows`, as text, sorted: equal for equal stores, whatever the order of files.
+fn texts(rows: &Rows) -> Vec<String> {
+    (0..rows.len)
+        .map(|row| {
+            let words = [
+                &rows.policy_domain,
+                &rows.org_name,
+                &rows.header_from,
+                &rows.envelope_from,
+                &rows.disposition,
+                &rows.dkim_domain,
+                &rows.dkim_selector,
+                &rows.dkim_result,
+                &rows.spf_domain,
+                &rows.spf_result,
+                &rows.mismatch,
+                &rows.sender_auth,
+                &rows.reason,
+            ]
+            .map(|words| words.get(row));
+            let fixed = (rows.day[row], rows.source[row], rows.count[row], rows.flags[row], rows.cause[row]);
+            format!("{fixed:?} {words:?}")
+        })
+        .collect()
+}
+
+fn stored(dir: &Path) -> Vec<String> {
+    let mut all = Vec::new();
+    Store::open(dir).unwrap().rows(&Filter::default(), Columns::ALL, &mut |rows| all.extend(texts(&rows))).unwrap();
+    all.sort();
+    all
+}
+
+fn collected(reports: &[Accepted]) -> Vec<String> {
+    let mut collector = Collector::new();
+    for accepted in reports {
+        let auth = super::commit::sender_auth(accepted);
+        collector.push(&accepted.report, &accepted.verdicts, auth);
+    }
+    let mut all = texts(&collector.take());
+    all.sort();
+    all
+}
+
+fn write(dir: &Path, reports: &[Accepted]) -> BTreeMap<&'static str, usize> {
+    let mut writer = Writer::open(dir, now()).unwrap();
+    let mut outcomes = BTreeMap::new();
+    for accepted in reports {
+        let outcome = match writer.add(accepted.clone()).unwrap() {
+            Added::Stored => "stored",
+            Added::Duplicate => "duplicate",
+            Added::Conflict => "conflict",
+        };
+        *outcomes.entry(outcome).or_default() += 1;
+    }
+    writer.commit().unwrap();
+    outcomes
+}
+
+#[test]
+fn rows_read_back_as_they_were_judged() {
+    let dir = tempfile::tempdir().unwrap();
+    let reports: Vec<_> = (0..50).map(|number| accepted(number, number % 12)).collect();
+    write(dir.path(), &reports);
+    assert_eq!(stored(dir.path()), collected(&reports));
+    let heads = Store::open(dir.path()).unwrap().heads(&Filter::default()).unwrap();
+    let mut expected: Vec<_> = reports.iter().map(head).collect();
+    expected.sort_by_key(|head| head.day);
+    assert_eq!(heads, expected);
+}
+
+#[test]
+fn a_filter_keeps_its_days_and_domains() {
+    let dir = tempfile::tempdir().unwrap();
+    let reports: Vec<_> = (0..80).map(|number| accepted(number, 5)).collect();
+    write(dir.path(), &reports);
+    let filter =
+        Filter { from: Some(date(2026, 10, 30)), to: Some(date(2026, 11, 3)), domains: vec!["example.net".to_owned()] };
+    let wanted: Vec<_> = reports
+        .iter()
+        .filter(|accepted| {
+            accepted.report.policy.domain.as_str() == "example.net"
+                && (filter.from.unwrap()..=filter.to.unwrap()).contains(&accepted.report.day)
+        })
+        .cloned()
+        .collect();
+    assert!(!wanted.is_empty());
+    let store = Store::open(dir.path()).unwrap();
+    let mut all = Vec::new();
+    store.rows(&filter, Columns::ALL, &mut |rows| all.extend(texts(&rows))).unwrap();
+    all.sort();
+    assert_eq!(all, collected(&wanted));
+    assert_eq!(store.heads(&filter).unwrap().len(), wanted.len());
+    let counted =
+        store.fold(&filter, Columns::COUNT, || 0, |sum, rows| *sum += rows.count.iter().sum::<i64>()).unwrap();
+    assert_eq!(counted.iter().sum::<i64>(), wanted.iter().map(|a| super::commit::sums(a).0).sum::<i64>());
+}
+
+#[test]
+fn a_store_that_does_not_exist_reads_as_empty() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(stored(&dir.path().join("none")), Vec::<String>::new());
+    assert_eq!(stored(dir.path()), Vec::<String>::new());
+}
+
+#[test]
+fn twice_equals_once_and_another_content_is_a_conflict() {
+    let dir = tempfile::tempdir().unwrap();
+    let reports: Vec<_> = (0..10).map(|number| accepted(number, 3)).collect();
+    assert_eq!(write(dir.path(), &reports), BTreeMap::from([("stored", 10)]));
+    assert_eq!(write(dir.path(), &reports), BTreeMap::from([("duplicate", 10)]));
+    let mut other = accepted(3, 1);
+    other.report.content = Hash([9; 32]);
+    let again = [other.clone(), other.clone(), reports[3].clone()];
+    assert_eq!(write(dir.path(), &again), BTreeMap::from([("conflict", 1), ("duplicate", 2)]));
+    assert_eq!(write(dir.path(), &[other]), BTreeMap::from([("duplicate", 1)]));
+    assert_eq!(stored(dir.path()), collected(&reports));
+    assert_eq!(std::fs::read_dir(dir.path().join("conflicts")).unwrap().count(), 1);
+}
+
+#[test]
+fn order_and_batches_do_not_change_the_rows() {
+    let reports: Vec<_> = (0..60).map(|number| accepted(number, number % 5)).collect();
+    let expected = collected(&reports);
+    for size in [1, 7, 60] {
+        let dir = tempfile::tempdir().unwrap();
+        for batch in reports.chunks(size).rev() {
+            write(dir.path(), batch);
+        }
+        assert_eq!(stored(dir.path()), expected, "batches of {size}");
+    }
+}
+
+#[test]
+fn a_kill_at_any_step_loses_nothing_and_doubles_nothing() {
+    let first: Vec<_> = (0..9).map(|number| accepted(number, 3)).collect();
+    let second: Vec<_> = (5..30).map(|number| accepted(number, 3)).collect();
+    let both: Vec<_> = (0..30).map(|number| accepted(number, 3)).collect();
+    let reject = Reject {
+        origin: "junk.xml".into(),
+        attachment: None,
+        reason: "xml: expected a document, found none".into(),
+        bytes: Some(b"junk".to_vec()),
+        extension: "xml",
+        arrival: now(),
+    };
+    for step in [Step::Start, Step::Intended, Step::Written, Step::HalfRenamed, Step::Renamed, Step::Committed] {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), &first);
+        let mut writer = Writer::open(dir.path(), now()).unwrap();
+        writer.fault = Some(Box::new(move |at| at == step));
+        for accepted in &second {
+            writer.add(accepted.clone()).unwrap();
+        }
+        writer.reject(reject.clone()).unwrap();
+        writer.commit().unwrap_err();
+        drop(writer);
+
+        // What a reader sees right after the kill is one state or the other, whole.
+        let seen = stored(dir.path());
+        assert_eq!(seen, collected(if step == Step::Committed { &both } else { &first }), "after a kill at {step:?}");
+
+        // The next run takes up what was lost, and no file is left that the ledger does not know.
+        let outcomes = write(dir.path(), &second);
+        assert_eq!(outcomes.get("stored").copied().unwrap_or(0), if step == Step::Committed { 0 } else { 21 });
+        assert_eq!(stored(dir.path()), collected(&both), "after a kill at {step:?} and another run");
+        let known = if step == Step::Committed { 1 } else { 0 };
+        let rejected = std::fs::read_dir(dir.path().join("rejected")).map_or(0, Iterator::count);
+        assert_eq!(rejected, known, "rejected files after a kill at {step:?}");
+    }
+}
+
+#[test]
+fn a_second_writer_is_told_who_holds_the_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let _first = Writer::open(dir.path(), now()).unwrap();
+    let error = Writer::open(dir.path(), now()).unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, StoreError::Busy { .. }), "{text}");
+    assert!(text.contains(&format!("process {}", std::process::id())), "{text}");
+}
+
+#[test]
+fn data_without_a_ledger_ask_for_rebuild() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), &[accepted(1, 1)]);
+    for name in ["ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"] {
+        let _ = std::fs::remove_file(dir.path().join(name));
+    }
+    for error in
+        [Writer::open(dir.path(), now()).map(drop).unwrap_err(), Store::open(dir.path()).map(drop).unwrap_err()]
+    {
+        assert!(matches!(error, StoreError::NoLedger { .. }), "{error}");
+        assert!(error.to_string().contains("rebuild"), "{error}");
+    }
+    std::fs::write(dir.path().join("ledger.sqlite"), b"").unwrap();
+    assert!(matches!(Store::open(dir.path()), Err(StoreError::NoLedger { .. })));
+}
+
+#[test]
+fn rejected_bytes_and_seen_items_are_known_the_second_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let reject = Reject {
+        origin: "a.gz".into(),
+        attachment: None,
+        reason: "gzip: expected a stream, found its first half".into(),
+        bytes: Some(b"\x1f\x8b".to_vec()),
+        extension: "gz",
+        arrival: now(),
+    };
+    let counted = SeenItem { rejected: 1, ..SeenItem::default() };
+    let hash = Hash([5; 32]);
+    let mut writer = Writer::open(dir.path(), now()).unwrap();
+    assert!(!writer.has_memory().unwrap());
+    assert_eq!(writer.reject(reject.clone()).unwrap(), Rejected::New);
+    assert_eq!(writer.reject(reject.clone()).unwrap(), Rejected::Known);
+    writer.item(hash, counted);
+    writer.commit().unwrap();
+    drop(writer);
+    let mut writer = Writer::open(dir.path(), now()).unwrap();
+    assert_eq!(writer.reject(reject).unwrap(), Rejected::Known);
+    assert_eq!(Memory::open(dir.path()).unwrap().unwrap().seen(hash).unwrap(), Some(counted));
+}
+
+#[test]
+fn a_cursor_follows_its_batch_and_messages_wait_until_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let message = |uid| Message { mailbox: "reports".into(), folder: "INBOX".into(), uid_validity: 7, uid };
+    let mut writer = Writer::open(dir.path(), now()).unwrap();
+    writer.add(accepted(1, 1)).unwrap();
+    writer.message(message(11), Fate::Done);
+    writer.message(message(12), Fate::NotReport);
+    writer.message(message(13), Fate::Unreadable);
+    assert_eq!(writer.cursors("reports").unwrap(), vec![], "nothing moves before the commit");
+    assert_eq!(writer.commit().unwrap().len(), 3);
+    writer.told(&[message(11)]).unwrap();
+    let cursor = Cursor { uid_validity: 7, last_uid: 0, pending: vec![(13, Fate::Unreadable)], done: vec![(11, 13)] };
+    let expected = vec![("INBOX".to_owned(), cursor)];
+    assert_eq!(writer.cursors("reports").unwrap(), expected);
+    assert_eq!(Store::open(dir.path()).unwrap().cursors("reports").unwrap(), expected);
+    // The source knows which UIDs exist, and moves the cursor on.
+    let cursor = Cursor { uid_validity: 7, last_uid: 13, pending: vec![], done: vec![(20, 21)] };
+    writer.set_cursor("reports", "INBOX", &cursor).unwrap();
+    let cursor = Cursor { pending: vec![(13, Fate::Unreadable)], ..cursor };
+    assert_eq!(writer.cursors("reports").unwrap(), vec![("INBOX".to_owned(), cursor)]);
+    writer.message(message(22), Fate::NotReport);
+    writer.commit().unwrap();
+    assert_eq!(writer.cursors("reports").unwrap()[0].1.done, vec![(20, 22)]);
+    // Another UIDVALIDITY: the old numbers mean nothing.
+    let cursor = Cursor { uid_validity: 8, last_uid: 2, pending: vec![], done: vec![] };
+    writer.set_cursor("reports", "INBOX", &cursor).unwrap();
+    assert_eq!(writer.cursors("reports").unwrap(), vec![("INBOX".to_owned(), cursor)]);
+}
+
+#[test]
+fn flags_tell_no_from_unsaid() {
+    let record = record(1, 0);
+    let rows = {
+        let mut collector = Collector::new();
+        collector.push(&accepted(1, 1).report, &[verdict(&record)], SenderAuth::Unknown);
+        collector.take()
+    };
+    assert!(rows.flags[0].has(Flags::PASS | Flags::DKIM | Flags::RECOMPUTED));
+    assert!(!rows.flags[0].has(Flags::RECOMPUTED_SPF));
+    assert_eq!(rows.source[0], Source::from(record.source_ip));
+}
