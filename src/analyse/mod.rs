@@ -36,6 +36,8 @@ mod sums;
 mod totals;
 mod trend;
 mod view;
+#[cfg(test)]
+pub(crate) mod weeks;
 
 pub use actions::{Action, Change, Confidence, KeyFault};
 pub use adder::Adder;
