@@ -257,7 +257,8 @@ impl Opener<'_> {
 
     fn closed(&mut self, closed: Closed, bytes: Vec<u8>, place: Place) {
         // The same bytes begin old Word files, which people do mail about.
-        let document = closed.extension == "msg" && !place.names.last().is_some_and(|name| name.ends_with(".msg"));
+        let document = closed.extension == "msg"
+            && !place.names.last().is_some_and(|name| name.to_ascii_lowercase().ends_with(".msg"));
         if document && place.expect == Expect::Anything {
             return;
         }
