@@ -22,12 +22,17 @@ macro_rules! words {
                 }
             }
 
+            /// The value of a word that is known, trimmed and in lower case.
+            pub fn known(word: &str) -> Option<Self> {
+                match word {
+                    $($text => Some(Self::$word),)+
+                    _ => None,
+                }
+            }
+
             /// The value of a word already trimmed and in lower case. No aliases: those are `normalise`'s.
             pub fn from_word(word: &str) -> Self {
-                match word {
-                    $($text => Self::$word,)+
-                    other => Self::Other(other.into()),
-                }
+                Self::known(word).unwrap_or_else(|| Self::Other(word.into()))
             }
         }
 

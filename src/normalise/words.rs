@@ -7,6 +7,9 @@ use crate::model::{Disposition, DkimResult, Evaluated, ReasonType, SpfResult, Sp
 
 /// A vocabulary, as `normalise` needs it.
 pub(super) trait Word: Sized + Clone {
+    /// The word of the standard that is written just so: nearly every word is.
+    fn standard(text: &str) -> Option<Self>;
+
     /// The word of trimmed lower-case text, and whether it is standard.
     fn read(word: &str) -> (Self, bool);
 
@@ -16,6 +19,9 @@ pub(super) trait Word: Sized + Clone {
 
 /// Read a word; `None` where there is none. The flag says whether it needs a finding.
 pub(super) fn word<W: Word>(text: &str) -> Option<(W, bool)> {
+    if let Some(word) = W::standard(text) {
+        return Some((word, false));
+    }
     let text = text.trim();
     if text.is_empty() {
         return None;
@@ -38,14 +44,17 @@ pub(super) fn lower(text: &str) -> Option<Text> {
 macro_rules! word {
     ($name:ident { $($($alias:literal)|+ => $word:ident,)* }) => {
         impl Word for $name {
+            fn standard(text: &str) -> Option<Self> {
+                match text {
+                    $($($alias)|+ => None,)*
+                    _ => Self::known(text),
+                }
+            }
+
             fn read(word: &str) -> (Self, bool) {
                 match word {
                     $($($alias)|+ => (Self::$word, false),)*
-                    _ => {
-                        let word = Self::from_word(word);
-                        let standard = !matches!(word, Self::Other(_));
-                        (word, standard)
-                    }
+                    _ => Self::known(word).map_or_else(|| (Self::Other(word.into()), false), |word| (word, true)),
                 }
             }
 

@@ -20,7 +20,7 @@ const RESULTS_A_RECORD: u64 = 4;
 
 /// Read a document from within its root element to its end.
 pub(super) fn read<'x, T: Tokens<'x>, V: Visitor<'x>>(
-    tokens: T,
+    tokens: &mut T,
     limits: &Limits,
     visitor: &mut V,
     findings: &mut Findings,
@@ -57,7 +57,7 @@ fn next_record(records: u32, limits: &Limits) -> Result<u32, Halt> {
 type Step = Result<(), Halt>;
 
 struct Reader<'l, T> {
-    tokens: T,
+    tokens: &'l mut T,
     limits: &'l Limits,
     findings: &'l mut Findings,
     /// The record that is being read, from 1; 0 outside.
@@ -248,6 +248,7 @@ impl<'x, T: Tokens<'x>> Reader<'_, T> {
     }
 
     /// The next child of the open element; `None` at its end. Text between children belongs to nothing.
+    #[inline]
     fn child(&mut self, parent: &'static str) -> Result<Option<Name>, Halt> {
         loop {
             match self.tokens.next(self.place(parent), self.findings)? {
@@ -259,6 +260,7 @@ impl<'x, T: Tokens<'x>> Reader<'_, T> {
     }
 
     /// Read an element that may stand once.
+    #[inline]
     fn fill(&mut self, slot: &mut Value<'x>, path: &'static str) -> Step {
         let place = self.place(path);
         let value = self.tokens.value(place, self.findings)?;

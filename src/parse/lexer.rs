@@ -143,13 +143,13 @@ fn reader(text: &str) -> Reader<&[u8]> {
 }
 
 /// The name at the start of what a tag holds.
-fn tag(inside: &str) -> &str {
+pub(super) fn tag(inside: &str) -> &str {
     let end = inside.find(|c: char| c.is_ascii_whitespace() || c == '/' || c == '>');
     &inside[..end.unwrap_or(inside.len())]
 }
 
 /// Whether what stands between `<` and `>` can be a tag: an address in angle brackets, or `a < b and c > d`, is none.
-fn is_tag(inside: &[u8]) -> bool {
+pub(super) fn is_tag(inside: &[u8]) -> bool {
     let name = inside.strip_prefix(b"/").unwrap_or(inside);
     let end = name.iter().position(|b| b.is_ascii_whitespace() || *b == b'/').unwrap_or(name.len());
     name.first().is_some_and(|first| is_name_start(*first))

@@ -33,7 +33,9 @@ mod feedback;
 mod layout;
 mod lexer;
 mod name;
+mod plain;
 mod raw;
+mod scan;
 mod tokens;
 mod tolerant;
 
@@ -44,6 +46,7 @@ pub use raw::{RawDkim, RawMetadata, RawPolicy, RawReason, RawRecord, RawReport, 
 use crate::limits::Limits;
 use crate::model::{Code, Findings, Quoted};
 use layout::{Layout, Span};
+use plain::Plain;
 use tokens::Halt;
 use tolerant::Tolerant;
 
@@ -80,7 +83,19 @@ pub fn documents<'x, V: Visitor<'x>>(
     limits: &Limits,
     mut visitor: impl FnMut() -> V,
 ) -> Vec<Document<'x, V>> {
-    tolerant(text, limits, &mut visitor)
+    match plain(text, limits, visitor()) {
+        Some(document) => vec![document],
+        None => tolerant(text, limits, &mut visitor),
+    }
+}
+
+/// The plain way, where the text goes it: it holds one document and nothing is odd about it.
+fn plain<'x, V: Visitor<'x>>(text: &'x str, limits: &Limits, mut visitor: V) -> Option<Document<'x, V>> {
+    let (mut tokens, start) = Plain::enter(text, limits)?;
+    let mut findings = Findings::new(limits.findings);
+    let report = feedback::read(&mut tokens, limits, &mut visitor, &mut findings).ok()?;
+    let end = tokens.leave()?;
+    Some(Document::Report { report, visitor, content: &text[start..end], findings })
 }
 
 /// The tolerant way: look for documents first, then read each.
@@ -155,7 +170,7 @@ fn document<'x, V: Visitor<'x>>(
     let Some(end) = span.end else { return Document::Rejected { reason: UNEXPECTED_END.into() } };
     let content = &text[span.start..end];
     let report = match Tolerant::enter(text, layout, span, limits) {
-        Some(tokens) => feedback::read(tokens, limits, &mut visitor, &mut findings),
+        Some(mut tokens) => feedback::read(&mut tokens, limits, &mut visitor, &mut findings),
         None => Ok(RawReport::default()),
     };
     match report {
@@ -170,3 +185,6 @@ fn document<'x, V: Visitor<'x>>(
 fn too_deep(limits: &Limits) -> String {
     format!("more than {} elements within each other, which is the limit", limits.element_depth)
 }
+
+#[cfg(test)]
+mod tests;

@@ -73,7 +73,8 @@ impl Name {
         }
     }
 
-    fn exact(tag: &[u8]) -> Self {
+    /// The name of a tag that is written as the standard has it.
+    pub(super) fn exact(tag: &[u8]) -> Self {
         match tag {
             b"feedback" => Self::Feedback,
             b"version" => Self::Version,

@@ -1,0 +1,252 @@
+//! The plain way: one well-behaved document, as slices, fast. It gives up ([`Halt::Unusual`]) at the first thing that
+//! the tolerant way could see differently: it never decides, repairs or notes anything.
+//!
+//! In: the text. Out: the same tokens as the tolerant way. Plain is: nothing but an XML declaration and white space
+//! around one `feedback`; tags that pair by their exact names; no comments, CDATA, instructions or document types; text
+//! in leaves only, within the limit; entities that XML knows; no control characters.
+
+use super::lexer;
+use super::name::Name;
+use super::scan::{find, find_either, find_ink};
+use super::tokens::{Halt, Place, Token, Tokens};
+use super::tolerant::decode;
+use crate::limits::Limits;
+use crate::model::Findings;
+use std::borrow::Cow;
+
+/// A cursor within the document.
+pub(super) struct Plain<'x, 'l> {
+    text: &'x str,
+    /// Where the next byte is.
+    at: usize,
+    /// Names of the open elements, but the one just opened.
+    open: Vec<&'x str>,
+    /// The element just opened.
+    opened: Opened<'x>,
+    /// Whether a carriage return stands anywhere: in a value it would have to become a line feed.
+    has_returns: bool,
+    limits: &'l Limits,
+}
+
+/// Whether the last token opened an element.
+enum Opened<'x> {
+    No,
+    Yes(&'x str),
+    /// It ends where it starts.
+    Empty,
+}
+
+impl<'x, 'l> Plain<'x, 'l> {
+    /// Enter the document, if the text begins like one. Also gives the place of its start tag.
+    pub(super) fn enter(text: &'x str, limits: &'l Limits) -> Option<(Self, usize)> {
+        let controls = Controls::of(text.as_bytes());
+        if controls.forbidden {
+            return None;
+        }
+        let mut plain =
+            Self { text, at: 0, open: Vec::new(), opened: Opened::No, has_returns: controls.returns, limits };
+        plain.space();
+        if plain.rest().starts_with(b"<?xml") {
+            plain.at += memchr::memmem::find(plain.rest(), b"?>")? + 2;
+            plain.space();
+        }
+        let start = plain.at;
+        let root = plain.rest().starts_with(b"<").then(|| plain.start_tag().ok()).flatten()?;
+        let Opened::Yes(name) = std::mem::replace(&mut plain.opened, Opened::No) else { return None };
+        plain.open.push(name);
+        (root == Name::Feedback).then_some((plain, start))
+    }
+
+    /// The place behind the end tag of the document, if nothing follows it.
+    pub(super) fn leave(&mut self) -> Option<usize> {
+        let end = self.at;
+        self.space();
+        (self.open.is_empty() && self.at == self.text.len()).then_some(end)
+    }
+
+    #[inline]
+    fn rest(&self) -> &'x [u8] {
+        &self.text.as_bytes()[self.at..]
+    }
+
+    /// Pass over white space: nothing else is below a letter, as there are no control characters.
+    #[inline]
+    fn space(&mut self) {
+        let rest = self.rest();
+        self.at += find_ink(rest).unwrap_or(rest.len());
+    }
+
+    /// Read a start tag; the cursor is at its `<`.
+    #[inline]
+    fn start_tag(&mut self) -> Result<Name, Halt> {
+        let inside = self.at + 1;
+        let end = inside + find(&self.text.as_bytes()[inside..], b'>').ok_or(Halt::Unusual)?;
+        let tag = &self.text[inside..end];
+        self.at = end + 1;
+        let name = Name::exact(tag.as_bytes());
+        if name == Name::Unknown {
+            return self.odd_start_tag(tag);
+        }
+        self.opened = Opened::Yes(tag);
+        Ok(name)
+    }
+
+    /// A start tag with more in it than a name that is known.
+    #[cold]
+    fn odd_start_tag(&mut self, tag: &'x str) -> Result<Name, Halt> {
+        // A quote that is open holds the `>`; markup within a tag is none.
+        let quotes = tag.bytes().try_fold(None, |open, byte| match (open, byte) {
+            (_, b'<') => Err(Halt::Unusual),
+            (None, b'"' | b'\'') => Ok(Some(byte)),
+            (Some(quote), _) if quote == byte => Ok(None),
+            _ => Ok(open),
+        })?;
+        if quotes.is_some() || !lexer::is_tag(tag.as_bytes()) || tag.starts_with('/') {
+            return Err(Halt::Unusual);
+        }
+        let name = lexer::tag(tag);
+        self.opened = if tag.ends_with('/') { Opened::Empty } else { Opened::Yes(name) };
+        Ok(Name::of(name.as_bytes()))
+    }
+
+    /// Read the end tag of an element; the cursor is at its `<`.
+    #[inline]
+    fn end_tag(&mut self, name: &str) -> Result<(), Halt> {
+        let rest = self.rest().strip_prefix(b"</").and_then(|rest| rest.strip_prefix(name.as_bytes()));
+        if rest.and_then(<[u8]>::first) != Some(&b'>') {
+            return Err(Halt::Unusual);
+        }
+        self.at += name.len() + "</>".len();
+        Ok(())
+    }
+
+    /// Go down into the element just opened; `false` where it has ended already.
+    #[inline]
+    fn descend(&mut self) -> Result<bool, Halt> {
+        match std::mem::replace(&mut self.opened, Opened::No) {
+            Opened::No => {}
+            Opened::Empty => return Ok(false),
+            Opened::Yes(name) => {
+                if self.open.len() >= self.limits.element_depth as usize {
+                    return Err(Halt::Unusual);
+                }
+                self.open.push(name);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The start tag or end tag at the cursor. `None`: it ended the open element.
+    #[inline]
+    fn tag(&mut self) -> Result<Option<Name>, Halt> {
+        match self.rest() {
+            [b'<', b'/', ..] => {
+                let name = self.open.pop().ok_or(Halt::Unusual)?;
+                self.end_tag(name)?;
+                Ok(None)
+            }
+            // A document within a document is another one.
+            [b'<', ..] => self.start_tag().and_then(|name| match name {
+                Name::Feedback => Err(Halt::Unusual),
+                name => Ok(Some(name)),
+            }),
+            _ => Err(Halt::Unusual),
+        }
+    }
+
+    /// Text with entities in it.
+    #[cold]
+    fn decoded(&self, raw: &'x str) -> Result<Cow<'x, str>, Halt> {
+        let mut text = String::with_capacity(raw.len());
+        let mut rest = raw;
+        while let Some((before, from)) = rest.split_once('&') {
+            let (name, behind) = from.split_once(';').ok_or(Halt::Unusual)?;
+            text.push_str(before);
+            text.push(decode(name).and_then(Result::ok).ok_or(Halt::Unusual)?);
+            rest = behind;
+        }
+        text.push_str(rest);
+        if text.len() > self.limits.text_bytes as usize {
+            return Err(Halt::Unusual);
+        }
+        Ok(Cow::Owned(text.trim().to_owned()))
+    }
+}
+
+impl<'x> Tokens<'x> for Plain<'x, '_> {
+    #[inline]
+    fn next(&mut self, _: Place, _: &mut Findings) -> Result<Token<'x>, Halt> {
+        if !self.descend()? {
+            return Ok(Token::Close);
+        }
+        self.space();
+        Ok(self.tag()?.map_or(Token::Close, Token::Open))
+    }
+
+    #[inline]
+    fn value(&mut self, _: Place, _: &mut Findings) -> Result<Cow<'x, str>, Halt> {
+        let Opened::Yes(name) = std::mem::replace(&mut self.opened, Opened::No) else {
+            return Ok(Cow::Borrowed(""));
+        };
+        let rest = self.rest();
+        let mut length = find_either(rest, b'<', b'&').ok_or(Halt::Unusual)?;
+        let has_entities = rest[length] == b'&';
+        if has_entities {
+            length += find(&rest[length..], b'<').ok_or(Halt::Unusual)?;
+        }
+        let raw = &self.text[self.at..self.at + length];
+        self.at += length;
+        self.end_tag(name)?;
+        if length > self.limits.text_bytes as usize || (self.has_returns && raw.contains('\r')) {
+            return Err(Halt::Unusual);
+        }
+        if has_entities { self.decoded(raw) } else { Ok(Cow::Borrowed(trim(raw))) }
+    }
+
+    fn skip(&mut self) -> Result<(), Halt> {
+        let outside = self.open.len();
+        if !self.descend()? {
+            return Ok(());
+        }
+        while self.open.len() > outside {
+            self.at += find(self.rest(), b'<').ok_or(Halt::Unusual)?;
+            if self.tag()?.is_some() {
+                self.descend()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Trim; nearly no value has anything to trim, which its ends show.
+#[inline]
+fn trim(text: &str) -> &str {
+    match text.as_bytes() {
+        [b'!'..=b'~', .., b'!'..=b'~'] | [b'!'..=b'~'] | [] => text,
+        _ => text.trim(),
+    }
+}
+
+/// What control characters a text has.
+struct Controls {
+    forbidden: bool,
+    returns: bool,
+}
+
+impl Controls {
+    /// In blocks without a branch in them, which the compiler turns into vector code.
+    fn of(bytes: &[u8]) -> Self {
+        let mut controls = Self { forbidden: false, returns: false };
+        for block in bytes.chunks(4096) {
+            let (mut forbidden, mut returns) = (0, 0);
+            for byte in block {
+                let space = u8::from(*byte == b'\t') | u8::from(*byte == b'\n') | u8::from(*byte == b'\r');
+                forbidden |= u8::from(*byte < 0x20) & !space;
+                returns |= u8::from(*byte == b'\r');
+            }
+            controls.forbidden |= forbidden != 0;
+            controls.returns |= returns != 0;
+        }
+        controls
+    }
+}

@@ -1,0 +1,71 @@
+//! Looking for a byte that is near. Values and names of reports are short: eight bytes at a time in a register beat the
+//! call of a search routine that is made for long texts, which takes over where nothing is near.
+
+/// How far ahead is near.
+const NEAR: usize = 32;
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = 0x8080_8080_8080_8080;
+
+/// The place of the first byte that is `needle`.
+#[inline]
+pub(super) fn find(bytes: &[u8], needle: u8) -> Option<usize> {
+    let wanted = u64::from(needle) * ONES;
+    near(bytes, |word| zeros(word ^ wanted), |far| memchr::memchr(needle, far))
+}
+
+/// The place of the first byte that is one of two.
+#[inline]
+pub(super) fn find_either(bytes: &[u8], one: u8, other: u8) -> Option<usize> {
+    let (first, second) = (u64::from(one) * ONES, u64::from(other) * ONES);
+    near(bytes, |word| zeros(word ^ first) | zeros(word ^ second), |far| memchr::memchr2(one, other, far))
+}
+
+/// The place of the first byte over a space: where there are no control characters but white space, the first that is
+/// none.
+#[inline]
+pub(super) fn find_ink(bytes: &[u8]) -> Option<usize> {
+    let inked = |word: u64| (((word & !HIGHS) + 0x5f * ONES) | word) & HIGHS;
+    near(bytes, inked, |far| far.iter().position(|byte| *byte > b' '))
+}
+
+/// Look at words of eight bytes, as far as is near, then `far`. `marks` sets the high bit of the bytes that fit; bits
+/// over the lowest that is set may be wrong.
+#[inline]
+fn near(bytes: &[u8], marks: impl Fn(u64) -> u64, far: impl Fn(&[u8]) -> Option<usize>) -> Option<usize> {
+    let mut rest = bytes;
+    let mut passed = 0;
+    while passed < NEAR {
+        let Some((word, behind)) = rest.split_first_chunk::<8>() else { break };
+        let marked = marks(u64::from_le_bytes(*word));
+        if marked != 0 {
+            return Some(passed + marked.trailing_zeros() as usize / 8);
+        }
+        rest = behind;
+        passed += 8;
+    }
+    far(rest).map(|place| passed + place)
+}
+
+/// The high bit of each byte that is zero; those above the lowest may be wrong, for the subtraction borrows upwards.
+#[inline]
+fn zeros(word: u64) -> u64 {
+    word.wrapping_sub(ONES) & !word & HIGHS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn places_are_those_of_a_plain_search(bytes in proptest::collection::vec(0x1e_u8..0x28, 0..80), high: Vec<u8>) {
+            for bytes in [&bytes, &high] {
+                prop_assert_eq!(find(bytes, b'&'), bytes.iter().position(|byte| *byte == b'&'));
+                let either = |byte: &u8| matches!(*byte, b'&' | b'#');
+                prop_assert_eq!(find_either(bytes, b'&', b'#'), bytes.iter().position(either));
+                prop_assert_eq!(find_ink(bytes), bytes.iter().position(|byte| *byte > b' '));
+            }
+        }
+    }
+}
