@@ -66,7 +66,7 @@ impl Opener<'_> {
         if let Cow::Owned(decoded) = &decoded
             && let Err(limit) = self.meter.decoded(decoded.len())
         {
-            return self.reject(limit.to_string(), leaf.body.to_vec(), "txt", place);
+            return self.reject(format!("mail: {limit}"), leaf.body.to_vec(), "txt", place);
         }
         self.decoded_leaf(leaf, decoded, place);
     }

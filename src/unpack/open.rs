@@ -246,6 +246,9 @@ impl Opener<'_> {
     fn mbox(&mut self, bytes: &[u8], place: &Place) {
         let limit = self.meter.limits().item_bytes;
         for (index, message) in Messages::new(bytes, limit).enumerate() {
+            if let Err(limit) = self.meter.part() {
+                return self.reject(format!("mbox: {limit}"), bytes.to_vec(), "mbox", place.clone());
+            }
             let inner = place.step(format!("message {}", index + 1), None);
             match message {
                 Ok(super::mbox::Message::Whole(message)) => self.message(&message, &inner),

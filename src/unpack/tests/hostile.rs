@@ -26,7 +26,7 @@ fn a_bomb_is_stopped_while_it_inflates() {
     let low = Limits { ratio: 100, ..Limits::default() };
     assert_eq!(soon(Some("a.gz"), &bomb, &low), ["gzip: more than 100 times its size inflated, the limit is 100"]);
     let zip = zip(&[("a.xml", &vec![b' '; 8 << 20])]);
-    assert_eq!(soon(Some("a.zip"), &zip, &tight()), ["more than 4 MiB inflated, the limit is 4 MiB"]);
+    assert_eq!(soon(Some("a.zip"), &zip, &tight()), ["zip: more than 4 MiB inflated, the limit is 4 MiB"]);
     let zlib = zlib(&vec![b' '; 8 << 20]);
     assert_eq!(soon(Some("a"), &zlib, &tight()), ["zlib: more than 4 MiB inflated, the limit is 4 MiB"]);
 }
@@ -63,7 +63,7 @@ fn a_million_empty_members_are_not_listed() {
     let record = bytes.len() - 22;
     bytes[record + 12..record + 16].copy_from_slice(&u32::try_from(directory.len()).unwrap().to_le_bytes());
     let lines = soon(Some("a.zip"), &bytes, &Limits::default());
-    assert_eq!(lines, ["more than 1000 archive members, the limit is 1000"]);
+    assert_eq!(lines, ["zip: more than 1000 archive members, the limit is 1000"]);
 }
 
 #[test]
@@ -142,6 +142,14 @@ fn headers_and_parameters_made_to_be_slow_are_not() {
         "(".repeat(100_000)
     );
     assert_eq!(soon(None, head.as_bytes(), &Limits::default()).len(), 1);
+}
+
+#[test]
+fn a_mailbox_of_countless_mails_in_a_gzip_is_one_rejection_more() {
+    let mbox = gzip(&b"From a 01:10:00\nSubject: x\n\nx\n\n".repeat(20_000));
+    let lines = soon(Some("a.mbox.gz"), &mbox, &Limits::default());
+    assert_eq!(lines.last().unwrap(), "mbox: more than 1000 MIME parts, the limit is 1000");
+    assert!(lines.len() <= 1001);
 }
 
 #[test]

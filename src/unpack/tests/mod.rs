@@ -102,7 +102,7 @@ pub(super) fn lines(unpacked: &Unpacked) -> Vec<String> {
             Content::SetAside(kind) => format!("{kind:?}"),
             Content::Rejected { reason, .. } => reason.clone(),
         };
-        let findings: String = unit.findings.iter().map(|finding| format!(" [{}]", finding.code)).collect();
+        let findings = unit.findings.iter().map(|finding| format!(" [{}]", finding.code)).collect::<Vec<_>>().concat();
         let path = unit.path.join(" > ");
         if path.is_empty() { format!("{what}{findings}") } else { format!("{path}: {what}{findings}") }
     };
