@@ -2,7 +2,8 @@
 //!
 //! Comes in: finished bytes, messages. Goes out: cleaned lines. Nothing else in the crate prints.
 
-use super::fault::{Several, StdoutClosed, hint_of};
+use super::fault::{self, Several, StdoutClosed, hint_of};
+use crate::fetch::FetchError;
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{self, IsTerminal as _, Write};
@@ -68,6 +69,14 @@ impl Talk {
         }
         self.line("error", "\x1b[1;31m", &format!("{error:#}"));
         if let Some(hint) = hint_of(error) {
+            self.line("hint", "\x1b[1;36m", &hint);
+        }
+    }
+
+    /// A fault of a source, when it comes up.
+    pub(crate) fn fault(&self, fault: &FetchError) {
+        self.line("error", "\x1b[1;31m", &fault.to_string());
+        if let Some(hint) = fault::of_source(fault) {
             self.line("hint", "\x1b[1;36m", hint);
         }
     }
