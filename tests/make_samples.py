@@ -165,10 +165,15 @@ def aligned(domain, header_from, mode):
     return domain == header_from if mode == "s" else organisation(domain) == organisation(header_from)
 
 
+def alignment(row, policy):
+    """Whether DKIM and SPF pass as the author's domain."""
+    dkim = any(r == "pass" and aligned(d, row.header_from, policy.adkim) for d, _, r in row.dkim)
+    return dkim, row.spf[1] == "pass" and aligned(row.spf[0], row.header_from, policy.aspf)
+
+
 def verdict(row, policy, policy_domain, rfc9990):
     """(disposition, dkim, spf, reason) of policy_evaluated."""
-    dkim = any(r == "pass" and aligned(d, row.header_from, policy.adkim) for d, _, r in row.dkim)
-    spf = row.spf[1] == "pass" and aligned(row.spf[0], row.header_from, policy.aspf)
+    dkim, spf = alignment(row, policy)
     asked = policy.p if row.header_from == policy_domain else policy.sp
     reason = row.reason
     if dkim or spf:
@@ -177,8 +182,6 @@ def verdict(row, policy, policy_domain, rfc9990):
         disposition = "none"
     elif reason:
         disposition = "none"
-    elif policy.pct < 100 and row.count % 2:
-        disposition, reason = "none", ("sampled_out", "")
     else:
         disposition = asked
     if rfc9990 and reason and reason[0] == "forwarded":
@@ -292,9 +295,14 @@ class Report:
         return text.encode(self.habits.get("charset", "utf-8"))
 
     def each_row(self):
-        if not self.habits.get("one_each"):
-            return self.rows
-        return [row._replace(count=1) for row in self.rows for _ in range(row.count)]
+        """The rows as this reporter lists them: what the sample of `pct` lets through apart, or a row a message."""
+        for row in self.rows:
+            spared = 0 if any(alignment(row, self.policy)) else row.count * (100 - self.policy.pct) // 100
+            listed = [row._replace(count=row.count - spared)]
+            if spared:
+                listed.append(row._replace(count=spared, reason=("sampled_out", "")))
+            for each in listed:
+                yield from [each._replace(count=1)] * each.count if self.habits.get("one_each") else [each]
 
     def metadata(self):
         reporter, habits = self.reporter, self.habits

@@ -2,27 +2,29 @@
 //! commutative: chunks may come in any order, in any number of adders.
 
 use super::{
-    Foreign, Question, Summary,
-    facts::{Fact, Pattern},
+    Question, Summary,
+    facts::Pattern,
     finish,
     heads::Heads,
     interner::{Column, Interner, NONE, Table},
-    period::number,
+    period::{DAYS, number},
+    shards::{Entry, Shards},
     sums::Sums,
 };
-use crate::model::{Cause, Flags, ReportHead, Rows, SenderAuth, Source, Text};
+use crate::model::{Cause, Flags, ReportHead, Rows, SenderAuth, Text};
 
 /// Sums of rows and reports for one question.
 #[derive(Debug, Clone)]
 pub struct Adder {
     pub(crate) question: Question,
     pub(crate) scope: Scope,
-    /// Every word of every column, and the reporters.
+    /// Every word of every column but the reporter.
     pub(crate) texts: Interner<Text>,
-    pub(crate) sources: Interner<Source>,
+    /// Every reporter's `org_name`.
+    pub(crate) reporters: Interner<Text>,
     pub(crate) patterns: Interner<Pattern>,
     /// By source and pattern.
-    pub(crate) facts: Table<(u32, u32), Fact>,
+    pub(crate) facts: Shards,
     /// By policy domain and day: exact, whatever the periods.
     pub(crate) days: Table<(u32, i32), Sums>,
     pub(crate) heads: Heads,
@@ -74,9 +76,9 @@ impl Adder {
             question: question.clone(),
             scope,
             texts,
-            sources: Interner::default(),
+            reporters: Interner::default(),
             patterns: Interner::default(),
-            facts: Table::default(),
+            facts: Shards::default(),
             days: Table::default(),
             heads: Heads::default(),
         }
@@ -87,7 +89,7 @@ impl Adder {
         for head in heads {
             let domain = self.texts.id(head.policy.domain.as_str().into());
             if let Some(window) = self.scope.window(number(head.day)).filter(|_| self.scope.wants(domain)) {
-                let reporter = self.texts.id(head.org_name.clone());
+                let reporter = self.reporters.id(head.org_name.clone());
                 self.heads.add(head, (domain, reporter), window == self.scope.asked);
             }
         }
@@ -95,13 +97,14 @@ impl Adder {
 
     /// Add rows. Those of other days and domains are left out; columns that were not read count as null.
     pub fn rows(&mut self, rows: &Rows) {
+        let reporters = Column::new(&rows.org_name, &mut self.reporters);
         let columns = Columns::new(rows, &mut self.texts);
         let wanted: Vec<bool> = columns.domain_ids().map(|id| self.scope.wants(id)).collect();
         // Rows come sorted by day, domain and source: the sums of the row before are mostly those of this one.
         let (mut day_key, mut day_sums) = ((NONE, 0), Sums::default());
-        let (mut last_source, mut source_id) = (None, 0);
+        let mut last: Option<(Pattern, u32)> = None;
         for row in 0..rows.len {
-            let (day, source) = (rows.day[row], rows.source[row]);
+            let (day, source) = (rows.day[row].clamp(DAYS.0, DAYS.1), rows.source[row]);
             let domain_code = rows.policy_domain.codes.get(row).copied().unwrap_or(NONE);
             let wants = wanted.get(domain_code as usize).copied().unwrap_or_else(|| self.scope.wants(NONE));
             let Some(window) = self.scope.window(day).filter(|_| wants) else { continue };
@@ -112,12 +115,15 @@ impl Adder {
                 day_key = (pattern.domain, day);
             }
             day_sums.add(pattern.flags, messages, 1);
-            if last_source != Some(source) {
-                (last_source, source_id) = (Some(source), self.sources.id(source));
-            }
-            let pattern = self.patterns.id(pattern);
-            let fact = self.facts.entry((source_id, pattern)).or_insert(Fact::EMPTY);
-            fact.add(messages, day, columns.reporter.id(row));
+            let pattern = match last {
+                Some((same, id)) if same == pattern => id,
+                _ => {
+                    let id = self.patterns.id(pattern);
+                    last = Some((pattern, id));
+                    id
+                }
+            };
+            self.facts.add(Entry { source, messages, pattern, reporter: reporters.id(row), day });
         }
         self.flush(day_key, &mut day_sums);
     }
@@ -133,28 +139,22 @@ impl Adder {
     /// Add what another adder of the same question added.
     pub fn merge(&mut self, other: Self) {
         let texts = self.texts.adopt(&other.texts);
-        let sources = self.sources.adopt(&other.sources);
+        let reporters = self.reporters.adopt(&other.reporters);
         let patterns: Vec<u32> =
             other.patterns.items().iter().map(|pattern| self.patterns.id(pattern.translate(&texts))).collect();
+        self.facts.merge(other.facts, &patterns, &reporters);
         let text = |id: u32| texts.get(id as usize).copied().unwrap_or(NONE);
-        for ((source, pattern), fact) in &other.facts {
-            let key = (sources[*source as usize], patterns[*pattern as usize]);
-            self.facts.entry(key).or_insert(Fact::EMPTY).merge(fact, text);
-        }
+        let reporter = |id: u32| reporters.get(id as usize).copied().unwrap_or(NONE);
         for ((domain, day), sums) in &other.days {
             self.days.entry((text(*domain), *day)).or_default().merge(sums);
         }
-        self.heads.merge(other.heads, text);
+        self.heads.merge(other.heads, text, reporter);
     }
 
     /// The answer.
-    pub fn finish(self) -> Summary {
+    pub fn finish(mut self) -> Summary {
+        self.facts.settle();
         finish::summary(&self)
-    }
-
-    /// The text of an id, empty for a null.
-    pub(crate) fn foreign(&self, id: u32) -> Foreign {
-        self.texts.text(id).cloned().unwrap_or_default().into()
     }
 }
 
@@ -162,7 +162,6 @@ impl Adder {
 struct Columns<'a> {
     rows: &'a Rows,
     domain: Column<'a>,
-    reporter: Column<'a>,
     header_from: Column<'a>,
     envelope_from: Column<'a>,
     disposition: Column<'a>,
@@ -185,7 +184,6 @@ impl<'a> Columns<'a> {
         Self {
             rows,
             domain: column(&rows.policy_domain),
-            reporter: column(&rows.org_name),
             header_from: column(&rows.header_from),
             envelope_from: column(&rows.envelope_from),
             disposition: column(&rows.disposition),
@@ -231,16 +229,13 @@ impl<'a> Columns<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyse::{
-        Period,
-        made::{self, Line},
-    };
+    use crate::analyse::made::{self, Line};
 
     const DKIM: u8 = Flags::DKIM;
     const SPF: u8 = Flags::SPF;
 
     fn week() -> Question {
-        Question { period: Some(Period::week("2026-W47").unwrap()), ..Question::default() }
+        Question { period: Some(made::week("2026-11-16")), ..Question::default() }
     }
 
     /// Two domains, three sources, all four buckets, and days before and after the week.

@@ -30,11 +30,6 @@ impl Causes {
         self.messages[cause as usize]
     }
 
-    /// Whether any message passes.
-    pub(crate) fn passes(&self) -> bool {
-        Cause::ALL.into_iter().any(|cause| is_pass(cause) && self.of(cause) > 0)
-    }
-
     /// The diagnosis (DESIGN.md section 2): the failing class with most messages, ties in the order of the classes; the
     /// pass class with most messages where none fails. `Unauthenticated` becomes `SpfGap` for a `confirmed` sender, one
     /// that also passes as this domain or that the reader knows, else `SpoofSuspect`.

@@ -3,10 +3,10 @@
 
 use super::interner::NONE;
 use crate::model::{Cause, Flags};
-use std::collections::BTreeSet;
+use std::hash::{Hash, Hasher};
 
 /// What rows have in common. Words are ids of the adder's texts, [`NONE`] for null.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pattern {
     /// `policy_domain`.
     pub(crate) domain: u32,
@@ -36,6 +36,20 @@ pub(crate) struct Pattern {
     pub(crate) flags: Flags,
     /// What the row alone says.
     pub(crate) cause: Cause,
+}
+
+/// Two words at a time: every row is hashed once.
+impl Hash for Pattern {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let pair = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
+        state.write_u64(pair(self.domain, self.header_from));
+        state.write_u64(pair(self.dkim_domain, self.dkim_selector));
+        state.write_u64(pair(self.dkim_result, self.return_path));
+        state.write_u64(pair(self.spf_result, self.disposition));
+        state.write_u64(pair(self.mismatch, self.reason));
+        let small = [self.window, u8::from(self.unproven), self.flags.0, self.cause as u8];
+        state.write_u32(u32::from_le_bytes(small));
+    }
 }
 
 impl Pattern {
@@ -103,8 +117,8 @@ impl Fact {
 pub(crate) enum Reporters {
     /// Up to three, the rest [`NONE`].
     Few([u32; 3]),
-    /// More.
-    Many(Box<BTreeSet<u32>>),
+    /// More, sorted.
+    Many(Box<Vec<u32>>),
 }
 
 impl Reporters {
@@ -119,10 +133,16 @@ impl Reporters {
         match self {
             Self::Few(ids) => match ids.iter_mut().find(|id| **id == reporter || **id == NONE) {
                 Some(place) => *place = reporter,
-                None => *self = Self::Many(Box::new(ids.iter().copied().chain([reporter]).collect())),
+                None => {
+                    let mut all = vec![ids[0], ids[1], ids[2], reporter];
+                    all.sort_unstable();
+                    *self = Self::Many(Box::new(all));
+                }
             },
             Self::Many(ids) => {
-                ids.insert(reporter);
+                if let Err(place) = ids.binary_search(&reporter) {
+                    ids.insert(place, reporter);
+                }
             }
         }
     }

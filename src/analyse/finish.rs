@@ -1,112 +1,119 @@
-//! From sums to the answer. Whatever order the sums came in, the answer is the same: everything is sorted here.
+//! From sums to the answer. Whatever order the sums came in, the answer is the same: everything is sorted on its way here.
 
 use super::{
-    Adder, Foreign, Summary,
-    period::date,
-    quality, sources,
-    sources::Known,
-    summary::{Days, DomainSummary, PolicySeen, SCHEMA, Totals},
+    Adder, Changes, Period, Spoofing, Summary, Totals, actions, changes, groups,
+    period::{date, number},
+    policies, quality, readiness,
+    reporters::Attendance,
+    roles,
+    senders::{self, Cast},
+    sources,
+    summary::{Days, DomainSummary, SCHEMA, Subdomain},
+    totals,
+    trend::{self, Windows},
+    view::View,
 };
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::{cmp::Reverse, collections::BTreeMap};
 
 /// The whole answer.
 pub(crate) fn summary(adder: &Adder) -> Summary {
-    let by_domain = totals(adder);
-    let mut domains: Vec<DomainSummary> = by_domain
-        .iter()
-        .map(|(domain, totals)| DomainSummary {
-            policy_domain: adder.foreign(*domain),
-            totals: *totals,
-            policy: policy(adder, *domain),
-        })
-        .collect();
-    domains.sort_by(|a, b| {
-        (Reverse(a.totals.sums.messages), &a.policy_domain).cmp(&(Reverse(b.totals.sums.messages), &b.policy_domain))
-    });
+    let view = View::new(adder);
+    let period = period(adder);
+    let by_domain = totals::by_domain(&view);
+    let volumes: BTreeMap<u32, u64> =
+        by_domain.iter().map(|(domain, totals)| (*domain, totals.sums.messages)).collect();
+    let (groups, signing) = groups::groups(&view);
+    let vendors = roles::vendors(&groups);
+    let cast = senders::cast(&view, groups, &vendors, &volumes);
+    let (listed, spoofing) = senders::senders(&view, &cast, &volumes);
+    let actions = actions::actions(&view, &cast, &vendors, &signing);
+    let attendance = Attendance::new(&view);
+    let (silent_reporters, silent) = attendance.silent();
+    let quality = quality::quality(&view, &attendance, &silent_reporters);
+    let domains =
+        Domains { view: &view, period, cast: &cast, spoofing: &spoofing, subdomains: totals::subdomains(&view) };
+    let with_data = by_domain.keys().map(|domain| (*domain, Windows::new(&view, Some(*domain)).with_data())).collect();
+    let mut policies: Vec<_> = by_domain.keys().flat_map(|domain| policies::changes(&view, *domain)).collect();
+    policies.sort_by(|a, b| (&a.policy_domain, a.tag).cmp(&(&b.policy_domain, b.tag)));
     Summary {
         schema: SCHEMA,
-        period: days(adder),
-        totals: whole(adder, &by_domain),
-        domains,
-        sources: sources::sources(adder),
-        quality: quality::quality(adder),
+        period: days(period),
+        totals: totals::whole(&view, &by_domain),
+        comparison: Windows::new(&view, None).comparison(),
+        trend: trend::series(&view, None, period),
+        spoofing: spoofing.values().fold(Spoofing::default(), |mut all, more| {
+            all.merge(more);
+            all
+        }),
+        actions,
+        changes: Changes {
+            senders: changes::changes(&view, &cast, &silent, (&with_data, !quality.unfinished)),
+            silent_reporters,
+            policies,
+        },
+        domains: domains.summaries(&by_domain),
+        senders: listed,
+        sources: sources::sources(&view),
+        quality,
     }
 }
 
-/// The days asked for, else those that the rows and reports span.
-fn days(adder: &Adder) -> Days {
-    let span = adder.question.period.map(|period| (period.from(), period.to())).or_else(|| {
+/// The days asked for, else those that the rows and reports span; null where there are none.
+fn period(adder: &Adder) -> Option<Period> {
+    adder.question.period.or_else(|| {
         let reports = adder.heads.reports.keys().map(|(_, _, day)| *day);
         let seen = reports.chain(adder.days.keys().map(|(_, day)| *day));
         let (first, last) = seen.fold((i32::MAX, i32::MIN), |(first, last), day| (first.min(day), last.max(day)));
-        (first <= last).then(|| (date(first), date(last)))
-    });
-    let week = span.and_then(|(from, to)| super::Period::new(from, to).ok()?.iso_week());
-    Days { from: span.map(|span| span.0), to: span.map(|span| span.1), week }
-}
-
-/// Totals by domain id, of the period asked for.
-fn totals(adder: &Adder) -> BTreeMap<u32, Totals> {
-    let asked = |day: i32| adder.scope.window(day) == Some(adder.scope.asked);
-    let mut totals: BTreeMap<u32, Totals> = BTreeMap::new();
-    for ((domain, day), sums) in &adder.days {
-        if asked(*day) {
-            totals.entry(*domain).or_default().sums.merge(sums);
-        }
-    }
-    let mut reporters: BTreeSet<(u32, u32)> = BTreeSet::new();
-    for ((domain, reporter, day), reports) in &adder.heads.reports {
-        if asked(*day) {
-            let totals = totals.entry(*domain).or_default();
-            totals.reports += reports.number;
-            totals.reporters += u64::from(reporters.insert((*domain, *reporter)));
-        }
-    }
-    let known = Known::new(adder);
-    for ((_, pattern), fact) in &adder.facts {
-        let pattern = adder.patterns.get(*pattern);
-        if pattern.window == adder.scope.asked && known.unaligned(pattern) {
-            let sum = &mut totals.entry(pattern.domain).or_default().authenticated_unaligned;
-            *sum = sum.saturating_add(fact.messages);
-        }
-    }
-    totals
-}
-
-/// Totals over all domains. A reporter of two domains is one reporter.
-fn whole(adder: &Adder, by_domain: &BTreeMap<u32, Totals>) -> Totals {
-    let mut whole = Totals::default();
-    for totals in by_domain.values() {
-        whole.sums.merge(&totals.sums);
-        whole.reports += totals.reports;
-        whole.authenticated_unaligned = whole.authenticated_unaligned.saturating_add(totals.authenticated_unaligned);
-    }
-    let asked = |day: i32| adder.scope.window(day) == Some(adder.scope.asked);
-    let reporters: BTreeSet<u32> =
-        adder.heads.reports.keys().filter(|(_, _, day)| asked(*day)).map(|(_, reporter, _)| *reporter).collect();
-    whole.reporters = reporters.len() as u64;
-    whole
-}
-
-/// The policy most reports of the last day with reports show, ties to the one that sorts first.
-fn policy(adder: &Adder, domain: u32) -> Option<PolicySeen> {
-    let of_domain = || adder.heads.policies.iter().filter(move |((of, _, _), _)| *of == domain);
-    let last = of_domain().map(|((_, day, _), _)| *day).max()?;
-    let (policy, _) = of_domain()
-        .filter(|((_, day, _), _)| *day == last)
-        .map(|((_, _, policy), reports)| (policy, *reports))
-        .max_by(|(a, reports), (b, others)| reports.cmp(others).then_with(|| b.cmp(a)))?;
-    let foreign = |text: &Option<crate::model::Text>| text.clone().map(Foreign::from);
-    Some(PolicySeen {
-        p: foreign(&policy.p),
-        sp: foreign(&policy.sp),
-        np: foreign(&policy.np),
-        adkim: foreign(&policy.adkim),
-        aspf: foreign(&policy.aspf),
-        pct: policy.pct,
-        testing: foreign(&policy.testing),
+        if first <= last { Period::new(date(first), date(last)).ok() } else { None }
     })
+}
+
+fn days(period: Option<Period>) -> Days {
+    Days { from: period.map(Period::from), to: period.map(Period::to), week: period.and_then(Period::iso_week) }
+}
+
+/// What the domains' summaries are made of.
+struct Domains<'a> {
+    view: &'a View<'a>,
+    period: Option<Period>,
+    cast: &'a [Cast],
+    spoofing: &'a BTreeMap<u32, Spoofing>,
+    subdomains: BTreeMap<u32, Vec<Subdomain>>,
+}
+
+impl Domains<'_> {
+    /// One a domain, most messages first.
+    fn summaries(&self, by_domain: &BTreeMap<u32, Totals>) -> Vec<DomainSummary> {
+        let mut domains: Vec<DomainSummary> =
+            by_domain.iter().map(|(domain, totals)| self.summary(*domain, totals)).collect();
+        let key = |domain: &DomainSummary| (Reverse(domain.totals.sums.messages), domain.policy_domain.clone());
+        domains.sort_by_cached_key(key);
+        domains
+    }
+
+    fn summary(&self, domain: u32, totals: &Totals) -> DomainSummary {
+        let view = self.view;
+        let windows = Windows::new(view, Some(domain));
+        let cast: Vec<&Cast> = self.cast.iter().filter(|cast| cast.group.domain == domain).collect();
+        let policy = policies::now(view, domain);
+        let seen = (windows.with_data(), self.days_read(domain));
+        DomainSummary {
+            policy_domain: view.foreign(domain),
+            totals: *totals,
+            comparison: windows.comparison(),
+            trend: trend::series(view, Some(domain), self.period),
+            readiness: readiness::readiness(view, &cast, policy.as_ref(), seen),
+            policy,
+            spoofing: self.spoofing.get(&domain).copied().unwrap_or_default(),
+            subdomains: self.subdomains.get(&domain).cloned().unwrap_or_default(),
+        }
+    }
+
+    /// Days from the domain's first to its last report, history included.
+    fn days_read(&self, domain: u32) -> i32 {
+        let days = self.view.adder.heads.reports.keys().filter(|(of, ..)| *of == domain).map(|(_, _, day)| *day);
+        let first = days.min();
+        let last = self.period.map(|period| number(period.to()));
+        first.zip(last).map_or(0, |(first, last)| last - first + 1)
+    }
 }

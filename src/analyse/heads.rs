@@ -102,10 +102,10 @@ impl Heads {
         }
     }
 
-    /// Add another's, whose ids `text` translates.
-    pub(crate) fn merge(&mut self, other: Self, text: impl Fn(u32) -> u32) {
+    /// Add another's, whose ids are translated.
+    pub(crate) fn merge(&mut self, other: Self, text: impl Fn(u32) -> u32, org: impl Fn(u32) -> u32) {
         for ((domain, reporter, day), reports) in other.reports {
-            self.reports.entry((text(domain), text(reporter), day)).or_default().merge(reports);
+            self.reports.entry((text(domain), org(reporter), day)).or_default().merge(reports);
         }
         for ((domain, day, policy), reports) in other.policies {
             *self.policies.entry((text(domain), day, policy)).or_default() += reports;

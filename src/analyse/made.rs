@@ -174,6 +174,12 @@ pub(crate) fn heads(lines: &[Line], policy: impl Fn(&str, Date) -> &'static str)
     reports.iter().enumerate().map(head).collect()
 }
 
+/// The week of a Monday.
+pub(crate) fn week(monday: &str) -> super::Period {
+    let monday: Date = monday.parse().unwrap();
+    super::Period::new(monday, super::period::date(super::period::number(monday) + 6)).unwrap()
+}
+
 /// A second of a day.
 pub(crate) fn instant(day: Date, second: i64) -> Timestamp {
     Timestamp::from_second(i64::from(super::period::number(day)) * 86_400 + second).unwrap()

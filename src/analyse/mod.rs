@@ -7,25 +7,48 @@
 //! An [`Adder`] folds rows into facts (one a source and pattern of results), exact sums a domain and day, and sums of
 //! report heads; `finish` turns those into the answer.
 
+mod actions;
 mod adder;
+mod changes;
 mod diagnosis;
 mod facts;
 mod finish;
 mod foreign;
+mod groups;
 mod heads;
 mod interner;
 #[cfg(test)]
 pub(crate) mod made;
 mod period;
+mod policies;
 mod quality;
 mod question;
+mod readiness;
+mod reporters;
+mod roles;
+mod senders;
+mod shards;
+mod signing;
 mod sources;
 mod summary;
 mod sums;
+mod totals;
+mod trend;
+mod view;
 
+pub use actions::{Action, Change, Confidence, KeyFault};
 pub use adder::Adder;
+pub use changes::{SenderChange, SenderChanges};
 pub use foreign::Foreign;
 pub use period::{Period, PeriodError};
+pub use policies::PolicyChange;
 pub use question::{Aside, KnownSender, Question};
-pub use summary::{Days, DomainSummary, LongReport, PolicySeen, Quality, SCHEMA, SourceSummary, Summary, Totals};
+pub use readiness::{Losing, Readiness, Verdict};
+pub use reporters::{MissingDays, SilentReporter};
+pub use roles::{Evidence, Role};
+pub use senders::{Sender, SenderName, Spoofing};
+pub use summary::{
+    Changes, Days, DomainSummary, LongReport, PolicySeen, Quality, SCHEMA, SourceSummary, Subdomain, Summary, Totals,
+};
 pub use sums::{Rate, Sums};
+pub use trend::{Comparison, Point};

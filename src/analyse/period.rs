@@ -1,14 +1,17 @@
-//! The days an answer speaks of, all in UTC. In: a week's name, a number of days, two dates, and `now` as a value.
-//! Out: [`Period`], both days inside. It never reads the clock.
+//! The days an answer speaks of, all in UTC. In: two dates, or `now` as a value. Out: [`Period`], both
+//! days inside. It never reads the clock; the words of the command line are read by `cli`.
 
 use jiff::{
     Timestamp, ToSpan,
-    civil::{Date, ISOWeekDate, Weekday},
+    civil::{Date, Weekday},
     tz::Offset,
 };
 
 /// Day 0 of the `date` column.
 const EPOCH: Date = Date::constant(1970, 1, 1);
+
+/// The calendar's first and last day.
+pub(crate) const DAYS: (i32, i32) = (-4_371_587, 2_932_896);
 
 /// A run of whole UTC days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,12 +24,6 @@ pub struct Period {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PeriodError {
-    /// Not a week's name.
-    #[error("week: expected a year and a week, as 2026-W47, found `{0}`")]
-    Week(String),
-    /// Not a length.
-    #[error("length of time: expected days or weeks, as 7d or 4w, found `{0}`")]
-    Length(String),
     /// The last day is before the first.
     #[error("period: expected a first day before the last, found {from} to {to}")]
     Order {
@@ -46,49 +43,11 @@ impl Period {
         if from <= to { Ok(Self { from, to }) } else { Err(PeriodError::Order { from, to }) }
     }
 
-    /// The ISO week of a name: `2026-W47`, also `2026W47` and `2026-w47`.
-    ///
-    /// # Errors
-    /// Where the name is no week's.
-    pub fn week(name: &str) -> Result<Self, PeriodError> {
-        let wrong = || PeriodError::Week(name.to_owned());
-        let (year, week) = name.split_once(['W', 'w']).ok_or_else(wrong)?;
-        let year = year.strip_suffix('-').unwrap_or(year);
-        if year.len() != 4 || week.len() != 2 || !year.bytes().chain(week.bytes()).all(|byte| byte.is_ascii_digit()) {
-            return Err(wrong());
-        }
-        let (year, week) = (year.parse().map_err(|_| wrong())?, week.parse().map_err(|_| wrong())?);
-        let monday = ISOWeekDate::new(year, week, Weekday::Monday).map_err(|_| wrong())?.date();
-        Self::of_length(monday, 7).ok_or_else(wrong)
-    }
-
-    /// The last whole days before today: `7d`, `4w`.
-    ///
-    /// # Errors
-    /// Where the length is none, or over 100 years.
-    pub fn last(length: &str, now: Timestamp) -> Result<Self, PeriodError> {
-        let wrong = || PeriodError::Length(length.to_owned());
-        let (number, unit) = match length.as_bytes() {
-            [.., b'd' | b'D'] => (&length[..length.len() - 1], 1),
-            [.., b'w' | b'W'] => (&length[..length.len() - 1], 7),
-            _ => return Err(wrong()),
-        };
-        let number: i32 = number.parse().ok().filter(|number| (1..=36_500).contains(number)).ok_or_else(wrong)?;
-        let days = number * unit;
-        let from = today(now).checked_sub(days.days()).map_err(|_| wrong())?;
-        Self::of_length(from, days).ok_or_else(wrong)
-    }
-
     /// The last ISO week, Monday to Sunday, that was over by `now`.
     pub fn last_complete_week(now: Timestamp) -> Self {
         let today = today(now);
         let monday = today.saturating_sub(i32::from(today.weekday().to_monday_zero_offset()).days());
         Self { from: monday.saturating_sub(7.days()), to: monday.saturating_sub(1.days()) }
-    }
-
-    /// So many days from a first one; null past the calendar's end.
-    fn of_length(from: Date, days: i32) -> Option<Self> {
-        Some(Self { from, to: from.checked_add((days - 1).days()).ok()? })
     }
 
     /// The first day.
@@ -147,7 +106,7 @@ pub(crate) fn number(day: Date) -> i32 {
 
 /// The day of a number of the `date` column; the calendar's nearest end where it has none.
 pub(crate) fn date(number: i32) -> Date {
-    EPOCH.saturating_add(number.days())
+    EPOCH.saturating_add(number.clamp(DAYS.0, DAYS.1).days())
 }
 
 #[cfg(test)]
@@ -162,20 +121,23 @@ mod tests {
         format!("{}..{}", period.from, period.to)
     }
 
-    #[test]
-    fn a_week_runs_from_monday_to_sunday_across_the_year_edge() {
-        assert_eq!(shown(Period::week("2026-W47").unwrap()), "2026-11-16..2026-11-22");
-        assert_eq!(shown(Period::week("2026W01").unwrap()), "2025-12-29..2026-01-04");
-        assert_eq!(shown(Period::week("2026-w53").unwrap()), "2026-12-28..2027-01-03");
-        assert_eq!(Period::week("2026-W01").unwrap().iso_week().unwrap(), "2026-W01");
+    fn week(monday: &str) -> Period {
+        let monday: Date = monday.parse().unwrap();
+        Period::new(monday, monday.checked_add(6.days()).unwrap()).unwrap()
     }
 
     #[test]
-    fn a_week_that_is_none_says_what_was_expected() {
-        for wrong in ["2025-W53", "2026-W00", "2026-W54", "W47", "2026-47", "2026-W+1", "26-W47", ""] {
-            let error = Period::week(wrong).unwrap_err().to_string();
-            assert_eq!(error, format!("week: expected a year and a week, as 2026-W47, found `{wrong}`"));
-        }
+    fn a_week_is_named_by_its_iso_year_across_the_year_edge() {
+        assert_eq!(week("2026-11-16").iso_week().as_deref(), Some("2026-W47"));
+        assert_eq!(week("2025-12-29").iso_week().as_deref(), Some("2026-W01"));
+        assert_eq!(week("2026-12-28").iso_week().as_deref(), Some("2026-W53"));
+        assert_eq!(week("2026-11-17").iso_week(), None, "Tuesday to Monday is no ISO week");
+    }
+
+    #[test]
+    fn a_period_runs_forward() {
+        let error = Period::new("2026-11-22".parse().unwrap(), "2026-11-16".parse().unwrap()).unwrap_err();
+        assert_eq!(error.to_string(), "period: expected a first day before the last, found 2026-11-22 to 2026-11-16");
     }
 
     #[test]
@@ -191,27 +153,19 @@ mod tests {
     }
 
     #[test]
-    fn the_last_days_are_whole_days_before_today() {
-        let now = at("2026-11-25T10:00:00Z");
-        assert_eq!(shown(Period::last("7d", now).unwrap()), "2026-11-18..2026-11-24");
-        assert_eq!(shown(Period::last("4w", now).unwrap()), "2026-10-28..2026-11-24");
-        for wrong in ["", "d", "7", "0d", "-1d", "7 d", "99999999999d", "é"] {
-            assert!(Period::last(wrong, now).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
     fn day_numbers_are_those_of_the_date_column() {
         for (day, expected) in [("1970-01-01", 0), ("1969-12-31", -1), ("2026-11-25", 20_782)] {
             let day: Date = day.parse().unwrap();
             assert_eq!(number(day), expected);
             assert_eq!(date(expected), day);
         }
+        assert_eq!((number(Date::MIN), number(Date::MAX)), DAYS);
+        assert_eq!((date(i32::MIN), date(i32::MAX)), (Date::MIN, Date::MAX));
     }
 
     #[test]
     fn earlier_periods_have_the_same_length_and_touch() {
-        let week = Period::week("2026-W47").unwrap();
+        let week = week("2026-11-16");
         assert_eq!(shown(week.before(1).unwrap()), "2026-11-09..2026-11-15");
         assert_eq!(shown(week.before(8).unwrap().join(week)), "2026-09-21..2026-11-22");
     }

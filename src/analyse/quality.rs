@@ -1,33 +1,40 @@
 //! What the numbers cannot be trusted for.
 
 use super::{
-    Adder,
-    period::today,
+    SilentReporter,
+    period::{date, number, today},
+    reporters::Attendance,
     summary::{LongReport, Quality},
+    view::View,
 };
-use crate::model::{Mismatch, Text};
+use crate::model::Mismatch;
 
 /// The data quality of the period asked for.
-pub(crate) fn quality(adder: &Adder) -> Quality {
+pub(crate) fn quality(view: &View<'_>, attendance: &Attendance, silent: &[SilentReporter]) -> Quality {
+    let (question, heads) = (&view.adder.question, &view.adder.heads);
+    let last = question.period.map(|period| number(period.to()));
+    let ends_after = |days: i32| last.zip(question.today).is_some_and(|(last, today)| last >= number(today) - days);
     let mut quality = Quality {
-        unreadable: adder.question.aside.unreadable,
-        conflicts: adder.question.aside.conflicts,
-        long_reports: long_reports(adder),
+        unreadable: question.aside.unreadable,
+        conflicts: question.aside.conflicts,
+        long_reports: long_reports(view),
+        missing_days: attendance.missing_days(silent),
+        empty_days: attendance.empty_days(),
+        unfinished: ends_after(0),
+        reports_may_come: ends_after(1),
+        first_day: attendance.first_day().map(date),
+        findings: heads.findings.iter().map(|(code, reports)| (code.clone().into(), *reports)).collect(),
         ..Quality::default()
     };
-    for reports in adder.heads.unproven.values() {
+    for reports in heads.unproven.values() {
         quality.unproven_reports += reports.number;
         quality.unproven_messages = quality.unproven_messages.saturating_add(reports.messages);
     }
-    for ((_, pattern), fact) in &adder.facts {
-        let pattern = adder.patterns.get(*pattern);
-        if pattern.window != adder.scope.asked {
-            continue;
-        }
-        let sum = match adder.texts.text(pattern.mismatch).map(Text::as_str) {
-            Some(word) if word == Mismatch::NotEvaluated.as_str() => &mut quality.not_evaluated,
-            Some(word) if word == Mismatch::PassWithoutEvidence.as_str() => &mut quality.pass_without_evidence,
-            Some(word) if word == Mismatch::FailButAligned.as_str() => &mut quality.fail_but_aligned,
+    for (_, shape, fact) in view.facts().filter(|(_, shape, _)| shape.asked) {
+        let sum = match view.word(shape.pattern.mismatch) {
+            word if word == Mismatch::NotEvaluated.as_str() => &mut quality.not_evaluated,
+            word if word == Mismatch::PassWithoutEvidence.as_str() => &mut quality.pass_without_evidence,
+            word if word == Mismatch::FailButAligned.as_str() => &mut quality.fail_but_aligned,
             _ => continue,
         };
         *sum = sum.saturating_add(fact.messages);
@@ -36,8 +43,8 @@ pub(crate) fn quality(adder: &Adder) -> Quality {
 }
 
 /// Reports over two days long, by domain, reporter and id.
-fn long_reports(adder: &Adder) -> Vec<LongReport> {
-    let long = adder.heads.long.iter().map(|(domain, report)| LongReport {
+fn long_reports(view: &View<'_>) -> Vec<LongReport> {
+    let long = view.adder.heads.long.iter().map(|(domain, report)| LongReport {
         org_name: report.reporter.clone().into(),
         report_id: report.report_id.clone().into(),
         policy_domain: domain.clone().into(),

@@ -3,7 +3,7 @@
 use super::{Foreign, Period};
 use crate::model::Text;
 use jiff::civil::Date;
-use std::net::IpAddr;
+use std::{collections::BTreeMap, net::IpAddr};
 
 /// How many periods before the asked one serve as history, at most.
 pub(crate) const HISTORY: u8 = 8;
@@ -22,7 +22,7 @@ pub struct Question {
     /// Senders the reader has confirmed as his own.
     pub known: Vec<KnownSender>,
     /// Names of addresses (PTR), where somebody looked them up.
-    pub names: Vec<(IpAddr, Foreign)>,
+    pub names: BTreeMap<IpAddr, Foreign>,
 }
 
 /// What happened to items that gave no rows, within the period: it belongs into the data quality.

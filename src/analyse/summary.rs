@@ -1,11 +1,14 @@
 //! The answer: one value from which every rendering comes. Its JSON form is the format of `summary --format json`, whose
 //! schema is `present/summary.schema.json`.
 
-use super::{Foreign, Rate, Sums};
+use super::{
+    Action, Comparison, Foreign, MissingDays, Point, PolicyChange, Rate, Readiness, Sender, SenderChanges,
+    SilentReporter, Spoofing, Sums,
+};
 use crate::model::Cause;
 use jiff::civil::Date;
-use serde::{Serialize, Serializer};
-use std::net::IpAddr;
+use serde::Serialize;
+use std::{collections::BTreeMap, net::IpAddr};
 
 /// The version of the JSON form: raised when a key changes its meaning or goes.
 pub const SCHEMA: u32 = 1;
@@ -19,12 +22,35 @@ pub struct Summary {
     pub period: Days,
     /// Over all chosen domains.
     pub totals: Totals,
+    /// The totals against earlier periods; null: nothing earlier has data.
+    pub comparison: Option<Comparison>,
+    /// The last eight periods, the one asked for last.
+    pub trend: Vec<Point>,
+    /// Mail that nothing proves to be the domains'.
+    pub spoofing: Spoofing,
+    /// What to do, the most useful first, five at most.
+    pub actions: Vec<Action>,
+    /// What is new, gone or different.
+    pub changes: Changes,
     /// By policy domain: most messages first.
     pub domains: Vec<DomainSummary>,
+    /// Senders, failing first in the order of what a person can fix; the spoofing tail is folded into `spoofing`.
+    pub senders: Vec<Sender>,
     /// All sources, one entry an address over the chosen domains: most failing messages first, then most messages.
     pub sources: Vec<SourceSummary>,
     /// What the numbers cannot be trusted for.
     pub quality: Quality,
+}
+
+/// What differs from earlier periods.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Changes {
+    /// Senders, each against its own history.
+    pub senders: SenderChanges,
+    /// Reporters that used to report, most messages first.
+    pub silent_reporters: Vec<SilentReporter>,
+    /// Policies that changed in the period.
+    pub policies: Vec<PolicyChange>,
 }
 
 /// The days an answer speaks of, both inside, UTC. Null where there was nothing to read.
@@ -52,6 +78,12 @@ pub struct Totals {
     pub reporters: u64,
     /// Failing messages that pass something, but for another domain: the pile that can be fixed.
     pub authenticated_unaligned: u64,
+    /// Failing messages that receivers refused.
+    pub failing_rejected: u64,
+    /// Failing messages that receivers put aside.
+    pub failing_quarantined: u64,
+    /// Failing messages that receivers delivered, for all DMARC had to say.
+    pub failing_delivered: u64,
 }
 
 /// One policy domain.
@@ -62,8 +94,29 @@ pub struct DomainSummary {
     /// Its sums.
     #[serde(flatten)]
     pub totals: Totals,
-    /// The policy most reports of the last day with reports show.
+    /// The totals against earlier periods; null: nothing earlier has data.
+    pub comparison: Option<Comparison>,
+    /// The last eight periods, the one asked for last.
+    pub trend: Vec<Point>,
+    /// The policy most reports of the last two days with reports show.
     pub policy: Option<PolicySeen>,
+    /// May it be stricter?
+    pub readiness: Readiness,
+    /// Mail that nothing proves to be the domain's.
+    pub spoofing: Spoofing,
+    /// Names in `header_from` other than the domain itself: most messages first, ten at most.
+    pub subdomains: Vec<Subdomain>,
+}
+
+/// A name below the policy domain that mail was sent as.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Subdomain {
+    /// The name.
+    pub header_from: Foreign,
+    /// Messages.
+    pub messages: u64,
+    /// Those that pass.
+    pub dmarc_pass: u64,
 }
 
 /// A published policy, as reports show it; null where none says.
@@ -132,6 +185,20 @@ pub struct Quality {
     pub unproven_reports: u64,
     /// The messages in them.
     pub unproven_messages: u64,
+    /// Days of the period on which a receiver that matters did not report.
+    pub missing_days: Vec<MissingDays>,
+    /// Days of the period on which nobody reported.
+    #[serde(serialize_with = "form::days")]
+    pub empty_days: Vec<Date>,
+    /// The period is not over yet.
+    pub unfinished: bool,
+    /// Reports of its last days may still come.
+    pub reports_may_come: bool,
+    /// The first day of all that was read with a report: history before it is no data.
+    #[serde(serialize_with = "form::day_or_null")]
+    pub first_day: Option<Date>,
+    /// Reports by the codes of what was odd about them.
+    pub findings: BTreeMap<Foreign, u64>,
 }
 
 /// A report that covers more than two days.
@@ -162,24 +229,38 @@ impl SourceSummary {
 
 /// How values of other crates and modules stand in JSON. The signatures are serde's.
 #[expect(clippy::trivially_copy_pass_by_ref, clippy::ref_option, reason = "serde calls them with references")]
-mod form {
-    use super::{Cause, Date, Serializer};
+pub(super) mod form {
+    use super::{Cause, Date};
+    use serde::Serializer;
 
     /// A day as `2026-11-22`.
-    pub(super) fn day<S: Serializer>(day: &Date, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn day<S: Serializer>(day: &Date, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(day)
     }
 
     /// A day, or null.
-    pub(super) fn day_or_null<S: Serializer>(day: &Option<Date>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn day_or_null<S: Serializer>(day: &Option<Date>, serializer: S) -> Result<S::Ok, S::Error> {
         match day {
             Some(day) => serializer.collect_str(day),
             None => serializer.serialize_none(),
         }
     }
 
+    /// Days in an array.
+    pub(crate) fn days<S: Serializer>(days: &[Date], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(days.iter().map(Date::to_string))
+    }
+
     /// A cause by its word.
-    pub(super) fn cause<S: Serializer>(cause: &Cause, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn cause<S: Serializer>(cause: &Cause, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(cause.as_str())
+    }
+
+    /// A cause by its word, or null.
+    pub(crate) fn cause_or_null<S: Serializer>(cause: &Option<Cause>, serializer: S) -> Result<S::Ok, S::Error> {
+        match cause {
+            Some(cause) => serializer.serialize_str(cause.as_str()),
+            None => serializer.serialize_none(),
+        }
     }
 }

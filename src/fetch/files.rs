@@ -3,20 +3,28 @@
 //! Comes in: the paths as given. Goes out: their items in a fixed order (as given; below a folder by name). Must not:
 //! follow a link in a circle, wait on a pipe met in a folder, or read what is too large to be an item.
 
-use super::mbox::Mailbox;
+use super::mbox::{Inflated, Mailbox, is_damage};
 use super::{FetchError, Fetched, Item, maildir};
 use crate::limits::Limits;
 use crate::unpack::sniff::{self, Format};
 use jiff::Timestamp;
 use std::collections::HashSet;
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// What is read to see what a file is.
 const HEAD: u64 = 64 << 10;
 
+/// A compressed mailbox may inflate to so many times its size. Mail hardly ever comes to ten.
+const MAILBOX_RATIO: u64 = 100;
+
 /// All items of some paths.
+///
+/// A path that is given is an item whatever is in it. What is met in a folder is one if it looks like a report, an
+/// archive or a mail, or has the name of a report; the rest is set aside. An error stands for one path: go on for the
+/// others.
+#[derive(Debug)]
 pub struct Walk {
     limits: Limits,
     now: Timestamp,
@@ -32,9 +40,33 @@ enum Step {
     Given(PathBuf),
     /// A path met in a folder.
     Met(PathBuf),
-    /// A mailbox half read.
-    Mailbox(Box<Mailbox>),
+    /// A mailbox half read, and its path, where it has one.
+    Mailbox(Box<Mailbox>, Option<PathBuf>),
+    /// A file that cannot be read message by message: all of it is one item.
+    Whole(PathBuf),
 }
+
+impl std::fmt::Debug for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Given(path) | Self::Met(path) | Self::Whole(path) => path.fmt(f),
+            Self::Mailbox(_, path) => path.fmt(f),
+        }
+    }
+}
+
+/// A file that is open.
+struct Source {
+    origin: String,
+    name: Option<String>,
+    reader: Box<dyn Read + Send>,
+    /// Its size, as far as the file system says.
+    size: Option<u64>,
+    path: Option<PathBuf>,
+}
+
+/// What one step gives: an item or an error; or nothing, and more to do.
+type Outcome = Option<Result<Fetched, FetchError>>;
 
 impl Walk {
     /// Walk these paths; all items arrive `now`.
@@ -43,48 +75,36 @@ impl Walk {
         Self { limits, now, ahead, entered: HashSet::new() }
     }
 
-    fn step(&mut self, step: Step) -> Option<Result<Fetched, FetchError>> {
+    fn step(&mut self, step: Step) -> Outcome {
         match step {
-            Step::Given(path) if path.as_os_str() == "-" => {
-                self.read("-".to_owned(), Some("stdin".to_owned()), Box::new(io::stdin()), true)
-            }
+            Step::Given(path) if path.as_os_str() == "-" => self.read(standard_input(), true),
             Step::Given(path) => {
                 self.entered.clear();
                 match fs::metadata(&path) {
                     Ok(metadata) if metadata.is_dir() => self.folder(&path),
-                    Ok(_) => self.file(&path, true),
-                    Err(source) => Some(Err(fault(&path, "open", source))),
+                    Ok(metadata) => self.file(&path, &metadata, true),
+                    Err(source) => fault(&path, "open", source),
                 }
             }
             Step::Met(path) => match fs::metadata(&path) {
                 Ok(metadata) if metadata.is_dir() => self.folder(&path),
-                Ok(metadata) if metadata.is_file() => self.file(&path, false),
-                // A pipe, a socket, a device; a link to nothing.
-                Ok(_) => Some(Ok(Fetched::SetAside { origin: path.display().to_string() })),
-                Err(_) if path.is_symlink() => Some(Ok(Fetched::SetAside { origin: path.display().to_string() })),
+                Ok(metadata) if metadata.is_file() => self.file(&path, &metadata, false),
+                // A pipe, a socket, a device.
+                Ok(_) => set_aside(&path),
+                // A link to nothing, or in a circle.
+                Err(_) if path.is_symlink() => set_aside(&path),
                 Err(source) => self.gone(&path, source),
             },
-            Step::Mailbox(mut mailbox) => {
-                let next = mailbox.next()?;
-                if next.is_ok() {
-                    self.ahead.push(Step::Mailbox(mailbox));
-                }
-                Some(next)
-            }
-        }
-    }
-
-    /// A path that was listed is not there: a Maildir's message may have another name by now.
-    fn gone(&mut self, path: &Path, source: io::Error) -> Option<Result<Fetched, FetchError>> {
-        let message = path.parent().is_some_and(maildir::holds_messages);
-        match maildir::find_again(path).filter(|found| message && found != path) {
-            Some(found) => self.file(&found, false),
-            None => Some(Err(fault(path, "open", source))),
+            Step::Mailbox(mailbox, path) => self.mailbox(mailbox, path),
+            Step::Whole(path) => match open(&path, None) {
+                Ok(source) => Some(self.whole(source, Vec::new())),
+                Err(error) => Some(Err(error)),
+            },
         }
     }
 
     /// Put what is in a folder ahead.
-    fn folder(&mut self, path: &Path) -> Option<Result<Fetched, FetchError>> {
+    fn folder(&mut self, path: &Path) -> Outcome {
         let listed = fs::canonicalize(path).and_then(|real| {
             if !self.entered.insert(real) {
                 return Ok(Vec::new());
@@ -93,12 +113,12 @@ impl Walk {
         });
         let mut paths = match listed {
             Ok(paths) => paths,
-            Err(source) => return Some(Err(fault(path, "list", source))),
+            Err(source) => return fault(path, "list", source),
         };
         if maildir::is_maildir(path) {
-            // Half written messages; and `new` before `cur`, where messages go from there.
+            // `tmp` holds what is half written; messages go from `new` to `cur`, so `new` comes first.
             paths.retain(|path| path.file_name().is_none_or(|name| name != "tmp"));
-            paths.sort_by_key(|path| (path.file_name().is_none_or(|name| name != "new"), path.clone()));
+            paths.sort_by_cached_key(|path| (path.file_name().is_none_or(|name| name != "new"), path.clone()));
         } else {
             paths.sort();
         }
@@ -106,51 +126,93 @@ impl Walk {
         None
     }
 
-    fn file(&mut self, path: &Path, given: bool) -> Option<Result<Fetched, FetchError>> {
+    fn file(&mut self, path: &Path, metadata: &Metadata, given: bool) -> Outcome {
         let message = !given && path.parent().is_some_and(maildir::holds_messages);
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).filter(|_| !message);
-        match File::open(path) {
-            Ok(file) => self.read(path.display().to_string(), name, Box::new(file), given || message),
-            Err(source) if !given && source.kind() == io::ErrorKind::NotFound => self.gone(path, source),
-            Err(source) => Some(Err(fault(path, "open", source))),
+        match open(path, metadata.is_file().then(|| metadata.len())) {
+            Ok(source) if message => self.read(Source { name: None, ..source }, true),
+            Ok(source) => self.read(source, given),
+            Err(FetchError::File { source, .. }) if !given && source.kind() == io::ErrorKind::NotFound => {
+                self.gone(path, source)
+            }
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    /// A path that was listed is not there: a Maildir's message may have another name by now.
+    fn gone(&mut self, path: &Path, source: io::Error) -> Outcome {
+        let found = path.parent().filter(|folder| maildir::holds_messages(folder)).and(maildir::find_again(path));
+        match found.and_then(|found| open(&found, None).ok()) {
+            Some(source) => self.read(Source { name: None, ..source }, true),
+            None => fault(path, "open", source),
         }
     }
 
     /// Read a file: whole, or message by message. What only was met must look like something to be an item.
-    fn read(
-        &mut self,
-        origin: String,
-        name: Option<String>,
-        mut reader: Box<dyn Read + Send>,
-        wanted: bool,
-    ) -> Option<Result<Fetched, FetchError>> {
-        let limit = self.limits.item_bytes;
-        let mut bytes = Vec::new();
-        let mut read = |bytes: &mut Vec<u8>, most: u64| reader.by_ref().take(most).read_to_end(bytes);
-        let read_error = |origin: String, source| Some(Err(FetchError::File { origin, action: "read", source }));
-        if let Err(source) = read(&mut bytes, HEAD) {
-            return read_error(origin, source);
+    fn read(&mut self, mut source: Source, wanted: bool) -> Outcome {
+        let mut head = Vec::with_capacity(source.size.map_or(0, |size| size.min(HEAD) as usize + 1));
+        if let Err(error) = source.reader.by_ref().take(HEAD).read_to_end(&mut head) {
+            return Some(Err(source.fault(error)));
         }
-        let format = sniff::format(&bytes);
-        if format == Format::Mbox {
-            let reader = Box::new(io::Cursor::new(bytes).chain(reader));
-            self.ahead.push(Step::Mailbox(Box::new(Mailbox::new(origin, reader, limit, self.now))));
+        let format = sniff::format(&head);
+        let large = head.len() as u64 == HEAD;
+        // A small compressed mailbox is an archive like any other; a large one may be larger than any item.
+        let compressed = format == Format::Gzip && large && sniff::format(&sniff::inflated_head(&head)) == Format::Mbox;
+        if format == Format::Mbox || compressed {
+            self.enter_mailbox(source, head, compressed);
             return None;
         }
-        if !wanted && !is_item(format, &bytes, name.as_deref()) {
-            return Some(Ok(Fetched::SetAside { origin }));
+        if !wanted && !is_item(format, &head, source.name.as_deref()) {
+            return Some(Ok(Fetched::SetAside { origin: source.origin }));
         }
-        if bytes.len() as u64 == HEAD
-            && let Err(source) = read(&mut bytes, (limit + 1).saturating_sub(HEAD))
-        {
-            return read_error(origin, source);
+        Some(self.whole(source, head))
+    }
+
+    /// Read what is left of a file, unless it is too much.
+    fn whole(&self, mut source: Source, mut bytes: Vec<u8>) -> Result<Fetched, FetchError> {
+        let limit = self.limits.item_bytes;
+        let known = source.size.unwrap_or(0);
+        // A head that is not full is the whole file.
+        if known <= limit && (bytes.is_empty() || bytes.len() as u64 == HEAD) {
+            let room = (limit + 1).saturating_sub(bytes.len() as u64);
+            bytes.reserve(usize::try_from(known).unwrap_or(0).saturating_sub(bytes.len()) + 1);
+            if let Err(error) = source.reader.by_ref().take(room).read_to_end(&mut bytes) {
+                return Err(source.fault(error));
+            }
         }
-        let size = bytes.len() as u64;
-        Some(Ok(if size > limit {
+        let size = known.max(bytes.len() as u64);
+        let Source { origin, name, .. } = source;
+        Ok(if size > limit {
             Fetched::TooLarge { origin, size, limit, message: None }
         } else {
             Fetched::Item(Item { origin, name, bytes, arrival: self.now, message: None })
-        }))
+        })
+    }
+
+    fn enter_mailbox(&mut self, source: Source, head: Vec<u8>, compressed: bool) {
+        let Source { origin, reader, size, path, .. } = source;
+        let limit = self.limits.item_bytes;
+        let reader = io::Cursor::new(head).chain(reader);
+        let reader: Box<dyn Read + Send> = if compressed {
+            Box::new(Inflated::new(reader, size.unwrap_or(limit).saturating_mul(MAILBOX_RATIO)))
+        } else {
+            Box::new(reader)
+        };
+        self.ahead.push(Step::Mailbox(Box::new(Mailbox::new(origin, reader, limit, self.now)), path));
+    }
+
+    fn mailbox(&mut self, mut mailbox: Box<Mailbox>, path: Option<PathBuf>) -> Outcome {
+        match (mailbox.next()?, path) {
+            (Ok(fetched), path) => {
+                self.ahead.push(Step::Mailbox(mailbox, path));
+                Some(Ok(fetched))
+            }
+            // What came before the damage was given; the file itself is now an item that will not open.
+            (Err(error), Some(path)) if is_damage(&error) => {
+                self.ahead.push(Step::Whole(path));
+                None
+            }
+            (Err(error), _) => Some(Err(error)),
+        }
     }
 }
 
@@ -159,13 +221,33 @@ impl Iterator for Walk {
 
     fn next(&mut self) -> Option<Self::Item> {
         while let Some(step) = self.ahead.pop() {
-            let fetched = self.step(step);
-            if fetched.is_some() {
-                return fetched;
+            let outcome = self.step(step);
+            if outcome.is_some() {
+                return outcome;
             }
         }
         None
     }
+}
+
+impl Source {
+    fn fault(&self, source: io::Error) -> FetchError {
+        FetchError::File { origin: self.origin.clone(), action: "read", source }
+    }
+}
+
+fn open(path: &Path, size: Option<u64>) -> Result<Source, FetchError> {
+    let origin = path.display().to_string();
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+    match File::open(path) {
+        Ok(file) => Ok(Source { origin, name, reader: Box::new(file), size, path: Some(path.to_owned()) }),
+        Err(source) => Err(FetchError::File { origin, action: "open", source }),
+    }
+}
+
+fn standard_input() -> Source {
+    let name = Some("stdin".to_owned());
+    Source { origin: "-".to_owned(), name, reader: Box::new(io::stdin()), size: None, path: None }
 }
 
 /// Whether a file met in a folder may be a report, an archive or a mail.
@@ -175,12 +257,18 @@ fn is_item(format: Format, head: &[u8], name: Option<&str>) -> bool {
             Format::Gzip | Format::Zip | Format::Mail | Format::Mbox => true,
             Format::Xml => sniff::has_feedback(head),
             Format::Json => sniff::is_tls_report(head),
+            // Old Word files begin like Outlook's.
             Format::Closed(closed) => closed.extension != "msg",
+            // Two bytes are a weak sign.
             Format::Zlib => sniff::inflated_head(head).contains(&b'<'),
             _ => false,
         }
 }
 
-fn fault(path: &Path, action: &'static str, source: io::Error) -> FetchError {
-    FetchError::File { origin: path.display().to_string(), action, source }
+fn set_aside(path: &Path) -> Outcome {
+    Some(Ok(Fetched::SetAside { origin: path.display().to_string() }))
+}
+
+fn fault(path: &Path, action: &'static str, source: io::Error) -> Outcome {
+    Some(Err(FetchError::File { origin: path.display().to_string(), action, source }))
 }

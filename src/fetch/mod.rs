@@ -17,6 +17,8 @@ pub mod files;
 pub mod imap;
 mod maildir;
 mod mbox;
+#[cfg(test)]
+mod tests;
 
 use crate::model::Message;
 use jiff::Timestamp;

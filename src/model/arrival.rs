@@ -2,6 +2,7 @@
 
 use super::{Finding, MailFacts, Report, Verdict};
 use jiff::Timestamp;
+use std::sync::Arc;
 
 /// The bytes of a report as they arrived, kept for ever.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,8 +35,8 @@ pub struct Accepted {
     pub verdicts: Vec<Verdict>,
     /// What was odd.
     pub findings: Vec<Finding>,
-    /// The bytes it came as.
-    pub original: Original,
+    /// The bytes it came as; several documents of one file share them.
+    pub original: Arc<Original>,
     /// Where from.
     pub provenance: Provenance,
 }

@@ -11,7 +11,7 @@ use super::ledger::sync_folder;
 use super::pack::{LineFinding, ZipWriter, members};
 use super::writer::{Batch, Reject, Writer, create_folder};
 use super::{StoreError, encode};
-use crate::model::{Accepted, Message, Original, ReportKey, SenderAuth};
+use crate::model::{Accepted, Original, ReportKey, SenderAuth};
 use jiff::Timestamp;
 use rayon::prelude::*;
 use rusqlite::{Connection, Transaction, params};
@@ -167,7 +167,7 @@ fn rejected_file(hash: &str, extension: &str) -> String {
 }
 
 fn conflict_file(accepted: &Accepted) -> String {
-    let extension = match accepted.original {
+    let extension = match accepted.original.as_ref() {
         Original::Xml(_) => "xml",
         Original::Gzip(_) => "xml.gz",
     };
@@ -317,7 +317,7 @@ fn record(writer: &Writer, batch: &Batch, number: i64, made: &[Made]) -> Result<
         record_reports(&transaction, batch, number, now)?;
         record_sums(&transaction, batch)?;
         record_rest(&transaction, batch, now)?;
-        record_messages(&transaction, batch, now)?;
+        super::mailboxes::record(&transaction, &batch.messages, now)?;
         transaction.execute("DELETE FROM intents", [])?;
         transaction.commit()
     };
@@ -467,6 +467,9 @@ fn record_rest(transaction: &Transaction<'_>, batch: &Batch, now: i64) -> rusqli
         statement.execute(counts)?;
     }
     let mut statement = transaction.prepare_cached("INSERT INTO rejected VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
+    for origin in &batch.fetched {
+        transaction.prepare_cached("DELETE FROM rejected WHERE file IS NULL AND origin = ?1")?.execute([origin])?;
+    }
     for (hash, reject) in &batch.rejects {
         let Reject { origin, attachment, reason, bytes, extension, arrival } = reject;
         let size = bytes.as_ref().map_or(0, |bytes| int(bytes.len()));
@@ -492,46 +495,4 @@ fn record_rest(transaction: &Transaction<'_>, batch: &Batch, now: i64) -> rusqli
         ])?;
     }
     Ok(())
-}
-
-/// Cursors follow the messages; those the server must be told of wait in `pending`.
-fn record_messages(transaction: &Transaction<'_>, batch: &Batch, now: i64) -> rusqlite::Result<()> {
-    let mut cursors: BTreeMap<(&str, &str), (u32, u32)> = BTreeMap::new();
-    for (message, _) in &batch.messages {
-        let cursor = cursors.entry((&message.mailbox, &message.folder)).or_insert((message.uid_validity, message.uid));
-        *cursor = match *cursor {
-            (validity, uid) if validity == message.uid_validity => (validity, uid.max(message.uid)),
-            _ => (message.uid_validity, message.uid),
-        };
-    }
-    for (folder, cursor) in cursors {
-        move_cursor(transaction, folder, cursor, now)?;
-    }
-    let mut statement = transaction.prepare_cached("INSERT OR REPLACE INTO pending VALUES (?1, ?2, ?3, ?4, ?5)")?;
-    for (Message { mailbox, folder, uid_validity, uid }, fate) in &batch.messages {
-        if let Some(word) = super::mailboxes::fate_word(*fate) {
-            statement.execute(params![mailbox, folder, uid_validity, uid, word])?;
-        }
-    }
-    Ok(())
-}
-
-/// Move the cursor of a folder on; never back within one `UIDVALIDITY`, and another one voids what was pending.
-pub(crate) fn move_cursor(
-    transaction: &Transaction<'_>,
-    (mailbox, folder): (&str, &str),
-    (uid_validity, last_uid): (u32, u32),
-    now: i64,
-) -> rusqlite::Result<()> {
-    transaction
-        .prepare_cached("DELETE FROM pending WHERE mailbox = ?1 AND folder = ?2 AND uid_validity <> ?3")?
-        .execute(params![mailbox, folder, uid_validity])?;
-    transaction
-        .prepare_cached(
-            "INSERT INTO folders VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (mailbox, folder) DO UPDATE SET
-             last_uid = CASE WHEN uid_validity = ?3 THEN MAX(last_uid, ?4) ELSE ?4 END,
-             uid_validity = ?3, read_at = ?5",
-        )?
-        .execute(params![mailbox, folder, uid_validity, last_uid, now])
-        .map(drop)
 }

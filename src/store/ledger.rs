@@ -86,7 +86,7 @@ CREATE TABLE seen (                 -- items by the hash of their bytes, and how
     rejected INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE rejected (
-    hash BLOB PRIMARY KEY,          -- of the bytes; of the origin where they were never fetched
+    hash BLOB PRIMARY KEY,          -- of the bytes; of origin and reason where they were never fetched
     origin TEXT NOT NULL,
     attachment TEXT,
     reason TEXT NOT NULL,
@@ -96,6 +96,7 @@ CREATE TABLE rejected (
     file TEXT                       -- below the root; null where the bytes are not kept
 ) WITHOUT ROWID;
 CREATE INDEX rejected_by_time ON rejected (ingested);
+CREATE INDEX rejected_unread ON rejected (origin) WHERE file IS NULL;
 CREATE TABLE conflicts (
     key BLOB NOT NULL,
     content BLOB NOT NULL,
@@ -124,6 +125,13 @@ CREATE TABLE pending (              -- messages that are safe, of which the serv
     uid INTEGER NOT NULL,
     fate TEXT NOT NULL,
     PRIMARY KEY (mailbox, folder, uid_validity, uid)
+) WITHOUT ROWID;
+CREATE TABLE done (                 -- ranges of UIDs beyond last_uid that are dealt with too, both ends inside
+    mailbox TEXT NOT NULL,
+    folder TEXT NOT NULL,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    PRIMARY KEY (mailbox, folder, first)
 ) WITHOUT ROWID;
 CREATE TABLE lookups (              -- what DNS said of an address or a name, for as long as it holds
     name TEXT NOT NULL,

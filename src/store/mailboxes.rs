@@ -2,8 +2,9 @@
 
 use super::StoreError;
 use super::ledger::Ledger;
-use crate::model::{Cursor, Fate};
-use rusqlite::params;
+use crate::model::{Cursor, Fate, Message};
+use rusqlite::{OptionalExtension, Transaction, params};
+use std::collections::BTreeMap;
 
 /// The word of a fate; null for the one of which no server is ever told.
 pub(crate) const fn fate_word(fate: Fate) -> Option<&'static str> {
@@ -35,8 +36,87 @@ pub(crate) fn cursors(ledger: &Ledger, mailbox: &str) -> Result<Vec<(String, Cur
                 Ok((row.get(0)?, fate))
             })?;
             cursor.pending = waiting.collect::<rusqlite::Result<_>>()?;
+            cursor.done = ranges(&ledger.connection, (mailbox, folder))?;
         }
         Ok(cursors)
     };
     read().map_err(ledger.failed("reading the cursors"))
+}
+
+/// The ranges of UIDs beyond the cursor that are dealt with.
+fn ranges(connection: &rusqlite::Connection, (mailbox, folder): (&str, &str)) -> rusqlite::Result<Vec<(u32, u32)>> {
+    let sql = "SELECT first, last FROM done WHERE mailbox = ?1 AND folder = ?2 ORDER BY first";
+    let mut statement = connection.prepare_cached(sql)?;
+    statement.query_map([mailbox, folder], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+}
+
+/// Set a folder's cursor, all but what is pending. Another `UIDVALIDITY` voids that too.
+pub(crate) fn set_cursor(
+    transaction: &Transaction<'_>,
+    (mailbox, folder): (&str, &str),
+    cursor: &Cursor,
+    now: i64,
+) -> rusqlite::Result<()> {
+    let Cursor { uid_validity, last_uid, done, .. } = cursor;
+    transaction
+        .prepare_cached("DELETE FROM pending WHERE mailbox = ?1 AND folder = ?2 AND uid_validity <> ?3")?
+        .execute(params![mailbox, folder, uid_validity])?;
+    transaction.prepare_cached("INSERT OR REPLACE INTO folders VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
+        mailbox,
+        folder,
+        uid_validity,
+        last_uid,
+        now
+    ])?;
+    transaction
+        .prepare_cached("DELETE FROM done WHERE mailbox = ?1 AND folder = ?2")?
+        .execute(params![mailbox, folder])?;
+    let mut statement = transaction.prepare_cached("INSERT INTO done VALUES (?1, ?2, ?3, ?4)")?;
+    for (first, last) in joined(done.clone()) {
+        statement.execute(params![mailbox, folder, first, last])?;
+    }
+    Ok(())
+}
+
+/// Note messages as dealt with: their UIDs stand beyond the cursor until the source, which knows the gaps, moves it;
+/// those of which the server must be told wait in `pending`.
+pub(crate) fn record(transaction: &Transaction<'_>, messages: &[(Message, Fate)], now: i64) -> rusqlite::Result<()> {
+    let mut folders: BTreeMap<(&str, &str), (u32, Vec<(u32, u32)>)> = BTreeMap::new();
+    for (message, _) in messages {
+        let (validity, uids) = folders.entry((&message.mailbox, &message.folder)).or_default();
+        if *validity != message.uid_validity {
+            uids.clear();
+        }
+        *validity = message.uid_validity;
+        uids.push((message.uid, message.uid));
+    }
+    for (folder, (uid_validity, uids)) in folders {
+        let sql = "SELECT last_uid FROM folders WHERE mailbox = ?1 AND folder = ?2 AND uid_validity = ?3";
+        let known = params![folder.0, folder.1, uid_validity];
+        let last_uid: Option<u32> = transaction.prepare_cached(sql)?.query_row(known, |row| row.get(0)).optional()?;
+        let mut done = if last_uid.is_some() { ranges(transaction, folder)? } else { Vec::new() };
+        let last_uid = last_uid.unwrap_or(0);
+        done.extend(uids.into_iter().filter(|(uid, _)| *uid > last_uid));
+        set_cursor(transaction, folder, &Cursor { uid_validity, last_uid, done, ..Cursor::default() }, now)?;
+    }
+    let mut statement = transaction.prepare_cached("INSERT OR REPLACE INTO pending VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    for (Message { mailbox, folder, uid_validity, uid }, fate) in messages {
+        if let Some(word) = fate_word(*fate) {
+            statement.execute(params![mailbox, folder, uid_validity, uid, word])?;
+        }
+    }
+    Ok(())
+}
+
+/// Ranges in order, those that touch made one.
+fn joined(mut ranges: Vec<(u32, u32)>) -> Vec<(u32, u32)> {
+    ranges.sort_unstable();
+    let mut joined: Vec<(u32, u32)> = Vec::with_capacity(ranges.len());
+    for (first, last) in ranges {
+        match joined.last_mut() {
+            Some((_, end)) if first <= end.saturating_add(1) => *end = last.max(*end),
+            _ => joined.push((first, last)),
+        }
+    }
+    joined
 }

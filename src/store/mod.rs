@@ -4,6 +4,7 @@
 //! reports, and facts about the store ([`Store`]). One process writes, any number read, and neither waits for the
 //! other. Must not parse, nor know where bytes come from.
 
+mod aside;
 mod collect;
 mod commit;
 mod decode;
@@ -19,13 +20,16 @@ mod read;
 mod recover;
 mod reports;
 pub mod schema;
+mod status;
 #[cfg(test)]
 mod tests;
 mod writer;
 
+pub use aside::{ConflictEntry, RejectedEntry};
 pub use collect::{Collector, head};
 pub use error::StoreError;
 pub use read::Filter;
+pub use status::{Files, Folder, Reporter, Status, Totals};
 pub use writer::{Added, BatchLimits, Memory, Reject, Rejected, SeenItem, Writer};
 
 use crate::model::{Columns, Cursor, ReportHead, Rows};
@@ -93,6 +97,14 @@ impl Store {
     /// Where the ledger cannot be read.
     pub fn heads(&self, filter: &Filter) -> Result<Vec<ReportHead>, StoreError> {
         self.ledger.as_ref().map_or(Ok(Vec::new()), |ledger| reports::heads(ledger, filter))
+    }
+
+    /// The store at a glance.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn status(&self) -> Result<Status, StoreError> {
+        self.ledger.as_ref().map_or(Ok(Status::default()), status::status)
     }
 
     /// The cursors of a mailbox's folders.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 /// The member that lists the rest.
 pub(crate) const MANIFEST: &str = "manifest.ndjson";
@@ -165,15 +166,24 @@ impl Line {
 /// The members and the manifest of a batch's reports of one month.
 pub(crate) fn members(accepted: &[&Accepted], ingested: Timestamp) -> Vec<Member> {
     use rayon::prelude::*;
-    let hashes: Vec<Hash> = accepted.par_iter().map(|report| hash(original_bytes(&report.original))).collect();
+    // Several documents of one file share their original: it is hashed once.
+    let fresh = |index: usize| index == 0 || !Arc::ptr_eq(&accepted[index - 1].original, &accepted[index].original);
+    let mut hashes: Vec<Option<Hash>> = accepted
+        .par_iter()
+        .enumerate()
+        .map(|(index, report)| fresh(index).then(|| hash(original_bytes(&report.original))))
+        .collect();
+    for index in 1..hashes.len() {
+        hashes[index] = hashes[index].or(hashes[index - 1]);
+    }
     let mut names = std::collections::HashMap::new();
     let mut members = Vec::with_capacity(accepted.len() + 1);
     let mut manifest = Vec::new();
-    for (report, hash) in accepted.iter().zip(&hashes) {
+    for (report, hash) in accepted.iter().zip(hashes.iter().flatten()) {
         let key = report.report.key.to_string();
         // Several documents of one file have one original: it is kept once.
         let name = names.entry(*hash).or_insert_with(|| {
-            let name = match report.original {
+            let name = match report.original.as_ref() {
                 Original::Xml(_) => format!("{key}.xml"),
                 Original::Gzip(_) => format!("{key}.xml.gz"),
             };
@@ -186,7 +196,7 @@ pub(crate) fn members(accepted: &[&Accepted], ingested: Timestamp) -> Vec<Member
     }
     let mut members: Vec<Member> = members
         .into_par_iter()
-        .map(|(name, report)| match &report.original {
+        .map(|(name, report)| match report.original.as_ref() {
             Original::Xml(xml) => Member::deflated(name, xml),
             Original::Gzip(gzip) => Member::stored(name, gzip.clone()),
         })

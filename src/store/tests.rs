@@ -60,10 +60,10 @@ pub(super) fn accepted(number: u32, records: u32) -> Accepted {
             records,
         },
         findings: if number % 7 == 0 { vec![Finding::new(Code::PERIOD_SWAPPED, "begin is after end")] } else { vec![] },
-        original: match number % 2 {
+        original: std::sync::Arc::new(match number % 2 {
             0 => Original::Xml(format!("<feedback>{number}</feedback>").into_bytes()),
             _ => Original::Gzip(number.to_be_bytes().to_vec()),
-        },
+        }),
         provenance: Provenance {
             origin: format!("inbox.mbox > message {number} > report.xml"),
             attachment: Some("report.xml".into()),
@@ -350,7 +350,7 @@ fn rejected_bytes_and_seen_items_are_known_the_second_time() {
     let counted = SeenItem { rejected: 1, ..SeenItem::default() };
     let hash = Hash([5; 32]);
     let mut writer = Writer::open(dir.path(), now()).unwrap();
-    assert!(writer.memory().unwrap().is_none());
+    assert!(!writer.has_memory().unwrap());
     assert_eq!(writer.reject(reject.clone()).unwrap(), Rejected::New);
     assert_eq!(writer.reject(reject.clone()).unwrap(), Rejected::Known);
     writer.item(hash, counted);
@@ -358,7 +358,7 @@ fn rejected_bytes_and_seen_items_are_known_the_second_time() {
     drop(writer);
     let mut writer = Writer::open(dir.path(), now()).unwrap();
     assert_eq!(writer.reject(reject).unwrap(), Rejected::Known);
-    assert_eq!(writer.memory().unwrap().unwrap().seen(hash).unwrap(), Some(counted));
+    assert_eq!(Memory::open(dir.path()).unwrap().unwrap().seen(hash).unwrap(), Some(counted));
 }
 
 #[test]
@@ -373,13 +373,21 @@ fn a_cursor_follows_its_batch_and_messages_wait_until_told() {
     assert_eq!(writer.cursors("reports").unwrap(), vec![], "nothing moves before the commit");
     assert_eq!(writer.commit().unwrap().len(), 3);
     writer.told(&[message(11)]).unwrap();
-    let cursor = Cursor { uid_validity: 7, last_uid: 13, pending: vec![(13, Fate::Unreadable)] };
+    let cursor = Cursor { uid_validity: 7, last_uid: 0, pending: vec![(13, Fate::Unreadable)], done: vec![(11, 13)] };
     let expected = vec![("INBOX".to_owned(), cursor)];
     assert_eq!(writer.cursors("reports").unwrap(), expected);
     assert_eq!(Store::open(dir.path()).unwrap().cursors("reports").unwrap(), expected);
+    // The source knows which UIDs exist, and moves the cursor on.
+    let cursor = Cursor { uid_validity: 7, last_uid: 13, pending: vec![], done: vec![(20, 21)] };
+    writer.set_cursor("reports", "INBOX", &cursor).unwrap();
+    let cursor = Cursor { pending: vec![(13, Fate::Unreadable)], ..cursor };
+    assert_eq!(writer.cursors("reports").unwrap(), vec![("INBOX".to_owned(), cursor)]);
+    writer.message(message(22), Fate::NotReport);
+    writer.commit().unwrap();
+    assert_eq!(writer.cursors("reports").unwrap()[0].1.done, vec![(20, 22)]);
     // Another UIDVALIDITY: the old numbers mean nothing.
-    writer.set_cursor("reports", "INBOX", &Cursor { uid_validity: 8, last_uid: 2, pending: vec![] }).unwrap();
-    let cursor = Cursor { uid_validity: 8, last_uid: 2, pending: vec![] };
+    let cursor = Cursor { uid_validity: 8, last_uid: 2, pending: vec![], done: vec![] };
+    writer.set_cursor("reports", "INBOX", &cursor).unwrap();
     assert_eq!(writer.cursors("reports").unwrap(), vec![("INBOX".to_owned(), cursor)]);
 }
 

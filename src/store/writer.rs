@@ -67,6 +67,16 @@ pub struct Reject {
     pub arrival: Timestamp,
 }
 
+impl Reject {
+    /// What tells it from others: its bytes; without any, where it was and what was wrong.
+    pub fn identity(&self) -> Hash {
+        match &self.bytes {
+            Some(bytes) => super::pack::hash(bytes),
+            None => super::pack::hash(format!("{}\0{}", self.origin, self.reason).as_bytes()),
+        }
+    }
+}
+
 /// What waits for the next commit.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
@@ -78,6 +88,8 @@ pub(crate) struct Batch {
     pub(crate) rejected: HashSet<Hash>,
     pub(crate) seen: Vec<([u8; 16], SeenItem)>,
     pub(crate) messages: Vec<(Message, Fate)>,
+    /// Origins that could not be fetched once, and now were.
+    pub(crate) fetched: Vec<String>,
     pub(crate) records: usize,
     pub(crate) bytes: usize,
 }
@@ -124,6 +136,8 @@ pub struct Writer {
     limits: BatchLimits,
     /// Nothing is stored yet: no look-up can find anything.
     fresh: bool,
+    /// Something is listed as rejected of which no bytes ever came.
+    unread: bool,
 }
 
 impl std::fmt::Debug for Writer {
@@ -145,6 +159,7 @@ impl Writer {
         let ledger = Ledger::writer(&layout)?;
         recover::recover(&layout, &ledger)?;
         let fresh = !ledger.any("SELECT 1 FROM reports LIMIT 1")?;
+        let unread = ledger.any("SELECT 1 FROM rejected WHERE file IS NULL LIMIT 1")?;
         Ok(Self {
             layout,
             ledger,
@@ -155,6 +170,7 @@ impl Writer {
             _lock: lock,
             limits: BatchLimits::default(),
             fresh,
+            unread,
         })
     }
 
@@ -224,7 +240,7 @@ impl Writer {
     /// # Errors
     /// Where the ledger cannot be read.
     pub fn reject(&mut self, reject: Reject) -> Result<Rejected, StoreError> {
-        let hash = super::pack::hash(reject.bytes.as_deref().unwrap_or(reject.origin.as_bytes()));
+        let hash = reject.identity();
         if self.batch.rejected.contains(&hash) || self.reject_known(hash)? {
             return Ok(Rejected::Known);
         }
@@ -248,10 +264,17 @@ impl Writer {
         self.batch.seen.push((short(hash), counted));
     }
 
-    /// Note that a message is dealt with: everything in it is in this batch or an earlier one. Messages of a folder
-    /// must come in ascending order of UID: the folder's cursor follows the highest.
+    /// Note that a message is dealt with: everything in it is in this batch or an earlier one. Its UID stands among
+    /// [`Cursor::done`] once the batch is committed, until [`Writer::set_cursor`] moves the cursor over it.
     pub fn message(&mut self, message: Message, fate: Fate) {
         self.batch.messages.push((message, fate));
+    }
+
+    /// Note that something came that may once have been named as unfetched: that is no longer true.
+    pub fn fetched(&mut self, origin: &str) {
+        if self.unread {
+            self.batch.fetched.push(origin.to_owned());
+        }
     }
 
     /// Whether the batch should be committed now.
@@ -299,8 +322,8 @@ impl Writer {
         note().map_err(failed)
     }
 
-    /// Move a folder's cursor on, past messages that brought nothing; pending messages stay as they are. A cursor of
-    /// another `UIDVALIDITY` voids them.
+    /// Set a folder's cursor: how far it was read, and what is dealt with beyond. Pending messages stay as they are, unless
+    /// the cursor is of another `UIDVALIDITY`, which voids them.
     ///
     /// # Errors
     /// Where the ledger cannot be written.
@@ -309,7 +332,7 @@ impl Writer {
         let now = self.now.as_millisecond();
         let note = || {
             let transaction = self.ledger.connection.unchecked_transaction()?;
-            commit::move_cursor(&transaction, (mailbox, folder), (cursor.uid_validity, cursor.last_uid), now)?;
+            super::mailboxes::set_cursor(&transaction, (mailbox, folder), cursor, now)?;
             transaction.commit()
         };
         note().map_err(failed)
@@ -331,15 +354,12 @@ impl Writer {
         seen(&self.ledger, hash)
     }
 
-    /// A second, reading connection for look-ups on another thread; null where there is nothing to look up.
+    /// Whether any item was ever seen: where not, nobody needs a [`Memory`].
     ///
     /// # Errors
-    /// Where the ledger cannot be opened.
-    pub fn memory(&self) -> Result<Option<Memory>, StoreError> {
-        if !self.ledger.any("SELECT 1 FROM seen LIMIT 1")? {
-            return Ok(None);
-        }
-        Ok(Ledger::reader(&self.layout)?.map(|ledger| Memory { ledger }))
+    /// Where the ledger cannot be read.
+    pub fn has_memory(&self) -> Result<bool, StoreError> {
+        self.ledger.any("SELECT 1 FROM seen LIMIT 1")
     }
 
     /// The folder.
@@ -355,6 +375,14 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// A reading connection of its own. Null where the store holds nothing.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be opened.
+    pub fn open(dir: &Path) -> Result<Option<Self>, StoreError> {
+        Ok(Ledger::reader(&Layout::new(dir))?.map(|ledger| Self { ledger }))
+    }
+
     /// How the contents of an item counted, where its bytes were seen before.
     ///
     /// # Errors

@@ -37,9 +37,26 @@ fn declared_size(bytes: &[u8], compressed: usize) -> usize {
     if (compressed / 2..=common).contains(&declared) { declared } else { compressed.saturating_mul(4) }
 }
 
-/// A gzip file around a deflate stream: what a zip member is kept as, without compressing anything again.
-pub(super) fn frame(deflate: &[u8], crc: u32, size: u32) -> Vec<u8> {
+/// A gzip file around a deflate stream that inflates to `content`: what a zip member is kept as, without compressing
+/// anything again.
+pub(super) fn frame(deflate: &[u8], content: &[u8], crc: u32) -> Vec<u8> {
     // Method 8, no flags, no time, no extra flags, unknown system.
     const HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+    // The length modulo 2^32 (RFC 1952 section 2.3.1).
+    let size = u32::try_from(content.len() as u64 & u64::from(u32::MAX)).expect("32 bits are left");
     [&HEAD[..], deflate, &crc.to_le_bytes(), &size.to_le_bytes()].concat()
+}
+
+/// A gzip file of a zlib stream; null where it needs a dictionary that gzip has no place for.
+pub(super) fn from_zlib(zlib: &[u8], content: &[u8]) -> Option<Vec<u8>> {
+    const DICTIONARY: u8 = 0x20;
+    let deflate = zlib.get(2..zlib.len().checked_sub(4)?)?;
+    (zlib[1] & DICTIONARY == 0).then(|| frame(deflate, content, crc32(content)))
+}
+
+/// The checksum that gzip and zip share.
+pub(super) fn crc32(bytes: &[u8]) -> u32 {
+    let mut crc = flate2::Crc::new();
+    crc.update(bytes);
+    crc.sum()
 }

@@ -16,6 +16,7 @@ const NAME: usize = 255;
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Fields<'b> {
     pub(super) content_type: Option<&'b [u8]>,
+    pub(super) content_type_misspelt: Option<&'b [u8]>,
     pub(super) transfer_encoding: Option<&'b [u8]>,
     pub(super) disposition: Option<&'b [u8]>,
     pub(super) message_id: Option<&'b [u8]>,
@@ -55,25 +56,28 @@ impl<'b> Fields<'b> {
     }
 
     fn keep(&mut self, name: &[u8], value: &'b [u8]) {
-        let slot = match name.to_ascii_lowercase().as_slice() {
+        let known: [(&str, &mut Option<&'b [u8]>); 10] = [
+            ("content-type", &mut self.content_type),
             // Trustwave spells it without the hyphen.
-            b"content-type" | b"contenttype" => &mut self.content_type,
-            b"content-transfer-encoding" => &mut self.transfer_encoding,
-            b"content-disposition" => &mut self.disposition,
-            b"message-id" => &mut self.message_id,
-            b"date" => &mut self.date,
-            b"from" => &mut self.from,
-            b"subject" => &mut self.subject,
-            b"auto-submitted" => &mut self.auto_submitted,
-            b"authentication-results" => &mut self.authentication_results,
-            _ => return,
-        };
-        slot.get_or_insert(value);
+            ("contenttype", &mut self.content_type_misspelt),
+            ("content-transfer-encoding", &mut self.transfer_encoding),
+            ("content-disposition", &mut self.disposition),
+            ("message-id", &mut self.message_id),
+            ("date", &mut self.date),
+            ("from", &mut self.from),
+            ("subject", &mut self.subject),
+            ("auto-submitted", &mut self.auto_submitted),
+            ("authentication-results", &mut self.authentication_results),
+        ];
+        if let Some((_, slot)) = known.into_iter().find(|(field, _)| name.eq_ignore_ascii_case(field.as_bytes())) {
+            slot.get_or_insert(value);
+        }
     }
 
     /// `Content-Type`; `text/plain` where absent.
     pub(super) fn kind(&self) -> ParsedContentType {
-        self.content_type.map_or_else(ParsedContentType::default, |raw| mailparse::parse_content_type(&unfold(raw)))
+        let raw = self.content_type.or(self.content_type_misspelt);
+        raw.map_or_else(ParsedContentType::default, |raw| mailparse::parse_content_type(&unfold(raw)))
     }
 
     /// `Content-Disposition`.

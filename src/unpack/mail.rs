@@ -7,13 +7,13 @@ use super::header::Fields;
 use super::mime::{self, Leaf};
 use super::open::{Expect, Opener, Place};
 use super::sniff::{self, Format};
-use super::{Kind, facts};
-use mailparse::body::Body;
+use super::{Content, Kind, claim, facts, transfer};
 use std::borrow::Cow;
 
 impl Opener<'_> {
     /// Open a message. The outermost one leaves at least one unit.
     pub(super) fn message(&mut self, bytes: &[u8], place: &Place) {
+        let bytes = sniff::skip_blank(bytes);
         let (fields, body) = Fields::split(bytes);
         let outermost = place.mails == 0;
         let before = self.items.len();
@@ -21,142 +21,102 @@ impl Opener<'_> {
             self.mail = Some(facts::facts(&fields));
             self.seen = Kind::Other;
         }
-        let mut inner = Place { mails: place.mails + 1, gzip: None, ..place.clone() };
-        match mime::leaves(fields, body, inner.mails, &mut self.meter) {
-            Ok(leaves) => {
-                let kind = kind(&fields, &leaves);
-                self.seen = self.seen.max(kind);
-                inner.quoted = kind == Kind::Failure;
-                for leaf in leaves {
-                    self.leaf(&leaf, &inner);
-                }
-                if kind == Kind::Failure {
-                    self.set_aside(kind, place);
-                }
-            }
-            Err(limit) => self.reject(format!("mail: {limit}"), bytes.to_vec(), "eml", inner),
-        }
+        self.leaves(fields, body, place);
         if outermost && self.items.len() == before {
             self.set_aside(self.seen, place);
+        }
+    }
+
+    /// Open all leaves of a message, or of a multipart that was encoded as a whole.
+    fn leaves(&mut self, fields: Fields, body: &[u8], place: &Place) {
+        let mut inner = Place { mails: place.mails + 1, gzip: None, ..place.clone() };
+        let leaves = match mime::leaves(fields, body, inner.mails, &mut self.meter) {
+            Ok(leaves) => leaves,
+            Err(limit) => return self.reject(format!("mail: {limit}"), body.to_vec(), "eml", inner),
+        };
+        let kind = claim::kind(&fields, &leaves);
+        self.seen = self.seen.max(kind);
+        inner.quoted |= kind == Kind::Failure;
+        for leaf in &leaves {
+            self.leaf(leaf, &inner);
+        }
+        if kind == Kind::Failure {
+            self.set_aside(kind, place);
         }
     }
 
     fn leaf(&mut self, leaf: &Leaf, mail: &Place) {
         let name = leaf.fields.file_name(&leaf.kind);
         let step = name.clone().unwrap_or_else(|| format!("part {}", leaf.section));
-        let mut place = mail.step(step, name);
         let media = leaf.kind.mimetype.as_str();
-        let reportlike = place.names.last().is_some_and(|_| leaf_named(leaf, &place)) || is_report_type(media);
-        place.expect = if reportlike { Expect::Report } else { Expect::Anything };
-        let message = matches!(media, "message/rfc822" | "message/global");
-        if message && mail.quoted {
-            return;
-        }
-        let decoded = match decode(leaf) {
+        let expected = claim::is_report_type(media) || name.as_deref().is_some_and(sniff::is_report_name);
+        let mut place = mail.step(step, name);
+        place.expect = if expected { Expect::Report } else { Expect::Anything };
+        let encoding = leaf.fields.encoding();
+        let decoded = match transfer::decode(&encoding, leaf.body) {
             Ok(decoded) => decoded,
-            Err(reason) if reportlike => return self.reject(reason, leaf.body.to_vec(), "eml", place),
-            Err(_) => return,
+            Err(reason) => {
+                let start = transfer::decode_start(&encoding, leaf.body);
+                if expected || matches!(sniff::format(&start), Format::Gzip | Format::Zip | Format::Xml) {
+                    self.reject(reason, leaf.body.to_vec(), "txt", place);
+                }
+                return;
+            }
         };
         if let Cow::Owned(decoded) = &decoded
             && let Err(limit) = self.meter.decoded(decoded.len())
         {
-            return self.reject(limit.to_string(), leaf.body.to_vec(), "eml", place);
+            return self.reject(limit.to_string(), leaf.body.to_vec(), "txt", place);
+        }
+        self.decoded_leaf(leaf, decoded, place);
+    }
+
+    /// Open a leaf by what it is. A copy is only made of what is worth one.
+    fn decoded_leaf(&mut self, leaf: &Leaf, decoded: Cow<[u8]>, mut place: Place) {
+        let media = leaf.kind.mimetype.as_str();
+        if media.starts_with("multipart/") && matches!(decoded, Cow::Owned(_)) {
+            let fields = Fields { transfer_encoding: None, ..leaf.fields };
+            return self.leaves(fields, &decoded, &place);
+        }
+        if media.starts_with("application/tlsrpt") {
+            return self.tls_report(decoded.into_owned(), place);
+        }
+        if claim::is_opaque_smime(&leaf.kind) {
+            let reason = "S/MIME encrypted or opaque-signed mail is not supported".to_owned();
+            return self.reject(reason, decoded.into_owned(), "p7m", place);
         }
         let format = sniff::format(&decoded);
-        if media.starts_with("application/tlsrpt") && format != Format::Xml {
-            return self.set_aside(Kind::TlsRpt, &place);
+        match format {
+            _ if matches!(media, "message/rfc822" | "message/global") && is_no_archive(format) => {
+                if !place.quoted {
+                    self.message(&decoded, &place);
+                }
+            }
+            Format::Text | Format::Html | Format::Binary | Format::Empty if place.expect == Expect::Anything => {
+                if let Some(name) = transfer::uuencoded_name(&decoded)
+                    && let Some(file) = transfer::uudecode(&decoded)
+                    && self.meter.decoded(file.len()).is_ok()
+                {
+                    place.expect = if sniff::is_report_name(&name) { Expect::Report } else { Expect::Anything };
+                    self.open(file, place.step(name.clone(), Some(name)));
+                }
+            }
+            Format::Xml if place.expect == Expect::Anything && !sniff::has_feedback(&decoded) => {}
+            _ => self.open_as(format, decoded.into_owned(), place),
         }
-        if message && !matches!(format, Format::Gzip | Format::Zip | Format::Xml) {
-            return self.message(&decoded, &place);
+    }
+
+    /// A part that says it is an SMTP TLS report is one, unless a DMARC report is in it.
+    fn tls_report(&mut self, bytes: Vec<u8>, place: Place) {
+        let before = self.items.len();
+        self.open(bytes, place.clone());
+        if !self.items[before..].iter().any(|unit| matches!(unit.content, Content::Report { .. })) {
+            self.items.truncate(before);
+            self.set_aside(Kind::TlsRpt, &place);
         }
-        let nothing = matches!(format, Format::Html | Format::Text | Format::Binary | Format::Empty | Format::Json);
-        if nothing && !reportlike && format != Format::Json {
-            return;
-        }
-        // A body is a report only where it says so; the word may also stand deep in a long mail.
-        if matches!(media, "text/plain" | "text/html")
-            && !reportlike
-            && format == Format::Xml
-            && !sniff::has_feedback(&decoded)
-        {
-            return;
-        }
-        self.open_as(format, decoded.into_owned(), place);
     }
 }
 
-fn leaf_named(leaf: &Leaf, place: &Place) -> bool {
-    leaf.fields.file_name(&leaf.kind).is_some() && place.names.last().is_some_and(|name| sniff::is_report_name(name))
-}
-
-/// Whether a media type is one that reports come as.
-fn is_report_type(media: &str) -> bool {
-    let sub = media.split_once('/').map_or("", |(_, sub)| sub);
-    matches!(
-        sub,
-        "gzip"
-            | "x-gzip"
-            | "zip"
-            | "x-zip"
-            | "x-zip-compressed"
-            | "zip-compressed"
-            | "gzip-compressed"
-            | "x-gunzip"
-            | "xml"
-    )
-}
-
-/// Undo the transfer encoding.
-fn decode<'b>(leaf: &Leaf<'b>) -> Result<Cow<'b, [u8]>, String> {
-    let encoding = leaf.fields.encoding();
-    match Body::new(leaf.body, &leaf.kind, &Some(encoding)) {
-        Body::Base64(body) => body.get_decoded().map(Cow::Owned).map_err(|error| format!("not valid base64: {error}")),
-        Body::QuotedPrintable(body) => {
-            body.get_decoded().map(Cow::Owned).map_err(|error| format!("not valid quoted-printable: {error}"))
-        }
-        _ => Ok(Cow::Borrowed(leaf.body)),
-    }
-}
-
-/// What a message claims to be, by its headers and the kinds of its leaves (STANDARDS 6.3).
-fn kind(fields: &Fields, leaves: &[Leaf]) -> Kind {
-    let top = fields.kind();
-    let report_type = top.params.get("report-type").map(|word| word.to_ascii_lowercase()).unwrap_or_default();
-    let has = |start: &str| leaves.iter().any(|leaf| leaf.kind.mimetype.starts_with(start));
-    if report_type == "feedback-report" || has("message/feedback-report") {
-        Kind::Failure
-    } else if report_type == "tlsrpt" || has("application/tlsrpt") {
-        Kind::TlsRpt
-    } else if leaves.iter().any(is_failure_text) {
-        Kind::Failure
-    } else if report_type == "delivery-status" || has("message/delivery-status") || is_automatic(fields) {
-        Kind::Bounce
-    } else {
-        Kind::Other
-    }
-}
-
-/// The text lines of failure reports that have no machine-readable part.
-fn is_failure_text(leaf: &Leaf) -> bool {
-    const LABELS: [&[u8]; 8] = [
-        b"sender domain:",
-        b"sender ip address:",
-        b"spf alignment:",
-        b"dkim alignment:",
-        b"dmarc results:",
-        b"received date:",
-        b"feedback-type:",
-        b"auth-failure:",
-    ];
-    if leaf.kind.mimetype != "text/plain" {
-        return false;
-    }
-    let start = leaf.body[..leaf.body.len().min(8192)].to_ascii_lowercase();
-    let lines = start.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_start);
-    lines.filter(|line| LABELS.iter().any(|label| line.starts_with(label))).count() >= 3
-}
-
-/// `Auto-Submitted` (RFC 3834), other than `no`.
-fn is_automatic(fields: &Fields) -> bool {
-    fields.auto_submitted.is_some_and(|raw| !super::header::unfold(raw).trim().eq_ignore_ascii_case("no"))
+fn is_no_archive(format: Format) -> bool {
+    !matches!(format, Format::Gzip | Format::Zip | Format::Xml)
 }

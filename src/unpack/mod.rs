@@ -13,9 +13,12 @@
 //! | `mail` | a message and its leaves |
 //! | `mime` | the tree of parts of a message |
 //! | `header` | header fields, names, encoded words |
+//! | `transfer` | base64, quoted-printable, uuencode |
+//! | `claim` | what a message says it is |
 //! | `facts` | what only the mail knows of a report |
 //! | `mbox` | messages one behind the other |
 
+mod claim;
 mod facts;
 mod gzip;
 mod header;
@@ -25,6 +28,7 @@ pub mod mbox;
 mod mime;
 mod open;
 pub mod sniff;
+mod transfer;
 mod zip;
 
 use crate::limits::Limits;

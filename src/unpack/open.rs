@@ -4,6 +4,7 @@
 //! content and handed one level further with what was learned on the way: names, findings, depth, and whether what is
 //! no report must be rejected or may be passed over.
 
+use super::inflate::{Fault, Inflater, Wrapper};
 use super::mbox::Messages;
 use super::sniff::{self, Closed, Format};
 use super::zip::{Member, ZipError};
@@ -163,14 +164,13 @@ impl Opener<'_> {
     }
 
     fn zlib(&mut self, bytes: Vec<u8>, mut place: Place) {
-        use super::inflate::{Fault, Inflater, Wrapper};
         let mut content = Vec::new();
         match Inflater::new(Wrapper::Zlib).run(&bytes, bytes.len().saturating_mul(4), &mut content, &mut self.meter) {
-            Ok(_) => {
+            Ok(end) => {
                 if let Err(limit) = self.enter_archive("zlib", &mut place) {
                     return self.reject(limit, bytes, "zlib", place);
                 }
-                place.gzip = None;
+                place.gzip = gzip::from_zlib(&bytes[..end], &content);
                 place.expect = Expect::Report;
                 self.open(content, place);
             }
@@ -197,25 +197,24 @@ impl Opener<'_> {
             Ok(members) => members,
             Err(fault) => return self.reject(fault.to_string(), bytes, "zip", place),
         };
-        if place.expect == Expect::Anything && members.iter().any(is_office) {
-            return;
+        if members.iter().any(is_office) && !place.names.last().is_some_and(|name| sniff::is_report_name(name)) {
+            return self.document(&place);
         }
         let before = self.items.len();
         let files: Vec<&Member> = members.iter().filter(|member| !member.is_junk()).collect();
         let mut faults = Vec::new();
-        for member in &files {
-            if let Err(fault) = self.member(&bytes, member, files.len() == 1, &place) {
+        for (index, member) in files.iter().enumerate() {
+            let file = member.name.rsplit(['/', '\\']).next().filter(|name| !name.is_empty());
+            let file = file.map(|name| super::header::cut(name, 255).to_owned());
+            let mut inner = place.step(file.clone().unwrap_or_else(|| format!("member {}", index + 1)), file);
+            let expected = files.len() == 1 || sniff::is_report_name(&member.name);
+            inner.expect = if expected { Expect::Report } else { Expect::Anything };
+            if let Err(fault) = self.member(&bytes, member, inner) {
                 faults.push((fault, &member.name));
             }
         }
-        if let Some((fault, name)) = faults.first() {
-            let reason = match (fault, faults.len()) {
-                (ZipError::Encrypted, _) | (_, 1) if files.len() == 1 => fault.to_string(),
-                (ZipError::Encrypted, _) => fault.to_string(),
-                (_, 1) => format!("{fault} (member {name})"),
-                (_, more) => format!("{fault} (member {name}, and {} more)", more - 1),
-            };
-            self.reject(reason, bytes, "zip", place);
+        if !faults.is_empty() {
+            self.reject(first_fault(&faults, files.len()), bytes, "zip", place);
         } else if self.items.len() == before {
             self.reject(
                 format!("zip: no report in it: expected XML, found {} files", files.len()),
@@ -226,19 +225,22 @@ impl Opener<'_> {
         }
     }
 
-    fn member(&mut self, bytes: &[u8], member: &Member, alone: bool, place: &Place) -> Result<(), ZipError> {
+    fn member(&mut self, bytes: &[u8], member: &Member, mut place: Place) -> Result<(), ZipError> {
         let opened = zip::open(bytes, member, &mut self.meter)?;
-        let file = member.name.rsplit(['/', '\\']).next().unwrap_or_default();
-        let file = super::header::cut(file, 255).to_owned();
-        let mut inner = place.step(file.clone(), Some(file));
-        inner.expect = if alone || sniff::is_report_name(&member.name) { Expect::Report } else { Expect::Anything };
         if member.is_hostile() {
             let detail = format!("member name {:?}", super::header::cut(&member.name, 255));
-            inner.findings.push(Finding::new(Code::ARCHIVE_HOSTILE_NAME, detail));
+            place.findings.push(Finding::new(Code::ARCHIVE_HOSTILE_NAME, detail));
         }
-        inner.gzip = opened.gzip;
-        self.open(opened.content, inner);
+        place.gzip = opened.gzip;
+        self.open(opened.content, place);
         Ok(())
+    }
+
+    /// An office document: a part to pass over, or a file that is something else.
+    fn document(&mut self, place: &Place) {
+        if place.expect == Expect::Report {
+            self.set_aside(Kind::Other, place);
+        }
     }
 
     fn mbox(&mut self, bytes: &[u8], place: &Place) {
@@ -293,6 +295,17 @@ impl Opener<'_> {
         let mail = if self.is_mail { None } else { self.mail.clone() };
         let attachment = place.attachment();
         self.items.push(Unit { path: place.path, attachment, mail, findings: place.findings, content });
+    }
+}
+
+/// What failed first, in an archive of so many files, and how many more did.
+fn first_fault(faults: &[(ZipError, &String)], files: usize) -> String {
+    let (fault, name) = &faults[0];
+    match (fault, faults.len() - 1) {
+        (ZipError::Encrypted, _) => fault.to_string(),
+        _ if files == 1 => fault.to_string(),
+        (_, 0) => format!("{fault} (member {name})"),
+        (_, more) => format!("{fault} (member {name}, and {more} more)"),
     }
 }
 

@@ -103,7 +103,7 @@ fn magic(bytes: &[u8]) -> Option<Format> {
 }
 
 /// Without byte order mark, white space and zero bytes at the start.
-fn skip_blank(bytes: &[u8]) -> &[u8] {
+pub(super) fn skip_blank(bytes: &[u8]) -> &[u8] {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let start = bytes.iter().position(|byte| !byte.is_ascii_whitespace() && *byte != 0).unwrap_or(bytes.len());
     &bytes[start..]

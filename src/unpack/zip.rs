@@ -59,7 +59,8 @@ impl Member {
     pub(super) fn is_junk(&self) -> bool {
         let path = self.name.replace('\\', "/");
         let file = path.rsplit('/').next().unwrap_or_default();
-        file.is_empty() || path.split('/').any(|step| step == "__MACOSX") || file == ".DS_Store" || file == "Thumbs.db"
+        let folder = path.ends_with('/');
+        folder || path.split('/').any(|step| step == "__MACOSX") || file == ".DS_Store" || file == "Thumbs.db"
     }
 
     /// Whether the name, used as a path, would leave the folder it is unpacked to.
@@ -113,13 +114,11 @@ pub(super) fn open(bytes: &[u8], member: &Member, meter: &mut Meter) -> Result<O
         8 => (inflate(stream, meter)?, true),
         other => return Err(ZipError::Method(other)),
     };
-    let found = crc32(&content);
+    let found = gzip::crc32(&content);
     if found != member.crc {
         return Err(ZipError::Checksum { expected: member.crc, found });
     }
-    // What a gzip file says of its length is the length modulo 2^32 (RFC 1952 section 2.3.1).
-    let size = u32::try_from(content.len() as u64 & u64::from(u32::MAX)).expect("32 bits are left");
-    let gzip = gzip.then(|| gzip::frame(stream, found, size));
+    let gzip = gzip.then(|| gzip::frame(stream, &content, found));
     Ok(Opened { content, gzip })
 }
 
@@ -143,12 +142,6 @@ fn inflate(stream: &[u8], meter: &mut Meter) -> Result<Vec<u8>, ZipError> {
         Err(Fault::Limit(limit)) => Err(limit.into()),
         Err(fault) => Err(ZipError::Inflate(fault)),
     }
-}
-
-fn crc32(bytes: &[u8]) -> u32 {
-    let mut crc = flate2::Crc::new();
-    crc.update(bytes);
-    crc.sum()
 }
 
 /// Where the central directory is.

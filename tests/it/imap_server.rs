@@ -14,29 +14,29 @@ use std::{
 
 /// How the server behaves.
 #[derive(Debug, Clone)]
-pub struct Manner {
-    pub capabilities: Vec<String>,
-    pub delimiter: char,
-    pub prefix: String,
-    pub no_inferiors: Vec<String>,
-    pub refuse_chars: String,
-    pub read_only: bool,
+pub(crate) struct Manner {
+    pub(crate) capabilities: Vec<String>,
+    pub(crate) delimiter: char,
+    pub(crate) prefix: String,
+    pub(crate) no_inferiors: Vec<String>,
+    pub(crate) refuse_chars: String,
+    pub(crate) read_only: bool,
     /// Replies are written in pieces of this size.
-    pub chunk_bytes: Option<usize>,
+    pub(crate) chunk_bytes: Option<usize>,
     /// BYE where one FETCH names more mails.
-    pub largest_set: usize,
+    pub(crate) largest_set: usize,
     /// BYE where a command line is longer.
-    pub longest_line: usize,
+    pub(crate) longest_line: usize,
     /// What it says of a mail's size, over the truth.
-    pub size_factor: f64,
+    pub(crate) size_factor: f64,
     /// FETCH answers come last mail first, the UID after the body.
-    pub backwards: bool,
+    pub(crate) backwards: bool,
     /// Sent before every answer to a FETCH.
-    pub interjection: String,
+    pub(crate) interjection: String,
     /// Instead of the true answer to a FETCH of a body: UID to bytes.
-    pub instead: BTreeMap<u32, Vec<u8>>,
+    pub(crate) instead: BTreeMap<u32, Vec<u8>>,
     /// Sent instead of the greeting.
-    pub greeting: Option<Vec<u8>>,
+    pub(crate) greeting: Option<Vec<u8>>,
 }
 
 impl Default for Manner {
@@ -62,7 +62,7 @@ impl Default for Manner {
 
 /// What goes wrong, once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wrong {
+pub(crate) enum Wrong {
     /// The connection ends after so many bytes of the answer.
     DropAfter(usize),
     /// A literal promises more than is sent, and then there is silence.
@@ -79,7 +79,7 @@ pub enum Wrong {
 
 /// When something goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum When {
+pub(crate) enum When {
     /// At the command of this number, counted over all connections from 0.
     Command(usize),
     /// When a body of this UID is fetched.
@@ -90,30 +90,30 @@ pub enum When {
 
 /// A mail in a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mail {
-    pub uid: u32,
-    pub flags: Vec<String>,
-    pub bytes: Vec<u8>,
+pub(crate) struct Mail {
+    pub(crate) uid: u32,
+    pub(crate) flags: Vec<String>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// A folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Folder {
-    pub validity: u32,
-    pub next: u32,
-    pub mails: Vec<Mail>,
+pub(crate) struct Folder {
+    pub(crate) validity: u32,
+    pub(crate) next: u32,
+    pub(crate) mails: Vec<Mail>,
 }
 
 impl Folder {
     /// A folder of these mails, UIDs from 1.
-    pub fn of(mails: impl IntoIterator<Item = Vec<u8>>) -> Self {
+    pub(crate) fn of(mails: impl IntoIterator<Item = Vec<u8>>) -> Self {
         let mut folder = Self { validity: 7, next: 1, mails: Vec::new() };
         mails.into_iter().for_each(|bytes| folder.add(bytes));
         folder
     }
 
     /// One more mail.
-    pub fn add(&mut self, bytes: Vec<u8>) {
+    pub(crate) fn add(&mut self, bytes: Vec<u8>) {
         self.mails.push(Mail { uid: self.next, flags: Vec::new(), bytes });
         self.next += 1;
     }
@@ -121,25 +121,25 @@ impl Folder {
 
 /// What all connections share.
 #[derive(Debug, Default)]
-pub struct World {
-    pub folders: BTreeMap<String, Folder>,
-    pub manner: Manner,
-    pub faults: Vec<(When, Wrong)>,
+pub(crate) struct World {
+    pub(crate) folders: BTreeMap<String, Folder>,
+    pub(crate) manner: Manner,
+    pub(crate) faults: Vec<(When, Wrong)>,
     /// Every command line, without its tag.
-    pub commands: Vec<String>,
-    pub connections: usize,
+    pub(crate) commands: Vec<String>,
+    pub(crate) connections: usize,
 }
 
 /// A running server. It ends with the test's process.
 #[derive(Debug, Clone)]
-pub struct Server {
-    pub port: u16,
+pub(crate) struct Server {
+    pub(crate) port: u16,
     world: Arc<Mutex<World>>,
 }
 
 impl Server {
     /// Start one.
-    pub fn start(manner: Manner, folders: impl IntoIterator<Item = (String, Folder)>) -> Self {
+    pub(crate) fn start(manner: Manner, folders: impl IntoIterator<Item = (String, Folder)>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has a free port");
         let port = listener.local_addr().expect("it is bound").port();
         let folders = folders.into_iter().collect();
@@ -156,17 +156,17 @@ impl Server {
     }
 
     /// A server with one INBOX.
-    pub fn with_inbox(manner: Manner, mails: impl IntoIterator<Item = Vec<u8>>) -> Self {
+    pub(crate) fn with_inbox(manner: Manner, mails: impl IntoIterator<Item = Vec<u8>>) -> Self {
         Self::start(manner, [("INBOX".to_owned(), Folder::of(mails))])
     }
 
     /// The shared state, to look at or change.
-    pub fn world(&self) -> MutexGuard<'_, World> {
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().expect("no connection panics")
     }
 
     /// The contents of a folder by UID; nothing where there is none.
-    pub fn folder(&self, name: &str) -> Folder {
+    pub(crate) fn folder(&self, name: &str) -> Folder {
         self.world().folders.get(name).cloned().unwrap_or_default()
     }
 

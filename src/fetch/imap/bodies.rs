@@ -297,9 +297,8 @@ async fn alone(link: &mut Link, entry: Entry) -> Result<Got, Fault> {
 
 async fn is_there(link: &mut Link, uid: u32) -> Result<bool, Fault> {
     let mut there = false;
-    let line = format!("UID FETCH {uid} (UID)");
     let result = link
-        .command("looking for a mail", &line, |response| {
+        .command("looking for a mail", &format!("UID FETCH {uid} (UID)"), |response| {
             if let Response::Fetch(_, attributes) = response {
                 there |= attributes.contains(&AttributeValue::Uid(uid));
             }

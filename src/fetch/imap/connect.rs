@@ -27,7 +27,7 @@ pub(super) async fn within<T>(
 ) -> Result<T, Fault> {
     match time::timeout(limit, step).await {
         Ok(result) => result,
-        Err(_) => Err(Fault::lost(doing, format_args!("no answer in {:?}", limit))),
+        Err(_) => Err(Fault::lost(doing, format_args!("no answer in {limit:?}"))),
     }
 }
 

@@ -34,6 +34,32 @@ pub(super) struct Lister {
     last: Option<u32>,
     width: u32,
     over: bool,
+    detail: Detail,
+}
+
+/// What is asked of each mail. A mail the server cannot read may break the connection as soon as its size is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Detail {
+    All,
+    NoSize,
+    Bare,
+}
+
+impl Detail {
+    const fn items(self) -> &'static str {
+        match self {
+            Self::All => "UID RFC822.SIZE INTERNALDATE",
+            Self::NoSize => "UID INTERNALDATE",
+            Self::Bare => "UID",
+        }
+    }
+
+    const fn less(self) -> Self {
+        match self {
+            Self::All => Self::NoSize,
+            Self::NoSize | Self::Bare => Self::Bare,
+        }
+    }
 }
 
 /// What one window brought.
@@ -50,7 +76,7 @@ impl Lister {
     pub(super) fn new(from: u32, opened: &Opened) -> Self {
         let last = opened.next.map(|next| next.saturating_sub(1));
         let over = opened.exists == 0 || last.is_some_and(|last| last < from);
-        Self { from, last, width: NARROW, over }
+        Self { from, last, width: NARROW, over, detail: Detail::All }
     }
 
     /// Nothing is left to ask about.
@@ -71,7 +97,13 @@ impl Lister {
         }
         let first = self.from;
         let last = self.last.map(|last| last.min(first.saturating_add(self.width - 1)));
-        let mut found = list(link, first, last).await?;
+        let mut found = match list(link, first, last, self.detail).await {
+            Err(fault @ Fault::Lost { .. }) => {
+                self.detail = self.detail.less();
+                return Err(fault);
+            }
+            other => other?,
+        };
         let many = found.len();
         // `n:*` names the last mail even where its UID is below n; other answers may come unasked.
         found.retain(|&uid, _| uid >= first && last.is_none_or(|last| uid <= last));
@@ -91,10 +123,10 @@ impl Lister {
     }
 }
 
-async fn list(link: &mut Link, first: u32, last: Option<u32>) -> Result<BTreeMap<u32, Entry>, Fault> {
+async fn list(link: &mut Link, first: u32, last: Option<u32>, detail: Detail) -> Result<BTreeMap<u32, Entry>, Fault> {
     let end = last.map_or_else(|| "*".to_owned(), |last| last.to_string());
     let mut found = BTreeMap::new();
-    link.command("listing mails", &format!("UID FETCH {first}:{end} (UID RFC822.SIZE INTERNALDATE)"), |response| {
+    link.command("listing mails", &format!("UID FETCH {first}:{end} ({})", detail.items()), |response| {
         if let Some(entry) = entry(response) {
             found.insert(entry.uid, entry);
         }

@@ -116,13 +116,13 @@ impl Default for Patience {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(30),
-            command: Duration::from_secs(120),
-            silence: Duration::from_secs(60),
+            command: Duration::from_mins(2),
+            silence: Duration::from_mins(1),
             tries: 5,
             pause: Duration::from_millis(500),
-            longest_pause: Duration::from_secs(300),
-            idle: Duration::from_secs(9 * 60),
-            poll: Duration::from_secs(5 * 60),
+            longest_pause: Duration::from_mins(5),
+            idle: Duration::from_mins(9),
+            poll: Duration::from_mins(5),
         }
     }
 }

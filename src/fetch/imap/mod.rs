@@ -27,7 +27,9 @@ mod secret;
 mod session;
 mod sink;
 mod stop;
+mod survey;
 mod tls;
+mod watch;
 mod wire;
 
 pub use error::MailboxError;
@@ -36,6 +38,8 @@ pub use poller::{Acknowledger, Finished, Options, Poller};
 pub use secret::Secret;
 pub use sink::Mails;
 pub use stop::Stop;
+pub use survey::{FolderSurvey, Survey, TargetSurvey, survey};
+pub use watch::{Wake, Watch};
 
 #[cfg(test)]
 mod tests;

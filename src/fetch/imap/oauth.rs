@@ -16,9 +16,9 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 /// How long the token endpoint may take.
 const ENDPOINT: Duration = Duration::from_secs(30);
 /// A token is renewed this long before its end.
-const MARGIN: Duration = Duration::from_secs(120);
+const MARGIN: Duration = Duration::from_mins(2);
 /// RFC 6749 leaves `expires_in` optional.
-const UNSAID: Duration = Duration::from_secs(600);
+const UNSAID: Duration = Duration::from_mins(10);
 
 /// The secrets of a mailbox, and the access token in use.
 #[derive(Debug, Default)]

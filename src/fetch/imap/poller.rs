@@ -35,6 +35,13 @@ pub struct Options {
     pub stop: Stop,
 }
 
+impl Options {
+    /// Whether a mail that arrived then is asked for; one without a date always is.
+    pub(super) fn wants(&self, arrival: Option<Timestamp>) -> bool {
+        self.since.is_none_or(|since| arrival.is_none_or(|arrival| arrival >= since))
+    }
+}
+
 /// What a caller tells a run.
 #[derive(Debug)]
 pub(super) enum Order {

@@ -228,14 +228,10 @@ impl Run {
         folder.lister = Some(lister);
         let window = window?;
         folder.empty(&window.empty);
-        let since = self.options.since;
-        let wanted = window.entries.into_iter().filter(|entry| match (since, entry.arrival) {
-            (Some(since), Some(arrival)) => arrival >= since,
-            _ => true,
-        });
         let given = &folder.given;
         let quota = usize::try_from(self.quota).unwrap_or(usize::MAX);
-        let wanted: Vec<Entry> = wanted.filter(|entry| !given.contains(entry.uid)).take(quota).collect();
+        let wanted = |entry: &Entry| self.options.wants(entry.arrival) && !given.contains(entry.uid);
+        let wanted: Vec<Entry> = window.entries.into_iter().filter(wanted).take(quota).collect();
         folder.queue.extend(wanted);
         self.barren = 0;
         Ok(())

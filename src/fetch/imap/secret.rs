@@ -13,7 +13,7 @@ use std::{
 };
 
 /// How long a command may take to print a secret.
-const COMMAND: Duration = Duration::from_secs(60);
+const COMMAND: Duration = Duration::from_mins(1);
 /// More than any password or token.
 const LONGEST: u64 = 64 << 10;
 

@@ -113,11 +113,6 @@ impl Link {
         &self.patience
     }
 
-    /// The folder that is open.
-    pub(super) fn opened(&self) -> Option<&Opened> {
-        self.opened.as_ref()
-    }
-
     /// The largest literal to let through from now on.
     pub(super) fn set_literal_limit(&mut self, limit: u64) {
         self.session.get_mut().gate_mut().set_literal_limit(limit.max(SMALL_LITERAL));

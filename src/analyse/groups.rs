@@ -1,0 +1,279 @@
+//! Facts folded by sender: the addresses of one network that send as one domain and prove the same identities. In: the
+//! adder's facts, part by part. Out: [`Group`]s, and on the way what each source says about signatures that broke.
+
+use super::{
+    Sums,
+    diagnosis::Causes,
+    facts::{Fact, Reporters},
+    question::HISTORY,
+    shards::{Shard, network},
+    signing::Signing,
+    view::{Declared, Path, Shape, Signed, View},
+};
+use crate::model::{Cause, Source, Text};
+use std::cmp::Reverse;
+
+/// The most windows there are: the history's, and the period asked for.
+pub(crate) const WINDOWS: usize = HISTORY as usize + 1;
+
+/// One sender of one domain.
+#[derive(Debug, Clone)]
+pub(crate) struct Group {
+    /// Id of the policy domain.
+    pub(crate) domain: u32,
+    pub(crate) network: Source,
+    /// The organisation that signs, by what its signatures say in most messages.
+    pub(crate) signer: Option<Text>,
+    /// The organisation of the return path that SPF proves in most messages.
+    pub(crate) returns_to: Option<Text>,
+    /// Addresses seen in the period.
+    pub(crate) addresses: u64,
+    /// Those with most messages in the period.
+    pub(crate) largest: Vec<(Reverse<u64>, Source)>,
+    /// Messages and passing ones by window; the period asked for is the last in use.
+    pub(crate) windows: [(u64, u64); WINDOWS],
+    /// Of the period.
+    pub(crate) sums: Sums,
+    /// Of the period.
+    pub(crate) causes: Causes,
+    /// Of the period, by what tells the kinds of senders apart.
+    pub(crate) signs: Signs,
+    /// Of the period.
+    pub(crate) reporters: Reporters,
+    /// Of the history.
+    pub(crate) past_reporters: Reporters,
+    /// The first day, history included.
+    pub(crate) first: i32,
+    /// The last day, history included.
+    pub(crate) last: i32,
+    /// The first and last day of the period.
+    pub(crate) asked: (i32, i32),
+    /// Messages that ever passed with SPF: the domain's owner authorised the address.
+    pub(crate) authorised: u64,
+    /// Messages that ever passed.
+    pub(crate) passed: u64,
+    /// The reader named it.
+    pub(crate) known: bool,
+}
+
+/// Messages of the period by what tells senders, forwarders, lists and spoofers apart.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Signs {
+    /// An own signature that verifies.
+    pub(crate) signed: u64,
+    /// An own signature that does not.
+    pub(crate) broken: u64,
+    /// Failing, and passing something for another organisation.
+    pub(crate) unaligned: u64,
+    /// The same, with a signature of the other organisation.
+    pub(crate) other_signature: u64,
+    /// The own return path, from an address that is not authorised.
+    pub(crate) unauthorised: u64,
+    /// Failing, and the receiver says it was forwarded.
+    pub(crate) said_forwarded: u64,
+    /// Failing, and the receiver says it came from a list.
+    pub(crate) said_list: u64,
+    /// Failing, and put aside or refused.
+    pub(crate) stopped: u64,
+    /// Failing, as a name below the policy domain that is not the domain itself.
+    pub(crate) as_subdomain: u64,
+}
+
+impl Signs {
+    fn add(&mut self, shape: &Shape, messages: u64) {
+        let fails = !shape.passes;
+        for (sum, holds) in [
+            (&mut self.signed, shape.signed == Signed::OwnPass),
+            (
+                &mut self.broken,
+                shape.signed == Signed::OwnBroken || shape.pattern.cause == Cause::ListOrModifyingForwarder,
+            ),
+            (&mut self.unaligned, shape.unaligned),
+            (&mut self.other_signature, shape.unaligned && shape.signed == Signed::OtherPass),
+            (&mut self.unauthorised, matches!(shape.path, Path::OwnFail | Path::OwnError)),
+            (&mut self.said_forwarded, fails && shape.declared == Declared::Forwarded),
+            (&mut self.said_list, fails && shape.declared == Declared::List),
+            (&mut self.stopped, fails && shape.stopped),
+            (&mut self.as_subdomain, fails && shape.pattern.header_from != shape.pattern.domain),
+        ] {
+            *sum = sum.saturating_add(if holds { messages } else { 0 });
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        for (sum, more) in [
+            (&mut self.signed, other.signed),
+            (&mut self.broken, other.broken),
+            (&mut self.unaligned, other.unaligned),
+            (&mut self.other_signature, other.other_signature),
+            (&mut self.unauthorised, other.unauthorised),
+            (&mut self.said_forwarded, other.said_forwarded),
+            (&mut self.said_list, other.said_list),
+            (&mut self.stopped, other.stopped),
+            (&mut self.as_subdomain, other.as_subdomain),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
+    }
+}
+
+/// A fact with what it is sorted by.
+struct Item<'a> {
+    domain: u32,
+    network: Source,
+    source: Source,
+    shape: &'a Shape,
+    fact: &'a Fact,
+}
+
+/// All groups, in no order that means anything, and what the sources say about broken signatures.
+pub(crate) fn groups(view: &View<'_>) -> (Vec<Group>, Signing) {
+    let (mut groups, mut signing) = (Vec::new(), Signing::default());
+    for part in view.adder.facts.parts() {
+        let items = items(view, part);
+        for network in items.chunk_by(|a, b| (a.domain, a.network) == (b.domain, b.network)) {
+            let start = groups.len();
+            for source in network.chunk_by(|a, b| a.source == b.source) {
+                let facts: Vec<(&Shape, &Fact)> = source.iter().map(|item| (item.shape, item.fact)).collect();
+                signing.look(view, source[0].source, &facts);
+                let group = group(view, source[0].source, &facts);
+                match groups[start..].iter_mut().find(|known| same_sender(known, &group)) {
+                    Some(known) => known.merge(group),
+                    None => groups.push(group),
+                }
+            }
+        }
+    }
+    (groups, signing)
+}
+
+fn items<'a>(view: &'a View<'_>, part: &'a Shard) -> Vec<Item<'a>> {
+    let item = |((source, pattern), fact): (&(u32, u32), &'a Fact)| {
+        let (source, shape) = (*part.sources.get(*source), view.shape(*pattern));
+        Item { domain: shape.pattern.domain, network: network(source), source, shape, fact }
+    };
+    let mut items: Vec<Item<'a>> = part.facts.iter().map(item).collect();
+    items.sort_unstable_by_key(|item| (item.domain, item.network, item.source));
+    items
+}
+
+fn same_sender(a: &Group, b: &Group) -> bool {
+    a.signer == b.signer && a.returns_to == b.returns_to
+}
+
+/// The group of one source alone.
+fn group(view: &View<'_>, source: Source, facts: &[(&Shape, &Fact)]) -> Group {
+    let mut group = Group {
+        domain: facts[0].0.pattern.domain,
+        network: network(source),
+        signer: prevailing(facts, |shape| match shape.signed {
+            Signed::OwnPass | Signed::OtherPass => shape.signer.clone(),
+            // Broken or not, the signature names the sender.
+            Signed::OwnBroken => Some(super::view::organisation(view.word(shape.pattern.dkim_domain)).into()),
+            Signed::No | Signed::OtherBroken => None,
+        }),
+        returns_to: prevailing(facts, |shape| shape.returns_to.clone()),
+        addresses: 0,
+        largest: Vec::new(),
+        windows: [(0, 0); WINDOWS],
+        sums: Sums::default(),
+        causes: Causes::default(),
+        signs: Signs::default(),
+        reporters: Reporters::NOBODY,
+        past_reporters: Reporters::NOBODY,
+        first: i32::MAX,
+        last: i32::MIN,
+        asked: (i32::MAX, i32::MIN),
+        authorised: 0,
+        passed: 0,
+        known: false,
+    };
+    facts.iter().for_each(|(shape, fact)| group.add(shape, fact));
+    group.known = facts.iter().any(|(shape, _)| view.is_known(source, shape));
+    if group.sums.records > 0 {
+        group.addresses = 1;
+        group.largest.push((Reverse(group.sums.messages), source));
+    }
+    group
+}
+
+/// The word that most messages have; ties go to the one that sorts first.
+fn prevailing(facts: &[(&Shape, &Fact)], word: impl Fn(&Shape) -> Option<Text>) -> Option<Text> {
+    let mut sums: Vec<(Text, u64)> = Vec::new();
+    for (shape, fact) in facts {
+        let Some(word) = word(shape) else { continue };
+        match sums.iter_mut().find(|(known, _)| *known == word) {
+            Some((_, sum)) => *sum = sum.saturating_add(fact.messages),
+            None => sums.push((word, fact.messages)),
+        }
+    }
+    sums.into_iter().min_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0))).map(|(word, _)| word)
+}
+
+impl Group {
+    fn add(&mut self, shape: &Shape, fact: &Fact) {
+        let messages = fact.messages;
+        let (all, passing) = &mut self.windows[usize::from(shape.pattern.window)];
+        *all = all.saturating_add(messages);
+        self.first = self.first.min(fact.first);
+        self.last = self.last.max(fact.last);
+        if shape.passes {
+            *passing = passing.saturating_add(messages);
+            if !shape.pattern.unproven {
+                self.passed = self.passed.saturating_add(messages);
+                let authorised = shape.pattern.flags.has(crate::model::Flags::SPF);
+                self.authorised = self.authorised.saturating_add(if authorised { messages } else { 0 });
+            }
+        }
+        if shape.asked {
+            self.sums.add(shape.pattern.flags, messages, fact.records);
+            self.causes.add(shape.pattern.cause, messages);
+            self.signs.add(shape, messages);
+            self.reporters.extend(&fact.reporters);
+            self.asked = (self.asked.0.min(fact.first), self.asked.1.max(fact.last));
+        } else {
+            self.past_reporters.extend(&fact.reporters);
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.addresses += other.addresses;
+        self.largest.extend(other.largest);
+        self.largest.sort_unstable();
+        self.largest.truncate(3);
+        for (window, more) in self.windows.iter_mut().zip(other.windows) {
+            *window = (window.0.saturating_add(more.0), window.1.saturating_add(more.1));
+        }
+        self.sums.merge(&other.sums);
+        self.causes.merge(&other.causes);
+        self.signs.merge(&other.signs);
+        self.reporters.extend(&other.reporters);
+        self.past_reporters.extend(&other.past_reporters);
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+        self.asked = (self.asked.0.min(other.asked.0), self.asked.1.max(other.asked.1));
+        self.authorised = self.authorised.saturating_add(other.authorised);
+        self.passed = self.passed.saturating_add(other.passed);
+        self.known |= other.known;
+    }
+
+    /// The diagnosis of the period. A sender that ever passed, or that the reader named, is confirmed.
+    pub(crate) fn cause(&self) -> Cause {
+        self.causes.diagnosis(self.passed > 0 || self.known)
+    }
+
+    /// The windows of the history, the latest first, with whether the sender passed there.
+    pub(crate) fn past(&self, asked: u8) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.windows[..usize::from(asked)].iter().rev().copied()
+    }
+
+    /// In how many windows of the history it was seen.
+    pub(crate) fn windows_seen(&self, asked: u8) -> usize {
+        self.past(asked).filter(|(messages, _)| *messages > 0).count()
+    }
+
+    /// Days from its first to its last in the period.
+    pub(crate) fn days(&self) -> i32 {
+        (self.asked.1 - self.asked.0 + 1).max(0)
+    }
+}

@@ -1,0 +1,121 @@
+//! The published policy as receivers saw it, day by day. Reporters leave tags out and see changes late: a value holds when
+//! most reports that state it say so, and a change is told when it lasts. In: reports by policy and day. Out: the policy
+//! now, and its changes in the period.
+
+use super::{Foreign, PolicySeen, heads::Policy, period::date, summary::form, view::View};
+use crate::model::Text;
+use jiff::civil::Date;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A tag of the policy that changed in the period.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PolicyChange {
+    /// Whose.
+    pub policy_domain: Foreign,
+    /// The tag, as `p`.
+    pub tag: &'static str,
+    /// What it was, as seen; null where the tag was not there.
+    pub from: Option<Foreign>,
+    /// What it is; null where the tag is not there.
+    pub to: Option<Foreign>,
+    /// The first day a report shows the new value.
+    #[serde(serialize_with = "form::day")]
+    pub day: Date,
+}
+
+/// A tag, the value that stands for its absence, and how to read it.
+struct Tag {
+    name: &'static str,
+    absent: Option<&'static str>,
+    read: fn(&Policy) -> Option<Text>,
+}
+
+const TAGS: [Tag; 7] = [
+    Tag { name: "p", absent: None, read: |policy| policy.p.clone() },
+    Tag { name: "sp", absent: None, read: |policy| policy.sp.clone().or_else(|| policy.p.clone()) },
+    Tag { name: "np", absent: None, read: |policy| policy.np.clone() },
+    Tag { name: "adkim", absent: Some("r"), read: |policy| policy.adkim.clone() },
+    Tag { name: "aspf", absent: Some("r"), read: |policy| policy.aspf.clone() },
+    Tag { name: "pct", absent: Some("100"), read: |policy| policy.pct.map(|pct| pct.to_string().into()) },
+    Tag { name: "t", absent: Some("n"), read: |policy| policy.testing.clone() },
+];
+
+/// Reports by policy, of one domain, by day.
+type Days<'a> = BTreeMap<i32, Vec<(&'a Policy, u64)>>;
+
+fn days<'a>(view: &'a View<'_>, domain: u32) -> Days<'a> {
+    let mut days: Days<'a> = BTreeMap::new();
+    for ((of, day, policy), reports) in &view.adder.heads.policies {
+        if *of == domain {
+            days.entry(*day).or_default().push((policy, *reports));
+        }
+    }
+    days
+}
+
+/// The value of a tag that most reports of some days state; ties go to the value that sorts first.
+fn prevailing<'a>(tag: &Tag, days: impl Iterator<Item = &'a Vec<(&'a Policy, u64)>>) -> Option<Text> {
+    let mut values: BTreeMap<Text, u64> = BTreeMap::new();
+    for (policy, reports) in days.flatten() {
+        if let Some(value) = (tag.read)(policy) {
+            *values.entry(value).or_default() += reports;
+        }
+    }
+    let most = *values.values().max()?;
+    values.into_iter().find(|(_, reports)| *reports == most).map(|(value, _)| value)
+}
+
+/// The policy that most reports of the last two days with reports, in the period, show.
+pub(crate) fn now(view: &View<'_>, domain: u32) -> Option<PolicySeen> {
+    let days = days(view, domain);
+    let last: Vec<_> =
+        days.iter().rev().filter(|(day, _)| view.is_asked(**day)).take(2).map(|(_, seen)| seen).collect();
+    if last.is_empty() {
+        return None;
+    }
+    let most = |tag: usize| prevailing(&TAGS[tag], last.iter().copied()).map(Foreign::from);
+    let stated_sp = Tag { name: "sp", absent: None, read: |policy| policy.sp.clone() };
+    Some(PolicySeen {
+        p: most(0),
+        sp: prevailing(&stated_sp, last.iter().copied()).map(Foreign::from),
+        np: most(2),
+        adkim: most(3),
+        aspf: most(4),
+        pct: prevailing(&TAGS[5], last.iter().copied()).and_then(|pct| pct.parse().ok()),
+        testing: most(6),
+    })
+}
+
+/// What changed in the period, in the order of the tags.
+pub(crate) fn changes(view: &View<'_>, domain: u32) -> Vec<PolicyChange> {
+    let days = days(view, domain);
+    let asked: Vec<i32> = days.keys().copied().filter(|day| view.is_asked(*day)).collect();
+    let earlier: BTreeSet<i32> = days.keys().copied().filter(|day| !view.is_asked(*day)).collect();
+    let (Some(first), Some(last)) = (asked.first(), asked.last()) else { return Vec::new() };
+    // Before: the last week of the history, else the first day of the period. After: the last two days with reports.
+    let before = earlier.last().map_or(*first..=*first, |day| day - 6..=*day);
+    let after = asked.iter().rev().nth(1).copied().filter(|day| !before.contains(day)).unwrap_or(*last)..=*last;
+    let mut changes = Vec::new();
+    for tag in &TAGS {
+        let from = prevailing(tag, days.range(before.clone()).map(|(_, seen)| seen));
+        let to = prevailing(tag, days.range(after.clone()).map(|(_, seen)| seen));
+        let known = |value: &Option<Text>| value.as_deref().or(tag.absent).map(str::to_owned);
+        // Where no report states a tag that has no default, nothing is known of it.
+        let (Some(was), Some(is)) = (known(&from), known(&to)) else { continue };
+        let shows = |seen: &[(&Policy, u64)]| {
+            seen.iter().any(|(policy, _)| (tag.read)(policy).as_deref().or(tag.absent) == Some(&is))
+        };
+        let since = asked.iter().copied().find(|day| days.get(day).is_some_and(|seen| shows(seen)));
+        // A subdomain policy that only follows `p` is no change of its own.
+        let follows = tag.name == "sp"
+            && changes
+                .iter()
+                .any(|change: &PolicyChange| change.tag == "p" && change.to == to.clone().map(Foreign::from));
+        if let Some(day) = since.filter(|_| was != is && !follows) {
+            let (from, to) = (from.map(Foreign::from), to.map(Foreign::from));
+            changes.push(PolicyChange { policy_domain: view.foreign(domain), tag: tag.name, from, to, day: date(day) });
+        }
+    }
+    changes
+}

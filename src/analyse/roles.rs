@@ -1,0 +1,230 @@
+//! What a sender is: the domain's own, a service that sends for it, a forwarder, a list, or somebody who only claims to be
+//! it. In: groups. Out: a [`Role`] each, with the [`Evidence`] for it. Where the evidence does not suffice the role is
+//! `Unclear`: silence is better than a guess.
+
+use super::{Foreign, facts::Reporters, groups::Group, interner::Table, view::View};
+use crate::model::{Cause, Text};
+use serde::Serialize;
+
+/// What a sender is for the domain it sends as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// The domain's own: authorised by SPF, named by the reader, or signing as it.
+    Own,
+    /// A service that sends steadily as the domain, authenticated as itself.
+    Vendor,
+    /// Passes on what others sent.
+    Forwarder,
+    /// A mailing list, or a forwarder that changes mail.
+    List,
+    /// Too little to tell.
+    Unclear,
+    /// Nothing proves it has to do with the domain.
+    Suspect,
+}
+
+/// Why a sender is taken for what it is. Messages are those of the period.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Evidence {
+    /// The reader named it.
+    Known,
+    /// SPF authorises it for the domain.
+    Authorised,
+    /// The domain's signature verifies on its mail.
+    Signs {
+        /// So many messages.
+        messages: u64,
+    },
+    /// The domain's signature verifies though SPF does not know the address: what plain forwarding looks like.
+    SignatureSurvives {
+        /// So many messages.
+        messages: u64,
+    },
+    /// The domain's signature is there but was broken on the way, and another domain vouches for the mail.
+    SignatureChanged {
+        /// So many messages.
+        messages: u64,
+    },
+    /// Receivers say that the mail was forwarded.
+    SaidForwarded {
+        /// So many messages.
+        messages: u64,
+    },
+    /// Receivers say that the mail came from a mailing list.
+    SaidList {
+        /// So many messages.
+        messages: u64,
+    },
+    /// It authenticates, as another domain.
+    AuthenticatesAs {
+        /// The organisation.
+        domain: Foreign,
+        /// So many messages.
+        messages: u64,
+    },
+    /// It sends steadily.
+    Steady {
+        /// Days from the first to the last in the period.
+        days: i32,
+        /// Earlier periods in which it was seen.
+        periods: u64,
+        /// Reporters in the period.
+        reporters: u64,
+    },
+    /// Nothing that the domain's owner controls passes.
+    NothingPasses {
+        /// So many messages.
+        messages: u64,
+    },
+}
+
+/// A service that authenticates as itself, over all its networks.
+#[derive(Debug, Clone)]
+pub(crate) struct Vendor {
+    pub(crate) messages: u64,
+    pub(crate) with_signature: u64,
+    pub(crate) reporters: Reporters,
+    pub(crate) first: i32,
+    pub(crate) last: i32,
+    /// Bit n: seen in window n.
+    pub(crate) windows: u16,
+    pub(crate) addresses: u64,
+    pub(crate) largest: Vec<(std::cmp::Reverse<u64>, crate::model::Source)>,
+    /// The domain's own signature shows on some of its mail: it passes on what others sent.
+    pub(crate) own_signature: u64,
+}
+
+/// Services by domain and organisation.
+pub(crate) type Vendors = Table<(u32, Text), Vendor>;
+
+/// The organisation a failing sender authenticates as.
+pub(crate) fn authenticates_as(group: &Group) -> Option<&Text> {
+    group.signer.as_ref().or(group.returns_to.as_ref())
+}
+
+/// Every organisation that unaligned mail authenticates as, over all networks.
+pub(crate) fn vendors(groups: &[Group]) -> Vendors {
+    let mut vendors = Vendors::default();
+    for group in groups {
+        let unaligned = group.causes.of(Cause::AuthenticatedUnaligned);
+        let Some(organisation) = authenticates_as(group).filter(|_| group.authorised == 0 && unaligned > 0) else {
+            continue;
+        };
+        let vendor = vendors.entry((group.domain, organisation.clone())).or_insert_with(Vendor::new);
+        vendor.messages = vendor.messages.saturating_add(unaligned);
+        vendor.with_signature = vendor.with_signature.saturating_add(group.signs.other_signature);
+        vendor.reporters.extend(&group.reporters);
+        vendor.first = vendor.first.min(group.asked.0);
+        vendor.last = vendor.last.max(group.asked.1);
+        for (window, (messages, _)) in group.windows.iter().enumerate() {
+            vendor.windows |= u16::from(*messages > 0) << window;
+        }
+        vendor.addresses += group.addresses;
+        vendor.largest.extend(&group.largest);
+        vendor.largest.sort_unstable();
+        vendor.largest.truncate(3);
+        vendor.own_signature =
+            vendor.own_signature.saturating_add(group.signs.signed.saturating_add(group.signs.broken));
+    }
+    vendors
+}
+
+impl Vendor {
+    fn new() -> Self {
+        Self {
+            messages: 0,
+            with_signature: 0,
+            reporters: Reporters::NOBODY,
+            first: i32::MAX,
+            last: i32::MIN,
+            windows: 0,
+            addresses: 0,
+            largest: Vec::new(),
+            own_signature: 0,
+        }
+    }
+
+    /// Earlier periods in which it was seen.
+    pub(crate) fn past_windows(&self, asked: u8) -> u32 {
+        (self.windows & ((1 << asked) - 1)).count_ones()
+    }
+
+    /// Whether it sends like a service somebody set up: not a handful, more than one reporter, on several days or for
+    /// weeks. Mail with the domain's own signature on it was passed on, not sent, by it.
+    pub(crate) fn is_steady(&self, asked: u8) -> bool {
+        let lasting = self.last - self.first >= 2 || self.past_windows(asked) >= 2;
+        self.messages >= 20 && self.reporters.len() >= 2 && lasting && self.own_signature * 20 < self.messages
+    }
+}
+
+/// The role of a group, and why. `volume` is the domain's messages in the period.
+pub(crate) fn role(view: &View<'_>, group: &Group, vendors: &Vendors, volume: u64) -> (Role, Vec<Evidence>) {
+    let role = decide(view, group, vendors, volume);
+    (role, evidence(view, group, role))
+}
+
+fn decide(view: &View<'_>, group: &Group, vendors: &Vendors, volume: u64) -> Role {
+    if group.known || group.authorised > 0 {
+        return Role::Own;
+    }
+    // Plain forwarding and an own server that SPF forgot look the same, but for their size.
+    let surviving =
+        || if group.signs.unauthorised > 0 && group.sums.messages < volume / 20 { Role::Forwarder } else { Role::Own };
+    let passed_on =
+        || if group.signs.said_list > 0 || authenticates_as(group).is_some() { Role::List } else { Role::Forwarder };
+    match group.cause() {
+        Cause::PassBoth | Cause::PassDkimOnly | Cause::PassSpfOnly | Cause::SpfGap => surviving(),
+        Cause::ForwardedDeclared if group.signs.said_list > group.signs.said_forwarded => Role::List,
+        Cause::ForwardedDeclared => Role::Forwarder,
+        Cause::ListOrModifyingForwarder => passed_on(),
+        Cause::OwnSigningBroken if group.signs.signed > 0 => surviving(),
+        Cause::OwnSigningBroken if group.passed > 0 => Role::Own,
+        Cause::AuthenticatedUnaligned if group.signs.signed > 0 => Role::Forwarder,
+        Cause::AuthenticatedUnaligned => {
+            let vendor = authenticates_as(group).and_then(|name| vendors.get(&(group.domain, name.clone())));
+            if vendor.is_some_and(|vendor| vendor.is_steady(view.adder.scope.asked)) {
+                Role::Vendor
+            } else {
+                Role::Unclear
+            }
+        }
+        Cause::Transient if group.passed > 0 => Role::Own,
+        Cause::Unauthenticated | Cause::SpoofSuspect => Role::Suspect,
+        Cause::OwnSigningBroken | Cause::Transient | Cause::SampledOrTesting | Cause::Unknown => Role::Unclear,
+    }
+}
+
+fn evidence(view: &View<'_>, group: &Group, role: Role) -> Vec<Evidence> {
+    let signs = &group.signs;
+    let mut evidence = Vec::new();
+    let mut push = |messages: u64, found: Evidence| {
+        if messages > 0 {
+            evidence.push(found);
+        }
+    };
+    push(u64::from(group.known), Evidence::Known);
+    push(group.authorised, Evidence::Authorised);
+    match role {
+        Role::Own => push(signs.signed, Evidence::Signs { messages: signs.signed }),
+        Role::Forwarder | Role::List => {
+            push(signs.said_list, Evidence::SaidList { messages: signs.said_list });
+            push(signs.said_forwarded, Evidence::SaidForwarded { messages: signs.said_forwarded });
+            push(signs.broken, Evidence::SignatureChanged { messages: signs.broken });
+            push(signs.signed, Evidence::SignatureSurvives { messages: signs.signed });
+        }
+        Role::Suspect => push(group.sums.neither, Evidence::NothingPasses { messages: group.sums.neither }),
+        Role::Vendor | Role::Unclear => {}
+    }
+    if let Some(name) = authenticates_as(group) {
+        let domain = Foreign::from(name.clone());
+        push(signs.unaligned, Evidence::AuthenticatesAs { domain, messages: signs.unaligned });
+    }
+    if role == Role::Vendor {
+        let periods = group.windows_seen(view.adder.scope.asked) as u64;
+        let reporters = group.reporters.len() as u64;
+        push(1, Evidence::Steady { days: group.days(), periods, reporters });
+    }
+    evidence
+}

@@ -1,0 +1,162 @@
+//! Signatures that broke: where a sender of the domain's own stops verifying. In: the facts of one source at a time. Out:
+//! one [`Break`] a domain, signing domain and selector.
+
+use super::{
+    facts::{Fact, Reporters},
+    interner::{NONE, Table},
+    view::{Path, Shape, Signed, View},
+};
+use crate::model::{Cause, Flags, Source};
+use std::{cmp::Reverse, collections::BTreeMap};
+
+/// A domain, its signing domain and the selector, as ids.
+pub(crate) type Key = (u32, u32, u32);
+
+/// What is known of every key that signs.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Signing {
+    breaks: Table<Key, Break>,
+}
+
+/// A key whose signatures do not verify at some of its sources.
+#[derive(Debug, Clone)]
+pub(crate) struct Break {
+    /// Messages with the broken signature.
+    pub(crate) messages: u64,
+    /// Those of them that fail DMARC.
+    pub(crate) failing: u64,
+    /// Messages by the word of the result, `fail` or `permerror`.
+    pub(crate) results: BTreeMap<u32, u64>,
+    pub(crate) first: i32,
+    pub(crate) last: i32,
+    pub(crate) reporters: Reporters,
+    pub(crate) addresses: u64,
+    pub(crate) largest: Vec<(Reverse<u64>, Source)>,
+    /// Messages with a good signature of the same key at the same sources, before it broke.
+    pub(crate) good_before: u64,
+    /// The address is authorised by SPF: the mail comes straight from the sender.
+    pub(crate) direct: bool,
+}
+
+/// Good and broken signatures of one key at one source.
+#[derive(Debug, Clone)]
+struct Health {
+    good: u64,
+    good_last: i32,
+    found: Break,
+}
+
+impl Signing {
+    /// Look at all facts of one source and domain.
+    pub(crate) fn look(&mut self, view: &View<'_>, source: Source, facts: &[(&Shape, &Fact)]) {
+        if !facts.iter().any(|(shape, _)| shape.asked && is_broken(shape)) {
+            return;
+        }
+        let authorised = |(shape, _): &&(&Shape, &Fact)| shape.pattern.flags.has(Flags::SPF) && !shape.pattern.unproven;
+        let direct = facts.iter().filter(authorised).fold(0_u64, |sum, (_, fact)| sum.saturating_add(fact.messages));
+        let known = facts.iter().any(|(shape, _)| view.is_known(source, shape));
+        for (key, health) in keys(facts) {
+            let Health { good, good_last, mut found } = health;
+            if found.messages == 0 {
+                continue;
+            }
+            found.direct = direct > 0 || known;
+            found.good_before = good;
+            // Reporters cut their days differently: one day of overlap is no contradiction.
+            let stepped = good > 0 && good_last <= found.first.saturating_add(1);
+            let never_good = good == 0;
+            // A list or forwarder breaks signatures too: without the owner's authorisation it takes more to believe.
+            let believed = if found.direct {
+                (stepped || never_good) && found.messages >= 10
+            } else {
+                stepped && good >= 50 && found.messages >= 50 && found.reporters.len() >= 2
+            };
+            if believed {
+                found.addresses = 1;
+                found.largest = vec![(Reverse(found.messages), source)];
+                self.breaks.entry(key).and_modify(|known| known.merge(&found)).or_insert(found);
+            }
+        }
+    }
+
+    /// Every key that broke at some source.
+    pub(crate) fn breaks(&self) -> impl Iterator<Item = (Key, &Break)> {
+        self.breaks.iter().map(|(key, found)| (*key, found))
+    }
+}
+
+/// The keys seen at a source, with their health.
+fn keys(facts: &[(&Shape, &Fact)]) -> BTreeMap<Key, Health> {
+    let mut keys: BTreeMap<Key, Health> = BTreeMap::new();
+    let of = |shape: &Shape| (shape.pattern.domain, shape.pattern.dkim_domain, shape.pattern.dkim_selector);
+    for (shape, fact) in facts.iter().filter(|(shape, _)| shape.signed == Signed::OwnPass) {
+        let health = keys.entry(of(shape)).or_insert_with(Health::new);
+        health.good = health.good.saturating_add(fact.messages);
+        health.good_last = health.good_last.max(fact.last);
+    }
+    // Where another signature decides, the broken one is not in the columns: it is the one that used to be good.
+    let usual = keys.iter().max_by_key(|(key, health)| (health.good, Reverse(**key))).map(|(key, _)| *key);
+    for (shape, fact) in facts.iter().filter(|(shape, _)| shape.asked && is_broken(shape)) {
+        let key = if shape.signed == Signed::OwnBroken { Some(of(shape)) } else { usual };
+        if let Some(key) = key {
+            keys.entry(key).or_insert_with(Health::new).found.add(shape, fact);
+        }
+    }
+    keys
+}
+
+/// Whether an own signature is there and does not verify.
+fn is_broken(shape: &Shape) -> bool {
+    let changed = shape.pattern.cause == Cause::ListOrModifyingForwarder;
+    (shape.signed == Signed::OwnBroken && shape.path != Path::OtherPass) || changed
+}
+
+impl Health {
+    fn new() -> Self {
+        Self { good: 0, good_last: i32::MIN, found: Break::NONE }
+    }
+}
+
+impl Break {
+    const NONE: Self = Self {
+        messages: 0,
+        failing: 0,
+        results: BTreeMap::new(),
+        first: i32::MAX,
+        last: i32::MIN,
+        reporters: Reporters::NOBODY,
+        addresses: 0,
+        largest: Vec::new(),
+        good_before: 0,
+        direct: false,
+    };
+
+    fn add(&mut self, shape: &Shape, fact: &Fact) {
+        self.messages = self.messages.saturating_add(fact.messages);
+        self.failing = self.failing.saturating_add(if shape.passes { 0 } else { fact.messages });
+        let result = if shape.signed == Signed::OwnBroken { shape.pattern.dkim_result } else { NONE };
+        let sum = self.results.entry(result).or_default();
+        *sum = sum.saturating_add(fact.messages);
+        self.first = self.first.min(fact.first);
+        self.last = self.last.max(fact.last);
+        self.reporters.extend(&fact.reporters);
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.messages = self.messages.saturating_add(other.messages);
+        self.failing = self.failing.saturating_add(other.failing);
+        for (word, messages) in &other.results {
+            let sum = self.results.entry(*word).or_default();
+            *sum = sum.saturating_add(*messages);
+        }
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+        self.reporters.extend(&other.reporters);
+        self.addresses += other.addresses;
+        self.largest.extend(&other.largest);
+        self.largest.sort_unstable();
+        self.largest.truncate(3);
+        self.good_before = self.good_before.saturating_add(other.good_before);
+        self.direct |= other.direct;
+    }
+}

@@ -1,0 +1,136 @@
+//! What a run would do, without doing it: log in, look at each folder by EXAMINE, count.
+
+use super::{
+    error::{Fault, MailboxError},
+    folder::Folder,
+    folders::Tree,
+    list::Entry,
+    mailbox::{After, Mailbox},
+    oauth::Tokens,
+    poller::Options,
+    session::{Link, Mode},
+    tls::Roots,
+};
+use crate::model::Cursor;
+
+/// What there is and what would be done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// The folders that would be read.
+    pub folders: Vec<FolderSurvey>,
+    /// The folders that mails would go to.
+    pub targets: Vec<TargetSurvey>,
+    /// Folders of the settings that are not there.
+    pub failures: Vec<MailboxError>,
+}
+
+/// One folder that would be read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FolderSurvey {
+    /// As the settings name it.
+    pub setting: String,
+    /// As the server names it, decoded.
+    pub name: String,
+    /// Mails in it.
+    pub mails: u32,
+    /// Mails that would be fetched.
+    pub new: u32,
+    /// Their size in bytes, by the server's word.
+    pub new_bytes: u64,
+    /// Those over the limit.
+    pub too_large: u32,
+    /// Mails whose reports are stored, and of which the server is still to be told.
+    pub pending: u32,
+    /// `UIDVALIDITY` changed: all is read again.
+    pub renewed: bool,
+}
+
+/// One folder that mails would go to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetSurvey {
+    /// As the settings name it.
+    pub setting: String,
+    /// As the server names it, decoded; none where it is still to be made.
+    pub name: Option<String>,
+}
+
+/// Look at a mailbox. Blocks; changes nothing.
+///
+/// # Errors
+/// Where the mailbox cannot be reached or opened.
+pub fn survey(mailbox: &Mailbox, cursors: &[(String, Cursor)], options: &Options) -> Result<Survey, MailboxError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| MailboxError {
+        mailbox: mailbox.name.clone(),
+        reason: format!("starting: {error}"),
+        hint: None,
+    })?;
+    let result = runtime.block_on(async {
+        tokio::select! {
+            result = look(mailbox, cursors, options) => result,
+            () = options.stop.wait() => Err(Fault::Stopped),
+        }
+    });
+    runtime.shutdown_background();
+    result.map_err(|fault| fault.into_error(&mailbox.name))
+}
+
+async fn look(mailbox: &Mailbox, cursors: &[(String, Cursor)], options: &Options) -> Result<Survey, Fault> {
+    let trust = Roots::load(mailbox.ca_file.as_deref())?.config()?;
+    let mut link = Link::open(mailbox, &trust, &mut Tokens::default()).await?;
+    let tree = Tree::ask(&mut link).await?;
+    let mut survey = Survey::default();
+    for setting in &mailbox.folders {
+        let looked = async {
+            let name = tree.find(setting)?;
+            let before = cursors.iter().find(|(each, _)| *each == name).map(|(_, cursor)| cursor.clone());
+            let shown = tree.shown(&name);
+            look_into(&mut link, Folder::new(setting.clone(), name, before.unwrap_or_default()), shown, options).await
+        };
+        match looked.await {
+            Ok(folder) => survey.folders.push(folder),
+            Err(fault @ (Fault::Settled { .. } | Fault::Refused { .. })) => {
+                survey.failures.push(fault.into_error(&mailbox.name));
+            }
+            Err(fault) => return Err(fault),
+        }
+    }
+    let moved = if let After::Move(target) = &mailbox.after { Some(target) } else { None };
+    for setting in moved.into_iter().chain(&mailbox.rejected_to) {
+        let name = tree.find(setting).ok().map(|name| tree.shown(&name));
+        survey.targets.push(TargetSurvey { setting: setting.clone(), name });
+    }
+    link.logout().await;
+    Ok(survey)
+}
+
+async fn look_into(
+    link: &mut Link,
+    mut folder: Folder,
+    shown: String,
+    options: &Options,
+) -> Result<FolderSurvey, Fault> {
+    let opened = link.select(&folder.name, Mode::Read).await?.clone();
+    let renewed = folder.opened(&opened);
+    let pending = u32::try_from(folder.untold.len()).unwrap_or(u32::MAX);
+    let setting = folder.setting.clone();
+    let mut seen =
+        FolderSurvey { setting, name: shown, mails: opened.exists, pending, renewed, ..FolderSurvey::default() };
+    let limit = options.limit.unwrap_or(u32::MAX);
+    while let Some(lister) = folder.lister.as_mut().filter(|lister| !lister.is_over() && seen.new < limit) {
+        let mut lister = lister.clone();
+        let window = lister.next(link, folder.dealt()).await?;
+        folder.lister = Some(lister);
+        for Entry { size, .. } in window.entries.iter().filter(|entry| options.wants(entry.arrival)) {
+            if seen.new == limit {
+                break;
+            }
+            if *size > options.item_bytes {
+                seen.too_large += 1;
+            } else {
+                seen.new += 1;
+                seen.new_bytes += size;
+            }
+        }
+    }
+    Ok(seen)
+}

@@ -1,0 +1,197 @@
+//! Waiting for mail: one quiet connection a mailbox, in IDLE where the server has it, else asking now and then.
+//!
+//! Comes in: mailboxes. Goes out: names of mailboxes that may have news, and errors that need a person. It fetches
+//! nothing: who waits starts a run, while this connection keeps listening, so that nothing falls into a gap.
+
+use super::{
+    error::{Fault, MailboxError},
+    folders::Tree,
+    mailbox::Mailbox,
+    oauth::Tokens,
+    session::{Link, Mode, is_news, quoted},
+    stop::Stop,
+    tls::Roots,
+};
+use async_imap::imap_proto::{MailboxDatum, Response};
+use std::{
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
+use tokio::time::{self, Instant};
+use tokio_rustls::rustls::ClientConfig;
+
+/// The longest pause between two tries to connect.
+const LONGEST_PAUSE: Duration = Duration::from_mins(15);
+/// The shortest.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+/// Longer than any IDLE.
+const A_DAY: Duration = Duration::from_hours(24);
+
+/// What came of waiting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wake {
+    /// The mailbox of this name may have new mails. The first comes once the connection stands.
+    News(String),
+    /// The connection of a mailbox is gone; it is tried again.
+    Trouble(MailboxError),
+    /// A mailbox cannot be waited for until a person does something.
+    Given(MailboxError),
+}
+
+/// Waits for all mailboxes at once, each on a thread of its own, until it is stopped or none is left.
+#[derive(Debug)]
+pub struct Watch(mpsc::Receiver<Wake>);
+
+impl Watch {
+    /// Begin to wait.
+    pub fn start(mailboxes: Vec<Mailbox>, stop: &Stop) -> Self {
+        let (sender, receiver) = mpsc::channel();
+        for mailbox in mailboxes {
+            let (wakes, stop) = (sender.clone(), stop.clone());
+            let spawned = thread::Builder::new().name("watch".to_owned()).spawn(move || {
+                let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+                let name = mailbox.name.clone();
+                let fault = runtime.block_on(async {
+                    tokio::select! {
+                        fault = watch(&mailbox, &wakes) => fault,
+                        () = stop.wait() => Fault::Stopped,
+                    }
+                });
+                if fault != Fault::Stopped {
+                    let _ = wakes.send(Wake::Given(fault.into_error(&name)));
+                }
+                runtime.shutdown_background();
+            });
+            if let Err(error) = spawned {
+                tracing::warn!(%error, "a thread does not start");
+            }
+        }
+        Self(receiver)
+    }
+}
+
+impl Iterator for Watch {
+    type Item = Vec<Wake>;
+
+    /// The next wake, and all that came with it; none once nothing is waited for any more. Blocks.
+    fn next(&mut self) -> Option<Vec<Wake>> {
+        let mut wakes = vec![self.0.recv().ok()?];
+        while let Ok(wake) = self.0.try_recv() {
+            if !wakes.contains(&wake) {
+                wakes.push(wake);
+            }
+        }
+        Some(wakes)
+    }
+}
+
+/// Wait for one mailbox; the fault that ends it.
+async fn watch(mailbox: &Mailbox, wakes: &mpsc::Sender<Wake>) -> Fault {
+    let trust = match Roots::load(mailbox.ca_file.as_deref()).and_then(|roots| roots.config()) {
+        Ok(trust) => trust,
+        Err(fault) => return fault,
+    };
+    let mut tokens = Tokens::default();
+    let mut pause = SHORTEST_PAUSE;
+    loop {
+        let begin = Instant::now();
+        let Err(fault) = listen(mailbox, &trust, &mut tokens, wakes).await else { return Fault::Stopped };
+        if !fault.passes() {
+            return fault;
+        }
+        // A connection that stood for a while begins anew with the shortest pause.
+        if begin.elapsed() > LONGEST_PAUSE {
+            pause = SHORTEST_PAUSE;
+        }
+        if wakes.send(Wake::Trouble(fault.into_error(&mailbox.name))).is_err() {
+            return Fault::Stopped;
+        }
+        time::sleep(pause.mul_f64(rand::random_range(0.5..1.0))).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Connect and listen until the connection ends.
+async fn listen(
+    mailbox: &Mailbox,
+    trust: &Arc<ClientConfig>,
+    tokens: &mut Tokens,
+    wakes: &mpsc::Sender<Wake>,
+) -> Result<(), Fault> {
+    let mut link = Link::open(mailbox, trust, tokens).await?;
+    let tree = Tree::ask(&mut link).await?;
+    // Only one folder can be listened to; the others are asked about. Missing ones are the run's to say.
+    let mut names = mailbox.folders.iter().filter_map(|setting| tree.find(setting).ok());
+    let Some(first) = names.next() else {
+        return Err(Fault::settled(format!("folder {}: there is none", mailbox.folders.join(", "))));
+    };
+    let mut others: Vec<(String, Option<String>)> = names.map(|name| (name, None)).collect();
+    link.select(&first, Mode::Read).await?;
+    let news = || wakes.send(Wake::News(mailbox.name.clone())).map_err(|_| Fault::Stopped);
+    look_at(&mut link, &mut others).await?;
+    news()?;
+    loop {
+        let heard = if link.abilities().idle {
+            let wait = if others.is_empty() {
+                mailbox.patience.idle
+            } else {
+                mailbox.patience.idle.min(mailbox.patience.poll)
+            };
+            idle(&mut link, wait).await?
+        } else {
+            time::sleep(mailbox.patience.poll).await;
+            ask(&mut link).await?
+        };
+        if look_at(&mut link, &mut others).await? || heard {
+            news()?;
+        }
+    }
+}
+
+/// One IDLE; true where something happened.
+async fn idle(link: &mut Link, wait: Duration) -> Result<bool, Fault> {
+    let end = Instant::now() + wait;
+    let tag = link.idle().await?;
+    loop {
+        match time::timeout_at(end, link.next_within("IDLE", A_DAY, is_news)).await {
+            Err(_) => return link.done(&tag).await,
+            Ok(heard) => {
+                if heard? {
+                    link.done(&tag).await?;
+                    return Ok(true);
+                }
+            }
+        }
+    }
+}
+
+/// One NOOP; true where something happened.
+async fn ask(link: &mut Link) -> Result<bool, Fault> {
+    let mut heard = false;
+    link.command("NOOP", "NOOP", |response| heard |= is_news(response)).await?;
+    Ok(heard)
+}
+
+/// Ask about the other folders; true where one is not as it was.
+async fn look_at(link: &mut Link, others: &mut [(String, Option<String>)]) -> Result<bool, Fault> {
+    let mut changed = false;
+    for (name, known) in others {
+        let mut now = None;
+        let command = format!("STATUS {} (UIDNEXT UIDVALIDITY)", quoted(name));
+        let asked = link
+            .command("STATUS", &command, |response| {
+                if let Response::MailboxData(MailboxDatum::Status { status, .. }) = response {
+                    now = Some(format!("{status:?}"));
+                }
+            })
+            .await;
+        match asked {
+            Ok(_) | Err(Fault::Refused { .. }) => {}
+            Err(fault) => return Err(fault),
+        }
+        changed |= known.is_some() && *known != now;
+        *known = now;
+    }
+    Ok(changed)
+}

@@ -1,0 +1,164 @@
+//! The journey composed: from a source's items to a store, or to judged reports without one.
+//!
+//! Comes in: a source (an iterator of [`Fetched`]) and a [`Writer`]. Goes out: a [`Tally`] in which every item stands in
+//! exactly one place. The source, the workers and the writer run side by side; what is safe is told to an [`Observer`]
+//! after each durable commit, never before. A fault of the disk ends the run and loses nothing: the next run goes on.
+
+mod pipeline;
+mod save;
+mod tally;
+#[cfg(test)]
+mod tests;
+mod work;
+
+pub use save::Outcome;
+pub use tally::{FoundItem, RejectedItem, SetAside, Stored, Tally};
+
+use crate::fetch::{FetchError, Fetched};
+use crate::limits::Limits;
+use crate::model::{Accepted, Fate, Message};
+use crate::store::{Memory, StoreError, Writer};
+use jiff::Timestamp;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// How a run is done.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The bounds of an item.
+    pub limits: Limits,
+    /// Worker threads; null: one a core.
+    pub workers: Option<usize>,
+    /// Set from outside to end the run early: the batch under way is finished.
+    pub interrupt: Option<Arc<AtomicBool>>,
+    /// The time of the run, for what has no arrival of its own.
+    pub now: Timestamp,
+}
+
+impl Options {
+    fn workers(&self) -> usize {
+        self.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).max(1)
+    }
+}
+
+/// Why a run could not be finished. What was committed before is safe.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IngestError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Told of a run as it goes, on the thread that called.
+pub trait Observer {
+    /// An item has found its places.
+    fn item(&mut self, origin: &str, outcome: &Outcome) {
+        let _ = (origin, outcome);
+    }
+
+    /// A batch is durable; so is everything that these messages brought.
+    fn committed(&mut self, messages: &[(Message, Fate)]) {
+        let _ = messages;
+    }
+
+    /// The source met a fault on this side; it may go on behind it.
+    fn fault(&mut self, fault: &FetchError) {
+        let _ = fault;
+    }
+}
+
+/// An observer that does nothing.
+impl Observer for () {}
+
+/// Read a source into a store.
+///
+/// # Errors
+/// Where the store cannot be written or read. Faults of the source are told to the observer and counted instead.
+pub fn run(
+    source: impl Iterator<Item = Result<Fetched, FetchError>> + Send,
+    writer: &mut Writer,
+    options: &Options,
+    observer: &mut dyn Observer,
+) -> Result<Tally, IngestError> {
+    let memory = Memories::of(writer)?;
+    let mut saver = save::Saver::new(writer, observer);
+    through(source, options, &memory, |worked| saver.take(worked))?;
+    let mut tally = saver.finish()?;
+    tally.interrupted = interrupted(options);
+    Ok(tally)
+}
+
+/// The same journey without a store: each report once, in order.
+///
+/// # Errors
+/// None of its own; those of the type are the store's.
+pub fn read(
+    source: impl Iterator<Item = Result<Fetched, FetchError>> + Send,
+    options: &Options,
+    observer: &mut dyn Observer,
+    each: &mut dyn FnMut(Accepted),
+) -> Result<Tally, IngestError> {
+    let mut reader = save::Reader::new(observer, each);
+    through(source, options, &Memories(None), |worked| reader.take(worked))?;
+    let mut tally = reader.finish();
+    tally.interrupted = interrupted(options);
+    Ok(tally)
+}
+
+fn interrupted(options: &Options) -> bool {
+    options.interrupt.as_ref().is_some_and(|interrupt| interrupt.load(std::sync::atomic::Ordering::Relaxed))
+}
+
+/// Makes each worker its own look-up of seen items.
+struct Memories(Option<std::path::PathBuf>);
+
+impl Memories {
+    /// Null where nothing was ever seen.
+    fn of(writer: &Writer) -> Result<Self, StoreError> {
+        Ok(Self(writer.has_memory()?.then(|| writer.dir().to_owned())))
+    }
+
+    fn open(&self) -> Result<Option<Memory>, StoreError> {
+        self.0.as_deref().map_or(Ok(None), Memory::open)
+    }
+}
+
+/// What a worker hands on.
+enum Done {
+    Worked(work::Worked),
+    Fault(FetchError),
+    Failed(StoreError),
+}
+
+fn through(
+    source: impl Iterator<Item = Result<Fetched, FetchError>> + Send,
+    options: &Options,
+    memories: &Memories,
+    mut take: impl FnMut(Result<work::Worked, FetchError>) -> Result<(), IngestError>,
+) -> Result<(), IngestError> {
+    let work = pipeline::Work {
+        workers: options.workers(),
+        state: &|| memories.open(),
+        work: |memory: &mut Result<Option<Memory>, StoreError>, item: Result<Fetched, FetchError>| {
+            let memory = match memory {
+                Ok(memory) => memory.as_ref(),
+                Err(_) => return Done::Failed(std::mem::replace(memory, Ok(None)).err().expect("it is an error")),
+            };
+            match item.map(|fetched| work::work(fetched, &options.limits, options.now, memory)) {
+                Ok(Ok(worked)) => Done::Worked(worked),
+                Ok(Err(error)) => Done::Failed(error),
+                Err(fault) => Done::Fault(fault),
+            }
+        },
+        weight: |done| match done {
+            Done::Worked(worked) => worked.weight(),
+            Done::Fault(_) | Done::Failed(_) => 0,
+        },
+    };
+    pipeline::run(source, options.interrupt.as_deref(), &work, |done| match done {
+        Done::Worked(worked) => take(Ok(worked)),
+        Done::Fault(fault) => take(Err(fault)),
+        Done::Failed(error) => Err(error.into()),
+    })
+}

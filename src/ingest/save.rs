@@ -1,0 +1,280 @@
+//! Each item to its places: the store's side of a run, and the store-less one.
+
+use super::work::{Contents, Piece, Worked};
+use super::{IngestError, Observer, Tally};
+use crate::fetch::FetchError;
+use crate::model::{Accepted, Fate, Hash, ReportKey};
+use crate::store::{Added, Reject, Rejected, SeenItem, Writer};
+use crate::unpack::Kind;
+use std::collections::{HashMap, HashSet};
+
+/// How an item's contents counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// New reports.
+    pub stored: u32,
+    /// Reports that are known, and rejected things that are.
+    pub duplicates: u32,
+    /// Reports with the key of another.
+    pub conflicts: u32,
+    /// What is no report.
+    pub set_aside: u32,
+    /// New and unreadable.
+    pub rejected: u32,
+}
+
+/// Counts an item's contents while they are put in their places.
+#[derive(Default)]
+struct Count {
+    outcome: Outcome,
+    seen: SeenItem,
+}
+
+impl Count {
+    fn report(&mut self, tally: &mut Tally, added: Added, accepted: &Told) {
+        self.seen.reports += 1;
+        tally.items += 1;
+        match added {
+            Added::Stored => {
+                self.outcome.stored += 1;
+                tally.stored.reports += 1;
+                tally.stored.records += accepted.records;
+                tally.stored.messages = tally.stored.messages.saturating_add(accepted.messages);
+                tally.stored.dmarc_pass = tally.stored.dmarc_pass.saturating_add(accepted.dmarc_pass);
+                tally.find(&accepted.origin, &accepted.findings);
+            }
+            Added::Duplicate => {
+                self.outcome.duplicates += 1;
+                tally.duplicates += 1;
+            }
+            Added::Conflict => {
+                self.outcome.conflicts += 1;
+                tally.conflicts += 1;
+            }
+        }
+    }
+
+    fn set_aside(&mut self, tally: &mut Tally, kind: Kind, count: u32) {
+        let aside = &mut tally.set_aside;
+        let (seen, sum) = match kind {
+            Kind::TlsRpt => (&mut self.seen.tls_rpt, &mut aside.tls_rpt),
+            Kind::Failure => (&mut self.seen.failure, &mut aside.failure),
+            Kind::Bounce => (&mut self.seen.bounce, &mut aside.bounce),
+            Kind::Other => (&mut self.seen.other, &mut aside.other),
+        };
+        *seen += count;
+        *sum += u64::from(count);
+        self.outcome.set_aside += count;
+        tally.items += u64::from(count);
+    }
+
+    fn rejected(&mut self, tally: &mut Tally, rejected: Rejected, (origin, reason): (&str, &str)) {
+        self.seen.rejected += 1;
+        tally.items += 1;
+        match rejected {
+            Rejected::New => {
+                self.outcome.rejected += 1;
+                tally.reject(origin, reason);
+            }
+            Rejected::Known => {
+                self.outcome.duplicates += 1;
+                tally.duplicates += 1;
+            }
+        }
+    }
+
+    /// Bytes seen before count as their contents did, all that was or should have been a report as duplicates.
+    fn seen(&mut self, tally: &mut Tally, seen: SeenItem) {
+        let again = seen.reports + seen.rejected;
+        self.outcome.duplicates += again;
+        tally.duplicates += u64::from(again);
+        tally.items += u64::from(again);
+        self.set_aside(tally, Kind::TlsRpt, seen.tls_rpt);
+        self.set_aside(tally, Kind::Failure, seen.failure);
+        self.set_aside(tally, Kind::Bounce, seen.bounce);
+        self.set_aside(tally, Kind::Other, seen.other);
+        self.seen = seen;
+    }
+
+    fn fate(&self) -> Fate {
+        match self.seen {
+            SeenItem { rejected: 1.., .. } => Fate::Unreadable,
+            SeenItem { reports: 1.., .. } => Fate::Done,
+            _ => Fate::NotReport,
+        }
+    }
+}
+
+/// What is told of a report after it was handed over.
+struct Told {
+    origin: String,
+    findings: Vec<crate::model::Finding>,
+    records: u64,
+    messages: i64,
+    dmarc_pass: i64,
+}
+
+impl Told {
+    fn of(accepted: &Accepted) -> Self {
+        let head = crate::store::head(accepted);
+        Self {
+            origin: accepted.provenance.origin.clone(),
+            findings: accepted.findings.clone(),
+            records: accepted.report.records.len() as u64,
+            messages: head.messages,
+            dmarc_pass: head.dmarc_pass,
+        }
+    }
+}
+
+/// Puts worked items into a store.
+pub(super) struct Saver<'a> {
+    writer: &'a mut Writer,
+    observer: &'a mut dyn Observer,
+    tally: Tally,
+}
+
+impl<'a> Saver<'a> {
+    pub(super) fn new(writer: &'a mut Writer, observer: &'a mut dyn Observer) -> Self {
+        Self { writer, observer, tally: Tally::default() }
+    }
+
+    pub(super) fn take(&mut self, worked: Result<Worked, FetchError>) -> Result<(), IngestError> {
+        let worked = match worked {
+            Ok(worked) => worked,
+            Err(fault) => {
+                self.tally.faults += 1;
+                self.observer.fault(&fault);
+                return Ok(());
+            }
+        };
+        let mut count = Count::default();
+        match worked.contents {
+            Contents::Seen(seen) => count.seen(&mut self.tally, seen),
+            Contents::Pieces(pieces) => {
+                for piece in pieces {
+                    self.place(piece, &mut count)?;
+                }
+                if let Some(hash) = worked.hash {
+                    self.writer.item(hash, count.seen);
+                }
+            }
+        }
+        if let Some(message) = worked.message {
+            self.writer.fetched(&worked.origin);
+            self.writer.message(message, count.fate());
+        }
+        self.observer.item(&worked.origin, &count.outcome);
+        if self.writer.is_full() { self.commit() } else { Ok(()) }
+    }
+
+    fn place(&mut self, piece: Piece, count: &mut Count) -> Result<(), IngestError> {
+        match piece {
+            Piece::Report(accepted) => {
+                let told = Told::of(&accepted);
+                let added = self.writer.add(*accepted)?;
+                count.report(&mut self.tally, added, &told);
+            }
+            Piece::SetAside(kind) => count.set_aside(&mut self.tally, kind, 1),
+            Piece::Rejected(reject, findings) => {
+                let (origin, reason) = (reject.origin.clone(), reject.reason.clone());
+                let rejected = self.writer.reject(reject)?;
+                count.rejected(&mut self.tally, rejected, (&origin, &reason));
+                if rejected == Rejected::New {
+                    self.tally.find(&origin, &findings);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<(), IngestError> {
+        let messages = self.writer.commit()?;
+        self.observer.committed(&messages);
+        Ok(())
+    }
+
+    pub(super) fn finish(mut self) -> Result<Tally, IngestError> {
+        self.commit()?;
+        Ok(self.tally)
+    }
+}
+
+/// Hands judged reports on, each once.
+pub(super) struct Reader<'a> {
+    observer: &'a mut dyn Observer,
+    each: &'a mut dyn FnMut(Accepted),
+    tally: Tally,
+    reports: HashMap<ReportKey, Hash>,
+    conflicts: HashSet<(ReportKey, Hash)>,
+    rejected: HashSet<Hash>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(observer: &'a mut dyn Observer, each: &'a mut dyn FnMut(Accepted)) -> Self {
+        Self {
+            observer,
+            each,
+            tally: Tally::default(),
+            reports: HashMap::new(),
+            conflicts: HashSet::new(),
+            rejected: HashSet::new(),
+        }
+    }
+
+    pub(super) fn take(&mut self, worked: Result<Worked, FetchError>) -> Result<(), IngestError> {
+        let worked = match worked {
+            Ok(worked) => worked,
+            Err(fault) => {
+                self.tally.faults += 1;
+                self.observer.fault(&fault);
+                return Ok(());
+            }
+        };
+        let mut count = Count::default();
+        match worked.contents {
+            Contents::Seen(seen) => count.seen(&mut self.tally, seen),
+            Contents::Pieces(pieces) => pieces.into_iter().for_each(|piece| self.place(piece, &mut count)),
+        }
+        self.observer.item(&worked.origin, &count.outcome);
+        Ok(())
+    }
+
+    fn place(&mut self, piece: Piece, count: &mut Count) {
+        match piece {
+            Piece::Report(accepted) => {
+                let told = Told::of(&accepted);
+                let added = self.added(&accepted);
+                if added == Added::Stored {
+                    (self.each)(*accepted);
+                }
+                count.report(&mut self.tally, added, &told);
+            }
+            Piece::SetAside(kind) => count.set_aside(&mut self.tally, kind, 1),
+            Piece::Rejected(reject, findings) => {
+                let rejected = if self.rejected.insert(reject.identity()) { Rejected::New } else { Rejected::Known };
+                let Reject { origin, reason, .. } = reject;
+                count.rejected(&mut self.tally, rejected, (&origin, &reason));
+                if rejected == Rejected::New {
+                    self.tally.find(&origin, &findings);
+                }
+            }
+        }
+    }
+
+    fn added(&mut self, accepted: &Accepted) -> Added {
+        let (key, content) = (accepted.report.key, accepted.report.content);
+        match self.reports.get(&key) {
+            None => {
+                self.reports.insert(key, content);
+                Added::Stored
+            }
+            Some(known) if *known == content || !self.conflicts.insert((key, content)) => Added::Duplicate,
+            Some(_) => Added::Conflict,
+        }
+    }
+
+    pub(super) fn finish(self) -> Tally {
+        self.tally
+    }
+}

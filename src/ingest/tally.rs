@@ -1,0 +1,155 @@
+//! What a run did, in the words of its JSON: every item in exactly one place.
+
+use crate::model::Finding;
+use serde::Serialize;
+
+/// Entries of a list beyond this are counted, not kept: a flood must not fill the memory.
+const KEPT: usize = 10_000;
+
+/// The sums of what was stored.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Stored {
+    /// Reports.
+    pub reports: u64,
+    /// Their rows.
+    pub records: u64,
+    /// Sum of the rows' counts.
+    pub messages: i64,
+    /// Messages that pass.
+    pub dmarc_pass: i64,
+}
+
+/// What is no aggregate report and no error.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct SetAside {
+    /// SMTP TLS reports.
+    pub tls_rpt: u64,
+    /// Failure reports.
+    pub failure: u64,
+    /// Bounces and automatic replies.
+    pub bounce: u64,
+    /// Any other mail or file.
+    pub other: u64,
+}
+
+impl SetAside {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.tls_rpt + self.failure + self.bounce + self.other
+    }
+}
+
+/// Something that should have been a report and could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RejectedItem {
+    /// Where it came from.
+    pub origin: String,
+    /// What was expected and what was found.
+    pub reason: String,
+}
+
+/// Something odd about a report that was stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FoundItem {
+    /// Where the report came from.
+    pub origin: String,
+    /// The kind.
+    pub code: &'static str,
+    /// What was expected, what was found, and where.
+    pub detail: String,
+}
+
+/// The run's tally. Its JSON is DESIGN.md section 3; the last four fields are for the program alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    /// Everything met: the sum of all the places.
+    pub items: u64,
+    /// New in the store.
+    pub stored: Stored,
+    /// There already, or rejected before.
+    pub duplicates: u64,
+    /// Another report with its key is there.
+    pub conflicts: u64,
+    /// No report, no error.
+    pub set_aside: SetAside,
+    /// New and unreadable; the first thousands of them.
+    pub rejected: Vec<RejectedItem>,
+    /// Odd and stored; the first thousands of them.
+    pub findings: Vec<FoundItem>,
+    /// Rejected items beyond those listed.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub rejected_more: u64,
+    /// Findings beyond those listed.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub findings_more: u64,
+    /// Whether the run was asked to stop before its end; what was read until then is stored.
+    #[serde(skip)]
+    pub interrupted: bool,
+    /// Faults of the source, each told when it happened: the run did not see all it should have.
+    #[serde(skip)]
+    pub faults: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+impl Tally {
+    /// New items that could not be read.
+    pub fn rejected_count(&self) -> u64 {
+        self.rejected.len() as u64 + self.rejected_more
+    }
+
+    /// Findings, kept or counted.
+    pub fn findings_count(&self) -> u64 {
+        self.findings.len() as u64 + self.findings_more
+    }
+
+    pub(super) fn reject(&mut self, origin: &str, reason: &str) {
+        if self.rejected.len() < KEPT {
+            self.rejected.push(RejectedItem { origin: origin.to_owned(), reason: reason.to_owned() });
+        } else {
+            self.rejected_more += 1;
+        }
+    }
+
+    pub(super) fn find(&mut self, origin: &str, findings: &[Finding]) {
+        for Finding { code, detail } in findings {
+            if self.findings.len() < KEPT {
+                let (origin, code, detail) = (origin.to_owned(), code.as_str(), detail.clone());
+                self.findings.push(FoundItem { origin, code, detail });
+            } else {
+                self.findings_more += 1;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_json_has_exactly_the_keys_of_the_design() {
+        let mut tally = Tally { items: 3, duplicates: 1, ..Tally::default() };
+        tally.stored = Stored { reports: 2, records: 7, messages: 19, dmarc_pass: 12 };
+        tally.reject("inbox.mbox > message 2", "gzip: 200 MiB inflated, the limit is 100 MiB");
+        tally.find("report.xml", &[Finding::new(crate::model::Code::PERIOD_SWAPPED, "begin is after end")]);
+        let expected = concat!(
+            r#"{"items":3,"stored":{"reports":2,"records":7,"messages":19,"dmarc_pass":12},"duplicates":1,"conflicts":0,"#,
+            r#""set_aside":{"tls_rpt":0,"failure":0,"bounce":0,"other":0},"#,
+            r#""rejected":[{"origin":"inbox.mbox > message 2","reason":"gzip: 200 MiB inflated, the limit is 100 MiB"}],"#,
+            r#""findings":[{"origin":"report.xml","code":"period.swapped","detail":"begin is after end"}]}"#
+        );
+        assert_eq!(serde_json::to_string(&tally).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_flood_of_findings_is_counted_and_not_kept() {
+        let mut tally = Tally::default();
+        let finding = [Finding::new(crate::model::Code::ROW_GAP, "")];
+        (0..KEPT + 5).for_each(|_| tally.find("x", &finding));
+        assert_eq!((tally.findings.len(), tally.findings_count()), (KEPT, KEPT as u64 + 5));
+    }
+}

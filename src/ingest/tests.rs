@@ -1,0 +1,209 @@
+//! Every item ends in exactly one place, in the source's order, whatever the threads do.
+
+use super::*;
+use crate::fetch::Item;
+use crate::model::Columns;
+use crate::store::{Filter, Store};
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+fn now() -> Timestamp {
+    Timestamp::from_second(1_795_600_000).unwrap()
+}
+
+fn options() -> Options {
+    Options { now: now(), workers: Some(3), ..Options::default() }
+}
+
+/// A report of one row; the same number gives the same report, another count another content.
+pub(super) fn xml(number: u32, count: u32) -> Vec<u8> {
+    let begin = 1_795_000_000 - number / 100 * 86_400;
+    format!(
+        "<feedback><report_metadata><org_name>receiver.example</org_name><email>a@receiver.example</email>\
+         <report_id>{number}</report_id><date_range><begin>{begin}</begin><end>{}</end></date_range></report_metadata>\
+         <policy_published><domain>example.com</domain><p>none</p></policy_published><record><row>\
+         <source_ip>192.0.2.{}</source_ip><count>{count}</count><policy_evaluated><disposition>none</disposition>\
+         <dkim>pass</dkim><spf>fail</spf></policy_evaluated></row><identifiers><header_from>example.com</header_from>\
+         </identifiers><auth_results><spf><domain>example.com</domain><result>fail</result></spf></auth_results>\
+         </record></feedback>",
+        begin + 86_399,
+        number % 250
+    )
+    .into_bytes()
+}
+
+fn item(origin: &str, bytes: Vec<u8>) -> Result<Fetched, FetchError> {
+    let name = Some("report.xml".to_owned());
+    Ok(Fetched::Item(Item { origin: origin.to_owned(), name, bytes, arrival: now(), message: None }))
+}
+
+fn message(uid: u32, bytes: &[u8]) -> Result<Fetched, FetchError> {
+    let message = Message { mailbox: "m".into(), folder: "INBOX".into(), uid_validity: 1, uid };
+    let mut mail = b"From: a@receiver.example\r\nContent-Type: text/plain\r\n\r\n".to_vec();
+    mail.extend(bytes);
+    Ok(Fetched::Item(Item {
+        origin: format!("m/INBOX {uid}"),
+        name: None,
+        bytes: mail,
+        arrival: now(),
+        message: Some(message),
+    }))
+}
+
+fn ingest(dir: &Path, items: Vec<Result<Fetched, FetchError>>) -> Tally {
+    let mut writer = Writer::open(dir, now()).unwrap();
+    run(items.into_iter(), &mut writer, &options(), &mut ()).unwrap()
+}
+
+/// One of each.
+fn mixed() -> Vec<Result<Fetched, FetchError>> {
+    vec![
+        item("first.xml", xml(1, 5)),
+        item("second.xml", xml(2, 7)),
+        item("again.xml", [b"\n".as_slice(), &xml(1, 5)].concat()),
+        item("other.xml", xml(1, 6)),
+        item("cut.xml", xml(3, 1)[..200].to_vec()),
+        item("tls.json", br#"{"organization-name": "x", "policies": []}"#.to_vec()),
+        Ok(Fetched::SetAside { origin: "picture.png".into() }),
+        Ok(Fetched::TooLarge { origin: "huge.mbox".into(), size: 1 << 40, limit: 1 << 26, message: None }),
+    ]
+}
+
+#[test]
+fn every_item_ends_in_exactly_one_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let tally = ingest(dir.path(), mixed());
+    assert_eq!(tally.stored, Stored { reports: 2, records: 2, messages: 12, dmarc_pass: 12 });
+    assert_eq!((tally.duplicates, tally.conflicts), (1, 1));
+    assert_eq!(tally.set_aside, SetAside { tls_rpt: 1, other: 1, ..SetAside::default() });
+    let origins: Vec<_> = tally.rejected.iter().map(|rejected| rejected.origin.as_str()).collect();
+    assert_eq!(origins, ["cut.xml", "huge.mbox"]);
+    let places = tally.stored.reports + tally.duplicates + tally.conflicts + tally.set_aside.total();
+    assert_eq!(tally.items, places + tally.rejected_count());
+    assert_eq!(tally.items, 8);
+}
+
+#[test]
+fn twice_equals_once() {
+    let dir = tempfile::tempdir().unwrap();
+    ingest(dir.path(), mixed());
+    let tally = ingest(dir.path(), mixed());
+    assert_eq!(tally.stored, Stored::default());
+    assert_eq!((tally.items, tally.duplicates, tally.conflicts), (8, 6, 0));
+    assert_eq!(tally.set_aside.total(), 2);
+    assert!(tally.rejected.is_empty(), "{:?}", tally.rejected);
+}
+
+#[test]
+fn without_a_store_the_tally_is_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut reports = Vec::new();
+    let tally = read(mixed().into_iter(), &options(), &mut (), &mut |accepted| reports.push(accepted)).unwrap();
+    assert_eq!(tally, ingest(dir.path(), mixed()));
+    assert_eq!(reports.len(), 2);
+}
+
+#[test]
+fn the_first_of_a_conflict_is_the_first_of_the_source() {
+    for round in 0..5 {
+        let dir = tempfile::tempdir().unwrap();
+        // Many to one key, in chunks of many workers: the one in front has count 1.
+        let items = (0..500).map(|number| item(&format!("{number}.xml"), xml(7, number + 1))).collect();
+        let tally = ingest(dir.path(), items);
+        assert_eq!((tally.stored.messages, tally.conflicts), (1, 499), "round {round}");
+    }
+}
+
+#[test]
+fn all_items_of_a_long_source_arrive() {
+    let dir = tempfile::tempdir().unwrap();
+    let items = || (0..3000).map(|number| item(&format!("{number}.xml"), xml(number, 1))).collect::<Vec<_>>();
+    let limits = crate::store::BatchLimits { reports: 700, ..crate::store::BatchLimits::default() };
+    let mut writer = Writer::open(dir.path(), now()).unwrap().with_limits(limits);
+    let tally = run(items().into_iter(), &mut writer, &options(), &mut ()).unwrap();
+    assert_eq!((tally.items, tally.stored.reports), (3000, 3000));
+    drop(writer);
+    let mut rows = 0;
+    let store = Store::open(dir.path()).unwrap();
+    store.rows(&Filter::default(), Columns::COUNT, &mut |run| rows += run.len).unwrap();
+    assert_eq!(rows, 3000);
+    assert_eq!(ingest(dir.path(), items()).duplicates, 3000);
+}
+
+#[test]
+fn messages_are_told_safe_only_after_their_batch_and_by_their_fate() {
+    #[derive(Default)]
+    struct Told(Vec<(u32, Fate)>);
+    impl Observer for Told {
+        fn committed(&mut self, messages: &[(Message, Fate)]) {
+            self.0.extend(messages.iter().map(|(message, fate)| (message.uid, *fate)));
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let messages = || vec![message(4, &xml(1, 1)), message(5, b"hello"), message(6, &xml(2, 1)[..150])];
+    let expected = vec![(4, Fate::Done), (5, Fate::NotReport), (6, Fate::Unreadable)];
+    for round in 0..2 {
+        let mut told = Told::default();
+        let mut writer = Writer::open(dir.path(), now()).unwrap();
+        run(messages().into_iter(), &mut writer, &options(), &mut told).unwrap();
+        assert_eq!(told.0, expected, "round {round}: a known item has the fate it had");
+        assert_eq!(writer.cursors("m").unwrap()[0].1.done, [(4, 6)]);
+    }
+}
+
+#[test]
+fn a_mail_the_server_does_not_give_is_named_once_and_asked_for_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let Ok(Fetched::Item(Item { origin, message: Some(id), .. })) = message(9, b"") else { unreachable!() };
+    let unfetched = || Ok(Fetched::Unfetched { origin: origin.clone(), reason: "NIL".into(), message: id.clone() });
+    assert_eq!(ingest(dir.path(), vec![unfetched()]).rejected_count(), 1);
+    assert_eq!(ingest(dir.path(), vec![unfetched()]).rejected_count(), 0);
+    assert!(Store::open(dir.path()).unwrap().cursors("m").unwrap().is_empty());
+    assert_eq!(ingest(dir.path(), vec![message(9, &xml(1, 1))]).stored.reports, 1);
+    assert_eq!(ingest(dir.path(), vec![unfetched()]).rejected_count(), 1, "it was no longer listed");
+}
+
+#[test]
+fn an_interrupt_keeps_what_was_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let flag = Arc::new(AtomicBool::new(false));
+    let raise = flag.clone();
+    let source = (0..1000).map(move |number| {
+        raise.store(number >= 100, Ordering::Relaxed);
+        item(&format!("{number}.xml"), xml(number, 1))
+    });
+    let mut writer = Writer::open(dir.path(), now()).unwrap();
+    let options = Options { interrupt: Some(flag), ..options() };
+    let tally = run(source, &mut writer, &options, &mut ()).unwrap();
+    assert!(tally.interrupted);
+    assert_eq!(tally.stored.reports, 101);
+}
+
+#[test]
+fn a_fault_of_the_source_is_told_and_the_rest_goes_on() {
+    #[derive(Default)]
+    struct Faults(Vec<String>);
+    impl Observer for Faults {
+        fn fault(&mut self, fault: &FetchError) {
+            self.0.push(fault.to_string());
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let source = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+    let fault = FetchError::File { origin: "locked.xml".into(), action: "read", source };
+    let mut faults = Faults::default();
+    let mut writer = Writer::open(dir.path(), now()).unwrap();
+    let items = vec![Err(fault), item("first.xml", xml(1, 1))];
+    let tally = run(items.into_iter(), &mut writer, &options(), &mut faults).unwrap();
+    assert_eq!((tally.faults, tally.items, tally.stored.reports), (1, 1, 1));
+    assert!(faults.0[0].contains("locked.xml"));
+}
+
+#[test]
+fn documents_of_one_file_share_its_original() {
+    let dir = tempfile::tempdir().unwrap();
+    let tally = ingest(dir.path(), vec![item("two.xml", [xml(1, 1), xml(2, 1)].concat())]);
+    assert_eq!(tally.stored.reports, 2);
+    let pack = std::fs::File::open(dir.path().join("originals/month=2026-11/00000001.zip")).unwrap();
+    assert_eq!(zip::ZipArchive::new(pack).unwrap().len(), 2, "one original and the manifest");
+}

@@ -1,0 +1,80 @@
+//! What a message or part says it is: hints, weaker than any content.
+//!
+//! Comes in: header fields and the leaves of a message. Goes out: the kind it claims to be (STANDARDS: RFC 8460 section
+//! 5.3, RFC 6591, RFC 3464, RFC 3834), and whether a part should be a report.
+
+use super::Kind;
+use super::header::{Fields, unfold};
+use super::mime::Leaf;
+use super::transfer;
+use mailparse::ParsedContentType;
+
+/// What a message claims to be, strongest claim first.
+pub(super) fn kind(fields: &Fields, leaves: &[Leaf]) -> Kind {
+    let report_type = fields.kind().params.get("report-type").map(|word| word.to_ascii_lowercase()).unwrap_or_default();
+    let has = |start: &str| leaves.iter().any(|leaf| leaf.kind.mimetype.starts_with(start));
+    if report_type == "feedback-report" || has("message/feedback-report") {
+        Kind::Failure
+    } else if report_type == "tlsrpt" || has("application/tlsrpt") {
+        Kind::TlsRpt
+    } else if leaves.iter().any(is_failure_text) {
+        Kind::Failure
+    } else if matches!(report_type.as_str(), "delivery-status" | "disposition-notification")
+        || has("message/delivery-status")
+        || is_automatic(fields)
+    {
+        Kind::Bounce
+    } else {
+        Kind::Other
+    }
+}
+
+/// Labels that begin lines of failure reports without a machine-readable part, and fields of that part shown as text.
+const FAILURE_LABELS: [&[u8]; 12] = [
+    b"sender domain:",
+    b"sender ip address:",
+    b"received date:",
+    b"spf alignment:",
+    b"dkim alignment:",
+    b"dmarc results:",
+    b"feedback-type:",
+    b"auth-failure:",
+    b"identity-alignment:",
+    b"reported-domain:",
+    b"delivery-result:",
+    b"original-mail-from:",
+];
+
+/// Whether a text has three of those.
+fn is_failure_text(leaf: &Leaf) -> bool {
+    if leaf.kind.mimetype != "text/plain" {
+        return false;
+    }
+    let start = transfer::decode_start(&leaf.fields.encoding(), leaf.body).to_ascii_lowercase();
+    let lines = start.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_start);
+    lines.filter(|line| FAILURE_LABELS.iter().any(|label| line.starts_with(label))).count() >= 3
+}
+
+/// Whether no human sent it: `Auto-Submitted` other than `no`, a mail system's own name, a usual subject.
+fn is_automatic(fields: &Fields) -> bool {
+    const SUBJECTS: [&str; 4] = ["automatic reply", "auto reply", "autoreply", "out of office"];
+    let lower = |raw: Option<&[u8]>| raw.map(unfold).unwrap_or_default().to_lowercase();
+    let submitted = lower(fields.auto_submitted);
+    let subject = lower(fields.subject);
+    !submitted.is_empty() && submitted != "no"
+        || lower(fields.from).contains("mailer-daemon@")
+        || SUBJECTS.iter().any(|start| subject.starts_with(start))
+}
+
+/// Whether a media type is one that reports come as. `application/octet-stream` says nothing.
+pub(super) fn is_report_type(media: &str) -> bool {
+    let Some(("application" | "text", subtype)) = media.split_once('/') else { return false };
+    matches!(subtype.strip_prefix("x-").unwrap_or(subtype), "xml" | "gzip" | "gunzip" | "gzip-compressed")
+        || matches!(subtype.strip_prefix("x-").unwrap_or(subtype), "zip" | "zip-compressed" | "gzipped")
+}
+
+/// Whether a part is S/MIME whose content cannot be seen (RFC 8551); certificates alone are none.
+pub(super) fn is_opaque_smime(kind: &ParsedContentType) -> bool {
+    matches!(kind.mimetype.as_str(), "application/pkcs7-mime" | "application/x-pkcs7-mime")
+        && kind.params.get("smime-type").is_none_or(|word| !word.eq_ignore_ascii_case("certs-only"))
+}

@@ -1,0 +1,114 @@
+//! Transfer encodings of mail bodies: base64, quoted-printable, uuencode.
+//!
+//! Comes in: an encoded body. Goes out: the bytes, borrowed where nothing was encoded. White space in base64 is passed
+//! over; nothing else is guessed.
+
+use mailparse::ParsedContentType;
+use mailparse::body::Body;
+use std::borrow::Cow;
+
+/// Undo an encoding, given in lower case; one that nobody defined is none.
+pub(super) fn decode<'b>(encoding: &str, body: &'b [u8]) -> Result<Cow<'b, [u8]>, String> {
+    if matches!(encoding, "x-uuencode" | "x-uue" | "uuencode" | "uue") {
+        return uudecode(body).map(Cow::Owned).ok_or_else(|| "not valid uuencode".to_owned());
+    }
+    let kind = ParsedContentType::default();
+    match Body::new(body, &kind, &Some(encoding.to_owned())) {
+        Body::Base64(body) => body.get_decoded().map(Cow::Owned).map_err(|error| format!("not valid base64: {error}")),
+        Body::QuotedPrintable(body) => {
+            body.get_decoded().map(Cow::Owned).map_err(|error| format!("not valid quoted-printable: {error}"))
+        }
+        _ => Ok(Cow::Borrowed(body)),
+    }
+}
+
+/// What the first bytes decode to, damaged or not: enough to see what it would have been.
+pub(super) fn decode_start(encoding: &str, body: &[u8]) -> Vec<u8> {
+    const START: usize = 8 << 10;
+    let start = &body[..body.len().min(START)];
+    if encoding != "base64" {
+        return decode(encoding, start).map(Cow::into_owned).unwrap_or_default();
+    }
+    let mut letters: Vec<u8> = start.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let sound = letters.iter().position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/')));
+    letters.truncate(sound.unwrap_or(letters.len()) / 4 * 4);
+    decode(encoding, &letters).map(Cow::into_owned).unwrap_or_default()
+}
+
+/// Decode from a `begin` line to an `end` line; null where there is none, or something else between them.
+pub(super) fn uudecode(body: &[u8]) -> Option<Vec<u8>> {
+    let mut lines = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
+    lines.find(|line| is_begin(line))?;
+    let mut bytes = Vec::with_capacity(body.len() / 4 * 3);
+    for line in lines {
+        let length = match line.first() {
+            Some(b'e') if line == b"end" => return Some(bytes),
+            Some(first @ b' '..=b'`') => usize::from((first - b' ') & 0x3f),
+            // A line of no bytes, its blank trimmed off.
+            None => 0,
+            Some(_) => return None,
+        };
+        let from = bytes.len();
+        for group in line.get(1..).unwrap_or_default().chunks(4) {
+            // Trailing blanks stand for zeros and may have been trimmed off.
+            let sextet = |at: usize| group.get(at).map_or(0, |byte| u32::from(byte.wrapping_sub(b' ') & 0x3f));
+            let bits = sextet(0) << 18 | sextet(1) << 12 | sextet(2) << 6 | sextet(3);
+            bytes.extend_from_slice(&bits.to_be_bytes()[1..]);
+        }
+        bytes.resize(from + length, 0);
+    }
+    None
+}
+
+/// `begin 644 name`.
+pub(super) fn is_begin(line: &[u8]) -> bool {
+    line.strip_prefix(b"begin ").is_some_and(|rest| {
+        let mode = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        (3..=4).contains(&mode) && rest.get(mode) == Some(&b' ')
+    })
+}
+
+/// The file name of the first uuencoded file in a text, where there is one.
+pub(super) fn uuencoded_name(text: &[u8]) -> Option<String> {
+    let at = memchr::memmem::find_iter(text, b"begin ").find(|at| {
+        let line_start = *at == 0 || text[at - 1] == b'\n';
+        line_start && is_begin(&text[*at..text.len().min(at + 64)])
+    })?;
+    let line = text[at..].split(|byte| *byte == b'\n').next()?;
+    let name = line.trim_ascii_end().splitn(3, |byte| *byte == b' ').nth(2)?;
+    Some(super::header::cut(&String::from_utf8_lossy(name), 255).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_passes_over_white_space_and_nothing_else() {
+        assert_eq!(*decode("base64", b"PGZl\r\n\r\n ZWRiYWNrPg=\t=\n").unwrap(), *b"<feedback>");
+        assert!(decode("base64", b"PGZl!ZWRiYWNrPg==").unwrap_err().starts_with("not valid base64"));
+    }
+
+    #[test]
+    fn quoted_printable_is_decoded_and_no_encoding_copies_nothing() {
+        assert_eq!(*decode("quoted-printable", b"a=3Db=\r\nc").unwrap(), *b"a=bc");
+        for none in ["", "7bit", "8bit", "binary", "x-unknown"] {
+            assert!(matches!(decode(none, b"abc"), Ok(Cow::Borrowed(b"abc"))), "{none}");
+        }
+    }
+
+    #[test]
+    fn uuencode_is_decoded_also_where_blanks_were_trimmed() {
+        let body = b"text before\nbegin 644 a.xml\n+/&9E961B86-K/@``\n`\nend\n";
+        assert_eq!(uudecode(body).unwrap(), b"<feedback>\0");
+        assert_eq!(uuencoded_name(body).unwrap(), "a.xml");
+        assert_eq!(uudecode(b"begin 644 a\n#\n\nend\n").unwrap(), [0, 0, 0]);
+        assert_eq!(uudecode(b"begin 644 a\n#AB~\n").as_deref(), None);
+        assert!(!is_begin(b"begin with care"));
+    }
+
+    #[test]
+    fn the_start_of_damaged_base64_still_shows_what_it_was() {
+        assert_eq!(decode_start("base64", b"H4sIAAAA\nAAAA!!!")[..3], [0x1f, 0x8b, 8]);
+    }
+}
