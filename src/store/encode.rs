@@ -398,7 +398,9 @@ pub(crate) fn compress(array: &dyn Array, kind: &ParquetType) -> PolarsResult<Ve
 
 fn leaf_encodings(array: &dyn Array) -> Vec<Encoding> {
     match array.dtype() {
-        ArrowDataType::Boolean | ArrowDataType::Utf8View => vec![Encoding::Plain],
+        ArrowDataType::Boolean => vec![Encoding::Plain],
+        // Without a value there is no dictionary to write.
+        _ if array.null_count() == array.len() => vec![Encoding::Plain],
         ArrowDataType::LargeList(_) => {
             let list = array.as_any().downcast_ref::<ListArray<i64>>().expect("the type says so");
             let items = list.values().as_any().downcast_ref::<StructArray>().expect("our lists hold structs");

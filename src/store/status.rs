@@ -125,10 +125,11 @@ fn read(ledger: &Ledger) -> rusqlite::Result<Status> {
     status.parts = files("records")?;
     status.packs = files("originals")?;
     let maybe = |at: Option<i64>| at.map(time);
-    status.last_commit =
-        ledger.connection.query_row("SELECT MAX(committed) FROM batches WHERE id = (SELECT MAX(id) FROM batches)", [], |row| {
-            row.get(0).map(maybe)
-        })?;
+    status.last_commit = ledger.connection.query_row(
+        "SELECT MAX(committed) FROM batches WHERE id = (SELECT MAX(id) FROM batches)",
+        [],
+        |row| row.get(0).map(maybe),
+    )?;
     (status.rejected, status.newest_rejected) = ledger.connection.query_row(
         "SELECT COUNT(*), COALESCE(SUM(bytes) FILTER (WHERE file IS NOT NULL), 0), MAX(ingested) FROM rejected",
         [],

@@ -41,7 +41,7 @@ pub(super) fn accepted(number: u32, records: u32) -> Accepted {
                 report_id: format!("id-{number}").into(),
                 begin,
                 end: begin + jiff::SignedDuration::from_secs(86_399),
-                errors: if number % 5 == 0 { vec!["two records".into()] } else { vec![] },
+                errors: if number.is_multiple_of(5) { vec!["two records".into()] } else { vec![] },
                 generator: None,
                 version: Some("1.0".into()),
             },
@@ -52,14 +52,18 @@ pub(super) fn accepted(number: u32, records: u32) -> Accepted {
                 np: None,
                 adkim: Some("r".into()),
                 aspf: None,
-                pct: (number % 2 == 0).then_some(100),
+                pct: (number.is_multiple_of(2)).then_some(100),
                 fo: None,
                 testing: None,
                 discovery_method: None,
             },
             records,
         },
-        findings: if number % 7 == 0 { vec![Finding::new(Code::PERIOD_SWAPPED, "begin is after end")] } else { vec![] },
+        findings: if number.is_multiple_of(7) {
+            vec![Finding::new(Code::PERIOD_SWAPPED, "begin is after end")]
+        } else {
+            vec![]
+        },
         original: std::sync::Arc::new(match number % 2 {
             0 => Original::Xml(format!("<feedback>{number}</feedback>").into_bytes()),
             _ => Original::Gzip(number.to_be_bytes().to_vec()),
@@ -68,7 +72,7 @@ pub(super) fn accepted(number: u32, records: u32) -> Accepted {
             origin: format!("inbox.mbox > message {number} > report.xml"),
             attachment: Some("report.xml".into()),
             arrival: now(),
-            mail: (number % 3 == 0).then(|| MailFacts {
+            mail: (number.is_multiple_of(3)).then(|| MailFacts {
                 message_id: Some(format!("<{number}@receiver.example>")),
                 sender_auth: SenderAuth::Fail,
                 ..MailFacts::default()
@@ -88,7 +92,7 @@ fn record(number: u32, index: u32) -> Record {
         },
         count: i64::from(index + 1),
         disposition: None,
-        evaluated_dkim: Some(if index % 2 == 0 { Evaluated::Pass } else { Evaluated::Fail }),
+        evaluated_dkim: Some(if index.is_multiple_of(2) { Evaluated::Pass } else { Evaluated::Fail }),
         evaluated_spf: Some(Evaluated::Fail),
         reasons: match index % 3 {
             0 => vec![],
@@ -303,7 +307,7 @@ fn a_kill_at_any_step_loses_nothing_and_doubles_nothing() {
         let outcomes = write(dir.path(), &second);
         assert_eq!(outcomes.get("stored").copied().unwrap_or(0), if step == Step::Committed { 0 } else { 21 });
         assert_eq!(stored(dir.path()), collected(&both), "after a kill at {step:?} and another run");
-        let known = if step == Step::Committed { 1 } else { 0 };
+        let known = usize::from(step == Step::Committed);
         let rejected = std::fs::read_dir(dir.path().join("rejected")).map_or(0, Iterator::count);
         assert_eq!(rejected, known, "rejected files after a kill at {step:?}");
     }

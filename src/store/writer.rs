@@ -86,6 +86,8 @@ pub(crate) struct Batch {
     pub(crate) conflicting: HashSet<(ReportKey, Hash)>,
     pub(crate) rejects: Vec<(Hash, Reject)>,
     pub(crate) rejected: HashSet<Hash>,
+    /// When reports were first committed, where that was before this run.
+    pub(crate) ingested: HashMap<ReportKey, Timestamp>,
     pub(crate) seen: Vec<([u8; 16], SeenItem)>,
     pub(crate) messages: Vec<(Message, Fate)>,
     /// Origins that could not be fetched once, and now were.
@@ -211,6 +213,11 @@ impl Writer {
                 Ok(Added::Conflict)
             }
         }
+    }
+
+    /// Note when a report of the batch was first committed: a rebuild keeps that time.
+    pub fn first_stored(&mut self, key: ReportKey, at: Timestamp) {
+        self.batch.ingested.insert(key, at);
     }
 
     fn stored_content(&self, key: ReportKey) -> Result<Option<Hash>, StoreError> {
