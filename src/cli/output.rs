@@ -41,7 +41,6 @@ impl Color {
 pub(crate) struct Talk {
     verbose: u8,
     quiet: bool,
-    choice: Color,
     color: bool,
     terminal: bool,
 }
@@ -50,12 +49,7 @@ impl Talk {
     /// Find out what standard error is.
     pub(crate) fn new(verbose: u8, quiet: bool, color: Color) -> Self {
         let terminal = io::stderr().is_terminal();
-        Self { verbose, quiet, choice: color, color: color.on(terminal), terminal }
-    }
-
-    /// Whether data on standard output may be coloured.
-    pub(crate) fn colours_data(&self) -> bool {
-        self.choice.on(io::stdout().is_terminal())
+        Self { verbose, quiet, color: color.on(terminal), terminal }
     }
 
     /// Whether somebody asked for the story.
@@ -158,6 +152,41 @@ impl Talk {
 pub(crate) fn data(bytes: &[u8]) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     written(out.write_all(bytes).and_then(|()| out.flush()))
+}
+
+/// Write to standard output, buffered, by something that writes itself.
+pub(crate) fn stream<E: Into<anyhow::Error>>(
+    write: impl FnOnce(&mut dyn Write) -> Result<(), E>,
+) -> anyhow::Result<()> {
+    let mut out = Watched { out: io::BufWriter::with_capacity(1 << 16, io::stdout().lock()), closed: false };
+    let result = write(&mut out).map_err(Into::into);
+    let result = result.and_then(|()| out.flush().context("standard output"));
+    if out.closed { Err(StdoutClosed.into()) } else { result }
+}
+
+/// Standard output that remembers whether its reader went away: the error itself may get lost on its way up.
+struct Watched<W: Write> {
+    out: W,
+    closed: bool,
+}
+
+impl<W: Write> Watched<W> {
+    fn note<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
+        self.closed |= matches!(&result, Err(error) if error.kind() == io::ErrorKind::BrokenPipe);
+        result
+    }
+}
+
+impl<W: Write> Write for Watched<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let result = self.out.write(bytes);
+        self.note(result)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let result = self.out.flush();
+        self.note(result)
+    }
 }
 
 /// The same for a result of many writes.

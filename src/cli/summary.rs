@@ -1,19 +1,21 @@
-//! `summary`: who sends as us, what passes, and why the rest fails.
+//! `summary`: who sends as us, what passes, and why the rest fails; on a screen, as a page, by mail.
 
 use super::exit::Exit;
-use super::interrupt::Interrupt;
-use super::journey::{self, Watch};
-use super::period::{self, Choice};
-use super::{Run, output, screen};
-use crate::analyse::{Adder, Period, Question, Summary};
-use crate::fetch::files::Walk;
-use crate::ingest::{self, Tally};
+use super::period::Choice;
+use super::settings::Settings;
+use super::{Run, output, post, screen, straight};
+use crate::analyse::{Adder, Aside, Period, Question, Summary};
 use crate::model::Columns;
 use crate::present::{self, Style};
 use crate::store::{Collector, Filter, Store, head};
 use clap::ValueEnum;
 use jiff::civil::Date;
-use std::path::PathBuf;
+use jiff::tz::Offset;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+
+/// Rows of files that are added up at once.
+const AT_ONCE: usize = 1 << 14;
 
 const EXAMPLES: &str = "\
 Without a period: of the store the last complete week, Monday to Sunday; of paths all that they hold. All days are UTC.
@@ -22,7 +24,9 @@ Examples:
   dmarquet summary                                     last week, of the store
   dmarquet summary --week 2026-W47 --domain example.com
   dmarquet summary ~/dmarc-reports                     straight of files, nothing stored
-  dmarquet summary --last 30d --format json | jq .totals";
+  dmarquet summary --explain 192.0.2.7                 the rows and the reasoning behind one source
+  dmarquet summary --format html > week.html
+  dmarquet summary --mail-to postmaster@example.com    by mail, with the [smtp] of the settings";
 
 /// The weekly summary: who sends as your domains, what passes, and why the rest fails
 #[derive(Debug, clap::Args)]
@@ -33,7 +37,7 @@ pub(super) struct Args {
     paths: Vec<PathBuf>,
     #[command(flatten)]
     choice: Choice,
-    /// text, json or csv
+    /// text, markdown, html, json or csv
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     format: Form,
     /// Columns of the text [default: the terminal's, else 80]
@@ -42,6 +46,15 @@ pub(super) struct Args {
     /// Only ASCII characters [default: where the locale is not UTF-8]
     #[arg(long)]
     ascii: bool,
+    /// The rows and the reasoning behind one source: its address, or 'unknown'
+    #[arg(long, value_name = "SOURCE")]
+    explain: Option<String>,
+    /// Send it as mail, text and HTML, to this address (repeat for more)
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "explain")]
+    mail_to: Vec<String>,
+    /// With --mail-to: write the mail to standard output instead of sending it
+    #[arg(long, requires = "mail_to")]
+    dry_run: bool,
 }
 
 /// The forms of a summary.
@@ -50,89 +63,121 @@ enum Form {
     /// For a terminal.
     #[default]
     Text,
+    /// For a ticket.
+    Markdown,
+    /// One page, without scripts or outside requests.
+    Html,
     /// Every number.
     Json,
     /// The sources.
     Csv,
 }
 
-/// Rows of the store-less way are added up so many at a time.
-const RUN: usize = 1 << 16;
+/// What is asked, of which rows.
+struct Asked {
+    question: Question,
+    filter: Filter,
+}
+
+impl Asked {
+    fn new(run: &Run, args: &Args, settings: &Settings) -> anyhow::Result<Self> {
+        let today = run.today();
+        let domains = if args.choice.domains.is_empty() { &settings.domains } else { &args.choice.domains };
+        let days = match args.choice.days(today) {
+            Some(days) => days,
+            None if args.paths.is_empty() => {
+                let week = Period::last_complete_week(run.now);
+                (Some(week.from()), Some(week.to()))
+            }
+            None => (None, None),
+        };
+        let period = match days {
+            (Some(from), Some(to)) => Some(Period::new(from, to)?),
+            // Open at one end: all that the rows hold within it.
+            _ => None,
+        };
+        let question = Question {
+            period,
+            domains: domains.iter().map(|domain| domain.as_str().into()).collect(),
+            today: Some(today),
+            ..Question::default()
+        };
+        let (from, to) = question.reads().map_or(days, |reads| (Some(reads.from()), Some(reads.to())));
+        Ok(Self { question, filter: Filter { from, to, domains: domains.clone() } })
+    }
+
+    /// Whether a day is one of those asked for.
+    fn contains(&self, day: Date) -> bool {
+        self.filter.from.is_none_or(|from| from <= day) && self.filter.to.is_none_or(|to| day <= to)
+    }
+
+    /// Of the store: rows added up on all cores, then together.
+    fn of_store(&mut self, dir: &Path) -> anyhow::Result<Summary> {
+        let store = Store::open(dir)?;
+        self.question.aside = self.aside(&store)?;
+        let question = &self.question;
+        let mut adder = Adder::new(question);
+        adder.heads(&store.heads(&self.filter)?);
+        let parts = store.fold(&self.filter, Columns::ALL, || Adder::new(question), |adder, rows| adder.rows(&rows))?;
+        parts.into_iter().for_each(|part| adder.merge(part));
+        Ok(adder.finish())
+    }
+
+    /// Of files, report by report.
+    fn of_paths(&mut self, run: &Run, paths: &[PathBuf]) -> anyhow::Result<(Summary, Exit)> {
+        let mut adder = Adder::new(&self.question);
+        let mut rows = Collector::new();
+        let (_, exit) = straight::read(run, paths, &mut |accepted| {
+            if !self.contains(accepted.report.day) {
+                return;
+            }
+            let head = head(&accepted);
+            rows.push(&accepted.report, &accepted.verdicts, head.sender_auth);
+            adder.heads(&[head]);
+            if rows.len() >= AT_ONCE {
+                adder.rows(&rows.take());
+            }
+        })?;
+        adder.rows(&rows.take());
+        Ok((adder.finish(), exit))
+    }
+
+    /// What arrived within the days asked for and gave no rows.
+    fn aside(&self, store: &Store) -> anyhow::Result<Aside> {
+        let asked = |arrival| {
+            let day = Offset::UTC.to_datetime(arrival).date();
+            self.question.period.is_none_or(|period| period.contains(day))
+        };
+        let unreadable = store.rejected()?.iter().filter(|entry| asked(entry.arrival)).count();
+        let conflicts = store.conflicts()?.iter().filter(|entry| asked(entry.arrival)).count();
+        Ok(Aside { unreadable: unreadable as u64, conflicts: conflicts as u64 })
+    }
+}
 
 /// Do it.
 pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
-    let question = question(run, args)?;
-    let (summary, exit) =
-        if args.paths.is_empty() { (of_store(run, &question)?, Exit::Handled) } else { of_paths(run, args, question)? };
-    show(run, args, &summary)?;
-    Ok(exit)
-}
-
-/// What is asked: of a store without a period the last complete week, of paths all they hold.
-fn question(run: &Run, args: &Args) -> anyhow::Result<Question> {
-    let today = run.today();
-    let asked = match args.choice.days(today) {
-        None if args.paths.is_empty() => {
-            let (from, to) = period::last_complete_week(today);
-            Some(Period::new(from, to)?)
-        }
-        None => None,
-        Some((from, to)) => Some(Period::new(from.unwrap_or(FIRST), to.unwrap_or(today))?),
+    let settings = run.settings()?;
+    let mut asked = Asked::new(run, args, &settings)?;
+    let (summary, exit) = if args.paths.is_empty() {
+        (asked.of_store(&run.store(&settings)?)?, Exit::Handled)
+    } else {
+        asked.of_paths(run, &args.paths)?
     };
-    Ok(Question { period: asked, domains: args.choice.canonical()?, today: Some(today), ..Question::default() })
-}
-
-/// No report can be older: DMARC was not yet thought of.
-const FIRST: Date = Date::constant(2000, 1, 1);
-
-/// The store's answer: its rows are added up on all cores.
-fn of_store(run: &Run, question: &Question) -> anyhow::Result<Summary> {
-    let store = Store::open(&run.store(&run.settings()?)?)?;
-    let days = question.reads();
-    let filter = Filter {
-        from: days.map(Period::from),
-        to: days.map(Period::to),
-        domains: question.domains.iter().map(ToString::to_string).collect(),
-    };
-    let mut whole = Adder::new(question);
-    whole.heads(&store.heads(&filter)?);
-    let parts = store.fold(&filter, Columns::ALL, || Adder::new(question), |adder, rows| adder.rows(&rows))?;
-    parts.into_iter().for_each(|part| whole.merge(part));
-    Ok(whole.finish())
-}
-
-/// The answer straight from files. What cannot be read is named, counted in the answer, and costs exit code 1.
-fn of_paths(run: &Run, args: &Args, question: Question) -> anyhow::Result<(Summary, Exit)> {
-    let interrupt = Interrupt::listen(&run.talk)?;
-    let options = journey::options(&interrupt, run.now);
-    let source = Walk::new(&args.paths, options.limits.clone(), run.now);
-    let mut adder = Adder::new(&question);
-    let mut collector = Collector::new();
-    let tally: Tally = ingest::read(source, &options, &mut Watch::new(&run.talk, None), &mut |accepted| {
-        let sender_auth = accepted.provenance.sender_auth();
-        collector.push(&accepted.report, &accepted.verdicts, sender_auth);
-        adder.heads(&[head(&accepted)]);
-        if collector.len() >= RUN {
-            adder.rows(&collector.take());
-        }
-    })?;
-    adder.rows(&collector.take());
-    adder.aside(crate::analyse::Aside { unreadable: tally.rejected_count(), conflicts: tally.conflicts });
-    journey::name_rejected(&run.talk, &tally);
-    Ok((adder.finish(), journey::exit(&tally)))
-}
-
-fn show(run: &Run, args: &Args, summary: &Summary) -> anyhow::Result<()> {
-    match args.format {
-        Form::Json => output::data(present::json(summary).as_bytes()),
-        Form::Csv => output::data(present::csv(summary).as_bytes()),
-        Form::Text => {
-            let style = Style {
-                width: args.width.unwrap_or_else(screen::width),
-                ascii: args.ascii || screen::is_ascii(),
-                color: run.talk.colours_data(),
-            };
-            screen::show(&present::text(summary, &style))
-        }
+    if !args.mail_to.is_empty() {
+        post::send(run, &settings, &args.mail_to, &summary, args.dry_run)?;
+        return Ok(exit);
     }
+    let style = Style {
+        width: args.width.unwrap_or_else(screen::width),
+        ascii: args.ascii || (args.format == Form::Text && screen::is_ascii()),
+        color: run.common.color.on(std::io::stdout().is_terminal()),
+    };
+    match args.format {
+        Form::Text => screen::show(&present::text(&summary, &style))?,
+        Form::Markdown => output::data(present::markdown(&summary, &style).as_bytes())?,
+        Form::Html => output::data(present::html(&summary, &style).as_bytes())?,
+        Form::Json => output::data(present::json(&summary).as_bytes())?,
+        Form::Csv => output::data(present::csv(&summary).as_bytes())?,
+    }
+    Ok(exit)
 }
