@@ -4,7 +4,7 @@ use super::*;
 use std::time::{Duration, Instant};
 
 /// What an unoptimised build may take for what an optimised one does in a small part of it.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 /// The lines of an item, which must come soon.
 fn soon(name: Option<&str>, bytes: &[u8], limits: &Limits) -> Vec<String> {
