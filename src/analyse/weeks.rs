@@ -1,7 +1,7 @@
 //! Made weeks with planted events: the summary names each, and claims nothing else.
 
 use super::{
-    Adder, Change, Question, Role, Summary,
+    Adder, Change, Question, Summary,
     made::{self, Line},
     period::{date, number},
 };

@@ -280,7 +280,7 @@ fn reverse_v4(address: Ipv4Addr) -> String {
 fn reverse_v6(address: Ipv6Addr) -> String {
     let mut name = String::with_capacity(72);
     for octet in address.octets().into_iter().rev() {
-        name.push_str(&format!("{:x}.{:x}.", octet & 15, octet >> 4));
+        let _ = write!(name, "{:x}.{:x}.", octet & 15, octet >> 4);
     }
     name + "ip6.arpa"
 }
