@@ -13,6 +13,7 @@ mod changes;
 mod diagnosis;
 mod facts;
 mod finish;
+mod fold;
 mod foreign;
 mod groups;
 mod heads;
@@ -35,6 +36,8 @@ mod sums;
 mod totals;
 mod trend;
 mod view;
+#[cfg(test)]
+pub(crate) mod weeks;
 
 pub use actions::{Action, Change, Confidence, KeyFault};
 pub use adder::Adder;

@@ -4,6 +4,7 @@
 use super::{
     Adder, Foreign, KnownSender,
     facts::{Fact, Pattern},
+    groups::Item,
 };
 use crate::model::{Flags, Source, Text};
 use std::net::IpAddr;
@@ -101,11 +102,16 @@ impl<'a> View<'a> {
         self.adder.question.names.get(&address).cloned()
     }
 
-    /// Every fact, in no order: source, shape, sums.
-    pub(crate) fn facts(&self) -> impl Iterator<Item = (Source, &Shape, &'a Fact)> {
+    /// Every fact, in no order.
+    pub(crate) fn facts(&self) -> impl Iterator<Item = Item<'_>> {
         self.adder.facts.parts().iter().flat_map(|part| {
-            let facts = part.facts.iter();
-            facts.map(|((source, pattern), fact)| (*part.sources.get(*source), self.shape(*pattern), fact))
+            let item = |((source, pattern), fact): (&(u32, u32), &'a Fact)| Item {
+                source: *part.sources.get(*source),
+                shape: self.shape(*pattern),
+                fact,
+                reporters: fact.reporters(&part.sets),
+            };
+            part.facts.iter().map(item)
         })
     }
 

@@ -68,7 +68,7 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let mut exit = Exit::Handled;
     for domain in &args.domains {
         let domain = name::canonical(domain).ok_or_else(|| anyhow!("expected a domain, found `{domain}`"))?;
-        let seen = seen::of(&store, &domain, jiff::Timestamp::now())?;
+        let seen = seen::of(&store, &domain, run.now)?;
         let request = Request { domain, selectors: args.selector.clone(), ip: args.ip };
         let posture = posture::check(&request, &resolver, &seen);
         exit = exit.max(of_code(posture.exit_code()));

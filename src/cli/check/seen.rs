@@ -5,7 +5,7 @@ use crate::dns::posture::{Seen, SeenPolicy, SeenSelector, SeenSource};
 use crate::model::{Columns, Flags, Rows, Source, Text};
 use crate::store::{Filter, Store, StoreError};
 use jiff::civil::Date;
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, tz::Offset};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -17,8 +17,8 @@ const SOURCES: usize = 20;
 
 /// Read the last months of a domain.
 pub(super) fn of(store: &Store, domain: &str, now: Timestamp) -> Result<Seen, StoreError> {
-    let today = now.to_zoned(TimeZone::UTC).date();
-    let from = (now - SignedDuration::from_hours(24 * DAYS)).to_zoned(TimeZone::UTC).date();
+    let today = Offset::UTC.to_datetime(now).date();
+    let from = Offset::UTC.to_datetime(now - SignedDuration::from_hours(24 * DAYS)).date();
     let mut domains = vec![domain.to_owned(), name::organisational(domain).to_owned()];
     domains.dedup();
     let filter = Filter { from: Some(from), to: None, domains };
@@ -145,6 +145,6 @@ impl Sums {
 
 /// The day of a number of days since 1970.
 fn day(number: i32) -> Date {
-    let epoch = Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC).date();
+    let epoch = Offset::UTC.to_datetime(Timestamp::UNIX_EPOCH).date();
     epoch.saturating_add(jiff::Span::new().days(number))
 }
