@@ -2,6 +2,11 @@
 
 mod cli_mail;
 mod cli_usage;
+mod dns_enrich;
+mod dns_faults;
+mod dns_servers;
+mod dns_spf;
+mod dns_zone;
 mod golden;
 mod imap_dovecot;
 mod imap_program;
