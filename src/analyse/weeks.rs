@@ -67,14 +67,6 @@ fn configured_service(day: &str, count: i64) -> Line {
         .verdict(Flags::DKIM, Cause::PassDkimOnly)
 }
 
-/// A service that nobody set up.
-fn unaligned_service(day: &str, count: i64) -> Line {
-    Line::new(day, "198.51.100.77", count)
-        .dkim("news.example", "k1", "pass")
-        .spf("bounce.news.example", "pass")
-        .verdict(0, Cause::AuthenticatedUnaligned)
-}
-
 fn spoofer(day: &str) -> Line {
     Line::new(day, "203.0.113.5", 40).unauthenticated().disposition("reject")
 }

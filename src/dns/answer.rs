@@ -3,7 +3,7 @@
 //! Holds the question, the answer and the trait every check asks through, so that a check runs the same over a real
 //! resolver and over a table in a test. Must not: send anything.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What a question came to.
