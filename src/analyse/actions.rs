@@ -134,7 +134,7 @@ fn since(view: &View<'_>, first: i32) -> Option<Date> {
 }
 
 fn addresses(largest: &[(Reverse<u64>, Source)]) -> Vec<IpAddr> {
-    largest.iter().filter_map(|(_, source)| source.address()).collect()
+    largest.iter().filter(|(messages, _)| messages.0 > 0).filter_map(|(_, source)| source.address()).collect()
 }
 
 fn repair_keys(view: &View<'_>, signing: &Signing) -> Vec<Action> {

@@ -199,8 +199,16 @@ pub(crate) fn role(view: &View<'_>, group: &Group, vendors: &Vendors, volume: u6
 }
 
 fn decide(view: &View<'_>, group: &Group, vendors: &Vendors, volume: u64) -> Role {
-    if group.known || group.authorised > 0 {
+    if group.known || group.authorised > 0 || group.broke > 0 {
         return Role::Own;
+    }
+    if group.sums.records == 0 {
+        let steady = group.windows_seen(view.adder.scope.asked) >= 3;
+        return match (group.passed > 0, authenticates_as(group)) {
+            (true, _) => Role::Own,
+            (false, Some(_)) if steady => Role::Vendor,
+            (false, _) => Role::Unclear,
+        };
     }
     // Plain forwarding and an own server that SPF forgot look the same, but for their size.
     let surviving =

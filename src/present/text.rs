@@ -197,15 +197,34 @@ fn row(sender: &SenderLine, wide: bool, many_domains: bool) -> Vec<Cell> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyse::weeks::World;
+    use crate::analyse::weeks;
 
     #[test]
-    fn look() {
-        let mut world = World::new();
-        world.add(1..4, |day| crate::analyse::made::Line::new(day, "203.0.113.5", 40).unauthenticated());
-        let summary = world.summary();
-        println!("{}", text(&summary, &Style::default()));
-        println!("{}", super::super::markdown(&summary, &Style::default()));
-        std::fs::write("/tmp/answers-bench/page.html", super::super::html(&summary, &Style::default())).unwrap();
+    fn an_eventful_week_reads_so() {
+        insta::assert_snapshot!(text(&weeks::eventful().summary(), &Style::default()));
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal_nor_has_more_than_ascii_where_asked() {
+        let summary = weeks::eventful().summary();
+        for width in [80, 100, 140] {
+            let text = text(&summary, &Style { width, ascii: true, color: false });
+            assert!(text.is_ascii());
+            for line in text.lines() {
+                assert!(line.chars().count() <= usize::from(width), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn colour_adds_nothing_but_colour() {
+        let summary = weeks::eventful().summary();
+        let plain = text(&summary, &Style::default());
+        let mut colored = text(&summary, &Style { color: true, ..Style::default() });
+        assert!(colored.contains("\u{1b}[31m!"));
+        for code in ["0", "1", "31", "32"] {
+            colored = colored.replace(&format!("\u{1b}[{code}m"), "");
+        }
+        assert_eq!(colored, plain);
     }
 }
