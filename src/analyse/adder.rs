@@ -136,6 +136,11 @@ impl Adder {
         }
     }
 
+    /// What gave no rows, where it is only known once all was read.
+    pub fn aside(&mut self, aside: super::Aside) {
+        self.question.aside = aside;
+    }
+
     /// Add what another adder of the same question added.
     pub fn merge(&mut self, other: Self) {
         let texts = self.texts.adopt(&other.texts);

@@ -19,12 +19,14 @@ mod journey;
 mod man;
 mod output;
 mod period;
+mod post;
 mod prune;
 mod rebuild;
 mod rejected;
 mod screen;
 mod settings;
 mod status;
+mod straight;
 mod summary;
 mod verify;
 

@@ -151,3 +151,6 @@ fn mismatch(
         None
     }
 }
+
+#[cfg(test)]
+mod tests;

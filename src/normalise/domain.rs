@@ -40,25 +40,50 @@ enum Shape {
     None,
 }
 
+/// What a byte is, one bit each.
+const LOWER: u8 = 1;
+const UPPER: u8 = 2;
+const DOT: u8 = 4;
+const HIGH: u8 = 8;
+const OTHER: u8 = 16;
+
+const CLASSES: [u8; 256] = {
+    let mut classes = [OTHER; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        #[expect(clippy::cast_possible_truncation, reason = "below 256")]
+        let class = match byte as u8 {
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => LOWER,
+            b'A'..=b'Z' => UPPER,
+            b'.' => DOT,
+            0x80.. => HIGH,
+            _ => OTHER,
+        };
+        classes[byte] = class;
+        byte += 1;
+    }
+    classes
+};
+
+/// One pass without a branch in it: every domain of every record comes through here.
 fn shape(text: &str) -> Shape {
-    let mut label = 0;
-    let mut upper = false;
+    let (mut seen, mut empty_label, mut before) = (0, 0, DOT);
     for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => label += 1,
-            b'A'..=b'Z' => {
-                upper = true;
-                label += 1;
-            }
-            b'.' if (1..=LONGEST_LABEL).contains(&label) => label = 0,
-            0x80.. => return Shape::International,
-            _ => return Shape::None,
-        }
+        let class = CLASSES[usize::from(byte)];
+        seen |= class;
+        empty_label |= class & before;
+        before = class;
     }
-    if text.len() > LONGEST || !(1..=LONGEST_LABEL).contains(&label) {
-        return Shape::None;
+    empty_label = (empty_label | before) & DOT;
+    let long = text.len() > LONGEST
+        || (text.len() > LONGEST_LABEL && text.split('.').any(|label| label.len() > LONGEST_LABEL));
+    match seen {
+        _ if seen & OTHER != 0 => Shape::None,
+        _ if seen & HIGH != 0 => Shape::International,
+        _ if empty_label != 0 || long => Shape::None,
+        _ if seen & UPPER != 0 => Shape::Upper,
+        _ => Shape::Canonical,
     }
-    if upper { Shape::Upper } else { Shape::Canonical }
 }
 
 /// Text beyond ASCII, by UTS 46. Bounded first: that is not linear work on every text.

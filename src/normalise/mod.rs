@@ -92,3 +92,6 @@ fn read(document: Document<'_, Rows>, context: &Context<'_>, encoding: &mut Opti
         Document::NotReport => Read::NotReport,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ const TABLE: &[(&str, &[&str])] = &[
         "unpack",
         &["limits", "model::Code", "model::Finding", "model::MailFacts", "model::Original", "model::SenderAuth"],
     ),
-    ("parse", &["limits", "model::Code", "model::Finding", "model::Text"]),
+    ("parse", &["limits", "model::Code", "model::Finding", "model::Findings", "model::Quoted", "model::Text"]),
     ("normalise", &["limits", "parse", "model"]),
     ("judge", &["model"]),
     ("fetch", &["limits", "model", "unpack::sniff", "unpack::mbox"]),

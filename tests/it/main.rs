@@ -3,6 +3,10 @@
 mod cli_mail;
 mod cli_usage;
 mod golden;
+mod imap_dovecot;
+mod imap_program;
+mod imap_scenarios;
+mod imap_server;
 mod journey;
 mod layering;
 mod properties;

@@ -1,0 +1,217 @@
+//! What holds for the whole stage: what is silent, what is said, what is set aside, what is rejected.
+
+use super::*;
+use crate::model::{Code, Reason, ReasonType, ReturnPath};
+use proptest::prelude::*;
+
+const METADATA: &str = "<report_metadata><org_name>receiver.example</org_name><email>a@receiver.example</email>\
+                        <report_id>1</report_id><date_range><begin>1772496000</begin><end>1772582399</end></date_range>\
+                        </report_metadata>";
+const POLICY: &str = "<policy_published><domain>example.com</domain><p>none</p></policy_published>";
+
+fn read(xml: &str) -> Read {
+    let arrival = "2026-03-04T02:00:00Z".parse().expect("a timestamp");
+    let mut all = reports(xml.as_bytes(), &Context { attachment: None, arrival }, &Limits::default());
+    assert_eq!(all.len(), 1);
+    all.remove(0)
+}
+
+fn report(inside: &str) -> (Report, Vec<Code>) {
+    match read(&format!("<feedback>{inside}</feedback>")) {
+        Read::Report { report, findings } => (report, findings.iter().map(|finding| finding.code).collect()),
+        other => panic!("no report: {other:?}"),
+    }
+}
+
+fn reason(inside: &str) -> String {
+    match read(&format!("<feedback>{inside}</feedback>")) {
+        Read::Rejected { reason } => reason,
+        other => panic!("not rejected: {other:?}"),
+    }
+}
+
+/// A report with one row that is whole but for what is given.
+fn row(source: &str, count: &str, evaluated: &str, identifiers: &str, results: &str) -> (Report, Vec<Code>) {
+    report(&format!(
+        "{METADATA}{POLICY}<record><row>{source}{count}<policy_evaluated>{evaluated}</policy_evaluated></row>\
+         <identifiers><header_from>example.com</header_from>{identifiers}</identifiers>\
+         <auth_results>{results}</auth_results></record>"
+    ))
+}
+
+fn counted(source: &str, count: &str) -> (usize, Vec<Code>) {
+    let (report, codes) = row(&format!("<source_ip>{source}</source_ip>"), count, "", "", "");
+    (report.records.len(), codes)
+}
+
+#[test]
+fn a_count_that_is_no_number_sets_the_row_aside() {
+    for count in [
+        "",
+        "<count/>",
+        "<count>-5</count>",
+        "<count>abc</count>",
+        "<count>1,000</count>",
+        "<count>1.0</count>",
+        "<count>18446744073709551616</count>",
+        "<count>9223372036854775808</count>",
+        "<count>+1</count>",
+    ] {
+        assert_eq!(counted("192.0.2.7", count), (0, vec![Code::ROW_COUNT]), "{count}");
+    }
+    for count in ["<count> 4\n</count>", "<count>0</count>", "<count>9223372036854775807</count>"] {
+        assert_eq!(counted("192.0.2.7", count), (1, vec![]), "{count}");
+    }
+}
+
+#[test]
+fn the_sum_of_counts_fits() {
+    let most = "<record><row><source_ip>192.0.2.7</source_ip><count>9223372036854775807</count></row></record>";
+    let (report, codes) = report(&format!("{METADATA}{POLICY}{most}{most}"));
+    assert_eq!(report.records.len(), 1);
+    assert!(codes.contains(&Code::ROW_COUNT));
+}
+
+#[test]
+fn a_row_without_source_and_messages_is_dropped_and_with_messages_kept() {
+    assert_eq!(counted("", "<count>0</count>"), (0, vec![Code::ROW_EMPTY]));
+    assert_eq!(counted("unknown", "<count>0</count>"), (0, vec![Code::ROW_EMPTY]));
+    for source in ["", "unknown", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"] {
+        assert_eq!(counted(source, "<count>5</count>"), (1, vec![Code::ROW_SOURCE]), "{source}");
+    }
+}
+
+#[test]
+fn a_return_path_that_is_null_and_one_that_is_not_said_stay_apart() {
+    for (written, expected, codes) in [
+        ("", ReturnPath::Unsaid, vec![]),
+        ("<envelope_from/>", ReturnPath::Null, vec![]),
+        ("<envelope_from>&lt;&gt;</envelope_from>", ReturnPath::Null, vec![]),
+        (
+            "<envelope_from>B@Example.Net.</envelope_from>",
+            ReturnPath::Domain(canonical_domain("example.net").expect("a domain")),
+            vec![],
+        ),
+        ("<envelope_from>a b</envelope_from>", ReturnPath::Unsaid, vec![Code::DOMAIN_INVALID]),
+    ] {
+        let (report, found) = row("<source_ip>192.0.2.7</source_ip>", "<count>1</count>", "", written, "");
+        assert_eq!((&report.records[0].envelope_from, found), (&expected, codes), "{written}");
+    }
+}
+
+#[test]
+fn reasons_come_in_every_shape() {
+    let evaluated = "<reason>sampled_out</reason><reason></reason><reason><type></type><comment/></reason>\
+                     <reason><type>Local_Policy</type><comment>arc=pass</comment></reason>\
+                     <reason><type>sealed</type></reason><reason>by hand</reason>";
+    let (report, codes) = row("<source_ip>192.0.2.7</source_ip>", "<count>1</count>", evaluated, "", "");
+    let reason = |kind, comment: Option<&str>| Reason { kind, comment: comment.map(Into::into) };
+    assert_eq!(
+        report.records[0].reasons,
+        [
+            reason(Some(ReasonType::SampledOut), None),
+            reason(None, None),
+            reason(Some(ReasonType::Unspecified), Some("")),
+            reason(Some(ReasonType::LocalPolicy), Some("arc=pass")),
+            reason(Some(ReasonType::Other("sealed".into())), None),
+            reason(Some(ReasonType::Unspecified), Some("by hand")),
+        ]
+    );
+    assert_eq!(codes, [Code::WORD_UNKNOWN; 4]);
+}
+
+#[test]
+fn free_text_that_is_empty_and_absent_elements_stay_apart() {
+    let dkim = |text: &str| {
+        let results = format!("<dkim><domain>a.example</domain><result>pass</result>{text}</dkim>");
+        row("<source_ip>192.0.2.7</source_ip>", "<count>1</count>", "", "", &results).0.records[0].dkim[0].clone()
+    };
+    assert_eq!((dkim("").selector, dkim("").human_result), (None, None));
+    let empty = dkim("<selector/><human_result></human_result>");
+    assert_eq!((empty.selector.as_deref(), empty.human_result.as_deref()), (Some(""), Some("")));
+}
+
+#[test]
+fn gaps_that_the_standard_does_not_allow_are_said() {
+    let (_, codes) = report(&format!(
+        "{METADATA}{POLICY}<record><row><source_ip>192.0.2.7</source_ip><count>1</count></row></record>"
+    ));
+    assert_eq!(codes, [Code::ROW_GAP, Code::ROW_GAP]);
+    let results = "<dkim/><dkim><domain/><result>pass</result></dkim><spf><domain>a.example</domain></spf>";
+    let (report, codes) = row("<source_ip>192.0.2.7</source_ip>", "<count>1</count>", "", "", results);
+    assert_eq!((report.records[0].dkim.len(), codes), (1, vec![Code::ROW_GAP, Code::ROW_GAP]));
+}
+
+#[test]
+fn words_of_the_policy_are_kept_as_written_and_unknown_ones_are_said() {
+    let policy = "<policy_published><domain>example.com</domain><p>Reject</p><sp></sp><adkim>relaxed</adkim><pct>abc</pct>\
+                  <fo>1:d</fo></policy_published>";
+    let (report, codes) = report(&format!("{METADATA}{policy}"));
+    let policy = report.policy;
+    assert_eq!((policy.p.as_deref(), policy.sp, policy.adkim.as_deref()), (Some("reject"), None, Some("relaxed")));
+    assert_eq!((policy.pct, policy.fo.as_deref(), policy.np), (None, Some("1:d"), None));
+    assert_eq!(codes, [Code::WORD_UNKNOWN, Code::WORD_UNKNOWN]);
+}
+
+#[test]
+fn a_missing_name_and_id_are_derived() {
+    let metadata = "<report_metadata><org_name/><email>dmarc@Receiver.example</email><date_range><begin>1772496000</begin>\
+                    <end>1772582399</end></date_range></report_metadata>";
+    let (report, codes) = report(&format!("{metadata}{POLICY}"));
+    assert_eq!(report.metadata.org_name, "receiver.example");
+    assert_eq!(report.metadata.report_id, report.content.to_string()[..32]);
+    assert_eq!(codes, [Code::METADATA_DERIVED, Code::METADATA_DERIVED]);
+}
+
+#[test]
+fn a_report_that_says_neither_who_nor_of_what_is_an_error() {
+    assert_eq!(reason("<record/>"), "expected report_metadata and policy_published, found neither");
+    assert_eq!(reason(METADATA), "policy_published/domain: expected a domain, found nothing");
+    assert_eq!(reason(POLICY), "date_range/begin: expected Unix seconds, found nothing");
+    let hostile = POLICY.replace("example.com", "../../tmp/x=1");
+    assert_eq!(
+        reason(&format!("{METADATA}{hostile}")),
+        "policy_published/domain: expected a domain, found \"../../tmp/x=1\""
+    );
+}
+
+#[test]
+fn spelling_makes_no_other_report() {
+    let plain = format!("<feedback>{METADATA}{POLICY}</feedback>");
+    let Read::Report { report, .. } = read(&plain) else { panic!("a report") };
+    for other in [format!("\u{feff}<?xml version='1.0'?>\r\n{plain}\r\n"), format!("\n{plain}")] {
+        let Read::Report { report: same, findings } = read(&other) else { panic!("a report") };
+        assert_eq!((same.key, same.content, findings), (report.key, report.content, vec![]));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_value_panics(
+        values in proptest::collection::vec("[ -~é\u{2028}]{0,12}", 12),
+        digits in "[0-9]{0,20}[.]?[0-9]{0,3}",
+        attachment in "[a-z0-9!.]{0,40}",
+    ) {
+        let values: Vec<String> = values.iter().map(|value| value.replace('&', "&amp;").replace('<', "&lt;")).collect();
+        let [source, count, word, from, envelope, domain, result, scope, policy, mode, begin, reason] = &values[..] else {
+            unreachable!("twelve")
+        };
+        let xml = format!(
+            "<feedback><report_metadata><date_range><begin>{digits}</begin><end>{begin}</end></date_range></report_metadata>\
+             <policy_published><domain>example.com</domain><p>{policy}</p><adkim>{mode}</adkim></policy_published>\
+             <record><row><source_ip>{source}</source_ip><count>{count}</count><policy_evaluated><dkim>{word}</dkim>\
+             <reason>{reason}</reason></policy_evaluated></row><identifiers><header_from>{from}</header_from>\
+             <envelope_from>{envelope}</envelope_from></identifiers><auth_results><spf><domain>{domain}</domain>\
+             <scope>{scope}</scope><result>{result}</result></spf></auth_results></record></feedback>"
+        );
+        let context = Context { attachment: Some(&attachment), arrival: Timestamp::UNIX_EPOCH };
+        for read in reports(xml.as_bytes(), &context, &Limits::default()) {
+            if let Read::Report { report, .. } = read {
+                prop_assert!(report.metadata.begin <= report.metadata.end);
+                crate::judge::judge(&report);
+            }
+        }
+    }
+}
