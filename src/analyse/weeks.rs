@@ -315,3 +315,16 @@ fn the_order_of_rows_and_reports_never_changes_the_answer() {
         assert_eq!(world.summary(), expected);
     }
 }
+
+#[test]
+fn what_the_numbers_cannot_be_trusted_for_is_told() {
+    let mut world = World::new();
+    world.change("192.0.2.10", 6, |line| line.mismatch("pe_pass_no_evidence"));
+    world.lines.retain(|line| !(line.reporter == "google.com" && line.day.to_string() == day(3)));
+    let quality = world.summary().quality;
+    assert_eq!((quality.pass_without_evidence, quality.not_evaluated, quality.fail_but_aligned), (174, 0, 0));
+    let missing: Vec<_> =
+        quality.missing_days.iter().map(|missing| (missing.org_name.as_written(), missing.days.len())).collect();
+    assert_eq!(missing, [("google.com", 1)]);
+    assert!(quality.empty_days.is_empty() && !quality.unfinished && !quality.reports_may_come);
+}

@@ -87,9 +87,9 @@ mod tests {
         }
         if let Some(choices) = schema["anyOf"].as_array() {
             return if value.is_null() {
-                assert_eq!(choices[1]["type"], "null", "{at}")
+                assert_eq!(choices[1]["type"], "null", "{at}");
             } else {
-                check(value, &choices[0], root, at)
+                check(value, &choices[0], root, at);
             };
         }
         if let Some(words) = schema["enum"].as_array() {

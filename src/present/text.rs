@@ -40,7 +40,7 @@ impl Writer {
             let mark = self.paint(mark, color);
             let question = self.paint(answer.question, "1");
             self.lines.push(format!("{mark} {question}"));
-            self.wrapped(&answer.answer, "    ");
+            self.wrapped(&answer.text, "    ");
         }
         self.head("");
         page.numbers.iter().for_each(|line| self.wrapped(line, ""));
