@@ -1,11 +1,11 @@
 //! Made weeks with planted events: the summary names each, and claims nothing else.
 
 use super::{
-    Adder, Change, Question, Role, Summary,
+    Adder, Change, Explainer, Explanation, Question, Role, Summary,
     made::{self, Line},
     period::{date, number},
 };
-use crate::model::{Cause, Flags};
+use crate::model::{Cause, Flags, ReportHead};
 use jiff::civil::Date;
 
 const REPORTERS: [&str; 4] = ["google.com", "Outlook.com", "Yahoo", "GMX"];
@@ -51,19 +51,39 @@ impl World {
         }
     }
 
-    pub(crate) fn summary(&self) -> Summary {
-        let question = Question {
+    fn question() -> Question {
+        Question {
             period: Some(made::week("2026-11-16")),
             today: Some("2026-11-25".parse().unwrap()),
             ..Question::default()
-        };
-        let mut adder = Adder::new(&question);
+        }
+    }
+
+    fn heads(&self) -> Vec<ReportHead> {
+        made::heads(
+            &self.lines,
+            |_, day| {
+                if self.stricter_from.is_some_and(|from| day >= from) { "quarantine" } else { "none" }
+            },
+        )
+    }
+
+    pub(crate) fn summary(&self) -> Summary {
+        let mut adder = Adder::new(&Self::question());
         adder.rows(&made::rows(&self.lines));
-        let stricter = self.stricter_from;
-        adder.heads(&made::heads(&self.lines, |_, day| {
-            if stricter.is_some_and(|from| day >= from) { "quarantine" } else { "none" }
-        }));
+        adder.heads(&self.heads());
         adder.finish()
+    }
+
+    pub(crate) fn explanation(&self, source: &str) -> Explanation {
+        let mut explainer = Explainer::new(&Self::question(), source.parse().ok());
+        explainer.heads(&self.heads());
+        let (front, back) = self.lines.split_at(self.lines.len() / 2);
+        explainer.rows(&made::rows(front));
+        let mut other = Explainer::new(&Self::question(), source.parse().ok());
+        other.rows(&made::rows(back));
+        explainer.merge(other);
+        explainer.finish()
     }
 }
 
