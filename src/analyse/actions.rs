@@ -145,7 +145,6 @@ fn repair_keys(view: &View<'_>, signing: &Signing) -> Vec<Action> {
         let works_elsewhere =
             alive.is_some_and(|(last, messages)| *last >= found.first + 2 && *messages >= found.messages / 2);
         let confident = found.direct && found.good_before > 0 && found.reporters.len() >= 2;
-        let cause = if found.failing == 0 { Cause::PassSpfOnly } else { Cause::OwnSigningBroken };
         Action {
             policy_domain: view.foreign(domain),
             change: Change::RepairKey {
@@ -154,7 +153,7 @@ fn repair_keys(view: &View<'_>, signing: &Signing) -> Vec<Action> {
                 fault: fault(view, found),
                 works_elsewhere,
             },
-            cause,
+            cause: Cause::OwnSigningBroken,
             sources: addresses(&found.largest),
             addresses: found.addresses,
             messages: found.messages,

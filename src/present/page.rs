@@ -249,9 +249,10 @@ fn own_senders(summary: &Summary) -> Answer {
             )
         })
         .collect();
+    let see = if summary.actions.is_empty() { "" } else { " See what to do." };
     let more = failing.len().saturating_sub(3);
     let more = if more > 0 { format!("; and {}", counted(more as u64, "more", "more")) } else { String::new() };
-    Answer { question, tone: Tone::Bad, text: format!("{}{more}.", named.join("; ")) }
+    Answer { question, tone: Tone::Bad, text: format!("{}{more}.{see}", named.join("; ")) }
 }
 
 /// More than a stray message fails.
