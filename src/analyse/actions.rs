@@ -111,7 +111,7 @@ pub(crate) fn actions(view: &View<'_>, folded: &Folded, vendors: &Vendors) -> Ve
     actions.extend(align_senders(view, vendors));
     actions.extend(authorise(view, folded));
     actions.extend(repair_spf(view));
-    actions.sort_by_key(order);
+    actions.sort_by_cached_key(order);
     actions.truncate(MOST);
     actions
 }
@@ -134,7 +134,7 @@ fn since(view: &View<'_>, first: i32) -> Option<Date> {
 }
 
 fn addresses(largest: &[(Reverse<u64>, Source)]) -> Vec<IpAddr> {
-    largest.iter().filter_map(|(_, source)| source.address()).collect()
+    largest.iter().filter(|(messages, _)| messages.0 > 0).filter_map(|(_, source)| source.address()).collect()
 }
 
 fn repair_keys(view: &View<'_>, signing: &Signing) -> Vec<Action> {
@@ -145,7 +145,6 @@ fn repair_keys(view: &View<'_>, signing: &Signing) -> Vec<Action> {
         let works_elsewhere =
             alive.is_some_and(|(last, messages)| *last >= found.first + 2 && *messages >= found.messages / 2);
         let confident = found.direct && found.good_before > 0 && found.reporters.len() >= 2;
-        let cause = if found.failing == 0 { Cause::PassSpfOnly } else { Cause::OwnSigningBroken };
         Action {
             policy_domain: view.foreign(domain),
             change: Change::RepairKey {
@@ -154,7 +153,7 @@ fn repair_keys(view: &View<'_>, signing: &Signing) -> Vec<Action> {
                 fault: fault(view, found),
                 works_elsewhere,
             },
-            cause,
+            cause: Cause::OwnSigningBroken,
             sources: addresses(&found.largest),
             addresses: found.addresses,
             messages: found.messages,

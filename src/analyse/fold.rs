@@ -3,7 +3,7 @@
 
 use super::{
     changes::{self, Pools},
-    groups::{self, Group},
+    groups::{self, Group, NOTABLE},
     readiness::Losses,
     roles::{self, Role, Vendors},
     senders::{Cast, Spoofing, reading_order},
@@ -73,9 +73,8 @@ impl Pass<'_> {
         let items = groups::items(self.view, part);
         let place = |item: &groups::Item<'_>| (item.shape.pattern.domain, network(item.source));
         for network in items.chunk_by(|a, b| place(a) == place(b)) {
-            let sources = || network.chunk_by(|a, b| a.source == b.source);
-            sources().for_each(|facts| folded.signing.look(self.view, facts));
-            for group in groups::groups(self.view, sources()) {
+            let sources = network.chunk_by(|a, b| a.source == b.source);
+            for group in groups::groups(self.view, sources, &mut folded.signing) {
                 self.add(&mut folded, group);
             }
         }
@@ -101,7 +100,7 @@ impl Pass<'_> {
             folded.gaps.push(self.view, cast.clone());
         }
         // A suspect below the least that can stand out is summed already.
-        if group.sums.records > 0 && (role != Role::Suspect || group.sums.messages >= 50) {
+        if group.sums.records > 0 && (role != Role::Suspect || group.sums.messages >= NOTABLE) {
             folded.senders.push(self.view, cast);
         }
     }

@@ -7,6 +7,7 @@ use super::{
     facts::{Fact, Reporters},
     question::HISTORY,
     shards::{Shard, network},
+    signing::Signing,
     view::{Declared, Path, Shape, Signed, View, organisation},
 };
 use crate::model::{Cause, Flags, Source, Text};
@@ -14,6 +15,9 @@ use std::cmp::Reverse;
 
 /// The most windows there are: the history's, and the period asked for.
 pub(crate) const WINDOWS: usize = HISTORY as usize + 1;
+
+/// From so many messages a source that proves nothing is more than a drop in the tail.
+pub(crate) const NOTABLE: u64 = 50;
 
 /// One sender of one domain.
 #[derive(Debug, Clone)]
@@ -27,7 +31,7 @@ pub(crate) struct Group {
     pub(crate) returns_to: Option<Text>,
     /// Addresses seen in the period.
     pub(crate) addresses: u64,
-    /// Those with most messages in the period.
+    /// Those with most messages in the period; without any, those of the history.
     pub(crate) largest: Vec<(Reverse<u64>, Source)>,
     /// Messages and passing ones by window; the period asked for is the last in use.
     pub(crate) windows: [(u64, u64); WINDOWS],
@@ -53,6 +57,10 @@ pub(crate) struct Group {
     pub(crate) passed: u64,
     /// The reader named it.
     pub(crate) known: bool,
+    /// Messages whose signature is one that broke here: it was good before, or the address is authorised.
+    pub(crate) broke: u64,
+    /// Proves nothing, and is big enough to be told on its own.
+    alone: bool,
 }
 
 /// Messages of the period by what tells senders, forwarders, lists and spoofers apart.
@@ -138,11 +146,17 @@ pub(crate) fn items<'a>(view: &'a View<'_>, part: &'a Shard) -> Vec<Item<'a>> {
     items
 }
 
-/// The senders of one domain in one network: its sources, put together where they prove the same.
-pub(crate) fn groups<'a>(view: &View<'_>, sources: impl Iterator<Item = &'a [Item<'a>]>) -> Vec<Group> {
+/// The senders of one domain in one network: its sources, put together where they prove the same. On the way `signing`
+/// looks at each source.
+pub(crate) fn groups<'a>(
+    view: &View<'_>,
+    sources: impl Iterator<Item = &'a [Item<'a>]>,
+    signing: &mut Signing,
+) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for source in sources {
-        let group = Group::of(view, source);
+        let broke = signing.look(view, source);
+        let group = Group::of(view, source, broke);
         match groups.iter_mut().find(|known| same_sender(known, &group)) {
             Some(known) => known.merge(group),
             None => groups.push(group),
@@ -151,8 +165,9 @@ pub(crate) fn groups<'a>(view: &View<'_>, sources: impl Iterator<Item = &'a [Ite
     groups
 }
 
+/// Neighbours that prove nothing may be strangers to each other: a big one stands alone.
 fn same_sender(a: &Group, b: &Group) -> bool {
-    a.signer == b.signer && a.returns_to == b.returns_to
+    !a.alone && !b.alone && a.signer == b.signer && a.returns_to == b.returns_to
 }
 
 /// The word that most messages have; ties go to the one that sorts first.
@@ -170,7 +185,7 @@ fn prevailing<'a>(facts: &[Item<'a>], word: impl Fn(&'a Shape) -> Option<&'a str
 
 impl Group {
     /// The group of one source alone.
-    fn of(view: &View<'_>, facts: &[Item<'_>]) -> Self {
+    fn of(view: &View<'_>, facts: &[Item<'_>], broke: u64) -> Self {
         let source = facts[0].source;
         let mut group = Self {
             domain: facts[0].shape.pattern.domain,
@@ -196,13 +211,18 @@ impl Group {
             authorised: 0,
             passed: 0,
             known: false,
+            broke,
+            alone: false,
         };
-        facts.iter().for_each(|item| group.add(item));
-        group.known = facts.iter().any(|item| view.is_known(source, item.shape));
-        if group.sums.records > 0 {
-            group.addresses = 1;
-            group.largest.push((Reverse(group.sums.messages), source));
+        for item in facts {
+            group.add(item);
         }
+        group.known = facts.iter().any(|item| view.is_known(source, item.shape));
+        // Such mail looks like a list's where another signature passes: here it is known better.
+        group.causes.turn(Cause::ListOrModifyingForwarder, Cause::OwnSigningBroken, broke);
+        group.alone = group.signer.is_none() && group.returns_to.is_none() && group.sums.messages >= NOTABLE;
+        group.addresses = u64::from(group.sums.records > 0);
+        group.largest.push((Reverse(group.sums.messages), source));
         group
     }
 
@@ -250,6 +270,7 @@ impl Group {
         self.authorised = self.authorised.saturating_add(other.authorised);
         self.passed = self.passed.saturating_add(other.passed);
         self.known |= other.known;
+        self.broke = self.broke.saturating_add(other.broke);
     }
 
     /// The diagnosis of the period. A sender that ever passed, or that the reader named, is confirmed.

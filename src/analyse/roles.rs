@@ -199,8 +199,16 @@ pub(crate) fn role(view: &View<'_>, group: &Group, vendors: &Vendors, volume: u6
 }
 
 fn decide(view: &View<'_>, group: &Group, vendors: &Vendors, volume: u64) -> Role {
-    if group.known || group.authorised > 0 {
+    if group.known || group.authorised > 0 || group.broke > 0 {
         return Role::Own;
+    }
+    if group.sums.records == 0 {
+        let steady = group.windows_seen(view.adder.scope.asked) >= 3;
+        return match (group.passed > 0, authenticates_as(group)) {
+            (true, _) => Role::Own,
+            (false, Some(_)) if steady => Role::Vendor,
+            (false, _) => Role::Unclear,
+        };
     }
     // Plain forwarding and an own server that SPF forgot look the same, but for their size.
     let surviving =
@@ -213,7 +221,7 @@ fn decide(view: &View<'_>, group: &Group, vendors: &Vendors, volume: u64) -> Rol
         Cause::ForwardedDeclared => Role::Forwarder,
         Cause::ListOrModifyingForwarder => passed_on(),
         Cause::OwnSigningBroken if group.signs.signed > 0 => surviving(),
-        Cause::OwnSigningBroken if group.passed > 0 => Role::Own,
+        Cause::OwnSigningBroken | Cause::Transient if group.passed > 0 => Role::Own,
         Cause::AuthenticatedUnaligned if group.signs.signed > 0 => Role::Forwarder,
         Cause::AuthenticatedUnaligned => {
             let vendor = authenticates_as(group).and_then(|name| vendors.get(&(group.domain, name.clone())));
@@ -223,7 +231,6 @@ fn decide(view: &View<'_>, group: &Group, vendors: &Vendors, volume: u64) -> Rol
                 Role::Unclear
             }
         }
-        Cause::Transient if group.passed > 0 => Role::Own,
         Cause::Unauthenticated | Cause::SpoofSuspect => Role::Suspect,
         Cause::OwnSigningBroken | Cause::Transient | Cause::SampledOrTesting | Cause::Unknown => Role::Unclear,
     }

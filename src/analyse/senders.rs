@@ -3,7 +3,7 @@
 use super::{
     Foreign, Sums,
     fold::Folded,
-    groups::Group,
+    groups::{Group, NOTABLE},
     period::date,
     roles::{Evidence, Role},
     summary::form,
@@ -134,7 +134,7 @@ pub(crate) fn spoofing(all: Spoofing, listed: &[Sender], domain: &Foreign) -> Sp
 /// Whether a suspect is more than a drop in the tail: 50 messages or more, and a hundredth of all the domain's mail or a
 /// fifth of its spoofing.
 pub(crate) fn stands_out(messages: u64, volume: u64, suspects: u64) -> bool {
-    messages >= 50 && (messages >= volume / 100 || messages >= suspects / 5)
+    messages >= NOTABLE && (messages >= volume / 100 || messages >= suspects / 5)
 }
 
 /// Failing ones first, in the order of what a person can fix; then by messages. Less is earlier.
@@ -153,7 +153,8 @@ pub(crate) fn reading_order(cast: &Cast) -> (u8, Reverse<u64>, Reverse<u64>) {
 
 /// Who a group is.
 pub(crate) fn name(view: &View<'_>, group: &Group, role: Role) -> SenderName {
-    let single = group.largest.first().filter(|_| group.addresses == 1).map(|(_, source)| *source);
+    let one = group.addresses == 1 || group.addresses == 0 && group.largest.len() == 1;
+    let single = group.largest.first().filter(|_| one).map(|(_, source)| *source);
     let address = single.unwrap_or(group.network).address();
     let prefix = match (address, single.is_some()) {
         (Some(IpAddr::V4(_)), true) => 32,

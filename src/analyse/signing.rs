@@ -48,12 +48,13 @@ struct Health {
 }
 
 impl Signing {
-    /// Look at all facts of one source and domain.
-    pub(crate) fn look(&mut self, view: &View<'_>, facts: &[Item<'_>]) {
+    /// Look at all facts of one source and domain. Gives the messages whose signature is believed to have broken.
+    pub(crate) fn look(&mut self, view: &View<'_>, facts: &[Item<'_>]) -> u64 {
         let source = facts[0].source;
         if !facts.iter().any(|item| item.shape.asked && is_broken(item.shape)) {
-            return;
+            return 0;
         }
+        let mut broke = 0_u64;
         let authorised = |item: &Item<'_>| item.shape.pattern.flags.has(Flags::SPF) && !item.shape.pattern.unproven;
         let direct = facts.iter().any(|item| authorised(item) && item.fact.messages > 0);
         let known = facts.iter().any(|item| view.is_known(source, item.shape));
@@ -74,11 +75,13 @@ impl Signing {
                 stepped && good >= 50 && found.messages >= 50 && found.reporters.len() >= 2
             };
             if believed {
+                broke = broke.saturating_add(found.messages);
                 found.addresses = 1;
                 found.largest = vec![(Reverse(found.messages), source)];
                 self.breaks.entry(key).and_modify(|known| known.merge(&found)).or_insert(found);
             }
         }
+        broke
     }
 
     /// Add what another looked at: other sources.

@@ -4,7 +4,6 @@
 use super::{Style, html::block_lines, page::page};
 use crate::analyse::Summary;
 use minijinja::{AutoEscape, Environment, Output, State, Value, context, escape_formatter, value::Serde};
-use std::fmt::Write as _;
 
 /// The Markdown form (`CommonMark` with tables).
 ///
@@ -25,17 +24,19 @@ fn escaped(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Re
     if !matches!(state.auto_escape(), AutoEscape::Custom(_)) {
         return escape_formatter(out, state, value);
     }
-    let full = |_| minijinja::Error::new(minijinja::ErrorKind::WriteFailure, "no room");
+    let mut text = String::new();
     for char in value.to_string().chars() {
         match char {
-            '<' => out.write_str("&lt;"),
-            '>' => out.write_str("&gt;"),
-            '&' => out.write_str("&amp;"),
-            '@' => out.write_str("&#64;"),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '~' | '!' | '$' => write!(out, "\\{char}"),
-            _ => out.write_char(char),
+            '<' => text.push_str("&lt;"),
+            '>' => text.push_str("&gt;"),
+            '&' => text.push_str("&amp;"),
+            '@' => text.push_str("&#64;"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '~' | '!' | '$' => text.extend(['\\', char]),
+            _ => text.push(char),
         }
-        .map_err(full)?;
     }
+    // Many readers make links of bare addresses.
+    let text = text.replace("://", "\\://").replace("www.", "www\\.");
+    out.write_str(&text).map_err(|_| minijinja::Error::new(minijinja::ErrorKind::WriteFailure, "no room"))?;
     Ok(())
 }

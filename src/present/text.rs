@@ -15,20 +15,23 @@ const WIDE: u16 = 120;
 /// The text form. No line is wider than the style's width, but for a word that no line can hold.
 pub fn text(summary: &Summary, style: &Style) -> String {
     let page = page(summary);
-    let writer = Writer { style: *style, width: style.width.clamp(80, 200), lines: Vec::new() };
-    writer.write(&page)
+    Writer::new(*style).page(&page)
 }
 
-struct Writer {
+/// Lays paragraphs, lists and tables out for a terminal.
+pub(super) struct Writer {
     style: Style,
     width: u16,
     lines: Vec<String>,
 }
 
 impl Writer {
-    fn write(mut self, page: &Page) -> String {
-        let title = self.paint(&page.title, "1");
-        self.lines.push(title);
+    pub(super) fn new(style: Style) -> Self {
+        Self { style, width: style.width.clamp(80, 200), lines: Vec::new() }
+    }
+
+    fn page(mut self, page: &Page) -> String {
+        self.bold(&page.title);
         self.wrapped(&page.subtitle, "");
         self.head("");
         for answer in &page.answers {
@@ -40,7 +43,7 @@ impl Writer {
             let mark = self.paint(mark, color);
             let question = self.paint(answer.question, "1");
             self.lines.push(format!("{mark} {question}"));
-            self.wrapped(&answer.answer, "    ");
+            self.wrapped(&answer.text, "    ");
         }
         self.head("");
         page.numbers.iter().for_each(|line| self.wrapped(line, ""));
@@ -61,6 +64,11 @@ impl Writer {
         page.senders_note.iter().for_each(|line| self.wrapped(line, ""));
         self.head("DATA QUALITY");
         page.quality.iter().for_each(|line| self.item("· ", line));
+        self.finish()
+    }
+
+    /// All that was laid out.
+    pub(super) fn finish(self) -> String {
         let text = self.lines.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n") + "\n";
         // ANSI sequences are ASCII but for the escape itself, which is put in after this.
         let text = if self.style.ascii { to_ascii(&text) } else { text };
@@ -95,7 +103,14 @@ impl Writer {
         domain.details.iter().for_each(|line| self.item("  · ", line));
     }
 
-    fn head(&mut self, head: &str) {
+    /// A line that stands out.
+    pub(super) fn bold(&mut self, text: &str) {
+        let text = self.paint(text, "1");
+        self.lines.push(text);
+    }
+
+    /// An empty line, and the head of what follows.
+    pub(super) fn head(&mut self, head: &str) {
         self.lines.push(String::new());
         if !head.is_empty() {
             let head = self.paint(head, "1");
@@ -104,12 +119,12 @@ impl Writer {
     }
 
     /// A paragraph, each line led by an indent.
-    fn wrapped(&mut self, text: &str, indent: &str) {
+    pub(super) fn wrapped(&mut self, text: &str, indent: &str) {
         self.item_with(indent, indent, text);
     }
 
     /// A paragraph whose first line has a mark, the others room for it.
-    fn item(&mut self, mark: &str, text: &str) {
+    pub(super) fn item(&mut self, mark: &str, text: &str) {
         let room = " ".repeat(mark.chars().count());
         self.item_with(mark, &room, text);
     }
@@ -197,15 +212,34 @@ fn row(sender: &SenderLine, wide: bool, many_domains: bool) -> Vec<Cell> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyse::weeks::World;
+    use crate::analyse::weeks;
 
     #[test]
-    fn look() {
-        let mut world = World::new();
-        world.add(1..4, |day| crate::analyse::made::Line::new(day, "203.0.113.5", 40).unauthenticated());
-        let summary = world.summary();
-        println!("{}", text(&summary, &Style::default()));
-        println!("{}", super::super::markdown(&summary, &Style::default()));
-        std::fs::write("/tmp/answers-bench/page.html", super::super::html(&summary, &Style::default())).unwrap();
+    fn an_eventful_week_reads_so() {
+        insta::assert_snapshot!(text(&weeks::eventful().summary(), &Style::default()));
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal_nor_has_more_than_ascii_where_asked() {
+        let summary = weeks::eventful().summary();
+        for width in [80, 100, 140] {
+            let text = text(&summary, &Style { width, ascii: true, color: false });
+            assert!(text.is_ascii());
+            for line in text.lines() {
+                assert!(line.chars().count() <= usize::from(width), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn colour_adds_nothing_but_colour() {
+        let summary = weeks::eventful().summary();
+        let plain = text(&summary, &Style::default());
+        let mut colored = text(&summary, &Style { color: true, ..Style::default() });
+        assert!(colored.contains("\u{1b}[31m!"));
+        for code in ["0", "1", "31", "32"] {
+            colored = colored.replace(&format!("\u{1b}[{code}m"), "");
+        }
+        assert_eq!(colored, plain);
     }
 }
