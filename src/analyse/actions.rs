@@ -4,10 +4,11 @@
 use super::{
     Foreign,
     facts::Reporters,
+    fold::Folded,
+    groups::Item,
     interner::{NONE, Table},
     period::date,
-    roles::{Role, Vendors},
-    senders::Cast,
+    roles::Vendors,
     signing::{Break, Signing},
     summary::form,
     view::{Path, Signed, View},
@@ -105,12 +106,12 @@ pub enum KeyFault {
 }
 
 /// Everything worth doing, most failing legitimate messages first, five at most.
-pub(crate) fn actions(view: &View<'_>, cast: &[Cast], vendors: &Vendors, signing: &Signing) -> Vec<Action> {
-    let mut actions = repair_keys(view, signing);
+pub(crate) fn actions(view: &View<'_>, folded: &Folded, vendors: &Vendors) -> Vec<Action> {
+    let mut actions = repair_keys(view, &folded.signing);
     actions.extend(align_senders(view, vendors));
-    actions.extend(authorise(view, cast));
+    actions.extend(authorise(view, folded));
     actions.extend(repair_spf(view));
-    actions.sort_by(|a, b| order(a).cmp(&order(b)));
+    actions.sort_by_cached_key(order);
     actions.truncate(MOST);
     actions
 }
@@ -133,7 +134,7 @@ fn since(view: &View<'_>, first: i32) -> Option<Date> {
 }
 
 fn addresses(largest: &[(Reverse<u64>, Source)]) -> Vec<IpAddr> {
-    largest.iter().filter_map(|(_, source)| source.address()).collect()
+    largest.iter().filter(|(messages, _)| messages.0 > 0).filter_map(|(_, source)| source.address()).collect()
 }
 
 fn repair_keys(view: &View<'_>, signing: &Signing) -> Vec<Action> {
@@ -144,7 +145,6 @@ fn repair_keys(view: &View<'_>, signing: &Signing) -> Vec<Action> {
         let works_elsewhere =
             alive.is_some_and(|(last, messages)| *last >= found.first + 2 && *messages >= found.messages / 2);
         let confident = found.direct && found.good_before > 0 && found.reporters.len() >= 2;
-        let cause = if found.failing == 0 { Cause::PassSpfOnly } else { Cause::OwnSigningBroken };
         Action {
             policy_domain: view.foreign(domain),
             change: Change::RepairKey {
@@ -153,7 +153,7 @@ fn repair_keys(view: &View<'_>, signing: &Signing) -> Vec<Action> {
                 fault: fault(view, found),
                 works_elsewhere,
             },
-            cause,
+            cause: Cause::OwnSigningBroken,
             sources: addresses(&found.largest),
             addresses: found.addresses,
             messages: found.messages,
@@ -171,7 +171,8 @@ fn repair_keys(view: &View<'_>, signing: &Signing) -> Vec<Action> {
 /// By key: the last day of the period with good signatures, and their messages.
 fn good_days(view: &View<'_>) -> Table<(u32, u32, u32), (i32, u64)> {
     let mut good: Table<(u32, u32, u32), (i32, u64)> = Table::default();
-    for (_, shape, fact) in view.facts().filter(|(_, shape, _)| shape.asked && shape.signed == Signed::OwnPass) {
+    for Item { shape, fact, .. } in view.facts().filter(|item| item.shape.asked && item.shape.signed == Signed::OwnPass)
+    {
         let key = (shape.pattern.domain, shape.pattern.dkim_domain, shape.pattern.dkim_selector);
         let entry = good.entry(key).or_insert((i32::MIN, 0));
         *entry = (entry.0.max(fact.last), entry.1.saturating_add(fact.messages));
@@ -202,8 +203,8 @@ fn align_senders(view: &View<'_>, vendors: &Vendors) -> Vec<Action> {
                 signs: vendor.with_signature * 2 > vendor.messages,
             },
             cause: Cause::AuthenticatedUnaligned,
-            sources: addresses(&vendor.largest),
-            addresses: vendor.addresses,
+            sources: addresses(&vendor.largest()),
+            addresses: vendor.addresses(),
             messages: vendor.messages,
             failing: vendor.messages,
             reporters: vendor.reporters.len() as u64,
@@ -215,9 +216,9 @@ fn align_senders(view: &View<'_>, vendors: &Vendors) -> Vec<Action> {
 }
 
 /// Senders that are confirmed, use the domain's own return path, and are not in its SPF record.
-fn authorise(view: &View<'_>, cast: &[Cast]) -> Vec<Action> {
+fn authorise(view: &View<'_>, folded: &Folded) -> Vec<Action> {
     let mut paths: Table<(u32, Source), (u32, u64)> = Table::default();
-    for (source, shape, fact) in view.facts() {
+    for Item { source, shape, fact, .. } in view.facts() {
         if shape.asked && shape.path == Path::OwnFail && shape.pattern.cause == Cause::Unauthenticated {
             let entry = paths
                 .entry((shape.pattern.domain, super::shards::network(source)))
@@ -228,7 +229,7 @@ fn authorise(view: &View<'_>, cast: &[Cast]) -> Vec<Action> {
         }
     }
     let mut actions = Vec::new();
-    for cast in cast.iter().filter(|cast| cast.role == Role::Own && cast.group.cause() == Cause::SpfGap) {
+    for cast in folded.gaps.sorted(view).into_iter().filter(|cast| cast.group.cause() == Cause::SpfGap) {
         let group = &cast.group;
         let (messages, reporters) = (group.causes.of(Cause::Unauthenticated), group.reporters.len());
         let Some((path, _)) = paths.get(&(group.domain, group.network)) else { continue };
@@ -266,7 +267,7 @@ struct SpfHealth {
 /// SPF records that most evaluations end at with a permanent error.
 fn repair_spf(view: &View<'_>) -> Vec<Action> {
     let mut records: Table<(u32, u32), SpfHealth> = Table::default();
-    for (source, shape, fact) in view.facts().filter(|(_, shape, _)| shape.asked) {
+    for Item { source, shape, fact, reporters } in view.facts().filter(|item| item.shape.asked) {
         let errs = match shape.path {
             Path::OwnError => true,
             Path::OwnPass | Path::OwnFail => false,
@@ -277,7 +278,7 @@ fn repair_spf(view: &View<'_>) -> Vec<Action> {
             failing: 0,
             evaluated: 0,
             first: i32::MAX,
-            reporters: Reporters::NOBODY,
+            reporters: Reporters::default(),
             largest: Vec::new(),
         };
         let health = records.entry((shape.pattern.domain, shape.pattern.return_path)).or_insert_with(nobody);
@@ -286,7 +287,7 @@ fn repair_spf(view: &View<'_>) -> Vec<Action> {
             health.errors = health.errors.saturating_add(fact.messages);
             health.failing = health.failing.saturating_add(if shape.passes { 0 } else { fact.messages });
             health.first = health.first.min(fact.first);
-            health.reporters.extend(&fact.reporters);
+            health.reporters.extend(reporters);
             health.largest.push((Reverse(fact.messages), source));
         }
     }

@@ -136,6 +136,11 @@ impl Adder {
         }
     }
 
+    /// What gave no rows, where it is only known once all was read.
+    pub fn aside(&mut self, aside: super::Aside) {
+        self.question.aside = aside;
+    }
+
     /// Add what another adder of the same question added.
     pub fn merge(&mut self, other: Self) {
         let texts = self.texts.adopt(&other.texts);
@@ -329,7 +334,9 @@ mod tests {
             one.heads(&made::heads(&lines, |_, _| "none"));
             one.rows(&made::rows(back));
             let mut other = Adder::new(&question);
-            front.iter().for_each(|line| other.rows(&made::rows(std::slice::from_ref(line))));
+            for line in front {
+                other.rows(&made::rows(std::slice::from_ref(line)));
+            }
             one.merge(other);
             assert_eq!(one.finish(), expected, "turned by {turn}");
         }

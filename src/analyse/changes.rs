@@ -3,6 +3,9 @@
 
 use super::{
     Rate, Sums,
+    fold::Folded,
+    groups::{Group, WINDOWS},
+    interner::Table,
     period::date,
     roles::Role,
     senders::{Cast, SenderName, name, stands_out},
@@ -62,54 +65,69 @@ pub struct SenderChanges {
 /// What identifies a sender whose addresses change, as those of a pool do: the domain and the proven identities.
 type Identity = (u32, Option<Text>, Option<Text>);
 
-fn identity(cast: &Cast) -> Identity {
-    (cast.group.domain, cast.group.signer.clone(), cast.group.returns_to.clone())
+/// Messages by window of everyone with the same identity.
+pub(crate) type Pools = Table<Identity, [u64; WINDOWS]>;
+
+fn identity(group: &Group) -> Identity {
+    (group.domain, group.signer.clone(), group.returns_to.clone())
 }
 
-/// Compare every sender with its history. `silent` are reporters whose silence explains what is not seen any more;
-/// `with_data` the number of earlier periods with data by domain; `complete` that the period is over.
-pub(crate) fn changes(
-    view: &View<'_>,
-    cast: &[Cast],
-    silent: &BTreeSet<u32>,
-    (with_data, complete): (&BTreeMap<u32, usize>, bool),
-) -> SenderChanges {
-    let asked = view.adder.scope.asked;
-    let mut pools: BTreeMap<Identity, Vec<(u64, u64)>> = BTreeMap::new();
-    let (mut volumes, mut suspects): (BTreeMap<u32, u64>, BTreeMap<u32, u64>) = Default::default();
-    for cast in cast {
-        let pool = pools.entry(identity(cast)).or_insert_with(|| vec![(0, 0); cast.group.windows.len()]);
-        for (sum, more) in pool.iter_mut().zip(cast.group.windows) {
-            *sum = (sum.0.saturating_add(more.0), sum.1.saturating_add(more.1));
-        }
-        let messages = cast.group.sums.messages;
-        let add = |sums: &mut BTreeMap<u32, u64>| {
-            let sum = sums.entry(cast.group.domain).or_default();
-            *sum = sum.saturating_add(messages);
-        };
-        add(&mut volumes);
-        if cast.role == Role::Suspect {
-            add(&mut suspects);
-        }
+/// Add a sender to its pool.
+pub(crate) fn add_to_pool(pools: &mut Pools, group: &Group) {
+    let pool = pools.entry(identity(group)).or_default();
+    pool.iter_mut().zip(group.windows).for_each(|(sum, (messages, _))| *sum = sum.saturating_add(messages));
+}
+
+/// Add the pools of other parts.
+pub(crate) fn merge_pools(pools: &mut Pools, other: Pools) {
+    for (identity, windows) in other {
+        let pool = pools.entry(identity).or_default();
+        pool.iter_mut().zip(windows).for_each(|(sum, more)| *sum = sum.saturating_add(more));
     }
+}
+
+/// Whether a sender is big enough to be told as new, gone or moved, and may be one of them.
+pub(crate) fn may_have_changed(group: &Group, asked: u8) -> bool {
+    let new = group.sums.messages >= NOT_SMALL && group.windows_seen(asked) == 0;
+    let gone = group.sums.messages == 0 && group.past(asked).any(|(messages, _)| messages >= NOT_SMALL);
+    new || gone || has_moved(group, asked)
+}
+
+/// What the comparison has to know of its surroundings.
+pub(crate) struct Surroundings<'a> {
+    /// Reporters whose silence explains what is not seen any more.
+    pub(crate) silent: &'a BTreeSet<u32>,
+    /// Earlier periods with data, by domain.
+    pub(crate) with_data: &'a BTreeMap<u32, usize>,
+    /// Messages in the period, by domain.
+    pub(crate) volumes: &'a BTreeMap<u32, u64>,
+    /// The period is over.
+    pub(crate) complete: bool,
+}
+
+/// Compare every sender with its history.
+pub(crate) fn changes(view: &View<'_>, folded: &Folded, around: &Surroundings<'_>) -> SenderChanges {
+    let asked = view.adder.scope.asked;
     let mut changes = SenderChanges::default();
-    for cast in cast {
-        let of = |sums: &BTreeMap<u32, u64>| sums.get(&cast.group.domain).copied().unwrap_or(0);
-        if with_data.get(&cast.group.domain).copied().unwrap_or(0) < 2 {
+    for cast in folded.changed.sorted(view) {
+        let group = &cast.group;
+        if around.with_data.get(&group.domain).copied().unwrap_or(0) < 2 {
             continue;
         }
-        let pool = &pools[&identity(cast)];
-        let notable = cast.role != Role::Suspect || stands_out(cast.group.sums.messages, of(&volumes), of(&suspects));
-        if notable && is_new(cast, pool, asked) {
+        let pool = folded.pools.get(&identity(group)).copied().unwrap_or_default();
+        let volume = around.volumes.get(&group.domain).copied().unwrap_or(0);
+        let suspects = folded.domains.get(&group.domain).map_or(0, |domain| domain.suspects);
+        let notable = cast.role != Role::Suspect || stands_out(group.sums.messages, volume, suspects);
+        if notable && is_new(group, &pool, asked) {
             changes.new.push(change(view, cast));
-        } else if complete && has_vanished(cast, pool, silent, asked) {
+        } else if around.complete && has_vanished(cast, &pool, around.silent, asked) {
             changes.vanished.push(change(view, cast));
-        } else if has_moved(cast, asked) {
+        } else if has_moved(group, asked) {
             changes.moved.push(change(view, cast));
         }
     }
     for list in [&mut changes.new, &mut changes.vanished, &mut changes.moved] {
-        list.sort_by(|a, b| order(a).cmp(&order(b)));
+        list.sort_by_cached_key(order);
         list.truncate(50);
     }
     changes
@@ -121,35 +139,33 @@ fn order(change: &SenderChange) -> impl Ord + use<> {
     (Reverse(change.messages.max(change.messages_usual)), identity)
 }
 
-/// Never seen before, nor its pool, and not small. Whoever proves the domain's own identities by SPF is no news.
-fn is_new(cast: &Cast, pool: &[(u64, u64)], asked: u8) -> bool {
-    let proves_nothing = cast.group.signer.is_none() && cast.group.returns_to.is_none();
-    let pool_is_old = pool[..usize::from(asked)].iter().any(|(messages, _)| *messages > 0);
-    cast.group.sums.messages >= NOT_SMALL && cast.group.windows_seen(asked) == 0 && (proves_nothing || !pool_is_old)
+/// Never seen before, nor its pool, and not small.
+fn is_new(group: &Group, pool: &[u64; WINDOWS], asked: u8) -> bool {
+    let proves_nothing = group.signer.is_none() && group.returns_to.is_none();
+    let pool_is_old = pool[..usize::from(asked)].iter().any(|messages| *messages > 0);
+    group.sums.messages >= NOT_SMALL && group.windows_seen(asked) == 0 && (proves_nothing || !pool_is_old)
 }
 
 /// Not small in at least three of the last four periods, nothing in this one, though somebody still reports who saw it,
 /// and no other address of its pool took over.
-fn has_vanished(cast: &Cast, pool: &[(u64, u64)], silent: &BTreeSet<u32>, asked: u8) -> bool {
-    let last_four: Vec<u64> = cast.group.past(asked).take(4).map(|(messages, _)| messages).collect();
-    let usual = median(last_four.clone()).unwrap_or(0);
-    let mut still_reports = false;
-    cast.group.past_reporters.each(|reporter| still_reports |= !silent.contains(&reporter));
-    let pool_usual =
-        median(pool[..usize::from(asked)].iter().rev().take(4).map(|(messages, _)| *messages).collect()).unwrap_or(0);
-    let pool_now = pool[usize::from(asked)].0;
-    cast.group.sums.messages == 0
+fn has_vanished(cast: &Cast, pool: &[u64; WINDOWS], silent: &BTreeSet<u32>, asked: u8) -> bool {
+    let group = &cast.group;
+    let last_four: Vec<u64> = group.past(asked).take(4).map(|(messages, _)| messages).collect();
+    let pool_four: Vec<u64> = pool[..usize::from(asked)].iter().rev().take(4).copied().collect();
+    let times = last_four.iter().filter(|messages| **messages >= NOT_SMALL).count();
+    let (usual, pool_usual) = (median(last_four).unwrap_or(0), median(pool_four).unwrap_or(0));
+    group.sums.messages == 0
         && matches!(cast.role, Role::Own | Role::Vendor)
-        && last_four.iter().filter(|messages| **messages >= NOT_SMALL).count() >= 3
+        && times >= 3
         && usual >= NOT_SMALL
-        && still_reports
-        && pool_now <= pool_usual.saturating_sub(usual / 2)
+        && group.past_reporters.ids().iter().any(|reporter| !silent.contains(reporter))
+        && pool[usize::from(asked)] <= pool_usual.saturating_sub(usual / 2)
 }
 
 /// Its pass rate moved by ten points or more.
-fn has_moved(cast: &Cast, asked: u8) -> bool {
-    let past: Vec<Sums> = cast.group.past(asked).map(sums).collect();
-    rate_moved(&cast.group.sums, &past.iter().collect::<Vec<_>>(), 0.1)
+fn has_moved(group: &Group, asked: u8) -> bool {
+    let past: Vec<Sums> = group.past(asked).map(sums).collect();
+    rate_moved(&group.sums, &past.iter().collect::<Vec<_>>(), 0.1)
 }
 
 fn sums((messages, dmarc_pass): (u64, u64)) -> Sums {

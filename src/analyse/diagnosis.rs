@@ -25,6 +25,15 @@ impl Causes {
         self.seen |= other.seen;
     }
 
+    /// Count so many messages of one cause for another, as far as there are any.
+    pub(crate) fn turn(&mut self, from: Cause, to: Cause, messages: u64) {
+        let turned = messages.min(self.of(from));
+        if turned > 0 {
+            self.messages[from as usize] -= turned;
+            self.add(to, turned);
+        }
+    }
+
     /// Messages of a cause.
     pub(crate) fn of(&self, cause: Cause) -> u64 {
         self.messages[cause as usize]
@@ -60,7 +69,9 @@ mod tests {
 
     fn diagnosis(causes: &[(Cause, u64)], confirmed: bool) -> Cause {
         let mut sums = Causes::default();
-        causes.iter().for_each(|(cause, messages)| sums.add(*cause, *messages));
+        for (cause, messages) in causes {
+            sums.add(*cause, *messages);
+        }
         sums.diagnosis(confirmed)
     }
 

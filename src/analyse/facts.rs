@@ -72,99 +72,129 @@ impl Pattern {
     }
 }
 
-/// The sum of the rows of one source and pattern.
-#[derive(Debug, Clone)]
+/// The sum of the rows of one source and pattern. There may be millions: 24 bytes each.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Fact {
     /// Messages.
     pub(crate) messages: u64,
     /// Rows.
-    pub(crate) records: u64,
+    pub(crate) records: u32,
     /// The first day, as in the `date` column.
     pub(crate) first: i32,
     /// The last day.
     pub(crate) last: i32,
-    /// Who reported it.
-    pub(crate) reporters: Reporters,
+    /// Who reported it: most are seen by one. The sets are the shard's.
+    reporters: Seen,
 }
+
+/// Nobody, one reporter, or the place of a set of several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Seen(u32);
+
+impl Seen {
+    const NOBODY: Self = Self(NONE);
+    /// Set: the rest is the place of a set. There are fewer than two billion reporters.
+    const SEVERAL: u32 = 1 << 31;
+}
+
+/// The sets of several reporters of a shard's facts, sorted.
+pub(crate) type Sets = Vec<Vec<u32>>;
 
 impl Fact {
     /// No rows yet.
     pub(crate) const EMPTY: Self =
-        Self { messages: 0, records: 0, first: i32::MAX, last: i32::MIN, reporters: Reporters::NOBODY };
+        Self { messages: 0, records: 0, first: i32::MAX, last: i32::MIN, reporters: Seen::NOBODY };
 
     /// Add a row.
-    pub(crate) fn add(&mut self, messages: u64, day: i32, reporter: u32) {
+    pub(crate) fn add(&mut self, messages: u64, day: i32, reporter: u32, sets: &mut Sets) {
         self.messages = self.messages.saturating_add(messages);
         self.records = self.records.saturating_add(1);
         self.first = self.first.min(day);
         self.last = self.last.max(day);
-        self.reporters.insert(reporter);
+        self.see(reporter, sets);
     }
 
     /// Add another sum, whose reporters are in other ids.
-    pub(crate) fn merge(&mut self, other: &Self, ids: impl Fn(u32) -> u32) {
+    pub(crate) fn merge(&mut self, other: &Self, reporters: impl Iterator<Item = u32>, sets: &mut Sets) {
         self.messages = self.messages.saturating_add(other.messages);
         self.records = self.records.saturating_add(other.records);
         self.first = self.first.min(other.first);
         self.last = self.last.max(other.last);
-        other.reporters.each(|reporter| self.reporters.insert(ids(reporter)));
+        reporters.for_each(|reporter| self.see(reporter, sets));
+    }
+
+    /// Who reported it, each once.
+    pub(crate) fn reporters<'a>(&'a self, sets: &'a Sets) -> &'a [u32] {
+        match self.reporters {
+            Seen::NOBODY => &[],
+            Seen(place) if place & Seen::SEVERAL != 0 => &sets[(place & !Seen::SEVERAL) as usize],
+            Seen(_) => std::slice::from_ref(&self.reporters.0),
+        }
+    }
+
+    /// Add a reporter; a null one is nobody.
+    fn see(&mut self, reporter: u32, sets: &mut Sets) {
+        let known = self.reporters;
+        if reporter == NONE || known == Seen(reporter) {
+        } else if known == Seen::NOBODY {
+            self.reporters = Seen(reporter);
+        } else if known.0 & Seen::SEVERAL != 0 {
+            insert(&mut sets[(known.0 & !Seen::SEVERAL) as usize], reporter);
+        } else {
+            let place = u32::try_from(sets.len()).expect("there are fewer sets than facts, which memory bounds");
+            sets.push(vec![known.0.min(reporter), known.0.max(reporter)]);
+            self.reporters = Seen(place | Seen::SEVERAL);
+        }
     }
 }
 
-/// A small set of reporters: most sources are seen by one to three, and those need no memory of their own.
-#[expect(clippy::box_collection, reason = "there are millions of facts, and few have more than three reporters")]
-#[derive(Debug, Clone)]
-pub(crate) enum Reporters {
-    /// Up to three, the rest [`NONE`].
-    Few([u32; 3]),
-    /// More, sorted.
-    Many(Box<Vec<u32>>),
+/// Add to a sorted set.
+fn insert(set: &mut Vec<u32>, reporter: u32) {
+    if let Err(place) = set.binary_search(&reporter) {
+        set.insert(place, reporter);
+    }
 }
+
+/// A set of reporters, by their ids.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Reporters(Vec<u32>);
 
 impl Reporters {
-    /// The empty set.
-    pub(crate) const NOBODY: Self = Self::Few([NONE; 3]);
-
-    /// Add one. A null reporter is nobody.
-    pub(crate) fn insert(&mut self, reporter: u32) {
-        if reporter == NONE {
-            return;
-        }
-        match self {
-            Self::Few(ids) => match ids.iter_mut().find(|id| **id == reporter || **id == NONE) {
-                Some(place) => *place = reporter,
-                None => {
-                    let mut all = vec![ids[0], ids[1], ids[2], reporter];
-                    all.sort_unstable();
-                    *self = Self::Many(Box::new(all));
-                }
-            },
-            Self::Many(ids) => {
-                if let Err(place) = ids.binary_search(&reporter) {
-                    ids.insert(place, reporter);
-                }
-            }
+    /// Add some.
+    pub(crate) fn extend(&mut self, reporters: &[u32]) {
+        for reporter in reporters {
+            insert(&mut self.0, *reporter);
         }
     }
 
-    /// Visit each once.
-    pub(crate) fn each(&self, mut visit: impl FnMut(u32)) {
-        match self {
-            Self::Few(ids) => ids.iter().filter(|id| **id != NONE).for_each(|id| visit(*id)),
-            Self::Many(ids) => ids.iter().for_each(|id| visit(*id)),
-        }
-    }
-
-    /// Add all of another set with the same ids.
-    pub(crate) fn extend(&mut self, other: &Self) {
-        other.each(|reporter| self.insert(reporter));
+    /// All, sorted by id.
+    pub(crate) fn ids(&self) -> &[u32] {
+        &self.0
     }
 
     /// How many.
     pub(crate) fn len(&self) -> usize {
-        match self {
-            Self::Few(ids) => ids.iter().filter(|id| **id != NONE).count(),
-            Self::Many(ids) => ids.len(),
+        self.0.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fact_knows_each_reporter_once_however_many() {
+        let (mut sets, mut fact) = (Sets::new(), Fact::EMPTY);
+        assert!(fact.reporters(&sets).is_empty());
+        for reporter in [7, 7, NONE, 3, 9, 3, 1, 9] {
+            fact.add(1, 0, reporter, &mut sets);
         }
+        assert_eq!(fact.reporters(&sets), [1, 3, 7, 9]);
+        assert_eq!((fact.messages, fact.records, sets.len()), (8, 8, 1));
+    }
+
+    #[test]
+    fn a_fact_is_small() {
+        assert_eq!(size_of::<Fact>(), 24);
     }
 }

@@ -1,13 +1,13 @@
 //! From sums to the answer. Whatever order the sums came in, the answer is the same: everything is sorted on its way here.
 
 use super::{
-    Adder, Changes, Period, Spoofing, Summary, Totals, actions, changes, groups,
+    Adder, Changes, Period, Sender, Spoofing, Summary, Totals, actions,
+    changes::{self, Surroundings},
+    fold::{self, DomainFold, Folded},
     period::{date, number},
-    policies, quality, readiness,
+    policies, quality,
     reporters::Attendance,
-    roles,
-    senders::{self, Cast},
-    sources,
+    roles, senders, sources,
     summary::{Days, DomainSummary, SCHEMA, Subdomain},
     totals,
     trend::{self, Windows},
@@ -22,37 +22,38 @@ pub(crate) fn summary(adder: &Adder) -> Summary {
     let by_domain = totals::by_domain(&view);
     let volumes: BTreeMap<u32, u64> =
         by_domain.iter().map(|(domain, totals)| (*domain, totals.sums.messages)).collect();
-    let (groups, signing) = groups::groups(&view);
-    let vendors = roles::vendors(&groups);
-    let cast = senders::cast(&view, groups, &vendors, &volumes);
-    let (listed, spoofing) = senders::senders(&view, &cast, &volumes);
-    let actions = actions::actions(&view, &cast, &vendors, &signing);
+    let vendors = roles::vendors(&view);
+    let folded = fold::fold(&view, &vendors, &volumes);
+    let senders = senders::senders(&view, &folded, &volumes);
     let attendance = Attendance::new(&view);
     let (silent_reporters, silent) = attendance.silent();
     let quality = quality::quality(&view, &attendance, &silent_reporters);
-    let domains =
-        Domains { view: &view, period, cast: &cast, spoofing: &spoofing, subdomains: totals::subdomains(&view) };
-    let with_data = by_domain.keys().map(|domain| (*domain, Windows::new(&view, Some(*domain)).with_data())).collect();
+    let subdomains = totals::subdomains(&view);
+    let domains = Domains { view: &view, period, folded: &folded, listed: &senders, subdomains }.summaries(&by_domain);
+    let with_data = |domain: &u32| (*domain, Windows::new(&view, Some(*domain)).with_data());
+    let around = Surroundings {
+        silent: &silent,
+        with_data: &by_domain.keys().map(with_data).collect(),
+        volumes: &volumes,
+        complete: !quality.unfinished,
+    };
     let mut policies: Vec<_> = by_domain.keys().flat_map(|domain| policies::changes(&view, *domain)).collect();
     policies.sort_by(|a, b| (&a.policy_domain, a.tag).cmp(&(&b.policy_domain, b.tag)));
+    let mut spoofing = Spoofing::default();
+    for domain in &domains {
+        spoofing.merge(&domain.spoofing);
+    }
     Summary {
         schema: SCHEMA,
         period: days(period),
         totals: totals::whole(&view, &by_domain),
         comparison: Windows::new(&view, None).comparison(),
         trend: trend::series(&view, None, period),
-        spoofing: spoofing.values().fold(Spoofing::default(), |mut all, more| {
-            all.merge(more);
-            all
-        }),
-        actions,
-        changes: Changes {
-            senders: changes::changes(&view, &cast, &silent, (&with_data, !quality.unfinished)),
-            silent_reporters,
-            policies,
-        },
-        domains: domains.summaries(&by_domain),
-        senders: listed,
+        spoofing,
+        actions: actions::actions(&view, &folded, &vendors),
+        changes: Changes { senders: changes::changes(&view, &folded, &around), silent_reporters, policies },
+        domains,
+        senders,
         sources: sources::sources(&view),
         quality,
     }
@@ -76,8 +77,8 @@ fn days(period: Option<Period>) -> Days {
 struct Domains<'a> {
     view: &'a View<'a>,
     period: Option<Period>,
-    cast: &'a [Cast],
-    spoofing: &'a BTreeMap<u32, Spoofing>,
+    folded: &'a Folded,
+    listed: &'a [Sender],
     subdomains: BTreeMap<u32, Vec<Subdomain>>,
 }
 
@@ -94,26 +95,27 @@ impl Domains<'_> {
     fn summary(&self, domain: u32, totals: &Totals) -> DomainSummary {
         let view = self.view;
         let windows = Windows::new(view, Some(domain));
-        let cast: Vec<&Cast> = self.cast.iter().filter(|cast| cast.group.domain == domain).collect();
         let policy = policies::now(view, domain);
         let seen = (windows.with_data(), self.days_read(domain));
+        let nothing = DomainFold::default();
+        let folded = self.folded.domains.get(&domain).unwrap_or(&nothing);
+        let name = view.foreign(domain);
         DomainSummary {
-            policy_domain: view.foreign(domain),
             totals: *totals,
             comparison: windows.comparison(),
             trend: trend::series(view, Some(domain), self.period),
-            readiness: readiness::readiness(view, &cast, policy.as_ref(), seen),
+            readiness: folded.losses.readiness(policy.as_ref(), seen),
             policy,
-            spoofing: self.spoofing.get(&domain).copied().unwrap_or_default(),
+            spoofing: senders::spoofing(folded.spoofing, self.listed, &name),
+            policy_domain: name,
             subdomains: self.subdomains.get(&domain).cloned().unwrap_or_default(),
         }
     }
 
-    /// Days from the domain's first to its last report, history included.
+    /// Days from the domain's first report to the period's end, history included.
     fn days_read(&self, domain: u32) -> i32 {
         let days = self.view.adder.heads.reports.keys().filter(|(of, ..)| *of == domain).map(|(_, _, day)| *day);
-        let first = days.min();
         let last = self.period.map(|period| number(period.to()));
-        first.zip(last).map_or(0, |(first, last)| last - first + 1)
+        days.min().zip(last).map_or(0, |(first, last)| last - first + 1)
     }
 }

@@ -1,5 +1,5 @@
 //! Facts folded by sender: the addresses of one network that send as one domain and prove the same identities. In: the
-//! adder's facts, part by part. Out: [`Group`]s, and on the way what each source says about signatures that broke.
+//! adder's facts, part by part. Out: [`Group`]s.
 
 use super::{
     Sums,
@@ -8,13 +8,16 @@ use super::{
     question::HISTORY,
     shards::{Shard, network},
     signing::Signing,
-    view::{Declared, Path, Shape, Signed, View},
+    view::{Declared, Path, Shape, Signed, View, organisation},
 };
-use crate::model::{Cause, Source, Text};
+use crate::model::{Cause, Flags, Source, Text};
 use std::cmp::Reverse;
 
 /// The most windows there are: the history's, and the period asked for.
 pub(crate) const WINDOWS: usize = HISTORY as usize + 1;
+
+/// From so many messages a source that proves nothing is more than a drop in the tail.
+pub(crate) const NOTABLE: u64 = 50;
 
 /// One sender of one domain.
 #[derive(Debug, Clone)]
@@ -28,7 +31,7 @@ pub(crate) struct Group {
     pub(crate) returns_to: Option<Text>,
     /// Addresses seen in the period.
     pub(crate) addresses: u64,
-    /// Those with most messages in the period.
+    /// Those with most messages in the period; without any, those of the history.
     pub(crate) largest: Vec<(Reverse<u64>, Source)>,
     /// Messages and passing ones by window; the period asked for is the last in use.
     pub(crate) windows: [(u64, u64); WINDOWS],
@@ -54,6 +57,10 @@ pub(crate) struct Group {
     pub(crate) passed: u64,
     /// The reader named it.
     pub(crate) known: bool,
+    /// Messages whose signature is one that broke here: it was good before, or the address is authorised.
+    pub(crate) broke: u64,
+    /// Proves nothing, and is big enough to be told on its own.
+    alone: bool,
 }
 
 /// Messages of the period by what tells senders, forwarders, lists and spoofers apart.
@@ -117,101 +124,109 @@ impl Signs {
     }
 }
 
-/// A fact with what it is sorted by.
-struct Item<'a> {
-    domain: u32,
-    network: Source,
-    source: Source,
-    shape: &'a Shape,
-    fact: &'a Fact,
+/// A fact with all that is known of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Item<'a> {
+    pub(crate) source: Source,
+    pub(crate) shape: &'a Shape,
+    pub(crate) fact: &'a Fact,
+    /// Who reported it.
+    pub(crate) reporters: &'a [u32],
 }
 
-/// All groups, in no order that means anything, and what the sources say about broken signatures.
-pub(crate) fn groups(view: &View<'_>) -> (Vec<Group>, Signing) {
-    let (mut groups, mut signing) = (Vec::new(), Signing::default());
-    for part in view.adder.facts.parts() {
-        let items = items(view, part);
-        for network in items.chunk_by(|a, b| (a.domain, a.network) == (b.domain, b.network)) {
-            let start = groups.len();
-            for source in network.chunk_by(|a, b| a.source == b.source) {
-                let facts: Vec<(&Shape, &Fact)> = source.iter().map(|item| (item.shape, item.fact)).collect();
-                signing.look(view, source[0].source, &facts);
-                let group = group(view, source[0].source, &facts);
-                match groups[start..].iter_mut().find(|known| same_sender(known, &group)) {
-                    Some(known) => known.merge(group),
-                    None => groups.push(group),
-                }
-            }
-        }
-    }
-    (groups, signing)
-}
-
-fn items<'a>(view: &'a View<'_>, part: &'a Shard) -> Vec<Item<'a>> {
+/// The facts of a part, sorted so that those of a domain and network are together, and in them those of a source.
+pub(crate) fn items<'a>(view: &'a View<'_>, part: &'a Shard) -> Vec<Item<'a>> {
     let item = |((source, pattern), fact): (&(u32, u32), &'a Fact)| {
         let (source, shape) = (*part.sources.get(*source), view.shape(*pattern));
-        Item { domain: shape.pattern.domain, network: network(source), source, shape, fact }
+        Item { source, shape, fact, reporters: fact.reporters(&part.sets) }
     };
     let mut items: Vec<Item<'a>> = part.facts.iter().map(item).collect();
-    items.sort_unstable_by_key(|item| (item.domain, item.network, item.source));
+    // Addresses of a network are neighbours in their order: no need to sort by network too.
+    items.sort_unstable_by_key(|item| (item.shape.pattern.domain, item.source));
     items
 }
 
-fn same_sender(a: &Group, b: &Group) -> bool {
-    a.signer == b.signer && a.returns_to == b.returns_to
+/// The senders of one domain in one network: its sources, put together where they prove the same. On the way `signing`
+/// looks at each source.
+pub(crate) fn groups<'a>(
+    view: &View<'_>,
+    sources: impl Iterator<Item = &'a [Item<'a>]>,
+    signing: &mut Signing,
+) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for source in sources {
+        let broke = signing.look(view, source);
+        let group = Group::of(view, source, broke);
+        match groups.iter_mut().find(|known| same_sender(known, &group)) {
+            Some(known) => known.merge(group),
+            None => groups.push(group),
+        }
+    }
+    groups
 }
 
-/// The group of one source alone.
-fn group(view: &View<'_>, source: Source, facts: &[(&Shape, &Fact)]) -> Group {
-    let mut group = Group {
-        domain: facts[0].0.pattern.domain,
-        network: network(source),
-        signer: prevailing(facts, |shape| match shape.signed {
-            Signed::OwnPass | Signed::OtherPass => shape.signer.clone(),
-            // Broken or not, the signature names the sender.
-            Signed::OwnBroken => Some(super::view::organisation(view.word(shape.pattern.dkim_domain)).into()),
-            Signed::No | Signed::OtherBroken => None,
-        }),
-        returns_to: prevailing(facts, |shape| shape.returns_to.clone()),
-        addresses: 0,
-        largest: Vec::new(),
-        windows: [(0, 0); WINDOWS],
-        sums: Sums::default(),
-        causes: Causes::default(),
-        signs: Signs::default(),
-        reporters: Reporters::NOBODY,
-        past_reporters: Reporters::NOBODY,
-        first: i32::MAX,
-        last: i32::MIN,
-        asked: (i32::MAX, i32::MIN),
-        authorised: 0,
-        passed: 0,
-        known: false,
-    };
-    facts.iter().for_each(|(shape, fact)| group.add(shape, fact));
-    group.known = facts.iter().any(|(shape, _)| view.is_known(source, shape));
-    if group.sums.records > 0 {
-        group.addresses = 1;
-        group.largest.push((Reverse(group.sums.messages), source));
-    }
-    group
+/// Neighbours that prove nothing may be strangers to each other: a big one stands alone.
+fn same_sender(a: &Group, b: &Group) -> bool {
+    !a.alone && !b.alone && a.signer == b.signer && a.returns_to == b.returns_to
 }
 
 /// The word that most messages have; ties go to the one that sorts first.
-fn prevailing(facts: &[(&Shape, &Fact)], word: impl Fn(&Shape) -> Option<Text>) -> Option<Text> {
-    let mut sums: Vec<(Text, u64)> = Vec::new();
-    for (shape, fact) in facts {
+fn prevailing<'a>(facts: &[Item<'a>], word: impl Fn(&'a Shape) -> Option<&'a str>) -> Option<Text> {
+    let mut sums: Vec<(&str, u64)> = Vec::new();
+    for Item { shape, fact, .. } in facts {
         let Some(word) = word(shape) else { continue };
         match sums.iter_mut().find(|(known, _)| *known == word) {
             Some((_, sum)) => *sum = sum.saturating_add(fact.messages),
             None => sums.push((word, fact.messages)),
         }
     }
-    sums.into_iter().min_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0))).map(|(word, _)| word)
+    sums.into_iter().min_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0))).map(|(word, _)| word.into())
 }
 
 impl Group {
-    fn add(&mut self, shape: &Shape, fact: &Fact) {
+    /// The group of one source alone.
+    fn of(view: &View<'_>, facts: &[Item<'_>], broke: u64) -> Self {
+        let source = facts[0].source;
+        let mut group = Self {
+            domain: facts[0].shape.pattern.domain,
+            network: network(source),
+            signer: prevailing(facts, |shape| match shape.signed {
+                Signed::OwnPass | Signed::OtherPass => shape.signer.as_deref(),
+                // Broken or not, the signature names the sender.
+                Signed::OwnBroken => Some(organisation(view.word(shape.pattern.dkim_domain))),
+                Signed::No | Signed::OtherBroken => None,
+            }),
+            returns_to: prevailing(facts, |shape| shape.returns_to.as_deref()),
+            addresses: 0,
+            largest: Vec::new(),
+            windows: [(0, 0); WINDOWS],
+            sums: Sums::default(),
+            causes: Causes::default(),
+            signs: Signs::default(),
+            reporters: Reporters::default(),
+            past_reporters: Reporters::default(),
+            first: i32::MAX,
+            last: i32::MIN,
+            asked: (i32::MAX, i32::MIN),
+            authorised: 0,
+            passed: 0,
+            known: false,
+            broke,
+            alone: false,
+        };
+        for item in facts {
+            group.add(item);
+        }
+        group.known = facts.iter().any(|item| view.is_known(source, item.shape));
+        // Such mail looks like a list's where another signature passes: here it is known better.
+        group.causes.turn(Cause::ListOrModifyingForwarder, Cause::OwnSigningBroken, broke);
+        group.alone = group.signer.is_none() && group.returns_to.is_none() && group.sums.messages >= NOTABLE;
+        group.addresses = u64::from(group.sums.records > 0);
+        group.largest.push((Reverse(group.sums.messages), source));
+        group
+    }
+
+    fn add(&mut self, Item { shape, fact, reporters, .. }: &Item<'_>) {
         let messages = fact.messages;
         let (all, passing) = &mut self.windows[usize::from(shape.pattern.window)];
         *all = all.saturating_add(messages);
@@ -221,18 +236,18 @@ impl Group {
             *passing = passing.saturating_add(messages);
             if !shape.pattern.unproven {
                 self.passed = self.passed.saturating_add(messages);
-                let authorised = shape.pattern.flags.has(crate::model::Flags::SPF);
+                let authorised = shape.pattern.flags.has(Flags::SPF);
                 self.authorised = self.authorised.saturating_add(if authorised { messages } else { 0 });
             }
         }
         if shape.asked {
-            self.sums.add(shape.pattern.flags, messages, fact.records);
+            self.sums.add(shape.pattern.flags, messages, u64::from(fact.records));
             self.causes.add(shape.pattern.cause, messages);
             self.signs.add(shape, messages);
-            self.reporters.extend(&fact.reporters);
+            self.reporters.extend(reporters);
             self.asked = (self.asked.0.min(fact.first), self.asked.1.max(fact.last));
         } else {
-            self.past_reporters.extend(&fact.reporters);
+            self.past_reporters.extend(reporters);
         }
     }
 
@@ -247,14 +262,15 @@ impl Group {
         self.sums.merge(&other.sums);
         self.causes.merge(&other.causes);
         self.signs.merge(&other.signs);
-        self.reporters.extend(&other.reporters);
-        self.past_reporters.extend(&other.past_reporters);
+        self.reporters.extend(other.reporters.ids());
+        self.past_reporters.extend(other.past_reporters.ids());
         self.first = self.first.min(other.first);
         self.last = self.last.max(other.last);
         self.asked = (self.asked.0.min(other.asked.0), self.asked.1.max(other.asked.1));
         self.authorised = self.authorised.saturating_add(other.authorised);
         self.passed = self.passed.saturating_add(other.passed);
         self.known |= other.known;
+        self.broke = self.broke.saturating_add(other.broke);
     }
 
     /// The diagnosis of the period. A sender that ever passed, or that the reader named, is confirmed.

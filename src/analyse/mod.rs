@@ -11,8 +11,10 @@ mod actions;
 mod adder;
 mod changes;
 mod diagnosis;
+mod explain;
 mod facts;
 mod finish;
+mod fold;
 mod foreign;
 mod groups;
 mod heads;
@@ -35,10 +37,13 @@ mod sums;
 mod totals;
 mod trend;
 mod view;
+#[cfg(test)]
+pub(crate) mod weeks;
 
 pub use actions::{Action, Change, Confidence, KeyFault};
 pub use adder::Adder;
 pub use changes::{SenderChange, SenderChanges};
+pub use explain::{ExplainedRow, Explainer, Explanation};
 pub use foreign::Foreign;
 pub use period::{Period, PeriodError};
 pub use policies::PolicyChange;

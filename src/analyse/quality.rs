@@ -2,6 +2,7 @@
 
 use super::{
     SilentReporter,
+    groups::Item,
     period::{date, number, today},
     reporters::Attendance,
     summary::{LongReport, Quality},
@@ -30,7 +31,7 @@ pub(crate) fn quality(view: &View<'_>, attendance: &Attendance, silent: &[Silent
         quality.unproven_reports += reports.number;
         quality.unproven_messages = quality.unproven_messages.saturating_add(reports.messages);
     }
-    for (_, shape, fact) in view.facts().filter(|(_, shape, _)| shape.asked) {
+    for Item { shape, fact, .. } in view.facts().filter(|item| item.shape.asked) {
         let sum = match view.word(shape.pattern.mismatch) {
             word if word == Mismatch::NotEvaluated.as_str() => &mut quality.not_evaluated,
             word if word == Mismatch::PassWithoutEvidence.as_str() => &mut quality.pass_without_evidence,

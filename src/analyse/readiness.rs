@@ -2,7 +2,8 @@
 //! what legitimate mail would be lost today.
 
 use super::{
-    PolicySeen, Rate,
+    Foreign, PolicySeen, Rate,
+    facts::Reporters,
     groups::Group,
     roles::Role,
     senders::{Cast, SenderName, name},
@@ -68,50 +69,112 @@ pub enum Verdict {
     TooLittle,
 }
 
-/// The readiness of one domain. `periods` are earlier ones with data, `days` the length of what was read.
-pub(crate) fn readiness(
-    view: &View<'_>,
-    cast: &[&Cast],
-    policy: Option<&PolicySeen>,
-    (periods, days): (usize, i32),
-) -> Readiness {
-    let next = next(policy);
-    let mut readiness = Readiness {
-        verdict: Verdict::Done,
-        next,
-        legitimate: 0,
-        would_be_lost: 0,
-        forwarded_at_risk: 0,
-        unclear: 0,
-        would_be_stopped: 0,
-        periods: periods as u64,
-        losing: Vec::new(),
-    };
-    let mut ever_passed = 0_u64;
-    let mut reporters = super::facts::Reporters::NOBODY;
-    for cast in cast {
-        readiness.add(view, cast);
-        ever_passed = ever_passed.saturating_add(cast.group.passed);
-        reporters.extend(&cast.group.reporters);
+/// What a domain's senders would lose, added up.
+#[derive(Debug, Default)]
+pub(crate) struct Losses {
+    legitimate: u64,
+    would_be_lost: u64,
+    forwarded_at_risk: u64,
+    unclear: u64,
+    would_be_stopped: u64,
+    /// Messages that ever passed.
+    ever_passed: u64,
+    reporters: Reporters,
+    /// The senders that lose most.
+    losing: Vec<Losing>,
+}
+
+impl Losses {
+    /// Add a sender.
+    pub(crate) fn add(&mut self, view: &View<'_>, cast: &Cast) {
+        let group = &cast.group;
+        let (own, passed_on) = losses(group);
+        let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more);
+        add(&mut self.ever_passed, group.passed);
+        self.reporters.extend(group.reporters.ids());
+        match cast.role {
+            Role::Own | Role::Vendor => {
+                add(&mut self.legitimate, group.sums.messages);
+                add(&mut self.would_be_lost, own);
+                add(&mut self.forwarded_at_risk, passed_on);
+                if own > 0 {
+                    let (who, cause) = (name(view, group, cast.role), group.cause());
+                    self.losing.push(Losing { who, failing: own, cause });
+                    self.keep_largest(4 * NAMED);
+                }
+            }
+            Role::Forwarder | Role::List => add(&mut self.forwarded_at_risk, group.sums.failing()),
+            Role::Unclear => add(&mut self.unclear, group.sums.failing()),
+            Role::Suspect => add(&mut self.would_be_stopped, group.sums.failing()),
+        }
     }
-    readiness.losing.sort_by_key(|losing| (Reverse(losing.failing), losing.who.address));
-    readiness.losing.truncate(NAMED);
-    let weeks_enough = days >= 28;
-    let enough = readiness.legitimate >= 100 && reporters.len() >= 2 && weeks_enough;
-    let failing = readiness.would_be_lost.saturating_add(readiness.unclear);
-    let nobody = ever_passed == 0 && readiness.legitimate == 0;
-    readiness.verdict = if next.is_none() {
-        Verdict::Done
-    } else if nobody && weeks_enough && readiness.unclear == 0 {
-        Verdict::Parked
-    } else if small(failing, readiness.legitimate) {
-        if enough { Verdict::Ready } else { Verdict::TooLittle }
-    } else if small(readiness.would_be_lost, readiness.legitimate) && !enough {
-        Verdict::TooLittle
-    } else {
-        Verdict::NotYet
-    };
-    readiness
+
+    /// Add those of other parts.
+    pub(crate) fn merge(&mut self, other: Self) {
+        for (sum, more) in [
+            (&mut self.legitimate, other.legitimate),
+            (&mut self.would_be_lost, other.would_be_lost),
+            (&mut self.forwarded_at_risk, other.forwarded_at_risk),
+            (&mut self.unclear, other.unclear),
+            (&mut self.would_be_stopped, other.would_be_stopped),
+            (&mut self.ever_passed, other.ever_passed),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
+        self.reporters.extend(other.reporters.ids());
+        self.losing.extend(other.losing);
+        self.keep_largest(0);
+    }
+
+    /// Once there are more than `patience`, keep only those that lose most.
+    fn keep_largest(&mut self, patience: usize) {
+        if self.losing.len() > patience.max(NAMED) {
+            let key = |losing: &Losing| {
+                (
+                    Reverse(losing.failing),
+                    losing.who.address,
+                    losing.who.signs_as.clone(),
+                    losing.who.returns_to.clone(),
+                )
+            };
+            self.losing.sort_by_cached_key(key);
+            self.losing.truncate(NAMED);
+        }
+    }
+
+    /// The readiness for a policy stricter than this one, of `periods` earlier ones with data, `days` from the first report.
+    pub(crate) fn readiness(&self, policy: Option<&PolicySeen>, (periods, days): (usize, i32)) -> Readiness {
+        let mut losing = self.losing.clone();
+        losing.sort_by_key(|losing| {
+            (Reverse(losing.failing), losing.who.address, losing.who.signs_as.clone(), losing.who.returns_to.clone())
+        });
+        losing.truncate(NAMED);
+        let next = next(policy);
+        Readiness {
+            verdict: if next.is_some() { self.verdict(days >= 28) } else { Verdict::Done },
+            next,
+            legitimate: self.legitimate,
+            would_be_lost: self.would_be_lost,
+            forwarded_at_risk: self.forwarded_at_risk,
+            unclear: self.unclear,
+            would_be_stopped: self.would_be_stopped,
+            periods: periods as u64,
+            losing,
+        }
+    }
+
+    fn verdict(&self, long_enough: bool) -> Verdict {
+        let enough = long_enough && self.legitimate >= 100 && self.reporters.len() >= 2;
+        let loses = !small(self.would_be_lost, self.legitimate);
+        let may_lose = !small(self.would_be_lost.saturating_add(self.unclear), self.legitimate);
+        let nobody = self.ever_passed == 0 && self.legitimate == 0 && self.unclear == 0;
+        match (nobody && long_enough, loses, may_lose, enough) {
+            (true, ..) => Verdict::Parked,
+            (_, true, ..) | (_, _, true, true) => Verdict::NotYet,
+            (_, _, false, true) => Verdict::Ready,
+            (_, _, _, false) => Verdict::TooLittle,
+        }
+    }
 }
 
 /// At most one message in 500.
@@ -122,7 +185,7 @@ fn small(part: u64, whole: u64) -> bool {
 /// The next stricter step; null where there is none.
 fn next(policy: Option<&PolicySeen>) -> Option<&'static str> {
     let policy = policy?;
-    let word = |tag: &Option<super::Foreign>| tag.as_ref().map_or("", super::Foreign::as_written).to_owned();
+    let word = |tag: &Option<Foreign>| tag.as_ref().map_or("", Foreign::as_written).to_owned();
     let whole = policy.pct.is_none_or(|pct| pct >= 100) && word(&policy.testing) != "y";
     match (word(&policy.p).as_str(), whole) {
         ("reject", true) => None,
@@ -145,27 +208,6 @@ fn losses(group: &Group) -> (u64, u64) {
 }
 
 impl Readiness {
-    fn add(&mut self, view: &View<'_>, cast: &Cast) {
-        let group = &cast.group;
-        let failing = group.sums.failing();
-        let (own, passed_on) = losses(group);
-        let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more);
-        match cast.role {
-            Role::Own | Role::Vendor => {
-                add(&mut self.legitimate, group.sums.messages);
-                add(&mut self.would_be_lost, own);
-                add(&mut self.forwarded_at_risk, passed_on);
-                if own > 0 {
-                    let (who, cause) = (name(view, group, cast.role), group.cause());
-                    self.losing.push(Losing { who, failing: own, cause });
-                }
-            }
-            Role::Forwarder | Role::List => add(&mut self.forwarded_at_risk, failing),
-            Role::Unclear => add(&mut self.unclear, failing),
-            Role::Suspect => add(&mut self.would_be_stopped, failing),
-        }
-    }
-
     /// The share of legitimate mail that would be lost.
     pub fn loss(&self) -> Option<Rate> {
         Rate::of(self.would_be_lost, self.legitimate)

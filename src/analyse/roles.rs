@@ -2,9 +2,16 @@
 //! it. In: groups. Out: a [`Role`] each, with the [`Evidence`] for it. Where the evidence does not suffice the role is
 //! `Unclear`: silence is better than a guess.
 
-use super::{Foreign, facts::Reporters, groups::Group, interner::Table, view::View};
-use crate::model::{Cause, Text};
+use super::{
+    Foreign,
+    facts::Reporters,
+    groups::{Group, Item},
+    interner::Table,
+    view::{Shape, Signed, View},
+};
+use crate::model::{Cause, Source, Text};
 use serde::Serialize;
+use std::cmp::Reverse;
 
 /// What a sender is for the domain it sends as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -90,9 +97,9 @@ pub(crate) struct Vendor {
     pub(crate) last: i32,
     /// Bit n: seen in window n.
     pub(crate) windows: u16,
-    pub(crate) addresses: u64,
-    pub(crate) largest: Vec<(std::cmp::Reverse<u64>, crate::model::Source)>,
-    /// The domain's own signature shows on some of its mail: it passes on what others sent.
+    /// Messages by address.
+    sources: Table<Source, u64>,
+    /// Messages with the domain's own signature on them, good or broken: it passes on what others sent.
     pub(crate) own_signature: u64,
 }
 
@@ -105,30 +112,28 @@ pub(crate) fn authenticates_as(group: &Group) -> Option<&Text> {
 }
 
 /// Every organisation that unaligned mail authenticates as, over all networks.
-pub(crate) fn vendors(groups: &[Group]) -> Vendors {
+pub(crate) fn vendors(view: &View<'_>) -> Vendors {
     let mut vendors = Vendors::default();
-    for group in groups {
-        let unaligned = group.causes.of(Cause::AuthenticatedUnaligned);
-        let Some(organisation) = authenticates_as(group).filter(|_| group.authorised == 0 && unaligned > 0) else {
-            continue;
-        };
-        let vendor = vendors.entry((group.domain, organisation.clone())).or_insert_with(Vendor::new);
-        vendor.messages = vendor.messages.saturating_add(unaligned);
-        vendor.with_signature = vendor.with_signature.saturating_add(group.signs.other_signature);
-        vendor.reporters.extend(&group.reporters);
-        vendor.first = vendor.first.min(group.asked.0);
-        vendor.last = vendor.last.max(group.asked.1);
-        for (window, (messages, _)) in group.windows.iter().enumerate() {
-            vendor.windows |= u16::from(*messages > 0) << window;
+    let unaligned = |item: &Item<'_>| item.shape.pattern.cause == Cause::AuthenticatedUnaligned;
+    for item in view.facts().filter(unaligned) {
+        let Some(organisation) = item.shape.signer.as_ref().or(item.shape.returns_to.as_ref()) else { continue };
+        let key = (item.shape.pattern.domain, organisation.clone());
+        vendors.entry(key).or_insert_with(Vendor::new).add(&item);
+    }
+    for Item { shape, fact, .. } in view.facts().filter(|item| item.shape.asked && bears_own_signature(item.shape)) {
+        let organisations = [shape.signer.as_ref(), shape.returns_to.as_ref()].into_iter().flatten();
+        for organisation in organisations {
+            if let Some(vendor) = vendors.get_mut(&(shape.pattern.domain, organisation.clone())) {
+                vendor.own_signature = vendor.own_signature.saturating_add(fact.messages);
+            }
         }
-        vendor.addresses += group.addresses;
-        vendor.largest.extend(&group.largest);
-        vendor.largest.sort_unstable();
-        vendor.largest.truncate(3);
-        vendor.own_signature =
-            vendor.own_signature.saturating_add(group.signs.signed.saturating_add(group.signs.broken));
     }
     vendors
+}
+
+fn bears_own_signature(shape: &Shape) -> bool {
+    matches!(shape.signed, Signed::OwnPass | Signed::OwnBroken)
+        || shape.pattern.cause == Cause::ListOrModifyingForwarder
 }
 
 impl Vendor {
@@ -136,14 +141,42 @@ impl Vendor {
         Self {
             messages: 0,
             with_signature: 0,
-            reporters: Reporters::NOBODY,
+            reporters: Reporters::default(),
             first: i32::MAX,
             last: i32::MIN,
             windows: 0,
-            addresses: 0,
-            largest: Vec::new(),
+            sources: Table::default(),
             own_signature: 0,
         }
+    }
+
+    fn add(&mut self, Item { source, shape, fact, reporters }: &Item<'_>) {
+        self.windows |= u16::from(fact.messages > 0) << shape.pattern.window;
+        if !shape.asked {
+            return;
+        }
+        let add = |sum: &mut u64| *sum = sum.saturating_add(fact.messages);
+        add(&mut self.messages);
+        if shape.signed == Signed::OtherPass {
+            add(&mut self.with_signature);
+        }
+        self.reporters.extend(reporters);
+        self.first = self.first.min(fact.first);
+        self.last = self.last.max(fact.last);
+        add(self.sources.entry(*source).or_default());
+    }
+
+    /// How many addresses it has.
+    pub(crate) fn addresses(&self) -> u64 {
+        self.sources.len() as u64
+    }
+
+    /// The three addresses with most messages.
+    pub(crate) fn largest(&self) -> Vec<(Reverse<u64>, Source)> {
+        let mut largest: Vec<_> = self.sources.iter().map(|(source, messages)| (Reverse(*messages), *source)).collect();
+        largest.sort_unstable();
+        largest.truncate(3);
+        largest
     }
 
     /// Earlier periods in which it was seen.
@@ -166,8 +199,16 @@ pub(crate) fn role(view: &View<'_>, group: &Group, vendors: &Vendors, volume: u6
 }
 
 fn decide(view: &View<'_>, group: &Group, vendors: &Vendors, volume: u64) -> Role {
-    if group.known || group.authorised > 0 {
+    if group.known || group.authorised > 0 || group.broke > 0 {
         return Role::Own;
+    }
+    if group.sums.records == 0 {
+        let steady = group.windows_seen(view.adder.scope.asked) >= 3;
+        return match (group.passed > 0, authenticates_as(group)) {
+            (true, _) => Role::Own,
+            (false, Some(_)) if steady => Role::Vendor,
+            (false, _) => Role::Unclear,
+        };
     }
     // Plain forwarding and an own server that SPF forgot look the same, but for their size.
     let surviving =
@@ -180,7 +221,7 @@ fn decide(view: &View<'_>, group: &Group, vendors: &Vendors, volume: u64) -> Rol
         Cause::ForwardedDeclared => Role::Forwarder,
         Cause::ListOrModifyingForwarder => passed_on(),
         Cause::OwnSigningBroken if group.signs.signed > 0 => surviving(),
-        Cause::OwnSigningBroken if group.passed > 0 => Role::Own,
+        Cause::OwnSigningBroken | Cause::Transient if group.passed > 0 => Role::Own,
         Cause::AuthenticatedUnaligned if group.signs.signed > 0 => Role::Forwarder,
         Cause::AuthenticatedUnaligned => {
             let vendor = authenticates_as(group).and_then(|name| vendors.get(&(group.domain, name.clone())));
@@ -190,7 +231,6 @@ fn decide(view: &View<'_>, group: &Group, vendors: &Vendors, volume: u64) -> Rol
                 Role::Unclear
             }
         }
-        Cause::Transient if group.passed > 0 => Role::Own,
         Cause::Unauthenticated | Cause::SpoofSuspect => Role::Suspect,
         Cause::OwnSigningBroken | Cause::Transient | Cause::SampledOrTesting | Cause::Unknown => Role::Unclear,
     }

@@ -2,9 +2,10 @@
 
 use super::{
     Foreign, Sums,
-    groups::Group,
+    fold::Folded,
+    groups::{Group, NOTABLE},
     period::date,
-    roles::{self, Evidence, Role, Vendors},
+    roles::{Evidence, Role},
     summary::form,
     view::View,
 };
@@ -12,9 +13,6 @@ use crate::model::Cause;
 use jiff::civil::Date;
 use serde::Serialize;
 use std::{cmp::Reverse, collections::BTreeMap, net::IpAddr};
-
-/// How many senders an answer keeps; the sources are complete all the same.
-const KEPT: usize = 500;
 
 /// Who a sender is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -84,16 +82,11 @@ pub struct Spoofing {
 }
 
 impl Spoofing {
-    fn add(&mut self, sender: &Sender, listed: bool) {
-        let (messages, addresses) = (sender.sums.failing(), sender.who.addresses);
-        self.messages = self.messages.saturating_add(messages);
-        self.stopped = self.stopped.saturating_add(sender.stopped);
-        self.addresses += addresses;
-        if !listed {
-            self.tail_messages = self.tail_messages.saturating_add(messages);
-            self.tail_stopped = self.tail_stopped.saturating_add(sender.stopped);
-            self.tail_addresses += addresses;
-        }
+    /// Add a suspect; whether it stands out is seen later.
+    pub(crate) fn add(&mut self, group: &Group) {
+        self.messages = self.messages.saturating_add(group.sums.failing());
+        self.stopped = self.stopped.saturating_add(group.signs.stopped);
+        self.addresses += group.addresses;
     }
 
     pub(crate) fn merge(&mut self, other: &Self) {
@@ -114,77 +107,54 @@ pub(crate) struct Cast {
     pub(crate) evidence: Vec<Evidence>,
 }
 
-/// Give every group its role. `volumes` are the domains' messages in the period.
-pub(crate) fn cast(view: &View<'_>, groups: Vec<Group>, vendors: &Vendors, volumes: &BTreeMap<u32, u64>) -> Vec<Cast> {
-    let role = |group: Group| {
-        let volume = volumes.get(&group.domain).copied().unwrap_or(0);
-        let (role, evidence) = roles::role(view, &group, vendors, volume);
-        Cast { group, role, evidence }
+/// The senders of the period in reading order. Suspects that do not stand out are left to the tail.
+pub(crate) fn senders(view: &View<'_>, folded: &Folded, volumes: &BTreeMap<u32, u64>) -> Vec<Sender> {
+    let of_domain = |cast: &Cast| folded.domains.get(&cast.group.domain).map_or(0, |domain| domain.suspects);
+    let listed = |cast: &&Cast| {
+        let volume = volumes.get(&cast.group.domain).copied().unwrap_or(0);
+        cast.role != Role::Suspect || stands_out(cast.group.sums.messages, volume, of_domain(cast))
     };
-    groups.into_iter().map(role).collect()
+    let cast = folded.senders.sorted(view);
+    cast.into_iter().filter(listed).map(|cast| sender(view, cast)).collect()
 }
 
-/// The senders of the period in reading order, and by domain what the spoofing comes to.
-pub(crate) fn senders(
-    view: &View<'_>,
-    cast: &[Cast],
-    volumes: &BTreeMap<u32, u64>,
-) -> (Vec<Sender>, BTreeMap<u32, Spoofing>) {
-    let mut spoofing: BTreeMap<u32, Spoofing> = BTreeMap::new();
-    let mut senders = Vec::new();
-    let suspects = suspect_messages(cast);
-    for cast in cast.iter().filter(|cast| cast.group.sums.records > 0) {
-        let sender = sender(view, cast);
-        let domain = cast.group.domain;
-        let of = |sums: &BTreeMap<u32, u64>| sums.get(&domain).copied().unwrap_or(0);
-        let listed = cast.role != Role::Suspect || stands_out(sender.sums.messages, of(volumes), of(&suspects));
-        if cast.role == Role::Suspect {
-            spoofing.entry(domain).or_default().add(&sender, listed);
-        }
-        if listed {
-            senders.push(sender);
-        }
+/// What the spoofing of a domain comes to, of all of which `listed` senders stand out.
+pub(crate) fn spoofing(all: Spoofing, listed: &[Sender], domain: &Foreign) -> Spoofing {
+    let mut spoofing =
+        Spoofing { tail_messages: all.messages, tail_stopped: all.stopped, tail_addresses: all.addresses, ..all };
+    let own = |sender: &&Sender| sender.who.role == Role::Suspect && sender.who.policy_domain == *domain;
+    for sender in listed.iter().filter(own) {
+        spoofing.tail_messages = spoofing.tail_messages.saturating_sub(sender.sums.failing());
+        spoofing.tail_stopped = spoofing.tail_stopped.saturating_sub(sender.stopped);
+        spoofing.tail_addresses = spoofing.tail_addresses.saturating_sub(sender.who.addresses);
     }
-    senders.sort_unstable_by(|a, b| order(a).cmp(&order(b)));
-    senders.truncate(KEPT);
-    (senders, spoofing)
-}
-
-fn suspect_messages(cast: &[Cast]) -> BTreeMap<u32, u64> {
-    let mut messages: BTreeMap<u32, u64> = BTreeMap::new();
-    for cast in cast.iter().filter(|cast| cast.role == Role::Suspect) {
-        let sum = messages.entry(cast.group.domain).or_default();
-        *sum = sum.saturating_add(cast.group.sums.messages);
-    }
-    messages
+    spoofing
 }
 
 /// Whether a suspect is more than a drop in the tail: 50 messages or more, and a hundredth of all the domain's mail or a
 /// fifth of its spoofing.
 pub(crate) fn stands_out(messages: u64, volume: u64, suspects: u64) -> bool {
-    messages >= 50 && (messages >= volume / 100 || messages >= suspects / 5)
+    messages >= NOTABLE && (messages >= volume / 100 || messages >= suspects / 5)
 }
 
-/// Failing ones first, in the order of what a person can fix; then by messages.
-fn order(sender: &Sender) -> impl Ord + use<> {
-    let failing = sender.sums.failing();
-    let matters = failing >= 100 || failing.saturating_mul(100) >= sender.sums.messages.max(1);
-    let rank = match (matters, sender.who.role) {
+/// Failing ones first, in the order of what a person can fix; then by messages. Less is earlier.
+pub(crate) fn reading_order(cast: &Cast) -> (u8, Reverse<u64>, Reverse<u64>) {
+    let (failing, messages) = (cast.group.sums.failing(), cast.group.sums.messages);
+    let matters = failing >= 100 || failing > 0 && failing.saturating_mul(100) >= messages;
+    let rank = match (matters, cast.role) {
         (true, Role::Own | Role::Vendor) => 0,
         (true, Role::Unclear) => 1,
         (true, Role::Suspect) => 2,
         (true, Role::Forwarder | Role::List) => 3,
         (false, _) => 4,
     };
-    let who = &sender.who;
-    let identity =
-        (who.policy_domain.clone(), who.address.is_none(), who.address, who.signs_as.clone(), who.returns_to.clone());
-    (rank, Reverse(if rank < 4 { failing } else { 0 }), Reverse(sender.sums.messages), identity)
+    (rank, Reverse(if rank < 4 { failing } else { 0 }), Reverse(messages))
 }
 
 /// Who a group is.
 pub(crate) fn name(view: &View<'_>, group: &Group, role: Role) -> SenderName {
-    let single = group.largest.first().filter(|_| group.addresses == 1).map(|(_, source)| *source);
+    let one = group.addresses == 1 || group.addresses == 0 && group.largest.len() == 1;
+    let single = group.largest.first().filter(|_| one).map(|(_, source)| *source);
     let address = single.unwrap_or(group.network).address();
     let prefix = match (address, single.is_some()) {
         (Some(IpAddr::V4(_)), true) => 32,

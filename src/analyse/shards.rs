@@ -2,7 +2,7 @@
 //! entries, which wait until a part has enough of them. Out: each part's sources and facts; a network is whole in one.
 
 use super::{
-    facts::Fact,
+    facts::{Fact, Sets},
     interner::{Interner, NONE, Table},
 };
 use crate::model::Source;
@@ -37,6 +37,8 @@ pub(crate) struct Shard {
     pub(crate) sources: Interner<Source>,
     /// By source and pattern.
     pub(crate) facts: Table<(u32, u32), Fact>,
+    /// The sets of reporters of those facts that several saw.
+    pub(crate) sets: Sets,
 }
 
 impl Default for Shards {
@@ -71,7 +73,8 @@ impl Shards {
             let sources = part.sources.adopt(&other.sources);
             for ((source, pattern), fact) in other.facts {
                 let key = (sources[source as usize], patterns[pattern as usize]);
-                part.facts.entry(key).or_insert(Fact::EMPTY).merge(&fact, reporter);
+                let seen = fact.reporters(&other.sets).iter().map(|id| reporter(*id));
+                part.facts.entry(key).or_insert(Fact::EMPTY).merge(&fact, seen, &mut part.sets);
             }
         }
     }
@@ -89,7 +92,7 @@ impl Shard {
             if last != Some(source) {
                 (last, id) = (Some(source), self.sources.id(source));
             }
-            self.facts.entry((id, pattern)).or_insert(Fact::EMPTY).add(messages, day, reporter);
+            self.facts.entry((id, pattern)).or_insert(Fact::EMPTY).add(messages, day, reporter, &mut self.sets);
         }
     }
 }

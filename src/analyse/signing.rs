@@ -2,7 +2,8 @@
 //! one [`Break`] a domain, signing domain and selector.
 
 use super::{
-    facts::{Fact, Reporters},
+    facts::Reporters,
+    groups::Item,
     interner::{NONE, Table},
     view::{Path, Shape, Signed, View},
 };
@@ -47,20 +48,22 @@ struct Health {
 }
 
 impl Signing {
-    /// Look at all facts of one source and domain.
-    pub(crate) fn look(&mut self, view: &View<'_>, source: Source, facts: &[(&Shape, &Fact)]) {
-        if !facts.iter().any(|(shape, _)| shape.asked && is_broken(shape)) {
-            return;
+    /// Look at all facts of one source and domain. Gives the messages whose signature is believed to have broken.
+    pub(crate) fn look(&mut self, view: &View<'_>, facts: &[Item<'_>]) -> u64 {
+        let source = facts[0].source;
+        if !facts.iter().any(|item| item.shape.asked && is_broken(item.shape)) {
+            return 0;
         }
-        let authorised = |(shape, _): &&(&Shape, &Fact)| shape.pattern.flags.has(Flags::SPF) && !shape.pattern.unproven;
-        let direct = facts.iter().filter(authorised).fold(0_u64, |sum, (_, fact)| sum.saturating_add(fact.messages));
-        let known = facts.iter().any(|(shape, _)| view.is_known(source, shape));
+        let mut broke = 0_u64;
+        let authorised = |item: &Item<'_>| item.shape.pattern.flags.has(Flags::SPF) && !item.shape.pattern.unproven;
+        let direct = facts.iter().any(|item| authorised(item) && item.fact.messages > 0);
+        let known = facts.iter().any(|item| view.is_known(source, item.shape));
         for (key, health) in keys(facts) {
             let Health { good, good_last, mut found } = health;
             if found.messages == 0 {
                 continue;
             }
-            found.direct = direct > 0 || known;
+            found.direct = direct || known;
             found.good_before = good;
             // Reporters cut their days differently: one day of overlap is no contradiction.
             let stepped = good > 0 && good_last <= found.first.saturating_add(1);
@@ -72,10 +75,19 @@ impl Signing {
                 stepped && good >= 50 && found.messages >= 50 && found.reporters.len() >= 2
             };
             if believed {
+                broke = broke.saturating_add(found.messages);
                 found.addresses = 1;
                 found.largest = vec![(Reverse(found.messages), source)];
                 self.breaks.entry(key).and_modify(|known| known.merge(&found)).or_insert(found);
             }
+        }
+        broke
+    }
+
+    /// Add what another looked at: other sources.
+    pub(crate) fn merge(&mut self, other: Self) {
+        for (key, found) in other.breaks {
+            self.breaks.entry(key).and_modify(|known| known.merge(&found)).or_insert(found);
         }
     }
 
@@ -86,20 +98,21 @@ impl Signing {
 }
 
 /// The keys seen at a source, with their health.
-fn keys(facts: &[(&Shape, &Fact)]) -> BTreeMap<Key, Health> {
+fn keys(facts: &[Item<'_>]) -> BTreeMap<Key, Health> {
     let mut keys: BTreeMap<Key, Health> = BTreeMap::new();
     let of = |shape: &Shape| (shape.pattern.domain, shape.pattern.dkim_domain, shape.pattern.dkim_selector);
-    for (shape, fact) in facts.iter().filter(|(shape, _)| shape.signed == Signed::OwnPass) {
+    for Item { shape, fact, .. } in facts.iter().filter(|item| item.shape.signed == Signed::OwnPass) {
         let health = keys.entry(of(shape)).or_insert_with(Health::new);
         health.good = health.good.saturating_add(fact.messages);
         health.good_last = health.good_last.max(fact.last);
     }
     // Where another signature decides, the broken one is not in the columns: it is the one that used to be good.
     let usual = keys.iter().max_by_key(|(key, health)| (health.good, Reverse(**key))).map(|(key, _)| *key);
-    for (shape, fact) in facts.iter().filter(|(shape, _)| shape.asked && is_broken(shape)) {
+    for item in facts.iter().filter(|item| item.shape.asked && is_broken(item.shape)) {
+        let shape = item.shape;
         let key = if shape.signed == Signed::OwnBroken { Some(of(shape)) } else { usual };
         if let Some(key) = key {
-            keys.entry(key).or_insert_with(Health::new).found.add(shape, fact);
+            keys.entry(key).or_insert_with(Health::new).found.add(item);
         }
     }
     keys
@@ -113,25 +126,27 @@ fn is_broken(shape: &Shape) -> bool {
 
 impl Health {
     fn new() -> Self {
-        Self { good: 0, good_last: i32::MIN, found: Break::NONE }
+        Self { good: 0, good_last: i32::MIN, found: Break::new() }
     }
 }
 
 impl Break {
-    const NONE: Self = Self {
-        messages: 0,
-        failing: 0,
-        results: BTreeMap::new(),
-        first: i32::MAX,
-        last: i32::MIN,
-        reporters: Reporters::NOBODY,
-        addresses: 0,
-        largest: Vec::new(),
-        good_before: 0,
-        direct: false,
-    };
+    fn new() -> Self {
+        Self {
+            messages: 0,
+            failing: 0,
+            results: BTreeMap::new(),
+            first: i32::MAX,
+            last: i32::MIN,
+            reporters: Reporters::default(),
+            addresses: 0,
+            largest: Vec::new(),
+            good_before: 0,
+            direct: false,
+        }
+    }
 
-    fn add(&mut self, shape: &Shape, fact: &Fact) {
+    fn add(&mut self, Item { shape, fact, reporters, .. }: &Item<'_>) {
         self.messages = self.messages.saturating_add(fact.messages);
         self.failing = self.failing.saturating_add(if shape.passes { 0 } else { fact.messages });
         let result = if shape.signed == Signed::OwnBroken { shape.pattern.dkim_result } else { NONE };
@@ -139,7 +154,7 @@ impl Break {
         *sum = sum.saturating_add(fact.messages);
         self.first = self.first.min(fact.first);
         self.last = self.last.max(fact.last);
-        self.reporters.extend(&fact.reporters);
+        self.reporters.extend(reporters);
     }
 
     fn merge(&mut self, other: &Self) {
@@ -151,7 +166,7 @@ impl Break {
         }
         self.first = self.first.min(other.first);
         self.last = self.last.max(other.last);
-        self.reporters.extend(&other.reporters);
+        self.reporters.extend(other.reporters.ids());
         self.addresses += other.addresses;
         self.largest.extend(&other.largest);
         self.largest.sort_unstable();

@@ -6,10 +6,12 @@ use super::{
     facts::{Fact, Reporters},
     interner::Table,
     period::date,
+    shards::Shard,
     view::{Shape, View},
 };
 use crate::model::Source;
-use std::{cmp::Reverse, collections::BTreeSet};
+use rayon::prelude::*;
+use std::cmp::Reverse;
 
 /// What the facts of one source come to.
 #[derive(Debug, Clone)]
@@ -24,7 +26,7 @@ pub(crate) struct SourceSums {
     /// Whether any message passed, in the period or before it.
     pub(crate) confirmed: bool,
     /// Ids of its policy domains.
-    pub(crate) domains: BTreeSet<u32>,
+    pub(crate) domains: Vec<u32>,
 }
 
 impl Default for SourceSums {
@@ -33,47 +35,55 @@ impl Default for SourceSums {
             sums: Sums::default(),
             causes: Causes::default(),
             unaligned: 0,
-            reporters: Reporters::NOBODY,
+            reporters: Reporters::default(),
             first: i32::MAX,
             last: i32::MIN,
             confirmed: false,
-            domains: BTreeSet::new(),
+            domains: Vec::new(),
         }
     }
 }
 
 impl SourceSums {
     /// Add a fact; one of the history only tells whether the source is older and ever passed.
-    fn add(&mut self, shape: &Shape, fact: &Fact) {
+    fn add(&mut self, shape: &Shape, fact: &Fact, reporters: &[u32]) {
         self.first = self.first.min(fact.first);
         self.last = self.last.max(fact.last);
         self.confirmed |= shape.passes && fact.messages > 0 && !shape.pattern.unproven;
         if shape.asked {
-            self.sums.add(shape.pattern.flags, fact.messages, fact.records);
+            self.sums.add(shape.pattern.flags, fact.messages, u64::from(fact.records));
             self.causes.add(shape.pattern.cause, fact.messages);
             self.unaligned = self.unaligned.saturating_add(if shape.unaligned { fact.messages } else { 0 });
-            self.reporters.extend(&fact.reporters);
-            self.domains.insert(shape.pattern.domain);
+            self.reporters.extend(reporters);
+            if !self.domains.contains(&shape.pattern.domain) {
+                self.domains.push(shape.pattern.domain);
+            }
         }
     }
 }
 
 /// Every source with rows in the period: most failing messages first, then most messages, then by address.
 pub(crate) fn sources(view: &View<'_>) -> Vec<SourceSummary> {
-    let mut sources: Vec<(Source, SourceSums)> = Vec::new();
-    for part in view.adder.facts.parts() {
-        let mut folded: Table<u32, SourceSums> = Table::default();
-        for ((source, pattern), fact) in &part.facts {
-            let shape = view.shape(*pattern);
-            let sums = folded.entry(*source).or_default();
-            sums.add(shape, fact);
-            sums.confirmed |= view.is_known(*part.sources.get(*source), shape);
-        }
-        let asked = folded.into_iter().filter(|(_, sums)| sums.sums.records > 0);
-        sources.extend(asked.map(|(id, sums)| (*part.sources.get(id), sums)));
+    let parts: Vec<Vec<SourceSummary>> =
+        view.adder.facts.parts().par_iter().map(|part| part_sources(view, part)).collect();
+    let mut sources: Vec<SourceSummary> = parts.into_iter().flatten().collect();
+    sources.sort_unstable_by_key(|source| {
+        (Reverse(source.sums.failing()), Reverse(source.sums.messages), Source::from(source.source_ip))
+    });
+    sources
+}
+
+/// The sources of a part, in no order.
+fn part_sources(view: &View<'_>, part: &Shard) -> Vec<SourceSummary> {
+    let mut folded: Table<u32, SourceSums> = Table::default();
+    for ((source, pattern), fact) in &part.facts {
+        let shape = view.shape(*pattern);
+        let sums = folded.entry(*source).or_default();
+        sums.add(shape, fact, fact.reporters(&part.sets));
+        sums.confirmed |= view.is_known(*part.sources.get(*source), shape);
     }
-    sources.sort_unstable_by_key(|(source, sums)| (Reverse(sums.sums.failing()), Reverse(sums.sums.messages), *source));
-    sources.into_iter().map(|(source, sums)| summarise(view, source, &sums)).collect()
+    let asked = folded.into_iter().filter(|(_, sums)| sums.sums.records > 0);
+    asked.map(|(id, sums)| summarise(view, *part.sources.get(id), &sums)).collect()
 }
 
 fn summarise(view: &View<'_>, source: Source, sums: &SourceSums) -> SourceSummary {

@@ -1,6 +1,6 @@
 //! Sums of the period by domain, and over all. In: exact sums by day, reports, facts. Out: [`Totals`].
 
-use super::{Foreign, Sums, Totals, interner::Table, summary::Subdomain, view::View};
+use super::{Foreign, Sums, Totals, groups::Item, interner::Table, summary::Subdomain, view::View};
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
@@ -25,7 +25,7 @@ pub(crate) fn by_domain(view: &View<'_>) -> BTreeMap<u32, Totals> {
             totals.reporters += u64::from(reporters.insert((*domain, *reporter)));
         }
     }
-    for (_, shape, fact) in view.facts().filter(|(_, shape, _)| shape.asked && !shape.passes) {
+    for Item { shape, fact, .. } in view.facts().filter(|item| item.shape.asked && !item.shape.passes) {
         let totals = totals.entry(shape.pattern.domain).or_default();
         let add = |sum: &mut u64| *sum = sum.saturating_add(fact.messages);
         if shape.unaligned {
@@ -65,13 +65,13 @@ pub(crate) fn whole(view: &View<'_>, by_domain: &BTreeMap<u32, Totals>) -> Total
 /// The names below each domain that mail was sent as, most messages first.
 pub(crate) fn subdomains(view: &View<'_>) -> BTreeMap<u32, Vec<Subdomain>> {
     let mut sums: Table<(u32, u32), Sums> = Table::default();
-    for (_, shape, fact) in view.facts().filter(|(_, shape, _)| shape.asked) {
+    for Item { shape, fact, .. } in view.facts().filter(|item| item.shape.asked) {
         let pattern = &shape.pattern;
         if pattern.header_from != pattern.domain && !view.word(pattern.header_from).is_empty() {
             sums.entry((pattern.domain, pattern.header_from)).or_default().add(
                 pattern.flags,
                 fact.messages,
-                fact.records,
+                u64::from(fact.records),
             );
         }
     }

@@ -4,6 +4,7 @@
 use super::{
     Adder, Foreign, KnownSender,
     facts::{Fact, Pattern},
+    groups::Item,
 };
 use crate::model::{Flags, Source, Text};
 use std::net::IpAddr;
@@ -51,6 +52,7 @@ pub(crate) enum Declared {
 }
 
 /// A pattern, understood.
+#[expect(clippy::struct_excessive_bools, reason = "each answers a question of its own")]
 #[derive(Debug, Clone)]
 pub(crate) struct Shape {
     pub(crate) pattern: Pattern,
@@ -101,11 +103,16 @@ impl<'a> View<'a> {
         self.adder.question.names.get(&address).cloned()
     }
 
-    /// Every fact, in no order: source, shape, sums.
-    pub(crate) fn facts(&self) -> impl Iterator<Item = (Source, &Shape, &'a Fact)> {
+    /// Every fact, in no order.
+    pub(crate) fn facts(&self) -> impl Iterator<Item = Item<'_>> {
         self.adder.facts.parts().iter().flat_map(|part| {
-            let facts = part.facts.iter();
-            facts.map(|((source, pattern), fact)| (*part.sources.get(*source), self.shape(*pattern), fact))
+            let item = |((source, pattern), fact): (&(u32, u32), &'a Fact)| Item {
+                source: *part.sources.get(*source),
+                shape: self.shape(*pattern),
+                fact,
+                reporters: fact.reporters(&part.sets),
+            };
+            part.facts.iter().map(item)
         })
     }
 
@@ -156,10 +163,9 @@ fn shape(adder: &Adder, pattern: Pattern) -> Shape {
 
 fn signed(signer: &str, own: &str, result: &str) -> Signed {
     match (signer.is_empty(), signer == own, result) {
-        (true, ..) | (_, _, "" | "none") => Signed::No,
-        (_, true, "pass") => Signed::OwnPass,
         // A temporary error says nothing of the signature.
-        (_, _, "temperror") => Signed::No,
+        (true, ..) | (_, _, "" | "none" | "temperror") => Signed::No,
+        (_, true, "pass") => Signed::OwnPass,
         (_, true, _) => Signed::OwnBroken,
         (_, false, "pass") => Signed::OtherPass,
         (_, false, _) => Signed::OtherBroken,

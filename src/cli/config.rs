@@ -84,10 +84,7 @@ fn check(run: &Run, offline: bool) -> anyhow::Result<Exit> {
     for warning in secrets_of(&settings).into_iter().filter_map(settings::warning) {
         run.talk.warning(&warning);
     }
-    if offline {
-        return Ok(Exit::Handled);
-    }
-    Ok(Exit::Handled)
+    if offline { Ok(Exit::Handled) } else { super::fetch::look_at_all(run, &settings, &store) }
 }
 
 /// What the settings come to.

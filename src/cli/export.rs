@@ -1,15 +1,19 @@
 //! `export`: the rows for other engines.
 
-use super::Run;
 use super::exit::Exit;
+use super::fault::Hint as _;
 use super::period::Choice;
-use anyhow::bail;
+use super::{Run, output, straight};
+use crate::store::{Filter, Format, Store};
+use anyhow::{Context as _, anyhow};
 use clap::ValueEnum;
-use std::path::PathBuf;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
 
 const EXAMPLES: &str = "\
-Without a period: everything. Parquet and Arrow need --out; NDJSON and CSV go to standard output without it.
-With --out: DIR/records/month=.../ (one row a record) and DIR/reports/month=.../ (one row a report).
+Without a period: everything. Parquet needs --out and writes DIR/records/month=.../ (one row a record) and
+DIR/reports/month=.../ (one row a report). The others go to standard output, or with --out to DIR/records.FORMAT.
 
 Examples:
   dmarquet export --out lake                           Parquet, for DuckDB, Polars, pandas, Spark
@@ -50,6 +54,46 @@ enum Form {
 /// Do it.
 pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
-    let store = run.store(&settings)?;
-    bail!("export of {}: {args:?}: not built in yet", store.display());
+    let (from, to) = args.choice.days(run.today()).unwrap_or_default();
+    let filter = Filter { from, to, domains: args.choice.domains.clone() };
+    if args.out.is_none() && matches!(args.format, Form::Parquet) {
+        let error = anyhow!("export: expected --out DIR for Parquet, found none");
+        return Err(error.hint("Parquet goes to a folder; --format ndjson or csv goes to standard output"));
+    }
+    if args.out.is_none() && args.format == Form::Ipc && std::io::stdout().is_terminal() {
+        let error = anyhow!("export: expected --out DIR or a redirection for Arrow IPC, found a terminal");
+        return Err(error.hint("as in `dmarquet export --format ipc > records.arrow`"));
+    }
+    if args.paths.is_empty() {
+        write(&Store::open(&run.store(&settings)?)?, &filter, args)?;
+        return Ok(Exit::Handled);
+    }
+    let (_folder, store, exit) = straight::store(run, &args.paths)?;
+    write(&store, &filter, args)?;
+    Ok(exit)
+}
+
+fn write(store: &Store, filter: &Filter, args: &Args) -> anyhow::Result<()> {
+    let (format, name) = match args.format {
+        Form::Parquet => {
+            // Its presence is checked before anything is read.
+            let out = args.out.as_deref().unwrap_or(Path::new("."));
+            return Ok(store.export_parquet(filter, out)?);
+        }
+        Form::Csv => (Format::Csv, "records.csv"),
+        Form::Ndjson => (Format::Ndjson, "records.ndjson"),
+        Form::Ipc => (Format::Arrow, "records.arrow"),
+    };
+    let Some(folder) = &args.out else {
+        return output::stream(|out| store.export(filter, format, out));
+    };
+    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    let path = folder.join(name);
+    let mut file = NamedTempFile::new_in(folder).with_context(|| folder.display().to_string())?;
+    let mut out = std::io::BufWriter::new(&mut file);
+    store.export(filter, format, &mut out)?;
+    out.flush().with_context(|| path.display().to_string())?;
+    drop(out);
+    file.persist(&path).with_context(|| path.display().to_string())?;
+    Ok(())
 }

@@ -3,6 +3,9 @@
 //! Comes in: errors of every stage. Goes out: the lines for a person, one next step where there is one.
 //! Must not print: that is `output`'s, which also cleans strangers' text.
 
+use crate::fetch::FetchError;
+use crate::ingest::IngestError;
+use crate::store::StoreError;
 use std::fmt;
 
 /// An error with a next step for the person who reads it.
@@ -72,9 +75,50 @@ impl<T, E: Into<anyhow::Error>> Hint for Result<T, E> {
     }
 }
 
-/// The next step of an error, where somebody gave one.
-pub(crate) fn hint_of(error: &anyhow::Error) -> Option<&str> {
-    error.downcast_ref::<Hinted>().map(|hinted| hinted.hint.as_str())
+/// The next step of an error: the one that was given, else the one of its kind, where there is one.
+pub(crate) fn hint_of(error: &anyhow::Error) -> Option<String> {
+    if let Some(hinted) = error.downcast_ref::<Hinted>() {
+        return Some(hinted.hint.clone());
+    }
+    if let Some(IngestError::Store(store)) = error.downcast_ref() {
+        return of_store(store).map(str::to_owned);
+    }
+    if let Some(store) = error.downcast_ref() {
+        return of_store(store).map(str::to_owned);
+    }
+    error.downcast_ref().and_then(of_source).map(str::to_owned)
+}
+
+fn of_store(error: &StoreError) -> Option<&'static str> {
+    match error {
+        StoreError::Busy { .. } => Some("wait for its end; in cron, `dmarquet fetch --if-idle` leaves quietly instead"),
+        StoreError::Version { .. } => Some("a newer dmarquet wrote it: update this one"),
+        StoreError::Damaged { .. } => {
+            Some("`dmarquet verify` looks at all files, `dmarquet rebuild` makes the tables anew")
+        }
+        StoreError::Io { source, .. } => of_io(source),
+        _ => None,
+    }
+}
+
+fn of_io(error: &std::io::Error) -> Option<&'static str> {
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
+            Some("run as the user that owns the data folder, or give another with --store DIR")
+        }
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+            Some("make room and run again: what was committed is safe, the run goes on where it stopped")
+        }
+        _ => None,
+    }
+}
+
+/// The next step of a source's fault.
+pub(crate) fn of_source(fault: &FetchError) -> Option<&str> {
+    match fault {
+        FetchError::Mailbox(error) => error.hint.as_deref(),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -86,7 +130,7 @@ mod tests {
     fn a_hint_is_found_below_later_context_and_the_message_keeps_its_chain() {
         let error = anyhow!("expected a folder, found a file").context("store /tmp/x").hint("give another --store");
         let error = Err::<(), _>(error).context("ingest").unwrap_err();
-        assert_eq!(hint_of(&error), Some("give another --store"));
+        assert_eq!(hint_of(&error).as_deref(), Some("give another --store"));
         assert_eq!(format!("{error:#}"), "ingest: store /tmp/x: expected a folder, found a file");
     }
 }

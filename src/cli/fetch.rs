@@ -1,10 +1,28 @@
-//! `fetch`: poll the mailboxes of the settings.
+//! `fetch`: poll the mailboxes of the settings, once or until it is stopped.
+//!
+//! Each mailbox is a run of the journey: cursors out of the ledger, mails through the pipeline, what is safe back to the
+//! server after each commit, and at the end what the server was told into the ledger.
 
 use super::Run;
 use super::args::Format;
 use super::exit::Exit;
+use super::fault::Hint as _;
+use super::interrupt::Interrupt;
+use super::journey;
+use super::output;
 use super::period::Day;
-use anyhow::bail;
+use super::settings::Settings;
+use crate::fetch::FetchError;
+use crate::fetch::imap::{self, Mailbox, Poller, Survey, Wake};
+use crate::ingest::{self, Options, Tally};
+use crate::limits::Limits;
+use crate::store::{Store, StoreError, Writer};
+use anyhow::anyhow;
+use jiff::Timestamp;
+use jiff::tz::Offset;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
 
 const EXAMPLES: &str = "\
 Silent where all is well. In a crontab, cron mails what needs a person:
@@ -16,6 +34,9 @@ Examples:
   dmarquet fetch --mailbox reports --since 2026-11-01 --dry-run
   dmarquet fetch --watch                             stay, and take in what arrives";
 
+/// How long a run that waits lets another one finish, before it looks again.
+const ANOTHER_RUN: Duration = Duration::from_secs(10);
+
 /// Poll every mailbox of the settings once, or stay and wait
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -23,10 +44,10 @@ pub(super) struct Args {
     /// Only this mailbox of the settings (repeat for more)
     #[arg(long, value_name = "NAME")]
     mailbox: Vec<String>,
-    /// At most so many mails a folder
+    /// At most so many mails a mailbox, the oldest first
     #[arg(long, value_name = "N")]
     limit: Option<u32>,
-    /// Only mails that arrived on this day or later, as 2026-11-16
+    /// Only mails that arrived on this day or later, as 2026-11-16; older ones wait for a run without it
     #[arg(long, value_name = "DATE")]
     since: Option<Day>,
     /// Say what would be fetched; change nothing, here or on the server
@@ -47,5 +68,273 @@ pub(super) struct Args {
 pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let store = run.store(&settings)?;
-    bail!("fetch into {}: {args:?}: not built in yet", store.display());
+    let mailboxes = chosen(&settings, &args.mailbox)?;
+    let interrupt = Interrupt::listen(&run.talk)?;
+    let polls = Polls { run, args, store: &store, interrupt: &interrupt };
+    if args.dry_run {
+        return polls.dry_run(&mailboxes);
+    }
+    if args.watch {
+        return polls.watch(mailboxes);
+    }
+    match polls.once(&mailboxes, run.now) {
+        Err(error) if args.if_idle && is_busy(&error) => {
+            run.talk.note(&format!("{error:#}: nothing to do"));
+            Ok(Exit::Handled)
+        }
+        other => other,
+    }
+}
+
+fn is_busy(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(StoreError::Busy { .. }))
+}
+
+/// The mailboxes of these names, all where none is named.
+fn chosen(settings: &Settings, names: &[String]) -> anyhow::Result<Vec<Mailbox>> {
+    let all = &settings.mailboxes;
+    if all.is_empty() {
+        let error = anyhow!("settings: expected a [[mailbox]], found none");
+        return Err(error.hint("`dmarquet config init` writes a file with one to fill in"));
+    }
+    if let Some(name) = names.iter().find(|name| all.iter().all(|mailbox| mailbox.name != **name)) {
+        let known: Vec<&str> = all.iter().map(|mailbox| mailbox.name.as_str()).collect();
+        return Err(anyhow!("--mailbox {name}: expected one of the settings' mailboxes: {}", known.join(", ")));
+    }
+    Ok(all.iter().filter(|mailbox| names.is_empty() || names.contains(&mailbox.name)).cloned().collect())
+}
+
+/// What a poll is asked for, by the command line.
+fn poll_options(limit: Option<u32>, since: Option<&Day>, now: Timestamp, interrupt: &Interrupt) -> imap::Options {
+    let since = since.map(|day| {
+        let midnight = day.0.at(0, 0, 0, 0);
+        Offset::UTC.to_timestamp(midnight).unwrap_or(Timestamp::MIN)
+    });
+    imap::Options { limit, since, item_bytes: Limits::default().item_bytes, now, stop: interrupt.stop() }
+}
+
+/// Polls of one command.
+struct Polls<'a> {
+    run: &'a Run,
+    args: &'a Args,
+    store: &'a Path,
+    interrupt: &'a Interrupt,
+}
+
+impl Polls<'_> {
+    fn options(&self, now: Timestamp) -> imap::Options {
+        poll_options(self.args.limit, self.args.since.as_ref(), now, self.interrupt)
+    }
+
+    /// Poll each mailbox once. One that cannot be reached is said, and does not keep the others waiting.
+    fn once(&self, mailboxes: &[Mailbox], now: Timestamp) -> anyhow::Result<Exit> {
+        let mut writer = Writer::open(self.store, now)?;
+        let options = journey::options(self.interrupt, now);
+        let mut tally = Tally::default();
+        for mailbox in mailboxes {
+            if self.interrupt.is_set() {
+                tally.interrupted = true;
+                break;
+            }
+            tally.add(self.poll(mailbox, &mut writer, &options)?);
+        }
+        journey::tell(&self.run.talk, &tally, self.args.format)
+    }
+
+    /// Poll one mailbox. What goes wrong with it is said at once, and counted as a fault.
+    fn poll(&self, mailbox: &Mailbox, writer: &mut Writer, options: &Options) -> anyhow::Result<Tally> {
+        let talk = &self.run.talk;
+        let cursors = writer.cursors(&mailbox.name)?;
+        let mut poller = match Poller::start(mailbox.clone(), cursors, self.options(options.now)) {
+            Ok(poller) => poller,
+            Err(fault) => {
+                talk.fault(&fault);
+                return Ok(Tally { faults: 1, ..Tally::default() });
+            }
+        };
+        let said = poller.warnings().to_vec();
+        said.iter().for_each(|warning| talk.fault(&FetchError::Mailbox(warning.clone())));
+        let mut watch = journey::Watch::new(talk, Some(poller.acknowledger()));
+        let mails = poller.mails().into_iter().flatten();
+        let outcome = ingest::run(mails, writer, options, &mut watch);
+        drop(watch);
+        // Whatever came of the run: what was committed may be told, and what was told may be noted.
+        let finished = poller.finish();
+        for (folder, cursor) in &finished.cursors {
+            writer.set_cursor(&mailbox.name, folder, cursor)?;
+        }
+        writer.told(&finished.told)?;
+        finished.notes.iter().for_each(|note| talk.note(note));
+        let mut tally = outcome?;
+        for failure in finished.failures {
+            tally.faults += 1;
+            if !said.contains(&failure) {
+                talk.fault(&FetchError::Mailbox(failure));
+            }
+        }
+        Ok(tally)
+    }
+
+    /// Poll whenever a server tells of news, until we are told to stop.
+    fn watch(&self, mailboxes: Vec<Mailbox>) -> anyhow::Result<Exit> {
+        let talk = &self.run.talk;
+        let mut worst = Exit::Handled;
+        for wakes in imap::Watch::start(mailboxes.clone(), &self.interrupt.stop()) {
+            let mut names = Vec::new();
+            for wake in wakes {
+                match wake {
+                    Wake::News(name) => names.push(name),
+                    Wake::Trouble(error) => talk.note(&format!("{error}; connecting again")),
+                    Wake::Given(error) => {
+                        talk.fault(&FetchError::Mailbox(error));
+                        worst = Exit::Failed;
+                    }
+                }
+            }
+            let with_news: Vec<Mailbox> =
+                mailboxes.iter().filter(|mailbox| names.contains(&mailbox.name)).cloned().collect();
+            if !with_news.is_empty() {
+                self.once_when_idle(&with_news)?;
+            }
+        }
+        // To be stopped is how this ends; a mailbox that was given up is not.
+        Ok(worst)
+    }
+
+    /// Poll once no other run holds the store.
+    fn once_when_idle(&self, mailboxes: &[Mailbox]) -> anyhow::Result<()> {
+        while !self.interrupt.is_set() {
+            match self.once(mailboxes, Timestamp::now()) {
+                Err(error) if is_busy(&error) => {
+                    self.run.talk.note(&format!("{error:#}: waiting for its end"));
+                    let begin = std::time::Instant::now();
+                    while begin.elapsed() < ANOTHER_RUN && !self.interrupt.is_set() {
+                        std::thread::sleep(Duration::from_millis(200));
+                    }
+                }
+                other => return other.map(|_| ()),
+            }
+        }
+        Ok(())
+    }
+
+    fn dry_run(&self, mailboxes: &[Mailbox]) -> anyhow::Result<Exit> {
+        let store = Store::open(self.store)?;
+        let mut exit = Exit::Handled;
+        for mailbox in mailboxes {
+            exit = exit.max(look_at(self.run, mailbox, &store, &self.options(self.run.now))?);
+        }
+        Ok(exit)
+    }
+}
+
+/// Log in to each mailbox and say folder by folder what `fetch` would do. For `config check`.
+pub(super) fn look_at_all(run: &Run, settings: &Settings, store: &Path) -> anyhow::Result<Exit> {
+    let interrupt = Interrupt::listen(&run.talk)?;
+    let options = poll_options(None, None, run.now, &interrupt);
+    let store = Store::open(store)?;
+    let mut exit = Exit::Handled;
+    for mailbox in &settings.mailboxes {
+        exit = exit.max(look_at(run, mailbox, &store, &options)?);
+    }
+    Ok(exit)
+}
+
+fn look_at(run: &Run, mailbox: &Mailbox, store: &Store, options: &imap::Options) -> anyhow::Result<Exit> {
+    let cursors = store.cursors(&mailbox.name)?;
+    match imap::survey(mailbox, &cursors, options) {
+        Ok(survey) => {
+            output::data(output::clean_lines(&told(mailbox, &survey)).as_bytes())?;
+            survey.failures.iter().for_each(|failure| run.talk.fault(&FetchError::Mailbox(failure.clone())));
+            Ok(if survey.failures.is_empty() { Exit::Handled } else { Exit::Failed })
+        }
+        Err(error) => {
+            run.talk.fault(&FetchError::Mailbox(error));
+            Ok(Exit::Failed)
+        }
+    }
+}
+
+/// What there is and what would be done, in words.
+fn told(mailbox: &Mailbox, survey: &Survey) -> String {
+    let mut out = format!("mailbox {}: logged in\n", mailbox.name);
+    for folder in &survey.folders {
+        // Writing to a String cannot fail.
+        let _ = write!(out, "  {}: {} mails, {} to fetch", folder.setting, folder.mails, folder.new);
+        if folder.new_bytes > 0 {
+            let _ = write!(out, " ({} KiB)", folder.new_bytes.div_ceil(1024));
+        }
+        if folder.name != folder.setting {
+            let _ = write!(out, "; the server calls it {}", folder.name);
+        }
+        if folder.too_large > 0 {
+            let _ = write!(out, "; {} over the limit", folder.too_large);
+        }
+        if folder.pending > 0 {
+            let _ = write!(out, "; {} stored earlier, the server still to be told", folder.pending);
+        }
+        if folder.renewed {
+            out.push_str("; its mails have new UIDs, all are read again");
+        }
+        out.push('\n');
+    }
+    let _ = match &mailbox.after {
+        imap::After::Keep => writeln!(out, "  afterwards: nothing is changed on the server"),
+        imap::After::Seen => writeln!(out, "  afterwards: mails are marked as seen"),
+        imap::After::Delete => writeln!(out, "  afterwards: mails are deleted"),
+        imap::After::Move(folder) => writeln!(out, "  afterwards: mails are moved to {folder}"),
+    };
+    for target in &survey.targets {
+        let _ = match &target.name {
+            Some(name) if *name == target.setting => writeln!(out, "  {}: is there", target.setting),
+            Some(name) => writeln!(out, "  {}: is there; the server calls it {name}", target.setting),
+            None => writeln!(out, "  {}: is not there yet, fetch will make it", target.setting),
+        };
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{chosen, told};
+    use crate::cli::settings::Settings;
+    use crate::fetch::imap::{FolderSurvey, Survey, TargetSurvey};
+    use std::path::Path;
+
+    const TWO: &str = "[[mailbox]]\nname = \"a\"\nhost = \"h\"\nuser = \"u\"\npassword_env = \"P\"\nafter = \"move\"\nmove_to = \"x/y\"\n\
+                       [[mailbox]]\nname = \"b\"\nhost = \"h\"\nuser = \"u\"\npassword_env = \"P\"\n";
+
+    #[test]
+    fn mailboxes_are_chosen_by_name_and_a_wrong_name_is_told_the_right_ones() {
+        let settings = Settings::parse(TWO, Path::new("c.toml")).unwrap();
+        let names = |wanted: &[&str]| {
+            let wanted: Vec<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
+            chosen(&settings, &wanted).map(|all| all.into_iter().map(|mailbox| mailbox.name).collect::<Vec<_>>())
+        };
+        assert_eq!(names(&[]).unwrap(), ["a", "b"]);
+        assert_eq!(names(&["b"]).unwrap(), ["b"]);
+        let error = names(&["c"]).unwrap_err().to_string();
+        assert_eq!(error, "--mailbox c: expected one of the settings' mailboxes: a, b");
+        assert!(chosen(&Settings::default(), &[]).is_err());
+    }
+
+    #[test]
+    fn a_survey_is_told_folder_by_folder() {
+        let settings = Settings::parse(TWO, Path::new("c.toml")).unwrap();
+        let folder = FolderSurvey {
+            setting: "INBOX".into(),
+            name: "INBOX".into(),
+            mails: 12,
+            new: 3,
+            new_bytes: 5000,
+            too_large: 1,
+            pending: 2,
+            renewed: false,
+        };
+        let targets = vec![TargetSurvey { setting: "x/y".into(), name: None }];
+        let survey = Survey { folders: vec![folder], targets, failures: vec![] };
+        let expected = "mailbox a: logged in\n  INBOX: 12 mails, 3 to fetch (5 KiB); 1 over the limit; 2 stored earlier, the \
+                        server still to be told\n  afterwards: mails are moved to x/y\n  x/y: is not there yet, fetch will make it\n";
+        assert_eq!(told(&settings.mailboxes[0], &survey), expected);
+    }
 }

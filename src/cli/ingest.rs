@@ -3,7 +3,11 @@
 use super::Run;
 use super::args::Format;
 use super::exit::Exit;
-use anyhow::bail;
+use super::interrupt::Interrupt;
+use super::journey::{self, Watch};
+use crate::fetch::files::Walk;
+use crate::ingest;
+use crate::store::Writer;
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
@@ -32,5 +36,10 @@ pub(super) struct Args {
 pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let store = run.store(&settings)?;
-    bail!("ingest {} paths into {} as {:?}: not built in yet", args.paths.len(), store.display(), args.format);
+    let interrupt = Interrupt::listen(&run.talk)?;
+    let options = journey::options(&interrupt, run.now);
+    let mut writer = Writer::open(&store, run.now)?;
+    let source = Walk::new(&args.paths, options.limits.clone(), run.now);
+    let tally = ingest::run(source, &mut writer, &options, &mut Watch::new(&run.talk, None))?;
+    journey::tell(&run.talk, &tally, Some(args.format))
 }

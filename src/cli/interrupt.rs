@@ -1,23 +1,49 @@
 //! SIGINT, SIGTERM and SIGHUP: the first asks the run to finish its batch, the second ends it at once.
 //!
-//! Goes out: a flag that long work looks at. What was committed is safe either way.
+//! Goes out: a wish that long work looks at. What was committed is safe either way.
 
 use super::exit::Exit;
 use super::output::Talk;
+use crate::fetch::imap::Stop;
 use anyhow::Context as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Start listening; the flag is set by the first signal.
-pub(super) fn listen(talk: &Talk) -> anyhow::Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let (flag, talk) = (Arc::clone(&stop), talk.clone());
-    ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::SeqCst) {
-            std::process::exit(Exit::Failed.code().into());
-        }
-        talk.warning("stopping: the batch in hand is finished first; once more to stop at once");
-    })
-    .context("listening for signals")?;
-    Ok(stop)
+/// The wish to end, in the two forms that the stages know.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Interrupt {
+    flag: Arc<AtomicBool>,
+    stop: Stop,
+}
+
+impl Interrupt {
+    /// Start listening; once a process.
+    pub(super) fn listen(talk: &Talk) -> anyhow::Result<Self> {
+        let interrupt = Self::default();
+        let (wish, talk) = (interrupt.clone(), talk.clone());
+        ctrlc::set_handler(move || {
+            if wish.flag.swap(true, Ordering::SeqCst) {
+                std::process::exit(Exit::Failed.code().into());
+            }
+            wish.stop.set();
+            talk.warning("stopping: the batch in hand is finished first; once more to stop at once");
+        })
+        .context("listening for signals")?;
+        Ok(interrupt)
+    }
+
+    /// For the journey.
+    pub(super) fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.flag)
+    }
+
+    /// For the poller.
+    pub(super) fn stop(&self) -> Stop {
+        self.stop.clone()
+    }
+
+    /// Whether somebody wished to end.
+    pub(super) fn is_set(&self) -> bool {
+        self.flag.load(Ordering::SeqCst)
+    }
 }

@@ -15,21 +15,27 @@ mod fault;
 mod fetch;
 mod ingest;
 mod interrupt;
+mod journey;
 mod man;
 mod output;
 mod period;
+mod post;
 mod prune;
 mod rebuild;
 mod rejected;
 mod screen;
 mod settings;
 mod status;
+mod straight;
 mod summary;
 mod verify;
 
 use args::{Command, Common};
 use exit::Exit;
 use fault::{Hint as _, StdoutClosed};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::Offset;
 use output::Talk;
 use settings::Settings;
 use std::path::PathBuf;
@@ -43,7 +49,7 @@ pub fn run() -> ExitCode {
     };
     let talk = Talk::new(root.common.verbose, root.common.quiet, root.common.color);
     talk.start_log();
-    let run = Run { common: root.common, talk };
+    let run = Run { common: root.common, talk, now: Timestamp::now() };
     let exit = run.command(root.command).unwrap_or_else(|error| {
         if error.is::<StdoutClosed>() {
             return Exit::Handled;
@@ -68,6 +74,8 @@ fn told(usage: &clap::Error) -> Exit {
 struct Run {
     common: Common,
     talk: Talk,
+    /// The clock, read once: all stages below are told the time.
+    now: Timestamp,
 }
 
 impl Run {
@@ -88,6 +96,11 @@ impl Run {
             Command::Completions(args) => completions::run(&args),
             Command::Man(args) => man::run(&args),
         }
+    }
+
+    /// The UTC day it is.
+    fn today(&self) -> Date {
+        Offset::UTC.to_datetime(self.now).date()
     }
 
     /// The settings, read anew.

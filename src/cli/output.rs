@@ -2,7 +2,8 @@
 //!
 //! Comes in: finished bytes, messages. Goes out: cleaned lines. Nothing else in the crate prints.
 
-use super::fault::{Several, StdoutClosed, hint_of};
+use super::fault::{self, Several, StdoutClosed, hint_of};
+use crate::fetch::FetchError;
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{self, IsTerminal as _, Write};
@@ -68,6 +69,14 @@ impl Talk {
         }
         self.line("error", "\x1b[1;31m", &format!("{error:#}"));
         if let Some(hint) = hint_of(error) {
+            self.line("hint", "\x1b[1;36m", &hint);
+        }
+    }
+
+    /// A fault of a source, when it comes up.
+    pub(crate) fn fault(&self, fault: &FetchError) {
+        self.line("error", "\x1b[1;31m", &fault.to_string());
+        if let Some(hint) = fault::of_source(fault) {
             self.line("hint", "\x1b[1;36m", hint);
         }
     }
@@ -143,6 +152,41 @@ impl Talk {
 pub(crate) fn data(bytes: &[u8]) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     written(out.write_all(bytes).and_then(|()| out.flush()))
+}
+
+/// Write to standard output, buffered, by something that writes itself.
+pub(crate) fn stream<E: Into<anyhow::Error>>(
+    write: impl FnOnce(&mut dyn Write) -> Result<(), E>,
+) -> anyhow::Result<()> {
+    let mut out = Watched { out: io::BufWriter::with_capacity(1 << 16, io::stdout().lock()), closed: false };
+    let result = write(&mut out).map_err(Into::into);
+    let result = result.and_then(|()| out.flush().context("standard output"));
+    if out.closed { Err(StdoutClosed.into()) } else { result }
+}
+
+/// Standard output that remembers whether its reader went away: the error itself may get lost on its way up.
+struct Watched<W: Write> {
+    out: W,
+    closed: bool,
+}
+
+impl<W: Write> Watched<W> {
+    fn note<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
+        self.closed |= matches!(&result, Err(error) if error.kind() == io::ErrorKind::BrokenPipe);
+        result
+    }
+}
+
+impl<W: Write> Write for Watched<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let result = self.out.write(bytes);
+        self.note(result)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let result = self.out.flush();
+        self.note(result)
+    }
 }
 
 /// The same for a result of many writes.

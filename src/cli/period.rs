@@ -2,8 +2,9 @@
 //!
 //! Comes in: `--week`, `--last`, `--from`, `--to`, `--domain`. Goes out: the first and the last day, both inside. All UTC.
 
+use crate::normalise::canonical_domain;
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Args as _, Command, FromArgMatches};
+use clap::{ArgMatches, Command, FromArgMatches};
 use jiff::civil::{Date, ISOWeekDate, Weekday};
 use jiff::{Span, ToSpan as _};
 use std::str::FromStr;
@@ -32,7 +33,7 @@ struct Typed {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Choice {
     period: Asked,
-    /// The policy domains, as typed; none: all.
+    /// The policy domains in canonical form; none: all.
     pub(crate) domains: Vec<String>,
 }
 
@@ -58,12 +59,6 @@ impl Choice {
     }
 }
 
-/// The last ISO week that is over: Monday to Sunday.
-pub(crate) fn last_complete_week(today: Date) -> (Date, Date) {
-    let week = Week(today.saturating_sub(1.week()).iso_week_date());
-    (week.first(), week.last())
-}
-
 impl clap::Args for Choice {
     fn augment_args(command: Command) -> Command {
         Typed::augment_args(command)
@@ -85,7 +80,8 @@ impl FromArgMatches for Choice {
             typed.from = typed.from.filter(|_| on_line("from"));
             typed.to = typed.to.filter(|_| on_line("to"));
         }
-        Ok(Self { period: typed.period()?, domains: typed.domain })
+        let domains = typed.domain.iter().map(|domain| canonical(domain)).collect::<Result<_, _>>()?;
+        Ok(Self { period: typed.period()?, domains })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -108,6 +104,11 @@ impl Typed {
             _ => Err(conflict("period: expected one of --week, --last, or --from and --to, found several".to_owned())),
         }
     }
+}
+
+fn canonical(domain: &str) -> Result<String, clap::Error> {
+    let canonical = canonical_domain(domain).map(|domain| domain.as_str().to_owned());
+    canonical.ok_or_else(|| conflict(format!("--domain: expected a domain, as example.com, found {domain:?}")))
 }
 
 fn conflict(message: String) -> clap::Error {
@@ -220,7 +221,7 @@ impl FromStr for Stretch {
 
 #[cfg(test)]
 mod tests {
-    use super::{Choice, Stretch, Week, last_complete_week};
+    use super::{Choice, Stretch, Week};
     use clap::{Args as _, FromArgMatches as _};
     use jiff::civil::date;
 
@@ -275,13 +276,5 @@ mod tests {
         for text in ["7", "d", "0d", "-1d", "9999d", "7é", ""] {
             assert!(text.parse::<Stretch>().is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn the_last_complete_week_is_over_on_monday() {
-        let week = (date(2026, 11, 16), date(2026, 11, 22));
-        assert_eq!(last_complete_week(date(2026, 11, 23)), week);
-        assert_eq!(last_complete_week(date(2026, 11, 29)), week);
-        assert_eq!(last_complete_week(date(2026, 11, 22)).1, date(2026, 11, 15));
     }
 }

@@ -3,7 +3,9 @@
 use super::Run;
 use super::args::Format;
 use super::exit::Exit;
-use anyhow::bail;
+use super::interrupt::Interrupt;
+use super::journey;
+use crate::ingest;
 
 /// Make the tables anew from the kept originals
 #[derive(Debug, clap::Args)]
@@ -17,5 +19,7 @@ pub(super) struct Args {
 pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let store = run.store(&settings)?;
-    bail!("rebuild of {}: {args:?}: not built in yet", store.display());
+    let interrupt = Interrupt::listen(&run.talk)?;
+    let tally = ingest::rebuild(&store, &journey::options(&interrupt, run.now))?;
+    journey::tell(&run.talk, &tally, Some(args.format))
 }

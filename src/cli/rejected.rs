@@ -1,10 +1,22 @@
 //! `rejected`: what could not be read, why, and another try.
 
-use super::Run;
 use super::args::Format;
 use super::exit::Exit;
-use anyhow::bail;
+use super::fault::Hint as _;
+use super::interrupt::Interrupt;
+use super::{Run, journey, output, screen};
+use crate::ingest;
+use crate::store::{ConflictEntry, RejectedEntry, Store, Writer};
+use anyhow::anyhow;
 use clap::Subcommand;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::Offset;
+use serde::Serialize;
+use std::path::Path;
+
+/// Digits of an id in a list.
+const SHORT: usize = 12;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -53,6 +65,150 @@ enum Act {
 /// Do it.
 pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
-    let store = run.store(&settings)?;
-    bail!("rejected of {}: {args:?}: not built in yet", store.display());
+    let dir = run.store(&settings)?;
+    match &args.act {
+        Act::List { format, conflicts: true } => conflicts(&Store::open(&dir)?, *format)?,
+        Act::List { format, conflicts: false } => list(&Store::open(&dir)?, *format)?,
+        Act::Show { id, raw } => show(&Store::open(&dir)?, id, *raw)?,
+        Act::Retry { ids, format } => return retry(run, &dir, ids, *format),
+    }
+    Ok(Exit::Handled)
+}
+
+/// A rejected item, as JSON has it.
+#[derive(Debug, Serialize)]
+struct Item {
+    id: String,
+    origin: String,
+    reason: String,
+    attachment: Option<String>,
+    arrival: String,
+    rejected: String,
+    bytes: i64,
+    file: Option<String>,
+}
+
+impl From<&RejectedEntry> for Item {
+    fn from(entry: &RejectedEntry) -> Self {
+        Self {
+            id: entry.hash.to_string(),
+            origin: entry.origin.clone(),
+            reason: entry.reason.clone(),
+            attachment: entry.attachment.clone(),
+            arrival: entry.arrival.to_string(),
+            rejected: entry.ingested.to_string(),
+            bytes: entry.bytes,
+            file: entry.file.clone(),
+        }
+    }
+}
+
+fn list(store: &Store, format: Format) -> anyhow::Result<()> {
+    let mut entries = store.rejected()?;
+    entries.reverse();
+    if format == Format::Json {
+        return output::json(&entries.iter().map(Item::from).collect::<Vec<_>>());
+    }
+    let lines = entries.iter().map(|entry| {
+        let id = entry.hash.to_string();
+        format!("{}  {}  {}: {}", &id[..SHORT], day(entry.ingested), entry.origin, entry.reason)
+    });
+    say(lines)
+}
+
+/// A report that contradicts one stored before, as JSON has it.
+#[derive(Debug, Serialize)]
+struct Contradiction {
+    report_key: String,
+    origin: String,
+    reason: &'static str,
+    org_name: String,
+    report_id: String,
+    policy_domain: String,
+    arrival: String,
+    file: String,
+}
+
+fn conflicts(store: &Store, format: Format) -> anyhow::Result<()> {
+    let mut entries = store.conflicts()?;
+    entries.reverse();
+    if format == Format::Text {
+        return say(entries.iter().map(|entry| {
+            let ConflictEntry { origin, org_name, report_id, policy_domain, file, .. } = entry;
+            format!("{}  {origin}: {org_name} sent another report {report_id} on {policy_domain} before; this one is {file}", day(entry.ingested))
+        }));
+    }
+    let entries = entries.into_iter().map(|entry| Contradiction {
+        report_key: entry.key.to_string(),
+        origin: entry.origin,
+        reason: "another report with the same key was stored before",
+        org_name: entry.org_name,
+        report_id: entry.report_id,
+        policy_domain: entry.policy_domain,
+        arrival: entry.arrival.to_string(),
+        file: entry.file,
+    });
+    output::json(&entries.collect::<Vec<_>>())
+}
+
+fn show(store: &Store, id: &str, raw: bool) -> anyhow::Result<()> {
+    let entries = store.rejected()?;
+    let entry = find(&entries, id)?;
+    if raw {
+        let file = entry
+            .file
+            .as_deref()
+            .ok_or_else(|| anyhow!("{id}: expected kept bytes, found none: it was too large to be read"))?;
+        return output::data(&store.aside(file)?);
+    }
+    let kept =
+        entry.file.as_ref().map_or_else(|| "not kept".to_owned(), |file| store.dir().join(file).display().to_string());
+    say([
+        format!("id        {}", entry.hash),
+        format!("origin    {}", entry.origin),
+        format!("reason    {}", entry.reason),
+        format!("name      {}", entry.attachment.as_deref().unwrap_or("none")),
+        format!("arrived   {}", entry.arrival),
+        format!("rejected  {}", entry.ingested),
+        format!("bytes     {}", entry.bytes),
+        format!("kept in   {kept}"),
+    ]
+    .into_iter())
+}
+
+fn retry(run: &Run, dir: &Path, ids: &[String], format: Format) -> anyhow::Result<Exit> {
+    let interrupt = Interrupt::listen(&run.talk)?;
+    let options = journey::options(&interrupt, run.now);
+    let mut writer = Writer::open(dir, run.now)?;
+    let all = writer.rejected()?;
+    let entries = if ids.is_empty() {
+        all
+    } else {
+        ids.iter().map(|id| find(&all, id).cloned()).collect::<anyhow::Result<Vec<_>>>()?
+    };
+    let tally = ingest::retry(&mut writer, &entries, &options)?;
+    journey::tell(&run.talk, &tally, Some(format))
+}
+
+/// The one item whose id begins so.
+fn find<'a>(entries: &'a [RejectedEntry], id: &str) -> anyhow::Result<&'a RejectedEntry> {
+    let id = id.to_lowercase();
+    let mut found = entries.iter().filter(|entry| !id.is_empty() && entry.hash.to_string().starts_with(&id));
+    match (found.next(), found.next()) {
+        (Some(entry), None) => Ok(entry),
+        (None, _) => Err(anyhow!("{id}: expected the id of a rejected item, found none such")
+            .hint("`dmarquet rejected list` shows them")),
+        (Some(_), Some(_)) => Err(anyhow!("{id}: expected the id of one rejected item, found several")
+            .hint("give more of its digits; `dmarquet rejected list --format json` has them all")),
+    }
+}
+
+fn day(at: Timestamp) -> Date {
+    Offset::UTC.to_datetime(at).date()
+}
+
+/// Lines with strangers' text in them.
+fn say(lines: impl Iterator<Item = String>) -> anyhow::Result<()> {
+    let text: String = lines.map(|line| output::clean(&line) + "\n").collect();
+    screen::show(&text)
 }

@@ -6,8 +6,15 @@
 //! Must not: lie on the way of a report, read the store, print.
 
 pub mod answer;
+pub mod dkim;
+pub mod dmarc;
+pub mod enrich;
 pub mod finding;
+pub mod mx;
 pub mod name;
+pub mod posture;
+pub mod ptr;
+pub mod resolver;
 pub mod spf;
 mod tags;
 

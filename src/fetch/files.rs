@@ -83,16 +83,16 @@ impl Walk {
                 match fs::metadata(&path) {
                     Ok(metadata) if metadata.is_dir() => self.folder(&path),
                     Ok(metadata) => self.file(&path, &metadata, true),
-                    Err(source) => fault(&path, "open", source),
+                    Err(source) => Some(fault(&path, "open", source)),
                 }
             }
             Step::Met(path) => match fs::metadata(&path) {
                 Ok(metadata) if metadata.is_dir() => self.folder(&path),
                 Ok(metadata) if metadata.is_file() => self.file(&path, &metadata, false),
                 // A pipe, a socket, a device.
-                Ok(_) => set_aside(&path),
+                Ok(_) => Some(Ok(set_aside(&path))),
                 // A link to nothing, or in a circle.
-                Err(_) if path.is_symlink() => set_aside(&path),
+                Err(_) if path.is_symlink() => Some(Ok(set_aside(&path))),
                 Err(source) => self.gone(&path, source),
             },
             Step::Mailbox(mailbox, path) => self.mailbox(mailbox, path),
@@ -113,7 +113,7 @@ impl Walk {
         });
         let mut paths = match listed {
             Ok(paths) => paths,
-            Err(source) => return fault(path, "list", source),
+            Err(source) => return Some(fault(path, "list", source)),
         };
         if maildir::is_maildir(path) {
             // `tmp` holds what is half written; messages go from `new` to `cur`, so `new` comes first.
@@ -128,7 +128,7 @@ impl Walk {
 
     fn file(&mut self, path: &Path, metadata: &Metadata, given: bool) -> Outcome {
         let message = !given && path.parent().is_some_and(maildir::holds_messages);
-        match open(path, metadata.is_file().then(|| metadata.len())) {
+        match open(path, metadata.is_file().then_some(metadata.len())) {
             Ok(source) if message => self.read(Source { name: None, ..source }, true),
             Ok(source) => self.read(source, given),
             Err(FetchError::File { source, .. }) if !given && source.kind() == io::ErrorKind::NotFound => {
@@ -143,7 +143,7 @@ impl Walk {
         let found = path.parent().filter(|folder| maildir::holds_messages(folder)).and(maildir::find_again(path));
         match found.and_then(|found| open(&found, None).ok()) {
             Some(source) => self.read(Source { name: None, ..source }, true),
-            None => fault(path, "open", source),
+            None => Some(fault(path, "open", source)),
         }
     }
 
@@ -265,10 +265,10 @@ fn is_item(format: Format, head: &[u8], name: Option<&str>) -> bool {
         }
 }
 
-fn set_aside(path: &Path) -> Outcome {
-    Some(Ok(Fetched::SetAside { origin: path.display().to_string() }))
+fn set_aside(path: &Path) -> Fetched {
+    Fetched::SetAside { origin: path.display().to_string() }
 }
 
-fn fault(path: &Path, action: &'static str, source: io::Error) -> Outcome {
-    Some(Err(FetchError::File { origin: path.display().to_string(), action, source }))
+fn fault(path: &Path, action: &'static str, source: io::Error) -> Result<Fetched, FetchError> {
+    Err(FetchError::File { origin: path.display().to_string(), action, source })
 }

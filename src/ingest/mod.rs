@@ -4,6 +4,7 @@
 //! exactly one place. The source, the workers and the writer run side by side; what is safe is told to an [`Observer`]
 //! after each durable commit, never before. A fault of the disk ends the run and loses nothing: the next run goes on.
 
+mod again;
 mod pipeline;
 mod save;
 mod tally;
@@ -11,6 +12,7 @@ mod tally;
 mod tests;
 mod work;
 
+pub use again::{rebuild, retry};
 pub use save::Outcome;
 pub use tally::{FoundItem, RejectedItem, SetAside, Stored, Tally};
 
@@ -86,6 +88,9 @@ pub fn run(
     through(source, options, &memory, |worked| saver.take(worked))?;
     let mut tally = saver.finish()?;
     tally.interrupted = interrupted(options);
+    if !tally.interrupted {
+        writer.compact(false)?;
+    }
     Ok(tally)
 }
 
@@ -100,7 +105,10 @@ pub fn read(
     each: &mut dyn FnMut(Accepted),
 ) -> Result<Tally, IngestError> {
     let mut reader = save::Reader::new(observer, each);
-    through(source, options, &Memories(None), |worked| reader.take(worked))?;
+    through(source, options, &Memories(None), |worked| {
+        reader.take(worked);
+        Ok(())
+    })?;
     let mut tally = reader.finish();
     tally.interrupted = interrupted(options);
     Ok(tally)
@@ -140,10 +148,13 @@ fn through(
     let work = pipeline::Work {
         workers: options.workers(),
         state: &|| memories.open(),
-        work: |memory: &mut Result<Option<Memory>, StoreError>, item: Result<Fetched, FetchError>| {
-            let memory = match memory {
-                Ok(memory) => memory.as_ref(),
-                Err(_) => return Done::Failed(std::mem::replace(memory, Ok(None)).err().expect("it is an error")),
+        each: |memory: &mut Result<Option<Memory>, StoreError>, item: Result<Fetched, FetchError>| {
+            let memory = match std::mem::replace(memory, Ok(None)) {
+                Ok(found) => {
+                    *memory = Ok(found);
+                    memory.as_ref().ok().and_then(Option::as_ref)
+                }
+                Err(error) => return Done::Failed(error),
             };
             match item.map(|fetched| work::work(fetched, &options.limits, options.now, memory)) {
                 Ok(Ok(worked)) => Done::Worked(worked),

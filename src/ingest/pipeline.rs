@@ -63,7 +63,7 @@ pub(super) struct Work<'a, S, W, R> {
     /// What each keeps for itself.
     pub(super) state: &'a (dyn Fn() -> S + Sync),
     /// One item.
-    pub(super) work: W,
+    pub(super) each: W,
     /// What its result weighs.
     pub(super) weight: fn(&R) -> usize,
 }
@@ -130,7 +130,7 @@ fn work_off<S, R>(
     loop {
         gate.pass();
         let Ok(chunk) = from_source.recv() else { return };
-        let items: Vec<R> = chunk.items.into_iter().map(|item| (work.work)(&mut state, item)).collect();
+        let items: Vec<R> = chunk.items.into_iter().map(|item| (work.each)(&mut state, item)).collect();
         let weight = items.iter().map(work.weight).sum();
         gate.add(weight);
         if to_taker.send(Numbered { number: chunk.number, items, weight }).is_err() {

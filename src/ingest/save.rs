@@ -222,13 +222,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(super) fn take(&mut self, worked: Result<Worked, FetchError>) -> Result<(), IngestError> {
+    pub(super) fn take(&mut self, worked: Result<Worked, FetchError>) {
         let worked = match worked {
             Ok(worked) => worked,
             Err(fault) => {
                 self.tally.faults += 1;
-                self.observer.fault(&fault);
-                return Ok(());
+                return self.observer.fault(&fault);
             }
         };
         let mut count = Count::default();
@@ -237,7 +236,6 @@ impl<'a> Reader<'a> {
             Contents::Pieces(pieces) => pieces.into_iter().for_each(|piece| self.place(piece, &mut count)),
         }
         self.observer.item(&worked.origin, &count.outcome);
-        Ok(())
     }
 
     fn place(&mut self, piece: Piece, count: &mut Count) {

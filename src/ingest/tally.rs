@@ -106,6 +106,29 @@ impl Tally {
         self.findings.len() as u64 + self.findings_more
     }
 
+    /// Add another run's.
+    pub fn add(&mut self, other: Self) {
+        self.items += other.items;
+        self.stored.reports += other.stored.reports;
+        self.stored.records += other.stored.records;
+        self.stored.messages = self.stored.messages.saturating_add(other.stored.messages);
+        self.stored.dmarc_pass = self.stored.dmarc_pass.saturating_add(other.stored.dmarc_pass);
+        self.duplicates += other.duplicates;
+        self.conflicts += other.conflicts;
+        self.set_aside.tls_rpt += other.set_aside.tls_rpt;
+        self.set_aside.failure += other.set_aside.failure;
+        self.set_aside.bounce += other.set_aside.bounce;
+        self.set_aside.other += other.set_aside.other;
+        self.rejected.extend(other.rejected);
+        self.rejected_more += other.rejected_more + self.rejected.len().saturating_sub(KEPT) as u64;
+        self.rejected.truncate(KEPT);
+        self.findings.extend(other.findings);
+        self.findings_more += other.findings_more + self.findings.len().saturating_sub(KEPT) as u64;
+        self.findings.truncate(KEPT);
+        self.interrupted |= other.interrupted;
+        self.faults += other.faults;
+    }
+
     pub(super) fn reject(&mut self, origin: &str, reason: &str) {
         if self.rejected.len() < KEPT {
             self.rejected.push(RejectedItem { origin: origin.to_owned(), reason: reason.to_owned() });

@@ -32,11 +32,13 @@ pub(super) fn xml(number: u32, count: u32) -> Vec<u8> {
     .into_bytes()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a source gives results")]
 fn item(origin: &str, bytes: Vec<u8>) -> Result<Fetched, FetchError> {
     let name = Some("report.xml".to_owned());
     Ok(Fetched::Item(Item { origin: origin.to_owned(), name, bytes, arrival: now(), message: None }))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a source gives results")]
 fn message(uid: u32, bytes: &[u8]) -> Result<Fetched, FetchError> {
     let message = Message { mailbox: "m".into(), folder: "INBOX".into(), uid_validity: 1, uid };
     let mut mail = b"From: a@receiver.example\r\nContent-Type: text/plain\r\n\r\n".to_vec();
@@ -206,4 +208,178 @@ fn documents_of_one_file_share_its_original() {
     assert_eq!(tally.stored.reports, 2);
     let pack = std::fs::File::open(dir.path().join("originals/month=2026-11/00000001.zip")).unwrap();
     assert_eq!(zip::ZipArchive::new(pack).unwrap().len(), 2, "one original and the manifest");
+}
+
+/// All that a reader can see of a store: rows, the `reports` table, status, what is aside.
+fn picture(dir: &Path) -> String {
+    let store = Store::open(dir).unwrap();
+    let mut rows = Vec::new();
+    store.export(&Filter::default(), crate::store::Format::Ndjson, &mut rows).unwrap();
+    let mut rows: Vec<_> = String::from_utf8(rows).unwrap().lines().map(ToOwned::to_owned).collect();
+    rows.sort();
+    let status = store.status().unwrap();
+    let mut heads = store.heads(&Filter::default()).unwrap();
+    heads.sort_by_key(|head| (head.day, head.key));
+    let rejected = store.rejected().unwrap();
+    let conflicts = store.conflicts().unwrap();
+    let facts = (status.totals, status.months, status.reporters, status.folders, status.rejected.count);
+    format!("{rows:#?} {heads:#?} {facts:#?} {rejected:#?} {conflicts:#?}")
+}
+
+fn full(dir: &Path) {
+    ingest(dir, mixed());
+    ingest(dir, (10..60).map(|number| item(&format!("{number}.xml"), xml(number * 30, number))).collect());
+    ingest(dir, vec![message(4, &xml(9, 1)), message(5, b"hello")]);
+}
+
+#[test]
+fn a_rebuild_gives_the_same_tables() {
+    let dir = tempfile::tempdir().unwrap();
+    full(dir.path());
+    let before = picture(dir.path());
+    let reports = Store::open(dir.path()).unwrap().status().unwrap().totals.reports;
+    for _ in 0..2 {
+        let tally = rebuild(dir.path(), &options()).unwrap();
+        assert_eq!((i64::try_from(tally.stored.reports).unwrap(), tally.rejected_count()), (reports, 0));
+        assert_eq!(picture(dir.path()), before);
+        assert!(!dir.path().join("rebuilding").exists());
+    }
+    let tally = ingest(dir.path(), mixed());
+    assert_eq!((tally.duplicates, tally.stored.reports), (6, 0), "what was seen is still known");
+}
+
+#[test]
+fn a_rebuild_needs_no_ledger() {
+    let dir = tempfile::tempdir().unwrap();
+    full(dir.path());
+    let rows = |dir: &Path| Store::open(dir).unwrap().status().unwrap().totals;
+    let before = rows(dir.path());
+    for name in ["ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"] {
+        let _ = std::fs::remove_file(dir.path().join(name));
+    }
+    rebuild(dir.path(), &options()).unwrap();
+    assert_eq!(rows(dir.path()), before);
+    assert_eq!(Store::open(dir.path()).unwrap().rejected().unwrap().len(), 1, "named by its file");
+    // A ledger of rubbish is no better than none.
+    std::fs::write(dir.path().join("ledger.sqlite"), b"rubbish".repeat(1000)).unwrap();
+    assert!(Store::open(dir.path()).is_err());
+    rebuild(dir.path(), &options()).unwrap();
+    assert_eq!(rows(dir.path()), before);
+}
+
+#[test]
+fn a_rejected_item_that_can_be_read_now_leaves_the_list() {
+    let dir = tempfile::tempdir().unwrap();
+    let strict = Options { limits: Limits { item_bytes: 100, ..Limits::default() }, ..options() };
+    let mut writer = Writer::open(dir.path(), now()).unwrap();
+    let items = vec![item("first.xml", xml(1, 5)), item("junk.xml", b"<feedback>".to_vec())];
+    let tally = run(items.into_iter(), &mut writer, &strict, &mut ()).unwrap();
+    assert_eq!(tally.rejected_count(), 2, "{tally:?}");
+    let entries = writer.rejected().unwrap();
+    let tally = retry(&mut writer, &entries, &options()).unwrap();
+    assert_eq!((tally.stored.reports, tally.rejected_count()), (1, 1));
+    let left = writer.rejected().unwrap();
+    assert_eq!(left.iter().map(|entry| entry.origin.as_str()).collect::<Vec<_>>(), ["junk.xml"]);
+    assert_eq!(std::fs::read_dir(dir.path().join("rejected")).unwrap().count(), 1);
+}
+
+#[test]
+fn exports_hold_the_rows_of_their_filter() {
+    let dir = tempfile::tempdir().unwrap();
+    full(dir.path());
+    let store = Store::open(dir.path()).unwrap();
+    let all = Filter::default();
+    let some = Filter { from: Some(jiff::civil::date(2026, 11, 10)), ..Filter::default() };
+    let none = Filter { domains: vec!["example.org".into()], ..Filter::default() };
+    for filter in [all, some, none] {
+        let mut rows = 0;
+        store.rows(&filter, Columns::NONE, &mut |run| rows += run.len).unwrap();
+        let lines = |format| {
+            let mut out = Vec::new();
+            store.export(&filter, format, &mut out).unwrap();
+            String::from_utf8_lossy(&out).lines().count()
+        };
+        assert_eq!(lines(crate::store::Format::Ndjson), rows);
+        assert_eq!(lines(crate::store::Format::Csv), rows + 1);
+        let mut arrow = Vec::new();
+        store.export(&filter, crate::store::Format::Arrow, &mut arrow).unwrap();
+        assert!(arrow.starts_with(b"ARROW1"));
+        let out = tempfile::tempdir().unwrap();
+        store.export_parquet(&filter, out.path()).unwrap();
+        assert_eq!(out.path().join("records").exists(), rows > 0);
+    }
+}
+
+/// The items of the drill.
+fn drill_items() -> Vec<Result<Fetched, FetchError>> {
+    (0..400).map(|number| item(&format!("{number}.xml"), xml(number * 7, number + 1))).collect()
+}
+
+fn drill_run(dir: &Path) -> Tally {
+    let limits = crate::store::BatchLimits { reports: 25, ..crate::store::BatchLimits::default() };
+    let mut writer = Writer::open(dir, now()).unwrap().with_limits(limits);
+    let tally = run(drill_items().into_iter(), &mut writer, &options(), &mut ()).unwrap();
+    writer.compact(true).unwrap();
+    tally
+}
+
+#[test]
+#[ignore = "the drill below starts it as a process of its own, to be killed"]
+fn drill_child() {
+    if let Some(dir) = std::env::var_os("DMARQUET_DRILL") {
+        drill_run(Path::new(&dir));
+    }
+}
+
+#[test]
+fn a_run_killed_at_random_moments_ends_with_every_report_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut random = u64::from(std::process::id());
+    let mut killed = 0;
+    for _ in 0..200 {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "ingest::tests::drill_child", "--ignored", "--test-threads=1"])
+            .env("DMARQUET_DRILL", dir.path())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        std::thread::sleep(std::time::Duration::from_millis(20 + (random >> 33) % 400));
+        let ended = child.try_wait().unwrap().is_some();
+        let _ = child.kill();
+        child.wait().unwrap();
+        if ended {
+            // It came to its end: begin anew, after a look.
+            check_drill(dir.path(), true);
+            for entry in std::fs::read_dir(dir.path()).unwrap() {
+                let path = entry.unwrap().path();
+                let _ = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+            }
+        } else {
+            killed += 1;
+            check_drill(dir.path(), false);
+        }
+        if killed >= 25 {
+            break;
+        }
+    }
+    assert!(killed >= 20, "only {killed} runs could be killed");
+    drill_run(dir.path());
+    check_drill(dir.path(), true);
+    assert_eq!(Store::open(dir.path()).unwrap().verify().unwrap(), []);
+}
+
+/// No row twice, and at the end every report once.
+fn check_drill(dir: &Path, complete: bool) {
+    let store = Store::open(dir).unwrap();
+    let mut counts = Vec::new();
+    store.rows(&Filter::default(), Columns::COUNT, &mut |rows| counts.extend(rows.count)).unwrap();
+    counts.sort_unstable();
+    let all = counts.len();
+    counts.dedup();
+    assert_eq!(counts.len(), all, "a row twice");
+    assert_eq!(store.heads(&Filter::default()).unwrap().len(), all);
+    if complete {
+        assert_eq!(counts, (1..=400).collect::<Vec<i64>>());
+    }
 }

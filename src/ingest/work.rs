@@ -157,7 +157,7 @@ fn unit_pieces(unit: Unit, around: Around, limits: &Limits, pieces: &mut Vec<Pie
 }
 
 /// The finding of a mail that its own border called forged.
-fn unauthenticated(mail: Option<&MailFacts>) -> Option<Finding> {
+pub(super) fn unauthenticated(mail: Option<&MailFacts>) -> Option<Finding> {
     let mail = mail.filter(|mail| mail.sender_auth == SenderAuth::Fail)?;
     let from = mail.from_domain.as_deref().unwrap_or("nobody");
     Some(Finding::new(Code::MAIL_UNAUTHENTICATED, format!("the border recorded dmarc=fail for the mail, From {from}")))

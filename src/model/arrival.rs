@@ -1,6 +1,6 @@
 //! A report on its way into the store: judged, with its original and where it came from.
 
-use super::{Finding, MailFacts, Report, Verdict};
+use super::{Finding, MailFacts, Report, SenderAuth, Verdict};
 use jiff::Timestamp;
 use std::sync::Arc;
 
@@ -24,6 +24,13 @@ pub struct Provenance {
     pub arrival: Timestamp,
     /// The outermost mail, where there was one.
     pub mail: Option<MailFacts>,
+}
+
+impl Provenance {
+    /// Whether the mail around the report was authentic; unknown where there was none.
+    pub fn sender_auth(&self) -> SenderAuth {
+        self.mail.as_ref().map_or(SenderAuth::Unknown, |mail| mail.sender_auth)
+    }
 }
 
 /// A report that may be stored.

@@ -1,10 +1,13 @@
 //! The summary as JSON: every number there is, in the form of `summary.schema.json`.
 
 use super::clean::is_shown;
-use crate::analyse::Summary;
+use crate::analyse::{Explanation, Summary};
 use serde::Serialize;
 use serde_json::ser::{Formatter, PrettyFormatter};
 use std::io::{self, Write};
+
+/// The JSON Schema (2020-12) of [`json`].
+pub const SCHEMA: &str = include_str!("summary.schema.json");
 
 /// The JSON form, indented, with a final line break. Characters that could steer a terminal or hide stand as escapes: the
 /// value is what the reporter wrote, the bytes are harmless.
@@ -12,10 +15,19 @@ use std::io::{self, Write};
 /// # Panics
 /// Never: the summary has nothing that JSON cannot say.
 pub fn json(summary: &Summary) -> String {
+    written(summary)
+}
+
+/// An explanation as JSON, written as [`json`] writes a summary.
+pub fn explanation(explanation: &Explanation) -> String {
+    written(explanation)
+}
+
+fn written(answer: &impl Serialize) -> String {
     let mut bytes = Vec::new();
     let mut serializer =
         serde_json::Serializer::with_formatter(&mut bytes, Escaping(PrettyFormatter::with_indent(b" ")));
-    summary.serialize(&mut serializer).expect("a summary has string keys and finite numbers only");
+    answer.serialize(&mut serializer).expect("an answer has string keys and finite numbers only");
     bytes.push(b'\n');
     String::from_utf8(bytes).expect("serde_json writes UTF-8")
 }
@@ -68,5 +80,80 @@ impl Formatter for Escaping {
 
     fn end_object_value<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
         self.0.end_object_value(writer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyse::weeks;
+    use serde_json::Value;
+
+    /// A value against a schema: types, keys both ways, enumerations and references. Every key must be documented.
+    fn check(value: &Value, schema: &Value, root: &Value, at: &str) {
+        if let Some(name) = schema["$ref"].as_str() {
+            return check(value, &root["$defs"][name.trim_start_matches("#/$defs/")], root, at);
+        }
+        if let Some(choices) = schema["anyOf"].as_array() {
+            return if value.is_null() {
+                assert_eq!(choices[1]["type"], "null", "{at}");
+            } else {
+                check(value, &choices[0], root, at);
+            };
+        }
+        if let Some(words) = schema["enum"].as_array() {
+            assert!(words.contains(value), "{at}: {value} is no word of the schema");
+        }
+        let types: Vec<&str> = match &schema["type"] {
+            Value::String(one) => vec![one.as_str()],
+            Value::Array(many) => many.iter().filter_map(Value::as_str).collect(),
+            _ => return,
+        };
+        let found = match value {
+            Value::Null => "null",
+            Value::Bool(_) => "boolean",
+            Value::Number(number) if number.is_u64() || number.is_i64() => "integer",
+            Value::Number(_) => "number",
+            Value::String(_) => "string",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+        };
+        assert!(
+            types.contains(&found) || types.contains(&"number") && found == "integer",
+            "{at}: {found}, expected {types:?}"
+        );
+        if let (Some(items), Some(schema)) = (value.as_array(), schema.get("items")) {
+            items.iter().enumerate().for_each(|(place, item)| check(item, schema, root, &format!("{at}[{place}]")));
+        }
+        if let (Some(fields), Some(known)) = (value.as_object(), schema["properties"].as_object()) {
+            for (key, field) in fields {
+                let schema = known.get(key).unwrap_or_else(|| panic!("{at}.{key} is not in the schema"));
+                check(field, schema, root, &format!("{at}.{key}"));
+            }
+            for key in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+                assert!(fields.contains_key(key), "{at}.{key} is missing");
+            }
+        }
+    }
+
+    #[test]
+    fn the_json_is_what_the_schema_says() {
+        let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+        for summary in [weeks::eventful().summary(), weeks::World::new().summary()] {
+            let value: Value = serde_json::from_str(&json(&summary)).unwrap();
+            check(&value, &schema, &schema, "summary");
+            assert_eq!(value["totals"]["messages"], summary.totals.sums.messages);
+        }
+    }
+
+    #[test]
+    fn what_could_steer_a_terminal_is_escaped_and_the_value_kept() {
+        let name = "a\u{1b}[31m\u{202e}b\u{9b}\u{e0041}";
+        let mut summary = weeks::World::new().summary();
+        summary.domains[0].policy_domain = name.into();
+        let text = json(&summary);
+        assert!(text.chars().all(|char| char == '\n' || is_shown(char)), "{text}");
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["domains"][0]["policy_domain"], name);
     }
 }

@@ -1,20 +1,29 @@
-//! Answers in, bytes out: text for a terminal, JSON and CSV. The last step, and the cleaning step.
+//! Answers in, bytes out: text for a terminal, Markdown, HTML, JSON and CSV. The last step, and the cleaning step.
 //!
 //! In: a finished answer of `analyse`, and a [`Style`]. Out: a `String`. It computes nothing that is not about looks, and
-//! shows no stranger's text that has not gone through [`clean`].
+//! shows no stranger's text that has not gone through [`clean`]. `page` puts a summary into words once; text, Markdown and
+//! HTML lay the same page out.
 
+mod chart;
 pub mod clean;
 mod csv;
+mod explain;
+mod html;
 mod json;
+mod markdown;
 mod numbers;
+mod page;
 mod text;
 mod words;
 
 pub use csv::csv;
-pub use json::json;
+pub use explain::explain;
+pub use html::html;
+pub use json::{SCHEMA, explanation as explain_json, json};
+pub use markdown::markdown;
 pub use text::text;
 
-/// How a rendering should look.
+/// How a rendering should look. Only text depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Style {
     /// Columns of the terminal: less than 80 counts as 80.
@@ -28,5 +37,78 @@ pub struct Style {
 impl Default for Style {
     fn default() -> Self {
         Self { width: 80, ascii: false, color: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyse::{
+        Summary,
+        made::Line,
+        weeks::{World, day},
+    };
+    use crate::model::Cause;
+
+    const HOSTILE: &str =
+        "<script>alert(1)</script>\u{1b}]0;x\u{7}\u{202e}|`*_[a](http://x.example)=1+1\u{9b}2J\"'&amp;";
+
+    /// Hostile text wherever a reporter can put any.
+    fn hostile() -> Summary {
+        let mut world = World::new();
+        for line in &mut world.lines {
+            if line.reporter == "Yahoo" {
+                line.reporter = HOSTILE.into();
+            }
+        }
+        world.lines.retain(|line| !(line.reporter == HOSTILE && line.day.to_string() >= day(0)));
+        world.add(0..6, |day| {
+            let line = Line::new(day, "198.51.100.77", 50).dkim(HOSTILE, HOSTILE, "pass").spf(HOSTILE, "pass");
+            line.verdict(0, Cause::AuthenticatedUnaligned)
+        });
+        world
+            .lines
+            .iter_mut()
+            .filter(|line| line.source == "192.0.2.10".parse().ok())
+            .for_each(|line| line.header_from = HOSTILE.into());
+        world.summary()
+    }
+
+    #[test]
+    fn hostile_text_is_inert_in_every_rendering() {
+        let (summary, style) = (hostile(), Style::default());
+        let renderings =
+            [text(&summary, &style), markdown(&summary, &style), html(&summary, &style), json(&summary), csv(&summary)];
+        for rendering in &renderings {
+            let wrong = rendering.chars().find(|char| !matches!(char, '\n' | '\r') && !clean::is_shown(*char));
+            assert_eq!(wrong, None, "{rendering}");
+        }
+        let [text, markdown, html, _, _] = renderings;
+        assert!(text.contains("<script>"), "the text says what was written");
+        assert!(!html.contains("<script") && html.contains("&lt;script&gt;"), "{html}");
+        assert!(
+            !markdown.contains("<script")
+                && !markdown.replace("\\]", "").contains("](")
+                && !markdown.contains("http://"),
+            "{markdown}"
+        );
+    }
+
+    #[test]
+    fn the_page_asks_for_nothing_from_elsewhere() {
+        let html = html(&hostile(), &Style::default());
+        for reach in ["src=", "href=", "url(", "@import", "<script", "<link", "<img", "<iframe", " onload"] {
+            assert!(!html.contains(reach), "{reach}");
+        }
+    }
+
+    #[test]
+    fn no_data_is_no_data_in_every_rendering() {
+        let summary = crate::analyse::Adder::new(&crate::analyse::Question::default()).finish();
+        let style = Style::default();
+        for rendering in [text(&summary, &style), markdown(&summary, &style), html(&summary, &style)] {
+            assert!(rendering.contains("No data") && !rendering.contains("0 %"), "{rendering}");
+        }
+        assert_eq!(csv(&summary).lines().count(), 1);
     }
 }

@@ -1,169 +1,245 @@
-//! The summary for a terminal: one screen to read, the tables below it.
+//! The page for a terminal: one screen to read, the tables below it. Fits 80 columns, uses more.
 
 use super::{
     Style,
-    clean::{Clean, to_ascii},
-    numbers::{count, counted, percent},
+    clean::to_ascii,
+    page::{DomainLine, Page, SenderLine, Tone, Trend, page},
     words,
 };
-use crate::analyse::{DomainSummary, Quality, Rate, SourceSummary, Summary, Totals};
+use crate::analyse::Summary;
 use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets};
 
-/// How many sources are shown; all are in JSON and CSV.
-const SOURCES: usize = 20;
+/// From this width on the senders' table has all its columns.
+const WIDE: u16 = 120;
 
-/// The text form. Nothing is wider than the style's width, but for a word that no line can hold.
+/// The text form. No line is wider than the style's width, but for a word that no line can hold.
 pub fn text(summary: &Summary, style: &Style) -> String {
-    let width = style.width.max(80);
-    let mut lines = vec![title(summary), String::new()];
-    if summary.totals.sums.messages == 0 {
-        lines.push("No data: no report speaks of these days.".to_owned());
-    }
-    for domain in &summary.domains {
-        lines.extend(headline(domain));
-        lines.push(String::new());
-    }
-    if !summary.sources.is_empty() {
-        lines.extend(sources(summary, width));
-        lines.push(String::new());
-    }
-    lines.extend(quality(&summary.quality));
-    let text = lines.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n") + "\n";
-    if style.ascii { to_ascii(&text) } else { text }
+    let page = page(summary);
+    Writer::new(*style).page(&page)
 }
 
-fn title(summary: &Summary) -> String {
-    match (summary.period.from, summary.period.to, &summary.period.week) {
-        (Some(from), Some(to), Some(week)) => format!("DMARC summary of week {week}: {from} to {to}, UTC"),
-        (Some(from), Some(to), None) => format!("DMARC summary: {from} to {to}, UTC"),
-        _ => "DMARC summary".to_owned(),
+/// Lays paragraphs, lists and tables out for a terminal.
+pub(super) struct Writer {
+    style: Style,
+    width: u16,
+    lines: Vec<String>,
+}
+
+impl Writer {
+    pub(super) fn new(style: Style) -> Self {
+        Self { style, width: style.width.clamp(80, 200), lines: Vec::new() }
+    }
+
+    fn page(mut self, page: &Page) -> String {
+        self.bold(&page.title);
+        self.wrapped(&page.subtitle, "");
+        self.head("");
+        for answer in &page.answers {
+            let (mark, color) = match answer.tone {
+                Tone::Good => ("+", "32"),
+                Tone::Bad => ("!", "31"),
+                Tone::Plain => (" ", "0"),
+            };
+            let mark = self.paint(mark, color);
+            let question = self.paint(answer.question, "1");
+            self.lines.push(format!("{mark} {question}"));
+            self.wrapped(&answer.text, "    ");
+        }
+        self.head("");
+        page.numbers.iter().for_each(|line| self.wrapped(line, ""));
+        self.actions(page);
+        if !page.changes.is_empty() {
+            self.head("WHAT CHANGED");
+            page.changes.iter().for_each(|line| self.item("· ", line));
+        }
+        if !page.domains.is_empty() {
+            self.head("DOMAINS");
+            page.domains.iter().for_each(|domain| self.domain(domain));
+        }
+        if !page.senders.is_empty() {
+            self.head("SENDERS, failing first");
+            let table = senders(page, self.width);
+            self.lines.extend(table);
+        }
+        page.senders_note.iter().for_each(|line| self.wrapped(line, ""));
+        self.head("DATA QUALITY");
+        page.quality.iter().for_each(|line| self.item("· ", line));
+        self.finish()
+    }
+
+    /// All that was laid out.
+    pub(super) fn finish(self) -> String {
+        let text = self.lines.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n") + "\n";
+        // ANSI sequences are ASCII but for the escape itself, which is put in after this.
+        let text = if self.style.ascii { to_ascii(&text) } else { text };
+        text.replace('\u{1}', "\u{1b}")
+    }
+
+    fn actions(&mut self, page: &Page) {
+        if page.actions.is_empty() {
+            return;
+        }
+        self.head("WHAT TO DO");
+        for (number, todo) in page.actions.iter().enumerate() {
+            self.item(&format!("{}. ", number + 1), &format!("{}: {}", todo.domain, todo.change));
+            self.wrapped(&format!("{}: {}", todo.cause, todo.evidence), "   ");
+        }
+    }
+
+    fn domain(&mut self, domain: &DomainLine) {
+        let spark = sparkline(&domain.trend);
+        let name = self.paint(&domain.domain, "1");
+        let spark = if spark.is_empty() { spark } else { format!("  {spark}") };
+        self.lines.push(format!("{name}  {}{spark}", domain.policy));
+        let usual = if domain.usual.is_empty() { String::new() } else { format!(" ({})", domain.usual) };
+        self.wrapped(
+            &format!(
+                "{} messages, {} pass{usual}; DKIM {}, SPF {}",
+                domain.messages, domain.pass, domain.dkim, domain.spf
+            ),
+            "  ",
+        );
+        self.wrapped(&words::capital(&domain.readiness), "  ");
+        domain.details.iter().for_each(|line| self.item("  · ", line));
+    }
+
+    /// A line that stands out.
+    pub(super) fn bold(&mut self, text: &str) {
+        let text = self.paint(text, "1");
+        self.lines.push(text);
+    }
+
+    /// An empty line, and the head of what follows.
+    pub(super) fn head(&mut self, head: &str) {
+        self.lines.push(String::new());
+        if !head.is_empty() {
+            let head = self.paint(head, "1");
+            self.lines.push(head);
+        }
+    }
+
+    /// A paragraph, each line led by an indent.
+    pub(super) fn wrapped(&mut self, text: &str, indent: &str) {
+        self.item_with(indent, indent, text);
+    }
+
+    /// A paragraph whose first line has a mark, the others room for it.
+    pub(super) fn item(&mut self, mark: &str, text: &str) {
+        let room = " ".repeat(mark.chars().count());
+        self.item_with(mark, &room, text);
+    }
+
+    fn item_with(&mut self, first: &str, others: &str, text: &str) {
+        let mut line = first.to_owned();
+        let mut empty = true;
+        for word in text.split(' ') {
+            if !empty && line.chars().count() + 1 + word.chars().count() > usize::from(self.width) {
+                self.lines.push(std::mem::replace(&mut line, others.to_owned()));
+                empty = true;
+            }
+            if !empty {
+                line.push(' ');
+            }
+            line.push_str(word);
+            empty = false;
+        }
+        self.lines.push(line);
+    }
+
+    fn paint(&self, text: &str, code: &str) -> String {
+        if self.style.color && code != "0" { format!("\u{1}[{code}m{text}\u{1}[0m") } else { text.to_owned() }
     }
 }
 
-fn headline(domain: &DomainSummary) -> Vec<String> {
-    let Totals { sums, reports, reporters, .. } = &domain.totals;
-    let share = |part| percent(Rate::of(part, sums.messages));
-    let p = domain.policy.as_ref().and_then(|policy| policy.p.as_ref());
-    let policy = p.map(|p| format!(", p={}", Clean::new(p))).unwrap_or_default();
-    vec![
-        format!("{}{policy}", Clean::new(&domain.policy_domain)),
-        format!(
-            "  {}, {} pass DMARC; aligned DKIM {}, aligned SPF {}",
-            counted(sums.messages, "message", "messages"),
-            percent(sums.pass_rate()),
-            share(sums.dkim_aligned),
-            share(sums.spf_aligned),
-        ),
-        format!(
-            "  both {} · DKIM only {} · SPF only {} · neither {}",
-            count(sums.both),
-            count(sums.dkim_only),
-            count(sums.spf_only),
-            count(sums.neither),
-        ),
-        format!("  {} of {}", counted(*reports, "report", "reports"), counted(*reporters, "reporter", "reporters")),
-    ]
+/// Eight bars: the messages of each period against the largest.
+fn sparkline(trend: &Trend) -> String {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let most = trend.points.iter().map(|point| point.messages).max().unwrap_or(0);
+    if most == 0 || trend.points.len() < 2 {
+        return String::new();
+    }
+    let bar = |messages: u64| {
+        let height = (u128::from(messages) * 7).div_ceil(u128::from(most));
+        if messages == 0 { ' ' } else { BARS[usize::try_from(height).unwrap_or(7)] }
+    };
+    format!("[{}]", trend.points.iter().map(|point| bar(point.messages)).collect::<String>())
 }
 
-fn sources(summary: &Summary, width: u16) -> Vec<String> {
+fn senders(page: &Page, width: u16) -> Vec<String> {
+    let wide = width >= WIDE;
     let mut table = Table::new();
     table.force_no_tty().load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_width(width);
-    table.set_header(["Source", "Messages", "Pass", "DKIM", "SPF", "Other", "Cause"].map(Cell::new));
-    for source in summary.sources.iter().take(SOURCES) {
-        table.add_row(row(source));
+    let mut head = vec!["Sender", "Messages", "Pass", "DKIM", "SPF"];
+    if wide {
+        head.extend(["Other", "Reporters", "Seen"]);
     }
-    for column in 1..=5 {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
+    head.push("What it is, and why");
+    let last = head.len() - 1;
+    table.set_header(head.into_iter().map(Cell::new).collect::<Vec<_>>());
+    for sender in &page.senders {
+        table.add_row(row(sender, wide, page.many_domains));
+    }
+    for at in 1..last {
+        if let Some(column) = table.column_mut(at) {
+            column.set_cell_alignment(if at == 7 { CellAlignment::Left } else { CellAlignment::Right });
+            column.set_constraint(ColumnConstraint::ContentWidth);
         }
     }
     if let Some(column) = table.column_mut(0) {
-        column.set_constraint(ColumnConstraint::UpperBoundary(Width::Fixed(40)));
+        column.set_constraint(ColumnConstraint::UpperBoundary(Width::Fixed(if wide { 42 } else { 24 })));
     }
-    let mut lines = vec!["Sources, failing first (Other: authenticated, but as another domain)".to_owned()];
-    lines.extend(table.lines());
-    let more = summary.sources.len().saturating_sub(SOURCES);
-    if more > 0 {
-        lines.push(format!("  and {} more: --format csv shows all", count(more as u64)));
-    }
-    lines
+    table.lines().collect()
 }
 
-fn row(source: &SourceSummary) -> Vec<Cell> {
-    let sums = &source.sums;
-    let share = |part| percent(Rate::of(part, sums.messages));
-    [
-        source.source_ip.map_or_else(|| "unknown".to_owned(), |address| address.to_string()),
-        count(sums.messages),
-        share(sums.dmarc_pass),
-        share(sums.dkim_aligned),
-        share(sums.spf_aligned),
-        count(source.authenticated_unaligned),
-        words::cause(source.cause).to_owned(),
-    ]
-    .into_iter()
-    .map(Cell::new)
-    .collect()
-}
-
-fn quality(quality: &Quality) -> Vec<String> {
-    let messages = |number| counted(number, "message", "messages");
-    let mut lines = Vec::new();
-    for (number, one, many) in [
-        (quality.unreadable, "item could not be read", "items could not be read"),
-        (quality.conflicts, "report came again with other content", "reports came again with other content"),
-        (quality.long_reports.len() as u64, "report covers over two days", "reports cover over two days"),
-        (quality.unproven_reports, "report came by a forged mail", "reports came by forged mails"),
-    ] {
-        if number > 0 {
-            lines.push(format!("  {}", counted(number, one, many)));
-        }
+fn row(sender: &SenderLine, wide: bool, many_domains: bool) -> Vec<Cell> {
+    let mut who = sender.sender.clone();
+    if !sender.name.is_empty() {
+        who = format!("{who}\n{}", sender.name);
     }
-    for (number, what) in [
-        (quality.not_evaluated, "without the reporter's evaluation"),
-        (quality.pass_without_evidence, "pass, the reporter says, but its own results do not show why"),
-        (quality.fail_but_aligned, "fail, the reporter says, but its own results pass and align"),
-    ] {
-        if number > 0 {
-            lines.push(format!("  {} {what}", messages(number)));
-        }
+    if many_domains {
+        who = format!("{who}\nas {}", sender.domain);
     }
-    let head = if lines.is_empty() { "Data quality: nothing odd" } else { "Data quality" };
-    std::iter::once(head.to_owned()).chain(lines).collect()
+    let mut cells = vec![who, sender.messages.clone(), sender.pass.clone(), sender.dkim.clone(), sender.spf.clone()];
+    if wide {
+        cells.extend([sender.other.clone(), sender.reporters.clone(), sender.seen.clone()]);
+    }
+    let evidence = if sender.evidence.is_empty() || !wide { String::new() } else { format!(" ({})", sender.evidence) };
+    cells.push(format!("{}: {}{evidence}", sender.role, sender.cause));
+    cells.into_iter().map(Cell::new).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        analyse::{
-            Adder, Question,
-            made::{self, Line},
-        },
-        model::Cause,
-    };
+    use crate::analyse::weeks;
 
     #[test]
-    fn the_text_fits_eighty_columns_and_says_who_fails_first() {
-        let lines = [
-            Line::new("2026-11-16", "192.0.2.7", 9900),
-            Line::new("2026-11-17", "2001:db8:1234:5678:9abc:def0:1234:5678", 12)
-                .dkim("example.com", "mail", "fail")
-                .spf("example.com", "fail")
-                .verdict(0, Cause::OwnSigningBroken),
-            Line::new("2026-11-18", "203.0.113.5", 40)
-                .dkim("esp.example", "s1", "pass")
-                .spf("bounce.esp.example", "pass")
-                .verdict(0, Cause::AuthenticatedUnaligned),
-            Line::new("2026-11-18", "198.51.100.9", 3).unauthenticated(),
-        ];
-        let mut adder = Adder::new(&Question::default());
-        adder.rows(&made::rows(&lines));
-        adder.heads(&made::heads(&lines, |_, _| "none"));
-        let text = text(&adder.finish(), &Style::default());
-        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
-        let fails = text.find("203.0.113.5 ").expect("the failing source is shown");
-        assert!(fails < text.find("192.0.2.7 ").expect("the passing source is shown"), "{text}");
+    fn an_eventful_week_reads_so() {
+        insta::assert_snapshot!(text(&weeks::eventful().summary(), &Style::default()));
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal_nor_has_more_than_ascii_where_asked() {
+        let summary = weeks::eventful().summary();
+        for width in [80, 100, 140] {
+            let text = text(&summary, &Style { width, ascii: true, color: false });
+            assert!(text.is_ascii());
+            for line in text.lines() {
+                assert!(line.chars().count() <= usize::from(width), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn colour_adds_nothing_but_colour() {
+        let summary = weeks::eventful().summary();
+        let plain = text(&summary, &Style::default());
+        let mut colored = text(&summary, &Style { color: true, ..Style::default() });
+        assert!(colored.contains("\u{1b}[31m!"));
+        for code in ["0", "1", "31", "32"] {
+            colored = colored.replace(&format!("\u{1b}[{code}m"), "");
+        }
+        assert_eq!(colored, plain);
     }
 }

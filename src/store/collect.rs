@@ -44,10 +44,9 @@ impl Collector {
         rows.count.push(row.record.count);
         rows.flags.push(flags(row.verdict));
         rows.cause.push(row.verdict.cause);
-        let reason =
-            row.record.reasons.first().and_then(|reason| {
-                reason_word(reason.kind.as_ref().map(|kind| kind.as_str()), reason.comment.as_deref())
-            });
+        let reason = row.record.reasons.first().and_then(|reason| {
+            reason_word(reason.kind.as_ref().map(crate::model::ReasonType::as_str), reason.comment.as_deref())
+        });
         let words: [(&mut Words, Option<&str>); 13] = [
             (&mut rows.policy_domain, text_of("policy_domain", head, row)),
             (&mut rows.org_name, text_of("org_name", head, row)),

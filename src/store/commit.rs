@@ -90,7 +90,7 @@ fn try_commit(writer: &mut Writer, batch: &Batch) -> Result<(), StoreError> {
     let tasks = tasks(batch, number);
     intend(writer, &tasks)?;
     step(writer, Step::Intended)?;
-    let made = match write_files(writer, &tasks) {
+    let made = match write_files(writer, batch, &tasks) {
         Ok(made) => made,
         Err(error) => {
             abandon(writer, &error);
@@ -106,15 +106,14 @@ fn try_commit(writer: &mut Writer, batch: &Batch) -> Result<(), StoreError> {
 }
 
 /// After a fault that is no kill: leave nothing half-done. Where even this fails, the next writer does it.
-fn abandon(writer: &Writer, _error: &StoreError) {
-    #[cfg(test)]
-    if matches!(_error, StoreError::Unknown { what, .. } if what == "killed by a test") {
+fn abandon(writer: &Writer, error: &StoreError) {
+    if cfg!(test) && matches!(error, StoreError::Unknown { what, .. } if what == "killed by a test") {
         return;
     }
     let _ = super::recover::recover(&writer.layout, &writer.ledger);
 }
 
-#[cfg_attr(not(test), expect(clippy::unnecessary_wraps, clippy::needless_pass_by_ref_mut, reason = "tests kill here"))]
+#[cfg_attr(not(test), expect(clippy::unnecessary_wraps, reason = "tests kill here"))]
 fn step(writer: &mut Writer, step: Step) -> Result<(), StoreError> {
     #[cfg(test)]
     if writer.fault.as_mut().is_some_and(|fault| fault(step)) {
@@ -196,7 +195,7 @@ fn intend_paths(connection: &Connection, paths: &[&str]) -> rusqlite::Result<()>
 }
 
 /// Step 2.
-fn write_files(writer: &mut Writer, tasks: &[Task<'_>]) -> Result<Vec<Made>, StoreError> {
+fn write_files(writer: &mut Writer, batch: &Batch, tasks: &[Task<'_>]) -> Result<Vec<Made>, StoreError> {
     let layout = writer.layout.clone();
     let mut folders = BTreeSet::new();
     for task in tasks {
@@ -207,8 +206,9 @@ fn write_files(writer: &mut Writer, tasks: &[Task<'_>]) -> Result<Vec<Made>, Sto
         }
     }
     let now = writer.now;
+    let ingested = |accepted: &Accepted| batch.ingested.get(&accepted.report.key).copied().unwrap_or(now);
     let made: Vec<Option<Made>> =
-        tasks.par_iter().map(|task| write_task(&layout, task, now)).collect::<Result<_, _>>()?;
+        tasks.par_iter().map(|task| write_task(&layout, task, &ingested)).collect::<Result<_, _>>()?;
     step(writer, Step::Written)?;
     for (index, task) in tasks.iter().enumerate() {
         if index == tasks.len() / 2 {
@@ -234,7 +234,11 @@ fn make_folders(root: &Path, folder: &Path) -> Result<(), StoreError> {
     create_folder(folder)
 }
 
-fn write_task(layout: &Layout, task: &Task<'_>, now: Timestamp) -> Result<Option<Made>, StoreError> {
+fn write_task(
+    layout: &Layout,
+    task: &Task<'_>,
+    ingested: &(dyn Fn(&Accepted) -> Timestamp + Sync),
+) -> Result<Option<Made>, StoreError> {
     let target = layout.file(task.path());
     let file = Layout::temporary(&target);
     let made = match task {
@@ -246,7 +250,7 @@ fn write_task(layout: &Layout, task: &Task<'_>, now: Timestamp) -> Result<Option
             Some((path, FileKind::Part, month, records, reports.len(), bytes))
         }
         Task::Pack { path, month, reports } => {
-            let members = members(reports, now);
+            let members = members(reports, ingested);
             let mut size = 0;
             write_file(&file, |out| {
                 let mut zip = ZipWriter::new(out);
@@ -393,7 +397,7 @@ fn record_reports(transaction: &Transaction<'_>, batch: &Batch, number: i64, now
             mail.and_then(|mail| mail.authentication_results.as_deref()),
             sender_auth(accepted).as_str(),
             provenance.arrival.as_millisecond(),
-            now,
+            batch.ingested.get(&report.key).map_or(now, |at| at.as_millisecond()),
             json_findings(accepted),
             number,
         ])?;
@@ -410,7 +414,7 @@ pub(crate) fn sums(accepted: &Accepted) -> (i64, i64) {
 }
 
 fn json_texts(texts: &[crate::model::Text]) -> Option<String> {
-    let texts: Vec<&str> = texts.iter().map(|text| text.as_str()).collect();
+    let texts: Vec<&str> = texts.iter().map(crate::model::Text::as_str).collect();
     (!texts.is_empty()).then(|| serde_json::to_string(&texts).expect("texts serialise"))
 }
 

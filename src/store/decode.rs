@@ -57,12 +57,12 @@ impl Chunk {
                 return Err(wrong("as many values as rows, found more"));
             }
             let buffers = split_buffer(&data)?;
-            let presence = match self.optional {
-                true => Presence::decode(buffers.def, count)?,
-                false => Presence { runs: vec![(true, count)], present: count },
+            let presence = if self.optional {
+                Presence::decode(buffers.def, count)?
+            } else {
+                Presence { runs: vec![(true, count)], present: count }
             };
             page(&data, buffers.values, &presence)?;
-            drop(buffers);
             self.pages.reuse_page_buffer(data);
         }
         if seen == self.rows { Ok(seen) } else { Err(wrong("as many values as rows, found fewer")) }

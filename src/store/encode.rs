@@ -112,6 +112,11 @@ impl PartWriter {
             .zip(&self.types)
             .map(|(column, kind)| pages(column, kind))
             .collect::<PolarsResult<_>>()?;
+        self.write_pages(rows, &columns)
+    }
+
+    /// Write a row group of pages that are there: of each column, of each leaf.
+    pub(crate) fn write_pages(&mut self, rows: usize, columns: &[Vec<Vec<CompressedPage>>]) -> PolarsResult<()> {
         let leaves = DynIter::new(columns.iter().flatten().map(|pages| {
             Ok(DynStreamingIterator::new(fallible_streaming_iterator::convert(
                 pages.iter().map(PolarsResult::<&CompressedPage>::Ok),
@@ -280,7 +285,7 @@ fn head_texts<'a>(group: &RowGroup<'a>, text: fn(&Head<'a>) -> Option<&'a str>) 
 }
 
 /// A column of texts as a dictionary.
-fn dictionary<'a>(values: impl Iterator<Item = Option<&'a str>>) -> PolarsResult<Box<dyn Array>> {
+pub(crate) fn dictionary<'a>(values: impl Iterator<Item = Option<&'a str>>) -> PolarsResult<Box<dyn Array>> {
     let mut texts = Interner::default();
     let codes = values.map(|value| value.map_or(Interner::NULL, |text| texts.code(text))).collect();
     texts.array(codes)
@@ -398,7 +403,9 @@ pub(crate) fn compress(array: &dyn Array, kind: &ParquetType) -> PolarsResult<Ve
 
 fn leaf_encodings(array: &dyn Array) -> Vec<Encoding> {
     match array.dtype() {
-        ArrowDataType::Boolean | ArrowDataType::Utf8View => vec![Encoding::Plain],
+        ArrowDataType::Boolean => vec![Encoding::Plain],
+        // Without a value there is no dictionary to write.
+        _ if array.null_count() == array.len() => vec![Encoding::Plain],
         ArrowDataType::LargeList(_) => {
             let list = array.as_any().downcast_ref::<ListArray<i64>>().expect("the type says so");
             let items = list.values().as_any().downcast_ref::<StructArray>().expect("our lists hold structs");

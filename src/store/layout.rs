@@ -71,11 +71,6 @@ impl FileKind {
             Self::Pack => "zip",
         }
     }
-
-    /// The kind of a stored folder name.
-    pub(crate) fn from_folder(folder: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.folder() == folder)
-    }
 }
 
 /// The data folder's map.

@@ -22,6 +22,13 @@ CREATE TABLE batches (
 CREATE TABLE intents (              -- files that a commit under way is about to make
     path TEXT PRIMARY KEY
 ) WITHOUT ROWID;
+CREATE TABLE compactions (          -- merges under way
+    made TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,
+    month TEXT NOT NULL,
+    records INTEGER NOT NULL,
+    replaced TEXT NOT NULL          -- JSON array of paths
+) WITHOUT ROWID;
 CREATE TABLE files (                -- parts and packs
     path TEXT PRIMARY KEY,          -- below the root
     kind TEXT NOT NULL,
@@ -210,10 +217,10 @@ impl Ledger {
 
     /// An empty ledger is right only where there are no data.
     fn none_expected(&self, layout: &Layout) -> Result<(), StoreError> {
-        match holds_data(layout)? {
-            true => Err(StoreError::NoLedger { path: self.path.clone(), found: "an empty one" }),
-            false => Ok(()),
+        if holds_data(layout)? {
+            return Err(StoreError::NoLedger { path: self.path.clone(), found: "an empty one" });
         }
+        Ok(())
     }
 
     /// A store that nobody may write to has no room for the log's index; without a log the file is read as it stands.
@@ -226,7 +233,7 @@ impl Ledger {
         for byte in self.path.to_str()?.bytes() {
             match byte {
                 b'/' | b'-' | b'_' | b'.' | b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => uri.push(char::from(byte)),
-                other => uri.push_str(&format!("%{other:02X}")),
+                other => uri.extend(['%', hex(other >> 4), hex(other & 15)]),
             }
         }
         uri.push_str("?immutable=1");
@@ -260,6 +267,10 @@ impl Ledger {
     }
 }
 
+fn hex(digit: u8) -> char {
+    char::from_digit(digit.into(), 16).unwrap_or('0')
+}
+
 /// Whether there is a ledger; an error where there are data without one.
 fn present(layout: &Layout) -> Result<bool, StoreError> {
     let path = layout.ledger();
@@ -273,10 +284,7 @@ fn present(layout: &Layout) -> Result<bool, StoreError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => "none",
         Err(error) => return Err(StoreError::io(&path, "opening the ledger")(error)),
     };
-    match holds_data(layout)? {
-        true => Err(StoreError::NoLedger { path, found }),
-        false => Ok(false),
-    }
+    if holds_data(layout)? { Err(StoreError::NoLedger { path, found }) } else { Ok(false) }
 }
 
 /// Whether any file lies where data lie.

@@ -43,8 +43,13 @@ pub(crate) fn cursors(ledger: &Ledger, mailbox: &str) -> Result<Vec<(String, Cur
     read().map_err(ledger.failed("reading the cursors"))
 }
 
+/// A mailbox's name and its folder's.
+type FolderName<'a> = (&'a str, &'a str);
+/// Ranges of UIDs, both ends inside.
+type Ranges = Vec<(u32, u32)>;
+
 /// The ranges of UIDs beyond the cursor that are dealt with.
-fn ranges(connection: &rusqlite::Connection, (mailbox, folder): (&str, &str)) -> rusqlite::Result<Vec<(u32, u32)>> {
+fn ranges(connection: &rusqlite::Connection, (mailbox, folder): (&str, &str)) -> rusqlite::Result<Ranges> {
     let sql = "SELECT first, last FROM done WHERE mailbox = ?1 AND folder = ?2 ORDER BY first";
     let mut statement = connection.prepare_cached(sql)?;
     statement.query_map([mailbox, folder], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
@@ -81,7 +86,7 @@ pub(crate) fn set_cursor(
 /// Note messages as dealt with: their UIDs stand beyond the cursor until the source, which knows the gaps, moves it;
 /// those of which the server must be told wait in `pending`.
 pub(crate) fn record(transaction: &Transaction<'_>, messages: &[(Message, Fate)], now: i64) -> rusqlite::Result<()> {
-    let mut folders: BTreeMap<(&str, &str), (u32, Vec<(u32, u32)>)> = BTreeMap::new();
+    let mut folders: BTreeMap<FolderName<'_>, (u32, Ranges)> = BTreeMap::new();
     for (message, _) in messages {
         let (validity, uids) = folders.entry((&message.mailbox, &message.folder)).or_default();
         if *validity != message.uid_validity {
@@ -109,9 +114,9 @@ pub(crate) fn record(transaction: &Transaction<'_>, messages: &[(Message, Fate)]
 }
 
 /// Ranges in order, those that touch made one.
-fn joined(mut ranges: Vec<(u32, u32)>) -> Vec<(u32, u32)> {
+fn joined(mut ranges: Ranges) -> Ranges {
     ranges.sort_unstable();
-    let mut joined: Vec<(u32, u32)> = Vec::with_capacity(ranges.len());
+    let mut joined: Ranges = Vec::with_capacity(ranges.len());
     for (first, last) in ranges {
         match joined.last_mut() {
             Some((_, end)) if first <= end.saturating_add(1) => *end = last.max(*end),

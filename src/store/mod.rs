@@ -7,29 +7,40 @@
 mod aside;
 mod collect;
 mod commit;
+mod compact;
 mod decode;
 mod encode;
 mod error;
+mod export;
+mod export_reports;
 pub mod layout;
 mod ledger;
 mod lock;
 mod mailboxes;
+mod merge;
 mod nested;
 mod pack;
 mod read;
+mod rebuild;
 mod recover;
 mod reports;
 pub mod schema;
 mod status;
 #[cfg(test)]
 mod tests;
+mod text_rows;
+mod upkeep;
 mod writer;
 
 pub use aside::{ConflictEntry, RejectedEntry};
 pub use collect::{Collector, head};
+pub use compact::{Compacted, FULL_BYTES, FULL_ROWS, SMALL_FILES};
 pub use error::StoreError;
+pub use export::Format;
 pub use read::Filter;
+pub use rebuild::{Kept, Rebuild};
 pub use status::{Files, Folder, Reporter, Status, Totals};
+pub use upkeep::{Fault, Pruned};
 pub use writer::{Added, BatchLimits, Memory, Reject, Rejected, SeenItem, Writer};
 
 use crate::model::{Columns, Cursor, ReportHead, Rows};
@@ -70,7 +81,7 @@ impl Store {
         let (send, receive) = crossbeam_channel::bounded(4);
         std::thread::scope(|scope| {
             let reader = scope.spawn(move || {
-                read::fold(paths, filter, columns, || send.clone(), |send, rows| drop(send.send(rows))).map(drop)
+                read::fold(&paths, filter, columns, || send.clone(), |send, rows| drop(send.send(rows))).map(drop)
             });
             receive.iter().for_each(each);
             reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -88,7 +99,7 @@ impl Store {
         init: impl Fn() -> A + Sync,
         each: impl Fn(&mut A, Rows) + Sync,
     ) -> Result<Vec<A>, StoreError> {
-        read::fold(self.parts(filter)?, filter, columns, init, each)
+        read::fold(&self.parts(filter)?, filter, columns, init, each)
     }
 
     /// The heads of the reports of the filter, in the order of their days.

@@ -86,7 +86,6 @@ mod rfc3339 {
     use jiff::Timestamp;
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
     pub(super) fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(time)
     }
@@ -164,7 +163,7 @@ impl Line {
 }
 
 /// The members and the manifest of a batch's reports of one month.
-pub(crate) fn members(accepted: &[&Accepted], ingested: Timestamp) -> Vec<Member> {
+pub(crate) fn members(accepted: &[&Accepted], ingested: &dyn Fn(&Accepted) -> Timestamp) -> Vec<Member> {
     use rayon::prelude::*;
     // Several documents of one file share their original: it is hashed once.
     let fresh = |index: usize| index == 0 || !Arc::ptr_eq(&accepted[index - 1].original, &accepted[index].original);
@@ -190,7 +189,7 @@ pub(crate) fn members(accepted: &[&Accepted], ingested: Timestamp) -> Vec<Member
             members.push((name.clone(), *report));
             name
         });
-        let line = line(report, key, name.clone(), *hash, ingested);
+        let line = line(report, key, name.clone(), *hash, ingested(report));
         serde_json::to_writer(&mut manifest, &line).expect("a line of plain values serialises");
         manifest.push(b'\n');
     }

@@ -15,7 +15,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::net::IpAddr;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -50,11 +50,23 @@ pub(crate) struct Part {
 
 impl Part {
     pub(crate) fn open(path: PathBuf) -> Result<Self, StoreError> {
-        let file = File::open(&path).map_err(StoreError::io(&path, "opening the part"))?;
+        let file = File::open(&path).or_else(|error| open_moved(&path).ok_or(error));
+        let file = file.map_err(StoreError::io(&path, "opening the part"))?;
         let metadata = read_metadata(&mut BufReader::with_capacity(1 << 12, &file))
             .map_err(StoreError::parquet(&path, "reading the part"))?;
         Ok(Self { path, file, metadata })
     }
+}
+
+/// A part of the ledger's list that a compaction has put elsewhere since: in its workplace, then among the retired.
+fn open_moved(path: &Path) -> Option<File> {
+    let (folder, root) = (path.parent()?, path.ancestors().nth(3)?);
+    let month = folder.file_name()?.to_str()?.strip_prefix("month=")?;
+    let kind = folder.parent()?.file_name()?.to_str()?;
+    ["compacting", "retired"].iter().find_map(|place| {
+        let moved = root.join(place).join(format!("{kind}-{month}")).join(path.file_name()?);
+        File::open(moved).ok()
+    })
 }
 
 /// A row group that may hold rows of the filter.
@@ -65,7 +77,7 @@ struct Unit<'a> {
 
 /// Give each thread a value, and fold the rows it decodes into it.
 pub(crate) fn fold<A: Send>(
-    paths: Vec<PathBuf>,
+    paths: &[PathBuf],
     filter: &Filter,
     columns: Columns,
     init: impl Fn() -> A + Sync,
@@ -110,7 +122,7 @@ fn threads() -> usize {
 }
 
 /// Open files and read their footers, on all cores, in order.
-fn open_all(paths: Vec<PathBuf>) -> Result<Vec<Part>, StoreError> {
+fn open_all(paths: &[PathBuf]) -> Result<Vec<Part>, StoreError> {
     let next = AtomicUsize::new(0);
     let parts = Mutex::new(Vec::with_capacity(paths.len()));
     let threads = threads().min(paths.len());
@@ -123,7 +135,9 @@ fn open_all(paths: Vec<PathBuf>) -> Result<Vec<Part>, StoreError> {
         }
     };
     std::thread::scope(|scope| {
-        (1..threads).for_each(|_| drop(scope.spawn(work)));
+        for _ in 1..threads {
+            scope.spawn(work);
+        }
         work();
     });
     let mut parts = parts.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -155,25 +169,27 @@ fn may_match(unit: &Unit<'_>, filter: &Filter) -> bool {
     }
 }
 
+/// A column of strings of a row group.
+pub(crate) fn words(part: &Part, group: &RowGroupMetadata, name: &str) -> PolarsResult<Words> {
+    let unit = Unit { part, group };
+    GroupReader { unit: &unit, rows: group.num_rows() }.words(name)
+}
+
+/// Which rows of a row group the filter asks for.
+pub(crate) fn selected_rows(part: &Part, group: &RowGroupMetadata, filter: &Filter) -> PolarsResult<Vec<Range<usize>>> {
+    let unit = Unit { part, group };
+    if !may_match(&unit, filter) {
+        return Ok(Vec::new());
+    }
+    let reader = GroupReader { unit: &unit, rows: group.num_rows() };
+    reader.select(&mut Rows::default(), filter, Columns::NONE)
+}
+
 /// The rows of one row group that the filter asks for.
 fn read_unit(unit: &Unit<'_>, filter: &Filter, columns: Columns) -> PolarsResult<Rows> {
     let reader = GroupReader { unit, rows: unit.group.num_rows() };
-    let (from, to) = filter.days();
     let mut rows = Rows::default();
-    let mut kept = vec![0..reader.rows];
-    if columns.has(Columns::DAY) || filter.from.is_some() || filter.to.is_some() {
-        rows.day = reader.chunk("date")?.ints()?;
-        kept = select(&kept, |row| (from..=to).contains(&rows.day[row]));
-    }
-    if columns.has(Columns::POLICY_DOMAIN) || !filter.domains.is_empty() {
-        rows.policy_domain = reader.chunk("policy_domain")?.words()?;
-        if !filter.domains.is_empty() {
-            let wanted: Vec<bool> =
-                rows.policy_domain.dictionary.iter().map(|word| filter.domains.iter().any(|d| d == word)).collect();
-            let codes = &rows.policy_domain.codes;
-            kept = select(&kept, |row| wanted.get(codes[row] as usize) == Some(&true));
-        }
-    }
+    let kept = reader.select(&mut rows, filter, columns)?;
     rows.len = kept.iter().map(ExactSizeIterator::len).sum();
     if rows.len == 0 {
         return Ok(Rows::default());
@@ -196,6 +212,26 @@ impl GroupReader<'_> {
         let column =
             column.ok_or_else(|| polars::error::polars_err!(ComputeError: "expected a column {}, found none", name))?;
         Chunk::read(&self.unit.part.file, column, self.rows)
+    }
+
+    /// Which rows the filter asks for; the columns it looks at stay in `rows`.
+    fn select(&self, rows: &mut Rows, filter: &Filter, columns: Columns) -> PolarsResult<Vec<Range<usize>>> {
+        let (from, to) = filter.days();
+        let mut kept: Vec<Range<usize>> = std::iter::once(0..self.rows).collect();
+        if columns.has(Columns::DAY) || filter.from.is_some() || filter.to.is_some() {
+            rows.day = self.chunk("date")?.ints()?;
+            kept = select(&kept, |row| (from..=to).contains(&rows.day[row]));
+        }
+        if columns.has(Columns::POLICY_DOMAIN) || !filter.domains.is_empty() {
+            rows.policy_domain = self.chunk("policy_domain")?.words()?;
+            if !filter.domains.is_empty() {
+                let words = &rows.policy_domain.dictionary;
+                let wanted: Vec<bool> = words.iter().map(|word| filter.domains.iter().any(|d| d == word)).collect();
+                let codes = &rows.policy_domain.codes;
+                kept = select(&kept, |row| wanted.get(codes[row] as usize) == Some(&true));
+            }
+        }
+        Ok(kept)
     }
 
     fn words(&self, name: &str) -> PolarsResult<Words> {

@@ -2,7 +2,10 @@
 //!
 //! Everything else asks this list: the Parquet writer, the readers, the exports, the column table of the README.
 
-use crate::model::{Domain, Record, Report, ReturnPath, SenderAuth, Text, Verdict};
+use crate::model::{
+    Disposition, DkimResult, Domain, Evaluated, ReasonType, Record, Report, ReturnPath, SenderAuth, SpfResult,
+    SpfScope, Text, Verdict,
+};
 use jiff::{Timestamp, civil::Date};
 use std::net::IpAddr;
 
@@ -127,21 +130,21 @@ fn envelope_from<'a>(row: &Row<'a>) -> Option<&'a str> {
 }
 
 const REASONS: &[ListField] = &[
-    ListField { name: "type", text: |record, item| record.reasons[item].kind.as_ref().map(|kind| kind.as_str()) },
+    ListField { name: "type", text: |record, item| record.reasons[item].kind.as_ref().map(ReasonType::as_str) },
     ListField { name: "comment", text: |record, item| text(record.reasons[item].comment.as_ref()) },
 ];
 
 const DKIM: &[ListField] = &[
     ListField { name: "domain", text: |record, item| domain(record.dkim[item].domain.as_ref()) },
     ListField { name: "selector", text: |record, item| text(record.dkim[item].selector.as_ref()) },
-    ListField { name: "result", text: |record, item| record.dkim[item].result.as_ref().map(|word| word.as_str()) },
+    ListField { name: "result", text: |record, item| record.dkim[item].result.as_ref().map(DkimResult::as_str) },
     ListField { name: "human_result", text: |record, item| text(record.dkim[item].human_result.as_ref()) },
 ];
 
 const SPF: &[ListField] = &[
     ListField { name: "domain", text: |record, item| domain(record.spf[item].domain.as_ref()) },
-    ListField { name: "scope", text: |record, item| record.spf[item].scope.as_ref().map(|word| word.as_str()) },
-    ListField { name: "result", text: |record, item| record.spf[item].result.as_ref().map(|word| word.as_str()) },
+    ListField { name: "scope", text: |record, item| record.spf[item].scope.as_ref().map(SpfScope::as_str) },
+    ListField { name: "result", text: |record, item| record.spf[item].result.as_ref().map(SpfResult::as_str) },
     ListField { name: "human_result", text: |record, item| text(record.spf[item].human_result.as_ref()) },
 ];
 
@@ -198,19 +201,19 @@ pub const COLUMNS: &[Column] = &[
     column(
         "disposition",
         true,
-        Kind::Text(|row| row.record.disposition.as_ref().map(|word| word.as_str())),
+        Kind::Text(|row| row.record.disposition.as_ref().map(Disposition::as_str)),
         "what the receiver did: none, quarantine, reject, pass",
     ),
     column(
         "evaluated_dkim",
         true,
-        Kind::Text(|row| row.record.evaluated_dkim.as_ref().map(|word| word.as_str())),
+        Kind::Text(|row| row.record.evaluated_dkim.as_ref().map(Evaluated::as_str)),
         "the reporter's aligned DKIM result",
     ),
     column(
         "evaluated_spf",
         true,
-        Kind::Text(|row| row.record.evaluated_spf.as_ref().map(|word| word.as_str())),
+        Kind::Text(|row| row.record.evaluated_spf.as_ref().map(Evaluated::as_str)),
         "the reporter's aligned SPF result",
     ),
     column(
@@ -254,7 +257,7 @@ pub const COLUMNS: &[Column] = &[
     column(
         "dkim_result",
         true,
-        Kind::Text(|row| deciding_dkim(row)?.result.as_ref().map(|word| word.as_str())),
+        Kind::Text(|row| deciding_dkim(row)?.result.as_ref().map(DkimResult::as_str)),
         "result of the signature that decides",
     ),
     column(
@@ -266,7 +269,7 @@ pub const COLUMNS: &[Column] = &[
     column(
         "spf_result",
         true,
-        Kind::Text(|row| deciding_spf(row)?.result.as_ref().map(|word| word.as_str())),
+        Kind::Text(|row| deciding_spf(row)?.result.as_ref().map(SpfResult::as_str)),
         "the SPF result that decides",
     ),
     column(

@@ -41,7 +41,7 @@ pub(super) fn accepted(number: u32, records: u32) -> Accepted {
                 report_id: format!("id-{number}").into(),
                 begin,
                 end: begin + jiff::SignedDuration::from_secs(86_399),
-                errors: if number % 5 == 0 { vec!["two records".into()] } else { vec![] },
+                errors: if number.is_multiple_of(5) { vec!["two records".into()] } else { vec![] },
                 generator: None,
                 version: Some("1.0".into()),
             },
@@ -52,14 +52,18 @@ pub(super) fn accepted(number: u32, records: u32) -> Accepted {
                 np: None,
                 adkim: Some("r".into()),
                 aspf: None,
-                pct: (number % 2 == 0).then_some(100),
+                pct: (number.is_multiple_of(2)).then_some(100),
                 fo: None,
                 testing: None,
                 discovery_method: None,
             },
             records,
         },
-        findings: if number % 7 == 0 { vec![Finding::new(Code::PERIOD_SWAPPED, "begin is after end")] } else { vec![] },
+        findings: if number.is_multiple_of(7) {
+            vec![Finding::new(Code::PERIOD_SWAPPED, "begin is after end")]
+        } else {
+            vec![]
+        },
         original: std::sync::Arc::new(match number % 2 {
             0 => Original::Xml(format!("<feedback>{number}</feedback>").into_bytes()),
             _ => Original::Gzip(number.to_be_bytes().to_vec()),
@@ -68,7 +72,7 @@ pub(super) fn accepted(number: u32, records: u32) -> Accepted {
             origin: format!("inbox.mbox > message {number} > report.xml"),
             attachment: Some("report.xml".into()),
             arrival: now(),
-            mail: (number % 3 == 0).then(|| MailFacts {
+            mail: (number.is_multiple_of(3)).then(|| MailFacts {
                 message_id: Some(format!("<{number}@receiver.example>")),
                 sender_auth: SenderAuth::Fail,
                 ..MailFacts::default()
@@ -88,7 +92,7 @@ fn record(number: u32, index: u32) -> Record {
         },
         count: i64::from(index + 1),
         disposition: None,
-        evaluated_dkim: Some(if index % 2 == 0 { Evaluated::Pass } else { Evaluated::Fail }),
+        evaluated_dkim: Some(if index.is_multiple_of(2) { Evaluated::Pass } else { Evaluated::Fail }),
         evaluated_spf: Some(Evaluated::Fail),
         reasons: match index % 3 {
             0 => vec![],
@@ -303,7 +307,7 @@ fn a_kill_at_any_step_loses_nothing_and_doubles_nothing() {
         let outcomes = write(dir.path(), &second);
         assert_eq!(outcomes.get("stored").copied().unwrap_or(0), if step == Step::Committed { 0 } else { 21 });
         assert_eq!(stored(dir.path()), collected(&both), "after a kill at {step:?} and another run");
-        let known = if step == Step::Committed { 1 } else { 0 };
+        let known = usize::from(step == Step::Committed);
         let rejected = std::fs::read_dir(dir.path().join("rejected")).map_or(0, Iterator::count);
         assert_eq!(rejected, known, "rejected files after a kill at {step:?}");
     }
@@ -402,4 +406,143 @@ fn flags_tell_no_from_unsaid() {
     assert!(rows.flags[0].has(Flags::PASS | Flags::DKIM | Flags::RECOMPUTED));
     assert!(!rows.flags[0].has(Flags::RECOMPUTED_SPF));
     assert_eq!(rows.source[0], Source::from(record.source_ip));
+}
+
+/// A month of many small batches.
+fn many_batches(dir: &Path, batches: u32) -> Vec<Accepted> {
+    let reports: Vec<_> = (0..batches * 3).map(|number| accepted(number, number % 6)).collect();
+    for batch in reports.chunks(3) {
+        write(dir, batch);
+    }
+    reports
+}
+
+fn count(dir: &Path, kind: FileKind) -> usize {
+    let mut files = Vec::new();
+    super::rebuild::files(&Layout::new(dir).folder(kind), kind.extension(), &mut files).unwrap();
+    files.len()
+}
+
+#[test]
+fn compaction_keeps_every_row_and_original() {
+    let dir = tempfile::tempdir().unwrap();
+    let reports = many_batches(dir.path(), 40);
+    let before = count(dir.path(), FileKind::Part);
+    let mut writer = Writer::open(dir.path(), now()).unwrap();
+    let done = writer.compact(false).unwrap();
+    assert!(done.merged > 2 * SMALL_FILES, "{done:?}");
+    assert_eq!(writer.compact(false).unwrap(), super::Compacted::default(), "nothing is due twice");
+    drop(writer);
+    assert!(count(dir.path(), FileKind::Part) < before);
+    assert_eq!(stored(dir.path()), collected(&reports));
+    assert_eq!(manifest_keys(dir.path()), reports.len());
+    assert_eq!(write(dir.path(), &reports), BTreeMap::from([("duplicate", reports.len())]));
+    // The next merge takes the merged files too, while they are small.
+    Writer::open(dir.path(), now()).unwrap().compact(true).unwrap();
+    assert_eq!(stored(dir.path()), collected(&reports));
+    Writer::open(dir.path(), now()).unwrap();
+    assert!(!dir.path().join("retired").exists(), "the next run removes what was retired");
+}
+
+/// How many reports the manifests of all packs name, each once.
+fn manifest_keys(dir: &Path) -> usize {
+    let mut packs = Vec::new();
+    super::rebuild::files(&Layout::new(dir).folder(FileKind::Pack), "zip", &mut packs).unwrap();
+    let mut keys: Vec<_> = packs
+        .iter()
+        .flat_map(|path| super::pack::PackReader::open(path).unwrap().manifest().unwrap())
+        .map(|line| line.key)
+        .collect();
+    let all = keys.len();
+    keys.sort();
+    keys.dedup();
+    assert_eq!(keys.len(), all);
+    all
+}
+
+#[test]
+fn a_kill_at_any_step_of_a_compaction_changes_no_answer() {
+    use super::compact::Step;
+    for step in [Step::Named, Step::Built, Step::Exchanged, Step::Recorded] {
+        let dir = tempfile::tempdir().unwrap();
+        let reports = many_batches(dir.path(), 40);
+        let expected = collected(&reports);
+        let mut writer = Writer::open(dir.path(), now()).unwrap();
+        writer.compact_fault = Some(step);
+        writer.compact(false).unwrap_err();
+        drop(writer);
+        assert_eq!(stored(dir.path()), expected, "our reader after a kill at {step:?}");
+        assert_eq!(globbed(dir.path()), expected.len(), "a reader that globs, after a kill at {step:?}");
+        write(dir.path(), &reports);
+        assert_eq!(stored(dir.path()), expected, "after a kill at {step:?} and another run");
+        assert_eq!(globbed(dir.path()), expected.len());
+        assert_eq!(manifest_keys(dir.path()), reports.len());
+        assert!(!dir.path().join("compacting").exists());
+    }
+}
+
+/// The rows of all parts that lie under `records/`, whatever the ledger says.
+fn globbed(dir: &Path) -> usize {
+    let mut parts = Vec::new();
+    super::rebuild::files(&Layout::new(dir).folder(FileKind::Part), "parquet", &mut parts).unwrap();
+    parts.into_iter().map(|path| super::read::Part::open(path).unwrap().metadata.num_rows).sum()
+}
+
+#[test]
+fn a_sound_store_verifies_and_each_damage_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let reports: Vec<_> = (0..30).map(|number| accepted(number, number % 6)).collect();
+    write(dir.path(), &reports);
+    let verify = || Store::open(dir.path()).unwrap().verify().unwrap();
+    assert_eq!(verify(), []);
+    Writer::open(dir.path(), now()).unwrap().compact(true).unwrap();
+    assert_eq!(verify(), []);
+
+    let part = dir.path().join("records/month=2026-11/00000001.parquet");
+    let bytes = std::fs::read(&part).unwrap();
+    std::fs::write(&part, &bytes[..bytes.len() / 2]).unwrap();
+    std::fs::write(part.with_file_name("stray.parquet"), &bytes).unwrap();
+    let pack = dir.path().join("originals/month=2026-10/00000001.zip");
+    std::fs::remove_file(&pack).unwrap();
+    let at: std::collections::BTreeSet<_> = verify().into_iter().map(|fault| fault.at).collect();
+    for expected in [
+        "records/month=2026-11/00000001.parquet",
+        "records/month=2026-11/stray.parquet",
+        "originals/month=2026-10/00000001.zip",
+    ] {
+        assert!(at.contains(expected), "{expected} in {at:?}");
+    }
+    assert!(part.with_file_name("stray.parquet").exists(), "an unknown file is told, not removed");
+}
+
+#[test]
+fn pruned_months_are_gone_and_the_rest_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let reports: Vec<_> = (0..40).map(|number| accepted(number, 2)).collect();
+    write(dir.path(), &reports);
+    let first = Month { year: 2026, month: 11 };
+    let pruned = Writer::open(dir.path(), now()).unwrap().prune(first).unwrap();
+    let left: Vec<_> = reports.iter().filter(|accepted| accepted.report.day >= first.first()).cloned().collect();
+    assert_eq!((pruned.reports, pruned.files), (reports.len() - left.len(), 2));
+    assert_eq!(stored(dir.path()), collected(&left));
+    assert!(!dir.path().join("originals/month=2026-10").exists());
+    assert_eq!(Store::open(dir.path()).unwrap().verify().unwrap(), []);
+}
+
+#[test]
+fn a_store_on_a_read_only_folder_is_read_and_says_why_it_cannot_be_written() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let reports: Vec<_> = (0..5).map(|number| accepted(number, 2)).collect();
+    write(dir.path(), &reports);
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o555)).unwrap();
+    let expected = collected(&reports);
+    let seen = stored(dir.path());
+    let written = Writer::open(&dir.path().join("below"), now());
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(seen, expected);
+    // Root may write anywhere; everybody else is told what failed and where.
+    if let Err(error) = written {
+        assert!(error.to_string().contains("making the folder"), "{error}");
+    }
 }

@@ -86,6 +86,8 @@ pub(crate) struct Batch {
     pub(crate) conflicting: HashSet<(ReportKey, Hash)>,
     pub(crate) rejects: Vec<(Hash, Reject)>,
     pub(crate) rejected: HashSet<Hash>,
+    /// When reports were first committed, where that was before this run.
+    pub(crate) ingested: HashMap<ReportKey, Timestamp>,
     pub(crate) seen: Vec<([u8; 16], SeenItem)>,
     pub(crate) messages: Vec<(Message, Fate)>,
     /// Origins that could not be fetched once, and now were.
@@ -132,6 +134,9 @@ pub struct Writer {
     /// Called before each step of a commit; an error stands for a kill at that instant.
     #[cfg(test)]
     pub(crate) fault: Option<Box<dyn FnMut(commit::Step) -> bool + Send>>,
+    /// The instant at which a test kills a compaction.
+    #[cfg(test)]
+    pub(crate) compact_fault: Option<super::compact::Step>,
     _lock: Lock,
     limits: BatchLimits,
     /// Nothing is stored yet: no look-up can find anything.
@@ -158,6 +163,7 @@ impl Writer {
         let lock = Lock::take(&layout, now)?;
         let ledger = Ledger::writer(&layout)?;
         recover::recover(&layout, &ledger)?;
+        super::compact::recover(&layout, &ledger)?;
         let fresh = !ledger.any("SELECT 1 FROM reports LIMIT 1")?;
         let unread = ledger.any("SELECT 1 FROM rejected WHERE file IS NULL LIMIT 1")?;
         Ok(Self {
@@ -167,6 +173,8 @@ impl Writer {
             now,
             #[cfg(test)]
             fault: None,
+            #[cfg(test)]
+            compact_fault: None,
             _lock: lock,
             limits: BatchLimits::default(),
             fresh,
@@ -211,6 +219,11 @@ impl Writer {
                 Ok(Added::Conflict)
             }
         }
+    }
+
+    /// Note when a report of the batch was first committed: a rebuild keeps that time.
+    pub fn first_stored(&mut self, key: ReportKey, at: Timestamp) {
+        self.batch.ingested.insert(key, at);
     }
 
     fn stored_content(&self, key: ReportKey) -> Result<Option<Hash>, StoreError> {

@@ -27,7 +27,9 @@ fn dmarc_failed(results: &str) -> bool {
     bare.split(';').any(|result| {
         let spaced = result.replace('=', " = ");
         let tokens: Vec<&str> = spaced.split_ascii_whitespace().collect();
-        tokens.windows(3).any(|window| matches!(window, ["dmarc" | "dmarc/1", "=", "fail"]))
+        // A method, not the value of a property.
+        let method = |at: usize| matches!(tokens[at], "dmarc" | "dmarc/1") && (at == 0 || tokens[at - 1] != "=");
+        (0..tokens.len()).any(|at| method(at) && matches!(tokens[at + 1..], ["=", "fail", ..]))
     })
 }
 

@@ -57,7 +57,7 @@ impl Inflater {
         let overrun = meter.overrun(input.len());
         let start = out.len();
         self.stream.reset(self.wrapper != Wrapper::None);
-        out.reserve(hint.min(allowance).saturating_add(1));
+        out.reserve_exact(hint.min(allowance).saturating_add(1));
         let ended = loop {
             let status = self.step(input, out);
             if out.len() - start > allowance {
@@ -68,7 +68,8 @@ impl Inflater {
                 Ok(_) if out.len() < out.capacity() => break Err(Fault::Cut(input.len())),
                 Ok(_) => {
                     let made = out.len() - start;
-                    out.reserve(made.max(32 << 10).min(allowance.saturating_add(1) - made));
+                    // Twice the room, but never room for more than the allowance.
+                    out.reserve_exact(made.max(32 << 10).min(allowance.saturating_add(1) - made));
                 }
                 Err(error) => break Err(error),
             }

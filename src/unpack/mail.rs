@@ -66,7 +66,7 @@ impl Opener<'_> {
         if let Cow::Owned(decoded) = &decoded
             && let Err(limit) = self.meter.decoded(decoded.len())
         {
-            return self.reject(limit.to_string(), leaf.body.to_vec(), "txt", place);
+            return self.reject(format!("mail: {limit}"), leaf.body.to_vec(), "txt", place);
         }
         self.decoded_leaf(leaf, decoded, place);
     }
@@ -79,7 +79,7 @@ impl Opener<'_> {
             return self.leaves(fields, &decoded, &place);
         }
         if media.starts_with("application/tlsrpt") {
-            return self.tls_report(decoded.into_owned(), place);
+            return self.tls_report(decoded.into_owned(), &place);
         }
         if claim::is_opaque_smime(&leaf.kind) {
             let reason = "S/MIME encrypted or opaque-signed mail is not supported".to_owned();
@@ -107,12 +107,12 @@ impl Opener<'_> {
     }
 
     /// A part that says it is an SMTP TLS report is one, unless a DMARC report is in it.
-    fn tls_report(&mut self, bytes: Vec<u8>, place: Place) {
+    fn tls_report(&mut self, bytes: Vec<u8>, place: &Place) {
         let before = self.items.len();
         self.open(bytes, place.clone());
         if !self.items[before..].iter().any(|unit| matches!(unit.content, Content::Report { .. })) {
             self.items.truncate(before);
-            self.set_aside(Kind::TlsRpt, &place);
+            self.set_aside(Kind::TlsRpt, place);
         }
     }
 }

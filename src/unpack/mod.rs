@@ -31,6 +31,9 @@ pub mod sniff;
 mod transfer;
 mod zip;
 
+#[cfg(test)]
+mod tests;
+
 use crate::limits::Limits;
 use crate::model::{Finding, MailFacts, Original};
 

@@ -246,6 +246,9 @@ impl Opener<'_> {
     fn mbox(&mut self, bytes: &[u8], place: &Place) {
         let limit = self.meter.limits().item_bytes;
         for (index, message) in Messages::new(bytes, limit).enumerate() {
+            if let Err(limit) = self.meter.part() {
+                return self.reject(format!("mbox: {limit}"), bytes.to_vec(), "mbox", place.clone());
+            }
             let inner = place.step(format!("message {}", index + 1), None);
             match message {
                 Ok(super::mbox::Message::Whole(message)) => self.message(&message, &inner),
@@ -257,7 +260,8 @@ impl Opener<'_> {
 
     fn closed(&mut self, closed: Closed, bytes: Vec<u8>, place: Place) {
         // The same bytes begin old Word files, which people do mail about.
-        let document = closed.extension == "msg" && !place.names.last().is_some_and(|name| name.ends_with(".msg"));
+        let document = closed.extension == "msg"
+            && !place.names.last().is_some_and(|name| name.to_ascii_lowercase().ends_with(".msg"));
         if document && place.expect == Expect::Anything {
             return;
         }

@@ -186,7 +186,7 @@ fn is_mail(text: &[u8]) -> bool {
         }
         match super::header::field(line) {
             Some((name, _)) => {
-                known = known || MAIL_FIELDS.iter().any(|field| name.eq_ignore_ascii_case(field.as_bytes()))
+                known = known || MAIL_FIELDS.iter().any(|field| name.eq_ignore_ascii_case(field.as_bytes()));
             }
             None => break,
         }

@@ -13,7 +13,7 @@ use memchr::memmem;
 /// Why an archive, or a member, cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ZipError {
-    #[error(transparent)]
+    #[error("zip: {0}")]
     Limit(#[from] LimitExceeded),
     #[error("zip: no end of the central directory: the archive is cut short")]
     NoDirectory,

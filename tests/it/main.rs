@@ -1,8 +1,15 @@
 //! The program tested as a program, in one binary: each further integration test would link polars again.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(dead_code, reason = "the Dovecot and the scripted server serve the unit tests of fetch/imap too")]
+
 mod cli_mail;
 mod cli_usage;
 mod golden;
+mod imap_dovecot;
+mod imap_program;
+mod imap_scenarios;
+mod imap_server;
 mod journey;
 mod layering;
 mod properties;

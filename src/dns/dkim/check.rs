@@ -1,0 +1,275 @@
+//! What is wrong with the keys at the selectors of a domain.
+//!
+//! Takes the selectors a person named and those the reports show, with when each was last used.
+
+use super::key::{Key, KeyFault, KeyKind};
+use crate::dns::answer::{Answer, Kind, Lookup, Question, Txt};
+use crate::dns::finding::{self as codes, Finding, Notes, txt_record};
+use crate::dns::posture::SeenSelector;
+use jiff::civil::Date;
+use serde::Serialize;
+
+/// Days within which a selector counts as in use.
+const IN_USE: i32 = 14;
+/// Days after which a key nobody signs with counts as left over.
+const LEFT_OVER: i32 = 90;
+/// RFC 8301 section 3.2.
+const LEAST_BITS: u32 = 1024;
+const GOOD_BITS: u32 = 2048;
+
+/// One selector.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Selector {
+    /// The selector.
+    pub selector: String,
+    /// The key, where one can be read.
+    pub key: Option<Key>,
+    /// What was found there, in words.
+    pub state: String,
+    /// What the reports show of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seen: Option<SeenSelector>,
+}
+
+/// Check the keys of a domain. `today` tells how long ago a selector was used.
+pub fn check(
+    lookup: &dyn Lookup,
+    domain: &str,
+    given: &[String],
+    seen: &[SeenSelector],
+    today: Date,
+    notes: &mut Notes,
+) -> Vec<Selector> {
+    let mut selectors: Vec<(String, bool, Option<&SeenSelector>)> = Vec::new();
+    for selector in given {
+        let selector = selector.trim().to_ascii_lowercase();
+        let seen = seen.iter().find(|other| other.selector.eq_ignore_ascii_case(&selector));
+        if !selectors.iter().any(|(other, ..)| *other == selector) {
+            selectors.push((selector, true, seen));
+        }
+    }
+    for seen in seen {
+        let selector = seen.selector.to_ascii_lowercase();
+        if !selectors.iter().any(|(other, ..)| *other == selector) {
+            selectors.push((selector, false, Some(seen)));
+        }
+    }
+    if selectors.is_empty() {
+        notes.find(
+            &codes::DKIM_NO_SELECTOR,
+            format!("_domainkey.{domain}"),
+            "no selector was given and none was seen: name one with --selector",
+        );
+    }
+    lookup.announce(
+        &selectors
+            .iter()
+            .map(|(selector, ..)| Question::new(&name_of(selector, domain), Kind::Txt))
+            .collect::<Vec<_>>(),
+    );
+    selectors
+        .into_iter()
+        .map(|(selector, given, seen)| one(lookup, domain, selector, given, seen, today, notes))
+        .collect()
+}
+
+fn name_of(selector: &str, domain: &str) -> String {
+    format!("{selector}._domainkey.{domain}")
+}
+
+/// Days since a selector was last used.
+fn idle(seen: Option<&SeenSelector>, today: Date) -> Option<i32> {
+    seen.and_then(|seen| today.since(seen.last).ok()).map(|span| span.get_days())
+}
+
+fn one(
+    lookup: &dyn Lookup,
+    domain: &str,
+    selector: String,
+    given: bool,
+    seen: Option<&SeenSelector>,
+    today: Date,
+    notes: &mut Notes,
+) -> Selector {
+    let name = name_of(&selector, domain);
+    let place = format!("{name} TXT");
+    let idle = idle(seen, today);
+    let in_use = idle.is_some_and(|days| days <= IN_USE);
+    let used = || format!("last used {}", seen.map_or_else(String::new, |seen| seen.last.to_string()));
+    let mut result = Selector { selector, key: None, state: String::new(), seen: seen.cloned() };
+    let texts: Vec<String> = match lookup.txt(&name) {
+        Answer::Found(texts) => texts.iter().map(Txt::text).collect(),
+        Answer::Failed(failure) => {
+            notes.unknown(&name, Kind::Txt, &failure);
+            result.state = "could not look up".into();
+            return result;
+        }
+        absent => {
+            let what = if matches!(absent, Answer::NxDomain) {
+                "the name does not exist"
+            } else {
+                "the name has no TXT record"
+            };
+            what.clone_into(&mut result.state);
+            if in_use {
+                notes.find(&codes::DKIM_GONE, place, format!("{what}; {}", used()));
+            } else if given {
+                notes.find(&codes::DKIM_MISSING, place, what);
+            }
+            return result;
+        }
+    };
+    if texts.len() > 1 {
+        result.state = format!("{} records", texts.len());
+        notes.find(&codes::DKIM_SEVERAL, place, format!("{} TXT records where one may stand", texts.len()));
+        return result;
+    }
+    match Key::parse(&texts[0]) {
+        Ok(key) => {
+            result.state = in_words(&key);
+            key_findings(&place, &key, notes);
+            if idle.is_some_and(|days| days > LEFT_OVER) && !given {
+                let finding = Finding::new(&codes::DKIM_UNUSED, place, format!("{}; to revoke it", used()));
+                notes.add(finding.publish(txt_record(&name, "v=DKIM1; p=")));
+            }
+            result.key = Some(key);
+        }
+        Err(KeyFault::Revoked) => {
+            "revoked".clone_into(&mut result.state);
+            if in_use {
+                notes.find(&codes::DKIM_REVOKED_USED, place, format!("p= is empty; {}", used()));
+            } else if given {
+                notes.find(&codes::DKIM_REVOKED, place, "p= is empty");
+            }
+        }
+        Err(fault) => {
+            let (finding, state) = fault_finding(&name, &texts[0], fault);
+            notes.add(finding);
+            result.state = state;
+        }
+    }
+    result
+}
+
+fn in_words(key: &Key) -> String {
+    let kind = match key.kind {
+        KeyKind::Rsa(bits) => format!("RSA, {bits} bits"),
+        KeyKind::Ed25519 => "Ed25519".into(),
+    };
+    let flags = [(key.testing, ", testing"), (key.strict, ", i= must equal d=")];
+    flags.iter().filter(|(set, _)| *set).fold(kind, |words, (_, flag)| words + flag)
+}
+
+fn fault_finding(name: &str, text: &str, fault: KeyFault) -> (Finding, String) {
+    let place = format!("{name} TXT");
+    let (code, words) = match fault {
+        KeyFault::Quoting(fault) => {
+            let clean = text.replace(['"', '\'', '\\', '\u{201c}', '\u{201d}'], "");
+            let finding = Finding::new(&codes::DKIM_QUOTED, place, fault);
+            let finding = if Key::parse(&clean).is_ok() { finding.publish(txt_record(name, &clean)) } else { finding };
+            return (finding, fault.to_owned());
+        }
+        KeyFault::Version(words) => (&codes::DKIM_VERSION, words),
+        KeyFault::Kind(kind) => (&codes::DKIM_TYPE, format!("expected k=rsa or ed25519, found k={kind}")),
+        KeyFault::Malformed(words) => (&codes::DKIM_MALFORMED, words),
+        KeyFault::Revoked => (&codes::DKIM_REVOKED, "p= is empty".into()),
+    };
+    (Finding::new(code, place, words.clone()), words)
+}
+
+fn key_findings(place: &str, key: &Key, notes: &mut Notes) {
+    match key.kind {
+        KeyKind::Rsa(bits) if bits < LEAST_BITS => {
+            notes.find(&codes::DKIM_SHORT, place, format!("an RSA key of {bits} bits"));
+        }
+        KeyKind::Rsa(bits) if bits < GOOD_BITS => {
+            notes.find(&codes::DKIM_WEAK, place, format!("an RSA key of {bits} bits"));
+        }
+        _ => {}
+    }
+    if !key.allows_sha256() {
+        notes.find(&codes::DKIM_SHA1, place, format!("h={}", key.hashes.join(":")));
+    }
+    if !key.is_for_mail() {
+        notes.find(&codes::DKIM_SERVICE, place, format!("s={}", key.services.join(":")));
+    }
+    if key.testing {
+        notes.find(&codes::DKIM_TESTING, place, "t=y");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::key::tests::{ed25519, rsa};
+    use super::*;
+    use crate::dns::zone::Zone;
+    use jiff::civil::date;
+
+    fn seen(last: Date) -> SeenSelector {
+        SeenSelector {
+            selector: "s1".into(),
+            last,
+            messages: 9,
+            passed: 9,
+            sources: vec!["192.0.2.1".parse().unwrap()],
+        }
+    }
+
+    fn codes_of(record: &str, given: &[&str], seen: &[SeenSelector]) -> Vec<&'static str> {
+        let mut notes = Notes::default();
+        let zone = Zone::new(&format!("example.com A 192.0.2.1\n{record}"));
+        let given: Vec<String> = given.iter().map(ToString::to_string).collect();
+        check(&zone, "example.com", &given, seen, date(2026, 11, 25), &mut notes);
+        assert_eq!(notes.unknown, []);
+        notes.findings.iter().map(|finding| finding.code.name).collect()
+    }
+
+    #[test]
+    fn each_fault_of_a_key_has_its_code() {
+        let good = rsa(2048);
+        for (text, codes) in [
+            (format!("v=DKIM1; p={good}"), vec![]),
+            (format!("v=DKIM1; k=ed25519; p={}", ed25519()), vec![]),
+            (format!("v=DKIM1; p={}", rsa(512)), vec!["dkim.short_key"]),
+            (format!("v=DKIM1; p={}", rsa(1024)), vec!["dkim.weak_key"]),
+            (format!("v=DKIM1; h=sha1; p={good}"), vec!["dkim.sha1_only"]),
+            (format!("v=DKIM1; s=tlsrpt; p={good}"), vec!["dkim.not_for_mail"]),
+            (format!("v=DKIM1; t=y; p={good}"), vec!["dkim.testing"]),
+            (format!("v=DKIM1; k=dsa; p={good}"), vec!["dkim.key_type"]),
+            (format!("p={good}; v=DKIM1"), vec!["dkim.bad_version"]),
+            ("v=DKIM1; p=".into(), vec!["dkim.revoked"]),
+            ("v=DKIM1; p=AAAA".into(), vec!["dkim.malformed"]),
+            (format!("v=DKIM1; p={good}\\;"), vec!["dkim.quoting"]),
+        ] {
+            assert_eq!(codes_of(&format!("s1._domainkey.example.com TXT {text}"), &["s1"], &[]), codes, "{text}");
+        }
+        let two = format!(
+            "s1._domainkey.example.com TXT v=DKIM1; p={good}\ns1._domainkey.example.com TXT v=DKIM1; p={}",
+            rsa(1024)
+        );
+        assert_eq!(codes_of(&two, &["s1"], &[]), ["dkim.multiple_records"]);
+        assert_eq!(codes_of("", &["s1"], &[]), ["dkim.missing"]);
+        assert_eq!(codes_of("", &[], &[]), ["dkim.no_selector_known"]);
+    }
+
+    #[test]
+    fn a_key_split_over_strings_is_one_key() {
+        let good = rsa(2048);
+        let (head, tail) = good.split_at(200);
+        assert_eq!(
+            codes_of(&format!("s1._domainkey.example.com TXT \"v=DKIM1; p={head}\" \"{tail}\""), &["s1"], &[]),
+            [""; 0]
+        );
+    }
+
+    #[test]
+    fn what_the_reports_saw_decides_whether_an_absence_matters() {
+        assert_eq!(codes_of("", &[], &[seen(date(2026, 11, 18))]), ["dkim.gone"]);
+        assert_eq!(codes_of("", &[], &[seen(date(2026, 8, 1))]), [""; 0]);
+        let revoked = "s1._domainkey.example.com TXT v=DKIM1; p=";
+        assert_eq!(codes_of(revoked, &[], &[seen(date(2026, 11, 18))]), ["dkim.revoked_in_use"]);
+        let good = format!("s1._domainkey.example.com TXT v=DKIM1; p={}", rsa(2048));
+        assert_eq!(codes_of(&good, &[], &[seen(date(2026, 11, 18))]), [""; 0]);
+        assert_eq!(codes_of(&good, &[], &[seen(date(2026, 7, 1))]), ["dkim.unused"]);
+    }
+}

@@ -1,0 +1,224 @@
+//! Which DMARC record holds for a domain: by the tree walk of RFC 9989 and by the suffix list of RFC 7489.
+//!
+//! Takes a domain and something to ask, gives both answers and every step. Must not: judge a record, or take a failed
+//! look-up for a missing record.
+
+use super::record::{Record, is_dmarc};
+use crate::dns::answer::{Answer, Failure, Lookup, Question, Txt};
+use crate::dns::{answer::Kind, name};
+use serde::Serialize;
+
+/// Queries of one walk (RFC 9989 section 4.10).
+const WALK_LIMIT: usize = 8;
+
+/// One name asked for, and the one record there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The domain: the name asked for is `_dmarc` below it.
+    pub domain: String,
+    /// The record, if there is exactly one.
+    pub record: Answer<Record>,
+}
+
+/// A record found, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Found {
+    /// The domain it stands at.
+    pub domain: String,
+    /// The record.
+    pub record: Record,
+}
+
+/// What one way of looking found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Discovered {
+    /// The organisational domain.
+    pub organisation: String,
+    /// The record that holds, if any.
+    pub found: Option<Found>,
+}
+
+/// Both ways.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Discovery {
+    /// The steps of the walk, from the domain upwards.
+    pub steps: Vec<Step>,
+    /// By the tree walk; the first failure where a step could not be looked up.
+    pub walk: Result<Discovered, (String, Failure)>,
+    /// By the suffix list.
+    pub list: Result<Discovered, (String, Failure)>,
+}
+
+/// Look both ways.
+pub fn discover(lookup: &dyn Lookup, domain: &str) -> Discovery {
+    let targets = targets(domain);
+    let questions: Vec<Question> =
+        targets.iter().map(|name| Question::new(&format!("_dmarc.{name}"), Kind::Txt)).collect();
+    lookup.announce(&questions);
+    let mut steps = Vec::new();
+    for target in targets {
+        let record = record_at(lookup, &target);
+        let ends = matches!(&record, Answer::Found(record) if record.psd.is_some());
+        steps.push(Step { domain: target, record });
+        if ends {
+            break;
+        }
+    }
+    Discovery { walk: by_walk(domain, &steps), list: by_list(lookup, domain, &steps), steps }
+}
+
+/// The organisational domain of a name by the tree walk.
+///
+/// # Errors
+///
+/// The name that could not be looked up, and why.
+pub fn organisation(lookup: &dyn Lookup, domain: &str) -> Result<String, (String, Failure)> {
+    discover(lookup, domain).walk.map(|discovered| discovered.organisation)
+}
+
+/// The one record at a name; several count as none.
+pub fn record_at(lookup: &dyn Lookup, domain: &str) -> Answer<Record> {
+    lookup.txt(&format!("_dmarc.{domain}")).and_then(|texts| {
+        let mut records = texts.iter().map(Txt::text).filter(|text| is_dmarc(text));
+        let first = records.next()?;
+        records.next().is_none().then(|| Record::parse(&first))
+    })
+}
+
+/// The names of the walk: the domain, then one label less each, down to the top; of a long name only the last seven
+/// labels follow the first step.
+fn targets(domain: &str) -> Vec<String> {
+    let labels: Vec<&str> = domain.split('.').collect();
+    let next = if labels.len() > WALK_LIMIT { labels.len() - (WALK_LIMIT - 1) } else { 1 };
+    let mut targets = vec![domain.to_owned()];
+    targets.extend((next..labels.len()).map(|from| labels[from..].join(".")));
+    targets
+}
+
+fn failure_in(steps: &[Step]) -> Option<(String, Failure)> {
+    steps.iter().find_map(|step| step.record.failure().map(|failure| (step.domain.clone(), failure.clone())))
+}
+
+fn by_walk(domain: &str, steps: &[Step]) -> Result<Discovered, (String, Failure)> {
+    if let Some(failure) = failure_in(steps) {
+        return Err(failure);
+    }
+    let found: Vec<(&str, &Record)> = steps
+        .iter()
+        .filter_map(|step| match &step.record {
+            Answer::Found(record) => Some((step.domain.as_str(), record)),
+            _ => None,
+        })
+        .collect();
+    let organisation = organisation_of(domain, &found);
+    let at = |name: &str| found.iter().find(|(domain, _)| *domain == name);
+    let suffix = || found.iter().find(|(_, record)| record.psd == Some(true));
+    let chosen = at(domain).or_else(|| at(&organisation)).or_else(suffix);
+    let found = chosen.map(|(domain, record)| Found { domain: (*domain).to_owned(), record: (*record).clone() });
+    Ok(Discovered { organisation, found })
+}
+
+/// From the longest name to the shortest: `psd=n` is the organisation itself, `psd=y` above the start makes it the name
+/// one label below; else the shortest name with a record; else the domain.
+fn organisation_of(domain: &str, found: &[(&str, &Record)]) -> String {
+    for (name, record) in found {
+        match record.psd {
+            Some(false) => return (*name).to_owned(),
+            Some(true) if *name != domain => return below(domain, name),
+            _ => {}
+        }
+    }
+    found.last().map_or(domain, |(name, _)| name).to_owned()
+}
+
+/// The name on the way to `domain` that is one label below `parent`.
+fn below(domain: &str, parent: &str) -> String {
+    let labels: Vec<&str> = domain.split('.').collect();
+    let keep = name::labels(parent) + 1;
+    labels[labels.len().saturating_sub(keep)..].join(".")
+}
+
+/// RFC 7489 section 6.6.3: the domain's own record, else the organisational domain's.
+fn by_list(lookup: &dyn Lookup, domain: &str, steps: &[Step]) -> Result<Discovered, (String, Failure)> {
+    let organisation = name::organisational(domain).to_owned();
+    for name in [domain, name::organisational(domain)] {
+        let record = match steps.iter().find(|step| step.domain == name) {
+            Some(step) => step.record.clone(),
+            None => record_at(lookup, name),
+        };
+        match record {
+            Answer::Found(record) => {
+                let found = Some(Found { domain: name.to_owned(), record });
+                return Ok(Discovered { organisation, found });
+            }
+            Answer::Failed(failure) => return Err((name.to_owned(), failure)),
+            Answer::NoData | Answer::NxDomain => {}
+        }
+    }
+    Ok(Discovered { organisation, found: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::zone::Zone;
+
+    fn both(zone: &str, domain: &str) -> (String, Option<String>, String, Option<String>) {
+        let found = discover(&Zone::new(zone), domain);
+        let (walk, list) = (found.walk.unwrap(), found.list.unwrap());
+        (
+            walk.organisation,
+            walk.found.map(|found| found.domain),
+            list.organisation,
+            list.found.map(|found| found.domain),
+        )
+    }
+
+    #[test]
+    fn the_two_ways_agree_on_an_ordinary_domain() {
+        let zone = "_dmarc.example.com TXT v=DMARC1; p=none\nmail.example.com A 192.0.2.1";
+        for domain in ["example.com", "mail.example.com", "a.b.c.example.com"] {
+            let found = Some("example.com".to_owned());
+            assert_eq!(both(zone, domain), ("example.com".into(), found.clone(), "example.com".into(), found));
+        }
+    }
+
+    #[test]
+    fn a_record_between_is_ignored_by_both() {
+        let zone = "_dmarc.example.com TXT v=DMARC1; p=none\n_dmarc.mail.example.com TXT v=DMARC1; p=reject";
+        let found = Some("example.com".to_owned());
+        assert_eq!(
+            both(zone, "a.mail.example.com"),
+            ("example.com".into(), found.clone(), "example.com".into(), found)
+        );
+    }
+
+    #[test]
+    fn psd_moves_the_organisation() {
+        let zone = "_dmarc.example.com TXT v=DMARC1; p=none\n_dmarc.dept.example.com TXT v=DMARC1; p=reject; psd=n";
+        let (walk, found, list, listed) = both(zone, "a.dept.example.com");
+        assert_eq!((walk.as_str(), found.as_deref()), ("dept.example.com", Some("dept.example.com")));
+        assert_eq!((list.as_str(), listed.as_deref()), ("example.com", Some("example.com")));
+
+        let zone = "_dmarc.gov.example TXT v=DMARC1; p=reject; psd=y";
+        let (walk, found, ..) = both(zone, "a.city.gov.example");
+        assert_eq!((walk.as_str(), found.as_deref()), ("city.gov.example", Some("gov.example")));
+    }
+
+    #[test]
+    fn a_long_name_takes_eight_queries() {
+        let names = targets("a.b.c.d.e.f.g.h.i.example.com");
+        assert_eq!(names.len(), 8);
+        assert_eq!(names[1], "e.f.g.h.i.example.com");
+        assert_eq!(names[7], "com");
+    }
+
+    #[test]
+    fn two_records_count_as_none_and_a_failure_as_neither() {
+        let zone = "_dmarc.example.com TXT v=DMARC1; p=none\n_dmarc.example.com TXT v=DMARC1; p=reject";
+        assert_eq!(both(zone, "example.com").1, None);
+        let found = discover(&Zone::new("_dmarc.example.com TIMEOUT"), "mail.example.com");
+        assert_eq!(found.walk, Err(("example.com".into(), Failure::TimedOut)));
+        assert_eq!(found.list, Err(("example.com".into(), Failure::TimedOut)));
+    }
+}

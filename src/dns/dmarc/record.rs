@@ -1,0 +1,412 @@
+//! A DMARC record taken apart (RFC 9989 section 4.7, RFC 7489 section 6.3).
+//!
+//! Takes the text of one record, gives its tags and every fault in the writing. Must not: look anything up, or judge
+//! what is merely unwise.
+
+use super::super::tags::Tags;
+use serde::Serialize;
+
+/// What a receiver is asked to do with mail that fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Policy {
+    /// Nothing.
+    None,
+    /// Treat as suspicious.
+    Quarantine,
+    /// Refuse.
+    Reject,
+}
+
+impl Policy {
+    /// The word in the record.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Quarantine => "quarantine",
+            Self::Reject => "reject",
+        }
+    }
+
+    /// One step milder: what `t=y` makes of it, and what falls outside `pct`.
+    #[must_use]
+    pub const fn milder(self) -> Self {
+        match self {
+            Self::Reject => Self::Quarantine,
+            _ => Self::None,
+        }
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        [Self::None, Self::Quarantine, Self::Reject]
+            .into_iter()
+            .find(|policy| text.eq_ignore_ascii_case(policy.as_str()))
+    }
+}
+
+/// A record. Absent tags are null: the defaults are in the methods.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Record {
+    /// As published.
+    pub text: String,
+    /// Policy for the domain.
+    pub p: Option<Policy>,
+    /// Policy for subdomains.
+    pub sp: Option<Policy>,
+    /// Policy for names below that do not exist.
+    pub np: Option<Policy>,
+    /// Strict DKIM alignment.
+    pub adkim_strict: bool,
+    /// Strict SPF alignment.
+    pub aspf_strict: bool,
+    /// `t=y`.
+    pub testing: bool,
+    /// `psd`: whether names below belong to others. Null: the default `u`.
+    pub psd: Option<bool>,
+    /// RFC 7489's share of failing mail the policy holds for.
+    pub pct: Option<u8>,
+    /// When failure reports are wanted.
+    pub fo: Option<String>,
+    /// Where aggregate reports go.
+    pub rua: Vec<Target>,
+    /// Where failure reports go.
+    pub ruf: Vec<Target>,
+    /// What is wrong with the writing.
+    #[serde(skip)]
+    pub slips: Vec<Slip>,
+}
+
+/// One address for reports.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Target {
+    /// As written.
+    pub uri: String,
+    /// The domain after the `@`, lower case, of a `mailto:` that can be read.
+    pub host: Option<String>,
+    /// RFC 7489's size limit after `!`.
+    pub size: Option<String>,
+}
+
+/// Something wrong in the writing of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Slip {
+    /// A piece that is no tag.
+    Piece(String),
+    /// A tag that stands there more than once.
+    Repeated(String),
+    /// A tag without value.
+    Empty(String),
+    /// A tag of no standard.
+    Unknown(String),
+    /// A tag of no standard that is nearly one.
+    Typo(String, &'static str),
+    /// No `p`.
+    NoPolicy,
+    /// `p`, `sp` or `np` of no known word.
+    Policy(&'static str, String),
+    /// Another tag whose value cannot be read, and what was expected.
+    Value(&'static str, String, &'static str),
+    /// An address that cannot be read: tag, address, why.
+    Target(&'static str, String, String),
+    /// A tag that RFC 9989 took back.
+    Removed(&'static str, String),
+}
+
+/// Every tag of the two standards.
+const TAGS: [&str; 14] = ["v", "p", "sp", "np", "adkim", "aspf", "rua", "ruf", "fo", "t", "psd", "pct", "rf", "ri"];
+
+/// Whether a TXT text is a DMARC record: it begins with `v=DMARC1` and nothing of a longer word.
+pub fn is_dmarc(text: &str) -> bool {
+    let Some((name, rest)) = text.split_once('=') else { return false };
+    let rest = rest.trim_start_matches([' ', '\t']);
+    name.trim_end_matches([' ', '\t']).eq_ignore_ascii_case("v")
+        && rest
+            .strip_prefix("DMARC1")
+            .is_some_and(|after| after.trim_start_matches([' ', '\t']).starts_with(';') || after.trim().is_empty())
+}
+
+impl Record {
+    /// Take apart a text for which [`is_dmarc`] holds.
+    pub fn parse(text: &str) -> Self {
+        let tags = Tags::parse(text);
+        let mut record = Self { text: text.to_owned(), ..Self::default() };
+        record.slips.extend(tags.pieces.iter().cloned().map(Slip::Piece));
+        record.slips.extend(tags.repeated.iter().cloned().map(Slip::Repeated));
+        for tag in &tags.tags {
+            record.tag(&tag.name, &tag.value);
+        }
+        if tags.get("p").is_none_or(str::is_empty) && !record.has_typo_of("p") {
+            record.slips.push(Slip::NoPolicy);
+        }
+        record
+    }
+
+    fn has_typo_of(&self, tag: &str) -> bool {
+        self.slips.iter().any(|slip| matches!(slip, Slip::Typo(_, meant) if *meant == tag))
+    }
+
+    /// Whether addresses for aggregate reports were meant, even if misspelt.
+    pub fn means_rua(&self) -> bool {
+        !self.rua.is_empty()
+            || self.has_typo_of("rua")
+            || self.slips.iter().any(|slip| matches!(slip, Slip::Target("rua", ..)))
+    }
+
+    fn tag(&mut self, name: &str, value: &str) {
+        let Some(&known) = TAGS.iter().find(|tag| **tag == name) else { return self.unknown(name) };
+        if value.is_empty() && known != "p" {
+            return self.slips.push(Slip::Empty(name.to_owned()));
+        }
+        match known {
+            "p" => self.p = self.policy("p", value),
+            "sp" => self.sp = self.policy("sp", value),
+            "np" => self.np = self.policy("np", value),
+            "adkim" => self.adkim_strict = self.word(known, value, &["r", "s"], "r or s") == Some("s"),
+            "aspf" => self.aspf_strict = self.word(known, value, &["r", "s"], "r or s") == Some("s"),
+            "t" => self.testing = self.word(known, value, &["n", "y"], "y or n") == Some("y"),
+            "psd" => {
+                let word = self.word(known, value, &["u", "n", "y"], "y, n or u");
+                self.psd = word.filter(|word| *word != "u").map(|word| word == "y");
+            }
+            "fo" => self.failure_options(value),
+            "rua" => self.rua = self.targets("rua", value),
+            "ruf" => self.ruf = self.targets("ruf", value),
+            "pct" => self.percent(value),
+            "rf" | "ri" => self.slips.push(Slip::Removed(known, value.to_owned())),
+            _ => {}
+        }
+    }
+
+    fn unknown(&mut self, name: &str) {
+        let meant =
+            ["rua", "ruf", "adkim", "aspf", "pct", "sp", "np", "psd", "fo"].into_iter().find(|tag| is_near(name, tag));
+        self.slips.push(match meant.or_else(|| longer_name(name)) {
+            Some(meant) => Slip::Typo(name.to_owned(), meant),
+            None => Slip::Unknown(name.to_owned()),
+        });
+    }
+
+    fn policy(&mut self, tag: &'static str, value: &str) -> Option<Policy> {
+        let policy = Policy::read(value);
+        if policy.is_none() && !value.is_empty() {
+            self.slips.push(Slip::Policy(tag, value.to_owned()));
+        }
+        policy
+    }
+
+    fn word(
+        &mut self,
+        tag: &'static str,
+        value: &str,
+        words: &[&'static str],
+        expected: &'static str,
+    ) -> Option<&'static str> {
+        let word = words.iter().find(|word| value.eq_ignore_ascii_case(word)).copied();
+        if word.is_none() {
+            self.slips.push(Slip::Value(tag, value.to_owned(), expected));
+        }
+        word
+    }
+
+    fn failure_options(&mut self, value: &str) {
+        if value.split(':').all(|option| ["0", "1", "d", "s"].contains(&option.trim().to_ascii_lowercase().as_str())) {
+            self.fo = Some(value.to_owned());
+        } else {
+            self.slips.push(Slip::Value("fo", value.to_owned(), "0, 1, d or s, separated by colons"));
+        }
+    }
+
+    fn percent(&mut self, value: &str) {
+        match value.parse::<u8>() {
+            Ok(percent @ 0..=100) => {
+                self.pct = Some(percent);
+                if percent == 100 {
+                    self.slips.push(Slip::Removed("pct", value.to_owned()));
+                }
+            }
+            _ => self.slips.push(Slip::Value("pct", value.to_owned(), "a whole number from 0 to 100")),
+        }
+    }
+
+    fn targets(&mut self, tag: &'static str, value: &str) -> Vec<Target> {
+        let mut targets = Vec::new();
+        for uri in value.split(',').map(str::trim) {
+            match target(uri) {
+                Ok(target) => targets.push(target),
+                Err(why) => self.slips.push(Slip::Target(tag, uri.to_owned(), why)),
+            }
+        }
+        targets
+    }
+
+    /// Whether the record asks for anything: a valid `p` and no invalid `sp` or `np`.
+    pub fn has_policy(&self) -> bool {
+        self.p.is_some() && !self.slips.iter().any(|slip| matches!(slip, Slip::Policy(..)))
+    }
+
+    /// The policy of the domain, of a subdomain that exists, or of a name that does not (RFC 9989 section 4.7): each
+    /// falls back on the one before. Damaged policies act as none.
+    pub fn policy_for(&self, name: Reach) -> Policy {
+        let p = if self.has_policy() { self.p.unwrap_or(Policy::None) } else { return Policy::None };
+        let sp = self.sp.unwrap_or(p);
+        match name {
+            Reach::Domain => p,
+            Reach::Subdomain => sp,
+            Reach::Nonexistent => self.np.unwrap_or(sp),
+        }
+    }
+}
+
+/// Which names a policy is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// The domain of the record.
+    Domain,
+    /// A name below it that exists.
+    Subdomain,
+    /// A name below it that does not.
+    Nonexistent,
+}
+
+/// `mailto:local@domain`, with RFC 7489's `!10m` perhaps.
+fn target(uri: &str) -> Result<Target, String> {
+    if uri.is_empty() {
+        return Err("expected an address, found nothing".into());
+    }
+    let Some((scheme, rest)) = uri.split_once(':') else {
+        let hint = if uri.contains('@') { format!(": write mailto:{uri}") } else { String::new() };
+        return Err(format!("expected `mailto:` and an address, found `{uri}`{hint}"));
+    };
+    if !scheme.eq_ignore_ascii_case("mailto") {
+        return Err(format!("expected `mailto:`, found `{scheme}:`, which nobody sends to"));
+    }
+    let rest = rest.split('?').next().unwrap_or_default();
+    let (address, size) = rest.split_once('!').map_or((rest, None), |(address, size)| (address, Some(size.to_owned())));
+    if size.as_deref().is_some_and(|size| !is_size(size)) {
+        return Err(format!("expected digits and k, m, g or t after `!`, found `{rest}`"));
+    }
+    if address.contains(char::is_whitespace) || address.matches('@').count() != 1 {
+        return Err(format!("expected one address, found `{rest}`"));
+    }
+    let (local, host) = address.split_once('@').unwrap_or_default();
+    let host = super::super::name::canonical(host).filter(|host| host.contains('.') && !host.contains('"'));
+    match host {
+        Some(host) if !local.is_empty() => Ok(Target { uri: uri.to_owned(), host: Some(host), size }),
+        _ => Err(format!("expected an address at a domain, found `{address}`")),
+    }
+}
+
+fn is_size(text: &str) -> bool {
+    let digits = text.trim_end_matches(['k', 'm', 'g', 't', 'K', 'M', 'G', 'T']);
+    !digits.is_empty() && text.len() - digits.len() <= 1 && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// What people write for `p`, spelt out.
+fn longer_name(name: &str) -> Option<&'static str> {
+    match name {
+        "policy" | "po" | "pp" => Some("p"),
+        "spf" => Some("aspf"),
+        "dkim" => Some("adkim"),
+        _ => None,
+    }
+}
+
+/// One letter changed, left out, added, or two swapped, in names of three letters and more; swapped in those of two.
+fn is_near(name: &str, tag: &str) -> bool {
+    let (a, b): (Vec<char>, Vec<char>) = (name.chars().collect(), tag.chars().collect());
+    let same_letters = {
+        let (mut a, mut b) = (a.clone(), b.clone());
+        a.sort_unstable();
+        b.sort_unstable();
+        a == b
+    };
+    if a.len() == b.len() {
+        let different = a.iter().zip(&b).filter(|(a, b)| a != b).count();
+        return (different == 2 && same_letters) || (different == 1 && b.len() > 2);
+    }
+    let (short, long) = if a.len() < b.len() { (&a, &b) } else { (&b, &a) };
+    b.len() > 2
+        && long.len() - short.len() == 1
+        && (0..long.len())
+            .any(|skip| long.iter().enumerate().filter(|(at, _)| *at != skip).map(|(_, c)| c).eq(short.iter()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_exact_version_makes_a_record() {
+        for (text, yes) in [
+            ("v=DMARC1; p=none", true),
+            ("v=DMARC1", true),
+            ("V = DMARC1 ;p=none", true),
+            ("v=dmarc1; p=none", false),
+            ("v=DMARC10; p=none", false),
+            ("v=DMARC1 p=none", false),
+            (" v=DMARC1; p=none", false),
+            ("p=none; v=DMARC1", false),
+            ("\"v=DMARC1; p=none\"", false),
+        ] {
+            assert_eq!(is_dmarc(text), yes, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_tag_is_read() {
+        let record = Record::parse(
+            "v=DMARC1; p=reject; sp=quarantine; np=reject; adkim=s; aspf=r; t=y; psd=n; fo=1:d:s; \
+             rua=mailto:a@example.com,mailto:b@example.net!10m; ruf=mailto:c@example.com",
+        );
+        assert_eq!(record.slips, []);
+        assert_eq!(
+            (record.p, record.sp, record.np),
+            (Some(Policy::Reject), Some(Policy::Quarantine), Some(Policy::Reject))
+        );
+        assert!(record.adkim_strict && !record.aspf_strict && record.testing);
+        assert_eq!(record.psd, Some(false));
+        assert_eq!(record.rua[1].host.as_deref(), Some("example.net"));
+        assert_eq!(record.rua[1].size.as_deref(), Some("10m"));
+    }
+
+    #[test]
+    fn every_slip_is_named() {
+        let slips = |text: &str| Record::parse(text).slips;
+        assert_eq!(slips("v=DMARC1; rua=mailto:a@example.com"), [Slip::NoPolicy]);
+        assert_eq!(slips("v=DMARC1; p="), [Slip::NoPolicy]);
+        assert_eq!(slips("v=DMARC1; p=deny"), [Slip::Policy("p", "deny".into())]);
+        assert_eq!(slips("v=DMARC1; p=none; p=reject"), [Slip::Repeated("p".into())]);
+        assert_eq!(slips("v=DMARC1; p=none; sp="), [Slip::Empty("sp".into())]);
+        assert_eq!(slips("v=DMARC1; p=none; rau=mailto:a@example.com"), [Slip::Typo("rau".into(), "rua")]);
+        assert_eq!(slips("v=DMARC1; p=none; adkmi=s"), [Slip::Typo("adkmi".into(), "adkim")]);
+        assert_eq!(slips("v=DMARC1; policy=none"), [Slip::Typo("policy".into(), "p")]);
+        assert_eq!(slips("v=DMARC1; p=none; x=1"), [Slip::Unknown("x".into())]);
+        assert_eq!(
+            slips("v=DMARC1; p=none; pct=101"),
+            [Slip::Value("pct", "101".into(), "a whole number from 0 to 100")]
+        );
+        assert_eq!(slips("v=DMARC1; p=none; ri=86400"), [Slip::Removed("ri", "86400".into())]);
+        assert_eq!(slips("v=DMARC1; p=none; stray"), [Slip::Piece("stray".into())]);
+        assert!(
+            matches!(&slips("v=DMARC1; p=none; rua=a@example.com")[..], [Slip::Target("rua", _, why)] if why.ends_with("write mailto:a@example.com"))
+        );
+        assert!(matches!(&slips("v=DMARC1; p=none; rua=https://example.com/")[..], [Slip::Target(..)]));
+        assert!(matches!(
+            &slips("v=DMARC1; p=none; rua=mailto:a@example.com mailto:b@example.com")[..],
+            [Slip::Target(..)]
+        ));
+    }
+
+    #[test]
+    fn policies_fall_back_in_order() {
+        let policies = |text: &str| {
+            let record = Record::parse(text);
+            [Reach::Domain, Reach::Subdomain, Reach::Nonexistent].map(|reach| record.policy_for(reach))
+        };
+        use Policy::{None, Quarantine, Reject};
+        assert_eq!(policies("v=DMARC1; p=reject"), [Reject; 3]);
+        assert_eq!(policies("v=DMARC1; p=reject; sp=none"), [Reject, None, None]);
+        assert_eq!(policies("v=DMARC1; p=none; sp=quarantine; np=reject"), [None, Quarantine, Reject]);
+        assert_eq!(policies("v=DMARC1; p=reject; sp=what"), [None; 3]);
+    }
+}

@@ -1,0 +1,398 @@
+//! A domain's mail set-up as receivers read it, joined with what the store has seen.
+//!
+//! Takes a domain, something to ask, and [`Seen`] as plain values; gives one [`Posture`] with all findings, all that
+//! could not be looked up, and the facts to show. Must not: read the store or the clock.
+
+use super::answer::{Kind, Lookup, Question};
+use super::dkim::{self, Selector};
+use super::dmarc::{self, Dmarc, Policy};
+use super::finding::{self as codes, Finding, Notes, Severity, Unknown, txt_record};
+use super::mx::{self, Delivery};
+use super::ptr::{self, Naming};
+use super::spf::{self, Evaluation, Mail, Outcome, Spf};
+use jiff::civil::Date;
+use serde::Serialize;
+use std::net::IpAddr;
+
+/// Sources whose name is looked up in a check, most mail first.
+const SOURCE_LIMIT: usize = 50;
+
+/// What is to be checked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Request {
+    /// The domain, canonical (see [`super::name::canonical`]).
+    pub domain: String,
+    /// Selectors a person named.
+    pub selectors: Vec<String>,
+    /// An address to evaluate SPF for.
+    pub ip: Option<IpAddr>,
+}
+
+/// What the store has seen of a domain.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// The day of the check.
+    pub today: Date,
+    /// Selectors in DKIM results of the domain.
+    pub selectors: Vec<SeenSelector>,
+    /// Addresses that sent in the domain's name.
+    pub sources: Vec<SeenSource>,
+    /// The policy of the newest report.
+    pub policy: Option<SeenPolicy>,
+}
+
+/// A selector in the reports.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SeenSelector {
+    /// The selector.
+    pub selector: String,
+    /// The last day of a report with it.
+    pub last: Date,
+    /// Messages signed with it.
+    pub messages: i64,
+    /// Of those, the ones whose signature passed.
+    pub passed: i64,
+    /// Addresses that used it, most mail first.
+    pub sources: Vec<IpAddr>,
+}
+
+/// A source in the reports.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SeenSource {
+    /// The address.
+    pub address: IpAddr,
+    /// Messages.
+    pub messages: i64,
+    /// Those that passed SPF and aligned.
+    pub spf_aligned: i64,
+    /// Those that passed DMARC.
+    pub dmarc_pass: i64,
+    /// The domain SPF checked for the aligned ones.
+    pub spf_domain: Option<String>,
+    /// The last day of a report with it.
+    pub last: Date,
+}
+
+/// The policy the reports were made under.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct SeenPolicy {
+    /// The day of the report.
+    pub day: Date,
+    /// `p`, lower case.
+    pub p: Option<String>,
+    /// `sp`, lower case.
+    pub sp: Option<String>,
+    /// `np`, lower case.
+    pub np: Option<String>,
+}
+
+/// A source and what DNS says of it today.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Source {
+    /// What the reports show.
+    #[serde(flatten)]
+    pub seen: SeenSource,
+    /// Its name; null where it could not be looked up.
+    pub naming: Option<Naming>,
+    /// What SPF says of it today, for the domain it used.
+    pub spf: Option<Evaluation>,
+}
+
+/// The answer of a check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Posture {
+    /// The domain.
+    pub domain: String,
+    /// What was found, faults first.
+    pub findings: Vec<Finding>,
+    /// What could not be looked up.
+    pub unknown: Vec<Unknown>,
+    /// DMARC.
+    pub dmarc: Dmarc,
+    /// SPF.
+    pub spf: Spf,
+    /// SPF for the address that was asked about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip: Option<(IpAddr, Evaluation)>,
+    /// DKIM keys.
+    pub dkim: Vec<Selector>,
+    /// Where mail for the domain goes.
+    pub mx: Delivery,
+    /// The order in which a sender tries, in sentences.
+    pub mx_order: Vec<String>,
+    /// The sources the store has seen.
+    pub sources: Vec<Source>,
+}
+
+impl Posture {
+    /// 2 where something could not be looked up, 1 where a fault was found, else 0.
+    pub fn exit_code(&self) -> u8 {
+        if self.unknown.is_empty() {
+            u8::from(self.findings.iter().any(|finding| finding.severity == Severity::Fault))
+        } else {
+            2
+        }
+    }
+}
+
+/// Check a domain.
+pub fn check(request: &Request, lookup: &dyn Lookup, seen: &Seen) -> Posture {
+    let domain = request.domain.as_str();
+    announce(lookup, domain);
+    let mut notes = Notes::default();
+    let dmarc = dmarc::check(lookup, domain, &mut notes);
+    let spf = spf::check(lookup, domain, &mut notes);
+    let dkim = dkim::check(lookup, domain, &request.selectors, &seen.selectors, seen.today, &mut notes);
+    let mx = mx::check(lookup, domain, &mut notes);
+    let ip = request.ip.map(|ip| (ip, evaluate(lookup, domain, ip)));
+    if let Some((ip, evaluation)) = &ip
+        && evaluation.result == Outcome::TempError
+    {
+        let text = evaluation.why.clone().unwrap_or_default();
+        notes.unknown.push(Unknown { place: format!("SPF for {ip}"), text });
+    }
+    let sources = sources(lookup, domain, seen, &mut notes);
+    not_sending(domain, &dmarc, &spf, &mx, seen, &mut notes);
+    policy_change(&dmarc, seen, &mut notes);
+    unused_includes(domain, &spf, &sources, &mut notes);
+    let Notes { mut findings, unknown } = notes;
+    findings.sort_by_key(|finding| finding.severity);
+    let mx_order = mx.order(domain);
+    Posture { domain: domain.to_owned(), findings, unknown, dmarc, spf, ip, dkim, mx, mx_order, sources }
+}
+
+/// What every check asks, at once.
+fn announce(lookup: &dyn Lookup, domain: &str) {
+    lookup.announce(&[
+        Question::new(domain, Kind::Txt),
+        Question::new(&format!("_dmarc.{domain}"), Kind::Txt),
+        Question::new(domain, Kind::Mx),
+        Question::new(domain, Kind::A),
+        Question::new(domain, Kind::Aaaa),
+        Question::new(domain, Kind::OldSpf),
+    ]);
+}
+
+fn evaluate(lookup: &dyn Lookup, domain: &str, ip: IpAddr) -> Evaluation {
+    let sender = format!("postmaster@{domain}");
+    spf::check_host(lookup, domain, &Mail { ip: ip.to_canonical(), sender: &sender, helo: domain })
+}
+
+/// The sources with their names and what SPF says today, most mail first.
+fn sources(lookup: &dyn Lookup, domain: &str, seen: &Seen, notes: &mut Notes) -> Vec<Source> {
+    let mut sorted: Vec<&SeenSource> = seen.sources.iter().collect();
+    sorted.sort_by_key(|source| (std::cmp::Reverse(source.messages), source.address));
+    sorted.truncate(SOURCE_LIMIT);
+    lookup.announce(&sorted.iter().map(|source| Question::ptr(source.address)).collect::<Vec<_>>());
+    sorted.into_iter().map(|source| one_source(lookup, domain, source, notes)).collect()
+}
+
+/// Only hosts that the domain authorised are judged by their name; of the others it is merely shown.
+fn one_source(lookup: &dyn Lookup, domain: &str, source: &SeenSource, notes: &mut Notes) -> Source {
+    if source.spf_aligned == 0 {
+        return Source { seen: source.clone(), naming: ptr::name_of(lookup, source.address).ok(), spf: None };
+    }
+    let naming = ptr::check(lookup, source.address, notes);
+    let checked = source.spf_domain.as_deref().unwrap_or(domain);
+    let today = evaluate(lookup, checked, source.address);
+    match today.result {
+        Outcome::Pass => {}
+        Outcome::TempError => {
+            let text = today.why.clone().unwrap_or_default();
+            notes.unknown.push(Unknown { place: format!("SPF of {checked} for {}", source.address), text });
+        }
+        result => {
+            let text = format!(
+                "{} passed SPF for {checked} in the reports (last {}, {} messages) and gives {} today",
+                source.address,
+                source.last,
+                source.spf_aligned,
+                result.as_str()
+            );
+            notes.find(&codes::SEEN_SPF_LOST, format!("{checked} TXT"), text);
+        }
+    }
+    Source { seen: source.clone(), naming, spf: Some(today) }
+}
+
+/// A domain that takes no mail, or says so: does it also ask others to refuse what claims to be from it?
+fn not_sending(domain: &str, dmarc: &Dmarc, spf: &Spf, mx: &Delivery, seen: &Seen, notes: &mut Notes) {
+    let passes: i64 = seen.sources.iter().map(|source| source.dmarc_pass).sum();
+    if *mx == Delivery::Refused && passes > 0 {
+        notes.find(
+            &codes::MX_NULL_SENDS,
+            format!("{domain} MX"),
+            format!("a null MX, and {passes} messages in the reports passed"),
+        );
+        return;
+    }
+    let empty = spf.records.iter().any(|record| record.trim().eq_ignore_ascii_case("v=spf1 -all"));
+    let never = *mx == Delivery::Refused || empty;
+    if !never || passes > 0 {
+        return;
+    }
+    if let Some(policy) = dmarc.policy.filter(|policy| *policy != Policy::Reject) {
+        let name = format!("_dmarc.{domain}");
+        let text = format!("the domain sends no mail, and its policy is {}", policy.as_str());
+        notes.add(
+            Finding::new(&codes::DMARC_NONMAIL, format!("{name} TXT"), text)
+                .publish(txt_record(&name, "v=DMARC1; p=reject")),
+        );
+    }
+    if *mx == Delivery::Refused && !empty && !spf.records.is_empty() {
+        let finding = Finding::new(
+            &codes::SPF_NONMAIL,
+            format!("{domain} TXT"),
+            "a null MX beside an SPF record that names hosts",
+        );
+        notes.add(finding.publish(txt_record(domain, "v=spf1 -all")));
+    }
+}
+
+/// Whether the newest report was made under another policy.
+fn policy_change(dmarc: &Dmarc, seen: &Seen, notes: &mut Notes) {
+    let (Some(reported), Some(found)) = (&seen.policy, dmarc.record()) else { return };
+    let word = |policy: Option<Policy>| policy.map(|policy| policy.as_str().to_owned());
+    let record = &found.record;
+    let changes: Vec<String> = [
+        ("p", &reported.p, word(record.p)),
+        ("sp", &reported.sp, word(record.sp)),
+        ("np", &reported.np, word(record.np)),
+    ]
+    .into_iter()
+    // Reporters leave out sp and np, or fill sp in from p: only two values that differ tell of a change.
+    .filter_map(|(tag, then, now)| match (then, now) {
+        (Some(then), Some(now)) if *then != now => Some(format!("{tag} was {then}, is {now}")),
+        _ => None,
+    })
+    .collect();
+    if !changes.is_empty() {
+        let text = format!("{} (newest report: {})", changes.join("; "), reported.day);
+        notes.find(&codes::SEEN_POLICY, format!("_dmarc.{} TXT", found.domain), text);
+    }
+}
+
+/// Includes by which no source in the reports passes. Only told where the reports show passes at all.
+fn unused_includes(domain: &str, spf: &Spf, sources: &[Source], notes: &mut Notes) {
+    let passing: Vec<&Evaluation> = sources
+        .iter()
+        .filter_map(|source| source.spf.as_ref())
+        .filter(|evaluation| {
+            evaluation.result == Outcome::Pass && evaluation.path.first().is_some_and(|step| step.domain == domain)
+        })
+        .collect();
+    let Some(tree) = spf.tree.as_ref().filter(|_| !passing.is_empty()) else { return };
+    for term in
+        tree.terms.iter().filter(|term| term.child.is_some() && term.text.to_ascii_lowercase().contains("include:"))
+    {
+        let used = passing.iter().any(|evaluation| evaluation.path[0].term == term.text);
+        if !used {
+            let text =
+                format!("none of the {} sources that pass SPF for {domain} does so by `{}`", passing.len(), term.text);
+            notes.find(&codes::SEEN_INCLUDE_UNUSED, format!("{domain} TXT, `{}`", term.text), text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::zone::Zone;
+    use jiff::civil::date;
+
+    fn good() -> String {
+        format!(
+            "example.com A 192.0.2.80\nexample.com MX 10 mx.example.com\nmx.example.com A 192.0.2.25\n\
+             example.com TXT v=spf1 mx include:_spf.example.net -all\n_spf.example.net TXT v=spf1 ip4:198.51.100.0/24 -all\n\
+             _dmarc.example.com TXT v=DMARC1; p=reject; rua=mailto:dmarc@example.com\n\
+             s1._domainkey.example.com TXT v=DKIM1; p={}\n192.0.2.25 PTR mx.example.com\n",
+            dkim::test_key(2048)
+        )
+    }
+
+    fn source(address: &str, spf_aligned: i64) -> SeenSource {
+        SeenSource {
+            address: address.parse().unwrap(),
+            messages: 10,
+            spf_aligned,
+            dmarc_pass: spf_aligned,
+            spf_domain: Some("example.com".into()),
+            last: date(2026, 11, 20),
+        }
+    }
+
+    fn posture(zone: &str, seen: Seen) -> Posture {
+        let request = Request {
+            domain: "example.com".into(),
+            selectors: vec!["s1".into()],
+            ip: Some("192.0.2.25".parse().unwrap()),
+        };
+        check(&request, &Zone::new(zone), &Seen { today: date(2026, 11, 25), ..seen })
+    }
+
+    fn codes_of(posture: &Posture) -> Vec<&'static str> {
+        posture.findings.iter().map(|finding| finding.code.name).collect()
+    }
+
+    #[test]
+    fn a_good_domain_has_no_finding() {
+        let posture = posture(&good(), Seen { sources: vec![source("192.0.2.25", 10)], ..Seen::default() });
+        assert_eq!(codes_of(&posture), ["seen.include_unused"], "the include is in no report");
+        assert_eq!(posture.exit_code(), 0);
+        assert_eq!(posture.ip.unwrap().1.path[0].term, "mx");
+    }
+
+    #[test]
+    fn a_source_whose_include_is_gone_is_told() {
+        let zone = good().replace("ip4:198.51.100.0/24", "ip4:203.0.113.0/24")
+            + "198.51.100.7 PTR out.example.net\nout.example.net A 198.51.100.7";
+        let posture = posture(
+            &zone,
+            Seen { sources: vec![source("198.51.100.7", 5), source("203.0.113.9", 0)], ..Seen::default() },
+        );
+        assert_eq!(codes_of(&posture), ["seen.spf_lost"]);
+        assert_eq!(posture.exit_code(), 1);
+    }
+
+    #[test]
+    fn an_authorised_source_needs_a_name() {
+        let zone = good() + "198.51.100.8 PTR out.example.net\nout.example.net A 198.51.100.9";
+        let posture = posture(
+            &zone,
+            Seen {
+                sources: vec![source("198.51.100.7", 5), source("198.51.100.8", 5), source("192.0.2.25", 5)],
+                ..Seen::default()
+            },
+        );
+        assert_eq!(codes_of(&posture), ["ptr.missing", "ptr.unconfirmed"]);
+    }
+
+    #[test]
+    fn a_policy_that_changed_is_told() {
+        let policy = SeenPolicy { day: date(2026, 11, 20), p: Some("none".into()), ..SeenPolicy::default() };
+        assert_eq!(
+            codes_of(&posture(&good(), Seen { policy: Some(policy), ..Seen::default() })),
+            ["seen.policy_changed"]
+        );
+    }
+
+    #[test]
+    fn a_failure_gives_exit_two_and_no_finding() {
+        let zone = good().replace(
+            "_dmarc.example.com TXT v=DMARC1; p=reject; rua=mailto:dmarc@example.com",
+            "_dmarc.example.com TIMEOUT",
+        );
+        let posture = posture(&zone, Seen::default());
+        assert_eq!(codes_of(&posture), [""; 0]);
+        assert_eq!(posture.exit_code(), 2);
+    }
+
+    #[test]
+    fn a_domain_without_mail_should_be_locked() {
+        let zone = "example.com MX 0 .\nexample.com TXT v=spf1 -all\n_dmarc.example.com TXT v=DMARC1; p=quarantine; rua=mailto:d@example.org\n\
+                    example.org MX 10 mx.example.org\nexample.com._report._dmarc.example.org TXT v=DMARC1";
+        let request = Request { domain: "example.com".into(), ..Request::default() };
+        let posture = check(&request, &Zone::new(zone), &Seen { today: date(2026, 11, 25), ..Seen::default() });
+        assert_eq!(codes_of(&posture), ["dkim.no_selector_known", "dmarc.nonmail_open"]);
+    }
+}

@@ -1,0 +1,159 @@
+//! Full rows out of the store, for other programs: Parquet in folders of months, NDJSON, CSV, Arrow IPC.
+//!
+//! Goes row group by row group, in the order of months and files, so that memory does not grow with the rows. Without a
+//! filter parts leave as they are, by a hard link where the file system allows one.
+
+use super::encode::{PartWriter, arrow_field, arrow_schema, compress};
+use super::layout::{FileKind, Month};
+use super::nested::read_array;
+use super::read::{Filter, Part, selected_rows};
+use super::schema::COLUMNS;
+use super::writer::create_folder;
+use super::{Store, StoreError, commit, export_reports, text_rows};
+use polars::error::PolarsResult;
+use polars_core::utils::arrow::array::Array;
+use polars_core::utils::arrow::compute::concatenate::concatenate;
+use polars_core::utils::arrow::io::ipc::write as ipc;
+use polars_core::utils::arrow::record_batch::RecordBatchT;
+use polars_parquet::read::RowGroupMetadata;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The formats that go to one stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// One JSON object a line.
+    Ndjson,
+    /// With a header line; lists as JSON; text that a spreadsheet would run is defused by a leading `'`.
+    Csv,
+    /// The Arrow IPC file format.
+    Arrow,
+}
+
+impl Store {
+    /// Write all rows of the filter to a stream.
+    ///
+    /// # Errors
+    /// Where a part cannot be read or the stream not be written.
+    pub fn export(&self, filter: &Filter, format: Format, out: &mut dyn Write) -> Result<(), StoreError> {
+        let sink = Path::new("output");
+        match format {
+            Format::Ndjson => self.each_group(filter, |arrays, rows| text_rows::ndjson(arrays, rows, out)),
+            Format::Csv => {
+                text_rows::csv_header(out).map_err(StoreError::io(sink, "writing"))?;
+                self.each_group(filter, |arrays, rows| text_rows::csv(arrays, rows, out))
+            }
+            Format::Arrow => {
+                let schema = Arc::new(arrow_schema());
+                let failed = |error| StoreError::parquet(sink, "writing Arrow")(error);
+                let options = ipc::WriteOptions { compression: None };
+                let mut writer = ipc::FileWriter::try_new(out, schema.clone(), None, options).map_err(failed)?;
+                self.each_group(filter, |arrays, rows| {
+                    let batch = RecordBatchT::try_new(rows, schema.clone(), arrays.to_vec());
+                    batch.and_then(|batch| writer.write(&batch, None)).map_err(std::io::Error::other)
+                })?;
+                writer.finish().map_err(failed)
+            }
+        }
+    }
+
+    /// Write `DIR/records/month=.../` and `DIR/reports/month=.../`.
+    ///
+    /// # Errors
+    /// Where a part cannot be read or a file not be written; what stands under the same names is replaced.
+    pub fn export_parquet(&self, filter: &Filter, dir: &Path) -> Result<(), StoreError> {
+        for path in self.parts(filter)? {
+            let month = path.parent().and_then(Path::file_name).unwrap_or_default();
+            let folder = dir.join(FileKind::Part.folder()).join(month);
+            let target = folder.join(path.file_name().unwrap_or_default());
+            if filter.is_all() {
+                create_folder(&folder)?;
+                link_or_copy(&path, &target)?;
+            } else {
+                rewrite(path, filter, &target)?;
+            }
+        }
+        export_reports::export(self, filter, dir)
+    }
+
+    /// Hand over the columns of each row group, cut down to the rows of the filter.
+    fn each_group(
+        &self,
+        filter: &Filter,
+        mut each: impl FnMut(&[Box<dyn Array>], usize) -> std::io::Result<()>,
+    ) -> Result<(), StoreError> {
+        for path in self.parts(filter)? {
+            let part = Part::open(path)?;
+            for group in &part.metadata.row_groups {
+                let Some((arrays, rows)) = group_arrays(&part, group, filter)? else { continue };
+                each(&arrays, rows).map_err(StoreError::io(Path::new("output"), "writing"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+type Arrays = Vec<Box<dyn Array>>;
+
+/// The columns of a row group, cut down to the rows of the filter; null where it has none.
+fn group_arrays(part: &Part, group: &RowGroupMetadata, filter: &Filter) -> Result<Option<(Arrays, usize)>, StoreError> {
+    let read = || -> PolarsResult<Option<(Arrays, usize)>> {
+        let runs = selected_rows(part, group, filter)?;
+        let rows = runs.iter().map(ExactSizeIterator::len).sum();
+        if rows == 0 {
+            return Ok(None);
+        }
+        let arrays = COLUMNS.iter().map(|column| {
+            let array = read_array(&part.file, group, arrow_field(column))?;
+            if rows == array.len() {
+                return Ok(array);
+            }
+            let kept: Vec<_> = runs.iter().map(|run| array.sliced(run.start, run.len())).collect();
+            concatenate(&kept.iter().map(AsRef::as_ref).collect::<Vec<_>>())
+        });
+        Ok(Some((arrays.collect::<PolarsResult<_>>()?, rows)))
+    };
+    read().map_err(StoreError::parquet(&part.path, "reading the part"))
+}
+
+/// Write the rows of the filter of a part as a new one; none, if it has none.
+fn rewrite(path: std::path::PathBuf, filter: &Filter, target: &Path) -> Result<(), StoreError> {
+    let part = Part::open(path)?;
+    let failed = || StoreError::parquet(target, "writing the part");
+    let mut writer = PartWriter::new().map_err(failed())?;
+    let mut any = false;
+    for group in &part.metadata.row_groups {
+        let Some((arrays, rows)) = group_arrays(&part, group, filter)? else { continue };
+        any = true;
+        let pages = |column: &super::schema::Column, kind: &polars_parquet::write::ParquetType| {
+            let index = COLUMNS.iter().position(|other| other.name == column.name).expect("a column of the list");
+            compress(arrays[index].as_ref(), kind)
+        };
+        writer.write(rows, pages).map_err(failed())?;
+    }
+    if !any {
+        return Ok(());
+    }
+    let bytes = writer.finish().map_err(failed())?;
+    target.parent().map_or(Ok(()), create_folder)?;
+    commit::write_file(target, |out| out.write_all(&bytes))
+}
+
+fn link_or_copy(from: &Path, to: &Path) -> Result<(), StoreError> {
+    match std::fs::remove_file(to) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(StoreError::io(to, "replacing the file")(error));
+        }
+        _ => {}
+    }
+    if std::fs::hard_link(from, to).is_ok() {
+        return Ok(());
+    }
+    std::fs::copy(from, to).map(drop).map_err(StoreError::io(to, "copying the part"))
+}
+
+/// The month of a day, as a folder's name.
+pub(crate) fn month_folder(month: Month) -> String {
+    format!("month={month}")
+}

@@ -1,0 +1,196 @@
+//! The `reports` table as Parquet, beside the exported `records`: one row a report, in folders of months.
+
+use super::layout::Month;
+use super::read::Filter;
+use super::reports::day;
+use super::writer::create_folder;
+use super::{Store, StoreError, commit, encode, export};
+use polars::error::{PolarsResult, polars_err};
+use polars_core::utils::arrow::array::{Array, PrimitiveArray, Utf8ViewArray};
+use polars_core::utils::arrow::datatypes::{ArrowDataType, ArrowSchema, Field, TimeUnit};
+use polars_parquet::write::{
+    CompressedPage, DynIter, DynStreamingIterator, FileWriter, KeyValue, fallible_streaming_iterator, to_parquet_schema,
+};
+use rusqlite::types::ValueRef;
+use std::io::Write;
+use std::path::Path;
+
+/// The type of a column of `reports`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Type {
+    /// 16 or 32 bytes, as hexadecimal text.
+    Hex,
+    Text,
+    Int,
+    Time,
+    Day,
+}
+
+/// The columns of `reports`, by the ledger's names; `errors` and `findings` are JSON text.
+const COLUMNS: &[(&str, Type)] = &[
+    ("key", Type::Hex),
+    ("org_name", Type::Text),
+    ("org_email", Type::Text),
+    ("extra_contact_info", Type::Text),
+    ("report_id", Type::Text),
+    ("begin", Type::Time),
+    ("end", Type::Time),
+    ("day", Type::Day),
+    ("errors", Type::Text),
+    ("generator", Type::Text),
+    ("version", Type::Text),
+    ("policy_domain", Type::Text),
+    ("p", Type::Text),
+    ("sp", Type::Text),
+    ("np", Type::Text),
+    ("adkim", Type::Text),
+    ("aspf", Type::Text),
+    ("pct", Type::Int),
+    ("fo", Type::Text),
+    ("testing", Type::Text),
+    ("discovery_method", Type::Text),
+    ("records", Type::Int),
+    ("messages", Type::Int),
+    ("dmarc_pass", Type::Int),
+    ("origin", Type::Text),
+    ("attachment", Type::Text),
+    ("message_id", Type::Text),
+    ("mail_date", Type::Text),
+    ("from_domain", Type::Text),
+    ("authentication_results", Type::Text),
+    ("sender_auth", Type::Text),
+    ("arrival", Type::Time),
+    ("ingested", Type::Time),
+    ("findings", Type::Text),
+    ("content", Type::Hex),
+];
+
+fn hex(digit: u8) -> char {
+    char::from_digit(digit.into(), 16).unwrap_or('0')
+}
+
+/// The name a column has outside.
+fn name(ledger: &'static str) -> &'static str {
+    match ledger {
+        "key" => "report_key",
+        "day" => "date",
+        "content" => "content_sha256",
+        other => other,
+    }
+}
+
+/// A column under way.
+enum Column {
+    Texts(Vec<Option<String>>),
+    Longs(Vec<Option<i64>>),
+    Days(Vec<Option<i32>>),
+}
+
+/// Write the reports of the filter to `DIR/reports/month=.../reports.parquet`.
+pub(crate) fn export(store: &Store, filter: &Filter, dir: &Path) -> Result<(), StoreError> {
+    let Some(ledger) = &store.ledger else { return Ok(()) };
+    let names: Vec<String> = COLUMNS.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+    let sql = format!("SELECT {} FROM reports WHERE day BETWEEN ?1 AND ?2 ORDER BY day, id", names.join(", "));
+    let failed = || ledger.failed("reading the reports");
+    let mut statement = ledger.connection.prepare(&sql).map_err(failed())?;
+    let day_at = COLUMNS.iter().position(|(_, kind)| *kind == Type::Day).expect("the list has a day");
+    let domain_at = COLUMNS.iter().position(|(name, _)| *name == "policy_domain").expect("the list has a domain");
+
+    let from = filter.from.map_or(i32::MIN, encode::days_since_epoch);
+    let to = filter.to.map_or(i32::MAX, encode::days_since_epoch);
+    let mut rows = statement.query([from, to]).map_err(failed())?;
+    let mut open: Option<(Month, Vec<Column>)> = None;
+    while let Some(row) = rows.next().map_err(failed())? {
+        let month = Month::of(day(row.get(day_at).map_err(failed())?));
+        let domain = row.get_ref(domain_at).map_err(failed())?.as_str().unwrap_or_default();
+        if !filter.domains.is_empty() && !filter.domains.iter().any(|wanted| wanted == domain) {
+            continue;
+        }
+        match &open {
+            Some((under_way, _)) if *under_way == month => {}
+            _ => {
+                if let Some((done, columns)) = open.replace((month, fresh())) {
+                    write(dir, done, columns)?;
+                }
+            }
+        }
+        let (_, columns) = open.as_mut().expect("it was just opened");
+        for (index, column) in columns.iter_mut().enumerate() {
+            column.push(row.get_ref(index).map_err(failed())?);
+        }
+    }
+    open.map_or(Ok(()), |(month, columns)| write(dir, month, columns))
+}
+
+fn fresh() -> Vec<Column> {
+    COLUMNS
+        .iter()
+        .map(|(_, kind)| match kind {
+            Type::Hex | Type::Text => Column::Texts(Vec::new()),
+            Type::Int | Type::Time => Column::Longs(Vec::new()),
+            Type::Day => Column::Days(Vec::new()),
+        })
+        .collect()
+}
+
+impl Column {
+    fn push(&mut self, value: ValueRef<'_>) {
+        match (self, value) {
+            (Self::Texts(texts), ValueRef::Blob(bytes)) => {
+                texts.push(Some(bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(hex).collect()));
+            }
+            (Self::Texts(texts), ValueRef::Text(text)) => texts.push(Some(String::from_utf8_lossy(text).into_owned())),
+            (Self::Texts(texts), _) => texts.push(None),
+            (Self::Longs(longs), ValueRef::Integer(value)) => longs.push(Some(value)),
+            (Self::Longs(longs), _) => longs.push(None),
+            (Self::Days(days), ValueRef::Integer(value)) => days.push(i32::try_from(value).ok()),
+            (Self::Days(days), _) => days.push(None),
+        }
+    }
+
+    fn array(self, kind: Type) -> Box<dyn Array> {
+        match self {
+            Self::Texts(texts) => Box::new(Utf8ViewArray::from_slice(texts)),
+            Self::Longs(longs) => Box::new(PrimitiveArray::<i64>::from(longs).to(dtype(kind))),
+            Self::Days(days) => Box::new(PrimitiveArray::<i32>::from(days).to(dtype(kind))),
+        }
+    }
+}
+
+fn dtype(kind: Type) -> ArrowDataType {
+    match kind {
+        Type::Hex | Type::Text => ArrowDataType::Utf8View,
+        Type::Int => ArrowDataType::Int64,
+        Type::Time => ArrowDataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
+        Type::Day => ArrowDataType::Date32,
+    }
+}
+
+fn write(dir: &Path, month: Month, columns: Vec<Column>) -> Result<(), StoreError> {
+    let folder = dir.join("reports").join(export::month_folder(month));
+    create_folder(&folder)?;
+    let path = folder.join("reports.parquet");
+    let bytes = file(columns).map_err(StoreError::parquet(&path, "writing the reports"))?;
+    commit::write_file(&path, |out| out.write_all(&bytes))
+}
+
+fn file(columns: Vec<Column>) -> PolarsResult<Vec<u8>> {
+    let schema: ArrowSchema = COLUMNS
+        .iter()
+        .map(|(column, kind)| (name(column).into(), Field::new(name(column).into(), dtype(*kind), true)))
+        .collect();
+    let parquet = to_parquet_schema(&schema)?;
+    let arrays: Vec<_> = columns.into_iter().zip(COLUMNS).map(|(column, (_, kind))| column.array(*kind)).collect();
+    let rows = arrays.first().ok_or_else(|| polars_err!(ComputeError: "expected a column"))?.len();
+    let pages = arrays.iter().zip(parquet.fields()).map(|(array, kind)| encode::compress(array.as_ref(), kind));
+    let pages: Vec<Vec<Vec<CompressedPage>>> = pages.collect::<PolarsResult<_>>()?;
+    let leaves = DynIter::new(pages.iter().flatten().map(|pages| {
+        Ok(DynStreamingIterator::new(fallible_streaming_iterator::convert(
+            pages.iter().map(PolarsResult::<&CompressedPage>::Ok),
+        )))
+    }));
+    let mut writer = FileWriter::new_with_parquet_schema(Vec::new(), schema, parquet, encode::options());
+    writer.write(rows as u64, leaves)?;
+    writer.end(Some(vec![KeyValue { key: "dmarquet.reports".into(), value: Some("1".into()) }]))?;
+    Ok(writer.into_inner())
+}

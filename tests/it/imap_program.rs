@@ -1,0 +1,186 @@
+//! `fetch` and `config check` as programs, against a real Dovecot: exit codes, silence, what cron is told.
+
+use crate::imap_dovecot::Dovecot;
+use crate::workdir::{WorkDir, samples};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+/// Settings for a mailbox of this server, with more lines.
+fn settings(dir: &WorkDir, dovecot: &Dovecot, more: &str) {
+    let password = dir.write("password", "correct horse\n");
+    std::fs::set_permissions(password, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let text = format!(
+        "[[mailbox]]\nname = \"reports\"\nhost = \"localhost\"\nport = {}\nca_file = \"{}\"\nuser = \"reports@example.com\"\n\
+         password_file = \"password\"\n{more}\n",
+        dovecot.imaps,
+        dovecot.folder.join("ca.pem").display(),
+    );
+    dir.write("config.toml", text);
+}
+
+fn report(number: u32) -> Vec<u8> {
+    let xml = format!(
+        "<feedback><report_metadata><org_name>Reporter</org_name><email>a@reporter.example</email>\
+         <report_id>r{number}</report_id><date_range><begin>1795392000</begin><end>1795478399</end></date_range>\
+         </report_metadata><policy_published><domain>example.com</domain><p>none</p></policy_published><record><row>\
+         <source_ip>192.0.2.{number}</source_ip><count>2</count><policy_evaluated><disposition>none</disposition>\
+         <dkim>pass</dkim><spf>fail</spf></policy_evaluated></row><identifiers><header_from>example.com</header_from>\
+         </identifiers><auth_results/></record></feedback>"
+    );
+    format!("From: a@reporter.example\r\nSubject: Report {number}\r\nContent-Type: text/xml\r\n\r\n{xml}\r\n")
+        .into_bytes()
+}
+
+fn deliver_all(dovecot: &Dovecot) {
+    for number in 1..=5 {
+        dovecot.deliver("INBOX", &format!("r{number}"), &report(number));
+    }
+    let broken = b"Subject: broken\r\nContent-Type: application/gzip; name=\"broken.xml.gz\"\r\n\
+                   Content-Transfer-Encoding: base64\r\n\r\nH4sIAAAAAAAAA2Zm\r\n";
+    dovecot.deliver("INBOX", "broken", broken);
+    dovecot.deliver("INBOX", "other", b"Subject: lunch?\r\n\r\nat noon\r\n");
+}
+
+fn mails(dovecot: &Dovecot, folder: &str) -> usize {
+    let folder = dovecot.maildir(folder);
+    ["new", "cur"].iter().filter_map(|part| std::fs::read_dir(folder.join(part)).ok()).map(Iterator::count).sum()
+}
+
+fn fetch(dir: &WorkDir) -> crate::workdir::Done {
+    dir.run(["fetch", "--config", "config.toml"])
+}
+
+#[test]
+fn cron_hears_of_what_is_unreadable_once_and_of_nothing_else() {
+    let Some(dovecot) = Dovecot::start(&[]) else { return };
+    let dir = WorkDir::new();
+    settings(&dir, &dovecot, "after = \"move\"\nmove_to = \"DMARC/done\"\nrejected_to = \"DMARC/unreadable\"");
+    deliver_all(&dovecot);
+    let first = fetch(&dir);
+    assert_eq!((first.code, first.stdout.as_str()), (Some(1), ""), "{first:?}");
+    assert!(first.stderr.starts_with("error: reports > INBOX > uid "), "{first:?}");
+    assert!(first.stderr.contains("broken.xml.gz"), "{first:?}");
+    let counts = ["INBOX", "DMARC/done", "DMARC/unreadable"].map(|folder| mails(&dovecot, folder));
+    assert_eq!(counts, [1, 5, 1]);
+    fetch(&dir).quiet();
+    dovecot.deliver("INBOX", "r6", &report(6));
+    fetch(&dir).quiet();
+    assert_eq!(mails(&dovecot, "DMARC/done"), 6);
+}
+
+#[test]
+fn config_check_and_dry_run_say_what_would_be_done_and_do_nothing() {
+    let Some(dovecot) = Dovecot::start(&[]) else { return };
+    let dir = WorkDir::new();
+    settings(&dir, &dovecot, "after = \"move\"\nmove_to = \"DMARC/done\"");
+    deliver_all(&dovecot);
+    for words in [&["config", "check"][..], &["fetch", "--dry-run", "--limit", "3"]] {
+        let told = dir.run(words.iter().chain(&["--config", "config.toml"])).quiet();
+        let new = if words[0] == "config" { 7 } else { 3 };
+        assert!(told.contains(&format!("  INBOX: 7 mails, {new} to fetch (")), "{told}");
+        assert!(told.contains("DMARC/done: is not there yet, fetch will make it"), "{told}");
+    }
+    assert!(!dir.path("store").exists());
+    assert!(!dovecot.said().contains("SELECT") && !dovecot.said().contains("CREATE"), "{}", dovecot.said());
+}
+
+#[test]
+fn a_wrong_password_is_an_error_with_a_hint_and_without_the_password() {
+    let Some(dovecot) = Dovecot::start(&[]) else { return };
+    let dir = WorkDir::new();
+    settings(&dir, &dovecot, "");
+    dir.write("password", "hunter2hunter2\n");
+    let done = dir.run(["fetch", "--config", "config.toml", "-vv"]);
+    assert_eq!(done.code, Some(2), "{done:?}");
+    assert!(done.stderr.contains("error: mailbox reports: login as reports@example.com is refused"), "{done:?}");
+    assert!(done.stderr.contains("hint: ") && !done.stderr.contains("hunter2"), "{done:?}");
+}
+
+#[test]
+fn one_mailbox_out_of_reach_does_not_keep_the_other_waiting() {
+    let Some(dovecot) = Dovecot::start(&[]) else { return };
+    let dir = WorkDir::new();
+    let other = "[[mailbox]]\nname = \"gone\"\nhost = \"127.0.0.1\"\nport = 9\nsecurity = \"none\"\nuser = \"u\"\npassword_file = \"nowhere\"";
+    settings(&dir, &dovecot, other);
+    dovecot.deliver("INBOX", "1", &report(1));
+    let done = dir.run(["fetch", "--config", "config.toml", "--format", "json"]);
+    assert_eq!((done.code, done.json()["stored"]["reports"].as_u64()), (Some(2), Some(1)), "{done:?}");
+    assert!(done.stderr.contains("mailbox gone: connecting to 127.0.0.1 port 9"), "{done:?}");
+    dir.run(["fetch", "--config", "config.toml", "--mailbox", "reports"]).quiet();
+}
+
+#[test]
+fn a_second_run_says_who_holds_the_store_or_leaves_quietly() {
+    let Some(dovecot) = Dovecot::start(&[]) else { return };
+    let dir = WorkDir::new();
+    settings(&dir, &dovecot, "");
+    let now = "2026-11-25T12:00:00Z".parse().unwrap();
+    let holder = dmarquet::store::Writer::open(&dir.path("store"), now).unwrap();
+    let done = fetch(&dir);
+    assert_eq!(done.code, Some(2), "{done:?}");
+    assert!(done.stderr.contains(&std::process::id().to_string()), "{done:?}");
+    dir.run(["fetch", "--config", "config.toml", "--if-idle"]).quiet();
+    drop(holder);
+    fetch(&dir).quiet();
+}
+
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !holds() {
+        assert!(begin.elapsed() < Duration::from_secs(20), "{what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn end(mut child: Child) -> Duration {
+    let begin = Instant::now();
+    let killed = std::process::Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    assert!(killed.success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    begin.elapsed()
+}
+
+#[test]
+fn watch_takes_in_what_arrives_and_ends_soon_after_sigterm() {
+    let Some(dovecot) = Dovecot::start(&[]) else { return };
+    let dir = WorkDir::new();
+    settings(&dir, &dovecot, "after = \"delete\"");
+    dovecot.deliver("INBOX", "1", &report(1));
+    let mut command = dir.command(["fetch", "--config", "config.toml", "--watch"]);
+    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_until("the first mail is taken in", || mails(&dovecot, "INBOX") == 0);
+    dovecot.deliver("INBOX", "2", &report(2));
+    wait_until("the second mail is taken in", || mails(&dovecot, "INBOX") == 0);
+    assert!(end(child) < Duration::from_secs(5));
+}
+
+#[test]
+fn a_run_that_is_killed_anywhere_is_finished_by_the_next() {
+    let Some(dovecot) = Dovecot::start(&[]) else { return };
+    let dir = WorkDir::new();
+    settings(&dir, &dovecot, "after = \"move\"\nmove_to = \"DMARC/done\"");
+    for number in 1..=200 {
+        dovecot.deliver("INBOX", &format!("r{number}"), &report(number));
+    }
+    for pause in [5, 20, 40, 60, 80, 120] {
+        let mut command = dir.command(["fetch", "--config", "config.toml"]);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(pause));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let rest = dir.run(["fetch", "--config", "config.toml", "--format", "json"]);
+    assert_eq!(rest.code, Some(0), "{rest:?}");
+    assert_eq!((mails(&dovecot, "INBOX"), mails(&dovecot, "DMARC/done")), (0, 200));
+    let store = dmarquet::store::Store::open(&dir.path("store")).unwrap();
+    assert_eq!(store.heads(&dmarquet::store::Filter::default()).unwrap().len(), 200);
+}
+
+#[test]
+fn the_set_up_pages_are_there_for_every_usual_server() {
+    for page in ["gmail", "gmail-oauth2", "microsoft365", "fastmail", "dovecot"] {
+        assert!(Path::new(&samples().join("config").join(format!("{page}.toml"))).exists(), "{page}");
+    }
+}
