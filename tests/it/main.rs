@@ -1,6 +1,7 @@
 //! The program tested as a program, in one binary: each further integration test would link polars again.
 
 mod cli_mail;
+mod cli_store;
 mod cli_usage;
 mod golden;
 mod imap_dovecot;
