@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 /// How long a server may take for one step.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What is to be said, to whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,6 +130,9 @@ impl Header for AutoSubmitted {
 
 impl Letter {
     /// Put the mail together: `multipart/alternative`, text first.
+    ///
+    /// # Errors
+    /// [`SendError`] where an address is none.
     pub fn compose(&self) -> Result<Mail, SendError> {
         let mut message = Message::builder()
             .from(address("from", &self.from)?)
@@ -156,6 +159,9 @@ impl Mail {
     }
 
     /// Hand it over. All recipients are taken, or none.
+    ///
+    /// # Errors
+    /// [`SendError`] with what the server or program said.
     pub fn send(&self, route: &Route) -> Result<(), SendError> {
         match route {
             Route::Server(server) => self.submit(server),

@@ -96,7 +96,7 @@ impl Windows {
         let last = self.before().last().filter(|sums| sums.messages > 0);
         Some(Comparison {
             messages_before: last.map(|sums| sums.messages),
-            pass_rate_before: last.and_then(|sums| sums.pass_rate()),
+            pass_rate_before: last.and_then(super::sums::Sums::pass_rate),
             messages_usual,
             pass_rate_usual,
             periods: usual.len() as u64,

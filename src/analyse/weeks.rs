@@ -1,7 +1,7 @@
 //! Made weeks with planted events: the summary names each, and claims nothing else.
 
 use super::{
-    Adder, Change, Question, Role, Summary,
+    Adder, Change, Question, Summary,
     made::{self, Line},
     period::{date, number},
 };
@@ -73,14 +73,6 @@ fn configured_service(day: &str, count: i64) -> Line {
         .dkim("example.com", "esp", "pass")
         .spf("bounce.esp.example", "pass")
         .verdict(Flags::DKIM, Cause::PassDkimOnly)
-}
-
-/// A service that nobody set up.
-fn unaligned_service(day: &str, count: i64) -> Line {
-    Line::new(day, "198.51.100.77", count)
-        .dkim("news.example", "k1", "pass")
-        .spf("bounce.news.example", "pass")
-        .verdict(0, Cause::AuthenticatedUnaligned)
 }
 
 fn spoofer(day: &str) -> Line {

@@ -3,7 +3,7 @@
 //! Holds the question, the answer and the trait every check asks through, so that a check runs the same over a real
 //! resolver and over a table in a test. Must not: send anything.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What a question came to.
@@ -280,7 +280,7 @@ fn reverse_v4(address: Ipv4Addr) -> String {
 fn reverse_v6(address: Ipv6Addr) -> String {
     let mut name = String::with_capacity(72);
     for octet in address.octets().into_iter().rev() {
-        name.push_str(&format!("{:x}.{:x}.", octet & 15, octet >> 4));
+        let _ = write!(name, "{:x}.{:x}.", octet & 15, octet >> 4);
     }
     name + "ip6.arpa"
 }

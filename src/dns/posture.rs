@@ -127,10 +127,10 @@ pub struct Posture {
 impl Posture {
     /// 2 where something could not be looked up, 1 where a fault was found, else 0.
     pub fn exit_code(&self) -> u8 {
-        if !self.unknown.is_empty() {
-            2
-        } else {
+        if self.unknown.is_empty() {
             u8::from(self.findings.iter().any(|finding| finding.severity == Severity::Fault))
+        } else {
+            2
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::analyse::Summary;
 use minijinja::{AutoEscape, Environment, Output, State, Value, context, escape_formatter, value::Serde};
 use std::fmt::Write as _;
 
-/// The Markdown form (CommonMark with tables).
+/// The Markdown form (`CommonMark` with tables).
 ///
 /// # Panics
 /// Never: the template is part of the program, and tested.

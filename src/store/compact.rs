@@ -44,6 +44,9 @@ pub(crate) enum Step {
     Recorded,
 }
 
+/// The rows and bytes of a file.
+type Weight = (i64, i64);
+
 /// A merge to be done.
 struct Merge {
     kind: FileKind,
@@ -76,32 +79,31 @@ impl Writer {
 
     /// The merges that are due: of each month and kind its small files, up to a full one.
     fn due(&self, least: usize) -> Result<Vec<Merge>, StoreError> {
-        let read = || -> rusqlite::Result<Vec<(String, String, String, i64, i64)>> {
+        let read = || -> rusqlite::Result<Vec<(String, String, String, Weight)>> {
             let mut statement = self.ledger.connection.prepare_cached(
                 "SELECT kind, month, path, records, bytes FROM files WHERE (kind, month) IN (
                     SELECT kind, month FROM files WHERE records < ?2 AND bytes < ?3
                     GROUP BY kind, month HAVING COUNT(*) >= ?1)
                  AND records < ?2 AND bytes < ?3 ORDER BY kind, month, path",
             )?;
-            let least = super::commit::int(least);
-            let found = statement.query_map([least, FULL_ROWS, FULL_BYTES], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+            let found = statement.query_map([super::commit::int(least), FULL_ROWS, FULL_BYTES], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, (row.get(3)?, row.get(4)?)))
             })?;
             found.collect()
         };
         let found = read().map_err(self.ledger.failed("looking for small files"))?;
         let mut merges: Vec<Merge> = Vec::new();
         let mut full = (0, 0);
-        for (kind, month, path, records, bytes) in found {
+        for (kind, month, path, (records, bytes)) in found {
             let kind = FileKind::ALL.into_iter().find(|known| known.folder() == kind);
             let (Some(kind), Some(month)) = (kind, Month::parse(&month)) else { continue };
             match merges.last_mut() {
-                Some(last) if last.kind == kind && last.month == month => {
+                Some(under_way) if under_way.kind == kind && under_way.month == month => {
                     // The rest of the month waits for the next run, once this much is one file.
                     if full.0 + records <= FULL_ROWS * 2 && full.1 + bytes <= FULL_BYTES * 2 {
                         full = (full.0 + records, full.1 + bytes);
-                        last.paths.push(path);
-                        last.records += records;
+                        under_way.paths.push(path);
+                        under_way.records += records;
                     }
                 }
                 _ => {
@@ -217,16 +219,19 @@ fn retire(layout: &Layout, kind: FileKind, month: Month) -> Result<(), StoreErro
     std::fs::rename(&old, &retired).map_err(StoreError::io(&old, "retiring the old files"))
 }
 
+/// A merge as the ledger names it: the file to come, kind, month, and its rows and the paths it replaces.
+type Named = (String, String, String, (i64, String));
+
 /// Finish or drop what a killed compaction left, and remove what an earlier run retired.
 pub(crate) fn recover(layout: &Layout, ledger: &Ledger) -> Result<(), StoreError> {
-    let read = || -> rusqlite::Result<Vec<(String, String, String, i64, String)>> {
+    let read = || -> rusqlite::Result<Vec<Named>> {
         let mut statement =
             ledger.connection.prepare("SELECT made, kind, month, records, replaced FROM compactions")?;
         let found =
-            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))?;
+            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, (row.get(3)?, row.get(4)?))))?;
         found.collect()
     };
-    for (made, kind, month, records, replaced) in read().map_err(ledger.failed("reading the merges"))? {
+    for (made, kind, month, (records, replaced)) in read().map_err(ledger.failed("reading the merges"))? {
         let kind = FileKind::ALL.into_iter().find(|known| known.folder() == kind);
         let (Some(kind), Some(month)) = (kind, Month::parse(&month)) else { continue };
         let folder = layout.month(kind, month);

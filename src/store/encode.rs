@@ -112,11 +112,11 @@ impl PartWriter {
             .zip(&self.types)
             .map(|(column, kind)| pages(column, kind))
             .collect::<PolarsResult<_>>()?;
-        self.write_pages(rows, columns)
+        self.write_pages(rows, &columns)
     }
 
     /// Write a row group of pages that are there: of each column, of each leaf.
-    pub(crate) fn write_pages(&mut self, rows: usize, columns: Vec<Vec<Vec<CompressedPage>>>) -> PolarsResult<()> {
+    pub(crate) fn write_pages(&mut self, rows: usize, columns: &[Vec<Vec<CompressedPage>>]) -> PolarsResult<()> {
         let leaves = DynIter::new(columns.iter().flatten().map(|pages| {
             Ok(DynStreamingIterator::new(fallible_streaming_iterator::convert(
                 pages.iter().map(PolarsResult::<&CompressedPage>::Ok),

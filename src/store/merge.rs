@@ -38,8 +38,8 @@ pub(crate) fn parts(paths: &[PathBuf], target: &Path) -> Result<u64, StoreError>
         let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
         let mut writer = PartWriter::new()?;
         for rows in order.chunks(ROW_GROUP) {
-            let pages = columns.iter_mut().filter_map(Iterator::next).collect();
-            writer.write_pages(rows.len(), pages)?;
+            let pages: Vec<_> = columns.iter_mut().filter_map(Iterator::next).collect();
+            writer.write_pages(rows.len(), &pages)?;
         }
         writer.finish()
     };
@@ -154,7 +154,7 @@ fn gather_numbers<'a, T: polars_core::utils::arrow::types::NativeType>(
     groups: impl Iterator<Item = &'a [u32]>,
 ) -> PolarsResult<Vec<Box<dyn Array>>> {
     let group = |rows: &[u32]| {
-        let value = |row: usize| (!array.is_null(row)).then(|| array.value(row));
+        let value = |row: usize| if array.is_null(row) { None } else { Some(array.value(row)) };
         let values: Vec<Option<T>> = rows.iter().map(|row| value(*row as usize)).collect();
         Ok(Box::new(PrimitiveArray::<T>::from(values).to(array.dtype().clone())) as Box<dyn Array>)
     };

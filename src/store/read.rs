@@ -135,7 +135,9 @@ fn open_all(paths: &[PathBuf]) -> Result<Vec<Part>, StoreError> {
         }
     };
     std::thread::scope(|scope| {
-        (1..threads).for_each(|_| drop(scope.spawn(work)));
+        for _ in 1..threads {
+            scope.spawn(work);
+        }
         work();
     });
     let mut parts = parts.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);

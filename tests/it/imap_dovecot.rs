@@ -69,7 +69,7 @@ impl Dovecot {
     pub(crate) fn forbid(&self, folder: &str, name: &str) {
         use std::os::unix::fs::PermissionsExt as _;
         let path = self.maildir(folder).join("new").join(format!("{name}.test"));
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0)).expect("it is there");
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o0)).expect("it is there");
     }
 
     /// All that clients said after login.

@@ -126,7 +126,7 @@ fn modules_import_only_what_lies_below_them() {
         for import in source.imports() {
             let own = import.split("::").next() == Some(module);
             let fits = |entry: &&str| import == **entry || import.starts_with(&format!("{entry}::"));
-            if !own && !allowed.iter().any(|entry| fits(&entry)) {
+            if !own && !allowed.iter().any(|entry| fits(entry)) {
                 faults.push(format!("{}: crate::{import}; {module} may import {allowed:?}", source.path));
             }
         }

@@ -1,5 +1,8 @@
 //! The program tested as a program, in one binary: each further integration test would link polars again.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(dead_code, reason = "the Dovecot and the scripted server serve the unit tests of fetch/imap too")]
+
 mod cli_mail;
 mod cli_store;
 mod cli_usage;

@@ -146,7 +146,7 @@ fn after_of(section: &mut Section<'_>, folders: &[String]) -> After {
         }
         ("move", _) | (_, None) => {}
         (other, Some(_)) => {
-            section.fault("move_to", &format!("expected it only with after = \"move\", found after = {other:?}"))
+            section.fault("move_to", &format!("expected it only with after = \"move\", found after = {other:?}"));
         }
     }
     match word {

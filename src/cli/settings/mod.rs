@@ -28,6 +28,7 @@ pub(crate) struct Settings {
     /// The domains that are ours, lower case; others in reports are still kept.
     pub(crate) domains: Vec<String>,
     /// Whose `Authentication-Results` are believed.
+    #[allow(dead_code, reason = "read, checked and kept: what judges the report mails is under way")]
     pub(crate) trusted_authserv_id: Vec<String>,
     /// The mailboxes to poll, in the file's order.
     pub(crate) mailboxes: Vec<Mailbox>,

@@ -3,7 +3,6 @@
 //! Comes in: TOML text. Goes out: values, and every fault at once. Serde would stop at the first and speak its own
 //! language.
 
-use crate::cli::fault::Hint as _;
 use anyhow::anyhow;
 use std::cell::RefCell;
 use std::ops::Range;
@@ -23,7 +22,7 @@ impl File<'_> {
     fn fault(&self, place: usize, what: &str, hint: Option<String>) {
         let line = self.text.get(..place).map_or(1, |before| before.matches('\n').count() + 1);
         let error = anyhow!("{} line {line}: {what}", self.name);
-        let error = hint.into_iter().fold(error, |error, hint| error.hint(hint));
+        let error = hint.into_iter().fold(error, super::super::fault::Hint::hint);
         self.faults.borrow_mut().push((line, error));
     }
 }

@@ -180,10 +180,10 @@ fn fault_finding(name: &str, text: &str, fault: KeyFault) -> (Finding, String) {
 fn key_findings(place: &str, key: &Key, notes: &mut Notes) {
     match key.kind {
         KeyKind::Rsa(bits) if bits < LEAST_BITS => {
-            notes.find(&codes::DKIM_SHORT, place, format!("an RSA key of {bits} bits"))
+            notes.find(&codes::DKIM_SHORT, place, format!("an RSA key of {bits} bits"));
         }
         KeyKind::Rsa(bits) if bits < GOOD_BITS => {
-            notes.find(&codes::DKIM_WEAK, place, format!("an RSA key of {bits} bits"))
+            notes.find(&codes::DKIM_WEAK, place, format!("an RSA key of {bits} bits"));
         }
         _ => {}
     }

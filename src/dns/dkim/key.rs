@@ -74,7 +74,7 @@ impl Key {
             return Err(KeyFault::Malformed(format!("`{tag}` stands there more than once")));
         }
         let kind = key_kind(&tags)?;
-        let list = |tag: &str| tags.get(tag).map(|value| words(value)).unwrap_or_default();
+        let list = |tag: &str| tags.get(tag).map(words).unwrap_or_default();
         let flags = list("t");
         let has = |flag: &str| flags.iter().any(|other| other == flag);
         Ok(Self { kind, testing: has("y"), strict: has("s"), hashes: list("h"), services: list("s") })

@@ -190,10 +190,10 @@ fn own_record(lookup: &dyn Lookup, domain: &str, record: &Record, notes: &mut No
         match lookup.txt(&target) {
             Answer::Found(texts) if texts.len() == 1 => {}
             Answer::Found(texts) => {
-                notes.find(&codes::SPF_EXP, &target, format!("expected one TXT record, found {}", texts.len()))
+                notes.find(&codes::SPF_EXP, &target, format!("expected one TXT record, found {}", texts.len()));
             }
             Answer::NoData | Answer::NxDomain => {
-                notes.find(&codes::SPF_EXP, &target, "expected a TXT record, found none")
+                notes.find(&codes::SPF_EXP, &target, "expected a TXT record, found none");
             }
             Answer::Failed(failure) => notes.unknown(&target, Kind::Txt, &failure),
         }
@@ -411,7 +411,7 @@ fn broken_or_open(root: &Node, node: &Node, notes: &mut Notes) -> bool {
         let place = format!("{} TXT, `{}`", node.domain, term.text);
         match &term.fact {
             TermFact::TooManyHosts(hosts) => {
-                notes.find(&codes::SPF_LIMIT_MX, &place, format!("{hosts} hosts, the limit is {HOST_LIMIT}"))
+                notes.find(&codes::SPF_LIMIT_MX, &place, format!("{hosts} hosts, the limit is {HOST_LIMIT}"));
             }
             TermFact::Unknown(name, kind, failure) => notes.unknown(name, *kind, failure),
             _ => {}
@@ -420,7 +420,7 @@ fn broken_or_open(root: &Node, node: &Node, notes: &mut Notes) -> bool {
         let Some(child) = &term.child else { continue };
         match &child.state {
             NodeState::None => {
-                notes.find(&codes::SPF_INCLUDE_NONE, &place, format!("{} has no SPF record", child.domain))
+                notes.find(&codes::SPF_INCLUDE_NONE, &place, format!("{} has no SPF record", child.domain));
             }
             NodeState::Several(records) => {
                 notes.find(
@@ -452,7 +452,7 @@ fn included_all(root: &Node, node: &Node, child: &Node, text: &str, term: &str, 
     let place = format!("{} TXT", child.domain);
     match record.all() {
         Some(Qualifier::Pass) => {
-            notes.find(&codes::SPF_PLUS_ALL, place, format!("the record of {} ends with +all", child.domain))
+            notes.find(&codes::SPF_PLUS_ALL, place, format!("the record of {} ends with +all", child.domain));
         }
         Some(Qualifier::SoftFail) if redirected => notes.find(&codes::SPF_SOFT, place, "the record ends with ~all"),
         Some(Qualifier::Neutral) if redirected => notes.find(&codes::SPF_NEUTRAL, place, "the record ends with ?all"),

@@ -15,7 +15,7 @@ pub const LOOKUP_LIMIT: usize = 10;
 /// Look-ups that find nothing (section 4.6.4).
 pub const VOID_LIMIT: usize = 2;
 /// Hosts of one `mx` term, and names of one address (section 4.6.4).
-pub const HOST_LIMIT: usize = 10;
+pub(super) const HOST_LIMIT: usize = 10;
 
 /// What SPF says of a mail (section 2.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]

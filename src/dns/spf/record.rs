@@ -108,13 +108,13 @@ impl Prefixes {
 }
 
 /// Whether an IPv4 address lies in a range.
-pub fn in_v4(network: Ipv4Addr, prefix: u8, address: Ipv4Addr) -> bool {
+pub(super) fn in_v4(network: Ipv4Addr, prefix: u8, address: Ipv4Addr) -> bool {
     let mask = u32::MAX.checked_shl(32 - u32::from(prefix.min(32))).unwrap_or(0);
     network.to_bits() & mask == address.to_bits() & mask
 }
 
 /// Whether an IPv6 address lies in a range.
-pub fn in_v6(network: Ipv6Addr, prefix: u8, address: Ipv6Addr) -> bool {
+pub(super) fn in_v6(network: Ipv6Addr, prefix: u8, address: Ipv6Addr) -> bool {
     let mask = u128::MAX.checked_shl(128 - u32::from(prefix.min(128))).unwrap_or(0);
     network.to_bits() & mask == address.to_bits() & mask
 }
