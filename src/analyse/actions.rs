@@ -111,7 +111,7 @@ pub(crate) fn actions(view: &View<'_>, folded: &Folded, vendors: &Vendors) -> Ve
     actions.extend(align_senders(view, vendors));
     actions.extend(authorise(view, folded));
     actions.extend(repair_spf(view));
-    actions.sort_by_key(order);
+    actions.sort_by_cached_key(order);
     actions.truncate(MOST);
     actions
 }

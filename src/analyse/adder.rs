@@ -334,7 +334,9 @@ mod tests {
             one.heads(&made::heads(&lines, |_, _| "none"));
             one.rows(&made::rows(back));
             let mut other = Adder::new(&question);
-            front.iter().for_each(|line| other.rows(&made::rows(std::slice::from_ref(line))));
+            for line in front {
+                other.rows(&made::rows(std::slice::from_ref(line)));
+            }
             one.merge(other);
             assert_eq!(one.finish(), expected, "turned by {turn}");
         }

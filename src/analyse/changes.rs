@@ -127,7 +127,7 @@ pub(crate) fn changes(view: &View<'_>, folded: &Folded, around: &Surroundings<'_
         }
     }
     for list in [&mut changes.new, &mut changes.vanished, &mut changes.moved] {
-        list.sort_by_key(order);
+        list.sort_by_cached_key(order);
         list.truncate(50);
     }
     changes

@@ -69,7 +69,9 @@ mod tests {
 
     fn diagnosis(causes: &[(Cause, u64)], confirmed: bool) -> Cause {
         let mut sums = Causes::default();
-        causes.iter().for_each(|(cause, messages)| sums.add(*cause, *messages));
+        for (cause, messages) in causes {
+            sums.add(*cause, *messages);
+        }
         sums.diagnosis(confirmed)
     }
 

@@ -162,7 +162,9 @@ pub(crate) struct Reporters(Vec<u32>);
 impl Reporters {
     /// Add some.
     pub(crate) fn extend(&mut self, reporters: &[u32]) {
-        reporters.iter().for_each(|reporter| insert(&mut self.0, *reporter));
+        for reporter in reporters {
+            insert(&mut self.0, *reporter);
+        }
     }
 
     /// All, sorted by id.

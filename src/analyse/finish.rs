@@ -40,7 +40,9 @@ pub(crate) fn summary(adder: &Adder) -> Summary {
     let mut policies: Vec<_> = by_domain.keys().flat_map(|domain| policies::changes(&view, *domain)).collect();
     policies.sort_by(|a, b| (&a.policy_domain, a.tag).cmp(&(&b.policy_domain, b.tag)));
     let mut spoofing = Spoofing::default();
-    domains.iter().for_each(|domain| spoofing.merge(&domain.spoofing));
+    for domain in &domains {
+        spoofing.merge(&domain.spoofing);
+    }
     Summary {
         schema: SCHEMA,
         period: days(period),

@@ -214,7 +214,9 @@ impl Group {
             broke,
             alone: false,
         };
-        facts.iter().for_each(|item| group.add(item));
+        for item in facts {
+            group.add(item);
+        }
         group.known = facts.iter().any(|item| view.is_known(source, item.shape));
         // Such mail looks like a list's where another signature passes: here it is known better.
         group.causes.turn(Cause::ListOrModifyingForwarder, Cause::OwnSigningBroken, broke);

@@ -89,6 +89,16 @@ impl Line {
         self
     }
 
+    pub(crate) fn reason(mut self, reason: &str) -> Self {
+        self.reason = Some(reason.into());
+        self
+    }
+
+    pub(crate) fn mismatch(mut self, mismatch: &str) -> Self {
+        self.mismatch = Some(mismatch.into());
+        self
+    }
+
     /// Nothing passes: the cause of a spoofer or of a sender without any set-up.
     pub(crate) fn unauthenticated(self) -> Self {
         self.unsigned().spf("example.com", "fail").verdict(0, Cause::Unauthenticated)
@@ -139,13 +149,14 @@ pub(crate) fn heads(lines: &[Line], policy: impl Fn(&str, Date) -> &'static str)
     for line in lines {
         reports.entry((line.reporter.clone(), line.domain.clone(), line.day)).or_default().push(line);
     }
-    let head = |(at, ((reporter, domain, day), lines)): (usize, (&(Text, Text, Date), &Vec<&Line>))| {
+    let mut heads = Vec::new();
+    for (at, ((reporter, domain, day), lines)) in reports.iter().enumerate() {
         let begin = instant(*day, 0);
         let wanted = |line: &&&Line, passing: bool| !passing || Flags(line.flags).has(Flags::PASS);
         let sum = |passing| {
             lines.iter().filter(|line| wanted(line, passing)).fold(0_i64, |sum, line| sum.saturating_add(line.count))
         };
-        ReportHead {
+        heads.push(ReportHead {
             key: ReportKey((at as u128).to_be_bytes()),
             org_name: reporter.clone(),
             org_email: None,
@@ -159,9 +170,9 @@ pub(crate) fn heads(lines: &[Line], policy: impl Fn(&str, Date) -> &'static str)
             dmarc_pass: sum(true),
             sender_auth: SenderAuth::Unknown,
             findings: Vec::new(),
-        }
-    };
-    reports.iter().enumerate().map(head).collect()
+        });
+    }
+    heads
 }
 
 /// The week of a Monday.

@@ -221,7 +221,7 @@ fn decide(view: &View<'_>, group: &Group, vendors: &Vendors, volume: u64) -> Rol
         Cause::ForwardedDeclared => Role::Forwarder,
         Cause::ListOrModifyingForwarder => passed_on(),
         Cause::OwnSigningBroken if group.signs.signed > 0 => surviving(),
-        Cause::OwnSigningBroken if group.passed > 0 => Role::Own,
+        Cause::OwnSigningBroken | Cause::Transient if group.passed > 0 => Role::Own,
         Cause::AuthenticatedUnaligned if group.signs.signed > 0 => Role::Forwarder,
         Cause::AuthenticatedUnaligned => {
             let vendor = authenticates_as(group).and_then(|name| vendors.get(&(group.domain, name.clone())));
@@ -231,7 +231,6 @@ fn decide(view: &View<'_>, group: &Group, vendors: &Vendors, volume: u64) -> Rol
                 Role::Unclear
             }
         }
-        Cause::Transient if group.passed > 0 => Role::Own,
         Cause::Unauthenticated | Cause::SpoofSuspect => Role::Suspect,
         Cause::OwnSigningBroken | Cause::Transient | Cause::SampledOrTesting | Cause::Unknown => Role::Unclear,
     }

@@ -6,9 +6,11 @@ use super::{
     facts::{Fact, Reporters},
     interner::Table,
     period::date,
+    shards::Shard,
     view::{Shape, View},
 };
 use crate::model::Source;
+use rayon::prelude::*;
 use std::cmp::Reverse;
 
 /// What the facts of one source come to.
@@ -62,20 +64,26 @@ impl SourceSums {
 
 /// Every source with rows in the period: most failing messages first, then most messages, then by address.
 pub(crate) fn sources(view: &View<'_>) -> Vec<SourceSummary> {
-    let mut sources: Vec<(Source, SourceSums)> = Vec::new();
-    for part in view.adder.facts.parts() {
-        let mut folded: Table<u32, SourceSums> = Table::default();
-        for ((source, pattern), fact) in &part.facts {
-            let shape = view.shape(*pattern);
-            let sums = folded.entry(*source).or_default();
-            sums.add(shape, fact, fact.reporters(&part.sets));
-            sums.confirmed |= view.is_known(*part.sources.get(*source), shape);
-        }
-        let asked = folded.into_iter().filter(|(_, sums)| sums.sums.records > 0);
-        sources.extend(asked.map(|(id, sums)| (*part.sources.get(id), sums)));
+    let parts: Vec<Vec<SourceSummary>> =
+        view.adder.facts.parts().par_iter().map(|part| part_sources(view, part)).collect();
+    let mut sources: Vec<SourceSummary> = parts.into_iter().flatten().collect();
+    sources.sort_unstable_by_key(|source| {
+        (Reverse(source.sums.failing()), Reverse(source.sums.messages), Source::from(source.source_ip))
+    });
+    sources
+}
+
+/// The sources of a part, in no order.
+fn part_sources(view: &View<'_>, part: &Shard) -> Vec<SourceSummary> {
+    let mut folded: Table<u32, SourceSums> = Table::default();
+    for ((source, pattern), fact) in &part.facts {
+        let shape = view.shape(*pattern);
+        let sums = folded.entry(*source).or_default();
+        sums.add(shape, fact, fact.reporters(&part.sets));
+        sums.confirmed |= view.is_known(*part.sources.get(*source), shape);
     }
-    sources.sort_unstable_by_key(|(source, sums)| (Reverse(sums.sums.failing()), Reverse(sums.sums.messages), *source));
-    sources.into_iter().map(|(source, sums)| summarise(view, source, &sums)).collect()
+    let asked = folded.into_iter().filter(|(_, sums)| sums.sums.records > 0);
+    asked.map(|(id, sums)| summarise(view, *part.sources.get(id), &sums)).collect()
 }
 
 fn summarise(view: &View<'_>, source: Source, sums: &SourceSums) -> SourceSummary {

@@ -93,10 +93,10 @@ impl Windows {
         let rates =
             |sums: &[&Sums]| -> Vec<f64> { sums.iter().filter_map(|sums| Some(sums.pass_rate()?.share())).collect() };
         let pass_rate_usual = median_share(rates(&usual))?;
-        let last = self.before().last().filter(|sums| sums.messages > 0);
+        let last = self.before().last().copied().filter(|sums| sums.messages > 0);
         Some(Comparison {
             messages_before: last.map(|sums| sums.messages),
-            pass_rate_before: last.and_then(super::sums::Sums::pass_rate),
+            pass_rate_before: last.as_ref().and_then(Sums::pass_rate),
             messages_usual,
             pass_rate_usual,
             periods: usual.len() as u64,
@@ -124,7 +124,9 @@ pub(crate) fn rate_moved(now: &Sums, before: &[&Sums], least: f64) -> bool {
     let shares: Vec<f64> = before.iter().filter_map(|sums| Some(sums.pass_rate()?.share())).collect();
     let outside = shares.iter().all(|share| rate < *share) || shares.iter().all(|share| rate > *share);
     let mut all = Sums::default();
-    before.iter().for_each(|sums| all.merge(sums));
+    for sums in &before {
+        all.merge(sums);
+    }
     let Some(usual) = all.pass_rate() else { return false };
     let usual = usual.share();
     outside

@@ -52,6 +52,7 @@ pub(crate) enum Declared {
 }
 
 /// A pattern, understood.
+#[expect(clippy::struct_excessive_bools, reason = "each answers a question of its own")]
 #[derive(Debug, Clone)]
 pub(crate) struct Shape {
     pub(crate) pattern: Pattern,
@@ -162,10 +163,9 @@ fn shape(adder: &Adder, pattern: Pattern) -> Shape {
 
 fn signed(signer: &str, own: &str, result: &str) -> Signed {
     match (signer.is_empty(), signer == own, result) {
-        (true, ..) | (_, _, "" | "none") => Signed::No,
-        (_, true, "pass") => Signed::OwnPass,
         // A temporary error says nothing of the signature.
-        (_, _, "temperror") => Signed::No,
+        (true, ..) | (_, _, "" | "none" | "temperror") => Signed::No,
+        (_, true, "pass") => Signed::OwnPass,
         (_, true, _) => Signed::OwnBroken,
         (_, false, "pass") => Signed::OtherPass,
         (_, false, _) => Signed::OtherBroken,

@@ -1,11 +1,11 @@
 //! Made weeks with planted events: the summary names each, and claims nothing else.
 
 use super::{
-    Adder, Change, Question, Summary,
+    Adder, Change, Explainer, Explanation, Question, Role, Summary,
     made::{self, Line},
     period::{date, number},
 };
-use crate::model::{Cause, Flags};
+use crate::model::{Cause, Flags, ReportHead};
 use jiff::civil::Date;
 
 const REPORTERS: [&str; 4] = ["google.com", "Outlook.com", "Yahoo", "GMX"];
@@ -51,19 +51,39 @@ impl World {
         }
     }
 
-    pub(crate) fn summary(&self) -> Summary {
-        let question = Question {
+    fn question() -> Question {
+        Question {
             period: Some(made::week("2026-11-16")),
             today: Some("2026-11-25".parse().unwrap()),
             ..Question::default()
-        };
-        let mut adder = Adder::new(&question);
+        }
+    }
+
+    fn heads(&self) -> Vec<ReportHead> {
+        made::heads(
+            &self.lines,
+            |_, day| {
+                if self.stricter_from.is_some_and(|from| day >= from) { "quarantine" } else { "none" }
+            },
+        )
+    }
+
+    pub(crate) fn summary(&self) -> Summary {
+        let mut adder = Adder::new(&Self::question());
         adder.rows(&made::rows(&self.lines));
-        let stricter = self.stricter_from;
-        adder.heads(&made::heads(&self.lines, |_, day| {
-            if stricter.is_some_and(|from| day >= from) { "quarantine" } else { "none" }
-        }));
+        adder.heads(&self.heads());
         adder.finish()
+    }
+
+    pub(crate) fn explanation(&self, source: &str) -> Explanation {
+        let mut explainer = Explainer::new(&Self::question(), source.parse().ok());
+        explainer.heads(&self.heads());
+        let (front, back) = self.lines.split_at(self.lines.len() / 2);
+        explainer.rows(&made::rows(front));
+        let mut other = Explainer::new(&Self::question(), source.parse().ok());
+        other.rows(&made::rows(back));
+        explainer.merge(other);
+        explainer.finish()
     }
 }
 
@@ -73,6 +93,14 @@ fn configured_service(day: &str, count: i64) -> Line {
         .dkim("example.com", "esp", "pass")
         .spf("bounce.esp.example", "pass")
         .verdict(Flags::DKIM, Cause::PassDkimOnly)
+}
+
+/// A service that nobody set up.
+fn unaligned_service(day: &str, count: i64) -> Line {
+    Line::new(day, "198.51.100.77", count)
+        .dkim("news.example", "k1", "pass")
+        .spf("bounce.news.example", "pass")
+        .verdict(0, Cause::AuthenticatedUnaligned)
 }
 
 fn spoofer(day: &str) -> Line {
@@ -306,4 +334,17 @@ fn the_order_of_rows_and_reports_never_changes_the_answer() {
         world.lines.reverse();
         assert_eq!(world.summary(), expected);
     }
+}
+
+#[test]
+fn what_the_numbers_cannot_be_trusted_for_is_told() {
+    let mut world = World::new();
+    world.change("192.0.2.10", 6, |line| line.mismatch("pe_pass_no_evidence"));
+    world.lines.retain(|line| !(line.reporter == "google.com" && line.day.to_string() == day(3)));
+    let quality = world.summary().quality;
+    assert_eq!((quality.pass_without_evidence, quality.not_evaluated, quality.fail_but_aligned), (174, 0, 0));
+    let missing: Vec<_> =
+        quality.missing_days.iter().map(|missing| (missing.org_name.as_written(), missing.days.len())).collect();
+    assert_eq!(missing, [("google.com", 1)]);
+    assert!(quality.empty_days.is_empty() && !quality.unfinished && !quality.reports_may_come);
 }

@@ -1,7 +1,7 @@
 //! The summary as JSON: every number there is, in the form of `summary.schema.json`.
 
 use super::clean::is_shown;
-use crate::analyse::Summary;
+use crate::analyse::{Explanation, Summary};
 use serde::Serialize;
 use serde_json::ser::{Formatter, PrettyFormatter};
 use std::io::{self, Write};
@@ -15,10 +15,19 @@ pub const SCHEMA: &str = include_str!("summary.schema.json");
 /// # Panics
 /// Never: the summary has nothing that JSON cannot say.
 pub fn json(summary: &Summary) -> String {
+    written(summary)
+}
+
+/// An explanation as JSON, written as [`json`] writes a summary.
+pub fn explanation(explanation: &Explanation) -> String {
+    written(explanation)
+}
+
+fn written(answer: &impl Serialize) -> String {
     let mut bytes = Vec::new();
     let mut serializer =
         serde_json::Serializer::with_formatter(&mut bytes, Escaping(PrettyFormatter::with_indent(b" ")));
-    summary.serialize(&mut serializer).expect("a summary has string keys and finite numbers only");
+    answer.serialize(&mut serializer).expect("an answer has string keys and finite numbers only");
     bytes.push(b'\n');
     String::from_utf8(bytes).expect("serde_json writes UTF-8")
 }
@@ -87,9 +96,9 @@ mod tests {
         }
         if let Some(choices) = schema["anyOf"].as_array() {
             return if value.is_null() {
-                assert_eq!(choices[1]["type"], "null", "{at}")
+                assert_eq!(choices[1]["type"], "null", "{at}");
             } else {
-                check(value, &choices[0], root, at)
+                check(value, &choices[0], root, at);
             };
         }
         if let Some(words) = schema["enum"].as_array() {

@@ -4,7 +4,6 @@
 use super::{Style, html::block_lines, page::page};
 use crate::analyse::Summary;
 use minijinja::{AutoEscape, Environment, Output, State, Value, context, escape_formatter, value::Serde};
-use std::fmt::Write as _;
 
 /// The Markdown form (`CommonMark` with tables).
 ///

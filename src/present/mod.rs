@@ -7,6 +7,7 @@
 mod chart;
 pub mod clean;
 mod csv;
+mod explain;
 mod html;
 mod json;
 mod markdown;
@@ -16,8 +17,9 @@ mod text;
 mod words;
 
 pub use csv::csv;
+pub use explain::explain;
 pub use html::html;
-pub use json::{SCHEMA, json};
+pub use json::{SCHEMA, explanation as explain_json, json};
 pub use markdown::markdown;
 pub use text::text;
 

@@ -38,7 +38,7 @@ pub(crate) struct Page {
 pub(crate) struct Answer {
     pub(crate) question: &'static str,
     pub(crate) tone: Tone,
-    pub(crate) answer: String,
+    pub(crate) text: String,
 }
 
 /// Whether an answer is good news. Every rendering says it in words too.
@@ -195,7 +195,7 @@ fn spoofing(summary: &Summary) -> Answer {
     let all = &summary.spoofing;
     let question = "Is anyone spoofing us?";
     if all.messages == 0 {
-        return Answer { question, tone: Tone::Good, answer: "No sign of it.".to_owned() };
+        return Answer { question, tone: Tone::Good, text: "No sign of it.".to_owned() };
     }
     let fate = format!(
         "{} from {} prove nothing; {} were refused or put aside, {} delivered",
@@ -212,9 +212,9 @@ fn spoofing(summary: &Summary) -> Answer {
         .map(|sender| format!("{} ({})", words::sender(&sender.who), count(sender.sums.messages)))
         .collect();
     if largest.is_empty() {
-        return Answer { question, tone: Tone::Plain, answer: format!("Only in small numbers: {fate}.") };
+        return Answer { question, tone: Tone::Plain, text: format!("Only in small numbers: {fate}.") };
     }
-    Answer { question, tone: Tone::Bad, answer: format!("Most likely: {fate}. Above all {}.", largest.join(", ")) }
+    Answer { question, tone: Tone::Bad, text: format!("Most likely: {fate}. Above all {}.", largest.join(", ")) }
 }
 
 fn own_senders(summary: &Summary) -> Answer {
@@ -231,10 +231,10 @@ fn own_senders(summary: &Summary) -> Answer {
         } else {
             format!("None to speak of: {} in all.", words::messages(lost))
         };
-        return Answer { question, tone: Tone::Good, answer };
+        return Answer { question, tone: Tone::Good, text: answer };
     }
     if failing.is_empty() {
-        return Answer { question, tone: Tone::Plain, answer: "None fails DMARC yet, but see what to do.".to_owned() };
+        return Answer { question, tone: Tone::Plain, text: "None fails DMARC yet, but see what to do.".to_owned() };
     }
     let named: Vec<String> = failing
         .iter()
@@ -251,7 +251,7 @@ fn own_senders(summary: &Summary) -> Answer {
         .collect();
     let more = failing.len().saturating_sub(3);
     let more = if more > 0 { format!("; and {}", counted(more as u64, "more", "more")) } else { String::new() };
-    Answer { question, tone: Tone::Bad, answer: format!("{}{more}.", named.join("; ")) }
+    Answer { question, tone: Tone::Bad, text: format!("{}{more}.", named.join("; ")) }
 }
 
 /// More than a stray message fails.
@@ -270,7 +270,7 @@ fn policy(summary: &Summary) -> Answer {
         .map(|domain| format!("{}: {}", Clean::new(&domain.policy_domain), readiness(domain)))
         .collect();
     if lines.is_empty() {
-        return Answer { question, tone: Tone::Good, answer: "Nothing is left to do: p=reject everywhere.".to_owned() };
+        return Answer { question, tone: Tone::Good, text: "Nothing is left to do: p=reject everywhere.".to_owned() };
     }
     let left = summary.domains.iter().filter(|domain| domain.readiness.verdict != Verdict::Done).count() - lines.len();
     let more = if left > 0 {
@@ -280,7 +280,7 @@ fn policy(summary: &Summary) -> Answer {
     };
     let ready = |domain: &DomainSummary| matches!(domain.readiness.verdict, Verdict::Ready | Verdict::Parked);
     let tone = if summary.domains.iter().any(ready) { Tone::Good } else { Tone::Plain };
-    Answer { question, tone, answer: format!("{}{more}.", lines.join("; ")) }
+    Answer { question, tone, text: format!("{}{more}.", lines.join("; ")) }
 }
 
 fn readiness(domain: &DomainSummary) -> String {
@@ -290,10 +290,10 @@ fn readiness(domain: &DomainSummary) -> String {
 fn news(summary: &Summary, changes: &[String]) -> Answer {
     let question = "What is new?";
     if summary.comparison.is_none() && changes.is_empty() {
-        return Answer { question, tone: Tone::Plain, answer: "There is nothing earlier to compare with.".to_owned() };
+        return Answer { question, tone: Tone::Plain, text: "There is nothing earlier to compare with.".to_owned() };
     }
     if changes.is_empty() {
-        return Answer { question, tone: Tone::Good, answer: "Nothing to speak of.".to_owned() };
+        return Answer { question, tone: Tone::Good, text: "Nothing to speak of.".to_owned() };
     }
     let more = changes.len() - 1;
     let more = if more > 0 {
@@ -301,7 +301,7 @@ fn news(summary: &Summary, changes: &[String]) -> Answer {
     } else {
         String::new()
     };
-    Answer { question, tone: Tone::Plain, answer: format!("{}{more}", changes[0]) }
+    Answer { question, tone: Tone::Plain, text: format!("{}{more}", changes[0]) }
 }
 
 fn changes(summary: &Summary) -> Vec<String> {

@@ -15,20 +15,23 @@ const WIDE: u16 = 120;
 /// The text form. No line is wider than the style's width, but for a word that no line can hold.
 pub fn text(summary: &Summary, style: &Style) -> String {
     let page = page(summary);
-    let writer = Writer { style: *style, width: style.width.clamp(80, 200), lines: Vec::new() };
-    writer.write(&page)
+    Writer::new(*style).page(&page)
 }
 
-struct Writer {
+/// Lays paragraphs, lists and tables out for a terminal.
+pub(super) struct Writer {
     style: Style,
     width: u16,
     lines: Vec<String>,
 }
 
 impl Writer {
-    fn write(mut self, page: &Page) -> String {
-        let title = self.paint(&page.title, "1");
-        self.lines.push(title);
+    pub(super) fn new(style: Style) -> Self {
+        Self { style, width: style.width.clamp(80, 200), lines: Vec::new() }
+    }
+
+    fn page(mut self, page: &Page) -> String {
+        self.bold(&page.title);
         self.wrapped(&page.subtitle, "");
         self.head("");
         for answer in &page.answers {
@@ -40,7 +43,7 @@ impl Writer {
             let mark = self.paint(mark, color);
             let question = self.paint(answer.question, "1");
             self.lines.push(format!("{mark} {question}"));
-            self.wrapped(&answer.answer, "    ");
+            self.wrapped(&answer.text, "    ");
         }
         self.head("");
         page.numbers.iter().for_each(|line| self.wrapped(line, ""));
@@ -61,6 +64,11 @@ impl Writer {
         page.senders_note.iter().for_each(|line| self.wrapped(line, ""));
         self.head("DATA QUALITY");
         page.quality.iter().for_each(|line| self.item("· ", line));
+        self.finish()
+    }
+
+    /// All that was laid out.
+    pub(super) fn finish(self) -> String {
         let text = self.lines.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n") + "\n";
         // ANSI sequences are ASCII but for the escape itself, which is put in after this.
         let text = if self.style.ascii { to_ascii(&text) } else { text };
@@ -95,7 +103,14 @@ impl Writer {
         domain.details.iter().for_each(|line| self.item("  · ", line));
     }
 
-    fn head(&mut self, head: &str) {
+    /// A line that stands out.
+    pub(super) fn bold(&mut self, text: &str) {
+        let text = self.paint(text, "1");
+        self.lines.push(text);
+    }
+
+    /// An empty line, and the head of what follows.
+    pub(super) fn head(&mut self, head: &str) {
         self.lines.push(String::new());
         if !head.is_empty() {
             let head = self.paint(head, "1");
@@ -104,12 +119,12 @@ impl Writer {
     }
 
     /// A paragraph, each line led by an indent.
-    fn wrapped(&mut self, text: &str, indent: &str) {
+    pub(super) fn wrapped(&mut self, text: &str, indent: &str) {
         self.item_with(indent, indent, text);
     }
 
     /// A paragraph whose first line has a mark, the others room for it.
-    fn item(&mut self, mark: &str, text: &str) {
+    pub(super) fn item(&mut self, mark: &str, text: &str) {
         let room = " ".repeat(mark.chars().count());
         self.item_with(mark, &room, text);
     }

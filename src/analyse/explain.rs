@@ -1,0 +1,181 @@
+//! One source explained: its rows in the period, what it is taken for, and why. In: the same rows and reports as for the
+//! summary, for the reasoning looks at the whole. Out: an [`Explanation`].
+
+use super::{
+    Action, Adder, Days, Foreign, Question, Sender, SourceSummary,
+    period::{DAYS, date},
+    shards::network,
+    summary::form,
+};
+use crate::model::{Cause, Flags, ReportHead, Rows, Source, Words};
+use jiff::civil::Date;
+use serde::Serialize;
+use std::{cmp::Reverse, collections::BTreeMap, net::IpAddr};
+
+/// How many rows an explanation shows.
+const SHOWN: usize = 200;
+
+/// The answer to "why?".
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Explanation {
+    /// The source; null: the unknown one.
+    pub source_ip: Option<IpAddr>,
+    /// The days it speaks of.
+    pub period: Days,
+    /// What the source comes to; null: not seen in the period.
+    pub source: Option<SourceSummary>,
+    /// The senders it is part of, one a domain and identity.
+    pub senders: Vec<Sender>,
+    /// What to do about it.
+    pub actions: Vec<Action>,
+    /// Its rows, equal ones of a day and reporter added up: failing first, then by messages.
+    pub rows: Vec<ExplainedRow>,
+    /// How many more there are.
+    pub more_rows: u64,
+}
+
+/// Rows of one day and reporter that say the same.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct ExplainedRow {
+    /// Passes DMARC.
+    pub dmarc_pass: bool,
+    /// The day.
+    #[serde(serialize_with = "form::day")]
+    pub day: Date,
+    /// The reporter.
+    pub org_name: Foreign,
+    /// The policy domain.
+    pub policy_domain: Foreign,
+    /// The From domain.
+    pub header_from: Foreign,
+    /// The deciding signature's domain.
+    pub dkim_domain: Foreign,
+    /// Its selector.
+    pub dkim_selector: Foreign,
+    /// Its result.
+    pub dkim_result: Foreign,
+    /// It aligns.
+    pub dkim_aligned: bool,
+    /// The return path's domain.
+    pub spf_domain: Foreign,
+    /// The SPF result.
+    pub spf_result: Foreign,
+    /// It aligns.
+    pub spf_aligned: bool,
+    /// What the receiver did.
+    pub disposition: Foreign,
+    /// Why it did not follow the policy.
+    pub reason: Foreign,
+    /// Where reporter and recomputation disagree.
+    pub mismatch: Foreign,
+    /// What the row alone says.
+    #[serde(serialize_with = "form::cause")]
+    pub cause: Cause,
+    /// Messages.
+    pub messages: u64,
+}
+
+/// Adds up as an [`Adder`] does, and keeps the rows of one source.
+#[derive(Debug, Clone)]
+pub struct Explainer {
+    adder: Adder,
+    source: Source,
+    /// Messages by row; the messages in the key are zero.
+    rows: BTreeMap<ExplainedRow, u64>,
+}
+
+impl Explainer {
+    /// For a source; null: the unknown one.
+    pub fn new(question: &Question, source: Option<IpAddr>) -> Self {
+        Self { adder: Adder::new(question), source: Source::from(source), rows: BTreeMap::new() }
+    }
+
+    /// Add reports.
+    pub fn heads(&mut self, heads: &[ReportHead]) {
+        self.adder.heads(heads);
+    }
+
+    /// Add rows.
+    pub fn rows(&mut self, rows: &Rows) {
+        self.adder.rows(rows);
+        for row in (0..rows.len).filter(|row| rows.source[*row] == self.source) {
+            let day = rows.day[row].clamp(DAYS.0, DAYS.1);
+            if self.adder.scope.window(day) == Some(self.adder.scope.asked) && self.wants(rows, row) {
+                let messages = self.rows.entry(explained(rows, row)).or_default();
+                *messages = messages.saturating_add(u64::try_from(rows.count[row]).unwrap_or(0));
+            }
+        }
+    }
+
+    fn wants(&self, rows: &Rows, row: usize) -> bool {
+        let domains = &self.adder.question.domains;
+        domains.is_empty()
+            || word(&rows.policy_domain, row).is_some_and(|word| domains.iter().any(|domain| domain == word))
+    }
+
+    /// Add what another explainer of the same question and source added.
+    pub fn merge(&mut self, other: Self) {
+        self.adder.merge(other.adder);
+        for (row, more) in other.rows {
+            let messages = self.rows.entry(row).or_default();
+            *messages = messages.saturating_add(more);
+        }
+    }
+
+    /// The answer.
+    pub fn finish(self) -> Explanation {
+        let summary = self.adder.finish();
+        let address = self.source.address();
+        let holds = |sender: &Sender| match sender.who.address {
+            Some(of) if sender.who.addresses > 1 => network(self.source) == network(Source::from(Some(of))),
+            of => of == address,
+        };
+        let mut rows: Vec<ExplainedRow> =
+            self.rows.into_iter().map(|(row, messages)| ExplainedRow { messages, ..row }).collect();
+        rows.sort_by_cached_key(|row| (row.dmarc_pass, Reverse(row.messages), row.clone()));
+        let more_rows = rows.len().saturating_sub(SHOWN) as u64;
+        rows.truncate(SHOWN);
+        Explanation {
+            source_ip: address,
+            period: summary.period,
+            source: summary.sources.into_iter().find(|source| source.source_ip == address),
+            senders: summary.senders.into_iter().filter(holds).collect(),
+            actions: summary
+                .actions
+                .into_iter()
+                .filter(|action| address.is_some_and(|address| action.sources.contains(&address)))
+                .collect(),
+            rows,
+            more_rows,
+        }
+    }
+}
+
+/// A row's word; null where it has none, or where the column was not read.
+fn word(words: &Words, row: usize) -> Option<&str> {
+    if words.codes.len() > row { words.get(row) } else { None }
+}
+
+fn explained(rows: &Rows, row: usize) -> ExplainedRow {
+    let text = |words: &Words| Foreign::from(word(words, row).unwrap_or(""));
+    let flags = rows.flags[row];
+    ExplainedRow {
+        dmarc_pass: flags.has(Flags::PASS),
+        day: date(rows.day[row]),
+        org_name: text(&rows.org_name),
+        policy_domain: text(&rows.policy_domain),
+        header_from: text(&rows.header_from),
+        dkim_domain: text(&rows.dkim_domain),
+        dkim_selector: text(&rows.dkim_selector),
+        dkim_result: text(&rows.dkim_result),
+        dkim_aligned: flags.has(Flags::DKIM),
+        spf_domain: text(&rows.spf_domain),
+        spf_result: text(&rows.spf_result),
+        spf_aligned: flags.has(Flags::SPF),
+        disposition: text(&rows.disposition),
+        reason: text(&rows.reason),
+        mismatch: text(&rows.mismatch),
+        cause: rows.cause.get(row).copied().unwrap_or(Cause::Unknown),
+        messages: 0,
+    }
+}
