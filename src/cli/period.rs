@@ -2,10 +2,10 @@
 //!
 //! Comes in: `--week`, `--last`, `--from`, `--to`, `--domain`. Goes out: the first and the last day, both inside. All UTC.
 
-use clap::parser::ValueSource;
 use crate::model::Text;
 use crate::normalise::canonical_domain;
 use anyhow::anyhow;
+use clap::parser::ValueSource;
 use clap::{ArgMatches, Args as _, Command, FromArgMatches};
 use jiff::civil::{Date, ISOWeekDate, Weekday};
 use jiff::{Span, ToSpan as _};

@@ -101,7 +101,7 @@ impl Tree {
             .take(11)
             .collect();
         if shown.len() > 10 {
-            shown[10] = "...".to_owned();
+            "...".clone_into(&mut shown[10]);
         }
         Err(Fault::hinted(
             format!("folder {wanted}: the server has none of that name"),
