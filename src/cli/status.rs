@@ -48,7 +48,8 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     match args.format {
         Format::Json => output::json(&Answer::of(&status, &mailboxes, dir.display().to_string()))?,
         Format::Text => {
-            screen::show(&output::clean_lines(&text(&status, &mailboxes, &dir.display().to_string(), run.now)))?
+            let text = text(&status, &mailboxes, &dir.display().to_string(), run.now);
+            screen::show(&output::clean_lines(&text))?;
         }
     }
     let silent = args.max_age.map_or(Vec::new(), |age| too_old(age, run, &status, &mailboxes));

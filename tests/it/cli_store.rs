@@ -259,6 +259,27 @@ fn a_summary_leaves_by_mail_as_text_and_page() {
 }
 
 #[test]
+fn one_source_is_explained_of_a_store_and_of_files() {
+    let work = with_samples();
+    let week = ["summary", "--week", "2026-W47", "--explain", "192.0.2.60"];
+    let stored = work.run(week).quiet();
+    assert!(stored.contains("192.0.2.60") && stored.contains("example.net"), "{stored}");
+    let samples = samples();
+    let straight = work.run(week.iter().copied().chain([samples.to_str().expect("a UTF-8 path")])).quiet();
+    assert_eq!(straight, stored);
+    work.run(week.iter().copied().chain(["--format", "json"])).json();
+    let wrong = work.run(["summary", "--explain", "mail.example.com"]);
+    assert_eq!(wrong.code, Some(2));
+    assert!(
+        wrong
+            .stderr
+            .starts_with("error: --explain mail.example.com: expected an address or 'unknown', found neither\nhint: "),
+        "{}",
+        wrong.stderr
+    );
+}
+
+#[test]
 fn a_mail_without_a_way_out_says_what_is_missing() {
     let done = WorkDir::new().run(["summary", "--mail-to", "a@example.net"]);
     assert_eq!(done.code, Some(2));
