@@ -675,7 +675,7 @@ def main():
     if args.check:
         there = {str(p.relative_to(args.out)) for p in args.out.rglob("*") if p.is_file()} - {"README.md"}
         faults = [f"missing: {path}" for path in sorted(made.keys() - there)]
-        faults += [f"not made by this script: {path}" for path in sorted(there - made.keys()) if not path.startswith("rendered/")]
+        faults += [f"not made by this script: {path}" for path in sorted(there - made.keys()) if not path.startswith(("rendered/", "config/"))]
         faults += [f"differs: {path}" for path in sorted(made.keys() & there)
                    if (on_disk := (args.out / path).read_bytes()) != made[path] and inside(on_disk) != inside(made[path])]
         print("\n".join(faults) or f"{len(made)} files as made")

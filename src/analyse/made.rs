@@ -89,6 +89,16 @@ impl Line {
         self
     }
 
+    pub(crate) fn reason(mut self, reason: &str) -> Self {
+        self.reason = Some(reason.into());
+        self
+    }
+
+    pub(crate) fn mismatch(mut self, mismatch: &str) -> Self {
+        self.mismatch = Some(mismatch.into());
+        self
+    }
+
     /// Nothing passes: the cause of a spoofer or of a sender without any set-up.
     pub(crate) fn unauthenticated(self) -> Self {
         self.unsigned().spf("example.com", "fail").verdict(0, Cause::Unauthenticated)

@@ -75,7 +75,7 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
         return polls.dry_run(&mailboxes);
     }
     if args.watch {
-        return polls.watch(mailboxes);
+        return polls.watch(&mailboxes);
     }
     match polls.once(&mailboxes, run.now) {
         Err(error) if args.if_idle && is_busy(&error) => {
@@ -153,7 +153,9 @@ impl Polls<'_> {
             }
         };
         let said = poller.warnings().to_vec();
-        said.iter().for_each(|warning| talk.fault(&FetchError::Mailbox(warning.clone())));
+        for warning in &said {
+            talk.fault(&FetchError::Mailbox(warning.clone()));
+        }
         let mut watch = journey::Watch::new(talk, Some(poller.acknowledger()));
         let mails = poller.mails().into_iter().flatten();
         let outcome = ingest::run(mails, writer, options, &mut watch);
@@ -176,10 +178,10 @@ impl Polls<'_> {
     }
 
     /// Poll whenever a server tells of news, until we are told to stop.
-    fn watch(&self, mailboxes: Vec<Mailbox>) -> anyhow::Result<Exit> {
+    fn watch(&self, mailboxes: &[Mailbox]) -> anyhow::Result<Exit> {
         let talk = &self.run.talk;
         let mut worst = Exit::Handled;
-        for wakes in imap::Watch::start(mailboxes.clone(), &self.interrupt.stop()) {
+        for wakes in imap::Watch::start(mailboxes.to_vec(), &self.interrupt.stop()) {
             let mut names = Vec::new();
             for wake in wakes {
                 match wake {

@@ -174,12 +174,12 @@ fn codes(tally: &Tally) -> String {
 }
 
 /// `1 report`, `2 reports`, `1,234 reports`.
-fn count(amount: u64, what: &str) -> String {
+pub(super) fn count(amount: u64, what: &str) -> String {
     format!("{} {what}{}", grouped(amount), if amount == 1 { "" } else { "s" })
 }
 
 /// A number with its thousands apart.
-fn grouped(number: u64) -> String {
+pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (place, digit) in digits.chars().enumerate() {

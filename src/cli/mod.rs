@@ -5,6 +5,7 @@
 //! imports `cli`.
 
 mod args;
+mod asked;
 mod check;
 mod compact;
 mod completions;

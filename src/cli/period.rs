@@ -6,7 +6,8 @@ use crate::normalise::canonical_domain;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, FromArgMatches};
 use jiff::civil::{Date, ISOWeekDate, Weekday};
-use jiff::{Span, ToSpan as _};
+use jiff::tz::Offset;
+use jiff::{Span, Timestamp, ToSpan as _};
 use std::str::FromStr;
 
 /// The options as typed.
@@ -175,6 +176,12 @@ impl Stretch {
     /// The day that lies this long before another; `None` where the calendar ends before that.
     pub(crate) fn before(self, day: Date) -> Option<Date> {
         day.checked_sub(self.span()).ok()
+    }
+
+    /// The instant that lies this long before another; the calendar's beginning where there is none.
+    pub(crate) fn before_instant(self, now: Timestamp) -> Timestamp {
+        let then = Offset::UTC.to_datetime(now).checked_sub(self.span());
+        then.and_then(|then| Offset::UTC.to_timestamp(then)).unwrap_or(Timestamp::MIN)
     }
 
     fn span(self) -> Span {

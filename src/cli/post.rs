@@ -4,7 +4,7 @@ use super::Run;
 use super::fault::Hint as _;
 use super::output;
 use super::settings::{Outlet, Settings};
-use crate::analyse::Summary;
+use crate::analyse::{Days, Summary};
 use crate::fetch::imap;
 use crate::present::{self, Style};
 use crate::send::{Letter, Route, Security, Server};
@@ -43,9 +43,11 @@ pub(super) fn send(
 }
 
 fn subject(summary: &Summary) -> String {
-    match (summary.period.from, summary.period.to) {
-        (Some(from), Some(to)) => format!("DMARC summary {from} to {to}"),
-        _ => "DMARC summary: no reports".to_owned(),
+    let Days { from, to, week } = &summary.period;
+    match (week, from.zip(*to)) {
+        (Some(week), _) => format!("DMARC summary {week}"),
+        (None, Some((from, to))) => format!("DMARC summary {from} to {to}"),
+        (None, None) => "DMARC summary: no reports".to_owned(),
     }
 }
 

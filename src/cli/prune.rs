@@ -1,15 +1,27 @@
-//! `prune`: forget what is older than it needs to be.
+//! `prune`: let go of what is older than it needs to be.
 
-use super::Run;
 use super::args::Format;
 use super::exit::Exit;
+use super::journey::count;
 use super::period::Stretch;
-use anyhow::bail;
+use super::{Run, output};
+use crate::store::layout::Month;
+use crate::store::{Store, Writer};
+use anyhow::anyhow;
+use serde::Serialize;
+
+const EXAMPLES: &str = "\
+Whole months are deleted, tables and originals. Their mails stay known and are not taken in again.
+
+Examples:
+  dmarquet prune --keep 24m --dry-run
+  dmarquet prune --keep 24m";
 
 /// Delete months of reports that are older than wanted, originals and all
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// How much to keep, as 24m; whole months are deleted
+    /// How much to keep, as 24m
     #[arg(long, value_name = "TIME")]
     keep: Stretch,
     /// Say what would be deleted, and delete nothing
@@ -20,9 +32,37 @@ pub(super) struct Args {
     format: Format,
 }
 
+/// The outcome as JSON.
+#[derive(Debug, Serialize)]
+struct Answer {
+    /// The first month that stays.
+    first: String,
+    reports: u64,
+    dry_run: bool,
+}
+
 /// Do it.
 pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let store = run.store(&settings)?;
-    bail!("prune of {}: {args:?}: not built in yet", store.display());
+    let day = args.keep.before(run.today());
+    let first = day
+        .map(Month::of)
+        .ok_or_else(|| anyhow!("--keep: expected a time that lies in the calendar, found {}", args.keep))?;
+    let reports = if args.dry_run {
+        let months = Store::open(&store)?.status()?.months;
+        months.iter().filter(|(month, _)| *month < first).map(|(_, sums)| sums.reports.unsigned_abs()).sum()
+    } else {
+        Writer::open(&store, run.now)?.prune(first)?.reports as u64
+    };
+    let answer = Answer { first: first.to_string(), reports, dry_run: args.dry_run };
+    match args.format {
+        Format::Json => output::json(&answer)?,
+        Format::Text => {
+            let verb = if args.dry_run { "would be deleted" } else { "deleted" };
+            let line = format!("{} {verb}: all before {}\n", count(reports, "report"), answer.first);
+            output::data(line.as_bytes())?;
+        }
+    }
+    Ok(Exit::Handled)
 }

@@ -1,15 +1,24 @@
-//! `status`: the store at a glance.
+//! `status`: the store at a glance, and an answer for monitoring.
 
-use super::Run;
 use super::args::Format;
 use super::exit::Exit;
+use super::journey::{count, grouped};
 use super::period::Stretch;
-use anyhow::bail;
+use super::settings::Settings;
+use super::{Run, output, screen};
+use crate::store::{Status, Store};
+use jiff::Timestamp;
+use jiff::tz::Offset;
+use serde::Serialize;
+use std::fmt::Write as _;
 
 const EXAMPLES: &str = "\
 Examples:
   dmarquet status
   dmarquet status --max-age 3d     for monitoring: exit 1 when a mailbox brought no report for three days";
+
+/// Reporters in the text form; JSON has all.
+const NAMED: usize = 15;
 
 /// The store at a glance: mailboxes, newest reports, reporters gone silent, rejected items
 #[derive(Debug, clap::Args)]
@@ -23,9 +32,244 @@ pub(super) struct Args {
     max_age: Option<Stretch>,
 }
 
+/// A mailbox of the settings, and the newest report it brought.
+struct Mailbox {
+    name: String,
+    newest: Option<Timestamp>,
+}
+
 /// Do it.
 pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
-    let store = run.store(&settings)?;
-    bail!("status of {}: {args:?}: not built in yet", store.display());
+    let dir = run.store(&settings)?;
+    let store = Store::open(&dir)?;
+    let status = store.status()?;
+    let mailboxes = mailboxes(&store, &settings)?;
+    match args.format {
+        Format::Json => output::json(&Answer::of(&status, &mailboxes, dir.display().to_string()))?,
+        Format::Text => {
+            let text = text(&status, &mailboxes, &dir.display().to_string(), run.now);
+            screen::show(&output::clean_lines(&text))?;
+        }
+    }
+    let silent = args.max_age.map_or(Vec::new(), |age| too_old(age, run, &status, &mailboxes));
+    silent.iter().for_each(|message| run.talk.warning(message));
+    Ok(if silent.is_empty() { Exit::Handled } else { Exit::Attention })
+}
+
+fn mailboxes(store: &Store, settings: &Settings) -> anyhow::Result<Vec<Mailbox>> {
+    let newest = |mailbox: &crate::fetch::imap::Mailbox| {
+        Ok(Mailbox { name: mailbox.name.clone(), newest: store.newest_of_mailbox(&mailbox.name)? })
+    };
+    settings.mailboxes.iter().map(newest).collect()
+}
+
+/// What brought no report for longer than wanted.
+fn too_old(age: Stretch, run: &Run, status: &Status, mailboxes: &[Mailbox]) -> Vec<String> {
+    let limit = age.before_instant(run.now);
+    let late = |what: String, newest: Option<Timestamp>| {
+        let found = newest.map_or_else(|| "never one".to_owned(), |newest| format!("the last on {}", minute(newest)));
+        (newest < Some(limit)).then(|| format!("{what}: expected a report in the last {age}, found {found}"))
+    };
+    if mailboxes.is_empty() {
+        return late("store".to_owned(), status.newest_arrival).into_iter().collect();
+    }
+    mailboxes.iter().filter_map(|mailbox| late(format!("mailbox {}", mailbox.name), mailbox.newest)).collect()
+}
+
+/// A minute in UTC.
+fn minute(at: Timestamp) -> String {
+    Offset::UTC.to_datetime(at).strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// How long ago, roughly.
+fn ago(at: Timestamp, now: Timestamp) -> String {
+    let minutes = now.duration_since(at).as_mins().max(0).unsigned_abs();
+    match minutes {
+        0..120 => format!("{} ago", count(minutes, "minute")),
+        120..2880 => format!("{} ago", count(minutes / 60, "hour")),
+        _ => format!("{} ago", count(minutes / 1440, "day")),
+    }
+}
+
+fn text(status: &Status, mailboxes: &[Mailbox], dir: &str, now: Timestamp) -> String {
+    let when =
+        |at: Option<Timestamp>| at.map_or_else(|| "never".to_owned(), |at| format!("{}, {}", minute(at), ago(at, now)));
+    let number = |number: i64| grouped(number.max(0).unsigned_abs());
+    let totals = &status.totals;
+    let mut out = format!("store      {dir}\n");
+    // Writing to a String cannot fail.
+    let _ = writeln!(
+        out,
+        "reports    {} ({} records, {} messages, {} of them pass DMARC)",
+        number(totals.reports),
+        number(totals.records),
+        number(totals.messages),
+        number(totals.dmarc_pass)
+    );
+    if let (Some((first, _)), Some((last, _))) = (status.months.first(), status.months.last()) {
+        let _ = writeln!(out, "months     {first} to {last}");
+    }
+    let _ = writeln!(out, "newest     {}", when(status.newest_arrival));
+    let files = [("tables", status.parts), ("originals", status.packs)];
+    for (name, files) in files {
+        let _ = writeln!(
+            out,
+            "{name:<10} {}, {} KiB",
+            count(files.count.unsigned_abs(), "file"),
+            number(files.bytes / 1024)
+        );
+    }
+    let _ = write!(out, "rejected   {}", number(status.rejected.count));
+    if let Some(newest) = status.newest_rejected {
+        let _ = write!(out, " (the newest {}; see `dmarquet rejected list`)", ago(newest, now));
+    }
+    let _ = writeln!(out, "\nconflicts  {}", number(status.conflicts));
+    if !mailboxes.is_empty() || !status.folders.is_empty() {
+        out.push_str("\nMAILBOXES\n");
+    }
+    for mailbox in mailboxes {
+        let _ = writeln!(out, "{}: newest report {}", mailbox.name, when(mailbox.newest));
+    }
+    for folder in &status.folders {
+        let _ = write!(
+            out,
+            "{} > {}: up to UID {}, read {}",
+            folder.mailbox,
+            folder.folder,
+            folder.last_uid,
+            ago(folder.read_at, now)
+        );
+        if folder.pending > 0 {
+            let _ = write!(out, "; {} stored, the server still to be told", number(folder.pending));
+        }
+        out.push('\n');
+    }
+    if !status.reporters.is_empty() {
+        out.push_str("\nREPORTERS, longest silent last\n");
+    }
+    let mut reporters: Vec<_> = status.reporters.iter().collect();
+    reporters.sort_by(|a, b| (b.newest_end, &a.org_name).cmp(&(a.newest_end, &b.org_name)));
+    for reporter in reporters.iter().take(NAMED) {
+        let _ = writeln!(
+            out,
+            "{}: {}, the last up to {}",
+            reporter.org_name,
+            count(reporter.reports.unsigned_abs(), "report"),
+            minute(reporter.newest_end)
+        );
+    }
+    if let Some(more) = reporters.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        let _ = writeln!(out, "... and {more} more, all in --format json");
+    }
+    out
+}
+
+/// The status as JSON has it. Times are RFC 3339, sizes bytes.
+#[derive(Debug, Serialize)]
+struct Answer {
+    store: String,
+    reports: i64,
+    records: i64,
+    messages: i64,
+    dmarc_pass: i64,
+    newest_arrival: Option<String>,
+    last_commit: Option<String>,
+    tables: Files,
+    originals: Files,
+    rejected: i64,
+    newest_rejected: Option<String>,
+    conflicts: i64,
+    months: Vec<MonthSums>,
+    mailboxes: Vec<MailboxNewest>,
+    folders: Vec<FolderRead>,
+    reporters: Vec<ReporterNewest>,
+}
+
+#[derive(Debug, Serialize)]
+struct Files {
+    files: i64,
+    bytes: i64,
+}
+
+#[derive(Debug, Serialize)]
+struct MonthSums {
+    month: String,
+    reports: i64,
+    records: i64,
+    messages: i64,
+    dmarc_pass: i64,
+}
+
+#[derive(Debug, Serialize)]
+struct MailboxNewest {
+    mailbox: String,
+    newest_report: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct FolderRead {
+    mailbox: String,
+    folder: String,
+    uid_validity: u32,
+    last_uid: u32,
+    read_at: String,
+    pending: i64,
+}
+
+#[derive(Debug, Serialize)]
+struct ReporterNewest {
+    org_name: String,
+    reports: i64,
+    newest_end: String,
+    newest_arrival: String,
+}
+
+impl Answer {
+    fn of(status: &Status, mailboxes: &[Mailbox], store: String) -> Self {
+        let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
+        let files = |files: crate::store::Files| Files { files: files.count, bytes: files.bytes };
+        let months = status.months.iter().map(|(month, sums)| MonthSums {
+            month: month.to_string(),
+            reports: sums.reports,
+            records: sums.records,
+            messages: sums.messages,
+            dmarc_pass: sums.dmarc_pass,
+        });
+        let mailboxes = mailboxes
+            .iter()
+            .map(|mailbox| MailboxNewest { mailbox: mailbox.name.clone(), newest_report: time(mailbox.newest) });
+        let folders = status.folders.iter().map(|folder| FolderRead {
+            mailbox: folder.mailbox.clone(),
+            folder: folder.folder.clone(),
+            uid_validity: folder.uid_validity,
+            last_uid: folder.last_uid,
+            read_at: folder.read_at.to_string(),
+            pending: folder.pending,
+        });
+        let reporters = status.reporters.iter().map(|reporter| ReporterNewest {
+            org_name: reporter.org_name.clone(),
+            reports: reporter.reports,
+            newest_end: reporter.newest_end.to_string(),
+            newest_arrival: reporter.newest_arrival.to_string(),
+        });
+        Self {
+            store,
+            reports: status.totals.reports,
+            records: status.totals.records,
+            messages: status.totals.messages,
+            dmarc_pass: status.totals.dmarc_pass,
+            newest_arrival: time(status.newest_arrival),
+            last_commit: time(status.last_commit),
+            tables: files(status.parts),
+            originals: files(status.packs),
+            rejected: status.rejected.count,
+            newest_rejected: time(status.newest_rejected),
+            conflicts: status.conflicts,
+            months: months.collect(),
+            mailboxes: mailboxes.collect(),
+            folders: folders.collect(),
+            reporters: reporters.collect(),
+        }
+    }
 }

@@ -1,21 +1,17 @@
 //! `summary`: who sends as us, what passes, and why the rest fails; on a screen, as a page, by mail.
 
+use super::asked::{Asked, From};
 use super::exit::Exit;
+use super::fault::Hint as _;
 use super::period::Choice;
-use super::settings::Settings;
-use super::{Run, output, post, screen, straight};
-use crate::analyse::{Adder, Aside, Period, Question, Summary};
-use crate::model::Columns;
+use super::{Run, output, post, screen};
+use crate::analyse::{Adder, Explainer};
 use crate::present::{self, Style};
-use crate::store::{Collector, Filter, Store, head};
+use anyhow::anyhow;
 use clap::ValueEnum;
-use jiff::civil::Date;
-use jiff::tz::Offset;
 use std::io::IsTerminal as _;
-use std::path::{Path, PathBuf};
-
-/// Rows of files that are added up at once.
-const AT_ONCE: usize = 1 << 14;
+use std::net::IpAddr;
+use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 Without a period: of the store the last complete week, Monday to Sunday; of paths all that they hold. All days are UTC.
@@ -73,111 +69,57 @@ enum Form {
     Csv,
 }
 
-/// What is asked, of which rows.
-struct Asked {
-    question: Question,
-    filter: Filter,
-}
-
-impl Asked {
-    fn new(run: &Run, args: &Args, settings: &Settings) -> anyhow::Result<Self> {
-        let today = run.today();
-        let domains = if args.choice.domains.is_empty() { &settings.domains } else { &args.choice.domains };
-        let days = match args.choice.days(today) {
-            Some(days) => days,
-            None if args.paths.is_empty() => {
-                let week = Period::last_complete_week(run.now);
-                (Some(week.from()), Some(week.to()))
-            }
-            None => (None, None),
-        };
-        let period = match days {
-            (Some(from), Some(to)) => Some(Period::new(from, to)?),
-            // Open at one end: all that the rows hold within it.
-            _ => None,
-        };
-        let question = Question {
-            period,
-            domains: domains.iter().map(|domain| domain.as_str().into()).collect(),
-            today: Some(today),
-            ..Question::default()
-        };
-        let (from, to) = question.reads().map_or(days, |reads| (Some(reads.from()), Some(reads.to())));
-        Ok(Self { question, filter: Filter { from, to, domains: domains.clone() } })
-    }
-
-    /// Whether a day is one of those asked for.
-    fn contains(&self, day: Date) -> bool {
-        self.filter.from.is_none_or(|from| from <= day) && self.filter.to.is_none_or(|to| day <= to)
-    }
-
-    /// Of the store: rows added up on all cores, then together.
-    fn of_store(&mut self, dir: &Path) -> anyhow::Result<Summary> {
-        let store = Store::open(dir)?;
-        self.question.aside = self.aside(&store)?;
-        let question = &self.question;
-        let mut adder = Adder::new(question);
-        adder.heads(&store.heads(&self.filter)?);
-        let parts = store.fold(&self.filter, Columns::ALL, || Adder::new(question), |adder, rows| adder.rows(&rows))?;
-        parts.into_iter().for_each(|part| adder.merge(part));
-        Ok(adder.finish())
-    }
-
-    /// Of files, report by report.
-    fn of_paths(&mut self, run: &Run, paths: &[PathBuf]) -> anyhow::Result<(Summary, Exit)> {
-        let mut adder = Adder::new(&self.question);
-        let mut rows = Collector::new();
-        let (_, exit) = straight::read(run, paths, &mut |accepted| {
-            if !self.contains(accepted.report.day) {
-                return;
-            }
-            let head = head(&accepted);
-            rows.push(&accepted.report, &accepted.verdicts, head.sender_auth);
-            adder.heads(&[head]);
-            if rows.len() >= AT_ONCE {
-                adder.rows(&rows.take());
-            }
-        })?;
-        adder.rows(&rows.take());
-        Ok((adder.finish(), exit))
-    }
-
-    /// What arrived within the days asked for and gave no rows.
-    fn aside(&self, store: &Store) -> anyhow::Result<Aside> {
-        let asked = |arrival| {
-            let day = Offset::UTC.to_datetime(arrival).date();
-            self.question.period.is_none_or(|period| period.contains(day))
-        };
-        let unreadable = store.rejected()?.iter().filter(|entry| asked(entry.arrival)).count();
-        let conflicts = store.conflicts()?.iter().filter(|entry| asked(entry.arrival)).count();
-        Ok(Aside { unreadable: unreadable as u64, conflicts: conflicts as u64 })
-    }
-}
-
 /// Do it.
 pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
-    let mut asked = Asked::new(run, args, &settings)?;
-    let (summary, exit) = if args.paths.is_empty() {
-        (asked.of_store(&run.store(&settings)?)?, Exit::Handled)
-    } else {
-        asked.of_paths(run, &args.paths)?
-    };
-    if !args.mail_to.is_empty() {
-        post::send(run, &settings, &args.mail_to, &summary, args.dry_run)?;
-        return Ok(exit);
-    }
+    let asked = Asked::new(run, &args.choice, &args.paths)?;
+    let source = if args.paths.is_empty() { From::Store(run.store(&settings)?) } else { From::Paths(&args.paths) };
     let style = Style {
         width: args.width.unwrap_or_else(screen::width),
         ascii: args.ascii || (args.format == Form::Text && screen::is_ascii()),
         color: run.common.color.on(std::io::stdout().is_terminal()),
     };
+    if let Some(name) = &args.explain {
+        return explain(run, (name, args.format), (&asked, &source), &style);
+    }
+    let (adder, exit) = asked.gather(run, &source, || Adder::new(&asked.question))?;
+    let summary = adder.finish();
+    if !args.mail_to.is_empty() {
+        post::send(run, &settings, &args.mail_to, &summary, args.dry_run)?;
+        return Ok(exit);
+    }
     match args.format {
         Form::Text => screen::show(&present::text(&summary, &style))?,
         Form::Markdown => output::data(present::markdown(&summary, &style).as_bytes())?,
         Form::Html => output::data(present::html(&summary, &style).as_bytes())?,
         Form::Json => output::data(present::json(&summary).as_bytes())?,
         Form::Csv => output::data(present::csv(&summary).as_bytes())?,
+    }
+    Ok(exit)
+}
+
+/// The rows and the reasoning behind one source.
+fn explain(
+    run: &Run,
+    (name, form): (&str, Form),
+    (asked, source): (&Asked, &From<'_>),
+    style: &Style,
+) -> anyhow::Result<Exit> {
+    if !matches!(form, Form::Text | Form::Json) {
+        return Err(anyhow!("--format: expected text or json with --explain, found another"));
+    }
+    let address = match name {
+        "unknown" => None,
+        name => Some(name.parse::<IpAddr>().map_err(|_| {
+            anyhow!("--explain {name}: expected an address or 'unknown', found neither")
+                .hint("`dmarquet summary --format csv` lists the sources")
+        })?),
+    };
+    let (explainer, exit) = asked.gather(run, source, || Explainer::new(&asked.question, address))?;
+    let explanation = explainer.finish();
+    match form {
+        Form::Json => output::data(present::explain_json(&explanation).as_bytes())?,
+        _ => screen::show(&present::explain(&explanation, style))?,
     }
     Ok(exit)
 }

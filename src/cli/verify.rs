@@ -1,11 +1,12 @@
-//! `verify`: check that ledger, tables and originals agree.
+//! `verify`: does the data folder hold what its ledger says.
 
-use super::Run;
 use super::args::Format;
 use super::exit::Exit;
-use anyhow::bail;
+use super::{Run, output};
+use crate::store::Store;
+use serde::Serialize;
 
-/// Check that ledger, tables and originals agree
+/// Check that ledger, tables and originals agree; end with 1 where they do not
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// text or json
@@ -13,9 +14,28 @@ pub(super) struct Args {
     format: Format,
 }
 
+/// Something that is not as it should be, as JSON.
+#[derive(Debug, Serialize)]
+struct Fault {
+    at: String,
+    what: String,
+}
+
 /// Do it.
 pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
-    let store = run.store(&settings)?;
-    bail!("verify of {}: {args:?}: not built in yet", store.display());
+    let faults = Store::open(&run.store(&settings)?)?.verify()?;
+    let exit = if faults.is_empty() { Exit::Handled } else { Exit::Attention };
+    if args.format == Format::Json {
+        let faults = faults.into_iter().map(|fault| Fault { at: fault.at, what: fault.what });
+        output::json(&faults.collect::<Vec<_>>())?;
+        return Ok(exit);
+    }
+    if faults.is_empty() {
+        output::data(b"all is as it should be\n")?;
+    } else {
+        faults.iter().for_each(|fault| run.talk.unreadable(&fault.at, &fault.what));
+        run.talk.hint("`dmarquet rebuild` makes the tables anew from the originals");
+    }
+    Ok(exit)
 }

@@ -37,7 +37,8 @@ pub(super) fn word<W: Word>(text: &str) -> Option<(W, bool)> {
 /// Text in lower case, trimmed; `None` where there is none.
 pub(super) fn lower(text: &str) -> Option<Text> {
     let text = text.trim();
-    (!text.is_empty()).then(|| Text::from_str_to_lowercase(text))
+    let is_lower = text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
+    (!text.is_empty()).then(|| if is_lower { Text::from(text) } else { Text::from_str_to_lowercase(text) })
 }
 
 /// Implement the trait by the vocabulary itself, after its aliases.

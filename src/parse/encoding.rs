@@ -27,10 +27,20 @@ pub fn decode(bytes: &[u8]) -> Decoded<'_> {
     if let Some(encoding) = bare_utf16(bytes) {
         return by_label(encoding, bytes);
     }
+    if let Some(text) = ascii(bytes) {
+        return Decoded { text: Cow::Borrowed(text), finding: None };
+    }
     match declared(bytes) {
         Some(encoding) if encoding != UTF_8 => single_bytes(encoding, bytes),
         _ => utf8(bytes),
     }
+}
+
+/// Text that is the same in every encoding it may be declared in: ASCII, but for the one encoding that shifts by escapes.
+fn ascii(bytes: &[u8]) -> Option<&str> {
+    const ESCAPE: u8 = 0x1b;
+    let plain = bytes.is_ascii() && memchr::memchr(ESCAPE, bytes).is_none();
+    plain.then(|| std::str::from_utf8(bytes).ok()).flatten()
 }
 
 /// UTF-16 without a mark: a document begins with an ASCII character, and the other half of that is zero.

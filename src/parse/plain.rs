@@ -47,7 +47,7 @@ impl<'x, 'l> Plain<'x, 'l> {
             Self { text, at: 0, open: Vec::new(), opened: Opened::No, has_returns: controls.returns, limits };
         plain.space();
         if plain.rest().starts_with(b"<?xml") {
-            plain.at += memchr::memmem::find(plain.rest(), b"?>")? + 2;
+            plain.at += plain.rest().windows(2).position(|end| end == b"?>")? + 2;
             plain.space();
         }
         let start = plain.at;

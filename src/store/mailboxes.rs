@@ -1,8 +1,10 @@
 //! How far each folder of a mailbox was read, and which messages still wait for the server to be told.
 
-use super::StoreError;
 use super::ledger::Ledger;
+use super::reports::time;
+use super::{Store, StoreError};
 use crate::model::{Cursor, Fate, Message};
+use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, params};
 use std::collections::BTreeMap;
 
@@ -53,6 +55,20 @@ fn ranges(connection: &rusqlite::Connection, (mailbox, folder): (&str, &str)) ->
     let sql = "SELECT first, last FROM done WHERE mailbox = ?1 AND folder = ?2 ORDER BY first";
     let mut statement = connection.prepare_cached(sql)?;
     statement.query_map([mailbox, folder], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+}
+
+impl Store {
+    /// When the newest report that a mailbox brought arrived; null where it brought none.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn newest_of_mailbox(&self, mailbox: &str) -> Result<Option<Timestamp>, StoreError> {
+        let Some(ledger) = &self.ledger else { return Ok(None) };
+        // The origin of a mail begins with the mailbox's name.
+        let sql = "SELECT MAX(arrival) FROM reports WHERE substr(origin, 1, length(?1)) = ?1";
+        let newest = ledger.connection.query_row(sql, [format!("{mailbox} > ")], |row| row.get::<_, Option<i64>>(0));
+        newest.map(|at| at.map(time)).map_err(ledger.failed("looking for a mailbox's newest report"))
+    }
 }
 
 /// Set a folder's cursor, all but what is pending. Another `UIDVALIDITY` voids that too.

@@ -2,6 +2,8 @@
 //!
 //! Where there is no Dovecot the tests that want one pass with a word, unless `DMARQUET_TEST_DOVECOT` is set (CI).
 
+#![allow(dead_code, reason = "the library's tests and the program's use different halves")]
+
 use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
@@ -69,7 +71,7 @@ impl Dovecot {
     pub(crate) fn forbid(&self, folder: &str, name: &str) {
         use std::os::unix::fs::PermissionsExt as _;
         let path = self.maildir(folder).join("new").join(format!("{name}.test"));
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o0)).expect("it is there");
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o000)).expect("it is there");
     }
 
     /// All that clients said after login.

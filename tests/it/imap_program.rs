@@ -1,5 +1,7 @@
 //! `fetch` and `config check` as programs, against a real Dovecot: exit codes, silence, what cron is told.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of tests may fail like the tests")]
+
 use crate::imap_dovecot::Dovecot;
 use crate::workdir::{WorkDir, samples};
 use std::os::unix::fs::PermissionsExt as _;

@@ -3,6 +3,8 @@
 //! The cases are no part of this repository (`DMARQUET_TEST_CASES` says where they are); without them the tests pass
 //! with a word.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of tests may fail like the tests")]
+
 use crate::imap_server::{Folder, Manner, Server, When, Wrong};
 use dmarquet::fetch::imap::{After, Auth, Finished, Mailbox, Options, Patience, Poller, Secret, Security, Stop};
 use dmarquet::ingest::{self, Observer, Tally};

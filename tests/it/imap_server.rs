@@ -3,6 +3,8 @@
 //! Comes in: folders with mails, a [`Manner`], faults. Goes out: a port on loopback, every command it was given, and
 //! the folders as they are then. One thread a connection, no TLS, one user.
 
+#![allow(dead_code, reason = "the library's tests and the program's use different halves")]
+
 use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader, Read, Write},
@@ -108,7 +110,9 @@ impl Folder {
     /// A folder of these mails, UIDs from 1.
     pub(crate) fn of(mails: impl IntoIterator<Item = Vec<u8>>) -> Self {
         let mut folder = Self { validity: 7, next: 1, mails: Vec::new() };
-        mails.into_iter().for_each(|bytes| folder.add(bytes));
+        for bytes in mails {
+            folder.add(bytes);
+        }
         folder
     }
 
@@ -350,16 +354,16 @@ impl Session {
     }
 
     fn uid(&mut self, tag: &str, words: &[String]) -> Option<()> {
-        let word = |at: usize| words.get(at).map_or("", String::as_str);
+        let argument = |at: usize| words.get(at).map_or("", String::as_str);
         let Some(folder) = self.selected.clone() else {
             return self.write(format!("{tag} BAD no folder is open\r\n").as_bytes());
         };
-        let uids = self.expand(&folder, word(2));
-        match word(1).to_ascii_uppercase().as_str() {
+        let uids = self.expand(&folder, argument(2));
+        match argument(1).to_ascii_uppercase().as_str() {
             "FETCH" => return self.fetch(tag, &folder, &uids, &words[3..].join(" ").to_ascii_uppercase()),
             "STORE" => {
                 let mut world = self.server.world();
-                let flag = word(4).trim_matches(['(', ')']).to_owned();
+                let flag = argument(4).trim_matches(['(', ')']).to_owned();
                 let mails = &mut world.folders.get_mut(&folder)?.mails;
                 mails.iter_mut().filter(|mail| uids.contains(&mail.uid)).for_each(|mail| mail.flags.push(flag.clone()));
             }
@@ -370,7 +374,7 @@ impl Session {
             }
             verb @ ("COPY" | "MOVE") => {
                 let mut world = self.server.world();
-                if !world.folders.contains_key(word(3)) {
+                if !world.folders.contains_key(argument(3)) {
                     drop(world);
                     return self.write(format!("{tag} NO [TRYCREATE] there is no such folder\r\n").as_bytes());
                 }
@@ -379,8 +383,10 @@ impl Session {
                 if verb == "MOVE" {
                     mails.retain(|mail| !uids.contains(&mail.uid));
                 }
-                let target = world.folders.get_mut(word(3))?;
-                copies.into_iter().for_each(|mail| target.add(mail.bytes));
+                let target = world.folders.get_mut(argument(3))?;
+                for mail in copies {
+                    target.add(mail.bytes);
+                }
             }
             _ => return self.write(format!("{tag} BAD unknown command\r\n").as_bytes()),
         }

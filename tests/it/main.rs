@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "the Dovecot and the scripted server serve the unit tests of fetch/imap too")]
 
 mod cli_mail;
+mod cli_store;
 mod cli_usage;
 mod dns_enrich;
 mod dns_faults;

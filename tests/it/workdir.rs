@@ -92,14 +92,14 @@ pub(crate) fn samples() -> PathBuf {
     repository().join("samples")
 }
 
-/// Every file below a folder, sorted; `rendered/` holds pictures of the program's output, not input.
+/// Every file below a folder, sorted; `rendered/` holds pictures of the program's output and `config/` settings, not input.
 pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).expect("a readable folder") {
         let path = entry.expect("a readable entry").path();
         if !path.is_dir() {
             files.push(path);
-        } else if path.file_name() != Some(OsStr::new("rendered")) {
+        } else if !["rendered", "config"].map(OsStr::new).map(Some).contains(&path.file_name()) {
             files.extend(files_below(&path));
         }
     }

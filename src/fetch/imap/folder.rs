@@ -86,7 +86,9 @@ impl Folder {
 
     /// These UIDs stand for no mail.
     pub(super) fn empty(&mut self, ranges: &[(u32, u32)]) {
-        ranges.iter().for_each(|&(first, last)| self.dealt.add(first, last));
+        for &(first, last) in ranges {
+            self.dealt.add(first, last);
+        }
     }
 
     /// This mail is not there any more.

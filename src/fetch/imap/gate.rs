@@ -464,7 +464,7 @@ mod tests {
     #[test]
     fn nesting_without_end_is_dropped() {
         let mut deep = b"* 1 FETCH (BODYSTRUCTURE ".to_vec();
-        deep.resize(deep.len() + 60_000, b'(');
+        deep.extend(vec![b'('; 60_000]);
         deep.extend(b")\r\n");
         assert_eq!(passed(&deep).unwrap(), b"");
     }

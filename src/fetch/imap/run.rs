@@ -151,9 +151,9 @@ impl Run {
     }
 
     /// Read all folders, and give what is in them.
-    pub(super) async fn read(&mut self, sink: Sink) {
+    pub(super) async fn read(&mut self, mut sink: Sink) {
         for index in 0..self.folders.len() {
-            match self.read_folder(index, &sink).await {
+            match self.read_folder(index, &mut sink).await {
                 Ok(()) => {}
                 Err(Fault::Stopped) => return,
                 Err(fault @ Fault::Refused { .. }) => self.fail(fault),
@@ -162,9 +162,16 @@ impl Run {
         }
     }
 
-    async fn read_folder(&mut self, index: usize, sink: &Sink) -> Result<(), Fault> {
+    async fn read_folder(&mut self, index: usize, sink: &mut Sink) -> Result<(), Fault> {
         loop {
-            match self.try_to_read(index, sink).await {
+            let read = self.try_to_read(index, sink).await;
+            // Before a pause or the next folder: the caller need not wait for what is here.
+            let stop = self.options.stop.clone();
+            let flushed = tokio::select! {
+                flushed = sink.flush() => flushed,
+                () = stop.overdue(Duration::from_secs(2)) => Err(Fault::Stopped),
+            };
+            match read.and(flushed) {
                 Err(fault) if fault.passes() => {
                     self.link = None;
                     self.folders[index].queue.connection_lost();
@@ -175,7 +182,7 @@ impl Run {
         }
     }
 
-    async fn try_to_read(&mut self, index: usize, sink: &Sink) -> Result<(), Fault> {
+    async fn try_to_read(&mut self, index: usize, sink: &mut Sink) -> Result<(), Fault> {
         self.open_folder(index).await?;
         self.tell(index).await?;
         loop {
@@ -238,7 +245,7 @@ impl Run {
     }
 
     /// Fetch and give one mail. False when nothing is on its way: another command may be sent.
-    async fn step(&mut self, index: usize, sink: &Sink) -> Result<bool, Fault> {
+    async fn step(&mut self, index: usize, sink: &mut Sink) -> Result<bool, Fault> {
         let Some(link) = &mut self.link else { return Err(Fault::Stopped) };
         let folder = &mut self.folders[index];
         let acts = self.done_act != Plan::Leave || self.unreadable_act != Plan::Leave;

@@ -5,16 +5,20 @@ use crate::fetch::{FetchError, Fetched};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-/// Mails on the way, in number.
-const MAILS: usize = 256;
+/// Bundles on the way, in number.
+const BUNDLES: usize = 16;
+/// Mails in a bundle: one word between the threads for all of them.
+const BUNDLE: usize = 32;
 /// Mails on the way, in KiB; one that is larger travels alone.
 const KIBIBYTES: u32 = 8 << 10;
 
 /// The poller's end.
 #[derive(Debug)]
 pub(super) struct Sink {
-    mails: mpsc::Sender<Parcel>,
+    mails: mpsc::Sender<Vec<Parcel>>,
     room: Arc<Semaphore>,
+    /// Given, and not on the way yet.
+    bundle: Vec<Parcel>,
 }
 
 /// A mail and the room it takes.
@@ -26,24 +30,43 @@ struct Parcel {
 
 /// The caller's end: an iterator that waits.
 #[derive(Debug)]
-pub struct Mails(mpsc::Receiver<Parcel>);
+pub struct Mails {
+    bundles: mpsc::Receiver<Vec<Parcel>>,
+    current: std::vec::IntoIter<Parcel>,
+}
 
 /// Both ends.
 pub(super) fn channel() -> (Sink, Mails) {
-    let (sender, receiver) = mpsc::channel(MAILS);
-    (Sink { mails: sender, room: Arc::new(Semaphore::new(KIBIBYTES as usize)) }, Mails(receiver))
+    let (sender, bundles) = mpsc::channel(BUNDLES);
+    let room = Arc::new(Semaphore::new(KIBIBYTES as usize));
+    (Sink { mails: sender, room, bundle: Vec::new() }, Mails { bundles, current: Vec::new().into_iter() })
 }
 
 impl Sink {
-    /// Hand over, once there is room.
-    pub(super) async fn give(&self, fetched: Fetched) -> Result<(), Fault> {
+    /// Hand over, once there is room. It may wait in a bundle until [`Sink::flush`].
+    pub(super) async fn give(&mut self, fetched: Fetched) -> Result<(), Fault> {
         let bytes = if let Fetched::Item(item) = &fetched { item.bytes.len() } else { 0 };
         let size = u32::try_from(bytes >> 10).unwrap_or(u32::MAX).saturating_add(1).min(KIBIBYTES);
-        let room = tokio::select! {
-            room = self.room.clone().acquire_many_owned(size) => room.map_err(|_| Fault::Stopped)?,
-            () = self.mails.closed() => return Err(Fault::Stopped),
+        let room = if let Ok(room) = self.room.clone().try_acquire_many_owned(size) {
+            room
+        } else {
+            // What waits here takes up room, too.
+            self.flush().await?;
+            tokio::select! {
+                room = self.room.clone().acquire_many_owned(size) => room.map_err(|_| Fault::Stopped)?,
+                () = self.mails.closed() => return Err(Fault::Stopped),
+            }
         };
-        self.mails.send(Parcel { content: Ok(fetched), _room: room }).await.map_err(|_| Fault::Stopped)
+        self.bundle.push(Parcel { content: Ok(fetched), _room: room });
+        if self.bundle.len() < BUNDLE { Ok(()) } else { self.flush().await }
+    }
+
+    /// Send what waits on its way.
+    pub(super) async fn flush(&mut self) -> Result<(), Fault> {
+        if self.bundle.is_empty() {
+            return Ok(());
+        }
+        self.mails.send(std::mem::take(&mut self.bundle)).await.map_err(|_| Fault::Stopped)
     }
 }
 
@@ -52,6 +75,11 @@ impl Iterator for Mails {
 
     /// The next mail. Waits for it; must not be called from async code.
     fn next(&mut self) -> Option<Self::Item> {
-        self.0.blocking_recv().map(|parcel| parcel.content)
+        loop {
+            if let Some(parcel) = self.current.next() {
+                return Some(parcel.content);
+            }
+            self.current = self.bundles.blocking_recv()?.into_iter();
+        }
     }
 }

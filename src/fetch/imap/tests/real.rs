@@ -35,11 +35,11 @@ fn asked(dovecot: &Dovecot, refresh: Option<&str>) -> Token {
 }
 
 /// The number of mails, or the error.
-fn count(mailbox: Mailbox) -> Result<usize, MailboxError> {
-    survey(&mailbox, &[], &options()).map(|survey| survey.folders[0].new as usize)
+fn count(mailbox: &Mailbox) -> Result<usize, MailboxError> {
+    survey(mailbox, &[], &options()).map(|survey| survey.folders[0].new as usize)
 }
 
-fn refusal(mailbox: Mailbox) -> (String, String) {
+fn refusal(mailbox: &Mailbox) -> (String, String) {
     let error = count(mailbox).unwrap_err();
     (error.reason, error.hint.unwrap_or_default())
 }
@@ -49,11 +49,11 @@ fn both_ways_of_tls_and_all_mechanisms_let_us_in() {
     let Some(dovecot) = Dovecot::start(&[]) else { return };
     dovecot.deliver("INBOX", "1", b"Subject: one\r\n\r\nbody\r\n");
     let tls = of(&dovecot);
-    assert_eq!(count(tls.clone()), Ok(1));
+    assert_eq!(count(&tls), Ok(1));
     let starttls = Mailbox { port: dovecot.imap, security: Security::StartTls, ..tls.clone() };
-    assert_eq!(count(starttls), Ok(1));
+    assert_eq!(count(&starttls), Ok(1));
     let none = Mailbox { port: dovecot.imap, security: Security::None, host: "127.0.0.1".into(), ..tls.clone() };
-    assert_eq!(count(none), Ok(1));
+    assert_eq!(count(&none), Ok(1));
     for auth in [
         Auth::XOAuth2(Token::Given(value("good-token"))),
         Auth::OAuthBearer(Token::Given(value("good-token"))),
@@ -62,7 +62,7 @@ fn both_ways_of_tls_and_all_mechanisms_let_us_in() {
         Auth::Password(Secret::Command(vec!["echo".into(), "correct horse".into()])),
     ] {
         let what = format!("{auth:?}");
-        assert_eq!(count(Mailbox { auth, ..tls.clone() }), Ok(1), "{what}");
+        assert_eq!(count(&Mailbox { auth, ..tls.clone() }), Ok(1), "{what}");
     }
     let log = std::fs::read_to_string(dovecot.folder.join("log")).unwrap();
     for word in ["method=PLAIN", "method=XOAUTH2", "method=OAUTHBEARER", "TLS"] {
@@ -73,7 +73,7 @@ fn both_ways_of_tls_and_all_mechanisms_let_us_in() {
 #[test]
 fn sasl_login_is_used_where_there_is_no_plain() {
     let Some(dovecot) = Dovecot::start(&["--mechanisms", "login"]) else { return };
-    assert_eq!(count(of(&dovecot)), Ok(0));
+    assert_eq!(count(&of(&dovecot)), Ok(0));
     assert!(std::fs::read_to_string(dovecot.folder.join("log")).unwrap().contains("method=LOGIN"));
 }
 
@@ -81,30 +81,30 @@ fn sasl_login_is_used_where_there_is_no_plain() {
 fn what_keeps_us_out_is_said_with_a_way_on_and_without_the_secret() {
     let Some(dovecot) = Dovecot::start(&[]) else { return };
     let tls = of(&dovecot);
-    let (reason, hint) = refusal(Mailbox { auth: Auth::Password(value("wrong-secret")), ..tls.clone() });
+    let (reason, hint) = refusal(&Mailbox { auth: Auth::Password(value("wrong-secret")), ..tls.clone() });
     assert!(
         reason.contains("login as reports@example.com is refused") && reason.contains("AUTHENTICATIONFAILED"),
         "{reason}"
     );
     assert!(hint.contains("app password") && !format!("{reason}{hint}").contains("wrong-secret"));
     for auth in [Auth::XOAuth2(Token::Given(value("old-token"))), Auth::OAuthBearer(Token::Given(value("old-token")))] {
-        let (reason, hint) = refusal(Mailbox { auth, ..tls.clone() });
+        let (reason, hint) = refusal(&Mailbox { auth, ..tls.clone() });
         assert!(reason.contains("\"status\":") && hint.contains("expired"), "{reason} {hint}");
         assert!(!format!("{reason}{hint}").contains("old-token"));
     }
     let (reason, hint) =
-        refusal(Mailbox { auth: Auth::XOAuth2(asked(&dovecot, Some("ended-refresh"))), ..tls.clone() });
+        refusal(&Mailbox { auth: Auth::XOAuth2(asked(&dovecot, Some("ended-refresh"))), ..tls.clone() });
     assert!(reason.contains("invalid_grant, the refresh token has ended") && hint.contains("log in anew"), "{reason}");
     assert!(!reason.contains("ended-refresh"));
-    let (reason, hint) = refusal(Mailbox { ca_file: None, ..tls.clone() });
+    let (reason, hint) = refusal(&Mailbox { ca_file: None, ..tls.clone() });
     assert!(reason.contains("certificate of localhost is refused") && hint.contains("ca_file"), "{reason} {hint}");
-    let (reason, hint) = refusal(Mailbox { host: "127.0.0.2".into(), ..tls.clone() });
+    let (reason, hint) = refusal(&Mailbox { host: "127.0.0.2".into(), ..tls.clone() });
     assert!(reason.contains("certificate of 127.0.0.2 is refused") && hint.contains("host"), "{reason} {hint}");
     let plain = Mailbox { port: dovecot.imap, security: Security::None, host: "127.0.0.2".into(), ..tls.clone() };
-    assert!(refusal(plain).0.contains("LOGINDISABLED"));
-    let (reason, hint) = refusal(Mailbox { port: dovecot.imap, ..tls.clone() });
+    assert!(refusal(&plain).0.contains("LOGINDISABLED"));
+    let (reason, hint) = refusal(&Mailbox { port: dovecot.imap, ..tls.clone() });
     assert!(reason.contains("expected TLS") && hint.contains("starttls"), "{reason} {hint}");
-    let (reason, _) = refusal(Mailbox { ca_file: Some("/nowhere.pem".into()), ..tls });
+    let (reason, _) = refusal(&Mailbox { ca_file: Some("/nowhere.pem".into()), ..tls });
     assert!(reason.starts_with("ca_file /nowhere.pem"), "{reason}");
 }
 

@@ -142,7 +142,8 @@ fn whatever_breaks_at_whatever_command_every_mail_is_given_once() {
             let server = Server::with_inbox(Manner::default(), mails(7));
             server.world().faults.push((When::Command(at), wrong));
             let brought = once(&server, After::Move("Done".into()));
-            let what = format!("{wrong:?} at {}: {:?}", server.world().commands[at], brought.finished.failures);
+            // How many acts there are depends on when the caller says what is safe: the last may not come.
+            let what = format!("{wrong:?} at {:?}: {:?}", server.world().commands.get(at), brought.finished.failures);
             assert_eq!(brought.uids(), [1, 2, 3, 4, 5, 6, 7], "{what}");
             assert!(brought.others.is_empty() && brought.finished.failures.is_empty(), "{what}");
             assert_eq!((server.folder("INBOX").mails.len(), server.folder("Done").mails.len()), (0, 7), "{what}");

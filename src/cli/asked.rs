@@ -1,0 +1,167 @@
+//! A question to the rows, and the rows to the question: of the store, or straight of files.
+//!
+//! Comes in: period and domains as typed, where the rows are. Goes out: whatever adds them up.
+
+use super::exit::Exit;
+use super::period::Choice;
+use super::{Run, straight};
+use crate::analyse::{Adder, Aside, Explainer, Period, Question};
+use crate::model::{Columns, ReportHead, Rows};
+use crate::store::{Collector, Filter, Store, head};
+use jiff::civil::Date;
+use jiff::tz::Offset;
+use std::path::{Path, PathBuf};
+
+/// Rows of files that are added up at once.
+const AT_ONCE: usize = 1 << 14;
+
+/// Where the rows are.
+pub(super) enum From<'a> {
+    /// In this data folder.
+    Store(PathBuf),
+    /// In these report files, mails and folders.
+    Paths(&'a [PathBuf]),
+}
+
+/// What is asked, of which rows.
+pub(super) struct Asked {
+    /// The question.
+    pub(super) question: Question,
+    /// The rows that it needs, history included.
+    filter: Filter,
+}
+
+/// Something that adds up reports and rows, in parts that come together.
+pub(super) trait Sum: Send {
+    /// Add reports.
+    fn heads(&mut self, heads: &[ReportHead]);
+    /// Add rows.
+    fn rows(&mut self, rows: &Rows);
+    /// Add what another one added.
+    fn merge(&mut self, other: Self);
+    /// Say what gave no rows.
+    fn aside(&mut self, aside: Aside);
+}
+
+impl Sum for Adder {
+    fn heads(&mut self, heads: &[ReportHead]) {
+        Adder::heads(self, heads);
+    }
+
+    fn rows(&mut self, rows: &Rows) {
+        Adder::rows(self, rows);
+    }
+
+    fn merge(&mut self, other: Self) {
+        Adder::merge(self, other);
+    }
+
+    fn aside(&mut self, aside: Aside) {
+        Adder::aside(self, aside);
+    }
+}
+
+impl Sum for Explainer {
+    fn heads(&mut self, heads: &[ReportHead]) {
+        Explainer::heads(self, heads);
+    }
+
+    fn rows(&mut self, rows: &Rows) {
+        Explainer::rows(self, rows);
+    }
+
+    fn merge(&mut self, other: Self) {
+        Explainer::merge(self, other);
+    }
+
+    /// One source's rows are not explained by what is no row.
+    fn aside(&mut self, _: Aside) {}
+}
+
+impl Asked {
+    /// Work out the days: as typed, else the last complete week of a store, all days of paths.
+    pub(super) fn new(run: &Run, choice: &Choice, paths: &[PathBuf]) -> anyhow::Result<Self> {
+        let today = run.today();
+        let domains = &choice.domains;
+        let days = choice.days(today).unwrap_or_else(|| {
+            if paths.is_empty() {
+                let week = Period::last_complete_week(run.now);
+                (Some(week.from()), Some(week.to()))
+            } else {
+                (None, None)
+            }
+        });
+        let period = match days {
+            (Some(from), Some(to)) => Some(Period::new(from, to)?),
+            // Open at one end: all that the rows hold within it.
+            _ => None,
+        };
+        let question = Question {
+            period,
+            domains: domains.iter().map(|domain| domain.as_str().into()).collect(),
+            today: Some(today),
+            ..Question::default()
+        };
+        let (from, to) = question.reads().map_or(days, |reads| (Some(reads.from()), Some(reads.to())));
+        Ok(Self { question, filter: Filter { from, to, domains: domains.clone() } })
+    }
+
+    /// Add up the rows.
+    pub(super) fn gather<S: Sum>(
+        &self,
+        run: &Run,
+        from: &From<'_>,
+        new: impl Fn() -> S + Sync,
+    ) -> anyhow::Result<(S, Exit)> {
+        match from {
+            From::Store(dir) => Ok((self.of_store(dir, new)?, Exit::Handled)),
+            From::Paths(paths) => self.of_paths(run, paths, new()),
+        }
+    }
+
+    /// Of the store: on all cores, then together.
+    fn of_store<S: Sum>(&self, dir: &Path, new: impl Fn() -> S + Sync) -> anyhow::Result<S> {
+        let store = Store::open(dir)?;
+        let mut sum = new();
+        sum.aside(self.aside(&store)?);
+        sum.heads(&store.heads(&self.filter)?);
+        let parts = store.fold(&self.filter, Columns::ALL, new, |part, rows| part.rows(&rows))?;
+        parts.into_iter().for_each(|part| sum.merge(part));
+        Ok(sum)
+    }
+
+    /// Of files, report by report.
+    fn of_paths<S: Sum>(&self, run: &Run, paths: &[PathBuf], mut sum: S) -> anyhow::Result<(S, Exit)> {
+        let mut rows = Collector::new();
+        let (tally, exit) = straight::read(run, paths, &mut |accepted| {
+            if !self.contains(accepted.report.day) {
+                return;
+            }
+            let head = head(&accepted);
+            rows.push(&accepted.report, &accepted.verdicts, head.sender_auth);
+            sum.heads(&[head]);
+            if rows.len() >= AT_ONCE {
+                sum.rows(&rows.take());
+            }
+        })?;
+        sum.rows(&rows.take());
+        sum.aside(Aside { unreadable: tally.rejected_count(), conflicts: tally.conflicts });
+        Ok((sum, exit))
+    }
+
+    /// Whether a day is one of those that are read.
+    fn contains(&self, day: Date) -> bool {
+        self.filter.from.is_none_or(|from| from <= day) && self.filter.to.is_none_or(|to| day <= to)
+    }
+
+    /// What arrived within the days asked for and gave no rows.
+    fn aside(&self, store: &Store) -> anyhow::Result<Aside> {
+        let asked = |arrival| {
+            let day = Offset::UTC.to_datetime(arrival).date();
+            self.question.period.is_none_or(|period| period.contains(day))
+        };
+        let unreadable = store.rejected()?.iter().filter(|entry| asked(entry.arrival)).count();
+        let conflicts = store.conflicts()?.iter().filter(|entry| asked(entry.arrival)).count();
+        Ok(Aside { unreadable: unreadable as u64, conflicts: conflicts as u64 })
+    }
+}

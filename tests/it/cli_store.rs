@@ -1,0 +1,291 @@
+//! The commands around a store, as a person and a cron meet them.
+
+use crate::smtp::{Secured, SmtpServer};
+use crate::workdir::{WorkDir, samples};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Command, Stdio};
+
+const ESCAPES: &str = "\x1b[31mevil\u{202e}.xml";
+
+fn with_samples() -> WorkDir {
+    let work = WorkDir::new();
+    let samples = samples();
+    let done = work.run(["ingest", samples.to_str().expect("a UTF-8 path")]);
+    assert_eq!(done.code, Some(0), "{done:#?}");
+    assert!(done.stdout.contains("reports stored"), "{}", done.stdout);
+    work
+}
+
+#[test]
+fn a_store_that_does_not_exist_reads_as_empty() {
+    let work = WorkDir::new();
+    assert_eq!(work.run(["export", "--format", "ndjson"]).quiet(), "");
+    assert_eq!(work.run(["rejected", "list"]).quiet(), "");
+    assert_eq!(work.run(["rejected", "list", "--format", "json"]).quiet(), "[]\n");
+    assert_eq!(work.run(["rejected", "list", "--conflicts", "--format", "json"]).quiet(), "[]\n");
+    assert!(work.run(["status"]).quiet().contains("reports    0 (0 records"));
+    assert_eq!(work.run(["verify"]).quiet(), "all is as it should be\n");
+    work.run(["summary"]).quiet();
+    work.run(["summary", "--format", "json"]).quiet();
+    assert!(!work.path("store").exists(), "reading makes nothing");
+}
+
+#[test]
+fn what_cannot_be_read_is_named_once_cleaned_and_can_be_looked_at_and_tried_again() {
+    let work = WorkDir::new();
+    let file = work.write(ESCAPES, "<feedback><report_metadata>");
+    let name = file.to_str().expect("a UTF-8 path");
+    let first = work.run(["ingest", name, "--format", "json"]);
+    assert_eq!(first.code, Some(1), "{first:#?}");
+    assert_eq!(first.json()["rejected"].as_array().map(Vec::len), Some(1));
+    assert!(
+        first.stderr.starts_with("error: /") && first.stderr.contains("\\u{1b}[31mevil\\u{202e}.xml: "),
+        "{}",
+        first.stderr
+    );
+    assert!(!first.stderr.contains('\x1b'), "{}", first.stderr);
+    let second = work.run(["ingest", name, "--format", "json"]);
+    assert_eq!((second.code, second.stderr.as_str()), (Some(0), ""), "known: {second:#?}");
+    assert_eq!(second.json()["duplicates"], 1);
+
+    let list = work.run(["rejected", "list", "--format", "json"]);
+    let item = &list.json()[0];
+    assert!(item["origin"].as_str().is_some_and(|origin| origin.ends_with(ESCAPES)), "{item}");
+    assert!(item["reason"].as_str().is_some_and(|reason| !reason.is_empty()));
+    let id = item["id"].as_str().expect("an id");
+    let text = work.run(["rejected", "list"]).quiet();
+    assert!(text.starts_with(&id[..12]) && !text.contains('\x1b'), "{text}");
+    assert!(work.run(["rejected", "show", &id[..6]]).quiet().contains("reason    "));
+    assert_eq!(work.run(["rejected", "show", id, "--raw"]).quiet(), "<feedback><report_metadata>");
+    let none = work.run(["rejected", "show", "zz"]);
+    assert_eq!((none.code, none.stdout.as_str()), (Some(2), ""));
+    assert!(none.stderr.contains("found none such\nhint: "), "{}", none.stderr);
+    let retry = work.run(["rejected", "retry", "--format", "json"]);
+    assert_eq!(retry.json()["stored"]["reports"], 0, "{retry:#?}");
+}
+
+#[test]
+fn a_flood_of_unreadable_files_is_named_up_to_twenty() {
+    let work = WorkDir::new();
+    for number in 0..25 {
+        work.write(format!("in/{number}.xml"), format!("<feedback><!-- {number} -->"));
+    }
+    let done = work.run(["ingest", "in", "--format", "json"]);
+    assert_eq!(done.code, Some(1));
+    assert_eq!(done.stderr.lines().filter(|line| line.starts_with("error: in/")).count(), 20, "{}", done.stderr);
+    assert!(done.stderr.contains("error: ... and: 5 more\n"), "{}", done.stderr);
+}
+
+#[test]
+fn a_path_that_is_not_there_fails_the_run_but_the_rest_is_taken_in() {
+    let work = WorkDir::new();
+    let samples = samples();
+    let done = work.run(["ingest", "nowhere", samples.to_str().expect("a UTF-8 path"), "--format", "json"]);
+    assert_eq!(done.code, Some(2), "{done:#?}");
+    assert!(done.stderr.starts_with("error: nowhere: "), "{}", done.stderr);
+    assert!(done.json()["stored"]["reports"].as_u64() > Some(0));
+}
+
+#[test]
+fn standard_input_is_taken_in_as_well() {
+    let work = WorkDir::new();
+    let bytes = std::fs::read(samples().join("mailru-org-w47.eml")).expect("a sample");
+    let mut child = work
+        .command(["ingest", "-", "--format", "json"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("started");
+    child.stdin.take().expect("a pipe").write_all(&bytes).expect("it reads");
+    let output = child.wait_with_output().expect("it ends");
+    let tally: serde_json::Value = serde_json::from_slice(&output.stdout).expect("a tally");
+    assert_eq!(tally["stored"]["reports"], 1, "{tally}");
+}
+
+#[test]
+fn upkeep_says_what_it_did_and_changes_no_sum() {
+    let work = with_samples();
+    let sums = || {
+        work.run(["summary", "--from", "2026-10-01", "--to", "2026-11-30", "--format", "json"]).json()["totals"].clone()
+    };
+    let before = sums();
+    work.run(["compact"]).quiet();
+    assert_eq!(work.run(["verify"]).quiet(), "all is as it should be\n");
+    let rebuilt = work.run(["rebuild", "--format", "json"]);
+    assert_eq!(rebuilt.code, Some(0), "{rebuilt:#?}");
+    assert_eq!(sums(), before);
+    assert_eq!(work.run(["verify", "--format", "json"]).quiet(), "[]\n");
+    let dry = work.run(["prune", "--keep", "50y", "--dry-run"]).quiet();
+    assert!(dry.starts_with("0 reports would be deleted: all before "), "{dry}");
+    work.run(["prune", "--keep", "50y"]).quiet();
+    assert_eq!(sums(), before);
+}
+
+#[test]
+fn status_tells_a_monitor_when_reports_stay_away() {
+    let work = with_samples();
+    assert!(work.run(["status"]).quiet().contains("REPORTERS"));
+    assert_eq!(work.run(["status", "--max-age", "1d"]).code, Some(0), "the samples just arrived");
+    let settings = "[[mailbox]]\nname = \"reports\"\nhost = \"localhost\"\nuser = \"u\"\npassword_env = \"P\"\n";
+    work.write("c.toml", settings);
+    let done = work.run(["status", "--max-age", "3d", "--config", "c.toml", "--format", "json"]);
+    assert_eq!(done.code, Some(1));
+    assert_eq!(done.stderr, "warning: mailbox reports: expected a report in the last 3 days, found never one\n");
+    assert_eq!(done.json()["mailboxes"][0]["newest_report"], serde_json::Value::Null);
+}
+
+#[test]
+fn exports_need_a_folder_only_where_a_stream_will_not_do() {
+    let work = with_samples();
+    let done = work.run(["export"]);
+    assert_eq!((done.code, done.stdout.as_str()), (Some(2), ""));
+    assert_eq!(
+        done.stderr,
+        "error: export: expected --out DIR for Parquet, found none\n\
+         hint: Parquet goes to a folder; --format ndjson or csv goes to standard output\n"
+    );
+    work.run(["export", "--out", "lake"]).quiet();
+    assert!(work.path("lake/records").is_dir() && work.path("lake/reports").is_dir());
+    let csv = work.run(["export", "--format", "csv"]).quiet();
+    work.run(["export", "--format", "csv", "--out", "lake"]).quiet();
+    assert_eq!(std::fs::read_to_string(work.path("lake/records.csv")).expect("written"), csv);
+    let week = work.run(["export", "--format", "ndjson", "--week", "2026-W47", "--domain", "EXAMPLE.com."]).quiet();
+    assert!(week.lines().count() > 0 && week.lines().all(|line| line.contains("\"policy_domain\":\"example.com\"")));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_ends_an_export_quietly() {
+    let work = with_samples();
+    let mut child = work
+        .command(["export", "--format", "ndjson"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("started");
+    let mut line = String::new();
+    let mut out = BufReader::new(child.stdout.take().expect("a pipe"));
+    out.read_line(&mut line).expect("a line");
+    drop(out);
+    let done = child.wait_with_output().expect("it ends");
+    assert_eq!((done.status.code(), String::from_utf8_lossy(&done.stderr).as_ref()), (Some(0), ""));
+}
+
+#[test]
+fn a_store_in_use_is_said_with_who_holds_it() {
+    let work = WorkDir::new();
+    // A run that waits for its standard input holds the store.
+    let mut holder = work
+        .command(["ingest", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("started");
+    while !work.path("store/ledger.sqlite").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let second = work.run(["ingest", "nowhere"]);
+    assert_eq!(second.code, Some(2));
+    assert!(
+        second.stderr.contains("the store is in use") && second.stderr.contains("\nhint: wait for its end"),
+        "{}",
+        second.stderr
+    );
+    drop(holder.stdin.take());
+    assert_eq!(holder.wait().expect("it ends").code(), Some(1), "an empty standard input is no report");
+}
+
+#[test]
+fn an_interrupted_run_says_so_and_ends_with_2() {
+    let work = WorkDir::new();
+    let mut child = work
+        .command(["ingest", "-", "-v"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("started");
+    let mut input = child.stdin.take().expect("a pipe");
+    // Once the store is there, the run listens.
+    while !work.path("store/ledger.sqlite").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill is there");
+    assert!(killed.success());
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let _ = input.write_all(b"<feedback/>");
+    drop(input);
+    let done = child.wait_with_output().expect("it ends");
+    let stderr = String::from_utf8_lossy(&done.stderr);
+    assert_eq!(done.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("warning: stopping: ") && stderr.contains("warning: stopped before the end"), "{stderr}");
+}
+
+#[test]
+fn a_summary_leaves_by_mail_as_text_and_page() {
+    let work = with_samples();
+    let server = SmtpServer::start(Secured::ByStartTls, &work.path(""));
+    work.write("password", "secret\n");
+    let settings = format!(
+        "[smtp]\nhost = \"localhost\"\nport = {}\nsecurity = \"starttls\"\nca_file = \"smtp-cert.pem\"\nuser = \"user\"\n\
+         password_file = \"password\"\nfrom = \"dmarc@example.com\"\n",
+        server.port
+    );
+    work.write("c.toml", settings);
+    let args = [
+        "summary",
+        "--config",
+        "c.toml",
+        "--week",
+        "2026-W47",
+        "--mail-to",
+        "a@example.net",
+        "--mail-to",
+        "b@example.net",
+    ];
+    let eml = work.run(args.iter().copied().chain(["--dry-run"])).quiet();
+    assert!(eml.contains("Subject: DMARC summary 2026-W47\r\n") && eml.contains("text/html"), "{eml}");
+    assert_eq!(work.run(args).quiet(), "");
+    let session = server.session();
+    assert!(session.encrypted && session.mail.contains("multipart/alternative"));
+    assert_eq!(session.commands.iter().filter(|line| line.starts_with("RCPT")).count(), 2);
+    let refused = work.run(args);
+    assert_eq!((refused.code, refused.stdout.as_str()), (Some(2), ""), "nobody listens any more");
+    assert!(
+        refused.stderr.starts_with("error: localhost:") && !refused.stderr.contains("secret"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
+fn one_source_is_explained_of_a_store_and_of_files() {
+    let work = with_samples();
+    let week = ["summary", "--week", "2026-W47", "--explain", "192.0.2.60"];
+    let stored = work.run(week).quiet();
+    assert!(stored.contains("192.0.2.60") && stored.contains("example.net"), "{stored}");
+    let samples = samples();
+    let straight = work.run(week.iter().copied().chain([samples.to_str().expect("a UTF-8 path")])).quiet();
+    assert_eq!(straight, stored);
+    work.run(week.iter().copied().chain(["--format", "json"])).json();
+    let wrong = work.run(["summary", "--explain", "mail.example.com"]);
+    assert_eq!(wrong.code, Some(2));
+    assert!(
+        wrong
+            .stderr
+            .starts_with("error: --explain mail.example.com: expected an address or 'unknown', found neither\nhint: "),
+        "{}",
+        wrong.stderr
+    );
+}
+
+#[test]
+fn a_mail_without_a_way_out_says_what_is_missing() {
+    let done = WorkDir::new().run(["summary", "--mail-to", "a@example.net"]);
+    assert_eq!(done.code, Some(2));
+    assert!(
+        done.stderr.starts_with("error: settings: expected [smtp] for --mail-to, found none\nhint: "),
+        "{}",
+        done.stderr
+    );
+}
