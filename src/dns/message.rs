@@ -125,10 +125,10 @@ pub struct DmarcPart {
 impl Letter {
     /// 2 where something could not be looked up, 1 where the mail fails DMARC or none can be told, else 0.
     pub fn exit_code(&self) -> u8 {
-        if !self.unknown.is_empty() {
-            2
-        } else {
+        if self.unknown.is_empty() {
             u8::from(self.dmarc.as_ref().and_then(|dmarc| dmarc.pass) != Some(true))
+        } else {
+            2
         }
     }
 }

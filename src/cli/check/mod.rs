@@ -15,6 +15,7 @@ use crate::dns::posture::{self, Request};
 use crate::dns::resolver::{self, Resolver};
 use crate::{present, store::Store};
 use anyhow::{Context as _, anyhow};
+use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -93,10 +94,11 @@ fn message(args: &Args, file: &std::path::Path, resolver: &Resolver) -> anyhow::
 }
 
 fn codes() -> anyhow::Result<Exit> {
-    let lines: String = finding::ALL
-        .iter()
-        .map(|code| format!("{:<6}  {:<26}  {}\n", code.severity.as_str(), code.name, code.why))
-        .collect();
+    let mut lines = String::new();
+    for code in finding::ALL {
+        // Writing to a String cannot fail.
+        let _ = writeln!(lines, "{:<6}  {:<26}  {}", code.severity.as_str(), code.name, code.why);
+    }
     output::data(lines.as_bytes())?;
     Ok(Exit::Handled)
 }

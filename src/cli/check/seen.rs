@@ -24,7 +24,7 @@ pub(super) fn of(store: &Store, domain: &str, now: Timestamp) -> Result<Seen, St
     let filter = Filter { from: Some(from), to: None, domains };
     let mut sums = Sums::default();
     store.rows(&filter, COLUMNS, &mut |rows| sums.add(&rows, domain))?;
-    let policy = store.heads(&filter)?.into_iter().filter(|head| head.policy.domain.as_str() == domain).next_back();
+    let policy = store.heads(&filter)?.into_iter().rfind(|head| head.policy.domain.as_str() == domain);
     let text = |word: Option<Text>| word.map(|word| word.to_string());
     let policy = policy.map(|head| SeenPolicy {
         day: head.day,
