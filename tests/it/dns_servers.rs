@@ -98,7 +98,7 @@ fn wait_for(server: SocketAddr, zone: &str) {
         socket.set_read_timeout(Some(Duration::from_millis(200))).expect("a time-out can be set");
         socket.send_to(&query, server).expect("loopback takes packets");
         let mut answer = [0; 512];
-        if socket.recv(&mut answer).is_ok_and(|length| length > 12 && answer[3] & 15 == 0) {
+        if socket.recv(&mut answer).is_ok_and(|length| length > 12 && answer[3] % 16 == 0) {
             return;
         }
         std::thread::sleep(Duration::from_millis(50));
