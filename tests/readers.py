@@ -102,7 +102,7 @@ def check_duckdb(export, summary, faults):
             faults.equal(f"source {name} {key}", told[name][key], sources[name][key])
     # The lists hold what the deciding columns say.
     faults.equal("rows whose deciding signature is in no list", db.execute(
-        "SELECT count(*) FROM records WHERE dkim_domain IS NOT NULL AND NOT list_contains(list_transform(dkim_results, x -> x.domain), dkim_domain)"
+        "SELECT count(*) FROM records WHERE dkim_domain IS NOT NULL AND NOT list_contains(list_transform(dkim_results, lambda x: x.domain), dkim_domain)"
     ).fetchone()[0], 0)
     faults.equal("rows outside their period", db.execute(
         "SELECT count(*) FROM records WHERE date < CAST(begin AS DATE) OR date > CAST(\"end\" AS DATE)").fetchone()[0], 0)

@@ -1,7 +1,7 @@
 //! What a check can find: the one table of codes, with how grave each is and why it matters.
 //!
 //! A finding says what, where, why it matters in one sentence, and the record to publish instead. The table is also
-//! the documentation: `dmarquet check --codes` prints it and the README holds it.
+//! what `dmarquet check --codes` prints.
 
 use super::answer::{Failure, Kind};
 use serde::{Serialize, Serializer};

@@ -10,6 +10,7 @@ pub mod dkim;
 pub mod dmarc;
 pub mod enrich;
 pub mod finding;
+pub mod message;
 pub mod mx;
 pub mod name;
 pub mod posture;

@@ -3,7 +3,7 @@
 use super::{PolicyPublished, Record, Text};
 use jiff::{Timestamp, civil::Date};
 
-/// A SHA-256 hash.
+/// A hash of 32 bytes: SHA-256 of bytes as they came, BLAKE3 of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Hash(pub [u8; 32]);
 

@@ -10,9 +10,13 @@ mod csv;
 mod explain;
 mod html;
 mod json;
+#[cfg(feature = "dns")]
+mod letter;
 mod markdown;
 mod numbers;
 mod page;
+#[cfg(feature = "dns")]
+mod posture;
 mod text;
 mod words;
 
@@ -20,7 +24,11 @@ pub use csv::csv;
 pub use explain::explain;
 pub use html::html;
 pub use json::{SCHEMA, explanation as explain_json, json};
+#[cfg(feature = "dns")]
+pub use letter::letter;
 pub use markdown::markdown;
+#[cfg(feature = "dns")]
+pub use posture::posture;
 pub use text::text;
 
 /// How a rendering should look. Only text depends on it.

@@ -74,7 +74,7 @@ fn name(ledger: &'static str) -> &'static str {
     match ledger {
         "key" => "report_key",
         "day" => "date",
-        "content" => "content_sha256",
+        "content" => "content_hash",
         other => other,
     }
 }

@@ -1,11 +1,16 @@
 //! The program tested as a program, in one binary: each further integration test would link polars again.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, clippy::format_push_string, reason = "a test that cannot go on has failed, and may be slow")]
 #![allow(dead_code, reason = "the Dovecot and the scripted server serve the unit tests of fetch/imap too")]
 
 mod cli_mail;
 mod cli_store;
 mod cli_usage;
+mod dns_enrich;
+mod dns_faults;
+mod dns_servers;
+mod dns_spf;
+mod dns_zone;
 mod golden;
 mod imap_dovecot;
 mod imap_program;

@@ -1,0 +1,150 @@
+//! What the store has seen of a domain, as the plain values a posture is joined with.
+
+use crate::dns::name;
+use crate::dns::posture::{Seen, SeenPolicy, SeenSelector, SeenSource};
+use crate::model::{Columns, Flags, Rows, Source, Text};
+use crate::store::{Filter, Store, StoreError};
+use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp, tz::Offset};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+
+/// Days looked back: past those after which a key counts as left over.
+const DAYS: i64 = 180;
+/// Sources kept of a selector.
+const SOURCES: usize = 20;
+
+/// Read the last months of a domain.
+pub(super) fn of(store: &Store, domain: &str, now: Timestamp) -> Result<Seen, StoreError> {
+    let today = Offset::UTC.to_datetime(now).date();
+    let from = Offset::UTC.to_datetime(now - SignedDuration::from_hours(24 * DAYS)).date();
+    let mut domains = vec![domain.to_owned(), name::organisational(domain).to_owned()];
+    domains.dedup();
+    let filter = Filter { from: Some(from), to: None, domains };
+    let mut sums = Sums::default();
+    store.rows(&filter, COLUMNS, &mut |rows| sums.add(&rows, domain))?;
+    let policy = store.heads(&filter)?.into_iter().rfind(|head| head.policy.domain.as_str() == domain);
+    let text = |word: Option<Text>| word.map(|word| word.to_string());
+    let policy = policy.map(|head| SeenPolicy {
+        day: head.day,
+        p: text(head.policy.p),
+        sp: text(head.policy.sp),
+        np: text(head.policy.np),
+    });
+    Ok(Seen { today, selectors: sums.selectors(), sources: sums.sources(), policy })
+}
+
+const COLUMNS: Columns = Columns::DAY
+    .with(Columns::SOURCE)
+    .with(Columns::COUNT)
+    .with(Columns::FLAGS)
+    .with(Columns::POLICY_DOMAIN)
+    .with(Columns::HEADER_FROM)
+    .with(Columns::DKIM_DOMAIN)
+    .with(Columns::DKIM_SELECTOR)
+    .with(Columns::DKIM_RESULT)
+    .with(Columns::SPF_DOMAIN);
+
+#[derive(Default)]
+struct Sums {
+    selectors: BTreeMap<String, Selector>,
+    sources: HashMap<Source, Sent>,
+}
+
+#[derive(Default)]
+struct Selector {
+    last: i32,
+    messages: i64,
+    passed: i64,
+    sources: HashMap<Source, i64>,
+}
+
+#[derive(Default)]
+struct Sent {
+    last: i32,
+    messages: i64,
+    spf_aligned: i64,
+    dmarc_pass: i64,
+    spf_domain: Option<String>,
+}
+
+impl Sums {
+    fn add(&mut self, rows: &Rows, domain: &str) {
+        for row in 0..rows.len {
+            let concerns = rows.policy_domain.get(row) == Some(domain)
+                || rows.header_from.get(row).is_some_and(|from| name::is_within(from, domain));
+            if concerns {
+                self.add_row(rows, row, domain);
+            }
+        }
+    }
+
+    fn add_row(&mut self, rows: &Rows, row: usize, domain: &str) {
+        let (day, source, count, flags) = (rows.day[row], rows.source[row], rows.count[row], rows.flags[row]);
+        if let Some(selector) = rows.dkim_selector.get(row).filter(|_| rows.dkim_domain.get(row) == Some(domain)) {
+            let seen = self.selectors.entry(selector.to_ascii_lowercase()).or_default();
+            seen.last = seen.last.max(day);
+            seen.messages = seen.messages.saturating_add(count);
+            if rows.dkim_result.get(row) == Some("pass") {
+                seen.passed = seen.passed.saturating_add(count);
+            }
+            let by = seen.sources.entry(source).or_default();
+            *by = by.saturating_add(count);
+        }
+        let sent = self.sources.entry(source).or_default();
+        sent.messages = sent.messages.saturating_add(count);
+        if flags.has(Flags::PASS) {
+            sent.dmarc_pass = sent.dmarc_pass.saturating_add(count);
+        }
+        if flags.has(Flags::SPF) {
+            sent.spf_aligned = sent.spf_aligned.saturating_add(count);
+            if day >= sent.last || sent.spf_domain.is_none() {
+                sent.spf_domain = rows.spf_domain.get(row).map(str::to_owned);
+            }
+        }
+        sent.last = sent.last.max(day);
+    }
+
+    fn selectors(&self) -> Vec<SeenSelector> {
+        let one = |(selector, seen): (&String, &Selector)| {
+            let mut sources: Vec<(&Source, &i64)> = seen.sources.iter().collect();
+            sources.sort_by_key(|(source, count)| (Reverse(**count), **source));
+            let sources: Vec<IpAddr> =
+                sources.into_iter().filter_map(|(source, _)| source.address()).take(SOURCES).collect();
+            SeenSelector {
+                selector: selector.clone(),
+                last: day(seen.last),
+                messages: seen.messages,
+                passed: seen.passed,
+                sources,
+            }
+        };
+        self.selectors.iter().map(one).collect()
+    }
+
+    fn sources(self) -> Vec<SeenSource> {
+        let mut sources: Vec<SeenSource> = self
+            .sources
+            .into_iter()
+            .filter_map(|(source, sent)| {
+                Some(SeenSource {
+                    address: source.address()?,
+                    messages: sent.messages,
+                    spf_aligned: sent.spf_aligned,
+                    dmarc_pass: sent.dmarc_pass,
+                    spf_domain: sent.spf_domain,
+                    last: day(sent.last),
+                })
+            })
+            .collect();
+        sources.sort_by_key(|source| (Reverse(source.messages), source.address));
+        sources
+    }
+}
+
+/// The day of a number of days since 1970.
+fn day(number: i32) -> Date {
+    let epoch = Offset::UTC.to_datetime(Timestamp::UNIX_EPOCH).date();
+    epoch.saturating_add(jiff::Span::new().days(number))
+}

@@ -1,0 +1,100 @@
+//! `check` against NSD and Unbound: each domain of `tests/dns/example.zone` has the findings that stand beside it, and no
+//! other; and the program ends with the right code.
+
+use crate::dns_servers::Servers;
+use crate::workdir::WorkDir;
+use dmarquet::dns::posture::{self, Request, Seen};
+use dmarquet::dns::resolver::{Options, Resolver};
+use std::net::IpAddr;
+
+const ZONE: &str = include_str!("../dns/example.zone");
+
+/// Names for a few of the addresses, so that the reverse tree is served, too.
+const REVERSE: &str = "$TTL 300\n@ SOA ns.example. hostmaster.example. 1 3600 600 86400 60\n@ NS ns.example.\n25 PTR mx.example.\n26 PTR nowhere.example.\n";
+
+fn servers() -> Option<Servers> {
+    Servers::start(&[("example", ZONE), ("2.0.192.in-addr.arpa", REVERSE)])
+}
+
+/// `; expect DOMAIN: CODE... | ip ADDRESS RESULT`.
+fn expected() -> Vec<(String, Vec<String>, Option<(IpAddr, String)>)> {
+    let line = |line: &str| {
+        let (domain, rest) = line.strip_prefix("; expect ")?.split_once(": ")?;
+        let (codes, ip) = rest.split_once(" | ").map_or((rest, None), |(codes, ip)| (codes, Some(ip)));
+        let mut codes: Vec<String> =
+            codes.split_whitespace().filter(|code| *code != "nothing").map(str::to_owned).collect();
+        codes.sort();
+        let ip = ip.map(|ip| {
+            let words: Vec<&str> = ip.split_whitespace().collect();
+            (words[1].parse().expect(ip), words[2].to_owned())
+        });
+        Some((domain.to_owned(), codes, ip))
+    };
+    ZONE.lines().filter_map(line).collect()
+}
+
+#[test]
+fn each_domain_has_its_findings_and_no_other() {
+    let Some(servers) = servers() else { return };
+    let resolver =
+        Resolver::new(&Options { servers: vec![servers.resolver], ..Options::default() }).expect("a resolver");
+    let expected = expected();
+    assert!(expected.len() >= 60, "{}", expected.len());
+    let mut wrong = Vec::new();
+    for (domain, codes, ip) in expected {
+        let request = Request {
+            domain: domain.clone(),
+            selectors: vec!["s1".into()],
+            ip: ip.as_ref().map(|(address, _)| *address),
+        };
+        let posture = posture::check(&request, &resolver, &Seen::default());
+        let mut found: Vec<String> = posture.findings.iter().map(|finding| finding.code.name.to_owned()).collect();
+        found.sort();
+        found.dedup();
+        if found != codes || !posture.unknown.is_empty() {
+            wrong.push(format!("{domain}: expected {codes:?}, found {:#?} {:?}", posture.findings, posture.unknown));
+        }
+        if let (Some((_, result)), Some((_, evaluation))) = (ip, posture.ip)
+            && evaluation.result.as_str() != result
+        {
+            wrong.push(format!("{domain}: expected SPF {result}, found {evaluation:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} wrong\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn the_program_says_it_with_text_json_and_exit_code() {
+    let Some(servers) = servers() else { return };
+    let work = WorkDir::new();
+    let server = servers.resolver.to_string();
+    let check = |more: &[&str]| work.run([&["check", "--server", &server, "--selector", "s1"], more].concat());
+
+    let good = check(&["good.example", "--ip", "192.0.2.25"]).quiet();
+    assert!(
+        good.contains("nothing to say against it") && good.contains("192.0.2.25: pass by mx (good.example)"),
+        "{good}"
+    );
+
+    let fault = check(&["dmarc-typo.example"]);
+    assert_eq!((fault.code, fault.stderr.as_str()), (Some(1), ""));
+    assert!(
+        fault.stdout.contains(
+            "publish: _dmarc.dmarc-typo.example. TXT \"v=DMARC1; p=reject; rua=mailto:dmarc@dmarc-typo.example\""
+        ),
+        "{}",
+        fault.stdout
+    );
+
+    let json = check(&["dmarc-none.example", "--format", "json"]);
+    assert_eq!(json.code, Some(0), "advice is no fault");
+    let value = json.json();
+    assert_eq!(value["domain"], "dmarc-none.example");
+    assert_eq!(value["findings"][0]["code"], "dmarc.p_none");
+    assert_eq!(value["findings"][0]["severity"], "advice");
+    assert!(value["findings"][0]["where"].is_string() && value["findings"][0]["text"].is_string());
+
+    let dead = work.run(["check", "--server", "127.0.0.1:9", "good.example"]);
+    assert_eq!(dead.code, Some(2));
+    assert!(dead.stdout.contains("could not look up") && !dead.stdout.contains("dmarc.missing"), "{}", dead.stdout);
+}
