@@ -1,6 +1,10 @@
 //! The program tested as a program, in one binary: each further integration test would link polars again.
 
-#![allow(clippy::unwrap_used, clippy::format_push_string, reason = "a test that cannot go on has failed, and may be slow")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::format_push_string,
+    reason = "a test that cannot go on has failed, and may be slow"
+)]
 #![allow(dead_code, reason = "the Dovecot and the scripted server serve the unit tests of fetch/imap too")]
 
 mod cli_mail;
