@@ -24,6 +24,7 @@ mod journey;
 mod layering;
 mod properties;
 mod readers;
+mod readme;
 mod replay;
 mod smtp;
 mod workdir;

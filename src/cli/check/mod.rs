@@ -47,7 +47,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "ADDRESS", value_parser = resolver::server)]
     server: Vec<SocketAddr>,
     /// List every code of a finding, and why it matters
-    #[arg(long, exclusive = true)]
+    #[arg(long, conflicts_with_all = ["domains", "message"])]
     codes: bool,
     /// text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
