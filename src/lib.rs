@@ -22,6 +22,34 @@
 //! [`limits`] bounds every stage; `ingest` composes them; `dns` is the live side, never on the way of a report;
 //! `send` mails finished bytes; `cli` is the only home of clap, anyhow, stdout and exit codes.
 //!
+//! The core alone, from an attachment to the verdict on its rows:
+//!
+//! ```
+//! use dmarquet::{judge, limits::Limits, normalise, unpack};
+//!
+//! let xml = "<feedback>
+//!   <report_metadata><org_name>mx.example.net</org_name><report_id>1</report_id>
+//!     <date_range><begin>1795392000</begin><end>1795478399</end></date_range></report_metadata>
+//!   <policy_published><domain>example.com</domain><p>reject</p></policy_published>
+//!   <record><row><source_ip>192.0.2.7</source_ip><count>3</count>
+//!     <policy_evaluated><disposition>reject</disposition><dkim>fail</dkim><spf>fail</spf></policy_evaluated></row>
+//!     <identifiers><header_from>example.com</header_from></identifiers>
+//!     <auth_results><dkim><domain>esp.example</domain><result>pass</result></dkim></auth_results></record>
+//! </feedback>";
+//! let limits = Limits::default();
+//! let unpacked = unpack::unpack(xml.into(), Some("report.xml"), &limits);
+//! let unpack::Content::Report { xml, .. } = &unpacked.items[0].content else { panic!("not a report") };
+//! let context = normalise::Context { attachment: None, arrival: "2026-11-24T06:00:00Z".parse()? };
+//! let normalise::Read::Report { report, findings } = &normalise::reports(xml, &context, &limits)[0] else {
+//!     panic!("not readable")
+//! };
+//! let (verdicts, _) = judge::judge(report);
+//! assert_eq!((report.day.to_string(), report.records[0].count), ("2026-11-23".to_owned(), 3));
+//! assert_eq!(verdicts[0].cause.as_str(), "authenticated_unaligned");
+//! assert!(findings.is_empty());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! From `unpack` to `judge` everything is a pure function from bytes to values. Imports run downhill only
 //! (`tests/it/layering.rs` holds the table). Cargo features: none for that core; `store` adds the data folder, the
 //! answers and their renderings; `imap` the poller; `dns` the live side; `cli` (default) the program.
