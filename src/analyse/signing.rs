@@ -58,16 +58,18 @@ impl Signing {
         let authorised = |item: &Item<'_>| item.shape.pattern.flags.has(Flags::SPF) && !item.shape.pattern.unproven;
         let direct = facts.iter().any(|item| authorised(item) && item.fact.messages > 0);
         let known = facts.iter().any(|item| view.is_known(source, item.shape));
-        for (key, health) in keys(facts) {
-            let Health { good, good_last, mut found } = health;
+        let keys = keys(facts);
+        for (key, health) in &keys {
+            let mut found = health.found.clone();
             if found.messages == 0 {
                 continue;
             }
+            let (good, good_last) = good_before(&keys, *key);
             found.direct = direct || known;
             found.good_before = good;
             // Reporters cut their days differently: one day of overlap is no contradiction.
             let stepped = good > 0 && good_last <= found.first.saturating_add(1);
-            let never_good = good == 0;
+            let never_good = health.good == 0;
             // A list or forwarder breaks signatures too: without the owner's authorisation it takes more to believe.
             let believed = if found.direct {
                 (stepped || never_good) && found.messages >= 10
@@ -78,7 +80,7 @@ impl Signing {
                 broke = broke.saturating_add(found.messages);
                 found.addresses = 1;
                 found.largest = vec![(Reverse(found.messages), source)];
-                self.breaks.entry(key).and_modify(|known| known.merge(&found)).or_insert(found);
+                self.breaks.entry(*key).and_modify(|known| known.merge(&found)).or_insert(found);
             }
         }
         broke
@@ -95,6 +97,19 @@ impl Signing {
     pub(crate) fn breaks(&self) -> impl Iterator<Item = (Key, &Break)> {
         self.breaks.iter().map(|(key, found)| (*key, found))
     }
+}
+
+/// The good signatures of a key at a source, and their last day. A selector that never verified may stand in the place
+/// of one that did: then those of the same signing domain count, where they ended.
+fn good_before(keys: &BTreeMap<Key, Health>, key: Key) -> (u64, i32) {
+    let own = &keys[&key];
+    if own.good > 0 {
+        return (own.good, own.good_last);
+    }
+    let elder = |(other, health): &(&Key, &Health)| (other.0, other.1) == (key.0, key.1) && health.good > 0;
+    let elders = keys.iter().filter(elder);
+    elders
+        .fold((0, i32::MIN), |(good, last), (_, health)| (good.saturating_add(health.good), last.max(health.good_last)))
 }
 
 /// The keys seen at a source, with their health.

@@ -181,6 +181,16 @@ fn week_2_the_own_key_broke_on_wednesday() {
 }
 
 #[test]
+fn week_2b_a_new_selector_was_never_published() {
+    let mut world = World::new();
+    world.change("198.51.100.20", 2, |line| {
+        line.dkim("example.com", "esp2", "permerror").spf("example.com", "softfail").verdict(0, Cause::OwnSigningBroken)
+    });
+    let claims = claims(&world.summary());
+    assert!(claims.iter().any(|claim| claim.starts_with("repair key esp2 Missing: ")), "{claims:?}");
+}
+
+#[test]
 fn week_3_the_key_of_a_service_is_gone_since_thursday() {
     let mut world = World::new();
     world.change("198.51.100.20", 3, |line| {
