@@ -8,7 +8,7 @@
 
 use super::layout::{FileKind, Layout, Month};
 use super::ledger::sync_folder;
-use super::pack::{LineFinding, ZipWriter, members};
+use super::pack::{Contents, LineFinding};
 use super::writer::{Batch, Reject, Writer, create_folder};
 use super::{StoreError, encode};
 use crate::model::{Accepted, Original, ReportKey, SenderAuth};
@@ -250,14 +250,9 @@ fn write_task(
             Some((path, FileKind::Part, month, records, reports.len(), bytes))
         }
         Task::Pack { path, month, reports } => {
-            let members = members(reports, ingested);
-            let mut size = 0;
-            write_file(&file, |out| {
-                let mut zip = ZipWriter::new(out);
-                members.iter().try_for_each(|member| zip.add(member))?;
-                size = zip.finish()?.1;
-                Ok(())
-            })?;
+            let contents = Contents::of(reports, ingested);
+            write_file(&file, |out| contents.write(out))?;
+            let size = size_of(&file)?;
             let records = reports.iter().map(|accepted| accepted.report.records.len()).sum();
             Some((path, FileKind::Pack, month, records, reports.len(), size))
         }
@@ -304,6 +299,11 @@ pub(crate) fn write_file(
         out.get_ref().sync_all()
     };
     run().map_err(failed)
+}
+
+/// The bytes of a file.
+pub(crate) fn size_of(path: &Path) -> Result<u64, StoreError> {
+    std::fs::metadata(path).map(|metadata| metadata.len()).map_err(StoreError::io(path, "looking at the file"))
 }
 
 /// A count as the ledger holds it.

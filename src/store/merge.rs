@@ -4,13 +4,13 @@
 //! pages, never the rows.
 
 use super::StoreError;
-use super::commit::write_file;
+use super::commit::{size_of, write_file};
 use super::encode::{self, PartWriter, ROW_GROUP, arrow_field, compress, dictionary, list_of};
 use super::nested::read_array;
-use super::pack::{MANIFEST, Member, PackReader, ZipWriter, original_bytes};
+use super::pack::{PackReader, PackWriter};
 use super::read::Part;
 use super::schema::{COLUMNS, Column, Kind, ListField};
-use crate::model::{Original, Text, Words};
+use crate::model::{Text, Words};
 use polars::error::{PolarsResult, polars_err};
 use polars_core::prelude::{InitHashMaps, PlHashMap};
 use polars_core::utils::arrow::array::{Array, BooleanArray, ListArray, PrimitiveArray, StructArray, Utf8ViewArray};
@@ -180,37 +180,29 @@ fn gather_lists(lists: &ListArray<i64>, fields: &[ListField], rows: &[u32]) -> P
 
 /// Merge packs into one; gives its bytes.
 pub(crate) fn packs(paths: &[PathBuf], target: &Path) -> Result<u64, StoreError> {
-    let mut size = 0;
     let mut fault = None;
     write_file(target, |out| {
-        let mut zip = ZipWriter::new(out);
+        let mut pack = PackWriter::new(out);
         let mut manifest = Vec::new();
         for path in paths {
-            if let Err(error) = copy_pack(path, &mut zip, &mut manifest) {
+            if let Err(error) = copy_pack(path, &mut pack, &mut manifest) {
                 let told = std::io::Error::other(error.to_string());
                 fault = Some(error);
                 return Err(told);
             }
         }
-        zip.add(&Member::deflated(MANIFEST.to_owned(), &manifest))?;
-        size = zip.finish()?.1;
-        Ok(())
+        pack.finish(&manifest)
     })
     .map_err(|error| fault.take().unwrap_or(error))?;
-    Ok(size)
+    size_of(target)
 }
 
-fn copy_pack<W: Write>(path: &Path, zip: &mut ZipWriter<W>, manifest: &mut Vec<u8>) -> Result<(), StoreError> {
-    let mut pack = PackReader::open(path)?;
-    let lines = pack.manifest()?;
+fn copy_pack<W: Write>(path: &Path, to: &mut PackWriter<W>, manifest: &mut Vec<u8>) -> Result<(), StoreError> {
+    let mut from = PackReader::open(path)?;
     let mut copied = std::collections::HashSet::new();
-    for line in &lines {
+    for line in &from.manifest()? {
         if copied.insert(line.member.clone()) {
-            let member = match pack.original(&line.member)? {
-                Original::Gzip(gzip) => Member::stored(line.member.clone(), gzip),
-                xml @ Original::Xml(_) => Member::deflated(line.member.clone(), original_bytes(&xml)),
-            };
-            zip.add(&member).map_err(StoreError::io(path, "copying the pack"))?;
+            to.copy(&mut from, &line.member)?;
         }
         serde_json::to_writer(&mut *manifest, line).expect("a line of plain values serialises");
         manifest.push(b'\n');

@@ -8,54 +8,15 @@ use crate::model::{Accepted, Hash, MailFacts, Original, Provenance, SenderAuth};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::HashMap;
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 use std::sync::Arc;
+use zip::CompressionMethod;
+use zip::write::SimpleFileOptions;
 
 /// The member that lists the rest.
 pub(crate) const MANIFEST: &str = "manifest.ndjson";
-
-/// How a member's bytes stand in the zip (APPNOTE 4.4.5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u16)]
-pub(crate) enum Method {
-    /// As they are.
-    Stored = 0,
-    /// Deflated.
-    Deflated = 8,
-}
-
-/// A member ready to be written.
-#[derive(Debug)]
-pub(crate) struct Member {
-    pub(crate) name: String,
-    pub(crate) method: Method,
-    pub(crate) crc: u32,
-    /// Bytes once unpacked.
-    pub(crate) size: u64,
-    /// The bytes as they stand in the zip.
-    pub(crate) data: Vec<u8>,
-}
-
-impl Member {
-    /// A member kept as it is.
-    pub(crate) fn stored(name: String, data: Vec<u8>) -> Self {
-        Self { name, method: Method::Stored, crc: crc32fast::hash(&data), size: data.len() as u64, data }
-    }
-
-    /// A member deflated here.
-    pub(crate) fn deflated(name: String, bytes: &[u8]) -> Self {
-        let mut deflate = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::new(3));
-        let data = deflate.write_all(bytes).and_then(|()| deflate.finish());
-        match data {
-            Ok(data) => {
-                Self { name, method: Method::Deflated, crc: crc32fast::hash(bytes), size: bytes.len() as u64, data }
-            }
-            // Writing to memory does not fail; were it to, the bytes as they are would do.
-            Err(_) => Self::stored(name, bytes.to_vec()),
-        }
-    }
-}
 
 /// One line of the manifest: where a report came from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,46 +123,58 @@ impl Line {
     }
 }
 
-/// The members and the manifest of a batch's reports of one month.
-pub(crate) fn members(accepted: &[&Accepted], ingested: &dyn Fn(&Accepted) -> Timestamp) -> Vec<Member> {
+/// What goes into the pack of a batch's reports of one month.
+pub(crate) struct Contents<'a> {
+    /// Each original once, by the name it gets.
+    originals: Vec<(String, &'a Original)>,
+    manifest: Vec<u8>,
+}
+
+impl<'a> Contents<'a> {
+    /// Name the originals and list the reports.
+    pub(crate) fn of(accepted: &[&'a Accepted], ingested: &dyn Fn(&Accepted) -> Timestamp) -> Self {
+        let mut names = HashMap::new();
+        let mut originals = Vec::with_capacity(accepted.len());
+        let mut manifest = Vec::new();
+        for (report, hash) in accepted.iter().zip(hashes(accepted)) {
+            let key = report.report.key.to_string();
+            // Several documents of one file have one original: it is kept once.
+            let name = names.entry(hash).or_insert_with(|| {
+                let name = match report.original.as_ref() {
+                    Original::Xml(_) => format!("{key}.xml"),
+                    Original::Gzip(_) => format!("{key}.xml.gz"),
+                };
+                originals.push((name.clone(), report.original.as_ref()));
+                name
+            });
+            let line = line(report, key, name.clone(), hash, ingested(report));
+            serde_json::to_writer(&mut manifest, &line).expect("a line of plain values serialises");
+            manifest.push(b'\n');
+        }
+        Self { originals, manifest }
+    }
+
+    /// Write them.
+    pub(crate) fn write(&self, out: impl Write) -> io::Result<()> {
+        let mut pack = PackWriter::new(out);
+        self.originals.iter().try_for_each(|(name, original)| pack.original(name, original))?;
+        pack.finish(&self.manifest)
+    }
+}
+
+/// The hash of each report's original, on all cores. Reports of one file share it: it is hashed once.
+fn hashes(accepted: &[&Accepted]) -> Vec<Hash> {
     use rayon::prelude::*;
-    // Several documents of one file share their original: it is hashed once.
     let fresh = |index: usize| index == 0 || !Arc::ptr_eq(&accepted[index - 1].original, &accepted[index].original);
-    let mut hashes: Vec<Option<Hash>> = accepted
-        .par_iter()
-        .enumerate()
-        .map(|(index, report)| fresh(index).then(|| hash(original_bytes(&report.original))))
-        .collect();
-    for index in 1..hashes.len() {
-        hashes[index] = hashes[index].or(hashes[index - 1]);
-    }
-    let mut names = std::collections::HashMap::new();
-    let mut members = Vec::with_capacity(accepted.len() + 1);
-    let mut manifest = Vec::new();
-    for (report, hash) in accepted.iter().zip(hashes.iter().flatten()) {
-        let key = report.report.key.to_string();
-        // Several documents of one file have one original: it is kept once.
-        let name = names.entry(*hash).or_insert_with(|| {
-            let name = match report.original.as_ref() {
-                Original::Xml(_) => format!("{key}.xml"),
-                Original::Gzip(_) => format!("{key}.xml.gz"),
-            };
-            members.push((name.clone(), *report));
-            name
-        });
-        let line = line(report, key, name.clone(), *hash, ingested(report));
-        serde_json::to_writer(&mut manifest, &line).expect("a line of plain values serialises");
-        manifest.push(b'\n');
-    }
-    let mut members: Vec<Member> = members
-        .into_par_iter()
-        .map(|(name, report)| match report.original.as_ref() {
-            Original::Xml(xml) => Member::deflated(name, xml),
-            Original::Gzip(gzip) => Member::stored(name, gzip.clone()),
-        })
-        .collect();
-    members.push(Member::deflated(MANIFEST.to_owned(), &manifest));
-    members
+    let found = accepted.par_iter().enumerate();
+    let found: Vec<Option<Hash>> =
+        found.map(|(index, report)| fresh(index).then(|| hash(original_bytes(&report.original)))).collect();
+    let mut last = Hash([0; 32]);
+    let each = found.into_iter().map(|hash| {
+        last = hash.unwrap_or(last);
+        last
+    });
+    each.collect()
 }
 
 fn line(report: &Accepted, key: String, member: String, hash: Hash, ingested: Timestamp) -> Line {
@@ -235,99 +208,45 @@ pub(crate) fn hash(bytes: &[u8]) -> Hash {
     Hash(Sha256::digest(bytes).into())
 }
 
-/// Writes a zip from front to back. Past 4 GiB or 65,535 members the directory is a zip64 one.
-pub(crate) struct ZipWriter<W> {
-    inner: W,
-    offset: u64,
-    directory: Vec<u8>,
-    members: u64,
+/// Writes a pack from front to back.
+pub(crate) struct PackWriter<W: Write> {
+    zip: zip::ZipWriter<zip::write::StreamWriter<W>>,
 }
 
-const LIMIT: u64 = u32::MAX as u64;
-
-impl<W: Write> ZipWriter<W> {
-    pub(crate) fn new(inner: W) -> Self {
-        Self { inner, offset: 0, directory: Vec::new(), members: 0 }
+impl<W: Write> PackWriter<W> {
+    pub(crate) fn new(out: W) -> Self {
+        Self { zip: zip::ZipWriter::new_stream(out) }
     }
 
-    /// Write a member. One member is bounded by the limits of an item, far below 4 GiB.
-    pub(crate) fn add(&mut self, member: &Member) -> io::Result<()> {
-        let too_large = |_| io::Error::other("a member of a pack is over 4 GiB");
-        let packed = u32::try_from(member.data.len()).map_err(too_large)?;
-        let size = u32::try_from(member.size).map_err(too_large)?;
-        let name_len = u16::try_from(member.name.len()).map_err(too_large)?;
-        let far = self.offset >= LIMIT;
-        let mut common = Vec::with_capacity(26);
-        common.extend((if far { 45u16 } else { 20 }).to_le_bytes()); // version needed
-        common.extend((1u16 << 11).to_le_bytes()); // names are UTF-8
-        common.extend((member.method as u16).to_le_bytes());
-        common.extend([0, 0, 0x21, 0]); // 1980-01-01: the same pack gives the same bytes
-        common.extend(member.crc.to_le_bytes());
-        common.extend(packed.to_le_bytes());
-        common.extend(size.to_le_bytes());
-        common.extend(name_len.to_le_bytes());
-
-        let mut local = Vec::with_capacity(30 + member.name.len());
-        local.extend(b"PK\x03\x04");
-        local.extend(&common);
-        local.extend(0u16.to_le_bytes());
-        local.extend(member.name.as_bytes());
-        self.inner.write_all(&local)?;
-        self.inner.write_all(&member.data)?;
-
-        let directory = &mut self.directory;
-        directory.extend(b"PK\x01\x02");
-        directory.extend(45u16.to_le_bytes()); // made by
-        directory.extend(&common);
-        directory.extend((if far { 12u16 } else { 0 }).to_le_bytes());
-        directory.extend([0; 10]); // comment, disk, attributes
-        directory.extend(low(self.offset).to_le_bytes());
-        directory.extend(member.name.as_bytes());
-        if far {
-            directory.extend([1, 0, 8, 0]);
-            directory.extend(self.offset.to_le_bytes());
-        }
-        self.offset += local.len() as u64 + member.data.len() as u64;
-        self.members += 1;
-        Ok(())
+    /// Add an original: gzip as it is, XML deflated.
+    pub(crate) fn original(&mut self, name: &str, original: &Original) -> io::Result<()> {
+        let method = match original {
+            Original::Gzip(_) => CompressionMethod::Stored,
+            Original::Xml(_) => CompressionMethod::Deflated,
+        };
+        self.add(name, method, original_bytes(original))
     }
 
-    /// Write the directory; gives the file's size.
-    pub(crate) fn finish(mut self) -> io::Result<(W, u64)> {
-        let (start, size) = (self.offset, self.directory.len() as u64);
-        let mut end = Vec::new();
-        if start >= LIMIT || size >= LIMIT || self.members >= u64::from(u16::MAX) {
-            end.extend(b"PK\x06\x06");
-            end.extend(44u64.to_le_bytes());
-            end.extend([45, 0, 45, 0]);
-            end.extend([0; 8]); // disks
-            end.extend(self.members.to_le_bytes());
-            end.extend(self.members.to_le_bytes());
-            end.extend(size.to_le_bytes());
-            end.extend(start.to_le_bytes());
-            end.extend(b"PK\x06\x07");
-            end.extend(0u32.to_le_bytes());
-            end.extend((start + size).to_le_bytes());
-            end.extend(1u32.to_le_bytes());
-        }
-        let count = u16::try_from(self.members).unwrap_or(u16::MAX);
-        end.extend(b"PK\x05\x06");
-        end.extend([0; 4]);
-        end.extend(count.to_le_bytes());
-        end.extend(count.to_le_bytes());
-        end.extend(low(size).to_le_bytes());
-        end.extend(low(start).to_le_bytes());
-        end.extend([0; 2]);
-        self.inner.write_all(&self.directory)?;
-        self.inner.write_all(&end)?;
-        self.inner.flush()?;
-        Ok((self.inner, start + size + end.len() as u64))
+    /// Add a member of another pack, as it stands there.
+    pub(crate) fn copy<R: Read + Seek>(&mut self, from: &mut PackReader<R>, name: &str) -> Result<(), StoreError> {
+        let path = from.path.clone();
+        let member = from.raw_member(name)?;
+        self.zip.raw_copy_file(member).map_err(|error| StoreError::io(&path, "copying the pack")(error.into()))
     }
-}
 
-/// The 32-bit field of a value: all ones where the zip64 one holds it.
-fn low(value: u64) -> u32 {
-    u32::try_from(value).unwrap_or(u32::MAX)
+    /// Add the manifest, and end the pack.
+    pub(crate) fn finish(mut self, manifest: &[u8]) -> io::Result<()> {
+        self.add(MANIFEST, CompressionMethod::Deflated, manifest)?;
+        self.zip.finish()?.into_inner().flush()
+    }
+
+    fn add(&mut self, name: &str, method: CompressionMethod, bytes: &[u8]) -> io::Result<()> {
+        // Quick, not small: only what came as plain XML is deflated here.
+        let level = (method == CompressionMethod::Deflated).then_some(3);
+        let options = SimpleFileOptions::default().compression_method(method).compression_level(level);
+        self.zip.start_file(name, options)?;
+        self.zip.write_all(bytes)
+    }
 }
 
 /// A pack opened for reading.
@@ -371,6 +290,13 @@ impl<R: Read + Seek> PackReader<R> {
         Ok(bytes)
     }
 
+    /// A member as it stands in the zip.
+    fn raw_member(&mut self, name: &str) -> Result<zip::read::ZipFile<'_, R>, StoreError> {
+        let damaged = |error: &dyn std::fmt::Display| damaged(&self.path, &format!("a member {name}"), error);
+        let index = self.archive.index_for_name(name).ok_or_else(|| damaged(&"none"))?;
+        self.archive.by_index_raw(index).map_err(|error| damaged(&error))
+    }
+
     /// A member's bytes as an original.
     pub(crate) fn original(&mut self, name: &str) -> Result<Original, StoreError> {
         let bytes = self.member(name)?;
@@ -387,26 +313,41 @@ fn damaged(path: &Path, expected: &str, found: &dyn std::fmt::Display) -> StoreE
 mod tests {
     use super::*;
 
+    fn pack(bytes: Vec<u8>) -> PackReader<io::Cursor<Vec<u8>>> {
+        PackReader::new(io::Cursor::new(bytes), Path::new("pack.zip")).unwrap()
+    }
+
     #[test]
-    fn a_pack_reads_back_what_was_written() {
-        let mut zip = ZipWriter::new(Vec::new());
-        zip.add(&Member::stored("a.xml.gz".into(), b"not really gzip".to_vec())).unwrap();
-        zip.add(&Member::deflated("b.xml".into(), &b"<feedback/>".repeat(100))).unwrap();
-        let (bytes, size) = zip.finish().unwrap();
-        assert_eq!(bytes.len() as u64, size);
-        let mut pack = PackReader::new(io::Cursor::new(bytes), Path::new("pack.zip")).unwrap();
-        assert_eq!(pack.original("a.xml.gz").unwrap(), Original::Gzip(b"not really gzip".to_vec()));
-        assert_eq!(pack.original("b.xml").unwrap(), Original::Xml(b"<feedback/>".repeat(100)));
+    fn a_pack_reads_back_what_was_written_and_copied() {
+        let gzip = Original::Gzip(b"not really gzip".to_vec());
+        let xml = Original::Xml(b"<feedback/>".repeat(100));
+        let mut first = Vec::new();
+        let mut writer = PackWriter::new(&mut first);
+        writer.original("a.xml.gz", &gzip).unwrap();
+        writer.original("b.xml", &xml).unwrap();
+        writer.finish(b"").unwrap();
+        assert!(first.len() < 800, "XML is deflated: {} bytes", first.len());
+        let mut second = Vec::new();
+        let mut writer = PackWriter::new(&mut second);
+        let mut from = pack(first);
+        writer.copy(&mut from, "a.xml.gz").unwrap();
+        writer.copy(&mut from, "b.xml").unwrap();
+        assert!(matches!(writer.copy(&mut from, "c.xml"), Err(StoreError::Damaged { .. })));
+        writer.finish(b"").unwrap();
+        for mut pack in [from, pack(second)] {
+            assert_eq!(pack.original("a.xml.gz").unwrap(), gzip);
+            assert_eq!(pack.original("b.xml").unwrap(), xml);
+        }
     }
 
     #[test]
     fn a_pack_of_more_than_65535_members_opens() {
-        let mut zip = ZipWriter::new(Vec::new());
+        let mut bytes = Vec::new();
+        let mut writer = PackWriter::new(&mut bytes);
         for number in 0..70_000 {
-            zip.add(&Member::stored(format!("{number}.xml"), vec![b'x'])).unwrap();
+            writer.original(&format!("{number}.xml.gz"), &Original::Gzip(vec![b'x'])).unwrap();
         }
-        let (bytes, _) = zip.finish().unwrap();
-        let mut pack = PackReader::new(io::Cursor::new(bytes), Path::new("pack.zip")).unwrap();
-        assert_eq!(pack.member("69999.xml").unwrap(), b"x");
+        writer.finish(b"").unwrap();
+        assert_eq!(pack(bytes).member("69999.xml.gz").unwrap(), b"x");
     }
 }
