@@ -6,7 +6,7 @@
 //! weigh more than they may.
 
 use crate::fetch::{FetchError, Fetched};
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -15,8 +15,9 @@ use std::sync::{Condvar, Mutex, PoisonError};
 const CHUNK_ITEMS: usize = 32;
 /// Bytes of a chunk, unless its one item has more.
 const CHUNK_BYTES: usize = 256 << 10;
-/// What finished results may weigh before the workers wait for the taker.
-const RESULTS: usize = 16 << 20;
+/// What finished results may weigh before the workers wait for the taker: about a batch, so that the next one is worked
+/// on while the taker waits for the disk.
+const RESULTS: usize = 12 << 20;
 
 struct Numbered<T> {
     number: u64,
@@ -78,7 +79,8 @@ pub(super) fn run<S, R: Send, E>(
 ) -> Result<(), E> {
     let gate = Gate::default();
     let (to_workers, from_source) = bounded(2 * work.workers);
-    let (to_taker, from_workers) = bounded(4 * work.workers + 4);
+    // Bounded by the gate: a number of chunks would stop the workers long before they fill the memory they may use.
+    let (to_taker, from_workers) = unbounded();
     std::thread::scope(|scope| {
         scope.spawn(move || read(source, interrupt, &to_workers));
         for _ in 0..work.workers {

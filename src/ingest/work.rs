@@ -171,12 +171,7 @@ impl Worked {
             Contents::Seen(_) => &[],
         };
         let weights = pieces.iter().map(|piece| match piece {
-            Piece::Report(accepted) => {
-                let original = match accepted.original.as_ref() {
-                    Original::Xml(bytes) | Original::Gzip(bytes) => bytes.len(),
-                };
-                2048 + original + 768 * accepted.report.records.len()
-            }
+            Piece::Report(accepted) => accepted.weight(),
             Piece::SetAside(_) => 64,
             Piece::Rejected(reject, _) => 512 + reject.bytes.as_ref().map_or(0, Vec::len),
         });

@@ -47,3 +47,13 @@ pub struct Accepted {
     /// Where from.
     pub provenance: Provenance,
 }
+
+impl Accepted {
+    /// About how much memory it holds, in bytes: queues and batches are bounded by it.
+    pub fn weight(&self) -> usize {
+        let original = match self.original.as_ref() {
+            Original::Xml(bytes) | Original::Gzip(bytes) => bytes.len(),
+        };
+        2048 + original + 768 * self.report.records.len()
+    }
+}

@@ -113,7 +113,7 @@ pub struct BatchLimits {
     pub reports: usize,
     /// Records of them.
     pub records: usize,
-    /// Bytes of originals and rejected items.
+    /// Bytes held: reports as values, their originals, rejected items.
     pub bytes: usize,
     /// Items of any kind.
     pub items: usize,
@@ -121,7 +121,9 @@ pub struct BatchLimits {
 
 impl Default for BatchLimits {
     fn default() -> Self {
-        Self { reports: 8192, records: 1 << 16, bytes: 24 << 20, items: 1 << 15 }
+        // What waits here is most of what a run holds; a batch of this size is some 1,500 usual reports, enough that its
+        // syncs cost little beside its rows.
+        Self { reports: 8192, records: 1 << 16, bytes: 12 << 20, items: 1 << 15 }
     }
 }
 
@@ -199,7 +201,7 @@ impl Writer {
             Some(content) => Some(*content),
             None => self.stored_content(key)?,
         };
-        let weight = super::pack::original_bytes(&accepted.original).len();
+        let weight = accepted.weight();
         match known {
             None => {
                 self.batch.keys.insert(key, content);
