@@ -90,7 +90,12 @@ impl Adder {
             let domain = self.texts.id(head.policy.domain.as_str().into());
             if let Some(window) = self.scope.window(number(head.day)).filter(|_| self.scope.wants(domain)) {
                 let reporter = self.reporters.id(head.org_name.clone());
-                self.heads.add(head, (domain, reporter), window == self.scope.asked);
+                if window == self.scope.asked {
+                    self.heads.odd(head, domain);
+                }
+                if !(self.question.authentic && head.sender_auth == SenderAuth::Fail) {
+                    self.heads.add(head, (domain, reporter));
+                }
             }
         }
     }
@@ -110,6 +115,9 @@ impl Adder {
             let Some(window) = self.scope.window(day).filter(|_| wants) else { continue };
             let messages = u64::try_from(rows.count[row]).unwrap_or(0);
             let pattern = columns.pattern(row, window);
+            if self.question.authentic && pattern.unproven {
+                continue;
+            }
             if (pattern.domain, day) != day_key {
                 self.flush(day_key, &mut day_sums);
                 day_key = (pattern.domain, day);
@@ -314,6 +322,27 @@ mod tests {
         assert_eq!(summary.totals.sums.messages, 3026);
         let days = (summary.period.from.unwrap().to_string(), summary.period.to.unwrap().to_string());
         assert_eq!(days, ("2026-09-20".to_owned(), "2026-11-23".to_owned()));
+    }
+
+    #[test]
+    fn forged_reports_are_left_out_when_asked_and_always_counted_as_odd() {
+        let lines = lines();
+        let rows = |auth: &str| crate::model::Rows {
+            sender_auth: crate::model::Words { dictionary: vec![auth.into()], codes: vec![0; lines.len()] },
+            ..made::rows(&lines)
+        };
+        let mut heads = made::heads(&lines, |_, _| "none");
+        heads.iter_mut().for_each(|head| head.sender_auth = SenderAuth::Fail);
+        for (authentic, messages, reports) in [(false, 52, 10), (true, 26, 5)] {
+            let mut adder = Adder::new(&Question { authentic, ..week() });
+            adder.rows(&rows("fail"));
+            adder.rows(&rows("pass"));
+            adder.heads(&heads);
+            adder.heads(&made::heads(&lines, |_, _| "none"));
+            let summary = adder.finish();
+            assert_eq!((summary.totals.sums.messages, summary.totals.reports), (messages, reports));
+            assert_eq!((summary.quality.unproven_reports, summary.quality.unproven_left_out), (5, authentic));
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::{
     shards::network,
     summary::form,
 };
-use crate::model::{Cause, Flags, ReportHead, Rows, Source, Words};
+use crate::model::{Cause, Flags, ReportHead, Rows, SenderAuth, Source, Words};
 use jiff::civil::Date;
 use serde::Serialize;
 use std::{cmp::Reverse, collections::BTreeMap, net::IpAddr};
@@ -109,6 +109,10 @@ impl Explainer {
 
     fn wants(&self, rows: &Rows, row: usize) -> bool {
         let domains = &self.adder.question.domains;
+        let forged = || word(&rows.sender_auth, row) == Some(SenderAuth::Fail.as_str());
+        if self.adder.question.authentic && forged() {
+            return false;
+        }
         domains.is_empty()
             || word(&rows.policy_domain, row).is_some_and(|word| domains.iter().any(|domain| domain == word))
     }

@@ -35,6 +35,11 @@ pub(crate) struct Reports {
 }
 
 impl Reports {
+    fn of(head: &ReportHead) -> Self {
+        let count = |number: i64| u64::try_from(number).unwrap_or(0);
+        Self { number: 1, messages: count(head.messages), dmarc_pass: count(head.dmarc_pass) }
+    }
+
     fn merge(&mut self, other: Self) {
         self.number += other.number;
         self.messages = self.messages.saturating_add(other.messages);
@@ -79,19 +84,19 @@ impl From<&PolicyPublished> for Policy {
 }
 
 impl Heads {
-    /// Add a report of a domain and reporter; `asked` where it is of the period asked for.
-    pub(crate) fn add(&mut self, head: &ReportHead, (domain, reporter): (u32, u32), asked: bool) {
-        let day = super::period::number(head.day);
-        let messages = u64::try_from(head.messages).unwrap_or(0);
-        let reports = Reports { number: 1, messages, dmarc_pass: u64::try_from(head.dmarc_pass).unwrap_or(0) };
+    /// Add a report of a domain and reporter.
+    pub(crate) fn add(&mut self, head: &ReportHead, (domain, reporter): (u32, u32)) {
+        let (day, reports) = (super::period::number(head.day), Reports::of(head));
         self.reports.entry((domain, reporter, day)).or_default().merge(reports);
         *self.policies.entry((domain, day, Policy::from(&head.policy))).or_default() += 1;
-        if !asked {
-            return;
-        }
+    }
+
+    /// Add what is odd about a report of the period asked for.
+    pub(crate) fn odd(&mut self, head: &ReportHead, domain: u32) {
+        let reports = Reports::of(head);
         if head.end.as_second().saturating_sub(head.begin.as_second()) > LONG {
             let (reporter, report_id) = (head.org_name.clone(), head.report_id.clone());
-            let long = LongReport { reporter, report_id, begin: head.begin, end: head.end, messages };
+            let long = LongReport { reporter, report_id, begin: head.begin, end: head.end, messages: reports.messages };
             self.long.insert((head.policy.domain.as_str().into(), long));
         }
         if head.sender_auth == SenderAuth::Fail {

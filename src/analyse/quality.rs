@@ -8,7 +8,7 @@ use super::{
     summary::{LongReport, Quality},
     view::View,
 };
-use crate::model::Mismatch;
+use crate::model::{Code, Mismatch};
 
 /// The data quality of the period asked for.
 pub(crate) fn quality(view: &View<'_>, attendance: &Attendance, silent: &[SilentReporter]) -> Quality {
@@ -25,6 +25,8 @@ pub(crate) fn quality(view: &View<'_>, attendance: &Attendance, silent: &[Silent
         reports_may_come: ends_after(1),
         first_day: attendance.first_day().map(date),
         findings: heads.findings.iter().map(|(code, reports)| (code.clone().into(), *reports)).collect(),
+        foreign_reports: heads.findings.get(Code::DOMAIN_FOREIGN.as_str()).copied().unwrap_or(0),
+        unproven_left_out: question.authentic,
         ..Quality::default()
     };
     for reports in heads.unproven.values() {

@@ -17,6 +17,8 @@ pub struct Question {
     pub domains: Vec<Text>,
     /// The UTC day it is, so that a period that is not over says so; null: not known.
     pub today: Option<Date>,
+    /// Leave out reports whose mail was a proven forgery; the data quality counts them all the same.
+    pub authentic: bool,
     /// What stands in no row.
     pub aside: Aside,
     /// Senders the reader has confirmed as his own.

@@ -185,6 +185,10 @@ pub struct Quality {
     pub unproven_reports: u64,
     /// The messages in them.
     pub unproven_messages: u64,
+    /// They are left out of every other number.
+    pub unproven_left_out: bool,
+    /// Reports on domains that are not the reader's, by the settings of their time.
+    pub foreign_reports: u64,
     /// Days of the period on which a receiver that matters did not report.
     pub missing_days: Vec<MissingDays>,
     /// Days of the period on which nobody reported.

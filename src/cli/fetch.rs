@@ -70,7 +70,7 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let store = run.store(&settings)?;
     let mailboxes = chosen(&settings, &args.mailbox)?;
     let interrupt = Interrupt::listen(&run.talk)?;
-    let polls = Polls { run, args, store: &store, interrupt: &interrupt };
+    let polls = Polls { run, args, settings: &settings, store: &store, interrupt: &interrupt };
     if args.dry_run {
         return polls.dry_run(&mailboxes);
     }
@@ -117,6 +117,7 @@ fn poll_options(limit: Option<u32>, since: Option<&Day>, now: Timestamp, interru
 struct Polls<'a> {
     run: &'a Run,
     args: &'a Args,
+    settings: &'a Settings,
     store: &'a Path,
     interrupt: &'a Interrupt,
 }
@@ -129,7 +130,7 @@ impl Polls<'_> {
     /// Poll each mailbox once. One that cannot be reached is said, and does not keep the others waiting.
     fn once(&self, mailboxes: &[Mailbox], now: Timestamp) -> anyhow::Result<Exit> {
         let mut writer = Writer::open(self.store, now)?;
-        let options = journey::options(self.interrupt, now);
+        let options = journey::options(self.interrupt, self.settings, now);
         let mut tally = Tally::default();
         for mailbox in mailboxes {
             if self.interrupt.is_set() {

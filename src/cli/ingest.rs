@@ -37,7 +37,7 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let store = run.store(&settings)?;
     let interrupt = Interrupt::listen(&run.talk)?;
-    let options = journey::options(&interrupt, run.now);
+    let options = journey::options(&interrupt, &settings, run.now);
     let mut writer = Writer::open(&store, run.now)?;
     let source = Walk::new(&args.paths, options.limits.clone(), run.now);
     let tally = ingest::run(source, &mut writer, &options, &mut Watch::new(&run.talk, None))?;

@@ -6,9 +6,10 @@ use super::args::Format;
 use super::exit::Exit;
 use super::interrupt::Interrupt;
 use super::output::{self, Talk};
+use super::settings::Settings;
 use crate::fetch::FetchError;
 use crate::fetch::imap::Acknowledger;
-use crate::ingest::{Observer, Options, Outcome, Tally};
+use crate::ingest::{Observer, Options, Outcome, Tally, Trust};
 use crate::limits::Limits;
 use crate::model::{Fate, Message};
 use indicatif::ProgressBar;
@@ -20,8 +21,9 @@ use std::fmt::Write as _;
 const NAMED: usize = 20;
 
 /// How a run is done, as the command line has it.
-pub(super) fn options(interrupt: &Interrupt, now: Timestamp) -> Options {
-    Options { limits: Limits::default(), workers: None, interrupt: Some(interrupt.flag()), now }
+pub(super) fn options(interrupt: &Interrupt, settings: &Settings, now: Timestamp) -> Options {
+    let trust = Trust { authserv_ids: settings.trusted_authserv_id.clone(), domains: settings.domains.clone() };
+    Options { limits: Limits::default(), workers: None, interrupt: Some(interrupt.flag()), now, trust }
 }
 
 /// Watches a run: a bar for who looks on, a line for each item with `--verbose`, faults when they come up.

@@ -20,6 +20,6 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let store = run.store(&settings)?;
     let interrupt = Interrupt::listen(&run.talk)?;
-    let tally = ingest::rebuild(&store, &journey::options(&interrupt, run.now))?;
+    let tally = ingest::rebuild(&store, &journey::options(&interrupt, &settings, run.now))?;
     journey::tell(&run.talk, &tally, Some(args.format))
 }

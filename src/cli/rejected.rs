@@ -178,7 +178,7 @@ fn show(store: &Store, id: &str, raw: bool) -> anyhow::Result<()> {
 
 fn retry(run: &Run, dir: &Path, ids: &[String], format: Format) -> anyhow::Result<Exit> {
     let interrupt = Interrupt::listen(&run.talk)?;
-    let options = journey::options(&interrupt, run.now);
+    let options = journey::options(&interrupt, &run.settings()?, run.now);
     let mut writer = Writer::open(dir, run.now)?;
     let all = writer.rejected()?;
     let entries = if ids.is_empty() {

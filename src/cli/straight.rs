@@ -17,7 +17,7 @@ use tempfile::TempDir;
 /// Read paths without a store.
 pub(super) fn read(run: &Run, paths: &[PathBuf], each: &mut dyn FnMut(Accepted)) -> anyhow::Result<(Tally, Exit)> {
     let interrupt = Interrupt::listen(&run.talk)?;
-    let options = journey::options(&interrupt, run.now);
+    let options = journey::options(&interrupt, &run.settings()?, run.now);
     let source = Walk::new(paths, options.limits.clone(), run.now);
     let tally = ingest::read(source, &options, &mut Watch::new(&run.talk, None), each)?;
     let exit = told(run, &tally);
@@ -28,7 +28,7 @@ pub(super) fn read(run: &Run, paths: &[PathBuf], each: &mut dyn FnMut(Accepted))
 pub(super) fn store(run: &Run, paths: &[PathBuf]) -> anyhow::Result<(TempDir, Store, Exit)> {
     let folder = TempDir::with_prefix("dmarquet-").context("a folder for the moment")?;
     let interrupt = Interrupt::listen(&run.talk)?;
-    let options = journey::options(&interrupt, run.now);
+    let options = journey::options(&interrupt, &run.settings()?, run.now);
     let source = Walk::new(paths, options.limits.clone(), run.now);
     let mut writer = Writer::open(folder.path(), run.now)?;
     let tally = ingest::run(source, &mut writer, &options, &mut Watch::new(&run.talk, None))?;

@@ -39,6 +39,9 @@ pub(super) struct Args {
     /// Columns of the text [default: the terminal's, else 80]
     #[arg(long, value_name = "COLUMNS", value_parser = clap::value_parser!(u16).range(40..=400))]
     width: Option<u16>,
+    /// Leave out reports whose mail was a proven forgery; the data quality counts them all the same
+    #[arg(long)]
+    authentic: bool,
     /// Only ASCII characters [default: where the locale is not UTF-8]
     #[arg(long)]
     ascii: bool,
@@ -72,7 +75,8 @@ enum Form {
 /// Do it.
 pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
-    let asked = Asked::new(run, &args.choice, &args.paths)?;
+    let mut asked = Asked::new(run, &args.choice, &args.paths)?;
+    asked.question.authentic = args.authentic;
     let source = if args.paths.is_empty() { From::Store(run.store(&settings)?) } else { From::Paths(&args.paths) };
     let style = Style {
         width: args.width.unwrap_or_else(screen::width),

@@ -1,11 +1,10 @@
 //! The journey made again: from the originals of a store (`rebuild`), from its rejected items (`rejected retry`).
 
-use super::work::{Contents, Piece, Worked, unauthenticated, work};
+use super::work::{Contents, Piece, Worked, marks, work};
 use super::{IngestError, Options, Tally};
 use crate::fetch::{Fetched, Item};
 use crate::judge::judge;
-use crate::limits::Limits;
-use crate::model::{Accepted, Original};
+use crate::model::{Accepted, Original, SenderAuth};
 use crate::normalise::{Context, Read, reports};
 use crate::store::{Added, Kept, Rebuild, Reject, RejectedEntry, StoreError, Writer, head};
 use crate::unpack::{Content, unpack};
@@ -22,7 +21,7 @@ pub fn rebuild(dir: &Path, options: &Options) -> Result<Tally, IngestError> {
     let mut tally = Tally::default();
     for pack in rebuild.packs()? {
         let kept = rebuild.kept(&pack)?;
-        let read: Vec<_> = kept.into_par_iter().map(|kept| (kept.ingested, accept(kept, &options.limits))).collect();
+        let read: Vec<_> = kept.into_par_iter().map(|kept| (kept.ingested, accept(kept, options))).collect();
         for (ingested, result) in read {
             tally.items += 1;
             match result {
@@ -60,20 +59,27 @@ fn add(tally: &mut Tally, writer: &mut Writer, accepted: Accepted) -> Result<(),
 }
 
 /// Read a kept original again. What no longer can be read is kept as rejected: its bytes are not lost.
-fn accept(kept: Kept, limits: &Limits) -> Result<Box<Accepted>, Box<Reject>> {
+fn accept(kept: Kept, options: &Options) -> Result<Box<Accepted>, Box<Reject>> {
     let bytes = match &kept.original {
         Original::Xml(bytes) | Original::Gzip(bytes) => bytes.clone(),
     };
     let attachment = kept.provenance.attachment.as_deref();
     let context = Context { attachment, arrival: kept.provenance.arrival };
-    let found = unpack(bytes, attachment, limits).items.into_iter().find_map(|unit| match unit.content {
-        Content::Report { xml, .. } => reports(&xml, &context, limits).into_iter().find_map(|read| match read {
-            Read::Report { report, findings } if kept.is(report.key) => Some((report, findings)),
-            _ => None,
-        }),
+    let found = unpack(bytes, attachment, &options.limits).items.into_iter().find_map(|unit| match unit.content {
+        Content::Report { xml, .. } => {
+            reports(&xml, &context, &options.limits).into_iter().find_map(|read| match read {
+                Read::Report { report, findings } if kept.is(report.key) => Some((report, findings)),
+                _ => None,
+            })
+        }
         _ => None,
     });
-    let Kept { key, original, provenance, findings, .. } = kept;
+    let Kept { key, original, mut provenance, findings, .. } = kept;
+    // A border trusted only since speaks now; what was found out at the time stays where none does.
+    if let Some(mail) = &mut provenance.mail {
+        let said = options.trust.sender_auth(mail);
+        mail.sender_auth = if said == SenderAuth::Unknown { mail.sender_auth } else { said };
+    }
     let Some((report, more)) = found else {
         let (bytes, extension) = match original {
             Original::Xml(bytes) => (bytes, "xml"),
@@ -89,8 +95,8 @@ fn accept(kept: Kept, limits: &Limits) -> Result<Box<Accepted>, Box<Reject>> {
         }));
     };
     let (verdicts, odd) = judge(&report);
-    let forged = unauthenticated(provenance.mail.as_ref());
-    let findings = findings.into_iter().chain(forged).chain(more).chain(odd).collect();
+    let marks = marks(&options.trust, provenance.mail.as_ref(), &report);
+    let findings = findings.into_iter().chain(marks).chain(more).chain(odd).collect();
     Ok(Box::new(Accepted { report, verdicts, findings, original: Arc::new(original), provenance }))
 }
 
@@ -108,7 +114,7 @@ pub fn retry(writer: &mut Writer, entries: &[RejectedEntry], options: &Options) 
             arrival: entry.arrival,
             message: None,
         };
-        let Worked { contents, .. } = work(Fetched::Item(item), &options.limits, options.now, None)?;
+        let Worked { contents, .. } = work(Fetched::Item(item), options, None)?;
         let Contents::Pieces(pieces) = contents else { continue };
         let mut again = None;
         for piece in pieces {

@@ -10,11 +10,13 @@ mod save;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod work;
 
 pub use again::{rebuild, retry};
 pub use save::Outcome;
 pub use tally::{FoundItem, RejectedItem, SetAside, Stored, Tally};
+pub use trust::Trust;
 
 use crate::fetch::{FetchError, Fetched};
 use crate::limits::Limits;
@@ -35,6 +37,8 @@ pub struct Options {
     pub interrupt: Option<Arc<AtomicBool>>,
     /// The time of the run, for what has no arrival of its own.
     pub now: Timestamp,
+    /// Whose word on a report mail is believed, and which domains are the reader's.
+    pub trust: Trust,
 }
 
 impl Options {
@@ -156,7 +160,7 @@ fn through(
                 }
                 Err(error) => return Done::Failed(error),
             };
-            match item.map(|fetched| work::work(fetched, &options.limits, options.now, memory)) {
+            match item.map(|fetched| work::work(fetched, options, memory)) {
                 Ok(Ok(worked)) => Done::Worked(worked),
                 Ok(Err(error)) => Done::Failed(error),
                 Err(fault) => Done::Fault(fault),

@@ -1,9 +1,9 @@
 //! One item through the pure stages: unpack, normalise, judge. Runs on any thread, and no input makes it fail.
 
+use super::{Options, Trust};
 use crate::fetch::{Fetched, Item};
 use crate::judge::judge;
-use crate::limits::Limits;
-use crate::model::{Accepted, Code, Finding, Hash, MailFacts, Message, Original, Provenance, SenderAuth};
+use crate::model::{Accepted, Code, Finding, Hash, MailFacts, Message, Original, Provenance, Report, SenderAuth};
 use crate::normalise::{Context, Read, reports};
 use crate::store::{Memory, Reject, SeenItem, StoreError};
 use crate::unpack::{Content, Kind, Unit, unpack};
@@ -43,14 +43,9 @@ pub(super) enum Contents {
 const COPIED: usize = 16 << 20;
 
 /// Take an item through the pure stages.
-pub(super) fn work(
-    fetched: Fetched,
-    limits: &Limits,
-    now: Timestamp,
-    memory: Option<&Memory>,
-) -> Result<Worked, StoreError> {
+pub(super) fn work(fetched: Fetched, options: &Options, memory: Option<&Memory>) -> Result<Worked, StoreError> {
     match fetched {
-        Fetched::Item(item) => work_item(item, limits, memory),
+        Fetched::Item(item) => work_item(item, options, memory),
         Fetched::SetAside { origin } => {
             let contents = Contents::Pieces(vec![Piece::SetAside(Kind::Other)]);
             Ok(Worked { origin, message: None, hash: None, contents })
@@ -58,10 +53,10 @@ pub(super) fn work(
         Fetched::TooLarge { origin, size, limit, message } => {
             let bound = crate::limits::Bound::ItemBytes;
             let excess = crate::limits::LimitExceeded { bound, amount: Some(size), limit };
-            Ok(unread(origin, excess.to_string(), message, now))
+            Ok(unread(origin, excess.to_string(), message, options.now))
         }
         // Not dealt with: the message stays out of the cursor, and a later run asks for it again.
-        Fetched::Unfetched { origin, reason, .. } => Ok(unread(origin, reason, None, now)),
+        Fetched::Unfetched { origin, reason, .. } => Ok(unread(origin, reason, None, options.now)),
     }
 }
 
@@ -71,7 +66,7 @@ fn unread(origin: String, reason: String, message: Option<Message>, now: Timesta
     Worked { origin, message, hash: None, contents: Contents::Pieces(vec![Piece::Rejected(reject, Vec::new())]) }
 }
 
-fn work_item(item: Item, limits: &Limits, memory: Option<&Memory>) -> Result<Worked, StoreError> {
+fn work_item(item: Item, options: &Options, memory: Option<&Memory>) -> Result<Worked, StoreError> {
     let hash = Hash(Sha256::digest(&item.bytes).into());
     if let Some(seen) = memory.map_or(Ok(None), |memory| memory.seen(hash))? {
         return Ok(Worked {
@@ -83,7 +78,7 @@ fn work_item(item: Item, limits: &Limits, memory: Option<&Memory>) -> Result<Wor
     }
     let Item { origin, name, bytes, arrival, message } = item;
     let copy = (bytes.len() <= COPIED).then(|| bytes.clone());
-    let pieces = catch_unwind(AssertUnwindSafe(|| pieces(&origin, name.as_deref(), bytes, arrival, limits)));
+    let pieces = catch_unwind(AssertUnwindSafe(|| pieces((&origin, name.as_deref()), bytes, arrival, options)));
     // A bug of ours met by one item: it is kept aside, named, and the run goes on.
     let pieces = pieces.unwrap_or_else(|panic| {
         let reason = format!("internal error: {}", panic_text(panic.as_ref()));
@@ -98,15 +93,16 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
-fn pieces(origin: &str, name: Option<&str>, bytes: Vec<u8>, arrival: Timestamp, limits: &Limits) -> Vec<Piece> {
-    let unpacked = unpack(bytes, name, limits);
+fn pieces((origin, name): (&str, Option<&str>), bytes: Vec<u8>, arrival: Timestamp, options: &Options) -> Vec<Piece> {
+    let unpacked = unpack(bytes, name, &options.limits);
     let mut pieces = Vec::with_capacity(unpacked.items.len());
     for unit in unpacked.items {
         let mail = unpacked.mail.as_ref().or(unit.mail.as_ref()).cloned();
+        let mail = mail.map(|mail| MailFacts { sender_auth: options.trust.sender_auth(&mail), ..mail });
         let mut steps = vec![origin.to_owned()];
         steps.extend(unit.path.iter().cloned());
         let origin = steps.join(" > ");
-        unit_pieces(unit, Around { origin, mail, arrival }, limits, &mut pieces);
+        unit_pieces(unit, Around { origin, mail, arrival }, options, &mut pieces);
     }
     pieces
 }
@@ -118,7 +114,7 @@ struct Around {
     arrival: Timestamp,
 }
 
-fn unit_pieces(unit: Unit, around: Around, limits: &Limits, pieces: &mut Vec<Piece>) {
+fn unit_pieces(unit: Unit, around: Around, options: &Options, pieces: &mut Vec<Piece>) {
     let Unit { attachment, mut findings, content, .. } = unit;
     let Around { origin, mail, arrival } = around;
     let (xml, original) = match content {
@@ -129,7 +125,7 @@ fn unit_pieces(unit: Unit, around: Around, limits: &Limits, pieces: &mut Vec<Pie
             return pieces.push(Piece::Rejected(reject, findings));
         }
     };
-    let read = reports(&xml, &Context { attachment: attachment.as_deref(), arrival }, limits);
+    let read = reports(&xml, &Context { attachment: attachment.as_deref(), arrival }, &options.limits);
     let original = Arc::new(original.unwrap_or(Original::Xml(xml)));
     for read in read {
         pieces.push(match read {
@@ -137,7 +133,8 @@ fn unit_pieces(unit: Unit, around: Around, limits: &Limits, pieces: &mut Vec<Pie
                 let (verdicts, odd) = judge(&report);
                 // What was odd on the way down is told once, with the first report of the bytes.
                 let way = std::mem::take(&mut findings).into_iter();
-                let findings = way.chain(unauthenticated(mail.as_ref())).chain(more).chain(odd).collect();
+                let findings =
+                    way.chain(marks(&options.trust, mail.as_ref(), &report)).chain(more).chain(odd).collect();
                 let provenance =
                     Provenance { origin: origin.clone(), attachment: attachment.clone(), arrival, mail: mail.clone() };
                 Piece::Report(Box::new(Accepted { report, verdicts, findings, original: original.clone(), provenance }))
@@ -156,8 +153,13 @@ fn unit_pieces(unit: Unit, around: Around, limits: &Limits, pieces: &mut Vec<Pie
     }
 }
 
+/// The findings of a mail that its own border called forged, and of a report on another's domain.
+pub(super) fn marks(trust: &Trust, mail: Option<&MailFacts>, report: &Report) -> impl Iterator<Item = Finding> {
+    unauthenticated(mail).into_iter().chain(trust.foreign(report.policy.domain.as_str()))
+}
+
 /// The finding of a mail that its own border called forged.
-pub(super) fn unauthenticated(mail: Option<&MailFacts>) -> Option<Finding> {
+fn unauthenticated(mail: Option<&MailFacts>) -> Option<Finding> {
     let mail = mail.filter(|mail| mail.sender_auth == SenderAuth::Fail)?;
     let from = mail.from_domain.as_deref().unwrap_or("nobody");
     Some(Finding::new(Code::MAIL_UNAUTHENTICATED, format!("the border recorded dmarc=fail for the mail, From {from}")))

@@ -79,6 +79,8 @@ codes! {
     ROW_NOT_EVALUATED = "row.not_evaluated";
     /// A domain could not be read as one.
     DOMAIN_INVALID = "domain.invalid";
+    /// The report is on a domain that is neither one of the settings' `domains` nor below one.
+    DOMAIN_FOREIGN = "domain.foreign";
     /// More of something than the limit; the rest was dropped.
     LIMIT_DROPPED = "limit.dropped";
     /// Findings beyond the limit were counted, not kept.

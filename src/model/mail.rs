@@ -37,7 +37,7 @@ pub struct MailFacts {
     pub from_domain: Option<String>,
     /// The topmost `Authentication-Results`.
     pub authentication_results: Option<String>,
-    /// What that header says of DMARC, when nobody said whom to trust: only `Fail` or `Unknown`.
+    /// What that header says of DMARC: by itself only `Fail` or `Unknown`, the rest where the settings say whom to trust.
     pub sender_auth: SenderAuth,
 }
 

@@ -536,9 +536,17 @@ fn quality(quality: &Quality) -> Vec<String> {
     push(
         quality.unproven_reports,
         format!(
-            "{} came by forged mail, with {}: do not trust them.",
+            "{} came by forged mail, with {}: {}.",
             counted(quality.unproven_reports, "report", "reports"),
-            words::messages(quality.unproven_messages)
+            words::messages(quality.unproven_messages),
+            if quality.unproven_left_out { "left out of all other numbers" } else { "do not trust them" }
+        ),
+    );
+    push(
+        quality.foreign_reports,
+        format!(
+            "{} on domains that the settings do not name as yours.",
+            counted(quality.foreign_reports, "report is", "reports are")
         ),
     );
     push(

@@ -5,13 +5,14 @@
 //! his own favour; a pass is not, because anybody can write one.
 
 use super::header::{Fields, unfold};
+use super::results::{Results, without_comments_and_quotes};
 use crate::model::{MailFacts, SenderAuth};
 
 /// Read them.
 pub(super) fn facts(fields: &Fields) -> MailFacts {
     let text = |raw: Option<&[u8]>| raw.map(unfold).filter(|value| !value.is_empty());
     let authentication_results = text(fields.authentication_results);
-    let failed = authentication_results.as_deref().is_some_and(dmarc_failed);
+    let failed = authentication_results.as_deref().is_some_and(|value| Results::of(value).dmarc_failed());
     MailFacts {
         message_id: text(fields.message_id),
         date: text(fields.date),
@@ -19,42 +20,6 @@ pub(super) fn facts(fields: &Fields) -> MailFacts {
         sender_auth: if failed { SenderAuth::Fail } else { SenderAuth::Unknown },
         authentication_results,
     }
-}
-
-/// Whether the results (RFC 8601 section 2.2) say `dmarc=fail`, outside comments and quoted text.
-fn dmarc_failed(results: &str) -> bool {
-    let bare = without_comments_and_quotes(results).to_ascii_lowercase();
-    bare.split(';').any(|result| {
-        let spaced = result.replace('=', " = ");
-        let tokens: Vec<&str> = spaced.split_ascii_whitespace().collect();
-        // A method, not the value of a property.
-        let method = |at: usize| matches!(tokens[at], "dmarc" | "dmarc/1") && (at == 0 || tokens[at - 1] != "=");
-        (0..tokens.len()).any(|at| method(at) && matches!(tokens[at + 1..], ["=", "fail", ..]))
-    })
-}
-
-/// The text with comments (which nest) and quoted strings replaced by a space.
-fn without_comments_and_quotes(text: &str) -> String {
-    let mut bare = String::with_capacity(text.len());
-    let (mut depth, mut quoted) = (0_u32, false);
-    let mut characters = text.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            '\\' if depth > 0 || quoted => drop(characters.next()),
-            '"' if depth == 0 => {
-                quoted = !quoted;
-                bare.push(' ');
-            }
-            '(' if !quoted => depth += 1,
-            ')' if !quoted && depth > 0 => {
-                depth -= 1;
-                bare.push(' ');
-            }
-            _ if depth == 0 && !quoted => bare.push(character),
-            _ => {}
-        }
-    }
-    bare
 }
 
 /// The domain of the first address, in lower case.

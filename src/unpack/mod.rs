@@ -16,6 +16,7 @@
 //! | `transfer` | base64, quoted-printable, uuencode |
 //! | `claim` | what a message says it is |
 //! | `facts` | what only the mail knows of a report |
+//! | `results` | what a border recorded of a mail's authentication |
 //! | `mbox` | messages one behind the other |
 
 mod claim;
@@ -27,12 +28,15 @@ mod mail;
 pub mod mbox;
 mod mime;
 mod open;
+mod results;
 pub mod sniff;
 mod transfer;
 mod zip;
 
 #[cfg(test)]
 mod tests;
+
+pub use results::Results;
 
 use crate::limits::Limits;
 use crate::model::{Finding, MailFacts, Original};

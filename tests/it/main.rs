@@ -7,6 +7,7 @@
 )]
 #![allow(dead_code, reason = "the Dovecot and the scripted server serve the unit tests of fetch/imap too")]
 
+mod authentic;
 mod cli_mail;
 mod cli_store;
 mod cli_usage;

@@ -25,10 +25,9 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Settings {
     /// The data folder.
     pub(crate) store: Option<PathBuf>,
-    /// The domains that are ours, lower case; others in reports are still kept.
+    /// The domains that are ours, lower case; reports on others are kept and marked.
     pub(crate) domains: Vec<String>,
     /// Whose `Authentication-Results` are believed.
-    #[allow(dead_code, reason = "read, checked and kept: what judges the report mails is under way")]
     pub(crate) trusted_authserv_id: Vec<String>,
     /// The mailboxes to poll, in the file's order.
     pub(crate) mailboxes: Vec<Mailbox>,

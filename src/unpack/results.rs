@@ -1,0 +1,107 @@
+//! What an `Authentication-Results` field says (RFC 8601 section 2.2): whose word it is, and its word on DMARC.
+//!
+//! Comes in: one field's value, unfolded and bounded. Goes out: [`Results`]. Comments and quoted text are not read, and
+//! a word that only looks like a method is none. Must not: trust it; whose word counts is for the caller to say.
+
+/// A border's word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Results {
+    /// The authserv-id, in lower case; empty where none stands.
+    pub authserv_id: String,
+    /// The first result of each `dmarc` method, in lower case and in order.
+    pub dmarc: Vec<String>,
+}
+
+impl Results {
+    /// Read a field's value.
+    pub fn of(value: &str) -> Self {
+        let bare = without_comments_and_quotes(value).to_ascii_lowercase();
+        let mut dmarc = Vec::new();
+        for result in bare.split(';') {
+            let spaced = result.replace('=', " = ");
+            let tokens: Vec<&str> = spaced.split_ascii_whitespace().collect();
+            // A method, not the value of a property.
+            let method = |at: usize| matches!(tokens[at], "dmarc" | "dmarc/1") && (at == 0 || tokens[at - 1] != "=");
+            for at in (0..tokens.len()).filter(|at| method(*at)) {
+                if let ["=", word, ..] = tokens[at + 1..] {
+                    dmarc.push(word.to_owned());
+                }
+            }
+        }
+        Self { authserv_id: authserv_id(value), dmarc }
+    }
+
+    /// Whether it says that DMARC failed.
+    pub fn dmarc_failed(&self) -> bool {
+        self.dmarc.iter().any(|word| word == "fail")
+    }
+}
+
+/// The text before the first semicolon, without comments, quotes and the version behind it; empty where a result
+/// stands there.
+fn authserv_id(value: &str) -> String {
+    let unquoted = value.trim_start().strip_prefix('"').and_then(|rest| rest.split_once('"')).map(|(id, _)| id);
+    if let Some(id) = unquoted {
+        return id.to_ascii_lowercase();
+    }
+    let bare = without_comments_and_quotes(value);
+    let first = bare.split(';').next().unwrap_or_default();
+    let id = first.split_ascii_whitespace().next().unwrap_or_default();
+    if first.contains('=') { String::new() } else { id.to_ascii_lowercase() }
+}
+
+/// The text with comments (which nest) and quoted strings replaced by a space.
+pub(super) fn without_comments_and_quotes(text: &str) -> String {
+    let mut bare = String::with_capacity(text.len());
+    let (mut depth, mut quoted) = (0_u32, false);
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' if depth > 0 || quoted => drop(characters.next()),
+            '"' if depth == 0 => {
+                quoted = !quoted;
+                bare.push(' ');
+            }
+            '(' if !quoted => depth += 1,
+            ')' if !quoted && depth > 0 => {
+                depth -= 1;
+                bare.push(' ');
+            }
+            _ if depth == 0 && !quoted => bare.push(character),
+            _ => {}
+        }
+    }
+    bare
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Results;
+
+    #[test]
+    fn the_authserv_id_stands_before_the_first_semicolon_and_nowhere_else() {
+        for (value, id) in [
+            ("mx.example.com; dmarc=pass", "mx.example.com"),
+            ("(really) MX.Example.COM (v2) 1; dmarc=pass", "mx.example.com"),
+            ("\"mx.example.com\" ; dmarc=pass", "mx.example.com"),
+            ("evil.example (mx.example.com); dmarc=pass", "evil.example"),
+            ("evil.example\"mx.example.com\"; dmarc=pass", "evil.example"),
+            ("dmarc=pass; mx.example.com", ""),
+            ("", ""),
+        ] {
+            assert_eq!(Results::of(value).authserv_id, id, "{value}");
+        }
+    }
+
+    #[test]
+    fn the_word_on_dmarc_is_read_outside_comments_and_properties() {
+        for (value, words) in [
+            ("a; spf=fail; DMARC = Pass (p=none)", vec!["pass"]),
+            ("a; dkim=pass header.d=dmarc=fail", vec![]),
+            ("a; dmarc=none; dmarc/1=fail", vec!["none", "fail"]),
+            ("a; (dmarc=pass) x=\"dmarc=pass\"", vec![]),
+        ] {
+            assert_eq!(Results::of(value).dmarc, words, "{value}");
+        }
+    }
+}
