@@ -187,7 +187,8 @@ impl Vendor {
     /// Whether it sends like a service somebody set up: not a handful, more than one reporter, on several days or for
     /// weeks. Mail with the domain's own signature on it was passed on, not sent, by it.
     pub(crate) fn is_steady(&self, asked: u8) -> bool {
-        let lasting = self.last - self.first >= 2 || self.past_windows(asked) >= 2;
+        // One that only earlier periods saw has no days in this one: its first is after its last.
+        let lasting = self.last.saturating_sub(self.first) >= 2 || self.past_windows(asked) >= 2;
         self.messages >= 20 && self.reporters.len() >= 2 && lasting && self.own_signature * 20 < self.messages
     }
 }
@@ -267,4 +268,14 @@ fn evidence(view: &View<'_>, group: &Group, role: Role) -> Vec<Evidence> {
         push(1, Evidence::Steady { days: group.days(), periods, reporters });
     }
     evidence
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_that_only_earlier_periods_saw_is_not_steady_and_no_panic() {
+        assert!(!Vendor::new().is_steady(7));
+    }
 }

@@ -43,6 +43,8 @@ codes! {
     TEXT_CUT = "text.cut";
     /// An entity that XML does not define.
     XML_ENTITY = "xml.entity";
+    /// `<` or `&` stands in a value and is no markup: kept as written.
+    XML_UNESCAPED = "xml.unescaped";
     /// Something other than white space stands before or after the document.
     XML_JUNK = "xml.junk";
     /// A tag without its partner was skipped.

@@ -44,7 +44,7 @@ pub(super) fn period(
     if end - begin > LONG {
         findings.note(Code::PERIOD_LONG, || format!("the period is {} hours long", (end - begin) / 3600));
     }
-    let midpoint = timestamp(begin + (end - begin) / 2)?;
+    let midpoint = timestamp(begin.midpoint(end))?;
     let period =
         Period { begin: timestamp(begin)?, end: timestamp(end)?, day: Offset::UTC.to_datetime(midpoint).date() };
     match context.arrival.checked_add(AHEAD) {
@@ -110,7 +110,9 @@ fn expected(text: Option<&str>) -> String {
 }
 
 fn timestamp(seconds: i64) -> Result<Timestamp, String> {
-    Timestamp::from_second(seconds).map_err(|_| format!("date_range: expected Unix seconds, found {seconds}"))
+    Timestamp::from_second(seconds).map_err(|_| {
+        format!("{}: date_range: expected Unix seconds, found {seconds}, past the year 9999", Code::PERIOD_FUTURE)
+    })
 }
 
 /// A point in time as somebody wrote it.
@@ -121,21 +123,26 @@ struct Instant {
     unit: Option<&'static str>,
 }
 
-/// Read Unix seconds; also with a fraction, in finer units (told by magnitude: seconds reach 10^11 in the year 5138),
-/// or written as a date, which is taken for UTC where it does not say.
+/// Read Unix seconds; also with a fraction, or written as a date, which is taken for UTC where it does not say; also in
+/// finer units, told by magnitude: milliseconds had 13 digits before there was DMARC, and seconds of 12 digits lie in
+/// a far future that must not be taken for something else.
 fn instant(text: &str) -> Option<Instant> {
     let text = text.trim();
-    let (whole, fraction) = text.split_once('.').map_or((text, None), |(whole, fraction)| (whole, Some(fraction)));
+    let unsigned = text.strip_prefix('+').unwrap_or(text);
+    let (whole, fraction) =
+        unsigned.split_once('.').map_or((unsigned, None), |(whole, fraction)| (whole, Some(fraction)));
     let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     if whole.is_empty() || !is_digits(whole) || !fraction.is_none_or(is_digits) {
         return date(text);
     }
-    let number: i64 = whole.parse().ok()?;
+    // More than fits is a far future as well.
+    let number: i64 = whole.parse().unwrap_or(i64::MAX);
     let (divisor, unit) = match whole.trim_start_matches('0').len() {
-        ..=11 => (1, fraction.map(|_| "a fraction")),
-        12..=14 => (1_000, Some("milliseconds")),
+        ..=12 => (1, fraction.map(|_| "a fraction")),
+        13..=14 => (1_000, Some("milliseconds")),
         15..=17 => (1_000_000, Some("microseconds")),
-        _ => (1_000_000_000, Some("nanoseconds")),
+        18..=19 if number < i64::MAX => (1_000_000_000, Some("nanoseconds")),
+        _ => (1, None),
     };
     Some(Instant { seconds: number / divisor, unit })
 }
@@ -144,7 +151,8 @@ fn date(text: &str) -> Option<Instant> {
     let timestamp = text
         .parse::<Timestamp>()
         .ok()
-        .or_else(|| Offset::UTC.to_timestamp(text.parse::<civil::DateTime>().ok()?).ok())?;
+        .or_else(|| Offset::UTC.to_timestamp(text.parse::<civil::DateTime>().ok()?).ok())
+        .or_else(|| jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp()))?;
     (timestamp.as_second() >= 0).then_some(Instant { seconds: timestamp.as_second(), unit: Some("a date") })
 }
 
@@ -198,6 +206,11 @@ mod tests {
     }
 
     #[test]
+    fn a_plus_sign_is_part_of_a_whole_number() {
+        assert_eq!(read("+1772496000", "+1772582399"), read("1772496000", "1772582399"));
+    }
+
+    #[test]
     fn begin_and_end_at_one_time_are_fine() {
         assert_eq!(read("1772496000", "1772496000"), (Ok((1_772_496_000, 1_772_496_000, "2026-03-03".into())), vec![]));
     }
@@ -212,6 +225,7 @@ mod tests {
             ("1772496000.0", "1772582399.9"),
             ("2026-03-03T00:00:00Z", "2026-03-03T23:59:59Z"),
             ("2026-03-03 00:00:00", "2026-03-03 23:59:59"),
+            ("Tue, 03 Mar 2026 00:00:00 +0000", "Wed, 4 Mar 2026 00:59:59 +0100"),
         ] {
             assert_eq!(read(begin, end), (whole.clone(), vec![Code::PERIOD_UNIT, Code::PERIOD_UNIT]), "{begin}");
         }
@@ -269,6 +283,11 @@ mod tests {
         assert!(read("1772496000", "1772762400").0.is_ok());
         let reason = read("1772496000", "1772762401").0.expect_err("in the future");
         assert!(reason.starts_with("period.future: the period ends 2026-03-06T02:00:01Z"), "{reason}");
-        assert!(read("1", "9223372036854775807").0.is_err());
+        for far in ["9223372036854775807", "253402300799", "999999999999", "4102444800000", "99999999999999999999"] {
+            for (begin, end) in [("1772496000", far), (far, far), (far, "1772496000")] {
+                let reason = read(begin, end).0.expect_err("in the future");
+                assert!(reason.starts_with("period.future: "), "{reason}");
+            }
+        }
     }
 }

@@ -193,8 +193,9 @@ impl Row<'_> {
     }
 }
 
-/// A number of messages: digits only, within 63 bits. Anything else is not guessed at.
+/// A number of messages: an `xs:integer` that is not negative, within 63 bits. Anything else is not guessed at.
 fn count(text: &str) -> Option<i64> {
+    let text = text.strip_prefix('+').unwrap_or(text);
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.parse().ok()).flatten()
 }

@@ -56,7 +56,7 @@ fn bare_utf16(bytes: &[u8]) -> Option<&'static Encoding> {
 fn declared(bytes: &[u8]) -> Option<&'static Encoding> {
     let head = &bytes[..bytes.len().min(1024)];
     let declaration = &head[memchr::memmem::find(head, b"<?xml")?..];
-    let declaration = &declaration[..memchr::memmem::find(declaration, b"?>")?];
+    let declaration = &declaration[..memchr::memchr(b'>', declaration)?];
     let value = &declaration[memchr::memmem::find(declaration, b"encoding")? + b"encoding".len()..];
     let value = value.trim_ascii_start().strip_prefix(b"=")?.trim_ascii_start();
     let (quote, label) = value.split_first().filter(|(quote, _)| matches!(quote, b'"' | b'\''))?;

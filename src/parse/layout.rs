@@ -58,8 +58,8 @@ impl<'x> Layout<'x> {
             match lexer.next() {
                 Lexeme::Open { tag, empty } => pass.open(at, tag, empty.then(|| lexer.position())),
                 Lexeme::Close { tag } => pass.close(at, tag, lexer.position()),
-                Lexeme::Text(text) | Lexeme::Verbatim(text) if !text.trim().is_empty() => {
-                    pass.outside(|| format!("text {}", Quoted(text.trim())));
+                Lexeme::Text(text) | Lexeme::Verbatim(text) if !blank(text).is_empty() => {
+                    pass.outside(|| format!("text {}", Quoted(blank(text))));
                 }
                 Lexeme::Entity(name) => pass.outside(|| format!("entity {}", Quoted(name))),
                 Lexeme::DocType(declaration) => pass.layout.hostile |= is_hostile(declaration),
@@ -144,6 +144,11 @@ impl<'x> Pass<'x> {
     }
 }
 
+/// A text without what says nothing around it: white space, and the byte order marks that files glued together keep.
+fn blank(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
+}
+
 /// Whether an end tag fits a start tag: by local name, in any case.
 fn same(open: &str, close: &str) -> bool {
     open == close || local(open.as_bytes()).eq_ignore_ascii_case(local(close.as_bytes()))
@@ -200,6 +205,8 @@ mod tests {
     #[test]
     fn junk_is_what_is_neither_white_nor_aside() {
         assert_eq!(layout("<?xml?> <!-- c --><feedback/>\n").junk, None);
+        assert_eq!(layout("\u{feff} <feedback/>\u{feff}").junk, None);
+        assert!(layout("<?xml version='1.0'><feedback/>").junk.is_some());
         assert_eq!(layout("<feedback/>\u{0}\n-- \nx").junk.as_deref(), Some("text \"\\0\\n-- \\nx\""));
         assert_eq!(layout("<all><feedback/></all>").junk.as_deref(), Some("element \"all\""));
     }

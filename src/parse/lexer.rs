@@ -83,6 +83,11 @@ impl<'x> Lexer<'x> {
     fn look(&self, start: usize) -> Look {
         let rest = &self.text.as_bytes()[start..];
         match rest {
+            // An XML declaration holds no `>`: one that ends with it alone is broken, and no more than text.
+            [b'<', b'?', b'x', b'm', b'l', b' ' | b'\t' | b'\r' | b'\n', ..] => match memchr::memchr(b'>', rest) {
+                Some(end) if rest[end - 1] != b'?' => Look::Text(end + 1),
+                _ => Look::Markup,
+            },
             [b'<', b'!' | b'?', ..] => Look::Markup,
             [b'<', inside @ ..] => match memchr::memchr2(b'<', b'>', inside) {
                 Some(end) if inside[end] == b'>' && is_tag(&inside[..end]) => Look::Markup,
@@ -216,6 +221,11 @@ mod tests {
         for end in ["<sou", "</sou", "<", "<!-- ", "<![CDATA[ ", "<?p ", "<!DOCTYPE a [", "</"] {
             assert_eq!(lexemes(&format!("<a>t{end}")).last(), Some(&Lexeme::Cut), "{end}");
         }
+    }
+
+    #[test]
+    fn an_xml_declaration_that_ends_like_a_tag_is_text() {
+        assert_eq!(text("<?xml version='1.0'>\n<a><?p i?>t</a>"), "<?xml version='1.0'>\nt");
     }
 
     #[test]

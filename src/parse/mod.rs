@@ -130,7 +130,7 @@ fn refuse<'x, V>(text: &str, layout: &Layout<'_>, limits: &Limits) -> Option<Doc
             return None;
         }
         "a document type with an internal subset or an external id, which is never followed".into()
-    } else if !text.trim_start().starts_with('<') {
+    } else if !text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}').starts_with('<') {
         format!("payload is not XML, {} bytes", text.len())
     } else if layout.elements {
         return Some(Document::NotReport);

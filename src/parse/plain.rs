@@ -47,7 +47,8 @@ impl<'x, 'l> Plain<'x, 'l> {
             Self { text, at: 0, open: Vec::new(), opened: Opened::No, has_returns: controls.returns, limits };
         plain.space();
         if plain.rest().starts_with(b"<?xml") {
-            plain.at += plain.rest().windows(2).position(|end| end == b"?>")? + 2;
+            let end = find(plain.rest(), b'>')?;
+            plain.at += (plain.rest()[end - 1] == b'?').then_some(end + 1)?;
             plain.space();
         }
         let start = plain.at;

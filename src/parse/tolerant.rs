@@ -2,7 +2,7 @@
 //!
 //! In: the text, its layout, one of its documents. Out: tokens. Stray tags are not seen; text is joined over comments,
 //! CDATA sections and entities; entities that XML does not know stay as they are, characters it forbids become U+FFFD,
-//! text past the limit is cut, each with a finding.
+//! text past the limit is cut, `<` and `&` that are no markup are text, each with a finding.
 
 use super::layout::{Layout, Span};
 use super::lexer::{Lexeme, Lexer};
@@ -61,7 +61,8 @@ impl<'x, 'l> Tolerant<'x, 'l> {
         loop {
             let at = self.lexer.position();
             match self.lexer.next() {
-                Lexeme::Text(piece) | Lexeme::Verbatim(piece) => text.written(piece),
+                Lexeme::Text(piece) => text.plain(piece),
+                Lexeme::Verbatim(piece) => text.written(piece),
                 Lexeme::Entity(name) => text.entity(name),
                 Lexeme::Aside | Lexeme::DocType(_) => {}
                 Lexeme::Open { .. } | Lexeme::Close { .. } if self.is_stray(at) => {}
@@ -140,13 +141,28 @@ struct Gathered<'x> {
     limit: usize,
     cut: bool,
     control: bool,
+    /// Whether `<` or `&` stood there unescaped.
+    unescaped: bool,
     /// The first entity that XML does not know.
     entity: Option<&'x str>,
 }
 
 impl<'x> Gathered<'x> {
     fn new(limit: u32) -> Self {
-        Self { text: Cow::Borrowed(""), limit: limit as usize, cut: false, control: false, entity: None }
+        Self {
+            text: Cow::Borrowed(""),
+            limit: limit as usize,
+            cut: false,
+            control: false,
+            unescaped: false,
+            entity: None,
+        }
+    }
+
+    /// Text between markup: what looks like markup in it is none, and should have been escaped.
+    fn plain(&mut self, piece: &'x str) {
+        self.unescaped |= self.limit > 0 && memchr::memchr2(b'<', b'&', piece.as_bytes()).is_some();
+        self.written(piece);
     }
 
     /// Text as it stands in the document: line ends made equal, forbidden characters replaced.
@@ -217,6 +233,9 @@ impl<'x> Gathered<'x> {
             findings.note(Code::XML_ENTITY, || {
                 format!("{place}: entity {} is not defined in XML, kept as written", Quoted(name))
             });
+        }
+        if self.unescaped {
+            findings.note(Code::XML_UNESCAPED, || format!("{place}: < or & that is no markup, kept as written"));
         }
         if self.control {
             findings.note(Code::TEXT_CONTROL, || format!("{place}: characters that XML forbids, replaced by U+FFFD"));

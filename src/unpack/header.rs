@@ -85,10 +85,13 @@ impl<'b> Fields<'b> {
         self.disposition.map_or_else(Default::default, |raw| mailparse::parse_content_disposition(&unfold(raw)))
     }
 
-    /// `Content-Transfer-Encoding` in lower case.
+    /// `Content-Transfer-Encoding` in lower case, without a comment or parameter behind it.
     pub(super) fn encoding(&self) -> String {
-        self.transfer_encoding
-            .map_or_else(String::new, |raw| unfold(raw).trim().trim_matches(['"', ';']).to_ascii_lowercase())
+        self.transfer_encoding.map_or_else(String::new, |raw| {
+            let value = unfold(raw);
+            let word = value.split(['(', ';']).next().unwrap_or_default();
+            word.trim().trim_matches('"').to_ascii_lowercase()
+        })
     }
 
     /// The part's file name, decoded.

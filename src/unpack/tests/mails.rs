@@ -40,8 +40,9 @@ fn the_report_may_be_the_text_of_the_mail_in_any_transfer_encoding() {
     let headers = "Content-Type: text/xml\nContent-Transfer-Encoding: Quoted-Printable";
     // Its line ends are those of mail.
     assert_eq!(mailed(&part(headers, &quoted)), [format!("part 1: report of {} bytes", xml.len() + 2)]);
-    let headers = "Content-Transfer-Encoding: BASE64";
-    assert_eq!(mailed(&part(headers, &base64(REPORT))), ["part 1: report"]);
+    for headers in ["Content-Transfer-Encoding: BASE64", "Content-Transfer-Encoding: base64 (really); x=y"] {
+        assert_eq!(mailed(&part(headers, &base64(REPORT))), ["part 1: report"]);
+    }
     assert_eq!(mailed(&part("Subject: x", xml)), ["part 1: report"]);
 }
 
