@@ -187,7 +187,7 @@ impl Vendor {
     /// Whether it sends like a service somebody set up: not a handful, more than one reporter, on several days or for
     /// weeks. Mail with the domain's own signature on it was passed on, not sent, by it.
     pub(crate) fn is_steady(&self, asked: u8) -> bool {
-        let lasting = self.last - self.first >= 2 || self.past_windows(asked) >= 2;
+        let lasting = self.last.saturating_sub(self.first) >= 2 || self.past_windows(asked) >= 2;
         self.messages >= 20 && self.reporters.len() >= 2 && lasting && self.own_signature * 20 < self.messages
     }
 }
