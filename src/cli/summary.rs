@@ -45,6 +45,9 @@ pub(super) struct Args {
     /// Only ASCII characters [default: where the locale is not UTF-8]
     #[arg(long)]
     ascii: bool,
+    /// Print the JSON Schema of --format json, and nothing else
+    #[arg(long, conflicts_with_all = ["paths", "explain", "mail_to"])]
+    schema: bool,
     /// The rows and the reasoning behind one source: its address, or 'unknown'
     #[arg(long, value_name = "SOURCE")]
     explain: Option<String>,
@@ -74,6 +77,10 @@ enum Form {
 
 /// Do it.
 pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+    if args.schema {
+        output::data(present::SCHEMA.as_bytes())?;
+        return Ok(Exit::Handled);
+    }
     let settings = run.settings()?;
     let mut asked = Asked::new(run, &args.choice, &args.paths)?;
     asked.question.authentic = args.authentic;

@@ -18,9 +18,11 @@ pub fn html(summary: &Summary, _style: &Style) -> String {
     let page = page(summary);
     let charts: Vec<_> = page.domains.iter().map(|domain| chart(&domain.trend)).collect();
     let whole = chart(&page.trend);
-    template
+    let html = template
         .render(context! { page => Serde(page), charts => Serde(charts), whole => Serde(whole) })
-        .expect("the template is tested")
+        .expect("the template is tested");
+    // A figure stays on one line with its sign.
+    html.replace(" %", "\u{a0}%")
 }
 
 /// A line that holds nothing but a tag of the template leaves no line behind.

@@ -6,7 +6,9 @@ use super::{
     numbers::{count, counted, percent},
     words,
 };
-use crate::analyse::{DomainSummary, Point, Quality, Rate, Role, Sender, SenderChange, Summary, Totals, Verdict};
+use crate::analyse::{
+    DomainSummary, Evidence, Point, Quality, Rate, Role, Sender, SenderChange, Summary, Totals, Verdict,
+};
 use serde::Serialize;
 
 /// How many senders a page lists.
@@ -180,7 +182,7 @@ fn numbers(summary: &Summary) -> Vec<String> {
     ];
     if sums.failing() > 0 {
         lines.push(format!(
-            "Of {} failing, receivers rejected {}, quarantined {}, delivered {}; {} authenticate as another domain.",
+            "Of {} failing, receivers rejected {}, quarantined {}, delivered {}; {} of them authenticate as another domain.",
             count(sums.failing()),
             count(summary.totals.failing_rejected),
             count(summary.totals.failing_quarantined),
@@ -263,24 +265,25 @@ fn matters(sender: &Sender) -> bool {
 
 fn policy(summary: &Summary) -> Answer {
     let question = "May we move to a stricter policy?";
-    let lines: Vec<String> = summary
-        .domains
+    let left_to_move: Vec<&DomainSummary> =
+        summary.domains.iter().filter(|domain| domain.readiness.verdict != Verdict::Done).collect();
+    let lines: Vec<String> = left_to_move
         .iter()
-        .filter(|domain| domain.readiness.verdict != Verdict::Done)
         .take(4)
         .map(|domain| format!("{}: {}", Clean::new(&domain.policy_domain), readiness(domain)))
         .collect();
     if lines.is_empty() {
         return Answer { question, tone: Tone::Good, text: "Nothing is left to do: p=reject everywhere.".to_owned() };
     }
-    let left = summary.domains.iter().filter(|domain| domain.readiness.verdict != Verdict::Done).count() - lines.len();
+    let left = left_to_move.len() - lines.len();
     let more = if left > 0 {
         format!("; and {} below", counted(left as u64, "more domain", "more domains"))
     } else {
         String::new()
     };
     let ready = |domain: &DomainSummary| matches!(domain.readiness.verdict, Verdict::Ready | Verdict::Parked);
-    let tone = if summary.domains.iter().any(ready) { Tone::Good } else { Tone::Plain };
+    // Good news only where it is all good: a "not yet" in green is read as a yes.
+    let tone = if left_to_move.iter().all(|domain| ready(domain)) { Tone::Good } else { Tone::Plain };
     Answer { question, tone, text: format!("{}{more}.", lines.join("; ")) }
 }
 
@@ -307,6 +310,7 @@ fn news(summary: &Summary, changes: &[String]) -> Answer {
 
 fn changes(summary: &Summary) -> Vec<String> {
     let changes = &summary.changes;
+    let period = if summary.period.week.is_some() { "week" } else { "period" };
     let mut lines = Vec::new();
     for change in changes.policies.iter().take(2 * NAMED) {
         let value = |value| match words::shown(value) {
@@ -329,7 +333,7 @@ fn changes(summary: &Summary) -> Vec<String> {
     }
     for change in changes.senders.vanished.iter().take(NAMED) {
         lines.push(format!(
-            "No mail any more from {}: {} a period before, last seen {}.",
+            "No mail any more from {}: it used to send {} a {period}, the last on {}.",
             words::sender(&change.who),
             words::messages(change.messages_usual),
             words::weekday(change.last_seen),
@@ -410,7 +414,7 @@ fn details(domain: &DomainSummary) -> Vec<String> {
         for losing in readiness.losing.iter().take(3) {
             lines.push(format!(
                 "would lose {} of {}: {}",
-                count(losing.failing),
+                words::messages(losing.failing),
                 words::sender(&losing.who),
                 words::cause(losing.cause)
             ));
@@ -457,7 +461,9 @@ fn sender(sender: &Sender) -> SenderLine {
     let sums = &sender.sums;
     let share = |part| percent(Rate::of(part, sums.messages));
     let more = if sender.who.addresses > 1 { format!(" ({})", sender.who.addresses) } else { String::new() };
-    let evidence: Vec<String> = sender.evidence.iter().take(3).map(words::evidence).collect();
+    // The cause of a suspect says already that nothing passes.
+    let said = |evidence: &&Evidence| !matches!(evidence, Evidence::NothingPasses { .. });
+    let evidence: Vec<String> = sender.evidence.iter().filter(said).take(3).map(words::evidence).collect();
     SenderLine {
         sender: format!("{}{more}", words::network(&sender.who)),
         name: words::identity(&sender.who).unwrap_or_default(),

@@ -53,7 +53,7 @@ impl Writer {
             page.changes.iter().for_each(|line| self.item("· ", line));
         }
         if !page.domains.is_empty() {
-            self.head("DOMAINS");
+            self.head(&format!("DOMAINS{}", legend(page)));
             page.domains.iter().for_each(|domain| self.domain(domain));
         }
         if !page.senders.is_empty() {
@@ -151,6 +151,16 @@ impl Writer {
     }
 }
 
+/// What the bars beside the domains are.
+fn legend(page: &Page) -> String {
+    let Some(domain) = page.domains.iter().find(|domain| !sparkline(&domain.trend).is_empty()) else {
+        return String::new();
+    };
+    let points = &domain.trend.points;
+    let weeks = points.iter().all(|point| point.label.contains("-W"));
+    format!("  [messages of {} {}]", points.len(), if weeks { "weeks" } else { "periods" })
+}
+
 /// Eight bars: the messages of each period against the largest.
 fn sparkline(trend: &Trend) -> String {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -172,7 +182,7 @@ fn senders(page: &Page, width: u16) -> Vec<String> {
     table.set_width(width);
     let mut head = vec!["Sender", "Messages", "Pass", "DKIM", "SPF"];
     if wide {
-        head.extend(["Other", "Reporters", "Seen"]);
+        head.extend(["As other", "Reporters", "Seen"]);
     }
     head.push("What it is, and why");
     let last = head.len() - 1;

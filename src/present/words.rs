@@ -20,7 +20,7 @@ pub(crate) const fn cause(cause: Cause) -> &'static str {
         Cause::Transient => "temporary error while checking",
         Cause::ForwardedDeclared => "forwarded, the receiver says",
         Cause::SampledOrTesting => "policy sampled or in test mode",
-        Cause::ListOrModifyingForwarder => "mailing list, or a forwarder that changes mail",
+        Cause::ListOrModifyingForwarder => "changed on its way, by a list or forwarder",
         Cause::OwnSigningBroken => "your DKIM signature does not verify",
         Cause::AuthenticatedUnaligned => "authenticated, but as another domain",
         Cause::Unauthenticated => "nothing authenticates it",
@@ -98,7 +98,10 @@ pub(crate) fn evidence(evidence: &Evidence) -> String {
         Evidence::Steady { days, periods, reporters } => format!(
             "on {}, in {}, seen by {}",
             counted(u64::try_from(*days).unwrap_or(0), "day", "days"),
-            counted(*periods, "earlier period", "earlier periods"),
+            match periods {
+                0 => "no earlier period".to_owned(),
+                periods => counted(*periods, "earlier period", "earlier periods"),
+            },
             counted(*reporters, "reporter", "reporters"),
         ),
         Evidence::NothingPasses { messages } => format!("{} prove nothing", count(*messages)),
@@ -221,12 +224,12 @@ pub(crate) fn verdict(verdict: Verdict, next: Option<&str>, lost: Option<Rate>) 
     let next = next.unwrap_or("a stricter policy");
     match verdict {
         Verdict::Done => "already at p=reject".to_owned(),
-        Verdict::Ready if lost.is_none_or(|lost| lost.part == 0) => format!("ready for {next}: nothing would be lost"),
-        Verdict::Ready => format!("ready for {next}: {} of your mail would be lost", percent(lost)),
+        Verdict::Ready if lost.is_none_or(|lost| lost.part == 0) => format!("ready for {next}, nothing would be lost"),
+        Verdict::Ready => format!("ready for {next}, {} of your mail would be lost", percent(lost)),
         Verdict::NotYet if lost.is_some_and(|lost| lost.part > 0) => {
-            format!("not yet {next}: {} of your mail would be lost", percent(lost))
+            format!("not yet {next}, {} of your mail would be lost", percent(lost))
         }
-        Verdict::NotYet => format!("not yet {next}: some senders are unclear"),
+        Verdict::NotYet => format!("not yet {next}, some senders are unclear"),
         Verdict::Parked => "nothing of yours sends as it: p=reject would cost nothing".to_owned(),
         Verdict::TooLittle => format!("too early to say for {next}: it takes four weeks of reports and more mail"),
     }

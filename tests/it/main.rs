@@ -26,6 +26,7 @@ mod layering;
 mod properties;
 mod readers;
 mod readme;
+mod renderings;
 mod replay;
 mod smtp;
 mod workdir;

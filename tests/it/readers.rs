@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// The Python that has the readers.
-fn python() -> Option<PathBuf> {
+pub(crate) fn python() -> Option<PathBuf> {
     let named = std::env::var_os("DMARQUET_TEST_PYTHON").map(PathBuf::from);
     let python = named.unwrap_or_else(|| repository().join("target/venv/bin/python"));
     if python.exists() {
@@ -35,6 +35,20 @@ fn other_programs_read_the_types_and_add_up_to_the_same_sums() {
     let work = exported();
     let script = repository().join("tests/readers.py");
     let done = Command::new(python).arg(script).arg(work.path("export")).arg(work.path("summary.json")).output();
+    let done = done.expect("Python starts");
+    assert!(
+        done.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&done.stdout),
+        String::from_utf8_lossy(&done.stderr)
+    );
+}
+
+#[test]
+fn every_week_of_the_samples_adds_up_to_what_the_reporters_wrote() {
+    let Some(python) = python() else { return };
+    let script = repository().join("tests/compare_duckdb.py");
+    let done = Command::new(python).arg(script).args(["--bin", env!("CARGO_BIN_EXE_dmarquet")]).arg(samples()).output();
     let done = done.expect("Python starts");
     assert!(
         done.status.success(),

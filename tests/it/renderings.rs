@@ -1,0 +1,145 @@
+//! What the samples' last week looks like in every form: `samples/rendered/`, examples to look at and goldens to hold.
+//!
+//! `DMARQUET_UPDATE_GOLDEN=1` writes what the program says, to be read by a person.
+
+use crate::readers::python;
+use crate::workdir::{WorkDir, repository, samples};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Each form: its file, and the options that make it.
+const FORMS: [(&str, &[&str]); 6] = [
+    ("week-80.txt", &["--format", "text", "--width", "80"]),
+    ("week-140.txt", &["--format", "text", "--width", "140"]),
+    ("week.md", &["--format", "markdown"]),
+    ("week.html", &["--format", "html"]),
+    ("week.json", &["--format", "json"]),
+    ("week.csv", &["--format", "csv"]),
+];
+
+/// The folder of the renderings.
+fn rendered() -> PathBuf {
+    samples().join("rendered")
+}
+
+/// One form of the week, as the program writes it.
+fn rendering(options: &[&str]) -> String {
+    let samples = samples();
+    let asked = ["summary", samples.to_str().expect("UTF-8"), "--week", "2026-W47"];
+    WorkDir::new().run(asked.iter().chain(options)).quiet()
+}
+
+#[test]
+fn the_samples_week_is_rendered_as_it_was_read_by_a_person() {
+    let mut faults = Vec::new();
+    for (name, options) in FORMS {
+        let (file, found) = (rendered().join(name), rendering(options));
+        if std::env::var_os("DMARQUET_UPDATE_GOLDEN").is_some() {
+            std::fs::create_dir_all(rendered()).expect("a folder can be made");
+            std::fs::write(&file, &found).expect("a rendering can be written");
+        }
+        let expected = std::fs::read_to_string(&file).unwrap_or_else(|error| format!("{}: {error}", file.display()));
+        let mut lines = expected.lines().zip(found.lines()).enumerate();
+        match lines.find(|(_, (expected, found))| expected != found) {
+            Some((at, (expected, found))) => {
+                faults.push(format!("{name}, line {}:\n  expected {expected}\n  found    {found}", at + 1));
+            }
+            None if expected != found => faults.push(format!("{name}: one is longer, or its line ends differ")),
+            None => {}
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn the_renderings_beside_the_samples_are_no_samples() {
+    let told = WorkDir::new();
+    let folder = rendered();
+    let tally = told.run(["ingest", "--format", "json", folder.to_str().expect("UTF-8")]);
+    assert_eq!((tally.code, tally.stderr.as_str()), (Some(0), ""));
+    let (tally, files) = (tally.json(), std::fs::read_dir(&folder).expect("a readable folder").count());
+    assert_eq!((&tally["items"], &tally["set_aside"]["other"]), (&files.into(), &files.into()), "{tally}");
+}
+
+#[test]
+fn no_line_of_the_text_is_wider_than_asked() {
+    for (name, width) in [("week-80.txt", 80), ("week-140.txt", 140)] {
+        let text = std::fs::read_to_string(rendered().join(name)).expect("a rendering");
+        let wide = text.lines().find(|line| line.chars().count() > width);
+        assert_eq!(wide, None, "{name}");
+    }
+}
+
+/// The node modules that look at a page, where they and Chromium are. Without them a test says so and passes, but for CI.
+fn browser() -> Option<PathBuf> {
+    let modules = repository().join("target/axe/node_modules");
+    let starts = |program| Command::new(program).arg("--version").output().is_ok_and(|done| done.status.success());
+    if modules.join("axe-core/axe.min.js").exists() && starts("node") && starts("chromium") {
+        return Some(modules);
+    }
+    let missing = "no chromium, node or target/axe (tests/all installs them)";
+    assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{missing}");
+    eprintln!("skipped: {missing}");
+    None
+}
+
+/// Open a page in Chromium at three widths, light and dark.
+fn look(modules: &Path, page: &Path, shots: Option<PathBuf>) {
+    let script = repository().join("tests/html/check.mjs");
+    let done = Command::new("node").arg(script).args([modules, page]).args(shots).output().expect("node starts");
+    let (said, erred) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success(), "{}: {said}{erred}", page.display());
+}
+
+#[test]
+fn the_page_fits_every_screen_asks_for_nothing_and_has_no_serious_fault() {
+    let Some(modules) = browser() else { return };
+    let work = WorkDir::new();
+    let page = work.write("week.html", rendering(&["--format", "html"]));
+    look(&modules, &page, std::env::var_os("DMARQUET_UPDATE_GOLDEN").map(|_| rendered()));
+}
+
+#[test]
+fn a_page_of_hostile_and_endless_names_fits_every_screen_too() {
+    let Some(modules) = browser() else { return };
+    let work = WorkDir::new();
+    let label = "w".repeat(60);
+    let long = [label.as_str(); 4].join(".");
+    let hostile = "&lt;img src=http://192.0.2.1/x onerror=alert(1)&gt;&lt;script&gt;alert(1)&lt;/script&gt;";
+    let mut records = String::new();
+    for host in 1..30 {
+        records += &format!(
+            "<record><row><source_ip>2001:db8:1111:2222:3333:4444:5555:{host}</source_ip><count>123456789{host}</count>\
+             <policy_evaluated><disposition>none</disposition><dkim>fail</dkim><spf>fail</spf></policy_evaluated></row>\
+             <identifiers><header_from>{long}.example.com</header_from></identifiers><auth_results><dkim><domain>{long}.example\
+             </domain><selector>{hostile}</selector><result>pass</result></dkim><spf><domain>{hostile}</domain>\
+             <result>pass</result></spf></auth_results></record>"
+        );
+    }
+    let report = format!(
+        "<feedback><report_metadata><org_name>{hostile}{label}</org_name><email>a@example.com</email>\
+         <report_id>1</report_id><date_range><begin>1795046400</begin><end>1795132799</end></date_range></report_metadata>\
+         <policy_published><domain>example.com</domain><p>none</p></policy_published>{records}</feedback>"
+    );
+    work.write("report.xml", report);
+    let done = work.run(["summary", "report.xml", "--week", "2026-W47", "--format", "html"]);
+    assert!(done.stdout.contains("example.com"), "{done:#?}");
+    look(&modules, &work.write("week.html", &done.stdout), None);
+}
+
+#[test]
+fn the_json_is_valid_under_the_schema_that_the_program_prints() {
+    let Some(python) = python() else { return };
+    let work = WorkDir::new();
+    let schema = work.write("schema.json", work.run(["summary", "--schema"]).quiet());
+    for (name, options) in
+        [("week.json", &["--week", "2026-W47"][..]), ("all.json", &[]), ("empty.json", &["--week", "2020-W01"])]
+    {
+        let samples = samples();
+        let asked = ["summary", "--format", "json", samples.to_str().expect("UTF-8")];
+        let summary = work.write(name, work.run(asked.iter().chain(options)).quiet());
+        let done = Command::new(&python).arg(repository().join("tests/schema.py")).args([&schema, &summary]).output();
+        let done = done.expect("Python starts");
+        assert!(done.status.success(), "{name}: {}", String::from_utf8_lossy(&done.stdout));
+    }
+}
