@@ -47,7 +47,7 @@ pub use explain::{ExplainedRow, Explainer, Explanation};
 pub use foreign::Foreign;
 pub use period::{Period, PeriodError};
 pub use policies::PolicyChange;
-pub use question::{Aside, KnownSender, Question};
+pub use question::{Aside, HostName, KnownSender, Question};
 pub use readiness::{Losing, Readiness, Verdict};
 pub use reporters::{MissingDays, SilentReporter};
 pub use roles::{Evidence, Role};
