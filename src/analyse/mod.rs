@@ -19,6 +19,7 @@ mod foreign;
 mod groups;
 mod heads;
 mod interner;
+mod known;
 #[cfg(test)]
 pub(crate) mod made;
 mod period;
@@ -45,6 +46,7 @@ pub use adder::Adder;
 pub use changes::{SenderChange, SenderChanges};
 pub use explain::{ExplainedRow, Explainer, Explanation};
 pub use foreign::Foreign;
+pub use known::{Service, Services};
 pub use period::{Period, PeriodError};
 pub use policies::PolicyChange;
 pub use question::{Aside, HostName, KnownSender, Question};

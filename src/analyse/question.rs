@@ -1,6 +1,6 @@
 //! What is asked: the period, the domains, and what only others know. Out of it follows what must be read.
 
-use super::{Foreign, Period};
+use super::{Foreign, Period, Services};
 use crate::model::Text;
 use jiff::civil::Date;
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
@@ -25,6 +25,8 @@ pub struct Question {
     pub known: Vec<KnownSender>,
     /// Names of addresses (PTR), where somebody looked them up.
     pub names: Arc<BTreeMap<IpAddr, HostName>>,
+    /// Mail services by name.
+    pub services: Services,
 }
 
 /// What DNS calls an address.

@@ -31,6 +31,9 @@ pub struct SenderName {
     /// Whether the name leads back to the address; only beside a name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name_confirmed: Option<bool>,
+    /// The mail service it is, where a known one is proven.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<Foreign>,
     /// The organisation whose signature its mail bears.
     pub signs_as: Option<Foreign>,
     /// The organisation that SPF proves for it.
@@ -174,6 +177,11 @@ pub(crate) fn name(view: &View<'_>, group: &Group, role: Role) -> SenderName {
         addresses: group.addresses,
         name: host.map(|host| host.name.clone()),
         name_confirmed: host.map(|host| host.confirmed),
+        service: view.adder.question.services.name(
+            group.signer.as_deref().unwrap_or(""),
+            group.returns_to.as_deref().unwrap_or(""),
+            host,
+        ),
         signs_as: group.signer.clone().map(Foreign::from),
         returns_to: group.returns_to.clone().map(Foreign::from),
         role,

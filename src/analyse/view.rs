@@ -209,7 +209,7 @@ fn within(address: IpAddr, network: IpAddr, bits: u8) -> bool {
 }
 
 /// Whether a domain is another one or below it.
-fn at_or_below(domain: &str, parent: &str) -> bool {
+pub(crate) fn at_or_below(domain: &str, parent: &str) -> bool {
     domain.strip_suffix(parent).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 

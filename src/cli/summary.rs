@@ -78,6 +78,7 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let mut asked = Asked::new(run, &args.choice, &args.paths)?;
     let source = if args.paths.is_empty() { From::Store(run.store(&settings)?) } else { From::Paths(&args.paths) };
     asked.question.authentic = args.authentic;
+    asked.question.services = settings.services()?;
     if let From::Store(store) = &source {
         enrich::names(store, &mut asked.question)?;
     }

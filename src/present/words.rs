@@ -73,11 +73,15 @@ pub(crate) fn host(name: Option<&Foreign>, confirmed: Option<bool>) -> Option<St
     name.map(|name| format!("{}, {word}", Clean::new(name)))
 }
 
-/// The name a sender is known by: its looked-up name, else what it authenticates as, where that is not the domain.
+/// The name a sender is known by: the service it is, and its looked-up name, else what it authenticates as, where that is not the domain.
 pub(crate) fn identity(who: &SenderName) -> Option<String> {
     let other = |name: &&Foreign| **name != who.policy_domain;
     let proven = || who.signs_as.as_ref().filter(other).or(who.returns_to.as_ref().filter(other));
-    host(who.name.as_ref(), who.name_confirmed).or_else(|| proven().map(|name| Clean::new(name).to_string()))
+    let name =
+        host(who.name.as_ref(), who.name_confirmed).or_else(|| proven().map(|name| Clean::new(name).to_string()));
+    let parts = who.service.as_ref().map(|service| Clean::new(service).to_string()).into_iter().chain(name);
+    let parts: Vec<String> = parts.collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 /// A sender in a sentence: `192.0.2.0/24 (esp.example) as example.com`.

@@ -130,3 +130,20 @@ fn without_dns_the_run_says_so_and_names_stay_unknown() {
     let empty = WorkDir::new().run(["enrich", "--server", &server.address.to_string()]);
     assert_eq!(empty.code, Some(0), "{empty:#?}");
 }
+
+#[test]
+fn a_known_service_is_named_beside_its_address_and_the_readers_file_adds_more() {
+    let work = with_sources(2);
+    work.write("home/.config/dmarquet/config.toml", "senders = \"senders.toml\"\n");
+    work.write("home/.config/dmarquet/senders.toml", "[[sender]]\nname = \"Our CRM\"\nbounce = [\"s2.example\"]\n");
+    let text = summary(&work, "text");
+    assert!(text.contains("Our CRM, s2.example"), "{text}");
+    let json: serde_json::Value = serde_json::from_str(&summary(&work, "json")).unwrap();
+    let services: Vec<&str> =
+        json["senders"].as_array().unwrap().iter().filter_map(|sender| sender["service"].as_str()).collect();
+    assert_eq!(services, ["Our CRM"]);
+    work.write("home/.config/dmarquet/senders.toml", "[[sender]]\nname = \"Our CRM\"\n");
+    let done = work.run(["summary"]);
+    assert_eq!(done.code, Some(2));
+    assert!(done.stderr.contains("senders.toml line 2: sender 1: name: expected one of dkim"), "{}", done.stderr);
+}
