@@ -1,9 +1,9 @@
 //! What is asked: the period, the domains, and what only others know. Out of it follows what must be read.
 
-use super::{Foreign, Period};
+use super::{Foreign, Period, Services};
 use crate::model::Text;
 use jiff::civil::Date;
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 /// How many periods before the asked one serve as history, at most.
 pub(crate) const HISTORY: u8 = 8;
@@ -24,7 +24,18 @@ pub struct Question {
     /// Senders the reader has confirmed as his own.
     pub known: Vec<KnownSender>,
     /// Names of addresses (PTR), where somebody looked them up.
-    pub names: BTreeMap<IpAddr, Foreign>,
+    pub names: Arc<BTreeMap<IpAddr, HostName>>,
+    /// Mail services by name.
+    pub services: Services,
+}
+
+/// What DNS calls an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostName {
+    /// The name.
+    pub name: Foreign,
+    /// It leads back to the address: whoever owns the name says so too.
+    pub confirmed: bool,
 }
 
 /// What happened to items that gave no rows, within the period: it belongs into the data quality.

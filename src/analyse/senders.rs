@@ -28,6 +28,12 @@ pub struct SenderName {
     /// Its name, where somebody looked it up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<Foreign>,
+    /// Whether the name leads back to the address; only beside a name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name_confirmed: Option<bool>,
+    /// The mail service it is, where a known one is proven.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<Foreign>,
     /// The organisation whose signature its mail bears.
     pub signs_as: Option<Foreign>,
     /// The organisation that SPF proves for it.
@@ -163,12 +169,19 @@ pub(crate) fn name(view: &View<'_>, group: &Group, role: Role) -> SenderName {
         (_, false) => 64,
     };
     let largest = group.largest.first().and_then(|(_, source)| source.address());
+    let host = largest.and_then(|address| view.name(address));
     SenderName {
         policy_domain: view.foreign(group.domain),
         address,
         prefix,
         addresses: group.addresses,
-        name: largest.and_then(|address| view.name(address)),
+        name: host.map(|host| host.name.clone()),
+        name_confirmed: host.map(|host| host.confirmed),
+        service: view.adder.question.services.name(
+            group.signer.as_deref().unwrap_or(""),
+            group.returns_to.as_deref().unwrap_or(""),
+            host,
+        ),
         signs_as: group.signer.clone().map(Foreign::from),
         returns_to: group.returns_to.clone().map(Foreign::from),
         role,

@@ -88,11 +88,13 @@ fn part_sources(view: &View<'_>, part: &Shard) -> Vec<SourceSummary> {
 
 fn summarise(view: &View<'_>, source: Source, sums: &SourceSums) -> SourceSummary {
     let address = source.address();
+    let host = address.and_then(|address| view.name(address));
     let mut domains: Vec<_> = sums.domains.iter().map(|id| view.foreign(*id)).collect();
     domains.sort_unstable();
     SourceSummary {
         source_ip: address,
-        name: address.and_then(|address| view.name(address)),
+        name: host.map(|host| host.name.clone()),
+        name_confirmed: host.map(|host| host.confirmed),
         sums: sums.sums,
         authenticated_unaligned: sums.unaligned,
         cause: sums.causes.diagnosis(sums.confirmed),

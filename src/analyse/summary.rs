@@ -146,6 +146,9 @@ pub struct SourceSummary {
     /// Its name, where somebody looked it up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<Foreign>,
+    /// Whether the name leads back to the address; only beside a name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name_confirmed: Option<bool>,
     /// Its sums.
     #[serde(flatten)]
     pub sums: Sums,

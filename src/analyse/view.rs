@@ -2,7 +2,7 @@
 //! the adder's patterns, each looked at once. Out: a [`Shape`] a pattern.
 
 use super::{
-    Adder, Foreign, KnownSender,
+    Adder, Foreign, HostName, KnownSender,
     facts::{Fact, Pattern},
     groups::Item,
 };
@@ -99,8 +99,8 @@ impl<'a> View<'a> {
     }
 
     /// The name of an address, where somebody looked it up.
-    pub(crate) fn name(&self, address: IpAddr) -> Option<Foreign> {
-        self.adder.question.names.get(&address).cloned()
+    pub(crate) fn name(&self, address: IpAddr) -> Option<&HostName> {
+        self.adder.question.names.get(&address)
     }
 
     /// Every fact, in no order.
@@ -209,7 +209,7 @@ fn within(address: IpAddr, network: IpAddr, bits: u8) -> bool {
 }
 
 /// Whether a domain is another one or below it.
-fn at_or_below(domain: &str, parent: &str) -> bool {
+pub(crate) fn at_or_below(domain: &str, parent: &str) -> bool {
     domain.strip_suffix(parent).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 

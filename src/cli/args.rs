@@ -5,7 +5,8 @@
 
 use super::output::Color;
 use super::{
-    check, compact, completions, config, export, fetch, ingest, man, prune, rebuild, rejected, status, summary, verify,
+    check, compact, completions, config, enrich, export, fetch, ingest, man, prune, rebuild, rejected, status, summary,
+    verify,
 };
 use clap::builder::FalseyValueParser;
 use clap::error::{ContextKind, ContextValue};
@@ -74,6 +75,7 @@ pub(crate) enum Command {
     Summary(summary::Args),
     Export(export::Args),
     Check(check::Args),
+    Enrich(enrich::Args),
     Status(status::Args),
     Rejected(rejected::Args),
     Rebuild(rebuild::Args),

@@ -141,6 +141,9 @@ mod tests {
     fn every_set_up_page_is_accepted() {
         for page in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/samples/config")).unwrap() {
             let path = page.unwrap().path();
+            if path.extension() != Some("toml".as_ref()) {
+                continue;
+            }
             let text = std::fs::read_to_string(&path).unwrap();
             Settings::parse(&text, &path).unwrap_or_else(|error| panic!("{error:#}"));
         }

@@ -13,7 +13,7 @@ use tempfile::NamedTempFile;
 
 const EXAMPLES: &str = "\
 Without a period: everything. Parquet needs --out and writes DIR/records/month=.../ (one row a record) and
-DIR/reports/month=.../ (one row a report). The others go to standard output, or with --out to DIR/records.FORMAT.
+DIR/reports/month=.../ (one row a report); after `dmarquet enrich` DIR/sources/ too. The others go to standard output, or with --out to DIR/records.FORMAT.
 
 Examples:
   dmarquet export --out lake                           Parquet, for DuckDB, Polars, pandas, Spark

@@ -5,6 +5,7 @@
 
 use super::Run;
 use super::args::Format;
+use super::enrich;
 use super::exit::Exit;
 use super::fault::Hint as _;
 use super::interrupt::Interrupt;
@@ -12,6 +13,7 @@ use super::journey;
 use super::output;
 use super::period::Day;
 use super::settings::Settings;
+use crate::dns::resolver;
 use crate::fetch::FetchError;
 use crate::fetch::imap::{self, Mailbox, Poller, Survey, Wake};
 use crate::ingest::{self, Options, Tally};
@@ -21,6 +23,7 @@ use anyhow::anyhow;
 use jiff::Timestamp;
 use jiff::tz::Offset;
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -59,6 +62,12 @@ pub(super) struct Args {
     /// Where another run holds the store, end quietly with 0 instead of 2
     #[arg(long)]
     if_idle: bool,
+    /// Afterwards look up the names of the sources of the last weeks, as `dmarquet enrich` does
+    #[arg(long, conflicts_with = "dry_run")]
+    enrich: bool,
+    /// With --enrich: a DNS server to ask, as 127.0.0.1:5353, instead of the system's; may be repeated
+    #[arg(long, value_name = "ADDRESS", value_parser = resolver::server, requires = "enrich")]
+    server: Vec<SocketAddr>,
     /// The tally as text or json [default: text on a terminal, else silence]
     #[arg(long, value_enum, hide_possible_values = true)]
     format: Option<Format>,
@@ -138,6 +147,9 @@ impl Polls<'_> {
                 break;
             }
             tally.add(self.poll(mailbox, &mut writer, &options)?);
+        }
+        if self.args.enrich && !self.interrupt.is_set() {
+            enrich::after_fetch(self.run, (self.store, &mut writer), &self.args.server, self.interrupt)?;
         }
         journey::tell(&self.run.talk, &tally, self.args.format)
     }

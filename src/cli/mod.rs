@@ -10,6 +10,7 @@ mod check;
 mod compact;
 mod completions;
 mod config;
+mod enrich;
 mod exit;
 mod export;
 mod fault;
@@ -87,6 +88,7 @@ impl Run {
             Command::Summary(args) => summary::run(self, &args),
             Command::Export(args) => export::run(self, &args),
             Command::Check(args) => check::run(self, &args),
+            Command::Enrich(args) => enrich::run(self, &args),
             Command::Status(args) => status::run(self, &args),
             Command::Rejected(args) => rejected::run(self, &args),
             Command::Rebuild(args) => rebuild::run(self, &args),

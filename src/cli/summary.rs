@@ -4,7 +4,7 @@ use super::asked::{Asked, From};
 use super::exit::Exit;
 use super::fault::Hint as _;
 use super::period::Choice;
-use super::{Run, output, post, screen};
+use super::{Run, enrich, output, post, screen};
 use crate::analyse::{Adder, Explainer};
 use crate::present::{self, Style};
 use anyhow::anyhow;
@@ -83,8 +83,12 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     }
     let settings = run.settings()?;
     let mut asked = Asked::new(run, &args.choice, &args.paths)?;
-    asked.question.authentic = args.authentic;
     let source = if args.paths.is_empty() { From::Store(run.store(&settings)?) } else { From::Paths(&args.paths) };
+    asked.question.authentic = args.authentic;
+    asked.question.services = settings.services()?;
+    if let From::Store(store) = &source {
+        enrich::names(store, &mut asked.question)?;
+    }
     let style = Style {
         width: args.width.unwrap_or_else(screen::width),
         ascii: args.ascii || (args.format == Form::Text && screen::is_ascii()),

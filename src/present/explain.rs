@@ -16,7 +16,9 @@ pub fn explain(explanation: &Explanation, style: &Style) -> String {
     let days = explanation.period.from.zip(explanation.period.to);
     let days =
         days.map(|(from, to)| format!(", {} to {}, UTC", words::weekday(from), words::weekday(to))).unwrap_or_default();
-    writer.bold(&format!("{name}{days}"));
+    let host = explanation.source.as_ref().and_then(|source| words::host(source.name.as_ref(), source.name_confirmed));
+    let host = host.map(|host| format!(" ({host})")).unwrap_or_default();
+    writer.bold(&format!("{name}{host}{days}"));
     let Some(source) = &explanation.source else {
         writer.wrapped("Not seen in these days.", "");
         return writer.finish();

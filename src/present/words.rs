@@ -67,11 +67,21 @@ pub(crate) fn network(who: &SenderName) -> String {
     }
 }
 
-/// The name a sender is known by: its looked-up name, else what it authenticates as, where that is not the domain.
+/// What DNS calls an address: `mx1.example.net, confirmed`.
+pub(crate) fn host(name: Option<&Foreign>, confirmed: Option<bool>) -> Option<String> {
+    let word = if confirmed == Some(true) { "confirmed" } else { "not confirmed" };
+    name.map(|name| format!("{}, {word}", Clean::new(name)))
+}
+
+/// The name a sender is known by: the service it is, and its looked-up name, else what it authenticates as, where that is not the domain.
 pub(crate) fn identity(who: &SenderName) -> Option<String> {
     let other = |name: &&Foreign| **name != who.policy_domain;
-    let name = who.name.as_ref().or(who.signs_as.as_ref().filter(other)).or(who.returns_to.as_ref().filter(other));
-    name.map(|name| Clean::new(name).to_string())
+    let proven = || who.signs_as.as_ref().filter(other).or(who.returns_to.as_ref().filter(other));
+    let name =
+        host(who.name.as_ref(), who.name_confirmed).or_else(|| proven().map(|name| Clean::new(name).to_string()));
+    let parts = who.service.as_ref().map(|service| Clean::new(service).to_string()).into_iter().chain(name);
+    let parts: Vec<String> = parts.collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 /// A sender in a sentence: `192.0.2.0/24 (esp.example) as example.com`.

@@ -9,7 +9,7 @@ use super::nested::read_array;
 use super::read::{Filter, Part, selected_rows};
 use super::schema::COLUMNS;
 use super::writer::create_folder;
-use super::{Store, StoreError, commit, export_reports, text_rows};
+use super::{Store, StoreError, commit, export_reports, export_sources, text_rows};
 use polars::error::PolarsResult;
 use polars_core::utils::arrow::array::Array;
 use polars_core::utils::arrow::compute::concatenate::concatenate;
@@ -58,7 +58,7 @@ impl Store {
         }
     }
 
-    /// Write `DIR/records/month=.../` and `DIR/reports/month=.../`.
+    /// Write `DIR/records/month=.../` and `DIR/reports/month=.../`, and `DIR/sources/` where names were looked up.
     ///
     /// # Errors
     /// Where a part cannot be read or a file not be written; what stands under the same names is replaced.
@@ -74,7 +74,8 @@ impl Store {
                 rewrite(path, filter, &target)?;
             }
         }
-        export_reports::export(self, filter, dir)
+        export_reports::export(self, filter, dir)?;
+        export_sources::export(self, dir)
     }
 
     /// Hand over the columns of each row group, cut down to the rows of the filter.

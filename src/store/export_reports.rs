@@ -175,14 +175,19 @@ fn write(dir: &Path, month: Month, columns: Vec<Column>) -> Result<(), StoreErro
 }
 
 fn file(columns: Vec<Column>) -> PolarsResult<Vec<u8>> {
-    let schema: ArrowSchema = COLUMNS
+    let columns = columns.into_iter().zip(COLUMNS);
+    parquet(columns.map(|(column, (ledger, kind))| (name(ledger), column.array(*kind))).collect(), "dmarquet.reports")
+}
+
+/// A small table as a Parquet file of one row group, its version 1 under a key of the metadata.
+pub(super) fn parquet(columns: Vec<(&str, Box<dyn Array>)>, key: &str) -> PolarsResult<Vec<u8>> {
+    let schema: ArrowSchema = columns
         .iter()
-        .map(|(column, kind)| (name(column).into(), Field::new(name(column).into(), dtype(*kind), true)))
+        .map(|(name, array)| ((*name).into(), Field::new((*name).into(), array.dtype().clone(), true)))
         .collect();
     let parquet = to_parquet_schema(&schema)?;
-    let arrays: Vec<_> = columns.into_iter().zip(COLUMNS).map(|(column, (_, kind))| column.array(*kind)).collect();
-    let rows = arrays.first().ok_or_else(|| polars_err!(ComputeError: "expected a column"))?.len();
-    let pages = arrays.iter().zip(parquet.fields()).map(|(array, kind)| encode::compress(array.as_ref(), kind));
+    let rows = columns.first().ok_or_else(|| polars_err!(ComputeError: "expected a column"))?.1.len();
+    let pages = columns.iter().zip(parquet.fields()).map(|((_, array), kind)| encode::compress(array.as_ref(), kind));
     let pages: Vec<Vec<Vec<CompressedPage>>> = pages.collect::<PolarsResult<_>>()?;
     let leaves = DynIter::new(pages.iter().flatten().map(|pages| {
         Ok(DynStreamingIterator::new(fallible_streaming_iterator::convert(
@@ -191,6 +196,6 @@ fn file(columns: Vec<Column>) -> PolarsResult<Vec<u8>> {
     }));
     let mut writer = FileWriter::new_with_parquet_schema(Vec::new(), schema, parquet, encode::options());
     writer.write(rows as u64, leaves)?;
-    writer.end(Some(vec![KeyValue { key: "dmarquet.reports".into(), value: Some("1".into()) }]))?;
+    writer.end(Some(vec![KeyValue { key: key.into(), value: Some("1".into()) }]))?;
     Ok(writer.into_inner())
 }

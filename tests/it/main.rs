@@ -23,6 +23,7 @@ mod imap_scenarios;
 mod imap_server;
 mod journey;
 mod layering;
+mod names;
 mod properties;
 mod readers;
 mod readme;

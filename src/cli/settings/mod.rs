@@ -7,6 +7,7 @@
 mod mailbox;
 mod reader;
 mod secret;
+mod senders;
 mod smtp;
 
 pub(crate) use mailbox::secrets_of;
@@ -14,6 +15,7 @@ pub(crate) use secret::warning;
 pub(crate) use smtp::{Outlet, Smtp};
 
 use super::fault::{Hint as _, Several};
+use crate::analyse::Services;
 use crate::fetch::imap::Mailbox;
 use anyhow::{Context as _, anyhow};
 use reader::Section;
@@ -29,6 +31,8 @@ pub(crate) struct Settings {
     pub(crate) domains: Vec<String>,
     /// Whose `Authentication-Results` are believed.
     pub(crate) trusted_authserv_id: Vec<String>,
+    /// A file that names more mail services.
+    pub(crate) senders: Option<PathBuf>,
     /// The mailboxes to poll, in the file's order.
     pub(crate) mailboxes: Vec<Mailbox>,
     /// How mail leaves.
@@ -57,6 +61,14 @@ impl Settings {
         Ok(Self::default())
     }
 
+    /// The known mail services, those of the reader's own file before the rest.
+    pub(crate) fn services(&self) -> anyhow::Result<Services> {
+        let Some(file) = &self.senders else { return Ok(Services::default()) };
+        let name = file.display().to_string();
+        let text = std::fs::read_to_string(file).with_context(|| name.clone()).context("senders")?;
+        Ok(Services::with(senders::parse(&text, &name)?))
+    }
+
     /// Read a file's text. Paths in it are relative to its folder.
     pub(crate) fn parse(text: &str, file: &Path) -> anyhow::Result<Self> {
         let name = file.display().to_string();
@@ -75,6 +87,7 @@ impl Settings {
             store: root.path("store", folder),
             domains: root.texts("domains").into_iter().flatten().map(|domain| domain.to_lowercase()).collect(),
             trusted_authserv_id: root.text_or_texts("trusted_authserv_id"),
+            senders: root.path("senders", folder),
             ..Self::default()
         };
         for (number, mut section) in root.tables("mailbox").into_iter().enumerate() {

@@ -1,0 +1,202 @@
+//! Large mail services by what their mail proves: the domain that signs, the domain of the return path, the name of the
+//! address.
+//!
+//! Comes in: what a sender proves. Goes out: the service's name, for the eye only: no diagnosis rests on it. Each entry
+//! names the public page that says so. The reader's own entries go before these. Must not: believe a name that does not
+//! lead back to its address, for anybody may give his address any name.
+
+use super::{
+    Foreign, HostName,
+    view::{at_or_below, organisation},
+};
+use crate::model::Text;
+use std::sync::Arc;
+
+/// A mail service. A domain counts with those below it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Service {
+    /// What it is called.
+    pub name: Text,
+    /// Domains it signs with, in lower case.
+    pub dkim: Vec<Text>,
+    /// Domains its return paths are of.
+    pub bounce: Vec<Text>,
+    /// Domains its addresses are named below.
+    pub ptr: Vec<Text>,
+}
+
+/// Services by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Services {
+    own: Arc<Vec<Service>>,
+}
+
+impl Services {
+    /// The table, with the reader's own entries before it.
+    pub fn with(own: Vec<Service>) -> Self {
+        Self { own: Arc::new(own) }
+    }
+
+    /// The service that a signature, a return path or a confirmed name speaks for, the strongest first.
+    pub(crate) fn name(&self, signs_as: &str, returns_to: &str, host: Option<&HostName>) -> Option<Foreign> {
+        let host = host.filter(|host| host.confirmed).map_or("", |host| host.name.as_written());
+        [(Proof::Dkim, signs_as), (Proof::Bounce, returns_to), (Proof::Ptr, host)]
+            .into_iter()
+            .filter(|(_, domain)| !domain.is_empty())
+            .find_map(|(proof, domain)| self.of(proof, domain))
+            .map(Foreign::from)
+    }
+
+    fn of(&self, proof: Proof, domain: &str) -> Option<&str> {
+        let own = self.own.iter().find(|service| {
+            let domains = match proof {
+                Proof::Dkim => &service.dkim,
+                Proof::Bounce => &service.bounce,
+                Proof::Ptr => &service.ptr,
+            };
+            domains.iter().any(|known| proof.fits(domain, known))
+        });
+        let built_in = || {
+            KNOWN.iter().find(|known| {
+                let domains = match proof {
+                    Proof::Dkim => known.dkim,
+                    Proof::Bounce => known.bounce,
+                    Proof::Ptr => known.ptr,
+                };
+                domains.iter().any(|known| proof.fits(domain, known))
+            })
+        };
+        own.map(|service| service.name.as_str()).or_else(|| built_in().map(|known| known.name))
+    }
+}
+
+/// What a domain was seen as.
+#[derive(Debug, Clone, Copy)]
+enum Proof {
+    Dkim,
+    Bounce,
+    Ptr,
+}
+
+impl Proof {
+    /// Whether a domain is a known one, or below it. Of signatures and return paths only the organisation is at hand.
+    fn fits(self, domain: &str, known: &str) -> bool {
+        at_or_below(domain, known) || !matches!(self, Self::Ptr) && domain == organisation(known)
+    }
+}
+
+/// An entry of the table.
+struct Known {
+    name: &'static str,
+    dkim: &'static [&'static str],
+    bounce: &'static [&'static str],
+    ptr: &'static [&'static str],
+}
+
+/// The table, by name.
+const KNOWN: &[Known] = &[
+    // docs.aws.amazon.com/ses/latest/dg/mail-from.html: amazonses.com or one below it is the default MAIL FROM domain.
+    Known { name: "Amazon SES", dkim: &["amazonses.com"], bounce: &["amazonses.com"], ptr: &["amazonses.com"] },
+    // knowledgebase.constantcontact.com, articles 5865 and 51400: the return path is in.constantcontact.com, the shared
+    // signing domain ccsend.com.
+    Known {
+        name: "Constant Contact",
+        dkim: &["ccsend.com"],
+        bounce: &["constantcontact.com"],
+        ptr: &["constantcontact.com"],
+    },
+    // fastmail.help, "Manual DNS configuration": mail servers and SPF are messagingengine.com.
+    Known {
+        name: "Fastmail",
+        dkim: &["messagingengine.com"],
+        bounce: &["messagingengine.com"],
+        ptr: &["messagingengine.com"],
+    },
+    // support.google.com/a/answer/174124: without a key of its own a domain's mail is signed as *.gappssmtp.com.
+    Known { name: "Google", dkim: &["gappssmtp.com", "gmail.com"], bounce: &["gmail.com"], ptr: &["google.com"] },
+    // dmarc.wiki/hubspot: the return path is below hubspotemail.net.
+    Known { name: "HubSpot", dkim: &["hubspotemail.net"], bounce: &["hubspotemail.net"], ptr: &[] },
+    // dmarc.wiki/mailchimp: keys at mcsv.net, return paths below mcsv.net, mcdlv.net or rsgsv.net.
+    Known {
+        name: "Mailchimp",
+        dkim: &["mcsv.net", "mcdlv.net", "rsgsv.net"],
+        bounce: &["mcsv.net", "mcdlv.net", "rsgsv.net"],
+        ptr: &["mcsv.net", "mcdlv.net", "rsgsv.net"],
+    },
+    // www.senderclarity.com/guides/mandrill-spf-dkim-dmarc-setup: keys and return path are mandrillapp.com.
+    Known {
+        name: "Mailchimp Transactional",
+        dkim: &["mandrillapp.com"],
+        bounce: &["mandrillapp.com"],
+        ptr: &["mandrillapp.com"],
+    },
+    // documentation.mailgun.com, "Domain verification": keys, MX and SPF are below mailgun.org.
+    Known { name: "Mailgun", dkim: &["mailgun.org"], bounce: &["mailgun.org"], ptr: &["mailgun.net"] },
+    // documentation.mailjet.com, "Authenticating domains with SPF and DKIM": the return path is below mailjet.com.
+    Known { name: "Mailjet", dkim: &["mailjet.com"], bounce: &["mailjet.com"], ptr: &["mailjet.com"] },
+    // learn.microsoft.com, "Use DKIM for email in your custom domain": mail is signed as *.onmicrosoft.com by default.
+    Known {
+        name: "Microsoft 365",
+        dkim: &["onmicrosoft.com"],
+        bounce: &["onmicrosoft.com"],
+        ptr: &["outbound.protection.outlook.com"],
+    },
+    // postmarkapp.com/support, "Setting up a custom return path": the default one is pm.mtasv.net.
+    Known { name: "Postmark", dkim: &["mtasv.net"], bounce: &["mtasv.net"], ptr: &["mtasv.net"] },
+    // help.salesforce.com, article 000381292: return paths are below bnc.salesforce.com.
+    Known { name: "Salesforce", dkim: &["salesforce.com"], bounce: &["salesforce.com"], ptr: &["salesforce.com"] },
+    // twilio.com/docs/sendgrid, "Domain authentication": keys and return path point to sendgrid.net.
+    Known { name: "SendGrid", dkim: &["sendgrid.net"], bounce: &["sendgrid.net"], ptr: &["sendgrid.net"] },
+    // support.sparkpost.com, "Custom bounce domains": the default bounce domain is sparkpostmail.com.
+    Known {
+        name: "SparkPost",
+        dkim: &["sparkpostmail.com"],
+        bounce: &["sparkpostmail.com"],
+        ptr: &["sparkpostmail.com"],
+    },
+    // support.zendesk.com, "Digitally signing your email with DKIM or DMARC": keys and SPF are below zendesk.com.
+    Known { name: "Zendesk", dkim: &["zendesk.com"], bounce: &["zendesk.com"], ptr: &["zendesk.com"] },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(name: &str, confirmed: bool) -> HostName {
+        HostName { name: name.into(), confirmed }
+    }
+
+    #[test]
+    fn a_service_is_told_by_signature_then_return_path_then_confirmed_name() {
+        let services = Services::default();
+        let name = |signs: &str, returns: &str, of: Option<&HostName>| {
+            services.name(signs, returns, of).map(|name| name.as_written().to_owned())
+        };
+        assert_eq!(name("gappssmtp.com", "amazonses.com", None).as_deref(), Some("Google"));
+        assert_eq!(name("example.com", "eu-west-1.amazonses.com", None).as_deref(), Some("Amazon SES"));
+        let sendgrid = host("o1.sendgrid.net", true);
+        assert_eq!(name("", "", Some(&sendgrid)).as_deref(), Some("SendGrid"));
+        assert_eq!(name("", "", Some(&host("mail-a.google.com", false))), None, "anybody may name his address so");
+        assert_eq!(name("notamazonses.com", "", Some(&host("mx.evilgoogle.com", true))), None);
+    }
+
+    #[test]
+    fn the_readers_own_entries_go_before_the_table() {
+        let own = Service { name: "Our shop".into(), bounce: vec!["amazonses.com".into()], ..Service::default() };
+        let services = Services::with(vec![own]);
+        assert_eq!(services.name("", "amazonses.com", None).unwrap().as_written(), "Our shop");
+        let below = Service { name: "Our CRM".into(), bounce: vec!["bounce.crm.example".into()], ..Service::default() };
+        assert_eq!(Services::with(vec![below]).name("", "crm.example", None).unwrap().as_written(), "Our CRM");
+        assert_eq!(services.name("amazonses.com", "", None).unwrap().as_written(), "Amazon SES");
+    }
+
+    #[test]
+    fn the_table_is_sorted_and_its_domains_are_canonical() {
+        assert!(KNOWN.is_sorted_by(|a, b| a.name < b.name));
+        for known in KNOWN {
+            for domain in known.dkim.iter().chain(known.bounce).chain(known.ptr) {
+                assert!(domain.contains('.') && *domain == domain.to_ascii_lowercase(), "{domain}");
+            }
+        }
+    }
+}

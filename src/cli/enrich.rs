@@ -1,0 +1,169 @@
+//! `enrich`: the names of the sources, looked up beside the reports' way and kept in the ledger.
+//!
+//! Comes in: the sources of the last weeks. Goes out: their names into the ledger, a few at a time, so that a run that is
+//! stopped goes on where it was. The look-ups themselves are `dns`'s.
+
+use super::Run;
+use super::exit::Exit;
+use super::interrupt::Interrupt;
+use super::journey::{count, grouped};
+use super::output;
+use crate::analyse::{HostName, Question};
+use crate::dns::enrich::{self, Cache, Looked, Options, Tally};
+use crate::dns::ptr;
+use crate::dns::resolver::{self, Resolver};
+use crate::model::{Columns, Source};
+use crate::store::{Filter, LookedUp, Naming, Store, StoreError, Writer};
+use jiff::tz::Offset;
+use jiff::{SignedDuration, Timestamp};
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+
+const EXAMPLES: &str = "\
+Names are kept in the ledger for as long as DNS says, a day to a week; a run that is stopped goes on where it was.
+
+Examples:
+  dmarquet enrich
+  dmarquet enrich --weeks 26 --rate 50 --server 127.0.0.1
+
+Exit codes: 0 looked up; 2 stopped before the end, or DNS could not be asked at all.";
+
+/// Weeks looked back, where none are given.
+const WEEKS: u16 = 8;
+
+/// Look up the names (PTR, confirmed forward) of the sources of the last weeks
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// Weeks whose sources are looked up
+    #[arg(long, value_name = "N", default_value_t = WEEKS, value_parser = clap::value_parser!(u16).range(1..=520))]
+    weeks: u16,
+    /// Addresses begun in a second, at most
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    rate: u32,
+    /// A DNS server to ask, as 127.0.0.1:5353, instead of the system's; may be repeated
+    #[arg(long, value_name = "ADDRESS", value_parser = resolver::server)]
+    server: Vec<SocketAddr>,
+}
+
+/// Do it.
+pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+    let store = run.store(&run.settings()?)?;
+    let interrupt = Interrupt::listen(&run.talk)?;
+    let mut writer = Writer::open(&store, run.now)?;
+    let tally = look_up((&store, &mut writer), args, run.now, &interrupt)?;
+    output::data(told(&tally).as_bytes())?;
+    if interrupt.is_set() {
+        run.talk.warning("stopped before the end: what was looked up until then is kept, the next run goes on");
+        return Ok(Exit::Failed);
+    }
+    Ok(if all_failed(&tally) { Exit::Failed } else { Exit::Handled })
+}
+
+/// The same at the end of a `fetch`, whose mails are safe by then: that DNS is away is said, and no more.
+pub(super) fn after_fetch(
+    run: &Run,
+    (store, writer): (&Path, &mut Writer),
+    servers: &[SocketAddr],
+    interrupt: &Interrupt,
+) -> anyhow::Result<()> {
+    let args = Args { weeks: WEEKS, rate: 100, server: servers.to_vec() };
+    let tally = look_up((store, writer), &args, run.now, interrupt)?;
+    if all_failed(&tally) {
+        run.talk.warning("no source could be looked up: DNS does not answer");
+    }
+    run.talk.note(told(&tally).trim_end());
+    Ok(())
+}
+
+fn all_failed(tally: &Tally) -> bool {
+    tally.failed > 0 && tally.failed == tally.looked_up()
+}
+
+fn told(tally: &Tally) -> String {
+    format!(
+        "{} looked up: {} named and confirmed, {} not confirmed, {} without a name, {} could not be looked up; {} known already\n",
+        count(tally.looked_up(), "source"),
+        grouped(tally.confirmed),
+        grouped(tally.unconfirmed),
+        grouped(tally.nameless),
+        grouped(tally.failed),
+        grouped(tally.cached),
+    )
+}
+
+fn look_up(
+    (store, writer): (&Path, &mut Writer),
+    args: &Args,
+    now: Timestamp,
+    interrupt: &Interrupt,
+) -> anyhow::Result<Tally> {
+    let addresses = sources(&Store::open(store)?, args.weeks, now)?;
+    let options = Options { per_second: args.rate, ..Options::default() };
+    let servers = args.server.clone();
+    let resolver =
+        Resolver::new(&resolver::Options { servers, in_flight: options.in_flight, ..resolver::Options::default() })?;
+    let mut ledger = Ledger(writer);
+    Ok(enrich::enrich(&resolver, addresses, &mut ledger, &options, &Timestamp::now, &|| interrupt.is_set())?)
+}
+
+/// The sources of the last weeks, those with most messages first: a run that is stopped has the best of them.
+fn sources(store: &Store, weeks: u16, now: Timestamp) -> Result<Vec<IpAddr>, StoreError> {
+    let from = Offset::UTC.to_datetime(now - SignedDuration::from_hours(24 * 7 * i64::from(weeks))).date();
+    let filter = Filter { from: Some(from), to: None, domains: Vec::new() };
+    let mut sums: HashMap<Source, i64> = HashMap::new();
+    store.rows(&filter, Columns::DAY.with(Columns::SOURCE).with(Columns::COUNT), &mut |rows| {
+        for (source, messages) in rows.source.iter().zip(&rows.count) {
+            let sum = sums.entry(*source).or_default();
+            *sum = sum.saturating_add(*messages);
+        }
+    })?;
+    let mut sums: Vec<(Source, i64)> = sums.into_iter().collect();
+    sums.sort_unstable_by_key(|(source, messages)| (Reverse(*messages), *source));
+    Ok(sums.into_iter().filter_map(|(source, _)| source.address()).collect())
+}
+
+/// The ledger as what keeps names between runs.
+struct Ledger<'a>(&'a mut Writer);
+
+impl Cache for Ledger<'_> {
+    type Error = StoreError;
+
+    fn holds(&mut self, address: IpAddr, now: Timestamp) -> Result<bool, StoreError> {
+        self.0.name_holds(address, now)
+    }
+
+    fn put(&mut self, looked: &[Looked]) -> Result<(), StoreError> {
+        let kept: Vec<LookedUp> = looked
+            .iter()
+            .map(|looked| LookedUp {
+                address: looked.address,
+                naming: looked.naming.as_ref().ok().map(naming),
+                at: looked.at,
+                until: looked.until,
+            })
+            .collect();
+        self.0.keep_names(&kept)
+    }
+}
+
+fn naming(naming: &ptr::Naming) -> Naming {
+    match naming {
+        ptr::Naming::Confirmed(names) => Naming { names: names.clone(), confirmed: true },
+        ptr::Naming::Unconfirmed(names) => Naming { names: names.clone(), confirmed: false },
+        ptr::Naming::Nameless => Naming::default(),
+    }
+}
+
+/// Give a question the names that the store has.
+pub(super) fn names(store: &Path, question: &mut Question) -> Result<(), StoreError> {
+    let found = Store::open(store)?.names()?.into_iter().filter_map(|looked_up| {
+        let Naming { names, confirmed } = looked_up.naming?;
+        let name = names.into_iter().next()?;
+        Some((looked_up.address, HostName { name: name.into(), confirmed }))
+    });
+    question.names = std::sync::Arc::new(found.collect());
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! The reader's own list of mail services, in a file of its own: `senders = "senders.toml"` in the settings.
+//!
+//! Comes in: TOML text, one `[[sender]]` a service. Goes out: the services, or every fault at once. Must not: read files.
+
+use super::super::fault::Several;
+use super::reader::{self, Section};
+use crate::analyse::Service;
+use crate::model::Text;
+
+/// Read the file's text; `name` is what faults call it.
+pub(crate) fn parse(text: &str, name: &str) -> anyhow::Result<Vec<Service>> {
+    let (services, faults) = reader::read(text, name, |root| {
+        let sections = root.tables("sender").into_iter().enumerate();
+        sections.filter_map(|(number, section)| service(section, number + 1)).collect()
+    });
+    if faults.is_empty() { Ok(services) } else { Err(Several(faults).into()) }
+}
+
+fn service(mut section: Section<'_>, number: usize) -> Option<Service> {
+    section.call(format!("sender {number}"));
+    let name = section.needed_text("name", "what the service is called").map(Text::from);
+    let mut domains = |key| -> Vec<Text> {
+        let texts = section.text_or_texts(key).into_iter();
+        texts.map(|text| text.trim().trim_end_matches('.').to_lowercase().into()).collect()
+    };
+    let (dkim, bounce, ptr) = (domains("dkim"), domains("bounce"), domains("ptr"));
+    if dkim.is_empty() && bounce.is_empty() && ptr.is_empty() {
+        section.fault("name", "expected one of dkim, bounce and ptr beside it, found none");
+    }
+    section.finish();
+    name.map(|name| Service { name, dkim, bounce, ptr })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn a_sender_has_a_name_and_one_kind_of_domain_or_more() {
+        let services = parse(
+            "[[sender]]\nname = \"Our CRM\"\ndkim = [\"CRM.example.\"]\nptr = \"mta.crm.example\"\n\
+             [[sender]]\nname = \"Shop\"\nbounce = [\"shop.example\"]\n",
+            "s.toml",
+        )
+        .unwrap();
+        assert_eq!(services.len(), 2);
+        assert_eq!((services[0].dkim[0].as_str(), services[0].ptr[0].as_str()), ("crm.example", "mta.crm.example"));
+        assert_eq!((services[1].name.as_str(), services[1].dkim.len()), ("Shop", 0));
+        assert_eq!(parse("", "s.toml").unwrap(), []);
+    }
+
+    #[test]
+    fn faults_name_the_line_and_the_sender() {
+        let told = |text: &str| format!("{:#}", parse(text, "s.toml").unwrap_err());
+        let fault = told("[[sender]]\nname = \"x\"\n");
+        assert!(fault.contains("s.toml line 2: sender 1: name: expected one of dkim, bounce and ptr"), "{fault}");
+        let fault = told("[[sender]]\ndkim = [\"a.example\"]\ncolour = 1\n");
+        assert!(
+            fault.contains("sender 1: name: expected what the service is called") && fault.contains("colour"),
+            "{fault}"
+        );
+    }
+}

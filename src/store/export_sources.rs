@@ -1,0 +1,36 @@
+//! The `sources` table as Parquet, beside the exported `records`: one row an address that was looked up.
+
+use super::writer::create_folder;
+use super::{LookedUp, Store, StoreError, commit, export_reports};
+use polars_core::utils::arrow::array::{Array, BooleanArray, PrimitiveArray, Utf8ViewArray};
+use polars_core::utils::arrow::datatypes::{ArrowDataType, TimeUnit};
+use std::io::Write as _;
+use std::path::Path;
+
+/// Write what is known of the sources' names to `DIR/sources/sources.parquet`; nothing where nothing is.
+pub(crate) fn export(store: &Store, dir: &Path) -> Result<(), StoreError> {
+    let mut names = store.names()?;
+    if names.is_empty() {
+        return Ok(());
+    }
+    names.sort_by_key(|looked_up| looked_up.address);
+    let time = ArrowDataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
+    let name = |found: &LookedUp| found.naming.as_ref().and_then(|naming| naming.names.first().cloned());
+    let confirmed = |found: &LookedUp| found.naming.as_ref().map(|naming| naming.confirmed);
+    let addresses: Vec<Option<String>> = names.iter().map(|found| Some(found.address.to_string())).collect();
+    let shown: Vec<Option<String>> = names.iter().map(name).collect();
+    let flags: Vec<Option<bool>> = names.iter().map(confirmed).collect();
+    let times: Vec<Option<i64>> = names.iter().map(|found| Some(found.at.as_millisecond())).collect();
+    let columns: Vec<(&str, Box<dyn Array>)> = vec![
+        ("source_ip", Box::new(Utf8ViewArray::from_slice(addresses))),
+        ("name", Box::new(Utf8ViewArray::from_slice(shown))),
+        ("confirmed", Box::new(BooleanArray::from(flags))),
+        ("looked_up", Box::new(PrimitiveArray::<i64>::from(times).to(time))),
+    ];
+    let folder = dir.join("sources");
+    create_folder(&folder)?;
+    let path = folder.join("sources.parquet");
+    let bytes = export_reports::parquet(columns, "dmarquet.sources");
+    let bytes = bytes.map_err(StoreError::parquet(&path, "writing the sources"))?;
+    commit::write_file(&path, |out| out.write_all(&bytes))
+}

@@ -1,0 +1,149 @@
+//! The sources named: looked up over loopback, killed half-way, resumed; shown by the summary and exported.
+
+use crate::dns_servers::Scripted;
+use crate::workdir::WorkDir;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+/// A store with one report of so many sources, 10.0.0.1 and on.
+fn with_sources(count: u32) -> WorkDir {
+    let work = WorkDir::new();
+    let end = jiff::Timestamp::now().as_second() - 86_400;
+    let begin = end - 86_399;
+    let mut text = format!(
+        "<feedback><report_metadata><org_name>example.net</org_name><email>r@example.net</email><report_id>1</report_id>\
+         <date_range><begin>{begin}</begin><end>{end}</end></date_range></report_metadata><policy_published>\
+         <domain>example.com</domain><p>none</p></policy_published>"
+    );
+    for number in 1..=count {
+        text += &format!(
+            "<record><row><source_ip>10.0.{}.{}</source_ip><count>70</count><policy_evaluated>\
+             <disposition>none</disposition><dkim>fail</dkim><spf>fail</spf></policy_evaluated></row><identifiers>\
+             <header_from>example.com</header_from></identifiers><auth_results><spf><domain>s{number}.example</domain>\
+             <result>pass</result></spf></auth_results></record>",
+            number / 256,
+            number % 256
+        );
+    }
+    work.write("report.xml", text + "</feedback>");
+    assert_eq!(work.run(["ingest", "report.xml"]).code, Some(0));
+    work
+}
+
+const ZONE: &str = "10.0.0.1 PTR mx1.example.net\nmx1.example.net A 10.0.0.1\n10.0.0.2 PTR mx1.example.net\nexample.net A 192.0.2.1\n\
+                    4.0.0.10.in-addr.arpa SERVFAIL\n";
+
+fn summary(work: &WorkDir, format: &str) -> String {
+    work.run(["summary", "--last", "7d", "--width", "200", "--format", format]).quiet()
+}
+
+#[test]
+fn the_summary_and_the_export_use_the_names_and_without_look_ups_say_nothing_of_them() {
+    let work = with_sources(4);
+    let before = summary(&work, "text");
+    assert!(!before.contains("mx1.example.net") && !before.contains("confirmed"), "{before}");
+    work.run(["export", "--out", "bare"]).quiet();
+    assert!(!work.path("bare/sources").exists());
+
+    let server = Scripted::start(ZONE);
+    let address = server.address.to_string();
+    let done = work.run(["enrich", "--server", &address]);
+    assert_eq!(
+        (done.code, done.stdout.as_str()),
+        (
+            Some(0),
+            "4 sources looked up: 1 named and confirmed, 1 not confirmed, 1 without a name, 1 could not be looked up; 0 known \
+             already\n"
+        ),
+        "{done:#?}"
+    );
+    for format in ["text", "markdown", "html"] {
+        let shown = summary(&work, format);
+        let flat = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(flat.contains("mx1.example.net, confirmed"), "{format}: {shown}");
+        assert!(flat.contains("mx1.example.net, not confirmed"), "{format}: {shown}");
+    }
+    let json: serde_json::Value = serde_json::from_str(&summary(&work, "json")).unwrap();
+    let of = |address: &str| {
+        let sources = json["sources"].as_array().unwrap();
+        sources.iter().find(|source| source["source_ip"] == address).cloned().unwrap()
+    };
+    assert_eq!((&of("10.0.0.1")["name"], &of("10.0.0.1")["name_confirmed"]), (&"mx1.example.net".into(), &true.into()));
+    assert_eq!(of("10.0.0.2")["name_confirmed"], false);
+    assert_eq!((of("10.0.0.3").get("name"), of("10.0.0.4").get("name")), (None, None));
+    let explained = work.run(["summary", "--last", "7d", "--explain", "10.0.0.1"]).quiet();
+    assert!(explained.starts_with("10.0.0.1 (mx1.example.net, confirmed), "), "{explained}");
+
+    work.run(["export", "--out", "lake"]).quiet();
+    let bytes = std::fs::read(work.path("lake/sources/sources.parquet")).unwrap();
+    assert!(bytes.starts_with(b"PAR1"));
+    let held = |text: &[u8]| bytes.windows(text.len()).any(|window| window == text);
+    assert!([&b"source_ip"[..], b"confirmed", b"looked_up", b"dmarquet.sources"].into_iter().all(held));
+    assert_eq!(work.run(["rebuild"]).code, Some(0));
+    assert!(summary(&work, "text").contains("mx1.example.net"), "a rebuild keeps the names");
+}
+
+#[test]
+fn a_run_that_is_killed_half_way_goes_on_and_looks_nothing_up_twice() {
+    const COUNT: u32 = 1000;
+    let work = with_sources(COUNT);
+    let server = Scripted::start("example A 192.0.2.1\n");
+    let address = server.address.to_string();
+    let mut first = work
+        .command(["enrich", "--server", &address, "--rate", "400"])
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    while server.names.lock().unwrap().len() < 450 && begun.elapsed() < Duration::from_secs(30) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    first.kill().unwrap();
+    first.wait().unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    let kept = server.names.lock().unwrap().len();
+    assert!((300..COUNT as usize).contains(&kept), "{kept}");
+
+    let done = work.run(["enrich", "--server", &address, "--rate", "10000"]);
+    assert_eq!(done.code, Some(0), "{done:#?}");
+    let names = server.names.lock().unwrap().clone();
+    let asked: BTreeSet<&String> = names.iter().collect();
+    assert_eq!(asked.len(), COUNT as usize);
+    let known: usize =
+        done.stdout.rsplit("; ").next().and_then(|rest| rest.split(' ').next()).unwrap().parse().unwrap();
+    // What the ledger had was not asked again; of what was under way at the kill nobody has the answers.
+    assert_eq!(names.len(), kept + COUNT as usize - known, "{}", done.stdout);
+    assert!(known >= 200 && kept - known <= 200, "{known} kept of {kept}");
+    let third = work.run(["enrich", "--server", &address]);
+    assert!(third.stdout.ends_with("; 1,000 known already\n"), "{third:#?}");
+    assert_eq!(server.names.lock().unwrap().len(), names.len());
+}
+
+#[test]
+fn without_dns_the_run_says_so_and_names_stay_unknown() {
+    let work = with_sources(2);
+    let server = Scripted::start("1.0.0.10.in-addr.arpa REFUSED\n2.0.0.10.in-addr.arpa REFUSED\n");
+    let done = work.run(["enrich", "--server", &server.address.to_string()]);
+    assert_eq!(done.code, Some(2), "{done:#?}");
+    assert!(!summary(&work, "text").contains("confirmed"));
+    assert_eq!(work.run(["enrich", "--server", "resolver.example"]).code, Some(2), "no address");
+    let empty = WorkDir::new().run(["enrich", "--server", &server.address.to_string()]);
+    assert_eq!(empty.code, Some(0), "{empty:#?}");
+}
+
+#[test]
+fn a_known_service_is_named_beside_its_address_and_the_readers_file_adds_more() {
+    let work = with_sources(2);
+    work.write("home/.config/dmarquet/config.toml", "senders = \"senders.toml\"\n");
+    work.write("home/.config/dmarquet/senders.toml", "[[sender]]\nname = \"Our CRM\"\nbounce = [\"s2.example\"]\n");
+    let text = summary(&work, "text");
+    assert!(text.contains("Our CRM, s2.example"), "{text}");
+    let json: serde_json::Value = serde_json::from_str(&summary(&work, "json")).unwrap();
+    let services: Vec<&str> =
+        json["senders"].as_array().unwrap().iter().filter_map(|sender| sender["service"].as_str()).collect();
+    assert_eq!(services, ["Our CRM"]);
+    work.write("home/.config/dmarquet/senders.toml", "[[sender]]\nname = \"Our CRM\"\n");
+    let done = work.run(["summary"]);
+    assert_eq!(done.code, Some(2));
+    assert!(done.stderr.contains("senders.toml line 2: sender 1: name: expected one of dkim"), "{}", done.stderr);
+}
