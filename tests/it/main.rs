@@ -16,6 +16,7 @@ mod dns_servers;
 mod dns_spf;
 mod dns_zone;
 mod golden;
+mod hostile;
 mod imap_dovecot;
 mod imap_program;
 mod imap_scenarios;
