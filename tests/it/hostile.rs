@@ -488,3 +488,35 @@ fn mailboxes_without_line_ends_and_of_nothing() {
     let file = gzip(&[(empty.as_bytes(), 1000)]);
     attack("an mbox.gz of 10^7 empty mails", "c.mbox.gz", &file, &Ends::Rejected(1, ""));
 }
+
+#[test]
+fn a_flood_of_junk_hides_no_report_and_costs_bounded_disk() {
+    let (junk, reports) = (times(50_000), 50);
+    let mut mailbox = String::new();
+    for number in 0..junk {
+        let separator = "From junk@example.net Mon Nov 16 00:00:00 2026\n";
+        let headers = "Content-Type: application/gzip; name=\"a!example.com!1!2.xml.gz\"\n";
+        let _ = write!(mailbox, "{separator}{}junk {number}\n\n", mail(headers, "").replace('\r', ""));
+        if number % (junk / reports) == 0 {
+            let headers = "Content-Type: application/xml; name=\"a!example.com!1!2.xml\"\n";
+            let xml = report(&"r".repeat(number / (junk / reports) + 1), &row("192.0.2.13"));
+            let _ = write!(mailbox, "{separator}{}{xml}\n\n", mail(headers, "").replace('\r', ""));
+        }
+    }
+    let work = WorkDir::new();
+    work.write("flood.mbox", mailbox);
+    let done = work.run(["ingest", "flood.mbox", "--format", "json"]);
+    let tally = done.json();
+    assert_eq!((done.code, tally["stored"]["reports"].as_u64()), (Some(1), Some(50)), "{}", done.stderr);
+    let rejected = tally["rejected"].as_array().map_or(0, Vec::len) as u64;
+    assert_eq!(rejected + tally["rejected_more"].as_u64().unwrap_or(0), junk as u64);
+    assert!(done.stderr.lines().count() < 30, "{}", done.stderr);
+    let kept = std::fs::read_dir(work.path("store/rejected")).expect("a folder").count();
+    assert!(kept <= 10_000, "{kept} files");
+    let status = work.run(["status", "--format", "json"]).json();
+    assert_eq!(status["rejected"].as_u64(), Some(junk as u64));
+    assert_eq!(status["rejected_let_go"].as_u64(), Some((junk - kept) as u64));
+    assert_eq!(work.run(["verify"]).code, Some(0));
+    let again = work.run(["ingest", "flood.mbox", "--format", "json"]);
+    assert_eq!((again.code, again.json()["duplicates"].as_u64()), (Some(0), Some(junk as u64 + 50)), "known");
+}
