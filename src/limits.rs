@@ -35,6 +35,12 @@ pub struct Limits {
 impl Limits {
     /// What a stream may inflate to before its ratio counts.
     pub const RATIO_GRACE: u64 = 1 << 20;
+    /// What a compressed mailbox file may inflate to, in times of what was read of it. Mail hardly ever comes to ten, and
+    /// reports that lie in it as plain XML to thirty.
+    pub const MAILBOX_RATIO: u64 = 50;
+    /// What a message of a compressed mailbox file takes of it at least: a real one has an address, a date and a
+    /// Message-ID of its own, which no compression makes smaller.
+    pub const MAILBOX_MESSAGE: u64 = 32;
 }
 
 impl Default for Limits {

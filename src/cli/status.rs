@@ -124,6 +124,9 @@ fn text(status: &Status, mailboxes: &[Mailbox], dir: &str, now: Timestamp) -> St
     if let Some(newest) = status.newest_rejected {
         let _ = write!(out, " (the newest {}; see `dmarquet rejected list`)", ago(newest, now));
     }
+    if status.let_go > 0 {
+        let _ = write!(out, "; the bytes of {}, the oldest, let go", number(status.let_go));
+    }
     let _ = writeln!(out, "\nconflicts  {}", number(status.conflicts));
     if !mailboxes.is_empty() || !status.folders.is_empty() {
         out.push_str("\nMAILBOXES\n");
@@ -178,6 +181,7 @@ struct Answer {
     tables: Files,
     originals: Files,
     rejected: i64,
+    rejected_let_go: i64,
     newest_rejected: Option<String>,
     conflicts: i64,
     months: Vec<MonthSums>,
@@ -264,6 +268,7 @@ impl Answer {
             tables: files(status.parts),
             originals: files(status.packs),
             rejected: status.rejected.count,
+            rejected_let_go: status.let_go,
             newest_rejected: time(status.newest_rejected),
             conflicts: status.conflicts,
             months: months.collect(),

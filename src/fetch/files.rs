@@ -3,7 +3,7 @@
 //! Comes in: the paths as given. Goes out: their items in a fixed order (as given; below a folder by name). Must not:
 //! follow a link in a circle, wait on a pipe met in a folder, or read what is too large to be an item.
 
-use super::mbox::{Inflated, Mailbox, is_damage};
+use super::mbox::{Mailbox, is_damage};
 use super::{FetchError, Fetched, Item, maildir};
 use crate::limits::Limits;
 use crate::unpack::sniff::{self, Format};
@@ -15,9 +15,6 @@ use std::path::{Path, PathBuf};
 
 /// What is read to see what a file is.
 const HEAD: u64 = 64 << 10;
-
-/// A compressed mailbox may inflate to so many times its size. Mail hardly ever comes to ten.
-const MAILBOX_RATIO: u64 = 100;
 
 /// All items of some paths.
 ///
@@ -189,15 +186,14 @@ impl Walk {
     }
 
     fn enter_mailbox(&mut self, source: Source, head: Vec<u8>, compressed: bool) {
-        let Source { origin, reader, size, path, .. } = source;
-        let limit = self.limits.item_bytes;
+        let Source { origin, reader, path, .. } = source;
         let reader = io::Cursor::new(head).chain(reader);
-        let reader: Box<dyn Read + Send> = if compressed {
-            Box::new(Inflated::new(reader, size.unwrap_or(limit).saturating_mul(MAILBOX_RATIO)))
+        let mailbox = if compressed {
+            Mailbox::compressed(origin, reader, &self.limits, self.now)
         } else {
-            Box::new(reader)
+            Mailbox::new(origin, Box::new(reader), self.limits.item_bytes, self.now)
         };
-        self.ahead.push(Step::Mailbox(Box::new(Mailbox::new(origin, reader, limit, self.now)), path));
+        self.ahead.push(Step::Mailbox(Box::new(mailbox), path));
     }
 
     fn mailbox(&mut self, mut mailbox: Box<Mailbox>, path: Option<PathBuf>) -> Outcome {

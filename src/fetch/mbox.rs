@@ -3,10 +3,13 @@
 //! Comes in: a reader at the start of the mailbox. Goes out: its messages, numbered from 1. Memory holds one message.
 
 use super::{FetchError, Fetched, Item};
+use crate::limits::Limits;
 use crate::unpack::mbox::{Message, Messages};
 use flate2::bufread::GzDecoder;
 use jiff::Timestamp;
 use std::io::{self, BufRead, BufReader, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A mailbox being read.
 pub(super) struct Mailbox {
@@ -15,11 +18,25 @@ pub(super) struct Mailbox {
     count: u64,
     limit: u64,
     now: Timestamp,
+    /// What bounds a compressed one.
+    meter: Option<MailboxMeter>,
 }
 
 impl Mailbox {
     pub(super) fn new(origin: String, reader: Box<dyn Read + Send>, limit: u64, now: Timestamp) -> Self {
-        Self { origin, messages: Messages::new(reader, limit), count: 0, limit, now }
+        Self { origin, messages: Messages::new(reader, limit), count: 0, limit, now, meter: None }
+    }
+
+    /// One out of a gzip file: its bytes and its messages spend from one meter over the whole file.
+    pub(super) fn compressed(
+        origin: String,
+        reader: impl Read + Send + 'static,
+        limits: &Limits,
+        now: Timestamp,
+    ) -> Self {
+        let meter = MailboxMeter::new(limits);
+        let reader = Box::new(Inflated::new(reader, meter.clone()));
+        Self { meter: Some(meter), ..Self::new(origin, reader, limits.item_bytes, now) }
     }
 }
 
@@ -29,6 +46,10 @@ impl Iterator for Mailbox {
     fn next(&mut self) -> Option<Self::Item> {
         let message = self.messages.next()?;
         self.count += 1;
+        let message = match &self.meter {
+            Some(meter) => message.and_then(|message| meter.message(self.count).map(|()| message)),
+            None => message,
+        };
         let origin = format!("{} > message {}", self.origin, self.count);
         Some(match message {
             Ok(Message::Whole(bytes)) => {
@@ -47,17 +68,70 @@ pub(super) fn is_damage(error: &FetchError) -> bool {
         if matches!(source.kind(), InvalidData | InvalidInput | UnexpectedEof))
 }
 
-/// The content of a gzip file, member after member, up to a bound; what follows the last member is passed over.
-pub(super) struct Inflated<R> {
+/// Counts what a compressed mailbox gives against what was read of it so far: a mailbox may be of any size, but neither
+/// its bytes nor its messages may come to many times the file. All layers share one count.
+#[derive(Debug, Clone)]
+pub(super) struct MailboxMeter {
+    /// Compressed bytes read.
+    read: Arc<AtomicU64>,
+    /// Bytes and messages that are free of charge.
+    grace: (u64, u64),
+}
+
+impl MailboxMeter {
+    /// Nothing read; as much is free as any one item may hold.
+    fn new(limits: &Limits) -> Self {
+        Self { read: Arc::default(), grace: (limits.inflated_bytes, limits.mail_parts.into()) }
+    }
+
+    fn compressed(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
+    }
+
+    /// Whether so many bytes may have come out by now.
+    fn inflated(&self, bytes: u64) -> io::Result<()> {
+        let most = self.compressed().saturating_mul(Limits::MAILBOX_RATIO).saturating_add(self.grace.0);
+        if bytes > most { Err(bomb(format!("more than {most} bytes"))) } else { Ok(()) }
+    }
+
+    /// Whether so many messages may have come out by now.
+    fn message(&self, count: u64) -> io::Result<()> {
+        let most = (self.compressed() / Limits::MAILBOX_MESSAGE).saturating_add(self.grace.1);
+        if count > most { Err(bomb(format!("more than {most} messages"))) } else { Ok(()) }
+    }
+}
+
+fn bomb(found: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("expected what a mailbox of its size may hold, found {found}"))
+}
+
+/// A reader that tells the meter what is read.
+struct Counted<R> {
+    reader: R,
+    meter: MailboxMeter,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(buffer)?;
+        self.meter.read.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+/// The content of a gzip file, member after member, as far as the meter allows; what follows the last member is passed
+/// over.
+struct Inflated<R> {
     /// The member being read; null at the end.
-    member: Option<GzDecoder<BufReader<R>>>,
-    room: u64,
+    member: Option<GzDecoder<BufReader<Counted<R>>>>,
+    meter: MailboxMeter,
+    made: u64,
 }
 
 impl<R: Read> Inflated<R> {
-    /// Inflate this; more than `most` bytes are an error.
-    pub(super) fn new(reader: R, most: u64) -> Self {
-        Self { member: Some(GzDecoder::new(BufReader::with_capacity(1 << 18, reader))), room: most }
+    fn new(reader: R, meter: MailboxMeter) -> Self {
+        let reader = Counted { reader, meter: meter.clone() };
+        Self { member: Some(GzDecoder::new(BufReader::with_capacity(1 << 16, reader))), meter, made: 0 }
     }
 }
 
@@ -67,9 +141,8 @@ impl<R: Read> Read for Inflated<R> {
             let read = member.read(buffer)?;
             if read > 0 || buffer.is_empty() {
                 self.member = Some(member);
-                self.room = self.room.checked_sub(read as u64).ok_or_else(|| {
-                    io::Error::new(io::ErrorKind::InvalidData, "it inflates to more than a mailbox would")
-                })?;
+                self.made += read as u64;
+                self.meter.inflated(self.made)?;
                 return Ok(read);
             }
             let mut rest = member.into_inner();
@@ -93,9 +166,10 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    fn inflate(bytes: &[u8], most: u64) -> io::Result<Vec<u8>> {
+    fn inflate(bytes: &[u8], free: u64) -> io::Result<Vec<u8>> {
         let mut content = Vec::new();
-        Inflated::new(bytes, most).read_to_end(&mut content).map(|_| content)
+        let meter = MailboxMeter::new(&Limits { inflated_bytes: free, ..Limits::default() });
+        Inflated::new(bytes, meter).read_to_end(&mut content).map(|_| content)
     }
 
     #[test]
@@ -106,9 +180,37 @@ mod tests {
 
     #[test]
     fn more_than_the_bound_and_damage_are_the_contents_fault() {
-        let bytes = gzip(&[7; 5000]);
-        for error in [inflate(&bytes, 4999).unwrap_err(), inflate(&bytes[..bytes.len() - 9], 5000).unwrap_err()] {
+        let bytes = gzip(&vec![7; 100_000]);
+        for error in [inflate(&bytes, 5000).unwrap_err(), inflate(&bytes[..bytes.len() - 9], 100_000).unwrap_err()] {
             assert!(is_damage(&FetchError::File { origin: String::new(), action: "read", source: error }));
         }
+    }
+
+    #[test]
+    fn millions_of_empty_mails_in_a_small_file_end_at_what_a_file_of_its_size_may_hold() {
+        let bytes = gzip(&b"From a Mon Nov 16 00:00\n\n\n".repeat(300_000));
+        let size = bytes.len() as u64;
+        let limits = Limits::default();
+        let mailbox = Mailbox::compressed(String::new(), io::Cursor::new(bytes), &limits, Timestamp::UNIX_EPOCH);
+        let read: Vec<_> = mailbox.take(300_000).take_while(Result::is_ok).collect();
+        let most = size / Limits::MAILBOX_MESSAGE + u64::from(limits.mail_parts);
+        assert!((1000..=most).contains(&(read.len() as u64)), "{} of {most}", read.len());
+    }
+
+    #[test]
+    fn a_mailbox_of_real_mails_may_be_as_large_as_it_likes() {
+        let mail = |number: u64| {
+            let noise = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            format!(
+                "From a Mon Nov 16 00:00:00 2026\nSubject: {number} {noise:x}\nMessage-ID: <{:x}@example.com>\nX: {:x}\n\n{:x}\n\n",
+                noise.rotate_left(7) ^ number,
+                noise.wrapping_mul(noise),
+                noise.wrapping_mul(number + 7).wrapping_mul(0xd6e8_feb8_6659_fd93)
+            )
+        };
+        let bytes = gzip((0..20_000).map(mail).collect::<String>().as_bytes());
+        let mailbox =
+            Mailbox::compressed(String::new(), io::Cursor::new(bytes), &Limits::default(), Timestamp::UNIX_EPOCH);
+        assert_eq!(mailbox.flatten().count(), 20_000);
     }
 }

@@ -107,7 +107,8 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<RejectedEntry> {
         arrival: time(row.get(4)?),
         ingested: time(row.get(5)?),
         bytes: row.get(6)?,
-        file: row.get(7)?,
+        // Empty where the quota let the bytes go.
+        file: row.get::<_, Option<String>>(7)?.filter(|file| !file.is_empty()),
     })
 }
 

@@ -98,11 +98,19 @@ fn try_commit(writer: &mut Writer, batch: &Batch) -> Result<(), StoreError> {
         }
     };
     step(writer, Step::Renamed)?;
-    if let Err(error) = record(writer, batch, number, &made) {
-        abandon(writer, &error);
-        return Err(error);
+    let let_go = match record(writer, batch, number, &made) {
+        Ok(let_go) => let_go,
+        Err(error) => {
+            abandon(writer, &error);
+            return Err(error);
+        }
+    };
+    step(writer, Step::Committed)?;
+    if let_go {
+        // What was committed is safe; a file that will not go now goes at the next start.
+        let _ = super::recover::recover(&writer.layout, &writer.ledger);
     }
-    step(writer, Step::Committed)
+    Ok(())
 }
 
 /// After a fault that is no kill: leave nothing half-done. Where even this fails, the next writer does it.
@@ -311,8 +319,8 @@ pub(crate) fn int(count: impl TryInto<i64>) -> i64 {
     count.try_into().unwrap_or(i64::MAX)
 }
 
-/// Step 3.
-fn record(writer: &Writer, batch: &Batch, number: i64, made: &[Made]) -> Result<(), StoreError> {
+/// Step 3. True where rejected bytes beyond the quota are to go.
+fn record(writer: &Writer, batch: &Batch, number: i64, made: &[Made]) -> Result<bool, StoreError> {
     let note = || {
         let transaction = writer.ledger.connection.unchecked_transaction()?;
         let now = writer.now.as_millisecond();
@@ -323,7 +331,9 @@ fn record(writer: &Writer, batch: &Batch, number: i64, made: &[Made]) -> Result<
         record_rest(&transaction, batch, now)?;
         super::mailboxes::record(&transaction, &batch.messages, now)?;
         transaction.execute("DELETE FROM intents", [])?;
-        transaction.commit()
+        let let_go = !batch.rejects.is_empty() && super::quota::hold(&transaction, writer.quota)?;
+        transaction.commit()?;
+        Ok(let_go)
     };
     note().map_err(writer.ledger.failed("recording the batch"))
 }

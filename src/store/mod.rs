@@ -22,6 +22,7 @@ mod mailboxes;
 mod merge;
 mod nested;
 mod pack;
+mod quota;
 mod read;
 mod rebuild;
 mod recover;

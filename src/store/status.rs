@@ -80,6 +80,8 @@ pub struct Status {
     pub packs: Files,
     /// Rejected items, and the bytes kept of them.
     pub rejected: Files,
+    /// Rejected items whose bytes were let go: they were the oldest beyond the quota.
+    pub let_go: i64,
     /// When the newest of them came.
     pub newest_rejected: Option<Timestamp>,
     /// Reports in conflict with one stored before.
@@ -130,10 +132,11 @@ fn read(ledger: &Ledger) -> rusqlite::Result<Status> {
         [],
         |row| row.get(0).map(maybe),
     )?;
-    (status.rejected, status.newest_rejected) = ledger.connection.query_row(
-        "SELECT COUNT(*), COALESCE(SUM(bytes) FILTER (WHERE file IS NOT NULL), 0), MAX(ingested) FROM rejected",
+    (status.rejected, status.newest_rejected, status.let_go) = ledger.connection.query_row(
+        "SELECT COUNT(*), COALESCE(SUM(bytes) FILTER (WHERE file <> ''), 0), MAX(ingested),
+            COUNT(*) FILTER (WHERE file = '') FROM rejected",
         [],
-        |row| Ok((Files { count: row.get(0)?, bytes: row.get(1)? }, maybe(row.get(2)?))),
+        |row| Ok((Files { count: row.get(0)?, bytes: row.get(1)? }, maybe(row.get(2)?), row.get(3)?)),
     )?;
     status.conflicts = ledger.connection.query_row("SELECT COUNT(*) FROM conflicts", [], |row| row.get(0))?;
     Ok(status)

@@ -224,7 +224,7 @@ fn check_unknown(
             }
         }
     }
-    let sql = "SELECT file FROM rejected WHERE file IS NOT NULL UNION SELECT file FROM conflicts ORDER BY 1";
+    let sql = "SELECT file FROM rejected WHERE file <> '' UNION SELECT file FROM conflicts ORDER BY 1";
     let read = || -> rusqlite::Result<Vec<String>> {
         ledger.connection.prepare(sql)?.query_map(params![], |row| row.get(0))?.collect()
     };

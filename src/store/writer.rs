@@ -6,6 +6,7 @@
 use super::layout::Layout;
 use super::ledger::Ledger;
 use super::lock::Lock;
+use super::quota::Quota;
 use super::{StoreError, commit, ledger, recover};
 use crate::model::{Accepted, Cursor, Fate, Hash, Message, ReportKey};
 use jiff::Timestamp;
@@ -141,6 +142,7 @@ pub struct Writer {
     pub(crate) compact_fault: Option<super::compact::Step>,
     _lock: Lock,
     limits: BatchLimits,
+    pub(crate) quota: Quota,
     /// Nothing is stored yet: no look-up can find anything.
     fresh: bool,
     /// Something is listed as rejected of which no bytes ever came.
@@ -179,6 +181,7 @@ impl Writer {
             compact_fault: None,
             _lock: lock,
             limits: BatchLimits::default(),
+            quota: Quota::default(),
             fresh,
             unread,
         })
