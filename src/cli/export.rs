@@ -65,7 +65,15 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
         return Err(error.hint("as in `dmarquet export --format ipc > records.arrow`"));
     }
     if args.paths.is_empty() {
-        write(&Store::open(&run.store(&settings)?)?, &filter, args)?;
+        let folder = run.store(&settings)?;
+        let is_store = |out: &Path| out.canonicalize().ok().is_some_and(|out| folder.canonicalize().ok() == Some(out));
+        if args.out.as_deref().is_some_and(is_store) {
+            return Err(anyhow!(
+                "export: expected a folder of its own for --out, found the store {}",
+                folder.display()
+            ));
+        }
+        write(&Store::open(&folder)?, &filter, args)?;
         return Ok(Exit::Handled);
     }
     let (_folder, store, exit) = straight::store(run, &args.paths)?;

@@ -31,7 +31,7 @@ impl fmt::Display for Several {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (number, error) in self.0.iter().enumerate() {
             let separator = if number == 0 { "" } else { "; " };
-            write!(f, "{separator}{error:#}")?;
+            write!(f, "{separator}{}", told(error))?;
         }
         Ok(())
     }
@@ -51,6 +51,15 @@ impl fmt::Display for StdoutClosed {
 
 impl std::error::Error for StdoutClosed {}
 
+/// An error and its causes on one line. Errors that tell their cause themselves do not tell it twice.
+pub(super) fn told(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told.as_str() {
+        "" => cause,
+        before if before.ends_with(&cause) => told,
+        _ => format!("{told}: {cause}"),
+    })
+}
+
 /// Give an error, or a failed result, its next step.
 pub(crate) trait Hint {
     /// What comes out.
@@ -63,7 +72,7 @@ impl Hint for anyhow::Error {
     type Out = anyhow::Error;
 
     fn hint(self, hint: impl Into<String>) -> anyhow::Error {
-        Hinted { message: format!("{self:#}"), hint: hint.into() }.into()
+        Hinted { message: told(&self), hint: hint.into() }.into()
     }
 }
 
@@ -97,6 +106,9 @@ fn of_store(error: &StoreError) -> Option<&'static str> {
             Some("`dmarquet verify` looks at all files, `dmarquet rebuild` makes the tables anew")
         }
         StoreError::Io { source, .. } => of_io(source),
+        StoreError::Ledger { source, .. } if source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) => {
+            of_io(&std::io::ErrorKind::StorageFull.into())
+        }
         _ => None,
     }
 }
@@ -123,8 +135,15 @@ pub(crate) fn of_source(fault: &FetchError) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Hint, hint_of};
+    use super::{Hint, StoreError, hint_of, told};
     use anyhow::{Context, anyhow};
+
+    #[test]
+    fn a_cause_that_an_error_tells_itself_is_told_once() {
+        let denied = std::io::Error::other("no room");
+        let error = anyhow::Error::from(StoreError::io("s".as_ref(), "locking the store")(denied)).context("ingest");
+        assert_eq!(told(&error), "ingest: s: locking the store failed: no room");
+    }
 
     #[test]
     fn a_hint_is_found_below_later_context_and_the_message_keeps_its_chain() {

@@ -67,7 +67,7 @@ impl Talk {
         if let Some(Several(errors)) = error.downcast_ref() {
             return errors.iter().for_each(|error| self.error(error));
         }
-        self.line("error", "\x1b[1;31m", &format!("{error:#}"));
+        self.line("error", "\x1b[1;31m", &super::fault::told(error));
         if let Some(hint) = hint_of(error) {
             self.line("hint", "\x1b[1;36m", &hint);
         }

@@ -44,9 +44,9 @@ pub(super) fn period(
     if end - begin > LONG {
         findings.note(Code::PERIOD_LONG, || format!("the period is {} hours long", (end - begin) / 3600));
     }
-    let midpoint = timestamp(begin.midpoint(end))?;
-    let period =
-        Period { begin: timestamp(begin)?, end: timestamp(end)?, day: Offset::UTC.to_datetime(midpoint).date() };
+    // The end first: it is the one that may be out of all range.
+    let (end, begin, midpoint) = (timestamp(end)?, timestamp(begin)?, timestamp(begin.midpoint(end))?);
+    let period = Period { begin, end, day: Offset::UTC.to_datetime(midpoint).date() };
     match context.arrival.checked_add(AHEAD) {
         Ok(latest) if period.end > latest => Err(format!(
             "{}: the period ends {}, more than two days after the arrival {}",

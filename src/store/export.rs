@@ -10,14 +10,17 @@ use super::read::{Filter, Part, selected_rows};
 use super::schema::COLUMNS;
 use super::writer::create_folder;
 use super::{Store, StoreError, commit, export_reports, export_sources, text_rows};
+use jiff::civil::Date;
 use polars::error::PolarsResult;
 use polars_core::utils::arrow::array::Array;
 use polars_core::utils::arrow::compute::concatenate::concatenate;
 use polars_core::utils::arrow::io::ipc::write as ipc;
 use polars_core::utils::arrow::record_batch::RecordBatchT;
 use polars_parquet::read::RowGroupMetadata;
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The formats that go to one stream.
@@ -58,11 +61,13 @@ impl Store {
         }
     }
 
-    /// Write `DIR/records/month=.../` and `DIR/reports/month=.../`, and `DIR/sources/` where names were looked up.
+    /// Write `DIR/records/month=.../` and `DIR/reports/month=.../`, and `DIR/sources/` where names were looked up. Where
+    /// there is nothing to write a file without rows keeps the columns, so that no reader stumbles over a quiet week.
     ///
     /// # Errors
     /// Where a part cannot be read or a file not be written; what stands under the same names is replaced.
     pub fn export_parquet(&self, filter: &Filter, dir: &Path) -> Result<(), StoreError> {
+        let mut written = BTreeSet::new();
         for path in self.parts(filter)? {
             let month = path.parent().and_then(Path::file_name).unwrap_or_default();
             let folder = dir.join(FileKind::Part.folder()).join(month);
@@ -70,9 +75,15 @@ impl Store {
             if filter.is_all() {
                 create_folder(&folder)?;
                 link_or_copy(&path, &target)?;
-            } else {
-                rewrite(path, filter, &target)?;
+                written.insert(target);
+            } else if rewrite(path, filter, &target)? {
+                written.insert(target);
             }
+        }
+        drop_stale(&written)?;
+        if written.is_empty() {
+            let folder = dir.join(FileKind::Part.folder()).join(month_folder(quiet_month(filter)));
+            write_part(PartWriter::new(), &folder.join("empty.parquet"))?;
         }
         export_reports::export(self, filter, dir)?;
         export_sources::export(self, dir)
@@ -118,8 +129,8 @@ fn group_arrays(part: &Part, group: &RowGroupMetadata, filter: &Filter) -> Resul
     read().map_err(StoreError::parquet(&part.path, "reading the part"))
 }
 
-/// Write the rows of the filter of a part as a new one; none, if it has none.
-fn rewrite(path: std::path::PathBuf, filter: &Filter, target: &Path) -> Result<(), StoreError> {
+/// Write the rows of the filter of a part as a new one; none, if it has none. Says whether it did.
+fn rewrite(path: std::path::PathBuf, filter: &Filter, target: &Path) -> Result<bool, StoreError> {
     let part = Part::open(path)?;
     let failed = || StoreError::parquet(target, "writing the part");
     let mut writer = PartWriter::new().map_err(failed())?;
@@ -133,12 +144,40 @@ fn rewrite(path: std::path::PathBuf, filter: &Filter, target: &Path) -> Result<(
         };
         writer.write(rows, pages).map_err(failed())?;
     }
-    if !any {
-        return Ok(());
+    if any {
+        write_part(Ok(writer), target)?;
     }
-    let bytes = writer.finish().map_err(failed())?;
+    Ok(any)
+}
+
+/// End a part, and write it.
+fn write_part(writer: PolarsResult<PartWriter>, target: &Path) -> Result<(), StoreError> {
+    let bytes = writer.and_then(PartWriter::finish).map_err(StoreError::parquet(target, "writing the part"))?;
     target.parent().map_or(Ok(()), create_folder)?;
     commit::write_file(target, |out| out.write_all(&bytes))
+}
+
+/// Remove parts of an earlier export from the months that were written: since then they may have been merged into
+/// others, and rows would stand there twice. Only names that parts have are touched.
+fn drop_stale(written: &BTreeSet<PathBuf>) -> Result<(), StoreError> {
+    let folders: BTreeSet<&Path> = written.iter().filter_map(|path| path.parent()).collect();
+    for folder in folders {
+        let failed = || StoreError::io(folder, "looking for parts of an earlier export");
+        for entry in std::fs::read_dir(folder).map_err(failed())? {
+            let path = entry.map_err(failed())?.path();
+            let stem = path.file_stem().and_then(OsStr::to_str).unwrap_or_default();
+            let is_part = stem.len() == 8 && stem.bytes().all(|byte| byte.is_ascii_digit());
+            if is_part && path.extension() == Some(OsStr::new("parquet")) && !written.contains(&path) {
+                std::fs::remove_file(&path).map_err(StoreError::io(&path, "removing the part of an earlier export"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The month of a file without rows: that of the first day asked for.
+pub(crate) fn quiet_month(filter: &Filter) -> Month {
+    Month::of(filter.from.unwrap_or(Date::constant(1970, 1, 1)))
 }
 
 fn link_or_copy(from: &Path, to: &Path) -> Result<(), StoreError> {

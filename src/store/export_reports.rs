@@ -88,7 +88,8 @@ enum Column {
 
 /// Write the reports of the filter to `DIR/reports/month=.../reports.parquet`.
 pub(crate) fn export(store: &Store, filter: &Filter, dir: &Path) -> Result<(), StoreError> {
-    let Some(ledger) = &store.ledger else { return Ok(()) };
+    let nothing = || write(dir, export::quiet_month(filter), fresh());
+    let Some(ledger) = &store.ledger else { return nothing() };
     let names: Vec<String> = COLUMNS.iter().map(|(name, _)| format!("\"{name}\"")).collect();
     let sql = format!("SELECT {} FROM reports WHERE day BETWEEN ?1 AND ?2 ORDER BY day, id", names.join(", "));
     let failed = || ledger.failed("reading the reports");
@@ -119,7 +120,7 @@ pub(crate) fn export(store: &Store, filter: &Filter, dir: &Path) -> Result<(), S
             column.push(row.get_ref(index).map_err(failed())?);
         }
     }
-    open.map_or(Ok(()), |(month, columns)| write(dir, month, columns))
+    open.map_or_else(nothing, |(month, columns)| write(dir, month, columns))
 }
 
 fn fresh() -> Vec<Column> {

@@ -20,6 +20,10 @@ fn with_samples() -> WorkDir {
 fn a_store_that_does_not_exist_reads_as_empty() {
     let work = WorkDir::new();
     assert_eq!(work.run(["export", "--format", "ndjson"]).quiet(), "");
+    work.run(["export", "--out", "lake"]).quiet();
+    for table in ["records/month=1970-01/empty.parquet", "reports/month=1970-01/reports.parquet"] {
+        assert!(work.path("lake").join(table).is_file(), "{table} keeps the columns");
+    }
     assert_eq!(work.run(["rejected", "list"]).quiet(), "");
     assert_eq!(work.run(["rejected", "list", "--format", "json"]).quiet(), "[]\n");
     assert_eq!(work.run(["rejected", "list", "--conflicts", "--format", "json"]).quiet(), "[]\n");
