@@ -228,6 +228,14 @@ fn own_senders(summary: &Summary) -> Answer {
         .collect();
     if failing.is_empty() && summary.actions.is_empty() {
         let lost: u64 = summary.domains.iter().map(|domain| domain.readiness.would_be_lost).sum();
+        let unclear: u64 = summary.domains.iter().map(|domain| domain.readiness.unclear).sum();
+        if unclear.saturating_mul(100) >= summary.totals.sums.messages {
+            let text = format!(
+                "None that is known; {} fail whose sender is too little known to judge.",
+                words::messages(unclear)
+            );
+            return Answer { question, tone: Tone::Plain, text };
+        }
         let answer = if lost == 0 {
             "None: what you send passes.".to_owned()
         } else {

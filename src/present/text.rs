@@ -197,18 +197,39 @@ fn senders(page: &Page, width: u16) -> Vec<String> {
         }
     }
     if let Some(column) = table.column_mut(0) {
-        column.set_constraint(ColumnConstraint::UpperBoundary(Width::Fixed(if wide { 42 } else { 24 })));
+        // A space on each side.
+        let bound = u16::try_from(sender_room(wide) + 2).unwrap_or(u16::MAX);
+        column.set_constraint(ColumnConstraint::UpperBoundary(Width::Fixed(bound)));
     }
     table.lines().collect()
 }
 
+/// How many characters the senders' column holds: a network of IPv6 at least.
+const fn sender_room(wide: bool) -> usize {
+    if wide { 40 } else { 24 }
+}
+
+/// A name in lines that fit, broken where a reader would break it: never within a number or a label that fits.
+fn broken(name: &str, room: usize) -> String {
+    let (mut lines, mut line) = (Vec::new(), String::new());
+    for piece in name.split_inclusive([' ', ':', '.', '-']) {
+        if !line.is_empty() && line.chars().count() + piece.trim_end().chars().count() > room {
+            lines.push(std::mem::take(&mut line));
+        }
+        line.push_str(piece);
+    }
+    lines.push(line);
+    lines.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n")
+}
+
 fn row(sender: &SenderLine, wide: bool, many_domains: bool) -> Vec<Cell> {
-    let mut who = sender.sender.clone();
+    let room = sender_room(wide);
+    let mut who = broken(&sender.sender, room);
     if !sender.name.is_empty() {
-        who = format!("{who}\n{}", sender.name);
+        who = format!("{who}\n{}", broken(&sender.name, room));
     }
     if many_domains {
-        who = format!("{who}\nas {}", sender.domain);
+        who = format!("{who}\n{}", broken(&format!("as {}", sender.domain), room));
     }
     let mut cells = vec![who, sender.messages.clone(), sender.pass.clone(), sender.dkim.clone(), sender.spf.clone()];
     if wide {
@@ -238,6 +259,18 @@ mod tests {
             for line in text.lines() {
                 assert!(line.chars().count() <= usize::from(width), "{line}");
             }
+        }
+    }
+
+    #[test]
+    fn long_names_break_where_a_reader_would_break_them() {
+        for (name, lines) in [
+            ("2001:1db8:1111:2222::/64 (3)", "2001:1db8:1111:2222::/64\n(3)"),
+            ("2001:db8:1111:2222:3333:4444:5555:6666", "2001:db8:1111:2222:3333:\n4444:5555:6666"),
+            ("as billing.customers.example.com", "as billing.customers.\nexample.com"),
+            ("192.0.2.0/24 (12)", "192.0.2.0/24 (12)"),
+        ] {
+            assert_eq!(broken(name, sender_room(false)), lines);
         }
     }
 
