@@ -12,7 +12,7 @@ const REPORTS: u32 = 300;
 
 /// A report of one row, in one of four months, whose count is its number.
 fn report(number: u32) -> String {
-    let begin = 1_785_542_400 + u64::from(number % 120) * 86_400;
+    let begin = 1_767_225_600 + u64::from(number % 120) * 86_400;
     format!(
         "<feedback><report_metadata><org_name>r{number}</org_name><email>d@example.net</email><report_id>{number}\
          </report_id><date_range><begin>{begin}</begin><end>{}</end></date_range></report_metadata><policy_published>\

@@ -17,6 +17,7 @@ mod dns_faults;
 mod dns_servers;
 mod dns_spf;
 mod dns_zone;
+mod faults;
 mod golden;
 mod hostile;
 mod imap_dovecot;
