@@ -5,7 +5,8 @@
 
 use super::output::Color;
 use super::{
-    check, compact, completions, config, export, fetch, ingest, man, prune, rebuild, rejected, status, summary, verify,
+    check, compact, completions, config, convert, export, fetch, ingest, man, prune, rebuild, rejected, status,
+    summary, verify,
 };
 use clap::builder::FalseyValueParser;
 use clap::error::{ContextKind, ContextValue};
@@ -73,6 +74,7 @@ pub(crate) enum Command {
     Ingest(ingest::Args),
     Summary(summary::Args),
     Export(export::Args),
+    Convert(convert::Args),
     Check(check::Args),
     Status(status::Args),
     Rejected(rejected::Args),

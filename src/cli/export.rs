@@ -27,6 +27,9 @@ pub(super) struct Args {
     /// Report files, mails and folders to export instead of the store
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// A folder of Parquet to read instead of the store, laid out as `export --out` does
+    #[arg(long, value_name = "DIR", conflicts_with = "paths")]
+    records: Option<PathBuf>,
     #[command(flatten)]
     choice: Choice,
     /// parquet, csv, ndjson or ipc (Arrow)
@@ -65,12 +68,24 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
         return Err(error.hint("as in `dmarquet export --format ipc > records.arrow`"));
     }
     if args.paths.is_empty() {
-        write(&Store::open(&run.store(&settings)?)?, &filter, args)?;
+        not_onto_itself(args)?;
+        write(&run.opened(&settings, args.records.as_deref())?, &filter, args)?;
         return Ok(Exit::Handled);
     }
     let (_folder, store, exit) = straight::store(run, &args.paths)?;
     write(&store, &filter, args)?;
     Ok(exit)
+}
+
+/// A folder that is read must not be the one that is written.
+fn not_onto_itself(args: &Args) -> anyhow::Result<()> {
+    let real = |path: &Option<PathBuf>| path.as_deref().and_then(|path| path.canonicalize().ok());
+    match (real(&args.records), real(&args.out)) {
+        (Some(records), Some(out)) if records == out => {
+            Err(anyhow!("--out {}: expected another folder than --records, found the same", out.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn write(store: &Store, filter: &Filter, args: &Args) -> anyhow::Result<()> {

@@ -31,6 +31,9 @@ pub(super) struct Args {
     /// Report files, mails and folders to summarise instead of the store
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// A folder of Parquet to read instead of the store, laid out as `export --out` does
+    #[arg(long, value_name = "DIR", conflicts_with = "paths")]
+    records: Option<PathBuf>,
     #[command(flatten)]
     choice: Choice,
     /// text, markdown, html, json or csv
@@ -73,7 +76,11 @@ enum Form {
 pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let asked = Asked::new(run, &args.choice, &args.paths)?;
-    let source = if args.paths.is_empty() { From::Store(run.store(&settings)?) } else { From::Paths(&args.paths) };
+    let source = if args.paths.is_empty() {
+        From::Store(run.opened(&settings, args.records.as_deref())?)
+    } else {
+        From::Paths(&args.paths)
+    };
     let style = Style {
         width: args.width.unwrap_or_else(screen::width),
         ascii: args.ascii || (args.format == Form::Text && screen::is_ascii()),

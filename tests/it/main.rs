@@ -10,6 +10,7 @@
 mod cli_mail;
 mod cli_store;
 mod cli_usage;
+mod convert;
 mod dns_enrich;
 mod dns_faults;
 mod dns_servers;

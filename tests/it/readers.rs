@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// The Python that has the readers.
-fn python() -> Option<PathBuf> {
+pub(crate) fn python() -> Option<PathBuf> {
     let named = std::env::var_os("DMARQUET_TEST_PYTHON").map(PathBuf::from);
     let python = named.unwrap_or_else(|| repository().join("target/venv/bin/python"));
     if python.exists() {
