@@ -5,8 +5,8 @@
 
 use super::output::Color;
 use super::{
-    check, compact, completions, config, enrich, export, fetch, ingest, man, prune, rebuild, rejected, status, summary,
-    verify,
+    check, compact, completions, config, convert, enrich, export, fetch, ingest, man, prune, rebuild, rejected, status,
+    summary, verify,
 };
 use clap::builder::FalseyValueParser;
 use clap::error::{ContextKind, ContextValue};
@@ -74,6 +74,7 @@ pub(crate) enum Command {
     Ingest(ingest::Args),
     Summary(summary::Args),
     Export(export::Args),
+    Convert(convert::Args),
     Check(check::Args),
     Enrich(enrich::Args),
     Status(status::Args),

@@ -1,4 +1,4 @@
-//! A question to the rows, and the rows to the question: of the store, or straight of files.
+//! A question to the rows, and the rows to the question: of the store, of a folder of Parquet, or straight of files.
 //!
 //! Comes in: period and domains as typed, where the rows are. Goes out: whatever adds them up.
 
@@ -10,15 +10,15 @@ use crate::model::{Columns, ReportHead, Rows};
 use crate::store::{Collector, Filter, Store, head};
 use jiff::civil::Date;
 use jiff::tz::Offset;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Rows of files that are added up at once.
 const AT_ONCE: usize = 1 << 14;
 
 /// Where the rows are.
 pub(super) enum From<'a> {
-    /// In this data folder.
-    Store(PathBuf),
+    /// In this store, or folder of Parquet.
+    Store(Store),
     /// In these report files, mails and folders.
     Paths(&'a [PathBuf]),
 }
@@ -114,16 +114,15 @@ impl Asked {
         new: impl Fn() -> S + Sync,
     ) -> anyhow::Result<(S, Exit)> {
         match from {
-            From::Store(dir) => Ok((self.of_store(dir, new)?, Exit::Handled)),
+            From::Store(store) => Ok((self.of_store(store, new)?, Exit::Handled)),
             From::Paths(paths) => self.of_paths(run, paths, new()),
         }
     }
 
     /// Of the store: on all cores, then together.
-    fn of_store<S: Sum>(&self, dir: &Path, new: impl Fn() -> S + Sync) -> anyhow::Result<S> {
-        let store = Store::open(dir)?;
+    fn of_store<S: Sum>(&self, store: &Store, new: impl Fn() -> S + Sync) -> anyhow::Result<S> {
         let mut sum = new();
-        sum.aside(self.aside(&store)?);
+        sum.aside(self.aside(store)?);
         sum.heads(&store.heads(&self.filter)?);
         let parts = store.fold(&self.filter, Columns::ALL, new, |part, rows| part.rows(&rows))?;
         parts.into_iter().for_each(|part| sum.merge(part));

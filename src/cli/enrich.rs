@@ -158,8 +158,8 @@ fn naming(naming: &ptr::Naming) -> Naming {
 }
 
 /// Give a question the names that the store has.
-pub(super) fn names(store: &Path, question: &mut Question) -> Result<(), StoreError> {
-    let found = Store::open(store)?.names()?.into_iter().filter_map(|looked_up| {
+pub(super) fn names(store: &Store, question: &mut Question) -> Result<(), StoreError> {
+    let found = store.names()?.into_iter().filter_map(|looked_up| {
         let Naming { names, confirmed } = looked_up.naming?;
         let name = names.into_iter().next()?;
         Some((looked_up.address, HostName { name: name.into(), confirmed }))

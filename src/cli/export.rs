@@ -27,6 +27,9 @@ pub(super) struct Args {
     /// Report files, mails and folders to export instead of the store
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// A folder of Parquet to read instead of the store, laid out as `export --out` does
+    #[arg(long, value_name = "DIR", conflicts_with = "paths")]
+    records: Option<PathBuf>,
     #[command(flatten)]
     choice: Choice,
     /// parquet, csv, ndjson or ipc (Arrow)
@@ -65,20 +68,26 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
         return Err(error.hint("as in `dmarquet export --format ipc > records.arrow`"));
     }
     if args.paths.is_empty() {
-        let folder = run.store(&settings)?;
-        let is_store = |out: &Path| out.canonicalize().ok().is_some_and(|out| folder.canonicalize().ok() == Some(out));
-        if args.out.as_deref().is_some_and(is_store) {
-            return Err(anyhow!(
-                "export: expected a folder of its own for --out, found the store {}",
-                folder.display()
-            ));
-        }
-        write(&Store::open(&folder)?, &filter, args)?;
+        let store = run.opened(&settings, args.records.as_deref())?;
+        not_onto_itself(args, store.dir())?;
+        write(&store, &filter, args)?;
         return Ok(Exit::Handled);
     }
     let (_folder, store, exit) = straight::store(run, &args.paths)?;
     write(&store, &filter, args)?;
     Ok(exit)
+}
+
+/// A folder that is read must not be the one that is written.
+fn not_onto_itself(args: &Args, from: &Path) -> anyhow::Result<()> {
+    let real = |path: &Path| path.canonicalize().ok();
+    match (real(from), args.out.as_deref().and_then(real)) {
+        (Some(from), Some(out)) if from == out => Err(anyhow!(
+            "export: expected a folder of its own for --out, found the one that is read, {}",
+            out.display()
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn write(store: &Store, filter: &Filter, args: &Args) -> anyhow::Result<()> {

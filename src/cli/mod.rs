@@ -10,6 +10,7 @@ mod check;
 mod compact;
 mod completions;
 mod config;
+mod convert;
 mod enrich;
 mod exit;
 mod export;
@@ -32,6 +33,7 @@ mod straight;
 mod summary;
 mod verify;
 
+use crate::store::Store;
 use args::{Command, Common};
 use exit::Exit;
 use fault::{Hint as _, StdoutClosed};
@@ -40,7 +42,7 @@ use jiff::civil::Date;
 use jiff::tz::Offset;
 use output::Talk;
 use settings::Settings;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Run the program: read the command line, do it, say how it ended.
@@ -85,6 +87,7 @@ impl Run {
         match command {
             Command::Fetch(args) => fetch::run(self, &args),
             Command::Ingest(args) => ingest::run(self, &args),
+            Command::Convert(args) => convert::run(self, &args),
             Command::Summary(args) => summary::run(self, &args),
             Command::Export(args) => export::run(self, &args),
             Command::Check(args) => check::run(self, &args),
@@ -109,6 +112,14 @@ impl Run {
     /// The settings, read anew.
     fn settings(&self) -> anyhow::Result<Settings> {
         Settings::load(self.common.config.as_deref())
+    }
+
+    /// The rows to ask: a bare folder of Parquet where one is named, else the store.
+    fn opened(&self, settings: &Settings, records: Option<&Path>) -> anyhow::Result<Store> {
+        Ok(match records {
+            Some(folder) => Store::open_folder(folder)?,
+            None => Store::open(&self.store(settings)?)?,
+        })
     }
 
     /// The data folder: option, environment, settings, default.

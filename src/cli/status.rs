@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use jiff::tz::Offset;
 use serde::Serialize;
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,6 +25,9 @@ const NAMED: usize = 15;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
+    /// A folder of Parquet to read instead of the store, laid out as `export --out` does
+    #[arg(long, value_name = "DIR")]
+    records: Option<PathBuf>,
     /// text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     format: Format,
@@ -41,8 +45,8 @@ struct Mailbox {
 /// Do it.
 pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
-    let dir = run.store(&settings)?;
-    let store = Store::open(&dir)?;
+    let store = run.opened(&settings, args.records.as_deref())?;
+    let dir = store.dir().to_owned();
     let status = store.status()?;
     let mailboxes = mailboxes(&store, &settings)?;
     match args.format {

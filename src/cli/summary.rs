@@ -31,6 +31,9 @@ pub(super) struct Args {
     /// Report files, mails and folders to summarise instead of the store
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// A folder of Parquet to read instead of the store, laid out as `export --out` does
+    #[arg(long, value_name = "DIR", conflicts_with = "paths")]
+    records: Option<PathBuf>,
     #[command(flatten)]
     choice: Choice,
     /// text, markdown, html, json or csv
@@ -83,7 +86,11 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     }
     let settings = run.settings()?;
     let mut asked = Asked::new(run, &args.choice, &args.paths)?;
-    let source = if args.paths.is_empty() { From::Store(run.store(&settings)?) } else { From::Paths(&args.paths) };
+    let source = if args.paths.is_empty() {
+        From::Store(run.opened(&settings, args.records.as_deref())?)
+    } else {
+        From::Paths(&args.paths)
+    };
     asked.question.authentic = args.authentic;
     asked.question.services = settings.services()?;
     if let From::Store(store) = &source {

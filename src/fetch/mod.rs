@@ -8,11 +8,13 @@
 //! | file | noun |
 //! |---|---|
 //! | `files` | paths: files, folders, standard input |
+//! | `frames` | names and bodies that another program pipes in |
 //! | `mbox` | messages of a mailbox file, streamed |
 //! | `maildir` | messages of a Maildir |
 //! | `imap` | messages of a mailbox on a server |
 
 pub mod files;
+pub mod frames;
 #[cfg(feature = "imap")]
 pub mod imap;
 mod maildir;
@@ -84,6 +86,16 @@ pub enum FetchError {
         action: &'static str,
         /// Why it failed.
         source: std::io::Error,
+    },
+    /// A stream of frames that is out of step: nothing behind this can be read.
+    #[error("frame {number}: expected {expected}, found {found}")]
+    Frame {
+        /// Which frame, from 1; 0 before the first.
+        number: u64,
+        /// What should be there.
+        expected: String,
+        /// What is there.
+        found: String,
     },
     /// A mailbox could not be read, or not to its end.
     #[cfg(feature = "imap")]

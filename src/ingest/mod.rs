@@ -5,6 +5,7 @@
 //! after each durable commit, never before. A fault of the disk ends the run and loses nothing: the next run goes on.
 
 mod again;
+mod convert;
 mod pipeline;
 mod save;
 mod tally;
@@ -14,6 +15,7 @@ mod trust;
 mod work;
 
 pub use again::{rebuild, retry};
+pub use convert::{Place, Placed, Sink, convert};
 pub use save::Outcome;
 pub use tally::{FoundItem, RejectedItem, SetAside, Stored, Tally};
 pub use trust::Trust;
@@ -108,14 +110,7 @@ pub fn read(
     observer: &mut dyn Observer,
     each: &mut dyn FnMut(Accepted),
 ) -> Result<Tally, IngestError> {
-    let mut reader = save::Reader::new(observer, each);
-    through(source, options, &Memories(None), |worked| {
-        reader.take(worked);
-        Ok(())
-    })?;
-    let mut tally = reader.finish();
-    tally.interrupted = interrupted(options);
-    Ok(tally)
+    convert(source, |_| false, options, observer, &mut convert::Each(each))
 }
 
 fn interrupted(options: &Options) -> bool {

@@ -1,5 +1,6 @@
 //! Each item to its places: the store's side of a run, and the store-less one.
 
+use super::convert::{Place, Placed, Sink};
 use super::work::{Contents, Piece, Worked};
 use super::{IngestError, Observer, Tally};
 use crate::fetch::FetchError;
@@ -203,7 +204,7 @@ impl<'a> Saver<'a> {
 /// Hands judged reports on, each once.
 pub(super) struct Reader<'a> {
     observer: &'a mut dyn Observer,
-    each: &'a mut dyn FnMut(Accepted),
+    sink: &'a mut dyn Sink,
     tally: Tally,
     reports: HashMap<ReportKey, Hash>,
     conflicts: HashSet<(ReportKey, Hash)>,
@@ -211,10 +212,10 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(observer: &'a mut dyn Observer, each: &'a mut dyn FnMut(Accepted)) -> Self {
+    pub(super) fn new(observer: &'a mut dyn Observer, sink: &'a mut dyn Sink) -> Self {
         Self {
             observer,
-            each,
+            sink,
             tally: Tally::default(),
             reports: HashMap::new(),
             conflicts: HashSet::new(),
@@ -222,42 +223,61 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(super) fn take(&mut self, worked: Result<Worked, FetchError>) {
+    pub(super) fn take(&mut self, worked: Result<Worked, FetchError>) -> Result<(), IngestError> {
         let worked = match worked {
             Ok(worked) => worked,
             Err(fault) => {
                 self.tally.faults += 1;
-                return self.observer.fault(&fault);
+                self.observer.fault(&fault);
+                return Ok(());
             }
         };
         let mut count = Count::default();
         match worked.contents {
             Contents::Seen(seen) => count.seen(&mut self.tally, seen),
-            Contents::Pieces(pieces) => pieces.into_iter().for_each(|piece| self.place(piece, &mut count)),
+            Contents::Pieces(pieces) => {
+                for piece in pieces {
+                    self.place(&worked.origin, piece, &mut count)?;
+                }
+            }
         }
         self.observer.item(&worked.origin, &count.outcome);
+        Ok(())
     }
 
-    fn place(&mut self, piece: Piece, count: &mut Count) {
+    fn place(&mut self, item: &str, piece: Piece, count: &mut Count) -> Result<(), IngestError> {
         match piece {
             Piece::Report(accepted) => {
                 let told = Told::of(&accepted);
                 let added = self.added(&accepted);
+                let (place, key) = (Place::from(added), Some(accepted.report.key));
                 if added == Added::Stored {
-                    (self.each)(*accepted);
+                    self.sink.stored(*accepted)?;
                 }
+                self.sink.placed(&Placed { origin: &told.origin, place, reason: None, key })?;
                 count.report(&mut self.tally, added, &told);
             }
-            Piece::SetAside(kind) => count.set_aside(&mut self.tally, kind, 1),
+            Piece::SetAside(kind) => {
+                self.sink.placed(&Placed::aside(item, kind))?;
+                count.set_aside(&mut self.tally, kind, 1);
+            }
             Piece::Rejected(reject, findings) => {
                 let rejected = if self.rejected.insert(reject.identity()) { Rejected::New } else { Rejected::Known };
                 let Reject { origin, reason, .. } = reject;
+                let place = if rejected == Rejected::New { Place::Rejected } else { Place::Duplicate };
+                self.sink.placed(&Placed { origin: &origin, place, reason: Some(&reason), key: None })?;
                 count.rejected(&mut self.tally, rejected, (&origin, &reason));
                 if rejected == Rejected::New {
                     self.tally.find(&origin, &findings);
                 }
             }
         }
+        Ok(())
+    }
+
+    /// A stretch of the source is through.
+    pub(super) fn stretch(&mut self) -> Result<(), IngestError> {
+        Ok(self.sink.stretch()?)
     }
 
     fn added(&mut self, accepted: &Accepted) -> Added {

@@ -423,12 +423,12 @@ pub(crate) fn sums(accepted: &Accepted) -> (i64, i64) {
     })
 }
 
-fn json_texts(texts: &[crate::model::Text]) -> Option<String> {
+pub(crate) fn json_texts(texts: &[crate::model::Text]) -> Option<String> {
     let texts: Vec<&str> = texts.iter().map(crate::model::Text::as_str).collect();
     (!texts.is_empty()).then(|| serde_json::to_string(&texts).expect("texts serialise"))
 }
 
-fn json_findings(accepted: &Accepted) -> Option<String> {
+pub(crate) fn json_findings(accepted: &Accepted) -> Option<String> {
     let findings: Vec<LineFinding> = accepted
         .findings
         .iter()

@@ -86,6 +86,22 @@ pub(crate) fn encode(reports: &[Judged<'_>]) -> PolarsResult<Vec<u8>> {
     file.finish()
 }
 
+/// The columns of all rows of these reports, so many rows at a time, in the order of a file; strings as dictionaries.
+pub(crate) fn batches<'a>(
+    reports: &'a [Judged<'a>],
+    most: usize,
+) -> impl Iterator<Item = PolarsResult<(usize, Vec<Box<dyn Array>>)>> + 'a {
+    let Sorted { rows, addresses } = Sorted::new(reports);
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let rows = rows.get(from..(from + most).min(rows.len())).filter(|rows| !rows.is_empty())?;
+        from += rows.len();
+        let group = RowGroup { reports, addresses: &addresses, rows };
+        let arrays = COLUMNS.iter().map(|column| build_column(&group, column)).collect::<PolarsResult<_>>();
+        Some(arrays.map(|arrays| (rows.len(), arrays)))
+    })
+}
+
 /// Writes row groups column by column; the file grows in memory, compressed.
 pub(crate) struct PartWriter {
     writer: FileWriter<Vec<u8>>,

@@ -1,17 +1,21 @@
 //! The `reports` table as Parquet, beside the exported `records`: one row a report, in folders of months.
 
+use super::commit::{int, json_findings, json_texts, sender_auth, sums};
 use super::layout::Month;
 use super::read::Filter;
 use super::reports::day;
+use super::stream::plain_field;
 use super::writer::create_folder;
-use super::{Store, StoreError, commit, encode, export};
+use super::{Store, StoreError, commit, encode, export, folder};
+use crate::model::Accepted;
+use jiff::Timestamp;
 use polars::error::{PolarsResult, polars_err};
 use polars_core::utils::arrow::array::{Array, PrimitiveArray, Utf8ViewArray};
 use polars_core::utils::arrow::datatypes::{ArrowDataType, ArrowSchema, Field, TimeUnit};
 use polars_parquet::write::{
     CompressedPage, DynIter, DynStreamingIterator, FileWriter, KeyValue, fallible_streaming_iterator, to_parquet_schema,
 };
-use rusqlite::types::ValueRef;
+use rusqlite::types::{Value, ValueRef};
 use std::io::Write;
 use std::path::Path;
 
@@ -79,6 +83,87 @@ fn name(ledger: &'static str) -> &'static str {
     }
 }
 
+/// The fields of the table as it stands outside.
+pub(crate) fn fields() -> impl Iterator<Item = Field> {
+    COLUMNS.iter().map(|(column, kind)| Field::new(name(column).into(), dtype(*kind), true))
+}
+
+/// Reports under way to a stream.
+pub(crate) struct Gathered(Vec<Column>);
+
+impl Default for Gathered {
+    fn default() -> Self {
+        Self(fresh())
+    }
+}
+
+impl Gathered {
+    /// The schema of the stream.
+    pub(crate) fn schema() -> ArrowSchema {
+        fields().map(plain_field).map(|field| (field.name.clone(), field)).collect()
+    }
+
+    /// Add a report that came in `now`.
+    pub(crate) fn push(&mut self, accepted: &Accepted, now: Timestamp) {
+        for (column, value) in self.0.iter_mut().zip(values(accepted, now)) {
+            column.push(ValueRef::from(&value));
+        }
+    }
+
+    /// The columns.
+    pub(crate) fn arrays(self) -> Vec<Box<dyn Array>> {
+        self.0.into_iter().zip(COLUMNS).map(|(column, (_, kind))| column.array(*kind)).collect()
+    }
+}
+
+/// What the ledger would say of a report, in the order of [`COLUMNS`].
+fn values(accepted: &Accepted, now: Timestamp) -> [Value; 35] {
+    let Accepted { report, provenance, .. } = accepted;
+    let (metadata, policy) = (&report.metadata, &report.policy);
+    let mail = provenance.mail.as_ref();
+    let (messages, passing) = sums(accepted);
+    let text = |text: &str| Value::Text(text.to_owned());
+    let maybe = |text: Option<&str>| text.map_or(Value::Null, |text| Value::Text(text.to_owned()));
+    let time = |time: Timestamp| Value::Integer(time.as_millisecond());
+    [
+        Value::Blob(report.key.0.to_vec()),
+        text(&metadata.org_name),
+        maybe(metadata.email.as_deref()),
+        maybe(metadata.extra_contact_info.as_deref()),
+        text(&metadata.report_id),
+        time(metadata.begin),
+        time(metadata.end),
+        Value::Integer(encode::days_since_epoch(report.day).into()),
+        maybe(json_texts(&metadata.errors).as_deref()),
+        maybe(metadata.generator.as_deref()),
+        maybe(metadata.version.as_deref()),
+        text(policy.domain.as_str()),
+        maybe(policy.p.as_deref()),
+        maybe(policy.sp.as_deref()),
+        maybe(policy.np.as_deref()),
+        maybe(policy.adkim.as_deref()),
+        maybe(policy.aspf.as_deref()),
+        policy.pct.map_or(Value::Null, |pct| Value::Integer(pct.into())),
+        maybe(policy.fo.as_deref()),
+        maybe(policy.testing.as_deref()),
+        maybe(policy.discovery_method.as_deref()),
+        Value::Integer(int(report.records.len())),
+        Value::Integer(messages),
+        Value::Integer(passing),
+        text(&provenance.origin),
+        maybe(provenance.attachment.as_deref()),
+        maybe(mail.and_then(|mail| mail.message_id.as_deref())),
+        maybe(mail.and_then(|mail| mail.date.as_deref())),
+        maybe(mail.and_then(|mail| mail.from_domain.as_deref())),
+        maybe(mail.and_then(|mail| mail.authentication_results.as_deref())),
+        text(sender_auth(accepted).as_str()),
+        time(provenance.arrival),
+        time(now),
+        maybe(json_findings(accepted).as_deref()),
+        Value::Blob(report.content.0.to_vec()),
+    ]
+}
+
 /// A column under way.
 enum Column {
     Texts(Vec<Option<String>>),
@@ -88,6 +173,9 @@ enum Column {
 
 /// Write the reports of the filter to `DIR/reports/month=.../reports.parquet`.
 pub(crate) fn export(store: &Store, filter: &Filter, dir: &Path) -> Result<(), StoreError> {
+    if store.folder {
+        return folder::export_reports(store, filter, dir);
+    }
     let nothing = || write(dir, export::quiet_month(filter), fresh());
     let Some(ledger) = &store.ledger else { return nothing() };
     let names: Vec<String> = COLUMNS.iter().map(|(name, _)| format!("\"{name}\"")).collect();
@@ -171,21 +259,19 @@ fn write(dir: &Path, month: Month, columns: Vec<Column>) -> Result<(), StoreErro
     let folder = dir.join("reports").join(export::month_folder(month));
     create_folder(&folder)?;
     let path = folder.join("reports.parquet");
-    let bytes = file(columns).map_err(StoreError::parquet(&path, "writing the reports"))?;
+    let arrays = columns.into_iter().zip(COLUMNS).map(|(column, (_, kind))| column.array(*kind)).collect();
+    let bytes = file(arrays).map_err(StoreError::parquet(&path, "writing the reports"))?;
     commit::write_file(&path, |out| out.write_all(&bytes))
 }
 
-fn file(columns: Vec<Column>) -> PolarsResult<Vec<u8>> {
-    let columns = columns.into_iter().zip(COLUMNS);
-    parquet(columns.map(|(column, (ledger, kind))| (name(ledger), column.array(*kind))).collect(), "dmarquet.reports")
+/// The table as one Parquet file.
+pub(crate) fn file(arrays: Vec<Box<dyn Array>>) -> PolarsResult<Vec<u8>> {
+    parquet(fields().zip(arrays).collect(), "dmarquet.reports")
 }
 
 /// A small table as a Parquet file of one row group, its version 1 under a key of the metadata.
-pub(super) fn parquet(columns: Vec<(&str, Box<dyn Array>)>, key: &str) -> PolarsResult<Vec<u8>> {
-    let schema: ArrowSchema = columns
-        .iter()
-        .map(|(name, array)| ((*name).into(), Field::new((*name).into(), array.dtype().clone(), true)))
-        .collect();
+pub(super) fn parquet(columns: Vec<(Field, Box<dyn Array>)>, key: &str) -> PolarsResult<Vec<u8>> {
+    let schema: ArrowSchema = columns.iter().map(|(field, _)| (field.name.clone(), field.clone())).collect();
     let parquet = to_parquet_schema(&schema)?;
     let rows = columns.first().ok_or_else(|| polars_err!(ComputeError: "expected a column"))?.1.len();
     let pages = columns.iter().zip(parquet.fields()).map(|((_, array), kind)| encode::compress(array.as_ref(), kind));

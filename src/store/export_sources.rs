@@ -3,9 +3,14 @@
 use super::writer::create_folder;
 use super::{LookedUp, Store, StoreError, commit, export_reports};
 use polars_core::utils::arrow::array::{Array, BooleanArray, PrimitiveArray, Utf8ViewArray};
-use polars_core::utils::arrow::datatypes::{ArrowDataType, TimeUnit};
+use polars_core::utils::arrow::datatypes::{ArrowDataType, Field, TimeUnit};
 use std::io::Write as _;
 use std::path::Path;
+
+/// A column with its field.
+fn named((name, array): (&str, Box<dyn Array>)) -> (Field, Box<dyn Array>) {
+    (Field::new(name.into(), array.dtype().clone(), true), array)
+}
 
 /// Write what is known of the sources' names to `DIR/sources/sources.parquet`; nothing where nothing is.
 pub(crate) fn export(store: &Store, dir: &Path) -> Result<(), StoreError> {
@@ -21,7 +26,7 @@ pub(crate) fn export(store: &Store, dir: &Path) -> Result<(), StoreError> {
     let shown: Vec<Option<String>> = names.iter().map(name).collect();
     let flags: Vec<Option<bool>> = names.iter().map(confirmed).collect();
     let times: Vec<Option<i64>> = names.iter().map(|found| Some(found.at.as_millisecond())).collect();
-    let columns: Vec<(&str, Box<dyn Array>)> = vec![
+    let columns: [(&str, Box<dyn Array>); 4] = [
         ("source_ip", Box::new(Utf8ViewArray::from_slice(addresses))),
         ("name", Box::new(Utf8ViewArray::from_slice(shown))),
         ("confirmed", Box::new(BooleanArray::from(flags))),
@@ -30,7 +35,7 @@ pub(crate) fn export(store: &Store, dir: &Path) -> Result<(), StoreError> {
     let folder = dir.join("sources");
     create_folder(&folder)?;
     let path = folder.join("sources.parquet");
-    let bytes = export_reports::parquet(columns, "dmarquet.sources");
+    let bytes = export_reports::parquet(columns.map(named).into(), "dmarquet.sources");
     let bytes = bytes.map_err(StoreError::parquet(&path, "writing the sources"))?;
     commit::write_file(&path, |out| out.write_all(&bytes))
 }

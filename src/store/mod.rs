@@ -14,6 +14,7 @@ mod error;
 mod export;
 mod export_reports;
 mod export_sources;
+mod folder;
 pub mod layout;
 mod ledger;
 mod lock;
@@ -29,6 +30,7 @@ mod recover;
 mod reports;
 pub mod schema;
 mod status;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod text_rows;
@@ -44,6 +46,7 @@ pub use lookups::{LookedUp, Naming};
 pub use read::Filter;
 pub use rebuild::{Kept, Rebuild};
 pub use status::{Files, Folder, Reporter, Status, Totals};
+pub use stream::Stream;
 pub use upkeep::{Fault, Pruned};
 pub use writer::{Added, BatchLimits, Memory, Reject, Rejected, SeenItem, Writer};
 
@@ -58,6 +61,8 @@ pub struct Store {
     layout: Layout,
     /// Null where the store does not exist yet or holds nothing.
     ledger: Option<Ledger>,
+    /// A folder of Parquet files as an export leaves it, which has no ledger.
+    folder: bool,
 }
 
 impl Store {
@@ -68,7 +73,18 @@ impl Store {
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
         let layout = Layout::new(dir);
         let ledger = Ledger::reader(&layout)?;
-        Ok(Self { layout, ledger })
+        Ok(Self { layout, ledger, folder: false })
+    }
+
+    /// Open a folder as [`Store::export_parquet`] leaves it, whoever wrote it: `records/` and `reports/`, in folders of
+    /// months. It knows nothing of rejected items, conflicts and mailboxes.
+    ///
+    /// # Errors
+    /// Where the folder has no `records/`.
+    pub fn open_folder(dir: &Path) -> Result<Self, StoreError> {
+        let layout = Layout::new(dir);
+        folder::check(&layout)?;
+        Ok(Self { layout, ledger: None, folder: true })
     }
 
     /// The folder.
@@ -111,6 +127,9 @@ impl Store {
     /// # Errors
     /// Where the ledger cannot be read.
     pub fn heads(&self, filter: &Filter) -> Result<Vec<ReportHead>, StoreError> {
+        if self.folder {
+            return folder::heads(&self.layout, filter);
+        }
         self.ledger.as_ref().map_or(Ok(Vec::new()), |ledger| reports::heads(ledger, filter))
     }
 
@@ -119,6 +138,9 @@ impl Store {
     /// # Errors
     /// Where the ledger cannot be read.
     pub fn status(&self) -> Result<Status, StoreError> {
+        if self.folder {
+            return folder::status(&self.layout);
+        }
         self.ledger.as_ref().map_or(Ok(Status::default()), status::status)
     }
 
@@ -132,6 +154,9 @@ impl Store {
 
     /// The parts that may hold rows of the filter: those of its months.
     fn parts(&self, filter: &Filter) -> Result<Vec<PathBuf>, StoreError> {
+        if self.folder {
+            return folder::files(&self.layout, "records", filter);
+        }
         let Some(ledger) = &self.ledger else { return Ok(Vec::new()) };
         let read = || -> rusqlite::Result<Vec<PathBuf>> {
             let mut statement = ledger.connection.prepare_cached(

@@ -11,6 +11,7 @@ mod authentic;
 mod cli_mail;
 mod cli_store;
 mod cli_usage;
+mod convert;
 mod crash;
 mod dns_enrich;
 mod dns_faults;

@@ -59,6 +59,23 @@ fn every_week_of_the_samples_adds_up_to_what_the_reporters_wrote() {
 }
 
 #[test]
+fn a_lake_made_by_spark_adds_up_to_what_its_reports_were_made_of() {
+    let named = std::env::var_os("DMARQUET_TEST_SPARK").map(PathBuf::from);
+    let Some(python) = named.filter(|python| python.exists()) else {
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no DMARQUET_TEST_SPARK (tests/all makes it)");
+        return eprintln!("skipped: no DMARQUET_TEST_SPARK (tests/all makes it)");
+    };
+    let script = repository().join("tests/spark.py");
+    let done = Command::new(python).arg(script).arg(env!("CARGO_BIN_EXE_dmarquet")).output().expect("Python starts");
+    assert!(
+        done.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&done.stdout),
+        String::from_utf8_lossy(&done.stderr)
+    );
+}
+
+#[test]
 fn the_notebooks_run_from_top_to_bottom_on_the_export() {
     let Some(python) = python() else { return };
     let work = exported();

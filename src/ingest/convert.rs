@@ -1,0 +1,133 @@
+//! The journey as a filter: a source's items to judged reports, each once, and what became of everything.
+//!
+//! Comes in: a source, which may pause between stretches. Goes out: calls of a [`Sink`], on the caller's thread. Keeps of
+//! a report only its key and hash, to know it again.
+
+use super::{IngestError, Memories, Observer, Options, Tally, interrupted, save, through};
+use crate::fetch::{FetchError, Fetched};
+use crate::model::{Accepted, ReportKey};
+use crate::store::{Added, StoreError};
+use crate::unpack::Kind;
+
+/// Where a thing that was found ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// A report, handed on.
+    Stored,
+    /// Known.
+    Duplicate,
+    /// A report with the key of another.
+    Conflict,
+    /// No report, no error.
+    SetAside,
+    /// It should have been a report and could not be read.
+    Rejected,
+}
+
+impl Place {
+    /// The word of it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stored => "stored",
+            Self::Duplicate => "duplicate",
+            Self::Conflict => "conflict",
+            Self::SetAside => "set_aside",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+impl From<Added> for Place {
+    fn from(added: Added) -> Self {
+        match added {
+            Added::Stored => Self::Stored,
+            Added::Duplicate => Self::Duplicate,
+            Added::Conflict => Self::Conflict,
+        }
+    }
+}
+
+/// What became of one thing found in an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placed<'a> {
+    /// Where it came from.
+    pub origin: &'a str,
+    /// Where it ended.
+    pub place: Place,
+    /// Why, where that is not plain.
+    pub reason: Option<&'a str>,
+    /// Of a report.
+    pub key: Option<ReportKey>,
+}
+
+impl<'a> Placed<'a> {
+    pub(super) const fn aside(origin: &'a str, kind: Kind) -> Self {
+        let reason = match kind {
+            Kind::TlsRpt => "an SMTP TLS report",
+            Kind::Failure => "a failure report",
+            Kind::Bounce => "a bounce",
+            Kind::Other => "no report",
+        };
+        Self { origin, place: Place::SetAside, reason: Some(reason), key: None }
+    }
+}
+
+/// Takes what a run finds. An error ends the run.
+pub trait Sink {
+    /// A report, the first of its key.
+    ///
+    /// # Errors
+    /// Where it cannot be handed on.
+    fn stored(&mut self, accepted: Accepted) -> Result<(), StoreError>;
+
+    /// What became of a thing; of a report after it was handed over.
+    ///
+    /// # Errors
+    /// Where it cannot be noted.
+    fn placed(&mut self, placed: &Placed<'_>) -> Result<(), StoreError> {
+        let _ = placed;
+        Ok(())
+    }
+
+    /// All of a stretch of the source was handed over.
+    ///
+    /// # Errors
+    /// Where what waits cannot be written.
+    fn stretch(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// A sink of reports alone.
+pub(super) struct Each<'a>(pub(super) &'a mut dyn FnMut(Accepted));
+
+impl Sink for Each<'_> {
+    fn stored(&mut self, accepted: Accepted) -> Result<(), StoreError> {
+        (self.0)(accepted);
+        Ok(())
+    }
+}
+
+/// Read a source into a sink, stretch by stretch: as long as `goes_on` says so, the source is asked again after its end.
+///
+/// # Errors
+/// Those of the sink. Faults of the source are told to the observer and counted instead.
+pub fn convert<S: Iterator<Item = Result<Fetched, FetchError>> + Send>(
+    mut source: S,
+    goes_on: impl Fn(&S) -> bool,
+    options: &Options,
+    observer: &mut dyn Observer,
+    sink: &mut dyn Sink,
+) -> Result<Tally, IngestError> {
+    let mut reader = save::Reader::new(observer, sink);
+    loop {
+        through(&mut source, options, &Memories(None), |worked| reader.take(worked))?;
+        reader.stretch()?;
+        if !goes_on(&source) || interrupted(options) {
+            break;
+        }
+    }
+    let mut tally = reader.finish();
+    tally.interrupted = interrupted(options);
+    Ok(tally)
+}

@@ -1,0 +1,279 @@
+//! A folder of Parquet files without a ledger, as an export or a cluster leaves it: `records/month=.../` one row a record,
+//! `reports/month=.../` one row a report.
+//!
+//! Comes in: the folder's map, a filter. Goes out: the files of its months, the heads of its reports, their sums. Names
+//! that begin with `.` or `_` are not data, as with Hive and Spark. Must not write below the folder it reads.
+
+use super::layout::{Layout, Month};
+use super::nested::read_array;
+use super::pack::{LineFinding, sender_auth};
+use super::read::{Filter, Part};
+use super::reports::{day, time};
+use super::status::{Files, Reporter, Status, Totals};
+use super::writer::create_folder;
+use super::{Store, StoreError, commit, encode, export_reports};
+use crate::model::{Domain, PolicyPublished, ReportHead, ReportKey, Text};
+use jiff::Timestamp;
+use polars::error::{PolarsResult, polars_err};
+use polars_core::utils::arrow::array::{Array, PrimitiveArray, Utf8ViewArray};
+use polars_core::utils::arrow::compute::concatenate::concatenate;
+use polars_core::utils::arrow::types::NativeType;
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Whether it is such a folder.
+pub(crate) fn check(layout: &Layout) -> Result<(), StoreError> {
+    let records = layout.root().join("records");
+    if records.is_dir() {
+        return Ok(());
+    }
+    let expected = "a folder records/ with one a month in it".to_owned();
+    Err(StoreError::Damaged { path: layout.root().to_owned(), expected, found: "none".to_owned() })
+}
+
+/// The Parquet files of a table that may hold rows of the filter, by month and name.
+pub(crate) fn files(layout: &Layout, table: &str, filter: &Filter) -> Result<Vec<PathBuf>, StoreError> {
+    let root = layout.root().join(table);
+    let mut found = Vec::new();
+    for folder in list(&root)? {
+        let month = folder.file_name().and_then(|name| name.to_str()?.strip_prefix("month=")).and_then(Month::parse);
+        let asked = |month: Month| {
+            filter.from.is_none_or(|from| Month::of(from) <= month) && filter.to.is_none_or(|to| month <= Month::of(to))
+        };
+        if month.is_some_and(asked) {
+            found
+                .extend(list(&folder)?.into_iter().filter(|path| path.extension().is_some_and(|end| end == "parquet")));
+        }
+    }
+    Ok(found)
+}
+
+/// What is in a folder, by name, without what is hidden; nothing where it is not there.
+fn list(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let entries = match folder.read_dir() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(StoreError::io(folder, "listing the folder"))?,
+    };
+    let mut paths = entries
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<std::io::Result<Vec<_>>>()
+        .map_err(StoreError::io(folder, "listing the folder"))?;
+    let hidden = |path: &Path| {
+        path.file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b".") || name.as_encoded_bytes().starts_with(b"_"))
+    };
+    paths.retain(|path| !hidden(path));
+    paths.sort();
+    Ok(paths)
+}
+
+/// The heads of the reports of a filter, in the order of their days.
+pub(crate) fn heads(layout: &Layout, filter: &Filter) -> Result<Vec<ReportHead>, StoreError> {
+    let mut heads = Vec::new();
+    each(layout, filter, |head, _| heads.push(head))?;
+    heads.sort_by_key(|head| head.day);
+    Ok(heads)
+}
+
+/// The sums of the reports.
+pub(crate) fn status(layout: &Layout) -> Result<Status, StoreError> {
+    let mut months: BTreeMap<Month, Totals> = BTreeMap::new();
+    let mut reporters: BTreeMap<Text, Reporter> = BTreeMap::new();
+    let mut status = Status::default();
+    each(layout, &Filter::default(), |head, arrival| {
+        for totals in [&mut status.totals, months.entry(Month::of(head.day)).or_default()] {
+            totals.reports += 1;
+            totals.records = totals.records.saturating_add(head.records);
+            totals.messages = totals.messages.saturating_add(head.messages);
+            totals.dmarc_pass = totals.dmarc_pass.saturating_add(head.dmarc_pass);
+        }
+        status.newest_arrival = status.newest_arrival.max(Some(arrival));
+        let reporter = reporters.entry(head.org_name.clone()).or_insert_with(|| Reporter {
+            org_name: head.org_name.to_string(),
+            reports: 0,
+            newest_end: head.end,
+            newest_arrival: arrival,
+        });
+        reporter.reports += 1;
+        reporter.newest_end = reporter.newest_end.max(head.end);
+        reporter.newest_arrival = reporter.newest_arrival.max(arrival);
+    })?;
+    status.months = months.into_iter().collect();
+    status.reporters = reporters.into_values().collect();
+    for path in files(layout, "records", &Filter::default())? {
+        let size = path.metadata().map_err(StoreError::io(&path, "looking at the part"))?.len();
+        status.parts = Files {
+            count: status.parts.count + 1,
+            bytes: status.parts.bytes.saturating_add(i64::try_from(size).unwrap_or(i64::MAX)),
+        };
+    }
+    Ok(status)
+}
+
+/// Write the reports of the filter of one folder to another.
+pub(crate) fn export_reports(store: &Store, filter: &Filter, dir: &Path) -> Result<(), StoreError> {
+    for (number, path) in files(&store.layout, "reports", filter)?.into_iter().enumerate() {
+        let month = path.parent().and_then(Path::file_name).unwrap_or_default().to_owned();
+        let target = dir.join("reports").join(month).join(format!("reports-{number:05}.parquet"));
+        let part = Part::open(path)?;
+        let read = || -> PolarsResult<Vec<Box<dyn Array>>> {
+            let groups = part
+                .metadata
+                .row_groups
+                .iter()
+                .map(|group| Table::read(&part, group).and_then(|table| table.kept(filter)));
+            let groups = groups.collect::<PolarsResult<Vec<_>>>()?;
+            let column =
+                |index: usize| concatenate(&groups.iter().map(|group| group[index].as_ref()).collect::<Vec<_>>());
+            (0..export_reports::fields().count()).map(column).collect()
+        };
+        let arrays = if part.metadata.row_groups.is_empty() { Ok(Vec::new()) } else { read() };
+        let arrays = arrays.map_err(StoreError::parquet(&part.path, "reading the reports"))?;
+        if arrays.first().is_none_or(|array| array.is_empty()) {
+            continue;
+        }
+        let bytes = export_reports::file(arrays).map_err(StoreError::parquet(&target, "writing the reports"))?;
+        target.parent().map_or(Ok(()), create_folder)?;
+        commit::write_file(&target, |out| out.write_all(&bytes))?;
+    }
+    Ok(())
+}
+
+/// Hand over the reports of a filter, and when they arrived.
+fn each(layout: &Layout, filter: &Filter, mut each: impl FnMut(ReportHead, Timestamp)) -> Result<(), StoreError> {
+    for path in files(layout, "reports", filter)? {
+        let part = Part::open(path)?;
+        for group in &part.metadata.row_groups {
+            let read = Table::read(&part, group).and_then(|table| {
+                for row in (0..group.num_rows()).filter(|row| table.is_asked(*row, filter)) {
+                    each(table.head(row)?, time(table.long("arrival", row)?.unwrap_or_default()));
+                }
+                Ok(())
+            });
+            read.map_err(StoreError::parquet(&part.path, "reading the reports"))?;
+        }
+    }
+    Ok(())
+}
+
+/// A row group of `reports`: its columns by name.
+struct Table(Vec<(String, Box<dyn Array>)>);
+
+impl Table {
+    fn read(part: &Part, group: &polars_parquet::read::RowGroupMetadata) -> PolarsResult<Self> {
+        let columns = export_reports::fields()
+            .map(|field| Ok((field.name.to_string(), read_array(&part.file, group, field)?)))
+            .collect::<PolarsResult<_>>()?;
+        Ok(Self(columns))
+    }
+
+    fn column<T: 'static>(&self, name: &str) -> PolarsResult<&T> {
+        let column = self.0.iter().find(|(other, _)| other == name);
+        let typed = column.and_then(|(_, array)| array.as_any().downcast_ref());
+        typed.ok_or_else(|| polars_err!(ComputeError: "expected a column {} of its type, found none", name))
+    }
+
+    fn text(&self, name: &str, row: usize) -> PolarsResult<Option<Text>> {
+        Ok(self.column::<Utf8ViewArray>(name)?.get(row).map(Text::from))
+    }
+
+    fn long(&self, name: &str, row: usize) -> PolarsResult<Option<i64>> {
+        Ok(number(self.column::<PrimitiveArray<i64>>(name)?, row))
+    }
+
+    fn day(&self, row: usize) -> PolarsResult<i32> {
+        number(self.column::<PrimitiveArray<i32>>("date")?, row)
+            .ok_or_else(|| polars_err!(ComputeError: "expected a date, found none"))
+    }
+
+    /// A row without a day is asked for, so that it is told of.
+    fn is_asked(&self, row: usize, filter: &Filter) -> bool {
+        let day = self.day(row);
+        let late = |day: &i32| filter.from.is_none_or(|from| encode::days_since_epoch(from) <= *day);
+        let early = |day: &i32| filter.to.is_none_or(|to| *day <= encode::days_since_epoch(to));
+        let domain = || self.text("policy_domain", row).ok().flatten().unwrap_or_default();
+        day.as_ref().map_or(true, |day| late(day) && early(day))
+            && (filter.domains.is_empty() || filter.domains.iter().any(|wanted| *wanted == domain()))
+    }
+
+    /// The columns cut down to the rows of a filter.
+    fn kept(&self, filter: &Filter) -> PolarsResult<Vec<Box<dyn Array>>> {
+        let rows = self.0.first().map_or(0, |(_, array)| array.len());
+        let kept: Vec<usize> = (0..rows).filter(|row| self.is_asked(*row, filter)).collect();
+        let cut = |array: &dyn Array| {
+            if kept.is_empty() || kept.len() == rows {
+                return Ok(array.sliced(0, kept.len()));
+            }
+            let runs: Vec<_> = kept.iter().map(|row| array.sliced(*row, 1)).collect();
+            concatenate(&runs.iter().map(AsRef::as_ref).collect::<Vec<_>>())
+        };
+        self.0.iter().map(|(_, array)| cut(array.as_ref())).collect()
+    }
+
+    fn head(&self, row: usize) -> PolarsResult<ReportHead> {
+        let text = |name: &str| self.text(name, row);
+        let long = |name: &str| self.long(name, row).map(Option::unwrap_or_default);
+        let key = text("report_key")?.as_deref().and_then(key);
+        Ok(ReportHead {
+            key: key.ok_or_else(|| polars_err!(ComputeError: "expected 32 hexadecimal digits as report_key"))?,
+            org_name: text("org_name")?.unwrap_or_default(),
+            org_email: text("org_email")?,
+            report_id: text("report_id")?.unwrap_or_default(),
+            begin: time(long("begin")?),
+            end: time(long("end")?),
+            day: day(self.day(row)?),
+            policy: PolicyPublished {
+                domain: Domain::from_canonical(text("policy_domain")?.unwrap_or_default()),
+                p: text("p")?,
+                sp: text("sp")?,
+                np: text("np")?,
+                adkim: text("adkim")?,
+                aspf: text("aspf")?,
+                pct: self.long("pct", row)?.and_then(|pct| i32::try_from(pct).ok()),
+                fo: text("fo")?,
+                testing: text("testing")?,
+                discovery_method: text("discovery_method")?,
+            },
+            records: long("records")?,
+            messages: long("messages")?,
+            dmarc_pass: long("dmarc_pass")?,
+            sender_auth: sender_auth(text("sender_auth")?.as_deref().unwrap_or_default()),
+            findings: text("findings")?.map(|json| codes(&json)).unwrap_or_default(),
+        })
+    }
+}
+
+/// A number of a column; none where it is null.
+fn number<T: NativeType>(column: &PrimitiveArray<T>, row: usize) -> Option<T> {
+    column.values().get(row).copied().filter(|_| !column.is_null(row))
+}
+
+fn codes(json: &str) -> Vec<Text> {
+    let findings: Vec<LineFinding> = serde_json::from_str(json).unwrap_or_default();
+    findings.into_iter().map(|finding| finding.code.into()).collect()
+}
+
+fn key(text: &str) -> Option<ReportKey> {
+    let mut key = [0; 16];
+    if text.len() != 32 {
+        return None;
+    }
+    for (index, byte) in key.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * index..2 * index + 2)?, 16).ok()?;
+    }
+    Some(ReportKey(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::key;
+
+    #[test]
+    fn a_key_is_read_back_from_its_digits_and_from_nothing_else() {
+        let digits = "000102030405060708090a0b0c0d0eff";
+        assert_eq!(key(digits).map(|key| key.to_string()).as_deref(), Some(digits));
+        assert_eq!(key("00"), None);
+        assert_eq!(key("zz0102030405060708090a0b0c0d0eff"), None);
+    }
+}

@@ -1,0 +1,260 @@
+#!/usr/bin/env python3
+"""Run notebooks/spark/lake.py on made reports of every form, and hold its lake to the numbers they were made of.
+
+usage: spark.py PROGRAM [--reports 500] [--master local[2]] [--kill]      PROGRAM: dmarquet
+
+Checks: sums of the made reports, of the lake by week, of `summary --records` and of a store of the same reports are
+equal, and so is every row; a second run adds nothing; poisoned inputs are named and the rest is there; a run that is
+killed before or after its mark is undone or ended by the next one. --kill kills an executor in mid-run (for
+local-cluster). Says what differs and exits 1.
+"""
+import argparse, collections, datetime, glob, gzip, importlib.util, io, json, os, pathlib, shutil, signal, subprocess, sys
+import tarfile, tempfile, threading, time, zipfile
+from email.message import EmailMessage
+
+HERE = pathlib.Path(__file__).resolve().parent
+FIRST = datetime.date(2026, 10, 5)
+SUMS = ("messages", "dmarc_pass", "both", "dkim_only", "spf_only", "neither", "records")
+
+
+def load(path):
+    # Not registered as a module: so Spark sends its functions to the executors by value.
+    spec = importlib.util.spec_from_file_location("lake", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def made(number, sums):
+    """The XML of report `number`; what is in it is added to `sums` of its week."""
+    day = FIRST + datetime.timedelta(days=number % 42)
+    begin = int(datetime.datetime.combine(day, datetime.time(), datetime.timezone.utc).timestamp())
+    domain = ("example.com", "example.net", "example.org")[number % 3]
+    week = sums["{}-W{:02}".format(*day.isocalendar()[:2])]
+    rows = []
+    for row in range(1 + number * 7 % 11):
+        dkim, spf, count = (number + row) % 3 > 0, (number + row) % 4 > 1, 1 + (number * 13 + row) % 29
+        week["records"] += 1
+        week["messages"] += count
+        week["dmarc_pass"] += count * (dkim or spf)
+        week["both" if dkim and spf else "dkim_only" if dkim else "spf_only" if spf else "neither"] += count
+        word = {True: "pass", False: "fail"}
+        rows.append(f"""<record><row><source_ip>192.0.2.{1 + row}</source_ip><count>{count}</count><policy_evaluated>
+<disposition>none</disposition><dkim>{word[dkim]}</dkim><spf>{word[spf]}</spf></policy_evaluated></row>
+<identifiers><header_from>{domain}</header_from><envelope_from>{domain}</envelope_from></identifiers><auth_results>
+<dkim><domain>{domain}</domain><selector>s{row % 2}</selector><result>{word[dkim]}</result></dkim>
+<spf><domain>{domain}</domain><result>{word[spf]}</result></spf></auth_results></record>""")
+    return f"""<?xml version="1.0"?><feedback><report_metadata><org_name>mx{number % 5}.example.net</org_name>
+<email>dmarc@mx{number % 5}.example.net</email><report_id>made-{number}</report_id><date_range><begin>{begin}</begin>
+<end>{begin + 86399}</end></date_range></report_metadata><policy_published><domain>{domain}</domain><p>none</p>
+<pct>{100 if number % 2 else 50}</pct></policy_published>{"".join(rows)}</feedback>""".encode()
+
+
+def zipped(members):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as pack:
+        for name, body in members:
+            pack.writestr(name, body)
+    return out.getvalue()
+
+
+def mail(name, body):
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = "dmarc@example.net", "dmarc@example.com", "Report Domain: example.com"
+    message["Message-ID"] = f"<{name}@example.net>"
+    message.set_content("A report is attached.")
+    message.add_attachment(gzip.compress(body, mtime=0), maintype="application", subtype="gzip", filename=name + ".gz")
+    return message.as_bytes()
+
+
+def tarred(members, mode):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode=mode) as pack:
+        for name, body in members:
+            member = tarfile.TarInfo(name)
+            member.size = len(body)
+            pack.addfile(member, io.BytesIO(body))
+    return out.getvalue()
+
+
+def make(folder, plain, count):
+    """`count` reports in mixed forms in `folder`, the same as plain XML in `plain`; gives their sums by week."""
+    sums = collections.defaultdict(collections.Counter)
+    forms = collections.defaultdict(list)
+    for number in range(count):
+        name, body = f"made-{number:06}.xml", made(number, sums)
+        (plain / name).write_bytes(body)
+        forms[number % 8].append((name, body))
+    for name, body in forms[0]:
+        (folder / name).write_bytes(body)
+    for name, body in forms[1]:
+        (folder / f"{name}.gz").write_bytes(gzip.compress(body, mtime=0))
+    for name, body in forms[2]:
+        (folder / f"{name}.zip").write_bytes(zipped([(name, body)]))
+    for name, body in forms[3]:
+        (folder / f"{name}.eml").write_bytes(mail(name, body))
+    mbox = b"".join(b"From dmarc@example.net Mon Oct  5 00:00:00 2026\n" + mail(name, body) + b"\n" for name, body in forms[4])
+    (folder / "reports.mbox").write_bytes(mbox)
+    (folder / "pack.zip").write_bytes(zipped(forms[5]))
+    (folder / "pack.tar").write_bytes(tarred(forms[6], "w"))
+    (folder / "pack.tar.gz").write_bytes(tarred(forms[7], "w:gz"))
+    # The same reports once more, elsewhere and in another form: dropped, whichever executor reads them.
+    (folder / "again").mkdir()
+    for name, body in forms[0][:20] + forms[6][:20]:
+        (folder / "again" / f"{name}.gz").write_bytes(gzip.compress(body, mtime=0))
+    return sums
+
+
+POISON = {
+    "cut.xml.gz": gzip.compress(b"<feedback>" + os.urandom(4000), mtime=0)[:900],
+    "half.xml": b"<feedback><report_metadata><org_name>mx.example.net",
+    "bomb.xml.gz": gzip.compress(bytes(120 << 20), 9, mtime=0),
+    "broken.zip": b"PK\3\4" + bytes(400 << 10),
+}
+
+
+class Faults(list):
+    def equal(self, what, found, expected):
+        if found != expected:
+            self.append(f"{what}: expected {expected}, found {found}")
+
+
+def weeks_of_lake(spark, lake, out):
+    lake.views(spark, out)
+    rows = spark.sql(f"SELECT week, {', '.join(f'sum(`{name}`) AS `{name}`' for name in SUMS)} FROM weekly GROUP BY week").collect()
+    return {row["week"]: {name: row[name] for name in SUMS} for row in rows}
+
+
+def run_program(program, *args):
+    done = subprocess.run([program, *map(str, args)], capture_output=True, text=True)
+    if done.returncode > 1:
+        sys.exit(f"dmarquet {args}: {done.stderr}")
+    return done.stdout
+
+
+def lines(program, *args):
+    """All rows, without an order."""
+    return sorted(run_program(program, "export", "--format", "ndjson", *args).splitlines())
+
+
+def is_ours(process):
+    """Whether a process descends from this one."""
+    while process > 1:
+        if process == os.getpid():
+            return True
+        try:
+            process = int(pathlib.Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[1])
+        except OSError:
+            return False
+    return False
+
+
+def kill_an_executor(done):
+    """SIGKILL to the first executor process of ours, while it works on a task."""
+    while not done.is_set():
+        time.sleep(0.5)
+        for status in glob.glob("/proc/[0-9]*/cmdline"):
+            try:
+                command = pathlib.Path(status).read_bytes().split(b"\0")
+            except OSError:
+                continue
+            process = int(status.split("/")[2])
+            busy = b"org.apache.spark.executor.CoarseGrainedExecutorBackend" in command and is_ours(process)
+            if busy and glob.glob(f"{tempfile.gettempdir()}/dmarquet-*/outcomes"):
+                time.sleep(1)
+                os.kill(process, signal.SIGKILL)
+                print("killed an executor", flush=True)
+                return
+
+
+def main():
+    about = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    about.add_argument("program")
+    about.add_argument("--reports", type=int, default=500)
+    about.add_argument("--master", default="local[2]")
+    about.add_argument("--kill", action="store_true")
+    about.add_argument("--work", help="a folder for all of it, kept")
+    args = about.parse_args()
+    program = str(pathlib.Path(args.program).resolve())
+    import pyspark
+    os.environ.update({"SPARK_HOME": str(pathlib.Path(pyspark.__file__).parent), "PYSPARK_PYTHON": sys.executable,
+                       "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_LOCAL_HOSTNAME": "localhost"})
+    lake = load(HERE.parent / "notebooks/spark/lake.py")
+    work = pathlib.Path(args.work or tempfile.mkdtemp(prefix="dmarquet-lake-"))
+    for name in ("in", "plain", "poison"):
+        (work / name).mkdir(parents=True)
+    sums = make(work / "in", work / "plain", args.reports)
+    faults = Faults()
+    out = str(work / "lake")
+    os.environ["PYSPARK_SUBMIT_ARGS"] = ("--conf spark.ui.enabled=false --conf spark.ui.showConsoleProgress=false --conf spark.sql.shuffle.partitions=8 "
+                                        "--conf spark.executor.memory=1g pyspark-shell")
+    spark = lake.session(args.master)
+    spark.sparkContext.setLogLevel("OFF" if args.kill else "ERROR")
+
+    stop = threading.Event()
+    if args.kill:
+        threading.Thread(target=kill_an_executor, args=(stop,), daemon=True).start()
+    began = time.time()
+    counts = lake.run_once(spark, program, [str(work / "in")], out)
+    print(f"first run: {counts} in {time.time() - began:.1f} s", flush=True)
+    stop.set()
+    again = len(list((work / "in/again").iterdir()))
+    faults.equal("the first run", counts, {"duplicate": again, "stored": args.reports})
+    expected = {week: {name: sum[name] for name in SUMS} for week, sum in sums.items()}
+    faults.equal("sums by week", weeks_of_lake(spark, lake, out), expected)
+
+    store = work / "store"
+    run_program(program, "--store", store, "ingest", work / "plain")
+    of_store = lines(program, "--store", store)
+    faults.equal("rows other than the store's", len(set(lines(program, "--records", out)) ^ set(of_store)), 0)
+    period = ("--from", FIRST, "--to", FIRST + datetime.timedelta(days=41), "--format", "json")
+    faults.equal("summary --records", json.loads(run_program(program, "summary", "--records", out, *period)),
+                 json.loads(run_program(program, "--store", store, "summary", *period)))
+
+    began = time.time()
+    counts = lake.run_once(spark, program, [str(work / "in")], out)
+    print(f"second run: {counts} in {time.time() - began:.1f} s", flush=True)
+    faults.equal("the second run", counts, {"duplicate": args.reports + again})
+    faults.equal("rows after the second run", len(lines(program, "--records", out)), len(of_store))
+
+    for name, body in POISON.items():
+        (work / "poison" / name).write_bytes(body)
+    good = made(args.reports, sums)
+    (work / "poison/good.xml").write_bytes(good)
+    (work / "poison/other.xml").write_bytes(good.replace(b"<p>none</p>", b"<p>reject</p>"))
+    for run in ("first", "second"):
+        counts = lake.run_once(spark, program, [str(work / "poison")], out)
+        print(f"poisoned: {counts}", flush=True)
+        faults.equal(f"poisoned, {run} run: rejected", counts.get("rejected"), len(POISON))
+        named = spark.read.parquet(f"{out}/quarantine").collect()
+        faults.equal(f"quarantine after the {run} run", sorted(row["origin"].rsplit("/", 1)[1] for row in named if row["outcome"] == "rejected"),
+                     sorted(POISON))
+        faults.extend(f"{row['origin']}: expected a reason, found none" for row in named if row["outcome"] == "rejected" and not row["reason"])
+    expected = {week: {name: sum[name] for name in SUMS} for week, sum in sums.items()}
+    faults.equal("sums by week after the poison", weeks_of_lake(spark, lake, out), expected)
+
+    # A run killed before its mark is removed; one killed after it, with half its files in place, is ended.
+    files = lake.Files(spark, out)
+    (work / "lake/_runs/dead/records/month=2026-10").mkdir(parents=True)
+    shutil.copy(glob.glob(f"{out}/records/month=2026-10/*.parquet")[0], work / "lake/_runs/dead/records/month=2026-10/part.parquet")
+    lake.settle(files)
+    faults.equal("sums after a dead run", weeks_of_lake(spark, lake, out), expected)
+    moved = pathlib.Path(glob.glob(f"{out}/records/month=2026-10/*.parquet")[0])
+    run, name = "-".join(moved.name.split("-")[:2]), "-".join(moved.name.split("-")[2:])
+    (work / f"lake/_runs/{run}/records/month=2026-10").mkdir(parents=True)
+    shutil.move(moved, work / f"lake/_runs/{run}/records/month=2026-10/{name}")
+    (work / f"lake/_runs/{run}/_COMPLETE").touch()
+    lake.settle(files)
+    faults.equal("the file of a run that was complete", moved.exists(), True)
+    faults.equal("sums after its end", weeks_of_lake(spark, lake, out), expected)
+    spark.stop()
+    if not args.work:
+        shutil.rmtree(work)
+    for fault in faults:
+        print(str(fault)[:2000])
+    print("all is as it should be" if not faults else f"{len(faults)} faults")
+    sys.exit(bool(faults))
+
+
+if __name__ == "__main__":
+    main()
