@@ -211,7 +211,7 @@ fn a_folder_of_parquet_gives_the_numbers_of_its_store() {
     }
     assert_eq!(all["totals"], cut["totals"]);
     let onto = work.run(["export", "--records", "lake", "--out", "lake"]);
-    assert!(onto.code == Some(2) && onto.stderr.contains("expected another folder"), "{onto:?}");
+    assert!(onto.code == Some(2) && onto.stderr.contains("expected a folder of its own"), "{onto:?}");
 }
 
 /// Take keys out, at any depth.
