@@ -46,7 +46,6 @@ impl Folder {
             Ok(Fetched::TooLarge { origin, size, .. }) => format!("large {} {size}", below(&origin)),
             Ok(other) => format!("{other:?}"),
             Err(FetchError::File { origin, action, .. }) => format!("error {} {action}", below(&origin)),
-            #[cfg(feature = "imap")]
             Err(other) => other.to_string(),
         };
         Walk::new(paths, limits.clone(), Timestamp::UNIX_EPOCH).map(word).collect()
