@@ -3,14 +3,18 @@
 
 usage: simulate.py daily DMARQUET STORE --days 1096 --reports 913 [--plot FILE.tsv]
        simulate.py rows DMARQUET STORE --rows 50000000 --days 365
-       simulate.py files - FOLDER --files 20000 [--records N]
+       simulate.py files - FOLDER --files 20000 [--records N] [--first N]
+       simulate.py mbox - FOLDER --files 400000
 
 `daily` runs `ingest -` once a simulated day with an mbox of small reports, and writes a line a run: day, seconds, peak
 memory (MiB), files, bytes of the ledger. `rows` makes reports of 25,000 records (a gzip file of two members: a head of
-its own, one of 16 bodies compressed once) and ingests them 64 at a time. All names are reserved for documentation.
+its own, one of 16 bodies compressed once) and ingests them 64 at a time. `mbox` makes the same reports twice: as gzip
+files in FOLDER/files, and as mails with some 3 KB of headers in FOLDER/mbox, where 400,000 come to about 2 GB. All names
+are reserved for documentation.
 """
 
 import argparse
+import base64
 import datetime
 import gzip
 import hashlib
@@ -113,23 +117,51 @@ def rows(asked):
         shutil.rmtree(folder)
 
 
+def report(dice, number, records=0):
+    """A report of so many records; without a wish: median 3 and a long tail, as reports are."""
+    day = LAST - datetime.timedelta(days=number % 56)
+    domain = f"d{number % 5}.example.com"
+    count = records or min(int(2 * dice.paretovariate(0.8)), 3000)
+    text = head(day, number, domain) + "".join(record(dice, domain) for _ in range(count)) + "</feedback>\n"
+    return f"reporter-{number % 60}.example.net!{domain}!{number:07}.xml.gz", gzip.compress(text.encode(), 6)
+
+
 def files(asked):
-    dice = random.Random(7)
+    dice = random.Random(asked.first)
     folder = pathlib.Path(asked.store)
     folder.mkdir(parents=True)
-    for number in range(asked.files):
-        day = LAST - datetime.timedelta(days=number % 56)
-        domain = f"d{number % 5}.example.com"
-        # Without a wish: median 3 and a long tail, as reports are.
-        count = asked.records or min(int(2 * dice.paretovariate(0.8)), 3000)
-        text = head(day, number, domain) + "".join(record(dice, domain) for _ in range(count)) + "</feedback>\n"
-        name = f"reporter-{number % 60}.example.net!{domain}!{number:07}.xml.gz"
-        (folder / name).write_bytes(gzip.compress(text.encode(), 6))
+    for number in range(asked.first, asked.first + asked.files):
+        name, data = report(dice, number, asked.records)
+        (folder / name).write_bytes(data)
+
+
+def mbox(asked):
+    dice = random.Random(7)
+    folder = pathlib.Path(asked.store)
+    (folder / "files").mkdir(parents=True)
+    with open(folder / "mbox", "wb") as out:
+        for number in range(asked.files):
+            name, data = report(dice, number, 1 + number % 3)
+            (folder / "files" / name).write_bytes(data)
+            trace = "".join(
+                f"Received: from hop{hop}.example.net (hop{hop}.example.net [192.0.2.{hop}])\n"
+                f"\tby hop{hop + 1}.example.net (Postfix) with ESMTPS id {dice.getrandbits(64):016x}\n"
+                f"\tfor <dmarc@example.com>; Sun, 22 Nov 2026 00:00:0{hop} +0000 (UTC)\n"
+                f"X-Signature-{hop}: {dice.getrandbits(3000):x}\n"
+                for hop in range(3)
+            )
+            body = base64.encodebytes(data).decode()
+            out.write(
+                f"From MAILER-DAEMON Thu Jan  1 00:00:00 2026\n{trace}From: dmarc@reporter.example.net\n"
+                f"To: dmarc@example.com\nSubject: Report Domain: example.com Report-ID: {number}\nMIME-Version: 1.0\n"
+                f"Message-ID: <{number}@reporter.example.net>\nContent-Type: application/gzip; name={name}\n"
+                f"Content-Transfer-Encoding: base64\nContent-Disposition: attachment; filename={name}\n\n{body}\n".encode()
+            )
 
 
 def main():
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("what", choices=["daily", "rows", "files"])
+    words.add_argument("what", choices=["daily", "rows", "files", "mbox"])
     words.add_argument("program")
     words.add_argument("store")
     words.add_argument("--days", type=int, default=365)
@@ -137,9 +169,10 @@ def main():
     words.add_argument("--rows", type=int, default=50_000_000)
     words.add_argument("--files", type=int, default=20_000)
     words.add_argument("--records", type=int, default=0)
+    words.add_argument("--first", type=int, default=0)
     words.add_argument("--plot")
     asked = words.parse_args()
-    {"daily": daily, "rows": rows, "files": files}[asked.what](asked)
+    {"daily": daily, "rows": rows, "files": files, "mbox": mbox}[asked.what](asked)
 
 
 main()
