@@ -32,6 +32,7 @@ mod status;
 mod straight;
 mod summary;
 mod verify;
+mod witness;
 
 use crate::store::Store;
 use args::{Command, Common};

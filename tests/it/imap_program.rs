@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may fail like the tests")]
 
+use crate::dns_servers::Scripted;
 use crate::imap_dovecot::Dovecot;
 use crate::workdir::{WorkDir, samples};
 use std::os::unix::fs::PermissionsExt as _;
@@ -185,4 +186,20 @@ fn the_set_up_pages_are_there_for_every_usual_server() {
     for page in ["gmail", "gmail-oauth2", "microsoft365", "fastmail", "dovecot"] {
         assert!(Path::new(&samples().join("config").join(format!("{page}.toml"))).exists(), "{page}");
     }
+}
+
+#[test]
+fn fetch_verifies_the_signatures_of_the_mails_when_asked() {
+    let Some(dovecot) = Dovecot::start(&[]) else { return };
+    let dir = WorkDir::new();
+    settings(&dir, &dovecot, "");
+    let (key, record) = crate::verified::key("reporter.example");
+    let text = String::from_utf8(report(1)).unwrap();
+    dovecot.deliver("INBOX", "r1", crate::verified::signed(&text, key, "reporter.example").as_bytes());
+    dovecot.deliver("INBOX", "r2", &report(2));
+    let server = Scripted::start(&record);
+    let done = dir.run(["fetch", "--config", "config.toml", "--verify", "--server", &server.address.to_string()]);
+    done.quiet();
+    assert_eq!(crate::verified::judged(&dir), ["r1: pass", "r2: none"]);
+    assert_eq!(server.names.lock().unwrap().as_slice(), ["s1._domainkey.reporter.example"]);
 }

@@ -34,4 +34,5 @@ mod readme;
 mod renderings;
 mod replay;
 mod smtp;
+mod verified;
 mod workdir;

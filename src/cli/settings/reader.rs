@@ -144,6 +144,16 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// True or false.
+    pub(super) fn flag(&mut self, key: &'static str) -> Option<bool> {
+        let value = self.take(key)?;
+        let flag = value.as_bool();
+        if flag.is_none() {
+            self.fault(key, &format!("expected true or false, found {}", show(value)));
+        }
+        flag
+    }
+
     /// A TCP port.
     pub(super) fn port(&mut self, key: &'static str) -> Option<u16> {
         let value = self.take(key)?;

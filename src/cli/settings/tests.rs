@@ -70,7 +70,7 @@ fn an_unknown_key_is_named_with_its_line_and_the_key_that_was_meant() {
     );
     assert!(
         faults("colour = 1")[0]
-            .ends_with("| the keys here are store, domains, trusted_authserv_id, senders, mailbox, smtp")
+            .ends_with("| the keys here are store, domains, trusted_authserv_id, verify, senders, mailbox, smtp")
     );
 }
 
