@@ -148,7 +148,12 @@ impl Polls<'_> {
             tally.add(self.poll(mailbox, &mut writer, &options)?);
         }
         if self.args.enrich && !self.interrupt.is_set() {
-            enrich::after_fetch(self.run, (self.store, &mut writer), &self.args.witness.server, self.interrupt)?;
+            enrich::after_fetch(
+                self.run,
+                (self.store, &mut writer),
+                (&self.args.witness.server, &self.settings.geoip),
+                self.interrupt,
+            )?;
         }
         verification.tell(&self.run.talk);
         journey::tell(&self.run.talk, &tally, self.args.format)

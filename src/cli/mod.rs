@@ -16,6 +16,7 @@ mod exit;
 mod export;
 mod fault;
 mod fetch;
+mod geoip;
 mod ingest;
 mod interrupt;
 mod journey;

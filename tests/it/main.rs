@@ -27,6 +27,7 @@ mod imap_scenarios;
 mod imap_server;
 mod journey;
 mod layering;
+mod mmdb;
 mod names;
 mod properties;
 mod readers;

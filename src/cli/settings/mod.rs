@@ -35,6 +35,8 @@ pub(crate) struct Settings {
     pub(crate) verify: bool,
     /// A file that names more mail services.
     pub(crate) senders: Option<PathBuf>,
+    /// Databases of networks.
+    pub(crate) geoip: Vec<PathBuf>,
     /// The mailboxes to poll, in the file's order.
     pub(crate) mailboxes: Vec<Mailbox>,
     /// How mail leaves.
@@ -91,6 +93,7 @@ impl Settings {
             trusted_authserv_id: root.text_or_texts("trusted_authserv_id"),
             verify: root.flag("verify").unwrap_or(false),
             senders: root.path("senders", folder),
+            geoip: root.paths("geoip", folder),
             ..Self::default()
         };
         for (number, mut section) in root.tables("mailbox").into_iter().enumerate() {
