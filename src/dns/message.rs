@@ -13,6 +13,9 @@ use mail_auth::AuthenticatedMessage;
 use serde::Serialize;
 use std::net::IpAddr;
 
+/// Fields of which every mail has one: any text may have lines that look like others.
+const MARKS: [&str; 6] = ["From", "Received", "Return-Path", "Date", "Message-ID", "DKIM-Signature"];
+
 /// Why a mail cannot be judged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -90,7 +93,7 @@ impl Letter {
 /// [`MessageError`] for what is no mail.
 pub fn check(bytes: &[u8], ip: Option<IpAddr>, lookup: &dyn Lookup) -> Result<Letter, MessageError> {
     let mail = AuthenticatedMessage::parse_with_opts(bytes, None, false).ok_or(MessageError::NotMail)?;
-    if mail.headers.is_empty() {
+    if !mail.headers.iter().any(|(name, _)| MARKS.iter().any(|mark| name.eq_ignore_ascii_case(mark.as_bytes()))) {
         return Err(MessageError::NotMail);
     }
     let mut notes = Notes::default();

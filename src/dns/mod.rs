@@ -18,6 +18,7 @@ pub mod posture;
 pub mod proof;
 pub mod ptr;
 pub mod resolver;
+pub mod seen;
 pub mod spf;
 mod tags;
 
