@@ -19,8 +19,8 @@
 //! | `analyse` | columns | answers | read files, the clock, or print |
 //! | `present` | answers | text, Markdown, HTML, JSON, CSV | compute |
 //!
-//! [`limits`] bounds every stage; `ingest` composes them; `dns` is the live side, never on the way of a report;
-//! `send` mails finished bytes; `cli` is the only home of clap, anyhow, stdout and exit codes.
+//! [`limits`] bounds every stage; `ingest` composes them; `dns` is the live side, on the way of a report only where
+//! its mail is to be verified; `send` mails finished bytes; `cli` is the only home of clap, anyhow, stdout and exit codes.
 //!
 //! The core alone, from an attachment to the verdict on its rows:
 //!

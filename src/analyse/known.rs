@@ -93,7 +93,8 @@ struct Known {
     ptr: &'static [&'static str],
 }
 
-/// The table, by name.
+/// The table, by name. The names of addresses are from `parsedmarc/resources/maps/base_reverse_dns_map.csv` in
+/// github.com/domainaware/parsedmarc, where an entry names no other page for them.
 const KNOWN: &[Known] = &[
     // docs.aws.amazon.com/ses/latest/dg/mail-from.html: amazonses.com or one below it is the default MAIL FROM domain.
     Known { name: "Amazon SES", dkim: &["amazonses.com"], bounce: &["amazonses.com"], ptr: &["amazonses.com"] },
@@ -105,15 +106,12 @@ const KNOWN: &[Known] = &[
         bounce: &["constantcontact.com"],
         ptr: &["constantcontact.com"],
     },
-    // fastmail.help, "Manual DNS configuration": mail servers and SPF are messagingengine.com.
-    Known {
-        name: "Fastmail",
-        dkim: &["messagingengine.com"],
-        bounce: &["messagingengine.com"],
-        ptr: &["messagingengine.com"],
-    },
+    // www.fastmail.help/hc/en-us/articles/360060591153 and fastmail.com/blog, "DKIM signing outgoing email with From
+    // address domain": all mail is signed as messagingengine.com too.
+    Known { name: "Fastmail", dkim: &["messagingengine.com"], bounce: &[], ptr: &["messagingengine.com"] },
     // support.google.com/a/answer/174124: without a key of its own a domain's mail is signed as *.gappssmtp.com.
-    Known { name: "Google", dkim: &["gappssmtp.com", "gmail.com"], bounce: &["gmail.com"], ptr: &["google.com"] },
+    // portal.smartertools.com/community/a97318: what a Gmail account sends under another address, as gmail.com.
+    Known { name: "Google", dkim: &["gappssmtp.com", "gmail.com"], bounce: &[], ptr: &["google.com"] },
     // dmarc.wiki/hubspot: the return path is below hubspotemail.net.
     Known { name: "HubSpot", dkim: &["hubspotemail.net"], bounce: &["hubspotemail.net"], ptr: &[] },
     // dmarc.wiki/mailchimp: keys at mcsv.net, return paths below mcsv.net, mcdlv.net or rsgsv.net.
@@ -124,17 +122,16 @@ const KNOWN: &[Known] = &[
         ptr: &["mcsv.net", "mcdlv.net", "rsgsv.net"],
     },
     // www.senderclarity.com/guides/mandrill-spf-dkim-dmarc-setup: keys and return path are mandrillapp.com.
-    Known {
-        name: "Mailchimp Transactional",
-        dkim: &["mandrillapp.com"],
-        bounce: &["mandrillapp.com"],
-        ptr: &["mandrillapp.com"],
-    },
-    // documentation.mailgun.com, "Domain verification": keys, MX and SPF are below mailgun.org.
-    Known { name: "Mailgun", dkim: &["mailgun.org"], bounce: &["mailgun.org"], ptr: &["mailgun.net"] },
-    // documentation.mailjet.com, "Authenticating domains with SPF and DKIM": the return path is below mailjet.com.
-    Known { name: "Mailjet", dkim: &["mailjet.com"], bounce: &["mailjet.com"], ptr: &["mailjet.com"] },
-    // learn.microsoft.com, "Use DKIM for email in your custom domain": mail is signed as *.onmicrosoft.com by default.
+    Known { name: "Mailchimp Transactional", dkim: &["mandrillapp.com"], bounce: &["mandrillapp.com"], ptr: &[] },
+    // documentation.mailgun.com/en/latest/user_manual.html: the domains it gives out itself are below mailgun.org;
+    // www.captaindns.com/es/blog/mailgun-transactional-email-technical-guide: the return path is of the sending domain.
+    Known { name: "Mailgun", dkim: &[], bounce: &["mailgun.org"], ptr: &["mailgun.info", "mailgun.net", "mailgun.us"] },
+    // www.mailjet.com/blog/deliverability/mailjet-dmarcbis-is-dead-long-live-dmarc: the return path is bnc3.mailjet.com
+    // where the customer sets none.
+    Known { name: "Mailjet", dkim: &[], bounce: &["mailjet.com"], ptr: &[] },
+    // learn.microsoft.com/en-us/defender-office-365/email-authentication-dkim-configure: mail of a tenant's first domain,
+    // *.onmicrosoft.com, is signed as that; app.dmarcit.io/learn/microsoft-365-dmarc: that of its other domains too, until
+    // they have keys. github.com/ecederstrand/exchangelib/issues/788 shows the hosts.
     Known {
         name: "Microsoft 365",
         dkim: &["onmicrosoft.com"],
@@ -145,17 +142,15 @@ const KNOWN: &[Known] = &[
     Known { name: "Postmark", dkim: &["mtasv.net"], bounce: &["mtasv.net"], ptr: &["mtasv.net"] },
     // help.salesforce.com, article 000381292: return paths are below bnc.salesforce.com.
     Known { name: "Salesforce", dkim: &["salesforce.com"], bounce: &["salesforce.com"], ptr: &["salesforce.com"] },
-    // twilio.com/docs/sendgrid, "Domain authentication": keys and return path point to sendgrid.net.
+    // support.sendgrid.kke.co.jp/hc/ja/articles/360000226322: the return path is sendgrid.net without a domain of one's
+    // own; phishfence.io/learn/dmarc-sendgrid: so is the signature.
     Known { name: "SendGrid", dkim: &["sendgrid.net"], bounce: &["sendgrid.net"], ptr: &["sendgrid.net"] },
-    // support.sparkpost.com, "Custom bounce domains": the default bounce domain is sparkpostmail.com.
-    Known {
-        name: "SparkPost",
-        dkim: &["sparkpostmail.com"],
-        bounce: &["sparkpostmail.com"],
-        ptr: &["sparkpostmail.com"],
-    },
-    // support.zendesk.com, "Digitally signing your email with DKIM or DMARC": keys and SPF are below zendesk.com.
-    Known { name: "Zendesk", dkim: &["zendesk.com"], bounce: &["zendesk.com"], ptr: &["zendesk.com"] },
+    // support.sparkpost.com/docs/tech-resources/custom-bounce-domain: the default bounce domain is sparkpostmail.com.
+    Known { name: "SparkPost", dkim: &[], bounce: &["sparkpostmail.com"], ptr: &["sparkpostmail.com"] },
+    // support.zendesk.com/hc/en-us/articles/6665707939482: mail as SUBDOMAIN.zendesk.com has SPF and DKIM of its own;
+    // www.suped.com/knowledge, "What does the Mail From mean in DMARC reports ... for Zendesk?": so has the return path
+    // of mail under customers' addresses.
+    Known { name: "Zendesk", dkim: &["zendesk.com"], bounce: &["zendesk.com"], ptr: &[] },
 ];
 
 #[cfg(test)]

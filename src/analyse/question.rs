@@ -3,6 +3,7 @@
 use super::{Foreign, Period, Services};
 use crate::model::Text;
 use jiff::civil::Date;
+use serde::Serialize;
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 /// How many periods before the asked one serve as history, at most.
@@ -25,6 +26,8 @@ pub struct Question {
     pub known: Vec<KnownSender>,
     /// Names of addresses (PTR), where somebody looked them up.
     pub names: Arc<BTreeMap<IpAddr, HostName>>,
+    /// Networks of addresses, where the reader has a database of them.
+    pub networks: Arc<BTreeMap<IpAddr, Network>>,
     /// Mail services by name.
     pub services: Services,
 }
@@ -36,6 +39,17 @@ pub struct HostName {
     pub name: Foreign,
     /// It leads back to the address: whoever owns the name says so too.
     pub confirmed: bool,
+}
+
+/// Whose network an address lies in, as a database says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Network {
+    /// The number of the autonomous system that announces it.
+    pub asn: Option<u32>,
+    /// What that is called.
+    pub as_name: Option<Foreign>,
+    /// The country's code.
+    pub country: Option<Foreign>,
 }
 
 /// What happened to items that gave no rows, within the period: it belongs into the data quality.

@@ -95,6 +95,7 @@ fn summarise(view: &View<'_>, source: Source, sums: &SourceSums) -> SourceSummar
         source_ip: address,
         name: host.map(|host| host.name.clone()),
         name_confirmed: host.map(|host| host.confirmed),
+        network: address.and_then(|address| view.network(address)).cloned(),
         sums: sums.sums,
         authenticated_unaligned: sums.unaligned,
         cause: sums.causes.diagnosis(sums.confirmed),

@@ -2,7 +2,7 @@
 //! schema is `present/summary.schema.json`.
 
 use super::{
-    Action, Comparison, Foreign, MissingDays, Point, PolicyChange, Rate, Readiness, Sender, SenderChanges,
+    Action, Comparison, Foreign, MissingDays, Network, Point, PolicyChange, Rate, Readiness, Sender, SenderChanges,
     SilentReporter, Spoofing, Sums,
 };
 use crate::model::Cause;
@@ -149,6 +149,9 @@ pub struct SourceSummary {
     /// Whether the name leads back to the address; only beside a name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name_confirmed: Option<bool>,
+    /// Whose network it lies in, where a database says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<Network>,
     /// Its sums.
     #[serde(flatten)]
     pub sums: Sums,

@@ -2,7 +2,7 @@
 //! the adder's patterns, each looked at once. Out: a [`Shape`] a pattern.
 
 use super::{
-    Adder, Foreign, HostName, KnownSender,
+    Adder, Foreign, HostName, KnownSender, Network,
     facts::{Fact, Pattern},
     groups::Item,
 };
@@ -101,6 +101,11 @@ impl<'a> View<'a> {
     /// The name of an address, where somebody looked it up.
     pub(crate) fn name(&self, address: IpAddr) -> Option<&HostName> {
         self.adder.question.names.get(&address)
+    }
+
+    /// The network of an address, where a database knows it.
+    pub(crate) fn network(&self, address: IpAddr) -> Option<&Network> {
+        self.adder.question.networks.get(&address)
     }
 
     /// Every fact, in no order.

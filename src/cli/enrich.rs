@@ -5,10 +5,11 @@
 
 use super::Run;
 use super::exit::Exit;
+use super::geoip::GeoIp;
 use super::interrupt::Interrupt;
 use super::journey::{count, grouped};
 use super::output;
-use crate::analyse::{HostName, Question};
+use crate::analyse::{HostName, Network, Question};
 use crate::dns::enrich::{self, Cache, Looked, Options, Tally};
 use crate::dns::ptr;
 use crate::dns::resolver::{self, Resolver};
@@ -19,16 +20,22 @@ use jiff::{SignedDuration, Timestamp};
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 const EXAMPLES: &str = "\
 Names are kept in the ledger for as long as DNS says, a day to a week; a run that is stopped goes on where it was.
+With --geoip (or `geoip` in the settings) also whose network each address lies in, by files of yours.
 
 Examples:
   dmarquet enrich
   dmarquet enrich --weeks 26 --rate 50 --server 127.0.0.1
+  dmarquet enrich --geoip GeoLite2-ASN.mmdb --geoip GeoLite2-Country.mmdb
 
 Exit codes: 0 looked up; 2 stopped before the end, or DNS could not be asked at all.";
+
+/// Networks kept at once.
+const PLACED: usize = 10_000;
 
 /// Weeks looked back, where none are given.
 const WEEKS: u16 = 8;
@@ -46,14 +53,21 @@ pub(super) struct Args {
     /// A DNS server to ask, as 127.0.0.1:5353, instead of the system's; may be repeated
     #[arg(long, value_name = "ADDRESS", value_parser = resolver::server)]
     server: Vec<SocketAddr>,
+    /// A database of networks (.mmdb), as GeoLite2-ASN, whose word on each source is kept too; may be repeated
+    #[arg(long, value_name = "FILE")]
+    geoip: Vec<PathBuf>,
 }
 
 /// Do it.
 pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
-    let store = run.store(&run.settings()?)?;
+    let settings = run.settings()?;
+    let store = run.store(&settings)?;
+    let geoip = GeoIp::open(if args.geoip.is_empty() { &settings.geoip } else { &args.geoip })?;
     let interrupt = Interrupt::listen(&run.talk)?;
     let mut writer = Writer::open(&store, run.now)?;
-    let tally = look_up((&store, &mut writer), args, run.now, &interrupt)?;
+    let addresses = sources(&Store::open(&store)?, args.weeks, run.now)?;
+    place(&geoip, &addresses, &mut writer, run.now)?;
+    let tally = look_up(addresses, &mut writer, args, &interrupt)?;
     output::data(told(&tally).as_bytes())?;
     if interrupt.is_set() {
         run.talk.warning("stopped before the end: what was looked up until then is kept, the next run goes on");
@@ -62,15 +76,21 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     Ok(if all_failed(&tally) { Exit::Failed } else { Exit::Handled })
 }
 
-/// The same at the end of a `fetch`, whose mails are safe by then: that DNS is away is said, and no more.
+/// The same at the end of a `fetch`, whose mails are safe by then: that DNS is away, or a database broken, is said, and
+/// no more.
 pub(super) fn after_fetch(
     run: &Run,
     (store, writer): (&Path, &mut Writer),
-    servers: &[SocketAddr],
+    (servers, geoip): (&[SocketAddr], &[PathBuf]),
     interrupt: &Interrupt,
 ) -> anyhow::Result<()> {
-    let args = Args { weeks: WEEKS, rate: 100, server: servers.to_vec() };
-    let tally = look_up((store, writer), &args, run.now, interrupt)?;
+    let args = Args { weeks: WEEKS, rate: 100, server: servers.to_vec(), geoip: geoip.to_vec() };
+    let addresses = sources(&Store::open(store)?, args.weeks, run.now)?;
+    let placed = GeoIp::open(&args.geoip).and_then(|geoip| place(&geoip, &addresses, writer, run.now));
+    if let Err(error) = placed {
+        run.talk.warning(&format!("{error:#}"));
+    }
+    let tally = look_up(addresses, writer, &args, interrupt)?;
     if all_failed(&tally) {
         run.talk.warning("no source could be looked up: DNS does not answer");
     }
@@ -94,13 +114,19 @@ fn told(tally: &Tally) -> String {
     )
 }
 
-fn look_up(
-    (store, writer): (&Path, &mut Writer),
-    args: &Args,
-    now: Timestamp,
-    interrupt: &Interrupt,
-) -> anyhow::Result<Tally> {
-    let addresses = sources(&Store::open(store)?, args.weeks, now)?;
+/// Keep what the databases say of the addresses' networks.
+fn place(geoip: &GeoIp, addresses: &[IpAddr], writer: &mut Writer, now: Timestamp) -> anyhow::Result<()> {
+    if geoip.is_empty() {
+        return Ok(());
+    }
+    for some in addresses.chunks(PLACED) {
+        let found = some.iter().map(|address| Ok((*address, geoip.network(*address)?)));
+        writer.keep_networks(&found.collect::<anyhow::Result<Vec<_>>>()?, now)?;
+    }
+    Ok(())
+}
+
+fn look_up(addresses: Vec<IpAddr>, writer: &mut Writer, args: &Args, interrupt: &Interrupt) -> anyhow::Result<Tally> {
     let options = Options { per_second: args.rate, ..Options::default() };
     let servers = args.server.clone();
     let resolver =
@@ -157,13 +183,18 @@ fn naming(naming: &ptr::Naming) -> Naming {
     }
 }
 
-/// Give a question the names that the store has.
-pub(super) fn names(store: &Store, question: &mut Question) -> Result<(), StoreError> {
+/// Give a question the names and networks that the store has.
+pub(super) fn known(store: &Store, question: &mut Question) -> Result<(), StoreError> {
     let found = store.names()?.into_iter().filter_map(|looked_up| {
         let Naming { names, confirmed } = looked_up.naming?;
         let name = names.into_iter().next()?;
         Some((looked_up.address, HostName { name: name.into(), confirmed }))
     });
-    question.names = std::sync::Arc::new(found.collect());
+    question.names = Arc::new(found.collect());
+    let placed = store.networks()?.into_iter().map(|(address, network)| {
+        let (as_name, country) = (network.as_name.map(Into::into), network.country.map(Into::into));
+        (address, Network { asn: network.asn, as_name, country })
+    });
+    question.networks = Arc::new(placed.collect());
     Ok(())
 }

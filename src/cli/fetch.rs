@@ -13,7 +13,7 @@ use super::journey;
 use super::output;
 use super::period::Day;
 use super::settings::Settings;
-use crate::dns::resolver;
+use super::witness::{Verification, VerifyArgs};
 use crate::fetch::FetchError;
 use crate::fetch::imap::{self, Mailbox, Poller, Survey, Wake};
 use crate::ingest::{self, Options, Tally};
@@ -23,7 +23,6 @@ use anyhow::anyhow;
 use jiff::Timestamp;
 use jiff::tz::Offset;
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -65,9 +64,8 @@ pub(super) struct Args {
     /// Afterwards look up the names of the sources of the last weeks, as `dmarquet enrich` does
     #[arg(long, conflicts_with = "dry_run")]
     enrich: bool,
-    /// With --enrich: a DNS server to ask, as 127.0.0.1:5353, instead of the system's; may be repeated
-    #[arg(long, value_name = "ADDRESS", value_parser = resolver::server, requires = "enrich")]
-    server: Vec<SocketAddr>,
+    #[command(flatten)]
+    witness: VerifyArgs,
     /// The tally as text or json [default: text on a terminal, else silence]
     #[arg(long, value_enum, hide_possible_values = true)]
     format: Option<Format>,
@@ -139,7 +137,8 @@ impl Polls<'_> {
     /// Poll each mailbox once. One that cannot be reached is said, and does not keep the others waiting.
     fn once(&self, mailboxes: &[Mailbox], now: Timestamp) -> anyhow::Result<Exit> {
         let mut writer = Writer::open(self.store, now)?;
-        let options = journey::options(self.interrupt, self.settings, now);
+        let verification = Verification::of(&self.args.witness, self.settings.verify)?;
+        let options = verification.of_run(journey::options(self.interrupt, self.settings, now));
         let mut tally = Tally::default();
         for mailbox in mailboxes {
             if self.interrupt.is_set() {
@@ -149,8 +148,14 @@ impl Polls<'_> {
             tally.add(self.poll(mailbox, &mut writer, &options)?);
         }
         if self.args.enrich && !self.interrupt.is_set() {
-            enrich::after_fetch(self.run, (self.store, &mut writer), &self.args.server, self.interrupt)?;
+            enrich::after_fetch(
+                self.run,
+                (self.store, &mut writer),
+                (&self.args.witness.server, &self.settings.geoip),
+                self.interrupt,
+            )?;
         }
+        verification.tell(&self.run.talk);
         journey::tell(&self.run.talk, &tally, self.args.format)
     }
 

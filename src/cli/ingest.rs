@@ -5,6 +5,7 @@ use super::args::Format;
 use super::exit::Exit;
 use super::interrupt::Interrupt;
 use super::journey::{self, Watch};
+use super::witness::{Verification, VerifyArgs};
 use crate::fetch::files::Walk;
 use crate::ingest;
 use crate::store::Writer;
@@ -18,6 +19,7 @@ Examples:
   dmarquet ingest ~/dmarc-reports
   dmarquet ingest reports.mbox 'google.com!example.com!1794787200!1794873599.zip'
   cat mail.eml | dmarquet ingest -
+  dmarquet ingest ~/Maildir --verify                 and check who signed the mails
   dmarquet ingest ~/dmarc-reports --format json | jq .stored";
 
 /// Take in report files, mails, mbox files and folders
@@ -27,6 +29,8 @@ pub(super) struct Args {
     /// Files and folders; - is standard input
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
+    #[command(flatten)]
+    witness: VerifyArgs,
     /// The tally as text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     format: Format,
@@ -37,9 +41,11 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let store = run.store(&settings)?;
     let interrupt = Interrupt::listen(&run.talk)?;
-    let options = journey::options(&interrupt, &settings, run.now);
+    let verification = Verification::of(&args.witness, settings.verify)?;
+    let options = verification.of_run(journey::options(&interrupt, &settings, run.now));
     let mut writer = Writer::open(&store, run.now)?;
     let source = Walk::new(&args.paths, options.limits.clone(), run.now);
     let tally = ingest::run(source, &mut writer, &options, &mut Watch::new(&run.talk, None))?;
+    verification.tell(&run.talk);
     journey::tell(&run.talk, &tally, Some(args.format))
 }

@@ -23,7 +23,7 @@ const NAMED: usize = 20;
 /// How a run is done, as the command line has it.
 pub(super) fn options(interrupt: &Interrupt, settings: &Settings, now: Timestamp) -> Options {
     let trust = Trust { authserv_ids: settings.trusted_authserv_id.clone(), domains: settings.domains.clone() };
-    Options { limits: Limits::default(), workers: None, interrupt: Some(interrupt.flag()), now, trust }
+    Options { limits: Limits::default(), workers: None, interrupt: Some(interrupt.flag()), now, trust, witness: None }
 }
 
 /// Watches a run: a bar for who looks on, a line for each item with `--verbose`, faults when they come up.

@@ -16,6 +16,7 @@ mod exit;
 mod export;
 mod fault;
 mod fetch;
+mod geoip;
 mod ingest;
 mod interrupt;
 mod journey;
@@ -32,6 +33,7 @@ mod status;
 mod straight;
 mod summary;
 mod verify;
+mod witness;
 
 use crate::store::Store;
 use args::{Command, Common};

@@ -94,7 +94,7 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     asked.question.authentic = args.authentic;
     asked.question.services = settings.services()?;
     if let From::Store(store) = &source {
-        enrich::names(store, &mut asked.question)?;
+        enrich::known(store, &mut asked.question)?;
     }
     let style = Style {
         width: args.width.unwrap_or_else(screen::width),

@@ -1,34 +1,20 @@
 //! One mail, judged as a receiver does, and retold step by step.
 //!
 //! Takes the bytes of a mail and something to ask, gives return path and SPF, each signature taken apart and verified,
-//! what aligns with From, and what DMARC then asks for. The cryptography is mail-auth's, which is handed the keys that
-//! were looked up here and so sends nothing itself. Must not: change the mail, or trust a header beyond retelling it.
+//! what aligns with From, and what DMARC then asks for. Must not: change the mail, or trust a header beyond retelling it.
 
-use super::answer::{Answer, Kind, Lookup, Txt as Text};
+use super::answer::{Answer, Kind, Lookup};
+use super::dkim::{Signature, VerifyError, signatures};
 use super::dmarc::{self, Policy};
 use super::finding::{Notes, Unknown};
 use super::name;
 use super::spf::{self, Evaluation, Mail, Outcome};
-use futures::FutureExt as _;
-use mail_auth::common::cache::NoCache;
-use mail_auth::common::crypto::HashAlgorithm;
-use mail_auth::common::parse::TxtRecordParser as _;
-use mail_auth::common::verify::DomainKey;
-use mail_auth::dkim::{Canonicalization, Signature as Signed};
-use mail_auth::hickory_resolver::config::{ResolverConfig, ResolverOpts};
-use mail_auth::hickory_resolver::proto::op::ResponseCode;
-use mail_auth::{
-    AuthenticatedMessage, DkimResult, DnsError, Error, MX, MessageAuthenticator, Parameters, RecordSet, ResolverCache,
-    Txt,
-};
+use mail_auth::AuthenticatedMessage;
 use serde::Serialize;
-use std::borrow::Borrow;
-use std::collections::HashMap;
-use std::hash::Hash;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
-/// Signatures looked at; a mail may carry any number.
-const SIGNATURE_LIMIT: usize = 20;
+/// Fields of which every mail has one: any text may have lines that look like others.
+const MARKS: [&str; 6] = ["From", "Received", "Return-Path", "Date", "Message-ID", "DKIM-Signature"];
 
 /// Why a mail cannot be judged.
 #[derive(Debug, thiserror::Error)]
@@ -38,8 +24,8 @@ pub enum MessageError {
     #[error("expected a mail with a header, found something else")]
     NotMail,
     /// The library could not be set up.
-    #[error("verifying: {0}")]
-    Library(String),
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
 }
 
 /// A mail retold.
@@ -76,39 +62,6 @@ pub struct SpfPart {
     pub aligned: bool,
 }
 
-/// One DKIM-Signature.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Signature {
-    /// The signing domain.
-    pub d: String,
-    /// The selector.
-    pub s: String,
-    /// The algorithm.
-    pub a: String,
-    /// Canonicalisation of header and body.
-    pub c: String,
-    /// The agent, where it is said.
-    pub i: String,
-    /// The header fields signed.
-    pub h: Vec<String>,
-    /// The hash of the body, base64.
-    pub bh: String,
-    /// The signature, base64.
-    pub b: String,
-    /// When signed, seconds since 1970; 0 where not said.
-    pub t: u64,
-    /// When it expires; 0 where not said.
-    pub x: u64,
-    /// Bytes of the body that are signed; 0: all.
-    pub l: u64,
-    /// `pass`, `fail`, `permerror`, `temperror` or `neutral`.
-    pub result: &'static str,
-    /// Why not.
-    pub why: Option<String>,
-    /// Whether it passes and aligns with From.
-    pub aligned: bool,
-}
-
 /// What DMARC makes of a mail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DmarcPart {
@@ -140,7 +93,7 @@ impl Letter {
 /// [`MessageError`] for what is no mail.
 pub fn check(bytes: &[u8], ip: Option<IpAddr>, lookup: &dyn Lookup) -> Result<Letter, MessageError> {
     let mail = AuthenticatedMessage::parse_with_opts(bytes, None, false).ok_or(MessageError::NotMail)?;
-    if mail.headers.is_empty() {
+    if !mail.headers.iter().any(|(name, _)| MARKS.iter().any(|mark| name.eq_ignore_ascii_case(mark.as_bytes()))) {
         return Err(MessageError::NotMail);
     }
     let mut notes = Notes::default();
@@ -320,114 +273,6 @@ fn dmarc_part(letter: &Letter, from: &str, found: &dmarc::Discovery, lookup: &dy
         None => "no conclusion: something could not be looked up, and the policy must not be applied".into(),
     };
     DmarcPart { record_at: Some(record.domain.clone()), pass, policy, text }
-}
-
-/// Take the signatures apart and verify them.
-fn signatures(mail: &AuthenticatedMessage<'_>, lookup: &dyn Lookup) -> Result<Vec<Signature>, MessageError> {
-    let mut keys = Keys::default();
-    for header in mail.dkim_headers.iter().take(SIGNATURE_LIMIT) {
-        keys.look_up(&header.header, lookup);
-    }
-    // No name servers: what is not in `keys` is answered there with an error, and nothing can be sent.
-    let nowhere = ResolverConfig::from_name_servers(Vec::new());
-    let authenticator = MessageAuthenticator::new(nowhere, ResolverOpts::default())
-        .map_err(|error| MessageError::Library(error.to_string()))?;
-    let parameters = Parameters {
-        params: mail,
-        cache_txt: Some(&keys),
-        cache_mx: None::<&NoCache<Box<str>, RecordSet<MX>>>,
-        cache_ptr: None::<&NoCache<IpAddr, RecordSet<Box<str>>>>,
-        cache_ipv4: None::<&NoCache<Box<str>, RecordSet<Ipv4Addr>>>,
-        cache_ipv6: None::<&NoCache<Box<str>, RecordSet<Ipv6Addr>>>,
-    };
-    let outputs = authenticator.verify_dkim(parameters).now_or_never().unwrap_or_default();
-    let retold = outputs.iter().take(SIGNATURE_LIMIT).map(|output| {
-        let (result, why) = words(output.result());
-        let signature = output.signature().map(taken_apart).unwrap_or_default();
-        Signature { result, why, ..signature }
-    });
-    Ok(retold.collect())
-}
-
-fn words(result: &DkimResult) -> (&'static str, Option<String>) {
-    match result {
-        DkimResult::Pass => ("pass", None),
-        DkimResult::TempError(error) => ("temperror", Some(error.to_string())),
-        DkimResult::PermError(error) => ("permerror", Some(error.to_string())),
-        DkimResult::Fail(error) => ("fail", Some(error.to_string())),
-        DkimResult::Neutral(error) => ("fail", Some(error.to_string())),
-        DkimResult::None => ("none", None),
-    }
-}
-
-fn taken_apart(signature: &Signed) -> Signature {
-    use base64::Engine as _;
-    let base64 = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
-    let mode = |mode: Canonicalization| if mode == Canonicalization::Simple { "simple" } else { "relaxed" };
-    let a = match (signature.a, HashAlgorithm::from(signature.a)) {
-        (mail_auth::common::crypto::Algorithm::Ed25519Sha256, _) => "ed25519-sha256",
-        (_, HashAlgorithm::Sha1) => "rsa-sha1",
-        _ => "rsa-sha256",
-    };
-    Signature {
-        d: signature.d.to_ascii_lowercase(),
-        s: signature.s.clone(),
-        a: a.to_owned(),
-        c: format!("{}/{}", mode(signature.ch), mode(signature.cb)),
-        i: signature.i.clone(),
-        h: signature.h.clone(),
-        bh: base64(&signature.bh),
-        b: base64(&signature.b),
-        t: signature.t,
-        x: signature.x,
-        l: signature.l,
-        ..Signature::default()
-    }
-}
-
-/// The keys of a mail, looked up beforehand. Anything else is answered with an error at once.
-#[derive(Default)]
-struct Keys(HashMap<Box<str>, Txt>);
-
-impl Keys {
-    fn look_up(&mut self, signature: &Signed, lookup: &dyn Lookup) {
-        let name = format!("{}._domainkey.{}", signature.s, signature.d);
-        let found = match lookup.txt(&name) {
-            Answer::Found(texts) => {
-                let parsed = |txt: &Text| DomainKey::parse(&txt.strings.concat());
-                let first = texts.iter().map(parsed).reduce(Result::or);
-                match first {
-                    Some(Ok(key)) => Txt::DomainKey(key.into()),
-                    Some(Err(error)) => Txt::Error(error),
-                    None => Txt::Error(Error::ParseError),
-                }
-            }
-            Answer::NoData | Answer::NxDomain => {
-                Txt::Error(Error::Dns(DnsError::RecordNotFound(ResponseCode::NXDomain)))
-            }
-            Answer::Failed(failure) => Txt::Error(Error::Dns(DnsError::Resolver(failure.to_string()))),
-        };
-        self.0.insert(format!("{name}.").into(), found);
-    }
-}
-
-impl ResolverCache<Box<str>, Txt> for Keys {
-    fn get<Q: Hash + Eq + ?Sized>(&self, name: &Q) -> Option<Txt>
-    where
-        Box<str>: Borrow<Q>,
-    {
-        let unknown = || Txt::Error(Error::Dns(DnsError::RecordNotFound(ResponseCode::NXDomain)));
-        Some(self.0.get(name).cloned().unwrap_or_else(unknown))
-    }
-
-    fn remove<Q: Hash + Eq + ?Sized>(&self, _: &Q) -> Option<Txt>
-    where
-        Box<str>: Borrow<Q>,
-    {
-        None
-    }
-
-    fn insert(&self, _: Box<str>, _: Txt, _: std::time::Instant) {}
 }
 
 #[cfg(test)]

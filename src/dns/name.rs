@@ -20,6 +20,13 @@ pub fn is_possible(name: &str) -> bool {
     !name.is_empty() && name.len() <= 253 && name.split('.').all(|label| (1..=63).contains(&label.len()))
 }
 
+/// Whether a canonical name is one that people register and publish under, not merely one that DNS could carry: labels of
+/// letters, digits, `-` and `_`, and no address.
+pub fn is_domain(name: &str) -> bool {
+    let usual = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    name.bytes().all(usual) && name.parse::<std::net::IpAddr>().is_err()
+}
+
 /// Whether `name` is `parent` or below it. Both canonical.
 pub fn is_within(name: &str, parent: &str) -> bool {
     name.strip_suffix(parent).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))

@@ -3,14 +3,14 @@
 //! Takes a domain, something to ask, and [`Seen`] as plain values; gives one [`Posture`] with all findings, all that
 //! could not be looked up, and the facts to show. Must not: read the store or the clock.
 
-use super::answer::{Kind, Lookup, Question};
+use super::answer::{Answer, Kind, Lookup, Question};
 use super::dkim::{self, Selector};
 use super::dmarc::{self, Dmarc, Policy};
 use super::finding::{self as codes, Finding, Notes, Severity, Unknown, txt_record};
 use super::mx::{self, Delivery};
 use super::ptr::{self, Naming};
+use super::seen::{Seen, SeenSource};
 use super::spf::{self, Evaluation, Mail, Outcome, Spf};
-use jiff::civil::Date;
 use serde::Serialize;
 use std::net::IpAddr;
 
@@ -28,64 +28,6 @@ pub struct Request {
     pub ip: Option<IpAddr>,
 }
 
-/// What the store has seen of a domain.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Seen {
-    /// The day of the check.
-    pub today: Date,
-    /// Selectors in DKIM results of the domain.
-    pub selectors: Vec<SeenSelector>,
-    /// Addresses that sent in the domain's name.
-    pub sources: Vec<SeenSource>,
-    /// The policy of the newest report.
-    pub policy: Option<SeenPolicy>,
-}
-
-/// A selector in the reports.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SeenSelector {
-    /// The selector.
-    pub selector: String,
-    /// The last day of a report with it.
-    pub last: Date,
-    /// Messages signed with it.
-    pub messages: i64,
-    /// Of those, the ones whose signature passed.
-    pub passed: i64,
-    /// Addresses that used it, most mail first.
-    pub sources: Vec<IpAddr>,
-}
-
-/// A source in the reports.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SeenSource {
-    /// The address.
-    pub address: IpAddr,
-    /// Messages.
-    pub messages: i64,
-    /// Those that passed SPF and aligned.
-    pub spf_aligned: i64,
-    /// Those that passed DMARC.
-    pub dmarc_pass: i64,
-    /// The domain SPF checked for the aligned ones.
-    pub spf_domain: Option<String>,
-    /// The last day of a report with it.
-    pub last: Date,
-}
-
-/// The policy the reports were made under.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct SeenPolicy {
-    /// The day of the report.
-    pub day: Date,
-    /// `p`, lower case.
-    pub p: Option<String>,
-    /// `sp`, lower case.
-    pub sp: Option<String>,
-    /// `np`, lower case.
-    pub np: Option<String>,
-}
-
 /// A source and what DNS says of it today.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Source {
@@ -98,11 +40,23 @@ pub struct Source {
     pub spf: Option<Evaluation>,
 }
 
+/// SPF for the address that was asked about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Asked {
+    /// The address.
+    pub address: IpAddr,
+    /// Whether it passes, and by which terms.
+    #[serde(flatten)]
+    pub evaluation: Evaluation,
+}
+
 /// The answer of a check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Posture {
     /// The domain.
     pub domain: String,
+    /// Whether DNS has such a name; null where it could not be asked.
+    pub exists: Option<bool>,
     /// What was found, faults first.
     pub findings: Vec<Finding>,
     /// What could not be looked up.
@@ -113,7 +67,7 @@ pub struct Posture {
     pub spf: Spf,
     /// SPF for the address that was asked about.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ip: Option<(IpAddr, Evaluation)>,
+    pub ip: Option<Asked>,
     /// DKIM keys.
     pub dkim: Vec<Selector>,
     /// Where mail for the domain goes.
@@ -144,12 +98,12 @@ pub fn check(request: &Request, lookup: &dyn Lookup, seen: &Seen) -> Posture {
     let spf = spf::check(lookup, domain, &mut notes);
     let dkim = dkim::check(lookup, domain, &request.selectors, &seen.selectors, seen.today, &mut notes);
     let mx = mx::check(lookup, domain, &mut notes);
-    let ip = request.ip.map(|ip| (ip, evaluate(lookup, domain, ip)));
-    if let Some((ip, evaluation)) = &ip
+    let ip = request.ip.map(|address| Asked { address, evaluation: evaluate(lookup, domain, address) });
+    if let Some(Asked { address, evaluation }) = &ip
         && evaluation.result == Outcome::TempError
     {
         let text = evaluation.why.clone().unwrap_or_default();
-        notes.unknown.push(Unknown { place: format!("SPF for {ip}"), text });
+        notes.unknown.push(Unknown { place: format!("SPF for {address}"), text });
     }
     let sources = sources(lookup, domain, seen, &mut notes);
     not_sending(domain, &dmarc, &spf, &mx, seen, &mut notes);
@@ -158,7 +112,16 @@ pub fn check(request: &Request, lookup: &dyn Lookup, seen: &Seen) -> Posture {
     let Notes { mut findings, unknown } = notes;
     findings.sort_by_key(|finding| finding.severity);
     let mx_order = mx.order(domain);
-    Posture { domain: domain.to_owned(), findings, unknown, dmarc, spf, ip, dkim, mx, mx_order, sources }
+    let (domain, exists) = (domain.to_owned(), exists(lookup, domain));
+    Posture { domain, exists, findings, unknown, dmarc, spf, ip, dkim, mx, mx_order, sources }
+}
+
+fn exists(lookup: &dyn Lookup, domain: &str) -> Option<bool> {
+    match lookup.txt(domain) {
+        Answer::Found(_) | Answer::NoData => Some(true),
+        Answer::NxDomain => Some(false),
+        Answer::Failed(_) => None,
+    }
 }
 
 /// What every check asks, at once.
@@ -297,6 +260,7 @@ fn unused_includes(domain: &str, spf: &Spf, sources: &[Source], notes: &mut Note
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dns::seen::SeenPolicy;
     use crate::dns::zone::Zone;
     use jiff::civil::date;
 
@@ -339,7 +303,7 @@ mod tests {
         let posture = posture(&good(), Seen { sources: vec![source("192.0.2.25", 10)], ..Seen::default() });
         assert_eq!(codes_of(&posture), ["seen.include_unused"], "the include is in no report");
         assert_eq!(posture.exit_code(), 0);
-        assert_eq!(posture.ip.unwrap().1.path[0].term, "mx");
+        assert_eq!(posture.ip.unwrap().evaluation.path[0].term, "mx");
     }
 
     #[test]

@@ -123,6 +123,12 @@ impl Resolver {
         }
     }
 
+    /// Ask without remembering, and wait no longer than this.
+    pub(super) fn ask_within(&self, question: &Question, limit: Duration) -> Answer<Vec<Data>> {
+        let asked = async { tokio::time::timeout(limit, self.ask_now(question)).await };
+        self.block_on(asked).map_or(Answer::Failed(Failure::TimedOut), |found| found.answer)
+    }
+
     /// Run a future to its end on the resolver's own runtime.
     pub(super) fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.runtime.block_on(future)

@@ -4,7 +4,7 @@ use super::work::{Contents, Piece, Worked, marks, work};
 use super::{IngestError, Options, Tally};
 use crate::fetch::{Fetched, Item};
 use crate::judge::judge;
-use crate::model::{Accepted, Original, SenderAuth};
+use crate::model::{Accepted, Code, Original, Proof, SenderAuth};
 use crate::normalise::{Context, Read, reports};
 use crate::store::{Added, Kept, Rebuild, Reject, RejectedEntry, StoreError, Writer, head};
 use crate::unpack::{Content, unpack};
@@ -74,11 +74,19 @@ fn accept(kept: Kept, options: &Options) -> Result<Box<Accepted>, Box<Reject>> {
         }
         _ => None,
     });
-    let Kept { key, original, mut provenance, findings, .. } = kept;
-    // A border trusted only since speaks now; what was found out at the time stays where none does.
+    let Kept { key, original, mut provenance, mut findings, .. } = kept;
+    // A border trusted only since speaks now; what was found out at the time stays where none has more to say.
     if let Some(mail) = &mut provenance.mail {
-        let said = options.trust.sender_auth(mail);
-        mail.sender_auth = if said == SenderAuth::Unknown { mail.sender_auth } else { said };
+        let settled = match (options.trust.sender_auth(mail), mail.sender_auth) {
+            (SenderAuth::Unknown, before) | (SenderAuth::None, before @ (SenderAuth::Pass | SenderAuth::Fail)) => {
+                before
+            }
+            (said, _) => said,
+        };
+        if settled != mail.sender_auth {
+            findings.retain(|finding| !finding.code.is_of_mail());
+        }
+        mail.sender_auth = settled;
     }
     let Some((report, more)) = found else {
         let (bytes, extension) = match original {
@@ -95,7 +103,8 @@ fn accept(kept: Kept, options: &Options) -> Result<Box<Accepted>, Box<Reject>> {
         }));
     };
     let (verdicts, odd) = judge(&report);
-    let marks = marks(&options.trust, provenance.mail.as_ref(), &report);
+    let told = findings.iter().any(|finding| finding.code == Code::MAIL_UNAUTHENTICATED);
+    let marks = marks(&options.trust, provenance.mail.as_ref().filter(|_| !told), &Proof::Open, &report);
     let findings = findings.into_iter().chain(marks).chain(more).chain(odd).collect();
     Ok(Box::new(Accepted { report, verdicts, findings, original: Arc::new(original), provenance }))
 }

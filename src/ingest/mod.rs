@@ -18,7 +18,7 @@ pub use again::{rebuild, retry};
 pub use convert::{Place, Placed, Sink, convert};
 pub use save::Outcome;
 pub use tally::{FoundItem, RejectedItem, SetAside, Stored, Tally};
-pub use trust::Trust;
+pub use trust::{Trust, Witness};
 
 use crate::fetch::{FetchError, Fetched};
 use crate::limits::Limits;
@@ -41,6 +41,8 @@ pub struct Options {
     pub now: Timestamp,
     /// Whose word on a report mail is believed, and which domains are the reader's.
     pub trust: Trust,
+    /// Verifies the signatures of report mails; null: nobody does, and nothing waits for the network.
+    pub witness: Option<Arc<dyn Witness>>,
 }
 
 impl Options {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::fetch::Item;
-use crate::model::Columns;
+use crate::model::{Columns, Proof, SenderAuth};
 use crate::store::{Filter, Store};
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -389,5 +389,36 @@ fn check_drill(dir: &Path, complete: bool) {
     assert_eq!(store.heads(&Filter::default()).unwrap().len(), all);
     if complete {
         assert_eq!(counts, (1..=400).collect::<Vec<i64>>());
+    }
+}
+
+/// Says the same of every mail, and counts them; where it has nothing to say it panics.
+#[derive(Debug)]
+struct Says(Option<Proof>, std::sync::atomic::AtomicU32);
+
+impl Witness for Says {
+    fn proof(&self, mail: &[u8], arrival: Timestamp) -> Proof {
+        assert!(mail.starts_with(b"From: ") && arrival == now());
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.clone().expect("nothing to say")
+    }
+}
+
+#[test]
+fn only_mails_with_a_report_are_verified_and_a_fault_of_it_loses_none() {
+    for (says, expected) in
+        [(Some(Proof::Signed("receiver.example".into())), SenderAuth::Pass), (None, SenderAuth::Unknown)]
+    {
+        let witness = Arc::new(Says(says, 0.into()));
+        let options = Options { witness: Some(witness.clone()), ..options() };
+        let items =
+            [message(1, &xml(1, 5)), message(2, b"lunch?"), item("bare.xml", xml(2, 5)), message(3, &xml(3, 5))];
+        let mut found = Vec::new();
+        let tally = read(items.into_iter(), &options, &mut (), &mut |accepted| {
+            found.push(accepted.provenance.mail.map(|mail| mail.sender_auth));
+        });
+        assert_eq!(tally.unwrap().stored.reports, 3);
+        assert_eq!(found, [Some(expected), None, Some(expected)]);
+        assert_eq!(witness.1.load(Ordering::Relaxed), 2);
     }
 }

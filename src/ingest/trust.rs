@@ -1,11 +1,21 @@
 //! Whose word on a report mail is believed, and which domains are the reader's.
 //!
-//! Comes in: what only the settings know. Goes out: the mail's [`SenderAuth`], and the finding of a report on a domain
-//! that is nobody's here. A pass is believed of a trusted border alone, for anybody can write one; a fail of anyone, for
-//! nobody forges it in his own favour.
+//! Comes in: what only the settings know, and a [`Witness`] where signatures are to be verified. Goes out: the mail's
+//! [`SenderAuth`], and the finding of a report on a domain that is nobody's here. A pass is believed of a trusted border
+//! or a signature alone, for anybody can write one; a fail of anyone, for nobody forges it in his own favour.
 
-use crate::model::{Code, Finding, MailFacts, Quoted, SenderAuth};
+use crate::judge::organisational;
+use crate::model::{Code, Finding, MailFacts, Proof, Quoted, Report, SenderAuth};
 use crate::unpack::Results;
+use jiff::Timestamp;
+use std::fmt::Debug;
+
+/// Verifies the signatures of a mail that brought a report. May wait for the network, within bounds of its own; what it
+/// cannot find out is [`Proof::Open`]. Asked on many threads at the same time.
+pub trait Witness: Debug + Send + Sync {
+    /// What the signatures of this mail prove, of which this is when it arrived.
+    fn proof(&self, mail: &[u8], arrival: Timestamp) -> Proof;
+}
 
 /// What the reader trusts and owns.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,12 +29,17 @@ pub struct Trust {
 impl Trust {
     /// Whether the mail was authentic, by the topmost results it bears.
     pub(super) fn sender_auth(&self, mail: &MailFacts) -> SenderAuth {
-        let Some(results) = mail.authentication_results.as_deref().map(Results::of) else { return mail.sender_auth };
+        self.border(mail).unwrap_or(mail.sender_auth)
+    }
+
+    /// What a trusted border says; null where none speaks.
+    fn border(&self, mail: &MailFacts) -> Option<SenderAuth> {
+        let results = Results::of(mail.authentication_results.as_deref()?);
         if !self.authserv_ids.iter().any(|id| id.eq_ignore_ascii_case(&results.authserv_id)) {
-            return mail.sender_auth;
+            return None;
         }
         // Several words on one mail, of several From domains, say: only of one mind do they prove anything.
-        match results.dmarc.as_slice() {
+        Some(match results.dmarc.as_slice() {
             _ if results.dmarc_failed() => SenderAuth::Fail,
             [first, rest @ ..] if rest.iter().all(|word| word == first) => match first.as_str() {
                 "pass" => SenderAuth::Pass,
@@ -32,7 +47,12 @@ impl Trust {
                 _ => SenderAuth::Unknown,
             },
             _ => SenderAuth::Unknown,
-        }
+        })
+    }
+
+    /// Whether a trusted border has settled it: it saw more than a signature, and saw it at the time.
+    pub(super) fn is_settled(&self, mail: &MailFacts) -> bool {
+        matches!(self.border(mail), Some(SenderAuth::Pass | SenderAuth::Fail))
     }
 
     /// The finding of a report on another's domain.
@@ -44,6 +64,34 @@ impl Trust {
         let detail = format!("expected one of the settings' domains or one below them, found {}", Quoted(domain));
         Some(Finding::new(Code::DOMAIN_FOREIGN, detail))
     }
+}
+
+/// What a proof makes of what was known before, for this report. The finding where it is of another organisation.
+pub(super) fn proven(known: SenderAuth, proof: &Proof, report: &Report) -> (SenderAuth, Option<Finding>) {
+    match proof {
+        Proof::Signed(domain) if is_reporter(domain, report) => (SenderAuth::Pass, None),
+        Proof::Signed(domain) => {
+            let org_name = report.metadata.org_name.as_str();
+            let email = report.metadata.email.as_deref().unwrap_or("no address");
+            let detail = format!("expected {} ({}), found {domain}", Quoted(org_name), Quoted(email));
+            (if known == SenderAuth::Fail { known } else { SenderAuth::None }, {
+                Some(Finding::new(Code::MAIL_OTHER_SENDER, detail))
+            })
+        }
+        Proof::Broken(_) => (SenderAuth::Fail, None),
+        Proof::Unsigned if known != SenderAuth::Fail => (SenderAuth::None, None),
+        Proof::Unsigned | Proof::Open => (known, None),
+    }
+}
+
+/// Whether an organisational domain is that of the reporter's address, or its name.
+fn is_reporter(domain: &str, report: &Report) -> bool {
+    let host = report.metadata.email.as_deref().and_then(|email| email.rsplit_once('@')).map(|(_, host)| host);
+    let names = [host, Some(report.metadata.org_name.as_str())];
+    names.into_iter().flatten().any(|name| {
+        let name = name.trim().trim_end_matches(['>', '.']).to_lowercase();
+        organisational(&name) == domain
+    })
 }
 
 #[cfg(test)]
@@ -93,5 +141,47 @@ mod tests {
             assert_eq!(finding.code, Code::DOMAIN_FOREIGN, "{other}");
         }
         assert_eq!(Trust::default().foreign("example.org"), None);
+    }
+
+    /// A report of receiver.example, read.
+    fn report() -> Report {
+        use crate::limits::Limits;
+        use crate::normalise::{Context, Read, reports};
+        let arrival = Timestamp::from_second(1_795_600_000).unwrap();
+        let xml = super::super::tests::xml(1, 1);
+        let mut read = reports(&xml, &Context { attachment: None, arrival }, &Limits::default());
+        let Read::Report { report, .. } = read.remove(0) else { panic!("a report") };
+        report
+    }
+
+    #[test]
+    fn a_proof_is_worth_what_it_says_of_the_reporter() {
+        use SenderAuth::{Fail, None, Pass, Unknown};
+        let signed = |domain: &str| Proof::Signed(domain.to_owned());
+        let broken = Proof::Broken("why".into());
+        for (known, proof, auth) in [
+            (Unknown, signed("receiver.example"), Pass),
+            (Fail, signed("receiver.example"), Pass),
+            (Unknown, signed("evil.example"), None),
+            (Fail, signed("evil.example"), Fail),
+            (None, broken.clone(), Fail),
+            (Unknown, Proof::Unsigned, None),
+            (Fail, Proof::Unsigned, Fail),
+            (Unknown, Proof::Open, Unknown),
+            (Fail, Proof::Open, Fail),
+            (None, Proof::Open, None),
+        ] {
+            let (found, finding) = proven(known, &proof, &report());
+            assert_eq!(found, auth, "{known:?} {proof:?}");
+            assert_eq!(finding.is_some(), proof == signed("evil.example"));
+        }
+        let mut other = report();
+        other.metadata.email = Option::None;
+        other.metadata.org_name = "Mail.Receiver.Example.".into();
+        assert_eq!(proven(Unknown, &signed("receiver.example"), &other).0, Pass, "by its name alone");
+        other.metadata.org_name = "receiver".into();
+        assert_eq!(proven(Unknown, &signed("receiver.example"), &other).0, None);
+        other.metadata.email = Some("<dmarc@mx.receiver.example>".into());
+        assert_eq!(proven(Unknown, &signed("receiver.example"), &other).0, Pass, "by its address");
     }
 }

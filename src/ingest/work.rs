@@ -1,12 +1,15 @@
 //! One item through the pure stages: unpack, normalise, judge. Runs on any thread, and no input makes it fail.
 
-use super::{Options, Trust};
+use super::Options;
+use super::trust::{Trust, proven};
 use crate::fetch::{Fetched, Item};
 use crate::judge::judge;
-use crate::model::{Accepted, Code, Finding, Hash, MailFacts, Message, Original, Provenance, Report, SenderAuth};
+use crate::model::{
+    Accepted, Code, Finding, Hash, MailFacts, Message, Original, Proof, Provenance, Quoted, Report, SenderAuth,
+};
 use crate::normalise::{Context, Read, reports};
 use crate::store::{Memory, Reject, SeenItem, StoreError};
-use crate::unpack::{Content, Kind, Unit, unpack};
+use crate::unpack::{Content, Kind, Unit, Unpacked, unpack};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -78,7 +81,8 @@ fn work_item(item: Item, options: &Options, memory: Option<&Memory>) -> Result<W
     }
     let Item { origin, name, bytes, arrival, message } = item;
     let copy = (bytes.len() <= COPIED).then(|| bytes.clone());
-    let pieces = catch_unwind(AssertUnwindSafe(|| pieces((&origin, name.as_deref()), bytes, arrival, options)));
+    let whole = copy.as_deref();
+    let pieces = catch_unwind(AssertUnwindSafe(|| pieces((&origin, name.as_deref()), bytes, whole, arrival, options)));
     // A bug of ours met by one item: it is kept aside, named, and the run goes on.
     let pieces = pieces.unwrap_or_else(|panic| {
         let reason = format!("internal error: {}", panic_text(panic.as_ref()));
@@ -93,8 +97,16 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
-fn pieces((origin, name): (&str, Option<&str>), bytes: Vec<u8>, arrival: Timestamp, options: &Options) -> Vec<Piece> {
+/// `whole` are the bytes once more, where they are not too many.
+fn pieces(
+    (origin, name): (&str, Option<&str>),
+    bytes: Vec<u8>,
+    whole: Option<&[u8]>,
+    arrival: Timestamp,
+    options: &Options,
+) -> Vec<Piece> {
     let unpacked = unpack(bytes, name, &options.limits);
+    let proof = proof(&unpacked, whole, arrival, options);
     let mut pieces = Vec::with_capacity(unpacked.items.len());
     for unit in unpacked.items {
         let mail = unpacked.mail.as_ref().or(unit.mail.as_ref()).cloned();
@@ -102,21 +114,34 @@ fn pieces((origin, name): (&str, Option<&str>), bytes: Vec<u8>, arrival: Timesta
         let mut steps = vec![origin.to_owned()];
         steps.extend(unit.path.iter().cloned());
         let origin = steps.join(" > ");
-        unit_pieces(unit, Around { origin, mail, arrival }, options, &mut pieces);
+        unit_pieces(unit, Around { origin, mail, arrival, proof: &proof }, options, &mut pieces);
     }
     pieces
 }
 
+/// What the signatures of the item prove, where it is a mail that brought a report and somebody is to verify them.
+fn proof(unpacked: &Unpacked, whole: Option<&[u8]>, arrival: Timestamp, options: &Options) -> Proof {
+    let brought_report = || unpacked.items.iter().any(|unit| matches!(unit.content, Content::Report { .. }));
+    match (&options.witness, whole, &unpacked.mail) {
+        (Some(witness), Some(bytes), Some(mail)) if !options.trust.is_settled(mail) && brought_report() => {
+            // A fault of verifying takes no report with it.
+            catch_unwind(AssertUnwindSafe(|| witness.proof(bytes, arrival))).unwrap_or_default()
+        }
+        _ => Proof::Open,
+    }
+}
+
 /// What a unit inherits from its item.
-struct Around {
+struct Around<'a> {
     origin: String,
     mail: Option<MailFacts>,
     arrival: Timestamp,
+    proof: &'a Proof,
 }
 
-fn unit_pieces(unit: Unit, around: Around, options: &Options, pieces: &mut Vec<Piece>) {
+fn unit_pieces(unit: Unit, around: Around<'_>, options: &Options, pieces: &mut Vec<Piece>) {
     let Unit { attachment, mut findings, content, .. } = unit;
-    let Around { origin, mail, arrival } = around;
+    let Around { origin, mail, arrival, proof } = around;
     let (xml, original) = match content {
         Content::Report { xml, original } => (xml, original),
         Content::SetAside(kind) => return pieces.push(Piece::SetAside(kind)),
@@ -131,12 +156,17 @@ fn unit_pieces(unit: Unit, around: Around, options: &Options, pieces: &mut Vec<P
         pieces.push(match read {
             Read::Report { report, findings: more } => {
                 let (verdicts, odd) = judge(&report);
+                let mut mail = mail.clone();
+                let other = mail.as_mut().and_then(|mail| {
+                    let (sender_auth, other) = proven(mail.sender_auth, proof, &report);
+                    mail.sender_auth = sender_auth;
+                    other
+                });
                 // What was odd on the way down is told once, with the first report of the bytes.
-                let way = std::mem::take(&mut findings).into_iter();
-                let findings =
-                    way.chain(marks(&options.trust, mail.as_ref(), &report)).chain(more).chain(odd).collect();
-                let provenance =
-                    Provenance { origin: origin.clone(), attachment: attachment.clone(), arrival, mail: mail.clone() };
+                let way = std::mem::take(&mut findings).into_iter().chain(other);
+                let marks = marks(&options.trust, mail.as_ref(), proof, &report);
+                let findings = way.chain(marks).chain(more).chain(odd).collect();
+                let provenance = Provenance { origin: origin.clone(), attachment: attachment.clone(), arrival, mail };
                 Piece::Report(Box::new(Accepted { report, verdicts, findings, original: original.clone(), provenance }))
             }
             Read::Rejected { reason } => {
@@ -153,16 +183,25 @@ fn unit_pieces(unit: Unit, around: Around, options: &Options, pieces: &mut Vec<P
     }
 }
 
-/// The findings of a mail that its own border called forged, and of a report on another's domain.
-pub(super) fn marks(trust: &Trust, mail: Option<&MailFacts>, report: &Report) -> impl Iterator<Item = Finding> {
-    unauthenticated(mail).into_iter().chain(trust.foreign(report.policy.domain.as_str()))
+/// The findings of a mail that is forged, and of a report on another's domain.
+pub(super) fn marks(
+    trust: &Trust,
+    mail: Option<&MailFacts>,
+    proof: &Proof,
+    report: &Report,
+) -> impl Iterator<Item = Finding> {
+    unauthenticated(mail, proof).into_iter().chain(trust.foreign(report.policy.domain.as_str()))
 }
 
-/// The finding of a mail that its own border called forged.
-fn unauthenticated(mail: Option<&MailFacts>) -> Option<Finding> {
+/// The finding of a mail that its own border called forged, or whose signature does not verify.
+fn unauthenticated(mail: Option<&MailFacts>, proof: &Proof) -> Option<Finding> {
     let mail = mail.filter(|mail| mail.sender_auth == SenderAuth::Fail)?;
     let from = mail.from_domain.as_deref().unwrap_or("nobody");
-    Some(Finding::new(Code::MAIL_UNAUTHENTICATED, format!("the border recorded dmarc=fail for the mail, From {from}")))
+    let detail = match proof {
+        Proof::Broken(why) => format!("{why}; From {}", Quoted(from)),
+        _ => format!("the border recorded dmarc=fail for the mail, From {from}"),
+    };
+    Some(Finding::new(Code::MAIL_UNAUTHENTICATED, detail))
 }
 
 impl Worked {

@@ -9,6 +9,11 @@ impl Code {
     pub const fn as_str(self) -> &'static str {
         self.0
     }
+
+    /// Whether it is of the mail that brought a report, not of the report.
+    pub fn is_of_mail(self) -> bool {
+        self.0.starts_with("mail.")
+    }
 }
 
 impl std::fmt::Display for Code {
@@ -87,8 +92,10 @@ codes! {
     LIMIT_DROPPED = "limit.dropped";
     /// Findings beyond the limit were counted, not kept.
     FINDINGS_MORE = "findings.more";
-    /// The border recorded dmarc=fail for the mail that brought the report.
+    /// The border recorded dmarc=fail for the mail that brought the report, or its signature does not verify.
     MAIL_UNAUTHENTICATED = "mail.unauthenticated";
+    /// The mail's signature verifies, but is of another organisation than the reporter says it is.
+    MAIL_OTHER_SENDER = "mail.other_sender";
 }
 
 /// One thing that had to be guessed, repaired, set aside or marked.

@@ -5,11 +5,11 @@
 pub enum SenderAuth {
     /// A trusted border, or a verified signature, says so.
     Pass,
-    /// The topmost `Authentication-Results` says `dmarc=fail`.
+    /// The topmost `Authentication-Results` says `dmarc=fail`, or a signature does not verify.
     Fail,
-    /// The border looked and there was nothing to verify.
+    /// There was nothing to verify, or what verifies is not the reporter's.
     None,
-    /// Nobody said, or nobody trusted. Also: no mail.
+    /// Nobody said, or nobody trusted; it could not be found out. Also: no mail.
     #[default]
     Unknown,
 }
@@ -26,6 +26,20 @@ impl SenderAuth {
     }
 }
 
+/// What a mail's own signatures prove of whom it is from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Proof {
+    /// A signature of `From`'s organisation verifies: the organisational domain.
+    Signed(String),
+    /// None of them does, and one fails whatever DNS may say later: what was changed, or forged.
+    Broken(String),
+    /// No signature is of `From`'s organisation.
+    Unsigned,
+    /// It could not be found out: a key is not there any more, or could not be looked up; or nobody tried.
+    #[default]
+    Open,
+}
+
 /// The facts of the outermost mail of an item, as written and bounded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MailFacts {
@@ -37,7 +51,8 @@ pub struct MailFacts {
     pub from_domain: Option<String>,
     /// The topmost `Authentication-Results`.
     pub authentication_results: Option<String>,
-    /// What that header says of DMARC: by itself only `Fail` or `Unknown`, the rest where the settings say whom to trust.
+    /// What that header says of DMARC: by itself only `Fail` or `Unknown`, the rest where the settings say whom to trust;
+    /// or what the mail's signatures prove, where they were verified.
     pub sender_auth: SenderAuth,
 }
 

@@ -16,8 +16,11 @@ pub fn explain(explanation: &Explanation, style: &Style) -> String {
     let days = explanation.period.from.zip(explanation.period.to);
     let days =
         days.map(|(from, to)| format!(", {} to {}, UTC", words::weekday(from), words::weekday(to))).unwrap_or_default();
-    let host = explanation.source.as_ref().and_then(|source| words::host(source.name.as_ref(), source.name_confirmed));
-    let host = host.map(|host| format!(" ({host})")).unwrap_or_default();
+    let found = explanation.source.as_ref();
+    let host = found.and_then(|source| words::host(source.name.as_ref(), source.name_confirmed));
+    let network = found.and_then(|source| source.network.as_ref()).and_then(words::announced);
+    let known: Vec<String> = host.into_iter().chain(network).collect();
+    let host = if known.is_empty() { String::new() } else { format!(" ({})", known.join("; ")) };
     writer.bold(&format!("{name}{host}{days}"));
     let Some(source) = &explanation.source else {
         writer.wrapped("Not seen in these days.", "");

@@ -1,7 +1,8 @@
 //! A mail retold as a receiver judges it. In: a [`Letter`]. Out: lines.
 
 use super::posture::{line, section, verdict};
-use crate::dns::message::{Letter, Signature};
+use crate::dns::dkim::Signature;
+use crate::dns::message::Letter;
 
 /// Show what a receiver makes of a mail.
 pub fn letter(letter: &Letter) -> String {

@@ -9,7 +9,11 @@ use std::fmt::Write as _;
 
 /// Show a posture.
 pub fn posture(posture: &Posture) -> String {
-    let mut text = format!("{}\n\n", posture.domain);
+    let mut text = format!("{}\n", posture.domain);
+    if posture.exists == Some(false) {
+        line(&mut text, 0, "DNS has no such name: what follows is what receivers make of mail in its name");
+    }
+    text.push('\n');
     findings(&mut text, &posture.findings);
     for unknown in &posture.unknown {
         line(&mut text, 0, &format!("could not look up {}: {}", unknown.place, unknown.text));
@@ -65,14 +69,17 @@ fn spf(text: &mut String, posture: &Posture) {
         line(text, 1, record);
     }
     if let Some(tree) = &posture.spf.tree {
-        line(text, 1, &format!("{} look-ups of 10, {} of them find nothing", tree.lookups, tree.voids));
+        line(text, 1, &format!("look-ups: {} of 10, {} of them find nothing", tree.lookups, tree.voids));
         node(text, tree, 2);
     }
     if let Some(others) = posture.spf.others {
         line(text, 1, &format!("every other host: {}", others.as_str()));
     }
-    if let Some((ip, evaluation)) = &posture.ip {
-        line(text, 1, &format!("{ip}: {}", verdict(evaluation)));
+    if posture.spf.records.is_empty() {
+        line(text, 1, if posture.exists.is_some() { "no record" } else { "could not look up" });
+    }
+    if let Some(asked) = &posture.ip {
+        line(text, 1, &format!("{}: {}", asked.address, verdict(&asked.evaluation)));
     }
 }
 
@@ -86,7 +93,8 @@ pub(super) fn verdict(evaluation: &Evaluation) -> String {
     if let Some(why) = &evaluation.why {
         let _ = write!(words, ": {why}");
     }
-    let _ = write!(words, "; {} look-ups, {} found nothing", evaluation.lookups, evaluation.voids);
+    let plural = if evaluation.lookups == 1 { "" } else { "s" };
+    let _ = write!(words, "; {} look-up{plural}, {} found nothing", evaluation.lookups, evaluation.voids);
     if let Some(explanation) = &evaluation.explanation {
         let _ = write!(words, "; the domain explains: {explanation}");
     }

@@ -6,7 +6,9 @@ use super::{
     numbers::{count, counted, percent},
 };
 use crate::{
-    analyse::{Action, Change, Comparison, Confidence, Evidence, Foreign, KeyFault, Rate, Role, SenderName, Verdict},
+    analyse::{
+        Action, Change, Comparison, Confidence, Evidence, Foreign, KeyFault, Network, Rate, Role, SenderName, Verdict,
+    },
     model::Cause,
 };
 use std::net::IpAddr;
@@ -71,6 +73,17 @@ pub(crate) fn network(who: &SenderName) -> String {
 pub(crate) fn host(name: Option<&Foreign>, confirmed: Option<bool>) -> Option<String> {
     let word = if confirmed == Some(true) { "confirmed" } else { "not confirmed" };
     name.map(|name| format!("{}, {word}", Clean::new(name)))
+}
+
+/// Whose network it is: `AS64500 EXAMPLE-AS, DE`.
+pub(crate) fn announced(network: &Network) -> Option<String> {
+    let asn = network.asn.map(|asn| format!("AS{asn}"));
+    let name = network.as_name.as_ref().map(|name| Clean::new(name).to_string());
+    let system: Vec<String> = asn.into_iter().chain(name).collect();
+    let system = (!system.is_empty()).then(|| system.join(" "));
+    let country = network.country.as_ref().map(|country| Clean::new(country).to_string());
+    let parts: Vec<String> = system.into_iter().chain(country).collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 /// The name a sender is known by: the service it is, and its looked-up name, else what it authenticates as, where that is not the domain.

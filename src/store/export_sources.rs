@@ -1,10 +1,13 @@
 //! The `sources` table as Parquet, beside the exported `records`: one row an address that was looked up.
 
+use super::networks::Network;
 use super::writer::create_folder;
 use super::{LookedUp, Store, StoreError, commit, export_reports};
 use polars_core::utils::arrow::array::{Array, BooleanArray, PrimitiveArray, Utf8ViewArray};
 use polars_core::utils::arrow::datatypes::{ArrowDataType, Field, TimeUnit};
+use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::path::Path;
 
 /// A column with its field.
@@ -12,25 +15,53 @@ fn named((name, array): (&str, Box<dyn Array>)) -> (Field, Box<dyn Array>) {
     (Field::new(name.into(), array.dtype().clone(), true), array)
 }
 
-/// Write what is known of the sources' names to `DIR/sources/sources.parquet`; nothing where nothing is.
+/// All that is known of one address.
+#[derive(Default)]
+struct Source {
+    looked_up: Option<LookedUp>,
+    network: Network,
+}
+
+impl Source {
+    fn name(&self) -> Option<&str> {
+        self.looked_up.as_ref()?.naming.as_ref()?.names.first().map(String::as_str)
+    }
+
+    fn confirmed(&self) -> Option<bool> {
+        Some(self.looked_up.as_ref()?.naming.as_ref()?.confirmed)
+    }
+}
+
+/// Write what is known of the sources' names and networks to `DIR/sources/sources.parquet`; nothing where nothing is.
 pub(crate) fn export(store: &Store, dir: &Path) -> Result<(), StoreError> {
-    let mut names = store.names()?;
-    if names.is_empty() {
+    let mut sources: BTreeMap<IpAddr, Source> = BTreeMap::new();
+    for looked_up in store.names()? {
+        let source = sources.entry(looked_up.address).or_default();
+        source.looked_up = Some(looked_up);
+    }
+    for (address, network) in store.networks()? {
+        sources.entry(address).or_default().network = network;
+    }
+    if sources.is_empty() {
         return Ok(());
     }
-    names.sort_by_key(|looked_up| looked_up.address);
+    let texts = |of: fn(&Source) -> Option<&str>| -> Box<dyn Array> {
+        Box::new(Utf8ViewArray::from_slice(sources.values().map(of).collect::<Vec<_>>()))
+    };
+    let addresses: Vec<Option<String>> = sources.keys().map(|address| Some(address.to_string())).collect();
+    let flags: Vec<Option<bool>> = sources.values().map(Source::confirmed).collect();
+    let asns: Vec<Option<i64>> = sources.values().map(|source| source.network.asn.map(i64::from)).collect();
+    let looked_up = |source: &Source| source.looked_up.as_ref().map(|looked_up| looked_up.at.as_millisecond());
+    let times: Vec<Option<i64>> = sources.values().map(looked_up).collect();
     let time = ArrowDataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
-    let name = |found: &LookedUp| found.naming.as_ref().and_then(|naming| naming.names.first().cloned());
-    let confirmed = |found: &LookedUp| found.naming.as_ref().map(|naming| naming.confirmed);
-    let addresses: Vec<Option<String>> = names.iter().map(|found| Some(found.address.to_string())).collect();
-    let shown: Vec<Option<String>> = names.iter().map(name).collect();
-    let flags: Vec<Option<bool>> = names.iter().map(confirmed).collect();
-    let times: Vec<Option<i64>> = names.iter().map(|found| Some(found.at.as_millisecond())).collect();
-    let columns: [(&str, Box<dyn Array>); 4] = [
+    let columns: [(&str, Box<dyn Array>); 7] = [
         ("source_ip", Box::new(Utf8ViewArray::from_slice(addresses))),
-        ("name", Box::new(Utf8ViewArray::from_slice(shown))),
+        ("name", texts(Source::name)),
         ("confirmed", Box::new(BooleanArray::from(flags))),
         ("looked_up", Box::new(PrimitiveArray::<i64>::from(times).to(time))),
+        ("asn", Box::new(PrimitiveArray::<i64>::from(asns))),
+        ("as_name", texts(|source| source.network.as_name.as_deref())),
+        ("country", texts(|source| source.network.country.as_deref())),
     ];
     let folder = dir.join("sources");
     create_folder(&folder)?;

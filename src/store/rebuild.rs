@@ -26,7 +26,7 @@ pub struct Kept {
     pub ingested: Timestamp,
     /// Where it came from.
     pub provenance: Provenance,
-    /// What was odd on the way to its bytes, which its bytes do not show.
+    /// What was odd about its mail and on the way to its bytes, which its bytes do not show.
     pub findings: Vec<Finding>,
 }
 
@@ -165,10 +165,11 @@ impl Rebuild {
 }
 
 fn kept(line: &Line, original: Original) -> Kept {
-    // The later stages find again what they found; only the way to the bytes is gone.
+    // The later stages find again what they found; only the mail and the way to the bytes are gone.
     let findings = line.findings.iter().filter_map(|finding| {
         let code = Code::ALL.iter().find(|code| code.as_str() == finding.code)?;
-        finding.code.starts_with("archive.").then(|| Finding::new(*code, finding.detail.clone()))
+        let gone = code.is_of_mail() || finding.code.starts_with("archive.");
+        gone.then(|| Finding::new(*code, finding.detail.clone()))
     });
     Kept {
         key: line.key.clone(),

@@ -2,8 +2,9 @@
 
 use crate::dns_servers::Scripted;
 use dmarquet::dns::answer::{Answer, Failure, Lookup as _};
-use dmarquet::dns::posture::{self, Request, Seen};
+use dmarquet::dns::posture::{self, Request};
 use dmarquet::dns::resolver::{Options, Resolver};
+use dmarquet::dns::seen::Seen;
 use std::time::{Duration, Instant};
 
 fn resolver(server: &Scripted) -> Resolver {

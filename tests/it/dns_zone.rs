@@ -3,8 +3,9 @@
 
 use crate::dns_servers::Servers;
 use crate::workdir::WorkDir;
-use dmarquet::dns::posture::{self, Request, Seen};
+use dmarquet::dns::posture::{self, Request};
 use dmarquet::dns::resolver::{Options, Resolver};
+use dmarquet::dns::seen::Seen;
 use std::net::IpAddr;
 
 const ZONE: &str = include_str!("../dns/example.zone");
@@ -54,10 +55,10 @@ fn each_domain_has_its_findings_and_no_other() {
         if found != codes || !posture.unknown.is_empty() {
             wrong.push(format!("{domain}: expected {codes:?}, found {:#?} {:?}", posture.findings, posture.unknown));
         }
-        if let (Some((_, result)), Some((_, evaluation))) = (ip, posture.ip)
-            && evaluation.result.as_str() != result
+        if let (Some((_, result)), Some(asked)) = (ip, posture.ip)
+            && asked.evaluation.result.as_str() != result
         {
-            wrong.push(format!("{domain}: expected SPF {result}, found {evaluation:?}"));
+            wrong.push(format!("{domain}: expected SPF {result}, found {asked:?}"));
         }
     }
     assert!(wrong.is_empty(), "{} wrong\n{}", wrong.len(), wrong.join("\n"));
@@ -94,7 +95,24 @@ fn the_program_says_it_with_text_json_and_exit_code() {
     assert_eq!(value["findings"][0]["severity"], "advice");
     assert!(value["findings"][0]["where"].is_string() && value["findings"][0]["text"].is_string());
 
+    let asked = check(&["good.example", "--ip", "192.0.2.25", "--format", "json"]).json();
+    assert_eq!((&asked["ip"]["address"], &asked["ip"]["result"]), (&"192.0.2.25".into(), &"pass".into()), "{asked}");
+    let mistyped = check(&["goood.example"]);
+    assert_eq!(mistyped.code, Some(1));
+    assert!(mistyped.stdout.starts_with("goood.example\nDNS has no such name: "), "{}", mistyped.stdout);
+    assert!(mistyped.stdout.contains("\nSPF\n  no record\n"), "{}", mistyped.stdout);
+    for wrong in ["https://good.example/", "a@good.example", "good example", "192.0.2.1", ""] {
+        let done = check(&[wrong]);
+        assert_eq!((done.code, done.stdout.as_str()), (Some(2), ""), "{wrong}");
+        assert!(done.stderr.contains("expected a domain, as example.com, found"), "{}", done.stderr);
+    }
+    let text = work.write("text.eml", "Shopping list\n\nmilk\n");
+    let done = work.run(["check", "--server", &server, "--message", text.to_str().unwrap()]);
+    assert_eq!((done.code, done.stdout.as_str()), (Some(2), ""), "{done:?}");
+    assert!(done.stderr.contains("expected a mail with a header, found something else"), "{done:?}");
+
     let dead = work.run(["check", "--server", "127.0.0.1:9", "good.example"]);
     assert_eq!(dead.code, Some(2));
     assert!(dead.stdout.contains("could not look up") && !dead.stdout.contains("dmarc.missing"), "{}", dead.stdout);
+    assert!(!dead.stdout.contains("no record") && !dead.stdout.contains("no such name"), "{}", dead.stdout);
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may fail like the tests")]
 
+use crate::dns_servers::Scripted;
 use crate::imap_dovecot::Dovecot;
 use crate::workdir::{WorkDir, samples};
 use std::os::unix::fs::PermissionsExt as _;
@@ -185,4 +186,57 @@ fn the_set_up_pages_are_there_for_every_usual_server() {
     for page in ["gmail", "gmail-oauth2", "microsoft365", "fastmail", "dovecot"] {
         assert!(Path::new(&samples().join("config").join(format!("{page}.toml"))).exists(), "{page}");
     }
+}
+
+#[test]
+fn fetch_looks_up_the_names_afterwards_when_asked_and_no_fault_of_it_loses_a_report() {
+    let Some(dovecot) = Dovecot::start(&[]) else { return };
+    let dir = WorkDir::new();
+    settings(&dir, &dovecot, "");
+    let text = std::fs::read_to_string(dir.path("config.toml")).unwrap();
+    dir.write("config.toml", format!("geoip = \"missing.mmdb\"\n{text}"));
+    let now = jiff::Timestamp::now().as_second();
+    let recent = |number: u32| {
+        let text = String::from_utf8(report(number)).unwrap();
+        text.replace("1795392000", &(now - 172_800).to_string()).replace("1795478399", &(now - 86_401).to_string())
+    };
+    dovecot.deliver("INBOX", "r1", recent(1).as_bytes());
+    dovecot.deliver("INBOX", "r2", recent(2).as_bytes());
+    let server = Scripted::start(
+        "192.0.2.1 PTR mx1.example.net\nmx1.example.net A 192.0.2.1\n2.2.0.192.in-addr.arpa SERVFAIL\n",
+    );
+    let address = server.address.to_string();
+    let run = |more: &[&str]| dir.run(["fetch", "--config", "config.toml"].iter().chain(more));
+    let done = run(&["--enrich", "--server", &address, "--format", "json"]);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert_eq!(done.json()["stored"]["reports"], 2);
+    assert!(done.stderr.starts_with("warning: geoip: ") && done.stderr.contains("missing.mmdb"), "{done:?}");
+    let shown = dir.run(["summary", "--last", "7d", "--explain", "192.0.2.1"]).quiet();
+    assert!(shown.starts_with("192.0.2.1 (mx1.example.net, confirmed), "), "{shown}");
+    let asked = server.names.lock().unwrap().len();
+    assert!(asked >= 3, "{asked}");
+
+    dir.write("config.toml", text);
+    dovecot.deliver("INBOX", "r3", recent(3).as_bytes());
+    run(&[]).quiet();
+    assert_eq!(server.names.lock().unwrap().len(), asked, "only when asked");
+    let again = run(&["--enrich", "--server", &address, "--verbose"]);
+    assert!(again.stderr.contains("1 source looked up: 0 named and confirmed"), "{again:?}");
+    assert!(again.stderr.contains("2 known already"), "a failure holds for an hour too: {again:?}");
+}
+
+#[test]
+fn fetch_verifies_the_signatures_of_the_mails_when_asked() {
+    let Some(dovecot) = Dovecot::start(&[]) else { return };
+    let dir = WorkDir::new();
+    settings(&dir, &dovecot, "");
+    let (key, record) = crate::verified::key("reporter.example");
+    let text = String::from_utf8(report(1)).unwrap();
+    dovecot.deliver("INBOX", "r1", crate::verified::signed(&text, key, "reporter.example").as_bytes());
+    dovecot.deliver("INBOX", "r2", &report(2));
+    let server = Scripted::start(&record);
+    let done = dir.run(["fetch", "--config", "config.toml", "--verify", "--server", &server.address.to_string()]);
+    done.quiet();
+    assert_eq!(crate::verified::judged(&dir), ["r1: pass", "r2: none"]);
+    assert_eq!(server.names.lock().unwrap().as_slice(), ["s1._domainkey.reporter.example"]);
 }

@@ -1,6 +1,8 @@
 //! The sources named: looked up over loopback, killed half-way, resumed; shown by the summary and exported.
 
 use crate::dns_servers::Scripted;
+use crate::mmdb::{self, Value};
+use crate::readers::python;
 use crate::workdir::WorkDir;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -146,4 +148,106 @@ fn a_known_service_is_named_beside_its_address_and_the_readers_file_adds_more() 
     let done = work.run(["summary"]);
     assert_eq!(done.code, Some(2));
     assert!(done.stderr.contains("senders.toml line 2: sender 1: name: expected one of dkim"), "{}", done.stderr);
+}
+
+/// Databases as `GeoLite2-ASN` and `GeoLite2-Country` have them, and one in the words of others.
+fn databases(work: &WorkDir) {
+    let system = |number, name| {
+        let name = ("autonomous_system_organization", Value::Text(name));
+        Value::Map(vec![("autonomous_system_number", Value::Number(number)), name])
+    };
+    let systems = [
+        ("10.0.0.0/31", system(64_500, "EXAMPLE-AS")),
+        ("10.0.0.2/32", system(64_501, "A name that is longer than thirty characters")),
+        ("2001:db8::/32", system(64_502, "SIX")),
+    ];
+    work.write("asn.mmdb", mmdb::database(&systems));
+    let country = |code| Value::Map(vec![("country", Value::Map(vec![("iso_code", Value::Text(code))]))]);
+    work.write("country.mmdb", mmdb::database(&[("10.0.0.0/30", country("DE"))]));
+    let other = Value::Map(vec![
+        ("asn", Value::Text("AS64503")),
+        ("as_name", Value::Text("OTHER")),
+        ("country", Value::Text("Germany")),
+        ("country_code", Value::Text("de")),
+    ]);
+    work.write("other.mmdb", mmdb::database(&[("10.0.0.4/32", other)]));
+}
+
+#[test]
+fn the_networks_of_the_sources_come_out_of_the_readers_own_files() {
+    let work = with_sources(4);
+    databases(&work);
+    work.write("home/.config/dmarquet/config.toml", "geoip = [\"../../../asn.mmdb\", \"../../../country.mmdb\"]\n");
+    let server = Scripted::start(ZONE);
+    let address = server.address.to_string();
+    work.run(["enrich", "--server", &address]).quiet();
+    let network = |address: &str| {
+        let json: serde_json::Value = serde_json::from_str(&summary(&work, "json")).unwrap();
+        let sources = json["sources"].as_array().unwrap();
+        sources.iter().find(|source| source["source_ip"] == address).unwrap().get("network").cloned()
+    };
+    let known = |asn: u32, name: &str| serde_json::json!({"asn": asn, "as_name": name, "country": "DE"});
+    assert_eq!(network("10.0.0.1"), Some(known(64_500, "EXAMPLE-AS")));
+    assert_eq!(network("10.0.0.2"), Some(known(64_501, "A name that is longer than thirty characters")));
+    assert_eq!(network("10.0.0.3"), Some(serde_json::json!({"asn": null, "as_name": null, "country": "DE"})));
+    assert_eq!(network("10.0.0.4"), None);
+    let explained = |address: &str| {
+        let text = work.run(["summary", "--last", "7d", "--width", "200", "--explain", address]).quiet();
+        text.lines().next().unwrap().to_owned()
+    };
+    let first = explained("10.0.0.1");
+    assert!(first.starts_with("10.0.0.1 (mx1.example.net, confirmed; AS64500 EXAMPLE-AS, DE), "), "{first}");
+    assert!(explained("10.0.0.3").starts_with("10.0.0.3 (DE), "), "{}", explained("10.0.0.3"));
+
+    work.run(["enrich", "--server", &address, "--geoip", "other.mmdb"]).quiet();
+    assert_eq!(network("10.0.0.4"), Some(known(64_503, "OTHER")));
+    assert_eq!(network("10.0.0.1"), None, "the newest word on an address holds");
+    assert_eq!(work.run(["rebuild"]).code, Some(0));
+    assert_eq!(network("10.0.0.4"), Some(known(64_503, "OTHER")));
+}
+
+#[test]
+fn a_broken_database_is_an_error_that_names_it() {
+    let work = with_sources(2);
+    databases(&work);
+    let server = Scripted::start(ZONE);
+    let address = server.address.to_string();
+    let whole = std::fs::read(work.path("asn.mmdb")).unwrap();
+    work.write("cut.mmdb", &whole[..whole.len() / 2]);
+    work.write("empty.mmdb", "");
+    work.write("text.mmdb", "not a database");
+    for name in ["cut.mmdb", "empty.mmdb", "text.mmdb", "missing.mmdb"] {
+        let done = work.run(["enrich", "--server", &address, "--geoip", name]);
+        assert_eq!((done.code, done.stdout.as_str()), (Some(2), ""), "{done:#?}");
+        assert!(done.stderr.starts_with(&format!("error: geoip: {name}: ")), "{}", done.stderr);
+    }
+    assert!(server.names.lock().unwrap().is_empty(), "before anything is asked");
+}
+
+#[test]
+fn another_engine_reads_the_exported_sources() {
+    let Some(python) = python() else { return };
+    let work = with_sources(4);
+    databases(&work);
+    let server = Scripted::start(ZONE);
+    let address = server.address.to_string();
+    work.run(["enrich", "--server", &address, "--geoip", "asn.mmdb", "--geoip", "country.mmdb"]).quiet();
+    work.run(["export", "--out", "lake"]).quiet();
+    let query = "import duckdb, json, sys\n\
+                 rows = duckdb.sql(\"\"\"SELECT source_ip, name, confirmed, asn, as_name, country, sum(count) AS messages, \
+                 typeof(any_value(looked_up)) FROM 'lake/records/**/*.parquet' LEFT JOIN 'lake/sources/sources.parquet' \
+                 USING (source_ip) GROUP BY ALL ORDER BY source_ip\"\"\").fetchall()\n\
+                 print(json.dumps([[int(x) if k == 6 else x for k, x in enumerate(row)] for row in rows]))";
+    let done = std::process::Command::new(python).args(["-c", query]).current_dir(work.path("")).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let rows: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    let time = "TIMESTAMP WITH TIME ZONE";
+    let name = "A name that is longer than thirty characters";
+    let expected = serde_json::json!([
+        ["10.0.0.1", "mx1.example.net", true, 64_500, "EXAMPLE-AS", "DE", 70, time],
+        ["10.0.0.2", "mx1.example.net", false, 64_501, name, "DE", 70, time],
+        ["10.0.0.3", null, false, null, null, "DE", 70, time],
+        ["10.0.0.4", null, null, null, null, null, 70, time],
+    ]);
+    assert_eq!(rows, expected);
 }

@@ -68,7 +68,8 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let mut answers = Vec::new();
     let mut exit = Exit::Handled;
     for domain in &args.domains {
-        let domain = name::canonical(domain).ok_or_else(|| anyhow!("expected a domain, found `{domain}`"))?;
+        let named = name::canonical(domain).filter(|name| name::is_domain(name));
+        let domain = named.ok_or_else(|| anyhow!("check: expected a domain, as example.com, found {domain:?}"))?;
         let seen = seen::of(&store, &domain, run.now)?;
         let request = Request { domain, selectors: args.selector.clone(), ip: args.ip };
         let posture = posture::check(&request, &resolver, &seen);

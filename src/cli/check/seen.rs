@@ -1,7 +1,7 @@
 //! What the store has seen of a domain, as the plain values a posture is joined with.
 
 use crate::dns::name;
-use crate::dns::posture::{Seen, SeenPolicy, SeenSelector, SeenSource};
+use crate::dns::seen::{Seen, SeenPolicy, SeenSelector, SeenSource};
 use crate::model::{Columns, Flags, Rows, Source, Text};
 use crate::store::{Filter, Store, StoreError};
 use jiff::civil::Date;

@@ -31,8 +31,12 @@ pub(crate) struct Settings {
     pub(crate) domains: Vec<String>,
     /// Whose `Authentication-Results` are believed.
     pub(crate) trusted_authserv_id: Vec<String>,
+    /// Whether the signatures of report mails are verified against DNS.
+    pub(crate) verify: bool,
     /// A file that names more mail services.
     pub(crate) senders: Option<PathBuf>,
+    /// Databases of networks.
+    pub(crate) geoip: Vec<PathBuf>,
     /// The mailboxes to poll, in the file's order.
     pub(crate) mailboxes: Vec<Mailbox>,
     /// How mail leaves.
@@ -87,7 +91,9 @@ impl Settings {
             store: root.path("store", folder),
             domains: root.texts("domains").into_iter().flatten().map(|domain| domain.to_lowercase()).collect(),
             trusted_authserv_id: root.text_or_texts("trusted_authserv_id"),
+            verify: root.flag("verify").unwrap_or(false),
             senders: root.path("senders", folder),
+            geoip: root.paths("geoip", folder),
             ..Self::default()
         };
         for (number, mut section) in root.tables("mailbox").into_iter().enumerate() {

@@ -114,11 +114,12 @@ impl<'a> Section<'a> {
 
     /// A file or folder: `~/` is the home, other relative paths start at the settings file's folder.
     pub(super) fn path(&mut self, key: &'static str, folder: &Path) -> Option<PathBuf> {
-        let text = self.text(key)?;
-        if let (Some(rest), Some(home)) = (text.strip_prefix("~/"), std::env::var_os("HOME")) {
-            return Some(Path::new(&home).join(rest));
-        }
-        Some(folder.join(text))
+        self.text(key).map(|text| resolved(text, folder))
+    }
+
+    /// One such file, or a list of them.
+    pub(super) fn paths(&mut self, key: &'static str, folder: &Path) -> Vec<PathBuf> {
+        self.text_or_texts(key).iter().map(|text| resolved(text, folder)).collect()
     }
 
     /// A list of texts that is not empty.
@@ -142,6 +143,16 @@ impl<'a> Section<'a> {
             Some(DeValue::String(_)) => self.text(key).map(str::to_owned).into_iter().collect(),
             _ => self.texts(key).unwrap_or_default(),
         }
+    }
+
+    /// True or false.
+    pub(super) fn flag(&mut self, key: &'static str) -> Option<bool> {
+        let value = self.take(key)?;
+        let flag = value.as_bool();
+        if flag.is_none() {
+            self.fault(key, &format!("expected true or false, found {}", show(value)));
+        }
+        flag
     }
 
     /// A TCP port.
@@ -225,6 +236,14 @@ impl<'a> Section<'a> {
             };
             self.fault_with(key, "expected a known key, found this", Some(hint));
         }
+    }
+}
+
+/// A path of the settings: `~/` is the home, another relative one starts at a folder.
+fn resolved(text: &str, folder: &Path) -> PathBuf {
+    match (text.strip_prefix("~/"), std::env::var_os("HOME")) {
+        (Some(rest), Some(home)) => Path::new(&home).join(rest),
+        _ => folder.join(text),
     }
 }
 

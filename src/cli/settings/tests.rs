@@ -56,6 +56,16 @@ rejected_to = "DMARC/unreadable"
 }
 
 #[test]
+fn what_may_be_one_or_several_and_what_is_true_or_false() {
+    let one = settings("verify = true\ngeoip = \"asn.mmdb\"\n");
+    assert!(one.verify && !settings("").verify);
+    assert_eq!(one.geoip, [PathBuf::from("/etc/dmarquet/asn.mmdb")]);
+    let two = settings("geoip = [\"/a.mmdb\", \"b.mmdb\"]\n");
+    assert_eq!(two.geoip, ["/a.mmdb", "/etc/dmarquet/b.mmdb"].map(PathBuf::from));
+    assert_eq!(faults("verify = \"yes\"\n"), ["c.toml line 1: verify: expected true or false, found \"yes\""]);
+}
+
+#[test]
 fn the_default_port_follows_the_security() {
     let text = MAILBOX.replace("imap.example.com", "127.0.0.1");
     assert_eq!(settings(&format!("{text}security = \"none\"")).mailboxes[0].port, 143);
@@ -69,8 +79,9 @@ fn an_unknown_key_is_named_with_its_line_and_the_key_that_was_meant() {
         ["c.toml line 5: mailbox 1: folder: expected a known key, found this | did you mean folders?"]
     );
     assert!(
-        faults("colour = 1")[0]
-            .ends_with("| the keys here are store, domains, trusted_authserv_id, senders, mailbox, smtp")
+        faults("colour = 1")[0].ends_with(
+            "| the keys here are store, domains, trusted_authserv_id, verify, senders, geoip, mailbox, smtp"
+        )
     );
 }
 

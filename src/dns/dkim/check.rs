@@ -5,7 +5,7 @@
 use super::key::{Key, KeyFault, KeyKind};
 use crate::dns::answer::{Answer, Kind, Lookup, Question, Txt};
 use crate::dns::finding::{self as codes, Finding, Notes, txt_record};
-use crate::dns::posture::SeenSelector;
+use crate::dns::seen::SeenSelector;
 use jiff::civil::Date;
 use serde::Serialize;
 

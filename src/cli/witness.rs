@@ -1,0 +1,68 @@
+//! Report mails verified against DNS while they are taken in: the bridge between `ingest`, which asks, and `dns`, which
+//! knows.
+//!
+//! Comes in: `--verify` or the settings' `verify`, the servers. Goes out: a witness for the run, and at its end a word on
+//! what could not be looked up. Without it nothing here touches the network.
+
+use super::journey::count;
+use super::output::Talk;
+use crate::dns::keyring::Keyring;
+use crate::dns::proof;
+use crate::dns::resolver::{self, ResolverError};
+use crate::ingest::{Options, Witness};
+use crate::model::Proof;
+use jiff::Timestamp;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// The options of the commands that take reports in.
+#[derive(Debug, clap::Args)]
+pub(super) struct VerifyArgs {
+    /// Verify the DKIM signatures of report mails against DNS, and store whether each was authentic
+    #[arg(long)]
+    verify: bool,
+    /// With --verify (or `fetch --enrich`): a DNS server to ask, as 127.0.0.1:5353, instead of the system's; may be repeated
+    #[arg(long, value_name = "ADDRESS", value_parser = resolver::server)]
+    pub(super) server: Vec<SocketAddr>,
+}
+
+/// What verifies the mails of a run; nothing, where nobody asked for it.
+#[derive(Debug, Default)]
+pub(super) struct Verification(Option<Arc<DnsWitness>>);
+
+#[derive(Debug)]
+struct DnsWitness(Keyring);
+
+impl Witness for DnsWitness {
+    fn proof(&self, mail: &[u8], arrival: Timestamp) -> Proof {
+        proof::proof(mail, arrival, &self.0)
+    }
+}
+
+impl Verification {
+    /// By the command line, or by the settings.
+    pub(super) fn of(args: &VerifyArgs, by_settings: bool) -> Result<Self, ResolverError> {
+        if !args.verify && !by_settings {
+            return Ok(Self(None));
+        }
+        Ok(Self(Some(Arc::new(DnsWitness(Keyring::new(args.server.clone())?)))))
+    }
+
+    /// The options of a run that it looks on.
+    pub(super) fn of_run(&self, options: Options) -> Options {
+        Options { witness: self.0.clone().map(|witness| witness as Arc<dyn Witness>), ..options }
+    }
+
+    /// Say what could not be looked up: those mails are neither proven nor not.
+    pub(super) fn tell(&self, talk: &Talk) {
+        let Some(DnsWitness(keys)) = self.0.as_deref() else { return };
+        if keys.failed() > 0 {
+            let told = format!("{} could not be looked up: the mails stay unproven", count(keys.failed(), "DKIM key"));
+            if keys.is_away() {
+                talk.warning(&format!("{told}; DNS does not answer, and was not asked to the end"));
+            } else {
+                talk.note(&told);
+            }
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! A mail's DKIM signatures, taken apart and verified against the keys in DNS (RFC 6376, RFC 8301, RFC 8463).
+//!
+//! Takes a parsed mail and something to ask, gives each signature with its result. The cryptography is mail-auth's,
+//! which is handed the keys that were looked up here and so sends nothing itself. Must not: say whom a signature helps.
+
+use super::super::answer::{Answer, Lookup, Txt as Text};
+use super::key::{Key, KeyKind};
+use futures::FutureExt as _;
+use mail_auth::common::cache::NoCache;
+use mail_auth::common::crypto::{Algorithm, CryptoError, HashAlgorithm};
+use mail_auth::common::parse::TxtRecordParser as _;
+use mail_auth::common::verify::DomainKey;
+use mail_auth::dkim::{Canonicalization, DkimError, Signature as Signed};
+use mail_auth::hickory_resolver::config::{ResolverConfig, ResolverOpts};
+use mail_auth::hickory_resolver::proto::op::ResponseCode;
+use mail_auth::{
+    AuthenticatedMessage, DkimResult, DnsError, Error, MX, MessageAuthenticator, Parameters, RecordSet, ResolverCache,
+    Txt,
+};
+use serde::Serialize;
+use std::borrow::Borrow;
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Signatures looked at; a mail may carry any number.
+const SIGNATURE_LIMIT: usize = 20;
+/// Bits of an RSA key below which verifiers must refuse it (RFC 8301 section 3.2).
+const RSA_BITS: u32 = 1024;
+
+/// Verifying could not begin.
+#[derive(Debug, thiserror::Error)]
+#[error("verifying: {0}")]
+pub struct VerifyError(String);
+
+/// One DKIM-Signature.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Signature {
+    /// The signing domain.
+    pub d: String,
+    /// The selector.
+    pub s: String,
+    /// The algorithm.
+    pub a: String,
+    /// Canonicalisation of header and body.
+    pub c: String,
+    /// The agent, where it is said.
+    pub i: String,
+    /// The header fields signed.
+    pub h: Vec<String>,
+    /// The hash of the body, base64.
+    pub bh: String,
+    /// The signature, base64.
+    pub b: String,
+    /// When signed, seconds since 1970; 0 where not said.
+    pub t: u64,
+    /// When it expires; 0 where not said.
+    pub x: u64,
+    /// Bytes of the body that are signed; 0: all.
+    pub l: u64,
+    /// `pass`, `fail`, `permerror`, `temperror` or `neutral`.
+    pub result: &'static str,
+    /// Why not.
+    pub why: Option<String>,
+    /// The body, a signed field or the signature itself is not what was signed: it fails whatever DNS says later.
+    #[serde(skip)]
+    pub broken: bool,
+    /// Whether it passes and aligns with From.
+    pub aligned: bool,
+}
+
+/// Take the signatures apart and verify them.
+///
+/// # Errors
+///
+/// [`VerifyError`] where the library could not be set up.
+pub(in super::super) fn signatures(
+    mail: &AuthenticatedMessage<'_>,
+    lookup: &dyn Lookup,
+) -> Result<Vec<Signature>, VerifyError> {
+    let mut keys = Keys::default();
+    for header in mail.dkim_headers.iter().take(SIGNATURE_LIMIT) {
+        keys.look_up(&header.header, lookup);
+    }
+    // No name servers: what is not in `keys` is answered there with an error, and nothing can be sent.
+    let nowhere = ResolverConfig::from_name_servers(Vec::new());
+    let authenticator =
+        MessageAuthenticator::new(nowhere, ResolverOpts::default()).map_err(|error| VerifyError(error.to_string()))?;
+    let parameters = Parameters {
+        params: mail,
+        cache_txt: Some(&keys),
+        cache_mx: None::<&NoCache<Box<str>, RecordSet<MX>>>,
+        cache_ptr: None::<&NoCache<IpAddr, RecordSet<Box<str>>>>,
+        cache_ipv4: None::<&NoCache<Box<str>, RecordSet<Ipv4Addr>>>,
+        cache_ipv6: None::<&NoCache<Box<str>, RecordSet<Ipv6Addr>>>,
+    };
+    let outputs = authenticator.verify_dkim(parameters).now_or_never().unwrap_or_default();
+    let retold = outputs.iter().take(SIGNATURE_LIMIT).map(|output| {
+        let (mut result, mut why) = words(output.result());
+        if let Some(reason) = output.signature().and_then(unacceptable).filter(|_| result == "pass") {
+            (result, why) = ("permerror", Some(reason.to_owned()));
+        }
+        let signature = output.signature().map(taken_apart).unwrap_or_default();
+        Signature { result, why, broken: is_broken(output.result()), ..signature }
+    });
+    Ok(retold.collect())
+}
+
+fn words(result: &DkimResult) -> (&'static str, Option<String>) {
+    match result {
+        DkimResult::Pass => ("pass", None),
+        DkimResult::TempError(error) => ("temperror", Some(error.to_string())),
+        DkimResult::PermError(error) => ("permerror", Some(error.to_string())),
+        DkimResult::Fail(error) => ("fail", Some(error.to_string())),
+        DkimResult::Neutral(error) => ("fail", Some(error.to_string())),
+        DkimResult::None => ("none", None),
+    }
+}
+
+/// Whether the mail or the signature was changed. Expired, or a key that is not there, is another matter.
+fn is_broken(result: &DkimResult) -> bool {
+    match result {
+        DkimResult::Neutral(error) | DkimResult::Fail(error) => {
+            let broken = Error::Crypto(CryptoError::FailedVerification);
+            *error == broken || matches!(error, Error::Dkim(DkimError::FailedBodyHashMatch))
+        }
+        _ => false,
+    }
+}
+
+/// Why a signature that verifies must not count.
+fn unacceptable(signature: &Signed) -> Option<&'static str> {
+    if signature.a == Algorithm::RsaSha1 {
+        Some("rsa-sha1 must not be used (RFC 8301)")
+    } else if !signature.h.iter().any(|field| field.eq_ignore_ascii_case("from")) {
+        Some("From is not signed (RFC 6376 section 5.4)")
+    } else {
+        None
+    }
+}
+
+fn taken_apart(signature: &Signed) -> Signature {
+    use base64::Engine as _;
+    let base64 = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
+    let mode = |mode: Canonicalization| if mode == Canonicalization::Simple { "simple" } else { "relaxed" };
+    let a = match (signature.a, HashAlgorithm::from(signature.a)) {
+        (Algorithm::Ed25519Sha256, _) => "ed25519-sha256",
+        (_, HashAlgorithm::Sha1) => "rsa-sha1",
+        _ => "rsa-sha256",
+    };
+    Signature {
+        d: signature.d.to_ascii_lowercase(),
+        s: signature.s.clone(),
+        a: a.to_owned(),
+        c: format!("{}/{}", mode(signature.ch), mode(signature.cb)),
+        i: signature.i.clone(),
+        h: signature.h.clone(),
+        bh: base64(&signature.bh),
+        b: base64(&signature.b),
+        t: signature.t,
+        x: signature.x,
+        l: signature.l,
+        ..Signature::default()
+    }
+}
+
+/// The keys of a mail, looked up beforehand. Anything else is answered with an error at once.
+#[derive(Default)]
+struct Keys(HashMap<Box<str>, Txt>);
+
+impl Keys {
+    fn look_up(&mut self, signature: &Signed, lookup: &dyn Lookup) {
+        let name = format!("{}._domainkey.{}", signature.s, signature.d);
+        let found = match lookup.txt(&name) {
+            Answer::Found(texts) => match texts.iter().map(key).reduce(Result::or) {
+                Some(Ok(key)) => Txt::DomainKey(key.into()),
+                Some(Err(error)) => Txt::Error(error),
+                None => Txt::Error(Error::ParseError),
+            },
+            Answer::NoData | Answer::NxDomain => {
+                Txt::Error(Error::Dns(DnsError::RecordNotFound(ResponseCode::NXDomain)))
+            }
+            Answer::Failed(failure) => Txt::Error(Error::Dns(DnsError::Resolver(failure.to_string()))),
+        };
+        self.0.insert(format!("{name}.").into(), found);
+    }
+}
+
+/// The key of a record, if verifiers may use it.
+fn key(txt: &Text) -> mail_auth::Result<DomainKey> {
+    match Key::parse(&txt.text()) {
+        Ok(Key { kind: KeyKind::Rsa(bits), .. }) if bits < RSA_BITS => Err(Error::Dkim(DkimError::UnsupportedKeyType)),
+        _ => DomainKey::parse(&txt.strings.concat()),
+    }
+}
+
+impl ResolverCache<Box<str>, Txt> for Keys {
+    fn get<Q: Hash + Eq + ?Sized>(&self, name: &Q) -> Option<Txt>
+    where
+        Box<str>: Borrow<Q>,
+    {
+        let unknown = || Txt::Error(Error::Dns(DnsError::RecordNotFound(ResponseCode::NXDomain)));
+        Some(self.0.get(name).cloned().unwrap_or_else(unknown))
+    }
+
+    fn remove<Q: Hash + Eq + ?Sized>(&self, _: &Q) -> Option<Txt>
+    where
+        Box<str>: Borrow<Q>,
+    {
+        None
+    }
+
+    fn insert(&self, _: Box<str>, _: Txt, _: std::time::Instant) {}
+}

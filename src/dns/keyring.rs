@@ -1,0 +1,90 @@
+//! The keys of a run: each looked up once, whoever asks for it and however often, and no longer than it may take.
+//!
+//! Takes a resolver, gives a [`Lookup`] that many threads may ask at the same time. Bounded in time, in memory, and in
+//! patience: where DNS is away, a run must not wait for it once a mail. Must not: let "not asked" look like "not there".
+
+use super::answer::{Answer, Data, Failure, Lookup, Question};
+use super::resolver::{Options, Resolver, ResolverError};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+/// How long one try may take; there are two.
+const TRY: Duration = Duration::from_secs(2);
+/// How long a question may take, over all tries and servers.
+const QUESTION: Duration = Duration::from_secs(5);
+/// Questions without any answer one behind the other after which DNS counts as away, and is not asked any more.
+const PATIENCE: u32 = 5;
+/// Answers remembered; a mailbox full of names made up does not fill the memory.
+const REMEMBERED: usize = 10_000;
+
+type Slot = Arc<OnceLock<Answer<Vec<Data>>>>;
+
+/// Looks keys up, each once.
+#[derive(Debug)]
+pub struct Keyring {
+    resolver: Resolver,
+    known: Mutex<HashMap<Question, Slot>>,
+    /// Questions without any answer since the last one with one.
+    silent: AtomicU32,
+    failed: AtomicU64,
+}
+
+impl Keyring {
+    /// Over these servers; none: the system's. Nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ResolverError`] where the system's settings or a runtime cannot be had.
+    pub fn new(servers: Vec<SocketAddr>) -> Result<Self, ResolverError> {
+        let options = Options { servers, timeout: TRY, retries: 1, ..Options::default() };
+        let resolver = Resolver::new(&options)?;
+        Ok(Self { resolver, known: Mutex::default(), silent: AtomicU32::new(0), failed: AtomicU64::new(0) })
+    }
+
+    /// How many keys could not be looked up.
+    pub fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Whether DNS was given up.
+    pub fn is_away(&self) -> bool {
+        self.silent.load(Ordering::Relaxed) >= PATIENCE
+    }
+
+    fn slot(&self, question: &Question) -> Slot {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= REMEMBERED && !known.contains_key(question) {
+            known.clear();
+        }
+        known.entry(question.clone()).or_default().clone()
+    }
+
+    fn look_up(&self, question: &Question) -> Answer<Vec<Data>> {
+        if self.is_away() {
+            return self.count(Answer::Failed(Failure::Other("DNS does not answer, and is not asked any more".into())));
+        }
+        let answer = self.resolver.ask_within(question, QUESTION);
+        match &answer {
+            Answer::Failed(Failure::TimedOut | Failure::Other(_)) => _ = self.silent.fetch_add(1, Ordering::Relaxed),
+            _ => self.silent.store(0, Ordering::Relaxed),
+        }
+        self.count(answer)
+    }
+
+    fn count(&self, answer: Answer<Vec<Data>>) -> Answer<Vec<Data>> {
+        if answer.failure().is_some() {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+        }
+        answer
+    }
+}
+
+impl Lookup for Keyring {
+    fn ask(&self, question: &Question) -> Answer<Vec<Data>> {
+        // Outside the lock: others look up their keys meanwhile, and who wants this one waits for it.
+        self.slot(question).get_or_init(|| self.look_up(question)).clone()
+    }
+}

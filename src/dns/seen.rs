@@ -1,0 +1,65 @@
+//! What the store has seen of a domain, as the plain values that what DNS says is joined with.
+//!
+//! Made by whoever reads the store; nothing here does.
+
+use jiff::civil::Date;
+use serde::Serialize;
+use std::net::IpAddr;
+
+/// What the store has seen of a domain.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// The day of the check.
+    pub today: Date,
+    /// Selectors in DKIM results of the domain.
+    pub selectors: Vec<SeenSelector>,
+    /// Addresses that sent in the domain's name.
+    pub sources: Vec<SeenSource>,
+    /// The policy of the newest report.
+    pub policy: Option<SeenPolicy>,
+}
+
+/// A selector in the reports.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SeenSelector {
+    /// The selector.
+    pub selector: String,
+    /// The last day of a report with it.
+    pub last: Date,
+    /// Messages signed with it.
+    pub messages: i64,
+    /// Of those, the ones whose signature passed.
+    pub passed: i64,
+    /// Addresses that used it, most mail first.
+    pub sources: Vec<IpAddr>,
+}
+
+/// A source in the reports.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SeenSource {
+    /// The address.
+    pub address: IpAddr,
+    /// Messages.
+    pub messages: i64,
+    /// Those that passed SPF and aligned.
+    pub spf_aligned: i64,
+    /// Those that passed DMARC.
+    pub dmarc_pass: i64,
+    /// The domain SPF checked for the aligned ones.
+    pub spf_domain: Option<String>,
+    /// The last day of a report with it.
+    pub last: Date,
+}
+
+/// The policy the reports were made under.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct SeenPolicy {
+    /// The day of the report.
+    pub day: Date,
+    /// `p`, lower case.
+    pub p: Option<String>,
+    /// `sp`, lower case.
+    pub sp: Option<String>,
+    /// `np`, lower case.
+    pub np: Option<String>,
+}

@@ -1,0 +1,104 @@
+//! Whose network an address lies in, by a database of the reader's own, kept in the ledger beside its name.
+//!
+//! Comes in: addresses with what the database says, anew with every run. Goes out: all that is known, for the summary and
+//! the export. A database says what it said when it was made: nothing here grows old by itself.
+
+use super::ledger::Ledger;
+use super::{Store, StoreError, Writer};
+use jiff::Timestamp;
+use rusqlite::params;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// The kind of look-up these are, in the ledger.
+const KIND: &str = "network";
+
+/// What a database says of the network around an address.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    /// The number of the autonomous system that announces it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asn: Option<u32>,
+    /// What that is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_name: Option<String>,
+    /// The country, by its code of two letters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
+}
+
+impl Network {
+    /// As the ledger keeps it; null where the database says nothing.
+    fn answer(&self) -> Option<String> {
+        (*self != Self::default()).then(|| serde_json::to_string(self).expect("a number and two texts serialise"))
+    }
+}
+
+impl Store {
+    /// The networks of all addresses of which a database said something.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn networks(&self) -> Result<BTreeMap<IpAddr, Network>, StoreError> {
+        self.ledger.as_ref().map_or(Ok(BTreeMap::new()), networks)
+    }
+}
+
+fn networks(ledger: &Ledger) -> Result<BTreeMap<IpAddr, Network>, StoreError> {
+    let read = || -> rusqlite::Result<BTreeMap<IpAddr, Network>> {
+        let sql = "SELECT name, answer FROM lookups WHERE kind = ?1 AND answer IS NOT NULL";
+        let mut statement = ledger.connection.prepare(sql)?;
+        let mut rows = statement.query([KIND])?;
+        let mut found = BTreeMap::new();
+        while let Some(row) = rows.next()? {
+            let address = row.get_ref(0)?.as_str()?.parse();
+            // What another version wrote otherwise is not known here.
+            if let (Ok(address), Ok(network)) = (address, serde_json::from_str(row.get_ref(1)?.as_str()?)) {
+                found.insert(address, network);
+            }
+        }
+        Ok(found)
+    };
+    read().map_err(ledger.failed("reading the networks"))
+}
+
+impl Writer {
+    /// Keep these in place of what was known of the same addresses, durably and all or none.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be written.
+    pub fn keep_networks(&mut self, found: &[(IpAddr, Network)], at: Timestamp) -> Result<(), StoreError> {
+        let keep = || -> rusqlite::Result<()> {
+            let transaction = self.ledger.connection.unchecked_transaction()?;
+            let mut statement =
+                transaction.prepare_cached("INSERT OR REPLACE INTO lookups VALUES (?1, ?2, ?3, ?4, ?4)")?;
+            for (address, network) in found {
+                statement.execute(params![address.to_string(), KIND, network.answer(), at.as_millisecond()])?;
+            }
+            drop(statement);
+            transaction.commit()
+        };
+        keep().map_err(self.ledger.failed("keeping networks"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_is_kept_until_a_database_says_otherwise() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = Writer::open(folder.path(), Timestamp::UNIX_EPOCH).unwrap();
+        let address: IpAddr = "192.0.2.7".parse().unwrap();
+        let kept = || Store::open(folder.path()).unwrap().networks().unwrap();
+        let network = Network { asn: Some(64_500), as_name: Some("EXAMPLE-AS".into()), country: None };
+        writer.keep_networks(&[(address, network.clone())], Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!(kept(), BTreeMap::from([(address, network)]));
+        assert_eq!(Store::open(folder.path()).unwrap().names().unwrap(), [], "a network is no name");
+        assert!(!writer.name_holds(address, Timestamp::UNIX_EPOCH).unwrap());
+        writer.keep_networks(&[(address, Network::default())], Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!(kept(), BTreeMap::new());
+    }
+}
