@@ -1,10 +1,9 @@
 //! The `sources` table as Parquet, beside the exported `records`: one row an address that was looked up.
 
-use super::writer::create_folder;
-use super::{LookedUp, Store, StoreError, commit, export_reports};
+use super::exported::Exported;
+use super::{LookedUp, Store, StoreError, export_reports};
 use polars_core::utils::arrow::array::{Array, BooleanArray, PrimitiveArray, Utf8ViewArray};
 use polars_core::utils::arrow::datatypes::{ArrowDataType, Field, TimeUnit};
-use std::io::Write as _;
 use std::path::Path;
 
 /// A column with its field.
@@ -13,7 +12,7 @@ fn named((name, array): (&str, Box<dyn Array>)) -> (Field, Box<dyn Array>) {
 }
 
 /// Write what is known of the sources' names to `DIR/sources/sources.parquet`; nothing where nothing is.
-pub(crate) fn export(store: &Store, dir: &Path) -> Result<(), StoreError> {
+pub(crate) fn export(store: &Store, exported: &mut Exported) -> Result<(), StoreError> {
     let mut names = store.names()?;
     if names.is_empty() {
         return Ok(());
@@ -32,10 +31,7 @@ pub(crate) fn export(store: &Store, dir: &Path) -> Result<(), StoreError> {
         ("confirmed", Box::new(BooleanArray::from(flags))),
         ("looked_up", Box::new(PrimitiveArray::<i64>::from(times).to(time))),
     ];
-    let folder = dir.join("sources");
-    create_folder(&folder)?;
-    let path = folder.join("sources.parquet");
+    let path = Path::new("sources").join("sources.parquet");
     let bytes = export_reports::parquet(columns.map(named).into(), "dmarquet.sources");
-    let bytes = bytes.map_err(StoreError::parquet(&path, "writing the sources"))?;
-    commit::write_file(&path, |out| out.write_all(&bytes))
+    exported.write(path.clone(), &bytes.map_err(StoreError::parquet(&path, "writing the sources"))?)
 }
