@@ -44,7 +44,7 @@ pub fn explain(explanation: &Explanation, style: &Style) -> String {
             "{}: {}, {}. Evidence: {evidence}.",
             words::sender(&sender.who),
             words::role(sender.who.role),
-            words::cause(sender.cause)
+            words::why(sender.who.role, sender.cause)
         );
         writer.item("· ", &line);
     }
