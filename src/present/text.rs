@@ -33,7 +33,9 @@ impl Writer {
     fn page(mut self, page: &Page) -> String {
         self.bold(&page.title);
         self.wrapped(&page.subtitle, "");
-        self.head("");
+        if !page.answers.is_empty() {
+            self.head("");
+        }
         for answer in &page.answers {
             let (mark, color) = match answer.tone {
                 Tone::Good => ("+", "32"),

@@ -201,3 +201,16 @@ fn what_the_numbers_cannot_be_trusted_for_is_told() {
     assert_eq!(missing, [("google.com", 1)]);
     assert!(quality.empty_days.is_empty() && !quality.unfinished && !quality.reports_may_come);
 }
+
+#[test]
+fn a_source_is_explained_by_the_domains_it_sends_as_alone() {
+    let mut world = World::new();
+    for (source, domain) in
+        [("203.0.113.61", "example.org"), ("203.0.113.62", "example.org"), ("203.0.113.63", "example.com")]
+    {
+        world.add(0..7, |day| Line::new(day, source, 1).unauthenticated().domain(domain));
+    }
+    let told = |source| world.explanation(source).senders.into_iter().map(|sender| sender.who.policy_domain);
+    assert_eq!(told("203.0.113.61").collect::<Vec<_>>(), ["example.org".into()], "with its neighbour");
+    assert!(told("203.0.113.63").all(|domain| domain == "example.com".into()));
+}

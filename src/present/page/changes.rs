@@ -9,6 +9,7 @@ use super::{
     NAMED,
 };
 use crate::analyse::{Changes, PolicyChange, SenderChange, Summary};
+use jiff::ToSpan as _;
 use std::collections::BTreeSet;
 
 /// The changes of one kind; there is one at least.
@@ -24,7 +25,7 @@ pub(super) fn kinds(summary: &Summary) -> Vec<Kind> {
     let changes = &summary.changes;
     let senders = &changes.senders;
     let period = if summary.period.week.is_some() { "week" } else { "period" };
-    let (domains, reporters) = if summary.totals.reports == 0 {
+    let (domains, reporters) = if is_silent(summary) {
         (silence(changes, period), None)
     } else {
         (domains(changes, period), reporters(changes))
@@ -58,6 +59,14 @@ fn kind([one, many]: [&str; 2], first: &str, mut lines: Vec<String>) -> Option<K
         lines.push(format!("And {} more {}, in --format json.", count(more), if more == 1 { one } else { many }));
     }
     Some(Kind { brief, lines })
+}
+
+/// Whether there is no report of anybody on anything any more: one fault, not one for each domain and reporter.
+fn is_silent(summary: &Summary) -> bool {
+    let last = summary.changes.silent_domains.iter().map(|domain| domain.last_report).max();
+    let empty = &summary.quality.empty_days;
+    summary.totals.reports == 0
+        || last.is_some_and(|last| (1..=3).all(|days| empty.contains(&last.saturating_add(days.days()))))
 }
 
 /// Nobody reports on anything any more.

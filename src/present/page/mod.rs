@@ -155,11 +155,13 @@ fn title(summary: &Summary) -> String {
 
 fn subtitle(summary: &Summary) -> String {
     let Some((from, to)) = summary.period.from.zip(summary.period.to) else { return "No reports".to_owned() };
+    let days = format!("{} to {}, UTC", words::weekday(from), words::weekday(to));
     let (reports, reporters) = (summary.totals.reports, summary.totals.reporters);
+    if reports == 0 {
+        return format!("{days}. No reports.");
+    }
     format!(
-        "{} to {}, UTC. {} of {} on {}.",
-        words::weekday(from),
-        words::weekday(to),
+        "{days}. {} of {} on {}.",
         counted(reports, "report", "reports"),
         counted(reporters, "reporter", "reporters"),
         counted(summary.domains.len() as u64, "domain", "domains"),
