@@ -167,7 +167,7 @@ pub(crate) fn planted() -> Vec<Planted> {
                 world.change("198.51.100.20", 2, |line| {
                     let line = line.dkim("example.com", "esp2", "permerror").spf("example.com", "softfail");
                     line.verdict(0, Cause::OwnSigningBroken)
-                })
+                });
             },
         ),
         planted_in(
@@ -182,7 +182,7 @@ pub(crate) fn planted() -> Vec<Planted> {
             |world| {
                 world.change("198.51.100.20", 3, |line| {
                     line.dkim("example.com", "esp", "permerror").verdict(0, Cause::ListOrModifyingForwarder)
-                })
+                });
             },
         ),
         planted_in(
@@ -243,7 +243,7 @@ pub(crate) fn planted() -> Vec<Planted> {
         planted_in("an SPF record that cannot be evaluated", &["repair spf example.com: 0 of 1214"], |world| {
             world.change("192.0.2.10", 0, |line| {
                 line.spf("example.com", "permerror").verdict(Flags::DKIM, Cause::PassDkimOnly)
-            })
+            });
         }),
         planted_in(
             "a second domain, on which nobody reports any more",

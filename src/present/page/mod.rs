@@ -238,7 +238,7 @@ mod tests {
         let mut told = String::new();
         for planted in weeks::planted() {
             let page = page(&planted.world.summary());
-            told += &format!("# {}\n", planted.event);
+            told.extend(["# ", planted.event, "\n"]);
             let answers = page.answers.iter().map(|answer| format!("{} {}", answer.question, answer.text));
             let actions =
                 page.actions.iter().map(|todo| format!("Do: {} {}: {}", todo.change, todo.cause, todo.evidence));
@@ -251,7 +251,7 @@ mod tests {
             let changes = page.changes.iter().map(|line| format!("Changed: {line}"));
             let quality = page.quality.iter().map(|line| format!("Quality: {line}"));
             for line in answers.chain(actions).chain(changes).chain(domains).chain(quality) {
-                told += &format!("  {line}\n");
+                told.extend(["  ", &line, "\n"]);
             }
         }
         insta::assert_snapshot!(told);
