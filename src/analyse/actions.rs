@@ -234,7 +234,8 @@ fn authorise(view: &View<'_>, folded: &Folded) -> Vec<Action> {
         let (messages, reporters) = (group.causes.of(Cause::Unauthenticated), group.reporters.len());
         let Some((path, _)) = paths.get(&(group.domain, group.network)) else { continue };
         // Whoever passes only by a signature could be a forwarder: then it takes a history, or the reader's word.
-        let confirmed = group.known || group.signs.signed > 0 && group.windows_seen(view.adder.scope.asked) >= 3;
+        let lasting = group.signs.signed > 0 && group.windows_seen(view.adder.scope.asked) >= 3;
+        let confirmed = group.known || group.elsewhere.is_some() || lasting;
         if messages < 20 || reporters < 2 || !confirmed {
             continue;
         }

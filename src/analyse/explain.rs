@@ -130,7 +130,12 @@ impl Explainer {
     pub fn finish(self) -> Explanation {
         let summary = self.adder.finish();
         let address = self.source.address();
+        let source = summary.sources.into_iter().find(|source| source.source_ip == address);
+        // A network's other addresses may send as domains that this one never did.
+        let sends_as =
+            |sender: &Sender| source.as_ref().is_some_and(|source| source.domains.contains(&sender.who.policy_domain));
         let holds = |sender: &Sender| match sender.who.address {
+            _ if !sends_as(sender) => false,
             Some(of) if sender.who.addresses > 1 => network(self.source) == network(Source::from(Some(of))),
             of => of == address,
         };
@@ -142,13 +147,13 @@ impl Explainer {
         Explanation {
             source_ip: address,
             period: summary.period,
-            source: summary.sources.into_iter().find(|source| source.source_ip == address),
             senders: summary.senders.into_iter().filter(holds).collect(),
             actions: summary
                 .actions
                 .into_iter()
                 .filter(|action| address.is_some_and(|address| action.sources.contains(&address)))
                 .collect(),
+            source,
             rows,
             more_rows,
         }

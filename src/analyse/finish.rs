@@ -26,13 +26,13 @@ pub(crate) fn summary(adder: &Adder) -> Summary {
     let folded = fold::fold(&view, &vendors, &volumes);
     let senders = senders::senders(&view, &folded, &volumes);
     let attendance = Attendance::new(&view);
-    let (silent_reporters, silent) = attendance.silent();
-    let quality = quality::quality(&view, &attendance, &silent_reporters);
+    let silence = attendance.silent();
+    let quality = quality::quality(&view, &attendance, &silence);
     let subdomains = totals::subdomains(&view);
     let domains = Domains { view: &view, period, folded: &folded, listed: &senders, subdomains }.summaries(&by_domain);
     let with_data = |domain: &u32| (*domain, Windows::new(&view, Some(*domain)).with_data());
     let around = Surroundings {
-        silent: &silent,
+        silent: &silence.ids,
         with_data: &by_domain.keys().map(with_data).collect(),
         volumes: &volumes,
         complete: !quality.unfinished,
@@ -51,7 +51,12 @@ pub(crate) fn summary(adder: &Adder) -> Summary {
         trend: trend::series(&view, None, period),
         spoofing,
         actions: actions::actions(&view, &folded, &vendors),
-        changes: Changes { senders: changes::changes(&view, &folded, &around), silent_reporters, policies },
+        changes: Changes {
+            senders: changes::changes(&view, &folded, &around),
+            silent_reporters: silence.reporters,
+            silent_domains: silence.domains,
+            policies,
+        },
         domains,
         senders,
         sources: sources::sources(&view),

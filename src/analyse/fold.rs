@@ -3,7 +3,7 @@
 
 use super::{
     changes::{self, Pools},
-    groups::{self, Group, NOTABLE},
+    groups::{self, Authorised, Group, NOTABLE},
     readiness::Losses,
     roles::{self, Role, Vendors},
     senders::{Cast, Spoofing, reading_order},
@@ -71,10 +71,11 @@ impl Pass<'_> {
     fn part(&self, part: &Shard) -> Folded {
         let mut folded = Folded::default();
         let items = groups::items(self.view, part);
+        let authorised = Authorised::of(&items);
         let place = |item: &groups::Item<'_>| (item.shape.pattern.domain, network(item.source));
         for network in items.chunk_by(|a, b| place(a) == place(b)) {
             let sources = network.chunk_by(|a, b| a.source == b.source);
-            for group in groups::groups(self.view, sources, &mut folded.signing) {
+            for group in groups::groups(self.view, sources, &authorised, &mut folded.signing) {
                 self.add(&mut folded, group);
             }
         }

@@ -5,6 +5,7 @@ use super::{
     Sums,
     diagnosis::Causes,
     facts::{Fact, Reporters},
+    interner::Table,
     question::HISTORY,
     shards::{Shard, network},
     signing::Signing,
@@ -55,6 +56,8 @@ pub(crate) struct Group {
     pub(crate) authorised: u64,
     /// Messages that ever passed.
     pub(crate) passed: u64,
+    /// Another of the domains whose owner authorised its addresses.
+    pub(crate) elsewhere: Option<u32>,
     /// The reader named it.
     pub(crate) known: bool,
     /// Messages whose signature is one that broke here: it was good before, or the address is authorised.
@@ -146,17 +149,49 @@ pub(crate) fn items<'a>(view: &'a View<'_>, part: &'a Shard) -> Vec<Item<'a>> {
     items
 }
 
+/// Which sources pass with SPF as which domains, with how many messages, the history included.
+#[derive(Debug, Default)]
+pub(crate) struct Authorised(Table<Source, Vec<(u32, u64)>>);
+
+impl Authorised {
+    /// Of some sources.
+    pub(crate) fn of(items: &[Item<'_>]) -> Self {
+        let mut authorised = Self::default();
+        let passes = |Item { shape, fact, .. }: &Item<'_>| {
+            shape.pattern.flags.has(Flags::SPF) && !shape.pattern.unproven && fact.messages > 0
+        };
+        // The unknown source may be anybody.
+        let counts = |item: &&Item<'_>| passes(item) && item.source.address().is_some();
+        for Item { source, shape, fact, .. } in items.iter().filter(counts) {
+            let domains = authorised.0.entry(*source).or_default();
+            match domains.iter_mut().find(|(domain, _)| *domain == shape.pattern.domain) {
+                Some((_, messages)) => *messages = messages.saturating_add(fact.messages),
+                None => domains.push((shape.pattern.domain, fact.messages)),
+            }
+        }
+        authorised
+    }
+
+    /// The domain other than this one that a source sends most as.
+    fn elsewhere(&self, view: &View<'_>, source: Source, domain: u32) -> Option<u32> {
+        let others = self.0.get(&source)?.iter().filter(|(other, _)| *other != domain);
+        others.min_by_key(|(other, messages)| (Reverse(*messages), view.word(*other))).map(|(other, _)| *other)
+    }
+}
+
 /// The senders of one domain in one network: its sources, put together where they prove the same. On the way `signing`
 /// looks at each source.
 pub(crate) fn groups<'a>(
     view: &View<'_>,
     sources: impl Iterator<Item = &'a [Item<'a>]>,
+    authorised: &Authorised,
     signing: &mut Signing,
 ) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for source in sources {
         let broke = signing.look(view, source);
-        let group = Group::of(view, source, broke);
+        let mut group = Group::of(view, source, broke);
+        group.elsewhere = authorised.elsewhere(view, source[0].source, group.domain);
         match groups.iter_mut().find(|known| same_sender(known, &group)) {
             Some(known) => known.merge(group),
             None => groups.push(group),
@@ -167,7 +202,8 @@ pub(crate) fn groups<'a>(
 
 /// Neighbours that prove nothing may be strangers to each other: a big one stands alone.
 fn same_sender(a: &Group, b: &Group) -> bool {
-    !a.alone && !b.alone && a.signer == b.signer && a.returns_to == b.returns_to
+    let same = a.signer == b.signer && a.returns_to == b.returns_to && a.elsewhere.is_some() == b.elsewhere.is_some();
+    same && !a.alone && !b.alone
 }
 
 /// The word that most messages have; ties go to the one that sorts first.
@@ -210,6 +246,7 @@ impl Group {
             asked: (i32::MAX, i32::MIN),
             authorised: 0,
             passed: 0,
+            elsewhere: None,
             known: false,
             broke,
             alone: false,
@@ -273,9 +310,11 @@ impl Group {
         self.broke = self.broke.saturating_add(other.broke);
     }
 
-    /// The diagnosis of the period. A sender that ever passed, or that the reader named, is confirmed.
+    /// The diagnosis of the period. A sender that ever passed, or that the reader named, is confirmed; so is one that
+    /// another of the domains authorised, where it uses this one's return path.
     pub(crate) fn cause(&self) -> Cause {
-        self.causes.diagnosis(self.passed > 0 || self.known)
+        let shared = self.elsewhere.is_some() && self.signs.unauthorised > 0;
+        self.causes.diagnosis(self.passed > 0 || self.known || shared)
     }
 
     /// The windows of the history, the latest first, with whether the sender passed there.
@@ -288,8 +327,8 @@ impl Group {
         self.past(asked).filter(|(messages, _)| *messages > 0).count()
     }
 
-    /// Days from its first to its last in the period.
+    /// Days from its first to its last in the period; none where only the history saw it, whose last is before its first.
     pub(crate) fn days(&self) -> i32 {
-        (self.asked.1 - self.asked.0 + 1).max(0)
+        self.asked.1.saturating_sub(self.asked.0).saturating_add(1).max(0)
     }
 }

@@ -51,7 +51,7 @@ pub use period::{Period, PeriodError};
 pub use policies::PolicyChange;
 pub use question::{Aside, HostName, KnownSender, Network, Question};
 pub use readiness::{Losing, Readiness, Verdict};
-pub use reporters::{MissingDays, SilentReporter};
+pub use reporters::{MissingDays, SilentDomain, SilentReporter};
 pub use roles::{Evidence, Role};
 pub use senders::{Sender, SenderName, Spoofing};
 pub use summary::{

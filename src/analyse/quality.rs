@@ -1,17 +1,18 @@
 //! What the numbers cannot be trusted for.
 
 use super::{
-    SilentReporter,
+    Foreign,
     groups::Item,
     period::{date, number, today},
-    reporters::Attendance,
+    reporters::{Attendance, Silence},
     summary::{LongReport, Quality},
     view::View,
 };
-use crate::model::{Code, Mismatch};
+use crate::model::{Code, Mismatch, Text};
+use std::collections::BTreeSet;
 
 /// The data quality of the period asked for.
-pub(crate) fn quality(view: &View<'_>, attendance: &Attendance, silent: &[SilentReporter]) -> Quality {
+pub(crate) fn quality(view: &View<'_>, attendance: &Attendance, silence: &Silence) -> Quality {
     let (question, heads) = (&view.adder.question, &view.adder.heads);
     let last = question.period.map(|period| number(period.to()));
     let ends_after = |days: i32| last.zip(question.today).is_some_and(|(last, today)| last >= number(today) - days);
@@ -19,8 +20,9 @@ pub(crate) fn quality(view: &View<'_>, attendance: &Attendance, silent: &[Silent
         unreadable: question.aside.unreadable,
         conflicts: question.aside.conflicts,
         long_reports: long_reports(view),
-        missing_days: attendance.missing_days(silent),
+        missing_days: attendance.missing_days(&silence.reporters),
         empty_days: attendance.empty_days(),
+        unreported_domains: unreported_domains(view, silence),
         unfinished: ends_after(0),
         reports_may_come: ends_after(1),
         first_day: attendance.first_day().map(date),
@@ -43,6 +45,22 @@ pub(crate) fn quality(view: &View<'_>, attendance: &Attendance, silent: &[Silent
         *sum = sum.saturating_add(fact.messages);
     }
     quality
+}
+
+/// The reader's domains without a report in the period, by name. Those that fell silent are told elsewhere.
+fn unreported_domains(view: &View<'_>, silence: &Silence) -> Vec<Foreign> {
+    let reported: BTreeSet<&str> = (view.adder.heads.reports.keys())
+        .filter(|(_, _, day)| view.is_asked(*day))
+        .map(|(domain, ..)| view.word(*domain))
+        .collect();
+    let question = &view.adder.question;
+    let own: BTreeSet<&Text> = question.own.iter().collect();
+    own.into_iter()
+        .filter(|domain| question.domains.is_empty() || question.domains.contains(domain))
+        .filter(|domain| !reported.contains(domain.as_str()))
+        .map(|domain| Foreign::from(domain.clone()))
+        .filter(|domain| !silence.domains.iter().any(|silent| silent.policy_domain == *domain))
+        .collect()
 }
 
 /// Reports over two days long, by domain, reporter and id.

@@ -16,6 +16,8 @@ pub struct Question {
     pub period: Option<Period>,
     /// Policy domains in canonical form; empty: all.
     pub domains: Vec<Text>,
+    /// The reader's own domains, in lower case, as far as they are known: one that no report is on is told.
+    pub own: Vec<Text>,
     /// The UTC day it is, so that a period that is not over says so; null: not known.
     pub today: Option<Date>,
     /// Leave out reports whose mail was a proven forgery; the data quality counts them all the same.

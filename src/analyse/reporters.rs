@@ -1,8 +1,9 @@
-//! Who reports, and who used to. In: reports by reporter and day. Out: reporters gone silent, and days on which a big
-//! receiver is missing.
+//! Who reports on what, and who used to. In: reports by domain, reporter and day. Out: reporters gone silent, domains
+//! nobody reports on any more, and days on which a big receiver is missing.
 
 use super::{
     Foreign,
+    heads::Reports,
     interner::Table,
     period::{date, number},
     summary::form,
@@ -28,6 +29,31 @@ pub struct SilentReporter {
     pub partly: bool,
 }
 
+/// A domain that used to be reported on and is not any more, by anybody: its record may be gone, or name another address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SilentDomain {
+    /// The domain.
+    pub policy_domain: Foreign,
+    /// The last day with a report on it.
+    #[serde(serialize_with = "form::day")]
+    pub last_report: Date,
+    /// Reports on it in each of the last four periods, on average, rounded down.
+    pub usual_reports: u64,
+    /// There are reports on it in the period, but not on its last days.
+    pub partly: bool,
+}
+
+/// What fell silent.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Silence {
+    /// Reporters, those with most messages first.
+    pub(crate) reporters: Vec<SilentReporter>,
+    /// Domains, by name.
+    pub(crate) domains: Vec<SilentDomain>,
+    /// The ids of reporters that sent nothing in the period.
+    pub(crate) ids: BTreeSet<u32>,
+}
+
 /// Days of the period on which a receiver that matters did not report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MissingDays {
@@ -38,37 +64,74 @@ pub struct MissingDays {
     pub days: Vec<Date>,
 }
 
-/// What one reporter sent, by day.
+/// What one reporter sent, or was sent on one domain, by day.
 #[derive(Debug, Clone, Default)]
 struct Record {
     /// Reports and messages by day, history included.
     days: BTreeMap<i32, (u64, u64)>,
 }
 
+/// How a steady record ended.
+struct End {
+    last: i32,
+    /// Reports and messages of the last four periods.
+    reports: u64,
+    messages: u64,
+    /// It goes on into the period.
+    partly: bool,
+}
+
+/// The period asked for: its first day, its last day and its length.
+type Asked = (i32, i32, i32);
+
 impl Record {
+    fn add(&mut self, day: i32, reports: Reports) {
+        let entry = self.days.entry(day).or_default();
+        *entry = (entry.0 + reports.number, entry.1.saturating_add(reports.messages));
+    }
+
     fn in_days(&self, from: i32, to: i32) -> (usize, u64, u64) {
         let days = self.days.range(from..=to);
         days.fold((0, 0, 0), |(days, reports, messages), (_, more)| {
             (days + 1, reports + more.0, messages.saturating_add(more.1))
         })
     }
+
+    /// The end of a record with five reports or more a period, two in every one of the last four, and none in this one; or
+    /// of one with a report nearly every day and none in the last three days or more.
+    fn end(&self, (from, _, length): Asked, over: i32) -> Option<End> {
+        let (days, reports, messages) = self.in_days(from - 4 * length, from - 1);
+        let steady = (1..=4).all(|back| self.in_days(from - back * length, from - (back - 1) * length - 1).1 >= 2);
+        let last = self.days.keys().next_back().copied().unwrap_or(from);
+        let daily = days as u64 * 10 >= u64::try_from(4 * length).unwrap_or(u64::MAX) * 9;
+        let stopped = last < from && over >= from + 2;
+        let partly = last >= from && daily && last <= over - 3;
+        (steady && reports >= 20 && (stopped || partly)).then_some(End { last, reports, messages, partly })
+    }
 }
 
 /// Who reports when, over all chosen domains.
 pub(crate) struct Attendance {
+    /// By reporter, with its id.
     records: BTreeMap<Foreign, (u32, Record)>,
-    /// The first day, the last day and the length of the period; null: everything was asked for.
-    asked: Option<(i32, i32, i32)>,
+    /// By policy domain, with its id.
+    domains: BTreeMap<Foreign, (u32, Record)>,
+    /// Which reporters reported on which domains, history included: domain, reporter.
+    pairs: BTreeSet<(u32, u32)>,
+    /// Null: everything was asked for.
+    asked: Option<Asked>,
     /// The last day of the period that is over; reports of later ones may still come.
     over: i32,
 }
 
 impl Attendance {
     pub(crate) fn new(view: &View<'_>) -> Self {
-        let mut by_id: Table<u32, Record> = Table::default();
-        for ((_, reporter, day), reports) in &view.adder.heads.reports {
-            let entry = by_id.entry(*reporter).or_default().days.entry(*day).or_default();
-            *entry = (entry.0 + reports.number, entry.1.saturating_add(reports.messages));
+        let (mut reporters, mut domains): (Table<u32, Record>, Table<u32, Record>) = Default::default();
+        let mut pairs = BTreeSet::new();
+        for ((domain, reporter, day), reports) in &view.adder.heads.reports {
+            reporters.entry(*reporter).or_default().add(*day, *reports);
+            domains.entry(*domain).or_default().add(*day, *reports);
+            pairs.insert((*domain, *reporter));
         }
         let name = |id: u32| Foreign::from(view.adder.reporters.get(id).clone());
         let asked =
@@ -76,47 +139,59 @@ impl Attendance {
         // A report of yesterday may come tomorrow.
         let settled = view.adder.question.today.map_or(i32::MAX, |today| number(today) - 2);
         Self {
-            records: by_id.into_iter().map(|(id, record)| (name(id), (id, record))).collect(),
+            records: reporters.into_iter().map(|(id, record)| (name(id), (id, record))).collect(),
+            domains: domains.into_iter().map(|(id, record)| (view.foreign(id), (id, record))).collect(),
+            pairs,
             asked,
             over: asked.map_or(i32::MIN, |(_, to, _)| to.min(settled)),
         }
     }
 
-    /// Reporters that sent five reports or more a period, in every one of the last four, and none in this one; or that
-    /// reported nearly every day and stopped for the last three days or more. Those with most messages first.
-    pub(crate) fn silent(&self) -> (Vec<SilentReporter>, BTreeSet<u32>) {
-        let Some((from, _, length)) = self.asked else { return Default::default() };
-        let usual_from = from - 4 * length;
+    /// Reporters and domains whose steady records ended. A domain is one only where two reporters or more reported on it,
+    /// and a reporter none where it only ever reported on such domains: each end is told once.
+    pub(crate) fn silent(&self) -> Silence {
+        let Some(asked) = self.asked else { return Silence::default() };
+        let domains: Vec<(u32, SilentDomain)> = self.silent_domains(asked).collect();
+        let ended: BTreeSet<u32> = domains.iter().map(|(id, _)| *id).collect();
+        let elsewhere: BTreeSet<u32> =
+            self.pairs.iter().filter(|(domain, _)| !ended.contains(domain)).map(|(_, reporter)| *reporter).collect();
         let usual_all = self
             .records
             .values()
-            .fold(0_u64, |sum, (_, record)| sum.saturating_add(record.in_days(usual_from, from - 1).2));
-        let (mut silent, mut ids) = (Vec::new(), BTreeSet::new());
+            .fold(0_u64, |sum, (_, record)| sum.saturating_add(record.in_days(asked.0 - 4 * asked.2, asked.0 - 1).2));
+        let mut silence =
+            Silence { domains: domains.into_iter().map(|(_, domain)| domain).collect(), ..Silence::default() };
         for (org_name, (id, record)) in &self.records {
-            let (days, reports, messages) = record.in_days(usual_from, from - 1);
-            let steady =
-                (1..=4).all(|back| record.in_days(from - back * length, from - (back - 1) * length - 1).1 >= 2);
-            let last = record.days.keys().next_back().copied().unwrap_or(from);
-            let daily = days as u64 * 10 >= u64::try_from(4 * length).unwrap_or(u64::MAX) * 9;
-            let stopped = last < from && self.over >= from + 2;
-            let partly = last >= from && daily && last <= self.over - 3;
-            if !(steady && reports >= 20 && (stopped || partly)) {
+            let Some(end) = record.end(asked, self.over) else { continue };
+            if !end.partly {
+                silence.ids.insert(*id);
+            }
+            if !elsewhere.contains(id) {
                 continue;
             }
-            let usual_share = super::Rate::of(messages, usual_all).unwrap_or(super::Rate { part: 0, whole: 1 });
-            silent.push(SilentReporter {
+            let usual_share = super::Rate::of(end.messages, usual_all).unwrap_or(super::Rate { part: 0, whole: 1 });
+            silence.reporters.push(SilentReporter {
                 org_name: org_name.clone(),
-                last_report: date(last),
-                usual_reports: reports / 4,
+                last_report: date(end.last),
+                usual_reports: end.reports / 4,
                 usual_share,
-                partly,
+                partly: end.partly,
             });
-            if !partly {
-                ids.insert(*id);
-            }
         }
-        silent.sort_by(|a, b| (b.usual_share.part, &a.org_name).cmp(&(a.usual_share.part, &b.org_name)));
-        (silent, ids)
+        silence.reporters.sort_by(|a, b| (b.usual_share.part, &a.org_name).cmp(&(a.usual_share.part, &b.org_name)));
+        silence
+    }
+
+    fn silent_domains(&self, asked: Asked) -> impl Iterator<Item = (u32, SilentDomain)> {
+        self.domains.iter().filter_map(move |(policy_domain, (id, record))| {
+            let reporters = self.pairs.range((*id, 0)..=(*id, u32::MAX)).count();
+            let end = record.end(asked, self.over).filter(|_| reporters >= 2)?;
+            let (last_report, usual_reports) = (date(end.last), end.reports / 4);
+            Some((
+                *id,
+                SilentDomain { policy_domain: policy_domain.clone(), last_report, usual_reports, partly: end.partly },
+            ))
+        })
     }
 
     /// Days of the period without a report of a receiver that has a tenth of all messages and otherwise reports daily;

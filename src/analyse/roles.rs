@@ -5,9 +5,9 @@
 use super::{
     Foreign,
     facts::Reporters,
-    groups::{Group, Item},
+    groups::{Group, Item, NOTABLE},
     interner::Table,
-    view::{Shape, Signed, View},
+    view::{Shape, Signed, View, organisation},
 };
 use crate::model::{Cause, Source, Text};
 use serde::Serialize;
@@ -39,6 +39,11 @@ pub enum Evidence {
     Known,
     /// SPF authorises it for the domain.
     Authorised,
+    /// SPF authorises it for another of the domains.
+    AuthorisedElsewhere {
+        /// That domain.
+        domain: Foreign,
+    },
     /// The domain's signature verifies on its mail.
     Signs {
         /// So many messages.
@@ -217,6 +222,7 @@ fn decide(view: &View<'_>, group: &Group, vendors: &Vendors, volume: u64) -> Rol
     let passed_on =
         || if group.signs.said_list > 0 || authenticates_as(group).is_some() { Role::List } else { Role::Forwarder };
     match group.cause() {
+        Cause::SpfGap if group.elsewhere.is_some() => Role::Own,
         Cause::PassBoth | Cause::PassDkimOnly | Cause::PassSpfOnly | Cause::SpfGap => surviving(),
         Cause::ForwardedDeclared if group.signs.said_list > group.signs.said_forwarded => Role::List,
         Cause::ForwardedDeclared => Role::Forwarder,
@@ -232,9 +238,19 @@ fn decide(view: &View<'_>, group: &Group, vendors: &Vendors, volume: u64) -> Rol
                 Role::Unclear
             }
         }
+        Cause::Unauthenticated | Cause::SpoofSuspect if is_steady_stranger(group, view.adder.scope.asked) => {
+            Role::Unclear
+        }
         Cause::Unauthenticated | Cause::SpoofSuspect => Role::Suspect,
         Cause::OwnSigningBroken | Cause::Transient | Cause::SampledOrTesting | Cause::Unknown => Role::Unclear,
     }
+}
+
+/// Whether one address that proves nothing sends for weeks, and not little: it may be a machine of the domain's that was
+/// forgotten, whose mail a stricter policy would stop. Who spoofs seldom stays.
+fn is_steady_stranger(group: &Group, asked: u8) -> bool {
+    let periods = group.past(asked).filter(|(messages, _)| *messages >= NOTABLE).count();
+    group.addresses == 1 && group.sums.messages >= NOTABLE && group.reporters.len() >= 2 && periods >= 4
 }
 
 fn evidence(view: &View<'_>, group: &Group, role: Role) -> Vec<Evidence> {
@@ -247,6 +263,9 @@ fn evidence(view: &View<'_>, group: &Group, role: Role) -> Vec<Evidence> {
     };
     push(u64::from(group.known), Evidence::Known);
     push(group.authorised, Evidence::Authorised);
+    if let Some(domain) = group.elsewhere.filter(|_| role == Role::Own && group.authorised == 0) {
+        push(1, Evidence::AuthorisedElsewhere { domain: view.foreign(domain) });
+    }
     match role {
         Role::Own => push(signs.signed, Evidence::Signs { messages: signs.signed }),
         Role::Forwarder | Role::List => {
@@ -258,11 +277,14 @@ fn evidence(view: &View<'_>, group: &Group, role: Role) -> Vec<Evidence> {
         Role::Suspect => push(group.sums.neither, Evidence::NothingPasses { messages: group.sums.neither }),
         Role::Vendor | Role::Unclear => {}
     }
-    if let Some(name) = authenticates_as(group) {
+    // A broken signature names the domain itself, and that is not what vouches for the mail.
+    let own = organisation(view.word(group.domain));
+    let other = [&group.signer, &group.returns_to].into_iter().flatten().find(|name| *name != own);
+    if let Some(name) = other.or_else(|| authenticates_as(group)) {
         let domain = Foreign::from(name.clone());
         push(signs.unaligned, Evidence::AuthenticatesAs { domain, messages: signs.unaligned });
     }
-    if role == Role::Vendor {
+    if role == Role::Vendor || role == Role::Unclear && is_steady_stranger(group, view.adder.scope.asked) {
         let periods = group.windows_seen(view.adder.scope.asked) as u64;
         let reporters = group.reporters.len() as u64;
         push(1, Evidence::Steady { days: group.days(), periods, reporters });

@@ -3,7 +3,7 @@
 
 use super::{
     Action, Comparison, Foreign, MissingDays, Network, Point, PolicyChange, Rate, Readiness, Sender, SenderChanges,
-    SilentReporter, Spoofing, Sums,
+    SilentDomain, SilentReporter, Spoofing, Sums,
 };
 use crate::model::Cause;
 use jiff::civil::Date;
@@ -49,6 +49,8 @@ pub struct Changes {
     pub senders: SenderChanges,
     /// Reporters that used to report, most messages first.
     pub silent_reporters: Vec<SilentReporter>,
+    /// Domains that used to be reported on, by name.
+    pub silent_domains: Vec<SilentDomain>,
     /// Policies that changed in the period.
     pub policies: Vec<PolicyChange>,
 }
@@ -200,6 +202,8 @@ pub struct Quality {
     /// Days of the period on which nobody reported.
     #[serde(serialize_with = "form::days")]
     pub empty_days: Vec<Date>,
+    /// The reader's domains that no report of the period is on, but those that are told as silent.
+    pub unreported_domains: Vec<Foreign>,
     /// The period is not over yet.
     pub unfinished: bool,
     /// Reports of its last days may still come.

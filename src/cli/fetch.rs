@@ -280,7 +280,13 @@ fn told(mailbox: &Mailbox, survey: &Survey) -> String {
     let mut out = format!("mailbox {}: logged in\n", mailbox.name);
     for folder in &survey.folders {
         // Writing to a String cannot fail.
-        let _ = write!(out, "  {}: {} mails, {} to fetch", folder.setting, folder.mails, folder.new);
+        let _ = write!(
+            out,
+            "  {}: {}, {} to fetch",
+            folder.setting,
+            journey::count(folder.mails.into(), "mail"),
+            folder.new
+        );
         if folder.new_bytes > 0 {
             let _ = write!(out, " ({} KiB)", folder.new_bytes.div_ceil(1024));
         }

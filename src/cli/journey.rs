@@ -124,12 +124,10 @@ pub(super) fn exit(tally: &Tally) -> Exit {
 fn text(tally: &Tally) -> String {
     let stored = &tally.stored;
     let mut out = format!(
-        "{}: {} stored ({}, {}, {} of them pass DMARC)\n",
+        "{}: {} stored ({})\n",
         count(tally.items, "item"),
         count(stored.reports, "report"),
-        count(stored.records, "record"),
-        count(stored.messages.unsigned_abs(), "message"),
-        grouped(stored.dmarc_pass.unsigned_abs()),
+        sums(stored.records, stored.messages.unsigned_abs(), stored.dmarc_pass.unsigned_abs()),
     );
     let aside = &tally.set_aside;
     let lines = [
@@ -173,6 +171,17 @@ fn codes(tally: &Tally) -> String {
     let more = if codes.len() > 4 { ", ..." } else { "" };
     let codes: Vec<String> = codes.iter().take(4).map(|(code, count)| format!("{code} {count}")).collect();
     codes.join(", ") + more
+}
+
+/// `2 records, 7 messages, 1 of them passes DMARC`.
+pub(super) fn sums(records: u64, messages: u64, dmarc_pass: u64) -> String {
+    let verb = if dmarc_pass == 1 { "passes" } else { "pass" };
+    format!(
+        "{}, {}, {} of them {verb} DMARC",
+        count(records, "record"),
+        count(messages, "message"),
+        grouped(dmarc_pass)
+    )
 }
 
 /// `1 report`, `2 reports`, `1,234 reports`.

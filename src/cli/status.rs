@@ -2,7 +2,7 @@
 
 use super::args::Format;
 use super::exit::Exit;
-use super::journey::{count, grouped};
+use super::journey::{count, grouped, sums};
 use super::period::Stretch;
 use super::settings::Settings;
 use super::{Run, output, screen};
@@ -99,17 +99,16 @@ fn ago(at: Timestamp, now: Timestamp) -> String {
 fn text(status: &Status, mailboxes: &[Mailbox], dir: &str, now: Timestamp) -> String {
     let when =
         |at: Option<Timestamp>| at.map_or_else(|| "never".to_owned(), |at| format!("{}, {}", minute(at), ago(at, now)));
-    let number = |number: i64| grouped(number.max(0).unsigned_abs());
+    let amount = |number: i64| number.max(0).unsigned_abs();
+    let number = |number: i64| grouped(amount(number));
     let totals = &status.totals;
     let mut out = format!("store      {dir}\n");
     // Writing to a String cannot fail.
     let _ = writeln!(
         out,
-        "reports    {} ({} records, {} messages, {} of them pass DMARC)",
+        "reports    {} ({})",
         number(totals.reports),
-        number(totals.records),
-        number(totals.messages),
-        number(totals.dmarc_pass)
+        sums(amount(totals.records), amount(totals.messages), amount(totals.dmarc_pass))
     );
     if let (Some((first, _)), Some((last, _))) = (status.months.first(), status.months.last()) {
         let _ = writeln!(out, "months     {first} to {last}");

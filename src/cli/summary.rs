@@ -93,6 +93,7 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     };
     asked.question.authentic = args.authentic;
     asked.question.services = settings.services()?;
+    asked.question.own = settings.domains.iter().map(|domain| domain.as_str().into()).collect();
     if let From::Store(store) = &source {
         enrich::known(store, &mut asked.question)?;
     }

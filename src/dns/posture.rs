@@ -185,7 +185,10 @@ fn not_sending(domain: &str, dmarc: &Dmarc, spf: &Spf, mx: &Delivery, seen: &See
         notes.find(
             &codes::MX_NULL_SENDS,
             format!("{domain} MX"),
-            format!("a null MX, and {passes} messages in the reports passed"),
+            format!(
+                "a null MX, and {passes} {} in the reports passed",
+                if passes == 1 { "message" } else { "messages" }
+            ),
         );
         return;
     }
@@ -250,8 +253,12 @@ fn unused_includes(domain: &str, spf: &Spf, sources: &[Source], notes: &mut Note
     {
         let used = passing.iter().any(|evaluation| evaluation.path[0].term == term.text);
         if !used {
-            let text =
-                format!("none of the {} sources that pass SPF for {domain} does so by `{}`", passing.len(), term.text);
+            let who = match passing.len() {
+                1 => "the one source that passes SPF".to_owned(),
+                number => format!("none of the {number} sources that pass SPF"),
+            };
+            let does = if passing.len() == 1 { "does not do so" } else { "does so" };
+            let text = format!("{who} for {domain} {does} by `{}`", term.text);
             notes.find(&codes::SEEN_INCLUDE_UNUSED, format!("{domain} TXT, `{}`", term.text), text);
         }
     }

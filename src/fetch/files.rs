@@ -1,9 +1,11 @@
 //! Paths: files, folders with all below them, mailbox files, Maildirs, `-` for standard input.
 //!
 //! Comes in: the paths as given. Goes out: their items in a fixed order (as given; below a folder by name). Must not:
-//! follow a link in a circle, wait on a pipe met in a folder, or read what is too large to be an item.
+//! follow a link in a circle, wait on a pipe met in a folder or for ever on one that was given, or read what is too large
+//! to be an item.
 
 use super::mbox::{Mailbox, is_damage};
+use super::pipe::{PATIENCE, Pipe};
 use super::{FetchError, Fetched, Item, maildir};
 use crate::limits::Limits;
 use crate::unpack::sniff::{self, Format};
@@ -79,6 +81,10 @@ impl Walk {
                 self.entered.clear();
                 match fs::metadata(&path) {
                     Ok(metadata) if metadata.is_dir() => self.folder(&path),
+                    Ok(metadata) if is_pipe(&metadata) => match pipe(&path) {
+                        Ok(source) => self.read(source, true),
+                        Err(error) => Some(Err(error)),
+                    },
                     Ok(metadata) => self.file(&path, &metadata, true),
                     Err(source) => Some(fault(&path, "open", source)),
                 }
@@ -240,6 +246,26 @@ fn open(path: &Path, size: Option<u64>) -> Result<Source, FetchError> {
         Ok(file) => Ok(Source { origin, name, reader: Box::new(file), size, path: Some(path.to_owned()) }),
         Err(source) => Err(FetchError::File { origin, action: "open", source }),
     }
+}
+
+/// A pipe cannot be read again: its source has no path.
+fn pipe(path: &Path) -> Result<Source, FetchError> {
+    let origin = path.display().to_string();
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+    match Pipe::open(path, PATIENCE) {
+        Ok(pipe) => Ok(Source { origin, name, reader: Box::new(pipe), size: None, path: None }),
+        Err(source) => Err(FetchError::File { origin, action: "open", source }),
+    }
+}
+
+#[cfg(unix)]
+fn is_pipe(metadata: &Metadata) -> bool {
+    std::os::unix::fs::FileTypeExt::is_fifo(&metadata.file_type())
+}
+
+#[cfg(not(unix))]
+fn is_pipe(_: &Metadata) -> bool {
+    false
 }
 
 fn standard_input() -> Source {

@@ -11,6 +11,7 @@
 //! | `frames` | names and bodies that another program pipes in |
 //! | `mbox` | messages of a mailbox file, streamed |
 //! | `maildir` | messages of a Maildir |
+//! | `pipe` | a named pipe, waited for with patience |
 //! | `imap` | messages of a mailbox on a server |
 
 pub mod files;
@@ -19,6 +20,7 @@ pub mod frames;
 pub mod imap;
 mod maildir;
 mod mbox;
+mod pipe;
 #[cfg(test)]
 mod tests;
 

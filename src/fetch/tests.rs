@@ -194,6 +194,26 @@ fn links_in_a_circle_and_pipes_do_not_hold_the_walk() {
 
 #[cfg(unix)]
 #[test]
+fn a_pipe_that_is_given_is_read_once_to_its_end() {
+    let folder = Folder::new(&[]);
+    let pipe = folder.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let mut compressed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+    compressed.write_all(&[MBOX, &vec![b'x'; 100_000]].concat()).unwrap();
+    let damaged = compressed.finish().unwrap()[..90_000].to_vec();
+    for (content, expected) in [(MAIL.to_vec(), "item pipe"), (damaged, "error pipe read")] {
+        let writer = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || fs::write(pipe, content)
+        });
+        let found = folder.walk_from(std::slice::from_ref(&pipe), &Limits::default());
+        writer.join().unwrap().unwrap();
+        assert_eq!(found.last().map(String::as_str), Some(expected), "{found:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
 fn a_link_to_a_file_is_the_file() {
     let folder = Folder::new(&[("store/report.xml", XML)]);
     std::os::unix::fs::symlink(folder.path("store/report.xml"), folder.path("link")).unwrap();

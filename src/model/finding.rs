@@ -92,6 +92,8 @@ codes! {
     LIMIT_DROPPED = "limit.dropped";
     /// Findings beyond the limit were counted, not kept.
     FINDINGS_MORE = "findings.more";
+    /// An attachment is base64 and does not say so: decoded.
+    MAIL_ENCODING = "mail.encoding";
     /// The border recorded dmarc=fail for the mail that brought the report, or its signature does not verify.
     MAIL_UNAUTHENTICATED = "mail.unauthenticated";
     /// The mail's signature verifies, but is of another organisation than the reporter says it is.

@@ -1,4 +1,4 @@
-//! Bytes to text: byte order marks, UTF-16, declared encodings, and bytes that are not what they say they are.
+//! Bytes to text: byte order marks, UTF-16, UTF-32, declared encodings, and bytes that are not what they say they are.
 //!
 //! In: the bytes of a file. Out: text, borrowed wherever it can be, and a finding where bytes had to be guessed.
 //! A declared or evident encoding is no finding. Nothing here looks at the markup beyond the XML declaration.
@@ -21,6 +21,10 @@ pub struct Decoded<'b> {
 /// What is not valid UTF-8 there is read as windows-1252 byte by byte, so that one Latin-1 name among UTF-8 costs
 /// nothing else.
 pub fn decode(bytes: &[u8]) -> Decoded<'_> {
+    // Its little-endian mark begins like that of UTF-16.
+    if let Some((number, text)) = utf32(bytes) {
+        return four_bytes(number, text);
+    }
     if let Some((encoding, length)) = Encoding::for_bom(bytes) {
         return if encoding == UTF_8 { utf8(&bytes[length..]) } else { by_label(encoding, &bytes[length..]) };
     }
@@ -52,6 +56,37 @@ fn bare_utf16(bytes: &[u8]) -> Option<&'static Encoding> {
     }
 }
 
+/// How four bytes make a number.
+type Number = fn([u8; 4]) -> u32;
+
+/// UTF-32, by its mark or as UTF-16 is told; and what follows a mark.
+fn utf32(bytes: &[u8]) -> Option<(Number, &[u8])> {
+    match bytes {
+        [0, 0, 0xfe, 0xff, text @ ..] => Some((u32::from_be_bytes, text)),
+        [0xff, 0xfe, 0, 0, text @ ..] => Some((u32::from_le_bytes, text)),
+        [0, 0, 0, b'<' | b' ' | b'\r' | b'\n' | b'\t', ..] => Some((u32::from_be_bytes, bytes)),
+        [b'<' | b' ' | b'\r' | b'\n' | b'\t', 0, 0, 0, ..] => Some((u32::from_le_bytes, bytes)),
+        _ => None,
+    }
+}
+
+/// UTF-32, which no other crate here reads. The text is never longer than its bytes.
+fn four_bytes(number: Number, bytes: &[u8]) -> Decoded<'_> {
+    let (units, rest) = bytes.as_chunks::<4>();
+    let mut broken = !rest.is_empty();
+    let mut text = String::with_capacity(units.len());
+    for unit in units {
+        let char = char::from_u32(number(*unit));
+        broken |= char.is_none();
+        text.push(char.unwrap_or(char::REPLACEMENT_CHARACTER));
+    }
+    Decoded { text: Cow::Owned(text), finding: broken.then(|| replaced("UTF-32")) }
+}
+
+fn replaced(encoding: &str) -> Finding {
+    Finding::new(Code::TEXT_ENCODING, format!("bytes that are not {encoding}: replaced by U+FFFD"))
+}
+
 /// The encoding of the XML declaration. UTF-16 said in single bytes is a slip: the bytes that say it are not UTF-16.
 fn declared(bytes: &[u8]) -> Option<&'static Encoding> {
     let head = &bytes[..bytes.len().min(1024)];
@@ -66,10 +101,7 @@ fn declared(bytes: &[u8]) -> Option<&'static Encoding> {
 
 fn by_label<'b>(encoding: &'static Encoding, bytes: &'b [u8]) -> Decoded<'b> {
     let (text, broken) = encoding.decode_without_bom_handling(bytes);
-    let finding = broken.then(|| {
-        Finding::new(Code::TEXT_ENCODING, format!("bytes that are not {}: replaced by U+FFFD", encoding.name()))
-    });
-    Decoded { text, finding }
+    Decoded { text, finding: broken.then(|| replaced(encoding.name())) }
 }
 
 /// A declared encoding other than UTF-8. Text beyond ASCII that is valid UTF-8 all the same was never windows-1252.
@@ -94,7 +126,8 @@ fn utf8(bytes: &[u8]) -> Decoded<'_> {
         repaired += chunk.invalid().len();
         text.push_str(&WINDOWS_1252.decode_without_bom_handling(chunk.invalid()).0);
     }
-    let detail = format!("{repaired} bytes are not valid UTF-8: read as windows-1252");
+    let bytes = if repaired == 1 { "byte is" } else { "bytes are" };
+    let detail = format!("{repaired} {bytes} not valid UTF-8: read as windows-1252");
     Decoded { text: Cow::Owned(text), finding: Some(Finding::new(Code::TEXT_ENCODING, detail)) }
 }
 
@@ -124,6 +157,23 @@ mod tests {
         for text in ["<?xml version='1.0' encoding='UTF-16'?><a>é</a>", "\n<a>é</a>"] {
             assert_eq!(silent(&utf16(text, u16::to_le_bytes)), text);
             assert_eq!(silent(&utf16(text, u16::to_be_bytes)), text);
+        }
+    }
+
+    #[test]
+    fn utf32_is_told_by_its_mark_or_its_zeros_and_damage_is_said() {
+        for text in ["<?xml version='1.0' encoding='UTF-32'?><a>é𝄞</a>", "\n<a>é</a>"] {
+            for to in [u32::to_le_bytes, u32::to_be_bytes] {
+                let bytes: Vec<u8> = text.chars().flat_map(|char| to(char.into())).collect();
+                assert_eq!(silent(&bytes), text);
+                assert_eq!(silent(&[&to(0xfeff)[..], &bytes].concat()), text);
+                for damage in [&to(0xd800)[..], &to(0x11_0000), &[0]] {
+                    let damaged = [&bytes, damage].concat();
+                    let decoded = decode(&damaged);
+                    assert!(decoded.text.starts_with(text) && decoded.text.len() <= damaged.len());
+                    assert_eq!(decoded.finding.map(|finding| finding.code), Some(Code::TEXT_ENCODING));
+                }
+            }
         }
     }
 

@@ -1,5 +1,5 @@
-//! The weeks as bars: what an SVG needs to draw them, in whole units of its view box. In: a [`Trend`]. Out: a [`Chart`] of
-//! plain numbers; the template writes the markup.
+//! The weeks as bars: as characters, and what an SVG needs to draw them, in whole units of its view box. In: a [`Trend`].
+//! Out: a short text, or a [`Chart`] of plain numbers; the template writes the markup.
 
 use super::page::Trend;
 use serde::Serialize;
@@ -67,4 +67,18 @@ pub(crate) fn chart(trend: &Trend) -> Option<Chart> {
     let said: Vec<String> = trend.points.iter().map(|point| format!("{}: {}", point.label, point.shown)).collect();
     let description = format!("Messages and failures by period. {}.", said.join("; "));
     Some(Chart { width: bars.len() as u64 * STEP, height: HEIGHT, bars, description })
+}
+
+/// A character a period: its messages against the largest. Empty where there are fewer than two periods, or no messages.
+pub(crate) fn sparkline(trend: &Trend) -> String {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let most = trend.points.iter().map(|point| point.messages).max().unwrap_or(0);
+    if most == 0 || trend.points.len() < 2 {
+        return String::new();
+    }
+    let bar = |messages: u64| {
+        let height = (u128::from(messages) * 7).div_ceil(u128::from(most));
+        if messages == 0 { ' ' } else { BARS[usize::try_from(height).unwrap_or(7)] }
+    };
+    format!("[{}]", trend.points.iter().map(|point| bar(point.messages)).collect::<String>())
 }

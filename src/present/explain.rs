@@ -7,7 +7,7 @@ use super::{
     text::Writer,
     words,
 };
-use crate::analyse::{ExplainedRow, Explanation, Foreign, Rate};
+use crate::analyse::{ExplainedRow, Explanation, Foreign, Rate, Role};
 
 /// The explanation as text.
 pub fn explain(explanation: &Explanation, style: &Style) -> String {
@@ -36,7 +36,8 @@ pub fn explain(explanation: &Explanation, style: &Style) -> String {
         ),
         "",
     );
-    writer.wrapped(&format!("Most of what fails, or else passes: {}.", words::cause(source.cause)), "");
+    let role = explanation.senders.first().map_or(Role::Suspect, |sender| sender.who.role);
+    writer.wrapped(&format!("Most of it: {}.", words::why(role, source.cause)), "");
     if !explanation.senders.is_empty() {
         writer.head("WHAT IT IS TAKEN FOR");
     }
@@ -47,7 +48,7 @@ pub fn explain(explanation: &Explanation, style: &Style) -> String {
             "{}: {}, {}. Evidence: {evidence}.",
             words::sender(&sender.who),
             words::role(sender.who.role),
-            words::cause(sender.cause)
+            words::why(sender.who.role, sender.cause)
         );
         writer.item("· ", &line);
     }

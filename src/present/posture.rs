@@ -1,6 +1,6 @@
 //! What DNS says of a domain, as text for a person. In: a [`Posture`]. Out: lines, findings first.
 
-use super::clean::is_shown;
+use super::{clean::is_shown, words};
 use crate::dns::dkim::Selector;
 use crate::dns::finding::Finding;
 use crate::dns::posture::{Posture, Source};
@@ -140,11 +140,11 @@ fn dkim(text: &mut String, selector: &Selector) {
     let seen = selector.seen.as_ref().map_or(String::new(), |seen| {
         let sources: Vec<String> = seen.sources.iter().take(5).map(ToString::to_string).collect();
         format!(
-            "; last used {} by {}, {} of {} messages verified",
+            "; last used {} by {}, {} of {} verified",
             seen.last,
             sources.join(", "),
             seen.passed,
-            seen.messages
+            messages(seen.messages)
         )
     });
     line(text, 1, &format!("{}: {}{seen}", selector.selector, selector.state));
@@ -163,10 +163,17 @@ fn source(text: &mut String, source: &Source) {
         text,
         1,
         &format!(
-            "{} ({name}): {} messages, {} pass DMARC, {} pass SPF aligned{spf}",
-            seen.address, seen.messages, seen.dmarc_pass, seen.spf_aligned
+            "{} ({name}): {}, {} pass DMARC, {} pass SPF aligned{spf}",
+            seen.address,
+            messages(seen.messages),
+            seen.dmarc_pass,
+            seen.spf_aligned
         ),
     );
+}
+
+fn messages(number: i64) -> String {
+    words::messages(number.max(0).unsigned_abs())
 }
 
 pub(super) fn section(text: &mut String, name: &str) {

@@ -3,14 +3,14 @@
 use super::{
     Style,
     clean::to_ascii,
-    page::{DomainLine, Page, SenderLine, Tone, Trend, page},
+    page::{DomainLine, Page, SenderLine, Tone, page},
     words,
 };
 use crate::analyse::Summary;
-use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets};
+use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 
-/// From this width on the senders' table has all its columns.
-const WIDE: u16 = 120;
+/// From this width on a table of domains has its bars.
+const WIDE: u16 = 100;
 
 /// The text form. No line is wider than the style's width, but for a word that no line can hold.
 pub fn text(summary: &Summary, style: &Style) -> String {
@@ -33,7 +33,9 @@ impl Writer {
     fn page(mut self, page: &Page) -> String {
         self.bold(&page.title);
         self.wrapped(&page.subtitle, "");
-        self.head("");
+        if !page.answers.is_empty() {
+            self.head("");
+        }
         for answer in &page.answers {
             let (mark, color) = match answer.tone {
                 Tone::Good => ("+", "32"),
@@ -52,15 +54,8 @@ impl Writer {
             self.head("WHAT CHANGED");
             page.changes.iter().for_each(|line| self.item("· ", line));
         }
-        if !page.domains.is_empty() {
-            self.head(&format!("DOMAINS{}", legend(page)));
-            page.domains.iter().for_each(|domain| self.domain(domain));
-        }
-        if !page.senders.is_empty() {
-            self.head("SENDERS, failing first");
-            let table = senders(page, self.width);
-            self.lines.extend(table);
-        }
+        self.domains(page);
+        self.senders(page);
         page.senders_note.iter().for_each(|line| self.wrapped(line, ""));
         self.head("DATA QUALITY");
         page.quality.iter().for_each(|line| self.item("· ", line));
@@ -86,17 +81,49 @@ impl Writer {
         }
     }
 
+    fn domains(&mut self, page: &Page) {
+        if page.domains.is_empty() {
+            return;
+        }
+        self.head(&format!("DOMAINS{}", legend(page, page.tabled && self.width < WIDE)));
+        if page.tabled {
+            let table = domains(page, self.width);
+            self.lines.extend(table);
+            self.lines.push(String::new());
+            self.wrapped(&page.domains_note, "");
+        }
+        page.domains.iter().filter(|domain| domain.whole).for_each(|domain| self.domain(domain));
+    }
+
+    /// The figures of a sender in columns, who it is beside them, and why below.
+    fn senders(&mut self, page: &Page) {
+        if page.senders.is_empty() {
+            return;
+        }
+        self.head("SENDERS, failing first");
+        let mut figures = figures(page).into_iter();
+        let head = figures.next().unwrap_or_default();
+        let room = " ".repeat(head.chars().count());
+        self.lines.push(format!("{head}Sender"));
+        for (figures, sender) in figures.zip(&page.senders) {
+            let name = if sender.name.is_empty() { String::new() } else { format!(" ({})", sender.name) };
+            let domain = if page.many_domains { format!(" as {}", sender.domain) } else { String::new() };
+            self.item_with(&figures, &room, &format!("{}{name}{domain}", sender.sender));
+            let evidence = if sender.evidence.is_empty() { String::new() } else { format!(" ({})", sender.evidence) };
+            self.wrapped(
+                &format!("{}: {}{evidence}; {}, {}", sender.role, sender.cause, sender.reporters, sender.seen),
+                "      ",
+            );
+        }
+    }
+
     fn domain(&mut self, domain: &DomainLine) {
-        let spark = sparkline(&domain.trend);
         let name = self.paint(&domain.domain, "1");
-        let spark = if spark.is_empty() { spark } else { format!("  {spark}") };
-        self.lines.push(format!("{name}  {}{spark}", domain.policy));
+        let bars = if domain.bars.is_empty() { String::new() } else { format!("  {}", domain.bars) };
+        self.lines.push(format!("{name}  {}{bars}", domain.policy));
         let usual = if domain.usual.is_empty() { String::new() } else { format!(" ({})", domain.usual) };
         self.wrapped(
-            &format!(
-                "{} messages, {} pass{usual}; DKIM {}, SPF {}",
-                domain.messages, domain.pass, domain.dkim, domain.spf
-            ),
+            &format!("{}, {} pass{usual}; DKIM {}, SPF {}", domain.volume, domain.pass, domain.dkim, domain.spf),
             "  ",
         );
         self.wrapped(&words::capital(&domain.readiness), "  ");
@@ -130,18 +157,22 @@ impl Writer {
     }
 
     fn item_with(&mut self, first: &str, others: &str, text: &str) {
-        let mut line = first.to_owned();
-        let mut empty = true;
+        let (mut line, mut length, mut empty) = (first.to_owned(), first.chars().count(), true);
+        let (width, room) = (usize::from(self.width), usize::from(self.width).saturating_sub(others.chars().count()));
         for word in text.split(' ') {
-            if !empty && line.chars().count() + 1 + word.chars().count() > usize::from(self.width) {
-                self.lines.push(std::mem::replace(&mut line, others.to_owned()));
-                empty = true;
+            for (at, piece) in broken(word, room).into_iter().enumerate() {
+                let more = piece.chars().count();
+                if at > 0 || !empty && length + 1 + more > width {
+                    self.lines.push(std::mem::replace(&mut line, others.to_owned()));
+                    (length, empty) = (others.chars().count(), true);
+                }
+                if !empty {
+                    line.push(' ');
+                    length += 1;
+                }
+                line.push_str(piece);
+                (length, empty) = (length + more, false);
             }
-            if !empty {
-                line.push(' ');
-            }
-            line.push_str(word);
-            empty = false;
         }
         self.lines.push(line);
     }
@@ -152,98 +183,85 @@ impl Writer {
 }
 
 /// What the bars beside the domains are.
-fn legend(page: &Page) -> String {
-    let Some(domain) = page.domains.iter().find(|domain| !sparkline(&domain.trend).is_empty()) else {
-        return String::new();
-    };
+fn legend(page: &Page, bare: bool) -> String {
+    let barred = |domain: &&DomainLine| (domain.whole || !bare) && !domain.bars.is_empty();
+    let Some(domain) = page.domains.iter().find(barred) else { return String::new() };
     let points = &domain.trend.points;
     let weeks = points.iter().all(|point| point.label.contains("-W"));
     format!("  [messages of {} {}]", points.len(), if weeks { "weeks" } else { "periods" })
 }
 
-/// Eight bars: the messages of each period against the largest.
-fn sparkline(trend: &Trend) -> String {
-    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    let most = trend.points.iter().map(|point| point.messages).max().unwrap_or(0);
-    if most == 0 || trend.points.len() < 2 {
-        return String::new();
-    }
-    let bar = |messages: u64| {
-        let height = (u128::from(messages) * 7).div_ceil(u128::from(most));
-        if messages == 0 { ' ' } else { BARS[usize::try_from(height).unwrap_or(7)] }
-    };
-    format!("[{}]", trend.points.iter().map(|point| bar(point.messages)).collect::<String>())
+/// A table without lines between its cells, two blanks behind each.
+fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Table {
+    let mut table = Table::new();
+    table.force_no_tty().load_style(presets::NOTHING);
+    table.set_header(head.iter().map(Cell::new));
+    table.add_rows(rows.map(|row| row.into_iter().map(Cell::new).collect::<Vec<_>>()));
+    table.column_iter_mut().for_each(|column| {
+        column.set_padding((0, 2));
+    });
+    table
 }
 
-fn senders(page: &Page, width: u16) -> Vec<String> {
-    let wide = width >= WIDE;
-    let mut table = Table::new();
-    table.force_no_tty().load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_width(width);
-    let mut head = vec!["Sender", "Messages", "Pass", "DKIM", "SPF"];
-    if wide {
-        head.extend(["As other", "Reporters", "Seen"]);
+/// Align figures, and leave them whole.
+fn right(table: &mut Table, columns: std::ops::Range<usize>) {
+    for column in table.column_iter_mut().skip(columns.start).take(columns.len()) {
+        column.set_cell_alignment(CellAlignment::Right);
+        column.set_constraint(ColumnConstraint::ContentWidth);
     }
-    head.push("What it is, and why");
-    let last = head.len() - 1;
-    table.set_header(head.into_iter().map(Cell::new).collect::<Vec<_>>());
-    for sender in &page.senders {
-        table.add_row(row(sender, wide, page.many_domains));
-    }
-    for at in 1..last {
-        if let Some(column) = table.column_mut(at) {
-            column.set_cell_alignment(if at == 7 { CellAlignment::Left } else { CellAlignment::Right });
-            column.set_constraint(ColumnConstraint::ContentWidth);
-        }
-    }
-    if let Some(column) = table.column_mut(0) {
-        // A space on each side.
-        let bound = u16::try_from(sender_room(wide) + 2).unwrap_or(u16::MAX);
-        column.set_constraint(ColumnConstraint::UpperBoundary(Width::Fixed(bound)));
-    }
+}
+
+/// A line for the head and one a sender, all equally long.
+fn figures(page: &Page) -> Vec<String> {
+    let row = |sender: &SenderLine| {
+        [&sender.messages, &sender.pass, &sender.dkim, &sender.spf, &sender.other].map(String::clone).to_vec()
+    };
+    let mut table = table(&["Messages", "Pass", "DKIM", "SPF", "Other"], page.senders.iter().map(row));
+    right(&mut table, 0..5);
     table.lines().collect()
 }
 
-/// How many characters the senders' column holds: a network of IPv6 at least.
-const fn sender_room(wide: bool) -> usize {
-    if wide { 40 } else { 24 }
+/// A line a domain.
+fn domains(page: &Page, width: u16) -> Vec<String> {
+    let wide = width >= WIDE;
+    let row = |domain: &DomainLine| {
+        let mut row = vec![
+            broken(&domain.domain, usize::from(width) / 3).join("\n"),
+            domain.messages.clone(),
+            domain.pass.clone(),
+            domain.brief.clone(),
+            domain.policy.clone(),
+        ];
+        row.extend(wide.then(|| domain.bars.clone()));
+        row
+    };
+    let mut head = vec!["Domain", "Messages", "Pass", "Stricter?", "Policy"];
+    head.extend(wide.then_some(""));
+    let mut table = table(&head, page.domains.iter().map(row));
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    right(&mut table, 1..3);
+    table.lines().collect()
 }
 
-/// A name in lines that fit, broken where a reader would break it: never within a number or a label that fits.
-fn broken(name: &str, room: usize) -> String {
-    let (mut lines, mut line) = (Vec::new(), String::new());
-    for piece in name.split_inclusive([' ', ':', '.', '-']) {
-        if !line.is_empty() && line.chars().count() + piece.trim_end().chars().count() > room {
-            lines.push(std::mem::take(&mut line));
+/// A word in pieces that fit, broken where a reader would break it: never within a number or a label that fits.
+fn broken(word: &str, room: usize) -> Vec<&str> {
+    let (mut pieces, mut start, mut length, mut at) = (Vec::new(), 0, 0, 0);
+    for part in word.split_inclusive([':', '.', '-']) {
+        let more = part.chars().count();
+        if length > 0 && length + more > room {
+            pieces.push(&word[start..at]);
+            (start, length) = (at, 0);
         }
-        line.push_str(piece);
+        (length, at) = (length + more, at + part.len());
     }
-    lines.push(line);
-    lines.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n")
-}
-
-fn row(sender: &SenderLine, wide: bool, many_domains: bool) -> Vec<Cell> {
-    let room = sender_room(wide);
-    let mut who = broken(&sender.sender, room);
-    if !sender.name.is_empty() {
-        who = format!("{who}\n{}", broken(&sender.name, room));
-    }
-    if many_domains {
-        who = format!("{who}\n{}", broken(&format!("as {}", sender.domain), room));
-    }
-    let mut cells = vec![who, sender.messages.clone(), sender.pass.clone(), sender.dkim.clone(), sender.spf.clone()];
-    if wide {
-        cells.extend([sender.other.clone(), sender.reporters.clone(), sender.seen.clone()]);
-    }
-    let evidence = if sender.evidence.is_empty() || !wide { String::new() } else { format!(" ({})", sender.evidence) };
-    cells.push(format!("{}: {}{evidence}", sender.role, sender.cause));
-    cells.into_iter().map(Cell::new).collect()
+    pieces.push(&word[start..]);
+    pieces
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyse::weeks;
+    use crate::analyse::{made::Line, weeks};
 
     #[test]
     fn an_eventful_week_reads_so() {
@@ -263,15 +281,23 @@ mod tests {
     }
 
     #[test]
-    fn long_names_break_where_a_reader_would_break_them() {
-        for (name, lines) in [
-            ("2001:1db8:1111:2222::/64 (3)", "2001:1db8:1111:2222::/64\n(3)"),
-            ("2001:db8:1111:2222:3333:4444:5555:6666", "2001:db8:1111:2222:3333:\n4444:5555:6666"),
-            ("as billing.customers.example.com", "as billing.customers.\nexample.com"),
-            ("192.0.2.0/24 (12)", "192.0.2.0/24 (12)"),
+    fn long_words_break_where_a_reader_would_break_them() {
+        for (word, pieces) in [
+            ("2001:db8:1111:2222:3333:4444:5555:6666", &["2001:db8:1111:2222:3333:", "4444:5555:6666"][..]),
+            ("billing.customers.example.com", &["billing.customers.", "example.com"]),
+            ("192.0.2.0/24", &["192.0.2.0/24"]),
+            ("", &[""]),
         ] {
-            assert_eq!(broken(name, sender_room(false)), lines);
+            assert_eq!(broken(word, 24), pieces);
         }
+    }
+
+    #[test]
+    fn a_whole_ipv6_address_stays_on_one_line_of_eighty() {
+        let mut world = weeks::World::new();
+        let address = "2001:db8:1111:2222:3333:4444:5555:6666";
+        world.add(0..7, |day| Line::new(day, address, 1000).unauthenticated());
+        assert!(text(&world.summary(), &Style::default()).contains(address));
     }
 
     #[test]

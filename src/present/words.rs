@@ -7,7 +7,8 @@ use super::{
 };
 use crate::{
     analyse::{
-        Action, Change, Comparison, Confidence, Evidence, Foreign, KeyFault, Network, Rate, Role, SenderName, Verdict,
+        Action, Change, Comparison, Confidence, Evidence, Foreign, KeyFault, Network, Rate, Readiness, Role,
+        SenderName, Verdict,
     },
     model::Cause,
 };
@@ -29,6 +30,14 @@ pub(crate) const fn cause(cause: Cause) -> &'static str {
         Cause::SpfGap => "your sender, but not in SPF and unsigned",
         Cause::SpoofSuspect => "nothing proves it is you: likely spoofed",
         Cause::Unknown => "the reports do not say enough",
+    }
+}
+
+/// The cause of a sender's failures, as its role has it.
+pub(crate) const fn why(role: Role, of: Cause) -> &'static str {
+    match (role, of) {
+        (Role::Unclear, Cause::SpoofSuspect) => "nothing proves it is you, but it sends steadily: yours, or a spoofer",
+        _ => cause(of),
     }
 }
 
@@ -108,6 +117,7 @@ pub(crate) fn evidence(evidence: &Evidence) -> String {
     match evidence {
         Evidence::Known => "you named it".to_owned(),
         Evidence::Authorised => "your SPF record allows it".to_owned(),
+        Evidence::AuthorisedElsewhere { domain } => format!("the SPF record of {} allows it", Clean::new(domain)),
         Evidence::Signs { messages } => format!("your signature verifies on {}", count(*messages)),
         Evidence::SignatureSurvives { messages } => {
             format!("your signature survives on {}, from an address SPF does not know", count(*messages))
@@ -118,14 +128,13 @@ pub(crate) fn evidence(evidence: &Evidence) -> String {
         Evidence::AuthenticatesAs { domain, messages } => {
             format!("{} authenticate as {}", count(*messages), Clean::new(domain))
         }
-        Evidence::Steady { days, periods, reporters } => format!(
-            "on {}, in {}, seen by {}",
+        Evidence::Steady { days, periods, .. } => format!(
+            "on {}, in {}",
             counted(u64::try_from(*days).unwrap_or(0), "day", "days"),
             match periods {
                 0 => "no earlier period".to_owned(),
                 periods => counted(*periods, "earlier period", "earlier periods"),
             },
-            counted(*reporters, "reporter", "reporters"),
         ),
         Evidence::NothingPasses { messages } => format!("{} prove nothing", count(*messages)),
     }
@@ -243,17 +252,28 @@ fn share(share: f64) -> String {
 }
 
 /// The answer to "may we move on?", in a phrase.
-pub(crate) fn verdict(verdict: Verdict, next: Option<&str>, lost: Option<Rate>) -> String {
-    let next = next.unwrap_or("a stricter policy");
-    match verdict {
+pub(crate) fn readiness(readiness: &Readiness) -> String {
+    let (next, lost) = (readiness.next.unwrap_or("a stricter policy"), readiness.loss());
+    let loses = lost.is_some_and(|lost| lost.part > 0);
+    match readiness.verdict {
         Verdict::Done => "already at p=reject".to_owned(),
-        Verdict::Ready if lost.is_none_or(|lost| lost.part == 0) => format!("ready for {next}, nothing would be lost"),
+        Verdict::Ready if !loses => format!("ready for {next}, nothing would be lost"),
         Verdict::Ready => format!("ready for {next}, {} of your mail would be lost", percent(lost)),
-        Verdict::NotYet if lost.is_some_and(|lost| lost.part > 0) => {
-            format!("not yet {next}, {} of your mail would be lost", percent(lost))
-        }
+        Verdict::NotYet if loses => format!("not yet {next}, {} of your mail would be lost", percent(lost)),
         Verdict::NotYet => format!("not yet {next}, some senders are unclear"),
         Verdict::Parked => "nothing of yours sends as it: p=reject would cost nothing".to_owned(),
         Verdict::TooLittle => format!("too early to say for {next}: it takes four weeks of reports and more mail"),
+    }
+}
+
+/// The same for a table; in brackets the share of legitimate mail that would be lost.
+pub(crate) fn brief(readiness: &Readiness) -> String {
+    match readiness.verdict {
+        Verdict::Done => "done".to_owned(),
+        Verdict::Ready => "ready".to_owned(),
+        Verdict::NotYet if readiness.would_be_lost > 0 => format!("not yet ({})", percent(readiness.loss())),
+        Verdict::NotYet => "unclear".to_owned(),
+        Verdict::Parked => "parked: lock it".to_owned(),
+        Verdict::TooLittle => "too early".to_owned(),
     }
 }

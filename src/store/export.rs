@@ -4,12 +4,12 @@
 //! filter parts leave as they are, by a hard link where the file system allows one.
 
 use super::encode::{PartWriter, arrow_field, arrow_schema, compress};
-use super::layout::{FileKind, Month};
+use super::exported::Exported;
+use super::layout::Month;
 use super::nested::read_array;
 use super::read::{Filter, Part, selected_rows};
 use super::schema::COLUMNS;
-use super::writer::create_folder;
-use super::{Store, StoreError, commit, export_reports, export_sources, text_rows};
+use super::{Store, StoreError, export_reports, export_sources, text_rows};
 use jiff::civil::Date;
 use polars::error::PolarsResult;
 use polars_core::utils::arrow::array::Array;
@@ -17,11 +17,12 @@ use polars_core::utils::arrow::compute::concatenate::concatenate;
 use polars_core::utils::arrow::io::ipc::write as ipc;
 use polars_core::utils::arrow::record_batch::RecordBatchT;
 use polars_parquet::read::RowGroupMetadata;
-use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
+
+/// The folder of the rows.
+const RECORDS: &str = "records";
 
 /// The formats that go to one stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,28 +66,27 @@ impl Store {
     /// there is nothing to write a file without rows keeps the columns, so that no reader stumbles over a quiet week.
     ///
     /// # Errors
-    /// Where a part cannot be read or a file not be written; what stands under the same names is replaced.
+    /// Where a part cannot be read or a file not be written. What stands under the same names is replaced, and what an
+    /// earlier export wrote and this one does not is removed.
     pub fn export_parquet(&self, filter: &Filter, dir: &Path) -> Result<(), StoreError> {
-        let mut written = BTreeSet::new();
+        let mut exported = Exported::begin(dir)?;
         for path in self.parts(filter)? {
             let month = path.parent().and_then(Path::file_name).unwrap_or_default();
-            let folder = dir.join(FileKind::Part.folder()).join(month);
-            let target = folder.join(path.file_name().unwrap_or_default());
+            let target = Path::new(RECORDS).join(month).join(path.file_name().unwrap_or_default());
             if filter.is_all() {
-                create_folder(&folder)?;
-                link_or_copy(&path, &target)?;
-                written.insert(target);
-            } else if rewrite(path, filter, &target)? {
-                written.insert(target);
+                exported.link(&path, target)?;
+            } else if let Some(bytes) = cut(path, filter)? {
+                exported.write(target, &bytes)?;
             }
         }
-        drop_stale(&written)?;
-        if written.is_empty() {
-            let folder = dir.join(FileKind::Part.folder()).join(month_folder(quiet_month(filter)));
-            write_part(PartWriter::new(), &folder.join("empty.parquet"))?;
+        if exported.is_empty(RECORDS) {
+            let target = Path::new(RECORDS).join(month_folder(quiet_month(filter))).join("empty.parquet");
+            let bytes = PartWriter::new().and_then(PartWriter::finish);
+            exported.write(target, &bytes.map_err(StoreError::parquet(dir, "writing a part without rows"))?)?;
         }
-        export_reports::export(self, filter, dir)?;
-        export_sources::export(self, dir)
+        export_reports::export(self, filter, &mut exported)?;
+        export_sources::export(self, &mut exported)?;
+        exported.finish()
     }
 
     /// Hand over the columns of each row group, cut down to the rows of the filter.
@@ -129,10 +129,10 @@ fn group_arrays(part: &Part, group: &RowGroupMetadata, filter: &Filter) -> Resul
     read().map_err(StoreError::parquet(&part.path, "reading the part"))
 }
 
-/// Write the rows of the filter of a part as a new one; none, if it has none. Says whether it did.
-fn rewrite(path: std::path::PathBuf, filter: &Filter, target: &Path) -> Result<bool, StoreError> {
+/// The rows of the filter of a part as a new part; none, if it has none.
+fn cut(path: std::path::PathBuf, filter: &Filter) -> Result<Option<Vec<u8>>, StoreError> {
     let part = Part::open(path)?;
-    let failed = || StoreError::parquet(target, "writing the part");
+    let failed = || StoreError::parquet(&part.path, "writing its rows as a new part");
     let mut writer = PartWriter::new().map_err(failed())?;
     let mut any = false;
     for group in &part.metadata.row_groups {
@@ -144,53 +144,12 @@ fn rewrite(path: std::path::PathBuf, filter: &Filter, target: &Path) -> Result<b
         };
         writer.write(rows, pages).map_err(failed())?;
     }
-    if any {
-        write_part(Ok(writer), target)?;
-    }
-    Ok(any)
-}
-
-/// End a part, and write it.
-fn write_part(writer: PolarsResult<PartWriter>, target: &Path) -> Result<(), StoreError> {
-    let bytes = writer.and_then(PartWriter::finish).map_err(StoreError::parquet(target, "writing the part"))?;
-    target.parent().map_or(Ok(()), create_folder)?;
-    commit::write_file(target, |out| out.write_all(&bytes))
-}
-
-/// Remove parts of an earlier export from the months that were written: since then they may have been merged into
-/// others, and rows would stand there twice. Only names that parts have are touched.
-fn drop_stale(written: &BTreeSet<PathBuf>) -> Result<(), StoreError> {
-    let folders: BTreeSet<&Path> = written.iter().filter_map(|path| path.parent()).collect();
-    for folder in folders {
-        let failed = || StoreError::io(folder, "looking for parts of an earlier export");
-        for entry in std::fs::read_dir(folder).map_err(failed())? {
-            let path = entry.map_err(failed())?.path();
-            let stem = path.file_stem().and_then(OsStr::to_str).unwrap_or_default();
-            let is_part = stem.len() == 8 && stem.bytes().all(|byte| byte.is_ascii_digit());
-            if is_part && path.extension() == Some(OsStr::new("parquet")) && !written.contains(&path) {
-                std::fs::remove_file(&path).map_err(StoreError::io(&path, "removing the part of an earlier export"))?;
-            }
-        }
-    }
-    Ok(())
+    if any { writer.finish().map(Some).map_err(failed()) } else { Ok(None) }
 }
 
 /// The month of a file without rows: that of the first day asked for.
 pub(crate) fn quiet_month(filter: &Filter) -> Month {
     Month::of(filter.from.unwrap_or(Date::constant(1970, 1, 1)))
-}
-
-fn link_or_copy(from: &Path, to: &Path) -> Result<(), StoreError> {
-    match std::fs::remove_file(to) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(StoreError::io(to, "replacing the file")(error));
-        }
-        _ => {}
-    }
-    if std::fs::hard_link(from, to).is_ok() {
-        return Ok(());
-    }
-    std::fs::copy(from, to).map(drop).map_err(StoreError::io(to, "copying the part"))
 }
 
 /// The month of a day, as a folder's name.

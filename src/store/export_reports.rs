@@ -1,12 +1,12 @@
 //! The `reports` table as Parquet, beside the exported `records`: one row a report, in folders of months.
 
 use super::commit::{int, json_findings, json_texts, sender_auth, sums};
+use super::exported::Exported;
 use super::layout::Month;
 use super::read::Filter;
 use super::reports::day;
 use super::stream::plain_field;
-use super::writer::create_folder;
-use super::{Store, StoreError, commit, encode, export, folder};
+use super::{Store, StoreError, encode, export, folder};
 use crate::model::Accepted;
 use jiff::Timestamp;
 use polars::error::{PolarsResult, polars_err};
@@ -16,7 +16,6 @@ use polars_parquet::write::{
     CompressedPage, DynIter, DynStreamingIterator, FileWriter, KeyValue, fallible_streaming_iterator, to_parquet_schema,
 };
 use rusqlite::types::{Value, ValueRef};
-use std::io::Write;
 use std::path::Path;
 
 /// The type of a column of `reports`.
@@ -172,12 +171,11 @@ enum Column {
 }
 
 /// Write the reports of the filter to `DIR/reports/month=.../reports.parquet`.
-pub(crate) fn export(store: &Store, filter: &Filter, dir: &Path) -> Result<(), StoreError> {
+pub(crate) fn export(store: &Store, filter: &Filter, exported: &mut Exported) -> Result<(), StoreError> {
     if store.folder {
-        return folder::export_reports(store, filter, dir);
+        return folder::export_reports(store, filter, exported);
     }
-    let nothing = || write(dir, export::quiet_month(filter), fresh());
-    let Some(ledger) = &store.ledger else { return nothing() };
+    let Some(ledger) = &store.ledger else { return write(exported, export::quiet_month(filter), fresh()) };
     let names: Vec<String> = COLUMNS.iter().map(|(name, _)| format!("\"{name}\"")).collect();
     let sql = format!("SELECT {} FROM reports WHERE day BETWEEN ?1 AND ?2 ORDER BY day, id", names.join(", "));
     let failed = || ledger.failed("reading the reports");
@@ -199,7 +197,7 @@ pub(crate) fn export(store: &Store, filter: &Filter, dir: &Path) -> Result<(), S
             Some((under_way, _)) if *under_way == month => {}
             _ => {
                 if let Some((done, columns)) = open.replace((month, fresh())) {
-                    write(dir, done, columns)?;
+                    write(exported, done, columns)?;
                 }
             }
         }
@@ -208,7 +206,8 @@ pub(crate) fn export(store: &Store, filter: &Filter, dir: &Path) -> Result<(), S
             column.push(row.get_ref(index).map_err(failed())?);
         }
     }
-    open.map_or_else(nothing, |(month, columns)| write(dir, month, columns))
+    let (month, columns) = open.unwrap_or_else(|| (export::quiet_month(filter), fresh()));
+    write(exported, month, columns)
 }
 
 fn fresh() -> Vec<Column> {
@@ -255,13 +254,11 @@ fn dtype(kind: Type) -> ArrowDataType {
     }
 }
 
-fn write(dir: &Path, month: Month, columns: Vec<Column>) -> Result<(), StoreError> {
-    let folder = dir.join("reports").join(export::month_folder(month));
-    create_folder(&folder)?;
-    let path = folder.join("reports.parquet");
+fn write(exported: &mut Exported, month: Month, columns: Vec<Column>) -> Result<(), StoreError> {
+    let path = Path::new("reports").join(export::month_folder(month)).join("reports.parquet");
     let arrays = columns.into_iter().zip(COLUMNS).map(|(column, (_, kind))| column.array(*kind)).collect();
     let bytes = file(arrays).map_err(StoreError::parquet(&path, "writing the reports"))?;
-    commit::write_file(&path, |out| out.write_all(&bytes))
+    exported.write(path, &bytes)
 }
 
 /// The table as one Parquet file.

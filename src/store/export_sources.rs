@@ -1,12 +1,11 @@
 //! The `sources` table as Parquet, beside the exported `records`: one row an address that was looked up.
 
+use super::exported::Exported;
 use super::networks::Network;
-use super::writer::create_folder;
-use super::{LookedUp, Store, StoreError, commit, export_reports};
+use super::{LookedUp, Store, StoreError, export_reports};
 use polars_core::utils::arrow::array::{Array, BooleanArray, PrimitiveArray, Utf8ViewArray};
 use polars_core::utils::arrow::datatypes::{ArrowDataType, Field, TimeUnit};
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -33,7 +32,7 @@ impl Source {
 }
 
 /// Write what is known of the sources' names and networks to `DIR/sources/sources.parquet`; nothing where nothing is.
-pub(crate) fn export(store: &Store, dir: &Path) -> Result<(), StoreError> {
+pub(crate) fn export(store: &Store, exported: &mut Exported) -> Result<(), StoreError> {
     let mut sources: BTreeMap<IpAddr, Source> = BTreeMap::new();
     for looked_up in store.names()? {
         let source = sources.entry(looked_up.address).or_default();
@@ -63,10 +62,7 @@ pub(crate) fn export(store: &Store, dir: &Path) -> Result<(), StoreError> {
         ("as_name", texts(|source| source.network.as_name.as_deref())),
         ("country", texts(|source| source.network.country.as_deref())),
     ];
-    let folder = dir.join("sources");
-    create_folder(&folder)?;
-    let path = folder.join("sources.parquet");
+    let path = Path::new("sources").join("sources.parquet");
     let bytes = export_reports::parquet(columns.map(named).into(), "dmarquet.sources");
-    let bytes = bytes.map_err(StoreError::parquet(&path, "writing the sources"))?;
-    commit::write_file(&path, |out| out.write_all(&bytes))
+    exported.write(path.clone(), &bytes.map_err(StoreError::parquet(&path, "writing the sources"))?)
 }

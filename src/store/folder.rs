@@ -4,14 +4,14 @@
 //! Comes in: the folder's map, a filter. Goes out: the files of its months, the heads of its reports, their sums. Names
 //! that begin with `.` or `_` are not data, as with Hive and Spark. Must not write below the folder it reads.
 
+use super::exported::Exported;
 use super::layout::{Layout, Month};
 use super::nested::read_array;
 use super::pack::{LineFinding, sender_auth};
 use super::read::{Filter, Part};
 use super::reports::{day, time};
 use super::status::{Files, Reporter, Status, Totals};
-use super::writer::create_folder;
-use super::{Store, StoreError, commit, encode, export_reports};
+use super::{Store, StoreError, encode, export_reports};
 use crate::model::{Domain, PolicyPublished, ReportHead, ReportKey, Text};
 use jiff::Timestamp;
 use polars::error::{PolarsResult, polars_err};
@@ -19,7 +19,6 @@ use polars_core::utils::arrow::array::{Array, PrimitiveArray, Utf8ViewArray};
 use polars_core::utils::arrow::compute::concatenate::concatenate;
 use polars_core::utils::arrow::types::NativeType;
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// Whether it is such a folder.
@@ -112,10 +111,10 @@ pub(crate) fn status(layout: &Layout) -> Result<Status, StoreError> {
 }
 
 /// Write the reports of the filter of one folder to another.
-pub(crate) fn export_reports(store: &Store, filter: &Filter, dir: &Path) -> Result<(), StoreError> {
+pub(crate) fn export_reports(store: &Store, filter: &Filter, exported: &mut Exported) -> Result<(), StoreError> {
     for (number, path) in files(&store.layout, "reports", filter)?.into_iter().enumerate() {
         let month = path.parent().and_then(Path::file_name).unwrap_or_default().to_owned();
-        let target = dir.join("reports").join(month).join(format!("reports-{number:05}.parquet"));
+        let target = Path::new("reports").join(month).join(format!("reports-{number:05}.parquet"));
         let part = Part::open(path)?;
         let read = || -> PolarsResult<Vec<Box<dyn Array>>> {
             let groups = part
@@ -134,8 +133,7 @@ pub(crate) fn export_reports(store: &Store, filter: &Filter, dir: &Path) -> Resu
             continue;
         }
         let bytes = export_reports::file(arrays).map_err(StoreError::parquet(&target, "writing the reports"))?;
-        target.parent().map_or(Ok(()), create_folder)?;
-        commit::write_file(&target, |out| out.write_all(&bytes))?;
+        exported.write(target, &bytes)?;
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ mod error;
 mod export;
 mod export_reports;
 mod export_sources;
+mod exported;
 mod folder;
 pub mod layout;
 mod ledger;

@@ -8,6 +8,7 @@ use super::mime::{self, Leaf};
 use super::open::{Expect, Opener, Place};
 use super::sniff::{self, Format};
 use super::{Content, Kind, claim, facts, transfer};
+use crate::model::{Code, Finding};
 use std::borrow::Cow;
 
 impl Opener<'_> {
@@ -86,6 +87,17 @@ impl Opener<'_> {
             return self.reject(reason, decoded.into_owned(), "p7m", place);
         }
         let format = sniff::format(&decoded);
+        if format == Format::Text
+            && leaf.fields.transfer_encoding.is_none()
+            && let Some(bytes) = transfer::unlabelled_base64(&decoded)
+        {
+            if let Err(limit) = self.meter.decoded(bytes.len()) {
+                return self.reject(format!("mail: {limit}"), decoded.into_owned(), "txt", place);
+            }
+            let detail = "no Content-Transfer-Encoding, but base64: decoded";
+            place.findings.push(Finding::new(Code::MAIL_ENCODING, detail));
+            return self.open(bytes, place);
+        }
         match format {
             _ if matches!(media, "message/rfc822" | "message/global") && is_no_archive(format) => {
                 if !place.quoted {

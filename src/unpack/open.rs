@@ -151,7 +151,8 @@ impl Opener<'_> {
         match gzip::open(&bytes, &mut self.meter) {
             Ok(opened) => {
                 if opened.trailing > 0 {
-                    let detail = format!("{} bytes follow the gzip stream", opened.trailing);
+                    let bytes = if opened.trailing == 1 { "byte follows" } else { "bytes follow" };
+                    let detail = format!("{} {bytes} the gzip stream", opened.trailing);
                     place.findings.push(Finding::new(Code::ARCHIVE_TRAILING, detail));
                 }
                 bytes.truncate(opened.end);
@@ -216,12 +217,8 @@ impl Opener<'_> {
         if !faults.is_empty() {
             self.reject(first_fault(&faults, files.len()), bytes, "zip", place);
         } else if self.items.len() == before {
-            self.reject(
-                format!("zip: no report in it: expected XML, found {} files", files.len()),
-                bytes,
-                "zip",
-                place,
-            );
+            let found = if files.len() == 1 { "1 file".to_owned() } else { format!("{} files", files.len()) };
+            self.reject(format!("zip: no report in it: expected XML, found {found}"), bytes, "zip", place);
         }
     }
 

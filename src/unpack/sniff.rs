@@ -70,7 +70,7 @@ pub fn format(bytes: &[u8]) -> Format {
         [] => Format::Empty,
         [b'<', rest @ ..] => markup(rest, bytes),
         [b'{' | b'[', ..] => Format::Json,
-        _ if utf16(text) => Format::Xml,
+        _ if wide(text) => Format::Xml,
         _ if is_mbox(text) => Format::Mbox,
         _ if is_mail(text) => Format::Mail,
         _ if has_feedback(bytes) => Format::Xml,
@@ -123,8 +123,8 @@ fn markup(after: &[u8], all: &[u8]) -> Format {
     }
 }
 
-/// UTF-16 with a byte order mark, or the `<` of a document in it.
-fn utf16(text: &[u8]) -> bool {
+/// UTF-16 or UTF-32 with a byte order mark, or the `<` of a document in it. Zeros at the start were skipped.
+fn wide(text: &[u8]) -> bool {
     match text {
         [0xff, 0xfe, rest @ ..] => rest.iter().step_by(2).take(64).any(|byte| *byte == b'<'),
         [0xfe, 0xff, rest @ ..] => rest.iter().skip(1).step_by(2).take(64).any(|byte| *byte == b'<'),
@@ -132,16 +132,22 @@ fn utf16(text: &[u8]) -> bool {
     }
 }
 
-/// Whether a start tag with the local name `feedback` is in these bytes, in UTF-8 or UTF-16.
+/// Whether a start tag with the local name `feedback` is in these bytes, in UTF-8, UTF-16 or UTF-32.
 pub fn has_feedback(bytes: &[u8]) -> bool {
     tags(bytes, b"feedback").any(|(before, after)| {
         let prefix = before.iter().rposition(|byte| !(byte.is_ascii_alphanumeric() || b"-_.:".contains(byte)));
         let opened = prefix.is_some_and(|at| before[at] == b'<' && (at + 1 == before.len() || before.ends_with(b":")));
         opened && matches!(after.first(), Some(b'>' | b'/' | b' ' | b'\t' | b'\r' | b'\n'))
-    }) || memmem::find(bytes, b"<\0f\0e\0e\0d\0b\0a\0c\0k\0").is_some()
-        || memmem::find(bytes, b"\0<\0f\0e\0e\0d\0b\0a\0c\0k").is_some()
-        || memmem::find(bytes, b":\0f\0e\0e\0d\0b\0a\0c\0k\0").is_some()
+    }) || WIDE_FEEDBACK.iter().any(|word| memmem::find(bytes, word).is_some())
 }
+
+/// A start tag `feedback`, with or without a prefix, its letters two and four bytes apart; the same at either end first.
+const WIDE_FEEDBACK: [&[u8]; 4] = [
+    b"<\0f\0e\0e\0d\0b\0a\0c\0k",
+    b":\0f\0e\0e\0d\0b\0a\0c\0k",
+    b"<\0\0\0f\0\0\0e\0\0\0e\0\0\0d\0\0\0b\0\0\0a\0\0\0c\0\0\0k",
+    b":\0\0\0f\0\0\0e\0\0\0e\0\0\0d\0\0\0b\0\0\0a\0\0\0c\0\0\0k",
+];
 
 /// Every place of a word: up to 64 bytes before it, and all behind it.
 fn tags<'b>(bytes: &'b [u8], word: &'static [u8]) -> impl Iterator<Item = (&'b [u8], &'b [u8])> {

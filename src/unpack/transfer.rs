@@ -3,9 +3,12 @@
 //! Comes in: an encoded body. Goes out: the bytes, borrowed where nothing was encoded. White space in base64 is passed
 //! over; nothing else is guessed.
 
+use super::sniff::{self, Format};
 use mailparse::ParsedContentType;
 use mailparse::body::Body;
 use std::borrow::Cow;
+
+const BASE64: &str = "base64";
 
 /// Undo an encoding, given in lower case; one that nobody defined is none.
 pub(super) fn decode<'b>(encoding: &str, body: &'b [u8]) -> Result<Cow<'b, [u8]>, String> {
@@ -26,13 +29,22 @@ pub(super) fn decode<'b>(encoding: &str, body: &'b [u8]) -> Result<Cow<'b, [u8]>
 pub(super) fn decode_start(encoding: &str, body: &[u8]) -> Vec<u8> {
     const START: usize = 8 << 10;
     let start = &body[..body.len().min(START)];
-    if encoding != "base64" {
+    if encoding != BASE64 {
         return decode(encoding, start).map(Cow::into_owned).unwrap_or_default();
     }
     let mut letters: Vec<u8> = start.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
     let sound = letters.iter().position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/')));
     letters.truncate(sound.unwrap_or(letters.len()) / 4 * 4);
     decode(encoding, &letters).map(Cow::into_owned).unwrap_or_default()
+}
+
+/// Decode a body that is base64 and does not say so; null where it is none, or nothing that holds a report begins in it.
+pub(super) fn unlabelled_base64(body: &[u8]) -> Option<Vec<u8>> {
+    let start = decode_start(BASE64, body);
+    if !matches!(sniff::format(&start), Format::Gzip | Format::Zip | Format::Xml) {
+        return None;
+    }
+    decode(BASE64, body).map(Cow::into_owned).ok()
 }
 
 /// Decode from a `begin` line to an `end` line; null where there is none, or something else between them.
@@ -105,6 +117,14 @@ mod tests {
         assert_eq!(uudecode(b"begin 644 a\n#\n\nend\n").unwrap(), [0, 0, 0]);
         assert_eq!(uudecode(b"begin 644 a\n#AB~\n").as_deref(), None);
         assert!(!is_begin(b"begin with care"));
+    }
+
+    #[test]
+    fn base64_without_a_label_is_told_by_what_is_in_it() {
+        assert_eq!(unlabelled_base64(b"\r\nPGZlZWRi\r\nYWNrPg==\r\n").as_deref(), Some(&b"<feedback>"[..]));
+        for other in [&b"SGVsbG8sIFdvcmxkIQ=="[..], b"H4sIAAAA, but then words", b"", b"plain text", b"UEsDBA=!"] {
+            assert_eq!(unlabelled_base64(other), None, "{}", String::from_utf8_lossy(other));
+        }
     }
 
     #[test]

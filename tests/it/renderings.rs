@@ -99,32 +99,81 @@ fn the_page_fits_every_screen_asks_for_nothing_and_has_no_serious_fault() {
     look(&modules, &page, std::env::var_os("DMARQUET_UPDATE_GOLDEN").map(|_| rendered()));
 }
 
+/// A report with a stranger's text wherever one can stand, on that many sources.
+fn report_of(text: &str, long: &str, sources: u32) -> String {
+    let mut records = String::new();
+    for host in 1..=sources {
+        records += &format!(
+            "<record><row><source_ip>2001:db8:1111:2222:3333:4444:5555:{host}</source_ip><count>123456789{host}</count>\
+             <policy_evaluated><disposition>none</disposition><dkim>fail</dkim><spf>fail</spf><reason><type>other</type>\
+             <comment>{text}</comment></reason></policy_evaluated></row>\
+             <identifiers><header_from>{long}.example.com</header_from></identifiers><auth_results><dkim><domain>{long}.example\
+             </domain><selector>{text}</selector><result>pass</result><human_result>{text}</human_result></dkim><spf>\
+             <domain>{text}</domain><result>pass</result></spf></auth_results></record>"
+        );
+    }
+    format!(
+        "<feedback><report_metadata><org_name>{text}{}</org_name><email>a@example.com</email>\
+         <report_id>{text}</report_id><date_range><begin>1795046400</begin><end>1795132799</end></date_range></report_metadata>\
+         <policy_published><domain>example.com</domain><p>none</p></policy_published>{records}</feedback>",
+        long.split('.').next().unwrap_or_default()
+    )
+}
+
 #[test]
 fn a_page_of_hostile_and_endless_names_fits_every_screen_too() {
     let Some(modules) = browser() else { return };
     let work = WorkDir::new();
     let label = "w".repeat(60);
-    let long = [label.as_str(); 4].join(".");
     let hostile = "&lt;img src=http://192.0.2.1/x onerror=alert(1)&gt;&lt;script&gt;alert(1)&lt;/script&gt;";
-    let mut records = String::new();
-    for host in 1..30 {
-        records += &format!(
-            "<record><row><source_ip>2001:db8:1111:2222:3333:4444:5555:{host}</source_ip><count>123456789{host}</count>\
-             <policy_evaluated><disposition>none</disposition><dkim>fail</dkim><spf>fail</spf></policy_evaluated></row>\
-             <identifiers><header_from>{long}.example.com</header_from></identifiers><auth_results><dkim><domain>{long}.example\
-             </domain><selector>{hostile}</selector><result>pass</result></dkim><spf><domain>{hostile}</domain>\
-             <result>pass</result></spf></auth_results></record>"
-        );
-    }
-    let report = format!(
-        "<feedback><report_metadata><org_name>{hostile}{label}</org_name><email>a@example.com</email>\
-         <report_id>1</report_id><date_range><begin>1795046400</begin><end>1795132799</end></date_range></report_metadata>\
-         <policy_published><domain>example.com</domain><p>none</p></policy_published>{records}</feedback>"
-    );
-    work.write("report.xml", report);
+    work.write("report.xml", report_of(hostile, &[label.as_str(); 4].join("."), 29));
     let done = work.run(["summary", "report.xml", "--week", "2026-W47", "--format", "html"]);
     assert!(done.stdout.contains("example.com"), "{done:#?}");
     look(&modules, &work.write("week.html", &done.stdout), None);
+}
+
+#[test]
+fn what_a_stranger_wrote_is_inert_in_every_form_in_the_mail_and_in_the_explanation() {
+    let work = WorkDir::new();
+    // Escapes, a bell, a C1 control, a turn of direction, a hidden tag character; markup; a formula; a header field.
+    let hostile = "=1+1&lt;script&gt;x&lt;/script&gt;&#27;[31m&#7;&#x9b;2J&#x202e;&#xe0041;[a](http://b.example)&#13;&#10;Bcc: c@example.net";
+    work.write("report.xml", report_of(hostile, "mail", 2));
+    work.write("config.toml", "[smtp]\nfrom = \"dmarc@example.com\"\nsendmail = \"/bin/false\"\n");
+    let explain = ["--explain", "2001:db8:1111:2222:3333:4444:5555:1"];
+    let form = |form| ["--format", form];
+    let mail = ["--mail-to", "a@example.com", "--dry-run"];
+    for options in [
+        &form("text")[..],
+        &form("markdown"),
+        &form("html"),
+        &form("csv"),
+        &form("json"),
+        &explain,
+        &[&explain[..], &form("json")].concat(),
+        &mail,
+    ] {
+        let asked = ["summary", "report.xml", "--week", "2026-W47", "--config", "config.toml"];
+        let done = work.run(asked.iter().chain(options));
+        let said = if options == mail { decoded(&done.stdout) } else { vec![done.stdout.clone()] };
+        for said in &said {
+            assert!(said.contains("1111:2222:"), "{options:?}: {done:#?}");
+            let raw = said.chars().find(|char| {
+                matches!(char, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\u{7f}'..='\u{9f}' | '\u{202e}' | '\u{e0041}')
+            });
+            assert_eq!(raw, None, "{options:?}: {said}");
+            let is_markup = said.contains("<html") || options == form("markdown");
+            assert!(!is_markup || !said.contains("<script"), "{options:?}: {said}");
+            assert!(!said.lines().any(|line| line.starts_with("Bcc:") || line.starts_with('=')), "{options:?}: {said}");
+        }
+    }
+}
+
+/// The parts of a mail, decoded; its header lines in front.
+fn decoded(mail: &str) -> Vec<String> {
+    let parsed = mailparse::parse_mail(mail.as_bytes()).expect("a mail");
+    let fields = String::from_utf8_lossy(parsed.get_headers().get_raw_bytes()).into_owned();
+    let parts = parsed.subparts.iter().map(|part| part.get_body().expect("a body"));
+    parts.map(|part| format!("{fields}\n{part}")).collect()
 }
 
 #[test]

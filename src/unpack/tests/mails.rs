@@ -47,6 +47,45 @@ fn the_report_may_be_the_text_of_the_mail_in_any_transfer_encoding() {
 }
 
 #[test]
+fn an_attachment_that_is_base64_and_does_not_say_so_is_opened_with_a_finding() {
+    for (kind, name, content) in [
+        ("application/gzip", "r.xml.gz", gz()),
+        ("application/octet-stream", "data", zip(&[("r.xml", REPORT)])),
+        ("text/xml", "r.xml", REPORT.to_vec()),
+    ] {
+        let headers = format!("Content-Type: {kind}; name=\"{name}\"");
+        let found = mailed(&multipart("mixed", "b", &[text("hello"), part(&headers, &base64(&content))]));
+        let [line] = &found[..] else { panic!("{found:?}") };
+        assert!(line.starts_with(name) && line.ends_with("report [mail.encoding]"), "{line}");
+    }
+    // Who says 7bit means it, and what is cut is not guessed at.
+    let headers = "Content-Type: application/gzip; name=\"r.xml.gz\"";
+    for (headers, body) in [
+        (format!("{headers}\nContent-Transfer-Encoding: 7bit"), base64(&gz())),
+        (headers.to_owned(), base64(&gz()).replace('=', "!") + "!"),
+    ] {
+        let found = mailed(&part(&headers, &body));
+        assert!(found.len() == 1 && !found[0].contains("report"), "{found:?}");
+    }
+    // A drawing is no report whatever its encoding.
+    let drawing = part("Content-Type: image/svg+xml", &base64(b"<?xml version='1.0'?><svg/>"));
+    assert_eq!(mailed(&multipart("mixed", "b", &[text("hello"), drawing])), ["Other"]);
+}
+
+#[test]
+fn a_report_in_utf_32_is_told_as_one() {
+    let xml = std::str::from_utf8(REPORT).unwrap();
+    for to in [u32::to_le_bytes, u32::to_be_bytes] {
+        let wide: Vec<u8> = xml.chars().flat_map(|char| to(char.into())).collect();
+        let marked = [&to(0xfeff)[..], &wide].concat();
+        for bytes in [wide, marked] {
+            let entity = multipart("mixed", "b", &[attachment("application/octet-stream", "data", &bytes)]);
+            assert_eq!(mailed(&entity), [format!("data: report of {} bytes", bytes.len())]);
+        }
+    }
+}
+
+#[test]
 fn a_text_that_is_no_report_is_no_item() {
     let html = part("Content-Type: text/html", "<html><p>your report: &lt;feedback&gt;</p></html>");
     let xhtml = part("Content-Type: text/html", "<?xml version='1.0'?><!DOCTYPE html><html><p>hello</p></html>");

@@ -1,0 +1,144 @@
+//! The domains: a line each, and what is told of those that stand out, or of all where they are few.
+
+use super::{
+    super::{
+        chart::sparkline,
+        clean::Clean,
+        numbers::{count, percent},
+        words,
+    },
+    DomainLine, trend,
+};
+use crate::analyse::{DomainSummary, PolicySeen, Rate, Summary, Verdict};
+
+/// Up to so many domains each is told of at length; of more a table tells, and at length only of those that stand out.
+const FEW: usize = 8;
+
+/// The domains of a page.
+pub(super) struct Domains {
+    pub(super) lines: Vec<DomainLine>,
+    /// There is a table of them.
+    pub(super) tabled: bool,
+    /// Where to find what is not told; empty where all is.
+    pub(super) note: String,
+}
+
+/// Put them into lines.
+pub(super) fn domains(summary: &Summary) -> Domains {
+    let alone = summary.domains.len() == 1;
+    let mut lines: Vec<DomainLine> = summary.domains.iter().map(|one| domain(one, alone)).collect();
+    let tabled = lines.len() > FEW;
+    let mut note = String::new();
+    if tabled {
+        let mut room = FEW;
+        for (line, domain) in lines.iter_mut().zip(&summary.domains) {
+            line.whole = room > 0 && stands_out(domain);
+            room -= usize::from(line.whole);
+        }
+        let more = summary.domains.iter().filter(|domain| stands_out(domain)).count() - (FEW - room);
+        let others = if more > 0 { format!(" {} more of them stand out;", count(more as u64)) } else { String::new() };
+        note = format!(
+            "In brackets: the share of your mail that would be lost. At length only those that stand out;{others} --domain \
+             NAME tells of any."
+        );
+    }
+    Domains { lines, tabled, note }
+}
+
+/// Mail of its own fails, or its pass rate is not what it was.
+fn stands_out(domain: &DomainSummary) -> bool {
+    let loses = domain.readiness.verdict == Verdict::NotYet && !domain.readiness.losing.is_empty();
+    loses || domain.comparison.as_ref().is_some_and(|comparison| comparison.rate_moved)
+}
+
+fn domain(domain: &DomainSummary, alone: bool) -> DomainLine {
+    let sums = &domain.totals.sums;
+    let share = |part| percent(Rate::of(part, sums.messages));
+    let trend = trend(&domain.trend);
+    let policy = domain.policy.as_ref().map(policy).filter(|tags| !tags.is_empty());
+    DomainLine {
+        domain: Clean::new(&domain.policy_domain).to_string(),
+        policy: policy.unwrap_or_else(|| "not seen".to_owned()),
+        messages: count(sums.messages),
+        volume: words::messages(sums.messages),
+        pass: percent(sums.pass_rate()),
+        usual: domain.comparison.as_ref().map(|comparison| words::comparison(comparison, "before")).unwrap_or_default(),
+        dkim: share(sums.dkim_aligned),
+        spf: share(sums.spf_aligned),
+        readiness: words::readiness(&domain.readiness),
+        brief: words::brief(&domain.readiness),
+        details: details(domain, alone),
+        whole: true,
+        bars: sparkline(&trend),
+        trend,
+    }
+}
+
+/// The policy as published, without what goes without saying.
+fn policy(policy: &PolicySeen) -> String {
+    let word = |value: &Option<crate::analyse::Foreign>| words::shown(value.as_ref());
+    let (p, sp) = (word(&policy.p), word(&policy.sp));
+    let subdomains = if sp.is_empty() { p.clone() } else { sp.clone() };
+    let pct = policy.pct.map(|pct| pct.to_string()).unwrap_or_default();
+    let tags = [
+        ("p", p.clone(), ""),
+        ("sp", sp, p.as_str()),
+        ("np", word(&policy.np), subdomains.as_str()),
+        ("pct", pct, "100"),
+        ("adkim", word(&policy.adkim), "r"),
+        ("aspf", word(&policy.aspf), "r"),
+        ("t", word(&policy.testing), "n"),
+    ];
+    let said = tags.into_iter().filter(|(_, value, unsaid)| !value.is_empty() && value != unsaid);
+    said.map(|(tag, value, _)| format!("{tag}={value}")).collect::<Vec<_>>().join(" ")
+}
+
+/// What there is to say of a domain; of one alone the answers said what is spoofed.
+fn details(domain: &DomainSummary, alone: bool) -> Vec<String> {
+    let readiness = &domain.readiness;
+    let mut lines = Vec::new();
+    if readiness.verdict != Verdict::Done {
+        for losing in readiness.losing.iter().take(3) {
+            lines.push(format!(
+                "would lose {} of {}: {}",
+                words::messages(losing.failing),
+                words::sender(&losing.who),
+                words::cause(losing.cause)
+            ));
+        }
+    }
+    for (number, what) in [
+        (readiness.forwarded_at_risk, "of forwarders and lists fail; receivers often know better than to refuse them"),
+        (readiness.unclear, "fail whose sender is too little known to judge"),
+    ] {
+        if number > 0 {
+            lines.push(format!("{} {what}", words::messages(number)));
+        }
+    }
+    let spoofing = &domain.spoofing;
+    if spoofing.messages > 0 && !alone {
+        let stopped = match spoofing.stopped {
+            0 => "none".to_owned(),
+            stopped if stopped >= spoofing.messages => "all".to_owned(),
+            stopped => format!("{} of them", count(stopped)),
+        };
+        lines.push(format!("{} likely spoofed, {stopped} refused or put aside", words::messages(spoofing.messages)));
+    }
+    let names: Vec<String> = domain
+        .subdomains
+        .iter()
+        .take(3)
+        .map(|name| {
+            format!(
+                "{} ({}, {})",
+                Clean::new(&name.header_from),
+                count(name.messages),
+                percent(Rate::of(name.dmarc_pass, name.messages))
+            )
+        })
+        .collect();
+    if !names.is_empty() {
+        lines.push(format!("also sent as {}", names.join(", ")));
+    }
+    lines
+}

@@ -1,0 +1,259 @@
+//! The page that text, Markdown and HTML all show: the summary put into words and tables, in reading order. In: a
+//! [`Summary`]. Out: a [`Page`] of cleaned strings. A writer lays it out and escapes it, and has no words of its own.
+
+mod answers;
+mod changes;
+mod domains;
+mod quality;
+mod senders;
+
+use super::{
+    clean::Clean,
+    numbers::{count, counted, percent},
+    words,
+};
+use crate::analyse::{Point, Rate, Summary, Totals};
+use serde::Serialize;
+
+/// How many changes of a kind a page names.
+const NAMED: usize = 5;
+
+/// All that is shown.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Page {
+    pub(crate) title: String,
+    pub(crate) subtitle: String,
+    pub(crate) answers: Vec<Answer>,
+    pub(crate) numbers: Vec<String>,
+    pub(crate) actions: Vec<Todo>,
+    pub(crate) changes: Vec<String>,
+    pub(crate) domains: Vec<DomainLine>,
+    /// So many domains that a table has a line for each, and only those that stand out are told of at length.
+    pub(crate) tabled: bool,
+    /// Where to find the rest; empty where there is none.
+    pub(crate) domains_note: String,
+    pub(crate) trend: Trend,
+    pub(crate) senders: Vec<SenderLine>,
+    /// More than one domain: each sender says which.
+    pub(crate) many_domains: bool,
+    pub(crate) senders_note: Vec<String>,
+    pub(crate) quality: Vec<String>,
+}
+
+/// One of the four questions, answered.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Answer {
+    pub(crate) question: &'static str,
+    pub(crate) tone: Tone,
+    pub(crate) text: String,
+}
+
+/// Whether an answer is good news. Every rendering says it in words too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Tone {
+    Good,
+    Bad,
+    Plain,
+}
+
+/// One thing to do.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Todo {
+    pub(crate) domain: String,
+    pub(crate) change: String,
+    pub(crate) cause: String,
+    pub(crate) evidence: String,
+}
+
+/// A domain in a line.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct DomainLine {
+    pub(crate) domain: String,
+    pub(crate) policy: String,
+    pub(crate) messages: String,
+    /// `1 message`.
+    pub(crate) volume: String,
+    pub(crate) pass: String,
+    pub(crate) usual: String,
+    pub(crate) dkim: String,
+    pub(crate) spf: String,
+    pub(crate) readiness: String,
+    /// The same in two words, for a table.
+    pub(crate) brief: String,
+    pub(crate) details: Vec<String>,
+    /// It is told of at length.
+    pub(crate) whole: bool,
+    /// The trend in a few characters.
+    pub(crate) bars: String,
+    pub(crate) trend: Trend,
+}
+
+/// A series of periods.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(crate) struct Trend {
+    pub(crate) points: Vec<TrendPoint>,
+}
+
+/// One period of a series.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct TrendPoint {
+    pub(crate) label: String,
+    pub(crate) messages: u64,
+    pub(crate) failing: u64,
+    pub(crate) shown: String,
+}
+
+/// A sender in a line.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct SenderLine {
+    pub(crate) sender: String,
+    pub(crate) name: String,
+    pub(crate) domain: String,
+    pub(crate) messages: String,
+    pub(crate) pass: String,
+    pub(crate) dkim: String,
+    pub(crate) spf: String,
+    pub(crate) other: String,
+    pub(crate) reporters: String,
+    pub(crate) seen: String,
+    pub(crate) role: &'static str,
+    pub(crate) cause: &'static str,
+    pub(crate) evidence: String,
+    pub(crate) fails: bool,
+}
+
+/// Put a summary into words.
+pub(crate) fn page(summary: &Summary) -> Page {
+    let kinds = changes::kinds(summary);
+    let domains = domains::domains(summary);
+    Page {
+        title: title(summary),
+        subtitle: subtitle(summary),
+        answers: answers::answers(summary, &kinds),
+        numbers: numbers(summary),
+        actions: summary.actions.iter().map(todo).collect(),
+        changes: kinds.into_iter().flat_map(|kind| kind.lines).collect(),
+        domains: domains.lines,
+        tabled: domains.tabled,
+        domains_note: domains.note,
+        trend: trend(&summary.trend),
+        senders: senders::senders(summary),
+        many_domains: summary.domains.len() > 1,
+        senders_note: senders::note(summary),
+        quality: quality::quality(&summary.quality),
+    }
+}
+
+fn title(summary: &Summary) -> String {
+    summary
+        .period
+        .week
+        .as_ref()
+        .map_or_else(|| "DMARC summary".to_owned(), |week| format!("DMARC summary, week {week}"))
+}
+
+fn subtitle(summary: &Summary) -> String {
+    let Some((from, to)) = summary.period.from.zip(summary.period.to) else { return "No reports".to_owned() };
+    let days = format!("{} to {}, UTC", words::weekday(from), words::weekday(to));
+    let (reports, reporters) = (summary.totals.reports, summary.totals.reporters);
+    if reports == 0 {
+        return format!("{days}. No reports.");
+    }
+    format!(
+        "{days}. {} of {} on {}.",
+        counted(reports, "report", "reports"),
+        counted(reporters, "reporter", "reporters"),
+        counted(summary.domains.len() as u64, "domain", "domains"),
+    )
+}
+
+fn numbers(summary: &Summary) -> Vec<String> {
+    let Totals { sums, .. } = &summary.totals;
+    if sums.messages == 0 {
+        return vec!["No data: no report speaks of a message in these days.".to_owned()];
+    }
+    let compared = summary.comparison.as_ref().map(|comparison| {
+        let before = if summary.period.week.is_some() { "the week before" } else { "the period before" };
+        format!(" ({})", words::comparison(comparison, before))
+    });
+    let share = |part| percent(Rate::of(part, sums.messages));
+    let mut lines = vec![
+        format!(
+            "{}, {} pass DMARC{}.",
+            words::messages(sums.messages),
+            percent(sums.pass_rate()),
+            compared.unwrap_or_default()
+        ),
+        format!(
+            "DKIM aligned {}, SPF aligned {}: both {}, DKIM only {}, SPF only {}, neither {}.",
+            share(sums.dkim_aligned),
+            share(sums.spf_aligned),
+            count(sums.both),
+            count(sums.dkim_only),
+            count(sums.spf_only),
+            count(sums.neither),
+        ),
+    ];
+    if sums.failing() > 0 {
+        lines.push(format!(
+            "Of {} failing, receivers rejected {}, quarantined {}, delivered {}; {} of them authenticate as another domain.",
+            count(sums.failing()),
+            count(summary.totals.failing_rejected),
+            count(summary.totals.failing_quarantined),
+            count(summary.totals.failing_delivered),
+            count(summary.totals.authenticated_unaligned),
+        ));
+    }
+    lines
+}
+
+fn todo(action: &crate::analyse::Action) -> Todo {
+    Todo {
+        domain: Clean::new(&action.policy_domain).to_string(),
+        change: words::change(action),
+        cause: words::capital(words::cause(action.cause)),
+        evidence: words::action_evidence(action),
+    }
+}
+
+fn trend(points: &[Point]) -> Trend {
+    let point = |point: &Point| TrendPoint {
+        label: point.week.clone().unwrap_or_else(|| point.from.to_string()),
+        messages: point.messages,
+        failing: point.messages - point.dmarc_pass,
+        shown: format!("{}, {}", words::messages(point.messages), percent(Rate::of(point.dmarc_pass, point.messages))),
+    };
+    Trend { points: points.iter().map(point).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::page;
+    use crate::analyse::weeks;
+
+    /// Everything a page claims of the planted weeks, to be read by a person: of most of them next to nothing.
+    #[test]
+    fn the_planted_weeks_are_told_in_these_words() {
+        let mut told = String::new();
+        for planted in weeks::planted() {
+            let page = page(&planted.world.summary());
+            told.extend(["# ", planted.event, "\n"]);
+            let answers = page.answers.iter().map(|answer| format!("{} {}", answer.question, answer.text));
+            let actions =
+                page.actions.iter().map(|todo| format!("Do: {} {}: {}", todo.change, todo.cause, todo.evidence));
+            let domains = page.domains.iter().flat_map(|domain| {
+                let details = domain.details.iter().map(|line| format!("{}: {line}", domain.domain));
+                [format!("{}: {}, {}, {}", domain.domain, domain.policy, domain.usual, domain.readiness)]
+                    .into_iter()
+                    .chain(details)
+            });
+            let changes = page.changes.iter().map(|line| format!("Changed: {line}"));
+            let quality = page.quality.iter().map(|line| format!("Quality: {line}"));
+            for line in answers.chain(actions).chain(changes).chain(domains).chain(quality) {
+                told.extend(["  ", &line, "\n"]);
+            }
+        }
+        insta::assert_snapshot!(told);
+    }
+}

@@ -1,0 +1,100 @@
+//! What the numbers cannot be trusted for, in lines.
+
+use super::{
+    super::{
+        clean::Clean,
+        numbers::{count, counted},
+        words,
+    },
+    NAMED,
+};
+use crate::analyse::Quality;
+
+/// One line a fault.
+pub(super) fn quality(quality: &Quality) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut push = |number: u64, line: String| {
+        if number > 0 {
+            lines.push(line);
+        }
+    };
+    push(u64::from(quality.unfinished), "The period is not over: all numbers will grow.".to_owned());
+    push(
+        u64::from(quality.reports_may_come && !quality.unfinished),
+        "Reports of the last days may still come.".to_owned(),
+    );
+    let empty: Vec<String> = quality.empty_days.iter().take(7).map(|day| words::weekday(*day)).collect();
+    push(empty.len() as u64, format!("No reports at all on {}.", empty.join(", ")));
+    for missing in quality.missing_days.iter().take(NAMED) {
+        let days: Vec<String> = missing.days.iter().take(7).map(|day| words::weekday(*day)).collect();
+        push(1, format!("No report from {} on {}.", Clean::new(&missing.org_name), days.join(", ")));
+    }
+    let unreported: Vec<String> =
+        quality.unreported_domains.iter().take(NAMED).map(|domain| Clean::new(domain).to_string()).collect();
+    let more = quality.unreported_domains.len().saturating_sub(NAMED) as u64;
+    let more = if more > 0 { format!(" and {} more", count(more)) } else { String::new() };
+    push(
+        unreported.len() as u64,
+        format!("No report on {}{more}, though yours by the settings.", unreported.join(", ")),
+    );
+    push(quality.unreadable, format!("{} could not be read.", counted(quality.unreadable, "item", "items")));
+    push(
+        quality.conflicts,
+        format!("{} came again with other content; the first counts.", counted(quality.conflicts, "report", "reports")),
+    );
+    for long in quality.long_reports.iter().take(3) {
+        push(
+            1,
+            format!(
+                "A report of {} covers {} to {}: its {} count for the day in the middle.",
+                Clean::new(&long.org_name),
+                long.from,
+                long.to,
+                words::messages(long.messages)
+            ),
+        );
+    }
+    let more = quality.long_reports.len().saturating_sub(3) as u64;
+    push(more, format!("{} over two days long.", counted(more, "more report is", "more reports are")));
+    push(
+        quality.unproven_reports,
+        format!(
+            "{} came by forged mail, with {}: {}.",
+            counted(quality.unproven_reports, "report", "reports"),
+            words::messages(quality.unproven_messages),
+            if quality.unproven_left_out { "left out of all other numbers" } else { "do not trust them" }
+        ),
+    );
+    push(
+        quality.foreign_reports,
+        format!(
+            "{} on domains that the settings do not name as yours.",
+            counted(quality.foreign_reports, "report is", "reports are")
+        ),
+    );
+    push(
+        quality.not_evaluated,
+        format!(
+            "{} came without the reporter's verdict: alignment is worked out here.",
+            words::messages(quality.not_evaluated)
+        ),
+    );
+    push(
+        quality.pass_without_evidence,
+        format!(
+            "{} pass, the reporter says, though its own results do not show why.",
+            words::messages(quality.pass_without_evidence)
+        ),
+    );
+    push(
+        quality.fail_but_aligned,
+        format!(
+            "{} fail, the reporter says, though its own results pass and align.",
+            words::messages(quality.fail_but_aligned)
+        ),
+    );
+    if lines.is_empty() {
+        lines.push("Nothing odd.".to_owned());
+    }
+    lines
+}
