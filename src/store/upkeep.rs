@@ -224,7 +224,8 @@ fn check_unknown(
             }
         }
     }
-    let sql = "SELECT file FROM rejected WHERE file <> '' UNION SELECT file FROM conflicts ORDER BY 1";
+    let sql = "SELECT file FROM rejected WHERE file <> '' UNION SELECT file FROM conflicts WHERE file <> ''
+               ORDER BY 1";
     let read = || -> rusqlite::Result<Vec<String>> {
         ledger.connection.prepare(sql)?.query_map(params![], |row| row.get(0))?.collect()
     };
