@@ -33,6 +33,9 @@ mod straight;
 mod summary;
 mod verify;
 
+#[cfg(any(test, fuzzing))]
+pub use settings::doors;
+
 use crate::store::Store;
 use args::{Command, Common};
 use exit::Exit;

@@ -13,6 +13,8 @@
 //! | `maildir` | messages of a Maildir |
 //! | `imap` | messages of a mailbox on a server |
 
+#[cfg(any(test, fuzzing))]
+pub mod doors;
 pub mod files;
 pub mod frames;
 #[cfg(feature = "imap")]

@@ -28,6 +28,8 @@
 //! assert_eq!(visitor.0, ["192.0.2.7"]);
 //! ```
 
+#[cfg(any(test, fuzzing))]
+pub mod doors;
 mod encoding;
 mod feedback;
 mod layout;

@@ -32,6 +32,5 @@ mod properties;
 mod readers;
 mod readme;
 mod renderings;
-mod replay;
 mod smtp;
 mod workdir;
