@@ -29,6 +29,7 @@ mod rebuild;
 mod recover;
 mod reports;
 pub mod schema;
+mod sound;
 mod status;
 mod stream;
 #[cfg(test)]
