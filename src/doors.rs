@@ -4,6 +4,8 @@
 //! Comes in: any bytes. Goes out: nothing; what does not hold is a panic. The tests run every door over its corpus, so that
 //! what a fuzzer found once stays found.
 
+#![allow(clippy::missing_panics_doc, reason = "to panic is what these are for")]
+
 use crate::limits::Limits;
 use crate::unpack::{Content, unpack};
 use crate::{judge, normalise, parse, unpack};

@@ -1,6 +1,8 @@
 //! What must hold for any bytes that are piped in or lie in a compressed mailbox: functions that panic where it does not.
 //! `fuzz/` and the tests run them; no build for users has them.
 
+#![allow(clippy::missing_panics_doc, reason = "to panic is what these are for")]
+
 use super::frames::Frames;
 use super::mbox::Mailbox;
 use super::{FetchError, Fetched};

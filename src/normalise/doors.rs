@@ -1,6 +1,8 @@
 //! What must hold for any text where an address, a domain, a word or a date should stand: functions that panic where it
 //! does not. `fuzz/` and the tests run them; no build for users has them.
 
+#![allow(clippy::missing_panics_doc, reason = "to panic is what these are for")]
+
 use super::address::address;
 use super::domain::{canonical_domain, of_address};
 use super::identity;

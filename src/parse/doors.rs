@@ -1,6 +1,8 @@
 //! What must hold for any bytes that come in as XML: functions that panic where it does not. `fuzz/` and the tests run
 //! them; no build for users has them.
 
+#![allow(clippy::missing_panics_doc, reason = "to panic is what these are for")]
+
 use super::{Document, RawRecord, RawReport, Value, Visitor, decode, documents, plain, tolerant};
 use crate::limits::Limits;
 use crate::model::{Finding, Findings};

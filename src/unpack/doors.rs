@@ -1,6 +1,8 @@
 //! What must hold for any bytes as a file, an archive, a mail or a mailbox: functions that panic where it does not.
 //! `fuzz/` and the tests run them; no build for users has them.
 
+#![allow(clippy::missing_panics_doc, reason = "to panic is what these are for")]
+
 use super::header::{Fields, unfold};
 use super::mbox::{Message, Messages, pieces};
 use super::results::Results;

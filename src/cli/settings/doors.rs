@@ -1,6 +1,8 @@
 //! What must hold for any text as a settings file: a function that panics where it does not. `fuzz/` and the tests run
 //! it; no build for users has it.
 
+#![allow(clippy::missing_panics_doc, reason = "to panic is what these are for")]
+
 use super::{Settings, senders};
 use crate::cli::fault::Several;
 use std::collections::BTreeSet;

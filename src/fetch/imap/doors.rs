@@ -1,6 +1,8 @@
 //! What must hold for any bytes a server may send: functions that panic where it does not. `fuzz/` and the tests run them;
 //! no build for users has them.
 
+#![allow(clippy::missing_panics_doc, reason = "to panic is what these are for")]
+
 use super::bodies::{Got, Queue, answer};
 use super::connect::{SMALL_LITERAL, greeting};
 use super::error::{Fault, wait_in};

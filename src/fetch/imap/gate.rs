@@ -471,7 +471,7 @@ mod tests {
             for size in [bytes.len(), bytes.len() - 2, 1_000_001] {
                 let mut gate = Gate::new(4 << 20);
                 let end = bytes.chunks(size).try_for_each(|chunk| gate.feed(chunk));
-                assert!(matches!(end, Err(GateError::Garbage(_))), "{:.40}: {end:?}", before);
+                assert!(matches!(end, Err(GateError::Garbage(_))), "{before:.40}: {end:?}");
                 let through = through(&mut gate);
                 assert!(nil_date(&through).is_none() && depth(&through) <= DEPTH, "{before:.40}");
             }
