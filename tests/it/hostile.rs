@@ -532,7 +532,7 @@ fn a_flood_of_junk_hides_no_report_and_costs_bounded_disk() {
     let kept = std::fs::read_dir(work.path("store/rejected")).expect("a folder").count();
     assert!(kept <= 10_000, "{kept} files");
     if let Some(figures) = figures {
-        let end = format!("{reports} stored, {rejected} rejected, {kept} files kept");
+        let end = format!("{reports} stored, {junk} rejected, {kept} files kept");
         print_flood(&format!("an mbox of {junk} junk mails and {reports} reports"), size, figures, &work, &end);
     }
     let status = work.run(["status", "--format", "json"]).json();
