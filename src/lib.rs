@@ -54,6 +54,8 @@
 //! (`tests/it/layering.rs` holds the table). Cargo features: none for that core; `store` adds the data folder, the
 //! answers and their renderings; `imap` the poller; `dns` the live side; `cli` (default) the program.
 
+#[cfg(any(test, fuzzing))]
+pub mod doors;
 pub mod fetch;
 pub mod judge;
 pub mod limits;

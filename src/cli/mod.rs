@@ -35,6 +35,9 @@ mod summary;
 mod verify;
 mod witness;
 
+#[cfg(any(test, fuzzing))]
+pub use settings::doors;
+
 use crate::store::Store;
 use args::{Command, Common};
 use exit::Exit;

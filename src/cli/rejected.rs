@@ -126,7 +126,7 @@ struct Contradiction {
     report_id: String,
     policy_domain: String,
     arrival: String,
-    file: String,
+    file: Option<String>,
 }
 
 fn conflicts(store: &Store, format: Format) -> anyhow::Result<()> {
@@ -134,8 +134,13 @@ fn conflicts(store: &Store, format: Format) -> anyhow::Result<()> {
     entries.reverse();
     if format == Format::Text {
         return say(entries.iter().map(|entry| {
-            let ConflictEntry { origin, org_name, report_id, policy_domain, file, .. } = entry;
-            format!("{}  {origin}: {org_name} sent another report {report_id} on {policy_domain} before; this one is {file}", day(entry.ingested))
+            let ConflictEntry { origin, org_name, report_id, policy_domain, .. } = entry;
+            let bytes =
+                entry.file.as_ref().map_or("was let go, among the oldest".to_owned(), |file| format!("is {file}"));
+            format!(
+                "{}  {origin}: {org_name} sent another report {report_id} on {policy_domain} before; this one {bytes}",
+                day(entry.ingested)
+            )
         }));
     }
     let entries = entries.into_iter().map(|entry| Contradiction {

@@ -130,7 +130,11 @@ fn text(status: &Status, mailboxes: &[Mailbox], dir: &str, now: Timestamp) -> St
     if status.let_go > 0 {
         let _ = write!(out, "; the bytes of {}, the oldest, let go", number(status.let_go));
     }
-    let _ = writeln!(out, "\nconflicts  {}", number(status.conflicts));
+    let _ = write!(out, "\nconflicts  {}", number(status.conflicts));
+    if status.conflicts_let_go > 0 {
+        let _ = write!(out, "; the bytes of {}, the oldest, let go", number(status.conflicts_let_go));
+    }
+    out.push('\n');
     if !mailboxes.is_empty() || !status.folders.is_empty() {
         out.push_str("\nMAILBOXES\n");
     }
@@ -187,6 +191,7 @@ struct Answer {
     rejected_let_go: i64,
     newest_rejected: Option<String>,
     conflicts: i64,
+    conflicts_let_go: i64,
     months: Vec<MonthSums>,
     mailboxes: Vec<MailboxNewest>,
     folders: Vec<FolderRead>,
@@ -274,6 +279,7 @@ impl Answer {
             rejected_let_go: status.let_go,
             newest_rejected: time(status.newest_rejected),
             conflicts: status.conflicts,
+            conflicts_let_go: status.conflicts_let_go,
             months: months.collect(),
             mailboxes: mailboxes.collect(),
             folders: folders.collect(),

@@ -14,6 +14,8 @@
 //! | `pipe` | a named pipe, waited for with patience |
 //! | `imap` | messages of a mailbox on a server |
 
+#[cfg(any(test, fuzzing))]
+pub mod doors;
 pub mod files;
 pub mod frames;
 #[cfg(feature = "imap")]

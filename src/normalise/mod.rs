@@ -8,6 +8,8 @@
 
 mod address;
 mod domain;
+#[cfg(any(test, fuzzing))]
+pub mod doors;
 mod identity;
 mod period;
 mod report;

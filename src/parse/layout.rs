@@ -10,6 +10,8 @@ use crate::model::Quoted;
 
 /// Start tags without an end that may be open at once, over those that the depth limit allows.
 const UNCLOSED: usize = 64;
+/// Tags without a partner in a text, whose places are kept: four for each record there may be. More are made to fill memory.
+pub(super) const STRAYS: usize = 1_000_000;
 
 /// One `feedback` element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +48,8 @@ pub(super) struct Layout<'x> {
     pub(super) elements: bool,
     /// Whether elements nest past all bounds: the pass stopped there.
     pub(super) too_deep: bool,
+    /// Whether there are more stray tags than [`STRAYS`]: the pass stopped there.
+    pub(super) too_stray: bool,
 }
 
 impl<'x> Layout<'x> {
@@ -66,7 +70,8 @@ impl<'x> Layout<'x> {
                 Lexeme::Text(_) | Lexeme::Verbatim(_) | Lexeme::Aside => {}
                 Lexeme::End | Lexeme::Cut => break,
             }
-            if pass.layout.too_deep {
+            pass.layout.too_stray = pass.layout.strays.len() > STRAYS;
+            if pass.layout.too_deep || pass.layout.too_stray {
                 break;
             }
         }
@@ -214,6 +219,14 @@ mod tests {
     #[test]
     fn nesting_past_all_bounds_stops_the_pass() {
         assert!(layout(&"<a>".repeat(1_000_000)).too_deep);
+    }
+
+    #[test]
+    fn stray_tags_past_all_bounds_stop_the_pass() {
+        let text = "<feedback>".to_owned() + &"</a>".repeat(STRAYS + 1000);
+        let found = layout(&text);
+        assert!(found.too_stray && found.strays.len() <= STRAYS + 2);
+        assert!(!layout(&text[..10_000]).too_stray);
     }
 
     #[test]

@@ -28,6 +28,8 @@
 //! assert_eq!(visitor.0, ["192.0.2.7"]);
 //! ```
 
+#[cfg(any(test, fuzzing))]
+pub mod doors;
 mod encoding;
 mod feedback;
 mod layout;
@@ -45,7 +47,7 @@ pub use raw::{RawDkim, RawMetadata, RawPolicy, RawReason, RawRecord, RawReport, 
 
 use crate::limits::Limits;
 use crate::model::{Code, Findings, Quoted};
-use layout::{Layout, Span};
+use layout::{Layout, STRAYS, Span};
 use plain::Plain;
 use tokens::Halt;
 use tolerant::Tolerant;
@@ -125,6 +127,8 @@ fn tolerant<'x, V: Visitor<'x>>(
 fn refuse<'x, V>(text: &str, layout: &Layout<'_>, limits: &Limits) -> Option<Document<'x, V>> {
     let reason = if layout.too_deep {
         too_deep(limits)
+    } else if layout.too_stray {
+        format!("more than {STRAYS} tags without a partner, which is the limit")
     } else if !layout.documents.is_empty() {
         if !layout.hostile {
             return None;

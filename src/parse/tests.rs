@@ -1,31 +1,10 @@
 //! What holds for the whole stage: the two ways agree, printing and parsing is the identity, limits hold, nothing panics.
 
+use super::doors::{Kept, Report, ways_agree, whole};
 use super::*;
-use crate::model::{Code, Finding};
+use crate::model::Code;
 use proptest::prelude::*;
 use std::borrow::Cow;
-
-/// Keeps every record as written.
-#[derive(Debug, Default, PartialEq)]
-struct Kept<'x>(Vec<RawRecord<'x>>);
-
-impl<'x> Visitor<'x> for Kept<'x> {
-    fn record(&mut self, record: &mut RawRecord<'x>, _: &mut Findings) {
-        self.0.push(record.clone());
-    }
-}
-
-type Report<'x> = (RawReport<'x>, Vec<RawRecord<'x>>, &'x str, Vec<Finding>);
-
-fn whole<'x>(document: Document<'x, Kept<'x>>) -> Result<Report<'x>, String> {
-    match document {
-        Document::Report { report, visitor, content, findings } => {
-            Ok((report, visitor.0, content, findings.into_vec()))
-        }
-        Document::Rejected { reason } => Err(reason),
-        Document::NotReport => Err("not a report".into()),
-    }
-}
 
 fn read(text: &str) -> Vec<Result<Report<'_>, String>> {
     documents(text, &Limits::default(), Kept::default).into_iter().map(whole).collect()
@@ -43,15 +22,6 @@ fn codes(text: &str) -> Vec<Code> {
 
 fn reason(text: &str) -> String {
     read(text).remove(0).expect_err("no report")
-}
-
-/// Where the plain way reads a text, the tolerant way reads the same. Says whether it did.
-fn ways_agree(text: &str, limits: &Limits) -> bool {
-    let Some(fast) = plain(text, limits, Kept::default()) else { return false };
-    let mut slow = tolerant(text, limits, &mut Kept::default);
-    assert_eq!(slow.len(), 1, "{text:?}");
-    assert_eq!(whole(fast), whole(slow.remove(0)), "{text:?}");
-    true
 }
 
 /// A report in one of the usual shapes of XML.
@@ -510,16 +480,8 @@ proptest! {
 
     #[test]
     fn no_bytes_panic_and_limits_hold(bytes in proptest::collection::vec(any::<u8>(), 0..512), text in mutated()) {
-        let limits = Limits { text_bytes: 12, element_depth: 5, records: 1, results: 1, findings: 3, ..Limits::default() };
-        for bytes in [&bytes[..], text.as_bytes()] {
-            let decoded = decode(bytes);
-            for document in documents(&decoded.text, &limits, Kept::default) {
-                let Ok((report, records, _, findings)) = whole(document) else { continue };
-                prop_assert!(findings.len() <= 4 && records.len() <= 1);
-                let values = [report.version, records.first().and_then(|record| record.count.clone())];
-                prop_assert!(values.iter().flatten().all(|value| value.len() <= 12));
-            }
-        }
+        doors::xml(&bytes);
+        doors::xml(text.as_bytes());
     }
 }
 

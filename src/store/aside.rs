@@ -48,8 +48,8 @@ pub struct ConflictEntry {
     pub arrival: Timestamp,
     /// When it was kept aside.
     pub ingested: Timestamp,
-    /// Where the bytes are, below the folder of the store.
-    pub file: String,
+    /// Where the bytes are, below the folder of the store; null where the quota let them go.
+    pub file: Option<String>,
 }
 
 impl Store {
@@ -122,7 +122,7 @@ fn conflict(row: &Row<'_>) -> rusqlite::Result<ConflictEntry> {
         policy_domain: row.get(5)?,
         arrival: time(row.get(6)?),
         ingested: time(row.get(7)?),
-        file: row.get(8)?,
+        file: Some(row.get(8)?).filter(|file: &String| !file.is_empty()),
     })
 }
 

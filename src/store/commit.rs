@@ -10,7 +10,7 @@ use super::layout::{FileKind, Layout, Month};
 use super::ledger::sync_folder;
 use super::pack::{Contents, LineFinding};
 use super::writer::{Batch, Reject, Writer, create_folder};
-use super::{StoreError, encode};
+use super::{StoreError, encode, quota};
 use crate::model::{Accepted, Original, ReportKey, SenderAuth};
 use jiff::Timestamp;
 use rayon::prelude::*;
@@ -331,7 +331,10 @@ fn record(writer: &Writer, batch: &Batch, number: i64, made: &[Made]) -> Result<
         record_rest(&transaction, batch, now)?;
         super::mailboxes::record(&transaction, &batch.messages, now)?;
         transaction.execute("DELETE FROM intents", [])?;
-        let let_go = !batch.rejects.is_empty() && super::quota::hold(&transaction, writer.quota)?;
+        let rejected = !batch.rejects.is_empty() && quota::hold_rejected(&transaction, writer.quota)?;
+        let conflicts =
+            !batch.conflicts.is_empty() && quota::hold_conflicts(&transaction, &writer.layout, writer.quota)?;
+        let let_go = rejected || conflicts;
         transaction.commit()?;
         Ok(let_go)
     };

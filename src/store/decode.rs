@@ -3,6 +3,7 @@
 //! Comes in: a column chunk as it stands on disk. Goes out: [`Words`], integers, yes-or-no. Reads what any writer makes of
 //! our schema in plain or dictionary encoding, not only ourselves. Must not trust a length or a code.
 
+use super::sound::{PAGE_BYTES, column_bytes};
 use crate::model::{Text, Words};
 use polars::error::{PolarsError, PolarsResult, polars_err};
 use polars_core::prelude::{InitHashMaps, PlHashMap};
@@ -12,10 +13,6 @@ use polars_parquet::read::{BasicDecompressor, ColumnChunkMetadata, PageReader};
 use polars_parquet::write::Encoding;
 use std::fs::File;
 use std::io::Cursor;
-use std::os::unix::fs::FileExt;
-
-/// One page may not claim more than this; ours are at most a row group's worth.
-const PAGE_LIMIT: usize = 1 << 30;
 
 /// A flat column of one row group, read but not decoded.
 pub(crate) struct Chunk {
@@ -31,15 +28,8 @@ impl Chunk {
         if descriptor.max_rep_level > 0 || descriptor.max_def_level > 1 {
             return Err(wrong("a flat column, found a nested one"));
         }
-        let range = column.byte_range();
-        let length =
-            usize::try_from(range.end.saturating_sub(range.start)).map_err(|_| wrong("a column under 2^64 bytes"))?;
-        if length > PAGE_LIMIT {
-            return Err(wrong("a column chunk under 1 GiB"));
-        }
-        let mut bytes = vec![0; length];
-        file.read_exact_at(&mut bytes, range.start)?;
-        let reader = PageReader::new(Cursor::new(bytes.into()), column, Vec::new(), PAGE_LIMIT);
+        let bytes = column_bytes(file, column)?;
+        let reader = PageReader::new(Cursor::new(bytes.into()), column, Vec::new(), PAGE_BYTES);
         Ok(Self { pages: BasicDecompressor::new(reader, Vec::new()), optional: descriptor.max_def_level == 1, rows })
     }
 

@@ -9,7 +9,7 @@ use super::layout::Month;
 use super::nested::read_array;
 use super::read::{Filter, Part, selected_rows};
 use super::schema::COLUMNS;
-use super::{Store, StoreError, export_reports, export_sources, text_rows};
+use super::{Store, StoreError, export_reports, export_sources, sound, text_rows};
 use jiff::civil::Date;
 use polars::error::PolarsResult;
 use polars_core::utils::arrow::array::Array;
@@ -126,7 +126,7 @@ fn group_arrays(part: &Part, group: &RowGroupMetadata, filter: &Filter) -> Resul
         });
         Ok(Some((arrays.collect::<PolarsResult<_>>()?, rows)))
     };
-    read().map_err(StoreError::parquet(&part.path, "reading the part"))
+    sound::read(&part.path, "reading the part", read)
 }
 
 /// The rows of the filter of a part as a new part; none, if it has none.

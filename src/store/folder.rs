@@ -11,7 +11,7 @@ use super::pack::{LineFinding, sender_auth};
 use super::read::{Filter, Part};
 use super::reports::{day, time};
 use super::status::{Files, Reporter, Status, Totals};
-use super::{Store, StoreError, encode, export_reports};
+use super::{Store, StoreError, encode, export_reports, sound};
 use crate::model::{Domain, PolicyPublished, ReportHead, ReportKey, Text};
 use jiff::Timestamp;
 use polars::error::{PolarsResult, polars_err};
@@ -127,8 +127,11 @@ pub(crate) fn export_reports(store: &Store, filter: &Filter, exported: &mut Expo
                 |index: usize| concatenate(&groups.iter().map(|group| group[index].as_ref()).collect::<Vec<_>>());
             (0..export_reports::fields().count()).map(column).collect()
         };
-        let arrays = if part.metadata.row_groups.is_empty() { Ok(Vec::new()) } else { read() };
-        let arrays = arrays.map_err(StoreError::parquet(&part.path, "reading the reports"))?;
+        let arrays = if part.metadata.row_groups.is_empty() {
+            Vec::new()
+        } else {
+            sound::read(&part.path, "reading the reports", read)?
+        };
         if arrays.first().is_none_or(|array| array.is_empty()) {
             continue;
         }
@@ -143,13 +146,14 @@ fn each(layout: &Layout, filter: &Filter, mut each: impl FnMut(ReportHead, Times
     for path in files(layout, "reports", filter)? {
         let part = Part::open(path)?;
         for group in &part.metadata.row_groups {
-            let read = Table::read(&part, group).and_then(|table| {
+            let table = sound::read(&part.path, "reading the reports", || Table::read(&part, group))?;
+            let mut read = || -> PolarsResult<()> {
                 for row in (0..group.num_rows()).filter(|row| table.is_asked(*row, filter)) {
                     each(table.head(row)?, time(table.long("arrival", row)?.unwrap_or_default()));
                 }
                 Ok(())
-            });
-            read.map_err(StoreError::parquet(&part.path, "reading the reports"))?;
+            };
+            read().map_err(StoreError::parquet(&part.path, "reading the reports"))?;
         }
     }
     Ok(())

@@ -114,9 +114,10 @@ CREATE TABLE conflicts (
     policy_domain TEXT NOT NULL,
     arrival INTEGER NOT NULL,
     ingested INTEGER NOT NULL,
-    file TEXT NOT NULL,
+    file TEXT NOT NULL,             -- empty where the quota let the bytes go
     PRIMARY KEY (key, content)
 ) WITHOUT ROWID;
+CREATE INDEX conflicts_kept ON conflicts (ingested) WHERE file <> '';
 CREATE TABLE folders (              -- how far each folder of a mailbox was read
     mailbox TEXT NOT NULL,
     folder TEXT NOT NULL,

@@ -3,13 +3,13 @@
 //! Columns are read once each, their words as dictionary codes: what is held is a column a thread and the compressed
 //! pages, never the rows.
 
-use super::StoreError;
 use super::commit::{size_of, write_file};
 use super::encode::{self, PartWriter, ROW_GROUP, arrow_field, compress, dictionary, list_of};
 use super::nested::read_array;
 use super::pack::{PackReader, PackWriter};
 use super::read::Part;
 use super::schema::{COLUMNS, Column, Kind, ListField};
+use super::{StoreError, sound};
 use crate::model::{Text, Words};
 use polars::error::{PolarsResult, polars_err};
 use polars_core::prelude::{InitHashMaps, PlHashMap};
@@ -43,7 +43,7 @@ pub(crate) fn parts(paths: &[PathBuf], target: &Path) -> Result<u64, StoreError>
         }
         writer.finish()
     };
-    let bytes = merge().map_err(StoreError::parquet(target, "merging the parts"))?;
+    let bytes = sound::read(target, "merging the parts", merge)?;
     write_file(target, |out| out.write_all(&bytes))?;
     Ok(bytes.len() as u64)
 }

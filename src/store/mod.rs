@@ -31,6 +31,7 @@ mod rebuild;
 mod recover;
 mod reports;
 pub mod schema;
+mod sound;
 mod status;
 mod stream;
 #[cfg(test)]

@@ -1,15 +1,14 @@
 //! Columns of lists back from Parquet, through polars' own arrays: rarer and dearer than the flat ones.
 
 use super::read::reason_word;
+use super::sound::column_pages;
 use crate::model::{Text, Words};
 use polars::error::{PolarsResult, polars_err};
 use polars_core::prelude::{InitHashMaps, PlHashMap};
 use polars_core::utils::arrow::array::{Array, ListArray, StructArray, Utf8ViewArray};
 use polars_core::utils::arrow::datatypes::Field;
-use polars_parquet::read::{BasicDecompressor, PageReader, RowGroupMetadata, column_iter_to_arrays};
+use polars_parquet::read::{BasicDecompressor, RowGroupMetadata, column_iter_to_arrays};
 use std::fs::File;
-use std::io::Cursor;
-use std::os::unix::fs::FileExt;
 
 /// A column of a row group as one Arrow array of the given type.
 pub(crate) fn read_array(file: &File, group: &RowGroupMetadata, field: Field) -> PolarsResult<Box<dyn Array>> {
@@ -18,12 +17,7 @@ pub(crate) fn read_array(file: &File, group: &RowGroupMetadata, field: Field) ->
         .ok_or_else(|| polars_err!(ComputeError: "expected a column {}, found none", field.name))?;
     let (mut pages, mut types) = (Vec::new(), Vec::new());
     for column in found {
-        let range = column.byte_range();
-        let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
-        let mut bytes = vec![0; length];
-        file.read_exact_at(&mut bytes, range.start)?;
-        let reader = PageReader::new(Cursor::new(bytes.into()), column, Vec::new(), 1 << 30);
-        pages.push(BasicDecompressor::new(reader, Vec::new()));
+        pages.push(BasicDecompressor::new(column_pages(file, column)?, Vec::new()));
         types.push(&column.descriptor().descriptor.primitive_type);
     }
     let name = field.name.clone();

@@ -1,12 +1,14 @@
-//! The bound of `rejected/`: a flood of junk costs so much disk and no more.
+//! The bound of `rejected/`, and that of `conflicts/`: a flood of junk costs so much disk and no more.
 //!
-//! Comes in: the transaction that records a batch with rejected items. Goes out: the oldest kept bytes beyond the quota as
-//! intents, so that they go the way of unfinished files, whatever instant a kill comes at. Their rows stay, with an empty
-//! `file`: what was rejected is still named, known and counted. Must not touch what was stored as a report.
+//! Comes in: the transaction that records a batch with rejected items or conflicts. Goes out: the oldest kept bytes beyond
+//! the quota as intents, so that they go the way of unfinished files, whatever instant a kill comes at. Their rows stay,
+//! with an empty `file`: what was kept aside is still named, known and counted. Must not touch what was stored as a report.
 
+use super::commit::int;
+use super::layout::Layout;
 use rusqlite::{Transaction, params};
 
-/// How much of rejected items is kept.
+/// How much is kept of rejected items, and as much again of conflicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Quota {
     pub(crate) bytes: i64,
@@ -21,34 +23,79 @@ impl Default for Quota {
     }
 }
 
-/// Let the oldest kept bytes beyond the quota go. True where there are any: their files are intents now.
-pub(crate) fn hold(transaction: &Transaction<'_>, quota: Quota) -> rusqlite::Result<bool> {
-    let kept: Vec<([u8; 32], i64, String)> = transaction
+impl Quota {
+    /// What is kept beyond it, of what is kept newest first.
+    fn beyond<T>(self, mut kept: Vec<Kept<T>>) -> Vec<Kept<T>> {
+        let mut sum = 0_i64;
+        let within = kept.iter().take(self.files).take_while(|each| {
+            sum = sum.saturating_add(each.bytes);
+            sum <= self.bytes
+        });
+        let within = within.count();
+        kept.split_off(within)
+    }
+}
+
+/// Bytes kept aside.
+struct Kept<T> {
+    /// The key of their row.
+    key: T,
+    bytes: i64,
+    file: String,
+}
+
+/// Let the oldest rejected bytes beyond the quota go. True where there are any: their files are intents now.
+pub(crate) fn hold_rejected(transaction: &Transaction<'_>, quota: Quota) -> rusqlite::Result<bool> {
+    let kept = transaction
         .prepare_cached(
             "SELECT hash, bytes, file FROM rejected WHERE file IS NOT NULL AND file <> '' ORDER BY ingested DESC, hash",
         )?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-        .collect::<Result<_, _>>()?;
-    let mut sum = 0_i64;
-    let within = kept.iter().take(quota.files).take_while(|(_, bytes, _)| {
-        sum = sum.saturating_add(*bytes);
-        sum <= quota.bytes
-    });
-    let within = within.count();
+        .query_map([], |row| Ok(Kept { key: row.get(0)?, bytes: row.get(1)?, file: row.get(2)? }))?
+        .collect::<Result<Vec<Kept<[u8; 32]>>, _>>()?;
     let mut forget = transaction.prepare_cached("UPDATE rejected SET file = '' WHERE hash = ?1")?;
-    let mut intend = transaction.prepare_cached("INSERT OR REPLACE INTO intents VALUES (?1)")?;
-    for (hash, _, file) in &kept[within..] {
-        forget.execute(params![hash])?;
-        intend.execute([file])?;
+    let beyond = quota.beyond(kept);
+    for each in &beyond {
+        forget.execute(params![each.key])?;
+        intend(transaction, &each.file)?;
     }
-    Ok(within < kept.len())
+    Ok(!beyond.is_empty())
+}
+
+/// The same of reports in conflict, whose sizes the disk knows.
+pub(crate) fn hold_conflicts(transaction: &Transaction<'_>, layout: &Layout, quota: Quota) -> rusqlite::Result<bool> {
+    // Never more than the quota and a batch: the rest have no file.
+    let kept = transaction
+        .prepare_cached(
+            "SELECT key, content, file FROM conflicts WHERE file <> '' ORDER BY ingested DESC, key, content",
+        )?
+        .query_map([], |row| {
+            let file: String = row.get(2)?;
+            // One that is not there takes no room; `verify` tells of it.
+            let bytes = std::fs::metadata(layout.file(&file)).map_or(0, |metadata| int(metadata.len()));
+            Ok(Kept { key: (row.get(0)?, row.get(1)?), bytes, file })
+        })?
+        .collect::<Result<Vec<Kept<([u8; 16], [u8; 32])>>, _>>()?;
+    let mut forget = transaction.prepare_cached("UPDATE conflicts SET file = '' WHERE key = ?1 AND content = ?2")?;
+    let beyond = quota.beyond(kept);
+    for Kept { key: (key, content), file, .. } in &beyond {
+        forget.execute(params![key, content])?;
+        intend(transaction, file)?;
+    }
+    Ok(!beyond.is_empty())
+}
+
+fn intend(transaction: &Transaction<'_>, file: &str) -> rusqlite::Result<()> {
+    transaction.prepare_cached("INSERT OR REPLACE INTO intents VALUES (?1)")?.execute([file]).map(drop)
 }
 
 #[cfg(test)]
 mod tests {
     use super::Quota;
-    use crate::store::{Reject, Rejected, Store, Writer};
+    use crate::model::{Hash, Original};
+    use crate::store::tests::accepted;
+    use crate::store::{Added, Reject, Rejected, Store, Writer};
     use jiff::Timestamp;
+    use std::sync::Arc;
 
     fn reject(number: u8) -> Reject {
         Reject {
@@ -74,6 +121,34 @@ mod tests {
 
     fn files(dir: &std::path::Path) -> usize {
         std::fs::read_dir(dir.join("rejected")).unwrap().count()
+    }
+
+    #[test]
+    fn conflicts_beyond_the_quota_go_likewise() {
+        for quota in [Quota { bytes: 350, files: 99 }, Quota { bytes: 1 << 20, files: 3 }] {
+            let dir = tempfile::tempdir().unwrap();
+            let conflict = |number: u8| {
+                let now = Timestamp::from_second(1_795_600_000 + i64::from(number)).unwrap();
+                let mut writer = Writer::open(dir.path(), now).unwrap();
+                writer.quota = quota;
+                let mut accepted = accepted(0, 1);
+                accepted.report.content = Hash([number; 32]);
+                accepted.original = Arc::new(Original::Xml(vec![number; 100]));
+                let added = writer.add(accepted).unwrap();
+                writer.commit().unwrap();
+                added
+            };
+            assert_eq!(conflict(0), Added::Stored);
+            assert!((1..=10).all(|number| conflict(number) == Added::Conflict));
+            assert_eq!(std::fs::read_dir(dir.path().join("conflicts")).unwrap().count(), 3);
+            let store = Store::open(dir.path()).unwrap();
+            let kept: Vec<bool> = store.conflicts().unwrap().iter().map(|entry| entry.file.is_some()).collect();
+            assert_eq!(kept, [[false; 7].as_slice(), &[true; 3]].concat());
+            let status = store.status().unwrap();
+            assert_eq!((status.conflicts, status.conflicts_let_go), (10, 7));
+            assert_eq!(store.verify().unwrap(), []);
+            assert_eq!(conflict(1), Added::Duplicate, "not kept again");
+        }
     }
 
     #[test]

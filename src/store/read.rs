@@ -3,9 +3,9 @@
 //! Comes in: the list of files (the ledger's, or a bare folder's), a filter, and which columns. Goes out: [`Rows`],
 //! a row group at most each, in no particular order. Memory is a few row groups a thread, whatever the number of rows.
 
-use super::StoreError;
 use super::decode::Chunk;
 use super::encode::days_since_epoch;
+use super::{StoreError, sound};
 use crate::model::{Cause, Columns, Flags, Rows, Source, Text, Words};
 use jiff::civil::Date;
 use polars::error::PolarsResult;
@@ -52,8 +52,10 @@ impl Part {
     pub(crate) fn open(path: PathBuf) -> Result<Self, StoreError> {
         let file = File::open(&path).or_else(|error| open_moved(&path).ok_or(error));
         let file = file.map_err(StoreError::io(&path, "opening the part"))?;
-        let metadata = read_metadata(&mut BufReader::with_capacity(1 << 12, &file))
-            .map_err(StoreError::parquet(&path, "reading the part"))?;
+        let metadata = sound::read(&path, "reading the part", || {
+            let footer = read_metadata(&mut BufReader::with_capacity(1 << 12, &file))?;
+            sound::check_footer(&footer).map(|()| footer)
+        })?;
         Ok(Self { path, file, metadata })
     }
 }
@@ -94,8 +96,7 @@ pub(crate) fn fold<A: Send>(
     let work = || {
         let mut value = init();
         while let Some(unit) = units.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let rows =
-                read_unit(unit, filter, columns).map_err(StoreError::parquet(&unit.part.path, "reading the part"));
+            let rows = sound::read(&unit.part.path, "reading the part", || read_unit(unit, filter, columns));
             match rows {
                 Ok(rows) if rows.len > 0 => each(&mut value, rows),
                 Ok(_) => {}

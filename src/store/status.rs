@@ -86,6 +86,8 @@ pub struct Status {
     pub newest_rejected: Option<Timestamp>,
     /// Reports in conflict with one stored before.
     pub conflicts: i64,
+    /// Those whose bytes were let go: they were the oldest beyond the quota.
+    pub conflicts_let_go: i64,
 }
 
 pub(crate) fn status(ledger: &Ledger) -> Result<Status, StoreError> {
@@ -138,7 +140,11 @@ fn read(ledger: &Ledger) -> rusqlite::Result<Status> {
         [],
         |row| Ok((Files { count: row.get(0)?, bytes: row.get(1)? }, maybe(row.get(2)?), row.get(3)?)),
     )?;
-    status.conflicts = ledger.connection.query_row("SELECT COUNT(*) FROM conflicts", [], |row| row.get(0))?;
+    (status.conflicts, status.conflicts_let_go) = ledger.connection.query_row(
+        "SELECT COUNT(*), COUNT(*) FILTER (WHERE file = '') FROM conflicts",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
     Ok(status)
 }
 

@@ -6,7 +6,7 @@ use super::pack::PackReader;
 use super::read::Part;
 use super::rebuild::files;
 use super::writer::Writer;
-use super::{Store, StoreError, encode, recover};
+use super::{Store, StoreError, encode, recover, sound};
 use rusqlite::params;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -151,14 +151,15 @@ fn check_file(layout: &Layout, listed: &Listed, faults: &mut Vec<Fault>) {
 }
 
 /// Read every page of a part; gives its rows.
-fn rows(path: &Path) -> Result<i64, StoreError> {
+pub(super) fn rows(path: &Path) -> Result<i64, StoreError> {
     let part = Part::open(path.to_owned())?;
     let mut rows = 0;
     for group in &part.metadata.row_groups {
         rows += super::commit::int(group.num_rows());
         for column in super::schema::COLUMNS {
-            super::nested::read_array(&part.file, group, encode::arrow_field(column))
-                .map_err(StoreError::parquet(path, "reading the part"))?;
+            sound::read(path, "reading the part", || {
+                super::nested::read_array(&part.file, group, encode::arrow_field(column)).map(drop)
+            })?;
         }
     }
     Ok(rows)
@@ -224,7 +225,8 @@ fn check_unknown(
             }
         }
     }
-    let sql = "SELECT file FROM rejected WHERE file <> '' UNION SELECT file FROM conflicts ORDER BY 1";
+    let sql = "SELECT file FROM rejected WHERE file <> '' UNION SELECT file FROM conflicts WHERE file <> ''
+               ORDER BY 1";
     let read = || -> rusqlite::Result<Vec<String>> {
         ledger.connection.prepare(sql)?.query_map(params![], |row| row.get(0))?.collect()
     };

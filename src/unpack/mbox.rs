@@ -6,10 +6,12 @@
 use memchr::{memchr, memmem};
 use std::io::{self, Read};
 
-/// Bytes read at once.
-const CHUNK: usize = 1 << 20;
-/// A `From ` line is never longer.
+/// Bytes read at once; a fuzzer's small mailboxes must be cut somewhere too.
+const CHUNK: usize = if cfg!(fuzzing) { 64 } else { 1 << 20 };
+/// A `From ` line is never longer, its line end not counted.
 const LINE: usize = 1024;
+/// What must be looked at again once more is read: a `From ` line that was cut, and the blank line before it.
+const AGAIN: usize = LINE + b"\n\r\n".len();
 
 /// A message of a mailbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,12 +57,8 @@ impl<R: Read> Messages<R> {
 
     /// Pass the `From ` line at the start; whatever else stands before the first one is the first message.
     fn pass_separator(&mut self) -> io::Result<()> {
-        while self.buffer.len() - self.start < LINE && self.fill()? {}
-        let rest = &self.buffer[self.start..];
-        let line = &rest[..memchr(b'\n', rest).map_or(rest.len(), |end| end + 1)];
-        if line.starts_with(b"From ") {
-            self.start += line.len();
-        }
+        while self.buffer.len() - self.start <= LINE && self.fill()? {}
+        self.start += from_line(&self.buffer[self.start..]);
         Ok(())
     }
 
@@ -81,8 +79,9 @@ impl<R: Read> Messages<R> {
                 let message = self.cut(end, passed);
                 return Ok(Some(message));
             }
-            scanned = rest.len().saturating_sub(LINE);
-            if passed + rest.len() as u64 > self.limit {
+            scanned = rest.len().saturating_sub(AGAIN);
+            // Not the rest: a line behind the message may be in it, cut.
+            if passed + scanned as u64 > self.limit {
                 passed += scanned as u64;
                 self.start += scanned;
                 scanned = 0;
@@ -110,6 +109,13 @@ impl<R: Read> Iterator for Messages<R> {
     fn next(&mut self) -> Option<Self::Item> {
         self.message().transpose()
     }
+}
+
+/// The length of the `From ` line at the start, its line end included; 0 where there is none.
+fn from_line(bytes: &[u8]) -> usize {
+    let end = memchr(b'\n', bytes);
+    let fits = end.unwrap_or(bytes.len()) <= LINE && bytes.starts_with(b"From ");
+    if fits { end.map_or(bytes.len(), |end| end + 1) } else { 0 }
 }
 
 /// Where the next `From ` line begins. One that is cut by the end of the bytes only counts at the end of the mailbox.
@@ -158,4 +164,53 @@ fn unquote(bytes: &[u8]) -> Vec<u8> {
     }
     message.extend_from_slice(&bytes[copied..]);
     message
+}
+
+/// All of a mailbox in memory, taken apart at once: for each message the length of the line before it, and the message as
+/// it lies there. What [`Messages`] is held against.
+#[cfg(any(test, fuzzing))]
+pub(super) fn pieces(bytes: &[u8]) -> Vec<(usize, &[u8])> {
+    let (mut pieces, mut at) = (Vec::new(), 0);
+    while at < bytes.len() {
+        let rest = &bytes[at..];
+        let line = from_line(rest);
+        let message = &rest[line..];
+        let end = separator(message, 0, true).unwrap_or(message.len());
+        pieces.push((line, &message[..end]));
+        at += line + end;
+    }
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mailbox_comes_apart_alike_wherever_what_is_read_at_once_ends() {
+        let line = format!("From a{} 01:10:00", "x".repeat(LINE - 15));
+        assert_eq!(line.len(), LINE);
+        for end in ["\n\n", "\r\n\r\n"] {
+            for off in (0..8).chain(LINE - 4..LINE + 8) {
+                // The line begins so many bytes before the first read ends.
+                let size = CHUNK - off - end.len();
+                let mailbox = [&b"x".repeat(size), end.as_bytes(), line.as_bytes(), b"\nSubject: y\n"].concat();
+                let whole = pieces(&mailbox);
+                assert_eq!(whole.len(), 2);
+                // The first message is just within the limit, or just over it.
+                for limit in [CHUNK as u64, (size + end.len()) as u64, (size + end.len() - 1) as u64] {
+                    let read: Vec<Message> = Messages::new(&mailbox[..], limit).map(Result::unwrap).collect();
+                    let sizes: Vec<bool> = read.iter().map(|message| matches!(message, Message::Whole(_))).collect();
+                    assert_eq!(sizes, [size as u64 + end.len() as u64 <= limit, true], "{off} {limit}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_too_long_to_stand_between_messages_is_part_of_one() {
+        let mailbox = ["From ", &"x".repeat(CHUNK), " 01:10:00\nSubject: y\n"].concat();
+        let read: Vec<Message> = Messages::new(mailbox.as_bytes(), u64::MAX).map(Result::unwrap).collect();
+        assert_eq!(read, [Message::Whole(mailbox.into_bytes())]);
+    }
 }

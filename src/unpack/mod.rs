@@ -20,6 +20,8 @@
 //! | `mbox` | messages one behind the other |
 
 mod claim;
+#[cfg(any(test, fuzzing))]
+pub mod doors;
 mod facts;
 mod gzip;
 mod header;

@@ -89,15 +89,20 @@ pub(super) fn members(bytes: &[u8], meter: &mut Meter) -> Result<Vec<Member>, Zi
     if found < directory.members || (found & 0xffff) != (directory.members & 0xffff) {
         return Err(ZipError::Directory { expected: directory.members, found });
     }
-    if overlap(&members) { Err(ZipError::Overlap) } else { Ok(members) }
+    if overlap(bytes, &members) { Err(ZipError::Overlap) } else { Ok(members) }
 }
 
-/// Whether a member's bytes are also another's: how a small archive unfolds to a huge one.
-fn overlap(members: &[Member]) -> bool {
+/// Whether a member's bytes are also another's: how a small archive unfolds to a huge one. A local header may say that it
+/// is up to 128 KiB long, so where a member ends is only known from there.
+fn overlap(bytes: &[u8], members: &[Member]) -> bool {
     const LOCAL_HEADER: u64 = 30;
-    let mut places: Vec<_> = members.iter().map(|member| (member.header, member.compressed)).collect();
+    let end = |member: &Member| match stream(bytes, member) {
+        Ok(stream) => (stream.as_ptr_range().end.addr() - bytes.as_ptr().addr()) as u64,
+        Err(_) => member.header.saturating_add(LOCAL_HEADER).saturating_add(member.compressed),
+    };
+    let mut places: Vec<_> = members.iter().map(|member| (member.header, end(member))).collect();
     places.sort_unstable();
-    places.windows(2).any(|pair| pair[0].0.saturating_add(LOCAL_HEADER).saturating_add(pair[0].1) > pair[1].0)
+    places.windows(2).any(|pair| pair[0].1 > pair[1].0)
 }
 
 /// Read one member.
@@ -106,24 +111,28 @@ pub(super) fn open(bytes: &[u8], member: &Member, meter: &mut Meter) -> Result<O
         return Err(ZipError::Encrypted);
     }
     let stream = stream(bytes, member)?;
-    let (content, gzip) = match member.method {
+    let (content, deflate) = match member.method {
         0 => {
             meter.decoded(stream.len())?;
-            (stream.to_vec(), false)
+            (stream.to_vec(), None)
         }
-        8 => (inflate(stream, meter)?, true),
+        8 => {
+            let (content, taken) = inflate(stream, meter)?;
+            // A member may be longer than its stream; what is behind that is no part of a gzip file.
+            (content, Some(&stream[..taken]))
+        }
         other => return Err(ZipError::Method(other)),
     };
     let found = gzip::crc32(&content);
     if found != member.crc {
         return Err(ZipError::Checksum { expected: member.crc, found });
     }
-    let gzip = gzip.then(|| gzip::frame(stream, &content, found));
+    let gzip = deflate.map(|deflate| gzip::frame(deflate, &content, found));
     Ok(Opened { content, gzip })
 }
 
 /// The member's bytes as they lie in the archive. Local headers say nothing but how long they are.
-fn stream<'b>(bytes: &'b [u8], member: &Member) -> Result<&'b [u8], ZipError> {
+pub(super) fn stream<'b>(bytes: &'b [u8], member: &Member) -> Result<&'b [u8], ZipError> {
     let cut = |found: usize| ZipError::Cut { expected: member.compressed, found: found as u64 };
     let header = usize::try_from(member.header).ok().and_then(|at| bytes.get(at..)).ok_or_else(|| cut(0))?;
     if !header.starts_with(b"PK\x03\x04") {
@@ -134,11 +143,12 @@ fn stream<'b>(bytes: &'b [u8], member: &Member) -> Result<&'b [u8], ZipError> {
     usize::try_from(member.compressed).ok().and_then(|length| data.get(..length)).ok_or_else(|| cut(data.len()))
 }
 
-fn inflate(stream: &[u8], meter: &mut Meter) -> Result<Vec<u8>, ZipError> {
+/// What a stream inflates to, and how many bytes of it that took.
+fn inflate(stream: &[u8], meter: &mut Meter) -> Result<(Vec<u8>, usize), ZipError> {
     let mut content = Vec::new();
     let hint = stream.len().saturating_mul(4);
     match Inflater::new(Wrapper::None).run(stream, hint, &mut content, meter) {
-        Ok(_) => Ok(content),
+        Ok(taken) => Ok((content, taken)),
         Err(Fault::Limit(limit)) => Err(limit.into()),
         Err(fault) => Err(ZipError::Inflate(fault)),
     }

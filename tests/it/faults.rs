@@ -73,8 +73,12 @@ impl Disk {
     }
 
     fn grow(&self) {
-        let done = Command::new("mount").args(["-o", "remount,size=64m"]).arg(&self.0).status();
-        assert!(done.is_ok_and(|done| done.success()), "it can grow");
+        self.remount("size=64m");
+    }
+
+    fn remount(&self, how: &str) {
+        let done = Command::new("mount").args(["-o", &format!("remount,{how}")]).arg(&self.0).status();
+        assert!(done.is_ok_and(|done| done.success()), "remounted {how}");
     }
 }
 
@@ -107,4 +111,64 @@ fn a_full_disk_ends_the_run_with_2_and_the_next_one_goes_on() {
         assert_eq!(work.run(["verify"]).code, Some(0), "{kib} KiB");
     }
     assert!(full > 0, "no disk was small enough");
+}
+
+#[test]
+fn a_store_that_cannot_be_written_is_read_all_the_same() {
+    let work = WorkDir::new();
+    let Some(disk) = Disk::new(&work, 64 << 10) else {
+        eprintln!("skipped: only root can mount a small disk");
+        return;
+    };
+    let samples = samples();
+    let ingest = ["ingest", samples.to_str().expect("a UTF-8 path")];
+    assert_eq!(work.run(ingest).code, Some(0));
+    let (summary, all) = (["summary", "--week", "2026-W47"], reports(&work));
+    let before = work.run(summary).quiet();
+    disk.remount("ro");
+    for args in [&ingest[..], &["compact"], &["rebuild"], &["prune", "--keep", "1m"]] {
+        let done = work.run(args);
+        refused(&done, &args.join(" "));
+        assert!(done.stderr.contains("Read-only file system") && done.stderr.contains("hint: "), "{done:#?}");
+    }
+    assert_eq!((work.run(summary).quiet(), reports(&work)), (before, all));
+    assert_eq!(work.run(["verify"]).code, Some(0));
+    disk.remount("rw");
+    assert_eq!(work.run(ingest).code, Some(0));
+}
+
+#[test]
+fn a_file_flipped_cut_or_gone_is_named_by_verify_and_never_the_end_of_the_program() {
+    type Damage = fn(&std::path::Path, &[u8]);
+    let damages: [(&str, Damage); 3] = [
+        ("flipped", |path, bytes| {
+            let mut bytes = bytes.to_vec();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 0x40;
+            std::fs::write(path, bytes).expect("a file");
+        }),
+        ("cut", |path, bytes| std::fs::write(path, &bytes[..1000]).expect("a file")),
+        ("gone", |path, _| std::fs::remove_file(path).expect("a file")),
+    ];
+    let (work, _) = stored();
+    for kind in ["records", "originals"] {
+        let path = crate::workdir::files_below(&work.path("store").join(kind)).swap_remove(0);
+        let bytes = std::fs::read(&path).expect("a file");
+        let name = path.strip_prefix(work.path("store")).expect("below the store").to_string_lossy().into_owned();
+        for (what, damage) in damages {
+            damage(&path, &bytes);
+            let verify = work.run(["verify"]);
+            assert_eq!(verify.code, Some(1), "{name} {what}: {verify:#?}");
+            assert!(verify.stderr.contains(&name) && !verify.stderr.contains("panicked"), "{what}: {verify:#?}");
+            let summary = work.run(["summary", "--last", "90d"]);
+            assert!(matches!(summary.code, Some(0 | 2)), "{name} {what}: {summary:#?}");
+            assert!(!summary.stderr.contains("panicked"), "{name} {what}: {summary:#?}");
+            if kind == "records" && what != "flipped" {
+                refused(&summary, &format!("{name} {what}"));
+                assert!(summary.stderr.contains(&name), "{summary:#?}");
+            }
+            std::fs::write(&path, &bytes).expect("a file");
+        }
+    }
+    assert_eq!(work.run(["verify"]).code, Some(0));
 }

@@ -11,7 +11,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 /// Settings for a mailbox of this server, with more lines.
-fn settings(dir: &WorkDir, dovecot: &Dovecot, more: &str) {
+pub(crate) fn settings(dir: &WorkDir, dovecot: &Dovecot, more: &str) {
     let password = dir.write("password", "correct horse\n");
     std::fs::set_permissions(password, std::fs::Permissions::from_mode(0o600)).unwrap();
     let text = format!(

@@ -20,6 +20,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("dns", &["model", "judge"]),
     ("send", &[]),
     ("present", &["model", "analyse", "dns", "ingest"]),
+    // No build for users has it.
+    ("doors", &["limits", "unpack", "parse", "normalise", "judge", "fetch", "cli"]),
     ("ingest", &["limits", "fetch", "unpack", "parse", "normalise", "judge", "model", "store"]),
 ];
 

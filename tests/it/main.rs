@@ -33,7 +33,6 @@ mod properties;
 mod readers;
 mod readme;
 mod renderings;
-mod replay;
 mod smtp;
 mod verified;
 mod workdir;

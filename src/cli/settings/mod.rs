@@ -4,6 +4,8 @@
 //! Comes in: a path or the usual places. Goes out: [`Settings`], typed and resolved but for the secrets, which are
 //! fetched only when they are needed. Must not: connect anywhere, run a command, keep a secret.
 
+#[cfg(any(test, fuzzing))]
+pub mod doors;
 mod mailbox;
 mod reader;
 mod secret;

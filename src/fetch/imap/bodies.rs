@@ -222,13 +222,13 @@ impl Queue {
 }
 
 /// What a response means while mails are fetched.
-enum Answer {
+pub(super) enum Answer {
     Mail(u32, Vec<u8>),
     End(RequestId, Status),
     Other,
 }
 
-fn answer(response: &Response<'_>) -> Answer {
+pub(super) fn answer(response: &Response<'_>) -> Answer {
     match response {
         Response::Fetch(_, attributes) => {
             let (mut uid, mut body) = (None, None);

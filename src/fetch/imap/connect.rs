@@ -68,7 +68,8 @@ async fn tcp(mailbox: &Mailbox, doing: &str) -> Result<Box<dyn Socket>, Fault> {
     Ok(Box::new(stream))
 }
 
-async fn greeting(client: &mut Client<Wire>) -> Result<(), Fault> {
+/// Wait for the server to greet.
+pub(super) async fn greeting(client: &mut Client<Wire>) -> Result<(), Fault> {
     let doing = "waiting for the greeting";
     let response = client.read_response().await.map_err(|error| Fault::stream(doing, &error))?;
     let Some(response) = response else {

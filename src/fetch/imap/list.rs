@@ -135,7 +135,7 @@ async fn list(link: &mut Link, first: u32, last: Option<u32>, detail: Detail) ->
     Ok(found)
 }
 
-fn entry(response: &Response<'_>) -> Option<Entry> {
+pub(super) fn entry(response: &Response<'_>) -> Option<Entry> {
     let Response::Fetch(_, attributes) = response else { return None };
     let mut entry = Entry { uid: 0, size: 0, arrival: None };
     for attribute in attributes {

@@ -13,6 +13,8 @@ mod after;
 mod auth;
 mod bodies;
 mod connect;
+#[cfg(any(test, fuzzing))]
+pub mod doors;
 mod error;
 mod folder;
 mod folders;

@@ -73,7 +73,11 @@ impl Link {
             }
             other => other?,
         };
-        let patience = mailbox.patience.clone();
+        Self::begin(session, mailbox.patience.clone()).await
+    }
+
+    /// Take over a session that is logged in.
+    pub(super) async fn begin(session: async_imap::Session<Wire>, patience: Patience) -> Result<Self, Fault> {
         let mut link = Self { session, patience, abilities: Abilities::default(), opened: None };
         link.learn_abilities().await?;
         Ok(link)

@@ -107,6 +107,18 @@ fn a_zip_members_stream_is_kept_in_a_gzip_frame_and_a_stored_member_as_xml() {
 }
 
 #[test]
+fn a_member_longer_than_its_stream_is_kept_as_a_gzip_file_that_opens() {
+    let mut zip = zip(&[("a.xml", REPORT)]);
+    let directory = zip.windows(4).position(|four| four == b"PK\x01\x02").unwrap();
+    zip.splice(directory..directory, *b"more");
+    let (directory, end) = (directory + 4, zip.len() - 22);
+    zip[directory + 20] += 4;
+    zip[end + 16..end + 20].copy_from_slice(&u32::try_from(directory).unwrap().to_le_bytes());
+    let gzip = original(&zip).unwrap();
+    assert_eq!(file("again.xml.gz", &gzip), ["report"]);
+}
+
+#[test]
 fn sizes_come_from_the_central_directory_also_those_of_zip64() {
     let mut writer = zip::ZipWriter::new_stream(Vec::new());
     writer.start_file("r.xml", SimpleFileOptions::default()).unwrap();

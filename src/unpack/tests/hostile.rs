@@ -80,6 +80,19 @@ fn members_that_lie_over_each_other_are_refused() {
 }
 
 #[test]
+fn a_local_header_that_says_it_is_long_hides_no_overlap() {
+    let mut zip = zip_with(
+        SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored),
+        &[("a.xml", REPORT), ("b.xml", REPORT)],
+    );
+    assert_eq!(file("a.zip", &zip), ["a.xml: report", "b.xml: report"]);
+    // The first member's bytes are now where the second one's are, by the length of its extra field.
+    let second = zip.windows(4).rposition(|four| four == b"PK\x03\x04").unwrap();
+    zip[28..30].copy_from_slice(&u16::try_from(second).unwrap().to_le_bytes());
+    assert_eq!(file("a.zip", &zip), ["zip: several members lie over each other"]);
+}
+
+#[test]
 fn a_declared_size_is_not_believed() {
     let mut gz = gzip(REPORT);
     let at = gz.len() - 4;

@@ -1,38 +1,9 @@
 //! What holds for any bytes: no panic, a counted place, and no more spent than the limits allow.
 
+use super::super::doors;
 use super::*;
 use crate::unpack::mbox::{Message, Messages};
 use proptest::prelude::*;
-
-/// Small limits, so that they are met.
-fn limits() -> Limits {
-    Limits { inflated_bytes: 64 << 10, members: 20, mail_parts: 20, mail_depth: 5, ..Limits::default() }
-}
-
-/// Nothing panics, everything is counted, and what comes out is no more than came in and was inflated.
-fn holds(bytes: Vec<u8>, name: Option<&str>) {
-    let limits = limits();
-    let came = bytes.len();
-    let unpacked = unpack(bytes, name, &limits);
-    assert!(!unpacked.items.is_empty());
-    let most = came + usize::try_from(limits.inflated_bytes).unwrap();
-    let mut reports = 0;
-    for unit in &unpacked.items {
-        assert!(unit.path.iter().all(|step| step.len() <= 255));
-        match &unit.content {
-            Content::Report { xml, original } => {
-                reports += xml.len();
-                if let Some(Original::Gzip(gzip)) = original {
-                    let again = unpack(gzip.clone(), Some("again"), &Limits::default());
-                    assert!(matches!(&again.items[0].content, Content::Report { xml: same, .. } if same == xml));
-                }
-            }
-            Content::Rejected { reason, .. } => assert!(!reason.is_empty()),
-            Content::SetAside(_) => {}
-        }
-    }
-    assert!(reports <= most, "{reports} of at most {most}");
-}
 
 /// Inputs of every form, sound.
 fn seeds() -> Vec<Vec<u8>> {
@@ -130,7 +101,7 @@ const MAGIC: [&[u8]; 7] = [
 proptest! {
     #[test]
     fn any_bytes_hold(bytes in proptest::collection::vec(any::<u8>(), 0..2000), named: bool) {
-        holds(bytes, named.then_some("report.xml.gz"));
+        doors::hold(bytes, named.then_some("report.xml.gz"));
     }
 
     #[test]
@@ -138,13 +109,13 @@ proptest! {
         magic in proptest::sample::select(&MAGIC[..]),
         bytes in proptest::collection::vec(any::<u8>(), 0..500),
     ) {
-        holds([magic, &bytes].concat(), None);
+        doors::hold([magic, &bytes].concat(), None);
     }
 
     #[test]
     fn any_header_holds(head in "(From|Content-Type|Content-Disposition|Authentication-Results): [ -~\r\n\t\u{e4}]{0,300}") {
-        holds(format!("Subject: x\r\n{head}\r\n\r\nbody").into_bytes(), None);
-        holds(format!("Subject: x\r\nContent-Type: multipart/mixed; boundary={head}\r\n\r\nbody").into_bytes(), None);
+        doors::hold(format!("Subject: x\r\n{head}\r\n\r\nbody").into_bytes(), None);
+        doors::hold(format!("Subject: x\r\nContent-Type: multipart/mixed; boundary={head}\r\n\r\nbody").into_bytes(), None);
     }
 
     #[test]
@@ -153,7 +124,7 @@ proptest! {
         for change in &changes {
             change.apply(&mut bytes);
         }
-        holds(bytes, (seed % 2 == 0).then_some("report.xml.gz"));
+        doors::hold(bytes, (seed % 2 == 0).then_some("report.xml.gz"));
     }
 
     #[test]

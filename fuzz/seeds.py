@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+"""Make the inputs that fuzzing begins with, from samples/ and from a few forms that samples/ has no need of.
+
+usage: seeds.py OUT      OUT/NAME/... for each fuzzer NAME; fuzz/corpus holds what `cargo fuzz cmin` leaves of them
+
+Goes out: small files, the same on every machine but for compressed bytes. Names and addresses are reserved ones.
+"""
+import argparse, gzip, io, pathlib, re, struct, zipfile, zlib
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+LARGEST = 8 << 10
+
+XML = """<?xml version="1.0" encoding="UTF-8"?>
+<feedback><version>1.0</version><report_metadata><org_name>mx.example.net</org_name><email>d@example.net</email>
+<extra_contact_info/><report_id>r&amp;1</report_id><date_range><begin>1794787200</begin><end>1794873599</end></date_range>
+<error>none</error></report_metadata><policy_published><domain>example.com</domain><adkim>r</adkim><aspf>s</aspf>
+<p>reject</p><sp>none</sp><pct>100</pct><fo>1:d</fo></policy_published><record><row><source_ip>192.0.2.7</source_ip>
+<count>3</count><policy_evaluated><disposition>reject</disposition><dkim>fail</dkim><spf>fail</spf><reason><type>other
+</type><comment><![CDATA[a<b]]></comment></reason></policy_evaluated></row><identifiers><header_from>example.com
+</header_from><envelope_from/></identifiers><auth_results><dkim><domain>esp.example</domain><selector>s1</selector>
+<result>pass</result></dkim><spf><domain>example.com</domain><scope>mfrom</scope><result>softfail</result></spf>
+</auth_results></record></feedback>"""
+SMALL = "<feedback><report_metadata><org_name>o</org_name><report_id>1</report_id><date_range><begin>1794787200</begin>" \
+    "<end>1794873599</end></date_range></report_metadata><policy_published><domain>example.com</domain><p>none</p>" \
+    "</policy_published><record><row><source_ip>2001:db8::1</source_ip><count>1</count></row></record></feedback>"
+
+
+def samples(*endings):
+    for path in sorted((ROOT / "samples").rglob("*")):
+        if path.is_file() and path.name.endswith(endings) and path.stat().st_size <= LARGEST:
+            yield path.read_bytes()
+
+
+def documents():
+    """Reports as XML, in the shapes that reporters give them and in some that nobody should."""
+    for packed in samples(".gz"):
+        yield zlib.decompressobj(31).decompress(packed)  # one sender adds two bytes behind
+    for packed in samples(".zip"):
+        with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+            yield from (archive.read(name) for name in archive.namelist())
+    yield from (XML.encode(), SMALL.encode(), XML.encode("utf-16"), SMALL.encode("utf-16-le"))
+    for change in [
+        ("<feedback>", "\ufeff<!DOCTYPE feedback><f:feedback xmlns:f='urn:ietf:params:xml:ns:dmarc-2.0'>"),
+        ("<feedback>", "<!DOCTYPE feedback [<!ENTITY a \"b\">]><feedback>"),
+        ("</feedback>", "</feedback>\n" + SMALL),
+        ("identifiers>", "identities>"),
+        ("<count>3</count>", "<COUNT>&#51;</COUNT><count >4</count ><x a='>'/>"),
+        ("<row>", "<row><!-- - --><?a?>&nope;<reason>bare</reason>"),
+        ("</record>", "<extension><y:z xmlns:y='u'>1</y:z></extension>"),
+        ("UTF-8", "ISO-8859-1"),
+    ]:
+        yield XML.replace(*change).encode("utf-8")
+    yield XML.replace("none</error>", "\u00e9</error>").encode("latin-1")
+
+
+def zips():
+    yield from samples(".zip")
+    for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w", method) as archive:
+            archive.writestr("a/", b"")
+            archive.writestr("../b.xml", SMALL)
+            archive.writestr("__MACOSX/x", b"x")
+            archive.writestr("c.xml.gz", gzip.compress(SMALL.encode(), mtime=0))
+            archive.comment = b"PK\x05\x06 comment"
+        yield out.getvalue()
+        yield b"before it" + out.getvalue()
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive, archive.open("z64.xml", "w", force_zip64=True) as member:
+        member.write(b"<feedback/>")
+    whole = out.getvalue()
+    end = whole.rindex(b"PK\x05\x06")
+    size, offset = struct.unpack("<II", whole[end + 12:end + 20])
+    record = b"PK\x06\x06" + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, 1, 1, size, offset)
+    locator = b"PK\x06\x07" + struct.pack("<IQI", 0, end, 1)
+    yield whole[:end] + record + locator + b"PK\x05\x06" + b"\0\0\0\0\xff\xff\xff\xff" + b"\xff" * 8 + b"\0\0"
+    locked = bytearray(next(zips_of_one()))
+    at = locked.index(b"PK\x01\x02")
+    locked[at + 8] |= 1
+    yield bytes(locked)
+
+
+def zips_of_one():
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("r.xml", SMALL)
+    yield out.getvalue()
+
+
+def mails():
+    yield from samples(".eml")
+    part = "--b\r\nContent-Type: {}\r\nContent-Transfer-Encoding: {}\r\n\r\n{}\r\n"
+    parts = part.format("text/plain", "7bit", "hello") + part.format("application/xml; name*0=a; name*1=\".xml\"", "quoted-printable", "<feedback=3E=\r\n</feedback>")
+    parts += part.format("message/rfc822", "base64", "U3ViamVjdDogeA0KDQpi") + part.format("multipart/digest; boundary=i", "8bit", "--i\r\n\r\nSubject: y\r\n\r\nz\r\n--i--")
+    head = "From: \"a\" (c) <d@example.net>\r\nSubject: =?utf-8?b?w6k=?= Report Domain: example.com\r\n" \
+        "Authentication-Results: mx.example.com (v1);\r\n dmarc=fail (p=none) header.from=example.net; spf=pass\r\n" \
+        "Date: Tue, 24 Nov 2026 06:00:00 +0000\r\nMessage-ID: <1@example.net>\r\n"
+    yield (head + "Content-Type: multipart/mixed; boundary=\"b\"\r\n\r\n" + parts + "--b--\r\n").encode()
+    yield (head + "Content-Type: multipart/mixed\r\n\r\n" + parts).encode()
+    yield (head + "Content-Transfer-Encoding: x-uuencode\r\n\r\nbegin 644 r.xml\r\n+/&9E961B86-K/@``\r\n`\r\nend\r\n").encode()
+    yield (head + "Content-Type: multipart/report; report-type=feedback-report; boundary=b\r\n\r\n" + part.format("message/feedback-report", "7bit", "Feedback-Type: auth-failure") + parts).encode()
+    yield (head + "Auto-Submitted: auto-replied\r\nContent-Type: application/pkcs7-mime; smime-type=enveloped-data\r\n\r\nMIAG").encode()
+
+
+def mailboxes():
+    line = b"From a@example.com Wed Mar  4 01:10:00 2026\n"
+    yield line + b"Subject: x\n\nbody\n>From here\n\n" + line + b"Subject: y\n\n\n\n" + line
+    yield b"Subject: first\n\nno line before it\n\nFrom b 01:10\n\n\r\n\r\nFrom c 02:20:00\r\nz"
+    yield line.replace(b"\n", b"\r\n") + b"Subject: x\r\n\r\nbody\r\n\r\nFrom here on\r\n" + line
+    yield b"From " + b"x" * 1030 + b" 01:10\n\nFrom a 01:10" + b"y" * 1009 + b"\nz\n\n" + line
+
+
+def frames(*items):
+    return b"".join(struct.pack("<I", len(part)) + part for item in items for part in item)
+
+
+def answers():
+    """What a server says."""
+    hello = "* OK [CAPABILITY IMAP4rev1 UIDPLUS MOVE {}] hello\r\n"
+    login = "A0001 OK [CAPABILITY IMAP4rev1 IDLE UIDPLUS MOVE] in\r\n"
+    tree = "* LIST (\\HasNoChildren) \"/\" \"INBOX\"\r\n* LIST (\\Noselect) \".\" {4}\r\n&AN-\r\nA0002 OK done\r\n"
+    opened = "* FLAGS (\\Seen)\r\n* 2 EXISTS\r\n* 0 RECENT\r\n* OK [UIDVALIDITY 7] ok\r\n* OK [UIDNEXT 9] ok\r\nA0003 OK [READ-ONLY] done\r\n"
+    listed = "* 1 FETCH (UID 5 RFC822.SIZE 9 INTERNALDATE \" 7-Nov-2026 02:44:25 -0700\")\r\n* 2 FETCH (INTERNALDATE NIL UID 8 RFC822.SIZE 2000)\r\nA0004 OK done\r\n"
+    bodies = "* 1 FETCH (UID 5 BODY[] {9}\r\nSubject: \r\n)\r\nA0005 OK done\r\n* BYE enough\r\n"
+    yield hello.format("LOGINDISABLED") + login
+    yield hello.format("ID") + login + tree + opened + listed + bodies
+    yield hello.format("AUTH=PLAIN") + "+ \r\n" + login + tree + opened + listed.replace("{9}", "{70}") + bodies + "A0006 NO [INUSE] Suggested Backoff Time: 29 milliseconds\r\n"
+    yield hello.format("") + login + tree + opened + listed + "* 1 FETCH (UID 5 BODY[] {60}\r\n" + "x" * 60 + " FLAGS (\\Seen))\r\n* 3 EXPUNGE\r\n* 1 FETCH (BODY[] NIL UID 8)\r\nA0005 OK done\r\nA0006 OK\r\n"
+    yield "* PREAUTH hi\r\n"
+    yield "* BYE [UNAVAILABLE] \xff\xfe\r\n"
+    yield hello.format("") + "* NAMESPACE ((\"INBOX.\" \".\")) NIL NIL\r\n* X-NEW {3}\r\nabc thing\r\n* STATUS x (MESSAGES 1)\r\n* 1 FETCH (X-GM-LABELS (a \"b\") MODSEQ (5))\r\nA0001 NO [AUTHENTICATIONFAILED] no\r\n"
+
+
+def settings():
+    yield from samples(".toml")
+    text = (ROOT / "samples/config/config.toml").read_text()
+    yield re.sub(r"(?m)^# (\[?\[?\w.*)$", r"\1", text).encode()
+    yield b"[[sender]]\nname = \"Our CRM\"\ndkim = [\"crm.example\"]\nptr = \"mta.crm.example\"\nbounce = []\n"
+    yield b"store = 1\n[[mailbox]]\nhosst = 'a'\nport = 0x1_0\nfolders = []\nafter = \"move\"\npassword = \"x\"\n[smtp]\nport = 99999\n"
+
+
+# A line each; "|" stands for a line end.
+VALUES = """1794787200|1794873599|a!b!1794787200!1794873599.xml.gz
+2026-11-16T00:00:00Z|1794873599000|x
+Mon, 16 Nov 2026 00:00:00 +0100|+1794873599.5|receiver!example.com!1794787200!1794873599!id.zip
+192.0.2.7|::ffff:192.0.2.7|[IPv6:2001:db8::1]:25|2001:db8::5%eth0|192.0.2.7/32|192.0.2.7:25|192.000.002.007
+B\u00dcCHER.Example.COM.|xn--bcher-kva.example|<user@example.com>|_dmarc.a\u3002b|a..b|\u00df.example|\u0130.example
+Pass|hardfail|TempError|MAILFROM|other|sampled_out|quarantine|r\u0130
+999999999999999999|-1|9223372036854775808
+2026-11-16 00:00:00|17948735990000000|00000!111111111!222222222""".split("\n")
+
+
+def all_seeds():
+    plain, packed, archives, letters, boxes = map(list, (documents(), samples(".gz"), zips(), mails(), mailboxes()))
+    small = [document for document in plain if len(document) < 3000]
+    packed += [zlib.compress(SMALL.encode()), gzip.compress(gzip.compress(SMALL.encode(), mtime=0), mtime=0), gzip.compress(boxes[0], mtime=0)]
+    items = small + packed + archives + letters + boxes
+    yield "unpack", items
+    yield "core", items
+    yield "zip", archives
+    yield "mail", letters
+    yield "mbox", boxes + [b"From a 01:10:00 Mon \n" + letter + b"\n\n" for letter in letters if len(letter) < 2000]
+    yield "parse", plain
+    yield "values", [line.replace("|", "\n").encode() for line in VALUES]
+    yield "frames", [frames((b"a.xml", b"<a/>"), (b"", b""), (b"s3://b/c", b"x" * 1001), (b"", b"d")), frames((b"\xff", b"")) + b"\1\0"]
+    yield "mbox_gz", [gzip.compress(box, mtime=0) for box in boxes] + [gzip.compress(b"From a 01:10 Mon \n\n" * 400, mtime=0) + gzip.compress(b"\nFrom ", mtime=0) + b"\0" * 9]
+    yield "gate", [answer.encode("latin-1") for answer in answers()]
+    yield "session", [answer.encode("latin-1") for answer in answers()]
+    yield "settings", list(settings())
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    arguments.add_argument("out", type=pathlib.Path)
+    out = arguments.parse_args().out
+    for name, seeds in all_seeds():
+        folder = out / name
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, seed in enumerate(seeds, 1):
+            (folder / f"seed-{number:03}").write_bytes(seed)
+        print(f"{name}: {len(seeds)} seeds, {sum(map(len, seeds)) // 1024} KiB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+//! Every door that bytes from outside come in by, under the name of its fuzzer below `fuzz/`. No build for users has this
+//! module.
+//!
+//! Comes in: any bytes. Goes out: nothing; what does not hold is a panic. The tests run every door over its corpus, so that
+//! what a fuzzer found once stays found.
+
+#![allow(clippy::missing_panics_doc, reason = "to panic is what these are for")]
+
+use crate::limits::Limits;
+use crate::unpack::{Content, unpack};
+use crate::{judge, normalise, parse, unpack};
+
+/// What takes the bytes.
+pub type Door = fn(&[u8]);
+
+/// All doors of this build, by name.
+pub const DOORS: &[(&str, Door)] = &[
+    ("unpack", unpack::doors::any),
+    ("zip", unpack::doors::archive),
+    ("mail", unpack::doors::message),
+    ("mbox", unpack::doors::mailbox),
+    ("parse", parse::doors::xml),
+    ("values", normalise::doors::values),
+    ("core", core),
+    ("frames", crate::fetch::doors::frames),
+    ("mbox_gz", crate::fetch::doors::compressed_mailbox),
+    #[cfg(feature = "imap")]
+    ("gate", crate::fetch::imap::doors::gate),
+    #[cfg(feature = "imap")]
+    ("session", crate::fetch::imap::doors::session),
+    #[cfg(feature = "cli")]
+    ("settings", crate::cli::doors::settings),
+];
+
+/// Through the whole core, and as XML at once: findings and counts in bounds, a verdict for each record.
+pub fn core(bytes: &[u8]) {
+    let limits = Limits { inflated_bytes: 1 << 20, ..Limits::default() };
+    let mut documents = vec![bytes.to_vec()];
+    for unit in unpack(bytes.to_vec(), None, &limits).items {
+        if let Content::Report { xml, .. } = unit.content {
+            documents.push(xml);
+        }
+    }
+    for xml in documents {
+        for report in normalise::doors::report(&xml, &limits) {
+            let (verdicts, _) = judge::judge(&report);
+            assert_eq!(verdicts.len(), report.records.len());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,105 @@
+//! What must hold for any text where an address, a domain, a word or a date should stand: functions that panic where it
+//! does not. `fuzz/` and the tests run them; no build for users has them.
+
+#![allow(clippy::missing_panics_doc, reason = "to panic is what these are for")]
+
+use super::address::address;
+use super::domain::{canonical_domain, of_address};
+use super::identity;
+use super::period::period;
+use super::words::{Word, lower, word};
+use super::{Context, Read, reports};
+use crate::limits::Limits;
+use crate::model::{Disposition, DkimResult, Evaluated, Findings, ReasonType, Report, SpfResult, SpfScope};
+use jiff::Timestamp;
+use jiff::tz::Offset;
+
+/// Any bytes as XML, read to the model: always an answer, findings bounded, periods in order.
+pub fn report(bytes: &[u8], limits: &Limits) -> Vec<Report> {
+    let context = Context { attachment: Some("a!b!1772496000!1772582399.xml"), arrival: Timestamp::MAX };
+    let read = reports(bytes, &context, limits);
+    assert!(!read.is_empty(), "always an answer");
+    let report = |read| match read {
+        Read::Report { report, findings } => {
+            assert!(findings.len() <= limits.findings as usize + 1, "{findings:?}");
+            assert!(report.metadata.begin <= report.metadata.end, "{report:?}");
+            assert!(report.records.len() <= limits.records as usize);
+            assert!(report.records.iter().all(|record| record.count >= 0), "{report:?}");
+            Some(report)
+        }
+        Read::Rejected { reason } => {
+            assert!(!reason.is_empty());
+            None
+        }
+        Read::NotReport => None,
+    };
+    read.into_iter().filter_map(report).collect()
+}
+
+/// Each line as an address, a domain and a word; the first three as `begin`, `end` and the attachment's name.
+pub fn values(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let mut lines = text.split('\n');
+    let (begin, end, attachment) = (lines.next(), lines.next(), lines.next());
+    for arrival in [Timestamp::MAX, Timestamp::UNIX_EPOCH] {
+        period_holds(begin, end, &Context { attachment, arrival });
+    }
+    for line in text.split('\n') {
+        address_holds(line);
+        domain_holds(line);
+        word_holds::<Disposition>(line);
+        word_holds::<Evaluated>(line);
+        word_holds::<ReasonType>(line);
+        word_holds::<DkimResult>(line);
+        word_holds::<SpfResult>(line);
+        word_holds::<SpfScope>(line);
+        let folded = lower(line);
+        assert_eq!(folded.as_deref().and_then(lower), folded, "{line:?}");
+    }
+    assert_eq!(
+        identity::content(&text),
+        identity::content(&text.replace("\r\n", "\n").replace('\r', "\n")),
+        "{text:?}"
+    );
+}
+
+/// A period is in order, its day within it, and it ends no more than two days after the arrival.
+fn period_holds(begin: Option<&str>, end: Option<&str>, context: &Context<'_>) {
+    let mut findings = Findings::new(10);
+    let Ok(period) = period(begin, end, context, &mut findings) else { return };
+    let day = |at: Timestamp| Offset::UTC.to_datetime(at).date();
+    assert!(period.begin <= period.end, "{period:?}");
+    assert!((day(period.begin)..=day(period.end)).contains(&period.day), "{period:?}");
+    let ahead = period.end.as_second() - context.arrival.as_second();
+    assert!(ahead <= 2 * 86_400, "{period:?} of {context:?}");
+}
+
+/// What is printed is read again without a word; white space around changes nothing.
+fn address_holds(text: &str) {
+    let Some(read) = address(text) else { return };
+    let printed = address(&read.ip.to_string()).expect("an address");
+    assert_eq!((printed.ip, printed.dropped), (read.ip, false), "{text:?}");
+    assert_eq!(read.ip, read.ip.to_canonical(), "{text:?}");
+}
+
+/// The canonical form is its own canonical form, as DNS can carry it, and the same in upper case.
+fn domain_holds(text: &str) {
+    let _ = of_address(text);
+    let Some(domain) = canonical_domain(text) else { return };
+    let name = domain.as_str();
+    assert_eq!(canonical_domain(name).as_ref(), Some(&domain), "{text:?}");
+    assert_eq!(canonical_domain(&format!(" {}. ", name.to_ascii_uppercase())).as_ref(), Some(&domain), "{text:?}");
+    assert!(name.len() <= 253 && name.split('.').all(|label| (1..=63).contains(&label.len())), "{text:?}");
+    let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
+    assert!(name.bytes().all(plain), "{text:?}");
+}
+
+/// A word's own spelling is the word; case and white space around change nothing.
+fn word_holds<W: Word + PartialEq + std::fmt::Debug>(text: &str) {
+    let Some((read, _)) = word::<W>(text) else {
+        assert!(text.trim().is_empty(), "{text:?}");
+        return;
+    };
+    let spelt = format!("\t{} ", text.trim().to_lowercase());
+    assert_eq!(word::<W>(&spelt).map(|(word, _)| word), Some(read), "{text:?}");
+}
