@@ -68,12 +68,9 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
     Ok(paths)
 }
 
-/// The heads of the reports of a filter, in the order of their days.
-pub(crate) fn heads(layout: &Layout, filter: &Filter) -> Result<Vec<ReportHead>, StoreError> {
-    let mut heads = Vec::new();
-    each(layout, filter, |head, _| heads.push(head))?;
-    heads.sort_by_key(|head| head.day);
-    Ok(heads)
+/// Hand over the heads of the reports of a filter, file by file.
+pub(crate) fn heads(layout: &Layout, filter: &Filter, take: &mut dyn FnMut(ReportHead)) -> Result<(), StoreError> {
+    each(layout, filter, |head, _| take(head))
 }
 
 /// The sums of the reports.
