@@ -9,6 +9,7 @@ mod collect;
 mod commit;
 mod compact;
 mod decode;
+mod delta;
 mod encode;
 mod error;
 mod export;
