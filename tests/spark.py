@@ -110,6 +110,7 @@ POISON = {
     "half.xml": b"<feedback><report_metadata><org_name>mx.example.net",
     "bomb.xml.gz": gzip.compress(bytes(120 << 20), 9, mtime=0),
     "broken.zip": b"PK\3\4" + bytes(400 << 10),
+    "cut.tar": tarred([("made.xml", made(0, collections.defaultdict(collections.Counter))), ("zeros", bytes(4000))], "w")[:3000],
 }
 
 
@@ -179,6 +180,7 @@ def main():
     import pyspark
     os.environ.update({"SPARK_HOME": str(pathlib.Path(pyspark.__file__).parent), "PYSPARK_PYTHON": sys.executable,
                        "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_LOCAL_HOSTNAME": "localhost"})
+    sys.path.insert(0, str(HERE.parent / "notebooks/spark"))
     lake = load(HERE.parent / "notebooks/spark/lake.py")
     work = pathlib.Path(args.work or tempfile.mkdtemp(prefix="dmarquet-lake-"))
     for name in ("in", "plain", "poison"):

@@ -14,173 +14,33 @@ One run at a time. A report whose report_key is there is dropped, so a run over 
 first writes below _runs/, then marks itself complete, then moves its files to their places; the next run ends the moves
 of one that was killed after the mark, and removes what was killed before it.
 """
-import argparse, datetime, io, json, os, struct, subprocess, tarfile, tempfile, threading, uuid, zipfile, zlib
+import argparse, datetime, json, os, subprocess, tempfile, uuid
 
 import pyarrow as pa
 import pyarrow.ipc
-from pyspark import TaskContext
+from pyspark import cloudpickle
 from pyspark.sql import SparkSession, Window, functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
-# Members of packs beyond this are handed over unopened: `convert` then says what is wrong with them.
-MEMBER_BYTES = 64 << 20
-# A pack smaller than this goes whole: `convert` opens mbox and zip itself, within its own limits.
-SMALL_PACK = 256 << 10
-BATCH_ROWS = 8192
+import lake_executor
+from lake_executor import OUTCOME, STAGED, converter, unpacker
 
+# Its functions travel to the executors as they are: nothing is to be installed there but Python's packages.
+cloudpickle.register_pickle_by_value(lake_executor)
 
-# ---------------------------------------------------------------------------------------------------------------
-# In the executors: files to frames, frames through `dmarquet convert`, its answer to rows.
-
-def mbox_messages(body):
-    """The messages of an mbox: a line that begins with "From " behind an empty one, or at the top, begins one."""
-    start = 0
-    while start < len(body):
-        end = body.find(b"\n\nFrom ", start)
-        end = len(body) if end < 0 else end + 2
-        head = body.find(b"\n", start) + 1
-        yield body[head or end:end]
-        start = end
-
-
-def is_tar(body):
-    head = body[:512]
-    if body[:2] == b"\x1f\x8b":
-        try:
-            head = zlib.decompressobj(31).decompress(body, 512)
-        except zlib.error:
-            return False
-    return head[257:262] == b"ustar"
-
-
-def items(name, body):
-    """What is in a file, as (name, bytes): a pack's members, else the file itself."""
-    large = len(body) >= SMALL_PACK
-    try:
-        if large and body[:5] == b"From ":
-            messages = enumerate(mbox_messages(body), 1)
-            yield from ((f"{name} > message {number}", message) for number, message in messages)
-            return
-        if large and body[:4] == b"PK\3\4":
-            with zipfile.ZipFile(io.BytesIO(body)) as pack:
-                members = [member for member in pack.infolist() if not member.is_dir()]
-                if all(member.file_size <= MEMBER_BYTES and not member.flag_bits & 1 for member in members):
-                    yield from ((f"{name} > {member.filename}", pack.read(member)) for member in members)
-                    return
-        if is_tar(body):
-            with tarfile.open(fileobj=io.BytesIO(body)) as pack:
-                for member in pack:
-                    if member.isfile() and member.size <= MEMBER_BYTES:
-                        yield f"{name} > {member.name}", pack.extractfile(member).read()
-            return
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError):
-        pass    # What was read of it stands; all of it is handed over too, to be named with a reason.
-    yield name, body
-
-
-def frame(name, body):
-    # The last step of a name, behind a slash, is what `convert` takes for the file's own name.
-    name = name.encode("utf-8", "replace")[-60000:]
-    return struct.pack("<I", len(name)) + name + struct.pack("<I", len(body)), body
-
-
-class Feeder(threading.Thread):
-    """Writes the frames while the main thread reads the answer: neither pipe can fill up and stop both."""
-
-    def __init__(self, batches, pipe):
-        super().__init__(daemon=True)
-        self.batches, self.pipe, self.error = batches, pipe, None
-
-    def run(self):
-        try:
-            with self.pipe:
-                for batch in self.batches:
-                    for name, body in zip(batch["path"], batch["content"]):
-                        for member in items(name.as_py(), body.as_py()):
-                            for piece in frame(*member):
-                                self.pipe.write(piece)
-        except BrokenPipeError:
-            pass    # The exit code says why.
-        except BaseException as error:
-            self.error = error
-
-
-def converter(program, schema):
-    """The function for `mapInArrow`: file rows in, rows of (task, record | report | outcome) out."""
-
-    def convert(batches):
-        task = TaskContext.get().partitionId()
-
-        def rows(name, part):
-            """One of the three structs filled, the others null."""
-            columns = []
-            for field in schema:
-                if field.name == "task":
-                    columns.append(pa.array([task] * part.num_rows, pa.int32()))
-                elif field.name == name:
-                    cells = [part.column(cell.name).cast(cell.type) for cell in field.type]
-                    columns.append(pa.StructArray.from_arrays(cells, fields=list(field.type)))
-                else:
-                    columns.append(pa.nulls(part.num_rows, field.type))
-            return pa.RecordBatch.from_arrays(columns, schema=schema)
-
-        with tempfile.TemporaryDirectory(prefix="dmarquet-") as folder:
-            outcomes, reports = f"{folder}/outcomes", f"{folder}/reports"
-            command = [program, "convert", "--frames", "--threads", "1", "--outcomes", outcomes, "--reports", reports]
-            with open(f"{folder}/errors", "w+b") as errors:
-                process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
-                try:
-                    # Python ends no daemon thread that waits for a pipe: the process is killed, and then it ends.
-                    feeder = Feeder(batches, process.stdin)
-                    feeder.start()
-                    with pa.ipc.open_stream(process.stdout) as answer:
-                        yield from (rows("record", batch) for batch in answer if batch.num_rows)
-                    feeder.join()
-                    if feeder.error:
-                        raise feeder.error
-                    # 1: something was unreadable; the outcomes name it.
-                    if process.wait() not in (0, 1):
-                        errors.seek(0)
-                        raise RuntimeError(f"{program} ended with {process.returncode}: {errors.read(4096).decode(errors='replace')}")
-                finally:
-                    process.kill()
-                    process.wait()
-            with pa.ipc.open_stream(reports) as answer:
-                yield from (rows("report", batch) for batch in answer if batch.num_rows)
-            with open(outcomes, encoding="utf-8") as lines:
-                waiting = []
-                for line in lines:
-                    waiting.append(json.loads(line))
-                    if len(waiting) == BATCH_ROWS:
-                        yield rows("outcome", as_outcomes(waiting))
-                        waiting = []
-                if waiting:
-                    yield rows("outcome", as_outcomes(waiting))
-
-    return convert
-
-
-OUTCOME = pa.schema([(name, pa.string()) for name in ("origin", "outcome", "reason", "report_key")])
-
-
-def as_outcomes(lines):
-    return pa.RecordBatch.from_pylist([{name: line.get(name) for name in OUTCOME.names} for line in lines], schema=OUTCOME)
-
-
-# ---------------------------------------------------------------------------------------------------------------
-# In the driver.
 
 def schemas(program):
-    """The columns as this program writes them: asked, not copied."""
+    """The columns of each table as this program writes them, asked, not copied; in types that Spark has."""
     with tempfile.TemporaryDirectory(prefix="dmarquet-") as folder:
         command = [program, "convert", "--frames", "--reports", f"{folder}/reports"]
         records = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True).stdout
         with pa.ipc.open_stream(f"{folder}/reports") as reports:
-            return pa.ipc.open_stream(records).schema, reports.schema
+            found = {"records": pa.ipc.open_stream(records).schema, "reports": reports.schema, "outcomes": OUTCOME}
+    return {name: pa.schema([as_spark(field) for field in schema]) for name, schema in found.items()}
 
 
 def as_spark(field):
-    """A field in types that Spark and its Arrow agree on: microseconds, everything nullable."""
+    """A field in a type that Spark and its Arrow agree on: microseconds, everything nullable."""
     kind = field.type
     if pa.types.is_timestamp(kind):
         kind = pa.timestamp("us", tz="UTC")
@@ -220,25 +80,32 @@ class Files:
             raise RuntimeError(f"{self.root}: cannot move {source} to {target}")
 
 
+# As the store's own: a reader holds a group at a time.
+GROUP_ROWS = 65536
 TABLES = {"records": "month", "reports": "month", "quarantine": "day"}
 
 
 def settle(files):
-    """End the moves of complete runs, remove the rest of incomplete ones."""
+    """End the moves and commits of complete runs, remove the rest of incomplete ones."""
     for run in files.list("_runs"):
         if files.has(f"_runs/{run}/_COMPLETE"):
             for table in TABLES:
-                for folder in files.list(f"_runs/{run}/{table}"):
-                    for name in files.list(f"_runs/{run}/{table}/{folder}"):
-                        if name.endswith(".parquet"):
-                            files.move(f"_runs/{run}/{table}/{folder}/{name}", f"{table}/{folder}/{run}-{name}")
+                move(files, run, table)
         files.remove(f"_runs/{run}")
 
 
-def known_keys(spark, files):
-    if not files.list("reports"):
-        return spark.createDataFrame([], "report_key string, content_hash string")
-    return spark.read.parquet(f"{files.root}/reports").select("report_key", "content_hash")
+def move(files, run, table):
+    for folder in files.list(f"_runs/{run}/{table}"):
+        for name in files.list(f"_runs/{run}/{table}/{folder}"):
+            if name.endswith(".parquet"):
+                files.move(f"_runs/{run}/{table}/{folder}/{name}", f"{table}/{folder}/{run}-{name}")
+
+
+def table(spark, files, name, schema=None):
+    """The rows of a table; without any, an empty one of the schema."""
+    if not files.list(name):
+        return spark.createDataFrame([], schema)
+    return spark.read.parquet(f"{files.root}/{name}")
 
 
 def write(rows, files, run, table):
@@ -246,7 +113,8 @@ def write(rows, files, run, table):
     partition = TABLES[table]
     order = [name for name in (partition, "date", "policy_domain", "source_ip") if name in rows.columns]
     rows.hint("rebalance", partition).sortWithinPartitions(*order) \
-        .write.partitionBy(partition).parquet(f"{files.root}/_runs/{run}/{table}")
+        .write.partitionBy(partition).option("parquet.block.row.count.limit", GROUP_ROWS) \
+        .parquet(f"{files.root}/_runs/{run}/{table}")
 
 
 def run_once(spark, program, inputs, out, partitions=None):
@@ -254,22 +122,24 @@ def run_once(spark, program, inputs, out, partitions=None):
     files = Files(spark, out)
     settle(files)
     run = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%S") + "-" + uuid.uuid4().hex[:8]
-    records, reports = schemas(program)
-    structs = {"record": records, "report": reports, "outcome": OUTCOME}
-    schema = pa.schema([pa.field("task", pa.int32())] +
-                       [pa.field(name, pa.struct([as_spark(cell) for cell in cells])) for name, cells in structs.items()])
+    columns = schemas(program)
+
+    known = table(spark, files, "reports", "report_key string, content_hash string").select("report_key", "content_hash")
 
     found = spark.read.format("binaryFile").option("recursiveFileLookup", True).load(inputs).select("path", "content")
     if partitions:
         # For many small files: the paths are dealt out, and read where they are converted.
         found = found.coalesce(partitions)
     staged = f"{files.root}/_runs/{run}/staged"
-    found.mapInArrow(converter(program, schema), from_arrow_schema(schema)).write.parquet(staged)
-    rows = spark.read.parquet(staged)
+    found.mapInArrow(converter(program), from_arrow_schema(STAGED)).write.option("compression", "uncompressed").parquet(staged)
+
+    def rows(name, *wanted):
+        schema = pa.schema([pa.field("task", pa.int32())] + [field for field in columns[name] if not wanted or field.name in wanted])
+        return spark.read.parquet(staged).where(F.col("table") == name).mapInArrow(unpacker(schema), from_arrow_schema(schema))
 
     # Of the reports only keys are shuffled. The first of a key stays; (key, task) names one reading of a report.
-    seen = rows.where("report IS NOT NULL").select("task", "report.report_key", "report.content_hash", "report.origin")
-    seen = seen.join(known_keys(spark, files).withColumnRenamed("content_hash", "known_hash"), "report_key", "left")
+    seen = rows("reports", "report_key", "content_hash", "origin")
+    seen = seen.join(known.withColumnRenamed("content_hash", "known_hash"), "report_key", "left")
     first = F.min(F.struct("origin", "task", "content_hash")).over(
         Window.partitionBy("report_key")).alias("first")
     seen = seen.select("*", first)
@@ -279,21 +149,20 @@ def run_once(spark, program, inputs, out, partitions=None):
         F.when(F.col("content_hash") == F.coalesce("known_hash", "first.content_hash"), "duplicate")
         .otherwise("conflict").alias("outcome")).persist()
     keys = dropped.select("report_key", "task")
-    for table, struct in (("records", "record"), ("reports", "report")):
-        part = rows.where(f"{struct} IS NOT NULL").select("task", f"{struct}.*").join(keys, ["report_key", "task"], "left_anti")
-        part = part.select(*[F.col(name) for name in structs[struct].names]).withColumn("month", F.date_format("date", "yyyy-MM"))
-        write(part, files, run, table)
+    for name in ("records", "reports"):
+        part = rows(name).join(keys, ["report_key", "task"], "left_anti").select(*columns[name].names)
+        part = part.withColumn("month", F.date_format("date", "yyyy-MM"))
+        write(part, files, run, name)
 
     # Everything found ends in one place: what was dropped here is no longer stored.
-    told = rows.where("outcome IS NOT NULL").select("task", "outcome.*")
+    told = rows("outcomes")
     later = dropped.select("report_key", "task", F.col("outcome").alias("later"))
     told = told.join(later, ["report_key", "task"], "left")
     told = told.withColumn("outcome", F.when((F.col("outcome") == "stored") & F.col("later").isNotNull(), F.col("later"))
                            .otherwise(F.col("outcome"))).persist()
     aside = told.where("outcome IN ('rejected', 'conflict')").select("origin", "outcome", "reason", "report_key")
-    if files.list("quarantine"):
-        there = spark.read.parquet(f"{files.root}/quarantine").select("origin", "outcome")
-        aside = aside.join(there, ["origin", "outcome"], "left_anti")
+    there = table(spark, files, "quarantine", "origin string, outcome string").select("origin", "outcome")
+    aside = aside.join(there, ["origin", "outcome"], "left_anti")
     today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
     write(aside.withColumn("day", F.lit(today)), files, run, "quarantine")
     counts = {row["outcome"]: row["count"] for row in told.groupBy("outcome").count().collect()}
@@ -318,7 +187,7 @@ FROM records GROUP BY ALL
 
 def views(spark, out):
     """The views `records` and `weekly`, for Spark SQL."""
-    spark.read.parquet(f"{out.rstrip('/')}/records").createOrReplaceTempView("records")
+    table(spark, Files(spark, out), "records").createOrReplaceTempView("records")
     spark.sql(WEEKLY)
 
 
@@ -351,7 +220,10 @@ def main():
     about.add_argument("--master", help="Spark's master [default: spark-submit's]")
     args = about.parse_args()
     spark = session(args.master)
-    print(json.dumps(run_once(spark, args.dmarquet, args.inputs, args.out, args.partitions)))
+    counts = run_once(spark, args.dmarquet, args.inputs, args.out, args.partitions)
+    print(json.dumps(counts))
+    if not counts.keys() & {"stored", "duplicate"}:
+        return
     views(spark, args.out)
     spark.sql("SELECT week, sum(reports) reports, sum(records) records, sum(messages) messages, sum(dmarc_pass) dmarc_pass "
               "FROM weekly GROUP BY week ORDER BY week DESC LIMIT 8").show(truncate=False)
