@@ -12,7 +12,8 @@ them (mbox, zip, tar). Goes out, below LAKE:
 
 One run at a time. A report whose report_key is there is dropped, so a run over the same input adds nothing. A run
 first writes below _runs/, then marks itself complete, then moves its files to their places; the next run ends the moves
-of one that was killed after the mark, and removes what was killed before it.
+of one that was killed after the mark, and removes what was killed before it. With --delta the tables are Delta tables:
+their logs, by `lake_delta.py`, say which files count.
 """
 import argparse, datetime, json, os, subprocess, tempfile, uuid
 
@@ -61,15 +62,31 @@ class Files:
     def path(self, below):
         return self.jvm.org.apache.hadoop.fs.Path(f"{self.root}/{below}" if below else self.root)
 
-    def list(self, below):
+    def sizes(self, below):
+        """What is in a folder, by name, with its bytes."""
         path = self.path(below)
-        return [entry.getPath().getName() for entry in self.fs.listStatus(path)] if self.fs.exists(path) else []
+        found = self.fs.listStatus(path) if self.fs.exists(path) else []
+        return {entry.getPath().getName(): entry.getLen() for entry in found}
+
+    def list(self, below):
+        return list(self.sizes(below))
 
     def has(self, below):
         return self.fs.exists(self.path(below))
 
-    def create(self, below):
-        self.fs.create(self.path(below), True).close()
+    def write(self, below, value):
+        """A file of JSON, which is there whole or not at all."""
+        out = self.fs.create(self.path(f"{below}.part"), True)
+        out.write(bytearray(json.dumps(value), "utf-8"))
+        out.close()
+        self.move(f"{below}.part", below)
+
+    def read(self, below):
+        source = self.fs.open(self.path(below))
+        try:
+            return json.loads(self.jvm.org.apache.commons.io.IOUtils.toString(source, "UTF-8"))
+        finally:
+            source.close()
 
     def remove(self, below):
         self.fs.delete(self.path(below), True)
@@ -89,8 +106,12 @@ def settle(files):
     """End the moves and commits of complete runs, remove the rest of incomplete ones."""
     for run in files.list("_runs"):
         if files.has(f"_runs/{run}/_COMPLETE"):
-            for table in TABLES:
-                move(files, run, table)
+            log = files.read(f"_runs/{run}/_COMPLETE").get("delta")
+            if log:
+                publish(files, run, log)
+            else:
+                for table in TABLES:
+                    move(files, run, table)
         files.remove(f"_runs/{run}")
 
 
@@ -101,29 +122,76 @@ def move(files, run, table):
                 files.move(f"_runs/{run}/{table}/{folder}/{name}", f"{table}/{folder}/{run}-{name}")
 
 
+def publish(files, run, log):
+    """Move a run's files where they belong, and commit them to the logs of their tables."""
+    import lake_delta
+    tables = lake_delta.Tables(files.root)
+    for table in lake_delta.ORDER:
+        move(files, run, table)
+        try:
+            tables.commit(run, table, log["files"][table], log["base"] if table == "reports" else None)
+        except lake_delta.Overtaken:
+            for file in log["files"][table]:
+                files.remove(f"{table}/{file['path']}")
+            files.remove(f"_runs/{run}")
+            raise
+
+
+def is_delta(files):
+    return files.has("reports/_delta_log")
+
+
 def table(spark, files, name, schema=None):
-    """The rows of a table; without any, an empty one of the schema."""
-    if not files.list(name):
-        return spark.createDataFrame([], schema)
-    return spark.read.parquet(f"{files.root}/{name}")
+    """The rows of a table that count; without any, an empty one of the schema."""
+    root = f"{files.root}/{name}"
+    paths = [root] if files.list(name) else []
+    if paths and is_delta(files):
+        import lake_delta
+        paths = [f"{root}/{path}" for path in lake_delta.Tables(files.root).files(name)[1]]
+    return spark.read.option("basePath", root).parquet(*paths) if paths else spark.createDataFrame([], schema)
+
+
+def described(spark, files, run, name):
+    """A run's files of a table as a Delta log wants them: with their rows, and the ranges that let a reader pass over them."""
+    root = f"{files.root}/_runs/{run}/{name}"
+    sizes = {f"{folder}/{file}": size for folder in files.list(f"_runs/{run}/{name}") if "=" in folder
+             for file, size in files.sizes(f"_runs/{run}/{name}/{folder}").items() if file.endswith(".parquet")}
+    if not sizes:
+        return []
+    rows = spark.read.parquet(root)
+    ranges = [column for column in ("date", "policy_domain") if column in rows.columns]
+    ends = [end(column).cast("string").alias(f"{word}_{column}") for column in ranges for word, end in (("min", F.min), ("max", F.max))]
+    found = []
+    for row in rows.groupBy(F.col("_metadata.file_path").alias("path")).agg(F.count("*").alias("rows"), *ends).collect():
+        folder, file = row["path"].split("/")[-2:]
+        stats = {"numRecords": row["rows"]} | {
+            f"{word}Values": {column: row[f"{word}_{column}"] for column in ranges if row[f"{word}_{column}"] is not None}
+            for word in ("min", "max")}
+        found.append({"path": f"{folder}/{run}-{file}", "size": sizes[f"{folder}/{file}"],
+                      "partition": dict([folder.split("=", 1)]), "stats": stats})
+    return found
 
 
 def write(rows, files, run, table):
     """Gather small parts into large files, a few a partition, sorted as the store sorts its own."""
     partition = TABLES[table]
+    # The store's own files say milliseconds; a Delta table may only say microseconds.
+    unit = "MICROS" if is_delta(files) else "MILLIS"
+    rows.sparkSession.conf.set("spark.sql.parquet.outputTimestampType", f"TIMESTAMP_{unit}")
     order = [name for name in (partition, "date", "policy_domain", "source_ip") if name in rows.columns]
     rows.hint("rebalance", partition).sortWithinPartitions(*order) \
         .write.partitionBy(partition).option("parquet.block.row.count.limit", GROUP_ROWS) \
         .parquet(f"{files.root}/_runs/{run}/{table}")
 
 
-def run_once(spark, program, inputs, out, partitions=None):
+def run_once(spark, program, inputs, out, partitions=None, delta=False):
     """One run; gives what became of everything, by outcome."""
     files = Files(spark, out)
     settle(files)
     run = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%S") + "-" + uuid.uuid4().hex[:8]
     columns = schemas(program)
 
+    base = begin_delta(files, columns) if delta or is_delta(files) else None
     known = table(spark, files, "reports", "report_key string, content_hash string").select("report_key", "content_hash")
 
     found = spark.read.format("binaryFile").option("recursiveFileLookup", True).load(inputs).select("path", "content")
@@ -167,9 +235,24 @@ def run_once(spark, program, inputs, out, partitions=None):
     write(aside.withColumn("day", F.lit(today)), files, run, "quarantine")
     counts = {row["outcome"]: row["count"] for row in told.groupBy("outcome").count().collect()}
     told.unpersist(), dropped.unpersist()
-    files.create(f"_runs/{run}/_COMPLETE")
+    mark = {}
+    if base is not None:
+        mark["delta"] = {"base": base, "files": {name: described(spark, files, run, name) for name in TABLES}}
+    files.write(f"_runs/{run}/_COMPLETE", mark)
     settle(files)
     return dict(sorted(counts.items()))
+
+
+def begin_delta(files, columns):
+    """Make the tables where they are not there; gives the version of `reports` that this run looks at."""
+    import lake_delta
+    if files.list("reports") and not is_delta(files):
+        raise SystemExit(f"{files.root}: expected Delta tables, found plain Parquet; `deltalake.convert_to_deltalake` makes them so")
+    tables = lake_delta.Tables(files.root)
+    for name, partition in TABLES.items():
+        fields = columns["outcomes" if name == "quarantine" else name]
+        tables.create(name, fields.append(pa.field(partition, pa.string())), partition)
+    return tables.files("reports")[0]
 
 
 WEEKLY = """
@@ -198,7 +281,6 @@ def session(master=None):
     settings = {
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.parquet.compression.codec": "zstd",
-        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MILLIS",
         # Many small files in one task: what a file costs to open is much less than Spark thinks.
         "spark.sql.files.openCostInBytes": "65536",
         "spark.sql.execution.arrow.maxRecordsPerBatch": "1000",
@@ -217,10 +299,11 @@ def main():
     about.add_argument("--dmarquet", default=os.environ.get("DMARQUET", "dmarquet"), metavar="PROGRAM",
                        help="the program, at the same path on every node [default: $DMARQUET, else dmarquet]")
     about.add_argument("--partitions", type=int, help="tasks to read with, for very many small files")
+    about.add_argument("--delta", action="store_true", help="make Delta tables; a lake that has them keeps them")
     about.add_argument("--master", help="Spark's master [default: spark-submit's]")
     args = about.parse_args()
     spark = session(args.master)
-    counts = run_once(spark, args.dmarquet, args.inputs, args.out, args.partitions)
+    counts = run_once(spark, args.dmarquet, args.inputs, args.out, args.partitions, args.delta)
     print(json.dumps(counts))
     if not counts.keys() & {"stored", "duplicate"}:
         return
