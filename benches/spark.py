@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Time notebooks/spark/lake.py on packs of reports, without Spark's own start.
 
-usage: spark.py PROGRAM PACKS [--master local-cluster[1,1,2048]] [--rounds 4]      with the Python of tests/spark-requirements.txt
+usage: spark.py PROGRAM PACKS [--master local-cluster[1,1,2048]] [--task-bytes N]
+
+Runs with the Python of tests/spark-requirements.txt
 
 PACKS: a folder of tars of gzip files (`simulate.py files` and tar make them). Prints a line a round of each part: seconds,
 records a second, and records a second of processor time over Spark, Python and `convert` together, which other work on
@@ -47,6 +49,7 @@ def main():
     about.add_argument("packs")
     about.add_argument("--master", default="local-cluster[1,1,2048]")
     about.add_argument("--rounds", type=int, default=4)
+    about.add_argument("--task-bytes", type=int, help="bytes of packs a task takes on; those of one pack make a task a pack")
     args = about.parse_args()
     program, packs = (str(pathlib.Path(path).resolve()) for path in (args.program, args.packs))
     import pyspark
@@ -83,6 +86,8 @@ def main():
     timed("convert, a process a pack", args.rounds, convert)
     spark = lake.session(args.master)
     spark.sparkContext.setLogLevel("ERROR")
+    if args.task_bytes:
+        spark.conf.set("spark.sql.files.maxPartitionBytes", args.task_bytes)
 
     def staged():
         found = spark.read.format("binaryFile").load(packs).select("path", "content")
