@@ -5,7 +5,8 @@ usage: spark.py PROGRAM [--reports 500] [--master local[2]] [--kill]      PROGRA
 
 Checks: sums of the made reports, of the lake by week, of `summary --records` and of a store of the same reports are
 equal, and so is every row; a second run adds nothing; poisoned inputs are named and the rest is there; a run that is
-killed before or after its mark is undone or ended by the next one. --kill kills an executor in mid-run (for
+killed before or after its mark is undone or ended by the next one; the same as Delta tables, read by `deltalake` and by
+`--records` after a compaction. --kill kills an executor in mid-run (for
 local-cluster). Says what differs and exits 1.
 """
 import argparse, collections, datetime, glob, gzip, importlib.util, io, json, os, pathlib, shutil, signal, subprocess, sys
@@ -110,6 +111,7 @@ POISON = {
     "half.xml": b"<feedback><report_metadata><org_name>mx.example.net",
     "bomb.xml.gz": gzip.compress(bytes(120 << 20), 9, mtime=0),
     "broken.zip": b"PK\3\4" + bytes(400 << 10),
+    "cut.tar": tarred([("made.xml", made(0, collections.defaultdict(collections.Counter))), ("zeros", bytes(4000))], "w")[:3000],
 }
 
 
@@ -167,6 +169,69 @@ def kill_an_executor(done):
                 return
 
 
+def check_delta(spark, lake, program, work, of_store, faults):
+    """The same reports as Delta tables: once, again, cut short between two commits, overtaken, compacted."""
+    import deltalake, lake_delta
+    out = str(work / "delta")
+    tables = lake_delta.Tables(out)
+
+    def equal(when, rows):
+        faults.equal(f"rows of the Delta table {when}", tables.open("records").count(), len(rows))
+        faults.equal(f"rows by --records {when}", lines(program, "--records", out) == rows, True)
+
+    counts = lake.run_once(spark, program, [str(work / "in")], out, delta=True)
+    faults.equal("stored as Delta", counts["stored"], len({json.loads(row)["report_key"] for row in of_store}))
+    equal("after the first run", of_store)
+
+    # Over the same and more, and the power goes between the commit of `reports` and that of `records`: the next run ends it.
+    commit = lake_delta.Tables.commit
+
+    def cut(self, run, table, *args):
+        if table == "records":
+            raise InterruptedError
+        commit(self, run, table, *args)
+
+    lake_delta.Tables.commit = cut
+    try:
+        lake.run_once(spark, program, [str(work / "in"), str(work / "poison")], out)
+        faults.append("a run cut between two commits: expected an error, found none")
+    except InterruptedError:
+        pass
+    lake_delta.Tables.commit = commit
+    lake.settle(lake.Files(spark, out))
+    with_poison = lines(program, "--records", work / "lake")
+    equal("after a run that was cut", with_poison)
+    named = tables.open("quarantine").to_pyarrow_table().to_pylist()
+    faults.equal("quarantine as Delta", sorted(row["origin"].rsplit("/", 1)[1] for row in named if row["outcome"] == "rejected"), sorted(POISON))
+
+    # Two runs that looked at the same version: the later commit finds the other one's, and adds nothing.
+    file = {"path": "month=2026-10/never.parquet", "size": 1, "partition": {"month": "2026-10"}, "stats": {}}
+    try:
+        tables.commit("another", "reports", [file], base=tables.open("reports").version() - 1)
+        faults.append("a run that was overtaken: expected an error, found none")
+    except lake_delta.Overtaken:
+        pass
+
+    for table in ("records", "reports"):
+        there = tables.open(table)
+        there.optimize.compact()
+        there.create_checkpoint()
+        for commit in (work / "delta" / table / "_delta_log").glob("*.json"):
+            if int(commit.stem) < there.version():
+                commit.unlink()
+    equal("after a compaction, from its checkpoint", with_poison)
+    period = ("--from", FIRST, "--to", FIRST + datetime.timedelta(days=41), "--format", "json")
+    faults.equal("summary --records of Delta", json.loads(run_program(program, "summary", "--records", out, *period)),
+                 json.loads(run_program(program, "summary", "--records", work / "lake", *period)))
+    # What is committed after an upkeep is no run that overtakes.
+    (work / "more").mkdir()
+    (work / "more/more.xml").write_bytes(made(len(of_store), collections.defaultdict(collections.Counter)))
+    base = tables.open("reports").version()
+    deltalake.DeltaTable(f"{out}/reports").vacuum(0, dry_run=False, enforce_retention_duration=False)
+    faults.equal("after a vacuum", lake.run_once(spark, program, [str(work / "more")], out), {"stored": 1})
+    faults.equal("a version for it", tables.open("reports").version() > base, True)
+
+
 def main():
     about = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     about.add_argument("program")
@@ -179,6 +244,7 @@ def main():
     import pyspark
     os.environ.update({"SPARK_HOME": str(pathlib.Path(pyspark.__file__).parent), "PYSPARK_PYTHON": sys.executable,
                        "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_LOCAL_HOSTNAME": "localhost"})
+    sys.path.insert(0, str(HERE.parent / "notebooks/spark"))
     lake = load(HERE.parent / "notebooks/spark/lake.py")
     work = pathlib.Path(args.work or tempfile.mkdtemp(prefix="dmarquet-lake-"))
     for name in ("in", "plain", "poison"):
@@ -186,7 +252,7 @@ def main():
     sums = make(work / "in", work / "plain", args.reports)
     faults = Faults()
     out = str(work / "lake")
-    os.environ["PYSPARK_SUBMIT_ARGS"] = ("--conf spark.ui.enabled=false --conf spark.ui.showConsoleProgress=false --conf spark.sql.shuffle.partitions=8 "
+    os.environ["PYSPARK_SUBMIT_ARGS"] = ("--conf spark.ui.enabled=false --conf spark.ui.showConsoleProgress=false --conf spark.sql.shuffle.partitions=2 "
                                         "--conf spark.executor.memory=1g pyspark-shell")
     spark = lake.session(args.master)
     spark.sparkContext.setLogLevel("OFF" if args.kill else "ERROR")
@@ -243,10 +309,11 @@ def main():
     run, name = "-".join(moved.name.split("-")[:2]), "-".join(moved.name.split("-")[2:])
     (work / f"lake/_runs/{run}/records/month=2026-10").mkdir(parents=True)
     shutil.move(moved, work / f"lake/_runs/{run}/records/month=2026-10/{name}")
-    (work / f"lake/_runs/{run}/_COMPLETE").touch()
+    (work / f"lake/_runs/{run}/_COMPLETE").write_text("{}")
     lake.settle(files)
     faults.equal("the file of a run that was complete", moved.exists(), True)
     faults.equal("sums after its end", weeks_of_lake(spark, lake, out), expected)
+    check_delta(spark, lake, program, work, of_store, faults)
     spark.stop()
     if not args.work:
         shutil.rmtree(work)

@@ -123,7 +123,7 @@ impl Asked {
     fn of_store<S: Sum>(&self, store: &Store, new: impl Fn() -> S + Sync) -> anyhow::Result<S> {
         let mut sum = new();
         sum.aside(self.aside(store)?);
-        sum.heads(&store.heads(&self.filter)?);
+        store.heads(&self.filter, &mut |head| sum.heads(&[head]))?;
         let parts = store.fold(&self.filter, Columns::ALL, new, |part, rows| part.rows(&rows))?;
         parts.into_iter().for_each(|part| sum.merge(part));
         Ok(sum)

@@ -2,7 +2,8 @@
 //! `reports/month=.../` one row a report.
 //!
 //! Comes in: the folder's map, a filter. Goes out: the files of its months, the heads of its reports, their sums. Names
-//! that begin with `.` or `_` are not data, as with Hive and Spark. Must not write below the folder it reads.
+//! that begin with `.` or `_` are not data, as with Hive and Spark; a table with a Delta log holds what the log says.
+//! Must not write below the folder it reads.
 
 use super::exported::Exported;
 use super::layout::{Layout, Month};
@@ -11,7 +12,7 @@ use super::pack::{LineFinding, sender_auth};
 use super::read::{Filter, Part};
 use super::reports::{day, time};
 use super::status::{Files, Reporter, Status, Totals};
-use super::{Store, StoreError, encode, export_reports, sound};
+use super::{Store, StoreError, delta, encode, export_reports, sound};
 use crate::model::{Domain, PolicyPublished, ReportHead, ReportKey, Text};
 use jiff::Timestamp;
 use polars::error::{PolarsResult, polars_err};
@@ -31,16 +32,23 @@ pub(crate) fn check(layout: &Layout) -> Result<(), StoreError> {
     Err(StoreError::Damaged { path: layout.root().to_owned(), expected, found: "none".to_owned() })
 }
 
-/// The Parquet files of a table that may hold rows of the filter, by month and name.
+/// The Parquet files of a table that may hold rows of the filter, by month and name; of a Delta table the live ones.
 pub(crate) fn files(layout: &Layout, table: &str, filter: &Filter) -> Result<Vec<PathBuf>, StoreError> {
     let root = layout.root().join(table);
+    let month = |folder: &Path| {
+        folder.file_name().and_then(|name| name.to_str()?.strip_prefix("month=")).and_then(Month::parse)
+    };
+    let asked = |month: Month| {
+        filter.from.is_none_or(|from| Month::of(from) <= month) && filter.to.is_none_or(|to| month <= Month::of(to))
+    };
+    if let Some(mut live) = delta::live(&root)? {
+        // Where a file lies is the writer's choice: one that lies in no month may hold any.
+        live.retain(|path| path.parent().and_then(month).is_none_or(asked));
+        return Ok(live);
+    }
     let mut found = Vec::new();
     for folder in list(&root)? {
-        let month = folder.file_name().and_then(|name| name.to_str()?.strip_prefix("month=")).and_then(Month::parse);
-        let asked = |month: Month| {
-            filter.from.is_none_or(|from| Month::of(from) <= month) && filter.to.is_none_or(|to| month <= Month::of(to))
-        };
-        if month.is_some_and(asked) {
+        if month(&folder).is_some_and(asked) {
             found
                 .extend(list(&folder)?.into_iter().filter(|path| path.extension().is_some_and(|end| end == "parquet")));
         }
@@ -67,12 +75,9 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
     Ok(paths)
 }
 
-/// The heads of the reports of a filter, in the order of their days.
-pub(crate) fn heads(layout: &Layout, filter: &Filter) -> Result<Vec<ReportHead>, StoreError> {
-    let mut heads = Vec::new();
-    each(layout, filter, |head, _| heads.push(head))?;
-    heads.sort_by_key(|head| head.day);
-    Ok(heads)
+/// Hand over the heads of the reports of a filter, file by file.
+pub(crate) fn heads(layout: &Layout, filter: &Filter, take: &mut dyn FnMut(ReportHead)) -> Result<(), StoreError> {
+    each(layout, filter, |head, _| take(head))
 }
 
 /// The sums of the reports.

@@ -9,6 +9,7 @@ mod collect;
 mod commit;
 mod compact;
 mod decode;
+mod delta;
 mod encode;
 mod error;
 mod export;
@@ -126,15 +127,15 @@ impl Store {
         read::fold(&self.parts(filter)?, filter, columns, init, each)
     }
 
-    /// The heads of the reports of the filter, in the order of their days.
+    /// The heads of the reports of the filter, one at a time, those of a day in the order of their arrival.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
-    pub fn heads(&self, filter: &Filter) -> Result<Vec<ReportHead>, StoreError> {
+    /// Where the ledger or the folder cannot be read.
+    pub fn heads(&self, filter: &Filter, each: &mut dyn FnMut(ReportHead)) -> Result<(), StoreError> {
         if self.folder {
-            return folder::heads(&self.layout, filter);
+            return folder::heads(&self.layout, filter, each);
         }
-        self.ledger.as_ref().map_or(Ok(Vec::new()), |ledger| reports::heads(ledger, filter))
+        self.ledger.as_ref().map_or(Ok(()), |ledger| reports::heads(ledger, filter, each))
     }
 
     /// The store at a glance.

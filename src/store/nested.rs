@@ -4,19 +4,48 @@ use super::read::reason_word;
 use super::sound::column_pages;
 use crate::model::{Text, Words};
 use polars::error::{PolarsResult, polars_err};
-use polars_core::prelude::{InitHashMaps, PlHashMap};
+use polars_core::prelude::{InitHashMaps, PlHashMap, PlSmallStr};
 use polars_core::utils::arrow::array::{Array, ListArray, StructArray, Utf8ViewArray};
-use polars_core::utils::arrow::datatypes::Field;
-use polars_parquet::read::{BasicDecompressor, RowGroupMetadata, column_iter_to_arrays};
+use polars_core::utils::arrow::datatypes::{ArrowDataType, Field};
+use polars_parquet::read::{BasicDecompressor, ColumnChunkMetadata, RowGroupMetadata, column_iter_to_arrays};
 use std::fs::File;
 
 /// A column of a row group as one Arrow array of the given type.
 pub(crate) fn read_array(file: &File, group: &RowGroupMetadata, field: Field) -> PolarsResult<Box<dyn Array>> {
+    let name = field.name.clone();
     let found = group
-        .columns_under_root_iter(&field.name)
-        .ok_or_else(|| polars_err!(ComputeError: "expected a column {}, found none", field.name))?;
+        .columns_under_root_iter(&name)
+        .ok_or_else(|| polars_err!(ComputeError: "expected a column {}, found none", name))?;
+    read_columns(file, found, field)
+}
+
+/// One leaf of a column of structs, as an array of structs of nothing else.
+pub(crate) fn read_leaf(
+    file: &File,
+    group: &RowGroupMetadata,
+    [root, name]: [&str; 2],
+    dtype: ArrowDataType,
+) -> PolarsResult<Box<dyn Array>> {
+    let leaves = group.columns_under_root_iter(root).into_iter().flatten();
+    let found: Vec<_> = leaves
+        .filter(|column| column.descriptor().path_in_schema.iter().map(PlSmallStr::as_str).eq([root, name]))
+        .collect();
+    let [column] = found[..] else {
+        return Err(polars_err!(ComputeError: "expected a column {}.{}, found none", root, name));
+    };
+    // Some writers require it of every struct, some do not.
+    let may_be_null = column.descriptor().descriptor.max_def_level > 1;
+    let inner = Field::new(name.into(), dtype, may_be_null);
+    read_columns(file, found.into_iter(), Field::new(root.into(), ArrowDataType::Struct(vec![inner]), true))
+}
+
+fn read_columns<'a>(
+    file: &File,
+    columns: impl Iterator<Item = &'a ColumnChunkMetadata>,
+    field: Field,
+) -> PolarsResult<Box<dyn Array>> {
     let (mut pages, mut types) = (Vec::new(), Vec::new());
-    for column in found {
+    for column in columns {
         pages.push(BasicDecompressor::new(column_pages(file, column)?, Vec::new()));
         types.push(&column.descriptor().descriptor.primitive_type);
     }

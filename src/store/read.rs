@@ -77,6 +77,9 @@ struct Unit<'a> {
     group: &'a RowGroupMetadata,
 }
 
+/// Files that are open at once, with their footers in memory: well below the 1,024 that most systems allow.
+const OPEN_FILES: usize = 256;
+
 /// Give each thread a value, and fold the rows it decodes into it.
 pub(crate) fn fold<A: Send>(
     paths: &[PathBuf],
@@ -85,16 +88,29 @@ pub(crate) fn fold<A: Send>(
     init: impl Fn() -> A + Sync,
     each: impl Fn(&mut A, Rows) + Sync,
 ) -> Result<Vec<A>, StoreError> {
-    let parts = open_all(paths)?;
+    let mut values = Vec::new();
+    for paths in paths.chunks(OPEN_FILES) {
+        values = fold_parts(&open_all(paths)?, (filter, columns), values, (&init, &each))?;
+    }
+    Ok(values)
+}
+
+/// Fold the rows of some parts into values that may hold those of others.
+fn fold_parts<A: Send>(
+    parts: &[Part],
+    (filter, columns): (&Filter, Columns),
+    mut values: Vec<A>,
+    (init, each): (&(impl Fn() -> A + Sync), &(impl Fn(&mut A, Rows) + Sync)),
+) -> Result<Vec<A>, StoreError> {
     let units: Vec<Unit<'_>> = parts
         .iter()
         .flat_map(|part| part.metadata.row_groups.iter().map(move |group| Unit { part, group }))
         .filter(|unit| may_match(unit, filter))
         .collect();
-    let threads = threads().min(units.len().max(1));
+    let threads = threads().min(units.len());
+    values.resize_with(values.len().max(threads), init);
     let next = AtomicUsize::new(0);
-    let work = || {
-        let mut value = init();
+    let work = |mut value: A| {
         while let Some(unit) = units.get(next.fetch_add(1, Ordering::Relaxed)) {
             let rows = sound::read(&unit.part.path, "reading the part", || read_unit(unit, filter, columns));
             match rows {
@@ -109,12 +125,12 @@ pub(crate) fn fold<A: Send>(
         Ok(value)
     };
     std::thread::scope(|scope| {
-        let running: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        let mut values = vec![work()];
-        values.extend(
-            running.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))),
-        );
-        values.into_iter().collect()
+        let work = &work;
+        let running: Vec<_> = values.into_iter().map(|value| scope.spawn(move || work(value))).collect();
+        running
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
     })
 }
 

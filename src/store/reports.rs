@@ -12,22 +12,21 @@ const HEAD: &str =
     "SELECT key, org_name, org_email, report_id, begin, end, day, policy_domain, p, sp, np, adkim, aspf, pct,
     fo, testing, discovery_method, records, messages, dmarc_pass, sender_auth, findings FROM reports";
 
-/// The heads of the reports of a filter, in the order of their days, then of their arrival in the store.
-pub(crate) fn heads(ledger: &Ledger, filter: &Filter) -> Result<Vec<ReportHead>, StoreError> {
-    let read = || -> rusqlite::Result<Vec<ReportHead>> {
+/// Hand over the heads of the reports of a filter, in the order of their days, then of their arrival in the store.
+pub(crate) fn heads(ledger: &Ledger, filter: &Filter, each: &mut dyn FnMut(ReportHead)) -> Result<(), StoreError> {
+    let mut read = || -> rusqlite::Result<()> {
         let mut statement =
             ledger.connection.prepare(&format!("{HEAD} WHERE day BETWEEN ?1 AND ?2 ORDER BY day, id"))?;
         let from = filter.from.map_or(i32::MIN, days_since_epoch);
         let to = filter.to.map_or(i32::MAX, days_since_epoch);
         let mut rows = statement.query([from, to])?;
-        let mut heads = Vec::new();
         while let Some(row) = rows.next()? {
             let domain = row.get_ref(7)?.as_str()?;
             if filter.domains.is_empty() || filter.domains.iter().any(|wanted| wanted == domain) {
-                heads.push(head(row)?);
+                each(head(row)?);
             }
         }
-        Ok(heads)
+        Ok(())
     };
     read().map_err(ledger.failed("reading the reports"))
 }

@@ -206,7 +206,8 @@ fn rows_read_back_as_they_were_judged() {
     let reports: Vec<_> = (0..50).map(|number| accepted(number, number % 12)).collect();
     write(dir.path(), &reports);
     assert_eq!(stored(dir.path()), collected(&reports));
-    let heads = Store::open(dir.path()).unwrap().heads(&Filter::default()).unwrap();
+    let mut heads = Vec::new();
+    Store::open(dir.path()).unwrap().heads(&Filter::default(), &mut |head| heads.push(head)).unwrap();
     let mut expected: Vec<_> = reports.iter().map(head).collect();
     expected.sort_by_key(|head| head.day);
     assert_eq!(heads, expected);
@@ -233,7 +234,9 @@ fn a_filter_keeps_its_days_and_domains() {
     store.rows(&filter, Columns::ALL, &mut |rows| all.extend(texts(&rows))).unwrap();
     all.sort();
     assert_eq!(all, collected(&wanted));
-    assert_eq!(store.heads(&filter).unwrap().len(), wanted.len());
+    let mut heads = 0;
+    store.heads(&filter, &mut |_| heads += 1).unwrap();
+    assert_eq!(heads, wanted.len());
     let counted =
         store.fold(&filter, Columns::COUNT, || 0, |sum, rows| *sum += rows.count.iter().sum::<i64>()).unwrap();
     assert_eq!(counted.iter().sum::<i64>(), wanted.iter().map(|a| super::commit::sums(a).0).sum::<i64>());

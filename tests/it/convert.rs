@@ -214,6 +214,31 @@ fn a_folder_of_parquet_gives_the_numbers_of_its_store() {
     assert!(onto.code == Some(2) && onto.stderr.contains("expected a folder of its own"), "{onto:?}");
 }
 
+#[test]
+fn a_folder_of_more_files_than_may_be_open_is_read_whole() {
+    let work = WorkDir::new();
+    work.run([std::ffi::OsString::from("ingest"), samples().into()]);
+    work.run(["export", "--out", "lake"]).quiet();
+    let records = |limit: usize| {
+        let limited = format!("ulimit -n {limit} && exec \"$0\" \"$@\"");
+        let asked = ["summary", "--records", "lake", "--week", "2026-W47", "--format", "json"];
+        let program = env!("CARGO_BIN_EXE_dmarquet");
+        let done = Command::new("sh").args(["-c", &limited, program]).args(asked).current_dir(work.path("")).output();
+        let done = done.expect("sh starts");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        let said: Value = serde_json::from_slice(&done.stdout).unwrap();
+        said["totals"]["records"].as_u64().unwrap()
+    };
+    let once = records(300);
+    let folder = work.path("lake/records/month=2026-11");
+    let parts: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(parts.len(), 1);
+    for number in 0..400 {
+        std::fs::copy(&parts[0], folder.join(format!("copy-{number}.parquet"))).unwrap();
+    }
+    assert_eq!(records(300), 401 * once);
+}
+
 /// Take keys out, at any depth.
 fn forget(value: &mut Value, names: &[&str]) {
     match value {

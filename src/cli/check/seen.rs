@@ -2,7 +2,7 @@
 
 use crate::dns::name;
 use crate::dns::seen::{Seen, SeenPolicy, SeenSelector, SeenSource};
-use crate::model::{Columns, Flags, Rows, Source, Text};
+use crate::model::{Columns, Flags, ReportHead, Rows, Source, Text};
 use crate::store::{Filter, Store, StoreError};
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp, tz::Offset};
@@ -24,7 +24,13 @@ pub(super) fn of(store: &Store, domain: &str, now: Timestamp) -> Result<Seen, St
     let filter = Filter { from: Some(from), to: None, domains };
     let mut sums = Sums::default();
     store.rows(&filter, COLUMNS, &mut |rows| sums.add(&rows, domain))?;
-    let policy = store.heads(&filter)?.into_iter().rfind(|head| head.policy.domain.as_str() == domain);
+    let mut policy: Option<ReportHead> = None;
+    store.heads(&filter, &mut |head| {
+        let newer = policy.as_ref().is_none_or(|newest| newest.day <= head.day);
+        if newer && head.policy.domain.as_str() == domain {
+            policy = Some(head);
+        }
+    })?;
     let text = |word: Option<Text>| word.map(|word| word.to_string());
     let policy = policy.map(|head| SeenPolicy {
         day: head.day,

@@ -1,0 +1,58 @@
+"""The lake's tables as Delta tables: in the driver, by the `deltalake` package, without a JAR.
+
+The executors write Parquet as for a plain lake; a run's files become rows by one commit a table, which names them. A
+run that another one has overtaken adds nothing: what it dropped as known is no longer all that is known.
+"""
+import json, re, time
+
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from deltalake.exceptions import CommitFailedError
+from deltalake.transaction import AddAction
+
+# `reports` first: its commit decides whether a run counts.
+ORDER = ("reports", "records", "quarantine")
+# Commits that add no rows.
+UPKEEP = {"OPTIMIZE", "VACUUM START", "VACUUM END", "FSCK", "SET TBLPROPERTIES", "ADD CONSTRAINT", "UPDATE TABLE METADATA"}
+
+
+class Overtaken(Exception):
+    """Another run has added reports since this one looked at what is there."""
+
+
+class Tables:
+    """The logs of the tables below a root, which is an address as Spark writes it."""
+
+    def __init__(self, root):
+        self.root = re.sub(r"^file:/+", "/", re.sub(r"^s3[an]:", "s3:", root))
+
+    def open(self, table):
+        return DeltaTable(f"{self.root}/{table}")
+
+    def create(self, table, schema, partition):
+        """Make a table, where it is not there. The schema is Arrow's."""
+        DeltaTable.create(f"{self.root}/{table}", schema=Schema.from_arrow(schema), mode="ignore", partition_by=[partition])
+
+    def files(self, table):
+        """The version of a table, and the paths of its live files below it."""
+        there = self.open(table)
+        return there.version(), there.get_add_actions(flatten=True)["path"].to_pylist()
+
+    def commit(self, run, table, files, base=None):
+        """Add a run's files, once; with a base only if nothing was added to the table since that version."""
+        while True:
+            there = self.open(table)
+            if not files or there.transaction_version(run) is not None:
+                return
+            since = there.version() - base if base is not None else 0
+            if since > 0 and any(commit.get("operation") not in UPKEEP for commit in there.history(since)):
+                raise Overtaken(f"{self.root}: another run has added reports since this one began; run it again")
+            now = int(time.time() * 1000)
+            adds = [AddAction(file["path"], file["size"], file["partition"], now, True, json.dumps(file["stats"])) for file in files]
+            # No retry of theirs: it would pass over rows that came in between.
+            properties = CommitProperties(max_commit_retries=0, app_transactions=[Transaction(run, 1)])
+            try:
+                return there.create_write_transaction(adds, "append", there.schema(), there.metadata().partition_columns,
+                                                      commit_properties=properties)
+            except CommitFailedError:
+                if self.open(table).version() == there.version():
+                    raise
