@@ -119,12 +119,12 @@ impl Asked {
         }
     }
 
-    /// Of the store: on all cores, then together.
+    /// Of the store: rows on all cores, heads beside them, then together.
     fn of_store<S: Sum>(&self, store: &Store, new: impl Fn() -> S + Sync) -> anyhow::Result<S> {
         let mut sum = new();
         sum.aside(self.aside(store)?);
-        store.heads(&self.filter, &mut |head| sum.heads(&[head]))?;
-        let parts = store.fold(&self.filter, Columns::ALL, new, |part, rows| part.rows(&rows))?;
+        let add = |part: &mut S, rows| part.rows(&rows);
+        let parts = store.fold(&self.filter, Columns::ALL, &new, add, &mut |head| sum.heads(&[head]))?;
         parts.into_iter().for_each(|part| sum.merge(part));
         Ok(sum)
     }

@@ -113,21 +113,29 @@ impl Store {
         })
     }
 
-    /// As [`Store::rows`], but each thread folds the rows it decodes into a value of its own; gives those values.
+    /// As [`Store::rows`], but each thread folds the rows it decodes into a value of its own; gives those values. Meanwhile
+    /// this thread hands over the heads, as [`Store::heads`] does.
     ///
     /// # Errors
-    /// Where a part cannot be read.
+    /// Where a part, the ledger or the folder cannot be read.
     pub fn fold<A: Send>(
         &self,
         filter: &Filter,
         columns: Columns,
-        init: impl Fn() -> A + Sync,
-        each: impl Fn(&mut A, Rows) + Sync,
+        init: impl Fn() -> A + Sync + Send,
+        each: impl Fn(&mut A, Rows) + Sync + Send,
+        head: &mut dyn FnMut(ReportHead),
     ) -> Result<Vec<A>, StoreError> {
-        read::fold(&self.parts(filter)?, filter, columns, init, each)
+        let paths = self.parts(filter)?;
+        std::thread::scope(|scope| {
+            let rows = scope.spawn(move || read::fold(&paths, filter, columns, init, each));
+            let heads = self.heads(filter, head);
+            let rows = rows.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            heads.and(rows)
+        })
     }
 
-    /// The heads of the reports of the filter, one at a time, those of a day in the order of their arrival.
+    /// The heads of the reports of the filter, one at a time: of a store in the order of their arrival.
     ///
     /// # Errors
     /// Where the ledger or the folder cannot be read.

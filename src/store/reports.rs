@@ -12,11 +12,12 @@ const HEAD: &str =
     "SELECT key, org_name, org_email, report_id, begin, end, day, policy_domain, p, sp, np, adkim, aspf, pct,
     fo, testing, discovery_method, records, messages, dmarc_pass, sender_auth, findings FROM reports";
 
-/// Hand over the heads of the reports of a filter, in the order of their days, then of their arrival in the store.
+/// Hand over the heads of the reports of a filter, in the order of their arrival in the store: as they lie in the ledger, so
+/// that each of its pages is read once, however the days are mixed.
 pub(crate) fn heads(ledger: &Ledger, filter: &Filter, each: &mut dyn FnMut(ReportHead)) -> Result<(), StoreError> {
     let mut read = || -> rusqlite::Result<()> {
-        let mut statement =
-            ledger.connection.prepare(&format!("{HEAD} WHERE day BETWEEN ?1 AND ?2 ORDER BY day, id"))?;
+        let asked = "id IN (SELECT id FROM reports WHERE day BETWEEN ?1 AND ?2)";
+        let mut statement = ledger.connection.prepare(&format!("{HEAD} WHERE {asked} ORDER BY id"))?;
         let from = filter.from.map_or(i32::MIN, days_since_epoch);
         let to = filter.to.map_or(i32::MAX, days_since_epoch);
         let mut rows = statement.query([from, to])?;

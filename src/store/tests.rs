@@ -208,9 +208,7 @@ fn rows_read_back_as_they_were_judged() {
     assert_eq!(stored(dir.path()), collected(&reports));
     let mut heads = Vec::new();
     Store::open(dir.path()).unwrap().heads(&Filter::default(), &mut |head| heads.push(head)).unwrap();
-    let mut expected: Vec<_> = reports.iter().map(head).collect();
-    expected.sort_by_key(|head| head.day);
-    assert_eq!(heads, expected);
+    assert_eq!(heads, reports.iter().map(head).collect::<Vec<_>>());
 }
 
 #[test]
@@ -235,10 +233,9 @@ fn a_filter_keeps_its_days_and_domains() {
     all.sort();
     assert_eq!(all, collected(&wanted));
     let mut heads = 0;
-    store.heads(&filter, &mut |_| heads += 1).unwrap();
+    let add = |sum: &mut i64, rows: Rows| *sum += rows.count.iter().sum::<i64>();
+    let counted = store.fold(&filter, Columns::COUNT, || 0, add, &mut |_| heads += 1).unwrap();
     assert_eq!(heads, wanted.len());
-    let counted =
-        store.fold(&filter, Columns::COUNT, || 0, |sum, rows| *sum += rows.count.iter().sum::<i64>()).unwrap();
     assert_eq!(counted.iter().sum::<i64>(), wanted.iter().map(|a| super::commit::sums(a).0).sum::<i64>());
 }
 
