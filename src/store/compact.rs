@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 
 /// How many small files of a kind a month may have before they are merged.
 pub const SMALL_FILES: usize = 16;
-/// A part of this many rows is full and left alone.
-pub const FULL_ROWS: i64 = 500_000;
+/// A part of this many rows is full and left alone. A merge holds columns of up to twice as many in memory.
+pub const FULL_ROWS: i64 = 150_000;
 /// A pack of this many bytes is full and left alone.
 pub const FULL_BYTES: i64 = 64 << 20;
 
