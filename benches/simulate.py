@@ -121,7 +121,7 @@ def report(dice, number, records=0):
     """A report of so many records; without a wish: median 3 and a long tail, as reports are."""
     day = LAST - datetime.timedelta(days=number % 56)
     domain = f"d{number % 5}.example.com"
-    count = records or min(int(2 * dice.paretovariate(0.8)), 3000)
+    count = records or min(int(2 * dice.paretovariate(1.3)), 3000)
     text = head(day, number, domain) + "".join(record(dice, domain) for _ in range(count)) + "</feedback>\n"
     return f"reporter-{number % 60}.example.net!{domain}!{number:07}.xml.gz", gzip.compress(text.encode(), 6)
 
