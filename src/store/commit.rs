@@ -309,6 +309,14 @@ pub(crate) fn write_file(
     run().map_err(failed)
 }
 
+/// Remove a file; none there is as good.
+pub(crate) fn remove_file(path: &Path, doing: &'static str) -> Result<(), StoreError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(StoreError::io(path, doing)(error)),
+        _ => Ok(()),
+    }
+}
+
 /// The bytes of a file.
 pub(crate) fn size_of(path: &Path) -> Result<u64, StoreError> {
     std::fs::metadata(path).map(|metadata| metadata.len()).map_err(StoreError::io(path, "looking at the file"))

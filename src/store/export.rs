@@ -5,7 +5,7 @@
 
 use super::encode::{PartWriter, arrow_field, arrow_schema, compress};
 use super::exported::Exported;
-use super::layout::Month;
+use super::layout::{FileKind, Month};
 use super::nested::read_array;
 use super::read::{Filter, Part, selected_rows};
 use super::schema::COLUMNS;
@@ -20,9 +20,6 @@ use polars_parquet::read::RowGroupMetadata;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
-
-/// The folder of the rows.
-const RECORDS: &str = "records";
 
 /// The formats that go to one stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,18 +66,19 @@ impl Store {
     /// Where a part cannot be read or a file not be written. What stands under the same names is replaced, and what an
     /// earlier export wrote and this one does not is removed.
     pub fn export_parquet(&self, filter: &Filter, dir: &Path) -> Result<(), StoreError> {
+        let records = Path::new(FileKind::Part.folder());
         let mut exported = Exported::begin(dir)?;
         for path in self.parts(filter)? {
             let month = path.parent().and_then(Path::file_name).unwrap_or_default();
-            let target = Path::new(RECORDS).join(month).join(path.file_name().unwrap_or_default());
+            let target = records.join(month).join(path.file_name().unwrap_or_default());
             if filter.is_all() {
                 exported.link(&path, target)?;
             } else if let Some(bytes) = cut(path, filter)? {
                 exported.write(target, &bytes)?;
             }
         }
-        if exported.is_empty(RECORDS) {
-            let target = Path::new(RECORDS).join(month_folder(quiet_month(filter))).join("empty.parquet");
+        if exported.is_empty(records) {
+            let target = records.join(quiet_month(filter).folder()).join("empty.parquet");
             let bytes = PartWriter::new().and_then(PartWriter::finish);
             exported.write(target, &bytes.map_err(StoreError::parquet(dir, "writing a part without rows"))?)?;
         }
@@ -150,9 +148,4 @@ fn cut(path: std::path::PathBuf, filter: &Filter) -> Result<Option<Vec<u8>>, Sto
 /// The month of a file without rows: that of the first day asked for.
 pub(crate) fn quiet_month(filter: &Filter) -> Month {
     Month::of(filter.from.unwrap_or(Date::constant(1970, 1, 1)))
-}
-
-/// The month of a day, as a folder's name.
-pub(crate) fn month_folder(month: Month) -> String {
-    format!("month={month}")
 }

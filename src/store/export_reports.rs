@@ -255,7 +255,7 @@ fn dtype(kind: Type) -> ArrowDataType {
 }
 
 fn write(exported: &mut Exported, month: Month, columns: Vec<Column>) -> Result<(), StoreError> {
-    let path = Path::new("reports").join(export::month_folder(month)).join("reports.parquet");
+    let path = Path::new("reports").join(month.folder()).join("reports.parquet");
     let arrays = columns.into_iter().zip(COLUMNS).map(|(column, (_, kind))| column.array(*kind)).collect();
     let bytes = file(arrays).map_err(StoreError::parquet(&path, "writing the reports"))?;
     exported.write(path, &bytes)

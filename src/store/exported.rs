@@ -5,12 +5,12 @@
 //! to the next. Must not: remove a file that is not listed, or write into a file that is there, which may be a hard link
 //! to a part of the store.
 
+use super::layout::Layout;
 use super::writer::create_folder;
 use super::{StoreError, commit};
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::path::{Component, Path, PathBuf};
 
 /// The list. Engines pass over what begins with a dot.
@@ -46,7 +46,7 @@ impl Exported {
     }
 
     /// Whether nothing of a table was written yet.
-    pub(crate) fn is_empty(&self, table: &str) -> bool {
+    pub(crate) fn is_empty(&self, table: &Path) -> bool {
         !self.written.iter().any(|path| path.starts_with(table))
     }
 
@@ -56,10 +56,7 @@ impl Exported {
     /// Where it cannot be written.
     pub(crate) fn write(&mut self, path: PathBuf, bytes: &[u8]) -> Result<(), StoreError> {
         let target = self.enlist(path)?;
-        let name = target.file_name().and_then(OsStr::to_str).unwrap_or_default();
-        let temporary = target.with_file_name(format!(".{name}.tmp"));
-        commit::write_file(&temporary, |out| out.write_all(bytes))?;
-        std::fs::rename(&temporary, &target).map_err(StoreError::io(&target, "replacing the file"))
+        replace(&target, bytes, "replacing the file")
     }
 
     /// Link a part of the store, or copy it where the file system cannot; one of the same name is replaced.
@@ -68,7 +65,7 @@ impl Exported {
     /// Where it cannot be.
     pub(crate) fn link(&mut self, from: &Path, path: PathBuf) -> Result<(), StoreError> {
         let target = self.enlist(path)?;
-        remove(&target, "replacing the file")?;
+        commit::remove_file(&target, "replacing the file")?;
         if std::fs::hard_link(from, &target).is_ok() {
             return Ok(());
         }
@@ -82,16 +79,14 @@ impl Exported {
     pub(crate) fn finish(self) -> Result<(), StoreError> {
         for path in self.before.difference(&self.written) {
             let stale = self.dir.join(path);
-            remove(&stale, "removing the file of an earlier export")?;
+            commit::remove_file(&stale, "removing the file of an earlier export")?;
             for folder in path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty()) {
                 // One that holds something stays.
                 let _ = std::fs::remove_dir(self.dir.join(folder));
             }
         }
         let lines = self.written.iter().map(|path| path.display().to_string() + "\n").collect::<String>();
-        let (list, temporary) = (self.dir.join(LIST), self.dir.join(format!("{LIST}.tmp")));
-        commit::write_file(&temporary, |out| out.write_all(lines.as_bytes()))?;
-        std::fs::rename(&temporary, &list).map_err(StoreError::io(&list, "replacing the list of exported files"))
+        replace(&self.dir.join(LIST), lines.as_bytes(), "replacing the list of exported files")
     }
 
     /// Put a path on the list, if it is not there, and make its folder.
@@ -120,12 +115,11 @@ fn is_ours(path: &Path) -> bool {
     }
 }
 
-/// Remove a file; none there is as good.
-fn remove(path: &Path, doing: &'static str) -> Result<(), StoreError> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(StoreError::io(path, doing)(error)),
-        _ => Ok(()),
-    }
+/// Write a file beside the one it then replaces, which may be a hard link.
+fn replace(path: &Path, bytes: &[u8], doing: &'static str) -> Result<(), StoreError> {
+    let temporary = Layout::temporary(path);
+    commit::write_file(&temporary, |out| out.write_all(bytes))?;
+    std::fs::rename(&temporary, path).map_err(StoreError::io(path, doing))
 }
 
 #[cfg(test)]

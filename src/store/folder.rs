@@ -35,20 +35,17 @@ pub(crate) fn check(layout: &Layout) -> Result<(), StoreError> {
 /// The Parquet files of a table that may hold rows of the filter, by month and name; of a Delta table the live ones.
 pub(crate) fn files(layout: &Layout, table: &str, filter: &Filter) -> Result<Vec<PathBuf>, StoreError> {
     let root = layout.root().join(table);
-    let month = |folder: &Path| {
-        folder.file_name().and_then(|name| name.to_str()?.strip_prefix("month=")).and_then(Month::parse)
-    };
     let asked = |month: Month| {
         filter.from.is_none_or(|from| Month::of(from) <= month) && filter.to.is_none_or(|to| month <= Month::of(to))
     };
     if let Some(mut live) = delta::live(&root)? {
         // Where a file lies is the writer's choice: one that lies in no month may hold any.
-        live.retain(|path| path.parent().and_then(month).is_none_or(asked));
+        live.retain(|path| path.parent().and_then(Month::of_folder).is_none_or(asked));
         return Ok(live);
     }
     let mut found = Vec::new();
     for folder in list(&root)? {
-        if month(&folder).is_some_and(asked) {
+        if Month::of_folder(&folder).is_some_and(asked) {
             found
                 .extend(list(&folder)?.into_iter().filter(|path| path.extension().is_some_and(|end| end == "parquet")));
         }

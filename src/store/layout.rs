@@ -26,6 +26,16 @@ impl Month {
         ((1..=12).contains(&month.month) && month.to_string() == text).then_some(month)
     }
 
+    /// The folder of the files of this month: `month=2026-11`.
+    pub fn folder(self) -> String {
+        format!("month={self}")
+    }
+
+    /// The month whose folder this is; null where it is none's.
+    pub fn of_folder(folder: &Path) -> Option<Self> {
+        folder.file_name()?.to_str()?.strip_prefix("month=").and_then(Self::parse)
+    }
+
     /// The first day.
     pub fn first(self) -> Date {
         Date::new(self.year, self.month, 1).unwrap_or(Date::MIN)
@@ -132,7 +142,7 @@ impl Layout {
 
     /// The folder of a month, below the root.
     pub fn relative_month(kind: FileKind, month: Month) -> String {
-        format!("{}/month={month}", kind.folder())
+        format!("{}/{}", kind.folder(), month.folder())
     }
 
     /// The name of a batch's file of a month, below the root.

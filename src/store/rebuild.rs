@@ -101,13 +101,7 @@ impl Rebuild {
         // The last connection folds its log into the file as it closes.
         drop(writer);
         for name in ["ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"] {
-            let path = layout.root().join(name);
-            match std::fs::remove_file(&path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(StoreError::io(&path, "removing the old ledger")(error));
-                }
-                _ => {}
-            }
+            super::commit::remove_file(&layout.root().join(name), "removing the old ledger")?;
         }
         sync_folder(layout.root())?;
         for kind in FileKind::ALL {

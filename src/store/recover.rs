@@ -1,9 +1,9 @@
 //! What the start of a writer puts right: the files of unfinished intents are removed, and nothing else ever is.
 
 use super::StoreError;
+use super::commit::remove_file;
 use super::layout::Layout;
 use super::ledger::Ledger;
-use std::path::Path;
 
 /// Remove what an unfinished commit left.
 pub(crate) fn recover(layout: &Layout, ledger: &Ledger) -> Result<(), StoreError> {
@@ -17,19 +17,11 @@ pub(crate) fn recover(layout: &Layout, ledger: &Ledger) -> Result<(), StoreError
     }
     for intent in &intents {
         let path = layout.file(intent);
-        remove(&path)?;
-        remove(&Layout::temporary(&path))?;
+        for unfinished in [&path, &Layout::temporary(&path)] {
+            remove_file(unfinished, "removing an unfinished file")?;
+        }
     }
     // Only now: were the intents forgotten first, a kill here would leave files nobody knows.
     let failed = ledger.failed("ending the intents");
     ledger.connection.execute("DELETE FROM intents", []).map(drop).map_err(failed)
-}
-
-fn remove(path: &Path) -> Result<(), StoreError> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(StoreError::io(path, "removing an unfinished file")(error))
-        }
-        _ => Ok(()),
-    }
 }

@@ -61,9 +61,7 @@ impl Writer {
 /// A folder of a month that holds nothing goes; one that holds something nobody knows stays.
 fn remove_empty_months(folder: &Path, first: Month) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let month = name.to_str().and_then(|name| name.strip_prefix("month=")).and_then(Month::parse);
-        if month.is_some_and(|month| month < first) {
+        if Month::of_folder(&entry.path()).is_some_and(|month| month < first) {
             let _ = std::fs::remove_dir(entry.path());
         }
     }
