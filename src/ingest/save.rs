@@ -117,13 +117,13 @@ struct Told {
 
 impl Told {
     fn of(accepted: &Accepted) -> Self {
-        let head = crate::store::head(accepted);
+        let (messages, dmarc_pass) = crate::store::sums(accepted);
         Self {
             origin: accepted.provenance.origin.clone(),
             findings: accepted.findings.clone(),
             records: accepted.report.records.len() as u64,
-            messages: head.messages,
-            dmarc_pass: head.dmarc_pass,
+            messages,
+            dmarc_pass,
         }
     }
 }

@@ -4,7 +4,8 @@
 //! 2. The files are written under hidden names, synced, renamed, their folders synced.
 //! 3. One transaction records reports, files, items and cursors, and ends the intents.
 //!
-//! Before step 3 is durable the next writer removes what the intents name; after it everything is there.
+//! Before step 3 is durable the next writer removes what the intents name; after it everything is there. The rows of
+//! step 3 are entered while the files of step 2 are written: what makes them true is the end of the transaction.
 
 use super::layout::{FileKind, Layout, Month};
 use super::ledger::sync_folder;
@@ -17,7 +18,7 @@ use rayon::prelude::*;
 use rusqlite::{Connection, Transaction, params};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// An instant at which a test may kill the commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,27 +85,13 @@ pub(crate) fn commit(writer: &mut Writer) -> Result<(), StoreError> {
     result
 }
 
-fn try_commit(writer: &mut Writer, batch: &Batch) -> Result<(), StoreError> {
+fn try_commit(writer: &Writer, batch: &Batch) -> Result<(), StoreError> {
     step(writer, Step::Start)?;
     let number = next_batch(writer)?;
     let tasks = tasks(batch, number);
     intend(writer, &tasks)?;
     step(writer, Step::Intended)?;
-    let made = match write_files(writer, batch, &tasks) {
-        Ok(made) => made,
-        Err(error) => {
-            abandon(writer, &error);
-            return Err(error);
-        }
-    };
-    step(writer, Step::Renamed)?;
-    let let_go = match record(writer, batch, number, &made) {
-        Ok(let_go) => let_go,
-        Err(error) => {
-            abandon(writer, &error);
-            return Err(error);
-        }
-    };
+    let let_go = write(writer, batch, number, &tasks).inspect_err(|error| abandon(writer, error))?;
     step(writer, Step::Committed)?;
     if let_go {
         // What was committed is safe; a file that will not go now goes at the next start.
@@ -122,9 +109,9 @@ fn abandon(writer: &Writer, error: &StoreError) {
 }
 
 #[cfg_attr(not(test), expect(clippy::unnecessary_wraps, reason = "tests kill here"))]
-fn step(writer: &mut Writer, step: Step) -> Result<(), StoreError> {
+fn step(writer: &Writer, step: Step) -> Result<(), StoreError> {
     #[cfg(test)]
-    if writer.fault.as_mut().is_some_and(|fault| fault(step)) {
+    if writer.fault.borrow_mut().as_mut().is_some_and(|fault| fault(step)) {
         return Err(StoreError::Unknown { what: "killed by a test".into(), expected: "to live" });
     }
     let _ = (writer, step);
@@ -202,22 +189,28 @@ fn intend_paths(connection: &Connection, paths: &[&str]) -> rusqlite::Result<()>
     transaction.commit()
 }
 
-/// Step 2.
-fn write_files(writer: &mut Writer, batch: &Batch, tasks: &[Task<'_>]) -> Result<Vec<Made>, StoreError> {
-    let layout = writer.layout.clone();
-    let mut folders = BTreeSet::new();
-    for task in tasks {
-        let path = layout.file(task.path());
-        let folder = path.parent().expect("every file lies in a folder").to_owned();
-        if folders.insert(folder.clone()) {
-            make_folders(layout.root(), &folder)?;
-        }
-    }
+/// Steps 2 and 3. True where rejected bytes beyond the quota are to go.
+fn write(writer: &Writer, batch: &Batch, number: i64, tasks: &[Task<'_>]) -> Result<bool, StoreError> {
+    let layout = &writer.layout;
+    let folders: BTreeSet<&Path> =
+        tasks.iter().map(|task| Path::new(task.path()).parent().expect("every file lies in a folder")).collect();
+    let folders: Vec<PathBuf> = folders.into_iter().map(|folder| layout.root().join(folder)).collect();
+    folders.iter().try_for_each(|folder| make_folders(layout.root(), folder))?;
+
     let now = writer.now;
     let ingested = |accepted: &Accepted| batch.ingested.get(&accepted.report.key).copied().unwrap_or(now);
-    let made: Vec<Option<Made>> =
-        tasks.par_iter().map(|task| write_task(&layout, task, &ingested)).collect::<Result<_, _>>()?;
+    let mut written: Vec<Option<Result<Option<Made>, StoreError>>> = tasks.iter().map(|_| None).collect();
+    let entered = rayon::in_place_scope(|scope| {
+        for (task, slot) in tasks.iter().zip(&mut written) {
+            let ingested = &ingested;
+            scope.spawn(move |_| *slot = Some(write_task(layout, task, ingested)));
+        }
+        enter(writer, batch, number).map_err(writer.ledger.failed("recording the batch"))
+    });
+    let made: Vec<Option<Made>> = written.into_iter().flatten().collect::<Result<_, _>>()?;
+    let transaction = entered?;
     step(writer, Step::Written)?;
+
     for (index, task) in tasks.iter().enumerate() {
         if index == tasks.len() / 2 {
             step(writer, Step::HalfRenamed)?;
@@ -226,7 +219,9 @@ fn write_files(writer: &mut Writer, batch: &Batch, tasks: &[Task<'_>]) -> Result
         std::fs::rename(Layout::temporary(&path), &path).map_err(StoreError::io(&path, "renaming the file"))?;
     }
     folders.into_par_iter().try_for_each(|folder| sync_folder(&folder))?;
-    Ok(made.into_iter().flatten().collect())
+    step(writer, Step::Renamed)?;
+    let made: Vec<Made> = made.into_iter().flatten().collect();
+    end(transaction, writer, batch, &made, number).map_err(writer.ledger.failed("recording the batch"))
 }
 
 /// Make a folder and those above it up to the root, each name durable.
@@ -327,26 +322,32 @@ pub(crate) fn int(count: impl TryInto<i64>) -> i64 {
     count.try_into().unwrap_or(i64::MAX)
 }
 
-/// Step 3. True where rejected bytes beyond the quota are to go.
-fn record(writer: &Writer, batch: &Batch, number: i64, made: &[Made]) -> Result<bool, StoreError> {
-    let note = || {
-        let transaction = writer.ledger.connection.unchecked_transaction()?;
-        let now = writer.now.as_millisecond();
-        record_batch(&transaction, batch, number, now)?;
-        record_files(&transaction, made, number)?;
-        record_reports(&transaction, batch, number, now)?;
-        record_sums(&transaction, batch)?;
-        record_rest(&transaction, batch, now)?;
-        super::mailboxes::record(&transaction, &batch.messages, now)?;
-        transaction.execute("DELETE FROM intents", [])?;
-        let rejected = !batch.rejects.is_empty() && quota::hold_rejected(&transaction, writer.quota)?;
-        let conflicts =
-            !batch.conflicts.is_empty() && quota::hold_conflicts(&transaction, &writer.layout, writer.quota)?;
-        let let_go = rejected || conflicts;
-        transaction.commit()?;
-        Ok(let_go)
-    };
-    note().map_err(writer.ledger.failed("recording the batch"))
+/// Enter all of the batch that no file is needed for, in a transaction that is still open.
+fn enter<'a>(writer: &'a Writer, batch: &Batch, number: i64) -> rusqlite::Result<Transaction<'a>> {
+    let transaction = writer.ledger.connection.unchecked_transaction()?;
+    let now = writer.now.as_millisecond();
+    record_batch(&transaction, batch, number, now)?;
+    record_reports(&transaction, batch, number, now)?;
+    record_sums(&transaction, batch)?;
+    record_rest(&transaction, batch, now)?;
+    super::mailboxes::record(&transaction, &batch.messages, now)?;
+    Ok(transaction)
+}
+
+/// The files are durable: enter them, end the intents, and make it all true.
+fn end(
+    transaction: Transaction<'_>,
+    writer: &Writer,
+    batch: &Batch,
+    made: &[Made],
+    number: i64,
+) -> rusqlite::Result<bool> {
+    record_files(&transaction, made, number)?;
+    transaction.execute("DELETE FROM intents", [])?;
+    let rejected = !batch.rejects.is_empty() && quota::hold_rejected(&transaction, writer.quota)?;
+    let conflicts = !batch.conflicts.is_empty() && quota::hold_conflicts(&transaction, &writer.layout, writer.quota)?;
+    transaction.commit()?;
+    Ok(rejected || conflicts)
 }
 
 fn record_batch(transaction: &Transaction<'_>, batch: &Batch, number: i64, now: i64) -> rusqlite::Result<()> {
@@ -426,8 +427,8 @@ fn record_reports(transaction: &Transaction<'_>, batch: &Batch, number: i64, now
     Ok(())
 }
 
-/// Messages, and those that pass.
-pub(crate) fn sums(accepted: &Accepted) -> (i64, i64) {
+/// A report's messages, and those of them that pass; saturating.
+pub fn sums(accepted: &Accepted) -> (i64, i64) {
     accepted.report.records.iter().zip(&accepted.verdicts).fold((0i64, 0i64), |(all, passing), (record, verdict)| {
         let pass = if verdict.dmarc_pass { record.count } else { 0 };
         (all.saturating_add(record.count), passing.saturating_add(pass))

@@ -202,7 +202,7 @@ impl Ledger {
         connection.busy_timeout(Duration::from_secs(30)).map_err(failed("opening the ledger"))?;
         connection.set_prepared_statement_cache_capacity(64);
         connection
-            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -16384;")
+            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -4096;")
             .map_err(failed("opening the ledger"))?;
         let ledger = Self { connection, path: path.to_owned() };
         ledger.check_version()?;
@@ -254,6 +254,16 @@ impl Ledger {
             found if found > VERSION => Err(StoreError::Version { path: self.path.clone(), expected: VERSION, found }),
             _ => Ok(()),
         }
+    }
+
+    /// Write the log back into the file, which then is all there is.
+    pub(crate) fn fold_log(&self) -> Result<(), StoreError> {
+        let fold = "PRAGMA wal_checkpoint(TRUNCATE)";
+        let busy = self.connection.query_row(fold, [], |row| row.get::<_, bool>(0));
+        if busy.map_err(self.failed("writing the log back"))? {
+            return Err(StoreError::Busy { path: self.path.clone(), holder: "a reader".into() });
+        }
+        Ok(())
     }
 
     /// The error of a failed statement.

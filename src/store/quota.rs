@@ -176,7 +176,7 @@ mod tests {
         flood(dir.path(), 0..1, quota);
         let mut writer = Writer::open(dir.path(), Timestamp::UNIX_EPOCH).unwrap();
         writer.quota = quota;
-        writer.fault = Some(Box::new(|step| step == crate::store::commit::Step::Committed));
+        *writer.fault.get_mut() = Some(Box::new(|step| step == crate::store::commit::Step::Committed));
         writer.reject(reject(1)).unwrap();
         assert!(writer.commit().is_err());
         drop(writer);

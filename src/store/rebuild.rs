@@ -97,8 +97,8 @@ impl Rebuild {
     pub fn finish(mut self) -> Result<(), StoreError> {
         self.writer.commit()?;
         self.carry_over()?;
+        self.writer.ledger.fold_log()?;
         let Self { layout, fresh, writer, _lock } = self;
-        // The last connection folds its log into the file as it closes.
         drop(writer);
         for name in ["ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"] {
             super::commit::remove_file(&layout.root().join(name), "removing the old ledger")?;

@@ -131,12 +131,14 @@ impl Default for BatchLimits {
 /// The writer of a store. Dropping it drops what was not committed.
 pub struct Writer {
     pub(crate) layout: Layout,
+    /// Before the ledger, so that it is closed first: the last to close a ledger writes its log back, which a reader cannot.
+    known: Snapshot,
     pub(crate) ledger: Ledger,
     pub(crate) batch: Batch,
     pub(crate) now: Timestamp,
     /// Called before each step of a commit; an error stands for a kill at that instant.
     #[cfg(test)]
-    pub(crate) fault: Option<Box<dyn FnMut(commit::Step) -> bool + Send>>,
+    pub(crate) fault: std::cell::RefCell<Option<Box<dyn FnMut(commit::Step) -> bool + Send>>>,
     /// The instant at which a test kills a compaction.
     #[cfg(test)]
     pub(crate) compact_fault: Option<super::compact::Step>,
@@ -172,11 +174,12 @@ impl Writer {
         let unread = ledger.any("SELECT 1 FROM rejected WHERE file IS NULL LIMIT 1")?;
         Ok(Self {
             layout,
+            known: Snapshot::default(),
             ledger,
             batch: Batch::default(),
             now,
             #[cfg(test)]
-            fault: None,
+            fault: std::cell::RefCell::default(),
             #[cfg(test)]
             compact_fault: None,
             _lock: lock,
@@ -231,16 +234,16 @@ impl Writer {
         self.batch.ingested.insert(key, at);
     }
 
-    fn stored_content(&self, key: ReportKey) -> Result<Option<Hash>, StoreError> {
+    fn stored_content(&mut self, key: ReportKey) -> Result<Option<Hash>, StoreError> {
         if self.fresh {
             return Ok(None);
         }
-        let failed = self.ledger.failed("looking up a report");
+        let Some(ledger) = self.known.hold(&self.layout)? else { return Ok(None) };
         let look = || {
-            let mut statement = self.ledger.connection.prepare_cached("SELECT content FROM reports WHERE key = ?1")?;
+            let mut statement = ledger.connection.prepare_cached("SELECT content FROM reports WHERE key = ?1")?;
             statement.query_row([key.0], |row| row.get(0).map(Hash)).optional()
         };
-        look().map_err(failed)
+        look().map_err(ledger.failed("looking up a report"))
     }
 
     fn conflict_known(&self, key: ReportKey, content: Hash) -> Result<bool, StoreError> {
@@ -311,6 +314,7 @@ impl Writer {
         if self.batch.is_empty() {
             return Ok(Vec::new());
         }
+        self.known.release()?;
         commit::commit(self)?;
         self.fresh = self.fresh && self.batch.accepted.is_empty();
         Ok(std::mem::take(&mut self.batch).messages)
@@ -383,6 +387,36 @@ impl Writer {
     /// The folder.
     pub fn dir(&self) -> &Path {
         self.layout.root()
+    }
+}
+
+/// What is stored before the batch under way, on a connection of its own. All look-ups of a batch share one transaction:
+/// a lock for each would cost more than the look-up.
+#[derive(Debug, Default)]
+struct Snapshot(Option<Ledger>);
+
+impl Snapshot {
+    /// The ledger as it is now, or as it was at the first look-up of the batch, which is the same: only this process writes.
+    fn hold(&mut self, layout: &Layout) -> Result<Option<&Ledger>, StoreError> {
+        if self.0.is_none() {
+            self.0 = Ledger::reader(layout)?;
+        }
+        if let Some(ledger) = &self.0
+            && ledger.connection.is_autocommit()
+        {
+            ledger.connection.execute_batch("BEGIN").map_err(ledger.failed("looking at what is stored"))?;
+        }
+        Ok(self.0.as_ref())
+    }
+
+    /// Before a commit: its log is not kept from being written back.
+    fn release(&self) -> Result<(), StoreError> {
+        match &self.0 {
+            Some(ledger) if !ledger.connection.is_autocommit() => {
+                ledger.connection.execute_batch("COMMIT").map_err(ledger.failed("looking at what is stored"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
