@@ -4,6 +4,7 @@
 //! are built straight from the model and handed to the page writer below polars' data frames: the words of a report
 //! repeat, so each column is interned once and written as a dictionary. Must not touch the disk.
 
+use super::pages::compress;
 use super::schema::{COLUMNS, Column, Head, Kind, ListField, Row, VERSION};
 use crate::model::{Report, SenderAuth, Verdict};
 use polars::error::PolarsResult;
@@ -14,11 +15,9 @@ use polars_core::utils::arrow::array::{
 use polars_core::utils::arrow::bitmap::Bitmap;
 use polars_core::utils::arrow::datatypes::{ArrowDataType, ArrowSchema, Field, IntegerType, TimeUnit};
 use polars_core::utils::arrow::offset::OffsetsBuffer;
-use polars_parquet::read::ParquetError;
 use polars_parquet::write::{
-    CompressedPage, CompressionOptions, Compressor, DynIter, DynStreamingIterator, Encoding, FileWriter, KeyValue,
-    Page, ParquetType, StatisticsOptions, Version, WriteOptions, array_to_columns, fallible_streaming_iterator,
-    to_parquet_schema,
+    CompressedPage, CompressionOptions, DynIter, DynStreamingIterator, FileWriter, KeyValue, ParquetType,
+    StatisticsOptions, Version, WriteOptions, fallible_streaming_iterator, to_parquet_schema,
 };
 use rayon::prelude::*;
 use std::net::IpAddr;
@@ -399,36 +398,6 @@ pub(crate) fn dictionary_array(texts: &[&str], mut codes: Vec<u32>) -> PolarsRes
     let dtype = ArrowDataType::Dictionary(IntegerType::UInt32, Box::new(ArrowDataType::Utf8View), false);
     let values = Utf8ViewArray::from_slice_values(texts);
     Ok(Box::new(DictionaryArray::try_new(dtype, keys, Box::new(values))?))
-}
-
-/// The compressed pages of each leaf of an array.
-pub(crate) fn compress(array: &dyn Array, kind: &ParquetType) -> PolarsResult<Vec<Vec<CompressedPage>>> {
-    let encodings = leaf_encodings(array);
-    array_to_columns(array.to_boxed(), kind.clone(), options(), &encodings)?
-        .into_iter()
-        .map(|pages| {
-            let pages = pages.map(|page: PolarsResult<Page>| {
-                page.map_err(|error| ParquetError::FeatureNotSupported(error.to_string()))
-            });
-            let compressed: Result<Vec<_>, ParquetError> =
-                Compressor::new_from_vec(pages, options().compression, Vec::new()).collect();
-            Ok(compressed?)
-        })
-        .collect()
-}
-
-fn leaf_encodings(array: &dyn Array) -> Vec<Encoding> {
-    match array.dtype() {
-        ArrowDataType::Boolean => vec![Encoding::Plain],
-        // Without a value there is no dictionary to write.
-        _ if array.null_count() == array.len() => vec![Encoding::Plain],
-        ArrowDataType::LargeList(_) => {
-            let list = array.as_any().downcast_ref::<ListArray<i64>>().expect("the type says so");
-            let items = list.values().as_any().downcast_ref::<StructArray>().expect("our lists hold structs");
-            items.values().iter().flat_map(|array| leaf_encodings(array.as_ref())).collect()
-        }
-        _ => vec![Encoding::RleDictionary],
-    }
 }
 
 /// A day as Parquet counts it.

@@ -3,10 +3,11 @@
 //! Goes row group by row group, in the order of months and files, so that memory does not grow with the rows. Without a
 //! filter parts leave as they are, by a hard link where the file system allows one.
 
-use super::encode::{PartWriter, arrow_field, arrow_schema, compress};
+use super::encode::{PartWriter, arrow_field, arrow_schema};
 use super::exported::Exported;
 use super::layout::{FileKind, Month};
 use super::nested::read_array;
+use super::pages::compress;
 use super::read::{Filter, Part, selected_rows};
 use super::schema::COLUMNS;
 use super::{Store, StoreError, export_reports, export_sources, sound, text_rows};

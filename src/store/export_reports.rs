@@ -271,7 +271,8 @@ pub(super) fn parquet(columns: Vec<(Field, Box<dyn Array>)>, key: &str) -> Polar
     let schema: ArrowSchema = columns.iter().map(|(field, _)| (field.name.clone(), field.clone())).collect();
     let parquet = to_parquet_schema(&schema)?;
     let rows = columns.first().ok_or_else(|| polars_err!(ComputeError: "expected a column"))?.1.len();
-    let pages = columns.iter().zip(parquet.fields()).map(|((_, array), kind)| encode::compress(array.as_ref(), kind));
+    let pages =
+        columns.iter().zip(parquet.fields()).map(|((_, array), kind)| super::pages::compress(array.as_ref(), kind));
     let pages: Vec<Vec<Vec<CompressedPage>>> = pages.collect::<PolarsResult<_>>()?;
     let leaves = DynIter::new(pages.iter().flatten().map(|pages| {
         Ok(DynStreamingIterator::new(fallible_streaming_iterator::convert(

@@ -26,6 +26,7 @@ mod merge;
 mod nested;
 mod networks;
 mod pack;
+mod pages;
 mod quota;
 mod read;
 mod rebuild;
@@ -43,7 +44,8 @@ mod writer;
 
 pub use aside::{ConflictEntry, RejectedEntry};
 pub use collect::{Collector, head};
-pub use compact::{Compacted, FULL_BYTES, FULL_ROWS, SMALL_FILES};
+pub use commit::sums;
+pub use compact::{Compacted, FULL_BYTES, FULL_ROWS, MERGE_BYTES, MERGE_ROWS, SMALL_FILES};
 pub use error::StoreError;
 pub use export::Format;
 pub use lookups::{LookedUp, Naming};
