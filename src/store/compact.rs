@@ -1,7 +1,7 @@
 //! Keeps the files of a month few: small ones are merged once there are [`SMALL_FILES`] of them.
 //!
-//! A month then has fewer than [`SMALL_FILES`] small files of a kind, and one for each [`FULL_ROWS`] rows or
-//! [`FULL_BYTES`] bytes of originals. Steps: a row in `compactions` names the merge; the whole month is put together in
+//! A month then has fewer than [`SMALL_FILES`] small files of a kind, and at most one for each half of [`MERGE_ROWS`] rows
+//! or [`MERGE_BYTES`] bytes of originals. Steps: a row in `compactions` names the merge; the whole month is put together in
 //! `compacting/`, its other files as hard links; one exchange of the two folders; one transaction; the old folder goes to
 //! `retired/`, which the next run removes. A reader that globs sees the old set or the new, never both.
 
@@ -15,10 +15,14 @@ use std::path::{Path, PathBuf};
 
 /// How many small files of a kind a month may have before they are merged.
 pub const SMALL_FILES: usize = 16;
-/// A part of this many rows is full and left alone. A merge holds columns of up to twice as many in memory.
-pub const FULL_ROWS: i64 = 150_000;
-/// A pack of this many bytes is full and left alone.
-pub const FULL_BYTES: i64 = 64 << 20;
+/// A part of this many rows is full and left alone.
+pub const FULL_ROWS: i64 = 100_000;
+/// A pack of this many bytes is full and left alone. A merge holds the names of all its members.
+pub const FULL_BYTES: i64 = 16 << 20;
+/// Rows of a merge: it holds a column of them a thread.
+pub const MERGE_ROWS: i64 = 1 << 17;
+/// Bytes of a merge of packs.
+pub const MERGE_BYTES: i64 = 24 << 20;
 
 /// What a compaction did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -100,7 +104,7 @@ impl Writer {
             match merges.last_mut() {
                 Some(under_way) if under_way.kind == kind && under_way.month == month => {
                     // The rest of the month waits for the next run, once this much is one file.
-                    if full.0 + records <= FULL_ROWS * 2 && full.1 + bytes <= FULL_BYTES * 2 {
+                    if full.0 + records <= MERGE_ROWS && full.1 + bytes <= MERGE_BYTES {
                         full = (full.0 + records, full.1 + bytes);
                         under_way.paths.push(path);
                         under_way.records += records;

@@ -1,65 +1,117 @@
-//! Flat columns of a Parquet file back to plain vectors, below polars' arrays: dictionary codes stay codes.
+//! Columns of a Parquet file back to plain vectors, below polars' arrays: dictionary codes stay codes.
 //!
-//! Comes in: a column chunk as it stands on disk. Goes out: [`Words`], integers, yes-or-no. Reads what any writer makes of
-//! our schema in plain or dictionary encoding, not only ourselves. Must not trust a length or a code.
+//! Comes in: a column chunk as it stands on disk. Goes out: [`Words`], integers, yes-or-no; of a leaf of lists of structs
+//! also where each list ends. Reads what any writer makes of our schema in plain or dictionary encoding, not only
+//! ourselves. Must not trust a length or a code.
 
-use super::sound::{PAGE_BYTES, column_bytes};
+use super::sound::{MOST_VALUES, PAGE_BYTES, column_bytes};
 use crate::model::{Text, Words};
 use polars::error::{PolarsError, PolarsResult, polars_err};
 use polars_core::prelude::{InitHashMaps, PlHashMap};
 use polars_parquet::parquet::encoding::hybrid_rle::{HybridRleChunk, HybridRleDecoder};
 use polars_parquet::parquet::page::{DataPage, split_buffer};
+use polars_parquet::parquet::schema::Repetition;
 use polars_parquet::read::{BasicDecompressor, ColumnChunkMetadata, PageReader};
 use polars_parquet::write::Encoding;
 use std::fs::File;
 use std::io::Cursor;
 
-/// A flat column of one row group, read but not decoded.
+/// A column of one row group, read but not decoded.
 pub(crate) struct Chunk {
     pages: BasicDecompressor,
-    optional: bool,
+    shape: Shape,
     rows: usize,
 }
 
+/// What a value of a column belongs to.
+enum Shape {
+    /// A row.
+    Flat { optional: bool },
+    /// An item of a row's list.
+    Lists(Lists),
+}
+
+/// Where the lists of a column end.
+struct Lists {
+    /// The definition level from which on there is an item.
+    item: u32,
+    /// The definition level of an item that has a value.
+    present: u32,
+    /// Of each row, the number of items up to its end.
+    ends: Vec<u32>,
+    items: u32,
+}
+
 impl Chunk {
-    /// Read a column's bytes.
+    /// Read a flat column's bytes.
     pub(crate) fn read(file: &File, column: &ColumnChunkMetadata, rows: usize) -> PolarsResult<Self> {
         let descriptor = &column.descriptor().descriptor;
         if descriptor.max_rep_level > 0 || descriptor.max_def_level > 1 {
             return Err(wrong("a flat column, found a nested one"));
         }
-        let bytes = column_bytes(file, column)?;
-        let reader = PageReader::new(Cursor::new(bytes.into()), column, Vec::new(), PAGE_BYTES);
-        Ok(Self { pages: BasicDecompressor::new(reader, Vec::new()), optional: descriptor.max_def_level == 1, rows })
+        Self::of(file, column, rows, Shape::Flat { optional: descriptor.max_def_level == 1 })
     }
 
-    /// Call `page` for each data page with its values and which rows have one.
+    /// Read the bytes of a leaf of a column of lists of structs.
+    pub(crate) fn read_leaf(file: &File, column: &ColumnChunkMetadata, rows: usize) -> PolarsResult<Self> {
+        let column_type = column.descriptor();
+        let descriptor = &column_type.descriptor;
+        // list (optional?) > repeated > element (optional?) > text (optional?)
+        let empty = u32::from(column_type.base_type.get_field_info().repetition == Repetition::Optional);
+        let present = u32::try_from(descriptor.max_def_level).unwrap_or(0);
+        if descriptor.max_rep_level != 1 || present <= empty {
+            return Err(wrong("a column of lists, found another"));
+        }
+        Self::of(file, column, rows, Shape::Lists(Lists { item: empty + 1, present, ends: Vec::new(), items: 0 }))
+    }
+
+    fn of(file: &File, column: &ColumnChunkMetadata, rows: usize, shape: Shape) -> PolarsResult<Self> {
+        let bytes = column_bytes(file, column)?;
+        let reader = PageReader::new(Cursor::new(bytes.into()), column, Vec::new(), PAGE_BYTES);
+        Ok(Self { pages: BasicDecompressor::new(reader, Vec::new()), shape, rows })
+    }
+
+    /// Call `page` for each data page with its values and which of those that could be are there; gives where lists end.
     fn each_page(
         mut self,
         mut page: impl FnMut(&DataPage, &[u8], &Presence) -> PolarsResult<()>,
-    ) -> PolarsResult<usize> {
+    ) -> PolarsResult<Vec<u32>> {
+        let most = if matches!(self.shape, Shape::Flat { .. }) { self.rows } else { MOST_VALUES };
         let mut seen = 0;
         while let Some(next) = self.pages.next() {
             let data = next?.decompress(&mut self.pages)?;
             let count = data.num_values();
             seen += count;
-            if seen > self.rows {
+            if seen > most {
                 return Err(wrong("as many values as rows, found more"));
             }
             let buffers = split_buffer(&data)?;
-            let presence = if self.optional {
-                Presence::decode(buffers.def, count)?
-            } else {
-                Presence { runs: vec![(true, count)], present: count }
+            let presence = match &mut self.shape {
+                Shape::Flat { optional: true } => Presence::decode(buffers.def, count)?,
+                Shape::Flat { optional: false } => Presence { runs: vec![(true, count)], present: count },
+                Shape::Lists(lists) => lists.presence(buffers.rep, buffers.def, count)?,
             };
             page(&data, buffers.values, &presence)?;
             self.pages.reuse_page_buffer(data);
         }
-        if seen == self.rows { Ok(seen) } else { Err(wrong("as many values as rows, found fewer")) }
+        let (rows, ends) = match self.shape {
+            Shape::Flat { .. } => (seen, Vec::new()),
+            Shape::Lists(lists) => (lists.ends.len(), lists.ends),
+        };
+        if rows == self.rows { Ok(ends) } else { Err(wrong("as many values as rows, found another number")) }
     }
 
     /// A column of strings.
-    pub(crate) fn words(mut self) -> PolarsResult<Words> {
+    pub(crate) fn words(self) -> PolarsResult<Words> {
+        self.texts().map(|(words, _)| words)
+    }
+
+    /// A leaf of lists: the words of all items, and of each row the number of items up to its end.
+    pub(crate) fn lists(self) -> PolarsResult<(Words, Vec<u32>)> {
+        self.texts()
+    }
+
+    fn texts(mut self) -> PolarsResult<(Words, Vec<u32>)> {
         let mut words = Words { codes: Vec::with_capacity(self.rows), dictionary: Vec::new() };
         if let Some(page) = self.pages.read_dict_page()? {
             words.dictionary.reserve(page.num_values.min(self.rows));
@@ -70,7 +122,7 @@ impl Chunk {
         }
         let known = words.dictionary.len();
         let mut plain: PlHashMap<Text, u32> = PlHashMap::new();
-        self.each_page(|page, values, presence| {
+        let ends = self.each_page(|page, values, presence| {
             let codes = match page.encoding() {
                 Encoding::RleDictionary | Encoding::PlainDictionary => codes(values, presence.present, known)?,
                 Encoding::Plain => {
@@ -90,7 +142,7 @@ impl Chunk {
             };
             presence.spread(&codes, Words::NULL, &mut words.codes)
         })?;
-        Ok(words)
+        Ok((words, ends))
     }
 
     /// A column of 64-bit integers; a null is 0.
@@ -147,7 +199,31 @@ impl Chunk {
     }
 }
 
-/// Which rows of a page have a value, in runs.
+impl Lists {
+    /// Which items of a page have a value.
+    fn presence(&mut self, repetition: &[u8], definition: &[u8], count: usize) -> PolarsResult<Presence> {
+        let bits = u32::BITS - self.present.leading_zeros();
+        let repetition = HybridRleDecoder::new(repetition, 1, count).collect()?;
+        let definition = HybridRleDecoder::new(definition, bits, count).collect()?;
+        if repetition.len() != count || definition.len() != count {
+            return Err(short());
+        }
+        let mut presence = Presence { runs: Vec::new(), present: 0 };
+        for (repetition, definition) in repetition.into_iter().zip(definition) {
+            if repetition == 0 {
+                self.ends.push(self.items);
+            }
+            if definition >= self.item {
+                self.items += 1;
+                *self.ends.last_mut().ok_or_else(|| wrong("a column that begins with a row"))? = self.items;
+                presence.push(definition >= self.present, 1);
+            }
+        }
+        Ok(presence)
+    }
+}
+
+/// Which values of a page are there, in runs: of its rows, or of the items of its lists.
 struct Presence {
     runs: Vec<(bool, usize)>,
     present: usize,

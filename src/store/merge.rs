@@ -4,19 +4,21 @@
 //! pages, never the rows.
 
 use super::commit::{size_of, write_file};
-use super::encode::{self, PartWriter, ROW_GROUP, arrow_field, compress, dictionary, list_of};
+use super::encode::{self, PartWriter, ROW_GROUP, arrow_field, dictionary_array, list_of};
 use super::nested::read_array;
 use super::pack::{PackReader, PackWriter};
+use super::pages::compress;
 use super::read::Part;
 use super::schema::{COLUMNS, Column, Kind, ListField};
 use super::{StoreError, sound};
 use crate::model::{Text, Words};
 use polars::error::{PolarsResult, polars_err};
-use polars_core::prelude::{InitHashMaps, PlHashMap};
-use polars_core::utils::arrow::array::{Array, BooleanArray, ListArray, PrimitiveArray, StructArray, Utf8ViewArray};
+use polars_core::prelude::PlHashMap;
+use polars_core::utils::arrow::array::{Array, BooleanArray, PrimitiveArray};
 use polars_core::utils::arrow::compute::concatenate::concatenate;
 use polars_parquet::write::{CompressedPage, to_parquet_schema};
 use rayon::prelude::*;
+use std::collections::HashSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -79,26 +81,53 @@ fn ranks(words: &Words) -> Vec<u32> {
 
 /// A column of strings over all parts, with one dictionary.
 fn words(parts: &[Part], name: &str) -> PolarsResult<Words> {
-    let mut known: PlHashMap<Text, u32> = PlHashMap::new();
-    let mut all = Words::default();
+    let mut all = OneDictionary::default();
     for part in parts {
         for group in &part.metadata.row_groups {
-            let words = super::read::words(part, group, name)?;
-            let codes: Vec<u32> = words
-                .dictionary
-                .into_iter()
-                .map(|word| {
-                    let next = u32::try_from(all.dictionary.len()).expect("fewer words than rows");
-                    *known.entry(word).or_insert_with_key(|word| {
-                        all.dictionary.push(word.clone());
-                        next
-                    })
-                })
-                .collect();
-            all.codes.extend(words.codes.iter().map(|code| codes.get(*code as usize).copied().unwrap_or(Words::NULL)));
+            all.add(super::read::words(part, group, name)?);
         }
     }
-    Ok(all)
+    Ok(all.words)
+}
+
+/// Words of many row groups, with one dictionary.
+#[derive(Default)]
+struct OneDictionary {
+    known: PlHashMap<Text, u32>,
+    words: Words,
+}
+
+impl OneDictionary {
+    fn add(&mut self, words: Words) {
+        let Self { known, words: all } = self;
+        let codes: Vec<u32> = words
+            .dictionary
+            .into_iter()
+            .map(|word| {
+                let next = u32::try_from(all.dictionary.len()).expect("fewer words than rows");
+                *known.entry(word).or_insert_with_key(|word| {
+                    all.dictionary.push(word.clone());
+                    next
+                })
+            })
+            .collect();
+        all.codes.extend(words.codes.iter().map(|code| codes.get(*code as usize).copied().unwrap_or(Words::NULL)));
+    }
+}
+
+/// A leaf of lists over all parts: the words of all items, and of each row the number of items up to its end.
+fn lists(parts: &[Part], column: &Column, field: usize) -> PolarsResult<(Words, Vec<usize>)> {
+    let mut all = OneDictionary::default();
+    let mut ends = Vec::new();
+    for part in parts {
+        for group in &part.metadata.row_groups {
+            let before = all.words.codes.len();
+            let (words, found) = super::nested::lists(&part.file, group, column.name, field)?;
+            ends.extend(found.into_iter().map(|end| before + end as usize));
+            all.add(words);
+        }
+    }
+    Ok((all.words, ends))
 }
 
 /// A column over all parts as one array.
@@ -129,12 +158,9 @@ fn gather(parts: &[Part], column: &Column, order: &[u32]) -> PolarsResult<Vec<Bo
     match column.kind {
         Kind::HeadText(_) | Kind::Address(_) | Kind::Text(_) => {
             let words = words(parts, column.name)?;
-            groups.map(|rows| dictionary(rows.iter().map(|row| words.get(*row as usize)))).collect()
+            groups.map(|rows| gather_words(&words, rows.iter().map(|row| *row as usize))).collect()
         }
-        Kind::List { fields, .. } => {
-            let array = whole(parts, column)?;
-            groups.map(|rows| gather_lists(cast(array.as_ref())?, fields, rows)).collect()
-        }
+        Kind::List { fields, .. } => gather_lists(parts, column, fields, groups),
         Kind::HeadTime(_) | Kind::Count(_) => gather_numbers(&numbers::<i64>(parts, column)?, groups),
         Kind::HeadDate(_) | Kind::HeadInt(_) => gather_numbers(&numbers::<i32>(parts, column)?, groups),
         Kind::Flag(_) => {
@@ -161,21 +187,50 @@ fn gather_numbers<'a, T: polars_core::utils::arrow::types::NativeType>(
     groups.map(group).collect()
 }
 
-fn gather_lists(lists: &ListArray<i64>, fields: &[ListField], rows: &[u32]) -> PolarsResult<Box<dyn Array>> {
-    let items: &StructArray = cast(lists.values().as_ref())?;
-    let bounds = lists.offsets().as_slice();
-    let runs = rows.iter().map(|row| bounds[*row as usize]..bounds[*row as usize + 1]);
-    let mut offsets = vec![0];
-    let mut end = 0;
-    for run in runs.clone() {
-        end += run.end - run.start;
-        offsets.push(end);
-    }
-    let arrays = items.values().iter().map(|texts| {
-        let texts: &Utf8ViewArray = cast(texts.as_ref())?;
-        dictionary(runs.clone().flatten().map(|item| texts.get(usize::try_from(item).unwrap_or(usize::MAX))))
+/// Some of the words, with a dictionary of their own.
+fn gather_words(words: &Words, places: impl Iterator<Item = usize>) -> PolarsResult<Box<dyn Array>> {
+    let mut texts: Vec<&str> = Vec::new();
+    let mut known = vec![Words::NULL; words.dictionary.len()];
+    let codes = places.map(|place| {
+        let old = words.codes[place] as usize;
+        let Some(code) = known.get_mut(old) else { return Words::NULL };
+        if *code == Words::NULL {
+            *code = u32::try_from(texts.len()).expect("fewer words than rows");
+            texts.push(&words.dictionary[old]);
+        }
+        *code
     });
-    list_of(offsets, arrays.collect::<PolarsResult<_>>()?, fields)
+    let codes = codes.collect();
+    dictionary_array(&texts, codes)
+}
+
+/// A column of lists, leaf by leaf.
+fn gather_lists<'a>(
+    parts: &[Part],
+    column: &Column,
+    fields: &[ListField],
+    groups: impl Iterator<Item = &'a [u32]> + Clone,
+) -> PolarsResult<Vec<Box<dyn Array>>> {
+    let mut offsets: Vec<Vec<i64>> = Vec::new();
+    let mut leaves: Vec<Vec<Box<dyn Array>>> = groups.clone().map(|_| Vec::with_capacity(fields.len())).collect();
+    for field in 0..fields.len() {
+        let (words, ends) = lists(parts, column, field)?;
+        let items = |row: u32| {
+            let row = row as usize;
+            row.checked_sub(1).map_or(0, |before| ends[before])..ends[row]
+        };
+        for (rows, leaves) in groups.clone().zip(&mut leaves) {
+            leaves.push(gather_words(&words, rows.iter().flat_map(|row| items(*row)))?);
+        }
+        if field == 0 {
+            let sum = |end: &mut usize, row: &u32| {
+                *end += items(*row).len();
+                Some(super::commit::int(*end))
+            };
+            offsets = groups.clone().map(|rows| std::iter::once(0).chain(rows.iter().scan(0, sum)).collect()).collect();
+        }
+    }
+    offsets.into_iter().zip(leaves).map(|(offsets, leaves)| list_of(offsets, leaves, fields)).collect()
 }
 
 /// Merge packs into one; gives its bytes.
@@ -199,12 +254,16 @@ pub(crate) fn packs(paths: &[PathBuf], target: &Path) -> Result<u64, StoreError>
 
 fn copy_pack<W: Write>(path: &Path, to: &mut PackWriter<W>, manifest: &mut Vec<u8>) -> Result<(), StoreError> {
     let mut from = PackReader::open(path)?;
-    let mut copied = std::collections::HashSet::new();
-    for line in &from.manifest()? {
-        if copied.insert(line.member.clone()) {
-            to.copy(&mut from, &line.member)?;
+    let lines = from.manifest_bytes()?;
+    // Several reports may share a member.
+    let mut copied = HashSet::new();
+    for member in from.members_of(&lines)? {
+        if copied.insert(member.clone()) {
+            to.copy(&mut from, &member)?;
         }
-        serde_json::to_writer(&mut *manifest, line).expect("a line of plain values serialises");
+    }
+    manifest.extend_from_slice(&lines);
+    if !manifest.is_empty() && !manifest.ends_with(b"\n") {
         manifest.push(b'\n');
     }
     Ok(())

@@ -1,11 +1,12 @@
-//! Columns of lists back from Parquet, through polars' own arrays: rarer and dearer than the flat ones.
+//! Columns of lists back from Parquet: leaf by leaf as words, or whole through polars' own arrays, which is dearer.
 
+use super::decode::Chunk;
 use super::read::reason_word;
 use super::sound::column_pages;
-use crate::model::{Text, Words};
+use crate::model::Words;
 use polars::error::{PolarsResult, polars_err};
 use polars_core::prelude::{InitHashMaps, PlHashMap, PlSmallStr};
-use polars_core::utils::arrow::array::{Array, ListArray, StructArray, Utf8ViewArray};
+use polars_core::utils::arrow::array::Array;
 use polars_core::utils::arrow::datatypes::{ArrowDataType, Field};
 use polars_parquet::read::{BasicDecompressor, ColumnChunkMetadata, RowGroupMetadata, column_iter_to_arrays};
 use std::fs::File;
@@ -60,30 +61,41 @@ fn read_columns<'a>(
     }
 }
 
-/// The `reason` column of [`crate::model::Rows`].
-pub(crate) fn reasons(file: &File, group: &RowGroupMetadata) -> PolarsResult<Words> {
-    let column =
-        super::schema::COLUMNS.iter().find(|column| column.name == "reasons").expect("the list of columns has it");
-    let array = read_array(file, group, super::encode::arrow_field(column))?;
-    let wrong = || polars_err!(ComputeError: "expected reasons to be a list of structs of strings");
-    let lists = array.as_any().downcast_ref::<ListArray<i64>>().ok_or_else(wrong)?;
-    let items = lists.values().as_any().downcast_ref::<StructArray>().ok_or_else(wrong)?;
-    let texts =
-        |index: usize| items.values().get(index).and_then(|values| values.as_any().downcast_ref::<Utf8ViewArray>());
-    let (kinds, comments) = (texts(0).ok_or_else(wrong)?, texts(1).ok_or_else(wrong)?);
+/// A leaf of a column of lists of structs: the words of all items, and of each row the number of items up to its end.
+pub(crate) fn lists(
+    file: &File,
+    group: &RowGroupMetadata,
+    name: &str,
+    field: usize,
+) -> PolarsResult<(Words, Vec<u32>)> {
+    let column = group.columns_under_root_iter(name).and_then(|mut leaves| leaves.nth(field));
+    let column = column.ok_or_else(|| polars_err!(ComputeError: "expected lists {}, found none", name))?;
+    Chunk::read_leaf(file, column, group.num_rows())?.lists()
+}
 
-    let mut known: PlHashMap<Text, u32> = PlHashMap::new();
-    let mut words = Words { codes: Vec::with_capacity(lists.len()), dictionary: Vec::new() };
-    for bounds in lists.offsets().windows(2) {
-        let first = usize::try_from(bounds[0]).map_err(|_| wrong())?;
-        let word = if bounds[1] > bounds[0] { reason_word(kinds.get(first), comments.get(first)) } else { None };
-        words.codes.push(word.map_or(Words::NULL, |word| {
-            let next = u32::try_from(words.dictionary.len()).expect("a row group has fewer rows");
-            *known.entry(word).or_insert_with_key(|word| {
-                words.dictionary.push(word.clone());
-                next
+/// The `reason` column of [`crate::model::Rows`]: the word of each row's first reason.
+pub(crate) fn reasons(file: &File, group: &RowGroupMetadata) -> PolarsResult<Words> {
+    let (kinds, ends) = lists(file, group, "reasons", 0)?;
+    let (comments, _) = lists(file, group, "reasons", 1)?;
+    if comments.codes.len() != kinds.codes.len() {
+        return Err(polars_err!(ComputeError: "expected reasons of one length, found two"));
+    }
+    let mut known: PlHashMap<(u32, u32), u32> = PlHashMap::new();
+    let mut words = Words { codes: Vec::with_capacity(ends.len()), dictionary: Vec::new() };
+    let mut first = 0;
+    for end in ends {
+        let end = end as usize;
+        words.codes.push(if first == end {
+            Words::NULL
+        } else {
+            *known.entry((kinds.codes[first], comments.codes[first])).or_insert_with(|| {
+                reason_word(kinds.get(first), comments.get(first)).map_or(Words::NULL, |word| {
+                    words.dictionary.push(word);
+                    u32::try_from(words.dictionary.len() - 1).expect("a row group has fewer rows")
+                })
             })
-        }));
+        });
+        first = end;
     }
     Ok(words)
 }

@@ -241,8 +241,8 @@ impl<W: Write> PackWriter<W> {
     }
 
     fn add(&mut self, name: &str, method: CompressionMethod, bytes: &[u8]) -> io::Result<()> {
-        // Quick, not small: only what came as plain XML is deflated here.
-        let level = (method == CompressionMethod::Deflated).then_some(3);
+        // Quick, not small: only what came as plain XML is deflated here, and the manifest.
+        let level = (method == CompressionMethod::Deflated).then_some(2);
         let options = SimpleFileOptions::default().compression_method(method).compression_level(level);
         self.zip.start_file(name, options)?;
         self.zip.write_all(bytes)
@@ -270,10 +270,27 @@ impl<R: Read + Seek> PackReader<R> {
 
     /// The lines of the manifest, in order.
     pub(crate) fn manifest(&mut self) -> Result<Vec<Line>, StoreError> {
-        let bytes = self.member(MANIFEST)?;
-        bytes
-            .split(|byte| *byte == b'\n')
-            .filter(|line| !line.is_empty())
+        let bytes = self.manifest_bytes()?;
+        self.lines(&bytes)
+    }
+
+    /// The manifest as it stands.
+    pub(crate) fn manifest_bytes(&mut self) -> Result<Vec<u8>, StoreError> {
+        self.member(MANIFEST)
+    }
+
+    /// The member of each line of the manifest.
+    pub(crate) fn members_of(&self, manifest: &[u8]) -> Result<Vec<String>, StoreError> {
+        #[derive(Deserialize)]
+        struct Member {
+            member: String,
+        }
+        Ok(self.lines(manifest)?.into_iter().map(|Member { member }| member).collect())
+    }
+
+    fn lines<T: serde::de::DeserializeOwned>(&self, manifest: &[u8]) -> Result<Vec<T>, StoreError> {
+        let lines = manifest.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        lines
             .map(|line| {
                 serde_json::from_slice(line).map_err(|error| damaged(&self.path, "a manifest of JSON lines", &error))
             })

@@ -57,7 +57,7 @@ fn words(panic: &(dyn Any + Send)) -> String {
 }
 
 /// More values than a row group of any writer has in a column: memory is taken for as many as a file says there are.
-const MOST_VALUES: usize = 1 << 26;
+pub(crate) const MOST_VALUES: usize = 1 << 26;
 /// What a page may say it decompresses to; ours are at most a row group's worth.
 pub(crate) const PAGE_BYTES: usize = 1 << 30;
 
