@@ -23,18 +23,18 @@ pub(super) fn open(bytes: &[u8], meter: &mut Meter) -> Result<Gzip, Fault> {
     let mut end = 0;
     while bytes[end..].starts_with(&[0x1f, 0x8b]) {
         meter.member()?;
-        let hint = declared_size(bytes, bytes.len() - end);
+        let hint = if end == 0 { declared_size(bytes) } else { 0 };
         end += inflater.run(&bytes[end..], hint, &mut content, meter)?;
     }
     let trailing = bytes[end..].iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     Ok(Gzip { content, end, trailing })
 }
 
-/// What the last four bytes say the content's length is: a hint, and never believed beyond what gzip commonly does.
-fn declared_size(bytes: &[u8], compressed: usize) -> usize {
+/// What the last four bytes say the content's length is: a hint. Where it lies, room is kept that is never written to;
+/// where it is right, a large content is not copied while it grows.
+fn declared_size(bytes: &[u8]) -> usize {
     let declared = bytes.last_chunk().map_or(0, |last| u32::from_le_bytes(*last) as usize);
-    let common = compressed.saturating_mul(64);
-    if (compressed / 2..=common).contains(&declared) { declared } else { compressed.saturating_mul(4) }
+    if declared >= bytes.len() / 2 { declared } else { bytes.len().saturating_mul(4) }
 }
 
 /// A gzip file around a deflate stream that inflates to `content`: what a zip member is kept as, without compressing
