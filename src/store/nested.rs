@@ -3,10 +3,12 @@
 use super::read::reason_word;
 use super::sound::column_pages;
 use crate::model::{Text, Words};
-use polars::error::{PolarsResult, polars_err};
+use polars::error::{PolarsError, PolarsResult, polars_err};
 use polars_core::prelude::{InitHashMaps, PlHashMap, PlSmallStr};
 use polars_core::utils::arrow::array::{Array, ListArray, StructArray, Utf8ViewArray};
 use polars_core::utils::arrow::datatypes::{ArrowDataType, Field};
+use polars_parquet::parquet::encoding::hybrid_rle::{HybridRleChunk, HybridRleDecoder};
+use polars_parquet::parquet::page::split_buffer;
 use polars_parquet::read::{BasicDecompressor, ColumnChunkMetadata, RowGroupMetadata, column_iter_to_arrays};
 use std::fs::File;
 
@@ -60,8 +62,36 @@ fn read_columns<'a>(
     }
 }
 
+/// Whether a leaf has no value in any row, as its definition levels say. Most row groups have no reasons at all.
+fn is_empty(file: &File, leaf: &ColumnChunkMetadata) -> PolarsResult<bool> {
+    let full = u32::try_from(leaf.descriptor().descriptor.max_def_level).unwrap_or(0);
+    let mut pages = BasicDecompressor::new(column_pages(file, leaf)?, Vec::new());
+    if pages.read_dict_page()?.is_some_and(|page| page.num_values > 0) {
+        return Ok(false);
+    }
+    while let Some(page) = pages.next() {
+        let page = page?.decompress(&mut pages)?;
+        let levels =
+            HybridRleDecoder::new(split_buffer(&page)?.def, u32::BITS - full.leading_zeros(), page.num_values());
+        for run in levels.into_chunk_iter() {
+            // Levels that are packed one by one differ.
+            if !matches!(run?, HybridRleChunk::Rle(level, _) if level < full) {
+                return Ok(false);
+            }
+        }
+        pages.reuse_page_buffer(page);
+    }
+    Ok(true)
+}
+
 /// The `reason` column of [`crate::model::Rows`].
 pub(crate) fn reasons(file: &File, group: &RowGroupMetadata) -> PolarsResult<Words> {
+    let mut leaves = group.columns_under_root_iter("reasons").into_iter().flatten().peekable();
+    if leaves.peek().is_some()
+        && leaves.try_fold(true, |all, leaf| Ok::<_, PolarsError>(all && is_empty(file, leaf)?))?
+    {
+        return Ok(Words { codes: vec![Words::NULL; group.num_rows()], dictionary: Vec::new() });
+    }
     let column =
         super::schema::COLUMNS.iter().find(|column| column.name == "reasons").expect("the list of columns has it");
     let array = read_array(file, group, super::encode::arrow_field(column))?;
