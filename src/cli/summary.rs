@@ -115,7 +115,7 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
         Form::Text => screen::show(&present::text(&summary, &style))?,
         Form::Markdown => output::data(present::markdown(&summary, &style).as_bytes())?,
         Form::Html => output::data(present::html(&summary, &style).as_bytes())?,
-        Form::Json => output::data(present::json(&summary).as_bytes())?,
+        Form::Json => output::stream(|out| present::write_json(&summary, out))?,
         Form::Csv => output::data(present::csv(&summary).as_bytes())?,
     }
     Ok(exit)
