@@ -100,7 +100,6 @@ impl Fact {
     }
 
     /// The id of its source in the shard.
-    #[expect(clippy::cast_possible_truncation, reason = "the upper half fits")]
     pub(crate) fn source(&self) -> u32 {
         (self.key >> 32) as u32
     }

@@ -71,15 +71,6 @@ impl<T: Keyed> Interner<T> {
         }
     }
 
-    /// The same as [`Self::id`], for what often comes in the order it came in before: right after the id `last`.
-    pub(crate) fn id_after(&mut self, last: u32, key: &T::Key, new: impl FnOnce() -> T) -> u32 {
-        let next = last.wrapping_add(1);
-        match self.items.get(next as usize) {
-            Some(item) if item.key() == key => next,
-            _ => self.id(key, new),
-        }
-    }
-
     /// The item of an id that this interner gave.
     pub(crate) fn get(&self, id: u32) -> &T {
         &self.items[id as usize]

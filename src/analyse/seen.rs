@@ -21,7 +21,10 @@ impl Reporters {
         match self.0.binary_search_by_key(&place, |(place, _)| *place) {
             Ok(at) => self.0[at].1 |= bits,
             Err(at) => {
-                self.0.reserve_exact(1);
+                if self.0.len() == self.0.capacity() {
+                    // A vector would start with four: most sets are of one or two words.
+                    self.0.reserve_exact(self.0.len() / 2 + 1);
+                }
                 self.0.insert(at, (place, bits));
             }
         }

@@ -77,19 +77,21 @@ impl Shards {
 
 impl Shard {
     fn add(&mut self, rows: &Rows, order: &[usize], place: impl Fn(usize) -> Place) {
-        // Rows come sorted by day, domain and source: one day's mostly follow each other as those of another day did.
-        let (mut last, mut id, mut fact) = (None, NONE, NONE);
+        // Rows come sorted by day, domain and source: those of a day mostly follow each other as those of an earlier day did.
+        let mut fact = NONE;
         for row in order {
             let Place { pattern, day, reporter } = place(*row);
             if pattern == NONE {
                 continue;
             }
-            let source = rows.source[*row];
-            if last != Some(source) {
-                (last, id) = (Some(source), self.sources.id_after(id, &source, || source));
-            }
-            let key = Fact::key_of(id, pattern);
-            fact = self.facts.id_after(fact, &key, || Fact::new(key));
+            let (source, next) = (rows.source[*row], fact.wrapping_add(1));
+            let is = |known: &Fact| known.pattern() == pattern && *self.sources.get(known.source()) == source;
+            fact = if self.facts.items().get(next as usize).is_some_and(is) {
+                next
+            } else {
+                let key = Fact::key_of(self.sources.id(&source, || source), pattern);
+                self.facts.id(&key, || Fact::new(key))
+            };
             let messages = u64::try_from(rows.count[*row]).unwrap_or(0);
             self.facts.get_mut(fact).add(messages, day, reporter, &mut self.sets);
         }
