@@ -6,6 +6,9 @@ use super::interner::Table;
 /// How many pairs of a class and a code are looked up in a plain table: 256 KB of it.
 const PLAIN: usize = 1 << 16;
 
+/// No class yet.
+const NEW: u32 = u32::MAX;
+
 /// The classes of some rows.
 #[derive(Debug)]
 pub(crate) struct Classes {
@@ -29,12 +32,17 @@ impl Classes {
         }
         let (classes, width) = (self.first.len(), (most - least) as usize + 1);
         let mut firsts = Firsts::default();
+        // Of few rows it would take longer to make the table than to do without.
+        let plain = PLAIN.min(4 * self.of.len());
         let rows = self.of.iter_mut().zip(codes).enumerate();
-        if width.saturating_mul(classes) <= PLAIN {
-            let mut known: Vec<Option<u32>> = vec![None; width * classes];
+        if width.saturating_mul(classes) <= plain {
+            let mut known = vec![NEW; width * classes];
             for (row, (class, code)) in rows {
-                let place = *class as usize * width + (code - least) as usize;
-                *class = *known[place].get_or_insert_with(|| firsts.next(row));
+                let known = &mut known[*class as usize * width + (code - least) as usize];
+                if *known == NEW {
+                    *known = firsts.next(row);
+                }
+                *class = *known;
             }
         } else {
             let mut known: Table<(u32, u32), u32> = Table::default();
@@ -92,6 +100,7 @@ mod tests {
         assert_eq!(split(4, &[]), [0, 0, 0, 0]);
         assert_eq!(split(4, &[&[5, 5, 5, 5], &[], &[NULL; 4]]), [0, 0, 0, 0]);
         assert_eq!(split(4, &[&[0, NULL, 0, NULL], &[7, 7, 8, 7]]), [0, 1, 2, 1]);
+        assert_eq!(split(4, &[&[0, 900, NULL, 900], &[7, 7, 8, 70_000]]), [0, 1, 2, 3]);
         assert!(split(0, &[&[]]).is_empty());
     }
 
