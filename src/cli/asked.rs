@@ -107,7 +107,7 @@ impl Asked {
     /// Of the store: rows on all cores, heads beside them.
     fn of_store<S: Sum>(&self, store: &Store, mut sum: S) -> anyhow::Result<S> {
         sum.aside(self.aside(store)?);
-        store.fold(&self.filter, Columns::ALL, || (), |(), rows| sum.rows(&rows), &mut |head| sum.heads(&[head]))?;
+        store.all(&self.filter, Columns::ALL, |rows| sum.rows(&rows), &mut |head| sum.heads(&[head]))?;
         Ok(sum)
     }
 
