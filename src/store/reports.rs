@@ -5,7 +5,7 @@ use super::ledger::Ledger;
 use super::read::Filter;
 use super::{StoreError, pack};
 use crate::model::{Domain, PolicyPublished, ReportHead, ReportKey, Text};
-use jiff::{Timestamp, ToSpan, civil::Date};
+use jiff::{Span, Timestamp, civil::Date};
 use rusqlite::Row;
 
 const HEAD: &str =
@@ -93,5 +93,24 @@ pub(crate) fn time(millisecond: i64) -> Timestamp {
 
 /// A day as the ledger and Parquet hold it.
 pub(crate) fn day(days: i32) -> Date {
-    jiff::civil::date(1970, 1, 1).checked_add(days.days()).unwrap_or_default()
+    day_of_calendar(days).unwrap_or_default()
+}
+
+/// The same; null where the calendar has no such day.
+pub(crate) fn day_of_calendar(days: i32) -> Option<Date> {
+    jiff::civil::date(1970, 1, 1).checked_add(Span::new().try_days(days).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_of_no_day_is_no_panic() {
+        assert_eq!(day(20_779).to_string(), "2026-11-22");
+        assert_eq!(day_of_calendar(2_932_896), Some(Date::MAX));
+        for days in [i32::MIN, -4_371_588, 2_932_897, 7_304_485, i32::MAX] {
+            assert_eq!((day_of_calendar(days), day(days)), (None, Date::default()));
+        }
+    }
 }
