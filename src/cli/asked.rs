@@ -6,7 +6,7 @@ use super::exit::Exit;
 use super::period::Choice;
 use super::{Run, straight};
 use crate::analyse::{Adder, Aside, Explainer, Period, Question};
-use crate::model::{Columns, ReportHead, Rows};
+use crate::model::{ReportHead, Rows};
 use crate::store::{Collector, Filter, Store, head};
 use jiff::civil::Date;
 use jiff::tz::Offset;
@@ -107,7 +107,8 @@ impl Asked {
     /// Of the store: rows on all cores, heads beside them.
     fn of_store<S: Sum>(&self, store: &Store, mut sum: S) -> anyhow::Result<S> {
         sum.aside(self.aside(store)?);
-        store.all(&self.filter, Columns::ALL, |rows| sum.rows(&rows), &mut |head| sum.heads(&[head]))?;
+        let columns = |last| self.question.columns(last);
+        store.all(&self.filter, &columns, |rows| sum.rows(&rows), &mut |head| sum.heads(&[head]))?;
         Ok(sum)
     }
 

@@ -56,6 +56,7 @@ pub use upkeep::{Fault, Pruned};
 pub use writer::{Added, BatchLimits, Memory, Reject, Rejected, SeenItem, Writer};
 
 use crate::model::{Columns, Cursor, ReportHead, Rows};
+use jiff::civil::Date;
 use layout::{FileKind, Layout, Month};
 use ledger::Ledger;
 use std::path::{Path, PathBuf};
@@ -105,22 +106,23 @@ impl Store {
         let paths = self.parts(filter)?;
         let (send, receive) = crossbeam_channel::bounded(4);
         std::thread::scope(|scope| {
-            let reader =
-                scope.spawn(move || read::each(&paths, (filter, columns), |rows| drop(send.send(rows)), || Ok(())));
+            let reader = scope
+                .spawn(move || read::each(&paths, (filter, &|_| columns), |rows| drop(send.send(rows)), || Ok(())));
             receive.iter().for_each(each);
             reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
     }
 
     /// As [`Store::rows`] and [`Store::heads`] at once, on as many threads as there are cores: rows are handed over on each
-    /// of them; this one does the heads, then its share of the rows.
+    /// of them; this one does the heads, then its share of the rows. `columns` says which ones rows up to a day need; null:
+    /// it is not known up to which.
     ///
     /// # Errors
     /// Where a part, the ledger or the folder cannot be read.
     pub fn all(
         &self,
         filter: &Filter,
-        columns: Columns,
+        columns: &(dyn Fn(Option<Date>) -> Columns + Sync),
         rows: impl Fn(Rows) + Sync,
         head: &mut dyn FnMut(ReportHead),
     ) -> Result<(), StoreError> {

@@ -77,14 +77,32 @@ struct Unit<'a> {
     group: &'a RowGroupMetadata,
 }
 
+impl Unit<'_> {
+    fn statistics(&self, column: &str) -> Option<Statistics> {
+        let column = self.group.columns_under_root_iter(column)?.next()?;
+        column.statistics(&self.part.metadata.footer_buf)?.ok()
+    }
+
+    /// The last day of its rows, where the statistics tell.
+    fn last_day(&self) -> Option<Date> {
+        match self.statistics("date") {
+            Some(Statistics::Int32(days)) => super::reports::day_of_calendar(days.max_value?),
+            _ => None,
+        }
+    }
+}
+
 /// Files that are open at once, with their footers in memory: well below the 1,024 that most systems allow.
 const OPEN_FILES: usize = 256;
+
+/// Which columns rows up to a day need; null: it is not known up to which.
+type ByDay<'a> = dyn Fn(Option<Date>) -> Columns + Sync + 'a;
 
 /// Decode the rows on all cores, and hand each run of them over on the thread that decoded it. The calling thread does
 /// `first` before it takes its share.
 pub(crate) fn each(
     paths: &[PathBuf],
-    (filter, columns): (&Filter, Columns),
+    (filter, columns): (&Filter, &ByDay<'_>),
     rows: impl Fn(Rows) + Sync,
     first: impl FnOnce() -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
@@ -99,7 +117,7 @@ pub(crate) fn each(
 /// The rows of some parts.
 fn each_of(
     parts: &[Part],
-    (filter, columns): (&Filter, Columns),
+    (filter, columns): (&Filter, &ByDay<'_>),
     rows: &(impl Fn(Rows) + Sync),
     first: impl FnOnce() -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
@@ -113,6 +131,7 @@ fn each_of(
     let stop = |_: &StoreError| next.store(usize::MAX / 2, Ordering::Relaxed);
     let work = || -> Result<(), StoreError> {
         while let Some(unit) = units.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let columns = columns(unit.last_day());
             let read = sound::read(&unit.part.path, "reading the part", || read_unit(unit, filter, columns));
             let found = read.inspect_err(stop)?;
             if found.len > 0 {
@@ -160,12 +179,8 @@ fn open_all(paths: &[PathBuf]) -> Result<Vec<Part>, StoreError> {
 
 /// Whether the statistics allow a row of the filter; without statistics they do.
 fn may_match(unit: &Unit<'_>, filter: &Filter) -> bool {
-    let statistics = |name: &str| {
-        let column = unit.group.columns_under_root_iter(name)?.next()?;
-        column.statistics(&unit.part.metadata.footer_buf)?.ok()
-    };
     let (from, to) = filter.days();
-    if let Some(Statistics::Int32(days)) = statistics("date")
+    if let Some(Statistics::Int32(days)) = unit.statistics("date")
         && (days.min_value.is_some_and(|min| min > to) || days.max_value.is_some_and(|max| max < from))
     {
         return false;
@@ -173,7 +188,7 @@ fn may_match(unit: &Unit<'_>, filter: &Filter) -> bool {
     if filter.domains.is_empty() {
         return true;
     }
-    match statistics("policy_domain") {
+    match unit.statistics("policy_domain") {
         Some(Statistics::Binary(range)) => filter.domains.iter().any(|domain| {
             range.min_value.as_ref().is_none_or(|min| min.as_slice() <= domain.as_bytes())
                 && range.max_value.as_ref().is_none_or(|max| domain.as_bytes() <= max.as_slice())

@@ -130,7 +130,7 @@ mod tests {
             std::fs::write(&part, &bytes).unwrap();
             told += u32::from(store::upkeep::rows(&part).ok() != Some(rows));
             // What can be read is read, and what cannot is an error.
-            let _ = each(std::slice::from_ref(&part), (&Filter::default(), Columns::ALL), |_| (), || Ok(()));
+            let _ = each(std::slice::from_ref(&part), (&Filter::default(), &|_| Columns::ALL), |_| (), || Ok(()));
         }
         assert!(told > 20, "{told} of {flips}");
         std::fs::write(&part, &sound).unwrap();

@@ -237,7 +237,7 @@ fn a_filter_keeps_its_days_and_domains() {
     let add = |rows: Rows| {
         counted.fetch_add(rows.count.iter().sum(), std::sync::atomic::Ordering::Relaxed);
     };
-    store.all(&filter, Columns::COUNT, add, &mut |_| heads += 1).unwrap();
+    store.all(&filter, &|_| Columns::COUNT, add, &mut |_| heads += 1).unwrap();
     assert_eq!(heads, wanted.len());
     assert_eq!(counted.into_inner(), wanted.iter().map(|a| super::commit::sums(a).0).sum::<i64>());
 }
