@@ -7,7 +7,7 @@ use super::{
     finish,
     interner::{Interner, NONE},
     period::number,
-    shards::{Place, Shard, Shards},
+    shards::{Part, Place, Shards},
 };
 use crate::model::{ReportHead, Rows, Text};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -29,7 +29,7 @@ pub(crate) struct Added {
     pub(crate) scope: Scope,
     pub(crate) common: Common,
     /// By source and pattern.
-    pub(crate) facts: Vec<Shard>,
+    pub(crate) facts: Vec<Part>,
 }
 
 /// Which rows count, and for which window.

@@ -7,7 +7,7 @@ use super::{
     readiness::Losses,
     roles::{self, Role, Vendors},
     senders::{Cast, Spoofing, reading_order},
-    shards::{Shard, network},
+    shards::{Part, network},
     signing::Signing,
     view::View,
 };
@@ -62,7 +62,7 @@ struct Pass<'a> {
 pub(crate) fn fold(view: &View<'_>, vendors: &Vendors, volumes: &BTreeMap<u32, u64>) -> Folded {
     let pass = Pass { view, vendors, volumes };
     let parts = &view.added.facts;
-    let add = |mut all: Folded, part: &Shard| {
+    let add = |mut all: Folded, part: &Part| {
         pass.part(&mut all, part);
         all
     };
@@ -74,7 +74,7 @@ pub(crate) fn fold(view: &View<'_>, vendors: &Vendors, volumes: &BTreeMap<u32, u
 }
 
 impl Pass<'_> {
-    fn part(&self, folded: &mut Folded, part: &Shard) {
+    fn part(&self, folded: &mut Folded, part: &Part) {
         let items = groups::items(self.view, part);
         let authorised = Authorised::of(&items);
         let place = |item: &groups::Item<'_>| (item.shape.pattern.domain, network(item.source));

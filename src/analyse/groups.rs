@@ -8,7 +8,7 @@ use super::{
     interner::Table,
     question::HISTORY,
     seen::{Reporters, Sets},
-    shards::{Shard, network},
+    shards::{Part, network},
     signing::Signing,
     view::{Declared, Path, Shape, Signed, View, organisation},
 };
@@ -139,8 +139,8 @@ pub(crate) struct Item<'a> {
 
 impl<'a> Item<'a> {
     /// A fact of a part.
-    pub(crate) fn new(view: &'a View<'_>, part: &'a Shard, fact: &'a Fact) -> Self {
-        Self { source: *part.sources.get(fact.source()), shape: view.shape(fact.pattern()), fact, sets: &part.sets }
+    pub(crate) fn new(view: &'a View<'_>, part: &'a Part, fact: &'a Fact) -> Self {
+        Self { source: part.sources[fact.source() as usize], shape: view.shape(fact.pattern()), fact, sets: &part.sets }
     }
 
     /// Add who reported it to a set.
@@ -150,8 +150,8 @@ impl<'a> Item<'a> {
 }
 
 /// The facts of a part, sorted so that those of a domain and network are together, and in them those of a source.
-pub(crate) fn items<'a>(view: &'a View<'_>, part: &'a Shard) -> Vec<Item<'a>> {
-    let mut items: Vec<Item<'a>> = part.facts.items().iter().map(|fact| Item::new(view, part, fact)).collect();
+pub(crate) fn items<'a>(view: &'a View<'_>, part: &'a Part) -> Vec<Item<'a>> {
+    let mut items: Vec<Item<'a>> = part.facts.iter().map(|fact| Item::new(view, part, fact)).collect();
     // Addresses of a network are neighbours in their order: no need to sort by network too.
     items.sort_unstable_by_key(|item| (item.shape.pattern.domain, item.source));
     items

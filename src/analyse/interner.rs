@@ -81,6 +81,11 @@ impl<T: Keyed> Interner<T> {
         &mut self.items[id as usize]
     }
 
+    /// All items, in the order of their ids; what finds them is let go.
+    pub(crate) fn into_items(self) -> Vec<T> {
+        self.items
+    }
+
     /// All items, in the order of their ids.
     pub(crate) fn items(&self) -> &[T] {
         &self.items

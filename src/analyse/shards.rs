@@ -19,13 +19,21 @@ pub(crate) struct Shards {
     parts: Vec<Mutex<Shard>>,
 }
 
-/// The sources of some networks, and their facts.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Shard {
-    /// Ids are this part's own.
-    pub(crate) sources: Interner<Source>,
-    /// By source and pattern.
-    pub(crate) facts: Interner<Fact>,
+/// A part that grows.
+#[derive(Debug, Default)]
+struct Shard {
+    sources: Interner<Source>,
+    facts: Interner<Fact>,
+    sets: Sets,
+}
+
+/// A part that is whole, without the tables to find something in it: the sources of some networks, and their facts.
+#[derive(Debug)]
+pub(crate) struct Part {
+    /// By ids that are this part's own.
+    pub(crate) sources: Vec<Source>,
+    /// One a source and pattern, in no order.
+    pub(crate) facts: Vec<Fact>,
     /// The sets of reporters of those facts that many saw.
     pub(crate) sets: Sets,
 }
@@ -70,8 +78,12 @@ impl Shards {
     }
 
     /// The parts, when nobody adds any more.
-    pub(crate) fn whole(self) -> Vec<Shard> {
-        self.parts.into_iter().map(|part| part.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
+    pub(crate) fn whole(self) -> Vec<Part> {
+        let part = |shard: Mutex<Shard>| {
+            let Shard { sources, facts, sets } = shard.into_inner().unwrap_or_else(PoisonError::into_inner);
+            Part { sources: sources.into_items(), facts: facts.into_items(), sets }
+        };
+        self.parts.into_iter().map(part).collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Foreign, SourceSummary, Sums, diagnosis::Causes, groups::Item, interner::Table, period::date, seen::Reporters,
-    shards::Shard, view::View,
+    shards::Part, view::View,
 };
 use crate::model::Source;
 use rayon::prelude::*;
@@ -63,7 +63,7 @@ impl SourceSums {
 
 /// Every source with rows in the period: most failing messages first, then most messages, then by address.
 pub(crate) fn sources(view: &View<'_>) -> Vec<SourceSummary> {
-    let number = view.added.facts.iter().map(|part| part.sources.items().len()).sum();
+    let number = view.added.facts.iter().map(|part| part.sources.len()).sum();
     let sources = Mutex::new(Vec::with_capacity(number));
     // A part's go where all are as soon as they are known: there may be too many to hold twice.
     view.added.facts.par_iter().for_each(|part| {
@@ -78,16 +78,16 @@ pub(crate) fn sources(view: &View<'_>) -> Vec<SourceSummary> {
 }
 
 /// The sources of a part, in no order.
-fn part_sources(view: &View<'_>, part: &Shard) -> Vec<SourceSummary> {
-    let mut folded = vec![SourceSums::default(); part.sources.items().len()];
-    for fact in part.facts.items() {
+fn part_sources(view: &View<'_>, part: &Part) -> Vec<SourceSummary> {
+    let mut folded = vec![SourceSums::default(); part.sources.len()];
+    for fact in &part.facts {
         let item = Item::new(view, part, fact);
         let sums = &mut folded[fact.source() as usize];
         sums.add(&item);
         sums.confirmed |= view.is_known(item.source, item.shape);
     }
     let mut lists = Lists::default();
-    let asked = part.sources.items().iter().zip(folded).filter(|(_, sums)| sums.sums.records > 0);
+    let asked = part.sources.iter().zip(folded).filter(|(_, sums)| sums.sums.records > 0);
     asked.map(|(source, sums)| summarise(view, *source, sums, &mut lists)).collect()
 }
 

@@ -115,7 +115,7 @@ impl<'a> View<'a> {
     /// Every fact whose pattern is wanted, in no order.
     pub(crate) fn facts(&self, wanted: impl Fn(&Shape) -> bool) -> impl Iterator<Item = Item<'_>> {
         let wanted: Vec<bool> = self.shapes.iter().map(wanted).collect();
-        let facts = self.added.facts.iter().flat_map(|part| part.facts.items().iter().map(move |fact| (part, fact)));
+        let facts = self.added.facts.iter().flat_map(|part| part.facts.iter().map(move |fact| (part, fact)));
         facts.filter(move |(_, fact)| wanted[fact.pattern() as usize]).map(|(part, fact)| Item::new(self, part, fact))
     }
 
