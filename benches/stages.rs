@@ -82,7 +82,7 @@ fn rows(records: u32) -> Rows {
 }
 
 fn summary(records: u32) -> Summary {
-    let mut adder = Adder::new(&Question::default());
+    let adder = Adder::new(&Question::default());
     adder.rows(&rows(records));
     adder.finish()
 }
@@ -169,7 +169,7 @@ fn ingest_to_store(bencher: Bencher<'_, '_>, (files, records): (u32, u32)) {
 fn add_up(bencher: Bencher<'_, '_>, records: u32) {
     let rows = rows(records);
     bencher.counter(ItemsCount::new(records)).bench_local(|| {
-        let mut adder = Adder::new(&Question::default());
+        let adder = Adder::new(&Question::default());
         adder.rows(black_box(&rows));
         adder.finish()
     });

@@ -3,15 +3,15 @@
 
 use super::{
     Foreign,
-    facts::Reporters,
     fold::Folded,
     groups::Item,
     interner::{NONE, Table},
     period::date,
     roles::Vendors,
+    seen::Reporters,
     signing::{Break, Signing},
     summary::form,
-    view::{Path, Signed, View},
+    view::{Path, Shape, Signed, View},
 };
 use crate::model::{Cause, Source};
 use jiff::civil::Date;
@@ -129,7 +129,7 @@ fn order(action: &Action) -> impl Ord + use<> {
 
 /// The start of something, where it started within the period.
 fn since(view: &View<'_>, first: i32) -> Option<Date> {
-    let start = view.adder.question.period.map(|period| super::period::number(period.from()))?;
+    let start = view.added.question.period.map(|period| super::period::number(period.from()))?;
     (first > start).then(|| date(first))
 }
 
@@ -171,11 +171,10 @@ fn repair_keys(view: &View<'_>, signing: &Signing) -> Vec<Action> {
 /// By key: the last day of the period with good signatures, and their messages.
 fn good_days(view: &View<'_>) -> Table<(u32, u32, u32), (i32, u64)> {
     let mut good: Table<(u32, u32, u32), (i32, u64)> = Table::default();
-    for Item { shape, fact, .. } in view.facts().filter(|item| item.shape.asked && item.shape.signed == Signed::OwnPass)
-    {
+    for (shape, of) in view.asked().filter(|(shape, _)| shape.signed == Signed::OwnPass) {
         let key = (shape.pattern.domain, shape.pattern.dkim_domain, shape.pattern.dkim_selector);
         let entry = good.entry(key).or_insert((i32::MIN, 0));
-        *entry = (entry.0.max(fact.last), entry.1.saturating_add(fact.messages));
+        *entry = (entry.0.max(of.last), entry.1.saturating_add(of.messages));
     }
     good
 }
@@ -192,7 +191,7 @@ fn fault(view: &View<'_>, found: &Break) -> KeyFault {
 }
 
 fn align_senders(view: &View<'_>, vendors: &Vendors) -> Vec<Action> {
-    let asked = view.adder.scope.asked;
+    let asked = view.added.scope.asked;
     let mut actions = Vec::new();
     for ((domain, name), vendor) in vendors.iter().filter(|(_, vendor)| vendor.is_steady(asked)) {
         let lasting = vendor.past_windows(asked) >= 3 && vendor.reporters.len() >= 3;
@@ -218,14 +217,14 @@ fn align_senders(view: &View<'_>, vendors: &Vendors) -> Vec<Action> {
 /// Senders that are confirmed, use the domain's own return path, and are not in its SPF record.
 fn authorise(view: &View<'_>, folded: &Folded) -> Vec<Action> {
     let mut paths: Table<(u32, Source), (u32, u64)> = Table::default();
-    for Item { source, shape, fact, .. } in view.facts() {
-        if shape.asked && shape.path == Path::OwnFail && shape.pattern.cause == Cause::Unauthenticated {
-            let entry = paths
-                .entry((shape.pattern.domain, super::shards::network(source)))
-                .or_insert((shape.pattern.return_path, 0));
-            if (fact.messages, Reverse(view.word(shape.pattern.return_path))) > (entry.1, Reverse(view.word(entry.0))) {
-                *entry = (shape.pattern.return_path, fact.messages);
-            }
+    let lacking =
+        |shape: &Shape| shape.asked && shape.path == Path::OwnFail && shape.pattern.cause == Cause::Unauthenticated;
+    for Item { source, shape, fact, .. } in view.facts(lacking) {
+        let entry = paths
+            .entry((shape.pattern.domain, super::shards::network(source)))
+            .or_insert((shape.pattern.return_path, 0));
+        if (fact.messages, Reverse(view.word(shape.pattern.return_path))) > (entry.1, Reverse(view.word(entry.0))) {
+            *entry = (shape.pattern.return_path, fact.messages);
         }
     }
     let mut actions = Vec::new();
@@ -234,7 +233,7 @@ fn authorise(view: &View<'_>, folded: &Folded) -> Vec<Action> {
         let (messages, reporters) = (group.causes.of(Cause::Unauthenticated), group.reporters.len());
         let Some((path, _)) = paths.get(&(group.domain, group.network)) else { continue };
         // Whoever passes only by a signature could be a forwarder: then it takes a history, or the reader's word.
-        let lasting = group.signs.signed > 0 && group.windows_seen(view.adder.scope.asked) >= 3;
+        let lasting = group.signs.signed > 0 && group.windows_seen(view.added.scope.asked) >= 3;
         let confirmed = group.known || group.elsewhere.is_some() || lasting;
         if messages < 20 || reporters < 2 || !confirmed {
             continue;
@@ -268,12 +267,8 @@ struct SpfHealth {
 /// SPF records that most evaluations end at with a permanent error.
 fn repair_spf(view: &View<'_>) -> Vec<Action> {
     let mut records: Table<(u32, u32), SpfHealth> = Table::default();
-    for Item { source, shape, fact, reporters } in view.facts().filter(|item| item.shape.asked) {
-        let errs = match shape.path {
-            Path::OwnError => true,
-            Path::OwnPass | Path::OwnFail => false,
-            _ => continue,
-        };
+    let evaluated = |shape: &Shape| matches!(shape.path, Path::OwnError | Path::OwnPass | Path::OwnFail);
+    for (shape, of) in view.asked().filter(|(shape, _)| evaluated(shape)) {
         let nobody = || SpfHealth {
             errors: 0,
             failing: 0,
@@ -283,14 +278,16 @@ fn repair_spf(view: &View<'_>) -> Vec<Action> {
             largest: Vec::new(),
         };
         let health = records.entry((shape.pattern.domain, shape.pattern.return_path)).or_insert_with(nobody);
-        health.evaluated = health.evaluated.saturating_add(fact.messages);
-        if errs {
-            health.errors = health.errors.saturating_add(fact.messages);
-            health.failing = health.failing.saturating_add(if shape.passes { 0 } else { fact.messages });
-            health.first = health.first.min(fact.first);
-            health.reporters.extend(reporters);
-            health.largest.push((Reverse(fact.messages), source));
-        }
+        health.evaluated = health.evaluated.saturating_add(of.messages);
+    }
+    for item in view.facts(|shape| shape.asked && shape.path == Path::OwnError) {
+        let Item { source, shape, fact, .. } = item;
+        let Some(health) = records.get_mut(&(shape.pattern.domain, shape.pattern.return_path)) else { continue };
+        health.errors = health.errors.saturating_add(fact.messages);
+        health.failing = health.failing.saturating_add(if shape.passes { 0 } else { fact.messages });
+        health.first = health.first.min(fact.first);
+        item.reporters(&mut health.reporters);
+        health.largest.push((Reverse(fact.messages), source));
     }
     let broken = records.into_iter().filter(|(_, health)| {
         health.errors >= 20 && health.errors * 2 >= health.evaluated && health.reporters.len() >= 2

@@ -1,33 +1,35 @@
-//! Adding up: chunks of rows and report heads in, sums that merge, one [`Summary`] out. Adding is associative and
-//! commutative: chunks may come in any order, in any number of adders.
+//! Adding up: chunks of rows and report heads in, from as many threads as there are, one [`Summary`] out. Adding is
+//! associative and commutative: whatever comes may come in any order.
 
 use super::{
     Question, Summary,
-    facts::Pattern,
+    common::{Chunk, Common},
     finish,
-    heads::Heads,
-    interner::{Column, Interner, NONE, Table},
-    period::{DAYS, number},
-    shards::{Entry, Shards},
-    sums::Sums,
+    interner::{Interner, NONE},
+    period::number,
+    shards::{Part, Place, Shards},
 };
-use crate::model::{Cause, Flags, ReportHead, Rows, SenderAuth, Text};
+use crate::model::{ReportHead, Rows, Text};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Sums of rows and reports for one question.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Adder {
     pub(crate) question: Question,
     pub(crate) scope: Scope,
-    /// Every word of every column but the reporter.
-    pub(crate) texts: Interner<Text>,
-    /// Every reporter's `org_name`.
-    pub(crate) reporters: Interner<Text>,
-    pub(crate) patterns: Interner<Pattern>,
+    /// Held for a moment a chunk.
+    common: Mutex<Common>,
+    facts: Shards,
+}
+
+/// All that was added, when nothing more comes.
+#[derive(Debug)]
+pub(crate) struct Added {
+    pub(crate) question: Question,
+    pub(crate) scope: Scope,
+    pub(crate) common: Common,
     /// By source and pattern.
-    pub(crate) facts: Shards,
-    /// By policy domain and day: exact, whatever the periods.
-    pub(crate) days: Table<(u32, i32), Sums>,
-    pub(crate) heads: Heads,
+    pub(crate) facts: Vec<Part>,
 }
 
 /// Which rows count, and for which window.
@@ -47,7 +49,7 @@ impl Scope {
     fn new(question: &Question, texts: &mut Interner<Text>) -> Self {
         let asked = question.windows();
         Self {
-            domains: question.domains.iter().map(|domain| texts.id(domain.clone())).collect(),
+            domains: question.domains.iter().map(|domain| texts.word(domain)).collect(),
             start: question.reads().map_or(i32::MIN, |period| number(period.from())),
             length: question.period.map(super::Period::days),
             asked,
@@ -70,78 +72,33 @@ impl Scope {
 impl Adder {
     /// Nothing added yet.
     pub fn new(question: &Question) -> Self {
-        let mut texts = Interner::default();
-        let scope = Scope::new(question, &mut texts);
+        let mut common = Common::default();
         Self {
             question: question.clone(),
-            scope,
-            texts,
-            reporters: Interner::default(),
-            patterns: Interner::default(),
+            scope: Scope::new(question, &mut common.texts),
+            common: Mutex::new(common),
             facts: Shards::default(),
-            days: Table::default(),
-            heads: Heads::default(),
         }
+    }
+
+    fn common(&self) -> MutexGuard<'_, Common> {
+        self.common.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Add reports. Those of other days and domains are left out.
-    pub fn heads(&mut self, heads: &[ReportHead]) {
-        for head in heads {
-            let domain = self.texts.id(head.policy.domain.as_str().into());
-            if let Some(window) = self.scope.window(number(head.day)).filter(|_| self.scope.wants(domain)) {
-                let reporter = self.reporters.id(head.org_name.clone());
-                if window == self.scope.asked {
-                    self.heads.odd(head, domain);
-                }
-                if !(self.question.authentic && head.sender_auth == SenderAuth::Fail) {
-                    self.heads.add(head, (domain, reporter));
-                }
-            }
-        }
+    pub fn heads(&self, heads: &[ReportHead]) {
+        self.common().heads(heads, &self.scope, &self.question);
     }
 
     /// Add rows. Those of other days and domains are left out; columns that were not read count as null.
-    pub fn rows(&mut self, rows: &Rows) {
-        let reporters = Column::new(&rows.org_name, &mut self.reporters);
-        let columns = Columns::new(rows, &mut self.texts);
-        let wanted: Vec<bool> = columns.domain_ids().map(|id| self.scope.wants(id)).collect();
-        // Rows come sorted by day, domain and source: the sums of the row before are mostly those of this one.
-        let (mut day_key, mut day_sums) = ((NONE, 0), Sums::default());
-        let mut last: Option<(Pattern, u32)> = None;
-        for row in 0..rows.len {
-            let (day, source) = (rows.day[row].clamp(DAYS.0, DAYS.1), rows.source[row]);
-            let domain_code = rows.policy_domain.codes.get(row).copied().unwrap_or(NONE);
-            let wants = wanted.get(domain_code as usize).copied().unwrap_or_else(|| self.scope.wants(NONE));
-            let Some(window) = self.scope.window(day).filter(|_| wants) else { continue };
-            let messages = u64::try_from(rows.count[row]).unwrap_or(0);
-            let pattern = columns.pattern(row, window);
-            if self.question.authentic && pattern.unproven {
-                continue;
-            }
-            if (pattern.domain, day) != day_key {
-                self.flush(day_key, &mut day_sums);
-                day_key = (pattern.domain, day);
-            }
-            day_sums.add(pattern.flags, messages, 1);
-            let pattern = match last {
-                Some((same, id)) if same == pattern => id,
-                _ => {
-                    let id = self.patterns.id(pattern);
-                    last = Some((pattern, id));
-                    id
-                }
-            };
-            self.facts.add(Entry { source, messages, pattern, reporter: reporters.id(row), day });
-        }
-        self.flush(day_key, &mut day_sums);
-    }
-
-    /// Move the running sums of a day to their place.
-    fn flush(&mut self, key: (u32, i32), sums: &mut Sums) {
-        if sums.records > 0 {
-            self.days.entry(key).or_default().merge(sums);
-            *sums = Sums::default();
-        }
+    pub fn rows(&self, rows: &Rows) {
+        let chunk = Chunk::new(rows);
+        let known = self.common().add(&chunk, &self.scope, &self.question);
+        self.facts.add(rows, |row| {
+            let (pattern, day) = known.classes[chunk.classes()[row] as usize];
+            let code = rows.org_name.codes.get(row).copied().unwrap_or(NONE);
+            Place { pattern, day, reporter: known.reporters.get(code as usize).copied().unwrap_or(NONE) }
+        });
     }
 
     /// What gave no rows, where it is only known once all was read.
@@ -149,93 +106,11 @@ impl Adder {
         self.question.aside = aside;
     }
 
-    /// Add what another adder of the same question added.
-    pub fn merge(&mut self, other: Self) {
-        let texts = self.texts.adopt(&other.texts);
-        let reporters = self.reporters.adopt(&other.reporters);
-        let patterns: Vec<u32> =
-            other.patterns.items().iter().map(|pattern| self.patterns.id(pattern.translate(&texts))).collect();
-        self.facts.merge(other.facts, &patterns, &reporters);
-        let text = |id: u32| texts.get(id as usize).copied().unwrap_or(NONE);
-        let reporter = |id: u32| reporters.get(id as usize).copied().unwrap_or(NONE);
-        for ((domain, day), sums) in &other.days {
-            self.days.entry((text(*domain), *day)).or_default().merge(sums);
-        }
-        self.heads.merge(other.heads, text, reporter);
-    }
-
     /// The answer.
-    pub fn finish(mut self) -> Summary {
-        self.facts.settle();
-        finish::summary(&self)
-    }
-}
-
-/// The columns of a chunk, their dictionaries translated.
-struct Columns<'a> {
-    rows: &'a Rows,
-    domain: Column<'a>,
-    header_from: Column<'a>,
-    envelope_from: Column<'a>,
-    disposition: Column<'a>,
-    dkim_domain: Column<'a>,
-    dkim_selector: Column<'a>,
-    dkim_result: Column<'a>,
-    spf_domain: Column<'a>,
-    spf_result: Column<'a>,
-    mismatch: Column<'a>,
-    sender_auth: Column<'a>,
-    reason: Column<'a>,
-    /// The id of the word for a proven forgery.
-    forged: u32,
-}
-
-impl<'a> Columns<'a> {
-    fn new(rows: &'a Rows, texts: &mut Interner<Text>) -> Self {
-        let forged = texts.id(SenderAuth::Fail.as_str().into());
-        let mut column = |words| Column::new(words, texts);
-        Self {
-            rows,
-            domain: column(&rows.policy_domain),
-            header_from: column(&rows.header_from),
-            envelope_from: column(&rows.envelope_from),
-            disposition: column(&rows.disposition),
-            dkim_domain: column(&rows.dkim_domain),
-            dkim_selector: column(&rows.dkim_selector),
-            dkim_result: column(&rows.dkim_result),
-            spf_domain: column(&rows.spf_domain),
-            spf_result: column(&rows.spf_result),
-            mismatch: column(&rows.mismatch),
-            sender_auth: column(&rows.sender_auth),
-            reason: column(&rows.reason),
-            forged,
-        }
-    }
-
-    /// The ids of the chunk's policy domains, by code.
-    fn domain_ids(&self) -> impl Iterator<Item = u32> + '_ {
-        self.domain.ids()
-    }
-
-    /// All that is said of a row but who, where and how much.
-    fn pattern(&self, row: usize, window: u8) -> Pattern {
-        let spf_domain = self.spf_domain.id(row);
-        Pattern {
-            domain: self.domain.id(row),
-            header_from: self.header_from.id(row),
-            dkim_domain: self.dkim_domain.id(row),
-            dkim_selector: self.dkim_selector.id(row),
-            dkim_result: self.dkim_result.id(row),
-            return_path: if spf_domain == NONE { self.envelope_from.id(row) } else { spf_domain },
-            spf_result: self.spf_result.id(row),
-            disposition: self.disposition.id(row),
-            mismatch: self.mismatch.id(row),
-            reason: self.reason.id(row),
-            window,
-            unproven: self.sender_auth.id(row) == self.forged,
-            flags: Flags(self.rows.flags[row].0 & (Flags::PASS | Flags::DKIM | Flags::SPF)),
-            cause: self.rows.cause.get(row).copied().unwrap_or(Cause::Unknown),
-        }
+    pub fn finish(self) -> Summary {
+        let common = self.common.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let Self { question, scope, facts, .. } = self;
+        finish::summary(&Added { question, scope, common, facts: facts.whole() })
     }
 }
 
@@ -243,6 +118,7 @@ impl<'a> Columns<'a> {
 mod tests {
     use super::*;
     use crate::analyse::made::{self, Line};
+    use crate::model::{Cause, Flags, SenderAuth};
 
     const DKIM: u8 = Flags::DKIM;
     const SPF: u8 = Flags::SPF;
@@ -267,7 +143,7 @@ mod tests {
     }
 
     fn added(question: &Question, chunks: &[&[Line]]) -> Adder {
-        let mut adder = Adder::new(question);
+        let adder = Adder::new(question);
         for lines in chunks {
             adder.rows(&made::rows(lines));
             adder.heads(&made::heads(lines, |_, _| "none"));
@@ -334,7 +210,7 @@ mod tests {
         let mut heads = made::heads(&lines, |_, _| "none");
         heads.iter_mut().for_each(|head| head.sender_auth = SenderAuth::Fail);
         for (authentic, messages, reports) in [(false, 52, 10), (true, 26, 5)] {
-            let mut adder = Adder::new(&Question { authentic, ..week() });
+            let adder = Adder::new(&Question { authentic, ..week() });
             adder.rows(&rows("fail"));
             adder.rows(&rows("pass"));
             adder.heads(&heads);
@@ -352,22 +228,20 @@ mod tests {
     }
 
     #[test]
-    fn neither_order_nor_chunks_nor_merging_change_the_answer() {
+    fn neither_order_nor_chunks_nor_threads_change_the_answer() {
         let (lines, question) = (lines(), week());
         let expected = added(&question, &[&lines]).finish();
         let mut turned = lines.clone();
         for turn in 0..lines.len() {
             turned.rotate_left(1);
             let (front, back) = turned.split_at(turn);
-            let mut one = Adder::new(&question);
-            one.heads(&made::heads(&lines, |_, _| "none"));
-            one.rows(&made::rows(back));
-            let mut other = Adder::new(&question);
-            for line in front {
-                other.rows(&made::rows(std::slice::from_ref(line)));
-            }
-            one.merge(other);
-            assert_eq!(one.finish(), expected, "turned by {turn}");
+            let adder = Adder::new(&question);
+            std::thread::scope(|scope| {
+                scope.spawn(|| front.iter().for_each(|line| adder.rows(&made::rows(std::slice::from_ref(line)))));
+                adder.rows(&made::rows(back));
+                adder.heads(&made::heads(&lines, |_, _| "none"));
+            });
+            assert_eq!(adder.finish(), expected, "turned by {turn}");
         }
     }
 
@@ -376,7 +250,7 @@ mod tests {
         let mut rows = made::rows(&lines());
         rows.dkim_domain = crate::model::Words::default();
         rows.cause.clear();
-        let mut adder = Adder::new(&week());
+        let adder = Adder::new(&week());
         adder.rows(&rows);
         assert_eq!(adder.finish().totals.sums.messages, 26);
     }

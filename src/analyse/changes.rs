@@ -107,7 +107,7 @@ pub(crate) struct Surroundings<'a> {
 
 /// Compare every sender with its history.
 pub(crate) fn changes(view: &View<'_>, folded: &Folded, around: &Surroundings<'_>) -> SenderChanges {
-    let asked = view.adder.scope.asked;
+    let asked = view.added.scope.asked;
     let mut changes = SenderChanges::default();
     for cast in folded.changed.sorted(view) {
         let group = &cast.group;
@@ -158,12 +158,15 @@ fn has_vanished(cast: &Cast, pool: &[u64; WINDOWS], silent: &BTreeSet<u32>, aske
         && matches!(cast.role, Role::Own | Role::Vendor)
         && times >= 3
         && usual >= NOT_SMALL
-        && group.past_reporters.ids().iter().any(|reporter| !silent.contains(reporter))
+        && group.past_reporters.ids().any(|reporter| !silent.contains(&reporter))
         && pool[usize::from(asked)] <= pool_usual.saturating_sub(usual / 2)
 }
 
 /// Its pass rate moved by ten points or more.
 fn has_moved(group: &Group, asked: u8) -> bool {
+    if group.sums.messages < NOT_SMALL {
+        return false;
+    }
     let past: Vec<Sums> = group.past(asked).map(sums).collect();
     rate_moved(&group.sums, &past.iter().collect::<Vec<_>>(), 0.1)
 }
@@ -173,7 +176,7 @@ fn sums((messages, dmarc_pass): (u64, u64)) -> Sums {
 }
 
 fn change(view: &View<'_>, cast: &Cast) -> SenderChange {
-    let (group, asked) = (&cast.group, view.adder.scope.asked);
+    let (group, asked) = (&cast.group, view.added.scope.asked);
     let mut past = Sums::default();
     group.past(asked).for_each(|window| past.merge(&sums(window)));
     SenderChange {

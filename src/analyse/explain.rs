@@ -10,7 +10,12 @@ use super::{
 use crate::model::{Cause, Flags, ReportHead, Rows, SenderAuth, Source, Words};
 use jiff::civil::Date;
 use serde::Serialize;
-use std::{cmp::Reverse, collections::BTreeMap, net::IpAddr};
+use std::{
+    cmp::Reverse,
+    collections::BTreeMap,
+    net::IpAddr,
+    sync::{Mutex, PoisonError},
+};
 
 /// How many rows an explanation shows.
 const SHOWN: usize = 200;
@@ -76,32 +81,33 @@ pub struct ExplainedRow {
 }
 
 /// Adds up as an [`Adder`] does, and keeps the rows of one source.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Explainer {
     adder: Adder,
     source: Source,
     /// Messages by row; the messages in the key are zero.
-    rows: BTreeMap<ExplainedRow, u64>,
+    rows: Mutex<BTreeMap<ExplainedRow, u64>>,
 }
 
 impl Explainer {
     /// For a source; null: the unknown one.
     pub fn new(question: &Question, source: Option<IpAddr>) -> Self {
-        Self { adder: Adder::new(question), source: Source::from(source), rows: BTreeMap::new() }
+        Self { adder: Adder::new(question), source: Source::from(source), rows: Mutex::default() }
     }
 
     /// Add reports.
-    pub fn heads(&mut self, heads: &[ReportHead]) {
+    pub fn heads(&self, heads: &[ReportHead]) {
         self.adder.heads(heads);
     }
 
     /// Add rows.
-    pub fn rows(&mut self, rows: &Rows) {
+    pub fn rows(&self, rows: &Rows) {
         self.adder.rows(rows);
         for row in (0..rows.len).filter(|row| rows.source[*row] == self.source) {
             let day = rows.day[row].clamp(DAYS.0, DAYS.1);
             if self.adder.scope.window(day) == Some(self.adder.scope.asked) && self.wants(rows, row) {
-                let messages = self.rows.entry(explained(rows, row)).or_default();
+                let mut known = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+                let messages = known.entry(explained(rows, row)).or_default();
                 *messages = messages.saturating_add(u64::try_from(rows.count[row]).unwrap_or(0));
             }
         }
@@ -117,18 +123,10 @@ impl Explainer {
             || word(&rows.policy_domain, row).is_some_and(|word| domains.iter().any(|domain| domain == word))
     }
 
-    /// Add what another explainer of the same question and source added.
-    pub fn merge(&mut self, other: Self) {
-        self.adder.merge(other.adder);
-        for (row, more) in other.rows {
-            let messages = self.rows.entry(row).or_default();
-            *messages = messages.saturating_add(more);
-        }
-    }
-
     /// The answer.
     pub fn finish(self) -> Explanation {
         let summary = self.adder.finish();
+        let rows = self.rows.into_inner().unwrap_or_else(PoisonError::into_inner);
         let address = self.source.address();
         let source = summary.sources.into_iter().find(|source| source.source_ip == address);
         // A network's other addresses may send as domains that this one never did.
@@ -140,7 +138,7 @@ impl Explainer {
             of => of == address,
         };
         let mut rows: Vec<ExplainedRow> =
-            self.rows.into_iter().map(|(row, messages)| ExplainedRow { messages, ..row }).collect();
+            rows.into_iter().map(|(row, messages)| ExplainedRow { messages, ..row }).collect();
         rows.sort_by_cached_key(|row| (row.dmarc_pass, Reverse(row.messages), row.clone()));
         let more_rows = rows.len().saturating_sub(SHOWN) as u64;
         rows.truncate(SHOWN);

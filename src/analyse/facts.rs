@@ -1,11 +1,14 @@
 //! What rows are folded into: one [`Fact`] a source and [`Pattern`], the pattern being everything about a row but its
 //! source, reporter, day and count.
 
-use super::interner::NONE;
+use super::{
+    interner::Keyed,
+    seen::{Reporters, Seen, Sets},
+};
 use crate::model::{Cause, Flags};
 use std::hash::{Hash, Hasher};
 
-/// What rows have in common. Words are ids of the adder's texts, [`NONE`] for null.
+/// What rows have in common. Words are ids of the adder's texts, [`super::interner::NONE`] for null.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pattern {
     /// `policy_domain`.
@@ -52,29 +55,19 @@ impl Hash for Pattern {
     }
 }
 
-impl Pattern {
-    /// The same pattern in another adder's ids.
-    pub(crate) fn translate(self, ids: &[u32]) -> Self {
-        let id = |word: u32| ids.get(word as usize).copied().unwrap_or(NONE);
-        Self {
-            domain: id(self.domain),
-            header_from: id(self.header_from),
-            dkim_domain: id(self.dkim_domain),
-            dkim_selector: id(self.dkim_selector),
-            dkim_result: id(self.dkim_result),
-            return_path: id(self.return_path),
-            spf_result: id(self.spf_result),
-            disposition: id(self.disposition),
-            mismatch: id(self.mismatch),
-            reason: id(self.reason),
-            ..self
-        }
+impl Keyed for Pattern {
+    type Key = Self;
+
+    fn key(&self) -> &Self {
+        self
     }
 }
 
-/// The sum of the rows of one source and pattern. There may be millions: 24 bytes each.
+/// The sum of the rows of one source and pattern. There may be millions: 32 bytes each.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fact {
+    /// The ids of source and pattern.
+    key: u64,
     /// Messages.
     pub(crate) messages: u64,
     /// Rows.
@@ -83,27 +76,39 @@ pub(crate) struct Fact {
     pub(crate) first: i32,
     /// The last day.
     pub(crate) last: i32,
-    /// Who reported it: most are seen by one. The sets are the shard's.
-    reporters: Seen,
+    /// Who reported it. The sets are the shard's.
+    seen: Seen,
 }
 
-/// Nobody, one reporter, or the place of a set of several.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Seen(u32);
+impl Keyed for Fact {
+    type Key = u64;
 
-impl Seen {
-    const NOBODY: Self = Self(NONE);
-    /// Set: the rest is the place of a set. There are fewer than two billion reporters.
-    const SEVERAL: u32 = 1 << 31;
+    fn key(&self) -> &u64 {
+        &self.key
+    }
 }
-
-/// The sets of several reporters of a shard's facts, sorted.
-pub(crate) type Sets = Vec<Vec<u32>>;
 
 impl Fact {
+    /// What a fact of these ids is found by.
+    pub(crate) fn key_of(source: u32, pattern: u32) -> u64 {
+        u64::from(source) << 32 | u64::from(pattern)
+    }
+
     /// No rows yet.
-    pub(crate) const EMPTY: Self =
-        Self { messages: 0, records: 0, first: i32::MAX, last: i32::MIN, reporters: Seen::NOBODY };
+    pub(crate) fn new(key: u64) -> Self {
+        Self { key, messages: 0, records: 0, first: i32::MAX, last: i32::MIN, seen: Seen::NOBODY }
+    }
+
+    /// The id of its source in the shard.
+    pub(crate) fn source(&self) -> u32 {
+        (self.key >> 32) as u32
+    }
+
+    /// The id of its pattern.
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half is meant")]
+    pub(crate) fn pattern(&self) -> u32 {
+        self.key as u32
+    }
 
     /// Add a row.
     pub(crate) fn add(&mut self, messages: u64, day: i32, reporter: u32, sets: &mut Sets) {
@@ -111,70 +116,12 @@ impl Fact {
         self.records = self.records.saturating_add(1);
         self.first = self.first.min(day);
         self.last = self.last.max(day);
-        self.see(reporter, sets);
+        self.seen.add(reporter, sets);
     }
 
-    /// Add another sum, whose reporters are in other ids.
-    pub(crate) fn merge(&mut self, other: &Self, reporters: impl Iterator<Item = u32>, sets: &mut Sets) {
-        self.messages = self.messages.saturating_add(other.messages);
-        self.records = self.records.saturating_add(other.records);
-        self.first = self.first.min(other.first);
-        self.last = self.last.max(other.last);
-        reporters.for_each(|reporter| self.see(reporter, sets));
-    }
-
-    /// Who reported it, each once.
-    pub(crate) fn reporters<'a>(&'a self, sets: &'a Sets) -> &'a [u32] {
-        match self.reporters {
-            Seen::NOBODY => &[],
-            Seen(place) if place & Seen::SEVERAL != 0 => &sets[(place & !Seen::SEVERAL) as usize],
-            Seen(_) => std::slice::from_ref(&self.reporters.0),
-        }
-    }
-
-    /// Add a reporter; a null one is nobody.
-    fn see(&mut self, reporter: u32, sets: &mut Sets) {
-        let known = self.reporters;
-        if reporter == NONE || known == Seen(reporter) {
-        } else if known == Seen::NOBODY {
-            self.reporters = Seen(reporter);
-        } else if known.0 & Seen::SEVERAL != 0 {
-            insert(&mut sets[(known.0 & !Seen::SEVERAL) as usize], reporter);
-        } else {
-            let place = u32::try_from(sets.len()).expect("there are fewer sets than facts, which memory bounds");
-            sets.push(vec![known.0.min(reporter), known.0.max(reporter)]);
-            self.reporters = Seen(place | Seen::SEVERAL);
-        }
-    }
-}
-
-/// Add to a sorted set.
-fn insert(set: &mut Vec<u32>, reporter: u32) {
-    if let Err(place) = set.binary_search(&reporter) {
-        set.insert(place, reporter);
-    }
-}
-
-/// A set of reporters, by their ids.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Reporters(Vec<u32>);
-
-impl Reporters {
-    /// Add some.
-    pub(crate) fn extend(&mut self, reporters: &[u32]) {
-        for reporter in reporters {
-            insert(&mut self.0, *reporter);
-        }
-    }
-
-    /// All, sorted by id.
-    pub(crate) fn ids(&self) -> &[u32] {
-        &self.0
-    }
-
-    /// How many.
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
+    /// Add who reported it to a set.
+    pub(crate) fn reporters(&self, sets: &Sets, to: &mut Reporters) {
+        self.seen.tell(sets, to);
     }
 }
 
@@ -183,18 +130,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fact_knows_each_reporter_once_however_many() {
-        let (mut sets, mut fact) = (Sets::new(), Fact::EMPTY);
-        assert!(fact.reporters(&sets).is_empty());
-        for reporter in [7, 7, NONE, 3, 9, 3, 1, 9] {
-            fact.add(1, 0, reporter, &mut sets);
-        }
-        assert_eq!(fact.reporters(&sets), [1, 3, 7, 9]);
-        assert_eq!((fact.messages, fact.records, sets.len()), (8, 8, 1));
-    }
-
-    #[test]
-    fn a_fact_is_small() {
-        assert_eq!(size_of::<Fact>(), 24);
+    fn a_fact_is_small_and_knows_its_ids() {
+        assert_eq!(size_of::<Fact>(), 32);
+        let fact = Fact::new(Fact::key_of(7, u32::MAX - 1));
+        assert_eq!((fact.source(), fact.pattern()), (7, u32::MAX - 1));
     }
 }

@@ -1,7 +1,8 @@
 //! From sums to the answer. Whatever order the sums came in, the answer is the same: everything is sorted on its way here.
 
 use super::{
-    Adder, Changes, Period, Sender, Spoofing, Summary, Totals, actions,
+    Changes, Period, Sender, Spoofing, Summary, Totals, actions,
+    adder::Added,
     changes::{self, Surroundings},
     fold::{self, DomainFold, Folded},
     period::{date, number},
@@ -16,9 +17,9 @@ use super::{
 use std::{cmp::Reverse, collections::BTreeMap};
 
 /// The whole answer.
-pub(crate) fn summary(adder: &Adder) -> Summary {
-    let view = View::new(adder);
-    let period = period(adder);
+pub(crate) fn summary(added: &Added) -> Summary {
+    let view = View::new(added);
+    let period = period(added);
     let by_domain = totals::by_domain(&view);
     let volumes: BTreeMap<u32, u64> =
         by_domain.iter().map(|(domain, totals)| (*domain, totals.sums.messages)).collect();
@@ -65,10 +66,10 @@ pub(crate) fn summary(adder: &Adder) -> Summary {
 }
 
 /// The days asked for, else those that the rows and reports span; null where there are none.
-fn period(adder: &Adder) -> Option<Period> {
-    adder.question.period.or_else(|| {
-        let reports = adder.heads.reports.keys().map(|(_, _, day)| *day);
-        let seen = reports.chain(adder.days.keys().map(|(_, day)| *day));
+fn period(added: &Added) -> Option<Period> {
+    added.question.period.or_else(|| {
+        let reports = added.common.heads.reports.keys().map(|(_, _, day)| *day);
+        let seen = reports.chain(added.common.days.keys().map(|(_, day)| *day));
         let (first, last) = seen.fold((i32::MAX, i32::MIN), |(first, last), day| (first.min(day), last.max(day)));
         if first <= last { Period::new(date(first), date(last)).ok() } else { None }
     })
@@ -119,7 +120,7 @@ impl Domains<'_> {
 
     /// Days from the domain's first report to the period's end, history included.
     fn days_read(&self, domain: u32) -> i32 {
-        let days = self.view.adder.heads.reports.keys().filter(|(of, ..)| *of == domain).map(|(_, _, day)| *day);
+        let days = self.view.added.common.heads.reports.keys().filter(|(of, ..)| *of == domain).map(|(_, _, day)| *day);
         let last = self.period.map(|period| number(period.to()));
         days.min().zip(last).map_or(0, |(first, last)| last - first + 1)
     }

@@ -7,7 +7,7 @@ use super::{
     readiness::Losses,
     roles::{self, Role, Vendors},
     senders::{Cast, Spoofing, reading_order},
-    shards::{Shard, network},
+    shards::{Part, network},
     signing::Signing,
     view::View,
 };
@@ -47,6 +47,8 @@ pub(crate) struct DomainFold {
 #[derive(Debug, Default)]
 pub(crate) struct Top {
     kept: Vec<Cast>,
+    /// As many as are kept were found, the last of them at its place: what comes after it is none of them.
+    full: bool,
 }
 
 /// What the pass needs to know.
@@ -59,34 +61,36 @@ struct Pass<'a> {
 /// Fold all senders. `volumes` are the domains' messages in the period.
 pub(crate) fn fold(view: &View<'_>, vendors: &Vendors, volumes: &BTreeMap<u32, u64>) -> Folded {
     let pass = Pass { view, vendors, volumes };
-    let parts = view.adder.facts.parts();
-    let folded: Vec<Folded> = parts.par_iter().map(|part| pass.part(part)).collect();
-    folded.into_iter().fold(Folded::default(), |mut all, part| {
-        all.merge(view, part);
+    let parts = &view.added.facts;
+    let add = |mut all: Folded, part: &Part| {
+        pass.part(&mut all, part);
         all
-    })
+    };
+    let merge = |mut all: Folded, more: Folded| {
+        all.merge(view, more);
+        all
+    };
+    parts.par_iter().fold(Folded::default, add).reduce(Folded::default, merge)
 }
 
 impl Pass<'_> {
-    fn part(&self, part: &Shard) -> Folded {
-        let mut folded = Folded::default();
+    fn part(&self, folded: &mut Folded, part: &Part) {
         let items = groups::items(self.view, part);
         let authorised = Authorised::of(&items);
         let place = |item: &groups::Item<'_>| (item.shape.pattern.domain, network(item.source));
         for network in items.chunk_by(|a, b| place(a) == place(b)) {
             let sources = network.chunk_by(|a, b| a.source == b.source);
             for group in groups::groups(self.view, sources, &authorised, &mut folded.signing) {
-                self.add(&mut folded, group);
+                self.add(folded, group);
             }
         }
-        folded
     }
 
     fn add(&self, folded: &mut Folded, group: Group) {
         let volume = self.volumes.get(&group.domain).copied().unwrap_or(0);
         let (role, evidence) = roles::role(self.view, &group, self.vendors, volume);
         let cast = Cast { group, role, evidence };
-        let (group, asked) = (&cast.group, self.view.adder.scope.asked);
+        let (group, asked) = (&cast.group, self.view.added.scope.asked);
         changes::add_to_pool(&mut folded.pools, group);
         let domain = folded.domains.entry(group.domain).or_default();
         domain.losses.add(self.view, &cast);
@@ -127,10 +131,14 @@ impl Folded {
 
 impl Top {
     fn push(&mut self, view: &View<'_>, cast: Cast) {
+        if self.full && compare(view, &cast, &self.kept[KEPT - 1]).is_gt() {
+            return;
+        }
         self.kept.push(cast);
         if self.kept.len() >= 4 * KEPT {
-            self.kept.select_nth_unstable_by(KEPT, |a, b| compare(view, a, b));
+            self.kept.select_nth_unstable_by(KEPT - 1, |a, b| compare(view, a, b));
             self.kept.truncate(KEPT);
+            self.full = true;
         }
     }
 

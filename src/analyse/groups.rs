@@ -1,13 +1,14 @@
 //! Facts folded by sender: the addresses of one network that send as one domain and prove the same identities. In: the
-//! adder's facts, part by part. Out: [`Group`]s.
+//! facts, part by part. Out: [`Group`]s.
 
 use super::{
     Sums,
     diagnosis::Causes,
-    facts::{Fact, Reporters},
+    facts::Fact,
     interner::Table,
     question::HISTORY,
-    shards::{Shard, network},
+    seen::{Reporters, Sets},
+    shards::{Part, network},
     signing::Signing,
     view::{Declared, Path, Shape, Signed, View, organisation},
 };
@@ -133,17 +134,24 @@ pub(crate) struct Item<'a> {
     pub(crate) source: Source,
     pub(crate) shape: &'a Shape,
     pub(crate) fact: &'a Fact,
-    /// Who reported it.
-    pub(crate) reporters: &'a [u32],
+    sets: &'a Sets,
+}
+
+impl<'a> Item<'a> {
+    /// A fact of a part.
+    pub(crate) fn new(view: &'a View<'_>, part: &'a Part, fact: &'a Fact) -> Self {
+        Self { source: part.sources[fact.source() as usize], shape: view.shape(fact.pattern()), fact, sets: &part.sets }
+    }
+
+    /// Add who reported it to a set.
+    pub(crate) fn reporters(&self, to: &mut Reporters) {
+        self.fact.reporters(self.sets, to);
+    }
 }
 
 /// The facts of a part, sorted so that those of a domain and network are together, and in them those of a source.
-pub(crate) fn items<'a>(view: &'a View<'_>, part: &'a Shard) -> Vec<Item<'a>> {
-    let item = |((source, pattern), fact): (&(u32, u32), &'a Fact)| {
-        let (source, shape) = (*part.sources.get(*source), view.shape(*pattern));
-        Item { source, shape, fact, reporters: fact.reporters(&part.sets) }
-    };
-    let mut items: Vec<Item<'a>> = part.facts.iter().map(item).collect();
+pub(crate) fn items<'a>(view: &'a View<'_>, part: &'a Part) -> Vec<Item<'a>> {
+    let mut items: Vec<Item<'a>> = part.facts.iter().map(|fact| Item::new(view, part, fact)).collect();
     // Addresses of a network are neighbours in their order: no need to sort by network too.
     items.sort_unstable_by_key(|item| (item.shape.pattern.domain, item.source));
     items
@@ -263,7 +271,8 @@ impl Group {
         group
     }
 
-    fn add(&mut self, Item { shape, fact, reporters, .. }: &Item<'_>) {
+    fn add(&mut self, item: &Item<'_>) {
+        let Item { shape, fact, .. } = item;
         let messages = fact.messages;
         let (all, passing) = &mut self.windows[usize::from(shape.pattern.window)];
         *all = all.saturating_add(messages);
@@ -281,10 +290,10 @@ impl Group {
             self.sums.add(shape.pattern.flags, messages, u64::from(fact.records));
             self.causes.add(shape.pattern.cause, messages);
             self.signs.add(shape, messages);
-            self.reporters.extend(reporters);
+            item.reporters(&mut self.reporters);
             self.asked = (self.asked.0.min(fact.first), self.asked.1.max(fact.last));
         } else {
-            self.past_reporters.extend(reporters);
+            item.reporters(&mut self.past_reporters);
         }
     }
 
@@ -299,8 +308,8 @@ impl Group {
         self.sums.merge(&other.sums);
         self.causes.merge(&other.causes);
         self.signs.merge(&other.signs);
-        self.reporters.extend(other.reporters.ids());
-        self.past_reporters.extend(other.past_reporters.ids());
+        self.reporters.merge(&other.reporters);
+        self.past_reporters.merge(&other.past_reporters);
         self.first = self.first.min(other.first);
         self.last = self.last.max(other.last);
         self.asked = (self.asked.0.min(other.asked.0), self.asked.1.max(other.asked.1));

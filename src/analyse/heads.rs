@@ -1,6 +1,6 @@
 //! What reports say apart from their rows: who reported when, which policy was seen, what was odd.
 
-use super::interner::Table;
+use super::interner::{Interner, Keyed, Table};
 use crate::model::{PolicyPublished, ReportHead, SenderAuth, Text};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,8 +13,12 @@ const LONG: i64 = 2 * 24 * 3600;
 pub(crate) struct Heads {
     /// By policy domain, reporter and day.
     pub(crate) reports: Table<(u32, u32, i32), Reports>,
+    /// Every policy seen.
+    policies: Interner<Policy>,
     /// Reports by policy domain, day and policy.
-    pub(crate) policies: Table<(u32, i32, Policy), u64>,
+    shown: Table<(u32, i32, u32), u64>,
+    /// The policy of a domain's report before.
+    latest: Table<u32, u32>,
     /// Of the period asked for: reports over two days long, by domain.
     pub(crate) long: BTreeSet<(Text, LongReport)>,
     /// Of the period asked for: reports whose mail was a proven forgery, and their messages, by domain.
@@ -83,12 +87,48 @@ impl From<&PolicyPublished> for Policy {
     }
 }
 
+impl Keyed for Policy {
+    type Key = Self;
+
+    fn key(&self) -> &Self {
+        self
+    }
+}
+
+impl Policy {
+    /// Whether it is this one: as [`Policy::from`] and a comparison, without a copy.
+    fn is(&self, policy: &PolicyPublished) -> bool {
+        self.p == policy.p
+            && self.sp == policy.sp
+            && self.np == policy.np
+            && self.adkim == policy.adkim
+            && self.aspf == policy.aspf
+            && self.pct == policy.pct
+            && self.testing == policy.testing
+    }
+}
+
 impl Heads {
     /// Add a report of a domain and reporter.
     pub(crate) fn add(&mut self, head: &ReportHead, (domain, reporter): (u32, u32)) {
         let (day, reports) = (super::period::number(head.day), Reports::of(head));
         self.reports.entry((domain, reporter, day)).or_default().merge(reports);
-        *self.policies.entry((domain, day, Policy::from(&head.policy))).or_default() += 1;
+        let policy = match self.latest.get(&domain) {
+            Some(latest) if self.policies.get(*latest).is(&head.policy) => *latest,
+            _ => {
+                let policy = Policy::from(&head.policy);
+                let id = self.policies.id(&policy, || policy.clone());
+                self.latest.insert(domain, id);
+                id
+            }
+        };
+        *self.shown.entry((domain, day, policy)).or_default() += 1;
+    }
+
+    /// The policies of a domain: day, policy and how many reports show it, in no order.
+    pub(crate) fn policies(&self, domain: u32) -> impl Iterator<Item = (i32, &Policy, u64)> {
+        let shown = self.shown.iter().filter(move |((of, ..), _)| *of == domain);
+        shown.map(|((_, day, policy), reports)| (*day, self.policies.get(*policy), *reports))
     }
 
     /// Add what is odd about a report of the period asked for.
@@ -104,23 +144,6 @@ impl Heads {
         }
         for code in head.findings.iter().collect::<BTreeSet<_>>() {
             *self.findings.entry(code.clone()).or_default() += 1;
-        }
-    }
-
-    /// Add another's, whose ids are translated.
-    pub(crate) fn merge(&mut self, other: Self, text: impl Fn(u32) -> u32, org: impl Fn(u32) -> u32) {
-        for ((domain, reporter, day), reports) in other.reports {
-            self.reports.entry((text(domain), org(reporter), day)).or_default().merge(reports);
-        }
-        for ((domain, day, policy), reports) in other.policies {
-            *self.policies.entry((text(domain), day, policy)).or_default() += reports;
-        }
-        self.long.extend(other.long);
-        for (domain, reports) in other.unproven {
-            self.unproven.entry(text(domain)).or_default().merge(reports);
-        }
-        for (code, reports) in other.findings {
-            *self.findings.entry(code).or_default() += reports;
         }
     }
 }

@@ -1,33 +1,74 @@
 //! Small integers for things that repeat, so that adding up hashes and compares integers. Ids follow the order of
 //! arrival: nothing of them may reach an answer unsorted.
 
-use crate::model::{Text, Words};
+use crate::model::{Source, Text, Words};
 use foldhash::fast::RandomState;
-use std::{collections::HashMap, hash::Hash};
+use hashbrown::{HashTable, hash_table::Entry};
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher as _, Hash},
+};
 
 /// A hash table for keys of ours: fast, and seeded, so that nobody can choose addresses that collide.
 pub(crate) type Table<K, V> = HashMap<K, V, RandomState>;
 
-/// Ids 0, 1, 2, ... in the order of arrival.
+/// Something that is found by what it is, or by a part of it.
+pub(crate) trait Keyed {
+    /// What it is found by.
+    type Key: Hash + Eq + ?Sized;
+
+    /// Its key.
+    fn key(&self) -> &Self::Key;
+}
+
+impl Keyed for Text {
+    type Key = str;
+
+    fn key(&self) -> &str {
+        self
+    }
+}
+
+impl Keyed for Source {
+    type Key = Self;
+
+    fn key(&self) -> &Self {
+        self
+    }
+}
+
+/// Ids 0, 1, 2, ... in the order of arrival. Each item is held once, densely, beside a table of ids.
 #[derive(Debug, Clone)]
 pub(crate) struct Interner<T> {
-    ids: Table<T, u32>,
     items: Vec<T>,
+    ids: HashTable<u32>,
+    state: RandomState,
 }
 
 impl<T> Default for Interner<T> {
     fn default() -> Self {
-        Self { ids: Table::default(), items: Vec::new() }
+        Self { items: Vec::new(), ids: HashTable::new(), state: RandomState::default() }
     }
 }
 
-impl<T: Clone + Eq + Hash> Interner<T> {
-    /// The id of an item.
-    pub(crate) fn id(&mut self, item: T) -> u32 {
-        *self.ids.entry(item).or_insert_with_key(|item| {
-            self.items.push(item.clone());
-            u32::try_from(self.items.len() - 1).expect("4 billion distinct items do not fit into memory")
-        })
+impl<T: Keyed> Interner<T> {
+    /// The id of the item with a key; where there is none yet, `new` makes it.
+    pub(crate) fn id(&mut self, key: &T::Key, new: impl FnOnce() -> T) -> u32 {
+        let Self { items, ids, state } = self;
+        let is = |id: &u32| items[*id as usize].key() == key;
+        match ids.entry(state.hash_one(key), is, |id| state.hash_one(items[*id as usize].key())) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(free) => {
+                let id = u32::try_from(items.len()).expect("4 billion distinct items do not fit into memory");
+                free.insert(id);
+                if items.len() == items.capacity() {
+                    // By a quarter, where a vector would double: there may be millions.
+                    items.reserve_exact(items.len() / 4 + 4);
+                }
+                items.push(new());
+                id
+            }
+        }
     }
 
     /// The item of an id that this interner gave.
@@ -35,14 +76,19 @@ impl<T: Clone + Eq + Hash> Interner<T> {
         &self.items[id as usize]
     }
 
+    /// The same, to change what is not its key.
+    pub(crate) fn get_mut(&mut self, id: u32) -> &mut T {
+        &mut self.items[id as usize]
+    }
+
+    /// All items, in the order of their ids; what finds them is let go.
+    pub(crate) fn into_items(self) -> Vec<T> {
+        self.items
+    }
+
     /// All items, in the order of their ids.
     pub(crate) fn items(&self) -> &[T] {
         &self.items
-    }
-
-    /// For each id of another interner, the id here.
-    pub(crate) fn adopt(&mut self, other: &Self) -> Vec<u32> {
-        other.items.iter().map(|item| self.id(item.clone())).collect()
     }
 }
 
@@ -50,32 +96,33 @@ impl<T: Clone + Eq + Hash> Interner<T> {
 pub(crate) const NONE: u32 = Words::NULL;
 
 impl Interner<Text> {
+    /// The id of a word.
+    pub(crate) fn word(&mut self, word: &str) -> u32 {
+        self.id(word, || word.into())
+    }
+
     /// The text of an id; null for [`NONE`].
     pub(crate) fn text(&self, id: u32) -> Option<&Text> {
         self.items.get(id as usize)
     }
 }
 
-/// A column of words with its dictionary translated once a chunk into ids of an interner.
+/// A column of words whose dictionary is translated into ids of an interner, each word where it is first asked for.
 pub(crate) struct Column<'a> {
-    codes: &'a [u32],
-    ids: Vec<u32>,
+    words: &'a Words,
+    ids: Vec<Option<u32>>,
 }
 
 impl<'a> Column<'a> {
-    /// Translate the dictionary.
-    pub(crate) fn new(words: &'a Words, texts: &mut Interner<Text>) -> Self {
-        Self { codes: &words.codes, ids: words.dictionary.iter().map(|word| texts.id(word.clone())).collect() }
-    }
-
-    /// The ids of the dictionary's words, by code.
-    pub(crate) fn ids(&self) -> impl Iterator<Item = u32> + '_ {
-        self.ids.iter().copied()
+    /// Nothing translated yet.
+    pub(crate) fn new(words: &'a Words) -> Self {
+        Self { words, ids: vec![None; words.dictionary.len()] }
     }
 
     /// The id of a row's word; [`NONE`] where null, or where the column was not read.
-    pub(crate) fn id(&self, row: usize) -> u32 {
-        let code = self.codes.get(row).copied().unwrap_or(NONE);
-        self.ids.get(code as usize).copied().unwrap_or(NONE)
+    pub(crate) fn id(&mut self, row: usize, texts: &mut Interner<Text>) -> u32 {
+        let code = self.words.codes.get(row).copied().unwrap_or(NONE) as usize;
+        let (Some(word), Some(id)) = (self.words.dictionary.get(code), self.ids.get_mut(code)) else { return NONE };
+        *id.get_or_insert_with(|| texts.word(word))
     }
 }

@@ -4,12 +4,15 @@
 //! [`Summary`], the same for the same rows whatever their order. It reads no files and no clock, and prints nothing; text
 //! of strangers leaves as [`Foreign`], which only `present` can show.
 //!
-//! An [`Adder`] folds rows into facts (one a source and pattern of results), exact sums a domain and day, and sums of
-//! report heads; `finish` turns those into the answer.
+//! An [`Adder`] folds rows, from all threads that read them, into facts (one a source and pattern of results), exact sums a
+//! pattern and a domain and day, and sums of report heads; `finish` turns those into the answer. Of the facts there is one
+//! state, split by network and locked part by part: what memory a summary takes is theirs.
 
 mod actions;
 mod adder;
 mod changes;
+mod classes;
+mod common;
 mod diagnosis;
 mod explain;
 mod facts;
@@ -29,6 +32,7 @@ mod question;
 mod readiness;
 mod reporters;
 mod roles;
+mod seen;
 mod senders;
 mod shards;
 mod signing;

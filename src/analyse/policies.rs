@@ -46,10 +46,8 @@ type Days<'a> = BTreeMap<i32, Vec<(&'a Policy, u64)>>;
 
 fn days<'a>(view: &'a View<'_>, domain: u32) -> Days<'a> {
     let mut days: Days<'a> = BTreeMap::new();
-    for ((of, day, policy), reports) in &view.adder.heads.policies {
-        if *of == domain {
-            days.entry(*day).or_default().push((policy, *reports));
-        }
+    for (day, policy, reports) in view.added.common.heads.policies(domain) {
+        days.entry(day).or_default().push((policy, reports));
     }
     days
 }

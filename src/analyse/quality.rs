@@ -2,7 +2,6 @@
 
 use super::{
     Foreign,
-    groups::Item,
     period::{date, number, today},
     reporters::{Attendance, Silence},
     summary::{LongReport, Quality},
@@ -13,7 +12,7 @@ use std::collections::BTreeSet;
 
 /// The data quality of the period asked for.
 pub(crate) fn quality(view: &View<'_>, attendance: &Attendance, silence: &Silence) -> Quality {
-    let (question, heads) = (&view.adder.question, &view.adder.heads);
+    let (question, heads) = (&view.added.question, &view.added.common.heads);
     let last = question.period.map(|period| number(period.to()));
     let ends_after = |days: i32| last.zip(question.today).is_some_and(|(last, today)| last >= number(today) - days);
     let mut quality = Quality {
@@ -35,25 +34,25 @@ pub(crate) fn quality(view: &View<'_>, attendance: &Attendance, silence: &Silenc
         quality.unproven_reports += reports.number;
         quality.unproven_messages = quality.unproven_messages.saturating_add(reports.messages);
     }
-    for Item { shape, fact, .. } in view.facts().filter(|item| item.shape.asked) {
+    for (shape, of) in view.asked() {
         let sum = match view.word(shape.pattern.mismatch) {
             word if word == Mismatch::NotEvaluated.as_str() => &mut quality.not_evaluated,
             word if word == Mismatch::PassWithoutEvidence.as_str() => &mut quality.pass_without_evidence,
             word if word == Mismatch::FailButAligned.as_str() => &mut quality.fail_but_aligned,
             _ => continue,
         };
-        *sum = sum.saturating_add(fact.messages);
+        *sum = sum.saturating_add(of.messages);
     }
     quality
 }
 
 /// The reader's domains without a report in the period, by name. Those that fell silent are told elsewhere.
 fn unreported_domains(view: &View<'_>, silence: &Silence) -> Vec<Foreign> {
-    let reported: BTreeSet<&str> = (view.adder.heads.reports.keys())
+    let reported: BTreeSet<&str> = (view.added.common.heads.reports.keys())
         .filter(|(_, _, day)| view.is_asked(*day))
         .map(|(domain, ..)| view.word(*domain))
         .collect();
-    let question = &view.adder.question;
+    let question = &view.added.question;
     let own: BTreeSet<&Text> = question.own.iter().collect();
     own.into_iter()
         .filter(|domain| question.domains.is_empty() || question.domains.contains(domain))
@@ -65,7 +64,7 @@ fn unreported_domains(view: &View<'_>, silence: &Silence) -> Vec<Foreign> {
 
 /// Reports over two days long, by domain, reporter and id.
 fn long_reports(view: &View<'_>) -> Vec<LongReport> {
-    let long = view.adder.heads.long.iter().map(|(domain, report)| LongReport {
+    let long = view.added.common.heads.long.iter().map(|(domain, report)| LongReport {
         org_name: report.reporter.clone().into(),
         report_id: report.report_id.clone().into(),
         policy_domain: domain.clone().into(),

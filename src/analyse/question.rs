@@ -1,7 +1,7 @@
 //! What is asked: the period, the domains, and what only others know. Out of it follows what must be read.
 
 use super::{Foreign, Period, Services};
-use crate::model::Text;
+use crate::model::{Columns, Text};
 use jiff::civil::Date;
 use serde::Serialize;
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
@@ -91,6 +91,18 @@ impl Question {
         Some(period.before(windows)?.join(period.before(1)?))
     }
 
+    /// The columns that rows up to a day need; null: it is not known up to which. What was done with the mail of the
+    /// history, and why, is not asked, and whether the recomputation agrees stands in words.
+    pub fn columns(&self, last: Option<Date>) -> Columns {
+        let all = Columns::ALL.without(Columns::FLAGS);
+        let of_history = self.period.zip(last).is_some_and(|(period, last)| last < period.from());
+        if of_history {
+            all.without(Columns::DISPOSITION).without(Columns::MISMATCH).without(Columns::REASON)
+        } else {
+            all
+        }
+    }
+
     /// All days that must be read, history included; null: all there are.
     pub fn reads(&self) -> Option<Period> {
         let period = self.period?;
@@ -112,6 +124,16 @@ mod tests {
         let history = question("2026-11-16", "2026-11-22").history().unwrap();
         assert_eq!((history.from().to_string(), history.days()), ("2026-09-21".to_owned(), 56));
         assert_eq!(history.to().to_string(), "2026-11-15");
+    }
+
+    #[test]
+    fn the_history_needs_fewer_columns() {
+        let question = question("2026-11-16", "2026-11-22");
+        for (last, needs) in [("2026-11-15", false), ("2026-11-16", true), ("2026-11-30", true)] {
+            assert_eq!(question.columns(last.parse().ok()).has(Columns::REASON), needs, "{last}");
+        }
+        assert!(question.columns(None).has(Columns::REASON));
+        assert!(Question::default().columns("2026-11-15".parse().ok()).has(Columns::REASON));
     }
 
     #[test]

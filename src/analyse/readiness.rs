@@ -3,9 +3,9 @@
 
 use super::{
     Foreign, PolicySeen, Rate,
-    facts::Reporters,
     groups::Group,
     roles::Role,
+    seen::Reporters,
     senders::{Cast, SenderName, name},
     summary::form,
     view::View,
@@ -91,7 +91,7 @@ impl Losses {
         let (own, passed_on) = losses(group);
         let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more);
         add(&mut self.ever_passed, group.passed);
-        self.reporters.extend(group.reporters.ids());
+        self.reporters.merge(&group.reporters);
         match cast.role {
             Role::Own | Role::Vendor => {
                 add(&mut self.legitimate, group.sums.messages);
@@ -121,7 +121,7 @@ impl Losses {
         ] {
             *sum = sum.saturating_add(more);
         }
-        self.reporters.extend(other.reporters.ids());
+        self.reporters.merge(&other.reporters);
         self.losing.extend(other.losing);
         self.keep_largest(0);
     }

@@ -128,16 +128,16 @@ impl Attendance {
     pub(crate) fn new(view: &View<'_>) -> Self {
         let (mut reporters, mut domains): (Table<u32, Record>, Table<u32, Record>) = Default::default();
         let mut pairs = BTreeSet::new();
-        for ((domain, reporter, day), reports) in &view.adder.heads.reports {
+        for ((domain, reporter, day), reports) in &view.added.common.heads.reports {
             reporters.entry(*reporter).or_default().add(*day, *reports);
             domains.entry(*domain).or_default().add(*day, *reports);
             pairs.insert((*domain, *reporter));
         }
-        let name = |id: u32| Foreign::from(view.adder.reporters.get(id).clone());
+        let name = |id: u32| Foreign::from(view.added.common.reporters.get(id).clone());
         let asked =
-            view.adder.question.period.map(|period| (number(period.from()), number(period.to()), period.days()));
+            view.added.question.period.map(|period| (number(period.from()), number(period.to()), period.days()));
         // A report of yesterday may come tomorrow.
-        let settled = view.adder.question.today.map_or(i32::MAX, |today| number(today) - 2);
+        let settled = view.added.question.today.map_or(i32::MAX, |today| number(today) - 2);
         Self {
             records: reporters.into_iter().map(|(id, record)| (name(id), (id, record))).collect(),
             domains: domains.into_iter().map(|(id, record)| (view.foreign(id), (id, record))).collect(),

@@ -4,9 +4,9 @@
 
 use super::{
     Foreign,
-    facts::Reporters,
     groups::{Group, Item, NOTABLE},
     interner::Table,
+    seen::Reporters,
     view::{Shape, Signed, View, organisation},
 };
 use crate::model::{Cause, Source, Text};
@@ -119,17 +119,16 @@ pub(crate) fn authenticates_as(group: &Group) -> Option<&Text> {
 /// Every organisation that unaligned mail authenticates as, over all networks.
 pub(crate) fn vendors(view: &View<'_>) -> Vendors {
     let mut vendors = Vendors::default();
-    let unaligned = |item: &Item<'_>| item.shape.pattern.cause == Cause::AuthenticatedUnaligned;
-    for item in view.facts().filter(unaligned) {
+    for item in view.facts(|shape| shape.pattern.cause == Cause::AuthenticatedUnaligned) {
         let Some(organisation) = item.shape.signer.as_ref().or(item.shape.returns_to.as_ref()) else { continue };
         let key = (item.shape.pattern.domain, organisation.clone());
         vendors.entry(key).or_insert_with(Vendor::new).add(&item);
     }
-    for Item { shape, fact, .. } in view.facts().filter(|item| item.shape.asked && bears_own_signature(item.shape)) {
+    for (shape, of) in view.asked().filter(|(shape, _)| bears_own_signature(shape)) {
         let organisations = [shape.signer.as_ref(), shape.returns_to.as_ref()].into_iter().flatten();
         for organisation in organisations {
             if let Some(vendor) = vendors.get_mut(&(shape.pattern.domain, organisation.clone())) {
-                vendor.own_signature = vendor.own_signature.saturating_add(fact.messages);
+                vendor.own_signature = vendor.own_signature.saturating_add(of.messages);
             }
         }
     }
@@ -155,7 +154,8 @@ impl Vendor {
         }
     }
 
-    fn add(&mut self, Item { source, shape, fact, reporters }: &Item<'_>) {
+    fn add(&mut self, item: &Item<'_>) {
+        let Item { source, shape, fact, .. } = item;
         self.windows |= u16::from(fact.messages > 0) << shape.pattern.window;
         if !shape.asked {
             return;
@@ -165,7 +165,7 @@ impl Vendor {
         if shape.signed == Signed::OtherPass {
             add(&mut self.with_signature);
         }
-        self.reporters.extend(reporters);
+        item.reporters(&mut self.reporters);
         self.first = self.first.min(fact.first);
         self.last = self.last.max(fact.last);
         add(self.sources.entry(*source).or_default());
@@ -209,7 +209,7 @@ fn decide(view: &View<'_>, group: &Group, vendors: &Vendors, volume: u64) -> Rol
         return Role::Own;
     }
     if group.sums.records == 0 {
-        let steady = group.windows_seen(view.adder.scope.asked) >= 3;
+        let steady = group.windows_seen(view.added.scope.asked) >= 3;
         return match (group.passed > 0, authenticates_as(group)) {
             (true, _) => Role::Own,
             (false, Some(_)) if steady => Role::Vendor,
@@ -232,13 +232,13 @@ fn decide(view: &View<'_>, group: &Group, vendors: &Vendors, volume: u64) -> Rol
         Cause::AuthenticatedUnaligned if group.signs.signed > 0 => Role::Forwarder,
         Cause::AuthenticatedUnaligned => {
             let vendor = authenticates_as(group).and_then(|name| vendors.get(&(group.domain, name.clone())));
-            if vendor.is_some_and(|vendor| vendor.is_steady(view.adder.scope.asked)) {
+            if vendor.is_some_and(|vendor| vendor.is_steady(view.added.scope.asked)) {
                 Role::Vendor
             } else {
                 Role::Unclear
             }
         }
-        Cause::Unauthenticated | Cause::SpoofSuspect if is_steady_stranger(group, view.adder.scope.asked) => {
+        Cause::Unauthenticated | Cause::SpoofSuspect if is_steady_stranger(group, view.added.scope.asked) => {
             Role::Unclear
         }
         Cause::Unauthenticated | Cause::SpoofSuspect => Role::Suspect,
@@ -284,8 +284,8 @@ fn evidence(view: &View<'_>, group: &Group, role: Role) -> Vec<Evidence> {
         let domain = Foreign::from(name.clone());
         push(signs.unaligned, Evidence::AuthenticatesAs { domain, messages: signs.unaligned });
     }
-    if role == Role::Vendor || role == Role::Unclear && is_steady_stranger(group, view.adder.scope.asked) {
-        let periods = group.windows_seen(view.adder.scope.asked) as u64;
+    if role == Role::Vendor || role == Role::Unclear && is_steady_stranger(group, view.added.scope.asked) {
+        let periods = group.windows_seen(view.added.scope.asked) as u64;
         let reporters = group.reporters.len() as u64;
         push(1, Evidence::Steady { days: group.days(), periods, reporters });
     }

@@ -177,7 +177,7 @@ pub(crate) fn name(view: &View<'_>, group: &Group, role: Role) -> SenderName {
         addresses: group.addresses,
         name: host.map(|host| host.name.clone()),
         name_confirmed: host.map(|host| host.confirmed),
-        service: view.adder.question.services.name(
+        service: view.added.question.services.name(
             group.signer.as_deref().unwrap_or(""),
             group.returns_to.as_deref().unwrap_or(""),
             host,

@@ -1,117 +1,132 @@
-//! Facts by source and pattern, split by network so that one part at a time fits a processor's cache. In: rows as small
-//! entries, which wait until a part has enough of them. Out: each part's sources and facts; a network is whole in one.
+//! Facts by source and pattern, split by network: a part at a time fits a processor's cache, and threads that add each to
+//! another part do not wait for each other. In: rows of a chunk, their patterns known. Out: each part's sources and facts;
+//! a network is whole in one.
 
 use super::{
-    facts::{Fact, Sets},
-    interner::{Interner, NONE, Table},
+    facts::Fact,
+    interner::{Interner, NONE},
+    seen::Sets,
 };
-use crate::model::Source;
+use crate::model::{Rows, Source};
+use std::sync::{Mutex, PoisonError};
 
-/// How many parts. With 359,000 sources each has 5,600: its tables stay in the second cache.
+/// How many parts. With 370,000 sources each has 5,800: in a year of one pattern each its tables take some 400 KB.
 const PARTS: usize = 64;
 
-/// How many entries wait before a part adds them all at once.
-const WAITING: usize = 4096;
-
-/// A row, its pattern known.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Entry {
-    pub(crate) source: Source,
-    pub(crate) messages: u64,
-    pub(crate) pattern: u32,
-    pub(crate) reporter: u32,
-    pub(crate) day: i32,
-}
-
 /// All parts.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Shards {
-    parts: Vec<Shard>,
+    parts: Vec<Mutex<Shard>>,
 }
 
-/// The sources of some networks, and their facts.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Shard {
-    waiting: Vec<Entry>,
-    /// Ids are this part's own.
-    pub(crate) sources: Interner<Source>,
-    /// By source and pattern.
-    pub(crate) facts: Table<(u32, u32), Fact>,
-    /// The sets of reporters of those facts that several saw.
+/// A part that grows.
+#[derive(Debug, Default)]
+struct Shard {
+    sources: Interner<Source>,
+    facts: Interner<Fact>,
+    sets: Sets,
+}
+
+/// A part that is whole, without the tables to find something in it: the sources of some networks, and their facts.
+#[derive(Debug)]
+pub(crate) struct Part {
+    /// By ids that are this part's own.
+    pub(crate) sources: Vec<Source>,
+    /// One a source and pattern, in no order.
+    pub(crate) facts: Vec<Fact>,
+    /// The sets of reporters of those facts that many saw.
     pub(crate) sets: Sets,
+}
+
+/// A row's pattern and day, [`NONE`] where the row does not count, and its reporter.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) pattern: u32,
+    pub(crate) day: i32,
+    pub(crate) reporter: u32,
 }
 
 impl Default for Shards {
     fn default() -> Self {
-        Self { parts: vec![Shard::default(); PARTS] }
+        Self { parts: std::iter::repeat_with(Mutex::default).take(PARTS).collect() }
     }
 }
 
 impl Shards {
-    /// Add a row.
-    pub(crate) fn add(&mut self, entry: Entry) {
-        let part = &mut self.parts[place(entry.source)];
-        part.waiting.push(entry);
-        if part.waiting.len() >= WAITING {
-            part.settle();
+    /// Add the rows of a chunk, part by part.
+    pub(crate) fn add(&self, rows: &Rows, place: impl Fn(usize) -> Place) {
+        let parts: Vec<u8> = rows.source.iter().map(|source| part(*source)).collect();
+        let mut ends = [0; PARTS];
+        parts.iter().for_each(|part| ends[usize::from(*part)] += 1);
+        let mut end = 0;
+        for count in &mut ends {
+            end += std::mem::replace(count, end);
         }
-    }
-
-    /// Add what waits everywhere: only then the parts are whole.
-    pub(crate) fn settle(&mut self) {
-        self.parts.iter_mut().for_each(|part| {
-            part.settle();
-            part.waiting = Vec::new();
-        });
-    }
-
-    /// Add another's, with its ids of patterns and reporters translated.
-    pub(crate) fn merge(&mut self, mut other: Self, patterns: &[u32], reporters: &[u32]) {
-        let reporter = |id: u32| reporters.get(id as usize).copied().unwrap_or(NONE);
-        other.settle();
-        for (part, other) in self.parts.iter_mut().zip(other.parts) {
-            let sources = part.sources.adopt(&other.sources);
-            for ((source, pattern), fact) in other.facts {
-                let key = (sources[source as usize], patterns[pattern as usize]);
-                let seen = fact.reporters(&other.sets).iter().map(|id| reporter(*id));
-                part.facts.entry(key).or_insert(Fact::EMPTY).merge(&fact, seen, &mut part.sets);
+        let mut order = vec![0; rows.len];
+        for (row, part) in parts.iter().enumerate() {
+            let at = &mut ends[usize::from(*part)];
+            order[*at] = row;
+            *at += 1;
+        }
+        let mut start = 0;
+        for (part, end) in self.parts.iter().zip(ends) {
+            if start < end {
+                part.lock().unwrap_or_else(PoisonError::into_inner).add(rows, &order[start..end], &place);
             }
+            start = end;
         }
     }
 
-    /// The parts, settled before.
-    pub(crate) fn parts(&self) -> &[Shard] {
-        &self.parts
+    /// The parts, when nobody adds any more.
+    pub(crate) fn whole(self) -> Vec<Part> {
+        let part = |shard: Mutex<Shard>| {
+            let Shard { sources, facts, sets } = shard.into_inner().unwrap_or_else(PoisonError::into_inner);
+            Part { sources: sources.into_items(), facts: facts.into_items(), sets }
+        };
+        self.parts.into_iter().map(part).collect()
     }
 }
 
 impl Shard {
-    fn settle(&mut self) {
-        let (mut last, mut id) = (None, 0);
-        for Entry { source, messages, pattern, reporter, day } in self.waiting.drain(..) {
-            if last != Some(source) {
-                (last, id) = (Some(source), self.sources.id(source));
+    fn add(&mut self, rows: &Rows, order: &[usize], place: impl Fn(usize) -> Place) {
+        // Rows come sorted by day, domain and source: those of a day mostly follow each other as those of an earlier day did.
+        let mut fact = NONE;
+        for row in order {
+            let Place { pattern, day, reporter } = place(*row);
+            if pattern == NONE {
+                continue;
             }
-            self.facts.entry((id, pattern)).or_insert(Fact::EMPTY).add(messages, day, reporter, &mut self.sets);
+            let (source, next) = (rows.source[*row], fact.wrapping_add(1));
+            let is = |known: &Fact| known.pattern() == pattern && *self.sources.get(known.source()) == source;
+            fact = if self.facts.items().get(next as usize).is_some_and(is) {
+                next
+            } else {
+                let key = Fact::key_of(self.sources.id(&source, || source), pattern);
+                self.facts.id(&key, || Fact::new(key))
+            };
+            let messages = u64::try_from(rows.count[*row]).unwrap_or(0);
+            self.facts.get_mut(fact).add(messages, day, reporter, &mut self.sets);
         }
     }
 }
 
 /// The network that one sender is taken to own: an IPv4 /24, an IPv6 /64; the unknown source is one of its own.
 pub(crate) fn network(source: Source) -> Source {
-    match source.address() {
-        Some(std::net::IpAddr::V4(_)) => Source(source.0 & !0xff),
-        Some(std::net::IpAddr::V6(_)) => Source(source.0 & !u128::from(u64::MAX)),
-        None => source,
+    if source == Source::UNKNOWN {
+        source
+    } else if source.0 >> 32 == 0xffff {
+        Source(source.0 & !0xff)
+    } else {
+        Source(source.0 & !u128::from(u64::MAX))
     }
 }
 
 /// The part of a source: the same for a whole network.
-fn place(source: Source) -> usize {
+fn part(source: Source) -> u8 {
     let network = network(source).0;
     #[expect(clippy::cast_possible_truncation, reason = "both halves are mixed")]
     let mixed = ((network >> 64) as u64 ^ network as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    usize::try_from(mixed >> 58).expect("six bits fit")
+    u8::try_from(mixed >> 58).expect("six bits fit")
 }
 
 #[cfg(test)]
@@ -123,7 +138,8 @@ mod tests {
         let source = |text: &str| Source::from(Some(text.parse().unwrap()));
         assert_eq!(network(source("192.0.2.77")), source("192.0.2.0"));
         assert_eq!(network(source("2001:db8::1:2:3")), source("2001:db8::"));
+        assert_eq!(network(source("::192.0.2.7")), source("::"), "no IPv4 address, though it looks like one");
         assert_eq!(network(Source::UNKNOWN), Source::UNKNOWN);
-        assert_eq!(place(source("192.0.2.77")), place(source("192.0.2.1")));
+        assert_eq!(part(source("192.0.2.77")), part(source("192.0.2.1")));
     }
 }

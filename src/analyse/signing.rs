@@ -2,9 +2,9 @@
 //! one [`Break`] a domain, signing domain and selector.
 
 use super::{
-    facts::Reporters,
     groups::Item,
     interner::{NONE, Table},
+    seen::Reporters,
     view::{Path, Shape, Signed, View},
 };
 use crate::model::{Cause, Flags, Source};
@@ -161,7 +161,8 @@ impl Break {
         }
     }
 
-    fn add(&mut self, Item { shape, fact, reporters, .. }: &Item<'_>) {
+    fn add(&mut self, item: &Item<'_>) {
+        let Item { shape, fact, .. } = item;
         self.messages = self.messages.saturating_add(fact.messages);
         self.failing = self.failing.saturating_add(if shape.passes { 0 } else { fact.messages });
         let result = if shape.signed == Signed::OwnBroken { shape.pattern.dkim_result } else { NONE };
@@ -169,7 +170,7 @@ impl Break {
         *sum = sum.saturating_add(fact.messages);
         self.first = self.first.min(fact.first);
         self.last = self.last.max(fact.last);
-        self.reporters.extend(reporters);
+        item.reporters(&mut self.reporters);
     }
 
     fn merge(&mut self, other: &Self) {
@@ -181,7 +182,7 @@ impl Break {
         }
         self.first = self.first.min(other.first);
         self.last = self.last.max(other.last);
-        self.reporters.extend(other.reporters.ids());
+        self.reporters.merge(&other.reporters);
         self.addresses += other.addresses;
         self.largest.extend(&other.largest);
         self.largest.sort_unstable();

@@ -8,7 +8,7 @@ use super::{
 use crate::model::Cause;
 use jiff::civil::Date;
 use serde::Serialize;
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 /// The version of the JSON form: raised when a key changes its meaning or goes.
 pub const SCHEMA: u32 = 1;
@@ -153,7 +153,7 @@ pub struct SourceSummary {
     pub name_confirmed: Option<bool>,
     /// Whose network it lies in, where a database says.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub network: Option<Network>,
+    pub network: Option<Box<Network>>,
     /// Its sums.
     #[serde(flatten)]
     pub sums: Sums,
@@ -170,8 +170,9 @@ pub struct SourceSummary {
     /// The last day.
     #[serde(serialize_with = "form::day")]
     pub last_seen: Date,
-    /// The policy domains it sent as, sorted.
-    pub domains: Vec<Foreign>,
+    /// The policy domains it sent as, sorted; sources that sent as the same share the list.
+    #[serde(serialize_with = "form::list")]
+    pub domains: Arc<[Foreign]>,
 }
 
 /// What the numbers cannot be trusted for.
@@ -244,7 +245,7 @@ impl SourceSummary {
 /// How values of other crates and modules stand in JSON. The signatures are serde's.
 #[expect(clippy::trivially_copy_pass_by_ref, clippy::ref_option, reason = "serde calls them with references")]
 pub(super) mod form {
-    use super::{Cause, Date};
+    use super::{Cause, Date, Foreign};
     use serde::Serializer;
 
     /// A day as `2026-11-22`.
@@ -263,6 +264,11 @@ pub(super) mod form {
     /// Days in an array.
     pub(crate) fn days<S: Serializer>(days: &[Date], serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(days.iter().map(Date::to_string))
+    }
+
+    /// A list that others share.
+    pub(crate) fn list<S: Serializer>(list: &std::sync::Arc<[Foreign]>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(list.iter())
     }
 
     /// A cause by its word.

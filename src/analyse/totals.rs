@@ -1,6 +1,6 @@
-//! Sums of the period by domain, and over all. In: exact sums by day, reports, facts. Out: [`Totals`].
+//! Sums of the period by domain, and over all. In: exact sums by day, reports, patterns. Out: [`Totals`].
 
-use super::{Foreign, Sums, Totals, groups::Item, interner::Table, summary::Subdomain, view::View};
+use super::{Foreign, Sums, Totals, interner::Table, summary::Subdomain, view::View};
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
@@ -12,22 +12,22 @@ const NAMES: usize = 10;
 /// Totals of the period by domain id.
 pub(crate) fn by_domain(view: &View<'_>) -> BTreeMap<u32, Totals> {
     let mut totals: BTreeMap<u32, Totals> = BTreeMap::new();
-    for ((domain, day), sums) in &view.adder.days {
+    for ((domain, day), sums) in &view.added.common.days {
         if view.is_asked(*day) {
             totals.entry(*domain).or_default().sums.merge(sums);
         }
     }
     let mut reporters: BTreeSet<(u32, u32)> = BTreeSet::new();
-    for ((domain, reporter, day), reports) in &view.adder.heads.reports {
+    for ((domain, reporter, day), reports) in &view.added.common.heads.reports {
         if view.is_asked(*day) {
             let totals = totals.entry(*domain).or_default();
             totals.reports += reports.number;
             totals.reporters += u64::from(reporters.insert((*domain, *reporter)));
         }
     }
-    for Item { shape, fact, .. } in view.facts().filter(|item| item.shape.asked && !item.shape.passes) {
+    for (shape, of) in view.asked().filter(|(shape, _)| !shape.passes) {
         let totals = totals.entry(shape.pattern.domain).or_default();
-        let add = |sum: &mut u64| *sum = sum.saturating_add(fact.messages);
+        let add = |sum: &mut u64| *sum = sum.saturating_add(of.messages);
         if shape.unaligned {
             add(&mut totals.authenticated_unaligned);
         }
@@ -55,7 +55,7 @@ pub(crate) fn whole(view: &View<'_>, by_domain: &BTreeMap<u32, Totals>) -> Total
             *sum = sum.saturating_add(more);
         }
     }
-    let heads = view.adder.heads.reports.keys();
+    let heads = view.added.common.heads.reports.keys();
     let reporters: BTreeSet<u32> =
         heads.filter(|(_, _, day)| view.is_asked(*day)).map(|(_, reporter, _)| *reporter).collect();
     whole.reporters = reporters.len() as u64;
@@ -65,14 +65,11 @@ pub(crate) fn whole(view: &View<'_>, by_domain: &BTreeMap<u32, Totals>) -> Total
 /// The names below each domain that mail was sent as, most messages first.
 pub(crate) fn subdomains(view: &View<'_>) -> BTreeMap<u32, Vec<Subdomain>> {
     let mut sums: Table<(u32, u32), Sums> = Table::default();
-    for Item { shape, fact, .. } in view.facts().filter(|item| item.shape.asked) {
+    for (shape, of) in view.asked() {
         let pattern = &shape.pattern;
         if pattern.header_from != pattern.domain && !view.word(pattern.header_from).is_empty() {
-            sums.entry((pattern.domain, pattern.header_from)).or_default().add(
-                pattern.flags,
-                fact.messages,
-                u64::from(fact.records),
-            );
+            let sums = sums.entry((pattern.domain, pattern.header_from)).or_default();
+            sums.add(pattern.flags, of.messages, of.records);
         }
     }
     let mut names: BTreeMap<u32, Vec<Subdomain>> = BTreeMap::new();

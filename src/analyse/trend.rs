@@ -58,11 +58,9 @@ pub(crate) struct Windows {
 impl Windows {
     /// Of one domain; null: of all.
     pub(crate) fn new(view: &View<'_>, domain: Option<u32>) -> Self {
-        let mut sums = vec![Sums::default(); usize::from(view.adder.scope.asked) + 1];
-        for ((of, day), day_sums) in &view.adder.days {
-            if domain.is_none_or(|domain| domain == *of)
-                && let Some(window) = view.adder.scope.window(*day)
-            {
+        let mut sums = vec![Sums::default(); usize::from(view.added.scope.asked) + 1];
+        for (day, day_sums) in view.days(domain) {
+            if let Some(window) = view.added.scope.window(day) {
                 sums[usize::from(window)].merge(day_sums);
             }
         }
@@ -156,22 +154,20 @@ fn median_share(mut shares: Vec<f64>) -> Option<f64> {
 pub(crate) fn series(view: &View<'_>, domain: Option<u32>, asked: Option<Period>) -> Vec<Point> {
     let mut points: BTreeMap<i32, (u64, u64)> = BTreeMap::new();
     let Some(asked) = asked else { return Vec::new() };
-    let by_windows = view.adder.scope.asked > 0;
+    let by_windows = view.added.scope.asked > 0;
     let (last, length) =
         if by_windows { (number(asked.from()), asked.days()) } else { (number(monday(asked.to())), 7) };
     let first_seen = if by_windows { i32::MIN } else { number(monday(asked.from())) };
     for back in 0..i32::try_from(POINTS).expect("eight fits") {
         let start = last - back * length;
-        if start >= first_seen && (!by_windows || back <= i32::from(view.adder.scope.asked)) {
+        if start >= first_seen && (!by_windows || back <= i32::from(view.added.scope.asked)) {
             points.insert(start, (0, 0));
         }
     }
-    for ((of, day), sums) in &view.adder.days {
-        let back = if *day >= last { 0 } else { (last - day + length - 1) / length };
+    for (day, sums) in view.days(domain) {
+        let back = if day >= last { 0 } else { (last - day + length - 1) / length };
         let start = last - back * length;
-        if domain.is_none_or(|domain| domain == *of)
-            && let Some((messages, passing)) = points.get_mut(&start)
-        {
+        if let Some((messages, passing)) = points.get_mut(&start) {
             *messages = messages.saturating_add(sums.messages);
             *passing = passing.saturating_add(sums.dmarc_pass);
         }

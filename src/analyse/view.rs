@@ -1,10 +1,8 @@
 //! What a pattern says in the terms of the diagnosis: whose signature, whose return path, what the receiver declared. In:
-//! the adder's patterns, each looked at once. Out: a [`Shape`] a pattern.
+//! the patterns, each looked at once. Out: a [`Shape`] a pattern.
 
 use super::{
-    Adder, Foreign, HostName, KnownSender, Network,
-    facts::{Fact, Pattern},
-    groups::Item,
+    Foreign, HostName, KnownSender, Network, Sums, adder::Added, common::PatternSums, facts::Pattern, groups::Item,
 };
 use crate::model::{Flags, Source, Text};
 use std::net::IpAddr;
@@ -72,15 +70,16 @@ pub(crate) struct Shape {
     pub(crate) returns_to: Option<Text>,
 }
 
-/// The adder's sums with every pattern understood.
+/// The sums with every pattern understood.
 pub(crate) struct View<'a> {
-    pub(crate) adder: &'a Adder,
+    pub(crate) added: &'a Added,
     shapes: Vec<Shape>,
 }
 
 impl<'a> View<'a> {
-    pub(crate) fn new(adder: &'a Adder) -> Self {
-        Self { adder, shapes: adder.patterns.items().iter().map(|pattern| shape(adder, *pattern)).collect() }
+    pub(crate) fn new(added: &'a Added) -> Self {
+        let patterns = added.common.patterns.items();
+        Self { added, shapes: patterns.iter().map(|sums| shape(added, sums.pattern)).collect() }
     }
 
     /// A pattern's shape.
@@ -90,7 +89,7 @@ impl<'a> View<'a> {
 
     /// The word of an id, empty for a null.
     pub(crate) fn word(&self, id: u32) -> &'a str {
-        self.adder.texts.text(id).map_or("", Text::as_str)
+        self.added.common.texts.text(id).map_or("", Text::as_str)
     }
 
     /// The stranger's text of an id, empty for a null.
@@ -100,35 +99,41 @@ impl<'a> View<'a> {
 
     /// The name of an address, where somebody looked it up.
     pub(crate) fn name(&self, address: IpAddr) -> Option<&HostName> {
-        self.adder.question.names.get(&address)
+        self.added.question.names.get(&address)
     }
 
     /// The network of an address, where a database knows it.
     pub(crate) fn network(&self, address: IpAddr) -> Option<&Network> {
-        self.adder.question.networks.get(&address)
+        self.added.question.networks.get(&address)
     }
 
-    /// Every fact, in no order.
-    pub(crate) fn facts(&self) -> impl Iterator<Item = Item<'_>> {
-        self.adder.facts.parts().iter().flat_map(|part| {
-            let item = |((source, pattern), fact): (&(u32, u32), &'a Fact)| Item {
-                source: *part.sources.get(*source),
-                shape: self.shape(*pattern),
-                fact,
-                reporters: fact.reporters(&part.sets),
-            };
-            part.facts.iter().map(item)
-        })
+    /// The patterns of the period asked for, with their sums over all sources.
+    pub(crate) fn asked(&self) -> impl Iterator<Item = (&Shape, &PatternSums)> {
+        self.shapes.iter().zip(self.added.common.patterns.items()).filter(|(shape, _)| shape.asked)
+    }
+
+    /// Every fact whose pattern is wanted, in no order.
+    pub(crate) fn facts(&self, wanted: impl Fn(&Shape) -> bool) -> impl Iterator<Item = Item<'_>> {
+        let wanted: Vec<bool> = self.shapes.iter().map(wanted).collect();
+        let facts = self.added.facts.iter().flat_map(|part| part.facts.iter().map(move |fact| (part, fact)));
+        facts.filter(move |(_, fact)| wanted[fact.pattern() as usize]).map(|(part, fact)| Item::new(self, part, fact))
+    }
+
+    /// The sums by policy domain and day; of one domain, or of all.
+    pub(crate) fn days(&self, domain: Option<u32>) -> impl Iterator<Item = (i32, &Sums)> {
+        let (first, last) = domain.map_or((0, u32::MAX), |domain| (domain, domain));
+        let days = self.added.common.days.range((first, i32::MIN)..=(last, i32::MAX));
+        days.map(|((_, day), sums)| (*day, sums))
     }
 
     /// Whether a day is in the period asked for.
     pub(crate) fn is_asked(&self, day: i32) -> bool {
-        self.adder.scope.window(day) == Some(self.adder.scope.asked)
+        self.added.scope.window(day) == Some(self.added.scope.asked)
     }
 
     /// Whether the reader named the sender: its address, or a domain that it proves.
     pub(crate) fn is_known(&self, source: Source, shape: &Shape) -> bool {
-        self.adder.question.known.iter().any(|known| match known {
+        self.added.question.known.iter().any(|known| match known {
             KnownSender::Network(network, bits) => {
                 source.address().is_some_and(|address| within(address, *network, *bits))
             }
@@ -142,8 +147,8 @@ impl<'a> View<'a> {
     }
 }
 
-fn shape(adder: &Adder, pattern: Pattern) -> Shape {
-    let word = |id: u32| adder.texts.text(id).map_or("", Text::as_str);
+fn shape(added: &Added, pattern: Pattern) -> Shape {
+    let word = |id: u32| added.common.texts.text(id).map_or("", Text::as_str);
     let own = organisation(if word(pattern.header_from).is_empty() {
         word(pattern.domain)
     } else {
@@ -154,7 +159,7 @@ fn shape(adder: &Adder, pattern: Pattern) -> Shape {
     let passes = pattern.flags.has(Flags::PASS);
     Shape {
         pattern,
-        asked: pattern.window == adder.scope.asked,
+        asked: pattern.window == added.scope.asked,
         passes,
         signed: signed(signer, own, dkim),
         path: path(returns_to, own, spf),

@@ -6,7 +6,7 @@ use super::exit::Exit;
 use super::period::Choice;
 use super::{Run, straight};
 use crate::analyse::{Adder, Aside, Explainer, Period, Question};
-use crate::model::{Columns, ReportHead, Rows};
+use crate::model::{ReportHead, Rows};
 use crate::store::{Collector, Filter, Store, head};
 use jiff::civil::Date;
 use jiff::tz::Offset;
@@ -31,29 +31,23 @@ pub(super) struct Asked {
     filter: Filter,
 }
 
-/// Something that adds up reports and rows, in parts that come together.
-pub(super) trait Sum: Send {
+/// Something that adds up reports and rows, from several threads at once.
+pub(super) trait Sum: Sync {
     /// Add reports.
-    fn heads(&mut self, heads: &[ReportHead]);
+    fn heads(&self, heads: &[ReportHead]);
     /// Add rows.
-    fn rows(&mut self, rows: &Rows);
-    /// Add what another one added.
-    fn merge(&mut self, other: Self);
+    fn rows(&self, rows: &Rows);
     /// Say what gave no rows.
     fn aside(&mut self, aside: Aside);
 }
 
 impl Sum for Adder {
-    fn heads(&mut self, heads: &[ReportHead]) {
+    fn heads(&self, heads: &[ReportHead]) {
         Adder::heads(self, heads);
     }
 
-    fn rows(&mut self, rows: &Rows) {
+    fn rows(&self, rows: &Rows) {
         Adder::rows(self, rows);
-    }
-
-    fn merge(&mut self, other: Self) {
-        Adder::merge(self, other);
     }
 
     fn aside(&mut self, aside: Aside) {
@@ -62,16 +56,12 @@ impl Sum for Adder {
 }
 
 impl Sum for Explainer {
-    fn heads(&mut self, heads: &[ReportHead]) {
+    fn heads(&self, heads: &[ReportHead]) {
         Explainer::heads(self, heads);
     }
 
-    fn rows(&mut self, rows: &Rows) {
+    fn rows(&self, rows: &Rows) {
         Explainer::rows(self, rows);
-    }
-
-    fn merge(&mut self, other: Self) {
-        Explainer::merge(self, other);
     }
 
     /// One source's rows are not explained by what is no row.
@@ -107,25 +97,18 @@ impl Asked {
     }
 
     /// Add up the rows.
-    pub(super) fn gather<S: Sum>(
-        &self,
-        run: &Run,
-        from: &From<'_>,
-        new: impl Fn() -> S + Sync,
-    ) -> anyhow::Result<(S, Exit)> {
+    pub(super) fn gather<S: Sum>(&self, run: &Run, from: &From<'_>, sum: S) -> anyhow::Result<(S, Exit)> {
         match from {
-            From::Store(store) => Ok((self.of_store(store, new)?, Exit::Handled)),
-            From::Paths(paths) => self.of_paths(run, paths, new()),
+            From::Store(store) => Ok((self.of_store(store, sum)?, Exit::Handled)),
+            From::Paths(paths) => self.of_paths(run, paths, sum),
         }
     }
 
-    /// Of the store: rows on all cores, heads beside them, then together.
-    fn of_store<S: Sum>(&self, store: &Store, new: impl Fn() -> S + Sync) -> anyhow::Result<S> {
-        let mut sum = new();
+    /// Of the store: rows on all cores, heads beside them.
+    fn of_store<S: Sum>(&self, store: &Store, mut sum: S) -> anyhow::Result<S> {
         sum.aside(self.aside(store)?);
-        let add = |part: &mut S, rows| part.rows(&rows);
-        let parts = store.fold(&self.filter, Columns::ALL, &new, add, &mut |head| sum.heads(&[head]))?;
-        parts.into_iter().for_each(|part| sum.merge(part));
+        let columns = |last| self.question.columns(last);
+        store.all(&self.filter, &columns, |rows| sum.rows(&rows), &mut |head| sum.heads(&[head]))?;
         Ok(sum)
     }
 

@@ -105,7 +105,7 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     if let Some(name) = &args.explain {
         return explain(run, (name, args.format), (&asked, &source), &style);
     }
-    let (adder, exit) = asked.gather(run, &source, || Adder::new(&asked.question))?;
+    let (adder, exit) = asked.gather(run, &source, Adder::new(&asked.question))?;
     let summary = adder.finish();
     if !args.mail_to.is_empty() {
         post::send(run, &settings, &args.mail_to, &summary, args.dry_run)?;
@@ -115,7 +115,7 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
         Form::Text => screen::show(&present::text(&summary, &style))?,
         Form::Markdown => output::data(present::markdown(&summary, &style).as_bytes())?,
         Form::Html => output::data(present::html(&summary, &style).as_bytes())?,
-        Form::Json => output::data(present::json(&summary).as_bytes())?,
+        Form::Json => output::stream(|out| present::write_json(&summary, out))?,
         Form::Csv => output::data(present::csv(&summary).as_bytes())?,
     }
     Ok(exit)
@@ -138,7 +138,7 @@ fn explain(
                 .hint("`dmarquet summary --format csv` lists the sources")
         })?),
     };
-    let (explainer, exit) = asked.gather(run, source, || Explainer::new(&asked.question, address))?;
+    let (explainer, exit) = asked.gather(run, source, Explainer::new(&asked.question, address))?;
     let explanation = explainer.finish();
     match form {
         Form::Json => output::data(present::explain_json(&explanation).as_bytes())?,

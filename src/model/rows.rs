@@ -128,6 +128,12 @@ impl Columns {
         Self(self.0 | other.0)
     }
 
+    /// These but not those.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Whether all of those are among these.
     pub const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0

@@ -18,7 +18,7 @@ pub fn explain(explanation: &Explanation, style: &Style) -> String {
         days.map(|(from, to)| format!(", {} to {}, UTC", words::weekday(from), words::weekday(to))).unwrap_or_default();
     let found = explanation.source.as_ref();
     let host = found.and_then(|source| words::host(source.name.as_ref(), source.name_confirmed));
-    let network = found.and_then(|source| source.network.as_ref()).and_then(words::announced);
+    let network = found.and_then(|source| source.network.as_deref()).and_then(words::announced);
     let known: Vec<String> = host.into_iter().chain(network).collect();
     let host = if known.is_empty() { String::new() } else { format!(" ({})", known.join("; ")) };
     writer.bold(&format!("{name}{host}{days}"));

@@ -18,6 +18,14 @@ pub fn json(summary: &Summary) -> String {
     written(summary)
 }
 
+/// Write what [`json`] gives: of many sources it is too much to hold at once.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_json(summary: &Summary, out: impl Write) -> io::Result<()> {
+    write(summary, out)
+}
+
 /// An explanation as JSON, written as [`json`] writes a summary.
 pub fn explanation(explanation: &Explanation) -> String {
     written(explanation)
@@ -25,11 +33,14 @@ pub fn explanation(explanation: &Explanation) -> String {
 
 fn written(answer: &impl Serialize) -> String {
     let mut bytes = Vec::new();
-    let mut serializer =
-        serde_json::Serializer::with_formatter(&mut bytes, Escaping(PrettyFormatter::with_indent(b" ")));
-    answer.serialize(&mut serializer).expect("an answer has string keys and finite numbers only");
-    bytes.push(b'\n');
+    write(answer, &mut bytes).expect("an answer has string keys and finite numbers only, and a vector takes them");
     String::from_utf8(bytes).expect("serde_json writes UTF-8")
+}
+
+fn write(answer: &impl Serialize, mut out: impl Write) -> io::Result<()> {
+    let mut serializer = serde_json::Serializer::with_formatter(&mut out, Escaping(PrettyFormatter::with_indent(b" ")));
+    answer.serialize(&mut serializer)?;
+    out.write_all(b"\n")
 }
 
 /// Pretty, with escapes for what must not be shown.

@@ -23,7 +23,7 @@ mod words;
 pub use csv::csv;
 pub use explain::explain;
 pub use html::html;
-pub use json::{SCHEMA, explanation as explain_json, json};
+pub use json::{SCHEMA, explanation as explain_json, json, write_json};
 #[cfg(feature = "dns")]
 pub use letter::letter;
 pub use markdown::markdown;

@@ -58,6 +58,7 @@ pub use upkeep::{Fault, Pruned};
 pub use writer::{Added, BatchLimits, Memory, Reject, Rejected, SeenItem, Writer};
 
 use crate::model::{Columns, Cursor, ReportHead, Rows};
+use jiff::civil::Date;
 use layout::{FileKind, Layout, Month};
 use ledger::Ledger;
 use std::path::{Path, PathBuf};
@@ -107,34 +108,27 @@ impl Store {
         let paths = self.parts(filter)?;
         let (send, receive) = crossbeam_channel::bounded(4);
         std::thread::scope(|scope| {
-            let reader = scope.spawn(move || {
-                read::fold(&paths, filter, columns, || send.clone(), |send, rows| drop(send.send(rows))).map(drop)
-            });
+            let reader = scope
+                .spawn(move || read::each(&paths, (filter, &|_| columns), |rows| drop(send.send(rows)), || Ok(())));
             receive.iter().for_each(each);
             reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
     }
 
-    /// As [`Store::rows`], but each thread folds the rows it decodes into a value of its own; gives those values. Meanwhile
-    /// this thread hands over the heads, as [`Store::heads`] does.
+    /// As [`Store::rows`] and [`Store::heads`] at once, on as many threads as there are cores: rows are handed over on each
+    /// of them; this one does the heads, then its share of the rows. `columns` says which ones rows up to a day need; null:
+    /// it is not known up to which.
     ///
     /// # Errors
     /// Where a part, the ledger or the folder cannot be read.
-    pub fn fold<A: Send>(
+    pub fn all(
         &self,
         filter: &Filter,
-        columns: Columns,
-        init: impl Fn() -> A + Sync + Send,
-        each: impl Fn(&mut A, Rows) + Sync + Send,
+        columns: &(dyn Fn(Option<Date>) -> Columns + Sync),
+        rows: impl Fn(Rows) + Sync,
         head: &mut dyn FnMut(ReportHead),
-    ) -> Result<Vec<A>, StoreError> {
-        let paths = self.parts(filter)?;
-        std::thread::scope(|scope| {
-            let rows = scope.spawn(move || read::fold(&paths, filter, columns, init, each));
-            let heads = self.heads(filter, head);
-            let rows = rows.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            heads.and(rows)
-        })
+    ) -> Result<(), StoreError> {
+        read::each(&self.parts(filter)?, (filter, columns), rows, || self.heads(filter, head))
     }
 
     /// The heads of the reports of the filter, one at a time: of a store in the order of their arrival.

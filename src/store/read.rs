@@ -77,60 +77,75 @@ struct Unit<'a> {
     group: &'a RowGroupMetadata,
 }
 
+impl Unit<'_> {
+    fn statistics(&self, column: &str) -> Option<Statistics> {
+        let column = self.group.columns_under_root_iter(column)?.next()?;
+        column.statistics(&self.part.metadata.footer_buf)?.ok()
+    }
+
+    /// The last day of its rows, where the statistics tell.
+    fn last_day(&self) -> Option<Date> {
+        match self.statistics("date") {
+            Some(Statistics::Int32(days)) => super::reports::day_of_calendar(days.max_value?),
+            _ => None,
+        }
+    }
+}
+
 /// Files that are open at once, with their footers in memory: well below the 1,024 that most systems allow.
 const OPEN_FILES: usize = 256;
 
-/// Give each thread a value, and fold the rows it decodes into it.
-pub(crate) fn fold<A: Send>(
+/// Which columns rows up to a day need; null: it is not known up to which.
+type ByDay<'a> = dyn Fn(Option<Date>) -> Columns + Sync + 'a;
+
+/// Decode the rows on all cores, and hand each run of them over on the thread that decoded it. The calling thread does
+/// `first` before it takes its share.
+pub(crate) fn each(
     paths: &[PathBuf],
-    filter: &Filter,
-    columns: Columns,
-    init: impl Fn() -> A + Sync,
-    each: impl Fn(&mut A, Rows) + Sync,
-) -> Result<Vec<A>, StoreError> {
-    let mut values = Vec::new();
+    (filter, columns): (&Filter, &ByDay<'_>),
+    rows: impl Fn(Rows) + Sync,
+    first: impl FnOnce() -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let mut first = Some(first);
     for paths in paths.chunks(OPEN_FILES) {
-        values = fold_parts(&open_all(paths)?, (filter, columns), values, (&init, &each))?;
+        let first = || first.take().map_or(Ok(()), |first| first());
+        each_of(&open_all(paths)?, (filter, columns), &rows, first)?;
     }
-    Ok(values)
+    first.map_or(Ok(()), |first| first())
 }
 
-/// Fold the rows of some parts into values that may hold those of others.
-fn fold_parts<A: Send>(
+/// The rows of some parts.
+fn each_of(
     parts: &[Part],
-    (filter, columns): (&Filter, Columns),
-    mut values: Vec<A>,
-    (init, each): (&(impl Fn() -> A + Sync), &(impl Fn(&mut A, Rows) + Sync)),
-) -> Result<Vec<A>, StoreError> {
+    (filter, columns): (&Filter, &ByDay<'_>),
+    rows: &(impl Fn(Rows) + Sync),
+    first: impl FnOnce() -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     let units: Vec<Unit<'_>> = parts
         .iter()
         .flat_map(|part| part.metadata.row_groups.iter().map(move |group| Unit { part, group }))
         .filter(|unit| may_match(unit, filter))
         .collect();
-    let threads = threads().min(units.len());
-    values.resize_with(values.len().max(threads), init);
     let next = AtomicUsize::new(0);
-    let work = |mut value: A| {
+    // A fault ends it all: nobody takes a unit any more.
+    let stop = |_: &StoreError| next.store(usize::MAX / 2, Ordering::Relaxed);
+    let work = || -> Result<(), StoreError> {
         while let Some(unit) = units.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let rows = sound::read(&unit.part.path, "reading the part", || read_unit(unit, filter, columns));
-            match rows {
-                Ok(rows) if rows.len > 0 => each(&mut value, rows),
-                Ok(_) => {}
-                Err(error) => {
-                    next.store(usize::MAX / 2, Ordering::Relaxed);
-                    return Err(error);
-                }
+            let columns = columns(unit.last_day());
+            let read = sound::read(&unit.part.path, "reading the part", || read_unit(unit, filter, columns));
+            let found = read.inspect_err(stop)?;
+            if found.len > 0 {
+                rows(found);
             }
         }
-        Ok(value)
+        Ok(())
     };
     std::thread::scope(|scope| {
-        let work = &work;
-        let running: Vec<_> = values.into_iter().map(|value| scope.spawn(move || work(value))).collect();
-        running
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
+        let others: Vec<_> = (0..units.len().min(threads() - 1)).map(|_| scope.spawn(work)).collect();
+        let mine = first().inspect_err(stop).and_then(|()| work());
+        let theirs =
+            others.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        std::iter::once(mine).chain(theirs).collect()
     })
 }
 
@@ -164,12 +179,8 @@ fn open_all(paths: &[PathBuf]) -> Result<Vec<Part>, StoreError> {
 
 /// Whether the statistics allow a row of the filter; without statistics they do.
 fn may_match(unit: &Unit<'_>, filter: &Filter) -> bool {
-    let statistics = |name: &str| {
-        let column = unit.group.columns_under_root_iter(name)?.next()?;
-        column.statistics(&unit.part.metadata.footer_buf)?.ok()
-    };
     let (from, to) = filter.days();
-    if let Some(Statistics::Int32(days)) = statistics("date")
+    if let Some(Statistics::Int32(days)) = unit.statistics("date")
         && (days.min_value.is_some_and(|min| min > to) || days.max_value.is_some_and(|max| max < from))
     {
         return false;
@@ -177,7 +188,7 @@ fn may_match(unit: &Unit<'_>, filter: &Filter) -> bool {
     if filter.domains.is_empty() {
         return true;
     }
-    match statistics("policy_domain") {
+    match unit.statistics("policy_domain") {
         Some(Statistics::Binary(range)) => filter.domains.iter().any(|domain| {
             range.min_value.as_ref().is_none_or(|min| min.as_slice() <= domain.as_bytes())
                 && range.max_value.as_ref().is_none_or(|max| domain.as_bytes() <= max.as_slice())

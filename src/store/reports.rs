@@ -5,21 +5,29 @@ use super::ledger::Ledger;
 use super::read::Filter;
 use super::{StoreError, pack};
 use crate::model::{Domain, PolicyPublished, ReportHead, ReportKey, Text};
-use jiff::{Timestamp, ToSpan, civil::Date};
+use jiff::{Span, Timestamp, civil::Date};
 use rusqlite::Row;
 
 const HEAD: &str =
     "SELECT key, org_name, org_email, report_id, begin, end, day, policy_domain, p, sp, np, adkim, aspf, pct,
     fo, testing, discovery_method, records, messages, dmarc_pass, sender_auth, findings FROM reports";
 
+/// A part of all reports from which reading every row of the ledger is cheaper than looking the asked ones up.
+const LARGE_PART: i64 = 4;
+
 /// Hand over the heads of the reports of a filter, in the order of their arrival in the store: as they lie in the ledger, so
 /// that each of its pages is read once, however the days are mixed.
 pub(crate) fn heads(ledger: &Ledger, filter: &Filter, each: &mut dyn FnMut(ReportHead)) -> Result<(), StoreError> {
     let mut read = || -> rusqlite::Result<()> {
-        let asked = "id IN (SELECT id FROM reports WHERE day BETWEEN ?1 AND ?2)";
-        let mut statement = ledger.connection.prepare(&format!("{HEAD} WHERE {asked} ORDER BY id"))?;
         let from = filter.from.map_or(i32::MIN, days_since_epoch);
         let to = filter.to.map_or(i32::MAX, days_since_epoch);
+        // `+` keeps the index out.
+        let asked = if is_large_part(ledger, from, to)? {
+            "+day BETWEEN ?1 AND ?2"
+        } else {
+            "id IN (SELECT id FROM reports WHERE day BETWEEN ?1 AND ?2)"
+        };
+        let mut statement = ledger.connection.prepare(&format!("{HEAD} WHERE {asked} ORDER BY id"))?;
         let mut rows = statement.query([from, to])?;
         while let Some(row) = rows.next()? {
             let domain = row.get_ref(7)?.as_str()?;
@@ -30,6 +38,15 @@ pub(crate) fn heads(ledger: &Ledger, filter: &Filter, each: &mut dyn FnMut(Repor
         Ok(())
     };
     read().map_err(ledger.failed("reading the reports"))
+}
+
+/// Whether these days hold so many of the reports; the index is read no further than it takes to know.
+fn is_large_part(ledger: &Ledger, from: i32, to: i32) -> rusqlite::Result<bool> {
+    let all: i64 = ledger.connection.query_row("SELECT ifnull(max(id), 0) FROM reports", [], |row| row.get(0))?;
+    let asked = "SELECT count(*) FROM (SELECT 1 FROM reports WHERE day BETWEEN ?1 AND ?2 LIMIT ?3)";
+    let enough = all / LARGE_PART;
+    let found: i64 = ledger.connection.query_row(asked, (from, to, enough), |row| row.get(0))?;
+    Ok(found >= enough)
 }
 
 fn head(row: &Row<'_>) -> rusqlite::Result<ReportHead> {
@@ -76,5 +93,24 @@ pub(crate) fn time(millisecond: i64) -> Timestamp {
 
 /// A day as the ledger and Parquet hold it.
 pub(crate) fn day(days: i32) -> Date {
-    jiff::civil::date(1970, 1, 1).checked_add(days.days()).unwrap_or_default()
+    day_of_calendar(days).unwrap_or_default()
+}
+
+/// The same; null where the calendar has no such day.
+pub(crate) fn day_of_calendar(days: i32) -> Option<Date> {
+    jiff::civil::date(1970, 1, 1).checked_add(Span::new().try_days(days).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_of_no_day_is_no_panic() {
+        assert_eq!(day(20_779).to_string(), "2026-11-22");
+        assert_eq!(day_of_calendar(2_932_896), Some(Date::MAX));
+        for days in [i32::MIN, -4_371_588, 2_932_897, 7_304_485, i32::MAX] {
+            assert_eq!((day_of_calendar(days), day(days)), (None, Date::default()));
+        }
+    }
 }

@@ -104,7 +104,7 @@ pub(crate) fn column_bytes(file: &File, column: &ColumnChunkMetadata) -> PolarsR
 mod tests {
     use super::*;
     use crate::model::Columns;
-    use crate::store::read::{Filter, fold};
+    use crate::store::read::{Filter, each};
     use crate::store::tests::accepted;
     use crate::store::{self, Store, Writer};
     use jiff::Timestamp;
@@ -130,7 +130,7 @@ mod tests {
             std::fs::write(&part, &bytes).unwrap();
             told += u32::from(store::upkeep::rows(&part).ok() != Some(rows));
             // What can be read is read, and what cannot is an error.
-            let _ = fold(std::slice::from_ref(&part), &Filter::default(), Columns::ALL, || (), |(), _| ());
+            let _ = each(std::slice::from_ref(&part), (&Filter::default(), &|_| Columns::ALL), |_| (), || Ok(()));
         }
         assert!(told > 20, "{told} of {flips}");
         std::fs::write(&part, &sound).unwrap();

@@ -82,20 +82,18 @@ impl World {
 
     /// The summary for another question.
     pub(crate) fn answer(&self, question: &Question) -> Summary {
-        let mut adder = Adder::new(question);
+        let adder = Adder::new(question);
         adder.rows(&made::rows(&self.lines));
         adder.heads(&self.heads());
         adder.finish()
     }
 
     pub(crate) fn explanation(&self, source: &str) -> Explanation {
-        let mut explainer = Explainer::new(&Self::question(), source.parse().ok());
+        let explainer = Explainer::new(&Self::question(), source.parse().ok());
         explainer.heads(&self.heads());
         let (front, back) = self.lines.split_at(self.lines.len() / 2);
         explainer.rows(&made::rows(front));
-        let mut other = Explainer::new(&Self::question(), source.parse().ok());
-        other.rows(&made::rows(back));
-        explainer.merge(other);
+        explainer.rows(&made::rows(back));
         explainer.finish()
     }
 }
