@@ -11,6 +11,7 @@ use super::rebuild::{exchange, remove_folder};
 use super::writer::{Writer, create_folder};
 use super::{StoreError, merge};
 use rusqlite::params;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// How many small files of a kind a month may have before they are merged.
@@ -48,15 +49,50 @@ pub(crate) enum Step {
     Recorded,
 }
 
-/// The rows and bytes of a file.
-type Weight = (i64, i64);
+/// A file that is not full.
+struct Small {
+    kind: String,
+    month: String,
+    path: String,
+    records: i64,
+    bytes: i64,
+}
+
+impl Small {
+    /// How much of a merge it fills, in millionths.
+    fn weight(&self) -> i64 {
+        let share = |amount: i64, most: i64| amount.saturating_mul(1_000_000) / most;
+        share(self.records, MERGE_ROWS).max(share(self.bytes, MERGE_BYTES))
+    }
+}
 
 /// A merge to be done.
 struct Merge {
     kind: FileKind,
     month: Month,
+    /// Oldest first.
     paths: Vec<String>,
     records: i64,
+}
+
+impl Merge {
+    /// Smallest first: where not even the two smallest fit, each of the others fills half a merge.
+    fn of_smallest(kind: FileKind, month: Month, mut files: Vec<Small>) -> Self {
+        files.sort_by(|one, other| (one.weight(), &one.path).cmp(&(other.weight(), &other.path)));
+        let mut merge = Self { kind, month, paths: Vec::new(), records: 0 };
+        let mut bytes = 0;
+        for file in files {
+            if merge.records + file.records > MERGE_ROWS || bytes + file.bytes > MERGE_BYTES {
+                // The rest of the month waits for the next round, once this much is one file.
+                break;
+            }
+            merge.records += file.records;
+            bytes += file.bytes;
+            merge.paths.push(file.path);
+        }
+        merge.paths.sort_unstable();
+        merge
+    }
 }
 
 impl Writer {
@@ -81,43 +117,36 @@ impl Writer {
         }
     }
 
-    /// The merges that are due: of each month and kind its small files, up to a full one.
+    /// The merges that are due: of each month and kind its smallest files, as many as fit a merge.
     fn due(&self, least: usize) -> Result<Vec<Merge>, StoreError> {
-        let read = || -> rusqlite::Result<Vec<(String, String, String, Weight)>> {
+        let read = || -> rusqlite::Result<Vec<Small>> {
             let mut statement = self.ledger.connection.prepare_cached(
                 "SELECT kind, month, path, records, bytes FROM files WHERE (kind, month) IN (
                     SELECT kind, month FROM files WHERE records < ?2 AND bytes < ?3
                     GROUP BY kind, month HAVING COUNT(*) >= ?1)
-                 AND records < ?2 AND bytes < ?3 ORDER BY kind, month, path",
+                 AND records < ?2 AND bytes < ?3",
             )?;
             let found = statement.query_map([super::commit::int(least), FULL_ROWS, FULL_BYTES], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?, (row.get(3)?, row.get(4)?)))
+                Ok(Small {
+                    kind: row.get(0)?,
+                    month: row.get(1)?,
+                    path: row.get(2)?,
+                    records: row.get(3)?,
+                    bytes: row.get(4)?,
+                })
             })?;
             found.collect()
         };
         let found = read().map_err(self.ledger.failed("looking for small files"))?;
-        let mut merges: Vec<Merge> = Vec::new();
-        let mut full = (0, 0);
-        for (kind, month, path, (records, bytes)) in found {
-            let kind = FileKind::ALL.into_iter().find(|known| known.folder() == kind);
-            let (Some(kind), Some(month)) = (kind, Month::parse(&month)) else { continue };
-            match merges.last_mut() {
-                Some(under_way) if under_way.kind == kind && under_way.month == month => {
-                    // The rest of the month waits for the next run, once this much is one file.
-                    if full.0 + records <= MERGE_ROWS && full.1 + bytes <= MERGE_BYTES {
-                        full = (full.0 + records, full.1 + bytes);
-                        under_way.paths.push(path);
-                        under_way.records += records;
-                    }
-                }
-                _ => {
-                    full = (records, bytes);
-                    merges.push(Merge { kind, month, paths: vec![path], records });
-                }
-            }
+        let mut months: BTreeMap<(String, String), Vec<Small>> = BTreeMap::new();
+        for small in found {
+            months.entry((small.kind.clone(), small.month.clone())).or_default().push(small);
         }
-        merges.retain(|merge| merge.paths.len() > 1);
-        Ok(merges)
+        let merges = months.into_iter().filter_map(|((kind, month), files)| {
+            let kind = FileKind::ALL.into_iter().find(|known| known.folder() == kind)?;
+            Some(Merge::of_smallest(kind, Month::parse(&month)?, files))
+        });
+        Ok(merges.filter(|merge| merge.paths.len() > 1).collect())
     }
 
     fn merge(&mut self, merge: &Merge) -> Result<(), StoreError> {
@@ -270,4 +299,34 @@ fn reports_of(ledger: &Ledger, paths: &[String]) -> rusqlite::Result<i64> {
         let sql = "SELECT COALESCE((SELECT reports FROM files WHERE path = ?1), 0)";
         ledger.connection.query_row(sql, [path], |row| row.get::<_, i64>(0)).map(|reports| sum + reports)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The names of the files that are merged of a month with files of so many thousand rows each.
+    fn merged(thousands: &[i64]) -> Vec<String> {
+        let small = |(number, thousand): (usize, &i64)| Small {
+            kind: "records".into(),
+            month: "2026-11".into(),
+            path: format!("{number}"),
+            records: thousand * 1000,
+            bytes: thousand << 14,
+        };
+        let files = thousands.iter().enumerate().map(small).collect();
+        Merge::of_smallest(FileKind::Part, Month::parse("2026-11").unwrap(), files).paths
+    }
+
+    #[test]
+    fn a_nearly_full_file_does_not_keep_others_from_being_merged() {
+        assert_eq!(merged(&[99, 40, 41, 42, 43]), ["1", "2", "3"]);
+        assert_eq!(merged(&[5, 99, 4, 26]), ["0", "2", "3"]);
+        assert_eq!(merged(&[7, 1, 90, 2]), ["0", "1", "2", "3"]);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_large() {
+        assert_eq!(merged(&[70, 66, 99]), ["1"]);
+    }
 }
