@@ -5,7 +5,7 @@ usage: seeds.py OUT      OUT/NAME/... for each fuzzer NAME; fuzz/corpus holds wh
 
 Goes out: small files, the same on every machine but for compressed bytes. Names and addresses are reserved ones.
 """
-import argparse, gzip, io, pathlib, re, struct, zipfile, zlib
+import argparse, gzip, io, itertools, pathlib, re, struct, zipfile, zlib
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LARGEST = 8 << 10
@@ -114,21 +114,44 @@ def frames(*items):
     return b"".join(struct.pack("<I", len(part)) + part for item in items for part in item)
 
 
-def answers():
-    """What a server says."""
+def said():
+    """What a server says to the commands of a session, in their order: LOGIN, CAPABILITY, LIST, EXAMINE, UID FETCH of
+    the list, of bodies, NOOP. "~" is the next tag."""
     hello = "* OK [CAPABILITY IMAP4rev1 UIDPLUS MOVE {}] hello\r\n"
-    login = "A0001 OK [CAPABILITY IMAP4rev1 IDLE UIDPLUS MOVE] in\r\n"
-    tree = "* LIST (\\HasNoChildren) \"/\" \"INBOX\"\r\n* LIST (\\Noselect) \".\" {4}\r\n&AN-\r\nA0002 OK done\r\n"
-    opened = "* FLAGS (\\Seen)\r\n* 2 EXISTS\r\n* 0 RECENT\r\n* OK [UIDVALIDITY 7] ok\r\n* OK [UIDNEXT 9] ok\r\nA0003 OK [READ-ONLY] done\r\n"
-    listed = "* 1 FETCH (UID 5 RFC822.SIZE 9 INTERNALDATE \" 7-Nov-2026 02:44:25 -0700\")\r\n* 2 FETCH (INTERNALDATE NIL UID 8 RFC822.SIZE 2000)\r\nA0004 OK done\r\n"
-    bodies = "* 1 FETCH (UID 5 BODY[] {9}\r\nSubject: \r\n)\r\nA0005 OK done\r\n* BYE enough\r\n"
+    login = "~ OK [CAPABILITY IMAP4rev1 IDLE UIDPLUS MOVE] in\r\n"
+    able = "* CAPABILITY IMAP4rev1 IDLE UIDPLUS MOVE LITERAL- SPECIAL-USE\r\n~ OK able\r\n"
+    tree = "* LIST (\\HasNoChildren) \"/\" \"INBOX\"\r\n* LIST (\\Noselect \\Junk) \".\" {4}\r\n&AN-\r\n* LIST () NIL \"a&AOQ-\\\"b\"\r\n~ OK done\r\n"
+    root = "* LIST (\\Noselect) \"/\" \"\"\r\n~ OK done\r\n"
+    opened = "* FLAGS (\\Seen)\r\n* {} EXISTS\r\n* 0 RECENT\r\n* OK [UIDVALIDITY 7] ok\r\n* OK [UIDNEXT {}] ok\r\n~ OK [READ-ONLY] done\r\n"
+    listed = "* 1 FETCH (UID 5 RFC822.SIZE 11 INTERNALDATE \" 7-Nov-2026 02:44:25 -0700\")\r\n* 2 FETCH (INTERNALDATE NIL UID 8 RFC822.SIZE 2000)\r\n~ OK done\r\n"
+    body = "* 1 FETCH (UID 5 BODY[] {11}\r\nSubject: \r\n)\r\n"
+    start = hello.format("ID") + login + able + tree
+    whole = start + opened.format(2, 9) + listed
     yield hello.format("LOGINDISABLED") + login
-    yield hello.format("ID") + login + tree + opened + listed + bodies
-    yield hello.format("AUTH=PLAIN") + "+ \r\n" + login + tree + opened + listed.replace("{9}", "{70}") + bodies + "A0006 NO [INUSE] Suggested Backoff Time: 29 milliseconds\r\n"
-    yield hello.format("") + login + tree + opened + listed + "* 1 FETCH (UID 5 BODY[] {60}\r\n" + "x" * 60 + " FLAGS (\\Seen))\r\n* 3 EXPUNGE\r\n* 1 FETCH (BODY[] NIL UID 8)\r\nA0005 OK done\r\nA0006 OK\r\n"
+    yield whole + body + "~ OK done\r\n~ OK nothing\r\n* BYE enough\r\n"
+    yield whole + body + "~ OK done\r\n~ NO [INUSE] Suggested Backoff Time: 29 milliseconds\r\n"
+    # Bodies in another order than asked for, of a mail nobody asked for, of none, in pieces of an answer, without an answer.
+    three = listed.replace("2000", "40").replace("~", "* 3 FETCH (UID 6 RFC822.SIZE 12 INTERNALDATE \"01-Jan-2026 00:00:00 +0000\")\r\n~")
+    later = start + opened.format(3, 9) + three
+    yield later + "* 3 FETCH (UID 6 BODY[] {12}\r\nSubject: x\r\n)\r\n" + body + "* 2 FETCH (FLAGS (\\Seen) BODY[] \"short\" UID 8)\r\n~ OK done\r\n~ OK\r\n"
+    yield later + "* 3 EXPUNGE\r\n* 1 FETCH (BODY[] NIL UID 8)\r\n* 9 FETCH (UID 99 BODY[] \"\")\r\n" + body + "~ OK done\r\n~ OK done\r\n~ OK\r\n"
+    yield later + "* 1 FETCH (UID 5 BODY[] {60}\r\n" + "x" * 60 + " FLAGS (\\Seen))\r\n~ NO [UNAVAILABLE] later\r\n"
+    yield later + body + "~ BAD [LIMIT] too many\r\n* BYE\r\n"
+    yield start + opened.format(1, 9) + "* 1 FETCH (UID 5 RFC822.SIZE 900)\r\n~ OK done\r\n* 1 FETCH (UID 5 BODY[] {1200}\r\n" + "x" * 1200 + ")\r\n~ OK done\r\n"
+    yield start + opened.format(0, 1) + "~ OK done\r\n~ OK done\r\n"
+    yield start + opened.format(9, 90).replace("* OK [UIDNEXT 90] ok\r\n", "") + "* SEARCH 3 5 8\r\n* ESEARCH (TAG \"A0005\") UID MAX 8\r\n~ OK done\r\n" + listed
+    yield start + "~ NO [NONEXISTENT] no such folder\r\n"
+    yield "* OK hello\r\n* CAPABILITY IMAP4rev1 STARTTLS AUTH=PLAIN SASL-IR\r\n~ OK\r\n~ OK in\r\n"
+    yield hello.format("AUTH=PLAIN") + "+ \r\n" + login + able + tree.replace("\"/\" \"INBOX", "NIL \"INBOX") + root
     yield "* PREAUTH hi\r\n"
     yield "* BYE [UNAVAILABLE] \xff\xfe\r\n"
-    yield hello.format("") + "* NAMESPACE ((\"INBOX.\" \".\")) NIL NIL\r\n* X-NEW {3}\r\nabc thing\r\n* STATUS x (MESSAGES 1)\r\n* 1 FETCH (X-GM-LABELS (a \"b\") MODSEQ (5))\r\nA0001 NO [AUTHENTICATIONFAILED] no\r\n"
+    yield hello.format("") + "* NAMESPACE ((\"INBOX.\" \".\")) NIL NIL\r\n* X-NEW {3}\r\nabc thing\r\n* STATUS x (MESSAGES 1)\r\n* 1 FETCH (X-GM-LABELS (a \"b\") MODSEQ (5))\r\n~ NO [AUTHENTICATIONFAILED] no\r\n"
+
+
+def answers():
+    for text in said():
+        number = itertools.count(1)
+        yield re.sub("~", lambda _: f"A{next(number):04}", text)
 
 
 def settings():
@@ -150,6 +173,31 @@ Pass|hardfail|TempError|MAILFROM|other|sampled_out|quarantine|r\u0130
 2026-11-16 00:00:00|17948735990000000|00000!111111111!222222222""".split("\n")
 
 
+def ledger_rows():
+    """A table, then what stands in its columns: 0 what the store would write, 1 null, 2 and 3 integers, 4 a real, 5 text, 6 a blob."""
+    cells = [b"\0", b"\1", b"\2" + struct.pack("<q", 1 << 40), b"\3\x07", b"\4" + struct.pack("<d", 0.5), b"\5\4a\xffb\0", b"\6\2ab"]
+    for table in range(9):
+        # One of three tables is chosen by a byte, where they are read together.
+        choices = [b"\0", b"\1", b"\2"] if table == 3 else [b""]
+        yield bytes([table]) + b"".join(choice + bytes(40 if not choices[0] else 5) for choice in choices)
+        for cell in cells[1:]:
+            yield bytes([table]) + b"".join(choice + cell * (3 if choices[0] else 8) for choice in choices)
+    text = lambda word: b"\5" + bytes([len(word)]) + word
+    yield b"\7" + text(b"2001:db8::1") + text(b"network") + text(b'{"asn":64500,"as_name":"a","country":"NL"}')
+    yield b"\7" + text(b"2001:db8::1") + text(b"ptr") + text(b'{"names":[],"confirmed":false}') + b"\1" * 2
+    yield b"\1" + text(b"2024-02") + b"\2" + struct.pack("<q", (1 << 63) - 1) + text(b"10000-01")
+    yield b"\0" + b"\0" * 33 + text(b'[{"code":"a","detail":""},{"code":1}]') + b"\0" * 30
+
+
+def page_changes():
+    """A file, then changes of it: where, what (0 overwrite, 2 put in, 3 take out; and how many bytes), and the bytes."""
+    for which in range(7):
+        yield bytes([which])
+        for at in range(4, 12000, 1500):
+            yield bytes([which]) + struct.pack("<HB", at, 1) + b"\xff"
+        yield bytes([which]) + struct.pack("<HB", 60000, 0x24) + b"\0\0\0\0" + struct.pack("<HB", 500, 0x34) + b"\1\2\3\4"
+
+
 def all_seeds():
     plain, packed, archives, letters, boxes = map(list, (documents(), samples(".gz"), zips(), mails(), mailboxes()))
     small = [document for document in plain if len(document) < 3000]
@@ -167,6 +215,8 @@ def all_seeds():
     yield "gate", [answer.encode("latin-1") for answer in answers()]
     yield "session", [answer.encode("latin-1") for answer in answers()]
     yield "settings", list(settings())
+    yield "ledger", list(ledger_rows())
+    yield "pages", list(page_changes())
 
 
 def main():
