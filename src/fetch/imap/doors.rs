@@ -18,7 +18,10 @@ use async_imap::Client;
 use async_imap::imap_proto::Response;
 use std::collections::BTreeSet;
 use std::io::Cursor;
+use tokio::runtime::{Builder, Runtime};
 
+/// What ends a session in which nothing is wrong.
+const END: &str = "the server said all that was asked for";
 /// The largest mail that is taken here.
 const MAIL: u64 = 1000;
 
@@ -61,14 +64,25 @@ fn fed(bytes: &[u8], size: usize) -> (Vec<u8>, Result<(), GateError>, bool) {
 /// A whole session with a server that says this and hangs up: it ends, each mail is given once, listed, and within the
 /// limit.
 pub fn session(bytes: &[u8]) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-    let server = tokio::io::join(Cursor::new(bytes.to_vec()), tokio::io::sink());
-    let wire = Wire::new(Box::new(server), SMALL_LITERAL, Patience::default().silence);
-    let fault = runtime.block_on(poll(wire)).expect_err("the server hung up");
-    assert!(!fault.into_error("x").reason.is_empty());
+    let _ = given(bytes);
 }
 
-async fn poll(wire: Wire) -> Result<(), Fault> {
+/// The UIDs that a session gives, and what ends it.
+fn given(bytes: &[u8]) -> (BTreeSet<u32>, String) {
+    // The password is read on a thread of the runtime's own: to start one each time is dear.
+    thread_local!(static RUNTIME: Runtime = Builder::new_current_thread().enable_time().build().expect("a runtime"));
+    let server = tokio::io::join(Cursor::new(bytes.to_vec()), tokio::io::sink());
+    let mut given = BTreeSet::new();
+    let fault = RUNTIME.with(|runtime| {
+        let wire = Wire::new(Box::new(server), SMALL_LITERAL, Patience::default().silence);
+        runtime.block_on(poll(wire, &mut given)).expect_err("the server hung up")
+    });
+    let reason = fault.into_error("x").reason;
+    assert!(!reason.is_empty());
+    (given, reason)
+}
+
+async fn poll(wire: Wire, given: &mut BTreeSet<u32>) -> Result<(), Fault> {
     let mailbox = Mailbox {
         name: "reports".to_owned(),
         host: "imap.example.com".to_owned(),
@@ -90,7 +104,7 @@ async fn poll(wire: Wire) -> Result<(), Fault> {
     let name = tree.find("INBOX")?;
     let opened = link.select(&name, Mode::Read).await?.clone();
     let mut lister = Lister::new(1, &opened);
-    let (mut queue, mut listed, mut given) = (Queue::default(), BTreeSet::new(), BTreeSet::new());
+    let (mut queue, mut listed) = (Queue::default(), BTreeSet::new());
     while !lister.is_over() {
         let window = lister.next(&mut link, &Ranges::new()).await?;
         for entry in &window.entries {
@@ -104,5 +118,20 @@ async fn poll(wire: Wire) -> Result<(), Fault> {
         }
     }
     link.noop().await?;
-    Err(Fault::settled("the server said all that was asked for"))
+    Err(Fault::settled(END))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BTreeSet, END, given};
+    use std::path::Path;
+
+    #[test]
+    fn some_server_of_the_corpus_is_asked_all_there_is_to_ask() {
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/session");
+        let inputs = std::fs::read_dir(corpus).unwrap().map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
+        let ended: Vec<BTreeSet<u32>> =
+            inputs.map(|bytes| given(&bytes)).filter(|(_, end)| end == END).map(|(given, _)| given).collect();
+        assert!(ended.iter().any(|given| given.len() > 1), "the commands of a session changed: {ended:?}");
+    }
 }
