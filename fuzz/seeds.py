@@ -175,7 +175,7 @@ def said():
     hello = "* OK [CAPABILITY IMAP4rev1 UIDPLUS MOVE {}] hello\r\n"
     login = "~ OK [CAPABILITY IMAP4rev1 IDLE UIDPLUS MOVE] in\r\n"
     able = "* CAPABILITY IMAP4rev1 IDLE {} LITERAL- SPECIAL-USE\r\n~ OK able\r\n"
-    tree = "* LIST (\\HasNoChildren) \"/\" \"INBOX\"\r\n* LIST (\\Noselect \\Junk) \".\" {4}\r\n&AN-\r\n* LIST () NIL \"a&AOQ-\\\"b\"\r\n~ OK done\r\n"
+    tree = "* LIST (\\HasNoChildren) \"/\" \"INBOX\"\r\n* LIST (\\Noselect \\Junk) \".\" {4}\r\n&AN-\r\n* LIST () NIL \"a&AOQ-\\\"b\"\r\n* LIST () \"/\" DMARC/done\r\n~ OK done\r\n"
     root = "* LIST (\\Noselect) \"/\" \"\"\r\n~ OK done\r\n"
     opened = "* FLAGS (\\Seen)\r\n* {} EXISTS\r\n* 0 RECENT\r\n* OK [UIDVALIDITY 7] ok\r\n* OK [UIDNEXT {}] ok\r\n~ OK [READ-WRITE] done\r\n"
     listed = "* 1 FETCH (UID 5 RFC822.SIZE 11 INTERNALDATE \" 7-Nov-2026 02:44:25 -0700\")\r\n* 2 FETCH (INTERNALDATE NIL UID 8 RFC822.SIZE 2000)\r\n~ OK done\r\n"
@@ -186,6 +186,9 @@ def said():
     gone = "~ OK flagged\r\n* VANISHED 5\r\n* 1 EXPUNGE\r\n~ OK gone\r\n"
     yield hello.format("LOGINDISABLED") + login
     yield whole + "~ OK nothing\r\n* 1 FETCH (FLAGS (\\Seen))\r\n~ OK flagged\r\n" + moved + gone + "* BYE enough\r\n"
+    for made in ("~ OK made\r\n~ NO no subscriptions\r\n", "~ NO [CANNOT] no\r\n~ NO [ALREADYEXISTS] is there\r\n~ OK\r\n", "~ NO\r\n~ NO\r\n~ BAD\r\n"):
+        yield whole.replace("DMARC/done", "done") + "~ OK nothing\r\n" + made + "~ OK flagged\r\n" + moved + gone
+        yield whole.replace("\"/\"", "\".\"").replace("DMARC/done", "INBOX.done") + "~ OK nothing\r\n" + made + "~ OK flagged\r\n" + moved + gone
     yield whole + "~ NO [INUSE] Suggested Backoff Time: 29 milliseconds\r\n"
     # Bodies in another order than asked for, of a mail nobody asked for, of none, in pieces of an answer, without an answer.
     three = listed.replace("2000", "40").replace("~", "* 3 FETCH (UID 6 RFC822.SIZE 12 INTERNALDATE \"01-Jan-2026 00:00:00 +0000\")\r\n~")

@@ -174,7 +174,7 @@ async fn poll(wire: Wire, given: &mut BTreeSet<u32>) -> Result<(), Fault> {
     greeting(&mut client).await?;
     let session = auth::login(client, &mailbox, &mut Tokens::default()).await?;
     let mut link = Link::begin(session, mailbox.patience.clone()).await?;
-    let tree = Tree::ask(&mut link).await?;
+    let mut tree = Tree::ask(&mut link).await?;
     let name = tree.find("INBOX")?;
     let opened = link.select(&name, Mode::Write).await?.clone();
     let mut lister = Lister::new(1, &opened);
@@ -193,7 +193,8 @@ async fn poll(wire: Wire, given: &mut BTreeSet<u32>) -> Result<(), Fault> {
     }
     link.noop().await?;
     let uids: Vec<u32> = given.iter().copied().collect();
-    for act in [Act::Seen, Act::Move("Done".to_owned()), Act::Delete] {
+    let done = tree.find_or_make(&mut link, "DMARC/done").await?;
+    for act in [Act::Seen, Act::Move(done), Act::Delete] {
         let mut rest = &uids[..];
         while !rest.is_empty() {
             match after::act(&mut link, &act, rest).await {
