@@ -93,17 +93,18 @@ impl Writer {
         };
         let found = read().map_err(self.ledger.failed("looking for small files"))?;
         let mut merges: Vec<Merge> = Vec::new();
-        let mut full = (0, 0);
+        let mut full: (i64, i64) = (0, 0);
         for (kind, month, path, (records, bytes)) in found {
             let kind = FileKind::ALL.into_iter().find(|known| known.folder() == kind);
             let (Some(kind), Some(month)) = (kind, Month::parse(&month)) else { continue };
             match merges.last_mut() {
                 Some(under_way) if under_way.kind == kind && under_way.month == month => {
                     // The rest of the month waits for the next run, once this much is one file.
-                    if full.0 + records <= FULL_ROWS * 2 && full.1 + bytes <= FULL_BYTES * 2 {
-                        full = (full.0 + records, full.1 + bytes);
+                    let more = (full.0.saturating_add(records), full.1.saturating_add(bytes));
+                    if more.0 <= FULL_ROWS * 2 && more.1 <= FULL_BYTES * 2 {
+                        full = more;
                         under_way.paths.push(path);
-                        under_way.records += records;
+                        under_way.records = under_way.records.saturating_add(records);
                     }
                 }
                 _ => {
@@ -264,6 +265,6 @@ fn number_of(made: &str) -> i64 {
 fn reports_of(ledger: &Ledger, paths: &[String]) -> rusqlite::Result<i64> {
     paths.iter().try_fold(0, |sum, path| {
         let sql = "SELECT COALESCE((SELECT reports FROM files WHERE path = ?1), 0)";
-        ledger.connection.query_row(sql, [path], |row| row.get::<_, i64>(0)).map(|reports| sum + reports)
+        ledger.connection.query_row(sql, [path], |row| row.get::<_, i64>(0)).map(|reports| reports.saturating_add(sum))
     })
 }

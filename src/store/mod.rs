@@ -20,6 +20,7 @@ mod export_reports;
 mod export_sources;
 mod exported;
 mod folder;
+mod footer;
 pub mod layout;
 mod ledger;
 mod lock;

@@ -5,7 +5,7 @@ use super::ledger::Ledger;
 use super::read::Filter;
 use super::{StoreError, pack};
 use crate::model::{Domain, PolicyPublished, ReportHead, ReportKey, Text};
-use jiff::{Timestamp, ToSpan, civil::Date};
+use jiff::{Span, Timestamp, civil::Date};
 use rusqlite::Row;
 
 const HEAD: &str =
@@ -16,7 +16,11 @@ const HEAD: &str =
 /// that each of its pages is read once, however the days are mixed.
 pub(crate) fn heads(ledger: &Ledger, filter: &Filter, each: &mut dyn FnMut(ReportHead)) -> Result<(), StoreError> {
     let mut read = || -> rusqlite::Result<()> {
-        let asked = "id IN (SELECT id FROM reports WHERE day BETWEEN ?1 AND ?2)";
+        // Where all days are asked for, a row whose day is none is told of, not left out.
+        let asked = match (filter.from, filter.to) {
+            (None, None) => "?1 <= ?2",
+            _ => "id IN (SELECT id FROM reports WHERE day BETWEEN ?1 AND ?2)",
+        };
         let mut statement = ledger.connection.prepare(&format!("{HEAD} WHERE {asked} ORDER BY id"))?;
         let from = filter.from.map_or(i32::MIN, days_since_epoch);
         let to = filter.to.map_or(i32::MAX, days_since_epoch);
@@ -76,5 +80,20 @@ pub(crate) fn time(millisecond: i64) -> Timestamp {
 
 /// A day as the ledger and Parquet hold it.
 pub(crate) fn day(days: i32) -> Date {
-    jiff::civil::date(1970, 1, 1).checked_add(days.days()).unwrap_or_default()
+    // A span of more days than there are between any two dates is none: to ask for it would be to panic.
+    let since = Span::new().try_days(days);
+    since.and_then(|days| jiff::civil::date(1970, 1, 1).checked_add(days)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Date, day};
+
+    #[test]
+    fn any_number_is_a_day_or_none() {
+        assert_eq!(day(20_773), jiff::civil::date(2026, 11, 16));
+        for beyond in [i32::MIN, -7_304_485, 7_304_485, i32::MAX] {
+            assert_eq!(day(beyond), Date::default());
+        }
+    }
 }

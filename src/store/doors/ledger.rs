@@ -252,11 +252,7 @@ impl Reading<'_> {
         let months = || status.months.iter();
         let sum = |of: fn(&Totals) -> i64| months().fold(0_i64, |sum, (_, month)| sum.saturating_add(of(month)));
         assert_eq!(status.totals.messages, sum(|totals| totals.messages));
-        assert!(
-            months().map(|(month, _)| *month).filter(|month| month.year < 10_000).is_sorted(),
-            "{:?}",
-            status.months
-        );
+        assert!(months().map(|(month, _)| *month).is_sorted(), "{:?}", status.months);
         assert_eq!(status.newest_arrival, status.reporters.iter().map(|reporter| reporter.newest_arrival).max());
     }
 
@@ -276,15 +272,14 @@ impl Reading<'_> {
         self.rows.iter().map(integer).collect()
     }
 
-    /// Each report of a day is given, and of a filter those that it asks for.
+    /// Each report is given, and of a filter those that it asks for.
     fn reports(&self) {
         let read = |filter: &Filter| {
             let mut heads: Vec<ReportHead> = Vec::new();
             self.typed(self.store.heads(filter, &mut |head| heads.push(head))).map(|()| heads)
         };
         let Some(all) = read(&Filter::default()) else { return };
-        let days = self.integers("day").into_iter().flatten().filter(|day| i32::try_from(*day).is_ok());
-        assert_eq!(all.len(), days.count(), "each report of a day is given");
+        assert_eq!(all.len(), self.rows.len(), "each report is given");
         let (from, to) = (date(2026, 11, 1), date(2026, 11, 30));
         let filter = Filter { from: Some(from), to: Some(to), domains: vec!["example.com".to_owned()] };
         let asked =
