@@ -296,3 +296,27 @@ fn reports(bytes: &[u8]) -> Option<usize> {
         Some(heads)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::accepted;
+
+    #[test]
+    fn a_column_that_is_shorter_than_its_row_group_is_told_by_all_who_read_it() {
+        let made = [accepted(0, 2), accepted(1, 2)];
+        let sound = Sound::new(&made);
+        let mut columns = read_back(&sound.records[0]).unwrap();
+        let whole = file(&columns, Version::V1, Encoding::Plain).unwrap();
+        assert_eq!(records(&whole), Some(4));
+        let last = columns.len() - 1;
+        columns[last].1 = columns[last].1.sliced(0, 3);
+        assert_eq!(records(&file(&columns, Version::V1, Encoding::Plain).unwrap()), None);
+
+        let mut gathered = export_reports::Gathered::default();
+        made.iter().for_each(|accepted| gathered.push(accepted, Timestamp::UNIX_EPOCH));
+        let mut columns: Vec<_> = export_reports::fields().zip(gathered.arrays()).collect();
+        columns[1].1 = columns[1].1.sliced(0, 1);
+        assert_eq!(reports(&file(&columns, Version::V1, Encoding::Plain).unwrap()), None);
+    }
+}
