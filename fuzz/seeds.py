@@ -5,7 +5,7 @@ usage: seeds.py OUT      OUT/NAME/... for each fuzzer NAME; fuzz/corpus holds wh
 
 Goes out: small files, the same on every machine but for compressed bytes. Names and addresses are reserved ones.
 """
-import argparse, gzip, io, pathlib, re, struct, zipfile, zlib
+import argparse, gzip, io, itertools, pathlib, re, struct, zipfile, zlib
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LARGEST = 8 << 10
@@ -51,6 +51,29 @@ def documents():
     ]:
         yield XML.replace(*change).encode("utf-8")
     yield XML.replace("none</error>", "\u00e9</error>").encode("latin-1")
+    yield XML.replace("UTF-8", "windows-1252").replace("none</error>", "\u00e9</error>").encode()
+    for encoding in ("utf-32", "utf-32-be", "utf-32-le"):
+        yield SMALL.encode(encoding)
+    yield SMALL.encode("utf-32-le") + b"\0\xff\xff\xff\0"
+    # Elements nobody knows in every place, and words, numbers and names that are none.
+    for place in ("report_metadata", "date_range", "policy_published", "row", "policy_evaluated", "identifiers", "auth_results", "dkim", "spf", "record", "feedback"):
+        yield XML.replace(f"</{place}>", f"<unknown><a/>b</unknown></{place}>", 1).encode()
+    for change in [
+        ("mx.example.net", ""), ("r&amp;1", " "), ("<org_name>mx.example.net</org_name><email>d@example.net", "<email>nobody"),
+        ("<domain>example.com</domain><adkim>", "<domain>..</domain><adkim>"), ("<p>reject", "<p>perhaps"), (">100<", ">101<"),
+        ("192.0.2.7", "[192.0.2.7]:25"), ("192.0.2.7", "somewhere"), ("192.0.2.7", ""), (">3<", ">-3<"), (">3<", ">9223372036854775807<"),
+        ("<envelope_from/>", "<envelope_from>a b</envelope_from>"), ("<header_from>example.com\n", "<header_from>a@example.com"),
+        ("<header_from>example.com\n", "<header_from>!"), (">softfail<", ">hardfail<"), (">pass<", ">temperror<"), (">pass<", "><"),
+        ("<type>other\n</type>", ""), ("<type>other\n</type>", "<type>mailing list</type><x/>bare"), ("<reason>", "<reason>forwarded</reason><reason>"),
+        ("<scope>", "<human_result>why</human_result><scope>"), ("<error>", "<generator>g</generator><error>"), (">none</error", ">a\rb\r\nc&#13;&#x0;&#xd800;\x01 < &x</error"),
+        ("<record>", "<record><row><source_ip>192.0.2.9</source_ip><count>9223372036854775807</count></row></record><record>"),
+        ("</feedback>", ""), ("</record></feedback>", "<"), ("<feedback>", "<feedback" + " a='b'" * 40 + ">"),
+        ("<dkim><domain>", "<dkim/><dkim><domain>"), ("<feedback>", "<feedback><feedback>" + "<a>" * 70), ("<feedback>", "</x>" * 70 + "<feedback>"),
+    ]:
+        yield XML.replace(*change).encode()
+    yield (SMALL * 4).encode()
+    yield b"<html><body>no report</body></html>"
+    yield b"<feedback></feedback>"
 
 
 def zips():
@@ -80,6 +103,28 @@ def zips():
     yield bytes(locked)
 
 
+def packed_otherwise():
+    """What is no report, is too much, or is packed as nothing that is opened."""
+    yield gzip.compress(b"", mtime=0)
+    yield gzip.compress(b"<feedback>" + b" " * 70000, mtime=0)
+    yield zlib.compress(b"<feedback>" + b" " * 70000)
+    yield gzip.compress(SMALL.encode(), mtime=0)[:-20]
+    yield gzip.compress(SMALL.encode(), mtime=0)[:-8] + b"\0" * 8
+    yield zlib.compress(SMALL.encode())[:-30]
+    yield from (b"", b" \r\n", b"{}", b"a text", b"<!DOCTYPE html>", b"\0\1\2", b"Rar!\x1a\7\0", b"7z\xbc\xaf\x27\x1c", b"BZh91AY&SY", b"\xfd7zXZ\0", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"%PDF-1.4", b"(\xb5/\xfd")
+    for names in (["a.txt"], ["a.txt", "b.bin"], [], ["a.xml", "b.xml", "c.xml"]):
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name in names:
+                archive.writestr(name, b"" if name == "c.xml" else b"x" * 10)
+        yield out.getvalue()
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.xml", b"<feedback>" + b" " * 70000)
+    yield out.getvalue()
+    yield from (next(zips_of_one())[:-40] , next(zips_of_one()).replace(b"PK\1\2", b"PK\1\3"))
+
+
 def zips_of_one():
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -99,6 +144,15 @@ def mails():
     yield (head + "Content-Type: multipart/mixed\r\n\r\n" + parts).encode()
     yield (head + "Content-Transfer-Encoding: x-uuencode\r\n\r\nbegin 644 r.xml\r\n+/&9E961B86-K/@``\r\n`\r\nend\r\n").encode()
     yield (head + "Content-Type: multipart/report; report-type=feedback-report; boundary=b\r\n\r\n" + part.format("message/feedback-report", "7bit", "Feedback-Type: auth-failure") + parts).encode()
+    whole = "PGZlZWRiYWNrPjwvZmVlZGJhY2s+"
+    report = "Content-Type: application/gzip; name=\"a!example.com!1794787200!1794873599.xml.gz\"\r\nContent-Transfer-Encoding: {}\r\n\r\n{}\r\n"
+    for encoding, text in (("base64", "H4sIAAAA!!!!"), ("base64", "PGZl*"), ("7bit", whole), ("x-unknown", "x"), ("quoted-printable", "=3C=ZZ")):
+        yield (head + report.format(encoding, text)).encode()
+    yield (head + "\r\n" + whole).encode()
+    yield (head + "Content-Type: multipart/mixed; boundary=b\r\n\r\n" + part.format("text/plain", "7bit", "x") * 25 + "--b--").encode()
+    yield (head + "".join(f"Content-Type: multipart/mixed; boundary=b{n}\r\n\r\n--b{n}\r\n" for n in range(9)) + "\r\nx").encode()
+    yield (head + "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\nU3ViamVjdDogeA0KDQpi").encode()
+    yield (head + "Content-Type: text/plain\r\n\r\nwords\r\nbegin 644 a!example.com!1!2.xml\r\n" + "M" + "0" * 60 + "\r\n`\r\nend\r\n").encode()
     yield (head + "Auto-Submitted: auto-replied\r\nContent-Type: application/pkcs7-mime; smime-type=enveloped-data\r\n\r\nMIAG").encode()
 
 
@@ -107,6 +161,7 @@ def mailboxes():
     yield line + b"Subject: x\n\nbody\n>From here\n\n" + line + b"Subject: y\n\n\n\n" + line
     yield b"Subject: first\n\nno line before it\n\nFrom b 01:10\n\n\r\n\r\nFrom c 02:20:00\r\nz"
     yield line.replace(b"\n", b"\r\n") + b"Subject: x\r\n\r\nbody\r\n\r\nFrom here on\r\n" + line
+    yield (line + b"Subject: x\n\nb\n\n") * 25
     yield b"From " + b"x" * 1030 + b" 01:10\n\nFrom a 01:10" + b"y" * 1009 + b"\nz\n\n" + line
 
 
@@ -114,21 +169,55 @@ def frames(*items):
     return b"".join(struct.pack("<I", len(part)) + part for item in items for part in item)
 
 
-def answers():
-    """What a server says."""
+def said():
+    """What a server says to the commands of a session, in their order: LOGIN, CAPABILITY where it was not said, ID where that
+    may be asked, LIST, SELECT, UID FETCH of the list, of bodies, NOOP, flags, a move, an end. "~" is the next tag."""
     hello = "* OK [CAPABILITY IMAP4rev1 UIDPLUS MOVE {}] hello\r\n"
-    login = "A0001 OK [CAPABILITY IMAP4rev1 IDLE UIDPLUS MOVE] in\r\n"
-    tree = "* LIST (\\HasNoChildren) \"/\" \"INBOX\"\r\n* LIST (\\Noselect) \".\" {4}\r\n&AN-\r\nA0002 OK done\r\n"
-    opened = "* FLAGS (\\Seen)\r\n* 2 EXISTS\r\n* 0 RECENT\r\n* OK [UIDVALIDITY 7] ok\r\n* OK [UIDNEXT 9] ok\r\nA0003 OK [READ-ONLY] done\r\n"
-    listed = "* 1 FETCH (UID 5 RFC822.SIZE 9 INTERNALDATE \" 7-Nov-2026 02:44:25 -0700\")\r\n* 2 FETCH (INTERNALDATE NIL UID 8 RFC822.SIZE 2000)\r\nA0004 OK done\r\n"
-    bodies = "* 1 FETCH (UID 5 BODY[] {9}\r\nSubject: \r\n)\r\nA0005 OK done\r\n* BYE enough\r\n"
+    login = "~ OK [CAPABILITY IMAP4rev1 IDLE UIDPLUS MOVE] in\r\n"
+    able = "* CAPABILITY IMAP4rev1 IDLE {} LITERAL- SPECIAL-USE\r\n~ OK able\r\n"
+    tree = "* LIST (\\HasNoChildren) \"/\" \"INBOX\"\r\n* LIST (\\Noselect \\Junk) \".\" {4}\r\n&AN-\r\n* LIST () NIL \"a&AOQ-\\\"b\"\r\n* LIST () \"/\" DMARC/done\r\n~ OK done\r\n"
+    root = "* LIST (\\Noselect) \"/\" \"\"\r\n~ OK done\r\n"
+    opened = "* FLAGS (\\Seen)\r\n* {} EXISTS\r\n* 0 RECENT\r\n* OK [UIDVALIDITY 7] ok\r\n* OK [UIDNEXT {}] ok\r\n~ OK [READ-WRITE] done\r\n"
+    listed = "* 1 FETCH (UID 5 RFC822.SIZE 11 INTERNALDATE \" 7-Nov-2026 02:44:25 -0700\")\r\n* 2 FETCH (INTERNALDATE NIL UID 8 RFC822.SIZE 2000)\r\n~ OK done\r\n"
+    body = "* 1 FETCH (UID 5 BODY[] {11}\r\nSubject: \r\n)\r\n"
+    start = hello.format("") + login + tree
+    whole = start + opened.format(2, 9) + listed + body + "~ OK bodies\r\n"
+    moved = "* OK [COPYUID 7 5 1] moved\r\n* 1 EXPUNGE\r\n~ OK moved\r\n"
+    gone = "~ OK flagged\r\n* VANISHED 5\r\n* 1 EXPUNGE\r\n~ OK gone\r\n"
     yield hello.format("LOGINDISABLED") + login
-    yield hello.format("ID") + login + tree + opened + listed + bodies
-    yield hello.format("AUTH=PLAIN") + "+ \r\n" + login + tree + opened + listed.replace("{9}", "{70}") + bodies + "A0006 NO [INUSE] Suggested Backoff Time: 29 milliseconds\r\n"
-    yield hello.format("") + login + tree + opened + listed + "* 1 FETCH (UID 5 BODY[] {60}\r\n" + "x" * 60 + " FLAGS (\\Seen))\r\n* 3 EXPUNGE\r\n* 1 FETCH (BODY[] NIL UID 8)\r\nA0005 OK done\r\nA0006 OK\r\n"
+    yield whole + "~ OK nothing\r\n* 1 FETCH (FLAGS (\\Seen))\r\n~ OK flagged\r\n" + moved + gone + "* BYE enough\r\n"
+    for made in ("~ OK made\r\n~ NO no subscriptions\r\n", "~ NO [CANNOT] no\r\n~ NO [ALREADYEXISTS] is there\r\n~ OK\r\n", "~ NO\r\n~ NO\r\n~ BAD\r\n"):
+        yield whole.replace("DMARC/done", "done") + "~ OK nothing\r\n" + made + "~ OK flagged\r\n" + moved + gone
+        yield whole.replace("\"/\"", "\".\"").replace("DMARC/done", "INBOX.done") + "~ OK nothing\r\n" + made + "~ OK flagged\r\n" + moved + gone
+    yield whole + "~ NO [INUSE] Suggested Backoff Time: 29 milliseconds\r\n"
+    # Bodies in another order than asked for, of a mail nobody asked for, of none, in pieces of an answer, without an answer.
+    three = listed.replace("2000", "40").replace("~", "* 3 FETCH (UID 6 RFC822.SIZE 12 INTERNALDATE \"01-Jan-2026 00:00:00 +0000\")\r\n~")
+    later = start + opened.format(3, 9) + three
+    other = "* 3 FETCH (UID 6 BODY[] {12}\r\nSubject: x\r\n)\r\n" + body + "* 2 FETCH (FLAGS (\\Seen) BODY[] \"short\" UID 8)\r\n~ OK done\r\n~ OK\r\n"
+    flags = "* 1 FETCH (UID 5 FLAGS (\\Seen \\Deleted))\r\n* 2 FETCH (FLAGS () UID 8)\r\n* 4 FETCH (UID 99 FLAGS (x))\r\n~ OK looked\r\n"
+    yield later + other + "~ OK flagged\r\n~ BAD cannot\r\n" + flags + flags + "~ OK copied\r\n~ OK flagged\r\n~ OK gone\r\n" + gone
+    yield later + other + "~ NO [LIMIT] flags\r\n~ BAD cannot\r\n~ OK all gone\r\n~ NO\r\n"
+    for words in ("UIDPLUS", "MOVE", "IMAP4rev2 ID"):
+        number = "* ID (\"name\" \"x\")\r\n~ OK you\r\n" if "ID" in words.split() else ""
+        yield "* OK hello\r\n~ OK in\r\n" + able.format(words) + number + later[later.index("* LIST"):] + other + "~ OK flagged\r\n" + flags + "~ OK copied\r\n~ OK flagged\r\n~ OK gone\r\n" + gone
+    yield later + "* 3 EXPUNGE\r\n* 1 FETCH (BODY[] NIL UID 8)\r\n* 9 FETCH (UID 99 BODY[] \"\")\r\n" + body + "~ OK done\r\n~ OK done\r\n~ OK\r\n* 1 FETCH (UID 8)\r\n~ OK\r\n~ NO none\r\n"
+    yield later + "* 1 FETCH (UID 5 BODY[] {60}\r\n" + "x" * 60 + " FLAGS (\\Seen))\r\n~ NO [UNAVAILABLE] later\r\n"
+    yield later + body + "~ BAD [LIMIT] too many\r\n* BYE\r\n"
+    yield start + opened.format(1, 9) + "* 1 FETCH (UID 5 RFC822.SIZE 900)\r\n~ OK done\r\n* 1 FETCH (UID 5 BODY[] {1200}\r\n" + "x" * 1200 + ")\r\n~ OK done\r\n"
+    yield start + opened.format(0, 1) + "~ OK done\r\n~ OK done\r\n"
+    yield start + opened.format(9, 90).replace("* OK [UIDNEXT 90] ok\r\n", "") + "* SEARCH 3 5 8\r\n* ESEARCH (TAG \"A0005\") UID MAX 8\r\n~ OK done\r\n" + listed
+    yield start + "~ NO [NONEXISTENT] no such folder\r\n"
+    yield "* OK hello\r\n* CAPABILITY IMAP4rev1 STARTTLS AUTH=PLAIN SASL-IR\r\n~ OK\r\n~ OK in\r\n"
+    yield hello.format("AUTH=PLAIN") + "+ \r\n" + login + tree.replace("\"/\" \"INBOX", "NIL \"INBOX") + root + opened.format(1, 9)
     yield "* PREAUTH hi\r\n"
     yield "* BYE [UNAVAILABLE] \xff\xfe\r\n"
-    yield hello.format("") + "* NAMESPACE ((\"INBOX.\" \".\")) NIL NIL\r\n* X-NEW {3}\r\nabc thing\r\n* STATUS x (MESSAGES 1)\r\n* 1 FETCH (X-GM-LABELS (a \"b\") MODSEQ (5))\r\nA0001 NO [AUTHENTICATIONFAILED] no\r\n"
+    yield hello.format("") + "* NAMESPACE ((\"INBOX.\" \".\")) NIL NIL\r\n* X-NEW {3}\r\nabc thing\r\n* STATUS x (MESSAGES 1)\r\n* 1 FETCH (X-GM-LABELS (a \"b\") MODSEQ (5))\r\n~ NO [AUTHENTICATIONFAILED] no\r\n"
+
+
+def answers():
+    for text in said():
+        number = itertools.count(1)
+        yield re.sub("~", lambda _: f"A{next(number):04}", text)
 
 
 def settings():
@@ -136,6 +225,21 @@ def settings():
     text = (ROOT / "samples/config/config.toml").read_text()
     yield re.sub(r"(?m)^# (\[?\[?\w.*)$", r"\1", text).encode()
     yield b"[[sender]]\nname = \"Our CRM\"\ndkim = [\"crm.example\"]\nptr = \"mta.crm.example\"\nbounce = []\n"
+    box = 'store = "s"\n[[mailbox]]\nname = "a"\nhost = "mx.example.net"\nuser = "u"\n'
+    for more in (
+        'password_env = "P"\nfolders = ["A"]\nafter = "move"\nmove_to = "A"\nrejected_to = "A"', 'after = "keep"\nmove_to = "B"', 'security = "none"',
+        'host = ""', 'auth = "xoauth2"', 'auth = "xoauth2"\ntoken_command = ["a", ""]', 'auth = "password"\ntoken_env = "T"', 'auth = "oauthbearer"\npassword_file = "~/p"',
+        'auth = "xoauth2"\ntoken_file = "t"\n[mailbox.oauth2]\ntoken_url = "http://x"', 'auth = "oauthbearer"\n[mailbox.oauth2]\ntoken_url = "https://x.example/t"\nclient_id = "c"\nscope = "s"',
+        'auth = "xoauth2"\n[mailbox.oauth2]\ntoken_url = "https://x.example/t"\nclient_id = "c"\nrefresh_token_env = "R"\nclient_secret_command = ["s"]', 'oauth2 = 1',
+        'port = 0', 'port = 70000', 'security = 1', 'security = "\\u0000"', 'ca_file = ""', 'folders = [1, true, [], {}, 1.5, 1979-05-27]', 'name = "a"\nname = "b"',
+    ):
+        yield (box + more + "\n").encode()
+    for more in (
+        '[mailbox]\nname = "a"', 'mailbox = 1', 'mailbox = [1]', '[smtp]\nhost = "h"\nsendmail = "/x"', '[smtp]\nfrom = "a"\nto = []', '[smtp]\nhost = "h"\nuser = "u"', '[smtp]\nhost = "h"\npassword_env = "p"',
+        '[smtp]\nhost = "127.0.0.1"\nsecurity = "none"\nfrom = "a@example.com"\nto = ["b@example.com"]', '[smtp]\nhost = "h"\nsecurity = "starttls"', '[[smtp]]', 'smtp = "x"', '[[sender]]', 'sender = {}',
+        '[[sender]]\nname = ""\ndkim = ""\nptr = 1', '[[mailbox]]\n[[mailbox]]', 'store = "~/x"\n', 'store = """\n', '= 1', 'a.b.c = 1', '[summary]\nvolume = true',
+    ):
+        yield (more + "\n").encode()
     yield b"store = 1\n[[mailbox]]\nhosst = 'a'\nport = 0x1_0\nfolders = []\nafter = \"move\"\npassword = \"x\"\n[smtp]\nport = 99999\n"
 
 
@@ -150,10 +254,35 @@ Pass|hardfail|TempError|MAILFROM|other|sampled_out|quarantine|r\u0130
 2026-11-16 00:00:00|17948735990000000|00000!111111111!222222222""".split("\n")
 
 
+def ledger_rows():
+    """A table, then what stands in its columns: 0 what the store would write, 1 null, 2 and 3 integers, 4 a real, 5 text, 6 a blob."""
+    cells = [b"\0", b"\1", b"\2" + struct.pack("<q", 1 << 40), b"\3\x07", b"\4" + struct.pack("<d", 0.5), b"\5\4a\xffb\0", b"\6\2ab"]
+    for table in range(9):
+        # One of three tables is chosen by a byte, where they are read together.
+        choices = [b"\0", b"\1", b"\2"] if table == 3 else [b""]
+        yield bytes([table]) + b"".join(choice + bytes(40 if not choices[0] else 5) for choice in choices)
+        for cell in cells[1:]:
+            yield bytes([table]) + b"".join(choice + cell * (3 if choices[0] else 8) for choice in choices)
+    text = lambda word: b"\5" + bytes([len(word)]) + word
+    yield b"\7" + text(b"2001:db8::1") + text(b"network") + text(b'{"asn":64500,"as_name":"a","country":"NL"}')
+    yield b"\7" + text(b"2001:db8::1") + text(b"ptr") + text(b'{"names":[],"confirmed":false}') + b"\1" * 2
+    yield b"\1" + text(b"2024-02") + b"\2" + struct.pack("<q", (1 << 63) - 1) + text(b"10000-01")
+    yield b"\0" + b"\0" * 33 + text(b'[{"code":"a","detail":""},{"code":1}]') + b"\0" * 30
+
+
+def page_changes():
+    """A file, then changes of it: where, what (0 overwrite, 2 put in, 3 take out; and how many bytes), and the bytes."""
+    for which in range(7):
+        yield bytes([which])
+        for at in range(4, 12000, 1500):
+            yield bytes([which]) + struct.pack("<HB", at, 1) + b"\xff"
+        yield bytes([which]) + struct.pack("<HB", 60000, 0x24) + b"\0\0\0\0" + struct.pack("<HB", 500, 0x34) + b"\1\2\3\4"
+
+
 def all_seeds():
     plain, packed, archives, letters, boxes = map(list, (documents(), samples(".gz"), zips(), mails(), mailboxes()))
-    small = [document for document in plain if len(document) < 3000]
-    packed += [zlib.compress(SMALL.encode()), gzip.compress(gzip.compress(SMALL.encode(), mtime=0), mtime=0), gzip.compress(boxes[0], mtime=0)]
+    small = [document for document in plain if len(document) < 2100]
+    packed += list(packed_otherwise()) + [zlib.compress(SMALL.encode()), gzip.compress(gzip.compress(SMALL.encode(), mtime=0), mtime=0), gzip.compress(boxes[0], mtime=0)]
     items = small + packed + archives + letters + boxes
     yield "unpack", items
     yield "core", items
@@ -163,10 +292,12 @@ def all_seeds():
     yield "parse", plain
     yield "values", [line.replace("|", "\n").encode() for line in VALUES]
     yield "frames", [frames((b"a.xml", b"<a/>"), (b"", b""), (b"s3://b/c", b"x" * 1001), (b"", b"d")), frames((b"\xff", b"")) + b"\1\0"]
-    yield "mbox_gz", [gzip.compress(box, mtime=0) for box in boxes] + [gzip.compress(b"From a 01:10 Mon \n\n" * 400, mtime=0) + gzip.compress(b"\nFrom ", mtime=0) + b"\0" * 9]
+    yield "mbox_gz", list(packed_otherwise())[:8] + [gzip.compress(box, mtime=0) for box in boxes] + [gzip.compress(b"From a 01:10 Mon \n\n" * 400, mtime=0) + gzip.compress(b"\nFrom ", mtime=0) + b"\0" * 9]
     yield "gate", [answer.encode("latin-1") for answer in answers()]
     yield "session", [answer.encode("latin-1") for answer in answers()]
     yield "settings", list(settings())
+    yield "ledger", list(ledger_rows())
+    yield "pages", list(page_changes())
 
 
 def main():

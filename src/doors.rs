@@ -30,6 +30,10 @@ pub const DOORS: &[(&str, Door)] = &[
     ("session", crate::fetch::imap::doors::session),
     #[cfg(feature = "cli")]
     ("settings", crate::cli::doors::settings),
+    #[cfg(feature = "cli")]
+    ("ledger", crate::store::doors::ledger),
+    #[cfg(feature = "cli")]
+    ("pages", pages),
 ];
 
 /// Through the whole core, and as XML at once: findings and counts in bounds, a verdict for each record.
@@ -47,6 +51,30 @@ pub fn core(bytes: &[u8]) {
             assert_eq!(verdicts.len(), report.records.len());
         }
     }
+}
+
+/// As changes of a Parquet file of a few reports.
+#[cfg(feature = "cli")]
+pub fn pages(bytes: &[u8]) {
+    use crate::model::{Accepted, Original, Provenance};
+    use crate::store::doors::Sound;
+    static SOUND: std::sync::OnceLock<Sound> = std::sync::OnceLock::new();
+    let make = || {
+        let xml = include_bytes!("doors/reports.xml");
+        let accepted = normalise::doors::report(xml, &Limits::default()).into_iter().map(|report| {
+            let (verdicts, findings) = judge::judge(&report);
+            let original = std::sync::Arc::new(Original::Xml(Vec::new()));
+            let provenance = Provenance {
+                origin: "reports.xml".to_owned(),
+                attachment: None,
+                arrival: jiff::Timestamp::UNIX_EPOCH,
+                mail: None,
+            };
+            Accepted { report, verdicts, findings, original, provenance }
+        });
+        Sound::new(&accepted.collect::<Vec<_>>())
+    };
+    crate::store::doors::pages(SOUND.get_or_init(make), bytes);
 }
 
 #[cfg(test)]

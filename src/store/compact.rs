@@ -80,14 +80,14 @@ impl Merge {
     fn of_smallest(kind: FileKind, month: Month, mut files: Vec<Small>) -> Self {
         files.sort_by(|one, other| (one.weight(), &one.path).cmp(&(other.weight(), &other.path)));
         let mut merge = Self { kind, month, paths: Vec::new(), records: 0 };
-        let mut bytes = 0;
+        let mut bytes: i64 = 0;
         for file in files {
-            if merge.records + file.records > MERGE_ROWS || bytes + file.bytes > MERGE_BYTES {
+            let more = (merge.records.saturating_add(file.records), bytes.saturating_add(file.bytes));
+            if more.0 > MERGE_ROWS || more.1 > MERGE_BYTES {
                 // The rest of the month waits for the next round, once this much is one file.
                 break;
             }
-            merge.records += file.records;
-            bytes += file.bytes;
+            (merge.records, bytes) = more;
             merge.paths.push(file.path);
         }
         merge.paths.sort_unstable();
@@ -297,7 +297,7 @@ fn number_of(made: &str) -> i64 {
 fn reports_of(ledger: &Ledger, paths: &[String]) -> rusqlite::Result<i64> {
     paths.iter().try_fold(0, |sum, path| {
         let sql = "SELECT COALESCE((SELECT reports FROM files WHERE path = ?1), 0)";
-        ledger.connection.query_row(sql, [path], |row| row.get::<_, i64>(0)).map(|reports| sum + reports)
+        ledger.connection.query_row(sql, [path], |row| row.get::<_, i64>(0)).map(|reports| reports.saturating_add(sum))
     })
 }
 

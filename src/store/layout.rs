@@ -23,7 +23,7 @@ impl Month {
     pub fn parse(text: &str) -> Option<Self> {
         let (year, month) = text.split_once('-')?;
         let month = Self { year: year.parse().ok()?, month: month.parse().ok()? };
-        ((1..=12).contains(&month.month) && month.to_string() == text).then_some(month)
+        ((1..=12).contains(&month.month) && text.len() == 7 && month.to_string() == text).then_some(month)
     }
 
     /// The folder of the files of this month: `month=2026-11`.
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn a_month_is_read_only_in_its_own_spelling() {
         assert_eq!(Month::parse("2026-11"), Some(Month { year: 2026, month: 11 }));
-        for wrong in ["2026-13", "2026-1", "26-11", "2026-11-01", "", "../x-11"] {
+        for wrong in ["2026-13", "2026-1", "26-11", "10000-01", "2026-11-01", "", "../x-11"] {
             assert_eq!(Month::parse(wrong), None, "{wrong}");
         }
         assert_eq!(Month { year: 2024, month: 2 }.last().day(), 29);

@@ -10,6 +10,9 @@ mod commit;
 mod compact;
 mod decode;
 mod delta;
+// What reads here is fuzzed with the program: the one build of polars serves all.
+#[cfg(all(any(test, fuzzing), feature = "cli"))]
+pub mod doors;
 mod encode;
 mod error;
 mod export;
@@ -17,6 +20,7 @@ mod export_reports;
 mod export_sources;
 mod exported;
 mod folder;
+mod footer;
 pub mod layout;
 mod ledger;
 mod lock;

@@ -17,7 +17,7 @@ pub(crate) fn read_array(file: &File, group: &RowGroupMetadata, field: Field) ->
     let found = group
         .columns_under_root_iter(&name)
         .ok_or_else(|| polars_err!(ComputeError: "expected a column {}, found none", name))?;
-    read_columns(file, found, field)
+    read_columns(file, group, found, field)
 }
 
 /// One leaf of a column of structs, as an array of structs of nothing else.
@@ -37,11 +37,13 @@ pub(crate) fn read_leaf(
     // Some writers require it of every struct, some do not.
     let may_be_null = column.descriptor().descriptor.max_def_level > 1;
     let inner = Field::new(name.into(), dtype, may_be_null);
-    read_columns(file, found.into_iter(), Field::new(root.into(), ArrowDataType::Struct(vec![inner]), true))
+    read_columns(file, group, found.into_iter(), Field::new(root.into(), ArrowDataType::Struct(vec![inner]), true))
 }
 
+/// As many values as the row group has rows, or an error: who asks for a row by its number gets one.
 fn read_columns<'a>(
     file: &File,
+    group: &RowGroupMetadata,
     columns: impl Iterator<Item = &'a ColumnChunkMetadata>,
     field: Field,
 ) -> PolarsResult<Box<dyn Array>> {
@@ -52,13 +54,19 @@ fn read_columns<'a>(
     }
     let name = field.name.clone();
     let (mut arrays, _) = column_iter_to_arrays(pages, types, field, None)?;
-    match arrays.len() {
-        1 => Ok(arrays.swap_remove(0)),
+    let array = match arrays.len() {
+        1 => arrays.swap_remove(0),
         _ => polars_core::utils::arrow::compute::concatenate::concatenate(
             &arrays.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
         )
-        .map_err(|error| error.context(name.to_string().into())),
+        .map_err(|error| error.context(name.to_string().into()))?,
+    };
+    if array.len() != group.num_rows() {
+        return Err(polars_err!(
+            ComputeError: "expected {} values in column {}, found {}", group.num_rows(), name, array.len()
+        ));
     }
+    Ok(array)
 }
 
 /// A leaf of a column of lists of structs: the words of all items, and of each row the number of items up to its end.

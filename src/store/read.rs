@@ -5,7 +5,7 @@
 
 use super::decode::Chunk;
 use super::encode::days_since_epoch;
-use super::{StoreError, sound};
+use super::{StoreError, footer, sound};
 use crate::model::{Cause, Columns, Flags, Rows, Source, Text, Words};
 use jiff::civil::Date;
 use polars::error::PolarsResult;
@@ -53,6 +53,7 @@ impl Part {
         let file = File::open(&path).or_else(|error| open_moved(&path).ok_or(error));
         let file = file.map_err(StoreError::io(&path, "opening the part"))?;
         let metadata = sound::read(&path, "reading the part", || {
+            footer::check(&file)?;
             let footer = read_metadata(&mut BufReader::with_capacity(1 << 12, &file))?;
             sound::check_footer(&footer).map(|()| footer)
         })?;

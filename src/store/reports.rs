@@ -21,11 +21,12 @@ pub(crate) fn heads(ledger: &Ledger, filter: &Filter, each: &mut dyn FnMut(Repor
     let mut read = || -> rusqlite::Result<()> {
         let from = filter.from.map_or(i32::MIN, days_since_epoch);
         let to = filter.to.map_or(i32::MAX, days_since_epoch);
-        // `+` keeps the index out.
-        let asked = if is_large_part(ledger, from, to)? {
-            "+day BETWEEN ?1 AND ?2"
-        } else {
-            "id IN (SELECT id FROM reports WHERE day BETWEEN ?1 AND ?2)"
+        let asked = match (filter.from, filter.to) {
+            // A row whose day is none is told of, not left out.
+            (None, None) => "?1 <= ?2",
+            // `+` keeps the index out.
+            _ if is_large_part(ledger, from, to)? => "+day BETWEEN ?1 AND ?2",
+            _ => "id IN (SELECT id FROM reports WHERE day BETWEEN ?1 AND ?2)",
         };
         let mut statement = ledger.connection.prepare(&format!("{HEAD} WHERE {asked} ORDER BY id"))?;
         let mut rows = statement.query([from, to])?;

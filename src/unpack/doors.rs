@@ -20,13 +20,26 @@ pub fn any(bytes: &[u8]) {
     for name in [None, Some("a!example.com!1794787200!1794873599.xml.gz")] {
         hold(bytes.to_vec(), name);
     }
+    let tight = Limits {
+        item_bytes: 1000,
+        inflated_bytes: 600,
+        members: 2,
+        archive_depth: 1,
+        mail_parts: 3,
+        mail_depth: 2,
+        ..Limits::default()
+    };
+    hold_within(bytes.to_vec(), None, &tight);
 }
 
 /// The same for one name.
 pub(super) fn hold(bytes: Vec<u8>, name: Option<&str>) {
-    let limits = limits();
+    hold_within(bytes, name, &limits());
+}
+
+fn hold_within(bytes: Vec<u8>, name: Option<&str>, limits: &Limits) {
     let came = bytes.len();
-    let unpacked = unpack(bytes, name, &limits);
+    let unpacked = unpack(bytes, name, limits);
     assert!(!unpacked.items.is_empty());
     let most = came + usize::try_from(limits.inflated_bytes).expect("a small limit");
     let mut reports = 0;

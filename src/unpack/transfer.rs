@@ -30,7 +30,10 @@ pub(super) fn decode_start(encoding: &str, body: &[u8]) -> Vec<u8> {
     const START: usize = 8 << 10;
     let start = &body[..body.len().min(START)];
     if encoding != BASE64 {
-        return decode(encoding, start).map(Cow::into_owned).unwrap_or_default();
+        // Quoted-printable ends its lines in CR LF, whatever stood there.
+        let mut decoded = decode(encoding, start).map(Cow::into_owned).unwrap_or_default();
+        decoded.truncate(START);
+        return decoded;
     }
     let mut letters: Vec<u8> = start.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
     let sound = letters.iter().position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/')));
@@ -47,7 +50,8 @@ pub(super) fn unlabelled_base64(body: &[u8]) -> Option<Vec<u8>> {
     decode(BASE64, body).map(Cow::into_owned).ok()
 }
 
-/// Decode from a `begin` line to an `end` line; null where there is none, or something else between them.
+/// Decode from a `begin` line to an `end` line; null where there is none, or something else between them, or more comes out
+/// than went in: a line may say that it holds 63 bytes and leave all of them away.
 pub(super) fn uudecode(body: &[u8]) -> Option<Vec<u8>> {
     let mut lines = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
     lines.find(|line| is_begin(line))?;
@@ -68,6 +72,9 @@ pub(super) fn uudecode(body: &[u8]) -> Option<Vec<u8>> {
             bytes.extend_from_slice(&bits.to_be_bytes()[1..]);
         }
         bytes.resize(from + length, 0);
+        if bytes.len() > body.len() {
+            return None;
+        }
     }
     None
 }
@@ -117,6 +124,27 @@ mod tests {
         assert_eq!(uudecode(b"begin 644 a\n#\n\nend\n").unwrap(), [0, 0, 0]);
         assert_eq!(uudecode(b"begin 644 a\n#AB~\n").as_deref(), None);
         assert!(!is_begin(b"begin with care"));
+    }
+
+    #[test]
+    fn no_more_comes_of_uuencode_than_went_in() {
+        // 63 bytes a line, of which none is there.
+        let lines = |count| [&b"begin 644 a.xml\n"[..], &b"_\n".repeat(count), b"end\n"].concat();
+        assert_eq!(uudecode(&lines(1000)), None);
+        assert!(decode("x-uuencode", &lines(1000)).is_err());
+        let blanks_trimmed_off = [
+            &b"begin 644 a.xml\n"[..],
+            &b"M9F5E9&)A8VL^9F5E9&)A8VL^9F5E9&)A8VL^9F5E9&)A8VL^9F5E9&)A8VL\n".repeat(9),
+            b"M\nM\nend\n",
+        ];
+        assert_eq!(uudecode(&blanks_trimmed_off.concat()).map(|bytes| bytes.len()), Some(45 * 11));
+    }
+
+    #[test]
+    fn the_start_of_a_body_is_bounded_whatever_its_encoding() {
+        for encoding in ["quoted-printable", "base64", "7bit", "x-uuencode"] {
+            assert!(decode_start(encoding, &b"\n".repeat(20_000)).len() <= 8 << 10, "{encoding}");
+        }
     }
 
     #[test]

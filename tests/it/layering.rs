@@ -21,7 +21,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("send", &[]),
     ("present", &["model", "analyse", "dns", "ingest"]),
     // No build for users has it.
-    ("doors", &["limits", "unpack", "parse", "normalise", "judge", "fetch", "cli"]),
+    ("doors", &["limits", "unpack", "parse", "normalise", "judge", "fetch", "model", "store", "cli"]),
     ("ingest", &["limits", "fetch", "unpack", "parse", "normalise", "judge", "model", "store"]),
 ];
 

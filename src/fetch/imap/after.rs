@@ -57,12 +57,10 @@ pub(super) async fn act(link: &mut Link, act: &Act, uids: &[u32]) -> Result<Done
         Act::Move(folder) if link.abilities().moves => match move_to(link, &set, folder).await {
             // Some Exchange servers answer BAD to a move they made, and to one they did not.
             Err(Fault::Refused { answer, .. }) if answer.starts_with("BAD") => {
-                let left: Vec<u32> = look(link, &set).await?.into_keys().collect();
+                let left: Vec<u32> = look(link, &set, &uids).await?.into_keys().collect();
                 if left.is_empty() {
                     return Ok(Done { uids, note: None });
                 }
-                let (set, fits) = set_of(&left, MOST);
-                debug_assert_eq!(fits, left.len());
                 let note = copy_and_delete(link, &set, &left, folder).await?;
                 Ok(Done { uids, note })
             }
@@ -92,8 +90,8 @@ async fn expunge(link: &mut Link, set: &str) -> Result<Option<&'static str>, Fau
     link.command("expunging", &format!("UID EXPUNGE {set}"), |_| {}).await.map(|_| None)
 }
 
-/// Those that are still there, and whether each is flagged as deleted.
-async fn look(link: &mut Link, set: &str) -> Result<BTreeMap<u32, bool>, Fault> {
+/// Those of them that are still there, and whether each is flagged as deleted. A server may speak of other mails at any time.
+async fn look(link: &mut Link, set: &str, uids: &[u32]) -> Result<BTreeMap<u32, bool>, Fault> {
     let mut found = BTreeMap::new();
     link.command("looking at flags", &format!("UID FETCH {set} (UID FLAGS)"), |response| {
         let Response::Fetch(_, attributes) = response else { return };
@@ -107,7 +105,7 @@ async fn look(link: &mut Link, set: &str) -> Result<BTreeMap<u32, bool>, Fault> 
                 _ => {}
             }
         }
-        if let Some((uid, deleted)) = uid.zip(deleted) {
+        if let Some((uid, deleted)) = uid.zip(deleted).filter(|(uid, _)| uids.contains(uid)) {
             found.insert(uid, deleted);
         }
     })
@@ -122,7 +120,7 @@ async fn copy_and_delete(
     uids: &[u32],
     folder: &str,
 ) -> Result<Option<&'static str>, Fault> {
-    let there = look(link, set).await?;
+    let there = look(link, set, uids).await?;
     let to_copy: Vec<u32> = uids.iter().copied().filter(|uid| there.get(uid) == Some(&false)).collect();
     let mut rest = &to_copy[..];
     while !rest.is_empty() {

@@ -3,6 +3,7 @@
 
 #![allow(clippy::missing_panics_doc, reason = "to panic is what these are for")]
 
+use super::after::{self, Act};
 use super::bodies::{Got, Queue, answer};
 use super::connect::{SMALL_LITERAL, greeting};
 use super::error::{Fault, wait_in};
@@ -16,9 +17,16 @@ use super::wire::Wire;
 use super::{After, Auth, Mailbox, Patience, Secret, Security, auth};
 use async_imap::Client;
 use async_imap::imap_proto::Response;
-use std::collections::BTreeSet;
-use std::io::Cursor;
+use std::collections::{BTreeSet, VecDeque};
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::runtime::{Builder, Runtime};
 
+/// What ends a session in which nothing is wrong.
+const END: &str = "the server said all that was asked for";
 /// The largest mail that is taken here.
 const MAIL: u64 = 1000;
 
@@ -59,17 +67,93 @@ fn fed(bytes: &[u8], size: usize) -> (Vec<u8>, Result<(), GateError>, bool) {
 }
 
 /// A whole session with a server that says this and hangs up: it ends, each mail is given once, listed, and within the
-/// limit.
+/// limit, and no other mail is flagged, copied, moved or expunged.
 pub fn session(bytes: &[u8]) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-    let server = tokio::io::join(Cursor::new(bytes.to_vec()), tokio::io::sink());
-    let wire = Wire::new(Box::new(server), SMALL_LITERAL, Patience::default().silence);
-    let fault = runtime.block_on(poll(wire)).expect_err("the server hung up");
-    assert!(!fault.into_error("x").reason.is_empty());
+    let _ = Session::with(bytes);
 }
 
-async fn poll(wire: Wire) -> Result<(), Fault> {
-    let mailbox = Mailbox {
+/// What came of a session.
+#[derive(Debug)]
+struct Session {
+    /// The UIDs it gave.
+    given: BTreeSet<u32>,
+    /// What ended it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "tests ask"))]
+    end: String,
+    /// The lines that the server heard.
+    heard: String,
+}
+
+impl Session {
+    fn with(bytes: &[u8]) -> Self {
+        // The password is read on a thread of the runtime's own: to start one each time is dear.
+        thread_local!(static RUNTIME: Runtime = Builder::new_current_thread().enable_time().build().expect("a runtime"));
+        let ear = Ear::default();
+        let server = tokio::io::join(Lines(bytes.to_vec().into()), ear.clone());
+        let mut given = BTreeSet::new();
+        let fault = RUNTIME.with(|runtime| {
+            let wire = Wire::new(Box::new(server), SMALL_LITERAL, Patience::default().silence);
+            runtime.block_on(poll(wire, &mut given)).expect_err("the server hung up")
+        });
+        let end = fault.into_error("x").reason;
+        assert!(!end.is_empty());
+        let heard = String::from_utf8_lossy(&ear.0.lock().expect("nobody panicked")).into_owned();
+        let session = Self { given, end, heard };
+        for uid in session.touched() {
+            assert!(session.given.contains(&uid), "UID {uid} was not given: {}", session.heard);
+        }
+        session
+    }
+
+    /// The UIDs that the server was to do something with.
+    fn touched(&self) -> BTreeSet<u32> {
+        let words = self.heard.lines().map(|line| line.split(' ').skip(1).collect::<Vec<_>>());
+        let sets = words.filter_map(|words| match words[..] {
+            ["UID", "STORE" | "COPY" | "MOVE" | "EXPUNGE", set, ..] => Some(set.to_owned()),
+            _ => None,
+        });
+        let mut touched = BTreeSet::new();
+        for range in sets.collect::<Vec<_>>().iter().flat_map(|set| set.split(',')) {
+            let (first, last) = range.split_once(':').unwrap_or((range, range));
+            touched.extend(first.parse::<u32>().expect("a UID")..=last.parse().expect("a UID"));
+        }
+        touched
+    }
+}
+
+/// Says a line at a time: what a server says in answer to one command is not there while another is answered.
+struct Lines(VecDeque<u8>);
+
+impl AsyncRead for Lines {
+    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let line = self.0.iter().position(|byte| *byte == b'\n').map_or(self.0.len(), |at| at + 1);
+        let count = line.min(out.remaining());
+        out.put_slice(&self.0.drain(..count).collect::<Vec<_>>());
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Keeps what is said to it.
+#[derive(Debug, Clone, Default)]
+struct Ear(Arc<Mutex<Vec<u8>>>);
+
+impl AsyncWrite for Ear {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.0.lock().expect("nobody panicked").extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn mailbox() -> Mailbox {
+    Mailbox {
         name: "reports".to_owned(),
         host: "imap.example.com".to_owned(),
         port: 993,
@@ -81,16 +165,20 @@ async fn poll(wire: Wire) -> Result<(), Fault> {
         after: After::Keep,
         rejected_to: None,
         patience: Patience::default(),
-    };
+    }
+}
+
+async fn poll(wire: Wire, given: &mut BTreeSet<u32>) -> Result<(), Fault> {
+    let mailbox = mailbox();
     let mut client = Client::new(wire);
     greeting(&mut client).await?;
     let session = auth::login(client, &mailbox, &mut Tokens::default()).await?;
     let mut link = Link::begin(session, mailbox.patience.clone()).await?;
-    let tree = Tree::ask(&mut link).await?;
+    let mut tree = Tree::ask(&mut link).await?;
     let name = tree.find("INBOX")?;
-    let opened = link.select(&name, Mode::Read).await?.clone();
+    let opened = link.select(&name, Mode::Write).await?.clone();
     let mut lister = Lister::new(1, &opened);
-    let (mut queue, mut listed, mut given) = (Queue::default(), BTreeSet::new(), BTreeSet::new());
+    let (mut queue, mut listed) = (Queue::default(), BTreeSet::new());
     while !lister.is_over() {
         let window = lister.next(&mut link, &Ranges::new()).await?;
         for entry in &window.entries {
@@ -104,5 +192,86 @@ async fn poll(wire: Wire) -> Result<(), Fault> {
         }
     }
     link.noop().await?;
-    Err(Fault::settled("the server said all that was asked for"))
+    let uids: Vec<u32> = given.iter().copied().collect();
+    let done = tree.find_or_make(&mut link, "DMARC/done").await?;
+    for act in [Act::Seen, Act::Move(done), Act::Delete] {
+        let mut rest = &uids[..];
+        while !rest.is_empty() {
+            match after::act(&mut link, &act, rest).await {
+                Ok(done) => {
+                    let (taken, more) = rest.split_at(done.uids.len());
+                    assert!(!taken.is_empty() && done.uids == taken, "{act:?}: {done:?} of {rest:?}");
+                    rest = more;
+                }
+                Err(Fault::Refused { .. }) => break,
+                Err(fault) => return Err(fault),
+            }
+        }
+    }
+    Err(Fault::settled(END))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Write as _;
+    use std::path::Path;
+
+    #[test]
+    fn some_server_of_the_corpus_is_asked_all_there_is_to_ask() {
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/session");
+        let inputs = std::fs::read_dir(corpus).unwrap().map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
+        let whole: Vec<Session> =
+            inputs.map(|bytes| Session::with(&bytes)).filter(|session| session.end == END).collect();
+        for command in ["BODY.PEEK", "STORE", "MOVE", "COPY", "EXPUNGE"] {
+            let asked = |session: &Session| session.given.len() > 1 && session.heard.contains(command);
+            assert!(whole.iter().any(asked), "the commands of a session changed: no {command} in {whole:?}");
+        }
+    }
+
+    /// What a server hears that is to move mails of these UIDs, and answers these lines.
+    fn moved(uids: &[u32], answers: &[&str]) -> String {
+        let mut said = "* OK hello\r\nA0001 OK [CAPABILITY IMAP4rev1 UIDPLUS MOVE] in\r\n".to_owned();
+        let mut tag = 1;
+        for answer in answers {
+            tag += u32::from(!answer.starts_with('*'));
+            let tag = if answer.starts_with('*') { String::new() } else { format!("A{tag:04} ") };
+            write!(said, "{tag}{answer}\r\n").unwrap();
+        }
+        let ear = Ear::default();
+        let server = tokio::io::join(Lines(said.into_bytes().into()), ear.clone());
+        let work = async {
+            let mut client = Client::new(Wire::new(Box::new(server), SMALL_LITERAL, Patience::default().silence));
+            greeting(&mut client).await.unwrap();
+            let mailbox = mailbox();
+            let session = auth::login(client, &mailbox, &mut Tokens::default()).await.unwrap();
+            let mut link = Link::begin(session, mailbox.patience.clone()).await.unwrap();
+            let done = after::act(&mut link, &Act::Move("Done".to_owned()), uids).await.unwrap();
+            assert_eq!(done.uids, uids);
+        };
+        Builder::new_current_thread().enable_time().build().unwrap().block_on(work);
+        let heard = ear.0.lock().unwrap();
+        String::from_utf8_lossy(&heard).into_owned()
+    }
+
+    #[test]
+    fn a_mail_that_a_server_speaks_of_unasked_is_not_moved() {
+        let unasked = "* 9 FETCH (UID 99 FLAGS ())";
+        let answers =
+            ["BAD cannot move", unasked, "OK looked", unasked, "OK looked", "OK copied", "OK flagged", "OK gone"];
+        let heard = moved(&[5, 8], &answers);
+        assert!(heard.contains("UID MOVE 5,8") && !heard.contains("UID COPY"), "{heard}");
+    }
+
+    #[test]
+    fn what_is_left_of_a_move_is_copied_whole_however_long_its_set() {
+        let uids: Vec<u32> = (1001..=1400).collect();
+        let there: Vec<String> = uids.iter().step_by(2).map(|uid| format!("* 1 FETCH (UID {uid} FLAGS ())")).collect();
+        let looked = there.join("\r\n");
+        let copied = ["OK copied", "OK flagged", "OK copied", "OK flagged", "OK gone"];
+        let answers = [&["BAD cannot move", &looked, "OK looked", &looked, "OK looked"][..], &copied].concat();
+        let heard = moved(&uids, &answers);
+        let sets = heard.lines().filter_map(|line| line.split_once("UID COPY "));
+        assert_eq!(sets.map(|(_, set)| set.split(',').count()).sum::<usize>(), 200, "{heard}");
+    }
 }

@@ -1,0 +1,6 @@
+//! The door `pages`: what it takes and what must hold is said where it is, in `src/doors.rs`.
+#![no_main]
+
+const DOOR: dmarquet_fuzz::Door = dmarquet_fuzz::door("pages");
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| DOOR(bytes));

@@ -1,0 +1,322 @@
+//! A Parquet file of the store, or of a folder that somebody else wrote, whatever its pages and its footer hold.
+
+use super::super::encode::{self, Judged};
+use super::super::layout::Layout;
+use super::super::read::{self, Filter, Part};
+use super::super::schema::{self, Kind};
+use super::super::status::Totals;
+use super::super::{StoreError, export_reports, folder, nested, upkeep};
+use crate::model::{Accepted, Columns, Rows, Words};
+use jiff::Timestamp;
+use jiff::civil::date;
+use polars::error::PolarsResult;
+use polars_core::utils::arrow::array::{Array, PrimitiveArray};
+use polars_core::utils::arrow::datatypes::{ArrowDataType, ArrowSchema, Field};
+use polars_parquet::read::ParquetError;
+use polars_parquet::write::{
+    CompressedPage, CompressionOptions, Compressor, DynIter, DynStreamingIterator, Encoding, FileWriter, Page,
+    StatisticsOptions, Version, WriteOptions, array_to_columns, fallible_streaming_iterator, to_parquet_schema,
+};
+use std::fs::File;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+/// Sound files, which the bytes are changes of.
+#[derive(Debug)]
+pub struct Sound {
+    /// One row a record: as this program writes it, then as others do.
+    records: Vec<Vec<u8>>,
+    /// One row a report.
+    reports: Vec<Vec<u8>>,
+}
+
+impl Sound {
+    /// The files of these reports.
+    pub fn new(accepted: &[Accepted]) -> Self {
+        let keys: Vec<String> = accepted.iter().map(|accepted| accepted.report.key.to_string()).collect();
+        let judged: Vec<Judged<'_>> = accepted
+            .iter()
+            .zip(&keys)
+            .map(|(accepted, key)| {
+                Judged::new(key, &accepted.report, &accepted.verdicts, accepted.provenance.sender_auth())
+            })
+            .collect();
+        let own = encode::encode(&judged).expect("columns of our own making");
+        let columns = read_back(&own).expect("a file of our own making");
+        let mut gathered = export_reports::Gathered::default();
+        accepted.iter().for_each(|accepted| gathered.push(accepted, Timestamp::UNIX_EPOCH));
+        let reports: Vec<_> = export_reports::fields().zip(gathered.arrays()).collect();
+        let foreign = |columns: &[(Field, Box<dyn Array>)]| {
+            let forms = [
+                (Version::V1, Encoding::RleDictionary),
+                (Version::V1, Encoding::Plain),
+                (Version::V2, Encoding::Plain),
+            ];
+            forms.map(|(version, encoding)| file(columns, version, encoding).expect("columns of our own making"))
+        };
+        let records = std::iter::once(own).chain(foreign(&columns)).collect();
+        Self { records, reports: foreign(&reports).into() }
+    }
+}
+
+/// The columns of a file of `records`.
+fn read_back(bytes: &[u8]) -> Result<Vec<(Field, Box<dyn Array>)>, StoreError> {
+    let memory = Memory::new();
+    memory.hold(bytes);
+    let part = Part::open(memory.path())?;
+    let read = |field: Field| {
+        let array = nested::read_array(&part.file, &part.metadata.row_groups[0], field.clone());
+        array.map(|array| (field, array)).map_err(StoreError::parquet(&part.path, "reading the part"))
+    };
+    schema::COLUMNS.iter().map(|column| read(encode::arrow_field(column))).collect()
+}
+
+/// A file as others write it: its pages are not compressed, so that a change of them is one of what they hold.
+fn file(columns: &[(Field, Box<dyn Array>)], version: Version, encoding: Encoding) -> PolarsResult<Vec<u8>> {
+    let options = WriteOptions {
+        statistics: StatisticsOptions::default(),
+        version,
+        compression: CompressionOptions::Uncompressed,
+        data_page_size: None,
+    };
+    let schema: ArrowSchema = columns.iter().map(|(field, _)| (field.name.clone(), field.clone())).collect();
+    let parquet = to_parquet_schema(&schema)?;
+    let rows = columns.first().map_or(0, |(_, array)| array.len());
+    let mut leaves: Vec<Vec<CompressedPage>> = Vec::new();
+    for ((_, array), kind) in columns.iter().zip(parquet.fields()) {
+        let encodings = match array.dtype() {
+            ArrowDataType::LargeList(items) => match items.dtype() {
+                ArrowDataType::Struct(fields) => vec![Encoding::Plain; fields.len()],
+                _ => vec![Encoding::Plain],
+            },
+            ArrowDataType::Boolean => vec![Encoding::Plain],
+            // Without a value there is no dictionary to write.
+            _ if array.null_count() == rows => vec![Encoding::Plain],
+            _ => vec![encoding],
+        };
+        for pages in array_to_columns(array.clone(), kind.clone(), options, &encodings)? {
+            let pages = pages.map(|page: PolarsResult<Page>| {
+                page.map_err(|error| ParquetError::FeatureNotSupported(error.to_string()))
+            });
+            let pages: Result<_, ParquetError> =
+                Compressor::new_from_vec(pages, options.compression, Vec::new()).collect();
+            leaves.push(pages?);
+        }
+    }
+    let pages = DynIter::new(leaves.iter().map(|pages| {
+        Ok(DynStreamingIterator::new(fallible_streaming_iterator::convert(
+            pages.iter().map(PolarsResult::<&CompressedPage>::Ok),
+        )))
+    }));
+    let mut writer = FileWriter::new_with_parquet_schema(Vec::new(), schema, parquet, options);
+    writer.write(rows as u64, pages)?;
+    writer.end(None)?;
+    Ok(writer.into_inner())
+}
+
+/// A file in memory that has a path.
+struct Memory(File);
+
+impl Memory {
+    fn new() -> Self {
+        let made = rustix::fs::memfd_create("pages", rustix::fs::MemfdFlags::CLOEXEC);
+        Self(made.expect("a file in memory").into())
+    }
+
+    fn hold(&self, bytes: &[u8]) {
+        self.0.set_len(bytes.len() as u64).and_then(|()| self.0.write_all_at(bytes, 0)).expect("memory can be written");
+    }
+
+    fn path(&self) -> PathBuf {
+        format!("/proc/self/fd/{}", self.0.as_raw_fd()).into()
+    }
+}
+
+/// A folder of a table of reports, whose one file is in memory.
+struct Folder {
+    dir: tempfile::TempDir,
+    file: Memory,
+}
+
+impl Folder {
+    fn new() -> Self {
+        let (dir, file) = (tempfile::tempdir().expect("a folder"), Memory::new());
+        let month = dir.path().join("reports/month=2026-11");
+        std::fs::create_dir_all(&month).expect("a folder of a month");
+        std::os::unix::fs::symlink(file.path(), month.join("reports.parquet")).expect("a link");
+        Self { dir, file }
+    }
+}
+
+/// Changes of a file: each a place, what is done there, and bytes. What changes the footer's length corrects what is said of
+/// it, so that the footer is still found.
+fn changed(sound: &[u8], mut changes: &[u8]) -> Vec<u8> {
+    let mut bytes = sound.to_vec();
+    let length = bytes.last_chunk::<8>().map_or(0, |[a, b, c, d, ..]| u32::from_le_bytes([*a, *b, *c, *d]) as usize);
+    let footer = bytes.len().saturating_sub(length + 8);
+    while let [low, high, what, rest @ ..] = changes {
+        let at = usize::from(u16::from_le_bytes([*low, *high])) % bytes.len().max(1);
+        let count = usize::from(*what % 16).min(rest.len());
+        let (put, more) = rest.split_at(count);
+        changes = more;
+        // Each way keeps the rest of the bytes where it is, or puts it elsewhere.
+        let end = match what / 16 % 4 {
+            0 | 1 => (at + count).min(bytes.len()),
+            2 => at,
+            _ => (at + 2 * count).min(bytes.len()),
+        };
+        let before = bytes.len();
+        bytes.splice(at..end, put.iter().copied());
+        if let Some(length) = bytes.len().checked_sub(footer + 8).filter(|_| bytes.len() != before && at >= footer) {
+            let said = bytes.len() - 8..bytes.len() - 4;
+            bytes[said].copy_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
+        }
+    }
+    bytes
+}
+
+/// As changes of a sound file, which the first byte chooses: it is read to as many rows as it says it has, all readers
+/// agreeing, or not read for a typed error.
+pub fn pages(sound: &Sound, bytes: &[u8]) {
+    let Some((which, changes)) = bytes.split_first() else { return };
+    let which = usize::from(*which) % (sound.records.len() + sound.reports.len());
+    let read = match sound.records.get(which) {
+        Some(file) => records(&changed(file, changes)),
+        None => reports(&changed(&sound.reports[which - sound.records.len()], changes)),
+    };
+    assert!(read.is_some() || !changes.is_empty(), "a sound file is read");
+}
+
+/// How many rows were read.
+fn records(bytes: &[u8]) -> Option<usize> {
+    thread_local!(static MEMORY: Memory = Memory::new());
+    MEMORY.with(|memory| {
+        memory.hold(bytes);
+        let paths = [memory.path()];
+        let folded = fold(&paths, &Filter::default());
+        let verified = typed(upkeep::rows(&paths[0]));
+        if let (Some(folded), Some(verified)) = (&folded, verified) {
+            assert_eq!(i64::try_from(folded.rows).ok(), Some(verified), "the readers agree");
+            assert_eq!(folded.counts, counts(&paths[0]), "sum of count");
+        }
+        let filter = Filter {
+            from: Some(date(2026, 11, 16)),
+            to: Some(date(2026, 11, 16)),
+            domains: vec!["example.com".to_owned()],
+        };
+        if let (Some(all), Some(some)) = (&folded, fold(&paths, &filter)) {
+            assert!(some.rows <= all.rows, "{} of {}", some.rows, all.rows);
+        }
+        folded.and(verified).and_then(|rows| usize::try_from(rows).ok())
+    })
+}
+
+/// What was read; none where it could not be, for a reason of the file.
+fn typed<T>(read: Result<T, StoreError>) -> Option<T> {
+    match read {
+        Ok(read) => Some(read),
+        Err(StoreError::Parquet { .. }) => None,
+        Err(other) => panic!("expected an error of the file, found {other:?}"),
+    }
+}
+
+/// Sums over all rows that were read.
+#[derive(Default)]
+struct Folded {
+    rows: usize,
+    counts: i64,
+}
+
+fn fold(paths: &[PathBuf], filter: &Filter) -> Option<Folded> {
+    let all = Mutex::new(Folded::default());
+    let each = |rows: Rows| {
+        hold(&rows);
+        let mut all = all.lock().expect("nobody panicked");
+        all.rows += rows.len;
+        all.counts = rows.count.iter().fold(all.counts, |sum, count| sum.wrapping_add(*count));
+    };
+    typed(read::each(paths, (filter, &|_| Columns::ALL), each, || Ok(())))?;
+    Some(all.into_inner().expect("nobody panicked"))
+}
+
+/// Every column has a value a row, and every code its word.
+fn hold(rows: &Rows) {
+    let lengths = [rows.day.len(), rows.source.len(), rows.count.len(), rows.flags.len(), rows.cause.len()];
+    assert_eq!(lengths, [rows.len; 5]);
+    for words in [
+        &rows.policy_domain,
+        &rows.org_name,
+        &rows.header_from,
+        &rows.envelope_from,
+        &rows.disposition,
+        &rows.dkim_domain,
+        &rows.dkim_selector,
+        &rows.dkim_result,
+        &rows.spf_domain,
+        &rows.spf_result,
+        &rows.mismatch,
+        &rows.sender_auth,
+        &rows.reason,
+    ] {
+        assert_eq!(words.codes.len(), rows.len);
+        assert!(words.codes.iter().all(|code| *code == Words::NULL || (*code as usize) < words.dictionary.len()));
+    }
+}
+
+/// The sum of `count` as polars reads the column.
+fn counts(path: &Path) -> i64 {
+    let part = typed(Part::open(path.to_owned())).expect("it was read before");
+    let column = schema::COLUMNS.iter().find(|column| matches!(column.kind, Kind::Count(_))).expect("a column count");
+    let sum = |sum: i64, group| {
+        let array = nested::read_array(&part.file, group, encode::arrow_field(column)).expect("it was read before");
+        let counts = array.as_any().downcast_ref::<PrimitiveArray<i64>>().expect("a column of integers");
+        counts.iter().flatten().fold(sum, |sum, count| sum.wrapping_add(*count))
+    };
+    part.metadata.row_groups.iter().fold(0, sum)
+}
+
+/// How many reports were read.
+fn reports(bytes: &[u8]) -> Option<usize> {
+    thread_local!(static FOLDER: Folder = Folder::new());
+    FOLDER.with(|folder| {
+        folder.file.hold(bytes);
+        let layout = Layout::new(folder.dir.path());
+        let (mut heads, mut records) = (0_usize, 0_i64);
+        let read = folder::heads(&layout, &Filter::default(), &mut |head| {
+            heads += 1;
+            records = records.saturating_add(head.records);
+        });
+        let read = typed(read);
+        let status = typed(folder::status(&layout));
+        assert_eq!(read.is_some(), status.is_some(), "heads and their sums are read or not");
+        let Totals { reports, records: sum, .. } = status?.totals;
+        assert_eq!((usize::try_from(reports), sum), (Ok(heads), records));
+        Some(heads)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::accepted;
+
+    #[test]
+    fn a_column_that_is_shorter_than_its_row_group_is_told_by_all_who_read_it() {
+        let made = [accepted(0, 2), accepted(1, 2)];
+        let sound = Sound::new(&made);
+        let mut columns = read_back(&sound.records[0]).unwrap();
+        let whole = file(&columns, Version::V1, Encoding::Plain).unwrap();
+        assert_eq!(records(&whole), Some(4));
+        let last = columns.len() - 1;
+        columns[last].1 = columns[last].1.sliced(0, 3);
+        assert_eq!(records(&file(&columns, Version::V1, Encoding::Plain).unwrap()), None);
+
+        let mut gathered = export_reports::Gathered::default();
+        made.iter().for_each(|accepted| gathered.push(accepted, Timestamp::UNIX_EPOCH));
+        let mut columns: Vec<_> = export_reports::fields().zip(gathered.arrays()).collect();
+        columns[1].1 = columns[1].1.sliced(0, 1);
+        assert_eq!(reports(&file(&columns, Version::V1, Encoding::Plain).unwrap()), None);
+    }
+}
