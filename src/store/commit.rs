@@ -44,7 +44,7 @@ struct Made {
     month: Month,
     records: usize,
     reports: usize,
-    bytes: u64,
+    seal: Seal,
 }
 
 /// What a commit is about to write.
@@ -247,30 +247,28 @@ fn write_task(
     let made = match task {
         Task::Part { path, month, reports } => {
             let bytes = encode_part(reports).map_err(StoreError::parquet(&target, "writing the part"))?;
-            write_file(&file, |out| out.write_all(&bytes))?;
+            let seal = write_file(&file, |out| out.write_all(&bytes))?;
             let records = reports.iter().map(|accepted| accepted.report.records.len()).sum();
-            let bytes = bytes.len() as u64;
-            Some((path, FileKind::Part, month, records, reports.len(), bytes))
+            Some((path, FileKind::Part, month, records, reports.len(), seal))
         }
         Task::Pack { path, month, reports } => {
             let contents = Contents::of(reports, ingested);
-            write_file(&file, |out| contents.write(out))?;
-            let size = size_of(&file)?;
+            let seal = write_file(&file, |out| contents.write(out))?;
             let records = reports.iter().map(|accepted| accepted.report.records.len()).sum();
-            Some((path, FileKind::Pack, month, records, reports.len(), size))
+            Some((path, FileKind::Pack, month, records, reports.len(), seal))
         }
         Task::Plain { bytes, .. } => {
             write_file(&file, |out| out.write_all(bytes))?;
             None
         }
     };
-    Ok(made.map(|(path, kind, month, records, reports, bytes)| Made {
+    Ok(made.map(|(path, kind, month, records, reports, seal)| Made {
         path: path.clone(),
         kind,
         month: *month,
         records,
         reports,
-        bytes,
+        seal,
     }))
 }
 
@@ -289,19 +287,56 @@ pub(crate) fn sender_auth(accepted: &Accepted) -> SenderAuth {
     accepted.provenance.mail.as_ref().map_or(SenderAuth::Unknown, |mail| mail.sender_auth)
 }
 
+/// What tells whether a file is as it was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seal {
+    pub(crate) bytes: u64,
+    /// BLAKE3.
+    pub(crate) hash: [u8; 32],
+}
+
+impl Seal {
+    /// Of a file that is there.
+    pub(crate) fn of(path: &Path) -> Result<Self, StoreError> {
+        let mut hasher = blake3::Hasher::new();
+        let hashed = std::fs::File::open(path).and_then(|file| hasher.update_reader(file).map(drop));
+        hashed.map_err(StoreError::io(path, "reading the file"))?;
+        Ok(Self { bytes: hasher.count(), hash: *hasher.finalize().as_bytes() })
+    }
+}
+
+/// A file that is written, and what it comes to.
+pub(crate) struct Sealed {
+    out: BufWriter<std::fs::File>,
+    hasher: blake3::Hasher,
+}
+
+impl Write for Sealed {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.out.flush()
+    }
+}
+
 /// Write a file and make its bytes durable.
 pub(crate) fn write_file(
     path: &Path,
-    write: impl FnOnce(&mut BufWriter<std::fs::File>) -> std::io::Result<()>,
-) -> Result<(), StoreError> {
-    let failed = StoreError::io(path, "writing the file");
+    write: impl FnOnce(&mut Sealed) -> std::io::Result<()>,
+) -> Result<Seal, StoreError> {
     let run = || {
-        let mut out = BufWriter::with_capacity(1 << 16, std::fs::File::create(path)?);
-        write(&mut out)?;
-        out.flush()?;
-        out.get_ref().sync_all()
+        let out = BufWriter::with_capacity(1 << 16, std::fs::File::create(path)?);
+        let mut sealed = Sealed { out, hasher: blake3::Hasher::new() };
+        write(&mut sealed)?;
+        sealed.flush()?;
+        sealed.out.get_ref().sync_all()?;
+        Ok(Seal { bytes: sealed.hasher.count(), hash: *sealed.hasher.finalize().as_bytes() })
     };
-    run().map_err(failed)
+    run().map_err(StoreError::io(path, "writing the file"))
 }
 
 /// Remove a file; none there is as good.
@@ -310,11 +345,6 @@ pub(crate) fn remove_file(path: &Path, doing: &'static str) -> Result<(), StoreE
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(StoreError::io(path, doing)(error)),
         _ => Ok(()),
     }
-}
-
-/// The bytes of a file.
-pub(crate) fn size_of(path: &Path) -> Result<u64, StoreError> {
-    std::fs::metadata(path).map(|metadata| metadata.len()).map_err(StoreError::io(path, "looking at the file"))
 }
 
 /// A count as the ledger holds it.
@@ -356,8 +386,8 @@ fn record_batch(transaction: &Transaction<'_>, batch: &Batch, number: i64, now: 
 }
 
 fn record_files(transaction: &Transaction<'_>, made: &[Made], number: i64) -> rusqlite::Result<()> {
-    let mut statement = transaction.prepare_cached("INSERT INTO files VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
-    for Made { path, kind, month, records, reports, bytes } in made {
+    let mut statement = transaction.prepare_cached("INSERT INTO files VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
+    for Made { path, kind, month, records, reports, seal } in made {
         statement.execute(params![
             path,
             kind.folder(),
@@ -365,7 +395,8 @@ fn record_files(transaction: &Transaction<'_>, made: &[Made], number: i64) -> ru
             number,
             int(*records),
             int(*reports),
-            int(*bytes)
+            int(seal.bytes),
+            seal.hash
         ])?;
     }
     Ok(())

@@ -5,6 +5,7 @@
 //! `compacting/`, its other files as hard links; one exchange of the two folders; one transaction; the old folder goes to
 //! `retired/`, which the next run removes. A reader that globs sees the old set or the new, never both.
 
+use super::commit::Seal;
 use super::layout::{FileKind, Layout, Month};
 use super::ledger::{Ledger, sync_folder};
 use super::rebuild::{exchange, remove_folder};
@@ -159,13 +160,13 @@ impl Writer {
         let old = self.layout.month(merge.kind, merge.month);
         remove_folder(&new)?;
         create_folder(&new)?;
-        let bytes = build(&self.layout, merge, &new, &made)?;
+        let seal = build(&self.layout, merge, &new, &made)?;
         self.compact_step(Step::Built)?;
 
         exchange(&new, &old)?;
         self.compact_step(Step::Exchanged)?;
 
-        let file = (made.as_str(), number, bytes);
+        let file = (made.as_str(), number, seal);
         record(&self.ledger, merge, file).map_err(self.ledger.failed("recording the merged file"))?;
         self.compact_step(Step::Recorded)?;
         retire(&self.layout, merge.kind, merge.month)
@@ -203,11 +204,11 @@ pub(crate) fn workplace(layout: &Layout, kind: FileKind, month: Month) -> PathBu
     layout.root().join("compacting").join(format!("{}-{month}", kind.folder()))
 }
 
-/// Put the month together anew; gives the merged file's bytes.
-fn build(layout: &Layout, merge: &Merge, new: &Path, made: &str) -> Result<u64, StoreError> {
+/// Put the month together anew.
+fn build(layout: &Layout, merge: &Merge, new: &Path, made: &str) -> Result<Seal, StoreError> {
     let paths: Vec<PathBuf> = merge.paths.iter().map(|path| layout.file(path)).collect();
     let target = new.join(Path::new(made).file_name().expect("a file has a name"));
-    let bytes = match merge.kind {
+    let seal = match merge.kind {
         FileKind::Part => merge::parts(&paths, &target)?,
         FileKind::Pack => merge::packs(&paths, &target)?,
     };
@@ -227,18 +228,18 @@ fn build(layout: &Layout, merge: &Merge, new: &Path, made: &str) -> Result<u64, 
         }
     }
     sync_folder(new)?;
-    Ok(bytes)
+    Ok(seal)
 }
 
-fn record(ledger: &Ledger, merge: &Merge, (made, number, bytes): (&str, i64, u64)) -> rusqlite::Result<()> {
+fn record(ledger: &Ledger, merge: &Merge, (made, number, seal): (&str, i64, Seal)) -> rusqlite::Result<()> {
     let transaction = ledger.connection.unchecked_transaction()?;
     let reports = reports_of(ledger, &merge.paths)?;
     for path in &merge.paths {
         transaction.execute("DELETE FROM files WHERE path = ?1", [path])?;
     }
-    let bytes = super::commit::int(bytes);
-    let row = params![made, merge.kind.folder(), merge.month.to_string(), number, merge.records, reports, bytes];
-    transaction.execute("INSERT INTO files VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)", row)?;
+    let (kind, month, bytes) = (merge.kind.folder(), merge.month.to_string(), super::commit::int(seal.bytes));
+    let row = params![made, kind, month, number, merge.records, reports, bytes, seal.hash];
+    transaction.execute("INSERT INTO files VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)", row)?;
     transaction.execute("DELETE FROM compactions WHERE made = ?1", [made])?;
     transaction.commit()
 }
@@ -275,10 +276,10 @@ pub(crate) fn recover(layout: &Layout, ledger: &Ledger) -> Result<(), StoreError
             sync_folder(&layout.folder(kind))?;
         }
         let target = layout.file(&made);
-        if let Ok(found) = std::fs::metadata(&target) {
+        if target.exists() {
             let merge = Merge { kind, month, paths: serde_json::from_str(&replaced).unwrap_or_default(), records };
             let number = number_of(&made);
-            let file = (made.as_str(), number, found.len());
+            let file = (made.as_str(), number, Seal::of(&target)?);
             record(ledger, &merge, file).map_err(ledger.failed("recording the merged file"))?;
         } else {
             let sql = "DELETE FROM compactions WHERE made = ?1";

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The version of the tables below.
-pub(crate) const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 2;
+/// What makes the tables of version 1 those of version 2.
+const SINCE_1: &str = "ALTER TABLE files ADD COLUMN hash BLOB;";
 
 const TABLES: &str = "
 CREATE TABLE batches (
@@ -36,7 +38,8 @@ CREATE TABLE files (                -- parts and packs
     batch INTEGER NOT NULL,
     records INTEGER NOT NULL,
     reports INTEGER NOT NULL,
-    bytes INTEGER NOT NULL
+    bytes INTEGER NOT NULL,
+    hash BLOB                       -- BLAKE3; null of files that a ledger of version 1 listed
 ) WITHOUT ROWID;
 CREATE TABLE reports (
     id INTEGER PRIMARY KEY,
@@ -184,9 +187,13 @@ impl Ledger {
     pub(crate) fn writer(layout: &Layout) -> Result<Self, StoreError> {
         let found = present(layout)?;
         let ledger = Self::create(&layout.ledger())?;
-        if ledger.version()? == 0 {
-            ledger.none_expected(layout)?;
-            ledger.make_tables()?;
+        match ledger.version()? {
+            0 => {
+                ledger.none_expected(layout)?;
+                ledger.make_tables()?;
+            }
+            1 => ledger.make(SINCE_1, "bringing the ledger up to date")?,
+            _ => {}
         }
         if !found {
             sync_folder(layout.root())?;
@@ -211,9 +218,12 @@ impl Ledger {
 
     /// Make the tables of an empty ledger.
     pub(crate) fn make_tables(&self) -> Result<(), StoreError> {
-        self.connection
-            .execute_batch(&format!("BEGIN IMMEDIATE;{TABLES}PRAGMA user_version = {VERSION};COMMIT;"))
-            .map_err(self.failed("making the ledger"))
+        self.make(TABLES, "making the ledger")
+    }
+
+    fn make(&self, tables: &str, doing: &'static str) -> Result<(), StoreError> {
+        let made = format!("BEGIN IMMEDIATE;{tables}PRAGMA user_version = {VERSION};COMMIT;");
+        self.connection.execute_batch(&made).map_err(self.failed(doing))
     }
 
     /// An empty ledger is right only where there are no data.
@@ -243,7 +253,7 @@ impl Ledger {
         Some(Self { connection, path: self.path.clone() })
     }
 
-    fn version(&self) -> Result<i64, StoreError> {
+    pub(crate) fn version(&self) -> Result<i64, StoreError> {
         self.connection
             .pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))
             .map_err(self.failed("reading the ledger"))

@@ -3,7 +3,7 @@
 //! Columns are read once each, their words as dictionary codes: what is held is a column a thread and the compressed
 //! pages, never the rows.
 
-use super::commit::{size_of, write_file};
+use super::commit::{Seal, write_file};
 use super::encode::{self, PartWriter, ROW_GROUP, arrow_field, dictionary_array, list_of};
 use super::nested::read_array;
 use super::pack::{PackReader, PackWriter};
@@ -22,8 +22,8 @@ use std::collections::HashSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Merge parts into one file; gives its bytes.
-pub(crate) fn parts(paths: &[PathBuf], target: &Path) -> Result<u64, StoreError> {
+/// Merge parts into one file.
+pub(crate) fn parts(paths: &[PathBuf], target: &Path) -> Result<Seal, StoreError> {
     let parts: Vec<Part> = paths.iter().map(|path| Part::open(path.clone())).collect::<Result<_, _>>()?;
     let merge = || -> PolarsResult<Vec<u8>> {
         let order = order(&parts)?;
@@ -46,8 +46,7 @@ pub(crate) fn parts(paths: &[PathBuf], target: &Path) -> Result<u64, StoreError>
         writer.finish()
     };
     let bytes = sound::read(target, "merging the parts", merge)?;
-    write_file(target, |out| out.write_all(&bytes))?;
-    Ok(bytes.len() as u64)
+    write_file(target, |out| out.write_all(&bytes))
 }
 
 /// The rows of all parts, by their number over all, in the order of the file: date, policy domain, source address.
@@ -233,8 +232,8 @@ fn gather_lists<'a>(
     offsets.into_iter().zip(leaves).map(|(offsets, leaves)| list_of(offsets, leaves, fields)).collect()
 }
 
-/// Merge packs into one; gives its bytes.
-pub(crate) fn packs(paths: &[PathBuf], target: &Path) -> Result<u64, StoreError> {
+/// Merge packs into one.
+pub(crate) fn packs(paths: &[PathBuf], target: &Path) -> Result<Seal, StoreError> {
     let mut fault = None;
     write_file(target, |out| {
         let mut pack = PackWriter::new(out);
@@ -248,8 +247,7 @@ pub(crate) fn packs(paths: &[PathBuf], target: &Path) -> Result<u64, StoreError>
         }
         pack.finish(&manifest)
     })
-    .map_err(|error| fault.take().unwrap_or(error))?;
-    size_of(target)
+    .map_err(|error| fault.take().unwrap_or(error))
 }
 
 fn copy_pack<W: Write>(path: &Path, to: &mut PackWriter<W>, manifest: &mut Vec<u8>) -> Result<(), StoreError> {

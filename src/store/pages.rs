@@ -39,14 +39,13 @@ thread_local! {
 
 fn zstd(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
     ZSTD.with_borrow_mut(|zstd| {
-        let zstd = match zstd {
-            Some(zstd) => zstd,
-            None => {
-                let zstd = zstd.insert(Compressor::new(zstd::DEFAULT_COMPRESSION_LEVEL)?);
-                // Parquet writers seldom give a page its checksum, and readers seldom look at it: zstd's is always looked at.
-                zstd.include_checksum(true)?;
-                zstd
-            }
+        let zstd = if let Some(zstd) = zstd {
+            zstd
+        } else {
+            let zstd = zstd.insert(Compressor::new(zstd::DEFAULT_COMPRESSION_LEVEL)?);
+            // Parquet writers seldom give a page its checksum, and readers seldom look at it: zstd's is always looked at.
+            zstd.include_checksum(true)?;
+            zstd
         };
         let mut compressed = zstd.compress(bytes)?;
         // It was made for the worst case, and pages wait until their row group is complete.

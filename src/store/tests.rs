@@ -552,3 +552,17 @@ fn a_store_on_a_read_only_folder_is_read_and_says_why_it_cannot_be_written() {
         assert!(error.to_string().contains("making the folder"), "{error}");
     }
 }
+
+#[test]
+fn a_ledger_of_version_1_is_read_and_brought_up_to_date() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), &(0..3).map(|number| accepted(number, 3)).collect::<Vec<_>>());
+    let ledger = rusqlite::Connection::open(dir.path().join("ledger.sqlite")).unwrap();
+    ledger.execute_batch("ALTER TABLE files DROP COLUMN hash; PRAGMA user_version = 1;").unwrap();
+    assert_eq!(Store::open(dir.path()).unwrap().verify().unwrap(), []);
+    write(dir.path(), &[accepted(7, 3)]);
+    assert_eq!(Store::open(dir.path()).unwrap().verify().unwrap(), []);
+    let kept = "SELECT SUM(hash IS NULL), SUM(length(hash) = 32) FROM files";
+    let counts = ledger.query_row(kept, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))).unwrap();
+    assert_eq!(counts, (2, 2));
+}

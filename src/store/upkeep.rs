@@ -1,5 +1,6 @@
 //! Letting old months go, and checking ledger, parts and originals against each other.
 
+use super::commit::Seal;
 use super::layout::{FileKind, Layout, Month};
 use super::ledger::Ledger;
 use super::pack::PackReader;
@@ -92,14 +93,17 @@ struct Listed {
     kind: FileKind,
     records: i64,
     bytes: i64,
+    hash: Option<[u8; 32]>,
 }
 
 fn listed(ledger: &Ledger) -> Result<Vec<Listed>, StoreError> {
+    let hash = if ledger.version()? < 2 { "NULL" } else { "hash" };
     let read = || -> rusqlite::Result<Vec<Listed>> {
-        let mut statement = ledger.connection.prepare("SELECT path, kind, records, bytes FROM files ORDER BY path")?;
+        let sql = format!("SELECT path, kind, records, bytes, {hash} FROM files ORDER BY path");
+        let mut statement = ledger.connection.prepare(&sql)?;
         let found = statement.query_map([], |row| {
             let kind = if row.get::<_, String>(1)? == "records" { FileKind::Part } else { FileKind::Pack };
-            Ok(Listed { path: row.get(0)?, kind, records: row.get(2)?, bytes: row.get(3)? })
+            Ok(Listed { path: row.get(0)?, kind, records: row.get(2)?, bytes: row.get(3)?, hash: row.get(4)? })
         })?;
         found.collect()
     };
@@ -132,10 +136,13 @@ fn check_ledger(ledger: &Ledger, faults: &mut Vec<Fault>) -> Result<(), StoreErr
 fn check_file(layout: &Layout, listed: &Listed, faults: &mut Vec<Fault>) {
     let path = layout.file(&listed.path);
     let mut fault = |what: String| faults.push(Fault { at: listed.path.clone(), what });
-    match std::fs::metadata(&path) {
+    match Seal::of(&path) {
         Err(error) => return fault(format!("expected a file, found none: {error}")),
-        Ok(found) if i64::try_from(found.len()) != Ok(listed.bytes) => {
-            fault(format!("expected {} bytes, found {}", listed.bytes, found.len()));
+        Ok(found) if i64::try_from(found.bytes) != Ok(listed.bytes) => {
+            fault(format!("expected {} bytes, found {}", listed.bytes, found.bytes));
+        }
+        Ok(found) if listed.hash.is_some_and(|hash| hash != found.hash) => {
+            fault("expected the bytes that were written, found others".into());
         }
         Ok(_) => {}
     }

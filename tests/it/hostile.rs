@@ -281,7 +281,7 @@ fn sizes_that_lie() {
 
 #[test]
 fn a_thousand_members_of_a_hundred_kilobytes() {
-    let members = gz(&[b' '; 100_000]).repeat(times(990));
+    let members = gz(&vec![b' '; 100_000]).repeat(times(990));
     let file = [gz(report("Receiver", "").as_bytes()), members].concat();
     attack("gzip of 990 members of 100 kB", "a.xml.gz", &file, &Ends::Clean);
 }

@@ -32,7 +32,7 @@ const GROUPS: [&[&str]; 9] = [
 /// A row of each table as the store would write it: what a column holds where the bytes say nothing of it.
 const PLAIN: &str = r#"
 INSERT INTO batches VALUES (1, 1795600000000, 1, 2);
-INSERT INTO files VALUES ('records/month=2026-11/00000001.parquet', 'records', '2026-11', 1, 2, 1, 9000);
+INSERT INTO files VALUES ('records/month=2026-11/00000001.parquet', 'records', '2026-11', 1, 2, 1, 9000, NULL);
 INSERT INTO reports VALUES (1, x'000102030405060708090a0b0c0d0e0f',
     x'000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f', 20773, 1794787200000, 1794873599000,
     'Receiver One', 'd@example.net', NULL, 'id-1', '["two records"]', NULL, '1.0', 'example.com', 'reject', 'none', NULL,
