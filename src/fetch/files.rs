@@ -11,6 +11,7 @@ use crate::limits::Limits;
 use crate::unpack::sniff::{self, Format};
 use jiff::Timestamp;
 use std::collections::HashSet;
+use std::ffi::OsString;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -37,8 +38,8 @@ pub struct Walk {
 enum Step {
     /// A path as the user gave it.
     Given(PathBuf),
-    /// A path met in a folder.
-    Met(PathBuf),
+    /// A folder, and the names in it that are still ahead.
+    Folder(PathBuf, std::vec::IntoIter<OsString>),
     /// A mailbox half read, and its path, where it has one.
     Mailbox(Box<Mailbox>, Option<PathBuf>),
     /// A file that cannot be read message by message: all of it is one item.
@@ -48,7 +49,7 @@ enum Step {
 impl std::fmt::Debug for Step {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Given(path) | Self::Met(path) | Self::Whole(path) => path.fmt(f),
+            Self::Given(path) | Self::Folder(path, _) | Self::Whole(path) => path.fmt(f),
             Self::Mailbox(_, path) => path.fmt(f),
         }
     }
@@ -89,20 +90,29 @@ impl Walk {
                     Err(source) => Some(fault(&path, "open", source)),
                 }
             }
-            Step::Met(path) => match fs::metadata(&path) {
-                Ok(metadata) if metadata.is_dir() => self.folder(&path),
-                Ok(metadata) if metadata.is_file() => self.file(&path, &metadata, false),
-                // A pipe, a socket, a device.
-                Ok(_) => Some(Ok(set_aside(&path))),
-                // A link to nothing, or in a circle.
-                Err(_) if path.is_symlink() => Some(Ok(set_aside(&path))),
-                Err(source) => self.gone(&path, source),
-            },
+            Step::Folder(folder, mut names) => {
+                let path = folder.join(names.next()?);
+                self.ahead.push(Step::Folder(folder, names));
+                self.met(&path)
+            }
             Step::Mailbox(mailbox, path) => self.mailbox(mailbox, path),
             Step::Whole(path) => match open(&path, None) {
                 Ok(source) => Some(self.whole(source, Vec::new())),
                 Err(error) => Some(Err(error)),
             },
+        }
+    }
+
+    /// A path met in a folder.
+    fn met(&mut self, path: &Path) -> Outcome {
+        match fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => self.folder(path),
+            Ok(metadata) if metadata.is_file() => self.file(path, &metadata, false),
+            // A pipe, a socket, a device.
+            Ok(_) => Some(Ok(set_aside(path))),
+            // A link to nothing, or in a circle.
+            Err(_) if path.is_symlink() => Some(Ok(set_aside(path))),
+            Err(source) => self.gone(path, source),
         }
     }
 
@@ -112,21 +122,20 @@ impl Walk {
             if !self.entered.insert(real) {
                 return Ok(Vec::new());
             }
-            path.read_dir()?.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>()
+            path.read_dir()?.map(|entry| entry.map(|entry| entry.file_name())).collect::<io::Result<Vec<_>>>()
         });
-        let mut paths = match listed {
-            Ok(paths) => paths,
+        let mut names = match listed {
+            Ok(names) => names,
             Err(source) => return Some(fault(path, "list", source)),
         };
         if maildir::is_maildir(path) {
             // `tmp` holds what is half written; messages go from `new` to `cur`, so `new` comes first.
-            paths.retain(|path| path.file_name().is_none_or(|name| name != "tmp"));
-            paths.sort_by_cached_key(|path| (path.file_name().is_none_or(|name| name != "new"), path.clone()));
+            names.retain(|name| name != "tmp");
+            names.sort_unstable_by(|one, other| (one != "new", one).cmp(&(other != "new", other)));
         } else {
-            // As bytes: only the last names differ, and `Path` compares part by part, which tells with many files.
-            paths.sort_unstable_by(|one, other| one.as_os_str().cmp(other.as_os_str()));
+            names.sort_unstable();
         }
-        self.ahead.extend(paths.into_iter().rev().map(Step::Met));
+        self.ahead.push(Step::Folder(path.to_owned(), names.into_iter()));
         None
     }
 

@@ -15,9 +15,9 @@ use std::sync::{Condvar, Mutex, PoisonError};
 const CHUNK_ITEMS: usize = 32;
 /// Bytes of a chunk, unless its one item has more.
 const CHUNK_BYTES: usize = 256 << 10;
-/// What finished results may weigh before the workers wait for the taker: about a batch, so that the next one is worked
+/// What finished results may weigh before the workers wait for the taker: more than a batch, so that the next one is worked
 /// on while the taker waits for the disk.
-const RESULTS: usize = 12 << 20;
+const RESULTS: usize = 16 << 20;
 
 struct Numbered<T> {
     number: u64,
