@@ -43,7 +43,7 @@ fn zstd(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
             zstd
         } else {
             let zstd = zstd.insert(Compressor::new(zstd::DEFAULT_COMPRESSION_LEVEL)?);
-            // Parquet writers seldom give a page its checksum, and readers seldom look at it: zstd's is always looked at.
+            // The reader looks at zstd's checksum of its own accord, and polars' writer gives a page none of Parquet's.
             zstd.include_checksum(true)?;
             zstd
         };
