@@ -183,6 +183,46 @@ pub struct Rows {
     pub reason: Words,
 }
 
+impl Rows {
+    /// All columns of words.
+    pub fn words(&self) -> [&Words; 13] {
+        [
+            &self.policy_domain,
+            &self.org_name,
+            &self.header_from,
+            &self.envelope_from,
+            &self.disposition,
+            &self.dkim_domain,
+            &self.dkim_selector,
+            &self.dkim_result,
+            &self.spf_domain,
+            &self.spf_result,
+            &self.mismatch,
+            &self.sender_auth,
+            &self.reason,
+        ]
+    }
+
+    /// The same, to be changed.
+    pub fn words_mut(&mut self) -> [&mut Words; 13] {
+        [
+            &mut self.policy_domain,
+            &mut self.org_name,
+            &mut self.header_from,
+            &mut self.envelope_from,
+            &mut self.disposition,
+            &mut self.dkim_domain,
+            &mut self.dkim_selector,
+            &mut self.dkim_result,
+            &mut self.spf_domain,
+            &mut self.spf_result,
+            &mut self.mismatch,
+            &mut self.sender_auth,
+            &mut self.reason,
+        ]
+    }
+}
+
 /// A report without its rows: what the `reports` table says of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReportHead {

@@ -112,7 +112,7 @@ pub fn head(accepted: &Accepted) -> ReportHead {
         records: super::commit::int(report.records.len()),
         messages,
         dmarc_pass,
-        sender_auth: super::commit::sender_auth(accepted),
+        sender_auth: accepted.provenance.sender_auth(),
         findings: findings.iter().map(|finding| finding.code.as_str().into()).collect(),
     }
 }

@@ -12,7 +12,7 @@ use super::ledger::sync_folder;
 use super::pack::{Contents, LineFinding};
 use super::writer::{Batch, Reject, Writer, create_folder};
 use super::{StoreError, encode, quota};
-use crate::model::{Accepted, Original, ReportKey, SenderAuth};
+use crate::model::{Accepted, Original, ReportKey};
 use jiff::Timestamp;
 use rayon::prelude::*;
 use rusqlite::{Connection, Transaction, params};
@@ -273,18 +273,7 @@ fn write_task(
 }
 
 fn encode_part(reports: &[&Accepted]) -> polars::error::PolarsResult<Vec<u8>> {
-    let keys: Vec<String> = reports.iter().map(|accepted| accepted.report.key.to_string()).collect();
-    let judged: Vec<_> = reports
-        .iter()
-        .zip(&keys)
-        .map(|(accepted, key)| encode::Judged::new(key, &accepted.report, &accepted.verdicts, sender_auth(accepted)))
-        .collect();
-    encode::encode(&judged)
-}
-
-/// Whether the mail of a report was authentic.
-pub(crate) fn sender_auth(accepted: &Accepted) -> SenderAuth {
-    accepted.provenance.mail.as_ref().map_or(SenderAuth::Unknown, |mail| mail.sender_auth)
+    encode::encode(&encode::judged(reports, &encode::keys(reports)))
 }
 
 /// What tells whether a file is as it was written.
@@ -448,7 +437,7 @@ fn record_reports(transaction: &Transaction<'_>, batch: &Batch, number: i64, now
             mail.and_then(|mail| mail.date.as_deref()),
             mail.and_then(|mail| mail.from_domain.as_deref()),
             mail.and_then(|mail| mail.authentication_results.as_deref()),
-            sender_auth(accepted).as_str(),
+            provenance.sender_auth().as_str(),
             provenance.arrival.as_millisecond(),
             batch.ingested.get(&report.key).map_or(now, |at| at.as_millisecond()),
             json_findings(accepted),

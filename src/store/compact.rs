@@ -52,8 +52,6 @@ pub(crate) enum Step {
 
 /// A file that is not full.
 struct Small {
-    kind: String,
-    month: String,
     path: String,
     records: i64,
     bytes: i64,
@@ -120,29 +118,22 @@ impl Writer {
 
     /// The merges that are due: of each month and kind its smallest files, as many as fit a merge.
     fn due(&self, least: usize) -> Result<Vec<Merge>, StoreError> {
-        let read = || -> rusqlite::Result<Vec<Small>> {
+        let read = || -> rusqlite::Result<BTreeMap<(String, String), Vec<Small>>> {
             let mut statement = self.ledger.connection.prepare_cached(
                 "SELECT kind, month, path, records, bytes FROM files WHERE (kind, month) IN (
                     SELECT kind, month FROM files WHERE records < ?2 AND bytes < ?3
                     GROUP BY kind, month HAVING COUNT(*) >= ?1)
                  AND records < ?2 AND bytes < ?3",
             )?;
-            let found = statement.query_map([super::commit::int(least), FULL_ROWS, FULL_BYTES], |row| {
-                Ok(Small {
-                    kind: row.get(0)?,
-                    month: row.get(1)?,
-                    path: row.get(2)?,
-                    records: row.get(3)?,
-                    bytes: row.get(4)?,
-                })
-            })?;
-            found.collect()
+            let mut rows = statement.query([super::commit::int(least), FULL_ROWS, FULL_BYTES])?;
+            let mut months: BTreeMap<_, Vec<_>> = BTreeMap::new();
+            while let Some(row) = rows.next()? {
+                let small = Small { path: row.get(2)?, records: row.get(3)?, bytes: row.get(4)? };
+                months.entry((row.get(0)?, row.get(1)?)).or_default().push(small);
+            }
+            Ok(months)
         };
-        let found = read().map_err(self.ledger.failed("looking for small files"))?;
-        let mut months: BTreeMap<(String, String), Vec<Small>> = BTreeMap::new();
-        for small in found {
-            months.entry((small.kind.clone(), small.month.clone())).or_default().push(small);
-        }
+        let months = read().map_err(self.ledger.failed("looking for small files"))?;
         let merges = months.into_iter().filter_map(|((kind, month), files)| {
             let kind = FileKind::ALL.into_iter().find(|known| known.folder() == kind)?;
             Some(Merge::of_smallest(kind, Month::parse(&month)?, files))
@@ -309,8 +300,6 @@ mod tests {
     /// The names of the files that are merged of a month with files of so many thousand rows each.
     fn merged(thousands: &[i64]) -> Vec<String> {
         let small = |(number, thousand): (usize, &i64)| Small {
-            kind: "records".into(),
-            month: "2026-11".into(),
             path: format!("{number}"),
             records: thousand * 1000,
             bytes: thousand << 14,

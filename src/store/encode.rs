@@ -6,7 +6,7 @@
 
 use super::pages::compress;
 use super::schema::{COLUMNS, Column, Head, Kind, ListField, Row, VERSION};
-use crate::model::{Report, SenderAuth, Verdict};
+use crate::model::{Accepted, Verdict};
 use polars::error::PolarsResult;
 use polars_core::prelude::{InitHashMaps, PlHashMap};
 use polars_core::utils::arrow::array::{
@@ -20,6 +20,7 @@ use polars_parquet::write::{
     StatisticsOptions, Version, WriteOptions, fallible_streaming_iterator, to_parquet_schema,
 };
 use rayon::prelude::*;
+use std::borrow::Borrow;
 use std::net::IpAddr;
 
 /// Rows in a row group: small enough that a week or a domain prunes, large enough that its cost is in its rows.
@@ -34,10 +35,18 @@ pub(crate) struct Judged<'a> {
     pub(crate) verdicts: &'a [Verdict],
 }
 
-impl<'a> Judged<'a> {
-    pub(crate) fn new(key: &'a str, report: &'a Report, verdicts: &'a [Verdict], sender_auth: SenderAuth) -> Self {
-        Self { head: Head { key, report, sender_auth }, verdicts }
-    }
+/// The keys of reports as text, for [`judged`].
+pub(crate) fn keys<A: Borrow<Accepted>>(reports: &[A]) -> Vec<String> {
+    reports.iter().map(|accepted| accepted.borrow().report.key.to_string()).collect()
+}
+
+/// Reports as they are written; `keys` are theirs.
+pub(crate) fn judged<'a, A: Borrow<Accepted>>(reports: &'a [A], keys: &'a [String]) -> Vec<Judged<'a>> {
+    let judged = |(accepted, key): (&'a A, &'a String)| {
+        let Accepted { report, verdicts, provenance, .. } = accepted.borrow();
+        Judged { head: Head { key, report, sender_auth: provenance.sender_auth() }, verdicts }
+    };
+    reports.iter().zip(keys).map(judged).collect()
 }
 
 /// How every part is written.

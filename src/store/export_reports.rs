@@ -1,6 +1,6 @@
 //! The `reports` table as Parquet, beside the exported `records`: one row a report, in folders of months.
 
-use super::commit::{int, json_findings, json_texts, sender_auth, sums};
+use super::commit::{int, json_findings, json_texts, sums};
 use super::exported::Exported;
 use super::layout::Month;
 use super::read::Filter;
@@ -155,7 +155,7 @@ fn values(accepted: &Accepted, now: Timestamp) -> [Value; 35] {
         maybe(mail.and_then(|mail| mail.date.as_deref())),
         maybe(mail.and_then(|mail| mail.from_domain.as_deref())),
         maybe(mail.and_then(|mail| mail.authentication_results.as_deref())),
-        text(sender_auth(accepted).as_str()),
+        text(accepted.provenance.sender_auth().as_str()),
         time(provenance.arrival),
         time(now),
         maybe(json_findings(accepted).as_deref()),

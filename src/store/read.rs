@@ -364,21 +364,7 @@ fn keep(rows: &mut Rows, kept: &[Range<usize>]) {
     pick(&mut rows.count, kept);
     pick(&mut rows.flags, kept);
     pick(&mut rows.cause, kept);
-    for words in [
-        &mut rows.policy_domain,
-        &mut rows.org_name,
-        &mut rows.header_from,
-        &mut rows.envelope_from,
-        &mut rows.disposition,
-        &mut rows.dkim_domain,
-        &mut rows.dkim_selector,
-        &mut rows.dkim_result,
-        &mut rows.spf_domain,
-        &mut rows.spf_result,
-        &mut rows.mismatch,
-        &mut rows.sender_auth,
-        &mut rows.reason,
-    ] {
+    for words in rows.words_mut() {
         pick(&mut words.codes, kept);
     }
 }

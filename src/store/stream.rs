@@ -4,7 +4,6 @@
 //! batch. The arrays are plain strings and lists with 32-bit offsets, which every reader of Arrow knows. What waits is
 //! bounded by rows, by reports and by weight. Must not open a file.
 
-use super::encode::Judged;
 use super::export_reports::Gathered;
 use super::schema::{COLUMNS, Kind};
 use super::{StoreError, encode};
@@ -126,14 +125,8 @@ impl<W: Write, R: Write> Stream<W, R> {
     fn write(&mut self) -> Result<(), StoreError> {
         self.bytes = 0;
         let waiting = std::mem::take(&mut self.waiting);
-        let keys: Vec<String> = waiting.iter().map(|accepted| accepted.report.key.to_string()).collect();
-        let judged: Vec<Judged<'_>> = waiting
-            .iter()
-            .zip(&keys)
-            .map(|(accepted, key)| {
-                Judged::new(key, &accepted.report, &accepted.verdicts, accepted.provenance.sender_auth())
-            })
-            .collect();
+        let keys = encode::keys(&waiting);
+        let judged = encode::judged(&waiting, &keys);
         let failed = || StoreError::parquet(Path::new("records"), "building the columns");
         for batch in encode::batches(&judged, BATCH_ROWS) {
             let (rows, arrays) = batch.map_err(failed())?;

@@ -145,22 +145,7 @@ fn verdict(record: &Record) -> Verdict {
 fn texts(rows: &Rows) -> Vec<String> {
     (0..rows.len)
         .map(|row| {
-            let words = [
-                &rows.policy_domain,
-                &rows.org_name,
-                &rows.header_from,
-                &rows.envelope_from,
-                &rows.disposition,
-                &rows.dkim_domain,
-                &rows.dkim_selector,
-                &rows.dkim_result,
-                &rows.spf_domain,
-                &rows.spf_result,
-                &rows.mismatch,
-                &rows.sender_auth,
-                &rows.reason,
-            ]
-            .map(|words| words.get(row));
+            let words = rows.words().map(|words| words.get(row));
             let fixed = (rows.day[row], rows.source[row], rows.count[row], rows.flags[row], rows.cause[row]);
             format!("{fixed:?} {words:?}")
         })
@@ -177,7 +162,7 @@ fn stored(dir: &Path) -> Vec<String> {
 fn collected(reports: &[Accepted]) -> Vec<String> {
     let mut collector = Collector::new();
     for accepted in reports {
-        let auth = super::commit::sender_auth(accepted);
+        let auth = accepted.provenance.sender_auth();
         collector.push(&accepted.report, &accepted.verdicts, auth);
     }
     let mut all = texts(&collector.take());

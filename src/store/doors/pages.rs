@@ -1,6 +1,6 @@
 //! A Parquet file of the store, or of a folder that somebody else wrote, whatever its pages and its footer hold.
 
-use super::super::encode::{self, Judged};
+use super::super::encode;
 use super::super::layout::Layout;
 use super::super::read::{self, Filter, Part};
 use super::super::schema::{self, Kind};
@@ -35,15 +35,8 @@ pub struct Sound {
 impl Sound {
     /// The files of these reports.
     pub fn new(accepted: &[Accepted]) -> Self {
-        let keys: Vec<String> = accepted.iter().map(|accepted| accepted.report.key.to_string()).collect();
-        let judged: Vec<Judged<'_>> = accepted
-            .iter()
-            .zip(&keys)
-            .map(|(accepted, key)| {
-                Judged::new(key, &accepted.report, &accepted.verdicts, accepted.provenance.sender_auth())
-            })
-            .collect();
-        let own = encode::encode(&judged).expect("columns of our own making");
+        let own =
+            encode::encode(&encode::judged(accepted, &encode::keys(accepted))).expect("columns of our own making");
         let columns = read_back(&own).expect("a file of our own making");
         let mut gathered = export_reports::Gathered::default();
         accepted.iter().for_each(|accepted| gathered.push(accepted, Timestamp::UNIX_EPOCH));
@@ -245,21 +238,7 @@ fn fold(paths: &[PathBuf], filter: &Filter) -> Option<Folded> {
 fn hold(rows: &Rows) {
     let lengths = [rows.day.len(), rows.source.len(), rows.count.len(), rows.flags.len(), rows.cause.len()];
     assert_eq!(lengths, [rows.len; 5]);
-    for words in [
-        &rows.policy_domain,
-        &rows.org_name,
-        &rows.header_from,
-        &rows.envelope_from,
-        &rows.disposition,
-        &rows.dkim_domain,
-        &rows.dkim_selector,
-        &rows.dkim_result,
-        &rows.spf_domain,
-        &rows.spf_result,
-        &rows.mismatch,
-        &rows.sender_auth,
-        &rows.reason,
-    ] {
+    for words in rows.words() {
         assert_eq!(words.codes.len(), rows.len);
         assert!(words.codes.iter().all(|code| *code == Words::NULL || (*code as usize) < words.dictionary.len()));
     }
