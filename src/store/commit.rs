@@ -272,7 +272,7 @@ fn write_task(
     }))
 }
 
-fn encode_part(reports: &[&Accepted]) -> polars::error::PolarsResult<Vec<u8>> {
+fn encode_part(reports: &[&Accepted]) -> polars_error::PolarsResult<Vec<u8>> {
     encode::encode(&encode::judged(reports, &encode::keys(reports)))
 }
 

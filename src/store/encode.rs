@@ -7,14 +7,14 @@
 use super::pages::compress;
 use super::schema::{COLUMNS, Column, Head, Kind, ListField, Row, VERSION};
 use crate::model::{Accepted, Verdict};
-use polars::error::PolarsResult;
-use polars_core::prelude::{InitHashMaps, PlHashMap};
-use polars_core::utils::arrow::array::{
+use polars_error::PolarsResult;
+use polars_utils::aliases::{InitHashMaps, PlHashMap};
+use polars_arrow::array::{
     Array, BooleanArray, DictionaryArray, ListArray, PrimitiveArray, StructArray, Utf8ViewArray,
 };
-use polars_core::utils::arrow::bitmap::Bitmap;
-use polars_core::utils::arrow::datatypes::{ArrowDataType, ArrowSchema, Field, IntegerType, TimeUnit};
-use polars_core::utils::arrow::offset::OffsetsBuffer;
+use polars_arrow::bitmap::Bitmap;
+use polars_arrow::datatypes::{ArrowDataType, ArrowSchema, Field, IntegerType, TimeUnit};
+use polars_arrow::offset::OffsetsBuffer;
 use polars_parquet::write::{
     CompressedPage, CompressionOptions, DynIter, DynStreamingIterator, FileWriter, KeyValue, ParquetType,
     StatisticsOptions, Version, WriteOptions, fallible_streaming_iterator, to_parquet_schema,

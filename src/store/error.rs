@@ -60,7 +60,7 @@ pub enum StoreError {
         /// What was being done.
         doing: &'static str,
         /// Why not.
-        source: polars::error::PolarsError,
+        source: polars_error::PolarsError,
     },
     /// A file of the store does not hold what it should.
     #[error("{path}: expected {expected}, found {found}", path = .path.display())]
@@ -90,7 +90,7 @@ impl StoreError {
     }
 
     /// A Parquet error, with its file; one that is an input or output error inside says so.
-    pub(crate) fn parquet(path: &Path, doing: &'static str) -> impl FnOnce(polars::error::PolarsError) -> Self {
+    pub(crate) fn parquet(path: &Path, doing: &'static str) -> impl FnOnce(polars_error::PolarsError) -> Self {
         let path = path.to_owned();
         move |source| Self::Parquet { path, doing, source }
     }

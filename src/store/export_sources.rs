@@ -3,8 +3,8 @@
 use super::exported::Exported;
 use super::networks::Network;
 use super::{LookedUp, Store, StoreError, export_reports};
-use polars_core::utils::arrow::array::{Array, BooleanArray, PrimitiveArray, Utf8ViewArray};
-use polars_core::utils::arrow::datatypes::{ArrowDataType, Field, TimeUnit};
+use polars_arrow::array::{Array, BooleanArray, PrimitiveArray, Utf8ViewArray};
+use polars_arrow::datatypes::{ArrowDataType, Field, TimeUnit};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;

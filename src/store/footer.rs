@@ -4,7 +4,7 @@
 //! many at once, and where there is not so much memory the program ends: no error, no panic that could be caught. Comes in:
 //! a file. Goes out: nothing, or why its footer cannot be read. Must not know what any of it means.
 
-use polars::error::{PolarsResult, polars_err};
+use polars_error::{PolarsResult, polars_err};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 

@@ -12,10 +12,10 @@ use super::read::Part;
 use super::schema::{COLUMNS, Column, Kind, ListField};
 use super::{StoreError, sound};
 use crate::model::{Text, Words};
-use polars::error::{PolarsResult, polars_err};
-use polars_core::prelude::PlHashMap;
-use polars_core::utils::arrow::array::{Array, BooleanArray, PrimitiveArray};
-use polars_core::utils::arrow::compute::concatenate::concatenate;
+use polars_error::{PolarsResult, polars_err};
+use polars_utils::aliases::PlHashMap;
+use polars_arrow::array::{Array, BooleanArray, PrimitiveArray};
+use polars_arrow::compute::concatenate::concatenate;
 use polars_parquet::write::{CompressedPage, to_parquet_schema};
 use rayon::prelude::*;
 use std::collections::HashSet;
@@ -140,7 +140,7 @@ fn whole(parts: &[Part], column: &Column) -> PolarsResult<Box<dyn Array>> {
     concatenate(&arrays.iter().map(AsRef::as_ref).collect::<Vec<_>>())
 }
 
-fn numbers<T: polars_core::utils::arrow::types::NativeType>(
+fn numbers<T: polars_arrow::types::NativeType>(
     parts: &[Part],
     column: &Column,
 ) -> PolarsResult<PrimitiveArray<T>> {
@@ -174,7 +174,7 @@ fn gather(parts: &[Part], column: &Column, order: &[u32]) -> PolarsResult<Vec<Bo
     }
 }
 
-fn gather_numbers<'a, T: polars_core::utils::arrow::types::NativeType>(
+fn gather_numbers<'a, T: polars_arrow::types::NativeType>(
     array: &PrimitiveArray<T>,
     groups: impl Iterator<Item = &'a [u32]>,
 ) -> PolarsResult<Vec<Box<dyn Array>>> {

@@ -4,10 +4,11 @@ use super::decode::Chunk;
 use super::read::reason_word;
 use super::sound::column_pages;
 use crate::model::Words;
-use polars::error::{PolarsResult, polars_err};
-use polars_core::prelude::{InitHashMaps, PlHashMap, PlSmallStr};
-use polars_core::utils::arrow::array::Array;
-use polars_core::utils::arrow::datatypes::{ArrowDataType, Field};
+use polars_error::{PolarsResult, polars_err};
+use polars_utils::aliases::{InitHashMaps, PlHashMap};
+use polars_utils::pl_str::PlSmallStr;
+use polars_arrow::array::Array;
+use polars_arrow::datatypes::{ArrowDataType, Field};
 use polars_parquet::read::{BasicDecompressor, ColumnChunkMetadata, RowGroupMetadata, column_iter_to_arrays};
 use std::fs::File;
 
@@ -56,7 +57,7 @@ fn read_columns<'a>(
     let (mut arrays, _) = column_iter_to_arrays(pages, types, field, None)?;
     let array = match arrays.len() {
         1 => arrays.swap_remove(0),
-        _ => polars_core::utils::arrow::compute::concatenate::concatenate(
+        _ => polars_arrow::compute::concatenate::concatenate(
             &arrays.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
         )
         .map_err(|error| error.context(name.to_string().into()))?,

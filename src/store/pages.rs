@@ -4,9 +4,9 @@
 //! its struct, twice, which was a sixteenth of all that `ingest` does. Must not touch the disk.
 
 use super::encode::{dictionary, options};
-use polars::error::{PolarsResult, polars_err};
-use polars_core::utils::arrow::array::{Array, DictionaryArray, ListArray, StructArray, Utf8ViewArray};
-use polars_core::utils::arrow::datatypes::ArrowDataType;
+use polars_error::{PolarsResult, polars_err};
+use polars_arrow::array::{Array, DictionaryArray, ListArray, StructArray, Utf8ViewArray};
+use polars_arrow::datatypes::ArrowDataType;
 use polars_parquet::parquet::CowBuffer;
 use polars_parquet::parquet::compression::Compression;
 use polars_parquet::parquet::encoding::hybrid_rle;
@@ -213,7 +213,7 @@ mod tests {
     use crate::store::encode::{arrow_field, list_of};
     use crate::store::nested::{lists, read_array};
     use crate::store::schema::{COLUMNS, Column, Kind};
-    use polars_core::utils::arrow::datatypes::ArrowSchema;
+    use polars_arrow::datatypes::ArrowSchema;
     use polars_parquet::read::{FileMetadata, read_metadata};
     use polars_parquet::write::{
         DynIter, DynStreamingIterator, FileWriter, fallible_streaming_iterator, to_parquet_schema,

@@ -8,7 +8,7 @@ use super::encode::days_since_epoch;
 use super::{StoreError, footer, sound};
 use crate::model::{Cause, Columns, Flags, Rows, Source, Text, Words};
 use jiff::civil::Date;
-use polars::error::PolarsResult;
+use polars_error::PolarsResult;
 use polars_parquet::parquet::statistics::Statistics;
 use polars_parquet::read::{FileMetadata, RowGroupMetadata, read_metadata};
 use std::fs::File;
@@ -239,7 +239,7 @@ impl GroupReader<'_> {
     fn chunk(&self, name: &str) -> PolarsResult<Chunk> {
         let column = self.unit.group.columns_under_root_iter(name).and_then(|mut columns| columns.next());
         let column =
-            column.ok_or_else(|| polars::error::polars_err!(ComputeError: "expected a column {}, found none", name))?;
+            column.ok_or_else(|| polars_error::polars_err!(ComputeError: "expected a column {}, found none", name))?;
         Chunk::read(&self.unit.part.file, column, self.rows)
     }
 

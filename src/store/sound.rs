@@ -6,7 +6,7 @@
 //! a panic of any other work.
 
 use super::StoreError;
-use polars::error::{PolarsResult, polars_err};
+use polars_error::{PolarsResult, polars_err};
 use polars_parquet::parquet::metadata::ColumnChunkMetadata;
 use polars_parquet::parquet::page::CompressedPage;
 use polars_parquet::read::{FileMetadata, PageReader, RowGroupMetadata};

@@ -2,7 +2,7 @@
 
 use super::schema::{COLUMNS, Kind};
 use jiff::Timestamp;
-use polars_core::utils::arrow::array::{Array, BooleanArray, ListArray, PrimitiveArray, StructArray, Utf8ViewArray};
+use polars_arrow::array::{Array, BooleanArray, ListArray, PrimitiveArray, StructArray, Utf8ViewArray};
 use std::io::{self, Write};
 
 /// A column's values, by type.
