@@ -4,11 +4,11 @@
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use dmarquet::analyse::{Adder, Question, Summary};
+use dmarquet::analyze::{Adder, Question, Summary};
 use dmarquet::fetch::{Fetched, Item};
 use dmarquet::limits::Limits;
 use dmarquet::model::{Findings, Report, Rows, SenderAuth, Verdict};
-use dmarquet::normalise::{Context, Read, reports};
+use dmarquet::normalize::{Context, Read, reports};
 use dmarquet::parse::{Document, RawRecord, Visitor, decode, documents};
 use dmarquet::present::{self, Style};
 use dmarquet::store::{Collector, Writer};
@@ -117,7 +117,7 @@ fn parse(bencher: Bencher<'_, '_>, records: u32) {
 }
 
 #[divan::bench(args = SIZES)]
-fn parse_and_normalise(bencher: Bencher<'_, '_>, records: u32) {
+fn parse_and_normalize(bencher: Bencher<'_, '_>, records: u32) {
     let xml = xml(records, 1);
     bencher.counter(ItemsCount::new(records)).bench_local(|| model(black_box(&xml)));
 }

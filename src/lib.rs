@@ -3,7 +3,7 @@
 //! # The journey
 //!
 //! ```text
-//! fetch ──► unpack ──► parse ──► normalise ──► judge ──► store ──► analyse ──► present ──► (send)
+//! fetch ──► unpack ──► parse ──► normalize ──► judge ──► store ──► analyze ──► present ──► (send)
 //! bytes     report     as        model +       model +   columns   sums that   bytes for
 //! + origin  bytes      written   findings      verdicts  on disk   merge       people
 //! ```
@@ -13,10 +13,10 @@
 //! | [`fetch`] | paths, mailboxes | items: bytes with an origin | look inside a report |
 //! | [`unpack`] | any bytes | the XML of each report, told by content | believe a name or a declared size |
 //! | [`parse`] | XML of any encoding and dialect | the report as written, record by record | judge, default or drop |
-//! | [`normalise`] | as written | [`model::Report`] and findings | guess without a finding |
+//! | [`normalize`] | as written | [`model::Report`] and findings | guess without a finding |
 //! | [`judge`] | the model | one [`model::Verdict`] a record | touch the network |
 //! | `store` | judged reports | a data folder that survives a kill at any instant | lose or double |
-//! | `analyse` | columns | answers | read files, the clock, or print |
+//! | `analyze` | columns | answers | read files, the clock, or print |
 //! | `present` | answers | text, Markdown, HTML, JSON, CSV | compute |
 //!
 //! [`limits`] bounds every stage; `ingest` composes them; `dns` is the live side, on the way of a report only where
@@ -25,7 +25,7 @@
 //! The core alone, from an attachment to the verdict on its rows:
 //!
 //! ```
-//! use dmarquet::{judge, limits::Limits, normalise, unpack};
+//! use dmarquet::{judge, limits::Limits, normalize, unpack};
 //!
 //! let xml = "<feedback>
 //!   <report_metadata><org_name>mx.example.net</org_name><report_id>1</report_id>
@@ -39,8 +39,8 @@
 //! let limits = Limits::default();
 //! let unpacked = unpack::unpack(xml.into(), Some("report.xml"), &limits);
 //! let unpack::Content::Report { xml, .. } = &unpacked.items[0].content else { panic!("not a report") };
-//! let context = normalise::Context { attachment: None, arrival: "2026-11-24T06:00:00Z".parse()? };
-//! let normalise::Read::Report { report, findings } = &normalise::reports(xml, &context, &limits)[0] else {
+//! let context = normalize::Context { attachment: None, arrival: "2026-11-24T06:00:00Z".parse()? };
+//! let normalize::Read::Report { report, findings } = &normalize::reports(xml, &context, &limits)[0] else {
 //!     panic!("not readable")
 //! };
 //! let (verdicts, _) = judge::judge(report);
@@ -54,18 +54,18 @@
 //! (`tests/it/layering.rs` holds the table). Cargo features: none for that core; `store` adds the data folder, the
 //! answers and their renderings; `imap` the poller; `dns` the live side; `cli` (default) the program.
 
-#[cfg(any(test, fuzzing))]
-pub mod doors;
 pub mod fetch;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod judge;
 pub mod limits;
 pub mod model;
-pub mod normalise;
+pub mod normalize;
 pub mod parse;
 pub mod unpack;
 
 #[cfg(feature = "store")]
-pub mod analyse;
+pub mod analyze;
 #[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "dns")]

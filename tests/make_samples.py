@@ -17,7 +17,7 @@ The story, 2026-W41 to 2026-W47 (5 October to 22 November):
   example.net         p=none, p=quarantine from 26 October. The invoice server signs with a selector that is published
                       nowhere from 4 November. A CRM service was never aligned; a survey tool, unaligned too, is new
                       in W47. One own server is missing in SPF.
-  example.org         p=none: forwarding that receivers recognise, spoofing from scattered addresses, and from
+  example.org         p=none: forwarding that receivers recognize, spoofing from scattered addresses, and from
                       19 November a wave from one new address.
   news.example.org    a sub-domain with a record of its own, strict, pct=50.
   parked.example.net  sends nothing: all that is seen is spoofing.
@@ -157,12 +157,12 @@ def rows(domain, day, reporter):
 # ---------------------------------------------------------------------------------------------------------------
 # A receiver's verdict on a row, as DMARC has it.
 
-def organisation(domain):
+def organization(domain):
     return ".".join(domain.split(".")[-2:])
 
 
 def aligned(domain, header_from, mode):
-    return domain == header_from if mode == "s" else organisation(domain) == organisation(header_from)
+    return domain == header_from if mode == "s" else organization(domain) == organization(header_from)
 
 
 def alignment(row, policy):

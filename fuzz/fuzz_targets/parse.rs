@@ -1,4 +1,4 @@
-//! The door `parse`: what it takes and what must hold is said where it is, in `src/doors.rs`.
+//! The door `parse`: what it takes and what must hold is said where it is, in `src/fuzzing.rs`.
 #![no_main]
 
 const DOOR: dmarquet_fuzz::Door = dmarquet_fuzz::door("parse");

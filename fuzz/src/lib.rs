@@ -1,9 +1,9 @@
 //! What all fuzzers share: the door of a name.
 
-pub use dmarquet::doors::Door;
-use dmarquet::doors::DOORS;
+pub use dmarquet::fuzzing::Door;
+use dmarquet::fuzzing::DOORS;
 
-/// The door of this name, found while the fuzzer is built: what the other doors alone lead to is not linked, whose counters a
+/// The door of this name, found while the fuzzer is built: what the other fuzzing alone lead to is not linked, whose counters a
 /// fuzzer would go through after every execution.
 ///
 /// # Panics

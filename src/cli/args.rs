@@ -54,7 +54,7 @@ pub(crate) struct Common {
     /// Say nothing but errors
     #[arg(short, long, global = true, help_heading = "Options of every command")]
     pub(crate) quiet: bool,
-    /// Colour: auto, always or never (NO_COLOR is respected)
+    /// Color: auto, always or never (NO_COLOR is respected)
     #[arg(
         long,
         global = true,

@@ -5,7 +5,7 @@
 use super::exit::Exit;
 use super::period::Choice;
 use super::{Run, straight};
-use crate::analyse::{Adder, Aside, Explainer, Period, Question};
+use crate::analyze::{Adder, Aside, Explainer, Period, Question};
 use crate::model::{ReportHead, Rows};
 use crate::store::{Collector, Filter, Store, head};
 use jiff::civil::Date;

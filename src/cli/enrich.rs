@@ -9,7 +9,7 @@ use super::geoip::GeoIp;
 use super::interrupt::Interrupt;
 use super::journey::{count, grouped};
 use super::output;
-use crate::analyse::{HostName, Network, Question};
+use crate::analyze::{HostName, Network, Question};
 use crate::dns::enrich::{self, Cache, Looked, Options, Tally};
 use crate::dns::ptr;
 use crate::dns::resolver::{self, Resolver};

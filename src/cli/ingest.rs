@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 Taken in: report XML, gzip, zip, mails, mbox files, Maildirs and folders of all these, told by content.
-What was taken in before is recognised and counted, not stored twice.
+What was taken in before is recognized and counted, not stored twice.
 
 Examples:
   dmarquet ingest ~/dmarc-reports

@@ -36,7 +36,7 @@ mod verify;
 mod witness;
 
 #[cfg(any(test, fuzzing))]
-pub use settings::doors;
+pub use settings::fuzzing;
 
 use crate::store::Store;
 use args::{Command, Common};

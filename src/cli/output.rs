@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{self, IsTerminal as _, Write};
 use std::time::Duration;
 
-/// When colour is used.
+/// When color is used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Color {
     /// On a terminal, unless `NO_COLOR` is set.
@@ -22,7 +22,7 @@ pub(crate) enum Color {
 }
 
 impl Color {
-    /// Whether a stream gets colour.
+    /// Whether a stream gets color.
     pub(crate) fn on(self, terminal: bool) -> bool {
         match self {
             Self::Always => true,
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn colour_is_for_terminals_unless_asked() {
+    fn color_is_for_terminals_unless_asked() {
         assert!(!Color::Auto.on(false));
         assert!(Color::Always.on(false));
         assert!(!Color::Never.on(true));

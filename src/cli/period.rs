@@ -2,7 +2,7 @@
 //!
 //! Comes in: `--week`, `--last`, `--from`, `--to`, `--domain`. Goes out: the first and the last day, both inside. All UTC.
 
-use crate::normalise::canonical_domain;
+use crate::normalize::canonical_domain;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, FromArgMatches};
 use jiff::civil::{Date, ISOWeekDate, Weekday};

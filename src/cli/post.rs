@@ -4,7 +4,7 @@ use super::Run;
 use super::fault::Hint as _;
 use super::output;
 use super::settings::{Outlet, Settings};
-use crate::analyse::{Days, Summary};
+use crate::analyze::{Days, Summary};
 use crate::fetch::imap;
 use crate::present::{self, Style};
 use crate::send::{Letter, Route, Security, Server};

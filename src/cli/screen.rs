@@ -54,7 +54,7 @@ fn through(pager: OsString, text: &str) -> anyhow::Result<()> {
     let mut command = Command::new("sh");
     command.arg("-c").arg(pager).stdin(Stdio::piped());
     if std::env::var_os("LESS").is_none() {
-        command.env("LESS", "FRX"); // colours; no pager for what fits after all
+        command.env("LESS", "FRX"); // colors; no pager for what fits after all
     }
     let Ok(mut child) = command.spawn() else { return output::data(text.as_bytes()) };
     if let Some(mut stdin) = child.stdin.take() {

@@ -5,7 +5,7 @@ use super::exit::Exit;
 use super::fault::Hint as _;
 use super::period::Choice;
 use super::{Run, enrich, output, post, screen};
-use crate::analyse::{Adder, Explainer};
+use crate::analyze::{Adder, Explainer};
 use crate::present::{self, Style};
 use anyhow::anyhow;
 use clap::ValueEnum;
@@ -28,7 +28,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Report files, mails and folders to summarise instead of the store
+    /// Report files, mails and folders to summarize instead of the store
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// A folder of Parquet to read instead of the store, laid out as `export --out` does

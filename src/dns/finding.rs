@@ -179,7 +179,7 @@ codes! {
     DMARC_SIZE = "dmarc.target_size" Advice "RFC 9989 took the size limit back: some reporters drop the address with it.";
     DMARC_TARGETS = "dmarc.many_targets" Advice "Reporters need not send to more than two addresses.";
     DMARC_TARGET_HOST = "dmarc.target_host" Fault "The reports bounce: the address's domain takes no mail.";
-    DMARC_UNAUTHORISED = "dmarc.target_unauthorised" Fault "Reporters drop an address of another organisation that has not agreed, without telling anybody.";
+    DMARC_UNAUTHORIZED = "dmarc.target_unauthorized" Fault "Reporters drop an address of another organization that has not agreed, without telling anybody.";
     DMARC_PARTIAL = "dmarc.pct_partial" Advice "pct below 100 spares a part of the failing mail at older receivers, and newer ones ignore it.";
     DMARC_REMOVED = "dmarc.removed_tag" Advice "RFC 9989 took pct, rf and ri back: receivers ignore them.";
     DMARC_FO = "dmarc.fo_without_ruf" Advice "fo chooses among failure reports, which only ruf asks for.";
@@ -194,7 +194,7 @@ codes! {
     SPF_SEVERAL = "spf.multiple_records" Fault "More than one v=spf1 record is a permanent error: SPF never passes.";
     SPF_OLD_ONLY = "spf.type99_only" Fault "Receivers ask for TXT only; the SPF type was taken back in 2014.";
     SPF_OLD = "spf.type99" Advice "Nobody reads the SPF type any more, and two copies drift apart.";
-    SPF_NEAR = "spf.not_recognised" Fault "A record counts only if it begins with exactly v=spf1 and a space.";
+    SPF_NEAR = "spf.not_recognized" Fault "A record counts only if it begins with exactly v=spf1 and a space.";
     SPF_SYNTAX = "spf.syntax" Fault "One term that cannot be read is a permanent error: SPF never passes.";
     SPF_LOOKUPS = "spf.too_many_lookups" Fault "Past ten terms that look up DNS the result is a permanent error.";
     SPF_MANY = "spf.many_lookups" Advice "Ten is the limit, and an included service may add one any day.";

@@ -99,13 +99,13 @@ pub fn check(bytes: &[u8], ip: Option<IpAddr>, lookup: &dyn Lookup) -> Result<Le
     let mut notes = Notes::default();
     let mut letter = facts(&mail, ip);
     let from = letter.from.clone().unwrap_or_default();
-    let organisation = organisation(lookup, &from, &mut notes);
+    let organization = organization(lookup, &from, &mut notes);
     let modes = dmarc::discover(lookup, &from);
     let record = modes.walk.as_ref().ok().and_then(|walk| walk.found.clone());
     let strict = record.as_ref().map_or((false, false), |found| (found.record.adkim_strict, found.record.aspf_strict));
     let mut aligns = |domain: &str, strict: bool| {
         domain == from
-            || (!strict && organisation.is_some() && self::organisation(lookup, domain, &mut notes) == organisation)
+            || (!strict && organization.is_some() && self::organization(lookup, domain, &mut notes) == organization)
     };
     letter.signatures = signatures(&mail, lookup)?;
     for signature in letter.signatures.iter_mut().filter(|signature| signature.result == "pass") {
@@ -124,13 +124,13 @@ pub fn check(bytes: &[u8], ip: Option<IpAddr>, lookup: &dyn Lookup) -> Result<Le
     Ok(letter)
 }
 
-/// The organisational domain by the tree walk.
-fn organisation(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) -> Option<String> {
+/// The organizational domain by the tree walk.
+fn organization(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) -> Option<String> {
     if domain.is_empty() {
         return None;
     }
-    match dmarc::organisation(lookup, domain) {
-        Ok(organisation) => Some(organisation),
+    match dmarc::organization(lookup, domain) {
+        Ok(organization) => Some(organization),
         Err((at, failure)) => {
             notes.unknown(&format!("_dmarc.{at}"), Kind::Txt, &failure);
             None
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn another_organisations_pass_does_not_help() {
+    fn another_organizations_pass_does_not_help() {
         let letter = check(mail("b@example.net", "").as_bytes(), None, &Zone::new(ZONE)).unwrap();
         let spf = letter.spf.as_ref().unwrap();
         assert_eq!((spf.evaluation.result, spf.aligned), (Outcome::Pass, false));

@@ -1,4 +1,4 @@
-//! Domain names as a check needs them: canonical text, what can stand in DNS, and the organisational domain.
+//! Domain names as a check needs them: canonical text, what can stand in DNS, and the organizational domain.
 //!
 //! Takes what a person or a record wrote, gives lower-case A-labels without the final dot. Must not: ask DNS.
 
@@ -32,9 +32,9 @@ pub fn is_within(name: &str, parent: &str) -> bool {
     name.strip_suffix(parent).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
-/// The organisational domain by the Public Suffix List (RFC 7489 section 3.2): the suffix and one label. A name that is
+/// The organizational domain by the Public Suffix List (RFC 7489 section 3.2): the suffix and one label. A name that is
 /// itself a suffix is its own.
-pub fn organisational(name: &str) -> &str {
+pub fn organizational(name: &str) -> &str {
     psl::domain_str(name).unwrap_or(name)
 }
 
@@ -63,15 +63,15 @@ mod tests {
     }
 
     #[test]
-    fn the_suffix_list_tells_the_organisational_domain() {
-        for (name, organisation) in [
+    fn the_suffix_list_tells_the_organizational_domain() {
+        for (name, organization) in [
             ("mail.example.com", "example.com"),
             ("a.b.example.co.uk", "example.co.uk"),
             ("co.uk", "co.uk"),
             ("com", "com"),
             ("host.unlisted-top-level", "host.unlisted-top-level"),
         ] {
-            assert_eq!(organisational(name), organisation);
+            assert_eq!(organizational(name), organization);
         }
     }
 }

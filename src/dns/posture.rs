@@ -150,7 +150,7 @@ fn sources(lookup: &dyn Lookup, domain: &str, seen: &Seen, notes: &mut Notes) ->
     sorted.into_iter().map(|source| one_source(lookup, domain, source, notes)).collect()
 }
 
-/// Only hosts that the domain authorised are judged by their name; of the others it is merely shown.
+/// Only hosts that the domain authorized are judged by their name; of the others it is merely shown.
 fn one_source(lookup: &dyn Lookup, domain: &str, source: &SeenSource, notes: &mut Notes) -> Source {
     if source.spf_aligned == 0 {
         return Source { seen: source.clone(), naming: ptr::name_of(lookup, source.address).ok(), spf: None };
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn an_authorised_source_needs_a_name() {
+    fn an_authorized_source_needs_a_name() {
         let zone = good() + "198.51.100.8 PTR out.example.net\nout.example.net A 198.51.100.9";
         let posture = posture(
             &zone,

@@ -1,4 +1,4 @@
-//! Whether a mail is from whom it says: a DKIM signature of `From`'s organisation, verified.
+//! Whether a mail is from whom it says: a DKIM signature of `From`'s organization, verified.
 //!
 //! Takes the bytes of a mail, when it arrived and something to ask; gives a [`Proof`]. Only signatures that could prove
 //! it are looked at, so that a mail makes nobody ask for names but those of its own `From`. Must not: take "could not
@@ -24,8 +24,8 @@ pub fn proof(mail: &[u8], arrival: Timestamp, lookup: &dyn Lookup) -> Proof {
     let Some(mut mail) = AuthenticatedMessage::parse_with_opts(without_envelope(mail), None, true) else {
         return Proof::Unsigned;
     };
-    let Some(organisation) = organisation(&mail) else { return Proof::Unsigned };
-    mail.dkim_headers.retain(|header| of_organisation(&header.header.d, &organisation));
+    let Some(organization) = organization(&mail) else { return Proof::Unsigned };
+    mail.dkim_headers.retain(|header| of_organization(&header.header.d, &organization));
     mail.dkim_headers.truncate(SIGNATURES);
     if mail.dkim_headers.is_empty() {
         return Proof::Unsigned;
@@ -41,15 +41,15 @@ pub fn proof(mail: &[u8], arrival: Timestamp, lookup: &dyn Lookup) -> Proof {
     }
     let found = signatures(&mail, lookup).unwrap_or_default();
     // The library tells of malformed ones as well, and those are of nobody.
-    conclusion(found.iter().filter(|signature| of_organisation(&signature.d, &organisation)), organisation.clone())
+    conclusion(found.iter().filter(|signature| of_organization(&signature.d, &organization)), organization.clone())
 }
 
-fn conclusion<'a>(signatures: impl Iterator<Item = &'a Signature>, organisation: String) -> Proof {
+fn conclusion<'a>(signatures: impl Iterator<Item = &'a Signature>, organization: String) -> Proof {
     let mut broken = None;
     let mut open = false;
     for signature in signatures {
         match signature.result {
-            "pass" => return Proof::Signed(organisation),
+            "pass" => return Proof::Signed(organization),
             _ if signature.broken => {
                 let why = signature.why.as_deref().unwrap_or("does not verify");
                 broken.get_or_insert_with(|| format!("signature of {}, selector {}: {why}", signature.d, signature.s));
@@ -64,15 +64,15 @@ fn conclusion<'a>(signatures: impl Iterator<Item = &'a Signature>, organisation:
     }
 }
 
-/// The organisational domain of `From`; null where it names none, or several.
-fn organisation(mail: &AuthenticatedMessage<'_>) -> Option<String> {
+/// The organizational domain of `From`; null where it names none, or several.
+fn organization(mail: &AuthenticatedMessage<'_>) -> Option<String> {
     let mut domains = mail.from.iter().map(|address| name::canonical(address.rsplit_once('@')?.1));
     let first = domains.next()??;
-    domains.all(|other| other.as_ref() == Some(&first)).then(|| name::organisational(&first).to_owned())
+    domains.all(|other| other.as_ref() == Some(&first)).then(|| name::organizational(&first).to_owned())
 }
 
-fn of_organisation(domain: &str, organisation: &str) -> bool {
-    name::canonical(domain).is_some_and(|domain| name::organisational(&domain) == organisation)
+fn of_organization(domain: &str, organization: &str) -> bool {
+    name::canonical(domain).is_some_and(|domain| name::organizational(&domain) == organization)
 }
 
 /// The mail without what a mailbox file may have left on top: blank lines, a `From ` line.
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_of_froms_organisation_proves_it() {
+    fn a_signature_of_froms_organization_proves_it() {
         for (from, d) in
             [("example.net", "example.net"), ("dmarc.example.net", "example.net"), ("example.net", "m.example.net")]
         {

@@ -14,10 +14,10 @@
 //! | `pipe` | a named pipe, waited for with patience |
 //! | `imap` | messages of a mailbox on a server |
 
-#[cfg(any(test, fuzzing))]
-pub mod doors;
 pub mod files;
 pub mod frames;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 #[cfg(feature = "imap")]
 pub mod imap;
 mod maildir;

@@ -5,7 +5,7 @@ use super::{IngestError, Options, Tally};
 use crate::fetch::{Fetched, Item};
 use crate::judge::judge;
 use crate::model::{Accepted, Code, Original, Proof, SenderAuth};
-use crate::normalise::{Context, Read, reports};
+use crate::normalize::{Context, Read, reports};
 use crate::store::{Added, Kept, Rebuild, Reject, RejectedEntry, StoreError, Writer, head};
 use crate::unpack::{Content, unpack};
 use rayon::prelude::*;

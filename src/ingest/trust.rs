@@ -2,9 +2,9 @@
 //!
 //! Comes in: what only the settings know, and a [`Witness`] where signatures are to be verified. Goes out: the mail's
 //! [`SenderAuth`], and the finding of a report on a domain that is nobody's here. A pass is believed of a trusted border
-//! or a signature alone, for anybody can write one; a fail of anyone, for nobody forges it in his own favour.
+//! or a signature alone, for anybody can write one; a fail of anyone, for nobody forges it in his own favor.
 
-use crate::judge::organisational;
+use crate::judge::organizational;
 use crate::model::{Code, Finding, MailFacts, Proof, Quoted, Report, SenderAuth};
 use crate::unpack::Results;
 use jiff::Timestamp;
@@ -66,7 +66,7 @@ impl Trust {
     }
 }
 
-/// What a proof makes of what was known before, for this report. The finding where it is of another organisation.
+/// What a proof makes of what was known before, for this report. The finding where it is of another organization.
 pub(super) fn proven(known: SenderAuth, proof: &Proof, report: &Report) -> (SenderAuth, Option<Finding>) {
     match proof {
         Proof::Signed(domain) if is_reporter(domain, report) => (SenderAuth::Pass, None),
@@ -84,13 +84,13 @@ pub(super) fn proven(known: SenderAuth, proof: &Proof, report: &Report) -> (Send
     }
 }
 
-/// Whether an organisational domain is that of the reporter's address, or its name.
+/// Whether an organizational domain is that of the reporter's address, or its name.
 fn is_reporter(domain: &str, report: &Report) -> bool {
     let host = report.metadata.email.as_deref().and_then(|email| email.rsplit_once('@')).map(|(_, host)| host);
     let names = [host, Some(report.metadata.org_name.as_str())];
     names.into_iter().flatten().any(|name| {
         let name = name.trim().trim_end_matches(['>', '.']).to_lowercase();
-        organisational(&name) == domain
+        organizational(&name) == domain
     })
 }
 
@@ -146,7 +146,7 @@ mod tests {
     /// A report of receiver.example, read.
     fn report() -> Report {
         use crate::limits::Limits;
-        use crate::normalise::{Context, Read, reports};
+        use crate::normalize::{Context, Read, reports};
         let arrival = Timestamp::from_second(1_795_600_000).unwrap();
         let xml = super::super::tests::xml(1, 1);
         let mut read = reports(&xml, &Context { attachment: None, arrival }, &Limits::default());

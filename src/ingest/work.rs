@@ -1,4 +1,4 @@
-//! One item through the pure stages: unpack, normalise, judge. Runs on any thread, and no input makes it fail.
+//! One item through the pure stages: unpack, normalize, judge. Runs on any thread, and no input makes it fail.
 
 use super::Options;
 use super::trust::{Trust, proven};
@@ -7,7 +7,7 @@ use crate::judge::judge;
 use crate::model::{
     Accepted, Code, Finding, Hash, MailFacts, Message, Original, Proof, Provenance, Quoted, Report, SenderAuth,
 };
-use crate::normalise::{Context, Read, reports};
+use crate::normalize::{Context, Read, reports};
 use crate::store::{Memory, Reject, SeenItem, StoreError};
 use crate::unpack::{Content, Kind, Unit, Unpacked, unpack};
 use jiff::Timestamp;

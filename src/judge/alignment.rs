@@ -1,20 +1,20 @@
 //! Alignment: which domains belong together (RFC 7489 section 3.1, RFC 9990; STANDARDS.md sections 3.1 and 3.2).
 //!
-//! In: domains, modes, raw results. Out: yes or no. The organisational domain is the Public Suffix List's, private
+//! In: domains, modes, raw results. Out: yes or no. The organizational domain is the Public Suffix List's, private
 //! section included: RFC 9989's tree walk needs DNS, which has no place here.
 
 use crate::model::{Domain, PolicyPublished, Record, ReturnPath, SpfAuth, SpfScope, Text};
 use std::cell::Cell;
 
-/// The organisational domain: the public suffix and one label more. A domain that is itself a suffix is its own.
-pub fn organisational(domain: &str) -> &str {
+/// The organizational domain: the public suffix and one label more. A domain that is itself a suffix is its own.
+pub fn organizational(domain: &str) -> &str {
     psl::domain_str(domain).unwrap_or(domain)
 }
 
 /// How close two domains must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
-    /// One organisational domain. The default.
+    /// One organizational domain. The default.
     Relaxed,
     /// The same domain.
     Strict,
@@ -27,7 +27,7 @@ impl Mode {
     }
 }
 
-/// The modes of a report, and the organisational domains met last: reports repeat a few domains over and over.
+/// The modes of a report, and the organizational domains met last: reports repeat a few domains over and over.
 pub(super) struct Alignment<'r> {
     pub(super) dkim: Mode,
     pub(super) spf: Mode,
@@ -46,25 +46,25 @@ impl<'r> Alignment<'r> {
         }
     }
 
-    /// The organisational domain.
-    pub(super) fn organisation(&self, domain: &'r Domain) -> &'r str {
+    /// The organizational domain.
+    pub(super) fn organization(&self, domain: &'r Domain) -> &'r str {
         let name = domain.as_str();
         let bytes = name.as_bytes();
         // Domains of one report differ in length and at the start more than at the end.
         let hash = bytes.iter().take(8).fold(bytes.len(), |hash, byte| hash.wrapping_mul(31) ^ usize::from(*byte));
         let slot = &self.recent[hash % RECENT];
-        let (known, organisation) = slot.get();
+        let (known, organization) = slot.get();
         if known == name {
-            return organisation;
+            return organization;
         }
-        let organisation = organisational(name);
-        slot.set((name, organisation));
-        organisation
+        let organization = organizational(name);
+        slot.set((name, organization));
+        organization
     }
 
-    /// Whether a domain belongs to the organisation of `header_from`.
+    /// Whether a domain belongs to the organization of `header_from`.
     pub(super) fn is_own(&self, domain: &'r Domain, header_from: &'r Domain) -> bool {
-        domain == header_from || self.organisation(domain) == self.organisation(header_from)
+        domain == header_from || self.organization(domain) == self.organization(header_from)
     }
 
     /// Whether a domain aligns with `header_from`.
@@ -93,8 +93,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_organisational_domain_is_a_label_below_the_suffix() {
-        for (domain, organisation) in [
+    fn the_organizational_domain_is_a_label_below_the_suffix() {
+        for (domain, organization) in [
             ("example.com", "example.com"),
             ("a.b.example.com", "example.com"),
             ("mail.example.co.uk", "example.co.uk"),
@@ -109,7 +109,7 @@ mod tests {
             // In DNS, underscores are labels like any other.
             ("_spf.example.com", "example.com"),
         ] {
-            assert_eq!(organisational(domain), organisation, "{domain}");
+            assert_eq!(organizational(domain), organization, "{domain}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The cause of a row's fate, from the row alone: the first class that matches (STANDARDS.md section 3.4).
 //!
-//! In: a record and how it aligns. Out: a [`Cause`]. `analyse`, which sees more than a row, refines two of them.
+//! In: a record and how it aligns. Out: a [`Cause`]. `analyze`, which sees more than a row, refines two of them.
 
 use super::alignment::{Alignment, spf_counts};
 use crate::model::{Cause, DkimResult, Domain, Reason, ReasonType, Record, SpfResult};

@@ -9,7 +9,7 @@
 //! use dmarquet::judge::judge;
 //! use dmarquet::limits::Limits;
 //! use dmarquet::model::Cause;
-//! use dmarquet::normalise::{Context, Read, reports};
+//! use dmarquet::normalize::{Context, Read, reports};
 //!
 //! let xml = b"<feedback>
 //!   <report_metadata><org_name>receiver.example</org_name><report_id>1</report_id>
@@ -33,7 +33,7 @@
 mod alignment;
 mod cause;
 
-pub use alignment::organisational;
+pub use alignment::organizational;
 
 use crate::model::{Code, DkimResult, Domain, Evaluated, Finding, Mismatch, Record, Report, SpfResult, Verdict};
 use alignment::{Alignment, spf_counts};
@@ -57,8 +57,8 @@ fn verdict<'r>(record: &'r Record, alignment: &Alignment<'r>) -> Verdict {
     let spf_aligned = reported.1.or(recomputed.spf);
     let aligned = (dkim_aligned == Some(true), spf_aligned == Some(true));
     let org_domain = record.header_from.as_ref().map(|from| {
-        let organisation = alignment.organisation(from);
-        if organisation.len() == from.as_str().len() { from.clone() } else { Domain::from_canonical(organisation) }
+        let organization = alignment.organization(from);
+        if organization.len() == from.as_str().len() { from.clone() } else { Domain::from_canonical(organization) }
     });
     Verdict {
         org_domain,

@@ -3,7 +3,7 @@
 use super::*;
 use crate::limits::Limits;
 use crate::model::Cause;
-use crate::normalise::{Context, Read, reports};
+use crate::normalize::{Context, Read, reports};
 
 /// A record's parts as XML.
 #[derive(Clone, Copy)]
@@ -46,7 +46,7 @@ fn cause_of(row: Row) -> &'static str {
 }
 
 #[test]
-fn relaxed_alignment_is_by_organisational_domain_and_the_default() {
+fn relaxed_alignment_is_by_organizational_domain_and_the_default() {
     let row = failed(
         "<dkim><domain>mail.example.com</domain><result>pass</result></dkim>\
          <spf><domain>bounce.example.net</domain><result>pass</result></spf>",

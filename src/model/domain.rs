@@ -4,7 +4,7 @@ use super::Text;
 
 /// A domain in canonical form: A-labels, lower case, no final dot, never empty.
 ///
-/// Made by `normalise::domain`; comparing two values compares the domains.
+/// Made by `normalize::domain`; comparing two values compares the domains.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Domain(Text);
 

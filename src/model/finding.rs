@@ -96,7 +96,7 @@ codes! {
     MAIL_ENCODING = "mail.encoding";
     /// The border recorded dmarc=fail for the mail that brought the report, or its signature does not verify.
     MAIL_UNAUTHENTICATED = "mail.unauthenticated";
-    /// The mail's signature verifies, but is of another organisation than the reporter says it is.
+    /// The mail's signature verifies, but is of another organization than the reporter says it is.
     MAIL_OTHER_SENDER = "mail.other_sender";
 }
 

@@ -29,11 +29,11 @@ impl SenderAuth {
 /// What a mail's own signatures prove of whom it is from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Proof {
-    /// A signature of `From`'s organisation verifies: the organisational domain.
+    /// A signature of `From`'s organization verifies: the organizational domain.
     Signed(String),
     /// None of them does, and one fails whatever DNS may say later: what was changed, or forged.
     Broken(String),
-    /// No signature is of `From`'s organisation.
+    /// No signature is of `From`'s organization.
     Unsigned,
     /// It could not be found out: a key is not there any more, or could not be looked up; or nobody tried.
     #[default]

@@ -1,4 +1,4 @@
-//! What a report is: plain values that every later stage shares. No XML, no input or output, no judgement.
+//! What a report is: plain values that every later stage shares. No XML, no input or output, no judgment.
 
 mod arrival;
 mod auth;

@@ -1,4 +1,4 @@
-//! Judged rows in columns: what `store` reads back and `analyse` adds up. Plain vectors, one length.
+//! Judged rows in columns: what `store` reads back and `analyze` adds up. Plain vectors, one length.
 //!
 //! A reader asks for some columns; those not asked for are empty. Words carry one dictionary a run of rows, so that
 //! adding up works on small integers and each distinct text is looked at once.

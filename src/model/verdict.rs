@@ -5,7 +5,7 @@ use super::Domain;
 /// Alignment, as reported and as recomputed, and the cause of the row's fate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
-    /// The organisational domain of `header_from` (Public Suffix List).
+    /// The organizational domain of `header_from` (Public Suffix List).
     pub org_domain: Option<Domain>,
     /// From `policy_evaluated`; recomputed where that is missing; null where neither can say.
     pub dkim_aligned: Option<bool>,
@@ -32,7 +32,7 @@ pub struct Verdict {
 pub enum Mismatch {
     /// The reporter says pass, the raw results show none: a list cut short, or a result left out.
     PassWithoutEvidence,
-    /// The raw results align, the reporter says fail: another organisational domain, mode or policy.
+    /// The raw results align, the reporter says fail: another organizational domain, mode or policy.
     FailButAligned,
     /// The reporter gave no evaluation.
     NotEvaluated,
@@ -50,7 +50,7 @@ impl Mismatch {
 }
 
 /// The cause class of a row, in order: the first that matches holds. `SpfGap` and `SpoofSuspect` are only made by
-/// `analyse`, which sees more than a row.
+/// `analyze`, which sees more than a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Cause {
@@ -70,13 +70,13 @@ pub enum Cause {
     ListOrModifyingForwarder,
     /// An own signature fails and nothing else passes.
     OwnSigningBroken,
-    /// Something passes, but for another organisation.
+    /// Something passes, but for another organization.
     AuthenticatedUnaligned,
     /// Nothing passes, no own signature.
     Unauthenticated,
-    /// By `analyse`: `Unauthenticated`, from a known or confirmed sender.
+    /// By `analyze`: `Unauthenticated`, from a known or confirmed sender.
     SpfGap,
-    /// By `analyse`: `Unauthenticated`, from anyone else.
+    /// By `analyze`: `Unauthenticated`, from anyone else.
     SpoofSuspect,
     /// The row does not say enough.
     Unknown,

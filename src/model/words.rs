@@ -30,7 +30,7 @@ macro_rules! words {
                 }
             }
 
-            /// The value of a word already trimmed and in lower case. No aliases: those are `normalise`'s.
+            /// The value of a word already trimmed and in lower case. No aliases: those are `normalize`'s.
             pub fn from_word(word: &str) -> Self {
                 Self::known(word).unwrap_or_else(|| Self::Other(word.into()))
             }
@@ -97,11 +97,11 @@ words! {
         None = "none",
         /// The record says neither.
         Neutral = "neutral",
-        /// The address is authorised.
+        /// The address is authorized.
         Pass = "pass",
-        /// The address is not authorised.
+        /// The address is not authorized.
         Fail = "fail",
-        /// Probably not authorised.
+        /// Probably not authorized.
         SoftFail = "softfail",
         /// May pass later.
         TempError = "temperror",

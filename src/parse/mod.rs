@@ -28,10 +28,10 @@
 //! assert_eq!(visitor.0, ["192.0.2.7"]);
 //! ```
 
-#[cfg(any(test, fuzzing))]
-pub mod doors;
 mod encoding;
 mod feedback;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod layout;
 mod lexer;
 mod name;

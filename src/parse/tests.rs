@@ -1,6 +1,6 @@
 //! What holds for the whole stage: the two ways agree, printing and parsing is the identity, limits hold, nothing panics.
 
-use super::doors::{Kept, Report, ways_agree, whole};
+use super::fuzzing::{Kept, Report, ways_agree, whole};
 use super::*;
 use crate::model::Code;
 use proptest::prelude::*;
@@ -480,8 +480,8 @@ proptest! {
 
     #[test]
     fn no_bytes_panic_and_limits_hold(bytes in proptest::collection::vec(any::<u8>(), 0..512), text in mutated()) {
-        doors::xml(&bytes);
-        doors::xml(text.as_bytes());
+        fuzzing::xml(&bytes);
+        fuzzing::xml(text.as_bytes());
     }
 }
 

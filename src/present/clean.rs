@@ -1,7 +1,7 @@
 //! The cleaning step: a stranger's text becomes fit to be shown. In: [`Foreign`]. Out: [`Clean`], the only form of it that
 //! can be printed. Markup and formulas are the business of each format's writer, which escapes whatever it is given.
 
-use crate::analyse::Foreign;
+use crate::analyze::Foreign;
 use std::fmt;
 
 /// No text of a stranger is shown longer than this many characters.

@@ -1,7 +1,7 @@
 //! The sources as CSV (RFC 4180), one line an address, for a spreadsheet.
 
 use super::clean::Clean;
-use crate::analyse::{SourceSummary, Summary};
+use crate::analyze::{SourceSummary, Summary};
 
 /// The names of the columns, in order.
 const HEADER: [&str; 17] = [
@@ -81,7 +81,7 @@ fn quoted(field: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyse::Foreign;
+    use crate::analyze::Foreign;
 
     #[test]
     fn formulas_of_strangers_stay_text() {

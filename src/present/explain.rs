@@ -7,7 +7,7 @@ use super::{
     text::Writer,
     words,
 };
-use crate::analyse::{ExplainedRow, Explanation, Foreign, Rate, Role};
+use crate::analyze::{ExplainedRow, Explanation, Foreign, Rate, Role};
 
 /// The explanation as text.
 pub fn explain(explanation: &Explanation, style: &Style) -> String {
@@ -118,7 +118,7 @@ fn row(writer: &mut Writer, row: &ExplainedRow) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyse::weeks;
+    use crate::analyze::weeks;
 
     #[test]
     fn a_source_is_explained_with_its_rows() {

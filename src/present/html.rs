@@ -2,7 +2,7 @@
 //! writes the markup and escapes all that is put into it.
 
 use super::{Style, chart::chart, page::page};
-use crate::analyse::Summary;
+use crate::analyze::Summary;
 use minijinja::{AutoEscape, Environment, context, syntax::SyntaxConfig, value::Serde};
 
 /// The HTML form.

@@ -1,7 +1,7 @@
 //! The summary as JSON: every number there is, in the form of `summary.schema.json`.
 
 use super::clean::is_shown;
-use crate::analyse::{Explanation, Summary};
+use crate::analyze::{Explanation, Summary};
 use serde::Serialize;
 use serde_json::ser::{Formatter, PrettyFormatter};
 use std::io::{self, Write};
@@ -97,7 +97,7 @@ impl Formatter for Escaping {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyse::weeks;
+    use crate::analyze::weeks;
     use serde_json::Value;
 
     /// A value against a schema: types, keys both ways, enumerations and references. Every key must be documented.

@@ -2,7 +2,7 @@
 //! environment, so that no text of a stranger can be markup.
 
 use super::{Style, html::block_lines, page::page};
-use crate::analyse::Summary;
+use crate::analyze::Summary;
 use minijinja::{AutoEscape, Environment, Output, State, Value, context, escape_formatter, value::Serde};
 
 /// The Markdown form (`CommonMark` with tables).

@@ -1,6 +1,6 @@
 //! Answers in, bytes out: text for a terminal, Markdown, HTML, JSON and CSV. The last step, and the cleaning step.
 //!
-//! In: a finished answer of `analyse`, and a [`Style`]. Out: a `String`. It computes nothing that is not about looks, and
+//! In: a finished answer of `analyze`, and a [`Style`]. Out: a `String`. It computes nothing that is not about looks, and
 //! shows no stranger's text that has not gone through [`clean`]. `page` puts a summary into words once; text, Markdown and
 //! HTML lay the same page out.
 
@@ -38,7 +38,7 @@ pub struct Style {
     pub width: u16,
     /// Plain ASCII only.
     pub ascii: bool,
-    /// ANSI colours. The text says the same without them.
+    /// ANSI colors. The text says the same without them.
     pub color: bool,
 }
 
@@ -51,7 +51,7 @@ impl Default for Style {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyse::{
+    use crate::analyze::{
         Summary,
         made::Line,
         weeks::{World, day},
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn no_data_is_no_data_in_every_rendering() {
-        let summary = crate::analyse::Adder::new(&crate::analyse::Question::default()).finish();
+        let summary = crate::analyze::Adder::new(&crate::analyze::Question::default()).finish();
         let style = Style::default();
         for rendering in [text(&summary, &style), markdown(&summary, &style), html(&summary, &style)] {
             assert!(rendering.contains("No data") && !rendering.contains("0 %"), "{rendering}");

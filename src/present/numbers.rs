@@ -1,6 +1,6 @@
 //! Numbers as people read them. A share below 100 % never prints as 100, above 0 % never as 0 (DESIGN.md section 5).
 
-use crate::analyse::Rate;
+use crate::analyze::Rate;
 
 /// A whole number in groups of three: `12,345,678`.
 pub(crate) fn count(number: u64) -> String {

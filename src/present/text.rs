@@ -6,7 +6,7 @@ use super::{
     page::{DomainLine, Page, SenderLine, Tone, page},
     words,
 };
-use crate::analyse::Summary;
+use crate::analyze::Summary;
 use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 
 /// From this width on a table of domains has its bars.
@@ -261,7 +261,7 @@ fn broken(word: &str, room: usize) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyse::{made::Line, weeks};
+    use crate::analyze::{made::Line, weeks};
 
     #[test]
     fn an_eventful_week_reads_so() {
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn colour_adds_nothing_but_colour() {
+    fn color_adds_nothing_but_color() {
         let summary = weeks::eventful().summary();
         let plain = text(&summary, &Style::default());
         let mut colored = text(&summary, &Style { color: true, ..Style::default() });

@@ -6,7 +6,7 @@ use super::{
     numbers::{count, counted, percent},
 };
 use crate::{
-    analyse::{
+    analyze::{
         Action, Change, Comparison, Confidence, Evidence, Foreign, KeyFault, Network, Rate, Readiness, Role,
         SenderName, Verdict,
     },
@@ -116,8 +116,8 @@ pub(crate) fn sender(who: &SenderName) -> String {
 pub(crate) fn evidence(evidence: &Evidence) -> String {
     match evidence {
         Evidence::Known => "you named it".to_owned(),
-        Evidence::Authorised => "your SPF record allows it".to_owned(),
-        Evidence::AuthorisedElsewhere { domain } => format!("the SPF record of {} allows it", Clean::new(domain)),
+        Evidence::Authorized => "your SPF record allows it".to_owned(),
+        Evidence::AuthorizedElsewhere { domain } => format!("the SPF record of {} allows it", Clean::new(domain)),
         Evidence::Signs { messages } => format!("your signature verifies on {}", count(*messages)),
         Evidence::SignatureSurvives { messages } => {
             format!("your signature survives on {}, from an address SPF does not know", count(*messages))
@@ -158,8 +158,8 @@ pub(crate) fn change(action: &Action) -> String {
                 }
             }
         }
-        Change::AlignSender { organisation, signs } => {
-            let service = Clean::new(organisation);
+        Change::AlignSender { organization, signs } => {
+            let service = Clean::new(organization);
             let doubt = if action.confidence == Confidence::High { "" } else { "If it sends for you: " };
             let how = if *signs { "sign as" } else { "sign with DKIM as" };
             format!(
@@ -167,7 +167,7 @@ pub(crate) fn change(action: &Action) -> String {
                  {domain}. It authenticates only as itself."
             )
         }
-        Change::AuthoriseInSpf { spf_domain } => format!(
+        Change::AuthorizeSource { spf_domain } => format!(
             "Add {} to the SPF record of {}, or let it sign with DKIM: it is yours, and nothing says so.",
             addresses(&action.sources, action.addresses),
             Clean::new(spf_domain)

@@ -457,7 +457,7 @@ pub fn sums(accepted: &Accepted) -> (i64, i64) {
 
 pub(crate) fn json_texts(texts: &[crate::model::Text]) -> Option<String> {
     let texts: Vec<&str> = texts.iter().map(crate::model::Text::as_str).collect();
-    (!texts.is_empty()).then(|| serde_json::to_string(&texts).expect("texts serialise"))
+    (!texts.is_empty()).then(|| serde_json::to_string(&texts).expect("texts serialize"))
 }
 
 pub(crate) fn json_findings(accepted: &Accepted) -> Option<String> {
@@ -466,7 +466,7 @@ pub(crate) fn json_findings(accepted: &Accepted) -> Option<String> {
         .iter()
         .map(|finding| LineFinding { code: finding.code.as_str().to_owned(), detail: finding.detail.clone() })
         .collect();
-    (!findings.is_empty()).then(|| serde_json::to_string(&findings).expect("texts serialise"))
+    (!findings.is_empty()).then(|| serde_json::to_string(&findings).expect("texts serialize"))
 }
 
 /// Keep the sums that `status` shows.

@@ -173,7 +173,7 @@ impl Writer {
     }
 
     fn name_merge(&self, merge: &Merge, made: &str) -> Result<(), StoreError> {
-        let replaced = serde_json::to_string(&merge.paths).expect("texts serialise");
+        let replaced = serde_json::to_string(&merge.paths).expect("texts serialize");
         let row = params![made, merge.kind.folder(), merge.month.to_string(), merge.records, replaced];
         let sql = "INSERT INTO compactions VALUES (?1, ?2, ?3, ?4, ?5)";
         self.ledger.connection.execute(sql, row).map(drop).map_err(self.ledger.failed("naming the merge"))

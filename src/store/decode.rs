@@ -7,12 +7,12 @@
 use super::sound::{MOST_VALUES, PAGE_BYTES, column_bytes};
 use crate::model::{Text, Words};
 use polars_error::{PolarsError, PolarsResult, polars_err};
-use polars_utils::aliases::{InitHashMaps, PlHashMap};
 use polars_parquet::parquet::encoding::hybrid_rle::{HybridRleChunk, HybridRleDecoder};
 use polars_parquet::parquet::page::{DataPage, split_buffer};
 use polars_parquet::parquet::schema::Repetition;
 use polars_parquet::read::{BasicDecompressor, ColumnChunkMetadata, PageReader};
 use polars_parquet::write::Encoding;
+use polars_utils::aliases::{InitHashMaps, PlHashMap};
 use std::fs::File;
 use std::io::Cursor;
 

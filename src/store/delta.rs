@@ -7,9 +7,9 @@
 use super::StoreError;
 use super::nested::read_leaf;
 use super::read::Part;
-use polars_error::{PolarsResult, polars_err};
 use polars_arrow::array::{Array, PrimitiveArray, StructArray, Utf8ViewArray};
 use polars_arrow::datatypes::ArrowDataType;
+use polars_error::{PolarsResult, polars_err};
 use polars_parquet::read::RowGroupMetadata;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};

@@ -7,18 +7,18 @@
 use super::pages::compress;
 use super::schema::{COLUMNS, Column, Head, Kind, ListField, Row, VERSION};
 use crate::model::{Accepted, Verdict};
-use polars_error::PolarsResult;
-use polars_utils::aliases::{InitHashMaps, PlHashMap};
 use polars_arrow::array::{
     Array, BooleanArray, DictionaryArray, ListArray, PrimitiveArray, StructArray, Utf8ViewArray,
 };
 use polars_arrow::bitmap::Bitmap;
 use polars_arrow::datatypes::{ArrowDataType, ArrowSchema, Field, IntegerType, TimeUnit};
 use polars_arrow::offset::OffsetsBuffer;
+use polars_error::PolarsResult;
 use polars_parquet::write::{
     CompressedPage, CompressionOptions, DynIter, DynStreamingIterator, FileWriter, KeyValue, ParquetType,
     StatisticsOptions, Version, WriteOptions, fallible_streaming_iterator, to_parquet_schema,
 };
+use polars_utils::aliases::{InitHashMaps, PlHashMap};
 use rayon::prelude::*;
 use std::borrow::Borrow;
 use std::net::IpAddr;
@@ -370,7 +370,7 @@ impl<'a> Interner<'a> {
     const NULL: u32 = u32::MAX;
 
     fn code(&mut self, text: &'a str) -> u32 {
-        // Neighbours in sorted rows are often equal: a comparison is cheaper than a hash.
+        // Neighbors in sorted rows are often equal: a comparison is cheaper than a hash.
         if let Some((last, code)) = self.last
             && last == text
         {

@@ -9,9 +9,9 @@ use super::stream::plain_field;
 use super::{Store, StoreError, encode, export, folder};
 use crate::model::Accepted;
 use jiff::Timestamp;
-use polars_error::{PolarsResult, polars_err};
 use polars_arrow::array::{Array, PrimitiveArray, Utf8ViewArray};
 use polars_arrow::datatypes::{ArrowDataType, ArrowSchema, Field, TimeUnit};
+use polars_error::{PolarsResult, polars_err};
 use polars_parquet::write::{
     CompressedPage, DynIter, DynStreamingIterator, FileWriter, KeyValue, fallible_streaming_iterator, to_parquet_schema,
 };

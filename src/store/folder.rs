@@ -15,10 +15,10 @@ use super::status::{Files, Reporter, Status, Totals};
 use super::{Store, StoreError, delta, encode, export_reports, sound};
 use crate::model::{Domain, PolicyPublished, ReportHead, ReportKey, Text};
 use jiff::Timestamp;
-use polars_error::{PolarsResult, polars_err};
 use polars_arrow::array::{Array, PrimitiveArray, Utf8ViewArray};
 use polars_arrow::compute::concatenate::concatenate;
 use polars_arrow::types::NativeType;
+use polars_error::{PolarsResult, polars_err};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

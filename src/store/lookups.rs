@@ -26,7 +26,7 @@ pub struct Naming {
 impl Naming {
     /// As the ledger keeps it.
     fn answer(&self) -> String {
-        serde_json::to_string(self).expect("names and a flag serialise")
+        serde_json::to_string(self).expect("names and a flag serialize")
     }
 }
 

@@ -12,11 +12,11 @@ use super::read::Part;
 use super::schema::{COLUMNS, Column, Kind, ListField};
 use super::{StoreError, sound};
 use crate::model::{Text, Words};
-use polars_error::{PolarsResult, polars_err};
-use polars_utils::aliases::PlHashMap;
 use polars_arrow::array::{Array, BooleanArray, PrimitiveArray};
 use polars_arrow::compute::concatenate::concatenate;
+use polars_error::{PolarsResult, polars_err};
 use polars_parquet::write::{CompressedPage, to_parquet_schema};
+use polars_utils::aliases::PlHashMap;
 use rayon::prelude::*;
 use std::collections::HashSet;
 use std::io::Write;
@@ -140,10 +140,7 @@ fn whole(parts: &[Part], column: &Column) -> PolarsResult<Box<dyn Array>> {
     concatenate(&arrays.iter().map(AsRef::as_ref).collect::<Vec<_>>())
 }
 
-fn numbers<T: polars_arrow::types::NativeType>(
-    parts: &[Part],
-    column: &Column,
-) -> PolarsResult<PrimitiveArray<T>> {
+fn numbers<T: polars_arrow::types::NativeType>(parts: &[Part], column: &Column) -> PolarsResult<PrimitiveArray<T>> {
     Ok(cast::<PrimitiveArray<T>>(whole(parts, column)?.as_ref())?.clone())
 }
 

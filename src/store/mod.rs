@@ -11,8 +11,6 @@ mod compact;
 mod decode;
 mod delta;
 // What reads here is fuzzed with the program: the one build of polars serves all.
-#[cfg(all(any(test, fuzzing), feature = "cli"))]
-pub mod doors;
 mod encode;
 mod error;
 mod export;
@@ -21,6 +19,8 @@ mod export_sources;
 mod exported;
 mod folder;
 mod footer;
+#[cfg(all(any(test, fuzzing), feature = "cli"))]
+pub mod fuzzing;
 pub mod layout;
 mod ledger;
 mod lock;

@@ -4,12 +4,12 @@ use super::decode::Chunk;
 use super::read::reason_word;
 use super::sound::column_pages;
 use crate::model::Words;
-use polars_error::{PolarsResult, polars_err};
-use polars_utils::aliases::{InitHashMaps, PlHashMap};
-use polars_utils::pl_str::PlSmallStr;
 use polars_arrow::array::Array;
 use polars_arrow::datatypes::{ArrowDataType, Field};
+use polars_error::{PolarsResult, polars_err};
 use polars_parquet::read::{BasicDecompressor, ColumnChunkMetadata, RowGroupMetadata, column_iter_to_arrays};
+use polars_utils::aliases::{InitHashMaps, PlHashMap};
+use polars_utils::pl_str::PlSmallStr;
 use std::fs::File;
 
 /// A column of a row group as one Arrow array of the given type.
@@ -57,10 +57,8 @@ fn read_columns<'a>(
     let (mut arrays, _) = column_iter_to_arrays(pages, types, field, None)?;
     let array = match arrays.len() {
         1 => arrays.swap_remove(0),
-        _ => polars_arrow::compute::concatenate::concatenate(
-            &arrays.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
-        )
-        .map_err(|error| error.context(name.to_string().into()))?,
+        _ => polars_arrow::compute::concatenate::concatenate(&arrays.iter().map(AsRef::as_ref).collect::<Vec<_>>())
+            .map_err(|error| error.context(name.to_string().into()))?,
     };
     if array.len() != group.num_rows() {
         return Err(polars_err!(

@@ -31,7 +31,7 @@ pub struct Network {
 impl Network {
     /// As the ledger keeps it; null where the database says nothing.
     fn answer(&self) -> Option<String> {
-        (*self != Self::default()).then(|| serde_json::to_string(self).expect("a number and two texts serialise"))
+        (*self != Self::default()).then(|| serde_json::to_string(self).expect("a number and two texts serialize"))
     }
 }
 

@@ -148,7 +148,7 @@ impl<'a> Contents<'a> {
                 name
             });
             let line = line(report, key, name.clone(), hash, ingested(report));
-            serde_json::to_writer(&mut manifest, &line).expect("a line of plain values serialises");
+            serde_json::to_writer(&mut manifest, &line).expect("a line of plain values serializes");
             manifest.push(b'\n');
         }
         Self { originals, manifest }

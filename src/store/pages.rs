@@ -4,9 +4,9 @@
 //! its struct, twice, which was a sixteenth of all that `ingest` does. Must not touch the disk.
 
 use super::encode::{dictionary, options};
-use polars_error::{PolarsResult, polars_err};
 use polars_arrow::array::{Array, DictionaryArray, ListArray, StructArray, Utf8ViewArray};
 use polars_arrow::datatypes::ArrowDataType;
+use polars_error::{PolarsResult, polars_err};
 use polars_parquet::parquet::CowBuffer;
 use polars_parquet::parquet::compression::Compression;
 use polars_parquet::parquet::encoding::hybrid_rle;

@@ -276,7 +276,7 @@ pub const COLUMNS: &[Column] = &[
         "org_domain",
         true,
         Kind::Text(|row| domain(row.verdict.org_domain.as_ref())),
-        "organisational domain of header_from",
+        "organizational domain of header_from",
     ),
     column(
         "dkim_aligned",

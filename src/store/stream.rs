@@ -9,15 +9,13 @@ use super::schema::{COLUMNS, Kind};
 use super::{StoreError, encode};
 use crate::model::{Accepted, Original};
 use jiff::Timestamp;
-use polars_error::{PolarsResult, polars_err};
-use polars_arrow::array::{
-    Array, DictionaryArray, ListArray, StructArray, Utf8Array, Utf8ViewArray, new_empty_array,
-};
+use polars_arrow::array::{Array, DictionaryArray, ListArray, StructArray, Utf8Array, Utf8ViewArray, new_empty_array};
 use polars_arrow::bitmap::Bitmap;
 use polars_arrow::datatypes::{ArrowDataType, ArrowSchema, Field};
 use polars_arrow::io::ipc::write as ipc;
 use polars_arrow::offset::OffsetsBuffer;
 use polars_arrow::record_batch::RecordBatchT;
+use polars_error::{PolarsResult, polars_err};
 use std::cell::RefCell;
 use std::io::{self, Write};
 use std::path::Path;

@@ -2,7 +2,7 @@
 //!
 //! Comes in: the fields of the outermost message. Goes out: [`MailFacts`], as written and bounded. Must not: trust any
 //! of it. A `dmarc=fail` in the topmost `Authentication-Results` is taken at its word, because nobody forges a fail in
-//! his own favour; a pass is not, because anybody can write one.
+//! his own favor; a pass is not, because anybody can write one.
 
 use super::header::{Fields, unfold};
 use super::results::{Results, without_comments_and_quotes};

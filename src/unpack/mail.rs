@@ -89,7 +89,7 @@ impl Opener<'_> {
         let format = sniff::format(&decoded);
         if format == Format::Text
             && leaf.fields.transfer_encoding.is_none()
-            && let Some(bytes) = transfer::unlabelled_base64(&decoded)
+            && let Some(bytes) = transfer::unlabeled_base64(&decoded)
         {
             if let Err(limit) = self.meter.decoded(bytes.len()) {
                 return self.reject(format!("mail: {limit}"), decoded.into_owned(), "txt", place);

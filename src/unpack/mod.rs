@@ -20,9 +20,9 @@
 //! | `mbox` | messages one behind the other |
 
 mod claim;
-#[cfg(any(test, fuzzing))]
-pub mod doors;
 mod facts;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod gzip;
 mod header;
 mod inflate;

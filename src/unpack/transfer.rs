@@ -42,7 +42,7 @@ pub(super) fn decode_start(encoding: &str, body: &[u8]) -> Vec<u8> {
 }
 
 /// Decode a body that is base64 and does not say so; null where it is none, or nothing that holds a report begins in it.
-pub(super) fn unlabelled_base64(body: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn unlabeled_base64(body: &[u8]) -> Option<Vec<u8>> {
     let start = decode_start(BASE64, body);
     if !matches!(sniff::format(&start), Format::Gzip | Format::Zip | Format::Xml) {
         return None;
@@ -149,9 +149,9 @@ mod tests {
 
     #[test]
     fn base64_without_a_label_is_told_by_what_is_in_it() {
-        assert_eq!(unlabelled_base64(b"\r\nPGZlZWRi\r\nYWNrPg==\r\n").as_deref(), Some(&b"<feedback>"[..]));
+        assert_eq!(unlabeled_base64(b"\r\nPGZlZWRi\r\nYWNrPg==\r\n").as_deref(), Some(&b"<feedback>"[..]));
         for other in [&b"SGVsbG8sIFdvcmxkIQ=="[..], b"H4sIAAAA, but then words", b"", b"plain text", b"UEsDBA=!"] {
-            assert_eq!(unlabelled_base64(other), None, "{}", String::from_utf8_lossy(other));
+            assert_eq!(unlabeled_base64(other), None, "{}", String::from_utf8_lossy(other));
         }
     }
 

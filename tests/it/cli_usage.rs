@@ -118,7 +118,7 @@ fn completions_and_manual_pages_know_every_command() {
 }
 
 #[test]
-fn colour_is_off_where_nobody_looks_and_on_where_asked() {
+fn color_is_off_where_nobody_looks_and_on_where_asked() {
     let work = WorkDir::new();
     assert!(!work.run(["config", "check"]).stderr.contains('\x1b'));
     assert!(work.run(["config", "check", "--color", "always"]).stderr.contains("\x1b[1;31merror:\x1b[0m "));

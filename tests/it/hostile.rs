@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// What an unoptimised build on a busy machine may take.
+/// What an unoptimized build on a busy machine may take.
 const GENEROUS: Duration = Duration::from_mins(4);
 /// What a release build may take, in seconds of processor time and KiB.
 const MOST: (f64, u64) = (10.0, 300_000);

@@ -12,17 +12,17 @@ const TABLE: &[(&str, &[&str])] = &[
         &["limits", "model::Code", "model::Finding", "model::MailFacts", "model::Original", "model::SenderAuth"],
     ),
     ("parse", &["limits", "model::Code", "model::Finding", "model::Findings", "model::Quoted", "model::Text"]),
-    ("normalise", &["limits", "parse", "model"]),
+    ("normalize", &["limits", "parse", "model"]),
     ("judge", &["model"]),
     ("fetch", &["limits", "model", "unpack::sniff", "unpack::mbox"]),
     ("store", &["model", "judge"]),
-    ("analyse", &["model", "store::schema"]),
+    ("analyze", &["model", "store::schema"]),
     ("dns", &["model", "judge"]),
     ("send", &[]),
-    ("present", &["model", "analyse", "dns", "ingest"]),
+    ("present", &["model", "analyze", "dns", "ingest"]),
     // No build for users has it.
-    ("doors", &["limits", "unpack", "parse", "normalise", "judge", "fetch", "model", "store", "cli"]),
-    ("ingest", &["limits", "fetch", "unpack", "parse", "normalise", "judge", "model", "store"]),
+    ("fuzzing", &["limits", "unpack", "parse", "normalize", "judge", "fetch", "model", "store", "cli"]),
+    ("ingest", &["limits", "fetch", "unpack", "parse", "normalize", "judge", "model", "store"]),
 ];
 
 /// What only these modules may name, and why.

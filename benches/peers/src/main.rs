@@ -5,7 +5,7 @@
 //! PEERS_ONLY=dmarquet leaves the others out, for a profiler.
 
 use dmarquet::limits::Limits;
-use dmarquet::normalise::{Context, Read, reports};
+use dmarquet::normalize::{Context, Read, reports};
 use std::io::Read as _;
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -19,7 +19,7 @@ const SOURCES: usize = 20;
 pub(super) fn of(store: &Store, domain: &str, now: Timestamp) -> Result<Seen, StoreError> {
     let today = Offset::UTC.to_datetime(now).date();
     let from = Offset::UTC.to_datetime(now - SignedDuration::from_hours(24 * DAYS)).date();
-    let mut domains = vec![domain.to_owned(), name::organisational(domain).to_owned()];
+    let mut domains = vec![domain.to_owned(), name::organizational(domain).to_owned()];
     domains.dedup();
     let filter = Filter { from: Some(from), to: None, domains };
     let mut sums = Sums::default();

@@ -5,7 +5,7 @@
 //! fetched only when they are needed. Must not: connect anywhere, run a command, keep a secret.
 
 #[cfg(any(test, fuzzing))]
-pub mod doors;
+pub mod fuzzing;
 mod mailbox;
 mod reader;
 mod secret;
@@ -17,7 +17,7 @@ pub(crate) use secret::warning;
 pub(crate) use smtp::{Outlet, Smtp};
 
 use super::fault::{Hint as _, Several};
-use crate::analyse::Services;
+use crate::analyze::Services;
 use crate::fetch::imap::Mailbox;
 use anyhow::{Context as _, anyhow};
 use reader::Section;

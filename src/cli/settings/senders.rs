@@ -4,7 +4,7 @@
 
 use super::super::fault::Several;
 use super::reader::{self, Section};
-use crate::analyse::Service;
+use crate::analyze::Service;
 use crate::model::Text;
 
 /// Read the file's text; `name` is what faults call it.
@@ -54,9 +54,9 @@ mod tests {
         let told = |text: &str| format!("{:#}", parse(text, "s.toml").unwrap_err());
         let fault = told("[[sender]]\nname = \"x\"\n");
         assert!(fault.contains("s.toml line 2: sender 1: name: expected one of dkim, bounce and ptr"), "{fault}");
-        let fault = told("[[sender]]\ndkim = [\"a.example\"]\ncolour = 1\n");
+        let fault = told("[[sender]]\ndkim = [\"a.example\"]\ncolor = 1\n");
         assert!(
-            fault.contains("sender 1: name: expected what the service is called") && fault.contains("colour"),
+            fault.contains("sender 1: name: expected what the service is called") && fault.contains("color"),
             "{fault}"
         );
     }

@@ -42,7 +42,7 @@ pub struct Signature {
     pub s: String,
     /// The algorithm.
     pub a: String,
-    /// Canonicalisation of header and body.
+    /// Canonicalization of header and body.
     pub c: String,
     /// The agent, where it is said.
     pub i: String,

@@ -49,7 +49,7 @@ pub fn check(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) -> Dmarc {
     let Some(found) = dmarc.record().cloned() else {
         let reported = notes.findings.iter().any(|finding| finding.code.name.starts_with("dmarc."));
         if dmarc.walk.is_some() && dmarc.list.is_some() && !reported {
-            let at = &dmarc.list.as_ref().map_or(domain, |list| list.organisation.as_str());
+            let at = &dmarc.list.as_ref().map_or(domain, |list| list.organization.as_str());
             let finding = Finding::new(
                 &codes::DMARC_MISSING,
                 format!("_dmarc.{domain} TXT"),
@@ -192,10 +192,10 @@ fn differences(domain: &str, dmarc: &Dmarc, notes: &mut Notes) {
         let say = |place: Option<String>| place.map_or("none".to_owned(), |place| format!("the one of {place}"));
         let text = format!("the tree walk finds {}, the suffix list {}", say(walked), say(listed));
         notes.find(&codes::DMARC_DIFFERS, format!("_dmarc.{domain} TXT"), text);
-    } else if walk.organisation != list.organisation {
+    } else if walk.organization != list.organization {
         let text = format!(
-            "the organisation is {} by the tree walk and {} by the suffix list: relaxed alignment differs",
-            walk.organisation, list.organisation
+            "the organization is {} by the tree walk and {} by the suffix list: relaxed alignment differs",
+            walk.organization, list.organization
         );
         notes.find(&codes::DMARC_DIFFERS, format!("_dmarc.{domain} TXT"), text);
     }
@@ -328,7 +328,7 @@ fn policy_advice(at: &str, record: &Record, notes: &mut Notes) {
     if let Some(percent) = record.pct.filter(|percent| *percent < 100) {
         notes.find(&codes::DMARC_PARTIAL, &place, format!("pct={percent}"));
     }
-    if record.psd == Some(true) && name::organisational(at) != at {
+    if record.psd == Some(true) && name::organizational(at) != at {
         notes.find(&codes::DMARC_PSD, &place, "psd=y on a domain below a public suffix");
     } else if record.psd == Some(true) && psl::domain_str(at).is_some() {
         notes.find(&codes::DMARC_PSD, &place, "psd=y on a domain that is no public suffix");
@@ -365,7 +365,7 @@ fn targets(lookup: &dyn Lookup, at: &str, record: &Record, notes: &mut Notes) {
     for (tag, target) in tagged {
         if let Some(host) = &target.host {
             takes_mail(lookup, at, tag, target, host, notes);
-            authorised(lookup, at, tag, host, notes);
+            authorized(lookup, at, tag, host, notes);
         }
     }
 }
@@ -389,9 +389,9 @@ fn takes_mail(lookup: &dyn Lookup, at: &str, tag: &str, target: &Target, host: &
     }
 }
 
-/// RFC 9990 section 4: another organisation's address needs its consent in DNS.
-fn authorised(lookup: &dyn Lookup, at: &str, tag: &str, host: &str, notes: &mut Notes) {
-    if name::organisational(host) == name::organisational(at) {
+/// RFC 9990 section 4: another organization's address needs its consent in DNS.
+fn authorized(lookup: &dyn Lookup, at: &str, tag: &str, host: &str, notes: &mut Notes) {
+    if name::organizational(host) == name::organizational(at) {
         return;
     }
     let consent = format!("{at}._report._dmarc.{host}");
@@ -404,7 +404,7 @@ fn authorised(lookup: &dyn Lookup, at: &str, tag: &str, host: &str, notes: &mut 
         let text = format!(
             "{tag} sends to {host}, which does not say in DNS that it takes reports about {at}; its owner publishes"
         );
-        let finding = Finding::new(&codes::DMARC_UNAUTHORISED, format!("{consent} TXT"), text);
+        let finding = Finding::new(&codes::DMARC_UNAUTHORIZED, format!("{consent} TXT"), text);
         notes.add(finding.publish(txt_record(&consent, "v=DMARC1")));
     }
 }
@@ -447,7 +447,7 @@ fn meaning(domain: &str, at: &str, record: &Record, reach: Reach) -> Vec<String>
         let rest = own.milder().as_str();
         lines.push(format!("pct={percent}: receivers by RFC 7489 apply it to {percent} % of the failing mail and {rest} to the rest; RFC 9989 ignores it"));
     }
-    let mode = |strict: bool| if strict { "strict: the very domain" } else { "relaxed: any name of the organisation" };
+    let mode = |strict: bool| if strict { "strict: the very domain" } else { "relaxed: any name of the organization" };
     lines.push(format!("alignment of DKIM {}; of SPF {}", mode(record.adkim_strict), mode(record.aspf_strict)));
     lines
 }
@@ -518,9 +518,9 @@ mod tests {
     }
 
     #[test]
-    fn another_organisation_must_agree() {
+    fn another_organization_must_agree() {
         let zone = "_dmarc.example.com TXT v=DMARC1; p=reject; rua=mailto:d@reports.example.net\nreports.example.net MX 1 mx.example.net";
-        assert_eq!(codes_of(zone), ["dmarc.target_unauthorised"]);
+        assert_eq!(codes_of(zone), ["dmarc.target_unauthorized"]);
         assert_eq!(
             published(zone).as_deref(),
             Some("example.com._report._dmarc.reports.example.net. TXT \"v=DMARC1\"")

@@ -32,8 +32,8 @@ pub struct Found {
 /// What one way of looking found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Discovered {
-    /// The organisational domain.
-    pub organisation: String,
+    /// The organizational domain.
+    pub organization: String,
     /// The record that holds, if any.
     pub found: Option<Found>,
 }
@@ -67,13 +67,13 @@ pub fn discover(lookup: &dyn Lookup, domain: &str) -> Discovery {
     Discovery { walk: by_walk(domain, &steps), list: by_list(lookup, domain, &steps), steps }
 }
 
-/// The organisational domain of a name by the tree walk.
+/// The organizational domain of a name by the tree walk.
 ///
 /// # Errors
 ///
 /// The name that could not be looked up, and why.
-pub fn organisation(lookup: &dyn Lookup, domain: &str) -> Result<String, (String, Failure)> {
-    discover(lookup, domain).walk.map(|discovered| discovered.organisation)
+pub fn organization(lookup: &dyn Lookup, domain: &str) -> Result<String, (String, Failure)> {
+    discover(lookup, domain).walk.map(|discovered| discovered.organization)
 }
 
 /// The one record at a name; several count as none.
@@ -110,17 +110,17 @@ fn by_walk(domain: &str, steps: &[Step]) -> Result<Discovered, (String, Failure)
             _ => None,
         })
         .collect();
-    let organisation = organisation_of(domain, &found);
+    let organization = organization_of(domain, &found);
     let at = |name: &str| found.iter().find(|(domain, _)| *domain == name);
     let suffix = || found.iter().find(|(_, record)| record.psd == Some(true));
-    let chosen = at(domain).or_else(|| at(&organisation)).or_else(suffix);
+    let chosen = at(domain).or_else(|| at(&organization)).or_else(suffix);
     let found = chosen.map(|(domain, record)| Found { domain: (*domain).to_owned(), record: (*record).clone() });
-    Ok(Discovered { organisation, found })
+    Ok(Discovered { organization, found })
 }
 
-/// From the longest name to the shortest: `psd=n` is the organisation itself, `psd=y` above the start makes it the name
+/// From the longest name to the shortest: `psd=n` is the organization itself, `psd=y` above the start makes it the name
 /// one label below; else the shortest name with a record; else the domain.
-fn organisation_of(domain: &str, found: &[(&str, &Record)]) -> String {
+fn organization_of(domain: &str, found: &[(&str, &Record)]) -> String {
     for (name, record) in found {
         match record.psd {
             Some(false) => return (*name).to_owned(),
@@ -138,10 +138,10 @@ fn below(domain: &str, parent: &str) -> String {
     labels[labels.len().saturating_sub(keep)..].join(".")
 }
 
-/// RFC 7489 section 6.6.3: the domain's own record, else the organisational domain's.
+/// RFC 7489 section 6.6.3: the domain's own record, else the organizational domain's.
 fn by_list(lookup: &dyn Lookup, domain: &str, steps: &[Step]) -> Result<Discovered, (String, Failure)> {
-    let organisation = name::organisational(domain).to_owned();
-    for name in [domain, name::organisational(domain)] {
+    let organization = name::organizational(domain).to_owned();
+    for name in [domain, name::organizational(domain)] {
         let record = match steps.iter().find(|step| step.domain == name) {
             Some(step) => step.record.clone(),
             None => record_at(lookup, name),
@@ -149,13 +149,13 @@ fn by_list(lookup: &dyn Lookup, domain: &str, steps: &[Step]) -> Result<Discover
         match record {
             Answer::Found(record) => {
                 let found = Some(Found { domain: name.to_owned(), record });
-                return Ok(Discovered { organisation, found });
+                return Ok(Discovered { organization, found });
             }
             Answer::Failed(failure) => return Err((name.to_owned(), failure)),
             Answer::NoData | Answer::NxDomain => {}
         }
     }
-    Ok(Discovered { organisation, found: None })
+    Ok(Discovered { organization, found: None })
 }
 
 #[cfg(test)]
@@ -167,9 +167,9 @@ mod tests {
         let found = discover(&Zone::new(zone), domain);
         let (walk, list) = (found.walk.unwrap(), found.list.unwrap());
         (
-            walk.organisation,
+            walk.organization,
             walk.found.map(|found| found.domain),
-            list.organisation,
+            list.organization,
             list.found.map(|found| found.domain),
         )
     }
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn psd_moves_the_organisation() {
+    fn psd_moves_the_organization() {
         let zone = "_dmarc.example.com TXT v=DMARC1; p=none\n_dmarc.dept.example.com TXT v=DMARC1; p=reject; psd=n";
         let (walk, found, list, listed) = both(zone, "a.dept.example.com");
         assert_eq!((walk.as_str(), found.as_deref()), ("dept.example.com", Some("dept.example.com")));

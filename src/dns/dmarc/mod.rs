@@ -5,5 +5,5 @@ mod discover;
 mod record;
 
 pub use check::{Dmarc, check};
-pub use discover::{Discovered, Discovery, Found, Step, discover, organisation, record_at};
+pub use discover::{Discovered, Discovery, Found, Step, discover, organization, record_at};
 pub use record::{Policy, Reach, Record, Slip, Target, is_dmarc};

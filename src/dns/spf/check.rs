@@ -43,7 +43,7 @@ pub fn check(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) -> Spf {
     spf.records = texts.iter().filter(|text| is_spf(text)).cloned().collect();
     let near: Vec<&String> = texts.iter().filter(|text| looks_like_spf(text)).collect();
     for text in &near {
-        notes.add(not_recognised(domain, text));
+        notes.add(not_recognized(domain, text));
     }
     let old = lookup.old_spf(domain).found().unwrap_or_default();
     match spf.records.as_slice() {
@@ -85,7 +85,7 @@ fn looks_like_spf(text: &str) -> bool {
         || text.to_ascii_lowercase().starts_with("v=spf10")
 }
 
-fn not_recognised(domain: &str, text: &str) -> Finding {
+fn not_recognized(domain: &str, text: &str) -> Finding {
     let why = quoting_fault(text).map_or_else(
         || {
             if text.starts_with(char::is_whitespace) {

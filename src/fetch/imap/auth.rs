@@ -105,7 +105,7 @@ async fn choose(client: &Client<Wire>, mailbox: &Mailbox, tokens: &mut Tokens) -
             expect(client, "OAUTHBEARER")?;
             let token = tokens.secret(mailbox).await?;
             let (host, port) = (&mailbox.host, mailbox.port);
-            // RFC 5801: comma and equals sign are escaped in the authorisation identity.
+            // RFC 5801: comma and equals sign are escaped in the authorization identity.
             let identity = user.replace('=', "=3D").replace(',', "=2C");
             let first = format!(
                 "n,a={identity},\x01host={host}\x01port={port}\x01auth=Bearer {}\x01\x01",

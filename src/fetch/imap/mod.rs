@@ -13,11 +13,11 @@ mod after;
 mod auth;
 mod bodies;
 mod connect;
-#[cfg(any(test, fuzzing))]
-pub mod doors;
 mod error;
 mod folder;
 mod folders;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod gate;
 mod list;
 mod mailbox;

@@ -9,7 +9,7 @@ use super::{
     Answer, Tone,
     changes::Kind,
 };
-use crate::analyse::{DomainSummary, Role, Sender, Summary, Verdict};
+use crate::analyze::{DomainSummary, Role, Sender, Summary, Verdict};
 
 /// How many domains are answered for one by one.
 const ONE_BY_ONE: usize = 4;

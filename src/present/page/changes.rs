@@ -8,7 +8,7 @@ use super::{
     },
     NAMED,
 };
-use crate::analyse::{Changes, PolicyChange, SenderChange, Summary};
+use crate::analyze::{Changes, PolicyChange, SenderChange, Summary};
 use jiff::ToSpan as _;
 use std::collections::BTreeSet;
 
@@ -84,7 +84,7 @@ fn silence(changes: &Changes, period: &str) -> Option<Kind> {
 }
 
 fn domains(changes: &Changes, period: &str) -> Option<Kind> {
-    let line = |domain: &crate::analyse::SilentDomain| {
+    let line = |domain: &crate::analyze::SilentDomain| {
         format!(
             "No report on {} since {}: there used to be {} a {period}. Is its DMARC record still there, and rua= in it?",
             Clean::new(&domain.policy_domain),
@@ -148,7 +148,7 @@ fn moved(change: &SenderChange) -> String {
 }
 
 fn reporters(changes: &Changes) -> Option<Kind> {
-    let line = |reporter: &crate::analyse::SilentReporter| {
+    let line = |reporter: &crate::analyze::SilentReporter| {
         format!(
             "No reports from {} since {}; it used to bring {} of the messages.",
             Clean::new(&reporter.org_name),

@@ -9,7 +9,7 @@ use super::{
     },
     DomainLine, trend,
 };
-use crate::analyse::{DomainSummary, PolicySeen, Rate, Summary, Verdict};
+use crate::analyze::{DomainSummary, PolicySeen, Rate, Summary, Verdict};
 
 /// Up to so many domains each is told of at length; of more a table tells, and at length only of those that stand out.
 const FEW: usize = 8;
@@ -76,7 +76,7 @@ fn domain(domain: &DomainSummary, alone: bool) -> DomainLine {
 
 /// The policy as published, without what goes without saying.
 fn policy(policy: &PolicySeen) -> String {
-    let word = |value: &Option<crate::analyse::Foreign>| words::shown(value.as_ref());
+    let word = |value: &Option<crate::analyze::Foreign>| words::shown(value.as_ref());
     let (p, sp) = (word(&policy.p), word(&policy.sp));
     let subdomains = if sp.is_empty() { p.clone() } else { sp.clone() };
     let pct = policy.pct.map(|pct| pct.to_string()).unwrap_or_default();

@@ -12,7 +12,7 @@ use super::{
     numbers::{count, counted, percent},
     words,
 };
-use crate::analyse::{Point, Rate, Summary, Totals};
+use crate::analyze::{Point, Rate, Summary, Totals};
 use serde::Serialize;
 
 /// How many changes of a kind a page names.
@@ -208,7 +208,7 @@ fn numbers(summary: &Summary) -> Vec<String> {
     lines
 }
 
-fn todo(action: &crate::analyse::Action) -> Todo {
+fn todo(action: &crate::analyze::Action) -> Todo {
     Todo {
         domain: Clean::new(&action.policy_domain).to_string(),
         change: words::change(action),
@@ -230,7 +230,7 @@ fn trend(points: &[Point]) -> Trend {
 #[cfg(test)]
 mod tests {
     use super::page;
-    use crate::analyse::weeks;
+    use crate::analyze::weeks;
 
     /// Everything a page claims of the planted weeks, to be read by a person: of most of them next to nothing.
     #[test]

@@ -8,7 +8,7 @@ use super::{
     },
     NAMED,
 };
-use crate::analyse::Quality;
+use crate::analyze::Quality;
 
 /// One line a fault.
 pub(super) fn quality(quality: &Quality) -> Vec<String> {

@@ -9,7 +9,7 @@ use super::{
     SenderLine,
     answers::matters,
 };
-use crate::analyse::{Evidence, Rate, Sender, Summary};
+use crate::analyze::{Evidence, Rate, Sender, Summary};
 
 /// How many senders a page lists.
 const LISTED: usize = 25;

@@ -3,7 +3,7 @@
 use super::*;
 use std::time::{Duration, Instant};
 
-/// What an unoptimised build may take for what an optimised one does in a small part of it.
+/// What an unoptimized build may take for what an optimized one does in a small part of it.
 const SOON: Duration = Duration::from_mins(1);
 
 /// The lines of an item, which must come soon.

@@ -1,6 +1,6 @@
 //! What holds for any bytes: no panic, a counted place, and no more spent than the limits allow.
 
-use super::super::doors;
+use super::super::fuzzing;
 use super::*;
 use crate::unpack::mbox::{Message, Messages};
 use proptest::prelude::*;
@@ -101,7 +101,7 @@ const MAGIC: [&[u8]; 7] = [
 proptest! {
     #[test]
     fn any_bytes_hold(bytes in proptest::collection::vec(any::<u8>(), 0..2000), named: bool) {
-        doors::hold(bytes, named.then_some("report.xml.gz"));
+        fuzzing::hold(bytes, named.then_some("report.xml.gz"));
     }
 
     #[test]
@@ -109,13 +109,13 @@ proptest! {
         magic in proptest::sample::select(&MAGIC[..]),
         bytes in proptest::collection::vec(any::<u8>(), 0..500),
     ) {
-        doors::hold([magic, &bytes].concat(), None);
+        fuzzing::hold([magic, &bytes].concat(), None);
     }
 
     #[test]
     fn any_header_holds(head in "(From|Content-Type|Content-Disposition|Authentication-Results): [ -~\r\n\t\u{e4}]{0,300}") {
-        doors::hold(format!("Subject: x\r\n{head}\r\n\r\nbody").into_bytes(), None);
-        doors::hold(format!("Subject: x\r\nContent-Type: multipart/mixed; boundary={head}\r\n\r\nbody").into_bytes(), None);
+        fuzzing::hold(format!("Subject: x\r\n{head}\r\n\r\nbody").into_bytes(), None);
+        fuzzing::hold(format!("Subject: x\r\nContent-Type: multipart/mixed; boundary={head}\r\n\r\nbody").into_bytes(), None);
     }
 
     #[test]
@@ -124,7 +124,7 @@ proptest! {
         for change in &changes {
             change.apply(&mut bytes);
         }
-        doors::hold(bytes, (seed % 2 == 0).then_some("report.xml.gz"));
+        fuzzing::hold(bytes, (seed % 2 == 0).then_some("report.xml.gz"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Fuzzing without a fuzzer: every door over its corpus in `fuzz/corpus`, as it is and mutated, for as long as the time
 //! allows.
 //!
-//! Nothing may panic, and no input may take long. `DMARQUET_REPLAY_SECONDS` says how long (default 2), `DMARQUET_DOOR` which
+//! Nothing may panic, and no input may take long. `DMARQUET_REPLAY_SECONDS` says how long (default 2), `DMARQUET_FUZZ_TARGET` which
 //! door alone; the seed is fixed, so that what a longer run finds is found again.
 
 use super::{DOORS, Door};
@@ -78,22 +78,22 @@ fn mutate(input: &[u8], other: &[u8], random: &mut Random) -> Vec<u8> {
 fn every_door_has_a_fuzzer_and_every_fuzzer_a_door() {
     let targets = below("fuzz_targets");
     let fuzzers: Vec<&str> = targets.iter().map(|path| path.file_stem().unwrap().to_str().unwrap()).collect();
-    let mut doors: Vec<&str> = DOORS.iter().map(|(name, _)| *name).collect();
-    doors.sort_unstable();
+    let mut fuzzing: Vec<&str> = DOORS.iter().map(|(name, _)| *name).collect();
+    fuzzing.sort_unstable();
     if cfg!(feature = "cli") {
-        assert_eq!(fuzzers, doors);
+        assert_eq!(fuzzers, fuzzing);
     } else {
-        assert!(doors.iter().all(|door| fuzzers.contains(door)), "{doors:?} of {fuzzers:?}");
+        assert!(fuzzing.iter().all(|door| fuzzers.contains(door)), "{fuzzing:?} of {fuzzers:?}");
     }
 }
 
 #[test]
 fn every_door_holds_over_its_corpus_as_it_is_and_mutated() {
     let seconds = std::env::var("DMARQUET_REPLAY_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(2.0);
-    let only = std::env::var("DMARQUET_DOOR").ok();
-    let doors: Vec<_> = DOORS.iter().filter(|(name, _)| only.as_deref().is_none_or(|only| only == *name)).collect();
-    let each = Duration::from_secs_f64(seconds) / u32::try_from(doors.len().max(1)).expect("a few doors");
-    for (name, door) in &doors {
+    let only = std::env::var("DMARQUET_FUZZ_TARGET").ok();
+    let fuzzing: Vec<_> = DOORS.iter().filter(|(name, _)| only.as_deref().is_none_or(|only| only == *name)).collect();
+    let each = Duration::from_secs_f64(seconds) / u32::try_from(fuzzing.len().max(1)).expect("a few fuzzing");
+    for (name, door) in &fuzzing {
         replay(name, *door, each);
     }
 }

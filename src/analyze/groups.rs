@@ -10,7 +10,7 @@ use super::{
     seen::{Reporters, Sets},
     shards::{Part, network},
     signing::Signing,
-    view::{Declared, Path, Shape, Signed, View, organisation},
+    view::{Declared, Path, Shape, Signed, View, organization},
 };
 use crate::model::{Cause, Flags, Source, Text};
 use std::cmp::Reverse;
@@ -27,9 +27,9 @@ pub(crate) struct Group {
     /// Id of the policy domain.
     pub(crate) domain: u32,
     pub(crate) network: Source,
-    /// The organisation that signs, by what its signatures say in most messages.
+    /// The organization that signs, by what its signatures say in most messages.
     pub(crate) signer: Option<Text>,
-    /// The organisation of the return path that SPF proves in most messages.
+    /// The organization of the return path that SPF proves in most messages.
     pub(crate) returns_to: Option<Text>,
     /// Addresses seen in the period.
     pub(crate) addresses: u64,
@@ -53,15 +53,15 @@ pub(crate) struct Group {
     pub(crate) last: i32,
     /// The first and last day of the period.
     pub(crate) asked: (i32, i32),
-    /// Messages that ever passed with SPF: the domain's owner authorised the address.
-    pub(crate) authorised: u64,
+    /// Messages that ever passed with SPF: the domain's owner authorized the address.
+    pub(crate) authorized: u64,
     /// Messages that ever passed.
     pub(crate) passed: u64,
-    /// Another of the domains whose owner authorised its addresses.
+    /// Another of the domains whose owner authorized its addresses.
     pub(crate) elsewhere: Option<u32>,
     /// The reader named it.
     pub(crate) known: bool,
-    /// Messages whose signature is one that broke here: it was good before, or the address is authorised.
+    /// Messages whose signature is one that broke here: it was good before, or the address is authorized.
     pub(crate) broke: u64,
     /// Proves nothing, and is big enough to be told on its own.
     alone: bool,
@@ -74,12 +74,12 @@ pub(crate) struct Signs {
     pub(crate) signed: u64,
     /// An own signature that does not.
     pub(crate) broken: u64,
-    /// Failing, and passing something for another organisation.
+    /// Failing, and passing something for another organization.
     pub(crate) unaligned: u64,
-    /// The same, with a signature of the other organisation.
+    /// The same, with a signature of the other organization.
     pub(crate) other_signature: u64,
-    /// The own return path, from an address that is not authorised.
-    pub(crate) unauthorised: u64,
+    /// The own return path, from an address that is not authorized.
+    pub(crate) unauthorized: u64,
     /// Failing, and the receiver says it was forwarded.
     pub(crate) said_forwarded: u64,
     /// Failing, and the receiver says it came from a list.
@@ -101,7 +101,7 @@ impl Signs {
             ),
             (&mut self.unaligned, shape.unaligned),
             (&mut self.other_signature, shape.unaligned && shape.signed == Signed::OtherPass),
-            (&mut self.unauthorised, matches!(shape.path, Path::OwnFail | Path::OwnError)),
+            (&mut self.unauthorized, matches!(shape.path, Path::OwnFail | Path::OwnError)),
             (&mut self.said_forwarded, fails && shape.declared == Declared::Forwarded),
             (&mut self.said_list, fails && shape.declared == Declared::List),
             (&mut self.stopped, fails && shape.stopped),
@@ -117,7 +117,7 @@ impl Signs {
             (&mut self.broken, other.broken),
             (&mut self.unaligned, other.unaligned),
             (&mut self.other_signature, other.other_signature),
-            (&mut self.unauthorised, other.unauthorised),
+            (&mut self.unauthorized, other.unauthorized),
             (&mut self.said_forwarded, other.said_forwarded),
             (&mut self.said_list, other.said_list),
             (&mut self.stopped, other.stopped),
@@ -152,32 +152,32 @@ impl<'a> Item<'a> {
 /// The facts of a part, sorted so that those of a domain and network are together, and in them those of a source.
 pub(crate) fn items<'a>(view: &'a View<'_>, part: &'a Part) -> Vec<Item<'a>> {
     let mut items: Vec<Item<'a>> = part.facts.iter().map(|fact| Item::new(view, part, fact)).collect();
-    // Addresses of a network are neighbours in their order: no need to sort by network too.
+    // Addresses of a network are neighbors in their order: no need to sort by network too.
     items.sort_unstable_by_key(|item| (item.shape.pattern.domain, item.source));
     items
 }
 
 /// Which sources pass with SPF as which domains, with how many messages, the history included.
 #[derive(Debug, Default)]
-pub(crate) struct Authorised(Table<Source, Vec<(u32, u64)>>);
+pub(crate) struct Authorized(Table<Source, Vec<(u32, u64)>>);
 
-impl Authorised {
+impl Authorized {
     /// Of some sources.
     pub(crate) fn of(items: &[Item<'_>]) -> Self {
-        let mut authorised = Self::default();
+        let mut authorized = Self::default();
         let passes = |Item { shape, fact, .. }: &Item<'_>| {
             shape.pattern.flags.has(Flags::SPF) && !shape.pattern.unproven && fact.messages > 0
         };
         // The unknown source may be anybody.
         let counts = |item: &&Item<'_>| passes(item) && item.source.address().is_some();
         for Item { source, shape, fact, .. } in items.iter().filter(counts) {
-            let domains = authorised.0.entry(*source).or_default();
+            let domains = authorized.0.entry(*source).or_default();
             match domains.iter_mut().find(|(domain, _)| *domain == shape.pattern.domain) {
                 Some((_, messages)) => *messages = messages.saturating_add(fact.messages),
                 None => domains.push((shape.pattern.domain, fact.messages)),
             }
         }
-        authorised
+        authorized
     }
 
     /// The domain other than this one that a source sends most as.
@@ -192,14 +192,14 @@ impl Authorised {
 pub(crate) fn groups<'a>(
     view: &View<'_>,
     sources: impl Iterator<Item = &'a [Item<'a>]>,
-    authorised: &Authorised,
+    authorized: &Authorized,
     signing: &mut Signing,
 ) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for source in sources {
         let broke = signing.look(view, source);
         let mut group = Group::of(view, source, broke);
-        group.elsewhere = authorised.elsewhere(view, source[0].source, group.domain);
+        group.elsewhere = authorized.elsewhere(view, source[0].source, group.domain);
         match groups.iter_mut().find(|known| same_sender(known, &group)) {
             Some(known) => known.merge(group),
             None => groups.push(group),
@@ -208,7 +208,7 @@ pub(crate) fn groups<'a>(
     groups
 }
 
-/// Neighbours that prove nothing may be strangers to each other: a big one stands alone.
+/// Neighbors that prove nothing may be strangers to each other: a big one stands alone.
 fn same_sender(a: &Group, b: &Group) -> bool {
     let same = a.signer == b.signer && a.returns_to == b.returns_to && a.elsewhere.is_some() == b.elsewhere.is_some();
     same && !a.alone && !b.alone
@@ -237,7 +237,7 @@ impl Group {
             signer: prevailing(facts, |shape| match shape.signed {
                 Signed::OwnPass | Signed::OtherPass => shape.signer.as_deref(),
                 // Broken or not, the signature names the sender.
-                Signed::OwnBroken => Some(organisation(view.word(shape.pattern.dkim_domain))),
+                Signed::OwnBroken => Some(organization(view.word(shape.pattern.dkim_domain))),
                 Signed::No | Signed::OtherBroken => None,
             }),
             returns_to: prevailing(facts, |shape| shape.returns_to.as_deref()),
@@ -252,7 +252,7 @@ impl Group {
             first: i32::MAX,
             last: i32::MIN,
             asked: (i32::MAX, i32::MIN),
-            authorised: 0,
+            authorized: 0,
             passed: 0,
             elsewhere: None,
             known: false,
@@ -282,8 +282,8 @@ impl Group {
             *passing = passing.saturating_add(messages);
             if !shape.pattern.unproven {
                 self.passed = self.passed.saturating_add(messages);
-                let authorised = shape.pattern.flags.has(Flags::SPF);
-                self.authorised = self.authorised.saturating_add(if authorised { messages } else { 0 });
+                let authorized = shape.pattern.flags.has(Flags::SPF);
+                self.authorized = self.authorized.saturating_add(if authorized { messages } else { 0 });
             }
         }
         if shape.asked {
@@ -313,16 +313,16 @@ impl Group {
         self.first = self.first.min(other.first);
         self.last = self.last.max(other.last);
         self.asked = (self.asked.0.min(other.asked.0), self.asked.1.max(other.asked.1));
-        self.authorised = self.authorised.saturating_add(other.authorised);
+        self.authorized = self.authorized.saturating_add(other.authorized);
         self.passed = self.passed.saturating_add(other.passed);
         self.known |= other.known;
         self.broke = self.broke.saturating_add(other.broke);
     }
 
     /// The diagnosis of the period. A sender that ever passed, or that the reader named, is confirmed; so is one that
-    /// another of the domains authorised, where it uses this one's return path.
+    /// another of the domains authorized, where it uses this one's return path.
     pub(crate) fn cause(&self) -> Cause {
-        let shared = self.elsewhere.is_some() && self.signs.unauthorised > 0;
+        let shared = self.elsewhere.is_some() && self.signs.unauthorized > 0;
         self.causes.diagnosis(self.passed > 0 || self.known || shared)
     }
 

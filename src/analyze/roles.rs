@@ -7,7 +7,7 @@ use super::{
     groups::{Group, Item, NOTABLE},
     interner::Table,
     seen::Reporters,
-    view::{Shape, Signed, View, organisation},
+    view::{Shape, Signed, View, organization},
 };
 use crate::model::{Cause, Source, Text};
 use serde::Serialize;
@@ -17,7 +17,7 @@ use std::cmp::Reverse;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// The domain's own: authorised by SPF, named by the reader, or signing as it.
+    /// The domain's own: authorized by SPF, named by the reader, or signing as it.
     Own,
     /// A service that sends steadily as the domain, authenticated as itself.
     Vendor,
@@ -37,10 +37,10 @@ pub enum Role {
 pub enum Evidence {
     /// The reader named it.
     Known,
-    /// SPF authorises it for the domain.
-    Authorised,
-    /// SPF authorises it for another of the domains.
-    AuthorisedElsewhere {
+    /// SPF authorizes it for the domain.
+    Authorized,
+    /// SPF authorizes it for another of the domains.
+    AuthorizedElsewhere {
         /// That domain.
         domain: Foreign,
     },
@@ -71,7 +71,7 @@ pub enum Evidence {
     },
     /// It authenticates, as another domain.
     AuthenticatesAs {
-        /// The organisation.
+        /// The organization.
         domain: Foreign,
         /// So many messages.
         messages: u64,
@@ -108,26 +108,26 @@ pub(crate) struct Vendor {
     pub(crate) own_signature: u64,
 }
 
-/// Services by domain and organisation.
+/// Services by domain and organization.
 pub(crate) type Vendors = Table<(u32, Text), Vendor>;
 
-/// The organisation a failing sender authenticates as.
+/// The organization a failing sender authenticates as.
 pub(crate) fn authenticates_as(group: &Group) -> Option<&Text> {
     group.signer.as_ref().or(group.returns_to.as_ref())
 }
 
-/// Every organisation that unaligned mail authenticates as, over all networks.
+/// Every organization that unaligned mail authenticates as, over all networks.
 pub(crate) fn vendors(view: &View<'_>) -> Vendors {
     let mut vendors = Vendors::default();
     for item in view.facts(|shape| shape.pattern.cause == Cause::AuthenticatedUnaligned) {
-        let Some(organisation) = item.shape.signer.as_ref().or(item.shape.returns_to.as_ref()) else { continue };
-        let key = (item.shape.pattern.domain, organisation.clone());
+        let Some(organization) = item.shape.signer.as_ref().or(item.shape.returns_to.as_ref()) else { continue };
+        let key = (item.shape.pattern.domain, organization.clone());
         vendors.entry(key).or_insert_with(Vendor::new).add(&item);
     }
     for (shape, of) in view.asked().filter(|(shape, _)| bears_own_signature(shape)) {
-        let organisations = [shape.signer.as_ref(), shape.returns_to.as_ref()].into_iter().flatten();
-        for organisation in organisations {
-            if let Some(vendor) = vendors.get_mut(&(shape.pattern.domain, organisation.clone())) {
+        let organizations = [shape.signer.as_ref(), shape.returns_to.as_ref()].into_iter().flatten();
+        for organization in organizations {
+            if let Some(vendor) = vendors.get_mut(&(shape.pattern.domain, organization.clone())) {
                 vendor.own_signature = vendor.own_signature.saturating_add(of.messages);
             }
         }
@@ -205,7 +205,7 @@ pub(crate) fn role(view: &View<'_>, group: &Group, vendors: &Vendors, volume: u6
 }
 
 fn decide(view: &View<'_>, group: &Group, vendors: &Vendors, volume: u64) -> Role {
-    if group.known || group.authorised > 0 || group.broke > 0 {
+    if group.known || group.authorized > 0 || group.broke > 0 {
         return Role::Own;
     }
     if group.sums.records == 0 {
@@ -218,7 +218,7 @@ fn decide(view: &View<'_>, group: &Group, vendors: &Vendors, volume: u64) -> Rol
     }
     // Plain forwarding and an own server that SPF forgot look the same, but for their size.
     let surviving =
-        || if group.signs.unauthorised > 0 && group.sums.messages < volume / 20 { Role::Forwarder } else { Role::Own };
+        || if group.signs.unauthorized > 0 && group.sums.messages < volume / 20 { Role::Forwarder } else { Role::Own };
     let passed_on =
         || if group.signs.said_list > 0 || authenticates_as(group).is_some() { Role::List } else { Role::Forwarder };
     match group.cause() {
@@ -262,9 +262,9 @@ fn evidence(view: &View<'_>, group: &Group, role: Role) -> Vec<Evidence> {
         }
     };
     push(u64::from(group.known), Evidence::Known);
-    push(group.authorised, Evidence::Authorised);
-    if let Some(domain) = group.elsewhere.filter(|_| role == Role::Own && group.authorised == 0) {
-        push(1, Evidence::AuthorisedElsewhere { domain: view.foreign(domain) });
+    push(group.authorized, Evidence::Authorized);
+    if let Some(domain) = group.elsewhere.filter(|_| role == Role::Own && group.authorized == 0) {
+        push(1, Evidence::AuthorizedElsewhere { domain: view.foreign(domain) });
     }
     match role {
         Role::Own => push(signs.signed, Evidence::Signs { messages: signs.signed }),
@@ -278,7 +278,7 @@ fn evidence(view: &View<'_>, group: &Group, role: Role) -> Vec<Evidence> {
         Role::Vendor | Role::Unclear => {}
     }
     // A broken signature names the domain itself, and that is not what vouches for the mail.
-    let own = organisation(view.word(group.domain));
+    let own = organization(view.word(group.domain));
     let other = [&group.signer, &group.returns_to].into_iter().flatten().find(|name| *name != own);
     if let Some(name) = other.or_else(|| authenticates_as(group)) {
         let domain = Foreign::from(name.clone());

@@ -8,30 +8,30 @@
 
 use crate::limits::Limits;
 use crate::unpack::{Content, unpack};
-use crate::{judge, normalise, parse, unpack};
+use crate::{judge, normalize, parse, unpack};
 
 /// What takes the bytes.
 pub type Door = fn(&[u8]);
 
-/// All doors of this build, by name.
+/// All fuzzing of this build, by name.
 pub const DOORS: &[(&str, Door)] = &[
-    ("unpack", unpack::doors::any),
-    ("zip", unpack::doors::archive),
-    ("mail", unpack::doors::message),
-    ("mbox", unpack::doors::mailbox),
-    ("parse", parse::doors::xml),
-    ("values", normalise::doors::values),
+    ("unpack", unpack::fuzzing::any),
+    ("zip", unpack::fuzzing::archive),
+    ("mail", unpack::fuzzing::message),
+    ("mbox", unpack::fuzzing::mailbox),
+    ("parse", parse::fuzzing::xml),
+    ("values", normalize::fuzzing::values),
     ("core", core),
-    ("frames", crate::fetch::doors::frames),
-    ("mbox_gz", crate::fetch::doors::compressed_mailbox),
+    ("frames", crate::fetch::fuzzing::frames),
+    ("mbox_gz", crate::fetch::fuzzing::compressed_mailbox),
     #[cfg(feature = "imap")]
-    ("gate", crate::fetch::imap::doors::gate),
+    ("gate", crate::fetch::imap::fuzzing::gate),
     #[cfg(feature = "imap")]
-    ("session", crate::fetch::imap::doors::session),
+    ("session", crate::fetch::imap::fuzzing::session),
     #[cfg(feature = "cli")]
-    ("settings", crate::cli::doors::settings),
+    ("settings", crate::cli::fuzzing::settings),
     #[cfg(feature = "cli")]
-    ("ledger", crate::store::doors::ledger),
+    ("ledger", crate::store::fuzzing::ledger),
     #[cfg(feature = "cli")]
     ("pages", pages),
 ];
@@ -46,7 +46,7 @@ pub fn core(bytes: &[u8]) {
         }
     }
     for xml in documents {
-        for report in normalise::doors::report(&xml, &limits) {
+        for report in normalize::fuzzing::report(&xml, &limits) {
             let (verdicts, _) = judge::judge(&report);
             assert_eq!(verdicts.len(), report.records.len());
         }
@@ -57,11 +57,11 @@ pub fn core(bytes: &[u8]) {
 #[cfg(feature = "cli")]
 pub fn pages(bytes: &[u8]) {
     use crate::model::{Accepted, Original, Provenance};
-    use crate::store::doors::Sound;
+    use crate::store::fuzzing::Sound;
     static SOUND: std::sync::OnceLock<Sound> = std::sync::OnceLock::new();
     let make = || {
-        let xml = include_bytes!("doors/reports.xml");
-        let accepted = normalise::doors::report(xml, &Limits::default()).into_iter().map(|report| {
+        let xml = include_bytes!("fuzzing/reports.xml");
+        let accepted = normalize::fuzzing::report(xml, &Limits::default()).into_iter().map(|report| {
             let (verdicts, findings) = judge::judge(&report);
             let original = std::sync::Arc::new(Original::Xml(Vec::new()));
             let provenance = Provenance {
@@ -74,7 +74,7 @@ pub fn pages(bytes: &[u8]) {
         });
         Sound::new(&accepted.collect::<Vec<_>>())
     };
-    crate::store::doors::pages(SOUND.get_or_init(make), bytes);
+    crate::store::fuzzing::pages(SOUND.get_or_init(make), bytes);
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use super::{
     changes::{self, Pools},
-    groups::{self, Authorised, Group, NOTABLE},
+    groups::{self, Authorized, Group, NOTABLE},
     readiness::Losses,
     roles::{self, Role, Vendors},
     senders::{Cast, Spoofing, reading_order},
@@ -76,11 +76,11 @@ pub(crate) fn fold(view: &View<'_>, vendors: &Vendors, volumes: &BTreeMap<u32, u
 impl Pass<'_> {
     fn part(&self, folded: &mut Folded, part: &Part) {
         let items = groups::items(self.view, part);
-        let authorised = Authorised::of(&items);
+        let authorized = Authorized::of(&items);
         let place = |item: &groups::Item<'_>| (item.shape.pattern.domain, network(item.source));
         for network in items.chunk_by(|a, b| place(a) == place(b)) {
             let sources = network.chunk_by(|a, b| a.source == b.source);
-            for group in groups::groups(self.view, sources, &authorised, &mut folded.signing) {
+            for group in groups::groups(self.view, sources, &authorized, &mut folded.signing) {
                 self.add(folded, group);
             }
         }

@@ -117,7 +117,7 @@ impl Adder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyse::made::{self, Line};
+    use crate::analyze::made::{self, Line};
     use crate::model::{Cause, Flags, SenderAuth};
 
     const DKIM: u8 = Flags::DKIM;

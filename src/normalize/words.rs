@@ -5,7 +5,7 @@
 
 use crate::model::{Disposition, DkimResult, Evaluated, ReasonType, SpfResult, SpfScope, Text};
 
-/// A vocabulary, as `normalise` needs it.
+/// A vocabulary, as `normalize` needs it.
 pub(super) trait Word: Sized + Clone {
     /// The word of the standard that is written just so: nearly every word is.
     fn standard(text: &str) -> Option<Self>;

@@ -9,9 +9,9 @@ use super::super::{StoreError, export_reports, folder, nested, upkeep};
 use crate::model::{Accepted, Columns, Rows, Words};
 use jiff::Timestamp;
 use jiff::civil::date;
-use polars_error::PolarsResult;
 use polars_arrow::array::{Array, PrimitiveArray};
 use polars_arrow::datatypes::{ArrowDataType, ArrowSchema, Field};
+use polars_error::PolarsResult;
 use polars_parquet::read::ParquetError;
 use polars_parquet::write::{
     CompressedPage, CompressionOptions, Compressor, DynIter, DynStreamingIterator, Encoding, FileWriter, Page,

@@ -15,7 +15,7 @@ const LONGEST_LABEL: usize = 63;
 /// else (a path, a wildcard, an address literal) is no domain.
 ///
 /// ```
-/// use dmarquet::normalise::canonical_domain;
+/// use dmarquet::normalize::canonical_domain;
 /// let domain = canonical_domain(" BÜCHER.Example.COM. ").unwrap();
 /// assert_eq!(domain.as_str(), "xn--bcher-kva.example.com");
 /// assert_eq!(canonical_domain("../../tmp"), None);

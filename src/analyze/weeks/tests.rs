@@ -11,9 +11,9 @@ fn claims(summary: &Summary) -> Vec<String> {
             Change::RepairKey { selector, fault, .. } => {
                 format!("repair key {} {fault:?}", selector.as_ref().unwrap().as_written())
             }
-            Change::AlignSender { organisation, .. } => format!("align {}", organisation.as_written()),
-            Change::AuthoriseInSpf { spf_domain } => {
-                format!("authorise {} in {}", action.sources[0], spf_domain.as_written())
+            Change::AlignSender { organization, .. } => format!("align {}", organization.as_written()),
+            Change::AuthorizeSource { spf_domain } => {
+                format!("authorize {} in {}", action.sources[0], spf_domain.as_written())
             }
             Change::RepairSpf { spf_domain } => format!("repair spf {}", spf_domain.as_written()),
         };
@@ -161,7 +161,7 @@ fn an_own_server_missing_in_spf_is_told_only_with_a_history() {
     world.add(-56..7, |day| gap(day).verdict(Flags::DKIM, Cause::PassDkimOnly));
     world.add(0..7, |day| gap(day).unauthenticated());
     let claims = claims(&world.summary());
-    assert!(claims.contains(&"authorise 192.0.2.30 in example.com: 560 of 560".to_owned()), "{claims:?}");
+    assert!(claims.contains(&"authorize 192.0.2.30 in example.com: 560 of 560".to_owned()), "{claims:?}");
 }
 
 #[test]
@@ -211,6 +211,6 @@ fn a_source_is_explained_by_the_domains_it_sends_as_alone() {
         world.add(0..7, |day| Line::new(day, source, 1).unauthenticated().domain(domain));
     }
     let told = |source| world.explanation(source).senders.into_iter().map(|sender| sender.who.policy_domain);
-    assert_eq!(told("203.0.113.61").collect::<Vec<_>>(), ["example.org".into()], "with its neighbour");
+    assert_eq!(told("203.0.113.61").collect::<Vec<_>>(), ["example.org".into()], "with its neighbor");
     assert!(told("203.0.113.63").all(|domain| domain == "example.com".into()));
 }

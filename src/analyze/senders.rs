@@ -34,9 +34,9 @@ pub struct SenderName {
     /// The mail service it is, where a known one is proven.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service: Option<Foreign>,
-    /// The organisation whose signature its mail bears.
+    /// The organization whose signature its mail bears.
     pub signs_as: Option<Foreign>,
-    /// The organisation that SPF proves for it.
+    /// The organization that SPF proves for it.
     pub returns_to: Option<Foreign>,
     /// What it is.
     pub role: Role,

@@ -12,9 +12,9 @@ use std::net::IpAddr;
 pub(crate) enum Signed {
     /// None.
     No,
-    /// By the same organisation, and it verifies.
+    /// By the same organization, and it verifies.
     OwnPass,
-    /// By the same organisation, and it does not.
+    /// By the same organization, and it does not.
     OwnBroken,
     /// By another one, and it verifies.
     OtherPass,
@@ -27,11 +27,11 @@ pub(crate) enum Signed {
 pub(crate) enum Path {
     /// Not said.
     Unsaid,
-    /// The same organisation's, and SPF passes.
+    /// The same organization's, and SPF passes.
     OwnPass,
-    /// The same organisation's, and the address is not authorised.
+    /// The same organization's, and the address is not authorized.
     OwnFail,
-    /// The same organisation's, and its record cannot be evaluated.
+    /// The same organization's, and its record cannot be evaluated.
     OwnError,
     /// Another one's, and SPF passes.
     OtherPass,
@@ -64,9 +64,9 @@ pub(crate) struct Shape {
     pub(crate) unaligned: bool,
     /// The receiver put it aside or refused it.
     pub(crate) stopped: bool,
-    /// The organisation that signs, where the signature verifies.
+    /// The organization that signs, where the signature verifies.
     pub(crate) signer: Option<Text>,
-    /// The organisation of the return path, where SPF passes.
+    /// The organization of the return path, where SPF passes.
     pub(crate) returns_to: Option<Text>,
 }
 
@@ -149,12 +149,12 @@ impl<'a> View<'a> {
 
 fn shape(added: &Added, pattern: Pattern) -> Shape {
     let word = |id: u32| added.common.texts.text(id).map_or("", Text::as_str);
-    let own = organisation(if word(pattern.header_from).is_empty() {
+    let own = organization(if word(pattern.header_from).is_empty() {
         word(pattern.domain)
     } else {
         word(pattern.header_from)
     });
-    let (signer, returns_to) = (organisation(word(pattern.dkim_domain)), organisation(word(pattern.return_path)));
+    let (signer, returns_to) = (organization(word(pattern.dkim_domain)), organization(word(pattern.return_path)));
     let (dkim, spf) = (word(pattern.dkim_result), word(pattern.spf_result));
     let passes = pattern.flags.has(Flags::PASS);
     Shape {
@@ -205,8 +205,8 @@ fn declared(reason: &str) -> Declared {
     }
 }
 
-/// The organisational domain of a canonical one (Public Suffix List).
-pub(crate) fn organisation(domain: &str) -> &str {
+/// The organizational domain of a canonical one (Public Suffix List).
+pub(crate) fn organization(domain: &str) -> &str {
     psl::domain_str(domain).unwrap_or(domain)
 }
 
@@ -247,12 +247,12 @@ mod tests {
     }
 
     #[test]
-    fn whose_a_signature_is_goes_by_the_organisation() {
-        assert_eq!(signed(organisation("mail.example.com"), "example.com", "pass"), Signed::OwnPass);
+    fn whose_a_signature_is_goes_by_the_organization() {
+        assert_eq!(signed(organization("mail.example.com"), "example.com", "pass"), Signed::OwnPass);
         assert_eq!(signed("example.com", "example.com", "permerror"), Signed::OwnBroken);
         assert_eq!(signed("example.com", "example.com", "temperror"), Signed::No);
-        assert_eq!(signed(organisation("s.esp.example"), "example.com", "pass"), Signed::OtherPass);
-        assert_eq!(path(organisation("bounce.example.com"), "example.com", "softfail"), Path::OwnFail);
+        assert_eq!(signed(organization("s.esp.example"), "example.com", "pass"), Signed::OtherPass);
+        assert_eq!(path(organization("bounce.example.com"), "example.com", "softfail"), Path::OwnFail);
     }
 
     #[test]

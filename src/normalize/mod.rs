@@ -1,7 +1,7 @@
 //! Reports as written to the model: words, period, addresses, domains, identity. What had to be guessed, repaired or
 //! set aside is a finding; nothing is guessed without one.
 //!
-//! In: the XML and what is known of its arrival. Out: one [`Read`] a document. No clock, no network, no judgement.
+//! In: the XML and what is known of its arrival. Out: one [`Read`] a document. No clock, no network, no judgment.
 //!
 //! Silent, because they change nothing: case, white space, namespaces, a byte order mark, declared encodings, unknown
 //! elements, optional elements that are not there, canonical forms of addresses and domains.
@@ -9,7 +9,7 @@
 mod address;
 mod domain;
 #[cfg(any(test, fuzzing))]
-pub mod doors;
+pub mod fuzzing;
 mod identity;
 mod period;
 mod report;
@@ -57,7 +57,7 @@ pub enum Read {
 ///
 /// ```
 /// use dmarquet::limits::Limits;
-/// use dmarquet::normalise::{Context, Read, reports};
+/// use dmarquet::normalize::{Context, Read, reports};
 ///
 /// let xml = b"<feedback>
 ///   <report_metadata><org_name>receiver.example</org_name><report_id>1</report_id>

@@ -88,13 +88,13 @@ fn part_sources(view: &View<'_>, part: &Part) -> Vec<SourceSummary> {
     }
     let mut lists = Lists::default();
     let asked = part.sources.iter().zip(folded).filter(|(_, sums)| sums.sums.records > 0);
-    asked.map(|(source, sums)| summarise(view, *source, sums, &mut lists)).collect()
+    asked.map(|(source, sums)| summarize(view, *source, sums, &mut lists)).collect()
 }
 
 /// Lists of domains: most sources have the same few.
 type Lists = Table<Vec<u32>, Arc<[Foreign]>>;
 
-fn summarise(view: &View<'_>, source: Source, sums: SourceSums, lists: &mut Lists) -> SourceSummary {
+fn summarize(view: &View<'_>, source: Source, sums: SourceSums, lists: &mut Lists) -> SourceSummary {
     let address = source.address();
     let host = address.and_then(|address| view.name(address));
     let list = |ids: &Vec<u32>| {

@@ -7,7 +7,7 @@
 
 use super::{
     Foreign, HostName,
-    view::{at_or_below, organisation},
+    view::{at_or_below, organization},
 };
 use crate::model::Text;
 use std::sync::Arc;
@@ -79,9 +79,9 @@ enum Proof {
 }
 
 impl Proof {
-    /// Whether a domain is a known one, or below it. Of signatures and return paths only the organisation is at hand.
+    /// Whether a domain is a known one, or below it. Of signatures and return paths only the organization is at hand.
     fn fits(self, domain: &str, known: &str) -> bool {
-        at_or_below(domain, known) || !matches!(self, Self::Ptr) && domain == organisation(known)
+        at_or_below(domain, known) || !matches!(self, Self::Ptr) && domain == organization(known)
     }
 }
 

@@ -35,7 +35,7 @@ pub(crate) struct Break {
     pub(crate) largest: Vec<(Reverse<u64>, Source)>,
     /// Messages with a good signature of the same key at the same sources, before it broke.
     pub(crate) good_before: u64,
-    /// The address is authorised by SPF: the mail comes straight from the sender.
+    /// The address is authorized by SPF: the mail comes straight from the sender.
     pub(crate) direct: bool,
 }
 
@@ -55,8 +55,8 @@ impl Signing {
             return 0;
         }
         let mut broke = 0_u64;
-        let authorised = |item: &Item<'_>| item.shape.pattern.flags.has(Flags::SPF) && !item.shape.pattern.unproven;
-        let direct = facts.iter().any(|item| authorised(item) && item.fact.messages > 0);
+        let authorized = |item: &Item<'_>| item.shape.pattern.flags.has(Flags::SPF) && !item.shape.pattern.unproven;
+        let direct = facts.iter().any(|item| authorized(item) && item.fact.messages > 0);
         let known = facts.iter().any(|item| view.is_known(source, item.shape));
         let keys = keys(facts);
         for (key, health) in &keys {
@@ -70,7 +70,7 @@ impl Signing {
             // Reporters cut their days differently: one day of overlap is no contradiction.
             let stepped = good > 0 && good_last <= found.first.saturating_add(1);
             let never_good = health.good == 0;
-            // A list or forwarder breaks signatures too: without the owner's authorisation it takes more to believe.
+            // A list or forwarder breaks signatures too: without the owner's authorization it takes more to believe.
             let believed = if found.direct {
                 (stepped || never_good) && found.messages >= 10
             } else {

@@ -227,7 +227,7 @@ pub(crate) fn planted() -> Vec<Planted> {
         ),
         planted_in(
             "a server of one domain sends as another whose SPF record it is missing in",
-            &["authorise 192.0.2.10 in example.org: 84 of 84", "Own 192.0.2.10 spf_gap", "example.org NotYet"],
+            &["authorize 192.0.2.10 in example.org: 84 of 84", "Own 192.0.2.10 spf_gap", "example.org NotYet"],
             |world| {
                 world.add(-56..7, |day| Line::new(day, "192.0.2.40", 20).domain("example.org"));
                 world.add(-56..7, |day| Line::new(day, "192.0.2.10", 3).unauthenticated().domain("example.org"));

@@ -77,12 +77,12 @@ pub enum Change {
     /// Let a service sign, or return mail, as the domain.
     AlignSender {
         /// What the service authenticates as.
-        organisation: Foreign,
+        organization: Foreign,
         /// It signs as itself; else only its return path passes.
         signs: bool,
     },
-    /// Authorise addresses in the SPF record.
-    AuthoriseInSpf {
+    /// Authorize addresses in the SPF record.
+    AuthorizeSource {
         /// The domain of the return path.
         spf_domain: Foreign,
     },
@@ -109,7 +109,7 @@ pub enum KeyFault {
 pub(crate) fn actions(view: &View<'_>, folded: &Folded, vendors: &Vendors) -> Vec<Action> {
     let mut actions = repair_keys(view, &folded.signing);
     actions.extend(align_senders(view, vendors));
-    actions.extend(authorise(view, folded));
+    actions.extend(authorize(view, folded));
     actions.extend(repair_spf(view));
     actions.sort_by_cached_key(order);
     actions.truncate(MOST);
@@ -198,7 +198,7 @@ fn align_senders(view: &View<'_>, vendors: &Vendors) -> Vec<Action> {
         actions.push(Action {
             policy_domain: view.foreign(*domain),
             change: Change::AlignSender {
-                organisation: name.clone().into(),
+                organization: name.clone().into(),
                 signs: vendor.with_signature * 2 > vendor.messages,
             },
             cause: Cause::AuthenticatedUnaligned,
@@ -215,7 +215,7 @@ fn align_senders(view: &View<'_>, vendors: &Vendors) -> Vec<Action> {
 }
 
 /// Senders that are confirmed, use the domain's own return path, and are not in its SPF record.
-fn authorise(view: &View<'_>, folded: &Folded) -> Vec<Action> {
+fn authorize(view: &View<'_>, folded: &Folded) -> Vec<Action> {
     let mut paths: Table<(u32, Source), (u32, u64)> = Table::default();
     let lacking =
         |shape: &Shape| shape.asked && shape.path == Path::OwnFail && shape.pattern.cause == Cause::Unauthenticated;
@@ -240,7 +240,7 @@ fn authorise(view: &View<'_>, folded: &Folded) -> Vec<Action> {
         }
         actions.push(Action {
             policy_domain: view.foreign(group.domain),
-            change: Change::AuthoriseInSpf { spf_domain: view.foreign(*path) },
+            change: Change::AuthorizeSource { spf_domain: view.foreign(*path) },
             cause: Cause::SpfGap,
             sources: addresses(&group.largest),
             addresses: group.addresses,
