@@ -10,7 +10,7 @@ use crate::dns::keyring::Keyring;
 use crate::dns::proof;
 use crate::dns::resolver::{self, ResolverError};
 use crate::ingest::{Options, Witness};
-use crate::model::Proof;
+use crate::model::{Proof, RawMail};
 use jiff::Timestamp;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub(super) struct Verification(Option<Arc<DnsWitness>>);
 struct DnsWitness(Keyring);
 
 impl Witness for DnsWitness {
-    fn proof(&self, mail: &[u8], arrival: Timestamp) -> Proof {
+    fn proof(&self, mail: &RawMail, arrival: Timestamp) -> Proof {
         proof::proof(mail, arrival, &self.0)
     }
 }

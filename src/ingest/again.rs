@@ -1,10 +1,11 @@
 //! The journey made again: from the originals of a store (`rebuild`), from its rejected items (`rejected retry`).
 
-use super::work::{Contents, Piece, Worked, marks, work};
+use super::trust::is_of_sender;
+use super::work::{Contents, Piece, Worked, work};
 use super::{IngestError, Options, Tally};
 use crate::fetch::{Fetched, Item};
 use crate::judge::judge;
-use crate::model::{Accepted, Code, Original, Proof, SenderAuth};
+use crate::model::{Accepted, Original};
 use crate::normalize::{Context, Read, reports};
 use crate::store::{Added, Kept, Rebuild, Reject, RejectedEntry, StoreError, Writer, head};
 use crate::unpack::{Content, unpack};
@@ -75,19 +76,6 @@ fn accept(kept: Kept, options: &Options) -> Result<Box<Accepted>, Box<Reject>> {
         _ => None,
     });
     let Kept { key, original, mut provenance, mut findings, .. } = kept;
-    // A border trusted only since speaks now; what was found out at the time stays where none has more to say.
-    if let Some(mail) = &mut provenance.mail {
-        let settled = match (options.trust.sender_auth(mail), mail.sender_auth) {
-            (SenderAuth::Unknown, before) | (SenderAuth::None, before @ (SenderAuth::Pass | SenderAuth::Fail)) => {
-                before
-            }
-            (said, _) => said,
-        };
-        if settled != mail.sender_auth {
-            findings.retain(|finding| !finding.code.is_of_mail());
-        }
-        mail.sender_auth = settled;
-    }
     let Some((report, more)) = found else {
         let (bytes, extension) = match original {
             Original::Xml(bytes) => (bytes, "xml"),
@@ -103,9 +91,16 @@ fn accept(kept: Kept, options: &Options) -> Result<Box<Accepted>, Box<Reject>> {
         }));
     };
     let (verdicts, odd) = judge(&report);
-    let told = findings.iter().any(|finding| finding.code == Code::MAIL_UNAUTHENTICATED);
-    let marks = marks(&options.trust, provenance.mail.as_ref().filter(|_| !told), &Proof::Open, &report);
-    let findings = findings.into_iter().chain(marks).chain(more).chain(odd).collect();
+    if let Some(mail) = &mut provenance.mail {
+        let (auth, finding) = options.trust.judge_again(mail, &report);
+        if auth != mail.sender_auth {
+            findings.retain(|finding| !is_of_sender(finding.code));
+            findings.extend(finding);
+        }
+        mail.sender_auth = auth;
+    }
+    let foreign = options.trust.foreign(report.policy.domain.as_str());
+    let findings = findings.into_iter().chain(foreign).chain(more).chain(odd).collect();
     Ok(Box::new(Accepted { report, verdicts, findings, original: Arc::new(original), provenance }))
 }
 

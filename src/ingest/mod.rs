@@ -7,6 +7,7 @@
 mod again;
 mod convert;
 mod pipeline;
+mod reporters;
 mod save;
 mod tally;
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::fetch::Item;
-use crate::model::{Columns, Proof, SenderAuth};
+use crate::model::{Columns, Proof, RawMail, Report, SenderAuth};
 use crate::store::{Filter, Store};
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -13,6 +13,15 @@ fn now() -> Timestamp {
 
 fn options() -> Options {
     Options { now: now(), workers: Some(3), ..Options::default() }
+}
+
+/// A report of receiver.example, read.
+pub(super) fn report() -> Report {
+    use crate::normalize::{Context, Read, reports};
+    let arrival = Timestamp::from_second(1_795_600_000).unwrap();
+    let mut read = reports(&xml(1, 1), &Context { attachment: None, arrival }, &Limits::default());
+    let Read::Report { report, .. } = read.remove(0) else { panic!("a report") };
+    report
 }
 
 /// A report of one row; the same number gives the same report, another count another content.
@@ -414,8 +423,8 @@ fn check_drill(dir: &Path, complete: bool) {
 struct Says(Option<Proof>, std::sync::atomic::AtomicU32);
 
 impl Witness for Says {
-    fn proof(&self, mail: &[u8], arrival: Timestamp) -> Proof {
-        assert!(mail.starts_with(b"From: ") && arrival == now());
+    fn proof(&self, mail: &RawMail, arrival: Timestamp) -> Proof {
+        assert!(mail.bytes.starts_with(b"From: ") && arrival == now());
         self.1.fetch_add(1, Ordering::Relaxed);
         self.0.clone().expect("nothing to say")
     }
@@ -423,9 +432,10 @@ impl Witness for Says {
 
 #[test]
 fn only_mails_with_a_report_are_verified_and_a_fault_of_it_loses_none() {
-    for (says, expected) in
-        [(Some(Proof::Signed("receiver.example".into())), SenderAuth::Pass), (None, SenderAuth::Unknown)]
-    {
+    for (says, expected) in [
+        (Some(Proof::Signed { from: "receiver.example".into(), signer: "receiver.example".into() }), SenderAuth::Pass),
+        (None, SenderAuth::Unknown),
+    ] {
         let witness = Arc::new(Says(says, 0.into()));
         let options = Options { witness: Some(witness.clone()), ..options() };
         let items =

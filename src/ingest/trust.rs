@@ -1,11 +1,14 @@
-//! Whose word on a report mail is believed, and which domains are the reader's.
+//! When a report mail counts as its reporter's, and which domains are the reader's.
 //!
-//! Comes in: what only the settings know, and a [`Witness`] where signatures are to be verified. Goes out: the mail's
-//! [`SenderAuth`], and the finding of a report on a domain that is nobody's here. A pass is believed of a trusted border
-//! or a signature alone, for anybody can write one; a fail of anyone, for nobody forges it in his own favor.
+//! `sender_auth` is `pass` where an authenticated domain speaks for the reporter that the report names; the rule for that
+//! stands in [`super::reporters`]. A domain is authenticated by a trusted server's `dmarc=pass` for it, or by a verified
+//! signature of `From`'s organization that covers `From`, `Subject`, `Content-Type` and the whole body. A report in an
+//! attached mail is judged by that mail's own signature: what a server recorded of the outer mail is not about it.
+//! `dmarc=fail` is believed of anyone, as nobody forges a fail in their own favor, and a broken signature is a fail too.
+//! Where somebody was to say and nothing proves the mail, it is `none`, with a finding that says why; else `unknown`.
 
-use crate::judge::organizational;
-use crate::model::{Code, Finding, MailFacts, Proof, Quoted, Report, SenderAuth};
+use super::reporters::speaks_for;
+use crate::model::{Code, Finding, MailFacts, Proof, Quoted, RawMail, Report, SenderAuth};
 use crate::unpack::Results;
 use jiff::Timestamp;
 use std::fmt::Debug;
@@ -14,7 +17,7 @@ use std::fmt::Debug;
 /// cannot find out is [`Proof::Open`]. Asked on many threads at the same time.
 pub trait Witness: Debug + Send + Sync {
     /// What the signatures of this mail prove, of which this is when it arrived.
-    fn proof(&self, mail: &[u8], arrival: Timestamp) -> Proof;
+    fn proof(&self, mail: &RawMail, arrival: Timestamp) -> Proof;
 }
 
 /// What the reader trusts and owns.
@@ -27,32 +30,79 @@ pub struct Trust {
 }
 
 impl Trust {
-    /// Whether the mail was authentic, by the topmost results it bears.
-    pub(super) fn sender_auth(&self, mail: &MailFacts) -> SenderAuth {
-        self.border(mail).unwrap_or(mail.sender_auth)
+    /// Whether the mail that brought this report is its reporter's, and the finding where that is refuted or unproven.
+    /// The signatures are only asked for where no trusted server has settled it: that saw more, and saw it at the time.
+    pub(super) fn judge(
+        &self,
+        mail: &MailFacts,
+        report: &Report,
+        proof: impl FnOnce() -> Proof,
+    ) -> (SenderAuth, Option<Finding>) {
+        let (known, why) = match self.recorded(mail) {
+            None => (mail.sender_auth, None),
+            Some(recorded) => match recorded.judged(mail, report) {
+                settled @ (SenderAuth::Pass | SenderAuth::Fail, _) if !mail.attached => return settled,
+                judged => judged,
+            },
+        };
+        let why = why.or_else(|| (known == SenderAuth::Fail).then(|| failed(mail)));
+        match proof() {
+            Proof::Signed { from, signer } => {
+                match speaks_for(&from, report).and_then(|()| speaks_for(&signer, report)) {
+                    Ok(()) => (SenderAuth::Pass, None),
+                    Err(_) if known == SenderAuth::Fail => (known, why),
+                    Err(reason) => (SenderAuth::None, Some(Finding::new(Code::MAIL_OTHER_SENDER, reason))),
+                }
+            }
+            Proof::Broken(reason) => (SenderAuth::Fail, Some(unauthenticated(&reason, mail))),
+            Proof::Unproven(reason) if matches!(known, SenderAuth::Pass | SenderAuth::Unknown) => {
+                (SenderAuth::None, Some(Finding::new(Code::MAIL_UNPROVEN, reason)))
+            }
+            Proof::Unproven(_) | Proof::Open => (known, why),
+        }
     }
 
-    /// What a trusted border says; null where none speaks.
-    fn border(&self, mail: &MailFacts) -> Option<SenderAuth> {
+    /// The same, of a report whose mail is gone: what was found out at the time stays, unless a server trusted only since
+    /// has more to say, or it was a pass that the rule of today does not give. A finding only where that changes it.
+    pub(super) fn judge_again(&self, mail: &MailFacts, report: &Report) -> (SenderAuth, Option<Finding>) {
+        let (mut before, mut why) = (mail.sender_auth, None);
+        if before == SenderAuth::Pass && !mail.attached {
+            let domain = mail.from_domain.as_deref().unwrap_or_default();
+            if let Err(reason) = speaks_for(domain, report) {
+                (before, why) = (SenderAuth::None, Some(Finding::new(Code::MAIL_OTHER_SENDER, reason)));
+            }
+        }
+        let Some(recorded) = self.recorded(mail) else { return (before, why) };
+        match (recorded.judged(mail, report), before) {
+            ((SenderAuth::Unknown, _), _) | ((SenderAuth::None, _), SenderAuth::Pass | SenderAuth::Fail) => {
+                (before, why)
+            }
+            (judged, _) => judged,
+        }
+    }
+
+    /// What a trusted server recorded of the mail; `None` where none did.
+    fn recorded(&self, mail: &MailFacts) -> Option<Recorded> {
         let results = Results::of(mail.authentication_results.as_deref()?);
         if !self.authserv_ids.iter().any(|id| id.eq_ignore_ascii_case(&results.authserv_id)) {
             return None;
         }
-        // Several words on one mail, of several From domains, say: only of one mind do they prove anything.
-        Some(match results.dmarc.as_slice() {
-            _ if results.dmarc_failed() => SenderAuth::Fail,
-            [first, rest @ ..] if rest.iter().all(|word| word == first) => match first.as_str() {
-                "pass" => SenderAuth::Pass,
-                "none" => SenderAuth::None,
-                _ => SenderAuth::Unknown,
-            },
-            _ => SenderAuth::Unknown,
+        // Several results on one mail, of several From domains, say: only where they agree do they prove anything.
+        let agreed = match results.dmarc.as_slice() {
+            [first, rest @ ..] if rest.iter().all(|word| word == first) => first.as_str(),
+            _ => "",
+        };
+        Some(match agreed {
+            _ if results.dmarc_failed() => Recorded::Fail,
+            "pass" => Recorded::Pass(match results.header_from.as_slice() {
+                [first, rest @ ..] if rest.iter().all(|domain| domain == first) => {
+                    first.clone().or_else(|| mail.from_domain.clone())
+                }
+                _ => None,
+            }),
+            "none" => Recorded::None,
+            _ => Recorded::Other,
         })
-    }
-
-    /// Whether a trusted border has settled it: it saw more than a signature, and saw it at the time.
-    pub(super) fn is_settled(&self, mail: &MailFacts) -> bool {
-        matches!(self.border(mail), Some(SenderAuth::Pass | SenderAuth::Fail))
     }
 
     /// The finding of a report on another's domain.
@@ -66,52 +116,90 @@ impl Trust {
     }
 }
 
-/// What a proof makes of what was known before, for this report. The finding where it is of another organization.
-pub(super) fn proven(known: SenderAuth, proof: &Proof, report: &Report) -> (SenderAuth, Option<Finding>) {
-    match proof {
-        Proof::Signed(domain) if is_reporter(domain, report) => (SenderAuth::Pass, None),
-        Proof::Signed(domain) => {
-            let org_name = report.metadata.org_name.as_str();
-            let email = report.metadata.email.as_deref().unwrap_or("no address");
-            let detail = format!("expected {} ({}), found {domain}", Quoted(org_name), Quoted(email));
-            (if known == SenderAuth::Fail { known } else { SenderAuth::None }, {
-                Some(Finding::new(Code::MAIL_OTHER_SENDER, detail))
-            })
+/// What a trusted server recorded of DMARC.
+enum Recorded {
+    /// Pass, for this domain; `None` where it cannot be told which.
+    Pass(Option<String>),
+    Fail,
+    /// The domain has no policy, so nothing was to be checked.
+    None,
+    /// Nothing, or something that settles nothing (`temperror`).
+    Other,
+}
+
+impl Recorded {
+    /// What it makes of a report that the mail brought.
+    fn judged(&self, mail: &MailFacts, report: &Report) -> (SenderAuth, Option<Finding>) {
+        let unproven = |why: &str| (SenderAuth::None, Some(Finding::new(Code::MAIL_UNPROVEN, why)));
+        match self {
+            Self::Pass(_) if mail.attached => {
+                unproven("the report lies in an attached mail, which dmarc=pass is not about")
+            }
+            Self::Pass(None) => unproven("dmarc=pass without a domain, and From names none, or several"),
+            Self::Pass(Some(domain)) => match speaks_for(domain, report) {
+                Ok(()) => (SenderAuth::Pass, None),
+                Err(reason) => (SenderAuth::None, Some(Finding::new(Code::MAIL_OTHER_SENDER, reason))),
+            },
+            Self::Fail => (SenderAuth::Fail, Some(failed(mail))),
+            Self::None => {
+                unproven("your mail server recorded dmarc=none: the domain in From publishes no DMARC record")
+            }
+            Self::Other => (SenderAuth::Unknown, None),
         }
-        Proof::Broken(_) => (SenderAuth::Fail, None),
-        Proof::Unsigned if known != SenderAuth::Fail => (SenderAuth::None, None),
-        Proof::Unsigned | Proof::Open => (known, None),
     }
 }
 
-/// Whether an organizational domain is that of the reporter's address, or its name.
-fn is_reporter(domain: &str, report: &Report) -> bool {
-    let host = report.metadata.email.as_deref().and_then(|email| email.rsplit_once('@')).map(|(_, host)| host);
-    let names = [host, Some(report.metadata.org_name.as_str())];
-    names.into_iter().flatten().any(|name| {
-        let name = name.trim().trim_end_matches(['>', '.']).to_lowercase();
-        organizational(&name) == domain
-    })
+fn failed(mail: &MailFacts) -> Finding {
+    unauthenticated("the border recorded dmarc=fail for the mail", mail)
+}
+
+fn unauthenticated(reason: &str, mail: &MailFacts) -> Finding {
+    let from = mail.from_domain.as_deref().unwrap_or("nobody");
+    Finding::new(Code::MAIL_UNAUTHENTICATED, format!("{reason}; From {}", Quoted(from)))
+}
+
+/// Whether a finding is about whom the mail is from.
+pub(super) fn is_of_sender(code: Code) -> bool {
+    [Code::MAIL_UNAUTHENTICATED, Code::MAIL_OTHER_SENDER, Code::MAIL_UNPROVEN].contains(&code)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::report;
     use super::*;
 
-    fn said(ids: &[&str], results: &str) -> SenderAuth {
-        let trust = Trust { authserv_ids: ids.iter().map(|id| (*id).to_owned()).collect(), domains: Vec::new() };
-        let failed = Results::of(results).dmarc_failed();
-        trust.sender_auth(&MailFacts {
+    fn mail(results: &str) -> MailFacts {
+        MailFacts {
             authentication_results: Some(results.to_owned()),
-            sender_auth: if failed { SenderAuth::Fail } else { SenderAuth::Unknown },
+            from_domain: Some("receiver.example".to_owned()),
+            sender_auth: if Results::of(results).dmarc_failed() { SenderAuth::Fail } else { SenderAuth::Unknown },
             ..MailFacts::default()
-        })
+        }
+    }
+
+    fn trusting(ids: &[&str]) -> Trust {
+        Trust { authserv_ids: ids.iter().map(|id| (*id).to_owned()).collect(), domains: Vec::new() }
+    }
+
+    fn said(ids: &[&str], results: &str) -> SenderAuth {
+        trusting(ids).judge(&mail(results), &report(), Proof::default).0
+    }
+
+    fn signed(from: &str) -> Proof {
+        Proof::Signed { from: from.to_owned(), signer: from.to_owned() }
     }
 
     #[test]
     fn only_a_trusted_border_is_believed_when_it_says_pass() {
         for (results, auth) in [
             ("MX.example.com 1; dmarc=pass", SenderAuth::Pass),
+            ("mx.example.com; dmarc=pass header.from=Receiver.example", SenderAuth::Pass),
+            ("mx.example.com; dmarc=pass header.from=dmarc.receiver.example", SenderAuth::Pass),
+            ("mx.example.com; dmarc=pass header.from=evil.example", SenderAuth::None),
+            (
+                "mx.example.com; dmarc=pass header.from=receiver.example; dmarc=pass header.from=evil.example",
+                SenderAuth::None,
+            ),
             ("mx.example.com; dmarc=fail", SenderAuth::Fail),
             ("mx.example.com; dmarc=none", SenderAuth::None),
             ("mx.example.com; dmarc=temperror", SenderAuth::Unknown),
@@ -126,8 +214,44 @@ mod tests {
         }
         assert_eq!(said(&[], "mx.example.com; dmarc=pass"), SenderAuth::Unknown);
         assert_eq!(said(&[], "; dmarc=pass"), SenderAuth::Unknown);
-        let unsaid = Trust { authserv_ids: vec!["mx.example.com".into()], domains: vec![] };
-        assert_eq!(unsaid.sender_auth(&MailFacts::default()), SenderAuth::Unknown);
+        let nothing = trusting(&["mx.example.com"]).judge(&MailFacts::default(), &report(), Proof::default);
+        assert_eq!(nothing, (SenderAuth::Unknown, None));
+    }
+
+    #[test]
+    fn what_is_none_says_why() {
+        let trust = trusting(&["mx.example.com"]);
+        let mut ambiguous = mail("mx.example.com; dmarc=pass");
+        ambiguous.from_domain = None;
+        let attached = MailFacts { attached: true, ..mail("mx.example.com; dmarc=pass") };
+        for (mail, code, why) in [
+            (
+                mail("mx.example.com; dmarc=pass header.from=evil.example"),
+                Code::MAIL_OTHER_SENDER,
+                "found evil.example",
+            ),
+            (mail("mx.example.com; dmarc=none"), Code::MAIL_UNPROVEN, "dmarc=none"),
+            (ambiguous, Code::MAIL_UNPROVEN, "without a domain"),
+            (attached, Code::MAIL_UNPROVEN, "attached mail"),
+        ] {
+            let (auth, finding) = trust.judge(&mail, &report(), Proof::default);
+            let finding = finding.unwrap();
+            assert_eq!((auth, finding.code), (SenderAuth::None, code));
+            assert!(finding.detail.contains(why), "{}", finding.detail);
+        }
+    }
+
+    #[test]
+    fn an_attached_mail_is_judged_by_its_own_signature() {
+        let trust = trusting(&["mx.example.com"]);
+        for (results, unsigned) in [("dmarc=pass", SenderAuth::None), ("dmarc=fail", SenderAuth::Fail)] {
+            let outer = MailFacts { attached: true, ..mail(&format!("mx.example.com; {results}")) };
+            assert_eq!(trust.judge(&outer, &report(), || signed("receiver.example")).0, SenderAuth::Pass);
+            assert_eq!(trust.judge(&outer, &report(), || Proof::Unproven("x".into())).0, unsigned);
+        }
+        let never = || -> Proof { panic!("settled") };
+        assert_eq!(trust.judge(&mail("mx.example.com; dmarc=fail"), &report(), never).0, SenderAuth::Fail);
+        assert_eq!(trust.judge(&mail("mx.example.com; dmarc=pass"), &report(), never).0, SenderAuth::Pass);
     }
 
     #[test]
@@ -143,45 +267,52 @@ mod tests {
         assert_eq!(Trust::default().foreign("example.org"), None);
     }
 
-    /// A report of receiver.example, read.
-    fn report() -> Report {
-        use crate::limits::Limits;
-        use crate::normalize::{Context, Read, reports};
-        let arrival = Timestamp::from_second(1_795_600_000).unwrap();
-        let xml = super::super::tests::xml(1, 1);
-        let mut read = reports(&xml, &Context { attachment: None, arrival }, &Limits::default());
-        let Read::Report { report, .. } = read.remove(0) else { panic!("a report") };
-        report
-    }
-
     #[test]
     fn a_proof_is_worth_what_it_says_of_the_reporter() {
         use SenderAuth::{Fail, None, Pass, Unknown};
-        let signed = |domain: &str| Proof::Signed(domain.to_owned());
         let broken = Proof::Broken("why".into());
-        for (known, proof, auth) in [
-            (Unknown, signed("receiver.example"), Pass),
-            (Fail, signed("receiver.example"), Pass),
-            (Unknown, signed("evil.example"), None),
-            (Fail, signed("evil.example"), Fail),
-            (None, broken.clone(), Fail),
-            (Unknown, Proof::Unsigned, None),
-            (Fail, Proof::Unsigned, Fail),
-            (Unknown, Proof::Open, Unknown),
-            (Fail, Proof::Open, Fail),
-            (None, Proof::Open, None),
+        let unproven = Proof::Unproven("why".into());
+        let mixed = Proof::Signed { from: "receiver.example".into(), signer: "evil.example".into() };
+        for (results, proof, auth, code) in [
+            ("x", signed("dmarc.receiver.example"), Pass, ""),
+            ("x; dmarc=fail", signed("receiver.example"), Pass, ""),
+            ("x", signed("evil.example"), None, "mail.other_sender"),
+            ("x", mixed, None, "mail.other_sender"),
+            ("x; dmarc=fail", signed("evil.example"), Fail, "mail.unauthenticated"),
+            ("mx.example.com; dmarc=none", broken, Fail, "mail.unauthenticated"),
+            ("x", unproven.clone(), None, "mail.unproven"),
+            ("x; dmarc=fail", unproven, Fail, "mail.unauthenticated"),
+            ("x", Proof::Open, Unknown, ""),
+            ("x; dmarc=fail", Proof::Open, Fail, "mail.unauthenticated"),
+            ("mx.example.com; dmarc=none", Proof::Open, None, "mail.unproven"),
         ] {
-            let (found, finding) = proven(known, &proof, &report());
-            assert_eq!(found, auth, "{known:?} {proof:?}");
-            assert_eq!(finding.is_some(), proof == signed("evil.example"));
+            let (found, finding) = trusting(&["mx.example.com"]).judge(&mail(results), &report(), || proof.clone());
+            assert_eq!(found, auth, "{results} {proof:?}");
+            assert_eq!(finding.map_or("", |finding| finding.code.as_str()), code, "{results} {proof:?}");
         }
-        let mut other = report();
-        other.metadata.email = Option::None;
-        other.metadata.org_name = "Mail.Receiver.Example.".into();
-        assert_eq!(proven(Unknown, &signed("receiver.example"), &other).0, Pass, "by its name alone");
-        other.metadata.org_name = "receiver".into();
-        assert_eq!(proven(Unknown, &signed("receiver.example"), &other).0, None);
-        other.metadata.email = Some("<dmarc@mx.receiver.example>".into());
-        assert_eq!(proven(Unknown, &signed("receiver.example"), &other).0, Pass, "by its address");
+    }
+
+    #[test]
+    fn what_was_found_out_stays_at_a_rebuild_unless_it_was_a_pass_that_is_none_today() {
+        use SenderAuth::{Fail, None, Pass, Unknown};
+        let stored = |from: &str, results: &str, sender_auth| MailFacts {
+            from_domain: Some(from.to_owned()),
+            sender_auth,
+            ..mail(results)
+        };
+        for (mail, auth) in [
+            (stored("receiver.example", "x; dmarc=pass", Pass), Pass),
+            (stored("evil.example", "mx.example.com; dmarc=pass", Pass), None),
+            (stored("evil.example", "x", Pass), None),
+            (MailFacts { attached: true, ..stored("forwarder.example", "mx.example.com; dmarc=pass", Pass) }, Pass),
+            (stored("receiver.example", "mx.example.com; dmarc=pass", Unknown), Pass),
+            (stored("receiver.example", "mx.example.com; dmarc=pass", Fail), Pass),
+            (stored("receiver.example", "mx.example.com; dmarc=none", Pass), Pass),
+            (stored("receiver.example", "mx.example.com; dmarc=none", Unknown), None),
+            (stored("receiver.example", "mx.example.com; dmarc=temperror", Fail), Fail),
+            (stored("receiver.example", "", None), None),
+        ] {
+            assert_eq!(trusting(&["mx.example.com"]).judge_again(&mail, &report()).0, auth, "{mail:?}");
+        }
     }
 }

@@ -1,15 +1,12 @@
 //! One item through the pure stages: unpack, normalize, judge. Runs on any thread, and no input makes it fail.
 
 use super::Options;
-use super::trust::{Trust, proven};
 use crate::fetch::{Fetched, Item};
 use crate::judge::judge;
-use crate::model::{
-    Accepted, Code, Finding, Hash, MailFacts, Message, Original, Proof, Provenance, Quoted, Report, SenderAuth,
-};
+use crate::model::{Accepted, Finding, Hash, MailFacts, Message, Original, Proof, Provenance, RawMail};
 use crate::normalize::{Context, Read, reports};
 use crate::store::{Memory, Reject, SeenItem, StoreError};
-use crate::unpack::{Content, Kind, Unit, Unpacked, unpack};
+use crate::unpack::{Content, Kind, Unit, unpack, with_mails};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -44,6 +41,8 @@ pub(super) enum Contents {
 
 /// An item whose bytes are copied before they are worked on, so that they survive a panic.
 const COPIED: usize = 16 << 20;
+/// Bytes of the mails of one item that are held for their signatures to be verified.
+const VERIFIED: usize = 32 << 20;
 
 /// Take an item through the pure stages.
 pub(super) fn work(fetched: Fetched, options: &Options, memory: Option<&Memory>) -> Result<Worked, StoreError> {
@@ -81,8 +80,7 @@ fn work_item(item: Item, options: &Options, memory: Option<&Memory>) -> Result<W
     }
     let Item { origin, name, bytes, arrival, message } = item;
     let copy = (bytes.len() <= COPIED).then(|| bytes.clone());
-    let whole = copy.as_deref();
-    let pieces = catch_unwind(AssertUnwindSafe(|| pieces((&origin, name.as_deref()), bytes, whole, arrival, options)));
+    let pieces = catch_unwind(AssertUnwindSafe(|| pieces((&origin, name.as_deref()), bytes, arrival, options)));
     // A bug of ours met by one item: it is kept aside, named, and the run goes on.
     let pieces = pieces.unwrap_or_else(|panic| {
         let reason = format!("internal error: {}", panic_text(panic.as_ref()));
@@ -97,51 +95,55 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
-/// `whole` are the bytes once more, where they are not too many.
-fn pieces(
-    (origin, name): (&str, Option<&str>),
-    bytes: Vec<u8>,
-    whole: Option<&[u8]>,
-    arrival: Timestamp,
-    options: &Options,
-) -> Vec<Piece> {
-    let unpacked = unpack(bytes, name, &options.limits);
-    let proof = proof(&unpacked, whole, arrival, options);
+fn pieces((origin, name): (&str, Option<&str>), bytes: Vec<u8>, arrival: Timestamp, options: &Options) -> Vec<Piece> {
+    let unpacked = match options.witness {
+        Some(_) => with_mails(bytes, name, &options.limits, VERIFIED),
+        None => unpack(bytes, name, &options.limits),
+    };
+    let mut proofs = Proofs { options, arrival, known: Vec::new() };
     let mut pieces = Vec::with_capacity(unpacked.items.len());
     for unit in unpacked.items {
-        let mail = unpacked.mail.as_ref().or(unit.mail.as_ref()).cloned();
-        let mail = mail.map(|mail| MailFacts { sender_auth: options.trust.sender_auth(&mail), ..mail });
+        let mail = unpacked.mail.as_ref().or(unit.mail.as_ref());
+        let mail = mail.map(|mail| MailFacts { attached: unit.attached, ..mail.clone() });
         let mut steps = vec![origin.to_owned()];
         steps.extend(unit.path.iter().cloned());
         let origin = steps.join(" > ");
-        unit_pieces(unit, Around { origin, mail, arrival, proof: &proof }, options, &mut pieces);
+        unit_pieces(unit, Around { origin, mail, arrival }, &mut proofs, &mut pieces);
     }
     pieces
 }
 
-/// What the signatures of the item prove, where it is a mail that brought a report and somebody is to verify them.
-fn proof(unpacked: &Unpacked, whole: Option<&[u8]>, arrival: Timestamp, options: &Options) -> Proof {
-    let brought_report = || unpacked.items.iter().any(|unit| matches!(unit.content, Content::Report { .. }));
-    match (&options.witness, whole, &unpacked.mail) {
-        (Some(witness), Some(bytes), Some(mail)) if !options.trust.is_settled(mail) && brought_report() => {
-            // A fault of verifying takes no report with it.
-            catch_unwind(AssertUnwindSafe(|| witness.proof(bytes, arrival))).unwrap_or_default()
+/// What the signatures prove of the mails in an item, each asked once.
+struct Proofs<'o> {
+    options: &'o Options,
+    arrival: Timestamp,
+    known: Vec<(Arc<RawMail>, Proof)>,
+}
+
+impl Proofs<'_> {
+    fn of(&mut self, mail: Option<&Arc<RawMail>>) -> Proof {
+        let (Some(witness), Some(mail)) = (&self.options.witness, mail) else { return Proof::Open };
+        if let Some((_, proof)) = self.known.iter().find(|(known, _)| Arc::ptr_eq(known, mail)) {
+            return proof.clone();
         }
-        _ => Proof::Open,
+        // A fault of verifying takes no report with it.
+        let proof = catch_unwind(AssertUnwindSafe(|| witness.proof(mail, self.arrival))).unwrap_or_default();
+        self.known.push((mail.clone(), proof.clone()));
+        proof
     }
 }
 
 /// What a unit inherits from its item.
-struct Around<'a> {
+struct Around {
     origin: String,
     mail: Option<MailFacts>,
     arrival: Timestamp,
-    proof: &'a Proof,
 }
 
-fn unit_pieces(unit: Unit, around: Around<'_>, options: &Options, pieces: &mut Vec<Piece>) {
-    let Unit { attachment, mut findings, content, .. } = unit;
-    let Around { origin, mail, arrival, proof } = around;
+fn unit_pieces(unit: Unit, around: Around, proofs: &mut Proofs<'_>, pieces: &mut Vec<Piece>) {
+    let Unit { attachment, mut findings, letter, content, .. } = unit;
+    let Around { origin, mail, arrival } = around;
+    let options = proofs.options;
     let (xml, original) = match content {
         Content::Report { xml, original } => (xml, original),
         Content::SetAside(kind) => return pieces.push(Piece::SetAside(kind)),
@@ -157,15 +159,15 @@ fn unit_pieces(unit: Unit, around: Around<'_>, options: &Options, pieces: &mut V
             Read::Report { report, findings: more } => {
                 let (verdicts, odd) = judge(&report);
                 let mut mail = mail.clone();
-                let other = mail.as_mut().and_then(|mail| {
-                    let (sender_auth, other) = proven(mail.sender_auth, proof, &report);
-                    mail.sender_auth = sender_auth;
-                    other
+                let sender = mail.as_mut().and_then(|mail| {
+                    let (auth, finding) = options.trust.judge(mail, &report, || proofs.of(letter.as_ref()));
+                    mail.sender_auth = auth;
+                    finding
                 });
                 // What was odd on the way down is told once, with the first report of the bytes.
-                let way = std::mem::take(&mut findings).into_iter().chain(other);
-                let marks = marks(&options.trust, mail.as_ref(), proof, &report);
-                let findings = way.chain(marks).chain(more).chain(odd).collect();
+                let way = std::mem::take(&mut findings).into_iter().chain(sender);
+                let foreign = options.trust.foreign(report.policy.domain.as_str());
+                let findings = way.chain(foreign).chain(more).chain(odd).collect();
                 let provenance = Provenance { origin: origin.clone(), attachment: attachment.clone(), arrival, mail };
                 Piece::Report(Box::new(Accepted { report, verdicts, findings, original: original.clone(), provenance }))
             }
@@ -181,27 +183,6 @@ fn unit_pieces(unit: Unit, around: Around<'_>, options: &Options, pieces: &mut V
             Read::NotReport => Piece::SetAside(Kind::Other),
         });
     }
-}
-
-/// The findings of a mail that is forged, and of a report on another's domain.
-pub(super) fn marks(
-    trust: &Trust,
-    mail: Option<&MailFacts>,
-    proof: &Proof,
-    report: &Report,
-) -> impl Iterator<Item = Finding> {
-    unauthenticated(mail, proof).into_iter().chain(trust.foreign(report.policy.domain.as_str()))
-}
-
-/// The finding of a mail that its own border called forged, or whose signature does not verify.
-fn unauthenticated(mail: Option<&MailFacts>, proof: &Proof) -> Option<Finding> {
-    let mail = mail.filter(|mail| mail.sender_auth == SenderAuth::Fail)?;
-    let from = mail.from_domain.as_deref().unwrap_or("nobody");
-    let detail = match proof {
-        Proof::Broken(why) => format!("{why}; From {}", Quoted(from)),
-        _ => format!("the border recorded dmarc=fail for the mail, From {from}"),
-    };
-    Some(Finding::new(Code::MAIL_UNAUTHENTICATED, detail))
 }
 
 impl Worked {

@@ -96,8 +96,10 @@ codes! {
     MAIL_ENCODING = "mail.encoding";
     /// The border recorded dmarc=fail for the mail that brought the report, or its signature does not verify.
     MAIL_UNAUTHENTICATED = "mail.unauthenticated";
-    /// The mail's signature verifies, but is of another organization than the reporter says it is.
+    /// The mail is authentic, but from a domain that does not speak for the reporter the report names.
     MAIL_OTHER_SENDER = "mail.other_sender";
+    /// Nothing proves that the mail is the reporter's: it is unsigned, or signed in a way that leaves too much open.
+    MAIL_UNPROVEN = "mail.unproven";
 }
 
 /// One thing that had to be guessed, repaired, set aside or marked.

@@ -3,7 +3,7 @@
 /// Whether the mail that brought a report was itself authentic.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum SenderAuth {
-    /// A trusted border, or a verified signature, says so.
+    /// It was sent by the reporter's own domain: a trusted server or a verified signature proves it.
     Pass,
     /// The topmost `Authentication-Results` says `dmarc=fail`, or a signature does not verify.
     Fail,
@@ -29,15 +29,35 @@ impl SenderAuth {
 /// What a mail's own signatures prove of whom it is from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Proof {
-    /// A signature of `From`'s organization verifies: the organizational domain.
-    Signed(String),
+    /// A signature verifies that is aligned with `From` and covers all that a reader goes by.
+    Signed {
+        /// The domain of `From`.
+        from: String,
+        /// The domain that signed (`d=`), of the same organization.
+        signer: String,
+    },
     /// None of them does, and one fails whatever DNS may say later: what was changed, or forged.
     Broken(String),
-    /// No signature is of `From`'s organization.
-    Unsigned,
+    /// Nothing proves it, and why: no signature of `From`'s organization, or only one that leaves too much open.
+    Unproven(String),
     /// It could not be found out: a key is not there any more, or could not be looked up; or nobody tried.
     #[default]
     Open,
+}
+
+/// A mail whose signatures can be verified, as its reader split it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RawMail {
+    /// From the first header field on.
+    pub bytes: Vec<u8>,
+    /// Where the body was read from. A verifier that puts it elsewhere has verified another mail than was read.
+    pub body: usize,
+}
+
+impl std::fmt::Debug for RawMail {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RawMail").field("bytes", &self.bytes.len()).field("body", &self.body).finish()
+    }
 }
 
 /// The facts of the outermost mail of an item, as written and bounded.
@@ -47,13 +67,15 @@ pub struct MailFacts {
     pub message_id: Option<String>,
     /// `Date`.
     pub date: Option<String>,
-    /// The domain of the first `From` address.
+    /// The domain of `From`; `None` where it names none, or several.
     pub from_domain: Option<String>,
     /// The topmost `Authentication-Results`.
     pub authentication_results: Option<String>,
     /// What that header says of DMARC: by itself only `Fail` or `Unknown`, the rest where the settings say whom to trust;
     /// or what the mail's signatures prove, where they were verified.
     pub sender_auth: SenderAuth,
+    /// Whether the report lies in a mail attached to this one: what a server recorded of this one is not about that.
+    pub attached: bool,
 }
 
 /// One message of one mailbox (RFC 9051 section 2.3.1.1): the four together never mean another mail.

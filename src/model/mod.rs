@@ -16,7 +16,7 @@ pub use arrival::{Accepted, Original, Provenance};
 pub use auth::{DkimAuth, SpfAuth};
 pub use domain::{Domain, ReturnPath};
 pub use finding::{Code, Finding, Findings, Quoted};
-pub use mail::{Cursor, Fate, MailFacts, Message, Proof, SenderAuth};
+pub use mail::{Cursor, Fate, MailFacts, Message, Proof, RawMail, SenderAuth};
 pub use policy::PolicyPublished;
 pub use record::{Reason, Record};
 pub use report::{Hash, Metadata, Report, ReportKey};

@@ -6,6 +6,12 @@ use super::domain::{canonical_domain, of_address};
 use crate::model::{Domain, Hash, Metadata, ReportKey};
 use sha2::{Digest, Sha256};
 
+/// The domain of the reporter's address; `None` where the report names no address.
+pub fn reporter_domain(metadata: &Metadata) -> Option<Domain> {
+    let email = metadata.email.as_deref().filter(|email| email.contains('@'))?;
+    canonical_domain(of_address(email))
+}
+
 /// The identity of a report: reporter, policy domain, id and period, trimmed and case-folded (STANDARDS.md section 2.3).
 ///
 /// `report_id` alone is not enough: reporters share schemes, and some repeat an id for each day.

@@ -17,6 +17,7 @@ mod row;
 mod words;
 
 pub use domain::canonical_domain;
+pub use identity::reporter_domain;
 
 use crate::limits::Limits;
 use crate::model::{Finding, Report};

@@ -75,6 +75,9 @@ pub(crate) struct LineMail {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) authentication_results: Option<String>,
     pub(crate) sender_auth: String,
+    /// Whether the report lies in a mail attached to this one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) attached: bool,
 }
 
 impl From<&MailFacts> for LineMail {
@@ -85,6 +88,7 @@ impl From<&MailFacts> for LineMail {
             from_domain: mail.from_domain.clone(),
             authentication_results: mail.authentication_results.clone(),
             sender_auth: mail.sender_auth.as_str().to_owned(),
+            attached: mail.attached,
         }
     }
 }
@@ -97,6 +101,7 @@ impl LineMail {
             from_domain: self.from_domain.clone(),
             authentication_results: self.authentication_results.clone(),
             sender_auth: sender_auth(&self.sender_auth),
+            attached: self.attached,
         }
     }
 }

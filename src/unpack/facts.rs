@@ -16,20 +16,44 @@ pub(super) fn facts(fields: &Fields) -> MailFacts {
     MailFacts {
         message_id: text(fields.message_id),
         date: text(fields.date),
-        from_domain: text(fields.from).as_deref().and_then(first_domain),
+        from_domain: text(fields.from).filter(|_| fields.from_fields == 1).as_deref().and_then(only_domain),
         sender_auth: if failed { SenderAuth::Fail } else { SenderAuth::Unknown },
         authentication_results,
+        attached: false,
     }
 }
 
-/// The domain of the first address, in lower case.
-fn first_domain(from: &str) -> Option<String> {
+/// The domain of all addresses, in lower case; `None` where they are of several.
+fn only_domain(from: &str) -> Option<String> {
     let bare = without_comments_and_quotes(from);
-    let address = match bare.split_once('<') {
-        Some((_, rest)) => rest.split('>').next().unwrap_or_default(),
-        None => bare.split(',').next().unwrap_or_default(),
-    };
-    let (_, domain) = address.rsplit_once('@')?;
-    let domain: String = domain.chars().take_while(|c| !c.is_whitespace() && !matches!(c, ',' | ';' | '>')).collect();
-    (!domain.is_empty()).then(|| domain.to_lowercase())
+    let in_brackets: Vec<&str> =
+        bare.split('<').skip(1).map(|rest| rest.split('>').next().unwrap_or_default()).collect();
+    let addresses = if in_brackets.is_empty() { bare.split(',').collect() } else { in_brackets };
+    let mut domains = addresses.iter().filter_map(|address| {
+        let (_, domain) = address.rsplit_once('@')?;
+        let ends = |c: char| c.is_whitespace() || matches!(c, ',' | ';' | '>');
+        domain.split(ends).next().filter(|domain| !domain.is_empty()).map(str::to_lowercase)
+    });
+    let first = domains.next()?;
+    domains.all(|other| other == first).then_some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::only_domain;
+
+    #[test]
+    fn from_has_a_domain_where_it_names_one_only() {
+        for (from, domain) in [
+            ("a@Example.NET", Some("example.net")),
+            ("\"a@b <x\" (<c@d>) <Someone@Example.ORG>", Some("example.org")),
+            ("a@example.net, B <b@example.net>", Some("example.net")),
+            ("<a@example.net> <b@example.org>", None),
+            ("a@example.net, b@example.org", None),
+            ("group: a@example.net;", Some("example.net")),
+            ("nobody", None),
+        ] {
+            assert_eq!(only_domain(from).as_deref(), domain, "{from}");
+        }
+    }
 }

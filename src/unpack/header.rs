@@ -22,6 +22,8 @@ pub(super) struct Fields<'b> {
     pub(super) message_id: Option<&'b [u8]>,
     pub(super) date: Option<&'b [u8]>,
     pub(super) from: Option<&'b [u8]>,
+    /// How many `From` fields there are: of more than one nobody can say which is meant.
+    pub(super) from_fields: usize,
     pub(super) subject: Option<&'b [u8]>,
     pub(super) auto_submitted: Option<&'b [u8]>,
     pub(super) authentication_results: Option<&'b [u8]>,
@@ -31,11 +33,7 @@ impl<'b> Fields<'b> {
     /// Split an entity into its fields and its body.
     pub(super) fn split(entity: &'b [u8]) -> (Self, &'b [u8]) {
         let mut fields = Self::default();
-        let mut at = 0;
-        // A line of the mailbox it lay in may still stand on top.
-        if entity.starts_with(b"From ") || entity.starts_with(b">From ") {
-            at = line_end(entity, 0);
-        }
+        let mut at = entity.len() - without_mailbox_line(entity).len();
         while at < entity.len() {
             let line = at..line_end(entity, at);
             if matches!(&entity[line.clone()], b"\n" | b"\r\n") {
@@ -69,6 +67,7 @@ impl<'b> Fields<'b> {
             ("auto-submitted", &mut self.auto_submitted),
             ("authentication-results", &mut self.authentication_results),
         ];
+        self.from_fields += usize::from(name.eq_ignore_ascii_case(b"from"));
         if let Some((_, slot)) = known.into_iter().find(|(field, _)| name.eq_ignore_ascii_case(field.as_bytes())) {
             slot.get_or_insert(value);
         }
@@ -101,6 +100,12 @@ impl<'b> Fields<'b> {
         let name = name.trim();
         (!name.is_empty()).then(|| cut(name, NAME).to_owned())
     }
+}
+
+/// The entity without a line of the mailbox it lay in, which may still stand on top.
+pub(super) fn without_mailbox_line(entity: &[u8]) -> &[u8] {
+    let is_there = entity.starts_with(b"From ") || entity.starts_with(b">From ");
+    &entity[if is_there { line_end(entity, 0) } else { 0 }..]
 }
 
 /// The end of the line that begins here, its line feed included.

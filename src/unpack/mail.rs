@@ -3,13 +3,14 @@
 //! Comes in: the bytes of a message. Goes out: units. Must not: prefer one leaf to another, take a header's word
 //! against the content, or look into the mail that a failure report quotes.
 
-use super::header::Fields;
+use super::header::{self, Fields};
 use super::mime::{self, Leaf};
 use super::open::{Expect, Opener, Place};
 use super::sniff::{self, Format};
 use super::{Content, Kind, claim, facts, transfer};
-use crate::model::{Code, Finding};
+use crate::model::{Code, Finding, RawMail};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 impl Opener<'_> {
     /// Open a message. The outermost one leaves at least one unit.
@@ -22,10 +23,19 @@ impl Opener<'_> {
             self.mail = Some(facts::facts(&fields));
             self.seen = Kind::Other;
         }
-        self.leaves(fields, body, place);
+        let mut inner = Place { messages: place.messages + 1, ..place.clone() };
+        inner.letter = self.kept(header::without_mailbox_line(bytes), body.len());
+        self.leaves(fields, body, &inner);
         if outermost && self.items.len() == before {
             self.set_aside(self.seen, place);
         }
+    }
+
+    /// The mail once more, if it was asked for and is not too long.
+    fn kept(&mut self, mail: &[u8], body: usize) -> Option<Arc<RawMail>> {
+        let left = self.keep_mails.checked_sub(mail.len().max(1))?;
+        self.keep_mails = left;
+        Some(Arc::new(RawMail { bytes: mail.to_vec(), body: mail.len() - body }))
     }
 
     /// Open all leaves of a message, or of a multipart that was encoded as a whole.

@@ -41,7 +41,8 @@ mod tests;
 pub use results::Results;
 
 use crate::limits::Limits;
-use crate::model::{Finding, MailFacts, Original};
+use crate::model::{Finding, MailFacts, Original, RawMail};
+use std::sync::Arc;
 
 /// What was in an item.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -64,6 +65,10 @@ pub struct Unit {
     pub mail: Option<MailFacts>,
     /// What was odd on the way down to it.
     pub findings: Vec<Finding>,
+    /// Whether it lies in a mail that is attached to another.
+    pub attached: bool,
+    /// The innermost mail around it, where that was asked for ([`with_mails`]).
+    pub letter: Option<Arc<RawMail>>,
     /// What it is.
     pub content: Content,
 }
@@ -109,5 +114,11 @@ pub enum Kind {
 /// `name` is the item's file name; null says that the bytes are one mail, whatever their headers look like, unless
 /// they plainly are something else.
 pub fn unpack(bytes: Vec<u8>, name: Option<&str>, limits: &Limits) -> Unpacked {
-    open::item(bytes, name, limits)
+    open::item(bytes, name, limits, 0)
+}
+
+/// As [`unpack`], and each unit has the mail around it, for somebody to verify its signatures: up to `kept` bytes of mails
+/// in all.
+pub fn with_mails(bytes: Vec<u8>, name: Option<&str>, limits: &Limits, kept: usize) -> Unpacked {
+    open::item(bytes, name, limits, kept)
 }

@@ -10,7 +10,8 @@ use super::sniff::{self, Closed, Format};
 use super::zip::{Member, ZipError};
 use super::{Content, Kind, Unit, Unpacked, gzip, zip};
 use crate::limits::{Limits, Meter};
-use crate::model::{Code, Finding, MailFacts, Original};
+use crate::model::{Code, Finding, MailFacts, Original, RawMail};
+use std::sync::Arc;
 
 /// What becomes of bytes that are nothing we know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +34,10 @@ pub(super) struct Place {
     pub(super) archives: u32,
     /// Mails around.
     pub(super) mails: u32,
+    /// Messages around, of those levels.
+    pub(super) messages: u32,
+    /// The innermost message around, where it is kept.
+    pub(super) letter: Option<Arc<RawMail>>,
     /// Whether the nearest mail is a failure report: mail in it is evidence, not ours to read.
     pub(super) quoted: bool,
     /// The gzip file that holds just these bytes.
@@ -48,6 +53,8 @@ impl Place {
             expect: Expect::Report,
             archives: 0,
             mails: 0,
+            messages: 0,
+            letter: None,
             quoted: false,
             gzip: None,
         }
@@ -69,9 +76,15 @@ impl Place {
 }
 
 /// Open a whole item.
-pub(super) fn item(bytes: Vec<u8>, name: Option<&str>, limits: &Limits) -> Unpacked {
-    let mut opener =
-        Opener { meter: Meter::new(limits), items: Vec::new(), mail: None, is_mail: false, seen: Kind::Other };
+pub(super) fn item(bytes: Vec<u8>, name: Option<&str>, limits: &Limits, keep_mails: usize) -> Unpacked {
+    let mut opener = Opener {
+        meter: Meter::new(limits),
+        items: Vec::new(),
+        mail: None,
+        is_mail: false,
+        seen: Kind::Other,
+        keep_mails,
+    };
     let place = Place::item(name);
     match (opener.meter.item(bytes.len()), sniff::format(&bytes)) {
         (Err(limit), format) => opener.reject(limit.to_string(), bytes, extension(format), place),
@@ -89,6 +102,8 @@ pub(super) fn item(bytes: Vec<u8>, name: Option<&str>, limits: &Limits) -> Unpac
             attachment: None,
             mail: None,
             findings: Vec::new(),
+            attached: false,
+            letter: None,
             content: Content::SetAside(opener.seen),
         });
     }
@@ -105,6 +120,8 @@ pub(super) struct Opener<'l> {
     is_mail: bool,
     /// The strongest claim that the outermost mail made to be no aggregate report.
     pub(super) seen: Kind,
+    /// Bytes of mails that may still be kept beside what is in them.
+    pub(super) keep_mails: usize,
 }
 
 impl Opener<'_> {
@@ -295,7 +312,16 @@ impl Opener<'_> {
     fn push(&mut self, content: Content, place: Place) {
         let mail = if self.is_mail { None } else { self.mail.clone() };
         let attachment = place.attachment();
-        self.items.push(Unit { path: place.path, attachment, mail, findings: place.findings, content });
+        let (attached, letter) = (place.messages > 1, place.letter);
+        self.items.push(Unit {
+            path: place.path,
+            attachment,
+            mail,
+            findings: place.findings,
+            attached,
+            letter,
+            content,
+        });
     }
 }
 

@@ -10,13 +10,15 @@ pub struct Results {
     pub authserv_id: String,
     /// The first result of each `dmarc` method, in lower case and in order.
     pub dmarc: Vec<String>,
+    /// The domain that each of them is about (`header.from`), in lower case; `None` where it does not say.
+    pub header_from: Vec<Option<String>>,
 }
 
 impl Results {
     /// Read a field's value.
     pub fn of(value: &str) -> Self {
         let bare = without_comments_and_quotes(value).to_ascii_lowercase();
-        let mut dmarc = Vec::new();
+        let (mut dmarc, mut header_from) = (Vec::new(), Vec::new());
         for result in bare.split(';') {
             let spaced = result.replace('=', " = ");
             let tokens: Vec<&str> = spaced.split_ascii_whitespace().collect();
@@ -25,10 +27,13 @@ impl Results {
             for at in (0..tokens.len()).filter(|at| method(*at)) {
                 if let ["=", word, ..] = tokens[at + 1..] {
                     dmarc.push(word.to_owned());
+                    let property = tokens[at + 1..].windows(3).find(|three| three[..2] == ["header.from", "="]);
+                    let domain = property.map(|three| three[2].rsplit_once('@').map_or(three[2], |(_, domain)| domain));
+                    header_from.push(domain.map(str::to_owned));
                 }
             }
         }
-        Self { authserv_id: authserv_id(value), dmarc }
+        Self { authserv_id: authserv_id(value), dmarc, header_from }
     }
 
     /// Whether it says that DMARC failed.
@@ -91,6 +96,17 @@ mod tests {
         ] {
             assert_eq!(Results::of(value).authserv_id, id, "{value}");
         }
+    }
+
+    #[test]
+    fn the_domain_a_word_is_about_stands_behind_it() {
+        let from = |value: &str| Results::of(value).header_from;
+        let named = |domain: &str| vec![Some(domain.to_owned())];
+        assert_eq!(from("a; dmarc=pass (p=none) policy.x=y header.from=Example.NET"), named("example.net"));
+        assert_eq!(from("a; dmarc=pass header.from = r@example.net"), named("example.net"));
+        assert_eq!(from("a; dkim=pass header.from=other.example; dmarc=pass action=none"), [None]);
+        assert_eq!(from("a; dmarc=pass x=header.from header.from=\"example.net\""), [None], "quoted text is not read");
+        assert_eq!(from("a; header.from=other.example dmarc=pass"), [None], "what stands before is of another result");
     }
 
     #[test]

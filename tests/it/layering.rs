@@ -9,7 +9,15 @@ const TABLE: &[(&str, &[&str])] = &[
     ("limits", &[]),
     (
         "unpack",
-        &["limits", "model::Code", "model::Finding", "model::MailFacts", "model::Original", "model::SenderAuth"],
+        &[
+            "limits",
+            "model::Code",
+            "model::Finding",
+            "model::MailFacts",
+            "model::Original",
+            "model::RawMail",
+            "model::SenderAuth",
+        ],
     ),
     ("parse", &["limits", "model::Code", "model::Finding", "model::Findings", "model::Quoted", "model::Text"]),
     ("normalize", &["limits", "parse", "model"]),

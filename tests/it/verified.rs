@@ -143,6 +143,60 @@ fn a_verified_signature_of_the_reporter_is_a_pass_and_a_broken_one_a_fail() {
     assert_eq!((sum(&[]), sum(&["--authentic"])), (64.into(), 56.into()));
 }
 
+/// A mail that carries another as an attachment.
+fn forwarded(mail: &str) -> String {
+    format!(
+        "From: Someone <someone@forwarder.example>\r\nSubject: Fwd\r\nContent-Type: multipart/mixed; boundary=\"b\"\r\n\r\n\
+         --b\r\nContent-Type: message/rfc822\r\n\r\n{mail}\r\n--b--\r\n"
+    )
+}
+
+#[test]
+fn a_pass_needs_a_signature_on_all_that_is_read_and_a_domain_that_is_the_reporters() {
+    let work = WorkDir::new();
+    let mut zone = String::from("example A 192.0.2.1\ncom A 192.0.2.1\nru A 192.0.2.1\n");
+    let fields = ["From", "To", "Subject", "Content-Type"];
+    let mut put = |id: &str, domain: &str, org: &str, fields: &[&str], change: &dyn Fn(String) -> String| {
+        let (key, record) = key(domain);
+        zone += &record;
+        let text = mail(id, domain, org);
+        let signer = DkimSigner::from_key(key).domain(domain).selector("s1").headers(fields.iter().copied());
+        let signed = signer.sign(text.as_bytes()).unwrap().to_header() + &text;
+        work.write(format!("mails/{id}.eml"), change(signed));
+    };
+    let same = |text: String| text;
+    put("all", "all.example", "all.example", &fields, &same);
+    put("untyped", "untyped.example", "untyped.example", &fields[..3], &same);
+    put("twice", "twice.example", "twice.example", &fields, &|text| format!("Content-Type: text/xml\r\n{text}"));
+    put("inside", "inside.example", "inside.example", &fields, &|text| forwarded(&text));
+    put("mailbox", "gmail.com", "gmail.com", &fields, &same);
+    // The wrapper is signed, by the reporter even: the report in it is not the wrapper's word.
+    let (key, record) = key("wrapper.example");
+    zone += &record;
+    let wrapped = forwarded(&mail("wrapped", "wrapper.example", "wrapper.example")).replace("forwarder", "wrapper");
+    work.write("mails/wrapped.eml", signed(&wrapped, key, "wrapper.example"));
+    let server = Scripted::start(&zone);
+    let done = work.run(["ingest", "mails", "--verify", "--server", &server.address.to_string(), "--format", "json"]);
+    let expected = ["all: pass", "inside: pass", "mailbox: none", "twice: none", "untyped: none", "wrapped: none"];
+    assert_eq!(judged(&work), expected, "{done:#?}");
+    let tally = done.json();
+    let why = |id: &str| {
+        let mut findings = tally["findings"].as_array().unwrap().iter();
+        let found = findings.find(|found| found["origin"].as_str().unwrap().contains(id)).unwrap();
+        format!("{}: {}", found["code"].as_str().unwrap(), found["detail"].as_str().unwrap())
+    };
+    for (id, part) in [
+        ("untyped", "mail.unproven: signature of untyped.example, selector s1: it does not cover Content-Type"),
+        ("twice", "the mail has 2 fields Content-Type, expected 1"),
+        ("mailbox", "mail.other_sender: anybody can get a mailbox at gmail.com"),
+        ("wrapped", "mail.unproven: no DKIM signature of wrapper.example"),
+    ] {
+        assert!(why(id).contains(part), "{}", why(id));
+    }
+    assert_eq!(work.run(["rebuild"]).code, Some(0));
+    assert_eq!(judged(&work), expected);
+}
+
 #[test]
 fn nobody_is_asked_without_it_and_the_settings_may_ask_for_it() {
     let (work, zone) = with_mails();
@@ -211,7 +265,8 @@ fn a_key_is_looked_up_once_a_run_however_many_mails_it_signs() {
     let work = WorkDir::new();
     let (key, record) = key("many.example");
     let mut mailbox = String::new();
-    let signer = DkimSigner::from_key(key).domain("many.example").selector("s1").headers(["From", "Subject"]);
+    let signer = DkimSigner::from_key(key).domain("many.example").selector("s1");
+    let signer = signer.headers(["From", "Subject", "Content-Type"]);
     for number in 0..200 {
         let text = mail(&number.to_string(), "many.example", "many.example");
         let sealed = signer.sign(text.as_bytes()).unwrap().to_header() + &text;

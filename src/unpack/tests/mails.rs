@@ -283,3 +283,22 @@ fn dmarc_fail_counts_in_the_topmost_results_only_and_outside_comments() {
         assert_eq!(auth(results), SenderAuth::Unknown, "{results}");
     }
 }
+
+#[test]
+fn a_report_is_given_with_the_innermost_mail_around_it_where_that_is_asked_for() {
+    let inner = String::from_utf8(mail(&attachment("application/gzip", "r.gz", &gz()))).unwrap();
+    let outer = format!("From: a@example.org\r\n{}", part("Content-Type: message/rfc822", &inner));
+    let limits = crate::limits::Limits::default();
+    for (bytes, attached) in [(format!("From x@example.net\n{inner}"), false), (outer.clone(), true)] {
+        let unpacked = super::super::with_mails(bytes.into(), None, &limits, 1 << 20);
+        let [unit] = &unpacked.items[..] else { panic!("{unpacked:?}") };
+        let letter = unit.letter.as_ref().unwrap();
+        assert_eq!(unit.attached, attached);
+        assert!(inner.trim_end().starts_with(std::str::from_utf8(&letter.bytes).unwrap().trim_end()));
+        let header = inner.find("\r\n\r\n").map_or_else(|| inner.find("\n\n").unwrap() + 2, |at| at + 4);
+        assert_eq!(letter.body, header);
+    }
+    let tight = super::super::with_mails(outer.clone().into(), None, &limits, outer.len() + 1);
+    assert_eq!(tight.items[0].letter, None, "the outer mail never stands in for the inner one");
+    assert_eq!(unpack(outer.into(), None, &limits).items[0].letter, None);
+}

@@ -1,0 +1,307 @@
+//! When an authenticated domain speaks for the reporter that a report names. This is the one home of that rule.
+//!
+//! 1. The report names an address (`email`), and the authenticated domain is of the same organization as its domain, or
+//!    both are domains that one known reporter mails from ([`KNOWN`]).
+//! 2. Where anybody can get a mailbox at a domain ([`MAILBOXES`]), the domain speaks for its users only. Its operator
+//!    reports from a host or domain of its own, which stands in [`KNOWN`].
+//! 3. A report that bears a known reporter's name (`org_name`) comes from a domain of that reporter. A name alone proves
+//!    nothing, and the name of an unknown reporter is not compared: it often is not that of the domain it mails from.
+
+use crate::judge::organizational;
+use crate::model::{Quoted, Report};
+use crate::normalize::{canonical_domain, reporter_domain};
+
+/// A large reporter, and what only it may call itself.
+struct Reporter {
+    /// Words that its `org_name` is made of, in lower case.
+    names: &'static [&'static str],
+    /// Domains that stand in its `org_name`, or that people take for its own.
+    called: &'static [&'static str],
+    /// Domains it mails reports from; those below them too. Nobody else has a mailbox there.
+    mails_from: &'static [&'static str],
+}
+
+/// Large reporters, by what their reports and the mails around them say: the samples that parsedmarc, mail-auth, mox and
+/// dmarc-report-viewer publish, and what the providers document.
+const KNOWN: &[Reporter] = &[
+    // noreply-dmarc-support@google.com, "google.com", once "Google, Inc.".
+    Reporter {
+        names: &["google", "gmail", "googlemail"],
+        called: &["google.com", "gmail.com", "googlemail.com"],
+        mails_from: &["google.com"],
+    },
+    // dmarcreport@microsoft.com, "Outlook.com", "Enterprise Outlook", "Microsoft Corporation"; signed by
+    // notification.microsoft.com.
+    Reporter {
+        names: &["microsoft", "outlook", "hotmail"],
+        called: &["microsoft.com", "outlook.com", "hotmail.com", "live.com", "office365.com"],
+        mails_from: &["microsoft.com"],
+    },
+    // From noreply@dmarc.yahoo.com with dmarchelp@yahooinc.com in the report, "Yahoo", once "Yahoo! Inc."; AOL is Yahoo's.
+    Reporter {
+        names: &["yahoo", "aol"],
+        called: &["yahoo.com", "yahooinc.com", "aol.com"],
+        mails_from: &["yahooinc.com", "dmarc.yahoo.com", "abuse.aol.com"],
+    },
+    // postmaster@amazonses.com, "AMAZON-SES".
+    Reporter {
+        names: &["amazon", "amazonses"],
+        called: &["amazon.com", "amazonses.com", "amazonaws.com"],
+        mails_from: &["amazonses.com", "amazon.com"],
+    },
+    // dmarc_support@corp.mail.ru, "Mail.Ru".
+    Reporter { names: &["mailru"], called: &["mail.ru"], mails_from: &["corp.mail.ru"] },
+    // noreply-dmarc@sicher.gmx.net, "GMX", and noreply-dmarc@sicher.web.de, "WEB.DE": one operator.
+    Reporter {
+        names: &["gmx", "web de"],
+        called: &["gmx.net", "gmx.de", "gmx.com", "gmx.at", "gmx.ch", "web.de"],
+        mails_from: &["sicher.gmx.net", "sicher.web.de"],
+    },
+    // dmarc-admin@alerts.comcast.net, "comcast.net".
+    Reporter {
+        names: &["comcast"],
+        called: &["comcast.net", "comcast.com"],
+        mails_from: &["alerts.comcast.net", "comcast.com"],
+    },
+    // reports@fastmaildmarc.com, "Fastmail Pty Ltd".
+    Reporter { names: &["fastmail"], called: &["fastmail.com", "fastmail.fm"], mails_from: &["fastmaildmarc.com"] },
+    // no-reply@us-1.mimecastreport.com, "Mimecast".
+    Reporter { names: &["mimecast"], called: &["mimecast.com"], mails_from: &["mimecastreport.com", "mimecast.com"] },
+    // dmarcreports@secureserver.net, "GoDaddy.com".
+    Reporter { names: &["godaddy"], called: &["godaddy.com"], mails_from: &["secureserver.net", "godaddy.com"] },
+];
+
+/// Domains where anybody can get a mailbox, by organization.
+const MAILBOXES: &[&str] = &[
+    "126.com",
+    "163.com",
+    "aim.com",
+    "aol.com",
+    "bk.ru",
+    "bluewin.ch",
+    "centrum.cz",
+    "comcast.net",
+    "email.cz",
+    "fastmail.com",
+    "fastmail.fm",
+    "foxmail.com",
+    "free.fr",
+    "freenet.de",
+    "gmail.com",
+    "gmx.at",
+    "gmx.ch",
+    "gmx.com",
+    "gmx.de",
+    "gmx.net",
+    "googlemail.com",
+    "hey.com",
+    "hotmail.com",
+    "icloud.com",
+    "inbox.ru",
+    "interia.pl",
+    "laposte.net",
+    "libero.it",
+    "list.ru",
+    "live.com",
+    "mac.com",
+    "mail.com",
+    "mail.ru",
+    "mailbox.org",
+    "me.com",
+    "msn.com",
+    "naver.com",
+    "o2.pl",
+    "onet.pl",
+    "orange.fr",
+    "outlook.com",
+    "posteo.de",
+    "proton.me",
+    "protonmail.com",
+    "protonmail.ch",
+    "pm.me",
+    "qq.com",
+    "rambler.ru",
+    "rediffmail.com",
+    "rocketmail.com",
+    "seznam.cz",
+    "sina.com",
+    "t-online.de",
+    "tuta.com",
+    "tutanota.com",
+    "ukr.net",
+    "verizon.net",
+    "virgilio.it",
+    "web.de",
+    "wp.pl",
+    "ya.ru",
+    "yahoo.com",
+    "yahoo.co.jp",
+    "yahoo.co.uk",
+    "yahoo.de",
+    "yahoo.fr",
+    "yandex.com",
+    "yandex.ru",
+    "yeah.net",
+    "ymail.com",
+    "zoho.com",
+    "zohomail.com",
+];
+
+/// Domains below which a host gives each of its customers a name, so that the names are of as many organizations, and
+/// which the Public Suffix List does not name.
+const SHARED: &[&str] = &["onmicrosoft.com", "iphmx.com", "pphosted.com"];
+
+/// Whether a domain that is authenticated speaks for the report's reporter; where not, why not.
+pub(super) fn speaks_for(domain: &str, report: &Report) -> Result<(), String> {
+    let (org_name, email) = (report.metadata.org_name.as_str(), report.metadata.email.as_deref());
+    let Some(email_domain) = reporter_domain(&report.metadata) else {
+        return Err(format!(
+            "expected the reporter's address in the report, found {}",
+            Quoted(email.unwrap_or_default())
+        ));
+    };
+    let email_domain = email_domain.as_str();
+    let Some(domain) = canonical_domain(domain) else {
+        return Err(format!("expected an authenticated domain, found {}", Quoted(domain)));
+    };
+    let domain = domain.as_str();
+    let known = KNOWN.iter().find(|reporter| reporter.mails_as(domain));
+    if organization(domain) != organization(email_domain)
+        && !known.is_some_and(|reporter| reporter.mails_as(email_domain))
+    {
+        return Err(format!("expected {} ({}), found {domain}", Quoted(org_name), Quoted(email.unwrap_or_default())));
+    }
+    for at in [domain, email_domain] {
+        if MAILBOXES.contains(&organization(at)) && !KNOWN.iter().any(|reporter| reporter.mails_as(at)) {
+            return Err(format!("anybody can get a mailbox at {at}: it speaks for no reporter"));
+        }
+    }
+    let bears = |reporter: &&Reporter| reporter.is_named(org_name) && !reporter.mails_as(domain);
+    if let Some(reporter) = KNOWN.iter().find(bears) {
+        let own = reporter.mails_from.join(" or ");
+        return Err(format!("expected {own} of a report by {}, found {domain}", Quoted(org_name)));
+    }
+    Ok(())
+}
+
+impl Reporter {
+    /// Whether reports from this domain can be its own.
+    fn mails_as(&self, domain: &str) -> bool {
+        self.mails_from.iter().any(|own| is_within(domain, own))
+    }
+
+    /// Whether a report of this name says that it is this reporter's.
+    fn is_named(&self, org_name: &str) -> bool {
+        if let Some(domain) = canonical_domain(org_name).filter(|domain| domain.as_str().contains('.')) {
+            return self.called.iter().chain(self.mails_from).any(|own| is_within(domain.as_str(), own));
+        }
+        let words = words(org_name);
+        self.names.iter().any(|name| words.contains(&format!(" {name} ")))
+    }
+}
+
+/// The words of a name, in lower case, each between two spaces. What cannot be seen parts no word.
+fn words(name: &str) -> String {
+    let unseen = |c: &char| matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}');
+    let mut words = String::from(" ");
+    for c in name.chars().filter(|c| !unseen(c)).flat_map(char::to_lowercase) {
+        if c.is_alphanumeric() {
+            words.push(c);
+        } else if !words.ends_with(' ') {
+            words.push(' ');
+        }
+    }
+    words.push(' ');
+    words
+}
+
+/// The organizational domain, told apart below [`SHARED`] domains.
+fn organization(domain: &str) -> &str {
+    let organization = organizational(domain);
+    if !SHARED.contains(&organization) || domain == organization {
+        return organization;
+    }
+    let customer = domain[..domain.len() - organization.len() - 1].rfind('.').map_or(0, |dot| dot + 1);
+    &domain[customer..]
+}
+
+fn is_within(domain: &str, parent: &str) -> bool {
+    domain.strip_suffix(parent).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether the domain speaks for a report by this name and address.
+    fn speaks(domain: &str, org_name: &str, email: &str) -> bool {
+        let mut report = super::super::tests::report();
+        report.metadata.org_name = org_name.into();
+        report.metadata.email = (!email.is_empty()).then(|| email.into());
+        speaks_for(domain, &report).is_ok()
+    }
+
+    #[test]
+    fn the_organization_of_the_reporters_address_speaks_for_it_and_its_name_does_not() {
+        for domain in ["receiver.example", "mx.receiver.example", "Receiver.Example."] {
+            assert!(speaks(domain, "Receiver", "dmarc@reports.receiver.example"), "{domain}");
+        }
+        assert!(
+            speaks("receiver.example", "bank.example", "<dmarc@Receiver.example>"),
+            "an unknown name is not compared"
+        );
+        assert!(!speaks("evil.example", "Receiver", "dmarc@receiver.example"));
+        assert!(!speaks("receiver.example", "receiver.example", ""), "a name is no address");
+        assert!(!speaks("receiver.example", "receiver.example", "receiver.example@evil.example"));
+        assert!(!speaks("", "x", ""));
+    }
+
+    #[test]
+    fn a_known_reporters_name_is_its_own() {
+        for name in [
+            "google.com",
+            "Google",
+            " GOOGLE, Inc.",
+            "Goo\u{200b}gle",
+            "mail.google.com",
+            "google.com (DMARC)",
+            "gmail.com",
+        ] {
+            assert!(!speaks("evil.example", name, "dmarc@evil.example"), "{name}");
+            assert!(speaks("google.com", name, "noreply-dmarc-support@google.com"), "{name}");
+        }
+        for name in ["Outlook.com", "Enterprise Outlook", "Microsoft Corporation"] {
+            assert!(speaks("notification.microsoft.com", name, "dmarcreport@microsoft.com"), "{name}");
+            assert!(!speaks("google.com", name, "dmarc@google.com"), "another known reporter is another, {name}");
+        }
+        assert!(speaks("evil.example", "Googol", "dmarc@evil.example"));
+        assert!(speaks("dmarc.yahoo.com", "Yahoo", "dmarchelp@yahooinc.com"), "two domains of one reporter");
+        assert!(!speaks("dmarc.yahoo.com", "Yahoo", "dmarc@receiver.example"));
+    }
+
+    #[test]
+    fn a_domain_of_mailboxes_speaks_for_nobody_but_the_operators_own_hosts_do() {
+        for (domain, name) in [
+            ("gmail.com", "x"),
+            ("outlook.com", "Outlook.com"),
+            ("yahoo.com", "Yahoo"),
+            ("gmx.net", "GMX"),
+            ("mail.ru", "Mail.Ru"),
+        ] {
+            assert!(!speaks(domain, name, &format!("dmarc@{domain}")), "{domain}");
+        }
+        assert!(speaks("corp.mail.ru", "Mail.Ru", "dmarc_support@corp.mail.ru"));
+        assert!(!speaks("mail.ru", "Mail.Ru", "dmarc_support@corp.mail.ru"), "a user's mailbox");
+        assert!(!speaks("yahoo.com", "Yahoo", "dmarchelp@yahooinc.com"));
+        assert!(speaks("sicher.web.de", "WEB.DE", "noreply-dmarc@sicher.web.de"));
+    }
+
+    #[test]
+    fn customers_of_one_host_are_as_many_organizations() {
+        assert!(speaks("a.onmicrosoft.com", "x", "dmarc@a.onmicrosoft.com"));
+        assert!(speaks("esa1.a.iphmx.com", "x", "dmarc@esa2.a.iphmx.com"));
+        for domain in ["b.onmicrosoft.com", "onmicrosoft.com"] {
+            assert!(!speaks(domain, "x", "dmarc@a.onmicrosoft.com"), "{domain}");
+        }
+    }
+}
