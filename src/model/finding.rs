@@ -1,6 +1,6 @@
 //! What was odd about an item that was kept all the same.
 
-/// A stable name of a kind of finding, as `period.swapped`. Listed in the README.
+/// A stable name of a kind of finding, as `period.swapped`. `docs/findings.md` lists them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Code(&'static str);
 
@@ -24,11 +24,18 @@ impl std::fmt::Display for Code {
 
 /// Declare every code once, with its meaning.
 macro_rules! codes {
-    ($($(#[$doc:meta])+ $name:ident = $text:literal;)+) => {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal;)+) => {
         impl Code {
-            $($(#[$doc])+ pub const $name: Code = Code($text);)+
+            $($(#[doc = $doc])+ pub const $name: Code = Code($text);)+
             /// Every code there is.
             pub const ALL: &'static [Code] = &[$(Code($text),)+];
+            /// What each means, in the same order.
+            const MEANINGS: &'static [&'static str] = &[$(concat!($($doc),+),)+];
+
+            /// What the code means, in a sentence.
+            pub fn meaning(self) -> &'static str {
+                Self::ALL.iter().position(|code| *code == self).map_or("", |index| Self::MEANINGS[index].trim())
+            }
         }
     };
 }

@@ -1,6 +1,6 @@
 //! The one list of the columns of `records`: name, type, meaning, and where the value comes from.
 //!
-//! Everything else asks this list: the Parquet writer, the readers, the exports, the column table of the README.
+//! Everything else asks this list: the Parquet writer, the readers, the exports, `docs/columns.md`.
 
 use crate::model::{
     Disposition, DkimResult, Domain, Evaluated, ReasonType, Record, Report, ReturnPath, SenderAuth, SpfResult,
@@ -87,7 +87,7 @@ pub struct Column {
 }
 
 impl Column {
-    /// The type, in the words of the README.
+    /// The type, in the words of the documentation.
     pub const fn type_name(&self) -> &'static str {
         match self.kind {
             Kind::HeadText(_) | Kind::Address(_) | Kind::Text(_) => "string",
