@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Make the inputs that fuzzing begins with, from samples/ and from a few forms that samples/ has no need of.
+"""Make the inputs that fuzzing starts with, from samples/ and from a few forms that samples/ has no need of.
 
 usage: seeds.py OUT      OUT/NAME/... for each fuzzer NAME; fuzz/corpus holds what `cargo fuzz cmin` leaves of them
 
-Goes out: small files, the same on every machine but for compressed bytes. Names and addresses are reserved ones.
+The files are small, and the same on every machine except for compressed bytes. Names and addresses are reserved ones.
 """
 import argparse, gzip, io, itertools, pathlib, re, struct, zipfile, zlib
 

@@ -1,8 +1,6 @@
-//! Every door that bytes from outside come in by, under the name of its fuzzer below `fuzz/`. No build for users has this
-//! module.
+//! Every entry point for untrusted bytes, under the name of its fuzzer in `fuzz/`. Release builds do not contain this module.
 //!
-//! Comes in: any bytes. Goes out: nothing; what does not hold is a panic. The tests run every door over its corpus, so that
-//! what a fuzzer found once stays found.
+//! A target panics if a property does not hold. The unit tests run every target over its corpus.
 
 #![allow(clippy::missing_panics_doc, reason = "to panic is what these are for")]
 
@@ -10,11 +8,11 @@ use crate::limits::Limits;
 use crate::unpack::{Content, unpack};
 use crate::{judge, normalize, parse, unpack};
 
-/// What takes the bytes.
-pub type Door = fn(&[u8]);
+/// A function that takes any bytes and panics if a property does not hold.
+pub type Target = fn(&[u8]);
 
-/// All fuzzing of this build, by name.
-pub const DOORS: &[(&str, Door)] = &[
+/// The fuzz targets of this build, by name.
+pub const TARGETS: &[(&str, Target)] = &[
     ("unpack", unpack::fuzzing::any),
     ("zip", unpack::fuzzing::archive),
     ("mail", unpack::fuzzing::message),

@@ -1,4 +1,4 @@
-//! The door: everything else is in the library, where a test can call it.
+//! The binary: everything else is in the library, where a test can call it.
 
 use std::process::ExitCode;
 

@@ -1,6 +1,6 @@
-//! The door `ledger`: what it takes and what must hold is said where it is, in `src/fuzzing.rs`.
+//! The fuzz target `ledger`; `src/fuzzing.rs` says what it takes and what must hold.
 #![no_main]
 
-const DOOR: dmarquet_fuzz::Door = dmarquet_fuzz::door("ledger");
+const TARGET: dmarquet_fuzz::Target = dmarquet_fuzz::target("ledger");
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| DOOR(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| TARGET(bytes));

@@ -1,6 +1,6 @@
-//! The door `settings`: what it takes and what must hold is said where it is, in `src/fuzzing.rs`.
+//! The fuzz target `settings`; `src/fuzzing.rs` says what it takes and what must hold.
 #![no_main]
 
-const DOOR: dmarquet_fuzz::Door = dmarquet_fuzz::door("settings");
+const TARGET: dmarquet_fuzz::Target = dmarquet_fuzz::target("settings");
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| DOOR(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| TARGET(bytes));

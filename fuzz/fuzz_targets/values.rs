@@ -1,6 +1,6 @@
-//! The door `values`: what it takes and what must hold is said where it is, in `src/fuzzing.rs`.
+//! The fuzz target `values`; `src/fuzzing.rs` says what it takes and what must hold.
 #![no_main]
 
-const DOOR: dmarquet_fuzz::Door = dmarquet_fuzz::door("values");
+const TARGET: dmarquet_fuzz::Target = dmarquet_fuzz::target("values");
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| DOOR(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| TARGET(bytes));

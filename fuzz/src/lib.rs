@@ -1,22 +1,22 @@
-//! What all fuzzers share: the door of a name.
+//! Looks up a fuzz target by name at compile time, so that each fuzzer links only the code behind its own target. libFuzzer visits
+//! every counter that is linked after each execution.
 
-pub use dmarquet::fuzzing::Door;
-use dmarquet::fuzzing::DOORS;
+pub use dmarquet::fuzzing::Target;
+use dmarquet::fuzzing::TARGETS;
 
-/// The door of this name, found while the fuzzer is built: what the other fuzzing alone lead to is not linked, whose counters a
-/// fuzzer would go through after every execution.
+/// The fuzz target of this name.
 ///
 /// # Panics
-/// Where there is no such door in this build: the fuzzer is not built then.
-pub const fn door(name: &str) -> Door {
+/// If this build has no target of that name. The call is evaluated at compile time, so the fuzzer then fails to build.
+pub const fn target(name: &str) -> Target {
     let mut at = 0;
-    while at < DOORS.len() {
-        if same(DOORS[at].0.as_bytes(), name.as_bytes()) {
-            return DOORS[at].1;
+    while at < TARGETS.len() {
+        if same(TARGETS[at].0.as_bytes(), name.as_bytes()) {
+            return TARGETS[at].1;
         }
         at += 1;
     }
-    panic!("no such door in this build")
+    panic!("this build has no fuzz target of that name")
 }
 
 const fn same(mut one: &[u8], mut other: &[u8]) -> bool {

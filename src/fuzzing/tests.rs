@@ -1,10 +1,9 @@
-//! Fuzzing without a fuzzer: every door over its corpus in `fuzz/corpus`, as it is and mutated, for as long as the time
-//! allows.
+//! Replays every target over its corpus in `fuzz/corpus`, unchanged and mutated, without a fuzzer.
 //!
-//! Nothing may panic, and no input may take long. `DMARQUET_REPLAY_SECONDS` says how long (default 2), `DMARQUET_FUZZ_TARGET` which
-//! door alone; the seed is fixed, so that what a longer run finds is found again.
+//! No input may panic or take long. `DMARQUET_REPLAY_SECONDS` sets the time (default 2), `DMARQUET_FUZZ_TARGET` selects one target.
+//! The seed is fixed, so a longer run finds the same input again.
 
-use super::{DOORS, Door};
+use super::{TARGETS, Target};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -75,36 +74,36 @@ fn mutate(input: &[u8], other: &[u8], random: &mut Random) -> Vec<u8> {
 }
 
 #[test]
-fn every_door_has_a_fuzzer_and_every_fuzzer_a_door() {
+fn every_target_has_a_fuzzer_and_every_fuzzer_a_target() {
     let targets = below("fuzz_targets");
     let fuzzers: Vec<&str> = targets.iter().map(|path| path.file_stem().unwrap().to_str().unwrap()).collect();
-    let mut fuzzing: Vec<&str> = DOORS.iter().map(|(name, _)| *name).collect();
+    let mut fuzzing: Vec<&str> = TARGETS.iter().map(|(name, _)| *name).collect();
     fuzzing.sort_unstable();
     if cfg!(feature = "cli") {
         assert_eq!(fuzzers, fuzzing);
     } else {
-        assert!(fuzzing.iter().all(|door| fuzzers.contains(door)), "{fuzzing:?} of {fuzzers:?}");
+        assert!(fuzzing.iter().all(|target| fuzzers.contains(target)), "{fuzzing:?} of {fuzzers:?}");
     }
 }
 
 #[test]
-fn every_door_holds_over_its_corpus_as_it_is_and_mutated() {
+fn every_target_holds_over_its_corpus_as_it_is_and_mutated() {
     let seconds = std::env::var("DMARQUET_REPLAY_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(2.0);
     let only = std::env::var("DMARQUET_FUZZ_TARGET").ok();
-    let fuzzing: Vec<_> = DOORS.iter().filter(|(name, _)| only.as_deref().is_none_or(|only| only == *name)).collect();
+    let fuzzing: Vec<_> = TARGETS.iter().filter(|(name, _)| only.as_deref().is_none_or(|only| only == *name)).collect();
     let each = Duration::from_secs_f64(seconds) / u32::try_from(fuzzing.len().max(1)).expect("a few fuzzing");
-    for (name, door) in &fuzzing {
-        replay(name, *door, each);
+    for (name, target) in &fuzzing {
+        replay(name, *target, each);
     }
 }
 
-fn replay(name: &str, door: Door, time: Duration) {
+fn replay(name: &str, target: Target, time: Duration) {
     let inputs: Vec<(PathBuf, Vec<u8>)> =
         below(&format!("corpus/{name}")).into_iter().map(|path| (path.clone(), std::fs::read(path).unwrap())).collect();
     assert!(!inputs.is_empty(), "{name} has a corpus");
     for (path, bytes) in &inputs {
         println!("{}", path.display());
-        door(bytes);
+        target(bytes);
     }
     let mut random = Random(7);
     let began = Instant::now();
@@ -113,7 +112,7 @@ fn replay(name: &str, door: Door, time: Duration) {
         let ((path, input), (_, other)) = (&inputs[random.below(inputs.len())], &inputs[random.below(inputs.len())]);
         let bytes = mutate(input, other, &mut random);
         let one = Instant::now();
-        let done = std::panic::catch_unwind(|| door(&bytes));
+        let done = std::panic::catch_unwind(|| target(&bytes));
         if done.is_err() || one.elapsed() > SOON {
             let kept = std::env::temp_dir().join(format!("dmarquet-replay-{name}"));
             std::fs::write(&kept, &bytes).unwrap();

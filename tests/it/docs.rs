@@ -60,8 +60,7 @@ fn the_excerpt_in_the_readme_is_what_the_program_prints() {
     let path = repository().join("README.md");
     let readme = std::fs::read_to_string(&path).expect("the README is UTF-8");
     let samples = repository().join("samples");
-    let printed =
-        WorkDir::new().run(["summary", samples.to_str().expect("UTF-8"), "--week", "2026-W47"]).quiet();
+    let printed = WorkDir::new().run(["summary", samples.to_str().expect("UTF-8"), "--week", "2026-W47"]).quiet();
     let (before, rest) = readme.split_once("2026-W47`:\n\n```text\n").expect("an excerpt");
     let (shown, after) = rest.split_once("```").expect("its end");
     if std::env::var_os("DMARQUET_UPDATE_DOCS").is_some() {
@@ -77,10 +76,15 @@ fn the_excerpt_in_the_readme_is_what_the_program_prints() {
 
 #[test]
 fn links_in_the_documentation_lead_somewhere() {
-    let mut pages = vec![repository().join("README.md"), repository().join("CONTRIBUTING.md"), repository().join("SECURITY.md")];
+    let mut pages =
+        vec![repository().join("README.md"), repository().join("CONTRIBUTING.md"), repository().join("SECURITY.md")];
     for folder in ["docs", "docs/mailboxes"] {
         let entries = std::fs::read_dir(repository().join(folder)).expect("docs/ is there");
-        pages.extend(entries.map(|entry| entry.expect("an entry").path()).filter(|path| path.extension().is_some_and(|e| e == "md")));
+        pages.extend(
+            entries
+                .map(|entry| entry.expect("an entry").path())
+                .filter(|path| path.extension().is_some_and(|e| e == "md")),
+        );
     }
     for page in pages {
         let text = std::fs::read_to_string(&page).expect("UTF-8");

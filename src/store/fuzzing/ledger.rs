@@ -13,7 +13,7 @@ use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, ToSql, Transaction, params_from_iter};
 use std::path::Path;
 
-/// Where the store of the door lies: nowhere, so that no path of a row leads to a file.
+/// The store folder of this target: it does not exist, so that no path in a row leads to a file.
 const NOWHERE: &str = "/nonexistent/dmarquet";
 
 /// The tables by how they are read: those of a line are read together.
