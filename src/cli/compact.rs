@@ -4,7 +4,7 @@ use super::args::Format;
 use super::exit::Exit;
 use super::journey::count;
 use super::{Run, output};
-use crate::store::Writer;
+use crate::store::{StoreError, Writer};
 use serde::Serialize;
 
 /// Merge small files of a month into larger ones (runs do so too, past a threshold)
@@ -21,13 +21,26 @@ struct Answer {
     months: usize,
     merged: usize,
     made: usize,
+    /// Files that are damaged and were left out.
+    damaged: Vec<String>,
 }
 
 /// Do it.
 pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
-    let done = Writer::open(&run.store(&settings)?, run.now)?.compact(true)?;
-    let answer = Answer { months: done.months, merged: done.merged, made: done.made };
+    let store = run.store(&settings)?;
+    if !store.is_dir() {
+        return Err(StoreError::NoStore { path: store }.into());
+    }
+    let mut writer = Writer::open(&store, run.now)?;
+    let done = writer.compact(true)?;
+    writer.take_notices().iter().for_each(|notice| run.talk.warning(notice));
+    let damaged = done.damaged.into_iter().map(|fault| fault.at).collect();
+    let answer = Answer { months: done.months, merged: done.merged, made: done.made, damaged };
+    let exit = if answer.damaged.is_empty() { Exit::Handled } else { Exit::Attention };
+    if exit == Exit::Attention {
+        run.talk.hint("`dmarquet verify` says what is lost; restore these files from a backup, or fetch their reports again");
+    }
     match args.format {
         Format::Json => output::json(&answer)?,
         Format::Text if answer.merged == 0 => output::data(b"nothing to merge\n")?,
@@ -36,5 +49,5 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
             output::data(format!("{merged} merged into {}\n", answer.made).as_bytes())?;
         }
     }
-    Ok(Exit::Handled)
+    Ok(exit)
 }

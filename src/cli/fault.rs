@@ -101,7 +101,8 @@ pub(crate) fn hint_of(error: &anyhow::Error) -> Option<String> {
 fn of_store(error: &StoreError) -> Option<&'static str> {
     match error {
         StoreError::Busy { .. } => Some("wait for its end; in cron, `dmarquet fetch --if-idle` leaves quietly instead"),
-        StoreError::Version { .. } => Some("a newer dmarquet wrote it: update this one"),
+        StoreError::Version { .. } => Some("install the newer dmarquet; this one leaves the folder as it is"),
+        StoreError::NoStore { .. } => Some("give the data folder with --store DIR"),
         StoreError::Damaged { .. } => {
             Some("`dmarquet verify` looks at all files, `dmarquet rebuild` makes the tables anew")
         }

@@ -61,6 +61,10 @@ impl Observer for Watch<'_> {
         }
     }
 
+    fn notice(&mut self, notice: &str) {
+        self.bar.suspend(|| self.talk.warning(notice));
+    }
+
     fn fault(&mut self, fault: &FetchError) {
         self.bar.suspend(|| self.talk.fault(fault));
     }

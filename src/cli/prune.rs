@@ -53,7 +53,9 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
         let months = Store::open(&store)?.status()?.months;
         months.iter().filter(|(month, _)| *month < first).map(|(_, sums)| sums.reports.unsigned_abs()).sum()
     } else {
-        Writer::open(&store, run.now)?.prune(first)?.reports as u64
+        let mut writer = Writer::open(&store, run.now)?;
+        writer.take_notices().iter().for_each(|notice| run.talk.warning(notice));
+        writer.prune(first)?.reports as u64
     };
     let answer = Answer { first: first.to_string(), reports, dry_run: args.dry_run };
     match args.format {

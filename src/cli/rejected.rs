@@ -185,6 +185,7 @@ fn retry(run: &Run, dir: &Path, ids: &[String], format: Format) -> anyhow::Resul
     let interrupt = Interrupt::listen(&run.talk)?;
     let options = journey::options(&interrupt, &run.settings()?, run.now);
     let mut writer = Writer::open(dir, run.now)?;
+    writer.take_notices().iter().for_each(|notice| run.talk.warning(notice));
     let all = writer.rejected()?;
     let entries = if ids.is_empty() {
         all

@@ -35,7 +35,7 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
         output::data(b"all is as it should be\n")?;
     } else {
         faults.iter().for_each(|fault| run.talk.unreadable(&fault.at, &fault.what));
-        run.talk.hint("`dmarquet rebuild` makes the tables anew from the originals");
+        run.talk.hint("`dmarquet rebuild` makes ledger and tables anew from the originals that can be read");
     }
     Ok(exit)
 }

@@ -5,43 +5,114 @@ use super::work::{Contents, Piece, Worked, work};
 use super::{IngestError, Options, Tally};
 use crate::fetch::{Fetched, Item};
 use crate::judge::judge;
-use crate::model::{Accepted, Original};
+use crate::model::{Accepted, Finding, Original, Provenance, Report};
 use crate::normalize::{Context, Read, reports};
-use crate::store::{Added, Kept, Rebuild, Reject, RejectedEntry, StoreError, Writer, head};
+use crate::store::{Added, Kept, KeptReport, Rebuild, Rebuilt, Reject, RejectedEntry, StoreError, Writer, head};
 use crate::unpack::{Content, unpack};
+use jiff::Timestamp;
 use rayon::prelude::*;
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Make a store's tables anew from its originals.
+/// Originals that are read together: enough for all cores, few enough that what is in them fits beside a batch.
+const TOGETHER: usize = 256;
+/// Their bytes, as they are kept.
+const TOGETHER_BYTES: usize = 1 << 20;
+
+/// Make a store's tables anew from its originals. What cannot be read is told, and the rest goes on.
 ///
 /// # Errors
-/// Where the store is in use, a pack cannot be read, or the disk fails; then the old tables are as they were.
-pub fn rebuild(dir: &Path, options: &Options) -> Result<Tally, IngestError> {
+/// Where the store is in use or the disk fails; then the old tables are as they were.
+pub fn rebuild(dir: &Path, options: &Options) -> Result<(Tally, Rebuilt), IngestError> {
     let mut rebuild = Rebuild::start(dir, options.now)?;
     let mut tally = Tally::default();
     for pack in rebuild.packs()? {
-        let kept = rebuild.kept(&pack)?;
-        let read: Vec<_> = kept.into_par_iter().map(|kept| (kept.ingested, accept(kept, options))).collect();
-        for (ingested, result) in read {
-            tally.items += 1;
-            match result {
-                Ok(accepted) => {
-                    rebuild.writer().first_stored(accepted.report.key, ingested);
-                    add(&mut tally, rebuild.writer(), *accepted)?;
-                }
-                Err(reject) => {
-                    tally.reject(&reject.origin, &reject.reason);
-                    rebuild.writer().reject(*reject)?;
-                }
+        let mut waiting = Vec::new();
+        let mut bytes = 0;
+        rebuild.read(&pack, |rebuild, kept| {
+            bytes += size(&kept.original);
+            waiting.push(kept);
+            if waiting.len() < TOGETHER && bytes < TOGETHER_BYTES {
+                return Ok(());
             }
-            if rebuild.writer().is_full() {
-                rebuild.writer().commit()?;
+            bytes = 0;
+            read_again(&mut tally, rebuild.writer(), std::mem::take(&mut waiting), options)
+        })?;
+        read_again(&mut tally, rebuild.writer(), waiting, options)?;
+    }
+    for (file, set_aside, original) in rebuild.unnamed_conflicts()? {
+        for accepted in documents(&file, set_aside, &original, options) {
+            if rebuild.name_conflict(&accepted, &file)? {
+                break;
             }
         }
     }
-    rebuild.finish()?;
-    Ok(tally)
+    let rebuilt = rebuild.finish()?;
+    Ok((tally, rebuilt))
+}
+
+fn size(original: &Original) -> usize {
+    match original {
+        Original::Xml(bytes) | Original::Gzip(bytes) => bytes.len(),
+    }
+}
+
+fn read_again(
+    tally: &mut Tally,
+    writer: &mut Writer,
+    kept: Vec<Kept>,
+    options: &Options,
+) -> Result<(), StoreError> {
+    let read: Vec<_> = kept.into_par_iter().flat_map_iter(|kept| accept(kept, options)).collect();
+    for (ingested, result) in read {
+        tally.items += 1;
+        match result {
+            Ok(accepted) => {
+                writer.first_stored(accepted.report.key, ingested);
+                add(tally, writer, *accepted)?;
+            }
+            Err(reject) => {
+                tally.reject(&reject.origin, &reject.reason);
+                writer.reject(*reject)?;
+            }
+        }
+        if writer.is_full() {
+            writer.commit()?;
+        }
+    }
+    Ok(())
+}
+
+/// The reports of a file of which nothing is known but its name.
+fn documents(file: &str, arrival: Timestamp, original: &Original, options: &Options) -> Vec<Accepted> {
+    let context = Context { attachment: None, arrival };
+    let provenance = Provenance { origin: file.to_owned(), attachment: None, arrival, mail: None };
+    let accepted = |(report, findings)| Accepted {
+        report,
+        findings,
+        verdicts: Vec::new(),
+        original: Arc::new(Original::Xml(Vec::new())),
+        provenance: provenance.clone(),
+    };
+    parsed(original, &context, options).into_iter().map(accepted).collect()
+}
+
+/// The reports in an original.
+fn parsed(original: &Original, context: &Context<'_>, options: &Options) -> Vec<(Report, Vec<Finding>)> {
+    let bytes = match original {
+        Original::Xml(bytes) | Original::Gzip(bytes) => bytes.clone(),
+    };
+    let mut found = Vec::new();
+    for unit in unpack(bytes, context.attachment, &options.limits).items {
+        let Content::Report { xml, .. } = unit.content else { continue };
+        for read in reports(&xml, context, &options.limits) {
+            if let Read::Report { report, findings } = read {
+                found.push((report, findings));
+            }
+        }
+    }
+    found
 }
 
 fn add(tally: &mut Tally, writer: &mut Writer, accepted: Accepted) -> Result<(), StoreError> {
@@ -59,27 +130,56 @@ fn add(tally: &mut Tally, writer: &mut Writer, accepted: Accepted) -> Result<(),
     Ok(())
 }
 
-/// Read a kept original again. What no longer can be read is kept as rejected: its bytes are not lost.
-fn accept(kept: Kept, options: &Options) -> Result<Box<Accepted>, Box<Reject>> {
-    let bytes = match &kept.original {
-        Original::Xml(bytes) | Original::Gzip(bytes) => bytes.clone(),
-    };
-    let attachment = kept.provenance.attachment.as_deref();
-    let context = Context { attachment, arrival: kept.provenance.arrival };
-    let found = unpack(bytes, attachment, &options.limits).items.into_iter().find_map(|unit| match unit.content {
-        Content::Report { xml, .. } => {
-            reports(&xml, &context, &options.limits).into_iter().find_map(|read| match read {
-                Read::Report { report, findings } if kept.is(report.key) => Some((report, findings)),
-                _ => None,
-            })
+/// A report that was read again, with the time it was first committed, or what is left of one that cannot be.
+type Again = (Timestamp, Result<Box<Accepted>, Box<Reject>>);
+
+/// Read a kept original again, once for all the reports in it. What no longer can be read is kept as rejected: its bytes
+/// are not lost.
+fn accept(kept: Kept, options: &Options) -> Vec<Again> {
+    let Kept { original, reports } = kept;
+    let mut again: Vec<Again> = Vec::with_capacity(reports.len());
+    let mut waiting = reports;
+    // The same bytes may have come twice in one batch, by other names or at other times.
+    while let Some(first) = waiting.first() {
+        let (attachment, arrival) = (first.provenance.attachment.clone(), first.provenance.arrival);
+        let alike = |kept: &KeptReport| kept.provenance.attachment == attachment && kept.provenance.arrival == arrival;
+        let (mut now, later): (Vec<_>, Vec<_>) = waiting.into_iter().partition(alike);
+        waiting = later;
+        let mut found: Vec<Option<(Report, Vec<Finding>)>> =
+            parsed(&original, &Context { attachment: attachment.as_deref(), arrival }, options)
+                .into_iter()
+                .map(Some)
+                .collect();
+        let mut places: HashMap<String, usize> = HashMap::new();
+        for (place, (report, _)) in found.iter().enumerate().filter_map(|(place, each)| Some((place, each.as_ref()?))) {
+            places.entry(report.key.to_string()).or_insert(place);
         }
-        _ => None,
-    });
-    let Kept { key, original, mut provenance, mut findings, .. } = kept;
+        let mut of_key: Vec<_> =
+            now.iter().map(|kept| places.get(&kept.key).and_then(|place| found[*place].take())).collect();
+        // A later version may make keys otherwise: what is left over on both sides belongs together, in its order.
+        let left = found.iter().flatten().count();
+        if left == of_key.iter().filter(|report| report.is_none()).count() {
+            let missing = of_key.iter_mut().filter(|report| report.is_none());
+            missing.zip(found.into_iter().flatten()).for_each(|(place, report)| *place = Some(report));
+        }
+        for (kept, report) in now.drain(..).zip(of_key.drain(..)) {
+            again.push((kept.ingested, accept_one(kept, report, &original, options)));
+        }
+    }
+    again
+}
+
+fn accept_one(
+    kept: KeptReport,
+    found: Option<(Report, Vec<Finding>)>,
+    original: &Arc<Original>,
+    options: &Options,
+) -> Result<Box<Accepted>, Box<Reject>> {
+    let KeptReport { key, mut provenance, mut findings, .. } = kept;
     let Some((report, more)) = found else {
-        let (bytes, extension) = match original {
-            Original::Xml(bytes) => (bytes, "xml"),
-            Original::Gzip(bytes) => (bytes, "xml.gz"),
+        let (bytes, extension) = match original.as_ref() {
+            Original::Xml(bytes) => (bytes.clone(), "xml"),
+            Original::Gzip(bytes) => (bytes.clone(), "xml.gz"),
         };
         return Err(Box::new(Reject {
             origin: provenance.origin,
@@ -101,7 +201,7 @@ fn accept(kept: Kept, options: &Options) -> Result<Box<Accepted>, Box<Reject>> {
     }
     let foreign = options.trust.foreign(report.policy.domain.as_str());
     let findings = findings.into_iter().chain(foreign).chain(more).chain(odd).collect();
-    Ok(Box::new(Accepted { report, verdicts, findings, original: Arc::new(original), provenance }))
+    Ok(Box::new(Accepted { report, verdicts, findings, original: original.clone(), provenance }))
 }
 
 /// Try rejected items again. Those in which everything can be read now leave the list.

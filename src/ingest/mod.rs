@@ -73,6 +73,11 @@ pub trait Observer {
         let _ = messages;
     }
 
+    /// The store has something to say that a person should hear of.
+    fn notice(&mut self, notice: &str) {
+        let _ = notice;
+    }
+
     /// The source met a fault on this side; it may go on behind it.
     fn fault(&mut self, fault: &FetchError) {
         let _ = fault;
@@ -93,12 +98,14 @@ pub fn run(
     observer: &mut dyn Observer,
 ) -> Result<Tally, IngestError> {
     let memory = Memories::of(writer)?;
+    writer.take_notices().iter().for_each(|notice| observer.notice(notice));
     let mut saver = save::Saver::new(writer, observer);
     through(source, options, &memory, |worked| saver.take(worked))?;
     let mut tally = saver.finish()?;
     tally.interrupted = interrupted(options);
     if !tally.interrupted {
         writer.compact(false)?;
+        writer.take_notices().iter().for_each(|notice| observer.notice(notice));
     }
     Ok(tally)
 }

@@ -3,7 +3,7 @@
 use super::ledger::Ledger;
 use super::reports::time;
 use super::writer::Writer;
-use super::{Store, StoreError, recover};
+use super::{Store, StoreError, files, intents};
 use crate::model::{Hash, ReportKey};
 use jiff::Timestamp;
 use rusqlite::{Row, params};
@@ -83,7 +83,7 @@ impl Store {
     /// Where the file cannot be read.
     pub fn aside(&self, file: &str) -> Result<Vec<u8>, StoreError> {
         let path = self.layout.file(file);
-        std::fs::read(&path).map_err(StoreError::io(&path, "reading what was kept aside"))
+        std::fs::read(files::standing(&path)).map_err(StoreError::io(&path, "reading what was kept aside"))
     }
 }
 
@@ -145,7 +145,7 @@ impl Writer {
             expected: "a rejected item whose bytes were kept",
         })?;
         let path = self.layout.file(file);
-        std::fs::read(&path).map_err(StoreError::io(&path, "reading a rejected item"))
+        std::fs::read(files::standing(&path)).map_err(StoreError::io(&path, "reading a rejected item"))
     }
 
     /// Let a rejected item go, with its bytes: all that was in it is committed, or nobody wants it.
@@ -153,18 +153,11 @@ impl Writer {
     /// # Errors
     /// Where the ledger cannot be written or the file not removed.
     pub fn forget_rejected(&mut self, entry: &RejectedEntry) -> Result<(), StoreError> {
-        let failed = self.ledger.failed("letting a rejected item go");
-        let forget = || {
-            let transaction = self.ledger.connection.unchecked_transaction()?;
+        self.ledger.write("letting a rejected item go", |transaction| {
             transaction.execute("DELETE FROM rejected WHERE hash = ?1", [entry.hash.0])?;
-            if let Some(file) = &entry.file {
-                transaction.execute("INSERT OR REPLACE INTO intents VALUES (?1)", [file])?;
-            }
-            transaction.commit()
-        };
-        forget().map_err(failed)?;
-        // The file now is one that no ledger row needs: it goes the way of an unfinished one, at the next start if not now.
-        recover::recover(&self.layout, &self.ledger)
+            intents::remove(transaction, &entry.file)
+        })?;
+        self.settle()
     }
 
     /// Note another reason for a rejected item that was tried again in vain.
@@ -173,7 +166,7 @@ impl Writer {
     /// Where the ledger cannot be written.
     pub fn reject_again(&mut self, entry: &RejectedEntry, reason: &str) -> Result<(), StoreError> {
         let sql = "UPDATE rejected SET reason = ?2 WHERE hash = ?1";
-        let done = self.ledger.connection.execute(sql, params![entry.hash.0, reason]);
-        done.map(drop).map_err(self.ledger.failed("noting a reason"))
+        let note = |transaction: &rusqlite::Transaction<'_>| transaction.execute(sql, params![entry.hash.0, reason]);
+        self.ledger.write("noting a reason", note).map(drop)
     }
 }

@@ -1,23 +1,24 @@
-//! The three steps of a commit, in an order in which a kill at any instant loses nothing and doubles nothing.
+//! The steps of a commit, in an order in which a kill at any instant loses nothing and doubles nothing.
 //!
-//! 1. One transaction names the files to come (the intents).
-//! 2. The files are written under hidden names, synced, renamed, their folders synced.
-//! 3. One transaction records reports, files, items and cursors, and ends the intents.
+//! 1. A transaction names the files to come.
+//! 2. The files are written under hidden names and synced, with the names.
+//! 3. A transaction records reports, files, items and cursors. The batch exists from here on.
+//! 4. The files get their own names.
 //!
-//! Before step 3 is durable the next writer removes what the intents name; after it everything is there. The rows of
-//! step 3 are entered while the files of step 2 are written: what makes them true is the end of the transaction.
+//! Before step 3 is durable the next writer removes the hidden files; after it the next writer gives them their names. The
+//! rows of step 3 are entered while the files of step 2 are written: what makes them true is the end of the transaction.
 
+use super::files::{Seal, create_folder, sync_folder, write_file};
 use super::layout::{FileKind, Layout, Month};
-use super::ledger::sync_folder;
 use super::pack::{Contents, LineFinding};
-use super::writer::{Batch, Reject, Writer, create_folder};
-use super::{StoreError, encode, quota};
+use super::writer::{Batch, Reject, Writer};
+use super::{StoreError, encode, intents, quota};
 use crate::model::{Accepted, Original, ReportKey};
 use jiff::Timestamp;
 use rayon::prelude::*;
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Transaction, params};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// An instant at which a test may kill the commit.
@@ -25,26 +26,25 @@ use std::path::{Path, PathBuf};
 pub(crate) enum Step {
     /// Nothing is done yet.
     Start,
-    /// The intents are durable.
-    Intended,
-    /// All files stand under their hidden names.
+    /// The files to come are named.
+    Planned,
+    /// All files are durable under their hidden names.
     Written,
-    /// Some files stand under their own names.
-    HalfRenamed,
-    /// All files and their names are durable.
-    Renamed,
     /// The last transaction is durable.
-    Committed,
+    Recorded,
+    /// All files have their own names.
+    Published,
 }
 
-/// A file that a commit made.
-struct Made {
-    path: String,
-    kind: FileKind,
-    month: Month,
-    records: usize,
-    reports: usize,
-    seal: Seal,
+/// A part or pack as the ledger lists it.
+#[derive(Debug, Clone)]
+pub(crate) struct Made {
+    pub(crate) path: String,
+    pub(crate) kind: FileKind,
+    pub(crate) month: Month,
+    pub(crate) records: i64,
+    pub(crate) reports: i64,
+    pub(crate) seal: Seal,
 }
 
 /// What a commit is about to write.
@@ -85,47 +85,40 @@ pub(crate) fn commit(writer: &mut Writer) -> Result<(), StoreError> {
     result
 }
 
-fn try_commit(writer: &Writer, batch: &Batch) -> Result<(), StoreError> {
+fn try_commit(writer: &mut Writer, batch: &Batch) -> Result<(), StoreError> {
     step(writer, Step::Start)?;
+    writer.lock.check()?;
     let number = next_batch(writer)?;
-    let tasks = tasks(batch, number);
-    intend(writer, &tasks)?;
-    step(writer, Step::Intended)?;
-    let let_go = write(writer, batch, number, &tasks).inspect_err(|error| abandon(writer, error))?;
-    step(writer, Step::Committed)?;
-    if let_go {
-        // What was committed is safe; a file that will not go now goes at the next start.
-        let _ = super::recover::recover(&writer.layout, &writer.ledger);
+    let tasks = tasks(batch, number, writer);
+    plan(writer, &tasks)?;
+    step(writer, Step::Planned)?;
+    let transaction = write(writer, batch, number, &tasks)?;
+    step(writer, Step::Written)?;
+    end(transaction, writer, batch, &tasks).map_err(writer.ledger.failed("recording the batch"))?;
+    step(writer, Step::Recorded)?;
+    if !writer.rebuilding {
+        writer.published = intents::settle(&writer.layout, &writer.ledger)?;
     }
-    Ok(())
-}
-
-/// After a fault that is no kill: leave nothing half-done. Where even this fails, the next writer does it.
-fn abandon(writer: &Writer, error: &StoreError) {
-    if cfg!(test) && matches!(error, StoreError::Unknown { what, .. } if what == "killed by a test") {
-        return;
-    }
-    let _ = super::recover::recover(&writer.layout, &writer.ledger);
+    step(writer, Step::Published)
 }
 
 #[cfg_attr(not(test), expect(clippy::unnecessary_wraps, reason = "tests kill here"))]
 fn step(writer: &Writer, step: Step) -> Result<(), StoreError> {
     #[cfg(test)]
     if writer.fault.borrow_mut().as_mut().is_some_and(|fault| fault(step)) {
-        return Err(StoreError::Unknown { what: "killed by a test".into(), expected: "to live" });
+        return Err(StoreError::Unknown { what: format!("{step:?}"), expected: "a writer that lives" });
     }
     let _ = (writer, step);
     Ok(())
 }
 
-/// The number of a batch is used once, even when its commit came to nothing.
+/// The next number of a file: past all of the ledger, which is past all on the disk.
 fn next_batch(writer: &Writer) -> Result<i64, StoreError> {
-    let sql = "SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'batches'), 0) + 1";
-    let found = writer.ledger.connection.query_row(sql, [], |row| row.get(0));
-    found.map_err(writer.ledger.failed("numbering the batch"))
+    let found = writer.ledger.connection.query_row(super::survey::LAST_BATCH, [], |row| row.get::<_, i64>(0));
+    found.map(|last| last.saturating_add(1)).map_err(writer.ledger.failed("numbering the batch"))
 }
 
-fn tasks(batch: &Batch, number: i64) -> Vec<Task<'_>> {
+fn tasks<'b>(batch: &'b Batch, number: i64, writer: &Writer) -> Vec<Task<'b>> {
     let mut months: BTreeMap<Month, Vec<&Accepted>> = BTreeMap::new();
     for accepted in &batch.accepted {
         months.entry(Month::of(accepted.report.day)).or_default().push(accepted);
@@ -136,10 +129,14 @@ fn tasks(batch: &Batch, number: i64) -> Vec<Task<'_>> {
         let with_rows: Vec<&Accepted> =
             reports.iter().copied().filter(|accepted| !accepted.report.records.is_empty()).collect();
         if !with_rows.is_empty() {
-            let path = Layout::relative_file(FileKind::Part, month, number);
+            let path = Layout::relative_file(FileKind::Part, month, number, writer.tag);
             tasks.push(Task::Part { path, month, reports: with_rows });
         }
-        tasks.push(Task::Pack { path: Layout::relative_file(FileKind::Pack, month, number), month, reports });
+        // A rebuild reads the originals from packs, which stay.
+        if !writer.rebuilding {
+            let path = Layout::relative_file(FileKind::Pack, month, number, writer.tag);
+            tasks.push(Task::Pack { path, month, reports });
+        }
     }
     for (hash, reject) in &batch.rejects {
         if let Some(bytes) = &reject.bytes {
@@ -169,33 +166,30 @@ fn conflict_file(accepted: &Accepted) -> String {
     format!("conflicts/{}-{}.{extension}", accepted.report.key, &content[..16])
 }
 
-/// Step 1.
-fn intend(writer: &Writer, tasks: &[Task<'_>]) -> Result<(), StoreError> {
+/// Step 1. What an earlier commit published is durable from here on, and needs its intents no longer.
+fn plan(writer: &Writer, tasks: &[Task<'_>]) -> Result<(), StoreError> {
     if tasks.is_empty() {
         return Ok(());
     }
-    let paths: Vec<&str> = tasks.iter().map(Task::path).collect();
-    intend_paths(&writer.ledger.connection, &paths).map_err(writer.ledger.failed("noting the files to come"))
+    intents::sync(&writer.layout, &writer.published)?;
+    writer.ledger.write("noting the files to come", |transaction| {
+        intents::forget_published(transaction, &writer.published)?;
+        intents::plan(transaction, writer.ledger.generation, tasks.iter().map(Task::path))
+    })
 }
 
-fn intend_paths(connection: &Connection, paths: &[&str]) -> rusqlite::Result<()> {
-    let transaction = connection.unchecked_transaction()?;
-    {
-        let mut statement = transaction.prepare_cached("INSERT OR REPLACE INTO intents VALUES (?1)")?;
-        for path in paths {
-            statement.execute([path])?;
-        }
-    }
-    transaction.commit()
-}
-
-/// Steps 2 and 3. True where rejected bytes beyond the quota are to go.
-fn write(writer: &Writer, batch: &Batch, number: i64, tasks: &[Task<'_>]) -> Result<bool, StoreError> {
+/// Step 2, and the rows of step 3 in a transaction that is still open.
+fn write<'w>(
+    writer: &'w Writer,
+    batch: &Batch,
+    number: i64,
+    tasks: &[Task<'_>],
+) -> Result<Transaction<'w>, StoreError> {
     let layout = &writer.layout;
     let folders: BTreeSet<&Path> =
-        tasks.iter().map(|task| Path::new(task.path()).parent().expect("every file lies in a folder")).collect();
+        tasks.iter().map(|task| Path::new(task.path()).parent().expect("every file is in a folder")).collect();
     let folders: Vec<PathBuf> = folders.into_iter().map(|folder| layout.root().join(folder)).collect();
-    folders.iter().try_for_each(|folder| make_folders(layout.root(), folder))?;
+    folders.iter().try_for_each(|folder| create_folder(folder))?;
 
     let now = writer.now;
     let ingested = |accepted: &Accepted| batch.ingested.get(&accepted.report.key).copied().unwrap_or(now);
@@ -205,36 +199,14 @@ fn write(writer: &Writer, batch: &Batch, number: i64, tasks: &[Task<'_>]) -> Res
             let ingested = &ingested;
             scope.spawn(move |_| *slot = Some(write_task(layout, task, ingested)));
         }
-        enter(writer, batch, number).map_err(writer.ledger.failed("recording the batch"))
+        enter(writer, batch, number)
     });
-    let made: Vec<Option<Made>> = written.into_iter().flatten().collect::<Result<_, _>>()?;
+    let made: Vec<Made> =
+        written.into_iter().flatten().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
     let transaction = entered?;
-    step(writer, Step::Written)?;
-
-    for (index, task) in tasks.iter().enumerate() {
-        if index == tasks.len() / 2 {
-            step(writer, Step::HalfRenamed)?;
-        }
-        let path = layout.file(task.path());
-        std::fs::rename(Layout::temporary(&path), &path).map_err(StoreError::io(&path, "renaming the file"))?;
-    }
     folders.into_par_iter().try_for_each(|folder| sync_folder(&folder))?;
-    step(writer, Step::Renamed)?;
-    let made: Vec<Made> = made.into_iter().flatten().collect();
-    end(transaction, writer, batch, &made, number).map_err(writer.ledger.failed("recording the batch"))
-}
-
-/// Make a folder and those above it up to the root, each name durable.
-fn make_folders(root: &Path, folder: &Path) -> Result<(), StoreError> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    if let Some(parent) = folder.parent()
-        && parent != root
-    {
-        make_folders(root, parent)?;
-    }
-    create_folder(folder)
+    record_files(&transaction, &made, number).map_err(writer.ledger.failed("recording the batch"))?;
+    Ok(transaction)
 }
 
 fn write_task(
@@ -248,13 +220,13 @@ fn write_task(
         Task::Part { path, month, reports } => {
             let bytes = encode_part(reports).map_err(StoreError::parquet(&target, "writing the part"))?;
             let seal = write_file(&file, |out| out.write_all(&bytes))?;
-            let records = reports.iter().map(|accepted| accepted.report.records.len()).sum();
+            let records: usize = reports.iter().map(|accepted| accepted.report.records.len()).sum();
             Some((path, FileKind::Part, month, records, reports.len(), seal))
         }
         Task::Pack { path, month, reports } => {
             let contents = Contents::of(reports, ingested);
             let seal = write_file(&file, |out| contents.write(out))?;
-            let records = reports.iter().map(|accepted| accepted.report.records.len()).sum();
+            let records: usize = reports.iter().map(|accepted| accepted.report.records.len()).sum();
             Some((path, FileKind::Pack, month, records, reports.len(), seal))
         }
         Task::Plain { bytes, .. } => {
@@ -266,8 +238,8 @@ fn write_task(
         path: path.clone(),
         kind,
         month: *month,
-        records,
-        reports,
+        records: int(records),
+        reports: int(reports),
         seal,
     }))
 }
@@ -276,97 +248,36 @@ fn encode_part(reports: &[&Accepted]) -> polars_error::PolarsResult<Vec<u8>> {
     encode::encode(&encode::judged(reports, &encode::keys(reports)))
 }
 
-/// What tells whether a file is as it was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Seal {
-    pub(crate) bytes: u64,
-    /// BLAKE3.
-    pub(crate) hash: [u8; 32],
-}
-
-impl Seal {
-    /// Of a file that is there.
-    pub(crate) fn of(path: &Path) -> Result<Self, StoreError> {
-        let mut hasher = blake3::Hasher::new();
-        let hashed = std::fs::File::open(path).and_then(|file| hasher.update_reader(file).map(drop));
-        hashed.map_err(StoreError::io(path, "reading the file"))?;
-        Ok(Self { bytes: hasher.count(), hash: *hasher.finalize().as_bytes() })
-    }
-}
-
-/// A file that is written, and what it comes to.
-pub(crate) struct Sealed {
-    out: BufWriter<std::fs::File>,
-    hasher: blake3::Hasher,
-}
-
-impl Write for Sealed {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let written = self.out.write(bytes)?;
-        self.hasher.update(&bytes[..written]);
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.out.flush()
-    }
-}
-
-/// Write a file and make its bytes durable.
-pub(crate) fn write_file(
-    path: &Path,
-    write: impl FnOnce(&mut Sealed) -> std::io::Result<()>,
-) -> Result<Seal, StoreError> {
-    let run = || {
-        let out = BufWriter::with_capacity(1 << 16, std::fs::File::create(path)?);
-        let mut sealed = Sealed { out, hasher: blake3::Hasher::new() };
-        write(&mut sealed)?;
-        sealed.flush()?;
-        sealed.out.get_ref().sync_all()?;
-        Ok(Seal { bytes: sealed.hasher.count(), hash: *sealed.hasher.finalize().as_bytes() })
-    };
-    run().map_err(StoreError::io(path, "writing the file"))
-}
-
-/// Remove a file; none there is as good.
-pub(crate) fn remove_file(path: &Path, doing: &'static str) -> Result<(), StoreError> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(StoreError::io(path, doing)(error)),
-        _ => Ok(()),
-    }
-}
-
 /// A count as the ledger holds it.
 pub(crate) fn int(count: impl TryInto<i64>) -> i64 {
     count.try_into().unwrap_or(i64::MAX)
 }
 
 /// Enter all of the batch that no file is needed for, in a transaction that is still open.
-fn enter<'a>(writer: &'a Writer, batch: &Batch, number: i64) -> rusqlite::Result<Transaction<'a>> {
-    let transaction = writer.ledger.connection.unchecked_transaction()?;
+fn enter<'w>(writer: &'w Writer, batch: &Batch, number: i64) -> Result<Transaction<'w>, StoreError> {
+    let transaction = writer.ledger.begin("recording the batch")?;
     let now = writer.now.as_millisecond();
-    record_batch(&transaction, batch, number, now)?;
-    record_reports(&transaction, batch, number, now)?;
-    record_sums(&transaction, batch)?;
-    record_rest(&transaction, batch, now)?;
-    super::mailboxes::record(&transaction, &batch.messages, now)?;
+    let record = || -> rusqlite::Result<()> {
+        record_batch(&transaction, batch, number, now)?;
+        record_reports(&transaction, batch, number, now)?;
+        record_sums(&transaction, batch)?;
+        record_rest(&transaction, batch, now)?;
+        super::mailboxes::record(&transaction, &batch.messages, now)
+    };
+    record().map_err(writer.ledger.failed("recording the batch"))?;
     Ok(transaction)
 }
 
-/// The files are durable: enter them, end the intents, and make it all true.
-fn end(
-    transaction: Transaction<'_>,
-    writer: &Writer,
-    batch: &Batch,
-    made: &[Made],
-    number: i64,
-) -> rusqlite::Result<bool> {
-    record_files(&transaction, made, number)?;
-    transaction.execute("DELETE FROM intents", [])?;
-    let rejected = !batch.rejects.is_empty() && quota::hold_rejected(&transaction, writer.quota)?;
-    let conflicts = !batch.conflicts.is_empty() && quota::hold_conflicts(&transaction, &writer.layout, writer.quota)?;
-    transaction.commit()?;
-    Ok(rejected || conflicts)
+/// Step 3: the files are durable, make it all true.
+fn end(transaction: Transaction<'_>, writer: &Writer, batch: &Batch, tasks: &[Task<'_>]) -> rusqlite::Result<()> {
+    intents::publish(&transaction, tasks.iter().map(Task::path))?;
+    if !batch.rejects.is_empty() {
+        quota::hold_rejected(&transaction, writer.quota)?;
+    }
+    if !batch.conflicts.is_empty() {
+        quota::hold_conflicts(&transaction, &writer.layout, writer.quota)?;
+    }
+    transaction.commit()
 }
 
 fn record_batch(transaction: &Transaction<'_>, batch: &Batch, number: i64, now: i64) -> rusqlite::Result<()> {
@@ -374,7 +285,8 @@ fn record_batch(transaction: &Transaction<'_>, batch: &Batch, number: i64, now: 
     transaction.execute("INSERT INTO batches VALUES (?1, ?2, ?3, ?4)", counts).map(drop)
 }
 
-fn record_files(transaction: &Transaction<'_>, made: &[Made], number: i64) -> rusqlite::Result<()> {
+/// List parts or packs.
+pub(crate) fn record_files(transaction: &Transaction<'_>, made: &[Made], number: i64) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached("INSERT INTO files VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
     for Made { path, kind, month, records, reports, seal } in made {
         statement.execute(params![
@@ -382,8 +294,8 @@ fn record_files(transaction: &Transaction<'_>, made: &[Made], number: i64) -> ru
             kind.folder(),
             month.to_string(),
             number,
-            int(*records),
-            int(*reports),
+            records,
+            reports,
             int(seal.bytes),
             seal.hash
         ])?;

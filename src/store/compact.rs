@@ -1,67 +1,81 @@
-//! Keeps the files of a month few: small ones are merged once there are [`SMALL_FILES`] of them.
+//! Keeps the files of a month few: files of one size class are merged once there are [`MERGE_FILES`] of them.
 //!
-//! A month then has fewer than [`SMALL_FILES`] small files of a kind, and at most one for each half of [`MERGE_ROWS`] rows
-//! or [`MERGE_BYTES`] bytes of originals. Steps: a row in `compactions` names the merge; the whole month is put together in
-//! `compacting/`, its other files as hard links; one exchange of the two folders; one transaction; the old folder goes to
-//! `retired/`, which the next run removes. A reader that globs sees the old set or the new, never both.
+//! The merged file is written beside the others under a hidden name. One transaction puts it in their place, and the steps
+//! of intents.rs make the folder follow. What is copied is checked: a damaged file is named and left alone.
 
-use super::commit::Seal;
+use super::commit::{Made, int, record_files};
+use super::files::{Seal, sync_folder};
 use super::layout::{FileKind, Layout, Month};
-use super::ledger::{Ledger, sync_folder};
-use super::rebuild::{exchange, remove_folder};
-use super::writer::{Writer, create_folder};
-use super::{StoreError, merge};
+use super::pack::PackReader;
+use super::writer::Writer;
+use super::{Fault, StoreError, intents, merge, survey};
 use rusqlite::params;
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
-/// How many small files of a kind a month may have before they are merged.
-pub const SMALL_FILES: usize = 16;
-/// A part of this many rows is full and left alone.
-pub const FULL_ROWS: i64 = 100_000;
+/// Files of one size class that a month may have before they are merged, and the ratio of one class to the next.
+///
+/// Each class holds files of less than eight times its least size, so eight of them make a file of a higher class, and a
+/// row is rewritten at most once in each class: `log8` of [`FULL_ROWS`], six times, however often reports come in. Fewer
+/// files to a merge would rewrite rows more often, more files would make a month slow to read.
+pub const MERGE_FILES: usize = 8;
+/// A part of this many rows is full and left alone: half of [`MERGE_ROWS`], so that two that are not full always fit.
+pub const FULL_ROWS: i64 = MERGE_ROWS / 2;
 /// A pack of this many bytes is full and left alone. A merge holds the names of all its members.
-pub const FULL_BYTES: i64 = 16 << 20;
+pub const FULL_BYTES: i64 = MERGE_BYTES / 2;
 /// Rows of a merge: it holds a column of them a thread.
 pub const MERGE_ROWS: i64 = 1 << 17;
 /// Bytes of a merge of packs.
 pub const MERGE_BYTES: i64 = 24 << 20;
 
 /// What a compaction did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Compacted {
-    /// Folders of months that were exchanged.
+    /// Merges made.
     pub months: usize,
     /// Files merged.
     pub merged: usize,
     /// Files they became.
     pub made: usize,
+    /// Files that are damaged, and were left out.
+    pub damaged: Vec<Fault>,
 }
 
 /// An instant at which a test may kill a compaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// The merge is named.
-    Named,
-    /// The new folder is complete and durable.
+    /// The merged file is named.
+    Planned,
+    /// The merged file is durable under its hidden name.
     Built,
-    /// The folders are exchanged.
-    Exchanged,
     /// The ledger knows the new set.
     Recorded,
+    /// So does the folder.
+    Settled,
 }
 
 /// A file that is not full.
 struct Small {
     path: String,
     records: i64,
+    reports: i64,
     bytes: i64,
+    hash: Option<[u8; 32]>,
 }
 
 impl Small {
-    /// How much of a merge it fills, in millionths.
-    fn weight(&self) -> i64 {
-        let share = |amount: i64, most: i64| amount.saturating_mul(1_000_000) / most;
-        share(self.records, MERGE_ROWS).max(share(self.bytes, MERGE_BYTES))
+    /// What is counted of it, and how much of that fills a merge.
+    fn size(&self, kind: FileKind) -> (i64, i64) {
+        match kind {
+            FileKind::Part => (self.records, MERGE_ROWS),
+            FileKind::Pack => (self.bytes, MERGE_BYTES),
+        }
+    }
+
+    /// The size class: each begins at [`MERGE_FILES`] times the one before.
+    fn class(&self, kind: FileKind) -> u32 {
+        let ratio = i64::try_from(MERGE_FILES).unwrap_or(i64::MAX);
+        self.size(kind).0.max(1).ilog(ratio)
     }
 }
 
@@ -70,28 +84,35 @@ struct Merge {
     kind: FileKind,
     month: Month,
     /// Oldest first.
-    paths: Vec<String>,
-    records: i64,
+    files: Vec<Small>,
 }
 
 impl Merge {
-    /// Smallest first: where not even the two smallest fit, each of the others fills half a merge.
+    /// As many of the files as fit, smallest first. Two always do; what waits then waits beside a file that is full.
     fn of_smallest(kind: FileKind, month: Month, mut files: Vec<Small>) -> Self {
-        files.sort_by(|one, other| (one.weight(), &one.path).cmp(&(other.weight(), &other.path)));
-        let mut merge = Self { kind, month, paths: Vec::new(), records: 0 };
-        let mut bytes: i64 = 0;
-        for file in files {
-            let more = (merge.records.saturating_add(file.records), bytes.saturating_add(file.bytes));
-            if more.0 > MERGE_ROWS || more.1 > MERGE_BYTES {
-                // The rest of the month waits for the next round, once this much is one file.
-                break;
-            }
-            (merge.records, bytes) = more;
-            merge.paths.push(file.path);
-        }
-        merge.paths.sort_unstable();
-        merge
+        files.sort_by(|one, other| (one.size(kind).0, &one.path).cmp(&(other.size(kind).0, &other.path)));
+        let mut sum: i64 = 0;
+        let fit = files.iter().take_while(|file| {
+            let (size, most) = file.size(kind);
+            sum = sum.saturating_add(size);
+            sum <= most
+        });
+        let fit = fit.count();
+        files.truncate(fit);
+        files.sort_by(|one, other| one.path.cmp(&other.path));
+        Self { kind, month, files }
     }
+
+    fn paths(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|file| file.path.as_str())
+    }
+}
+
+/// How a merge ended.
+enum Merged {
+    Done,
+    /// Nothing was done, because of these.
+    Damaged(Vec<(String, StoreError)>),
 }
 
 impl Writer {
@@ -101,222 +122,249 @@ impl Writer {
     /// A fault of the disk; then the month is as it was, or as it should be.
     pub fn compact(&mut self, all: bool) -> Result<Compacted, StoreError> {
         let mut done = Compacted::default();
-        let least = if all { 2 } else { SMALL_FILES };
+        let mut left_out = BTreeSet::new();
         loop {
-            let due = self.due(least)?;
+            let due = self.due(all, &left_out)?;
             if due.is_empty() {
-                return Ok(done);
+                break;
             }
             for merge in due {
-                self.merge(&merge)?;
-                done.months += 1;
-                done.merged += merge.paths.len();
-                done.made += 1;
+                match self.merge(&merge)? {
+                    Merged::Done => {
+                        done.months += 1;
+                        done.merged += merge.files.len();
+                        done.made += 1;
+                    }
+                    Merged::Damaged(files) => {
+                        for (path, error) in files {
+                            left_out.insert(path.clone());
+                            done.damaged.push(Fault { at: path, what: error.to_string() });
+                        }
+                    }
+                }
             }
         }
+        for Fault { at, what } in &done.damaged {
+            self.notices.push(format!("{at} is damaged and was not merged: {what}"));
+        }
+        Ok(done)
     }
 
-    /// The merges that are due: of each month and kind its smallest files, as many as fit a merge.
-    fn due(&self, least: usize) -> Result<Vec<Merge>, StoreError> {
-        let read = || -> rusqlite::Result<BTreeMap<(String, String), Vec<Small>>> {
+    /// The merges that are due: of each month, kind and size class as many files as fit a merge.
+    fn due(&self, all: bool, left_out: &BTreeSet<String>) -> Result<Vec<Merge>, StoreError> {
+        let least = if all { 2 } else { MERGE_FILES };
+        let read = || -> rusqlite::Result<BTreeMap<(FileKind, Month, u32), Vec<Small>>> {
             let mut statement = self.ledger.connection.prepare_cached(
-                "SELECT kind, month, path, records, bytes FROM files WHERE (kind, month) IN (
-                    SELECT kind, month FROM files WHERE records < ?2 AND bytes < ?3
+                "SELECT kind, month, path, records, bytes, reports, hash FROM files WHERE (kind, month) IN (
+                    SELECT kind, month FROM files WHERE CASE kind WHEN 'records' THEN records < ?2 ELSE bytes < ?3 END
                     GROUP BY kind, month HAVING COUNT(*) >= ?1)
-                 AND records < ?2 AND bytes < ?3",
+                 AND CASE kind WHEN 'records' THEN records < ?2 ELSE bytes < ?3 END",
             )?;
-            let mut rows = statement.query([super::commit::int(least), FULL_ROWS, FULL_BYTES])?;
-            let mut months: BTreeMap<_, Vec<_>> = BTreeMap::new();
+            let mut rows = statement.query([int(least), FULL_ROWS, FULL_BYTES])?;
+            let mut classes: BTreeMap<_, Vec<_>> = BTreeMap::new();
             while let Some(row) = rows.next()? {
-                let small = Small { path: row.get(2)?, records: row.get(3)?, bytes: row.get(4)? };
-                months.entry((row.get(0)?, row.get(1)?)).or_default().push(small);
+                let (kind, month): (String, String) = (row.get(0)?, row.get(1)?);
+                let kind = FileKind::ALL.into_iter().find(|known| known.folder() == kind);
+                let (Some(kind), Some(month)) = (kind, Month::parse(&month)) else { continue };
+                let (path, records, bytes) = (row.get(2)?, row.get(3)?, row.get(4)?);
+                let small = Small { path, records, bytes, reports: row.get(5)?, hash: row.get(6)? };
+                if !left_out.contains(&small.path) {
+                    let class = if all { 0 } else { small.class(kind) };
+                    classes.entry((kind, month, class)).or_default().push(small);
+                }
             }
-            Ok(months)
+            Ok(classes)
         };
-        let months = read().map_err(self.ledger.failed("looking for small files"))?;
-        let merges = months.into_iter().filter_map(|((kind, month), files)| {
-            let kind = FileKind::ALL.into_iter().find(|known| known.folder() == kind)?;
-            Some(Merge::of_smallest(kind, Month::parse(&month)?, files))
-        });
-        Ok(merges.filter(|merge| merge.paths.len() > 1).collect())
+        let classes = read().map_err(self.ledger.failed("looking for small files"))?;
+        let due = classes.into_iter().filter(|(_, files)| files.len() >= least);
+        let merges = due.map(|((kind, month, _), files)| Merge::of_smallest(kind, month, files));
+        Ok(merges.filter(|merge| merge.files.len() > 1).collect())
     }
 
-    fn merge(&mut self, merge: &Merge) -> Result<(), StoreError> {
-        let number = self.take_number()?;
-        let made = Layout::relative_file(merge.kind, merge.month, number);
-        self.name_merge(merge, &made)?;
-        self.compact_step(Step::Named)?;
+    fn merge(&mut self, merge: &Merge) -> Result<Merged, StoreError> {
+        let mut damaged = Vec::new();
+        for file in &merge.files {
+            match self.check_source(file) {
+                Err(error @ StoreError::Damaged { .. }) => damaged.push((file.path.clone(), error)),
+                other => other?,
+            }
+        }
+        if !damaged.is_empty() {
+            return Ok(Merged::Damaged(damaged));
+        }
+        self.lock.check()?;
+        let (made, number) = self.plan_file(merge.kind, merge.month)?;
+        self.compact_step(Step::Planned)?;
 
-        let new = workplace(&self.layout, merge.kind, merge.month);
-        let old = self.layout.month(merge.kind, merge.month);
-        remove_folder(&new)?;
-        create_folder(&new)?;
-        let seal = build(&self.layout, merge, &new, &made)?;
+        let paths: Vec<PathBuf> = merge.paths().map(|path| super::files::standing(&self.layout.file(path))).collect();
+        let hidden = Layout::temporary(&self.layout.file(&made));
+        let built = match merge.kind {
+            FileKind::Part => merge::parts(&paths, &hidden),
+            FileKind::Pack => merge::packs(&paths, &hidden).and_then(|seal| check_members(&hidden).map(|()| seal)),
+        };
+        let seal = match built {
+            Ok(seal) => seal,
+            Err(error @ (StoreError::Damaged { .. } | StoreError::Parquet { .. })) => {
+                // One of the files is not what it should be, though it has the hash that the ledger knows, or none.
+                super::files::remove_file(&hidden, "removing an unfinished file")?;
+                let check = |file: &PathBuf| match merge.kind {
+                    FileKind::Part => super::upkeep::rows(file).map(drop),
+                    FileKind::Pack => check_members(file),
+                };
+                let checked = merge.paths().zip(&paths);
+                let damaged: Vec<_> =
+                    checked.filter_map(|(path, file)| check(file).err().map(|error| (path.to_owned(), error))).collect();
+                return if damaged.is_empty() { Err(error) } else { Ok(Merged::Damaged(damaged)) };
+            }
+            Err(error) => return Err(error),
+        };
+        sync_folder(&self.layout.month(merge.kind, merge.month))?;
         self.compact_step(Step::Built)?;
 
-        exchange(&new, &old)?;
-        self.compact_step(Step::Exchanged)?;
-
-        let file = (made.as_str(), number, seal);
-        record(&self.ledger, merge, file).map_err(self.ledger.failed("recording the merged file"))?;
+        let (records, reports) = merge.files.iter().fold((0_i64, 0_i64), |(records, reports), file| {
+            (records.saturating_add(file.records), reports.saturating_add(file.reports))
+        });
+        let made = Made { path: made, kind: merge.kind, month: merge.month, records, reports, seal };
+        let old: Vec<&str> = merge.paths().collect();
+        self.ledger.write("recording the merged file", |transaction| {
+            replace_files(transaction, &old, std::slice::from_ref(&made), number)
+        })?;
         self.compact_step(Step::Recorded)?;
-        retire(&self.layout, merge.kind, merge.month)
+        self.published = intents::settle(&self.layout, &self.ledger)?;
+        self.compact_step(Step::Settled)?;
+        Ok(Merged::Done)
     }
 
-    /// A number of its own for the merged file, never used again.
-    fn take_number(&self) -> Result<i64, StoreError> {
+    /// Whether a file still has the bytes that were written.
+    fn check_source(&self, file: &Small) -> Result<(), StoreError> {
+        let path = super::files::standing(&self.layout.file(&file.path));
+        let found = match Seal::of(&path) {
+            Ok(found) => found,
+            // A disk that cannot be read is a local fault; a file that is not there is damage.
+            Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                let (expected, found) = ("a file of the ledger".to_owned(), "none".to_owned());
+                return Err(StoreError::Damaged { path, expected, found });
+            }
+            Err(error) => return Err(error),
+        };
+        if int(found.bytes) == file.bytes && file.hash.is_none_or(|hash| hash == found.hash) {
+            return Ok(());
+        }
+        Err(StoreError::Damaged { path, expected: "the bytes that were written".into(), found: "others".into() })
+    }
+
+    /// Name a file that is to be written beside others of a month, with a number of its own.
+    pub(crate) fn plan_file(&self, kind: FileKind, month: Month) -> Result<(String, i64), StoreError> {
         let now = self.now.as_millisecond();
-        let sql = "INSERT INTO batches (committed, reports, records) VALUES (?1, 0, 0)";
-        let done = self.ledger.connection.execute(sql, [now]);
-        done.map(|_| self.ledger.connection.last_insert_rowid())
-            .map_err(self.ledger.failed("numbering the merged file"))
-    }
-
-    fn name_merge(&self, merge: &Merge, made: &str) -> Result<(), StoreError> {
-        let replaced = serde_json::to_string(&merge.paths).expect("texts serialize");
-        let row = params![made, merge.kind.folder(), merge.month.to_string(), merge.records, replaced];
-        let sql = "INSERT INTO compactions VALUES (?1, ?2, ?3, ?4, ?5)";
-        self.ledger.connection.execute(sql, row).map(drop).map_err(self.ledger.failed("naming the merge"))
+        intents::sync(&self.layout, &self.published)?;
+        self.ledger.write("naming the merged file", |transaction| {
+            let last: i64 = transaction.query_row(survey::LAST_BATCH, [], |row| row.get(0))?;
+            let number = last.saturating_add(1);
+            let sql = "INSERT INTO batches (id, committed, reports, records) VALUES (?1, ?2, 0, 0)";
+            transaction.execute(sql, params![number, now])?;
+            let path = Layout::relative_file(kind, month, number, self.tag);
+            intents::forget_published(transaction, &self.published)?;
+            intents::plan(transaction, self.ledger.generation, [&path])?;
+            Ok((path, number))
+        })
     }
 
     #[cfg_attr(not(test), expect(clippy::unnecessary_wraps, reason = "tests kill here"))]
     fn compact_step(&mut self, step: Step) -> Result<(), StoreError> {
         #[cfg(test)]
         if self.compact_fault == Some(step) {
-            return Err(StoreError::Unknown { what: "killed by a test".into(), expected: "to live" });
+            return Err(StoreError::Unknown { what: format!("{step:?}"), expected: "a writer that lives" });
         }
         let _ = (self, step);
         Ok(())
     }
 }
 
-/// Where the new folder of a month grows, and where the old one stands right after the exchange.
-pub(crate) fn workplace(layout: &Layout, kind: FileKind, month: Month) -> PathBuf {
-    layout.root().join("compacting").join(format!("{}-{month}", kind.folder()))
-}
-
-/// Put the month together anew.
-fn build(layout: &Layout, merge: &Merge, new: &Path, made: &str) -> Result<Seal, StoreError> {
-    let paths: Vec<PathBuf> = merge.paths.iter().map(|path| layout.file(path)).collect();
-    let target = new.join(Path::new(made).file_name().expect("a file has a name"));
-    let seal = match merge.kind {
-        FileKind::Part => merge::parts(&paths, &target)?,
-        FileKind::Pack => merge::packs(&paths, &target)?,
-    };
-    let old = layout.month(merge.kind, merge.month);
-    let entries = std::fs::read_dir(&old).map_err(StoreError::io(&old, "reading the folder"))?;
-    for entry in entries {
-        let path = entry.map_err(StoreError::io(&old, "reading the folder"))?.path();
-        // Whatever else lies there goes along, known to the ledger or not.
-        if !paths.contains(&path) {
-            let target = new.join(path.file_name().unwrap_or_default());
-            if std::fs::hard_link(&path, &target).is_err() {
-                std::fs::copy(&path, &target).map_err(StoreError::io(&target, "copying the file"))?;
-                std::fs::File::open(&target)
-                    .and_then(|file| file.sync_all())
-                    .map_err(StoreError::io(&target, "syncing the file"))?;
-            }
-        }
+/// Put files in the place of others, with this transaction. The new ones are complete and durable under their hidden names;
+/// [`intents::settle`] makes the folders follow. The rows of both must be the same, or the transaction changes the rest too.
+pub(crate) fn replace_files(
+    transaction: &rusqlite::Transaction<'_>,
+    old: &[&str],
+    new: &[Made],
+    number: i64,
+) -> rusqlite::Result<()> {
+    for path in old {
+        transaction.prepare_cached("DELETE FROM files WHERE path = ?1")?.execute([path])?;
     }
-    sync_folder(new)?;
-    Ok(seal)
+    record_files(transaction, new, number)?;
+    intents::retire(transaction, old)?;
+    intents::publish(transaction, new.iter().map(|made| made.path.as_str()))
 }
 
-fn record(ledger: &Ledger, merge: &Merge, (made, number, seal): (&str, i64, Seal)) -> rusqlite::Result<()> {
-    let transaction = ledger.connection.unchecked_transaction()?;
-    let reports = reports_of(ledger, &merge.paths)?;
-    for path in &merge.paths {
-        transaction.execute("DELETE FROM files WHERE path = ?1", [path])?;
-    }
-    let (kind, month, bytes) = (merge.kind.folder(), merge.month.to_string(), super::commit::int(seal.bytes));
-    let row = params![made, kind, month, number, merge.records, reports, bytes, seal.hash];
-    transaction.execute("INSERT INTO files VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)", row)?;
-    transaction.execute("DELETE FROM compactions WHERE made = ?1", [made])?;
-    transaction.commit()
-}
-
-/// Move the old set out of the way; the next run removes it.
-fn retire(layout: &Layout, kind: FileKind, month: Month) -> Result<(), StoreError> {
-    let old = workplace(layout, kind, month);
-    let retired = layout.retired().join(format!("{}-{month}", kind.folder()));
-    create_folder(&layout.retired())?;
-    remove_folder(&retired)?;
-    std::fs::rename(&old, &retired).map_err(StoreError::io(&old, "retiring the old files"))
-}
-
-/// A merge as the ledger names it: the file to come, kind, month, and its rows and the paths it replaces.
-type Named = (String, String, String, (i64, String));
-
-/// Finish or drop what a killed compaction left, and remove what an earlier run retired.
-pub(crate) fn recover(layout: &Layout, ledger: &Ledger) -> Result<(), StoreError> {
-    let read = || -> rusqlite::Result<Vec<Named>> {
-        let mut statement =
-            ledger.connection.prepare("SELECT made, kind, month, records, replaced FROM compactions")?;
-        let found =
-            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, (row.get(3)?, row.get(4)?))))?;
-        found.collect()
-    };
-    for (made, kind, month, (records, replaced)) in read().map_err(ledger.failed("reading the merges"))? {
-        let kind = FileKind::ALL.into_iter().find(|known| known.folder() == kind);
-        let (Some(kind), Some(month)) = (kind, Month::parse(&month)) else { continue };
-        let folder = layout.month(kind, month);
-        // Two renames instead of one exchange may have left the folder away: it stands aside.
-        let aside = workplace(layout, kind, month).with_extension("old");
-        if !folder.exists() && aside.exists() {
-            std::fs::rename(&aside, &folder).map_err(StoreError::io(&folder, "putting the month back"))?;
-            sync_folder(&layout.folder(kind))?;
-        }
-        let target = layout.file(&made);
-        if target.exists() {
-            let merge = Merge { kind, month, paths: serde_json::from_str(&replaced).unwrap_or_default(), records };
-            let number = number_of(&made);
-            let file = (made.as_str(), number, Seal::of(&target)?);
-            record(ledger, &merge, file).map_err(ledger.failed("recording the merged file"))?;
-        } else {
-            let sql = "DELETE FROM compactions WHERE made = ?1";
-            ledger.connection.execute(sql, [&made]).map_err(ledger.failed("dropping a merge"))?;
-        }
-    }
-    // Either way the month's own folder is whole: what stands in the workplace is the other set.
-    remove_folder(&layout.root().join("compacting"))?;
-    remove_folder(&layout.retired())
-}
-
-fn number_of(made: &str) -> i64 {
-    Path::new(made).file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok()).unwrap_or(0)
-}
-
-fn reports_of(ledger: &Ledger, paths: &[String]) -> rusqlite::Result<i64> {
-    paths.iter().try_fold(0, |sum, path| {
-        let sql = "SELECT COALESCE((SELECT reports FROM files WHERE path = ?1), 0)";
-        ledger.connection.query_row(sql, [path], |row| row.get::<_, i64>(0)).map(|reports| reports.saturating_add(sum))
-    })
+/// Check that every original of a pack is what its manifest says.
+fn check_members(path: &std::path::Path) -> Result<(), StoreError> {
+    let bad = PackReader::open(path)?.originals(|_, _| Ok(()))?;
+    bad.into_iter().next().map_or(Ok(()), |bad| Err(bad.error))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn small(number: usize, thousands: i64) -> Small {
+        let (records, bytes) = (thousands * 1000, thousands << 14);
+        Small { path: format!("{number}"), records, bytes, reports: 1, hash: None }
+    }
+
     /// The names of the files that are merged of a month with files of so many thousand rows each.
     fn merged(thousands: &[i64]) -> Vec<String> {
-        let small = |(number, thousand): (usize, &i64)| Small {
-            path: format!("{number}"),
-            records: thousand * 1000,
-            bytes: thousand << 14,
-        };
-        let files = thousands.iter().enumerate().map(small).collect();
-        Merge::of_smallest(FileKind::Part, Month::parse("2026-11").unwrap(), files).paths
+        let files = thousands.iter().enumerate().map(|(number, thousands)| small(number, *thousands)).collect();
+        let merge = Merge::of_smallest(FileKind::Part, Month::parse("2026-11").unwrap(), files);
+        merge.paths().map(str::to_owned).collect()
     }
 
     #[test]
     fn a_nearly_full_file_does_not_keep_others_from_being_merged() {
-        assert_eq!(merged(&[99, 40, 41, 42, 43]), ["1", "2", "3"]);
-        assert_eq!(merged(&[5, 99, 4, 26]), ["0", "2", "3"]);
-        assert_eq!(merged(&[7, 1, 90, 2]), ["0", "1", "2", "3"]);
+        assert_eq!(merged(&[63, 40, 41, 42, 43]), ["1", "2", "3"]);
+        assert_eq!(merged(&[5, 63, 4, 60]), ["0", "2", "3"]);
+        assert_eq!(merged(&[7, 1, 60, 2]), ["0", "1", "2", "3"]);
     }
 
     #[test]
-    fn what_does_not_fit_is_large() {
-        assert_eq!(merged(&[70, 66, 99]), ["1"]);
+    fn two_files_that_are_not_full_always_fit() {
+        let full = (FULL_ROWS - 1) / 1000;
+        assert_eq!(merged(&[full, full, full]), ["0", "1"]);
+    }
+
+    /// One file a batch, merged as soon as eight of a class are there: how often its rows are written, and the files left.
+    #[test]
+    fn a_row_is_rewritten_at_most_once_in_each_class() {
+        for rows in [1, 7, 100, 1000, 5000] {
+            // Of each file its rows, and how often the row in it that was moved most often was.
+            let mut month: Vec<(i64, u32)> = Vec::new();
+            for _ in 0..3000 {
+                month.push((rows, 0));
+                loop {
+                    let class = |rows: i64| Small { records: rows, ..small(0, 0) }.class(FileKind::Part);
+                    let mut classes: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+                    for (index, (rows, _)) in month.iter().enumerate().filter(|(_, (rows, _))| *rows < FULL_ROWS) {
+                        classes.entry(class(*rows)).or_default().push(index);
+                    }
+                    let Some(due) = classes.into_values().find(|files| files.len() >= MERGE_FILES) else { break };
+                    let (mut sum, mut most, mut gone) = (0, 0, Vec::new());
+                    for index in due {
+                        if sum + month[index].0 <= MERGE_ROWS {
+                            sum += month[index].0;
+                            most = most.max(month[index].1);
+                            gone.push(index);
+                        }
+                    }
+                    for index in gone.into_iter().rev() {
+                        month.remove(index);
+                    }
+                    month.push((sum, most + 1));
+                }
+            }
+            let classes = FULL_ROWS.ilog(8) + 1;
+            let most = month.iter().map(|(_, moved)| *moved).max().unwrap();
+            assert!(most <= classes, "{rows} rows a batch: a row was rewritten {most} times");
+            let left = month.iter().filter(|(rows, _)| *rows < FULL_ROWS).count();
+            assert!(left <= 7 * classes as usize, "{rows} rows a batch: {left} small files");
+        }
     }
 }

@@ -14,6 +14,54 @@ pub enum StoreError {
         /// What the lock file says of who holds it.
         holder: String,
     },
+    /// The file system does not lock: two writers could not be kept apart.
+    #[error(
+        "{path}: expected a file system that locks, found one on which two hold the same lock; keep the data folder on a \
+         local disk",
+        path = .path.display()
+    )]
+    NoLocks {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// The lock file was removed or replaced while it was held.
+    #[error(
+        "{path}: the lock was removed while this run held it; nothing is lost, the next run goes on",
+        path = .path.display()
+    )]
+    LockLost {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// Another writer took over.
+    #[error(
+        "{path}: another process has become the writer; this one stops, nothing is lost, the next run goes on",
+        path = .path.display()
+    )]
+    Superseded {
+        /// The ledger.
+        path: PathBuf,
+    },
+    /// The ledger was put back from an older copy.
+    #[error(
+        "{path}: the ledger is older than its files (it ends at batch {known}, {newest} is newer), as after restoring only \
+         a part of a backup; run `dmarquet rebuild`, which brings every report back",
+        path = .path.display()
+    )]
+    OlderLedger {
+        /// The ledger.
+        path: PathBuf,
+        /// Its last batch.
+        known: i64,
+        /// The file with the largest number.
+        newest: String,
+    },
+    /// A folder that is no store.
+    #[error("{path}: expected a data folder, found none", path = .path.display())]
+    NoStore {
+        /// The folder.
+        path: PathBuf,
+    },
     /// Data without its ledger.
     #[error("{path}: expected a ledger beside the data, found {found}; run `dmarquet rebuild`", path = .path.display())]
     NoLedger {
@@ -23,7 +71,10 @@ pub enum StoreError {
         found: &'static str,
     },
     /// The ledger was written by a newer program.
-    #[error("{path}: expected a ledger of version {expected} or older, found version {found}", path = .path.display())]
+    #[error(
+        "{path}: a newer dmarquet wrote this data folder: expected version {expected} or older, found version {found}",
+        path = .path.display()
+    )]
     Version {
         /// The ledger.
         path: PathBuf,

@@ -5,9 +5,9 @@
 //! to the next. Must not: remove a file that is not listed, or write into a file that is there, which may be a hard link
 //! to a part of the store.
 
+use super::StoreError;
+use super::files::{create_folder, remove_file, write_file};
 use super::layout::Layout;
-use super::writer::create_folder;
-use super::{StoreError, commit};
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
@@ -65,11 +65,12 @@ impl Exported {
     /// Where it cannot be.
     pub(crate) fn link(&mut self, from: &Path, path: PathBuf) -> Result<(), StoreError> {
         let target = self.enlist(path)?;
-        commit::remove_file(&target, "replacing the file")?;
-        if std::fs::hard_link(from, &target).is_ok() {
+        remove_file(&target, "replacing the file")?;
+        let from = super::files::standing(from);
+        if std::fs::hard_link(&from, &target).is_ok() {
             return Ok(());
         }
-        std::fs::copy(from, &target).map(drop).map_err(StoreError::io(&target, "copying the part"))
+        std::fs::copy(&from, &target).map(drop).map_err(StoreError::io(&target, "copying the part"))
     }
 
     /// Remove what earlier exports wrote and this one did not, and folders that are empty by that.
@@ -79,7 +80,7 @@ impl Exported {
     pub(crate) fn finish(self) -> Result<(), StoreError> {
         for path in self.before.difference(&self.written) {
             let stale = self.dir.join(path);
-            commit::remove_file(&stale, "removing the file of an earlier export")?;
+            remove_file(&stale, "removing the file of an earlier export")?;
             for folder in path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty()) {
                 // One that holds something stays.
                 let _ = std::fs::remove_dir(self.dir.join(folder));
@@ -118,7 +119,7 @@ fn is_ours(path: &Path) -> bool {
 /// Write a file beside the one it then replaces, which may be a hard link.
 fn replace(path: &Path, bytes: &[u8], doing: &'static str) -> Result<(), StoreError> {
     let temporary = Layout::temporary(path);
-    commit::write_file(&temporary, |out| out.write_all(bytes))?;
+    write_file(&temporary, |out| out.write_all(bytes))?;
     std::fs::rename(&temporary, path).map_err(StoreError::io(path, doing))
 }
 

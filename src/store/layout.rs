@@ -87,12 +87,23 @@ impl FileKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     root: PathBuf,
+    ledger: PathBuf,
 }
 
 impl Layout {
     /// The map of a folder that may not exist yet.
     pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned() }
+        Self { root: root.to_owned(), ledger: root.join("ledger.sqlite") }
+    }
+
+    /// The same folder with the ledger that a rebuild makes.
+    pub fn rebuilding(&self) -> Self {
+        Self { root: self.root.clone(), ledger: self.rebuild_folder().join("ledger.sqlite") }
+    }
+
+    /// Where a rebuild makes its ledger.
+    pub fn rebuild_folder(&self) -> PathBuf {
+        self.root.join("rebuilding")
     }
 
     /// The folder itself.
@@ -102,7 +113,7 @@ impl Layout {
 
     /// The ledger.
     pub fn ledger(&self) -> PathBuf {
-        self.root.join("ledger.sqlite")
+        self.ledger.clone()
     }
 
     /// The lock of the one writer.
@@ -120,9 +131,14 @@ impl Layout {
         self.root.join("conflicts")
     }
 
-    /// Folders that compaction replaced; the next run removes them.
-    pub fn retired(&self) -> PathBuf {
-        self.root.join("retired")
+    /// Files that a merge replaced, for readers that listed them before; the next run removes them.
+    pub fn retired(&self, kind: FileKind, month: Month) -> PathBuf {
+        self.root.join("retired").join(format!("{}-{month}", kind.folder()))
+    }
+
+    /// Where the folder of a month is put together anew, and where the old one is right after the exchange.
+    pub fn compacting(&self, kind: FileKind, month: Month) -> PathBuf {
+        self.root.join("compacting").join(format!("{}-{month}", kind.folder()))
     }
 
     /// All files of a kind.
@@ -145,15 +161,39 @@ impl Layout {
         format!("{}/{}", kind.folder(), month.folder())
     }
 
-    /// The name of a batch's file of a month, below the root.
-    pub fn relative_file(kind: FileKind, month: Month, batch: i64) -> String {
-        format!("{}/{batch:08}.{}", Self::relative_month(kind, month), kind.extension())
+    /// The name of a batch's file of a month, below the root. The tag is the writer's: a number may come twice, from a
+    /// ledger that was put back from a backup, a name never does.
+    pub fn relative_file(kind: FileKind, month: Month, batch: i64, tag: u32) -> String {
+        format!("{}/{batch:08}-{tag:08x}.{}", Self::relative_month(kind, month), kind.extension())
+    }
+
+    /// The batch of a file that is named as ours are, now (`00000012-1f2e3d4c.zip`) or before version 3 (`00000012.zip`).
+    pub fn batch_of(kind: FileKind, path: &Path) -> Option<i64> {
+        let stem = path.file_name()?.to_str()?.strip_suffix(kind.extension())?.strip_suffix('.')?;
+        let (number, tag) = stem.split_once('-').map_or((stem, None), |(number, tag)| (number, Some(tag)));
+        let digits = |text: &str, least: usize, digit: fn(u8) -> bool| text.len() >= least && text.bytes().all(digit);
+        let tagged = tag.is_none_or(|tag| tag.len() == 8 && digits(tag, 8, |byte| byte.is_ascii_hexdigit()));
+        (digits(number, 8, |byte| byte.is_ascii_digit()) && tagged).then(|| number.parse().ok()).flatten()
+    }
+
+    /// The kind and month of a file, by its path below the root.
+    pub fn month_of(path: &str) -> Option<(FileKind, Month)> {
+        let path = Path::new(path);
+        let folder = path.parent()?;
+        let kind = FileKind::ALL.into_iter().find(|kind| folder.parent() == Some(Path::new(kind.folder())))?;
+        Some((kind, Month::of_folder(folder)?))
     }
 
     /// The name a file has while it is written: hidden from every reader that globs `*.parquet` or lists visible files.
     pub fn temporary(path: &Path) -> PathBuf {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         path.with_file_name(format!(".{name}.tmp"))
+    }
+
+    /// The name a hidden file will have; none where the name is not one of [`Layout::temporary`].
+    pub fn unhidden(path: &Path) -> Option<PathBuf> {
+        let name = path.file_name()?.to_str()?.strip_prefix('.')?.strip_suffix(".tmp")?;
+        Some(path.with_file_name(name))
     }
 }
 
@@ -171,8 +211,24 @@ mod tests {
     }
 
     #[test]
+    fn the_batch_of_a_file_is_read_from_its_name_alone() {
+        let file = Layout::relative_file(FileKind::Pack, Month { year: 2026, month: 11 }, 12, 0x1f2e_3d4c);
+        assert_eq!(file, "originals/month=2026-11/00000012-1f2e3d4c.zip");
+        assert_eq!(Layout::batch_of(FileKind::Pack, Path::new(&file)), Some(12));
+        assert_eq!(Layout::batch_of(FileKind::Pack, Path::new("00000012.zip")), Some(12));
+        assert_eq!(Layout::batch_of(FileKind::Pack, Path::new("123456789-00000000.zip")), Some(123_456_789));
+        for other in ["12.zip", "00000012.parquet", ".00000012.zip.tmp", "00000012 (1).zip", "00000012-x.zip", "a.zip"] {
+            assert_eq!(Layout::batch_of(FileKind::Pack, Path::new(other)), None, "{other}");
+        }
+        assert_eq!(Layout::month_of(&file), Some((FileKind::Pack, Month { year: 2026, month: 11 })));
+        assert_eq!(Layout::month_of("rejected/00.xml"), None);
+    }
+
+    #[test]
     fn a_temporary_file_is_hidden_from_a_glob_of_parts() {
         let path = Layout::temporary(Path::new("/s/records/month=2026-11/00000001.parquet"));
         assert_eq!(path, Path::new("/s/records/month=2026-11/.00000001.parquet.tmp"));
+        assert_eq!(Layout::unhidden(&path).as_deref(), Some(Path::new("/s/records/month=2026-11/00000001.parquet")));
+        assert_eq!(Layout::unhidden(Path::new("/s/a.parquet")), None);
     }
 }

@@ -4,15 +4,21 @@
 //! a mail is moved or deleted on the strength of it. Sums that `status` shows are kept as rows and never counted, so a
 //! start costs the same however much is stored.
 
-use super::{StoreError, layout::Layout};
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use super::files::sync_folder;
+use super::layout::Layout;
+use super::lock::{Life, Lock, Owner};
+use super::{StoreError, upgrade};
+use jiff::Timestamp;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The version of the tables below.
-pub(crate) const VERSION: i64 = 2;
-/// What makes the tables of version 1 those of version 2.
-const SINCE_1: &str = "ALTER TABLE files ADD COLUMN hash BLOB;";
+/// The version of the tables below, and of the data folder.
+pub(crate) const VERSION: i64 = 3;
+
+/// A writer of another host that gave no sign for so long has ended without saying so. Its host may have lost power; one
+/// that does still run is refused at its next transaction.
+const SILENT: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 
 const TABLES: &str = "
 CREATE TABLE batches (
@@ -21,15 +27,17 @@ CREATE TABLE batches (
     reports INTEGER NOT NULL,
     records INTEGER NOT NULL
 );
-CREATE TABLE intents (              -- files that a commit under way is about to make
-    path TEXT PRIMARY KEY
-) WITHOUT ROWID;
-CREATE TABLE compactions (          -- merges under way
-    made TEXT PRIMARY KEY,
-    kind TEXT NOT NULL,
-    month TEXT NOT NULL,
-    records INTEGER NOT NULL,
-    replaced TEXT NOT NULL          -- JSON array of paths
+CREATE TABLE writer (               -- who may write: every transaction checks that it is of this generation
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    generation INTEGER NOT NULL,
+    owner TEXT,                     -- JSON; null while nobody writes
+    seen INTEGER NOT NULL           -- when the owner last wrote
+);
+INSERT INTO writer VALUES (1, 0, NULL, 0);
+CREATE TABLE intents (              -- what is still to be done to a file, see intents.rs
+    path TEXT PRIMARY KEY,          -- below the root
+    step TEXT NOT NULL,             -- write, publish, retire, remove
+    generation INTEGER NOT NULL     -- of the writer
 ) WITHOUT ROWID;
 CREATE TABLE files (                -- parts and packs
     path TEXT PRIMARY KEY,          -- below the root
@@ -159,6 +167,19 @@ CREATE TABLE lookups (              -- what DNS said of an address or a name, fo
 pub(crate) struct Ledger {
     pub(crate) connection: Connection,
     pub(crate) path: PathBuf,
+    /// Of the one writer; none of a ledger that is only read.
+    pub(crate) generation: Option<i64>,
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        if let Some(generation) = self.generation {
+            // Without a sync of its own: where the power fails nobody writes any more.
+            let _ = self.connection.execute_batch("PRAGMA synchronous = NORMAL");
+            let free = "UPDATE writer SET owner = NULL WHERE generation = ?1";
+            let _ = self.connection.execute(free, [generation]);
+        }
+    }
 }
 
 impl Ledger {
@@ -171,7 +192,7 @@ impl Ledger {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection =
             Connection::open_with_flags(&path, flags).map_err(StoreError::ledger(&path, "opening the ledger"))?;
-        let mut ledger = Self { connection, path };
+        let mut ledger = Self { connection, path, generation: None };
         if let Err(error) = ledger.check_version() {
             ledger = ledger.reopen_immutable().ok_or(error)?;
             ledger.check_version()?;
@@ -183,22 +204,91 @@ impl Ledger {
         Ok(Some(ledger))
     }
 
-    /// Open for writing, and make it where there is none. The caller holds the lock.
-    pub(crate) fn writer(layout: &Layout) -> Result<Self, StoreError> {
+    /// Open for writing as the one writer, and make it where there is none. Returns what was done to a store of an older
+    /// program.
+    pub(crate) fn writer(layout: &Layout, lock: &Lock) -> Result<(Self, Vec<String>), StoreError> {
         let found = present(layout)?;
-        let ledger = Self::create(&layout.ledger())?;
+        let mut ledger = Self::create(&layout.ledger())?;
+        let mut notices = Vec::new();
         match ledger.version()? {
             0 => {
                 ledger.none_expected(layout)?;
                 ledger.make_tables()?;
             }
-            1 => ledger.make(SINCE_1, "bringing the ledger up to date")?,
-            _ => {}
+            VERSION => {}
+            older => notices = upgrade::upgrade(layout, &ledger, older)?,
         }
         if !found {
             sync_folder(layout.root())?;
         }
-        Ok(ledger)
+        ledger.claim(lock)?;
+        Ok((ledger, notices))
+    }
+
+    /// Become the one writer. Whoever wrote before is refused from now on; one that is known to run is not displaced.
+    pub(crate) fn claim(&mut self, lock: &Lock) -> Result<(), StoreError> {
+        let failed = || StoreError::ledger(&self.path, "becoming the writer");
+        let now = Timestamp::now().as_millisecond();
+        self.connection.execute_batch("PRAGMA synchronous = NORMAL").map_err(failed())?;
+        let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate);
+        let transaction = transaction.map_err(failed())?;
+        let row = transaction.query_row("SELECT generation, owner, seen FROM writer", [], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, Option<String>>(1)?, row.get::<_, i64>(2)?))
+        });
+        let (before, owner, seen) = row.map_err(failed())?;
+        if let Some(owner) = owner.as_deref().and_then(Owner::parse) {
+            let silent = now.saturating_sub(seen) > i64::try_from(SILENT.as_millis()).unwrap_or(i64::MAX);
+            let refused = match owner.life(&lock.owner) {
+                Life::Alive => true,
+                // The file `lock` says the same: no person took it away because that host is gone.
+                Life::Foreign => lock.left.as_ref() == Some(&owner) && !silent,
+                // Of this kernel: were it alive, it would hold the lock. Without the file, it is refused from now on.
+                Life::Elsewhere | Life::Dead => false,
+            };
+            if refused {
+                let foreign = owner.life(&lock.owner) == Life::Foreign;
+                let place = if foreign { " on another host; if it has ended, remove the file" } else { "" };
+                return Err(StoreError::Busy { path: lock.path().to_owned(), holder: format!("{owner}{place}") });
+            }
+        }
+        let generation = before.saturating_add(1);
+        let sql = "UPDATE writer SET generation = ?1, owner = ?2, seen = ?3";
+        transaction.execute(sql, params![generation, lock.owner.text(), now]).map_err(failed())?;
+        transaction.commit().map_err(failed())?;
+        self.connection.execute_batch("PRAGMA synchronous = FULL").map_err(failed())?;
+        self.generation = Some(generation);
+        Ok(())
+    }
+
+    /// Begin a transaction that only the one writer may make.
+    pub(crate) fn begin(&self, doing: &'static str) -> Result<Transaction<'_>, StoreError> {
+        let begin = || -> rusqlite::Result<(Transaction<'_>, bool)> {
+            let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+            let Some(generation) = self.generation else { return Ok((transaction, true)) };
+            let sql = "UPDATE writer SET seen = ?2 WHERE generation = ?1";
+            let now = Timestamp::now().as_millisecond();
+            let ours = transaction.prepare_cached(sql)?.execute([generation, now])? == 1;
+            Ok((transaction, ours))
+        };
+        match begin().map_err(self.failed(doing))? {
+            (transaction, true) => Ok(transaction),
+            _ => Err(StoreError::Superseded { path: self.path.clone() }),
+        }
+    }
+
+    /// Do something in a transaction that only the one writer may make.
+    pub(crate) fn write<T>(
+        &self,
+        doing: &'static str,
+        write: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let transaction = self.begin(doing)?;
+        let run = || {
+            let done = write(&transaction)?;
+            transaction.commit()?;
+            Ok(done)
+        };
+        run().map_err(self.failed(doing))
     }
 
     /// Open a ledger at a path, or make an empty file, whatever lies beside it.
@@ -211,7 +301,7 @@ impl Ledger {
         connection
             .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -4096;")
             .map_err(failed("opening the ledger"))?;
-        let ledger = Self { connection, path: path.to_owned() };
+        let ledger = Self { connection, path: path.to_owned(), generation: None };
         ledger.check_version()?;
         Ok(ledger)
     }
@@ -221,7 +311,7 @@ impl Ledger {
         self.make(TABLES, "making the ledger")
     }
 
-    fn make(&self, tables: &str, doing: &'static str) -> Result<(), StoreError> {
+    pub(crate) fn make(&self, tables: &str, doing: &'static str) -> Result<(), StoreError> {
         let made = format!("BEGIN IMMEDIATE;{tables}PRAGMA user_version = {VERSION};COMMIT;");
         self.connection.execute_batch(&made).map_err(self.failed(doing))
     }
@@ -250,7 +340,7 @@ impl Ledger {
         uri.push_str("?immutable=1");
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(uri, flags).ok()?;
-        Some(Self { connection, path: self.path.clone() })
+        Some(Self { connection, path: self.path.clone(), generation: None })
     }
 
     pub(crate) fn version(&self) -> Result<i64, StoreError> {
@@ -266,14 +356,16 @@ impl Ledger {
         }
     }
 
-    /// Write the log back into the file, which then is all there is.
+    /// Write the log back and do without one: then the file is all there is, and may be replaced. Waits for readers.
     pub(crate) fn fold_log(&self) -> Result<(), StoreError> {
-        let fold = "PRAGMA wal_checkpoint(TRUNCATE)";
-        let busy = self.connection.query_row(fold, [], |row| row.get::<_, bool>(0));
-        if busy.map_err(self.failed("writing the log back"))? {
-            return Err(StoreError::Busy { path: self.path.clone(), holder: "a reader".into() });
+        let mode = self.connection.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get::<_, String>(0));
+        match mode {
+            Ok(mode) if mode == "delete" => Ok(()),
+            Err(error) if error.sqlite_error_code() != Some(rusqlite::ErrorCode::DatabaseBusy) => {
+                Err(self.failed("writing the log back")(error))
+            }
+            _ => Err(StoreError::Busy { path: self.path.clone(), holder: "a reader".into() }),
         }
-        Ok(())
     }
 
     /// The error of a failed statement.
@@ -336,11 +428,4 @@ fn folder_is_empty(folder: &Path) -> Result<bool, StoreError> {
         }
     }
     Ok(true)
-}
-
-/// Make the names in a folder durable.
-pub(crate) fn sync_folder(folder: &Path) -> Result<(), StoreError> {
-    std::fs::File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(StoreError::io(folder, "syncing the folder"))
 }

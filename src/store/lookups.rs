@@ -95,8 +95,7 @@ impl Writer {
         let sql = "INSERT INTO lookups VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET expires = excluded.expires, \
                    looked_up = iif(excluded.answer IS NULL, looked_up, excluded.looked_up), \
                    answer = coalesce(excluded.answer, answer)";
-        let keep = || -> rusqlite::Result<()> {
-            let transaction = self.ledger.connection.unchecked_transaction()?;
+        self.ledger.write("keeping names", |transaction| {
             let mut statement = transaction.prepare_cached(sql)?;
             for LookedUp { address, naming, at, until } in looked_up {
                 let answer = naming.as_ref().map(Naming::answer);
@@ -108,10 +107,8 @@ impl Writer {
                     until.as_millisecond()
                 ])?;
             }
-            drop(statement);
-            transaction.commit()
-        };
-        keep().map_err(self.ledger.failed("keeping names"))
+            Ok(())
+        })
     }
 }
 

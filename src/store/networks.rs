@@ -69,17 +69,14 @@ impl Writer {
     /// # Errors
     /// Where the ledger cannot be written.
     pub fn keep_networks(&mut self, found: &[(IpAddr, Network)], at: Timestamp) -> Result<(), StoreError> {
-        let keep = || -> rusqlite::Result<()> {
-            let transaction = self.ledger.connection.unchecked_transaction()?;
+        self.ledger.write("keeping networks", |transaction| {
             let mut statement =
                 transaction.prepare_cached("INSERT OR REPLACE INTO lookups VALUES (?1, ?2, ?3, ?4, ?4)")?;
             for (address, network) in found {
                 statement.execute(params![address.to_string(), KIND, network.answer(), at.as_millisecond()])?;
             }
-            drop(statement);
-            transaction.commit()
-        };
-        keep().map_err(self.ledger.failed("keeping networks"))
+            Ok(())
+        })
     }
 }
 

@@ -254,6 +254,13 @@ impl<W: Write> PackWriter<W> {
     }
 }
 
+/// A member of a pack that cannot be read, or is not what was written.
+pub(crate) struct BadMember {
+    pub(crate) error: StoreError,
+    /// The reports in it.
+    pub(crate) lines: Vec<Line>,
+}
+
 /// A pack opened for reading.
 pub(crate) struct PackReader<R> {
     archive: zip::ZipArchive<R>,
@@ -262,7 +269,7 @@ pub(crate) struct PackReader<R> {
 
 impl PackReader<io::BufReader<std::fs::File>> {
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
-        let file = std::fs::File::open(path).map_err(StoreError::io(path, "opening the pack"))?;
+        let file = super::files::open(path).map_err(StoreError::io(path, "opening the pack"))?;
         Self::new(io::BufReader::new(file), path)
     }
 }
@@ -282,6 +289,44 @@ impl<R: Read + Seek> PackReader<R> {
     /// The manifest as it stands.
     pub(crate) fn manifest_bytes(&mut self) -> Result<Vec<u8>, StoreError> {
         self.member(MANIFEST)
+    }
+
+    /// Each original with the lines of the reports in it, once, checked against its hash. Returns those that are damaged.
+    pub(crate) fn originals(
+        &mut self,
+        mut each: impl FnMut(Original, Vec<Line>) -> Result<(), StoreError>,
+    ) -> Result<Vec<BadMember>, StoreError> {
+        let mut places: HashMap<String, usize> = HashMap::new();
+        let mut members: Vec<Vec<Line>> = Vec::new();
+        for line in self.manifest()? {
+            let place = *places.entry(line.member.clone()).or_insert_with(|| {
+                members.push(Vec::new());
+                members.len() - 1
+            });
+            members[place].push(line);
+        }
+        let mut bad = Vec::new();
+        for lines in members {
+            match self.checked(&lines) {
+                Ok(original) => each(original, lines)?,
+                Err(error @ StoreError::Damaged { .. }) => bad.push(BadMember { error, lines }),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(bad)
+    }
+
+    /// The original of some lines, if it is what they say.
+    fn checked(&mut self, lines: &[Line]) -> Result<Original, StoreError> {
+        let Some(Line { member, .. }) = lines.first() else {
+            return Err(damaged(&self.path, "a member with reports", &"none"));
+        };
+        let original = self.original(member)?;
+        let found = hash(original_bytes(&original)).to_string();
+        match lines.iter().find(|line| line.sha256 != found) {
+            None => Ok(original),
+            Some(line) => Err(damaged(&self.path, &format!("a member {member} with hash {}", line.sha256), &found)),
+        }
     }
 
     /// The member of each line of the manifest.

@@ -56,7 +56,7 @@ pub(crate) fn hold_rejected(transaction: &Transaction<'_>, quota: Quota) -> rusq
     let beyond = quota.beyond(kept);
     for each in &beyond {
         forget.execute(params![each.key])?;
-        intend(transaction, &each.file)?;
+        super::intents::remove(transaction, [&each.file])?;
     }
     Ok(!beyond.is_empty())
 }
@@ -71,7 +71,7 @@ pub(crate) fn hold_conflicts(transaction: &Transaction<'_>, layout: &Layout, quo
         .query_map([], |row| {
             let file: String = row.get(2)?;
             // One that is not there takes no room; `verify` tells of it.
-            let bytes = std::fs::metadata(layout.file(&file)).map_or(0, |metadata| int(metadata.len()));
+            let bytes = std::fs::metadata(super::files::standing(&layout.file(&file))).map_or(0, |metadata| int(metadata.len()));
             Ok(Kept { key: (row.get(0)?, row.get(1)?), bytes, file })
         })?
         .collect::<Result<Vec<Kept<([u8; 16], [u8; 32])>>, _>>()?;
@@ -79,13 +79,9 @@ pub(crate) fn hold_conflicts(transaction: &Transaction<'_>, layout: &Layout, quo
     let beyond = quota.beyond(kept);
     for Kept { key: (key, content), file, .. } in &beyond {
         forget.execute(params![key, content])?;
-        intend(transaction, file)?;
+        super::intents::remove(transaction, [file])?;
     }
     Ok(!beyond.is_empty())
-}
-
-fn intend(transaction: &Transaction<'_>, file: &str) -> rusqlite::Result<()> {
-    transaction.prepare_cached("INSERT OR REPLACE INTO intents VALUES (?1)")?.execute([file]).map(drop)
 }
 
 #[cfg(test)]
@@ -176,7 +172,7 @@ mod tests {
         flood(dir.path(), 0..1, quota);
         let mut writer = Writer::open(dir.path(), Timestamp::UNIX_EPOCH).unwrap();
         writer.quota = quota;
-        *writer.fault.get_mut() = Some(Box::new(|step| step == crate::store::commit::Step::Committed));
+        *writer.fault.get_mut() = Some(Box::new(|step| step == crate::store::commit::Step::Recorded));
         writer.reject(reject(1)).unwrap();
         assert!(writer.commit().is_err());
         drop(writer);

@@ -50,7 +50,7 @@ pub(crate) struct Part {
 
 impl Part {
     pub(crate) fn open(path: PathBuf) -> Result<Self, StoreError> {
-        let file = File::open(&path).or_else(|error| open_moved(&path).ok_or(error));
+        let file = super::files::open(&path).or_else(|error| open_moved(&path).ok_or(error));
         let file = file.map_err(StoreError::io(&path, "opening the part"))?;
         let metadata = sound::read(&path, "reading the part", || {
             footer::check(&file)?;

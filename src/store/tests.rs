@@ -278,7 +278,8 @@ fn a_kill_at_any_step_loses_nothing_and_doubles_nothing() {
         extension: "xml",
         arrival: now(),
     };
-    for step in [Step::Start, Step::Intended, Step::Written, Step::HalfRenamed, Step::Renamed, Step::Committed] {
+    for step in [Step::Start, Step::Planned, Step::Written, Step::Recorded, Step::Published] {
+        let committed = matches!(step, Step::Recorded | Step::Published);
         let dir = tempfile::tempdir().unwrap();
         write(dir.path(), &first);
         let mut writer = Writer::open(dir.path(), now()).unwrap();
@@ -292,13 +293,13 @@ fn a_kill_at_any_step_loses_nothing_and_doubles_nothing() {
 
         // What a reader sees right after the kill is one state or the other, whole.
         let seen = stored(dir.path());
-        assert_eq!(seen, collected(if step == Step::Committed { &both } else { &first }), "after a kill at {step:?}");
+        assert_eq!(seen, collected(if committed { &both } else { &first }), "after a kill at {step:?}");
 
         // The next run takes up what was lost, and no file is left that the ledger does not know.
         let outcomes = write(dir.path(), &second);
-        assert_eq!(outcomes.get("stored").copied().unwrap_or(0), if step == Step::Committed { 0 } else { 21 });
+        assert_eq!(outcomes.get("stored").copied().unwrap_or(0), if committed { 0 } else { 21 });
         assert_eq!(stored(dir.path()), collected(&both), "after a kill at {step:?} and another run");
-        let known = usize::from(step == Step::Committed);
+        let known = usize::from(committed);
         let rejected = std::fs::read_dir(dir.path().join("rejected")).map_or(0, Iterator::count);
         assert_eq!(rejected, known, "rejected files after a kill at {step:?}");
     }
@@ -410,7 +411,7 @@ fn many_batches(dir: &Path, batches: u32) -> Vec<Accepted> {
 
 fn count(dir: &Path, kind: FileKind) -> usize {
     let mut files = Vec::new();
-    super::rebuild::files(&Layout::new(dir).folder(kind), kind.extension(), &mut files).unwrap();
+    super::survey::visible(&Layout::new(dir).folder(kind), kind.extension(), &mut files).unwrap();
     files.len()
 }
 
@@ -421,7 +422,7 @@ fn compaction_keeps_every_row_and_original() {
     let before = count(dir.path(), FileKind::Part);
     let mut writer = Writer::open(dir.path(), now()).unwrap();
     let done = writer.compact(false).unwrap();
-    assert!(done.merged > 2 * SMALL_FILES, "{done:?}");
+    assert!(done.merged > 2 * MERGE_FILES, "{done:?}");
     assert_eq!(writer.compact(false).unwrap(), super::Compacted::default(), "nothing is due twice");
     drop(writer);
     assert!(count(dir.path(), FileKind::Part) < before);
@@ -438,7 +439,7 @@ fn compaction_keeps_every_row_and_original() {
 /// How many reports the manifests of all packs name, each once.
 fn manifest_keys(dir: &Path) -> usize {
     let mut packs = Vec::new();
-    super::rebuild::files(&Layout::new(dir).folder(FileKind::Pack), "zip", &mut packs).unwrap();
+    super::survey::visible(&Layout::new(dir).folder(FileKind::Pack), "zip", &mut packs).unwrap();
     let mut keys: Vec<_> = packs
         .iter()
         .flat_map(|path| super::pack::PackReader::open(path).unwrap().manifest().unwrap())
@@ -454,7 +455,7 @@ fn manifest_keys(dir: &Path) -> usize {
 #[test]
 fn a_kill_at_any_step_of_a_compaction_changes_no_answer() {
     use super::compact::Step;
-    for step in [Step::Named, Step::Built, Step::Exchanged, Step::Recorded] {
+    for step in [Step::Planned, Step::Built, Step::Recorded, Step::Settled] {
         let dir = tempfile::tempdir().unwrap();
         let reports = many_batches(dir.path(), 40);
         let expected = collected(&reports);
@@ -475,7 +476,7 @@ fn a_kill_at_any_step_of_a_compaction_changes_no_answer() {
 /// The rows of all parts that lie under `records/`, whatever the ledger says.
 fn globbed(dir: &Path) -> usize {
     let mut parts = Vec::new();
-    super::rebuild::files(&Layout::new(dir).folder(FileKind::Part), "parquet", &mut parts).unwrap();
+    super::survey::visible(&Layout::new(dir).folder(FileKind::Part), "parquet", &mut parts).unwrap();
     parts.into_iter().map(|path| super::read::Part::open(path).unwrap().metadata.num_rows).sum()
 }
 
@@ -489,18 +490,19 @@ fn a_sound_store_verifies_and_each_damage_is_named() {
     Writer::open(dir.path(), now()).unwrap().compact(true).unwrap();
     assert_eq!(verify(), []);
 
-    let part = dir.path().join("records/month=2026-11/00000001.parquet");
+    let file = |kind, month| {
+        let found = super::files::list(&Layout::new(dir.path()).month(kind, Month { year: 2026, month })).unwrap();
+        found.first().unwrap().clone()
+    };
+    let part = file(FileKind::Part, 11);
     let bytes = std::fs::read(&part).unwrap();
     std::fs::write(&part, &bytes[..bytes.len() / 2]).unwrap();
     std::fs::write(part.with_file_name("stray.parquet"), &bytes).unwrap();
-    let pack = dir.path().join("originals/month=2026-10/00000001.zip");
+    let pack = file(FileKind::Pack, 10);
     std::fs::remove_file(&pack).unwrap();
     let at: std::collections::BTreeSet<_> = verify().into_iter().map(|fault| fault.at).collect();
-    for expected in [
-        "records/month=2026-11/00000001.parquet",
-        "records/month=2026-11/stray.parquet",
-        "originals/month=2026-10/00000001.zip",
-    ] {
+    for expected in [part.clone(), part.with_file_name("stray.parquet"), pack] {
+        let expected = expected.strip_prefix(dir.path()).unwrap().to_str().unwrap();
         assert!(at.contains(expected), "{expected} in {at:?}");
     }
     assert!(part.with_file_name("stray.parquet").exists(), "an unknown file is told, not removed");
@@ -543,11 +545,189 @@ fn a_ledger_of_version_1_is_read_and_brought_up_to_date() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), &(0..3).map(|number| accepted(number, 3)).collect::<Vec<_>>());
     let ledger = rusqlite::Connection::open(dir.path().join("ledger.sqlite")).unwrap();
-    ledger.execute_batch("ALTER TABLE files DROP COLUMN hash; PRAGMA user_version = 1;").unwrap();
+    let tables = "ALTER TABLE files DROP COLUMN hash; DROP TABLE writer; DROP TABLE intents;
+        CREATE TABLE intents (path TEXT PRIMARY KEY) WITHOUT ROWID;
+        CREATE TABLE compactions (made TEXT PRIMARY KEY, kind TEXT NOT NULL, month TEXT NOT NULL, records INTEGER NOT NULL,
+            replaced TEXT NOT NULL) WITHOUT ROWID;
+        PRAGMA user_version = 1;";
+    ledger.execute_batch(tables).unwrap();
     assert_eq!(Store::open(dir.path()).unwrap().verify().unwrap(), []);
     write(dir.path(), &[accepted(7, 3)]);
     assert_eq!(Store::open(dir.path()).unwrap().verify().unwrap(), []);
     let kept = "SELECT SUM(hash IS NULL), SUM(length(hash) = 32) FROM files";
     let counts = ledger.query_row(kept, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))).unwrap();
     assert_eq!(counts, (2, 2));
+}
+
+/// A store as version 2 left it, with two merged packs that it had not removed yet.
+fn store_of_version_2() -> tempfile::TempDir {
+    fn copy(from: &Path, to: &Path) {
+        std::fs::create_dir_all(to).unwrap();
+        for path in super::files::list(from).unwrap() {
+            let target = to.join(path.file_name().unwrap());
+            if path.is_dir() { copy(&path, &target) } else { drop(std::fs::copy(&path, &target).unwrap()) }
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/store-2"), dir.path());
+    dir
+}
+
+#[test]
+fn a_store_of_version_2_is_read_and_upgraded_and_nothing_is_lost() {
+    let dir = store_of_version_2();
+    assert_eq!(Store::open(dir.path()).unwrap().verify().unwrap(), [], "before it is upgraded");
+    let rows = stored(dir.path());
+    assert_eq!((rows.len(), manifest_keys(dir.path())), (16, 8));
+    let mut writer = Writer::open(dir.path(), now()).unwrap();
+    let said = writer.take_notices();
+    assert!(said.len() == 1 && said[0].contains("from version 2 to 3"), "{said:?}");
+    assert_eq!(writer.add(accepted(3, 2)).unwrap(), Added::Stored);
+    writer.commit().unwrap();
+    drop(writer);
+    assert_eq!(Writer::open(dir.path(), now()).unwrap().take_notices(), Vec::<String>::new(), "said once");
+    let store = Store::open(dir.path()).unwrap();
+    assert_eq!(store.verify().unwrap(), []);
+    assert_eq!((stored(dir.path()).len(), manifest_keys(dir.path())), (18, 9));
+    let status = store.status().unwrap();
+    assert_eq!((status.totals.reports, status.rejected.count, status.conflicts), (9, 1, 1));
+    assert!(!dir.path().join("retired").exists(), "every original of it is in another pack");
+}
+
+#[test]
+fn an_upgrade_keeps_a_merged_pack_whose_originals_are_nowhere_else() {
+    let dir = store_of_version_2();
+    let merged = dir.path().join("originals/month=2026-11/00000012.zip");
+    std::fs::write(&merged, b"damaged").unwrap();
+    let said = Writer::open(dir.path(), now()).unwrap().take_notices();
+    let kept = dir.path().join("originals/month=2026-11/00000006.zip");
+    assert!(kept.exists() && said.iter().any(|said| said.contains("00000006.zip")), "{said:?}");
+    assert!(!dir.path().join("originals/month=2026-10/00000005.zip").exists());
+}
+
+#[test]
+fn a_merge_of_version_2_whose_list_is_damaged_is_an_error_and_not_an_empty_list() {
+    let dir = store_of_version_2();
+    let ledger = rusqlite::Connection::open(dir.path().join("ledger.sqlite")).unwrap();
+    let sql = "INSERT INTO compactions VALUES ('records/month=2026-11/00000014.parquet', 'records', '2026-11', 8, '[\"')";
+    ledger.execute(sql, []).unwrap();
+    drop(ledger);
+    let error = Writer::open(dir.path(), now()).unwrap_err();
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+}
+
+#[test]
+fn a_store_of_a_newer_program_is_refused_in_a_sentence() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), &[accepted(1, 1)]);
+    let ledger = rusqlite::Connection::open(dir.path().join("ledger.sqlite")).unwrap();
+    ledger.execute_batch("PRAGMA user_version = 4").unwrap();
+    for error in
+        [Writer::open(dir.path(), now()).map(drop).unwrap_err(), Store::open(dir.path()).map(drop).unwrap_err()]
+    {
+        let told = error.to_string();
+        assert!(told.ends_with("a newer dmarquet wrote this data folder: expected version 3 or older, found version 4"), "{told}");
+    }
+}
+
+/// The ledger of a store, to be put back later.
+fn backup(dir: &Path) -> Vec<u8> {
+    std::fs::read(dir.join("ledger.sqlite")).unwrap()
+}
+
+#[test]
+fn a_ledger_older_than_its_files_is_told_and_costs_no_file() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), &[accepted(1, 2)]);
+    let old = backup(dir.path());
+    write(dir.path(), &[accepted(2, 2)]);
+    write(dir.path(), &[accepted(41, 2)]);
+    let keys = manifest_keys(dir.path());
+    for name in ["ledger.sqlite-wal", "ledger.sqlite-shm"] {
+        let _ = std::fs::remove_file(dir.path().join(name));
+    }
+    std::fs::write(dir.path().join("ledger.sqlite"), old).unwrap();
+    let error = Writer::open(dir.path(), now()).unwrap_err();
+    assert!(matches!(error, StoreError::OlderLedger { known: 1, .. }), "{error}");
+    assert!(error.to_string().contains("rebuild"), "{error}");
+    let faults = Store::open(dir.path()).unwrap().verify().unwrap();
+    assert!(faults.iter().any(|fault| fault.what.contains("older than its files")), "{faults:?}");
+    assert_eq!((manifest_keys(dir.path()), keys), (3, 3));
+}
+
+#[test]
+fn a_ledger_put_back_from_the_middle_of_a_commit_removes_nothing_that_was_committed() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), &[accepted(1, 2)]);
+    let mut writer = Writer::open(dir.path(), now()).unwrap();
+    // The backup is made while the files are written: its intents name them.
+    let (path, copy) = (dir.path().to_owned(), dir.path().join("backup"));
+    let copied = copy.clone();
+    *writer.fault.get_mut() = Some(Box::new(move |step| {
+        if step == Step::Planned {
+            let ledger = rusqlite::Connection::open(path.join("ledger.sqlite")).unwrap();
+            ledger.execute("VACUUM INTO ?1", [copied.to_str().unwrap()]).unwrap();
+        }
+        false
+    }));
+    writer.add(accepted(2, 2)).unwrap();
+    writer.commit().unwrap();
+    drop(writer);
+    for name in ["ledger.sqlite-wal", "ledger.sqlite-shm"] {
+        let _ = std::fs::remove_file(dir.path().join(name));
+    }
+    std::fs::rename(copy, dir.path().join("ledger.sqlite")).unwrap();
+    assert!(matches!(Writer::open(dir.path(), now()), Err(StoreError::OlderLedger { .. })));
+    assert_eq!(manifest_keys(dir.path()), 2, "every original is there");
+}
+
+#[test]
+fn a_writer_that_another_one_followed_is_refused_and_the_other_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = Writer::open(dir.path(), now()).unwrap();
+    first.add(accepted(1, 1)).unwrap();
+    // As where the lock does not reach: another host, or the file removed by hand.
+    std::fs::remove_file(dir.path().join("lock")).unwrap();
+    let mut second = Writer::open(dir.path(), now()).unwrap();
+    second.add(accepted(2, 1)).unwrap();
+    assert!(matches!(first.commit(), Err(StoreError::LockLost { .. })));
+    assert!(matches!(first.told(&[Message { mailbox: "m".into(), folder: "f".into(), uid_validity: 1, uid: 1 }]),
+        Err(StoreError::Superseded { .. })));
+    second.commit().unwrap();
+    drop(first);
+    second.add(accepted(41, 1)).unwrap();
+    second.commit().unwrap();
+    drop(second);
+    assert_eq!(stored(dir.path()), collected(&[accepted(2, 1), accepted(41, 1)]));
+    assert_eq!(Store::open(dir.path()).unwrap().verify().unwrap(), []);
+}
+
+#[test]
+fn a_merge_refuses_to_spread_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    // All in one month.
+    for number in 0..4 {
+        write(dir.path(), &[accepted(number * 40, 2)]);
+    }
+    let mut packs = Vec::new();
+    super::survey::visible(&Layout::new(dir.path()).folder(FileKind::Pack), "zip", &mut packs).unwrap();
+    let bytes = std::fs::read(&packs[1]).unwrap();
+    let mut damaged = bytes.clone();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 0x40;
+    std::fs::write(&packs[1], &damaged).unwrap();
+    let done = Writer::open(dir.path(), now()).unwrap().compact(true).unwrap();
+    assert_eq!((done.merged, done.damaged.len()), (7, 1), "{done:?}");
+    assert_eq!(std::fs::read(&packs[1]).unwrap(), damaged, "it stays as it is");
+    std::fs::write(&packs[1], &bytes).unwrap();
+    assert_eq!(Store::open(dir.path()).unwrap().verify().unwrap(), []);
+    assert_eq!(manifest_keys(dir.path()), 4);
+}
+
+#[test]
+fn a_store_that_is_not_there_does_not_verify() {
+    let dir = tempfile::tempdir().unwrap();
+    for dir in [dir.path().to_owned(), dir.path().join("typo")] {
+        assert!(matches!(Store::open(&dir).unwrap().verify(), Err(StoreError::NoStore { .. })));
+    }
 }

@@ -1,14 +1,13 @@
 //! Letting old months go, and checking ledger, parts and originals against each other.
 
-use super::commit::Seal;
+use super::files::{self, Seal};
 use super::layout::{FileKind, Layout, Month};
 use super::ledger::Ledger;
-use super::pack::PackReader;
+use super::pack::{Line, PackReader};
 use super::read::Part;
-use super::rebuild::files;
 use super::writer::Writer;
-use super::{Store, StoreError, encode, recover, sound};
-use rusqlite::params;
+use super::{Store, StoreError, encode, intents, sound, survey};
+use rusqlite::OptionalExtension;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -37,21 +36,19 @@ impl Writer {
     /// # Errors
     /// A fault of the disk; what is gone from the ledger then goes from the disk at the next start.
     pub fn prune(&mut self, first: Month) -> Result<Pruned, StoreError> {
-        let failed = self.ledger.failed("letting old months go");
+        self.lock.check()?;
         let month = first.to_string();
-        let prune = || -> rusqlite::Result<Pruned> {
-            let transaction = self.ledger.connection.unchecked_transaction()?;
-            // Their files go the way of unfinished ones: what an intent names is removed, now or at the next start.
-            transaction.execute("INSERT OR REPLACE INTO intents SELECT path FROM files WHERE month < ?1", [&month])?;
+        let pruned = self.ledger.write("letting old months go", |transaction| {
+            let mut statement = transaction.prepare("SELECT path FROM files WHERE month < ?1")?;
+            let paths = statement.query_map([&month], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
+            intents::remove(transaction, &paths)?;
             let files = transaction.execute("DELETE FROM files WHERE month < ?1", [&month])?;
             let day = encode::days_since_epoch(first.first());
             let reports = transaction.execute("DELETE FROM reports WHERE day < ?1", [day])?;
             transaction.execute("DELETE FROM totals WHERE month < ?1", [&month])?;
-            transaction.commit()?;
             Ok(Pruned { reports, files })
-        };
-        let pruned = prune().map_err(failed)?;
-        recover::recover(&self.layout, &self.ledger)?;
+        })?;
+        self.settle()?;
         for kind in FileKind::ALL {
             remove_empty_months(&self.layout.folder(kind), first);
         }
@@ -72,9 +69,11 @@ impl Store {
     /// Check ledger, parts and originals against each other, and give all that is off.
     ///
     /// # Errors
-    /// Where the ledger cannot be read, or a folder not be listed.
+    /// Where there is no store, the ledger cannot be read, or a folder not be listed.
     pub fn verify(&self) -> Result<Vec<Fault>, StoreError> {
-        let Some(ledger) = &self.ledger else { return Ok(Vec::new()) };
+        let Some(ledger) = &self.ledger else {
+            return Err(StoreError::NoStore { path: self.layout.root().to_owned() });
+        };
         let mut faults = Vec::new();
         check_ledger(ledger, &mut faults)?;
         let known = listed(ledger)?;
@@ -82,7 +81,7 @@ impl Store {
             check_file(&self.layout, file, &mut faults);
         }
         check_originals(&self.layout, ledger, &known, &mut faults)?;
-        check_unknown(&self.layout, ledger, &known, &mut faults)?;
+        check_others(&self.layout, ledger, &mut faults)?;
         Ok(faults)
     }
 }
@@ -97,6 +96,7 @@ struct Listed {
 }
 
 fn listed(ledger: &Ledger) -> Result<Vec<Listed>, StoreError> {
+    // A store is verified before a writer upgrades it, too.
     let hash = if ledger.version()? < 2 { "NULL" } else { "hash" };
     let read = || -> rusqlite::Result<Vec<Listed>> {
         let sql = format!("SELECT path, kind, records, bytes, {hash} FROM files ORDER BY path");
@@ -112,21 +112,33 @@ fn listed(ledger: &Ledger) -> Result<Vec<Listed>, StoreError> {
 
 fn check_ledger(ledger: &Ledger, faults: &mut Vec<Fault>) -> Result<(), StoreError> {
     let failed = || ledger.failed("checking the ledger");
-    let one = |sql: &str| ledger.connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(failed());
+    // A sum of counts may not fit SQLite's integers.
+    let sum = |sql: &str| -> Result<i128, StoreError> {
+        let read = || -> rusqlite::Result<i128> {
+            let mut statement = ledger.connection.prepare(sql)?;
+            let mut rows = statement.query([])?;
+            let mut sum: i128 = 0;
+            while let Some(row) = rows.next()? {
+                sum += i128::from(row.get::<_, i64>(0)?);
+            }
+            Ok(sum)
+        };
+        read().map_err(failed())
+    };
     let said: String = ledger.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(failed())?;
     let mut fault = |what: String| faults.push(Fault { at: "ledger.sqlite".into(), what });
     if said != "ok" {
         fault(format!("quick_check: expected ok, found {said}"));
     }
     for column in ["records", "messages", "dmarc_pass"] {
-        let sums = one(&format!("SELECT COALESCE(SUM({column}), 0) FROM totals"))?;
-        let found = one(&format!("SELECT COALESCE(SUM({column}), 0) FROM reports"))?;
+        let sums = sum(&format!("SELECT {column} FROM totals"))?;
+        let found = sum(&format!("SELECT {column} FROM reports"))?;
         if sums != found {
             fault(format!("kept sum of {column}: expected {found} as in its reports, found {sums}"));
         }
     }
-    let reports = one("SELECT COALESCE(SUM(records), 0) FROM reports")?;
-    let parts = one("SELECT COALESCE(SUM(records), 0) FROM files WHERE kind = 'records'")?;
+    let reports = sum("SELECT records FROM reports")?;
+    let parts = sum("SELECT records FROM files WHERE kind = 'records'")?;
     if reports != parts {
         fault(format!("rows of parts: expected {reports} as in its reports, found {parts}"));
     }
@@ -134,7 +146,7 @@ fn check_ledger(ledger: &Ledger, faults: &mut Vec<Fault>) -> Result<(), StoreErr
 }
 
 fn check_file(layout: &Layout, listed: &Listed, faults: &mut Vec<Fault>) {
-    let path = layout.file(&listed.path);
+    let path = files::standing(&layout.file(&listed.path));
     let mut fault = |what: String| faults.push(Fault { at: listed.path.clone(), what });
     match Seal::of(&path) {
         Err(error) => return fault(format!("expected a file, found none: {error}")),
@@ -179,64 +191,96 @@ fn check_originals(
 ) -> Result<(), StoreError> {
     let mut kept = BTreeSet::new();
     for listed in known.iter().filter(|listed| listed.kind == FileKind::Pack) {
-        if let Err(error) = check_pack(&layout.file(&listed.path), &mut kept) {
-            faults.push(Fault { at: listed.path.clone(), what: error.to_string() });
-        }
-    }
-    let read = || -> rusqlite::Result<Vec<String>> {
-        let mut statement = ledger.connection.prepare("SELECT lower(hex(key)) FROM reports ORDER BY id")?;
-        statement.query_map([], |row| row.get(0))?.collect()
-    };
-    for key in read().map_err(ledger.failed("reading the reports"))? {
-        if !kept.contains(&key) {
-            faults.push(Fault {
-                at: format!("report {key}"),
-                what: "expected its original in a pack, found none".into(),
-            });
-        }
-    }
-    Ok(())
-}
-
-fn check_pack(path: &Path, kept: &mut BTreeSet<String>) -> Result<(), StoreError> {
-    let mut pack = PackReader::open(path)?;
-    for line in pack.manifest()? {
-        let original = pack.original(&line.member)?;
-        let found = super::pack::hash(super::pack::original_bytes(&original)).to_string();
-        if found != line.sha256 {
-            let expected = format!("a member {} with hash {}", line.member, line.sha256);
-            return Err(StoreError::Damaged { path: path.to_owned(), expected, found });
-        }
-        kept.insert(line.key);
-    }
-    Ok(())
-}
-
-/// Files that the ledger does not know are told, never removed.
-fn check_unknown(
-    layout: &Layout,
-    ledger: &Ledger,
-    known: &[Listed],
-    faults: &mut Vec<Fault>,
-) -> Result<(), StoreError> {
-    for kind in FileKind::ALL {
-        let mut found = Vec::new();
-        files(&layout.folder(kind), kind.extension(), &mut found)?;
-        for path in found {
-            let relative = path.strip_prefix(layout.root()).unwrap_or(&path).to_string_lossy().into_owned();
-            if !known.iter().any(|listed| listed.path == relative) {
-                let what = "expected only files of the ledger, found one it does not know".to_owned();
-                faults.push(Fault { at: relative, what });
+        let mut fault = |what: String| faults.push(Fault { at: listed.path.clone(), what });
+        let read = PackReader::open(&layout.file(&listed.path)).and_then(|mut pack| {
+            pack.originals(|_, lines| {
+                kept.extend(lines.into_iter().map(|line| line.key));
+                Ok(())
+            })
+        });
+        match read {
+            Err(error) => fault(format!("{error}; {RESTORE}")),
+            Ok(bad) => {
+                for bad in bad {
+                    let reports = lost(ledger, &bad.lines).map_err(ledger.failed("reading the reports"))?;
+                    fault(format!("{}; lost: {reports}; {RESTORE}", bad.error));
+                    // Told with their member, all of them.
+                    kept.extend(bad.lines.into_iter().map(|line| line.key));
+                }
             }
         }
+    }
+    let sql = "SELECT lower(hex(key)), org_name, report_id, policy_domain FROM reports ORDER BY id";
+    let read = || -> rusqlite::Result<Vec<String>> {
+        let mut statement = ledger.connection.prepare(sql)?;
+        let mut rows = statement.query([])?;
+        let mut missing = Vec::new();
+        while let Some(row) = rows.next()? {
+            if !kept.contains(&row.get::<_, String>(0)?) {
+                missing.push(named(&row.get::<_, String>(1)?, &row.get::<_, String>(2)?, &row.get::<_, String>(3)?));
+            }
+        }
+        Ok(missing)
+    };
+    let missing = read().map_err(ledger.failed("reading the reports"))?;
+    if !missing.is_empty() {
+        let what = format!("expected the originals of all reports, found none of {}; {RESTORE}", some_of(&missing));
+        faults.push(Fault { at: "originals".into(), what });
+    }
+    Ok(())
+}
+
+/// What a person can do about a damaged or missing original.
+pub(crate) const RESTORE: &str = "fetch these reports again, or restore this file from a backup";
+
+/// A report by the words of its reporter.
+pub(crate) fn named(org_name: &str, report_id: &str, policy_domain: &str) -> String {
+    format!("report {report_id} from {org_name} about {policy_domain}")
+}
+
+/// Names that are told of a list, before the rest is counted.
+const NAMED: usize = 5;
+
+/// The first of some names, and how many there are beyond.
+pub(crate) fn some_of(names: &[String]) -> String {
+    let shown = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(NAMED) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// The reports of some lines of a manifest, in words.
+fn lost(ledger: &Ledger, lines: &[Line]) -> rusqlite::Result<String> {
+    let sql = "SELECT org_name, report_id, policy_domain FROM reports WHERE lower(hex(key)) = ?1";
+    let mut statement = ledger.connection.prepare_cached(sql)?;
+    let mut names = Vec::new();
+    for line in lines.iter().take(NAMED) {
+        let row = statement.query_row([&line.key], |row| {
+            Ok(named(&row.get::<_, String>(0)?, &row.get::<_, String>(1)?, &row.get::<_, String>(2)?))
+        });
+        names.push(row.optional()?.unwrap_or_else(|| format!("a report of {}", line.origin)));
+    }
+    let more = lines.len().saturating_sub(NAMED);
+    Ok(if more == 0 { names.join(", ") } else { format!("{} and {more} more", names.join(", ")) })
+}
+
+/// Files that the ledger does not know are told, never removed; so are those it knows and that are not there.
+fn check_others(layout: &Layout, ledger: &Ledger, faults: &mut Vec<Fault>) -> Result<(), StoreError> {
+    for at in survey::unknown(layout, ledger)? {
+        let what = "expected only files of the ledger, found one it does not know".to_owned();
+        faults.push(Fault { at, what });
+    }
+    if let Err(error @ StoreError::OlderLedger { .. }) = survey::check_age(layout, ledger) {
+        faults.push(Fault { at: "ledger.sqlite".into(), what: error.to_string() });
     }
     let sql = "SELECT file FROM rejected WHERE file <> '' UNION SELECT file FROM conflicts WHERE file <> ''
                ORDER BY 1";
     let read = || -> rusqlite::Result<Vec<String>> {
-        ledger.connection.prepare(sql)?.query_map(params![], |row| row.get(0))?.collect()
+        ledger.connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
     };
     for file in read().map_err(ledger.failed("listing what is aside"))? {
-        if !layout.file(&file).is_file() {
+        if !files::standing(&layout.file(&file)).is_file() {
             faults.push(Fault { at: file, what: "expected the bytes kept aside, found none".into() });
         }
     }

@@ -7,7 +7,8 @@ use super::layout::Layout;
 use super::ledger::Ledger;
 use super::lock::Lock;
 use super::quota::Quota;
-use super::{StoreError, commit, ledger, recover};
+use super::files::create_folder;
+use super::{StoreError, commit, intents, rebuild, survey};
 use crate::model::{Accepted, Cursor, Fate, Hash, Message, ReportKey};
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
@@ -142,7 +143,15 @@ pub struct Writer {
     /// The instant at which a test kills a compaction.
     #[cfg(test)]
     pub(crate) compact_fault: Option<super::compact::Step>,
-    _lock: Lock,
+    pub(crate) lock: Lock,
+    /// Part of the names of its files: no two writers make the same name.
+    pub(crate) tag: u32,
+    /// Files whose last intent is done, but whose new names are not durable yet.
+    pub(crate) published: Vec<String>,
+    /// It makes a store's tables anew, beside those that stand, from packs that stay.
+    pub(crate) rebuilding: bool,
+    /// What a person should hear of, oldest first.
+    pub(crate) notices: Vec<String>,
     limits: BatchLimits,
     pub(crate) quota: Quota,
     /// Nothing is stored yet: no look-up can find anything.
@@ -161,15 +170,21 @@ impl Writer {
     /// Open the store for writing; make it where there is none; put right what a killed run left.
     ///
     /// # Errors
-    /// [`StoreError::Busy`] where another process writes, [`StoreError::NoLedger`] where data lie without a ledger,
-    /// and any fault of the disk.
+    /// [`StoreError::Busy`] where another process writes, [`StoreError::NoLocks`] where two could, [`StoreError::NoLedger`]
+    /// where data have no ledger, [`StoreError::OlderLedger`] where it does not know all of them, and any fault of the disk.
     pub fn open(dir: &Path, now: Timestamp) -> Result<Self, StoreError> {
         let layout = Layout::new(dir);
         create_folder(layout.root())?;
         let lock = Lock::take(&layout, now)?;
-        let ledger = Ledger::writer(&layout)?;
-        recover::recover(&layout, &ledger)?;
-        super::compact::recover(&layout, &ledger)?;
+        let (ledger, notices) = Ledger::writer(&layout, &lock)?;
+        let published = intents::recover(&layout, &ledger)?;
+        rebuild::clear(&layout, &ledger)?;
+        survey::check_age(&layout, &ledger)?;
+        Ok(Self { published, notices, ..Self::of(layout, ledger, lock, now)? })
+    }
+
+    /// The writer of a ledger that it has claimed.
+    pub(crate) fn of(layout: Layout, ledger: Ledger, lock: Lock, now: Timestamp) -> Result<Self, StoreError> {
         let fresh = !ledger.any("SELECT 1 FROM reports LIMIT 1")?;
         let unread = ledger.any("SELECT 1 FROM rejected WHERE file IS NULL LIMIT 1")?;
         Ok(Self {
@@ -182,12 +197,32 @@ impl Writer {
             fault: std::cell::RefCell::default(),
             #[cfg(test)]
             compact_fault: None,
-            _lock: lock,
+            lock,
+            tag: random_tag(),
+            published: Vec::new(),
+            rebuilding: false,
+            notices: Vec::new(),
             limits: BatchLimits::default(),
             quota: Quota::default(),
             fresh,
             unread,
         })
+    }
+
+    /// What a person should hear of since it was last asked: that the folder was upgraded, that a file is damaged.
+    pub fn take_notices(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// Do what the last transaction decided of files.
+    pub(crate) fn settle(&mut self) -> Result<(), StoreError> {
+        self.published = intents::settle(&self.layout, &self.ledger)?;
+        Ok(())
+    }
+
+    /// Close what looks at the ledger beside the writer.
+    pub(crate) fn close_snapshot(&mut self) {
+        self.known = Snapshot::default();
     }
 
     /// Other bounds of a batch.
@@ -201,12 +236,16 @@ impl Writer {
     ///
     /// # Errors
     /// Where the ledger cannot be read.
-    pub fn add(&mut self, accepted: Accepted) -> Result<Added, StoreError> {
+    pub fn add(&mut self, mut accepted: Accepted) -> Result<Added, StoreError> {
         let (key, content) = (accepted.report.key, accepted.report.content);
         let known = match self.batch.keys.get(&key) {
             Some(content) => Some(*content),
             None => self.stored_content(key)?,
         };
+        if self.rebuilding && known.is_none() {
+            // Its pack stays: nobody writes it again.
+            accepted.original = std::sync::Arc::new(crate::model::Original::Xml(Vec::new()));
+        }
         let weight = accepted.weight();
         match known {
             None => {
@@ -328,20 +367,14 @@ impl Writer {
         if messages.is_empty() {
             return Ok(());
         }
-        let failed = self.ledger.failed("noting acknowledged messages");
-        let note = || {
-            let transaction = self.ledger.connection.unchecked_transaction()?;
-            {
-                let mut statement = transaction.prepare_cached(
-                    "DELETE FROM pending WHERE mailbox = ?1 AND folder = ?2 AND uid_validity = ?3 AND uid = ?4",
-                )?;
-                for Message { mailbox, folder, uid_validity, uid } in messages {
-                    statement.execute(params![mailbox, folder, uid_validity, uid])?;
-                }
-            }
-            transaction.commit()
-        };
-        note().map_err(failed)
+        self.ledger.write("noting acknowledged messages", |transaction| {
+            let mut statement = transaction.prepare_cached(
+                "DELETE FROM pending WHERE mailbox = ?1 AND folder = ?2 AND uid_validity = ?3 AND uid = ?4",
+            )?;
+            messages.iter().try_for_each(|Message { mailbox, folder, uid_validity, uid }| {
+                statement.execute(params![mailbox, folder, uid_validity, uid]).map(drop)
+            })
+        })
     }
 
     /// Set a folder's cursor: how far it was read, and what is dealt with beyond. Pending messages stay as they are, unless
@@ -350,14 +383,10 @@ impl Writer {
     /// # Errors
     /// Where the ledger cannot be written.
     pub fn set_cursor(&mut self, mailbox: &str, folder: &str, cursor: &Cursor) -> Result<(), StoreError> {
-        let failed = self.ledger.failed("noting a cursor");
         let now = self.now.as_millisecond();
-        let note = || {
-            let transaction = self.ledger.connection.unchecked_transaction()?;
-            super::mailboxes::set_cursor(&transaction, (mailbox, folder), cursor, now)?;
-            transaction.commit()
-        };
-        note().map_err(failed)
+        self.ledger.write("noting a cursor", |transaction| {
+            super::mailboxes::set_cursor(transaction, (mailbox, folder), cursor, now)
+        })
     }
 
     /// The cursors of a mailbox's folders.
@@ -470,14 +499,9 @@ fn short(hash: Hash) -> [u8; 16] {
     half.try_into().expect("a hash has 32 bytes")
 }
 
-/// Make a folder with its parents; its name is durable once its parent is synced.
-pub(crate) fn create_folder(folder: &Path) -> Result<(), StoreError> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    std::fs::create_dir_all(folder).map_err(StoreError::io(folder, "making the folder"))?;
-    match folder.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => ledger::sync_folder(parent),
-        _ => Ok(()),
-    }
+/// A tag that no other writer has, but for one in four billion at the same number.
+fn random_tag() -> u32 {
+    use std::hash::{BuildHasher as _, RandomState};
+    let random = RandomState::new().hash_one((std::process::id(), std::time::SystemTime::now()));
+    u32::try_from(random >> 32).unwrap_or_default()
 }

@@ -81,7 +81,7 @@ impl Loose {
         };
         let groups = GROUPS.iter().map(|group| group.iter().copied().map(table).collect()).collect();
         // The status and the quota look at these too.
-        loose.connection.execute_batch("CREATE TABLE intents (path PRIMARY KEY)").expect("a table");
+        loose.connection.execute_batch("CREATE TABLE intents (path PRIMARY KEY, step, generation)").expect("a table");
         let store = Store { layout: Layout::new(Path::new(NOWHERE)), ledger: Some(loose), folder: false };
         Self { store, groups }
     }
@@ -94,7 +94,7 @@ impl Loose {
 fn in_memory() -> Ledger {
     let connection = Connection::open_in_memory().expect("memory");
     connection.set_prepared_statement_cache_capacity(64);
-    Ledger { connection, path: "ledger.sqlite".into() }
+    Ledger { connection, path: "ledger.sqlite".into(), generation: None }
 }
 
 fn columns(connection: &Connection, table: &str) -> Vec<String> {
