@@ -39,7 +39,9 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let answer = Answer { months: done.months, merged: done.merged, made: done.made, damaged };
     let exit = if answer.damaged.is_empty() { Exit::Handled } else { Exit::Attention };
     if exit == Exit::Attention {
-        run.talk.hint("`dmarquet verify` says what is lost; restore these files from a backup, or fetch their reports again");
+        run.talk.hint(
+            "`dmarquet verify` says what is lost; restore these files from a backup, or fetch their reports again",
+        );
     }
     match args.format {
         Format::Json => output::json(&answer)?,

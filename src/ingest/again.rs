@@ -58,12 +58,7 @@ fn size(original: &Original) -> usize {
     }
 }
 
-fn read_again(
-    tally: &mut Tally,
-    writer: &mut Writer,
-    kept: Vec<Kept>,
-    options: &Options,
-) -> Result<(), StoreError> {
+fn read_again(tally: &mut Tally, writer: &mut Writer, kept: Vec<Kept>, options: &Options) -> Result<(), StoreError> {
     let read: Vec<_> = kept.into_par_iter().flat_map_iter(|kept| accept(kept, options)).collect();
     for (ingested, result) in read {
         tally.items += 1;

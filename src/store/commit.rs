@@ -201,8 +201,7 @@ fn write<'w>(
         }
         enter(writer, batch, number)
     });
-    let made: Vec<Made> =
-        written.into_iter().flatten().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
+    let made: Vec<Made> = written.into_iter().flatten().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
     let transaction = entered?;
     folders.into_par_iter().try_for_each(|folder| sync_folder(&folder))?;
     record_files(&transaction, &made, number).map_err(writer.ledger.failed("recording the batch"))?;

@@ -212,8 +212,9 @@ impl Writer {
                     FileKind::Pack => check_members(file),
                 };
                 let checked = merge.paths().zip(&paths);
-                let damaged: Vec<_> =
-                    checked.filter_map(|(path, file)| check(file).err().map(|error| (path.to_owned(), error))).collect();
+                let damaged: Vec<_> = checked
+                    .filter_map(|(path, file)| check(file).err().map(|error| (path.to_owned(), error)))
+                    .collect();
                 return if damaged.is_empty() { Err(error) } else { Ok(Merged::Damaged(damaged)) };
             }
             Err(error) => return Err(error),

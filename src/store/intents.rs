@@ -86,7 +86,8 @@ pub(crate) fn remove<P: AsRef<str>>(
 /// The paths of a step.
 fn paths(ledger: &Ledger, step: Step) -> Result<Vec<String>, StoreError> {
     let read = || -> rusqlite::Result<Vec<String>> {
-        let mut statement = ledger.connection.prepare_cached("SELECT path FROM intents WHERE step = ?1 ORDER BY path")?;
+        let mut statement =
+            ledger.connection.prepare_cached("SELECT path FROM intents WHERE step = ?1 ORDER BY path")?;
         statement.query_map([step.word()], |row| row.get(0))?.collect()
     };
     read().map_err(ledger.failed("reading the intents"))
@@ -284,7 +285,8 @@ fn clear_folder(folder: &Path, home: &Path) -> Result<(), StoreError> {
             _ => false,
         };
         // A part that is being published may be linked under its other name, hidden or not.
-        if same(&place) || same(&Layout::temporary(&place)) || Layout::unhidden(&place).is_some_and(|name| same(&name)) {
+        if same(&place) || same(&Layout::temporary(&place)) || Layout::unhidden(&place).is_some_and(|name| same(&name))
+        {
             remove_file(&path, "removing a link")?;
         } else if !rename_new(&path, &place)? {
             let found = format!("another file; both are kept, this one as {}", path.display());

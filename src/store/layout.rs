@@ -217,7 +217,8 @@ mod tests {
         assert_eq!(Layout::batch_of(FileKind::Pack, Path::new(&file)), Some(12));
         assert_eq!(Layout::batch_of(FileKind::Pack, Path::new("00000012.zip")), Some(12));
         assert_eq!(Layout::batch_of(FileKind::Pack, Path::new("123456789-00000000.zip")), Some(123_456_789));
-        for other in ["12.zip", "00000012.parquet", ".00000012.zip.tmp", "00000012 (1).zip", "00000012-x.zip", "a.zip"] {
+        for other in ["12.zip", "00000012.parquet", ".00000012.zip.tmp", "00000012 (1).zip", "00000012-x.zip", "a.zip"]
+        {
             assert_eq!(Layout::batch_of(FileKind::Pack, Path::new(other)), None, "{other}");
         }
         assert_eq!(Layout::month_of(&file), Some((FileKind::Pack, Month { year: 2026, month: 11 })));

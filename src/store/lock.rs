@@ -132,13 +132,11 @@ impl Lock {
             return Err(StoreError::NoLocks { path });
         }
         let left = Owner::parse(left.trim());
-        let lock = Self { file: file.try_clone().map_err(failed())?, path: path.clone(), owner: Owner::current(now), left };
+        let lock =
+            Self { file: file.try_clone().map_err(failed())?, path: path.clone(), owner: Owner::current(now), left };
         lock.check()?;
         let text = format!("{}\n{}\n", lock.owner, lock.owner.text());
-        file.set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| file.write_all(text.as_bytes()))
-            .map_err(failed())?;
+        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(text.as_bytes())).map_err(failed())?;
         Ok(lock)
     }
 
@@ -170,7 +168,12 @@ mod tests {
     use super::*;
 
     fn owner() -> Owner {
-        Owner { namespace: "pid:[1]".into(), boot: "b".into(), machine: "m".into(), ..Owner::current(Timestamp::UNIX_EPOCH) }
+        Owner {
+            namespace: "pid:[1]".into(),
+            boot: "b".into(),
+            machine: "m".into(),
+            ..Owner::current(Timestamp::UNIX_EPOCH)
+        }
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //! Columns are read once each, their words as dictionary codes: what is held is a column a thread and the compressed
 //! pages, never the rows.
 
-use super::files::{Seal, write_file};
 use super::encode::{self, PartWriter, ROW_GROUP, arrow_field, dictionary_array, list_of};
+use super::files::{Seal, write_file};
 use super::nested::read_array;
 use super::pack::{PackReader, PackWriter};
 use super::pages::compress;

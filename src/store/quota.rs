@@ -71,7 +71,8 @@ pub(crate) fn hold_conflicts(transaction: &Transaction<'_>, layout: &Layout, quo
         .query_map([], |row| {
             let file: String = row.get(2)?;
             // One that is not there takes no room; `verify` tells of it.
-            let bytes = std::fs::metadata(super::files::standing(&layout.file(&file))).map_or(0, |metadata| int(metadata.len()));
+            let bytes = std::fs::metadata(super::files::standing(&layout.file(&file)))
+                .map_or(0, |metadata| int(metadata.len()));
             Ok(Kept { key: (row.get(0)?, row.get(1)?), bytes, file })
         })?
         .collect::<Result<Vec<Kept<([u8; 16], [u8; 32])>>, _>>()?;

@@ -230,7 +230,8 @@ impl Rebuild {
                 let sql = "SELECT 1 FROM conflicts WHERE file = ?1";
                 matches!(old.connection.query_row(sql, [&file], |_| Ok(())).optional(), Ok(Some(())))
             });
-            let Some(gzip) = file.strip_suffix(".gz").map(|_| true).or_else(|| file.strip_suffix(".xml").map(|_| false))
+            let Some(gzip) =
+                file.strip_suffix(".gz").map(|_| true).or_else(|| file.strip_suffix(".xml").map(|_| false))
             else {
                 continue;
             };

@@ -565,7 +565,11 @@ fn store_of_version_2() -> tempfile::TempDir {
         std::fs::create_dir_all(to).unwrap();
         for path in super::files::list(from).unwrap() {
             let target = to.join(path.file_name().unwrap());
-            if path.is_dir() { copy(&path, &target) } else { drop(std::fs::copy(&path, &target).unwrap()) }
+            if path.is_dir() {
+                copy(&path, &target);
+            } else {
+                std::fs::copy(&path, &target).unwrap();
+            }
         }
     }
     let dir = tempfile::tempdir().unwrap();
@@ -609,7 +613,8 @@ fn an_upgrade_keeps_a_merged_pack_whose_originals_are_nowhere_else() {
 fn a_merge_of_version_2_whose_list_is_damaged_is_an_error_and_not_an_empty_list() {
     let dir = store_of_version_2();
     let ledger = rusqlite::Connection::open(dir.path().join("ledger.sqlite")).unwrap();
-    let sql = "INSERT INTO compactions VALUES ('records/month=2026-11/00000014.parquet', 'records', '2026-11', 8, '[\"')";
+    let sql =
+        "INSERT INTO compactions VALUES ('records/month=2026-11/00000014.parquet', 'records', '2026-11', 8, '[\"')";
     ledger.execute(sql, []).unwrap();
     drop(ledger);
     let error = Writer::open(dir.path(), now()).unwrap_err();
@@ -626,7 +631,10 @@ fn a_store_of_a_newer_program_is_refused_in_a_sentence() {
         [Writer::open(dir.path(), now()).map(drop).unwrap_err(), Store::open(dir.path()).map(drop).unwrap_err()]
     {
         let told = error.to_string();
-        assert!(told.ends_with("a newer dmarquet wrote this data folder: expected version 3 or older, found version 4"), "{told}");
+        assert!(
+            told.ends_with("a newer dmarquet wrote this data folder: expected version 3 or older, found version 4"),
+            "{told}"
+        );
     }
 }
 
@@ -691,8 +699,10 @@ fn a_writer_that_another_one_followed_is_refused_and_the_other_goes_on() {
     let mut second = Writer::open(dir.path(), now()).unwrap();
     second.add(accepted(2, 1)).unwrap();
     assert!(matches!(first.commit(), Err(StoreError::LockLost { .. })));
-    assert!(matches!(first.told(&[Message { mailbox: "m".into(), folder: "f".into(), uid_validity: 1, uid: 1 }]),
-        Err(StoreError::Superseded { .. })));
+    assert!(matches!(
+        first.told(&[Message { mailbox: "m".into(), folder: "f".into(), uid_validity: 1, uid: 1 }]),
+        Err(StoreError::Superseded { .. })
+    ));
     second.commit().unwrap();
     drop(first);
     second.add(accepted(41, 1)).unwrap();

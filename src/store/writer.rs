@@ -3,11 +3,11 @@
 //! Comes in: judged reports, rejected bytes, how items counted, how far mailboxes were read. Goes out: a data folder in
 //! which each of them is exactly once, whatever happens in between. [`Writer::commit`] is the only door to the disk.
 
+use super::files::create_folder;
 use super::layout::Layout;
 use super::ledger::Ledger;
 use super::lock::Lock;
 use super::quota::Quota;
-use super::files::create_folder;
 use super::{StoreError, commit, intents, rebuild, survey};
 use crate::model::{Accepted, Cursor, Fate, Hash, Message, ReportKey};
 use jiff::Timestamp;
