@@ -1,23 +1,23 @@
-//! What a check can find: the one table of codes, with how grave each is and why it matters.
+//! What a check can find: the table of codes, each with its severity and the reason why it matters.
 //!
-//! A finding says what, where, why it matters in one sentence, and the record to publish instead. The table is also
-//! what `dmarquet check --codes` prints.
+//! `dmarquet check --codes` prints the same table. Which record to publish instead is decided in `proposals`.
 
 use super::answer::{Failure, Kind};
 use serde::{Serialize, Serializer};
+use std::collections::HashMap;
 
-/// How grave a finding is.
+/// How serious a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Something does not work, or not as it is written. Exit code 1.
+    /// Something does not work, or not as written. Exit code 1.
     Fault,
-    /// It works; it could be better, or should be known.
+    /// It works, but could be better or should be known.
     Advice,
 }
 
 impl Severity {
-    /// The word in answers.
+    /// The word in the output.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Fault => "fault",
@@ -29,9 +29,9 @@ impl Severity {
 /// A kind of finding. The names are stable.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Code {
-    /// As `spf.loop`.
+    /// For example `spf.loop`.
     pub name: &'static str,
-    /// How grave.
+    /// How serious it is.
     pub severity: Severity,
     /// Why it matters, in one sentence.
     pub why: &'static str,
@@ -43,43 +43,40 @@ impl Serialize for Code {
     }
 }
 
-/// One thing found.
+/// One thing that was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// The kind.
     pub code: &'static Code,
-    /// How grave, as the kind says.
+    /// How serious it is.
     pub severity: Severity,
-    /// The name, and where it helps the record or term, as `_dmarc.example.com TXT`.
+    /// The name and, where it helps, the record or term: `_dmarc.example.com TXT`.
     #[serde(rename = "where")]
     pub place: String,
-    /// What was found. A stranger's text may be in it: cleaned when shown.
+    /// What to do and what was found. It can quote untrusted text, which is cleaned when shown.
     pub text: String,
     /// Why it matters.
     pub why: &'static str,
-    /// The record to publish, in zone-file form, where one can be named.
+    /// The record to publish, in zone-file form, one a line. It replaces the records of its kind at that name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub publish: Option<String>,
+    /// What the record changes and whom it affects, or why no record is proposed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<String>,
 }
 
 impl Finding {
     /// A finding of this kind.
     pub fn new(code: &'static Code, place: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { code, severity: code.severity, place: place.into(), text: text.into(), why: code.why, publish: None }
-    }
-
-    /// With the record to publish.
-    #[must_use]
-    pub fn publish(mut self, record: impl Into<String>) -> Self {
-        self.publish = Some(record.into());
-        self
+        let (place, text) = (place.into(), text.into());
+        Self { code, severity: code.severity, place, text, why: code.why, publish: None, details: Vec::new() }
     }
 }
 
-/// A question that matters and has no answer: exit code 2, and nothing is said about what it would have told.
+/// A DNS question that matters and was not answered: exit code 2, and nothing is concluded from it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Unknown {
-    /// The name and type asked for.
+    /// The name and type that were queried.
     #[serde(rename = "where")]
     pub place: String,
     /// Why there is no answer.
@@ -103,12 +100,12 @@ impl Notes {
         }
     }
 
-    /// Note a finding without a record to publish.
+    /// Note a finding of this kind.
     pub fn find(&mut self, code: &'static Code, place: impl Into<String>, text: impl Into<String>) {
         self.add(Finding::new(code, place, text));
     }
 
-    /// Note that a question has no answer, once.
+    /// Note that a question was not answered, once.
     pub fn unknown(&mut self, name: &str, kind: Kind, failure: &Failure) {
         let unknown = Unknown { place: format!("{name} {kind}"), text: failure.to_string() };
         if !self.unknown.contains(&unknown) {
@@ -116,27 +113,107 @@ impl Notes {
         }
     }
 
-    /// Whether a finding of this kind is there.
+    /// Whether there is a finding of this kind.
     pub fn has(&self, code: &'static Code) -> bool {
         self.findings.iter().any(|finding| finding.code == code)
     }
 }
 
+/// Findings of one code that are listed one by one. More of them say the same thing too often to be read.
+const LISTED: usize = 3;
+/// Texts quoted in a group of equal findings.
+const QUOTED: usize = 10;
+
+/// Sort findings, faults first, and join those of one code where there are more than [`LISTED`]. A finding with a record
+/// to publish stays alone.
+pub fn grouped(mut findings: Vec<Finding>) -> Vec<Finding> {
+    findings.sort_by_key(|finding| finding.severity);
+    let mut alike: HashMap<&str, Vec<&Finding>> = HashMap::new();
+    for finding in findings.iter().filter(|finding| finding.publish.is_none()) {
+        alike.entry(finding.code.name).or_default().push(finding);
+    }
+    let mut result: Vec<Finding> = Vec::new();
+    for finding in &findings {
+        match alike.get(finding.code.name).filter(|_| finding.publish.is_none()) {
+            Some(same) if same.len() > LISTED => {
+                if std::ptr::eq(same[0], finding) {
+                    result.push(group(same));
+                }
+            }
+            _ => result.push(finding.clone()),
+        }
+    }
+    result
+}
+
+fn group(same: &[&Finding]) -> Finding {
+    let common = |place: &str| place.split(", `").next().unwrap_or(place).to_owned();
+    let first = common(&same[0].place);
+    let place = if same.iter().all(|other| common(&other.place) == first) {
+        first
+    } else {
+        format!("{first} and {} more", same.len() - 1)
+    };
+    // Findings about terms of one record differ in the term alone: the first says it, and the others are listed.
+    let terms: Vec<&str> =
+        same.iter().skip(1).filter_map(|finding| finding.place.split_once(", ").map(|(_, term)| term)).collect();
+    let text = if terms.len() + 1 == same.len() {
+        format!("{} The same applies to {} more: {}.", same[0].text, terms.len(), list(&terms, QUOTED))
+    } else {
+        let texts: Vec<&str> = same.iter().map(|finding| finding.text.as_str()).collect();
+        format!("{} times: {}", same.len(), listed(&texts, QUOTED, " "))
+    };
+    let mut finding = Finding::new(same[0].code, place, text);
+    for detail in same.iter().flat_map(|other| &other.details) {
+        if !finding.details.contains(detail) {
+            finding.details.push(detail.clone());
+        }
+    }
+    finding
+}
+
+/// Items in a sentence: all of a few, the first of many.
+pub fn list<T: std::fmt::Display>(items: &[T], most: usize) -> String {
+    listed(items, most, ", ")
+}
+
+fn listed<T: std::fmt::Display>(items: &[T], most: usize, between: &str) -> String {
+    let shown: Vec<String> = items.iter().take(most).map(ToString::to_string).collect();
+    let more = items.len().saturating_sub(most);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", shown.join(between))
+}
+
+/// A number and its noun: `1 message`, `4,268 messages`.
+pub fn counted(number: i64, noun: &str) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let mut grouped = if number < 0 { "-".to_owned() } else { String::new() };
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    format!("{grouped} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Bytes in one string of a TXT record: the limit is 255, and some control panels count the quotation marks.
+const STRING: usize = 250;
+
 /// A TXT record in zone-file form, its text split into strings of at most 255 bytes.
 pub fn txt_record(name: &str, text: &str) -> String {
-    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
     let mut strings = Vec::new();
-    let mut rest = escaped.as_str();
-    while rest.len() > 250 {
-        let mut cut = 250;
-        while !rest.is_char_boundary(cut) || rest[..cut].ends_with('\\') {
-            cut -= 1;
-        }
-        strings.push(format!("\"{}\"", &rest[..cut]));
-        rest = &rest[cut..];
+    let mut rest = text;
+    while rest.len() > STRING {
+        let cut = (0..=STRING).rev().find(|cut| rest.is_char_boundary(*cut)).unwrap_or(STRING);
+        let (string, after) = rest.split_at(cut);
+        strings.push(string);
+        rest = after;
     }
-    strings.push(format!("\"{rest}\""));
-    format!("{name}. TXT {}", strings.join(" "))
+    strings.push(rest);
+    let quoted: Vec<String> =
+        strings.iter().map(|string| format!("\"{}\"", string.replace('\\', "\\\\").replace('"', "\\\""))).collect();
+    format!("{name}. TXT {}", quoted.join(" "))
 }
 
 /// Declare every code once.
@@ -153,115 +230,115 @@ macro_rules! codes {
 
 codes! {
     // DMARC (RFC 9989, RFC 7489)
-    DMARC_MISSING = "dmarc.missing" Fault "Without a record receivers apply no policy and send no reports.";
-    DMARC_SEVERAL = "dmarc.multiple_records" Fault "Several records at one name count as none.";
-    DMARC_VERSION = "dmarc.bad_version" Fault "A record that does not begin with exactly v=DMARC1 is ignored.";
-    DMARC_NOT_FIRST = "dmarc.version_not_first" Fault "The version must be the first tag, else the record is ignored.";
-    DMARC_LEADING = "dmarc.leading_text" Fault "Anything before v=DMARC1, even a space or a quotation mark, makes receivers ignore the record.";
-    DMARC_PLACE = "dmarc.wrong_place" Fault "Receivers look only at _dmarc below the domain.";
-    DMARC_OTHER = "dmarc.other_text" Advice "Text that is no DMARC record is passed over, and usually shows a wildcard or a slip.";
-    DMARC_QUOTED = "dmarc.quoting" Fault "Quotation marks and backslashes become part of the values and spoil them.";
-    DMARC_SYNTAX = "dmarc.syntax" Fault "What is no tag=value between semicolons is passed over, and often swallows the tag beside it.";
-    DMARC_REPEATED = "dmarc.duplicate_tag" Fault "A tag may stand once; receivers differ on which one counts, or ignore the record.";
-    DMARC_EMPTY = "dmarc.empty_tag" Advice "A tag without a value counts as absent.";
-    DMARC_UNKNOWN = "dmarc.unknown_tag" Advice "Tags of no standard are passed over.";
-    DMARC_TYPO = "dmarc.tag_typo" Fault "A misspelt tag is passed over, as if it were not there.";
-    DMARC_P_MISSING = "dmarc.p_missing" Fault "Without p the record asks for nothing: it acts as p=none at best.";
-    DMARC_P_INVALID = "dmarc.p_invalid" Fault "A policy other than none, quarantine and reject acts as none at best.";
-    DMARC_SP_INVALID = "dmarc.sp_invalid" Fault "A subdomain policy of no known word makes the whole record act as none at best.";
-    DMARC_NP_INVALID = "dmarc.np_invalid" Fault "A policy of no known word makes the whole record act as none at best.";
-    DMARC_VALUE = "dmarc.value_invalid" Fault "A value that cannot be read falls back to the default of its tag.";
-    DMARC_NONE = "dmarc.p_none" Advice "p=none only asks for reports: mail that fails is still delivered.";
-    DMARC_SP_WEAKER = "dmarc.sp_weaker" Advice "Whoever forges the domain takes a subdomain, where the weaker policy holds.";
-    DMARC_NP_WEAKER = "dmarc.np_weaker" Advice "Names that do not exist never send mail, so the strictest policy costs nothing there.";
-    DMARC_NO_RUA = "dmarc.no_rua" Advice "Without rua nobody sends aggregate reports, and failures stay unseen.";
-    DMARC_URI = "dmarc.target_invalid" Fault "Reports for an address that cannot be read are not sent.";
-    DMARC_SIZE = "dmarc.target_size" Advice "RFC 9989 took the size limit back: some reporters drop the address with it.";
+    DMARC_MISSING = "dmarc.missing" Fault "Without a DMARC record, receivers apply no policy and send no reports.";
+    DMARC_SEVERAL = "dmarc.multiple_records" Fault "Receivers ignore all DMARC records of a name that has more than one.";
+    DMARC_VERSION = "dmarc.bad_version" Fault "Receivers ignore a record that does not begin with exactly v=DMARC1.";
+    DMARC_NOT_FIRST = "dmarc.version_not_first" Fault "Receivers ignore a record in which v=DMARC1 is not the first tag.";
+    DMARC_LEADING = "dmarc.leading_text" Fault "Receivers ignore a record that has anything before v=DMARC1, even a space.";
+    DMARC_PLACE = "dmarc.wrong_place" Fault "Receivers look for the record only at _dmarc below the domain.";
+    DMARC_OTHER = "dmarc.other_text" Advice "Receivers skip this text; it usually comes from a wildcard record or was put here by mistake.";
+    DMARC_QUOTED = "dmarc.quoting" Fault "Quotation marks and backslashes become part of the values and invalidate them.";
+    DMARC_SYNTAX = "dmarc.syntax" Fault "Receivers skip anything that is not tag=value between semicolons, and often the tag beside it.";
+    DMARC_REPEATED = "dmarc.duplicate_tag" Fault "Receivers differ on which copy of a repeated tag counts, or ignore the record.";
+    DMARC_EMPTY = "dmarc.empty_tag" Advice "Receivers treat a tag without a value as absent.";
+    DMARC_UNKNOWN = "dmarc.unknown_tag" Advice "Receivers skip tags that no standard defines.";
+    DMARC_TYPO = "dmarc.tag_typo" Fault "Receivers skip a misspelled tag as if it were absent.";
+    DMARC_P_MISSING = "dmarc.p_missing" Fault "Without p, receivers treat the record as p=none or ignore it.";
+    DMARC_P_INVALID = "dmarc.p_invalid" Fault "Receivers treat a policy other than none, quarantine or reject as none, or ignore the record.";
+    DMARC_SP_INVALID = "dmarc.sp_invalid" Fault "With an invalid sp, receivers treat the whole record as p=none or ignore it.";
+    DMARC_NP_INVALID = "dmarc.np_invalid" Fault "With an invalid np, receivers may treat the whole record as p=none.";
+    DMARC_VALUE = "dmarc.value_invalid" Fault "Receivers use the default of a tag whose value they cannot read.";
+    DMARC_NONE = "dmarc.p_none" Advice "p=none only asks for reports: receivers do not block mail that fails DMARC.";
+    DMARC_SP_WEAKER = "dmarc.sp_weaker" Advice "A spoofer can use any subdomain, where the weaker policy applies.";
+    DMARC_NP_WEAKER = "dmarc.np_weaker" Advice "Names that do not exist send no mail, so a strict policy for them blocks only spoofed mail.";
+    DMARC_NO_RUA = "dmarc.no_rua" Advice "Without rua, you get no aggregate reports and do not see failures.";
+    DMARC_URI = "dmarc.target_invalid" Fault "Reporters cannot send reports to an address they cannot read.";
+    DMARC_SIZE = "dmarc.target_size" Advice "RFC 9989 removed the size limit; some reporters send nothing to an address that has one.";
     DMARC_TARGETS = "dmarc.many_targets" Advice "Reporters need not send to more than two addresses.";
-    DMARC_TARGET_HOST = "dmarc.target_host" Fault "The reports bounce: the address's domain takes no mail.";
-    DMARC_UNAUTHORIZED = "dmarc.target_unauthorized" Fault "Reporters drop an address of another organization that has not agreed, without telling anybody.";
-    DMARC_PARTIAL = "dmarc.pct_partial" Advice "pct below 100 spares a part of the failing mail at older receivers, and newer ones ignore it.";
-    DMARC_REMOVED = "dmarc.removed_tag" Advice "RFC 9989 took pct, rf and ri back: receivers ignore them.";
-    DMARC_FO = "dmarc.fo_without_ruf" Advice "fo chooses among failure reports, which only ruf asks for.";
-    DMARC_RUF = "dmarc.ruf_privacy" Advice "Failure reports hold people's mail; few reporters send any.";
-    DMARC_TESTING = "dmarc.testing" Advice "t=y asks receivers to apply the policy one step milder.";
-    DMARC_PSD = "dmarc.psd" Fault "psd=y says that names below belong to others: it breaks alignment with subdomains.";
-    DMARC_DIFFERS = "dmarc.walk_differs" Advice "Receivers that still use the suffix list of RFC 7489 and those that walk the tree of RFC 9989 judge the domain differently.";
-    DMARC_NONMAIL = "dmarc.nonmail_open" Advice "A domain that never sends should ask receivers to refuse mail in its name.";
+    DMARC_TARGET_HOST = "dmarc.target_host" Fault "The domain of this address accepts no mail, so the reports bounce.";
+    DMARC_UNAUTHORIZED = "dmarc.target_unauthorized" Fault "Reporters send nothing to another organization's address unless that organization agrees in DNS.";
+    DMARC_PARTIAL = "dmarc.pct_partial" Advice "Receivers that follow RFC 7489 apply the policy to only part of the failing mail; RFC 9989 ignores pct.";
+    DMARC_REMOVED = "dmarc.removed_tag" Advice "RFC 9989 removed pct, rf and ri: receivers that follow it ignore them.";
+    DMARC_FO = "dmarc.fo_without_ruf" Advice "fo selects failure reports, and only ruf asks for them.";
+    DMARC_RUF = "dmarc.ruf_privacy" Advice "Failure reports can contain personal data, and few reporters send any.";
+    DMARC_TESTING = "dmarc.testing" Advice "With t=y, receivers apply the policy one step weaker.";
+    DMARC_PSD = "dmarc.psd" Fault "psd=y says that the names below belong to other organizations, which breaks relaxed alignment.";
+    DMARC_DIFFERS = "dmarc.walk_differs" Advice "Receivers that follow RFC 7489 (public suffix list) and RFC 9989 (tree walk) judge this domain differently.";
+    DMARC_NONMAIL = "dmarc.nonmail_open" Advice "A domain that sends no mail can ask receivers to reject all mail in its name.";
 
     // SPF (RFC 7208)
-    SPF_MISSING = "spf.missing" Fault "Without a record receivers cannot tell which hosts may send for the domain.";
-    SPF_SEVERAL = "spf.multiple_records" Fault "More than one v=spf1 record is a permanent error: SPF never passes.";
-    SPF_OLD_ONLY = "spf.type99_only" Fault "Receivers ask for TXT only; the SPF type was taken back in 2014.";
-    SPF_OLD = "spf.type99" Advice "Nobody reads the SPF type any more, and two copies drift apart.";
-    SPF_NEAR = "spf.not_recognized" Fault "A record counts only if it begins with exactly v=spf1 and a space.";
-    SPF_SYNTAX = "spf.syntax" Fault "One term that cannot be read is a permanent error: SPF never passes.";
-    SPF_LOOKUPS = "spf.too_many_lookups" Fault "Past ten terms that look up DNS the result is a permanent error.";
-    SPF_MANY = "spf.many_lookups" Advice "Ten is the limit, and an included service may add one any day.";
-    SPF_VOIDS = "spf.too_many_voids" Fault "Past two look-ups that find nothing many receivers give a permanent error.";
-    SPF_DEAD = "spf.dead_term" Advice "A term that finds no address lets nobody send, and counts towards two limits.";
-    SPF_INCLUDE_NONE = "spf.include_none" Fault "An include or redirect of a domain without SPF record is a permanent error.";
-    SPF_INCLUDE_BROKEN = "spf.include_broken" Fault "An included record in error makes the whole record an error.";
-    SPF_LOOP = "spf.loop" Fault "Records that include each other run into the look-up limit: a permanent error.";
-    SPF_PLUS_ALL = "spf.plus_all" Fault "+all lets every host in the world send as the domain.";
-    SPF_OPEN = "spf.open_range" Fault "The range holds so many hosts that anybody can send from one of them.";
-    SPF_NEUTRAL = "spf.neutral_all" Advice "?all says nothing about hosts that are not listed, as if there were no record.";
-    SPF_NO_ALL = "spf.no_all" Advice "Without all or redirect at the end hosts that are not listed are neutral, not refused.";
-    SPF_SOFT = "spf.softfail" Advice "~all marks other hosts as probably wrong: enough with an enforcing DMARC policy, weak without.";
-    SPF_AFTER_ALL = "spf.terms_after_all" Advice "all always matches: what stands after it is never read.";
-    SPF_REDIRECT_ALL = "spf.redirect_with_all" Advice "redirect is ignored in a record that has all.";
-    SPF_REPEATED = "spf.duplicate_term" Advice "A term twice does nothing, but may count twice.";
+    SPF_MISSING = "spf.missing" Fault "Without an SPF record, receivers cannot tell which servers may send for the domain.";
+    SPF_SEVERAL = "spf.multiple_records" Fault "With more than one v=spf1 record, every check ends in permerror: SPF never passes.";
+    SPF_OLD_ONLY = "spf.type99_only" Fault "Receivers query only TXT records; the SPF record type was abandoned in 2014.";
+    SPF_OLD = "spf.type99" Advice "Receivers do not query the SPF record type, and the two copies can drift apart.";
+    SPF_NEAR = "spf.not_recognized" Fault "Receivers use a record only if it begins with exactly v=spf1 and a space.";
+    SPF_SYNTAX = "spf.syntax" Fault "One invalid term makes every check end in permerror: SPF never passes.";
+    SPF_LOOKUPS = "spf.too_many_lookups" Fault "Above 10 DNS lookups, every check that gets that far ends in permerror.";
+    SPF_MANY = "spf.many_lookups" Advice "The limit is 10 lookups, and a provider you include can add one at any time.";
+    SPF_VOIDS = "spf.too_many_voids" Fault "Above 2 lookups without an answer, many receivers return permerror.";
+    SPF_DEAD = "spf.dead_term" Advice "A term without addresses authorizes no one and still counts toward two limits.";
+    SPF_INCLUDE_NONE = "spf.include_none" Fault "An include or redirect to a domain without an SPF record makes the check end in permerror.";
+    SPF_INCLUDE_BROKEN = "spf.include_broken" Fault "An error in an included record makes the whole check end in permerror.";
+    SPF_LOOP = "spf.loop" Fault "Records that include each other exceed the lookup limit: the check ends in permerror.";
+    SPF_PLUS_ALL = "spf.plus_all" Fault "+all authorizes every server on the Internet to send as the domain.";
+    SPF_OPEN = "spf.open_range" Fault "The range is so large that anyone can send from it.";
+    SPF_NEUTRAL = "spf.neutral_all" Advice "?all says nothing about other servers, as if there were no record.";
+    SPF_NO_ALL = "spf.no_all" Advice "Without all or redirect at the end, other servers get neutral: the record refuses no one.";
+    SPF_SOFT = "spf.softfail" Advice "With an enforcing DMARC policy, ~all is enough: DMARC decides, and -all can make receivers reject mail before they look at DKIM.";
+    SPF_AFTER_ALL = "spf.terms_after_all" Advice "all matches every server, so receivers never read what follows it.";
+    SPF_REDIRECT_ALL = "spf.redirect_with_all" Advice "Receivers ignore redirect in a record that has all.";
+    SPF_REPEATED = "spf.duplicate_term" Advice "A repeated term authorizes no one else and can count twice toward the lookup limit.";
     SPF_PTR = "spf.ptr" Advice "ptr is slow and unreliable, and RFC 7208 says not to use it.";
-    SPF_MACRO = "spf.macro" Advice "What a macro stands for depends on the mail: it cannot be checked from outside.";
-    SPF_EXP = "spf.exp_broken" Advice "The explanation cannot be fetched, so refused senders are told nothing.";
-    SPF_LONG = "spf.long" Advice "Past 450 bytes the answer may not fit a UDP packet, and part of the receivers fail to read it.";
-    SPF_WIDE = "spf.wide_range" Advice "Everyone in so wide a range may send as the domain.";
-    SPF_NETWORK = "spf.network_address" Advice "An address that ends in 0 without a prefix length is one host, not a network.";
-    SPF_HOST_BITS = "spf.host_bits" Advice "The address has bits set beyond its prefix: maybe another range was meant.";
-    SPF_PRIVATE = "spf.private_range" Advice "Mail never arrives from a private address.";
-    SPF_LIMIT_MX = "spf.mx_over_ten" Fault "An mx term over more than ten hosts is a permanent error.";
-    SPF_NONMAIL = "spf.nonmail_open" Advice "A domain that takes no mail usually sends none: v=spf1 -all says so.";
+    SPF_MACRO = "spf.macro" Advice "What the macro expands to depends on the message, so it cannot be checked here.";
+    SPF_EXP = "spf.exp_broken" Advice "Receivers cannot fetch the explanation for rejected mail.";
+    SPF_LONG = "spf.long" Advice "Above 450 bytes, the answer may not fit in a UDP packet, and some receivers fail to read it.";
+    SPF_WIDE = "spf.wide_range" Advice "Everyone in this range may send as the domain.";
+    SPF_NETWORK = "spf.network_address" Advice "An address without a prefix length is one host, and an address that ends in 0 usually means a network.";
+    SPF_HOST_BITS = "spf.host_bits" Advice "The address has bits set beyond its prefix length, so another range may have been meant.";
+    SPF_PRIVATE = "spf.private_range" Advice "Mail from the Internet never comes from a private address.";
+    SPF_LIMIT_MX = "spf.mx_over_ten" Fault "An mx term with more than 10 hosts makes the check end in permerror.";
+    SPF_NONMAIL = "spf.nonmail_open" Advice "A domain that accepts no mail usually sends none, and v=spf1 -all says so.";
 
     // DKIM keys (RFC 6376, RFC 8301, RFC 8463)
-    DKIM_NO_SELECTOR = "dkim.no_selector_known" Advice "Selectors cannot be listed from outside, so no key was checked.";
-    DKIM_MISSING = "dkim.missing" Fault "A signature whose key is not there fails at every receiver.";
-    DKIM_GONE = "dkim.gone" Fault "Mail was signed with this selector days ago: if it still is, every signature fails now.";
-    DKIM_REVOKED = "dkim.revoked" Advice "An empty p= revokes the key: signatures with it fail.";
-    DKIM_REVOKED_USED = "dkim.revoked_in_use" Fault "Mail was signed days ago with a key that is now revoked.";
-    DKIM_SEVERAL = "dkim.multiple_records" Fault "With several key records at a selector verifiers take any, or none.";
-    DKIM_MALFORMED = "dkim.malformed" Fault "A key that cannot be read fails every signature.";
-    DKIM_QUOTED = "dkim.quoting" Fault "Quotation marks and backslashes in the text spoil the key.";
-    DKIM_VERSION = "dkim.bad_version" Fault "v= must be DKIM1 and come first, else the key is ignored.";
-    DKIM_SHORT = "dkim.short_key" Fault "Verifiers must refuse RSA keys under 1024 bits (RFC 8301).";
-    DKIM_WEAK = "dkim.weak_key" Advice "RSA keys should have 2048 bits or more (RFC 8301).";
-    DKIM_SHA1 = "dkim.sha1_only" Fault "A key that allows only SHA-1 verifies nothing: SHA-1 must not be used (RFC 8301).";
-    DKIM_TYPE = "dkim.key_type" Fault "A key of an unknown type is ignored.";
-    DKIM_SERVICE = "dkim.not_for_mail" Fault "s= does not hold * or email: the key is not valid for mail.";
-    DKIM_TESTING = "dkim.testing" Advice "t=y tells verifiers to treat failures as if the mail were not signed.";
-    DKIM_UNUSED = "dkim.unused" Advice "A key nobody signs with any more can only be abused: revoke or remove it.";
+    DKIM_NO_SELECTOR = "dkim.no_selector_known" Advice "DKIM selectors cannot be listed from outside, so no key was checked.";
+    DKIM_MISSING = "dkim.missing" Fault "Receivers cannot verify a DKIM signature whose key is missing.";
+    DKIM_GONE = "dkim.gone" Fault "Mail was signed with this selector in the last 14 days; if it still is, every signature now fails.";
+    DKIM_REVOKED = "dkim.revoked" Advice "An empty p= revokes the key: signatures made with it fail.";
+    DKIM_REVOKED_USED = "dkim.revoked_in_use" Fault "Mail was signed with this selector in the last 14 days; if it still is, every signature now fails.";
+    DKIM_SEVERAL = "dkim.multiple_records" Fault "With several key records, receivers use any one of them, or none.";
+    DKIM_MALFORMED = "dkim.malformed" Fault "Every signature made with a key that cannot be read fails.";
+    DKIM_QUOTED = "dkim.quoting" Fault "Quotation marks and backslashes in the text invalidate the key.";
+    DKIM_VERSION = "dkim.bad_version" Fault "Receivers ignore a key in which v= is not DKIM1 or is not the first tag.";
+    DKIM_SHORT = "dkim.short_key" Fault "Receivers must not accept RSA keys shorter than 1024 bits (RFC 8301).";
+    DKIM_WEAK = "dkim.weak_key" Advice "RSA keys should have at least 2048 bits (RFC 8301).";
+    DKIM_SHA1 = "dkim.sha1_only" Fault "Receivers must not accept SHA-1 (RFC 8301), so no signature verifies with this key.";
+    DKIM_TYPE = "dkim.key_type" Fault "Receivers ignore a key of an unknown type.";
+    DKIM_SERVICE = "dkim.not_for_mail" Fault "The s= tag contains neither * nor email, so the key is not valid for mail.";
+    DKIM_TESTING = "dkim.testing" Advice "t=y asks receivers to treat a failed signature as if the message were unsigned.";
+    DKIM_UNUSED = "dkim.unused" Advice "A key that no one uses can only be abused.";
 
     // MX (RFC 5321, RFC 2181, RFC 7505)
-    MX_IMPLICIT = "mx.implicit" Advice "Without MX mail goes to the domain's own address, often a web server.";
-    MX_NONE = "mx.none" Advice "Nothing takes mail for the domain: bounces and replies are lost; a null MX says so at once.";
-    MX_NULL_MIXED = "mx.null_mixed" Fault "A null MX must stand alone; beside others its meaning is undefined.";
-    MX_MISSING = "mx.target_missing" Fault "A host that does not exist takes no mail.";
-    MX_NO_ADDRESS = "mx.target_no_address" Fault "A host without address takes no mail.";
-    MX_CNAME = "mx.target_cname" Fault "The target must be no alias (RFC 2181 section 10.3): some senders refuse it.";
-    MX_LITERAL = "mx.target_literal" Fault "The target must be a host name, not an address.";
-    MX_PRIVATE = "mx.target_private" Fault "An address that is not public cannot be reached from outside.";
-    MX_TWICE = "mx.duplicate_target" Advice "The same host twice gives no second chance.";
+    MX_IMPLICIT = "mx.implicit" Advice "Without an MX record, mail goes to the domain's own address, often a web server.";
+    MX_NONE = "mx.none" Advice "Nothing accepts mail for the domain, so bounces and replies are lost.";
+    MX_NULL_MIXED = "mx.null_mixed" Fault "A null MX (RFC 7505) must be the only MX record; beside others its meaning is undefined.";
+    MX_MISSING = "mx.target_missing" Fault "A host that does not exist accepts no mail.";
+    MX_NO_ADDRESS = "mx.target_no_address" Fault "A host without an address accepts no mail.";
+    MX_CNAME = "mx.target_cname" Fault "An MX record must not name an alias (RFC 2181 section 10.3), and some senders refuse it.";
+    MX_LITERAL = "mx.target_literal" Fault "An MX record must name a host, not an address.";
+    MX_PRIVATE = "mx.target_private" Fault "Other mail servers cannot reach a private address.";
+    MX_TWICE = "mx.duplicate_target" Advice "A second record for the same host adds no redundancy.";
     MX_V6_ONLY = "mx.v6_only" Advice "Senders without IPv6 cannot deliver.";
-    MX_NULL_SENDS = "mx.null_but_sends" Fault "Many receivers refuse mail from a domain that says it takes none (RFC 7505 section 4.2).";
+    MX_NULL_SENDS = "mx.null_but_sends" Fault "Many receivers reject mail from a domain that says it accepts none (RFC 7505 section 4.2).";
 
     // PTR (RFC 8601 section 3)
-    PTR_MISSING = "ptr.missing" Fault "Large receivers refuse or throttle hosts without a name.";
-    PTR_UNCONFIRMED = "ptr.unconfirmed" Fault "A name that does not lead back to the address counts as none.";
-    PTR_GENERIC = "ptr.generic" Advice "A name made of the address looks like a home line, which many receivers distrust.";
+    PTR_MISSING = "ptr.missing" Fault "Large receivers reject or throttle mail from addresses without a reverse DNS name.";
+    PTR_UNCONFIRMED = "ptr.unconfirmed" Fault "Receivers ignore a reverse DNS name that does not resolve back to the address.";
+    PTR_GENERIC = "ptr.generic" Advice "A name made from the address looks like a home connection, which many receivers distrust.";
 
     // DNS beside the reports
-    SEEN_SPF_LOST = "seen.spf_lost" Fault "A source that passed SPF in the reports would not pass today.";
-    SEEN_INCLUDE_UNUSED = "seen.include_unused" Advice "No report shows mail by this include: the service may be gone, and its hosts may still send as the domain.";
-    SEEN_POLICY = "seen.policy_changed" Advice "The reports were made under another policy than DNS holds now.";
+    SEEN_SPF_LOST = "seen.spf_lost" Fault "This source passed SPF in the reports and would not pass today.";
+    SEEN_INCLUDE_UNUSED = "seen.include_unused" Advice "No report shows mail through this include; its servers may still send as the domain.";
+    SEEN_POLICY = "seen.policy_changed" Advice "The newest report was made under a different policy from the one in DNS now.";
 }
 
 #[cfg(test)]
@@ -284,5 +361,29 @@ mod tests {
         let record = txt_record("s1._domainkey.example.com", &"k".repeat(600));
         let strings: Vec<_> = record.split('"').filter(|part| part.starts_with('k')).map(str::len).collect();
         assert_eq!(strings, [250, 250, 100]);
+        assert_eq!(txt_record("example.com", r#"a\b"c"#), r#"example.com. TXT "a\\b\"c""#);
+    }
+
+    #[test]
+    fn numbers_are_grouped_and_agree_with_their_noun() {
+        let counted: Vec<String> = [1, 2, 999, 1000, 4_268_000].map(|number| counted(number, "message")).into();
+        assert_eq!(counted, ["1 message", "2 messages", "999 messages", "1,000 messages", "4,268,000 messages"]);
+    }
+
+    #[test]
+    fn many_equal_findings_become_one() {
+        let term = |number: usize| format!("ip4:10.0.0.{number}");
+        let find = |number| Finding::new(&SPF_PRIVATE, format!("example.com TXT, `{}`", term(number)), term(number));
+        let few: Vec<Finding> = (1..=3).map(find).collect();
+        assert_eq!(grouped(few.clone()), few);
+        let many = grouped((1..=25).map(find).collect());
+        assert_eq!(many.len(), 1);
+        assert_eq!(many[0].place, "example.com TXT");
+        let text = &many[0].text;
+        assert!(text.starts_with("ip4:10.0.0.1 The same applies to 24 more: `ip4:10.0.0.2`, "), "{text}");
+        assert!(text.ends_with(" and 14 more."), "{text}");
+        let alike: Vec<Finding> =
+            (0..4).map(|at| Finding::new(&SEEN_SPF_LOST, "example.com TXT", format!("{at}."))).collect();
+        assert_eq!(grouped(alike)[0].text, "4 times: 0. 1. 2. 3.");
     }
 }

@@ -1,7 +1,7 @@
 //! Where mail for a domain goes, in the order a sender tries, and what is wrong with it (RFC 5321 section 5.1).
 
 use super::answer::{Answer, Kind, Lookup, Mx, Question};
-use super::finding::{self as codes, Finding, Notes};
+use super::finding::{self as codes, Notes};
 use serde::Serialize;
 use std::net::IpAddr;
 
@@ -46,18 +46,15 @@ impl Delivery {
             Self::Hosts(groups) => {
                 let mut lines: Vec<String> =
                     groups.iter().enumerate().map(|(at, group)| group_line(at, group)).collect();
-                lines.push(
-                    "when none answers, the mail waits and is tried again, usually for some days, and then bounces"
-                        .into(),
-                );
+                lines.push("if none answers, senders retry, usually for several days, and then return the mail".into());
                 lines
             }
             Self::Implicit(addresses) => {
-                vec![format!("no MX: senders fall back on the address of {domain} itself ({})", list(addresses))]
+                vec![format!("no MX record: senders use the address of {domain} itself ({})", list(addresses))]
             }
-            Self::Refused => vec!["a null MX: senders bounce at once".into()],
-            Self::Nowhere => vec!["no MX and no address: senders bounce at once".into()],
-            Self::Unknown => vec!["could not look up: senders wait and try again".into()],
+            Self::Refused => vec!["null MX: senders return the mail at once".into()],
+            Self::Nowhere => vec!["no MX record and no address: senders return the mail at once".into()],
+            Self::Unknown => vec!["could not be looked up: senders wait and retry".into()],
         }
     }
 }
@@ -72,7 +69,7 @@ fn group_line(at: usize, group: &Group) -> String {
         })
         .collect();
     let when = if at == 0 { "first" } else { "if those fail" };
-    let how = if names.len() > 1 { ", in random order, so that they share the load" } else { "" };
+    let how = if names.len() > 1 { ", in random order" } else { "" };
     format!("{when}: preference {}: {}{how}", group.preference, names.join(", "))
 }
 
@@ -97,7 +94,11 @@ pub fn check(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) -> Delivery {
     }
     if !null.is_empty() {
         let names: Vec<&str> = hosts.iter().map(|mx| mx.host.as_str()).collect();
-        notes.find(&codes::MX_NULL_MIXED, &place, format!("a null MX stands beside {}", names.join(", ")));
+        notes.find(
+            &codes::MX_NULL_MIXED,
+            &place,
+            format!("Delete the null MX or the other records: it is published beside {}.", names.join(", ")),
+        );
     }
     let questions =
         hosts.iter().flat_map(|mx| [Kind::A, Kind::Aaaa, Kind::Cname].map(|kind| Question::new(&mx.host, kind)));
@@ -107,7 +108,11 @@ pub fn check(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) -> Delivery {
     for mx in &hosts {
         let again = groups.iter().any(|group| group.hosts.iter().any(|host| host.name == mx.host));
         if again {
-            notes.find(&codes::MX_TWICE, format!("{place}, {}", mx.host), "the host stands there twice");
+            notes.find(
+                &codes::MX_TWICE,
+                format!("{place}, {}", mx.host),
+                format!("Remove the second record for {}.", mx.host),
+            );
         }
         let host = host(lookup, domain, mx, &mut unknown, notes);
         match groups.last_mut().filter(|group| group.preference == mx.preference) {
@@ -118,7 +123,7 @@ pub fn check(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) -> Delivery {
     let addresses: Vec<IpAddr> =
         groups.iter().flat_map(|group| &group.hosts).flat_map(|host| host.addresses.clone()).collect();
     if !unknown && !addresses.is_empty() && addresses.iter().all(IpAddr::is_ipv6) {
-        notes.find(&codes::MX_V6_ONLY, place, "no host has an IPv4 address");
+        notes.find(&codes::MX_V6_ONLY, place, "Add a host with an IPv4 address: no host has one.");
     }
     Delivery::Hosts(groups)
 }
@@ -126,12 +131,12 @@ pub fn check(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) -> Delivery {
 fn implicit(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) -> Delivery {
     match lookup.all_addresses(domain) {
         Answer::Found(addresses) => {
-            let finding = Finding::new(
-                &codes::MX_IMPLICIT,
-                format!("{domain} MX"),
-                format!("no MX; mail goes to {}", list(&addresses)),
+            let text = format!(
+                "Publish an MX record that names the host for mail, or a null MX (`0 .`) if the domain accepts none: mail goes \
+                 to {}.",
+                list(&addresses)
             );
-            notes.add(finding.publish(format!("{domain}. MX 0 .")));
+            notes.find(&codes::MX_IMPLICIT, format!("{domain} MX"), text);
             Delivery::Implicit(addresses)
         }
         Answer::Failed(failure) => {
@@ -139,9 +144,9 @@ fn implicit(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) -> Delivery {
             Delivery::Unknown
         }
         Answer::NoData | Answer::NxDomain => {
-            let finding =
-                Finding::new(&codes::MX_NONE, format!("{domain} MX"), "no MX and no address; where no mail is wanted");
-            notes.add(finding.publish(format!("{domain}. MX 0 .")));
+            let text =
+                "Publish an MX record, or a null MX if the domain accepts no mail: it has no MX record and no address.";
+            notes.find(&codes::MX_NONE, format!("{domain} MX"), text);
             Delivery::Nowhere
         }
     }
@@ -151,32 +156,39 @@ fn host(lookup: &dyn Lookup, domain: &str, mx: &Mx, unknown: &mut bool, notes: &
     let place = format!("{domain} MX, {}", mx.host);
     let mut host = Host { name: mx.host.clone(), addresses: Vec::new() };
     if mx.host.parse::<IpAddr>().is_ok() {
-        notes.find(&codes::MX_LITERAL, place, format!("{} is an address; give it a name, and name that", mx.host));
+        notes.find(&codes::MX_LITERAL, place, format!("Replace {} with the name of the host.", mx.host));
         return host;
     }
     match lookup.all_addresses(&mx.host) {
         Answer::Found(addresses) => {
             if let Some(address) = addresses.iter().find(|address| !is_public(**address)) {
-                notes.find(&codes::MX_PRIVATE, &place, format!("{} has the address {address}", mx.host));
+                let text = format!("Give {} a public address: {address} is private.", mx.host);
+                notes.find(&codes::MX_PRIVATE, &place, text);
             }
             host.addresses = addresses;
         }
-        Answer::NxDomain => notes.find(&codes::MX_MISSING, &place, format!("{} does not exist", mx.host)),
-        Answer::NoData => notes.find(&codes::MX_NO_ADDRESS, &place, format!("{} has no address", mx.host)),
+        Answer::NxDomain => {
+            notes.find(&codes::MX_MISSING, &place, format!("Remove or correct {}: it does not exist.", mx.host))
+        }
+        Answer::NoData => notes.find(
+            &codes::MX_NO_ADDRESS,
+            &place,
+            format!("Give {} an address, or remove it: it has none.", mx.host),
+        ),
         Answer::Failed(failure) => {
             *unknown = true;
             notes.unknown(&mx.host, Kind::A, &failure);
         }
     }
     if let Answer::Found(target) = lookup.cname(&mx.host) {
-        let finding = Finding::new(&codes::MX_CNAME, &place, format!("{} is an alias of {target}", mx.host));
-        notes.add(finding.publish(format!("{domain}. MX {} {target}.", mx.preference)));
+        let text = format!("Replace {} with a host that is not an alias: it is an alias of {target}.", mx.host);
+        notes.find(&codes::MX_CNAME, &place, text);
     }
     host
 }
 
 /// Whether a host on the Internet can be reached at an address. Addresses kept for documentation count as public.
-fn is_public(address: IpAddr) -> bool {
+pub(super) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(four) => {
             !(four.is_private()
@@ -212,9 +224,9 @@ mod tests {
         assert_eq!(
             delivery.order("example.com"),
             [
-                "first: preference 10: a.example.net (192.0.2.1), b.example.net (192.0.2.2), in random order, so that they share the load",
+                "first: preference 10: a.example.net (192.0.2.1), b.example.net (192.0.2.2), in random order",
                 "if those fail: preference 20: c.example.net (192.0.2.3)",
-                "when none answers, the mail waits and is tried again, usually for some days, and then bounces"
+                "if none answers, senders retry, usually for several days, and then return the mail"
             ]
         );
     }

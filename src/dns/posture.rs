@@ -1,13 +1,12 @@
-//! A domain's mail set-up as receivers read it, joined with what the store has seen.
-//!
-//! Takes a domain, something to ask, and [`Seen`] as plain values; gives one [`Posture`] with all findings, all that
-//! could not be looked up, and the facts to show. Must not: read the store or the clock.
+//! A domain's mail setup as receivers see it, beside what the reports show: one [`Posture`] with all findings, everything
+//! that could not be looked up, and the facts to show. The reports come in as [`Seen`]; the store and the clock stay out.
 
 use super::answer::{Answer, Kind, Lookup, Question};
 use super::dkim::{self, Selector};
 use super::dmarc::{self, Dmarc, Policy};
-use super::finding::{self as codes, Finding, Notes, Severity, Unknown, txt_record};
+use super::finding::{self as codes, Code, Finding, Notes, Severity, Unknown, counted};
 use super::mx::{self, Delivery};
+use super::proposals::{self, Checked};
 use super::ptr::{self, Naming};
 use super::seen::{Seen, SeenSource};
 use super::spf::{self, Evaluation, Mail, Outcome, Spf};
@@ -106,11 +105,13 @@ pub fn check(request: &Request, lookup: &dyn Lookup, seen: &Seen) -> Posture {
         notes.unknown.push(Unknown { place: format!("SPF for {address}"), text });
     }
     let sources = sources(lookup, domain, seen, &mut notes);
+    let never_sends = never_sends(&spf, &mx, seen);
     not_sending(domain, &dmarc, &spf, &mx, seen, &mut notes);
     policy_change(&dmarc, seen, &mut notes);
     unused_includes(domain, &spf, &sources, &mut notes);
-    let Notes { mut findings, unknown } = notes;
-    findings.sort_by_key(|finding| finding.severity);
+    proposals::attach(&Checked { lookup, domain, seen, dmarc: &dmarc, spf: &spf, mx: &mx, never_sends }, &mut notes);
+    let Notes { findings, unknown } = notes;
+    let findings = codes::grouped(findings);
     let mx_order = mx.order(domain);
     let (domain, exists) = (domain.to_owned(), exists(lookup, domain));
     Posture { domain, exists, findings, unknown, dmarc, spf, ip, dkim, mx, mx_order, sources }
@@ -147,15 +148,55 @@ fn sources(lookup: &dyn Lookup, domain: &str, seen: &Seen, notes: &mut Notes) ->
     sorted.sort_by_key(|source| (std::cmp::Reverse(source.messages), source.address));
     sorted.truncate(SOURCE_LIMIT);
     lookup.announce(&sorted.iter().map(|source| Question::ptr(source.address)).collect::<Vec<_>>());
-    sorted.into_iter().map(|source| one_source(lookup, domain, source, notes)).collect()
+    let mut unnamed = Unnamed::default();
+    let all = sorted.into_iter().map(|source| one_source(lookup, domain, source, &mut unnamed, notes)).collect();
+    unnamed.report(notes);
+    all
 }
 
-/// Only hosts that the domain authorized are judged by their name; of the others it is merely shown.
-fn one_source(lookup: &dyn Lookup, domain: &str, source: &SeenSource, notes: &mut Notes) -> Source {
+/// Sources whose reverse DNS name is missing or bad, by code.
+#[derive(Default)]
+struct Unnamed(Vec<(&'static Code, IpAddr, String)>);
+
+impl Unnamed {
+    /// One finding for each code: many sources without a name are one thing to do.
+    fn report(&self, notes: &mut Notes) {
+        for code in [&codes::PTR_MISSING, &codes::PTR_UNCONFIRMED, &codes::PTR_GENERIC] {
+            let of_code: Vec<&(&Code, IpAddr, String)> = self.0.iter().filter(|(other, ..)| *other == code).collect();
+            match of_code.as_slice() {
+                [] => {}
+                [(_, address, text)] => notes.find(code, format!("{address} PTR"), text),
+                several => {
+                    let addresses: Vec<String> = several.iter().map(|(_, address, _)| address.to_string()).collect();
+                    let number = several.len();
+                    let what = if code == &codes::PTR_MISSING {
+                        format!("Publish PTR records for {number} sources that have none")
+                    } else if code == &codes::PTR_UNCONFIRMED {
+                        format!("Correct the PTR records of {number} sources: their names do not resolve back")
+                    } else {
+                        format!("Give {number} sources names that are not made from their addresses")
+                    };
+                    let list = codes::list(&addresses, SOURCE_LIMIT);
+                    notes.find(code, "sources PTR", format!("{what}: {list}."));
+                }
+            }
+        }
+    }
+}
+
+/// Only sources that pass SPF aligned are judged by their name; of the others it is merely shown.
+fn one_source(
+    lookup: &dyn Lookup,
+    domain: &str,
+    source: &SeenSource,
+    unnamed: &mut Unnamed,
+    notes: &mut Notes,
+) -> Source {
     if source.spf_aligned == 0 {
         return Source { seen: source.clone(), naming: ptr::name_of(lookup, source.address).ok(), spf: None };
     }
-    let naming = ptr::check(lookup, source.address, notes);
+    let (naming, finding) = ptr::check(lookup, source.address, notes);
+    unnamed.0.extend(finding.map(|(code, text)| (code, source.address, text)));
     let checked = source.spf_domain.as_deref().unwrap_or(domain);
     let today = evaluate(lookup, checked, source.address);
     match today.result {
@@ -166,10 +207,11 @@ fn one_source(lookup: &dyn Lookup, domain: &str, source: &SeenSource, notes: &mu
         }
         result => {
             let text = format!(
-                "{} passed SPF for {checked} in the reports (last {}, {} messages) and gives {} today",
+                "Authorize {} again if it is yours: it passed SPF for {checked} in the reports ({}, last on {}) and gets {} \
+                 today.",
                 source.address,
+                counted(source.spf_aligned, "message"),
                 source.last,
-                source.spf_aligned,
                 result.as_str()
             );
             notes.find(&codes::SEEN_SPF_LOST, format!("{checked} TXT"), text);
@@ -178,40 +220,41 @@ fn one_source(lookup: &dyn Lookup, domain: &str, source: &SeenSource, notes: &mu
     Source { seen: source.clone(), naming, spf: Some(today) }
 }
 
-/// A domain that takes no mail, or says so: does it also ask others to refuse what claims to be from it?
+/// Messages in the reports that passed DMARC.
+fn passing(seen: &Seen) -> i64 {
+    seen.sources.iter().fold(0, |sum, source| sum.saturating_add(source.dmarc_pass))
+}
+
+/// Whether the domain says that it sends no mail, and the reports do not say otherwise.
+fn never_sends(spf: &Spf, mx: &Delivery, seen: &Seen) -> bool {
+    let says_so = *mx == Delivery::Refused || spf.records.iter().any(|record| proposals::is_empty_spf(record));
+    says_so && passing(seen) == 0
+}
+
+/// Whether a domain that says it takes or sends no mail also asks receivers to reject what claims to be from it.
 fn not_sending(domain: &str, dmarc: &Dmarc, spf: &Spf, mx: &Delivery, seen: &Seen, notes: &mut Notes) {
-    let passes: i64 = seen.sources.iter().map(|source| source.dmarc_pass).sum();
+    let passes = passing(seen);
     if *mx == Delivery::Refused && passes > 0 {
-        notes.find(
-            &codes::MX_NULL_SENDS,
-            format!("{domain} MX"),
-            format!(
-                "a null MX, and {passes} {} in the reports passed",
-                if passes == 1 { "message" } else { "messages" }
-            ),
+        let text = format!(
+            "Replace the null MX with a host that accepts mail: {domain} sends mail ({} passed DMARC in the reports).",
+            counted(passes, "message")
         );
+        notes.find(&codes::MX_NULL_SENDS, format!("{domain} MX"), text);
         return;
     }
-    let empty = spf.records.iter().any(|record| record.trim().eq_ignore_ascii_case("v=spf1 -all"));
-    let never = *mx == Delivery::Refused || empty;
-    if !never || passes > 0 {
+    if !never_sends(spf, mx, seen) {
         return;
     }
     if let Some(policy) = dmarc.policy.filter(|policy| *policy != Policy::Reject) {
-        let name = format!("_dmarc.{domain}");
-        let text = format!("the domain sends no mail, and its policy is {}", policy.as_str());
-        notes.add(
-            Finding::new(&codes::DMARC_NONMAIL, format!("{name} TXT"), text)
-                .publish(txt_record(&name, "v=DMARC1; p=reject")),
-        );
+        let text = format!("Publish p=reject for {domain}: it sends no mail, and its policy is {}.", policy.as_str());
+        notes.find(&codes::DMARC_NONMAIL, format!("_dmarc.{domain} TXT"), text);
     }
-    if *mx == Delivery::Refused && !empty && !spf.records.is_empty() {
-        let finding = Finding::new(
-            &codes::SPF_NONMAIL,
-            format!("{domain} TXT"),
-            "a null MX beside an SPF record that names hosts",
+    let names_servers = spf.records.iter().any(|record| !proposals::is_empty_spf(record));
+    if *mx == Delivery::Refused && names_servers {
+        let text = format!(
+            "If {domain} sends no mail, publish `v=spf1 -all`: it has a null MX, and its SPF record names servers."
         );
-        notes.add(finding.publish(txt_record(domain, "v=spf1 -all")));
+        notes.find(&codes::SPF_NONMAIL, format!("{domain} TXT"), text);
     }
 }
 
@@ -228,12 +271,16 @@ fn policy_change(dmarc: &Dmarc, seen: &Seen, notes: &mut Notes) {
     .into_iter()
     // Reporters leave out sp and np, or fill sp in from p: only two values that differ tell of a change.
     .filter_map(|(tag, then, now)| match (then, now) {
-        (Some(then), Some(now)) if *then != now => Some(format!("{tag} was {then}, is {now}")),
+        (Some(then), Some(now)) if *then != now => Some(format!("{tag} has changed from {then} to {now}")),
         _ => None,
     })
     .collect();
     if !changes.is_empty() {
-        let text = format!("{} (newest report: {})", changes.join("; "), reported.day);
+        let text = format!(
+            "Expect other results from now on: since the newest report ({}), {}.",
+            reported.day,
+            changes.join("; ")
+        );
         notes.find(&codes::SEEN_POLICY, format!("_dmarc.{} TXT", found.domain), text);
     }
 }
@@ -254,11 +301,10 @@ fn unused_includes(domain: &str, spf: &Spf, sources: &[Source], notes: &mut Note
         let used = passing.iter().any(|evaluation| evaluation.path[0].term == term.text);
         if !used {
             let who = match passing.len() {
-                1 => "the one source that passes SPF".to_owned(),
-                number => format!("none of the {number} sources that pass SPF"),
+                1 => "the one source that passes SPF does".to_owned(),
+                number => format!("the {number} sources that pass SPF do"),
             };
-            let does = if passing.len() == 1 { "does not do so" } else { "does so" };
-            let text = format!("{who} for {domain} {does} by `{}`", term.text);
+            let text = format!("Remove `{}` if you no longer use that service: {who} not pass through it.", term.text);
             notes.find(&codes::SEEN_INCLUDE_UNUSED, format!("{domain} TXT, `{}`", term.text), text);
         }
     }

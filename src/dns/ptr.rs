@@ -1,11 +1,9 @@
-//! The name of an address, confirmed forward (RFC 8601 section 3, iprev).
-//!
-//! Takes an address and something to ask, gives its names and whether one leads back. Must not: take a failure for a
+//! The reverse DNS name of an address, confirmed forward (RFC 8601 section 3, iprev). A failed lookup is never taken for a
 //! missing name.
 
 use super::answer::Kind;
 use super::answer::{Answer, Failure, Family, Lookup};
-use super::finding::{self as codes, Notes};
+use super::finding::{self as codes, Code, Notes};
 use serde::Serialize;
 use std::net::IpAddr;
 
@@ -78,30 +76,35 @@ pub(super) fn judge(
     }
 }
 
-/// Judge the name of a host that sends for the domain.
-pub(super) fn check(lookup: &dyn Lookup, address: IpAddr, notes: &mut Notes) -> Option<Naming> {
+/// Judge the name of a source that sends for the domain: its name, and what is wrong with it. A private address has no
+/// name in public DNS, so nothing is wrong there.
+pub(super) fn check(
+    lookup: &dyn Lookup,
+    address: IpAddr,
+    notes: &mut Notes,
+) -> (Option<Naming>, Option<(&'static Code, String)>) {
     let reverse = super::answer::reverse_name(address);
     let naming = match name_of(lookup, address) {
         Ok(naming) => naming,
         Err(failure) => {
             notes.unknown(&reverse, Kind::Ptr, &failure);
-            return None;
+            return (None, None);
         }
     };
-    let place = format!("{address} PTR");
-    match &naming {
-        Naming::Nameless => notes.find(&codes::PTR_MISSING, place, "the address has no name"),
+    let finding: Option<(&'static Code, String)> = match &naming {
+        _ if !super::mx::is_public(address) => None,
+        Naming::Nameless => Some((&codes::PTR_MISSING, format!("Publish a PTR record for {address}: it has none."))),
         Naming::Unconfirmed(names) => {
-            let text = format!("{} does not lead back to {address}", names.join(", "));
-            notes.find(&codes::PTR_UNCONFIRMED, place, text);
+            let text =
+                format!("Correct the PTR record of {address}: {} does not resolve back to it.", names.join(", "));
+            Some((&codes::PTR_UNCONFIRMED, text))
         }
-        Naming::Confirmed(names) => {
-            if let Some(name) = names.iter().find(|name| is_generic(name, address)) {
-                notes.find(&codes::PTR_GENERIC, place, format!("{name} is made of the address"));
-            }
-        }
-    }
-    Some(naming)
+        Naming::Confirmed(names) => names.iter().find(|name| is_generic(name, address)).map(|name| {
+            let text = format!("Give {address} a name of your own: {name} is made from the address.");
+            (&codes::PTR_GENERIC, text)
+        }),
+    };
+    (Some(naming), finding)
 }
 
 /// Whether a name looks like one of a pool: the address stands in it, or a word providers use for home lines.

@@ -63,6 +63,12 @@ impl Zone {
             if self.exists(parent) {
                 let name = format!("*.{parent}");
                 let there = self.exists(&name);
+                let alias = self.records.get(&Question { name: name.clone(), kind: Kind::Cname });
+                if let Some([Data::Name(target)]) = alias.map(Vec::as_slice)
+                    && question.kind != Kind::Cname
+                {
+                    return self.ask(&Question::new(target, question.kind));
+                }
                 let records = self.records.get(&Question { name, kind: question.kind });
                 let none = if there { Answer::NoData } else { Answer::NxDomain };
                 return records.map_or(none, |records| Answer::Found(records.clone()));
@@ -76,7 +82,8 @@ impl Zone {
 /// Quoted strings, or one plain text.
 fn strings(data: &str) -> Txt {
     let strings = if data.starts_with('"') {
-        data.trim_matches('"').split("\" \"").map(|part| part.replace("\\\"", "\"").into_bytes()).collect()
+        let inner = data.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(data);
+        inner.split("\" \"").map(|part| part.replace("\\\"", "\"").into_bytes()).collect()
     } else {
         vec![data.as_bytes().to_vec()]
     };

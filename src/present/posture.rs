@@ -1,26 +1,26 @@
-//! What DNS says of a domain, as text for a person. In: a [`Posture`]. Out: lines, findings first.
+//! A domain's mail setup as text for a person: what could not be checked, the findings, then the facts.
 
-use super::{clean::is_shown, words};
+use super::{clean::is_shown, numbers, words};
 use crate::dns::dkim::Selector;
-use crate::dns::finding::Finding;
+use crate::dns::finding::{self, Finding};
 use crate::dns::posture::{Posture, Source};
 use crate::dns::spf::{Evaluation, Node, NodeState, TermFact};
 use std::fmt::Write as _;
 
-/// Show a posture.
+/// Show a posture: first what could not be checked, then the findings, then the facts.
 pub fn posture(posture: &Posture) -> String {
     let mut text = format!("{}\n", posture.domain);
     if posture.exists == Some(false) {
-        line(&mut text, 0, "DNS has no such name: what follows is what receivers make of mail in its name");
+        line(&mut text, 0, "DNS has no such name. Check the spelling; this is how receivers treat mail from it.");
     }
+    could_not_check(&mut text, posture);
     text.push('\n');
-    findings(&mut text, &posture.findings);
-    for unknown in &posture.unknown {
-        line(&mut text, 0, &format!("could not look up {}: {}", unknown.place, unknown.text));
+    if posture.findings.is_empty() && posture.unknown.is_empty() {
+        line(&mut text, 0, "No problems found.\n");
     }
-    if !posture.unknown.is_empty() {
-        line(&mut text, 0, "  nothing is said here about what these would have told\n");
-    }
+    posture.findings.iter().for_each(|one| one_finding(&mut text, one));
+    // Each section begins with an empty line of its own.
+    text.truncate(text.trim_end_matches('\n').len() + 1);
     dmarc(&mut text, posture);
     spf(&mut text, posture);
     section(&mut text, "DKIM");
@@ -37,28 +37,46 @@ pub fn posture(posture: &Posture) -> String {
     text
 }
 
-/// Show findings, each with its reason and what to publish.
-pub(super) fn findings(text: &mut String, findings: &[Finding]) {
-    if findings.is_empty() {
-        line(text, 0, "nothing to say against it\n");
+/// Names listed of those that could not be looked up.
+const UNKNOWN_LISTED: usize = 10;
+
+fn could_not_check(text: &mut String, posture: &Posture) {
+    let number = posture.unknown.len();
+    if number == 0 {
+        return;
     }
-    for finding in findings {
-        line(text, 0, &format!("{:<6}  {}  {}", finding.severity.as_str(), finding.code.name, finding.place));
-        line(text, 4, &finding.text);
-        line(text, 4, finding.why);
-        if let Some(record) = &finding.publish {
-            line(text, 4, &format!("publish: {record}"));
-        }
-        text.push('\n');
+    let plural = if number == 1 { "" } else { "s" };
+    line(text, 0, &format!("Could not check everything: {number} DNS lookup{plural} failed. Run it again later."));
+    for unknown in posture.unknown.iter().take(UNKNOWN_LISTED) {
+        line(text, 1, &format!("{}: {}", unknown.place, unknown.text));
     }
+    if number > UNKNOWN_LISTED {
+        line(text, 1, &format!("and {} more", number - UNKNOWN_LISTED));
+    }
+}
+
+/// Show a finding: what to do, why, and the record to publish.
+fn one_finding(text: &mut String, finding: &Finding) {
+    line(text, 0, &format!("{:<6}  {}  {}", finding.severity.as_str(), finding.code.name, finding.place));
+    line(text, 2, &finding.text);
+    line(text, 2, finding.why);
+    if let Some(records) = &finding.publish {
+        line(text, 2, "Publish:");
+        records.lines().for_each(|record| line(text, 3, record));
+    }
+    finding.details.iter().for_each(|detail| line(text, 2, detail));
+    text.push('\n');
 }
 
 fn dmarc(text: &mut String, posture: &Posture) {
     section(text, "DMARC");
     match posture.dmarc.record() {
         Some(found) => line(text, 1, &format!("_dmarc.{}: {}", found.domain, found.record.text)),
-        None if posture.dmarc.walk.is_none() => line(text, 1, "could not look up"),
-        None => line(text, 1, "no record"),
+        None if posture.dmarc.walk.is_none() => line(text, 1, "could not be looked up"),
+        None if posture.findings.iter().any(|finding| finding.code == &finding::DMARC_MISSING) => {
+            line(text, 1, "no record")
+        }
+        None => line(text, 1, "no valid record"),
     }
     posture.dmarc.meaning.iter().for_each(|words| line(text, 1, words));
 }
@@ -69,14 +87,20 @@ fn spf(text: &mut String, posture: &Posture) {
         line(text, 1, record);
     }
     if let Some(tree) = &posture.spf.tree {
-        line(text, 1, &format!("look-ups: {} of 10, {} of them find nothing", tree.lookups, tree.voids));
+        line(text, 1, &format!("DNS lookups: {} of 10; {} without an answer", tree.lookups, tree.voids));
         node(text, tree, 2);
     }
     if let Some(others) = posture.spf.others {
-        line(text, 1, &format!("every other host: {}", others.as_str()));
+        line(text, 1, &format!("every other server: {}", others.as_str()));
     }
     if posture.spf.records.is_empty() {
-        line(text, 1, if posture.exists.is_some() { "no record" } else { "could not look up" });
+        let damaged = posture.findings.iter().any(|finding| finding.code == &finding::SPF_NEAR);
+        let words = match posture.exists {
+            None => "could not be looked up",
+            Some(_) if damaged => "no valid record",
+            Some(_) => "no record",
+        };
+        line(text, 1, words);
     }
     if let Some(asked) = &posture.ip {
         line(text, 1, &format!("{}: {}", asked.address, verdict(&asked.evaluation)));
@@ -94,9 +118,9 @@ pub(super) fn verdict(evaluation: &Evaluation) -> String {
         let _ = write!(words, ": {why}");
     }
     let plural = if evaluation.lookups == 1 { "" } else { "s" };
-    let _ = write!(words, "; {} look-up{plural}, {} found nothing", evaluation.lookups, evaluation.voids);
+    let _ = write!(words, "; {} DNS lookup{plural}, {} without an answer", evaluation.lookups, evaluation.voids);
     if let Some(explanation) = &evaluation.explanation {
-        let _ = write!(words, "; the domain explains: {explanation}");
+        let _ = write!(words, "; explanation of the domain: {explanation}");
     }
     words
 }
@@ -111,9 +135,9 @@ fn node(text: &mut String, of: &Node, depth: usize) {
                 format!("  {}", all.join(", "))
             }
             TermFact::Dead(name) => format!("  {name} has no address"),
-            TermFact::TooManyHosts(hosts) => format!("  {hosts} hosts, the limit is 10"),
-            TermFact::Dynamic => "  depends on the mail".into(),
-            TermFact::Unknown(name, kind, failure) => format!("  {name} {kind}: could not look up: {failure}"),
+            TermFact::TooManyHosts(hosts) => format!("  {hosts} hosts; the limit is 10"),
+            TermFact::Dynamic => "  depends on the message".into(),
+            TermFact::Unknown(name, kind, failure) => format!("  {name} {kind} could not be looked up: {failure}"),
         };
         let state = term.child.as_ref().map_or(String::new(), |child| state(child));
         line(text, depth, &format!("{mark} {}{fact}{state}", term.text));
@@ -127,12 +151,12 @@ fn state(child: &Node) -> String {
     match &child.state {
         NodeState::Record(_) if child.lookups > 0 => format!("  ({} more inside)", child.lookups),
         NodeState::Record(_) => String::new(),
-        NodeState::Broken(_, error) => format!("  in error: {error}"),
+        NodeState::Broken(_, error) => format!("  invalid: {error}"),
         NodeState::None => "  has no SPF record".into(),
         NodeState::Several(records) => format!("  has {} SPF records", records.len()),
-        NodeState::Loop => "  stands above: a loop".into(),
-        NodeState::Unknown(failure) => format!("  could not look up: {failure}"),
-        NodeState::Cut => "  not followed: the tree is too big".into(),
+        NodeState::Loop => "  already above: a loop".into(),
+        NodeState::Unknown(failure) => format!("  could not be looked up: {failure}"),
+        NodeState::Cut => "  not followed: too many records".into(),
     }
 }
 
@@ -140,10 +164,10 @@ fn dkim(text: &mut String, selector: &Selector) {
     let seen = selector.seen.as_ref().map_or(String::new(), |seen| {
         let sources: Vec<String> = seen.sources.iter().take(5).map(ToString::to_string).collect();
         format!(
-            "; last used {} by {}, {} of {} verified",
+            "; last used {} by {}; {} of {} verified",
             seen.last,
             sources.join(", "),
-            seen.passed,
+            numbers::count(seen.passed.max(0).unsigned_abs()),
             messages(seen.messages)
         )
     });
@@ -154,8 +178,8 @@ fn source(text: &mut String, source: &Source) {
     let name = match source.naming.as_ref().map(|naming| naming.name()) {
         Some(Some((name, true))) => format!("{name}, confirmed"),
         Some(Some((name, false))) => format!("{name}, not confirmed"),
-        Some(None) => "no name".into(),
-        None => "name unknown".into(),
+        Some(None) => "no reverse DNS name".into(),
+        None => "name could not be looked up".into(),
     };
     let spf = source.spf.as_ref().map_or(String::new(), |evaluation| format!("; SPF today: {}", verdict(evaluation)));
     let seen = &source.seen;
@@ -163,11 +187,11 @@ fn source(text: &mut String, source: &Source) {
         text,
         1,
         &format!(
-            "{} ({name}): {}, {} pass DMARC, {} pass SPF aligned{spf}",
+            "{} ({name}): {}; {} passed DMARC, {} passed SPF aligned{spf}",
             seen.address,
             messages(seen.messages),
-            seen.dmarc_pass,
-            seen.spf_aligned
+            numbers::count(seen.dmarc_pass.max(0).unsigned_abs()),
+            numbers::count(seen.spf_aligned.max(0).unsigned_abs())
         ),
     );
 }
@@ -180,7 +204,7 @@ pub(super) fn section(text: &mut String, name: &str) {
     let _ = writeln!(text, "\n{name}");
 }
 
-/// One line, indented, with what must not be shown replaced: records hold strangers' text.
+/// One line, indented, with characters that must not be shown replaced: records contain untrusted text.
 pub(super) fn line(text: &mut String, depth: usize, words: &str) {
     text.extend(std::iter::repeat_n("  ", depth));
     let ends = words.ends_with('\n');

@@ -1,7 +1,4 @@
-//! `check`: what DNS says of a domain, or what a receiver makes of a mail.
-//!
-//! Comes in: domains or a mail, the servers to ask, what the store has seen. Goes out: text or JSON, and whether there
-//! are faults. The checking itself is `dns`'s.
+//! `check`: a domain's mail setup in DNS, or how a receiver judges a message. The checking itself is done in `dns`.
 
 mod seen;
 
@@ -21,35 +18,38 @@ use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 Examples:
-  dmarquet check example.com                         with what the store has seen
+  dmarquet check example.com                         check DNS, beside the reports in the store
   dmarquet check example.com --selector s1 --ip 192.0.2.1
-  dmarquet check --message saved.eml                 retell what a receiver makes of a mail
+  dmarquet check --message saved.eml                 judge a message as a receiver does
+
+A record under \"Publish\" replaces the records of its kind at that name. Each was checked before it is shown: it has
+no fault, keeps what was right, and names every source in the reports that it would hurt.
 
 Exit codes: 0 no fault (advice allowed); 1 faults found; 2 something could not be looked up.";
 
-/// What DNS says of a domain: DMARC, SPF, DKIM, MX, and the names of the sources seen
+/// Check a domain's DMARC, SPF, DKIM and MX records, and the names of its sources
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The domains
+    /// Domains to check
     #[arg(required_unless_present_any = ["message", "codes"], value_name = "DOMAIN")]
     domains: Vec<String>,
-    /// A DKIM selector to check, beside those the store has seen; may be repeated
+    /// DKIM selector to check, besides those in the reports; may be repeated
     #[arg(long, value_name = "NAME")]
     selector: Vec<String>,
-    /// Say whether this address passes SPF, and by which term
+    /// Show whether this address passes SPF, and through which term
     #[arg(long, value_name = "ADDRESS")]
     ip: Option<IpAddr>,
-    /// A mail to judge as a receiver would, saved as .eml
+    /// Message to judge as a receiver does, saved as .eml
     #[arg(long, value_name = "FILE", conflicts_with = "domains")]
     message: Option<PathBuf>,
-    /// A DNS server to ask, as 127.0.0.1:5353, instead of the system's; may be repeated
+    /// DNS server to use instead of the system's, such as 127.0.0.1:5353; may be repeated
     #[arg(long, value_name = "ADDRESS", value_parser = resolver::server)]
     server: Vec<SocketAddr>,
-    /// List every code of a finding, and why it matters
+    /// List all finding codes and why each matters
     #[arg(long, conflicts_with_all = ["domains", "message"])]
     codes: bool,
-    /// text or json
+    /// Output format: text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     format: Format,
 }
@@ -69,7 +69,7 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let mut exit = Exit::Handled;
     for domain in &args.domains {
         let named = name::canonical(domain).filter(|name| name::is_domain(name));
-        let domain = named.ok_or_else(|| anyhow!("check: expected a domain, as example.com, found {domain:?}"))?;
+        let domain = named.ok_or_else(|| anyhow!("check: expected a domain such as example.com, found {domain:?}"))?;
         let seen = seen::of(&store, &domain, run.now)?;
         let request = Request { domain, selectors: args.selector.clone(), ip: args.ip };
         let posture = posture::check(&request, &resolver, &seen);

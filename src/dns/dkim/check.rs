@@ -1,10 +1,8 @@
-//! What is wrong with the keys at the selectors of a domain.
-//!
-//! Takes the selectors a person named and those the reports show, with when each was last used.
+//! What is wrong with the keys at the selectors of a domain: those a person named, and those the reports show.
 
 use super::key::{Key, KeyFault, KeyKind};
 use crate::dns::answer::{Answer, Kind, Lookup, Question, Txt};
-use crate::dns::finding::{self as codes, Finding, Notes, txt_record};
+use crate::dns::finding::{self as codes, Finding, Notes};
 use crate::dns::seen::SeenSelector;
 use jiff::civil::Date;
 use serde::Serialize;
@@ -58,7 +56,7 @@ pub fn check(
         notes.find(
             &codes::DKIM_NO_SELECTOR,
             format!("_domainkey.{domain}"),
-            "no selector was given and none was seen: name one with --selector",
+            "Name a selector with --selector: none was given, and the reports show none.",
         );
     }
     lookup.announce(
@@ -101,7 +99,7 @@ fn one(
         Answer::Found(texts) => texts.iter().map(Txt::text).collect(),
         Answer::Failed(failure) => {
             notes.unknown(&name, Kind::Txt, &failure);
-            result.state = "could not look up".into();
+            result.state = "could not be looked up".into();
             return result;
         }
         absent => {
@@ -112,16 +110,20 @@ fn one(
             };
             what.clone_into(&mut result.state);
             if in_use {
-                notes.find(&codes::DKIM_GONE, place, format!("{what}; {}", used()));
+                notes.find(
+                    &codes::DKIM_GONE,
+                    place,
+                    format!("Publish the key again, or stop signing with it: {what}; it was {}.", used()),
+                );
             } else if given {
-                notes.find(&codes::DKIM_MISSING, place, what);
+                notes.find(&codes::DKIM_MISSING, place, format!("Publish the key, or check the selector: {what}."));
             }
             return result;
         }
     };
     if texts.len() > 1 {
         result.state = format!("{} records", texts.len());
-        notes.find(&codes::DKIM_SEVERAL, place, format!("{} TXT records where one may stand", texts.len()));
+        notes.find(&codes::DKIM_SEVERAL, place, format!("Keep one of these {} TXT records.", texts.len()));
         return result;
     }
     match Key::parse(&texts[0]) {
@@ -129,21 +131,25 @@ fn one(
             result.state = in_words(&key);
             key_findings(&place, &key, notes);
             if idle.is_some_and(|days| days > LEFT_OVER) && !given {
-                let finding = Finding::new(&codes::DKIM_UNUSED, place, format!("{}; to revoke it", used()));
-                notes.add(finding.publish(txt_record(&name, "v=DKIM1; p=")));
+                let text = format!("Remove this key if no one signs with it any more: it was {}.", used());
+                notes.find(&codes::DKIM_UNUSED, place, text);
             }
             result.key = Some(key);
         }
         Err(KeyFault::Revoked) => {
             "revoked".clone_into(&mut result.state);
             if in_use {
-                notes.find(&codes::DKIM_REVOKED_USED, place, format!("p= is empty; {}", used()));
+                notes.find(
+                    &codes::DKIM_REVOKED_USED,
+                    place,
+                    format!("Stop signing with this selector, or publish a key: p= is empty, and it was {}.", used()),
+                );
             } else if given {
-                notes.find(&codes::DKIM_REVOKED, place, "p= is empty");
+                notes.find(&codes::DKIM_REVOKED, place, "Do not sign with this selector: its key is revoked.");
             }
         }
         Err(fault) => {
-            let (finding, state) = fault_finding(&name, &texts[0], fault);
+            let (finding, state) = fault_finding(&name, fault);
             notes.add(finding);
             result.state = state;
         }
@@ -160,41 +166,39 @@ fn in_words(key: &Key) -> String {
     flags.iter().filter(|(set, _)| *set).fold(kind, |words, (_, flag)| words + flag)
 }
 
-fn fault_finding(name: &str, text: &str, fault: KeyFault) -> (Finding, String) {
-    let place = format!("{name} TXT");
+fn fault_finding(name: &str, fault: KeyFault) -> (Finding, String) {
     let (code, words) = match fault {
-        KeyFault::Quoting(fault) => {
-            let clean = text.replace(['"', '\'', '\\', '\u{201c}', '\u{201d}'], "");
-            let finding = Finding::new(&codes::DKIM_QUOTED, place, fault);
-            let finding = if Key::parse(&clean).is_ok() { finding.publish(txt_record(name, &clean)) } else { finding };
-            return (finding, fault.to_owned());
-        }
+        KeyFault::Quoting(fault) => (&codes::DKIM_QUOTED, fault.to_owned()),
         KeyFault::Version(words) => (&codes::DKIM_VERSION, words),
-        KeyFault::Kind(kind) => (&codes::DKIM_TYPE, format!("expected k=rsa or ed25519, found k={kind}")),
+        KeyFault::Kind(kind) => (&codes::DKIM_TYPE, format!("expected k=rsa or k=ed25519, found k={kind}")),
         KeyFault::Malformed(words) => (&codes::DKIM_MALFORMED, words),
         KeyFault::Revoked => (&codes::DKIM_REVOKED, "p= is empty".into()),
     };
-    (Finding::new(code, place, words.clone()), words)
+    (Finding::new(code, format!("{name} TXT"), format!("Correct the key record: {words}.")), words)
 }
 
 fn key_findings(place: &str, key: &Key, notes: &mut Notes) {
     match key.kind {
         KeyKind::Rsa(bits) if bits < LEAST_BITS => {
-            notes.find(&codes::DKIM_SHORT, place, format!("an RSA key of {bits} bits"));
+            let text = format!("Sign with a 2048-bit key under a new selector: this RSA key has {bits} bits.");
+            notes.find(&codes::DKIM_SHORT, place, text);
         }
         KeyKind::Rsa(bits) if bits < GOOD_BITS => {
-            notes.find(&codes::DKIM_WEAK, place, format!("an RSA key of {bits} bits"));
+            let text = format!("Plan to sign with a 2048-bit key: this RSA key has {bits} bits.");
+            notes.find(&codes::DKIM_WEAK, place, text);
         }
         _ => {}
     }
     if !key.allows_sha256() {
-        notes.find(&codes::DKIM_SHA1, place, format!("h={}", key.hashes.join(":")));
+        let text = format!("Remove h={} so that SHA-256 is allowed.", key.hashes.join(":"));
+        notes.find(&codes::DKIM_SHA1, place, text);
     }
     if !key.is_for_mail() {
-        notes.find(&codes::DKIM_SERVICE, place, format!("s={}", key.services.join(":")));
+        let text = format!("Remove s={} or add email to it.", key.services.join(":"));
+        notes.find(&codes::DKIM_SERVICE, place, text);
     }
     if key.testing {
-        notes.find(&codes::DKIM_TESTING, place, "t=y");
+        notes.find(&codes::DKIM_TESTING, place, "Remove t=y when you have finished testing.");
     }
 }
 

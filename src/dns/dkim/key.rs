@@ -124,11 +124,17 @@ fn key_kind(tags: &Tags) -> Result<KeyKind, KeyFault> {
     }
 }
 
+/// Whether the text of a key is an Ed25519 key (RFC 8463): 32 bytes, where an RSA key has many more.
+pub(super) fn is_ed25519(text: &str) -> bool {
+    STANDARD.decode(text).is_ok_and(|bytes| bytes.len() == 32)
+}
+
 fn words(value: &str) -> Vec<String> {
     value.split(':').map(|word| word.trim().to_ascii_lowercase()).filter(|word| !word.is_empty()).collect()
 }
 
-fn shortened(text: &str) -> String {
+/// A long text cut for an error.
+pub(super) fn shortened(text: &str) -> String {
     if text.chars().count() > 40 { text.chars().take(40).chain("...".chars()).collect() } else { text.to_owned() }
 }
 

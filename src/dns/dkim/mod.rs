@@ -1,6 +1,7 @@
 //! DKIM (RFC 6376): keys taken apart and checked at the selectors that are known, a mail's signatures verified.
 
 mod check;
+mod edit;
 mod key;
 mod signature;
 
@@ -8,6 +9,7 @@ pub use check::{Selector, check};
 pub use key::{Key, KeyFault, KeyKind};
 pub use signature::{Signature, VerifyError};
 
+pub(super) use edit::repaired;
 pub(super) use signature::signatures;
 
 #[cfg(test)]

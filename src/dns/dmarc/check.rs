@@ -1,9 +1,10 @@
-//! What is wrong with a domain's DMARC record, what it means here, and what to publish instead.
+//! What is wrong with a domain's DMARC record, and what it means for the domain. Which record to publish instead is
+//! decided in `proposals`.
 
 use super::discover::{Discovered, Discovery, discover};
 use super::record::{Policy, Reach, Record, Slip, Target, is_dmarc};
 use crate::dns::answer::{Answer, Kind, Lookup, Question, Txt};
-use crate::dns::finding::{self as codes, Code, Finding, Notes, txt_record};
+use crate::dns::finding::{self as codes, Code, Finding, Notes};
 use crate::dns::name;
 use crate::dns::tags::{Tags, quoting_fault};
 use serde::Serialize;
@@ -37,7 +38,7 @@ impl Dmarc {
 /// Check the record of a domain.
 pub fn check(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) -> Dmarc {
     let discovery = discover(lookup, domain);
-    own_name(lookup, domain, notes);
+    let own = own_name(lookup, domain, notes);
     for step in &discovery.steps {
         if let Answer::Failed(failure) = &step.record {
             notes.unknown(&format!("_dmarc.{}", step.domain), Kind::Txt, failure);
@@ -47,18 +48,14 @@ pub fn check(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) -> Dmarc {
     let mut dmarc = Dmarc { walk: walk.ok(), list: list.ok(), policy: None, meaning: Vec::new() };
     differences(domain, &dmarc, notes);
     let Some(found) = dmarc.record().cloned() else {
-        let reported = notes.findings.iter().any(|finding| finding.code.name.starts_with("dmarc."));
-        if dmarc.walk.is_some() && dmarc.list.is_some() && !reported {
-            let at = &dmarc.list.as_ref().map_or(domain, |list| list.organization.as_str());
-            let finding = Finding::new(
-                &codes::DMARC_MISSING,
-                format!("_dmarc.{domain} TXT"),
-                "no record here or above; to begin with",
-            );
-            notes.add(
-                finding
-                    .publish(txt_record(&format!("_dmarc.{at}"), &format!("v=DMARC1; p=none; rua=mailto:dmarc@{at}"))),
-            );
+        if let (Some(_), Some(list), OwnName::Nothing) = (&dmarc.walk, &dmarc.list, own) {
+            let organization = &list.organization;
+            let text = if organization == domain {
+                format!("Publish a DMARC record at _dmarc.{domain}: there is none.")
+            } else {
+                format!("Publish a DMARC record at _dmarc.{organization}: there is none at {domain} or above it.")
+            };
+            notes.find(&codes::DMARC_MISSING, format!("_dmarc.{domain} TXT"), text);
         }
         return dmarc;
     };
@@ -80,104 +77,94 @@ fn reach(lookup: &dyn Lookup, domain: &str, found_at: &str) -> Reach {
     }
 }
 
-/// What stands at `_dmarc` of the domain itself, and in the places where it is put by mistake.
-fn own_name(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) {
+/// What there is at `_dmarc` of the domain itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OwnName {
+    /// Text that is, or was meant as, a DMARC record.
+    Record,
+    /// Nothing that was meant as one.
+    Nothing,
+    /// Could not look up.
+    Unknown,
+}
+
+/// Check the texts at `_dmarc` of the domain itself, and look where a record is put by mistake.
+fn own_name(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) -> OwnName {
     let name = format!("_dmarc.{domain}");
-    let texts: Vec<String> = lookup.txt(&name).found().unwrap_or_default().iter().map(Txt::text).collect();
+    let texts: Vec<String> = match lookup.txt(&name) {
+        Answer::Found(texts) => texts.iter().map(Txt::text).collect(),
+        Answer::NoData | Answer::NxDomain => Vec::new(),
+        Answer::Failed(_) => return OwnName::Unknown,
+    };
     let (records, others): (Vec<&String>, Vec<&String>) = texts.iter().partition(|text| is_dmarc(text));
-    for text in others {
-        notes.add(other_text(&name, text));
+    for text in &others {
+        notes.add(other_text(&name, text, !records.is_empty()));
     }
     if records.len() > 1 {
         let list: Vec<String> = records.iter().map(|text| format!("`{text}`")).collect();
-        let text = format!("{} records where one may stand: {}", records.len(), list.join(", "));
-        notes.add(
-            Finding::new(&codes::DMARC_SEVERAL, format!("{name} TXT"), text).publish(txt_record(&name, records[0])),
-        );
+        let text = format!("Keep one of these {} records and delete the others: {}.", records.len(), list.join(", "));
+        notes.find(&codes::DMARC_SEVERAL, format!("{name} TXT"), text);
     }
-    if records.is_empty() {
-        wrong_places(lookup, domain, notes);
-    } else {
-        apex(lookup, domain, notes);
+    if let Some((place, text)) = misplaced(lookup, domain, records.is_empty()) {
+        let text = if records.is_empty() {
+            format!("Publish the DMARC record at {name}, not at {place}: `{text}` is not in force.")
+        } else {
+            format!("Delete the stray DMARC record at {place}: `{text}`. The record at {name} is in force.")
+        };
+        notes.find(&codes::DMARC_PLACE, format!("{place} TXT"), text);
     }
+    if texts.iter().any(|text| looks_like_dmarc(text)) { OwnName::Record } else { OwnName::Nothing }
+}
+
+/// Whether a text is a DMARC record, or was meant as one.
+pub(in crate::dns) fn looks_like_dmarc(text: &str) -> bool {
+    let folded: String = text.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_lowercase();
+    folded.contains("v=dmarc")
 }
 
 /// Text at `_dmarc` that is no record: one that was meant as one, or something else.
-fn other_text(name: &str, text: &str) -> Finding {
+fn other_text(name: &str, text: &str, beside_record: bool) -> Finding {
     let place = format!("{name} TXT");
-    let folded: String = text.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_lowercase();
-    if !folded.contains("v=dmarc") {
-        let kind = if folded.starts_with("v=spf") { "an SPF record" } else { "text" };
-        return Finding::new(&codes::DMARC_OTHER, place, format!("{kind} that is no DMARC record: `{text}`"));
+    if !looks_like_dmarc(text) {
+        let kind = if text.trim_start().to_ascii_lowercase().starts_with("v=spf") { "an SPF record" } else { "text" };
+        return Finding::new(
+            &codes::DMARC_OTHER,
+            place,
+            format!("Remove {kind} from {name}; it is not a DMARC record: `{text}`."),
+        );
     }
-    let clean = cleaned(text);
+    let verb = if beside_record { "Delete this damaged copy" } else { "Correct this record" };
     let tags = Tags::parse(text);
-    let finding = if let Some(fault) = quoting_fault(text) {
-        Finding::new(&codes::DMARC_QUOTED, place, format!("`{text}`: {fault}"))
+    let (code, why) = if let Some(fault) = quoting_fault(text) {
+        (&codes::DMARC_QUOTED, fault.to_owned())
     } else if is_dmarc(text.trim_start()) {
-        Finding::new(&codes::DMARC_LEADING, place, format!("`{text}`: white space stands before v=DMARC1"))
+        (&codes::DMARC_LEADING, "there is white space before v=DMARC1".to_owned())
     } else if tags.get("v") == Some("DMARC1") {
-        Finding::new(&codes::DMARC_NOT_FIRST, place, format!("`{text}`: v=DMARC1 is not the first tag"))
+        (&codes::DMARC_NOT_FIRST, "v=DMARC1 is not the first tag".to_owned())
     } else {
         let found = tags.get("v").unwrap_or_default();
-        let missing = found.starts_with("DMARC1")
-            && found.len() > 6
-            && !found[6..].starts_with(|c: char| c.is_ascii_alphanumeric());
-        let why = if missing { "no semicolon stands after v=DMARC1" } else { "the version is not exactly v=DMARC1" };
-        Finding::new(&codes::DMARC_VERSION, place, format!("`{text}`: {why}"))
+        let missing =
+            found.strip_prefix("DMARC1").is_some_and(|after| !after.starts_with(|c: char| c.is_ascii_alphanumeric()));
+        let why = if missing { "there is no semicolon after v=DMARC1" } else { "it does not begin with v=DMARC1" };
+        (&codes::DMARC_VERSION, why.to_owned())
     };
-    if is_dmarc(&clean) && Record::parse(&clean).slips.is_empty() {
-        finding.publish(txt_record(name, &clean))
-    } else {
-        finding
+    Finding::new(code, place, format!("{verb}: `{text}`. Receivers ignore it because {why}."))
+}
+
+/// A DMARC record at a name where receivers do not look: the name and the record. Only the domain itself is looked at,
+/// or `everywhere` a record is put by mistake.
+pub(in crate::dns) fn misplaced(lookup: &dyn Lookup, domain: &str, everywhere: bool) -> Option<(String, String)> {
+    let mut places = vec![domain.to_owned()];
+    if everywhere {
+        let usual = [format!("_dmarc.{domain}.{domain}"), format!("_dmarc._dmarc.{domain}"), format!("dmarc.{domain}")];
+        places.extend(usual);
     }
-}
-
-/// The text without the usual damage, with the version in front.
-fn cleaned(text: &str) -> String {
-    let plain = text.replace(['"', '\'', '\\', '\u{201c}', '\u{201d}', '\u{201e}'], "");
-    let plain = plain.trim();
-    let separated = if plain.contains(';') {
-        plain.to_owned()
-    } else {
-        plain.replace(", ", "; ").replace(' ', "; ").replace(";;", ";")
-    };
-    let tags = Tags::parse(&separated);
-    let rest: Vec<String> =
-        tags.tags.iter().filter(|tag| tag.name != "v").map(|tag| format!("{}={}", tag.name, tag.value)).collect();
-    format!("v=DMARC1; {}", rest.join("; "))
-}
-
-fn apex(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) -> bool {
-    let texts = lookup.txt(domain).found().unwrap_or_default();
-    let stray = texts.iter().map(Txt::text).find(|text| is_dmarc(text));
-    if let Some(text) = &stray {
-        misplaced(domain, domain, text, notes);
-    }
-    stray.is_some()
-}
-
-fn misplaced(domain: &str, at: &str, text: &str, notes: &mut Notes) {
-    let finding = Finding::new(
-        &codes::DMARC_PLACE,
-        format!("{at} TXT"),
-        format!("a DMARC record stands at {at}: move it to _dmarc.{domain}"),
-    );
-    notes.add(finding.publish(txt_record(&format!("_dmarc.{domain}"), text)));
-}
-
-fn wrong_places(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) {
-    if apex(lookup, domain, notes) {
-        return;
-    }
-    let places = [format!("_dmarc.{domain}.{domain}"), format!("_dmarc._dmarc.{domain}"), format!("dmarc.{domain}")];
     lookup.announce(&places.iter().map(|place| Question::new(place, Kind::Txt)).collect::<Vec<_>>());
-    for place in places {
-        let texts = lookup.txt(&place).found().unwrap_or_default();
-        if let Some(text) = texts.iter().map(Txt::text).find(|text| is_dmarc(text)) {
-            return misplaced(domain, &place, &text, notes);
-        }
-    }
+    places.into_iter().find_map(|place| {
+        let texts = lookup.txt(&place).found()?;
+        let text = texts.iter().map(Txt::text).find(|text| is_dmarc(text))?;
+        Some((place, text))
+    })
 }
 
 /// Where the two ways of looking come to different answers.
@@ -188,33 +175,35 @@ fn differences(domain: &str, dmarc: &Dmarc, notes: &mut Notes) {
     if walked.is_none() && listed.is_none() {
         return;
     }
+    let place = format!("_dmarc.{domain} TXT");
     if walked != listed {
-        let say = |place: Option<String>| place.map_or("none".to_owned(), |place| format!("the one of {place}"));
-        let text = format!("the tree walk finds {}, the suffix list {}", say(walked), say(listed));
-        notes.find(&codes::DMARC_DIFFERS, format!("_dmarc.{domain} TXT"), text);
+        let say =
+            |place: Option<String>| place.map_or("no record".to_owned(), |place| format!("the record of {place}"));
+        let text = format!(
+            "Check which record should apply: the tree walk (RFC 9989) finds {}, the public suffix list (RFC 7489) {}.",
+            say(walked),
+            say(listed)
+        );
+        notes.find(&codes::DMARC_DIFFERS, place, text);
     } else if walk.organization != list.organization {
         let text = format!(
-            "the organization is {} by the tree walk and {} by the suffix list: relaxed alignment differs",
+            "Check that your mail aligns both ways: the organizational domain is {} by the tree walk (RFC 9989) and {} by \
+             the public suffix list (RFC 7489), so relaxed alignment differs.",
             walk.organization, list.organization
         );
-        notes.find(&codes::DMARC_DIFFERS, format!("_dmarc.{domain} TXT"), text);
+        notes.find(&codes::DMARC_DIFFERS, place, text);
     }
 }
 
 fn record_findings(lookup: &dyn Lookup, at: &str, record: &Record, notes: &mut Notes) {
-    let name = format!("_dmarc.{at}");
-    let place = format!("{name} TXT");
+    let place = format!("_dmarc.{at} TXT");
     if let Some(fault) = quoting_fault(&record.text) {
-        let finding = Finding::new(&codes::DMARC_QUOTED, place, format!("`{}`: {fault}", record.text));
-        return notes.add(finding.publish(txt_record(&name, &cleaned(&record.text))));
+        let text = format!("Remove the marks from `{}`: {fault}.", record.text);
+        return notes.find(&codes::DMARC_QUOTED, place, text);
     }
     for slip in &record.slips {
         let (code, text) = slip_words(slip);
-        let finding = Finding::new(code, &place, text);
-        notes.add(match corrected(record) {
-            Some(text) => finding.publish(txt_record(&name, &text)),
-            None => finding,
-        });
+        notes.find(code, &place, text);
     }
     policy_advice(at, record, notes);
     other_advice(at, record, notes);
@@ -224,142 +213,109 @@ fn record_findings(lookup: &dyn Lookup, at: &str, record: &Record, notes: &mut N
 fn slip_words(slip: &Slip) -> (&'static Code, String) {
     match slip {
         Slip::Piece(piece) => {
-            let hint = if piece.contains('=') { ": tags are separated by semicolons" } else { "" };
-            (&codes::DMARC_SYNTAX, format!("expected tag=value, found `{piece}`{hint}"))
+            let hint = if piece.contains('=') { "; separate tags with semicolons" } else { "" };
+            (&codes::DMARC_SYNTAX, format!("Correct `{piece}`: expected tag=value{hint}."))
         }
-        Slip::Repeated(tag) => (&codes::DMARC_REPEATED, format!("`{tag}` stands there more than once")),
-        Slip::Empty(tag) => (&codes::DMARC_EMPTY, format!("`{tag}` has no value")),
-        Slip::Unknown(tag) => (&codes::DMARC_UNKNOWN, format!("`{tag}` is no tag of DMARC")),
+        Slip::Repeated(tag) => (&codes::DMARC_REPEATED, format!("Keep one `{tag}` tag: the record has several.")),
+        Slip::Empty(tag) => (&codes::DMARC_EMPTY, format!("Remove `{tag}=` or give it a value.")),
+        Slip::Unknown(tag) => (&codes::DMARC_UNKNOWN, format!("Remove `{tag}`: it is not a DMARC tag.")),
         Slip::Typo(tag, meant) => {
-            (&codes::DMARC_TYPO, format!("`{tag}` is no tag of DMARC: `{meant}` was probably meant"))
+            (&codes::DMARC_TYPO, format!("Correct `{tag}`: it is not a DMARC tag. Did you mean `{meant}`?"))
         }
-        Slip::NoPolicy => (&codes::DMARC_P_MISSING, "the record has no p".into()),
+        Slip::NoPolicy => (&codes::DMARC_P_MISSING, "Add a policy: the record has no p tag.".into()),
         Slip::Policy(tag, value) => {
             let code = match *tag {
                 "p" => &codes::DMARC_P_INVALID,
                 "sp" => &codes::DMARC_SP_INVALID,
                 _ => &codes::DMARC_NP_INVALID,
             };
-            (code, format!("expected {tag}=none, quarantine or reject, found `{value}`"))
+            (code, format!("Correct `{tag}={value}`: expected none, quarantine or reject."))
         }
         Slip::Value(tag, value, expected) => {
-            (&codes::DMARC_VALUE, format!("{tag}: expected {expected}, found `{value}`"))
+            (&codes::DMARC_VALUE, format!("Correct `{tag}={value}`: expected {expected}."))
         }
-        Slip::Target(tag, _, why) => (&codes::DMARC_URI, format!("{tag}: {why}")),
-        Slip::Removed(tag, value) => (&codes::DMARC_REMOVED, format!("`{tag}={value}` can go")),
+        Slip::Target(tag, _, why) => (&codes::DMARC_URI, format!("Correct the address in {tag}: {why}.")),
+        Slip::Removed(tag, value) => (&codes::DMARC_REMOVED, format!("You can remove `{tag}={value}`.")),
     }
-}
-
-/// The record with what can be put right put right; null if faults remain.
-fn corrected(record: &Record) -> Option<String> {
-    let tags = Tags::parse(&record.text);
-    let mut parts = Vec::new();
-    for tag in &tags.tags {
-        let meant = record.slips.iter().find_map(|slip| match slip {
-            Slip::Typo(written, meant) if *written == tag.name => Some(*meant),
-            _ => None,
-        });
-        let name = meant.unwrap_or(&tag.name);
-        let gone = record.slips.iter().any(|slip| match slip {
-            Slip::Empty(other) | Slip::Unknown(other) => *other == tag.name,
-            Slip::Removed(other, _) | Slip::Value(other, ..) => *other == tag.name,
-            _ => false,
-        });
-        if gone || (tag.name == "p" && tag.value.is_empty()) {
-            continue;
-        }
-        let value = if name == "rua" || name == "ruf" { with_scheme(&tag.value) } else { tag.value.clone() };
-        parts.push(format!("{name}={value}"));
-    }
-    if record.slips.contains(&Slip::NoPolicy) {
-        parts.insert(1.min(parts.len()), "p=none".into());
-    }
-    let text = parts.join("; ");
-    Record::parse(&text).slips.is_empty().then_some(text)
-}
-
-fn with_scheme(value: &str) -> String {
-    let uris: Vec<String> = value
-        .split([',', ' '])
-        .filter(|uri| !uri.is_empty())
-        .map(|uri| if uri.contains(':') { uri.to_owned() } else { format!("mailto:{uri}") })
-        .collect();
-    uris.join(",")
 }
 
 fn policy_advice(at: &str, record: &Record, notes: &mut Notes) {
-    let name = format!("_dmarc.{at}");
-    let place = format!("{name} TXT");
+    let place = format!("_dmarc.{at} TXT");
+    let tags = Tags::parse(&record.text);
+    let written = |tag: &str| tags.get(tag).unwrap_or_default().to_owned();
     if record.has_policy() {
         let p = record.policy_for(Reach::Domain);
         let sp = record.policy_for(Reach::Subdomain);
         let np = record.policy_for(Reach::Nonexistent);
         if p == Policy::None {
-            let stricter = record.text.replacen("none", "quarantine", 1);
-            notes.add(
-                Finding::new(
-                    &codes::DMARC_NONE,
-                    &place,
-                    "p=none; the next step, once the reports show that your own mail passes",
-                )
-                .publish(txt_record(&name, &stricter)),
+            let text = format!(
+                "Move from p={} to p=quarantine when your own mail passes; `dmarquet summary` says when that is.",
+                written("p")
             );
+            notes.find(&codes::DMARC_NONE, &place, text);
         }
         if sp < p {
-            notes.find(&codes::DMARC_SP_WEAKER, &place, format!("sp={} beside p={}", sp.as_str(), p.as_str()));
+            let text = format!(
+                "Raise sp={} to {} when mail from your subdomains passes: p is {}.",
+                written("sp"),
+                p.as_str(),
+                written("p")
+            );
+            notes.find(&codes::DMARC_SP_WEAKER, &place, text);
         }
         if np < sp {
-            notes.find(
-                &codes::DMARC_NP_WEAKER,
-                &place,
-                format!("np={} is weaker than the {} of subdomains that exist", np.as_str(), sp.as_str()),
+            let text = format!(
+                "Raise np={}: names that do not exist get a weaker policy than subdomains that exist ({}).",
+                written("np"),
+                sp.as_str()
             );
+            notes.find(&codes::DMARC_NP_WEAKER, &place, text);
         }
     }
     if record.testing {
-        let text = if record.p.is_some_and(|p| p > Policy::None) {
-            let p = record.policy_for(Reach::Domain);
-            format!("t=y: {} acts as {}", p.as_str(), p.milder().as_str())
+        let p = record.policy_for(Reach::Domain);
+        let text = if p > Policy::None {
+            format!("Remove t=y when your own mail passes: p={} acts as {}.", written("p"), p.milder().as_str())
         } else {
-            "t=y does nothing beside p=none".to_owned()
+            "You can remove t=y: it has no effect with p=none.".to_owned()
         };
         notes.find(&codes::DMARC_TESTING, &place, text);
     }
     if let Some(percent) = record.pct.filter(|percent| *percent < 100) {
-        notes.find(&codes::DMARC_PARTIAL, &place, format!("pct={percent}"));
+        let text = format!("Remove pct={percent} when your own mail passes.");
+        notes.find(&codes::DMARC_PARTIAL, &place, text);
     }
     if record.psd == Some(true) && name::organizational(at) != at {
-        notes.find(&codes::DMARC_PSD, &place, "psd=y on a domain below a public suffix");
+        notes.find(&codes::DMARC_PSD, &place, format!("Remove psd=y: {at} is not a public suffix."));
     } else if record.psd == Some(true) && psl::domain_str(at).is_some() {
-        notes.find(&codes::DMARC_PSD, &place, "psd=y on a domain that is no public suffix");
+        notes.find(&codes::DMARC_PSD, &place, format!("Remove psd=y: {at} is not in the public suffix list."));
     }
 }
 
 fn other_advice(at: &str, record: &Record, notes: &mut Notes) {
-    let name = format!("_dmarc.{at}");
-    let place = format!("{name} TXT");
+    let place = format!("_dmarc.{at} TXT");
     if !record.means_rua() {
-        let with = format!("{}; rua=mailto:dmarc@{at}", record.text.trim_end().trim_end_matches(';'));
-        notes
-            .add(Finding::new(&codes::DMARC_NO_RUA, &place, "the record has no rua").publish(txt_record(&name, &with)));
+        notes.find(&codes::DMARC_NO_RUA, &place, "Add rua with the address that should get aggregate reports.");
     }
     if record.rua.len() > TARGET_LIMIT {
-        notes.find(&codes::DMARC_TARGETS, &place, format!("rua names {} addresses", record.rua.len()));
+        let text = format!("Reduce rua to two addresses: it names {}.", record.rua.len());
+        notes.find(&codes::DMARC_TARGETS, &place, text);
     }
-    if record.fo.is_some() && record.ruf.is_empty() {
-        notes.find(&codes::DMARC_FO, &place, "fo stands there without ruf");
+    if let Some(fo) = record.fo.as_ref().filter(|_| record.ruf.is_empty()) {
+        notes.find(&codes::DMARC_FO, &place, format!("You can remove fo={fo}: the record has no ruf."));
     }
     if !record.ruf.is_empty() {
-        notes.find(&codes::DMARC_RUF, &place, "ruf asks for failure reports");
+        notes.find(&codes::DMARC_RUF, &place, "Check that you want failure reports: ruf asks for them.");
     }
     for target in record.rua.iter().chain(&record.ruf) {
         if let Some(size) = &target.size {
-            notes.find(&codes::DMARC_SIZE, &place, format!("`{}` ends in a size limit, !{size}", target.uri));
+            let text = format!("Remove the size limit !{size} from `{}`.", target.uri);
+            notes.find(&codes::DMARC_SIZE, &place, text);
         }
     }
 }
 
-/// Whether the addresses for reports take them.
+/// Whether the report addresses accept reports.
 fn targets(lookup: &dyn Lookup, at: &str, record: &Record, notes: &mut Notes) {
     let tagged = record.rua.iter().map(|target| ("rua", target)).chain(record.ruf.iter().map(|target| ("ruf", target)));
     for (tag, target) in tagged {
@@ -381,11 +337,8 @@ fn takes_mail(lookup: &dyn Lookup, at: &str, tag: &str, target: &Target, host: &
         },
     };
     if !takes {
-        notes.find(
-            &codes::DMARC_TARGET_HOST,
-            format!("_dmarc.{at} TXT, {tag}"),
-            format!("`{}`: {host} takes no mail", target.uri),
-        );
+        let text = format!("Replace `{}` in {tag}: {host} accepts no mail.", target.uri);
+        notes.find(&codes::DMARC_TARGET_HOST, format!("_dmarc.{at} TXT, {tag}"), text);
     }
 }
 
@@ -402,10 +355,9 @@ fn authorized(lookup: &dyn Lookup, at: &str, tag: &str, host: &str, notes: &mut 
     };
     if !given {
         let text = format!(
-            "{tag} sends to {host}, which does not say in DNS that it takes reports about {at}; its owner publishes"
+            "Ask the owner of {host} to publish this record: {host} does not say in DNS that it accepts reports about {at} ({tag})."
         );
-        let finding = Finding::new(&codes::DMARC_UNAUTHORIZED, format!("{consent} TXT"), text);
-        notes.add(finding.publish(txt_record(&consent, "v=DMARC1")));
+        notes.find(&codes::DMARC_UNAUTHORIZED, format!("{consent} TXT"), text);
     }
 }
 
@@ -416,39 +368,37 @@ fn meaning(domain: &str, at: &str, record: &Record, reach: Reach) -> Vec<String>
     let source = match reach {
         Reach::Domain => "p".to_owned(),
         Reach::Subdomain if record.sp.is_some() => format!("sp of {at}"),
-        Reach::Nonexistent if record.np.is_some() => format!("np of {at}; receivers by RFC 7489 take sp"),
-        Reach::Nonexistent if record.sp.is_some() => format!("sp of {at}, as there is no np"),
-        _ => format!("p of {at}, as there is no sp"),
+        Reach::Nonexistent if record.np.is_some() => format!("np of {at}; receivers that follow RFC 7489 use sp"),
+        Reach::Nonexistent if record.sp.is_some() => format!("sp of {at}, because it has no np"),
+        _ => format!("p of {at}, because it has no sp"),
     };
-    lines.push(format!("mail that fails in the name of {domain}: {} ({source})", own.as_str()));
+    lines.push(format!("policy for mail from {domain} that fails DMARC: {} ({source})", own.as_str()));
     if reach == Reach::Domain {
         let sp = record.policy_for(Reach::Subdomain);
-        lines.push(format!(
-            "of a subdomain: {} ({})",
-            sp.as_str(),
-            if record.sp.is_some() { "sp" } else { "p, as there is no sp" }
-        ));
+        let from = if record.sp.is_some() { "sp" } else { "p, because there is no sp" };
+        lines.push(format!("for its subdomains: {} ({from})", sp.as_str()));
         let np = record.policy_for(Reach::Nonexistent);
         let from = match (record.np, record.sp) {
-            (Some(_), _) => "np; receivers by RFC 7489 take sp",
-            (None, Some(_)) => "sp, as there is no np",
-            (None, None) => "p, as there is no np or sp",
+            (Some(_), _) => "np; receivers that follow RFC 7489 use sp",
+            (None, Some(_)) => "sp, because there is no np",
+            (None, None) => "p, because there is no np or sp",
         };
-        lines.push(format!("of a name below that does not exist: {} ({from})", np.as_str()));
+        lines.push(format!("for subdomains that do not exist: {} ({from})", np.as_str()));
     }
     if record.testing {
-        lines.push(format!(
-            "t=y: receivers by RFC 9989 apply one step less, {} becomes {}",
-            own.as_str(),
-            own.milder().as_str()
-        ));
+        let milder = own.milder().as_str();
+        lines.push(format!("t=y: receivers that follow RFC 9989 apply {milder} instead of {}", own.as_str()));
     }
     if let Some(percent) = record.pct {
         let rest = own.milder().as_str();
-        lines.push(format!("pct={percent}: receivers by RFC 7489 apply it to {percent} % of the failing mail and {rest} to the rest; RFC 9989 ignores it"));
+        lines.push(format!(
+            "pct={percent}: receivers that follow RFC 7489 apply the policy to {percent}% of failing mail and {rest} to the \
+             rest; RFC 9989 ignores pct"
+        ));
     }
-    let mode = |strict: bool| if strict { "strict: the very domain" } else { "relaxed: any name of the organization" };
-    lines.push(format!("alignment of DKIM {}; of SPF {}", mode(record.adkim_strict), mode(record.aspf_strict)));
+    let mode =
+        |strict: bool| if strict { "strict (the same domain)" } else { "relaxed (the same organizational domain)" };
+    lines.push(format!("alignment: DKIM {}, SPF {}", mode(record.adkim_strict), mode(record.aspf_strict)));
     lines
 }
 
@@ -462,12 +412,6 @@ mod tests {
         check(&Zone::new(&format!("example.com MX 10 mx.example.com\n{zone}")), "example.com", &mut notes);
         assert_eq!(notes.unknown, []);
         notes.findings.iter().map(|finding| finding.code.name).collect()
-    }
-
-    fn published(zone: &str) -> Option<String> {
-        let mut notes = Notes::default();
-        check(&Zone::new(&format!("example.com MX 10 mx.example.com\n{zone}")), "example.com", &mut notes);
-        notes.findings.remove(0).publish
     }
 
     #[test]
@@ -512,36 +456,24 @@ mod tests {
         let text = "TXT v=DMARC1; p=reject; rua=mailto:dmarc@example.com";
         for place in ["example.com", "_dmarc._dmarc.example.com", "_dmarc.example.com.example.com", "dmarc.example.com"]
         {
-            assert_eq!(codes_of(&format!("{place} {text}")), ["dmarc.wrong_place"], "{place}");
+            assert_eq!(codes_of(&format!("{place} {text}")), ["dmarc.wrong_place", "dmarc.missing"], "{place}");
         }
+        let beside = format!("_dmarc.example.com {text}\nexample.com TXT v=DMARC1; p=none");
+        assert_eq!(codes_of(&beside), ["dmarc.wrong_place"], "the record in force is not missing");
         assert_eq!(codes_of(""), ["dmarc.missing"]);
+        assert_eq!(codes_of("_dmarc.example.com TXT v=spf1 -all"), ["dmarc.other_text", "dmarc.missing"]);
     }
 
     #[test]
     fn another_organization_must_agree() {
         let zone = "_dmarc.example.com TXT v=DMARC1; p=reject; rua=mailto:d@reports.example.net\nreports.example.net MX 1 mx.example.net";
         assert_eq!(codes_of(zone), ["dmarc.target_unauthorized"]);
-        assert_eq!(
-            published(zone).as_deref(),
-            Some("example.com._report._dmarc.reports.example.net. TXT \"v=DMARC1\"")
-        );
         for consent in [
             "example.com._report._dmarc.reports.example.net TXT v=DMARC1",
             "*._report._dmarc.reports.example.net TXT v=DMARC1;",
         ] {
             assert_eq!(codes_of(&format!("{zone}\n{consent}")), [""; 0]);
         }
-    }
-
-    #[test]
-    fn the_record_to_publish_has_the_slip_put_right() {
-        let publish = |record: &str| published(&format!("_dmarc.example.com TXT {record}")).unwrap_or_default();
-        let good = "_dmarc.example.com. TXT \"v=DMARC1; p=reject; rua=mailto:dmarc@example.com\"";
-        assert_eq!(publish("v=DMARC1; p=reject; rau=mailto:dmarc@example.com"), good);
-        assert_eq!(publish("v=DMARC1; p=reject; rua=dmarc@example.com"), good);
-        assert_eq!(publish("v=DMARC1; p=reject; sp=; rua=mailto:dmarc@example.com"), good);
-        assert_eq!(publish("v=DMARC1, p=reject, rua=mailto:dmarc@example.com"), good);
-        assert_eq!(publish("\u{201c}v=DMARC1; p=reject; rua=mailto:dmarc@example.com\u{201d}"), good);
     }
 
     #[test]
@@ -561,6 +493,9 @@ mod tests {
         );
         let dmarc = check(&zone, "mail.example.com", &mut notes);
         assert_eq!(dmarc.policy, Some(Policy::Quarantine));
-        assert_eq!(dmarc.meaning[0], "mail that fails in the name of mail.example.com: quarantine (sp of example.com)");
+        assert_eq!(
+            dmarc.meaning[0],
+            "policy for mail from mail.example.com that fails DMARC: quarantine (sp of example.com)"
+        );
     }
 }

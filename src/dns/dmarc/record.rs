@@ -1,9 +1,9 @@
 //! A DMARC record taken apart (RFC 9989 section 4.7, RFC 7489 section 6.3).
 //!
-//! Takes the text of one record, gives its tags and every fault in the writing. Must not: look anything up, or judge
-//! what is merely unwise.
+//! Reads the text of one record into its tags and lists every slip in the writing. What is merely unwise is `check`'s.
 
-use super::super::tags::Tags;
+use crate::dns::name;
+use crate::dns::tags::Tags;
 use serde::Serialize;
 
 /// What a receiver is asked to do with mail that fails.
@@ -37,7 +37,7 @@ impl Policy {
         }
     }
 
-    fn read(text: &str) -> Option<Self> {
+    pub(super) fn read(text: &str) -> Option<Self> {
         [Self::None, Self::Quarantine, Self::Reject]
             .into_iter()
             .find(|policy| text.eq_ignore_ascii_case(policy.as_str()))
@@ -113,7 +113,8 @@ pub enum Slip {
 }
 
 /// Every tag of the two standards.
-const TAGS: [&str; 14] = ["v", "p", "sp", "np", "adkim", "aspf", "rua", "ruf", "fo", "t", "psd", "pct", "rf", "ri"];
+pub(super) const TAGS: [&str; 14] =
+    ["v", "p", "sp", "np", "adkim", "aspf", "rua", "ruf", "fo", "t", "psd", "pct", "rf", "ri"];
 
 /// Whether a TXT text is a DMARC record: it begins with `v=DMARC1` and nothing of a longer word.
 pub fn is_dmarc(text: &str) -> bool {
@@ -124,6 +125,9 @@ pub fn is_dmarc(text: &str) -> bool {
             .strip_prefix("DMARC1")
             .is_some_and(|after| after.trim_start_matches([' ', '\t']).starts_with(';') || after.trim().is_empty())
 }
+
+/// The values of `fo`.
+const FAILURE_OPTIONS: [&str; 4] = ["0", "1", "d", "s"];
 
 impl Record {
     /// Take apart a text for which [`is_dmarc`] holds.
@@ -178,9 +182,7 @@ impl Record {
     }
 
     fn unknown(&mut self, name: &str) {
-        let meant =
-            ["rua", "ruf", "adkim", "aspf", "pct", "sp", "np", "psd", "fo"].into_iter().find(|tag| is_near(name, tag));
-        self.slips.push(match meant.or_else(|| longer_name(name)) {
+        self.slips.push(match meant_tag(name) {
             Some(meant) => Slip::Typo(name.to_owned(), meant),
             None => Slip::Unknown(name.to_owned()),
         });
@@ -209,7 +211,7 @@ impl Record {
     }
 
     fn failure_options(&mut self, value: &str) {
-        if value.split(':').all(|option| ["0", "1", "d", "s"].contains(&option.trim().to_ascii_lowercase().as_str())) {
+        if value.split(':').all(|option| FAILURE_OPTIONS.contains(&option.trim().to_ascii_lowercase().as_str())) {
             self.fo = Some(value.to_owned());
         } else {
             self.slips.push(Slip::Value("fo", value.to_owned(), "0, 1, d or s, separated by colons"));
@@ -237,6 +239,11 @@ impl Record {
             }
         }
         targets
+    }
+
+    /// Whether receivers can read everything in it.
+    pub fn is_readable(&self) -> bool {
+        self.slips.iter().all(|slip| matches!(slip, Slip::Removed(..)))
     }
 
     /// Whether the record asks for anything: a valid `p` and no invalid `sp` or `np`.
@@ -268,31 +275,40 @@ pub enum Reach {
     Nonexistent,
 }
 
-/// `mailto:local@domain`, with RFC 7489's `!10m` perhaps.
-fn target(uri: &str) -> Result<Target, String> {
+/// Characters that a mailto address cannot contain as they are (RFC 6068 section 2).
+const NOT_IN_ADDRESS: [char; 14] = [':', '<', '>', '/', '"', ',', ';', '(', ')', '[', ']', '#', '\\', '`'];
+
+/// Reads `mailto:local@domain`, with RFC 7489's size limit after `!` if there is one.
+///
+/// # Errors
+///
+/// What was expected and what was found.
+pub(super) fn target(uri: &str) -> Result<Target, String> {
     if uri.is_empty() {
         return Err("expected an address, found nothing".into());
     }
     let Some((scheme, rest)) = uri.split_once(':') else {
-        let hint = if uri.contains('@') { format!(": write mailto:{uri}") } else { String::new() };
+        let hint = if uri.contains('@') { format!("; write mailto:{uri}") } else { String::new() };
         return Err(format!("expected `mailto:` and an address, found `{uri}`{hint}"));
     };
     if !scheme.eq_ignore_ascii_case("mailto") {
-        return Err(format!("expected `mailto:`, found `{scheme}:`, which nobody sends to"));
+        return Err(format!("expected `mailto:` and an address, found `{uri}`"));
     }
     let rest = rest.split('?').next().unwrap_or_default();
     let (address, size) = rest.split_once('!').map_or((rest, None), |(address, size)| (address, Some(size.to_owned())));
     if size.as_deref().is_some_and(|size| !is_size(size)) {
-        return Err(format!("expected digits and k, m, g or t after `!`, found `{rest}`"));
+        return Err(format!("expected digits and k, m, g or t after `!`, found `{uri}`"));
     }
     if address.contains(char::is_whitespace) || address.matches('@').count() != 1 {
-        return Err(format!("expected one address, found `{rest}`"));
+        return Err(format!("expected one address, found `{uri}`"));
     }
     let (local, host) = address.split_once('@').unwrap_or_default();
-    let host = super::super::name::canonical(host).filter(|host| host.contains('.') && !host.contains('"'));
+    let host = name::canonical(host).filter(|host| host.contains('.') && name::is_domain(host));
     match host {
-        Some(host) if !local.is_empty() => Ok(Target { uri: uri.to_owned(), host: Some(host), size }),
-        _ => Err(format!("expected an address at a domain, found `{address}`")),
+        Some(host) if !local.is_empty() && !local.contains(NOT_IN_ADDRESS) => {
+            Ok(Target { uri: uri.to_owned(), host: Some(host), size })
+        }
+        _ => Err(format!("expected `mailto:` and an address like dmarc@example.com, found `{uri}`")),
     }
 }
 
@@ -301,7 +317,13 @@ fn is_size(text: &str) -> bool {
     !digits.is_empty() && text.len() - digits.len() <= 1 && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// What people write for `p`, spelt out.
+/// The tag that a misspelled name stands for.
+pub(super) fn meant_tag(name: &str) -> Option<&'static str> {
+    let tags = ["rua", "ruf", "adkim", "aspf", "pct", "sp", "np", "psd", "fo"];
+    tags.into_iter().find(|tag| is_near(name, tag)).or_else(|| longer_name(name))
+}
+
+/// Names that people write out.
 fn longer_name(name: &str) -> Option<&'static str> {
     match name {
         "policy" | "po" | "pp" => Some("p"),
@@ -311,8 +333,8 @@ fn longer_name(name: &str) -> Option<&'static str> {
     }
 }
 
-/// One letter changed, left out, added, or two swapped, in names of three letters and more; swapped in those of two.
-fn is_near(name: &str, tag: &str) -> bool {
+/// Whether two words differ by one letter changed, left out, added, or two swapped, in names of three letters and more; swapped in those of two.
+pub(super) fn is_near(name: &str, tag: &str) -> bool {
     let (a, b): (Vec<char>, Vec<char>) = (name.chars().collect(), tag.chars().collect());
     let same_letters = {
         let (mut a, mut b) = (a.clone(), b.clone());
@@ -391,10 +413,18 @@ mod tests {
             matches!(&slips("v=DMARC1; p=none; rua=a@example.com")[..], [Slip::Target("rua", _, why)] if why.ends_with("write mailto:a@example.com"))
         );
         assert!(matches!(&slips("v=DMARC1; p=none; rua=https://example.com/")[..], [Slip::Target(..)]));
-        assert!(matches!(
-            &slips("v=DMARC1; p=none; rua=mailto:a@example.com mailto:b@example.com")[..],
-            [Slip::Target(..)]
-        ));
+        for uri in [
+            "mailto:a@example.com mailto:b@example.com",
+            "mailto:mailto:a@example.com",
+            "mailto:<a@example.com>",
+            "mailto://a@example.com",
+            "mailto:a@example",
+            "mailto:a@exa_mple.com:25",
+        ] {
+            let found = slips(&format!("v=DMARC1; p=none; rua={uri}"));
+            assert!(matches!(&found[..], [Slip::Target(_, written, _)] if written == uri), "{uri}: {found:?}");
+        }
+        assert_eq!(slips("v=DMARC1; p=none; rua=mailto:l'admin+a@Example.com!10m"), []);
     }
 
     #[test]

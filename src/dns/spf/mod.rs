@@ -1,12 +1,15 @@
 //! SPF (RFC 7208): a record taken apart, evaluated for a mail, drawn as a tree, and checked.
 
 mod check;
+mod edit;
 mod evaluate;
 mod macros;
 mod record;
 mod tree;
 
+pub(in crate::dns) use check::looks_like_spf;
 pub use check::{Spf, check};
+pub(in crate::dns) use edit::{Edit, lost, readable, strictness};
 pub use evaluate::{Evaluation, LOOKUP_LIMIT, Mail, Outcome, Step, VOID_LIMIT, check_host, records_of};
 pub use record::{Mechanism, Qualifier, Record, Term, TermError, is_spf};
 pub use tree::{Node, NodeState, TermFact, TermNode};

@@ -1,0 +1,36 @@
+//! The DKIM key record to publish: the one that is there, repaired.
+
+use super::proposal::{Checked, Proposal, Proposed, codes_of, no_record, put, verdict};
+use crate::dns::answer::Txt;
+use crate::dns::dkim;
+use crate::dns::finding::{self as codes, Notes, txt_record};
+use crate::dns::overlay::Overlay;
+use crate::dns::placement::obstacle;
+
+pub(super) fn keys(checked: &Checked<'_>, notes: &mut Notes) {
+    let wanted = [&codes::DKIM_QUOTED, &codes::DKIM_VERSION, &codes::DKIM_MALFORMED];
+    for at in 0..notes.findings.len() {
+        let finding = &notes.findings[at];
+        let Some(name) = finding.place.strip_suffix(" TXT").filter(|_| wanted.contains(&finding.code)) else {
+            continue;
+        };
+        let outcome = key_proposal(checked, name);
+        put(notes, &[at], outcome);
+    }
+}
+
+fn key_proposal(checked: &Checked<'_>, name: &str) -> Proposed {
+    let Checked { lookup, domain, .. } = *checked;
+    if let Some(why) = obstacle(lookup, domain, name) {
+        return Err(no_record(&why));
+    }
+    let texts: Vec<String> = lookup.txt(name).found().unwrap_or_default().iter().map(Txt::text).collect();
+    let [text] = texts.as_slice() else { return Err(no_record("the name has several records")) };
+    let repaired = dkim::repaired(text).map_err(|why| no_record(&why))?;
+    let overlay = Overlay::txt(lookup, name, &repaired, |_| true);
+    let mut fresh = Notes::default();
+    let selector = name.strip_suffix(&format!("._domainkey.{domain}")).unwrap_or(name).to_owned();
+    dkim::check(&overlay, domain, &[selector], &[], checked.seen.today, &mut fresh);
+    verdict(&fresh, |_| false)?;
+    Ok(Proposal { record: txt_record(name, &repaired), details: Vec::new(), left: codes_of(&fresh) })
+}

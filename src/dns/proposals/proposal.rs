@@ -1,0 +1,101 @@
+//! What a proposal is, and how it gets to its finding.
+
+use crate::dns::answer::Lookup;
+use crate::dns::dmarc::Dmarc;
+use crate::dns::finding::{Code, Finding, Notes, Severity, counted, list};
+use crate::dns::mx::Delivery;
+use crate::dns::seen::{Seen, SeenSource};
+use crate::dns::spf::Spf;
+
+/// Sources named beside a record. One that more of them would fail under is not proposed.
+pub(super) const NAMED: usize = 50;
+
+/// What a check knows about a domain when records are proposed for it.
+pub(in crate::dns) struct Checked<'a> {
+    pub(in crate::dns) lookup: &'a dyn Lookup,
+    pub(in crate::dns) domain: &'a str,
+    pub(in crate::dns) seen: &'a Seen,
+    pub(in crate::dns) dmarc: &'a Dmarc,
+    pub(in crate::dns) spf: &'a Spf,
+    pub(in crate::dns) mx: &'a Delivery,
+    /// Whether the domain sends no mail, by what DNS and the reports say.
+    pub(in crate::dns) never_sends: bool,
+}
+
+/// A record to show, and what to say beside it.
+pub(super) struct Proposal {
+    pub(super) record: String,
+    pub(super) details: Vec<String>,
+    /// The findings that remain with it.
+    pub(super) left: Vec<&'static Code>,
+}
+
+/// A proposal, or why there is none.
+pub(super) type Proposed = Result<Proposal, String>;
+
+/// The findings of these codes at a place, the most serious first.
+pub(super) fn repairable(notes: &Notes, place: &str, codes: &[&'static Code]) -> Vec<usize> {
+    let mut found: Vec<usize> = (0..notes.findings.len())
+        .filter(|at| {
+            let finding = &notes.findings[*at];
+            codes.contains(&finding.code)
+                && (finding.place == place || finding.place.starts_with(&format!("{place}, ")))
+        })
+        .collect();
+    found.sort_by_key(|at| notes.findings[*at].severity);
+    found
+}
+
+/// Put a proposal on the first of these findings that it resolves, and point the others to it.
+pub(super) fn put(notes: &mut Notes, at: &[usize], proposed: Proposed) {
+    let Some(first) = at.first() else { return };
+    let Proposal { record, details, left } = match proposed {
+        Ok(proposal) => proposal,
+        Err(why) => return notes.findings[*first].details.push(why),
+    };
+    let mut resolved =
+        at.iter().filter(|at| !left.contains(&notes.findings[**at].code)).copied().collect::<Vec<_>>().into_iter();
+    let Some(first) = resolved.next() else {
+        return notes.findings[*first].details.push(no_record("what to change is a decision that only you can make"));
+    };
+    let finding = &mut notes.findings[first];
+    finding.publish = Some(record);
+    finding.details.extend(details);
+    let pointer = format!("The record under {} includes this change.", finding.code.name);
+    for other in resolved {
+        notes.findings[other].details.push(pointer.clone());
+    }
+}
+
+/// The codes of these findings, to know which of them a proposed record leaves.
+pub(super) fn codes_of(notes: &Notes) -> Vec<&'static Code> {
+    notes.findings.iter().map(|finding| finding.code).collect()
+}
+
+pub(super) fn no_record(why: &str) -> String {
+    format!("No record is proposed: {why}.")
+}
+
+/// What a check of a proposed record found against it.
+pub(super) fn verdict(fresh: &Notes, accepted: impl Fn(&Finding) -> bool) -> Result<(), String> {
+    if let Some(unknown) = fresh.unknown.first() {
+        return Err(no_record(&format!("it would depend on {}, which could not be looked up", unknown.place)));
+    }
+    let fault = fresh.findings.iter().find(|finding| finding.severity == Severity::Fault && !accepted(finding));
+    fault.map_or(Ok(()), |fault| {
+        Err(no_record(&format!(
+            "another fault would remain ({}): {}",
+            fault.code.name,
+            fault.text.trim_end_matches('.')
+        )))
+    })
+}
+
+/// Addresses with their messages, for a sentence.
+pub(super) fn named(sources: &[(&SeenSource, i64)]) -> String {
+    let all: Vec<String> = sources
+        .iter()
+        .map(|(source, messages)| format!("{} ({})", source.address, counted(*messages, "message")))
+        .collect();
+    list(&all, NAMED)
+}
