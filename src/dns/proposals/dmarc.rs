@@ -191,17 +191,26 @@ fn policy_proposal(
     let mut details = Vec::new();
     if then > now {
         details.push(format!(
-            "Receivers apply {} now; with this record they {} mail that fails DMARC.",
-            now.as_str(),
-            if then == Policy::Reject { "reject" } else { "quarantine" }
+            "Receivers {} mail that fails DMARC now; with this record they {} it.",
+            treatment(now),
+            treatment(then)
         ));
-        details.extend(blocked_sources(checked.seen, then)?);
+        details.extend(blocked_sources(checked.seen, then));
     }
     Ok(Proposal { record: txt_record(&name, &text), details, left: codes_of(&fresh) })
 }
 
+/// What receivers do with failing mail under a policy.
+const fn treatment(policy: Policy) -> &'static str {
+    match policy {
+        Policy::None => "do not block",
+        Policy::Quarantine => "quarantine",
+        Policy::Reject => "reject",
+    }
+}
+
 /// The sources whose mail a stricter policy would block.
-fn blocked_sources(seen: &Seen, policy: Policy) -> Result<Option<String>, String> {
+fn blocked_sources(seen: &Seen, policy: Policy) -> Option<String> {
     let mut failing: Vec<(&SeenSource, i64)> = seen
         .sources
         .iter()
@@ -209,14 +218,13 @@ fn blocked_sources(seen: &Seen, policy: Policy) -> Result<Option<String>, String
         .filter(|(_, failing)| *failing > 0)
         .collect();
     failing.sort_by_key(|(source, failing)| (std::cmp::Reverse(*failing), source.address));
-    if failing.is_empty() {
-        return Ok(None);
-    }
-    let verb = if policy == Policy::Reject { "reject" } else { "quarantine" };
-    Ok(Some(format!(
-        "Check first which of these are yours: receivers would {verb} their mail, which failed DMARC in the reports: {}.",
-        named(&failing)
-    )))
+    (!failing.is_empty()).then(|| {
+        format!(
+            "Check first which of these are yours: receivers would {} their mail, which failed DMARC in the reports: {}.",
+            treatment(policy),
+            named(&failing)
+        )
+    })
 }
 
 /// RFC 9990 section 4: the record that another organization publishes to accept reports.

@@ -27,8 +27,10 @@ impl Edit {
         if clean != text.trim() {
             edit.changes.push("It leaves out the quotation marks and white space.".into());
         }
+        let mut has_ended = false;
         for word in clean[6..].split(' ').filter(|word| !word.is_empty()) {
             if is_term(word) {
+                has_ended |= is_all(word);
                 edit.add(word);
                 continue;
             }
@@ -37,12 +39,13 @@ impl Edit {
                 match repaired_term(part) {
                     Some(terms) => repaired.extend(terms),
                     // Receivers never read what follows all.
-                    None if edit.ending().is_some() => {}
+                    None if has_ended => {}
                     None => return Err(format!("`{word}` has no certain repair")),
                 }
             }
             let becomes = if repaired.is_empty() { "nothing".into() } else { format!("`{}`", repaired.join(" ")) };
             edit.changes.push(format!("`{word}` becomes {becomes}."));
+            has_ended |= repaired.iter().any(|term| is_all(term));
             repaired.iter().for_each(|term| edit.add(term));
         }
         match Record::parse(&edit.text()).errors.first() {
