@@ -89,7 +89,7 @@ fn judged(request: &Request, resolver: &Resolver, finding: &Finding, before: &Po
     };
     let after = posture::check(request, &overlay, &Seen::default());
     let remains = after.findings.iter().find(|after| {
-        let is_new = !before.findings.iter().any(|known| known.text == after.text);
+        let is_new = !before.findings.iter().any(|known| known.code == after.code && known.place == after.place);
         (after.severity == Severity::Fault && is_new) || (after.code == finding.code && after.place == finding.place)
     });
     remains.map(|remains| format!("{record}: {remains:?}"))
