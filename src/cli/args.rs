@@ -8,11 +8,11 @@ use super::{
     check, compact, completions, config, convert, enrich, export, fetch, ingest, man, prune, rebuild, rejected, status,
     summary, verify,
 };
-use clap::builder::FalseyValueParser;
+use clap::builder::{FalseyValueParser, PathBufValueParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue};
 use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const AFTER_HELP: &str = "\
 Every option has an environment variable: DMARQUET_ and its name, as DMARQUET_STORE or DMARQUET_MAIL_TO.
@@ -43,7 +43,7 @@ pub(crate) struct Root {
 #[derive(Debug, Args)]
 pub(crate) struct Common {
     /// The data folder [default: `store` of the settings, else ~/.local/share/dmarquet]
-    #[arg(long, global = true, value_name = "DIR", help_heading = "Options of every command")]
+    #[arg(long, global = true, value_name = "DIR", value_parser = local_path(), help_heading = "Options of every command")]
     pub(crate) store: Option<PathBuf>,
     /// The settings file [default: ~/.config/dmarquet/config.toml, else /etc/dmarquet/config.toml]
     #[arg(long, global = true, value_name = "FILE", help_heading = "Options of every command")]
@@ -125,6 +125,23 @@ fn with_environment(command: clap::Command) -> clap::Command {
         .mut_subcommands(with_environment)
 }
 
+/// A path on this machine. A URL would be a folder of that name.
+pub(super) fn local_path() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| if is_url(&path) { Err(NOT_A_URL) } else { Ok(path) })
+}
+
+/// What is said where a URL stands in the place of a path.
+pub(super) const NOT_A_URL: &str =
+    "expected a path on this machine, found a URL; export to a folder and copy it there, for example with rclone";
+
+/// Whether a path is written as a URL, as `s3://bucket/reports`.
+pub(super) fn is_url(path: &Path) -> bool {
+    path.to_string_lossy().split_once("://").is_some_and(|(scheme, _)| {
+        // A single letter is a drive, and what has a slash before the colon is a path.
+        scheme.len() > 1 && scheme.chars().all(|letter| letter.is_ascii_alphanumeric() || "+-.".contains(letter))
+    })
+}
+
 /// The variable of an option: `mail-to` is `DMARQUET_MAIL_TO`.
 fn variable(long: &str) -> String {
     format!("DMARQUET_{}", long.to_uppercase().replace('-', "_"))
@@ -192,6 +209,17 @@ mod tests {
             command.get_subcommands().for_each(walk);
         }
         walk(&command());
+    }
+
+    #[test]
+    fn a_url_is_no_folder() {
+        for line in ["dmarquet export --out s3://bucket/x", "dmarquet status --store gs://bucket/x"] {
+            let error = parsed(line).unwrap_err().to_string();
+            assert!(error.contains("expected a path on this machine, found a URL"), "{error}");
+        }
+        for line in ["dmarquet export --out ./s3://bucket", "dmarquet export --out a:b/c", "dmarquet export --out c://x"] {
+            assert!(parsed(line).is_ok(), "{line}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::args::Format;
 use super::exit::Exit;
 use super::journey::count;
 use super::{Run, output};
-use crate::store::{StoreError, Writer};
+use crate::store::StoreError;
 use serde::Serialize;
 
 /// Merge small files of a month into larger ones (runs do so too, past a threshold)
@@ -32,7 +32,7 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     if !store.is_dir() {
         return Err(StoreError::NoStore { path: store }.into());
     }
-    let mut writer = Writer::open(&store, run.now)?;
+    let mut writer = run.writer(&settings, &store, run.now)?;
     let done = writer.compact(true)?;
     writer.take_notices().iter().for_each(|notice| run.talk.warning(notice));
     let damaged = done.damaged.into_iter().map(|fault| fault.at).collect();

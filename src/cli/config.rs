@@ -80,6 +80,7 @@ fn check(run: &Run, offline: bool) -> anyhow::Result<Exit> {
         return Err(anyhow!("settings: expected a file, found none").hint("write one with `dmarquet config init`"));
     };
     let store = run.store(&settings)?;
+    settings.access()?;
     output::data(told(&settings, file, &store).as_bytes())?;
     for warning in secrets_of(&settings).into_iter().filter_map(settings::warning) {
         run.talk.warning(&warning);
@@ -93,6 +94,9 @@ fn told(settings: &Settings, file: &Path, store: &Path) -> String {
     // Writing to a String cannot fail.
     let _ = writeln!(out, "settings   {}", file.display());
     let _ = writeln!(out, "store      {}", store.display());
+    if let Some(group) = &settings.group {
+        let _ = writeln!(out, "group      {group} (may read the store)");
+    }
     if !settings.domains.is_empty() {
         let _ = writeln!(out, "domains    {}", settings.domains.join(", "));
     }

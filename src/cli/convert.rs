@@ -71,6 +71,7 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let tally = told.unwrap_or_default();
     if args.outcomes.is_none() {
         journey::name_rejected(&run.talk, &tally);
+        journey::tell_links(&run.talk, &tally);
     }
     Ok(journey::exit(&tally))
 }

@@ -1,15 +1,15 @@
 //! `export`: the rows for other engines.
 
+use super::args::local_path;
 use super::exit::Exit;
 use super::fault::Hint as _;
 use super::period::Choice;
 use super::{Run, output, straight};
-use crate::store::{Filter, Format, Store};
+use crate::store::{ExportFolder, Filter, Format, PartFiles, Store};
 use anyhow::{Context as _, anyhow};
 use clap::ValueEnum;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
-use tempfile::NamedTempFile;
 
 const EXAMPLES: &str = "\
 Without a period: everything. Parquet needs --out and writes DIR/records/month=.../ (one row a record) and
@@ -28,7 +28,7 @@ pub(super) struct Args {
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// A folder of Parquet to read instead of the store, laid out as `export --out` does
-    #[arg(long, value_name = "DIR", conflicts_with = "paths")]
+    #[arg(long, value_name = "DIR", value_parser = local_path(), conflicts_with = "paths")]
     records: Option<PathBuf>,
     #[command(flatten)]
     choice: Choice,
@@ -36,8 +36,11 @@ pub(super) struct Args {
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     format: Form,
     /// The folder to write to
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = local_path())]
     out: Option<PathBuf>,
+    /// Hard-link Parquet files from the store where possible: no extra space, but they stay the store's own read-only files
+    #[arg(long, requires = "out")]
+    link: bool,
 }
 
 /// The forms of an export.
@@ -95,7 +98,8 @@ fn write(store: &Store, filter: &Filter, args: &Args) -> anyhow::Result<()> {
         Form::Parquet => {
             // Its presence is checked before anything is read.
             let out = args.out.as_deref().unwrap_or(Path::new("."));
-            return Ok(store.export_parquet(filter, out)?);
+            let parts = if args.link { PartFiles::Linked } else { PartFiles::Copied };
+            return Ok(store.export_parquet(filter, out, parts)?);
         }
         Form::Csv => (Format::Csv, "records.csv"),
         Form::Ndjson => (Format::Ndjson, "records.ndjson"),
@@ -104,13 +108,15 @@ fn write(store: &Store, filter: &Filter, args: &Args) -> anyhow::Result<()> {
     let Some(folder) = &args.out else {
         return output::stream(|out| store.export(filter, format, out));
     };
-    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let path = folder.join(name);
-    let mut file = NamedTempFile::new_in(folder).with_context(|| folder.display().to_string())?;
-    let mut out = std::io::BufWriter::new(&mut file);
-    store.export(filter, format, &mut out)?;
-    out.flush().with_context(|| path.display().to_string())?;
-    drop(out);
-    file.persist(&path).with_context(|| path.display().to_string())?;
-    Ok(())
+    let folder = ExportFolder::open(folder).with_context(|| folder.display().to_string())?;
+    let mut exported = Ok(());
+    let written = folder.write(Path::new(name), |file| {
+        let mut out = std::io::BufWriter::new(file);
+        exported = store.export(filter, format, &mut out);
+        // What went wrong is kept outside, with its words.
+        if exported.is_err() { Err(std::io::ErrorKind::Other.into()) } else { out.flush() }
+    });
+    exported?;
+    written.with_context(|| path.display().to_string())
 }

@@ -8,7 +8,6 @@ use super::journey::{self, Watch};
 use super::witness::{Verification, VerifyArgs};
 use crate::fetch::files::Walk;
 use crate::ingest;
-use crate::store::Writer;
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
@@ -43,7 +42,7 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let interrupt = Interrupt::listen(&run.talk)?;
     let verification = Verification::of(&args.witness, settings.verify)?;
     let options = verification.of_run(journey::options(&interrupt, &settings, run.now));
-    let mut writer = Writer::open(&store, run.now)?;
+    let mut writer = run.writer(&settings, &store, run.now)?;
     let source = Walk::new(&args.paths, options.limits.clone(), run.now);
     let tally = ingest::run(source, &mut writer, &options, &mut Watch::new(&run.talk, None))?;
     verification.tell(&run.talk);

@@ -101,6 +101,7 @@ pub(super) fn tell(talk: &Talk, tally: &Tally, format: Option<Format>) -> anyhow
     if tally.rejected_count() > 0 {
         talk.hint("`dmarquet rejected list` lists what could not be read, `rejected show ID` shows it");
     }
+    tell_links(talk, tally);
     match format {
         Some(Format::Json) => output::json(tally)?,
         Some(Format::Text) => output::data(text(tally).as_bytes())?,
@@ -111,6 +112,15 @@ pub(super) fn tell(talk: &Talk, tally: &Tally, format: Option<Format>) -> anyhow
         talk.warning("stopped before the end: what was read until then is stored, the next run goes on");
     }
     Ok(exit(tally))
+}
+
+/// Say which links were not followed: what they lead to may be wanted.
+pub(super) fn tell_links(talk: &Talk, tally: &Tally) {
+    if tally.links_out > 0 {
+        let lead = if tally.links_out == 1 { "leads out of its folder and was" } else { "lead out of their folders and were" };
+        talk.warning(&format!("{} {lead} not followed", count(tally.links_out, "symbolic link")));
+        talk.hint("--verbose names them; to read what they lead to, give that path on the command line");
+    }
 }
 
 /// The exit code of a tally.

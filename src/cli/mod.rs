@@ -38,7 +38,7 @@ mod witness;
 #[cfg(any(test, fuzzing))]
 pub use settings::fuzzing;
 
-use crate::store::Store;
+use crate::store::{Store, Writer};
 use args::{Command, Common};
 use exit::Exit;
 use fault::{Hint as _, StdoutClosed};
@@ -125,6 +125,11 @@ impl Run {
             Some(folder) => Store::open_folder(folder)?,
             None => Store::open(&self.store(settings)?)?,
         })
+    }
+
+    /// The store opened for writing, and as open to others as the settings want it.
+    fn writer(&self, settings: &Settings, store: &Path, now: Timestamp) -> anyhow::Result<Writer> {
+        Ok(Writer::open_as(store, now, settings.access()?)?)
     }
 
     /// The data folder: option, environment, settings, default.

@@ -6,7 +6,7 @@ use super::journey::count;
 use super::period::Stretch;
 use super::{Run, output};
 use crate::store::layout::Month;
-use crate::store::{Store, Writer};
+use crate::store::Store;
 use anyhow::anyhow;
 use serde::Serialize;
 
@@ -53,7 +53,7 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
         let months = Store::open(&store)?.status()?.months;
         months.iter().filter(|(month, _)| *month < first).map(|(_, sums)| sums.reports.unsigned_abs()).sum()
     } else {
-        let mut writer = Writer::open(&store, run.now)?;
+        let mut writer = run.writer(&settings, &store, run.now)?;
         writer.take_notices().iter().for_each(|notice| run.talk.warning(notice));
         writer.prune(first)?.reports as u64
     };

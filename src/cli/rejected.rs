@@ -6,7 +6,7 @@ use super::fault::Hint as _;
 use super::interrupt::Interrupt;
 use super::{Run, journey, output, screen};
 use crate::ingest;
-use crate::store::{ConflictEntry, RejectedEntry, Store, Writer};
+use crate::store::{ConflictEntry, RejectedEntry, Store};
 use anyhow::anyhow;
 use clap::Subcommand;
 use jiff::Timestamp;
@@ -183,8 +183,9 @@ fn show(store: &Store, id: &str, raw: bool) -> anyhow::Result<()> {
 
 fn retry(run: &Run, dir: &Path, ids: &[String], format: Format) -> anyhow::Result<Exit> {
     let interrupt = Interrupt::listen(&run.talk)?;
-    let options = journey::options(&interrupt, &run.settings()?, run.now);
-    let mut writer = Writer::open(dir, run.now)?;
+    let settings = run.settings()?;
+    let options = journey::options(&interrupt, &settings, run.now);
+    let mut writer = run.writer(&settings, dir, run.now)?;
     writer.take_notices().iter().for_each(|notice| run.talk.warning(notice));
     let all = writer.rejected()?;
     let entries = if ids.is_empty() {

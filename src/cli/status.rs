@@ -26,7 +26,7 @@ const NAMED: usize = 15;
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// A folder of Parquet to read instead of the store, laid out as `export --out` does
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = super::args::local_path())]
     records: Option<PathBuf>,
     /// text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]

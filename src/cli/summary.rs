@@ -32,7 +32,7 @@ pub(super) struct Args {
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// A folder of Parquet to read instead of the store, laid out as `export --out` does
-    #[arg(long, value_name = "DIR", conflicts_with = "paths")]
+    #[arg(long, value_name = "DIR", value_parser = super::args::local_path(), conflicts_with = "paths")]
     records: Option<PathBuf>,
     #[command(flatten)]
     choice: Choice,

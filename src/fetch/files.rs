@@ -1,7 +1,7 @@
 //! Paths: files, folders with all below them, mailbox files, Maildirs, `-` for standard input.
 //!
 //! Comes in: the paths as given. Goes out: their items in a fixed order (as given; below a folder by name). Must not:
-//! follow a link in a circle, wait on a pipe met in a folder or for ever on one that was given, or read what is too large
+//! follow a link out of a folder or in a circle, wait on a pipe met in a folder or for ever on one that was given, or read what is too large
 //! to be an item.
 
 use super::mbox::{Mailbox, is_damage};
@@ -32,6 +32,8 @@ pub struct Walk {
     ahead: Vec<Step>,
     /// Folders entered below the path now walked.
     entered: HashSet<PathBuf>,
+    /// The folder now walked, without links on its way: no link leads out of it.
+    root: PathBuf,
 }
 
 /// One thing yet to do.
@@ -72,7 +74,7 @@ impl Walk {
     /// Walk these paths; all items arrive `now`.
     pub fn new(paths: &[PathBuf], limits: Limits, now: Timestamp) -> Self {
         let ahead = paths.iter().rev().cloned().map(Step::Given).collect();
-        Self { limits, now, ahead, entered: HashSet::new() }
+        Self { limits, now, ahead, entered: HashSet::new(), root: PathBuf::new() }
     }
 
     fn step(&mut self, step: Step) -> Outcome {
@@ -81,7 +83,13 @@ impl Walk {
             Step::Given(path) => {
                 self.entered.clear();
                 match fs::metadata(&path) {
-                    Ok(metadata) if metadata.is_dir() => self.folder(&path),
+                    Ok(metadata) if metadata.is_dir() => match fs::canonicalize(&path) {
+                        Ok(root) => {
+                            self.root = root;
+                            self.folder(&path)
+                        }
+                        Err(source) => Some(fault(&path, "list", source)),
+                    },
                     Ok(metadata) if is_pipe(&metadata) => match pipe(&path) {
                         Ok(source) => self.read(source, true),
                         Err(error) => Some(Err(error)),
@@ -105,14 +113,27 @@ impl Walk {
 
     /// A path met in a folder.
     fn met(&mut self, path: &Path) -> Outcome {
-        match fs::metadata(path) {
+        match fs::symlink_metadata(path) {
+            Ok(metadata) if metadata.is_symlink() => self.met_link(path),
             Ok(metadata) if metadata.is_dir() => self.folder(path),
             Ok(metadata) if metadata.is_file() => self.file(path, &metadata, false),
             // A pipe, a socket, a device.
             Ok(_) => Some(Ok(set_aside(path))),
-            // A link to nothing, or in a circle.
-            Err(_) if path.is_symlink() => Some(Ok(set_aside(path))),
             Err(source) => self.gone(path, source),
+        }
+    }
+
+    /// A link met in a folder. Whoever may put one there must not have files read that only we may read.
+    fn met_link(&mut self, path: &Path) -> Outcome {
+        // A link to nothing, or in a circle, leads nowhere.
+        let Ok(target) = fs::canonicalize(path) else { return Some(Ok(set_aside(path))) };
+        if !target.starts_with(&self.root) {
+            return Some(Ok(Fetched::LinkOut { origin: path.display().to_string() }));
+        }
+        match fs::symlink_metadata(&target) {
+            Ok(metadata) if metadata.is_dir() => self.folder(path),
+            Ok(metadata) if metadata.is_file() => self.file(path, &metadata, false),
+            _ => Some(Ok(set_aside(path))),
         }
     }
 
@@ -154,6 +175,7 @@ impl Walk {
     /// A path that was listed is not there: a Maildir's message may have another name by now.
     fn gone(&mut self, path: &Path, source: io::Error) -> Outcome {
         let found = path.parent().filter(|folder| maildir::holds_messages(folder)).and(maildir::find_again(path));
+        let found = found.filter(|found| fs::symlink_metadata(found).is_ok_and(|metadata| metadata.is_file()));
         match found.and_then(|found| open(&found, None).ok()) {
             Some(source) => self.read(Source { name: None, ..source }, true),
             None => Some(fault(path, "open", source)),

@@ -55,6 +55,11 @@ pub enum Fetched {
         /// Where it is.
         origin: String,
     },
+    /// A symbolic link met in a folder that leads out of it; it was not followed.
+    LinkOut {
+        /// Where it is.
+        origin: String,
+    },
     /// A file or mail over the limit; it was not read.
     TooLarge {
         /// Where it is.

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -28,12 +29,26 @@ impl Pipe {
     /// Open it, whether or not it has a writer.
     pub(super) fn open(path: &Path, patience: Duration) -> io::Result<Self> {
         // Beside a writer of our own the opening returns at once, on Linux, macOS and the BSDs. Who may not write to the
-        // pipe waits for its writer.
-        let both_ends = File::options().read(true).write(true).open(path);
-        let file = File::open(path)?;
-        drop(both_ends);
+        // pipe waits for its writer, and not for ever either.
+        let file = match File::options().read(true).write(true).open(path) {
+            Ok(_both_ends) => File::open(path)?,
+            Err(_) => open_in_time(path, patience)?,
+        };
         Ok(Self { file, patience, waiting_since: Some(Instant::now()) })
     }
+}
+
+/// Open a pipe on a thread, which is left behind where no writer comes.
+fn open_in_time(path: &Path, patience: Duration) -> io::Result<File> {
+    let (sender, opened) = mpsc::channel();
+    let path = path.to_owned();
+    thread::spawn(move || sender.send(File::open(path)));
+    opened.recv_timeout(patience).unwrap_or_else(|_| Err(nobody_writes(patience)))
+}
+
+fn nobody_writes(patience: Duration) -> io::Error {
+    let why = format!("expected a pipe that somebody writes to, nobody did for {} s", patience.as_secs());
+    io::Error::new(io::ErrorKind::TimedOut, why)
 }
 
 impl Read for Pipe {
@@ -48,9 +63,7 @@ impl Read for Pipe {
                 return Ok(count);
             };
             if since.elapsed() >= self.patience {
-                let why =
-                    format!("expected a pipe that somebody writes to, nobody did for {} s", self.patience.as_secs());
-                return Err(io::Error::new(io::ErrorKind::TimedOut, why));
+                return Err(nobody_writes(self.patience));
             }
             thread::sleep(PAUSE);
         }

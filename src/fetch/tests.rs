@@ -43,6 +43,7 @@ impl Folder {
         let word = |fetched| match fetched {
             Ok(Fetched::Item(item)) => format!("item {}", below(&item.origin)),
             Ok(Fetched::SetAside { origin }) => format!("aside {}", below(&origin)),
+            Ok(Fetched::LinkOut { origin }) => format!("link {}", below(&origin)),
             Ok(Fetched::TooLarge { origin, size, .. }) => format!("large {} {size}", below(&origin)),
             Ok(other) => format!("{other:?}"),
             Err(FetchError::File { origin, action, .. }) => format!("error {} {action}", below(&origin)),
@@ -190,6 +191,47 @@ fn links_in_a_circle_and_pipes_do_not_hold_the_walk() {
     let fifo = std::process::Command::new("mkfifo").arg(folder.path("pipe")).status();
     assert!(fifo.unwrap().success());
     assert_eq!(folder.walk(), ["item a/report.xml", "aside dangling", "aside loop", "aside pipe"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_out_of_a_folder_is_not_followed_and_one_that_is_given_is() {
+    use std::os::unix::fs::symlink;
+    let outside = Folder::new(&[("report.xml", XML), ("below/report.xml", XML)]);
+    let folder = Folder::new(&[("in/new/x", MAIL), ("in/cur/y", MAIL), ("in/tmp/z", MAIL), ("own.xml", XML)]);
+    symlink(outside.path("report.xml"), folder.path("report.xml")).unwrap();
+    symlink(outside.path("below"), folder.path("folder")).unwrap();
+    symlink("/dev/zero", folder.path("zero.xml")).unwrap();
+    symlink(outside.path("report.xml"), folder.path("in/cur/mail:2,S")).unwrap();
+    symlink(folder.path("report.xml"), folder.path("twice.xml")).unwrap();
+    symlink("..", folder.path("up")).unwrap();
+    // A name that only begins like the folder's is another folder.
+    let beside = format!("{}-beside", folder.0.path().display());
+    fs::create_dir(&beside).unwrap();
+    fs::write(format!("{beside}/report.xml"), XML).unwrap();
+    symlink(format!("{beside}/report.xml"), folder.path("beside.xml")).unwrap();
+    let socket = std::os::unix::net::UnixListener::bind(folder.path("socket.xml")).unwrap();
+    assert_eq!(
+        folder.walk(),
+        [
+            "link beside.xml",
+            "link folder",
+            "item in/new/x",
+            "link in/cur/mail:2,S",
+            "item in/cur/y",
+            "item own.xml",
+            "link report.xml",
+            "aside socket.xml",
+            "link twice.xml",
+            "link up",
+            "link zero.xml",
+        ]
+    );
+    drop(socket);
+    fs::remove_dir_all(beside).unwrap();
+    // Given on the command line, they are followed.
+    let given = [folder.path("folder"), folder.path("report.xml")];
+    assert_eq!(folder.walk_from(&given, &Limits::default()), ["item folder/report.xml", "item report.xml"]);
 }
 
 #[cfg(unix)]

@@ -7,7 +7,7 @@ use crate::fetch::{Fetched, Item};
 use crate::judge::judge;
 use crate::model::{Accepted, Finding, Original, Provenance, Report};
 use crate::normalize::{Context, Read, reports};
-use crate::store::{Added, Kept, KeptReport, Rebuild, Rebuilt, Reject, RejectedEntry, StoreError, Writer, head};
+use crate::store::{Access, Added, Kept, KeptReport, Rebuild, Rebuilt, Reject, RejectedEntry, StoreError, Writer, head};
 use crate::unpack::{Content, unpack};
 use jiff::Timestamp;
 use rayon::prelude::*;
@@ -24,8 +24,8 @@ const TOGETHER_BYTES: usize = 1 << 20;
 ///
 /// # Errors
 /// Where the store is in use or the disk fails; then the old tables are as they were.
-pub fn rebuild(dir: &Path, options: &Options) -> Result<(Tally, Rebuilt), IngestError> {
-    let mut rebuild = Rebuild::start(dir, options.now)?;
+pub fn rebuild(dir: &Path, access: Access, options: &Options) -> Result<(Tally, Rebuilt), IngestError> {
+    let mut rebuild = Rebuild::start(dir, options.now, access)?;
     let mut tally = Tally::default();
     for pack in rebuild.packs()? {
         let mut waiting = Vec::new();

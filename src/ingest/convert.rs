@@ -70,6 +70,11 @@ impl<'a> Placed<'a> {
         };
         Self { origin, place: Place::SetAside, reason: Some(reason), key: None }
     }
+
+    pub(super) const fn link_out(origin: &'a str) -> Self {
+        let reason = "a symbolic link that leads out of its folder, not followed";
+        Self { origin, place: Place::SetAside, reason: Some(reason), key: None }
+    }
 }
 
 /// Takes what a run finds. An error ends the run.

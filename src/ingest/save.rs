@@ -69,6 +69,11 @@ impl Count {
         tally.items += u64::from(count);
     }
 
+    fn link_out(&mut self, tally: &mut Tally) {
+        self.set_aside(tally, Kind::Other, 1);
+        tally.links_out += 1;
+    }
+
     fn rejected(&mut self, tally: &mut Tally, rejected: Rejected, (origin, reason): (&str, &str)) {
         self.seen.rejected += 1;
         tally.items += 1;
@@ -177,6 +182,7 @@ impl<'a> Saver<'a> {
                 count.report(&mut self.tally, added, &told);
             }
             Piece::SetAside(kind) => count.set_aside(&mut self.tally, kind, 1),
+            Piece::LinkOut => count.link_out(&mut self.tally),
             Piece::Rejected(reject, findings) => {
                 let (origin, reason) = (reject.origin.clone(), reject.reason.clone());
                 let rejected = self.writer.reject(reject)?;
@@ -260,6 +266,10 @@ impl<'a> Reader<'a> {
             Piece::SetAside(kind) => {
                 self.sink.placed(&Placed::aside(item, kind))?;
                 count.set_aside(&mut self.tally, kind, 1);
+            }
+            Piece::LinkOut => {
+                self.sink.placed(&Placed::link_out(item))?;
+                count.link_out(&mut self.tally);
             }
             Piece::Rejected(reject, findings) => {
                 let rejected = if self.rejected.insert(reject.identity()) { Rejected::New } else { Rejected::Known };

@@ -59,7 +59,7 @@ pub struct FoundItem {
     pub detail: String,
 }
 
-/// The run's tally. Its JSON is DESIGN.md section 3; the last four fields are for the program alone.
+/// The run's tally. Its JSON is DESIGN.md section 3; the last five fields are for the program alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Tally {
     /// Everything met: the sum of all the places.
@@ -82,6 +82,9 @@ pub struct Tally {
     /// Findings beyond those listed.
     #[serde(skip_serializing_if = "is_zero")]
     pub findings_more: u64,
+    /// Symbolic links that lead out of the folders walked, not followed; they count as set aside.
+    #[serde(skip)]
+    pub links_out: u64,
     /// Whether the run was asked to stop before its end; what was read until then is stored.
     #[serde(skip)]
     pub interrupted: bool,
@@ -125,6 +128,7 @@ impl Tally {
         self.findings.extend(other.findings);
         self.findings_more += other.findings_more + self.findings.len().saturating_sub(KEPT) as u64;
         self.findings.truncate(KEPT);
+        self.links_out += other.links_out;
         self.interrupted |= other.interrupted;
         self.faults += other.faults;
     }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::fetch::Item;
 use crate::model::{Columns, Proof, RawMail, Report, SenderAuth};
-use crate::store::{Filter, Store};
+use crate::store::{Access, Filter, PartFiles, Store};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
@@ -250,7 +250,7 @@ fn a_rebuild_gives_the_same_tables() {
     let before = picture(dir.path());
     let reports = Store::open(dir.path()).unwrap().status().unwrap().totals.reports;
     for _ in 0..2 {
-        let (tally, rebuilt) = rebuild(dir.path(), &options()).unwrap();
+        let (tally, rebuilt) = rebuild(dir.path(), Access::PRIVATE, &options()).unwrap();
         assert_eq!(rebuilt, crate::store::Rebuilt::default());
         assert_eq!((i64::try_from(tally.stored.reports).unwrap(), tally.rejected_count()), (reports, 0));
         assert_eq!(picture(dir.path()), before);
@@ -269,13 +269,13 @@ fn a_rebuild_needs_no_ledger() {
     for name in ["ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"] {
         let _ = std::fs::remove_file(dir.path().join(name));
     }
-    rebuild(dir.path(), &options()).unwrap();
+    rebuild(dir.path(), Access::PRIVATE, &options()).unwrap();
     assert_eq!(rows(dir.path()), before);
     assert_eq!(Store::open(dir.path()).unwrap().rejected().unwrap().len(), 1, "named by its file");
     // A ledger of rubbish is no better than none.
     std::fs::write(dir.path().join("ledger.sqlite"), b"rubbish".repeat(1000)).unwrap();
     assert!(Store::open(dir.path()).is_err());
-    rebuild(dir.path(), &options()).unwrap();
+    rebuild(dir.path(), Access::PRIVATE, &options()).unwrap();
     assert_eq!(rows(dir.path()), before);
 }
 
@@ -317,7 +317,7 @@ fn exports_hold_the_rows_of_their_filter() {
         store.export(&filter, crate::store::Format::Arrow, &mut arrow).unwrap();
         assert!(arrow.starts_with(b"ARROW1"));
         let out = tempfile::tempdir().unwrap();
-        store.export_parquet(&filter, out.path()).unwrap();
+        store.export_parquet(&filter, out.path(), PartFiles::Copied).unwrap();
         let month = std::fs::read_dir(out.path().join("records")).unwrap().next().unwrap().unwrap().path();
         assert_eq!(month.join("empty.parquet").exists(), rows == 0, "without rows the columns stay");
     }
@@ -337,7 +337,7 @@ fn an_export_of_less_over_one_of_all_leaves_the_store_whole_and_no_row_too_many(
     let some = Filter { from: Some(jiff::civil::date(2026, 11, 10)), ..Filter::default() };
     let before = (rows(&all, &store), rows(&some, &store));
     for filter in [&all, &some, &all] {
-        store.export_parquet(filter, out.path()).unwrap();
+        store.export_parquet(filter, out.path(), PartFiles::Copied).unwrap();
         let exported = Store::open_folder(out.path()).unwrap();
         assert_eq!(rows(&all, &exported), rows(filter, &store));
         assert_eq!((rows(&all, &store), rows(&some, &store)), before, "its parts may be linked");

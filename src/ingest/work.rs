@@ -17,6 +17,8 @@ use std::sync::Arc;
 pub(super) enum Piece {
     Report(Box<Accepted>),
     SetAside(Kind),
+    /// A symbolic link that was not followed.
+    LinkOut,
     Rejected(Reject, Vec<Finding>),
 }
 
@@ -51,6 +53,9 @@ pub(super) fn work(fetched: Fetched, options: &Options, memory: Option<&Memory>)
         Fetched::SetAside { origin } => {
             let contents = Contents::Pieces(vec![Piece::SetAside(Kind::Other)]);
             Ok(Worked { origin, message: None, hash: None, contents })
+        }
+        Fetched::LinkOut { origin } => {
+            Ok(Worked { origin, message: None, hash: None, contents: Contents::Pieces(vec![Piece::LinkOut]) })
         }
         Fetched::TooLarge { origin, size, limit, message } => {
             let bound = crate::limits::Bound::ItemBytes;
@@ -194,7 +199,7 @@ impl Worked {
         };
         let weights = pieces.iter().map(|piece| match piece {
             Piece::Report(accepted) => accepted.weight(),
-            Piece::SetAside(_) => 64,
+            Piece::SetAside(_) | Piece::LinkOut => 64,
             Piece::Rejected(reject, _) => 512 + reject.bytes.as_ref().map_or(0, Vec::len),
         });
         weights.sum::<usize>() + 256

@@ -1,10 +1,10 @@
 //! Full rows out of the store, for other programs: Parquet in folders of months, NDJSON, CSV, Arrow IPC.
 //!
 //! Goes row group by row group, in the order of months and files, so that memory does not grow with the rows. Without a
-//! filter parts leave as they are, by a hard link where the file system allows one.
+//! filter parts leave as they are, as copies that share their blocks where the file system can.
 
 use super::encode::{PartWriter, arrow_field, arrow_schema};
-use super::exported::Exported;
+use super::exported::{Exported, PartFiles};
 use super::layout::{FileKind, Month};
 use super::nested::read_array;
 use super::pages::compress;
@@ -66,14 +66,14 @@ impl Store {
     /// # Errors
     /// Where a part cannot be read or a file not be written. What stands under the same names is replaced, and what an
     /// earlier export wrote and this one does not is removed.
-    pub fn export_parquet(&self, filter: &Filter, dir: &Path) -> Result<(), StoreError> {
+    pub fn export_parquet(&self, filter: &Filter, dir: &Path, parts: PartFiles) -> Result<(), StoreError> {
         let records = Path::new(FileKind::Part.folder());
-        let mut exported = Exported::begin(dir)?;
+        let mut exported = Exported::begin(dir, parts)?;
         for path in self.parts(filter)? {
             let month = path.parent().and_then(Path::file_name).unwrap_or_default();
             let target = records.join(month).join(path.file_name().unwrap_or_default());
             if filter.is_all() {
-                exported.link(&path, target)?;
+                exported.part(&path, target)?;
             } else if let Some(bytes) = cut(path, filter)? {
                 exported.write(target, &bytes)?;
             }

@@ -1,16 +1,14 @@
-//! The folder an export writes to, and the list of what exports wrote there: `.dmarquet-export`, one path a line.
+//! The list of what exports wrote to a folder: `.dmarquet-export`, one path a line.
 //!
-//! Comes in: files, as bytes or as parts to link. Goes out: the folder with them, without those of earlier exports that
-//! were not written again. A file is listed before it is written, so that one of an export that was cut short is known
-//! to the next. Must not: remove a file that is not listed, or write into a file that is there, which may be a hard link
-//! to a part of the store.
+//! A file is listed before it is written, so that one of an export that was cut short is known to the next. What earlier
+//! exports wrote and this one does not is removed; a file that is not listed never is.
 
 use super::StoreError;
-use super::files::{create_folder, remove_file, write_file};
-use super::layout::Layout;
+use super::export_folder::{self, ExportFolder};
+use super::files::standing;
 use std::collections::BTreeSet;
-use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Write as _};
+use std::fs::File;
+use std::io::Write as _;
 use std::path::{Component, Path, PathBuf};
 
 /// The list. Engines pass over what begins with a dot.
@@ -19,11 +17,22 @@ const LIST: &str = ".dmarquet-export";
 /// What is read of a list. A line has some fifty bytes: more files than this no export writes.
 const LIST_BYTES: u64 = 64 << 20;
 
+/// How the parts of the store come into an export.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PartFiles {
+    /// As files of their own, which share their blocks with the store where the file system can.
+    #[default]
+    Copied,
+    /// As hard links, where the file system can: they take no space, and are the files of the store.
+    Linked,
+}
+
 /// An export under way.
 #[derive(Debug)]
 pub(crate) struct Exported {
-    dir: PathBuf,
+    folder: ExportFolder,
     list: File,
+    parts: PartFiles,
     /// Of earlier exports, below the folder.
     before: BTreeSet<PathBuf>,
     written: BTreeSet<PathBuf>,
@@ -33,16 +42,14 @@ impl Exported {
     /// Begin to write to a folder, which is made if need be.
     ///
     /// # Errors
-    /// Where the folder or its list cannot be made or read.
-    pub(crate) fn begin(dir: &Path) -> Result<Self, StoreError> {
-        create_folder(dir)?;
-        let path = dir.join(LIST);
-        let failed = || StoreError::io(&path, "opening the list of exported files");
-        let list = OpenOptions::new().create(true).read(true).append(true).open(&path).map_err(failed())?;
-        let mut lines = String::new();
-        (&list).take(LIST_BYTES).read_to_string(&mut lines).map_err(failed())?;
+    /// Where the folder or its list cannot be made or read, or is a symbolic link.
+    pub(crate) fn begin(dir: &Path, parts: PartFiles) -> Result<Self, StoreError> {
+        let folder = ExportFolder::open(dir).map_err(StoreError::io(dir, "opening the folder to export to"))?;
+        let (list, lines) = folder
+            .appended(LIST, LIST_BYTES)
+            .map_err(StoreError::io(&dir.join(LIST), "opening the list of exported files"))?;
         let before = lines.lines().map(PathBuf::from).filter(|path| is_ours(path)).collect();
-        Ok(Self { dir: dir.to_owned(), list, before, written: BTreeSet::new() })
+        Ok(Self { folder, list, parts, before, written: BTreeSet::new() })
     }
 
     /// Whether nothing of a table was written yet.
@@ -55,22 +62,22 @@ impl Exported {
     /// # Errors
     /// Where it cannot be written.
     pub(crate) fn write(&mut self, path: PathBuf, bytes: &[u8]) -> Result<(), StoreError> {
-        let target = self.enlist(path)?;
-        replace(&target, bytes, "replacing the file")
+        self.enlist(&path)?;
+        self.folder.write(&path, |out| out.write_all(bytes)).map_err(self.failed(&path, "writing the file"))
     }
 
-    /// Link a part of the store, or copy it where the file system cannot; one of the same name is replaced.
+    /// Give a part of the store away; a file of the same name is replaced.
     ///
     /// # Errors
-    /// Where it cannot be.
-    pub(crate) fn link(&mut self, from: &Path, path: PathBuf) -> Result<(), StoreError> {
-        let target = self.enlist(path)?;
-        remove_file(&target, "replacing the file")?;
-        let from = super::files::standing(from);
-        if std::fs::hard_link(&from, &target).is_ok() {
+    /// Where it cannot be copied.
+    pub(crate) fn part(&mut self, from: &Path, path: PathBuf) -> Result<(), StoreError> {
+        self.enlist(&path)?;
+        let from = &standing(from);
+        if self.parts == PartFiles::Linked && self.folder.link(from, &path).is_ok() {
             return Ok(());
         }
-        std::fs::copy(&from, &target).map(drop).map_err(StoreError::io(&target, "copying the part"))
+        let copied = self.folder.write(&path, |out| export_folder::copy(from, out));
+        copied.map_err(self.failed(&path, "copying the part"))
     }
 
     /// Remove what earlier exports wrote and this one did not, and folders that are empty by that.
@@ -79,28 +86,28 @@ impl Exported {
     /// Where a file cannot be removed, or the list not be written.
     pub(crate) fn finish(self) -> Result<(), StoreError> {
         for path in self.before.difference(&self.written) {
-            let stale = self.dir.join(path);
-            remove_file(&stale, "removing the file of an earlier export")?;
-            for folder in path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty()) {
-                // One that holds something stays.
-                let _ = std::fs::remove_dir(self.dir.join(folder));
-            }
+            self.folder.remove(path).map_err(self.failed(path, "removing the file of an earlier export"))?;
         }
         let lines = self.written.iter().map(|path| path.display().to_string() + "\n").collect::<String>();
-        replace(&self.dir.join(LIST), lines.as_bytes(), "replacing the list of exported files")
+        let list = Path::new(LIST);
+        let written = self.folder.write(list, |out| out.write_all(lines.as_bytes()));
+        written.map_err(self.failed(list, "replacing the list of exported files"))
     }
 
-    /// Put a path on the list, if it is not there, and make its folder.
-    fn enlist(&mut self, path: PathBuf) -> Result<PathBuf, StoreError> {
-        let target = self.dir.join(&path);
-        target.parent().map_or(Ok(()), create_folder)?;
-        let known = self.before.contains(&path);
-        if self.written.insert(path.clone()) && !known {
+    /// Put a path on the list, if it is not there.
+    fn enlist(&mut self, path: &Path) -> Result<(), StoreError> {
+        let known = self.before.contains(path);
+        if self.written.insert(path.to_owned()) && !known {
             let line = path.display().to_string() + "\n";
             let listed = self.list.write_all(line.as_bytes()).and_then(|()| self.list.sync_data());
-            listed.map_err(StoreError::io(&self.dir.join(LIST), "writing the list of exported files"))?;
+            listed.map_err(self.failed(Path::new(LIST), "writing the list of exported files"))?;
         }
-        Ok(target)
+        Ok(())
+    }
+
+    fn failed(&self, path: &Path, doing: &'static str) -> impl FnOnce(std::io::Error) -> StoreError + use<> {
+        let path = self.folder.path().join(path);
+        move |source| StoreError::Io { path, doing, source }
     }
 }
 
@@ -114,13 +121,6 @@ fn is_ours(path: &Path) -> bool {
         Some(["sources", file]) => is_file(file),
         _ => false,
     }
-}
-
-/// Write a file beside the one it then replaces, which may be a hard link.
-fn replace(path: &Path, bytes: &[u8], doing: &'static str) -> Result<(), StoreError> {
-    let temporary = Layout::temporary(path);
-    write_file(&temporary, |out| out.write_all(bytes))?;
-    std::fs::rename(&temporary, path).map_err(StoreError::io(path, doing))
 }
 
 #[cfg(test)]
@@ -143,7 +143,7 @@ mod tests {
     }
 
     fn export(dir: &Path, names: &[&str]) {
-        let mut exported = Exported::begin(dir).unwrap();
+        let mut exported = Exported::begin(dir, PartFiles::Copied).unwrap();
         for name in names {
             exported.write(PathBuf::from(name), name.as_bytes()).unwrap();
         }
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn what_an_export_that_was_cut_short_wrote_goes_too() {
         let dir = tempfile::tempdir().unwrap();
-        let mut cut = Exported::begin(dir.path()).unwrap();
+        let mut cut = Exported::begin(dir.path(), PartFiles::Copied).unwrap();
         cut.write("records/month=2026-10/1.parquet".into(), b"1").unwrap();
         drop(cut);
         export(dir.path(), &["records/month=2026-10/2.parquet"]);
@@ -188,18 +188,26 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_replaced_leaves_what_it_was_linked_to() {
+    fn a_part_is_a_file_of_its_own_unless_a_link_is_asked_for() {
+        use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
         let dir = tempfile::tempdir().unwrap();
         let part = dir.path().join("part.parquet");
         std::fs::write(&part, "of the store").unwrap();
-        let (out, name) = (dir.path().join("out"), PathBuf::from("records/month=2026-10/1.parquet"));
-        let mut exported = Exported::begin(&out).unwrap();
-        exported.link(&part, name.clone()).unwrap();
-        exported.finish().unwrap();
-        let mut exported = Exported::begin(&out).unwrap();
-        exported.write(name.clone(), b"less").unwrap();
-        exported.finish().unwrap();
-        assert_eq!(std::fs::read_to_string(&part).unwrap(), "of the store");
-        assert_eq!(std::fs::read_to_string(out.join(name)).unwrap(), "less");
+        std::fs::set_permissions(&part, std::fs::Permissions::from_mode(0o400)).unwrap();
+        let (out, name) = (dir.path().join("out"), PathBuf::from("records/month=2026-11/1.parquet"));
+        let inode = |path: &Path| path.metadata().unwrap().ino();
+        for (parts, same) in [(PartFiles::Linked, true), (PartFiles::Copied, false), (PartFiles::Linked, true)] {
+            let mut exported = Exported::begin(&out, parts).unwrap();
+            exported.part(&part, name.clone()).unwrap();
+            exported.finish().unwrap();
+            assert_eq!(inode(&out.join(&name)) == inode(&part), same, "{parts:?}");
+            assert_eq!(std::fs::read(out.join(&name)).unwrap(), b"of the store");
+        }
+        // Writing to a name that is linked to the store leaves the store as it is.
+        let mut exported = Exported::begin(&out, PartFiles::Copied).unwrap();
+        exported.write(name.clone(), b"filtered").unwrap();
+        assert_eq!(std::fs::read(&part).unwrap(), b"of the store");
+        assert_eq!(std::fs::read(out.join(&name)).unwrap(), b"filtered");
+        assert_ne!(out.join(&name).metadata().unwrap().mode() & 0o200, 0, "the mode of the store is not copied");
     }
 }

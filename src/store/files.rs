@@ -2,11 +2,12 @@
 //!
 //! A file is written and synced under a hidden name first. It gets its own name by a rename that replaces nothing.
 
-use super::StoreError;
+pub(crate) use super::access::create_folder;
 use super::layout::Layout;
+use super::{StoreError, access};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
@@ -51,10 +52,11 @@ impl Write for Sealed {
 pub(crate) fn write_file(path: &Path, write: impl FnOnce(&mut Sealed) -> io::Result<()>) -> Result<Seal, StoreError> {
     remove_file(path, "replacing the file")?;
     let run = || {
-        let file = OpenOptions::new().write(true).create_new(true).open(path)?;
+        let file = access::create_file(path)?;
         let mut sealed = Sealed { out: BufWriter::with_capacity(1 << 16, file), hasher: blake3::Hasher::new() };
         write(&mut sealed)?;
         sealed.flush()?;
+        access::finish_file(path, sealed.out.get_ref())?;
         sealed.out.get_ref().sync_all()?;
         Ok(Seal { bytes: sealed.hasher.count(), hash: *sealed.hasher.finalize().as_bytes() })
     };
@@ -96,22 +98,6 @@ pub(crate) fn exchange(one: &Path, other: &Path) -> Result<bool, StoreError> {
     }
     [one, other].into_iter().filter_map(Path::parent).try_for_each(sync_folder)?;
     Ok(true)
-}
-
-/// Make a folder with its parents; its name is durable.
-pub(crate) fn create_folder(folder: &Path) -> Result<(), StoreError> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
-    parent.map_or(Ok(()), create_folder)?;
-    match std::fs::create_dir(folder) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-            return Err(StoreError::io(folder, "making the folder")(error));
-        }
-        _ => {}
-    }
-    parent.map_or(Ok(()), sync_folder)
 }
 
 /// Make the names in a folder durable.

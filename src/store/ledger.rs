@@ -7,7 +7,7 @@
 use super::files::sync_folder;
 use super::layout::Layout;
 use super::lock::{Life, Lock, Owner};
-use super::{StoreError, upgrade};
+use super::{StoreError, access, upgrade};
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::path::{Path, PathBuf};
@@ -294,7 +294,9 @@ impl Ledger {
     /// Open a ledger at a path, or make an empty file, whatever lies beside it.
     pub(crate) fn create(path: &Path) -> Result<Self, StoreError> {
         let failed = |doing| StoreError::ledger(path, doing);
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        // SQLite would make it as the umask wants; the files beside it take its mode.
+        access::open_file(path).map_err(StoreError::io(path, "opening the ledger"))?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(failed("opening the ledger"))?;
         connection.busy_timeout(Duration::from_secs(30)).map_err(failed("opening the ledger"))?;
         connection.set_prepared_statement_cache_capacity(64);
@@ -303,6 +305,7 @@ impl Ledger {
             .map_err(failed("opening the ledger"))?;
         let ledger = Self { connection, path: path.to_owned(), generation: None };
         ledger.check_version()?;
+        access::share_log(path);
         Ok(ledger)
     }
 

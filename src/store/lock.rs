@@ -3,10 +3,10 @@
 //! The ledger names the writer too ([`super::ledger::Ledger::claim`]): that row holds where the file `lock` was removed, or
 //! where locks do not reach the other host.
 
-use super::{StoreError, layout::Layout};
+use super::{StoreError, access, layout::Layout};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -112,8 +112,7 @@ impl Lock {
     pub(crate) fn take(layout: &Layout, now: Timestamp) -> Result<Self, StoreError> {
         let path = layout.lock();
         let failed = || StoreError::io(&path, "locking the store");
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(failed())?;
+        let mut file = access::open_file(&path).map_err(failed())?;
         let mut text = String::new();
         let locked = file.try_lock();
         let _ = (&file).take(2000).read_to_string(&mut text);

@@ -4,6 +4,7 @@
 //! reports, and facts about the store ([`Store`]). One process writes, any number read, and neither waits for the
 //! other. Must not parse, nor know where bytes come from.
 
+mod access;
 mod aside;
 mod collect;
 mod commit;
@@ -14,6 +15,7 @@ mod delta;
 mod encode;
 mod error;
 mod export;
+mod export_folder;
 mod export_reports;
 mod export_sources;
 mod exported;
@@ -49,12 +51,15 @@ mod upgrade;
 mod upkeep;
 mod writer;
 
+pub use access::Access;
 pub use aside::{ConflictEntry, RejectedEntry};
 pub use collect::{Collector, head};
 pub use commit::sums;
 pub use compact::{Compacted, FULL_BYTES, FULL_ROWS, MERGE_BYTES, MERGE_FILES, MERGE_ROWS};
 pub use error::StoreError;
 pub use export::Format;
+pub use export_folder::ExportFolder;
+pub use exported::PartFiles;
 pub use lookups::{LookedUp, Naming};
 pub use networks::Network;
 pub use read::Filter;

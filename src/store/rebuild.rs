@@ -5,6 +5,7 @@
 //! that rename nothing has changed, after it the next writer finishes what is left, so a rebuild may be killed or fail at
 //! any instant, any number of times. What only the old ledger knew is carried over as far as it can be read.
 
+use super::access::{self, Access};
 use super::commit::{Made, int, record_files};
 use super::files::{Seal, create_folder, list, remove_file, rename_new, sync_folder};
 use super::layout::{FileKind, Layout};
@@ -58,6 +59,7 @@ pub struct Rebuild {
     writer: Writer,
     /// The ledger that stands until the new one does, if it can be read. It keeps other writers out.
     old: Option<Ledger>,
+    access: Access,
     packs: Vec<Made>,
     damaged: Vec<Fault>,
     notices: Vec<String>,
@@ -74,7 +76,7 @@ impl Rebuild {
     /// # Errors
     /// [`StoreError::Busy`] where another process writes or a reader does not end, [`StoreError::NoStore`] where there is no
     /// such folder, and any fault of the disk.
-    pub fn start(dir: &Path, now: Timestamp) -> Result<Self, StoreError> {
+    pub fn start(dir: &Path, now: Timestamp, access: Access) -> Result<Self, StoreError> {
         let layout = Layout::new(dir);
         if !layout.root().is_dir() {
             return Err(StoreError::NoStore { path: layout.root().to_owned() });
@@ -118,7 +120,7 @@ impl Rebuild {
         ledger.claim(&lock)?;
         let mut writer = Writer::of(fresh, ledger, lock, now)?;
         writer.rebuilding = true;
-        Ok(Self { layout, writer, old, packs: Vec::new(), damaged: Vec::new(), notices })
+        Ok(Self { layout, writer, old, access, packs: Vec::new(), damaged: Vec::new(), notices })
     }
 
     /// The packs, oldest batch first.
@@ -194,7 +196,7 @@ impl Rebuild {
         })?;
         self.writer.close_snapshot();
         self.writer.ledger.fold_log()?;
-        let Self { layout, writer, old, damaged, mut notices, .. } = self;
+        let Self { layout, writer, old, access, damaged, mut notices, .. } = self;
         let Writer { ledger, lock, layout: fresh, now, .. } = writer;
         drop(ledger);
         let synced = std::fs::File::open(fresh.ledger()).and_then(|file| file.sync_all());
@@ -213,6 +215,7 @@ impl Rebuild {
             .map_err(StoreError::io(&layout.ledger(), "renaming the ledger"))?;
         sync_folder(layout.root())?;
         let (ledger, _) = Ledger::writer(&layout, &lock)?;
+        access::settle(&layout, access)?;
         clear(&layout, &ledger)?;
         intents::recover(&layout, &ledger)?;
         Ok(Rebuilt { damaged, notices })

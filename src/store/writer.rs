@@ -3,7 +3,7 @@
 //! Comes in: judged reports, rejected bytes, how items counted, how far mailboxes were read. Goes out: a data folder in
 //! which each of them is exactly once, whatever happens in between. [`Writer::commit`] is the only door to the disk.
 
-use super::files::create_folder;
+use super::access::{self, Access};
 use super::layout::Layout;
 use super::ledger::Ledger;
 use super::lock::Lock;
@@ -167,16 +167,26 @@ impl std::fmt::Debug for Writer {
 }
 
 impl Writer {
-    /// Open the store for writing; make it where there is none; put right what a killed run left.
+    /// Open the store for writing, and for nobody else to read: [`Writer::open_as`].
+    ///
+    /// # Errors
+    /// Those of [`Writer::open_as`].
+    pub fn open(dir: &Path, now: Timestamp) -> Result<Self, StoreError> {
+        Self::open_as(dir, now, Access::PRIVATE)
+    }
+
+    /// Open the store for writing; make it where there is none; put right what a killed run left; let those read it who
+    /// shall, and nobody else.
     ///
     /// # Errors
     /// [`StoreError::Busy`] where another process writes, [`StoreError::NoLocks`] where two could, [`StoreError::NoLedger`]
     /// where data have no ledger, [`StoreError::OlderLedger`] where it does not know all of them, and any fault of the disk.
-    pub fn open(dir: &Path, now: Timestamp) -> Result<Self, StoreError> {
+    pub fn open_as(dir: &Path, now: Timestamp, access: Access) -> Result<Self, StoreError> {
         let layout = Layout::new(dir);
-        create_folder(layout.root())?;
+        access::create_root(layout.root())?;
         let lock = Lock::take(&layout, now)?;
         let (ledger, notices) = Ledger::writer(&layout, &lock)?;
+        access::settle(&layout, access)?;
         let published = intents::recover(&layout, &ledger)?;
         rebuild::clear(&layout, &ledger)?;
         survey::check_age(&layout, &ledger)?;

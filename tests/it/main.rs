@@ -30,6 +30,7 @@ mod journey;
 mod layering;
 mod mmdb;
 mod names;
+mod privacy;
 mod properties;
 mod readers;
 mod renderings;

@@ -19,6 +19,7 @@ pub(crate) use smtp::{Outlet, Smtp};
 use super::fault::{Hint as _, Several};
 use crate::analyze::Services;
 use crate::fetch::imap::Mailbox;
+use crate::store::Access;
 use anyhow::{Context as _, anyhow};
 use reader::Section;
 use std::io;
@@ -29,6 +30,8 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Settings {
     /// The data folder.
     pub(crate) store: Option<PathBuf>,
+    /// The group that may read the data folder.
+    pub(crate) group: Option<String>,
     /// The domains that are ours, lower case; reports on others are kept and marked.
     pub(crate) domains: Vec<String>,
     /// Whose `Authentication-Results` are believed.
@@ -67,6 +70,16 @@ impl Settings {
         Ok(Self::default())
     }
 
+    /// Who may read the data folder.
+    pub(crate) fn access(&self) -> anyhow::Result<Access> {
+        let Some(name) = &self.group else { return Ok(Access::PRIVATE) };
+        let found = nix::unistd::Group::from_name(name).with_context(|| format!("settings: group {name:?}"))?;
+        found.map(|group| Access::shared_with(group.gid.as_raw())).ok_or_else(|| {
+            anyhow!("settings: group: expected a group of this system, found {name:?}")
+                .hint("`getent group` lists them; without `group` the store is for its owner alone")
+        })
+    }
+
     /// The known mail services, those of the reader's own file before the rest.
     pub(crate) fn services(&self) -> anyhow::Result<Services> {
         let Some(file) = &self.senders else { return Ok(Services::default()) };
@@ -91,6 +104,7 @@ impl Settings {
     fn of(root: &mut Section<'_>, folder: &Path) -> Self {
         let mut settings = Self {
             store: root.path("store", folder),
+            group: root.text("group").map(str::to_owned),
             domains: root.texts("domains").into_iter().flatten().map(|domain| domain.to_lowercase()).collect(),
             trusted_authserv_id: root.text_or_texts("trusted_authserv_id"),
             verify: root.flag("verify").unwrap_or(false),

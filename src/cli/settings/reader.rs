@@ -3,6 +3,7 @@
 //! Comes in: TOML text. Goes out: values, and every fault at once. Serde would stop at the first and speak its own
 //! language.
 
+use crate::cli::args::{NOT_A_URL, is_url};
 use anyhow::anyhow;
 use std::cell::RefCell;
 use std::ops::Range;
@@ -114,7 +115,12 @@ impl<'a> Section<'a> {
 
     /// A file or folder: `~/` is the home, other relative paths start at the settings file's folder.
     pub(super) fn path(&mut self, key: &'static str, folder: &Path) -> Option<PathBuf> {
-        self.text(key).map(|text| resolved(text, folder))
+        let text = self.text(key)?;
+        if is_url(Path::new(text)) {
+            self.fault(key, NOT_A_URL);
+            return None;
+        }
+        Some(resolved(text, folder))
     }
 
     /// One such file, or a list of them.

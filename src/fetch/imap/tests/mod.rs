@@ -80,7 +80,7 @@ fn message_of(fetched: &Fetched) -> Option<(Message, Fate)> {
         Fetched::Item(item) => item.message.clone().map(|message| (message, Fate::Done)),
         Fetched::TooLarge { message, .. } => message.clone().map(|message| (message, Fate::Unreadable)),
         Fetched::Unfetched { message, .. } => Some((message.clone(), Fate::Unreadable)),
-        Fetched::SetAside { .. } => None,
+        Fetched::SetAside { .. } | Fetched::LinkOut { .. } => None,
     }
 }
 
