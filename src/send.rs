@@ -1,20 +1,23 @@
-//! Finished bytes leave by mail: composed once, then handed to a server (SMTP submission) or to the local sendmail.
+//! Finished mail leaves: composed once, then submitted to a server or handed to the local sendmail.
 //!
-//! Comes in: text, HTML, addresses, a way out. Goes out: a mail, or why not. Must not: know what the mail says, keep a
-//! secret longer than the hand-over.
+//! It does not know what the mail says, and keeps a secret no longer than the hand-over.
 
+mod sendmail;
+mod smtp;
+
+use crate::fetch::imap::{Redaction, trust};
+use lettre::Message;
 use lettre::address::Envelope;
 use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, SinglePart};
-use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
-use lettre::{Message, SendmailTransport, SmtpTransport, Transport as _};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-/// How long a server may take for one step.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// How long a server may usually take for one step.
+pub const PATIENCE: Duration = Duration::from_mins(1);
+/// How long a local program may usually take: it may look into the mail, and ask others about it.
+pub const PROGRAM_PATIENCE: Duration = Duration::from_mins(5);
 
 /// What is to be said, to whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +42,12 @@ pub enum Route {
     /// A server.
     Server(Server),
     /// A local program that is called as sendmail is.
-    Sendmail(PathBuf),
+    Sendmail {
+        /// The program.
+        program: PathBuf,
+        /// How long it may take; then it is stopped.
+        patience: Duration,
+    },
 }
 
 /// A server to submit mail to.
@@ -55,6 +63,10 @@ pub struct Server {
     pub ca_file: Option<PathBuf>,
     /// Account and password, where the server wants them.
     pub login: Option<(String, SecretString)>,
+    /// The name to greet with; without one, the address that the connection comes from.
+    pub hello: Option<String>,
+    /// How long it may take for one step.
+    pub patience: Duration,
 }
 
 /// How the connection is secured.
@@ -85,20 +97,15 @@ pub enum SendError {
     /// The mail could not be put together.
     #[error("mail: expected parts that fit together, found: {0}")]
     Compose(String),
-    /// The file of trusted roots is unusable.
-    #[error("ca_file {}: expected PEM certificates, found: {why}", file.display())]
-    Roots {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// The server, or the way to it, did not take the mail.
-    #[error("{route}: expected the mail to be taken, found: {why}")]
+    /// The file of trusted roots is unusable, or the system's are.
+    #[error("{0}")]
+    Roots(String),
+    /// The server or the program did not take the mail.
+    #[error("{route} {why}")]
     NotTaken {
         /// `host:port`, or the program.
         route: String,
-        /// What it said.
+        /// What it did, as the rest of a sentence. A server's words may be in it: cleaned when shown.
         why: String,
     },
 }
@@ -161,47 +168,26 @@ impl Mail {
     /// Hand it over. All recipients are taken, or none.
     ///
     /// # Errors
-    /// [`SendError`] with what the server or program said.
+    /// [`SendError`] with what the server or program said, without any part of the password.
     pub fn send(&self, route: &Route) -> Result<(), SendError> {
         match route {
             Route::Server(server) => self.submit(server),
-            Route::Sendmail(program) => SendmailTransport::new_with_command(program)
-                .send_raw(&self.envelope, &self.bytes)
-                .map_err(|error| SendError::NotTaken { route: program.display().to_string(), why: chain(&error) }),
+            Route::Sendmail { program, patience } => sendmail::run(program, *patience, &self.envelope, &self.bytes)
+                .map_err(|why| SendError::NotTaken { route: program.display().to_string(), why }),
         }
     }
 
     fn submit(&self, server: &Server) -> Result<(), SendError> {
-        let not_taken = |error: lettre::transport::smtp::Error| SendError::NotTaken {
+        let secrets = Redaction::default();
+        server.login.iter().for_each(|(_, password)| secrets.add(password));
+        let trust = match server.security {
+            Security::Tls | Security::StartTls => Some(trust(server.ca_file.as_deref()).map_err(SendError::Roots)?),
+            Security::None => None,
+        };
+        smtp::submit(server, trust, &self.envelope, &self.bytes).map_err(|why| SendError::NotTaken {
             route: format!("{}:{}", server.host, server.port),
-            why: error.to_string(),
-        };
-        let tls = match server.security {
-            Security::Tls => Tls::Wrapper(server.trust()?),
-            Security::StartTls => Tls::Required(server.trust()?),
-            Security::None => Tls::None,
-        };
-        let mut transport =
-            SmtpTransport::builder_dangerous(&server.host).port(server.port).tls(tls).timeout(Some(PATIENCE));
-        if let Some((user, password)) = &server.login {
-            transport = transport.credentials(Credentials::new(user.clone(), password.expose_secret().to_owned()));
-        }
-        transport.build().send_raw(&self.envelope, &self.bytes).map_err(not_taken)?;
-        Ok(())
-    }
-}
-
-impl Server {
-    /// Whom to believe: the platform's roots, and the file's.
-    fn trust(&self) -> Result<TlsParameters, SendError> {
-        let mut parameters = TlsParameters::builder(self.host.clone());
-        if let Some(file) = &self.ca_file {
-            let roots = |why: String| SendError::Roots { file: file.clone(), why };
-            let pem = std::fs::read(file).map_err(|error| roots(error.to_string()))?;
-            parameters =
-                parameters.add_root_certificate(Certificate::from_pem(&pem).map_err(|error| roots(chain(&error)))?);
-        }
-        parameters.build().map_err(|error| SendError::NotTaken { route: self.host.clone(), why: error.to_string() })
+            why: secrets.clean(&why),
+        })
     }
 }
 
@@ -211,20 +197,6 @@ fn address(role: &'static str, text: &str) -> Result<Mailbox, SendError> {
         address: text.to_owned(),
         why: error.to_string(),
     })
-}
-
-/// An error with all that is behind it, each once.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        let more = source.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        next = source.source();
-    }
-    text
 }
 
 #[cfg(test)]
@@ -278,8 +250,10 @@ mod tests {
     #[test]
     fn a_sendmail_that_is_missing_or_fails_is_an_error() {
         let mail = letter().compose().unwrap();
-        for (program, said) in [("/nonexistent/sendmail", "No such file"), ("/bin/false", "")] {
-            let error = mail.send(&Route::Sendmail(PathBuf::from(program))).unwrap_err();
+        for (program, said) in [("/nonexistent/sendmail", "No such file"), ("/bin/false", "ended with exit status: 1")]
+        {
+            let route = Route::Sendmail { program: PathBuf::from(program), patience: Duration::from_secs(60) };
+            let error = mail.send(&route).unwrap_err();
             assert!(matches!(error, SendError::NotTaken { .. }) && error.to_string().contains(said), "{error}");
         }
     }

@@ -217,7 +217,9 @@ mod tests {
             let error = parsed(line).unwrap_err().to_string();
             assert!(error.contains("expected a path on this machine, found a URL"), "{error}");
         }
-        for line in ["dmarquet export --out ./s3://bucket", "dmarquet export --out a:b/c", "dmarquet export --out c://x"] {
+        for line in
+            ["dmarquet export --out ./s3://bucket", "dmarquet export --out a:b/c", "dmarquet export --out c://x"]
+        {
             assert!(parsed(line).is_ok(), "{line}");
         }
     }

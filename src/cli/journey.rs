@@ -117,7 +117,8 @@ pub(super) fn tell(talk: &Talk, tally: &Tally, format: Option<Format>) -> anyhow
 /// Say which links were not followed: what they lead to may be wanted.
 pub(super) fn tell_links(talk: &Talk, tally: &Tally) {
     if tally.links_out > 0 {
-        let lead = if tally.links_out == 1 { "leads out of its folder and was" } else { "lead out of their folders and were" };
+        let lead =
+            if tally.links_out == 1 { "leads out of its folder and was" } else { "lead out of their folders and were" };
         talk.warning(&format!("{} {lead} not followed", count(tally.links_out, "symbolic link")));
         talk.hint("--verbose names them; to read what they lead to, give that path on the command line");
     }

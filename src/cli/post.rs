@@ -7,7 +7,7 @@ use super::settings::{Outlet, Settings};
 use crate::analyze::{Days, Summary};
 use crate::fetch::imap;
 use crate::present::{self, Style};
-use crate::send::{Letter, Route, Security, Server};
+use crate::send::{self, Letter, Route, Security, Server};
 use anyhow::{Context as _, anyhow};
 use jiff::Timestamp;
 use std::time::{Duration, SystemTime};
@@ -60,7 +60,7 @@ fn written(now: Timestamp) -> SystemTime {
 /// The way out, with its secret.
 fn route(outlet: &Outlet) -> anyhow::Result<Route> {
     match outlet {
-        Outlet::Sendmail(program) => Ok(Route::Sendmail(program.clone())),
+        Outlet::Sendmail(program) => Ok(Route::Sendmail { program: program.clone(), patience: send::PROGRAM_PATIENCE }),
         Outlet::Server { host, port, security, ca_file, login } => {
             let secret = login.as_ref().map(|(user, secret)| {
                 let password = secret.reveal().map_err(anyhow::Error::msg).context("smtp")?;
@@ -76,6 +76,8 @@ fn route(outlet: &Outlet) -> anyhow::Result<Route> {
                 },
                 ca_file: ca_file.clone(),
                 login: secret.transpose()?,
+                hello: None,
+                patience: send::PATIENCE,
             }))
         }
     }

@@ -5,8 +5,8 @@ use super::exit::Exit;
 use super::journey::count;
 use super::period::Stretch;
 use super::{Run, output};
-use crate::store::layout::Month;
 use crate::store::Store;
+use crate::store::layout::Month;
 use anyhow::anyhow;
 use serde::Serialize;
 

@@ -16,7 +16,8 @@ use std::path::PathBuf;
 const EXAMPLES: &str = "\
 Examples:
   dmarquet status
-  dmarquet status --max-age 3d     for monitoring: exit 1 when a mailbox brought no report for three days";
+  dmarquet status --max-age 3d     for monitoring: exit 1 when a mailbox brought no report for three days; in a crontab
+                                   silent as long as all is well";
 
 /// Reporters in the text form; JSON has all.
 const NAMED: usize = 15;
@@ -49,14 +50,17 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let dir = store.dir().to_owned();
     let status = store.status()?;
     let mailboxes = mailboxes(&store, &settings)?;
+    let silent = args.max_age.map_or(Vec::new(), |age| too_old(age, run, &status, &mailboxes));
+    // A check in a crontab that finds nothing has nothing to say: cron would mail it every day.
+    let all_well = args.max_age.is_some() && silent.is_empty();
     match args.format {
         Format::Json => output::json(&Answer::of(&status, &mailboxes, dir.display().to_string()))?,
+        Format::Text if all_well && !run.talk.wants_tally() => {}
         Format::Text => {
             let text = text(&status, &mailboxes, &dir.display().to_string(), run.now);
             screen::show(&output::clean_lines(&text))?;
         }
     }
-    let silent = args.max_age.map_or(Vec::new(), |age| too_old(age, run, &status, &mailboxes));
     silent.iter().for_each(|message| run.talk.warning(message));
     Ok(if silent.is_empty() { Exit::Handled } else { Exit::Attention })
 }

@@ -84,6 +84,10 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
         output::data(present::SCHEMA.as_bytes())?;
         return Ok(Exit::Handled);
     }
+    if !args.mail_to.is_empty() && !matches!(args.format, Form::Text | Form::Html) {
+        let error = anyhow!("--format: expected text or html with --mail-to, found another");
+        return Err(error.hint("the mail holds both; to send another format, pipe the output to your mail program"));
+    }
     let settings = run.settings()?;
     let mut asked = Asked::new(run, &args.choice, &args.paths)?;
     let source = if args.paths.is_empty() {

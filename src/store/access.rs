@@ -184,9 +184,8 @@ pub(crate) fn settle(layout: &Layout, access: Access) -> Result<(), StoreError> 
     let ledger = layout.ledger();
     let own_root = is_own(layout);
     let right = |path: &Path, mode: u32| {
-        path.metadata().is_ok_and(|found| {
-            found.mode() & ALL_BITS == mode && access.group.is_none_or(|group| group == found.gid())
-        })
+        path.metadata()
+            .is_ok_and(|found| found.mode() & ALL_BITS == mode && access.group.is_none_or(|group| group == found.gid()))
     };
     let settled = (!own_root || right(root, modes.folder))
         && right(&ledger, modes.written)
@@ -224,7 +223,10 @@ fn is_own(layout: &Layout) -> bool {
             || layout.lock().file_name() == Some(name)
             || LEDGER_FILES.iter().any(|suffix| beside(Path::new(&ledger), suffix).as_os_str() == name)
     };
-    !sticky && root.read_dir().is_ok_and(|mut entries| entries.all(|entry| entry.is_ok_and(|entry| ours(&entry.file_name()))))
+    !sticky
+        && root
+            .read_dir()
+            .is_ok_and(|mut entries| entries.all(|entry| entry.is_ok_and(|entry| ours(&entry.file_name()))))
 }
 
 /// Everything below a folder; links are left alone.

@@ -103,7 +103,8 @@ impl ExportFolder {
     /// Where it is no ordinary file, cannot be opened, or is no UTF-8.
     pub(crate) fn appended(&self, name: &str, bytes: u64) -> io::Result<(File, String)> {
         // What is no file must not keep us waiting.
-        let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let flags =
+            OFlags::RDWR | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = File::from(openat(&self.folder, name, flags, NEW_FILE).map_err(not_followed)?);
         if !file.metadata()?.is_file() {
             return Err(io::Error::new(ErrorKind::InvalidInput, "expected an ordinary file, found another kind"));
@@ -135,7 +136,8 @@ fn split(path: &Path) -> io::Result<(Vec<&Path>, &Path)> {
         .map(|part| if let Component::Normal(name) = part { Some(Path::new(name)) } else { None })
         .collect();
     let mut folders = names.unwrap_or_default();
-    let name = folders.pop().ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "expected a path below the folder"))?;
+    let name =
+        folders.pop().ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "expected a path below the folder"))?;
     Ok((folders, name))
 }
 
@@ -154,9 +156,10 @@ fn remove(folder: &OwnedFd, name: &Path) -> io::Result<()> {
 /// What opening says where a link or something else stands in the place of a folder or file.
 fn not_followed(error: Errno) -> io::Error {
     match error {
-        Errno::LOOP | Errno::NOTDIR => {
-            io::Error::new(ErrorKind::InvalidInput, "found a symbolic link, or something else than a folder, which is not followed")
-        }
+        Errno::LOOP | Errno::NOTDIR => io::Error::new(
+            ErrorKind::InvalidInput,
+            "found a symbolic link, or something else than a folder, which is not followed",
+        ),
         other => other.into(),
     }
 }

@@ -1,20 +1,25 @@
 //! A mail leaves: by a real server on loopback in all three ways, and by a sendmail.
 
-use crate::smtp::{Secured, SmtpServer};
+use crate::smtp::{Secured, SmtpServer, scripted};
 use crate::workdir::WorkDir;
 use dmarquet::send::{Letter, Mail, Route, Security, Server};
-use std::time::{Duration, UNIX_EPOCH};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 fn mail(to: &str) -> Mail {
-    let letter = Letter {
+    letter(to).compose().expect("a mail")
+}
+
+fn letter(to: &str) -> Letter {
+    Letter {
         from: "dmarc@example.com".to_owned(),
         to: vec![to.to_owned()],
         subject: "week".to_owned(),
         text: "text\n.\nmore\n".to_owned(),
         html: "<p>page</p>\n".to_owned(),
         date: UNIX_EPOCH + Duration::from_secs(1_795_000_000),
-    };
-    letter.compose().expect("a mail")
+    }
 }
 
 fn route(work: &WorkDir, server: &SmtpServer, security: Security, password: Option<&str>) -> Route {
@@ -24,7 +29,148 @@ fn route(work: &WorkDir, server: &SmtpServer, security: Security, password: Opti
         security,
         ca_file: (security != Security::None).then(|| SmtpServer::ca_file(&work.path(""))),
         login: password.map(|password| ("user".to_owned(), password.into())),
+        hello: None,
+        patience: Duration::from_secs(10),
     })
+}
+
+const SOON: Duration = Duration::from_millis(300);
+const SECRET: &str = "hunter2-word/+";
+
+/// What comes of sending to a server that does as it likes, which must be soon.
+fn sent_to(security: Security, text: &str, serve: impl FnOnce(TcpStream) + Send + 'static) -> String {
+    let route = Route::Server(Server {
+        host: "localhost".to_owned(),
+        port: scripted(serve),
+        security,
+        ca_file: None,
+        login: Some(("user".to_owned(), SECRET.into())),
+        hello: None,
+        patience: SOON,
+    });
+    let begin = Instant::now();
+    let letter = Letter { text: text.to_owned(), ..letter("a@example.net") };
+    let error = letter.compose().unwrap().send(&route).unwrap_err().to_string();
+    assert!(begin.elapsed() < SOON * 12, "{:?}: {error}", begin.elapsed());
+    assert!(error.starts_with("localhost:"), "{error}");
+    error
+}
+
+/// Answers each line of a client, until it goes away.
+fn answering(socket: TcpStream, mut answer: impl FnMut(&str) -> String) {
+    let mut lines = BufReader::new(socket.try_clone().unwrap());
+    let mut socket = socket;
+    let mut line = String::new();
+    while socket.write_all(answer(line.trim_end()).as_bytes()).is_ok() {
+        line.clear();
+        if !matches!(lines.read_line(&mut line), Ok(count) if count > 0) {
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_server_gets_neither_memory_nor_time_without_bound() {
+    let endless = |bytes: &'static [u8], pause: Duration| {
+        move |mut socket: TcpStream| {
+            while socket.write_all(bytes).is_ok() {
+                std::thread::sleep(pause);
+            }
+        }
+    };
+    let error = sent_to(Security::None, "x", endless(&[b'x'; 1 << 16], Duration::ZERO));
+    assert!(error.ends_with("answered the connection with a line longer than 4096 bytes"), "{error}");
+    let error = sent_to(Security::None, "x", endless(b"220-more\r\n", Duration::ZERO));
+    assert!(error.ends_with("answered the connection with more than 100 lines"), "{error}");
+    for security in [Security::None, Security::StartTls] {
+        let error = sent_to(security, "x", endless(b"2", SOON / 5));
+        assert!(error.ends_with("did not answer within 300 ms"), "{error}");
+    }
+    let error = sent_to(Security::Tls, "x", endless(b"\x16\x03\x03\x40\x00", SOON));
+    assert!(error.contains("did not answer the TLS handshake within 300 ms"), "{error}");
+    let error = sent_to(Security::None, "x", |socket| {
+        std::thread::sleep(SOON * 2);
+        drop(socket);
+    });
+    assert!(error.ends_with("did not answer within 300 ms"), "{error}");
+    let error = sent_to(Security::None, "x", drop);
+    assert!(error.ends_with("closed the connection instead of answering the connection"), "{error}");
+    let error = sent_to(Security::None, "x", |socket| answering(socket, |_| "HTTP/1.1 400 Bad Request\r\n".to_owned()));
+    assert!(error.contains("did not answer in SMTP to the connection"), "{error}");
+}
+
+#[test]
+fn a_server_that_takes_no_bytes_of_the_mail_ends_the_wait() {
+    let error = sent_to(Security::None, &"line\n".repeat(6 << 20), |socket| {
+        let mut mail = false;
+        answering(socket, |line| match line.split(' ').next() {
+            _ if mail => {
+                std::thread::sleep(SOON * 20);
+                String::new()
+            }
+            Some("EHLO") => "250-localhost\r\n250 AUTH PLAIN\r\n".to_owned(),
+            Some("AUTH") => "235 welcome\r\n".to_owned(),
+            Some("DATA") => {
+                mail = true;
+                "354 go on\r\n".to_owned()
+            }
+            Some("") => "220 hello\r\n".to_owned(),
+            _ => "250 ok\r\n".to_owned(),
+        });
+    });
+    assert!(error.contains("did not answer the mail within 300 ms"), "{error}");
+}
+
+#[test]
+fn what_a_server_says_back_shows_no_secret() {
+    for mechanisms in ["PLAIN", "LOGIN"] {
+        let error = sent_to(Security::None, "x", move |socket| {
+            let mut said = Vec::new();
+            answering(socket, move |line| {
+                said.push(line.to_owned());
+                match line.split(' ').next() {
+                    Some("EHLO") => format!("250-localhost\r\n250 AUTH {mechanisms}\r\n"),
+                    Some("") => "220 hello\r\n".to_owned(),
+                    Some("AUTH") if line == "AUTH LOGIN" => "334 VXNlcm5hbWU6\r\n".to_owned(),
+                    Some("dXNlcg==") => "334 UGFzc3dvcmQ6\r\n".to_owned(),
+                    _ => format!("535-you said {}\r\n535 that is user and hunter2-word/+\r\n", said.join(", ")),
+                }
+            });
+        });
+        assert!(error.contains("refused the login as user: 535 you said ") && error.contains("[redacted]"), "{error}");
+        for hidden in [SECRET, "AGh1bnRlcjItd29yZC8r", "aHVudGVyMi13b3JkLys", "dXNlcgBodW50ZXIyLXdvcmQv"] {
+            assert!(!error.contains(hidden), "{hidden}: {error}");
+        }
+    }
+}
+
+#[test]
+fn what_is_said_before_tls_is_no_answer_after_it() {
+    let error = sent_to(Security::StartTls, "x", |socket| {
+        answering(socket, |line| match line.split(' ').next() {
+            Some("EHLO") => "250-localhost\r\n250 STARTTLS\r\n".to_owned(),
+            Some("STARTTLS") => "220 go ahead\r\n250 injected\r\n".to_owned(),
+            _ => "220 hello\r\n".to_owned(),
+        });
+    });
+    assert!(error.ends_with("said more than it may before TLS"), "{error}");
+}
+
+#[test]
+fn a_sendmail_that_does_not_end_is_stopped_with_all_it_started() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let work = WorkDir::new();
+    let script = format!("#!/bin/sh\nsleep 1000 &\necho $! > {}/child\nwait\n", work.path("").display());
+    let program = work.write("sendmail", script);
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let begin = Instant::now();
+    let patience = SOON * 5;
+    let error = mail("a@example.net").send(&Route::Sendmail { program, patience }).unwrap_err().to_string();
+    assert!(error.contains("did not end within 1500 ms and was stopped"), "{error}");
+    assert!(begin.elapsed() < patience * 3);
+    let child = std::fs::read_to_string(work.path("child")).unwrap();
+    let state = std::fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
+    assert!(state.is_empty() || state.contains(") Z "), "{state}");
 }
 
 #[test]
@@ -88,7 +234,7 @@ fn a_sendmail_is_given_the_mail_and_its_recipients() {
         work.write("sendmail", format!("#!/bin/sh\necho \"$@\" > {0}/args\ncat > {0}/mail\n", work.path("").display()));
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
     let mail = mail("a@example.net");
-    mail.send(&Route::Sendmail(program)).unwrap();
+    mail.send(&Route::Sendmail { program, patience: Duration::from_secs(60) }).unwrap();
     assert_eq!(std::fs::read(work.path("mail")).unwrap(), mail.bytes());
     assert!(std::fs::read_to_string(work.path("args")).unwrap().trim_end().ends_with("a@example.net"));
 }

@@ -129,7 +129,9 @@ fn upkeep_says_what_it_did_and_changes_no_sum() {
 fn status_tells_a_monitor_when_reports_stay_away() {
     let work = with_samples();
     assert!(work.run(["status"]).quiet().contains("REPORTERS"));
-    assert_eq!(work.run(["status", "--max-age", "1d"]).code, Some(0), "the samples just arrived");
+    assert_eq!(work.run(["status", "--max-age", "1d"]).quiet(), "", "the samples just arrived: nothing to mail");
+    assert!(work.run(["status", "--max-age", "1d", "--verbose"]).quiet().contains("reports "));
+    assert!(work.run(["status"]).quiet().contains("reports "));
     let settings = "[[mailbox]]\nname = \"reports\"\nhost = \"localhost\"\nuser = \"u\"\npassword_env = \"P\"\n";
     work.write("c.toml", settings);
     let done = work.run(["status", "--max-age", "3d", "--config", "c.toml", "--format", "json"]);

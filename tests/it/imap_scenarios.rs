@@ -6,7 +6,9 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may fail like the tests")]
 
 use crate::imap_server::{Folder, Manner, Server, When, Wrong};
-use dmarquet::fetch::imap::{After, Auth, Finished, Mailbox, Options, Patience, Poller, Secret, Security, Stop};
+use dmarquet::fetch::imap::{
+    After, Auth, Finished, Mailbox, Options, Patience, Poller, Redaction, Secret, Security, Stop,
+};
 use dmarquet::ingest::{self, Observer, Tally};
 use dmarquet::limits::Limits;
 use dmarquet::model::{Fate, Message};
@@ -84,6 +86,7 @@ fn case(name: &str) -> Option<Case> {
             pause: Duration::from_millis(5),
             ..Patience::default()
         },
+        secrets: Redaction::default(),
     };
     let faults = scenario["faults"].as_array().unwrap().iter().map(fault_of).collect();
     Some(Case { server, mailbox, faults, runs: scenario["runs"].as_u64().unwrap() })

@@ -26,7 +26,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("store", &["model", "judge"]),
     ("analyze", &["model", "store::schema"]),
     ("dns", &["model", "judge"]),
-    ("send", &[]),
+    ("send", &["fetch::imap"]),
     ("present", &["model", "analyze", "dns", "ingest"]),
     // No build for users has it.
     ("fuzzing", &["limits", "unpack", "parse", "normalize", "judge", "fetch", "model", "store", "cli"]),

@@ -59,10 +59,20 @@ fn all_below(folder: &Path) -> Vec<PathBuf> {
 #[track_caller]
 fn check_modes(store: &Path, [folder, finished, written]: [u32; 3]) {
     let all = all_below(store);
-    assert!(["parquet", "zip", "xml"].iter().all(|kind| all.iter().any(|path| path.extension().is_some_and(|e| e == *kind))));
+    assert!(
+        ["parquet", "zip", "xml"]
+            .iter()
+            .all(|kind| all.iter().any(|path| path.extension().is_some_and(|e| e == *kind)))
+    );
     for path in all {
         let at_top = path.parent() == Some(store);
-        let expected = if path.is_dir() { folder } else if at_top { written } else { finished };
+        let expected = if path.is_dir() {
+            folder
+        } else if at_top {
+            written
+        } else {
+            finished
+        };
         assert_eq!(format!("{:o}", mode(&path)), format!("{expected:o}"), "{}", path.display());
     }
 }

@@ -60,6 +60,14 @@ impl SmtpServer {
     }
 }
 
+/// A server that does what it likes with one connection; its port.
+pub(crate) fn scripted(serve: impl FnOnce(TcpStream) + Send + 'static) -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port on loopback");
+    let port = listener.local_addr().expect("a bound address").port();
+    std::thread::spawn(move || serve(listener.accept().expect("a client").0));
+    port
+}
+
 /// A certificate for localhost, made anew: none that is checked in can grow old.
 fn tls(folder: &Path) -> Arc<ServerConfig> {
     let (key, certificate) = (folder.join("smtp-key.pem"), SmtpServer::ca_file(folder));

@@ -4,7 +4,7 @@
 
 use super::reader::Section;
 use super::secret;
-use crate::fetch::imap::{After, Auth, Mailbox, OAuth2, Patience, Secret, Security, Token};
+use crate::fetch::imap::{After, Auth, Mailbox, OAuth2, Patience, Redaction, Secret, Security, Token};
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -45,6 +45,7 @@ pub(super) fn of(section: &mut Section<'_>, folder: &Path) -> Option<Mailbox> {
         after,
         rejected_to,
         patience: Patience::default(),
+        secrets: Redaction::default(),
     })
 }
 

@@ -1,8 +1,8 @@
 //! What can go wrong with a mailbox: for the caller one error, inside a fault that says whether to try again.
 //!
-//! Nothing here ever holds a password or token.
+//! A server may put what it was sent into its answers: a [`MailboxError`] is made where that is taken out.
 
-use super::gate::GateError;
+use super::{gate::GateError, mailbox::Mailbox};
 use std::{fmt, io, time::Duration};
 
 /// A mailbox could not be read, or not to its end.
@@ -74,9 +74,16 @@ impl Fault {
         matches!(self, Self::Lost { .. } | Self::Oversized { .. } | Self::Throttled { .. })
     }
 
-    /// For the caller.
-    pub(super) fn into_error(self, mailbox: &str) -> MailboxError {
-        let (reason, hint) = match self {
+    /// For the caller, without what must not be said.
+    pub(super) fn into_error(self, mailbox: &Mailbox) -> MailboxError {
+        let (reason, hint) = self.told();
+        let clean = |text: String| mailbox.secrets.clean(&text);
+        MailboxError { mailbox: mailbox.name.clone(), reason: clean(reason), hint: hint.map(clean) }
+    }
+
+    /// What happened, and what a person could do. A server's own words may be in it.
+    pub(super) fn told(self) -> (String, Option<String>) {
+        match self {
             Self::Settled { what, hint } => (what, hint),
             Self::Lost { what } => (what, None),
             Self::Oversized { announced, .. } => (format!("the server announced a literal of {announced} bytes"), None),
@@ -86,8 +93,7 @@ impl Fault {
                 (format!("the server answered {answer}"), Some(hint.to_owned()))
             }
             Self::Stopped => ("stopped before the end".to_owned(), None),
-        };
-        MailboxError { mailbox: mailbox.to_owned(), reason, hint }
+        }
     }
 }
 

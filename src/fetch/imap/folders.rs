@@ -10,6 +10,10 @@ use base64::{Engine, alphabet, engine::GeneralPurpose, engine::general_purpose::
 
 /// Folders beyond this are not looked at; no mailbox for reports has as many.
 const MOST: usize = 50_000;
+/// Bytes of the names kept; a name alone may have 64 KiB.
+const NAME_BYTES: usize = 8 << 20;
+/// A folder name longer than this is cut where it is shown.
+const SHOWN_CHARACTERS: usize = 100;
 
 /// The folders a server has.
 #[derive(Debug, Default)]
@@ -17,6 +21,10 @@ pub(super) struct Tree {
     separator: Option<char>,
     /// As the server names them, and whether they can be opened.
     names: Vec<(String, bool)>,
+    /// Bytes of the names.
+    bytes: usize,
+    /// There were more folders than are kept.
+    more: bool,
 }
 
 impl Tree {
@@ -38,7 +46,13 @@ impl Tree {
         let Response::MailboxData(MailboxDatum::List(list)) = response else { return };
         let separator = list.delimiter.as_deref().and_then(|text| text.chars().next());
         self.separator = self.separator.or(separator);
-        if !list.name.is_empty() && self.names.len() < MOST {
+        if list.name.is_empty() {
+            return;
+        }
+        if self.names.len() == MOST || self.bytes + list.name.len() > NAME_BYTES {
+            self.more = true;
+        } else {
+            self.bytes += list.name.len();
             let selectable = !list.name_attributes.iter().any(|attribute| match attribute {
                 NameAttribute::NoSelect => true,
                 NameAttribute::Extension(word) => word.eq_ignore_ascii_case("\\NonExistent"),
@@ -97,11 +111,17 @@ impl Tree {
             .names
             .iter()
             .filter(|(_, selectable)| *selectable)
-            .map(|(name, _)| self.shown(name))
+            .map(|(name, _)| self.shown(name).chars().take(SHOWN_CHARACTERS).collect())
             .take(11)
             .collect();
         if shown.len() > 10 {
             "...".clone_into(&mut shown[10]);
+        }
+        if self.more {
+            return Err(Fault::settled(format!(
+                "folder {wanted}: it is not among the first {} folders of the server, and the rest is not looked at",
+                self.names.len()
+            )));
         }
         Err(Fault::hinted(
             format!("folder {wanted}: the server has none of that name"),
@@ -220,7 +240,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn tree(separator: char, names: &[&str]) -> Tree {
-        Tree { separator: Some(separator), names: names.iter().map(|name| ((*name).to_owned(), true)).collect() }
+        Tree {
+            separator: Some(separator),
+            names: names.iter().map(|name| ((*name).to_owned(), true)).collect(),
+            ..Tree::default()
+        }
     }
 
     #[test]
@@ -240,6 +264,21 @@ mod tests {
         assert_eq!(tree.find("inbox").unwrap(), "INBOX");
         assert_eq!(tree.candidates("Done")[0], "INBOX.Done");
         assert!(tree.find("Nowhere").is_err());
+    }
+
+    #[test]
+    fn names_without_end_are_not_kept() {
+        let mut tree = Tree::default();
+        let long = "x".repeat(60_000);
+        for number in 0..200_000 {
+            let name = if number % 1000 == 0 { format!("{long}{number}") } else { format!("folder {number}") };
+            let line = format!("* LIST () \"/\" \"{name}\"\r\n");
+            tree.take(&Response::parse(line.as_bytes()).unwrap().1);
+        }
+        assert!(tree.names.len() <= MOST && tree.bytes <= NAME_BYTES && tree.more);
+        let Err(Fault::Settled { what, .. }) = tree.find("Nowhere") else { panic!("found") };
+        assert!(what.contains("not among the first"), "{what}");
+        assert!(tree.find("folder 7").is_ok());
     }
 
     #[test]

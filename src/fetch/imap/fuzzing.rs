@@ -14,7 +14,7 @@ use super::oauth::Tokens;
 use super::ranges::Ranges;
 use super::session::{Link, Mode, is_news};
 use super::wire::Wire;
-use super::{After, Auth, Mailbox, Patience, Secret, Security, auth};
+use super::{After, Auth, Mailbox, Patience, Redaction, Secret, Security, auth};
 use async_imap::Client;
 use async_imap::imap_proto::Response;
 use std::collections::{BTreeSet, VecDeque};
@@ -95,7 +95,7 @@ impl Session {
             let wire = Wire::new(Box::new(server), SMALL_LITERAL, Patience::default().silence);
             runtime.block_on(poll(wire, &mut given)).expect_err("the server hung up")
         });
-        let end = fault.into_error("x").reason;
+        let end = fault.told().0;
         assert!(!end.is_empty());
         let heard = String::from_utf8_lossy(&ear.0.lock().expect("nobody panicked")).into_owned();
         let session = Self { given, end, heard };
@@ -165,6 +165,7 @@ fn mailbox() -> Mailbox {
         after: After::Keep,
         rejected_to: None,
         patience: Patience::default(),
+        secrets: Redaction::default(),
     }
 }
 

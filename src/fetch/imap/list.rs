@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 const NARROW: u32 = 2_000;
 /// A window that brings fewer mails than this was too narrow.
 const FEW: usize = 500;
+/// Mails kept of one window, the oldest: a wide window may bring more than memory holds. The next begins behind them.
+const MOST: usize = 50_000;
 
 /// A mail as the list has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +99,7 @@ impl Lister {
         }
         let first = self.from;
         let last = self.last.map(|last| last.min(first.saturating_add(self.width - 1)));
-        let mut found = match list(link, first, last, self.detail).await {
+        let Listed { found, cut } = match list(link, first, last, self.detail).await {
             Err(fault @ Fault::Lost { .. }) => {
                 self.detail = self.detail.less();
                 return Err(fault);
@@ -105,34 +107,55 @@ impl Lister {
             other => other?,
         };
         let many = found.len();
-        // `n:*` names the last mail even where its UID is below n; other answers may come unasked.
-        found.retain(|&uid, _| uid >= first && last.is_none_or(|last| uid <= last));
-        let end = last.or_else(|| found.keys().next_back().copied());
+        let newest = found.keys().next_back().copied();
+        let end = if cut { newest } else { last.or(newest) };
         let window = Window {
             empty: gaps(first, end, found.keys().copied()),
             entries: found.into_values().filter(|entry| !dealt.contains(entry.uid)).collect(),
         };
         match end.and_then(|end| end.checked_add(1)) {
-            Some(next) if self.last.is_some_and(|last| next <= last) => self.from = next,
+            Some(next) if cut || self.last.is_some_and(|last| next <= last) => self.from = next,
             _ => self.over = true,
         }
-        if many < FEW {
+        if cut {
+            self.width = NARROW;
+        } else if many < FEW {
             self.width = self.width.saturating_mul(8);
         }
         Ok(window)
     }
 }
 
-async fn list(link: &mut Link, first: u32, last: Option<u32>, detail: Detail) -> Result<BTreeMap<u32, Entry>, Fault> {
+/// The mails of a window.
+#[derive(Debug, Default)]
+struct Listed {
+    found: BTreeMap<u32, Entry>,
+    /// There were more, all of them newer.
+    cut: bool,
+}
+
+impl Listed {
+    fn take(&mut self, entry: Entry) {
+        self.found.insert(entry.uid, entry);
+        if self.found.len() > MOST {
+            self.found.pop_last();
+            self.cut = true;
+        }
+    }
+}
+
+async fn list(link: &mut Link, first: u32, last: Option<u32>, detail: Detail) -> Result<Listed, Fault> {
     let end = last.map_or_else(|| "*".to_owned(), |last| last.to_string());
-    let mut found = BTreeMap::new();
+    let mut listed = Listed::default();
     link.command("listing mails", &format!("UID FETCH {first}:{end} ({})", detail.items()), |response| {
-        if let Some(entry) = entry(response) {
-            found.insert(entry.uid, entry);
+        // `n:*` names the last mail even where its UID is below n; other answers may come unasked.
+        let wanted = |uid| uid >= first && last.is_none_or(|last| uid <= last);
+        if let Some(entry) = entry(response).filter(|entry| wanted(entry.uid)) {
+            listed.take(entry);
         }
     })
     .await?;
-    Ok(found)
+    Ok(listed)
 }
 
 pub(super) fn entry(response: &Response<'_>) -> Option<Entry> {
@@ -178,6 +201,16 @@ mod tests {
         assert_eq!(timestamp(" 7-Jul-1996 02:44:25 -0700").unwrap().to_string(), "1996-07-07T09:44:25Z");
         assert_eq!(timestamp("17-Nov-2026 00:00:00 +0000").unwrap().to_string(), "2026-11-17T00:00:00Z");
         assert_eq!(timestamp(""), None);
+    }
+
+    #[test]
+    fn of_a_window_the_oldest_are_kept_in_any_order() {
+        let mut listed = Listed::default();
+        let most = u32::try_from(MOST).unwrap();
+        for uid in (1..=2 * most).rev() {
+            listed.take(Entry { uid, size: 0, arrival: None });
+        }
+        assert!(listed.cut && listed.found.keys().copied().eq(1..=most));
     }
 
     #[test]

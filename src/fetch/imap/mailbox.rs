@@ -2,7 +2,7 @@
 //!
 //! Plain values; secrets only as sources or as `secrecy` values, which print nothing.
 
-use super::secret::Secret;
+use super::{redact::Redaction, secret::Secret};
 use std::{path::PathBuf, time::Duration};
 
 /// A mailbox to poll.
@@ -30,6 +30,8 @@ pub struct Mailbox {
     pub rejected_to: Option<String>,
     /// How long to wait for what.
     pub patience: Patience,
+    /// What its server was told and must not be shown, wherever it repeats it. Clones share it.
+    pub secrets: Redaction,
 }
 
 /// How the connection is secured.

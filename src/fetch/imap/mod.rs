@@ -24,6 +24,7 @@ mod mailbox;
 mod oauth;
 mod poller;
 mod ranges;
+mod redact;
 mod run;
 mod secret;
 mod session;
@@ -37,10 +38,13 @@ mod wire;
 pub use error::MailboxError;
 pub use mailbox::{After, Auth, Mailbox, OAuth2, Patience, Security, Token};
 pub use poller::{Acknowledger, Finished, Options, Poller};
+pub use redact::Redaction;
 pub use secret::Secret;
 pub use sink::Mails;
 pub use stop::Stop;
 pub use survey::{FolderSurvey, Survey, TargetSurvey, survey};
+#[cfg(feature = "cli")]
+pub(crate) use tls::trust;
 pub use watch::{Wake, Watch};
 
 #[cfg(test)]

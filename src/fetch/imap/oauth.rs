@@ -6,6 +6,7 @@
 use super::{
     error::Fault,
     mailbox::{Auth, Mailbox, OAuth2, Token},
+    redact::Redaction,
     tls::Roots,
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -36,7 +37,9 @@ impl Tokens {
                 Token::Asked(oauth2) => return self.asked(oauth2.clone(), mailbox).await,
             },
         };
-        aside(move || source.read()).await
+        let secret = aside(move || source.read()).await?;
+        mailbox.secrets.add(&secret);
+        Ok(secret)
     }
 
     async fn asked(&mut self, oauth2: OAuth2, mailbox: &Mailbox) -> Result<SecretString, Fault> {
@@ -45,8 +48,9 @@ impl Tokens {
         {
             return Ok(token.clone());
         }
-        let ca_file = mailbox.ca_file.clone();
-        let (token, lifetime) = aside(move || ask(&oauth2, &Roots::load(ca_file.as_deref())?)).await?;
+        let (ca_file, secrets) = (mailbox.ca_file.clone(), mailbox.secrets.clone());
+        let (token, lifetime) = aside(move || ask(&oauth2, &Roots::load(ca_file.as_deref())?, &secrets)).await?;
+        mailbox.secrets.add(&token);
         self.current = Some((token.clone(), Instant::now() + lifetime.saturating_sub(MARGIN)));
         Ok(token)
     }
@@ -96,11 +100,12 @@ struct Denied {
     error_description: Option<String>,
 }
 
-fn ask(oauth2: &OAuth2, roots: &Roots) -> Result<(SecretString, Duration), Fault> {
+fn ask(oauth2: &OAuth2, roots: &Roots, secrets: &Redaction) -> Result<(SecretString, Duration), Fault> {
     let url = oauth2.token_url.as_str();
     let mut form = vec![("client_id", oauth2.client_id.clone())];
     let secret = oauth2.client_secret.as_ref().map(super::secret::Secret::read).transpose()?;
     let refresh = oauth2.refresh_token.as_ref().map(super::secret::Secret::read).transpose()?;
+    secret.iter().chain(&refresh).for_each(|each| secrets.add(each));
     form.extend(secret.iter().map(|text| ("client_secret", text.expose_secret().to_owned())));
     match &refresh {
         Some(token) => {

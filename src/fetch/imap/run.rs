@@ -71,7 +71,7 @@ impl Run {
         orders: mpsc::UnboundedReceiver<Order>,
     ) -> Result<Self, MailboxError> {
         let trust = Roots::load(mailbox.ca_file.as_deref()).and_then(|roots| roots.config());
-        let trust = trust.map_err(|fault| fault.into_error(&mailbox.name))?;
+        let trust = trust.map_err(|fault| fault.into_error(&mailbox))?;
         let quota = options.limit.unwrap_or(u32::MAX);
         Ok(Self {
             mailbox,
@@ -116,21 +116,20 @@ impl Run {
         connected(&self.mailbox, &self.trust, &mut self.tokens, &mut self.link).await?;
         let Some(link) = &mut self.link else { return Err(Fault::Stopped) };
         let mut tree = Tree::ask(link).await?;
-        let name = self.mailbox.name.as_str();
         for setting in &self.mailbox.folders {
             match tree.find(setting) {
                 Ok(folder) => {
                     let before = cursors.iter().find(|(each, _)| *each == folder).map(|(_, cursor)| cursor.clone());
                     self.folders.push(Folder::new(setting.clone(), folder, before.unwrap_or_default()));
                 }
-                Err(fault) => self.failures.push(fault.into_error(name)),
+                Err(fault) => self.failures.push(fault.into_error(&self.mailbox)),
             }
         }
         let mut target = async |wanted: &str| match tree.find_or_make(link, wanted).await {
             Ok(folder) => Ok(Plan::Act(Act::Move(folder))),
             Err(fault) if fault.passes() || fault == Fault::Stopped => Err(fault),
             Err(fault) => {
-                let mut error = fault.into_error(name);
+                let mut error = fault.into_error(&self.mailbox);
                 error.hint =
                     Some("its mails stay where they are until it can be made; their reports are stored".into());
                 self.failures.push(error);
@@ -217,7 +216,7 @@ impl Run {
         if opened.read_only && !folder.stuck {
             folder.stuck = true;
             let what = format!("folder {}: it is read-only, its mails stay as they are", folder.setting);
-            self.failures.push(Fault::settled(what).into_error(&self.mailbox.name));
+            self.failures.push(Fault::settled(what).into_error(&self.mailbox));
         }
         Ok(())
     }
@@ -282,6 +281,7 @@ impl Run {
                 (entry.uid, Fetched::TooLarge { origin: origin(entry.uid), size, limit, message })
             }
             Got::Withheld(entry, reason) => {
+                let reason = self.mailbox.secrets.clean(&reason);
                 let message = message(entry.uid);
                 folder.withhold(entry.uid);
                 (entry.uid, Fetched::Unfetched { origin: origin(entry.uid), reason, message })
@@ -452,20 +452,20 @@ impl Run {
         let patience = &self.mailbox.patience;
         self.barren += 1;
         if self.barren >= patience.tries {
-            let error = fault.into_error(&self.mailbox.name);
-            let what = format!("{} (tried {} times)", error.reason, self.barren);
-            return Err(Fault::Settled { what, hint: error.hint });
+            let (what, hint) = fault.told();
+            return Err(Fault::Settled { what: format!("{what} (tried {} times)", self.barren), hint });
         }
         let wait = match &fault {
             Fault::Throttled { wait, .. } if *wait > patience.longest_pause => {
-                return Err(settle(fault, &self.mailbox));
+                return Err(settle(fault));
             }
             Fault::Throttled { wait, .. } => *wait,
             _ => patience.pause * 2_u32.saturating_pow(self.barren - 1),
         };
         // Full jitter over a quarter: many clients of one server must not come back together.
         let jitter = wait.mul_f64(rand::random_range(0.0..0.25));
-        tracing::debug!(mailbox = self.mailbox.name, ?fault, wait = ?(wait + jitter), "connecting again");
+        let why = fault.into_error(&self.mailbox).reason;
+        tracing::debug!(mailbox = self.mailbox.name, why, wait = ?(wait + jitter), "connecting again");
         tokio::select! {
             () = tokio::time::sleep(wait + jitter) => Ok(()),
             () = self.options.stop.wait() => Err(Fault::Stopped),
@@ -480,13 +480,13 @@ impl Run {
     }
 
     fn error(&self, fault: Fault) -> MailboxError {
-        fault.into_error(&self.mailbox.name)
+        fault.into_error(&self.mailbox)
     }
 }
 
-fn settle(fault: Fault, mailbox: &Mailbox) -> Fault {
-    let error = fault.into_error(&mailbox.name);
-    Fault::Settled { what: error.reason, hint: error.hint }
+fn settle(fault: Fault) -> Fault {
+    let (what, hint) = fault.told();
+    Fault::Settled { what, hint }
 }
 
 /// See that there is a connection.

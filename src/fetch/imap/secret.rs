@@ -71,7 +71,7 @@ impl Secret {
     /// # Errors
     /// Where it cannot be read; the text names the source and nothing of the secret.
     pub fn reveal(&self) -> Result<SecretString, String> {
-        self.read().map_err(|fault| fault.into_error("").reason)
+        self.read().map_err(|fault| fault.told().0)
     }
 
     fn unreadable(&self, why: &dyn fmt::Display) -> Fault {

@@ -71,7 +71,7 @@ pub fn survey(mailbox: &Mailbox, cursors: &[(String, Cursor)], options: &Options
         }
     });
     runtime.shutdown_background();
-    result.map_err(|fault| fault.into_error(&mailbox.name))
+    result.map_err(|fault| fault.into_error(mailbox))
 }
 
 async fn look(mailbox: &Mailbox, cursors: &[(String, Cursor)], options: &Options) -> Result<Survey, Fault> {
@@ -89,7 +89,7 @@ async fn look(mailbox: &Mailbox, cursors: &[(String, Cursor)], options: &Options
         match looked.await {
             Ok(folder) => survey.folders.push(folder),
             Err(fault @ (Fault::Settled { .. } | Fault::Refused { .. })) => {
-                survey.failures.push(fault.into_error(&mailbox.name));
+                survey.failures.push(fault.into_error(mailbox));
             }
             Err(fault) => return Err(fault),
         }

@@ -59,6 +59,14 @@ impl Roots {
     }
 }
 
+/// Whom to believe, for servers of other protocols too.
+///
+/// # Errors
+/// Where `ca_file` cannot be read or holds no certificate.
+pub(crate) fn trust(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
+    Roots::load(ca_file).and_then(|roots| roots.config()).map_err(|fault| fault.told().0)
+}
+
 /// Shake hands, and verify that the certificate names the host.
 pub(super) async fn handshake(
     socket: Box<dyn Socket>,

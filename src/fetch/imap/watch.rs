@@ -51,7 +51,6 @@ impl Watch {
             let (wakes, stop) = (sender.clone(), stop.clone());
             let spawned = thread::Builder::new().name("watch".to_owned()).spawn(move || {
                 let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
-                let name = mailbox.name.clone();
                 let fault = runtime.block_on(async {
                     tokio::select! {
                         fault = watch(&mailbox, &wakes) => fault,
@@ -59,7 +58,7 @@ impl Watch {
                     }
                 });
                 if fault != Fault::Stopped {
-                    let _ = wakes.send(Wake::Given(fault.into_error(&name)));
+                    let _ = wakes.send(Wake::Given(fault.into_error(&mailbox)));
                 }
                 runtime.shutdown_background();
             });
@@ -104,7 +103,7 @@ async fn watch(mailbox: &Mailbox, wakes: &mpsc::Sender<Wake>) -> Fault {
         if begin.elapsed() > LONGEST_PAUSE {
             pause = SHORTEST_PAUSE;
         }
-        if wakes.send(Wake::Trouble(fault.into_error(&mailbox.name))).is_err() {
+        if wakes.send(Wake::Trouble(fault.into_error(mailbox))).is_err() {
             return Fault::Stopped;
         }
         time::sleep(pause.mul_f64(rand::random_range(0.5..1.0))).await;

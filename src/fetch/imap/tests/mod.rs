@@ -4,6 +4,7 @@
 
 #[path = "../../../../tests/it/imap_dovecot.rs"]
 mod dovecot;
+mod hostile;
 mod real;
 mod scripted;
 #[path = "../../../../tests/it/imap_server.rs"]
@@ -43,6 +44,7 @@ fn mailbox(server: &Server, after: After) -> Mailbox {
         after,
         rejected_to: None,
         patience: patience(),
+        secrets: Redaction::default(),
     }
 }
 

@@ -17,6 +17,7 @@ fn of(dovecot: &Dovecot) -> Mailbox {
         after: After::Keep,
         rejected_to: None,
         patience: Patience { tries: 4, pause: Duration::from_millis(5), ..Patience::default() },
+        secrets: Redaction::default(),
     }
 }
 

@@ -1,0 +1,424 @@
+//! Submission to a server (RFC 6409): one mail in one conversation, in which every wait and every answer has a bound.
+//!
+//! The server is not trusted with our time or memory: its lines are short, its answers few, and each must be complete in
+//! time, however slowly its bytes come. What it says may hold the password it was sent; the caller takes that out.
+
+use super::{Security, Server};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use lettre::address::Envelope;
+use secrecy::{ExposeSecret as _, SecretString};
+use std::fmt::Write as _;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{self, ClientConfig, ClientConnection, StreamOwned};
+
+/// The longest line of an answer. RFC 5321 section 4.5.3.1.5 has 512 bytes; many servers take the liberty of more.
+const LINE_BYTES: usize = 4 << 10;
+/// Lines of one answer; the answer to EHLO has some twenty.
+const LINES: usize = 100;
+/// What is shown of a server's words.
+const SHOWN_CHARACTERS: usize = 300;
+/// The answer to the whole mail may take this many times as long as others: servers look into it first, and who gives up
+/// early sends it twice (RFC 5321 section 4.5.3.2.6).
+const AFTER_MAIL: u32 = 5;
+/// The whole conversation, in steps: a server that uses up the time of each would hold us for an hour.
+const ALL_STEPS: u32 = 10;
+
+/// What is waited for before a word is said.
+const CONNECTION: &str = "the connection";
+
+/// Hand a mail over.
+///
+/// # Errors
+/// What happened, as the rest of a sentence that begins with the server's name.
+pub(super) fn submit(
+    server: &Server,
+    trust: Option<Arc<ClientConfig>>,
+    envelope: &Envelope,
+    mail: &[u8],
+) -> Result<(), String> {
+    let mut link = Link::open(server, trust)?;
+    if let Some((user, password)) = &server.login {
+        link.log_in(user, password)?;
+    }
+    link.check_charset(envelope, mail)?;
+    let eight_bit = if mail.is_ascii() { "" } else { " BODY=8BITMIME" };
+    let utf8 = if is_ascii(envelope) { "" } else { " SMTPUTF8" };
+    let from = envelope.from().map_or_else(String::new, ToString::to_string);
+    link.ask(&format!("MAIL FROM:<{from}>{eight_bit}{utf8}"), &format!("the sender {from}"))?;
+    for to in envelope.to() {
+        link.ask(&format!("RCPT TO:<{to}>"), &format!("the recipient {to}"))?;
+    }
+    link.command("DATA", "DATA", 300)?;
+    link.write(&dot_stuffed(mail), "the mail")?;
+    link.answer("the mail", AFTER_MAIL)?.expect("the mail", 200)?;
+    // The mail is taken: a rude farewell is no fault.
+    let _ = link.write(b"QUIT\r\n", "QUIT");
+    Ok(())
+}
+
+fn is_ascii(envelope: &Envelope) -> bool {
+    envelope.from().into_iter().chain(envelope.to()).all(|address| address.to_string().is_ascii())
+}
+
+/// The mail with line ends as SMTP has them, no line that ends it early, and its end.
+fn dot_stuffed(mail: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(mail.len() + mail.len() / 50 + 5);
+    for line in mail.split_inclusive(|&byte| byte == b'\n') {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.starts_with(b".") {
+            out.push(b'.');
+        }
+        // A carriage return on its own is a line end to some servers, and so a way around the dot.
+        out.extend(line.iter().filter(|&&byte| byte != b'\r'));
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b".\r\n");
+    out
+}
+
+/// A socket whose waits end.
+struct Timed {
+    socket: TcpStream,
+    /// When the step under way must be done.
+    end: Instant,
+}
+
+impl Timed {
+    fn left(&self) -> io::Result<Duration> {
+        let left = self.end.saturating_duration_since(Instant::now());
+        if left.is_zero() { Err(ErrorKind::TimedOut.into()) } else { Ok(left) }
+    }
+}
+
+impl Read for Timed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.socket.set_read_timeout(Some(self.left()?))?;
+        self.socket.read(buffer)
+    }
+}
+
+impl Write for Timed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.socket.set_write_timeout(Some(self.left()?))?;
+        self.socket.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.socket.flush()
+    }
+}
+
+enum Stream {
+    Plain(Timed),
+    Tls(Box<StreamOwned<ClientConnection, Timed>>),
+}
+
+impl Stream {
+    fn timed(&mut self) -> &mut Timed {
+        match self {
+            Self::Plain(timed) => timed,
+            Self::Tls(stream) => &mut stream.sock,
+        }
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(timed) => timed.read(buffer),
+            Self::Tls(stream) => stream.read(buffer),
+        }
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Plain(timed) => timed.write_all(bytes),
+            Self::Tls(stream) => stream.write_all(bytes).and_then(|()| stream.flush()),
+        }
+    }
+}
+
+/// A server's answer: a code and its lines.
+struct Answer {
+    code: u16,
+    lines: Vec<String>,
+}
+
+impl Answer {
+    /// The answer, where its code is of this hundred: 200 for done, 300 for go on.
+    fn expect(self, what: &str, hundred: u16) -> Result<Self, String> {
+        if self.code / 100 * 100 == hundred { Ok(self) } else { Err(format!("refused {what}: {}", self.shown())) }
+    }
+
+    fn shown(&self) -> String {
+        let mut text = self.code.to_string();
+        for line in self.lines.iter().filter(|line| !line.is_empty()) {
+            let _ = write!(text, " {line}");
+        }
+        if text.chars().count() > SHOWN_CHARACTERS {
+            text = text.chars().take(SHOWN_CHARACTERS).collect::<String>() + "...";
+        }
+        text
+    }
+}
+
+/// A conversation.
+struct Link {
+    stream: Stream,
+    /// What was read and belongs to the next line.
+    buffer: Vec<u8>,
+    patience: Duration,
+    /// When all must be done.
+    end: Instant,
+    hello: String,
+    /// What the server can do, by its answer to EHLO, in upper case.
+    abilities: Vec<String>,
+}
+
+impl Link {
+    fn open(server: &Server, trust: Option<Arc<ClientConfig>>) -> Result<Self, String> {
+        let end = Instant::now() + server.patience * ALL_STEPS;
+        let socket = connect(server)?;
+        // Where we call from, as RFC 5321 section 4.1.3 has it for who has no name: the host's own name is often none that
+        // servers accept.
+        let hello = match socket.local_addr().map(|local| local.ip().to_canonical()) {
+            Ok(IpAddr::V4(address)) => format!("[{address}]"),
+            Ok(IpAddr::V6(address)) => format!("[IPv6:{address}]"),
+            Err(_) => "localhost".to_owned(),
+        };
+        let timed = Timed { socket, end: Instant::now() + server.patience };
+        let mut link = Self {
+            stream: Stream::Plain(timed),
+            buffer: Vec::new(),
+            patience: server.patience,
+            end,
+            hello: server.hello.clone().unwrap_or(hello),
+            abilities: Vec::new(),
+        };
+        if server.security == Security::Tls {
+            link = link.encrypted(server, trust.clone())?;
+        }
+        link.answer(CONNECTION, 1)?.expect(CONNECTION, 200)?;
+        link.greet()?;
+        if server.security == Security::StartTls {
+            if !link.can("STARTTLS") {
+                return Err("offers no STARTTLS; without TLS it gets no mail".to_owned());
+            }
+            link.command("STARTTLS", "STARTTLS", 200)?;
+            link = link.encrypted(server, trust)?;
+            link.greet()?;
+        }
+        Ok(link)
+    }
+
+    /// Begin TLS. What came before its time was said by somebody else.
+    fn encrypted(mut self, server: &Server, trust: Option<Arc<ClientConfig>>) -> Result<Self, String> {
+        if !self.buffer.is_empty() {
+            return Err("said more than it may before TLS".to_owned());
+        }
+        let name = ServerName::try_from(server.host.clone())
+            .map_err(|_| "is no name that a certificate can have".to_owned())?;
+        let config = trust.ok_or_else(|| "has no roots to be trusted by".to_owned())?;
+        let connection =
+            ClientConnection::new(config, name).map_err(|error| format!("cannot be spoken to by TLS: {error}"))?;
+        self.begin_step(1);
+        let Stream::Plain(timed) = self.stream else { return Ok(self) };
+        let mut stream = StreamOwned::new(connection, timed);
+        while stream.conn.is_handshaking() {
+            stream.conn.complete_io(&mut stream.sock).map_err(|error| tls_fault(&error, self.patience))?;
+        }
+        Ok(Self { stream: Stream::Tls(Box::new(stream)), ..self })
+    }
+
+    fn greet(&mut self) -> Result<(), String> {
+        let answer = self.command(&format!("EHLO {}", self.hello), "EHLO", 200)?;
+        self.abilities = answer.lines.iter().skip(1).map(|line| line.to_ascii_uppercase()).collect();
+        Ok(())
+    }
+
+    fn can(&self, word: &str) -> bool {
+        self.abilities.iter().any(|line| line.split(' ').next() == Some(word))
+    }
+
+    /// Whether a way to log in is offered; some servers write `AUTH=` for those who cannot read the standard's form.
+    fn takes_login(&self, mechanism: &str) -> bool {
+        let offers = |line: &str| {
+            let words = line.strip_prefix("AUTH ").or_else(|| line.strip_prefix("AUTH="));
+            words.is_some_and(|words| words.split(' ').any(|word| word == mechanism))
+        };
+        self.abilities.iter().any(|line| offers(line))
+    }
+
+    fn log_in(&mut self, user: &str, password: &SecretString) -> Result<(), String> {
+        let what = format!("the login as {user}");
+        let password = password.expose_secret();
+        if self.takes_login("PLAIN") {
+            let blob = STANDARD.encode(format!("\0{user}\0{password}"));
+            self.command(&format!("AUTH PLAIN {blob}"), &what, 200)?;
+        } else if self.takes_login("LOGIN") {
+            self.command("AUTH LOGIN", &what, 300)?;
+            self.command(&STANDARD.encode(user), &what, 300)?;
+            self.command(&STANDARD.encode(password), &what, 200)?;
+        } else {
+            return Err("offers no login by password (AUTH PLAIN or LOGIN)".to_owned());
+        }
+        Ok(())
+    }
+
+    /// A server that does not say that it takes them would break other characters than ASCII.
+    fn check_charset(&self, envelope: &Envelope, mail: &[u8]) -> Result<(), String> {
+        if !mail.is_ascii() && !self.can("8BITMIME") {
+            return Err("takes only ASCII (it offers no 8BITMIME), and the mail holds more".to_owned());
+        }
+        if !is_ascii(envelope) && !self.can("SMTPUTF8") {
+            return Err("takes only addresses in ASCII (it offers no SMTPUTF8)".to_owned());
+        }
+        Ok(())
+    }
+
+    fn ask(&mut self, line: &str, what: &str) -> Result<(), String> {
+        self.command(line, what, 200).map(drop)
+    }
+
+    fn command(&mut self, line: &str, what: &str, hundred: u16) -> Result<Answer, String> {
+        self.write(format!("{line}\r\n").as_bytes(), what)?;
+        self.answer(what, 1)?.expect(what, hundred)
+    }
+
+    /// From now on the server has so many times its usual time.
+    fn begin_step(&mut self, times: u32) {
+        let end = (Instant::now() + self.patience * times).min(self.end);
+        self.stream.timed().end = end;
+    }
+
+    fn write(&mut self, bytes: &[u8], what: &str) -> Result<(), String> {
+        self.begin_step(1);
+        let patience = self.patience;
+        self.stream.write_all(bytes).map_err(|error| wire_fault(&error, what, patience))
+    }
+
+    fn answer(&mut self, what: &str, times: u32) -> Result<Answer, String> {
+        self.begin_step(times);
+        let mut lines = Vec::new();
+        loop {
+            let line = self.line(what, self.patience * times)?;
+            let garbage =
+                || format!("did not answer in SMTP to {what}: {:?}", line.chars().take(60).collect::<String>());
+            let code =
+                line.get(..3).filter(|code| code.bytes().all(|byte| byte.is_ascii_digit())).ok_or_else(garbage)?;
+            let code: u16 = code.parse().map_err(|_| garbage())?;
+            let text = line.get(4..).unwrap_or_default().trim_end().to_owned();
+            lines.push(text);
+            match line.as_bytes().get(3) {
+                None | Some(b' ') => return Ok(Answer { code, lines }),
+                Some(b'-') if lines.len() < LINES => {}
+                Some(b'-') => return Err(format!("answered {what} with more than {LINES} lines")),
+                Some(_) => return Err(garbage()),
+            }
+        }
+    }
+
+    fn line(&mut self, what: &str, patience: Duration) -> Result<String, String> {
+        loop {
+            if let Some(end) = memchr::memchr(b'\n', &self.buffer) {
+                let line: Vec<u8> = self.buffer.drain(..=end).collect();
+                return Ok(String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned());
+            }
+            if self.buffer.len() > LINE_BYTES {
+                return Err(format!("answered {what} with a line longer than {LINE_BYTES} bytes"));
+            }
+            let mut bytes = [0; 1024];
+            match self.stream.read(&mut bytes) {
+                Ok(0) => return Err(format!("closed the connection instead of answering {what}")),
+                Ok(count) => self.buffer.extend_from_slice(&bytes[..count]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(wire_fault(&error, what, patience)),
+            }
+        }
+    }
+}
+
+/// Connect to the first of the server's addresses that answers.
+fn connect(server: &Server) -> Result<TcpStream, String> {
+    let end = Instant::now() + server.patience;
+    let mut last = "has no address".to_owned();
+    for address in addresses(server)? {
+        if server.security == Security::None && !address.ip().to_canonical().is_loopback() {
+            return Err("is not this machine, and security = \"none\" is for a loopback address only".to_owned());
+        }
+        let left = end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        match TcpStream::connect_timeout(&address, left) {
+            Ok(socket) => {
+                // Commands are small and answers are waited for.
+                let _ = socket.set_nodelay(true);
+                return Ok(socket);
+            }
+            Err(error) if is_late(&error) => last = format!("did not answer within {}", seconds(server.patience)),
+            Err(error) => last = format!("cannot be reached: {error}"),
+        }
+    }
+    Err(last)
+}
+
+/// The system's resolver has no time limit of its own; a thread that waits for it is left behind.
+fn addresses(server: &Server) -> Result<Vec<SocketAddr>, String> {
+    let (sender, found) = mpsc::channel();
+    let name = (server.host.clone(), server.port);
+    std::thread::spawn(move || sender.send(name.to_socket_addrs().map(Iterator::collect)));
+    match found.recv_timeout(server.patience) {
+        Ok(Ok(addresses)) => Ok(addresses),
+        Ok(Err(error)) => Err(format!("cannot be found: {error}")),
+        Err(_) => Err(format!("could not be looked up within {}", seconds(server.patience))),
+    }
+}
+
+fn is_late(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock)
+}
+
+fn wire_fault(error: &io::Error, what: &str, patience: Duration) -> String {
+    match error.kind() {
+        _ if is_late(error) && what == CONNECTION => format!("did not answer within {}", seconds(patience)),
+        _ if is_late(error) => format!("did not answer {what} within {}", seconds(patience)),
+        ErrorKind::UnexpectedEof
+        | ErrorKind::ConnectionReset
+        | ErrorKind::ConnectionAborted
+        | ErrorKind::BrokenPipe => {
+            format!("closed the connection instead of answering {what}")
+        }
+        _ => format!("failed while answering {what}: {error}"),
+    }
+}
+
+fn tls_fault(error: &io::Error, patience: Duration) -> String {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidCertificate(why)) => format!("has a certificate that is not trusted: {why}"),
+        Some(why @ rustls::Error::InvalidMessage(_)) => {
+            format!(
+                "does not speak TLS on this port ({why}); security = \"starttls\" is for a port that begins in plain text"
+            )
+        }
+        Some(why) => format!("could not agree on TLS: {why}"),
+        None => wire_fault(error, "the TLS handshake", patience),
+    }
+}
+
+/// A time as it stands in a sentence.
+pub(super) fn seconds(time: Duration) -> String {
+    if time.subsec_nanos() == 0 { format!("{} s", time.as_secs()) } else { format!("{} ms", time.as_millis()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::dot_stuffed;
+
+    #[test]
+    fn no_line_of_a_mail_ends_it_and_line_ends_are_those_of_smtp() {
+        assert_eq!(dot_stuffed(b"a\n.\n..b\r\nc"), b"a\r\n..\r\n...b\r\nc\r\n.\r\n");
+        assert_eq!(dot_stuffed(b"a\r.\r\nb\r\n"), b"a.\r\nb\r\n.\r\n");
+        assert_eq!(dot_stuffed(b""), b".\r\n");
+    }
+}
