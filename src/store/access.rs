@@ -221,7 +221,8 @@ fn is_own(layout: &Layout) -> bool {
     let ours = |name: &std::ffi::OsStr| {
         folders.iter().any(|folder| folder.file_name() == Some(name))
             || layout.lock().file_name() == Some(name)
-            || LEDGER_FILES.iter().any(|suffix| beside(Path::new(&ledger), suffix).as_os_str() == name)
+            // The ledger, its log, and what is kept of a damaged one.
+            || name.to_string_lossy().starts_with("ledger")
     };
     !sticky
         && root
@@ -249,7 +250,7 @@ fn settle_one(path: &Path, mode: u32, access: Access) -> Result<(), StoreError> 
     let found = path.metadata().map_err(StoreError::io(path, "reading its permissions"))?;
     if let Some(group) = access.group.filter(|group| *group != found.gid()) {
         std::os::unix::fs::chown(path, None, Some(group))
-            .map_err(StoreError::io(path, "giving it to the group of the settings"))?;
+            .map_err(StoreError::io(path, "giving it to the group of the settings, of which this account must be a member,"))?;
     }
     if found.mode() & ALL_BITS == mode {
         return Ok(());

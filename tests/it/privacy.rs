@@ -1,6 +1,11 @@
 //! Who can read what the program leaves: a store is for its owner, or for one group more; an export is the umask's.
 
+use crate::imap_server::{Manner, Server};
+use crate::smtp::{SmtpServer, repeating_endpoint};
 use crate::workdir::{Done, WorkDir};
+use dmarquet::fetch::imap::{
+    After, Auth, Mailbox, OAuth2, Options, Patience, Poller, Redaction, Secret, Security, Stop, Token,
+};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -209,4 +214,40 @@ fn a_link_in_a_folder_is_not_followed_and_that_is_said() {
     assert!(done.stderr.contains("1 symbolic link leads out of its folder and was not followed"), "{done:#?}");
     let done = work.run(["ingest", "drop/report.xml", "--format", "json"]);
     assert_eq!(done.json()["stored"]["reports"], 1, "{done:#?}");
+}
+
+#[test]
+fn a_token_endpoint_that_repeats_what_it_was_sent_shows_no_secret() {
+    let work = WorkDir::new();
+    let endpoint = repeating_endpoint(&work.path(""));
+    let manner =
+        Manner { capabilities: ["IMAP4rev1", "AUTH=XOAUTH2"].map(str::to_owned).to_vec(), ..Manner::default() };
+    let server = Server::with_inbox(manner, []);
+    let value = |text: &str| Some(Secret::Value(text.into()));
+    let mailbox = Mailbox {
+        name: "reports".to_owned(),
+        host: "127.0.0.1".to_owned(),
+        port: server.port,
+        security: Security::None,
+        ca_file: Some(SmtpServer::ca_file(&work.path(""))),
+        user: "dmarc@example.com".to_owned(),
+        auth: Auth::XOAuth2(Token::Asked(OAuth2 {
+            token_url: format!("https://localhost:{endpoint}/token"),
+            client_id: "client".to_owned(),
+            client_secret: value("client~secret/word"),
+            refresh_token: value("1//refresh+token=word"),
+            scope: None,
+        })),
+        folders: vec!["INBOX".to_owned()],
+        after: After::Keep,
+        rejected_to: None,
+        patience: Patience { tries: 1, ..Patience::default() },
+        secrets: Redaction::default(),
+    };
+    let now = "2026-11-25T12:00:00Z".parse().unwrap();
+    let options = Options { limit: None, since: None, item_bytes: 1 << 20, now, stop: Stop::new() };
+    let error = Poller::start(mailbox, vec![], options).unwrap_err();
+    let error = format!("{error:?}");
+    assert!(error.contains("invalid_grant, no: ") && error.contains("[redacted]"), "{error}");
+    assert!(!error.contains("secret/word") && !error.contains("secret%2F") && !error.contains("refresh%2B"), "{error}");
 }

@@ -68,6 +68,29 @@ pub(crate) fn scripted(serve: impl FnOnce(TcpStream) + Send + 'static) -> u16 {
     port
 }
 
+/// An HTTPS server on loopback that answers one request with an error that repeats the request's body; its port.
+pub(crate) fn repeating_endpoint(folder: &Path) -> u16 {
+    let config = tls(folder);
+    scripted(move |socket| {
+        let mut stream = BufReader::new(StreamOwned::new(ServerConnection::new(config).expect("a connection"), socket));
+        let (mut length, mut line) = (0, String::new());
+        while stream.read_line(&mut line).is_ok_and(|count| count > 2) {
+            let header = line.to_lowercase();
+            length =
+                header.strip_prefix("content-length:").map_or(length, |text| text.trim().parse().expect("a length"));
+            line.clear();
+        }
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).expect("the body");
+        let body = String::from_utf8(body).expect("a form");
+        let answer =
+            serde_json::json!({ "error": "invalid_grant", "error_description": format!("no: {body}") }).to_string();
+        let head = format!("HTTP/1.1 400 Bad Request\r\nContent-Length: {}\r\n\r\n", answer.len());
+        let _ = stream.get_mut().write_all((head + &answer).as_bytes());
+        let _ = stream.get_mut().flush();
+    })
+}
+
 /// A certificate for localhost, made anew: none that is checked in can grow old.
 fn tls(folder: &Path) -> Arc<ServerConfig> {
     let (key, certificate) = (folder.join("smtp-key.pem"), SmtpServer::ca_file(folder));

@@ -80,7 +80,7 @@ fn an_unknown_key_is_named_with_its_line_and_the_key_that_was_meant() {
     );
     assert!(
         faults("color = 1")[0].ends_with(
-            "| the keys here are store, domains, trusted_authserv_id, verify, senders, geoip, mailbox, smtp"
+            "| the keys here are store, group, domains, trusted_authserv_id, verify, senders, geoip, mailbox, smtp"
         )
     );
 }
