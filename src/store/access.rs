@@ -157,13 +157,13 @@ pub(crate) fn open_file(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// The ledger, and the two files that SQLite keeps beside it.
-const LEDGER_FILES: [&str; 3] = ["", "-wal", "-shm"];
+/// What the names of the two files end with that SQLite keeps beside the ledger.
+const LOG_FILES: [&str; 2] = ["-wal", "-shm"];
 
 /// Give the files beside the ledger its group: SQLite copies only its mode.
 pub(crate) fn share_log(ledger: &Path) {
     let Ok(found) = std::fs::symlink_metadata(ledger) else { return };
-    for suffix in &LEDGER_FILES[1..] {
+    for suffix in LOG_FILES {
         // Where there is no such file, or it belongs to another, readers of the group wait for the log to be folded.
         let _ = std::os::unix::fs::lchown(beside(ledger, suffix), None, Some(found.gid()));
     }
@@ -198,7 +198,7 @@ pub(crate) fn settle(layout: &Layout, access: Access) -> Result<(), StoreError> 
         settle_below(folder, access)?;
         settle_one(folder, modes.folder, access)?;
     }
-    let beside = LEDGER_FILES[1..].iter().map(|suffix| beside(&ledger, suffix));
+    let beside = LOG_FILES.iter().map(|suffix| beside(&ledger, suffix));
     for file in beside.chain([layout.lock(), ledger.clone()]).filter(|file| file.exists()) {
         settle_one(&file, modes.written, access)?;
     }
@@ -217,7 +217,6 @@ fn is_own(layout: &Layout) -> bool {
     let root = layout.root();
     let sticky = root.metadata().is_ok_and(|found| found.mode() & STICKY != 0);
     let folders = top_folders(layout);
-    let ledger = layout.ledger().file_name().unwrap_or_default().to_owned();
     let ours = |name: &std::ffi::OsStr| {
         folders.iter().any(|folder| folder.file_name() == Some(name))
             || layout.lock().file_name() == Some(name)
@@ -249,8 +248,10 @@ fn settle_below(folder: &Path, access: Access) -> Result<(), StoreError> {
 fn settle_one(path: &Path, mode: u32, access: Access) -> Result<(), StoreError> {
     let found = path.metadata().map_err(StoreError::io(path, "reading its permissions"))?;
     if let Some(group) = access.group.filter(|group| *group != found.gid()) {
-        std::os::unix::fs::chown(path, None, Some(group))
-            .map_err(StoreError::io(path, "giving it to the group of the settings, of which this account must be a member,"))?;
+        std::os::unix::fs::chown(path, None, Some(group)).map_err(StoreError::io(
+            path,
+            "giving it to the group of the settings, of which this account must be a member,",
+        ))?;
     }
     if found.mode() & ALL_BITS == mode {
         return Ok(());

@@ -42,7 +42,8 @@ fn converse(mut socket: TcpStream, answer: &dyn Fn(&str, &str) -> Vec<u8>) {
 
 fn mailbox_at(port: u16, auth: fn(Secret) -> Auth) -> Mailbox {
     let secret = Secret::Value(SecretString::from(SECRET));
-    let patience = Patience { tries: 2, ..patience() };
+    let long = Duration::from_secs(20);
+    let patience = Patience { tries: 2, connect: long, command: 3 * long, silence: long, ..patience() };
     Mailbox {
         port,
         auth: auth(secret),
@@ -57,7 +58,7 @@ fn error_of(mailbox: Mailbox) -> String {
 }
 
 fn leaks(text: &str) -> bool {
-    let core = ["czNjcmV0LSJ3b3JkIi8r", "MzY3JldC0id29yZCIv", "zM2NyZXQtIndvcmQiL", "s3cret", "w%22", "word"];
+    let core = ["czNjcmV0LSJ3b3JkIi8r", "MzY3JldC0id29yZCIv", "zM2NyZXQtIndvcmQiL", "s3cret", "w%22", "\"word"];
     core.iter().any(|core| text.contains(core))
 }
 
@@ -138,27 +139,23 @@ fn a_greeting_capabilities_and_answers_without_end_are_refused_early() {
     let endless = |start: &'static [u8]| {
         move |tag: &str, _: &str| {
             let begin: Vec<u8> = if tag.is_empty() { start.to_vec() } else { b"* CAPABILITY ".to_vec() };
-            [begin, vec![b'x'; 100 << 20]].concat()
+            [begin, vec![b'x'; 4 << 20]].concat()
         }
     };
     for start in [&b"* OK "[..], b"* OK [CAPABILITY ", b"", b"* OK hello\r\n"] {
         let begin = Instant::now();
         let error = error_of(mailbox_at(scripted(endless(start)), Auth::Password));
         assert!(error.contains("a response line is longer than"), "{error}");
-        assert!(begin.elapsed() < Duration::from_secs(20));
+        assert!(begin.elapsed() < Duration::from_secs(60));
     }
 }
 
 #[test]
 fn of_a_million_folders_some_are_kept_and_that_is_said() {
-    let port = obliging(|tag, rest| {
-        rest.starts_with("LIST").then(|| {
-            let list: String = (0..300_000).map(|number| format!("* LIST () \"/\" \"Folder {number}\"\r\n")).collect();
-            format!("{list}{tag} OK done\r\n").into_bytes()
-        })
-    });
+    let list: String = (0..300_000).map(|number| format!("* LIST () \"/\" \"Folder {number}\"\r\n")).collect();
+    let port =
+        obliging(move |tag, rest| rest.starts_with("LIST").then(|| format!("{list}{tag} OK done\r\n").into_bytes()));
     let mut mailbox = mailbox_at(port, Auth::Password);
-    mailbox.patience = Patience { command: Duration::from_secs(60), ..patience() };
     mailbox.folders = vec!["Folder 299999".to_owned(), "INBOX".to_owned()];
     let mut poller = Poller::start(mailbox, vec![], options()).unwrap();
     let errors: Vec<String> = poller.mails().unwrap().filter_map(Result::err).map(|error| error.to_string()).collect();
