@@ -13,8 +13,10 @@ use std::{
 
 /// What stands in the place of a secret.
 const REDACTED: &str = "[redacted]";
-/// A server may repeat a secret in part. This many characters in a row are hidden, fewer tell little.
-const PART: usize = 6;
+/// A server may repeat a token in part, as in `ya29.A0ARr...`: so many characters of one in a row are hidden.
+const PART: usize = 8;
+/// Shorter secrets are words of people, which stand in other texts in part: most of one must be there.
+const TOKEN: usize = 16;
 /// Secrets remembered at once: the oldest go. Access tokens are renewed about every hour.
 const REMEMBERED: usize = 64;
 
@@ -137,16 +139,14 @@ fn base64_of(secret: &str) -> Vec<String> {
 
 /// Where a form stands in a text, whole or in part.
 fn found(text: &str, form: &str) -> Vec<Range<usize>> {
-    if form.len() <= PART {
-        return text.match_indices(form).map(|(at, word)| at..at + word.len()).collect();
-    }
-    let parts: std::collections::HashSet<&[u8]> = form.as_bytes().windows(PART).collect();
+    let part = if form.len() > TOKEN { PART } else { (form.len() * 3).div_ceil(4) };
+    let parts: std::collections::HashSet<&[u8]> = form.as_bytes().windows(part).collect();
     let mut places: Vec<Range<usize>> = Vec::new();
-    for (at, part) in text.as_bytes().windows(PART).enumerate() {
+    for (at, part) in text.as_bytes().windows(part).enumerate() {
         if parts.contains(part) {
             match places.last_mut() {
-                Some(last) if last.end >= at => last.end = at + PART,
-                _ => places.push(at..at + PART),
+                Some(last) if last.end >= at => last.end = at + part,
+                _ => places.push(at..at + part),
             }
         }
     }
@@ -215,8 +215,16 @@ mod tests {
     fn a_part_of_a_token_is_hidden_and_the_rest_of_the_text_stays() {
         let redaction = redaction("ya29.A0ARrdaM-0123456789abcdef");
         assert_eq!(redaction.clean("token ya29.A0ARr... is not valid"), "token [redacted] is not valid");
-        assert_eq!(redaction.clean("ends in 9abcdef: expired"), "ends in [redacted]: expired");
+        assert_eq!(redaction.clean("ends in 89abcdef: expired"), "ends in [redacted]: expired");
         assert_eq!(redaction.clean("NO [AUTHENTICATIONFAILED] bad"), "NO [AUTHENTICATIONFAILED] bad");
+    }
+
+    #[test]
+    fn words_that_a_secret_has_in_common_with_a_text_stay() {
+        let redaction = redaction("ended-refresh");
+        let text = "invalid_grant, the refresh token has ended";
+        assert_eq!(redaction.clean(text), text);
+        assert_eq!(redaction.clean("'ended-refresh' has ended"), "'[redacted]' has ended");
     }
 
     #[test]
