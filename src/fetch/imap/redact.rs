@@ -142,8 +142,8 @@ fn found(text: &str, form: &str) -> Vec<Range<usize>> {
     let part = if form.len() > TOKEN { PART } else { (form.len() * 3).div_ceil(4) };
     let parts: std::collections::HashSet<&[u8]> = form.as_bytes().windows(part).collect();
     let mut places: Vec<Range<usize>> = Vec::new();
-    for (at, part) in text.as_bytes().windows(part).enumerate() {
-        if parts.contains(part) {
+    for (at, piece) in text.as_bytes().windows(part).enumerate() {
+        if parts.contains(piece) {
             match places.last_mut() {
                 Some(last) if last.end >= at => last.end = at + part,
                 _ => places.push(at..at + part),
