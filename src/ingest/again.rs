@@ -223,7 +223,7 @@ pub fn retry(writer: &mut Writer, entries: &[RejectedEntry], options: &Options) 
                     tally.find(&accepted.provenance.origin, &accepted.findings);
                     add(&mut tally, writer, *accepted)?;
                 }
-                Piece::SetAside(_) => tally.set_aside.other += 1,
+                Piece::SetAside(_) | Piece::LinkOut => tally.set_aside.other += 1,
                 Piece::Rejected(reject, _) => again = Some(reject.reason),
             }
         }
