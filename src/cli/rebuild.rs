@@ -20,7 +20,8 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let store = run.store(&settings)?;
     let interrupt = Interrupt::listen(&run.talk)?;
-    let (tally, rebuilt) = ingest::rebuild(&store, settings.access()?, &journey::options(&interrupt, &settings, run.now))?;
+    let (tally, rebuilt) =
+        ingest::rebuild(&store, settings.access()?, &journey::options(&interrupt, &settings, run.now))?;
     rebuilt.notices.iter().for_each(|notice| run.talk.warning(notice));
     rebuilt.damaged.iter().for_each(|fault| run.talk.unreadable(&fault.at, &fault.what));
     let exit = if rebuilt.damaged.is_empty() { Exit::Handled } else { Exit::Attention };

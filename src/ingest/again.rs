@@ -7,7 +7,9 @@ use crate::fetch::{Fetched, Item};
 use crate::judge::judge;
 use crate::model::{Accepted, Finding, Original, Provenance, Report};
 use crate::normalize::{Context, Read, reports};
-use crate::store::{Access, Added, Kept, KeptReport, Rebuild, Rebuilt, Reject, RejectedEntry, StoreError, Writer, head};
+use crate::store::{
+    Access, Added, Kept, KeptReport, Rebuild, Rebuilt, Reject, RejectedEntry, StoreError, Writer, head,
+};
 use crate::unpack::{Content, unpack};
 use jiff::Timestamp;
 use rayon::prelude::*;
