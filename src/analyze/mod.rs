@@ -53,7 +53,7 @@ pub use foreign::Foreign;
 pub use known::{Service, Services};
 pub use period::{Period, PeriodError};
 pub use policies::PolicyChange;
-pub use question::{Aside, HostName, KnownSender, Network, Question};
+pub use question::{Aside, Contradicted, HostName, KnownSender, Network, Question};
 pub use readiness::{Losing, Readiness, Verdict};
 pub use reporters::{MissingDays, SilentDomain, SilentReporter};
 pub use roles::{Evidence, Role};

@@ -18,6 +18,7 @@ pub(crate) fn quality(view: &View<'_>, attendance: &Attendance, silence: &Silenc
     let mut quality = Quality {
         unreadable: question.aside.unreadable,
         conflicts: question.aside.conflicts,
+        conflicting: question.aside.conflicting.clone(),
         long_reports: long_reports(view),
         missing_days: attendance.missing_days(&silence.reporters),
         empty_days: attendance.empty_days(),

@@ -55,12 +55,30 @@ pub struct Network {
 }
 
 /// What happened to items that gave no rows, within the period: it belongs into the data quality.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Aside {
     /// Items that should have been a report and could not be read.
     pub unreadable: u64,
     /// Reports that came again with other content.
     pub conflicts: u64,
+    /// The first [`Aside::NAMED`] of those.
+    pub conflicting: Vec<Contradicted>,
+}
+
+impl Aside {
+    /// Reports in conflict that are named.
+    pub const NAMED: usize = 100;
+}
+
+/// A report that came again with other content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Contradicted {
+    /// Who sent it.
+    pub org_name: Foreign,
+    /// Its id.
+    pub report_id: Foreign,
+    /// The domain.
+    pub policy_domain: Foreign,
 }
 
 /// A sender the reader has confirmed.

@@ -2,8 +2,8 @@
 //! schema is `present/summary.schema.json`.
 
 use super::{
-    Action, Comparison, Foreign, MissingDays, Network, Point, PolicyChange, Rate, Readiness, Sender, SenderChanges,
-    SilentDomain, SilentReporter, Spoofing, Sums,
+    Action, Comparison, Contradicted, Foreign, MissingDays, Network, Point, PolicyChange, Rate, Readiness, Sender,
+    SenderChanges, SilentDomain, SilentReporter, Spoofing, Sums,
 };
 use crate::model::Cause;
 use jiff::civil::Date;
@@ -180,8 +180,11 @@ pub struct SourceSummary {
 pub struct Quality {
     /// Items that should have been a report and could not be read.
     pub unreadable: u64,
-    /// Reports that came again with other content; the first stays.
+    /// Reports that came again with other content: the authentic one counts, else the fuller, else the first.
     pub conflicts: u64,
+    /// The first of those, by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub conflicting: Vec<Contradicted>,
     /// Reports over two days long.
     pub long_reports: Vec<LongReport>,
     /// Messages of rows without a usable evaluation by the reporter: alignment is recomputed.

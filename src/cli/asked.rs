@@ -5,7 +5,7 @@
 use super::exit::Exit;
 use super::period::Choice;
 use super::{Run, straight};
-use crate::analyze::{Adder, Aside, Explainer, Period, Question};
+use crate::analyze::{Adder, Aside, Contradicted, Explainer, Period, Question};
 use crate::model::{ReportHead, Rows};
 use crate::store::{Collector, Filter, Store, head};
 use jiff::civil::Date;
@@ -127,7 +127,8 @@ impl Asked {
             }
         })?;
         sum.rows(&rows.take());
-        sum.aside(Aside { unreadable: tally.rejected_count(), conflicts: tally.conflicts });
+        let aside = Aside { unreadable: tally.rejected_count(), conflicts: tally.conflicts, ..Aside::default() };
+        sum.aside(aside);
         Ok((sum, exit))
     }
 
@@ -143,7 +144,13 @@ impl Asked {
             self.question.period.is_none_or(|period| period.contains(day))
         };
         let unreadable = store.rejected()?.iter().filter(|entry| asked(entry.arrival)).count();
-        let conflicts = store.conflicts()?.iter().filter(|entry| asked(entry.arrival)).count();
-        Ok(Aside { unreadable: unreadable as u64, conflicts: conflicts as u64 })
+        let conflicts: Vec<_> = store.conflicts()?.into_iter().filter(|entry| asked(entry.arrival)).collect();
+        let named = conflicts.iter().take(Aside::NAMED).map(|entry| Contradicted {
+            org_name: entry.org_name.as_str().into(),
+            report_id: entry.report_id.as_str().into(),
+            policy_domain: entry.policy_domain.as_str().into(),
+        });
+        let conflicting = named.collect();
+        Ok(Aside { unreadable: unreadable as u64, conflicts: conflicts.len() as u64, conflicting })
     }
 }

@@ -6,6 +6,7 @@ use super::fault::Hint as _;
 use super::interrupt::Interrupt;
 use super::{Run, journey, output, screen};
 use crate::ingest;
+use crate::model::Hash;
 use crate::store::{ConflictEntry, RejectedEntry, Store};
 use anyhow::anyhow;
 use clap::Subcommand;
@@ -23,7 +24,9 @@ Examples:
   dmarquet rejected list
   dmarquet rejected show 3f2a           why, and where its bytes lie
   dmarquet rejected show 3f2a --raw     the bytes themselves
-  dmarquet rejected retry               after an update: try all again";
+  dmarquet rejected retry               after an update: try all again
+  dmarquet rejected list --conflicts    reports that contradict one that counts
+  dmarquet rejected promote 9b1d        let that one count instead";
 
 /// What could not be read: list it, look at it, try it again
 #[derive(Debug, clap::Args)]
@@ -52,6 +55,11 @@ enum Act {
         #[arg(long)]
         raw: bool,
     },
+    /// Let a report from `list --conflicts` count, in the place of the one that was stored
+    Promote {
+        /// Its id, or the beginning of it
+        id: String,
+    },
     /// Try rejected items again, as after an update
     Retry {
         /// Their ids, or the beginnings of them [default: all]
@@ -70,6 +78,7 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
         Act::List { format, conflicts: true } => conflicts(&Store::open(&dir)?, *format)?,
         Act::List { format, conflicts: false } => list(&Store::open(&dir)?, *format)?,
         Act::Show { id, raw } => show(&Store::open(&dir)?, id, *raw)?,
+        Act::Promote { id } => promote(run, &dir, id)?,
         Act::Retry { ids, format } => return retry(run, &dir, ids, *format),
     }
     Ok(Exit::Handled)
@@ -119,6 +128,7 @@ fn list(store: &Store, format: Format) -> anyhow::Result<()> {
 /// A report that contradicts one stored before, as JSON has it.
 #[derive(Debug, Serialize)]
 struct Contradiction {
+    id: String,
     report_key: String,
     origin: String,
     reason: &'static str,
@@ -138,15 +148,17 @@ fn conflicts(store: &Store, format: Format) -> anyhow::Result<()> {
             let bytes =
                 entry.file.as_ref().map_or("was let go, among the oldest".to_owned(), |file| format!("is {file}"));
             format!(
-                "{}  {origin}: {org_name} sent another report {report_id} on {policy_domain} before; this one {bytes}",
+                "{}  {}  {origin}: {org_name} sent another report {report_id} on {policy_domain}, which counts; this one {bytes}",
+                &entry.content.to_string()[..SHORT],
                 day(entry.ingested)
             )
         }));
     }
     let entries = entries.into_iter().map(|entry| Contradiction {
+        id: entry.content.to_string(),
         report_key: entry.key.to_string(),
         origin: entry.origin,
-        reason: "another report with the same key was stored before",
+        reason: "another report with the same key counts",
         org_name: entry.org_name,
         report_id: entry.report_id,
         policy_domain: entry.policy_domain,
@@ -197,16 +209,39 @@ fn retry(run: &Run, dir: &Path, ids: &[String], format: Format) -> anyhow::Resul
     journey::tell(&run.talk, &tally, Some(format))
 }
 
-/// The one item whose id begins so.
+fn promote(run: &Run, dir: &Path, id: &str) -> anyhow::Result<()> {
+    let interrupt = Interrupt::listen(&run.talk)?;
+    let settings = run.settings()?;
+    let options = journey::options(&interrupt, &settings, run.now);
+    let mut writer = run.writer(&settings, dir, run.now)?;
+    let entries = writer.conflicts()?;
+    let entry = one(&entries, id, "a report in conflict", "rejected list --conflicts", |entry| entry.content)?;
+    if !ingest::promote(&mut writer, entry, &options)? {
+        let origin = &entry.origin;
+        return Err(anyhow!("{id}: expected the report of {origin} in its kept bytes, found it no longer"));
+    }
+    let ConflictEntry { org_name, report_id, policy_domain, .. } = entry;
+    say(std::iter::once(format!(
+        "Report {report_id} from {org_name} about {policy_domain} counts now; the other one is a conflict."
+    )))
+}
+
 fn find<'a>(entries: &'a [RejectedEntry], id: &str) -> anyhow::Result<&'a RejectedEntry> {
+    one(entries, id, "a rejected item", "rejected list", |entry| entry.hash)
+}
+
+/// The one entry whose id begins so.
+fn one<'a, T>(entries: &'a [T], id: &str, what: &str, list: &str, hash: impl Fn(&T) -> Hash) -> anyhow::Result<&'a T> {
     let id = id.to_lowercase();
-    let mut found = entries.iter().filter(|entry| !id.is_empty() && entry.hash.to_string().starts_with(&id));
+    let mut found = entries.iter().filter(|entry| !id.is_empty() && hash(entry).to_string().starts_with(&id));
     match (found.next(), found.next()) {
         (Some(entry), None) => Ok(entry),
-        (None, _) => Err(anyhow!("{id}: expected the id of a rejected item, found none such")
-            .hint("`dmarquet rejected list` shows them")),
-        (Some(_), Some(_)) => Err(anyhow!("{id}: expected the id of one rejected item, found several")
-            .hint("give more of its digits; `dmarquet rejected list --format json` has them all")),
+        (None, _) => {
+            Err(anyhow!("{id}: expected the id of {what}, found none such")
+                .hint(format!("`dmarquet {list}` shows them")))
+        }
+        (Some(_), Some(_)) => Err(anyhow!("{id}: expected the id of {what}, found several")
+            .hint(format!("give more of its digits; `dmarquet {list} --format json` has them all"))),
     }
 }
 

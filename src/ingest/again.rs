@@ -8,7 +8,8 @@ use crate::judge::judge;
 use crate::model::{Accepted, Finding, Original, Provenance, Report};
 use crate::normalize::{Context, Read, reports};
 use crate::store::{
-    Access, Added, Kept, KeptReport, Rebuild, Rebuilt, Reject, RejectedEntry, StoreError, Writer, head,
+    Access, Added, ConflictEntry, Kept, KeptReport, Reader, Rebuild, Rebuilt, Reject, RejectedEntry, StoreError,
+    Writer, head,
 };
 use crate::unpack::{Content, unpack};
 use jiff::Timestamp;
@@ -65,7 +66,11 @@ fn read_again(tally: &mut Tally, writer: &mut Writer, kept: Vec<Kept>, options: 
     for (ingested, result) in read {
         tally.items += 1;
         match result {
-            Ok(accepted) => {
+            Ok((accepted, true)) => {
+                tally.conflicts += 1;
+                writer.replaced_before(*accepted);
+            }
+            Ok((accepted, false)) => {
                 writer.first_stored(accepted.report.key, ingested);
                 add(tally, writer, *accepted)?;
             }
@@ -123,12 +128,60 @@ fn add(tally: &mut Tally, writer: &mut Writer, accepted: Accepted) -> Result<(),
         }
         Added::Duplicate => tally.duplicates += 1,
         Added::Conflict => tally.conflicts += 1,
+        Added::Replaced(replaced) => {
+            tally.replace(replaced);
+            tally.stored.records += u64::try_from(sums.records).unwrap_or(0);
+            tally.stored.messages = tally.stored.messages.saturating_add(sums.messages);
+            tally.stored.dmarc_pass = tally.stored.dmarc_pass.saturating_add(sums.dmarc_pass);
+        }
     }
     Ok(())
 }
 
-/// A report that was read again, with the time it was first committed, or what is left of one that cannot be.
-type Again = (Timestamp, Result<Box<Accepted>, Box<Reject>>);
+/// Reads stored originals again, to compare them with reports that have their key.
+pub(super) fn reader(options: &Options) -> Reader {
+    let options = options.clone();
+    Arc::new(move |original, attachment, arrival| {
+        let found = parsed(original, &Context { attachment, arrival }, &options);
+        found.into_iter().map(|(report, _)| report).collect()
+    })
+}
+
+/// Let a report that is listed as a conflict count, in the place of the one that was stored. False where its bytes hold no
+/// such report any more.
+///
+/// # Errors
+/// Where the bytes are not kept, or the store cannot be read or written.
+pub fn promote(writer: &mut Writer, entry: &ConflictEntry, options: &Options) -> Result<bool, IngestError> {
+    writer.read_originals_with(reader(options));
+    let original = writer.conflict(entry)?;
+    let context = Context { attachment: entry.attachment.as_deref(), arrival: entry.arrival };
+    let is_it = |(report, _): &(Report, Vec<Finding>)| {
+        report.content == entry.content && (report.key == entry.key || report.former_key == Some(entry.key))
+    };
+    let Some((report, more)) = parsed(&original, &context, options).into_iter().find(is_it) else { return Ok(false) };
+    let (verdicts, odd) = judge(&report);
+    let foreign = options.trust.foreign(report.policy.domain.as_str());
+    let accepted = Accepted {
+        findings: foreign.into_iter().chain(more).chain(odd).collect(),
+        report,
+        verdicts,
+        original: Arc::new(original),
+        provenance: Provenance {
+            origin: entry.origin.clone(),
+            attachment: entry.attachment.clone(),
+            arrival: entry.arrival,
+            mail: None,
+        },
+    };
+    writer.promote(accepted, (entry.key, entry.content))?;
+    writer.commit()?;
+    Ok(true)
+}
+
+/// When a report was first committed, and what it is, read again, with whether another took its place; or what is left of
+/// one that cannot be read.
+type Again = (Timestamp, Result<(Box<Accepted>, bool), Box<Reject>>);
 
 /// Read a kept original again, once for all the reports in it. What no longer can be read is kept as rejected: its bytes
 /// are not lost.
@@ -153,6 +206,17 @@ fn accept(kept: Kept, options: &Options) -> Vec<Again> {
         }
         let mut of_key: Vec<_> =
             now.iter().map(|kept| places.get(&kept.key).and_then(|place| found[*place].take())).collect();
+        // An older program made keys otherwise. A report keeps the one it has: its originals and rows bear it.
+        for (kept, place) in now.iter().zip(&mut of_key).filter(|(_, place)| place.is_none()) {
+            let former = |each: &&mut Option<(Report, Vec<Finding>)>| {
+                let former = each.as_ref().and_then(|(report, _)| report.former_key);
+                former.is_some_and(|former| kept.key == former.to_string())
+            };
+            *place = found.iter_mut().find(former).and_then(Option::take).map(|(report, findings)| {
+                let key = report.former_key.unwrap_or(report.key);
+                (Report { key, ..report }, findings)
+            });
+        }
         // A later version may make keys otherwise: what is left over on both sides belongs together, in its order.
         let left = found.iter().flatten().count();
         if left == of_key.iter().filter(|report| report.is_none()).count() {
@@ -160,7 +224,9 @@ fn accept(kept: Kept, options: &Options) -> Vec<Again> {
             missing.zip(found.into_iter().flatten()).for_each(|(place, report)| *place = Some(report));
         }
         for (kept, report) in now.drain(..).zip(of_key.drain(..)) {
-            again.push((kept.ingested, accept_one(kept, report, &original, options)));
+            let (ingested, replaced) = (kept.ingested, kept.replaced);
+            let read = accept_one(kept, report, &original, options).map(|accepted| (accepted, replaced));
+            again.push((ingested, read));
         }
     }
     again
@@ -206,6 +272,7 @@ fn accept_one(
 /// # Errors
 /// Where the store cannot be read or written.
 pub fn retry(writer: &mut Writer, entries: &[RejectedEntry], options: &Options) -> Result<Tally, IngestError> {
+    writer.read_originals_with(reader(options));
     let mut tally = Tally::default();
     for entry in entries.iter().filter(|entry| entry.file.is_some()) {
         let item = Item {
@@ -240,4 +307,46 @@ pub fn retry(writer: &mut Writer, entries: &[RejectedEntry], options: &Options) 
         }
     }
     Ok(tally)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_that_an_older_program_kept_is_found_by_its_former_key_and_keeps_it() {
+        let xml = |id: &str| {
+            let text = String::from_utf8(super::super::tests::xml(1, 1)).unwrap();
+            text.replace("<report_id>1</report_id>", &format!("<report_id>{id}</report_id>"))
+        };
+        let options = Options { now: "2026-11-29T00:00:00Z".parse().unwrap(), ..Options::default() };
+        let context = Context { attachment: None, arrival: options.now };
+        let original = Original::Xml((xml("AGVsbG8") + &xml("agvsbg8")).into_bytes());
+        let reports: Vec<Report> =
+            parsed(&original, &context, &options).into_iter().map(|(report, _)| report).collect();
+        let former = reports[0].former_key.unwrap();
+        assert_eq!(former, reports[1].key, "which told them apart no more");
+        let kept = |key: crate::model::ReportKey| KeptReport {
+            key: key.to_string(),
+            ingested: options.now,
+            provenance: Provenance { arrival: options.now, ..Provenance::default() },
+            findings: Vec::new(),
+            replaced: false,
+        };
+        let ids = |keys: &[crate::model::ReportKey]| -> Vec<(String, bool)> {
+            let reports = keys.iter().map(|key| kept(*key)).collect();
+            let again = accept(Kept { original: Arc::new(original.clone()), reports }, &options);
+            let read = again.into_iter().zip(keys).map(|((_, read), key)| {
+                let (accepted, _) = read.unwrap();
+                (accepted.report.metadata.report_id.to_string(), accepted.report.key == *key)
+            });
+            read.collect()
+        };
+        assert_eq!(ids(&[former]), [("agvsbg8".to_owned(), true)], "an exact key goes first");
+        let both = ids(&[reports[0].key, reports[1].key]);
+        assert_eq!(both, [("AGVsbG8".to_owned(), true), ("agvsbg8".to_owned(), true)]);
+        let alone = Original::Xml(xml("AGVsbG8").into_bytes());
+        let again = accept(Kept { original: Arc::new(alone), reports: vec![kept(former)] }, &options);
+        assert_eq!(again[0].1.as_ref().unwrap().0.report.key, former);
+    }
 }

@@ -40,7 +40,7 @@ impl Place {
 impl From<Added> for Place {
     fn from(added: Added) -> Self {
         match added {
-            Added::Stored => Self::Stored,
+            Added::Stored | Added::Replaced(_) => Self::Stored,
             Added::Duplicate => Self::Duplicate,
             Added::Conflict => Self::Conflict,
         }

@@ -15,7 +15,7 @@ mod tests;
 mod trust;
 mod work;
 
-pub use again::{rebuild, retry};
+pub use again::{promote, rebuild, retry};
 pub use convert::{Place, Placed, Sink, convert};
 pub use save::Outcome;
 pub use tally::{FoundItem, RejectedItem, SetAside, Stored, Tally};
@@ -97,6 +97,7 @@ pub fn run(
     options: &Options,
     observer: &mut dyn Observer,
 ) -> Result<Tally, IngestError> {
+    writer.read_originals_with(again::reader(options));
     let memory = Memories::of(writer)?;
     writer.take_notices().iter().for_each(|notice| observer.notice(notice));
     let mut saver = save::Saver::new(writer, observer);

@@ -52,6 +52,14 @@ impl Count {
                 self.outcome.conflicts += 1;
                 tally.conflicts += 1;
             }
+            Added::Replaced(replaced) => {
+                self.outcome.stored += 1;
+                tally.replace(replaced);
+                tally.stored.records += accepted.records;
+                tally.stored.messages = tally.stored.messages.saturating_add(accepted.messages);
+                tally.stored.dmarc_pass = tally.stored.dmarc_pass.saturating_add(accepted.dmarc_pass);
+                tally.find(&accepted.origin, &accepted.findings);
+            }
         }
     }
 

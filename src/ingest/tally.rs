@@ -1,6 +1,7 @@
 //! What a run did, in the words of its JSON: every item in exactly one place.
 
 use crate::model::Finding;
+use crate::store::ReplacedSums;
 use serde::Serialize;
 
 /// Entries of a list beyond this are counted, not kept: a flood must not fill the memory.
@@ -70,6 +71,9 @@ pub struct Tally {
     pub duplicates: u64,
     /// Another report with its key is there.
     pub conflicts: u64,
+    /// Of the stored ones those that took the place of another with their key, which is in conflict now.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub replaced: u64,
     /// No report, no error.
     pub set_aside: SetAside,
     /// New and unreadable; the first thousands of them.
@@ -118,6 +122,7 @@ impl Tally {
         self.stored.dmarc_pass = self.stored.dmarc_pass.saturating_add(other.stored.dmarc_pass);
         self.duplicates += other.duplicates;
         self.conflicts += other.conflicts;
+        self.replaced += other.replaced;
         self.set_aside.tls_rpt += other.set_aside.tls_rpt;
         self.set_aside.failure += other.set_aside.failure;
         self.set_aside.bounce += other.set_aside.bounce;
@@ -131,6 +136,20 @@ impl Tally {
         self.links_out += other.links_out;
         self.interrupted |= other.interrupted;
         self.faults += other.faults;
+    }
+
+    /// A report takes the place of another, which is in conflict now; with what that one counted for in this run, if it was
+    /// stored in it.
+    pub(super) fn replace(&mut self, replaced: Option<ReplacedSums>) {
+        self.replaced += 1;
+        let Some(ReplacedSums { records, messages, dmarc_pass }) = replaced else {
+            self.stored.reports += 1;
+            return;
+        };
+        self.conflicts += 1;
+        self.stored.records = self.stored.records.saturating_sub(records);
+        self.stored.messages = self.stored.messages.saturating_sub(messages);
+        self.stored.dmarc_pass = self.stored.dmarc_pass.saturating_sub(dmarc_pass);
     }
 
     pub(super) fn reject(&mut self, origin: &str, reason: &str) {

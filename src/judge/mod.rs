@@ -32,8 +32,10 @@
 
 mod alignment;
 mod cause;
+mod rivals;
 
 pub use alignment::organizational;
+pub use rivals::{Rivalry, rivalry};
 
 use crate::model::{Code, DkimResult, Domain, Evaluated, Finding, Mismatch, Record, Report, SpfResult, Verdict};
 use alignment::{Alignment, spf_counts};

@@ -14,7 +14,7 @@ impl std::fmt::Display for Hash {
 }
 
 /// The identity of a report: a hash of (`org_name`, domain of `email`, `policy_domain`, `report_id`, `begin`, `end`),
-/// trimmed and case-folded. Two reports with one key are one report.
+/// trimmed; all but `report_id` in any case. Two reports with one key are one report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ReportKey(pub [u8; 16]);
 
@@ -52,6 +52,8 @@ pub struct Metadata {
 pub struct Report {
     /// Identity.
     pub key: ReportKey,
+    /// The key that stores made before version 3 know it by, where that is another: they took `report_id` in any case.
+    pub former_key: Option<ReportKey>,
     /// Hash of the XML with line ends made equal and outer white space off: tells a duplicate from a conflict.
     pub content: Hash,
     /// The UTC day of the period's midpoint: the day all its records count for.

@@ -12,20 +12,35 @@ pub fn reporter_domain(metadata: &Metadata) -> Option<Domain> {
     canonical_domain(of_address(email))
 }
 
-/// The identity of a report: reporter, policy domain, id and period, trimmed and case-folded (STANDARDS.md section 2.3).
+/// The identity of a report: reporter, policy domain, id and period, trimmed; names and domains in any case (STANDARDS.md
+/// section 2.3). The id is compared as it is: some reporters' ids are base64.
 ///
 /// `report_id` alone is not enough: reporters share schemes, and some repeat an id for each day.
 pub(super) fn key(metadata: &Metadata, policy_domain: &Domain) -> ReportKey {
+    key_of(metadata, policy_domain, report_id(metadata))
+}
+
+/// The key as it was made before version 3 of the store, of the id in lower case; `None` where that is the same.
+pub(super) fn former_key(metadata: &Metadata, policy_domain: &Domain) -> Option<ReportKey> {
+    let id = report_id(metadata);
+    let folded = id.to_lowercase();
+    (folded != id).then(|| key_of(metadata, policy_domain, &folded))
+}
+
+fn report_id(metadata: &Metadata) -> &str {
+    metadata.report_id.trim_matches(|c: char| c.is_whitespace() || c == '<' || c == '>')
+}
+
+fn key_of(metadata: &Metadata, policy_domain: &Domain, report_id: &str) -> ReportKey {
     let email = metadata.email.as_deref().map(of_address).unwrap_or_default();
     let email = canonical_domain(email).map_or_else(|| email.to_lowercase(), |domain| domain.to_string());
-    let report_id = metadata.report_id.trim_matches(|c: char| c.is_whitespace() || c == '<' || c == '>');
     let mut hash = Sha256::new();
     // No text of a document holds the separator: XML forbids it.
     for field in [
         metadata.org_name.trim().to_lowercase().as_str(),
         &email,
         policy_domain.as_str(),
-        &report_id.to_lowercase(),
+        report_id,
         &metadata.begin.as_second().to_string(),
         &metadata.end.as_second().to_string(),
     ] {
@@ -95,10 +110,10 @@ mod tests {
     }
 
     #[test]
-    fn white_space_case_and_angle_brackets_make_no_other_report() {
+    fn white_space_angle_brackets_and_the_case_of_names_make_no_other_report() {
         let same = keyed(|_| {});
         assert_eq!(keyed(|metadata| metadata.org_name = " RECEIVER".into()), same);
-        assert_eq!(keyed(|metadata| metadata.report_id = "<R-0001>".into()), same);
+        assert_eq!(keyed(|metadata| metadata.report_id = " <r-0001> ".into()), same);
         assert_eq!(keyed(|metadata| metadata.email = Some("other@Receiver.example.net.".into())), same);
     }
 
@@ -115,6 +130,16 @@ mod tests {
         ];
         let distinct: std::collections::HashSet<_> = all.iter().collect();
         assert_eq!(distinct.len(), all.len());
+    }
+
+    #[test]
+    fn ids_that_differ_in_case_are_two_and_the_former_key_took_them_for_one() {
+        let former = |id: &str| {
+            former_key(&Metadata { report_id: id.into(), ..metadata() }, &Domain::from_canonical("example.com"))
+        };
+        let lower = keyed(|metadata| metadata.report_id = "agvsbg8".into());
+        assert_ne!(keyed(|metadata| metadata.report_id = "aGVsbG8".into()), lower);
+        assert_eq!((former("aGVsbG8"), former("<AGVsbG8>"), former("agvsbg8")), (Some(lower), Some(lower), None));
     }
 
     #[test]

@@ -41,7 +41,8 @@ pub(super) fn report(
     };
     let policy = policy(&raw.policy.unwrap_or_default(), domain, findings);
     let key: ReportKey = identity::key(&metadata, &policy.domain);
-    Ok(Report { key, content: hash, day: period.day, metadata, policy, records })
+    let former_key = identity::former_key(&metadata, &policy.domain);
+    Ok(Report { key, former_key, content: hash, day: period.day, metadata, policy, records })
 }
 
 fn policy_domain(policy: Option<&RawPolicy<'_>>) -> Result<Domain, String> {

@@ -4,7 +4,7 @@ use super::ledger::Ledger;
 use super::reports::time;
 use super::writer::Writer;
 use super::{Store, StoreError, files, intents};
-use crate::model::{Hash, ReportKey};
+use crate::model::{Hash, Original, ReportKey};
 use jiff::Timestamp;
 use rusqlite::{Row, params};
 
@@ -34,6 +34,8 @@ pub struct RejectedEntry {
 pub struct ConflictEntry {
     /// The key both have.
     pub key: ReportKey,
+    /// The hash of its document, which tells it from others with its key.
+    pub content: Hash,
     /// Where this one came from.
     pub origin: String,
     /// The file or attachment name nearest to it.
@@ -66,15 +68,7 @@ impl Store {
     /// # Errors
     /// Where the ledger cannot be read.
     pub fn conflicts(&self) -> Result<Vec<ConflictEntry>, StoreError> {
-        let Some(ledger) = &self.ledger else { return Ok(Vec::new()) };
-        let read = || -> rusqlite::Result<Vec<ConflictEntry>> {
-            let mut statement = ledger.connection.prepare(
-                "SELECT key, origin, attachment, org_name, report_id, policy_domain, arrival, ingested, file
-                 FROM conflicts ORDER BY ingested, origin, file",
-            )?;
-            statement.query_map([], conflict)?.collect()
-        };
-        read().map_err(ledger.failed("listing the conflicts"))
+        self.ledger.as_ref().map_or(Ok(Vec::new()), conflicts)
     }
 
     /// The bytes of something kept aside, by its file below the folder of the store.
@@ -85,6 +79,17 @@ impl Store {
         let path = self.layout.file(file);
         std::fs::read(files::standing(&path)).map_err(StoreError::io(&path, "reading what was kept aside"))
     }
+}
+
+fn conflicts(ledger: &Ledger) -> Result<Vec<ConflictEntry>, StoreError> {
+    let read = || -> rusqlite::Result<Vec<ConflictEntry>> {
+        let mut statement = ledger.connection.prepare(
+            "SELECT key, origin, attachment, org_name, report_id, policy_domain, arrival, ingested, file, content
+             FROM conflicts ORDER BY ingested, origin, file",
+        )?;
+        statement.query_map([], conflict)?.collect()
+    };
+    read().map_err(ledger.failed("listing the conflicts"))
 }
 
 fn rejected(ledger: &Ledger) -> Result<Vec<RejectedEntry>, StoreError> {
@@ -123,6 +128,7 @@ fn conflict(row: &Row<'_>) -> rusqlite::Result<ConflictEntry> {
         arrival: time(row.get(6)?),
         ingested: time(row.get(7)?),
         file: Some(row.get(8)?).filter(|file: &String| !file.is_empty()),
+        content: Hash(row.get(9)?),
     })
 }
 
@@ -133,6 +139,28 @@ impl Writer {
     /// Where the ledger cannot be read.
     pub fn rejected(&self) -> Result<Vec<RejectedEntry>, StoreError> {
         rejected(&self.ledger)
+    }
+
+    /// The conflicts, oldest first.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn conflicts(&self) -> Result<Vec<ConflictEntry>, StoreError> {
+        conflicts(&self.ledger)
+    }
+
+    /// The original of a conflict.
+    ///
+    /// # Errors
+    /// Where its bytes were not kept, or they cannot be read.
+    pub fn conflict(&self, entry: &ConflictEntry) -> Result<Original, StoreError> {
+        let file = entry.file.as_deref().ok_or_else(|| StoreError::Unknown {
+            what: entry.origin.clone(),
+            expected: "a conflict whose bytes were kept",
+        })?;
+        let path = self.layout.file(file);
+        let bytes = std::fs::read(&path).map_err(StoreError::io(&path, "reading a conflict"))?;
+        Ok(if file.ends_with(".gz") { Original::Gzip(bytes) } else { Original::Xml(bytes) })
     }
 
     /// The bytes of a rejected item.

@@ -10,11 +10,10 @@
 
 use super::files::{Seal, create_folder, sync_folder, write_file};
 use super::layout::{FileKind, Layout, Month};
-use super::pack::{Contents, LineFinding};
+use super::pack::{Contents, LineFinding, Standing};
 use super::writer::{Batch, Reject, Writer};
-use super::{StoreError, encode, intents, quota};
+use super::{StoreError, encode, intents, quota, replace};
 use crate::model::{Accepted, Original, ReportKey};
-use jiff::Timestamp;
 use rayon::prelude::*;
 use rusqlite::{Transaction, params};
 use std::collections::{BTreeMap, BTreeSet};
@@ -88,12 +87,15 @@ pub(crate) fn commit(writer: &mut Writer) -> Result<(), StoreError> {
 fn try_commit(writer: &mut Writer, batch: &Batch) -> Result<(), StoreError> {
     step(writer, Step::Start)?;
     writer.lock.check()?;
+    let rewrites = replace::plan(writer, batch)?;
     let number = next_batch(writer)?;
     let tasks = tasks(batch, number, writer);
     plan(writer, &tasks)?;
     step(writer, Step::Planned)?;
+    let rewritten = replace::write(&writer.layout, &rewrites)?;
     let transaction = write(writer, batch, number, &tasks)?;
     step(writer, Step::Written)?;
+    replace::record(&transaction, &rewrites, &rewritten).map_err(writer.ledger.failed("recording the batch"))?;
     end(transaction, writer, batch, &tasks).map_err(writer.ledger.failed("recording the batch"))?;
     step(writer, Step::Recorded)?;
     if !writer.rebuilding {
@@ -157,7 +159,8 @@ fn rejected_file(hash: &str, extension: &str) -> String {
     }
 }
 
-fn conflict_file(accepted: &Accepted) -> String {
+/// The file with the bytes of a report in conflict.
+pub(crate) fn conflict_file(accepted: &Accepted) -> String {
     let extension = match accepted.original.as_ref() {
         Original::Xml(_) => "xml",
         Original::Gzip(_) => "xml.gz",
@@ -192,12 +195,17 @@ fn write<'w>(
     folders.iter().try_for_each(|folder| create_folder(folder))?;
 
     let now = writer.now;
-    let ingested = |accepted: &Accepted| batch.ingested.get(&accepted.report.key).copied().unwrap_or(now);
+    let standing = |accepted: &Accepted| {
+        let key = &accepted.report.key;
+        let replaced = if batch.replaced.contains(key) { number } else { 0 };
+        let ingested = batch.ingested.get(key).copied().unwrap_or(now);
+        Standing { ingested, replaced, promoted: batch.promoted.contains(key) }
+    };
     let mut written: Vec<Option<Result<Option<Made>, StoreError>>> = tasks.iter().map(|_| None).collect();
     let entered = rayon::in_place_scope(|scope| {
         for (task, slot) in tasks.iter().zip(&mut written) {
-            let ingested = &ingested;
-            scope.spawn(move |_| *slot = Some(write_task(layout, task, ingested)));
+            let standing = &standing;
+            scope.spawn(move |_| *slot = Some(write_task(layout, task, standing)));
         }
         enter(writer, batch, number)
     });
@@ -211,7 +219,7 @@ fn write<'w>(
 fn write_task(
     layout: &Layout,
     task: &Task<'_>,
-    ingested: &(dyn Fn(&Accepted) -> Timestamp + Sync),
+    standing: &(dyn Fn(&Accepted) -> Standing + Sync),
 ) -> Result<Option<Made>, StoreError> {
     let target = layout.file(task.path());
     let file = Layout::temporary(&target);
@@ -223,7 +231,7 @@ fn write_task(
             Some((path, FileKind::Part, month, records, reports.len(), seal))
         }
         Task::Pack { path, month, reports } => {
-            let contents = Contents::of(reports, ingested);
+            let contents = Contents::of(reports, standing);
             let seal = write_file(&file, |out| contents.write(out))?;
             let records: usize = reports.iter().map(|accepted| accepted.report.records.len()).sum();
             Some((path, FileKind::Pack, month, records, reports.len(), seal))
@@ -303,6 +311,9 @@ pub(crate) fn record_files(transaction: &Transaction<'_>, made: &[Made], number:
 }
 
 fn record_reports(transaction: &Transaction<'_>, batch: &Batch, number: i64, now: i64) -> rusqlite::Result<()> {
+    for ReportKey(key) in &batch.replaced {
+        transaction.prepare_cached("DELETE FROM reports WHERE key = ?1")?.execute([key])?;
+    }
     let mut statement = transaction.prepare_cached(
         "INSERT INTO reports (key, content, day, begin, end, org_name, org_email, extra_contact_info, report_id, errors,
             generator, version, policy_domain, p, sp, np, adkim, aspf, pct, fo, testing, discovery_method, records,
@@ -384,6 +395,7 @@ pub(crate) fn json_findings(accepted: &Accepted) -> Option<String> {
 fn record_sums(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
     let mut months: BTreeMap<Month, [i64; 4]> = BTreeMap::new();
     let mut reporters: BTreeMap<&str, (i64, i64, i64)> = BTreeMap::new();
+    let mut again: BTreeSet<Month> = BTreeSet::new();
     for accepted in &batch.accepted {
         let (messages, passing) = sums(accepted);
         let sum = months.entry(Month::of(accepted.report.day)).or_default();
@@ -392,7 +404,12 @@ fn record_sums(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result
             *sum = sum.saturating_add(more);
         }
         let reporter = reporters.entry(&accepted.report.metadata.org_name).or_insert((0, i64::MIN, i64::MIN));
-        reporter.0 += 1;
+        // Its reporter had one for the report whose place it takes.
+        let replaced = batch.replaced.contains(&accepted.report.key);
+        reporter.0 += i64::from(!replaced);
+        if replaced {
+            again.insert(Month::of(accepted.report.day));
+        }
         reporter.1 = reporter.1.max(accepted.report.metadata.end.as_millisecond());
         reporter.2 = reporter.2.max(accepted.provenance.arrival.as_millisecond());
     }
@@ -403,6 +420,7 @@ fn record_sums(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result
     for (month, [reports, records, messages, passing]) in months {
         statement.execute(params![month.to_string(), reports, records, messages, passing])?;
     }
+    again.into_iter().try_for_each(|month| replace::sum_month(transaction, month))?;
     let mut statement = transaction.prepare_cached(
         "INSERT INTO reporters VALUES (?1, ?2, ?3, ?4) ON CONFLICT (org_name) DO UPDATE SET reports = reports + ?2,
          newest_end = MAX(newest_end, ?3), newest_arrival = MAX(newest_arrival, ?4)",
@@ -433,9 +451,20 @@ fn record_rest(transaction: &Transaction<'_>, batch: &Batch, now: i64) -> rusqli
         let file = bytes.as_ref().map(|_| rejected_file(&hash.to_string(), extension));
         statement.execute(params![hash.0, origin, attachment, reason, arrival.as_millisecond(), now, size, file])?;
     }
-    let mut statement =
-        transaction.prepare_cached("INSERT INTO conflicts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?;
-    for accepted in &batch.conflicts {
+    for (key, content) in &batch.settled {
+        let sql = "SELECT file FROM conflicts WHERE key = ?1 AND content = ?2 AND file <> ''";
+        let mut files = transaction.prepare_cached(sql)?;
+        let files = files.query_map(params![key.0, content.0], |row| row.get(0))?;
+        // Its bytes are in the pack of this batch.
+        intents::remove(transaction, files.collect::<rusqlite::Result<Vec<String>>>()?)?;
+        let sql = "DELETE FROM conflicts WHERE key = ?1 AND content = ?2";
+        transaction.prepare_cached(sql)?.execute(params![key.0, content.0])?;
+    }
+    let mut statement = transaction
+        .prepare_cached("INSERT OR REPLACE INTO conflicts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?;
+    let conflicts = batch.conflicts.iter().map(|accepted| (accepted, conflict_file(accepted)));
+    let before = batch.replaced_before.iter().map(|(accepted, file)| (accepted, file.clone()));
+    for (accepted, file) in conflicts.chain(before) {
         let Accepted { report, provenance, .. } = accepted;
         let ReportKey(key) = report.key;
         statement.execute(params![
@@ -448,7 +477,7 @@ fn record_rest(transaction: &Transaction<'_>, batch: &Batch, now: i64) -> rusqli
             report.policy.domain.as_str(),
             provenance.arrival.as_millisecond(),
             now,
-            conflict_file(accepted),
+            file,
         ])?;
     }
     Ok(())

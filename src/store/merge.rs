@@ -24,9 +24,18 @@ use std::path::{Path, PathBuf};
 
 /// Merge parts into one file.
 pub(crate) fn parts(paths: &[PathBuf], target: &Path) -> Result<Seal, StoreError> {
+    parts_without(paths, target, &HashSet::new())
+}
+
+/// Merge parts into one file, without the rows of some reports.
+pub(crate) fn parts_without(paths: &[PathBuf], target: &Path, keys: &HashSet<String>) -> Result<Seal, StoreError> {
     let parts: Vec<Part> = paths.iter().map(|path| Part::open(path.clone())).collect::<Result<_, _>>()?;
     let merge = || -> PolarsResult<Vec<u8>> {
-        let order = order(&parts)?;
+        let mut order = order(&parts)?;
+        if !keys.is_empty() {
+            let gone = rows_of(&words(&parts, "report_key")?, keys);
+            order.retain(|row| !gone[*row as usize]);
+        }
         let types = to_parquet_schema(&encode::arrow_schema())?.fields().to_vec();
         // Column by column, each for all row groups: no column is read twice.
         let columns: Vec<Vec<Vec<Vec<CompressedPage>>>> = COLUMNS
@@ -47,6 +56,23 @@ pub(crate) fn parts(paths: &[PathBuf], target: &Path) -> Result<Seal, StoreError
     };
     let bytes = sound::read(target, "merging the parts", merge)?;
     write_file(target, |out| out.write_all(&bytes))
+}
+
+/// How many rows of a part are of these reports, and of how many of them.
+pub(crate) fn count_rows_of(path: &Path, keys: &HashSet<String>) -> Result<(usize, usize), StoreError> {
+    let part = Part::open(path.to_owned())?;
+    sound::read(path, "looking for a report", || {
+        let words = words(std::slice::from_ref(&part), "report_key")?;
+        let rows = rows_of(&words, keys).into_iter().zip(&words.codes).filter(|(found, _)| *found);
+        let codes: Vec<u32> = rows.map(|(_, code)| *code).collect();
+        Ok((codes.len(), codes.iter().collect::<HashSet<_>>().len()))
+    })
+}
+
+/// Of each row whether it is of one of these reports.
+fn rows_of(words: &Words, keys: &HashSet<String>) -> Vec<bool> {
+    let found: Vec<bool> = words.dictionary.iter().map(|word| keys.contains(word.as_str())).collect();
+    words.codes.iter().map(|code| found.get(*code as usize).copied().unwrap_or(false)).collect()
 }
 
 /// The rows of all parts, by their number over all, in the order of the file: date, policy domain, source address.

@@ -37,9 +37,31 @@ pub(crate) struct Line {
     pub(crate) ingested: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) mail: Option<LineMail>,
+    /// The batch in which it took the place of another report with its key; of several the last counts. 0: it took none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) replaced: i64,
+    /// Whether a person decided that it counts: nothing but a person replaces it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) promoted: bool,
     /// Findings of the way to the report's bytes, which only the whole item shows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) findings: Vec<LineFinding>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+fn is_zero(number: &i64) -> bool {
+    *number == 0
+}
+
+/// What a commit knows of a report beside its values.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Standing {
+    /// When it was first committed.
+    pub(crate) ingested: Timestamp,
+    /// See [`Line::replaced`].
+    pub(crate) replaced: i64,
+    /// See [`Line::promoted`].
+    pub(crate) promoted: bool,
 }
 
 /// Times in the manifest: RFC 3339, UTC.
@@ -137,22 +159,25 @@ pub(crate) struct Contents<'a> {
 
 impl<'a> Contents<'a> {
     /// Name the originals and list the reports.
-    pub(crate) fn of(accepted: &[&'a Accepted], ingested: &dyn Fn(&Accepted) -> Timestamp) -> Self {
+    pub(crate) fn of(accepted: &[&'a Accepted], standing: &dyn Fn(&Accepted) -> Standing) -> Self {
         let mut names = HashMap::new();
         let mut originals = Vec::with_capacity(accepted.len());
         let mut manifest = Vec::new();
         for (report, hash) in accepted.iter().zip(hashes(accepted)) {
             let key = report.report.key.to_string();
             // Several documents of one file have one original: it is kept once.
+            let standing = standing(report);
             let name = names.entry(hash).or_insert_with(|| {
+                // The report whose place it took has an original by the name of the key, and packs are merged.
+                let place = if standing.replaced > 0 { format!("-{}", standing.replaced) } else { String::new() };
                 let name = match report.original.as_ref() {
-                    Original::Xml(_) => format!("{key}.xml"),
-                    Original::Gzip(_) => format!("{key}.xml.gz"),
+                    Original::Xml(_) => format!("{key}{place}.xml"),
+                    Original::Gzip(_) => format!("{key}{place}.xml.gz"),
                 };
                 originals.push((name.clone(), report.original.as_ref()));
                 name
             });
-            let line = line(report, key, name.clone(), hash, ingested(report));
+            let line = line(report, key, name.clone(), hash, standing);
             serde_json::to_writer(&mut manifest, &line).expect("a line of plain values serializes");
             manifest.push(b'\n');
         }
@@ -182,7 +207,7 @@ fn hashes(accepted: &[&Accepted]) -> Vec<Hash> {
     each.collect()
 }
 
-fn line(report: &Accepted, key: String, member: String, hash: Hash, ingested: Timestamp) -> Line {
+fn line(report: &Accepted, key: String, member: String, hash: Hash, standing: Standing) -> Line {
     let Provenance { origin, attachment, arrival, mail } = &report.provenance;
     Line {
         key,
@@ -191,8 +216,10 @@ fn line(report: &Accepted, key: String, member: String, hash: Hash, ingested: Ti
         origin: origin.clone(),
         attachment: attachment.clone(),
         arrival: *arrival,
-        ingested,
+        ingested: standing.ingested,
         mail: mail.as_ref().map(LineMail::from),
+        replaced: standing.replaced,
+        promoted: standing.promoted,
         findings: report
             .findings
             .iter()

@@ -18,6 +18,7 @@ use super::{Fault, StoreError, intents, survey, upgrade};
 use crate::model::{Accepted, Code, Finding, Hash, Original, Provenance};
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -41,6 +42,8 @@ pub struct KeptReport {
     pub provenance: Provenance,
     /// What was odd about its mail and on the way to its bytes, which its bytes do not show.
     pub findings: Vec<Finding>,
+    /// Whether another report has taken its place.
+    pub replaced: bool,
 }
 
 /// What a rebuild found that a person should know.
@@ -61,6 +64,8 @@ pub struct Rebuild {
     old: Option<Ledger>,
     access: Access,
     packs: Vec<Made>,
+    /// Keys of which one report took the place of another, and the batch in which the last did.
+    replaced: Arc<HashMap<String, i64>>,
     damaged: Vec<Fault>,
     notices: Vec<String>,
 }
@@ -120,17 +125,31 @@ impl Rebuild {
         ledger.claim(&lock)?;
         let mut writer = Writer::of(fresh, ledger, lock, now)?;
         writer.rebuilding = true;
-        Ok(Self { layout, writer, old, access, packs: Vec::new(), damaged: Vec::new(), notices })
+        let (packs, replaced) = (Vec::new(), Arc::default());
+        Ok(Self { layout, writer, old, access, packs, replaced, damaged: Vec::new(), notices })
     }
 
     /// The packs, oldest batch first.
     ///
     /// # Errors
     /// Where a folder cannot be read.
-    pub fn packs(&self) -> Result<Vec<PathBuf>, StoreError> {
+    pub fn packs(&mut self) -> Result<Vec<PathBuf>, StoreError> {
         let mut packs = survey::on_disk(&self.layout, FileKind::Pack)?;
         let number = |path: &Path| Layout::batch_of(FileKind::Pack, path).unwrap_or(i64::MAX);
         packs.sort_by(|a, b| (number(a), a.file_name(), a).cmp(&(number(b), b.file_name(), b)));
+        let mut replaced: HashMap<String, i64> = HashMap::new();
+        for pack in &packs {
+            let lines = match PackReader::open(pack).and_then(|mut pack| pack.manifest()) {
+                // Told when its reports are read.
+                Err(StoreError::Damaged { .. }) => continue,
+                other => other?,
+            };
+            for line in lines.into_iter().filter(|line| line.replaced > 0) {
+                let last = replaced.entry(line.key).or_default();
+                *last = line.replaced.max(*last);
+            }
+        }
+        self.replaced = Arc::new(replaced);
         Ok(packs)
     }
 
@@ -145,10 +164,11 @@ impl Rebuild {
     ) -> Result<(), StoreError> {
         let at = survey::relative(&self.layout, pack);
         let mut reports = 0_i64;
+        let replaced = self.replaced.clone();
         let read = PackReader::open(pack).and_then(|mut reader| {
             reader.originals(|original, lines| {
                 reports = reports.saturating_add(int(lines.len()));
-                let reports = lines.iter().map(kept).collect();
+                let reports = lines.iter().map(|line| kept(line, &replaced)).collect();
                 each(self, Kept { original: Arc::new(original), reports })
             })
         });
@@ -192,6 +212,12 @@ impl Rebuild {
                 let number = Layout::batch_of(made.kind, Path::new(&made.path)).unwrap_or(0);
                 record_files(transaction, std::slice::from_ref(made), number)?;
             }
+            // One that counts is no conflict, whatever the old ledger said.
+            transaction.execute(
+                "DELETE FROM conflicts WHERE EXISTS (SELECT 1 FROM reports
+                 WHERE reports.key = conflicts.key AND reports.content = conflicts.content)",
+                [],
+            )?;
             intents::retire(transaction, &parts)
         })?;
         self.writer.close_snapshot();
@@ -349,7 +375,9 @@ impl Rebuild {
             return CARRIED.to_vec();
         }
         let copy = |table: &&str| {
-            let sql = format!("INSERT OR IGNORE INTO main.{table} SELECT * FROM old.{table}");
+            // The old ledger knows more of a conflict than the pack of a report that was replaced.
+            let or = if *table == "conflicts" { "REPLACE" } else { "IGNORE" };
+            let sql = format!("INSERT OR {or} INTO main.{table} SELECT * FROM old.{table}");
             connection.execute(&sql, []).is_err()
         };
         let unread = CARRIED.iter().copied().chain(seen).filter(copy).collect();
@@ -494,7 +522,7 @@ fn publish_packs(layout: &Layout) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn kept(line: &Line) -> KeptReport {
+fn kept(line: &Line, replaced: &HashMap<String, i64>) -> KeptReport {
     // The later stages find again what they found; only the mail and the way to the bytes are gone.
     let findings = line.findings.iter().filter_map(|finding| {
         let code = Code::ALL.iter().find(|code| code.as_str() == finding.code)?;
@@ -506,5 +534,6 @@ fn kept(line: &Line) -> KeptReport {
         ingested: line.ingested,
         provenance: line.provenance(),
         findings: findings.collect(),
+        replaced: replaced.get(&line.key).is_some_and(|last| line.replaced < *last),
     }
 }

@@ -32,6 +32,7 @@ pub(super) fn accepted(number: u32, records: u32) -> Accepted {
         verdicts: records.iter().map(verdict).collect(),
         report: Report {
             key: ReportKey(key),
+            former_key: None,
             content: Hash(content),
             day,
             metadata: Metadata {
@@ -178,6 +179,7 @@ fn write(dir: &Path, reports: &[Accepted]) -> BTreeMap<&'static str, usize> {
             Added::Stored => "stored",
             Added::Duplicate => "duplicate",
             Added::Conflict => "conflict",
+            Added::Replaced(_) => "replaced",
         };
         *outcomes.entry(outcome).or_default() += 1;
     }
@@ -740,4 +742,75 @@ fn a_store_that_is_not_there_does_not_verify() {
     for dir in [dir.path().to_owned(), dir.path().join("typo")] {
         assert!(matches!(Store::open(&dir).unwrap().verify(), Err(StoreError::NoStore { .. })));
     }
+}
+
+#[test]
+fn a_replacement_killed_at_any_instant_is_made_or_not_and_loses_no_original() {
+    let old = accepted(3, 5);
+    let mut new = accepted(3, 7);
+    new.report.content = Hash([9; 32]);
+    new.original = std::sync::Arc::new(Original::Xml(b"<feedback>the genuine one</feedback>".to_vec()));
+    new.provenance.mail = Some(MailFacts { sender_auth: SenderAuth::Pass, ..MailFacts::default() });
+    let others: Vec<Accepted> = [43, 83, 4].map(|number| accepted(number, 4)).to_vec();
+    let with = |report: &Accepted| {
+        let mut all = others.clone();
+        all.push(report.clone());
+        collected(&all)
+    };
+    let reader: Reader = {
+        let report = old.report.clone();
+        std::sync::Arc::new(move |_, _, _| vec![report.clone()])
+    };
+    let steps = [Step::Start, Step::Planned, Step::Written, Step::Recorded, Step::Published];
+    for step in steps.map(Some).into_iter().chain([None]) {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), &[&others[..], std::slice::from_ref(&old)].concat());
+        let before = std::fs::read_dir(dir.path().join("originals/month=2026-10")).unwrap().count();
+        let mut made = false;
+        for kill in [step, None] {
+            let mut writer = Writer::open(dir.path(), now()).unwrap();
+            writer.read_originals_with(reader.clone());
+            *writer.fault.get_mut() = Some(Box::new(move |at| Some(at) == kill));
+            let added = writer.add(new.clone()).unwrap();
+            assert_eq!(matches!(added, Added::Replaced(_)), !made, "{step:?} {kill:?}: {added:?}");
+            assert_eq!(writer.commit().is_err(), kill.is_some(), "{step:?}");
+            drop(writer);
+            // The next writer makes it all right.
+            drop(Writer::open(dir.path(), now()).unwrap());
+            made = kill.is_none() || matches!(step, Some(Step::Recorded | Step::Published));
+            assert_eq!(stored(dir.path()), with(if made { &new } else { &old }), "{step:?} {kill:?}");
+            let store = Store::open(dir.path()).unwrap();
+            assert_eq!(store.verify().unwrap(), [], "{step:?} {kill:?}");
+            assert_eq!(store.conflicts().unwrap().len(), usize::from(made), "{step:?} {kill:?}");
+        }
+        let packs: Vec<_> = std::fs::read_dir(dir.path().join("originals/month=2026-10")).unwrap().collect();
+        assert!(packs.len() > before, "both originals are there");
+        // Packs that are merged hold both under names of their own.
+        let mut writer = Writer::open(dir.path(), now()).unwrap();
+        writer.compact(true).unwrap();
+        drop(writer);
+        let pack = std::fs::read_dir(dir.path().join("originals/month=2026-10")).unwrap().next().unwrap().unwrap();
+        let mut pack = super::pack::PackReader::open(&pack.path()).unwrap();
+        let key = new.report.key.to_string();
+        let lines: Vec<_> = pack.manifest().unwrap().into_iter().filter(|line| line.key == key).collect();
+        assert_eq!(lines.len(), 2);
+        let originals: Vec<Original> = lines.iter().map(|line| pack.original(&line.member).unwrap()).collect();
+        assert!(originals.contains(&old.original) && originals.contains(&new.original));
+        assert_eq!(Store::open(dir.path()).unwrap().verify().unwrap(), []);
+    }
+}
+
+#[test]
+fn a_report_stored_under_its_former_key_is_known_and_one_with_an_id_in_other_case_is_not_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut old = accepted(1, 2);
+    old.report.metadata.report_id = "aGVsbG8".into();
+    write(dir.path(), std::slice::from_ref(&old));
+    let mut again = old.clone();
+    (again.report.key, again.report.former_key) = (ReportKey([5; 16]), Some(old.report.key));
+    assert_eq!(write(dir.path(), std::slice::from_ref(&again)), BTreeMap::from([("duplicate", 1)]));
+    let mut other = again.clone();
+    other.report.metadata.report_id = "AGVsbG8".into();
+    (other.report.key, other.report.content) = (ReportKey([6; 16]), Hash([6; 32]));
+    assert_eq!(write(dir.path(), &[other, again]), BTreeMap::from([("stored", 1), ("duplicate", 1)]));
 }

@@ -8,8 +8,10 @@ use super::layout::Layout;
 use super::ledger::Ledger;
 use super::lock::Lock;
 use super::quota::Quota;
+use super::replace::{Reader, ReplacedSums, Rivals};
 use super::{StoreError, commit, intents, rebuild, survey};
-use crate::model::{Accepted, Cursor, Fate, Hash, Message, ReportKey};
+use crate::judge::Rivalry;
+use crate::model::{Accepted, Cursor, Fate, Hash, Message, ReportKey, SenderAuth};
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 use std::collections::{HashMap, HashSet};
@@ -24,6 +26,9 @@ pub enum Added {
     Duplicate,
     /// Another report with its key is there; this one is kept aside.
     Conflict,
+    /// It takes the place of another report with its key, which is kept aside instead. With what that one had counted for,
+    /// where it was stored in this run.
+    Replaced(Option<ReplacedSums>),
 }
 
 /// What became of bytes that were rejected.
@@ -86,6 +91,14 @@ pub(crate) struct Batch {
     pub(crate) keys: HashMap<ReportKey, Hash>,
     pub(crate) conflicts: Vec<Accepted>,
     pub(crate) conflicting: HashSet<(ReportKey, Hash)>,
+    /// Keys under which another report was stored before; its rows go when this one is committed.
+    pub(crate) replaced: HashSet<ReportKey>,
+    /// Keys of reports that a person chose.
+    pub(crate) promoted: HashSet<ReportKey>,
+    /// Conflicts that are none any more: they count now.
+    pub(crate) settled: HashSet<(ReportKey, Hash)>,
+    /// In a rebuild: reports that were replaced, and the file with their bytes.
+    pub(crate) replaced_before: Vec<(Accepted, String)>,
     pub(crate) rejects: Vec<(Hash, Reject)>,
     pub(crate) rejected: HashSet<Hash>,
     /// When reports were first committed, where that was before this run.
@@ -102,6 +115,7 @@ impl Batch {
     pub(crate) fn is_empty(&self) -> bool {
         self.accepted.is_empty()
             && self.conflicts.is_empty()
+            && self.replaced_before.is_empty()
             && self.rejects.is_empty()
             && self.seen.is_empty()
             && self.messages.is_empty()
@@ -155,9 +169,11 @@ pub struct Writer {
     limits: BatchLimits,
     pub(crate) quota: Quota,
     /// Nothing is stored yet: no look-up can find anything.
-    fresh: bool,
+    pub(crate) fresh: bool,
     /// Something is listed as rejected of which no bytes ever came.
     unread: bool,
+    pub(crate) reader: Option<Reader>,
+    pub(crate) rivals: Rivals,
 }
 
 impl std::fmt::Debug for Writer {
@@ -216,6 +232,8 @@ impl Writer {
             quota: Quota::default(),
             fresh,
             unread,
+            reader: None,
+            rivals: Rivals::default(),
         })
     }
 
@@ -242,40 +260,65 @@ impl Writer {
         self
     }
 
-    /// Add a report to the batch, unless it is known: the one that came first stays.
+    /// Add a report to the batch, unless it is known. Of two with one key the authentic one counts, else the fuller one,
+    /// else the one that came first; the other is kept as a conflict.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// Where the ledger cannot be read, or a pack.
     pub fn add(&mut self, mut accepted: Accepted) -> Result<Added, StoreError> {
-        let (key, content) = (accepted.report.key, accepted.report.content);
-        let known = match self.batch.keys.get(&key) {
-            Some(content) => Some(*content),
-            None => self.stored_content(key)?,
-        };
-        if self.rebuilding && known.is_none() {
-            // Its pack stays: nobody writes it again.
-            accepted.original = std::sync::Arc::new(crate::model::Original::Xml(Vec::new()));
+        if !self.rebuilding {
+            self.keep_former_key(&mut accepted)?;
         }
-        let weight = accepted.weight();
-        match known {
-            None => {
-                self.batch.keys.insert(key, content);
-                self.batch.records += accepted.report.records.len();
-                self.batch.bytes += weight;
-                self.batch.accepted.push(accepted);
-                Ok(Added::Stored)
+        let (key, content) = (accepted.report.key, accepted.report.content);
+        let is_proven = accepted.provenance.sender_auth() == SenderAuth::Pass;
+        let in_batch = self.batch.keys.get(&key).copied();
+        let known = match in_batch {
+            Some(content) => {
+                let proven = || {
+                    let mut stored = self.batch.accepted.iter().filter(|stored| stored.report.key == key);
+                    stored.any(|stored| stored.provenance.sender_auth() == SenderAuth::Pass)
+                };
+                Some((content, is_proven && proven()))
             }
-            Some(known) if known == content => Ok(Added::Duplicate),
-            Some(_) => {
-                if self.batch.conflicting.contains(&(key, content)) || self.conflict_known(key, content)? {
+            None => self.stored(key)?.map(|(content, auth)| (content, auth == SenderAuth::Pass)),
+        };
+        let Some((known, known_is_proven)) = known else {
+            if self.rebuilding {
+                // Its pack stays: nobody writes it again.
+                accepted.original = std::sync::Arc::new(crate::model::Original::Xml(Vec::new()));
+            }
+            self.push(accepted);
+            return Ok(Added::Stored);
+        };
+        if known == content && (self.rebuilding || !is_proven || known_is_proven) {
+            return Ok(Added::Duplicate);
+        }
+        // A rebuild takes it from the packs which report counts.
+        let decided = if self.rebuilding { Rivalry::Stays } else { self.rivalry(&accepted)? };
+        match decided {
+            Rivalry::Same => Ok(Added::Duplicate),
+            Rivalry::Replaces => self.replace(accepted),
+            Rivalry::Stays => {
+                if known == content
+                    || self.batch.conflicting.contains(&(key, content))
+                    || self.conflict_known(key, content)?
+                {
                     return Ok(Added::Duplicate);
                 }
                 self.batch.conflicting.insert((key, content));
-                self.batch.bytes += weight;
+                self.batch.bytes += accepted.weight();
                 self.batch.conflicts.push(accepted);
                 Ok(Added::Conflict)
             }
         }
+    }
+
+    /// A report that will be there once the batch is committed.
+    pub(crate) fn push(&mut self, accepted: Accepted) {
+        self.batch.keys.insert(accepted.report.key, accepted.report.content);
+        self.batch.records += accepted.report.records.len();
+        self.batch.bytes += accepted.weight();
+        self.batch.accepted.push(accepted);
     }
 
     /// Note when a report of the batch was first committed: a rebuild keeps that time.
@@ -283,14 +326,18 @@ impl Writer {
         self.batch.ingested.insert(key, at);
     }
 
-    fn stored_content(&mut self, key: ReportKey) -> Result<Option<Hash>, StoreError> {
+    /// The content of a stored report, and what is known of its mail.
+    pub(crate) fn stored(&mut self, key: ReportKey) -> Result<Option<(Hash, SenderAuth)>, StoreError> {
         if self.fresh {
             return Ok(None);
         }
         let Some(ledger) = self.known.hold(&self.layout)? else { return Ok(None) };
         let look = || {
-            let mut statement = ledger.connection.prepare_cached("SELECT content FROM reports WHERE key = ?1")?;
-            statement.query_row([key.0], |row| row.get(0).map(Hash)).optional()
+            let sql = "SELECT content, sender_auth FROM reports WHERE key = ?1";
+            let mut statement = ledger.connection.prepare_cached(sql)?;
+            let found = statement
+                .query_row([key.0], |row| Ok((Hash(row.get(0)?), super::pack::sender_auth(row.get_ref(1)?.as_str()?))));
+            found.optional()
         };
         look().map_err(ledger.failed("looking up a report"))
     }
@@ -364,6 +411,7 @@ impl Writer {
             return Ok(Vec::new());
         }
         self.known.release()?;
+        self.rivals = Rivals::default();
         commit::commit(self)?;
         self.fresh = self.fresh && self.batch.accepted.is_empty();
         Ok(std::mem::take(&mut self.batch).messages)

@@ -34,6 +34,7 @@ mod privacy;
 mod properties;
 mod readers;
 mod renderings;
+mod rivals;
 mod smtp;
 mod verified;
 mod workdir;

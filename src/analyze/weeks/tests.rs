@@ -64,6 +64,7 @@ fn quality(quality: &Quality) -> impl Iterator<Item = String> {
     let Quality {
         unreadable,
         conflicts,
+        conflicting,
         long_reports,
         not_evaluated,
         pass_without_evidence,
@@ -83,6 +84,7 @@ fn quality(quality: &Quality) -> impl Iterator<Item = String> {
     let counts = [
         ("unreadable", *unreadable),
         ("conflicts", *conflicts),
+        ("conflicting", conflicting.len() as u64),
         ("long", long_reports.len() as u64),
         ("not evaluated", *not_evaluated),
         ("pass without evidence", *pass_without_evidence),

@@ -8,7 +8,7 @@ use super::{
     },
     NAMED,
 };
-use crate::analyze::Quality;
+use crate::analyze::{Contradicted, Quality};
 
 /// One line a fault.
 pub(super) fn quality(quality: &Quality) -> Vec<String> {
@@ -40,7 +40,12 @@ pub(super) fn quality(quality: &Quality) -> Vec<String> {
     push(quality.unreadable, format!("{} could not be read.", counted(quality.unreadable, "item", "items")));
     push(
         quality.conflicts,
-        format!("{} came again with other content; the first counts.", counted(quality.conflicts, "report", "reports")),
+        format!(
+            "{} came again with other content{}: the authentic one counts, else the fuller, else the first; \
+             `rejected list --conflicts` lists the others.",
+            counted(quality.conflicts, "report", "reports"),
+            contradicted(quality)
+        ),
     );
     for long in quality.long_reports.iter().take(3) {
         push(
@@ -97,4 +102,20 @@ pub(super) fn quality(quality: &Quality) -> Vec<String> {
         lines.push("Nothing odd.".to_owned());
     }
     lines
+}
+
+/// The reports in conflict, the first few by name.
+fn contradicted(quality: &Quality) -> String {
+    let name = |report: &Contradicted| {
+        let (id, from) = (Clean::new(&report.report_id), Clean::new(&report.org_name));
+        format!("{id} from {from} about {}", Clean::new(&report.policy_domain))
+    };
+    let names: Vec<String> = quality.conflicting.iter().take(NAMED).map(name).collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    match quality.conflicts.saturating_sub(names.len() as u64) {
+        0 => format!(" ({})", names.join("; ")),
+        more => format!(" ({} and {} more)", names.join("; "), count(more)),
+    }
 }

@@ -1,0 +1,129 @@
+//! Which of two reports under one key counts: the authentic one, else the fuller one, else the one that came first.
+
+use crate::model::{Record, Report, SenderAuth};
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+/// What becomes of a report whose key another report has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rivalry {
+    /// No value differs: it is the same report, spaced or sent otherwise.
+    Same,
+    /// The stored one stays.
+    Stays,
+    /// It takes the place of the stored one.
+    Replaces,
+}
+
+/// Compare a report with the stored one of the same key, each with what is known of its mail.
+///
+/// Of two, one whose mail is proven replaces one whose mail is not. Where neither is better proven, one that holds all
+/// rows of the other and more replaces it: some reporters send a part first, then the whole.
+pub fn rivalry(new: (&Report, SenderAuth), stored: (&Report, SenderAuth)) -> Rivalry {
+    let (report, other) = (new.0, stored.0);
+    let (new_standing, standing) = (standing(new.1), standing(stored.1));
+    let better = new_standing == Standing::Proven && standing != Standing::Proven;
+    let same = report.metadata == other.metadata && report.policy == other.policy && report.records == other.records;
+    if better {
+        Rivalry::Replaces
+    } else if same {
+        Rivalry::Same
+    } else if new_standing >= standing && holds_more(&report.records, &other.records) {
+        Rivalry::Replaces
+    } else {
+        Rivalry::Stays
+    }
+}
+
+/// How far a report mail is to be believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Standing {
+    /// Refuted.
+    Forged,
+    /// Neither proven nor refuted.
+    Unproven,
+    Proven,
+}
+
+fn standing(auth: SenderAuth) -> Standing {
+    match auth {
+        SenderAuth::Pass => Standing::Proven,
+        SenderAuth::None | SenderAuth::Unknown => Standing::Unproven,
+        SenderAuth::Fail => Standing::Forged,
+    }
+}
+
+/// Whether some rows hold all of the others, each as often, and more.
+fn holds_more(rows: &[Record], others: &[Record]) -> bool {
+    if rows.len() <= others.len() {
+        return false;
+    }
+    let hash = |record: &Record| {
+        // Every value of a row shows in its debug form.
+        let mut hasher = DefaultHasher::new();
+        format!("{record:?}").hash(&mut hasher);
+        hasher.finish()
+    };
+    let mut left: HashMap<u64, Vec<&Record>> = HashMap::new();
+    for record in rows {
+        left.entry(hash(record)).or_default().push(record);
+    }
+    others.iter().all(|record| {
+        let alike = left.get_mut(&hash(record));
+        alike.is_some_and(|alike| {
+            let place = alike.iter().position(|other| *other == record);
+            place.map(|place| alike.swap_remove(place)).is_some()
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::normalize::{Context, Read, reports};
+    use SenderAuth::{Fail, None, Pass, Unknown};
+
+    /// A report with rows of so many messages each.
+    fn report(counts: &[i64]) -> Report {
+        let rows: String = counts
+            .iter()
+            .map(|count| format!("<record><row><source_ip>192.0.2.7</source_ip><count>{count}</count></row></record>"))
+            .collect();
+        let xml = format!(
+            "<feedback><report_metadata><org_name>receiver.example</org_name><report_id>1</report_id><date_range>\
+             <begin>1772496000</begin><end>1772582399</end></date_range></report_metadata><policy_published>\
+             <domain>example.com</domain></policy_published>{rows}</feedback>"
+        );
+        let context = Context { attachment: Option::None, arrival: "2026-03-04T02:00:00Z".parse().unwrap() };
+        let Read::Report { report, .. } = reports(xml.as_bytes(), &context, &Default::default()).remove(0) else {
+            panic!("a report")
+        };
+        report
+    }
+
+    fn found(new: (&[i64], SenderAuth), stored: (&[i64], SenderAuth)) -> Rivalry {
+        rivalry((&report(new.0), new.1), (&report(stored.0), stored.1))
+    }
+
+    #[test]
+    fn the_proven_one_counts_whatever_it_holds() {
+        for other in [Fail, None, Unknown] {
+            assert_eq!(found((&[1], Pass), (&[7, 8], other)), Rivalry::Replaces, "{other:?}");
+            assert_eq!(found((&[7, 8, 9], other), (&[7, 8], Pass)), Rivalry::Stays, "{other:?}");
+            assert_eq!(found((&[7], Pass), (&[7], other)), Rivalry::Replaces, "the same, now proven");
+            assert_eq!(found((&[7], other), (&[7], Pass)), Rivalry::Same, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn of_equal_standing_the_one_that_holds_all_rows_and_more_counts() {
+        for (new, stored) in [(Pass, Pass), (Unknown, None), (None, Unknown), (Fail, Fail), (Unknown, Fail)] {
+            assert_eq!(found((&[1, 2, 2], new), (&[2, 1], stored)), Rivalry::Replaces, "{new:?} {stored:?}");
+            assert_eq!(found((&[1, 2], new), (&[1, 2, 3], stored)), Rivalry::Stays);
+            assert_eq!(found((&[1, 2, 3], new), (&[1, 4], stored)), Rivalry::Stays, "a row is missing");
+            assert_eq!(found((&[1, 2, 3], new), (&[1, 1], stored)), Rivalry::Stays, "a row is there once only");
+        }
+        assert_eq!(found((&[1, 2], Fail), (&[1], Unknown)), Rivalry::Stays, "a forger adds rows");
+        assert_eq!(found((&[1, 2], Unknown), (&[1, 2], Fail)), Rivalry::Same);
+    }
+}
