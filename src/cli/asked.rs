@@ -137,14 +137,13 @@ impl Asked {
         self.filter.from.is_none_or(|from| from <= day) && self.filter.to.is_none_or(|to| day <= to)
     }
 
-    /// What arrived within the days asked for and gave no rows.
+    /// What belongs to the days asked for and gave no rows: what arrived then, and reports in conflict with one of then.
     fn aside(&self, store: &Store) -> anyhow::Result<Aside> {
-        let asked = |arrival| {
-            let day = Offset::UTC.to_datetime(arrival).date();
-            self.question.period.is_none_or(|period| period.contains(day))
-        };
-        let unreadable = store.rejected()?.iter().filter(|entry| asked(entry.arrival)).count();
-        let conflicts: Vec<_> = store.conflicts()?.into_iter().filter(|entry| asked(entry.arrival)).collect();
+        let contains = |day| self.question.period.is_none_or(|period| period.contains(day));
+        let arrived = |at| Offset::UTC.to_datetime(at).date();
+        let unreadable = store.rejected()?.iter().filter(|entry| contains(arrived(entry.arrival))).count();
+        let mut conflicts = store.conflicts()?;
+        conflicts.retain(|entry| contains(entry.day.unwrap_or_else(|| arrived(entry.arrival))));
         let named = conflicts.iter().take(Aside::NAMED).map(|entry| Contradicted {
             org_name: entry.org_name.as_str().into(),
             report_id: entry.report_id.as_str().into(),

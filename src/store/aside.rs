@@ -6,6 +6,7 @@ use super::writer::Writer;
 use super::{Store, StoreError, files, intents};
 use crate::model::{Hash, Original, ReportKey};
 use jiff::Timestamp;
+use jiff::civil::Date;
 use rusqlite::{Row, params};
 
 /// Something that should have been a report and could not be read.
@@ -52,6 +53,8 @@ pub struct ConflictEntry {
     pub ingested: Timestamp,
     /// Where the bytes are, below the folder of the store; null where the quota let them go.
     pub file: Option<String>,
+    /// The day that the report with its key counts for; `None` where that was pruned.
+    pub day: Option<Date>,
 }
 
 impl Store {
@@ -84,7 +87,8 @@ impl Store {
 fn conflicts(ledger: &Ledger) -> Result<Vec<ConflictEntry>, StoreError> {
     let read = || -> rusqlite::Result<Vec<ConflictEntry>> {
         let mut statement = ledger.connection.prepare(
-            "SELECT key, origin, attachment, org_name, report_id, policy_domain, arrival, ingested, file, content
+            "SELECT key, origin, attachment, org_name, report_id, policy_domain, arrival, ingested, file, content,
+                (SELECT day FROM reports WHERE reports.key = conflicts.key)
              FROM conflicts ORDER BY ingested, origin, file",
         )?;
         statement.query_map([], conflict)?.collect()
@@ -129,6 +133,7 @@ fn conflict(row: &Row<'_>) -> rusqlite::Result<ConflictEntry> {
         ingested: time(row.get(7)?),
         file: Some(row.get(8)?).filter(|file: &String| !file.is_empty()),
         content: Hash(row.get(9)?),
+        day: row.get::<_, Option<i32>>(10)?.map(super::reports::day),
     })
 }
 

@@ -27,10 +27,7 @@ fn mail(work: &WorkDir, name: &str, recorded: &str, id: &str, rows: &[(u32, u32)
          Message-ID: <{name}@example.net>\r\nSubject: Report\r\nContent-Type: text/xml\r\n\r\n{}\r\n",
         report(id, rows)
     );
-    let path = work.write(format!("{name}.eml"), text);
-    // It arrived in the week that is asked for.
-    let arrived = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_795_000_000);
-    std::fs::File::options().append(true).open(path).unwrap().set_modified(arrived).unwrap();
+    work.write(format!("{name}.eml"), text);
 }
 
 fn trusting() -> WorkDir {
