@@ -141,11 +141,13 @@ impl Letter {
     /// # Errors
     /// [`SendError`] where an address is none.
     pub fn compose(&self) -> Result<Mail, SendError> {
+        let from = address("from", &self.from)?;
+        let id = self.message_id(from.email.domain());
         let mut message = Message::builder()
-            .from(address("from", &self.from)?)
+            .from(from)
             .subject(self.subject.as_str())
             .date(self.date)
-            .message_id(None)
+            .message_id(Some(id))
             .header(AutoSubmitted);
         for to in &self.to {
             message = message.to(address("to", to)?);
@@ -156,6 +158,19 @@ impl Letter {
             .singlepart(part(ContentType::TEXT_HTML, &self.html));
         let message = message.multipart(parts).map_err(|error| SendError::Compose(error.to_string()))?;
         Ok(Mail { envelope: message.envelope().clone(), bytes: message.formatted() })
+    }
+}
+
+impl Letter {
+    /// An id under the sender's domain, as RFC 5322 section 3.6.4 advises: what else names a host may be anybody's.
+    fn message_id(&self, domain: &str) -> String {
+        let mut hash = blake3::Hasher::new();
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        hash.update(&now.as_nanos().to_le_bytes()).update(&std::process::id().to_le_bytes());
+        for text in [&self.from, &self.to.join(","), &self.subject, &self.text] {
+            hash.update(text.as_bytes()).update(&[0]);
+        }
+        format!("<{}.dmarquet@{domain}>", &hash.finalize().to_hex()[..32])
     }
 }
 
@@ -226,6 +241,10 @@ mod tests {
         assert_eq!(parsed.subparts[0].get_body().unwrap().trim_end(), "plain");
         let header = |name: &str| parsed.headers.iter().find(|header| header.get_key() == name).unwrap().get_value();
         assert_eq!(header("Auto-Submitted"), "auto-generated");
+        let id = header("Message-ID");
+        assert!(id.starts_with('<') && id.ends_with(".dmarquet@example.com>"), "{id}");
+        let again = letter().compose().unwrap();
+        assert_ne!(mail.bytes(), again.bytes(), "two mails, two ids");
         assert_eq!(header("Date"), "Wed, 18 Nov 2026 11:06:40 +0000");
         assert_eq!(header("To"), "a@example.net, b@example.org");
     }

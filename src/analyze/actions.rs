@@ -199,7 +199,7 @@ fn align_senders(view: &View<'_>, vendors: &Vendors) -> Vec<Action> {
             policy_domain: view.foreign(*domain),
             change: Change::AlignSender {
                 organization: name.clone().into(),
-                signs: vendor.with_signature * 2 > vendor.messages,
+                signs: vendor.with_signature > vendor.messages / 2,
             },
             cause: Cause::AuthenticatedUnaligned,
             sources: addresses(&vendor.largest()),

@@ -2,7 +2,7 @@
 //! days inside. It never reads the clock; the words of the command line are read by `cli`.
 
 use jiff::{
-    Timestamp, ToSpan,
+    Span, Timestamp, ToSpan,
     civil::{Date, Weekday},
     tz::Offset,
 };
@@ -83,7 +83,7 @@ impl Period {
 
     /// The period of the same length `n` times before this one; null before the calendar's start.
     pub fn before(self, n: u8) -> Option<Self> {
-        let back = (i32::from(n) * self.days()).days();
+        let back = Span::new().try_days(i32::from(n).checked_mul(self.days())?).ok()?;
         Some(Self { from: self.from.checked_sub(back).ok()?, to: self.to.checked_sub(back).ok()? })
     }
 }
@@ -161,6 +161,24 @@ mod tests {
         }
         assert_eq!((number(Date::MIN), number(Date::MAX)), DAYS);
         assert_eq!((date(i32::MIN), date(i32::MAX)), (Date::MIN, Date::MAX));
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn no_days_and_no_instant_panic(from in DAYS.0..=DAYS.1, to in DAYS.0..=DAYS.1, n: u8, now in Timestamp::MIN.as_second()..=Timestamp::MAX.as_second()) {
+            let now = Timestamp::from_second(now).unwrap();
+            let week = Period::last_complete_week(now);
+            proptest::prop_assert!(week.from() <= week.to());
+            if let Ok(period) = Period::new(date(from), date(to)) {
+                proptest::prop_assert!(period.days() >= 1);
+                period.iso_week();
+                if let Some(before) = period.before(n) {
+                    proptest::prop_assert_eq!(before.days(), period.days());
+                }
+            }
+        }
     }
 
     #[test]

@@ -93,10 +93,13 @@ pub enum KnownSender {
 impl Question {
     /// How many earlier periods of the same length the answer compares with: eight weeks of them at most.
     pub(crate) fn windows(&self) -> u8 {
-        match self.period.map(Period::days) {
-            Some(days @ 1..=31) => u8::try_from(56 / days).unwrap_or(HISTORY).clamp(1, HISTORY),
+        let Some(period) = self.period else { return 0 };
+        let windows = match period.days() {
+            days @ 1..=31 => u8::try_from(56 / days).unwrap_or(HISTORY).clamp(1, HISTORY),
             _ => 0,
-        }
+        };
+        // None where the calendar begins after them.
+        if period.before(windows).is_some() { windows } else { 0 }
     }
 
     /// The days before the period that the answer compares with; null: none.

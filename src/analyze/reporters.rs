@@ -90,7 +90,11 @@ impl Record {
         *entry = (entry.0 + reports.number, entry.1.saturating_add(reports.messages));
     }
 
+    /// Days with reports, reports and messages from one day to another; none where the last day is before the first.
     fn in_days(&self, from: i32, to: i32) -> (usize, u64, u64) {
+        if from > to {
+            return (0, 0, 0);
+        }
         let days = self.days.range(from..=to);
         days.fold((0, 0, 0), |(days, reports, messages), (_, more)| {
             (days + 1, reports + more.0, messages.saturating_add(more.1))
@@ -104,8 +108,8 @@ impl Record {
         let steady = (1..=4).all(|back| self.in_days(from - back * length, from - (back - 1) * length - 1).1 >= 2);
         let last = self.days.keys().next_back().copied().unwrap_or(from);
         let daily = days as u64 * 10 >= u64::try_from(4 * length).unwrap_or(u64::MAX) * 9;
-        let stopped = last < from && over >= from + 2;
-        let partly = last >= from && daily && last <= over - 3;
+        let stopped = last < from && over >= from.saturating_add(2);
+        let partly = last >= from && daily && last <= over.saturating_sub(3);
         (steady && reports >= 20 && (stopped || partly)).then_some(End { last, reports, messages, partly })
     }
 }
@@ -199,6 +203,8 @@ impl Attendance {
     pub(crate) fn missing_days(&self, silent: &[SilentReporter]) -> Vec<MissingDays> {
         let Some((from, _, length)) = self.asked else { return Vec::new() };
         let since = from - 4 * length;
+        let Ok(over) = u64::try_from(self.over.saturating_sub(since)) else { return Vec::new() };
+        let from = self.first_told(from, length);
         let all = self
             .records
             .values()
@@ -206,7 +212,7 @@ impl Attendance {
         let mut missing = Vec::new();
         for (org_name, (_, record)) in &self.records {
             let (days, _, messages) = record.in_days(since, self.over);
-            let daily = days as u64 * 10 >= u64::try_from(self.over - since + 1).unwrap_or(u64::MAX) * 9;
+            let daily = days as u64 * 10 >= (over + 1) * 9;
             let told = silent.iter().any(|silent| silent.org_name == *org_name);
             if daily && !told && messages >= all / 10 {
                 let days: Vec<Date> =
@@ -221,11 +227,18 @@ impl Attendance {
 
     /// The days of the period, as far as it is over, on which nobody reported.
     pub(crate) fn empty_days(&self) -> Vec<Date> {
-        let Some((from, _, _)) = self.asked else { return Vec::new() };
-        (from..=self.over)
+        let Some((from, _, length)) = self.asked else { return Vec::new() };
+        (self.first_told(from, length)..=self.over)
             .filter(|day| !self.records.values().any(|(_, record)| record.days.contains_key(day)))
             .map(date)
             .collect()
+    }
+
+    /// The first day that is told of where nobody reported. Of a period of years those before the first report are not: no
+    /// list of all days since the calendar began.
+    fn first_told(&self, from: i32, length: i32) -> i32 {
+        const YEAR: i32 = 366;
+        if length <= YEAR { from } else { from.max(self.first_day().unwrap_or(i32::MAX)) }
     }
 
     /// The first day of all that was read with a report.

@@ -137,6 +137,7 @@ impl Polls<'_> {
     /// Poll each mailbox once. One that cannot be reached is said, and does not keep the others waiting.
     fn once(&self, mailboxes: &[Mailbox], now: Timestamp) -> anyhow::Result<Exit> {
         let mut writer = self.run.writer(self.settings, self.store, now)?;
+        journey::clock_warning(writer.last_commit()?, now).inspect(|warning| self.run.talk.warning(warning));
         let verification = Verification::of(&self.args.witness, self.settings.verify)?;
         let options = verification.of_run(journey::options(self.interrupt, self.settings, now));
         let mut tally = Tally::default();

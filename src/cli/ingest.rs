@@ -43,6 +43,7 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let verification = Verification::of(&args.witness, settings.verify)?;
     let options = verification.of_run(journey::options(&interrupt, &settings, run.now));
     let mut writer = run.writer(&settings, &store, run.now)?;
+    journey::clock_warning(writer.last_commit()?, run.now).inspect(|warning| run.talk.warning(warning));
     let source = Walk::new(&args.paths, options.limits.clone(), run.now);
     let tally = ingest::run(source, &mut writer, &options, &mut Watch::new(&run.talk, None))?;
     verification.tell(&run.talk);

@@ -13,7 +13,7 @@ use crate::ingest::{Observer, Options, Outcome, Tally, Trust};
 use crate::limits::Limits;
 use crate::model::{Fate, Message};
 use indicatif::ProgressBar;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -24,6 +24,18 @@ const NAMED: usize = 20;
 pub(super) fn options(interrupt: &Interrupt, settings: &Settings, now: Timestamp) -> Options {
     let trust = Trust { authserv_ids: settings.trusted_authserv_id.clone(), domains: settings.domains.clone() };
     Options { limits: Limits::default(), workers: None, interrupt: Some(interrupt.flag()), now, trust, witness: None }
+}
+
+/// How far ahead of this clock a commit may lie: two machines that share a store differ by seconds.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(10);
+
+/// What is to be said where the store was last written by a clock that is ahead of this one: one of them is wrong, and
+/// with it what counts as new, late or ahead.
+pub(super) fn clock_warning(last_commit: Option<Timestamp>, now: Timestamp) -> Option<String> {
+    let last = last_commit.filter(|last| now.checked_add(CLOCKS_DIFFER).is_ok_and(|latest| *last > latest))?;
+    Some(format!(
+        "clock: the store was last written at {last:.0}, but it is {now:.0} by this computer's clock; one of the clocks is wrong"
+    ))
 }
 
 /// Watches a run: a bar for who looks on, a line for each item with `--verbose`, faults when they come up.
@@ -104,6 +116,7 @@ pub(super) fn tell(talk: &Talk, tally: &Tally, format: Option<Format>) -> anyhow
     tell_links(talk, tally);
     match format {
         Some(Format::Json) => output::json(tally)?,
+        Some(Format::Text) if talk.is_quiet() => {}
         Some(Format::Text) => output::data(text(tally).as_bytes())?,
         None if talk.wants_tally() => output::data(text(tally).as_bytes())?,
         None => {}
@@ -219,7 +232,7 @@ pub(super) fn grouped(number: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{exit, text, what_became};
+    use super::{clock_warning, exit, text, what_became};
     use crate::cli::exit::Exit;
     use crate::ingest::{FoundItem, Outcome, RejectedItem, SetAside, Stored, Tally};
 
@@ -256,6 +269,17 @@ mod tests {
         ] {
             assert_eq!(exit(&tally), code, "{tally:?}");
         }
+    }
+
+    #[test]
+    fn a_store_from_the_future_is_said() {
+        let now = "2026-11-25T10:00:00Z".parse().unwrap();
+        let said = |last: &str| clock_warning(Some(last.parse().unwrap()), now);
+        assert_eq!((said("2026-11-25T10:10:00Z"), clock_warning(None, now)), (None, None));
+        let expected = "clock: the store was last written at 2031-01-01T00:00:00Z, but it is 2026-11-25T10:00:00Z by this \
+                        computer's clock; one of the clocks is wrong";
+        assert_eq!(said("2031-01-01T00:00:00Z").as_deref(), Some(expected));
+        assert_eq!(clock_warning(Some(jiff::Timestamp::MAX), jiff::Timestamp::MAX), None);
     }
 
     #[test]

@@ -57,6 +57,11 @@ impl Talk {
         self.verbose > 0 && !self.quiet
     }
 
+    /// Whether nothing but errors is to be said.
+    pub(crate) const fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Whether a run without news still says how it went: somebody looks, or asked.
     pub(crate) fn wants_tally(&self) -> bool {
         !self.quiet && (self.verbose > 0 || io::stdout().is_terminal())
@@ -88,6 +93,9 @@ impl Talk {
 
     /// Something a person should know, now.
     pub(crate) fn warning(&self, message: &str) {
+        if self.quiet {
+            return;
+        }
         self.line("warning", "\x1b[1;33m", message);
     }
 

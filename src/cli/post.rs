@@ -61,7 +61,7 @@ fn written(now: Timestamp) -> SystemTime {
 fn route(outlet: &Outlet) -> anyhow::Result<Route> {
     match outlet {
         Outlet::Sendmail(program) => Ok(Route::Sendmail { program: program.clone(), patience: send::PROGRAM_PATIENCE }),
-        Outlet::Server { host, port, security, ca_file, login } => {
+        Outlet::Server { host, port, security, ehlo_name, ca_file, login } => {
             let secret = login.as_ref().map(|(user, secret)| {
                 let password = secret.reveal().map_err(anyhow::Error::msg).context("smtp")?;
                 anyhow::Ok((user.clone(), password))
@@ -76,7 +76,7 @@ fn route(outlet: &Outlet) -> anyhow::Result<Route> {
                 },
                 ca_file: ca_file.clone(),
                 login: secret.transpose()?,
-                hello: None,
+                hello: ehlo_name.clone(),
                 patience: send::PATIENCE,
             }))
         }

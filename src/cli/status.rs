@@ -2,7 +2,7 @@
 
 use super::args::Format;
 use super::exit::Exit;
-use super::journey::{count, grouped, sums};
+use super::journey::{self, count, grouped, sums};
 use super::period::Stretch;
 use super::settings::Settings;
 use super::{Run, output, screen};
@@ -60,6 +60,11 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
             let text = text(&status, &mailboxes, &dir.display().to_string(), run.now);
             screen::show(&output::clean_lines(&text))?;
         }
+    }
+    journey::clock_warning(status.last_commit.max(status.newest_arrival), run.now)
+        .inspect(|warning| run.talk.warning(warning));
+    if status.totals.messages == i64::MAX {
+        run.talk.warning("messages: the sum is larger than the store keeps (2^63 - 1); the findings row.count_implausible name the reports");
     }
     silent.iter().for_each(|message| run.talk.warning(message));
     Ok(if silent.is_empty() { Exit::Handled } else { Exit::Attention })

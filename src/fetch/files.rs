@@ -304,15 +304,15 @@ fn standard_input() -> Source {
     Source { origin: "-".to_owned(), name, reader: Box::new(io::stdin()), size: None, path: None }
 }
 
-/// Whether a file met in a folder may be a report, an archive or a mail.
+/// Whether a file met in a folder may be a report, an archive or a mail, by what is in it or by its name.
 fn is_item(format: Format, head: &[u8], name: Option<&str>) -> bool {
-    name.is_some_and(sniff::is_report_name)
+    name.is_some_and(|name| sniff::is_report_name(name) || sniff::is_mail_name(name))
         || match format {
-            Format::Gzip | Format::Zip | Format::Mail | Format::Mbox => true,
+            Format::Gzip | Format::Zip | Format::Mail | Format::Mbox | Format::Emlx => true,
             Format::Xml => sniff::has_feedback(head),
             Format::Json => sniff::is_tls_report(head),
             // Old Word files begin like Outlook's.
-            Format::Closed(closed) => closed.extension != "msg",
+            Format::Closed(closed) => closed.extension != "msg" || sniff::is_outlook_message(head),
             // Two bytes are a weak sign.
             Format::Zlib => sniff::inflated_head(head).contains(&b'<'),
             _ => false,

@@ -93,6 +93,21 @@ fn a_reports_name_makes_an_item_of_anything() {
 }
 
 #[test]
+fn what_its_name_says_is_mail_is_never_set_aside() {
+    for name in
+        ["a.eml", "a.emlx", "a.partial.emlx", "A.MSG", "a.mbox", "a.pst", "message.rpmsg", "winmail.dat", "smime.p7m"]
+    {
+        let folder = Folder::new(&[(name, b"\x00\x01"), ("z.png", b"\x89PNG")]);
+        assert_eq!(folder.walk(), [format!("item {name}"), "aside z.png".to_owned()]);
+    }
+    let folded = format!("X-Scan:{}\nFrom: a@example.com\n\nbody\n", "\n folded".repeat(3000));
+    let emlx = [b"40\n", MAIL, b"<?xml version=\"1.0\"?><plist/>"].concat();
+    let message = [&b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"[..], b"_\0_\0s\0u\0b\0s\0t\0g\x001\0.\x000\0_\0"].concat();
+    let folder = Folder::new(&[("a", folded.as_bytes()), ("b", &emlx), ("c", &message)]);
+    assert_eq!(folder.walk(), ["item a", "item b", "item c"]);
+}
+
+#[test]
 fn json_is_an_item_where_it_is_a_tls_report() {
     let folder = Folder::new(&[("a.json", b"{\"organization-name\": \"x\", \"policies\": []}"), ("b.json", b"{}")]);
     assert_eq!(folder.walk(), ["item a.json", "aside b.json"]);

@@ -6,7 +6,7 @@ use super::{IngestError, Options, Tally};
 use crate::fetch::{Fetched, Item};
 use crate::judge::judge;
 use crate::model::{Accepted, Finding, Original, Provenance, Report};
-use crate::normalize::{Context, Read, reports};
+use crate::normalize::{Context, Read, is_no_longer_ahead, reports};
 use crate::store::{
     Access, Added, ConflictEntry, Kept, KeptReport, Reader, Rebuild, Rebuilt, Reject, RejectedEntry, StoreError,
     Writer, head,
@@ -115,6 +115,11 @@ fn parsed(original: &Original, context: &Context<'_>, options: &Options) -> Vec<
         }
     }
     found
+}
+
+/// When a report that is tried again arrived: then, unless a clock that was wrong says so.
+fn arrival(accepted: &Accepted, then: Timestamp, now: Timestamp) -> Timestamp {
+    if then < accepted.report.metadata.end || then > now { now } else { then }
 }
 
 fn add(tally: &mut Tally, writer: &mut Writer, accepted: Accepted) -> Result<(), StoreError> {
@@ -267,7 +272,23 @@ fn accept_one(
     Ok(Box::new(Accepted { report, verdicts, findings, original: original.clone(), provenance }))
 }
 
-/// Try rejected items again. Those in which everything can be read now leave the list.
+/// Try those rejected items again whose period lay ahead by the clock of then and does not by the clock of now.
+///
+/// # Errors
+/// Where the store cannot be read or written.
+pub(super) fn retry_ahead(writer: &mut Writer, options: &Options) -> Result<Tally, IngestError> {
+    let mut entries = writer.rejected()?;
+    entries.retain(|entry| is_no_longer_ahead(&entry.reason, options.now) == Some(true));
+    if entries.is_empty() {
+        return Ok(Tally::default());
+    }
+    let tally = retry(writer, &entries, options)?;
+    // What still cannot be read was told when it came.
+    let Tally { stored, findings, findings_more, .. } = tally;
+    Ok(Tally { items: stored.reports, stored, findings, findings_more, ..Tally::default() })
+}
+
+/// Try rejected items again, by the clock of today. Those in which everything can be read now leave the list.
 ///
 /// # Errors
 /// Where the store cannot be read or written.
@@ -279,7 +300,7 @@ pub fn retry(writer: &mut Writer, entries: &[RejectedEntry], options: &Options) 
             origin: entry.origin.clone(),
             name: entry.attachment.clone(),
             bytes: writer.rejected_bytes(entry)?,
-            arrival: entry.arrival,
+            arrival: options.now,
             message: None,
         };
         let Worked { contents, .. } = work(Fetched::Item(item), options, None)?;
@@ -288,7 +309,8 @@ pub fn retry(writer: &mut Writer, entries: &[RejectedEntry], options: &Options) 
         for piece in pieces {
             tally.items += 1;
             match piece {
-                Piece::Report(accepted) => {
+                Piece::Report(mut accepted) => {
+                    accepted.provenance.arrival = arrival(&accepted, entry.arrival, options.now);
                     tally.find(&accepted.provenance.origin, &accepted.findings);
                     add(&mut tally, writer, *accepted)?;
                 }

@@ -87,7 +87,7 @@ pub trait Observer {
 /// An observer that does nothing.
 impl Observer for () {}
 
-/// Read a source into a store.
+/// Read a source into a store. What was rejected before only because it lay ahead, and does so no longer, is read first.
 ///
 /// # Errors
 /// Where the store cannot be written or read. Faults of the source are told to the observer and counted instead.
@@ -98,11 +98,13 @@ pub fn run(
     observer: &mut dyn Observer,
 ) -> Result<Tally, IngestError> {
     writer.read_originals_with(again::reader(options));
+    let ahead = again::retry_ahead(writer, options)?;
     let memory = Memories::of(writer)?;
     writer.take_notices().iter().for_each(|notice| observer.notice(notice));
     let mut saver = save::Saver::new(writer, observer);
     through(source, options, &memory, |worked| saver.take(worked))?;
     let mut tally = saver.finish()?;
+    tally.add(ahead);
     tally.interrupted = interrupted(options);
     if !tally.interrupted {
         writer.compact(false)?;

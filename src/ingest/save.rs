@@ -5,8 +5,10 @@ use super::work::{Contents, Piece, Worked};
 use super::{IngestError, Observer, Tally};
 use crate::fetch::FetchError;
 use crate::model::{Accepted, Fate, Hash, ReportKey};
+use crate::normalize::is_no_longer_ahead;
 use crate::store::{Added, Reject, Rejected, SeenItem, Writer};
 use crate::unpack::Kind;
+use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};
 
 /// How an item's contents counted.
@@ -29,6 +31,8 @@ pub struct Outcome {
 struct Count {
     outcome: Outcome,
     seen: SeenItem,
+    /// Something was rejected only because it lies ahead.
+    ahead: bool,
 }
 
 impl Count {
@@ -84,6 +88,7 @@ impl Count {
 
     fn rejected(&mut self, tally: &mut Tally, rejected: Rejected, (origin, reason): (&str, &str)) {
         self.seen.rejected += 1;
+        self.ahead |= is_no_longer_ahead(reason, Timestamp::MIN).is_some();
         tally.items += 1;
         match rejected {
             Rejected::New => {
@@ -169,13 +174,17 @@ impl<'a> Saver<'a> {
                 for piece in pieces {
                     self.place(piece, &mut count)?;
                 }
-                if let Some(hash) = worked.hash {
+                // What lies ahead is looked at again whenever it comes again.
+                if let Some(hash) = worked.hash.filter(|_| !count.ahead) {
                     self.writer.item(hash, count.seen);
                 }
             }
         }
         if let Some(message) = worked.message {
             self.writer.fetched(&worked.origin);
+            if count.seen.reports > 0 {
+                self.writer.heard(&message.mailbox, worked.arrival);
+            }
             self.writer.message(message, count.fate());
         }
         self.observer.item(&worked.origin, &count.outcome);

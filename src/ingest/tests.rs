@@ -106,6 +106,48 @@ fn twice_equals_once() {
 }
 
 #[test]
+fn what_lay_ahead_of_a_wrong_clock_is_read_by_a_later_run() {
+    let wrong = now() - jiff::SignedDuration::from_hours(24 * 400);
+    let rejected_at = |dir: &Path, bytes: Vec<u8>| {
+        let item = Item { origin: "a.xml".into(), name: Some("a.xml".into()), bytes, arrival: wrong, message: None };
+        let mut writer = Writer::open(dir, wrong).unwrap();
+        let options = Options { now: wrong, ..options() };
+        let tally = run([Ok(Fetched::Item(item))].into_iter(), &mut writer, &options, &mut ()).unwrap();
+        assert!(tally.rejected[0].reason.starts_with("period.future: "), "{:?}", tally.rejected);
+        // Nothing changes while it still lies ahead.
+        let tally = run(std::iter::empty(), &mut writer, &options, &mut ()).unwrap();
+        assert_eq!(tally, Tally::default());
+    };
+    let dir = tempfile::tempdir().unwrap();
+    rejected_at(dir.path(), xml(1, 5));
+    let tally = ingest(dir.path(), Vec::new());
+    assert_eq!((tally.items, tally.stored.reports, tally.stored.messages), (1, 1, 5));
+    let store = Store::open(dir.path()).unwrap();
+    assert!(store.rejected().unwrap().is_empty());
+    assert_eq!(store.status().unwrap().newest_arrival, Some(now()), "it arrived no earlier than it ended");
+    // What comes again is looked at again, whether or not its bytes were kept.
+    let dir = tempfile::tempdir().unwrap();
+    rejected_at(dir.path(), xml(1, 5));
+    let mut writer = Writer::open(dir.path(), now()).unwrap();
+    for entry in writer.rejected().unwrap() {
+        writer.forget_rejected(&entry).unwrap();
+    }
+    drop(writer);
+    assert_eq!(ingest(dir.path(), vec![item("a.xml", xml(1, 5))]).stored.reports, 1);
+}
+
+#[test]
+fn a_mailbox_is_heard_of_by_a_report_that_is_known() {
+    let dir = tempfile::tempdir().unwrap();
+    ingest(dir.path(), vec![item("first.xml", xml(1, 5))]);
+    let newest = || Store::open(dir.path()).unwrap().newest_of_mailbox("m").unwrap();
+    ingest(dir.path(), vec![message(1, b"no report")]);
+    assert_eq!(newest(), None);
+    let tally = ingest(dir.path(), vec![message(2, &xml(1, 5))]);
+    assert_eq!((tally.stored.reports, tally.duplicates, newest()), (0, 1, Some(now())));
+}
+
+#[test]
 fn without_a_store_the_tally_is_the_same() {
     let dir = tempfile::tempdir().unwrap();
     let mut reports = Vec::new();

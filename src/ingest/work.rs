@@ -29,6 +29,8 @@ pub(super) struct Worked {
     pub(super) message: Option<Message>,
     /// Of its bytes; null where there were none to read.
     pub(super) hash: Option<Hash>,
+    /// When it arrived.
+    pub(super) arrival: Timestamp,
     pub(super) contents: Contents,
 }
 
@@ -52,7 +54,7 @@ pub(super) fn work(fetched: Fetched, options: &Options, memory: Option<&Memory>)
         Fetched::Item(item) => work_item(item, options, memory),
         Fetched::SetAside { origin } => {
             let contents = Contents::Pieces(vec![Piece::SetAside(Kind::Other)]);
-            Ok(Worked { origin, message: None, hash: None, contents })
+            Ok(Worked { origin, message: None, hash: None, arrival: options.now, contents })
         }
         Fetched::LinkOut { origin } => {
             Ok(Worked { origin, message: None, hash: None, contents: Contents::Pieces(vec![Piece::LinkOut]) })
@@ -70,7 +72,8 @@ pub(super) fn work(fetched: Fetched, options: &Options, memory: Option<&Memory>)
 /// Something of which no bytes came.
 fn unread(origin: String, reason: String, message: Option<Message>, now: Timestamp) -> Worked {
     let reject = Reject { origin: origin.clone(), attachment: None, reason, bytes: None, extension: "", arrival: now };
-    Worked { origin, message, hash: None, contents: Contents::Pieces(vec![Piece::Rejected(reject, Vec::new())]) }
+    let contents = Contents::Pieces(vec![Piece::Rejected(reject, Vec::new())]);
+    Worked { origin, message, hash: None, arrival: now, contents }
 }
 
 fn work_item(item: Item, options: &Options, memory: Option<&Memory>) -> Result<Worked, StoreError> {
@@ -80,6 +83,7 @@ fn work_item(item: Item, options: &Options, memory: Option<&Memory>) -> Result<W
             origin: item.origin,
             message: item.message,
             hash: Some(hash),
+            arrival: item.arrival,
             contents: Contents::Seen(seen),
         });
     }
@@ -92,7 +96,7 @@ fn work_item(item: Item, options: &Options, memory: Option<&Memory>) -> Result<W
         let (origin, attachment) = (origin.clone(), name);
         vec![Piece::Rejected(Reject { origin, attachment, reason, bytes: copy, extension: "bin", arrival }, Vec::new())]
     });
-    Ok(Worked { origin, message, hash: Some(hash), contents: Contents::Pieces(pieces) })
+    Ok(Worked { origin, message, hash: Some(hash), arrival, contents: Contents::Pieces(pieces) })
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {

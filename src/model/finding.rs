@@ -77,12 +77,18 @@ codes! {
     PERIOD_DERIVED = "period.derived";
     /// The period is over two days long.
     PERIOD_LONG = "period.long";
+    /// The period stands in an element of another name than `date_range`.
+    PERIOD_ELEMENT = "period.element";
+    /// The period lies before there was DMARC.
+    PERIOD_ANCIENT = "period.ancient";
     /// The period ends more than two days after the arrival (a rejection's code).
     PERIOD_FUTURE = "period.future";
     /// `org_name` or `report_id` was missing and was derived.
     METADATA_DERIVED = "metadata.derived";
     /// A row was set aside: its count is not a number of messages.
     ROW_COUNT = "row.count";
+    /// A row or report counts more messages than is plausible: counted as written.
+    ROW_COUNT_IMPLAUSIBLE = "row.count_implausible";
     /// A row with count 0 and no source was dropped: the reporter saw nothing.
     ROW_EMPTY = "row.empty";
     /// The source address was unusable, and the row counts for the unknown source; or more than an address stood there.
@@ -99,7 +105,7 @@ codes! {
     LIMIT_DROPPED = "limit.dropped";
     /// Findings beyond the limit were counted, not kept.
     FINDINGS_MORE = "findings.more";
-    /// An attachment is base64 and does not say so: decoded.
+    /// An attachment is encoded in another way than it says, or text stands behind it: decoded.
     MAIL_ENCODING = "mail.encoding";
     /// The border recorded dmarc=fail for the mail that brought the report, or its signature does not verify.
     MAIL_UNAUTHENTICATED = "mail.unauthenticated";

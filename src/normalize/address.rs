@@ -1,7 +1,7 @@
 //! Source addresses in every spelling seen, to one address.
 //!
-//! In: trimmed text. Out: an address, and whether more than an address stood there; or nothing. Never a guess: digits
-//! with leading zeros are octal to some and decimal to others, and so no address.
+//! Never a guess: digits with leading zeros are octal to some and decimal to others, and so no address; a text that holds
+//! two addresses says neither.
 
 use crate::model::Source;
 use std::net::IpAddr;
@@ -11,12 +11,18 @@ use std::net::IpAddr;
 pub(super) struct Address {
     /// IPv4-mapped IPv6 folded to IPv4.
     pub(super) ip: IpAddr,
-    /// Whether a zone id, a port or a whole-address prefix length was dropped.
+    /// Whether more than an address stood there: a zone id, a port, a whole-address prefix length, a host name.
     pub(super) dropped: bool,
 }
 
-/// Read an address: plain, in brackets, IPv4-mapped, with a zone id, a port or a `/32` behind it.
+/// Read an address: plain, in brackets, IPv4-mapped, with a zone id, a port or a `/32` behind it; else the only address
+/// among other words, as in `192.0.2.7 (mail.example.com)`.
 pub(super) fn address(text: &str) -> Option<Address> {
+    spelled(text).or_else(|| among_words(text))
+}
+
+/// An address in one of its own spellings.
+fn spelled(text: &str) -> Option<Address> {
     if let Some(ip) = plain(text) {
         return Some(Address { ip, dropped: false });
     }
@@ -27,6 +33,35 @@ pub(super) fn address(text: &str) -> Option<Address> {
     let core = text.split_once(['%', '/']).map_or(text, |(core, rest)| if is_whole(text, rest) { core } else { text });
     let ip = plain(core).or_else(|| with_port(core))?;
     Some(Address { ip, dropped: true })
+}
+
+/// The only address in a text that also holds other words, as a host name before or behind it.
+fn among_words(text: &str) -> Option<Address> {
+    // A host name is up to 253 characters long. More than that is not looked at.
+    const LONGEST: usize = 1024;
+    let is_gap = |c: char| c.is_whitespace() || "()[]<>{},;=\"'".contains(c);
+    // Java writes `name/address`, and `/address` where there is no name.
+    let behind_name =
+        |word: &str| word.rsplit_once('/').and_then(|(name, ip)| (spelled(name).is_none()).then(|| plain(ip))?);
+    let mut found = None;
+    for word in text[..text.floor_char_boundary(LONGEST)].split(is_gap).filter(|word| !word.is_empty()) {
+        let Some(ip) = spelled(untagged(word)).map(|address| address.ip).or_else(|| behind_name(word)) else {
+            continue;
+        };
+        if found.is_some_and(|other| other != ip) {
+            return None;
+        }
+        found = Some(ip);
+    }
+    found.map(|ip| Address { ip, dropped: true })
+}
+
+/// Without the tag that a literal of SMTP has (RFC 5321 section 4.1.3).
+fn untagged(text: &str) -> &str {
+    match text.get(..5) {
+        Some(tag) if tag.eq_ignore_ascii_case("ipv6:") => &text[5..],
+        _ => text,
+    }
 }
 
 /// An address as the standard library reads it. The all-ones address stands for the unknown source and never sends.
@@ -40,10 +75,7 @@ fn unbracket(text: &str) -> (&str, bool) {
     let Some((inside, behind)) = text.strip_prefix('[').and_then(|rest| rest.split_once(']')) else {
         return (text, false);
     };
-    let inside = match inside.get(..5) {
-        Some(tag) if tag.eq_ignore_ascii_case("ipv6:") => &inside[5..],
-        _ => inside,
-    };
+    let inside = untagged(inside);
     match behind.strip_prefix(':') {
         Some(port) if is_digits(port) => (inside, true),
         _ if behind.is_empty() => (inside, false),
@@ -98,6 +130,32 @@ mod tests {
     }
 
     #[test]
+    fn the_one_address_among_other_words_is_read_and_said() {
+        for text in [
+            "192.0.2.7 (mail.example.com)",
+            "mail.example.com [192.0.2.7]",
+            "mail.example.com (192.0.2.7)",
+            "192.0.2.7 192.0.2.7",
+            "192.0.2.7,",
+            "<192.0.2.7>",
+            "ip=192.0.2.7",
+            "mail.example.com/192.0.2.7",
+            "/192.0.2.7",
+            "[192.0.2.7",
+            "[192.0.2.7]x",
+            "mail.example.com:[::ffff:192.0.2.7]:25",
+        ] {
+            assert_eq!(read(text), Some(("192.0.2.7".into(), true)), "{text}");
+        }
+        for text in
+            ["IPv6:2001:db8::1", "ipv6:2001:DB8::1", "mx.example.com (IPv6:2001:db8::1)", "[IPv6:2001:db8::1] (mx)"]
+        {
+            assert_eq!(read(text), Some(("2001:db8::1".into(), true)), "{text}");
+        }
+        assert_eq!(read(&format!("{} 192.0.2.7", "é".repeat(2000))), None);
+    }
+
+    #[test]
     fn what_is_no_address_is_none() {
         for text in [
             "",
@@ -108,9 +166,12 @@ mod tests {
             "192.0.2.0/24",
             "2001:db8::/32",
             "192.0.2.7:x",
-            "[192.0.2.7",
-            "[192.0.2.7]x",
             "192.0.2.7, 192.0.2.8",
+            "192.0.2.7 (192.0.2.8)",
+            "192.0.2.7.example.com",
+            "ip-192-0-2-7.example.com",
+            "192.0.2.7/192.0.2.8",
+            "the answer is 7",
             "%",
             "/32",
             "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",

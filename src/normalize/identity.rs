@@ -1,6 +1,5 @@
-//! What makes two reports one report, and what tells a duplicate from a conflict.
-//!
-//! In: values of a report, or its document. Out: hashes. Their form is part of the store: changing it is a new schema.
+//! What makes two reports one report, and what tells a duplicate from a conflict: hashes of a report's values and of its
+//! document. Their form is part of the store.
 
 use super::domain::{canonical_domain, of_address};
 use crate::model::{Domain, Hash, Metadata, ReportKey};
@@ -56,27 +55,47 @@ fn key_of(metadata: &Metadata, policy_domain: &Domain, report_id: &str) -> Repor
 /// How much is put together before it is hashed: the hash works on many pieces at once, and lines are short.
 const BLOCK: usize = 16 << 10;
 
-/// The hash of a document from its first tag to its last, line ends made equal: what mail systems change on the way
-/// (line ends, a byte order mark, white space around) makes no other content.
+/// The hash of a document from its first tag to its last, without white space between tags and with line ends made equal:
+/// what mail systems and editors change on the way (line ends, indentation) makes no other content.
 pub(super) fn content(document: &str) -> Hash {
     let mut rest = document.as_bytes();
-    let mut hash = blake3::Hasher::new();
-    let mut block = Vec::new();
-    while let Some(at) = memchr::memchr(b'\r', rest) {
-        if block.len() + at > BLOCK {
-            hash.update(&block);
-            block.clear();
+    let mut pieces = Pieces { hash: blake3::Hasher::new(), block: Vec::new() };
+    while let Some(at) = memchr::memchr2(b'>', b'\r', rest) {
+        if rest[at] == b'\r' {
+            pieces.add(&rest[..at]);
+            pieces.add(b"\n");
+            rest = rest[at + 1..].strip_prefix(b"\n").unwrap_or(&rest[at + 1..]);
+            continue;
         }
-        if at > BLOCK {
-            hash.update(&rest[..at]);
-        } else {
-            block.extend_from_slice(&rest[..at]);
+        pieces.add(&rest[..=at]);
+        rest = &rest[at + 1..];
+        let blank = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')).count();
+        if rest.get(blank) == Some(&b'<') {
+            rest = &rest[blank..];
         }
-        block.push(b'\n');
-        rest = rest[at + 1..].strip_prefix(b"\n").unwrap_or(&rest[at + 1..]);
     }
-    hash.update(&block).update(rest);
-    Hash(hash.finalize().into())
+    pieces.add(rest);
+    Hash(pieces.hash.update(&pieces.block).finalize().into())
+}
+
+/// Pieces of a document on their way into a hash.
+struct Pieces {
+    hash: blake3::Hasher,
+    block: Vec<u8>,
+}
+
+impl Pieces {
+    fn add(&mut self, piece: &[u8]) {
+        if self.block.len() + piece.len() > BLOCK {
+            self.hash.update(&self.block);
+            self.block.clear();
+        }
+        if piece.len() > BLOCK {
+            self.hash.update(piece);
+        } else {
+            self.block.extend_from_slice(piece);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -150,9 +169,20 @@ mod tests {
     }
 
     #[test]
+    fn white_space_between_tags_makes_no_other_content() {
+        let line = "<a><b>x y</b><c></c></a>";
+        for indented in ["<a>\n  <b>x y</b>\n  <c></c>\n</a>", "<a>\r\n\t<b>x y</b>\r\n<c> </c> </a>"] {
+            assert_eq!(content(indented), content(line), "{indented}");
+        }
+        for other in ["<a><b>x  y</b><c></c></a>", "<a><b> x y</b><c></c></a>", "<a><b>x y</b><c></c>z</a>"] {
+            assert_ne!(content(other), content(line), "{other}");
+        }
+    }
+
+    #[test]
     fn line_ends_make_no_other_content() {
         assert_eq!(content("<a>\r\n\r\n<b>\r</a>"), content("<a>\n\n<b>\n</a>"));
-        assert_ne!(content("<a>\n</a>"), content("<a>\n\n</a>"));
+        assert_ne!(content("<a>x\n</a>"), content("<a>x\n\n</a>"));
         for long in [BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK] {
             let lines = format!("{}\n{}\n\n", "a".repeat(long), "b\n".repeat(long));
             assert_eq!(content(&lines.replace('\n', "\r\n")), content(&lines));

@@ -18,6 +18,7 @@ mod words;
 
 pub use domain::canonical_domain;
 pub use identity::reporter_domain;
+pub use period::is_no_longer_ahead;
 
 use crate::limits::Limits;
 use crate::model::{Finding, Report};

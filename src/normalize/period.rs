@@ -1,7 +1,5 @@
-//! The reporting period: when it begins and ends, and the day it counts for.
-//!
-//! In: `begin` and `end` as written, the attachment's name, the time of arrival. Out: a [`Period`], or why there is none.
-//! The clock is an argument.
+//! The reporting period: when it begins and ends, and the day it counts for. What is missing is taken from the
+//! attachment's name or worked out from the other end, never without a finding.
 
 use super::Context;
 use crate::model::{Code, Findings, Quoted};
@@ -22,6 +20,10 @@ const LONG: i64 = 2 * DAY;
 /// A period may end so long after its arrival: clocks and time zones differ.
 const AHEAD: SignedDuration = SignedDuration::from_hours(48);
 const DAY: i64 = 86_400;
+/// What stands between the code of a rejection and the end of the period.
+const ENDS: &str = ": the period ends ";
+/// The first day of 2012, the year DMARC was published in (January 30): no report is of a day before it.
+const FIRST_YEAR: i64 = 1_325_376_000;
 
 /// Work out the period.
 ///
@@ -41,6 +43,9 @@ pub(super) fn period(
     } else {
         (begin, end)
     };
+    if begin < FIRST_YEAR {
+        findings.note(Code::PERIOD_ANCIENT, || format!("the period begins at {begin}, before there was DMARC (2012)"));
+    }
     if end - begin > LONG {
         findings.note(Code::PERIOD_LONG, || format!("the period is {} hours long", (end - begin) / 3600));
     }
@@ -49,13 +54,22 @@ pub(super) fn period(
     let period = Period { begin, end, day: Offset::UTC.to_datetime(midpoint).date() };
     match context.arrival.checked_add(AHEAD) {
         Ok(latest) if period.end > latest => Err(format!(
-            "{}: the period ends {}, more than two days after the arrival {}",
+            "{}{ENDS}{}, more than two days after the arrival {}",
             Code::PERIOD_FUTURE,
             period.end,
             context.arrival
         )),
         _ => Ok(period),
     }
+}
+
+/// Whether a report that was rejected because its period lies ahead does so no longer; `None` where the reason for the
+/// rejection was another. A clock that was wrong when the report came shuts it out no longer than that.
+pub fn is_no_longer_ahead(reason: &str, now: Timestamp) -> Option<bool> {
+    let ahead = reason.strip_prefix(Code::PERIOD_FUTURE.as_str())?;
+    // A time that no calendar has is always ahead.
+    let end = ahead.strip_prefix(ENDS).and_then(|rest| rest.split(',').next()?.parse::<Timestamp>().ok());
+    Some(end.is_some_and(|end| now.checked_add(AHEAD).is_ok_and(|latest| end <= latest)))
 }
 
 /// Both ends in Unix seconds, from where they can be had.
@@ -65,8 +79,9 @@ fn ends(
     context: &Context<'_>,
     findings: &mut Findings,
 ) -> Result<(i64, i64), String> {
-    let (begin_read, end_read) = (begin.and_then(instant), end.and_then(instant));
-    let name = || context.attachment.and_then(from_name);
+    // Zero is what a program writes that has no time.
+    let read = |text: Option<&str>| text.and_then(instant).filter(|instant| instant.seconds != 0);
+    let (begin_read, end_read) = (read(begin), read(end));
     for (path, text, read) in [("begin", begin, begin_read), ("end", end, end_read)] {
         if let (Some(text), Some(Instant { unit: Some(unit), seconds })) = (text, read) {
             findings.note(Code::PERIOD_UNIT, || {
@@ -74,25 +89,28 @@ fn ends(
             });
         }
     }
+    let (begin_read, end_read) = (begin_read.map(|at| at.seconds), end_read.map(|at| at.seconds));
+    if let (Some(begin), Some(end)) = (begin_read, end_read) {
+        return Ok((begin, end));
+    }
+    if let Some((first, last)) = context.attachment.and_then(from_name) {
+        let (path, text, seconds) = if begin_read.is_none() { ("begin", begin, first) } else { ("end", end, last) };
+        note_name(findings, path, text, seconds);
+        return Ok((begin_read.unwrap_or(first), end_read.unwrap_or(last)));
+    }
+    let mut derived = |path: &str, text: Option<&str>, how: &str| {
+        findings.note(Code::PERIOD_DERIVED, || format!("date_range/{path}: {}: taken as {how}", expected(text)));
+    };
     match (begin_read, end_read) {
-        (Some(begin), Some(end)) => Ok((begin.seconds, end.seconds)),
-        (Some(Instant { seconds, .. }), None) => {
-            if let Some((_, last)) = name() {
-                note_name(findings, "end", end, last);
-                return Ok((seconds, last));
-            }
-            findings.note(Code::PERIOD_DERIVED, || {
-                format!("date_range/end: {}: taken as a day after begin", expected(end))
-            });
-            Ok((seconds, seconds.saturating_add(DAY - 1)))
+        (Some(begin), _) => {
+            derived("end", end, "a day after begin");
+            Ok((begin, begin.saturating_add(DAY - 1)))
         }
-        (None, _) => match name() {
-            Some((first, last)) => {
-                note_name(findings, "begin", begin, first);
-                Ok((first, end_read.map_or(last, |end| end.seconds)))
-            }
-            None => Err(format!("date_range/begin: {}", expected(begin))),
-        },
+        (None, Some(end)) => {
+            derived("begin", begin, "a day before end");
+            Ok((end.saturating_sub(DAY - 1).max(0), end))
+        }
+        (None, None) => Err(format!("date_range/begin: {}", expected(begin))),
     }
 }
 
@@ -266,15 +284,52 @@ mod tests {
     }
 
     #[test]
-    fn no_usable_begin_anywhere_is_a_rejection_that_says_so() {
-        let reason = read_named(Some("integer"), Some("1772582399"), Some("report.xml")).0;
-        assert_eq!(reason, Err("date_range/begin: expected Unix seconds, found \"integer\"".into()));
+    fn an_end_without_a_begin_is_a_day_after_it() {
+        for begin in [None, Some("0"), Some("integer"), Some("")] {
+            let (period, findings) = read_named(begin, Some("1772582399"), Some("report.xml"));
+            assert_eq!(period, Ok((1_772_496_000, 1_772_582_399, "2026-03-03".into())), "{begin:?}");
+            assert_eq!(findings[0].code, Code::PERIOD_DERIVED);
+        }
+        assert_eq!(read("1772496000", "0"), read("1772496000", ""));
+    }
+
+    #[test]
+    fn a_period_before_there_was_dmarc_is_marked() {
+        assert_eq!(read("1325376000", "1325462399").1, []);
+        assert_eq!(read("1325375999", "1325462398").1, [Code::PERIOD_ANCIENT]);
+        assert_eq!(read("1", "2").1, [Code::PERIOD_ANCIENT]);
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn no_numbers_and_no_arrival_panic(
+            begin in proptest::prop_oneof!["-?[0-9]{0,20}", "[0-9]{1,13}[.][0-9]{0,4}", "[0-9]{4,5}-[0-9]{2}-[0-9]{2}"],
+            end in proptest::prop_oneof!["-?[0-9]{0,20}", "[0-9]{10}"],
+            arrival in Timestamp::MIN.as_second()..=Timestamp::MAX.as_second(),
+            name in proptest::prop_oneof!["x!y![0-9]{0,20}![0-9]{0,20}", "[a-z!0-9]{0,20}"],
+        ) {
+            let arrival = Timestamp::from_second(arrival).expect("within the range");
+            let mut findings = Findings::new(10);
+            let context = Context { attachment: Some(&name), arrival };
+            if let Ok(period) = period(Some(&begin), Some(&end), &context, &mut findings) {
+                proptest::prop_assert!(period.begin <= period.end);
+                let day = Offset::UTC.to_datetime(period.begin).date()..=Offset::UTC.to_datetime(period.end).date();
+                proptest::prop_assert!(day.contains(&period.day));
+            }
+        }
+    }
+
+    #[test]
+    fn no_usable_time_anywhere_is_a_rejection_that_says_so() {
         assert_eq!(
             read_named(None, None, None).0,
             Err("date_range/begin: expected Unix seconds, found nothing".into())
         );
-        for begin in ["-1", "99999999999999999999", "1.x", ""] {
-            assert!(read(begin, "1").0.is_err(), "{begin}");
+        assert_eq!(read("0", "0").0, Err("date_range/begin: expected Unix seconds, found \"0\"".into()));
+        for begin in ["-1", "1.x", ""] {
+            assert!(read(begin, "-1").0.is_err(), "{begin}");
         }
     }
 
@@ -283,10 +338,14 @@ mod tests {
         assert!(read("1772496000", "1772762400").0.is_ok());
         let reason = read("1772496000", "1772762401").0.expect_err("in the future");
         assert!(reason.starts_with("period.future: the period ends 2026-03-06T02:00:01Z"), "{reason}");
+        let later = |now: &str| is_no_longer_ahead(&reason, now.parse().expect("a timestamp"));
+        assert_eq!((later("2026-03-04T02:00:00Z"), later("2026-03-04T02:00:01Z")), (Some(false), Some(true)));
+        assert_eq!(is_no_longer_ahead("payload is not XML, 12 bytes", Timestamp::MAX), None);
         for far in ["9223372036854775807", "253402300799", "999999999999", "4102444800000", "99999999999999999999"] {
             for (begin, end) in [("1772496000", far), (far, far), (far, "1772496000")] {
                 let reason = read(begin, end).0.expect_err("in the future");
                 assert!(reason.starts_with("period.future: "), "{reason}");
+                assert_eq!(is_no_longer_ahead(&reason, Timestamp::UNIX_EPOCH), Some(false));
             }
         }
     }

@@ -1,6 +1,4 @@
-//! Records as written to records of the model, one by one.
-//!
-//! In: a [`RawRecord`]. Out: a [`Record`], or a finding that says why the row is set aside. A damaged row costs that row.
+//! Records as written to records of the model, one by one. A damaged row costs that row, and a finding says why.
 
 use super::address::address;
 use super::domain::{canonical_domain, of_address};
@@ -9,24 +7,33 @@ use crate::model::{Code, DkimAuth, Domain, Findings, Quoted, Reason, ReasonType,
 use crate::parse::{RawDkim, RawReason, RawRecord, RawSpf, Value, Visitor};
 use std::net::IpAddr;
 
+/// More messages than this in one row are not plausible: a row is of one address, one receiver and about one day, and a
+/// billion a day is 11,600 a second. No single address sends, and no receiver accepts, that much.
+const PLAUSIBLE_IN_ROW: i64 = 1_000_000_000;
+/// More messages than this in one report are not plausible: it is a sixth of what the largest mailbox provider is said
+/// to get in a day from all senders together.
+const PLAUSIBLE_IN_REPORT: i128 = 50_000_000_000;
+
 /// Takes the records of one report.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     /// The rows that are kept, in order.
     pub(super) records: Vec<Record>,
-    /// The sum of their counts: it fits, or the row that would overflow it is set aside.
-    total: i64,
+    /// The sum of their counts.
+    total: i128,
 }
 
 impl<'x> Visitor<'x> for Rows {
     fn record(&mut self, raw: &mut RawRecord<'x>, findings: &mut Findings) {
         let mut row = Row { number: raw.number, findings };
         let Some((source_ip, count)) = row.source_and_count(raw) else { return };
-        let Some(total) = self.total.checked_add(count) else {
-            row.note(Code::ROW_COUNT, "count", || "the sum of all counts is over 2^63: row set aside".into());
-            return;
-        };
-        self.total = total;
+        let before = self.total;
+        self.total = before.saturating_add(count.into());
+        if before <= PLAUSIBLE_IN_REPORT && self.total > PLAUSIBLE_IN_REPORT {
+            row.note(Code::ROW_COUNT_IMPLAUSIBLE, "count", || {
+                format!("the report counts more than {PLAUSIBLE_IN_REPORT} messages: counted as written")
+            });
+        }
         self.records.push(row.record(raw, source_ip, count));
     }
 }
@@ -47,6 +54,13 @@ impl Row<'_> {
             });
             return None;
         };
+        if count > PLAUSIBLE_IN_ROW {
+            self.note(Code::ROW_COUNT_IMPLAUSIBLE, "count", || {
+                format!(
+                    "expected at most {PLAUSIBLE_IN_ROW} messages from one source, found {count}: counted as written"
+                )
+            });
+        }
         let Some(address) = address(source) else {
             if count == 0 {
                 self.note(Code::ROW_EMPTY, "source_ip", || "no source and count 0: row dropped".into());

@@ -77,6 +77,13 @@ impl<'x, T: Tokens<'x>> Reader<'_, T> {
                 }
                 Name::ReportId => self.fill(&mut metadata.report_id, "report_metadata/report_id")?,
                 Name::DateRange => self.date_range(metadata)?,
+                Name::DataRange => {
+                    self.findings.note(
+                        Code::PERIOD_ELEMENT,
+                        || "report_metadata: expected date_range, found data_range: read as that",
+                    );
+                    self.date_range(metadata)?;
+                }
                 Name::Error => {
                     let place = self.place("report_metadata/error");
                     let error = self.tokens.value(place, self.findings)?;

@@ -15,6 +15,7 @@ pub(super) enum Name {
     ExtraContactInfo,
     ReportId,
     DateRange,
+    DataRange,
     Begin,
     End,
     Error,
@@ -84,6 +85,8 @@ impl Name {
             b"extra_contact_info" => Self::ExtraContactInfo,
             b"report_id" => Self::ReportId,
             b"date_range" => Self::DateRange,
+            // KDDI wrote this in 2024.
+            b"data_range" => Self::DataRange,
             b"begin" => Self::Begin,
             b"end" => Self::End,
             b"error" => Self::Error,

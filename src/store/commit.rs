@@ -269,7 +269,8 @@ fn enter<'w>(writer: &'w Writer, batch: &Batch, number: i64) -> Result<Transacti
         record_reports(&transaction, batch, number, now)?;
         record_sums(&transaction, batch)?;
         record_rest(&transaction, batch, now)?;
-        super::mailboxes::record(&transaction, &batch.messages, now)
+        super::mailboxes::record(&transaction, &batch.messages, now)?;
+        super::mailboxes::record_heard(&transaction, &batch.heard)
     };
     record().map_err(writer.ledger.failed("recording the batch"))?;
     Ok(transaction)
@@ -414,8 +415,10 @@ fn record_sums(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result
         reporter.2 = reporter.2.max(accepted.provenance.arrival.as_millisecond());
     }
     let mut statement = transaction.prepare_cached(
+        // SQLite turns a sum beyond 2^63 - 1 into a number with a fraction, which is no sum any more.
         "INSERT INTO totals VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (month) DO UPDATE SET reports = reports + ?2,
-         records = records + ?3, messages = messages + ?4, dmarc_pass = dmarc_pass + ?5",
+         records = records + ?3, messages = MIN(messages, 9223372036854775807 - ?4) + ?4,
+         dmarc_pass = MIN(dmarc_pass, 9223372036854775807 - ?5) + ?5",
     )?;
     for (month, [reports, records, messages, passing]) in months {
         statement.execute(params![month.to_string(), reports, records, messages, passing])?;

@@ -58,7 +58,8 @@ fn ranges(connection: &rusqlite::Connection, (mailbox, folder): (&str, &str)) ->
 }
 
 impl Store {
-    /// When the newest report that a mailbox brought arrived; null where it brought none.
+    /// When the newest report that a mailbox brought arrived, whether or not it was known already; null where it brought
+    /// none.
     ///
     /// # Errors
     /// Where the ledger cannot be read.
@@ -66,8 +67,15 @@ impl Store {
         let Some(ledger) = &self.ledger else { return Ok(None) };
         // The origin of a mail begins with the mailbox's name.
         let sql = "SELECT MAX(arrival) FROM reports WHERE substr(origin, 1, length(?1)) = ?1";
-        let newest = ledger.connection.query_row(sql, [format!("{mailbox} > ")], |row| row.get::<_, Option<i64>>(0));
-        newest.map(|at| at.map(time)).map_err(ledger.failed("looking for a mailbox's newest report"))
+        let newest = || -> rusqlite::Result<Option<i64>> {
+            let stored: Option<i64> = ledger.connection.query_row(sql, [format!("{mailbox} > ")], |row| row.get(0))?;
+            if !ledger.connection.table_exists(None, "heard")? {
+                return Ok(stored);
+            }
+            let heard = "SELECT newest FROM heard WHERE mailbox = ?1";
+            Ok(stored.max(ledger.connection.query_row(heard, [mailbox], |row| row.get(0)).optional()?))
+        };
+        newest().map(|at| at.map(time)).map_err(ledger.failed("looking for a mailbox's newest report"))
     }
 }
 
@@ -125,6 +133,27 @@ pub(crate) fn record(transaction: &Transaction<'_>, messages: &[(Message, Fate)]
         if let Some(word) = fate_word(*fate) {
             statement.execute(params![mailbox, folder, uid_validity, uid, word])?;
         }
+    }
+    Ok(())
+}
+
+/// Made when it is first needed, so that a ledger from before there was one needs no other version.
+const HEARD: &str =
+    "CREATE TABLE IF NOT EXISTS heard (     -- when the newest report of a mailbox arrived, known or not
+    mailbox TEXT PRIMARY KEY,
+    newest INTEGER NOT NULL
+) WITHOUT ROWID;";
+
+/// Note when reports arrived, so that a mailbox that only brings what is known is not taken for silent.
+pub(crate) fn record_heard(transaction: &Transaction<'_>, heard: &BTreeMap<String, Timestamp>) -> rusqlite::Result<()> {
+    if heard.is_empty() {
+        return Ok(());
+    }
+    transaction.execute_batch(HEARD)?;
+    let sql = "INSERT INTO heard VALUES (?1, ?2) ON CONFLICT (mailbox) DO UPDATE SET newest = MAX(newest, ?2)";
+    let mut statement = transaction.prepare_cached(sql)?;
+    for (mailbox, newest) in heard {
+        statement.execute(params![mailbox, newest.as_millisecond()])?;
     }
     Ok(())
 }

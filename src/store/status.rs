@@ -4,8 +4,9 @@ use super::StoreError;
 use super::layout::Month;
 use super::ledger::Ledger;
 use super::reports::time;
+use super::writer::Writer;
 use jiff::Timestamp;
-use rusqlite::Row;
+use rusqlite::{Row, types::ValueRef};
 
 /// Sums of reports.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -14,7 +15,7 @@ pub struct Totals {
     pub reports: i64,
     /// Their rows.
     pub records: i64,
-    /// Sum of the rows' counts.
+    /// Sum of the rows' counts; `i64::MAX` where it is more than that.
     pub messages: i64,
     /// Messages that pass.
     pub dmarc_pass: i64,
@@ -129,11 +130,7 @@ fn read(ledger: &Ledger) -> rusqlite::Result<Status> {
     status.parts = files("records")?;
     status.packs = files("originals")?;
     let maybe = |at: Option<i64>| at.map(time);
-    status.last_commit = ledger.connection.query_row(
-        "SELECT MAX(committed) FROM batches WHERE id = (SELECT MAX(id) FROM batches)",
-        [],
-        |row| row.get(0).map(maybe),
-    )?;
+    status.last_commit = last_commit(ledger)?;
     (status.rejected, status.newest_rejected, status.let_go) = ledger.connection.query_row(
         "SELECT COUNT(*), COALESCE(SUM(bytes) FILTER (WHERE file <> ''), 0), MAX(ingested),
             COUNT(*) FILTER (WHERE file = '') FROM rejected",
@@ -148,14 +145,37 @@ fn read(ledger: &Ledger) -> rusqlite::Result<Status> {
     Ok(status)
 }
 
+fn last_commit(ledger: &Ledger) -> rusqlite::Result<Option<Timestamp>> {
+    let sql = "SELECT MAX(committed) FROM batches WHERE id = (SELECT MAX(id) FROM batches)";
+    ledger.connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0)).map(|at| at.map(time))
+}
+
+impl Writer {
+    /// When the last batch was committed; null of an empty store.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn last_commit(&self) -> Result<Option<Timestamp>, StoreError> {
+        last_commit(&self.ledger).map_err(self.ledger.failed("reading the last commit"))
+    }
+}
+
 fn months(ledger: &Ledger) -> rusqlite::Result<Vec<(Month, Totals)>> {
     let sql = "SELECT month, reports, records, messages, dmarc_pass FROM totals ORDER BY month";
     let months = all(ledger, sql, |row| {
         let totals =
-            Totals { reports: row.get(1)?, records: row.get(2)?, messages: row.get(3)?, dmarc_pass: row.get(4)? };
+            Totals { reports: row.get(1)?, records: row.get(2)?, messages: sum(row, 3)?, dmarc_pass: sum(row, 4)? };
         Ok(Month::parse(row.get_ref(0)?.as_str()?).map(|month| (month, totals)))
     })?;
     Ok(months.into_iter().flatten().collect())
+}
+
+/// A kept sum. An earlier version let it grow beyond what an integer holds, into a number with a fraction.
+fn sum(row: &Row<'_>, column: usize) -> rusqlite::Result<i64> {
+    match row.get_ref(column)? {
+        ValueRef::Real(_) => Ok(i64::MAX),
+        _ => row.get(column),
+    }
 }
 
 fn all<T>(ledger: &Ledger, sql: &str, row: impl FnMut(&Row<'_>) -> rusqlite::Result<T>) -> rusqlite::Result<Vec<T>> {

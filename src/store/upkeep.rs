@@ -131,9 +131,12 @@ fn check_ledger(ledger: &Ledger, faults: &mut Vec<Fault>) -> Result<(), StoreErr
         fault(format!("quick_check: expected ok, found {said}"));
     }
     for column in ["records", "messages", "dmarc_pass"] {
-        let sums = sum(&format!("SELECT {column} FROM totals"))?;
+        // A month's kept sum stays at 2^63 - 1, and an earlier version made a number with a fraction of it.
+        let sums = sum(&format!("SELECT CAST({column} AS INTEGER) FROM totals"))?;
         let found = sum(&format!("SELECT {column} FROM reports"))?;
-        if sums != found {
+        let largest = format!("SELECT 1 FROM totals WHERE CAST({column} AS INTEGER) = 9223372036854775807");
+        let saturated = found > sums && ledger.any(&largest)?;
+        if sums != found && !saturated {
             fault(format!("kept sum of {column}: expected {found} as in its reports, found {sums}"));
         }
     }

@@ -14,7 +14,7 @@ use crate::judge::Rivalry;
 use crate::model::{Accepted, Cursor, Fate, Hash, Message, ReportKey, SenderAuth};
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 /// What became of a report that was added.
@@ -105,6 +105,8 @@ pub(crate) struct Batch {
     pub(crate) ingested: HashMap<ReportKey, Timestamp>,
     pub(crate) seen: Vec<([u8; 16], SeenItem)>,
     pub(crate) messages: Vec<(Message, Fate)>,
+    /// When the newest report of each mailbox arrived, known or not.
+    pub(crate) heard: BTreeMap<String, Timestamp>,
     /// Origins that could not be fetched once, and now were.
     pub(crate) fetched: Vec<String>,
     pub(crate) records: usize,
@@ -385,6 +387,14 @@ impl Writer {
     /// [`Cursor::done`] once the batch is committed, until [`Writer::set_cursor`] moves the cursor over it.
     pub fn message(&mut self, message: Message, fate: Fate) {
         self.batch.messages.push((message, fate));
+    }
+
+    /// Note that a report, known or not, arrived in a mailbox.
+    pub fn heard(&mut self, mailbox: &str, arrival: Timestamp) {
+        match self.batch.heard.get_mut(mailbox) {
+            Some(newest) => *newest = arrival.max(*newest),
+            None => drop(self.batch.heard.insert(mailbox.to_owned(), arrival)),
+        }
     }
 
     /// Note that something came that may once have been named as unfetched: that is no longer true.

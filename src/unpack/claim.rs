@@ -6,6 +6,7 @@
 use super::Kind;
 use super::header::{Fields, unfold};
 use super::mime::Leaf;
+use super::sniff::{self, Closed};
 use super::transfer;
 use mailparse::ParsedContentType;
 
@@ -73,8 +74,30 @@ pub(super) fn is_report_type(media: &str) -> bool {
         || matches!(subtype.strip_prefix("x-").unwrap_or(subtype), "zip" | "zip-compressed" | "gzipped")
 }
 
+/// What a part is that nobody but its recipient can open; null where it can be opened, or may be.
+pub(super) fn closed(part: &Leaf, decoded: &[u8]) -> Option<Closed> {
+    let media = part.kind.mimetype.as_str();
+    if is_opaque_smime(&part.kind) {
+        Some(Closed::SMIME)
+    } else if media == "application/x-microsoft-rpmsg-message" {
+        Some(Closed::RPMSG)
+    } else if matches!(media, "text/plain" | "application/octet-stream" | "application/pgp") {
+        // Text may stand before it, as a mailing list's.
+        sniff::has_pgp_message(decoded).then_some(Closed::PGP)
+    } else {
+        None
+    }
+}
+
+/// Whether a part is what OpenPGP encrypted of a mail (RFC 3156 section 4): the one behind the part that says so.
+pub(super) fn is_pgp_payload(part: &Leaf, parts: &[Leaf]) -> bool {
+    let control = parts.iter().position(|part| part.kind.mimetype == "application/pgp-encrypted");
+    let payload = control.map(|at| parts.get(at + 1).unwrap_or(&parts[at]));
+    payload.is_some_and(|payload| payload.section == part.section)
+}
+
 /// Whether a part is S/MIME whose content cannot be seen (RFC 8551); certificates alone are none.
-pub(super) fn is_opaque_smime(kind: &ParsedContentType) -> bool {
+fn is_opaque_smime(kind: &ParsedContentType) -> bool {
     matches!(kind.mimetype.as_str(), "application/pkcs7-mime" | "application/x-pkcs7-mime")
         && kind.params.get("smime-type").is_none_or(|word| !word.eq_ignore_ascii_case("certs-only"))
 }

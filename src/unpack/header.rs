@@ -27,6 +27,8 @@ pub(super) struct Fields<'b> {
     pub(super) subject: Option<&'b [u8]>,
     pub(super) auto_submitted: Option<&'b [u8]>,
     pub(super) authentication_results: Option<&'b [u8]>,
+    /// Apple Mail's, in a part whose body it keeps in another file.
+    pub(super) apple_length: Option<&'b [u8]>,
 }
 
 impl<'b> Fields<'b> {
@@ -54,7 +56,7 @@ impl<'b> Fields<'b> {
     }
 
     fn keep(&mut self, name: &[u8], value: &'b [u8]) {
-        let known: [(&str, &mut Option<&'b [u8]>); 10] = [
+        let known: [(&str, &mut Option<&'b [u8]>); 11] = [
             ("content-type", &mut self.content_type),
             // Trustwave spells it without the hyphen.
             ("contenttype", &mut self.content_type_misspelt),
@@ -66,6 +68,7 @@ impl<'b> Fields<'b> {
             ("subject", &mut self.subject),
             ("auto-submitted", &mut self.auto_submitted),
             ("authentication-results", &mut self.authentication_results),
+            ("x-apple-content-length", &mut self.apple_length),
         ];
         self.from_fields += usize::from(name.eq_ignore_ascii_case(b"from"));
         if let Some((_, slot)) = known.into_iter().find(|(field, _)| name.eq_ignore_ascii_case(field.as_bytes())) {
@@ -113,11 +116,38 @@ fn line_end(bytes: &[u8], at: usize) -> usize {
     memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |length| at + length + 1)
 }
 
+/// How far into a line its field's name must have ended.
+pub(super) const NAME_WITHIN: usize = 256;
+
 /// A line's field name, and where its value begins; null where the line is no field.
 pub(super) fn field(line: &[u8]) -> Option<(&[u8], usize)> {
-    let colon = memchr(b':', line.get(..line.len().min(256))?)?;
+    let colon = memchr(b':', line.get(..line.len().min(NAME_WITHIN))?)?;
     let name = line[..colon].trim_ascii_end();
     (!name.is_empty() && name.iter().all(u8::is_ascii_graphic)).then_some((name, colon + 1))
+}
+
+/// Fields without which a mail would not have come, beside all that begin with `X-`; those of MIME alone are not enough.
+const OF_MAIL: &[&str] = &[
+    "from",
+    "to",
+    "date",
+    "subject",
+    "received",
+    "return-path",
+    "message-id",
+    "delivered-to",
+    "sender",
+    "reply-to",
+    "dkim-signature",
+    "authentication-results",
+    "received-spf",
+    "arc-seal",
+];
+
+/// Whether a field of this name says that these are the fields of a mail.
+pub(super) fn is_of_mail(name: &[u8]) -> bool {
+    OF_MAIL.iter().any(|field| name.eq_ignore_ascii_case(field.as_bytes()))
+        || name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case(b"x-"))
 }
 
 /// A raw value on one line: UTF-8, else Latin-1.

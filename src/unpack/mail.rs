@@ -5,8 +5,8 @@
 
 use super::header::{self, Fields};
 use super::mime::{self, Leaf};
-use super::open::{Expect, Opener, Place};
-use super::sniff::{self, Format};
+use super::open::{Expect, Opener, Place, format_of};
+use super::sniff::{self, Closed, Format};
 use super::{Content, Kind, claim, facts, transfer};
 use crate::model::{Code, Finding, RawMail};
 use std::borrow::Cow;
@@ -40,7 +40,7 @@ impl Opener<'_> {
 
     /// Open all leaves of a message, or of a multipart that was encoded as a whole.
     fn leaves(&mut self, fields: Fields, body: &[u8], place: &Place) {
-        let mut inner = Place { mails: place.mails + 1, gzip: None, ..place.clone() };
+        let mut inner = Place { mails: place.mails + 1, archived: false, gzip: None, ..place.clone() };
         let leaves = match mime::leaves(fields, body, inner.mails, &mut self.meter) {
             Ok(leaves) => leaves,
             Err(limit) => return self.reject(format!("mail: {limit}"), body.to_vec(), "eml", inner),
@@ -49,30 +49,41 @@ impl Opener<'_> {
         self.seen = self.seen.max(kind);
         inner.quoted |= kind == Kind::Failure;
         for leaf in &leaves {
-            self.leaf(leaf, &inner);
+            self.leaf(leaf, &inner, claim::is_pgp_payload(leaf, &leaves));
         }
         if kind == Kind::Failure {
             self.set_aside(kind, place);
         }
     }
 
-    fn leaf(&mut self, leaf: &Leaf, mail: &Place) {
+    fn leaf(&mut self, leaf: &Leaf, mail: &Place, pgp: bool) {
         let name = leaf.fields.file_name(&leaf.kind);
         let step = name.clone().unwrap_or_else(|| format!("part {}", leaf.section));
         let media = leaf.kind.mimetype.as_str();
         let expected = claim::is_report_type(media) || name.as_deref().is_some_and(sniff::is_report_name);
         let mut place = mail.step(step, name);
         place.expect = if expected { Expect::Report } else { Expect::Anything };
+        if place.quoted {
+            place.expect = Expect::Anything;
+        } else if pgp {
+            return self.reject(Closed::PGP.reason(), leaf.body.to_vec(), Closed::PGP.extension, place);
+        }
         let encoding = leaf.fields.encoding();
         let decoded = match transfer::decode(&encoding, leaf.body) {
             Ok(decoded) => decoded,
-            Err(reason) => {
-                let start = transfer::decode_start(&encoding, leaf.body);
-                if expected || matches!(sniff::format(&start), Format::Gzip | Format::Zip | Format::Xml) {
-                    self.reject(reason, leaf.body.to_vec(), "txt", place);
+            Err(reason) => match transfer::mislabeled(&encoding, leaf.body) {
+                Some((decoded, detail)) => {
+                    place.findings.push(Finding::new(Code::MAIL_ENCODING, detail));
+                    decoded
                 }
-                return;
-            }
+                None => {
+                    let start = transfer::decode_start(&encoding, leaf.body);
+                    if expected || matches!(sniff::format(&start), Format::Gzip | Format::Zip | Format::Xml) {
+                        self.reject(reason, leaf.body.to_vec(), "txt", place);
+                    }
+                    return;
+                }
+            },
         };
         if let Cow::Owned(decoded) = &decoded
             && let Err(limit) = self.meter.decoded(decoded.len())
@@ -92,21 +103,23 @@ impl Opener<'_> {
         if media.starts_with("application/tlsrpt") {
             return self.tls_report(decoded.into_owned(), &place);
         }
-        if claim::is_opaque_smime(&leaf.kind) {
-            let reason = "S/MIME encrypted or opaque-signed mail is not supported".to_owned();
-            return self.reject(reason, decoded.into_owned(), "p7m", place);
+        if let Some(closed) = claim::closed(leaf, &decoded).filter(|_| !place.quoted) {
+            return self.reject(closed.reason(), decoded.into_owned(), closed.extension, place);
         }
-        let format = sniff::format(&decoded);
-        if format == Format::Text
-            && leaf.fields.transfer_encoding.is_none()
-            && let Some(bytes) = transfer::unlabeled_base64(&decoded)
+        let format = format_of(&decoded, place.names.last().map(String::as_str));
+        let encoding = leaf.fields.encoding();
+        if matches!(format, Format::Text | Format::Binary)
+            && let Some((bytes, detail)) = transfer::unlabeled_base64(&encoding, leaf.body)
         {
             if let Err(limit) = self.meter.decoded(bytes.len()) {
                 return self.reject(format!("mail: {limit}"), decoded.into_owned(), "txt", place);
             }
-            let detail = "no Content-Transfer-Encoding, but base64: decoded";
             place.findings.push(Finding::new(Code::MAIL_ENCODING, detail));
             return self.open(bytes, place);
+        }
+        if format == Format::Empty && leaf.fields.apple_length.is_some() && place.expect == Expect::Report {
+            let reason = "the attachment is not in this .partial.emlx file, but in the folder Attachments beside it";
+            return self.reject(reason.to_owned(), decoded.into_owned(), "bin", place);
         }
         match format {
             _ if matches!(media, "message/rfc822" | "message/global") && is_no_archive(format) => {

@@ -1,8 +1,14 @@
-//! Mailboxes in one file: messages one behind the other, each behind a `From ` line (RFC 4155 and its kin).
+//! Mailboxes in one file: messages one after another, each behind a `From ` line (RFC 4155 and its relatives).
 //!
-//! Comes in: any reader. Goes out: the messages, one at a time, without their `From ` line and with `>From ` unquoted;
-//! memory holds one message and a buffer, however large the mailbox is.
+//! Programs disagree about what stands in that line: a sender and a date, a date with the zone in another place, or
+//! nothing at all (Thunderbird since 2023). What they agree on is that a header field follows, so that is what tells a
+//! separator from a sentence that begins with "From". A `Content-Length` that leads exactly to the next separator is
+//! believed, since programs that write one do not quote `From ` lines.
+//!
+//! The messages come one at a time, without their `From ` line and with `>From ` unquoted; memory holds one message and a
+//! buffer, however large the mailbox is.
 
+use super::header;
 use memchr::{memchr, memmem};
 use std::io::{self, Read};
 
@@ -10,8 +16,13 @@ use std::io::{self, Read};
 const CHUNK: usize = if cfg!(fuzzing) { 64 } else { 1 << 20 };
 /// A `From ` line is never longer, its line end not counted.
 const LINE: usize = 1024;
-/// What must be looked at again once more is read: a `From ` line that was cut, and the blank line before it.
-const AGAIN: usize = LINE + b"\n\r\n".len();
+/// What is looked at of the line behind a `From ` line: enough for the name of any field.
+const NEXT: usize = header::NAME_WITHIN;
+/// What must be looked at again once more is read: a `From ` line that was cut, the blank line before it, and the
+/// beginning of the line behind it.
+const AGAIN: usize = LINE + NEXT + b"\n\r\n".len();
+/// How far into a message a `Content-Length` is looked for.
+const HEADER: usize = 64 << 10;
 
 /// A message of a mailbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +82,9 @@ impl<R: Read> Messages<R> {
         if self.start == self.buffer.len() && !self.fill()? {
             return Ok(None);
         }
+        if let Some(end) = self.declared_end()? {
+            return Ok(Some(self.cut(end, 0)));
+        }
         let mut passed = 0_u64;
         let mut scanned = 0;
         loop {
@@ -92,6 +106,34 @@ impl<R: Read> Messages<R> {
                 return Ok(Some(self.cut(end, passed)));
             }
         }
+    }
+
+    /// Where the message ends by its `Content-Length`. Anybody can write that field, so it only counts where the next
+    /// message begins right there and has one too, or the mailbox ends there.
+    fn declared_end(&mut self) -> io::Result<Option<usize>> {
+        while header_end(self.rest()).is_none() && self.rest().len() < HEADER && self.fill()? {}
+        let Some((body, length)) = declared(self.rest()) else { return Ok(None) };
+        let Some(end) = body.checked_add(length).filter(|end| *end as u64 <= self.limit) else { return Ok(None) };
+        while self.rest().len() < end + AGAIN && self.fill()? {}
+        let Some(behind) = self.rest().get(end..) else { return Ok(None) };
+        let blank = behind.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        let behind = &behind[blank..];
+        if behind.is_empty() {
+            return Ok(Some(end + blank));
+        }
+        let line = from_line(behind);
+        if line == 0 || !separates(behind, line, true) {
+            return Ok(None);
+        }
+        // The next message's header, which may not be read yet.
+        let next = end + blank + line;
+        while header_end(&self.rest()[next..]).is_none() && self.rest().len() < next + HEADER && self.fill()? {}
+        Ok(declared(&self.rest()[next..]).map(|_| end + blank))
+    }
+
+    /// What is read and not taken.
+    fn rest(&self) -> &[u8] {
+        &self.buffer[self.start..]
     }
 
     /// Take the message that ends here.
@@ -118,34 +160,94 @@ fn from_line(bytes: &[u8]) -> usize {
     if fits { end.map_or(bytes.len(), |end| end + 1) } else { 0 }
 }
 
-/// Where the next `From ` line begins. One that is cut by the end of the bytes only counts at the end of the mailbox.
+/// Where the next separator begins. One of which not all that matters is there only counts at the end of the mailbox.
 fn separator(bytes: &[u8], from: usize, ended: bool) -> Option<usize> {
     for found in memmem::find_iter(&bytes[from..], b"\nFrom ") {
         let start = from + found + 1;
-        let line = match memchr(b'\n', &bytes[start..]) {
-            Some(length) => &bytes[start..start + length],
-            None if ended => &bytes[start..],
-            None => return None,
-        };
+        let line = from_line(&bytes[start..]);
+        if line == 0 {
+            continue;
+        }
+        let next = &bytes[start + line..];
+        if !ended && next.len() < NEXT && memchr(b'\n', next).is_none() {
+            return None;
+        }
         let blank = bytes[..start].ends_with(b"\n\n") || bytes[..start].ends_with(b"\n\r\n");
-        if is_separator(line) && (blank || has_date(line)) {
+        if separates(&bytes[start..], line, blank) {
             return Some(start);
         }
     }
     None
 }
 
-/// Whether a line is one between messages: `From `, and somewhere a time.
-pub(super) fn is_separator(line: &[u8]) -> bool {
-    line.len() <= LINE
-        && line.starts_with(b"From ")
-        && line.windows(5).any(|window| matches!(window, [b'0'..=b'9', b'0'..=b'9', b':', b'0'..=b'9', b'0'..=b'9']))
+/// Whether these bytes begin with a line between messages, and a message behind it.
+pub(super) fn begins_mailbox(bytes: &[u8]) -> bool {
+    let line = from_line(bytes);
+    line > 0 && separates(bytes, line, true)
 }
 
-/// Whether it also names the day of the week, as the format wants: then no blank line need stand before it.
-fn has_date(line: &[u8]) -> bool {
-    const DAYS: [&[u8]; 7] = [b" Mon ", b" Tue ", b" Wed ", b" Thu ", b" Fri ", b" Sat ", b" Sun "];
-    DAYS.iter().any(|day| memmem::find(line, day).is_some())
+/// Whether a `From ` line of this length, its line end included, stands between messages: by what follows it, by what
+/// is in it, and by whether a blank line stands before it. The weaker one is, the stronger the others must be.
+fn separates(bytes: &[u8], line: usize, blank: bool) -> bool {
+    let (line, next) = bytes.split_at(line);
+    let envelope = Envelope::of(line.get(b"From ".len()..).unwrap_or_default());
+    let end = memchr(b'\n', next).unwrap_or(next.len());
+    let next = next[..end].trim_ascii_end();
+    // A quoted line of an older mailbox may stand on top of the header.
+    match header::field(next) {
+        _ if next.starts_with(b">From ") => envelope == Envelope::Dated,
+        Some((name, _)) if header::is_of_mail(name) => blank || envelope != Envelope::Words,
+        Some(_) => envelope == Envelope::Dated || blank && envelope != Envelope::Words,
+        // A message without header and body.
+        None => next.is_empty() && blank && envelope == Envelope::Dated,
+    }
+}
+
+/// What stands in a `From ` line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Envelope {
+    /// A day of the week and a time, as the format wants.
+    Dated,
+    /// Nothing, one word, an address, or a time.
+    Sender,
+    /// Words, as of a sentence.
+    Words,
+}
+
+impl Envelope {
+    fn of(text: &[u8]) -> Self {
+        const DAYS: [&[u8]; 7] = [b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun"];
+        let words =
+            || text.split(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b',')).filter(|word| !word.is_empty());
+        let first = words().next().unwrap_or_default();
+        let timed = text.windows(5).any(|at| matches!(at, [b'0'..=b'9', b'0'..=b'9', b':', b'0'..=b'9', b'0'..=b'9']));
+        if timed && words().any(|word| DAYS.contains(&word)) {
+            Self::Dated
+        } else if timed || words().count() <= 1 || first == b"-" || first.contains(&b'@') {
+            Self::Sender
+        } else {
+            Self::Words
+        }
+    }
+}
+
+/// Where the header of a message ends, its blank line included; null where that is not read yet, or far away.
+fn header_end(message: &[u8]) -> Option<usize> {
+    let within = &message[..message.len().min(HEADER)];
+    let bare = memmem::find(within, b"\n\n").map(|at| at + 2);
+    let crlf = memmem::find(within, b"\n\r\n").map(|at| at + 3);
+    bare.into_iter().chain(crlf).min()
+}
+
+/// Where the body of a message begins, and how long it is by its `Content-Length`.
+fn declared(message: &[u8]) -> Option<(usize, usize)> {
+    let body = header_end(message)?;
+    let value = message[..body].split(|byte| *byte == b'\n').find_map(|line| {
+        let (name, value) = header::field(line)?;
+        name.eq_ignore_ascii_case(b"content-length").then_some(&line[value..])
+    })?;
+    let length = std::str::from_utf8(value.trim_ascii()).ok()?.parse().ok()?;
+    Some((body, length))
 }
 
 /// Take one `>` off lines that begin with `>From `, `>>From ` and so on, and the blank line off the end.
@@ -175,20 +277,94 @@ pub(super) fn pieces(bytes: &[u8]) -> Vec<(usize, &[u8])> {
         let rest = &bytes[at..];
         let line = from_line(rest);
         let message = &rest[line..];
-        let end = separator(message, 0, true).unwrap_or(message.len());
+        let end = whole_declared_end(message).or_else(|| separator(message, 0, true)).unwrap_or(message.len());
         pieces.push((line, &message[..end]));
         at += line + end;
     }
     pieces
 }
 
+/// Where a message ends by its `Content-Length`, with all of the mailbox at hand.
+#[cfg(any(test, fuzzing))]
+fn whole_declared_end(message: &[u8]) -> Option<usize> {
+    let (body, length) = declared(message)?;
+    let end = body.checked_add(length)?;
+    let behind = message.get(end..)?;
+    let blank = behind.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    let behind = &behind[blank..];
+    let line = from_line(behind);
+    let next = line > 0 && separates(behind, line, true) && declared(&behind[line..]).is_some();
+    (behind.is_empty() || next).then_some(end + blank)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn split(mailbox: &str) -> Vec<String> {
+        let whole = |message: Message| match message {
+            Message::Whole(bytes) => String::from_utf8(bytes).unwrap(),
+            Message::TooLarge(size) => panic!("{size} bytes"),
+        };
+        Messages::new(mailbox.as_bytes(), u64::MAX).map(|message| whole(message.unwrap())).collect()
+    }
+
+    #[test]
+    fn separators_of_real_programs_are_told_by_the_field_behind_them() {
+        let message = "Subject: x\n\nbody\n";
+        for separator in [
+            "From ",
+            "From - Tue Nov 17 01:02:03 2026",
+            "From a@example.com Tue Nov 17 01:02:03 2026",
+            "From 1700000000000000000@xxx Tue Nov 17 01:02:03 +0000 2026",
+            "From a@example.com 2026-11-17",
+            "From MAILER-DAEMON",
+            "From ???@??? Tue Nov 17 01:02:03 2026",
+            "From a@example.com",
+        ] {
+            let mailbox = format!("{separator}\n{message}\n").repeat(3);
+            assert_eq!(split(&mailbox), [message; 3], "{separator}");
+            assert_eq!(split(&mailbox.replace('\n', "\r\n")).len(), 3, "{separator} and CR LF");
+            assert!(begins_mailbox(mailbox.as_bytes()), "{separator}");
+        }
+        let mixed = format!(
+            "From - Tue Nov 17 01:02:03 2026\n{message}\nFrom \nX-Mozilla-Status: 0001\n{message}\nFrom \nX-Y: 1\n{message}"
+        );
+        assert_eq!(split(&mixed).len(), 3);
+    }
+
+    #[test]
+    fn sentences_are_no_separators() {
+        for body in [
+            "From here on all is well.\nFrom the top.\n",
+            "\nFrom 10:30 on Tue we are closed\nand open again later\n",
+            "\nFrom the team:\nNote: this is no field of a mail\n",
+            "\nFrom a@example.com we hear\n\nnothing\n",
+            "text\nFrom the desk of\nSubject: a letter\n",
+        ] {
+            let mailbox = format!("From - Tue Nov 17 01:02:03 2026\nSubject: x\n\n{body}");
+            assert_eq!(split(&mailbox).len(), 1, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_content_length_that_leads_to_the_next_message_is_believed() {
+        let body = "text\n\nFrom a Tue Nov 17 01:02:03 2026\nSubject: quoted\n\nmore\n";
+        let message = |length: usize| format!("Subject: x\nContent-Length: {length}\n\n{body}");
+        let (right, wrong) = (message(body.len()), message(body.len() + 9));
+        let line = "From - Tue Nov 17 01:02:03 2026\n";
+        assert_eq!(split(&format!("{line}{right}\n{line}{right}\n")), [&right[..], &right]);
+        assert_eq!(split(&format!("{line}{wrong}\n{line}{wrong}\n")).len(), 4);
+        // One message alone that says so may be a stranger's: it must not hide the one behind it.
+        let other = format!("{line}Subject: y\n\nreport\n");
+        let hiding = format!("Subject: x\nContent-Length: {}\n\n", other.len() + 7);
+        let mailbox = format!("{line}{hiding}empty\n\n{other}\n{other}");
+        assert_eq!(split(&mailbox).len(), 3);
+    }
+
     #[test]
     fn a_mailbox_comes_apart_alike_wherever_what_is_read_at_once_ends() {
-        let line = format!("From a{} 01:10:00", "x".repeat(LINE - 15));
+        let line = format!("From a@{} 01:10:00", "x".repeat(LINE - 16));
         assert_eq!(line.len(), LINE);
         for end in ["\n\n", "\r\n\r\n"] {
             for off in (0..8).chain(LINE - 4..LINE + 8) {

@@ -18,6 +18,7 @@
 //! | `facts` | what only the mail knows of a report |
 //! | `results` | what a border recorded of a mail's authentication |
 //! | `mbox` | messages one behind the other |
+//! | `single` | the one mail that somebody saved |
 
 mod claim;
 mod facts;
@@ -31,6 +32,7 @@ pub mod mbox;
 mod mime;
 mod open;
 mod results;
+mod single;
 pub mod sniff;
 mod transfer;
 mod zip;
@@ -121,4 +123,13 @@ pub fn unpack(bytes: Vec<u8>, name: Option<&str>, limits: &Limits) -> Unpacked {
 /// in all.
 pub fn with_mails(bytes: Vec<u8>, name: Option<&str>, limits: &Limits, kept: usize) -> Unpacked {
     open::item(bytes, name, limits, kept)
+}
+
+/// The one mail in these bytes, in every form that [`unpack`] reads a mail in: as it is, in an `.emlx` file, alone in a
+/// mailbox or an archive. What is no mail comes back as it is.
+///
+/// # Errors
+/// What was found instead: several mails, a format that is not supported, a damaged archive.
+pub fn single_mail(bytes: Vec<u8>, name: Option<&str>, limits: &Limits) -> Result<Vec<u8>, String> {
+    single::mail(bytes, name, limits)
 }

@@ -32,6 +32,8 @@ pub(super) struct Place {
     pub(super) expect: Expect,
     /// Archives around.
     pub(super) archives: u32,
+    /// Whether the nearest thing around is an archive, and no mail.
+    pub(super) archived: bool,
     /// Mails around.
     pub(super) mails: u32,
     /// Messages around, of those levels.
@@ -52,6 +54,7 @@ impl Place {
             findings: Vec::new(),
             expect: Expect::Report,
             archives: 0,
+            archived: false,
             mails: 0,
             messages: 0,
             letter: None,
@@ -86,9 +89,10 @@ pub(super) fn item(bytes: Vec<u8>, name: Option<&str>, limits: &Limits, keep_mai
         keep_mails,
     };
     let place = Place::item(name);
-    match (opener.meter.item(bytes.len()), sniff::format(&bytes)) {
+    match (opener.meter.item(bytes.len()), format_of(&bytes, name)) {
         (Err(limit), format) => opener.reject(limit.to_string(), bytes, extension(format), place),
         (_, Format::Mail) => opener.mail_item(&bytes, &place),
+        (_, Format::Emlx) => opener.mail_item(emlx_message(&bytes), &place),
         // Only mail comes without a name.
         (_, Format::Empty | Format::Html | Format::Text | Format::Binary) if name.is_none() => {
             opener.mail_item(&bytes, &place);
@@ -132,7 +136,8 @@ impl Opener<'_> {
 
     /// Open bytes of any format.
     pub(super) fn open(&mut self, bytes: Vec<u8>, place: Place) {
-        self.open_as(sniff::format(&bytes), bytes, place);
+        let format = format_of(&bytes, place.names.last().map(String::as_str));
+        self.open_as(format, bytes, place);
     }
 
     /// Open bytes of a format that is known.
@@ -142,8 +147,9 @@ impl Opener<'_> {
             Format::Gzip => self.gzip(bytes, place),
             Format::Zip => self.zip(bytes, place),
             Format::Zlib => self.zlib(bytes, place),
-            Format::Mail | Format::Mbox if place.quoted => {}
+            Format::Mail | Format::Mbox | Format::Emlx if place.quoted => {}
             Format::Mail => self.message(&bytes, &place),
+            Format::Emlx => self.message(emlx_message(&bytes), &place),
             Format::Mbox => self.mbox(&bytes, &place),
             Format::Json if sniff::is_tls_report(&bytes) => self.set_aside(Kind::TlsRpt, &place),
             Format::Closed(closed) => self.closed(closed, bytes, place),
@@ -198,12 +204,14 @@ impl Opener<'_> {
         }
     }
 
-    /// One archive deeper; an archive in an archive is a finding.
+    /// One archive deeper. An archive in an archive is a finding; one attached to a mail in an archive is none, since mails
+    /// are often exported that way.
     fn enter_archive(&mut self, what: &str, place: &mut Place) -> Result<(), String> {
         place.archives += 1;
-        if place.archives > 1 {
+        if place.archived {
             place.findings.push(Finding::new(Code::ARCHIVE_NESTED, format!("{what} inside an archive")));
         }
+        place.archived = true;
         self.meter.archive_depth(place.archives).map_err(|limit| limit.to_string())
     }
 
@@ -273,13 +281,15 @@ impl Opener<'_> {
     }
 
     fn closed(&mut self, closed: Closed, bytes: Vec<u8>, place: Place) {
-        // The same bytes begin old Word files, which people do mail about.
-        let document = closed.extension == "msg"
-            && !place.names.last().is_some_and(|name| name.to_ascii_lowercase().ends_with(".msg"));
+        // The same bytes begin old Word files, which people write mail about.
+        let document = closed == Closed::OUTLOOK
+            && !place.names.last().is_some_and(|name| sniff::is_mail_name(name))
+            && !sniff::is_outlook_message(&bytes);
         if document && place.expect == Expect::Anything {
             return;
         }
-        self.reject(format!("{} is not supported", closed.name), bytes, closed.extension, place);
+        let what = if document { "an old Office document is not supported".to_owned() } else { closed.reason() };
+        self.reject(what, bytes, closed.extension, place);
     }
 
     fn empty(&mut self, bytes: Vec<u8>, place: Place) {
@@ -295,9 +305,20 @@ impl Opener<'_> {
     }
 
     fn plain(&mut self, bytes: Vec<u8>, place: Place) {
-        if place.expect == Expect::Report {
-            self.reject(format!("payload is not XML, {} bytes", bytes.len()), bytes, "bin", place);
+        if place.expect != Expect::Report {
+            return;
         }
+        let name = place.names.last().map(|name| name.to_ascii_lowercase()).unwrap_or_default();
+        let reason = match () {
+            () if sniff::is_pgp_name(&name) => Closed::PGP.reason(),
+            () if name.ends_with(".p7m") => Closed::SMIME.reason(),
+            () if name.ends_with(".rpmsg") => Closed::RPMSG.reason(),
+            () if sniff::is_mail_name(&name) => {
+                format!("expected mail, as the file's name says, found {} bytes of something else", bytes.len())
+            }
+            () => format!("payload is not XML, {} bytes", bytes.len()),
+        };
+        self.reject(reason, bytes, "bin", place);
     }
 
     pub(super) fn set_aside(&mut self, kind: Kind, place: &Place) {
@@ -336,6 +357,30 @@ fn first_fault(faults: &[(ZipError, &String)], files: usize) -> String {
     }
 }
 
+/// The format of bytes. Where the file's name says mail, one header field is enough to believe it.
+pub(super) fn format_of(bytes: &[u8], name: Option<&str>) -> Format {
+    let format = sniff::format(bytes);
+    let vague = matches!(format, Format::Text | Format::Html | Format::Binary);
+    let says_mail = || name.is_some_and(sniff::is_mail_name) && sniff::begins_with_field(bytes);
+    if vague && says_mail() { Format::Mail } else { format }
+}
+
+/// The message in an `.emlx` file. Where the stated length cannot be, it ends where the property list begins.
+pub(super) fn emlx_message(bytes: &[u8]) -> &[u8] {
+    let Some((length, rest)) = sniff::emlx(sniff::skip_blank(bytes)) else { return bytes };
+    let is_list = |rest: &[u8]| {
+        let list = rest.trim_ascii_start();
+        list.is_empty()
+            || list.starts_with(b"<?xml")
+            || list.starts_with(b"<!DOCTYPE plist")
+            || list.starts_with(b"<plist")
+    };
+    match rest.split_at_checked(length) {
+        Some((message, list)) if is_list(list) => message,
+        _ => &rest[..memchr::memmem::rfind(rest, b"\n<?xml version").map_or(rest.len(), |at| at + 1)],
+    }
+}
+
 /// Whether a member is the mark of an office document, which is a zip of XML.
 fn is_office(member: &Member) -> bool {
     matches!(member.name.as_str(), "[Content_Types].xml" | "mimetype" | "META-INF/MANIFEST.MF")
@@ -351,6 +396,7 @@ fn extension(format: Format) -> &'static str {
         Format::Zlib => "zlib",
         Format::Mail => "eml",
         Format::Mbox => "mbox",
+        Format::Emlx => "emlx",
         Format::Json => "json",
         Format::Text => "txt",
         Format::Closed(closed) => closed.extension,

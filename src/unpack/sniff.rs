@@ -25,6 +25,8 @@ pub enum Format {
     Mail,
     /// Messages, each behind a `From ` line.
     Mbox,
+    /// A message of Apple Mail (`.emlx`): its length, the message, a property list.
+    Emlx,
     /// A JSON object or array.
     Json,
     /// An archive or wrapper that is told apart but not opened.
@@ -42,23 +44,93 @@ pub struct Closed {
     pub name: &'static str,
     /// The usual file name extension.
     pub extension: &'static str,
+    /// What to do about it; empty where nothing is special.
+    pub advice: &'static str,
 }
 
-/// Magic numbers of formats that are not opened: offset, bytes, name, extension.
-const CLOSED: &[(usize, &[u8], &str, &str)] = &[
-    (0, b"\x78\x9f\x3e\x22", "winmail.dat / TNEF", "dat"),
-    (0, b"7z\xbc\xaf\x27\x1c", "7z", "7z"),
-    (0, b"Rar!\x1a\x07", "rar", "rar"),
-    (0, b"\xfd7zXZ\0", "xz", "xz"),
-    (0, b"BZh", "bzip2", "bz2"),
-    (0, b"\x28\xb5\x2f\xfd", "zstd", "zst"),
-    (0, b"\x04\x22\x4d\x18", "lz4", "lz4"),
-    (0, b"\x1f\x9d", "compress", "Z"),
-    (0, b"\x1f\xa0", "compress", "Z"),
-    (0, b"MSCF", "cab", "cab"),
-    (257, b"ustar", "tar", "tar"),
-    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "Outlook .msg", "msg"),
+impl Closed {
+    /// Mail that its owner's key opens.
+    pub(super) const PGP: Self = Self {
+        name: "OpenPGP-encrypted mail",
+        extension: "asc",
+        advice: "decrypt it first, or turn off encryption of incoming mail for the address that gets the reports",
+    };
+    /// Mail that Microsoft's rights management locks.
+    pub(super) const RPMSG: Self = Self {
+        name: "Microsoft rights-managed mail (message.rpmsg)",
+        extension: "rpmsg",
+        advice: "exempt the address that gets the reports from mail encryption, and have the report sent again",
+    };
+    /// S/MIME whose content cannot be seen.
+    pub(super) const SMIME: Self = Self {
+        name: "S/MIME encrypted or opaque-signed mail",
+        extension: "p7m",
+        advice: "decrypt it first, or exempt the address that gets the reports from encryption",
+    };
+    /// One message of Outlook.
+    pub(super) const OUTLOOK: Self =
+        Self { name: "Outlook .msg", extension: "msg", advice: "save the mail as .eml, or save its attachment" };
+
+    /// Why it is rejected.
+    pub(super) fn reason(&self) -> String {
+        let Self { name, advice, .. } = self;
+        if advice.is_empty() {
+            format!("{name} is not supported")
+        } else {
+            format!("{name} is not supported: {advice}")
+        }
+    }
+
+    const fn archive(name: &'static str, extension: &'static str) -> Self {
+        Self { name, extension, advice: "" }
+    }
+
+    const fn folder(name: &'static str, extension: &'static str) -> Self {
+        Self { name, extension, advice: "export the folder as mbox or as single .eml files" }
+    }
+}
+
+/// Magic numbers of formats that are not opened: where they stand, and what they say.
+const CLOSED: &[(usize, &[u8], Closed)] = &[
+    (
+        0,
+        b"\x78\x9f\x3e\x22",
+        Closed {
+            name: "winmail.dat / TNEF",
+            extension: "dat",
+            advice: "have Outlook or Exchange send MIME instead of rich text to this address",
+        },
+    ),
+    (0, b"\x76\xe8\x04\x60\xc4\x11\xe3\x86", Closed::RPMSG),
+    (0, b"7z\xbc\xaf\x27\x1c", Closed::archive("7z", "7z")),
+    (0, b"Rar!\x1a\x07", Closed::archive("rar", "rar")),
+    (0, b"\xfd7zXZ\0", Closed::archive("xz", "xz")),
+    (0, b"BZh", Closed::archive("bzip2", "bz2")),
+    (0, b"\x28\xb5\x2f\xfd", Closed::archive("zstd", "zst")),
+    (0, b"\x04\x22\x4d\x18", Closed::archive("lz4", "lz4")),
+    (0, b"\x1f\x9d", Closed::archive("compress", "Z")),
+    (0, b"\x1f\xa0", Closed::archive("compress", "Z")),
+    (0, b"MSCF", Closed::archive("cab", "cab")),
+    (257, b"ustar", Closed::archive("tar", "tar")),
+    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Closed::OUTLOOK),
+    (0, b"!BDN", Closed::folder("Outlook data file (.pst, .ost)", "pst")),
+    (0, b"\xcf\xad\x12\xfe", Closed::folder("Outlook Express folder (.dbx)", "dbx")),
 ];
+
+/// What begins an encrypted message in OpenPGP's text form (RFC 9580 section 6.2).
+const PGP_MESSAGE: &[u8] = b"-----BEGIN PGP MESSAGE-----";
+
+/// Whether a line of this text begins an OpenPGP-encrypted message.
+pub(super) fn has_pgp_message(text: &[u8]) -> bool {
+    memmem::find_iter(text, PGP_MESSAGE).any(|at| at == 0 || text[at - 1] == b'\n')
+}
+
+/// Whether a compound file is a message of Outlook: the same number begins old Word files. A message has property
+/// streams of these names ([MS-OXMSG] section 2.4), in UTF-16.
+pub fn is_outlook_message(bytes: &[u8]) -> bool {
+    const STREAM: &[u8] = b"_\0_\0s\0u\0b\0s\0t\0g\x001\0.\x000\0_\0";
+    memmem::find(bytes, STREAM).is_some()
+}
 
 /// Tell what these bytes are.
 pub fn format(bytes: &[u8]) -> Format {
@@ -71,8 +143,10 @@ pub fn format(bytes: &[u8]) -> Format {
         [b'<', rest @ ..] => markup(rest, bytes),
         [b'{' | b'[', ..] => Format::Json,
         _ if wide(text) => Format::Xml,
-        _ if is_mbox(text) => Format::Mbox,
+        _ if super::mbox::begins_mailbox(text) => Format::Mbox,
         _ if is_mail(text) => Format::Mail,
+        _ if emlx(text).is_some_and(|(_, message)| is_mail(message)) => Format::Emlx,
+        _ if text.starts_with(PGP_MESSAGE) => Format::Closed(Closed::PGP),
         _ if has_feedback(bytes) => Format::Xml,
         _ if is_text(text) => Format::Text,
         _ => Format::Binary,
@@ -88,9 +162,9 @@ fn magic(bytes: &[u8]) -> Option<Format> {
         }
         _ => {}
     }
-    for &(offset, number, name, extension) in CLOSED {
+    for &(offset, number, closed) in CLOSED {
         if bytes.get(offset..).is_some_and(|rest| rest.starts_with(number)) {
-            return Some(Format::Closed(Closed { name, extension }));
+            return Some(Format::Closed(closed));
         }
     }
     match bytes {
@@ -154,50 +228,33 @@ fn tags<'b>(bytes: &'b [u8], word: &'static [u8]) -> impl Iterator<Item = (&'b [
     memmem::find_iter(bytes, word).map(move |at| (&bytes[at.saturating_sub(64)..at], &bytes[at + word.len()..]))
 }
 
-/// A `From ` line with a time in it, and a header field in the next line.
-fn is_mbox(text: &[u8]) -> bool {
-    let mut lines = text.split(|byte| *byte == b'\n');
-    super::mbox::is_separator(lines.next().unwrap_or_default())
+/// Whether the first lines are header fields, and at least one is a mail's. A field may be folded over as many lines as
+/// it likes.
+fn is_mail(text: &[u8]) -> bool {
+    let lines = text.split(|byte| *byte == b'\n');
+    let lines = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let fields = lines.take_while(|line| !line.is_empty()).filter(|line| !matches!(line[0], b' ' | b'\t'));
+    fields
+        .filter(|line| !line.starts_with(b">From "))
+        .take(100)
+        .map_while(super::header::field)
+        .any(|(name, _)| super::header::is_of_mail(name))
 }
 
-/// Header fields without which a mail would not have come; those of MIME alone are not enough.
-const MAIL_FIELDS: &[&str] = &[
-    "from",
-    "to",
-    "date",
-    "subject",
-    "received",
-    "return-path",
-    "message-id",
-    "delivered-to",
-    "x-original-to",
-    "sender",
-    "reply-to",
-    "dkim-signature",
-    "authentication-results",
-    "received-spf",
-    "arc-seal",
-];
+/// Whether the first line is a header field: enough where a name says that this is a mail.
+pub(super) fn begins_with_field(bytes: &[u8]) -> bool {
+    let line = skip_blank(bytes).split(|byte| *byte == b'\n').next().unwrap_or_default();
+    super::header::field(line).is_some()
+}
 
-/// Whether the first lines are header fields, and at least one is a mail's.
-fn is_mail(text: &[u8]) -> bool {
-    let mut known = false;
-    for line in text.split(|byte| *byte == b'\n').take(100) {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if line.is_empty() {
-            break;
-        }
-        if matches!(line[0], b' ' | b'\t') || line.starts_with(b">From ") {
-            continue;
-        }
-        match super::header::field(line) {
-            Some((name, _)) => {
-                known = known || MAIL_FIELDS.iter().any(|field| name.eq_ignore_ascii_case(field.as_bytes()));
-            }
-            None => break,
-        }
-    }
-    known
+/// What the first line of an `.emlx` file says the message's length is, and what stands behind that line.
+pub(super) fn emlx(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    // More than 2^64 - 1, and the padding Mail writes.
+    const LINE: usize = 32;
+    let end = bytes.iter().take(LINE).position(|byte| *byte == b'\n')?;
+    let digits = bytes[..end].trim_ascii();
+    let length = std::str::from_utf8(digits).ok().filter(|_| digits.iter().all(u8::is_ascii_digit))?.parse().ok()?;
+    Some((length, &bytes[end + 1..]))
 }
 
 /// No control characters but those of plain text in the first bytes.
@@ -214,6 +271,20 @@ pub fn is_tls_report(json: &[u8]) -> bool {
 pub fn is_report_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     [".xml", ".gz", ".gzip", ".zip"].iter().any(|end| name.ends_with(end)) || name.matches('!').count() >= 3
+}
+
+/// Whether a file name says that mail is in the file. What it says is never set aside without a word.
+pub fn is_mail_name(name: &str) -> bool {
+    const ENDS: [&str; 13] =
+        [".eml", ".emlx", ".msg", ".oft", ".mbox", ".mbx", ".mbs", ".pst", ".ost", ".dbx", ".rpmsg", ".p7m", ".mail"];
+    let name = name.to_ascii_lowercase();
+    // Outlook's wrapper has a name of its own.
+    ENDS.iter().any(|end| name.ends_with(end)) || name == "winmail.dat" || is_pgp_name(&name)
+}
+
+/// Whether a file name in lower case says that OpenPGP encrypts the file.
+pub(super) fn is_pgp_name(name: &str) -> bool {
+    [".pgp", ".gpg"].iter().any(|end| name.ends_with(end)) || name == "encrypted.asc"
 }
 
 /// The first bytes that a compressed stream inflates to, whatever wrapper it has; none where it is none.

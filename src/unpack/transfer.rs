@@ -4,6 +4,7 @@
 //! over; nothing else is guessed.
 
 use super::sniff::{self, Format};
+use crate::model::Quoted;
 use mailparse::ParsedContentType;
 use mailparse::body::Body;
 use std::borrow::Cow;
@@ -41,13 +42,82 @@ pub(super) fn decode_start(encoding: &str, body: &[u8]) -> Vec<u8> {
     decode(encoding, &letters).map(Cow::into_owned).unwrap_or_default()
 }
 
-/// Decode a body that is base64 and does not say so; null where it is none, or nothing that holds a report begins in it.
-pub(super) fn unlabeled_base64(body: &[u8]) -> Option<Vec<u8>> {
-    let start = decode_start(BASE64, body);
-    if !matches!(sniff::format(&start), Format::Gzip | Format::Zip | Format::Xml) {
+/// Decode a body that is base64 under another label or none, and say so; null where it is none, or nothing that holds a
+/// report begins in it.
+pub(super) fn unlabeled_base64(label: &str, body: &[u8]) -> Option<(Vec<u8>, String)> {
+    if label == BASE64 || !holds_report(&decode_start(BASE64, body)) {
         return None;
     }
-    decode(BASE64, body).map(Cow::into_owned).ok()
+    let (bytes, behind) = match decode(BASE64, body) {
+        Ok(bytes) => (bytes.into_owned(), 0),
+        Err(_) => base64_before_text(body)?,
+    };
+    let mut detail = match label {
+        "" => "no Content-Transfer-Encoding, but base64: decoded".to_owned(),
+        _ => format!("Content-Transfer-Encoding {}, but base64: decoded", Quoted(label)),
+    };
+    if behind > 0 {
+        detail.push_str(&format!("; {behind} bytes of text behind it passed over"));
+    }
+    Some((bytes, detail))
+}
+
+/// Decode a body that is not what its label says, and say what it is; null where nothing that holds a report is in it.
+pub(super) fn mislabeled<'b>(label: &str, body: &'b [u8]) -> Option<(Cow<'b, [u8]>, String)> {
+    if holds_report(body) {
+        let detail = format!("Content-Transfer-Encoding {}, but not encoded: read as it is", Quoted(label));
+        return Some((Cow::Borrowed(body), detail));
+    }
+    if label != BASE64 {
+        return unlabeled_base64(label, body).map(|(bytes, detail)| (Cow::Owned(bytes), detail));
+    }
+    let (bytes, behind) = base64_before_text(body).filter(|(bytes, _)| holds_report(bytes))?;
+    Some((Cow::Owned(bytes), format!("{behind} bytes of text behind the base64: passed over")))
+}
+
+/// Whether bytes begin as what holds reports does.
+fn holds_report(bytes: &[u8]) -> bool {
+    match sniff::format(bytes) {
+        Format::Gzip | Format::Zip => true,
+        Format::Xml => sniff::has_feedback(bytes) || sniff::skip_blank(bytes).starts_with(b"<?xml"),
+        _ => false,
+    }
+}
+
+/// Decode base64 that text follows, as the line that a mailing list or a scanner puts behind a mail; gives the number of
+/// bytes of that text. Null where base64 goes on behind what is none: then it is damaged.
+fn base64_before_text(body: &[u8]) -> Option<(Vec<u8>, usize)> {
+    // Words are base64 as well, whole lines of it are not words.
+    const DATA_LINE: usize = 32;
+    let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    let mut letters: Vec<u8> = Vec::with_capacity(body.len());
+    let mut at = 0;
+    for line in body.split_inclusive(|byte| *byte == b'\n') {
+        let data = line.trim_ascii();
+        let sound = data.iter().take_while(|byte| is_letter(byte)).count();
+        let padding = data[sound..].iter().take_while(|byte| **byte == b'=').count();
+        if sound + padding < data.len() {
+            break;
+        }
+        letters.extend_from_slice(&data[..sound]);
+        at += line.len();
+        if padding > 0 {
+            break;
+        }
+    }
+    let text = body[at..].trim_ascii();
+    let goes_on = text
+        .split(|byte| *byte == b'\n')
+        .map(<[u8]>::trim_ascii)
+        .any(|line| line.len() >= DATA_LINE && line.iter().all(|byte| is_letter(byte) || *byte == b'='));
+    if goes_on || text.is_empty() {
+        return None;
+    }
+    // A letter alone is half a byte; two and three want their padding.
+    letters.truncate(letters.len() - usize::from(letters.len() % 4 == 1));
+    letters.resize(letters.len().next_multiple_of(4), b'=');
+    let bytes = decode(BASE64, &letters).ok()?.into_owned();
+    Some((bytes, text.len()))
 }
 
 /// Decode from a `begin` line to an `end` line; null where there is none, or something else between them, or more comes out
@@ -149,10 +219,32 @@ mod tests {
 
     #[test]
     fn base64_without_a_label_is_told_by_what_is_in_it() {
-        assert_eq!(unlabeled_base64(b"\r\nPGZlZWRi\r\nYWNrPg==\r\n").as_deref(), Some(&b"<feedback>"[..]));
-        for other in [&b"SGVsbG8sIFdvcmxkIQ=="[..], b"H4sIAAAA, but then words", b"", b"plain text", b"UEsDBA=!"] {
-            assert_eq!(unlabeled_base64(other), None, "{}", String::from_utf8_lossy(other));
+        let decoded = |label: &str, body: &[u8]| unlabeled_base64(label, body).map(|(bytes, _)| bytes);
+        for label in ["", "7bit", "quoted-printable", "x-unknown"] {
+            assert_eq!(decoded(label, b"\r\nPGZlZWRi\r\nYWNrPg==\r\n").as_deref(), Some(&b"<feedback>"[..]), "{label}");
         }
+        for other in [&b"SGVsbG8sIFdvcmxkIQ=="[..], b"H4sIAAAA, but then words", b"", b"plain text", b"UEsDBA=!"] {
+            assert_eq!(decoded("", other), None, "{}", String::from_utf8_lossy(other));
+        }
+    }
+
+    #[test]
+    fn text_behind_base64_is_passed_over_and_damage_within_it_is_not() {
+        let body = b"PGZlZWRi\r\nYWNrPg==\r\n--\r\nThis list is for reports.\r\n";
+        let (bytes, detail) = mislabeled(BASE64, body).unwrap();
+        assert_eq!((&*bytes, detail.as_str()), (&b"<feedback>"[..], "29 bytes of text behind the base64: passed over"));
+        // Without padding nothing but the text itself says where the data end.
+        let (bytes, _) = mislabeled(BASE64, b"PGZlZWRiYWNrPiAg\nScanned by mx.example.com\n").unwrap();
+        assert_eq!(*bytes, *b"<feedback>  ");
+        let data = "PGZlZWRiYWNrPjxmZWVkYmFjaz48ZmVlZGJhY2s+PGZl\n";
+        assert_eq!(mislabeled(BASE64, format!("{data}PGZl!WRi\n{data}").as_bytes()), None);
+    }
+
+    #[test]
+    fn what_is_not_encoded_at_all_is_read_as_it_is() {
+        let (bytes, _) = mislabeled(BASE64, b"<?xml version=\"1.0\"?><feedback></feedback>").unwrap();
+        assert_eq!(*bytes, *b"<?xml version=\"1.0\"?><feedback></feedback>");
+        assert_eq!(mislabeled(BASE64, b"Hello, world"), None);
     }
 
     #[test]

@@ -68,6 +68,99 @@ fn what_cannot_be_read_is_named_once_cleaned_and_can_be_looked_at_and_tried_agai
     assert_eq!(retry.json()["stored"]["reports"], 0, "{retry:#?}");
 }
 
+/// A report of one row in the week 2026-W47.
+fn counting(id: &str, count: u64) -> String {
+    format!(
+        "<feedback><report_metadata><org_name>receiver.example</org_name><email>a@receiver.example</email><report_id>{id}\
+         </report_id><date_range><begin>1794787200</begin><end>1794873599</end></date_range></report_metadata>\
+         <policy_published><domain>example.com</domain><p>none</p></policy_published><record><row>\
+         <source_ip>192.0.2.1</source_ip><count>{count}</count><policy_evaluated><disposition>none</disposition>\
+         <dkim>pass</dkim><spf>fail</spf></policy_evaluated></row><identifiers><header_from>example.com</header_from>\
+         </identifiers><auth_results><spf><domain>example.com</domain><result>fail</result></spf></auth_results>\
+         </record></feedback>"
+    )
+}
+
+#[test]
+fn counts_beyond_every_sum_break_no_command_and_are_said() {
+    let work = WorkDir::new();
+    for number in 0..3 {
+        let file = work.write(format!("r{number}.xml"), counting(&number.to_string(), u64::MAX / 2));
+        let done = work.run(["ingest", file.to_str().unwrap(), "--format", "json"]);
+        assert_eq!(done.json()["findings"][0]["code"], "row.count_implausible", "{done:#?}");
+    }
+    for command in [
+        &["status", "--format", "json"][..],
+        &["verify"],
+        &["summary", "--week", "2026-W47"],
+        &["summary", "--week", "2026-W47", "--format", "json"],
+        &["summary", "--week", "2026-W47", "--format", "html"],
+        &["summary", "--explain", "192.0.2.1", "--week", "2026-W47"],
+        &["compact"],
+        &["rebuild"],
+        &["verify"],
+        &["export", "--out", "lake"],
+        &["export", "--format", "csv"],
+        &["export", "--format", "ndjson"],
+        &["status", "--records", "lake"],
+    ] {
+        let done = work.run(command);
+        assert_eq!(done.code, Some(0), "{command:?}: {done:#?}");
+    }
+    let status = work.run(["status"]);
+    assert!(status.stderr.starts_with("warning: messages: the sum is larger than the store keeps"), "{status:#?}");
+    assert_eq!(work.run(["-q", "status"]).stderr, "");
+}
+
+#[test]
+fn no_period_that_can_be_asked_for_panics() {
+    let work = WorkDir::new();
+    for (number, day) in [1_794_787_200_u64, 86_400, 1_700_000_000].into_iter().enumerate() {
+        let text = counting(&number.to_string(), 5).replace("1794787200", &day.to_string());
+        let file = work.write(format!("r{number}.xml"), text.replace("1794873599", &(day + 86_399).to_string()));
+        assert_eq!(work.run(["ingest", file.to_str().unwrap()]).code, Some(0));
+    }
+    for period in [
+        "--week 2026-W49",
+        "--week 2027-W10",
+        "--week 9999-W52",
+        "--week 0001-W01",
+        "--last 1d",
+        "--last 3650d",
+        "--last 3650y",
+        "--from 2027-01-01 --to 2027-01-03",
+        "--from 9999-12-31 --to 9999-12-31",
+        "--from 0001-01-01 --to 9999-12-31",
+        "--from=-009999-01-01 --to 9999-12-31",
+        "--from=-009999-01-01 --to=-009999-01-07",
+        "--from 9999-12-01",
+        "--to 0001-01-01",
+    ] {
+        for format in ["text", "json"] {
+            let args = ["summary", "--format", format].into_iter().chain(period.split(' '));
+            let done = work.run(args);
+            assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""), "{period}: {done:#?}");
+            assert!(done.stdout.len() < 1 << 20, "{period}: {} bytes", done.stdout.len());
+        }
+        let done = work.run(["export", "--format", "csv"].into_iter().chain(period.split(' ')));
+        assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""), "{period}: {done:#?}");
+    }
+    for wrong in ["--last=999999999d", "--last=99999999999999999999y", "--week=10000-W01", "--from=99999-01-01"] {
+        assert_eq!(work.run(["summary", wrong]).code, Some(2), "{wrong}");
+    }
+}
+
+#[test]
+fn quiet_says_nothing_but_errors_and_what_json_was_asked_for() {
+    let work = WorkDir::new();
+    let file = work.write("r.xml", counting("1", 5));
+    let name = file.to_str().unwrap();
+    assert_eq!(work.run(["-q", "ingest", name]).quiet(), "");
+    assert_eq!(work.run(["-q", "ingest", name, "--format", "text"]).quiet(), "");
+    let json = work.run(["-q", "ingest", name, "--format", "json"]);
+    assert_eq!(json.json()["duplicates"], 1);
+}
+
 #[test]
 fn a_flood_of_unreadable_files_is_named_up_to_twenty() {
     let work = WorkDir::new();

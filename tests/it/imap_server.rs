@@ -37,6 +37,8 @@ pub(crate) struct Manner {
     pub(crate) interjection: String,
     /// Instead of the true answer to a FETCH of a body: UID to bytes.
     pub(crate) instead: BTreeMap<u32, Vec<u8>>,
+    /// How many mails a folder holds, as it is said when it is opened; `#` stands for the number.
+    pub(crate) exists: String,
     /// Sent instead of the greeting.
     pub(crate) greeting: Option<Vec<u8>>,
 }
@@ -57,6 +59,7 @@ impl Default for Manner {
             backwards: false,
             interjection: String::new(),
             instead: BTreeMap::new(),
+            exists: "* # EXISTS\r\n".to_owned(),
             greeting: None,
         }
     }
@@ -338,15 +341,17 @@ impl Session {
             let world = self.server.world();
             world.folders.get(name).map(|folder| (folder.clone(), world.manner.read_only))
         };
+        let exists = self.server.world().manner.exists.clone();
         let Some((folder, read_only)) = folder else {
             return self.write(format!("{tag} NO there is no such folder\r\n").as_bytes());
         };
         self.selected = Some(name.to_owned());
         let code = if write && !read_only { "READ-WRITE" } else { "READ-ONLY" };
         let (count, validity, next) = (folder.mails.len(), folder.validity, folder.next);
+        let exists = exists.replace('#', &count.to_string());
         self.write(
             format!(
-                "* FLAGS (\\Seen \\Deleted)\r\n* {count} EXISTS\r\n* {count} RECENT\r\n* OK [UIDVALIDITY {validity}] ok\r\n\
+                "* FLAGS (\\Seen \\Deleted)\r\n{exists}* {count} RECENT\r\n* OK [UIDVALIDITY {validity}] ok\r\n\
                  * OK [UIDNEXT {next}] ok\r\n{tag} OK [{code}] done\r\n"
             )
             .as_bytes(),

@@ -10,11 +10,13 @@ use crate::dns::finding;
 use crate::dns::name;
 use crate::dns::posture::{self, Request};
 use crate::dns::resolver::{self, Resolver};
-use crate::{present, store::Store};
+use crate::limits::Limits;
+use crate::{present, store::Store, unpack};
 use anyhow::{Context as _, anyhow};
 use std::fmt::Write as _;
+use std::io::Read as _;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -40,7 +42,7 @@ pub(super) struct Args {
     /// Show whether this address passes SPF, and through which term
     #[arg(long, value_name = "ADDRESS")]
     ip: Option<IpAddr>,
-    /// Message to judge as a receiver does, saved as .eml
+    /// Message to judge as a receiver does, saved as .eml or .emlx, or alone in an mbox or archive; - reads standard input
     #[arg(long, value_name = "FILE", conflicts_with = "domains")]
     message: Option<PathBuf>,
     /// DNS server to use instead of the system's, such as 127.0.0.1:5353; may be repeated
@@ -84,14 +86,30 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-fn message(args: &Args, file: &std::path::Path, resolver: &Resolver) -> anyhow::Result<Exit> {
-    let bytes = std::fs::read(file).with_context(|| file.display().to_string())?;
+fn message(args: &Args, file: &Path, resolver: &Resolver) -> anyhow::Result<Exit> {
+    let name = file.file_name().map(|name| name.to_string_lossy());
+    let bytes = read(file).with_context(|| file.display().to_string())?;
+    let bytes = unpack::single_mail(bytes, name.as_deref(), &Limits::default())
+        .map_err(|reason| anyhow!("{}: {reason}", file.display()))?;
     let letter = crate::dns::message::check(&bytes, args.ip, resolver).with_context(|| file.display().to_string())?;
     match args.format {
         Format::Text => output::data(present::letter(&letter).as_bytes())?,
         Format::Json => output::json(&letter)?,
     }
     Ok(of_code(letter.exit_code()))
+}
+
+/// The bytes of a file, or of standard input.
+fn read(file: &Path) -> std::io::Result<Vec<u8>> {
+    // One byte more than any item may have shows that it is too large.
+    let most = Limits::default().item_bytes + 1;
+    let mut bytes = Vec::new();
+    if file.as_os_str() == "-" {
+        std::io::stdin().take(most).read_to_end(&mut bytes)?;
+    } else {
+        std::fs::File::open(file)?.take(most).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
 }
 
 fn codes() -> anyhow::Result<Exit> {

@@ -6,6 +6,7 @@ use super::mailbox::{SECURITY, check_security};
 use super::reader::Section;
 use super::secret;
 use crate::fetch::imap::{Secret, Security};
+use crate::normalize::canonical_domain;
 use std::path::{Path, PathBuf};
 
 /// How mail leaves, and as whom.
@@ -28,6 +29,8 @@ pub(crate) enum Outlet {
         port: u16,
         /// How the connection is secured.
         security: Security,
+        /// What EHLO says; `None` for an address literal.
+        ehlo_name: Option<String>,
         /// One more trusted root, PEM.
         ca_file: Option<PathBuf>,
         /// The account and its password, where the server wants one.
@@ -37,8 +40,8 @@ pub(crate) enum Outlet {
     Sendmail(PathBuf),
 }
 
-const SERVER_KEYS: [&str; 7] =
-    ["port", "security", "ca_file", "user", "password_command", "password_file", "password_env"];
+const SERVER_KEYS: [&str; 8] =
+    ["port", "security", "ehlo_name", "ca_file", "user", "password_command", "password_file", "password_env"];
 
 impl Smtp {
     /// Read the table; `None` where a value that nothing works without is missing.
@@ -82,6 +85,7 @@ fn server_of(section: &mut Section<'_>, host: &str, folder: &Path) -> Outlet {
         Security::None => 25,
     };
     let port = section.port("port").unwrap_or(default_port);
+    let ehlo_name = ehlo_name(section);
     let ca_file = section.path("ca_file", folder);
     let user = section.text("user").map(str::to_owned);
     let password = secret::of(section, &secret::PASSWORD, folder);
@@ -91,5 +95,18 @@ fn server_of(section: &mut Section<'_>, host: &str, folder: &Path) -> Outlet {
     if user.is_none() && password.is_some() {
         section.fault("user", "expected the account beside its password, found no such key");
     }
-    Outlet::Server { host: host.to_owned(), port, security, ca_file, login: user.zip(password) }
+    Outlet::Server { host: host.to_owned(), port, security, ehlo_name, ca_file, login: user.zip(password) }
+}
+
+/// A name that servers take (RFC 5321 section 4.1.4): one with a dot in it.
+fn ehlo_name(section: &mut Section<'_>) -> Option<String> {
+    let text = section.text("ehlo_name")?;
+    let name = canonical_domain(text).filter(|name| name.as_str().contains('.'));
+    if name.is_none() {
+        section.fault(
+            "ehlo_name",
+            "expected this machine's full domain name, as \"mail.example.com\", found something else",
+        );
+    }
+    name.map(|name| name.as_str().to_owned())
 }

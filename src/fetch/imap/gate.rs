@@ -164,6 +164,10 @@ impl Gate {
         self.held.extend_from_slice(&bytes[..end]);
         self.text.extend_from_slice(&bytes[..end]);
         if self.text.ends_with(b"\r\n") {
+            if self.line == 0 && squeeze(&mut self.text) {
+                // No literal was there yet: both are the same.
+                self.held.clone_from(&self.text);
+            }
             match announced(&self.text, self.line) {
                 Some((size, brace)) => self.begin_literal(size, brace)?,
                 None => self.end_response()?,
@@ -277,6 +281,26 @@ impl Gate {
             self.bye = Some(farewell.trim_start().to_owned());
         }
     }
+}
+
+/// Make the gaps between the first three words of a response one space each, and take the spaces off its end; the parser
+/// takes no others. DavMail writes `*  3 EXISTS`. False where nothing was to do.
+fn squeeze(text: &mut Vec<u8>) -> bool {
+    const GAPS: usize = 2;
+    let before = text.len();
+    let mut at = 0;
+    for _ in 0..GAPS {
+        let Some(gap) = text[at..].iter().position(|byte| *byte == b' ') else { break };
+        at += gap + 1;
+        let more = text[at..].iter().take_while(|byte| **byte == b' ').count();
+        text.drain(at..at + more);
+    }
+    // Free text may end in a space, and a number that tells of the folder never does.
+    if matches!(kind(text), Kind::Data) {
+        let end = text.trim_ascii_end().len();
+        text.drain(end..text.len() - 2);
+    }
+    text.len() != before
 }
 
 /// What a response is, by its first words.
@@ -427,6 +451,20 @@ mod tests {
         let bytes =
             b"* NAMESPACE ((\"INBOX.\" \".\")) NIL NIL\r\n* X-NEW {3}\r\nabc thing\r\n* 2 EXISTS\r\nA1 OK done\r\n";
         assert_eq!(passed(bytes).unwrap(), b"* 2 EXISTS\r\nA1 OK done\r\n");
+    }
+
+    #[test]
+    fn more_than_one_space_between_the_first_words_is_read() {
+        for (sent, read) in [
+            ("*  3 EXISTS\r\n", "* 3 EXISTS\r\n"),
+            ("*   3  EXISTS \r\n", "* 3 EXISTS\r\n"),
+            ("*  OK  [UIDVALIDITY 7] fine  so\r\n", "* OK [UIDVALIDITY 7] fine  so\r\n"),
+            ("*  FLAGS  (\\Seen)\r\n", "* FLAGS (\\Seen)\r\n"),
+            ("A1  OK  done\r\n", "A1 OK done\r\n"),
+            ("*  1  FETCH (UID 7 BODY[] {5}\r\na  b\r)\r\n", "* 1 FETCH (UID 7 BODY[] {5}\r\na  b\r)\r\n"),
+        ] {
+            assert_eq!(String::from_utf8(passed(sent.as_bytes()).unwrap()).unwrap(), read, "{sent:?}");
+        }
     }
 
     #[test]

@@ -205,10 +205,10 @@ impl Link {
         self.opened = None;
         let verb = if mode == Mode::Read { "EXAMINE" } else { "SELECT" };
         let doing = format!("opening folder {name}");
-        let (mut validity, mut next, mut exists) = (None, None, 0);
+        let (mut validity, mut next, mut exists) = (None, None, None);
         let answer = self
             .command(&doing, &format!("{verb} {}", quoted(name)), |response| match response {
-                Response::MailboxData(MailboxDatum::Exists(number)) => exists = *number,
+                Response::MailboxData(MailboxDatum::Exists(number)) => exists = Some(*number),
                 Response::Data { status: Status::Ok, outcome } => match outcome.code {
                     Some(ResponseCode::UidValidity(number)) => validity = Some(number),
                     Some(ResponseCode::UidNext(number)) => next = Some(number),
@@ -219,6 +219,10 @@ impl Link {
             .await?;
         let validity = validity.ok_or_else(|| {
             Fault::settled(format!("{doing}: expected a UIDVALIDITY, found none: its mails cannot be told apart"))
+        })?;
+        // Without it a full folder would look empty, for ever (RFC 3501 section 6.3.1 requires it).
+        let exists = exists.ok_or_else(|| {
+            Fault::settled(format!("{doing}: expected how many mails are in it (EXISTS), the server did not say"))
         })?;
         let read_only = mode == Mode::Write && answer.to_ascii_uppercase().contains("[READ-ONLY]");
         Ok(self.opened.insert(Opened { name: name.to_owned(), mode, validity, next, exists, read_only }))

@@ -56,8 +56,9 @@ fn own_senders(summary: &Summary) -> Answer {
         .filter(|sender| matches!(sender.who.role, Role::Own | Role::Vendor) && matters(sender))
         .collect();
     if failing.is_empty() && summary.actions.is_empty() {
-        let lost: u64 = summary.domains.iter().map(|domain| domain.readiness.would_be_lost).sum();
-        let unclear: u64 = summary.domains.iter().map(|domain| domain.readiness.unclear).sum();
+        let readiness = || summary.domains.iter().map(|domain| &domain.readiness);
+        let lost = readiness().fold(0_u64, |sum, of| sum.saturating_add(of.would_be_lost));
+        let unclear = readiness().fold(0_u64, |sum, of| sum.saturating_add(of.unclear));
         if unclear.saturating_mul(100) >= summary.totals.sums.messages {
             let text = format!(
                 "None that is known; {} fail whose sender is too little known to judge.",

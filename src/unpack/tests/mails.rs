@@ -170,7 +170,51 @@ fn a_signed_wrapper_is_transparent_and_an_opaque_one_is_named() {
     let signature = attachment("application/pkcs7-signature", "smime.p7s", b"\x30\x82\x05\xa8");
     assert_eq!(mailed(&multipart("signed", "s", &[inner, signature])), ["r.gz: report"]);
     let opaque = attachment("application/pkcs7-mime; smime-type=enveloped-data", "smime.p7m", b"\x30\x82\x05\xa8");
-    assert_eq!(mailed(&opaque), ["smime.p7m: S/MIME encrypted or opaque-signed mail is not supported"]);
+    assert_rejected(&opaque, "smime.p7m: S/MIME encrypted or opaque-signed mail is not supported: ");
+}
+
+/// The one thing found is rejected with a reason that begins so, and says what to do.
+fn assert_rejected(entity: &str, reason: &str) {
+    let found = mailed(entity);
+    assert!(found.len() == 1 && found[0].starts_with(reason) && found[0].len() > reason.len(), "{found:?}");
+}
+
+#[test]
+fn what_only_its_recipient_can_open_is_named() {
+    const PGP: &str = "OpenPGP-encrypted mail is not supported: ";
+    let message = "-----BEGIN PGP MESSAGE-----\r\n\r\nKXK7BE2W3yhx\r\n=AbCd\r\n-----END PGP MESSAGE-----\r\n";
+    let control = part("Content-Type: application/pgp-encrypted", "Version: 1");
+    let armored = part("Content-Type: application/octet-stream; name=encrypted.asc", message);
+    let encrypted = "encrypted; protocol=\"application/pgp-encrypted\"";
+    assert_rejected(&multipart(encrypted, "b", &[control.clone(), armored]), &format!("encrypted.asc: {PGP}"));
+    let binary = attachment("application/octet-stream", "data", b"\x85\x01\x0c\x03");
+    assert_rejected(&multipart("mixed", "b", &[control, binary]), &format!("data: {PGP}"));
+    assert_rejected(&text(message), &format!("part 1: {PGP}"));
+    assert_rejected(&text(&format!("Dear admin,\r\n\r\n{message}-- \r\nlist\r\n")), &format!("part 1: {PGP}"));
+    let file = attachment("application/octet-stream", "report.xml.gz.gpg", b"\x85\x01\x0c\x03\xff");
+    assert_rejected(&multipart("mixed", "b", &[text("x"), file]), &format!("report.xml.gz.gpg: {PGP}"));
+    let locked =
+        attachment("application/x-microsoft-rpmsg-message", "message.rpmsg", b"\x76\xe8\x04\x60\xc4\x11\xe3\x86");
+    let rpmsg = "message.rpmsg: Microsoft rights-managed mail (message.rpmsg) is not supported: ";
+    assert_rejected(&multipart("mixed", "b", &[text("x"), locked.clone()]), rpmsg);
+    assert_rejected(&locked.replace("application/x-microsoft-rpmsg-message", "application/octet-stream"), rpmsg);
+    assert_eq!(mailed(&text("I wrote -----BEGIN PGP MESSAGE----- in a line")), ["Other"]);
+}
+
+#[test]
+fn base64_under_another_label_is_decoded_and_said() {
+    let right = attachment("application/gzip", "r.gz", &gz());
+    for label in ["7bit", "8bit", "binary", "quoted-printable", "base-64"] {
+        let wrong = right.replace("Encoding: base64", &format!("Encoding: {label}"));
+        assert_eq!(mailed(&wrong), ["r.gz: report [mail.encoding]"], "{label}");
+    }
+    let footer = format!("{right}\r\n-- \r\nSent through the list\r\n");
+    assert_eq!(mailed(&footer), ["r.gz: report [mail.encoding]"]);
+    let plain = part(
+        "Content-Type: text/xml; name=r.xml\nContent-Transfer-Encoding: base64",
+        std::str::from_utf8(REPORT).unwrap(),
+    );
+    assert_eq!(mailed(&plain), ["r.xml: report [mail.encoding]"]);
 }
 
 #[test]
@@ -203,10 +247,7 @@ fn an_attachment_that_should_be_a_report_and_is_not_is_rejected() {
     let word = attachment("application/gzip", "r.xml.gz", &gzip(b"unused word\n"));
     assert_eq!(mailed(&word), ["r.xml.gz: payload is not XML, 12 bytes"]);
     let tnef = attachment("application/ms-tnef", "winmail.dat", b"\x78\x9f\x3e\x22\x01\0");
-    assert_eq!(
-        mailed(&multipart("mixed", "b", &[text("x"), tnef])),
-        ["winmail.dat: winmail.dat / TNEF is not supported"]
-    );
+    assert_rejected(&multipart("mixed", "b", &[text("x"), tnef]), "winmail.dat: winmail.dat / TNEF is not supported: ");
     let sound = attachment("application/gzip", "r.xml.gz", &gz());
     let damaged = sound.replace("H4sI", "H4s!");
     assert!(mailed(&damaged)[0].starts_with("r.xml.gz: not valid base64"), "{:?}", mailed(&damaged));

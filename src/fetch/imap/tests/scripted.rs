@@ -23,6 +23,22 @@ fn every_mail_is_given_once_and_the_next_run_gives_none() {
 }
 
 #[test]
+fn a_folder_whose_size_is_said_with_two_spaces_is_read() {
+    // As DavMail does.
+    let manner = Manner { exists: "*  # EXISTS\r\n".into(), ..Manner::default() };
+    assert_eq!(once(&Server::with_inbox(manner, mails(3)), After::Keep).uids(), [1, 2, 3]);
+}
+
+#[test]
+fn a_folder_whose_size_is_not_said_is_an_error_and_not_empty() {
+    let manner = Manner { exists: String::new(), ..Manner::default() };
+    let brought = once(&Server::with_inbox(manner, mails(3)), After::Keep);
+    assert!(brought.items.is_empty());
+    let failures: Vec<String> = brought.finished.failures.iter().map(ToString::to_string).collect();
+    assert!(failures.len() == 1 && failures[0].contains("EXISTS"), "{failures:?}");
+}
+
+#[test]
 fn keep_opens_by_examine_and_changes_nothing() {
     let server = Server::with_inbox(Manner::default(), mails(3));
     let before = server.folder("INBOX");
