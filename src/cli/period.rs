@@ -7,7 +7,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, FromArgMatches};
 use jiff::civil::{Date, ISOWeekDate, Weekday};
 use jiff::tz::Offset;
-use jiff::{Span, Timestamp, ToSpan as _};
+use jiff::{Span, Timestamp};
 use std::str::FromStr;
 
 /// The options as typed.
@@ -175,22 +175,25 @@ enum Unit {
 impl Stretch {
     /// The day that lies this long before another; `None` where the calendar ends before that.
     pub(crate) fn before(self, day: Date) -> Option<Date> {
-        day.checked_sub(self.span()).ok()
+        day.checked_sub(self.span()?).ok()
     }
 
     /// The instant that lies this long before another; the calendar's beginning where there is none.
     pub(crate) fn before_instant(self, now: Timestamp) -> Timestamp {
-        let then = Offset::UTC.to_datetime(now).checked_sub(self.span());
-        then.and_then(|then| Offset::UTC.to_timestamp(then)).unwrap_or(Timestamp::MIN)
+        let then = self.span().and_then(|span| Offset::UTC.to_datetime(now).checked_sub(span).ok());
+        then.and_then(|then| Offset::UTC.to_timestamp(then).ok()).unwrap_or(Timestamp::MIN)
     }
 
-    fn span(self) -> Span {
-        match self.unit {
-            Unit::Days => self.count.days(),
-            Unit::Weeks => self.count.weeks(),
-            Unit::Months => self.count.months(),
-            Unit::Years => self.count.years(),
-        }
+    /// `None` where it is longer than the calendar.
+    fn span(self) -> Option<Span> {
+        let span = Span::new();
+        let span = match self.unit {
+            Unit::Days => span.try_days(self.count),
+            Unit::Weeks => span.try_weeks(self.count),
+            Unit::Months => span.try_months(self.count),
+            Unit::Years => span.try_years(self.count),
+        };
+        span.ok()
     }
 }
 
@@ -211,7 +214,7 @@ impl FromStr for Stretch {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        const EXPECTED: &str = "expected a number from 1 to 3650 and a unit, d, w, m (months) or y, as 7d";
+        const EXPECTED: &str = "expected a number from 1 and a unit, d, w, m (months) or y, as 7d";
         let unit = match text.chars().last() {
             Some('d') => Unit::Days,
             Some('w') => Unit::Weeks,
@@ -220,7 +223,7 @@ impl FromStr for Stretch {
             _ => return Err(EXPECTED.to_owned()),
         };
         match text[..text.len() - 1].parse() {
-            Ok(count @ 1..=3650) => Ok(Self { count, unit }),
+            Ok(count @ 1..) => Ok(Self { count, unit }),
             _ => Err(EXPECTED.to_owned()),
         }
     }
@@ -230,7 +233,9 @@ impl FromStr for Stretch {
 mod tests {
     use super::{Choice, Stretch, Week};
     use clap::{Args as _, FromArgMatches as _};
+    use jiff::Timestamp;
     use jiff::civil::date;
+    use jiff::tz::Offset;
 
     fn choice(line: &str) -> Result<Choice, clap::Error> {
         let command = Choice::augment_args(clap::Command::new("x"));
@@ -278,10 +283,36 @@ mod tests {
     }
 
     #[test]
-    fn stretches_are_bounded_and_have_a_unit() {
+    fn stretches_have_a_unit_and_may_be_longer_than_the_calendar() {
         assert_eq!("24m".parse::<Stretch>().unwrap().before(date(2026, 11, 25)), Some(date(2024, 11, 25)));
-        for text in ["7", "d", "0d", "-1d", "9999d", "7é", ""] {
+        for text in ["999999999d", "2147483647w", "2147483647m", "20000y"] {
+            let stretch: Stretch = text.parse().unwrap();
+            assert_eq!(
+                (stretch.before(date(2026, 11, 25)), stretch.before_instant(Timestamp::MAX)),
+                (None, Timestamp::MIN)
+            );
+        }
+        for text in ["7", "d", "0d", "-1d", "99999999999d", "7é", ""] {
             assert!(text.parse::<Stretch>().is_err(), "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn no_words_and_no_clock_panic(
+            text in proptest::prop_oneof!["[0-9]{1,11}[dwmy]", "-?[0-9]{1,6}-W[0-9]{1,3}"],
+            now in Timestamp::MIN.as_second()..=Timestamp::MAX.as_second(),
+        ) {
+            let now = Timestamp::from_second(now).unwrap();
+            if let Ok(stretch) = text.parse::<Stretch>() {
+                stretch.before(Offset::UTC.to_datetime(now).date());
+                proptest::prop_assert!(stretch.before_instant(now) <= now);
+            }
+            if let Ok(week) = text.parse::<Week>() {
+                proptest::prop_assert!(week.first() <= week.last());
+            }
         }
     }
 }

@@ -7,12 +7,12 @@ use crate::model::{Code, DkimAuth, Domain, Findings, Quoted, Reason, ReasonType,
 use crate::parse::{RawDkim, RawReason, RawRecord, RawSpf, Value, Visitor};
 use std::net::IpAddr;
 
-/// More messages than this in one row are not plausible: a row is of one address, one receiver and about one day, and a
-/// billion a day is 11,600 a second. No single address sends, and no receiver accepts, that much.
-const PLAUSIBLE_IN_ROW: i64 = 1_000_000_000;
-/// More messages than this in one report are not plausible: it is a sixth of what the largest mailbox provider is said
-/// to get in a day from all senders together.
-const PLAUSIBLE_IN_REPORT: i128 = 50_000_000_000;
+/// More messages than this in one row are not plausible: a row is of one address, one receiver and about one day, and ten
+/// billion a day are 115,000 a second. No single address sends that much to one receiver.
+const PLAUSIBLE_IN_ROW: i64 = 10_000_000_000;
+/// More messages than this in one report are not plausible: all mail of the world, to all receivers, is put at some 370
+/// billion messages a day.
+const PLAUSIBLE_IN_REPORT: i128 = 100_000_000_000;
 
 /// Takes the records of one report.
 #[derive(Debug, Default)]

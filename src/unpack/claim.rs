@@ -89,6 +89,13 @@ pub(super) fn closed(part: &Leaf, decoded: &[u8]) -> Option<Closed> {
     }
 }
 
+/// Whether a part's name says that only its recipient can open it. Keys and signatures have such names, too.
+pub(super) fn is_closed_name(name: &str, media: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let closed = sniff::is_pgp_name(&name) || [".rpmsg", ".p7m"].iter().any(|end| name.ends_with(end));
+    closed && !matches!(media, "application/pgp-keys" | "application/pgp-signature" | "application/pkcs7-mime")
+}
+
 /// Whether a part is what OpenPGP encrypted of a mail (RFC 3156 section 4): the one behind the part that says so.
 pub(super) fn is_pgp_payload(part: &Leaf, parts: &[Leaf]) -> bool {
     let control = parts.iter().position(|part| part.kind.mimetype == "application/pgp-encrypted");

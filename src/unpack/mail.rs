@@ -60,7 +60,8 @@ impl Opener<'_> {
         let name = leaf.fields.file_name(&leaf.kind);
         let step = name.clone().unwrap_or_else(|| format!("part {}", leaf.section));
         let media = leaf.kind.mimetype.as_str();
-        let expected = claim::is_report_type(media) || name.as_deref().is_some_and(sniff::is_report_name);
+        let expected = claim::is_report_type(media)
+            || name.as_deref().is_some_and(|name| sniff::is_report_name(name) || claim::is_closed_name(name, media));
         let mut place = mail.step(step, name);
         place.expect = if expected { Expect::Report } else { Expect::Anything };
         if place.quoted {

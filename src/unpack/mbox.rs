@@ -196,8 +196,12 @@ fn separates(bytes: &[u8], line: usize, blank: bool) -> bool {
     // A quoted line of an older mailbox may stand on top of the header.
     match header::field(next) {
         _ if next.starts_with(b">From ") => envelope == Envelope::Dated,
-        Some((name, _)) if header::is_of_mail(name) => blank || envelope != Envelope::Words,
-        Some(_) => envelope == Envelope::Dated || blank && envelope != Envelope::Words,
+        Some((name, _)) => match envelope {
+            Envelope::Dated => true,
+            Envelope::Sender => blank || header::is_of_mail(name),
+            Envelope::Word => blank && header::is_of_mail(name),
+            Envelope::Sentence => false,
+        },
         // A message without header and body.
         None => next.is_empty() && blank && envelope == Envelope::Dated,
     }
@@ -208,25 +212,29 @@ fn separates(bytes: &[u8], line: usize, blank: bool) -> bool {
 enum Envelope {
     /// A day of the week and a time, as the format wants.
     Dated,
-    /// Nothing, one word, an address, or a time.
+    /// Nothing, an address, or some part of a date.
     Sender,
-    /// Words, as of a sentence.
-    Words,
+    /// One word.
+    Word,
+    /// Words of a sentence.
+    Sentence,
 }
 
 impl Envelope {
     fn of(text: &[u8]) -> Self {
         const DAYS: [&[u8]; 7] = [b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun"];
-        let words =
-            || text.split(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b',')).filter(|word| !word.is_empty());
-        let first = words().next().unwrap_or_default();
+        let is_gap = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b',');
+        let words = || text.split(is_gap).filter(|word| !word.is_empty());
+        let is_year = |word: &[u8]| word.len() == 4 && word.iter().all(u8::is_ascii_digit);
         let timed = text.windows(5).any(|at| matches!(at, [b'0'..=b'9', b'0'..=b'9', b':', b'0'..=b'9', b'0'..=b'9']));
-        if timed && words().any(|word| DAYS.contains(&word)) {
-            Self::Dated
-        } else if timed || words().count() <= 1 || first == b"-" || first.contains(&b'@') {
-            Self::Sender
-        } else {
-            Self::Words
+        let day = words().any(|word| DAYS.contains(&word));
+        match words().next() {
+            _ if timed && day => Self::Dated,
+            None => Self::Sender,
+            Some(first) if first == b"-" || first.contains(&b'@') => Self::Sender,
+            _ if timed || day || words().any(is_year) => Self::Sender,
+            _ if words().count() == 1 => Self::Word,
+            _ => Self::Sentence,
         }
     }
 }
@@ -318,6 +326,7 @@ mod tests {
             "From a@example.com Tue Nov 17 01:02:03 2026",
             "From 1700000000000000000@xxx Tue Nov 17 01:02:03 +0000 2026",
             "From a@example.com 2026-11-17",
+            "From alice Tue Nov 17 2026",
             "From MAILER-DAEMON",
             "From ???@??? Tue Nov 17 01:02:03 2026",
             "From a@example.com",
@@ -339,6 +348,8 @@ mod tests {
             "From here on all is well.\nFrom the top.\n",
             "\nFrom 10:30 on Tue we are closed\nand open again later\n",
             "\nFrom the team:\nNote: this is no field of a mail\n",
+            "\nFrom the team\nTo: all of you\n",
+            "\nFrom Bob\nNote: he is away\n",
             "\nFrom a@example.com we hear\n\nnothing\n",
             "text\nFrom the desk of\nSubject: a letter\n",
         ] {

@@ -233,7 +233,8 @@ impl Opener<'_> {
             let file = member.name.rsplit(['/', '\\']).next().filter(|name| !name.is_empty());
             let file = file.map(|name| super::header::cut(name, 255).to_owned());
             let mut inner = place.step(file.clone().unwrap_or_else(|| format!("member {}", index + 1)), file);
-            let expected = files.len() == 1 || sniff::is_report_name(&member.name);
+            let named = sniff::is_report_name(&member.name) || sniff::is_mail_name(&member.name);
+            let expected = files.len() == 1 || named;
             inner.expect = if expected { Expect::Report } else { Expect::Anything };
             if let Err(fault) = self.member(&bytes, member, inner) {
                 faults.push((fault, &member.name));
