@@ -58,18 +58,30 @@ fn a_count_that_is_no_number_sets_the_row_aside() {
     ] {
         assert_eq!(counted("192.0.2.7", count), (0, vec![Code::ROW_COUNT]), "{count}");
     }
-    for count in ["<count> 4\n</count>", "<count>+4</count>", "<count>0</count>", "<count>9223372036854775807</count>"]
-    {
+    for count in ["<count> 4\n</count>", "<count>+4</count>", "<count>0</count>", "<count>10000000000</count>"] {
         assert_eq!(counted("192.0.2.7", count), (1, vec![]), "{count}");
     }
 }
 
 #[test]
-fn the_sum_of_counts_fits() {
+fn counts_that_are_not_plausible_are_kept_and_said() {
+    for (count, said) in [("10000000001", 1), ("9223372036854775807", 2)] {
+        let (kept, codes) = counted("192.0.2.7", &format!("<count>{count}</count>"));
+        assert_eq!((kept, codes), (1, vec![Code::ROW_COUNT_IMPLAUSIBLE; said]), "{count}");
+    }
+    // Twenty rows, each plausible: the report is not, which is said once.
+    let row = "<record><row><source_ip>192.0.2.7</source_ip><count>10000000000</count></row></record>".repeat(20);
+    let (report, codes) = report(&format!("{METADATA}{POLICY}{row}"));
+    assert_eq!(report.records.len(), 20);
+    assert_eq!(codes.iter().filter(|code| **code == Code::ROW_COUNT_IMPLAUSIBLE).count(), 1);
+}
+
+#[test]
+fn counts_beyond_every_sum_are_all_kept() {
     let most = "<record><row><source_ip>192.0.2.7</source_ip><count>9223372036854775807</count></row></record>";
     let (report, codes) = report(&format!("{METADATA}{POLICY}{most}{most}"));
-    assert_eq!(report.records.len(), 1);
-    assert!(codes.contains(&Code::ROW_COUNT));
+    assert_eq!(report.records.len(), 2);
+    assert!(codes.contains(&Code::ROW_COUNT_IMPLAUSIBLE) && !codes.contains(&Code::ROW_COUNT));
 }
 
 #[test]

@@ -45,7 +45,8 @@ pub(super) fn decode_start(encoding: &str, body: &[u8]) -> Vec<u8> {
 /// Decode a body that is base64 under another label or none, and say so; null where it is none, or nothing that holds a
 /// report begins in it.
 pub(super) fn unlabeled_base64(label: &str, body: &[u8]) -> Option<(Vec<u8>, String)> {
-    if label == BASE64 || !holds_report(&decode_start(BASE64, body)) {
+    let start = decode_start(BASE64, body);
+    if label == BASE64 || !matches!(sniff::format(&start), Format::Gzip | Format::Zip | Format::Xml) {
         return None;
     }
     let (bytes, behind) = match decode(BASE64, body) {
@@ -97,6 +98,9 @@ fn base64_before_text(body: &[u8]) -> Option<(Vec<u8>, usize)> {
         let sound = data.iter().take_while(|byte| is_letter(byte)).count();
         let padding = data[sound..].iter().take_while(|byte| **byte == b'=').count();
         if sound + padding < data.len() {
+            if sound >= DATA_LINE {
+                return None;
+            }
             break;
         }
         letters.extend_from_slice(&data[..sound]);
