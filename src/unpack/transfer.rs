@@ -4,7 +4,6 @@
 //! over; nothing else is guessed.
 
 use super::sniff::{self, Format};
-use crate::model::Quoted;
 use mailparse::ParsedContentType;
 use mailparse::body::Body;
 use std::borrow::Cow;
@@ -55,7 +54,7 @@ pub(super) fn unlabeled_base64(label: &str, body: &[u8]) -> Option<(Vec<u8>, Str
     };
     let mut detail = match label {
         "" => "no Content-Transfer-Encoding, but base64: decoded".to_owned(),
-        _ => format!("Content-Transfer-Encoding {}, but base64: decoded", Quoted(label)),
+        _ => format!("Content-Transfer-Encoding {}, but base64: decoded", shown(label)),
     };
     if behind > 0 {
         detail.push_str(&format!("; {behind} bytes of text behind it passed over"));
@@ -66,7 +65,7 @@ pub(super) fn unlabeled_base64(label: &str, body: &[u8]) -> Option<(Vec<u8>, Str
 /// Decode a body that is not what its label says, and say what it is; null where nothing that holds a report is in it.
 pub(super) fn mislabeled<'b>(label: &str, body: &'b [u8]) -> Option<(Cow<'b, [u8]>, String)> {
     if holds_report(body) {
-        let detail = format!("Content-Transfer-Encoding {}, but not encoded: read as it is", Quoted(label));
+        let detail = format!("Content-Transfer-Encoding {}, but not encoded: read as it is", shown(label));
         return Some((Cow::Borrowed(body), detail));
     }
     if label != BASE64 {
@@ -74,6 +73,11 @@ pub(super) fn mislabeled<'b>(label: &str, body: &'b [u8]) -> Option<(Cow<'b, [u8
     }
     let (bytes, behind) = base64_before_text(body).filter(|(bytes, _)| holds_report(bytes))?;
     Some((Cow::Owned(bytes), format!("{behind} bytes of text behind the base64: passed over")))
+}
+
+/// A stranger's label as it may stand in a finding.
+fn shown(label: &str) -> String {
+    format!("{:?}", super::header::cut(label, 64))
 }
 
 /// Whether bytes begin as what holds reports does.
