@@ -27,7 +27,6 @@ fn route(work: &WorkDir, server: &SmtpServer, security: Security, password: Opti
         host: "localhost".to_owned(),
         port: server.port,
         security,
-        ehlo_name: None,
         ca_file: (security != Security::None).then(|| SmtpServer::ca_file(&work.path(""))),
         login: password.map(|password| ("user".to_owned(), password.into())),
         hello: None,
