@@ -57,7 +57,8 @@ pub(super) fn work(fetched: Fetched, options: &Options, memory: Option<&Memory>)
             Ok(Worked { origin, message: None, hash: None, arrival: options.now, contents })
         }
         Fetched::LinkOut { origin } => {
-            Ok(Worked { origin, message: None, hash: None, contents: Contents::Pieces(vec![Piece::LinkOut]) })
+            let contents = Contents::Pieces(vec![Piece::LinkOut]);
+            Ok(Worked { origin, message: None, hash: None, arrival: options.now, contents })
         }
         Fetched::TooLarge { origin, size, limit, message } => {
             let bound = crate::limits::Bound::ItemBytes;
