@@ -251,7 +251,10 @@ fn swap(
     create_folder(&retired)?;
     for path in files::list(&beside)? {
         if old.iter().any(|old| old.file_name() == path.file_name()) {
-            rename_new(&path, &retired.join(path.file_name().unwrap_or_default()))?;
+            if !rename_new(&path, &retired.join(path.file_name().unwrap_or_default()))? {
+                // An earlier try linked it there and did not come to the end.
+                remove_file(&path, "removing a merged file")?;
+            }
         }
     }
     clear_folder(&beside, &folder)?;

@@ -16,6 +16,9 @@ use std::time::Duration;
 /// The version of the tables below, and of the data folder.
 pub(crate) const VERSION: i64 = 3;
 
+/// How long a rebuild waits for readers to end; a summary of years of reports takes seconds.
+const READERS: Duration = Duration::from_secs(30);
+
 /// A writer of another host that gave no sign for so long has ended without saying so. Its host may have lost power; one
 /// that does still run is refused at its next transaction.
 const SILENT: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
@@ -359,15 +362,21 @@ impl Ledger {
         }
     }
 
-    /// Write the log back and do without one: then the file is all there is, and may be replaced. Waits for readers.
+    /// Write the log back and do without one: then the file is all there is, and may be replaced. Waits a while for readers.
     pub(crate) fn fold_log(&self) -> Result<(), StoreError> {
-        let mode = self.connection.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get::<_, String>(0));
-        match mode {
-            Ok(mode) if mode == "delete" => Ok(()),
-            Err(error) if error.sqlite_error_code() != Some(rusqlite::ErrorCode::DatabaseBusy) => {
-                Err(self.failed("writing the log back")(error))
+        let begun = std::time::Instant::now();
+        loop {
+            let mode = self.connection.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get::<_, String>(0));
+            match mode {
+                Ok(mode) if mode == "delete" => return Ok(()),
+                Err(error) if error.sqlite_error_code() != Some(rusqlite::ErrorCode::DatabaseBusy) => {
+                    return Err(self.failed("writing the log back")(error));
+                }
+                _ if begun.elapsed() > READERS => {
+                    return Err(StoreError::Busy { path: self.path.clone(), holder: "a reader".into() });
+                }
+                _ => std::thread::sleep(Duration::from_millis(20)),
             }
-            _ => Err(StoreError::Busy { path: self.path.clone(), holder: "a reader".into() }),
         }
     }
 

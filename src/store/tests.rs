@@ -813,4 +813,29 @@ fn a_report_stored_under_its_former_key_is_known_and_one_with_an_id_in_other_cas
     other.report.metadata.report_id = "AGVsbG8".into();
     (other.report.key, other.report.content) = (ReportKey([6; 16]), Hash([6; 32]));
     assert_eq!(write(dir.path(), &[other, again]), BTreeMap::from([("stored", 1), ("duplicate", 1)]));
+
+fn a_merged_part_that_was_set_aside_halfway_does_not_come_back() {
+    use super::compact::Step;
+    let dir = tempfile::tempdir().unwrap();
+    let reports = many_batches(dir.path(), 20);
+    let mut writer = Writer::open(dir.path(), now()).unwrap();
+    writer.compact_fault = Some(Step::Recorded);
+    writer.compact(true).unwrap_err();
+    drop(writer);
+    // As a link does in place of a rename, when a kill comes before the old name is removed.
+    let layout = Layout::new(dir.path());
+    for month in [10, 11] {
+        let month = Month { year: 2026, month };
+        let retired = layout.retired(FileKind::Part, month);
+        std::fs::create_dir_all(&retired).unwrap();
+        for path in super::survey::on_disk(&layout, FileKind::Part).unwrap() {
+            if path.starts_with(layout.month(FileKind::Part, month)) {
+                std::fs::hard_link(&path, retired.join(path.file_name().unwrap())).unwrap();
+            }
+        }
+    }
+    drop(Writer::open(dir.path(), now()).unwrap());
+    assert_eq!(Store::open(dir.path()).unwrap().verify().unwrap(), []);
+    assert_eq!(stored(dir.path()), collected(&reports));
+    assert_eq!(globbed(dir.path()), stored(dir.path()).len());
 }

@@ -19,6 +19,7 @@ mod dns_servers;
 mod dns_spf;
 mod dns_zone;
 mod docs;
+mod fault_injection;
 mod faults;
 mod golden;
 mod hostile;
