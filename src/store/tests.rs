@@ -813,7 +813,9 @@ fn a_report_stored_under_its_former_key_is_known_and_one_with_an_id_in_other_cas
     other.report.metadata.report_id = "AGVsbG8".into();
     (other.report.key, other.report.content) = (ReportKey([6; 16]), Hash([6; 32]));
     assert_eq!(write(dir.path(), &[other, again]), BTreeMap::from([("stored", 1), ("duplicate", 1)]));
+}
 
+#[test]
 fn a_merged_part_that_was_set_aside_halfway_does_not_come_back() {
     use super::compact::Step;
     let dir = tempfile::tempdir().unwrap();
