@@ -2,9 +2,8 @@
 //! associative and commutative: whatever comes may come in any order.
 
 use super::{
-    Question, Summary,
+    Question, Summary, answers,
     common::{Chunk, Common},
-    finish,
     interner::{Interner, NONE},
     period::number,
     shards::{Part, Place, Shards},
@@ -32,14 +31,19 @@ pub(crate) struct Added {
     pub(crate) facts: Vec<Part>,
 }
 
+/// The window of days that are too old to be compared with, and still tell who a sender is.
+pub(crate) const OLDER: u8 = u8::MAX;
+
 /// Which rows count, and for which window.
 #[derive(Debug, Clone)]
 pub(crate) struct Scope {
     /// Ids of the domains asked for; empty: all.
     domains: Vec<u32>,
     /// The first day that counts.
+    earliest: i32,
+    /// The first day of window 0.
     start: i32,
-    /// Days a window; null: every row is in window 0.
+    /// Days a window; `None`: every row is in window 0.
     length: Option<i32>,
     /// The last window: the period asked for.
     pub(crate) asked: u8,
@@ -50,15 +54,19 @@ impl Scope {
         let asked = question.windows();
         Self {
             domains: question.domains.iter().map(|domain| texts.word(domain)).collect(),
-            start: question.reads().map_or(i32::MIN, |period| number(period.from())),
+            earliest: question.reads().map_or(i32::MIN, |period| number(period.from())),
+            start: question.compares().map_or(i32::MIN, |period| number(period.from())),
             length: question.period.map(super::Period::days),
             asked,
         }
     }
 
-    /// The window of a day; null where it does not count.
+    /// The window of a day, or [`OLDER`]; `None` where it does not count.
     pub(crate) fn window(&self, day: i32) -> Option<u8> {
         let Some(length) = self.length else { return Some(0) };
+        if (self.earliest..self.start).contains(&day) {
+            return Some(OLDER);
+        }
         let window = u8::try_from(day.checked_sub(self.start)?.div_euclid(length)).ok()?;
         (window <= self.asked).then_some(window)
     }
@@ -110,7 +118,7 @@ impl Adder {
     pub fn finish(self) -> Summary {
         let common = self.common.into_inner().unwrap_or_else(PoisonError::into_inner);
         let Self { question, scope, facts, .. } = self;
-        finish::summary(&Added { question, scope, common, facts: facts.whole() })
+        answers::summary(&Added { question, scope, common, facts: facts.whole() })
     }
 }
 
@@ -135,7 +143,10 @@ mod tests {
             Line::new("2026-11-18", "192.0.2.8", 1).unsigned().verdict(SPF, Cause::PassSpfOnly).reporter("Yahoo"),
             Line::new("2026-11-22", "198.51.100.1", 7).unauthenticated().reporter("Yahoo"),
             Line::new("2026-11-22", "192.0.2.7", 5).domain("example.org"),
-            Line::new("2026-11-22", "no address", 2).domain("example.org").verdict(0, Cause::Unknown),
+            Line { spf: None, ..Line::new("2026-11-22", "no address", 2) }
+                .domain("example.org")
+                .unsigned()
+                .verdict(0, Cause::Unknown),
             Line::new("2026-11-15", "198.51.100.1", 1000),
             Line::new("2026-11-23", "198.51.100.1", 1000),
             Line::new("2026-09-20", "192.0.2.9", 1000),

@@ -83,6 +83,7 @@ impl<'a> Chunk<'a> {
             &rows.dkim_selector,
             &rows.reason,
             &rows.spf_domain,
+            &rows.signatures,
         ] {
             classes.split(words.codes.iter().copied());
         }
@@ -164,6 +165,7 @@ struct Columns<'a> {
     spf_result: Column<'a>,
     mismatch: Column<'a>,
     reason: Column<'a>,
+    signatures: Column<'a>,
 }
 
 impl<'a> Columns<'a> {
@@ -181,6 +183,7 @@ impl<'a> Columns<'a> {
             spf_result: Column::new(&rows.spf_result),
             mismatch: Column::new(&rows.mismatch),
             reason: Column::new(&rows.reason),
+            signatures: Column::new(&rows.signatures),
         }
     }
 
@@ -196,6 +199,7 @@ impl<'a> Columns<'a> {
             dkim_domain: self.dkim_domain.id(row, texts),
             dkim_selector: self.dkim_selector.id(row, texts),
             dkim_result: self.dkim_result.id(row, texts),
+            signatures: self.signatures.id(row, texts),
             return_path: if spf_domain == NONE { self.envelope_from.id(row, texts) } else { spf_domain },
             spf_result: self.spf_result.id(row, texts),
             disposition: of_period(&mut self.disposition, texts),

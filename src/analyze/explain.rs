@@ -1,10 +1,9 @@
-//! One source explained: its rows in the period, what it is taken for, and why. In: the same rows and reports as for the
-//! summary, for the reasoning looks at the whole. Out: an [`Explanation`].
+//! One source, or one network, explained: its rows in the period, what it is taken for, and why. It takes the same rows and
+//! reports as the summary, for the reasoning looks at the whole.
 
 use super::{
-    Action, Adder, Days, Foreign, Question, Sender, SourceSummary,
+    Action, Adder, Days, Foreign, Question, Sender, SourceSummary, Watched,
     period::{DAYS, date},
-    shards::network,
     summary::form,
 };
 use crate::model::{Cause, Flags, ReportHead, Rows, SenderAuth, Source, Words};
@@ -23,12 +22,14 @@ const SHOWN: usize = 200;
 /// The answer to "why?".
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Explanation {
-    /// The source; null: the unknown one.
+    /// The address, or the first of the network; `None`: the unknown source.
     pub source_ip: Option<IpAddr>,
+    /// How many leading bits of it count: all of them for one address.
+    pub prefix: u8,
     /// The days it speaks of.
     pub period: Days,
-    /// What the source comes to; null: not seen in the period.
-    pub source: Option<SourceSummary>,
+    /// What each source comes to, most failing messages first; empty: none was seen in the period.
+    pub sources: Vec<SourceSummary>,
     /// The senders it is part of, one a domain and identity.
     pub senders: Vec<Sender>,
     /// What to do about it.
@@ -84,15 +85,16 @@ pub struct ExplainedRow {
 #[derive(Debug)]
 pub struct Explainer {
     adder: Adder,
-    source: Source,
+    watched: Watched,
     /// Messages by row; the messages in the key are zero.
     rows: Mutex<BTreeMap<ExplainedRow, u64>>,
 }
 
 impl Explainer {
-    /// For a source; null: the unknown one.
-    pub fn new(question: &Question, source: Option<IpAddr>) -> Self {
-        Self { adder: Adder::new(question), source: Source::from(source), rows: Mutex::default() }
+    /// For these addresses.
+    pub fn new(question: &Question, watched: Watched) -> Self {
+        let question = Question { watch: Some(watched), ..question.clone() };
+        Self { adder: Adder::new(&question), watched, rows: Mutex::default() }
     }
 
     /// Add reports.
@@ -103,7 +105,7 @@ impl Explainer {
     /// Add rows.
     pub fn rows(&self, rows: &Rows) {
         self.adder.rows(rows);
-        for row in (0..rows.len).filter(|row| rows.source[*row] == self.source) {
+        for row in (0..rows.len).filter(|row| self.watched.holds(rows.source[*row])) {
             let day = rows.day[row].clamp(DAYS.0, DAYS.1);
             if self.adder.scope.window(day) == Some(self.adder.scope.asked) && self.wants(rows, row) {
                 let mut known = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
@@ -127,38 +129,35 @@ impl Explainer {
     pub fn finish(self) -> Explanation {
         let summary = self.adder.finish();
         let rows = self.rows.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let address = self.source.address();
-        let source = summary.sources.into_iter().find(|source| source.source_ip == address);
-        // A network's other addresses may send as domains that this one never did.
-        let sends_as =
-            |sender: &Sender| source.as_ref().is_some_and(|source| source.domains.contains(&sender.who.policy_domain));
-        let holds = |sender: &Sender| match sender.who.address {
-            _ if !sends_as(sender) => false,
-            Some(of) if sender.who.addresses > 1 => network(self.source) == network(Source::from(Some(of))),
-            of => of == address,
-        };
+        let watched = self.watched;
+        let holds = |address: Option<IpAddr>| watched.holds(Source::from(address));
         let mut rows: Vec<ExplainedRow> =
             rows.into_iter().map(|(row, messages)| ExplainedRow { messages, ..row }).collect();
         rows.sort_by_cached_key(|row| (row.dmarc_pass, Reverse(row.messages), row.clone()));
         let more_rows = rows.len().saturating_sub(SHOWN) as u64;
         rows.truncate(SHOWN);
+        let (source_ip, prefix) = match watched {
+            Watched::Unknown => (None, 0),
+            Watched::Network(address, bits) => (Some(address), bits),
+        };
         Explanation {
-            source_ip: address,
+            source_ip,
+            prefix,
             period: summary.period,
-            senders: summary.senders.into_iter().filter(holds).collect(),
+            senders: summary.watched,
             actions: summary
                 .actions
                 .into_iter()
-                .filter(|action| address.is_some_and(|address| action.sources.contains(&address)))
+                .filter(|action| action.sources.iter().any(|address| holds(Some(*address))))
                 .collect(),
-            source,
+            sources: summary.sources.into_iter().filter(|source| holds(source.source_ip)).collect(),
             rows,
             more_rows,
         }
     }
 }
 
-/// A row's word; null where it has none, or where the column was not read.
+/// A row's word; `None` where it has none, or where the column was not read.
 fn word(words: &Words, row: usize) -> Option<&str> {
     if words.codes.len() > row { words.get(row) } else { None }
 }

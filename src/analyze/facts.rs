@@ -1,14 +1,11 @@
-//! What rows are folded into: one [`Fact`] a source and [`Pattern`], the pattern being everything about a row but its
-//! source, reporter, day and count.
+//! What rows are folded into: one [`Fact`] for each source, [`Pattern`], day and reporter. A pattern is everything else about a
+//! row but its count.
 
-use super::{
-    interner::Keyed,
-    seen::{Reporters, Seen, Sets},
-};
+use super::interner::Keyed;
 use crate::model::{Cause, Flags};
 use std::hash::{Hash, Hasher};
 
-/// What rows have in common. Words are ids of the adder's texts, [`super::interner::NONE`] for null.
+/// What rows have in common. Words are ids of the adder's texts, [`super::interner::NONE`] for `None`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pattern {
     /// `policy_domain`.
@@ -21,6 +18,8 @@ pub(crate) struct Pattern {
     pub(crate) dkim_selector: u32,
     /// `dkim_result`.
     pub(crate) dkim_result: u32,
+    /// All signatures, where the deciding one does not say all.
+    pub(crate) signatures: u32,
     /// `spf_domain`, else `envelope_from`.
     pub(crate) return_path: u32,
     /// `spf_result`.
@@ -31,7 +30,7 @@ pub(crate) struct Pattern {
     pub(crate) mismatch: u32,
     /// The first override reason.
     pub(crate) reason: u32,
-    /// 0 is the oldest period of the history, the last one the period asked for.
+    /// 0 is the oldest period of the history, the last one the period asked for; or [`super::adder::OLDER`].
     pub(crate) window: u8,
     /// Whether the report's mail was a proven forgery.
     pub(crate) unproven: bool,
@@ -51,7 +50,7 @@ impl Hash for Pattern {
         state.write_u64(pair(self.spf_result, self.disposition));
         state.write_u64(pair(self.mismatch, self.reason));
         let small = [self.window, u8::from(self.unproven), self.flags.0, self.cause as u8];
-        state.write_u32(u32::from_le_bytes(small));
+        state.write_u64(pair(self.signatures, u32::from_le_bytes(small)));
     }
 }
 
@@ -63,76 +62,106 @@ impl Keyed for Pattern {
     }
 }
 
-/// The sum of the rows of one source and pattern. There may be millions: 32 bytes each.
-#[derive(Debug, Clone, Copy)]
+/// The sum of the rows of one source, pattern, day and reporter. There may be millions: 32 bytes each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fact {
-    /// The ids of source and pattern.
-    key: u64,
     /// Messages.
     pub(crate) messages: u64,
+    /// The id of its source in the shard.
+    pub(crate) source: u32,
+    /// The id of its pattern.
+    pub(crate) pattern: u32,
+    /// The day, as in the `date` column.
+    pub(crate) day: i32,
+    /// The id of who reported it, [`super::interner::NONE`] where nobody is named.
+    pub(crate) reporter: u32,
     /// Rows.
     pub(crate) records: u32,
-    /// The first day, as in the `date` column.
-    pub(crate) first: i32,
-    /// The last day.
-    pub(crate) last: i32,
-    /// Who reported it. The sets are the shard's.
-    seen: Seen,
-}
-
-impl Keyed for Fact {
-    type Key = u64;
-
-    fn key(&self) -> &u64 {
-        &self.key
-    }
 }
 
 impl Fact {
-    /// What a fact of these ids is found by.
-    pub(crate) fn key_of(source: u32, pattern: u32) -> u64 {
-        u64::from(source) << 32 | u64::from(pattern)
+    /// What facts are added up by.
+    fn key(&self) -> (u32, u32, i32, u32) {
+        (self.source, self.pattern, self.day, self.reporter)
+    }
+}
+
+/// Facts, each key once but for those that came last: memory is bounded by twice the number of distinct keys, and adding
+/// one needs no table to find it in.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    facts: Vec<Fact>,
+    /// How many there were when all were last added up.
+    distinct: usize,
+}
+
+/// Fewer facts than this are not worth adding up on the way.
+const FEW: usize = 1 << 12;
+
+impl Facts {
+    /// Add one.
+    pub(crate) fn add(&mut self, fact: Fact) {
+        if let Some(last) = self.facts.last_mut().filter(|last| last.key() == fact.key()) {
+            return merge(last, &fact);
+        }
+        if self.facts.len() >= FEW.max(2 * self.distinct) {
+            self.add_up();
+        }
+        if self.facts.len() == self.facts.capacity() {
+            // By a quarter, where a vector would double: there may be millions.
+            self.facts.reserve_exact(self.facts.len() / 4 + 16);
+        }
+        self.facts.push(fact);
     }
 
-    /// No rows yet.
-    pub(crate) fn new(key: u64) -> Self {
-        Self { key, messages: 0, records: 0, first: i32::MAX, last: i32::MIN, seen: Seen::NOBODY }
+    /// Make one fact of those with the same key.
+    fn add_up(&mut self) {
+        self.facts.sort_unstable_by_key(Fact::key);
+        self.facts.dedup_by(|next, kept| {
+            let same = next.key() == kept.key();
+            if same {
+                merge(kept, next);
+            }
+            same
+        });
+        self.distinct = self.facts.len();
     }
 
-    /// The id of its source in the shard.
-    pub(crate) fn source(&self) -> u32 {
-        (self.key >> 32) as u32
+    /// All of them, each key once, sorted by source, pattern, day and reporter.
+    pub(crate) fn into_sorted(mut self) -> Vec<Fact> {
+        self.add_up();
+        self.facts
     }
+}
 
-    /// The id of its pattern.
-    #[expect(clippy::cast_possible_truncation, reason = "the lower half is meant")]
-    pub(crate) fn pattern(&self) -> u32 {
-        self.key as u32
-    }
-
-    /// Add a row.
-    pub(crate) fn add(&mut self, messages: u64, day: i32, reporter: u32, sets: &mut Sets) {
-        self.messages = self.messages.saturating_add(messages);
-        self.records = self.records.saturating_add(1);
-        self.first = self.first.min(day);
-        self.last = self.last.max(day);
-        self.seen.add(reporter, sets);
-    }
-
-    /// Add who reported it to a set.
-    pub(crate) fn reporters(&self, sets: &Sets, to: &mut Reporters) {
-        self.seen.tell(sets, to);
-    }
+fn merge(kept: &mut Fact, more: &Fact) {
+    kept.messages = kept.messages.saturating_add(more.messages);
+    kept.records = kept.records.saturating_add(more.records);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn fact(source: u32, day: i32, messages: u64) -> Fact {
+        Fact { messages, source, pattern: 7, day, reporter: 1, records: 1 }
+    }
+
     #[test]
-    fn a_fact_is_small_and_knows_its_ids() {
+    fn a_fact_is_small() {
         assert_eq!(size_of::<Fact>(), 32);
-        let fact = Fact::new(Fact::key_of(7, u32::MAX - 1));
-        assert_eq!((fact.source(), fact.pattern()), (7, u32::MAX - 1));
+    }
+
+    #[test]
+    fn facts_of_one_key_become_one_in_any_order_and_few_wait() {
+        let (mut facts, distinct) = (Facts::default(), 100);
+        for at in 0..100_000_u32 {
+            facts.add(fact(at % distinct, 3, 2));
+            assert!(facts.facts.len() <= FEW.max(2 * distinct as usize));
+        }
+        let sorted = facts.into_sorted();
+        assert_eq!(sorted.len(), distinct as usize);
+        assert!(sorted.iter().all(|fact| (fact.messages, fact.records) == (2000, 1000)));
+        assert!(sorted.is_sorted_by_key(|fact| fact.source));
     }
 }

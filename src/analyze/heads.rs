@@ -12,7 +12,7 @@ const LONG: i64 = 2 * 24 * 3600;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Heads {
     /// By policy domain, reporter and day.
-    pub(crate) reports: Table<(u32, u32, i32), Reports>,
+    pub(crate) reports: Table<(u32, u32, i32), DayReports>,
     /// Every policy seen.
     policies: Interner<Policy>,
     /// Reports by policy domain, day and policy.
@@ -25,6 +25,33 @@ pub(crate) struct Heads {
     pub(crate) unproven: BTreeMap<u32, Reports>,
     /// Of the period asked for: reports by the codes of their findings.
     pub(crate) findings: BTreeMap<Text, u64>,
+}
+
+/// The reports of a domain and reporter that count for one day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DayReports {
+    pub(crate) all: Reports,
+    /// What one of them says.
+    pub(crate) first: ReportFigures,
+    /// The others say the same.
+    pub(crate) alike: bool,
+}
+
+/// By what two reports with different ids may be known to be the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ReportFigures {
+    begin: i64,
+    end: i64,
+    pub(crate) records: i64,
+    messages: i64,
+    dmarc_pass: i64,
+}
+
+impl ReportFigures {
+    fn of(head: &ReportHead) -> Self {
+        let (begin, end) = (head.begin.as_second(), head.end.as_second());
+        Self { begin, end, records: head.records, messages: head.messages, dmarc_pass: head.dmarc_pass }
+    }
 }
 
 /// Sums of some reports.
@@ -112,7 +139,11 @@ impl Heads {
     /// Add a report of a domain and reporter.
     pub(crate) fn add(&mut self, head: &ReportHead, (domain, reporter): (u32, u32)) {
         let (day, reports) = (super::period::number(head.day), Reports::of(head));
-        self.reports.entry((domain, reporter, day)).or_default().merge(reports);
+        let first = ReportFigures::of(head);
+        let new = || DayReports { all: Reports::default(), first, alike: true };
+        let of_day = self.reports.entry((domain, reporter, day)).or_insert_with(new);
+        of_day.all.merge(reports);
+        of_day.alike &= of_day.first == first;
         let policy = match self.latest.get(&domain) {
             Some(latest) if self.policies.get(*latest).is(&head.policy) => *latest,
             _ => {

@@ -1,16 +1,20 @@
 //! Large mail services by what their mail proves: the domain that signs, the domain of the return path, the name of the
 //! address.
 //!
-//! Comes in: what a sender proves. Goes out: the service's name, for the eye only: no diagnosis rests on it. Each entry
-//! names the public page that says so. The reader's own entries go before these. Must not: believe a name that does not
-//! lead back to its address, for anybody may give his address any name.
+//! Names are for the eye; the judgment only learns from them that an address is shared. Each entry names the public page
+//! that says so, and the user's own entries go before these. A name that does not lead back to its address is not believed:
+//! anybody may give an address any name.
 
 use super::{
     Foreign, HostName,
-    view::{at_or_below, organization},
+    senders::{at_or_below, within},
 };
+use crate::judge::organizational;
 use crate::model::Text;
-use std::sync::Arc;
+use std::{
+    net::IpAddr,
+    sync::{Arc, LazyLock},
+};
 
 /// A mail service. A domain counts with those below it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,6 +51,21 @@ impl Services {
             .map(Foreign::from)
     }
 
+    /// The service that an address belongs to, by a confirmed name or the ranges that services publish: what comes from
+    /// there is many customers' mail.
+    pub(crate) fn of_address(&self, address: IpAddr, host: Option<&HostName>) -> Option<SharedService> {
+        let host = host.filter(|host| host.confirmed).map_or("", |host| host.name.as_written());
+        let named = (!host.is_empty()).then(|| self.of(Proof::Ptr, host)).flatten();
+        let in_range = || RANGES.iter().find(|(network, bits, _)| within(address, *network, *bits)).map(|(.., name)| *name);
+        let name = named.or_else(in_range)?;
+        Some(SharedService { name: name.into(), include: self.include_of(name) })
+    }
+
+    /// What customers of a service include in their SPF records.
+    pub(crate) fn include_of(&self, name: &str) -> Option<&'static str> {
+        SPF_INCLUDES.iter().find(|(service, _)| *service == name).map(|(_, include)| *include)
+    }
+
     fn of(&self, proof: Proof, domain: &str) -> Option<&str> {
         let own = self.own.iter().find(|service| {
             let domains = match proof {
@@ -70,6 +89,68 @@ impl Services {
     }
 }
 
+/// A service whose addresses many customers share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SharedService {
+    /// What it is called.
+    pub(crate) name: Text,
+    /// What its customers include in their SPF records.
+    pub(crate) include: Option<&'static str>,
+}
+
+/// What customers of a service include in their SPF records, as its manual says.
+const SPF_INCLUDES: &[(&str, &str)] = &[
+    ("Amazon SES", "amazonses.com"),
+    ("Google", "_spf.google.com"),
+    ("Mailchimp", "servers.mcsv.net"),
+    ("Microsoft 365", "spf.protection.outlook.com"),
+    ("SendGrid", "sendgrid.net"),
+];
+
+/// Large ranges that services publish in the SPF records that their customers include, by service.
+const PUBLISHED_RANGES: &[(&str, &[&str])] = &[
+    ("Amazon SES", &["54.240.0.0/18", "69.169.224.0/20", "23.249.208.0/20", "23.251.224.0/19", "199.255.192.0/22"]),
+    (
+        "Google",
+        &[
+            "64.233.160.0/19",
+            "66.102.0.0/20",
+            "66.249.80.0/20",
+            "72.14.192.0/18",
+            "74.125.0.0/16",
+            "108.177.8.0/21",
+            "173.194.0.0/16",
+            "209.85.128.0/17",
+            "216.58.192.0/19",
+            "216.239.32.0/19",
+            "2001:4860:4000::/36",
+            "2404:6800:4000::/36",
+            "2607:f8b0:4000::/36",
+            "2800:3f0:4000::/36",
+            "2a00:1450:4000::/36",
+            "2c0f:fb50:4000::/36",
+        ],
+    ),
+    ("Mailchimp", &["148.105.8.0/21", "198.2.128.0/18", "205.201.128.0/20"]),
+    (
+        "Microsoft 365",
+        &["40.92.0.0/15", "40.107.0.0/16", "52.100.0.0/15", "52.102.0.0/16", "52.103.0.0/17", "104.47.0.0/17", "2a01:111:f400::/48"],
+    ),
+    ("SendGrid", &["149.72.0.0/16", "159.183.0.0/16", "167.89.0.0/17", "168.245.0.0/17", "208.117.48.0/20"]),
+];
+
+static RANGES: LazyLock<Vec<(IpAddr, u8, &'static str)>> = LazyLock::new(|| {
+    let range = |range: &&str| -> Option<(IpAddr, u8)> {
+        let (network, bits) = range.split_once('/')?;
+        Some((network.parse().ok()?, bits.parse().ok()?))
+    };
+    let of = |(name, ranges): &(&'static str, &'static [&'static str])| {
+        let name = *name;
+        ranges.iter().filter_map(range).map(move |(network, bits)| (network, bits, name)).collect::<Vec<_>>()
+    };
+    PUBLISHED_RANGES.iter().flat_map(of).collect()
+});
+
 /// What a domain was seen as.
 #[derive(Debug, Clone, Copy)]
 enum Proof {
@@ -81,7 +162,7 @@ enum Proof {
 impl Proof {
     /// Whether a domain is a known one, or below it. Of signatures and return paths only the organization is at hand.
     fn fits(self, domain: &str, known: &str) -> bool {
-        at_or_below(domain, known) || !matches!(self, Self::Ptr) && domain == organization(known)
+        at_or_below(domain, known) || !matches!(self, Self::Ptr) && domain == organizational(known)
     }
 }
 
@@ -183,6 +264,20 @@ mod tests {
         let below = Service { name: "Our CRM".into(), bounce: vec!["bounce.crm.example".into()], ..Service::default() };
         assert_eq!(Services::with(vec![below]).name("", "crm.example", None).unwrap().as_written(), "Our CRM");
         assert_eq!(services.name("amazonses.com", "", None).unwrap().as_written(), "Amazon SES");
+    }
+
+    #[test]
+    fn a_shared_address_is_told_by_range_or_confirmed_name() {
+        let of = |address: &str, host: Option<&HostName>| {
+            let service = Services::default().of_address(address.parse().unwrap(), host)?;
+            Some((service.name.to_string(), service.include))
+        };
+        assert_eq!(RANGES.len(), PUBLISHED_RANGES.iter().map(|(_, ranges)| ranges.len()).sum::<usize>());
+        assert_eq!(of("209.85.220.41", None), Some(("Google".to_owned(), Some("_spf.google.com"))));
+        assert_eq!(of("192.0.2.1", None), None);
+        let sendgrid = host("o1.sendgrid.net", true);
+        assert_eq!(of("192.0.2.1", Some(&sendgrid)).unwrap().0, "SendGrid");
+        assert!(SPF_INCLUDES.iter().all(|(name, _)| KNOWN.iter().any(|known| known.name == *name)));
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub(crate) struct Line {
     pub(crate) spf: Option<(Text, Text)>,
     pub(crate) disposition: Text,
     pub(crate) reason: Option<Text>,
+    pub(crate) signatures: Option<Text>,
     pub(crate) mismatch: Option<Text>,
     pub(crate) flags: u8,
     pub(crate) cause: Cause,
@@ -38,6 +39,7 @@ impl Line {
             spf: Some(("example.com".into(), "pass".into())),
             disposition: "none".into(),
             reason: None,
+            signatures: None,
             mismatch: None,
             flags: Flags::PASS | Flags::DKIM | Flags::SPF,
             cause: Cause::PassBoth,
@@ -75,6 +77,15 @@ impl Line {
     /// No signature.
     pub(crate) fn unsigned(mut self) -> Self {
         self.dkim = None;
+        self
+    }
+
+    /// All signatures, where there are several: domain, selector, result.
+    pub(crate) fn signatures(mut self, all: &[(&str, &str, &str)]) -> Self {
+        let line = |(domain, selector, result): &(&str, &str, &str)| {
+            crate::model::signature_line(domain, selector, result, false)
+        };
+        self.signatures = Some(all.iter().map(line).collect::<Vec<_>>().join("\n").into());
         self
     }
 
@@ -140,6 +151,7 @@ pub(crate) fn rows(lines: &[Line]) -> Rows {
         mismatch: words(&|line| line.mismatch.clone()),
         sender_auth: Words::default(),
         reason: words(&|line| line.reason.clone()),
+        signatures: words(&|line| line.signatures.clone()),
     }
 }
 

@@ -8,18 +8,13 @@
 //! pattern and a domain and day, and sums of report heads; `finish` turns those into the answer. Of the facts there is one
 //! state, split by network and locked part by part: what memory a summary takes is theirs.
 
-mod actions;
 mod adder;
-mod changes;
+mod answers;
 mod classes;
 mod common;
-mod diagnosis;
 mod explain;
 mod facts;
-mod finish;
-mod fold;
 mod foreign;
-mod groups;
 mod heads;
 mod interner;
 mod known;
@@ -29,37 +24,33 @@ mod period;
 mod policies;
 mod quality;
 mod question;
-mod readiness;
 mod reporters;
-mod roles;
-mod seen;
 mod senders;
 mod shards;
-mod signing;
-mod sources;
 mod summary;
 mod sums;
+mod thresholds;
 mod totals;
 mod trend;
-mod view;
 #[cfg(test)]
 pub(crate) mod weeks;
 
-pub use actions::{Action, Change, Confidence, KeyFault};
 pub use adder::Adder;
-pub use changes::{SenderChange, SenderChanges};
+pub use answers::{
+    Action, Answers, Change, Confidence, HeldBy, KeyFault, Level, Losing, QuestionAnswer, Readiness, Sender, SenderChange,
+    SenderChanges, SenderName, Spoofing, Verdict,
+};
 pub use explain::{ExplainedRow, Explainer, Explanation};
 pub use foreign::Foreign;
 pub use known::{Service, Services};
 pub use period::{Period, PeriodError};
 pub use policies::PolicyChange;
-pub use question::{Aside, Contradicted, HostName, KnownSender, Network, Question};
-pub use readiness::{Losing, Readiness, Verdict};
+pub use question::{Aside, Confirmed, Contradicted, HostName, Network, Question, Watched};
 pub use reporters::{MissingDays, SilentDomain, SilentReporter};
-pub use roles::{Evidence, Role};
-pub use senders::{Sender, SenderName, Spoofing};
+pub use senders::{Evidence, Role, Roles};
 pub use summary::{
-    Changes, Days, DomainSummary, LongReport, PolicySeen, Quality, SCHEMA, SourceSummary, Subdomain, Summary, Totals,
+    Changes, Days, DomainSummary, LoneReporter, LongReport, PolicySeen, Quality, RepeatedReports, SCHEMA, SourceSummary,
+    Subdomain, Summary, Totals,
 };
 pub use sums::{Rate, Sums};
 pub use trend::{Comparison, Point};

@@ -1,12 +1,12 @@
 //! The published policy as receivers saw it, day by day. Reporters leave tags out and see changes late: a value holds when
-//! most reports that state it say so, and a change is told when it lasts. In: reports by policy and day. Out: the policy
-//! now, and its changes in the period.
+//! most reports that state it say so on the last two days with reports, and a change is told when it lasts. What held at a
+//! period's end is what the next one starts from, so that no change is told twice and none is missed.
 
-use super::{Foreign, PolicySeen, heads::Policy, period::date, summary::form, view::View};
+use super::{Foreign, PolicySeen, heads::Policy, period::date, summary::form, senders::View};
 use crate::model::Text;
 use jiff::civil::Date;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// A tag of the policy that changed in the period.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -15,13 +15,15 @@ pub struct PolicyChange {
     pub policy_domain: Foreign,
     /// The tag, as `p`.
     pub tag: &'static str,
-    /// What it was, as seen; null where the tag was not there.
+    /// What it was, as seen; `None` where the tag was not there.
     pub from: Option<Foreign>,
-    /// What it is; null where the tag is not there.
+    /// What it is; `None` where the tag is not there.
     pub to: Option<Foreign>,
     /// The first day a report shows the new value.
     #[serde(serialize_with = "form::day")]
     pub day: Date,
+    /// Reports about that day: each may hold mail judged by either policy (RFC 9990).
+    pub mixed_reports: u64,
 }
 
 /// A tag, the value that stands for its absence, and how to read it.
@@ -64,11 +66,21 @@ fn prevailing<'a>(tag: &Tag, days: impl Iterator<Item = &'a Vec<(&'a Policy, u64
     values.into_iter().find(|(_, reports)| *reports == most).map(|(value, _)| value)
 }
 
-/// The policy that most reports of the last two days with reports, in the period, show.
+/// How many days back the first report of a change is looked for: one that came late belongs to the period before.
+const LATE: i32 = 7;
+
+/// The last two days with reports, of some days.
+fn last_two<'a, 'd>(days: impl DoubleEndedIterator<Item = (&'d i32, &'d Vec<(&'a Policy, u64)>)>) -> Vec<&'d Vec<(&'a Policy, u64)>>
+where
+    'a: 'd,
+{
+    days.rev().take(2).map(|(_, seen)| seen).collect()
+}
+
+/// The policy at the period's end.
 pub(crate) fn now(view: &View<'_>, domain: u32) -> Option<PolicySeen> {
     let days = days(view, domain);
-    let last: Vec<_> =
-        days.iter().rev().filter(|(day, _)| view.is_asked(**day)).take(2).map(|(_, seen)| seen).collect();
+    let last = last_two(days.iter().filter(|(day, _)| view.is_asked(**day)));
     if last.is_empty() {
         return None;
     }
@@ -89,22 +101,22 @@ pub(crate) fn now(view: &View<'_>, domain: u32) -> Option<PolicySeen> {
 pub(crate) fn changes(view: &View<'_>, domain: u32) -> Vec<PolicyChange> {
     let days = days(view, domain);
     let asked: Vec<i32> = days.keys().copied().filter(|day| view.is_asked(*day)).collect();
-    let earlier: BTreeSet<i32> = days.keys().copied().filter(|day| !view.is_asked(*day)).collect();
     let (Some(first), Some(last)) = (asked.first(), asked.last()) else { return Vec::new() };
-    // Before: the last week of the history, else the first day of the period. After: the last two days with reports.
-    let before = earlier.last().map_or(*first..=*first, |day| day - 6..=*day);
-    let after = asked.iter().rev().nth(1).copied().filter(|day| !before.contains(day)).unwrap_or(*last)..=*last;
+    let mut before = last_two(days.range(..*first));
+    if before.is_empty() {
+        before = days.get(first).into_iter().collect();
+    }
+    let after = last_two(days.range(*first..=*last));
     let mut changes = Vec::new();
     for tag in &TAGS {
-        let from = prevailing(tag, days.range(before.clone()).map(|(_, seen)| seen));
-        let to = prevailing(tag, days.range(after.clone()).map(|(_, seen)| seen));
+        let (from, to) = (prevailing(tag, before.iter().copied()), prevailing(tag, after.iter().copied()));
         let known = |value: &Option<Text>| value.as_deref().or(tag.absent).map(str::to_owned);
         // Where no report states a tag that has no default, nothing is known of it.
         let (Some(was), Some(is)) = (known(&from), known(&to)) else { continue };
         let shows = |seen: &[(&Policy, u64)]| {
             seen.iter().any(|(policy, _)| (tag.read)(policy).as_deref().or(tag.absent) == Some(&is))
         };
-        let since = asked.iter().copied().find(|day| days.get(day).is_some_and(|seen| shows(seen)));
+        let since = days.range(first - LATE..=*last).find(|(_, seen)| shows(seen)).map(|(day, _)| *day);
         // A subdomain policy that only follows `p` is no change of its own.
         let follows = tag.name == "sp"
             && changes
@@ -112,7 +124,9 @@ pub(crate) fn changes(view: &View<'_>, domain: u32) -> Vec<PolicyChange> {
                 .any(|change: &PolicyChange| change.tag == "p" && change.to == to.clone().map(Foreign::from));
         if let Some(day) = since.filter(|_| was != is && !follows) {
             let (from, to) = (from.map(Foreign::from), to.map(Foreign::from));
-            changes.push(PolicyChange { policy_domain: view.foreign(domain), tag: tag.name, from, to, day: date(day) });
+            let mixed_reports = days.get(&day).into_iter().flatten().map(|(_, reports)| reports).sum();
+            let (policy_domain, day) = (view.foreign(domain), date(day));
+            changes.push(PolicyChange { policy_domain, tag: tag.name, from, to, day, mixed_reports });
         }
     }
     changes

@@ -4,14 +4,14 @@ use super::{
     Foreign,
     period::{date, number, today},
     reporters::{Attendance, Silence},
-    summary::{LongReport, Quality},
-    view::View,
+    senders::{View, Weights},
+    summary::{LoneReporter, LongReport, Quality, RepeatedReports},
 };
 use crate::model::{Code, Mismatch, Text};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The data quality of the period asked for.
-pub(crate) fn quality(view: &View<'_>, attendance: &Attendance, silence: &Silence) -> Quality {
+pub(crate) fn quality(view: &View<'_>, weights: &Weights, attendance: &Attendance, silence: &Silence) -> Quality {
     let (question, heads) = (&view.added.question, &view.added.common.heads);
     let last = question.period.map(|period| number(period.to()));
     let ends_after = |days: i32| last.zip(question.today).is_some_and(|(last, today)| last >= number(today) - days);
@@ -29,14 +29,16 @@ pub(crate) fn quality(view: &View<'_>, attendance: &Attendance, silence: &Silenc
         findings: heads.findings.iter().map(|(code, reports)| (code.clone().into(), *reports)).collect(),
         foreign_reports: heads.findings.get(Code::DOMAIN_FOREIGN.as_str()).copied().unwrap_or(0),
         unproven_left_out: question.authentic,
+        lone_reporters: lone_reporters(view, weights),
+        repeated_reports: repeated_reports(view, weights),
         ..Quality::default()
     };
     for reports in heads.unproven.values() {
         quality.unproven_reports += reports.number;
         quality.unproven_messages = quality.unproven_messages.saturating_add(reports.messages);
     }
-    for (shape, of) in view.asked() {
-        let sum = match view.word(shape.pattern.mismatch) {
+    for (row, of) in view.asked() {
+        let sum = match view.word(row.pattern.mismatch) {
             word if word == Mismatch::NotEvaluated.as_str() => &mut quality.not_evaluated,
             word if word == Mismatch::PassWithoutEvidence.as_str() => &mut quality.pass_without_evidence,
             word if word == Mismatch::FailButAligned.as_str() => &mut quality.fail_but_aligned,
@@ -45,6 +47,48 @@ pub(crate) fn quality(view: &View<'_>, attendance: &Attendance, silence: &Silenc
         *sum = sum.saturating_add(of.messages);
     }
     quality
+}
+
+/// Reporters of the period that see what nobody else sees, by name.
+fn lone_reporters(view: &View<'_>, weights: &Weights) -> Vec<LoneReporter> {
+    let asked = |window: u8| window == view.added.scope.asked;
+    let lone = weights.lone.iter().filter(|((.., window), _)| asked(*window));
+    let mut lone: Vec<LoneReporter> = lone
+        .filter_map(|((domain, reporter, _), (passing, failing))| {
+            Some(LoneReporter {
+                org_name: view.reporter(*reporter)?,
+                policy_domain: view.foreign(*domain),
+                failing: failing.0,
+                passing: passing.0,
+            })
+        })
+        .collect();
+    lone.sort_by(|a, b| (&a.org_name, &a.policy_domain).cmp(&(&b.org_name, &b.policy_domain)));
+    lone
+}
+
+/// Reports of the period that came more than once, by reporter and domain.
+fn repeated_reports(view: &View<'_>, weights: &Weights) -> Vec<RepeatedReports> {
+    let mut repeated: BTreeMap<(Foreign, Foreign), RepeatedReports> = BTreeMap::new();
+    for (key, copies) in weights.copies.iter().filter(|((.., day), _)| view.is_asked(*day)) {
+        let (domain, reporter, day) = *key;
+        let (Some(org_name), policy_domain) = (view.reporter(reporter), view.foreign(domain)) else { continue };
+        let messages = view.added.common.heads.reports.get(key).map_or(0, |reports| reports.all.messages);
+        let entry = repeated.entry((org_name.clone(), policy_domain.clone())).or_insert_with(|| RepeatedReports {
+            org_name,
+            policy_domain,
+            reports: 0,
+            messages: 0,
+            days: Vec::new(),
+        });
+        entry.reports += copies - 1;
+        entry.messages = entry.messages.saturating_add(messages / copies * (copies - 1));
+        entry.days.push(date(day));
+    }
+    for repeated in repeated.values_mut() {
+        repeated.days.sort_unstable();
+    }
+    repeated.into_values().collect()
 }
 
 /// The reader's domains without a report in the period, by name. Those that fell silent are told elsewhere.

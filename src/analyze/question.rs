@@ -1,7 +1,12 @@
 //! What is asked: the period, the domains, and what only others know. Out of it follows what must be read.
 
-use super::{Foreign, Period, Services};
-use crate::model::{Columns, Text};
+use super::{
+    Foreign, Period, Services,
+    period::{date, number},
+    senders::within,
+    thresholds::JUDGED_DAYS,
+};
+use crate::model::{Columns, Source, Text};
 use jiff::civil::Date;
 use serde::Serialize;
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
@@ -24,14 +29,35 @@ pub struct Question {
     pub authentic: bool,
     /// What stands in no row.
     pub aside: Aside,
-    /// Senders the reader has confirmed as his own.
-    pub known: Vec<KnownSender>,
+    /// What the user said of senders: it beats all evidence.
+    pub confirmed: Vec<Confirmed>,
     /// Names of addresses (PTR), where somebody looked them up.
     pub names: Arc<BTreeMap<IpAddr, HostName>>,
     /// Networks of addresses, where the reader has a database of them.
     pub networks: Arc<BTreeMap<IpAddr, Network>>,
     /// Mail services by name.
     pub services: Services,
+    /// The addresses to explain: the summary tells whose senders they are.
+    pub watch: Option<Watched>,
+}
+
+/// Addresses to explain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watched {
+    /// The unknown source.
+    Unknown,
+    /// An address and how many leading bits count: all of them for one address.
+    Network(IpAddr, u8),
+}
+
+impl Watched {
+    /// Whether a source is one of them.
+    pub(crate) fn holds(self, source: Source) -> bool {
+        match self {
+            Self::Unknown => source == Source::UNKNOWN,
+            Self::Network(network, bits) => source.address().is_some_and(|address| within(address, network, bits)),
+        }
+    }
 }
 
 /// What DNS calls an address.
@@ -81,13 +107,21 @@ pub struct Contradicted {
     pub policy_domain: Foreign,
 }
 
-/// A sender the reader has confirmed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KnownSender {
-    /// A network: an address and how many leading bits count.
-    Network(IpAddr, u8),
-    /// A domain that signs or stands in the return path; those below it too.
-    Domain(Text),
+/// What the user said of a sender. It speaks of mail that fits all that is given.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Confirmed {
+    /// Whether the sender is the user's.
+    pub mine: bool,
+    /// A domain that signs, or that SPF proves for the return path, in canonical form; those below it too.
+    pub signs_as: Option<Text>,
+    /// An address, and how many leading bits count.
+    pub network: Option<(IpAddr, u8)>,
+    /// Only mail of this policy domain; `None`: of all.
+    pub domain: Option<Text>,
+    /// Why, in the user's words.
+    pub note: Option<Text>,
+    /// When it was said.
+    pub date: Option<Date>,
 }
 
 impl Question {
@@ -124,10 +158,18 @@ impl Question {
         }
     }
 
-    /// All days that must be read, history included; null: all there are.
-    pub fn reads(&self) -> Option<Period> {
+    /// The period and the earlier ones it is compared with; `None`: all there is.
+    pub(crate) fn compares(&self) -> Option<Period> {
         let period = self.period?;
         Some(self.history().map_or(period, |history| history.join(period)))
+    }
+
+    /// All days that must be read: those compared with, and the eight weeks that senders and readiness are judged by;
+    /// `None`: all there are.
+    pub fn reads(&self) -> Option<Period> {
+        let (period, compares) = (self.period?, self.compares()?);
+        let first = date(number(period.to()) - (JUDGED_DAYS - 1));
+        Some(Period::new(first, period.to()).map_or(compares, |judged| judged.join(compares)))
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
     interner::Table,
     period::{date, number},
     summary::form,
-    view::View,
+    senders::View,
 };
 use jiff::civil::Date;
 use serde::Serialize;
@@ -133,8 +133,8 @@ impl Attendance {
         let (mut reporters, mut domains): (Table<u32, Record>, Table<u32, Record>) = Default::default();
         let mut pairs = BTreeSet::new();
         for ((domain, reporter, day), reports) in &view.added.common.heads.reports {
-            reporters.entry(*reporter).or_default().add(*day, *reports);
-            domains.entry(*domain).or_default().add(*day, *reports);
+            reporters.entry(*reporter).or_default().add(*day, reports.all);
+            domains.entry(*domain).or_default().add(*day, reports.all);
             pairs.insert((*domain, *reporter));
         }
         let name = |id: u32| Foreign::from(view.added.common.reporters.get(id).clone());

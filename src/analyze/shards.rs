@@ -1,13 +1,13 @@
-//! Facts by source and pattern, split by network: a part at a time fits a processor's cache, and threads that add each to
+//! Facts, split by network: a part at a time fits a processor's cache, and threads that add each to
 //! another part do not wait for each other. In: rows of a chunk, their patterns known. Out: each part's sources and facts;
 //! a network is whole in one.
 
 use super::{
-    facts::Fact,
+    facts::{Fact, Facts},
     interner::{Interner, NONE},
-    seen::Sets,
 };
 use crate::model::{Rows, Source};
+use rayon::prelude::*;
 use std::sync::{Mutex, PoisonError};
 
 /// How many parts. With 370,000 sources each has 5,800: in a year of one pattern each its tables take some 400 KB.
@@ -23,8 +23,7 @@ pub(crate) struct Shards {
 #[derive(Debug, Default)]
 struct Shard {
     sources: Interner<Source>,
-    facts: Interner<Fact>,
-    sets: Sets,
+    facts: Facts,
 }
 
 /// A part that is whole, without the tables to find something in it: the sources of some networks, and their facts.
@@ -32,10 +31,8 @@ struct Shard {
 pub(crate) struct Part {
     /// By ids that are this part's own.
     pub(crate) sources: Vec<Source>,
-    /// One a source and pattern, in no order.
+    /// Sorted by source, pattern, day and reporter.
     pub(crate) facts: Vec<Fact>,
-    /// The sets of reporters of those facts that many saw.
-    pub(crate) sets: Sets,
 }
 
 /// A row's pattern and day, [`NONE`] where the row does not count, and its reporter.
@@ -80,32 +77,30 @@ impl Shards {
     /// The parts, when nobody adds any more.
     pub(crate) fn whole(self) -> Vec<Part> {
         let part = |shard: Mutex<Shard>| {
-            let Shard { sources, facts, sets } = shard.into_inner().unwrap_or_else(PoisonError::into_inner);
-            Part { sources: sources.into_items(), facts: facts.into_items(), sets }
+            let Shard { sources, facts } = shard.into_inner().unwrap_or_else(PoisonError::into_inner);
+            Part { sources: sources.into_items(), facts: facts.into_sorted() }
         };
-        self.parts.into_iter().map(part).collect()
+        self.parts.into_par_iter().map(part).collect()
     }
 }
 
 impl Shard {
     fn add(&mut self, rows: &Rows, order: &[usize], place: impl Fn(usize) -> Place) {
-        // Rows come sorted by day, domain and source: those of a day mostly follow each other as those of an earlier day did.
-        let mut fact = NONE;
+        // Rows come sorted by day, domain and source: the source of one is often that of the one before.
+        let mut last = None;
         for row in order {
             let Place { pattern, day, reporter } = place(*row);
             if pattern == NONE {
                 continue;
             }
-            let (source, next) = (rows.source[*row], fact.wrapping_add(1));
-            let is = |known: &Fact| known.pattern() == pattern && *self.sources.get(known.source()) == source;
-            fact = if self.facts.items().get(next as usize).is_some_and(is) {
-                next
-            } else {
-                let key = Fact::key_of(self.sources.id(&source, || source), pattern);
-                self.facts.id(&key, || Fact::new(key))
+            let address = rows.source[*row];
+            let source = match last {
+                Some((known, source)) if known == address => source,
+                _ => self.sources.id(&address, || address),
             };
+            last = Some((address, source));
             let messages = u64::try_from(rows.count[*row]).unwrap_or(0);
-            self.facts.get_mut(fact).add(messages, day, reporter, &mut self.sets);
+            self.facts.add(Fact { messages, source, pattern, day, reporter, records: 1 });
         }
     }
 }

@@ -2,8 +2,8 @@
 //! schema is `present/summary.schema.json`.
 
 use super::{
-    Action, Comparison, Contradicted, Foreign, MissingDays, Network, Point, PolicyChange, Rate, Readiness, Sender,
-    SenderChanges, SilentDomain, SilentReporter, Spoofing, Sums,
+    Action, Answers, Comparison, Contradicted, Foreign, MissingDays, Network, Point, PolicyChange, Rate, Readiness, Roles,
+    Sender, SenderChanges, SilentDomain, SilentReporter, Spoofing, Sums,
 };
 use crate::model::Cause;
 use jiff::civil::Date;
@@ -11,7 +11,7 @@ use serde::Serialize;
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 /// The version of the JSON form: raised when a key changes its meaning or goes.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// The weekly summary, or that of any period.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -28,8 +28,12 @@ pub struct Summary {
     pub trend: Vec<Point>,
     /// Mail that nothing proves to be the domains'.
     pub spoofing: Spoofing,
-    /// What to do, the most useful first, five at most.
+    /// The four questions, answered.
+    pub answers: Answers,
+    /// What to do, the most useful first, twenty at most.
     pub actions: Vec<Action>,
+    /// How many more there are.
+    pub more_actions: u64,
     /// What is new, gone or different.
     pub changes: Changes,
     /// By policy domain: most messages first.
@@ -38,6 +42,9 @@ pub struct Summary {
     pub senders: Vec<Sender>,
     /// All sources, one entry an address over the chosen domains: most failing messages first, then most messages.
     pub sources: Vec<SourceSummary>,
+    /// The senders that hold a source that the question watches, suspects too small to be listed among them.
+    #[serde(skip)]
+    pub watched: Vec<Sender>,
     /// What the numbers cannot be trusted for.
     pub quality: Quality,
 }
@@ -80,12 +87,12 @@ pub struct Totals {
     pub reporters: u64,
     /// Failing messages that pass something, but for another domain: the pile that can be fixed.
     pub authenticated_unaligned: u64,
-    /// Failing messages that receivers refused.
+    /// Failing messages that receivers rejected.
     pub failing_rejected: u64,
-    /// Failing messages that receivers put aside.
+    /// Failing messages that receivers quarantined.
     pub failing_quarantined: u64,
-    /// Failing messages that receivers delivered, for all DMARC had to say.
-    pub failing_delivered: u64,
+    /// Failing messages that receivers did not block. Whether they delivered them is not in the reports.
+    pub failing_not_blocked: u64,
 }
 
 /// One policy domain.
@@ -162,6 +169,8 @@ pub struct SourceSummary {
     /// The diagnosis.
     #[serde(serialize_with = "form::cause")]
     pub cause: Cause,
+    /// What its senders are in the period.
+    pub roles: Roles,
     /// How many reporters saw it in the period.
     pub reporters: u64,
     /// The first day it was seen, in all that was read.
@@ -215,8 +224,41 @@ pub struct Quality {
     /// The first day of all that was read with a report: history before it is no data.
     #[serde(serialize_with = "form::day_or_null")]
     pub first_day: Option<Date>,
+    /// Reporters that, in the period, see most of that mail fail which others see pass: no verdict counts what they see.
+    pub lone_reporters: Vec<LoneReporter>,
+    /// Reporters that, in the period, sent the same rows again under another report id: verdicts count them once.
+    pub repeated_reports: Vec<RepeatedReports>,
     /// Reports by the codes of what was odd about them.
     pub findings: BTreeMap<Foreign, u64>,
+}
+
+/// A reporter that sees what nobody else sees.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LoneReporter {
+    /// Its name.
+    pub org_name: Foreign,
+    /// The domain.
+    pub policy_domain: Foreign,
+    /// Of the mail that others see pass: messages that it sees fail.
+    pub failing: u64,
+    /// And those that it sees pass.
+    pub passing: u64,
+}
+
+/// Reports that came more than once under different ids.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RepeatedReports {
+    /// Who sent them.
+    pub org_name: Foreign,
+    /// The domain.
+    pub policy_domain: Foreign,
+    /// How many too many.
+    pub reports: u64,
+    /// Messages in those.
+    pub messages: u64,
+    /// The days they are about.
+    #[serde(serialize_with = "form::days")]
+    pub days: Vec<Date>,
 }
 
 /// A report that covers more than two days.

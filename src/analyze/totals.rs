@@ -1,6 +1,6 @@
 //! Sums of the period by domain, and over all. In: exact sums by day, reports, patterns. Out: [`Totals`].
 
-use super::{Foreign, Sums, Totals, interner::Table, summary::Subdomain, view::View};
+use super::{Foreign, Sums, Totals, interner::Table, summary::Subdomain, senders::View};
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
@@ -21,20 +21,20 @@ pub(crate) fn by_domain(view: &View<'_>) -> BTreeMap<u32, Totals> {
     for ((domain, reporter, day), reports) in &view.added.common.heads.reports {
         if view.is_asked(*day) {
             let totals = totals.entry(*domain).or_default();
-            totals.reports += reports.number;
+            totals.reports += reports.all.number;
             totals.reporters += u64::from(reporters.insert((*domain, *reporter)));
         }
     }
-    for (shape, of) in view.asked().filter(|(shape, _)| !shape.passes) {
-        let totals = totals.entry(shape.pattern.domain).or_default();
+    for (row, of) in view.asked().filter(|(row, _)| !row.passes) {
+        let totals = totals.entry(row.pattern.domain).or_default();
         let add = |sum: &mut u64| *sum = sum.saturating_add(of.messages);
-        if shape.unaligned {
+        if row.unaligned {
             add(&mut totals.authenticated_unaligned);
         }
-        match view.word(shape.pattern.disposition) {
+        match view.word(row.pattern.disposition) {
             "reject" => add(&mut totals.failing_rejected),
             "quarantine" => add(&mut totals.failing_quarantined),
-            _ => add(&mut totals.failing_delivered),
+            _ => add(&mut totals.failing_not_blocked),
         }
     }
     totals
@@ -50,7 +50,7 @@ pub(crate) fn whole(view: &View<'_>, by_domain: &BTreeMap<u32, Totals>) -> Total
             (&mut whole.authenticated_unaligned, totals.authenticated_unaligned),
             (&mut whole.failing_rejected, totals.failing_rejected),
             (&mut whole.failing_quarantined, totals.failing_quarantined),
-            (&mut whole.failing_delivered, totals.failing_delivered),
+            (&mut whole.failing_not_blocked, totals.failing_not_blocked),
         ] {
             *sum = sum.saturating_add(more);
         }
@@ -65,8 +65,8 @@ pub(crate) fn whole(view: &View<'_>, by_domain: &BTreeMap<u32, Totals>) -> Total
 /// The names below each domain that mail was sent as, most messages first.
 pub(crate) fn subdomains(view: &View<'_>) -> BTreeMap<u32, Vec<Subdomain>> {
     let mut sums: Table<(u32, u32), Sums> = Table::default();
-    for (shape, of) in view.asked() {
-        let pattern = &shape.pattern;
+    for (row, of) in view.asked() {
+        let pattern = &row.pattern;
         if pattern.header_from != pattern.domain && !view.word(pattern.header_from).is_empty() {
             let sums = sums.entry((pattern.domain, pattern.header_from)).or_default();
             sums.add(pattern.flags, of.messages, of.records);

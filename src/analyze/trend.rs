@@ -5,11 +5,11 @@ use super::{
     Rate, Sums,
     period::{Period, date, number, week_name},
     summary::form,
-    view::View,
+    senders::View,
 };
 use jiff::{ToSpan, civil::Date};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many points a series has.
 const POINTS: usize = 8;
@@ -53,6 +53,9 @@ pub struct Comparison {
 /// A domain's sums by window, or those of all.
 pub(crate) struct Windows {
     sums: Vec<Sums>,
+    /// Of the reporters that reported before and now: the messages of the period, and those it would have by what each
+    /// used to report a day.
+    like_for_like: (u64, u64),
 }
 
 impl Windows {
@@ -60,11 +63,13 @@ impl Windows {
     pub(crate) fn new(view: &View<'_>, domain: Option<u32>) -> Self {
         let mut sums = vec![Sums::default(); usize::from(view.added.scope.asked) + 1];
         for (day, day_sums) in view.days(domain) {
-            if let Some(window) = view.added.scope.window(day) {
-                sums[usize::from(window)].merge(day_sums);
+            let window = view.added.scope.window(day).map(usize::from);
+            if let Some(of_window) = window.and_then(|window| sums.get_mut(window)) {
+                of_window.merge(day_sums);
             }
         }
-        Self { sums }
+        let like_for_like = like_for_like(view, domain);
+        Self { sums, like_for_like }
     }
 
     fn asked(&self) -> &Sums {
@@ -73,6 +78,11 @@ impl Windows {
 
     fn before(&self) -> &[Sums] {
         &self.sums[..self.sums.len() - 1]
+    }
+
+    /// Of each window, whether it has data.
+    pub(crate) fn reported(&self) -> Vec<bool> {
+        self.sums.iter().map(|sums| sums.messages > 0).collect()
     }
 
     /// How many earlier periods have data.
@@ -110,7 +120,37 @@ impl Windows {
             && outside
             && now.abs_diff(usual) >= 100
             && (now >= usual.saturating_mul(2) || now <= usual / 2)
+            && self.moved_like_for_like()
     }
+
+    /// A receiver that reported on seven days instead of one is no growth.
+    fn moved_like_for_like(&self) -> bool {
+        let (now, expected) = self.like_for_like;
+        now >= expected.saturating_mul(2) || now <= expected / 2
+    }
+}
+
+/// Messages of the reporters that reported before and now, and those expected by their usual day.
+fn like_for_like(view: &View<'_>, domain: Option<u32>) -> (u64, u64) {
+    let asked = view.added.scope.asked;
+    // By reporter: days and messages of the history, and of the period.
+    let mut reporters: BTreeMap<u32, [(u64, u64); 2]> = BTreeMap::new();
+    let mut days: BTreeSet<(u32, i32)> = BTreeSet::new();
+    for ((of, reporter, day), reports) in &view.added.common.heads.reports {
+        if domain.is_some_and(|domain| domain != *of) {
+            continue;
+        }
+        let Some(window) = view.added.scope.window(*day).filter(|window| *window <= asked) else { continue };
+        let (number, messages) = &mut reporters.entry(*reporter).or_default()[usize::from(window == asked)];
+        *number += u64::from(days.insert((*reporter, *day)));
+        *messages = messages.saturating_add(reports.all.messages);
+    }
+    let known = reporters.values().filter(|[before, now]| before.0 > 0 && now.0 > 0);
+    known.fold((0, 0), |(messages, expected), [before, now]| {
+        let usual = u128::from(before.1) * u128::from(now.0) / u128::from(before.0);
+        let usual = u64::try_from(usual).unwrap_or(u64::MAX);
+        (messages.saturating_add(now.1), expected.saturating_add(usual))
+    })
 }
 
 /// Whether a pass rate moved: by at least `least`, outside all it was in at least two earlier periods, each of 50 messages
@@ -205,23 +245,29 @@ mod tests {
     }
 
     #[test]
-    fn volumes_move_by_half_or_twice_at_least() {
+    fn volumes_move_by_half_or_twice_at_least_reporter_by_reporter() {
         let moved = |now| {
-            Windows { sums: vec![sums(1000, 1), sums(1200, 1), sums(900, 1), sums(now, 1)] }
+            Windows { sums: vec![sums(1000, 1), sums(1200, 1), sums(900, 1), sums(now, 1)], like_for_like: (now, 1000) }
                 .comparison()
                 .unwrap()
                 .volume_moved
         };
         assert!(moved(2400) && moved(300));
         assert!(!moved(1500) && !moved(700));
+        let more_days = Windows {
+            sums: vec![sums(1000, 1), sums(1200, 1), sums(900, 1), sums(7000, 1)],
+            like_for_like: (7000, 6800),
+        };
+        assert!(!more_days.comparison().unwrap().volume_moved, "the same mail a day, on more days");
     }
 
     #[test]
     fn weeks_without_data_are_no_baseline() {
-        let windows = Windows { sums: vec![sums(0, 0), sums(100, 90), sums(0, 0), sums(100, 95)] };
+        let windows =
+            Windows { sums: vec![sums(0, 0), sums(100, 90), sums(0, 0), sums(100, 95)], like_for_like: (100, 100) };
         let comparison = windows.comparison().unwrap();
         assert_eq!((comparison.messages_before, comparison.messages_usual, comparison.periods), (None, 100, 1));
-        assert_eq!(Windows { sums: vec![sums(0, 0), sums(5, 5)] }.comparison(), None);
+        assert_eq!(Windows { sums: vec![sums(0, 0), sums(5, 5)], like_for_like: (5, 5) }.comparison(), None);
     }
 
     #[test]

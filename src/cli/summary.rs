@@ -4,13 +4,13 @@ use super::asked::{Asked, From};
 use super::exit::Exit;
 use super::fault::Hint as _;
 use super::period::Choice;
+use super::settings::network_of;
 use super::{Run, enrich, output, post, screen};
-use crate::analyze::{Adder, Explainer};
+use crate::analyze::{Adder, Explainer, Watched};
 use crate::present::{self, Style};
 use anyhow::anyhow;
 use clap::ValueEnum;
 use std::io::IsTerminal as _;
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
@@ -51,7 +51,7 @@ pub(super) struct Args {
     /// Print the JSON Schema of --format json, and nothing else
     #[arg(long, conflicts_with_all = ["paths", "explain", "mail_to"])]
     schema: bool,
-    /// The rows and the reasoning behind one source: its address, or 'unknown'
+    /// The rows and the reasoning behind one source or network: 192.0.2.7, 192.0.2.0/24, or 'unknown'
     #[arg(long, value_name = "SOURCE")]
     explain: Option<String>,
     /// Send it as mail, text and HTML, to this address (repeat for more)
@@ -97,6 +97,7 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     };
     asked.question.authentic = args.authentic;
     asked.question.services = settings.services()?;
+    asked.question.confirmed.clone_from(&settings.confirmed);
     asked.question.own = settings.domains.iter().map(|domain| domain.as_str().into()).collect();
     if let From::Store(store) = &source {
         enrich::known(store, &mut asked.question)?;
@@ -125,7 +126,7 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-/// The rows and the reasoning behind one source.
+/// The rows and the reasoning behind one source or network.
 fn explain(
     run: &Run,
     (name, form): (&str, Form),
@@ -135,14 +136,14 @@ fn explain(
     if !matches!(form, Form::Text | Form::Json) {
         return Err(anyhow!("--format: expected text or json with --explain, found another"));
     }
-    let address = match name {
-        "unknown" => None,
-        name => Some(name.parse::<IpAddr>().map_err(|_| {
-            anyhow!("--explain {name}: expected an address or 'unknown', found neither")
+    let watched = match name {
+        "unknown" => Watched::Unknown,
+        name => network_of(name).map(|(network, bits)| Watched::Network(network, bits)).ok_or_else(|| {
+            anyhow!("--explain {name}: expected an address, a network as 192.0.2.0/24, or 'unknown', found none of them")
                 .hint("`dmarquet summary --format csv` lists the sources")
-        })?),
+        })?,
     };
-    let (explainer, exit) = asked.gather(run, source, Explainer::new(&asked.question, address))?;
+    let (explainer, exit) = asked.gather(run, source, Explainer::new(&asked.question, watched))?;
     let explanation = explainer.finish();
     match form {
         Form::Json => output::data(present::explain_json(&explanation).as_bytes())?,

@@ -2,7 +2,7 @@
 //!
 //! In: a record and how it aligns. Out: a [`Cause`]. `analyze`, which sees more than a row, refines two of them.
 
-use super::alignment::{Alignment, spf_counts};
+use super::alignment::{Alignment, Mode, spf_counts};
 use crate::model::{Cause, DkimResult, Domain, Reason, ReasonType, Record, SpfResult};
 
 /// Name the cause. `aligned` is what counts: DKIM's, then SPF's.
@@ -17,11 +17,12 @@ pub(super) fn cause<'r>(record: &'r Record, aligned: (bool, bool), alignment: &A
     if evidence.as_ref().is_some_and(|evidence| evidence.own_temperror) {
         return Cause::Transient;
     }
+    if evidence.as_ref().is_some_and(|evidence| evidence.refused_by_mode) {
+        return Cause::StrictAlignment;
+    }
+    // `sampled_out` and `policy_test_mode` explain what the receiver did, not why the mail fails: they are no cause.
     if record.reasons.iter().any(is_forwarded) {
         return Cause::ForwardedDeclared;
-    }
-    if record.reasons.iter().any(is_sampled) {
-        return Cause::SampledOrTesting;
     }
     match evidence {
         Some(evidence) => evidence.cause(),
@@ -43,6 +44,8 @@ struct Evidence {
     own_dkim_broken: bool,
     /// An own domain passes, which yet did not count.
     own_pass: bool,
+    /// It did not count because alignment is strict.
+    refused_by_mode: bool,
     /// Another domain passes.
     other_pass: bool,
 }
@@ -54,7 +57,10 @@ impl Evidence {
             let (Some(domain), Some(result)) = (&dkim.domain, &dkim.result) else { continue };
             let own = alignment.is_own(domain, header_from);
             match (result, own) {
-                (DkimResult::Pass, true) => evidence.own_pass = true,
+                (DkimResult::Pass, true) => {
+                    evidence.own_pass = true;
+                    evidence.refused_by_mode |= alignment.dkim == Mode::Strict && domain != header_from;
+                }
                 (DkimResult::Pass, false) => evidence.other_pass = true,
                 (DkimResult::TempError, true) => evidence.own_temperror = true,
                 (DkimResult::Fail, true) => evidence.own_dkim_fail = true,
@@ -69,7 +75,10 @@ impl Evidence {
             let (Some(domain), Some(result)) = (&spf.domain, &spf.result) else { continue };
             let own = alignment.is_own(domain, header_from);
             match (result, own) {
-                (SpfResult::Pass, true) => evidence.own_pass = true,
+                (SpfResult::Pass, true) => {
+                    evidence.own_pass = true;
+                    evidence.refused_by_mode |= alignment.spf == Mode::Strict && domain != header_from;
+                }
                 (SpfResult::Pass, false) => evidence.other_pass = true,
                 (SpfResult::TempError, true) => evidence.own_temperror = true,
                 _ => {}
@@ -84,7 +93,7 @@ impl Evidence {
         } else if self.own_dkim_fail || self.own_dkim_broken {
             Cause::OwnSigningBroken
         } else if self.other_pass || self.own_pass {
-            // An own pass that did not count is a subdomain under strict alignment, or the reporter sees it otherwise.
+            // An own pass that did not count although alignment is relaxed: the reporter sees it otherwise.
             Cause::AuthenticatedUnaligned
         } else if self.any {
             Cause::Unauthenticated
@@ -104,8 +113,4 @@ fn is_forwarded(reason: &Reason) -> bool {
         }
         _ => false,
     }
-}
-
-fn is_sampled(reason: &Reason) -> bool {
-    matches!(reason.kind, Some(ReasonType::SampledOut | ReasonType::PolicyTestMode))
 }

@@ -202,8 +202,6 @@ fn classes_3_and_4_are_what_the_receiver_declares() {
         ("<type>trusted_forwarder</type>", "forwarded_declared"),
         ("<type>local_policy</type><comment>ARC=pass as[1]</comment>", "forwarded_declared"),
         ("<type>local_policy</type><comment>arc=fail</comment>", "unauthenticated"),
-        ("<type>sampled_out</type>", "sampled_or_testing"),
-        ("<type>policy_test_mode</type>", "sampled_or_testing"),
         ("<type>other</type>", "unauthenticated"),
     ] {
         let evaluated = format!("{FAILED}<reason>{reason}</reason>").leak();
@@ -231,9 +229,14 @@ fn classes_5_to_9_are_what_the_results_say() {
 }
 
 #[test]
-fn class_7_is_also_an_own_pass_that_strict_alignment_does_not_count() {
+fn an_own_pass_that_strict_alignment_refuses_is_a_class_of_its_own_and_one_that_the_reporter_refuses_is_class_7() {
     let row = failed("<dkim><domain>mail.example.com</domain><result>pass</result></dkim>");
-    assert_eq!(judged("<adkim>s</adkim>", row).0.cause, Cause::AuthenticatedUnaligned);
+    assert_eq!(judged("<adkim>s</adkim>", row).0.cause, Cause::StrictAlignment);
+    assert_eq!(judged("<aspf>s</aspf>", row).0.cause, Cause::AuthenticatedUnaligned);
+    for reason in ["sampled_out", "policy_test_mode"] {
+        let evaluated = format!("{FAILED}<reason><type>{reason}</type></reason>").leak();
+        assert_eq!(judged("<adkim>s</adkim>", Row { evaluated, ..row }).0.cause, Cause::StrictAlignment, "{reason}");
+    }
 }
 
 #[test]

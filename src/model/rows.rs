@@ -119,8 +119,10 @@ impl Columns {
     pub const REASON: Self = Self(1 << 17);
     /// Of `flags` only [`Flags::PASS`], [`Flags::DKIM`] and [`Flags::SPF`]: three columns less to read.
     pub const ALIGNMENT: Self = Self(1 << 18);
+    /// `signatures`.
+    pub const SIGNATURES: Self = Self(1 << 19);
     /// Every column.
-    pub const ALL: Self = Self((1 << 19) - 1);
+    pub const ALL: Self = Self((1 << 20) - 1);
 
     /// These and those.
     #[must_use]
@@ -181,11 +183,28 @@ pub struct Rows {
     pub sender_auth: Words,
     /// The first override reason's type, and its comment where it says `arc=pass`.
     pub reason: Words,
+    /// All signatures, where the deciding one does not say all: there are several, or the reporter's text speaks of the
+    /// body of one. As [`signature_line`] writes them, one a line.
+    pub signatures: Words,
+}
+
+/// How many signatures of a row are told apart; RFC 6376 lets receivers stop sooner.
+pub const SIGNATURES_READ: usize = 16;
+
+/// One signature in the `signatures` column: domain, selector, result, and `body` where the reporter's text says that the
+/// body was changed, with tabs between.
+pub fn signature_line(domain: &str, selector: &str, result: &str, body: bool) -> String {
+    format!("{domain}\t{selector}\t{result}\t{}", if body { "body" } else { "" })
+}
+
+/// Whether a reporter's text on a signature speaks of the body: `body hash did not verify`, `body has been altered`.
+pub fn speaks_of_body(human_result: &str) -> bool {
+    human_result.to_ascii_lowercase().contains("body")
 }
 
 impl Rows {
     /// All columns of words.
-    pub fn words(&self) -> [&Words; 13] {
+    pub fn words(&self) -> [&Words; 14] {
         [
             &self.policy_domain,
             &self.org_name,
@@ -200,11 +219,12 @@ impl Rows {
             &self.mismatch,
             &self.sender_auth,
             &self.reason,
+            &self.signatures,
         ]
     }
 
     /// The same, to be changed.
-    pub fn words_mut(&mut self) -> [&mut Words; 13] {
+    pub fn words_mut(&mut self) -> [&mut Words; 14] {
         [
             &mut self.policy_domain,
             &mut self.org_name,
@@ -219,6 +239,7 @@ impl Rows {
             &mut self.mismatch,
             &mut self.sender_auth,
             &mut self.reason,
+            &mut self.signatures,
         ]
     }
 }

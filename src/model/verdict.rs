@@ -64,8 +64,8 @@ pub enum Cause {
     Transient,
     /// The receiver says it was forwarded or came from a list.
     ForwardedDeclared,
-    /// The receiver did not apply the policy: sampled out, or test mode.
-    SampledOrTesting,
+    /// An own domain passes, and `adkim=s` or `aspf=s` refuses it.
+    StrictAlignment,
     /// An own signature broke on the way, and another domain passes.
     ListOrModifyingForwarder,
     /// An own signature fails and nothing else passes.
@@ -90,7 +90,7 @@ impl Cause {
         Self::PassSpfOnly,
         Self::Transient,
         Self::ForwardedDeclared,
-        Self::SampledOrTesting,
+        Self::StrictAlignment,
         Self::ListOrModifyingForwarder,
         Self::OwnSigningBroken,
         Self::AuthenticatedUnaligned,
@@ -108,7 +108,7 @@ impl Cause {
             Self::PassSpfOnly => "pass_spf_only",
             Self::Transient => "transient",
             Self::ForwardedDeclared => "forwarded_declared",
-            Self::SampledOrTesting => "sampled_or_testing",
+            Self::StrictAlignment => "strict_alignment",
             Self::ListOrModifyingForwarder => "list_or_modifying_forwarder",
             Self::OwnSigningBroken => "own_signing_broken",
             Self::AuthenticatedUnaligned => "authenticated_unaligned",
@@ -119,8 +119,12 @@ impl Cause {
         }
     }
 
-    /// The cause of a word of the columns.
+    /// The cause of a word of the columns. Older stores hold `sampled_or_testing`, which explained a disposition and hid
+    /// the cause beneath it: those rows count as unknown until the tables are rebuilt.
     pub fn from_word(word: &str) -> Option<Self> {
+        if word == "sampled_or_testing" {
+            return Some(Self::Unknown);
+        }
         Self::ALL.into_iter().find(|cause| cause.as_str() == word)
     }
 }

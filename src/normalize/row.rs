@@ -118,6 +118,11 @@ impl Row<'_> {
     }
 
     fn dkim(&mut self, raw: &RawDkim<'_>) -> DkimAuth {
+        // A third of real reports write such an element where there is no signature.
+        if is_empty(&[&raw.domain, &raw.selector, &raw.result, &raw.human_result]) {
+            let (selector, human_result) = (text(&raw.selector), text(&raw.human_result));
+            return DkimAuth { domain: None, selector, result: None, human_result };
+        }
         DkimAuth {
             domain: self.required_domain(&raw.domain, "dkim/domain"),
             selector: text(&raw.selector),
@@ -127,6 +132,9 @@ impl Row<'_> {
     }
 
     fn spf(&mut self, raw: &RawSpf<'_>) -> SpfAuth {
+        if is_empty(&[&raw.domain, &raw.scope, &raw.result, &raw.human_result]) {
+            return SpfAuth { domain: None, scope: None, result: None, human_result: text(&raw.human_result) };
+        }
         SpfAuth {
             domain: self.required_domain(&raw.domain, "spf/domain"),
             scope: self.word(&raw.scope, "spf/scope"),
@@ -224,4 +232,9 @@ fn found(value: &Value<'_>) -> String {
 /// Free text: an element that is there but empty stays apart from one that is not there.
 fn text(value: &Value<'_>) -> Option<Text> {
     value.as_deref().map(Text::from)
+}
+
+/// Whether an element says nothing at all.
+fn is_empty(values: &[&Value<'_>]) -> bool {
+    values.iter().all(|value| value.as_deref().is_none_or(|text| text.trim().is_empty()))
 }

@@ -152,6 +152,9 @@ fn gaps_that_the_standard_does_not_allow_are_said() {
     let results = "<dkim/><dkim><domain/><result>pass</result></dkim><spf><domain>a.example</domain></spf>";
     let (report, codes) = row("<source_ip>192.0.2.7</source_ip>", "<count>1</count>", "", "", results);
     assert_eq!((report.records[0].dkim.len(), codes), (1, vec![Code::ROW_GAP, Code::ROW_GAP]));
+    let results = "<dkim><domain/><selector/><result></result></dkim><spf><domain></domain><result/></spf>";
+    let (_, codes) = row("<source_ip>192.0.2.7</source_ip>", "<count>1</count>", "", "", results);
+    assert_eq!(codes, [], "a wholly empty element is no gap");
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! The sources as CSV (RFC 4180), one line an address, for a spreadsheet.
 
 use super::clean::Clean;
-use crate::analyze::{SourceSummary, Summary};
+use crate::analyze::{Days, Role, SourceSummary, Summary};
 
 /// The names of the columns, in order.
-const HEADER: [&str; 17] = [
+const HEADER: [&str; 20] = [
     "source_ip",
     "name",
     "messages",
@@ -22,6 +22,9 @@ const HEADER: [&str; 17] = [
     "first_seen",
     "last_seen",
     "domains",
+    "roles",
+    "from",
+    "to",
 ];
 
 /// All sources. The unknown source has an empty address. A field that a spreadsheet could take for a formula is led by an
@@ -29,14 +32,14 @@ const HEADER: [&str; 17] = [
 pub fn csv(summary: &Summary) -> String {
     let mut lines = HEADER.join(",") + "\r\n";
     for source in &summary.sources {
-        let fields = fields(source);
+        let fields = fields(source, &summary.period);
         lines.push_str(&fields.iter().map(|field| quoted(field)).collect::<Vec<_>>().join(","));
         lines.push_str("\r\n");
     }
     lines
 }
 
-fn fields(source: &SourceSummary) -> [String; HEADER.len()] {
+fn fields(source: &SourceSummary, period: &Days) -> [String; HEADER.len()] {
     let sums = &source.sums;
     let number = |number: u64| number.to_string();
     [
@@ -57,6 +60,9 @@ fn fields(source: &SourceSummary) -> [String; HEADER.len()] {
         source.first_seen.to_string(),
         source.last_seen.to_string(),
         source.domains.iter().map(|domain| inert(&Clean::new(domain))).collect::<Vec<_>>().join(" "),
+        source.roles.iter().map(Role::as_str).collect::<Vec<_>>().join(" "),
+        period.from.map(|day| day.to_string()).unwrap_or_default(),
+        period.to.map(|day| day.to_string()).unwrap_or_default(),
     ]
 }
 

@@ -7,37 +7,61 @@ use super::{
     text::Writer,
     words,
 };
-use crate::analyze::{ExplainedRow, Explanation, Foreign, Rate, Role};
+use crate::analyze::{ExplainedRow, Explanation, Foreign, Rate, SourceSummary};
+
+/// How many addresses of a network are told one by one.
+const SHOWN_SOURCES: usize = 20;
+
+/// What is explained.
+fn title(explanation: &Explanation) -> String {
+    match explanation.source_ip {
+        None => "The unknown source".to_owned(),
+        Some(address) if explanation.prefix == if address.is_ipv4() { 32 } else { 128 } => address.to_string(),
+        Some(address) => format!("{address}/{}", explanation.prefix),
+    }
+}
+
+/// The numbers of one address; of one of several with the address before them.
+fn numbers(source: &SourceSummary, several: bool) -> String {
+    let share = |part| percent(Rate::of(part, source.sums.messages));
+    let address = source.source_ip.filter(|_| several).map(|address| format!("{address}: ")).unwrap_or_default();
+    format!(
+        "{address}{}, {} pass; DKIM aligned {}, SPF aligned {}; {} authenticated as another domain. Seen by {}, first on \
+         {}. Main result: {}.",
+        words::messages(source.sums.messages),
+        share(source.sums.dmarc_pass),
+        share(source.sums.dkim_aligned),
+        share(source.sums.spf_aligned),
+        count(source.authenticated_unaligned),
+        counted(source.reporters, "reporter", "reporters"),
+        words::weekday(source.first_seen),
+        words::cause(source.cause),
+    )
+}
 
 /// The explanation as text.
 pub fn explain(explanation: &Explanation, style: &Style) -> String {
     let mut writer = Writer::new(*style);
-    let name = explanation.source_ip.map_or_else(|| "The unknown source".to_owned(), |address| address.to_string());
     let days = explanation.period.from.zip(explanation.period.to);
     let days =
         days.map(|(from, to)| format!(", {} to {}, UTC", words::weekday(from), words::weekday(to))).unwrap_or_default();
-    let found = explanation.source.as_ref();
+    let found = explanation.sources.first().filter(|_| explanation.sources.len() == 1);
     let host = found.and_then(|source| words::host(source.name.as_ref(), source.name_confirmed));
     let network = found.and_then(|source| source.network.as_deref()).and_then(words::announced);
     let known: Vec<String> = host.into_iter().chain(network).collect();
     let host = if known.is_empty() { String::new() } else { format!(" ({})", known.join("; ")) };
-    writer.bold(&format!("{name}{host}{days}"));
-    let Some(source) = &explanation.source else {
+    writer.bold(&format!("{}{host}{days}", title(explanation)));
+    if explanation.sources.is_empty() {
         writer.wrapped("Not seen in these days.", "");
         return writer.finish();
-    };
-    let share = |part| percent(Rate::of(part, source.sums.messages));
-    writer.wrapped(
-        &format!(
-            "{}, {} pass; DKIM aligned {}, SPF aligned {}; {} authenticated as another domain. Seen by {}, first on {}.",
-            words::messages(source.sums.messages), share(source.sums.dmarc_pass), share(source.sums.dkim_aligned),
-            share(source.sums.spf_aligned), count(source.authenticated_unaligned),
-            counted(source.reporters, "reporter", "reporters"), words::weekday(source.first_seen),
-        ),
-        "",
-    );
-    let role = explanation.senders.first().map_or(Role::Suspect, |sender| sender.who.role);
-    writer.wrapped(&format!("Most of it: {}.", words::why(role, source.cause)), "");
+    }
+    for source in explanation.sources.iter().take(SHOWN_SOURCES) {
+        writer.wrapped(&numbers(source, explanation.sources.len() > 1), "");
+    }
+    let more = explanation.sources.len().saturating_sub(SHOWN_SOURCES) as u64;
+    if more > 0 {
+        writer.wrapped(&format!("And {}; --format csv lists them.", counted(more, "more address", "more addresses")), "");
+    }
     if !explanation.senders.is_empty() {
         writer.head("WHAT IT IS TAKEN FOR");
     }

@@ -50,6 +50,7 @@ impl Writer {
         self.head("");
         page.numbers.iter().for_each(|line| self.wrapped(line, ""));
         self.actions(page);
+        self.doubts(page);
         if !page.changes.is_empty() {
             self.head("WHAT CHANGED");
             page.changes.iter().for_each(|line| self.item("· ", line));
@@ -78,6 +79,21 @@ impl Writer {
         for (number, todo) in page.actions.iter().enumerate() {
             self.item(&format!("{}. ", number + 1), &format!("{}: {}", todo.domain, todo.change));
             self.wrapped(&format!("{}: {}", todo.cause, todo.evidence), "   ");
+        }
+        if !page.actions_note.is_empty() {
+            self.wrapped(&page.actions_note, "");
+        }
+    }
+
+    fn doubts(&mut self, page: &Page) {
+        if page.doubts.is_empty() {
+            return;
+        }
+        self.head("WHOSE ARE THEY?");
+        for doubt in &page.doubts {
+            self.item("· ", &doubt.text);
+            // To be pasted: never wrapped.
+            self.lines.extend(doubt.lines.iter().map(|line| format!("    {line}")));
         }
     }
 

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     analyze::{
-        Action, Change, Comparison, Confidence, Evidence, Foreign, KeyFault, Network, Rate, Readiness, Role,
+        Action, Change, Comparison, Confidence, Evidence, Foreign, HeldBy, KeyFault, Network, Rate, Readiness, Role,
         SenderName, Verdict,
     },
     model::Cause,
@@ -21,14 +21,14 @@ pub(crate) const fn cause(cause: Cause) -> &'static str {
         Cause::PassDkimOnly => "passes by DKIM alone",
         Cause::PassSpfOnly => "passes by SPF alone",
         Cause::Transient => "temporary error while checking",
-        Cause::ForwardedDeclared => "forwarded, the receiver says",
-        Cause::SampledOrTesting => "policy sampled or in test mode",
-        Cause::ListOrModifyingForwarder => "changed on its way, by a list or forwarder",
+        Cause::ForwardedDeclared => "forwarded, according to the receiver",
+        Cause::StrictAlignment => "your domain passes, but strict alignment refuses it",
+        Cause::ListOrModifyingForwarder => "changed in transit by a mailing list or forwarder",
         Cause::OwnSigningBroken => "your DKIM signature does not verify",
         Cause::AuthenticatedUnaligned => "authenticated, but as another domain",
-        Cause::Unauthenticated => "nothing authenticates it",
-        Cause::SpfGap => "your sender, but not in SPF and unsigned",
-        Cause::SpoofSuspect => "nothing proves it is you: likely spoofed",
+        Cause::Unauthenticated => "unauthenticated",
+        Cause::SpfGap => "unsigned, and not in your SPF record",
+        Cause::SpoofSuspect => "unauthenticated: probably spoofed",
         Cause::Unknown => "the reports do not say enough",
     }
 }
@@ -36,7 +36,8 @@ pub(crate) const fn cause(cause: Cause) -> &'static str {
 /// The cause of a sender's failures, as its role has it.
 pub(crate) const fn why(role: Role, of: Cause) -> &'static str {
     match (role, of) {
-        (Role::Unclear, Cause::SpoofSuspect) => "nothing proves it is you, but it sends steadily: yours, or a spoofer",
+        (Role::Unclear, Cause::SpfGap) => "unauthenticated, from the network of one of your servers",
+        (Role::Unclear, Cause::Unauthenticated) => "unauthenticated, but it sends steadily",
         _ => cause(of),
     }
 }
@@ -115,14 +116,23 @@ pub(crate) fn sender(who: &SenderName) -> String {
 /// What speaks for a sender's role.
 pub(crate) fn evidence(evidence: &Evidence) -> String {
     match evidence {
-        Evidence::Known => "you named it".to_owned(),
-        Evidence::Authorized => "your SPF record allows it".to_owned(),
-        Evidence::AuthorizedElsewhere { domain } => format!("the SPF record of {} allows it", Clean::new(domain)),
+        Evidence::Confirmed { mine, note } => {
+            let note = note.as_ref().map(|note| format!(" ({})", Clean::new(note))).unwrap_or_default();
+            format!("you confirmed that it is {}yours{note}", if *mine { "" } else { "not " })
+        }
+        Evidence::Authorized => "listed in your SPF record".to_owned(),
+        Evidence::WrongKey { messages } => {
+            format!("{} signed as you with a key that never verified anywhere", count(*messages))
+        }
+        Evidence::ForwardedCopy { messages } => {
+            format!("{} unsigned with your bounce domain, which passes SPF elsewhere", count(*messages))
+        }
+        Evidence::Neighbor => "in the network of one of your authorized servers".to_owned(),
         Evidence::Signs { messages } => format!("your signature verifies on {}", count(*messages)),
         Evidence::SignatureSurvives { messages } => {
-            format!("your signature survives on {}, from an address SPF does not know", count(*messages))
+            format!("your signature verifies on {}, from an address that is not in your SPF record", count(*messages))
         }
-        Evidence::SignatureChanged { messages } => format!("your signature arrives broken on {}", count(*messages)),
+        Evidence::SignatureChanged { messages } => format!("DKIM signature broken in transit on {}", self::messages(*messages)),
         Evidence::SaidForwarded { messages } => format!("receivers call {} forwarded", count(*messages)),
         Evidence::SaidList { messages } => format!("receivers call {} list mail", count(*messages)),
         Evidence::AuthenticatesAs { domain, messages } => {
@@ -136,7 +146,7 @@ pub(crate) fn evidence(evidence: &Evidence) -> String {
                 periods => counted(*periods, "earlier period", "earlier periods"),
             },
         ),
-        Evidence::NothingPasses { messages } => format!("{} prove nothing", count(*messages)),
+        Evidence::NothingPasses { messages } => format!("{} unauthenticated", count(*messages)),
     }
 }
 
@@ -144,37 +154,81 @@ pub(crate) fn evidence(evidence: &Evidence) -> String {
 pub(crate) fn change(action: &Action) -> String {
     let domain = Clean::new(&action.policy_domain);
     match &action.change {
-        Change::RepairKey { dkim_domain, selector, fault, works_elsewhere } => {
+        Change::PublishPolicy { name, tag, from, to, remove } => {
+            let from = from.as_ref().map(|from| format!(" instead of {tag}={}", Clean::new(from))).unwrap_or_default();
+            let remove = match remove.as_slice() {
+                [] => String::new(),
+                tags => format!(" and remove {}", tags.join(" and ")),
+            };
+            format!("Publish {tag}={to}{from} in the TXT record at {}{remove}. Keep its other tags.", Clean::new(name))
+        }
+        Change::RepairKey { dkim_domain, selector, fault } => {
             let key = key(dkim_domain, selector.as_ref());
-            match (fault, works_elsewhere) {
-                (_, true) => format!(
-                    "Check the DKIM signing at {}: its signatures with {key} do not verify, though that key works elsewhere.",
+            match fault {
+                KeyFault::Missing => format!("Publish the DKIM key {key}: receivers cannot find or read it."),
+                KeyFault::Weak => format!("Replace the DKIM key {key} by a longer one: receivers refuse it."),
+                KeyFault::Mismatch => format!(
+                    "If it is yours, publish the DKIM key {key} that {} signs with: its signatures do not match the \
+                     published one.",
                     addresses(&action.sources, action.addresses)
                 ),
-                (KeyFault::Missing, _) => format!("Publish the DKIM key {key}: receivers cannot find or read it."),
-                (KeyFault::Weak, _) => format!("Replace the DKIM key {key} by a longer one: receivers refuse it."),
-                (KeyFault::Mismatch, _) => {
-                    format!("Publish the DKIM key {key} that is signed with: signatures do not fit the one published.")
-                }
             }
+        }
+        Change::CheckModification { dkim_domain, selector, body } => {
+            let (key, why) = (key(dkim_domain, selector.as_ref()), if *body {
+                "receivers say that the message body was changed"
+            } else {
+                "the same key verifies from other addresses"
+            });
+            format!(
+                "Find what changes the mail of {} after it is signed with {key}, such as a gateway or a disclaimer: {why}.",
+                addresses(&action.sources, action.addresses)
+            )
         }
         Change::AlignSender { organization, signs } => {
             let service = Clean::new(organization);
             let doubt = if action.confidence == Confidence::High { "" } else { "If it sends for you: " };
             let how = if *signs { "sign as" } else { "sign with DKIM as" };
             format!(
-                "{doubt}let {service} {how} {domain} (publish the selector it gives you), or give it a return path below \
-                 {domain}. It authenticates only as itself."
+                "{doubt}let {service} {how} {domain} (publish the selector it gives you), or set a custom return path \
+                 (bounce domain) under {domain}. It authenticates only with its own domain."
             )
         }
-        Change::AuthorizeSource { spf_domain } => format!(
-            "Add {} to the SPF record of {}, or let it sign with DKIM: it is yours, and nothing says so.",
-            addresses(&action.sources, action.addresses),
+        Change::RelaxAlignment { tags } => {
+            let tags = tags.iter().map(|tag| format!("{tag}=r")).collect::<Vec<_>>().join(" and ");
+            format!(
+                "Publish {tags} in the DMARC record of {domain}, or sign this mail as its From domain: your own domain \
+                 passes, but strict alignment refuses it."
+            )
+        }
+        Change::AuthorizeSource { spf_domain, include } => {
+            let (spf_domain, sources) = (Clean::new(spf_domain), addresses(&action.sources, action.addresses));
+            let before = action.since.is_some();
+            match (include, before) {
+                (Some(include), _) => format!(
+                    "Put include:{include} back into the SPF record of {spf_domain}: {sources} passed SPF before and does \
+                     not any more."
+                ),
+                (None, true) => format!(
+                    "Authorize {sources} again in the SPF record of {spf_domain}: it passed SPF before and does not any \
+                     more."
+                ),
+                (None, false) if action.confidence == Confidence::High => format!(
+                    "Authorize {sources}: add it to the SPF record of {spf_domain} or, better, sign its mail with DKIM."
+                ),
+                (None, false) => format!(
+                    "If {sources} is yours, add it to the SPF record of {spf_domain} or, better, sign its mail with DKIM. \
+                     It is in the network of one of your authorized servers."
+                ),
+            }
+        }
+        Change::RepairSpf { spf_domain } => format!(
+            "Repair the SPF record of {}: receivers cannot evaluate it (a syntax error, or more than ten lookups).",
             Clean::new(spf_domain)
         ),
-        Change::RepairSpf { spf_domain } => format!(
-            "Mend the SPF record of {}: receivers cannot evaluate it (a syntax error, or more than ten look-ups).",
-            Clean::new(spf_domain)
+        Change::Sign => format!(
+            "Sign the mail of {} with DKIM as {domain}: it passes by SPF alone, which forwarding breaks.",
+            addresses(&action.sources, action.addresses)
         ),
     }
 }
@@ -188,6 +242,13 @@ fn key(dkim_domain: &Foreign, selector: Option<&Foreign>) -> String {
 
 /// What an action rests on.
 pub(crate) fn action_evidence(action: &Action) -> String {
+    if let Change::PublishPolicy { .. } = action.change {
+        return format!(
+            "No visible share of {} in eight weeks would be lost, seen by {}. Confidence: high.",
+            legitimate(action.messages),
+            counted(action.reporters, "reporter", "reporters")
+        );
+    }
     let failing = match action.failing {
         0 => "none of them fails DMARC yet".to_owned(),
         failing if failing == action.messages => "all fail DMARC".to_owned(),
@@ -204,6 +265,11 @@ pub(crate) fn action_evidence(action: &Action) -> String {
             Confidence::Medium => "medium",
         }
     )
+}
+
+/// `120 legitimate messages`.
+fn legitimate(messages: u64) -> String {
+    counted(messages, "legitimate message", "legitimate messages")
 }
 
 /// `192.0.2.7`, `192.0.2.7 and 2 more addresses`.
@@ -253,17 +319,53 @@ fn share(share: f64) -> String {
 
 /// The answer to "may we move on?", in a phrase.
 pub(crate) fn readiness(readiness: &Readiness) -> String {
-    let (next, lost) = (readiness.next.unwrap_or("a stricter policy"), readiness.loss());
+    let (next, lost) = (readiness.next.as_deref().unwrap_or("a stricter policy"), readiness.loss());
     let loses = lost.is_some_and(|lost| lost.part > 0);
+    let up_to = if readiness.unconfirmed > 0 { "up to " } else { "" };
     match readiness.verdict {
         Verdict::Done => "already at p=reject".to_owned(),
-        Verdict::Ready if !loses => format!("ready for {next}, nothing would be lost"),
-        Verdict::Ready => format!("ready for {next}, {} of your mail would be lost", percent(lost)),
-        Verdict::NotYet if loses => format!("not yet {next}, {} of your mail would be lost", percent(lost)),
-        Verdict::NotYet => format!("not yet {next}, some senders are unclear"),
-        Verdict::Parked => "nothing of yours sends as it: p=reject would cost nothing".to_owned(),
-        Verdict::TooLittle => format!("too early to say for {next}: it takes four weeks of reports and more mail"),
+        Verdict::Ready if !loses => format!("ready for {next}: no legitimate mail would be lost"),
+        Verdict::Ready => format!("ready for {next}: {} of your mail would be lost", percent(lost)),
+        Verdict::NotYet => format!("not ready for {next}: {}", held(readiness, up_to)),
+        Verdict::Parked => format!("no legitimate mail: publish {next}"),
+        Verdict::TooLittle => format!("too early to judge {next}: {}", missing(readiness)),
     }
+}
+
+/// What holds a policy, the worst first.
+fn held(readiness: &Readiness, up_to: &str) -> String {
+    let lost = || format!("{up_to}{} of your mail would be lost", percent(readiness.loss()));
+    match readiness.held_by.first() {
+        Some(HeldBy::OwnSender) => {
+            let whole = readiness.losing.iter().find(|losing| losing.whole);
+            whole.map_or_else(lost, |losing| format!("all mail from {} fails", network(&losing.who)))
+        }
+        Some(HeldBy::UnclearSenders) => {
+            format!("{} fail from senders that may be yours", messages(readiness.unclear))
+        }
+        Some(HeldBy::ForwardedMail) => {
+            format!("{} through forwarders and mailing lists would be lost", messages(readiness.forwarded_at_risk))
+        }
+        Some(HeldBy::UnsignedMail) => {
+            format!("{} of unsigned mail are forwarded and would be lost; sign it first", messages(readiness.forwarded_at_risk))
+        }
+        Some(HeldBy::Loss) | None => lost(),
+    }
+}
+
+/// What a verdict still lacks, and when there is enough.
+fn missing(readiness: &Readiness) -> String {
+    let mut missing = Vec::new();
+    if let Some(day) = readiness.enough_on {
+        missing.push(format!("four weeks of reports are complete on {day}"));
+    }
+    if readiness.reporters < 2 {
+        missing.push(format!("{} so far, it takes 2", counted(readiness.reporters, "reporter", "reporters")));
+    }
+    if readiness.legitimate < 100 {
+        missing.push(format!("{} so far, it takes 100", legitimate(readiness.legitimate)));
+    }
+    missing.join("; ")
 }
 
 /// The same for a table; in brackets the share of legitimate mail that would be lost.

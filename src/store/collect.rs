@@ -2,14 +2,17 @@
 
 use super::read::reason_word;
 use super::schema::{Head, Row, text_of};
-use crate::model::{Accepted, Flags, Report, ReportHead, Rows, SenderAuth, Source, Text, Verdict, Words};
+use crate::model::{
+    Accepted, DkimAuth, DkimResult, Domain, Flags, Record, Report, ReportHead, Rows, SIGNATURES_READ, SenderAuth, Source,
+    Text, Verdict, Words, signature_line, speaks_of_body,
+};
 use std::collections::HashMap;
 
 /// Gathers reports into [`Rows`].
 #[derive(Debug, Default)]
 pub struct Collector {
     rows: Rows,
-    known: [HashMap<Text, u32>; 13],
+    known: [HashMap<Text, u32>; 14],
 }
 
 impl Collector {
@@ -47,7 +50,8 @@ impl Collector {
         let reason = row.record.reasons.first().and_then(|reason| {
             reason_word(reason.kind.as_ref().map(crate::model::ReasonType::as_str), reason.comment.as_deref())
         });
-        let words: [(&mut Words, Option<&str>); 13] = [
+        let signatures = signatures(row.record);
+        let words: [(&mut Words, Option<&str>); 14] = [
             (&mut rows.policy_domain, text_of("policy_domain", head, row)),
             (&mut rows.org_name, text_of("org_name", head, row)),
             (&mut rows.header_from, text_of("header_from", head, row)),
@@ -61,6 +65,7 @@ impl Collector {
             (&mut rows.mismatch, text_of("mismatch", head, row)),
             (&mut rows.sender_auth, text_of("sender_auth", head, row)),
             (&mut rows.reason, reason.as_deref()),
+            (&mut rows.signatures, signatures.as_deref()),
         ];
         for ((words, text), known) in words.into_iter().zip(known) {
             words.codes.push(text.map_or(Words::NULL, |text| code(&mut words.dictionary, known, text)));
@@ -71,6 +76,24 @@ impl Collector {
     pub fn take(&mut self) -> Rows {
         std::mem::take(self).rows
     }
+}
+
+/// All signatures of a row, where the deciding one does not say all.
+fn signatures(record: &Record) -> Option<String> {
+    let body = |dkim: &DkimAuth| dkim.human_result.as_deref().is_some_and(speaks_of_body);
+    if record.dkim.len() < 2 && !record.dkim.iter().any(body) {
+        return None;
+    }
+    let mut lines: Vec<String> = Vec::new();
+    for dkim in &record.dkim {
+        let (domain, selector) = (dkim.domain.as_ref().map_or("", Domain::as_str), dkim.selector.as_deref());
+        let result = dkim.result.as_ref().map_or("", DkimResult::as_str);
+        let line = signature_line(domain, selector.unwrap_or(""), result, body(dkim));
+        if lines.len() < SIGNATURES_READ && !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    Some(lines.join("\n"))
 }
 
 fn code(dictionary: &mut Vec<Text>, known: &mut HashMap<Text, u32>, text: &str) -> u32 {

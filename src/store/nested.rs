@@ -3,7 +3,7 @@
 use super::decode::Chunk;
 use super::read::reason_word;
 use super::sound::column_pages;
-use crate::model::Words;
+use crate::model::{SIGNATURES_READ, Words, signature_line, speaks_of_body};
 use polars_arrow::array::Array;
 use polars_arrow::datatypes::{ArrowDataType, Field};
 use polars_error::{PolarsResult, polars_err};
@@ -103,6 +103,58 @@ pub(crate) fn reasons(file: &File, group: &RowGroupMetadata) -> PolarsResult<Wor
             })
         });
         first = end;
+    }
+    Ok(words)
+}
+
+/// The `signatures` column of [`crate::model::Rows`]: of rows that one signature decides alone, nothing.
+pub(crate) fn signatures(file: &File, group: &RowGroupMetadata) -> PolarsResult<Words> {
+    let leaf = |field| lists(file, group, "dkim_results", field);
+    let ((domains, ends), (selectors, _), (results, _), (texts, _)) = (leaf(0)?, leaf(1)?, leaf(2)?, leaf(3)?);
+    if [&selectors, &results, &texts].iter().any(|words| words.codes.len() != domains.codes.len()) {
+        return Err(polars_err!(ComputeError: "expected dkim_results of one length, found two"));
+    }
+    let body: Vec<bool> = texts.dictionary.iter().map(|text| speaks_of_body(text)).collect();
+    let of_body = |item: usize| body.get(texts.codes[item] as usize).copied().unwrap_or(false);
+    let mut known: PlHashMap<Vec<(u32, u32, u32, bool)>, u32> = PlHashMap::new();
+    let mut words = Words { codes: Vec::with_capacity(ends.len()), dictionary: Vec::new() };
+    let mut items = Vec::new();
+    let mut first = 0;
+    for end in ends {
+        let end = end as usize;
+        let found = first..end;
+        first = end;
+        if found.is_empty() || found.len() == 1 && !of_body(found.start) {
+            words.codes.push(Words::NULL);
+            continue;
+        }
+        items.clear();
+        for item in found {
+            let signature = (domains.codes[item], selectors.codes[item], results.codes[item], of_body(item));
+            if items.len() < SIGNATURES_READ && !items.contains(&signature) {
+                items.push(signature);
+            }
+        }
+        let code = match known.get(&items) {
+            Some(code) => *code,
+            None => {
+                let text = |words: &Words, code: u32| {
+                    words.dictionary.get(code as usize).map_or("", |text| text.as_str()).to_owned()
+                };
+                let lines: Vec<String> = items
+                    .iter()
+                    .map(|(domain, selector, result, body)| {
+                        let (domain, selector) = (text(&domains, *domain), text(&selectors, *selector));
+                        signature_line(&domain, &selector, &text(&results, *result), *body)
+                    })
+                    .collect();
+                let code = u32::try_from(words.dictionary.len()).expect("a row group has fewer rows");
+                words.dictionary.push(lines.join("\n").into());
+                known.insert(items.clone(), code);
+                code
+            }
+        };
+        words.codes.push(code);
     }
     Ok(words)
 }

@@ -284,6 +284,9 @@ impl GroupReader<'_> {
         if columns.has(Columns::REASON) {
             rows.reason = super::nested::reasons(&self.unit.part.file, self.unit.group)?;
         }
+        if columns.has(Columns::SIGNATURES) {
+            rows.signatures = super::nested::signatures(&self.unit.part.file, self.unit.group)?;
+        }
         let words: [(Columns, &str, &mut Words); 11] = [
             (Columns::ORG_NAME, "org_name", &mut rows.org_name),
             (Columns::HEADER_FROM, "header_from", &mut rows.header_from),

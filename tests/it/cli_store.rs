@@ -374,7 +374,7 @@ fn one_source_is_explained_of_a_store_and_of_files() {
     assert!(
         wrong
             .stderr
-            .starts_with("error: --explain mail.example.com: expected an address or 'unknown', found neither\nhint: "),
+            .starts_with("error: --explain mail.example.com: expected an address, a network as 192.0.2.0/24, or 'unknown'"),
         "{}",
         wrong.stderr
     );

@@ -24,7 +24,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("judge", &["model"]),
     ("fetch", &["limits", "model", "unpack::sniff", "unpack::mbox"]),
     ("store", &["model", "judge"]),
-    ("analyze", &["model", "store::schema"]),
+    ("analyze", &["model", "judge", "store::schema"]),
     ("dns", &["model", "judge"]),
     ("send", &["fetch::imap"]),
     ("present", &["model", "analyze", "dns", "ingest"]),

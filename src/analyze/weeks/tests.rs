@@ -6,16 +6,24 @@ use super::*;
 /// Everything the summary claims, one line each.
 fn claims(summary: &Summary) -> Vec<String> {
     let mut claims = Vec::new();
-    for action in &summary.actions {
+    // The step of a policy follows from the verdict, which is told below where it is not "ready".
+    let of_senders = |action: &&super::super::Action| !matches!(action.change, Change::PublishPolicy { .. });
+    for action in summary.actions.iter().filter(of_senders) {
         let what = match &action.change {
             Change::RepairKey { selector, fault, .. } => {
                 format!("repair key {} {fault:?}", selector.as_ref().unwrap().as_written())
             }
             Change::AlignSender { organization, .. } => format!("align {}", organization.as_written()),
-            Change::AuthorizeSource { spf_domain } => {
+            Change::AuthorizeSource { spf_domain, .. } => {
                 format!("authorize {} in {}", action.sources[0], spf_domain.as_written())
             }
             Change::RepairSpf { spf_domain } => format!("repair spf {}", spf_domain.as_written()),
+            Change::PublishPolicy { tag, to, .. } => format!("publish {tag}={to}"),
+            Change::CheckModification { selector, .. } => {
+                format!("check modification {}", selector.as_ref().unwrap().as_written())
+            }
+            Change::RelaxAlignment { tags } => format!("relax {}", tags.join(" ")),
+            Change::Sign => format!("sign {}", action.sources[0]),
         };
         let since = action.since.map(|day| format!(" since {day}")).unwrap_or_default();
         claims.push(format!("{what}: {} of {}{since}", action.failing, action.messages));
@@ -79,6 +87,8 @@ fn quality(quality: &Quality) -> impl Iterator<Item = String> {
         unfinished,
         reports_may_come,
         first_day: _,
+        lone_reporters,
+        repeated_reports,
         findings,
     } = quality;
     let counts = [
@@ -98,6 +108,8 @@ fn quality(quality: &Quality) -> impl Iterator<Item = String> {
         ("unreported", unreported_domains.len() as u64),
         ("unfinished", u64::from(*unfinished)),
         ("may come", u64::from(*reports_may_come)),
+        ("lone", lone_reporters.len() as u64),
+        ("repeated", repeated_reports.len() as u64),
         ("findings", findings.len() as u64),
     ];
     counts.into_iter().filter(|(_, count)| *count > 0).map(|(what, count)| format!("{what} {count}"))
@@ -173,8 +185,8 @@ fn nothing_legitimate_lost_over_weeks_is_ready_and_a_broken_service_is_not() {
     let mut world = World::new();
     world.add(1..6, |day| unaligned_service(day, 15));
     let readiness = &world.summary().domains[0].readiness;
-    assert_eq!((readiness.verdict, readiness.would_be_lost), (Verdict::NotYet, 300));
-    assert_eq!(readiness.losing[0].who.returns_to.as_ref().unwrap().as_written(), "news.example");
+    assert_eq!((readiness.verdict, readiness.would_be_lost, readiness.unclear), (Verdict::NotYet, 0, 300));
+    assert_eq!(readiness.unclear_senders[0].who.signs_as.as_ref().unwrap().as_written(), "news.example");
 }
 
 #[test]

@@ -6,18 +6,20 @@
 
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod confirmed;
 mod mailbox;
 mod reader;
 mod secret;
 mod senders;
 mod smtp;
 
+pub(crate) use confirmed::network_of;
 pub(crate) use mailbox::secrets_of;
 pub(crate) use secret::warning;
 pub(crate) use smtp::{Outlet, Smtp};
 
 use super::fault::{Hint as _, Several};
-use crate::analyze::Services;
+use crate::analyze::{Confirmed, Services};
 use crate::fetch::imap::Mailbox;
 use crate::store::Access;
 use anyhow::{Context as _, anyhow};
@@ -42,6 +44,8 @@ pub(crate) struct Settings {
     pub(crate) senders: Option<PathBuf>,
     /// Databases of networks.
     pub(crate) geoip: Vec<PathBuf>,
+    /// What the user said of senders, in the file's order.
+    pub(crate) confirmed: Vec<Confirmed>,
     /// The mailboxes to poll, in the file's order.
     pub(crate) mailboxes: Vec<Mailbox>,
     /// How mail leaves.
@@ -120,6 +124,11 @@ impl Settings {
                 }
                 settings.mailboxes.push(mailbox);
             }
+            section.finish();
+        }
+        for (number, mut section) in root.tables("confirmed").into_iter().enumerate() {
+            section.call(format!("confirmed {}", number + 1));
+            settings.confirmed.extend(confirmed::of(&mut section));
             section.finish();
         }
         if let Some(mut section) = root.table("smtp") {

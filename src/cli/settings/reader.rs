@@ -5,6 +5,7 @@
 
 use crate::cli::args::{NOT_A_URL, is_url};
 use anyhow::anyhow;
+use jiff::civil::Date;
 use std::cell::RefCell;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -159,6 +160,21 @@ impl<'a> Section<'a> {
             self.fault(key, &format!("expected true or false, found {}", show(value)));
         }
         flag
+    }
+
+    /// A day, as a date or as text.
+    pub(super) fn day(&mut self, key: &'static str) -> Option<Date> {
+        let value = self.take(key)?;
+        let text = match value {
+            DeValue::String(text) => text.to_string(),
+            DeValue::Datetime(day) => day.to_string(),
+            _ => String::new(),
+        };
+        let day = text.parse().ok();
+        if day.is_none() {
+            self.fault(key, &format!("expected a date, as 2026-11-29, found {}", show(value)));
+        }
+        day
     }
 
     /// A TCP port.

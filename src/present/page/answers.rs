@@ -9,7 +9,7 @@ use super::{
     Answer, Tone,
     changes::Kind,
 };
-use crate::analyze::{DomainSummary, Role, Sender, Summary, Verdict};
+use crate::analyze::{Change, DomainSummary, Role, Sender, Summary, Verdict};
 
 /// How many domains are answered for one by one.
 const ONE_BY_ONE: usize = 4;
@@ -29,11 +29,11 @@ fn spoofing(summary: &Summary) -> Answer {
         return Answer { question, tone: Tone::Good, text: "No sign of it.".to_owned() };
     }
     let fate = format!(
-        "{} from {} prove nothing; {} were refused or put aside, {} delivered",
-        words::messages(all.messages),
+        "{} unauthenticated {} from {} used your domains; receivers blocked {}",
+        count(all.messages),
+        if all.messages == 1 { "message" } else { "messages" },
         counted(all.addresses, "address", "addresses"),
-        count(all.stopped),
-        count(all.messages - all.stopped.min(all.messages)),
+        if all.blocked == 0 { "none of them".to_owned() } else { format!("{} of them", count(all.blocked)) },
     );
     let largest: Vec<String> = summary
         .senders
@@ -55,7 +55,8 @@ fn own_senders(summary: &Summary) -> Answer {
         .iter()
         .filter(|sender| matches!(sender.who.role, Role::Own | Role::Vendor) && matters(sender))
         .collect();
-    if failing.is_empty() && summary.actions.is_empty() {
+    let to_do = summary.actions.iter().any(|action| !matches!(action.change, Change::PublishPolicy { .. }));
+    if failing.is_empty() && !to_do {
         let readiness = || summary.domains.iter().map(|domain| &domain.readiness);
         let lost = readiness().fold(0_u64, |sum, of| sum.saturating_add(of.would_be_lost));
         let unclear = readiness().fold(0_u64, |sum, of| sum.saturating_add(of.unclear));
@@ -89,7 +90,7 @@ fn own_senders(summary: &Summary) -> Answer {
             )
         })
         .collect();
-    let see = if summary.actions.is_empty() { "" } else { " See what to do." };
+    let see = if to_do { " See what to do." } else { "" };
     let more = failing.len().saturating_sub(3);
     let more = if more > 0 { format!("; and {}", counted(more as u64, "more", "more")) } else { String::new() };
     Answer { question, tone: Tone::Bad, text: format!("{}{more}.{see}", named.join("; ")) }

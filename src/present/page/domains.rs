@@ -4,7 +4,7 @@ use super::{
     super::{
         chart::sparkline,
         clean::Clean,
-        numbers::{count, percent},
+        numbers::{count, counted, percent},
         words,
     },
     DomainLine, trend,
@@ -100,29 +100,45 @@ fn details(domain: &DomainSummary, alone: bool) -> Vec<String> {
     if readiness.verdict != Verdict::Done {
         for losing in readiness.losing.iter().take(3) {
             lines.push(format!(
-                "would lose {} of {}: {}",
+                "would lose {} from {}: {}",
                 words::messages(losing.failing),
                 words::sender(&losing.who),
                 words::cause(losing.cause)
             ));
         }
-    }
-    for (number, what) in [
-        (readiness.forwarded_at_risk, "of forwarders and lists fail; receivers often know better than to refuse them"),
-        (readiness.unclear, "fail whose sender is too little known to judge"),
-    ] {
-        if number > 0 {
-            lines.push(format!("{} {what}", words::messages(number)));
+        let more = (readiness.losing.len().saturating_sub(3) as u64).saturating_add(readiness.more_losing);
+        if more > 0 {
+            lines.push(format!("and {} that would lose mail", counted(more, "more sender", "more senders")));
         }
+    }
+    for unclear in readiness.unclear_senders.iter().filter(|unclear| unclear.failing > 0).take(3) {
+        lines.push(format!(
+            "may be yours: {}, {} in eight weeks fail",
+            words::sender(&unclear.who),
+            words::messages(unclear.failing)
+        ));
+    }
+    let more = (readiness.unclear_senders.len().saturating_sub(3) as u64).saturating_add(readiness.more_unclear_senders);
+    if more > 0 {
+        lines.push(format!("and {} that may be yours", counted(more, "more sender", "more senders")));
+    }
+    if readiness.forwarded_at_risk > 0 {
+        lines.push(format!("{} fail through forwarders and mailing lists", words::messages(readiness.forwarded_at_risk)));
+    }
+    if readiness.lost_now > 0 {
+        lines.insert(0, format!("lost already: receivers blocked {} of your mail", words::messages(readiness.lost_now)));
+    }
+    for reporter in readiness.silent_reporters.iter().take(3) {
+        lines.push(format!("{} saw much of this mail and fell silent: what it would see is unknown", Clean::new(reporter)));
     }
     let spoofing = &domain.spoofing;
     if spoofing.messages > 0 && !alone {
-        let stopped = match spoofing.stopped {
+        let blocked = match spoofing.blocked {
             0 => "none".to_owned(),
-            stopped if stopped >= spoofing.messages => "all".to_owned(),
-            stopped => format!("{} of them", count(stopped)),
+            blocked if blocked >= spoofing.messages => "all".to_owned(),
+            blocked => format!("{} of them", count(blocked)),
         };
-        lines.push(format!("{} likely spoofed, {stopped} refused or put aside", words::messages(spoofing.messages)));
+        lines.push(format!("{} probably spoofed, {blocked} blocked", words::messages(spoofing.messages)));
     }
     let names: Vec<String> = domain
         .subdomains

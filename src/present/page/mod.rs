@@ -4,8 +4,11 @@
 mod answers;
 mod changes;
 mod domains;
+mod doubts;
 mod quality;
 mod senders;
+
+pub(crate) use doubts::Doubt;
 
 use super::{
     clean::Clean,
@@ -26,6 +29,9 @@ pub(crate) struct Page {
     pub(crate) answers: Vec<Answer>,
     pub(crate) numbers: Vec<String>,
     pub(crate) actions: Vec<Todo>,
+    /// How many more things there are to do; empty where all are told.
+    pub(crate) actions_note: String,
+    pub(crate) doubts: Vec<Doubt>,
     pub(crate) changes: Vec<String>,
     pub(crate) domains: Vec<DomainLine>,
     /// So many domains that a table has a line for each, and only those that stand out are told of at length.
@@ -132,7 +138,9 @@ pub(crate) fn page(summary: &Summary) -> Page {
         subtitle: subtitle(summary),
         answers: answers::answers(summary, &kinds),
         numbers: numbers(summary),
-        actions: summary.actions.iter().map(todo).collect(),
+        actions: summary.actions.iter().take(NAMED).map(todo).collect(),
+        actions_note: actions_note(summary),
+        doubts: doubts::doubts(summary),
         changes: kinds.into_iter().flat_map(|kind| kind.lines).collect(),
         domains: domains.lines,
         tabled: domains.tabled,
@@ -197,15 +205,24 @@ fn numbers(summary: &Summary) -> Vec<String> {
     ];
     if sums.failing() > 0 {
         lines.push(format!(
-            "Of {} failing, receivers rejected {}, quarantined {}, delivered {}; {} of them authenticate as another domain.",
+            "Of {} failing, receivers rejected {}, quarantined {}, and did not block {}; {} of them authenticate as another domain.",
             count(sums.failing()),
             count(summary.totals.failing_rejected),
             count(summary.totals.failing_quarantined),
-            count(summary.totals.failing_delivered),
+            count(summary.totals.failing_not_blocked),
             count(summary.totals.authenticated_unaligned),
         ));
     }
     lines
+}
+
+/// What the list of actions leaves out.
+fn actions_note(summary: &Summary) -> String {
+    let more = (summary.actions.len().saturating_sub(NAMED) as u64).saturating_add(summary.more_actions);
+    if more == 0 {
+        return String::new();
+    }
+    format!("And {}; --format json has them all.", counted(more, "more thing to do", "more things to do"))
 }
 
 fn todo(action: &crate::analyze::Action) -> Todo {
@@ -242,6 +259,7 @@ mod tests {
             let answers = page.answers.iter().map(|answer| format!("{} {}", answer.question, answer.text));
             let actions =
                 page.actions.iter().map(|todo| format!("Do: {} {}: {}", todo.change, todo.cause, todo.evidence));
+            let doubts = page.doubts.iter().map(|doubt| format!("Doubt: {} {}", doubt.text, doubt.lines.join(" / ")));
             let domains = page.domains.iter().flat_map(|domain| {
                 let details = domain.details.iter().map(|line| format!("{}: {line}", domain.domain));
                 [format!("{}: {}, {}, {}", domain.domain, domain.policy, domain.usual, domain.readiness)]
@@ -250,7 +268,7 @@ mod tests {
             });
             let changes = page.changes.iter().map(|line| format!("Changed: {line}"));
             let quality = page.quality.iter().map(|line| format!("Quality: {line}"));
-            for line in answers.chain(actions).chain(changes).chain(domains).chain(quality) {
+            for line in answers.chain(actions).chain(doubts).chain(changes).chain(domains).chain(quality) {
                 told.extend(["  ", &line, "\n"]);
             }
         }

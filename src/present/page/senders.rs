@@ -49,10 +49,10 @@ pub(super) fn note(summary: &Summary) -> Vec<String> {
     let (all, mut lines) = (&summary.spoofing, Vec::new());
     if all.tail_messages > 0 {
         lines.push(format!(
-            "Likely spoofed, in small numbers: {} from {}, {} of them refused or put aside.",
+            "Probably spoofed, in small numbers: {} from {}, {} of them blocked.",
             words::messages(all.tail_messages),
             counted(all.tail_addresses, "address", "addresses"),
-            count(all.tail_stopped),
+            count(all.tail_blocked),
         ));
     }
     let more = summary.senders.len().saturating_sub(LISTED);

@@ -1,19 +1,16 @@
-//! Senders that are new, gone, or whose pass rate moved, against a baseline that small counts cannot trip. In: senders with
-//! their windows. Out: [`SenderChange`]s.
+//! Senders that are new, gone, or whose pass rate moved, against a baseline that small counts cannot trip.
 
 use super::{
-    Rate, Sums,
-    fold::Folded,
-    groups::{Group, WINDOWS},
-    interner::Table,
-    period::date,
-    roles::Role,
-    senders::{Cast, SenderName, name, stands_out},
-    summary::form,
-    trend::{median, rate_moved},
-    view::View,
+    super::{
+        Rate, Sums,
+        period::date,
+        senders::{Folded, Role, SenderGroup, View, WINDOWS},
+        summary::form,
+        trend::{median, rate_moved},
+    },
+    senders::{SenderName, name, stands_out},
 };
-use crate::model::{Cause, Text};
+use crate::model::Cause;
 use jiff::civil::Date;
 use serde::Serialize;
 use std::{
@@ -62,68 +59,43 @@ pub struct SenderChanges {
     pub moved: Vec<SenderChange>,
 }
 
-/// What identifies a sender whose addresses change, as those of a pool do: the domain and the proven identities.
-type Identity = (u32, Option<Text>, Option<Text>);
-
-/// Messages by window of everyone with the same identity.
-pub(crate) type Pools = Table<Identity, [u64; WINDOWS]>;
-
-fn identity(group: &Group) -> Identity {
-    (group.domain, group.signer.clone(), group.returns_to.clone())
-}
-
-/// Add a sender to its pool.
-pub(crate) fn add_to_pool(pools: &mut Pools, group: &Group) {
-    let pool = pools.entry(identity(group)).or_default();
-    pool.iter_mut().zip(group.windows).for_each(|(sum, (messages, _))| *sum = sum.saturating_add(messages));
-}
-
-/// Add the pools of other parts.
-pub(crate) fn merge_pools(pools: &mut Pools, other: Pools) {
-    for (identity, windows) in other {
-        let pool = pools.entry(identity).or_default();
-        pool.iter_mut().zip(windows).for_each(|(sum, more)| *sum = sum.saturating_add(more));
-    }
-}
-
 /// Whether a sender is big enough to be told as new, gone or moved, and may be one of them.
-pub(crate) fn may_have_changed(group: &Group, asked: u8) -> bool {
+pub(super) fn may_have_changed(group: &SenderGroup, asked: u8) -> bool {
     let new = group.sums.messages >= NOT_SMALL && group.windows_seen(asked) == 0;
     let gone = group.sums.messages == 0 && group.past(asked).any(|(messages, _)| messages >= NOT_SMALL);
     new || gone || has_moved(group, asked)
 }
 
 /// What the comparison has to know of its surroundings.
-pub(crate) struct Surroundings<'a> {
+pub(super) struct Surroundings<'a> {
     /// Reporters whose silence explains what is not seen any more.
-    pub(crate) silent: &'a BTreeSet<u32>,
+    pub(super) silent: &'a BTreeSet<u32>,
     /// Earlier periods with data, by domain.
-    pub(crate) with_data: &'a BTreeMap<u32, usize>,
+    pub(super) with_data: &'a BTreeMap<u32, usize>,
     /// Messages in the period, by domain.
-    pub(crate) volumes: &'a BTreeMap<u32, u64>,
+    pub(super) volumes: &'a BTreeMap<u32, u64>,
     /// The period is over.
-    pub(crate) complete: bool,
+    pub(super) complete: bool,
 }
 
 /// Compare every sender with its history.
-pub(crate) fn changes(view: &View<'_>, folded: &Folded, around: &Surroundings<'_>) -> SenderChanges {
+pub(super) fn changes(view: &View<'_>, folded: &Folded, around: &Surroundings<'_>) -> SenderChanges {
     let asked = view.added.scope.asked;
     let mut changes = SenderChanges::default();
-    for cast in folded.changed.sorted(view) {
-        let group = &cast.group;
+    for group in folded.changed.sorted(view) {
         if around.with_data.get(&group.domain).copied().unwrap_or(0) < 2 {
             continue;
         }
-        let pool = folded.pools.get(&identity(group)).copied().unwrap_or_default();
+        let pool = folded.pools.get(&(group.domain, group.signer.clone(), group.returns_to.clone())).copied().unwrap_or_default();
         let volume = around.volumes.get(&group.domain).copied().unwrap_or(0);
         let suspects = folded.domains.get(&group.domain).map_or(0, |domain| domain.suspects);
-        let notable = cast.role != Role::Suspect || stands_out(group.sums.messages, volume, suspects);
+        let notable = group.role != Role::Suspect || stands_out(group.sums.messages, volume, suspects);
         if notable && is_new(group, &pool, asked) {
-            changes.new.push(change(view, cast));
-        } else if around.complete && has_vanished(cast, &pool, around.silent, asked) {
-            changes.vanished.push(change(view, cast));
+            changes.new.push(change(view, group));
+        } else if around.complete && has_vanished(group, &pool, around.silent, asked) {
+            changes.vanished.push(change(view, group));
         } else if has_moved(group, asked) {
-            changes.moved.push(change(view, cast));
+            changes.moved.push(change(view, group));
         }
     }
     for list in [&mut changes.new, &mut changes.vanished, &mut changes.moved] {
@@ -140,22 +112,21 @@ fn order(change: &SenderChange) -> impl Ord + use<> {
 }
 
 /// Never seen before, nor its pool, and not small.
-fn is_new(group: &Group, pool: &[u64; WINDOWS], asked: u8) -> bool {
+fn is_new(group: &SenderGroup, pool: &[u64; WINDOWS], asked: u8) -> bool {
     let proves_nothing = group.signer.is_none() && group.returns_to.is_none();
     let pool_is_old = pool[..usize::from(asked)].iter().any(|messages| *messages > 0);
-    group.sums.messages >= NOT_SMALL && group.windows_seen(asked) == 0 && (proves_nothing || !pool_is_old)
+    group.sums.messages >= NOT_SMALL && group.windows_seen(asked) == 0 && if proves_nothing { !group.seen_before } else { !pool_is_old }
 }
 
 /// Not small in at least three of the last four periods, nothing in this one, though somebody still reports who saw it,
 /// and no other address of its pool took over.
-fn has_vanished(cast: &Cast, pool: &[u64; WINDOWS], silent: &BTreeSet<u32>, asked: u8) -> bool {
-    let group = &cast.group;
+fn has_vanished(group: &SenderGroup, pool: &[u64; WINDOWS], silent: &BTreeSet<u32>, asked: u8) -> bool {
     let last_four: Vec<u64> = group.past(asked).take(4).map(|(messages, _)| messages).collect();
     let pool_four: Vec<u64> = pool[..usize::from(asked)].iter().rev().take(4).copied().collect();
     let times = last_four.iter().filter(|messages| **messages >= NOT_SMALL).count();
     let (usual, pool_usual) = (median(last_four).unwrap_or(0), median(pool_four).unwrap_or(0));
     group.sums.messages == 0
-        && matches!(cast.role, Role::Own | Role::Vendor)
+        && matches!(group.role, Role::Own | Role::Vendor)
         && times >= 3
         && usual >= NOT_SMALL
         && group.past_reporters.ids().any(|reporter| !silent.contains(&reporter))
@@ -163,7 +134,7 @@ fn has_vanished(cast: &Cast, pool: &[u64; WINDOWS], silent: &BTreeSet<u32>, aske
 }
 
 /// Its pass rate moved by ten points or more.
-fn has_moved(group: &Group, asked: u8) -> bool {
+fn has_moved(group: &SenderGroup, asked: u8) -> bool {
     if group.sums.messages < NOT_SMALL {
         return false;
     }
@@ -175,19 +146,19 @@ fn sums((messages, dmarc_pass): (u64, u64)) -> Sums {
     Sums { messages, dmarc_pass, ..Sums::default() }
 }
 
-fn change(view: &View<'_>, cast: &Cast) -> SenderChange {
-    let (group, asked) = (&cast.group, view.added.scope.asked);
+fn change(view: &View<'_>, group: &SenderGroup) -> SenderChange {
+    let asked = view.added.scope.asked;
     let mut past = Sums::default();
     group.past(asked).for_each(|window| past.merge(&sums(window)));
     SenderChange {
-        who: name(view, group, cast.role),
+        who: name(view, group),
         cause: (group.sums.records > 0).then(|| group.cause()),
         messages: group.sums.messages,
         pass_rate: group.sums.pass_rate(),
         messages_usual: median(group.past(asked).take(4).map(|(messages, _)| messages).collect()).unwrap_or(0),
         pass_rate_usual: past.pass_rate(),
-        first_seen: date(group.first),
-        last_seen: date(group.last),
+        first_seen: date(group.span.first().unwrap_or_default()),
+        last_seen: date(group.span.last().unwrap_or_default()),
         reporters: group.reporters.len() as u64,
     }
 }

@@ -1,0 +1,439 @@
+//! What to do: changes that would repair legitimate mail, or stop spoofing, each with its evidence; silence where that is
+//! thin.
+
+use super::{
+    super::{
+        Foreign,
+        period::date,
+        senders::{
+            Breakage, Folded, History, Horizon, Identity, ReporterSet, Role, SenderGroup, SigningKey, SpfEntry,
+            View,
+        },
+        summary::{DomainSummary, form},
+        sums::Messages,
+        thresholds::{ENOUGH_REPORTERS, NO_CHANCE, UNSIGNED_ONE_IN, WORTH_A_LINE},
+    },
+    Verdict,
+    senders::addresses,
+    step::Step,
+};
+use crate::model::{Cause, Source};
+use jiff::civil::Date;
+use serde::Serialize;
+use std::{cmp::Reverse, collections::BTreeMap, net::IpAddr};
+
+/// How many actions are told; the rest is counted.
+const MOST: usize = 20;
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Action {
+    /// For which domain.
+    pub policy_domain: Foreign,
+    /// The change to make.
+    #[serde(flatten)]
+    pub change: Change,
+    /// The cause it repairs.
+    #[serde(serialize_with = "form::cause")]
+    pub cause: Cause,
+    /// The sources with most messages, three at most.
+    pub sources: Vec<IpAddr>,
+    /// How many addresses there are.
+    pub addresses: u64,
+    /// Messages that show it: of the period; of the eight weeks where a service is to be aligned or a policy published.
+    pub messages: u64,
+    /// Of them, those that fail DMARC.
+    pub failing: u64,
+    /// Reporters that saw it.
+    pub reporters: u64,
+    /// The first day after the last good one; `None` where it never was good, or is not known to have been.
+    #[serde(serialize_with = "form::day_or_null")]
+    pub since: Option<Date>,
+    /// How sure it is.
+    pub confidence: Confidence,
+}
+
+/// How sure an action is. What is less sure is not told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Confidence {
+    /// A before and after, or proof in the results themselves.
+    High,
+    /// Another explanation is possible.
+    Medium,
+}
+
+/// A change to make.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "change", rename_all = "snake_case")]
+pub enum Change {
+    /// Publish a stricter policy.
+    PublishPolicy {
+        /// The name of the TXT record.
+        name: Foreign,
+        /// The tag to set in it; the others stay as they are.
+        tag: &'static str,
+        /// Its value as reports show it.
+        from: Option<Foreign>,
+        /// Its value then.
+        to: &'static str,
+        /// Tags to remove, because they limit the policy to a part of the mail.
+        remove: Vec<&'static str>,
+    },
+    /// Repair the key of a selector, or the signing with it.
+    RepairKey {
+        /// The signing domain, `d=`.
+        dkim_domain: Foreign,
+        /// The selector, `s=`.
+        selector: Option<Foreign>,
+        /// What is wrong with it.
+        fault: KeyFault,
+    },
+    /// Find what changes the mail after it was signed.
+    CheckModification {
+        /// The signing domain, `d=`.
+        dkim_domain: Foreign,
+        /// The selector, `s=`.
+        selector: Option<Foreign>,
+        /// Reporters say that the body was changed; else the same key verifies from other addresses.
+        body: bool,
+    },
+    /// Let a service sign, or return mail, as the domain.
+    AlignSender {
+        /// What the service authenticates as.
+        organization: Foreign,
+        /// It signs as itself; else only its return path passes.
+        signs: bool,
+    },
+    /// Let subdomains of the own organization align.
+    RelaxAlignment {
+        /// The tags of the DMARC record that are to be `r`.
+        tags: Vec<&'static str>,
+    },
+    /// Authorize sources in the SPF record.
+    AuthorizeSource {
+        /// The domain of the return path.
+        spf_domain: Foreign,
+        /// What to include: the addresses are those of a service that many share.
+        include: Option<&'static str>,
+    },
+    /// Repair an SPF record that cannot be evaluated.
+    RepairSpf {
+        /// The domain of the return path.
+        spf_domain: Foreign,
+    },
+    /// Sign mail that passes by SPF alone: forwarding breaks that.
+    Sign,
+}
+
+/// What is wrong with a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyFault {
+    /// It cannot be found or read.
+    Missing,
+    /// It is refused as too weak.
+    Weak,
+    /// Signatures do not fit it.
+    Mismatch,
+}
+
+/// What actions are worked out from.
+pub(super) struct Findings<'a> {
+    pub(super) view: &'a View<'a>,
+    pub(super) folded: &'a Folded,
+    pub(super) history: &'a History,
+    pub(super) horizon: Horizon,
+}
+
+/// Everything worth doing, and how much more there is. The step of a policy goes first where the domain is spoofed; then
+/// comes what costs most mail.
+pub(super) fn actions(findings: &Findings<'_>, domains: &[DomainSummary]) -> (Vec<Action>, u64) {
+    let mut actions = findings.repair_keys();
+    actions.extend(findings.align_senders());
+    actions.extend(findings.lost_spf());
+    actions.extend(findings.repair_spf());
+    actions.extend(findings.of_groups());
+    let spoofed = |domain: &&DomainSummary| domain.spoofing.messages > 0;
+    let mut steps: Vec<Action> = domains.iter().filter(spoofed).filter_map(publish).collect();
+    actions.sort_by_cached_key(order);
+    steps.append(&mut actions);
+    steps.extend(domains.iter().filter(|domain| !spoofed(domain)).filter_map(publish));
+    let more = steps.len().saturating_sub(MOST) as u64;
+    steps.truncate(MOST);
+    (steps, more)
+}
+
+fn order(action: &Action) -> impl Ord + use<> {
+    let what = format!("{:?}", action.change);
+    (
+        Reverse(action.failing),
+        Reverse(action.messages),
+        action.policy_domain.clone(),
+        what,
+        action.sources.first().copied(),
+    )
+}
+
+/// The step of a domain that is ready for it.
+fn publish(domain: &DomainSummary) -> Option<Action> {
+    let readiness = &domain.readiness;
+    let step = match readiness.verdict {
+        Verdict::Ready => Step::after(domain.policy.as_ref())?,
+        Verdict::Parked => Step::lock(),
+        Verdict::Done | Verdict::NotYet | Verdict::TooLittle => return None,
+    };
+    let seen = domain.policy.clone().unwrap_or_default();
+    let from = match step.tag {
+        "sp" => seen.sp,
+        "np" => seen.np,
+        _ => seen.p,
+    };
+    let part = seen.pct.filter(|pct| *pct < 100).map(|_| "pct");
+    let test = seen.testing.filter(|testing| testing.as_written() == "y").map(|_| "t");
+    Some(Action {
+        policy_domain: domain.policy_domain.clone(),
+        change: Change::PublishPolicy {
+            name: format!("_dmarc.{}", domain.policy_domain.as_written()).into(),
+            tag: step.tag,
+            from,
+            to: step.to,
+            remove: part.into_iter().chain(test).collect(),
+        },
+        cause: if domain.spoofing.messages > 0 { Cause::SpoofSuspect } else { Cause::Unknown },
+        sources: Vec::new(),
+        addresses: 0,
+        messages: readiness.legitimate,
+        failing: 0,
+        reporters: readiness.reporters,
+        since: None,
+        confidence: Confidence::High,
+    })
+}
+
+impl Findings<'_> {
+    /// Signatures of own senders that do not verify, even where SPF passes.
+    fn repair_keys(&self) -> Vec<Action> {
+        let mut actions = Vec::new();
+        for (domain, key, trouble) in self.folded.signing.troubles(self.horizon) {
+            let (change, sure) = self.broken_key(domain, key, trouble.breakage(), trouble.days.last_mostly_good());
+            let since = trouble.since().or_else(|| {
+                // It never was good, and the sender is older than the selector: a rotation that went wrong.
+                trouble.days.first_bad(i32::MIN).filter(|day| *day > self.horizon.from)
+            });
+            actions.push(Action {
+                policy_domain: self.view.foreign(domain),
+                change,
+                cause: Cause::OwnSigningBroken,
+                sources: addresses(&trouble.largest),
+                addresses: trouble.addresses,
+                messages: trouble.broken.0,
+                failing: trouble.failing.0,
+                reporters: trouble.reporters.len() as u64,
+                since: since.map(date),
+                confidence: if sure { Confidence::High } else { Confidence::Medium },
+            });
+        }
+        actions
+    }
+
+    fn broken_key(&self, domain: u32, key: SigningKey, breakage: Breakage, last_good: Option<i32>) -> (Change, bool) {
+        let text = |id: u32| Foreign::from(self.view.name(id).clone());
+        let (dkim_domain, selector) = (text(key.0), Some(text(key.1)).filter(|text| !text.as_written().is_empty()));
+        // Good signatures that go on after the break are of other addresses: the key is good.
+        let verifies_elsewhere = || {
+            let after = last_good.map_or(self.horizon.from, |day| day + 1);
+            let known = self.history.key(domain, key);
+            known.is_some_and(|key| key.days.between(after, self.horizon.to).0.0 >= NO_CHANCE)
+        };
+        let repair = |fault| Change::RepairKey { dkim_domain: dkim_domain.clone(), selector: selector.clone(), fault };
+        let check = |body| Change::CheckModification { dkim_domain: dkim_domain.clone(), selector: selector.clone(), body };
+        match breakage {
+            Breakage::NoKey => (repair(KeyFault::Missing), true),
+            Breakage::Refused => (repair(KeyFault::Weak), true),
+            Breakage::Body => (check(true), true),
+            Breakage::Mismatch if verifies_elsewhere() => (check(false), false),
+            Breakage::Mismatch => (repair(KeyFault::Mismatch), false),
+        }
+    }
+
+    /// Services that send as the domain and authenticate with their own: of the eight weeks.
+    fn align_senders(&self) -> Vec<Action> {
+        let mut actions = Vec::new();
+        for (domain, fold) in &self.folded.domains {
+            for (key, holder) in &fold.holding {
+                let super::super::senders::HolderKey::Voucher(name, role) = key else { continue };
+                let Some(voucher) = self.history.voucher(*domain, *name) else { continue };
+                let known = matches!(role, Role::Own | Role::Vendor);
+                if !known || holder.all.weeks.0 < NO_CHANCE || holder.reporters.len() < ENOUGH_REPORTERS {
+                    continue;
+                }
+                let proven = *role == Role::Own || voucher.aligned.0 >= NO_CHANCE;
+                let new = voucher.days.first_bad(i32::MIN).filter(|day| *day > self.horizon.from);
+                actions.push(Action {
+                    policy_domain: self.view.foreign(*domain),
+                    change: Change::AlignSender {
+                        organization: self.view.name(*name).clone().into(),
+                        signs: voucher.signed.0 > voucher.failing.0 / 2,
+                    },
+                    cause: Cause::AuthenticatedUnaligned,
+                    sources: addresses(&voucher.largest()),
+                    addresses: voucher.addresses(),
+                    messages: holder.all.weeks.0,
+                    failing: holder.all.weeks.0,
+                    reporters: holder.reporters.len() as u64,
+                    since: new.map(date),
+                    confidence: if proven { Confidence::High } else { Confidence::Medium },
+                });
+            }
+        }
+        actions
+    }
+
+    /// Sources that SPF authorized before, and does not any more: told even where DKIM hides it.
+    fn lost_spf(&self) -> Vec<Action> {
+        let mut actions: BTreeMap<(u32, u32, SpfEntry), Action> = BTreeMap::new();
+        for (domain, path, entry, lost) in self.folded.spf.lost(self.horizon) {
+            let service = match entry {
+                SpfEntry::Service(name) => self.view.added.question.services.include_of(name),
+                SpfEntry::Network(_) => None,
+            };
+            let action = Action {
+                policy_domain: self.view.foreign(domain),
+                change: Change::AuthorizeSource { spf_domain: self.view.foreign(path), include: service },
+                cause: if lost.failing.0 > 0 { Cause::SpfGap } else { Cause::PassDkimOnly },
+                sources: addresses(&lost.largest),
+                addresses: lost.addresses,
+                messages: lost.lost.0,
+                failing: lost.failing.0,
+                reporters: lost.reporters.len() as u64,
+                since: lost.since().map(date),
+                confidence: Confidence::High,
+            };
+            actions.insert((domain, path, entry.clone()), action);
+        }
+        actions.into_values().collect()
+    }
+
+    /// SPF records that most evaluations end at with a permanent error.
+    fn repair_spf(&self) -> Vec<Action> {
+        let action = |(domain, path, errors): (u32, u32, &super::super::senders::SpfLoss)| Action {
+            policy_domain: self.view.foreign(domain),
+            change: Change::RepairSpf { spf_domain: self.view.foreign(path) },
+            cause: if errors.failing.0 > 0 { Cause::Unauthenticated } else { Cause::PassDkimOnly },
+            sources: addresses(&errors.largest),
+            addresses: errors.addresses,
+            messages: errors.lost.0,
+            failing: errors.failing.0,
+            reporters: errors.reporters.len() as u64,
+            since: errors.days.last_mostly_good().and_then(|day| errors.days.first_bad(day + 1)).map(date),
+            confidence: if errors.reporters.len() >= 3 { Confidence::High } else { Confidence::Medium },
+        };
+        self.folded.spf.errors(self.horizon).map(action).collect()
+    }
+
+    /// What own senders, and neighbors of theirs, lack.
+    fn of_groups(&self) -> Vec<Action> {
+        let mut actions = Vec::new();
+        let mut strict: BTreeMap<u32, Strict> = BTreeMap::new();
+        for group in self.folded.repairs.sorted(self.view) {
+            let several = group.counts.failing_reporters.len() >= ENOUGH_REPORTERS;
+            if group.role == Role::Own && several && !group.repaired {
+                strict.entry(group.domain).or_default().add(group);
+            }
+            actions.extend(self.sign(group));
+            actions.extend(self.authorize(group).filter(|_| several));
+        }
+        actions.extend(strict.into_iter().filter_map(|(domain, strict)| self.relax(domain, strict)));
+        actions
+    }
+
+    fn relax(&self, domain: u32, strict: Strict) -> Option<Action> {
+        let (dkim, spf) = strict.messages;
+        if (dkim + spf).0 < NO_CHANCE {
+            return None;
+        }
+        let tags = [(dkim, "adkim"), (spf, "aspf")].into_iter().filter(|(messages, _)| messages.0 > 0);
+        Some(Action {
+            policy_domain: self.view.foreign(domain),
+            change: Change::RelaxAlignment { tags: tags.map(|(_, tag)| tag).collect() },
+            cause: Cause::StrictAlignment,
+            sources: addresses(&strict.largest),
+            addresses: strict.addresses,
+            messages: (dkim + spf).0,
+            failing: (dkim + spf).0,
+            reporters: strict.reporters.len() as u64,
+            since: None,
+            confidence: Confidence::High,
+        })
+    }
+
+    /// An own sender that passes by SPF alone, or could.
+    fn sign(&self, group: &SenderGroup) -> Option<Action> {
+        let counts = &group.counts;
+        let signed = counts.all.weeks - counts.unsigned;
+        let unsigned = signed.0.saturating_mul(UNSIGNED_ONE_IN) <= counts.all.weeks.0;
+        let by_spf = group.identity == Identity::Itself && counts.spf_pass.0 >= WORTH_A_LINE;
+        // The user says that it is theirs, and it uses no return path that SPF could authorize.
+        let confirmed = group.confirmed.is_some() && group.identity == Identity::Nobody && counts.unlisted.0 == 0;
+        let told = group.role == Role::Own
+            && unsigned
+            && (by_spf || confirmed)
+            && counts.all.period.0 >= NO_CHANCE
+            && group.reporters.len() >= ENOUGH_REPORTERS;
+        told.then(|| Action {
+            policy_domain: self.view.foreign(group.domain),
+            change: Change::Sign,
+            cause: group.cause(),
+            sources: addresses(&group.largest),
+            addresses: group.addresses,
+            messages: counts.all.period.0,
+            failing: counts.failing.period.0,
+            reporters: group.reporters.len() as u64,
+            since: None,
+            confidence: Confidence::High,
+        })
+    }
+
+    /// A source that nobody vouches for, with the domain's own return path: confirmed by the user, or beside an own sender.
+    fn authorize(&self, group: &SenderGroup) -> Option<Action> {
+        let (counts, path) = (&group.counts, group.counts.unlisted_path?);
+        let confirmed = group.role == Role::Own && group.confirmed.is_some();
+        let told = counts.unlisted.0 >= NO_CHANCE && (confirmed || group.neighbor && group.role == Role::Unclear);
+        told.then(|| Action {
+            policy_domain: self.view.foreign(group.domain),
+            change: Change::AuthorizeSource { spf_domain: self.view.foreign(path), include: None },
+            cause: Cause::SpfGap,
+            sources: addresses(&group.largest),
+            addresses: group.addresses,
+            messages: counts.unlisted.0,
+            failing: counts.unlisted.0,
+            reporters: group.reporters.len() as u64,
+            since: None,
+            confidence: if confirmed { Confidence::High } else { Confidence::Medium },
+        })
+    }
+}
+
+/// Mail of one domain that strict alignment refuses.
+#[derive(Default)]
+struct Strict {
+    messages: (Messages, Messages),
+    reporters: ReporterSet,
+    addresses: u64,
+    largest: Vec<(Reverse<u64>, Source)>,
+}
+
+impl Strict {
+    fn add(&mut self, group: &SenderGroup) {
+        let (dkim, spf) = group.counts.strict;
+        if (dkim + spf).0 > 0 {
+            self.messages = (self.messages.0 + dkim, self.messages.1 + spf);
+            self.reporters.merge(&group.counts.failing_reporters);
+            self.addresses += group.addresses;
+            self.largest.extend(&group.largest);
+            self.largest.sort_unstable();
+            self.largest.truncate(3);
+        }
+    }
+}

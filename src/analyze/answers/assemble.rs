@@ -1,0 +1,182 @@
+//! From sums to the summary. Whatever order the sums came in, the answer is the same: everything is sorted on its way here.
+
+use super::{
+    super::{
+        Changes, Foreign, Period, PolicySeen, Summary, Totals,
+        adder::Added,
+        period::{date, number},
+        policies, quality,
+        reporters::{Attendance, Silence},
+        senders::{DomainFold, Folded, Governs, History, Horizon, View, Weights, fold},
+        summary::{Days, DomainSummary, SCHEMA, Subdomain},
+        thresholds::MISSED_ONE_IN,
+        totals,
+        trend::{self, Windows},
+    },
+    Sender, Spoofing,
+    actions::{self, Findings},
+    changes::{self, Surroundings},
+    questions,
+    readiness::{DomainFacts, readiness},
+    senders,
+    step::Step,
+};
+use std::{cmp::Reverse, collections::BTreeMap};
+
+/// The whole answer.
+pub(crate) fn summary(added: &Added) -> Summary {
+    let view = View::new(added);
+    let period = period(added);
+    let by_domain = totals::by_domain(&view);
+    let volumes: BTreeMap<u32, u64> =
+        by_domain.iter().map(|(domain, totals)| (*domain, totals.sums.messages)).collect();
+    let policies: BTreeMap<u32, Option<PolicySeen>> =
+        by_domain.keys().map(|domain| (*domain, policies::now(&view, *domain))).collect();
+    let nothing = Governs { itself: false, subdomains: false };
+    let governs = policies
+        .iter()
+        .map(|(domain, policy)| (*domain, Step::after(policy.as_ref()).map_or(nothing, |step| step.governs)))
+        .collect();
+    let (weights, horizon) = (Weights::new(added), Horizon::new(&view));
+    let history = History::new(&view, &weights, horizon);
+    let (folded, sources) = fold(&view, (&history, &weights), &governs, horizon, changes::may_have_changed);
+    let senders = senders::senders(&view, &folded, &volumes);
+    let attendance = Attendance::new(&view);
+    let silence = attendance.silent();
+    let quality = quality::quality(&view, &weights, &attendance, &silence);
+    let subdomains = totals::subdomains(&view);
+    let parts = Domains {
+        view: &view,
+        period,
+        folded: &folded,
+        listed: &senders,
+        subdomains,
+        policies,
+        history: &history,
+        horizon,
+        silence: &silence,
+    };
+    let domains = parts.summaries(&by_domain);
+    let with_data = |domain: &u32| (*domain, Windows::new(&view, Some(*domain)).with_data());
+    let around = Surroundings {
+        silent: &silence.ids,
+        with_data: &by_domain.keys().map(with_data).collect(),
+        volumes: &volumes,
+        complete: !quality.unfinished,
+    };
+    let mut changed_policies: Vec<_> = by_domain.keys().flat_map(|domain| policies::changes(&view, *domain)).collect();
+    changed_policies.sort_by(|a, b| (&a.policy_domain, a.tag).cmp(&(&b.policy_domain, b.tag)));
+    let mut spoofing = Spoofing::default();
+    for domain in &domains {
+        spoofing.merge(&domain.spoofing);
+    }
+    let findings = Findings { view: &view, folded: &folded, history: &history, horizon };
+    let (actions, more_actions) = actions::actions(&findings, &domains);
+    let mut summary = Summary {
+        schema: SCHEMA,
+        period: days(period),
+        totals: totals::whole(&view, &by_domain),
+        comparison: Windows::new(&view, None).comparison(),
+        trend: trend::series(&view, None, period),
+        answers: super::Answers::default(),
+        spoofing,
+        actions,
+        more_actions,
+        changes: Changes {
+            senders: changes::changes(&view, &folded, &around),
+            silent_reporters: silence.reporters,
+            silent_domains: silence.domains,
+            policies: changed_policies,
+        },
+        domains,
+        senders,
+        sources,
+        watched: senders::watched(&view, &folded),
+        quality,
+    };
+    summary.answers = questions::answers(&summary);
+    summary
+}
+
+/// The days asked for, else those that the rows and reports span; `None` where there are none.
+fn period(added: &Added) -> Option<Period> {
+    added.question.period.or_else(|| {
+        let reports = added.common.heads.reports.keys().map(|(_, _, day)| *day);
+        let seen = reports.chain(added.common.days.keys().map(|(_, day)| *day));
+        let (first, last) = seen.fold((i32::MAX, i32::MIN), |(first, last), day| (first.min(day), last.max(day)));
+        if first <= last { Period::new(date(first), date(last)).ok() } else { None }
+    })
+}
+
+fn days(period: Option<Period>) -> Days {
+    Days { from: period.map(Period::from), to: period.map(Period::to), week: period.and_then(Period::iso_week) }
+}
+
+/// What the domains' summaries are made of.
+struct Domains<'a> {
+    view: &'a View<'a>,
+    period: Option<Period>,
+    folded: &'a Folded,
+    listed: &'a [Sender],
+    subdomains: BTreeMap<u32, Vec<Subdomain>>,
+    policies: BTreeMap<u32, Option<PolicySeen>>,
+    history: &'a History,
+    horizon: Horizon,
+    silence: &'a Silence,
+}
+
+impl Domains<'_> {
+    /// One a domain, most messages first.
+    fn summaries(&self, by_domain: &BTreeMap<u32, Totals>) -> Vec<DomainSummary> {
+        let mut domains: Vec<DomainSummary> =
+            by_domain.iter().map(|(domain, totals)| self.summary(*domain, totals)).collect();
+        let key = |domain: &DomainSummary| (Reverse(domain.totals.sums.messages), domain.policy_domain.clone());
+        domains.sort_by_cached_key(key);
+        domains
+    }
+
+    fn summary(&self, domain: u32, totals: &Totals) -> DomainSummary {
+        let view = self.view;
+        let windows = Windows::new(view, Some(domain));
+        let policy = self.policies.get(&domain).cloned().flatten();
+        let nothing = DomainFold::default();
+        let folded = self.folded.domains.get(&domain).unwrap_or(&nothing);
+        let name = view.foreign(domain);
+        let facts = DomainFacts {
+            policy: policy.as_ref(),
+            periods: windows.with_data(),
+            first_day: self.first_day(domain),
+            last_day: self.period.map_or(self.horizon.to, |period| number(period.to())),
+            passed: self.history.passed.get(&domain).copied().unwrap_or_default(),
+            silent_reporters: self.missed(domain),
+        };
+        DomainSummary {
+            totals: *totals,
+            comparison: windows.comparison(),
+            trend: trend::series(view, Some(domain), self.period),
+            readiness: readiness(view, folded, facts),
+            policy,
+            spoofing: Spoofing::of(view, folded, (self.listed, &name), &windows.reported()),
+            policy_domain: name,
+            subdomains: self.subdomains.get(&domain).cloned().unwrap_or_default(),
+        }
+    }
+
+    /// The first day with a report on a domain, as far as was read.
+    fn first_day(&self, domain: u32) -> Option<i32> {
+        let days = self.view.added.common.heads.reports.keys().filter(|(of, ..)| *of == domain).map(|(_, _, day)| *day);
+        days.min()
+    }
+
+    /// Reporters that reported on the domain, saw much of the mail, and fell silent.
+    fn missed(&self, domain: u32) -> Vec<Foreign> {
+        let much = self.silence.reporters.iter().filter(|silent| {
+            silent.usual_share.part.saturating_mul(MISSED_ONE_IN) >= silent.usual_share.whole
+        });
+        let reported: std::collections::BTreeSet<Foreign> = (self.view.added.common.heads.reports.keys())
+            .filter(|(of, ..)| *of == domain)
+            .map(|(_, reporter, _)| self.view.added.common.reporters.get(*reporter).clone().into())
+            .collect();
+        much.map(|silent| silent.org_name.clone()).filter(|name| reported.contains(name)).collect()
+    }
+}

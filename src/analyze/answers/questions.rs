@@ -1,0 +1,98 @@
+//! The four questions an administrator has, answered by a level: fine, worth a look, or urgent.
+
+use super::super::summary::Summary;
+use super::{Change, Confidence, Verdict};
+use crate::analyze::thresholds::NO_CHANCE;
+use serde::Serialize;
+
+/// How urgent an answer is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Nothing to do.
+    #[default]
+    Ok,
+    /// Worth a look.
+    Notice,
+    /// Look at it now.
+    Alert,
+}
+
+/// One question, answered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct QuestionAnswer {
+    /// How urgent it is.
+    pub level: Level,
+}
+
+/// The four answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Answers {
+    /// Is anyone spoofing the domains?
+    pub spoofing: QuestionAnswer,
+    /// Do the own senders pass?
+    pub own_senders: QuestionAnswer,
+    /// Can the domains enforce a stricter policy?
+    pub policy: QuestionAnswer,
+    /// What is new?
+    pub news: QuestionAnswer,
+}
+
+/// Answer them from all that the summary says.
+pub(super) fn answers(summary: &Summary) -> Answers {
+    let answer = |level| QuestionAnswer { level };
+    Answers {
+        spoofing: answer(spoofing(summary)),
+        own_senders: answer(own_senders(summary)),
+        policy: answer(policy(summary)),
+        news: answer(news(summary)),
+    }
+}
+
+fn spoofing(summary: &Summary) -> Level {
+    if summary.domains.iter().any(|domain| domain.spoofing.is_alarming()) {
+        Level::Alert
+    } else if summary.spoofing.not_blocked() > 0 || summary.spoofing.wave {
+        Level::Notice
+    } else {
+        Level::Ok
+    }
+}
+
+/// Legitimate messages that receivers blocked; a few of many thousands are what each week has.
+fn lost_now(summary: &Summary) -> Level {
+    let most = summary.domains.iter().map(|domain| domain.readiness.lost_now).max().unwrap_or(0);
+    match most {
+        0 => Level::Ok,
+        lost if lost < NO_CHANCE => Level::Notice,
+        _ => Level::Alert,
+    }
+}
+
+fn own_senders(summary: &Summary) -> Level {
+    let of_senders = || summary.actions.iter().filter(|action| !matches!(action.change, Change::PublishPolicy { .. }));
+    let broke = of_senders()
+        .any(|action| action.since.is_some() && action.failing >= NO_CHANCE && action.confidence == Confidence::High);
+    let action = if of_senders().next().is_some() { Level::Notice } else { Level::Ok };
+    lost_now(summary).max(if broke { Level::Alert } else { action })
+}
+
+fn policy(summary: &Summary) -> Level {
+    let done = summary.domains.iter().all(|domain| domain.readiness.verdict == Verdict::Done);
+    lost_now(summary).max(if done { Level::Ok } else { Level::Notice })
+}
+
+fn news(summary: &Summary) -> Level {
+    let changes = &summary.changes;
+    let moved = summary.domains.iter().filter_map(|domain| domain.comparison.as_ref());
+    let changed = !changes.senders.new.is_empty()
+        || !changes.senders.vanished.is_empty()
+        || !changes.senders.moved.is_empty()
+        || !changes.policies.is_empty()
+        || !changes.silent_reporters.is_empty()
+        || !changes.silent_domains.is_empty()
+        || moved.into_iter().any(|comparison| comparison.rate_moved || comparison.volume_moved);
+    let broke = summary.actions.iter().any(|action| action.since.is_some());
+    let wave = summary.domains.iter().any(|domain| domain.spoofing.wave);
+    if changed || broke || wave { Level::Notice } else { Level::Ok }
+}

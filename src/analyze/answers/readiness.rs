@@ -1,0 +1,251 @@
+//! Can the domain enforce a stricter policy? A verdict over the eight weeks that end with the period, what holds it, and what
+//! is lost already.
+
+use super::{
+    super::{
+        Foreign, PolicySeen, Rate,
+        period::date,
+        senders::{DomainFold, OfTimes, Role, View},
+        summary::form,
+        sums::Messages,
+        thresholds::{
+            ENOUGH_DAYS, ENOUGH_MESSAGES, ENOUGH_REPORTERS, NO_CHANCE, NOTICED_ONE_IN, VISIBLE_ONE_IN,
+        },
+    },
+    senders::{SenderName, name},
+    step::Step,
+};
+use crate::model::Cause;
+use jiff::civil::Date;
+use serde::Serialize;
+use std::cmp::Reverse;
+
+/// How many senders with losses, and how many unclear ones, are named.
+const NAMED: usize = 10;
+
+/// Whether a stricter policy would cost mail.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Readiness {
+    /// The answer.
+    pub verdict: Verdict,
+    /// The step in question: `p=quarantine`, `sp=reject`, `p=reject for all mail`.
+    pub next: Option<String>,
+    /// Messages of own senders and vendors in the eight weeks.
+    pub legitimate: u64,
+    /// Of them, those that fail and that the step would have receivers block.
+    pub would_be_lost: u64,
+    /// Those of them of vendors that the user did not confirm: the loss is "up to".
+    pub unconfirmed: u64,
+    /// Messages of own senders and vendors that failed and that receivers blocked in the period.
+    pub lost_now: u64,
+    /// Failing messages of forwarders and lists in the eight weeks that the step governs.
+    pub forwarded_at_risk: u64,
+    /// Failing messages of unclear senders in the eight weeks that the step governs.
+    pub unclear: u64,
+    /// Failing messages of suspects in the period that the step would have receivers block.
+    pub would_be_blocked: u64,
+    /// Earlier periods with data.
+    pub periods: u64,
+    /// Days from the domain's first report to the period's end, as far as they were read.
+    pub days: u64,
+    /// Reporters in the eight weeks.
+    pub reporters: u64,
+    /// The day from which there are enough days of reports; `None` where there are.
+    #[serde(serialize_with = "form::day_or_null")]
+    pub enough_on: Option<Date>,
+    /// What holds the policy.
+    pub held_by: Vec<HeldBy>,
+    /// The senders that lose most, or lose mail today.
+    pub losing: Vec<Losing>,
+    /// How many more there are.
+    pub more_losing: u64,
+    /// The unclear senders with most failing messages that the step governs.
+    pub unclear_senders: Vec<Losing>,
+    /// How many more there are.
+    pub more_unclear_senders: u64,
+    /// Reporters that saw a tenth of the mail or more, and that fell silent: what they saw is not known any more.
+    pub silent_reporters: Vec<Foreign>,
+}
+
+/// What holds a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeldBy {
+    /// An own sender fails as a whole.
+    OwnSender,
+    /// A visible share of legitimate mail would be lost.
+    Loss,
+    /// So would it be if the unclear senders are the user's.
+    UnclearSenders,
+    /// People would notice what lists and forwarders lose.
+    ForwardedMail,
+    /// Unsigned mail is forwarded: it has to be signed first.
+    UnsignedMail,
+}
+
+/// A sender whose mail would be lost, is lost, or may be.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Losing {
+    /// Who.
+    #[serde(flatten)]
+    pub who: SenderName,
+    /// Failing messages of the eight weeks that the step governs.
+    pub failing: u64,
+    /// Failing messages of the period that receivers blocked.
+    pub lost_now: u64,
+    /// The last day with a failing message.
+    #[serde(serialize_with = "form::day_or_null")]
+    pub last_failing: Option<Date>,
+    /// It fails as a whole.
+    pub whole: bool,
+    /// Why.
+    #[serde(serialize_with = "form::cause")]
+    pub cause: Cause,
+}
+
+/// The answer to "can you enforce a stricter policy?".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// No step is left.
+    Done,
+    /// No legitimate mail would visibly be lost.
+    Ready,
+    /// Legitimate mail would be lost, or may be.
+    NotYet,
+    /// Nothing legitimate sends as it: it may be locked at once.
+    Parked,
+    /// Too little mail, too few reporters or too short a time.
+    TooLittle,
+}
+
+/// What is known of a domain besides its senders.
+pub(super) struct DomainFacts<'a> {
+    pub(super) policy: Option<&'a PolicySeen>,
+    /// Earlier periods with data.
+    pub(super) periods: usize,
+    /// The first day with a report, as far as was read.
+    pub(super) first_day: Option<i32>,
+    /// The last day of the period.
+    pub(super) last_day: i32,
+    /// Messages that ever passed.
+    pub(super) passed: Messages,
+    pub(super) silent_reporters: Vec<Foreign>,
+}
+
+/// Whether so much failing mail is more than noise.
+fn is_visible(part: Messages, legitimate: Messages) -> bool {
+    part.0 >= NO_CHANCE && part.is_more_than_one_in(VISIBLE_ONE_IN, legitimate)
+}
+
+/// The same over the eight weeks, or over the period alone: a fresh break must not drown in history.
+fn is_visible_in(part: OfTimes, legitimate: OfTimes) -> bool {
+    is_visible(part.weeks, legitimate.weeks) || is_visible(part.period, legitimate.period)
+}
+
+/// Whether people notice that so much is lost.
+fn is_noticed(part: Messages, legitimate: Messages) -> bool {
+    part.0 >= NO_CHANCE && part.is_more_than_one_in(NOTICED_ONE_IN, legitimate + part)
+}
+
+/// The readiness of a domain for the step after its policy.
+pub(super) fn readiness(view: &View<'_>, fold: &DomainFold, facts: DomainFacts<'_>) -> Readiness {
+    let days = facts.first_day.map_or(0, |first| facts.last_day - first + 1).max(0);
+    let mut readiness = Readiness {
+        verdict: Verdict::Done,
+        next: None,
+        legitimate: fold.legitimate.weeks.0,
+        would_be_lost: fold.would_be_lost.weeks.0,
+        unconfirmed: fold.unconfirmed.weeks.0,
+        lost_now: fold.lost_now.0,
+        forwarded_at_risk: fold.forwarded.weeks.0,
+        unclear: fold.unclear.weeks.0,
+        would_be_blocked: fold.spoofing.would_be_blocked.0,
+        periods: facts.periods as u64,
+        days: u64::try_from(days).unwrap_or(0),
+        reporters: fold.reporters.len() as u64,
+        enough_on: facts.first_day.filter(|_| days < ENOUGH_DAYS).map(|first| date(first + ENOUGH_DAYS)),
+        held_by: Vec::new(),
+        losing: Vec::new(),
+        more_losing: 0,
+        unclear_senders: Vec::new(),
+        more_unclear_senders: 0,
+        silent_reporters: facts.silent_reporters,
+    };
+    let holds = |losing: &Losing| losing.failing > 0 || losing.lost_now > 0;
+    let (losing, unclear): (Vec<Losing>, Vec<Losing>) =
+        holders(view, fold).into_iter().filter(holds).partition(|losing| losing.who.role != Role::Unclear);
+    (readiness.losing, readiness.more_losing) = first_of(losing);
+    (readiness.unclear_senders, readiness.more_unclear_senders) = first_of(unclear);
+    let Some(step) = Step::after(facts.policy) else { return readiness };
+    readiness.next = Some(step.words());
+    readiness.held_by = held_by(fold, step);
+    let mail_of_own = [HeldBy::OwnSender, HeldBy::Loss, HeldBy::UnclearSenders];
+    let loses = readiness.held_by.iter().any(|held| mail_of_own.contains(held));
+    let nobody = facts.passed.0 == 0 && fold.legitimate.weeks.0 == 0 && !fold.unclear_seen;
+    let enough = days >= ENOUGH_DAYS
+        && fold.legitimate.weeks.0 >= ENOUGH_MESSAGES
+        && fold.reporters.len() >= ENOUGH_REPORTERS;
+    readiness.verdict = if days >= ENOUGH_DAYS && nobody {
+        readiness.next = Some(Step::lock().words());
+        Verdict::Parked
+    } else if loses {
+        Verdict::NotYet
+    } else if !enough {
+        Verdict::TooLittle
+    } else if readiness.held_by.is_empty() {
+        Verdict::Ready
+    } else {
+        Verdict::NotYet
+    };
+    readiness
+}
+
+fn held_by(fold: &DomainFold, step: Step) -> Vec<HeldBy> {
+    let mut may_be_lost = fold.would_be_lost;
+    may_be_lost.merge(fold.unclear);
+    let loss = is_visible_in(fold.would_be_lost, fold.legitimate);
+    let holds = [
+        (fold.whole > 0, HeldBy::OwnSender),
+        (loss, HeldBy::Loss),
+        (fold.unclear.weeks.0 > 0 && is_visible_in(may_be_lost, fold.legitimate), HeldBy::UnclearSenders),
+        (step.rejects() && is_noticed(fold.forwarded.weeks, fold.legitimate.weeks), HeldBy::ForwardedMail),
+        (is_noticed(fold.unsigned_copies.weeks, fold.legitimate.weeks), HeldBy::UnsignedMail),
+    ];
+    holds.into_iter().filter(|(holds, _)| *holds).map(|(_, held)| held).collect()
+}
+
+/// Whose mail fails, most failing messages first.
+fn holders(view: &View<'_>, fold: &DomainFold) -> Vec<Losing> {
+    let mut holders: Vec<Losing> = fold
+        .holding
+        .values()
+        .map(|holder| Losing {
+            who: SenderName { addresses: holder.addresses, ..name(view, &holder.group) },
+            failing: holder.failing.weeks.0,
+            lost_now: holder.lost_now.0,
+            last_failing: holder.last_failing.map(date),
+            whole: holder.whole,
+            cause: holder.group.failing_cause(),
+        })
+        .collect();
+    let key = |losing: &Losing| {
+        let who = &losing.who;
+        (Reverse(losing.failing), Reverse(losing.lost_now), who.address, who.signs_as.clone(), who.returns_to.clone())
+    };
+    holders.sort_by_cached_key(key);
+    holders
+}
+
+fn first_of(mut all: Vec<Losing>) -> (Vec<Losing>, u64) {
+    let more = all.len().saturating_sub(NAMED) as u64;
+    all.truncate(NAMED);
+    (all, more)
+}
+
+impl Readiness {
+    /// The share of legitimate mail that would be lost.
+    pub fn loss(&self) -> Option<Rate> {
+        Rate::of(self.would_be_lost, self.legitimate)
+    }
+}

@@ -1,0 +1,198 @@
+//! Senders as the user sees them: the failing first, in the order of what a person can fix, the spoofing tail folded.
+
+use super::super::{
+    Foreign, Sums,
+    interner::NONE,
+    period::date,
+    senders::{Evidence, Folded, Identity, Role, SenderGroup, View},
+    summary::form,
+    thresholds::STAYING_WEEKS,
+};
+use crate::model::{Cause, Source};
+use jiff::civil::Date;
+use serde::Serialize;
+use std::{collections::BTreeMap, net::IpAddr};
+
+/// Who a sender is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SenderName {
+    /// The domain it sends as.
+    pub policy_domain: Foreign,
+    /// Its only address, or the first of its /24 or /64; `None` for the unknown source.
+    pub address: Option<IpAddr>,
+    /// How many leading bits of `address` count: 24 or 64 for a network, 32 or 128 for a single address.
+    pub prefix: u8,
+    /// Addresses seen in the period.
+    pub addresses: u64,
+    /// Its name, where somebody looked it up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<Foreign>,
+    /// Whether the name leads back to the address; only beside a name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name_confirmed: Option<bool>,
+    /// The mail service it is, where a known one is proven.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<Foreign>,
+    /// The domain that signs its mail.
+    pub signs_as: Option<Foreign>,
+    /// The organization of the return path that SPF proves for it.
+    pub returns_to: Option<Foreign>,
+    /// What it is.
+    pub role: Role,
+}
+
+/// One sender of one domain: the addresses of a network with the same identity.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Sender {
+    /// Who.
+    #[serde(flatten)]
+    pub who: SenderName,
+    /// The diagnosis.
+    #[serde(serialize_with = "form::cause")]
+    pub cause: Cause,
+    /// Why it is taken for what it is.
+    pub evidence: Vec<Evidence>,
+    /// Its sums.
+    #[serde(flatten)]
+    pub sums: Sums,
+    /// Failing messages that pass something, but for another domain.
+    pub authenticated_unaligned: u64,
+    /// Failing messages that receivers rejected or quarantined.
+    pub blocked: u64,
+    /// How many reporters saw it in the period.
+    pub reporters: u64,
+    /// The first day it was seen, in all that was read.
+    #[serde(serialize_with = "form::day")]
+    pub first_seen: Date,
+    /// The last day.
+    #[serde(serialize_with = "form::day")]
+    pub last_seen: Date,
+}
+
+/// The senders of the period in reading order. Suspects that do not stand out are left to the tail.
+pub(super) fn senders(view: &View<'_>, folded: &Folded, volumes: &BTreeMap<u32, u64>) -> Vec<Sender> {
+    let of_domain = |group: &SenderGroup| folded.domains.get(&group.domain).map_or(0, |domain| domain.suspects);
+    let listed = |group: &&SenderGroup| {
+        let volume = volumes.get(&group.domain).copied().unwrap_or(0);
+        group.role != Role::Suspect || stands_out(group.sums.messages, volume, of_domain(group))
+    };
+    folded.senders.sorted(view).into_iter().filter(listed).map(|group| sender(view, group)).collect()
+}
+
+/// The senders that hold a source that is watched, in reading order.
+pub(super) fn watched(view: &View<'_>, folded: &Folded) -> Vec<Sender> {
+    folded.watched.sorted(view).into_iter().map(|group| sender(view, group)).collect()
+}
+
+/// From so many messages a suspect is more than a drop in the tail.
+const NOTABLE: u64 = 50;
+
+/// Whether a suspect is more than a drop in the tail: 50 messages or more, and a hundredth of all the domain's mail or a
+/// fifth of its spoofing.
+pub(super) fn stands_out(messages: u64, volume: u64, suspects: u64) -> bool {
+    messages >= NOTABLE && (messages >= volume / 100 || messages >= suspects / 5)
+}
+
+/// Who a group is.
+pub(super) fn name(view: &View<'_>, group: &SenderGroup) -> SenderName {
+    let one = group.addresses == 1 || group.addresses == 0 && group.largest.len() == 1;
+    let single = group.largest.first().filter(|_| one).map(|(_, source)| *source);
+    let address = single.unwrap_or(group.network).address();
+    let prefix = match (address, single.is_some()) {
+        (Some(IpAddr::V4(_)), true) => 32,
+        (Some(IpAddr::V4(_)), false) => 24,
+        (_, true) => 128,
+        (_, false) => 64,
+    };
+    let largest = group.largest.first().and_then(|(_, source)| source.address());
+    let host = largest.and_then(|address| view.host(address));
+    SenderName {
+        policy_domain: view.foreign(group.domain),
+        address,
+        prefix,
+        addresses: group.addresses,
+        name: host.map(|host| host.name.clone()),
+        name_confirmed: host.map(|host| host.confirmed),
+        service: view.added.question.services.name(
+            group.signer.as_deref().unwrap_or(""),
+            group.returns_to.as_deref().unwrap_or(""),
+            host,
+        ),
+        signs_as: group.signer.clone().map(Foreign::from),
+        returns_to: group.returns_to.clone().map(Foreign::from),
+        role: group.role,
+    }
+}
+
+fn sender(view: &View<'_>, group: &SenderGroup) -> Sender {
+    let day = |day: Option<i32>| date(day.unwrap_or_default());
+    Sender {
+        who: name(view, group),
+        cause: group.cause(),
+        evidence: evidence(view, group),
+        sums: group.sums,
+        authenticated_unaligned: group.signs.unaligned.0,
+        blocked: group.signs.blocked.0,
+        reporters: group.reporters.len() as u64,
+        first_seen: day(group.span.first()),
+        last_seen: day(group.span.last()),
+    }
+}
+
+fn evidence(view: &View<'_>, group: &SenderGroup) -> Vec<Evidence> {
+    let (signs, asked) = (&group.signs, view.added.scope.asked);
+    let mut evidence = Vec::new();
+    let mut push = |messages: u64, found: Evidence| {
+        if messages > 0 {
+            evidence.push(found);
+        }
+    };
+    if let Some(said) = group.confirmed.and_then(|at| view.added.question.confirmed.get(at)) {
+        push(1, Evidence::Confirmed { mine: said.mine, note: said.note.clone().map(Foreign::from) });
+    }
+    match group.role {
+        Role::Own => {
+            push(signs.authorized.0.max(group.counts.spf_pass.0), Evidence::Authorized);
+            push(signs.signed.0, Evidence::Signs { messages: signs.signed.0 });
+            let never = signs.signed.0 == 0 && group.counts.days.all().0.0 == 0;
+            push(if never { signs.broken.0 } else { 0 }, Evidence::WrongKey { messages: signs.broken.0 });
+        }
+        Role::Forwarder | Role::List => {
+            push(signs.said_list.0, Evidence::SaidList { messages: signs.said_list.0 });
+            push(signs.said_forwarded.0, Evidence::SaidForwarded { messages: signs.said_forwarded.0 });
+            push(signs.broken.0, Evidence::SignatureChanged { messages: signs.broken.0 });
+            push(signs.signed.0, Evidence::SignatureSurvives { messages: signs.signed.0 });
+            let copies = if group.identity == Identity::ForwardedCopy { group.sums.messages } else { 0 };
+            push(copies, Evidence::ForwardedCopy { messages: copies });
+        }
+        Role::Suspect if group.identity == Identity::Nobody => {
+            push(group.sums.neither, Evidence::NothingPasses { messages: group.sums.neither });
+        }
+        Role::Vendor | Role::Unclear | Role::Suspect => {}
+    }
+    let named = match group.identity {
+        Identity::Voucher(name) if name != NONE => Some(view.name(name).clone()),
+        Identity::Voucher(_) => group.signer.clone().or_else(|| group.returns_to.clone()),
+        _ => None,
+    };
+    if let Some(name) = named {
+        let domain = Foreign::from(name);
+        push(signs.unaligned.0, Evidence::AuthenticatesAs { domain, messages: signs.unaligned.0 });
+    } else if group.role == Role::List
+        && let Some(name) = group.returns_to.clone()
+    {
+        push(signs.unaligned.0, Evidence::AuthenticatesAs { domain: name.into(), messages: signs.unaligned.0 });
+    }
+    push(u64::from(group.neighbor), Evidence::Neighbor);
+    let periods = group.windows_seen(asked);
+    if group.role == Role::Vendor || group.role == Role::Unclear && periods + 1 >= STAYING_WEEKS {
+        let reporters = group.reporters.len() as u64;
+        push(1, Evidence::Steady { days: group.asked.days(), periods: periods as u64, reporters });
+    }
+    evidence
+}
+
+/// The addresses with messages, as they are told.
+pub(super) fn addresses(largest: &[(std::cmp::Reverse<u64>, Source)]) -> Vec<IpAddr> {
+    largest.iter().filter(|(messages, _)| messages.0 > 0).filter_map(|(_, source)| source.address()).collect()
+}

@@ -1,0 +1,88 @@
+//! Spoofing, judged by its sum: three thousand addresses with one message each are an attack too.
+
+use super::{
+    super::{
+        Foreign,
+        senders::{DomainFold, Role, View},
+        sums::Messages,
+        thresholds::{NO_STRAY, WAVE, WAVE_NOT_BLOCKED_ONE_IN, WAVE_TIMES},
+        trend::median,
+    },
+    senders::Sender,
+};
+use serde::Serialize;
+
+/// How many periods before this one tell what is usual.
+const USUAL: usize = 7;
+
+/// Mail that nothing proves to be the domain's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Spoofing {
+    /// Messages.
+    pub messages: u64,
+    /// Of them, those that receivers rejected or quarantined.
+    pub blocked: u64,
+    /// Addresses.
+    pub addresses: u64,
+    /// The median of the seven periods before, as far as there are any with reports.
+    pub usual: u64,
+    /// Far more than usual.
+    pub wave: bool,
+    /// Of the messages, those of senders too small to be listed.
+    pub tail_messages: u64,
+    /// Of the tail's, those rejected or quarantined.
+    pub tail_blocked: u64,
+    /// The addresses of the tail.
+    pub tail_addresses: u64,
+}
+
+impl Spoofing {
+    /// Of one domain, of all of which `listed` senders stand out. `reported` tells of each window whether anybody reported.
+    pub(super) fn of(view: &View<'_>, fold: &DomainFold, (listed, domain): (&[Sender], &Foreign), reported: &[bool]) -> Self {
+        let (all, asked) = (&fold.spoofing, usize::from(view.added.scope.asked));
+        let messages = all.windows[asked].0;
+        let past = all.windows[..asked].iter().zip(reported).rev().take(USUAL);
+        let past: Vec<u64> = past.filter(|(_, reported)| **reported).map(|(messages, _)| messages.0).collect();
+        let (blocked, compared) = (all.blocked.0.min(messages), !past.is_empty());
+        let usual = median(past).unwrap_or(0);
+        let mut spoofing = Self {
+            messages,
+            blocked,
+            addresses: all.addresses,
+            usual,
+            wave: compared && messages >= WAVE && messages > usual.saturating_mul(WAVE_TIMES),
+            tail_messages: messages,
+            tail_blocked: blocked,
+            tail_addresses: all.addresses,
+        };
+        let own = |sender: &&Sender| sender.who.role == Role::Suspect && sender.who.policy_domain == *domain;
+        for sender in listed.iter().filter(own) {
+            spoofing.tail_messages = spoofing.tail_messages.saturating_sub(sender.sums.failing());
+            spoofing.tail_blocked = spoofing.tail_blocked.saturating_sub(sender.blocked);
+            spoofing.tail_addresses = spoofing.tail_addresses.saturating_sub(sender.who.addresses);
+        }
+        spoofing
+    }
+
+    /// Those that receivers did not block.
+    pub fn not_blocked(&self) -> u64 {
+        self.messages - self.blocked.min(self.messages)
+    }
+
+    /// A wave that gets through.
+    pub fn is_alarming(&self) -> bool {
+        let through = Messages(self.not_blocked());
+        self.wave && through.0 >= NO_STRAY && through.is_one_in(WAVE_NOT_BLOCKED_ONE_IN, Messages(self.messages))
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.messages = self.messages.saturating_add(other.messages);
+        self.blocked = self.blocked.saturating_add(other.blocked);
+        self.addresses += other.addresses;
+        self.usual = self.usual.saturating_add(other.usual);
+        self.wave |= other.wave;
+        self.tail_messages = self.tail_messages.saturating_add(other.tail_messages);
+        self.tail_blocked = self.tail_blocked.saturating_add(other.tail_blocked);
+        self.tail_addresses += other.tail_addresses;
+    }
+}

@@ -1,0 +1,257 @@
+//! What the results of a row say, seen from the domain in its From: which own signatures verify and which do not, whose
+//! return path passes SPF, who else vouches for it. Each [`Pattern`] is looked at once for all its rows.
+
+use super::super::{adder::Added, facts::Pattern, interner::Interner};
+use crate::{
+    judge::organizational,
+    model::{Cause, Flags, Text},
+};
+
+/// A signing domain and its selector, as ids of the view's names.
+pub(crate) type SigningKey = (u32, u32);
+
+/// What is wrong with a signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Breakage {
+    /// `permerror`: the key cannot be found or read.
+    NoKey,
+    /// `policy`, `neutral`: it is not accepted.
+    Refused,
+    /// `fail`: the signature does not fit the mail and the key.
+    Mismatch,
+    /// `fail`, and the reporter's text says that the body was changed.
+    Body,
+}
+
+/// An own signature that does not verify.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BrokenSignature {
+    pub(crate) key: SigningKey,
+    pub(crate) breakage: Breakage,
+}
+
+/// The return path of some mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PathResult {
+    /// Not said, or a temporary error.
+    Unsaid,
+    /// The own organization's, and SPF passes.
+    OwnPass,
+    /// The own organization's, and the address is not authorized, or there is no record.
+    OwnFail,
+    /// The own organization's, and its record cannot be evaluated.
+    OwnError,
+    /// Another one's, and SPF passes.
+    OtherPass,
+    /// Another one's, and SPF does not pass.
+    OtherFail,
+}
+
+/// What the receiver says the mail was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Declared {
+    Nothing,
+    /// Forwarded, or from a forwarder it trusts, or its ARC chain passes.
+    Forwarded,
+    /// From a mailing list.
+    List,
+}
+
+/// A pattern, understood.
+#[expect(clippy::struct_excessive_bools, reason = "each answers a question of its own")]
+#[derive(Debug, Clone)]
+pub(crate) struct AuthPattern {
+    pub(crate) pattern: Pattern,
+    /// It is of the period asked for, not of the history.
+    pub(crate) asked: bool,
+    pub(crate) passes: bool,
+    /// A temporary error of an own result stands between it and a pass.
+    pub(crate) transient: bool,
+    /// Own signatures that verify, aligned or not.
+    pub(crate) verified: Vec<SigningKey>,
+    /// Own signatures that do not.
+    pub(crate) broken: Vec<BrokenSignature>,
+    pub(crate) path: PathResult,
+    /// The return path is a name of the own organization other than the From domain and the policy domain.
+    pub(crate) bounce_name: bool,
+    /// Signing domains of others that verify, the one that says most about the sender first.
+    pub(crate) vouchers: Vec<u32>,
+    /// The organization of a return path of another that passes SPF.
+    pub(crate) path_owner: Option<u32>,
+    pub(crate) declared: Declared,
+    /// Fails, but passes something for another domain.
+    pub(crate) unaligned: bool,
+    /// The receiver rejected or quarantined it.
+    pub(crate) blocked: bool,
+    /// It was sent as a name below the policy domain.
+    pub(crate) as_subdomain: bool,
+    /// The report does not say which From domain it was sent as.
+    pub(crate) from_unsaid: bool,
+}
+
+impl AuthPattern {
+    /// Something of the own organization passes, whether or not it aligns.
+    pub(crate) fn own_pass(&self) -> bool {
+        !self.verified.is_empty() || self.path == PathResult::OwnPass
+    }
+
+    /// Who vouches for it besides the domain itself: the signing domain, else the organization of the return path.
+    pub(crate) fn foreign(&self) -> Option<u32> {
+        self.vouchers.first().copied().or(self.path_owner)
+    }
+
+    /// It bears a signature of the own organization, good or broken.
+    pub(crate) fn signed(&self) -> bool {
+        !self.verified.is_empty() || !self.broken.is_empty()
+    }
+
+    /// It fails, and not for the moment only.
+    pub(crate) fn fails(&self) -> bool {
+        !self.passes && !self.transient
+    }
+}
+
+/// A signature as the columns tell it.
+struct Signature<'a> {
+    domain: &'a str,
+    selector: &'a str,
+    result: &'a str,
+    body: bool,
+}
+
+/// Understand a pattern. `is_service` tells names of mail services, which many senders share.
+pub(crate) fn understand(
+    added: &Added,
+    pattern: Pattern,
+    names: &mut Interner<Text>,
+    is_service: impl Fn(&str) -> bool,
+) -> AuthPattern {
+    let word = |id: u32| added.common.texts.text(id).map_or("", Text::as_str);
+    let (header_from, domain, path) = (word(pattern.header_from), word(pattern.domain), word(pattern.return_path));
+    let own = organizational(if header_from.is_empty() { domain } else { header_from });
+    let spf = word(pattern.spf_result);
+    let passes = pattern.flags.has(Flags::PASS);
+    let (mut verified, mut broken, mut vouchers, mut temporary) = (Vec::new(), Vec::new(), Vec::new(), false);
+    for signature in signatures(word(pattern.signatures), &pattern, word) {
+        let is_own = organizational(signature.domain) == own;
+        match (is_own, signature.result) {
+            (_, _) if signature.domain.is_empty() => {}
+            (true, "pass") => verified.push((names.word(signature.domain), names.word(signature.selector))),
+            (true, "temperror") => temporary = true,
+            (true, result) => {
+                let Some(breakage) = breakage(result, signature.body) else { continue };
+                let key = (names.word(signature.domain), names.word(signature.selector));
+                broken.push(BrokenSignature { key, breakage });
+            }
+            (false, "pass") => vouchers.push(signature.domain),
+            (false, _) => {}
+        }
+    }
+    // Of a service's signature and that of its customer, the customer's says more.
+    vouchers.sort_by_key(|domain| is_service(domain));
+    let owner = organizational(path);
+    let path_result = path_result(owner, own, spf);
+    temporary |= owner == own && spf == "temperror";
+    AuthPattern {
+        asked: pattern.window == added.scope.asked,
+        passes,
+        transient: !passes && (temporary || pattern.cause == Cause::Transient),
+        bounce_name: owner == own && path != header_from && path != domain,
+        unaligned: !passes && (!vouchers.is_empty() || spf == "pass" || !verified.is_empty()),
+        path_owner: (path_result == PathResult::OtherPass).then(|| names.word(owner)),
+        vouchers: vouchers.into_iter().map(|domain| names.word(domain)).collect(),
+        verified,
+        broken,
+        path: path_result,
+        declared: declared(word(pattern.reason)),
+        blocked: matches!(word(pattern.disposition), "quarantine" | "reject"),
+        from_unsaid: header_from.is_empty(),
+        as_subdomain: pattern.header_from != pattern.domain && !header_from.is_empty(),
+        pattern,
+    }
+}
+
+/// All signatures of a row: the deciding one where it says all.
+fn signatures<'a>(
+    all: &'a str,
+    pattern: &Pattern,
+    word: impl Fn(u32) -> &'a str,
+) -> impl Iterator<Item = Signature<'a>> {
+    let deciding = all.is_empty().then(|| Signature {
+        domain: word(pattern.dkim_domain),
+        selector: word(pattern.dkim_selector),
+        result: word(pattern.dkim_result),
+        body: false,
+    });
+    let line = |line: &'a str| {
+        let mut fields = line.split('\t');
+        let mut field = || fields.next().unwrap_or("");
+        Signature { domain: field(), selector: field(), result: field(), body: field() == "body" }
+    };
+    deciding.into_iter().chain(all.lines().map(line))
+}
+
+/// What a result says is wrong; `None` where it says nothing of the signature.
+fn breakage(result: &str, body: bool) -> Option<Breakage> {
+    match result {
+        "permerror" => Some(Breakage::NoKey),
+        "policy" | "neutral" => Some(Breakage::Refused),
+        "fail" if body => Some(Breakage::Body),
+        "fail" => Some(Breakage::Mismatch),
+        _ => None,
+    }
+}
+
+fn path_result(owner: &str, own: &str, result: &str) -> PathResult {
+    match (owner.is_empty(), owner == own, result) {
+        (true, ..) | (_, _, "" | "temperror") => PathResult::Unsaid,
+        (_, true, "pass") => PathResult::OwnPass,
+        (_, true, "permerror") => PathResult::OwnError,
+        (_, true, _) => PathResult::OwnFail,
+        (_, false, "pass") => PathResult::OtherPass,
+        (_, false, _) => PathResult::OtherFail,
+    }
+}
+
+/// An override reason is a weak word for legitimacy, but a good one for the way a mail took (STANDARDS.md 3.4).
+fn declared(reason: &str) -> Declared {
+    if reason.starts_with("mailing_list") {
+        Declared::List
+    } else if reason.starts_with("forwarded") || reason.starts_with("trusted_forwarder") || reason.contains("arc=pass")
+    {
+        Declared::Forwarded
+    } else {
+        Declared::Nothing
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whose_a_return_path_is_goes_by_the_organization() {
+        let of = |path: &str, result: &str| path_result(organizational(path), "example.com", result);
+        assert_eq!(of("bounce.example.com", "softfail"), PathResult::OwnFail);
+        assert_eq!(of("example.com", "none"), PathResult::OwnFail);
+        assert_eq!(of("example.com", "permerror"), PathResult::OwnError);
+        assert_eq!(of("example.com", "temperror"), PathResult::Unsaid);
+        assert_eq!(of("b.esp.example", "pass"), PathResult::OtherPass);
+        assert_eq!(of("", "pass"), PathResult::Unsaid);
+    }
+
+    #[test]
+    fn a_result_that_says_nothing_of_a_signature_breaks_none() {
+        assert_eq!(breakage("permerror", false), Some(Breakage::NoKey));
+        assert_eq!(breakage("fail", true), Some(Breakage::Body));
+        assert_eq!(breakage("none", false), None);
+    }
+
+    #[test]
+    fn the_receivers_reason_tells_the_way() {
+        assert_eq!(declared("forwarded"), Declared::Forwarded);
+        assert_eq!(declared("local_policy arc=pass"), Declared::Forwarded);
+        assert_eq!(declared("mailing_list"), Declared::List);
+        assert_eq!(declared("local_policy"), Declared::Nothing);
+    }
+}

@@ -1,0 +1,330 @@
+//! Whose mail is it? Each row of a source goes to an identity, and by it to a role and a cause. An address may carry several
+//! identities: customers share addresses.
+
+use super::{
+    super::{
+        Confirmed,
+        interner::Table,
+        shards::network,
+        sums::{DayCounts, Messages},
+        thresholds::{BOUNCE_NAME, ENOUGH_REPORTERS, KNOWN_BY_SPF, SHARED, STAYING_WEEKS, WORTH_A_LINE},
+    },
+    Role,
+    auth_pattern::{AuthPattern, Breakage, Declared, PathResult, SigningKey},
+    history::{History, is_listed, vouches_alone},
+    reporter_set::ReporterSet,
+    view::{Item, View, by_source},
+};
+use crate::model::{Cause, Source};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+
+/// Whose mail a row is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Identity {
+    /// The domain itself: something of its own passes, or would but for a fault of its own.
+    Itself,
+    /// Mail of the domain that came through somebody who changed it.
+    PassedOn,
+    /// A copy of unsigned mail of the domain, forwarded.
+    ForwardedCopy,
+    /// Somebody who vouches for it as itself: a signing domain, or the organization of the return path.
+    Voucher(u32),
+    /// Nobody vouches for it.
+    Nobody,
+}
+
+/// A row, judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Judged {
+    pub(crate) identity: Identity,
+    pub(crate) role: Role,
+    pub(crate) cause: Cause,
+    /// The source shares a network with an own sender.
+    pub(crate) neighbor: bool,
+    /// The place of what the user said, in the question's list.
+    pub(crate) confirmed: Option<usize>,
+}
+
+/// What all rows of a domain in one network are judged by.
+pub(crate) struct NetworkContext<'a> {
+    view: &'a View<'a>,
+    history: &'a History,
+    network: Source,
+    /// An own sender is in it, and nobody else's mail comes from it.
+    own: bool,
+}
+
+/// What the rows of one source are judged by.
+struct SourceContext {
+    source: Source,
+    listed: bool,
+    verified: BTreeSet<SigningKey>,
+    /// Own return paths that passed SPF here.
+    paths: BTreeMap<u32, Messages>,
+    nobody: Role,
+}
+
+impl<'a> NetworkContext<'a> {
+    /// Of the rows of one domain and network.
+    pub(crate) fn new(view: &'a View<'a>, history: &'a History, items: &[Item<'_>]) -> Self {
+        let of = network(items[0].source);
+        let home = |item: &Item<'_>| {
+            let is_home = |key: &SigningKey| {
+                history.key(item.domain(), *key).is_some_and(|key| key.is_home(of, item.pattern.path_owner))
+            };
+            item.judged.0 > 0 && item.pattern.verified.iter().any(is_home)
+        };
+        let own = of != Source::UNKNOWN && (by_source(items).any(is_listed) || items.iter().any(home));
+        let own = own && !is_shared(view, items);
+        Self { view, history, network: of, own }
+    }
+
+    /// Judge the rows of one source, in their order.
+    pub(crate) fn judge(&self, items: &[Item<'_>]) -> Vec<Judged> {
+        let mut source = SourceContext {
+            source: items[0].source,
+            listed: is_listed(items),
+            verified: BTreeSet::new(),
+            paths: BTreeMap::new(),
+            nobody: Role::Suspect,
+        };
+        for item in items.iter().filter(|item| item.judged.0 > 0) {
+            source.verified.extend(&item.pattern.verified);
+            if item.pattern.path == PathResult::OwnPass {
+                *source.paths.entry(item.pattern.pattern.return_path).or_default() += item.judged;
+            }
+        }
+        let identities: Vec<Identity> = items.iter().map(|item| self.identity(item, &source)).collect();
+        let nobody = || items.iter().zip(&identities).filter(|(_, identity)| **identity == Identity::Nobody);
+        source.nobody = self.nobody(source.source, nobody().map(|(item, _)| item));
+        let mut judged: Vec<Judged> =
+            items.iter().zip(&identities).map(|(item, identity)| self.row(item, *identity, &source)).collect();
+        declared_forwarders(items, &mut judged);
+        judged
+    }
+
+    fn identity(&self, item: &Item<'_>, source: &SourceContext) -> Identity {
+        let (pattern, domain) = (item.pattern, item.domain());
+        if pattern.passes || pattern.own_pass() || pattern.transient {
+            return Identity::Itself;
+        }
+        if !pattern.broken.is_empty() {
+            // A forwarder changes mail, and cannot make a key unfindable.
+            let itself = pattern.broken.iter().any(|broken| {
+                broken.breakage == Breakage::NoKey
+                    || source.verified.contains(&broken.key)
+                    || !self.history.key(domain, broken.key).is_some_and(super::history::KeyUse::ever_verified)
+            });
+            return if itself { Identity::Itself } else { Identity::PassedOn };
+        }
+        if let Some(name) = pattern.foreign().filter(|_| vouches_alone(pattern)) {
+            return Identity::Voucher(name);
+        }
+        let path = pattern.pattern.return_path;
+        if matches!(pattern.path, PathResult::OwnFail | PathResult::OwnError) {
+            if source.paths.get(&path).is_some_and(|messages| messages.0 >= KNOWN_BY_SPF) {
+                return Identity::Itself;
+            }
+            if pattern.bounce_name && self.history.bounce_name(domain, path).0 >= BOUNCE_NAME {
+                return Identity::ForwardedCopy;
+            }
+        }
+        Identity::Nobody
+    }
+
+    /// The role of one address that nobody vouches for.
+    fn nobody<'i>(&self, source: Source, items: impl Iterator<Item = &'i Item<'i>>) -> Role {
+        let (mut days, mut reporters) = (DayCounts::default(), ReporterSet::default());
+        for item in items.filter(|item| item.judged.0 > 0) {
+            days.add(item.fact.day, Messages(0), item.judged);
+            reporters.insert(item.fact.reporter);
+        }
+        // Spoofers seldom stay: one that does may be a machine that was forgotten.
+        let stays = days.all().1.0 >= WORTH_A_LINE
+            && days.bad_weeks() >= STAYING_WEEKS
+            && reporters.len() >= ENOUGH_REPORTERS
+            && source != Source::UNKNOWN;
+        if self.own || stays { Role::Unclear } else { Role::Suspect }
+    }
+
+    fn row(&self, item: &Item<'_>, identity: Identity, source: &SourceContext) -> Judged {
+        let pattern = item.pattern;
+        let confirmed = if pattern.passes { None } else { self.confirmed(item) };
+        let said = confirmed.map(|at| self.view.added.question.confirmed[at].mine);
+        let unsaid = pattern.pattern.cause == Cause::Unknown && !pattern.unaligned && identity == Identity::Nobody;
+        let role = match (said, identity) {
+            (Some(true), _) => Role::Own,
+            (Some(false), _) => Role::Suspect,
+            (None, Identity::Itself) => self.itself(item, source),
+            (None, Identity::PassedOn) if pattern.foreign().is_some() || pattern.declared == Declared::List => Role::List,
+            (None, Identity::PassedOn | Identity::ForwardedCopy) => Role::Forwarder,
+            (None, Identity::Voucher(name)) => {
+                self.history.voucher(item.domain(), name).and_then(|voucher| voucher.role).unwrap_or(Role::Suspect)
+            }
+            (None, Identity::Nobody) if unsaid => Role::Unclear,
+            (None, Identity::Nobody) => source.nobody,
+        };
+        let neighbor = identity == Identity::Nobody && self.own;
+        Judged { identity, role, cause: cause(pattern, identity, role, neighbor), neighbor, confirmed }
+    }
+
+    fn itself(&self, item: &Item<'_>, source: &SourceContext) -> Role {
+        let (pattern, domain) = (item.pattern, item.domain());
+        if source.listed {
+            return Role::Own;
+        }
+        let key = |key: SigningKey| self.history.key(domain, key);
+        let at_home = |known: SigningKey| key(known).is_some_and(|key| key.is_home(self.network, pattern.path_owner));
+        let broken = || pattern.broken.iter().map(|broken| broken.key);
+        if pattern.verified.iter().copied().chain(broken()).any(at_home) {
+            return Role::Own;
+        }
+        if !pattern.verified.is_empty() {
+            return Role::Forwarder;
+        }
+        let never = broken().filter_map(key).find(|key| !key.ever_verified());
+        match never {
+            Some(key) => key.never_verified(self.network, pattern.path_owner),
+            // A key that verifies elsewhere, from an address that is none of its homes.
+            None if !pattern.broken.is_empty() => Role::Forwarder,
+            // The reporter lets it pass and does not say by what, or an own record could not be looked up for the moment.
+            None if pattern.passes => Role::Own,
+            None => Role::Unclear,
+        }
+    }
+
+    /// What the user said of the sender of a row: the first entry that fits.
+    fn confirmed(&self, item: &Item<'_>) -> Option<usize> {
+        let confirmed = &self.view.added.question.confirmed;
+        if confirmed.is_empty() {
+            return None;
+        }
+        confirmed.iter().position(|said| self.fits(said, item))
+    }
+
+    fn fits(&self, said: &Confirmed, item: &Item<'_>) -> bool {
+        let pattern = item.pattern;
+        let of_domain = said.domain.as_ref().is_none_or(|domain| domain == self.view.word(item.domain()));
+        let in_network = said.network.is_none_or(|(network, bits)| {
+            item.source.address().is_some_and(|address| within(address, network, bits))
+        });
+        let signs = said.signs_as.as_ref().is_none_or(|domain| {
+            let vouches = |name: &u32| at_or_below(self.view.name(*name), domain);
+            let path = matches!(pattern.path, PathResult::OwnPass | PathResult::OtherPass)
+                && at_or_below(self.view.word(pattern.pattern.return_path), domain);
+            pattern.vouchers.iter().any(vouches) || pattern.verified.iter().any(|(name, _)| vouches(name)) || path
+        });
+        of_domain && in_network && signs && (said.network.is_some() || said.signs_as.is_some())
+    }
+}
+
+/// A suspect, or somebody unclear that nobody vouches for, whose mail receivers call forwarded on all its rows is a forwarder.
+fn declared_forwarders(items: &[Item<'_>], judged: &mut [Judged]) {
+    let doubtful = |one: &Judged| {
+        let unclear = one.role == Role::Unclear && one.identity == Identity::Nobody;
+        (one.role == Role::Suspect || unclear) && one.confirmed.is_none()
+    };
+    // By identity: whether all its rows are declared, and whether any is declared to be of a list.
+    let mut declared: Table<Identity, (bool, bool)> = Table::default();
+    for (item, one) in items.iter().zip(judged.iter()).filter(|(_, one)| doubtful(one)) {
+        let said = item.pattern.declared;
+        let is = said != Declared::Nothing || item.pattern.pattern.cause == Cause::ForwardedDeclared;
+        let known = declared.entry(one.identity).or_insert((true, false));
+        *known = (known.0 && is, known.1 || said == Declared::List);
+    }
+    for one in judged.iter_mut().filter(|one| doubtful(one)) {
+        if let Some((true, list)) = declared.get(&one.identity) {
+            one.role = if *list { Role::List } else { Role::Forwarder };
+            one.cause = Cause::ForwardedDeclared;
+            one.neighbor = false;
+        }
+    }
+}
+
+/// The cause of a row, now that it is known whose mail it is.
+fn cause(pattern: &AuthPattern, identity: Identity, role: Role, neighbor: bool) -> Cause {
+    let stored = pattern.pattern.cause;
+    if pattern.passes {
+        return stored;
+    }
+    if pattern.transient {
+        return Cause::Transient;
+    }
+    if pattern.from_unsaid {
+        return Cause::Unknown;
+    }
+    if pattern.own_pass() {
+        // The mode refuses it, or the reporter sees it otherwise; an older store does not say.
+        let strict = matches!(stored, Cause::StrictAlignment | Cause::Unknown);
+        return if strict { Cause::StrictAlignment } else { Cause::AuthenticatedUnaligned };
+    }
+    if stored == Cause::ForwardedDeclared {
+        return stored;
+    }
+    match identity {
+        Identity::Itself if pattern.broken.is_empty() => Cause::SpfGap,
+        Identity::Itself => Cause::OwnSigningBroken,
+        Identity::PassedOn => Cause::ListOrModifyingForwarder,
+        Identity::Voucher(_) => Cause::AuthenticatedUnaligned,
+        Identity::ForwardedCopy => Cause::Unauthenticated,
+        Identity::Nobody if neighbor || role == Role::Own => Cause::SpfGap,
+        Identity::Nobody if role == Role::Suspect => Cause::SpoofSuspect,
+        Identity::Nobody if stored == Cause::Unknown && role == Role::Unclear => Cause::Unknown,
+        Identity::Nobody => Cause::Unauthenticated,
+    }
+}
+
+/// Whether a network carries others' mail: a service's, or mail that others vouch for.
+fn is_shared(view: &View<'_>, items: &[Item<'_>]) -> bool {
+    let services = &view.added.question.services;
+    let mut others = Messages(0);
+    for item in items.iter().filter(|item| item.pattern.foreign().is_some()) {
+        others += item.judged;
+    }
+    if others.0 >= SHARED {
+        return true;
+    }
+    by_source(items).any(|items| {
+        items[0].source.address().is_some_and(|address| services.of_address(address, view.host(address)).is_some())
+    })
+}
+
+/// Whether an address is in a network.
+pub(crate) fn within(address: IpAddr, network: IpAddr, bits: u8) -> bool {
+    let same_family = address.is_ipv4() == network.is_ipv4();
+    let bits = u32::from(bits) + if network.is_ipv4() { 96 } else { 0 };
+    let mask = u128::MAX.checked_shl(128_u32.saturating_sub(bits)).unwrap_or(0);
+    same_family && (Source::from(Some(address)).0 ^ Source::from(Some(network)).0) & mask == 0
+}
+
+/// Whether a domain is another one or below it.
+pub(crate) fn at_or_below(domain: &str, parent: &str) -> bool {
+    domain.strip_suffix(parent).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_holds_the_addresses_that_share_its_leading_bits() {
+        let held =
+            |address: &str, network: &str, bits| within(address.parse().unwrap(), network.parse().unwrap(), bits);
+        assert!(held("192.0.2.77", "192.0.2.0", 24));
+        assert!(!held("192.0.3.77", "192.0.2.0", 24));
+        assert!(held("192.0.2.7", "192.0.2.7", 32));
+        assert!(held("2001:db8::1", "2001:db8::", 64));
+        assert!(!held("192.0.2.7", "::", 0), "an IPv6 network holds no IPv4 address");
+        assert!(held("192.0.2.7", "198.51.100.1", 0));
+    }
+
+    #[test]
+    fn below_a_domain_means_whole_labels() {
+        assert!(at_or_below("mail.example.com", "example.com"));
+        assert!(at_or_below("example.com", "example.com"));
+        assert!(!at_or_below("badexample.com", "example.com"));
+    }
+}

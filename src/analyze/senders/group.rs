@@ -1,0 +1,417 @@
+//! One sender of a domain: the addresses of one network with the same identity and role.
+
+use super::{
+    super::{
+        Sums,
+        interner::{NONE, Table},
+        question::HISTORY,
+        shards::network,
+        sums::{DayCounts, DaySpan, Messages},
+        thresholds::{ENOUGH_REPORTERS, NO_CHANCE, WHOLE_ONE_IN},
+    },
+    Role,
+    auth_pattern::{Declared, PathResult},
+    causes::Causes,
+    classify::{Identity, Judged},
+    history::Horizon,
+    reporter_set::ReporterSet,
+    view::{Item, View},
+};
+use crate::judge::organizational;
+use crate::model::{Cause, Source, Text};
+use std::cmp::Reverse;
+
+/// The most windows there are: the history's, and the period asked for.
+pub(crate) const WINDOWS: usize = HISTORY as usize + 1;
+
+/// From so many messages a source that nobody vouches for is told on its own.
+pub(crate) const NOTABLE: u64 = 50;
+
+/// One sender of one domain.
+#[derive(Debug, Clone)]
+pub(crate) struct SenderGroup {
+    /// Id of the policy domain.
+    pub(crate) domain: u32,
+    pub(crate) network: Source,
+    pub(crate) identity: Identity,
+    pub(crate) role: Role,
+    /// The signing domain of most of its messages.
+    pub(crate) signer: Option<Text>,
+    /// The organization of the return path that SPF proves for most of its messages.
+    pub(crate) returns_to: Option<Text>,
+    /// Addresses seen in the period.
+    pub(crate) addresses: u64,
+    /// Those with most messages in the period; without any, those of the history.
+    pub(crate) largest: Vec<(Reverse<u64>, Source)>,
+    /// Messages and passing ones by window; the period asked for is the last in use.
+    pub(crate) windows: [(u64, u64); WINDOWS],
+    /// Of the period.
+    pub(crate) sums: Sums,
+    /// Of the period.
+    pub(crate) causes: Causes,
+    /// Of the period, by what tells the kinds of senders apart.
+    pub(crate) signs: Signs,
+    /// Of the period.
+    pub(crate) reporters: ReporterSet,
+    /// Of the history.
+    pub(crate) past_reporters: ReporterSet,
+    /// History included.
+    pub(crate) span: DaySpan,
+    /// Of the period.
+    pub(crate) asked: DaySpan,
+    /// It shares a network with an own sender.
+    pub(crate) neighbor: bool,
+    /// The place of what the user said of it.
+    pub(crate) confirmed: Option<usize>,
+    /// What verdicts count.
+    pub(crate) counts: VerdictCounts,
+    /// It failed before and does not any more: its failures are over.
+    pub(crate) repaired: bool,
+    /// It fails as a whole since its last mostly good day.
+    pub(crate) fails_whole: bool,
+    /// One of its addresses was seen before the period, whoever vouched for its mail then.
+    pub(crate) seen_before: bool,
+    /// It holds a source that is watched.
+    pub(crate) watched: bool,
+    /// Nobody vouches for it, and it is big enough to be told on its own.
+    alone: bool,
+}
+
+/// By what rows of one source are of one sender.
+pub(crate) type SourceKey = (Identity, Role, Option<usize>);
+
+/// By what sources of one network are one sender.
+pub(crate) type NetworkKey = (SourceKey, Option<Text>, Option<Text>);
+
+/// Messages of a sender as verdicts count them, of the eight weeks and of the period.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct VerdictCounts {
+    pub(crate) all: OfTimes,
+    /// Failing ones, but for temporary errors.
+    pub(crate) failing: OfTimes,
+    /// Those of them that the next step of the policy governs.
+    pub(crate) governed: OfTimes,
+    /// Failing ones of an own sender that the step governs and that receivers say were forwarded.
+    pub(crate) forwarded: OfTimes,
+    /// Failing ones, by day, and passing ones; of own senders.
+    pub(crate) days: DayCounts,
+    /// Who saw the failing ones.
+    pub(crate) failing_reporters: ReporterSet,
+    /// Failing ones of the period that receivers blocked.
+    pub(crate) lost_now: Messages,
+    /// Why those of the eight weeks fail.
+    causes: Causes,
+    /// The last day with a failing one.
+    pub(crate) last_failing: Option<i32>,
+    /// Those of the eight weeks without a signature of the domain.
+    pub(crate) unsigned: Messages,
+    /// Those of the eight weeks whose own return path passes SPF.
+    pub(crate) spf_pass: Messages,
+    /// Failing ones of the period that strict alignment refuses although DKIM passes, and although SPF does.
+    pub(crate) strict: (Messages, Messages),
+    /// Failing ones of the period that nobody vouches for, with an own return path, and one of those.
+    pub(crate) unlisted: Messages,
+    pub(crate) unlisted_path: Option<u32>,
+}
+
+/// Messages of the eight weeks, and those of the period among them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct OfTimes {
+    pub(crate) weeks: Messages,
+    pub(crate) period: Messages,
+}
+
+impl OfTimes {
+    pub(crate) fn add(&mut self, messages: Messages, in_weeks: bool, in_period: bool) {
+        self.weeks += if in_weeks { messages } else { Messages(0) };
+        self.period += if in_period { messages } else { Messages(0) };
+    }
+
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.weeks += other.weeks;
+        self.period += other.period;
+    }
+}
+
+/// Messages of the period by what tells senders, forwarders, lists and spoofers apart.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Signs {
+    /// An own signature that verifies.
+    pub(crate) signed: Messages,
+    /// An own signature that does not.
+    pub(crate) broken: Messages,
+    /// Failing, and passing something for another organization.
+    pub(crate) unaligned: Messages,
+    /// Failing, and the receiver says it was forwarded.
+    pub(crate) said_forwarded: Messages,
+    /// Failing, and the receiver says it came from a list.
+    pub(crate) said_list: Messages,
+    /// Failing, and rejected or quarantined.
+    pub(crate) blocked: Messages,
+    /// SPF passes with the own return path.
+    pub(crate) authorized: Messages,
+}
+
+impl Signs {
+    fn add(&mut self, item: &Item<'_>) {
+        let (pattern, messages) = (item.pattern, Messages(item.fact.messages));
+        let fails = !pattern.passes;
+        for (sum, holds) in [
+            (&mut self.signed, !pattern.verified.is_empty()),
+            (&mut self.broken, !pattern.broken.is_empty()),
+            (&mut self.unaligned, pattern.unaligned),
+            (&mut self.said_forwarded, fails && pattern.declared == Declared::Forwarded),
+            (&mut self.said_list, fails && pattern.declared == Declared::List),
+            (&mut self.blocked, fails && pattern.blocked),
+            (&mut self.authorized, pattern.path == PathResult::OwnPass),
+        ] {
+            *sum += if holds { messages } else { Messages(0) };
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.signed += other.signed;
+        self.broken += other.broken;
+        self.unaligned += other.unaligned;
+        self.said_forwarded += other.said_forwarded;
+        self.said_list += other.said_list;
+        self.blocked += other.blocked;
+        self.authorized += other.authorized;
+    }
+}
+
+impl SenderGroup {
+    /// A sender without rows yet.
+    pub(crate) fn new(item: &Item<'_>, judged: &Judged) -> Self {
+        Self {
+            domain: item.domain(),
+            network: network(item.source),
+            identity: Self::key_of(judged).0,
+            role: judged.role,
+            signer: None,
+            returns_to: None,
+            addresses: 0,
+            largest: vec![(Reverse(0), item.source)],
+            windows: [(0, 0); WINDOWS],
+            sums: Sums::default(),
+            causes: Causes::default(),
+            signs: Signs::default(),
+            reporters: ReporterSet::default(),
+            past_reporters: ReporterSet::default(),
+            span: DaySpan::default(),
+            asked: DaySpan::default(),
+            neighbor: judged.neighbor,
+            confirmed: judged.confirmed,
+            counts: VerdictCounts::default(),
+            repaired: false,
+            fails_whole: false,
+            seen_before: false,
+            watched: false,
+            alone: false,
+        }
+    }
+
+    /// What the rows of one sender at one source have in common. Those who vouch for one stray message each are one tail.
+    pub(crate) fn key_of(judged: &Judged) -> SourceKey {
+        let tail = judged.role == Role::Suspect && judged.confirmed.is_none();
+        let identity = match judged.identity {
+            Identity::Voucher(_) if tail => Identity::Voucher(NONE),
+            identity => identity,
+        };
+        (identity, judged.role, judged.confirmed)
+    }
+
+    /// Add a row. `governed` tells whether the next step of the policy governs it.
+    pub(crate) fn add(&mut self, item: &Item<'_>, judged: &Judged, governed: bool, horizon: Horizon) {
+        let Item { pattern, fact, .. } = item;
+        let messages = fact.messages;
+        if let Some((all, passing)) = self.windows.get_mut(usize::from(pattern.pattern.window)) {
+            *all = all.saturating_add(messages);
+            *passing = passing.saturating_add(if pattern.passes { messages } else { 0 });
+        }
+        self.span.add(fact.day);
+        if pattern.asked {
+            self.sums.add(pattern.pattern.flags, messages, u64::from(fact.records));
+            self.causes.add(judged.cause, messages, item.judged);
+            self.signs.add(item);
+            self.asked.add(fact.day);
+            self.largest[0].0.0 = self.largest[0].0.0.saturating_add(messages);
+            self.reporters.insert(fact.reporter);
+        } else {
+            self.past_reporters.insert(fact.reporter);
+        }
+        if item.judged.0 > 0 {
+            self.count(item, judged.cause, governed, horizon);
+        }
+    }
+
+    /// Add a row to what verdicts count.
+    fn count(&mut self, item: &Item<'_>, cause: Cause, governed: bool, horizon: Horizon) {
+        let Item { pattern, fact, judged, .. } = *item;
+        let (in_weeks, in_period) = (horizon.judges(fact.day), pattern.asked);
+        let (now, counts) = (if in_period { judged } else { Messages(0) }, &mut self.counts);
+        counts.all.add(judged, in_weeks, in_period);
+        if self.role == Role::Own {
+            let failing = if pattern.fails() { judged } else { Messages(0) };
+            let passing = if pattern.passes { judged } else { Messages(0) };
+            counts.days.add(fact.day, passing, failing);
+        }
+        if in_weeks {
+            counts.unsigned += if pattern.signed() { Messages(0) } else { judged };
+            counts.spf_pass += if pattern.path == PathResult::OwnPass { judged } else { Messages(0) };
+        }
+        if !pattern.fails() {
+            return;
+        }
+        counts.failing.add(judged, in_weeks, in_period);
+        if governed {
+            let passed_on = self.role == Role::Own && cause == Cause::ForwardedDeclared;
+            let sums = if passed_on { &mut counts.forwarded } else { &mut counts.governed };
+            sums.add(judged, in_weeks, in_period);
+        }
+        counts.lost_now += if pattern.blocked { now } else { Messages(0) };
+        counts.last_failing = counts.last_failing.max(Some(fact.day));
+        if in_weeks {
+            counts.failing_reporters.insert(fact.reporter);
+            counts.causes.add(cause, judged.0, judged);
+        }
+        if !pattern.verified.is_empty() {
+            counts.strict.0 += now;
+        } else if pattern.path == PathResult::OwnPass {
+            counts.strict.1 += now;
+        }
+        let own_path = matches!(pattern.path, PathResult::OwnFail | PathResult::OwnError);
+        if own_path && self.identity == Identity::Nobody && now.0 > 0 {
+            counts.unlisted += now;
+            counts.unlisted_path = counts.unlisted_path.or(Some(pattern.pattern.return_path));
+        }
+    }
+
+    /// All rows of the source are in: settle what they say together.
+    pub(crate) fn settle(&mut self, view: &View<'_>, items: &[&Item<'_>], horizon: Horizon) {
+        self.signer = match self.identity {
+            Identity::Voucher(name) if name != NONE => items
+                .iter()
+                .any(|item| item.pattern.vouchers.first() == Some(&name))
+                .then(|| view.name(name).clone()),
+            _ => prevailing(items, |item| {
+                let pattern = item.pattern;
+                let own = pattern.verified.first().copied().or(pattern.broken.first().map(|broken| broken.key));
+                let name = own.map(|(name, _)| name).or(pattern.vouchers.first().copied());
+                name.map(|name| view.name(name).as_str())
+            }),
+        };
+        self.returns_to = prevailing(items, |item| match item.pattern.path {
+            PathResult::OwnPass => Some(organizational(view.word(item.pattern.pattern.return_path))),
+            _ => item.pattern.path_owner.map(|owner| view.name(owner).as_str()),
+        });
+        self.addresses = u64::from(self.sums.records > 0);
+        let unvouched = self.identity == Identity::Nobody;
+        self.alone = unvouched && (self.sums.messages >= NOTABLE || self.role == Role::Unclear);
+        if self.role == Role::Own {
+            self.repaired = horizon.is_repaired(&self.counts.days);
+            self.fails_whole = !self.repaired && self.is_failing_whole(horizon);
+            if self.repaired {
+                self.counts.governed = OfTimes::default();
+            }
+        }
+    }
+
+    /// Whether an own sender with ten messages or more since its last mostly good day fails with all of them.
+    fn is_failing_whole(&self, horizon: Horizon) -> bool {
+        let after = self.counts.days.last_mostly_good().map_or(i32::MIN, |day| day + 1);
+        let (good, bad) = self.counts.days.between(after.max(horizon.start), horizon.to);
+        bad.0 >= NO_CHANCE
+            && good.0.saturating_mul(WHOLE_ONE_IN) <= bad.0
+            && self.counts.governed.weeks.0 >= NO_CHANCE
+            && self.counts.failing_reporters.len() >= ENOUGH_REPORTERS
+    }
+
+    /// What several sources of one sender in a network have in common. Neighbors that nobody vouches for may be strangers
+    /// to each other: a big one stands alone, and has no such key.
+    pub(crate) fn network_key(&self) -> Option<NetworkKey> {
+        let key = (self.identity, self.role, self.confirmed);
+        (!self.alone).then(|| (key, self.signer.clone(), self.returns_to.clone()))
+    }
+
+    /// Add another source of the same sender.
+    pub(crate) fn merge(&mut self, other: Self, horizon: Horizon) {
+        self.addresses += other.addresses;
+        self.largest.extend(other.largest);
+        self.largest.sort_unstable();
+        self.largest.truncate(3);
+        for (window, more) in self.windows.iter_mut().zip(other.windows) {
+            *window = (window.0.saturating_add(more.0), window.1.saturating_add(more.1));
+        }
+        self.sums.merge(&other.sums);
+        self.causes.merge(&other.causes);
+        self.signs.merge(&other.signs);
+        self.reporters.merge(&other.reporters);
+        self.past_reporters.merge(&other.past_reporters);
+        self.span.merge(other.span);
+        self.asked.merge(other.asked);
+        self.neighbor |= other.neighbor;
+        self.counts.merge(&other.counts);
+        self.fails_whole |= other.fails_whole;
+        self.seen_before |= other.seen_before;
+        self.watched |= other.watched;
+        if self.role == Role::Own {
+            // A pool of addresses is one sender: another of them may be the one that failed.
+            self.repaired = horizon.is_repaired(&self.counts.days);
+        }
+    }
+
+    /// The diagnosis of the period.
+    pub(crate) fn cause(&self) -> Cause {
+        self.causes.diagnosis()
+    }
+
+    /// Why its mail of the eight weeks fails.
+    pub(crate) fn failing_cause(&self) -> Cause {
+        self.counts.causes.diagnosis()
+    }
+
+    /// Failing messages that the next step governs; none where what failed is repaired.
+    pub(crate) fn would_fail(&self) -> OfTimes {
+        if self.repaired { OfTimes::default() } else { self.counts.governed }
+    }
+
+    /// The windows of the history, the latest first.
+    pub(crate) fn past(&self, asked: u8) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.windows[..usize::from(asked)].iter().rev().copied()
+    }
+
+    /// In how many windows of the history it was seen.
+    pub(crate) fn windows_seen(&self, asked: u8) -> usize {
+        self.past(asked).filter(|(messages, _)| *messages > 0).count()
+    }
+}
+
+impl VerdictCounts {
+    fn merge(&mut self, other: &Self) {
+        self.all.merge(other.all);
+        self.governed.merge(other.governed);
+        self.days.merge(&other.days);
+        self.failing_reporters.merge(&other.failing_reporters);
+        self.lost_now += other.lost_now;
+        self.failing.merge(other.failing);
+        self.forwarded.merge(other.forwarded);
+        self.causes.merge(&other.causes);
+        self.last_failing = self.last_failing.max(other.last_failing);
+        self.unsigned += other.unsigned;
+        self.spf_pass += other.spf_pass;
+        self.strict = (self.strict.0 + other.strict.0, self.strict.1 + other.strict.1);
+        self.unlisted += other.unlisted;
+        self.unlisted_path = self.unlisted_path.or(other.unlisted_path);
+    }
+}
+
+/// What most messages have; ties go to the one that sorts first.
+fn prevailing<'a>(items: &[&Item<'_>], what: impl Fn(&Item<'_>) -> Option<&'a str>) -> Option<Text> {
+    let mut sums: Table<&str, Messages> = Table::default();
+    for item in items {
+        let Some(found) = what(item) else { continue };
+        *sums.entry(found).or_default() += Messages(item.fact.messages);
+    }
+    sums.into_iter().min_by_key(|(found, messages)| (Reverse(*messages), *found)).map(|(found, _)| found.into())
+}

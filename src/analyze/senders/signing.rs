@@ -1,0 +1,159 @@
+//! Signatures of own senders that do not verify: since when, from where, and what the results say is wrong.
+
+use super::{
+    super::{
+        interner::Table,
+        sums::{DayCounts, Messages},
+        thresholds::{BROKEN_ONE_IN, ENOUGH_REPORTERS, NO_CHANCE},
+    },
+    Role,
+    auth_pattern::{Breakage, SigningKey},
+    classify::Judged,
+    history::Horizon,
+    reporter_set::ReporterSet,
+    view::Item,
+};
+use crate::model::Source;
+use std::{cmp::Reverse, collections::BTreeMap};
+
+/// Signatures of one key at some own senders.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct KeyTrouble {
+    /// Good: it verifies. Bad: it does not.
+    pub(crate) days: DayCounts,
+    /// Of the period: messages whose signature does not verify.
+    pub(crate) broken: Messages,
+    /// Of the period: messages whose signature verifies.
+    good: Messages,
+    /// Those broken ones that fail DMARC.
+    pub(crate) failing: Messages,
+    /// Those broken ones by what is wrong.
+    kinds: [Messages; 4],
+    /// Who saw the broken ones.
+    pub(crate) reporters: ReporterSet,
+    pub(crate) addresses: u64,
+    pub(crate) largest: Vec<(Reverse<u64>, Source)>,
+}
+
+impl KeyTrouble {
+    fn add(&mut self, item: &Item<'_>, breakage: Option<Breakage>) {
+        let now = if item.pattern.asked { item.judged } else { Messages(0) };
+        let Some(breakage) = breakage else {
+            self.days.add(item.fact.day, item.judged, Messages(0));
+            self.good += now;
+            return;
+        };
+        self.days.add(item.fact.day, Messages(0), item.judged);
+        if now.0 > 0 {
+            self.broken += now;
+            self.failing += if item.pattern.passes { Messages(0) } else { now };
+            self.kinds[breakage as usize] += now;
+            self.reporters.insert(item.fact.reporter);
+        }
+    }
+
+    /// Whether the sender, and not the way of some mail, is at fault.
+    fn is_trouble(&self, horizon: Horizon) -> bool {
+        let after = self.days.last_mostly_good().map_or(i32::MIN, |day| day + 1).max(horizon.from);
+        let (_, since) = self.days.between(after, horizon.to);
+        let often = self.broken.is_one_in(BROKEN_ONE_IN, self.broken + self.good);
+        (since.0 >= NO_CHANCE || often) && self.broken.0 >= NO_CHANCE && self.reporters.len() >= ENOUGH_REPORTERS
+    }
+
+    /// The first day after the last mostly good one; `None` where it never was good.
+    pub(crate) fn since(&self) -> Option<i32> {
+        self.days.first_bad(self.days.last_mostly_good()? + 1)
+    }
+
+    /// What most results say is wrong.
+    pub(crate) fn breakage(&self) -> Breakage {
+        let kinds = [Breakage::NoKey, Breakage::Refused, Breakage::Mismatch, Breakage::Body];
+        let most = kinds.into_iter().rev().max_by_key(|kind| self.kinds[*kind as usize]).unwrap_or(Breakage::Mismatch);
+        // Few reporters tell about the body: what they say of some of the failures holds for all.
+        let of = |kind: Breakage| self.kinds[kind as usize];
+        if most == Breakage::Mismatch && of(Breakage::Body).0 >= NO_CHANCE.min(of(Breakage::Mismatch).0 / 20).max(1) {
+            Breakage::Body
+        } else {
+            most
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.days.merge(&other.days);
+        self.broken += other.broken;
+        self.good += other.good;
+        self.failing += other.failing;
+        self.kinds.iter_mut().zip(other.kinds).for_each(|(sum, more)| *sum += more);
+        self.reporters.merge(&other.reporters);
+        self.addresses += other.addresses;
+        self.largest.extend(&other.largest);
+        self.largest.sort_unstable();
+        self.largest.truncate(3);
+    }
+}
+
+/// What is known of a key at own senders.
+#[derive(Debug, Clone, Default)]
+struct KeyHealth {
+    /// At those addresses that are in trouble each by itself.
+    addresses: KeyTrouble,
+    /// At all of them.
+    all: KeyTrouble,
+}
+
+/// All keys of all domains at own senders.
+#[derive(Debug, Default)]
+pub(crate) struct Signing(Table<(u32, SigningKey), KeyHealth>);
+
+impl Signing {
+    /// Look at the rows of one source.
+    pub(crate) fn look<'i>(&mut self, items: impl Iterator<Item = (&'i Item<'i>, Judged)>, horizon: Horizon) {
+        let mut keys: BTreeMap<SigningKey, KeyTrouble> = BTreeMap::new();
+        let (mut domain, mut source) = (0, Source::UNKNOWN);
+        for (item, _) in items.filter(|(item, judged)| judged.role == Role::Own && item.judged.0 > 0) {
+            (domain, source) = (item.domain(), item.source);
+            let mut add = |key: SigningKey, breakage: Option<Breakage>| {
+                keys.entry(key).or_default().add(item, breakage);
+            };
+            item.pattern.verified.iter().for_each(|key| add(*key, None));
+            item.pattern.broken.iter().for_each(|broken| add(broken.key, Some(broken.breakage)));
+        }
+        for (key, mut found) in keys {
+            if found.broken.0 > 0 {
+                found.addresses = 1;
+                found.largest = vec![(Reverse(found.broken.0), source)];
+            }
+            let health = self.0.entry((domain, key)).or_default();
+            if found.is_trouble(horizon) {
+                health.addresses.merge(&found);
+            }
+            health.all.merge(&found);
+        }
+    }
+
+    /// Add what another looked at: other sources.
+    pub(crate) fn merge(&mut self, other: Self) {
+        for (key, health) in other.0 {
+            let known = self.0.entry(key).or_default();
+            known.addresses.merge(&health.addresses);
+            known.all.merge(&health.all);
+        }
+    }
+
+    /// Every key in trouble, with its domain.
+    pub(crate) fn troubles(&self, horizon: Horizon) -> impl Iterator<Item = (u32, SigningKey, &KeyTrouble)> {
+        self.0.iter().filter_map(move |((domain, key), health)| {
+            let trouble = [&health.all, &health.addresses].into_iter().find(|found| found.is_whole(horizon));
+            let trouble = trouble.or(Some(&health.addresses).filter(|found| found.broken.0 > 0));
+            let trouble = trouble.or(Some(&health.all).filter(|found| found.is_trouble(horizon)))?;
+            Some((*domain, *key, trouble))
+        })
+    }
+}
+
+impl KeyTrouble {
+    /// Whether the key does not verify anywhere any more.
+    fn is_whole(&self, horizon: Horizon) -> bool {
+        self.is_trouble(horizon) && self.good.0 < self.broken.0 / 10
+    }
+}

@@ -1,0 +1,129 @@
+//! The sums with every pattern understood, and the words behind the ids.
+
+use super::{
+    super::{
+        Foreign, HostName, Network, Sums,
+        adder::Added,
+        common::PatternSums,
+        facts::Fact,
+        interner::Interner,
+        shards::{Part, network},
+        sums::Messages,
+    },
+    auth_pattern::{AuthPattern, understand},
+    weights::Weights,
+};
+use crate::model::{Source, Text};
+use std::net::IpAddr;
+
+/// The sums with every pattern understood.
+pub(crate) struct View<'a> {
+    pub(crate) added: &'a Added,
+    patterns: Vec<AuthPattern>,
+    names: Interner<Text>,
+}
+
+/// A fact with all that is known of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Item<'a> {
+    pub(crate) source: Source,
+    pub(crate) pattern: &'a AuthPattern,
+    pub(crate) fact: &'a Fact,
+    /// Its messages as far as verdicts count them: none of a lone reporter, repeated reports once.
+    pub(crate) judged: Messages,
+}
+
+impl Item<'_> {
+    /// The policy domain.
+    pub(crate) fn domain(&self) -> u32 {
+        self.pattern.pattern.domain
+    }
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn new(added: &'a Added) -> Self {
+        let mut names = Interner::default();
+        let services = &added.question.services;
+        let is_service = |domain: &str| services.name(domain, "", None).is_some();
+        let patterns = added.common.patterns.items();
+        let patterns = patterns.iter().map(|sums| understand(added, sums.pattern, &mut names, is_service)).collect();
+        Self { added, patterns, names }
+    }
+
+    /// A pattern, understood.
+    pub(crate) fn pattern(&self, pattern: u32) -> &AuthPattern {
+        &self.patterns[pattern as usize]
+    }
+
+    /// The word of an id of the sums, empty for `None`.
+    pub(crate) fn word(&self, id: u32) -> &'a str {
+        self.added.common.texts.text(id).map_or("", Text::as_str)
+    }
+
+    /// The text of an id of the sums, empty for `None`.
+    pub(crate) fn foreign(&self, id: u32) -> Foreign {
+        self.word(id).into()
+    }
+
+    /// The name of a reporter; `None` where a row names nobody.
+    pub(crate) fn reporter(&self, id: u32) -> Option<Foreign> {
+        self.added.common.reporters.text(id).cloned().map(Foreign::from)
+    }
+
+    /// The name of an id of a signature or return path.
+    pub(crate) fn name(&self, id: u32) -> &Text {
+        self.names.get(id)
+    }
+
+    /// The PTR name of an address, where somebody looked it up.
+    pub(crate) fn host(&self, address: IpAddr) -> Option<&HostName> {
+        self.added.question.names.get(&address)
+    }
+
+    /// The network of an address, where a database knows it.
+    pub(crate) fn network(&self, address: IpAddr) -> Option<&Network> {
+        self.added.question.networks.get(&address)
+    }
+
+    /// The patterns of the period asked for, with their sums over all sources.
+    pub(crate) fn asked(&self) -> impl Iterator<Item = (&AuthPattern, &PatternSums)> {
+        self.patterns.iter().zip(self.added.common.patterns.items()).filter(|(pattern, _)| pattern.asked)
+    }
+
+    /// The sums by policy domain and day; of one domain, or of all.
+    pub(crate) fn days(&self, domain: Option<u32>) -> impl Iterator<Item = (i32, &Sums)> {
+        let (first, last) = domain.map_or((0, u32::MAX), |domain| (domain, domain));
+        let days = self.added.common.days.range((first, i32::MIN)..=(last, i32::MAX));
+        days.map(|((_, day), sums)| (*day, sums))
+    }
+
+    /// Whether a day is in the period asked for.
+    pub(crate) fn is_asked(&self, day: i32) -> bool {
+        self.added.scope.window(day) == Some(self.added.scope.asked)
+    }
+
+    /// The facts of a part, sorted so that those of a domain and network are together, and in them those of a source.
+    pub(crate) fn items<'p>(&'p self, weights: &Weights, part: &'p Part) -> Vec<Item<'p>> {
+        let item = |fact: &'p Fact| {
+            let pattern = self.pattern(fact.pattern);
+            let judged = weights.judged(&pattern.pattern, fact);
+            Item { source: part.sources[fact.source as usize], pattern, fact, judged }
+        };
+        let mut items: Vec<Item<'p>> = part.facts.iter().map(item).collect();
+        // Addresses of a network are neighbors in their order: no need to sort by network too. Stable: the facts of a source
+        // stay sorted by pattern.
+        items.sort_by_key(|item| (item.domain(), item.source));
+        items
+    }
+}
+
+/// Items of one domain and network each.
+pub(crate) fn by_network<'p>(items: &'p [Item<'p>]) -> impl Iterator<Item = &'p [Item<'p>]> {
+    let place = |item: &Item<'_>| (item.domain(), network(item.source));
+    items.chunk_by(move |a, b| place(a) == place(b))
+}
+
+/// Items of one source each.
+pub(crate) fn by_source<'p>(items: &'p [Item<'p>]) -> impl Iterator<Item = &'p [Item<'p>]> {
+    items.chunk_by(|a, b| a.source == b.source)
+}

@@ -1,0 +1,146 @@
+//! How much a fact counts in a verdict: nothing where one reporter alone sees what nobody else sees, once where the same
+//! report came again under another id. The sums of the summary keep both.
+
+use super::super::{
+    adder::Added,
+    facts::{Fact, Pattern},
+    heads::Heads,
+    interner::Table,
+    shards::Part,
+    sums::Messages,
+    thresholds::{HEALTHY_ONE_IN, NO_CHANCE, SEEN_BY_OTHERS},
+};
+use crate::model::Flags;
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A policy domain, a reporter, and a window.
+type DomainReporter = (u32, u32, u8);
+
+/// What counts how much.
+#[derive(Debug, Default)]
+pub(crate) struct Weights {
+    /// Reporters that saw most of a window's healthy mail fail, with the messages that passed and failed there.
+    pub(crate) lone: BTreeMap<DomainReporter, (Messages, Messages)>,
+    /// By policy domain, reporter and day: how often the same report came.
+    pub(crate) copies: BTreeMap<(u32, u32, i32), u64>,
+}
+
+impl Weights {
+    /// Look at all facts and reports.
+    pub(crate) fn new(added: &Added) -> Self {
+        Self { lone: lone_reporters(added), copies: repeated_reports(added) }
+    }
+
+    /// The messages of a fact that count.
+    pub(crate) fn judged(&self, pattern: &Pattern, fact: &Fact) -> Messages {
+        // Anybody can forge a report, to whitewash or to alarm.
+        if pattern.unproven || self.lone.contains_key(&(pattern.domain, fact.reporter, pattern.window)) {
+            return Messages(0);
+        }
+        if self.copies.is_empty() {
+            return Messages(fact.messages);
+        }
+        let copies = self.copies.get(&(pattern.domain, fact.reporter, fact.day)).copied().unwrap_or(1);
+        Messages(fact.messages / copies)
+    }
+}
+
+/// Reporters of a domain and window that see most of that mail fail which the others see pass: their own resolver, or
+/// something in front of them, is the likeliest reason.
+fn lone_reporters(added: &Added) -> BTreeMap<DomainReporter, (Messages, Messages)> {
+    let sums = |mut sums: Table<DomainReporter, (Messages, Messages)>, part: &Part| {
+        healthy_elsewhere(added, part, &mut sums);
+        sums
+    };
+    let merge = |mut sums: Table<_, (Messages, Messages)>, more: Table<_, (Messages, Messages)>| {
+        for (key, (pass, fail)) in more {
+            let sum: &mut (Messages, Messages) = sums.entry(key).or_default();
+            *sum = (sum.0 + pass, sum.1 + fail);
+        }
+        sums
+    };
+    let sums = added.facts.par_iter().fold(Table::default, sums).reduce(Table::default, merge);
+    sums.into_iter().filter(|(_, (pass, fail))| fail > pass && pass.0.saturating_add(fail.0) >= NO_CHANCE).collect()
+}
+
+/// Messages of one source with one From domain in one window, by reporter.
+#[derive(Clone, Copy)]
+struct Seen {
+    place: (u32, u32, u8),
+    reporter: u32,
+    pass: Messages,
+    fail: Messages,
+}
+
+/// Of each reporter, what it sees of the mail that two others at least see pass.
+fn healthy_elsewhere(added: &Added, part: &Part, sums: &mut Table<DomainReporter, (Messages, Messages)>) {
+    let patterns = added.common.patterns.items();
+    let mut seen: Vec<Seen> = Vec::new();
+    for facts in part.facts.chunk_by(|a, b| a.source == b.source) {
+        seen.clear();
+        for fact in facts {
+            let pattern = &patterns[fact.pattern as usize].pattern;
+            if pattern.unproven {
+                continue;
+            }
+            let (place, messages) = ((pattern.domain, pattern.header_from, pattern.window), Messages(fact.messages));
+            let (pass, fail) =
+                if pattern.flags.has(Flags::PASS) { (messages, Messages(0)) } else { (Messages(0), messages) };
+            match seen.last_mut().filter(|one| one.place == place && one.reporter == fact.reporter) {
+                Some(known) => (known.pass, known.fail) = (known.pass + pass, known.fail + fail),
+                None => seen.push(Seen { place, reporter: fact.reporter, pass, fail }),
+            }
+        }
+        seen.sort_unstable_by_key(|one| (one.place, one.reporter));
+        seen.dedup_by(|next, kept| {
+            let same = (next.place, next.reporter) == (kept.place, kept.reporter);
+            if same {
+                (kept.pass, kept.fail) = (kept.pass + next.pass, kept.fail + next.fail);
+            }
+            same
+        });
+        for all in seen.chunk_by(|a, b| a.place == b.place).filter(|all| all.len() >= 3) {
+            let (passing, failing) =
+                all.iter().fold((Messages(0), Messages(0)), |sum, one| (sum.0 + one.pass, sum.1 + one.fail));
+            for one in all {
+                let (pass, fail) = (passing - one.pass, failing - one.fail);
+                let healthy = fail.0.saturating_mul(HEALTHY_ONE_IN) <= (pass + fail).0;
+                if healthy && (pass + fail).0 >= SEEN_BY_OTHERS {
+                    let (domain, _, window) = one.place;
+                    let sum = sums.entry((domain, one.reporter, window)).or_default();
+                    *sum = (sum.0 + one.pass, sum.1 + one.fail);
+                }
+            }
+        }
+    }
+}
+
+/// Days of a reporter and domain whose reports say the same under several ids: equal in period and sums, and every row as
+/// often as there are reports.
+fn repeated_reports(added: &Added) -> BTreeMap<(u32, u32, i32), u64> {
+    let mut copies: BTreeMap<_, _> = added.common.heads.alike().collect();
+    if copies.is_empty() {
+        return copies;
+    }
+    let patterns = added.common.patterns.items();
+    let mut differ: BTreeSet<(u32, u32, i32)> = BTreeSet::new();
+    for fact in added.facts.iter().flat_map(|part| &part.facts) {
+        let key = (patterns[fact.pattern as usize].pattern.domain, fact.reporter, fact.day);
+        if let Some(number) = copies.get(&key)
+            && (u64::from(fact.records) % number != 0 || fact.messages % number != 0)
+        {
+            differ.insert(key);
+        }
+    }
+    copies.retain(|key, _| !differ.contains(key));
+    copies
+}
+
+impl Heads {
+    /// Days of a domain and reporter with several reports of the same period and sums, and how many.
+    fn alike(&self) -> impl Iterator<Item = ((u32, u32, i32), u64)> {
+        let several = self.reports.iter().filter(|(_, reports)| reports.all.number >= 2 && reports.alike);
+        several.filter(|(_, reports)| reports.first.records >= 2).map(|(key, reports)| (*key, reports.all.number))
+    }
+}

@@ -1,0 +1,90 @@
+//! `[[confirmed]]`: what the user says of a sender. It beats all evidence.
+
+use super::reader::Section;
+use crate::analyze::Confirmed;
+use crate::model::Text;
+use crate::normalize::canonical_domain;
+use std::net::IpAddr;
+
+/// Read a table; `None` where it says too little, or something wrong.
+pub(super) fn of(section: &mut Section<'_>) -> Option<Confirmed> {
+    const WORDS: [(&str, bool); 2] = [("mine", true), ("not_mine", false)];
+    if !section.has("sender") {
+        section.fault("sender", "expected \"mine\" or \"not_mine\", found no such key");
+    }
+    let mine = section.choice("sender", &WORDS);
+    let signs_as = domain(section, "signs_as", "a signing domain or a domain of a return path, as \"esp.example\"");
+    let network = section.text("network").map(str::to_owned);
+    let network = network.and_then(|text| {
+        let read = network_of(&text);
+        if read.is_none() {
+            section.fault("network", &format!("expected an address or a network, as \"192.0.2.0/24\", found {text:?}"));
+        }
+        read
+    });
+    if !section.has("signs_as") && !section.has("network") {
+        section.fault("", "expected signs_as, network or both, found neither");
+    }
+    let domain = domain(section, "domain", "one of your domains, as \"example.com\"");
+    let note = section.text("note").map(Text::from);
+    let date = section.day("date");
+    let said = signs_as.is_some() || network.is_some();
+    said.then_some(Confirmed { mine: mine?, signs_as, network, domain, note, date })
+}
+
+fn domain(section: &mut Section<'_>, key: &'static str, expected: &str) -> Option<Text> {
+    let text = section.text(key)?.to_owned();
+    let domain = canonical_domain(&text).map(|domain| domain.as_str().into());
+    if domain.is_none() {
+        section.fault(key, &format!("expected {expected}, found {text:?}"));
+    }
+    domain
+}
+
+/// `192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`.
+pub(crate) fn network_of(text: &str) -> Option<(IpAddr, u8)> {
+    let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
+    let address: IpAddr = address.trim().parse().ok()?;
+    let most = if address.is_ipv4() { 32 } else { 128 };
+    let bits: u8 = bits.map_or(Some(most), |bits| bits.trim().parse().ok())?;
+    (bits <= most).then_some((address, bits))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::settings::Settings;
+    use std::path::Path;
+
+    fn read(text: &str) -> Result<Vec<Confirmed>, String> {
+        Settings::parse(text, Path::new("dmarquet.toml")).map(|settings| settings.confirmed).map_err(|e| format!("{e:#}"))
+    }
+
+    #[test]
+    fn what_the_user_says_of_a_sender_is_read_whole() {
+        let text = "[[confirmed]]\nsender = \"mine\"\nsigns_as = \"ESP.example.\"\nnetwork = \"2001:db8::/32\"\n\
+                    domain = \"example.com\"\nnote = \"asked Ann\"\ndate = 2026-11-29\n\
+                    [[confirmed]]\nsender = \"not_mine\"\nnetwork = \"192.0.2.7\"\ndate = \"2026-11-30\"\n";
+        let confirmed = read(text).unwrap();
+        assert!(confirmed[0].mine && !confirmed[1].mine);
+        assert_eq!(confirmed[0].signs_as.as_deref(), Some("esp.example"));
+        assert_eq!(confirmed[0].network, Some(("2001:db8::".parse().unwrap(), 32)));
+        assert_eq!(confirmed[1].network, Some(("192.0.2.7".parse().unwrap(), 32)));
+        assert_eq!(confirmed[0].date.unwrap().to_string(), "2026-11-29");
+        assert_eq!(confirmed[1].date.unwrap().to_string(), "2026-11-30");
+    }
+
+    #[test]
+    fn what_is_wrong_names_its_line_and_what_was_expected() {
+        for (text, expected) in [
+            ("[[confirmed]]\nsigns_as = \"esp.example\"\n", "sender: expected \"mine\" or \"not_mine\", found no such key"),
+            ("[[confirmed]]\nsender = \"mine\"\n", "expected signs_as, network or both, found neither"),
+            ("[[confirmed]]\nsender = \"maybe\"\nsigns_as = \"esp.example\"\n", "line 2"),
+            ("[[confirmed]]\nsender = \"mine\"\nnetwork = \"192.0.2.0/33\"\n", "found \"192.0.2.0/33\""),
+            ("[[confirmed]]\nsender = \"mine\"\nnetwork = \"192.0.2.0/24\"\ndate = \"soon\"\n", "found \"soon\""),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}
