@@ -56,7 +56,8 @@ impl Services {
     pub(crate) fn of_address(&self, address: IpAddr, host: Option<&HostName>) -> Option<SharedService> {
         let host = host.filter(|host| host.confirmed).map_or("", |host| host.name.as_written());
         let named = (!host.is_empty()).then(|| self.of(Proof::Ptr, host)).flatten();
-        let in_range = || RANGES.iter().find(|(network, bits, _)| within(address, *network, *bits)).map(|(.., name)| *name);
+        let in_range =
+            || RANGES.iter().find(|(network, bits, _)| within(address, *network, *bits)).map(|(.., name)| *name);
         let name = named.or_else(in_range)?;
         Some(SharedService { name: name.into(), include: self.include_of(name) })
     }
@@ -134,7 +135,15 @@ const PUBLISHED_RANGES: &[(&str, &[&str])] = &[
     ("Mailchimp", &["148.105.8.0/21", "198.2.128.0/18", "205.201.128.0/20"]),
     (
         "Microsoft 365",
-        &["40.92.0.0/15", "40.107.0.0/16", "52.100.0.0/15", "52.102.0.0/16", "52.103.0.0/17", "104.47.0.0/17", "2a01:111:f400::/48"],
+        &[
+            "40.92.0.0/15",
+            "40.107.0.0/16",
+            "52.100.0.0/15",
+            "52.102.0.0/16",
+            "52.103.0.0/17",
+            "104.47.0.0/17",
+            "2a01:111:f400::/48",
+        ],
     ),
     ("SendGrid", &["149.72.0.0/16", "159.183.0.0/16", "167.89.0.0/17", "168.245.0.0/17", "208.117.48.0/20"]),
 ];

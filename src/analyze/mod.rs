@@ -37,8 +37,8 @@ pub(crate) mod weeks;
 
 pub use adder::Adder;
 pub use answers::{
-    Action, Answers, Change, Confidence, HeldBy, KeyFault, Level, Losing, QuestionAnswer, Readiness, Sender, SenderChange,
-    SenderChanges, SenderName, Spoofing, Verdict,
+    Action, Answers, Change, Confidence, HeldBy, KeyFault, Level, Losing, QuestionAnswer, Readiness, Sender,
+    SenderChange, SenderChanges, SenderName, Spoofing, Verdict,
 };
 pub use explain::{ExplainedRow, Explainer, Explanation};
 pub use foreign::Foreign;
@@ -49,8 +49,8 @@ pub use question::{Aside, Confirmed, Contradicted, HostName, Network, Question, 
 pub use reporters::{MissingDays, SilentDomain, SilentReporter};
 pub use senders::{Evidence, Role, Roles};
 pub use summary::{
-    Changes, Days, DomainSummary, LoneReporter, LongReport, PolicySeen, Quality, RepeatedReports, SCHEMA, SourceSummary,
-    Subdomain, Summary, Totals,
+    Changes, Days, DomainSummary, LoneReporter, LongReport, PolicySeen, Quality, RepeatedReports, SCHEMA,
+    SourceSummary, Subdomain, Summary, Totals,
 };
 pub use sums::{Rate, Sums};
 pub use trend::{Comparison, Point};

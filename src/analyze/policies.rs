@@ -2,7 +2,7 @@
 //! most reports that state it say so on the last two days with reports, and a change is told when it lasts. What held at a
 //! period's end is what the next one starts from, so that no change is told twice and none is missed.
 
-use super::{Foreign, PolicySeen, heads::Policy, period::date, summary::form, senders::View};
+use super::{Foreign, PolicySeen, heads::Policy, period::date, senders::View, summary::form};
 use crate::model::Text;
 use jiff::civil::Date;
 use serde::Serialize;
@@ -70,7 +70,9 @@ fn prevailing<'a>(tag: &Tag, days: impl Iterator<Item = &'a Vec<(&'a Policy, u64
 const LATE: i32 = 7;
 
 /// The last two days with reports, of some days.
-fn last_two<'a, 'd>(days: impl DoubleEndedIterator<Item = (&'d i32, &'d Vec<(&'a Policy, u64)>)>) -> Vec<&'d Vec<(&'a Policy, u64)>>
+fn last_two<'a, 'd>(
+    days: impl DoubleEndedIterator<Item = (&'d i32, &'d Vec<(&'a Policy, u64)>)>,
+) -> Vec<&'d Vec<(&'a Policy, u64)>>
 where
     'a: 'd,
 {

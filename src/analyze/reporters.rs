@@ -6,8 +6,8 @@ use super::{
     heads::Reports,
     interner::Table,
     period::{date, number},
-    summary::form,
     senders::View,
+    summary::form,
 };
 use jiff::civil::Date;
 use serde::Serialize;

@@ -2,8 +2,8 @@
 //! schema is `present/summary.schema.json`.
 
 use super::{
-    Action, Answers, Comparison, Contradicted, Foreign, MissingDays, Network, Point, PolicyChange, Rate, Readiness, Roles,
-    Sender, SenderChanges, SilentDomain, SilentReporter, Spoofing, Sums,
+    Action, Answers, Comparison, Contradicted, Foreign, MissingDays, Network, Point, PolicyChange, Rate, Readiness,
+    Roles, Sender, SenderChanges, SilentDomain, SilentReporter, Spoofing, Sums,
 };
 use crate::model::Cause;
 use jiff::civil::Date;

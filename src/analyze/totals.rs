@@ -1,6 +1,6 @@
 //! Sums of the period by domain, and over all. In: exact sums by day, reports, patterns. Out: [`Totals`].
 
-use super::{Foreign, Sums, Totals, interner::Table, summary::Subdomain, senders::View};
+use super::{Foreign, Sums, Totals, interner::Table, senders::View, summary::Subdomain};
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},

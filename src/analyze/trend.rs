@@ -4,8 +4,8 @@
 use super::{
     Rate, Sums,
     period::{Period, date, number, week_name},
-    summary::form,
     senders::View,
+    summary::form,
 };
 use jiff::{ToSpan, civil::Date};
 use serde::Serialize;

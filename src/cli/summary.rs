@@ -139,8 +139,10 @@ fn explain(
     let watched = match name {
         "unknown" => Watched::Unknown,
         name => network_of(name).map(|(network, bits)| Watched::Network(network, bits)).ok_or_else(|| {
-            anyhow!("--explain {name}: expected an address, a network as 192.0.2.0/24, or 'unknown', found none of them")
-                .hint("`dmarquet summary --format csv` lists the sources")
+            anyhow!(
+                "--explain {name}: expected an address, a network as 192.0.2.0/24, or 'unknown', found none of them"
+            )
+            .hint("`dmarquet summary --format csv` lists the sources")
         })?,
     };
     let (explainer, exit) = asked.gather(run, source, Explainer::new(&asked.question, watched))?;

@@ -20,9 +20,7 @@ pub use mail::{Cursor, Fate, MailFacts, Message, Proof, RawMail, SenderAuth};
 pub use policy::PolicyPublished;
 pub use record::{Reason, Record};
 pub use report::{Hash, Metadata, Report, ReportKey};
-pub use rows::{
-    Columns, Flags, ReportHead, Rows, SIGNATURES_READ, Source, Words, signature_line, speaks_of_body,
-};
+pub use rows::{Columns, Flags, ReportHead, Rows, SIGNATURES_READ, Source, Words, signature_line, speaks_of_body};
 pub use verdict::{Cause, Mismatch, Verdict};
 pub use words::{Disposition, DkimResult, Evaluated, ReasonType, SpfResult, SpfScope};
 

@@ -60,7 +60,8 @@ pub fn explain(explanation: &Explanation, style: &Style) -> String {
     }
     let more = explanation.sources.len().saturating_sub(SHOWN_SOURCES) as u64;
     if more > 0 {
-        writer.wrapped(&format!("And {}; --format csv lists them.", counted(more, "more address", "more addresses")), "");
+        writer
+            .wrapped(&format!("And {}; --format csv lists them.", counted(more, "more address", "more addresses")), "");
     }
     if !explanation.senders.is_empty() {
         writer.head("WHAT IT IS TAKEN FOR");

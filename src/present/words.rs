@@ -132,7 +132,9 @@ pub(crate) fn evidence(evidence: &Evidence) -> String {
         Evidence::SignatureSurvives { messages } => {
             format!("your signature verifies on {}, from an address that is not in your SPF record", count(*messages))
         }
-        Evidence::SignatureChanged { messages } => format!("DKIM signature broken in transit on {}", self::messages(*messages)),
+        Evidence::SignatureChanged { messages } => {
+            format!("DKIM signature broken in transit on {}", self::messages(*messages))
+        }
         Evidence::SaidForwarded { messages } => format!("receivers call {} forwarded", count(*messages)),
         Evidence::SaidList { messages } => format!("receivers call {} list mail", count(*messages)),
         Evidence::AuthenticatesAs { domain, messages } => {
@@ -175,11 +177,14 @@ pub(crate) fn change(action: &Action) -> String {
             }
         }
         Change::CheckModification { dkim_domain, selector, body } => {
-            let (key, why) = (key(dkim_domain, selector.as_ref()), if *body {
-                "receivers say that the message body was changed"
-            } else {
-                "the same key verifies from other addresses"
-            });
+            let (key, why) = (
+                key(dkim_domain, selector.as_ref()),
+                if *body {
+                    "receivers say that the message body was changed"
+                } else {
+                    "the same key verifies from other addresses"
+                },
+            );
             format!(
                 "Find what changes the mail of {} after it is signed with {key}, such as a gateway or a disclaimer: {why}.",
                 addresses(&action.sources, action.addresses)
@@ -347,7 +352,10 @@ fn held(readiness: &Readiness, up_to: &str) -> String {
             format!("{} through forwarders and mailing lists would be lost", messages(readiness.forwarded_at_risk))
         }
         Some(HeldBy::UnsignedMail) => {
-            format!("{} of unsigned mail are forwarded and would be lost; sign it first", messages(readiness.forwarded_at_risk))
+            format!(
+                "{} of unsigned mail are forwarded and would be lost; sign it first",
+                messages(readiness.forwarded_at_risk)
+            )
         }
         Some(HeldBy::Loss) | None => lost(),
     }

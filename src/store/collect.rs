@@ -3,8 +3,8 @@
 use super::read::reason_word;
 use super::schema::{Head, Row, text_of};
 use crate::model::{
-    Accepted, DkimAuth, DkimResult, Domain, Flags, Record, Report, ReportHead, Rows, SIGNATURES_READ, SenderAuth, Source,
-    Text, Verdict, Words, signature_line, speaks_of_body,
+    Accepted, DkimAuth, DkimResult, Domain, Flags, Record, Report, ReportHead, Rows, SIGNATURES_READ, SenderAuth,
+    Source, Text, Verdict, Words, signature_line, speaks_of_body,
 };
 use std::collections::HashMap;
 

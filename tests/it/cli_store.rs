@@ -372,9 +372,9 @@ fn one_source_is_explained_of_a_store_and_of_files() {
     let wrong = work.run(["summary", "--explain", "mail.example.com"]);
     assert_eq!(wrong.code, Some(2));
     assert!(
-        wrong
-            .stderr
-            .starts_with("error: --explain mail.example.com: expected an address, a network as 192.0.2.0/24, or 'unknown'"),
+        wrong.stderr.starts_with(
+            "error: --explain mail.example.com: expected an address, a network as 192.0.2.0/24, or 'unknown'"
+        ),
         "{}",
         wrong.stderr
     );

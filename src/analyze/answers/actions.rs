@@ -6,8 +6,7 @@ use super::{
         Foreign,
         period::date,
         senders::{
-            Breakage, Folded, History, Horizon, Identity, ReporterSet, Role, SenderGroup, SigningKey, SpfEntry,
-            View,
+            Breakage, Folded, History, Horizon, Identity, ReporterSet, Role, SenderGroup, SigningKey, SpfEntry, View,
         },
         summary::{DomainSummary, form},
         sums::Messages,
@@ -247,7 +246,8 @@ impl Findings<'_> {
             known.is_some_and(|key| key.days.between(after, self.horizon.to).0.0 >= NO_CHANCE)
         };
         let repair = |fault| Change::RepairKey { dkim_domain: dkim_domain.clone(), selector: selector.clone(), fault };
-        let check = |body| Change::CheckModification { dkim_domain: dkim_domain.clone(), selector: selector.clone(), body };
+        let check =
+            |body| Change::CheckModification { dkim_domain: dkim_domain.clone(), selector: selector.clone(), body };
         match breakage {
             Breakage::NoKey => (repair(KeyFault::Missing), true),
             Breakage::Refused => (repair(KeyFault::Weak), true),

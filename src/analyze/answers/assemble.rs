@@ -170,9 +170,11 @@ impl Domains<'_> {
 
     /// Reporters that reported on the domain, saw much of the mail, and fell silent.
     fn missed(&self, domain: u32) -> Vec<Foreign> {
-        let much = self.silence.reporters.iter().filter(|silent| {
-            silent.usual_share.part.saturating_mul(MISSED_ONE_IN) >= silent.usual_share.whole
-        });
+        let much = self
+            .silence
+            .reporters
+            .iter()
+            .filter(|silent| silent.usual_share.part.saturating_mul(MISSED_ONE_IN) >= silent.usual_share.whole);
         let reported: std::collections::BTreeSet<Foreign> = (self.view.added.common.heads.reports.keys())
             .filter(|(of, ..)| *of == domain)
             .map(|(_, reporter, _)| self.view.added.common.reporters.get(*reporter).clone().into())

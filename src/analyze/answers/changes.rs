@@ -86,7 +86,11 @@ pub(super) fn changes(view: &View<'_>, folded: &Folded, around: &Surroundings<'_
         if around.with_data.get(&group.domain).copied().unwrap_or(0) < 2 {
             continue;
         }
-        let pool = folded.pools.get(&(group.domain, group.signer.clone(), group.returns_to.clone())).copied().unwrap_or_default();
+        let pool = folded
+            .pools
+            .get(&(group.domain, group.signer.clone(), group.returns_to.clone()))
+            .copied()
+            .unwrap_or_default();
         let volume = around.volumes.get(&group.domain).copied().unwrap_or(0);
         let suspects = folded.domains.get(&group.domain).map_or(0, |domain| domain.suspects);
         let notable = group.role != Role::Suspect || stands_out(group.sums.messages, volume, suspects);
@@ -115,7 +119,9 @@ fn order(change: &SenderChange) -> impl Ord + use<> {
 fn is_new(group: &SenderGroup, pool: &[u64; WINDOWS], asked: u8) -> bool {
     let proves_nothing = group.signer.is_none() && group.returns_to.is_none();
     let pool_is_old = pool[..usize::from(asked)].iter().any(|messages| *messages > 0);
-    group.sums.messages >= NOT_SMALL && group.windows_seen(asked) == 0 && if proves_nothing { !group.seen_before } else { !pool_is_old }
+    group.sums.messages >= NOT_SMALL
+        && group.windows_seen(asked) == 0
+        && if proves_nothing { !group.seen_before } else { !pool_is_old }
 }
 
 /// Not small in at least three of the last four periods, nothing in this one, though somebody still reports who saw it,

@@ -8,9 +8,7 @@ use super::{
         senders::{DomainFold, OfTimes, Role, View},
         summary::form,
         sums::Messages,
-        thresholds::{
-            ENOUGH_DAYS, ENOUGH_MESSAGES, ENOUGH_REPORTERS, NO_CHANCE, NOTICED_ONE_IN, VISIBLE_ONE_IN,
-        },
+        thresholds::{ENOUGH_DAYS, ENOUGH_MESSAGES, ENOUGH_REPORTERS, NO_CHANCE, NOTICED_ONE_IN, VISIBLE_ONE_IN},
     },
     senders::{SenderName, name},
     step::Step,
@@ -183,9 +181,8 @@ pub(super) fn readiness(view: &View<'_>, fold: &DomainFold, facts: DomainFacts<'
     let mail_of_own = [HeldBy::OwnSender, HeldBy::Loss, HeldBy::UnclearSenders];
     let loses = readiness.held_by.iter().any(|held| mail_of_own.contains(held));
     let nobody = facts.passed.0 == 0 && fold.legitimate.weeks.0 == 0 && !fold.unclear_seen;
-    let enough = days >= ENOUGH_DAYS
-        && fold.legitimate.weeks.0 >= ENOUGH_MESSAGES
-        && fold.reporters.len() >= ENOUGH_REPORTERS;
+    let enough =
+        days >= ENOUGH_DAYS && fold.legitimate.weeks.0 >= ENOUGH_MESSAGES && fold.reporters.len() >= ENOUGH_REPORTERS;
     readiness.verdict = if days >= ENOUGH_DAYS && nobody {
         readiness.next = Some(Step::lock().words());
         Verdict::Parked

@@ -38,7 +38,12 @@ pub struct Spoofing {
 
 impl Spoofing {
     /// Of one domain, of all of which `listed` senders stand out. `reported` tells of each window whether anybody reported.
-    pub(super) fn of(view: &View<'_>, fold: &DomainFold, (listed, domain): (&[Sender], &Foreign), reported: &[bool]) -> Self {
+    pub(super) fn of(
+        view: &View<'_>,
+        fold: &DomainFold,
+        (listed, domain): (&[Sender], &Foreign),
+        reported: &[bool],
+    ) -> Self {
         let (all, asked) = (&fold.spoofing, usize::from(view.added.scope.asked));
         let messages = all.windows[asked].0;
         let past = all.windows[..asked].iter().zip(reported).rev().take(USUAL);

@@ -159,7 +159,9 @@ impl<'a> NetworkContext<'a> {
             (Some(true), _) => Role::Own,
             (Some(false), _) => Role::Suspect,
             (None, Identity::Itself) => self.itself(item, source),
-            (None, Identity::PassedOn) if pattern.foreign().is_some() || pattern.declared == Declared::List => Role::List,
+            (None, Identity::PassedOn) if pattern.foreign().is_some() || pattern.declared == Declared::List => {
+                Role::List
+            }
             (None, Identity::PassedOn | Identity::ForwardedCopy) => Role::Forwarder,
             (None, Identity::Voucher(name)) => {
                 self.history.voucher(item.domain(), name).and_then(|voucher| voucher.role).unwrap_or(Role::Suspect)
@@ -208,9 +210,9 @@ impl<'a> NetworkContext<'a> {
     fn fits(&self, said: &Confirmed, item: &Item<'_>) -> bool {
         let pattern = item.pattern;
         let of_domain = said.domain.as_ref().is_none_or(|domain| domain == self.view.word(item.domain()));
-        let in_network = said.network.is_none_or(|(network, bits)| {
-            item.source.address().is_some_and(|address| within(address, network, bits))
-        });
+        let in_network = said
+            .network
+            .is_none_or(|(network, bits)| item.source.address().is_some_and(|address| within(address, network, bits)));
         let signs = said.signs_as.as_ref().is_none_or(|domain| {
             let vouches = |name: &u32| at_or_below(self.view.name(*name), domain);
             let path = matches!(pattern.path, PathResult::OwnPass | PathResult::OtherPass)

@@ -5,8 +5,8 @@ use super::{
     super::{
         interner::{NONE, Table},
         shards::Part,
-        sums::Messages,
         summary::SourceSummary,
+        sums::Messages,
         thresholds::{NO_CHANCE, WORTH_A_LINE},
     },
     Role,
@@ -232,8 +232,7 @@ impl Pass<'_> {
         }
         let mut lists = DomainLists::default();
         let asked = part.sources.iter().zip(sums).filter(|(_, sums)| sums.is_asked());
-        let sources: Vec<_> =
-            asked.map(|(source, sums)| summarize(self.view, *source, sums, &mut lists)).collect();
+        let sources: Vec<_> = asked.map(|(source, sums)| summarize(self.view, *source, sums, &mut lists)).collect();
         // A part's go where all are as soon as they are known: there may be too many to hold twice.
         self.sources.lock().unwrap_or_else(PoisonError::into_inner).extend(sources);
     }
@@ -262,9 +261,8 @@ impl Pass<'_> {
             };
             last = Some((key, at));
             let governs = self.governs.get(&item.domain()).copied();
-            let governed = governs.is_some_and(|governs| {
-                if item.pattern.as_subdomain { governs.subdomains } else { governs.itself }
-            });
+            let governed = governs
+                .is_some_and(|governs| if item.pattern.as_subdomain { governs.subdomains } else { governs.itself });
             groups[at].0.add(item, judged, governed, self.horizon);
             groups[at].1.push(item);
         }

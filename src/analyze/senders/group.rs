@@ -290,10 +290,9 @@ impl SenderGroup {
     /// All rows of the source are in: settle what they say together.
     pub(crate) fn settle(&mut self, view: &View<'_>, items: &[&Item<'_>], horizon: Horizon) {
         self.signer = match self.identity {
-            Identity::Voucher(name) if name != NONE => items
-                .iter()
-                .any(|item| item.pattern.vouchers.first() == Some(&name))
-                .then(|| view.name(name).clone()),
+            Identity::Voucher(name) if name != NONE => {
+                items.iter().any(|item| item.pattern.vouchers.first() == Some(&name)).then(|| view.name(name).clone())
+            }
             _ => prevailing(items, |item| {
                 let pattern = item.pattern;
                 let own = pattern.verified.first().copied().or(pattern.broken.first().map(|broken| broken.key));

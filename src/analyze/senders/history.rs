@@ -8,8 +8,8 @@ use super::{
         shards::{Part, network},
         sums::{DayCounts, Messages},
         thresholds::{
-            ENOUGH_REPORTERS, HOME_ONE_IN, JUDGED_DAYS, NO_CHANCE, NO_STRAY, PASSED_ON_ONE_IN, REPAIRED_DAYS, SECOND_HOME_ONE_IN,
-            STEADY_DAYS, STEADY_WEEKS, VISIBLE_ONE_IN, WORTH_A_LINE,
+            ENOUGH_REPORTERS, HOME_ONE_IN, JUDGED_DAYS, NO_CHANCE, NO_STRAY, PASSED_ON_ONE_IN, REPAIRED_DAYS,
+            SECOND_HOME_ONE_IN, STEADY_DAYS, STEADY_WEEKS, VISIBLE_ONE_IN, WORTH_A_LINE,
         },
     },
     Role,
@@ -122,7 +122,8 @@ impl KeyUse {
         let share = |messages: Option<&Messages>| {
             messages.is_some_and(|messages| messages.is_one_in(HOME_ONE_IN, found.messages))
         };
-        let few_places = share(found.networks.get(&network)) || owner.is_some_and(|owner| share(found.owners.get(&owner)));
+        let few_places =
+            share(found.networks.get(&network)) || owner.is_some_and(|owner| share(found.owners.get(&owner)));
         let several = found.reporters.len() >= ENOUGH_REPORTERS;
         if !few_places {
             Role::Suspect
@@ -295,7 +296,10 @@ impl History {
             let of = network(items[0].source);
             for items in by_source(items) {
                 let listed = is_listed(items);
-                items.iter().filter(|item| item.judged.0 > 0).for_each(|item| self.add_item(item, (of, listed), horizon));
+                items
+                    .iter()
+                    .filter(|item| item.judged.0 > 0)
+                    .for_each(|item| self.add_item(item, (of, listed), horizon));
             }
         }
     }

@@ -23,8 +23,7 @@ pub enum Role {
 
 impl Role {
     /// All, in order.
-    pub const ALL: [Self; 6] =
-        [Self::Own, Self::Vendor, Self::Forwarder, Self::List, Self::Unclear, Self::Suspect];
+    pub const ALL: [Self; 6] = [Self::Own, Self::Vendor, Self::Forwarder, Self::List, Self::Unclear, Self::Suspect];
 
     /// The word as it stands in the answers.
     pub const fn as_str(self) -> &'static str {

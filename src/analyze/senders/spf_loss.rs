@@ -150,7 +150,10 @@ impl SpfLosses {
             let (fine, wrong) = found.days.between(horizon.from, horizon.to);
             wrong.0 >= WORTH_A_LINE && wrong >= fine && found.reporters.len() >= ENOUGH_REPORTERS
         };
-        self.errors.iter().filter(move |(_, found)| broken(found)).map(|((domain, path), found)| (*domain, *path, found))
+        self.errors
+            .iter()
+            .filter(move |(_, found)| broken(found))
+            .map(|((domain, path), found)| (*domain, *path, found))
     }
 
     /// What was lost: policy domain, return path, entry.

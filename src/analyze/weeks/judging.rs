@@ -27,8 +27,7 @@ fn changes(summary: &Summary) -> Vec<&Change> {
 
 /// The one action that is no step of the policy.
 fn action(summary: &Summary) -> &Action {
-    let mut actions =
-        summary.actions.iter().filter(|action| !matches!(action.change, Change::PublishPolicy { .. }));
+    let mut actions = summary.actions.iter().filter(|action| !matches!(action.change, Change::PublishPolicy { .. }));
     let action = actions.next().unwrap_or_else(|| panic!("no action: {:?}", readiness(summary)));
     assert_eq!(actions.next(), None);
     action
@@ -77,7 +76,9 @@ fn a_service_that_sent_twice_in_the_eight_weeks_holds_the_policy_though_the_week
     assert_eq!(readiness.held_by, [HeldBy::Loss, HeldBy::UnclearSenders][..1]);
     assert_eq!(readiness.losing[0].who.signs_as.as_ref().unwrap().as_written(), "news.example");
     let action = action(&summary);
-    assert!(matches!(&action.change, Change::AlignSender { organization, signs: true } if organization.as_written() == "news.example"));
+    assert!(
+        matches!(&action.change, Change::AlignSender { organization, signs: true } if organization.as_written() == "news.example")
+    );
     assert_eq!((action.confidence, action.messages), (Confidence::Medium, 1600));
 }
 
@@ -97,7 +98,8 @@ fn a_service_of_one_week_only_is_unclear_holds_the_policy_and_is_named() {
 fn a_service_that_signs_as_the_domain_too_is_known_to_be_the_users() {
     let mut world = World::new();
     world.add(-49..-20, |day| {
-        let line = unaligned_service(day, 5).signatures(&[("example.com", "s1", "pass"), ("news.example", "k1", "pass")]);
+        let line =
+            unaligned_service(day, 5).signatures(&[("example.com", "s1", "pass"), ("news.example", "k1", "pass")]);
         line.verdict(Flags::DKIM, Cause::PassDkimOnly)
     });
     world.add(-10..7, |day| unaligned_service(day, 5));
@@ -111,7 +113,8 @@ fn what_was_repaired_two_weeks_ago_is_over_even_if_a_stray_message_failed_since(
         let mut world = World::new();
         world.add(-40..-30, |day| unaligned_service(day, 10));
         world.add(-30..7, |day| {
-            let line = unaligned_service(day, 10).signatures(&[("example.com", "s1", "pass"), ("news.example", "k1", "pass")]);
+            let line =
+                unaligned_service(day, 10).signatures(&[("example.com", "s1", "pass"), ("news.example", "k1", "pass")]);
             line.verdict(Flags::DKIM, Cause::PassDkimOnly)
         });
         if stray > 0 {
@@ -136,7 +139,9 @@ fn a_key_that_never_verified_is_wrong_and_no_list_though_the_service_signs_as_we
     assert_eq!(source(&summary, "203.0.113.88").cause, Cause::OwnSigningBroken);
     assert_eq!((readiness(&summary).verdict, readiness(&summary).would_be_lost), (Verdict::NotYet, 540));
     let action = action(&summary);
-    assert!(matches!(&action.change, Change::RepairKey { selector: Some(selector), fault: KeyFault::Mismatch, .. } if selector.as_written() == "s1"));
+    assert!(
+        matches!(&action.change, Change::RepairKey { selector: Some(selector), fault: KeyFault::Mismatch, .. } if selector.as_written() == "s1")
+    );
     assert_eq!(action.confidence, Confidence::Medium);
 }
 
@@ -146,7 +151,8 @@ fn a_selector_made_up_by_a_botnet_makes_nobody_yours() {
     for at in WEEKS {
         for (host, reporter) in REPORTERS.iter().enumerate() {
             let address = format!("10.9.{}.{}", (at + 49) * 4 + i32::try_from(host).unwrap(), 7 + host);
-            let line = Line::new(&day(at), &address, 2).dkim("example.com", "fake", "permerror").spf("example.com", "fail");
+            let line =
+                Line::new(&day(at), &address, 2).dkim("example.com", "fake", "permerror").spf("example.com", "fail");
             world.lines.push(line.verdict(0, Cause::OwnSigningBroken).reporter(reporter));
         }
     }
@@ -171,7 +177,10 @@ fn a_list_breaks_signatures_that_verify_elsewhere_and_no_key_is_blamed() {
     world.stricter_from = Some(day(-60).parse().unwrap());
     let summary = world.summary();
     assert_eq!(readiness(&summary).next.as_deref(), Some("p=reject"));
-    assert_eq!((readiness(&summary).verdict, readiness(&summary).held_by.clone()), (Verdict::NotYet, vec![HeldBy::ForwardedMail]));
+    assert_eq!(
+        (readiness(&summary).verdict, readiness(&summary).held_by.clone()),
+        (Verdict::NotYet, vec![HeldBy::ForwardedMail])
+    );
 }
 
 #[test]
@@ -349,7 +358,10 @@ fn the_same_rows_under_another_report_id_are_named_and_count_once_in_verdicts() 
     adder.heads(&heads);
     let twice = adder.finish();
     let repeated = &twice.quality.repeated_reports[0];
-    assert_eq!((repeated.org_name.as_written(), repeated.reports, repeated.messages), ("Yahoo", 1, heads[0].messages as u64));
+    assert_eq!(
+        (repeated.org_name.as_written(), repeated.reports, repeated.messages),
+        ("Yahoo", 1, heads[0].messages as u64)
+    );
     assert_eq!(twice.totals.sums.messages - once.totals.sums.messages, heads[0].messages as u64);
     assert_eq!(readiness(&twice).would_be_lost, readiness(&once).would_be_lost);
 }
@@ -366,7 +378,8 @@ fn the_users_word_beats_all_evidence() {
     let mine = answer(Confirmed { mine: true, signs_as: Some("news.example".into()), ..Confirmed::default() });
     assert_eq!((readiness(&mine).would_be_lost, readiness(&mine).unconfirmed), (1120, 0));
     assert_eq!(action(&mine).confidence, Confidence::High);
-    let printer = Confirmed { mine: true, network: Some(("203.0.113.77".parse().unwrap(), 32)), ..Confirmed::default() };
+    let printer =
+        Confirmed { mine: true, network: Some(("203.0.113.77".parse().unwrap(), 32)), ..Confirmed::default() };
     let printer_of = |domain: &str| answer(Confirmed { domain: Some(domain.into()), ..printer.clone() });
     let summary = printer_of("example.com");
     assert_eq!(roles(&summary, "203.0.113.77"), [Role::Own]);
@@ -385,9 +398,14 @@ fn a_small_sender_that_fails_as_a_whole_holds_a_large_domain() {
         let line = Line::new(day, "198.51.100.90", 1).dkim("example.com", "tickets", "pass").spf("example.com", "fail");
         line.verdict(Flags::DKIM, Cause::PassDkimOnly)
     });
-    world.change("198.51.100.90", 4, |line| line.dkim("example.com", "tickets", "permerror").verdict(0, Cause::OwnSigningBroken));
+    world.change("198.51.100.90", 4, |line| {
+        line.dkim("example.com", "tickets", "permerror").verdict(0, Cause::OwnSigningBroken)
+    });
     let summary = world.summary();
-    assert_eq!((readiness(&summary).verdict, readiness(&summary).held_by.clone()), (Verdict::NotYet, vec![HeldBy::OwnSender]));
+    assert_eq!(
+        (readiness(&summary).verdict, readiness(&summary).held_by.clone()),
+        (Verdict::NotYet, vec![HeldBy::OwnSender])
+    );
     assert!(readiness(&summary).losing[0].whole);
     assert_eq!(action(&summary).since.unwrap().to_string(), "2026-11-20");
 }

@@ -221,12 +221,7 @@ pub(crate) fn planted() -> Vec<Planted> {
         ),
         planted_in(
             "a service that nobody had set up stopped",
-            &[
-                "align news.example: 2940 of 2940",
-                "gone 198.51.100.77 Vendor",
-                "pass rate moved",
-                "example.com NotYet",
-            ],
+            &["align news.example: 2940 of 2940", "gone 198.51.100.77 Vendor", "pass rate moved", "example.com NotYet"],
             |world| {
                 world.add(-56..0, |day| unaligned_service(day, 15));
             },
@@ -244,11 +239,15 @@ pub(crate) fn planted() -> Vec<Planted> {
             &["Unclear 203.0.113.9 unauthenticated", "example.com NotYet"],
             |world| world.add(-56..7, |day| Line::new(day, "203.0.113.9", 5).unauthenticated()),
         ),
-        planted_in("an SPF record that cannot be evaluated", &["repair spf example.com: 0 of 1214 since 2026-11-16"], |world| {
-            world.change("192.0.2.10", 0, |line| {
-                line.spf("example.com", "permerror").verdict(Flags::DKIM, Cause::PassDkimOnly)
-            });
-        }),
+        planted_in(
+            "an SPF record that cannot be evaluated",
+            &["repair spf example.com: 0 of 1214 since 2026-11-16"],
+            |world| {
+                world.change("192.0.2.10", 0, |line| {
+                    line.spf("example.com", "permerror").verdict(Flags::DKIM, Cause::PassDkimOnly)
+                });
+            },
+        ),
         planted_in(
             "a second domain, on which nobody reports any more",
             &["no reports on example.org since 2026-11-15"],

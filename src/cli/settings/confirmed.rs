@@ -57,7 +57,9 @@ mod tests {
     use std::path::Path;
 
     fn read(text: &str) -> Result<Vec<Confirmed>, String> {
-        Settings::parse(text, Path::new("dmarquet.toml")).map(|settings| settings.confirmed).map_err(|e| format!("{e:#}"))
+        Settings::parse(text, Path::new("dmarquet.toml"))
+            .map(|settings| settings.confirmed)
+            .map_err(|e| format!("{e:#}"))
     }
 
     #[test]
@@ -77,7 +79,10 @@ mod tests {
     #[test]
     fn what_is_wrong_names_its_line_and_what_was_expected() {
         for (text, expected) in [
-            ("[[confirmed]]\nsigns_as = \"esp.example\"\n", "sender: expected \"mine\" or \"not_mine\", found no such key"),
+            (
+                "[[confirmed]]\nsigns_as = \"esp.example\"\n",
+                "sender: expected \"mine\" or \"not_mine\", found no such key",
+            ),
             ("[[confirmed]]\nsender = \"mine\"\n", "expected signs_as, network or both, found neither"),
             ("[[confirmed]]\nsender = \"maybe\"\nsigns_as = \"esp.example\"\n", "line 2"),
             ("[[confirmed]]\nsender = \"mine\"\nnetwork = \"192.0.2.0/33\"\n", "found \"192.0.2.0/33\""),

@@ -4,9 +4,9 @@
 //! Comes in: a path or the usual places. Goes out: [`Settings`], typed and resolved but for the secrets, which are
 //! fetched only when they are needed. Must not: connect anywhere, run a command, keep a secret.
 
+mod confirmed;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
-mod confirmed;
 mod mailbox;
 mod reader;
 mod secret;

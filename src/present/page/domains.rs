@@ -118,18 +118,26 @@ fn details(domain: &DomainSummary, alone: bool) -> Vec<String> {
             words::messages(unclear.failing)
         ));
     }
-    let more = (readiness.unclear_senders.len().saturating_sub(3) as u64).saturating_add(readiness.more_unclear_senders);
+    let more =
+        (readiness.unclear_senders.len().saturating_sub(3) as u64).saturating_add(readiness.more_unclear_senders);
     if more > 0 {
         lines.push(format!("and {} that may be yours", counted(more, "more sender", "more senders")));
     }
     if readiness.forwarded_at_risk > 0 {
-        lines.push(format!("{} fail through forwarders and mailing lists", words::messages(readiness.forwarded_at_risk)));
+        lines.push(format!(
+            "{} fail through forwarders and mailing lists",
+            words::messages(readiness.forwarded_at_risk)
+        ));
     }
     if readiness.lost_now > 0 {
-        lines.insert(0, format!("lost already: receivers blocked {} of your mail", words::messages(readiness.lost_now)));
+        lines
+            .insert(0, format!("lost already: receivers blocked {} of your mail", words::messages(readiness.lost_now)));
     }
     for reporter in readiness.silent_reporters.iter().take(3) {
-        lines.push(format!("{} saw much of this mail and fell silent: what it would see is unknown", Clean::new(reporter)));
+        lines.push(format!(
+            "{} saw much of this mail and fell silent: what it would see is unknown",
+            Clean::new(reporter)
+        ));
     }
     let spoofing = &domain.spoofing;
     if spoofing.messages > 0 && !alone {

@@ -18,9 +18,10 @@ pub(crate) struct Doubt {
 
 /// The doubts of all domains, those with most failing messages first in each.
 pub(super) fn doubts(summary: &Summary) -> Vec<Doubt> {
-    let undone = summary.domains.iter().filter(|domain| {
-        domain.readiness.verdict != Verdict::Done || domain.readiness.lost_now > 0
-    });
+    let undone = summary
+        .domains
+        .iter()
+        .filter(|domain| domain.readiness.verdict != Verdict::Done || domain.readiness.lost_now > 0);
     let of_domain = undone.flat_map(|domain| {
         let readiness = &domain.readiness;
         let vendors = readiness.losing.iter().filter(|losing| losing.who.role == Role::Vendor);
