@@ -60,7 +60,7 @@ pub struct FoundItem {
     pub detail: String,
 }
 
-/// The run's tally. Its JSON is DESIGN.md section 3; the last five fields are for the program alone.
+/// The run's tally. Its JSON is a contract (`docs/design.md`); the last five fields are for the program alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Tally {
     /// Everything met: the sum of all the places.

@@ -1,4 +1,4 @@
-//! Alignment: which domains belong together (RFC 7489 section 3.1, RFC 9990; STANDARDS.md sections 3.1 and 3.2).
+//! Alignment: which domains belong together (RFC 7489 section 3.1, RFC 9990; `docs/standards.md` section 4).
 //!
 //! In: domains, modes, raw results. Out: yes or no. The organizational domain is the Public Suffix List's, private
 //! section included: RFC 9989's tree walk needs DNS, which has no place here.

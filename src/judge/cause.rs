@@ -1,4 +1,4 @@
-//! The cause of a row's fate, from the row alone: the first class that matches (STANDARDS.md section 3.4).
+//! The cause of a row's fate, from the row alone: the first class that matches (`docs/summary.md`, Causes).
 //!
 //! In: a record and how it aligns. Out: a [`Cause`]. `analyze`, which sees more than a row, refines two of them.
 

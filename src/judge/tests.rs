@@ -1,4 +1,4 @@
-//! The rules of STANDARDS.md section 3, one test each.
+//! The rules of `docs/standards.md` section 4 and the causes of `docs/summary.md`, one test each.
 
 use super::*;
 use crate::limits::Limits;

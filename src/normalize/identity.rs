@@ -11,8 +11,8 @@ pub fn reporter_domain(metadata: &Metadata) -> Option<Domain> {
     canonical_domain(of_address(email))
 }
 
-/// The identity of a report: reporter, policy domain, id and period, trimmed; names and domains in any case (STANDARDS.md
-/// section 2.3). The id is compared as it is: some reporters' ids are base64.
+/// The identity of a report: reporter, policy domain, id and period, trimmed; names and domains in any case (`docs/standards.md`
+/// section 2.4). The id is compared as it is: some reporters' ids are base64.
 ///
 /// `report_id` alone is not enough: reporters share schemes, and some repeat an id for each day.
 pub(super) fn key(metadata: &Metadata, policy_domain: &Domain) -> ReportKey {

@@ -1,7 +1,7 @@
 //! The words of a report: white space and case folded, aliases of known reporters mapped, the rest kept.
 //!
 //! In: text as written. Out: the word, and whether it was a word of the standard. Nothing where the text is empty.
-//! STANDARDS.md section 1.2 has the sources of the aliases.
+//! `docs/standards.md` section 2.2 lists the aliases.
 
 use crate::model::{Disposition, DkimResult, Evaluated, ReasonType, SpfResult, SpfScope, Text};
 

@@ -1,4 +1,4 @@
-//! Numbers as people read them. A share below 100 % never prints as 100, above 0 % never as 0 (DESIGN.md section 5).
+//! Numbers as people read them. A share below 100% never prints as 100%, one above 0 never as 0 (`docs/summary.md`, Numbers).
 
 use crate::analyze::Rate;
 

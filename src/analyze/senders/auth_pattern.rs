@@ -213,7 +213,7 @@ fn path_result(owner: &str, own: &str, result: &str) -> PathResult {
     }
 }
 
-/// An override reason is a weak word for legitimacy, but a good one for the way a mail took (STANDARDS.md 3.4).
+/// An override reason says little about legitimacy, but much about the path a mail took (`docs/judging.md`).
 fn declared(reason: &str) -> Declared {
     if reason.starts_with("mailing_list") {
         Declared::List

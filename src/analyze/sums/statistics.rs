@@ -3,7 +3,7 @@
 use crate::model::Flags;
 use serde::Serialize;
 
-/// Messages by what passed. The JSON keys are those of DESIGN.md section 3.
+/// Messages by what passed. The JSON keys are a contract (`docs/design.md`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Sums {
     /// All.
