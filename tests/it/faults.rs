@@ -145,9 +145,9 @@ fn a_file_flipped_cut_or_gone_is_named_by_verify_and_never_the_end_of_the_progra
             let mut bytes = bytes.to_vec();
             let middle = bytes.len() / 2;
             bytes[middle] ^= 0x40;
-            std::fs::write(path, bytes).expect("a file");
+            overwrite(path, &bytes);
         }),
-        ("cut", |path, bytes| std::fs::write(path, &bytes[..1000]).expect("a file")),
+        ("cut", |path, bytes| overwrite(path, &bytes[..1000])),
         ("gone", |path, _| std::fs::remove_file(path).expect("a file")),
     ];
     let (work, _) = stored();
@@ -167,8 +167,14 @@ fn a_file_flipped_cut_or_gone_is_named_by_verify_and_never_the_end_of_the_progra
                 refused(&summary, &format!("{name} {what}"));
                 assert!(summary.stderr.contains(&name), "{summary:#?}");
             }
-            std::fs::write(&path, &bytes).expect("a file");
+            overwrite(&path, &bytes);
         }
     }
     assert_eq!(work.run(["verify"]).code, Some(0));
+}
+
+/// Replace a file of a store, whether it is there or not: nobody may write to one.
+fn overwrite(path: &std::path::Path, bytes: &[u8]) {
+    let _ = std::fs::remove_file(path);
+    std::fs::write(path, bytes).expect("a file");
 }

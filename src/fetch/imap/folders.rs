@@ -270,7 +270,7 @@ mod tests {
     fn names_without_end_are_not_kept() {
         let mut tree = Tree::default();
         let long = "x".repeat(60_000);
-        for number in 0..200_000 {
+        for number in 0..60_000 {
             let name = if number % 1000 == 0 { format!("{long}{number}") } else { format!("folder {number}") };
             let line = format!("* LIST () \"/\" \"{name}\"\r\n");
             tree.take(&Response::parse(line.as_bytes()).unwrap().1);
