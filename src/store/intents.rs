@@ -130,7 +130,7 @@ pub(crate) fn recover(layout: &Layout, ledger: &Ledger) -> Result<Vec<String>, S
     for path in &retired {
         if let Some((kind, month)) = Layout::month_of(path) {
             let name = Path::new(path).file_name().unwrap_or_default();
-            remove_file(&layout.retired(kind, month).join(name), "removing a merged file")?;
+            remove_file(&layout.retired_file(kind, month, name), "removing a merged file")?;
             remove_file(&layout.compacting(kind, month).join(name), "removing a merged file")?;
         }
     }
@@ -247,11 +247,10 @@ fn swap(
         clear_folder(&beside, &folder)?;
         return Ok(false);
     }
-    let retired = layout.retired(kind, month);
-    create_folder(&retired)?;
+    create_folder(&layout.retired(kind, month))?;
     for path in files::list(&beside)? {
         if old.iter().any(|old| old.file_name() == path.file_name()) {
-            if !rename_new(&path, &retired.join(path.file_name().unwrap_or_default()))? {
+            if !rename_new(&path, &layout.retired_file(kind, month, path.file_name().unwrap_or_default()))? {
                 // An earlier try linked it there and did not come to the end.
                 remove_file(&path, "removing a merged file")?;
             }
@@ -266,10 +265,9 @@ fn set_aside(layout: &Layout, (kind, month): (FileKind, Month), old: &[PathBuf])
     if old.is_empty() {
         return Ok(());
     }
-    let retired = layout.retired(kind, month);
-    create_folder(&retired)?;
+    create_folder(&layout.retired(kind, month))?;
     for path in old {
-        let target = retired.join(path.file_name().unwrap_or_default());
+        let target = layout.retired_file(kind, month, path.file_name().unwrap_or_default());
         if !rename_new(path, &target)? {
             // An earlier try linked it there and did not come to the end.
             remove_file(path, "removing a merged file")?;
@@ -282,7 +280,7 @@ fn set_aside(layout: &Layout, (kind, month): (FileKind, Month), old: &[PathBuf])
 /// copy, of a file that came in between.
 fn clear_folder(folder: &Path, home: &Path) -> Result<(), StoreError> {
     for path in files::list(folder)? {
-        let place = home.join(path.file_name().unwrap_or_default());
+        let place = home.join(Layout::unretired(path.file_name().unwrap_or_default()));
         let same = |other: &Path| match (std::fs::metadata(&path), std::fs::metadata(other)) {
             (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
             _ => false,

@@ -2,6 +2,7 @@
 //! open a file. No name here is made of a stranger's text.
 
 use jiff::civil::Date;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 /// A calendar month: the partition of parts and packs.
@@ -83,6 +84,9 @@ impl FileKind {
     }
 }
 
+/// What the name of a retired part ends with.
+const RETIRED: &str = ".retired";
+
 /// The data folder's map.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
@@ -134,6 +138,21 @@ impl Layout {
     /// Files that a merge replaced, for readers that listed them before; the next run removes them.
     pub fn retired(&self, kind: FileKind, month: Month) -> PathBuf {
         self.root.join("retired").join(format!("{}-{month}", kind.folder()))
+    }
+
+    /// The name a file has there. That of a part says no longer that it is one: whoever reads all Parquet files below the
+    /// root would count its rows twice.
+    pub fn retired_file(&self, kind: FileKind, month: Month, name: &OsStr) -> PathBuf {
+        let mut name = name.to_owned();
+        if kind == FileKind::Part {
+            name.push(RETIRED);
+        }
+        self.retired(kind, month).join(name)
+    }
+
+    /// The name of a file of a month, from the one that it has among the retired.
+    pub fn unretired(name: &OsStr) -> &OsStr {
+        name.to_str().and_then(|name| name.strip_suffix(RETIRED)).map_or(name, OsStr::new)
     }
 
     /// Where the folder of a month is put together anew, and where the old one is right after the exchange.

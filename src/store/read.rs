@@ -5,6 +5,7 @@
 
 use super::decode::Chunk;
 use super::encode::days_since_epoch;
+use super::layout::{FileKind, Layout, Month};
 use super::{StoreError, footer, sound};
 use crate::model::{Cause, Columns, Flags, Rows, Source, Text, Words};
 use jiff::civil::Date;
@@ -61,15 +62,12 @@ impl Part {
     }
 }
 
-/// A part of the ledger's list that a compaction has put elsewhere since: in its workplace, then among the retired.
+/// A part that a compaction has put elsewhere since the ledger was read: in its workplace, then among the retired.
 fn open_moved(path: &Path) -> Option<File> {
     let (folder, root) = (path.parent()?, path.ancestors().nth(3)?);
-    let month = folder.file_name()?.to_str()?.strip_prefix("month=")?;
-    let kind = folder.parent()?.file_name()?.to_str()?;
-    ["compacting", "retired"].iter().find_map(|place| {
-        let moved = root.join(place).join(format!("{kind}-{month}")).join(path.file_name()?);
-        File::open(moved).ok()
-    })
+    let (layout, month, name) = (Layout::new(root), Month::of_folder(folder)?, path.file_name()?);
+    let compacting = layout.compacting(FileKind::Part, month).join(name);
+    [compacting, layout.retired_file(FileKind::Part, month, name)].into_iter().find_map(|moved| File::open(moved).ok())
 }
 
 /// A row group that may hold rows of the filter.

@@ -434,6 +434,11 @@ fn compaction_keeps_every_row_and_original() {
     assert_eq!(writer.compact(false).unwrap(), super::Compacted::default(), "nothing is due twice");
     drop(writer);
     assert!(count(dir.path(), FileKind::Part) < before);
+    // A reader of all Parquet files below the root, as by `**/*.parquet`, meets each row once.
+    let mut parts = Vec::new();
+    super::survey::visible(dir.path(), "parquet", &mut parts).unwrap();
+    assert_eq!(parts.len(), count(dir.path(), FileKind::Part), "{parts:?}");
+    assert!(dir.path().join("retired").exists(), "readers may still want the others");
     assert_eq!(stored(dir.path()), collected(&reports));
     assert_eq!(manifest_keys(dir.path()), reports.len());
     assert_eq!(write(dir.path(), &reports), BTreeMap::from([("duplicate", reports.len())]));
@@ -838,7 +843,8 @@ fn a_merged_part_that_was_set_aside_halfway_does_not_come_back() {
         std::fs::create_dir_all(&retired).unwrap();
         for path in super::survey::on_disk(&layout, FileKind::Part).unwrap() {
             if path.starts_with(layout.month(FileKind::Part, month)) {
-                std::fs::hard_link(&path, retired.join(path.file_name().unwrap())).unwrap();
+                std::fs::hard_link(&path, layout.retired_file(FileKind::Part, month, path.file_name().unwrap()))
+                    .unwrap();
             }
         }
     }

@@ -215,7 +215,7 @@ fn remove_parts(layout: &Layout) -> Result<(), StoreError> {
         for folder in files::list(&place)? {
             for path in files::list(&folder)? {
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
-                if name.ends_with(".parquet") || name.ends_with(".tmp") {
+                if [".parquet", ".retired", ".tmp"].iter().any(|end| name.ends_with(end)) {
                     remove_file(&path, "removing a part that was merged")?;
                 }
             }
