@@ -164,6 +164,10 @@ fn text(tally: &Tally) -> String {
             tally.conflicts,
             "in conflict with a report stored before: see `dmarquet rejected list --conflicts`".to_owned(),
         ),
+        (
+            tally.replaced,
+            "in the place of a report with the same key: see `dmarquet rejected list --conflicts`".to_owned(),
+        ),
         (aside.total(), format!("set aside as no aggregate report ({})", kinds(tally))),
         (tally.rejected_count(), "unreadable".to_owned()),
         (tally.findings_count(), format!("odd but stored ({})", codes(tally))),
