@@ -118,7 +118,7 @@ fn base64_before_text(body: &[u8]) -> Option<(Vec<u8>, usize)> {
         .split(|byte| *byte == b'\n')
         .map(<[u8]>::trim_ascii)
         .any(|line| line.len() >= DATA_LINE && line.iter().all(|byte| is_letter(byte) || *byte == b'='));
-    if goes_on || text.is_empty() {
+    if goes_on || text.is_empty() || letters.is_empty() {
         return None;
     }
     // A letter alone is half a byte; two and three want their padding.

@@ -79,7 +79,7 @@ fn forged_reports_are_left_out_when_asked_and_counted_in_the_data_quality_always
     let straight = summary(&work, &["--authentic", "mails"]);
     assert_eq!(straight["totals"]["messages"], 21, "straight of files too");
     let explained = work.run(["summary", "mails", "--authentic", "--explain", "192.0.2.7", "--format", "json"]).json();
-    assert_eq!(explained["source"]["messages"], 21);
+    assert_eq!(explained["sources"][0]["messages"], 21);
 }
 
 #[test]
