@@ -271,7 +271,7 @@ mod tests {
         let mail = letter().compose().unwrap();
         for (program, said) in [("/nonexistent/sendmail", "No such file"), ("/bin/false", "ended with exit status: 1")]
         {
-            let route = Route::Sendmail { program: PathBuf::from(program), patience: Duration::from_secs(60) };
+            let route = Route::Sendmail { program: PathBuf::from(program), patience: Duration::from_mins(1) };
             let error = mail.send(&route).unwrap_err();
             assert!(matches!(error, SendError::NotTaken { .. }) && error.to_string().contains(said), "{error}");
         }

@@ -189,7 +189,7 @@ pub fn counted(number: i64, noun: &str) -> String {
     let digits = number.unsigned_abs().to_string();
     let mut grouped = if number < 0 { "-".to_owned() } else { String::new() };
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             grouped.push(',');
         }
         grouped.push(digit);

@@ -168,7 +168,7 @@ fn host(lookup: &dyn Lookup, domain: &str, mx: &Mx, unknown: &mut bool, notes: &
             host.addresses = addresses;
         }
         Answer::NxDomain => {
-            notes.find(&codes::MX_MISSING, &place, format!("Remove or correct {}: it does not exist.", mx.host))
+            notes.find(&codes::MX_MISSING, &place, format!("Remove or correct {}: it does not exist.", mx.host));
         }
         Answer::NoData => notes.find(
             &codes::MX_NO_ADDRESS,

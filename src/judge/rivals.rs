@@ -85,17 +85,20 @@ mod tests {
 
     /// A report with rows of so many messages each.
     fn report(counts: &[i64]) -> Report {
-        let rows: String = counts
+        let rows: Vec<String> = counts
             .iter()
             .map(|count| format!("<record><row><source_ip>192.0.2.7</source_ip><count>{count}</count></row></record>"))
             .collect();
         let xml = format!(
             "<feedback><report_metadata><org_name>receiver.example</org_name><report_id>1</report_id><date_range>\
              <begin>1772496000</begin><end>1772582399</end></date_range></report_metadata><policy_published>\
-             <domain>example.com</domain></policy_published>{rows}</feedback>"
+             <domain>example.com</domain></policy_published>{}</feedback>",
+            rows.concat()
         );
         let context = Context { attachment: Option::None, arrival: "2026-03-04T02:00:00Z".parse().unwrap() };
-        let Read::Report { report, .. } = reports(xml.as_bytes(), &context, &Default::default()).remove(0) else {
+        let Read::Report { report, .. } =
+            reports(xml.as_bytes(), &context, &crate::limits::Limits::default()).remove(0)
+        else {
             panic!("a report")
         };
         report

@@ -74,7 +74,7 @@ fn dmarc(text: &mut String, posture: &Posture) {
         Some(found) => line(text, 1, &format!("_dmarc.{}: {}", found.domain, found.record.text)),
         None if posture.dmarc.walk.is_none() => line(text, 1, "could not be looked up"),
         None if posture.findings.iter().any(|finding| finding.code == &finding::DMARC_MISSING) => {
-            line(text, 1, "no record")
+            line(text, 1, "no record");
         }
         None => line(text, 1, "no valid record"),
     }

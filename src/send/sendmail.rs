@@ -27,7 +27,7 @@ pub(super) fn run(program: &Path, patience: Duration, envelope: &Envelope, mail:
     // A dot on a line of its own is no end of the mail, and addresses are no options.
     command.arg("-i");
     if let Some(from) = envelope.from() {
-        command.arg("-f").arg(from.to_string());
+        command.arg("-f").arg(AsRef::<std::ffi::OsStr>::as_ref(from));
     }
     command.arg("--").args(envelope.to().iter().map(ToString::to_string));
     // A group of its own, so that what it starts ends with it.

@@ -249,11 +249,11 @@ fn swap(
     }
     create_folder(&layout.retired(kind, month))?;
     for path in files::list(&beside)? {
-        if old.iter().any(|old| old.file_name() == path.file_name()) {
-            if !rename_new(&path, &layout.retired_file(kind, month, path.file_name().unwrap_or_default()))? {
-                // An earlier try linked it there and did not come to the end.
-                remove_file(&path, "removing a merged file")?;
-            }
+        if old.iter().any(|old| old.file_name() == path.file_name())
+            && !rename_new(&path, &layout.retired_file(kind, month, path.file_name().unwrap_or_default()))?
+        {
+            // An earlier try linked it there and did not come to the end.
+            remove_file(&path, "removing a merged file")?;
         }
     }
     clear_folder(&beside, &folder)?;

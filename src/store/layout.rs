@@ -101,6 +101,7 @@ impl Layout {
     }
 
     /// The same folder with the ledger that a rebuild makes.
+    #[must_use]
     pub fn rebuilding(&self) -> Self {
         Self { root: self.root.clone(), ledger: self.rebuild_folder().join("ledger.sqlite") }
     }

@@ -30,7 +30,7 @@ pub(crate) const INFLATED: i64 = 64 << 20;
 pub(crate) fn inflated(path: &Path) -> Result<i64, StoreError> {
     const CODE: i64 = 4;
     let part = Part::open(path.to_owned())?;
-    let columns = part.metadata.row_groups.iter().flat_map(|group| group.parquet_columns());
+    let columns = part.metadata.row_groups.iter().flat_map(polars_parquet::read::RowGroupMetadata::parquet_columns);
     Ok(columns.fold(0, |sum: i64, column| {
         let codes = column.num_values().max(0).saturating_mul(CODE);
         sum.saturating_add(column.uncompressed_size().max(0)).saturating_add(codes)

@@ -202,7 +202,7 @@ impl Rebuild {
     /// Any fault of the disk.
     pub fn finish(mut self) -> Result<Rebuilt, StoreError> {
         self.writer.commit()?;
-        self.tell_lost()?;
+        self.tell_lost();
         let unread = self.carry_over();
         self.name_rejected()?;
         let packs = std::mem::take(&mut self.packs);
@@ -338,8 +338,8 @@ impl Rebuild {
     }
 
     /// Reports that the old ledger knew and no pack holds any more.
-    fn tell_lost(&mut self) -> Result<(), StoreError> {
-        let Some(old) = &self.old else { return Ok(()) };
+    fn tell_lost(&mut self) {
+        let Some(old) = &self.old else { return };
         let ledger = &self.writer.ledger;
         let look = || -> rusqlite::Result<Vec<String>> {
             let sql = "SELECT content, org_name, report_id, policy_domain FROM reports";
@@ -358,12 +358,11 @@ impl Rebuild {
             Ok(lost)
         };
         // A ledger that is only partly readable tells what it can.
-        let Ok(lost) = look() else { return Ok(()) };
+        let Ok(lost) = look() else { return };
         if !lost.is_empty() {
             let what = format!("no readable original is left of {}; {RESTORE}", some_of(&lost));
             self.damaged.push(Fault { at: "originals".into(), what });
         }
-        Ok(())
     }
 
     /// Copy what only the old ledger knew. Returns the tables that could not be read.
@@ -421,7 +420,8 @@ fn open_old(layout: &Layout, lock: &Lock) -> Result<Option<(Ledger, Vec<String>)
     // A ledger whose first commit is in its log alone has no bytes of its own.
     let log = PathBuf::from(format!("{}-wal", layout.ledger().display()));
     let holds = |path: &Path| std::fs::metadata(path).is_ok_and(|found| found.len() > 0);
-    if !holds(&layout.ledger()) && !(layout.ledger().exists() && holds(&log)) {
+    let stands = holds(&layout.ledger()) || (layout.ledger().exists() && holds(&log));
+    if !stands {
         return Ok(None);
     }
     let (ledger, notices) = Ledger::writer(layout, lock)?;

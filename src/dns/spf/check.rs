@@ -198,7 +198,7 @@ fn term_advice(place: &str, term: &str, mechanism: &Mechanism, notes: &mut Notes
     };
     match mechanism {
         _ if has_macro => {
-            notes.find(&codes::SPF_MACRO, place, format!("Check `{term}` yourself: it contains a macro."))
+            notes.find(&codes::SPF_MACRO, place, format!("Check `{term}` yourself: it contains a macro."));
         }
         Mechanism::Ptr(_) => {
             notes.find(&codes::SPF_PTR, place, format!("Replace `{term}` with the addresses it stands for."));

@@ -147,13 +147,14 @@ fn a_greeting_capabilities_and_answers_without_end_are_refused_early() {
         let begin = Instant::now();
         let error = error_of(mailbox_at(scripted(endless(start)), Auth::Password));
         assert!(error.contains("a response line is longer than"), "{error}");
-        assert!(begin.elapsed() < Duration::from_secs(60));
+        assert!(begin.elapsed() < Duration::from_mins(1));
     }
 }
 
 #[test]
 fn of_more_folders_than_fit_some_are_kept_and_that_is_said() {
-    let list: String = (0..60_000).map(|number| format!("* LIST () \"/\" \"Folder {number}\"\r\n")).collect();
+    let lines: Vec<String> = (0..60_000).map(|number| format!("* LIST () \"/\" \"Folder {number}\"\r\n")).collect();
+    let list = lines.concat();
     let port =
         obliging(move |tag, rest| rest.starts_with("LIST").then(|| format!("{list}{tag} OK done\r\n").into_bytes()));
     let mut mailbox = mailbox_at(port, Auth::Password);
