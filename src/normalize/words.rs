@@ -5,6 +5,7 @@
 
 use super::bounded::{WORD, bounded};
 use crate::model::{Disposition, DkimResult, Evaluated, ReasonType, SpfResult, SpfScope, Text};
+use std::borrow::Cow;
 
 /// A vocabulary, as `normalize` needs it.
 pub(super) trait Word: Sized + Clone {
@@ -39,8 +40,9 @@ pub(super) fn word<W: Word>(text: &str) -> Option<(W, bool)> {
 pub(super) fn lower(text: &str) -> Option<Text> {
     let text = text.trim();
     let is_lower = text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
-    let text = bounded(text, WORD);
-    (!text.is_empty()).then(|| if is_lower { Text::from(text) } else { Text::from_str_to_lowercase(&text) })
+    // Cut after folding: a letter in lower case may be longer than the one it comes from.
+    let folded = if is_lower { Cow::Borrowed(text) } else { Cow::Owned(text.to_lowercase()) };
+    (!text.is_empty()).then(|| Text::from(bounded(&folded, WORD)))
 }
 
 /// Implement the trait by the vocabulary itself, after its aliases.

@@ -78,7 +78,7 @@ fn a_server_gets_neither_memory_nor_time_without_bound() {
             }
         }
     };
-    let error = sent_to(Security::None, "x", endless(&vec![b'x'; 1 << 16], Duration::ZERO));
+    let error = sent_to(Security::None, "x", endless(Vec::leak(vec![b'x'; 1 << 16]), Duration::ZERO));
     assert!(error.ends_with("answered the connection with a line longer than 4096 bytes"), "{error}");
     let error = sent_to(Security::None, "x", endless(b"220-more\r\n", Duration::ZERO));
     assert!(error.ends_with("answered the connection with more than 100 lines"), "{error}");
