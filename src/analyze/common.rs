@@ -6,7 +6,7 @@ use super::{
     classes::Classes,
     facts::Pattern,
     heads::Heads,
-    interner::{Column, Interner, Keyed, NONE},
+    interner::{Column, Interner, Keyed, NONE, OTHER},
     period::DAYS,
     question::Question,
     sums::Sums,
@@ -16,6 +16,12 @@ use std::collections::BTreeMap;
 
 /// The flags that a pattern has.
 const FLAGS: u8 = Flags::PASS | Flags::DKIM | Flags::SPF;
+
+/// How many patterns are told apart: with what is made of each to answer they take some 120 MB. A year of 500 domains and
+/// their services has a tenth of them; more are made to fill memory.
+const PATTERNS: usize = 400_000;
+/// Bytes of all words that patterns are made of: 80 for each pattern, where most share theirs with others.
+const WORDS: usize = 32 << 20;
 
 /// Sums over all sources.
 #[derive(Debug, Clone, Default)]
@@ -127,7 +133,18 @@ impl Common {
         let classes = chunk.classes.firsts().iter().zip(&chunk.sums).map(|(row, (messages, records))| {
             let day = clamped(chunk.rows.day[*row]);
             let Some(window) = scope.window(day) else { return (NONE, day) };
-            let pattern = columns.pattern(*row, &mut self.texts, (window, window == scope.asked));
+            // Beyond the bounds what is new is added up under one name: every sum stays exact.
+            let crowded = self.patterns.items().len() >= PATTERNS;
+            let full = crowded || self.texts.bytes() >= WORDS;
+            let mut pattern = columns.pattern(*row, &mut self.texts, (window, window == scope.asked), full);
+            if full {
+                let other = self.texts.word(OTHER);
+                let keep = |name: u32| if crowded { other } else { name };
+                pattern = match self.patterns.find(&pattern) {
+                    Some(_) => pattern,
+                    None => pattern.folded(other, keep),
+                };
+            }
             if !scope.wants(pattern.domain) || question.authentic && pattern.unproven {
                 return (NONE, day);
             }
@@ -188,20 +205,24 @@ impl<'a> Columns<'a> {
     }
 
     /// All that is said of a row but who, where and how much. What nobody asks of the history is left out of it.
-    fn pattern(&mut self, row: usize, texts: &mut Interner<Text>, (window, asked): (u8, bool)) -> Pattern {
+    /// Where the bounds are `full`, only words that are known are told apart, and selectors not at all.
+    fn pattern(&mut self, row: usize, texts: &mut Interner<Text>, (window, asked): (u8, bool), full: bool) -> Pattern {
+        let id = |column: &mut Column<'_>, texts: &mut Interner<Text>| {
+            if full { column.known_or_other(row, texts) } else { column.id(row, texts) }
+        };
         let of_period =
-            |column: &mut Column<'_>, texts: &mut Interner<Text>| if asked { column.id(row, texts) } else { NONE };
+            |column: &mut Column<'_>, texts: &mut Interner<Text>| if asked { id(column, texts) } else { NONE };
         let auth = &self.rows.sender_auth;
-        let spf_domain = self.spf_domain.id(row, texts);
+        let spf_domain = id(&mut self.spf_domain, texts);
         Pattern {
             domain: self.domain.id(row, texts),
-            header_from: self.header_from.id(row, texts),
-            dkim_domain: self.dkim_domain.id(row, texts),
-            dkim_selector: self.dkim_selector.id(row, texts),
-            dkim_result: self.dkim_result.id(row, texts),
-            signatures: self.signatures.id(row, texts),
-            return_path: if spf_domain == NONE { self.envelope_from.id(row, texts) } else { spf_domain },
-            spf_result: self.spf_result.id(row, texts),
+            header_from: id(&mut self.header_from, texts),
+            dkim_domain: id(&mut self.dkim_domain, texts),
+            dkim_selector: id(&mut self.dkim_selector, texts),
+            dkim_result: id(&mut self.dkim_result, texts),
+            signatures: id(&mut self.signatures, texts),
+            return_path: if spf_domain == NONE { id(&mut self.envelope_from, texts) } else { spf_domain },
+            spf_result: id(&mut self.spf_result, texts),
             disposition: of_period(&mut self.disposition, texts),
             mismatch: of_period(&mut self.mismatch, texts),
             reason: of_period(&mut self.reason, texts),

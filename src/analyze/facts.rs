@@ -1,7 +1,7 @@
 //! What rows are folded into: one [`Fact`] for each source, [`Pattern`], day and reporter. A pattern is everything else about a
 //! row but its count.
 
-use super::interner::Keyed;
+use super::interner::{Keyed, NONE};
 use crate::model::{Cause, Flags};
 use std::hash::{Hash, Hasher};
 
@@ -51,6 +51,27 @@ impl Hash for Pattern {
         state.write_u64(pair(self.mismatch, self.reason));
         let small = [self.window, u8::from(self.unproven), self.flags.0, self.cause as u8];
         state.write_u64(pair(self.signatures, u32::from_le_bytes(small)));
+    }
+}
+
+impl Pattern {
+    /// Without names that are not told apart: `keep` says which stay. What is aligned is of the domain itself, so that the
+    /// mail of all others never looks like its own.
+    pub(crate) fn folded(self, other: u32, keep: impl Fn(u32) -> u32) -> Self {
+        let own = |name: u32, aligned: bool| match keep(name) {
+            name if name == other && aligned => self.domain,
+            name => name,
+        };
+        let (dkim, spf) = (self.flags.has(Flags::DKIM), self.flags.has(Flags::SPF));
+        Self {
+            header_from: own(self.header_from, true),
+            dkim_domain: own(self.dkim_domain, dkim),
+            dkim_selector: keep(self.dkim_selector),
+            // The deciding signature stands above.
+            signatures: if keep(self.signatures) == other { NONE } else { self.signatures },
+            return_path: own(self.return_path, spf),
+            ..self
+        }
     }
 }
 

@@ -15,8 +15,8 @@ pub(crate) struct Heads {
     pub(crate) reports: Table<(u32, u32, i32), DayReports>,
     /// Every policy seen.
     policies: Interner<Policy>,
-    /// Reports by policy domain, day and policy.
-    shown: Table<(u32, i32, u32), u64>,
+    /// Reports by policy domain, day and policy: sorted, so that those of one domain are found without a look at the rest.
+    shown: BTreeMap<(u32, i32, u32), u64>,
     /// The policy of a domain's report before.
     latest: Table<u32, u32>,
     /// Of the period asked for: reports over two days long, by domain.
@@ -135,6 +135,15 @@ impl Policy {
     }
 }
 
+/// The reports on one domain, history included.
+#[derive(Debug)]
+pub(crate) struct DomainReports {
+    /// The first day with one.
+    pub(crate) first_day: i32,
+    /// Ids of who reported.
+    pub(crate) reporters: BTreeSet<u32>,
+}
+
 impl Heads {
     /// Add a report of a domain and reporter.
     pub(crate) fn add(&mut self, head: &ReportHead, (domain, reporter): (u32, u32)) {
@@ -156,10 +165,22 @@ impl Heads {
         *self.shown.entry((domain, day, policy)).or_default() += 1;
     }
 
-    /// The policies of a domain: day, policy and how many reports show it, in no order.
+    /// The policies of a domain: day, policy and how many reports show it, by day.
     pub(crate) fn policies(&self, domain: u32) -> impl Iterator<Item = (i32, &Policy, u64)> {
-        let shown = self.shown.iter().filter(move |((of, ..), _)| *of == domain);
+        let shown = self.shown.range((domain, i32::MIN, 0)..=(domain, i32::MAX, u32::MAX));
         shown.map(|((_, day, policy), reports)| (*day, self.policies.get(*policy), *reports))
+    }
+
+    /// What the reports on each domain come to, in one pass over all.
+    pub(crate) fn by_domain(&self) -> Table<u32, DomainReports> {
+        let mut domains: Table<u32, DomainReports> = Table::default();
+        for (domain, reporter, day) in self.reports.keys() {
+            let none = || DomainReports { first_day: *day, reporters: BTreeSet::new() };
+            let known = domains.entry(*domain).or_insert_with(none);
+            known.first_day = known.first_day.min(*day);
+            known.reporters.insert(*reporter);
+        }
+        domains
     }
 
     /// Add what is odd about a report of the period asked for.

@@ -43,18 +43,20 @@ pub(crate) struct Interner<T> {
     items: Vec<T>,
     ids: HashTable<u32>,
     state: RandomState,
+    /// Bytes of all words; other items are not counted.
+    bytes: usize,
 }
 
 impl<T> Default for Interner<T> {
     fn default() -> Self {
-        Self { items: Vec::new(), ids: HashTable::new(), state: RandomState::default() }
+        Self { items: Vec::new(), ids: HashTable::new(), state: RandomState::default(), bytes: 0 }
     }
 }
 
 impl<T: Keyed> Interner<T> {
     /// The id of the item with a key; where there is none yet, `new` makes it.
     pub(crate) fn id(&mut self, key: &T::Key, new: impl FnOnce() -> T) -> u32 {
-        let Self { items, ids, state } = self;
+        let Self { items, ids, state, .. } = self;
         let is = |id: &u32| items[*id as usize].key() == key;
         match ids.entry(state.hash_one(key), is, |id| state.hash_one(items[*id as usize].key())) {
             Entry::Occupied(known) => *known.get(),
@@ -69,6 +71,12 @@ impl<T: Keyed> Interner<T> {
                 id
             }
         }
+    }
+
+    /// The id of the item with a key, where there is one.
+    pub(crate) fn find(&self, key: &T::Key) -> Option<u32> {
+        let is = |id: &u32| self.items[*id as usize].key() == key;
+        self.ids.find(self.state.hash_one(key), is).copied()
     }
 
     /// The item of an id that this interner gave.
@@ -92,13 +100,29 @@ impl<T: Keyed> Interner<T> {
     }
 }
 
+/// Stands for words that are not told apart: no domain, selector or result is written so.
+pub(crate) const OTHER: &str = "(other)";
+
 /// No word: a null, or a column that was not read.
 pub(crate) const NONE: u32 = Words::NULL;
 
 impl Interner<Text> {
     /// The id of a word.
     pub(crate) fn word(&mut self, word: &str) -> u32 {
-        self.id(word, || word.into())
+        let before = self.items.len();
+        let id = self.id(word, || word.into());
+        self.bytes += if self.items.len() > before { word.len() } else { 0 };
+        id
+    }
+
+    /// The id of a word where it is known, else of [`OTHER`], which stands for all that are not.
+    pub(crate) fn known_or_other(&mut self, word: &str) -> u32 {
+        self.find(word).unwrap_or_else(|| self.word(OTHER))
+    }
+
+    /// Bytes of all words.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// The text of an id; null for [`NONE`].
@@ -124,5 +148,12 @@ impl<'a> Column<'a> {
         let code = self.words.codes.get(row).copied().unwrap_or(NONE) as usize;
         let (Some(word), Some(id)) = (self.words.dictionary.get(code), self.ids.get_mut(code)) else { return NONE };
         *id.get_or_insert_with(|| texts.word(word))
+    }
+
+    /// The same where nothing is to be added to the interner: a word that is not in it is [`OTHER`].
+    pub(crate) fn known_or_other(&mut self, row: usize, texts: &mut Interner<Text>) -> u32 {
+        let code = self.words.codes.get(row).copied().unwrap_or(NONE) as usize;
+        let (Some(word), Some(id)) = (self.words.dictionary.get(code), self.ids.get_mut(code)) else { return NONE };
+        *id.get_or_insert_with(|| texts.known_or_other(word))
     }
 }

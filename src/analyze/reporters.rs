@@ -228,10 +228,9 @@ impl Attendance {
     /// The days of the period, as far as it is over, on which nobody reported.
     pub(crate) fn empty_days(&self) -> Vec<Date> {
         let Some((from, _, length)) = self.asked else { return Vec::new() };
-        (self.first_told(from, length)..=self.over)
-            .filter(|day| !self.records.values().any(|(_, record)| record.days.contains_key(day)))
-            .map(date)
-            .collect()
+        let seen: BTreeSet<i32> =
+            self.records.values().flat_map(|(_, record)| record.days.range(from..)).map(|(day, _)| *day).collect();
+        (self.first_told(from, length)..=self.over).filter(|day| !seen.contains(day)).map(date).collect()
     }
 
     /// The first day that is told of where nobody reported. Of a period of years those before the first report are not: no

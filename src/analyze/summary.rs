@@ -98,6 +98,10 @@ pub struct Totals {
 /// One policy domain.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DomainSummary {
+    /// One of the settings, or one that was asked for, or one with mail that passes. Of any other only the word of whoever
+    /// sent the report says that it is the reader's: of many, pages list the largest only.
+    #[serde(skip)]
+    pub vouched: bool,
     /// Where the DMARC record was found.
     pub policy_domain: Foreign,
     /// Its sums.

@@ -7,6 +7,7 @@ use super::exit::Exit;
 use super::interrupt::Interrupt;
 use super::output::{self, Talk};
 use super::settings::Settings;
+use super::trial::Trials;
 use crate::fetch::FetchError;
 use crate::fetch::imap::Acknowledger;
 use crate::ingest::{Observer, Options, Outcome, Tally, Trust};
@@ -16,6 +17,7 @@ use indicatif::ProgressBar;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 /// Unreadable items are named up to here, then counted: a flood must not fill a cron mail.
 const NAMED: usize = 20;
@@ -23,7 +25,15 @@ const NAMED: usize = 20;
 /// How a run is done, as the command line has it.
 pub(super) fn options(interrupt: &Interrupt, settings: &Settings, now: Timestamp) -> Options {
     let trust = Trust { authserv_ids: settings.trusted_authserv_id.clone(), domains: settings.domains.clone() };
-    Options { limits: Limits::default(), workers: None, interrupt: Some(interrupt.flag()), now, trust, witness: None }
+    Options {
+        limits: Limits::default(),
+        workers: None,
+        interrupt: Some(interrupt.flag()),
+        now,
+        trust,
+        witness: None,
+        trial: Some(Arc::new(Trials::default())),
+    }
 }
 
 /// How far ahead of this clock a commit may lie: two machines that share a store differ by seconds.

@@ -32,6 +32,7 @@ mod settings;
 mod status;
 mod straight;
 mod summary;
+mod trial;
 mod verify;
 mod witness;
 
@@ -52,6 +53,9 @@ use std::process::ExitCode;
 
 /// Run the program: read the command line, do it, say how it ended.
 pub fn run() -> ExitCode {
+    if trial::is_child() {
+        return trial::child();
+    }
     let root = match args::parse(std::env::args_os()) {
         Ok(root) => root,
         Err(usage) => return told(&usage).into(),

@@ -106,6 +106,14 @@ pub enum FetchError {
         /// What is there.
         found: String,
     },
+    /// An item that could not be looked at for a reason that lies elsewhere: the next run takes it again.
+    #[error("{origin}: left for the next run: {reason}")]
+    Left {
+        /// Where it came from.
+        origin: String,
+        /// Why.
+        reason: String,
+    },
     /// A mailbox could not be read, or not to its end.
     #[cfg(feature = "imap")]
     #[error(transparent)]

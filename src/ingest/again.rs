@@ -1,7 +1,8 @@
 //! The journey made again: from the originals of a store (`rebuild`), from its rejected items (`rejected retry`).
 
+use super::trial::{Survival, TrialItem};
 use super::trust::is_of_sender;
-use super::work::{Contents, Piece, Worked, work};
+use super::work::{Contents, Known, Piece, Worked, work};
 use super::{IngestError, Options, Tally};
 use crate::fetch::{Fetched, Item};
 use crate::judge::judge;
@@ -253,7 +254,7 @@ fn accept_one(
             origin: provenance.origin,
             attachment: provenance.attachment,
             reason: format!("expected the report {key} in its kept original, found it no longer"),
-            bytes: Some(bytes),
+            bytes: Some(bytes.into()),
             extension,
             arrival: provenance.arrival,
         }));
@@ -303,8 +304,27 @@ pub fn retry(writer: &mut Writer, entries: &[RejectedEntry], options: &Options) 
             arrival: options.now,
             message: None,
         };
-        let Worked { contents, .. } = work(Fetched::Item(item), options, None)?;
-        let Contents::Pieces(pieces) = contents else { continue };
+        // One that ended the program may do it again.
+        let tried = TrialItem { name: item.name.as_deref(), bytes: &item.bytes, arrival: item.arrival };
+        match options.trial.as_ref().map(|trial| trial.survives(&tried)) {
+            Some(Survival::Died(how)) => {
+                let reason = format!("ended the program: {how}");
+                tally.items += 1;
+                tally.reject(&entry.origin, &reason);
+                writer.reject_again(entry, &reason)?;
+                continue;
+            }
+            Some(Survival::Unknown(_)) => {
+                tally.faults += 1;
+                continue;
+            }
+            Some(Survival::Survived) | None => {}
+        }
+        let Ok(Worked { contents: Contents::Pieces(pieces), .. }) =
+            work(Fetched::Item(item).into(), options, &Known::default())?
+        else {
+            continue;
+        };
         let mut again = None;
         for piece in pieces {
             tally.items += 1;

@@ -3,7 +3,7 @@
 //! Comes in: a source, which may pause between stretches. Goes out: calls of a [`Sink`], on the caller's thread. Keeps of
 //! a report only its key and hash, to know it again.
 
-use super::{IngestError, Memories, Observer, Options, Tally, interrupted, save, through};
+use super::{IngestError, Known, Observer, Options, Tally, interrupted, save, through};
 use crate::fetch::{FetchError, Fetched};
 use crate::model::{Accepted, ReportKey};
 use crate::store::{Added, StoreError};
@@ -126,7 +126,7 @@ pub fn convert<S: Iterator<Item = Result<Fetched, FetchError>> + Send>(
 ) -> Result<Tally, IngestError> {
     let mut reader = save::Reader::new(observer, sink);
     loop {
-        through(&mut source, options, &Memories(None), |worked| reader.take(worked))?;
+        through(&mut source, options, &Known::default(), |worked| reader.take(worked))?;
         reader.stretch()?;
         if !goes_on(&source) || interrupted(options) {
             break;

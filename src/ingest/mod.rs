@@ -12,13 +12,16 @@ mod save;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod trial;
 mod trust;
+mod underway;
 mod work;
 
 pub use again::{promote, rebuild, retry};
 pub use convert::{Place, Placed, Sink, convert};
 pub use save::Outcome;
 pub use tally::{FoundItem, RejectedItem, SetAside, Stored, Tally};
+pub use trial::{Survival, Trial, TrialItem, attempt};
 pub use trust::{Trust, Witness};
 
 use crate::fetch::{FetchError, Fetched};
@@ -28,6 +31,7 @@ use crate::store::{Memory, StoreError, Writer};
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use underway::{Slot, Underway};
 
 /// How a run is done.
 #[derive(Debug, Clone, Default)]
@@ -44,6 +48,8 @@ pub struct Options {
     pub trust: Trust,
     /// Verifies the signatures of report mails; null: nobody does, and nothing waits for the network.
     pub witness: Option<Arc<dyn Witness>>,
+    /// Works on items that an earlier run may have died of; `None` works on them as on all others.
+    pub trial: Option<Arc<dyn Trial>>,
 }
 
 impl Options {
@@ -99,10 +105,11 @@ pub fn run(
 ) -> Result<Tally, IngestError> {
     writer.read_originals_with(again::reader(options));
     let ahead = again::retry_ahead(writer, options)?;
-    let memory = Memories::of(writer)?;
+    let underway = Underway::open(writer.dir(), options.workers())?;
+    let known = Known { store: writer.has_memory()?.then(|| writer.dir().to_owned()), underway: Some(&underway) };
     writer.take_notices().iter().for_each(|notice| observer.notice(notice));
-    let mut saver = save::Saver::new(writer, observer);
-    through(source, options, &memory, |worked| saver.take(worked))?;
+    let mut saver = save::Saver::new(writer, observer, &underway);
+    through(source, options, &known, |worked| saver.take(worked))?;
     let mut tally = saver.finish()?;
     tally.add(ahead);
     tally.interrupted = interrupted(options);
@@ -130,17 +137,44 @@ fn interrupted(options: &Options) -> bool {
     options.interrupt.as_ref().is_some_and(|interrupt| interrupt.load(std::sync::atomic::Ordering::Relaxed))
 }
 
-/// Makes each worker its own look-up of seen items.
-struct Memories(Option<std::path::PathBuf>);
+/// What is known of items from before.
+#[derive(Default)]
+struct Known<'a> {
+    /// Where seen items are looked up; `None` where none was ever seen.
+    store: Option<std::path::PathBuf>,
+    /// Where it is noted what is being worked on; `None` without a store.
+    underway: Option<&'a Underway>,
+}
 
-impl Memories {
-    /// Null where nothing was ever seen.
-    fn of(writer: &Writer) -> Result<Self, StoreError> {
-        Ok(Self(writer.has_memory()?.then(|| writer.dir().to_owned())))
+/// What each worker keeps for itself.
+struct Worker<'a> {
+    memory: Option<Memory>,
+    underway: Option<(&'a Underway, Slot)>,
+}
+
+impl<'a> Known<'a> {
+    fn worker(&self) -> Result<Worker<'a>, StoreError> {
+        Ok(Worker {
+            memory: self.store.as_deref().map_or(Ok(None), Memory::open)?,
+            underway: self.underway.map(|underway| (underway, underway.slot())),
+        })
+    }
+}
+
+impl Worker<'_> {
+    /// Note items, before anything is done with them.
+    fn begin(&self, items: &[Result<work::Hashed, FetchError>]) -> Result<(), StoreError> {
+        let Some((underway, slot)) = self.underway else { return Ok(()) };
+        underway.begin(slot, items.iter().filter_map(|item| item.as_ref().ok()?.hash))
     }
 
-    fn open(&self) -> Result<Option<Memory>, StoreError> {
-        self.0.as_deref().map_or(Ok(None), Memory::open)
+    fn work(&self, item: work::Hashed, options: &Options) -> Done {
+        let known = work::Known { memory: self.memory.as_ref(), underway: self.underway.map(|(underway, _)| underway) };
+        match work::work(item, options, &known) {
+            Ok(Ok(worked)) => Done::Worked(worked),
+            Ok(Err(fault)) => Done::Fault(fault),
+            Err(error) => Done::Failed(error),
+        }
     }
 }
 
@@ -154,24 +188,27 @@ enum Done {
 fn through(
     source: impl Iterator<Item = Result<Fetched, FetchError>> + Send,
     options: &Options,
-    memories: &Memories,
+    known: &Known<'_>,
     mut take: impl FnMut(Result<work::Worked, FetchError>) -> Result<(), IngestError>,
 ) -> Result<(), IngestError> {
     let work = pipeline::Work {
         workers: options.workers(),
-        state: &|| memories.open(),
-        each: |memory: &mut Result<Option<Memory>, StoreError>, item: Result<Fetched, FetchError>| {
-            let memory = match std::mem::replace(memory, Ok(None)) {
-                Ok(found) => {
-                    *memory = Ok(found);
-                    memory.as_ref().ok().and_then(Option::as_ref)
-                }
-                Err(error) => return Done::Failed(error),
-            };
-            match item.map(|fetched| work::work(fetched, options, memory)) {
-                Ok(Ok(worked)) => Done::Worked(worked),
-                Ok(Err(error)) => Done::Failed(error),
-                Err(fault) => Done::Fault(fault),
+        state: &|| known.worker(),
+        begin: |worker: &mut Result<Worker<'_>, StoreError>, items: Vec<Result<Fetched, FetchError>>| {
+            let items: Vec<_> = items.into_iter().map(|item| item.map(work::Hashed::from)).collect();
+            if let Ok(able) = worker
+                && let Err(error) = able.begin(&items)
+            {
+                *worker = Err(error);
+            }
+            items
+        },
+        each: |worker: &mut Result<Worker<'_>, StoreError>, item: Result<work::Hashed, FetchError>| match worker {
+            Ok(worker) => item.map_or_else(Done::Fault, |item| worker.work(item, options)),
+            // The run ends with the first of these.
+            Err(error) => {
+                let known = StoreError::Unknown { what: "its fault".to_owned(), expected: "a worker without a fault" };
+                Done::Failed(std::mem::replace(error, known))
             }
         },
         weight: |done| match done {

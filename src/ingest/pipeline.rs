@@ -12,12 +12,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
 /// Items of a chunk.
-const CHUNK_ITEMS: usize = 32;
+pub(super) const CHUNK_ITEMS: usize = 32;
 /// Bytes of a chunk, unless its one item has more.
 const CHUNK_BYTES: usize = 256 << 10;
 /// What finished results may weigh before the workers wait for the taker: more than a batch, so that the next one is worked
 /// on while the taker waits for the disk.
 const RESULTS: usize = 16 << 20;
+
+/// Items that travel together.
+type Chunk = Vec<Result<Fetched, FetchError>>;
 
 struct Numbered<T> {
     number: u64,
@@ -58,11 +61,13 @@ impl Gate {
 }
 
 /// What the workers do.
-pub(super) struct Work<'a, S, W, R> {
+pub(super) struct Work<'a, S, B, W, R> {
     /// How many there are.
     pub(super) workers: usize,
     /// What each keeps for itself.
     pub(super) state: &'a (dyn Fn() -> S + Sync),
+    /// What comes before any item of a chunk is worked on.
+    pub(super) begin: B,
     /// One item.
     pub(super) each: W,
     /// What its result weighs.
@@ -71,10 +76,10 @@ pub(super) struct Work<'a, S, W, R> {
 
 /// Run all of a source's items through the workers, and hand the results to `take` in the source's order. Ends early
 /// when `take` fails, or when the interrupt is set; then what was read is still handed over.
-pub(super) fn run<S, R: Send, E>(
+pub(super) fn run<S, T, R: Send, E>(
     source: impl Iterator<Item = Result<Fetched, FetchError>> + Send,
     interrupt: Option<&AtomicBool>,
-    work: &Work<'_, S, impl Fn(&mut S, Result<Fetched, FetchError>) -> R + Sync, R>,
+    work: &Work<'_, S, impl Fn(&mut S, Chunk) -> Vec<T> + Sync, impl Fn(&mut S, T) -> R + Sync, R>,
     mut take: impl FnMut(R) -> Result<(), E>,
 ) -> Result<(), E> {
     let gate = Gate::default();
@@ -122,17 +127,18 @@ fn read(
     }
 }
 
-fn work_off<S, R>(
+fn work_off<S, T, R>(
     from_source: &Receiver<Numbered<Result<Fetched, FetchError>>>,
     to_taker: &Sender<Numbered<R>>,
     gate: &Gate,
-    work: &Work<'_, S, impl Fn(&mut S, Result<Fetched, FetchError>) -> R, R>,
+    work: &Work<'_, S, impl Fn(&mut S, Chunk) -> Vec<T>, impl Fn(&mut S, T) -> R, R>,
 ) {
     let mut state = (work.state)();
     loop {
         gate.pass();
         let Ok(chunk) = from_source.recv() else { return };
-        let items: Vec<R> = chunk.items.into_iter().map(|item| (work.each)(&mut state, item)).collect();
+        let items = (work.begin)(&mut state, chunk.items);
+        let items: Vec<R> = items.into_iter().map(|item| (work.each)(&mut state, item)).collect();
         let weight = items.iter().map(work.weight).sum();
         gate.add(weight);
         if to_taker.send(Numbered { number: chunk.number, items, weight }).is_err() {

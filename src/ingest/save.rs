@@ -1,6 +1,7 @@
 //! Each item to its places: the store's side of a run, and the store-less one.
 
 use super::convert::{Place, Placed, Sink};
+use super::underway::Underway;
 use super::work::{Contents, Piece, Worked};
 use super::{IngestError, Observer, Tally};
 use crate::fetch::FetchError;
@@ -150,12 +151,13 @@ impl Told {
 pub(super) struct Saver<'a> {
     writer: &'a mut Writer,
     observer: &'a mut dyn Observer,
+    underway: &'a Underway,
     tally: Tally,
 }
 
 impl<'a> Saver<'a> {
-    pub(super) fn new(writer: &'a mut Writer, observer: &'a mut dyn Observer) -> Self {
-        Self { writer, observer, tally: Tally::default() }
+    pub(super) fn new(writer: &'a mut Writer, observer: &'a mut dyn Observer, underway: &'a Underway) -> Self {
+        Self { writer, observer, underway, tally: Tally::default() }
     }
 
     pub(super) fn take(&mut self, worked: Result<Worked, FetchError>) -> Result<(), IngestError> {
@@ -213,7 +215,10 @@ impl<'a> Saver<'a> {
     }
 
     fn commit(&mut self) -> Result<(), IngestError> {
+        let items = self.writer.items();
+        self.underway.committing(&items)?;
         let messages = self.writer.commit()?;
+        self.underway.committed(&items)?;
         self.observer.committed(&messages);
         Ok(())
     }

@@ -1,9 +1,11 @@
 //! One item through the pure stages: unpack, normalize, judge. Runs on any thread, and no input makes it fail.
 
 use super::Options;
-use crate::fetch::{Fetched, Item};
+use super::trial::{Survival, TrialItem};
+use super::underway::Underway;
+use crate::fetch::{FetchError, Fetched, Item};
 use crate::judge::judge;
-use crate::model::{Accepted, Finding, Hash, MailFacts, Message, Original, Proof, Provenance, RawMail};
+use crate::model::{Accepted, Finding, Hash, MailFacts, Message, Original, Proof, Provenance, RawMail, SharedBytes};
 use crate::normalize::{Context, Read, reports};
 use crate::store::{Memory, Reject, SeenItem, StoreError};
 use crate::unpack::{Content, Kind, Unit, unpack, with_mails};
@@ -48,26 +50,59 @@ const COPIED: usize = 16 << 20;
 /// Bytes of the mails of one item that are held for their signatures to be verified.
 const VERIFIED: usize = 32 << 20;
 
+/// What a source gave, with the hash of its bytes where it has some.
+#[derive(Debug)]
+pub(super) struct Hashed {
+    fetched: Fetched,
+    pub(super) hash: Option<Hash>,
+}
+
+impl From<Fetched> for Hashed {
+    fn from(fetched: Fetched) -> Self {
+        let hash = match &fetched {
+            Fetched::Item(item) => Some(Hash(Sha256::digest(&item.bytes).into())),
+            _ => None,
+        };
+        Self { fetched, hash }
+    }
+}
+
+/// What is known of items from before.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Known<'a> {
+    /// Those that were committed.
+    pub(super) memory: Option<&'a Memory>,
+    /// Those that a run may have died of.
+    pub(super) underway: Option<&'a Underway>,
+}
+
+/// What became of an item, or why it is left to a later run.
+type Outcome = Result<Worked, FetchError>;
+
 /// Take an item through the pure stages.
-pub(super) fn work(fetched: Fetched, options: &Options, memory: Option<&Memory>) -> Result<Worked, StoreError> {
-    match fetched {
-        Fetched::Item(item) => work_item(item, options, memory),
+pub(super) fn work(hashed: Hashed, options: &Options, known: &Known<'_>) -> Result<Outcome, StoreError> {
+    let Hashed { fetched, hash } = hashed;
+    Ok(Ok(match fetched {
+        Fetched::Item(item) => {
+            let hash = hash.unwrap_or_else(|| Hash(Sha256::digest(&item.bytes).into()));
+            return work_item(item, hash, options, known);
+        }
         Fetched::SetAside { origin } => {
             let contents = Contents::Pieces(vec![Piece::SetAside(Kind::Other)]);
-            Ok(Worked { origin, message: None, hash: None, arrival: options.now, contents })
+            Worked { origin, message: None, hash: None, arrival: options.now, contents }
         }
         Fetched::LinkOut { origin } => {
             let contents = Contents::Pieces(vec![Piece::LinkOut]);
-            Ok(Worked { origin, message: None, hash: None, arrival: options.now, contents })
+            Worked { origin, message: None, hash: None, arrival: options.now, contents }
         }
         Fetched::TooLarge { origin, size, limit, message } => {
             let bound = crate::limits::Bound::ItemBytes;
             let excess = crate::limits::LimitExceeded { bound, amount: Some(size), limit };
-            Ok(unread(origin, excess.to_string(), message, options.now))
+            unread(origin, excess.to_string(), message, options.now)
         }
         // Not dealt with: the message stays out of the cursor, and a later run asks for it again.
-        Fetched::Unfetched { origin, reason, .. } => Ok(unread(origin, reason, None, options.now)),
-    }
+        Fetched::Unfetched { origin, reason, .. } => unread(origin, reason, None, options.now),
+    }))
 }
 
 /// Something of which no bytes came.
@@ -77,16 +112,19 @@ fn unread(origin: String, reason: String, message: Option<Message>, now: Timesta
     Worked { origin, message, hash: None, arrival: now, contents }
 }
 
-fn work_item(item: Item, options: &Options, memory: Option<&Memory>) -> Result<Worked, StoreError> {
-    let hash = Hash(Sha256::digest(&item.bytes).into());
-    if let Some(seen) = memory.map_or(Ok(None), |memory| memory.seen(hash))? {
-        return Ok(Worked {
-            origin: item.origin,
-            message: item.message,
-            hash: Some(hash),
-            arrival: item.arrival,
-            contents: Contents::Seen(seen),
-        });
+fn work_item(item: Item, hash: Hash, options: &Options, known: &Known<'_>) -> Result<Outcome, StoreError> {
+    if let Some(seen) = known.memory.map_or(Ok(None), |memory| memory.seen(hash))? {
+        known.underway.iter().for_each(|underway| underway.is_known(hash));
+        let Item { origin, message, arrival, .. } = item;
+        return Ok(Ok(Worked { origin, message, hash: Some(hash), arrival, contents: Contents::Seen(seen) }));
+    }
+    if known.underway.is_some_and(|underway| underway.is_suspect(hash)) {
+        let tried = TrialItem { name: item.name.as_deref(), bytes: &item.bytes, arrival: item.arrival };
+        match options.trial.as_ref().map(|trial| trial.survives(&tried)) {
+            Some(Survival::Died(how)) => return Ok(Ok(deadly(item, hash, &how))),
+            Some(Survival::Unknown(reason)) => return Ok(Err(FetchError::Left { origin: item.origin, reason })),
+            Some(Survival::Survived) | None => {}
+        }
     }
     let Item { origin, name, bytes, arrival, message } = item;
     let copy = (bytes.len() <= COPIED).then(|| bytes.clone());
@@ -95,9 +133,22 @@ fn work_item(item: Item, options: &Options, memory: Option<&Memory>) -> Result<W
     let pieces = pieces.unwrap_or_else(|panic| {
         let reason = format!("internal error: {}", panic_text(panic.as_ref()));
         let (origin, attachment) = (origin.clone(), name);
-        vec![Piece::Rejected(Reject { origin, attachment, reason, bytes: copy, extension: "bin", arrival }, Vec::new())]
+        vec![Piece::Rejected(
+            Reject { origin, attachment, reason, bytes: copy.map(SharedBytes::from), extension: "bin", arrival },
+            Vec::new(),
+        )]
     });
-    Ok(Worked { origin, message, hash: Some(hash), arrival, contents: Contents::Pieces(pieces) })
+    Ok(Ok(Worked { origin, message, hash: Some(hash), arrival, contents: Contents::Pieces(pieces) }))
+}
+
+/// An item that ended a process that worked on nothing else: it is kept, and never worked on again unless somebody asks.
+fn deadly(item: Item, hash: Hash, how: &str) -> Worked {
+    let Item { origin, name, bytes, arrival, message } = item;
+    let reason = format!("ended the program: {how}");
+    let (bytes, extension) = (Some(bytes.into()), "bin");
+    let reject = Reject { origin: origin.clone(), attachment: name, reason, bytes, extension, arrival };
+    let contents = Contents::Pieces(vec![Piece::Rejected(reject, Vec::new())]);
+    Worked { origin, message, hash: Some(hash), arrival, contents }
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
@@ -158,12 +209,15 @@ fn unit_pieces(unit: Unit, around: Around, proofs: &mut Proofs<'_>, pieces: &mut
         Content::Report { xml, original } => (xml, original),
         Content::SetAside(kind) => return pieces.push(Piece::SetAside(kind)),
         Content::Rejected { reason, bytes, extension } => {
-            let reject = Reject { origin, attachment, reason, bytes: Some(bytes), extension, arrival };
+            let bytes = Some(bytes.into());
+            let reject = Reject { origin, attachment, reason, bytes, extension, arrival };
             return pieces.push(Piece::Rejected(reject, findings));
         }
     };
     let read = reports(&xml, &Context { attachment: attachment.as_deref(), arrival }, &options.limits);
     let original = Arc::new(original.unwrap_or(Original::Xml(xml)));
+    // Of a thousand broken documents in one file each is rejected with the same bytes.
+    let whole = SharedBytes::from(original.clone());
     for read in read {
         pieces.push(match read {
             Read::Report { report, findings: more } => {
@@ -182,12 +236,12 @@ fn unit_pieces(unit: Unit, around: Around, proofs: &mut Proofs<'_>, pieces: &mut
                 Piece::Report(Box::new(Accepted { report, verdicts, findings, original: original.clone(), provenance }))
             }
             Read::Rejected { reason } => {
-                let (bytes, extension) = match original.as_ref() {
-                    Original::Xml(bytes) => (bytes.clone(), "xml"),
-                    Original::Gzip(bytes) => (bytes.clone(), "xml.gz"),
+                let extension = match original.as_ref() {
+                    Original::Xml(_) => "xml",
+                    Original::Gzip(_) => "xml.gz",
                 };
-                let (origin, attachment) = (origin.clone(), attachment.clone());
-                let reject = Reject { origin, attachment, reason, bytes: Some(bytes), extension, arrival };
+                let (origin, attachment, bytes) = (origin.clone(), attachment.clone(), Some(whole.clone()));
+                let reject = Reject { origin, attachment, reason, bytes, extension, arrival };
                 Piece::Rejected(reject, std::mem::take(&mut findings))
             }
             Read::NotReport => Piece::SetAside(Kind::Other),
@@ -202,10 +256,20 @@ impl Worked {
             Contents::Pieces(pieces) => pieces.as_slice(),
             Contents::Seen(_) => &[],
         };
+        // What came in one file follows each other, and shares its bytes.
+        let (mut report, mut rejected) = (None, None);
         let weights = pieces.iter().map(|piece| match piece {
-            Piece::Report(accepted) => accepted.weight(),
+            Piece::Report(accepted) => {
+                let before = report.replace(&**accepted);
+                accepted.weight() + accepted.original_weight(before)
+            }
             Piece::SetAside(_) | Piece::LinkOut => 64,
-            Piece::Rejected(reject, _) => 512 + reject.bytes.as_ref().map_or(0, Vec::len),
+            Piece::Rejected(reject, _) => {
+                let before: Option<&SharedBytes> = rejected.take();
+                rejected = reject.bytes.as_ref();
+                let shared = before.zip(rejected).is_some_and(|(before, bytes)| before.is_same(bytes));
+                512 + rejected.filter(|_| !shared).map_or(0, |bytes| bytes.len())
+            }
         });
         weights.sum::<usize>() + 256
     }

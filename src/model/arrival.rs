@@ -13,6 +13,15 @@ pub enum Original {
     Gzip(Vec<u8>),
 }
 
+impl Original {
+    /// The bytes of either.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Xml(bytes) | Self::Gzip(bytes) => bytes,
+        }
+    }
+}
+
 /// Where a report came from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Provenance {
@@ -49,11 +58,14 @@ pub struct Accepted {
 }
 
 impl Accepted {
-    /// About how much memory it holds, in bytes: queues and batches are bounded by it.
+    /// About how much memory it holds beside its original, in bytes: queues and batches are bounded by it.
     pub fn weight(&self) -> usize {
-        let original = match self.original.as_ref() {
-            Original::Xml(bytes) | Original::Gzip(bytes) => bytes.len(),
-        };
-        2048 + original + 768 * self.report.records.len()
+        2048 + 768 * self.report.records.len()
+    }
+
+    /// How much its original adds where the one before it is held already: nothing, where they came in one file.
+    pub fn original_weight(&self, before: Option<&Self>) -> usize {
+        let shared = before.is_some_and(|before| Arc::ptr_eq(&before.original, &self.original));
+        if shared { 0 } else { self.original.bytes().len() }
     }
 }

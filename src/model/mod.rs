@@ -9,6 +9,7 @@ mod policy;
 mod record;
 mod report;
 mod rows;
+mod shared;
 mod verdict;
 mod words;
 
@@ -21,6 +22,7 @@ pub use policy::PolicyPublished;
 pub use record::{Reason, Record};
 pub use report::{Hash, Metadata, Report, ReportKey};
 pub use rows::{Columns, Flags, ReportHead, Rows, SIGNATURES_READ, Source, Words, signature_line, speaks_of_body};
+pub use shared::SharedBytes;
 pub use verdict::{Cause, Mismatch, Verdict};
 pub use words::{Disposition, DkimResult, Evaluated, ReasonType, SpfResult, SpfScope};
 

@@ -7,6 +7,7 @@
 //! elements, optional elements that are not there, canonical forms of addresses and domains.
 
 mod address;
+mod bounded;
 mod domain;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;

@@ -3,6 +3,7 @@
 //! In: a [`RawReport`], its rows, its document, its context. Out: a [`Report`], or why it is none: a report that says
 //! neither who, of what domain nor of when is an error, not an empty success.
 
+use super::bounded::{NAME, bounded};
 use super::domain::{canonical_domain, of_address};
 use super::period::period;
 use super::words::lower;
@@ -28,7 +29,7 @@ pub(super) fn report(
     let hash = identity::content(document);
     let written = raw.metadata.unwrap_or_default();
     let period = period(written.begin.as_deref(), written.end.as_deref(), context, findings)?;
-    let metadata = Metadata {
+    let mut metadata = Metadata {
         org_name: org_name(&written, findings),
         report_id: report_id(&written, &hash, findings),
         email: text(&written.email),
@@ -40,9 +41,27 @@ pub(super) fn report(
         version: text(&raw.version),
     };
     let policy = policy(&raw.policy.unwrap_or_default(), domain, findings);
+    // The identity is that of the whole texts.
     let key: ReportKey = identity::key(&metadata, &policy.domain);
     let former_key = identity::former_key(&metadata, &policy.domain);
+    bound(&mut metadata, findings);
     Ok(Report { key, former_key, content: hash, day: period.day, metadata, policy, records })
+}
+
+/// Cut what is longer than any reporter's name, address or id is: each stands in many rows.
+fn bound(metadata: &mut Metadata, findings: &mut Findings) {
+    let optional = [
+        (&mut metadata.email, "email"),
+        (&mut metadata.extra_contact_info, "extra_contact_info"),
+        (&mut metadata.generator, "generator"),
+        (&mut metadata.version, "version"),
+    ];
+    let required = [(&mut metadata.org_name, "org_name"), (&mut metadata.report_id, "report_id")];
+    let texts = optional.into_iter().filter_map(|(text, path)| Some((text.as_mut()?, path))).chain(required);
+    for (text, path) in texts.filter(|(text, _)| text.len() > NAME) {
+        findings.note(Code::TEXT_CUT, || format!("report_metadata/{path}: {} bytes, cut to {NAME}", text.len()));
+        *text = bounded(text, NAME).into();
+    }
 }
 
 fn policy_domain(policy: Option<&RawPolicy<'_>>) -> Result<Domain, String> {

@@ -1,6 +1,7 @@
 //! Records as written to records of the model, one by one. A damaged row costs that row, and a finding says why.
 
 use super::address::address;
+use super::bounded::{FreeText, SELECTOR, bounded};
 use super::domain::{canonical_domain, of_address};
 use super::words::{Word, word};
 use crate::model::{Code, DkimAuth, Domain, Findings, Quoted, Reason, ReasonType, Record, ReturnPath, SpfAuth, Text};
@@ -21,11 +22,12 @@ pub(super) struct Rows {
     pub(super) records: Vec<Record>,
     /// The sum of their counts.
     total: i128,
+    free: FreeText,
 }
 
 impl<'x> Visitor<'x> for Rows {
     fn record(&mut self, raw: &mut RawRecord<'x>, findings: &mut Findings) {
-        let mut row = Row { number: raw.number, findings };
+        let mut row = Row { number: raw.number, findings, free: &mut self.free };
         let Some((source_ip, count)) = row.source_and_count(raw) else { return };
         let before = self.total;
         self.total = before.saturating_add(count.into());
@@ -42,6 +44,7 @@ impl<'x> Visitor<'x> for Rows {
 struct Row<'f> {
     number: u32,
     findings: &'f mut Findings,
+    free: &'f mut FreeText,
 }
 
 impl Row<'_> {
@@ -120,33 +123,37 @@ impl Row<'_> {
     fn dkim(&mut self, raw: &RawDkim<'_>) -> DkimAuth {
         // A third of real reports write such an element where there is no signature.
         if is_empty(&[&raw.domain, &raw.selector, &raw.result, &raw.human_result]) {
-            let (selector, human_result) = (text(&raw.selector), text(&raw.human_result));
+            // What is there is white space.
+            let empty = |value: &Value<'_>| value.as_ref().map(|_| Text::default());
+            let (selector, human_result) = (empty(&raw.selector), empty(&raw.human_result));
             return DkimAuth { domain: None, selector, result: None, human_result };
         }
         DkimAuth {
             domain: self.required_domain(&raw.domain, "dkim/domain"),
-            selector: text(&raw.selector),
+            selector: self.selector(&raw.selector),
             result: self.required_word(&raw.result, "dkim/result"),
-            human_result: text(&raw.human_result),
+            human_result: self.free_text(&raw.human_result, "dkim/human_result"),
         }
     }
 
     fn spf(&mut self, raw: &RawSpf<'_>) -> SpfAuth {
         if is_empty(&[&raw.domain, &raw.scope, &raw.result, &raw.human_result]) {
-            return SpfAuth { domain: None, scope: None, result: None, human_result: text(&raw.human_result) };
+            let human_result = raw.human_result.as_ref().map(|_| Text::default());
+            return SpfAuth { domain: None, scope: None, result: None, human_result };
         }
         SpfAuth {
             domain: self.required_domain(&raw.domain, "spf/domain"),
             scope: self.word(&raw.scope, "spf/scope"),
             result: self.required_word(&raw.result, "spf/result"),
-            human_result: text(&raw.human_result),
+            human_result: self.free_text(&raw.human_result, "spf/human_result"),
         }
     }
 
     /// An override reason in any of its shapes: with a type, with an empty one, as bare text, or empty whole.
     fn reason(&mut self, raw: &RawReason<'_>) -> Reason {
         const PATH: &str = "policy_evaluated/reason";
-        let mut reason = Reason { kind: self.word(&raw.kind, "reason/type"), comment: text(&raw.comment) };
+        let kind = self.word(&raw.kind, "reason/type");
+        let mut reason = Reason { kind, comment: self.free_text(&raw.comment, "reason/comment") };
         if reason.kind.is_some() || *raw == RawReason::default() {
             return reason;
         }
@@ -155,7 +162,9 @@ impl Row<'_> {
             reason.kind = Some(kind);
         } else {
             reason.kind = Some(ReasonType::Unspecified);
-            reason.comment = reason.comment.or(bare.map(Text::from));
+            if reason.comment.is_none() {
+                reason.comment = self.free_text(&raw.bare, PATH);
+            }
         }
         match bare {
             Some(bare) => {
@@ -164,6 +173,26 @@ impl Row<'_> {
             None => self.note(Code::WORD_UNKNOWN, PATH, || "expected a type, found nothing: taken as other".into()),
         }
         reason
+    }
+
+    /// A name below which a key stands in DNS, as written.
+    fn selector(&mut self, value: &Value<'_>) -> Option<Text> {
+        let text = value.as_deref()?;
+        if text.len() > SELECTOR {
+            self.note(Code::TEXT_CUT, "dkim/selector", || {
+                format!("{} bytes, more than a name in DNS has: cut to {SELECTOR}", text.len())
+            });
+        }
+        Some(bounded(text, SELECTOR).into())
+    }
+
+    /// Free text: an element that is there but empty stays apart from one that is not there.
+    fn free_text(&mut self, value: &Value<'_>, path: &'static str) -> Option<Text> {
+        let (text, cut) = self.free.keep(value.as_deref()?);
+        if cut {
+            self.note(Code::TEXT_CUT, path, || "the report brings too much free text: cut".into());
+        }
+        Some(text)
     }
 
     fn word<W: Word>(&mut self, value: &Value<'_>, path: &'static str) -> Option<W> {
@@ -227,11 +256,6 @@ fn found(value: &Value<'_>) -> String {
         Some(text) if !text.is_empty() => Quoted(text).to_string(),
         _ => "nothing".into(),
     }
-}
-
-/// Free text: an element that is there but empty stays apart from one that is not there.
-fn text(value: &Value<'_>) -> Option<Text> {
-    value.as_deref().map(Text::from)
 }
 
 /// Whether an element says nothing at all.

@@ -3,6 +3,7 @@
 //! In: text as written. Out: the word, and whether it was a word of the standard. Nothing where the text is empty.
 //! STANDARDS.md section 1.2 has the sources of the aliases.
 
+use super::bounded::{WORD, bounded};
 use crate::model::{Disposition, DkimResult, Evaluated, ReasonType, SpfResult, SpfScope, Text};
 
 /// A vocabulary, as `normalize` needs it.
@@ -38,7 +39,8 @@ pub(super) fn word<W: Word>(text: &str) -> Option<(W, bool)> {
 pub(super) fn lower(text: &str) -> Option<Text> {
     let text = text.trim();
     let is_lower = text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
-    (!text.is_empty()).then(|| if is_lower { Text::from(text) } else { Text::from_str_to_lowercase(text) })
+    let text = bounded(text, WORD);
+    (!text.is_empty()).then(|| if is_lower { Text::from(text) } else { Text::from_str_to_lowercase(&text) })
 }
 
 /// Implement the trait by the vocabulary itself, after its aliases.
@@ -55,7 +57,7 @@ macro_rules! word {
             fn read(word: &str) -> (Self, bool) {
                 match word {
                     $($($alias)|+ => (Self::$word, false),)*
-                    _ => Self::known(word).map_or_else(|| (Self::Other(word.into()), false), |word| (word, true)),
+                    _ => Self::known(word).map_or_else(|| (Self::Other(bounded(word, WORD).into()), false), |word| (word, true)),
                 }
             }
 

@@ -11,9 +11,9 @@
 use super::files::{Seal, create_folder, sync_folder, write_file};
 use super::layout::{FileKind, Layout, Month};
 use super::pack::{Contents, LineFinding, Standing};
-use super::writer::{Batch, Reject, Writer};
+use super::writer::{Batch, Conflict, Reject, Writer};
 use super::{StoreError, encode, intents, quota, replace};
-use crate::model::{Accepted, Original, ReportKey};
+use crate::model::{Accepted, ReportKey};
 use rayon::prelude::*;
 use rusqlite::{Transaction, params};
 use std::collections::{BTreeMap, BTreeSet};
@@ -145,9 +145,8 @@ fn tasks<'b>(batch: &'b Batch, number: i64, writer: &Writer) -> Vec<Task<'b>> {
             tasks.push(Task::Plain { path: rejected_file(&hash.to_string(), reject.extension), bytes });
         }
     }
-    for accepted in &batch.conflicts {
-        let bytes = super::pack::original_bytes(&accepted.original);
-        tasks.push(Task::Plain { path: conflict_file(accepted), bytes });
+    for Conflict { accepted, file } in batch.conflict_files() {
+        tasks.push(Task::Plain { path: file.clone(), bytes: accepted.original.bytes() });
     }
     tasks
 }
@@ -157,16 +156,6 @@ fn rejected_file(hash: &str, extension: &str) -> String {
         "" => format!("rejected/{hash}"),
         extension => format!("rejected/{hash}.{extension}"),
     }
-}
-
-/// The file with the bytes of a report in conflict.
-pub(crate) fn conflict_file(accepted: &Accepted) -> String {
-    let extension = match accepted.original.as_ref() {
-        Original::Xml(_) => "xml",
-        Original::Gzip(_) => "xml.gz",
-    };
-    let content = accepted.report.content.to_string();
-    format!("conflicts/{}-{}.{extension}", accepted.report.key, &content[..16])
 }
 
 /// Step 1. What an earlier commit published is durable from here on, and needs its intents no longer.
@@ -454,19 +443,19 @@ fn record_rest(transaction: &Transaction<'_>, batch: &Batch, now: i64) -> rusqli
         let file = bytes.as_ref().map(|_| rejected_file(&hash.to_string(), extension));
         statement.execute(params![hash.0, origin, attachment, reason, arrival.as_millisecond(), now, size, file])?;
     }
+    let mut settled: Vec<String> = Vec::new();
     for (key, content) in &batch.settled {
         let sql = "SELECT file FROM conflicts WHERE key = ?1 AND content = ?2 AND file <> ''";
         let mut files = transaction.prepare_cached(sql)?;
         let files = files.query_map(params![key.0, content.0], |row| row.get(0))?;
-        // Its bytes are in the pack of this batch.
-        intents::remove(transaction, files.collect::<rusqlite::Result<Vec<String>>>()?)?;
+        settled.extend(files.collect::<rusqlite::Result<Vec<String>>>()?);
         let sql = "DELETE FROM conflicts WHERE key = ?1 AND content = ?2";
         transaction.prepare_cached(sql)?.execute(params![key.0, content.0])?;
     }
     let mut statement = transaction
         .prepare_cached("INSERT OR REPLACE INTO conflicts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?;
-    let conflicts = batch.conflicts.iter().map(|accepted| (accepted, conflict_file(accepted)));
-    let before = batch.replaced_before.iter().map(|(accepted, file)| (accepted, file.clone()));
+    let conflicts = batch.conflicts.iter().map(|Conflict { accepted, file }| (accepted, file));
+    let before = batch.replaced_before.iter().map(|(accepted, file)| (accepted, file));
     for (accepted, file) in conflicts.chain(before) {
         let Accepted { report, provenance, .. } = accepted;
         let ReportKey(key) = report.key;
@@ -482,6 +471,13 @@ fn record_rest(transaction: &Transaction<'_>, batch: &Batch, now: i64) -> rusqli
             now,
             file,
         ])?;
+    }
+    // Its bytes are in the pack of this batch. Other conflicts may be in the same file.
+    let mut needed = transaction.prepare_cached("SELECT 1 FROM conflicts WHERE file = ?1")?;
+    for file in settled {
+        if !needed.exists([&file])? {
+            intents::remove(transaction, [&file])?;
+        }
     }
     Ok(())
 }

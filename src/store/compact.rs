@@ -61,6 +61,8 @@ struct Small {
     reports: i64,
     bytes: i64,
     hash: Option<[u8; 32]>,
+    /// What a part comes to in memory: its rows say little of it, for a hostile one may bring megabytes of text.
+    inflated: i64,
 }
 
 impl Small {
@@ -91,11 +93,12 @@ impl Merge {
     /// As many of the files as fit, smallest first. Two always do; what waits then waits beside a file that is full.
     fn of_smallest(kind: FileKind, month: Month, mut files: Vec<Small>) -> Self {
         files.sort_by(|one, other| (one.size(kind).0, &one.path).cmp(&(other.size(kind).0, &other.path)));
-        let mut sum: i64 = 0;
+        let (mut sum, mut inflated): (i64, i64) = (0, 0);
         let fit = files.iter().take_while(|file| {
             let (size, most) = file.size(kind);
             sum = sum.saturating_add(size);
-            sum <= most
+            inflated = inflated.saturating_add(file.inflated);
+            sum <= most && inflated <= merge::INFLATED
         });
         let fit = fit.count();
         files.truncate(fit);
@@ -167,7 +170,7 @@ impl Writer {
                 let kind = FileKind::ALL.into_iter().find(|known| known.folder() == kind);
                 let (Some(kind), Some(month)) = (kind, Month::parse(&month)) else { continue };
                 let (path, records, bytes) = (row.get(2)?, row.get(3)?, row.get(4)?);
-                let small = Small { path, records, bytes, reports: row.get(5)?, hash: row.get(6)? };
+                let small = Small { path, records, bytes, reports: row.get(5)?, hash: row.get(6)?, inflated: 0 };
                 if !left_out.contains(&small.path) {
                     let class = if all { 0 } else { small.class(kind) };
                     classes.entry((kind, month, class)).or_default().push(small);
@@ -176,9 +179,22 @@ impl Writer {
             Ok(classes)
         };
         let classes = read().map_err(self.ledger.failed("looking for small files"))?;
-        let due = classes.into_iter().filter(|(_, files)| files.len() >= least);
-        let merges = due.map(|((kind, month, _), files)| Merge::of_smallest(kind, month, files));
-        Ok(merges.filter(|merge| merge.files.len() > 1).collect())
+        let mut merges = Vec::new();
+        for ((kind, month, _), mut files) in classes.into_iter().filter(|(_, files)| files.len() >= least) {
+            if kind == FileKind::Part {
+                for file in &mut files {
+                    // One that cannot be read is found out when it is merged.
+                    let path = super::files::standing(&self.layout.file(&file.path));
+                    file.inflated = merge::inflated(&path).unwrap_or(0);
+                }
+                files.retain(|file| file.inflated <= merge::INFLATED / 2);
+            }
+            if files.len() >= least {
+                merges.push(Merge::of_smallest(kind, month, files));
+            }
+        }
+        merges.retain(|merge| merge.files.len() > 1);
+        Ok(merges)
     }
 
     fn merge(&mut self, merge: &Merge) -> Result<Merged, StoreError> {
@@ -309,7 +325,7 @@ mod tests {
 
     fn small(number: usize, thousands: i64) -> Small {
         let (records, bytes) = (thousands * 1000, thousands << 14);
-        Small { path: format!("{number}"), records, bytes, reports: 1, hash: None }
+        Small { path: format!("{number}"), records, bytes, reports: 1, hash: None, inflated: 0 }
     }
 
     /// The names of the files that are merged of a month with files of so many thousand rows each.

@@ -22,6 +22,21 @@ use std::collections::HashSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+/// What the columns of a merge may come to in memory. 131,072 usual rows come to 25 MiB; more is text that repeats
+/// nowhere, of which several copies are made on the way.
+pub(crate) const INFLATED: i64 = 64 << 20;
+
+/// About how much a part comes to in memory, by its footer: its texts, and a code for each value.
+pub(crate) fn inflated(path: &Path) -> Result<i64, StoreError> {
+    const CODE: i64 = 4;
+    let part = Part::open(path.to_owned())?;
+    let columns = part.metadata.row_groups.iter().flat_map(|group| group.parquet_columns());
+    Ok(columns.fold(0, |sum: i64, column| {
+        let codes = column.num_values().max(0).saturating_mul(CODE);
+        sum.saturating_add(column.uncompressed_size().max(0)).saturating_add(codes)
+    }))
+}
+
 /// Merge parts into one file.
 pub(crate) fn parts(paths: &[PathBuf], target: &Path) -> Result<Seal, StoreError> {
     parts_without(paths, target, &HashSet::new())

@@ -230,9 +230,7 @@ fn line(report: &Accepted, key: String, member: String, hash: Hash, standing: St
 
 /// The bytes of an original.
 pub(crate) fn original_bytes(original: &Original) -> &[u8] {
-    match original {
-        Original::Xml(bytes) | Original::Gzip(bytes) => bytes,
-    }
+    original.bytes()
 }
 
 /// SHA-256.

@@ -6,6 +6,8 @@
 
 use super::commit::int;
 use super::layout::Layout;
+use super::writer::Writer;
+use super::StoreError;
 use rusqlite::{Transaction, params};
 
 /// How much is kept of rejected items, and as much again of conflicts.
@@ -24,15 +26,50 @@ impl Default for Quota {
 }
 
 impl Quota {
-    /// What is kept beyond it, of what is kept newest first.
+    /// What is kept beyond it, of what is kept newest first. Rows that share a file follow each other; the file counts once.
     fn beyond<T>(self, mut kept: Vec<Kept<T>>) -> Vec<Kept<T>> {
-        let mut sum = 0_i64;
-        let within = kept.iter().take(self.files).take_while(|each| {
-            sum = sum.saturating_add(each.bytes);
-            sum <= self.bytes
+        let (mut sum, mut files, mut last) = (0_i64, 0, "");
+        let within = kept.iter().take_while(|each| {
+            if each.file != last {
+                last = &each.file;
+                sum = sum.saturating_add(each.bytes);
+                files += 1;
+            }
+            sum <= self.bytes && files <= self.files
         });
         let within = within.count();
         kept.split_off(within)
+    }
+
+    /// What is left of it beside so much that is about to be written.
+    fn beside(self, bytes: i64, files: usize) -> Self {
+        Self { bytes: self.bytes.saturating_sub(bytes).max(0), files: self.files.saturating_sub(files) }
+    }
+}
+
+impl Writer {
+    /// Let the oldest of what is kept aside go, as far as what the batch brings needs its room: the quota holds while it is
+    /// written, too. One item is less than a quota, and a batch with a large one has little else.
+    pub(crate) fn make_room(&mut self) -> Result<(), StoreError> {
+        let rejects: Vec<i64> =
+            self.batch.rejects.iter().filter_map(|(_, reject)| Some(int(reject.bytes.as_ref()?.len()))).collect();
+        let conflicts: Vec<i64> =
+            self.batch.conflict_files().map(|conflict| int(conflict.accepted.original.bytes().len())).collect();
+        if rejects.is_empty() && conflicts.is_empty() {
+            return Ok(());
+        }
+        let sum = |sizes: &[i64]| sizes.iter().fold(0_i64, |sum, size| sum.saturating_add(*size));
+        self.ledger.write("making room for what is kept aside", |transaction| {
+            let beside = |sizes: &[i64]| self.quota.beside(sum(sizes), sizes.len());
+            if !rejects.is_empty() {
+                hold_rejected(transaction, beside(&rejects))?;
+            }
+            if !conflicts.is_empty() {
+                hold_conflicts(transaction, &self.layout, beside(&conflicts))?;
+            }
+            Ok(())
+        })?;
+        self.settle()
     }
 }
 
@@ -66,7 +103,7 @@ pub(crate) fn hold_conflicts(transaction: &Transaction<'_>, layout: &Layout, quo
     // Never more than the quota and a batch: the rest have no file.
     let kept = transaction
         .prepare_cached(
-            "SELECT key, content, file FROM conflicts WHERE file <> '' ORDER BY ingested DESC, key, content",
+            "SELECT key, content, file FROM conflicts WHERE file <> '' ORDER BY ingested DESC, file, key, content",
         )?
         .query_map([], |row| {
             let file: String = row.get(2)?;
@@ -99,7 +136,7 @@ mod tests {
             origin: format!("junk {number}"),
             attachment: None,
             reason: "payload is not XML".into(),
-            bytes: Some(vec![number; 100]),
+            bytes: Some(vec![number; 100].into()),
             extension: "bin",
             arrival: Timestamp::UNIX_EPOCH,
         }

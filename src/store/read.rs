@@ -372,12 +372,15 @@ fn keep(rows: &mut Rows, kept: &[Range<usize>]) {
     }
 }
 
+/// What a comment says of a mail whose ARC chain passes. The rest of the comment is often another for each row.
+const ARC_PASS: &str = "arc=pass";
+
 /// The word that stands for a row's first override reason: its type, and `arc=pass` where the comment says so.
 pub(crate) fn reason_word(kind: Option<&str>, comment: Option<&str>) -> Option<Text> {
-    let arc = comment.filter(|comment| comment.to_ascii_lowercase().contains("arc=pass"));
+    let arc = comment.filter(|comment| comment.to_ascii_lowercase().contains(ARC_PASS));
     match (kind, arc) {
-        (Some(kind), Some(comment)) => Some(Text::from(format!("{kind} {comment}"))),
-        (None, Some(comment)) => Some(Text::from(comment)),
+        (Some(kind), Some(_)) => Some(Text::from(format!("{kind} {ARC_PASS}"))),
+        (None, Some(_)) => Some(Text::from(ARC_PASS)),
         (kind, None) => kind.map(Text::from),
     }
 }

@@ -10,7 +10,7 @@ use super::files::standing;
 use super::layout::{FileKind, Layout, Month};
 use super::pack::{PackReader, sender_auth};
 use super::reports::time;
-use super::writer::{Added, Batch, Writer};
+use super::writer::{Added, Batch, Conflict, Writer};
 use super::{StoreError, encode, merge};
 use crate::judge::{Rivalry, rivalry};
 use crate::model::{Accepted, Hash, MailFacts, Original, Provenance, Report, ReportKey};
@@ -141,7 +141,7 @@ impl Writer {
             Some(at) => {
                 self.batch.keys.insert(key, content);
                 self.batch.records += accepted.report.records.len();
-                self.batch.bytes += accepted.weight();
+                self.batch.bytes += accepted.weight() + accepted.original.bytes().len();
                 let old = std::mem::replace(&mut self.batch.accepted[at], accepted);
                 let sums = ReplacedSums::of(&old);
                 (old, Some(sums))
@@ -156,12 +156,13 @@ impl Writer {
         // It may have been kept as a conflict before.
         self.batch.settled.insert((key, content));
         if self.batch.conflicting.remove(&(key, content)) {
-            self.batch.conflicts.retain(|other| (other.report.key, other.report.content) != (key, content));
+            self.batch.conflicts.retain(|Conflict { accepted, .. }| {
+                (accepted.report.key, accepted.report.content) != (key, content)
+            });
         }
         if old.report.content != content && self.batch.conflicting.insert((key, old.report.content)) {
             self.batch.settled.remove(&(key, old.report.content));
-            self.batch.bytes += old.weight();
-            self.batch.conflicts.push(old);
+            self.push_conflict(old);
         }
         Ok(Added::Replaced(sums))
     }
@@ -169,7 +170,7 @@ impl Writer {
     /// In a rebuild: a report whose place another took. It is listed as a conflict, with the copy of its bytes if that is
     /// still there.
     pub fn replaced_before(&mut self, mut accepted: Accepted) {
-        let file = super::commit::conflict_file(&accepted);
+        let file = Conflict::file_of(&accepted.original);
         let kept = self.layout.file(&file).is_file();
         accepted.report.records = Vec::new();
         accepted.verdicts = Vec::new();

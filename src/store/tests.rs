@@ -276,7 +276,7 @@ fn a_kill_at_any_step_loses_nothing_and_doubles_nothing() {
         origin: "junk.xml".into(),
         attachment: None,
         reason: "xml: expected a document, found none".into(),
-        bytes: Some(b"junk".to_vec()),
+        bytes: Some(b"junk".to_vec().into()),
         extension: "xml",
         arrival: now(),
     };
@@ -341,7 +341,7 @@ fn rejected_bytes_and_seen_items_are_known_the_second_time() {
         origin: "a.gz".into(),
         attachment: None,
         reason: "gzip: expected a stream, found its first half".into(),
-        bytes: Some(b"\x1f\x8b".to_vec()),
+        bytes: Some(b"\x1f\x8b".to_vec().into()),
         extension: "gz",
         arrival: now(),
     };

@@ -11,11 +11,12 @@ use super::quota::Quota;
 use super::replace::{Reader, ReplacedSums, Rivals};
 use super::{StoreError, commit, intents, rebuild, survey};
 use crate::judge::Rivalry;
-use crate::model::{Accepted, Cursor, Fate, Hash, Message, ReportKey, SenderAuth};
+use crate::model::{Accepted, Cursor, Fate, Hash, Message, Original, ReportKey, SenderAuth, SharedBytes};
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
+use std::sync::Arc;
 
 /// What became of a report that was added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +68,7 @@ pub struct Reject {
     /// What was expected and what was found.
     pub reason: String,
     /// The bytes; none where they were too many to fetch.
-    pub bytes: Option<Vec<u8>>,
+    pub bytes: Option<SharedBytes>,
     /// The extension of the file they are kept in; a word of ours, never a stranger's.
     pub extension: &'static str,
     /// When they arrived.
@@ -78,7 +79,7 @@ impl Reject {
     /// What tells it from others: its bytes; without any, where it was and what was wrong.
     pub fn identity(&self) -> Hash {
         match &self.bytes {
-            Some(bytes) => super::pack::hash(bytes),
+            Some(bytes) => bytes.sha256(),
             None => super::pack::hash(format!("{}\0{}", self.origin, self.reason).as_bytes()),
         }
     }
@@ -89,7 +90,7 @@ impl Reject {
 pub(crate) struct Batch {
     pub(crate) accepted: Vec<Accepted>,
     pub(crate) keys: HashMap<ReportKey, Hash>,
-    pub(crate) conflicts: Vec<Accepted>,
+    pub(crate) conflicts: Vec<Conflict>,
     pub(crate) conflicting: HashSet<(ReportKey, Hash)>,
     /// Keys under which another report was stored before; its rows go when this one is committed.
     pub(crate) replaced: HashSet<ReportKey>,
@@ -113,7 +114,37 @@ pub(crate) struct Batch {
     pub(crate) bytes: usize,
 }
 
+/// A report under the key of another, and the file that its original is kept in: reports of one file share it.
+#[derive(Debug)]
+pub(crate) struct Conflict {
+    pub(crate) accepted: Accepted,
+    pub(crate) file: String,
+}
+
+impl Conflict {
+    fn new(accepted: Accepted, before: Option<&Self>) -> Self {
+        let shared = before.filter(|before| Arc::ptr_eq(&before.accepted.original, &accepted.original));
+        let file = shared.map_or_else(|| Self::file_of(&accepted.original), |before| before.file.clone());
+        Self { accepted, file }
+    }
+
+    /// The file that such bytes are kept in.
+    pub(crate) fn file_of(original: &Original) -> String {
+        let extension = match original {
+            Original::Xml(_) => "xml",
+            Original::Gzip(_) => "xml.gz",
+        };
+        format!("conflicts/{}.{extension}", super::pack::hash(original.bytes()))
+    }
+}
+
 impl Batch {
+    /// The conflicts whose files are to be written: one for each file.
+    pub(crate) fn conflict_files(&self) -> impl Iterator<Item = &Conflict> {
+        let mut seen = HashSet::new();
+        self.conflicts.iter().filter(move |conflict| seen.insert(conflict.file.as_str()))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.accepted.is_empty()
             && self.conflicts.is_empty()
@@ -308,8 +339,7 @@ impl Writer {
                     return Ok(Added::Duplicate);
                 }
                 self.batch.conflicting.insert((key, content));
-                self.batch.bytes += accepted.weight();
-                self.batch.conflicts.push(accepted);
+                self.push_conflict(accepted);
                 Ok(Added::Conflict)
             }
         }
@@ -319,8 +349,16 @@ impl Writer {
     pub(crate) fn push(&mut self, accepted: Accepted) {
         self.batch.keys.insert(accepted.report.key, accepted.report.content);
         self.batch.records += accepted.report.records.len();
-        self.batch.bytes += accepted.weight();
+        self.batch.bytes += accepted.weight() + accepted.original_weight(self.batch.accepted.last());
         self.batch.accepted.push(accepted);
+    }
+
+    /// A report that is kept as a conflict.
+    pub(crate) fn push_conflict(&mut self, accepted: Accepted) {
+        let before = self.batch.conflicts.last();
+        self.batch.bytes += accepted.weight() + accepted.original_weight(before.map(|known| &known.accepted));
+        let conflict = Conflict::new(accepted, before);
+        self.batch.conflicts.push(conflict);
     }
 
     /// Note when a report of the batch was first committed: a rebuild keeps that time.
@@ -363,7 +401,7 @@ impl Writer {
         if self.batch.rejected.contains(&hash) || self.reject_known(hash)? {
             return Ok(Rejected::Known);
         }
-        self.batch.bytes += reject.bytes.as_ref().map_or(0, Vec::len);
+        self.batch.bytes += reject.bytes.as_ref().map_or(0, |bytes| bytes.len());
         self.batch.rejected.insert(hash);
         self.batch.rejects.push((hash, reject));
         Ok(Rejected::New)
@@ -380,7 +418,7 @@ impl Writer {
 
     /// Note how the contents of an item counted, under the hash of its bytes.
     pub fn item(&mut self, hash: Hash, counted: SeenItem) {
-        self.batch.seen.push((short(hash), counted));
+        self.batch.seen.push((short_hash(hash), counted));
     }
 
     /// Note that a message is dealt with: everything in it is in this batch or an earlier one. Its UID stands among
@@ -404,6 +442,11 @@ impl Writer {
         }
     }
 
+    /// The items of the batch, by the starts of their hashes.
+    pub(crate) fn items(&self) -> Vec<[u8; 16]> {
+        self.batch.seen.iter().map(|(item, _)| *item).collect()
+    }
+
     /// Whether the batch should be committed now.
     pub fn is_full(&self) -> bool {
         self.batch.accepted.len() >= self.limits.reports
@@ -422,6 +465,7 @@ impl Writer {
         }
         self.known.release()?;
         self.rivals = Rivals::default();
+        self.make_room()?;
         commit::commit(self)?;
         self.fresh = self.fresh && self.batch.accepted.is_empty();
         Ok(std::mem::take(&mut self.batch).messages)
@@ -546,7 +590,7 @@ fn seen(ledger: &Ledger, hash: Hash) -> Result<Option<SeenItem>, StoreError> {
     let look = || {
         let mut statement = ledger.connection.prepare_cached(sql)?;
         statement
-            .query_row([short(hash)], |row| {
+            .query_row([short_hash(hash)], |row| {
                 Ok(SeenItem {
                     reports: row.get(0)?,
                     tls_rpt: row.get(1)?,
@@ -562,7 +606,7 @@ fn seen(ledger: &Ledger, hash: Hash) -> Result<Option<SeenItem>, StoreError> {
 }
 
 /// Half a hash names an item well enough, and keeps the ledger small.
-fn short(hash: Hash) -> [u8; 16] {
+pub(crate) fn short_hash(hash: Hash) -> [u8; 16] {
     let (half, _) = hash.0.split_at(16);
     half.try_into().expect("a hash has 32 bytes")
 }

@@ -4,6 +4,8 @@ use super::{
     super::{
         Changes, Foreign, Period, PolicySeen, Summary, Totals,
         adder::Added,
+        heads::DomainReports,
+        interner::Table,
         period::{date, number},
         policies, quality,
         reporters::{Attendance, Silence},
@@ -55,6 +57,7 @@ pub(crate) fn summary(added: &Added) -> Summary {
         history: &history,
         horizon,
         silence: &silence,
+        reported: added.common.heads.by_domain(),
     };
     let domains = parts.summaries(&by_domain);
     let with_data = |domain: &u32| (*domain, Windows::new(&view, Some(*domain)).with_data());
@@ -123,6 +126,8 @@ struct Domains<'a> {
     history: &'a History,
     horizon: Horizon,
     silence: &'a Silence,
+    /// The reports on each domain.
+    reported: Table<u32, DomainReports>,
 }
 
 impl Domains<'_> {
@@ -145,12 +150,13 @@ impl Domains<'_> {
         let facts = DomainFacts {
             policy: policy.as_ref(),
             periods: windows.with_data(),
-            first_day: self.first_day(domain),
+            first_day: self.reported.get(&domain).map(|reported| reported.first_day),
             last_day: self.period.map_or(self.horizon.to, |period| number(period.to())),
             passed: self.history.passed.get(&domain).copied().unwrap_or_default(),
             silent_reporters: self.missed(domain),
         };
         DomainSummary {
+            vouched: totals.sums.dmarc_pass > 0 || self.is_own(view.word(domain)),
             totals: *totals,
             comparison: windows.comparison(),
             trend: trend::series(view, Some(domain), self.period),
@@ -162,10 +168,11 @@ impl Domains<'_> {
         }
     }
 
-    /// The first day with a report on a domain, as far as was read.
-    fn first_day(&self, domain: u32) -> Option<i32> {
-        let days = self.view.added.common.heads.reports.keys().filter(|(of, ..)| *of == domain).map(|(_, _, day)| *day);
-        days.min()
+    /// Whether the reader named the domain, or one above it.
+    fn is_own(&self, name: &str) -> bool {
+        let question = &self.view.added.question;
+        let below = |own: &str| name.strip_suffix(own).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+        !question.domains.is_empty() || question.own.iter().any(|own| below(own))
     }
 
     /// Reporters that reported on the domain, saw much of the mail, and fell silent.
@@ -175,10 +182,11 @@ impl Domains<'_> {
             .reporters
             .iter()
             .filter(|silent| silent.usual_share.part.saturating_mul(MISSED_ONE_IN) >= silent.usual_share.whole);
-        let reported: std::collections::BTreeSet<Foreign> = (self.view.added.common.heads.reports.keys())
-            .filter(|(of, ..)| *of == domain)
-            .map(|(_, reporter, _)| self.view.added.common.reporters.get(*reporter).clone().into())
-            .collect();
+        let mut much = much.peekable();
+        let Some(reported) = self.reported.get(&domain).filter(|_| much.peek().is_some()) else { return Vec::new() };
+        let reporters = reported.reporters.iter();
+        let reported: std::collections::BTreeSet<Foreign> =
+            reporters.map(|reporter| self.view.added.common.reporters.get(*reporter).clone().into()).collect();
         much.map(|silent| silent.org_name.clone()).filter(|name| reported.contains(name)).collect()
     }
 }

@@ -41,7 +41,8 @@ impl SourceSums {
             self.unaligned += if pattern.unaligned { Messages(fact.messages) } else { Messages(0) };
             self.roles.add(judged.role);
             self.reporters.insert(fact.reporter);
-            if !self.domains.contains(&pattern.pattern.domain) {
+            // One that comes again later is taken out at the end: a source may send as many thousands.
+            if self.domains.last() != Some(&pattern.pattern.domain) {
                 self.domains.push(pattern.pattern.domain);
             }
         }
@@ -57,7 +58,14 @@ impl SourceSums {
 pub(crate) type DomainLists = Table<Vec<u32>, Arc<[Foreign]>>;
 
 /// The entry of a source.
-pub(crate) fn summarize(view: &View<'_>, source: Source, sums: SourceSums, lists: &mut DomainLists) -> SourceSummary {
+pub(crate) fn summarize(
+    view: &View<'_>,
+    source: Source,
+    mut sums: SourceSums,
+    lists: &mut DomainLists,
+) -> SourceSummary {
+    sums.domains.sort_unstable();
+    sums.domains.dedup();
     let address = source.address();
     let host = address.and_then(|address| view.host(address));
     let list = |ids: &Vec<u32>| {

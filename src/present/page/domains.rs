@@ -13,6 +13,10 @@ use crate::analyze::{DomainSummary, PolicySeen, Rate, Summary, Verdict};
 
 /// Up to so many domains each is told of at length; of more a table tells, and at length only of those that stand out.
 const FEW: usize = 8;
+/// So many domains are listed that nobody vouches for: 60,000 made up ones come in one mail of 1.3 MiB.
+const UNVOUCHED: usize = 20;
+/// No table is longer, whatever is claimed of the domains in it.
+const LISTED: usize = 1000;
 
 /// The domains of a page.
 pub(super) struct Domains {
@@ -26,23 +30,51 @@ pub(super) struct Domains {
 /// Put them into lines.
 pub(super) fn domains(summary: &Summary) -> Domains {
     let alone = summary.domains.len() == 1;
-    let mut lines: Vec<DomainLine> = summary.domains.iter().map(|one| domain(one, alone)).collect();
+    let (listed, folded) = listed(&summary.domains);
+    let mut lines: Vec<DomainLine> = listed.iter().map(|one| domain(one, alone)).collect();
     let tabled = lines.len() > FEW;
     let mut note = String::new();
     if tabled {
         let mut room = FEW;
-        for (line, domain) in lines.iter_mut().zip(&summary.domains) {
+        for (line, domain) in lines.iter_mut().zip(&listed) {
             line.whole = room > 0 && stands_out(domain);
             room -= usize::from(line.whole);
         }
-        let more = summary.domains.iter().filter(|domain| stands_out(domain)).count() - (FEW - room);
+        let more = listed.iter().filter(|domain| stands_out(domain)).count() - (FEW - room);
         let others = if more > 0 { format!(" {} more of them stand out;", count(more as u64)) } else { String::new() };
         note = format!(
             "In brackets: the share of your mail that would be lost. At length only those that stand out;{others} --domain \
              NAME tells of any."
         );
     }
+    if let Some(folded) = folded {
+        note = format!("{folded} {note}");
+    }
     Domains { lines, tabled, note }
+}
+
+/// The domains that are listed, and what is said of the rest.
+fn listed(domains: &[DomainSummary]) -> (Vec<&DomainSummary>, Option<String>) {
+    let mut unvouched = 0;
+    let (mut listed, mut folded): (Vec<&DomainSummary>, Vec<&DomainSummary>) = domains.iter().partition(|domain| {
+        unvouched += usize::from(!domain.vouched);
+        domain.vouched || unvouched <= UNVOUCHED
+    });
+    if listed.len() > LISTED {
+        folded.extend(listed.split_off(LISTED));
+    }
+    let messages = folded.iter().fold(0_u64, |sum, domain| sum.saturating_add(domain.totals.sums.messages));
+    let passing = folded.iter().fold(0_u64, |sum, domain| sum.saturating_add(domain.totals.sums.dmarc_pass));
+    let told = (!folded.is_empty()).then(|| {
+        format!(
+            "{} with {} ({} pass) are not listed: they are not in the settings, and have no passing mail or little of it. \
+             --format json lists all.",
+            counted(folded.len() as u64, "more domain", "more domains"),
+            words::messages(messages),
+            percent(Rate::of(passing, messages)),
+        )
+    });
+    (listed, told)
 }
 
 /// Mail of its own fails, or its pass rate is not what it was.

@@ -1,0 +1,174 @@
+//! Which items are being worked on, noted in the store, so that a run knows which items the one before it may have died of.
+//!
+//! The note has to outlive the process, not the machine: it is written before the work and never synced. A run that ends
+//! in any other way than by dying takes it away.
+
+use super::pipeline::CHUNK_ITEMS;
+use crate::model::Hash;
+use crate::store::{StoreError, short_hash};
+use std::collections::HashSet;
+use std::fs::{File, OpenOptions};
+use std::io::Read;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// An item, by the start of the hash of its bytes. All zeros: none.
+type Item = [u8; 16];
+
+const NONE: Item = [0; 16];
+const ITEM: usize = size_of::<Item>();
+/// The note of a worker: what it takes at once.
+const SLOT: usize = CHUNK_ITEMS * ITEM;
+/// Items of earlier runs that are remembered: a batch has fewer, and each costs the next run some milliseconds.
+const MOST: usize = 1 << 15;
+
+/// The note of this run. The file holds what earlier runs left, then a slot for each worker, then what is being committed.
+#[derive(Debug)]
+pub(super) struct Underway {
+    path: PathBuf,
+    file: File,
+    /// Where the slots begin.
+    slots: u64,
+    /// Where what is being committed begins.
+    commits: u64,
+    next_slot: AtomicUsize,
+    /// What was under way when an earlier run died, and is not dealt with yet.
+    suspects: Mutex<HashSet<Item>>,
+}
+
+/// Where a worker notes what it takes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Slot(u64);
+
+impl Underway {
+    /// Begin the note of a run, and take over that of one that died.
+    pub(super) fn open(store: &Path, workers: usize) -> Result<Self, StoreError> {
+        let path = store.join("underway");
+        let run = || {
+            let mut file =
+                OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
+            let mut left = Vec::new();
+            (&mut file).take((MOST * ITEM) as u64).read_to_end(&mut left)?;
+            let (items, _) = left.as_chunks::<ITEM>();
+            let suspects: HashSet<Item> = items.iter().copied().filter(|item| *item != NONE).collect();
+            let slots = (suspects.len() * ITEM) as u64;
+            file.write_all_at(&suspects.iter().copied().collect::<Vec<Item>>().concat(), 0)?;
+            file.set_len(slots)?;
+            let commits = slots + (workers * SLOT) as u64;
+            let (next_slot, suspects) = (AtomicUsize::new(0), Mutex::new(suspects));
+            Ok(Self { path: path.clone(), file, slots, commits, next_slot, suspects })
+        };
+        run().map_err(StoreError::io(&path, "noting what is under way"))
+    }
+
+    /// The slot of a worker that begins.
+    pub(super) fn slot(&self) -> Slot {
+        let number = self.next_slot.fetch_add(1, Ordering::Relaxed);
+        // There are as many slots as workers; were there not, the last ones would share.
+        Slot((self.slots + (number * SLOT) as u64).min(self.commits - SLOT as u64))
+    }
+
+    /// Note what a worker takes, instead of what it took before.
+    pub(super) fn begin(&self, slot: Slot, hashes: impl Iterator<Item = Hash>) -> Result<(), StoreError> {
+        let mut note = [0; SLOT];
+        for (place, hash) in note.as_chunks_mut::<ITEM>().0.iter_mut().zip(hashes) {
+            *place = short_hash(hash);
+        }
+        self.write(&note, slot.0)
+    }
+
+    /// Note what is about to be committed.
+    pub(super) fn committing(&self, items: &[Item]) -> Result<(), StoreError> {
+        if items.is_empty() { Ok(()) } else { self.write(items.as_flattened(), self.commits) }
+    }
+
+    /// That is committed.
+    pub(super) fn committed(&self, items: &[Item]) -> Result<(), StoreError> {
+        let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+        for item in items {
+            suspects.remove(item);
+        }
+        let cut = if items.is_empty() { Ok(()) } else { self.file.set_len(self.commits) };
+        cut.map_err(StoreError::io(&self.path, "noting what is under way"))
+    }
+
+    /// Whether an earlier run died while the item was under way.
+    pub(super) fn is_suspect(&self, hash: Hash) -> bool {
+        self.suspects.lock().unwrap_or_else(PoisonError::into_inner).contains(&short_hash(hash))
+    }
+
+    /// The item is dealt with: it was committed by an earlier run.
+    pub(super) fn is_known(&self, hash: Hash) {
+        self.suspects.lock().unwrap_or_else(PoisonError::into_inner).remove(&short_hash(hash));
+    }
+
+    fn write(&self, bytes: &[u8], at: u64) -> Result<(), StoreError> {
+        self.file.write_all_at(bytes, at).map_err(StoreError::io(&self.path, "noting what is under way"))
+    }
+}
+
+impl Drop for Underway {
+    /// What is left of an earlier run stays noted; what this one took did it no harm.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let left = self.suspects.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let left: Vec<Item> = left.iter().copied().collect();
+        // Where this fails, the next run takes a closer look at some items, and no more.
+        let _ = if left.is_empty() {
+            std::fs::remove_file(&self.path)
+        } else {
+            self.file
+                .write_all_at(left.as_flattened(), 0)
+                .and_then(|()| self.file.set_len(self.slots.min((left.len() * ITEM) as u64)))
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash(number: u8) -> Hash {
+        Hash([number; 32])
+    }
+
+    fn suspects(dir: &Path) -> Vec<u8> {
+        let underway = Underway::open(dir, 2).unwrap();
+        let found = (1..100).filter(|number| underway.is_suspect(hash(*number))).collect();
+        // As if this run died at once.
+        std::mem::forget(underway);
+        found
+    }
+
+    #[test]
+    fn a_run_that_died_leaves_what_was_under_way_and_one_that_ended_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = || {
+            let underway = Underway::open(dir.path(), 2).unwrap();
+            let (one, other) = (underway.slot(), underway.slot());
+            underway.begin(one, [1, 2, 3].map(hash).into_iter()).unwrap();
+            underway.begin(other, [4].map(hash).into_iter()).unwrap();
+            underway.begin(one, [5].map(hash).into_iter()).unwrap();
+            underway.committing(&[short_hash(hash(1)), short_hash(hash(2))]).unwrap();
+            underway
+        };
+        drop(run());
+        assert_eq!(suspects(dir.path()), [0; 0]);
+        std::mem::forget(run());
+        assert_eq!(suspects(dir.path()), [1, 2, 4, 5], "3 was worked on, and is not being committed");
+        assert_eq!(suspects(dir.path()), [1, 2, 4, 5], "and until they are dealt with");
+
+        let underway = Underway::open(dir.path(), 1).unwrap();
+        let slot = underway.slot();
+        underway.begin(slot, [9].map(hash).into_iter()).unwrap();
+        underway.committing(&[short_hash(hash(4))]).unwrap();
+        underway.committed(&[short_hash(hash(4))]).unwrap();
+        underway.is_known(hash(5));
+        drop(underway);
+        assert_eq!(suspects(dir.path()), [1, 2], "what was not met again is still suspected");
+    }
+}
