@@ -3,6 +3,8 @@
 //! Comes in: the bounds. Goes out: room, or a [`LimitExceeded`] that names the limit and the amount.
 //! An item is one mail, or one file that is not a mailbox: all its archives and parts spend from one meter.
 
+use std::sync::Arc;
+
 /// The bounds of one item and of one report. Sizes in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -30,7 +32,39 @@ pub struct Limits {
     pub element_depth: u32,
     /// Findings kept of one report; those beyond are counted in a last one.
     pub findings: u32,
+    /// Told how much an item comes to while it grows.
+    pub growth: Growth,
 }
+
+/// Called with the bytes that an item has inflated or decoded to, each time another [`Growth::STEP`] is full. It may wait:
+/// that is how a run keeps several large items from being in memory at once.
+#[derive(Clone, Default)]
+pub struct Growth(Option<Arc<dyn Fn(u64) + Send + Sync>>);
+
+impl Growth {
+    /// Smaller items are not told of.
+    pub const STEP: u64 = 1 << 20;
+
+    /// Tell this function.
+    pub fn told(to: impl Fn(u64) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(to)))
+    }
+}
+
+impl std::fmt::Debug for Growth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "Growth(told)" } else { "Growth" })
+    }
+}
+
+/// Who is told bounds nothing: two values with the same bounds are equal.
+impl PartialEq for Growth {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Growth {}
 
 impl Limits {
     /// What a stream may inflate to before its ratio counts.
@@ -58,6 +92,7 @@ impl Default for Limits {
             text_bytes: 8 << 10,
             element_depth: 32,
             findings: 100,
+            growth: Growth::default(),
         }
     }
 }
@@ -163,7 +198,13 @@ impl<'l> Meter<'l> {
 
     /// Charge bytes that were inflated or decoded. Never fails: ask for the [`Meter::allowance`] first.
     pub fn charge(&mut self, bytes: u64) {
+        let before = self.inflated / Growth::STEP;
         self.inflated = self.inflated.saturating_add(bytes);
+        if let Growth(Some(told)) = &self.limits.growth
+            && self.inflated / Growth::STEP > before
+        {
+            told(self.inflated);
+        }
     }
 
     /// The bound that made the allowance of such a stream what it was, before anything of it was charged.

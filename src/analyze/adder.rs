@@ -257,6 +257,42 @@ mod tests {
     }
 
     #[test]
+    fn beyond_the_bounds_names_are_folded_and_every_sum_stays_exact() {
+        use crate::analyze::common::Bounds;
+        let selectors = |day: &'static str, from: u32| {
+            (from..from + 300).map(move |number| {
+                let line = Line::new(day, &format!("192.0.2.{}", number % 200), 1 + i64::from(number % 7));
+                line.dkim("example.com", &format!("s{number}.of-a-name-that-nobody-else-has"), "fail")
+                    .verdict(0, Cause::Unauthenticated)
+            })
+        };
+        let all: Vec<Line> =
+            lines().into_iter().chain(selectors("2026-11-17", 0)).chain(selectors("2026-11-18", 300)).collect();
+        let told = |bounds: Bounds| {
+            let adder = Adder::new(&week());
+            adder.common().bounds = bounds;
+            all.chunks(50).for_each(|lines| adder.rows(&made::rows(lines)));
+            let patterns = adder.common().patterns.items().len();
+            (adder.finish(), patterns)
+        };
+        let (free, all_patterns) = told(Bounds::default());
+        assert!(all_patterns > 600);
+        for bounds in [Bounds { patterns: 100, words: usize::MAX }, Bounds { patterns: usize::MAX, words: 4000 }] {
+            let (bounded, patterns) = told(bounds);
+            assert!(patterns < 200, "{patterns} patterns with {bounds:?}");
+            assert_eq!(bounded.totals, free.totals);
+            let sums = |summary: &Summary| -> Vec<_> {
+                summary.sources.iter().map(|source| (source.source_ip, source.sums)).collect()
+            };
+            assert_eq!(sums(&bounded), sums(&free));
+            let domains = |summary: &Summary| -> Vec<_> {
+                summary.domains.iter().map(|domain| (domain.policy_domain.clone(), domain.totals)).collect()
+            };
+            assert_eq!(domains(&bounded), domains(&free));
+        }
+    }
+
+    #[test]
     fn columns_that_were_not_read_count_as_null() {
         let mut rows = made::rows(&lines());
         rows.dkim_domain = crate::model::Words::default();

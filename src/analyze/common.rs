@@ -17,11 +17,22 @@ use std::collections::BTreeMap;
 /// The flags that a pattern has.
 const FLAGS: u8 = Flags::PASS | Flags::DKIM | Flags::SPF;
 
-/// How many patterns are told apart: with what is made of each to answer they take some 120 MB. A year of 500 domains and
-/// their services has a tenth of them; more are made to fill memory.
-const PATTERNS: usize = 400_000;
-/// Bytes of all words that patterns are made of: 80 for each pattern, where most share theirs with others.
-const WORDS: usize = 32 << 20;
+/// How much is told apart. What is new beyond is added up under one name, so that every sum stays exact.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// Patterns.
+    pub(crate) patterns: usize,
+    /// Bytes of all words that patterns are made of.
+    pub(crate) words: usize,
+}
+
+impl Default for Bounds {
+    /// Patterns with what is made of each to answer take some 120 MB; a year of 500 domains and their services has a tenth
+    /// of so many, and more are made to fill memory. Words: 80 bytes for each, where most share theirs with others.
+    fn default() -> Self {
+        Self { patterns: 400_000, words: 32 << 20 }
+    }
+}
 
 /// Sums over all sources.
 #[derive(Debug, Clone, Default)]
@@ -34,6 +45,7 @@ pub(crate) struct Common {
     /// By policy domain and day: exact, whatever the periods.
     pub(crate) days: BTreeMap<(u32, i32), Sums>,
     pub(crate) heads: Heads,
+    pub(crate) bounds: Bounds,
 }
 
 /// The rows of a pattern, over all sources.
@@ -133,9 +145,8 @@ impl Common {
         let classes = chunk.classes.firsts().iter().zip(&chunk.sums).map(|(row, (messages, records))| {
             let day = clamped(chunk.rows.day[*row]);
             let Some(window) = scope.window(day) else { return (NONE, day) };
-            // Beyond the bounds what is new is added up under one name: every sum stays exact.
-            let crowded = self.patterns.items().len() >= PATTERNS;
-            let full = crowded || self.texts.bytes() >= WORDS;
+            let crowded = self.patterns.items().len() >= self.bounds.patterns;
+            let full = crowded || self.texts.bytes() >= self.bounds.words;
             let mut pattern = columns.pattern(*row, &mut self.texts, (window, window == scope.asked), full);
             if full {
                 let other = self.texts.word(OTHER);

@@ -25,7 +25,7 @@ pub use trial::{Survival, Trial, TrialItem, attempt};
 pub use trust::{Trust, Witness};
 
 use crate::fetch::{FetchError, Fetched};
-use crate::limits::Limits;
+use crate::limits::{Growth, Limits};
 use crate::model::{Accepted, Fate, Message};
 use crate::store::{Memory, StoreError, Writer};
 use jiff::Timestamp;
@@ -148,13 +148,21 @@ struct Known<'a> {
 
 /// What each worker keeps for itself.
 struct Worker<'a> {
+    /// Those of the run; whoever unpacks is told of what large items come to.
+    options: Options,
+    reservation: Arc<pipeline::Reservation>,
     memory: Option<Memory>,
     underway: Option<(&'a Underway, Slot)>,
 }
 
 impl<'a> Known<'a> {
-    fn worker(&self) -> Result<Worker<'a>, StoreError> {
+    fn worker(&self, options: &Options, budget: &Arc<pipeline::Budget>) -> Result<Worker<'a>, StoreError> {
+        let reservation = Arc::new(pipeline::Reservation::new(budget));
+        let told = reservation.clone();
+        let growth = Growth::told(move |bytes| told.grow(bytes));
         Ok(Worker {
+            options: Options { limits: Limits { growth, ..options.limits.clone() }, ..options.clone() },
+            reservation,
             memory: self.store.as_deref().map_or(Ok(None), Memory::open)?,
             underway: self.underway.map(|underway| (underway, underway.slot())),
         })
@@ -163,14 +171,17 @@ impl<'a> Known<'a> {
 
 impl Worker<'_> {
     /// Note items, before anything is done with them.
-    fn begin(&self, items: &[Result<work::Hashed, FetchError>]) -> Result<(), StoreError> {
+    fn begin(&self, chunk: u64, items: &[Result<work::Hashed, FetchError>]) -> Result<(), StoreError> {
+        self.reservation.begin(chunk);
         let Some((underway, slot)) = self.underway else { return Ok(()) };
         underway.begin(slot, items.iter().filter_map(|item| item.as_ref().ok()?.hash))
     }
 
-    fn work(&self, item: work::Hashed, options: &Options) -> Done {
+    fn work(&self, item: work::Hashed) -> Done {
         let known = work::Known { memory: self.memory.as_ref(), underway: self.underway.map(|(underway, _)| underway) };
-        match work::work(item, options, &known) {
+        let done = work::work(item, &self.options, &known);
+        self.reservation.end();
+        match done {
             Ok(Ok(worked)) => Done::Worked(worked),
             Ok(Err(fault)) => Done::Fault(fault),
             Err(error) => Done::Failed(error),
@@ -191,20 +202,22 @@ fn through(
     known: &Known<'_>,
     mut take: impl FnMut(Result<work::Worked, FetchError>) -> Result<(), IngestError>,
 ) -> Result<(), IngestError> {
+    let budget = Arc::new(pipeline::Budget::default());
     let work = pipeline::Work {
         workers: options.workers(),
-        state: &|| known.worker(),
-        begin: |worker: &mut Result<Worker<'_>, StoreError>, items: Vec<Result<Fetched, FetchError>>| {
+        budget: &budget,
+        state: &|| known.worker(options, &budget),
+        begin: |worker: &mut Result<Worker<'_>, StoreError>, chunk: u64, items: Vec<Result<Fetched, FetchError>>| {
             let items: Vec<_> = items.into_iter().map(|item| item.map(work::Hashed::from)).collect();
             if let Ok(able) = worker
-                && let Err(error) = able.begin(&items)
+                && let Err(error) = able.begin(chunk, &items)
             {
                 *worker = Err(error);
             }
             items
         },
         each: |worker: &mut Result<Worker<'_>, StoreError>, item: Result<work::Hashed, FetchError>| match worker {
-            Ok(worker) => item.map_or_else(Done::Fault, |item| worker.work(item, options)),
+            Ok(worker) => item.map_or_else(Done::Fault, |item| worker.work(item)),
             // The run ends with the first of these.
             Err(error) => {
                 let known = StoreError::Unknown { what: "its fault".to_owned(), expected: "a worker without a fault" };

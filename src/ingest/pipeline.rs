@@ -7,9 +7,9 @@
 
 use crate::fetch::{FetchError, Fetched};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Items of a chunk.
 pub(super) const CHUNK_ITEMS: usize = 32;
@@ -19,6 +19,13 @@ const CHUNK_BYTES: usize = 256 << 10;
 /// on while the taker waits for the disk.
 const RESULTS: usize = 16 << 20;
 
+/// What large items that are worked on, and results that wait, may take together.
+const BUDGET: usize = 160 << 20;
+/// What is made of an inflated byte on its way: itself, and as much again of rows and their originals.
+const MADE_OF_BYTE: usize = 2;
+/// Results of a chunk that are handed on before the rest of it is done.
+const PARTIAL: usize = 1 << 20;
+
 /// Items that travel together.
 type Chunk = Vec<Result<Fetched, FetchError>>;
 
@@ -26,37 +33,133 @@ struct Numbered<T> {
     number: u64,
     items: Vec<T>,
     weight: usize,
+    /// Nothing more of the chunk comes.
+    last: bool,
 }
 
-/// Results that wait for the taker, by weight.
+/// The memory of a run: what waits for the taker, and what workers have reserved for large items.
+///
+/// The chunk that the taker needs next never waits for others: so the run always goes on, and at most that one is beyond
+/// the budget.
 #[derive(Default)]
-struct Gate {
-    weight: Mutex<(usize, bool)>,
-    lighter: Condvar,
+pub(super) struct Budget {
+    state: Mutex<State>,
+    changed: Condvar,
 }
 
-impl Gate {
-    /// Wait until results weigh little enough. The chunk that the taker needs next was taken before any other that is
-    /// waited for here, so it is being worked on or done: the wait ends.
+#[derive(Default)]
+struct State {
+    /// Weights of results that were not taken yet, by their chunk, and their sum.
+    results: BTreeMap<u64, usize>,
+    waiting: usize,
+    /// What workers have reserved.
+    reserved: usize,
+    /// The chunk that the taker needs next.
+    turn: u64,
+    /// Nobody takes any more.
+    closed: bool,
+}
+
+impl Budget {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait_while(&self, full: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
+        let wait = self.changed.wait_while(self.state(), |state| !state.closed && full(state));
+        wait.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wait until results weigh little enough to take a chunk. The chunk that the taker needs next was taken before any other
+    /// that is waited for here, so it is being worked on or done: the wait ends.
     fn pass(&self) {
-        let held = self.weight.lock().unwrap_or_else(PoisonError::into_inner);
-        let wait = self.lighter.wait_while(held, |(weight, closed)| *weight > RESULTS && !*closed);
-        drop(wait.unwrap_or_else(PoisonError::into_inner));
+        drop(self.wait_while(|state| state.waiting > RESULTS));
     }
 
-    fn add(&self, weight: usize) {
-        self.weight.lock().unwrap_or_else(PoisonError::into_inner).0 += weight;
+    /// Wait until results weigh little enough to go on with a chunk; with the next one, until its own were taken.
+    fn go_on(&self, number: u64) {
+        drop(self.wait_while(|state| {
+            let waiting = if state.turn == number { state.results.get(&number).copied() } else { Some(state.waiting) };
+            waiting.is_some_and(|waiting| waiting > RESULTS)
+        }));
     }
 
-    fn remove(&self, weight: usize) {
-        self.weight.lock().unwrap_or_else(PoisonError::into_inner).0 -= weight;
-        self.lighter.notify_all();
+    /// Reserve more memory for an item of a chunk, and wait until there is room for it.
+    fn reserve(&self, number: u64, more: usize) {
+        let mut state = self.wait_while(|state| {
+            let used = state.reserved.saturating_add(state.waiting).saturating_add(more);
+            state.turn != number && used > BUDGET
+        });
+        state.reserved = state.reserved.saturating_add(more);
+    }
+
+    fn release(&self, bytes: usize) {
+        let mut state = self.state();
+        state.reserved = state.reserved.saturating_sub(bytes);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    fn add(&self, number: u64, weight: usize) {
+        let mut state = self.state();
+        *state.results.entry(number).or_default() += weight;
+        state.waiting += weight;
+    }
+
+    /// Results of a chunk were taken.
+    fn remove(&self, number: u64, weight: usize, last: bool) {
+        let mut state = self.state();
+        state.waiting -= weight;
+        if last {
+            state.results.remove(&number);
+            state.turn = number + 1;
+        } else if let Some(own) = state.results.get_mut(&number) {
+            *own -= weight;
+        }
+        drop(state);
+        self.changed.notify_all();
     }
 
     /// Nobody takes any more.
     fn close(&self) {
-        self.weight.lock().unwrap_or_else(PoisonError::into_inner).1 = true;
-        self.lighter.notify_all();
+        self.state().closed = true;
+        self.changed.notify_all();
+    }
+}
+
+/// What one worker has reserved for the item it works on.
+pub(super) struct Reservation {
+    budget: Arc<Budget>,
+    chunk: AtomicU64,
+    held: AtomicUsize,
+}
+
+impl Reservation {
+    pub(super) fn new(budget: &Arc<Budget>) -> Self {
+        Self { budget: budget.clone(), chunk: AtomicU64::new(0), held: AtomicUsize::new(0) }
+    }
+
+    /// The worker takes another chunk.
+    pub(super) fn begin(&self, chunk: u64) {
+        self.chunk.store(chunk, Ordering::Relaxed);
+    }
+
+    /// The item comes to so many bytes: hold memory for what is made of them.
+    pub(super) fn grow(&self, bytes: u64) {
+        let wanted = usize::try_from(bytes).unwrap_or(usize::MAX).saturating_mul(MADE_OF_BYTE);
+        let more = wanted.saturating_sub(self.held.load(Ordering::Relaxed));
+        if more > 0 {
+            self.budget.reserve(self.chunk.load(Ordering::Relaxed), more);
+            self.held.fetch_add(more, Ordering::Relaxed);
+        }
+    }
+
+    /// The item is done.
+    pub(super) fn end(&self) {
+        let held = self.held.swap(0, Ordering::Relaxed);
+        if held > 0 {
+            self.budget.release(held);
+        }
     }
 }
 
@@ -72,6 +175,8 @@ pub(super) struct Work<'a, S, B, W, R> {
     pub(super) each: W,
     /// What its result weighs.
     pub(super) weight: fn(&R) -> usize,
+    /// Bounds the memory of all.
+    pub(super) budget: &'a Budget,
 }
 
 /// Run all of a source's items through the workers, and hand the results to `take` in the source's order. Ends early
@@ -79,24 +184,24 @@ pub(super) struct Work<'a, S, B, W, R> {
 pub(super) fn run<S, T, R: Send, E>(
     source: impl Iterator<Item = Result<Fetched, FetchError>> + Send,
     interrupt: Option<&AtomicBool>,
-    work: &Work<'_, S, impl Fn(&mut S, Chunk) -> Vec<T> + Sync, impl Fn(&mut S, T) -> R + Sync, R>,
+    work: &Work<'_, S, impl Fn(&mut S, u64, Chunk) -> Vec<T> + Sync, impl Fn(&mut S, T) -> R + Sync, R>,
     mut take: impl FnMut(R) -> Result<(), E>,
 ) -> Result<(), E> {
-    let gate = Gate::default();
+    let budget = work.budget;
     let (to_workers, from_source) = bounded(2 * work.workers);
     // Bounded by the gate: a number of chunks would stop the workers long before they fill the memory they may use.
     let (to_taker, from_workers) = unbounded();
     std::thread::scope(|scope| {
         scope.spawn(move || read(source, interrupt, &to_workers));
         for _ in 0..work.workers {
-            let (from_source, to_taker, gate) = (from_source.clone(), to_taker.clone(), &gate);
-            scope.spawn(move || work_off(&from_source, &to_taker, gate, work));
+            let (from_source, to_taker) = (from_source.clone(), to_taker.clone());
+            scope.spawn(move || work_off(&from_source, &to_taker, work));
         }
         drop((from_source, to_taker));
-        let result = take_in_order(&from_workers, &gate, &mut take);
+        let result = take_in_order(&from_workers, budget, &mut take);
         // With its receiver gone every send fails, and the threads end.
         drop(from_workers);
-        gate.close();
+        budget.close();
         result
     })
 }
@@ -106,7 +211,7 @@ fn read(
     interrupt: Option<&AtomicBool>,
     to_workers: &Sender<Numbered<Result<Fetched, FetchError>>>,
 ) {
-    let mut chunk = Numbered { number: 0, items: Vec::new(), weight: 0 };
+    let mut chunk = Numbered { number: 0, items: Vec::new(), weight: 0, last: true };
     for item in source {
         chunk.weight += match &item {
             Ok(Fetched::Item(item)) => item.bytes.len(),
@@ -116,7 +221,7 @@ fn read(
         let stop = interrupt.is_some_and(|interrupt| interrupt.load(Ordering::Relaxed));
         if stop || chunk.items.len() >= CHUNK_ITEMS || chunk.weight >= CHUNK_BYTES {
             let number = chunk.number + 1;
-            let full = std::mem::replace(&mut chunk, Numbered { number, items: Vec::new(), weight: 0 });
+            let full = std::mem::replace(&mut chunk, Numbered { number, items: Vec::new(), weight: 0, last: true });
             if to_workers.send(full).is_err() || stop {
                 return;
             }
@@ -130,18 +235,29 @@ fn read(
 fn work_off<S, T, R>(
     from_source: &Receiver<Numbered<Result<Fetched, FetchError>>>,
     to_taker: &Sender<Numbered<R>>,
-    gate: &Gate,
-    work: &Work<'_, S, impl Fn(&mut S, Chunk) -> Vec<T>, impl Fn(&mut S, T) -> R, R>,
+    work: &Work<'_, S, impl Fn(&mut S, u64, Chunk) -> Vec<T>, impl Fn(&mut S, T) -> R, R>,
 ) {
-    let mut state = (work.state)();
+    let (mut state, budget) = ((work.state)(), work.budget);
     loop {
-        gate.pass();
-        let Ok(chunk) = from_source.recv() else { return };
-        let items = (work.begin)(&mut state, chunk.items);
-        let items: Vec<R> = items.into_iter().map(|item| (work.each)(&mut state, item)).collect();
-        let weight = items.iter().map(work.weight).sum();
-        gate.add(weight);
-        if to_taker.send(Numbered { number: chunk.number, items, weight }).is_err() {
+        budget.pass();
+        let Ok(Numbered { number, items, .. }) = from_source.recv() else { return };
+        let hand_on = |items: Vec<R>, weight: usize, last: bool| {
+            budget.add(number, weight);
+            to_taker.send(Numbered { number, items, weight, last }).is_ok()
+        };
+        let (mut done, mut weight) = (Vec::new(), 0);
+        for item in (work.begin)(&mut state, number, items) {
+            let result = (work.each)(&mut state, item);
+            weight += (work.weight)(&result);
+            done.push(result);
+            if weight > PARTIAL {
+                if !hand_on(std::mem::take(&mut done), std::mem::take(&mut weight), false) {
+                    return;
+                }
+                budget.go_on(number);
+            }
+        }
+        if !hand_on(done, weight, true) {
             return;
         }
     }
@@ -149,19 +265,54 @@ fn work_off<S, T, R>(
 
 fn take_in_order<R, E>(
     from_workers: &Receiver<Numbered<R>>,
-    gate: &Gate,
+    budget: &Budget,
     take: &mut impl FnMut(R) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut early: BTreeMap<u64, Numbered<R>> = BTreeMap::new();
+    let mut early: BTreeMap<u64, VecDeque<Numbered<R>>> = BTreeMap::new();
     let mut next = 0;
     for chunk in from_workers {
-        early.insert(chunk.number, chunk);
-        while let Some(chunk) = early.remove(&next) {
-            next += 1;
-            let weight = chunk.weight;
-            chunk.items.into_iter().try_for_each(&mut *take)?;
-            gate.remove(weight);
+        early.entry(chunk.number).or_default().push_back(chunk);
+        while let Some(chunk) = early.get_mut(&next).and_then(VecDeque::pop_front) {
+            let Numbered { number, items, weight, last } = chunk;
+            items.into_iter().try_for_each(&mut *take)?;
+            if last {
+                early.remove(&number);
+                next += 1;
+            }
+            budget.remove(number, weight, last);
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_items_wait_for_each_other_but_the_next_one_for_nobody() {
+        let budget = Arc::new(Budget::default());
+        let (first, second) = (Reservation::new(&budget), Reservation::new(&budget));
+        first.begin(0);
+        second.begin(1);
+        let large = (BUDGET / MADE_OF_BYTE) as u64;
+        second.grow(large);
+        // More than there is, for the chunk that the taker waits for: at once.
+        first.grow(2 * large);
+        second.end();
+        let (told, wait) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                second.grow(large);
+                told.send(()).unwrap();
+            });
+            assert!(
+                wait.recv_timeout(std::time::Duration::from_millis(100)).is_err(),
+                "there is no room for the second"
+            );
+            first.end();
+            wait.recv().unwrap();
+        });
+        assert_eq!(budget.state().reserved, BUDGET);
+    }
 }

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::fetch::Item;
-use crate::model::{Columns, Proof, RawMail, Report, SenderAuth};
+use crate::model::{Columns, Hash, Proof, RawMail, Report, SenderAuth};
 use crate::store::{Access, Filter, PartFiles, Store};
+use sha2::{Digest, Sha256};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
@@ -492,4 +493,100 @@ fn only_mails_with_a_report_are_verified_and_a_fault_of_it_loses_none() {
         assert_eq!(found, [Some(expected), None, Some(expected)]);
         assert_eq!(witness.1.load(Ordering::Relaxed), 2);
     }
+}
+
+/// Answers for a process that works on one item.
+#[derive(Debug)]
+struct Answers(fn(&[u8]) -> Survival);
+
+impl Trial for Answers {
+    fn survives(&self, item: &TrialItem<'_>) -> Survival {
+        (self.0)(item.bytes)
+    }
+}
+
+/// Leave a note as a run does that died while these were under way.
+fn died_of(dir: &Path, items: &[&Result<Fetched, FetchError>]) {
+    let underway = Underway::open(dir, 1).unwrap();
+    let slot = underway.slot();
+    let hashes = items.iter().map(|item| match item {
+        Ok(Fetched::Item(item)) => Hash(Sha256::digest(&item.bytes).into()),
+        other => panic!("{other:?} has no bytes"),
+    });
+    underway.begin(slot, hashes).unwrap();
+    std::mem::forget(underway);
+}
+
+#[test]
+fn an_item_that_ended_a_process_is_rejected_and_kept_and_the_others_are_stored() {
+    let dir = tempfile::tempdir().unwrap();
+    let items = || vec![item("good.xml", xml(1, 1)), item("deadly.xml", xml(2, 2)), item("new.xml", xml(3, 3))];
+    drop(Writer::open(dir.path(), now()).unwrap());
+    died_of(dir.path(), &items()[..2].iter().collect::<Vec<_>>());
+    let deadly = |bytes: &[u8]| {
+        if bytes == xml(2, 2) { Survival::Died("an abort".into()) } else { Survival::Survived }
+    };
+    let options = Options { trial: Some(Arc::new(Answers(deadly))), ..options() };
+    let mut writer = Writer::open(dir.path(), now()).unwrap();
+    let tally = run(items().into_iter(), &mut writer, &options, &mut ()).unwrap();
+    assert_eq!((tally.items, tally.stored.reports, tally.rejected_count()), (3, 2, 1));
+    assert_eq!(tally.rejected[0].reason, "ended the program: an abort");
+    let rejected = writer.rejected().unwrap();
+    assert_eq!(writer.rejected_bytes(&rejected[0]).unwrap(), xml(2, 2));
+    assert!(!dir.path().join("underway").exists(), "nothing is suspected any more");
+
+    let again = run(items().into_iter(), &mut writer, &options, &mut ()).unwrap();
+    assert_eq!((again.duplicates, again.rejected_count()), (3, 0));
+    // And somebody who asks for another try does not end the program either.
+    let retried = retry(&mut writer, &rejected, &options).unwrap();
+    assert_eq!((retried.stored.reports, retried.rejected_count()), (0, 1));
+}
+
+#[test]
+fn an_item_whose_process_was_killed_from_outside_is_left_for_the_next_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let items = || vec![message(7, &xml(1, 1)), message(8, &xml(2, 2))];
+    drop(Writer::open(dir.path(), now()).unwrap());
+    died_of(dir.path(), &[&items()[0]]);
+    let told = |answer: fn(&[u8]) -> Survival| {
+        let options = Options { trial: Some(Arc::new(Answers(answer))), ..options() };
+        let mut writer = Writer::open(dir.path(), now()).unwrap();
+        let mut observer = Safe::default();
+        let tally = run(items().into_iter(), &mut writer, &options, &mut observer).unwrap();
+        (tally.stored.reports, tally.rejected_count(), tally.faults, observer.0)
+    };
+    let killed = told(|_| Survival::Unknown("killed".into()));
+    assert_eq!(killed, (1, 0, 1, vec![8]), "no word on message 7, which is asked for again");
+    assert_eq!(told(|_| Survival::Survived), (1, 0, 0, vec![7, 8]));
+}
+
+/// The messages that are safe.
+#[derive(Default)]
+struct Safe(Vec<u32>);
+
+impl Observer for Safe {
+    fn committed(&mut self, messages: &[(Message, Fate)]) {
+        self.0.extend(messages.iter().map(|(message, _)| message.uid));
+    }
+}
+
+#[test]
+fn a_thousand_documents_of_one_file_share_its_bytes() {
+    let broken = b"<feedback>".repeat(999);
+    let dir = tempfile::tempdir().unwrap();
+    let tally = ingest(dir.path(), vec![item("broken.xml", broken.clone()), item("good.xml", xml(1, 1))]);
+    assert_eq!((tally.items, tally.stored.reports, tally.rejected_count(), tally.duplicates), (1000, 1, 1, 998));
+    assert_eq!(std::fs::read_dir(dir.path().join("rejected")).unwrap().count(), 1);
+
+    // 900 reports under one key: one is stored, and the file of the others is kept once.
+    let conflicts: Vec<u8> = (1..=900).flat_map(|count| xml(5, count)).collect();
+    let tally = ingest(dir.path(), vec![item("conflicts.xml", conflicts.clone())]);
+    assert_eq!((tally.stored.reports, tally.conflicts), (1, 899));
+    let kept: Vec<_> =
+        std::fs::read_dir(dir.path().join("conflicts")).unwrap().map(|file| file.unwrap().path()).collect();
+    assert_eq!(kept.len(), 1);
+    assert_eq!(std::fs::read(&kept[0]).unwrap(), conflicts);
+    let store = Store::open(dir.path()).unwrap();
+    assert!(store.conflicts().unwrap().iter().all(|entry| entry.file == store.conflicts().unwrap()[0].file));
+    assert_eq!(store.verify().unwrap(), []);
 }

@@ -230,3 +230,32 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn no_text_of_a_row_is_longer_than_it_can_mean() {
+    let long = |number: u32| format!("{number}{}", "s".repeat(8000));
+    let result = |selector: &str, word: &str| {
+        format!("<dkim><domain>example.com</domain><selector>{selector}</selector><result>{word}</result></dkim>")
+    };
+    let results = result(&long(1), "fail") + &result(&long(2), &long(3)) + &result("short", "pass");
+    let (report, codes) = row("<source_ip>192.0.2.7</source_ip>", "<count>1</count>", "", "", &results);
+    let selectors: Vec<&str> = report.records[0].dkim.iter().filter_map(|dkim| dkim.selector.as_deref()).collect();
+    assert_eq!(selectors.iter().map(|selector| selector.len()).collect::<Vec<_>>(), [253, 253, 5]);
+    assert_ne!(selectors[0][1..], selectors[1][1..], "the hash tells them apart");
+    assert_eq!(report.records[0].dkim[1].result.as_ref().map(|word| word.as_str().len()), Some(64));
+    assert_eq!(codes, [Code::TEXT_CUT, Code::TEXT_CUT, Code::WORD_UNKNOWN]);
+}
+
+#[test]
+fn a_long_name_of_a_reporter_is_cut_where_it_is_kept_and_whole_where_it_identifies() {
+    let named = |last: char| {
+        let name = "n".repeat(2000);
+        let metadata = METADATA.replace("receiver.example<", &format!("{name}{last}<"));
+        report(&format!("{metadata}{POLICY}"))
+    };
+    let ((one, codes), (other, _)) = (named('1'), named('2'));
+    assert_eq!(one.metadata.org_name.len(), 512);
+    assert!(codes.contains(&Code::TEXT_CUT));
+    assert_ne!(one.key, other.key);
+    assert_ne!(one.metadata.org_name, other.metadata.org_name);
+}

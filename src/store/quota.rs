@@ -204,17 +204,22 @@ mod tests {
     }
 
     #[test]
-    fn a_kill_right_after_the_commit_leaves_the_files_to_the_next_start() {
+    fn the_quota_holds_at_every_step_of_a_commit_and_after_a_kill() {
         let dir = tempfile::tempdir().unwrap();
-        let quota = Quota { bytes: 1 << 20, files: 1 };
+        let quota = Quota { bytes: 350, files: 1 };
         flood(dir.path(), 0..1, quota);
         let mut writer = Writer::open(dir.path(), Timestamp::UNIX_EPOCH).unwrap();
         writer.quota = quota;
-        *writer.fault.get_mut() = Some(Box::new(|step| step == crate::store::commit::Step::Recorded));
+        let (folder, most) = (dir.path().to_owned(), std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0)));
+        let seen = most.clone();
+        *writer.fault.get_mut() = Some(Box::new(move |step| {
+            seen.fetch_max(files(&folder), std::sync::atomic::Ordering::Relaxed);
+            step == crate::store::commit::Step::Recorded
+        }));
         writer.reject(reject(1)).unwrap();
         assert!(writer.commit().is_err());
         drop(writer);
-        assert_eq!(files(dir.path()), 2);
+        assert_eq!(most.load(std::sync::atomic::Ordering::Relaxed), 1, "the old one goes before the new one comes");
         drop(Writer::open(dir.path(), Timestamp::UNIX_EPOCH).unwrap());
         assert_eq!(files(dir.path()), 1);
         assert_eq!(Store::open(dir.path()).unwrap().verify().unwrap(), []);

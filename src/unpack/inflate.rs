@@ -60,6 +60,7 @@ impl Inflater {
         // Behind other members the room is doubled: each byte is moved a few times, not once a member.
         let reserve = if start == 0 { Vec::reserve_exact } else { Vec::reserve };
         reserve(out, hint.min(allowance).saturating_add(1));
+        let mut charged = 0;
         let ended = loop {
             let status = self.step(input, out);
             if out.len() - start > allowance {
@@ -70,13 +71,16 @@ impl Inflater {
                 Ok(_) if out.len() < out.capacity() => break Err(Fault::Cut(input.len())),
                 Ok(_) => {
                     let made = out.len() - start;
+                    // While it grows, so that room is made for it before it is taken.
+                    meter.charge((made - charged) as u64);
+                    charged = made;
                     // Twice the room, but never room for more than the allowance.
                     reserve(out, made.max(32 << 10).min(allowance.saturating_add(1) - made));
                 }
                 Err(error) => break Err(error),
             }
         };
-        meter.charge((out.len() - start) as u64);
+        meter.charge((out.len() - start - charged) as u64);
         ended
     }
 
