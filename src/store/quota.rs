@@ -4,10 +4,10 @@
 //! the quota as intents, so that they go the way of unfinished files, whatever instant a kill comes at. Their rows stay,
 //! with an empty `file`: what was kept aside is still named, known and counted. Must not touch what was stored as a report.
 
+use super::StoreError;
 use super::commit::int;
 use super::layout::Layout;
 use super::writer::Writer;
-use super::StoreError;
 use rusqlite::{Transaction, params};
 
 /// How much is kept of rejected items, and as much again of conflicts.

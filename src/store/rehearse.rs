@@ -1,6 +1,6 @@
 //! What a commit makes of reports, made and thrown away: whether it can be made at all.
 
-use super::pack::Contents;
+use super::pack::{Contents, Standing};
 use super::{StoreError, encode};
 use crate::model::Accepted;
 use jiff::Timestamp;
@@ -18,6 +18,6 @@ pub fn rehearse(accepted: &[Accepted]) -> Result<(), StoreError> {
     encode::encode(&encode::judged(accepted, &encode::keys(accepted)))
         .map_err(StoreError::parquet(nowhere, "encoding the rows"))?;
     let all: Vec<&Accepted> = accepted.iter().collect();
-    let contents = Contents::of(&all, &|_| Timestamp::UNIX_EPOCH);
+    let contents = Contents::of(&all, &|_| Standing { ingested: Timestamp::UNIX_EPOCH, replaced: 0, promoted: false });
     contents.write(std::io::sink()).map_err(StoreError::io(nowhere, "packing the originals"))
 }

@@ -156,9 +156,9 @@ impl Writer {
         // It may have been kept as a conflict before.
         self.batch.settled.insert((key, content));
         if self.batch.conflicting.remove(&(key, content)) {
-            self.batch.conflicts.retain(|Conflict { accepted, .. }| {
-                (accepted.report.key, accepted.report.content) != (key, content)
-            });
+            self.batch
+                .conflicts
+                .retain(|Conflict { accepted, .. }| (accepted.report.key, accepted.report.content) != (key, content));
         }
         if old.report.content != content && self.batch.conflicting.insert((key, old.report.content)) {
             self.batch.settled.remove(&(key, old.report.content));
