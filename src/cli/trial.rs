@@ -96,10 +96,14 @@ struct Running {
 }
 
 impl Running {
-    /// Start a child. The shell sets the bounds, which it and all it becomes cannot raise again.
+    /// Start a child. The shell sets the bounds, which it and all it becomes cannot raise again; where this process has a
+    /// bound itself, the child gets less, so that what it survives does not end this one.
     fn start() -> io::Result<Self> {
         let program = std::env::current_exe()?;
-        let bounds = format!("ulimit -v {MEMORY}; ulimit -t {TIME}; exec \"$0\" {MARK}");
+        let bounds = format!(
+            "most={MEMORY}; own=$(ulimit -v); if [ \"$own\" != unlimited ] && [ $((own * 3 / 4)) -lt $most ]; then \
+             most=$((own * 3 / 4)); fi; ulimit -v $most; ulimit -t {TIME}; exec \"$0\" {MARK}"
+        );
         let mut child = Command::new("/bin/sh")
             .args(["-c", &bounds])
             .arg(program)
