@@ -154,7 +154,7 @@ fn evidence(view: &View<'_>, group: &SenderGroup) -> Vec<Evidence> {
         Role::Own => {
             push(signs.authorized.0.max(group.counts.spf_pass.0), Evidence::Authorized);
             push(signs.signed.0, Evidence::Signs { messages: signs.signed.0 });
-            let never = signs.signed.0 == 0 && group.counts.days.all().0.0 == 0;
+            let never = signs.signed.0 == 0 && !group.counts.ever_passed;
             push(if never { signs.broken.0 } else { 0 }, Evidence::WrongKey { messages: signs.broken.0 });
         }
         Role::Forwarder | Role::List => {

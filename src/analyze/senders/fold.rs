@@ -194,20 +194,27 @@ pub(crate) fn fold(
     let number = view.added.facts.iter().map(|part| part.sources.len()).sum();
     let sources = Mutex::new(Vec::with_capacity(number));
     let pass = Pass { view, history, weights, governs, horizon, may_have_changed, sources };
-    let add = |mut all: Folded, part: &Part| {
-        pass.part(&mut all, part);
+    // One sum a core: a sum of its own for each of many tasks would take more memory than what it is of.
+    let of_core = |parts: &[Part]| {
+        let mut all = Folded::default();
+        parts.iter().for_each(|part| pass.part(&mut all, part));
         all
     };
     let merge = |mut all: Folded, more: Folded| {
         all.merge(view, more);
         all
     };
-    let folded = view.added.facts.par_iter().fold(Folded::default, add).reduce(Folded::default, merge);
+    let folded = view.added.facts.par_chunks(parts_a_core(view)).map(of_core).reduce(Folded::default, merge);
     let mut sources = pass.sources.into_inner().unwrap_or_else(PoisonError::into_inner);
     sources.par_sort_unstable_by_key(|source: &SourceSummary| {
         (Reverse(source.sums.failing()), Reverse(source.sums.messages), Source::from(source.source_ip))
     });
     (folded, sources)
+}
+
+/// How many parts each core takes.
+pub(super) fn parts_a_core(view: &View<'_>) -> usize {
+    view.added.facts.len().div_ceil(rayon::current_num_threads()).max(1)
 }
 
 impl Pass<'_> {
@@ -289,7 +296,9 @@ impl Pass<'_> {
             .collect()
     }
 
-    fn add(&self, folded: &mut Folded, group: SenderGroup) {
+    fn add(&self, folded: &mut Folded, mut group: SenderGroup) {
+        // What the days say is said: nobody looks at them again, and the group may be kept several times.
+        group.counts.forget_days();
         let asked = self.view.added.scope.asked;
         let pool = folded.pools.entry((group.domain, group.signer.clone(), group.returns_to.clone())).or_default();
         pool.iter_mut().zip(group.windows).for_each(|(sum, (messages, _))| *sum = sum.saturating_add(messages));
@@ -438,7 +447,7 @@ impl Top {
             return;
         }
         self.kept.push(group.clone());
-        if self.kept.len() >= 4 * KEPT {
+        if self.kept.len() >= 2 * KEPT {
             self.kept.select_nth_unstable_by(KEPT - 1, |a, b| compare(view, a, b));
             self.kept.truncate(KEPT);
             self.full = true;

@@ -95,6 +95,8 @@ pub(crate) struct VerdictCounts {
     pub(crate) forwarded: OfTimes,
     /// Failing ones, by day, and passing ones; of own senders.
     pub(crate) days: DayCounts,
+    /// Whether any passed, once the days are forgotten.
+    pub(crate) ever_passed: bool,
     /// Who saw the failing ones.
     pub(crate) failing_reporters: ReporterSet,
     /// Failing ones of the period that receivers blocked.
@@ -387,6 +389,12 @@ impl SenderGroup {
 }
 
 impl VerdictCounts {
+    /// Keep of the days only whether any message passed.
+    pub(crate) fn forget_days(&mut self) {
+        self.ever_passed = self.days.all().0.0 > 0;
+        self.days = DayCounts::default();
+    }
+
     fn merge(&mut self, other: &Self) {
         self.all.merge(other.all);
         self.governed.merge(other.governed);

@@ -14,6 +14,7 @@ use super::{
     },
     Role,
     auth_pattern::{AuthPattern, PathResult, SigningKey},
+    fold::parts_a_core,
     reporter_set::ReporterSet,
     view::{Item, View, by_network, by_source},
     weights::Weights,
@@ -242,15 +243,16 @@ pub(crate) struct History {
 impl History {
     /// Of all facts.
     pub(crate) fn new(view: &View<'_>, weights: &Weights, horizon: Horizon) -> Self {
-        let part = |mut history: Self, part: &Part| {
-            history.add(&view.items(weights, part), horizon);
+        let of_core = |parts: &[Part]| {
+            let mut history = Self::default();
+            parts.iter().for_each(|part| history.add(&view.items(weights, part), horizon));
             history
         };
         let merge = |mut history: Self, more: Self| {
             history.merge(more);
             history
         };
-        let mut history = view.added.facts.par_iter().fold(Self::default, part).reduce(Self::default, merge);
+        let mut history = view.added.facts.par_chunks(parts_a_core(view)).map(of_core).reduce(Self::default, merge);
         history.judge_vouchers(view);
         history
     }
