@@ -49,6 +49,13 @@ impl Growth {
     pub fn told(to: impl Fn(u64) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(to)))
     }
+
+    /// Say that an item comes to so many bytes.
+    pub(crate) fn tell(&self, bytes: u64) {
+        if let Some(told) = &self.0 {
+            told(bytes);
+        }
+    }
 }
 
 impl std::fmt::Debug for Growth {
@@ -200,10 +207,8 @@ impl<'l> Meter<'l> {
     pub fn charge(&mut self, bytes: u64) {
         let before = self.inflated / Growth::STEP;
         self.inflated = self.inflated.saturating_add(bytes);
-        if let Growth(Some(told)) = &self.limits.growth
-            && self.inflated / Growth::STEP > before
-        {
-            told(self.inflated);
+        if self.inflated / Growth::STEP > before {
+            self.limits.growth.tell(self.inflated);
         }
     }
 

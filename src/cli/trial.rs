@@ -13,6 +13,12 @@ use std::sync::{Mutex, PoisonError};
 
 /// The first argument of a child.
 const MARK: &str = "--trial-of-items";
+/// What a child says that can work.
+const READY: u8 = b'!';
+/// A report that every program can read.
+const HARMLESS: &[u8] = b"<feedback><report_metadata><org_name>example.com</org_name><report_id>1</report_id><date_range>\
+    <begin>0</begin><end>86399</end></date_range></report_metadata><policy_published><domain>example.com</domain>\
+    <p>none</p></policy_published><record><row><source_ip>192.0.2.1</source_ip><count>1</count></row></record></feedback>";
 /// The answer to an item that did no harm.
 const SURVIVED: u8 = b'+';
 /// Address space of a child, in KiB: a GiB that the allocator asks for in advance, and half of one to work in. No item
@@ -29,6 +35,12 @@ pub(super) fn is_child() -> bool {
 /// Be the child: work on items until there are no more.
 pub(super) fn child() -> ExitCode {
     let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
+    // Work on something harmless first: a child that has no room for that says nothing of any item.
+    let harmless = TrialItem { name: Some("report.xml"), bytes: HARMLESS, arrival: Timestamp::UNIX_EPOCH };
+    let able = ingest::attempt(&harmless, &Options { workers: Some(1), ..Options::default() });
+    if able.is_err() || output.write_all(&[READY]).and_then(|()| output.flush()).is_err() {
+        return ExitCode::from(2);
+    }
     loop {
         match read_item(&mut input) {
             Ok(Some((name, bytes, arrival))) => {
@@ -97,7 +109,8 @@ struct Running {
 
 impl Running {
     /// Start a child. The shell sets the bounds, which it and all it becomes cannot raise again; where this process has a
-    /// bound itself, the child gets less, so that what it survives does not end this one.
+    /// bound itself, the child gets less, for this one holds more than one item: what the child
+    /// survives seldom ends it.
     fn start() -> io::Result<Self> {
         let program = std::env::current_exe()?;
         let bounds = format!(
@@ -113,7 +126,13 @@ impl Running {
             .spawn()?;
         let pipes = child.stdin.take().zip(child.stdout.take());
         let (input, output) = pipes.ok_or_else(|| io::Error::other("a child without pipes"))?;
-        Ok(Self { child, input, output, used: false })
+        let mut running = Self { child, input, output, used: false };
+        let mut answer = [0];
+        if running.output.read_exact(&mut answer).is_err() || answer[0] != READY {
+            let status = running.end()?;
+            return Err(io::Error::other(format!("it ended with {status} before it was given anything")));
+        }
+        Ok(running)
     }
 
     /// Have the child work on an item.

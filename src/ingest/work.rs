@@ -50,6 +50,9 @@ const COPIED: usize = 16 << 20;
 /// Bytes of the mails of one item that are held for their signatures to be verified.
 const VERIFIED: usize = 32 << 20;
 
+/// More than any item comes to: who asks for room for so much gets all there is.
+const WHOLE: u64 = 1 << 40;
+
 /// What a source gave, with the hash of its bytes where it has some.
 #[derive(Debug)]
 pub(super) struct Hashed {
@@ -123,7 +126,9 @@ fn work_item(item: Item, hash: Hash, options: &Options, known: &Known<'_>) -> Re
         match options.trial.as_ref().map(|trial| trial.survives(&tried)) {
             Some(Survival::Died(how)) => return Ok(Ok(deadly(item, hash, &how))),
             Some(Survival::Unknown(reason)) => return Ok(Err(FetchError::Left { origin: item.origin, reason })),
-            Some(Survival::Survived) | None => {}
+            // Alone in memory, as it was in the trial.
+            Some(Survival::Survived) => options.limits.growth.tell(WHOLE),
+            None => {}
         }
     }
     let Item { origin, name, bytes, arrival, message } = item;

@@ -1,6 +1,10 @@
-//! What a run and its answers cost follows the size of what is read.
+//! What a run costs follows the size of what it reads, and no item ends it twice.
 
 use crate::workdir::WorkDir;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 
 fn report(id: &str, rows: &str, domain: &str) -> String {
     format!(
@@ -16,6 +20,77 @@ fn row(address: &str, domain: &str, result: &str) -> String {
          <dkim>{result}</dkim><spf>{result}</spf></policy_evaluated></row><identifiers><header_from>{domain}</header_from>\
          </identifiers><auth_results><spf><domain>{domain}</domain><result>{result}</result></spf></auth_results></record>"
     )
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// The program as a shell runs it that allows it so many KiB of address space.
+fn within(work: &WorkDir, kib: u64, args: &[&str]) -> Command {
+    let program = work.command(args);
+    let mut command = Command::new("/bin/sh");
+    command.arg("-c").arg(format!("ulimit -v {kib}; exec \"$0\" \"$@\""));
+    command.arg(program.get_program()).args(program.get_args()).stdin(Stdio::null());
+    command.current_dir(program.get_current_dir().unwrap());
+    for (name, value) in program.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command
+}
+
+/// Address space, in KiB, in which a small report can be taken in. The allocator asks for much in advance, and how much
+/// depends on which thread comes first.
+fn enough() -> u64 {
+    let fits = |kib: &u64| {
+        (0..4).all(|_| {
+            let work = WorkDir::new();
+            work.write("good.xml", report("good", &row("192.0.2.1", "example.com", "pass"), "example.com"));
+            within(&work, *kib, &["ingest", "good.xml"]).output().is_ok_and(|done| done.status.success())
+        })
+    };
+    (4..40).map(|steps| steps << 16).find(fits).expect("a small report fits into 2 GiB")
+}
+
+#[test]
+fn an_item_that_ends_the_program_ends_it_once() {
+    let limit = enough() + (64 << 10);
+    let work = WorkDir::new();
+    // Twice the memory that is left, and nothing against it otherwise: 90 MiB that are 170 MiB as UTF-8.
+    let comment = |line: u32| [format!("<!--{line:>8}").as_bytes(), &[0xe4; 45], b"-->"].concat();
+    let lines: Vec<u8> = (0..3 << 19).flat_map(comment).collect();
+    let declaration = b"<?xml version=\"1.0\" encoding=\"windows-1252\"?>";
+    let deadly = gzip(&[&declaration[..], report("deadly", "", "example.com").as_bytes(), &lines].concat());
+    work.write("in/a-deadly.xml.gz", &deadly);
+    work.write("in/b-good.xml", report("good", &row("192.0.2.1", "example.com", "pass"), "example.com"));
+    let run = || {
+        let output = within(&work, limit, &["ingest", "--format", "json", "in"]).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, _, stderr) = run();
+    assert!(!matches!(code, Some(0..=2)), "it should have died: {code:?} {stderr}");
+    assert!(work.path("store/underway").exists());
+
+    let (code, stdout, stderr) = run();
+    assert_eq!(code, Some(1), "{stderr}");
+    let tally: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(tally["stored"]["reports"], 1);
+    assert_eq!(tally["rejected"].as_array().map(Vec::len), Some(1));
+    let reason = tally["rejected"][0]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("ended the program: "), "{reason}");
+    assert!(!work.path("store/underway").exists());
+    let kept: Vec<_> = std::fs::read_dir(work.path("store/rejected")).unwrap().collect();
+    assert_eq!(std::fs::read(kept[0].as_ref().unwrap().path()).unwrap(), deadly);
+
+    assert_eq!(run().0, Some(0), "and is known from then on");
+    // Somebody with more memory may try it again.
+    let retried = work.run(["rejected", "retry", "--format", "json"]);
+    assert_eq!((retried.code, &retried.json()["stored"]["reports"]), (Some(0), &serde_json::json!(1)), "{retried:?}");
 }
 
 #[test]
