@@ -13,8 +13,15 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, Transactio
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The version of the tables below, and of the data folder.
-pub(crate) const VERSION: i64 = 3;
+/// The version of the data folder: that of [`TABLES`], and one more for each step of [`ADDED`].
+pub(crate) const VERSION: i64 = FIRST_WITH_STEPS + ADDED.len() as i64;
+
+/// The version that [`TABLES`] alone make.
+pub(crate) const FIRST_WITH_STEPS: i64 = 3;
+
+/// What later versions added, one entry a version, in order: a new ledger runs all of them, an older one those it lacks.
+/// An entry that was released is never edited.
+pub(crate) const ADDED: &[&str] = &[];
 
 /// How long a rebuild waits for readers to end; a summary of years of reports takes seconds.
 const READERS: Duration = Duration::from_secs(30);
@@ -314,7 +321,7 @@ impl Ledger {
 
     /// Make the tables of an empty ledger.
     pub(crate) fn make_tables(&self) -> Result<(), StoreError> {
-        self.make(TABLES, "making the ledger")
+        self.make(&[TABLES, &ADDED.concat()].concat(), "making the ledger")
     }
 
     pub(crate) fn make(&self, tables: &str, doing: &'static str) -> Result<(), StoreError> {

@@ -3,7 +3,7 @@
 use super::StoreError;
 use super::files::{self, Seal, remove_file, rename_new, sync_folder};
 use super::layout::{FileKind, Layout, Month};
-use super::ledger::{Ledger, VERSION};
+use super::ledger::{ADDED, FIRST_WITH_STEPS, Ledger, VERSION};
 use super::pack::PackReader;
 use rusqlite::params;
 use std::collections::HashSet;
@@ -23,11 +23,17 @@ CREATE TABLE intents (path TEXT PRIMARY KEY, step TEXT NOT NULL, generation INTE
 
 /// Upgrade, and say what was done. May be killed at any instant: the version changes last.
 pub(crate) fn upgrade(layout: &Layout, ledger: &Ledger, from: i64) -> Result<Vec<String>, StoreError> {
-    finish_merges(layout, ledger, from)?;
-    finish_commit(layout, ledger)?;
-    let rescued = rescue_packs(layout, &["compacting", "retired"])?;
-    remove_parts(layout)?;
-    let tables = if from < 2 { [SINCE_1, SINCE_2].concat() } else { SINCE_2.to_owned() };
+    let mut rescued = Vec::new();
+    let mut tables = String::new();
+    if from < FIRST_WITH_STEPS {
+        finish_merges(layout, ledger, from)?;
+        finish_commit(layout, ledger)?;
+        rescued = rescue_packs(layout, &["compacting", "retired"])?;
+        remove_parts(layout)?;
+        tables = if from < 2 { [SINCE_1, SINCE_2].concat() } else { SINCE_2.to_owned() };
+    }
+    let steps_done = usize::try_from(from - FIRST_WITH_STEPS).unwrap_or(0);
+    tables += &ADDED[steps_done.min(ADDED.len())..].concat();
     ledger.make(&tables, "bringing the ledger up to date")?;
     let mut said = vec![format!(
         "the data folder was upgraded from version {from} to {VERSION}; a dmarquet older than this one no longer opens it"
