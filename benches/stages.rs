@@ -10,7 +10,7 @@ use dmarquet::limits::Limits;
 use dmarquet::model::{Findings, Report, Rows, SenderAuth, Verdict};
 use dmarquet::normalize::{Context, Read, reports};
 use dmarquet::parse::{Document, RawRecord, Visitor, decode, documents};
-use dmarquet::present::{self, Style};
+use dmarquet::present::{self, Branding, Style};
 use dmarquet::store::{Collector, Writer};
 use dmarquet::unpack::{Content, unpack};
 use dmarquet::{ingest, judge};
@@ -181,9 +181,9 @@ fn render(bencher: Bencher<'_, '_>, form: &str) {
     bencher.bench_local(|| {
         let summary = black_box(&summary);
         match form {
-            "text" => present::text(summary, &Style::default()),
-            "markdown" => present::markdown(summary, &Style::default()),
-            "html" => present::html(summary, &Style::default()),
+            "text" => present::text(summary, &Branding::default(), &Style::default()),
+            "markdown" => present::markdown(summary, &Branding::default(), &Style::default()),
+            "html" => present::html(summary, &Branding::default(), &Style::default()),
             "json" => present::json(summary),
             _ => present::csv(summary),
         }

@@ -6,7 +6,7 @@ use super::output;
 use super::settings::{Outlet, Settings};
 use crate::analyze::{Days, Summary};
 use crate::fetch::imap;
-use crate::present::{self, Style};
+use crate::present::{self, Branding, Style};
 use crate::send::{self, Letter, Route, Security, Server};
 use anyhow::{Context as _, anyhow};
 use jiff::Timestamp;
@@ -24,13 +24,13 @@ pub(super) fn send(
         anyhow!("settings: expected [smtp] for --mail-to, found none")
             .hint("`dmarquet config init --stdout` shows what it takes")
     })?;
-    let style = Style::default();
+    let (style, brand) = (Style::default(), Branding::default());
     let letter = Letter {
         from: smtp.from.clone(),
         to: to.to_vec(),
         subject: subject(summary),
-        text: present::text(summary, &style),
-        html: present::html(summary, &style),
+        text: present::text(summary, &brand, &style),
+        html: present::html(summary, &brand, &style),
         date: written(run.now),
     };
     let mail = letter.compose()?;

@@ -7,7 +7,7 @@ use super::period::Choice;
 use super::settings::network_of;
 use super::{Run, enrich, output, post, screen};
 use crate::analyze::{Adder, Explainer, Watched};
-use crate::present::{self, Style};
+use crate::present::{self, Branding, Style};
 use anyhow::anyhow;
 use clap::ValueEnum;
 use std::io::IsTerminal as _;
@@ -116,10 +116,11 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
         post::send(run, &settings, &args.mail_to, &summary, args.dry_run)?;
         return Ok(exit);
     }
+    let brand = Branding::default();
     match args.format {
-        Form::Text => screen::show(&present::text(&summary, &style))?,
-        Form::Markdown => output::data(present::markdown(&summary, &style).as_bytes())?,
-        Form::Html => output::data(present::html(&summary, &style).as_bytes())?,
+        Form::Text => screen::show(&present::text(&summary, &brand, &style))?,
+        Form::Markdown => output::data(present::markdown(&summary, &brand, &style).as_bytes())?,
+        Form::Html => output::data(present::html(&summary, &brand, &style).as_bytes())?,
         Form::Json => output::stream(|out| present::write_json(&summary, out))?,
         Form::Csv => output::data(present::csv(&summary).as_bytes())?,
     }

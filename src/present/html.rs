@@ -1,7 +1,7 @@
 //! The page as one HTML file: no scripts, nothing from elsewhere, light and dark, for screens, paper and mail. The template
 //! writes the markup and escapes all that is put into it.
 
-use super::{Style, chart::chart, page::page};
+use super::{Branding, Style, chart::chart, page::page};
 use crate::analyze::Summary;
 use minijinja::{AutoEscape, Environment, context, syntax::SyntaxConfig, value::Serde};
 
@@ -9,13 +9,13 @@ use minijinja::{AutoEscape, Environment, context, syntax::SyntaxConfig, value::S
 ///
 /// # Panics
 /// Never: the template is part of the program, and tested.
-pub fn html(summary: &Summary, _style: &Style) -> String {
+pub fn html(summary: &Summary, branding: &Branding, _style: &Style) -> String {
     let mut environment = Environment::new();
     environment.set_syntax(block_lines());
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.add_template("summary.html", include_str!("summary.html.j2")).expect("the template is tested");
     let template = environment.get_template("summary.html").expect("it was added above");
-    let page = page(summary);
+    let page = page(summary, branding);
     let charts: Vec<_> = page.domains.iter().map(|domain| chart(&domain.trend)).collect();
     let whole = chart(&page.trend);
     let html = template

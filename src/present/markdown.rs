@@ -1,7 +1,7 @@
 //! The page as Markdown, to paste into a ticket. The template writes; everything put into it is escaped by the
 //! environment, so that no text of a stranger can be markup.
 
-use super::{Style, html::block_lines, page::page};
+use super::{Branding, Style, html::block_lines, page::page};
 use crate::analyze::Summary;
 use minijinja::{AutoEscape, Environment, Output, State, Value, context, escape_formatter, value::Serde};
 
@@ -9,14 +9,14 @@ use minijinja::{AutoEscape, Environment, Output, State, Value, context, escape_f
 ///
 /// # Panics
 /// Never: the template is part of the program, and tested.
-pub fn markdown(summary: &Summary, _style: &Style) -> String {
+pub fn markdown(summary: &Summary, branding: &Branding, _style: &Style) -> String {
     let mut environment = Environment::new();
     environment.set_syntax(block_lines());
     environment.set_auto_escape_callback(|_| AutoEscape::Custom("markdown".into()));
     environment.set_formatter(escaped);
     environment.add_template("summary.md", include_str!("summary.md.j2")).expect("the template is tested");
     let template = environment.get_template("summary.md").expect("it was added above");
-    template.render(context! { page => Serde(page(summary)) }).expect("the template is tested")
+    template.render(context! { page => Serde(page(summary, branding)) }).expect("the template is tested")
 }
 
 /// Write a value with every character escaped that Markdown or HTML in it could take for markup.

@@ -4,6 +4,7 @@
 //! shows no stranger's text that has not gone through [`clean`]. `page` puts a summary into words once; text, Markdown and
 //! HTML lay the same page out.
 
+mod branding;
 mod chart;
 pub mod clean;
 mod csv;
@@ -20,6 +21,7 @@ mod posture;
 mod text;
 mod words;
 
+pub use branding::{Branding, Logo};
 pub use csv::csv;
 pub use explain::explain;
 pub use html::html;
@@ -85,8 +87,13 @@ mod tests {
     #[test]
     fn hostile_text_is_inert_in_every_rendering() {
         let (summary, style) = (hostile(), Style::default());
-        let renderings =
-            [text(&summary, &style), markdown(&summary, &style), html(&summary, &style), json(&summary), csv(&summary)];
+        let renderings = [
+            text(&summary, &Branding::default(), &style),
+            markdown(&summary, &Branding::default(), &style),
+            html(&summary, &Branding::default(), &style),
+            json(&summary),
+            csv(&summary),
+        ];
         for rendering in &renderings {
             let wrong = rendering.chars().find(|char| !matches!(char, '\n' | '\r') && !clean::is_shown(*char));
             assert_eq!(wrong, None, "{rendering}");
@@ -104,7 +111,7 @@ mod tests {
 
     #[test]
     fn the_page_asks_for_nothing_from_elsewhere() {
-        let html = html(&hostile(), &Style::default());
+        let html = html(&hostile(), &Branding::default(), &Style::default());
         for reach in ["src=", "href=", "url(", "@import", "<script", "<link", "<img", "<iframe", " onload"] {
             assert!(!html.contains(reach), "{reach}");
         }
@@ -113,8 +120,10 @@ mod tests {
     #[test]
     fn no_data_is_no_data_in_every_rendering() {
         let summary = crate::analyze::Adder::new(&crate::analyze::Question::default()).finish();
-        let style = Style::default();
-        for rendering in [text(&summary, &style), markdown(&summary, &style), html(&summary, &style)] {
+        let (style, brand) = (Style::default(), Branding::default());
+        let renderings =
+            [text(&summary, &brand, &style), markdown(&summary, &brand, &style), html(&summary, &brand, &style)];
+        for rendering in renderings {
             assert!(rendering.contains("No data") && !rendering.contains("0 %"), "{rendering}");
         }
         assert_eq!(csv(&summary).lines().count(), 1);

@@ -1,7 +1,7 @@
 //! The page for a terminal: one screen to read, the tables below it. Fits 80 columns, uses more.
 
 use super::{
-    Style,
+    Branding, Style,
     clean::to_ascii,
     page::{DomainLine, Page, SenderLine, Tone, page},
     words,
@@ -13,8 +13,8 @@ use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Tab
 const WIDE: u16 = 100;
 
 /// The text form. No line is wider than the style's width, but for a word that no line can hold.
-pub fn text(summary: &Summary, style: &Style) -> String {
-    let page = page(summary);
+pub fn text(summary: &Summary, branding: &Branding, style: &Style) -> String {
+    let page = page(summary, branding);
     Writer::new(*style).page(&page)
 }
 
@@ -31,6 +31,9 @@ impl Writer {
     }
 
     fn page(mut self, page: &Page) -> String {
+        if !page.brand.title.is_empty() {
+            self.wrapped(&page.brand.title, "");
+        }
         self.bold(&page.title);
         self.wrapped(&page.subtitle, "");
         if !page.answers.is_empty() {
@@ -60,6 +63,10 @@ impl Writer {
         page.senders_note.iter().for_each(|line| self.wrapped(line, ""));
         self.head("DATA QUALITY");
         page.quality.iter().for_each(|line| self.item("· ", line));
+        if !page.brand.footer.is_empty() {
+            self.head("");
+            self.wrapped(&page.brand.footer, "");
+        }
         self.finish()
     }
 
@@ -281,14 +288,14 @@ mod tests {
 
     #[test]
     fn an_eventful_week_reads_so() {
-        insta::assert_snapshot!(text(&weeks::eventful().summary(), &Style::default()));
+        insta::assert_snapshot!(text(&weeks::eventful().summary(), &Branding::default(), &Style::default()));
     }
 
     #[test]
     fn no_line_is_wider_than_the_terminal_nor_has_more_than_ascii_where_asked() {
         let summary = weeks::eventful().summary();
         for width in [80, 100, 140] {
-            let text = text(&summary, &Style { width, ascii: true, color: false });
+            let text = text(&summary, &Branding::default(), &Style { width, ascii: true, color: false });
             assert!(text.is_ascii());
             for line in text.lines() {
                 assert!(line.chars().count() <= usize::from(width), "{line}");
@@ -313,14 +320,14 @@ mod tests {
         let mut world = weeks::World::new();
         let address = "2001:db8:1111:2222:3333:4444:5555:6666";
         world.add(0..7, |day| Line::new(day, address, 1000).unauthenticated());
-        assert!(text(&world.summary(), &Style::default()).contains(address));
+        assert!(text(&world.summary(), &Branding::default(), &Style::default()).contains(address));
     }
 
     #[test]
     fn color_adds_nothing_but_color() {
         let summary = weeks::eventful().summary();
-        let plain = text(&summary, &Style::default());
-        let mut colored = text(&summary, &Style { color: true, ..Style::default() });
+        let plain = text(&summary, &Branding::default(), &Style::default());
+        let mut colored = text(&summary, &Branding::default(), &Style { color: true, ..Style::default() });
         assert!(colored.contains("\u{1b}[31m!"));
         for code in ["0", "1", "31", "32"] {
             colored = colored.replace(&format!("\u{1b}[{code}m"), "");

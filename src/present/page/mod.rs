@@ -11,6 +11,8 @@ mod senders;
 pub(crate) use doubts::Doubt;
 
 use super::{
+    Branding,
+    branding::Brand,
     clean::Clean,
     numbers::{count, counted, percent},
     words,
@@ -24,6 +26,8 @@ const NAMED: usize = 5;
 /// All that is shown.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Page {
+    /// What stands around it.
+    pub(crate) brand: Brand,
     pub(crate) title: String,
     pub(crate) subtitle: String,
     pub(crate) answers: Vec<Answer>,
@@ -130,10 +134,11 @@ pub(crate) struct SenderLine {
 }
 
 /// Put a summary into words.
-pub(crate) fn page(summary: &Summary) -> Page {
+pub(crate) fn page(summary: &Summary, branding: &Branding) -> Page {
     let kinds = changes::kinds(summary);
     let domains = domains::domains(summary);
     Page {
+        brand: branding.into(),
         title: title(summary),
         subtitle: subtitle(summary),
         answers: answers::answers(summary, &kinds),
@@ -254,7 +259,7 @@ mod tests {
     fn the_planted_weeks_are_told_in_these_words() {
         let mut told = String::new();
         for planted in weeks::planted() {
-            let page = page(&planted.world.summary());
+            let page = page(&planted.world.summary(), &crate::present::Branding::default());
             told.extend(["# ", planted.event, "\n"]);
             let answers = page.answers.iter().map(|answer| format!("{} {}", answer.question, answer.text));
             let actions =
