@@ -1,6 +1,5 @@
-//! Every bound in one value, and the meter that enforces them across a whole item.
+//! Every limit in one value, and the meter that enforces them across a whole item.
 //!
-//! Comes in: the bounds. Goes out: room, or a [`LimitExceeded`] that names the limit and the amount.
 //! An item is one mail, or one file that is not a mailbox: all its archives and parts spend from one meter.
 
 use std::sync::Arc;

@@ -1,7 +1,6 @@
-//! The command line as it is typed: the root, what every command takes, and the environment behind every option.
+//! The command line as typed: the root command, the options every command has, and their environment variables.
 //!
-//! Comes in: the words of the command line, the environment. Goes out: a [`Root`], or a message and a code from clap.
-//! Each command's own options stand in its file. Clap's types never leave `cli`.
+//! Each command's own options are in its file. Clap's types never leave `cli`.
 
 use super::output::Color;
 use super::{

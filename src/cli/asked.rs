@@ -1,6 +1,4 @@
-//! A question to the rows, and the rows to the question: of the store, of a folder of Parquet, or straight of files.
-//!
-//! Comes in: period and domains as typed, where the rows are. Goes out: whatever adds them up.
+//! Which rows a command reads (the store, a folder of Parquet, or report files), and for which period and domains.
 
 use super::exit::Exit;
 use super::period::Choice;

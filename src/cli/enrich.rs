@@ -1,7 +1,7 @@
-//! `enrich`: the names of the sources, looked up beside the reports' way and kept in the ledger.
+//! `enrich`: looks up the host names of the sources seen lately, and keeps them in the ledger.
 //!
-//! Comes in: the sources of the last weeks. Goes out: their names into the ledger, a few at a time, so that a run that is
-//! stopped goes on where it was. The look-ups themselves are `dns`'s.
+//! Answers are saved a few at a time, so that an interrupted run resumes where it stopped. The lookups themselves are in
+//! `dns`.
 
 use super::Run;
 use super::exit::Exit;

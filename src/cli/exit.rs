@@ -1,6 +1,4 @@
-//! The exit codes, as one table.
-//!
-//! Comes in: how a command ended. Goes out: the number a shell or a monitor sees.
+//! The exit codes that a shell or a monitor sees, in one table.
 
 use std::process::ExitCode;
 

@@ -1,7 +1,6 @@
-//! What the program says when something is wrong: `error: ORIGIN: what failed: expected X, found Y`, then `hint: ...`.
+//! Error messages of every stage: `error: ORIGIN: what failed: expected X, found Y`, then `hint: ...` with one next step.
 //!
-//! Comes in: errors of every stage. Goes out: the lines for a person, one next step where there is one.
-//! Must not print: that is `output`'s, which also cleans strangers' text.
+//! Only builds the lines; `output` prints them, and cleans untrusted text.
 
 use crate::fetch::FetchError;
 use crate::ingest::IngestError;

@@ -1,7 +1,7 @@
-//! The reader's own databases of networks (`.mmdb` files: `GeoLite2` and its kin), asked on this machine.
+//! The user's own network databases (`.mmdb` files such as `GeoLite2`), read locally.
 //!
-//! Comes in: files, addresses. Goes out: what they say of an address, put together. A file may be broken, or not be what
-//! it says: that is an error that names it, and no byte of it is believed beyond its bounds.
+//! A database may be broken or may not be what its name says. Either is an error that names the file, and no offset in it
+//! is trusted.
 
 use crate::store::Network;
 use anyhow::{Context as _, anyhow};

@@ -1,6 +1,6 @@
 //! SIGINT, SIGTERM and SIGHUP: the first asks the run to finish its batch, the second ends it at once.
 //!
-//! Goes out: a wish that long work looks at. What was committed is safe either way.
+//! What was committed is safe either way.
 
 use super::exit::Exit;
 use super::output::Talk;

@@ -1,6 +1,4 @@
-//! What all runs through the journey share: how it is watched, and how its tally is told.
-//!
-//! Comes in: an observer's calls, a tally. Goes out: a progress bar, errors as they come up, the tally, the exit code.
+//! What all commands that take in reports share: the progress bar, errors as they occur, the tally and the exit code.
 
 use super::args::Format;
 use super::exit::Exit;

@@ -1,8 +1,7 @@
-//! The program: the only home of clap, anyhow, standard output and exit codes.
+//! The program: the only place that uses clap, anyhow, standard output and exit codes.
 //!
-//! Comes in: the command line, the environment, the settings file. Goes out: data on standard output, talk on standard
-//! error, one of three exit codes. One file a command: its options as typed, then as resolved, then the run. Nobody
-//! imports `cli`.
+//! Data goes to standard output, messages to standard error. One file per command: its options as typed, then as resolved,
+//! then the run. Nothing imports `cli`.
 
 mod args;
 mod asked;

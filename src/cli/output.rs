@@ -1,6 +1,6 @@
-//! Where words go: data to standard output, talk to standard error, and what a terminal may see.
+//! All printing: data to standard output, messages to standard error, cleaned for the terminal.
 //!
-//! Comes in: finished bytes, messages. Goes out: cleaned lines. Nothing else in the crate prints.
+//! Nothing else in the crate prints.
 
 use super::fault::{self, Several, StdoutClosed, hint_of};
 use crate::fetch::FetchError;

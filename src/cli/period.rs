@@ -1,6 +1,6 @@
-//! Days of the command line: weeks, dates, stretches of time, and the period and domains they ask for.
+//! The period options `--week`, `--last`, `--from` and `--to`, resolved to a first and a last day.
 //!
-//! Comes in: `--week`, `--last`, `--from`, `--to`, `--domain`. Goes out: the first and the last day, both inside. All UTC.
+//! Both days are inclusive, and all days are UTC.
 
 use crate::normalize::canonical_domain;
 use clap::parser::ValueSource;

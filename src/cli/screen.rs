@@ -1,6 +1,4 @@
-//! The screen: how wide it is, whether it knows more than ASCII, and a pager for what does not fit.
-//!
-//! Comes in: the environment, standard output. Goes out: a finished text, on the screen or through the pager.
+//! The terminal: its width, whether it can show more than ASCII, and a pager for long text.
 
 use super::output;
 use std::ffi::OsString;

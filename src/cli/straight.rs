@@ -1,6 +1,6 @@
-//! Straight of files: report files and mails read for one answer, nothing kept.
+//! Reads report files and mails for one answer without a store.
 //!
-//! Comes in: paths. Goes out: each report once, and what could not be read said on standard error.
+//! Each report counts once. What cannot be read is reported on standard error.
 
 use super::Run;
 use super::exit::Exit;

@@ -1,8 +1,6 @@
-//! Report mails verified against DNS while they are taken in: the bridge between `ingest`, which asks, and `dns`, which
-//! knows.
+//! Verifies report mails against DNS while they are taken in: connects `ingest`, which asks, with `dns`, which answers.
 //!
-//! Comes in: `--verify` or the settings' `verify`, the servers. Goes out: a witness for the run, and at its end a word on
-//! what could not be looked up. Without it nothing here touches the network.
+//! Without `--verify`, or `verify` in the settings, nothing here touches the network.
 
 use super::journey::count;
 use super::output::Talk;

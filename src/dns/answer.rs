@@ -1,7 +1,6 @@
-//! What DNS was asked and what it said, with "is not there" and "could not look up" kept apart.
+//! DNS questions and answers, with "does not exist" and "could not look up" kept apart.
 //!
-//! Holds the question, the answer and the trait every check asks through, so that a check runs the same over a real
-//! resolver and over a table in a test. Must not: send anything.
+//! Every check asks through the trait [`Lookup`], so that it runs the same over a real resolver and over a table in a test.
 
 use std::fmt::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -1,7 +1,7 @@
-//! Names for many addresses: many look-ups in flight, a bounded rate, and a cache that makes it resumable.
+//! Looks up the host names of many addresses, with a bounded number in flight and a cache that makes it resumable.
 //!
-//! Takes addresses and a [`Cache`], which whoever keeps the ledger implements; gives each address its name there.
-//! Memory does not grow with the addresses. Must not: know the ledger, or keep a failure as "has no name".
+//! Whoever keeps the ledger implements [`Cache`]. Memory does not grow with the number of addresses, and a failure is never
+//! cached as "has no name".
 
 use super::answer::{Data, Failure, Family, Kind, Question};
 use super::ptr::{self, Naming};

@@ -1,7 +1,7 @@
-//! The keys of a run: each looked up once, whoever asks for it and however often, and no longer than it may take.
+//! The DKIM keys of a run, each looked up once however many mails need it.
 //!
-//! Takes a resolver, gives a [`Lookup`] that many threads may ask at the same time. Bounded in time, in memory, and in
-//! patience: where DNS is away, a run must not wait for it once a mail. Must not: let "not asked" look like "not there".
+//! Many threads may ask at the same time. Time, memory and retries are bounded: where DNS does not answer, a run must not
+//! wait for it once per mail. "Not asked" never looks like "does not exist".
 
 use super::answer::{Answer, Data, Failure, Lookup, Question};
 use super::resolver::{Options, Resolver, ResolverError};

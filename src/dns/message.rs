@@ -1,7 +1,7 @@
-//! One mail, judged as a receiver does, and retold step by step.
+//! Judges one mail as a receiver does, and explains each step: return path and SPF, every signature, what aligns with
+//! From, and what DMARC then asks for.
 //!
-//! Takes the bytes of a mail and something to ask, gives return path and SPF, each signature taken apart and verified,
-//! what aligns with From, and what DMARC then asks for. Must not: change the mail, or trust a header beyond retelling it.
+//! Headers are shown but not trusted.
 
 use super::answer::{Answer, Kind, Lookup};
 use super::dkim::{Signature, VerifyError, signatures};

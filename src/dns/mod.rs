@@ -1,9 +1,9 @@
-//! The live side: what DNS says of a domain's mail, beside what the reports say.
+//! Live checks: what DNS says about a domain, beside what the reports say.
 //!
-//! Takes a domain, a resolver and, as plain values, what the store has seen; gives findings with the record to publish.
-//! Blocking from outside: the tokio runtime lives inside [`resolver`], and no type of it is in a public signature.
-//! Everything but the resolver asks through [`answer::Lookup`], so that it runs the same over a table in a test.
-//! Must not: lie on the way of a report unless asked to verify its mail ([`proof`], [`keyring`]), read the store, print.
+//! Takes what the store has seen as plain values, and returns findings with the record to publish. The interface is
+//! blocking: the tokio runtime lives inside [`resolver`], and no public signature names its types. Everything but the
+//! resolver asks through [`answer::Lookup`], so that it runs the same over a table in a test. Taking in a report uses DNS
+//! only where its mail is to be verified ([`proof`], [`keyring`]).
 
 pub mod answer;
 pub mod dkim;

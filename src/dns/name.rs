@@ -1,6 +1,5 @@
-//! Domain names as a check needs them: canonical text, what can stand in DNS, and the organizational domain.
-//!
-//! Takes what a person or a record wrote, gives lower-case A-labels without the final dot. Must not: ask DNS.
+//! Domain names as checks need them: canonical text (lower-case A-labels without the final dot), what can exist in DNS,
+//! and the organizational domain.
 
 /// The canonical form: trimmed, without the final dot, A-labels, lower case. Null for what is no domain name.
 pub fn canonical(text: &str) -> Option<String> {

@@ -1,8 +1,7 @@
-//! The resolver: questions out, answers in, over UDP with TCP where an answer is cut.
+//! The resolver: asks over UDP, and over TCP where an answer is truncated.
 //!
-//! Takes servers (or the system's), gives [`Answer`]s that keep NXDOMAIN, no data, and every failure apart. Blocking
-//! from outside; a small runtime of its own runs within. Each question is asked once in the resolver's life.
-//! Must not: use the hosts file or a search list, or let a failure look like an absence.
+//! [`Answer`]s keep NXDOMAIN, no data, and every failure apart. The interface is blocking, with a small runtime inside. Each
+//! question is asked once per resolver. The hosts file and search lists are not used.
 
 use super::answer::{Answer, Data, Failure, Kind, Lookup, Mx, Question, Txt};
 use super::name;

@@ -1,8 +1,7 @@
-//! Paths: files, folders with all below them, mailbox files, Maildirs, `-` for standard input.
+//! Items from paths: files, folders with everything below them, mailbox files, Maildirs, and `-` for standard input.
 //!
-//! Comes in: the paths as given. Goes out: their items in a fixed order (as given; below a folder by name). Must not:
-//! follow a link out of a folder or in a circle, wait on a pipe met in a folder or for ever on one that was given, or read what is too large
-//! to be an item.
+//! The order is fixed: as given, and by name within a folder. Links that lead out of a folder or in a circle are not
+//! followed, pipes met in a folder are skipped, and files too large to be an item are not read.
 
 use super::mbox::{Mailbox, is_damage};
 use super::pipe::{PATIENCE, Pipe};

@@ -1,8 +1,8 @@
-//! Frames: names and bodies one behind the other, as another program pipes them in.
+//! Frames: names and bodies, one after the other, as another program pipes them in.
 //!
-//! Comes in: a reader. Goes out: an item a frame. A frame is the length of a name (`u32`, little-endian), the name, the
-//! length of a body (`u32`, little-endian), the body. A frame of two zero lengths is no item: it ends a stretch, and
-//! the iterator with it; behind it the next stretch begins. Must not believe a length: memory grows with what arrives.
+//! A frame is the length of a name (`u32`, little-endian), the name, the length of a body (`u32`, little-endian), and the
+//! body. A frame of two zero lengths is no item: it ends a stretch, and the iterator with it; the next stretch begins after
+//! it. Lengths are not trusted: memory grows with what arrives.
 
 use super::{FetchError, Fetched, Item};
 use crate::limits::Limits;

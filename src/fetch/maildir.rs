@@ -1,7 +1,6 @@
-//! Maildir: a folder with `new`, `cur` and `tmp`, one file a message.
+//! Maildir: a folder with `new`, `cur` and `tmp`, one file per message.
 //!
-//! Comes in: a folder. Goes out: whether it is one, and its messages; a message whose flags another program changes
-//! between listing and reading gets a new name, and is found again.
+//! A message whose flags another program changes between listing and reading gets a new name, and is found again.
 
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,6 @@
-//! The messages of a mailbox file, one item each, also out of a compressed mailbox.
+//! The messages of a mailbox file, numbered from 1, one item each, also from a compressed mailbox.
 //!
-//! Comes in: a reader at the start of the mailbox. Goes out: its messages, numbered from 1. Memory holds one message.
+//! Memory holds one message at a time.
 
 use super::{FetchError, Fetched, Item};
 use crate::limits::Limits;

@@ -1,17 +1,16 @@
-//! Where bytes come from: files and mailboxes. The only stage that waits.
+//! Where items come from: files and mailboxes. The only stage that waits.
 //!
-//! Comes in: paths, or a mailbox's settings. Goes out: an iterator of `Result<Fetched, FetchError>`, that is `Send`.
-//! Must not: look into a report, or call a local fault (disk, network, memory) anything but "try again".
+//! Sources are iterators of `Result<Fetched, FetchError>` that are `Send`. A local failure (disk, network, memory) always
+//! means "try again": it is never blamed on the item. An error names the path or mailbox it is about; the iterator may
+//! continue after it.
 //!
-//! An error stands for the path or mailbox it names; the iterator may go on behind it, and ends where it cannot.
-//!
-//! | file | noun |
+//! | file | reads |
 //! |---|---|
 //! | `files` | paths: files, folders, standard input |
 //! | `frames` | names and bodies that another program pipes in |
 //! | `mbox` | messages of a mailbox file, streamed |
 //! | `maildir` | messages of a Maildir |
-//! | `pipe` | a named pipe, waited for with patience |
+//! | `pipe` | a named pipe, with a time limit |
 //! | `imap` | messages of a mailbox on a server |
 
 pub mod files;

@@ -1,7 +1,7 @@
 //! A named pipe that was given as a path.
 //!
-//! Comes in: its path. Goes out: what its writers write. Must not: wait for ever where nobody writes, as opening and
-//! reading a pipe otherwise do: a run from cron would hold the store's lock until somebody looks.
+//! Waits a bounded time for a writer. Opening and reading a pipe otherwise blocks forever, and a run from cron would hold
+//! the store's lock until somebody looks.
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -1,7 +1,6 @@
-//! The journey as a filter: a source's items to judged reports, each once, and what became of everything.
+//! The same stages without a store: judged reports go to a [`Sink`], each once, on the caller's thread.
 //!
-//! Comes in: a source, which may pause between stretches. Goes out: calls of a [`Sink`], on the caller's thread. Keeps of
-//! a report only its key and hash, to know it again.
+//! A source may pause between stretches. Of each report only its key and hash are kept, to recognize it again.
 
 use super::{IngestError, Known, Observer, Options, Tally, interrupted, save, through};
 use crate::fetch::{FetchError, Fetched};

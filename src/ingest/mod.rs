@@ -1,8 +1,8 @@
-//! The journey composed: from a source's items to a store, or to judged reports without one.
+//! All stages composed: from a source's items to a store, or to judged reports without one.
 //!
-//! Comes in: a source (an iterator of [`Fetched`]) and a [`Writer`]. Goes out: a [`Tally`] in which every item stands in
-//! exactly one place. The source, the workers and the writer run side by side; what is safe is told to an [`Observer`]
-//! after each durable commit, never before. A fault of the disk ends the run and loses nothing: the next run goes on.
+//! Every item ends in exactly one place of the [`Tally`]. The source, the workers and the writer run side by side. An
+//! [`Observer`] is told what is safe after each durable commit, never before. A disk error ends the run and loses nothing:
+//! the next run continues.
 
 mod again;
 mod convert;

@@ -1,8 +1,7 @@
-//! Columns of a Parquet file back to plain vectors, below polars' arrays: dictionary codes stay codes.
+//! Columns of a Parquet file decoded to plain vectors; dictionary codes stay codes.
 //!
-//! Comes in: a column chunk as it stands on disk. Goes out: [`Words`], integers, yes-or-no; of a leaf of lists of structs
-//! also where each list ends. Reads what any writer makes of our schema in plain or dictionary encoding, not only
-//! ourselves. Must not trust a length or a code.
+//! Works below polars' arrays. Reads what any writer makes of our schema in plain or dictionary encoding, and trusts no
+//! length and no code. For a leaf of a list of structs it also returns where each list ends.
 
 use super::sound::{MOST_VALUES, PAGE_BYTES, column_bytes};
 use crate::model::{Text, Words};

@@ -1,8 +1,8 @@
-//! The live files of a Delta table: its log, replayed.
+//! The live files of a Delta table, found by replaying its log.
 //!
-//! Comes in: a table's folder. Goes out: the Parquet files of its newest version. A folder holds others too: files that a
-//! compaction replaced, and those of a writer that never committed. Reads what the Delta protocol calls reader version 1;
-//! a table of a later one may hide rows or rename columns, and is refused. Must not follow a path out of the table.
+//! The folder also holds files that a compaction replaced, and those of writers that never committed. Reads what the Delta
+//! protocol calls reader version 1; a later one may hide rows or rename columns, and is refused. Paths that lead out of the
+//! table are not followed.
 
 use super::StoreError;
 use super::nested::read_leaf;

@@ -1,8 +1,7 @@
-//! Judged reports to one Parquet file in memory: sorted, dictionary-encoded, column by column on all cores.
+//! Judged reports encoded as one Parquet file in memory: sorted, dictionary-encoded, column by column on all cores.
 //!
-//! Comes in: reports with their verdicts. Goes out: the bytes of a file every Parquet reader understands. The columns
-//! are built straight from the model and handed to the page writer below polars' data frames: the words of a report
-//! repeat, so each column is interned once and written as a dictionary. Must not touch the disk.
+//! The columns are built straight from the model and given to the page writer below polars' data frames: words repeat
+//! within a report, so each column is interned once and written as a dictionary.
 
 use super::pages::compress;
 use super::schema::{COLUMNS, Column, Head, Kind, ListField, Row, VERSION};

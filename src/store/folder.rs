@@ -1,9 +1,8 @@
-//! A folder of Parquet files without a ledger, as an export or a cluster leaves it: `records/month=.../` one row a record,
-//! `reports/month=.../` one row a report.
+//! A folder of Parquet files without a ledger, as an export or a cluster leaves it: `records/month=.../` with one row per
+//! record, `reports/month=.../` with one row per report.
 //!
-//! Comes in: the folder's map, a filter. Goes out: the files of its months, the heads of its reports, their sums. Names
-//! that begin with `.` or `_` are not data, as with Hive and Spark; a table with a Delta log holds what the log says.
-//! Must not write below the folder it reads.
+//! Names that begin with `.` or `_` are not data, as with Hive and Spark; a table with a Delta log holds what the log says.
+//! Nothing is written below the folder.
 
 use super::exported::Exported;
 use super::layout::{Layout, Month};

@@ -1,8 +1,7 @@
-//! The footer of a Parquet file, looked over before anybody makes room for what it says.
+//! Checks the footer of a Parquet file before anybody allocates what it asks for.
 //!
-//! Parquet keeps it in Thrift's compact form, whose lists and maps say how many items follow. The reader takes room for as
-//! many at once, and where there is not so much memory the program ends: no error, no panic that could be caught. Comes in:
-//! a file. Goes out: nothing, or why its footer cannot be read. Must not know what any of it means.
+//! Parquet keeps it in Thrift's compact form, whose lists and maps say how many items follow. The reader allocates that many
+//! at once, and where memory is short the program aborts: no error, no panic that could be caught.
 
 use polars_error::{PolarsResult, polars_err};
 use std::fs::File;

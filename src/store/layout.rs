@@ -1,5 +1,6 @@
-//! The names in the data folder: where each thing lies, and what a month is called. Comes in: the root. Must not
-//! open a file. No name here is made of a stranger's text.
+//! The names in the data folder: where each file is, and how a month is written.
+//!
+//! No name here is made of untrusted text.
 
 use jiff::civil::Date;
 use std::ffi::OsStr;

@@ -1,7 +1,6 @@
-//! What DNS said of the sources' addresses, kept in the ledger between runs: when it was asked, and until when it holds.
+//! Host names of source addresses, kept in the ledger between runs: when each was looked up, and until when it is valid.
 //!
-//! Comes in: answers, each a name or the lack of one, or a failure. Goes out: whether an address need be asked for, and
-//! all names. A failure never takes the place of an answer: "could not look up" is not "has no name".
+//! A failure never replaces an answer: "could not look up" is not "has no name".
 
 use super::ledger::Ledger;
 use super::reports::time;

@@ -1,8 +1,7 @@
-//! The data folder: a ledger, immutable Parquet parts, the originals. It survives a kill at any instant.
+//! The data folder: a ledger, immutable Parquet parts, and the original reports. It survives a kill at any instant.
 //!
-//! Comes in: judged reports, rejected bytes, cursors of mailboxes ([`Writer`]). Goes out: rows in columns, heads of
-//! reports, and facts about the store ([`Store`]). One process writes, any number read, and neither waits for the
-//! other. Must not parse, nor know where bytes come from.
+//! One process writes ([`Writer`]), any number read ([`Store`]), and neither waits for the other. This module does not
+//! parse, and does not know where bytes come from.
 
 mod access;
 mod aside;

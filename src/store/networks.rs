@@ -1,7 +1,6 @@
-//! Whose network an address lies in, by a database of the reader's own, kept in the ledger beside its name.
+//! Whose network an address belongs to, according to a database of the user's own, kept in the ledger beside its name.
 //!
-//! Comes in: addresses with what the database says, anew with every run. Goes out: all that is known, for the summary and
-//! the export. A database says what it said when it was made: nothing here grows old by itself.
+//! The answers are renewed with every run that has a database.
 
 use super::ledger::Ledger;
 use super::{Store, StoreError, Writer};

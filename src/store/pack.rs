@@ -1,7 +1,7 @@
 //! A pack: the originals of a batch in one plain zip, with `manifest.ndjson` as its last member.
 //!
-//! Gzip originals are stored as they are, XML deflated; any unzip opens it. The manifest says of each report what its
-//! mail alone knew, so that the tables can be made anew from packs. Must not look inside a report.
+//! Gzip originals are stored as they are, XML deflated, so that any unzip opens it. The manifest holds what only the mail
+//! knew about each report, so that the tables can be rebuilt from packs.
 
 use super::StoreError;
 use crate::model::{Accepted, Hash, MailFacts, Original, Provenance, SenderAuth};

@@ -1,7 +1,7 @@
 //! Arrow arrays as compressed Parquet pages.
 //!
-//! Polars writes the flat columns. The lists are written here: polars finds the levels of a list anew for each leaf of
-//! its struct, twice, which was a sixteenth of all that `ingest` does. Must not touch the disk.
+//! Polars writes the flat columns. The lists are written here: polars computes the levels of a list anew for each leaf of
+//! its struct, twice, which was a sixteenth of the time of `ingest`.
 
 use super::encode::{dictionary, options};
 use polars_arrow::array::{Array, DictionaryArray, ListArray, StructArray, Utf8ViewArray};

@@ -1,8 +1,8 @@
-//! The bound of `rejected/`, and that of `conflicts/`: a flood of junk costs so much disk and no more.
+//! The quotas of `rejected/` and `conflicts/`, so that a flood of junk takes a bounded amount of disk.
 //!
-//! Comes in: the transaction that records a batch with rejected items or conflicts. Goes out: the oldest kept bytes beyond
-//! the quota as intents, so that they go the way of unfinished files, whatever instant a kill comes at. Their rows stay,
-//! with an empty `file`: what was kept aside is still named, known and counted. Must not touch what was stored as a report.
+//! Within the transaction that records new items, the oldest kept bytes beyond the quota become intents, so that a kill at
+//! any instant leaves no gap. Their rows stay, with an empty `file`: each item is still named and counted. Originals of
+//! stored reports are never touched.
 
 use super::StoreError;
 use super::commit::int;

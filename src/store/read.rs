@@ -1,7 +1,7 @@
-//! Rows back from Parquet parts: pruned by month, by statistics, by column; one row group at a time, on all cores.
+//! Rows from Parquet parts: pruned by month, by statistics and by column; one row group at a time, on all cores.
 //!
-//! Comes in: the list of files (the ledger's, or a bare folder's), a filter, and which columns. Goes out: [`Rows`],
-//! a row group at most each, in no particular order. Memory is a few row groups a thread, whatever the number of rows.
+//! Batches hold at most a row group and come in no particular order. Memory is a few row groups per thread, whatever the
+//! number of rows.
 
 use super::decode::Chunk;
 use super::encode::days_since_epoch;

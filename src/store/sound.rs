@@ -1,9 +1,7 @@
-//! Reading of Parquet files whose bytes may not be sound: what the reader dies of is an error of the file, as is what it
-//! says of itself.
+//! Reads Parquet files that may be damaged: a panic of the reader becomes an error of the file.
 //!
-//! The Parquet reader checks much, and takes the rest to be as it was written: a flipped bit, or a file of somebody else's
-//! making, can make it panic. Comes in: a reading. Goes out: what it read, or what is wrong with the file. Must not hide
-//! a panic of any other work.
+//! The Parquet reader checks much and assumes the rest: a flipped bit, or a file from elsewhere, can make it panic. Panics of
+//! any other work are passed on.
 
 use super::StoreError;
 use polars_error::{PolarsResult, polars_err};

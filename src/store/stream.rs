@@ -1,8 +1,7 @@
-//! Judged reports as streams of Arrow IPC: the columns of `records` and of `reports`, without a store.
+//! Judged reports as streams of Arrow IPC, with the columns of `records` and of `reports`, without a store.
 //!
-//! Comes in: reports, one by one. Goes out: a schema, then batches, in the order of the reports but sorted within a
-//! batch. The arrays are plain strings and lists with 32-bit offsets, which every reader of Arrow knows. What waits is
-//! bounded by rows, by reports and by weight. Must not open a file.
+//! A schema comes first, then batches in the order of the reports, sorted within a batch. The arrays are plain strings and
+//! lists with 32-bit offsets, which every Arrow reader knows. What is buffered is bounded by rows, reports and bytes.
 
 use super::export_reports::Gathered;
 use super::schema::{COLUMNS, Kind};

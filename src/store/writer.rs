@@ -1,7 +1,7 @@
-//! The one writer: takes what a run found, item by item, and makes it durable a batch at a time.
+//! The one writer: collects what a run found, item by item, and makes it durable one batch at a time.
 //!
-//! Comes in: judged reports, rejected bytes, how items counted, how far mailboxes were read. Goes out: a data folder in
-//! which each of them is exactly once, whatever happens in between. [`Writer::commit`] is the only door to the disk.
+//! [`Writer::commit`] is the only way to the disk. Each report, rejected item and cursor is stored exactly once, whatever
+//! happens in between.
 
 use super::access::{self, Access};
 use super::layout::Layout;

@@ -1,7 +1,5 @@
-//! What a message or part says it is: hints, weaker than any content.
-//!
-//! Comes in: header fields and the leaves of a message. Goes out: the kind it claims to be (STANDARDS: RFC 8460 section
-//! 5.3, RFC 6591, RFC 3464, RFC 3834), and whether a part should be a report.
+//! What a message or part claims to be (RFC 8460 section 5.3, RFC 6591, RFC 3464, RFC 3834), and whether a part should be
+//! a report. These are hints, weaker than any content.
 
 use super::Kind;
 use super::header::{Fields, unfold};

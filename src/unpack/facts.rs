@@ -1,8 +1,7 @@
-//! What only the mail around a report knows.
+//! What only the mail around a report knows: the fields of the outermost message, as written and bounded.
 //!
-//! Comes in: the fields of the outermost message. Goes out: [`MailFacts`], as written and bounded. Must not: trust any
-//! of it. A `dmarc=fail` in the topmost `Authentication-Results` is taken at its word, because nobody forges a fail in
-//! his own favor; a pass is not, because anybody can write one.
+//! None of it is trusted, with one exception: a `dmarc=fail` in the topmost `Authentication-Results` is believed, because
+//! nobody forges a failure in his own favor. A pass is not, because anybody can write one.
 
 use super::header::{Fields, unfold};
 use super::results::{Results, without_comments_and_quotes};

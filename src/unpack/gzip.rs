@@ -1,6 +1,4 @@
 //! Gzip files (RFC 1952): any number of members, and what may follow them.
-//!
-//! Comes in: bytes that begin like gzip. Goes out: what they inflate to, how long the gzip file is, and what follows.
 
 use super::inflate::{Fault, Inflater, Wrapper};
 use crate::limits::Meter;

@@ -1,8 +1,7 @@
 //! Header fields: where they end, what they say, how names in them are encoded.
 //!
-//! Comes in: the bytes of a message or part. Goes out: the fields that matter here, bounded. Unfolding, parameters
-//! (RFC 2231) and encoded words (RFC 2047) are mailparse's; it is only ever given bounded text, because its search for
-//! encoded words is quadratic.
+//! Only the fields that matter here are kept, and they are bounded. mailparse unfolds them and decodes parameters (RFC 2231)
+//! and encoded words (RFC 2047); it is only given bounded text, because its search for encoded words is quadratic.
 
 use mailparse::{ParsedContentDisposition, ParsedContentType};
 use memchr::memchr;

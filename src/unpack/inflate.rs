@@ -1,7 +1,6 @@
-//! One compressed stream, inflated under the meter.
+//! Inflates one compressed stream under the meter.
 //!
-//! Comes in: compressed bytes and the item's meter. Goes out: the bytes, or why there are none; the meter is charged
-//! while they are made, so that a bomb costs its allowance and no more.
+//! The meter is charged while bytes are produced, so that a bomb costs its allowance and no more.
 
 use crate::limits::{LimitExceeded, Meter};
 use flate2::{Decompress, FlushDecompress, Status};

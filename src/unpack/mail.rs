@@ -1,7 +1,6 @@
 //! A message: what kind it is, and each of its leaves, decoded and opened.
 //!
-//! Comes in: the bytes of a message. Goes out: units. Must not: prefer one leaf to another, take a header's word
-//! against the content, or look into the mail that a failure report quotes.
+//! No leaf is preferred to another, content outranks headers, and the mail that a failure report quotes is not opened.
 
 use super::header::{self, Fields};
 use super::mime::{self, Leaf};

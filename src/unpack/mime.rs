@@ -1,8 +1,7 @@
-//! The tree of parts of a message (RFC 2046), as a list of its leaves.
+//! The tree of parts of a message (RFC 2046), as a list of its leaves, still encoded, with section numbers as IMAP counts.
 //!
-//! Comes in: a message's fields and body. Goes out: its leaves, still encoded, each with its section number as IMAP
-//! counts them. Must not: decode, copy, or look into a message that is attached. The boundary search is ours, not
-//! mailparse's: a delimiter is a whole line, parts and depth are metered, and one odd part does not cost the rest.
+//! Attached messages are not opened here. The boundary search is our own instead of mailparse's: a delimiter is a whole
+//! line, parts and depth are metered, and one odd part does not cost the rest.
 
 use super::header::Fields;
 use crate::limits::{LimitExceeded, Meter};

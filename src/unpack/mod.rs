@@ -1,24 +1,24 @@
-//! Any bytes in, the XML of each report out, told by content: never by a name, a MIME type or a declared size.
+//! From any bytes to the XML of each report inside, recognized by content: never by a name, a MIME type or a declared size.
 //!
-//! Comes in: the bytes of one item (a file or a mail). Goes out: [`Unpacked`], one [`Unit`] for each thing found that
-//! is a report, should have been one, or is a report of another kind. Must not: read XML beyond its first tag, touch
-//! files, or use a name found inside as a path. No input makes it panic, or spend more than its [`Limits`].
+//! Returns [`Unpacked`] for one item (a file or a mail): one [`Unit`] for each thing found that is a report, should have been
+//! one, or is a report of another kind. XML is not read beyond its first tag, and names found inside are never used as
+//! paths. No input makes it panic, or spend more than its [`Limits`].
 //!
-//! | file | noun |
+//! | file | responsible for |
 //! |---|---|
 //! | `sniff` | the format of bytes |
-//! | `open` | the way down: from bytes of any format to units |
+//! | `open` | from bytes of any format to units |
 //! | `inflate` | one compressed stream, metered |
-//! | `gzip`, `zip` | the two archives |
+//! | `gzip`, `zip` | the two archive formats |
 //! | `mail` | a message and its leaves |
 //! | `mime` | the tree of parts of a message |
 //! | `header` | header fields, names, encoded words |
 //! | `transfer` | base64, quoted-printable, uuencode |
 //! | `claim` | what a message says it is |
-//! | `facts` | what only the mail knows of a report |
-//! | `results` | what a border recorded of a mail's authentication |
-//! | `mbox` | messages one behind the other |
-//! | `single` | the one mail that somebody saved |
+//! | `facts` | what only the mail knows about a report |
+//! | `results` | what a receiving server recorded about a mail's authentication |
+//! | `mbox` | several messages in one file |
+//! | `single` | a single saved mail |
 
 mod claim;
 mod facts;

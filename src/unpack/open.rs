@@ -1,8 +1,7 @@
-//! The way down: from bytes of any format, through archives and mails, to units.
+//! Opens bytes of any format, through archives and mails, down to units.
 //!
-//! Comes in: bytes and the place they were found at. Goes out: units, pushed as they are found. Each layer is told by
-//! content and handed one level further with what was learned on the way: names, findings, depth, and whether what is
-//! no report must be rejected or may be passed over.
+//! Each layer is recognized by content and passed one level down with what was learned on the way: names, findings, depth,
+//! and whether something that is not a report must be rejected or may be skipped.
 
 use super::inflate::{Fault, Inflater, Wrapper};
 use super::mbox::Messages;

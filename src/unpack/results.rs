@@ -1,7 +1,6 @@
-//! What an `Authentication-Results` field says (RFC 8601 section 2.2): whose word it is, and its word on DMARC.
+//! Parses an `Authentication-Results` field (RFC 8601 section 2.2): which server wrote it, and its result for DMARC.
 //!
-//! Comes in: one field's value, unfolded and bounded. Goes out: [`Results`]. Comments and quoted text are not read, and
-//! a word that only looks like a method is none. Must not: trust it; whose word counts is for the caller to say.
+//! Comments and quoted text are not read. The result is not trusted here; the caller decides which servers count.
 
 /// A border's word.
 #[derive(Debug, Clone, PartialEq, Eq)]

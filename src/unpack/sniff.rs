@@ -1,7 +1,6 @@
-//! The format of bytes, told by the bytes.
+//! Recognizes the format of bytes by the bytes.
 //!
-//! Comes in: the start of anything, or all of it. Goes out: a [`Format`]. Must not: believe that what looks like a
-//! format is sound; whoever opens it finds out.
+//! What looks like a format may still be broken; whoever opens it finds out.
 
 use memchr::memmem;
 

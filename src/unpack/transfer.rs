@@ -1,7 +1,6 @@
 //! Transfer encodings of mail bodies: base64, quoted-printable, uuencode.
 //!
-//! Comes in: an encoded body. Goes out: the bytes, borrowed where nothing was encoded. White space in base64 is passed
-//! over; nothing else is guessed.
+//! Borrows the bytes where nothing was encoded. White space in base64 is skipped; nothing else is guessed.
 
 use super::sniff::{self, Format};
 use mailparse::ParsedContentType;

@@ -1,9 +1,8 @@
-//! Zip archives (PKWARE APPNOTE 6.3), read through the central directory only.
+//! Zip archives (PKWARE APPNOTE 6.3), read through the central directory only, members in its order.
 //!
-//! Comes in: bytes with a zip's signature. Goes out: the members in directory order, each with its place in the bytes.
-//! Must not: look members up by name (two may share one), believe a declared size, or keep a directory longer than the
-//! limit. The `zip` crate reads the directory whole before it can be asked how long it is, and keeps one of two members
-//! with the same name; that is why this file does not use it.
+//! Members are not looked up by name (two may share one), declared sizes are not trusted, and a directory is read no
+//! further than the limit. The `zip` crate reads the whole directory before it can be asked for its length, and keeps one
+//! of two members with the same name; that is why this file does not use it.
 
 use super::gzip;
 use super::inflate::{Fault, Inflater, Wrapper};

@@ -1,6 +1,4 @@
-//! `[[mailbox]]`: one account to poll.
-//!
-//! Comes in: its table. Goes out: a [`Mailbox`] whose values fit together.
+//! `[[mailbox]]`: one account to poll, with options checked against each other.
 
 use super::reader::Section;
 use super::secret;

@@ -1,8 +1,7 @@
-//! The settings file: found, read, checked as a whole. Every fault names file, line, what was expected and what was
-//! found; all faults are told at once.
+//! The settings file: found, read, and checked as a whole.
 //!
-//! Comes in: a path or the usual places. Goes out: [`Settings`], typed and resolved but for the secrets, which are
-//! fetched only when they are needed. Must not: connect anywhere, run a command, keep a secret.
+//! Every error names file, line, what was expected and what was found, and all errors are reported at once. Secrets are
+//! not read here: they are fetched when they are needed. Reading settings connects nowhere and runs no command.
 
 mod confirmed;
 #[cfg(any(test, fuzzing))]

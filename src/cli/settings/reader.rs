@@ -1,7 +1,6 @@
-//! A settings table read key by key: each take says what it expects, each fault knows its line.
+//! Reads a settings table key by key, and collects every error with its line.
 //!
-//! Comes in: TOML text. Goes out: values, and every fault at once. Serde would stop at the first and speak its own
-//! language.
+//! Serde would stop at the first error, and word it for programmers.
 
 use crate::cli::args::{NOT_A_URL, is_url};
 use anyhow::anyhow;

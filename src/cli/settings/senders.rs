@@ -1,6 +1,4 @@
-//! The reader's own list of mail services, in a file of its own: `senders = "senders.toml"` in the settings.
-//!
-//! Comes in: TOML text, one `[[sender]]` a service. Goes out: the services, or every fault at once. Must not: read files.
+//! The user's own list of mail services, in a separate file: `senders = "senders.toml"` in the settings.
 
 use super::super::fault::Several;
 use super::reader::{self, Section};

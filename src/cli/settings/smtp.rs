@@ -1,6 +1,4 @@
-//! `[smtp]`: how a summary leaves as mail.
-//!
-//! Comes in: its table. Goes out: a server to submit to, or the local sendmail.
+//! `[smtp]`: how a summary is mailed, by a submission server or the local sendmail.
 
 use super::mailbox::{SECURITY, check_security};
 use super::reader::Section;

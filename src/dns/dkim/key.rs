@@ -1,7 +1,5 @@
-//! A DKIM key record taken apart (RFC 6376 section 3.6.1, RFC 8301, RFC 8463).
-//!
-//! Takes the text of one record, gives the key's type and size, or why verifiers cannot use it. Must not: look
-//! anything up, or verify a signature.
+//! Parses a DKIM key record (RFC 6376 section 3.6.1, RFC 8301, RFC 8463): its type and size, or why verifiers cannot
+//! use it.
 
 use super::super::tags::{Tags, quoting_fault};
 use base64::Engine as _;

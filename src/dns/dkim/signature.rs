@@ -1,7 +1,6 @@
-//! A mail's DKIM signatures, taken apart and verified against the keys in DNS (RFC 6376, RFC 8301, RFC 8463).
+//! Parses a mail's DKIM signatures and verifies them against the keys in DNS (RFC 6376, RFC 8301, RFC 8463).
 //!
-//! Takes a parsed mail and something to ask, gives each signature with its result. The cryptography is mail-auth's,
-//! which is handed the keys that were looked up here and so sends nothing itself. Must not: say whom a signature helps.
+//! mail-auth does the cryptography. It is given the keys that were looked up here, so it sends nothing itself.
 
 use super::super::answer::{Answer, Lookup, Txt as Text};
 use super::key::{Key, KeyKind};

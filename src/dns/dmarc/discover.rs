@@ -1,7 +1,6 @@
-//! Which DMARC record holds for a domain: by the tree walk of RFC 9989 and by the suffix list of RFC 7489.
+//! Finds the DMARC record that applies to a domain, by the tree walk of RFC 9989 and by the suffix list of RFC 7489.
 //!
-//! Takes a domain and something to ask, gives both answers and every step. Must not: judge a record, or take a failed
-//! look-up for a missing record.
+//! Returns both answers and every step. A failed lookup is never taken for a missing record.
 
 use super::record::{Record, is_dmarc};
 use crate::dns::answer::{Answer, Failure, Lookup, Question, Txt};

@@ -1,7 +1,7 @@
 //! `check_host()` of RFC 7208 section 4: whether a host may send for a domain, and by which term.
 //!
-//! Takes one mail's facts and something to ask, gives the result with the path of terms that led to it, and what it
-//! cost. Must not: guess; an answer that could not be had is a temporary error.
+//! Returns the result with the path of terms that led to it and the number of lookups. A lookup that failed is a temporary
+//! error, never a guess.
 
 use super::macros::{MacroString, Values};
 use super::record::{Mechanism, Prefixes, Qualifier, Record, in_v4, in_v6, is_spf};

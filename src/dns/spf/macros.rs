@@ -1,7 +1,6 @@
-//! SPF macros (RFC 7208 section 7): a domain that depends on the mail.
+//! SPF macros (RFC 7208 section 7): domains that depend on the mail.
 //!
-//! Takes a macro-string, gives its parts, and the text for one mail. Must not: look anything up; what `%{p}` stands
-//! for comes in.
+//! Looks nothing up; the caller supplies what `%{p}` expands to.
 
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;

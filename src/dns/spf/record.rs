@@ -1,7 +1,6 @@
-//! An SPF record taken apart (RFC 7208 sections 4.6.1, 5, 6 and 12).
+//! Parses an SPF record (RFC 7208 sections 4.6.1, 5, 6 and 12): its terms in order, and every term that is invalid.
 //!
-//! Takes the text of a record that begins with `v=spf1`, gives its terms in order and every term that cannot be read.
-//! Must not: look anything up. One term in error makes the record a permanent error, but a check wants them all.
+//! One invalid term makes the whole record a permanent error, but a check wants to name all of them.
 
 use super::macros::{MacroError, MacroString};
 use std::fmt;

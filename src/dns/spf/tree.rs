@@ -1,7 +1,7 @@
-//! The include and redirect tree of a domain's SPF record, as it can be seen without a mail.
+//! The include and redirect tree of a domain's SPF record, seen without a particular mail.
 //!
-//! Takes a domain and something to ask, gives every record with its terms, what each costs, and what is wrong with it.
-//! The counts are the worst case: a mail that no term matches. Must not: judge; that is `check`'s.
+//! Gives every record with its terms, the lookups each costs, and its errors. The counts are the worst case: a mail that no
+//! term matches.
 
 use super::evaluate::records_of;
 use super::macros::MacroString;

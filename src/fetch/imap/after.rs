@@ -1,7 +1,7 @@
-//! What becomes of a mail whose reports are safe: flag, move, delete.
+//! What happens to a mail whose reports are safe: it is flagged, moved or deleted.
 //!
-//! Comes in: UIDs of the open folder. Goes out: those that are dealt with. Every act may be cut at any point and done
-//! again: what is gone already is no fault, and a copy that was made is not made twice where the server lets us see it.
+//! Every command may be interrupted at any point and repeated: a message that is already gone is no error, and a copy is
+//! not made twice where the server lets us see the first.
 
 use super::{
     error::Fault,

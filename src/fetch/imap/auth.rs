@@ -1,7 +1,6 @@
 //! Logging in: SASL PLAIN and LOGIN, the LOGIN command, XOAUTH2, OAUTHBEARER.
 //!
-//! Comes in: a client over a secured connection. Goes out: a session. A refused secret is not tried again: that locks
-//! accounts. Nothing of a secret is in any message.
+//! A refused password is not tried again, since that locks accounts. No message contains any part of a secret.
 
 use super::{
     connect::{client_fault, offers},

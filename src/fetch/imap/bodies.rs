@@ -1,7 +1,6 @@
-//! Mails whole: groups bounded in number and bytes, a few of them asked for ahead, each mail handed on as it comes.
+//! Fetches whole mails in groups bounded by number and bytes, a few groups ahead.
 //!
-//! Comes in: entries of the list. Goes out: bodies. A mail that a group did not bring is asked for alone; one that
-//! breaks the connection when it is alone is skipped and named.
+//! A mail that a group did not return is requested alone; one that breaks the connection even then is skipped and named.
 
 use super::{
     error::Fault,

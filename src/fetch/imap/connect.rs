@@ -1,6 +1,4 @@
-//! From a host name to a server that has greeted over a secured connection: nothing is said before that but STARTTLS.
-//!
-//! Comes in: a [`Mailbox`]. Goes out: an async-imap client, not logged in, whose gate knows the capabilities.
+//! Connects to a host until its server has greeted us over a secured connection. Nothing but STARTTLS is sent before.
 
 use super::{
     error::Fault,

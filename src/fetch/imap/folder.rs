@@ -1,6 +1,6 @@
-//! One folder's way through a run: what is dealt with, what was given, what is still to be told.
+//! One folder's progress through a run: what was handed on, what is safe, and what the server must still be told.
 //!
-//! Comes in: a [`Cursor`]. Goes out: the next one, which moves only over what is dealt with.
+//! The cursor moves only past messages that are dealt with.
 
 use super::{bodies::Queue, list::Lister, ranges::Ranges, session::Opened};
 use crate::model::{Cursor, Fate};

@@ -1,11 +1,10 @@
-//! What a server's bytes must pass before the IMAP parser sees them: bytes in, whole and harmless responses out.
+//! Filters a server's bytes before the IMAP parser sees them, so that only whole and harmless responses get through.
 //!
 //! The parser beneath async-imap ends the stream at a line it does not know, buffers up to 512 MiB, and panics on a
 //! few malformed responses (`INTERNALDATE NIL`, a response code followed by a byte beyond ASCII). So the gate frames
-//! responses itself, bounds lines and literals, drops untagged data nobody here asks for, and mends or drops what
+//! responses itself, bounds lines and literals, drops untagged data nobody here asks for, and repairs or drops what
 //! the parser could not take. It holds one response at a time; a long literal flows through without being held, once
-//! what stands before it is found harmless.
-//! Must not wait, and must not interpret: that is the session's work.
+//! what precedes it is found harmless. It does not interpret responses: that is the session's job.
 
 use async_imap::imap_proto::{AttributeValue, Response};
 use std::collections::VecDeque;

@@ -1,13 +1,12 @@
-//! Mails from an IMAP server: each given once, and told to the server only after the caller says it is safe.
+//! Mails from an IMAP server: each is handed on once, and acknowledged to the server only after the caller says it is safe.
 //!
 //! ```text
 //! mailbox ─► connect ─► auth ─► session ─► folders ─► list ─► bodies ─► (channel) ─► Poller, an iterator
 //!            gate + wire beneath: bound, filter                after ◄─ (channel) ◄─ Acknowledger
 //! ```
 //!
-//! Comes in: a [`Mailbox`] and how far each folder was read. Goes out: mails, and at the end what the ledger is to
-//! remember. Everything async runs on one thread of its own; no type of tokio is in a public signature. Must not know
-//! the store: what is safe, it is told.
+//! Everything async runs on one thread of its own, and no public signature names a tokio type. This module does not know
+//! the store: the caller tells it what is safe, and gets back what the ledger is to remember.
 
 mod after;
 mod auth;

@@ -1,7 +1,7 @@
-//! Passwords and tokens at the moment they are needed; access tokens asked for at the token endpoint and kept until
-//! shortly before they end.
+//! Passwords and tokens at the moment they are needed. Access tokens are requested at the token endpoint and kept until
+//! shortly before they expire.
 //!
-//! Comes in: a [`Mailbox`]. Goes out: a `SecretString`. Must not log or name any part of one.
+//! No part of a secret is ever logged or named.
 
 use super::{
     error::Fault,

@@ -1,6 +1,4 @@
-//! The poller as the caller sees it: blocking, an iterator of mails, and a handle to say what is safe.
-//!
-//! Comes in: a [`Mailbox`], cursors, [`Options`]. Goes out: [`Mails`], and [`Finished`] for the ledger.
+//! The poller as the caller sees it: a blocking iterator of mails, and a handle to acknowledge what is safe.
 
 use super::{
     error::MailboxError,

@@ -1,7 +1,6 @@
-//! One run over one mailbox, on the poller's own thread: open, read each folder, tell the server what is safe.
+//! One run over one mailbox, on the poller's own thread: connect, read each folder, tell the server what is safe.
 //!
-//! Comes in: settings, cursors, and from the caller what is safe. Goes out: mails through the [`Sink`], and what the
-//! ledger is to remember. A lost connection is made again; what brings nothing several times in a row ends the run.
+//! A lost connection is made again; a run ends after several attempts in a row that bring nothing.
 
 use super::{
     after::{self, Act},

@@ -1,6 +1,6 @@
-//! Where a secret comes from, and how it is read: from a command, a file or the environment, each time anew.
+//! Reads a secret from a command, a file or the environment, anew each time.
 //!
-//! Goes out: a `SecretString`. No error of this module holds any part of a secret.
+//! No error of this module holds any part of a secret.
 
 use super::error::Fault;
 use secrecy::SecretString;

@@ -1,7 +1,6 @@
-//! A session after login: commands with their time-outs, the folder that is open, what the server can do.
+//! A session after login: commands with their time-outs, the selected folder, the server's capabilities.
 //!
-//! Comes in: a [`Mailbox`]. Goes out: answers, or a [`Fault`] that says whether the connection is still of use.
-//! Everything above speaks through here; only this file and `connect` and `auth` know async-imap's types.
+//! A [`Fault`] says whether the connection can still be used. Only this file, `connect` and `auth` know async-imap's types.
 
 use super::{
     auth,

@@ -1,6 +1,6 @@
-//! TLS: the platform's roots and one more, names always verified, ring as the provider.
+//! TLS: the platform's roots and one more from the settings, names always verified, ring as the provider.
 //!
-//! Comes in: a socket and a host. Goes out: a TLS stream, or a fault that says what to do about the certificate.
+//! Errors say what to do about the certificate.
 
 use super::{error::Fault, wire::Socket};
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};

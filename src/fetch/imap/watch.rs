@@ -1,7 +1,6 @@
-//! Waiting for mail: one quiet connection a mailbox, in IDLE where the server has it, else asking now and then.
+//! Waits for mail on one idle connection per mailbox, by IDLE where the server has it, else by polling.
 //!
-//! Comes in: mailboxes. Goes out: names of mailboxes that may have news, and errors that need a person. It fetches
-//! nothing: who waits starts a run, while this connection keeps listening, so that nothing falls into a gap.
+//! Fetches nothing: the caller starts a run, while this connection keeps listening, so that no arrival is missed.
 
 use super::{
     error::{Fault, MailboxError},

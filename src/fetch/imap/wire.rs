@@ -1,7 +1,6 @@
 //! The socket as async-imap sees it: a stream that reads through the [`Gate`].
 //!
-//! Comes in: any stream of bytes. Goes out: the same, as far as the gate lets it through. Holds one read of the
-//! socket (64 KiB) and one response. A server that stays silent while it is listened to is an error.
+//! Holds one read of the socket (64 KiB) and one response. A server that stays silent while an answer is due is an error.
 
 use super::gate::{Gate, GateError};
 use std::{
