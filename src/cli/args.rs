@@ -14,17 +14,16 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 const AFTER_HELP: &str = "\
-Every option has an environment variable: DMARQUET_ and its name, as DMARQUET_STORE or DMARQUET_MAIL_TO.
-Order: option, environment, settings file, default.
+Each option can also be set in the environment: --mail-to is DMARQUET_MAIL_TO. The command line comes first, then the environment, then the settings file.
 
-Exit codes: 0 all handled; 1 finished, but something new could not be read; 2 could not run or not finish.
+Exit codes: 0 success; 1 finished, but something new could not be read; 2 could not run or finish.
 
 Examples:
-  dmarquet config init                      write a settings file to fill in
-  dmarquet fetch                            poll the mailboxes of the settings (for cron)
-  dmarquet ingest ~/dmarc-reports           take in a folder of report files and mails
-  dmarquet summary                          last week: who sends as you, what fails and why
-  dmarquet summary ~/dmarc-reports          the same straight of files, nothing stored";
+  dmarquet config init                 write a settings file to fill in
+  dmarquet fetch                       poll the mailboxes in the settings (for cron)
+  dmarquet ingest ~/dmarc-reports      import a folder of report files and mails
+  dmarquet summary                     last week: who sends as you, what fails, and why
+  dmarquet summary ~/dmarc-reports     the same from files, without storing anything";
 
 /// DMARC aggregate reports from the mailbox to Parquet, and a weekly summary of who sends mail as you.
 #[derive(Debug, Parser)]
@@ -41,19 +40,19 @@ pub(crate) struct Root {
 /// What every command takes.
 #[derive(Debug, Args)]
 pub(crate) struct Common {
-    /// The data folder [default: `store` of the settings, else ~/.local/share/dmarquet]
-    #[arg(long, global = true, value_name = "DIR", value_parser = local_path(), help_heading = "Options of every command")]
+    /// Data folder [default: `store` in the settings, else ~/.local/share/dmarquet]
+    #[arg(long, global = true, value_name = "DIR", value_parser = local_path(), help_heading = "Global options")]
     pub(crate) store: Option<PathBuf>,
-    /// The settings file [default: ~/.config/dmarquet/config.toml, else /etc/dmarquet/config.toml]
-    #[arg(long, global = true, value_name = "FILE", help_heading = "Options of every command")]
+    /// Settings file [default: ~/.config/dmarquet/config.toml, else /etc/dmarquet/config.toml]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub(crate) config: Option<PathBuf>,
-    /// Tell the story on standard error; twice: in detail
-    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Options of every command")]
+    /// Log progress to stderr; repeat for debug output
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Global options")]
     pub(crate) verbose: u8,
-    /// Say nothing but errors
-    #[arg(short, long, global = true, help_heading = "Options of every command")]
+    /// Print errors only
+    #[arg(short, long, global = true, help_heading = "Global options")]
     pub(crate) quiet: bool,
-    /// Color: auto, always or never (NO_COLOR is respected)
+    /// When to color output: auto, always or never (NO_COLOR is respected)
     #[arg(
         long,
         global = true,
@@ -61,7 +60,7 @@ pub(crate) struct Common {
         default_value_t,
         value_name = "WHEN",
         hide_possible_values = true,
-        help_heading = "Options of every command"
+        help_heading = "Global options"
     )]
     pub(crate) color: Color,
 }

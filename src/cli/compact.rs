@@ -7,10 +7,10 @@ use super::{Run, output};
 use crate::store::StoreError;
 use serde::Serialize;
 
-/// Merge small files of a month into larger ones (runs do so too, past a threshold)
+/// Merge the small files of each month (runs also do so when there are many)
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// text or json
+    /// Output format: text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     format: Format,
 }

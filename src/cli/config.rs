@@ -17,10 +17,10 @@ const TEMPLATE: &str = include_str!("../../samples/config/config.toml");
 
 const EXAMPLES: &str = "\
 Examples:
-  dmarquet config init            write ~/.config/dmarquet/config.toml, to be filled in
-  dmarquet config check           are the settings right, does each mailbox let us in";
+  dmarquet config init            write ~/.config/dmarquet/config.toml to fill in
+  dmarquet config check           check the settings and log in to each mailbox";
 
-/// Write a first settings file, or check the one there is
+/// Write a settings file, or check the existing one
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, arg_required_else_help = true)]
 pub(super) struct Args {
@@ -30,15 +30,15 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Act {
-    /// Write a commented settings file; one that is there stays as it is
+    /// Write a commented settings file; an existing one is not overwritten
     Init {
-        /// Write it to standard output instead
+        /// Write to standard output instead
         #[arg(long)]
         stdout: bool,
     },
-    /// Check the settings, log in to each mailbox, and say what fetch would do
+    /// Check the settings, log in to each mailbox, and show what fetch would do
     Check {
-        /// Look at the file only, connect nowhere
+        /// Check the file only; connect nowhere
         #[arg(long)]
         offline: bool,
     },

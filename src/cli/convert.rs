@@ -17,36 +17,33 @@ use std::io::{self, BufReader, BufWriter, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
-The answer is an Arrow IPC stream of the columns of records, one row a record, each report once.
+Writes an Arrow IPC stream with the columns of `records`: one row per record, each report once.
 
-With --frames, standard input holds one item behind the other: u32 length of its name, the name, u32 length of its
-body, the body; lengths are little-endian. A frame of two zero lengths asks for an answer now: all records of what
-came before are written, then a batch of no rows. What is known is known over the whole stream.
+With --frames, standard input is a sequence of items: u32 length of the name, the name, u32 length of the body, the body; lengths are little-endian. A frame of two zero lengths flushes: all records so far are written, then an empty batch. Duplicates are recognized over the whole stream.
 
---outcomes writes a line of JSON for everything found: {\"origin\":..., \"outcome\":\"stored\"|\"duplicate\"|\"conflict\"|
-\"set_aside\"|\"rejected\", \"reason\":..., \"report_key\":...}.
+--outcomes writes one line of JSON per thing found, with `origin`, `outcome` (stored, duplicate, conflict, set_aside or rejected), `reason` and `report_key`.
 
 Examples:
   dmarquet convert ~/dmarc-reports > records.arrows
-  my-queue-reader | dmarquet convert --frames --outcomes outcomes.ndjson --reports reports.arrows | my-writer";
+  my-reader | dmarquet convert --frames --outcomes outcomes.ndjson | my-writer";
 
-/// Reports to an Arrow stream, for pipelines: no store, nothing kept
+/// Convert reports to an Arrow stream for pipelines, without a store
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Files and folders; - is standard input
+    /// Files and folders; - reads standard input
     #[arg(value_name = "PATH", required_unless_present = "frames", conflicts_with = "frames")]
     paths: Vec<PathBuf>,
-    /// Read items in frames from standard input (see below)
+    /// Read framed items from standard input (see below)
     #[arg(long)]
     frames: bool,
-    /// Write what became of everything to this file, one JSON object a line
+    /// Write the outcome of every item to this file, one JSON object per line
     #[arg(long, value_name = "FILE")]
     outcomes: Option<PathBuf>,
-    /// Write the reports, one row each, to this file, as an Arrow IPC stream too
+    /// Also write one row per report to this file, as an Arrow IPC stream
     #[arg(long, value_name = "FILE")]
     reports: Option<PathBuf>,
-    /// Worker threads [default: one a core]
+    /// Worker threads [default: one per core]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
 }

@@ -24,15 +24,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const EXAMPLES: &str = "\
-Names are kept in the ledger for as long as DNS says, a day to a week; a run that is stopped goes on where it was.
-With --geoip (or `geoip` in the settings) also whose network each address lies in, by files of yours.
+Names are kept as long as DNS allows, a day to a week. An interrupted run resumes where it stopped. With --geoip (or `geoip` in the settings), also stores whose network each address belongs to.
 
 Examples:
   dmarquet enrich
   dmarquet enrich --weeks 26 --rate 50 --server 127.0.0.1
   dmarquet enrich --geoip GeoLite2-ASN.mmdb --geoip GeoLite2-Country.mmdb
 
-Exit codes: 0 looked up; 2 stopped before the end, or DNS could not be asked at all.";
+Exit codes: 0 done; 2 interrupted, or DNS did not answer at all.";
 
 /// Networks kept at once.
 const PLACED: usize = 10_000;
@@ -40,20 +39,20 @@ const PLACED: usize = 10_000;
 /// Weeks looked back, where none are given.
 const WEEKS: u16 = 8;
 
-/// Look up the names (PTR, confirmed forward) of the sources of the last weeks
+/// Look up the host names of recent sources
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Weeks whose sources are looked up
+    /// Look up the sources seen in this many weeks
     #[arg(long, value_name = "N", default_value_t = WEEKS, value_parser = clap::value_parser!(u16).range(1..=520))]
     weeks: u16,
-    /// Addresses begun in a second, at most
+    /// Start at most this many lookups per second
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     rate: u32,
-    /// A DNS server to ask, as 127.0.0.1:5353, instead of the system's; may be repeated
+    /// DNS server to use instead of the system's, such as 127.0.0.1:5353; may be repeated
     #[arg(long, value_name = "ADDRESS", value_parser = resolver::server)]
     server: Vec<SocketAddr>,
-    /// A database of networks (.mmdb), as GeoLite2-ASN, whose word on each source is kept too; may be repeated
+    /// Network database (.mmdb), such as GeoLite2-ASN, whose answer for each source is stored too; may be repeated
     #[arg(long, value_name = "FILE")]
     geoip: Vec<PathBuf>,
 }

@@ -12,33 +12,32 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
-Without a period: everything. Parquet needs --out and writes DIR/records/month=.../ (one row a record) and
-DIR/reports/month=.../ (one row a report); after `dmarquet enrich` DIR/sources/ too. The others go to standard output, or with --out to DIR/records.FORMAT.
+Without a period: everything. Parquet needs --out and writes DIR/records/month=.../ (one row per record) and DIR/reports/month=.../ (one row per report), and after `dmarquet enrich` also DIR/sources/. The other formats go to standard output, or with --out to DIR/records.FORMAT.
 
 Examples:
-  dmarquet export --out lake                           Parquet, for DuckDB, Polars, pandas, Spark
+  dmarquet export --out lake                 for DuckDB, Polars, pandas or Spark
   dmarquet export --format ndjson --last 7d | jq .source_ip
-  dmarquet export ~/dmarc-reports --format csv > records.csv   straight of files, nothing stored";
+  dmarquet export ~/dmarc-reports --format csv > records.csv";
 
-/// The rows as Parquet, CSV, NDJSON or Arrow IPC
+/// Export the rows as Parquet, CSV, NDJSON or Arrow IPC
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// Report files, mails and folders to export instead of the store
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// A folder of Parquet to read instead of the store, laid out as `export --out` does
+    /// Read a folder of Parquet files, as `export --out` writes it, instead of the store
     #[arg(long, value_name = "DIR", value_parser = local_path(), conflicts_with = "paths")]
     records: Option<PathBuf>,
     #[command(flatten)]
     choice: Choice,
-    /// parquet, csv, ndjson or ipc (Arrow)
+    /// Output format: parquet, csv, ndjson or ipc (Arrow)
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     format: Form,
-    /// The folder to write to
+    /// Folder to write to
     #[arg(long, value_name = "DIR", value_parser = local_path())]
     out: Option<PathBuf>,
-    /// Hard-link Parquet files from the store where possible: no extra space, but they stay the store's own read-only files
+    /// Hard-link Parquet files from the store where possible: takes no extra space, but they remain the store's own read-only files
     #[arg(long, requires = "out")]
     link: bool,
 }

@@ -27,46 +27,46 @@ use std::path::Path;
 use std::time::Duration;
 
 const EXAMPLES: &str = "\
-Silent where all is well. In a crontab, cron mails what needs a person:
+Prints nothing when all is well, so that cron mails only what needs your attention:
   17 * * * *  dmarquet fetch --if-idle
 
 Examples:
-  dmarquet config init && dmarquet config check      set it up and try it
-  dmarquet fetch --verbose                           what it does
+  dmarquet config init && dmarquet config check    set it up and try it
+  dmarquet fetch --verbose                         show progress
   dmarquet fetch --mailbox reports --since 2026-11-01 --dry-run
-  dmarquet fetch --watch                             stay, and take in what arrives";
+  dmarquet fetch --watch                           keep running";
 
 /// How long a run that waits lets another one finish, before it looks again.
 const ANOTHER_RUN: Duration = Duration::from_secs(10);
 
-/// Poll every mailbox of the settings once, or stay and wait
+/// Fetch new reports from the mailboxes in the settings
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Only this mailbox of the settings (repeat for more)
+    /// Fetch from this mailbox only; may be repeated
     #[arg(long, value_name = "NAME")]
     mailbox: Vec<String>,
-    /// At most so many mails a mailbox, the oldest first
+    /// Fetch at most this many mails per mailbox, oldest first
     #[arg(long, value_name = "N")]
     limit: Option<u32>,
-    /// Only mails that arrived on this day or later, as 2026-11-16; older ones wait for a run without it
+    /// Fetch only mails that arrived on or after this day, such as 2026-11-16; older ones are left for later
     #[arg(long, value_name = "DATE")]
     since: Option<Day>,
-    /// Say what would be fetched; change nothing, here or on the server
+    /// Show what would be fetched, and change nothing, here or on the server
     #[arg(long)]
     dry_run: bool,
-    /// Stay connected and take in mails as they arrive, until SIGTERM
+    /// Stay connected and fetch mails as they arrive, until SIGTERM
     #[arg(long, conflicts_with = "dry_run")]
     watch: bool,
-    /// Where another run holds the store, end quietly with 0 instead of 2
+    /// If another run is active, exit 0 without output
     #[arg(long)]
     if_idle: bool,
-    /// Afterwards look up the names of the sources of the last weeks, as `dmarquet enrich` does
+    /// Then look up the names of recent sources, as `dmarquet enrich` does
     #[arg(long, conflicts_with = "dry_run")]
     enrich: bool,
     #[command(flatten)]
     witness: VerifyArgs,
-    /// The tally as text or json [default: text on a terminal, else silence]
+    /// Print the counts as text or json [default: text on a terminal, else nothing]
     #[arg(long, value_enum, hide_possible_values = true)]
     format: Option<Format>,
 }

@@ -11,26 +11,25 @@ use crate::ingest;
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
-Taken in: report XML, gzip, zip, mails, mbox files, Maildirs and folders of all these, told by content.
-What was taken in before is recognized and counted, not stored twice.
+Reads report XML, gzip, zip, mails, mbox files, Maildirs, and folders of these, recognized by content. Reports that are already in the store are counted as duplicates and not stored again.
 
 Examples:
   dmarquet ingest ~/dmarc-reports
   dmarquet ingest reports.mbox 'google.com!example.com!1794787200!1794873599.zip'
   cat mail.eml | dmarquet ingest -
-  dmarquet ingest ~/Maildir --verify                 and check who signed the mails
+  dmarquet ingest ~/Maildir --verify        also verify who signed the mails
   dmarquet ingest ~/dmarc-reports --format json | jq .stored";
 
-/// Take in report files, mails, mbox files and folders
+/// Import report files, mails, mailbox files and folders
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Files and folders; - is standard input
+    /// Files and folders; - reads standard input
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     #[command(flatten)]
     witness: VerifyArgs,
-    /// The tally as text or json
+    /// Print the counts as text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     format: Format,
 }

@@ -15,7 +15,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Write a page a command into this folder
+    /// Write one page per command into this folder
     #[arg(long, value_name = "DIR", value_parser = super::args::local_path())]
     out: Option<PathBuf>,
 }

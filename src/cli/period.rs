@@ -13,19 +13,19 @@ use std::str::FromStr;
 /// The options as typed.
 #[derive(Debug, clap::Args)]
 struct Typed {
-    /// One ISO week, as 2026-W47
+    /// One ISO week, such as 2026-W47
     #[arg(long, value_name = "WEEK", help_heading = "Period (days are UTC)")]
     week: Option<Week>,
-    /// The last days up to yesterday, as 7d, 4w, 3m, 1y
+    /// The last days until yesterday, such as 7d, 4w, 3m or 1y
     #[arg(long, value_name = "TIME", help_heading = "Period (days are UTC)")]
     last: Option<Stretch>,
-    /// From this day on, as 2026-11-16
+    /// From this day, such as 2026-11-16
     #[arg(long, value_name = "DATE", help_heading = "Period (days are UTC)")]
     from: Option<Day>,
-    /// Up to this day, it included
+    /// Until this day, inclusive
     #[arg(long, value_name = "DATE", help_heading = "Period (days are UTC)")]
     to: Option<Day>,
-    /// Only reports on this domain (repeat for more)
+    /// Only reports about this domain; may be repeated
     #[arg(long, value_name = "DOMAIN", value_delimiter = ',')]
     domain: Vec<String>,
 }

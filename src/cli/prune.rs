@@ -11,23 +11,23 @@ use anyhow::anyhow;
 use serde::Serialize;
 
 const EXAMPLES: &str = "\
-Whole months are deleted, tables and originals. Their mails stay known and are not taken in again.
+Deletes whole months, tables and originals. Their mails are remembered and not imported again.
 
 Examples:
   dmarquet prune --keep 24m --dry-run
   dmarquet prune --keep 24m";
 
-/// Delete months of reports that are older than wanted, originals and all
+/// Delete old months of reports, including the originals
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// How much to keep, as 24m
+    /// How much to keep, such as 24m
     #[arg(long, value_name = "TIME")]
     keep: Stretch,
-    /// Say what would be deleted, and delete nothing
+    /// Show what would be deleted, and delete nothing
     #[arg(long)]
     dry_run: bool,
-    /// text or json
+    /// Output format: text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     format: Format,
 }

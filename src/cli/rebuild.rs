@@ -7,10 +7,10 @@ use super::interrupt::Interrupt;
 use super::journey;
 use crate::ingest;
 
-/// Make the tables anew from the kept originals
+/// Rebuild the tables from the original reports
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// text or json
+    /// Output format: text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     format: Format,
 }

@@ -28,7 +28,7 @@ Examples:
   dmarquet rejected list --conflicts    reports that contradict one that counts
   dmarquet rejected promote 9b1d        let that one count instead";
 
-/// What could not be read: list it, look at it, try it again
+/// List, show or retry what could not be read
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, arg_required_else_help = true)]
 pub(super) struct Args {
@@ -38,33 +38,33 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Act {
-    /// List what was rejected, newest first
+    /// List rejected items, newest first
     List {
-        /// text or json
+        /// Output format: text or json
         #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
         format: Format,
-        /// List the reports that contradict one already stored instead
+        /// List reports that contradict a stored one instead
         #[arg(long)]
         conflicts: bool,
     },
     /// Show one rejected item
     Show {
-        /// Its id, or the beginning of it
+        /// The item's id, or its first characters
         id: String,
-        /// Write its bytes to standard output
+        /// Write the item's bytes to standard output
         #[arg(long)]
         raw: bool,
     },
-    /// Let a report from `list --conflicts` count, in the place of the one that was stored
+    /// Count a report from `list --conflicts` in place of the stored one
     Promote {
-        /// Its id, or the beginning of it
+        /// The item's id, or its first characters
         id: String,
     },
-    /// Try rejected items again, as after an update
+    /// Try rejected items again, for example after an update
     Retry {
-        /// Their ids, or the beginnings of them [default: all]
+        /// Ids of the items, or their first characters [default: all]
         ids: Vec<String>,
-        /// The tally as text or json
+        /// Print the counts as text or json
         #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
         format: Format,
     },

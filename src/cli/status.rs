@@ -16,23 +16,23 @@ use std::path::PathBuf;
 const EXAMPLES: &str = "\
 Examples:
   dmarquet status
-  dmarquet status --max-age 3d     for monitoring: exit 1 when a mailbox brought no report for three days; in a crontab
-                                   silent as long as all is well";
+  dmarquet status --max-age 3d    for monitoring: prints nothing and exits 0
+                                  unless a mailbox got no report for three days";
 
 /// Reporters in the text form; JSON has all.
 const NAMED: usize = 15;
 
-/// The store at a glance: mailboxes, newest reports, reporters gone silent, rejected items
+/// Show mailboxes, newest reports, silent reporters and rejected items
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// A folder of Parquet to read instead of the store, laid out as `export --out` does
+    /// Read a folder of Parquet files, as `export --out` writes it, instead of the store
     #[arg(long, value_name = "DIR", value_parser = super::args::local_path())]
     records: Option<PathBuf>,
-    /// text or json
+    /// Output format: text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     format: Format,
-    /// End with 1 where a mailbox (or, without mailboxes, the store) got no report for so long, as 3d
+    /// Exit 1 if a mailbox (or, without mailboxes, the store) got no report for this long, such as 3d
     #[arg(long, value_name = "TIME")]
     max_age: Option<Stretch>,
 }

@@ -14,50 +14,50 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
-Without a period: of the store the last complete week, Monday to Sunday; of paths all that they hold. All days are UTC.
+Without a period: the last complete week, Monday to Sunday, of the store, or everything in the given files. All days are UTC.
 
 Examples:
   dmarquet summary                                     last week, of the store
   dmarquet summary --week 2026-W47 --domain example.com
-  dmarquet summary ~/dmarc-reports                     straight of files, nothing stored
-  dmarquet summary --explain 192.0.2.7                 the rows and the reasoning behind one source
+  dmarquet summary ~/dmarc-reports                     from files, without storing anything
+  dmarquet summary --explain 192.0.2.7                 rows and reasoning behind one source
   dmarquet summary --format html > week.html
-  dmarquet summary --mail-to postmaster@example.com    by mail, with the [smtp] of the settings";
+  dmarquet summary --mail-to postmaster@example.com    mail it, as [smtp] in the settings says";
 
-/// The weekly summary: who sends as your domains, what passes, and why the rest fails
+/// Show who sends mail as your domains, what passes, and why the rest fails
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// Report files, mails and folders to summarize instead of the store
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// A folder of Parquet to read instead of the store, laid out as `export --out` does
+    /// Read a folder of Parquet files, as `export --out` writes it, instead of the store
     #[arg(long, value_name = "DIR", value_parser = super::args::local_path(), conflicts_with = "paths")]
     records: Option<PathBuf>,
     #[command(flatten)]
     choice: Choice,
-    /// text, markdown, html, json or csv
+    /// Output format: text, markdown, html, json or csv
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     format: Form,
-    /// Columns of the text [default: the terminal's, else 80]
+    /// Width of the text in columns [default: the terminal's, else 80]
     #[arg(long, value_name = "COLUMNS", value_parser = clap::value_parser!(u16).range(40..=400))]
     width: Option<u16>,
-    /// Leave out reports whose mail was a proven forgery; the data quality counts them all the same
+    /// Leave out reports whose mail was proven to be forged; they still count under data quality
     #[arg(long)]
     authentic: bool,
-    /// Only ASCII characters [default: where the locale is not UTF-8]
+    /// Use only ASCII characters [default: if the locale is not UTF-8]
     #[arg(long)]
     ascii: bool,
-    /// Print the JSON Schema of --format json, and nothing else
+    /// Print the JSON Schema of --format json, and exit
     #[arg(long, conflicts_with_all = ["paths", "explain", "mail_to"])]
     schema: bool,
-    /// The rows and the reasoning behind one source or network: 192.0.2.7, 192.0.2.0/24, or 'unknown'
+    /// Show the rows and the reasoning behind one source or network: 192.0.2.7, 192.0.2.0/24, or 'unknown'
     #[arg(long, value_name = "SOURCE")]
     explain: Option<String>,
-    /// Send it as mail, text and HTML, to this address (repeat for more)
+    /// Mail the summary, as text and HTML, to this address; may be repeated
     #[arg(long, value_name = "ADDRESS", conflicts_with = "explain")]
     mail_to: Vec<String>,
-    /// With --mail-to: write the mail to standard output instead of sending it
+    /// With --mail-to: print the mail instead of sending it
     #[arg(long, requires = "mail_to")]
     dry_run: bool,
 }

@@ -6,10 +6,10 @@ use super::{Run, output};
 use crate::store::Store;
 use serde::Serialize;
 
-/// Check that ledger, tables and originals agree; end with 1 where they do not
+/// Check that ledger, tables and originals agree; exit 1 if they do not
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// text or json
+    /// Output format: text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     format: Format,
 }

@@ -16,10 +16,10 @@ use std::sync::Arc;
 /// The options of the commands that take reports in.
 #[derive(Debug, clap::Args)]
 pub(super) struct VerifyArgs {
-    /// Verify the DKIM signatures of report mails against DNS, and store whether each was authentic
+    /// Verify the DKIM signatures of report mails in DNS, and store whether each mail was authentic
     #[arg(long)]
     verify: bool,
-    /// With --verify (or `fetch --enrich`): a DNS server to ask, as 127.0.0.1:5353, instead of the system's; may be repeated
+    /// With --verify or --enrich: DNS server to use instead of the system's, such as 127.0.0.1:5353; may be repeated
     #[arg(long, value_name = "ADDRESS", value_parser = resolver::server)]
     pub(super) server: Vec<SocketAddr>,
 }

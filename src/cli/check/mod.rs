@@ -20,14 +20,13 @@ use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
 Examples:
-  dmarquet check example.com                         check DNS, beside the reports in the store
+  dmarquet check example.com            check DNS against the reports in the store
   dmarquet check example.com --selector s1 --ip 192.0.2.1
-  dmarquet check --message saved.eml                 judge a message as a receiver does
+  dmarquet check --message saved.eml    judge a message as a receiver does
 
-A record under \"Publish\" replaces the records of its kind at that name. Each was checked before it is shown: it has
-no fault, keeps what was right, and names every source in the reports that it would hurt.
+A record under \"Publish\" replaces the records of its type at that name. Each proposal was checked: it has no fault, keeps what was right, and lists every source in the reports that would fail under it.
 
-Exit codes: 0 no fault (advice allowed); 1 faults found; 2 something could not be looked up.";
+Exit codes: 0 no faults; 1 faults found; 2 something could not be looked up.";
 
 /// Check a domain's DMARC, SPF, DKIM and MX records, and the names of its sources
 #[derive(Debug, clap::Args)]
