@@ -19,6 +19,7 @@ schema, batches = stream(sys.argv[1])
 rows = pa.Table.from_batches(batches, schema)
 rows.validate(full=True)
 said = {
+    "version": (schema.metadata or {}).get(b"dmarquet.schema", b"").decode(),
     "columns": [[field.name, str(field.type), field.nullable] for field in schema],
     "batches": [batch.num_rows for batch in batches],
     "records": rows.num_rows,
@@ -32,6 +33,6 @@ if len(sys.argv) > 2:
     schema, batches = stream(sys.argv[2])
     reports = pa.Table.from_batches(batches, schema)
     reports.validate(full=True)
-    said["reports_table"] = {name: pc.sum(reports[name]).as_py() or 0 for name in ("records", "messages", "dmarc_pass")}
+    said["reports_table"] = {name: pc.sum(reports[name]).as_py() or 0 for name in ("records", "messages", "pass_messages")}
     said["reports_table"]["reports"] = reports.num_rows
 print(json.dumps(said))

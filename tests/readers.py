@@ -50,7 +50,7 @@ def check_types(export, faults):
             faults.append(f"{name}: expected text, found {schema.field(name).type}")
     for name in YES_NO:
         faults.equal(name, schema.field(name).type, pa.bool_())
-    for name in ("begin", "end"):
+    for name in ("period_begin", "period_end", "ingested"):
         faults.equal(name, schema.field(name).type, pa.timestamp("ms", tz="UTC"))
     faults.equal("date", schema.field("date").type, pa.date32())
     faults.equal("count", schema.field("count").type, pa.int64())
@@ -76,7 +76,7 @@ def check_duckdb(export, summary, faults):
         return [dict(zip(names, row)) for row in cursor.fetchall()]
 
     kind = {row["column_name"]: row["column_type"] for row in rows("DESCRIBE records")}
-    for name, expected in dict(begin="TIMESTAMP WITH TIME ZONE", end="TIMESTAMP WITH TIME ZONE", date="DATE", count="BIGINT",
+    for name, expected in dict(period_begin="TIMESTAMP WITH TIME ZONE", period_end="TIMESTAMP WITH TIME ZONE", date="DATE", count="BIGINT",
                                dmarc_pass="BOOLEAN", reasons="STRUCT(\"type\" VARCHAR, \"comment\" VARCHAR)[]").items():
         faults.equal(f"DuckDB's {name}", kind.get(name), expected)
 
@@ -105,7 +105,7 @@ def check_duckdb(export, summary, faults):
         "SELECT count(*) FROM records WHERE dkim_domain IS NOT NULL AND NOT list_contains(list_transform(dkim_results, lambda x: x.domain), dkim_domain)"
     ).fetchone()[0], 0)
     faults.equal("rows outside their period", db.execute(
-        "SELECT count(*) FROM records WHERE date < CAST(begin AS DATE) OR date > CAST(\"end\" AS DATE)").fetchone()[0], 0)
+        "SELECT count(*) FROM records WHERE date < CAST(period_begin AS DATE) OR date > CAST(period_end AS DATE)").fetchone()[0], 0)
     faults.equal("rows in another month's folder", db.execute(
         "SELECT count(*) FROM records WHERE strftime(date, '%Y-%m') <> CAST(month AS VARCHAR)").fetchone()[0], 0)
 
@@ -115,15 +115,15 @@ def check_others(export, summary, faults):
     frame = pandas.read_parquet(export / "records")
     faults.equal("pandas' messages", int(frame["count"].sum()), messages)
     faults.equal("pandas' dmarc_pass", int(frame.loc[frame["dmarc_pass"], "count"].sum()), passed)
-    if not isinstance(frame["begin"].dtype, pandas.DatetimeTZDtype) or str(frame["begin"].dt.tz) != "UTC":
-        faults.append(f"pandas' begin: expected times in UTC, found {frame['begin'].dtype}")
+    if not isinstance(frame["period_begin"].dtype, pandas.DatetimeTZDtype) or str(frame["period_begin"].dt.tz) != "UTC":
+        faults.append(f"pandas' period_begin: expected times in UTC, found {frame['period_begin'].dtype}")
     table = pyarrow.dataset.dataset(export / "records", partitioning="hive").to_table(columns=["count", "dmarc_pass"])
     faults.equal("pyarrow's messages", pa.compute.sum(table["count"]).as_py(), messages)
     lazy = polars.scan_parquet(f"{export}/records/**/*.parquet", hive_partitioning=True)
     sums = lazy.select(polars.col("count").sum(), passed=polars.col("count").filter("dmarc_pass").sum()).collect()
     faults.equal("Polars' sums", sums.row(0), (messages, passed))
     schema = lazy.collect_schema()
-    faults.equal("Polars' begin", schema["begin"], polars.Datetime("ms", "UTC"))
+    faults.equal("Polars' period_begin", schema["period_begin"], polars.Datetime("ms", "UTC"))
     faults.equal("Polars' date", schema["date"], polars.Date)
 
 

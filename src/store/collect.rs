@@ -6,6 +6,7 @@ use crate::model::{
     Accepted, DkimAuth, DkimResult, Domain, Flags, Record, Report, ReportHead, Rows, SIGNATURES_READ, SenderAuth,
     Source, Text, Verdict, Words, signature_line, speaks_of_body,
 };
+use jiff::Timestamp;
 use std::collections::HashMap;
 
 /// Gathers reports into [`Rows`].
@@ -33,7 +34,7 @@ impl Collector {
 
     /// Add all rows of a report.
     pub fn push(&mut self, report: &Report, verdicts: &[Verdict], sender_auth: SenderAuth) {
-        let head = Head { key: "", report, sender_auth };
+        let head = Head { key: "", report, sender_auth, ingested: Timestamp::UNIX_EPOCH };
         for (record, verdict) in report.records.iter().zip(verdicts) {
             self.push_row(&head, &Row { record, verdict });
         }
@@ -122,7 +123,7 @@ fn flags(verdict: &Verdict) -> Flags {
 /// What the `reports` table would say of a report.
 pub fn head(accepted: &Accepted) -> ReportHead {
     let Accepted { report, findings, .. } = accepted;
-    let (messages, dmarc_pass) = super::commit::sums(accepted);
+    let (messages, dmarc_pass) = super::tables::reports::sums(accepted);
     ReportHead {
         key: report.key,
         org_name: report.metadata.org_name.clone(),

@@ -10,12 +10,15 @@
 
 use super::files::{Seal, create_folder, sync_folder, write_file};
 use super::layout::{FileKind, Layout, Month};
-use super::pack::{Contents, LineFinding, Standing};
+use super::pack::{Contents, Standing};
+use super::tables::reports::{self, ReportRow, sums};
 use super::writer::{Batch, Conflict, Reject, Writer};
 use super::{StoreError, encode, intents, quota, replace};
 use crate::model::{Accepted, ReportKey};
+use jiff::Timestamp;
 use rayon::prelude::*;
-use rusqlite::{Transaction, params};
+use rusqlite::types::ToSqlOutput;
+use rusqlite::{Transaction, params, params_from_iter};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -92,7 +95,7 @@ fn try_commit(writer: &mut Writer, batch: &Batch) -> Result<(), StoreError> {
     let tasks = tasks(batch, number, writer);
     plan(writer, &tasks)?;
     step(writer, Step::Planned)?;
-    let rewritten = replace::write(&writer.layout, &rewrites)?;
+    let rewritten = replace::write(&writer.layout, &writer.ledger, &rewrites)?;
     let transaction = write(writer, batch, number, &tasks)?;
     step(writer, Step::Written)?;
     replace::record(&transaction, &rewrites, &rewritten).map_err(writer.ledger.failed("recording the batch"))?;
@@ -214,7 +217,7 @@ fn write_task(
     let file = Layout::temporary(&target);
     let made = match task {
         Task::Part { path, month, reports } => {
-            let bytes = encode_part(reports).map_err(StoreError::parquet(&target, "writing the part"))?;
+            let bytes = encode_part(reports, standing).map_err(StoreError::parquet(&target, "writing the part"))?;
             let seal = write_file(&file, |out| out.write_all(&bytes))?;
             let records: usize = reports.iter().map(|accepted| accepted.report.records.len()).sum();
             Some((path, FileKind::Part, month, records, reports.len(), seal))
@@ -240,8 +243,8 @@ fn write_task(
     }))
 }
 
-fn encode_part(reports: &[&Accepted]) -> polars_error::PolarsResult<Vec<u8>> {
-    encode::encode(&encode::judged(reports, &encode::keys(reports)))
+fn encode_part(reports: &[&Accepted], standing: &dyn Fn(&Accepted) -> Standing) -> polars_error::PolarsResult<Vec<u8>> {
+    encode::encode(&encode::judged(reports, &encode::keys(reports), |accepted| standing(accepted).ingested))
 }
 
 /// A count as the ledger holds it.
@@ -255,7 +258,7 @@ fn enter<'w>(writer: &'w Writer, batch: &Batch, number: i64) -> Result<Transacti
     let now = writer.now.as_millisecond();
     let record = || -> rusqlite::Result<()> {
         record_batch(&transaction, batch, number, now)?;
-        record_reports(&transaction, batch, number, now)?;
+        record_reports(&transaction, batch, number, writer.now)?;
         record_sums(&transaction, batch)?;
         record_rest(&transaction, batch, now)?;
         super::mailboxes::record(&transaction, &batch.messages, now)?;
@@ -300,85 +303,25 @@ pub(crate) fn record_files(transaction: &Transaction<'_>, made: &[Made], number:
     Ok(())
 }
 
-fn record_reports(transaction: &Transaction<'_>, batch: &Batch, number: i64, now: i64) -> rusqlite::Result<()> {
+fn record_reports(transaction: &Transaction<'_>, batch: &Batch, number: i64, now: Timestamp) -> rusqlite::Result<()> {
     for ReportKey(key) in &batch.replaced {
         transaction.prepare_cached("DELETE FROM reports WHERE key = ?1")?.execute([key])?;
     }
-    let mut statement = transaction.prepare_cached(
-        "INSERT INTO reports (key, content, day, begin, end, org_name, org_email, extra_contact_info, report_id, errors,
-            generator, version, policy_domain, p, sp, np, adkim, aspf, pct, fo, testing, discovery_method, records,
-            messages, dmarc_pass, origin, attachment, message_id, mail_date, from_domain, authentication_results,
-            sender_auth, arrival, ingested, findings, batch)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
-            ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36)",
-    )?;
+    let mut statement = transaction.prepare_cached(&insert_report())?;
     for accepted in &batch.accepted {
-        let Accepted { report, provenance, .. } = accepted;
-        let (metadata, policy) = (&report.metadata, &report.policy);
-        let mail = provenance.mail.as_ref();
-        let (messages, passing) = sums(accepted);
-        statement.execute(params![
-            report.key.0,
-            report.content.0,
-            encode::days_since_epoch(report.day),
-            metadata.begin.as_millisecond(),
-            metadata.end.as_millisecond(),
-            metadata.org_name.as_str(),
-            metadata.email.as_deref(),
-            metadata.extra_contact_info.as_deref(),
-            metadata.report_id.as_str(),
-            json_texts(&metadata.errors),
-            metadata.generator.as_deref(),
-            metadata.version.as_deref(),
-            policy.domain.as_str(),
-            policy.p.as_deref(),
-            policy.sp.as_deref(),
-            policy.np.as_deref(),
-            policy.adkim.as_deref(),
-            policy.aspf.as_deref(),
-            policy.pct,
-            policy.fo.as_deref(),
-            policy.testing.as_deref(),
-            policy.discovery_method.as_deref(),
-            int(report.records.len()),
-            messages,
-            passing,
-            provenance.origin,
-            provenance.attachment,
-            mail.and_then(|mail| mail.message_id.as_deref()),
-            mail.and_then(|mail| mail.date.as_deref()),
-            mail.and_then(|mail| mail.from_domain.as_deref()),
-            mail.and_then(|mail| mail.authentication_results.as_deref()),
-            provenance.sender_auth().as_str(),
-            provenance.arrival.as_millisecond(),
-            batch.ingested.get(&report.key).map_or(now, |at| at.as_millisecond()),
-            json_findings(accepted),
-            number,
-        ])?;
+        let ingested = batch.ingested.get(&accepted.report.key).copied().unwrap_or(now);
+        let row = ReportRow::new(accepted, ingested);
+        let values = row.values().chain(std::iter::once(ToSqlOutput::from(number)));
+        statement.execute(params_from_iter(values))?;
     }
     Ok(())
 }
 
-/// A report's messages, and those of them that pass; saturating.
-pub fn sums(accepted: &Accepted) -> (i64, i64) {
-    accepted.report.records.iter().zip(&accepted.verdicts).fold((0i64, 0i64), |(all, passing), (record, verdict)| {
-        let pass = if verdict.dmarc_pass { record.count } else { 0 };
-        (all.saturating_add(record.count), passing.saturating_add(pass))
-    })
-}
-
-pub(crate) fn json_texts(texts: &[crate::model::Text]) -> Option<String> {
-    let texts: Vec<&str> = texts.iter().map(crate::model::Text::as_str).collect();
-    (!texts.is_empty()).then(|| serde_json::to_string(&texts).expect("texts serialize"))
-}
-
-pub(crate) fn json_findings(accepted: &Accepted) -> Option<String> {
-    let findings: Vec<LineFinding> = accepted
-        .findings
-        .iter()
-        .map(|finding| LineFinding { code: finding.code.as_str().to_owned(), detail: finding.detail.clone() })
-        .collect();
-    (!findings.is_empty()).then(|| serde_json::to_string(&findings).expect("texts serialize"))
+/// The statement that enters a report: the values of its row, then the number of the batch.
+fn insert_report() -> String {
+    let names: Vec<String> = reports::COLUMNS.iter().map(|column| format!("\"{}\"", column.ledger)).collect();
+    let places = vec!["?"; names.len() + 1].join(", ");
+    format!("INSERT INTO reports ({}, batch) VALUES ({places})", names.join(", "))
 }
 
 /// Keep the sums that `status` shows.

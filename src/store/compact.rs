@@ -215,7 +215,7 @@ impl Writer {
         let paths: Vec<PathBuf> = merge.paths().map(|path| super::files::standing(&self.layout.file(path))).collect();
         let hidden = Layout::temporary(&self.layout.file(&made));
         let built = match merge.kind {
-            FileKind::Part => merge::parts(&paths, &hidden),
+            FileKind::Part => merge::parts(&self.ledger, &paths, &hidden),
             FileKind::Pack => merge::packs(&paths, &hidden).and_then(|seal| check_members(&hidden).map(|()| seal)),
         };
         let seal = match built {

@@ -4,11 +4,13 @@
 //! length and no code. For a leaf of a list of structs it also returns where each list ends.
 
 use super::sound::{MOST_VALUES, PAGE_BYTES, column_bytes};
+use super::tables::read::check_type;
 use crate::model::{Text, Words};
 use polars_error::{PolarsError, PolarsResult, polars_err};
 use polars_parquet::parquet::encoding::hybrid_rle::{HybridRleChunk, HybridRleDecoder};
 use polars_parquet::parquet::page::{DataPage, split_buffer};
 use polars_parquet::parquet::schema::Repetition;
+use polars_parquet::parquet::schema::types::PhysicalType;
 use polars_parquet::read::{BasicDecompressor, ColumnChunkMetadata, PageReader};
 use polars_parquet::write::Encoding;
 use polars_utils::aliases::{InitHashMaps, PlHashMap};
@@ -16,7 +18,8 @@ use std::fs::File;
 use std::io::Cursor;
 
 /// A column of one row group, read but not decoded.
-pub(crate) struct Chunk {
+pub(crate) struct Chunk<'a> {
+    column: &'a ColumnChunkMetadata,
     pages: BasicDecompressor,
     shape: Shape,
     rows: usize,
@@ -41,9 +44,9 @@ struct Lists {
     items: u32,
 }
 
-impl Chunk {
+impl<'a> Chunk<'a> {
     /// Read a flat column's bytes.
-    pub(crate) fn read(file: &File, column: &ColumnChunkMetadata, rows: usize) -> PolarsResult<Self> {
+    pub(crate) fn read(file: &File, column: &'a ColumnChunkMetadata, rows: usize) -> PolarsResult<Self> {
         let descriptor = &column.descriptor().descriptor;
         if descriptor.max_rep_level > 0 || descriptor.max_def_level > 1 {
             return Err(wrong("a flat column, found a nested one"));
@@ -52,7 +55,7 @@ impl Chunk {
     }
 
     /// Read the bytes of a leaf of a column of lists of structs.
-    pub(crate) fn read_leaf(file: &File, column: &ColumnChunkMetadata, rows: usize) -> PolarsResult<Self> {
+    pub(crate) fn read_leaf(file: &File, column: &'a ColumnChunkMetadata, rows: usize) -> PolarsResult<Self> {
         let column_type = column.descriptor();
         let descriptor = &column_type.descriptor;
         // list (optional?) > repeated > element (optional?) > text (optional?)
@@ -64,10 +67,10 @@ impl Chunk {
         Self::of(file, column, rows, Shape::Lists(Lists { item: empty + 1, present, ends: Vec::new(), items: 0 }))
     }
 
-    fn of(file: &File, column: &ColumnChunkMetadata, rows: usize, shape: Shape) -> PolarsResult<Self> {
+    fn of(file: &File, column: &'a ColumnChunkMetadata, rows: usize, shape: Shape) -> PolarsResult<Self> {
         let bytes = column_bytes(file, column)?;
         let reader = PageReader::new(Cursor::new(bytes.into()), column, Vec::new(), PAGE_BYTES);
-        Ok(Self { pages: BasicDecompressor::new(reader, Vec::new()), shape, rows })
+        Ok(Self { column, pages: BasicDecompressor::new(reader, Vec::new()), shape, rows })
     }
 
     /// Call `page` for each data page with its values and which of those that could be are there; gives where lists end.
@@ -111,6 +114,7 @@ impl Chunk {
     }
 
     fn texts(mut self) -> PolarsResult<(Words, Vec<u32>)> {
+        check_type(self.column, &[PhysicalType::ByteArray])?;
         let mut words = Words { codes: Vec::with_capacity(self.rows), dictionary: Vec::new() };
         if let Some(page) = self.pages.read_dict_page()? {
             words.dictionary.reserve(page.num_values.min(self.rows));
@@ -146,11 +150,13 @@ impl Chunk {
 
     /// A column of 64-bit integers; a null is 0.
     pub(crate) fn longs(self) -> PolarsResult<Vec<i64>> {
+        check_type(self.column, &[PhysicalType::Int64])?;
         self.numbers(|bytes: [u8; 8]| i64::from_le_bytes(bytes))
     }
 
     /// A column of 32-bit integers or dates; a null is 0.
     pub(crate) fn ints(self) -> PolarsResult<Vec<i32>> {
+        check_type(self.column, &[PhysicalType::Int32])?;
         self.numbers(|bytes: [u8; 4]| i32::from_le_bytes(bytes))
     }
 
@@ -178,6 +184,7 @@ impl Chunk {
 
     /// A column of yes-or-no: 0 no, 1 yes, 2 null.
     pub(crate) fn bools(self) -> PolarsResult<Vec<u8>> {
+        check_type(self.column, &[PhysicalType::Boolean])?;
         let mut bools = Vec::with_capacity(self.rows);
         self.each_page(|page, values, presence| {
             let present: Vec<u8> = match page.encoding() {

@@ -4,13 +4,15 @@
 //! within a report, so each column is interned once and written as a dictionary.
 
 use super::pages::compress;
-use super::schema::{COLUMNS, Column, Head, Kind, ListField, Row, VERSION};
+use super::schema::{COLUMNS, Column, Head, Kind, ListField, Row};
+use super::tables::RECORDS;
 use crate::model::{Accepted, Verdict};
+use jiff::Timestamp;
 use polars_arrow::array::{
     Array, BooleanArray, DictionaryArray, ListArray, PrimitiveArray, StructArray, Utf8ViewArray,
 };
 use polars_arrow::bitmap::Bitmap;
-use polars_arrow::datatypes::{ArrowDataType, ArrowSchema, Field, IntegerType, TimeUnit};
+use polars_arrow::datatypes::{ArrowDataType, ArrowSchema, Field, IntegerType};
 use polars_arrow::offset::OffsetsBuffer;
 use polars_error::PolarsResult;
 use polars_parquet::write::{
@@ -39,11 +41,17 @@ pub(crate) fn keys<A: Borrow<Accepted>>(reports: &[A]) -> Vec<String> {
     reports.iter().map(|accepted| accepted.borrow().report.key.to_string()).collect()
 }
 
-/// Reports as they are written; `keys` are theirs.
-pub(crate) fn judged<'a, A: Borrow<Accepted>>(reports: &'a [A], keys: &'a [String]) -> Vec<Judged<'a>> {
+/// Reports as they are written; `keys` are theirs, `ingested` says when each was first stored.
+pub(crate) fn judged<'a, A: Borrow<Accepted>>(
+    reports: &'a [A],
+    keys: &'a [String],
+    ingested: impl Fn(&Accepted) -> Timestamp,
+) -> Vec<Judged<'a>> {
     let judged = |(accepted, key): (&'a A, &'a String)| {
-        let Accepted { report, verdicts, provenance, .. } = accepted.borrow();
-        Judged { head: Head { key, report, sender_auth: provenance.sender_auth() }, verdicts }
+        let accepted = accepted.borrow();
+        let Accepted { report, verdicts, provenance, .. } = accepted;
+        let head = Head { key, report, sender_auth: provenance.sender_auth(), ingested: ingested(accepted) };
+        Judged { head, verdicts }
     };
     reports.iter().zip(keys).map(judged).collect()
 }
@@ -60,26 +68,22 @@ pub(crate) fn options() -> WriteOptions {
 
 /// The Arrow type of a column.
 pub(crate) fn arrow_field(column: &Column) -> Field {
-    let dtype = match column.kind {
-        Kind::HeadText(_) | Kind::Address(_) | Kind::Text(_) => ArrowDataType::Utf8View,
-        Kind::HeadTime(_) => ArrowDataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
-        Kind::HeadDate(_) => ArrowDataType::Date32,
-        Kind::HeadInt(_) => ArrowDataType::Int32,
-        Kind::Count(_) => ArrowDataType::Int64,
-        Kind::Flag(_) => ArrowDataType::Boolean,
-        Kind::List { fields, .. } => list_type(fields),
-    };
-    Field::new(column.name.into(), dtype, column.nullable)
-}
-
-fn list_type(fields: &[ListField]) -> ArrowDataType {
-    let fields = fields.iter().map(|field| Field::new(field.name.into(), ArrowDataType::Utf8View, true)).collect();
-    ArrowDataType::LargeList(Box::new(Field::new("element".into(), ArrowDataType::Struct(fields), true)))
+    Field::new(column.name.into(), column.column_type().arrow(), column.nullable)
 }
 
 /// The Arrow schema of `records`.
 pub(crate) fn arrow_schema() -> ArrowSchema {
     COLUMNS.iter().map(|column| (column.name.into(), arrow_field(column))).collect()
+}
+
+/// The Arrow schema of `records` with the ids of its columns.
+fn schema_with_ids() -> ArrowSchema {
+    RECORDS.fields_with_ids().into_iter().map(|field| (field.name.clone(), field)).collect()
+}
+
+/// The Parquet type of each column of `records`.
+pub(crate) fn parquet_types() -> PolarsResult<Vec<ParquetType>> {
+    Ok(to_parquet_schema(&schema_with_ids())?.fields().to_vec())
 }
 
 /// One Parquet file of all rows of these reports, sorted by date, policy domain and source address.
@@ -117,7 +121,7 @@ pub(crate) struct PartWriter {
 
 impl PartWriter {
     pub(crate) fn new() -> PolarsResult<Self> {
-        let schema = arrow_schema();
+        let schema = schema_with_ids();
         let parquet = to_parquet_schema(&schema)?;
         let types = parquet.fields().to_vec();
         let writer = FileWriter::new_with_parquet_schema(Vec::new(), schema, parquet, options());
@@ -150,7 +154,8 @@ impl PartWriter {
 
     /// The file. It carries no Arrow schema on purpose: the Parquet types say all, and old readers do not know string views.
     pub(crate) fn finish(mut self) -> PolarsResult<Vec<u8>> {
-        self.writer.end(Some(vec![KeyValue { key: "dmarquet.schema".into(), value: Some(VERSION.to_string()) }]))?;
+        let (key, version) = RECORDS.metadata();
+        self.writer.end(Some(vec![KeyValue { key, value: Some(version) }]))?;
         Ok(self.writer.into_inner())
     }
 }
@@ -265,7 +270,7 @@ fn build_column(group: &RowGroup<'_>, column: &Column) -> PolarsResult<Box<dyn A
     Ok(match column.kind {
         Kind::HeadText(text) => head_texts(group, text)?,
         Kind::HeadTime(time) => {
-            let values = group.heads(|head| time(head.report).as_millisecond());
+            let values = group.heads(|head| time(head).as_millisecond());
             Box::new(PrimitiveArray::new(arrow_field(column).dtype, values.into(), None))
         }
         Kind::HeadDate(date) => {
@@ -336,21 +341,18 @@ fn list(
             }))
         })
         .collect::<PolarsResult<Vec<_>>>()?;
-    list_of(offsets, arrays, fields)
+    list_of(offsets, arrays, fields.iter().map(|field| field.name))
 }
 
 /// Put together a list of structs from the arrays of its fields.
 pub(crate) fn list_of(
     offsets: Vec<i64>,
     arrays: Vec<Box<dyn Array>>,
-    fields: &[ListField],
+    names: impl Iterator<Item = &'static str>,
 ) -> PolarsResult<Box<dyn Array>> {
     let length = usize::try_from(*offsets.last().unwrap_or(&0)).expect("offsets are never negative");
-    let of_struct = fields
-        .iter()
-        .zip(&arrays)
-        .map(|(field, array)| Field::new(field.name.into(), array.dtype().clone(), true))
-        .collect();
+    let of_struct =
+        names.zip(&arrays).map(|(name, array)| Field::new(name.into(), array.dtype().clone(), true)).collect();
     let of_struct = ArrowDataType::Struct(of_struct);
     let items = StructArray::try_new(of_struct.clone(), length, arrays, None)?;
     let of_list = ArrowDataType::LargeList(Box::new(Field::new("element".into(), of_struct, true)));

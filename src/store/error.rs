@@ -83,6 +83,22 @@ pub enum StoreError {
         /// The version found.
         found: i64,
     },
+    /// A Parquet file was written by a newer program.
+    #[error(
+        "{path}: a newer dmarquet wrote this file: expected version {expected} or older of the columns of {table}, found \
+         version {found}",
+        path = .path.display()
+    )]
+    NewerFile {
+        /// The file.
+        path: PathBuf,
+        /// Its table.
+        table: &'static str,
+        /// The newest version this program knows.
+        expected: u32,
+        /// The version found, as the file says it.
+        found: String,
+    },
     /// `SQLite` could not do what was asked of it.
     #[error("{path}: {doing} failed: {source}", path = .path.display())]
     Ledger {

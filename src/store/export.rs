@@ -3,14 +3,17 @@
 //! Goes row group by row group, in the order of months and files, so that memory does not grow with the rows. Without a
 //! filter parts leave as they are, as copies that share their blocks where the file system can.
 
-use super::encode::{PartWriter, arrow_field, arrow_schema};
+use super::encode::{PartWriter, arrow_schema};
 use super::exported::{Exported, PartFiles};
 use super::layout::{FileKind, Month};
-use super::nested::read_array;
 use super::pages::compress;
 use super::read::{Filter, Part, selected_rows};
 use super::schema::COLUMNS;
-use super::{Store, StoreError, export_reports, export_sources, sound, text_rows};
+use super::tables::file::check_nulls;
+use super::tables::read::{IngestedTimes, record_column};
+use super::tables::{self, RECORDS};
+use super::text_rows::CsvStyle;
+use super::{Store, StoreError, export_reports, export_sources, sound, stream, text_rows};
 use jiff::civil::Date;
 use polars_arrow::array::Array;
 use polars_arrow::compute::concatenate::concatenate;
@@ -29,6 +32,8 @@ pub enum Format {
     Ndjson,
     /// With a header line; lists as JSON; text that a spreadsheet would run is defused by a leading `'`.
     Csv,
+    /// CSV for spreadsheets: a byte order mark, times as `YYYY-MM-DD HH:MM:SS`, lists in words.
+    Spreadsheet,
     /// The Arrow IPC file format.
     Arrow,
 }
@@ -41,16 +46,21 @@ impl Store {
     pub fn export(&self, filter: &Filter, format: Format, out: &mut dyn Write) -> Result<(), StoreError> {
         let sink = Path::new("output");
         match format {
-            Format::Ndjson => self.each_group(filter, |arrays, rows| text_rows::ndjson(arrays, rows, out)),
-            Format::Csv => {
-                text_rows::csv_header(out).map_err(StoreError::io(sink, "writing"))?;
-                self.each_group(filter, |arrays, rows| text_rows::csv(arrays, rows, out))
+            Format::Ndjson => {
+                self.each_group(filter, |arrays, rows| text_rows::ndjson(&column_names(), arrays, rows, out))
+            }
+            Format::Csv | Format::Spreadsheet => {
+                let style = if format == Format::Csv { CsvStyle::Exact } else { CsvStyle::Spreadsheet };
+                text_rows::csv_header(&column_names(), style, out).map_err(StoreError::io(sink, "writing"))?;
+                self.each_group(filter, |arrays, rows| text_rows::csv(style, arrays, rows, out))
             }
             Format::Arrow => {
                 let schema = Arc::new(arrow_schema());
                 let failed = |error| StoreError::parquet(sink, "writing Arrow")(error);
                 let options = ipc::WriteOptions { compression: None };
-                let mut writer = ipc::FileWriter::try_new(out, schema.clone(), None, options).map_err(failed)?;
+                let mut writer = ipc::FileWriter::new(out, schema.clone(), None, options);
+                writer.set_custom_schema_metadata(stream::metadata(&RECORDS));
+                writer.start().map_err(failed)?;
                 self.each_group(filter, |arrays, rows| {
                     let batch = RecordBatchT::try_new(rows, schema.clone(), arrays.to_vec());
                     batch.and_then(|batch| writer.write(&batch, None)).map_err(std::io::Error::other)
@@ -72,9 +82,11 @@ impl Store {
         for path in self.parts(filter)? {
             let month = path.parent().and_then(Path::file_name).unwrap_or_default();
             let target = records.join(month).join(path.file_name().unwrap_or_default());
-            if filter.is_all() {
-                exported.part(&path, target)?;
-            } else if let Some(bytes) = cut(path, filter)? {
+            let part = Part::open(path)?;
+            // One of an older version gets today's columns: a folder must not hold two kinds of files.
+            if filter.is_all() && tables::is_current(&RECORDS, &part.metadata) {
+                exported.part(&part.path, target)?;
+            } else if let Some(bytes) = self.cut(&part, filter)? {
                 exported.write(target, &bytes)?;
             }
         }
@@ -96,19 +108,52 @@ impl Store {
     ) -> Result<(), StoreError> {
         for path in self.parts(filter)? {
             let part = Part::open(path)?;
+            let times = self.ingested_times(&part)?;
             for group in &part.metadata.row_groups {
-                let Some((arrays, rows)) = group_arrays(&part, group, filter)? else { continue };
+                let Some((arrays, rows)) = group_arrays(&part, group, filter, &times)? else { continue };
                 each(&arrays, rows).map_err(StoreError::io(Path::new("output"), "writing"))?;
             }
         }
         Ok(())
+    }
+
+    /// What a part of an older version does not say of its rows.
+    fn ingested_times(&self, part: &Part) -> Result<IngestedTimes, StoreError> {
+        let none = || Ok(IngestedTimes::default());
+        self.ledger.as_ref().map_or_else(none, |ledger| IngestedTimes::of(ledger, std::slice::from_ref(part)))
+    }
+
+    /// The rows of the filter of a part as a new part; none, if it has none.
+    fn cut(&self, part: &Part, filter: &Filter) -> Result<Option<Vec<u8>>, StoreError> {
+        let failed = || StoreError::parquet(&part.path, "writing its rows as a new part");
+        let mut writer = PartWriter::new().map_err(failed())?;
+        let times = self.ingested_times(part)?;
+        let mut any = false;
+        for group in &part.metadata.row_groups {
+            let Some((arrays, rows)) = group_arrays(part, group, filter, &times)? else { continue };
+            any = true;
+            for (column, array) in COLUMNS.iter().zip(&arrays) {
+                check_nulls(column.name, column.nullable, array.as_ref()).map_err(failed())?;
+            }
+            let pages = |column: &super::schema::Column, kind: &polars_parquet::write::ParquetType| {
+                let index = COLUMNS.iter().position(|other| other.name == column.name).expect("a column of the list");
+                compress(arrays[index].as_ref(), kind)
+            };
+            writer.write(rows, pages).map_err(failed())?;
+        }
+        if any { writer.finish().map(Some).map_err(failed()) } else { Ok(None) }
     }
 }
 
 type Arrays = Vec<Box<dyn Array>>;
 
 /// The columns of a row group, cut down to the rows of the filter; null where it has none.
-fn group_arrays(part: &Part, group: &RowGroupMetadata, filter: &Filter) -> Result<Option<(Arrays, usize)>, StoreError> {
+fn group_arrays(
+    part: &Part,
+    group: &RowGroupMetadata,
+    filter: &Filter,
+    times: &IngestedTimes,
+) -> Result<Option<(Arrays, usize)>, StoreError> {
     let read = || -> PolarsResult<Option<(Arrays, usize)>> {
         let runs = selected_rows(part, group, filter)?;
         let rows = runs.iter().map(ExactSizeIterator::len).sum();
@@ -116,7 +161,7 @@ fn group_arrays(part: &Part, group: &RowGroupMetadata, filter: &Filter) -> Resul
             return Ok(None);
         }
         let arrays = COLUMNS.iter().map(|column| {
-            let array = read_array(&part.file, group, arrow_field(column))?;
+            let array = record_column(part, group, column, times)?;
             if rows == array.len() {
                 return Ok(array);
             }
@@ -128,22 +173,8 @@ fn group_arrays(part: &Part, group: &RowGroupMetadata, filter: &Filter) -> Resul
     sound::read(&part.path, "reading the part", read)
 }
 
-/// The rows of the filter of a part as a new part; none, if it has none.
-fn cut(path: std::path::PathBuf, filter: &Filter) -> Result<Option<Vec<u8>>, StoreError> {
-    let part = Part::open(path)?;
-    let failed = || StoreError::parquet(&part.path, "writing its rows as a new part");
-    let mut writer = PartWriter::new().map_err(failed())?;
-    let mut any = false;
-    for group in &part.metadata.row_groups {
-        let Some((arrays, rows)) = group_arrays(&part, group, filter)? else { continue };
-        any = true;
-        let pages = |column: &super::schema::Column, kind: &polars_parquet::write::ParquetType| {
-            let index = COLUMNS.iter().position(|other| other.name == column.name).expect("a column of the list");
-            compress(arrays[index].as_ref(), kind)
-        };
-        writer.write(rows, pages).map_err(failed())?;
-    }
-    if any { writer.finish().map(Some).map_err(failed()) } else { Ok(None) }
+fn column_names() -> Vec<&'static str> {
+    COLUMNS.iter().map(|column| column.name).collect()
 }
 
 /// The month of a file without rows: that of the first day asked for.

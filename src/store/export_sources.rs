@@ -2,17 +2,13 @@
 
 use super::exported::Exported;
 use super::networks::Network;
-use super::{LookedUp, Store, StoreError, export_reports};
+use super::tables::{file::file, sources::SOURCES};
+use super::{LookedUp, Store, StoreError};
 use polars_arrow::array::{Array, BooleanArray, PrimitiveArray, Utf8ViewArray};
-use polars_arrow::datatypes::{ArrowDataType, Field, TimeUnit};
+use polars_arrow::datatypes::{ArrowDataType, TimeUnit};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
-
-/// A column with its field.
-fn named((name, array): (&str, Box<dyn Array>)) -> (Field, Box<dyn Array>) {
-    (Field::new(name.into(), array.dtype().clone(), true), array)
-}
 
 /// All that is known of one address.
 #[derive(Default)]
@@ -53,16 +49,17 @@ pub(crate) fn export(store: &Store, exported: &mut Exported) -> Result<(), Store
     let looked_up = |source: &Source| source.looked_up.as_ref().map(|looked_up| looked_up.at.as_millisecond());
     let times: Vec<Option<i64>> = sources.values().map(looked_up).collect();
     let time = ArrowDataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
-    let columns: [(&str, Box<dyn Array>); 7] = [
-        ("source_ip", Box::new(Utf8ViewArray::from_slice(addresses))),
-        ("name", texts(Source::name)),
-        ("confirmed", Box::new(BooleanArray::from(flags))),
-        ("looked_up", Box::new(PrimitiveArray::<i64>::from(times).to(time))),
-        ("asn", Box::new(PrimitiveArray::<i64>::from(asns))),
-        ("as_name", texts(|source| source.network.as_name.as_deref())),
-        ("country", texts(|source| source.network.country.as_deref())),
+    // In the order of the table's columns.
+    let columns: [Box<dyn Array>; 7] = [
+        Box::new(Utf8ViewArray::from_slice(addresses)),
+        texts(Source::name),
+        Box::new(BooleanArray::from(flags)),
+        Box::new(PrimitiveArray::<i64>::from(times).to(time)),
+        Box::new(PrimitiveArray::<i64>::from(asns)),
+        texts(|source| source.network.as_name.as_deref()),
+        texts(|source| source.network.country.as_deref()),
     ];
     let path = Path::new("sources").join("sources.parquet");
-    let bytes = export_reports::parquet(columns.map(named).into(), "dmarquet.sources");
+    let bytes = file(&SOURCES, &columns);
     exported.write(path.clone(), &bytes.map_err(StoreError::parquet(&path, "writing the sources"))?)
 }

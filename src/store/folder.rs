@@ -6,15 +6,18 @@
 
 use super::exported::Exported;
 use super::layout::{Layout, Month};
-use super::nested::read_array;
-use super::pack::{LineFinding, sender_auth};
+use super::pack::sender_auth;
 use super::read::{Filter, Part};
 use super::reports::{day, time};
 use super::status::{Files, Reporter, Status, Totals};
-use super::{Store, StoreError, delta, encode, export_reports, sound};
+use super::tables::file::file;
+use super::tables::read::report_column;
+use super::tables::reports::{COLUMNS, REPORTS, ReportColumn};
+use super::text_rows::Texts;
+use super::{Store, StoreError, delta, encode, sound};
 use crate::model::{Domain, PolicyPublished, ReportHead, ReportKey, Text};
 use jiff::Timestamp;
-use polars_arrow::array::{Array, PrimitiveArray, Utf8ViewArray};
+use polars_arrow::array::{Array, ListArray, PrimitiveArray, StructArray, Utf8ViewArray};
 use polars_arrow::compute::concatenate::concatenate;
 use polars_arrow::types::NativeType;
 use polars_error::{PolarsResult, polars_err};
@@ -126,7 +129,7 @@ pub(crate) fn export_reports(store: &Store, filter: &Filter, exported: &mut Expo
             let groups = groups.collect::<PolarsResult<Vec<_>>>()?;
             let column =
                 |index: usize| concatenate(&groups.iter().map(|group| group[index].as_ref()).collect::<Vec<_>>());
-            (0..export_reports::fields().count()).map(column).collect()
+            (0..COLUMNS.len()).map(column).collect()
         };
         let arrays = if part.metadata.row_groups.is_empty() {
             Vec::new()
@@ -136,7 +139,7 @@ pub(crate) fn export_reports(store: &Store, filter: &Filter, exported: &mut Expo
         if arrays.first().is_none_or(|array| array.is_empty()) {
             continue;
         }
-        let bytes = export_reports::file(arrays).map_err(StoreError::parquet(&target, "writing the reports"))?;
+        let bytes = file(&REPORTS, &arrays).map_err(StoreError::parquet(&target, "writing the reports"))?;
         exported.write(target, &bytes)?;
     }
     Ok(())
@@ -161,18 +164,16 @@ fn each(layout: &Layout, filter: &Filter, mut each: impl FnMut(ReportHead, Times
 }
 
 /// A row group of `reports`: its columns by name.
-struct Table(Vec<(String, Box<dyn Array>)>);
+struct Table(Vec<(&'static str, Box<dyn Array>)>);
 
 impl Table {
     fn read(part: &Part, group: &polars_parquet::read::RowGroupMetadata) -> PolarsResult<Self> {
-        let columns = export_reports::fields()
-            .map(|field| Ok((field.name.to_string(), read_array(&part.file, group, field)?)))
-            .collect::<PolarsResult<_>>()?;
-        Ok(Self(columns))
+        let read = |column: &ReportColumn| Ok((column.name, report_column(part, group, column)?));
+        COLUMNS.iter().map(read).collect::<PolarsResult<_>>().map(Self)
     }
 
     fn column<T: 'static>(&self, name: &str) -> PolarsResult<&T> {
-        let column = self.0.iter().find(|(other, _)| other == name);
+        let column = self.0.iter().find(|(other, _)| *other == name);
         let typed = column.and_then(|(_, array)| array.as_any().downcast_ref());
         typed.ok_or_else(|| polars_err!(ComputeError: "expected a column {} of its type, found none", name))
     }
@@ -200,6 +201,15 @@ impl Table {
             && (filter.domains.is_empty() || filter.domains.iter().any(|wanted| *wanted == domain()))
     }
 
+    fn finding_codes(&self, row: usize) -> PolarsResult<Vec<Text>> {
+        let lists = self.column::<ListArray<i64>>("findings")?;
+        let codes = lists.values().as_any().downcast_ref::<StructArray>().and_then(|items| items.values().first());
+        let codes = codes.and_then(|codes| Texts::of(codes.as_ref()));
+        let codes = codes.ok_or_else(|| polars_err!(ComputeError: "expected findings with codes, found others"))?;
+        let (start, end) = lists.offsets().start_end(row);
+        Ok((start..end).filter_map(|item| codes.get(item)).map(Text::from).collect())
+    }
+
     /// The columns cut down to the rows of a filter.
     fn kept(&self, filter: &Filter) -> PolarsResult<Vec<Box<dyn Array>>> {
         let rows = self.0.first().map_or(0, |(_, array)| array.len());
@@ -223,8 +233,8 @@ impl Table {
             org_name: text("org_name")?.unwrap_or_default(),
             org_email: text("org_email")?,
             report_id: text("report_id")?.unwrap_or_default(),
-            begin: time(long("begin")?),
-            end: time(long("end")?),
+            begin: time(long("period_begin")?),
+            end: time(long("period_end")?),
             day: day(self.day(row)?),
             policy: PolicyPublished {
                 domain: Domain::from_canonical(text("policy_domain")?.unwrap_or_default()),
@@ -233,16 +243,16 @@ impl Table {
                 np: text("np")?,
                 adkim: text("adkim")?,
                 aspf: text("aspf")?,
-                pct: self.long("pct", row)?.and_then(|pct| i32::try_from(pct).ok()),
+                pct: number(self.column::<PrimitiveArray<i32>>("pct")?, row),
                 fo: text("fo")?,
                 testing: text("testing")?,
                 discovery_method: text("discovery_method")?,
             },
             records: long("records")?,
             messages: long("messages")?,
-            dmarc_pass: long("dmarc_pass")?,
+            dmarc_pass: long("pass_messages")?,
             sender_auth: sender_auth(text("sender_auth")?.as_deref().unwrap_or_default()),
-            findings: text("findings")?.map(|json| codes(&json)).unwrap_or_default(),
+            findings: self.finding_codes(row)?,
         })
     }
 }
@@ -250,11 +260,6 @@ impl Table {
 /// A number of a column; none where it is null.
 fn number<T: NativeType>(column: &PrimitiveArray<T>, row: usize) -> Option<T> {
     column.values().get(row).copied().filter(|_| !column.is_null(row))
-}
-
-fn codes(json: &str) -> Vec<Text> {
-    let findings: Vec<LineFinding> = serde_json::from_str(json).unwrap_or_default();
-    findings.into_iter().map(|finding| finding.code.into()).collect()
 }
 
 fn key(text: &str) -> Option<ReportKey> {

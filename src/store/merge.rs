@@ -3,19 +3,20 @@
 //! Columns are read once each, their words as dictionary codes: what is held is a column a thread and the compressed
 //! pages, never the rows.
 
-use super::encode::{self, PartWriter, ROW_GROUP, arrow_field, dictionary_array, list_of};
+use super::encode::{self, PartWriter, ROW_GROUP, dictionary_array, list_of};
 use super::files::{Seal, write_file};
-use super::nested::read_array;
+use super::ledger::Ledger;
 use super::pack::{PackReader, PackWriter};
 use super::pages::compress;
 use super::read::Part;
 use super::schema::{COLUMNS, Column, Kind, ListField};
+use super::tables::read::{IngestedTimes, record_column};
 use super::{StoreError, sound};
 use crate::model::{Text, Words};
 use polars_arrow::array::{Array, BooleanArray, PrimitiveArray};
 use polars_arrow::compute::concatenate::concatenate;
 use polars_error::{PolarsResult, polars_err};
-use polars_parquet::write::{CompressedPage, to_parquet_schema};
+use polars_parquet::write::CompressedPage;
 use polars_utils::aliases::PlHashMap;
 use rayon::prelude::*;
 use std::collections::HashSet;
@@ -37,27 +38,33 @@ pub(crate) fn inflated(path: &Path) -> Result<i64, StoreError> {
     }))
 }
 
-/// Merge parts into one file.
-pub(crate) fn parts(paths: &[PathBuf], target: &Path) -> Result<Seal, StoreError> {
-    parts_without(paths, target, &HashSet::new())
+/// Merge parts into one file, with the columns of today; the ledger says what older parts do not.
+pub(crate) fn parts(ledger: &Ledger, paths: &[PathBuf], target: &Path) -> Result<Seal, StoreError> {
+    parts_without(ledger, paths, target, &HashSet::new())
 }
 
 /// Merge parts into one file, without the rows of some reports.
-pub(crate) fn parts_without(paths: &[PathBuf], target: &Path, keys: &HashSet<String>) -> Result<Seal, StoreError> {
+pub(crate) fn parts_without(
+    ledger: &Ledger,
+    paths: &[PathBuf],
+    target: &Path,
+    keys: &HashSet<String>,
+) -> Result<Seal, StoreError> {
     let parts: Vec<Part> = paths.iter().map(|path| Part::open(path.clone())).collect::<Result<_, _>>()?;
+    let times = IngestedTimes::of(ledger, &parts)?;
     let merge = || -> PolarsResult<Vec<u8>> {
         let mut order = order(&parts)?;
         if !keys.is_empty() {
             let gone = rows_of(&words(&parts, "report_key")?, keys);
             order.retain(|row| !gone[*row as usize]);
         }
-        let types = to_parquet_schema(&encode::arrow_schema())?.fields().to_vec();
+        let types = encode::parquet_types()?;
         // Column by column, each for all row groups: no column is read twice.
         let columns: Vec<Vec<Vec<Vec<CompressedPage>>>> = COLUMNS
             .par_iter()
             .zip(&types)
             .map(|(column, kind)| {
-                let arrays = gather(&parts, column, &order)?;
+                let arrays = gather(&parts, column, &order, &times)?;
                 arrays.iter().map(|array| compress(array.as_ref(), kind)).collect::<PolarsResult<Vec<_>>>()
             })
             .collect::<PolarsResult<_>>()?;
@@ -92,7 +99,7 @@ fn rows_of(words: &Words, keys: &HashSet<String>) -> Vec<bool> {
 
 /// The rows of all parts, by their number over all, in the order of the file: date, policy domain, source address.
 fn order(parts: &[Part]) -> PolarsResult<Vec<u32>> {
-    let days = numbers::<i32>(parts, column("date"))?;
+    let days = numbers::<i32>(parts, column("date"), &IngestedTimes::default())?;
     let domains = ranks(&words(parts, "policy_domain")?);
     let sources = ranks(&words(parts, "source_ip")?);
     let count = u32::try_from(days.len()).map_err(|_| polars_err!(ComputeError: "expected fewer than 2^32 rows"))?;
@@ -171,18 +178,22 @@ fn lists(parts: &[Part], column: &Column, field: usize) -> PolarsResult<(Words, 
 }
 
 /// A column over all parts as one array.
-fn whole(parts: &[Part], column: &Column) -> PolarsResult<Box<dyn Array>> {
+fn whole(parts: &[Part], column: &Column, times: &IngestedTimes) -> PolarsResult<Box<dyn Array>> {
     let mut arrays = Vec::new();
     for part in parts {
         for group in &part.metadata.row_groups {
-            arrays.push(read_array(&part.file, group, arrow_field(column))?);
+            arrays.push(record_column(part, group, column, times)?);
         }
     }
     concatenate(&arrays.iter().map(AsRef::as_ref).collect::<Vec<_>>())
 }
 
-fn numbers<T: polars_arrow::types::NativeType>(parts: &[Part], column: &Column) -> PolarsResult<PrimitiveArray<T>> {
-    Ok(cast::<PrimitiveArray<T>>(whole(parts, column)?.as_ref())?.clone())
+fn numbers<T: polars_arrow::types::NativeType>(
+    parts: &[Part],
+    column: &Column,
+    times: &IngestedTimes,
+) -> PolarsResult<PrimitiveArray<T>> {
+    Ok(cast::<PrimitiveArray<T>>(whole(parts, column, times)?.as_ref())?.clone())
 }
 
 fn cast<T: Array>(array: &dyn Array) -> PolarsResult<&T> {
@@ -190,7 +201,7 @@ fn cast<T: Array>(array: &dyn Array) -> PolarsResult<&T> {
 }
 
 /// A column in the order of the merged file, an array a row group.
-fn gather(parts: &[Part], column: &Column, order: &[u32]) -> PolarsResult<Vec<Box<dyn Array>>> {
+fn gather(parts: &[Part], column: &Column, order: &[u32], times: &IngestedTimes) -> PolarsResult<Vec<Box<dyn Array>>> {
     let groups = order.chunks(ROW_GROUP);
     match column.kind {
         Kind::HeadText(_) | Kind::Address(_) | Kind::Text(_) => {
@@ -198,10 +209,10 @@ fn gather(parts: &[Part], column: &Column, order: &[u32]) -> PolarsResult<Vec<Bo
             groups.map(|rows| gather_words(&words, rows.iter().map(|row| *row as usize))).collect()
         }
         Kind::List { fields, .. } => gather_lists(parts, column, fields, groups),
-        Kind::HeadTime(_) | Kind::Count(_) => gather_numbers(&numbers::<i64>(parts, column)?, groups),
-        Kind::HeadDate(_) | Kind::HeadInt(_) => gather_numbers(&numbers::<i32>(parts, column)?, groups),
+        Kind::HeadTime(_) | Kind::Count(_) => gather_numbers(&numbers::<i64>(parts, column, times)?, groups),
+        Kind::HeadDate(_) | Kind::HeadInt(_) => gather_numbers(&numbers::<i32>(parts, column, times)?, groups),
         Kind::Flag(_) => {
-            let array = whole(parts, column)?;
+            let array = whole(parts, column, times)?;
             let flags: &BooleanArray = cast(array.as_ref())?;
             let group = |rows: &[u32]| {
                 let values: Vec<Option<bool>> = rows.iter().map(|row| flags.get(*row as usize)).collect();
@@ -267,7 +278,11 @@ fn gather_lists<'a>(
             offsets = groups.clone().map(|rows| std::iter::once(0).chain(rows.iter().scan(0, sum)).collect()).collect();
         }
     }
-    offsets.into_iter().zip(leaves).map(|(offsets, leaves)| list_of(offsets, leaves, fields)).collect()
+    offsets
+        .into_iter()
+        .zip(leaves)
+        .map(|(offsets, leaves)| list_of(offsets, leaves, fields.iter().map(|field| field.name)))
+        .collect()
 }
 
 /// Merge packs into one.

@@ -3,6 +3,7 @@
 use super::decode::Chunk;
 use super::read::reason_word;
 use super::sound::column_pages;
+use super::tables::read::{check_type, physical_types};
 use crate::model::{SIGNATURES_READ, Words, signature_line, speaks_of_body};
 use polars_arrow::array::Array;
 use polars_arrow::datatypes::{ArrowDataType, Field};
@@ -18,7 +19,12 @@ pub(crate) fn read_array(file: &File, group: &RowGroupMetadata, field: Field) ->
     let found = group
         .columns_under_root_iter(&name)
         .ok_or_else(|| polars_err!(ComputeError: "expected a column {}, found none", name))?;
-    read_columns(file, group, found, field)
+    let found: Vec<_> = found.collect();
+    let types = physical_types(&field.dtype);
+    if !types.is_empty() {
+        found.iter().try_for_each(|column| check_type(column, types))?;
+    }
+    read_columns(file, group, found.into_iter(), field)
 }
 
 /// One leaf of a column of structs, as an array of structs of nothing else.

@@ -270,7 +270,7 @@ mod tests {
                 };
                 let ends: Vec<usize> = lengths.iter().scan(0, sum).collect();
                 let offsets = std::iter::once(0).chain(ends.iter().map(|end| i64::try_from(*end).unwrap()));
-                let list = list_of(offsets.collect(), arrays.collect(), fields).unwrap();
+                let list = list_of(offsets.collect(), arrays.collect(), fields.iter().map(|field| field.name)).unwrap();
 
                 let (file, footer) = written(column, list.as_ref());
                 let group = &footer.row_groups[0];

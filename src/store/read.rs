@@ -6,7 +6,7 @@
 use super::decode::Chunk;
 use super::encode::days_since_epoch;
 use super::layout::{FileKind, Layout, Month};
-use super::{StoreError, footer, sound};
+use super::{StoreError, footer, sound, tables};
 use crate::model::{Cause, Columns, Flags, Rows, Source, Text, Words};
 use jiff::civil::Date;
 use polars_error::PolarsResult;
@@ -58,6 +58,7 @@ impl Part {
             let footer = read_metadata(&mut BufReader::with_capacity(1 << 12, &file))?;
             sound::check_footer(&footer).map(|()| footer)
         })?;
+        tables::check_version(&path, &metadata)?;
         Ok(Self { path, file, metadata })
     }
 }
@@ -234,7 +235,7 @@ struct GroupReader<'a> {
 }
 
 impl GroupReader<'_> {
-    fn chunk(&self, name: &str) -> PolarsResult<Chunk> {
+    fn chunk(&self, name: &str) -> PolarsResult<Chunk<'_>> {
         let column = self.unit.group.columns_under_root_iter(name).and_then(|mut columns| columns.next());
         let column =
             column.ok_or_else(|| polars_error::polars_err!(ComputeError: "expected a column {}, found none", name))?;

@@ -8,6 +8,7 @@
 use super::commit::{Made, int};
 use super::files::standing;
 use super::layout::{FileKind, Layout, Month};
+use super::ledger::Ledger;
 use super::pack::{PackReader, sender_auth};
 use super::reports::time;
 use super::writer::{Added, Batch, Conflict, Writer};
@@ -58,7 +59,7 @@ pub struct ReplacedSums {
 
 impl ReplacedSums {
     fn of(accepted: &Accepted) -> Self {
-        let (messages, dmarc_pass) = super::commit::sums(accepted);
+        let (messages, dmarc_pass) = super::tables::reports::sums(accepted);
         Self { records: accepted.report.records.len() as u64, messages, dmarc_pass }
     }
 }
@@ -342,7 +343,11 @@ pub(crate) fn plan(writer: &Writer, batch: &Batch) -> Result<Vec<Rewrite>, Store
 }
 
 /// Write the new parts under their hidden names, each with its number.
-pub(crate) fn write(layout: &Layout, rewrites: &[Rewrite]) -> Result<Vec<(Option<Made>, i64)>, StoreError> {
+pub(crate) fn write(
+    layout: &Layout,
+    ledger: &Ledger,
+    rewrites: &[Rewrite],
+) -> Result<Vec<(Option<Made>, i64)>, StoreError> {
     let mut made = Vec::new();
     for Rewrite { old, new, month, keys, records, reports } in rewrites {
         let Some((path, number)) = new else {
@@ -350,7 +355,7 @@ pub(crate) fn write(layout: &Layout, rewrites: &[Rewrite]) -> Result<Vec<(Option
             continue;
         };
         let hidden = Layout::temporary(&layout.file(path));
-        let seal = merge::parts_without(&[standing(&layout.file(old))], &hidden, keys)?;
+        let seal = merge::parts_without(ledger, &[standing(&layout.file(old))], &hidden, keys)?;
         let (kind, month, records, reports) = (FileKind::Part, *month, *records, *reports);
         made.push((Some(Made { path: path.clone(), kind, month, records, reports, seal }), *number));
     }

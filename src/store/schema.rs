@@ -2,6 +2,7 @@
 //!
 //! Everything else asks this list: the Parquet writer, the readers, the exports, `docs/columns.md`.
 
+use super::tables::{ColumnType, TableColumn};
 use crate::model::{
     Disposition, DkimResult, Domain, Evaluated, ReasonType, Record, Report, ReturnPath, SenderAuth, SpfResult,
     SpfScope, Text, Verdict,
@@ -18,6 +19,8 @@ pub struct Head<'a> {
     pub report: &'a Report,
     /// From the mail that brought it.
     pub sender_auth: SenderAuth,
+    /// When it was first stored.
+    pub ingested: Timestamp,
 }
 
 /// What a row's columns are made of: the record's part.
@@ -42,7 +45,7 @@ pub enum Kind {
     /// String; the same in all rows of a report.
     HeadText(HeadText),
     /// Timestamp in milliseconds, UTC; the same in all rows of a report.
-    HeadTime(fn(&Report) -> Timestamp),
+    HeadTime(for<'a> fn(&Head<'a>) -> Timestamp),
     /// Date; the same in all rows of a report.
     HeadDate(fn(&Report) -> Date),
     /// 32-bit integer; the same in all rows of a report.
@@ -78,6 +81,8 @@ pub struct ListField {
 pub struct Column {
     /// Its name in Parquet, CSV, NDJSON, Arrow.
     pub name: &'static str,
+    /// The name that files of version 1 have for it, if that is another.
+    pub former: Option<&'static str>,
     /// What it means, in a sentence.
     pub doc: &'static str,
     /// Whether a row may be without it.
@@ -87,22 +92,27 @@ pub struct Column {
 }
 
 impl Column {
-    /// The type, in the words of the documentation.
-    pub const fn type_name(&self) -> &'static str {
+    /// Its type.
+    pub fn column_type(&self) -> ColumnType {
         match self.kind {
-            Kind::HeadText(_) | Kind::Address(_) | Kind::Text(_) => "string",
-            Kind::HeadTime(_) => "timestamp ms, UTC",
-            Kind::HeadDate(_) => "date",
-            Kind::HeadInt(_) => "int32",
-            Kind::Count(_) => "int64",
-            Kind::Flag(_) => "bool",
-            Kind::List { .. } => "list of struct",
+            Kind::HeadText(_) | Kind::Address(_) | Kind::Text(_) => ColumnType::Text,
+            Kind::HeadTime(_) => ColumnType::Time,
+            Kind::HeadDate(_) => ColumnType::Date,
+            Kind::HeadInt(_) => ColumnType::Int,
+            Kind::Count(_) => ColumnType::Long,
+            Kind::Flag(_) => ColumnType::Flag,
+            Kind::List { fields, .. } => ColumnType::Structs(fields.iter().map(|field| field.name).collect()),
         }
+    }
+
+    /// The same column under another name in older files.
+    const fn formerly(self, former: &'static str) -> Self {
+        Self { former: Some(former), ..self }
     }
 }
 
 const fn column(name: &'static str, nullable: bool, kind: Kind, doc: &'static str) -> Column {
-    Column { name, doc, nullable, kind }
+    Column { name, former: None, doc, nullable, kind }
 }
 
 fn text(text: Option<&Text>) -> Option<&str> {
@@ -164,8 +174,10 @@ pub const COLUMNS: &[Column] = &[
         "the reporter's address, as written",
     ),
     column("report_id", true, Kind::HeadText(|head| Some(&head.report.metadata.report_id)), "the reporter's id"),
-    column("begin", false, Kind::HeadTime(|report| report.metadata.begin), "start of the reporting period"),
-    column("end", false, Kind::HeadTime(|report| report.metadata.end), "end of the reporting period"),
+    column("period_begin", false, Kind::HeadTime(|head| head.report.metadata.begin), "start of the reporting period")
+        .formerly("begin"),
+    column("period_end", false, Kind::HeadTime(|head| head.report.metadata.end), "end of the reporting period")
+        .formerly("end"),
     column(
         "date",
         false,
@@ -316,10 +328,30 @@ pub const COLUMNS: &[Column] = &[
         Kind::HeadText(|head| Some(head.sender_auth.as_str())),
         "whether the report mail was itself authentic: pass, fail, none, unknown",
     ),
+    column(
+        INGESTED,
+        true,
+        Kind::HeadTime(|head| head.ingested),
+        "when the report was first stored; null where a file of an older version does not say",
+    ),
 ];
 
-/// The version of the columns and of the ledger: a file says it in its metadata.
-pub const VERSION: u32 = 1;
+/// The column that files of version 1 do not have.
+pub(crate) const INGESTED: &str = "ingested";
+
+/// The version of the columns: a file says it in its metadata.
+pub const VERSION: u32 = 2;
+
+/// The columns of `records`, as a table.
+pub(crate) fn columns() -> Vec<TableColumn> {
+    let column = |column: &Column| TableColumn {
+        name: column.name,
+        kind: column.column_type(),
+        nullable: column.nullable,
+        doc: column.doc,
+    };
+    COLUMNS.iter().map(column).collect()
+}
 
 /// The text of a column of strings, by its name; null for any other column.
 pub(crate) fn text_of<'a>(name: &str, head: &Head<'a>, row: &Row<'a>) -> Option<&'a str> {

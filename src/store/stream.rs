@@ -3,14 +3,16 @@
 //! A schema comes first, then batches in the order of the reports, sorted within a batch. The arrays are plain strings and
 //! lists with 32-bit offsets, which every Arrow reader knows. What is buffered is bounded by rows, reports and bytes.
 
-use super::export_reports::Gathered;
+use super::export_reports::ReportTable;
 use super::schema::{COLUMNS, Kind};
+use super::tables::reports::REPORTS;
+use super::tables::{RECORDS, Table, TableColumn};
 use super::{StoreError, encode};
 use crate::model::{Accepted, Original};
 use jiff::Timestamp;
 use polars_arrow::array::{Array, DictionaryArray, ListArray, StructArray, Utf8Array, Utf8ViewArray, new_empty_array};
 use polars_arrow::bitmap::Bitmap;
-use polars_arrow::datatypes::{ArrowDataType, ArrowSchema, Field};
+use polars_arrow::datatypes::{ArrowDataType, ArrowSchema, Field, Metadata};
 use polars_arrow::io::ipc::write as ipc;
 use polars_arrow::offset::OffsetsBuffer;
 use polars_arrow::record_batch::RecordBatchT;
@@ -41,6 +43,12 @@ impl<W: Write> Write for Shared<W> {
     }
 }
 
+/// The metadata of an Arrow schema: the version of the table.
+pub(crate) fn metadata(table: &Table) -> Arc<Metadata> {
+    let (key, version) = table.metadata();
+    Arc::new([(key.into(), version.into())].into())
+}
+
 /// A stream of batches of one schema.
 struct Batches<W: Write> {
     out: Rc<RefCell<W>>,
@@ -50,9 +58,13 @@ struct Batches<W: Write> {
 }
 
 impl<W: Write> Batches<W> {
-    fn start(out: W, schema: ArrowSchema, name: &'static str) -> Result<Self, StoreError> {
+    fn start(out: W, table: &Table) -> Result<Self, StoreError> {
+        let name = table.name;
+        let fields = (table.columns)().iter().map(TableColumn::field).map(plain_field).collect::<Vec<_>>();
+        let schema: ArrowSchema = fields.into_iter().map(|field| (field.name.clone(), field)).collect();
         let out = Rc::new(RefCell::new(out));
         let mut writer = ipc::StreamWriter::new(Shared(out.clone()), ipc::WriteOptions { compression: None });
+        writer.set_custom_schema_metadata(metadata(table));
         writer.start(&schema, None).map_err(StoreError::parquet(Path::new(name), "writing Arrow"))?;
         Ok(Self { out, writer, schema: Arc::new(schema), name })
     }
@@ -95,11 +107,9 @@ impl<W: Write, R: Write> Stream<W, R> {
     /// # Errors
     /// Where a stream cannot be written.
     pub fn start(records: W, reports: Option<R>, now: Timestamp) -> Result<Self, StoreError> {
-        let schema = COLUMNS.iter().map(encode::arrow_field).map(plain_field);
-        let schema = schema.map(|field| (field.name.clone(), field)).collect();
         Ok(Self {
-            records: Batches::start(records, schema, "records")?,
-            reports: reports.map(|out| Batches::start(out, Gathered::schema(), "reports")).transpose()?,
+            records: Batches::start(records, &RECORDS)?,
+            reports: reports.map(|out| Batches::start(out, &REPORTS)).transpose()?,
             waiting: Vec::new(),
             bytes: 0,
             now,
@@ -123,7 +133,7 @@ impl<W: Write, R: Write> Stream<W, R> {
         self.bytes = 0;
         let waiting = std::mem::take(&mut self.waiting);
         let keys = encode::keys(&waiting);
-        let judged = encode::judged(&waiting, &keys);
+        let judged = encode::judged(&waiting, &keys, |_| self.now);
         let failed = || StoreError::parquet(Path::new("records"), "building the columns");
         for batch in encode::batches(&judged, BATCH_ROWS) {
             let (rows, arrays) = batch.map_err(failed())?;
@@ -131,9 +141,9 @@ impl<W: Write, R: Write> Stream<W, R> {
             self.records.write(rows, arrays.map_err(failed())?)?;
         }
         let Some(reports) = self.reports.as_mut().filter(|_| !waiting.is_empty()) else { return Ok(()) };
-        let mut gathered = Gathered::default();
-        waiting.iter().for_each(|accepted| gathered.push(accepted, self.now));
-        let arrays: PolarsResult<_> = gathered.arrays().iter().map(|array| plain(array.as_ref())).collect();
+        let mut table = ReportTable::default();
+        waiting.iter().for_each(|accepted| table.push(accepted, self.now));
+        let arrays = table.arrays().and_then(|arrays| arrays.iter().map(|array| plain(array.as_ref())).collect());
         reports.write(waiting.len(), arrays.map_err(failed())?)
     }
 

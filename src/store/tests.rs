@@ -232,7 +232,7 @@ fn a_filter_keeps_its_days_and_domains() {
     };
     store.all(&filter, &|_| Columns::COUNT, add, &mut |_| heads += 1).unwrap();
     assert_eq!(heads, wanted.len());
-    assert_eq!(counted.into_inner(), wanted.iter().map(|a| super::commit::sums(a).0).sum::<i64>());
+    assert_eq!(counted.into_inner(), wanted.iter().map(|a| super::tables::reports::sums(a).0).sum::<i64>());
 }
 
 #[test]

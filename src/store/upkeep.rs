@@ -5,6 +5,7 @@ use super::layout::{FileKind, Layout, Month};
 use super::ledger::Ledger;
 use super::pack::{Line, PackReader};
 use super::read::Part;
+use super::tables::read::{IngestedTimes, record_column};
 use super::writer::Writer;
 use super::{Store, StoreError, encode, intents, sound, survey};
 use rusqlite::OptionalExtension;
@@ -178,7 +179,7 @@ pub(super) fn rows(path: &Path) -> Result<i64, StoreError> {
         rows += super::commit::int(group.num_rows());
         for column in super::schema::COLUMNS {
             sound::read(path, "reading the part", || {
-                super::nested::read_array(&part.file, group, encode::arrow_field(column)).map(drop)
+                record_column(&part, group, column, &IngestedTimes::default()).map(drop)
             })?;
         }
     }

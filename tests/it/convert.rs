@@ -81,9 +81,11 @@ fn the_samples_in_frames_give_the_sums_of_ingest_and_a_line_for_each_item() {
     let Some(said) = as_pyarrow_reads(&work, &arrow) else { return };
     for name in ["records", "messages", "dmarc_pass"] {
         assert_eq!(said[name], tally["stored"][name], "{name}");
-        assert_eq!(said["reports_table"][name], tally["stored"][name], "{name} of reports");
+        let of_reports = if name == "dmarc_pass" { "pass_messages" } else { name };
+        assert_eq!(said["reports_table"][of_reports], tally["stored"][name], "{name} of reports");
     }
     assert_eq!(said["reports_table"]["reports"], tally["stored"]["reports"]);
+    assert_eq!(said["version"], dmarquet::store::schema::VERSION.to_string());
     let columns = said["columns"].as_array().unwrap().iter();
     let columns: Vec<_> = columns.map(|column| (column[0].as_str().unwrap(), column[2].as_bool().unwrap())).collect();
     let expected: Vec<_> =
@@ -92,7 +94,7 @@ fn the_samples_in_frames_give_the_sums_of_ingest_and_a_line_for_each_item() {
     let types =
         |name: &str| said["columns"].as_array().unwrap().iter().find(|column| column[0] == name).unwrap()[1].clone();
     assert_eq!(
-        (types("org_name"), types("begin"), types("date")),
+        (types("org_name"), types("period_begin"), types("date")),
         (json!("string"), json!("timestamp[ms, tz=UTC]"), json!("date32[day]"))
     );
     assert_eq!(types("reasons"), "list<element: struct<type: string, comment: string>>");

@@ -3,8 +3,19 @@
 //! `DMARQUET_UPDATE_DOCS=1 cargo nextest run docs` writes the generated pages anew.
 
 use crate::workdir::{WorkDir, repository};
-use dmarquet::{model::Code, store::schema::COLUMNS};
+use dmarquet::model::Code;
+use dmarquet::store::tables::{TABLES, Table, TableColumn};
 use std::fmt::Write as _;
+
+/// What stands at the end of the page of columns.
+const OLDER_COLUMNS: &str = "
+## Version 1
+
+In version 1, `period_begin` and `period_end` were `begin` and `end`, `pass_messages` in `reports` was `dmarc_pass`, `findings` was JSON
+text, `pct` in `reports` was int64, and `records` had no `ingested`. dmarquet still reads such files. `export` writes them with the columns
+above, and so does `compact` where it merges them. Where a store holds both versions, name both columns in a query over its files, for
+example `coalesce(period_begin, \"begin\")` with DuckDB's `union_by_name`, or query an export.
+";
 
 /// Compare a generated page with the file, or write the file if asked to.
 #[track_caller]
@@ -20,12 +31,20 @@ fn assert_page(name: &str, text: &str) {
 #[test]
 fn the_page_of_columns_is_generated_from_the_schema() {
     let mut page = String::from(
-        "# Columns of `records`\n\nOne row per `<record>`; the columns of its report are repeated. Times are UTC. A column is null where \
-         the report says nothing. This page is generated from the code.\n\n| column | type | meaning |\n|---|---|---|\n",
+        "# Columns\n\nThe tables of `export` and `convert`, and of `records/` in the store: the same columns with the same types \
+         everywhere. Times are UTC. This page is generated from the code.\n\nEvery Parquet file and Arrow stream names the version of its \
+         columns in its metadata, under the key given below. dmarquet reads all older versions and refuses a newer one. Parquet columns \
+         have the field ids that a new Iceberg table assigns, so `add_files` takes the files as they are.\n",
     );
-    for column in COLUMNS {
-        writeln!(page, "| `{}` | {} | {} |", column.name, column.type_name(), column.doc).expect("a string");
+    for Table { name, about, key, version, columns } in TABLES {
+        let head = "| column | type | null | meaning |\n|---|---|---|---|";
+        write!(page, "\n## {name}\n\n{about} Metadata: `{key}` = {version}.\n\n{head}\n").expect("a string");
+        for TableColumn { name, kind, nullable, doc } in columns() {
+            let null = if nullable { "yes" } else { "no" };
+            writeln!(page, "| `{name}` | {} | {null} | {doc} |", kind.name()).expect("a string");
+        }
     }
+    page += OLDER_COLUMNS;
     assert_page("columns.md", &page);
 }
 

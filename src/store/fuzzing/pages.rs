@@ -5,6 +5,7 @@ use super::super::layout::Layout;
 use super::super::read::{self, Filter, Part};
 use super::super::schema::{self, Kind};
 use super::super::status::Totals;
+use super::super::tables::reports::REPORTS;
 use super::super::{StoreError, export_reports, folder, nested, upkeep};
 use crate::model::{Accepted, Columns, Rows, Words};
 use jiff::Timestamp;
@@ -35,12 +36,10 @@ pub struct Sound {
 impl Sound {
     /// The files of these reports.
     pub fn new(accepted: &[Accepted]) -> Self {
-        let own =
-            encode::encode(&encode::judged(accepted, &encode::keys(accepted))).expect("columns of our own making");
+        let own = encode::encode(&encode::judged(accepted, &encode::keys(accepted), |_| Timestamp::UNIX_EPOCH))
+            .expect("columns of our own making");
         let columns = read_back(&own).expect("a file of our own making");
-        let mut gathered = export_reports::Gathered::default();
-        accepted.iter().for_each(|accepted| gathered.push(accepted, Timestamp::UNIX_EPOCH));
-        let reports: Vec<_> = export_reports::fields().zip(gathered.arrays()).collect();
+        let reports = report_columns(accepted);
         let foreign = |columns: &[(Field, Box<dyn Array>)]| {
             let forms = [
                 (Version::V1, Encoding::RleDictionary),
@@ -52,6 +51,14 @@ impl Sound {
         let records = std::iter::once(own).chain(foreign(&columns)).collect();
         Self { records, reports: foreign(&reports).into() }
     }
+}
+
+/// The columns of a file of `reports`.
+fn report_columns(accepted: &[Accepted]) -> Vec<(Field, Box<dyn Array>)> {
+    let mut table = export_reports::ReportTable::default();
+    accepted.iter().for_each(|accepted| table.push(accepted, Timestamp::UNIX_EPOCH));
+    let arrays = table.arrays().expect("columns of our own making");
+    REPORTS.fields_with_ids().into_iter().zip(arrays).collect()
 }
 
 /// The columns of a file of `records`.
@@ -292,9 +299,7 @@ mod tests {
         columns[last].1 = columns[last].1.sliced(0, 3);
         assert_eq!(records(&file(&columns, Version::V1, Encoding::Plain).unwrap()), None);
 
-        let mut gathered = export_reports::Gathered::default();
-        made.iter().for_each(|accepted| gathered.push(accepted, Timestamp::UNIX_EPOCH));
-        let mut columns: Vec<_> = export_reports::fields().zip(gathered.arrays()).collect();
+        let mut columns = report_columns(&made);
         columns[1].1 = columns[1].1.sliced(0, 1);
         assert_eq!(reports(&file(&columns, Version::V1, Encoding::Plain).unwrap()), None);
     }
