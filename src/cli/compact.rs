@@ -40,7 +40,7 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let exit = if answer.damaged.is_empty() { Exit::Handled } else { Exit::Attention };
     if exit == Exit::Attention {
         run.talk.hint(
-            "`dmarquet verify` says what is lost; restore these files from a backup, or fetch their reports again",
+            "`dmarquet verify` shows what is lost; restore these files from a backup, or fetch their reports again",
         );
     }
     match args.format {

@@ -68,7 +68,7 @@ fn write_new(file: &Path) -> anyhow::Result<()> {
     match std::fs::File::create_new(file) {
         Ok(mut out) => Ok(out.write_all(TEMPLATE.as_bytes())?),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            Err(anyhow!("expected no such file, found one").hint("it stays as it is; write another with --config FILE"))
+            Err(anyhow!("already exists; not overwritten").hint("use --config FILE to write another file"))
         }
         Err(error) => Err(error.into()),
     }
@@ -77,7 +77,7 @@ fn write_new(file: &Path) -> anyhow::Result<()> {
 fn check(run: &Run, offline: bool) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let Some(file) = &settings.file else {
-        return Err(anyhow!("settings: expected a file, found none").hint("write one with `dmarquet config init`"));
+        return Err(anyhow!("settings: no settings file found").hint("run `dmarquet config init` to write one"));
     };
     let store = run.store(&settings)?;
     settings.access()?;

@@ -70,7 +70,7 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let tally = look_up(addresses, &mut writer, args, &interrupt)?;
     output::data(told(&tally).as_bytes())?;
     if interrupt.is_set() {
-        run.talk.warning("stopped before the end: what was looked up until then is kept, the next run goes on");
+        run.talk.warning("interrupted: what was looked up so far is kept, and the next run continues");
         return Ok(Exit::Failed);
     }
     Ok(if all_failed(&tally) { Exit::Failed } else { Exit::Handled })
@@ -104,7 +104,7 @@ fn all_failed(tally: &Tally) -> bool {
 
 fn told(tally: &Tally) -> String {
     format!(
-        "{} looked up: {} named and confirmed, {} not confirmed, {} without a name, {} could not be looked up; {} known already\n",
+        "{} looked up: {} with a confirmed name, {} with an unconfirmed one, {} without a name, {} failed; {} already known\n",
         count(tally.looked_up(), "source"),
         grouped(tally.confirmed),
         grouped(tally.unconfirmed),

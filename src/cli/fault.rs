@@ -99,11 +99,13 @@ pub(crate) fn hint_of(error: &anyhow::Error) -> Option<String> {
 
 fn of_store(error: &StoreError) -> Option<&'static str> {
     match error {
-        StoreError::Busy { .. } => Some("wait for its end; in cron, `dmarquet fetch --if-idle` leaves quietly instead"),
-        StoreError::Version { .. } => Some("install the newer dmarquet; this one leaves the folder as it is"),
-        StoreError::NoStore { .. } => Some("give the data folder with --store DIR"),
+        StoreError::Busy { .. } => {
+            Some("wait until it ends; in cron, `dmarquet fetch --if-idle` exits without output instead")
+        }
+        StoreError::Version { .. } => Some("install a newer dmarquet; this version leaves the folder untouched"),
+        StoreError::NoStore { .. } => Some("set the data folder with --store DIR"),
         StoreError::Damaged { .. } => {
-            Some("`dmarquet verify` looks at all files, `dmarquet rebuild` makes the tables anew")
+            Some("`dmarquet verify` checks all files, `dmarquet rebuild` rebuilds the tables")
         }
         StoreError::Io { source, .. } => of_io(source),
         StoreError::Ledger { source, .. } if source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) => {
@@ -116,10 +118,10 @@ fn of_store(error: &StoreError) -> Option<&'static str> {
 fn of_io(error: &std::io::Error) -> Option<&'static str> {
     match error.kind() {
         std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
-            Some("run as the user that owns the data folder, or give another with --store DIR")
+            Some("run as the user that owns the data folder, or set another with --store DIR")
         }
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-            Some("make room and run again: what was committed is safe, the run goes on where it stopped")
+            Some("free some space and run again: what was committed is safe, and the run continues where it stopped")
         }
         _ => None,
     }

@@ -86,7 +86,7 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     }
     match polls.once(&mailboxes, run.now) {
         Err(error) if args.if_idle && is_busy(&error) => {
-            run.talk.note(&format!("{error:#}: nothing to do"));
+            run.talk.note(&format!("{error:#}: nothing was fetched"));
             Ok(Exit::Handled)
         }
         other => other,
@@ -102,7 +102,7 @@ fn chosen(settings: &Settings, names: &[String]) -> anyhow::Result<Vec<Mailbox>>
     let all = &settings.mailboxes;
     if all.is_empty() {
         let error = anyhow!("settings: expected a [[mailbox]], found none");
-        return Err(error.hint("`dmarquet config init` writes a file with one to fill in"));
+        return Err(error.hint("run `dmarquet config init` to write a settings file with an example"));
     }
     if let Some(name) = names.iter().find(|name| all.iter().all(|mailbox| mailbox.name != **name)) {
         let known: Vec<&str> = all.iter().map(|mailbox| mailbox.name.as_str()).collect();
@@ -205,7 +205,7 @@ impl Polls<'_> {
             for wake in wakes {
                 match wake {
                     Wake::News(name) => names.push(name),
-                    Wake::Trouble(error) => talk.note(&format!("{error}; connecting again")),
+                    Wake::Trouble(error) => talk.note(&format!("{error}; reconnecting")),
                     Wake::Given(error) => {
                         talk.fault(&FetchError::Mailbox(error));
                         worst = Exit::Failed;
@@ -227,7 +227,7 @@ impl Polls<'_> {
         while !self.interrupt.is_set() {
             match self.once(mailboxes, Timestamp::now()) {
                 Err(error) if is_busy(&error) => {
-                    self.run.talk.note(&format!("{error:#}: waiting for its end"));
+                    self.run.talk.note(&format!("{error:#}: waiting until it ends"));
                     let begin = std::time::Instant::now();
                     while begin.elapsed() < ANOTHER_RUN && !self.interrupt.is_set() {
                         std::thread::sleep(Duration::from_millis(200));
@@ -298,24 +298,24 @@ fn told(mailbox: &Mailbox, survey: &Survey) -> String {
             let _ = write!(out, "; {} over the limit", folder.too_large);
         }
         if folder.pending > 0 {
-            let _ = write!(out, "; {} stored earlier, the server still to be told", folder.pending);
+            let _ = write!(out, "; {} stored earlier, not yet acknowledged to the server", folder.pending);
         }
         if folder.renewed {
-            out.push_str("; its mails have new UIDs, all are read again");
+            out.push_str("; its mails have new UIDs, so all are read again");
         }
         out.push('\n');
     }
     let _ = match &mailbox.after {
-        imap::After::Keep => writeln!(out, "  afterwards: nothing is changed on the server"),
+        imap::After::Keep => writeln!(out, "  afterwards: mails stay as they are on the server"),
         imap::After::Seen => writeln!(out, "  afterwards: mails are marked as seen"),
         imap::After::Delete => writeln!(out, "  afterwards: mails are deleted"),
         imap::After::Move(folder) => writeln!(out, "  afterwards: mails are moved to {folder}"),
     };
     for target in &survey.targets {
         let _ = match &target.name {
-            Some(name) if *name == target.setting => writeln!(out, "  {}: is there", target.setting),
-            Some(name) => writeln!(out, "  {}: is there; the server calls it {name}", target.setting),
-            None => writeln!(out, "  {}: is not there yet, fetch will make it", target.setting),
+            Some(name) if *name == target.setting => writeln!(out, "  {}: exists", target.setting),
+            Some(name) => writeln!(out, "  {}: exists; the server calls it {name}", target.setting),
+            None => writeln!(out, "  {}: does not exist yet; fetch will create it", target.setting),
         };
     }
     out
@@ -360,8 +360,8 @@ mod tests {
         };
         let targets = vec![TargetSurvey { setting: "x/y".into(), name: None }];
         let survey = Survey { folders: vec![folder], targets, failures: vec![] };
-        let expected = "mailbox a: logged in\n  INBOX: 12 mails, 3 to fetch (5 KiB); 1 over the limit; 2 stored earlier, the \
-                        server still to be told\n  afterwards: mails are moved to x/y\n  x/y: is not there yet, fetch will make it\n";
+        let expected = "mailbox a: logged in\n  INBOX: 12 mails, 3 to fetch (5 KiB); 1 over the limit; 2 stored earlier, not yet \
+                        acknowledged to the server\n  afterwards: mails are moved to x/y\n  x/y: does not exist yet; fetch will create it\n";
         assert_eq!(told(&settings.mailboxes[0], &survey), expected);
     }
 }

@@ -96,12 +96,12 @@ fn what_became(outcome: &Outcome) -> String {
         (outcome.stored, "stored"),
         (outcome.duplicates, "known"),
         (outcome.conflicts, "in conflict"),
-        (outcome.set_aside, "no report"),
+        (outcome.set_aside, "not a DMARC report"),
         (outcome.rejected, "unreadable"),
     ];
     let places: Vec<String> =
         places.into_iter().filter(|(count, _)| *count > 0).map(|(count, place)| format!("{count} {place}")).collect();
-    if places.is_empty() { "nothing in it".to_owned() } else { places.join(", ") }
+    if places.is_empty() { "nothing inside".to_owned() } else { places.join(", ") }
 }
 
 /// Name what is new and unreadable on standard error.
@@ -119,7 +119,7 @@ pub(super) fn name_rejected(talk: &Talk, tally: &Tally) {
 pub(super) fn tell(talk: &Talk, tally: &Tally, format: Option<Format>) -> anyhow::Result<Exit> {
     name_rejected(talk, tally);
     if tally.rejected_count() > 0 {
-        talk.hint("`dmarquet rejected list` lists what could not be read, `rejected show ID` shows it");
+        talk.hint("`dmarquet rejected list` lists what could not be read");
     }
     tell_links(talk, tally);
     match format {
@@ -130,7 +130,7 @@ pub(super) fn tell(talk: &Talk, tally: &Tally, format: Option<Format>) -> anyhow
         None => {}
     }
     if tally.interrupted {
-        talk.warning("stopped before the end: what was read until then is stored, the next run goes on");
+        talk.warning("interrupted: what was read so far is stored, and the next run continues");
     }
     Ok(exit(tally))
 }
@@ -138,10 +138,13 @@ pub(super) fn tell(talk: &Talk, tally: &Tally, format: Option<Format>) -> anyhow
 /// Say which links were not followed: what they lead to may be wanted.
 pub(super) fn tell_links(talk: &Talk, tally: &Tally) {
     if tally.links_out > 0 {
-        let lead =
-            if tally.links_out == 1 { "leads out of its folder and was" } else { "lead out of their folders and were" };
+        let lead = if tally.links_out == 1 {
+            "points outside its folder and was"
+        } else {
+            "point outside their folders and were"
+        };
         talk.warning(&format!("{} {lead} not followed", count(tally.links_out, "symbolic link")));
-        talk.hint("--verbose names them; to read what they lead to, give that path on the command line");
+        talk.hint("--verbose names them; to read a target, give its path on the command line");
     }
 }
 
@@ -167,18 +170,12 @@ fn text(tally: &Tally) -> String {
     );
     let aside = &tally.set_aside;
     let lines = [
-        (tally.duplicates, "known already".to_owned()),
-        (
-            tally.conflicts,
-            "in conflict with a report stored before: see `dmarquet rejected list --conflicts`".to_owned(),
-        ),
-        (
-            tally.replaced,
-            "in the place of a report with the same key: see `dmarquet rejected list --conflicts`".to_owned(),
-        ),
-        (aside.total(), format!("set aside as no aggregate report ({})", kinds(tally))),
+        (tally.duplicates, "already known".to_owned()),
+        (tally.conflicts, "in conflict with a stored report: see `dmarquet rejected list --conflicts`".to_owned()),
+        (tally.replaced, "replacing a report with the same key: see `dmarquet rejected list --conflicts`".to_owned()),
+        (aside.total(), format!("set aside: not aggregate reports ({})", kinds(tally))),
         (tally.rejected_count(), "unreadable".to_owned()),
-        (tally.findings_count(), format!("odd but stored ({})", codes(tally))),
+        (tally.findings_count(), format!("stored with findings ({})", codes(tally))),
     ];
     for (amount, what) in lines.into_iter().filter(|(amount, _)| *amount > 0) {
         // Writing to a String cannot fail.
@@ -262,8 +259,8 @@ mod tests {
     #[test]
     fn the_tally_for_people_says_what_there_is_and_no_more() {
         let expected = "1,234 items: 2 reports stored (7 records, 1,234,567 messages, 12 of them pass DMARC)\n        \
-                        1 known already\n        3 set aside as no aggregate report (TLS reports 1, other 2)\n        \
-                        1 odd but stored (row.gap 1)\n";
+                        1 already known\n        3 set aside: not aggregate reports (TLS reports 1, other 2)\n        \
+                        1 stored with findings (row.gap 1)\n";
         assert_eq!(text(&tally()), expected);
         let none = "0 items: 0 reports stored (0 records, 0 messages, 0 of them pass DMARC)\n";
         assert_eq!(text(&Tally::default()), none);
@@ -298,6 +295,6 @@ mod tests {
     fn an_item_s_places_are_told_in_words() {
         let outcome = Outcome { stored: 2, rejected: 1, ..Outcome::default() };
         assert_eq!(what_became(&outcome), "2 stored, 1 unreadable");
-        assert_eq!(what_became(&Outcome::default()), "nothing in it");
+        assert_eq!(what_became(&Outcome::default()), "nothing inside");
     }
 }

@@ -77,7 +77,7 @@ fn told(usage: &clap::Error) -> Exit {
     // Where the stream is closed there is nobody to tell.
     let _ = usage.print();
     if let Some(variable) = args::variable_behind(usage, std::env::args_os()) {
-        eprintln!("hint: the value comes from the environment variable {variable}");
+        eprintln!("hint: the value was set by the environment variable {variable}");
     }
     if usage.use_stderr() { Exit::Failed } else { Exit::Handled }
 }
@@ -139,7 +139,7 @@ impl Run {
     fn store(&self, settings: &Settings) -> anyhow::Result<PathBuf> {
         let named = self.common.store.clone().or_else(|| settings.store.clone()).or_else(settings::usual_store);
         named
-            .ok_or_else(|| anyhow::anyhow!("data folder: expected a place for it, found neither HOME nor settings"))
-            .hint("give one with --store DIR")
+            .ok_or_else(|| anyhow::anyhow!("data folder: not set, and HOME is not set either"))
+            .hint("set one with --store DIR")
     }
 }

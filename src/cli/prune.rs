@@ -48,7 +48,7 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let day = args.keep.before(run.today());
     let first = day
         .map(Month::of)
-        .ok_or_else(|| anyhow!("--keep: expected a time that lies in the calendar, found {}", args.keep))?;
+        .ok_or_else(|| anyhow!("--keep: expected a time within the calendar, found {}", args.keep))?;
     let reports = if args.dry_run {
         let months = Store::open(&store)?.status()?.months;
         months.iter().filter(|(month, _)| *month < first).map(|(_, sums)| sums.reports.unsigned_abs()).sum()

@@ -146,7 +146,7 @@ fn conflicts(store: &Store, format: Format) -> anyhow::Result<()> {
         return say(entries.iter().map(|entry| {
             let ConflictEntry { origin, org_name, report_id, policy_domain, .. } = entry;
             let bytes =
-                entry.file.as_ref().map_or("was let go, among the oldest".to_owned(), |file| format!("is {file}"));
+                entry.file.as_ref().map_or("was deleted by the quota, as one of the oldest".to_owned(), |file| format!("is {file}"));
             format!(
                 "{}  {}  {origin}: {org_name} sent another report {report_id} on {policy_domain}, which counts; this one {bytes}",
                 &entry.content.to_string()[..SHORT],
@@ -175,7 +175,7 @@ fn show(store: &Store, id: &str, raw: bool) -> anyhow::Result<()> {
         let file = entry
             .file
             .as_deref()
-            .ok_or_else(|| anyhow!("{id}: expected kept bytes, found none: it was too large to be read"))?;
+            .ok_or_else(|| anyhow!("{id}: its bytes were not kept: it was too large to be read"))?;
         return output::data(&store.aside(file)?);
     }
     let kept =
@@ -218,7 +218,7 @@ fn promote(run: &Run, dir: &Path, id: &str) -> anyhow::Result<()> {
     let entry = one(&entries, id, "a report in conflict", "rejected list --conflicts", |entry| entry.content)?;
     if !ingest::promote(&mut writer, entry, &options)? {
         let origin = &entry.origin;
-        return Err(anyhow!("{id}: expected the report of {origin} in its kept bytes, found it no longer"));
+        return Err(anyhow!("{id}: the kept bytes no longer contain the report from {origin}"));
     }
     let ConflictEntry { org_name, report_id, policy_domain, .. } = entry;
     say(std::iter::once(format!(
@@ -236,12 +236,12 @@ fn one<'a, T>(entries: &'a [T], id: &str, what: &str, list: &str, hash: impl Fn(
     let mut found = entries.iter().filter(|entry| !id.is_empty() && hash(entry).to_string().starts_with(&id));
     match (found.next(), found.next()) {
         (Some(entry), None) => Ok(entry),
-        (None, _) => {
-            Err(anyhow!("{id}: expected the id of {what}, found none such")
-                .hint(format!("`dmarquet {list}` shows them")))
+        (None, _) => Err(anyhow!("{id}: expected the id of {what}, found none that begins like this")
+            .hint(format!("`dmarquet {list}` shows them"))),
+        (Some(_), Some(_)) => {
+            Err(anyhow!("{id}: expected the id of {what}, found several that begin like this that begin like this")
+                .hint(format!("give more characters; `dmarquet {list} --format json` shows complete ids")))
         }
-        (Some(_), Some(_)) => Err(anyhow!("{id}: expected the id of {what}, found several")
-            .hint(format!("give more of its digits; `dmarquet {list} --format json` has them all"))),
     }
 }
 

@@ -64,7 +64,9 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     journey::clock_warning(status.last_commit.max(status.newest_arrival), run.now)
         .inspect(|warning| run.talk.warning(warning));
     if status.totals.messages == i64::MAX {
-        run.talk.warning("messages: the sum is larger than the store keeps (2^63 - 1); the findings row.count_implausible name the reports");
+        run.talk.warning(
+            "messages: the sum exceeds 2^63 - 1; findings with the code row.count_implausible name the reports",
+        );
     }
     silent.iter().for_each(|message| run.talk.warning(message));
     Ok(if silent.is_empty() { Exit::Handled } else { Exit::Attention })
@@ -137,11 +139,11 @@ fn text(status: &Status, mailboxes: &[Mailbox], dir: &str, now: Timestamp) -> St
         let _ = write!(out, " (the newest {}; see `dmarquet rejected list`)", ago(newest, now));
     }
     if status.let_go > 0 {
-        let _ = write!(out, "; the bytes of {}, the oldest, let go", number(status.let_go));
+        let _ = write!(out, "; the bytes of the oldest {} were deleted (quota)", number(status.let_go));
     }
     let _ = write!(out, "\nconflicts  {}", number(status.conflicts));
     if status.conflicts_let_go > 0 {
-        let _ = write!(out, "; the bytes of {}, the oldest, let go", number(status.conflicts_let_go));
+        let _ = write!(out, "; the bytes of the oldest {} were deleted (quota)", number(status.conflicts_let_go));
     }
     out.push('\n');
     if !mailboxes.is_empty() || !status.folders.is_empty() {
@@ -160,7 +162,7 @@ fn text(status: &Status, mailboxes: &[Mailbox], dir: &str, now: Timestamp) -> St
             ago(folder.read_at, now)
         );
         if folder.pending > 0 {
-            let _ = write!(out, "; {} stored, the server still to be told", number(folder.pending));
+            let _ = write!(out, "; {} stored, not yet acknowledged to the server", number(folder.pending));
         }
         out.push('\n');
     }
@@ -172,7 +174,7 @@ fn text(status: &Status, mailboxes: &[Mailbox], dir: &str, now: Timestamp) -> St
     for reporter in reporters.iter().take(NAMED) {
         let _ = writeln!(
             out,
-            "{}: {}, the last up to {}",
+            "{}: {}, the latest until {}",
             reporter.org_name,
             count(reporter.reports.unsigned_abs(), "report"),
             minute(reporter.newest_end)

@@ -32,10 +32,10 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
         return Ok(exit);
     }
     if faults.is_empty() {
-        output::data(b"all is as it should be\n")?;
+        output::data(b"ledger, tables and originals agree\n")?;
     } else {
         faults.iter().for_each(|fault| run.talk.unreadable(&fault.at, &fault.what));
-        run.talk.hint("`dmarquet rebuild` makes ledger and tables anew from the originals that can be read");
+        run.talk.hint("`dmarquet rebuild` rebuilds ledger and tables from the originals that can be read");
     }
     Ok(exit)
 }

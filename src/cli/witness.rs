@@ -55,9 +55,10 @@ impl Verification {
     pub(super) fn tell(&self, talk: &Talk) {
         let Some(DnsWitness(keys)) = self.0.as_deref() else { return };
         if keys.failed() > 0 {
-            let told = format!("{} could not be looked up: the mails stay unproven", count(keys.failed(), "DKIM key"));
+            let told =
+                format!("{} could not be looked up, so the mails remain unverified", count(keys.failed(), "DKIM key"));
             if keys.is_away() {
-                talk.warning(&format!("{told}; DNS does not answer, and was not asked to the end"));
+                talk.warning(&format!("{told}; DNS did not answer, so the run stopped asking"));
             } else {
                 talk.note(&told);
             }

@@ -150,7 +150,7 @@ impl Recorded {
 }
 
 fn failed(mail: &MailFacts) -> Finding {
-    unauthenticated("the border recorded dmarc=fail for the mail", mail)
+    unauthenticated("a trusted server recorded dmarc=fail for the mail", mail)
 }
 
 fn unauthenticated(reason: &str, mail: &MailFacts) -> Finding {

@@ -26,7 +26,7 @@ pub enum StoreError {
     },
     /// The lock file was removed or replaced while it was held.
     #[error(
-        "{path}: the lock was removed while this run held it; nothing is lost, the next run goes on",
+        "{path}: the lock was removed while this run held it; nothing is lost, and the next run continues",
         path = .path.display()
     )]
     LockLost {
@@ -35,7 +35,7 @@ pub enum StoreError {
     },
     /// Another writer took over.
     #[error(
-        "{path}: another process has become the writer; this one stops, nothing is lost, the next run goes on",
+        "{path}: another process has become the writer; this one stops, nothing is lost, and the next run continues",
         path = .path.display()
     )]
     Superseded {
@@ -140,7 +140,7 @@ pub enum StoreError {
         found: String,
     },
     /// Nothing has this name.
-    #[error("{what}: expected {expected}, found none such")]
+    #[error("{what}: expected {expected}, found none")]
     Unknown {
         /// The name.
         what: String,

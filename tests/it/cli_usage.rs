@@ -43,7 +43,7 @@ fn a_wrong_value_from_the_environment_names_the_variable() {
     let stderr = String::from_utf8(done.stderr).unwrap();
     assert_eq!(done.status.code(), Some(2));
     assert!(stderr.starts_with("error: invalid value 'pdf' for '--format <FORMAT>'"), "{stderr}");
-    assert!(stderr.ends_with("hint: the value comes from the environment variable DMARQUET_FORMAT\n"), "{stderr}");
+    assert!(stderr.ends_with("hint: the value was set by the environment variable DMARQUET_FORMAT\n"), "{stderr}");
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn config_init_writes_once_and_what_it_writes_is_accepted() {
     fails_with(
         &again,
         &format!(
-            "error: settings: {}: expected no such file, found one\n\
+            "error: settings: {}: already exists; not overwritten\n\
              hint: it stays as it is; write another with --config FILE\n",
             file.display()
         ),

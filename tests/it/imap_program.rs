@@ -83,7 +83,7 @@ fn config_check_and_dry_run_say_what_would_be_done_and_do_nothing() {
         let told = dir.run(words.iter().chain(&["--config", "config.toml"])).quiet();
         let new = if words[0] == "config" { 7 } else { 3 };
         assert!(told.contains(&format!("  INBOX: 7 mails, {new} to fetch (")), "{told}");
-        assert!(told.contains("DMARC/done: is not there yet, fetch will make it"), "{told}");
+        assert!(told.contains("DMARC/done: does not exist yet; fetch will create it"), "{told}");
     }
     assert!(!dir.path("store").exists());
     assert!(!dovecot.said().contains("SELECT") && !dovecot.said().contains("CREATE"), "{}", dovecot.said());
@@ -224,7 +224,7 @@ fn fetch_looks_up_the_names_afterwards_when_asked_and_no_fault_of_it_loses_a_rep
     assert_eq!(server.names.lock().unwrap().len(), asked, "only when asked");
     let again = run(&["--enrich", "--server", &address, "--verbose"]);
     assert!(again.stderr.contains("1 source looked up: 0 named and confirmed"), "{again:?}");
-    assert!(again.stderr.contains("2 known already"), "a failure holds for an hour too: {again:?}");
+    assert!(again.stderr.contains("2 already known"), "a failure holds for an hour too: {again:?}");
 }
 
 #[test]

@@ -117,7 +117,7 @@ fn a_run_that_is_killed_half_way_goes_on_and_looks_nothing_up_twice() {
     assert_eq!(names.len(), kept + COUNT as usize - known, "{}", done.stdout);
     assert!(known >= 200 && kept - known <= 200, "{known} kept of {kept}");
     let third = work.run(["enrich", "--server", &address]);
-    assert!(third.stdout.ends_with("; 1,000 known already\n"), "{third:#?}");
+    assert!(third.stdout.ends_with("; 1,000 already known\n"), "{third:#?}");
     assert_eq!(server.names.lock().unwrap().len(), names.len());
 }
 

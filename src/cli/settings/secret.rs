@@ -53,7 +53,7 @@ pub(crate) fn warning(secret: &Secret) -> Option<String> {
     };
     (mode & 0o077 != 0).then(|| {
         format!(
-            "{}: expected a file only its owner may read, found mode {mode:04o}; chmod 600 mends it",
+            "{}: expected a file only its owner may read, found mode {mode:04o}; run chmod 600 on it",
             path.display()
         )
     })

@@ -209,7 +209,7 @@ impl Run {
         let folder = &mut self.folders[index];
         let opened = link.select(&folder.name, mode).await?.clone();
         if folder.opened(&opened) {
-            let note = "the server gave its mails new UIDs (UIDVALIDITY changed): all are read again, reports known are told by content";
+            let note = "the server gave its mails new UIDs (UIDVALIDITY changed): all are read again; known reports are recognized by content";
             self.notes.push(format!("mailbox {}: folder {}: {note}", self.mailbox.name, folder.setting));
         }
         if opened.read_only && !folder.stuck {

@@ -217,7 +217,7 @@ impl Link {
             })
             .await?;
         let validity = validity.ok_or_else(|| {
-            Fault::settled(format!("{doing}: expected a UIDVALIDITY, found none: its mails cannot be told apart"))
+            Fault::settled(format!("{doing}: expected a UIDVALIDITY, found none: so its mails cannot be identified"))
         })?;
         // Without it a full folder would look empty, for ever (RFC 3501 section 6.3.1 requires it).
         let exists = exists.ok_or_else(|| {
