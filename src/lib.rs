@@ -20,7 +20,7 @@
 //! | `present` | answers | text, Markdown, HTML, JSON, CSV | compute |
 //!
 //! [`limits`] bounds every stage; `ingest` composes them; `dns` is the live side, on the way of a report only where
-//! its mail is to be verified; `send` mails finished bytes; `cli` is the only home of clap, anyhow, stdout and exit codes.
+//! its mail is to be verified; `send` mails finished bytes; `alert` tells what changed, once; `cli` is the only home of clap, anyhow, stdout and exit codes.
 //!
 //! The core alone, from an attachment to the verdict on its rows:
 //!
@@ -64,6 +64,8 @@ pub mod normalize;
 pub mod parse;
 pub mod unpack;
 
+#[cfg(feature = "store")]
+pub mod alert;
 #[cfg(feature = "store")]
 pub mod analyze;
 #[cfg(feature = "cli")]

@@ -2,8 +2,13 @@
 //!
 //! It does not know what the mail says, and keeps a secret no longer than the hand-over.
 
+mod program;
 mod sendmail;
 mod smtp;
+mod webhook;
+
+pub use program::feed;
+pub use webhook::{WEB_PATIENCE, WebFailure, WebMessage, Webhook};
 
 use crate::fetch::imap::{Redaction, trust};
 use lettre::Message;

@@ -12,6 +12,7 @@ mod adder;
 mod answers;
 mod classes;
 mod common;
+mod events;
 mod explain;
 mod facts;
 mod foreign;
@@ -37,8 +38,12 @@ pub(crate) mod weeks;
 
 pub use adder::Adder;
 pub use answers::{
-    Action, Answers, Change, Confidence, HeldBy, KeyFault, Level, Losing, QuestionAnswer, Readiness, Sender,
-    SenderChange, SenderChanges, SenderName, Spoofing, Verdict,
+    Acknowledged, Action, ActionState, Answers, Change, Confidence, HeldBy, KeyFault, Level, Losing, QuestionAnswer,
+    Readiness, Sender, SenderChange, SenderChanges, SenderName, Spoofing, Tracking, Verdict,
+};
+pub use events::{
+    Ended, EventChanges, EventFacts, EventKind, EventQuestion, Incident, IncidentDetails, KnownEvent, Rhythm, Severity,
+    compare, is_same, reporter_identity,
 };
 pub use explain::{ExplainedRow, Explainer, Explanation};
 pub use foreign::Foreign;

@@ -1,7 +1,7 @@
 //! What is asked: the period, the domains, and what only others know. Out of it follows what must be read.
 
 use super::{
-    Foreign, Period, Services,
+    Acknowledged, Foreign, Period, Services,
     period::{date, number},
     senders::within,
     thresholds::JUDGED_DAYS,
@@ -37,6 +37,8 @@ pub struct Question {
     pub networks: Arc<BTreeMap<IpAddr, Network>>,
     /// Mail services by name.
     pub services: Services,
+    /// What people said of actions, by their ids.
+    pub acknowledged: BTreeMap<String, Acknowledged>,
     /// The addresses to explain: the summary tells whose senders they are.
     pub watch: Option<Watched>,
 }

@@ -30,7 +30,7 @@ pub struct Summary {
     pub spoofing: Spoofing,
     /// The four questions, answered.
     pub answers: Answers,
-    /// What to do, the most useful first, twenty at most.
+    /// What to do, the most useful first; ten thousand at most.
     pub actions: Vec<Action>,
     /// How many more there are.
     pub more_actions: u64,

@@ -4,8 +4,8 @@
 
 use super::output::Color;
 use super::{
-    check, compact, completions, config, convert, enrich, export, fetch, ingest, man, prune, rebuild, rejected, status,
-    summary, verify,
+    ack, alert, check, compact, completions, config, convert, enrich, export, fetch, ingest, man, prune, rebuild,
+    rejected, status, summary, verify,
 };
 use clap::builder::{FalseyValueParser, PathBufValueParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue};
@@ -71,6 +71,8 @@ pub(crate) enum Command {
     Fetch(fetch::Args),
     Ingest(ingest::Args),
     Summary(summary::Args),
+    Alert(alert::Args),
+    Ack(ack::Args),
     Export(export::Args),
     Convert(convert::Args),
     Check(check::Args),
@@ -84,6 +86,17 @@ pub(crate) enum Command {
     Config(config::Args),
     Completions(completions::Args),
     Man(man::Args),
+}
+
+impl Command {
+    /// The time that the command line wants it to be.
+    pub(crate) fn now(&self) -> Option<jiff::Timestamp> {
+        match self {
+            Self::Alert(args) => args.now,
+            Self::Summary(args) => args.now,
+            _ => None,
+        }
+    }
 }
 
 /// Text for people, or JSON for programs.

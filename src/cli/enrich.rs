@@ -9,7 +9,7 @@ use super::geoip::GeoIp;
 use super::interrupt::Interrupt;
 use super::journey::{count, grouped};
 use super::output;
-use crate::analyze::{HostName, Network, Question};
+use crate::analyze::{Acknowledged, HostName, Network, Question};
 use crate::dns::enrich::{self, Cache, Looked, Options, Tally};
 use crate::dns::ptr;
 use crate::dns::resolver::{self, Resolver};
@@ -196,5 +196,10 @@ pub(super) fn known(store: &Store, question: &mut Question) -> Result<(), StoreE
         (address, Network { asn: network.asn, as_name, country })
     });
     question.networks = Arc::new(placed.collect());
+    let acknowledged = store.events()?.into_iter().filter_map(|event| {
+        let said = Acknowledged { note: event.note?.into(), evidence: event.evidence };
+        Some((event.id, said))
+    });
+    question.acknowledged = acknowledged.collect();
     Ok(())
 }

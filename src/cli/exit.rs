@@ -11,6 +11,8 @@ pub(crate) enum Exit {
     Attention,
     /// Could not run, or not finish: usage, settings, server, disk. What was committed is safe.
     Failed,
+    /// For monitoring systems: the state is not known.
+    Unknown,
 }
 
 impl Exit {
@@ -20,6 +22,7 @@ impl Exit {
             Self::Handled => 0,
             Self::Attention => 1,
             Self::Failed => 2,
+            Self::Unknown => 3,
         }
     }
 }
@@ -36,7 +39,7 @@ mod tests {
 
     #[test]
     fn the_exit_codes_are_the_documented_ones() {
-        let table = [(Exit::Handled, 0), (Exit::Attention, 1), (Exit::Failed, 2)];
+        let table = [(Exit::Handled, 0), (Exit::Attention, 1), (Exit::Failed, 2), (Exit::Unknown, 3)];
         for (exit, code) in table {
             assert_eq!(exit.code(), code, "{exit:?}");
         }

@@ -4,6 +4,7 @@
 //! server after each commit, and at the end what the server was told into the ledger.
 
 use super::Run;
+use super::alert;
 use super::args::Format;
 use super::enrich;
 use super::exit::Exit;
@@ -64,6 +65,9 @@ pub(super) struct Args {
     /// Then look up the names of recent sources, as `dmarquet enrich` does
     #[arg(long, conflicts_with = "dry_run")]
     enrich: bool,
+    /// Afterwards tell what changed, as `dmarquet alert` does; prints it only where the settings have no way out
+    #[arg(long, conflicts_with = "dry_run")]
+    alert: bool,
     #[command(flatten)]
     witness: VerifyArgs,
     /// Print the counts as text or json [default: text on a terminal, else nothing]
@@ -156,6 +160,9 @@ impl Polls<'_> {
                 self.interrupt,
             )?;
         }
+        if self.args.alert && !self.interrupt.is_set() {
+            alert::after_fetch(self.run, self.settings, (self.store, &mut writer), now)?;
+        }
         verification.tell(&self.run.talk);
         journey::tell(&self.run.talk, &tally, self.args.format)
     }
@@ -168,6 +175,7 @@ impl Polls<'_> {
             Ok(poller) => poller,
             Err(fault) => {
                 talk.fault(&fault);
+                writer.note_mailbox(&mailbox.name, options.now, Some(&output::clean(&fault.to_string())))?;
                 return Ok(Tally { faults: 1, ..Tally::default() });
             }
         };
@@ -187,6 +195,8 @@ impl Polls<'_> {
         writer.told(&finished.told)?;
         finished.notes.iter().for_each(|note| talk.note(note));
         let mut tally = outcome?;
+        let error = finished.failures.first().map(|failure| output::clean(&failure.to_string()));
+        writer.note_mailbox(&mailbox.name, options.now, error.as_deref())?;
         for failure in finished.failures {
             tally.faults += 1;
             if !said.contains(&failure) {

@@ -3,6 +3,8 @@
 //! Data goes to standard output, messages to standard error. One file per command: its options as typed, then as resolved,
 //! then the run. Nothing imports `cli`.
 
+mod ack;
+mod alert;
 mod args;
 mod asked;
 mod check;
@@ -33,6 +35,7 @@ mod straight;
 mod summary;
 mod trial;
 mod verify;
+mod ways_out;
 mod witness;
 
 #[cfg(any(test, fuzzing))]
@@ -61,7 +64,8 @@ pub fn run() -> ExitCode {
     };
     let talk = Talk::new(root.common.verbose, root.common.quiet, root.common.color);
     talk.start_log();
-    let run = Run { common: root.common, talk, now: Timestamp::now() };
+    let now = root.command.now().unwrap_or_else(Timestamp::now);
+    let run = Run { common: root.common, talk, now };
     let exit = run.command(root.command).unwrap_or_else(|error| {
         if error.is::<StdoutClosed>() {
             return Exit::Handled;
@@ -98,6 +102,8 @@ impl Run {
             Command::Convert(args) => convert::run(self, &args),
             Command::Summary(args) => summary::run(self, &args),
             Command::Export(args) => export::run(self, &args),
+            Command::Ack(args) => ack::run(self, &args),
+            Command::Alert(args) => alert::run(self, &args),
             Command::Check(args) => check::run(self, &args),
             Command::Enrich(args) => enrich::run(self, &args),
             Command::Status(args) => status::run(self, &args),

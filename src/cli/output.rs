@@ -106,6 +106,14 @@ impl Talk {
         }
     }
 
+    /// Say something worth knowing that is no fault, unless silence is asked for.
+    pub(crate) fn note_always(&self, message: &str) {
+        if !self.is_quiet() {
+            // A closed standard error cannot be told of anywhere.
+            let _ = writeln!(io::stderr(), "{}", clean(message));
+        }
+    }
+
     /// A line of plain talk, for whoever looks on: not in cron, not with `--quiet`.
     pub(crate) fn note(&self, message: &str) {
         if !self.quiet && (self.terminal || self.verbose > 0) {

@@ -49,6 +49,11 @@ enum Asked {
 }
 
 impl Choice {
+    /// These days of all domains.
+    pub(crate) fn between(from: Date, to: Date) -> Self {
+        Self { period: Asked::Between(Some(from), Some(to)), domains: Vec::new() }
+    }
+
     /// The first and the last day asked for; `None`: nothing was said, the command's default holds.
     pub(crate) fn days(&self, today: Date) -> Option<(Option<Date>, Option<Date>)> {
         match self.period {

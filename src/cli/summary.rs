@@ -10,6 +10,7 @@ use crate::analyze::{Adder, Explainer, Watched};
 use crate::present::{self, Branding, Style};
 use anyhow::anyhow;
 use clap::ValueEnum;
+use jiff::Timestamp;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
@@ -36,6 +37,9 @@ pub(super) struct Args {
     records: Option<PathBuf>,
     #[command(flatten)]
     choice: Choice,
+    /// The time it is taken to be, as 2026-11-19T06:00:00Z [default: the clock]
+    #[arg(long, value_name = "TIME")]
+    pub(super) now: Option<Timestamp>,
     /// Output format: text, markdown, html, json or csv
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     format: Form,

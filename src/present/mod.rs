@@ -4,6 +4,7 @@
 //! shows no stranger's text that has not gone through [`clean`]. `page` puts a summary into words once; text, Markdown and
 //! HTML lay the same page out.
 
+mod alert;
 mod branding;
 mod chart;
 pub mod clean;
@@ -21,6 +22,7 @@ mod posture;
 mod text;
 mod words;
 
+pub use alert::{alert_action, alert_clean, alert_end, alert_text};
 pub use branding::{Branding, Logo};
 pub use csv::csv;
 pub use explain::explain;

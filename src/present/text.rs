@@ -79,7 +79,7 @@ impl Writer {
     }
 
     fn actions(&mut self, page: &Page) {
-        if page.actions.is_empty() {
+        if page.actions.is_empty() && page.actions_note.is_empty() {
             return;
         }
         self.head("WHAT TO DO");

@@ -13,6 +13,7 @@ mod delta;
 // What reads here is fuzzed with the program: the one build of polars serves all.
 mod encode;
 mod error;
+mod events;
 mod export;
 mod export_folder;
 mod export_reports;
@@ -32,6 +33,7 @@ mod mailboxes;
 mod merge;
 mod nested;
 mod networks;
+mod outbox;
 mod pack;
 mod pages;
 mod quota;
@@ -58,11 +60,13 @@ pub use aside::{ConflictEntry, RejectedEntry};
 pub use collect::{Collector, head};
 pub use compact::{Compacted, FULL_BYTES, FULL_ROWS, MERGE_BYTES, MERGE_FILES, MERGE_ROWS};
 pub use error::StoreError;
+pub use events::{Acknowledgment, StoredEvent};
 pub use export::Format;
 pub use export_folder::ExportFolder;
 pub use exported::PartFiles;
 pub use lookups::{LookedUp, Naming};
 pub use networks::Network;
+pub use outbox::{AlertMemory, AlertRun, MailboxRun, UnseenReport, Untold};
 pub use read::Filter;
 pub use rebuild::{Kept, KeptReport, Rebuild, Rebuilt};
 pub use rehearse::rehearse;
@@ -110,6 +114,11 @@ impl Store {
         let layout = Layout::new(dir);
         folder::check(&layout)?;
         Ok(Self { layout, ledger: None, folder: true })
+    }
+
+    /// Whether nothing was ever stored.
+    pub fn is_empty(&self) -> bool {
+        !self.folder && self.ledger.is_none()
     }
 
     /// The folder.

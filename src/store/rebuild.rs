@@ -71,7 +71,20 @@ pub struct Rebuild {
 }
 
 /// The tables of the old ledger that originals do not tell.
-const CARRIED: &[&str] = &["folders", "pending", "done", "rejected", "conflicts", "lookups"];
+const CARRIED: &[&str] = &[
+    "folders",
+    "pending",
+    "done",
+    "rejected",
+    "conflicts",
+    "lookups",
+    "events",
+    "alert_heard",
+    "alert_senders",
+    "alert_state",
+    "outbox",
+    "mailbox_runs",
+];
 /// Which items were read before. Where reports are lost it is not carried over: their items must be read when they come again.
 const SEEN: &str = "seen";
 

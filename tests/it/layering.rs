@@ -27,6 +27,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("analyze", &["model", "judge", "store::schema"]),
     ("dns", &["model", "judge"]),
     ("send", &["fetch::imap"]),
+    ("alert", &["analyze", "store", "present"]),
     ("present", &["model", "analyze", "dns", "ingest"]),
     // No build for users has it.
     ("fuzzing", &["limits", "unpack", "parse", "normalize", "judge", "fetch", "model", "store", "cli"]),

@@ -3,26 +3,28 @@
 
 use super::{
     super::{
-        Foreign,
+        Foreign, Period,
         period::date,
         senders::{
             Breakage, Folded, History, Horizon, Identity, ReporterSet, Role, SenderGroup, SigningKey, SpfEntry, View,
         },
         summary::{DomainSummary, form},
         sums::Messages,
-        thresholds::{ENOUGH_REPORTERS, NO_CHANCE, UNSIGNED_ONE_IN, WORTH_A_LINE},
+        thresholds::{ENOUGH_DAYS, ENOUGH_REPORTERS, NO_CHANCE, UNSIGNED_ONE_IN, WORTH_A_LINE},
     },
     Verdict,
     senders::addresses,
     step::Step,
+    tracking::{Tracking, track},
 };
-use crate::model::{Cause, Source};
+use crate::model::{Cause, Source, Text};
 use jiff::civil::Date;
 use serde::Serialize;
 use std::{cmp::Reverse, collections::BTreeMap, net::IpAddr};
 
-/// How many actions are told; the rest is counted.
-const MOST: usize = 20;
+/// How many actions there are at most; the rest is counted. More than any reader has: it bounds what strangers' reports
+/// can make.
+const MOST: usize = 10_000;
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -50,6 +52,9 @@ pub struct Action {
     pub since: Option<Date>,
     /// How sure it is.
     pub confidence: Confidence,
+    /// Its id, since when it is known, whether it is acknowledged.
+    #[serde(flatten)]
+    pub tracking: Tracking,
 }
 
 /// How sure an action is. What is less sure is not told.
@@ -147,19 +152,26 @@ pub(super) struct Findings<'a> {
 
 /// Everything worth doing, and how much more there is. The step of a policy goes first where the domain is spoofed; then
 /// comes what costs most mail.
-pub(super) fn actions(findings: &Findings<'_>, domains: &[DomainSummary]) -> (Vec<Action>, u64) {
+pub(super) fn actions(
+    findings: &Findings<'_>,
+    domains: &[DomainSummary],
+    period: Option<Period>,
+) -> (Vec<Action>, u64) {
     let mut actions = findings.repair_keys();
     actions.extend(findings.align_senders());
     actions.extend(findings.lost_spf());
     actions.extend(findings.repair_spf());
     actions.extend(findings.of_groups());
     let spoofed = |domain: &&DomainSummary| domain.spoofing.messages > 0;
-    let mut steps: Vec<Action> = domains.iter().filter(spoofed).filter_map(publish).collect();
+    let mut steps: Vec<Action> =
+        domains.iter().filter(spoofed).filter_map(|domain| publish(domain, findings.horizon)).collect();
     actions.sort_by_cached_key(order);
     steps.append(&mut actions);
-    steps.extend(domains.iter().filter(|domain| !spoofed(domain)).filter_map(publish));
+    let unspoofed = domains.iter().filter(|domain| !spoofed(domain));
+    steps.extend(unspoofed.filter_map(|domain| publish(domain, findings.horizon)));
     let more = steps.len().saturating_sub(MOST) as u64;
     steps.truncate(MOST);
+    track(&mut steps, &findings.view.added.question, period);
     (steps, more)
 }
 
@@ -175,7 +187,7 @@ fn order(action: &Action) -> impl Ord + use<> {
 }
 
 /// The step of a domain that is ready for it.
-fn publish(domain: &DomainSummary) -> Option<Action> {
+fn publish(domain: &DomainSummary, horizon: Horizon) -> Option<Action> {
     let readiness = &domain.readiness;
     let step = match readiness.verdict {
         Verdict::Ready => Step::after(domain.policy.as_ref())?,
@@ -188,6 +200,9 @@ fn publish(domain: &DomainSummary) -> Option<Action> {
         "np" => seen.np,
         _ => seen.p,
     };
+    // Before that, nothing could be advised.
+    let enough =
+        i32::try_from(readiness.days).ok().map(|days| date(horizon.to + 1 - days.max(ENOUGH_DAYS) + ENOUGH_DAYS));
     let part = seen.pct.filter(|pct| *pct < 100).map(|_| "pct");
     let test = seen.testing.filter(|testing| testing.as_written() == "y").map(|_| "t");
     Some(Action {
@@ -207,6 +222,7 @@ fn publish(domain: &DomainSummary) -> Option<Action> {
         reporters: readiness.reporters,
         since: None,
         confidence: Confidence::High,
+        tracking: Tracking::since(enough, String::new()),
     })
 }
 
@@ -231,6 +247,7 @@ impl Findings<'_> {
                 reporters: trouble.reporters.len() as u64,
                 since: since.map(date),
                 confidence: if sure { Confidence::High } else { Confidence::Medium },
+                tracking: Tracking::since(trouble.days.first_bad(i32::MIN).map(date), String::new()),
             });
         }
         actions
@@ -284,6 +301,7 @@ impl Findings<'_> {
                     reporters: holder.reporters.len() as u64,
                     since: new.map(date),
                     confidence: if proven { Confidence::High } else { Confidence::Medium },
+                    tracking: Tracking::since(voucher.days.first_bad(i32::MIN).map(date), String::new()),
                 });
             }
         }
@@ -309,6 +327,7 @@ impl Findings<'_> {
                 reporters: lost.reporters.len() as u64,
                 since: lost.since().map(date),
                 confidence: Confidence::High,
+                tracking: Tracking::since(None, entry.name()),
             };
             actions.insert((domain, path, entry.clone()), action);
         }
@@ -328,6 +347,7 @@ impl Findings<'_> {
             reporters: errors.reporters.len() as u64,
             since: errors.days.last_mostly_good().and_then(|day| errors.days.first_bad(day + 1)).map(date),
             confidence: if errors.reporters.len() >= 3 { Confidence::High } else { Confidence::Medium },
+            tracking: Tracking::since(errors.days.first_bad(i32::MIN).map(date), String::new()),
         };
         self.folded.spf.errors(self.horizon).map(action).collect()
     }
@@ -365,6 +385,7 @@ impl Findings<'_> {
             reporters: strict.reporters.len() as u64,
             since: None,
             confidence: Confidence::High,
+            tracking: Tracking::since(strict.first.map(date), String::new()),
         })
     }
 
@@ -392,6 +413,7 @@ impl Findings<'_> {
             reporters: group.reporters.len() as u64,
             since: None,
             confidence: Confidence::High,
+            tracking: of_group(group),
         })
     }
 
@@ -411,8 +433,16 @@ impl Findings<'_> {
             reporters: group.reporters.len() as u64,
             since: None,
             confidence: if confirmed { Confidence::High } else { Confidence::Medium },
+            tracking: of_group(group),
         })
     }
+}
+
+/// What identifies an action on one sender: its network, and what it authenticates as.
+fn of_group(group: &SenderGroup) -> Tracking {
+    let text = |text: &Option<Text>| text.as_ref().map_or_else(String::new, ToString::to_string);
+    let place = [SpfEntry::Network(group.network).name(), text(&group.signer), text(&group.returns_to)].join(" ");
+    Tracking::since(group.span.first().map(date), place.trim_end().to_owned())
 }
 
 /// Mail of one domain that strict alignment refuses.
@@ -422,6 +452,7 @@ struct Strict {
     reporters: ReporterSet,
     addresses: u64,
     largest: Vec<(Reverse<u64>, Source)>,
+    first: Option<i32>,
 }
 
 impl Strict {
@@ -431,6 +462,7 @@ impl Strict {
             self.messages = (self.messages.0 + dkim, self.messages.1 + spf);
             self.reporters.merge(&group.counts.failing_reporters);
             self.addresses += group.addresses;
+            self.first = self.first.into_iter().chain(group.span.first()).min();
             self.largest.extend(&group.largest);
             self.largest.sort_unstable();
             self.largest.truncate(3);

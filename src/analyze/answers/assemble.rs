@@ -74,7 +74,7 @@ pub(crate) fn summary(added: &Added) -> Summary {
         spoofing.merge(&domain.spoofing);
     }
     let findings = Findings { view: &view, folded: &folded, history: &history, horizon };
-    let (actions, more_actions) = actions::actions(&findings, &domains);
+    let (actions, more_actions) = actions::actions(&findings, &domains, period);
     let mut summary = Summary {
         schema: SCHEMA,
         period: days(period),

@@ -8,6 +8,7 @@ mod readiness;
 mod senders;
 mod spoofing;
 mod step;
+mod tracking;
 
 pub use actions::{Action, Change, Confidence, KeyFault};
 pub(crate) use assemble::summary;
@@ -16,3 +17,4 @@ pub use questions::{Answers, Level, QuestionAnswer};
 pub use readiness::{HeldBy, Losing, Readiness, Verdict};
 pub use senders::{Sender, SenderName};
 pub use spoofing::Spoofing;
+pub use tracking::{Acknowledged, ActionState, Tracking};

@@ -84,6 +84,16 @@ pub(crate) enum SpfEntry {
     Network(Source),
 }
 
+impl SpfEntry {
+    /// The service's name, or an address of the network.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Service(name) => name.to_string(),
+            Self::Network(network) => network.address().map_or_else(String::new, |address| address.to_string()),
+        }
+    }
+}
+
 /// All return paths of all domains, by policy domain, return path and entry.
 #[derive(Debug, Default)]
 pub(crate) struct SpfLosses {

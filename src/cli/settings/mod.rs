@@ -3,6 +3,7 @@
 //! Every error names file, line, what was expected and what was found, and all errors are reported at once. Secrets are
 //! not read here: they are fetched when they are needed. Reading settings connects nowhere and runs no command.
 
+mod alert;
 mod confirmed;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
@@ -12,6 +13,7 @@ mod secret;
 mod senders;
 mod smtp;
 
+pub(crate) use alert::AlertSettings;
 pub(crate) use confirmed::network_of;
 pub(crate) use mailbox::secrets_of;
 pub(crate) use secret::warning;
@@ -49,6 +51,8 @@ pub(crate) struct Settings {
     pub(crate) mailboxes: Vec<Mailbox>,
     /// How mail leaves.
     pub(crate) smtp: Option<Smtp>,
+    /// What counts as an event, and who is told.
+    pub(crate) alert: AlertSettings,
     /// The file all this comes from.
     pub(crate) file: Option<PathBuf>,
 }
@@ -130,6 +134,11 @@ impl Settings {
             settings.confirmed.extend(confirmed::of(&mut section));
             section.finish();
         }
+        if let Some(mut section) = root.table("alert") {
+            settings.alert = AlertSettings::of(&mut section);
+            section.finish();
+        }
+        settings.alert.rules.mailboxes = settings.mailboxes.iter().map(|mailbox| mailbox.name.clone()).collect();
         if let Some(mut section) = root.table("smtp") {
             settings.smtp = Smtp::of(&mut section, folder);
             section.finish();

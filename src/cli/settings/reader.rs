@@ -189,6 +189,20 @@ impl<'a> Section<'a> {
         port
     }
 
+    /// A whole number within bounds.
+    pub(super) fn number(&mut self, key: &'static str, bounds: std::ops::RangeInclusive<u32>) -> Option<u32> {
+        let value = self.take(key)?;
+        let number = value
+            .as_integer()
+            .and_then(|number| u32::from_str_radix(&number.as_str().replace('_', ""), number.radix()).ok())
+            .filter(|number| bounds.contains(number));
+        if number.is_none() {
+            let (least, most) = (bounds.start(), bounds.end());
+            self.fault(key, &format!("expected a whole number, {least} to {most}, found {}", show(value)));
+        }
+        number
+    }
+
     /// One of some words.
     pub(super) fn choice<T: Copy>(&mut self, key: &'static str, words: &[(&str, T)]) -> Option<T> {
         let value = self.take(key)?;

@@ -36,13 +36,14 @@ mod wire;
 
 pub use error::MailboxError;
 pub use mailbox::{After, Auth, Mailbox, OAuth2, Patience, Security, Token};
+#[cfg(feature = "cli")]
+pub(crate) use oauth::http_agent;
 pub use poller::{Acknowledger, Finished, Options, Poller};
 pub use redact::Redaction;
 pub use secret::Secret;
 pub use sink::Mails;
 pub use stop::Stop;
 pub use survey::{FolderSurvey, Survey, TargetSurvey, survey};
-#[cfg(feature = "cli")]
 pub(crate) use tls::trust;
 pub use watch::{Wake, Watch};
 

@@ -11,6 +11,7 @@ use super::{
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
@@ -144,6 +145,19 @@ fn ask(oauth2: &OAuth2, roots: &Roots, secrets: &Redaction) -> Result<(SecretStr
 }
 
 fn agent(roots: &Roots) -> ureq::Agent {
+    configured(roots, ENDPOINT, true)
+}
+
+/// An agent that trusts the same roots, for other web addresses: it follows no redirect, and no status is an error.
+///
+/// # Errors
+/// Where `ca_file` cannot be read or holds no certificate.
+pub(crate) fn http_agent(ca_file: Option<&Path>, patience: Duration) -> Result<ureq::Agent, String> {
+    let roots = Roots::load(ca_file).map_err(|fault| fault.told().0)?;
+    Ok(configured(&roots, patience, false))
+}
+
+fn configured(roots: &Roots, patience: Duration, https_only: bool) -> ureq::Agent {
     let certificates = if roots.certificates.is_empty() {
         RootCerts::WebPki
     } else {
@@ -156,8 +170,8 @@ fn agent(roots: &Roots) -> ureq::Agent {
             .into()
     };
     ureq::Agent::config_builder()
-        .timeout_global(Some(ENDPOINT))
-        .https_only(true)
+        .timeout_global(Some(patience))
+        .https_only(https_only)
         .max_redirects(0)
         .http_status_as_error(false)
         .user_agent(concat!("dmarquet/", env!("CARGO_PKG_VERSION")))

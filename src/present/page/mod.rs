@@ -143,7 +143,7 @@ pub(crate) fn page(summary: &Summary, branding: &Branding) -> Page {
         subtitle: subtitle(summary),
         answers: answers::answers(summary, &kinds),
         numbers: numbers(summary),
-        actions: summary.actions.iter().take(NAMED).map(todo).collect(),
+        actions: unfolded(summary).take(NAMED).map(todo).collect(),
         actions_note: actions_note(summary),
         doubts: doubts::doubts(summary),
         changes: kinds.into_iter().flat_map(|kind| kind.lines).collect(),
@@ -223,11 +223,28 @@ fn numbers(summary: &Summary) -> Vec<String> {
 
 /// What the list of actions leaves out.
 fn actions_note(summary: &Summary) -> String {
-    let more = (summary.actions.len().saturating_sub(NAMED) as u64).saturating_add(summary.more_actions);
-    if more == 0 {
-        return String::new();
+    let told = unfolded(summary).count();
+    let more = (told.saturating_sub(NAMED) as u64).saturating_add(summary.more_actions);
+    let folded = (summary.actions.len() - told) as u64;
+    let mut notes = Vec::new();
+    if more > 0 {
+        notes.push(format!(
+            "And {}; --format json has them all.",
+            counted(more, "more thing to do", "more things to do")
+        ));
     }
-    format!("And {}; --format json has them all.", counted(more, "more thing to do", "more things to do"))
+    if folded > 0 {
+        notes.push(format!(
+            "{} and not repeated here; `dmarquet ack list` has the notes.",
+            counted(folded, "action is acknowledged", "actions are acknowledged")
+        ));
+    }
+    notes.join(" ")
+}
+
+/// The actions that nobody has acknowledged, and those that have grown since.
+fn unfolded(summary: &Summary) -> impl Iterator<Item = &crate::analyze::Action> {
+    summary.actions.iter().filter(|action| !action.tracking.folded)
 }
 
 fn todo(action: &crate::analyze::Action) -> Todo {

@@ -1,0 +1,278 @@
+//! One look at the store: what is new beside what earlier runs know, and what the ledger has to keep of it.
+
+use super::message::AlertEvent;
+use super::operations::operations;
+use crate::analyze::{
+    EventChanges, EventFacts, EventKind, EventQuestion, Incident, KnownEvent, Rhythm, Severity, compare,
+    reporter_identity,
+};
+use crate::store::{AlertMemory, AlertRun, Filter, Store, StoreError, StoredEvent};
+use jiff::civil::Date;
+use jiff::tz::Offset;
+use jiff::{Span, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What began more than so many days before the first run is known, not news.
+const FIRST_RUN_DAYS: i32 = 7;
+/// Days of whose reports the first run takes the rhythm.
+const SEEDED_DAYS: i32 = 70;
+
+/// What counts as an event, by the settings.
+#[derive(Debug, Clone)]
+pub struct AlertRules {
+    /// Kinds that are never told.
+    pub ignored: Vec<EventKind>,
+    /// What is less urgent is not told.
+    pub least: Severity,
+    /// Messages of a new sender.
+    pub sender_messages: u64,
+    /// Scales the messages of a wave of spoofing.
+    pub wave_scale: f64,
+    /// The mailboxes of the settings.
+    pub mailboxes: Vec<String>,
+}
+
+impl Default for AlertRules {
+    fn default() -> Self {
+        Self { ignored: Vec::new(), least: Severity::Info, sender_messages: 20, wave_scale: 1.0, mailboxes: Vec::new() }
+    }
+}
+
+/// What a look found.
+#[derive(Debug, Default)]
+pub struct AlertLook {
+    /// What is told for the first time.
+    pub events: Vec<AlertEvent>,
+    /// What a first run takes as known.
+    pub known_before: usize,
+    /// What the ledger has to keep, but for what is to be told.
+    pub run: AlertRun,
+}
+
+/// Days since 1970-01-01.
+fn number(day: Date) -> i32 {
+    i32::try_from(day.duration_since(jiff::civil::date(1970, 1, 1)).as_hours() / 24).unwrap_or(0)
+}
+
+fn date(number: i32) -> Date {
+    jiff::civil::date(1970, 1, 1).saturating_add(Span::new().days(number.clamp(-100_000, 2_900_000)))
+}
+
+/// Look at the store as it is. `found_elsewhere` are incidents that only others can find, as in DNS.
+///
+/// # Errors
+/// Where the store cannot be read.
+pub fn look(
+    store: &Store,
+    now: Timestamp,
+    rules: &AlertRules,
+    found_elsewhere: Vec<Incident>,
+) -> Result<AlertLook, StoreError> {
+    let today = Offset::UTC.to_datetime(now).date();
+    let memory = store.alert_memory()?;
+    let stored: Vec<StoredEvent> = store.events()?.into_iter().filter(|event| !event.is_action()).collect();
+    let known: Vec<KnownEvent> = stored.iter().filter_map(known).collect();
+    let heard = Heard::new(store, &memory, today)?;
+    let mut changes =
+        if heard.is_news || memory.first_run || !known.iter().all(|known| known.ended) || heard.is_silence(today) {
+            of_reports(store, today, &memory, &heard, (&known, rules), heard.is_news || memory.first_run)?
+        } else {
+            EventChanges::default()
+        };
+    let operations = operations(store, now, &rules.mailboxes, (!memory.first_run).then_some(memory.rejected))?;
+    changes.ended.extend(operations.ended(&known, now));
+    for incident in operations.found.iter().cloned().chain(found_elsewhere) {
+        match known.iter().find(|known| crate::analyze::is_same(known, &incident)) {
+            Some(known) if known.ended => {}
+            Some(known) => changes.going_on.push((known.id.clone(), incident)),
+            None => changes.begun.push(incident),
+        }
+    }
+    let mut look = AlertLook::default();
+    look.run.reports = heard.newest;
+    look.run.rejected = operations.rejected;
+    look.run.heard = heard.record;
+    look.run.senders = std::mem::take(&mut changes.marks);
+    look.run.today = number(today);
+    look.begin(&changes, today, rules, memory.first_run, now);
+    look.go_on(&changes, &stored);
+    look.end(&changes, &known, &stored, now);
+    Ok(look)
+}
+
+/// When runs heard of whom, this one included.
+struct Heard {
+    newest: i64,
+    is_news: bool,
+    reporters: Rhythm,
+    domains: Rhythm,
+    record: Vec<(&'static str, String, i32)>,
+}
+
+impl Heard {
+    fn new(store: &Store, memory: &AlertMemory, today: Date) -> Result<Self, StoreError> {
+        let unseen = store.unseen_reports(memory.reports)?;
+        let today = number(today);
+        let mut record: BTreeSet<(&'static str, String, i32)> = BTreeSet::new();
+        for report in &unseen {
+            // Nobody looked before: the days of the reports stand for those of the runs.
+            let run = if memory.first_run { (report.day + 1).min(today) } else { today };
+            if run > today - SEEDED_DAYS {
+                let reporter = reporter_identity(report.org_email.as_deref(), &report.org_name);
+                record.insert(("reporter", reporter.to_string(), run));
+                record.insert(("domain", report.policy_domain.clone(), run));
+            }
+        }
+        let (mut reporters, mut domains) = (memory.reporters.clone(), memory.domains.clone());
+        for (kind, name, run) in &record {
+            let rhythm = if *kind == "reporter" { &mut reporters } else { &mut domains };
+            let runs = rhythm.entry(name.clone()).or_default();
+            if runs.last() != Some(run) {
+                runs.push(*run);
+            }
+        }
+        // Another run may have looked at a later `--now`.
+        for runs in reporters.values_mut().chain(domains.values_mut()) {
+            runs.retain(|run| *run <= today);
+            runs.sort_unstable();
+        }
+        reporters.retain(|_, runs| !runs.is_empty());
+        domains.retain(|_, runs| !runs.is_empty());
+        let newest = unseen.last().map_or(memory.reports, |report| report.id);
+        Ok(Self { newest, is_news: !unseen.is_empty(), reporters, domains, record: record.into_iter().collect() })
+    }
+
+    /// Whether anybody was not heard of for more than a day.
+    fn is_silence(&self, today: Date) -> bool {
+        let today = number(today);
+        self.reporters
+            .values()
+            .chain(self.domains.values())
+            .any(|runs| runs.last().is_some_and(|last| today - last > 1))
+    }
+}
+
+/// What the reports of the last weeks show. Without news their rows show nothing that was not told.
+fn of_reports(
+    store: &Store,
+    today: Date,
+    memory: &AlertMemory,
+    heard: &Heard,
+    (known, rules): (&[KnownEvent], &AlertRules),
+    is_news: bool,
+) -> Result<EventChanges, StoreError> {
+    let filter = Filter { from: Some(EventFacts::first_day(today)), to: Some(today), domains: Vec::new() };
+    let mut facts = EventFacts::new(today);
+    store.heads(&filter, &mut |head| facts.head(&head))?;
+    if is_news {
+        store.rows(&filter, EventFacts::COLUMNS, &mut |rows| facts.rows(&rows))?;
+    }
+    let is_known_mark = |domain: &str, mark: &str| memory.senders.contains(&(domain.to_owned(), mark.to_owned()));
+    let question = EventQuestion {
+        known,
+        reporters: &heard.reporters,
+        domains: &heard.domains,
+        first_day: memory.first_day.map(date),
+        is_known_mark: &is_known_mark,
+        sender_messages: rules.sender_messages,
+        wave_scale: rules.wave_scale,
+    };
+    Ok(compare(&facts, &question))
+}
+
+/// An event of the ledger as the rules know it.
+fn known(event: &StoredEvent) -> Option<KnownEvent> {
+    let body: AlertEvent = serde_json::from_str(event.body.as_deref()?).ok()?;
+    Some(KnownEvent {
+        id: event.id.clone(),
+        kind: EventKind::from_word(&event.kind)?,
+        policy_domain: event.policy_domain.clone(),
+        subject: event.subject.clone(),
+        sources: body.sources,
+        since: date(event.since?),
+        seen: date(event.seen.or(event.since)?),
+        ended: event.state == "resolved",
+        usual: body.usual.unwrap_or(0.0),
+    })
+}
+
+impl AlertLook {
+    fn begin(&mut self, changes: &EventChanges, today: Date, rules: &AlertRules, first_run: bool, now: Timestamp) {
+        for incident in &changes.begun {
+            let event = AlertEvent::begun(incident);
+            let old = first_run && number(incident.since) < number(today) - FIRST_RUN_DAYS;
+            let unwanted = rules.ignored.contains(&incident.kind) || incident.severity < rules.least;
+            let state = if old || unwanted { "known" } else { "new" };
+            self.known_before += usize::from(old);
+            self.run.events.push(StoredEvent {
+                id: event.id.clone(),
+                kind: event.kind.clone(),
+                state: state.to_owned(),
+                policy_domain: incident.policy_domain.as_ref().map(|domain| domain.as_written().to_owned()),
+                subject: incident.subject.clone(),
+                since: Some(number(incident.since)),
+                seen: Some(number(incident.seen)),
+                told: (state == "new").then_some(now),
+                body: serde_json::to_string(&event).ok(),
+                evidence: incident.messages,
+                ..StoredEvent::default()
+            });
+            if state == "new" {
+                self.events.push(event);
+            }
+        }
+    }
+
+    /// What goes on is kept with its new numbers, and not told.
+    fn go_on(&mut self, changes: &EventChanges, stored: &[StoredEvent]) {
+        let by_id: BTreeMap<&str, &StoredEvent> = stored.iter().map(|event| (event.id.as_str(), event)).collect();
+        for (id, incident) in &changes.going_on {
+            let Some(event) = by_id.get(id.as_str()) else { continue };
+            let Some(mut body) = event.body.as_deref().and_then(|body| serde_json::from_str::<AlertEvent>(body).ok())
+            else {
+                continue;
+            };
+            let more: Vec<_> =
+                incident.sources.iter().filter(|source| !body.sources.contains(source)).copied().collect();
+            body.sources.extend(more);
+            body.sources.truncate(200);
+            body.messages = body.messages.max(incident.messages);
+            body.reporters = body.reporters.max(incident.reporters);
+            let seen = event.seen.max(Some(number(incident.seen)));
+            body.last_seen = seen.map_or(body.last_seen, |seen| date(seen).to_string());
+            let kept = StoredEvent {
+                seen,
+                evidence: body.messages,
+                body: serde_json::to_string(&body).ok(),
+                ..(*event).clone()
+            };
+            if kept != **event {
+                self.run.events.push(kept);
+            }
+        }
+    }
+
+    fn end(&mut self, changes: &EventChanges, known: &[KnownEvent], stored: &[StoredEvent], now: Timestamp) {
+        for end in &changes.ended {
+            let event = stored.iter().find(|event| event.id == end.id);
+            let (Some(event), Some(known)) = (event, known.iter().find(|known| known.id == end.id)) else { continue };
+            let Some(body) = event.body.as_deref().and_then(|body| serde_json::from_str::<AlertEvent>(body).ok())
+            else {
+                continue;
+            };
+            let told = body.ended(known, end);
+            // What never was told has no end to tell.
+            let was_told = event.state == "new";
+            self.run.events.push(StoredEvent {
+                state: "resolved".to_owned(),
+                seen: Some(event.seen.unwrap_or(0).max(number(end.day) - 1)),
+                ended: Some(now),
+                body: serde_json::to_string(&told).ok(),
+                ..event.clone()
+            });
+            if was_told {
+                self.events.push(told);
+            }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! What is told of an event: the documented JSON, kept in the ledger and sent as it is.
+
+use crate::analyze::{Ended, EventKind, Incident, IncidentDetails, KnownEvent};
+use crate::present;
+use crate::store::StoredEvent;
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+/// The version of the JSON: raised when a key changes its meaning or goes.
+pub const SCHEMA: u32 = 1;
+
+/// Hexadecimal digits of an id.
+const DIGITS: usize = 12;
+/// Days for which an event that has no end is open.
+const OPEN_DAYS: i32 = 7;
+
+/// What one message tells.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AlertMessage {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The events, the most urgent first.
+    pub events: Vec<AlertEvent>,
+}
+
+/// An event as it is told. All texts are clean.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct AlertEvent {
+    /// Its id: the same for its beginning and its end.
+    pub id: String,
+    /// Its kind.
+    pub kind: String,
+    /// `critical`, `warning` or `info`.
+    pub severity: String,
+    /// `new` or `resolved`.
+    pub state: String,
+    /// The domain it is about; `None` where it is about no single one.
+    pub policy_domain: Option<String>,
+    /// The customer whose domain that is.
+    pub customer: Option<String>,
+    /// The addresses it is about, two hundred at most.
+    pub sources: Vec<IpAddr>,
+    /// The first day that shows it.
+    pub since: String,
+    /// The last day that shows it.
+    pub last_seen: String,
+    /// The first day without it; `None` while it goes on.
+    pub ended: Option<String>,
+    /// Messages that show it.
+    pub messages: u64,
+    /// How many reporters show it.
+    pub reporters: u64,
+    /// What happens, in one line.
+    pub text: String,
+    /// What to do.
+    pub action: String,
+    /// Of a pass rate, the lowest before: what its end is measured by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usual: Option<f64>,
+}
+
+impl AlertMessage {
+    /// A message of these, the most urgent first.
+    pub fn new(mut events: Vec<AlertEvent>) -> Self {
+        let order = |event: &AlertEvent| {
+            let severity = ["critical", "warning", "info"].iter().position(|word| *word == event.severity);
+            let kind = EventKind::ALL.iter().position(|kind| kind.word() == event.kind);
+            (event.state == "resolved", severity, kind, event.policy_domain.clone(), event.id.clone())
+        };
+        events.sort_by_cached_key(order);
+        Self { schema: SCHEMA, events }
+    }
+}
+
+impl AlertEvent {
+    /// The beginning of an incident.
+    pub(super) fn begun(incident: &Incident) -> Self {
+        let domain = incident.policy_domain.as_ref().map(|domain| present::alert_clean(domain.as_written()));
+        Self {
+            id: id(incident),
+            kind: incident.kind.word().to_owned(),
+            severity: incident.severity.word().to_owned(),
+            state: "new".to_owned(),
+            policy_domain: domain,
+            customer: None,
+            sources: incident.sources.clone(),
+            since: incident.since.to_string(),
+            last_seen: incident.seen.to_string(),
+            ended: None,
+            messages: incident.messages,
+            reporters: incident.reporters,
+            text: present::alert_text(incident),
+            action: present::alert_action(incident),
+            usual: match incident.details {
+                IncidentDetails::Rate { lowest, .. } => Some(lowest),
+                _ => None,
+            },
+        }
+    }
+
+    /// The end of an event that was told.
+    pub(super) fn ended(&self, known: &KnownEvent, end: &Ended) -> Self {
+        let days = (known.since, end.day);
+        let text = present::alert_end(known.kind, known.policy_domain.as_deref(), &known.subject, days, end.reporters);
+        Self {
+            state: "resolved".to_owned(),
+            ended: Some(end.day.to_string()),
+            text,
+            action: "Nothing more.".to_owned(),
+            ..self.clone()
+        }
+    }
+
+    /// Its kind.
+    pub fn kind(&self) -> Option<EventKind> {
+        EventKind::from_word(&self.kind)
+    }
+}
+
+/// The id of an incident: of its kind, domain and subject, and of the day it began, so that what happens again is another.
+fn id(incident: &Incident) -> String {
+    let mut hash = blake3::Hasher::new();
+    let domain = incident.policy_domain.as_ref().map_or("", |domain| domain.as_written());
+    for part in [incident.kind.word(), domain, &incident.subject, &incident.since.to_string()] {
+        hash.update(part.as_bytes()).update(b"\0");
+    }
+    hash.finalize().to_hex()[..DIGITS].to_owned()
+}
+
+/// The events that go on, or that have no end and are recent, and that nobody acknowledged.
+pub fn open_events(stored: &[StoredEvent], today: Date) -> Vec<AlertEvent> {
+    let recent = |since: Option<i32>| {
+        let day = jiff::civil::date(1970, 1, 1).saturating_add(jiff::Span::new().days(since.unwrap_or(0)));
+        today.duration_since(day).as_hours() <= i64::from(OPEN_DAYS) * 24
+    };
+    let endless = |kind: &str| {
+        let kinds = [EventKind::PolicyChanged, EventKind::SenderNew, EventKind::RejectedNew, EventKind::DnsChanged];
+        kinds.iter().any(|endless| endless.word() == kind)
+    };
+    let open = stored.iter().filter(|event| {
+        event.state == "new" && event.acknowledged.is_none() && (!endless(&event.kind) || recent(event.since))
+    });
+    open.filter_map(|event| serde_json::from_str(event.body.as_deref()?).ok()).collect()
+}

@@ -1,0 +1,93 @@
+//! Events of the program itself: a mailbox that cannot be read, items that could not be, a store that is damaged.
+
+use crate::analyze::{Ended, EventKind, Incident, IncidentDetails, KnownEvent, Severity};
+use crate::store::{Store, StoreError};
+use jiff::tz::Offset;
+use jiff::{SignedDuration, Timestamp};
+
+/// Readings that must fail in a row, and for how long, before a mailbox counts as failing.
+const FAILURES: u32 = 3;
+const FAILING: SignedDuration = SignedDuration::from_mins(15);
+/// A mailbox that fails for so long counts as failing however seldom it is read.
+const FAILING_LONG: SignedDuration = SignedDuration::from_hours(1);
+/// Damaged files that are named.
+const NAMED: usize = 3;
+
+/// What is found, and up to where rejected items were looked at.
+#[derive(Debug, Default)]
+pub struct Operations {
+    /// What began or goes on.
+    pub found: Vec<Incident>,
+    /// When the newest rejected item was rejected, in milliseconds.
+    pub rejected: i64,
+}
+
+/// Look at the store. `rejected` is up to where an earlier run looked; `None`: there was none.
+pub(super) fn operations(
+    store: &Store,
+    now: Timestamp,
+    mailboxes: &[String],
+    rejected: Option<i64>,
+) -> Result<Operations, StoreError> {
+    let mut operations = Operations::default();
+    let today = Offset::UTC.to_datetime(now).date();
+    let incident = |kind, severity, subject: String, since, details| Incident {
+        kind,
+        severity,
+        policy_domain: None,
+        subject,
+        sources: Vec::new(),
+        since,
+        seen: today,
+        messages: 0,
+        reporters: 0,
+        details,
+    };
+    for run in store.mailbox_runs()?.into_iter().filter(|run| mailboxes.contains(&run.mailbox)) {
+        let (Some(since), Some(error)) = (run.failing_since, run.error) else { continue };
+        let failing = now.duration_since(since);
+        if failing >= FAILING_LONG || run.failures >= FAILURES && failing >= FAILING {
+            let details = IncidentDetails::Mailbox { name: run.mailbox.clone(), why: error.into() };
+            let day = Offset::UTC.to_datetime(since).date();
+            let found = incident(EventKind::MailboxFailing, Severity::Critical, run.mailbox, day, details);
+            operations.found.push(found);
+        }
+    }
+    let mut entries = store.rejected()?;
+    entries.sort_by_key(|entry| entry.ingested);
+    operations.rejected = entries.last().map_or(0, |entry| entry.ingested.as_millisecond()).max(rejected.unwrap_or(0));
+    let new = entries.iter().filter(|entry| rejected.is_some_and(|seen| entry.ingested.as_millisecond() > seen));
+    if let Some(newest) = new.clone().last() {
+        let details = IncidentDetails::Rejected(new.count() as u64, newest.reason.as_str().into());
+        let subject = newest.ingested.as_millisecond().to_string();
+        let found = incident(EventKind::RejectedNew, Severity::Warning, subject, today, details);
+        operations.found.push(found);
+    }
+    let damaged = store.damaged_files(NAMED + 1)?;
+    if !damaged.is_empty() {
+        let more = if damaged.len() > NAMED { " and more" } else { "" };
+        let named: Vec<&str> = damaged.iter().take(NAMED).map(String::as_str).collect();
+        let what = format!("{}{more}: missing, or not as long as the ledger says", named.join(", "));
+        let details = IncidentDetails::Store(what);
+        operations.found.push(incident(
+            EventKind::StoreDamaged,
+            Severity::Critical,
+            "files".to_owned(),
+            today,
+            details,
+        ));
+    }
+    Ok(operations)
+}
+
+impl Operations {
+    /// The known events that are over: what is not found any more.
+    pub(super) fn ended(&self, known: &[KnownEvent], now: Timestamp) -> Vec<Ended> {
+        let day = Offset::UTC.to_datetime(now).date();
+        let ends = [EventKind::MailboxFailing, EventKind::StoreDamaged];
+        let over = known.iter().filter(|known| !known.ended && ends.contains(&known.kind)).filter(|known| {
+            !self.found.iter().any(|found| (found.kind, &found.subject) == (known.kind, &known.subject))
+        });
+        over.map(|known| Ended { id: known.id.clone(), day, reporters: 0 }).collect()
+    }
+}

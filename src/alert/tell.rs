@@ -1,0 +1,83 @@
+//! Telling: what waits in the outbox goes out by each way, and leaves the outbox once that has taken it.
+
+use super::message::{AlertEvent, AlertMessage};
+use crate::store::{StoreError, Untold, Writer};
+use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
+
+/// The way out that is standard output.
+pub const PRINT: &str = "print";
+
+/// Events in one message.
+const AT_ONCE: usize = 50;
+/// Pauses between the tries of one run.
+const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
+/// How long later runs wait, by how often it was tried before, in minutes.
+const LATER: [i64; 5] = [1, 5, 15, 60, 360];
+
+/// Why a way out did not take a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TellFailure {
+    /// What went wrong, without any secret.
+    pub why: String,
+    /// Another try may help.
+    pub again: bool,
+}
+
+/// A way out: its name in the outbox, and what hands a message over.
+pub struct Delivery<'a> {
+    /// Its name.
+    pub way: String,
+    /// Hands over one message. The key is the same whenever the same message is handed over again.
+    pub send: Box<dyn Fn(&AlertMessage, &str) -> Result<(), TellFailure> + 'a>,
+}
+
+/// Tell all that waits. Returns what went wrong, by way.
+///
+/// # Errors
+/// Where the ledger fails; that of a way out is no error.
+pub fn tell(writer: &mut Writer, deliveries: &[Delivery<'_>], now: Timestamp) -> Result<Vec<String>, StoreError> {
+    let mut failed = Vec::new();
+    for delivery in deliveries {
+        loop {
+            let untold = writer.untold(&delivery.way)?;
+            let due: Vec<Untold> = untold.into_iter().filter(|one| one.next <= now).take(AT_ONCE).collect();
+            if due.is_empty() {
+                break;
+            }
+            let events: Vec<AlertEvent> = due.iter().filter_map(|one| serde_json::from_str(&one.body).ok()).collect();
+            let message = AlertMessage::new(events);
+            match try_some_times(delivery, &message, &key(&due)) {
+                Ok(()) => writer.was_told(&delivery.way, &due)?,
+                Err(failure) => {
+                    let attempts = due.iter().map(|one| one.attempts).max().unwrap_or(0) as usize;
+                    let minutes = LATER[attempts.min(LATER.len() - 1)];
+                    let next = now.saturating_add(SignedDuration::from_mins(minutes)).unwrap_or(now);
+                    writer.was_not_told(&delivery.way, &due, next)?;
+                    failed.push(format!("{}: {}", delivery.way, failure.why));
+                    break;
+                }
+            }
+        }
+    }
+    Ok(failed)
+}
+
+/// The same whenever the same events are handed over: a receiver can tell a repetition.
+fn key(due: &[Untold]) -> String {
+    let mut hash = blake3::Hasher::new();
+    for one in due {
+        hash.update(one.event.as_bytes()).update(b" ").update(one.state.as_bytes()).update(b"\0");
+    }
+    hash.finalize().to_hex()[..32].to_owned()
+}
+
+fn try_some_times(delivery: &Delivery<'_>, message: &AlertMessage, key: &str) -> Result<(), TellFailure> {
+    let mut pauses = PAUSES.iter();
+    loop {
+        match ((delivery.send)(message, key), pauses.next()) {
+            (Err(failure), Some(pause)) if failure.again => std::thread::sleep(*pause),
+            (result, _) => return result,
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! When something that worked stopped working, by the days of the reports: a key, or SPF of an address.
+
+use super::facts::{BySource, Fact};
+use crate::model::Source;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Messages that worked before, so that there is something to break.
+const ESTABLISHED: u64 = 10;
+/// Failing messages that each of two reporters must have shown at most, before a break is told.
+const SHOWN: u64 = 5;
+/// A run of failing messages is no accident where chance makes one in ten million.
+const CHANCE: f64 = 1e-7;
+/// Even what never failed may fail once in so many messages.
+const LEAST_NOISE: f64 = 0.02;
+
+/// Something that broke.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Break {
+    /// The first day that shows it.
+    pub(crate) since: i32,
+    /// The last day that shows it.
+    pub(crate) seen: i32,
+    /// Failing messages since then.
+    pub(crate) bad: u64,
+    /// Those of them that fail DMARC.
+    pub(crate) lost: u64,
+    /// Who saw them.
+    pub(crate) reporters: BTreeSet<u32>,
+    /// The addresses they came from, most messages first.
+    pub(crate) sources: Vec<Source>,
+}
+
+/// Its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Repair {
+    /// The first day on which it works again.
+    pub(crate) day: i32,
+    /// Who saw that.
+    pub(crate) reporters: BTreeSet<u32>,
+}
+
+/// Good and bad messages.
+type Tally = (u64, u64);
+
+fn by_day<'a>(facts: impl Iterator<Item = &'a Fact>) -> BTreeMap<i32, Tally> {
+    let mut days: BTreeMap<i32, Tally> = BTreeMap::new();
+    for fact in facts {
+        let day = days.entry(fact.day).or_default();
+        *day = (day.0.saturating_add(fact.good), day.1.saturating_add(fact.bad));
+    }
+    days
+}
+
+fn last_good(days: &BTreeMap<i32, Tally>) -> Option<i32> {
+    days.iter().rev().find(|(_, (good, bad))| good > bad).map(|(day, _)| *day)
+}
+
+/// The addresses that count: those for which it ever worked, and those first seen after the last good day. What fails from
+/// an address that never worked is changed on its way, by a list for example.
+fn own(sources: &BySource<Fact>) -> Vec<(Source, &[Fact])> {
+    let works = |facts: &[Fact]| facts.iter().any(|fact| fact.good > 0);
+    let last = last_good(&by_day(sources.values().filter(|facts| works(facts)).flatten()));
+    let first = |facts: &[Fact]| facts.iter().map(|fact| fact.day).min();
+    let counts = |facts: &[Fact]| works(facts) || last.is_some() && first(facts) > last;
+    sources.iter().filter(|(_, facts)| counts(facts)).map(|(source, facts)| (*source, facts.as_slice())).collect()
+}
+
+/// Whether it broke, seen by two reporters at least.
+pub(crate) fn broken(sources: &BySource<Fact>) -> Option<Break> {
+    let own = own(sources);
+    let all = || own.iter().flat_map(|(_, facts)| facts.iter());
+    let days = by_day(all());
+    let since = since_last_good(&days, all()).or_else(|| since_of_reporters(all()))?;
+    let before = days.range(..since).fold((0_u64, 0_u64), |sum, (_, (good, bad))| (sum.0 + good, sum.1 + bad));
+    if before.0 < ESTABLISHED {
+        return None;
+    }
+    let mut found = Break { since, seen: since, bad: 0, lost: 0, reporters: BTreeSet::new(), sources: Vec::new() };
+    let mut by_source: BTreeMap<Source, u64> = BTreeMap::new();
+    for (source, facts) in &own {
+        for fact in facts.iter().filter(|fact| fact.day >= since && fact.bad > 0) {
+            found.seen = found.seen.max(fact.day);
+            found.bad = found.bad.saturating_add(fact.bad);
+            found.lost = found.lost.saturating_add(fact.lost);
+            found.reporters.insert(fact.reporter);
+            *by_source.entry(*source).or_default() += fact.bad;
+        }
+    }
+    let mut largest: Vec<_> = by_source.into_iter().map(|(source, bad)| (std::cmp::Reverse(bad), source)).collect();
+    largest.sort_unstable();
+    found.sources = largest.into_iter().map(|(_, source)| source).collect();
+    Some(found)
+}
+
+/// The first bad day after the last mostly good one, where nearly all since then fails, too often for chance.
+fn since_last_good<'a>(days: &BTreeMap<i32, Tally>, facts: impl Iterator<Item = &'a Fact>) -> Option<i32> {
+    let last = last_good(days)?;
+    let since = *days.range(last + 1..).find(|(_, (_, bad))| *bad > 0)?.0;
+    let before = days.range(..since).fold((0_u64, 0_u64), |sum, (_, (good, bad))| (sum.0 + good, sum.1 + bad));
+    let mut reporters: BTreeMap<u32, Tally> = BTreeMap::new();
+    for fact in facts.filter(|fact| fact.day >= since) {
+        let seen = reporters.entry(fact.reporter).or_default();
+        *seen = (seen.0.saturating_add(fact.good), seen.1.saturating_add(fact.bad));
+    }
+    let (good, bad) = reporters.values().fold((0_u64, 0_u64), |sum, seen| (sum.0 + seen.0, sum.1 + seen.1));
+    let showing = || reporters.values().filter(|(good, bad)| *bad > 0 && good.saturating_mul(10) <= *bad);
+    let enough = bad as f64 >= needed(before) || showing().filter(|(_, bad)| *bad >= SHOWN).count() > 1;
+    (showing().count() > 1 && good.saturating_mul(10) <= bad && enough).then_some(since)
+}
+
+/// How many messages in a row must fail, by how often they did before.
+fn needed((good, bad): Tally) -> f64 {
+    let noise = (bad as f64 / (good + bad).max(1) as f64).clamp(LEAST_NOISE, 0.9);
+    (CHANCE.ln() / noise.ln()).ceil()
+}
+
+/// The first day of those reporters that saw it work, and since their own last good day see nothing but failures; two of
+/// them, whatever others still see: keys are cached.
+fn since_of_reporters<'a>(facts: impl Iterator<Item = &'a Fact>) -> Option<i32> {
+    let mut reporters: BTreeMap<u32, Vec<&Fact>> = BTreeMap::new();
+    facts.for_each(|fact| reporters.entry(fact.reporter).or_default().push(fact));
+    let firsts = reporters.into_values().filter_map(|facts| {
+        let days = by_day(facts.into_iter());
+        let last = last_good(&days)?;
+        let worked: u64 = days.range(..=last).map(|(_, (good, _))| *good).sum();
+        let since = days.range(last + 1..).fold((0_u64, 0_u64), |sum, (_, (good, bad))| (sum.0 + good, sum.1 + bad));
+        let first = days.range(last + 1..).find(|(_, (_, bad))| *bad > 0)?.0;
+        (worked >= ESTABLISHED && since.0 == 0 && since.1 >= SHOWN).then_some(*first)
+    });
+    let firsts: Vec<i32> = firsts.collect();
+    if firsts.len() > 1 { firsts.into_iter().min() } else { None }
+}
+
+/// Whether what broke on a day works again, seen by two reporters.
+pub(crate) fn repaired(sources: &BySource<Fact>, since: i32) -> Option<Repair> {
+    let works = |facts: &[Fact]| facts.iter().any(|fact| fact.good > 0);
+    let own: Vec<&Fact> = sources.values().filter(|facts| works(facts)).flatten().collect();
+    let days = by_day(own.iter().copied());
+    let last_bad = days.range(since..).rev().find(|(_, (good, bad))| bad >= good).map_or(since, |(day, _)| *day);
+    let day = *days.range(last_bad + 1..).find(|(_, (good, _))| *good > 0)?.0;
+    let after = || own.iter().filter(|fact| fact.day >= day);
+    let (good, bad) = after().fold((0_u64, 0_u64), |sum, fact| (sum.0 + fact.good, sum.1 + fact.bad));
+    let reporters: BTreeSet<u32> = after().filter(|fact| fact.good > 0).map(|fact| fact.reporter).collect();
+    (reporters.len() > 1 && good >= 3 && bad.saturating_mul(4) <= good).then_some(Repair { day, reporters })
+}

@@ -1,0 +1,348 @@
+//! The rows and reports of the last weeks, added up for the rules: who saw which key, return path and sender on which day.
+
+use crate::{
+    analyze::{
+        interner::{Interner, Table},
+        period::number,
+    },
+    judge::organizational,
+    model::{Columns, Flags, ReportHead, Rows, SenderAuth, Source, Text, Words},
+};
+use jiff::civil::Date;
+use std::collections::BTreeMap;
+
+/// Days before today that are looked at.
+pub(crate) const WEEKS_DAYS: i32 = 56;
+
+/// What one reporter saw of something on one day.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Fact {
+    pub(crate) day: i32,
+    pub(crate) reporter: u32,
+    /// Messages for which it worked.
+    pub(crate) good: u64,
+    /// Messages for which it did not.
+    pub(crate) bad: u64,
+    /// Of the bad ones, those that fail DMARC.
+    pub(crate) lost: u64,
+}
+
+/// What one reporter saw of the mail of one address on one day.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct MailFact {
+    pub(crate) day: i32,
+    pub(crate) reporter: u32,
+    pub(crate) passed: u64,
+    pub(crate) failed: u64,
+    /// Failing messages that nothing authenticates, under any name.
+    pub(crate) unauthenticated: u64,
+    /// Those of them that the receiver blocked.
+    pub(crate) blocked: u64,
+}
+
+/// What tells the senders of a domain apart: the network, and the names that vouch for the mail.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct SenderMarks {
+    pub(crate) network: Source,
+    /// The domain's own keys that verify: signing domain and selector.
+    pub(crate) keys: Vec<(u32, u32)>,
+    /// Other organizations whose signature verifies.
+    pub(crate) signers: Vec<u32>,
+    /// Another organization whose return path SPF proves.
+    pub(crate) path: Option<u32>,
+    /// SPF proves the domain's own return path.
+    pub(crate) own_path: bool,
+}
+
+/// Mail of one kind from one address.
+pub(crate) type BySource<F> = BTreeMap<Source, Vec<F>>;
+
+/// A policy as one report shows it; what it leaves out has its default.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ShownPolicy {
+    pub(crate) day: i32,
+    pub(crate) reporter: u32,
+    pub(crate) values: [String; 6],
+}
+
+/// The tags of [`ShownPolicy::values`].
+pub(crate) const TAGS: [&str; 6] = ["p", "sp", "np", "adkim", "aspf", "pct"];
+
+/// Everything the rules look at.
+#[derive(Debug, Default)]
+pub struct EventFacts {
+    today: i32,
+    names: Interner<Text>,
+    /// The organization of each name.
+    organizations: Vec<u32>,
+    reporters: Interner<Text>,
+    /// What a reporter calls itself, by its mail domain.
+    pub(crate) shown_names: BTreeMap<u32, Text>,
+    /// The reporter behind a name in the rows.
+    by_name: Table<Text, u32>,
+    /// By domain, signing domain and selector.
+    pub(crate) keys: BTreeMap<(u32, u32, u32), BySource<Fact>>,
+    /// By domain and return path.
+    pub(crate) paths: BTreeMap<(u32, u32), BySource<Fact>>,
+    /// By domain.
+    pub(crate) mail: BTreeMap<u32, BySource<MailFact>>,
+    /// By domain.
+    pub(crate) senders: BTreeMap<u32, BTreeMap<SenderMarks, BySource<Fact>>>,
+    /// By domain.
+    pub(crate) policies: BTreeMap<u32, Vec<ShownPolicy>>,
+    /// The domains that each reporter reports on.
+    pub(crate) reported: BTreeMap<u32, std::collections::BTreeSet<u32>>,
+}
+
+/// Who sent a report: the domain of its mail address; a respelled name is no other reporter. Without one, its name.
+pub fn reporter_identity(org_email: Option<&str>, org_name: &str) -> Text {
+    let domain =
+        org_email.and_then(|email| email.rsplit_once('@')).map(|(_, domain)| domain.trim().trim_end_matches('.'));
+    match domain.filter(|domain| !domain.is_empty()) {
+        Some(domain) => Text::from(organizational(&domain.to_lowercase())),
+        None => Text::from(org_name.to_lowercase()),
+    }
+}
+
+impl EventFacts {
+    /// Nothing yet. Reports must come before rows.
+    pub fn new(today: Date) -> Self {
+        Self { today: number(today), ..Self::default() }
+    }
+
+    /// The first day that is looked at.
+    pub fn first_day(today: Date) -> Date {
+        crate::analyze::period::date(number(today) - WEEKS_DAYS)
+    }
+
+    /// The columns that the rules need.
+    pub const COLUMNS: Columns = Columns::DAY
+        .with(Columns::SOURCE)
+        .with(Columns::COUNT)
+        .with(Columns::ALIGNMENT)
+        .with(Columns::POLICY_DOMAIN)
+        .with(Columns::ORG_NAME)
+        .with(Columns::DISPOSITION)
+        .with(Columns::DKIM_DOMAIN)
+        .with(Columns::DKIM_SELECTOR)
+        .with(Columns::DKIM_RESULT)
+        .with(Columns::SPF_DOMAIN)
+        .with(Columns::SPF_RESULT)
+        .with(Columns::SENDER_AUTH)
+        .with(Columns::SIGNATURES);
+
+    pub(crate) fn today(&self) -> i32 {
+        self.today
+    }
+
+    pub(crate) fn name(&self, id: u32) -> &Text {
+        self.names.get(id)
+    }
+
+    /// The id of a reporter's mail domain.
+    pub(crate) fn reporter_id(&self, reporter: &str) -> Option<u32> {
+        self.reporters.find(reporter)
+    }
+
+    /// The id of a name.
+    pub(crate) fn name_id(&self, name: &str) -> Option<u32> {
+        self.names.find(name)
+    }
+
+    fn id(&mut self, name: &str) -> u32 {
+        let id = self.names.id(name, || name.into());
+        if id as usize >= self.organizations.len() {
+            self.organizations.push(id);
+            let organization = organizational(name).to_owned();
+            let of = self.names.id(&organization, || organization.as_str().into());
+            if of as usize >= self.organizations.len() {
+                self.organizations.push(of);
+            }
+            self.organizations[id as usize] = of;
+        }
+        id
+    }
+
+    fn organization(&self, id: u32) -> u32 {
+        self.organizations[id as usize]
+    }
+
+    /// Add a report.
+    pub fn head(&mut self, head: &ReportHead) {
+        let identity = reporter_identity(head.org_email.as_deref(), &head.org_name);
+        let reporter = self.reporters.id(&identity, || identity.clone());
+        self.by_name.insert(head.org_name.clone(), reporter);
+        self.shown_names.insert(reporter, head.org_name.clone());
+        let day = number(head.day);
+        if head.sender_auth == SenderAuth::Fail || day > self.today {
+            return;
+        }
+        let domain = self.id(head.policy.domain.as_str());
+        self.reported.entry(reporter).or_default().insert(domain);
+        let policy = &head.policy;
+        let Some(p) = &policy.p else { return };
+        let lower = |text: &Text| text.as_str().to_lowercase();
+        let p = lower(p);
+        let sp = policy.sp.as_ref().map_or_else(|| p.clone(), lower);
+        let np = policy.np.as_ref().map_or_else(|| sp.clone(), lower);
+        let mode = |mode: Option<&Text>| mode.map_or_else(|| "r".to_owned(), lower);
+        let pct = policy.pct.unwrap_or(100).to_string();
+        let values = [p, sp, np, mode(policy.adkim.as_ref()), mode(policy.aspf.as_ref()), pct];
+        self.policies.entry(domain).or_default().push(ShownPolicy { day, reporter, values });
+    }
+
+    /// Add rows.
+    pub fn rows(&mut self, rows: &Rows) {
+        let ids = |facts: &mut Self, words: &Words| -> Vec<u32> {
+            words.dictionary.iter().map(|word| facts.id(word)).collect()
+        };
+        let domains = ids(self, &rows.policy_domain);
+        let (dkim_domains, selectors) = (ids(self, &rows.dkim_domain), ids(self, &rows.dkim_selector));
+        let spf_domains = ids(self, &rows.spf_domain);
+        let reporters: Vec<u32> = rows.org_name.dictionary.iter().map(|name| self.reporter_of(name)).collect();
+        let at = |ids: &[u32], words: &Words, row: usize| ids.get(words.codes[row] as usize).copied();
+        for row in 0..rows.len {
+            let day = rows.day[row];
+            let forged = rows.sender_auth.get(row) == Some(SenderAuth::Fail.as_str());
+            let (Some(domain), Some(reporter)) =
+                (at(&domains, &rows.policy_domain, row), at(&reporters, &rows.org_name, row))
+            else {
+                continue;
+            };
+            if forged || day > self.today || day < self.today - WEEKS_DAYS {
+                continue;
+            }
+            let count = rows.count[row].max(0).unsigned_abs();
+            let pass = rows.flags[row].has(Flags::PASS);
+            let mut signatures = Vec::new();
+            if let Some(lines) = rows.signatures.get(row) {
+                for line in lines.lines() {
+                    let mut parts = line.split('\t');
+                    if let (Some(d), Some(s), Some(result)) = (parts.next(), parts.next(), parts.next()) {
+                        signatures.push((self.id(d), self.id(s), outcome(Some(result))));
+                    }
+                }
+            } else if let Some(d) = at(&dkim_domains, &rows.dkim_domain, row) {
+                let selector = at(&selectors, &rows.dkim_selector, row).unwrap_or_else(|| self.id(""));
+                signatures.push((d, selector, outcome(rows.dkim_result.get(row))));
+            }
+            let path = at(&spf_domains, &rows.spf_domain, row).map(|path| (path, outcome(rows.spf_result.get(row))));
+            let blocked = matches!(rows.disposition.get(row), Some("reject" | "quarantine"));
+            let seen = Seen { domain, source: rows.source[row], day, reporter, count, pass, blocked };
+            self.add(&seen, &signatures, path);
+        }
+    }
+
+    /// The reporter behind a name. One of which no report is known counts by its name.
+    fn reporter_of(&mut self, name: &str) -> u32 {
+        if let Some(known) = self.by_name.get(name) {
+            return *known;
+        }
+        let identity = reporter_identity(None, name);
+        let id = self.reporters.id(&identity, || identity.clone());
+        self.by_name.insert(name.into(), id);
+        self.shown_names.entry(id).or_insert_with(|| name.into());
+        id
+    }
+
+    fn add(&mut self, seen: &Seen, signatures: &[(u32, u32, Option<bool>)], path: Option<(u32, Option<bool>)>) {
+        let &Seen { domain, source, day, reporter, count, pass, blocked } = seen;
+        let own = self.organization(domain);
+        let fact = |works: bool| Fact {
+            day,
+            reporter,
+            good: if works { count } else { 0 },
+            bad: if works { 0 } else { count },
+            lost: if works || pass { 0 } else { count },
+        };
+        let mut marks = SenderMarks {
+            network: crate::analyze::shards::network(source),
+            keys: Vec::new(),
+            signers: Vec::new(),
+            path: None,
+            own_path: false,
+        };
+        let mut signed_as_own = false;
+        let mut done: Vec<(u32, u32)> = Vec::new();
+        for (signer, selector, works) in signatures {
+            if self.organization(*signer) != own {
+                if *works == Some(true) {
+                    marks.signers.push(self.organization(*signer));
+                }
+                continue;
+            }
+            signed_as_own = true;
+            // Of two signatures with one key, the one that works counts.
+            let best = signatures.iter().any(|other| (other.0, other.1, other.2) == (*signer, *selector, Some(true)));
+            let Some(works) = *works else { continue };
+            if done.contains(&(*signer, *selector)) || works != best {
+                continue;
+            }
+            done.push((*signer, *selector));
+            if works {
+                marks.keys.push((*signer, *selector));
+            }
+            push(self.keys.entry((domain, *signer, *selector)).or_default(), source, fact(works));
+        }
+        if let Some((path, works)) = path {
+            let is_own = self.organization(path) == own;
+            match works {
+                Some(works) if is_own => {
+                    marks.own_path = works;
+                    push(self.paths.entry((domain, path)).or_default(), source, fact(works));
+                }
+                Some(true) => marks.path = Some(self.organization(path)),
+                _ => {}
+            }
+        }
+        let vouched = !marks.keys.is_empty() || !marks.signers.is_empty() || marks.path.is_some() || marks.own_path;
+        let alone = if pass || vouched || signed_as_own { 0 } else { count };
+        let mail = MailFact {
+            day,
+            reporter,
+            passed: if pass { count } else { 0 },
+            failed: if pass { 0 } else { count },
+            unauthenticated: alone,
+            blocked: if blocked { alone } else { 0 },
+        };
+        self.mail.entry(domain).or_default().entry(source).or_default().push(mail);
+        if vouched {
+            marks.keys.sort_unstable();
+            marks.signers.sort_unstable();
+            marks.signers.dedup();
+            push(self.senders.entry(domain).or_default().entry(marks).or_default(), source, fact(pass));
+        }
+    }
+}
+
+/// A row, as far as all rules need it.
+struct Seen {
+    domain: u32,
+    source: Source,
+    day: i32,
+    reporter: u32,
+    count: u64,
+    pass: bool,
+    blocked: bool,
+}
+
+fn push(facts: &mut BySource<Fact>, source: Source, fact: Fact) {
+    let facts = facts.entry(source).or_default();
+    match facts.last_mut() {
+        Some(last) if (last.day, last.reporter) == (fact.day, fact.reporter) => {
+            last.good = last.good.saturating_add(fact.good);
+            last.bad = last.bad.saturating_add(fact.bad);
+            last.lost = last.lost.saturating_add(fact.lost);
+        }
+        _ => facts.push(fact),
+    }
+}
+
+/// Whether an authentication worked; `None` where the result says nothing: a temporary error is no failure.
+fn outcome(result: Option<&str>) -> Option<bool> {
+    match result {
+        Some("pass") => Some(true),
+        None | Some("temperror" | "none" | "unknown" | "") => None,
+        Some(_) => Some(false),
+    }
+}

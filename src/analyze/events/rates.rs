@@ -1,0 +1,114 @@
+//! A pass rate that fell beyond what the domain ever showed: of its known senders, so that spoofing does not count.
+
+use super::facts::{BySource, MailFact};
+use crate::model::Source;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Days that are compared at a time.
+const LENGTH: i32 = 3;
+/// Messages in them.
+const MESSAGES: u64 = 100;
+/// So much worse than the worst such days before, in hundredths.
+const WORSE: f64 = 15.0;
+/// Earlier stretches with enough mail, at least.
+const BEFORE: usize = 10;
+
+/// A pass rate that fell.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Fallen {
+    pub(crate) since: i32,
+    pub(crate) seen: i32,
+    pub(crate) failing: u64,
+    pub(crate) messages: u64,
+    /// Hundredths that pass, and the lowest before.
+    pub(crate) rates: (f64, f64),
+    pub(crate) reporters: BTreeSet<u32>,
+    pub(crate) sources: Vec<Source>,
+}
+
+/// Passed and failed messages of known senders by day.
+type Days = BTreeMap<i32, (u64, u64)>;
+
+fn days(mail: &BySource<MailFact>, leave_out: &dyn Fn(Source) -> bool) -> Days {
+    let mut days = Days::new();
+    for (_, facts) in known(mail, leave_out) {
+        for fact in facts {
+            let day = days.entry(fact.day).or_default();
+            *day = (day.0.saturating_add(fact.passed), day.1.saturating_add(fact.failed));
+        }
+    }
+    days
+}
+
+/// Addresses most of whose mail passed.
+fn known<'a>(
+    mail: &'a BySource<MailFact>,
+    leave_out: &'a dyn Fn(Source) -> bool,
+) -> impl Iterator<Item = (Source, &'a [MailFact])> {
+    let is_known = |facts: &[MailFact]| facts.iter().map(|fact| fact.passed).sum::<u64>() >= 20;
+    mail.iter()
+        .filter(move |(source, facts)| is_known(facts) && !leave_out(**source))
+        .map(|(source, facts)| (*source, facts.as_slice()))
+}
+
+fn share(days: &Days, from: i32) -> Option<f64> {
+    let sum = days
+        .range(from..from + LENGTH)
+        .fold((0_u64, 0_u64), |sum, (_, (passed, failed))| (sum.0 + passed, sum.1 + failed));
+    let all = sum.0 + sum.1;
+    (all >= MESSAGES).then(|| 100.0 * sum.0 as f64 / all as f64)
+}
+
+/// Whether the rate of the last days with reports fell.
+pub(crate) fn fallen(mail: &BySource<MailFact>, today: i32, leave_out: &dyn Fn(Source) -> bool) -> Option<Fallen> {
+    let days = days(mail, leave_out);
+    let last = *days.last_key_value()?.0;
+    let start = last - LENGTH + 1;
+    if last < today - 4 {
+        return None;
+    }
+    let now = share(&days, start)?;
+    let before: Vec<f64> =
+        (today - super::facts::WEEKS_DAYS..start - LENGTH + 1).filter_map(|from| share(&days, from)).collect();
+    let lowest = before.iter().copied().fold(f64::INFINITY, f64::min);
+    if before.len() < BEFORE || now > lowest - WORSE {
+        return None;
+    }
+    let is_low =
+        |(_, (passed, failed)): &(&i32, &(u64, u64))| (100 * passed) as f64 <= lowest * (passed + failed) as f64;
+    let since = *days.range(start..).find(is_low)?.0;
+    let mut reporters = BTreeSet::new();
+    let mut largest = Vec::new();
+    let (mut failing, mut messages) = (0_u64, 0_u64);
+    for (source, facts) in known(mail, leave_out) {
+        let mut failed = 0_u64;
+        for fact in facts.iter().filter(|fact| fact.day >= since) {
+            failed = failed.saturating_add(fact.failed);
+            messages = messages.saturating_add(fact.passed).saturating_add(fact.failed);
+            if fact.failed > 0 {
+                reporters.insert(fact.reporter);
+            }
+        }
+        if failed > 0 {
+            failing = failing.saturating_add(failed);
+            largest.push((std::cmp::Reverse(failed), source));
+        }
+    }
+    largest.sort_unstable();
+    let sources = largest.into_iter().map(|(_, source)| source).collect();
+    let found = Fallen { since, seen: last, failing, messages, rates: (now, lowest), reporters, sources };
+    (found.reporters.len() > 1).then_some(found)
+}
+
+/// Whether the rate of the last days is back at what it was.
+pub(crate) fn recovered(
+    mail: &BySource<MailFact>,
+    seen: i32,
+    lowest: f64,
+    leave_out: &dyn Fn(Source) -> bool,
+) -> Option<i32> {
+    let days = days(mail, leave_out);
+    let last = *days.last_key_value()?.0;
+    let start = last - LENGTH + 1;
+    (start > seen && share(&days, start)? >= lowest - WORSE / 3.0).then_some(start)
+}

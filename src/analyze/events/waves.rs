@@ -1,0 +1,93 @@
+//! Waves of spoofing: far more mail that nothing authenticates than two reporters ever see of a domain.
+
+use super::facts::{BySource, MailFact};
+use crate::model::Source;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Days over which mail is added up: a burst, and what goes on for days. With how many messages a reporter must see, and
+/// how many times as many as ever before.
+const LENGTHS: [(i32, u64, f64); 2] = [(2, 120, 3.0), (7, 200, 2.5)];
+/// A wave is told in the days after it began.
+const FRESH: i32 = 10;
+/// Days without one, after which it is over.
+pub(crate) const OVER: i32 = 3;
+
+/// A wave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wave {
+    pub(crate) since: i32,
+    pub(crate) seen: i32,
+    pub(crate) messages: u64,
+    pub(crate) blocked: u64,
+    pub(crate) addresses: u64,
+    pub(crate) reporters: BTreeSet<u32>,
+    pub(crate) sources: Vec<Source>,
+}
+
+/// Unauthenticated messages by day of each reporter: of addresses that nothing ever passed from.
+fn by_reporter(mail: &BySource<MailFact>) -> BTreeMap<u32, BTreeMap<i32, u64>> {
+    let mut reporters: BTreeMap<u32, BTreeMap<i32, u64>> = BTreeMap::new();
+    for fact in spoofing(mail).flat_map(|(_, facts)| facts) {
+        let day = reporters.entry(fact.reporter).or_default().entry(fact.day).or_default();
+        *day = day.saturating_add(fact.unauthenticated);
+    }
+    reporters
+}
+
+fn spoofing(mail: &BySource<MailFact>) -> impl Iterator<Item = (Source, &[MailFact])> {
+    let foreign = |facts: &&Vec<MailFact>| facts.iter().all(|fact| fact.passed == 0);
+    mail.iter().filter(move |(_, facts)| foreign(facts)).map(|(source, facts)| (*source, facts.as_slice()))
+}
+
+/// The latest wave, if there is one that began in the last days. `least` scales the numbers of messages that are needed.
+pub(crate) fn wave(mail: &BySource<MailFact>, today: i32, least: f64) -> Option<Wave> {
+    let reporters = by_reporter(mail);
+    let mut days: Vec<i32> = Vec::new();
+    for (length, messages, times) in LENGTHS {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a bounded number of messages")]
+        let floor = (messages as f64 * least).max(1.0) as u64;
+        for start in today - FRESH..=today {
+            let shows = |seen: &BTreeMap<i32, u64>| {
+                let sum = |from: i32| seen.range(from..from + length).fold(0_u64, |sum, (_, n)| sum.saturating_add(*n));
+                let usual = seen.range(..start - length + 1).map(|(day, _)| sum(*day)).max().unwrap_or(0);
+                sum(start) >= floor.max((usual as f64 * times) as u64)
+            };
+            if reporters.values().filter(|seen| shows(seen)).count() > 1 {
+                days.extend(start..start + length);
+            }
+        }
+    }
+    days.sort_unstable();
+    days.dedup();
+    let (first, last) = (*days.first()?, *days.last()?);
+    // Of the days that make up the sums, those that stand out.
+    let mut all: BTreeMap<i32, u64> = BTreeMap::new();
+    for (day, messages) in reporters.values().flatten() {
+        *all.entry(*day).or_default() += messages;
+    }
+    let usual = all.range(..first).map(|(_, messages)| *messages).max().unwrap_or(0);
+    let most = all.range(first..=last).map(|(_, messages)| *messages).max().unwrap_or(0);
+    let high = |messages: u64| messages > usual && messages.saturating_mul(20) >= most;
+    let mut outstanding = all.range(first..=last).filter(|(_, messages)| high(**messages)).map(|(day, _)| *day);
+    let since = outstanding.next()?;
+    let seen = outstanding.next_back().unwrap_or(since);
+    let mut found =
+        Wave { since, seen, messages: 0, blocked: 0, addresses: 0, reporters: BTreeSet::new(), sources: Vec::new() };
+    let mut largest = Vec::new();
+    for (source, facts) in spoofing(mail) {
+        let mut sent = 0_u64;
+        for fact in facts.iter().filter(|fact| (since..=seen).contains(&fact.day) && fact.unauthenticated > 0) {
+            sent = sent.saturating_add(fact.unauthenticated);
+            found.blocked = found.blocked.saturating_add(fact.blocked);
+            found.reporters.insert(fact.reporter);
+        }
+        if sent > 0 {
+            found.messages = found.messages.saturating_add(sent);
+            found.addresses += 1;
+            largest.push((std::cmp::Reverse(sent), source));
+        }
+    }
+    largest.sort_unstable();
+    found.sources = largest.into_iter().map(|(_, source)| source).collect();
+    Some(found)
+}
