@@ -78,5 +78,7 @@ pub mod ingest;
 pub mod present;
 #[cfg(feature = "cli")]
 pub mod send;
+#[cfg(all(feature = "store", feature = "dns"))]
+pub mod simulate;
 #[cfg(feature = "store")]
 pub mod store;

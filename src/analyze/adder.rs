@@ -2,7 +2,7 @@
 //! associative and commutative: whatever comes may come in any order.
 
 use super::{
-    Question, Summary, answers,
+    AttributedMail, Question, Summary, answers,
     common::{Chunk, Common},
     interner::{Interner, NONE},
     period::number,
@@ -119,6 +119,13 @@ impl Adder {
         let common = self.common.into_inner().unwrap_or_else(PoisonError::into_inner);
         let Self { question, scope, facts, .. } = self;
         answers::summary(&Added { question, scope, common, facts: facts.whole() })
+    }
+
+    /// The mail itself, each row with whose it is, instead of an answer about it.
+    pub fn attribute(self) -> AttributedMail {
+        let common = self.common.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let Self { question, scope, facts, .. } = self;
+        AttributedMail::new(&Added { question, scope, common, facts: facts.whole() })
     }
 }
 

@@ -52,7 +52,7 @@ pub use period::{Period, PeriodError};
 pub use policies::PolicyChange;
 pub use question::{Aside, Confirmed, Contradicted, HostName, Network, Question, Watched};
 pub use reporters::{MissingDays, SilentDomain, SilentReporter};
-pub use senders::{Evidence, Role, Roles};
+pub use senders::{AttributedMail, Evidence, MailResults, MailRow, MailSender, ReportedSignature, Role, Roles};
 pub use summary::{
     Changes, Days, DomainSummary, LoneReporter, LongReport, PolicySeen, Quality, RepeatedReports, SCHEMA,
     SourceSummary, Subdomain, Summary, Totals,

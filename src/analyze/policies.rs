@@ -83,20 +83,27 @@ where
 pub(crate) fn now(view: &View<'_>, domain: u32) -> Option<PolicySeen> {
     let days = days(view, domain);
     let last = last_two(days.iter().filter(|(day, _)| view.is_asked(**day)));
-    if last.is_empty() {
-        return None;
-    }
-    let most = |tag: usize| prevailing(&TAGS[tag], last.iter().copied()).map(Foreign::from);
+    (!last.is_empty()).then(|| seen(&last))
+}
+
+/// The policy that the reports of each day show, by day.
+pub(crate) fn by_day(view: &View<'_>, domain: u32) -> Vec<(Date, PolicySeen)> {
+    days(view, domain).iter().map(|(day, shown)| (date(*day), seen(&[shown]))).collect()
+}
+
+/// What most reports of some days state, tag by tag.
+fn seen(days: &[&Vec<(&Policy, u64)>]) -> PolicySeen {
+    let most = |tag: usize| prevailing(&TAGS[tag], days.iter().copied()).map(Foreign::from);
     let stated_sp = Tag { name: "sp", absent: None, read: |policy| policy.sp.clone() };
-    Some(PolicySeen {
+    PolicySeen {
         p: most(0),
-        sp: prevailing(&stated_sp, last.iter().copied()).map(Foreign::from),
+        sp: prevailing(&stated_sp, days.iter().copied()).map(Foreign::from),
         np: most(2),
         adkim: most(3),
         aspf: most(4),
-        pct: prevailing(&TAGS[5], last.iter().copied()).and_then(|pct| pct.parse().ok()),
+        pct: prevailing(&TAGS[5], days.iter().copied()).and_then(|pct| pct.parse().ok()),
         testing: most(6),
-    })
+    }
 }
 
 /// What changed in the period, in the order of the tags.

@@ -41,6 +41,8 @@ pub struct Question {
     pub acknowledged: BTreeMap<String, Acknowledged>,
     /// The addresses to explain: the summary tells whose senders they are.
     pub watch: Option<Watched>,
+    /// Judge reporters week by week within the period, as a summary of each week would: for periods of many weeks.
+    pub weekly: bool,
 }
 
 /// Addresses to explain.

@@ -5,7 +5,7 @@
 use super::output::Color;
 use super::{
     ack, alert, check, compact, completions, config, convert, enrich, export, fetch, ingest, man, prune, rebuild,
-    rejected, status, summary, verify,
+    rejected, simulate, status, summary, verify,
 };
 use clap::builder::{FalseyValueParser, PathBufValueParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue};
@@ -76,6 +76,7 @@ pub(crate) enum Command {
     Export(export::Args),
     Convert(convert::Args),
     Check(check::Args),
+    Simulate(simulate::Args),
     Enrich(enrich::Args),
     Status(status::Args),
     Rejected(rejected::Args),

@@ -30,6 +30,7 @@ mod rebuild;
 mod rejected;
 mod screen;
 mod settings;
+mod simulate;
 mod status;
 mod straight;
 mod summary;
@@ -105,6 +106,7 @@ impl Run {
             Command::Ack(args) => ack::run(self, &args),
             Command::Alert(args) => alert::run(self, &args),
             Command::Check(args) => check::run(self, &args),
+            Command::Simulate(args) => simulate::run(self, &args),
             Command::Enrich(args) => enrich::run(self, &args),
             Command::Status(args) => status::run(self, &args),
             Command::Rejected(args) => rejected::run(self, &args),

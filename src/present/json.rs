@@ -31,7 +31,7 @@ pub fn explanation(explanation: &Explanation) -> String {
     written(explanation)
 }
 
-fn written(answer: &impl Serialize) -> String {
+pub(super) fn written(answer: &impl Serialize) -> String {
     let mut bytes = Vec::new();
     write(answer, &mut bytes).expect("an answer has string keys and finite numbers only, and a vector takes them");
     String::from_utf8(bytes).expect("serde_json writes UTF-8")

@@ -19,6 +19,8 @@ mod numbers;
 mod page;
 #[cfg(feature = "dns")]
 mod posture;
+#[cfg(feature = "dns")]
+mod simulation;
 mod text;
 mod words;
 
@@ -33,6 +35,8 @@ pub use letter::letter;
 pub use markdown::markdown;
 #[cfg(feature = "dns")]
 pub use posture::posture;
+#[cfg(feature = "dns")]
+pub use simulation::{SIMULATION_SCHEMA, json as simulation_json, text as simulation};
 pub use text::text;
 
 /// How a rendering should look. Only text depends on it.

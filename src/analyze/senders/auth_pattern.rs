@@ -171,6 +171,17 @@ pub(crate) fn understand(
     }
 }
 
+/// Domain, selector and result of each signature of a pattern, as the columns tell them.
+pub(crate) fn reported_signatures<'a>(
+    added: &'a Added,
+    pattern: &Pattern,
+) -> impl Iterator<Item = (&'a str, &'a str, &'a str)> {
+    let word = |id: u32| added.common.texts.text(id).map_or("", Text::as_str);
+    signatures(word(pattern.signatures), pattern, word)
+        .filter(|signature| !signature.domain.is_empty())
+        .map(|signature| (signature.domain, signature.selector, signature.result))
+}
+
 /// All signatures of a row: the deciding one where it says all.
 fn signatures<'a>(
     all: &'a str,

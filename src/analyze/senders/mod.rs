@@ -1,5 +1,6 @@
 //! Who each sender of a domain is, by which evidence.
 
+mod attributed;
 mod auth_pattern;
 mod causes;
 mod classify;
@@ -14,6 +15,7 @@ mod spf_loss;
 mod view;
 mod weights;
 
+pub use attributed::{AttributedMail, MailResults, MailRow, MailSender, ReportedSignature};
 pub(crate) use auth_pattern::{Breakage, SigningKey};
 pub(crate) use classify::{Identity, at_or_below, within};
 pub(crate) use fold::{DomainFold, Folded, Governs, HolderKey, fold};

@@ -6,6 +6,7 @@ use super::super::{
     facts::{Fact, Pattern},
     heads::Heads,
     interner::Table,
+    period::number,
     shards::Part,
     sums::Messages,
     thresholds::{HEALTHY_ONE_IN, NO_CHANCE, SEEN_BY_OTHERS},
@@ -14,7 +15,7 @@ use crate::model::Flags;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A policy domain, a reporter, and a window.
+/// A policy domain, a reporter, and a window, or a week of the period.
 type DomainReporter = (u32, u32, u8);
 
 /// What counts how much.
@@ -24,20 +25,29 @@ pub(crate) struct Weights {
     pub(crate) lone: BTreeMap<DomainReporter, (Messages, Messages)>,
     /// By policy domain, reporter and day: how often the same report came.
     pub(crate) copies: BTreeMap<(u32, u32, i32), u64>,
+    /// Where reporters are judged week by week: the first day.
+    weeks_from: Option<i32>,
 }
 
 impl Weights {
     /// Look at all facts and reports.
     pub(crate) fn new(added: &Added) -> Self {
-        Self { lone: lone_reporters(added), copies: repeated_reports(added) }
+        let weeks_from = added.question.period.filter(|_| added.question.weekly).map(|period| number(period.from()));
+        Self { lone: lone_reporters(added, weeks_from), copies: repeated_reports(added), weeks_from }
     }
 
     /// The messages of a fact that count.
     pub(crate) fn judged(&self, pattern: &Pattern, fact: &Fact) -> Messages {
         // Anybody can forge a report, to whitewash or to alarm.
-        if pattern.unproven || self.lone.contains_key(&(pattern.domain, fact.reporter, pattern.window)) {
+        let window = window(pattern, fact, self.weeks_from);
+        if pattern.unproven || self.lone.contains_key(&(pattern.domain, fact.reporter, window)) {
             return Messages(0);
         }
+        self.once(pattern, fact)
+    }
+
+    /// The messages of a fact, those of a repeated report once.
+    pub(crate) fn once(&self, pattern: &Pattern, fact: &Fact) -> Messages {
         if self.copies.is_empty() {
             return Messages(fact.messages);
         }
@@ -46,11 +56,17 @@ impl Weights {
     }
 }
 
+/// The window in which the reporter of a fact is judged.
+fn window(pattern: &Pattern, fact: &Fact, weeks_from: Option<i32>) -> u8 {
+    let week = |first: i32| u8::try_from(fact.day.saturating_sub(first).div_euclid(7)).unwrap_or(u8::MAX);
+    weeks_from.map_or(pattern.window, week)
+}
+
 /// Reporters of a domain and window that see most of that mail fail which the others see pass: their own resolver, or
 /// something in front of them, is the likeliest reason.
-fn lone_reporters(added: &Added) -> BTreeMap<DomainReporter, (Messages, Messages)> {
+fn lone_reporters(added: &Added, weeks_from: Option<i32>) -> BTreeMap<DomainReporter, (Messages, Messages)> {
     let sums = |mut sums: Table<DomainReporter, (Messages, Messages)>, part: &Part| {
-        healthy_elsewhere(added, part, &mut sums);
+        healthy_elsewhere(added, (part, weeks_from), &mut sums);
         sums
     };
     let merge = |mut sums: Table<_, (Messages, Messages)>, more: Table<_, (Messages, Messages)>| {
@@ -74,7 +90,11 @@ struct Seen {
 }
 
 /// Of each reporter, what it sees of the mail that two others at least see pass.
-fn healthy_elsewhere(added: &Added, part: &Part, sums: &mut Table<DomainReporter, (Messages, Messages)>) {
+fn healthy_elsewhere(
+    added: &Added,
+    (part, weeks_from): (&Part, Option<i32>),
+    sums: &mut Table<DomainReporter, (Messages, Messages)>,
+) {
     let patterns = added.common.patterns.items();
     let mut seen: Vec<Seen> = Vec::new();
     for facts in part.facts.chunk_by(|a, b| a.source == b.source) {
@@ -84,7 +104,8 @@ fn healthy_elsewhere(added: &Added, part: &Part, sums: &mut Table<DomainReporter
             if pattern.unproven {
                 continue;
             }
-            let (place, messages) = ((pattern.domain, pattern.header_from, pattern.window), Messages(fact.messages));
+            let window = window(pattern, fact, weeks_from);
+            let (place, messages) = ((pattern.domain, pattern.header_from, window), Messages(fact.messages));
             let (pass, fail) =
                 if pattern.flags.has(Flags::PASS) { (messages, Messages(0)) } else { (Messages(0), messages) };
             match seen.last_mut().filter(|one| one.place == place && one.reporter == fact.reporter) {

@@ -16,6 +16,7 @@ mod smtp;
 pub(crate) use alert::AlertSettings;
 pub(crate) use confirmed::network_of;
 pub(crate) use mailbox::secrets_of;
+pub(crate) use reader::distance;
 pub(crate) use secret::warning;
 pub(crate) use smtp::{Outlet, Smtp};
 

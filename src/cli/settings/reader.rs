@@ -304,7 +304,7 @@ fn one_of(words: &[&str]) -> String {
 }
 
 /// How many letters two short words differ by (Levenshtein).
-fn distance(left: &str, right: &str) -> usize {
+pub(crate) fn distance(left: &str, right: &str) -> usize {
     let right: Vec<char> = right.chars().take(40).collect();
     let mut row: Vec<usize> = (0..=right.len()).collect();
     for (line, a) in left.chars().enumerate() {

@@ -1,0 +1,123 @@
+//! What becomes of the DKIM keys that verified the mail: kept, gone, or not known.
+
+use super::{Obstacle, SimulationRequest, proposed_dns::ProposedDns};
+use crate::analyze::MailResults;
+use crate::dns::answer::{Answer, Lookup, Question, Kind, Txt};
+use crate::dns::dkim::Key;
+use crate::dns::name;
+use crate::model::Text;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What becomes of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum KeyFate {
+    Kept,
+    Gone,
+    Unknown(Obstacle),
+}
+
+/// Keys by signing domain and selector, as reports write them; those that are not in it are kept.
+#[derive(Debug, Clone, Default)]
+pub(super) struct KeyFates(BTreeMap<(Text, Text), KeyFate>);
+
+impl KeyFates {
+    /// Of all keys that verified a signature of some mail.
+    pub(super) fn new<'r>(
+        request: &SimulationRequest,
+        (dns, below): (&ProposedDns<'_>, &dyn Lookup),
+        results: impl Iterator<Item = &'r MailResults>,
+    ) -> Self {
+        let signatures = results.flat_map(|results| &results.signatures).filter(|signature| signature.pass);
+        let used: BTreeSet<(Text, Text)> =
+            signatures.map(|signature| (signature.domain.clone(), signature.selector.clone())).collect();
+        let mut fates = Self::default();
+        if let Some(zone) = &request.zone {
+            let base = zone.apex.as_deref().unwrap_or(&request.domain);
+            let named: Vec<&(Text, Text)> =
+                used.iter().filter(|(domain, selector)| name::is_within(domain, base) && !selector.is_empty()).collect();
+            let questions: Vec<Question> =
+                named.iter().map(|(domain, selector)| Question::new(&place(domain, selector), Kind::Txt)).collect();
+            dns.announce(&questions);
+            below.announce(&questions);
+            for key in named {
+                fates.0.insert(key.clone(), in_zone((dns, below), &place(&key.0, &key.1)));
+            }
+            // A key that the report does not name is one of those that others name, where there are any.
+            for (domain, _) in used.iter().filter(|(domain, selector)| name::is_within(domain, base) && selector.is_empty()) {
+                let others: Vec<&KeyFate> = fates.of(domain).collect();
+                let touched = zone.covers(domain) || !others.is_empty();
+                if touched && (others.is_empty() || others.iter().any(|fate| **fate != KeyFate::Kept)) {
+                    fates.0.insert((domain.clone(), Text::default()), KeyFate::Unknown(Obstacle::Unsaid));
+                }
+            }
+        }
+        for (domain, selector) in used.iter().filter(|(domain, _)| **domain == request.domain) {
+            let removed = request.removed_selectors.iter().any(|removed| removed.eq_ignore_ascii_case(selector));
+            if removed {
+                fates.0.insert((domain.clone(), selector.clone()), KeyFate::Gone);
+            } else if selector.is_empty() && !request.removed_selectors.is_empty() {
+                fates.0.insert((domain.clone(), selector.clone()), KeyFate::Unknown(Obstacle::Unsaid));
+            }
+        }
+        fates
+    }
+
+    /// What becomes of a key.
+    pub(super) fn get(&self, domain: &Text, selector: &Text) -> &KeyFate {
+        self.0.get(&(domain.clone(), selector.clone())).unwrap_or(&KeyFate::Kept)
+    }
+
+    /// Whether all keys stay.
+    pub(super) fn are_all_kept(&self) -> bool {
+        self.0.values().all(|fate| *fate == KeyFate::Kept)
+    }
+
+    /// The keys of a domain that have a name.
+    fn of(&self, domain: &Text) -> impl Iterator<Item = &KeyFate> {
+        self.0.iter().filter(move |((of, selector), _)| of == domain && !selector.is_empty()).map(|(_, fate)| fate)
+    }
+}
+
+fn place(domain: &str, selector: &str) -> String {
+    format!("{selector}._domainkey.{domain}")
+}
+
+/// What a zone file makes of a key.
+fn in_zone((dns, below): (&ProposedDns<'_>, &dyn Lookup), place: &str) -> KeyFate {
+    if !name::is_possible(place) {
+        return KeyFate::Kept;
+    }
+    let (proposed, touched) = dns.tracked(|dns| dns.txt(place));
+    if !touched {
+        return KeyFate::Kept;
+    }
+    let proposed = match proposed {
+        Answer::Found(texts) => keys(&texts),
+        Answer::NoData | Answer::NxDomain => Vec::new(),
+        Answer::Failed(failure) => {
+            return KeyFate::Unknown(Obstacle::LookupFailed(format!("{place} TXT: {failure}")));
+        }
+    };
+    if proposed.is_empty() {
+        return KeyFate::Gone;
+    }
+    match below.txt(place) {
+        Answer::Found(texts) => {
+            let published = keys(&texts);
+            let same = published.is_empty() || published.iter().any(|key| proposed.contains(key));
+            if same { KeyFate::Kept } else { KeyFate::Unknown(Obstacle::KeyReplaced(place.to_owned())) }
+        }
+        // What is published now cannot be compared: the file has a key, and that is all that is asked for.
+        Answer::NoData | Answer::NxDomain | Answer::Failed(_) => KeyFate::Kept,
+    }
+}
+
+/// The public keys of the records that verifiers can use.
+fn keys(texts: &[Txt]) -> Vec<String> {
+    let texts = texts.iter().map(Txt::text).filter(|text| Key::parse(text).is_ok());
+    let value = |text: String| {
+        let tag = text.split(';').find_map(|tag| tag.trim().strip_prefix('p')?.trim_start().strip_prefix('=').map(str::to_owned));
+        tag.unwrap_or_default().chars().filter(|c| !c.is_whitespace()).collect()
+    };
+    texts.map(value).collect()
+}

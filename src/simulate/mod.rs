@@ -1,0 +1,36 @@
+//! What would happen if: the stored rows judged once by the DMARC record in force and once by a proposed one, with the DNS
+//! records that are proposed beside it.
+//!
+//! Takes mail whose senders are known ([`AttributedMail`]), what is proposed ([`SimulationRequest`]) and something to ask
+//! DNS; gives one [`Simulation`], which says which messages change, whose they are, what would be lost, and what cannot be
+//! known. Reads no store, no file and no clock, and prints nothing.
+
+mod error;
+mod keys;
+mod losses;
+mod outcome;
+mod policy_tags;
+mod proposed_dns;
+mod request;
+mod rules;
+mod run;
+mod spf_answers;
+mod test_mode;
+mod tree_walk;
+mod zone_file;
+
+pub use error::SimulationError;
+pub use outcome::{
+    ChangedMail, LossCause, LossExample, LostMail, LostSender, MailCount, ProposedRecords, RecordInForce, RoleCount,
+    SIMULATION_SCHEMA, SimulatedWeeks, Simulation, TestModeCheck, Tolerance, TreeWalkCheck, UndecidableMail,
+    UndecidableReason,
+};
+pub use policy_tags::{PolicyTags, TagChanges};
+pub use proposed_dns::{NotAsked, PatientLookup};
+pub use request::SimulationRequest;
+pub use run::simulate;
+pub use spf_answers::Obstacle;
+pub use zone_file::ZoneFile;
+
+#[cfg(doc)]
+use crate::analyze::AttributedMail;

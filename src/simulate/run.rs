@@ -1,0 +1,305 @@
+//! The run: every row judged twice, and what differs added up.
+
+use super::{
+    ChangedMail, LossCause, MailCount, Obstacle, PolicyTags, ProposedRecords, RecordInForce, RoleCount,
+    SIMULATION_SCHEMA, SimulatedWeeks, Simulation, SimulationError, SimulationRequest, Tolerance, TreeWalkCheck,
+    UndecidableMail, UndecidableReason,
+    keys::KeyFates,
+    losses::{Losses, LostRow},
+    proposed_dns::ProposedDns,
+    request::ResolvedRequest,
+    rules::{Certainty, ProposedResults, Rules, SpfAnswers},
+    spf_answers::{self, SpfAnswer},
+    test_mode::TestModeComparison,
+    tree_walk::{self, Organizations},
+};
+use crate::analyze::{AttributedMail, Foreign, MailResults, MailRow, Role};
+use crate::dns::answer::{Answer, Family, Lookup, Question, Kind};
+use crate::dns::dmarc::Policy;
+use crate::model::{Source, Text};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Judge the rows of a domain by the record in force and by what is proposed. `compares_walks` asks for the tree walk beside
+/// the suffix list, which looks up the DMARC record of each name in the mail.
+///
+/// # Errors
+/// Where a proposed record cannot be used, or one that all depends on cannot be looked up.
+pub fn simulate(
+    request: &SimulationRequest,
+    mail: &AttributedMail,
+    lookup: &dyn Lookup,
+    (tolerance, compares_walks): (Tolerance, bool),
+) -> Result<Simulation, SimulationError> {
+    let rows = || mail.rows.iter().filter(|row| request.days.0 <= row.day && row.day <= request.days.1);
+    let used: BTreeSet<u32> = rows().map(|row| row.results).collect();
+    let results = || used.iter().map(|place| &mail.results[*place as usize]);
+    let senders: BTreeSet<&Text> = results().map(|results| &results.header_from).collect();
+    let shown = mail.policies.get(request.domain.as_str()).map_or(&[][..], Vec::as_slice);
+    let in_force = shown.last().map_or(PolicyTags::default(), |(_, seen)| PolicyTags::from(seen));
+    let dns = ProposedDns::new(lookup, request.zone.as_ref(), None);
+    let resolved = request.resolve(&dns, in_force, senders.iter().copied())?;
+    let dns = match &resolved.spf {
+        Some(record) => dns.with_spf(&request.domain, record),
+        None => dns,
+    };
+    let keys = KeyFates::new(request, (&dns, lookup), results());
+    let changes_spf = request.replaces_spf() || request.zone.as_ref().is_some_and(super::ZoneFile::may_change_spf);
+    let (old_dns, none) = (ProposedDns::new(lookup, None, None), SpfAnswers::default());
+    let before = Rules {
+        domain: &request.domain,
+        tags: in_force,
+        records: BTreeMap::new(),
+        organizations: Organizations::SuffixList,
+        nonexistent: nonexistent(&old_dns, in_force, (&request.domain, &senders)),
+        proposed: None,
+    };
+    let proposed = ProposedResults { keys: &keys, spf: &none, changes_spf, in_force };
+    let mut after = Rules {
+        domain: &request.domain,
+        tags: resolved.tags,
+        records: resolved.records.clone(),
+        organizations: Organizations::SuffixList,
+        nonexistent: nonexistent(&dns, resolved.tags, (&request.domain, &senders)),
+        proposed: Some(proposed),
+    };
+    let spf = if changes_spf { spf_anew(request, (&dns, &after), (mail, rows())) } else { none.clone() };
+    after.proposed = Some(ProposedResults { spf: &spf, ..proposed });
+    let walked = if compares_walks {
+        let names = results().flat_map(MailResults::domains).collect();
+        tree_walk::walk(&dns, &request.domain, (&senders, &names))
+    } else {
+        None
+    };
+    let walking = walked.map(|walked| {
+        let mut records = walked.records;
+        records.extend(after.records.clone());
+        Rules { organizations: walked.organizations, records, ..after.clone() }
+    });
+    let by_day = shown.iter().map(|(day, seen)| (*day, PolicyTags::from(seen))).collect();
+    let mut sums = SimulationSums {
+        mail,
+        before: &before,
+        after: &after,
+        walking: walking.as_ref(),
+        test_mode: TestModeComparison::new(before.clone(), by_day),
+        judged: 0,
+        changes: ChangedMail::default(),
+        roles: BTreeMap::new(),
+        losses: Losses::default(),
+        undecidable: BTreeMap::new(),
+        walk: TreeWalkCheck::default(),
+        walk_domains: BTreeSet::new(),
+    };
+    rows().for_each(|row| sums.add(row));
+    Ok(sums.finish(request, &resolved, (shown.last().map(|(day, _)| *day), in_force), tolerance))
+}
+
+impl MailResults {
+    /// The domains that authenticate it.
+    fn domains(&self) -> impl Iterator<Item = &Text> {
+        let signers = self.signatures.iter().filter(|signature| signature.pass).map(|signature| &signature.domain);
+        signers.chain(self.spf_pass.then_some(&self.return_path)).filter(|domain| !domain.is_empty())
+    }
+}
+
+/// From domains that DNS does not know, where a record treats them in another way.
+fn nonexistent(
+    dns: &ProposedDns<'_>,
+    tags: PolicyTags,
+    (domain, senders): (&str, &BTreeSet<&Text>),
+) -> HashMap<Text, Certainty> {
+    if !tags.tells_nonexistent() {
+        return HashMap::new();
+    }
+    let senders = || senders.iter().filter(|sender| !sender.is_empty() && sender.as_str() != domain);
+    let types = [Kind::Mx, Kind::A, Kind::Aaaa];
+    let questions: Vec<Question> =
+        senders().flat_map(|sender| types.map(|kind| Question::new(sender, kind))).collect();
+    dns.announce(&questions);
+    let exists = |sender: &str| {
+        let answers = [
+            dns.mx(sender).and_then(|_| Some(())),
+            dns.addresses(sender, Family::V4).and_then(|_| Some(())),
+            dns.addresses(sender, Family::V6).and_then(|_| Some(())),
+        ];
+        if answers.iter().any(|answer| matches!(answer, Answer::Found(()))) {
+            return Certainty::No;
+        }
+        let failed = answers.iter().find_map(|answer| answer.failure());
+        failed.map_or(Certainty::Yes, |failure| {
+            Certainty::Unknown(Obstacle::LookupFailed(format!("{sender}: {failure}")))
+        })
+    };
+    senders().map(|sender| ((*sender).clone(), exists(sender))).collect()
+}
+
+/// Evaluate SPF anew for all addresses whose mail hangs on it.
+fn spf_anew<'m>(
+    request: &SimulationRequest,
+    (dns, rules): (&ProposedDns<'_>, &Rules<'_>),
+    (mail, rows): (&'m AttributedMail, impl Iterator<Item = &'m MailRow>),
+) -> SpfAnswers {
+    let concerned = |path: &Text| {
+        *path == request.domain || request.zone.as_ref().is_some_and(super::ZoneFile::may_change_spf) && !path.is_empty()
+    };
+    let hangs: Vec<bool> = mail
+        .results
+        .iter()
+        .map(|results| concerned(&results.return_path) && rules.hangs_on_spf(results))
+        .collect();
+    let asked: BTreeSet<(&Text, Source)> = rows
+        .filter(|row| hangs[row.results as usize])
+        .map(|row| (&mail.results[row.results as usize].return_path, row.source))
+        .collect();
+    let addresses = asked.iter().filter_map(|(path, source)| Some((path.to_string(), source.address()?))).collect();
+    spf_answers::prefetch(dns, &addresses);
+    let answer = |path: &Text, source: Source| match source.address() {
+        Some(address) => spf_answers::evaluate(dns, path, address),
+        // The report does not tell where the mail came from.
+        None => SpfAnswer::Unknown(Obstacle::Unsaid),
+    };
+    asked.into_iter().map(|(path, source)| ((path.clone(), source), answer(path, source))).collect()
+}
+
+/// What the rows come to.
+struct SimulationSums<'a> {
+    mail: &'a AttributedMail,
+    before: &'a Rules<'a>,
+    after: &'a Rules<'a>,
+    walking: Option<&'a Rules<'a>>,
+    test_mode: TestModeComparison<'a>,
+    judged: u64,
+    changes: ChangedMail,
+    roles: BTreeMap<Role, RoleCount>,
+    losses: Losses<'a>,
+    undecidable: BTreeMap<Obstacle, u64>,
+    walk: TreeWalkCheck,
+    walk_domains: BTreeSet<&'a Text>,
+}
+
+/// Whether some mail passes, and what the record asks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Judgment {
+    passes: bool,
+    fate: Policy,
+}
+
+/// Judge mail by some rules.
+fn judge(rules: &Rules<'_>, row: &MailRow, results: &MailResults) -> Result<Judgment, Obstacle> {
+    match rules.passes(&rules.dkim(results), results, row.source) {
+        Certainty::Yes => Ok(Judgment { passes: true, fate: Policy::None }),
+        Certainty::No => Ok(Judgment { passes: false, fate: rules.fate_of_failing(results)? }),
+        Certainty::Unknown(obstacle) => Err(obstacle),
+    }
+}
+
+fn add(sum: &mut u64, messages: u64) {
+    *sum = sum.saturating_add(messages);
+}
+
+impl<'a> SimulationSums<'a> {
+    fn add(&mut self, row: &'a MailRow) {
+        let results = &self.mail.results[row.results as usize];
+        add(&mut self.judged, row.messages);
+        self.test_mode.add(row, results);
+        let judged = judge(self.before, row, results).and_then(|before| {
+            let after = judge(self.after, row, results)?;
+            Ok((before, after))
+        });
+        let (before, after) = match judged {
+            Ok(both) => both,
+            Err(obstacle) => return add(self.undecidable.entry(obstacle).or_default(), row.messages),
+        };
+        self.compare_walks(row, results, after);
+        if before == after {
+            return;
+        }
+        let role = self.mail.senders[row.sender as usize].role;
+        let of_role = self.roles.entry(role).or_insert(RoleCount { role, messages: 0, stricter: 0, milder: 0 });
+        add(&mut of_role.messages, row.messages);
+        add(&mut self.changes.messages, row.messages);
+        match (before.passes, after.passes) {
+            (true, false) => add(&mut self.changes.newly_failing, row.messages),
+            (false, true) => add(&mut self.changes.newly_passing, row.messages),
+            _ => {}
+        }
+        if after.fate > before.fate {
+            add(&mut of_role.stricter, row.messages);
+            add(&mut self.changes.stricter, row.messages);
+        } else if after.fate < before.fate {
+            add(&mut of_role.milder, row.messages);
+            add(&mut self.changes.milder, row.messages);
+        }
+        if after.fate > before.fate && self.is_loss(row, results, before) {
+            let cause = self.cause(row, results, before);
+            self.losses.add(LostRow { row, results, cause, fates: (before.fate, after.fate) });
+        }
+    }
+
+    /// Whether it is a loss that this mail is treated worse.
+    fn is_loss(&self, row: &MailRow, results: &MailResults, before: Judgment) -> bool {
+        let sender = &self.mail.senders[row.sender as usize];
+        let may_be_own = matches!(sender.role, Role::Own | Role::Vendor | Role::Unclear);
+        // What fails now and is over, or not the sender's doing, is no loss of the proposal's.
+        let excused = !before.passes && (sender.repaired || results.transient || row.passed_on);
+        may_be_own && row.counts && !excused
+    }
+
+    fn cause(&self, row: &MailRow, results: &MailResults, before: Judgment) -> LossCause {
+        let dkim = self.before.dkim(results) == Certainty::Yes;
+        let spf = self.before.spf(results, row.source) == Certainty::Yes;
+        match (before.passes, dkim, spf) {
+            (true, true, true) => LossCause::DkimAndSpf,
+            (true, true, false) => LossCause::Dkim,
+            (true, false, _) => LossCause::Spf,
+            (false, ..) => LossCause::Policy,
+        }
+    }
+
+    fn compare_walks(&mut self, row: &MailRow, results: &'a MailResults, after: Judgment) {
+        let Some(Ok(walked)) = self.walking.map(|rules| judge(rules, row, results)) else { return };
+        if walked != after {
+            add(&mut self.walk.messages, row.messages);
+            add(&mut self.walk.stricter, if walked.fate > after.fate { row.messages } else { 0 });
+            self.walk_domains.insert(&results.header_from);
+        }
+    }
+
+    fn finish(
+        mut self,
+        request: &SimulationRequest,
+        resolved: &ResolvedRequest,
+        (day, in_force): (Option<jiff::civil::Date>, PolicyTags),
+        tolerance: Tolerance,
+    ) -> Simulation {
+        self.changes.roles = self.roles.into_values().collect();
+        self.walk.header_from = self.walk_domains.into_iter().take(NAMED).cloned().map(Foreign::from).collect();
+        let mut reasons: Vec<UndecidableReason> =
+            self.undecidable.into_iter().map(|(reason, messages)| UndecidableReason { reason, messages }).collect();
+        reasons.sort_by_key(|reason| Reverse(reason.messages));
+        let messages = reasons.iter().fold(0, |sum: u64, reason| sum.saturating_add(reason.messages));
+        Simulation {
+            schema: SIMULATION_SCHEMA,
+            policy_domain: request.domain.as_str().into(),
+            window: SimulatedWeeks { from: request.days.0, to: request.days.1, weeks: request.weeks },
+            in_force: RecordInForce { day, dmarc: in_force.to_string() },
+            proposed: ProposedRecords {
+                dmarc: resolved.tags.to_string(),
+                spf: resolved.spf.as_deref().map(Foreign::from),
+                removed_selectors: request.removed_selectors.iter().map(|name| name.as_str().into()).collect(),
+                zone_file: request.zone.is_some(),
+            },
+            judged: MailCount { messages: self.judged },
+            changes: self.changes,
+            lost: self.losses.finish(self.mail),
+            undecidable: UndecidableMail { messages, reasons },
+            test_mode: self.test_mode.finish(),
+            tree_walk: self.walking.map(|_| self.walk),
+            tolerated: MailCount { messages: tolerance.of(self.judged) },
+        }
+    }
+}
+
+/// From domains that are named where the two walks differ.
+const NAMED: usize = 20;

@@ -1,0 +1,295 @@
+//! What the proposed SPF records say of an address, as far as it can be said without the mail: no report holds the local
+//! part of the return path or the HELO name, and a lookup may fail. Each such question is given all the answers that could
+//! matter; where the result is the same for all, it is settled.
+
+use super::proposed_dns::ProposedDns;
+use crate::dns::answer::{Answer, Data, Kind, Lookup, Mx, Question, Txt};
+use crate::dns::spf::{Mail, Outcome, check_host};
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashSet};
+use std::net::{IpAddr, Ipv4Addr};
+
+/// Why a verdict is not known.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Obstacle {
+    /// It depends on the local part of the return path, or on the HELO name.
+    SenderUnsaid,
+    /// It depends on something else that the report leaves out, as a selector or an address.
+    Unsaid,
+    /// A key has another value than in DNS: whether the sender signs with the new one is not in any report.
+    KeyReplaced(String),
+    /// It depends on a lookup that failed.
+    LookupFailed(String),
+}
+
+impl Obstacle {
+    /// The word in the JSON form.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::SenderUnsaid => "sender_unsaid",
+            Self::Unsaid => "report_incomplete",
+            Self::KeyReplaced(_) => "key_replaced",
+            Self::LookupFailed(_) => "lookup_failed",
+        }
+    }
+
+    /// The name that it is about, and what a server said of it.
+    pub fn detail(&self) -> Option<&str> {
+        match self {
+            Self::SenderUnsaid | Self::Unsaid => None,
+            Self::KeyReplaced(name) | Self::LookupFailed(name) => Some(name),
+        }
+    }
+}
+
+/// What the proposed records say of an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum SpfAnswer {
+    /// No proposed record takes part in it: what the report says stands.
+    AsReported,
+    /// It passes.
+    Pass,
+    /// It does not, in one way or the other.
+    NoPass,
+    /// It cannot be said.
+    Unknown(Obstacle),
+}
+
+/// Stands for the local part: a label that survives every macro transformation.
+const LOCAL_PART: &str = "localpart0unknown0";
+/// Stands for the HELO name.
+const HELO_NAME: &str = "heloname0unknown0";
+/// Combinations of answers that are tried, at most.
+const TRIED: usize = 64;
+
+/// Evaluate the records of a domain for an address.
+pub(super) fn evaluate(dns: &ProposedDns<'_>, domain: &str, address: IpAddr) -> SpfAnswer {
+    let sender = format!("{LOCAL_PART}@{domain}");
+    let mail = Mail { ip: address, sender: &sender, helo: HELO_NAME };
+    let (mut passes, mut touched, mut unsaid, mut failed) = (Vec::new(), false, false, None);
+    let mut decisions: Vec<usize> = Vec::new();
+    let complete = loop {
+        let ((outcome, uncertain), touches) = dns.tracked(|dns| {
+            let guesses = Guesses { dns, address, decisions: &decisions, uncertain: RefCell::default() };
+            let outcome = check_host(&guesses, domain, &mail).result;
+            (outcome, guesses.uncertain.into_inner())
+        });
+        touched |= touches;
+        passes.push(outcome == Outcome::Pass);
+        unsaid |= uncertain.iter().any(|one| one.failure.is_none());
+        failed = failed.or_else(|| uncertain.iter().find_map(|one| one.failure.clone()));
+        // Names of the address that could not be looked up might have been confirmed.
+        if outcome != Outcome::Pass && uncertain.iter().any(|one| one.question.kind == Kind::Ptr) {
+            passes.push(true);
+        }
+        // The next combination: the last question that has another answer gets it.
+        decisions = uncertain.iter().map(|one| one.chosen).collect();
+        while let Some(chosen) = decisions.pop() {
+            if chosen + 1 < uncertain[decisions.len()].answers {
+                decisions.push(chosen + 1);
+                break;
+            }
+        }
+        let decided = touched && passes.contains(&true) && passes.contains(&false);
+        if decisions.is_empty() || decided || passes.len() >= TRIED {
+            break decisions.is_empty();
+        }
+    };
+    let same = complete && passes.iter().all(|pass| *pass == passes[0]);
+    match failed {
+        _ if touched && same && passes[0] => SpfAnswer::Pass,
+        _ if touched && same => SpfAnswer::NoPass,
+        None if !touched => SpfAnswer::AsReported,
+        Some(failed) => SpfAnswer::Unknown(Obstacle::LookupFailed(failed)),
+        None => SpfAnswer::Unknown(if unsaid { Obstacle::SenderUnsaid } else { Obstacle::Unsaid }),
+    }
+}
+
+/// A question whose answer is not known.
+struct Uncertain {
+    question: Question,
+    /// The place of the answer that was given.
+    chosen: usize,
+    /// How many there are.
+    answers: usize,
+    /// Why it is not known, where a lookup failed.
+    failure: Option<String>,
+}
+
+/// Answers uncertain questions as decided, the others as DNS does.
+struct Guesses<'a> {
+    dns: &'a dyn Lookup,
+    address: IpAddr,
+    decisions: &'a [usize],
+    uncertain: RefCell<Vec<Uncertain>>,
+}
+
+impl Guesses<'_> {
+    /// The answers that could matter.
+    fn answers(&self, question: &Question, failed: bool) -> Vec<Answer<Vec<Data>>> {
+        let text = |text: &str| Answer::Found(vec![Data::Text(Txt { strings: vec![text.as_bytes().to_vec()] })]);
+        let found = match question.kind {
+            Kind::Txt => vec![text("v=spf1 +all"), text("v=spf1 -all")],
+            // `exists` asks for an IPv4 address whatever the mail came from.
+            Kind::A if self.address.is_ipv6() => vec![Answer::Found(vec![Data::Address(Ipv4Addr::LOCALHOST.into())])],
+            Kind::A | Kind::Aaaa => vec![Answer::Found(vec![Data::Address(self.address)])],
+            Kind::Mx => vec![Answer::Found(vec![Data::Mx(Mx { preference: 0, host: format!("mx.{LOCAL_PART}") })])],
+            Kind::Ptr | Kind::Cname | Kind::OldSpf => Vec::new(),
+        };
+        // A record that could not be looked up is there or not; of a name that is not known, too.
+        let absent = (!failed || question.kind != Kind::Txt).then_some(Answer::NxDomain);
+        found.into_iter().chain(absent).collect()
+    }
+}
+
+impl Lookup for Guesses<'_> {
+    fn ask(&self, question: &Question) -> Answer<Vec<Data>> {
+        let failure = if is_unknown(&question.name) {
+            None
+        } else {
+            match self.dns.ask(question) {
+                Answer::Failed(failure) => Some(format!("{} {}: {failure}", question.name, question.kind)),
+                answer => return answer,
+            }
+        };
+        let mut answers = self.answers(question, failure.is_some());
+        let mut uncertain = self.uncertain.borrow_mut();
+        let known = uncertain.iter().find(|one| one.question == *question).map(|one| one.chosen);
+        let chosen = known.unwrap_or_else(|| {
+            let chosen = self.decisions.get(uncertain.len()).copied().unwrap_or(0);
+            let answers = answers.len();
+            uncertain.push(Uncertain { question: question.clone(), chosen, answers, failure });
+            chosen
+        });
+        if chosen < answers.len() { answers.swap_remove(chosen) } else { Answer::NxDomain }
+    }
+}
+
+fn is_unknown(name: &str) -> bool {
+    name.contains(LOCAL_PART) || name.contains(HELO_NAME)
+}
+
+/// Rounds of questions: as deep as includes can lie in each other, and the hosts below them.
+const ROUNDS: usize = 14;
+
+/// Ask all that the evaluation of these addresses will ask, many questions at the same time.
+pub(super) fn prefetch(dns: &ProposedDns<'_>, asked: &BTreeSet<(String, IpAddr)>) {
+    let known: RefCell<HashSet<Question>> = RefCell::default();
+    for _ in 0..ROUNDS {
+        let ahead = Ahead { dns, known: &known, wanted: RefCell::default() };
+        for (domain, address) in asked {
+            let sender = format!("{LOCAL_PART}@{domain}");
+            check_host(&ahead, domain, &Mail { ip: *address, sender: &sender, helo: HELO_NAME });
+        }
+        let wanted: Vec<Question> = ahead.wanted.into_inner().into_iter().collect();
+        if wanted.is_empty() {
+            return;
+        }
+        dns.announce(&wanted);
+        known.borrow_mut().extend(wanted);
+    }
+}
+
+/// Collects the questions that were not asked yet.
+struct Ahead<'a> {
+    dns: &'a dyn Lookup,
+    known: &'a RefCell<HashSet<Question>>,
+    wanted: RefCell<BTreeSet<Question>>,
+}
+
+impl Lookup for Ahead<'_> {
+    fn ask(&self, question: &Question) -> Answer<Vec<Data>> {
+        if is_unknown(&question.name) {
+            return Answer::NxDomain;
+        }
+        if self.known.borrow().contains(question) {
+            return self.dns.ask(question);
+        }
+        self.wanted.borrow_mut().insert(question.clone());
+        Answer::NxDomain
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::zone::Zone;
+
+    fn answer(record: &str, address: &str) -> SpfAnswer {
+        let below = Zone::new(
+            "broken.example.net TIMEOUT\n_spf.example.net TXT v=spf1 ip4:198.51.100.0/24 -all\n\
+             7.2.0.192.ok.example.com A 127.0.0.2\nmx.example.com A 192.0.2.25\nexample.com MX 10 mx.example.com",
+        );
+        let (dns, address) = (ProposedDns::new(&below, None, Some(("example.com", record))), address.parse().unwrap());
+        prefetch(&dns, &BTreeSet::from([("example.com".to_owned(), address)]));
+        let before = below.asked.borrow().len();
+        let answer = evaluate(&dns, "example.com", address);
+        assert!(below.asked.borrow().len() >= before);
+        answer
+    }
+
+    #[test]
+    fn an_address_is_judged_by_the_proposed_record() {
+        for (record, passes, fails) in [
+            ("v=spf1 ip4:192.0.2.0/26 -all", "192.0.2.7", "192.0.2.70"),
+            ("v=spf1 include:_spf.example.net ~all", "198.51.100.9", "192.0.2.7"),
+            ("v=spf1 exists:%{ir}.ok.%{d} -all", "192.0.2.7", "192.0.2.8"),
+            ("v=spf1 mx -all", "192.0.2.25", "192.0.2.26"),
+            ("v=spf1 -ip4:192.0.2.7 ip4:192.0.2.0/24", "192.0.2.8", "192.0.2.7"),
+            ("v=spf1 ip6:2001:db8::/32 ?all", "2001:db8::1", "2001:db9::1"),
+        ] {
+            assert_eq!(answer(record, passes), SpfAnswer::Pass, "{record} {passes}");
+            assert_eq!(answer(record, fails), SpfAnswer::NoPass, "{record} {fails}");
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_or_a_later_term_settles_is_settled() {
+        for (record, expected) in [
+            ("v=spf1 ip4:192.0.2.7 exists:%{l}.users.%{d} -all", Some(true)),
+            ("v=spf1 exists:%{l}.users.%{d} ip4:192.0.2.7 -all", Some(true)),
+            ("v=spf1 -exists:%{l}.users.%{d} -all", Some(false)),
+            ("v=spf1 ?include:%{h}.example.org ~all", Some(false)),
+            ("v=spf1 exists:%{l}.users.%{d} -all", None),
+            ("v=spf1 include:%{l-}.%{d} -all", None),
+            ("v=spf1 a:%{h} -all", None),
+            ("v=spf1 mx:%{S} -all", None),
+            ("v=spf1 redirect=%{l}.example.com", None),
+            ("v=spf1 exists:%{o}.%{s1}.%{d} -all", Some(false)),
+            ("v=spf1 ip4:192.0.2.7 include:broken.example.net -all", Some(true)),
+            ("v=spf1 -include:broken.example.net -all", Some(false)),
+        ] {
+            let found = match answer(record, "192.0.2.7") {
+                SpfAnswer::Pass => Some(true),
+                SpfAnswer::NoPass => Some(false),
+                SpfAnswer::Unknown(Obstacle::SenderUnsaid) => None,
+                other => panic!("{record}: {other:?}"),
+            };
+            assert_eq!(found, expected, "{record}");
+        }
+    }
+
+    #[test]
+    fn a_failed_lookup_is_named_where_it_decides() {
+        for record in [
+            "v=spf1 include:broken.example.net -all",
+            "v=spf1 a:broken.example.net -all",
+            "v=spf1 mx:broken.example.net -all",
+            "v=spf1 include:broken.example.net exists:%{l}.%{d} -all",
+        ] {
+            match answer(record, "192.0.2.7") {
+                SpfAnswer::Unknown(Obstacle::LookupFailed(why)) => {
+                    assert!(why.starts_with("broken.example.net "), "{why}");
+                }
+                other => panic!("{record}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn records_that_nobody_proposes_keep_what_reports_say() {
+        let below = Zone::new("bounce.example.com TXT v=spf1 ip4:192.0.2.7 -all");
+        let dns = ProposedDns::new(&below, None, Some(("example.com", "v=spf1 -all")));
+        assert_eq!(evaluate(&dns, "bounce.example.com", "192.0.2.7".parse().unwrap()), SpfAnswer::AsReported);
+    }
+}

@@ -1,0 +1,83 @@
+//! Organizations by the suffix list (RFC 7489), which reporters go by today, and by the tree walk of RFC 9989: where the two
+//! differ, the verdict depends on the receiver.
+
+use super::{PolicyTags, proposed_dns::ProposedDns};
+use crate::dns::answer::{Answer, Question, Kind, Lookup as _};
+use crate::dns::dmarc;
+use crate::judge::organizational;
+use crate::model::Text;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Names walked from, at most.
+const WALKED: usize = 500;
+
+/// A notion of which domains belong together.
+#[derive(Debug, Clone, Default)]
+pub(super) enum Organizations {
+    /// By the public suffix list.
+    #[default]
+    SuffixList,
+    /// By the tree walk: the organization of each name.
+    TreeWalk(HashMap<Text, String>),
+}
+
+impl Organizations {
+    /// Whether two domains are of one organization.
+    pub(super) fn are_one(&self, one: &str, other: &str) -> bool {
+        match self {
+            Self::SuffixList => organizational(one) == organizational(other),
+            Self::TreeWalk(known) => {
+                let of = |domain: &str| known.get(domain).map_or_else(|| organizational(domain).to_owned(), Clone::clone);
+                one == other || of(one) == of(other)
+            }
+        }
+    }
+}
+
+/// What the tree walk finds for the names of some mail: their organizations, and the records of From domains that are
+/// not the one of `domain`.
+pub(super) struct Walked {
+    pub(super) organizations: Organizations,
+    pub(super) records: BTreeMap<Text, PolicyTags>,
+}
+
+/// Walk from all names; `None` where DNS does not show the record that the reports show, or does not answer.
+pub(super) fn walk(
+    dns: &ProposedDns<'_>,
+    domain: &str,
+    (senders, names): (&BTreeSet<&Text>, &BTreeSet<&Text>),
+) -> Option<Walked> {
+    let related: BTreeSet<&Text> = names.union(senders).copied().filter(|name| is_related(name, domain)).collect();
+    if related.len() > WALKED || !matches!(dmarc::record_at(dns, domain), Answer::Found(_)) {
+        return None;
+    }
+    let questions: Vec<Question> =
+        related.iter().map(|name| Question::new(&format!("_dmarc.{name}"), Kind::Txt)).collect();
+    dns.announce(&questions);
+    let (mut organizations, mut records) = (HashMap::new(), BTreeMap::new());
+    for name in related {
+        let walked = dmarc::discover(dns, name).walk.ok()?;
+        organizations.insert(name.clone(), walked.organization);
+        if !senders.contains(name) || name.as_str() == domain {
+            continue;
+        }
+        match walked.found {
+            Some(found) if found.domain == domain => {}
+            Some(found) => {
+                let tags = PolicyTags::of_record(&found.record, &found.domain).unwrap_or_default();
+                records.insert(name.clone(), if found.domain == name.as_str() { tags } else { tags.inherited() });
+            }
+            None => drop(records.insert(name.clone(), PolicyTags::default())),
+        }
+    }
+    Some(Walked { organizations: Organizations::TreeWalk(organizations), records })
+}
+
+/// Whether two names share more than the top label, so that a walk from one may meet the other.
+fn is_related(name: &str, domain: &str) -> bool {
+    let top_two = |name: &str| {
+        let mut labels = name.rsplit('.');
+        (labels.next().map(str::to_owned), labels.next().map(str::to_owned))
+    };
+    top_two(name) == top_two(domain)
+}
