@@ -19,8 +19,9 @@
 //! | `analyze` | columns | answers | read files, the clock, or print |
 //! | `present` | answers | text, Markdown, HTML, JSON, CSV | compute |
 //!
-//! [`limits`] bounds every stage; `ingest` composes them; `dns` is the live side, on the way of a report only where
-//! its mail is to be verified; `send` mails finished bytes; `alert` tells what changed, once; `cli` is the only home of clap, anyhow, stdout and exit codes.
+//! [`limits`] bounds every stage; `ingest` composes them; `simulate` judges stored mail by records that are only
+//! proposed; `dns` is the live side, on the way of a report only where its mail is to be verified; `send` mails finished
+//! bytes; `alert` tells what changed, once; `cli` is the only home of clap, anyhow, stdout and exit codes.
 //!
 //! The core alone, from an attachment to the verdict on its rows:
 //!

@@ -23,9 +23,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
-The mail of the last complete weeks is judged twice: by the record in force, as the newest reports show it, and by the
-proposed one. An option replaces what it names and leaves the rest; --policy asks for all mail, so it takes out pct and
-t, and takes sp along where both are equal. Nothing is published.
+The mail of the last complete weeks is judged twice: by the record in force, as the newest
+reports show it, and by the proposed one. An option replaces what it names and leaves the rest.
+--policy asks for all mail: it takes out pct and t, and sets sp too where both are equal.
+Nothing is published.
 
 Examples:
   dmarquet simulate example.com --policy quarantine
@@ -34,8 +35,8 @@ Examples:
   dmarquet simulate example.com --spf 'v=spf1 ip4:192.0.2.0/26 -all'
   dmarquet simulate example.com --from-zone example.com.zone      a gate for DNS as code
 
-Exit codes: 0 no more would be lost than --tolerate allows; 1 more would be; 2 could not run, or a lookup failed on which
-messages depend.";
+Exit codes: 0 no more would be lost than --tolerate allows; 1 more would be; 2 could not run, or
+messages depend on a lookup that failed.";
 
 /// The weeks that decide who a sender is.
 const JUDGED_DAYS: i32 = 56;
@@ -47,6 +48,7 @@ const ZONE_BYTES: u64 = 64 << 20;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = EXAMPLES,
+    override_usage = "dmarquet simulate [OPTIONS] DOMAIN",
     group = clap::ArgGroup::new("proposal").required(true).multiple(true).args([
         "policy", "sp", "np", "adkim", "aspf", "spf", "drop_include", "remove_selector", "from_zone",
     ])
@@ -181,7 +183,8 @@ fn simulated(
 fn window(now: Timestamp, weeks: u16) -> anyhow::Result<(Date, Date)> {
     let last = Period::last_complete_week(now);
     let from = last.to().checked_sub((i64::from(weeks) * 7 - 1).days());
-    from.map(|from| (from, last.to())).with_context(|| format!("--now {now}: expected a day of the calendar {weeks} weeks later"))
+    from.map(|from| (from, last.to()))
+        .with_context(|| format!("--now {now}: expected a day of the calendar {weeks} weeks later"))
 }
 
 fn request(args: &Args, domain: String, days: (Date, Date)) -> anyhow::Result<SimulationRequest> {

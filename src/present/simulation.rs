@@ -8,17 +8,17 @@ use super::{
     text::Writer,
     words,
 };
-use crate::analyze::{Rate, Role};
+use crate::analyze::{Foreign, Rate, Role};
 use crate::dns::dmarc::Policy;
-use crate::simulate::{LossCause, LostSender, Obstacle, RoleCount, Simulation, TreeWalkCheck, UndecidableReason};
+use crate::simulate::{LossCause, LostSender, ObstacleKind, RoleCount, Simulation, TreeWalkCheck, UndecidableReason};
 
 /// The JSON Schema (2020-12) of [`json`].
 pub const SIMULATION_SCHEMA: &str = include_str!("simulation.schema.json");
 
 /// Senders that the text lists; JSON has them all.
 const LISTED: usize = 40;
-/// Reasons that the text lists.
-const REASONS: usize = 10;
+/// Names that the text lists for each reason.
+const NAMES: usize = 3;
 
 /// The JSON form, indented, with a final line break.
 pub fn json(simulation: &Simulation) -> String {
@@ -38,11 +38,7 @@ pub fn text(simulation: &Simulation, style: &Style) -> String {
     others(&mut writer, simulation);
     if !simulation.undecidable.reasons.is_empty() {
         writer.head("WHAT CANNOT BE DECIDED");
-        simulation.undecidable.reasons.iter().take(REASONS).for_each(|reason| writer.item("· ", &undecidable(reason)));
-        let more = simulation.undecidable.reasons.iter().skip(REASONS).fold(0_u64, |sum, one| sum.saturating_add(one.messages));
-        if more > 0 {
-            writer.wrapped(&format!("And {} more for reasons like these.", words::messages(more)), "");
-        }
+        simulation.undecidable.reasons.iter().for_each(|reason| writer.item("· ", &undecidable(reason)));
     }
     checks(&mut writer, simulation);
     writer.head("");
@@ -124,7 +120,11 @@ fn consequence(simulation: &Simulation) -> String {
         1 => format!("Lost: {} ({share} of all), more than the {} tolerated.", words::messages(lost), count(tolerated)),
         2 => "The result depends on lookups that failed: run it again when DNS answers.".to_owned(),
         _ if lost > 0 => {
-            format!("Lost: {} ({share} of all), no more than the {} tolerated.", words::messages(lost), count(tolerated))
+            format!(
+                "Lost: {} ({share} of all), no more than the {} tolerated.",
+                words::messages(lost),
+                count(tolerated)
+            )
         }
         _ => "Nothing is lost.".to_owned(),
     }
@@ -137,7 +137,8 @@ fn lost(writer: &mut Writer, simulation: &Simulation) {
     }
     writer.head("WHO WOULD LOSE MAIL");
     for sender in senders.iter().take(LISTED) {
-        writer.item("· ", &format!("{}: {}. {}", who(sender), words::messages(sender.messages), cause(sender)));
+        let (messages, cause) = (words::messages(sender.messages), cause(sender, &simulation.policy_domain));
+        writer.item("· ", &format!("{}: {messages}. {cause}", who(sender)));
         writer.wrapped(&example(sender), "  ");
     }
     let more = senders.len().saturating_sub(LISTED) as u64;
@@ -156,12 +157,16 @@ fn who(sender: &LostSender) -> String {
     format!("{address}{known}, {}", words::role(sender.role))
 }
 
-fn cause(sender: &LostSender) -> &'static str {
-    match sender.cause {
-        LossCause::Policy => "They fail DMARC already.",
-        LossCause::Dkim => "They pass by DKIM alone now, and would not.",
-        LossCause::Spf => "They pass by SPF alone now, and would not.",
-        LossCause::DkimAndSpf => "They pass by DKIM and SPF now, and would by neither.",
+fn cause(sender: &LostSender, domain: &Foreign) -> String {
+    let other = sender.signs_as.as_ref().or(sender.returns_to.as_ref()).filter(|name| *name != domain);
+    match (sender.cause, other) {
+        (LossCause::Policy, Some(other)) if sender.role != Role::Own => {
+            format!("They fail DMARC already: they authenticate only as {}.", Clean::new(other))
+        }
+        (LossCause::Policy, _) => "They fail DMARC already.".to_owned(),
+        (LossCause::Dkim, _) => "They pass by DKIM alone now, and would not.".to_owned(),
+        (LossCause::Spf, _) => "They pass by SPF alone now, and would not.".to_owned(),
+        (LossCause::DkimAndSpf, _) => "They pass by DKIM and SPF now, and would by neither.".to_owned(),
     }
 }
 
@@ -224,16 +229,21 @@ fn of_role(count: &RoleCount) -> String {
 
 fn undecidable(reason: &UndecidableReason) -> String {
     let messages = words::messages(reason.messages);
-    match &reason.reason {
-        Obstacle::SenderUnsaid => format!(
+    let names: Vec<String> = reason.details.iter().take(NAMES).map(|name| Clean::new(name).to_string()).collect();
+    let more = reason.more_details + reason.details.len().saturating_sub(NAMES) as u64;
+    let more = if more > 0 { format!(", and {} more", count(more)) } else { String::new() };
+    let names = format!("{}{more}", names.join("; "));
+    match reason.reason {
+        ObstacleKind::SenderUnsaid => format!(
             "{messages}: the SPF record asks for the local part of the return path or the HELO name, which no report holds."
         ),
-        Obstacle::Unsaid => format!("{messages}: the report leaves out what decides, such as a selector or an address."),
-        Obstacle::KeyReplaced(name) => format!(
-            "{messages}: the key at {} is not the one in DNS, and no report says whether the sender signs with it.",
-            Clean::new(&name.as_str().into())
+        ObstacleKind::ReportIncomplete => {
+            format!("{messages}: the report leaves out what decides, such as a selector or an address.")
+        }
+        ObstacleKind::KeyReplaced => format!(
+            "{messages}: the key is not the one in DNS, and no report says whether the sender signs with it: {names}."
         ),
-        Obstacle::LookupFailed(why) => format!("{messages}: could not look up {}.", Clean::new(&why.as_str().into())),
+        ObstacleKind::LookupFailed => format!("{messages}: a lookup failed: {names}."),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Obstacle, SimulationRequest, proposed_dns::ProposedDns};
 use crate::analyze::MailResults;
-use crate::dns::answer::{Answer, Lookup, Question, Kind, Txt};
+use crate::dns::answer::{Answer, Kind, Lookup, Question, Txt};
 use crate::dns::dkim::Key;
 use crate::dns::name;
 use crate::model::Text;
@@ -33,8 +33,10 @@ impl KeyFates {
         let mut fates = Self::default();
         if let Some(zone) = &request.zone {
             let base = zone.apex.as_deref().unwrap_or(&request.domain);
-            let named: Vec<&(Text, Text)> =
-                used.iter().filter(|(domain, selector)| name::is_within(domain, base) && !selector.is_empty()).collect();
+            let named: Vec<&(Text, Text)> = used
+                .iter()
+                .filter(|(domain, selector)| name::is_within(domain, base) && !selector.is_empty())
+                .collect();
             let questions: Vec<Question> =
                 named.iter().map(|(domain, selector)| Question::new(&place(domain, selector), Kind::Txt)).collect();
             dns.announce(&questions);
@@ -43,7 +45,9 @@ impl KeyFates {
                 fates.0.insert(key.clone(), in_zone((dns, below), &place(&key.0, &key.1)));
             }
             // A key that the report does not name is one of those that others name, where there are any.
-            for (domain, _) in used.iter().filter(|(domain, selector)| name::is_within(domain, base) && selector.is_empty()) {
+            for (domain, _) in
+                used.iter().filter(|(domain, selector)| name::is_within(domain, base) && selector.is_empty())
+            {
                 let others: Vec<&KeyFate> = fates.of(domain).collect();
                 let touched = zone.covers(domain) || !others.is_empty();
                 if touched && (others.is_empty() || others.iter().any(|fate| **fate != KeyFate::Kept)) {
@@ -116,7 +120,9 @@ fn in_zone((dns, below): (&ProposedDns<'_>, &dyn Lookup), place: &str) -> KeyFat
 fn keys(texts: &[Txt]) -> Vec<String> {
     let texts = texts.iter().map(Txt::text).filter(|text| Key::parse(text).is_ok());
     let value = |text: String| {
-        let tag = text.split(';').find_map(|tag| tag.trim().strip_prefix('p')?.trim_start().strip_prefix('=').map(str::to_owned));
+        let tag = text
+            .split(';')
+            .find_map(|tag| tag.trim().strip_prefix('p')?.trim_start().strip_prefix('=').map(str::to_owned));
         tag.unwrap_or_default().chars().filter(|c| !c.is_whitespace()).collect()
     };
     texts.map(value).collect()

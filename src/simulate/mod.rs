@@ -8,6 +8,7 @@
 mod error;
 mod keys;
 mod losses;
+mod obstacle;
 mod outcome;
 mod policy_tags;
 mod proposed_dns;
@@ -20,6 +21,8 @@ mod tree_walk;
 mod zone_file;
 
 pub use error::SimulationError;
+use obstacle::Obstacle;
+pub use obstacle::ObstacleKind;
 pub use outcome::{
     ChangedMail, LossCause, LossExample, LostMail, LostSender, MailCount, ProposedRecords, RecordInForce, RoleCount,
     SIMULATION_SCHEMA, SimulatedWeeks, Simulation, TestModeCheck, Tolerance, TreeWalkCheck, UndecidableMail,
@@ -29,7 +32,6 @@ pub use policy_tags::{PolicyTags, TagChanges};
 pub use proposed_dns::{NotAsked, PatientLookup};
 pub use request::SimulationRequest;
 pub use run::simulate;
-pub use spf_answers::Obstacle;
 pub use zone_file::ZoneFile;
 
 #[cfg(doc)]

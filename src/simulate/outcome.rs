@@ -1,10 +1,10 @@
 //! The answer of a simulation. Its JSON form is described in `present/simulation.schema.json`.
 
-use super::Obstacle;
+use super::ObstacleKind;
 use crate::analyze::{Foreign, Role};
 use crate::dns::dmarc::Policy;
 use jiff::civil::Date;
-use serde::{Serialize, Serializer, ser::SerializeMap as _};
+use serde::{Serialize, Serializer};
 use std::str::FromStr;
 
 /// The version of the JSON form: raised when a key changes its meaning or goes.
@@ -207,17 +207,20 @@ pub struct UndecidableMail {
 impl UndecidableMail {
     /// Messages that hang on a lookup that failed.
     pub fn failed_lookups(&self) -> u64 {
-        let failed = self.reasons.iter().filter(|reason| matches!(reason.reason, Obstacle::LookupFailed(_)));
-        failed.fold(0, |sum, reason| sum.saturating_add(reason.messages))
+        let failed = self.reasons.iter().find(|reason| reason.reason == ObstacleKind::LookupFailed);
+        failed.map_or(0, |reason| reason.messages)
     }
 }
 
 /// Why some messages cannot be decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UndecidableReason {
-    /// Why, as a word.
-    #[serde(serialize_with = "obstacle", flatten)]
-    pub reason: Obstacle,
+    /// Why.
+    pub reason: ObstacleKind,
+    /// Names that it is about, and what a server said of them: those with most messages first, ten at most.
+    pub details: Vec<Foreign>,
+    /// How many more there are.
+    pub more_details: u64,
     /// Messages.
     pub messages: u64,
 }
@@ -297,13 +300,6 @@ fn day_or_null<S: Serializer>(day: &Option<Date>, serializer: S) -> Result<S::Ok
         Some(day) => serializer.collect_str(day),
         None => serializer.serialize_none(),
     }
-}
-
-fn obstacle<S: Serializer>(obstacle: &Obstacle, serializer: S) -> Result<S::Ok, S::Error> {
-    let mut map = serializer.serialize_map(Some(2))?;
-    map.serialize_entry("reason", obstacle.as_str())?;
-    map.serialize_entry("detail", &obstacle.detail())?;
-    map.end()
 }
 
 #[cfg(test)]

@@ -86,7 +86,10 @@ impl PolicyTags {
     /// [`SimulationError::Record`] where receivers cannot read it.
     pub(super) fn of_record(record: &Record, place: &str) -> Result<Self, SimulationError> {
         if !is_usable(record) {
-            let why = format!("receivers cannot read `{}`; `dmarquet check` says what is wrong with a published one", record.text);
+            let why = format!(
+                "receivers cannot read `{}`; `dmarquet check` says what is wrong with a published one",
+                record.text
+            );
             return Err(SimulationError::Record { place: place.to_owned(), why });
         }
         Ok(Self {
@@ -192,7 +195,11 @@ mod tests {
             ("p=none; sp=none", change(Some(Policy::Reject), Some(Policy::None)), "p=reject; sp=none"),
             ("p=none; sp=none; np=none", change(Some(Policy::Reject), None), "p=reject"),
             ("p=reject; pct=20; t=y", change(None, Some(Policy::None)), "p=reject; sp=none; pct=20; t=y"),
-            ("p=none; adkim=s", TagChanges { aspf_strict: Some(true), ..TagChanges::default() }, "p=none; adkim=s; aspf=s"),
+            (
+                "p=none; adkim=s",
+                TagChanges { aspf_strict: Some(true), ..TagChanges::default() },
+                "p=none; adkim=s; aspf=s",
+            ),
         ] {
             assert_eq!(tags(now).with(changes).to_string(), then, "{now}");
         }
@@ -211,7 +218,9 @@ mod tests {
 
     #[test]
     fn what_receivers_cannot_read_is_no_proposal() {
-        for text in ["v=DMARC1; p=block", "v=DMARC1; sp=none", "v=DMARC1; p=none; adkim=strict", "v=DMARC1; p=none; sp=x"] {
+        for text in
+            ["v=DMARC1; p=block", "v=DMARC1; sp=none", "v=DMARC1; p=none; adkim=strict", "v=DMARC1; p=none; sp=x"]
+        {
             let error = PolicyTags::of_record(&Record::parse(text), "_dmarc.example.com").unwrap_err().to_string();
             assert!(error.starts_with("_dmarc.example.com: receivers cannot read"), "{error}");
         }

@@ -2,8 +2,8 @@
 
 use super::zone_file::ZoneFile;
 use crate::dns::answer::{Answer, Data, Failure, Kind, Lookup, Question, Txt};
-use crate::dns::spf::is_spf;
 use crate::dns::name;
+use crate::dns::spf::is_spf;
 use std::cell::Cell;
 
 /// How many aliases are followed, one behind the other.
@@ -50,7 +50,11 @@ impl<'a> ProposedDns<'a> {
         }
         let zone = self.zone?;
         if let Some(records) = zone.get(name, *kind) {
-            return Some(Answer::Found(if zone.covers(name) { records.clone() } else { self.completed(name, records) }));
+            return Some(Answer::Found(if zone.covers(name) {
+                records.clone()
+            } else {
+                self.completed(name, records)
+            }));
         }
         let owner = if zone.covers(name) && !zone.exists(name) { wildcard(zone, name) } else { Some(name.clone()) };
         let Some(owner) = owner else { return Some(Answer::NxDomain) };
@@ -193,15 +197,23 @@ mod tests {
             "example.com TXT v=spf1 a -all\ngone.example.com TXT old\nsub.example.com A 192.0.2.7\nkey.example.net TXT v=DKIM1; p=x",
         );
         let records = "@ TXT verification\nalias CNAME key.example.net.\n*.wild TXT made-up\nloop CNAME loop\n";
-        let whole =
-            ZoneFile::parse(format!("@ SOA a b 1 2 3 4 5\nsub NS ns.example.net.\n{records}").as_bytes(), "example.com");
+        let whole = ZoneFile::parse(
+            format!("@ SOA a b 1 2 3 4 5\nsub NS ns.example.net.\n{records}").as_bytes(),
+            "example.com",
+        );
         let part = ZoneFile::parse(records.as_bytes(), "example.com").unwrap();
         let whole = whole.unwrap();
         let (whole, part) = (ProposedDns::new(&below, Some(&whole), None), ProposedDns::new(&below, Some(&part), None));
         let texts = |dns: &ProposedDns<'_>, name: &str| {
             let (answer, touched) = dns.tracked(|dns| dns.txt(name));
             let texts = |texts: Vec<Txt>| texts.iter().map(Txt::text).collect::<Vec<_>>().join("|");
-            (match answer { Answer::Found(found) => texts(found), other => format!("{other:?}") }, touched)
+            (
+                match answer {
+                    Answer::Found(found) => texts(found),
+                    other => format!("{other:?}"),
+                },
+                touched,
+            )
         };
         for (name, of_whole, of_part) in [
             ("example.com", ("verification", true), ("verification|v=spf1 a -all", true)),

@@ -1,9 +1,6 @@
 //! What is proposed, and the records that come of it.
 
-use super::{
-    PolicyTags, SimulationError, TagChanges, ZoneFile,
-    proposed_dns::ProposedDns,
-};
+use super::{PolicyTags, SimulationError, TagChanges, ZoneFile, proposed_dns::ProposedDns};
 use crate::dns::answer::{Answer, Lookup, Txt};
 use crate::dns::spf::{Mechanism, Record, is_spf, records_of};
 use crate::dns::{dmarc, name};
@@ -176,7 +173,8 @@ impl SimulationRequest {
                 }
             }
             if dropped.len() == before {
-                let includes = record.directives().filter(|(_, _, mechanism)| matches!(mechanism, Mechanism::Include(_)));
+                let includes =
+                    record.directives().filter(|(_, _, mechanism)| matches!(mechanism, Mechanism::Include(_)));
                 let includes: Vec<&str> = includes.map(|(term, ..)| term.text.as_str()).collect();
                 let found = if includes.is_empty() { "no include".to_owned() } else { includes.join(", ") };
                 return Err(SimulationError::Record {

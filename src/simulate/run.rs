@@ -3,9 +3,10 @@
 use super::{
     ChangedMail, LossCause, MailCount, Obstacle, PolicyTags, ProposedRecords, RecordInForce, RoleCount,
     SIMULATION_SCHEMA, SimulatedWeeks, Simulation, SimulationError, SimulationRequest, Tolerance, TreeWalkCheck,
-    UndecidableMail, UndecidableReason,
+    UndecidableMail,
     keys::KeyFates,
     losses::{Losses, LostRow},
+    obstacle,
     proposed_dns::ProposedDns,
     request::ResolvedRequest,
     rules::{Certainty, ProposedResults, Rules, SpfAnswers},
@@ -14,10 +15,9 @@ use super::{
     tree_walk::{self, Organizations},
 };
 use crate::analyze::{AttributedMail, Foreign, MailResults, MailRow, Role};
-use crate::dns::answer::{Answer, Family, Lookup, Question, Kind};
+use crate::dns::answer::{Answer, Family, Kind, Lookup, Question};
 use crate::dns::dmarc::Policy;
 use crate::model::{Source, Text};
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Judge the rows of a domain by the record in force and by what is proposed. `compares_walks` asks for the tree walk beside
@@ -114,8 +114,7 @@ fn nonexistent(
     }
     let senders = || senders.iter().filter(|sender| !sender.is_empty() && sender.as_str() != domain);
     let types = [Kind::Mx, Kind::A, Kind::Aaaa];
-    let questions: Vec<Question> =
-        senders().flat_map(|sender| types.map(|kind| Question::new(sender, kind))).collect();
+    let questions: Vec<Question> = senders().flat_map(|sender| types.map(|kind| Question::new(sender, kind))).collect();
     dns.announce(&questions);
     let exists = |sender: &str| {
         let answers = [
@@ -141,13 +140,11 @@ fn spf_anew<'m>(
     (mail, rows): (&'m AttributedMail, impl Iterator<Item = &'m MailRow>),
 ) -> SpfAnswers {
     let concerned = |path: &Text| {
-        *path == request.domain || request.zone.as_ref().is_some_and(super::ZoneFile::may_change_spf) && !path.is_empty()
+        *path == request.domain
+            || request.zone.as_ref().is_some_and(super::ZoneFile::may_change_spf) && !path.is_empty()
     };
-    let hangs: Vec<bool> = mail
-        .results
-        .iter()
-        .map(|results| concerned(&results.return_path) && rules.hangs_on_spf(results))
-        .collect();
+    let hangs: Vec<bool> =
+        mail.results.iter().map(|results| concerned(&results.return_path) && rules.hangs_on_spf(results)).collect();
     let asked: BTreeSet<(&Text, Source)> = rows
         .filter(|row| hangs[row.results as usize])
         .map(|row| (&mail.results[row.results as usize].return_path, row.source))
@@ -275,9 +272,7 @@ impl<'a> SimulationSums<'a> {
     ) -> Simulation {
         self.changes.roles = self.roles.into_values().collect();
         self.walk.header_from = self.walk_domains.into_iter().take(NAMED).cloned().map(Foreign::from).collect();
-        let mut reasons: Vec<UndecidableReason> =
-            self.undecidable.into_iter().map(|(reason, messages)| UndecidableReason { reason, messages }).collect();
-        reasons.sort_by_key(|reason| Reverse(reason.messages));
+        let reasons = obstacle::reasons(self.undecidable);
         let messages = reasons.iter().fold(0, |sum: u64, reason| sum.saturating_add(reason.messages));
         Simulation {
             schema: SIMULATION_SCHEMA,

@@ -2,45 +2,12 @@
 //! part of the return path or the HELO name, and a lookup may fail. Each such question is given all the answers that could
 //! matter; where the result is the same for all, it is settled.
 
-use super::proposed_dns::ProposedDns;
+use super::{Obstacle, proposed_dns::ProposedDns};
 use crate::dns::answer::{Answer, Data, Kind, Lookup, Mx, Question, Txt};
 use crate::dns::spf::{Mail, Outcome, check_host};
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
-
-/// Why a verdict is not known.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Obstacle {
-    /// It depends on the local part of the return path, or on the HELO name.
-    SenderUnsaid,
-    /// It depends on something else that the report leaves out, as a selector or an address.
-    Unsaid,
-    /// A key has another value than in DNS: whether the sender signs with the new one is not in any report.
-    KeyReplaced(String),
-    /// It depends on a lookup that failed.
-    LookupFailed(String),
-}
-
-impl Obstacle {
-    /// The word in the JSON form.
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::SenderUnsaid => "sender_unsaid",
-            Self::Unsaid => "report_incomplete",
-            Self::KeyReplaced(_) => "key_replaced",
-            Self::LookupFailed(_) => "lookup_failed",
-        }
-    }
-
-    /// The name that it is about, and what a server said of it.
-    pub fn detail(&self) -> Option<&str> {
-        match self {
-            Self::SenderUnsaid | Self::Unsaid => None,
-            Self::KeyReplaced(name) | Self::LookupFailed(name) => Some(name),
-        }
-    }
-}
 
 /// What the proposed records say of an address.
 #[derive(Debug, Clone, PartialEq, Eq)]

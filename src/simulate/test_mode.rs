@@ -1,7 +1,7 @@
 //! The simulation held against what receivers did: where they say that test mode (`t=y`) spared a message, they said what
 //! the record would have asked for.
 
-use super::{PolicyTags, TestModeCheck, rules::Rules, rules::Certainty};
+use super::{PolicyTags, TestModeCheck, rules::Certainty, rules::Rules};
 use crate::analyze::{MailResults, MailRow};
 use jiff::civil::Date;
 use std::collections::HashMap;

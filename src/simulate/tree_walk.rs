@@ -2,7 +2,7 @@
 //! differ, the verdict depends on the receiver.
 
 use super::{PolicyTags, proposed_dns::ProposedDns};
-use crate::dns::answer::{Answer, Question, Kind, Lookup as _};
+use crate::dns::answer::{Answer, Kind, Lookup as _, Question};
 use crate::dns::dmarc;
 use crate::judge::organizational;
 use crate::model::Text;
@@ -27,7 +27,8 @@ impl Organizations {
         match self {
             Self::SuffixList => organizational(one) == organizational(other),
             Self::TreeWalk(known) => {
-                let of = |domain: &str| known.get(domain).map_or_else(|| organizational(domain).to_owned(), Clone::clone);
+                let of =
+                    |domain: &str| known.get(domain).map_or_else(|| organizational(domain).to_owned(), Clone::clone);
                 one == other || of(one) == of(other)
             }
         }

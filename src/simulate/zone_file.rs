@@ -196,7 +196,9 @@ impl ZoneReader {
                 (if kind == "TXT" { Kind::Txt } else { Kind::OldSpf }, Data::Text(Txt { strings }))
             }
             "MX" => {
-                let [preference, host, ..] = words else { return Err("expected a preference and a host after MX".into()) };
+                let [preference, host, ..] = words else {
+                    return Err("expected a preference and a host after MX".into());
+                };
                 let preference = preference.text();
                 let preference = preference.parse().map_err(|_| not("a preference from 0 to 65535", &preference))?;
                 let host = host.text();
@@ -342,7 +344,9 @@ mod tests {
         assert_eq!(zone.alias("www.sub.example.com"), Some("sub.example.com"));
         assert_eq!(zone.get("mx.example.com", Kind::Aaaa).map(Vec::len), Some(1));
         assert!(zone.exists("sub.example.com") && !zone.exists("other.example"));
-        assert!(zone.covers("new.example.com") && !zone.covers("host.dept.sub.example.com") && !zone.covers("example.org"));
+        assert!(
+            zone.covers("new.example.com") && !zone.covers("host.dept.sub.example.com") && !zone.covers("example.org")
+        );
     }
 
     #[test]
@@ -366,7 +370,10 @@ mod tests {
             ("; nothing\n", "line 1: expected records, found none"),
             ("@ TXT x\\", "expected a character after the backslash"),
             ("@ TXT \\999", "expected a number up to 255 after the backslash"),
-            ("example.org. SOA a. b. 1 2 3 4 5\n", "expected the zone that holds example.com, found that of example.org"),
+            (
+                "example.org. SOA a. b. 1 2 3 4 5\n",
+                "expected the zone that holds example.com, found that of example.org",
+            ),
         ] {
             assert!(fault(text).contains(says), "{text}: {}", fault(text));
         }

@@ -28,7 +28,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("dns", &["model", "judge"]),
     ("send", &["fetch::imap"]),
     ("alert", &["analyze", "store", "present"]),
-    ("present", &["model", "analyze", "dns", "ingest"]),
+    ("simulate", &["model", "judge", "analyze", "dns"]),
+    ("present", &["model", "analyze", "dns", "ingest", "simulate"]),
     // No build for users has it.
     ("fuzzing", &["limits", "unpack", "parse", "normalize", "judge", "fetch", "model", "store", "cli"]),
     ("ingest", &["limits", "fetch", "unpack", "parse", "normalize", "judge", "model", "store"]),
