@@ -1,4 +1,5 @@
-//! Finished mail leaves: composed once, then submitted to a server or handed to the local sendmail.
+//! Finished mail leaves: composed once, then submitted to a server or handed to the local sendmail, one after another in
+//! one conversation.
 //!
 //! It does not know what the mail says, and keeps a secret no longer than the hand-over.
 
@@ -31,6 +32,8 @@ pub struct Letter {
     pub from: String,
     /// The recipients; at least one.
     pub to: Vec<String>,
+    /// Where answers go; `None`: to the sender.
+    pub reply_to: Option<String>,
     /// The subject.
     pub subject: String,
     /// The text, for readers without HTML.
@@ -92,7 +95,7 @@ pub enum SendError {
     /// An address is none.
     #[error("{role} {address}: expected an address, as postmaster@example.com, found {why}")]
     Address {
-        /// `from` or `to`.
+        /// `from`, `to` or `reply_to`.
         role: &'static str,
         /// As given.
         address: String,
@@ -157,6 +160,9 @@ impl Letter {
         for to in &self.to {
             message = message.to(address("to", to)?);
         }
+        if let Some(reply_to) = &self.reply_to {
+            message = message.reply_to(address("reply_to", reply_to)?);
+        }
         let part = |kind, body: &str| SinglePart::builder().header(kind).body(body.to_owned());
         let parts = MultiPart::alternative()
             .singlepart(part(ContentType::TEXT_PLAIN, &self.text))
@@ -185,30 +191,122 @@ impl Mail {
         &self.bytes
     }
 
-    /// Hand it over. All recipients are taken, or none.
+    /// Hand it over on its own, as [`Outbox::send`].
     ///
     /// # Errors
     /// [`SendError`] with what the server or program said, without any part of the password.
-    pub fn send(&self, route: &Route) -> Result<(), SendError> {
-        match route {
-            Route::Server(server) => self.submit(server),
-            Route::Sendmail { program, patience } => sendmail::run(program, *patience, &self.envelope, &self.bytes)
+    pub fn send(&self, route: &Route) -> Result<Vec<RefusedRecipient>, SendError> {
+        Outbox::new(route.clone()).send(self)
+    }
+}
+
+/// A recipient that the server refused while it took the mail for others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedRecipient {
+    /// The address.
+    pub address: String,
+    /// What the server said, as the rest of a sentence that begins with its name. Cleaned when shown.
+    pub why: String,
+}
+
+/// Mails in one conversation: servers count the connections of a client.
+const MAILS: usize = 50;
+
+/// A way out that stays open from one mail to the next.
+pub struct Outbox {
+    route: Route,
+    session: Option<smtp::Session>,
+    /// Why the server could not be reached: nobody waits for that again.
+    unreachable: Option<String>,
+    secrets: Redaction,
+}
+
+impl Outbox {
+    /// Nothing is opened before the first mail.
+    pub fn new(route: Route) -> Self {
+        let secrets = Redaction::default();
+        if let Route::Server(Server { login: Some((_, password)), .. }) = &route {
+            secrets.add(password);
+        }
+        Self { route, session: None, unreachable: None, secrets }
+    }
+
+    /// Hand a mail over. Returns the recipients that the server refused; it took the mail for all others, and one at least.
+    ///
+    /// # Errors
+    /// [`SendError`] with what the server or program said, without any part of the password. Where the server could not be
+    /// reached, all later mails fail at once.
+    pub fn send(&mut self, mail: &Mail) -> Result<Vec<RefusedRecipient>, SendError> {
+        match &self.route {
+            Route::Server(server) => {
+                let server = server.clone();
+                self.submit(&server, mail)
+            }
+            Route::Sendmail { program, patience } => sendmail::run(program, *patience, &mail.envelope, &mail.bytes)
+                .map(|()| Vec::new())
                 .map_err(|why| SendError::NotTaken { route: program.display().to_string(), why }),
         }
     }
 
-    fn submit(&self, server: &Server) -> Result<(), SendError> {
-        let secrets = Redaction::default();
-        server.login.iter().for_each(|(_, password)| secrets.add(password));
+    fn submit(&mut self, server: &Server, mail: &Mail) -> Result<Vec<RefusedRecipient>, SendError> {
+        loop {
+            let mut session = match self.session.take() {
+                Some(session) => session,
+                None => self.open(server)?,
+            };
+            match session.submit(&mail.envelope, &mail.bytes) {
+                Ok(refused) => {
+                    if session.taken() < MAILS {
+                        self.session = Some(session);
+                    } else {
+                        session.quit();
+                    }
+                    let refused = refused.into_iter();
+                    let clean =
+                        |(address, why): (String, String)| RefusedRecipient { address, why: self.secrets.clean(&why) };
+                    return Ok(refused.map(clean).collect());
+                }
+                // Servers end a conversation after so many mails, or after some quiet time: that says nothing of this one.
+                Err(fault) if fault.at_start && session.taken() > 0 => {}
+                Err(fault) => {
+                    self.session = session.reset();
+                    return Err(self.not_taken(server, &fault.why));
+                }
+            }
+        }
+    }
+
+    fn open(&mut self, server: &Server) -> Result<smtp::Session, SendError> {
+        if let Some(why) = &self.unreachable {
+            return Err(self.not_taken(server, why));
+        }
         let trust = match server.security {
             Security::Tls | Security::StartTls => Some(trust(server.ca_file.as_deref()).map_err(SendError::Roots)?),
             Security::None => None,
         };
-        smtp::submit(server, trust, &self.envelope, &self.bytes).map_err(|why| SendError::NotTaken {
-            route: format!("{}:{}", server.host, server.port),
-            why: secrets.clean(&why),
+        smtp::Session::open(server, trust).map_err(|why| {
+            let error = self.not_taken(server, &why);
+            self.unreachable = Some(why);
+            error
         })
     }
+
+    fn not_taken(&self, server: &Server, why: &str) -> SendError {
+        SendError::NotTaken { route: format!("{}:{}", server.host, server.port), why: self.secrets.clean(why) }
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        if let Some(session) = self.session.take() {
+            session.quit();
+        }
+    }
+}
+
+/// Whether a text is an address that mail can go to, as `postmaster@example.com` or `IT <it@example.com>`.
+pub fn is_address(text: &str) -> bool {
+    address("to", text).is_ok()
 }
 
 fn address(role: &'static str, text: &str) -> Result<Mailbox, SendError> {
@@ -229,6 +327,7 @@ mod tests {
         Letter {
             from: "DMARC <dmarc@example.com>".to_owned(),
             to: vec!["a@example.net".to_owned(), "b@example.org".to_owned()],
+            reply_to: None,
             subject: "Übersicht 2026-W47\r\nBcc: c@example.org".to_owned(),
             text: "plain\n".to_owned(),
             html: "<p>page</p>".to_owned(),

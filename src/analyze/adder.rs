@@ -3,7 +3,7 @@
 
 use super::{
     AttributedMail, Question, Summary, answers,
-    common::{Chunk, Common},
+    common::{Bounds, Chunk, Common},
     interner::{Interner, NONE},
     period::number,
     shards::{Part, Place, Shards},
@@ -87,6 +87,17 @@ impl Adder {
             common: Mutex::new(common),
             facts: Shards::default(),
         }
+    }
+
+    /// One for each question. What all of them tell apart together has the bounds of one, however many they are.
+    pub fn several<'a>(questions: impl IntoIterator<Item = &'a Question>) -> Vec<Self> {
+        let bounds = Bounds::default();
+        let adder = |question| {
+            let adder = Self::new(question);
+            adder.common().bounds = bounds.clone();
+            adder
+        };
+        questions.into_iter().map(adder).collect()
     }
 
     fn common(&self) -> MutexGuard<'_, Common> {
@@ -265,7 +276,6 @@ mod tests {
 
     #[test]
     fn beyond_the_bounds_names_are_folded_and_every_sum_stays_exact() {
-        use crate::analyze::common::Bounds;
         let selectors = |day: &'static str, from: u32| {
             (from..from + 300).map(move |number| {
                 let line = Line::new(day, &format!("192.0.2.{}", number % 200), 1 + i64::from(number % 7));
@@ -284,8 +294,9 @@ mod tests {
         };
         let (free, all_patterns) = told(Bounds::default());
         assert!(all_patterns > 600);
-        for bounds in [Bounds { patterns: 100, words: usize::MAX }, Bounds { patterns: usize::MAX, words: 4000 }] {
-            let (bounded, patterns) = told(bounds);
+        for (patterns, words) in [(100, usize::MAX), (usize::MAX, 4000)] {
+            let bounds = Bounds { patterns, words, ..Bounds::default() };
+            let (bounded, patterns) = told(bounds.clone());
             assert!(patterns < 200, "{patterns} patterns with {bounds:?}");
             assert_eq!(bounded.totals, free.totals);
             let sums = |summary: &Summary| -> Vec<_> {

@@ -12,25 +12,49 @@ use super::{
     sums::Sums,
 };
 use crate::model::{Cause, Flags, ReportHead, Rows, SenderAuth, Text};
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 /// The flags that a pattern has.
 const FLAGS: u8 = Flags::PASS | Flags::DKIM | Flags::SPF;
 
 /// How much is told apart. What is new beyond is added up under one name, so that every sum stays exact.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Bounds {
     /// Patterns.
     pub(crate) patterns: usize,
     /// Bytes of all words that patterns are made of.
     pub(crate) words: usize,
+    /// What is used of both, by all who share these bounds.
+    pub(crate) used: Arc<(AtomicUsize, AtomicUsize)>,
 }
 
 impl Default for Bounds {
     /// Patterns with what is made of each to answer take some 120 MB; a year of 500 domains and their services has a tenth
     /// of so many, and more are made to fill memory. Words: 80 bytes for each, where most share theirs with others.
     fn default() -> Self {
-        Self { patterns: 400_000, words: 32 << 20 }
+        Self { patterns: 400_000, words: 32 << 20, used: Arc::default() }
+    }
+}
+
+impl Bounds {
+    /// How far one of those who share the bounds may go, who has this much by now.
+    fn left(&self, (patterns, words): (usize, usize)) -> (usize, usize) {
+        let far = |bound: usize, used: &AtomicUsize, own: usize| {
+            bound.saturating_sub(used.load(Ordering::Relaxed).saturating_sub(own))
+        };
+        (far(self.patterns, &self.used.0, patterns), far(self.words, &self.used.1, words))
+    }
+
+    /// So much more is used.
+    fn take(&self, (patterns, words): (usize, usize)) {
+        self.used.0.fetch_add(patterns, Ordering::Relaxed);
+        self.used.1.fetch_add(words, Ordering::Relaxed);
     }
 }
 
@@ -142,11 +166,13 @@ impl Common {
     /// Add the sums of a chunk; columns that were not read count as null.
     pub(crate) fn add(&mut self, chunk: &Chunk<'_>, scope: &Scope, question: &Question) -> Known {
         let mut columns = Columns::new(chunk.rows);
+        let before = (self.patterns.items().len(), self.texts.bytes());
+        let (patterns, words) = self.bounds.left(before);
         let classes = chunk.classes.firsts().iter().zip(&chunk.sums).map(|(row, (messages, records))| {
             let day = clamped(chunk.rows.day[*row]);
             let Some(window) = scope.window(day) else { return (NONE, day) };
-            let crowded = self.patterns.items().len() >= self.bounds.patterns;
-            let full = crowded || self.texts.bytes() >= self.bounds.words;
+            let crowded = self.patterns.items().len() >= patterns;
+            let full = crowded || self.texts.bytes() >= words;
             let mut pattern = columns.pattern(*row, &mut self.texts, (window, window == scope.asked), full);
             if full {
                 let other = self.texts.word(OTHER);
@@ -169,6 +195,7 @@ impl Common {
             (id, day)
         });
         let classes = classes.collect();
+        self.bounds.take((self.patterns.items().len() - before.0, self.texts.bytes() - before.1));
         let reporters = chunk.rows.org_name.dictionary.iter().map(|name| self.reporters.word(name)).collect();
         Known { classes, reporters }
     }

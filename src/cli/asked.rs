@@ -2,8 +2,9 @@
 
 use super::exit::Exit;
 use super::period::Choice;
+use super::rejections::Rejections;
 use super::{Run, straight};
-use crate::analyze::{Adder, Aside, Contradicted, Explainer, Period, Question};
+use crate::analyze::{Adder, Explainer, Period, Question};
 use crate::model::{ReportHead, Rows};
 use crate::store::{Collector, Filter, Store, head};
 use jiff::civil::Date;
@@ -35,8 +36,8 @@ pub(super) trait Sum: Sync {
     fn heads(&self, heads: &[ReportHead]);
     /// Add rows.
     fn rows(&self, rows: &Rows);
-    /// Say what gave no rows.
-    fn aside(&mut self, aside: Aside);
+    /// Say what gave no rows, as far as its domain is wanted; `None` stands for one that nobody knows.
+    fn aside(&mut self, rejections: &Rejections, wanted: &dyn Fn(Option<&str>) -> bool);
 }
 
 impl Sum for Adder {
@@ -48,8 +49,8 @@ impl Sum for Adder {
         Adder::rows(self, rows);
     }
 
-    fn aside(&mut self, aside: Aside) {
-        Adder::aside(self, aside);
+    fn aside(&mut self, rejections: &Rejections, wanted: &dyn Fn(Option<&str>) -> bool) {
+        Adder::aside(self, rejections.of(wanted));
     }
 }
 
@@ -63,7 +64,7 @@ impl Sum for Explainer {
     }
 
     /// One source's rows are not explained by what is no row.
-    fn aside(&mut self, _: Aside) {}
+    fn aside(&mut self, _: &Rejections, _: &dyn Fn(Option<&str>) -> bool) {}
 }
 
 impl Asked {
@@ -94,6 +95,11 @@ impl Asked {
         Ok(Self { question, filter: Filter { from, to, domains: domains.clone() } })
     }
 
+    /// Read no other domains than these, of a store: one at least.
+    pub(super) fn read_only(&mut self, domains: Vec<String>) {
+        self.filter.domains = domains;
+    }
+
     /// Add up the rows.
     pub(super) fn gather<S: Sum>(&self, run: &Run, from: &From<'_>, sum: S) -> anyhow::Result<(S, Exit)> {
         match from {
@@ -104,7 +110,7 @@ impl Asked {
 
     /// Of the store: rows on all cores, heads beside them.
     fn of_store<S: Sum>(&self, store: &Store, mut sum: S) -> anyhow::Result<S> {
-        sum.aside(self.aside(store)?);
+        sum.aside(&self.rejections(store)?, &|_| true);
         let columns = |last| self.question.columns(last);
         store.all(&self.filter, &columns, |rows| sum.rows(&rows), &mut |head| sum.heads(&[head]))?;
         Ok(sum)
@@ -125,8 +131,7 @@ impl Asked {
             }
         })?;
         sum.rows(&rows.take());
-        let aside = Aside { unreadable: tally.rejected_count(), conflicts: tally.conflicts, ..Aside::default() };
-        sum.aside(aside);
+        sum.aside(&Rejections::of_run(&tally), &|_| true);
         Ok((sum, exit))
     }
 
@@ -136,18 +141,13 @@ impl Asked {
     }
 
     /// What belongs to the days asked for and gave no rows: what arrived then, and reports in conflict with one of then.
-    fn aside(&self, store: &Store) -> anyhow::Result<Aside> {
+    fn rejections(&self, store: &Store) -> anyhow::Result<Rejections> {
         let contains = |day| self.question.period.is_none_or(|period| period.contains(day));
         let arrived = |at| Offset::UTC.to_datetime(at).date();
-        let unreadable = store.rejected()?.iter().filter(|entry| contains(arrived(entry.arrival))).count();
-        let mut conflicts = store.conflicts()?;
-        conflicts.retain(|entry| contains(entry.day.unwrap_or_else(|| arrived(entry.arrival))));
-        let named = conflicts.iter().take(Aside::NAMED).map(|entry| Contradicted {
-            org_name: entry.org_name.as_str().into(),
-            report_id: entry.report_id.as_str().into(),
-            policy_domain: entry.policy_domain.as_str().into(),
-        });
-        let conflicting = named.collect();
-        Ok(Aside { unreadable: unreadable as u64, conflicts: conflicts.len() as u64, conflicting })
+        let (rejected, conflicts) = (store.rejected()?, store.conflicts()?);
+        let rejected = rejected.iter().filter(|entry| contains(arrived(entry.arrival)));
+        let is_of_then =
+            |entry: &&crate::store::ConflictEntry| entry.day.is_some_and(contains) || contains(arrived(entry.arrival));
+        Ok(Rejections::kept(rejected, conflicts.iter().filter(is_of_then)))
     }
 }

@@ -1,9 +1,11 @@
 //! `export`: the rows for other engines.
 
 use super::args::local_path;
+use super::customers::{self, CustomerChoice, KnownDomains};
 use super::exit::Exit;
 use super::fault::Hint as _;
 use super::period::Choice;
+use super::settings::Settings;
 use super::{Run, output, straight};
 use crate::store::{ExportFolder, Filter, Format, PartFiles, Store};
 use anyhow::{Context as _, anyhow};
@@ -17,6 +19,7 @@ Without a period: everything. Parquet needs --out and writes DIR/records/month=.
 Examples:
   dmarquet export --out lake                 for DuckDB, Polars, pandas or Spark
   dmarquet export --format ndjson --last 7d | jq .source_ip
+  dmarquet export --each-customer --out customers      a folder for each [[customer]] of the settings
   dmarquet export ~/dmarc-reports --format csv > records.csv";
 
 /// Export the rows as Parquet, CSV, NDJSON or Arrow IPC
@@ -31,6 +34,8 @@ pub(super) struct Args {
     records: Option<PathBuf>,
     #[command(flatten)]
     choice: Choice,
+    #[command(flatten)]
+    customers: CustomerChoice,
     /// Output format: parquet, csv, ndjson or ipc (Arrow)
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     format: Form,
@@ -59,6 +64,10 @@ enum Form {
 /// Do it.
 pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
+    let chosen = args.customers.chosen(&settings)?;
+    if args.customers.each_customer && args.out.is_none() {
+        return Err(anyhow!("--each-customer: expected --out DIR beside it, found none"));
+    }
     let (from, to) = args.choice.days(run.today()).unwrap_or_default();
     let filter = Filter { from, to, domains: args.choice.domains.clone() };
     if args.out.is_none() && matches!(args.format, Form::Parquet) {
@@ -72,12 +81,50 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     if args.paths.is_empty() {
         let store = run.opened(&settings, args.records.as_deref())?;
         not_onto_itself(args, store.dir())?;
-        write(&store, &filter, args)?;
+        write_all(run, (&settings, chosen.as_deref()), &store, &filter, args)?;
         return Ok(Exit::Handled);
     }
     let (_folder, store, exit) = straight::store(run, &args.paths)?;
-    write(&store, &filter, args)?;
+    write_all(run, (&settings, chosen.as_deref()), &store, &filter, args)?;
     Ok(exit)
+}
+
+/// The rows of all, or those of each of some customers in a folder of its own.
+fn write_all(
+    run: &Run,
+    (settings, chosen): (&Settings, Option<&[usize]>),
+    store: &Store,
+    filter: &Filter,
+    args: &Args,
+) -> anyhow::Result<()> {
+    if chosen.is_none() && filter.domains.is_empty() {
+        return write(store, filter, args, args.out.as_deref());
+    }
+    if let Some([owner]) = chosen.filter(|_| !args.customers.each_customer) {
+        customers::check_owned(&args.choice, settings, *owner)?;
+    }
+    let known = KnownDomains::of_store(settings, store)?;
+    for domain in known.check(&filter.domains)? {
+        run.talk.warning(&format!("{domain}: no report is about it, and the settings do not name it"));
+    }
+    let Some(chosen) = chosen else { return write(store, filter, args, args.out.as_deref()) };
+    let owners = settings.owners();
+    for owner in chosen {
+        let mut domains = known.of_customer(&owners, *owner, settings);
+        if !filter.domains.is_empty() {
+            domains.retain(|domain| filter.domains.contains(domain));
+        }
+        if domains.is_empty() {
+            // Of the domains asked for none is this customer's: no filter would be a filter for all.
+            continue;
+        }
+        let folder = |out: &Path| {
+            if args.customers.each_customer { out.join(&settings.customers[*owner].folder) } else { out.to_owned() }
+        };
+        let out = args.out.as_deref().map(folder);
+        write(store, &Filter { domains, ..filter.clone() }, args, out.as_deref())?;
+    }
+    Ok(())
 }
 
 /// A folder that is read must not be the one that is written.
@@ -92,11 +139,11 @@ fn not_onto_itself(args: &Args, from: &Path) -> anyhow::Result<()> {
     }
 }
 
-fn write(store: &Store, filter: &Filter, args: &Args) -> anyhow::Result<()> {
+fn write(store: &Store, filter: &Filter, args: &Args, out: Option<&Path>) -> anyhow::Result<()> {
     let (format, name) = match args.format {
         Form::Parquet => {
             // Its presence is checked before anything is read.
-            let out = args.out.as_deref().unwrap_or(Path::new("."));
+            let out = out.unwrap_or(Path::new("."));
             let parts = if args.link { PartFiles::Linked } else { PartFiles::Copied };
             return Ok(store.export_parquet(filter, out, parts)?);
         }
@@ -104,7 +151,7 @@ fn write(store: &Store, filter: &Filter, args: &Args) -> anyhow::Result<()> {
         Form::Ndjson => (Format::Ndjson, "records.ndjson"),
         Form::Ipc => (Format::Arrow, "records.arrow"),
     };
-    let Some(folder) = &args.out else {
+    let Some(folder) = out else {
         return output::stream(|out| store.export(filter, format, out));
     };
     let path = folder.join(name);

@@ -22,7 +22,9 @@ const NAMED: usize = 20;
 
 /// How a run is done, as the command line has it.
 pub(super) fn options(interrupt: &Interrupt, settings: &Settings, now: Timestamp) -> Options {
-    let trust = Trust { authserv_ids: settings.trusted_authserv_id.clone(), domains: settings.domains.clone() };
+    // Without `domains` no report is foreign: a customer may be added after its first report.
+    let domains = if settings.domains.is_empty() { Vec::new() } else { settings.named_domains() };
+    let trust = Trust { authserv_ids: settings.trusted_authserv_id.clone(), domains };
     Options {
         limits: Limits::default(),
         workers: None,

@@ -267,7 +267,7 @@ fn no_mail(store: &Store, request: &SimulationRequest) -> anyhow::Result<anyhow:
         let error = anyhow!("simulate {domain}: no mail from {from} to {to}; its newest report is about {last}");
         return Ok(error.hint("--weeks N looks further back, and --now TIME moves the weeks"));
     }
-    let near = known.keys().map(|other| (settings::distance(domain, other), other)).min();
+    let near = known.keys().map(|other| (super::near::distance(domain, other), other)).min();
     let error = anyhow!("simulate {domain}: expected a domain with reports in the store, found none about it");
     if let Some((_, near)) = near.filter(|(distance, _)| *distance <= 2) {
         return Ok(error.hint(format!("did you mean {near}?")));

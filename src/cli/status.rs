@@ -5,6 +5,7 @@ use super::exit::Exit;
 use super::journey::{self, count, grouped, sums};
 use super::period::Stretch;
 use super::settings::Settings;
+use super::status_parts::{self, PartChoice};
 use super::{Run, output, screen};
 use crate::store::{Status, Store};
 use jiff::Timestamp;
@@ -16,8 +17,9 @@ use std::path::PathBuf;
 const EXAMPLES: &str = "\
 Examples:
   dmarquet status
-  dmarquet status --max-age 3d    for monitoring: prints nothing and exits 0
-                                  unless a mailbox got no report for three days";
+  dmarquet status --max-age 3d                 for monitoring: prints nothing and exits 0
+                                               unless a mailbox got no report for three days
+  dmarquet status --by-domain --max-age 7d     the same for each domain, by the days its reports cover";
 
 /// Reporters in the text form; JSON has all.
 const NAMED: usize = 15;
@@ -32,9 +34,16 @@ pub(super) struct Args {
     /// Output format: text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     format: Format,
-    /// Exit 1 if a mailbox (or, without mailboxes, the store) got no report for this long, such as 3d
+    /// Exit 1 if a mailbox (or, without mailboxes, the store) got no report for this long, such as 3d; with --by-domain,
+    /// if the newest report about a domain ends before that
     #[arg(long, value_name = "TIME")]
     max_age: Option<Stretch>,
+    /// Each domain's newest report: of the domains of the settings and those below them; without any, of all
+    #[arg(long)]
+    by_domain: bool,
+    /// Only what belongs to this customer of the settings
+    #[arg(long, value_name = "NAME")]
+    customer: Option<String>,
 }
 
 /// A mailbox of the settings, and the newest report it brought.
@@ -47,6 +56,11 @@ struct Mailbox {
 pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let store = run.opened(&settings, args.records.as_deref())?;
+    if args.by_domain || args.customer.is_some() {
+        let choice = PartChoice { customer: args.customer.as_deref(), format: args.format, max_age: args.max_age };
+        let part = if args.by_domain { status_parts::by_domain } else { status_parts::of_customer };
+        return part(run, &settings, &store, &choice);
+    }
     let dir = store.dir().to_owned();
     let status = store.status()?;
     let mailboxes = mailboxes(&store, &settings)?;
@@ -81,24 +95,27 @@ fn mailboxes(store: &Store, settings: &Settings) -> anyhow::Result<Vec<Mailbox>>
 
 /// What brought no report for longer than wanted.
 fn too_old(age: Stretch, run: &Run, status: &Status, mailboxes: &[Mailbox]) -> Vec<String> {
-    let limit = age.before_instant(run.now);
-    let late = |what: String, newest: Option<Timestamp>| {
-        let found = newest.map_or_else(|| "never one".to_owned(), |newest| format!("the last on {}", minute(newest)));
-        (newest < Some(limit)).then(|| format!("{what}: expected a report in the last {age}, found {found}"))
-    };
     if mailboxes.is_empty() {
-        return late("store".to_owned(), status.newest_arrival).into_iter().collect();
+        return late(age, run.now, "store", status.newest_arrival).into_iter().collect();
     }
-    mailboxes.iter().filter_map(|mailbox| late(format!("mailbox {}", mailbox.name), mailbox.newest)).collect()
+    let silent = |mailbox: &Mailbox| late(age, run.now, &format!("mailbox {}", mailbox.name), mailbox.newest);
+    mailboxes.iter().filter_map(silent).collect()
+}
+
+/// What to say of something whose newest report is older than wanted; `None` where it is not.
+pub(super) fn late(age: Stretch, now: Timestamp, what: &str, newest: Option<Timestamp>) -> Option<String> {
+    let found = newest.map_or_else(|| "never one".to_owned(), |newest| format!("the last on {}", minute(newest)));
+    let is_late = newest < Some(age.before_instant(now));
+    is_late.then(|| format!("{what}: expected a report in the last {age}, found {found}"))
 }
 
 /// A minute in UTC.
-fn minute(at: Timestamp) -> String {
+pub(super) fn minute(at: Timestamp) -> String {
     Offset::UTC.to_datetime(at).strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 /// How long ago, roughly.
-fn ago(at: Timestamp, now: Timestamp) -> String {
+pub(super) fn ago(at: Timestamp, now: Timestamp) -> String {
     let minutes = now.duration_since(at).as_mins().max(0).unsigned_abs();
     match minutes {
         0..120 => format!("{} ago", count(minutes, "minute")),
@@ -166,6 +183,12 @@ fn text(status: &Status, mailboxes: &[Mailbox], dir: &str, now: Timestamp) -> St
         }
         out.push('\n');
     }
+    reporters_text(status, &mut out);
+    out
+}
+
+/// The reporters, the most recent first.
+pub(super) fn reporters_text(status: &Status, out: &mut String) {
     if !status.reporters.is_empty() {
         out.push_str("\nREPORTERS, longest silent last\n");
     }
@@ -183,7 +206,6 @@ fn text(status: &Status, mailboxes: &[Mailbox], dir: &str, now: Timestamp) -> St
     if let Some(more) = reporters.len().checked_sub(NAMED).filter(|more| *more > 0) {
         let _ = writeln!(out, "... and {more} more, all in --format json");
     }
-    out
 }
 
 /// The status as JSON has it. Times are RFC 3339, sizes bytes.
@@ -216,7 +238,7 @@ struct Files {
 }
 
 #[derive(Debug, Serialize)]
-struct MonthSums {
+pub(super) struct MonthSums {
     month: String,
     reports: i64,
     records: i64,
@@ -241,24 +263,44 @@ struct FolderRead {
 }
 
 #[derive(Debug, Serialize)]
-struct ReporterNewest {
+pub(super) struct ReporterNewest {
     org_name: String,
     reports: i64,
     newest_end: String,
     newest_arrival: String,
 }
 
-impl Answer {
-    fn of(status: &Status, mailboxes: &[Mailbox], store: String) -> Self {
-        let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
-        let files = |files: crate::store::Files| Files { files: files.count, bytes: files.bytes };
-        let months = status.months.iter().map(|(month, sums)| MonthSums {
+impl MonthSums {
+    /// By month, oldest first.
+    pub(super) fn of(status: &Status) -> Vec<Self> {
+        let month = |(month, sums): &(crate::store::layout::Month, crate::store::Totals)| Self {
             month: month.to_string(),
             reports: sums.reports,
             records: sums.records,
             messages: sums.messages,
             dmarc_pass: sums.dmarc_pass,
-        });
+        };
+        status.months.iter().map(month).collect()
+    }
+}
+
+impl ReporterNewest {
+    /// By name.
+    pub(super) fn of(status: &Status) -> Vec<Self> {
+        let reporter = |reporter: &crate::store::Reporter| Self {
+            org_name: reporter.org_name.clone(),
+            reports: reporter.reports,
+            newest_end: reporter.newest_end.to_string(),
+            newest_arrival: reporter.newest_arrival.to_string(),
+        };
+        status.reporters.iter().map(reporter).collect()
+    }
+}
+
+impl Answer {
+    fn of(status: &Status, mailboxes: &[Mailbox], store: String) -> Self {
+        let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
+        let files = |files: crate::store::Files| Files { files: files.count, bytes: files.bytes };
         let mailboxes = mailboxes
             .iter()
             .map(|mailbox| MailboxNewest { mailbox: mailbox.name.clone(), newest_report: time(mailbox.newest) });
@@ -269,12 +311,6 @@ impl Answer {
             last_uid: folder.last_uid,
             read_at: folder.read_at.to_string(),
             pending: folder.pending,
-        });
-        let reporters = status.reporters.iter().map(|reporter| ReporterNewest {
-            org_name: reporter.org_name.clone(),
-            reports: reporter.reports,
-            newest_end: reporter.newest_end.to_string(),
-            newest_arrival: reporter.newest_arrival.to_string(),
         });
         Self {
             store,
@@ -291,10 +327,10 @@ impl Answer {
             newest_rejected: time(status.newest_rejected),
             conflicts: status.conflicts,
             conflicts_let_go: status.conflicts_let_go,
-            months: months.collect(),
+            months: MonthSums::of(status),
             mailboxes: mailboxes.collect(),
             folders: folders.collect(),
-            reporters: reporters.collect(),
+            reporters: ReporterNewest::of(status),
         }
     }
 }

@@ -1,12 +1,16 @@
 //! `summary`: who sends as us, what passes, and why the rest fails; on a screen, as a page, by mail.
 
 use super::asked::{Asked, From};
+use super::customers::{self, CustomerChoice, KnownDomains};
+use super::digests::{Digests, Mailing};
 use super::exit::Exit;
 use super::fault::Hint as _;
 use super::period::Choice;
+use super::settings::Settings;
 use super::settings::network_of;
-use super::{Run, enrich, output, post, screen};
-use crate::analyze::{Adder, Explainer, Watched};
+use super::shares::Shares;
+use super::{Run, enrich, logo, output, post, screen};
+use crate::analyze::{Adder, Explainer, Question, Summary, Watched};
 use crate::present::{self, Branding, Style};
 use anyhow::anyhow;
 use clap::ValueEnum;
@@ -23,7 +27,9 @@ Examples:
   dmarquet summary ~/dmarc-reports                     from files, without storing anything
   dmarquet summary --explain 192.0.2.7                 rows and reasoning behind one source
   dmarquet summary --format html > week.html
-  dmarquet summary --mail-to postmaster@example.com    mail it, as [smtp] in the settings says";
+  dmarquet summary --mail-to postmaster@example.com    mail it, as [smtp] in the settings says
+  dmarquet summary --each-customer --mail              mail each [[customer]] of the settings its own
+  dmarquet summary --overview                          one line per domain, worst first";
 
 /// Show who sends mail as your domains, what passes, and why the rest fails
 #[derive(Debug, clap::Args)]
@@ -64,11 +70,22 @@ pub(super) struct Args {
     /// With --mail-to: print the mail instead of sending it
     #[arg(long, requires = "mail_to")]
     dry_run: bool,
+    #[command(flatten)]
+    customers: CustomerChoice,
+    /// Send it to the `mail_to` of the customer, or of each; who was sent this week's already gets it no second time
+    #[arg(long, help_heading = "Customers", conflicts_with_all = ["mail_to", "explain", "paths", "records"])]
+    mail: bool,
+    /// With --mail: send again what was sent already
+    #[arg(long, help_heading = "Customers", requires = "mail")]
+    resend: bool,
+    /// With --each-customer: the folder to write to, one folder a customer in it
+    #[arg(long, value_name = "DIR", value_parser = super::args::local_path(), help_heading = "Customers", requires = "each_customer", conflicts_with = "explain")]
+    out: Option<PathBuf>,
 }
 
 /// The forms of a summary.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Form {
+pub(super) enum Form {
     /// For a terminal.
     #[default]
     Text,
@@ -82,6 +99,19 @@ enum Form {
     Csv,
 }
 
+impl Form {
+    /// How the name of its file ends.
+    pub(super) const fn extension(self) -> &'static str {
+        match self {
+            Self::Text => "txt",
+            Self::Markdown => "md",
+            Self::Html => "html",
+            Self::Json => "json",
+            Self::Csv => "csv",
+        }
+    }
+}
+
 /// Do it.
 pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     if args.schema {
@@ -93,6 +123,8 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
         return Err(error.hint("the mail holds both; to send another format, pipe the output to your mail program"));
     }
     let settings = run.settings()?;
+    let chosen = args.customers.chosen(&settings)?;
+    check_use(args, chosen.is_some())?;
     let mut asked = Asked::new(run, &args.choice, &args.paths)?;
     let source = if args.paths.is_empty() {
         From::Store(run.opened(&settings, args.records.as_deref())?)
@@ -102,7 +134,8 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     asked.question.authentic = args.authentic;
     asked.question.services = settings.services()?;
     asked.question.confirmed.clone_from(&settings.confirmed);
-    asked.question.own = settings.domains.iter().map(|domain| domain.as_str().into()).collect();
+    asked.question.own =
+        settings.named_domains().iter().chain(&args.choice.domains).map(|own| own.as_str().into()).collect();
     if let From::Store(store) = &source {
         enrich::known(store, &mut asked.question)?;
     }
@@ -111,24 +144,109 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
         ascii: args.ascii || (args.format == Form::Text && screen::is_ascii()),
         color: run.common.color.on(std::io::stdout().is_terminal()),
     };
+    let questions = questions(args, &settings, (&mut asked, &source), chosen.as_deref(), run)?;
     if let Some(name) = &args.explain {
-        return explain(run, (name, args.format), (&asked, &source), &style);
+        return explain(run, (name, args.format), (&asked, &source), (&settings, questions), &style);
     }
-    let (adder, exit) = asked.gather(run, &source, Adder::new(&asked.question))?;
-    let summary = adder.finish();
-    if !args.mail_to.is_empty() {
-        post::send(run, &settings, &args.mail_to, &summary, args.dry_run)?;
+    let Some(questions) = questions else {
+        let (adder, exit) = asked.gather(run, &source, Adder::new(&asked.question))?;
+        let summary = adder.finish();
+        if args.mail_to.is_empty() {
+            show(&summary, &Branding::default(), args.format, &style)?;
+        } else {
+            post::send(run, &settings, &args.mail_to, &summary, args.dry_run)?;
+        }
         return Ok(exit);
+    };
+    let sums = Adder::several(questions.iter().map(|(_, question)| question));
+    let sums = questions.iter().map(|(owner, _)| *owner).zip(sums);
+    let sums = Shares::new(settings.owners(), args.choice.domains.clone(), sums);
+    let mailing = match &source {
+        From::Store(store) if args.mail => Some(Mailing::new(run, &settings, store, args.resend)?),
+        _ => None,
+    };
+    let (sums, exit) = asked.gather(run, &source, sums)?;
+    if args.out.is_some() || args.mail {
+        let digests = Digests { run, settings: &settings, form: args.format, style, out: args.out.as_deref(), mailing };
+        return digests.make(sums.into_sums()).map(|made| exit.max(made));
     }
-    let brand = Branding::default();
-    match args.format {
-        Form::Text => screen::show(&present::text(&summary, &brand, &style))?,
-        Form::Markdown => output::data(present::markdown(&summary, &brand, &style).as_bytes())?,
-        Form::Html => output::data(present::html(&summary, &brand, &style).as_bytes())?,
-        Form::Json => output::stream(|out| present::write_json(&summary, out))?,
-        Form::Csv => output::data(present::csv(&summary).as_bytes())?,
+    for (owner, adder) in sums.into_sums() {
+        let summary = adder.finish();
+        let branding = logo::branding(&settings.customers[owner])?;
+        if args.mail_to.is_empty() {
+            show(&summary, &branding, args.format, &style)?;
+        } else {
+            post::send(run, &settings, &args.mail_to, &summary, args.dry_run)?;
+        }
     }
     Ok(exit)
+}
+
+/// What options do not fit each other.
+fn check_use(args: &Args, of_customers: bool) -> anyhow::Result<()> {
+    if args.customers.each_customer && args.out.is_none() && !args.mail {
+        let error = anyhow!("--each-customer: expected --out DIR or --mail beside it, found neither");
+        return Err(error.hint("each customer's summary goes to a folder or a mail of its own"));
+    }
+    if args.customers.each_customer && (args.explain.is_some() || !args.mail_to.is_empty()) {
+        return Err(anyhow!("--each-customer: expected --customer NAME with --explain and --mail-to, found it"));
+    }
+    if args.mail && !of_customers {
+        return Err(anyhow!("--mail: expected --each-customer or --customer NAME beside it, found neither")
+            .hint("--mail-to ADDRESS sends the summary of all domains"));
+    }
+    Ok(())
+}
+
+/// The question of each customer, with its number; `None` where the operator asks.
+fn questions(
+    args: &Args,
+    settings: &Settings,
+    (asked, source): (&mut Asked, &From<'_>),
+    chosen: Option<&[usize]>,
+    run: &Run,
+) -> anyhow::Result<Option<Vec<(usize, Question)>>> {
+    if let Some([owner]) = chosen {
+        customers::check_owned(&args.choice, settings, *owner)?;
+    }
+    if let From::Store(store) = source {
+        let one = chosen.filter(|chosen| chosen.len() == 1);
+        if !args.choice.domains.is_empty() || one.is_some() {
+            let known = KnownDomains::of_store(settings, store)?;
+            for domain in known.check(&args.choice.domains)? {
+                run.talk.warning(&format!("{domain}: no report is about it, and the settings do not name it"));
+            }
+            if let (Some([owner]), true) = (one, args.choice.domains.is_empty()) {
+                asked.read_only(known.of_customer(&settings.owners(), *owner, settings));
+            }
+        }
+    }
+    let question = |owner: &usize| (*owner, customers::question_of(&asked.question, settings, *owner));
+    Ok(chosen.map(|chosen| chosen.iter().map(question).collect()))
+}
+
+/// A summary to standard output.
+fn show(summary: &Summary, branding: &Branding, form: Form, style: &Style) -> anyhow::Result<()> {
+    match form {
+        Form::Text => screen::show(&present::text(summary, branding, style)),
+        Form::Json => output::stream(|out| present::write_json(summary, out)),
+        _ => output::data(&rendered(summary, branding, form, style)?),
+    }
+}
+
+/// A summary in one of its forms.
+pub(super) fn rendered(summary: &Summary, branding: &Branding, form: Form, style: &Style) -> anyhow::Result<Vec<u8>> {
+    Ok(match form {
+        Form::Text => present::text(summary, branding, style).into_bytes(),
+        Form::Markdown => present::markdown(summary, branding, style).into_bytes(),
+        Form::Html => present::html(summary, branding, style).into_bytes(),
+        Form::Json => {
+            let mut bytes = Vec::new();
+            present::write_json(summary, &mut bytes)?;
+            bytes
+        }
+        Form::Csv => present::csv(summary).into_bytes(),
+    })
 }
 
 /// The rows and the reasoning behind one source or network.
@@ -136,6 +254,7 @@ fn explain(
     run: &Run,
     (name, form): (&str, Form),
     (asked, source): (&Asked, &From<'_>),
+    (settings, questions): (&Settings, Option<Vec<(usize, Question)>>),
     style: &Style,
 ) -> anyhow::Result<Exit> {
     if !matches!(form, Form::Text | Form::Json) {
@@ -150,7 +269,16 @@ fn explain(
             .hint("`dmarquet summary --format csv` lists the sources")
         })?,
     };
-    let (explainer, exit) = asked.gather(run, source, Explainer::new(&asked.question, watched))?;
+    let (explainer, exit) = match questions.as_deref() {
+        Some([(owner, question)]) => {
+            let domains = question.domains.iter().map(ToString::to_string).collect();
+            let one = [(*owner, Explainer::new(question, watched))];
+            let (shares, exit) = asked.gather(run, source, Shares::new(settings.owners(), domains, one))?;
+            let explainer = shares.into_sums().next().map(|(_, explainer)| explainer);
+            (explainer.ok_or_else(|| anyhow!("--customer: expected one"))?, exit)
+        }
+        _ => asked.gather(run, source, Explainer::new(&asked.question, watched))?,
+    };
     let explanation = explainer.finish();
     match form {
         Form::Json => output::data(present::explain_json(&explanation).as_bytes())?,

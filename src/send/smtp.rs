@@ -1,4 +1,5 @@
-//! Submission to a server (RFC 6409): one mail in one conversation, in which every wait and every answer has a bound.
+//! Submission to a server (RFC 6409): one mail after another in one conversation, in which every wait and every answer has
+//! a bound.
 //!
 //! The server is not trusted with our time or memory: its lines are short, its answers few, and each must be complete in
 //! time, however slowly its bytes come. What it says may hold the password it was sent; the caller takes that out.
@@ -30,34 +31,84 @@ const ALL_STEPS: u32 = 10;
 /// What is waited for before a word is said.
 const CONNECTION: &str = "the connection";
 
-/// Hand a mail over.
-///
-/// # Errors
-/// What happened, as the rest of a sentence that begins with the server's name.
-pub(super) fn submit(
-    server: &Server,
-    trust: Option<Arc<ClientConfig>>,
-    envelope: &Envelope,
-    mail: &[u8],
-) -> Result<(), String> {
-    let mut link = Link::open(server, trust)?;
-    if let Some((user, password)) = &server.login {
-        link.log_in(user, password)?;
+/// A conversation that goes on from one mail to the next.
+pub(super) struct Session {
+    link: Link,
+    taken: usize,
+}
+
+/// Why a mail was not taken.
+pub(super) struct NotTaken {
+    /// What happened, as the rest of a sentence that begins with the server's name.
+    pub(super) why: String,
+    /// The server wanted no more mail in this conversation, or had ended it: nothing of this mail was said.
+    pub(super) at_start: bool,
+}
+
+/// Recipients that the server refused while it took the mail for others, and its words.
+pub(super) type Refused = Vec<(String, String)>;
+
+impl Session {
+    /// Connect, and log in where the server wants that.
+    ///
+    /// # Errors
+    /// What happened, as the rest of a sentence that begins with the server's name.
+    pub(super) fn open(server: &Server, trust: Option<Arc<ClientConfig>>) -> Result<Self, String> {
+        let mut link = Link::open(server, trust)?;
+        if let Some((user, password)) = &server.login {
+            link.log_in(user, password)?;
+        }
+        Ok(Self { link, taken: 0 })
     }
-    link.check_charset(envelope, mail)?;
-    let eight_bit = if mail.is_ascii() { "" } else { " BODY=8BITMIME" };
-    let utf8 = if is_ascii(envelope) { "" } else { " SMTPUTF8" };
-    let from = envelope.from().map_or_else(String::new, ToString::to_string);
-    link.ask(&format!("MAIL FROM:<{from}>{eight_bit}{utf8}"), &format!("the sender {from}"))?;
-    for to in envelope.to() {
-        link.ask(&format!("RCPT TO:<{to}>"), &format!("the recipient {to}"))?;
+
+    /// How many mails the server took.
+    pub(super) fn taken(&self) -> usize {
+        self.taken
     }
-    link.command("DATA", "DATA", 300)?;
-    link.write(&dot_stuffed(mail), "the mail")?;
-    link.answer("the mail", AFTER_MAIL)?.expect("the mail", 200)?;
-    // The mail is taken: a rude farewell is no fault.
-    let _ = link.write(b"QUIT\r\n", "QUIT");
-    Ok(())
+
+    /// Hand a mail over. One that the server takes for no recipient is not taken.
+    ///
+    /// # Errors
+    /// What happened.
+    pub(super) fn submit(&mut self, envelope: &Envelope, mail: &[u8]) -> Result<Refused, NotTaken> {
+        let later = |why| NotTaken { why, at_start: false };
+        let link = &mut self.link;
+        link.end = Instant::now() + link.patience * ALL_STEPS;
+        link.check_charset(envelope, mail).map_err(later)?;
+        let eight_bit = if mail.is_ascii() { "" } else { " BODY=8BITMIME" };
+        let utf8 = if is_ascii(envelope) { "" } else { " SMTPUTF8" };
+        let from = envelope.from().map_or_else(String::new, ToString::to_string);
+        let sender = link.ask(&format!("MAIL FROM:<{from}>{eight_bit}{utf8}"), &format!("the sender {from}"));
+        sender.map_err(|why| NotTaken { why, at_start: true })?;
+        let mut refused = Refused::new();
+        for to in envelope.to() {
+            match link.ask(&format!("RCPT TO:<{to}>"), &format!("the recipient {to}")) {
+                Ok(()) => {}
+                Err(why) if link.broken => return Err(later(why)),
+                Err(why) => refused.push((to.to_string(), why)),
+            }
+        }
+        if refused.len() == envelope.to().len() {
+            let why: Vec<String> = refused.into_iter().map(|(_, why)| why).collect();
+            return Err(later(why.join("; ")));
+        }
+        link.command("DATA", "DATA", 300).map_err(later)?;
+        link.write(&dot_stuffed(mail), "the mail").map_err(later)?;
+        let answer = link.answer("the mail", AFTER_MAIL).and_then(|answer| answer.expect("the mail", 200));
+        answer.map_err(later)?;
+        self.taken += 1;
+        Ok(refused)
+    }
+
+    /// The conversation, ready for another mail after one that was not taken; `None` where it cannot go on.
+    pub(super) fn reset(mut self) -> Option<Self> {
+        (!self.link.broken && self.link.ask("RSET", "RSET").is_ok()).then_some(self)
+    }
+
+    /// Say good-bye. The mails are taken: a rude farewell is no fault.
+    pub(super) fn quit(mut self) {
+        let _ = self.link.write(b"QUIT\r\n", "QUIT");
+    }
 }
 
 fn is_ascii(envelope: &Envelope) -> bool {
@@ -176,6 +227,8 @@ struct Link {
     hello: String,
     /// What the server can do, by its answer to EHLO, in upper case.
     abilities: Vec<String>,
+    /// It cannot go on: no answer came, or none that makes sense.
+    broken: bool,
 }
 
 impl Link {
@@ -197,6 +250,7 @@ impl Link {
             end,
             hello: server.hello.clone().unwrap_or(hello),
             abilities: Vec::new(),
+            broken: false,
         };
         if server.security == Security::Tls {
             link = link.encrypted(server, trust.clone())?;
@@ -297,10 +351,15 @@ impl Link {
     fn write(&mut self, bytes: &[u8], what: &str) -> Result<(), String> {
         self.begin_step(1);
         let patience = self.patience;
-        self.stream.write_all(bytes).map_err(|error| wire_fault(&error, what, patience))
+        let written = self.stream.write_all(bytes).map_err(|error| wire_fault(&error, what, patience));
+        written.inspect_err(|_| self.broken = true)
     }
 
     fn answer(&mut self, what: &str, times: u32) -> Result<Answer, String> {
+        self.read_answer(what, times).inspect_err(|_| self.broken = true)
+    }
+
+    fn read_answer(&mut self, what: &str, times: u32) -> Result<Answer, String> {
         self.begin_step(times);
         let mut lines = Vec::new();
         loop {

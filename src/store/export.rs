@@ -13,10 +13,9 @@ use super::tables::file::check_nulls;
 use super::tables::read::{IngestedTimes, record_column};
 use super::tables::{self, RECORDS};
 use super::text_rows::CsvStyle;
-use super::{Store, StoreError, export_reports, export_sources, sound, stream, text_rows};
+use super::{Store, StoreError, cut, export_reports, export_sources, sound, stream, text_rows};
 use jiff::civil::Date;
 use polars_arrow::array::Array;
-use polars_arrow::compute::concatenate::concatenate;
 use polars_arrow::io::ipc::write as ipc;
 use polars_arrow::record_batch::RecordBatchT;
 use polars_error::PolarsResult;
@@ -96,7 +95,7 @@ impl Store {
             exported.write(target, &bytes.map_err(StoreError::parquet(dir, "writing a part without rows"))?)?;
         }
         export_reports::export(self, filter, &mut exported)?;
-        export_sources::export(self, &mut exported)?;
+        export_sources::export(self, filter, &mut exported)?;
         exported.finish()
     }
 
@@ -162,11 +161,7 @@ fn group_arrays(
         }
         let arrays = COLUMNS.iter().map(|column| {
             let array = record_column(part, group, column, times)?;
-            if rows == array.len() {
-                return Ok(array);
-            }
-            let kept: Vec<_> = runs.iter().map(|run| array.sliced(run.start, run.len())).collect();
-            concatenate(&kept.iter().map(AsRef::as_ref).collect::<Vec<_>>())
+            if rows == array.len() { Ok(array) } else { cut::cut(array.as_ref(), &runs) }
         });
         Ok(Some((arrays.collect::<PolarsResult<_>>()?, rows)))
     };

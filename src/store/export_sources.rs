@@ -2,11 +2,13 @@
 
 use super::exported::Exported;
 use super::networks::Network;
+use super::read::Filter;
 use super::tables::{file::file, sources::SOURCES};
 use super::{LookedUp, Store, StoreError};
+use crate::model::{self, Columns};
 use polars_arrow::array::{Array, BooleanArray, PrimitiveArray, Utf8ViewArray};
 use polars_arrow::datatypes::{ArrowDataType, TimeUnit};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -27,8 +29,16 @@ impl Source {
     }
 }
 
-/// Write what is known of the sources' names and networks to `DIR/sources/sources.parquet`; nothing where nothing is.
-pub(crate) fn export(store: &Store, exported: &mut Exported) -> Result<(), StoreError> {
+/// The sources of the rows of a filter.
+fn seen(store: &Store, filter: &Filter) -> Result<HashSet<model::Source>, StoreError> {
+    let mut seen = HashSet::new();
+    store.rows(filter, Columns::SOURCE, &mut |rows| seen.extend(rows.source))?;
+    Ok(seen)
+}
+
+/// Write what is known of the names and networks of the filter's sources to `DIR/sources/sources.parquet`; nothing where
+/// nothing is.
+pub(crate) fn export(store: &Store, filter: &Filter, exported: &mut Exported) -> Result<(), StoreError> {
     let mut sources: BTreeMap<IpAddr, Source> = BTreeMap::new();
     for looked_up in store.names()? {
         let source = sources.entry(looked_up.address).or_default();
@@ -36,6 +46,10 @@ pub(crate) fn export(store: &Store, exported: &mut Exported) -> Result<(), Store
     }
     for (address, network) in store.networks()? {
         sources.entry(address).or_default().network = network;
+    }
+    if !filter.is_all() && !sources.is_empty() {
+        let seen = seen(store, filter)?;
+        sources.retain(|address, _| seen.contains(&Some(*address).into()));
     }
     if sources.is_empty() {
         return Ok(());

@@ -4,17 +4,18 @@
 //! Names that begin with `.` or `_` are not data, as with Hive and Spark; a table with a Delta log holds what the log says.
 //! Nothing is written below the folder.
 
+use super::domains::{ReportedDomain, StatusOfReport, StatusSums};
 use super::exported::Exported;
 use super::layout::{Layout, Month};
 use super::pack::sender_auth;
 use super::read::{Filter, Part};
 use super::reports::{day, time};
-use super::status::{Files, Reporter, Status, Totals};
+use super::status::{Files, Status};
 use super::tables::file::file;
 use super::tables::read::report_column;
 use super::tables::reports::{COLUMNS, REPORTS, ReportColumn};
 use super::text_rows::Texts;
-use super::{Store, StoreError, delta, encode, sound};
+use super::{Store, StoreError, cut, delta, encode, sound};
 use crate::model::{Domain, PolicyPublished, ReportHead, ReportKey, Text};
 use jiff::Timestamp;
 use polars_arrow::array::{Array, ListArray, PrimitiveArray, StructArray, Utf8ViewArray};
@@ -81,29 +82,7 @@ pub(crate) fn heads(layout: &Layout, filter: &Filter, take: &mut dyn FnMut(Repor
 
 /// The sums of the reports.
 pub(crate) fn status(layout: &Layout) -> Result<Status, StoreError> {
-    let mut months: BTreeMap<Month, Totals> = BTreeMap::new();
-    let mut reporters: BTreeMap<Text, Reporter> = BTreeMap::new();
-    let mut status = Status::default();
-    each(layout, &Filter::default(), |head, arrival| {
-        for totals in [&mut status.totals, months.entry(Month::of(head.day)).or_default()] {
-            totals.reports += 1;
-            totals.records = totals.records.saturating_add(head.records);
-            totals.messages = totals.messages.saturating_add(head.messages);
-            totals.dmarc_pass = totals.dmarc_pass.saturating_add(head.dmarc_pass);
-        }
-        status.newest_arrival = status.newest_arrival.max(Some(arrival));
-        let reporter = reporters.entry(head.org_name.clone()).or_insert_with(|| Reporter {
-            org_name: head.org_name.to_string(),
-            reports: 0,
-            newest_end: head.end,
-            newest_arrival: arrival,
-        });
-        reporter.reports += 1;
-        reporter.newest_end = reporter.newest_end.max(head.end);
-        reporter.newest_arrival = reporter.newest_arrival.max(arrival);
-    })?;
-    status.months = months.into_iter().collect();
-    status.reporters = reporters.into_values().collect();
+    let mut status = status_of(layout, &|_| true)?;
     for path in files(layout, "records", &Filter::default())? {
         let size = path.metadata().map_err(StoreError::io(&path, "looking at the part"))?.len();
         status.parts = Files {
@@ -112,6 +91,36 @@ pub(crate) fn status(layout: &Layout) -> Result<Status, StoreError> {
         };
     }
     Ok(status)
+}
+
+/// The sums of the reports about some domains.
+pub(crate) fn status_of(layout: &Layout, wanted: &dyn Fn(&str) -> bool) -> Result<Status, StoreError> {
+    let mut sums = StatusSums::default();
+    each(layout, &Filter::default(), |head, arrival| {
+        if wanted(head.policy.domain.as_str()) {
+            sums.add(&StatusOfReport {
+                org_name: &head.org_name,
+                day: head.day,
+                end: head.end,
+                arrival,
+                records: head.records,
+                messages: head.messages,
+                dmarc_pass: head.dmarc_pass,
+            });
+        }
+    })?;
+    Ok(sums.finish())
+}
+
+/// The policy domains that reports are about, by name.
+pub(crate) fn domains(layout: &Layout) -> Result<Vec<ReportedDomain>, StoreError> {
+    let mut newest: BTreeMap<String, Timestamp> = BTreeMap::new();
+    each(layout, &Filter::default(), |head, _| {
+        let known = newest.entry(head.policy.domain.as_str().to_owned()).or_insert(head.end);
+        *known = head.end.max(*known);
+    })?;
+    let domain = |(policy_domain, newest_end)| ReportedDomain { policy_domain, newest_end };
+    Ok(newest.into_iter().map(domain).collect())
 }
 
 /// Write the reports of the filter of one folder to another.
@@ -214,14 +223,11 @@ impl Table {
     fn kept(&self, filter: &Filter) -> PolarsResult<Vec<Box<dyn Array>>> {
         let rows = self.0.first().map_or(0, |(_, array)| array.len());
         let kept: Vec<usize> = (0..rows).filter(|row| self.is_asked(*row, filter)).collect();
-        let cut = |array: &dyn Array| {
-            if kept.is_empty() || kept.len() == rows {
-                return Ok(array.sliced(0, kept.len()));
-            }
-            let runs: Vec<_> = kept.iter().map(|row| array.sliced(*row, 1)).collect();
-            concatenate(&runs.iter().map(AsRef::as_ref).collect::<Vec<_>>())
-        };
-        self.0.iter().map(|(_, array)| cut(array.as_ref())).collect()
+        if kept.len() == rows {
+            return Ok(self.0.iter().map(|(_, array)| array.clone()).collect());
+        }
+        let runs: Vec<_> = kept.iter().map(|row| *row..*row + 1).collect();
+        self.0.iter().map(|(_, array)| cut::cut(array.as_ref(), &runs)).collect()
     }
 
     fn head(&self, row: usize) -> PolarsResult<ReportHead> {

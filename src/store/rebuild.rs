@@ -84,6 +84,7 @@ const CARRIED: &[&str] = &[
     "alert_state",
     "outbox",
     "mailbox_runs",
+    "mailed",
 ];
 /// Which items were read before. Where reports are lost it is not carried over: their items must be read when they come again.
 const SEEN: &str = "seen";

@@ -15,6 +15,7 @@ fn letter(to: &str) -> Letter {
     Letter {
         from: "dmarc@example.com".to_owned(),
         to: vec![to.to_owned()],
+        reply_to: None,
         subject: "week".to_owned(),
         text: "text\n.\nmore\n".to_owned(),
         html: "<p>page</p>\n".to_owned(),

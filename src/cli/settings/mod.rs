@@ -5,6 +5,7 @@
 
 mod alert;
 mod confirmed;
+mod customer;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod mailbox;
@@ -15,14 +16,15 @@ mod smtp;
 
 pub(crate) use alert::AlertSettings;
 pub(crate) use confirmed::network_of;
+pub(crate) use customer::Customer;
 pub(crate) use mailbox::secrets_of;
-pub(crate) use reader::distance;
 pub(crate) use secret::warning;
 pub(crate) use smtp::{Outlet, Smtp};
 
 use super::fault::{Hint as _, Several};
 use crate::analyze::{Confirmed, Services};
 use crate::fetch::imap::Mailbox;
+use crate::model::Owners;
 use crate::store::Access;
 use anyhow::{Context as _, anyhow};
 use reader::Section;
@@ -50,6 +52,8 @@ pub(crate) struct Settings {
     pub(crate) confirmed: Vec<Confirmed>,
     /// The mailboxes to poll, in the file's order.
     pub(crate) mailboxes: Vec<Mailbox>,
+    /// Whose domains an operator looks after, in the file's order.
+    pub(crate) customers: Vec<Customer>,
     /// How mail leaves.
     pub(crate) smtp: Option<Smtp>,
     /// What counts as an event, and who is told.
@@ -86,6 +90,20 @@ impl Settings {
             anyhow!("settings: group: expected a group of this system, found {name:?}")
                 .hint("`getent group` lists them; without `group` the store is for its owner alone")
         })
+    }
+
+    /// Whose each domain is.
+    pub(crate) fn owners(&self) -> Owners {
+        customer::owners(&self.customers)
+    }
+
+    /// Every domain that the settings name, once: those of `domains`, and those of customers.
+    pub(crate) fn named_domains(&self) -> Vec<String> {
+        let of_customers = self.customers.iter().flat_map(|customer| &customer.domains);
+        let mut named: Vec<String> = self.domains.iter().chain(of_customers).cloned().collect();
+        named.sort();
+        named.dedup();
+        named
     }
 
     /// The known mail services, those of the reader's own file before the rest.
@@ -140,6 +158,7 @@ impl Settings {
             section.finish();
         }
         settings.alert.rules.mailboxes = settings.mailboxes.iter().map(|mailbox| mailbox.name.clone()).collect();
+        settings.customers = customer::all(root.tables("customer"), folder);
         if let Some(mut section) = root.table("smtp") {
             settings.smtp = Smtp::of(&mut section, folder);
             section.finish();

@@ -3,6 +3,7 @@
 //! Serde would stop at the first error, and word it for programmers.
 
 use crate::cli::args::{NOT_A_URL, is_url};
+use crate::cli::near::distance;
 use anyhow::anyhow;
 use jiff::civil::Date;
 use std::cell::RefCell;
@@ -301,20 +302,4 @@ fn one_of(words: &[&str]) -> String {
         [rest @ .., last] if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
         _ => words.concat(),
     }
-}
-
-/// How many letters two short words differ by (Levenshtein).
-pub(crate) fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().take(40).collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (line, a) in left.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = line + 1;
-        for (column, b) in right.iter().enumerate() {
-            let replaced = diagonal + usize::from(a != *b);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(row[column] + 1).min(diagonal + 1);
-        }
-    }
-    row[right.len()]
 }

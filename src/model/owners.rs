@@ -1,0 +1,136 @@
+//! Whose a domain is, where an operator looks after the domains of several customers; and rows told apart by it.
+
+use super::{Rows, Text, Words};
+use std::collections::HashMap;
+
+/// The customers of an operator by their domains. A domain belongs to whoever has it, or the nearest one above it.
+#[derive(Debug, Clone, Default)]
+pub struct Owners {
+    /// In canonical form.
+    by_domain: HashMap<Text, usize>,
+}
+
+impl Owners {
+    /// Of pairs of a domain in canonical form and the number of its owner.
+    pub fn new<'a>(domains: impl IntoIterator<Item = (&'a str, usize)>) -> Self {
+        Self { by_domain: domains.into_iter().map(|(domain, owner)| (domain.into(), owner)).collect() }
+    }
+
+    /// The number of the customer that a domain in canonical form belongs to.
+    ///
+    /// ```
+    /// let owners = dmarquet::model::Owners::new([("example.com", 0), ("shop.example.com", 1)]);
+    /// assert_eq!(owners.of("mail.example.com"), Some(0));
+    /// assert_eq!(owners.of("a.shop.example.com"), Some(1));
+    /// assert_eq!(owners.of("badexample.com"), None);
+    /// ```
+    pub fn of(&self, domain: &str) -> Option<usize> {
+        if self.by_domain.is_empty() {
+            return None;
+        }
+        let mut rest = domain;
+        loop {
+            if let Some(owner) = self.by_domain.get(rest) {
+                return Some(*owner);
+            }
+            rest = rest.split_once('.')?.1;
+        }
+    }
+
+    /// The rows of each of some customers, by their numbers. Rows of anybody else are left out, and so are all words that
+    /// stand in no row of the customer: nothing of one reaches another.
+    pub fn divide(&self, rows: &Rows, wanted: impl Fn(usize) -> bool) -> Vec<(usize, Rows)> {
+        let owner_of = |domain: &Text| self.of(domain).filter(|owner| wanted(*owner));
+        let by_code: Vec<Option<usize>> = rows.policy_domain.dictionary.iter().map(owner_of).collect();
+        let mut order: Vec<(usize, usize)> = Vec::new();
+        for (row, code) in rows.policy_domain.codes.iter().enumerate() {
+            order.extend(by_code.get(*code as usize).copied().flatten().map(|owner| (owner, row)));
+        }
+        order.sort_unstable();
+        let mut words = WordsOfSome::default();
+        let of_one = |rows_of: &[(usize, usize)]| (rows_of[0].0, words.some(rows, rows_of));
+        order.chunk_by(|a, b| a.0 == b.0).map(of_one).collect()
+    }
+}
+
+/// Words that some rows use, under codes of their own. The tables are kept from one customer to the next: with hundreds of
+/// them, making new ones for each would cost more than the rows.
+#[derive(Default)]
+struct WordsOfSome {
+    /// By column and code: the new code.
+    known: Vec<Vec<u32>>,
+}
+
+impl WordsOfSome {
+    fn some(&mut self, rows: &Rows, of: &[(usize, usize)]) -> Rows {
+        fn pick<T: Copy>(values: &[T], of: &[(usize, usize)]) -> Vec<T> {
+            if values.is_empty() { Vec::new() } else { of.iter().map(|(_, row)| values[*row]).collect() }
+        }
+        let mut some = Rows {
+            len: of.len(),
+            day: pick(&rows.day, of),
+            source: pick(&rows.source, of),
+            count: pick(&rows.count, of),
+            flags: pick(&rows.flags, of),
+            cause: pick(&rows.cause, of),
+            ..Rows::default()
+        };
+        self.known.resize_with(rows.words().len(), Vec::new);
+        for ((all, words), known) in rows.words().into_iter().zip(some.words_mut()).zip(&mut self.known) {
+            known.resize(all.dictionary.len(), Words::NULL);
+            words.codes = pick(&all.codes, of);
+            let mut used = Vec::new();
+            for code in words.codes.iter_mut().filter(|code| (**code as usize) < all.dictionary.len()) {
+                let new = &mut known[*code as usize];
+                if *new == Words::NULL {
+                    *new = u32::try_from(used.len()).unwrap_or(Words::NULL);
+                    used.push(*code);
+                }
+                *code = *new;
+            }
+            words.dictionary = used.iter().map(|code| all.dictionary[*code as usize].clone()).collect();
+            // Ready for the next customer, whatever the length of the dictionary.
+            used.iter().for_each(|code| known[*code as usize] = Words::NULL);
+        }
+        some
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(of: &[&str]) -> Words {
+        let mut words = Words::default();
+        for word in of {
+            let known = words.dictionary.iter().position(|known| known == word).unwrap_or_else(|| {
+                words.dictionary.push((*word).into());
+                words.dictionary.len() - 1
+            });
+            words.codes.push(u32::try_from(known).unwrap());
+        }
+        words
+    }
+
+    #[test]
+    fn each_customer_gets_its_rows_and_no_word_of_another() {
+        let owners = Owners::new([("a.example", 0), ("b.example", 1), ("b.a.example", 1), ("c.example", 2)]);
+        let rows = Rows {
+            len: 5,
+            day: vec![1, 2, 3, 4, 5],
+            policy_domain: words(&["a.example", "b.example", "x.b.a.example", "nobody.example", "x.a.example"]),
+            dkim_selector: words(&["of-a", "of-b", "of-b", "of-nobody", "shared"]),
+            org_name: Words { codes: vec![0, Words::NULL, 1, 1, 0], dictionary: vec!["one".into(), "two".into()] },
+            ..Rows::default()
+        };
+        let divided = owners.divide(&rows, |owner| owner < 2);
+        assert_eq!(
+            divided.iter().map(|(owner, rows)| (*owner, rows.day.clone())).collect::<Vec<_>>(),
+            [(0, vec![1, 5]), (1, vec![2, 3])]
+        );
+        assert_eq!(divided[0].1.dkim_selector, words(&["of-a", "shared"]));
+        assert_eq!(divided[1].1.dkim_selector, words(&["of-b", "of-b"]));
+        assert_eq!(divided[1].1.org_name, Words { codes: vec![Words::NULL, 0], dictionary: vec!["two".into()] });
+        assert!(divided[0].1.cause.is_empty(), "a column that was not read stays unread");
+    }
+}
