@@ -5,7 +5,7 @@ use super::exit::Exit;
 use super::fault::Hint as _;
 use super::output;
 use super::settings::{self, Outlet, Settings, Smtp};
-use crate::fetch::imap::{Mailbox, Secret};
+use crate::fetch::imap::{Mailbox, Protocol, Secret};
 use anyhow::{Context as _, anyhow};
 use clap::Subcommand;
 use std::fmt::Write as _;
@@ -110,7 +110,11 @@ fn told(settings: &Settings, file: &Path, store: &Path) -> String {
 }
 
 fn place(mailbox: &Mailbox) -> String {
-    format!("{} on {}:{}, folders {}", mailbox.user, mailbox.host, mailbox.port, mailbox.folders.join(", "))
+    let server = format!("{} on {}:{}", mailbox.user, mailbox.host, mailbox.port);
+    match mailbox.protocol {
+        Protocol::Imap => format!("{server}, folders {}", mailbox.folders.join(", ")),
+        Protocol::Pop3 => format!("{server} by POP3"),
+    }
 }
 
 fn way_out(smtp: &Smtp) -> String {

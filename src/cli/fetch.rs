@@ -170,8 +170,8 @@ impl Polls<'_> {
     /// Poll one mailbox. What goes wrong with it is said at once, and counted as a fault.
     fn poll(&self, mailbox: &Mailbox, writer: &mut Writer, options: &Options) -> anyhow::Result<Tally> {
         let talk = &self.run.talk;
-        let cursors = writer.cursors(&mailbox.name)?;
-        let mut poller = match Poller::start(mailbox.clone(), cursors, self.options(options.now)) {
+        let progress = writer.progress(&mailbox.name)?;
+        let mut poller = match Poller::start(mailbox.clone(), progress, self.options(options.now)) {
             Ok(poller) => poller,
             Err(fault) => {
                 talk.fault(&fault);
@@ -193,6 +193,9 @@ impl Polls<'_> {
             writer.set_cursor(&mailbox.name, folder, cursor)?;
         }
         writer.told(&finished.told)?;
+        if let Some(uidls) = &finished.uidls {
+            writer.keep_uidls(&mailbox.name, uidls)?;
+        }
         finished.notes.iter().for_each(|note| talk.note(note));
         let mut tally = outcome?;
         let error = finished.failures.first().map(|failure| output::clean(&failure.to_string()));
@@ -272,8 +275,8 @@ pub(super) fn look_at_all(run: &Run, settings: &Settings, store: &Path) -> anyho
 }
 
 fn look_at(run: &Run, mailbox: &Mailbox, store: &Store, options: &imap::Options) -> anyhow::Result<Exit> {
-    let cursors = store.cursors(&mailbox.name)?;
-    match imap::survey(mailbox, &cursors, options) {
+    let progress = store.progress(&mailbox.name)?;
+    match imap::survey(mailbox, &progress, options) {
         Ok(survey) => {
             output::data(output::clean_lines(&told(mailbox, &survey)).as_bytes())?;
             survey.failures.iter().for_each(|failure| run.talk.fault(&FetchError::Mailbox(failure.clone())));

@@ -170,14 +170,12 @@ fn text(status: &Status, mailboxes: &[Mailbox], dir: &str, now: Timestamp) -> St
         let _ = writeln!(out, "{}: newest report {}", mailbox.name, when(mailbox.newest));
     }
     for folder in &status.folders {
-        let _ = write!(
-            out,
-            "{} > {}: up to UID {}, read {}",
-            folder.mailbox,
-            folder.folder,
-            folder.last_uid,
-            ago(folder.read_at, now)
-        );
+        let _ = write!(out, "{} > {}: ", folder.mailbox, folder.folder);
+        // Of POP3: it has no UIDs.
+        if folder.uid_validity > 0 {
+            let _ = write!(out, "up to UID {}, ", folder.last_uid);
+        }
+        let _ = write!(out, "read {}", ago(folder.read_at, now));
         if folder.pending > 0 {
             let _ = write!(out, "; {} stored, not yet acknowledged to the server", number(folder.pending));
         }

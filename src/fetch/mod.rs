@@ -12,6 +12,7 @@
 //! | `maildir` | messages of a Maildir |
 //! | `pipe` | a named pipe, with a time limit |
 //! | `imap` | messages of a mailbox on a server |
+//! | `pop3` | the same where the server speaks POP3 |
 
 pub mod files;
 pub mod frames;
@@ -22,6 +23,8 @@ pub mod imap;
 mod maildir;
 mod mbox;
 mod pipe;
+#[cfg(feature = "imap")]
+mod pop3;
 #[cfg(test)]
 mod tests;
 

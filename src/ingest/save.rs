@@ -185,7 +185,7 @@ impl<'a> Saver<'a> {
         if let Some(message) = worked.message {
             self.writer.fetched(&worked.origin);
             if count.seen.reports > 0 {
-                self.writer.heard(&message.mailbox, worked.arrival);
+                self.writer.heard(message.mailbox(), worked.arrival);
             }
             self.writer.message(message, count.fate());
         }

@@ -48,9 +48,14 @@ fn item(origin: &str, bytes: Vec<u8>) -> Result<Fetched, FetchError> {
     Ok(Fetched::Item(Item { origin: origin.to_owned(), name, bytes, arrival: now(), message: None }))
 }
 
+fn uid_of(message: &Message) -> u32 {
+    let Message::Imap { uid, .. } = message else { panic!("no message of IMAP: {message:?}") };
+    *uid
+}
+
 #[expect(clippy::unnecessary_wraps, reason = "a source gives results")]
 fn message(uid: u32, bytes: &[u8]) -> Result<Fetched, FetchError> {
-    let message = Message { mailbox: "m".into(), folder: "INBOX".into(), uid_validity: 1, uid };
+    let message = Message::Imap { mailbox: "m".into(), folder: "INBOX".into(), uid_validity: 1, uid };
     let mut mail = b"From: a@receiver.example\r\nContent-Type: text/plain\r\n\r\n".to_vec();
     mail.extend(bytes);
     Ok(Fetched::Item(Item {
@@ -190,7 +195,7 @@ fn messages_are_told_safe_only_after_their_batch_and_by_their_fate() {
     struct Told(Vec<(u32, Fate)>);
     impl Observer for Told {
         fn committed(&mut self, messages: &[(Message, Fate)]) {
-            self.0.extend(messages.iter().map(|(message, fate)| (message.uid, *fate)));
+            self.0.extend(messages.iter().map(|(message, fate)| (uid_of(message), *fate)));
         }
     }
     let dir = tempfile::tempdir().unwrap();
@@ -566,7 +571,7 @@ struct Safe(Vec<u32>);
 
 impl Observer for Safe {
     fn committed(&mut self, messages: &[(Message, Fate)]) {
-        self.0.extend(messages.iter().map(|(message, _)| message.uid));
+        self.0.extend(messages.iter().map(|(message, _)| uid_of(message)));
     }
 }
 

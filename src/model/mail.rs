@@ -1,5 +1,7 @@
 //! What only the mail around a report knows.
 
+use super::Hash;
+
 /// Whether the mail that brought a report was itself authentic.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum SenderAuth {
@@ -78,17 +80,65 @@ pub struct MailFacts {
     pub attached: bool,
 }
 
-/// One message of one mailbox (RFC 9051 section 2.3.1.1): the four together never mean another mail.
+/// One message of one mailbox.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Message {
+pub enum Message {
+    /// Of an IMAP folder (RFC 9051 section 2.3.1.1): the four together never mean another mail.
+    Imap {
+        /// The mailbox's name in the settings.
+        mailbox: String,
+        /// The folder, in the server's own encoding.
+        folder: String,
+        /// The folder's `UIDVALIDITY`.
+        uid_validity: u32,
+        /// The message's UID.
+        uid: u32,
+    },
+    /// Of a POP3 mailbox: it is what its content is. A unique id may be missing, and used again for another mail once this
+    /// one is deleted (RFC 1939 section 7).
+    Pop3 {
+        /// The mailbox's name in the settings.
+        mailbox: String,
+        /// The hash of its bytes; `None` where they were not read.
+        content: Option<Hash>,
+        /// Its unique id and its size in octets as the server lists it; `None` where no id tells it from other messages.
+        uidl: Option<(String, Option<u64>)>,
+    },
+}
+
+impl Message {
     /// The mailbox's name in the settings.
-    pub mailbox: String,
-    /// The folder, in the server's own encoding.
-    pub folder: String,
-    /// The folder's `UIDVALIDITY`.
-    pub uid_validity: u32,
-    /// The message's UID.
-    pub uid: u32,
+    pub fn mailbox(&self) -> &str {
+        match self {
+            Self::Imap { mailbox, .. } | Self::Pop3 { mailbox, .. } => mailbox,
+        }
+    }
+}
+
+/// A message of a POP3 mailbox that is dealt with, as the ledger has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownUidl {
+    /// Its unique id.
+    pub uidl: String,
+    /// Its size as the server listed it; `None` where it did not.
+    pub octets: Option<u64>,
+    /// It brought reports that are safe, and the server was not told of that yet.
+    pub pending: bool,
+}
+
+/// How far a mailbox was read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MailboxProgress {
+    /// The folders of an IMAP mailbox, by the server's own names.
+    pub cursors: Vec<(String, Cursor)>,
+    /// The messages of a POP3 mailbox that are dealt with.
+    pub uidls: Vec<KnownUidl>,
+}
+
+impl From<Vec<(String, Cursor)>> for MailboxProgress {
+    fn from(cursors: Vec<(String, Cursor)>) -> Self {
+        Self { cursors, uidls: Vec::new() }
+    }
 }
 
 /// What became of a mail, once all that was in it is safe.

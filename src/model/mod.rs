@@ -18,7 +18,7 @@ pub use arrival::{Accepted, Original, Provenance};
 pub use auth::{DkimAuth, SpfAuth};
 pub use domain::{Domain, ReturnPath};
 pub use finding::{Code, Finding, Findings, Quoted};
-pub use mail::{Cursor, Fate, MailFacts, Message, Proof, RawMail, SenderAuth};
+pub use mail::{Cursor, Fate, KnownUidl, MailFacts, MailboxProgress, Message, Proof, RawMail, SenderAuth};
 pub use owners::Owners;
 pub use policy::PolicyPublished;
 pub use record::{Reason, Record};

@@ -2,6 +2,7 @@
 
 use super::ledger::Ledger;
 use super::reports::time;
+use super::uidls;
 use super::{Store, StoreError};
 use crate::model::{Cursor, Fate, Message};
 use jiff::Timestamp;
@@ -111,13 +112,22 @@ pub(crate) fn set_cursor(
 /// those of which the server must be told wait in `pending`.
 pub(crate) fn record(transaction: &Transaction<'_>, messages: &[(Message, Fate)], now: i64) -> rusqlite::Result<()> {
     let mut folders: BTreeMap<FolderName<'_>, (u32, Ranges)> = BTreeMap::new();
-    for (message, _) in messages {
-        let (validity, uids) = folders.entry((&message.mailbox, &message.folder)).or_default();
-        if *validity != message.uid_validity {
+    for (message, fate) in messages {
+        let (mailbox, folder, uid_validity, uid) = match message {
+            Message::Imap { mailbox, folder, uid_validity, uid } => (mailbox, folder, uid_validity, uid),
+            Message::Pop3 { mailbox, uidl, .. } => {
+                if let Some(uidl) = uidl {
+                    uidls::record(transaction, mailbox, uidl, *fate)?;
+                }
+                continue;
+            }
+        };
+        let (validity, uids) = folders.entry((mailbox, folder)).or_default();
+        if *validity != *uid_validity {
             uids.clear();
         }
-        *validity = message.uid_validity;
-        uids.push((message.uid, message.uid));
+        *validity = *uid_validity;
+        uids.push((*uid, *uid));
     }
     for (folder, (uid_validity, uids)) in folders {
         let sql = "SELECT last_uid FROM folders WHERE mailbox = ?1 AND folder = ?2 AND uid_validity = ?3";
@@ -129,8 +139,8 @@ pub(crate) fn record(transaction: &Transaction<'_>, messages: &[(Message, Fate)]
         set_cursor(transaction, folder, &Cursor { uid_validity, last_uid, done, ..Cursor::default() }, now)?;
     }
     let mut statement = transaction.prepare_cached("INSERT OR REPLACE INTO pending VALUES (?1, ?2, ?3, ?4, ?5)")?;
-    for (Message { mailbox, folder, uid_validity, uid }, fate) in messages {
-        if let Some(word) = fate_word(*fate) {
+    for (message, fate) in messages {
+        if let (Message::Imap { mailbox, folder, uid_validity, uid }, Some(word)) = (message, fate_word(*fate)) {
             statement.execute(params![mailbox, folder, uid_validity, uid, word])?;
         }
     }

@@ -54,6 +54,7 @@ pub mod tables;
 #[cfg(test)]
 mod tests;
 mod text_rows;
+mod uidls;
 mod upgrade;
 mod upkeep;
 mod writer;
@@ -82,7 +83,7 @@ pub use upkeep::{Fault, Pruned};
 pub(crate) use writer::short_hash;
 pub use writer::{Added, BatchLimits, Memory, Reject, Rejected, SeenItem, Writer};
 
-use crate::model::{Columns, Cursor, ReportHead, Rows};
+use crate::model::{Columns, Cursor, MailboxProgress, ReportHead, Rows};
 use jiff::civil::Date;
 use layout::{FileKind, Layout, Month};
 use ledger::Ledger;
@@ -181,6 +182,14 @@ impl Store {
             return folder::status(&self.layout);
         }
         self.ledger.as_ref().map_or(Ok(Status::default()), status::status)
+    }
+
+    /// How far a mailbox was read, whatever its protocol.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn progress(&self, mailbox: &str) -> Result<MailboxProgress, StoreError> {
+        self.ledger.as_ref().map_or(Ok(MailboxProgress::default()), |ledger| uidls::progress(ledger, mailbox))
     }
 
     /// The cursors of a mailbox's folders.

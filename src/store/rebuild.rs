@@ -75,6 +75,7 @@ const CARRIED: &[&str] = &[
     "folders",
     "pending",
     "done",
+    "uidls",
     "rejected",
     "conflicts",
     "lookups",

@@ -366,9 +366,36 @@ fn rejected_bytes_and_seen_items_are_known_the_second_time() {
 }
 
 #[test]
+fn an_id_of_pop3_is_known_with_its_batch_and_forgotten_with_its_message() {
+    let dir = tempfile::tempdir().unwrap();
+    let message = |uidl: &str| Message::Pop3 {
+        mailbox: "reports".into(),
+        content: None,
+        uidl: Some((uidl.to_owned(), Some(900))),
+    };
+    let mut writer = Writer::open(dir.path(), now()).unwrap();
+    for (uidl, fate) in [("a", Fate::Done), ("b", Fate::NotReport), ("c", Fate::Unreadable)] {
+        writer.message(message(uidl), fate);
+    }
+    assert_eq!(writer.progress("reports").unwrap(), MailboxProgress::default(), "nothing is known before the commit");
+    writer.commit().unwrap();
+    let known = |writer: &Writer| -> Vec<(String, bool)> {
+        let known = writer.progress("reports").unwrap().uidls;
+        known.into_iter().map(|known| (known.uidl, known.pending)).collect()
+    };
+    let of =
+        |all: &[(&str, bool)]| all.iter().map(|(uidl, pending)| ((*uidl).to_owned(), *pending)).collect::<Vec<_>>();
+    assert_eq!(known(&writer), of(&[("a", true), ("b", false), ("c", false)]));
+    writer.told(&[message("a")]).unwrap();
+    writer.keep_uidls("reports", &["a".to_owned(), "c".to_owned(), "new".to_owned()]).unwrap();
+    assert_eq!(known(&writer), of(&[("a", false), ("c", false)]));
+    assert!(writer.progress("other").unwrap().uidls.is_empty());
+}
+
+#[test]
 fn a_cursor_follows_its_batch_and_messages_wait_until_told() {
     let dir = tempfile::tempdir().unwrap();
-    let message = |uid| Message { mailbox: "reports".into(), folder: "INBOX".into(), uid_validity: 7, uid };
+    let message = |uid| Message::Imap { mailbox: "reports".into(), folder: "INBOX".into(), uid_validity: 7, uid };
     let mut writer = Writer::open(dir.path(), now()).unwrap();
     writer.add(accepted(1, 1)).unwrap();
     writer.message(message(11), Fate::Done);
@@ -713,7 +740,7 @@ fn a_writer_that_another_one_followed_is_refused_and_the_other_goes_on() {
     second.add(accepted(2, 1)).unwrap();
     assert!(matches!(first.commit(), Err(StoreError::LockLost { .. })));
     assert!(matches!(
-        first.told(&[Message { mailbox: "m".into(), folder: "f".into(), uid_validity: 1, uid: 1 }]),
+        first.told(&[Message::Imap { mailbox: "m".into(), folder: "f".into(), uid_validity: 1, uid: 1 }]),
         Err(StoreError::Superseded { .. })
     ));
     second.commit().unwrap();

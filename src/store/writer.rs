@@ -11,7 +11,9 @@ use super::quota::Quota;
 use super::replace::{Reader, ReplacedSums, Rivals};
 use super::{StoreError, commit, intents, rebuild, survey};
 use crate::judge::Rivalry;
-use crate::model::{Accepted, Cursor, Fate, Hash, Message, Original, ReportKey, SenderAuth, SharedBytes};
+use crate::model::{
+    Accepted, Cursor, Fate, Hash, MailboxProgress, Message, Original, ReportKey, SenderAuth, SharedBytes,
+};
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -483,8 +485,13 @@ impl Writer {
             let mut statement = transaction.prepare_cached(
                 "DELETE FROM pending WHERE mailbox = ?1 AND folder = ?2 AND uid_validity = ?3 AND uid = ?4",
             )?;
-            messages.iter().try_for_each(|Message { mailbox, folder, uid_validity, uid }| {
-                statement.execute(params![mailbox, folder, uid_validity, uid]).map(drop)
+            messages.iter().try_for_each(|message| match message {
+                Message::Imap { mailbox, folder, uid_validity, uid } => {
+                    statement.execute(params![mailbox, folder, uid_validity, uid]).map(drop)
+                }
+                Message::Pop3 { mailbox, uidl, .. } => {
+                    uidl.as_ref().map_or(Ok(()), |(uidl, _)| super::uidls::told(transaction, mailbox, uidl))
+                }
             })
         })
     }
@@ -499,6 +506,32 @@ impl Writer {
         self.ledger.write("noting a cursor", |transaction| {
             super::mailboxes::set_cursor(transaction, (mailbox, folder), cursor, now)
         })
+    }
+
+    /// Note which unique ids a POP3 mailbox holds now: what is known of others is forgotten, since a server may give them to
+    /// other messages.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be written.
+    pub fn keep_uidls(&mut self, mailbox: &str, present: &[String]) -> Result<(), StoreError> {
+        let known = super::uidls::known(&self.ledger, mailbox)?;
+        let present: HashSet<&str> = present.iter().map(String::as_str).collect();
+        let gone: Vec<&str> =
+            known.iter().map(|known| known.uidl.as_str()).filter(|uidl| !present.contains(uidl)).collect();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        self.ledger.write("forgetting messages that are gone", |transaction| {
+            gone.iter().try_for_each(|uidl| super::uidls::forget(transaction, mailbox, uidl))
+        })
+    }
+
+    /// How far a mailbox was read, whatever its protocol.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn progress(&self, mailbox: &str) -> Result<MailboxProgress, StoreError> {
+        super::uidls::progress(&self.ledger, mailbox)
     }
 
     /// The cursors of a mailbox's folders.

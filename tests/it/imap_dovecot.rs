@@ -17,6 +17,8 @@ pub(crate) struct Dovecot {
     pub(crate) folder: PathBuf,
     pub(crate) imap: u16,
     pub(crate) imaps: u16,
+    pub(crate) pop3: u16,
+    pub(crate) pop3s: u16,
     pub(crate) token_url: String,
 }
 
@@ -48,9 +50,20 @@ impl Dovecot {
             folder: value("FOLDER").into(),
             imap: port("IMAP"),
             imaps: port("IMAPS"),
+            pop3: port("POP3"),
+            pop3s: port("POP3S"),
             token_url: value("TOKEN_URL"),
             child,
         })
+    }
+
+    /// The same, where its POP3 is installed.
+    pub(crate) fn start_with_pop3() -> Option<Self> {
+        if std::env::var_os("DMARQUET_TEST_DOVECOT").is_none() && !Path::new("/usr/lib/dovecot/pop3").exists() {
+            eprintln!("skipped: no POP3 of Dovecot (apt-get install dovecot-pop3d)");
+            return None;
+        }
+        Self::start(&[])
     }
 
     /// The Maildir of a folder.

@@ -23,7 +23,7 @@ pub(crate) fn settings(dir: &WorkDir, dovecot: &Dovecot, more: &str) {
     dir.write("config.toml", text);
 }
 
-fn report(number: u32) -> Vec<u8> {
+pub(crate) fn report(number: u32) -> Vec<u8> {
     let xml = format!(
         "<feedback><report_metadata><org_name>Reporter</org_name><email>a@reporter.example</email>\
          <report_id>r{number}</report_id><date_range><begin>1795392000</begin><end>1795478399</end></date_range>\

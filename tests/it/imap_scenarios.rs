@@ -7,7 +7,7 @@
 
 use crate::imap_server::{Folder, Manner, Server, When, Wrong};
 use dmarquet::fetch::imap::{
-    After, Auth, Finished, Mailbox, Options, Patience, Poller, Redaction, Secret, Security, Stop,
+    After, Auth, Finished, Mailbox, Options, Patience, Poller, Protocol, Redaction, Secret, Security, Stop,
 };
 use dmarquet::ingest::{self, Observer, Tally};
 use dmarquet::limits::Limits;
@@ -74,6 +74,7 @@ fn case(name: &str) -> Option<Case> {
         name: "case".to_owned(),
         host: "127.0.0.1".to_owned(),
         port: server.port,
+        protocol: Protocol::Imap,
         security: Security::None,
         ca_file: None,
         user: "dmarc@example.com".to_owned(),

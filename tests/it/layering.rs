@@ -42,7 +42,7 @@ const RESERVED: &[(&[&str], &[&str], &str)] = &[
         &["cli"],
         "arguments and output live in cli",
     ),
-    (&["tokio::", "async fn"], &["fetch/imap", "dns"], "outside them all is blocking"),
+    (&["tokio::", "async fn"], &["fetch/imap", "fetch/pop3", "dns"], "outside them all is blocking"),
     (
         &["SystemTime::now", "Timestamp::now", "Zoned::now"],
         &["cli", "fetch/imap", "dns", "store", "send"],

@@ -33,6 +33,7 @@ mod journey;
 mod layering;
 mod mmdb;
 mod names;
+mod pop3_program;
 mod privacy;
 mod properties;
 mod readers;

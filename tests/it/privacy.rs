@@ -4,7 +4,7 @@ use crate::imap_server::{Manner, Server};
 use crate::smtp::{SmtpServer, repeating_endpoint};
 use crate::workdir::{Done, WorkDir};
 use dmarquet::fetch::imap::{
-    After, Auth, Mailbox, OAuth2, Options, Patience, Poller, Redaction, Secret, Security, Stop, Token,
+    After, Auth, Mailbox, OAuth2, Options, Patience, Poller, Protocol, Redaction, Secret, Security, Stop, Token,
 };
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -228,6 +228,7 @@ fn a_token_endpoint_that_repeats_what_it_was_sent_shows_no_secret() {
         name: "reports".to_owned(),
         host: "127.0.0.1".to_owned(),
         port: server.port,
+        protocol: Protocol::Imap,
         security: Security::None,
         ca_file: Some(SmtpServer::ca_file(&work.path(""))),
         user: "dmarc@example.com".to_owned(),

@@ -2,7 +2,7 @@
 
 use super::reader::Section;
 use super::secret;
-use crate::fetch::imap::{After, Auth, Mailbox, OAuth2, Patience, Redaction, Secret, Security, Token};
+use crate::fetch::imap::{After, Auth, Mailbox, OAuth2, Patience, Protocol, Redaction, Secret, Security, Token};
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -12,19 +12,33 @@ pub(super) const SECURITY: [(&str, Security); 3] =
 
 /// Read a table; `None` where a value that nothing works without is missing.
 pub(super) fn of(section: &mut Section<'_>, folder: &Path) -> Option<Mailbox> {
-    let host = section.needed_text("host", "the IMAP server, as \"imap.example.com\"");
+    const PROTOCOLS: [(&str, Protocol); 2] = [("imap", Protocol::Imap), ("pop3", Protocol::Pop3)];
+    let protocol = section.choice("protocol", &PROTOCOLS).unwrap_or(Protocol::Imap);
+    let host = section.needed_text("host", "the mail server, as \"imap.example.com\"");
     let user = section.needed_text("user", "the account, as \"dmarc@example.com\"");
     let security = section.choice("security", &SECURITY).unwrap_or(Security::Tls);
     if let Some(host) = host {
         check_security(section, security, host);
     }
-    let default_port = if security == Security::Tls { 993 } else { 143 };
+    let default_port = match (protocol, security) {
+        (Protocol::Imap, Security::Tls) => 993,
+        (Protocol::Imap, _) => 143,
+        (Protocol::Pop3, Security::Tls) => 995,
+        (Protocol::Pop3, _) => 110,
+    };
     let port = section.port("port").unwrap_or(default_port);
     let ca_file = section.path("ca_file", folder);
     let auth = auth_of(section, folder);
-    let folders = section.texts("folders").unwrap_or_else(|| vec!["INBOX".to_owned()]);
-    let after = after_of(section, &folders);
-    let rejected_to = section.text("rejected_to").map(str::to_owned);
+    if protocol == Protocol::Pop3 {
+        section.refuse(
+            &["folders", "move_to", "rejected_to"],
+            "expected it only with protocol = \"imap\": POP3 has no folders",
+        );
+    }
+    let folders = if protocol == Protocol::Pop3 { None } else { section.texts("folders") };
+    let folders = folders.unwrap_or_else(|| vec!["INBOX".to_owned()]);
+    let after = if protocol == Protocol::Pop3 { after_of_pop3(section) } else { after_of(section, &folders) };
+    let rejected_to = if protocol == Protocol::Pop3 { None } else { section.text("rejected_to") }.map(str::to_owned);
     if rejected_to.as_ref().is_some_and(|target| folders.contains(target)) {
         section.fault("rejected_to", "expected a folder that is not read, found one of folders");
     }
@@ -35,6 +49,7 @@ pub(super) fn of(section: &mut Section<'_>, folder: &Path) -> Option<Mailbox> {
         name,
         host,
         port,
+        protocol,
         security,
         ca_file,
         user,
@@ -153,6 +168,18 @@ fn after_of(section: &mut Section<'_>, folders: &[String]) -> After {
         "move" => After::Move(target.unwrap_or_default().to_owned()),
         "delete" => After::Delete,
         _ => After::Keep,
+    }
+}
+
+/// POP3 knows no flags and no folders.
+fn after_of_pop3(section: &mut Section<'_>) -> After {
+    match section.text("after") {
+        None | Some("keep") => After::Keep,
+        Some("delete") => After::Delete,
+        Some(other) => {
+            section.fault("after", &format!("expected keep or delete with protocol = \"pop3\", found {other:?}"));
+            After::Keep
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use super::{
     error::{Fault, wait_in},
     mailbox::{Auth, Mailbox},
     oauth::Tokens,
+    sasl,
     wire::Wire,
 };
 use async_imap::{Authenticator, Client, Session};
@@ -70,7 +71,7 @@ pub(super) async fn login(
 
 async fn choose(client: &Client<Wire>, mailbox: &Mailbox, tokens: &mut Tokens) -> Result<Way, Fault> {
     let user = mailbox.user.as_str();
-    let sasl = |mechanism, answers: Vec<Vec<u8>>, last| Way::Sasl {
+    let exchange = |mechanism, answers: Vec<Vec<u8>>, last| Way::Sasl {
         mechanism,
         exchange: Exchange { answers: answers.into_iter(), last, complaint: None },
     };
@@ -87,9 +88,9 @@ async fn choose(client: &Client<Wire>, mailbox: &Mailbox, tokens: &mut Tokens) -
             let secret = tokens.secret(mailbox).await?;
             let password = secret.expose_secret();
             Ok(if plain {
-                sasl("PLAIN", vec![format!("\0{user}\0{password}").into_bytes()], b"")
+                exchange("PLAIN", vec![sasl::plain(user, password)], b"")
             } else if login {
-                sasl("LOGIN", vec![user.as_bytes().to_vec(), password.as_bytes().to_vec()], b"")
+                exchange("LOGIN", vec![user.as_bytes().to_vec(), password.as_bytes().to_vec()], b"")
             } else {
                 Way::Command(secret)
             })
@@ -97,20 +98,13 @@ async fn choose(client: &Client<Wire>, mailbox: &Mailbox, tokens: &mut Tokens) -
         Auth::XOAuth2(_) => {
             expect(client, "XOAUTH2")?;
             let token = tokens.secret(mailbox).await?;
-            let first = format!("user={user}\x01auth=Bearer {}\x01\x01", token.expose_secret());
-            Ok(sasl("XOAUTH2", vec![first.into_bytes()], b""))
+            Ok(exchange("XOAUTH2", vec![sasl::xoauth2(user, &token)], b""))
         }
         Auth::OAuthBearer(_) => {
             expect(client, "OAUTHBEARER")?;
             let token = tokens.secret(mailbox).await?;
-            let (host, port) = (&mailbox.host, mailbox.port);
-            // RFC 5801: comma and equals sign are escaped in the authorization identity.
-            let identity = user.replace('=', "=3D").replace(',', "=2C");
-            let first = format!(
-                "n,a={identity},\x01host={host}\x01port={port}\x01auth=Bearer {}\x01\x01",
-                token.expose_secret()
-            );
-            Ok(sasl("OAUTHBEARER", vec![first.into_bytes()], b"\x01"))
+            let first = sasl::oauthbearer(user, (&mailbox.host, mailbox.port), &token);
+            Ok(exchange("OAUTHBEARER", vec![first], b"\x01"))
         }
     }
 }
@@ -134,11 +128,21 @@ fn refused(mailbox: &Mailbox, answer: &str, complaint: Option<&str>) -> Fault {
     if ["[UNAVAILABLE]", "[INUSE]", "[LIMIT]", "[SERVERBUG]"].iter().any(|code| upper.contains(code)) {
         return Fault::lost("login", format_args!("the server answered {answer}"));
     }
+    refusal(mailbox, answer, complaint)
+}
+
+/// A refused login that only a person can mend.
+pub(in crate::fetch) fn refusal(mailbox: &Mailbox, answer: &str, complaint: Option<&str>) -> Fault {
     let said = complaint.filter(|text| !text.is_empty()).map(|text| format!(", and said {text}")).unwrap_or_default();
     let hint = match &mailbox.auth {
-        Auth::Password(_) => "check user and password; many providers want an app password or OAuth2 instead",
+        Auth::Password(_) => {
+            "check user and password; many providers want an app password or OAuth2 instead".to_owned()
+        }
         Auth::XOAuth2(_) | Auth::OAuthBearer(_) => {
-            "the token is not valid for this mailbox: expired, for another user, or without the scope for IMAP"
+            let protocol = mailbox.protocol.as_str();
+            format!(
+                "the token is not valid for this mailbox: expired, for another user, or without the scope for {protocol}"
+            )
         }
     };
     Fault::hinted(format!("login as {} is refused: the server answered {answer}{said}", mailbox.user), hint)

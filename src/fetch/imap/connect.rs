@@ -18,7 +18,7 @@ use tokio_rustls::rustls::ClientConfig;
 pub(super) const SMALL_LITERAL: u64 = 64 << 10;
 
 /// Bound a step in time.
-pub(super) async fn within<T>(
+pub(in crate::fetch) async fn within<T>(
     limit: Duration,
     doing: &str,
     step: impl Future<Output = Result<T, Fault>>,
@@ -32,12 +32,7 @@ pub(super) async fn within<T>(
 /// Connect, secure, and wait for the greeting.
 pub(super) async fn connect(mailbox: &Mailbox, trust: &Arc<ClientConfig>) -> Result<Client<Wire>, Fault> {
     let limit = mailbox.patience.connect;
-    let host = mailbox.host.as_str();
-    let doing = format!("connecting to {host} port {}", mailbox.port);
-    let mut socket: Box<dyn Socket> = within(limit, &doing, async { tcp(mailbox, &doing).await }).await?;
-    if mailbox.security == Security::Tls {
-        socket = within(limit, "TLS handshake", tls::handshake(socket, host, trust.clone())).await?;
-    }
+    let socket = dial(mailbox, trust).await?;
     let mut client = Client::new(Wire::new(socket, SMALL_LITERAL, mailbox.patience.silence));
     within(limit, "waiting for the greeting", greeting(&mut client)).await?;
     if mailbox.security == Security::StartTls {
@@ -47,6 +42,18 @@ pub(super) async fn connect(mailbox: &Mailbox, trust: &Arc<ClientConfig>) -> Res
         ask_capabilities(&mut client, mailbox.patience.command).await?;
     }
     Ok(client)
+}
+
+/// A connection, inside TLS where that comes first.
+pub(in crate::fetch) async fn dial(mailbox: &Mailbox, trust: &Arc<ClientConfig>) -> Result<Box<dyn Socket>, Fault> {
+    let limit = mailbox.patience.connect;
+    let host = mailbox.host.as_str();
+    let doing = format!("connecting to {host} port {}", mailbox.port);
+    let socket = within(limit, &doing, async { tcp(mailbox, &doing).await }).await?;
+    if mailbox.security == Security::Tls {
+        return within(limit, "TLS handshake", tls::handshake(socket, host, trust.clone())).await;
+    }
+    Ok(socket)
 }
 
 async fn tcp(mailbox: &Mailbox, doing: &str) -> Result<Box<dyn Socket>, Fault> {

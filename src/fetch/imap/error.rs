@@ -26,7 +26,7 @@ impl std::error::Error for MailboxError {}
 
 /// Why something with a server went wrong, and so what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(in crate::fetch) enum Fault {
     /// The connection is of no use any more; a new one may be.
     Lost { what: String },
     /// A literal over the limit was announced; the connection is of no use any more.
@@ -43,22 +43,22 @@ pub(super) enum Fault {
 
 impl Fault {
     /// A fault that trying again will not mend.
-    pub(super) fn settled(what: impl Into<String>) -> Self {
+    pub(in crate::fetch) fn settled(what: impl Into<String>) -> Self {
         Self::Settled { what: what.into(), hint: None }
     }
 
     /// A fault that trying again will not mend, and what will.
-    pub(super) fn hinted(what: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(in crate::fetch) fn hinted(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Settled { what: what.into(), hint: Some(hint.into()) }
     }
 
     /// The connection failed while doing this.
-    pub(super) fn lost(doing: &str, why: impl fmt::Display) -> Self {
+    pub(in crate::fetch) fn lost(doing: &str, why: impl fmt::Display) -> Self {
         Self::Lost { what: format!("{doing}: {why}") }
     }
 
     /// An error of the stream while doing this; what the gate said of it is kept.
-    pub(super) fn stream(doing: &str, error: &io::Error) -> Self {
+    pub(in crate::fetch) fn stream(doing: &str, error: &io::Error) -> Self {
         match error.get_ref().and_then(|inner| inner.downcast_ref::<GateError>()) {
             Some(&GateError::Literal { uid, announced, .. }) => Self::Oversized { uid, announced },
             Some(other) => Self::lost(doing, other),
@@ -70,19 +70,19 @@ impl Fault {
     }
 
     /// A new connection may do better.
-    pub(super) fn passes(&self) -> bool {
+    pub(in crate::fetch) fn passes(&self) -> bool {
         matches!(self, Self::Lost { .. } | Self::Oversized { .. } | Self::Throttled { .. })
     }
 
     /// For the caller, without what must not be said.
-    pub(super) fn into_error(self, mailbox: &Mailbox) -> MailboxError {
+    pub(in crate::fetch) fn into_error(self, mailbox: &Mailbox) -> MailboxError {
         let (reason, hint) = self.told();
         let clean = |text: String| mailbox.secrets.clean(&text);
         MailboxError { mailbox: mailbox.name.clone(), reason: clean(reason), hint: hint.map(clean) }
     }
 
     /// What happened, and what a person could do. A server's own words may be in it.
-    pub(super) fn told(self) -> (String, Option<String>) {
+    pub(in crate::fetch) fn told(self) -> (String, Option<String>) {
         match self {
             Self::Settled { what, hint } => (what, hint),
             Self::Lost { what } => (what, None),
@@ -98,7 +98,7 @@ impl Fault {
 }
 
 /// How long a server's answer asks to wait, as Exchange Online words it: `Suggested Backoff Time: 299961 milliseconds`.
-pub(super) fn wait_in(answer: &str) -> Option<Duration> {
+pub(in crate::fetch) fn wait_in(answer: &str) -> Option<Duration> {
     let lower = answer.to_ascii_lowercase();
     let (_, rest) = lower.split_once("backoff time:")?;
     let rest = rest.trim_start();

@@ -14,7 +14,7 @@ use super::oauth::Tokens;
 use super::ranges::Ranges;
 use super::session::{Link, Mode, is_news};
 use super::wire::Wire;
-use super::{After, Auth, Mailbox, Patience, Redaction, Secret, Security, auth};
+use super::{After, Auth, Mailbox, Patience, Protocol, Redaction, Secret, Security, auth};
 use async_imap::Client;
 use async_imap::imap_proto::Response;
 use std::collections::{BTreeSet, VecDeque};
@@ -157,6 +157,7 @@ fn mailbox() -> Mailbox {
         name: "reports".to_owned(),
         host: "imap.example.com".to_owned(),
         port: 993,
+        protocol: Protocol::Imap,
         security: Security::Tls,
         ca_file: None,
         user: "dmarc@example.com".to_owned(),

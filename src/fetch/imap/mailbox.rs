@@ -14,6 +14,8 @@ pub struct Mailbox {
     pub host: String,
     /// Port.
     pub port: u16,
+    /// What the server speaks.
+    pub protocol: Protocol,
     /// How the connection is secured.
     pub security: Security,
     /// PEM file of one more trusted root.
@@ -22,7 +24,7 @@ pub struct Mailbox {
     pub user: String,
     /// How.
     pub auth: Auth,
-    /// Folders to read, in order; `/` stands for the server's own separator.
+    /// Folders to read, in order; `/` stands for the server's own separator. POP3 has none.
     pub folders: Vec<String>,
     /// What becomes of a mail once its reports are safe.
     pub after: After,
@@ -34,12 +36,31 @@ pub struct Mailbox {
     pub secrets: Redaction,
 }
 
+/// What a server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// IMAP (RFC 9051).
+    Imap,
+    /// POP3 (RFC 1939).
+    Pop3,
+}
+
+impl Protocol {
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Imap => "IMAP",
+            Self::Pop3 => "POP3",
+        }
+    }
+}
+
 /// How the connection is secured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Security {
-    /// TLS from the first byte (port 993).
+    /// TLS from the first byte (port 993, or 995 for POP3).
     Tls,
-    /// TLS by STARTTLS (port 143); never without.
+    /// TLS by STARTTLS (port 143) or STLS (port 110); never without.
     StartTls,
     /// None; only to a loopback address.
     None,

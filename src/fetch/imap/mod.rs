@@ -9,10 +9,10 @@
 //! the store: the caller tells it what is safe, and gets back what the ledger is to remember.
 
 mod after;
-mod auth;
+pub(in crate::fetch) mod auth;
 mod bodies;
-mod connect;
-mod error;
+pub(in crate::fetch) mod connect;
+pub(in crate::fetch) mod error;
 mod folder;
 mod folders;
 #[cfg(any(test, fuzzing))]
@@ -20,22 +20,24 @@ pub mod fuzzing;
 mod gate;
 mod list;
 mod mailbox;
-mod oauth;
-mod poller;
+pub(in crate::fetch) mod oauth;
+pub(in crate::fetch) mod poller;
 mod ranges;
 mod redact;
+pub(in crate::fetch) mod retry;
 mod run;
+pub(in crate::fetch) mod sasl;
 mod secret;
 mod session;
-mod sink;
+pub(in crate::fetch) mod sink;
 mod stop;
 mod survey;
-mod tls;
+pub(in crate::fetch) mod tls;
 mod watch;
-mod wire;
+pub(in crate::fetch) mod wire;
 
 pub use error::MailboxError;
-pub use mailbox::{After, Auth, Mailbox, OAuth2, Patience, Security, Token};
+pub use mailbox::{After, Auth, Mailbox, OAuth2, Patience, Protocol, Security, Token};
 #[cfg(feature = "cli")]
 pub(crate) use oauth::http_agent;
 pub use poller::{Acknowledger, Finished, Options, Poller};

@@ -24,13 +24,13 @@ const UNSAID: Duration = Duration::from_mins(10);
 
 /// The secrets of a mailbox, and the access token in use.
 #[derive(Debug, Default)]
-pub(super) struct Tokens {
+pub(in crate::fetch) struct Tokens {
     current: Option<(SecretString, Instant)>,
 }
 
 impl Tokens {
     /// The password or token to log in with now. Reads files, runs commands, asks the endpoint.
-    pub(super) async fn secret(&mut self, mailbox: &Mailbox) -> Result<SecretString, Fault> {
+    pub(in crate::fetch) async fn secret(&mut self, mailbox: &Mailbox) -> Result<SecretString, Fault> {
         let source = match &mailbox.auth {
             Auth::Password(source) => source.clone(),
             Auth::XOAuth2(token) | Auth::OAuthBearer(token) => match token {
@@ -57,7 +57,7 @@ impl Tokens {
     }
 
     /// The server refused it: ask for another next time. False where there was none to forget.
-    pub(super) fn forget(&mut self) -> bool {
+    pub(in crate::fetch) fn forget(&mut self) -> bool {
         self.current.take().is_some()
     }
 }

@@ -2,14 +2,14 @@
 
 use super::{
     error::MailboxError,
-    mailbox::Mailbox,
+    mailbox::{Mailbox, Protocol},
     run::Run,
-    sink::{self, Mails},
+    sink::{self, Mails, Sink},
     stop::Stop,
 };
 use crate::{
-    fetch::{FetchError, Fetched},
-    model::{Cursor, Fate, Message},
+    fetch::{FetchError, Fetched, pop3::Pop3Run},
+    model::{Cursor, Fate, MailboxProgress, Message},
 };
 use jiff::Timestamp;
 use std::{
@@ -35,14 +35,14 @@ pub struct Options {
 
 impl Options {
     /// Whether a mail that arrived then is asked for; one without a date always is.
-    pub(super) fn wants(&self, arrival: Option<Timestamp>) -> bool {
+    pub(in crate::fetch) fn wants(&self, arrival: Option<Timestamp>) -> bool {
         self.since.is_none_or(|since| arrival.is_none_or(|arrival| arrival >= since))
     }
 }
 
 /// What a caller tells a run.
 #[derive(Debug)]
-pub(super) enum Order {
+pub(in crate::fetch) enum Order {
     /// These are safe.
     Safe(Vec<(Message, Fate)>),
     /// There will be no more.
@@ -74,6 +74,8 @@ pub struct Finished {
     /// How far each folder was read, by the server's own name. One with another `UIDVALIDITY` than before voids all
     /// that is known of the folder.
     pub cursors: Vec<(String, Cursor)>,
+    /// The unique ids that a POP3 mailbox holds now; `None` where it was not listed.
+    pub uidls: Option<Vec<String>>,
     /// What a curious person may want to know.
     pub notes: Vec<String>,
     /// What was not done, and needs a person or another run.
@@ -85,50 +87,35 @@ impl Poller {
     ///
     /// # Errors
     /// Where the mailbox cannot be reached or opened at all.
-    pub fn start(mailbox: Mailbox, cursors: Vec<(String, Cursor)>, options: Options) -> Result<Self, FetchError> {
+    pub fn start(mailbox: Mailbox, progress: impl Into<MailboxProgress>, options: Options) -> Result<Self, FetchError> {
+        let progress = progress.into();
         let (orders, received) = mpsc::unbounded_channel();
         let (sink, mails) = sink::channel();
         let (ready, begun) = blocking::sync_channel(1);
         let name = mailbox.name.clone();
         let wrong = |what: String| MailboxError { mailbox: name.clone(), reason: what, hint: None };
         let work = move || {
-            let failed = |error: MailboxError| {
-                let _ = ready.send(Err(error));
-                Finished::default()
-            };
             let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
                 Ok(runtime) => runtime,
                 Err(error) => {
                     let reason = format!("starting: {error}");
-                    return failed(MailboxError { mailbox: mailbox.name, reason, hint: None });
+                    let _ = ready.send(Err(MailboxError { mailbox: mailbox.name, reason, hint: None }));
+                    return Finished::default();
                 }
             };
-            let stop = options.stop.clone();
+            let (name, stop) = (mailbox.name.clone(), options.stop.clone());
+            let start = Start { name, progress, stop, ready, sink };
             let finished = runtime.block_on(async {
-                let mut run = match Run::new(mailbox, options, received) {
-                    Ok(run) => run,
-                    Err(error) => return failed(error),
-                };
-                let name = run.name().to_owned();
-                let begun = tokio::select! {
-                    begun = run.begin(cursors) => begun,
-                    () = stop.wait() => Err(MailboxError { mailbox: name, reason: "stopped before it began".into(), hint: None }),
-                };
-                match begun {
-                    Ok(warnings) => {
-                        let _ = ready.send(Ok(warnings));
-                    }
-                    Err(error) => return failed(error),
+                match mailbox.protocol {
+                    Protocol::Imap => start.go(Run::new(mailbox, options, received)).await,
+                    Protocol::Pop3 => start.go(Pop3Run::new(mailbox, options, received)).await,
                 }
-                run.read(sink).await;
-                run.wait_for_the_end().await;
-                run.end().await
             });
             // A command that prints no password must not hold up the end.
             runtime.shutdown_background();
             finished
         };
-        let thread = thread::Builder::new().name("imap".to_owned()).spawn(work);
+        let thread = thread::Builder::new().name("poller".to_owned()).spawn(work);
         let thread = thread.map_err(|error| wrong(format!("starting a thread: {error}")))?;
         let begun = begun.recv().unwrap_or_else(|_| Err(wrong("the poller ended before it began".to_owned())));
         Ok(Self { mails: Some(mails), orders, thread: Some(thread), warnings: begun? })
@@ -167,6 +154,92 @@ impl Poller {
                 ..Finished::default()
             },
         }
+    }
+}
+
+/// A run, whatever the server speaks.
+trait ProtocolRun: Sized {
+    /// Connect, log in, and see what there is; gives what is wrong with single folders.
+    async fn begin(&mut self, progress: MailboxProgress) -> Result<Vec<MailboxError>, MailboxError>;
+    /// Read what is new, and give it.
+    async fn read(&mut self, sink: Sink);
+    /// Wait for the caller's last word.
+    async fn wait_for_the_end(&mut self);
+    /// Tell the server the rest, and say goodbye.
+    async fn end(self) -> Finished;
+}
+
+impl ProtocolRun for Run {
+    async fn begin(&mut self, progress: MailboxProgress) -> Result<Vec<MailboxError>, MailboxError> {
+        self.begin(progress.cursors).await
+    }
+
+    async fn read(&mut self, sink: Sink) {
+        self.read(sink).await;
+    }
+
+    async fn wait_for_the_end(&mut self) {
+        self.wait_for_the_end().await;
+    }
+
+    async fn end(self) -> Finished {
+        self.end().await
+    }
+}
+
+impl ProtocolRun for Pop3Run {
+    async fn begin(&mut self, progress: MailboxProgress) -> Result<Vec<MailboxError>, MailboxError> {
+        self.begin(progress).await
+    }
+
+    async fn read(&mut self, sink: Sink) {
+        self.read(sink).await;
+    }
+
+    async fn wait_for_the_end(&mut self) {
+        self.wait_for_the_end().await;
+    }
+
+    async fn end(self) -> Finished {
+        self.end().await
+    }
+}
+
+/// What a run begins with.
+struct Start {
+    name: String,
+    progress: MailboxProgress,
+    stop: Stop,
+    ready: blocking::SyncSender<Result<Vec<MailboxError>, MailboxError>>,
+    sink: Sink,
+}
+
+impl Start {
+    /// The whole of a run.
+    async fn go(self, run: Result<impl ProtocolRun, MailboxError>) -> Finished {
+        let Self { name, progress, stop, ready, sink } = self;
+        let begin = async {
+            let mut run = run?;
+            let warnings = tokio::select! {
+                warnings = run.begin(progress) => warnings?,
+                () = stop.wait() => {
+                    let reason = "stopped before it began".to_owned();
+                    return Err(MailboxError { mailbox: name, reason, hint: None });
+                }
+            };
+            Ok((run, warnings))
+        };
+        let (mut run, warnings) = match begin.await {
+            Ok(begun) => begun,
+            Err(error) => {
+                let _ = ready.send(Err(error));
+                return Finished::default();
+            }
+        };
+        let _ = ready.send(Ok(warnings));
+        run.read(sink).await;
+        run.wait_for_the_end().await;
+        run.end().await
     }
 }
 

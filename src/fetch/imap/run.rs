@@ -12,6 +12,7 @@ use super::{
     mailbox::{After, Mailbox},
     oauth::Tokens,
     poller::{Finished, Options, Order},
+    retry::Retry,
     session::{Link, Mode},
     sink::Sink,
     tls::Roots,
@@ -42,8 +43,7 @@ pub(super) struct Run {
     orders: mpsc::UnboundedReceiver<Order>,
     /// The caller wants the end, and waits for it.
     finishing: bool,
-    /// Connections in a row that brought nothing.
-    barren: u32,
+    retry: Retry,
     /// How many mails may still be given.
     quota: u32,
     told: Vec<Message>,
@@ -83,17 +83,12 @@ impl Run {
             unreadable_act: Plan::Leave,
             orders,
             finishing: false,
-            barren: 0,
+            retry: Retry::default(),
             quota,
             told: Vec::new(),
             notes: Vec::new(),
             failures: Vec::new(),
         })
-    }
-
-    /// The mailbox's name.
-    pub(super) fn name(&self) -> &str {
-        &self.mailbox.name
     }
 
     /// Connect, log in, find the folders, and make those that mails are to go to.
@@ -238,7 +233,7 @@ impl Run {
         let wanted = |entry: &Entry| self.options.wants(entry.arrival) && !given.contains(entry.uid);
         let wanted: Vec<Entry> = window.entries.into_iter().filter(wanted).take(quota).collect();
         folder.queue.extend(wanted);
-        self.barren = 0;
+        self.retry.progress();
         Ok(())
     }
 
@@ -255,9 +250,9 @@ impl Run {
             () = stop.overdue(Duration::from_secs(1)) => return Err(Fault::Stopped),
         };
         let Some(got) = got else { return Ok(false) };
-        self.barren = 0;
+        self.retry.progress();
         let validity = folder.validity.unwrap_or_default();
-        let message = |uid| Message {
+        let message = |uid| Message::Imap {
             mailbox: self.mailbox.name.clone(),
             folder: folder.name.clone(),
             uid_validity: validity,
@@ -306,9 +301,9 @@ impl Run {
         match order {
             Order::Safe(messages) => {
                 for (message, fate) in messages {
-                    let folder = self.folders.iter_mut().find(|folder| folder.name == message.folder);
-                    if let Some(folder) = folder {
-                        folder.safe(message.uid_validity, message.uid, fate);
+                    let Message::Imap { folder: name, uid_validity, uid, .. } = message else { continue };
+                    if let Some(folder) = self.folders.iter_mut().find(|folder| folder.name == name) {
+                        folder.safe(uid_validity, uid, fate);
                     }
                 }
             }
@@ -346,7 +341,7 @@ impl Run {
                 Ok(done) => {
                     rest = &rest[done.uids.len()..];
                     self.note_told(index, &done.uids);
-                    self.barren = 0;
+                    self.retry.progress();
                     if let Some(note) = done.note {
                         self.note_once(format!("mailbox {}: {note}", self.mailbox.name));
                     }
@@ -366,7 +361,7 @@ impl Run {
         let folder = &mut self.folders[index];
         let (mailbox, name) = (&self.mailbox.name, &folder.name);
         let uid_validity = folder.validity.unwrap_or_default();
-        let message = |&uid: &u32| Message { mailbox: mailbox.clone(), folder: name.clone(), uid_validity, uid };
+        let message = |&uid: &u32| Message::Imap { mailbox: mailbox.clone(), folder: name.clone(), uid_validity, uid };
         self.told.extend(uids.iter().map(message));
         let told: std::collections::BTreeSet<u32> = uids.iter().copied().collect();
         folder.untold.retain(|(uid, _)| !told.contains(uid));
@@ -412,7 +407,7 @@ impl Run {
             link.logout().await;
         }
         let cursors = self.folders.iter().filter_map(|folder| Some((folder.name.clone(), folder.cursor()?))).collect();
-        Finished { told: self.told, cursors, notes: self.notes, failures: self.failures }
+        Finished { told: self.told, cursors, uidls: None, notes: self.notes, failures: self.failures }
     }
 
     async fn tell_all(&mut self) -> Result<(), Fault> {
@@ -445,30 +440,7 @@ impl Run {
     /// Wait before the next connection; the fault itself once it is no use any more.
     async fn pause(&mut self, fault: Fault) -> Result<(), Fault> {
         self.link = None;
-        if self.options.stop.is_set() {
-            return Err(Fault::Stopped);
-        }
-        let patience = &self.mailbox.patience;
-        self.barren += 1;
-        if self.barren >= patience.tries {
-            let (what, hint) = fault.told();
-            return Err(Fault::Settled { what: format!("{what} (tried {} times)", self.barren), hint });
-        }
-        let wait = match &fault {
-            Fault::Throttled { wait, .. } if *wait > patience.longest_pause => {
-                return Err(settle(fault));
-            }
-            Fault::Throttled { wait, .. } => *wait,
-            _ => patience.pause * 2_u32.saturating_pow(self.barren - 1),
-        };
-        // Full jitter over a quarter: many clients of one server must not come back together.
-        let jitter = wait.mul_f64(rand::random_range(0.0..0.25));
-        let why = fault.into_error(&self.mailbox).reason;
-        tracing::debug!(mailbox = self.mailbox.name, why, wait = ?(wait + jitter), "connecting again");
-        tokio::select! {
-            () = tokio::time::sleep(wait + jitter) => Ok(()),
-            () = self.options.stop.wait() => Err(Fault::Stopped),
-        }
+        self.retry.pause(fault, &self.mailbox, &self.options.stop).await
     }
 
     fn fail(&mut self, fault: Fault) {
@@ -481,11 +453,6 @@ impl Run {
     fn error(&self, fault: Fault) -> MailboxError {
         fault.into_error(&self.mailbox)
     }
-}
-
-fn settle(fault: Fault) -> Fault {
-    let (what, hint) = fault.told();
-    Fault::Settled { what, hint }
 }
 
 /// See that there is a connection.

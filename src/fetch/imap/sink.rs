@@ -14,7 +14,7 @@ const KIBIBYTES: u32 = 8 << 10;
 
 /// The poller's end.
 #[derive(Debug)]
-pub(super) struct Sink {
+pub(in crate::fetch) struct Sink {
     mails: mpsc::Sender<Vec<Parcel>>,
     room: Arc<Semaphore>,
     /// Given, and not on the way yet.
@@ -36,7 +36,7 @@ pub struct Mails {
 }
 
 /// Both ends.
-pub(super) fn channel() -> (Sink, Mails) {
+pub(in crate::fetch) fn channel() -> (Sink, Mails) {
     let (sender, bundles) = mpsc::channel(BUNDLES);
     let room = Arc::new(Semaphore::new(KIBIBYTES as usize));
     (Sink { mails: sender, room, bundle: Vec::new() }, Mails { bundles, current: Vec::new().into_iter() })
@@ -44,7 +44,7 @@ pub(super) fn channel() -> (Sink, Mails) {
 
 impl Sink {
     /// Hand over, once there is room. It may wait in a bundle until [`Sink::flush`].
-    pub(super) async fn give(&mut self, fetched: Fetched) -> Result<(), Fault> {
+    pub(in crate::fetch) async fn give(&mut self, fetched: Fetched) -> Result<(), Fault> {
         let bytes = if let Fetched::Item(item) = &fetched { item.bytes.len() } else { 0 };
         let size = u32::try_from(bytes >> 10).unwrap_or(u32::MAX).saturating_add(1).min(KIBIBYTES);
         let room = if let Ok(room) = self.room.clone().try_acquire_many_owned(size) {
@@ -62,7 +62,7 @@ impl Sink {
     }
 
     /// Send what waits on its way.
-    pub(super) async fn flush(&mut self) -> Result<(), Fault> {
+    pub(in crate::fetch) async fn flush(&mut self) -> Result<(), Fault> {
         if self.bundle.is_empty() {
             return Ok(());
         }

@@ -37,7 +37,7 @@ impl Stop {
     }
 
     /// Until it is asked for.
-    pub(super) async fn wait(&self) {
+    pub(in crate::fetch) async fn wait(&self) {
         let mut woken = std::pin::pin!(self.0.wake.notified());
         woken.as_mut().enable();
         if !self.is_set() {
@@ -46,7 +46,7 @@ impl Stop {
     }
 
     /// Until some time after it was asked for: what cannot end by itself is cut then.
-    pub(super) async fn overdue(&self, grace: Duration) {
+    pub(in crate::fetch) async fn overdue(&self, grace: Duration) {
         self.wait().await;
         tokio::time::sleep(grace).await;
     }

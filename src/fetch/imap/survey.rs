@@ -5,13 +5,14 @@ use super::{
     folder::Folder,
     folders::Tree,
     list::Entry,
-    mailbox::{After, Mailbox},
+    mailbox::{After, Mailbox, Protocol},
     oauth::Tokens,
     poller::Options,
     session::{Link, Mode},
     tls::Roots,
 };
-use crate::model::Cursor;
+use crate::fetch::pop3;
+use crate::model::MailboxProgress;
 
 /// What there is and what would be done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -58,7 +59,7 @@ pub struct TargetSurvey {
 ///
 /// # Errors
 /// Where the mailbox cannot be reached or opened.
-pub fn survey(mailbox: &Mailbox, cursors: &[(String, Cursor)], options: &Options) -> Result<Survey, MailboxError> {
+pub fn survey(mailbox: &Mailbox, progress: &MailboxProgress, options: &Options) -> Result<Survey, MailboxError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| MailboxError {
         mailbox: mailbox.name.clone(),
         reason: format!("starting: {error}"),
@@ -66,7 +67,7 @@ pub fn survey(mailbox: &Mailbox, cursors: &[(String, Cursor)], options: &Options
     })?;
     let result = runtime.block_on(async {
         tokio::select! {
-            result = look(mailbox, cursors, options) => result,
+            result = look(mailbox, progress, options) => result,
             () = options.stop.wait() => Err(Fault::Stopped),
         }
     });
@@ -74,7 +75,11 @@ pub fn survey(mailbox: &Mailbox, cursors: &[(String, Cursor)], options: &Options
     result.map_err(|fault| fault.into_error(mailbox))
 }
 
-async fn look(mailbox: &Mailbox, cursors: &[(String, Cursor)], options: &Options) -> Result<Survey, Fault> {
+async fn look(mailbox: &Mailbox, progress: &MailboxProgress, options: &Options) -> Result<Survey, Fault> {
+    let cursors = match mailbox.protocol {
+        Protocol::Imap => &progress.cursors,
+        Protocol::Pop3 => return pop3::look(mailbox, &progress.uidls, options).await,
+    };
     let trust = Roots::load(mailbox.ca_file.as_deref())?.config()?;
     let mut link = Link::open(mailbox, &trust, &mut Tokens::default()).await?;
     let tree = Tree::ask(&mut link).await?;

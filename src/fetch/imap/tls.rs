@@ -12,16 +12,16 @@ use tokio_rustls::{
 
 /// The trusted roots: the platform's, Mozilla's where it has none, and those of `ca_file`.
 #[derive(Debug, Clone)]
-pub(super) struct Roots {
+pub(in crate::fetch) struct Roots {
     /// The platform's and the file's.
-    pub(super) certificates: Vec<CertificateDer<'static>>,
+    pub(in crate::fetch) certificates: Vec<CertificateDer<'static>>,
     /// The platform has none: Mozilla's list stands in.
-    pub(super) mozilla: bool,
+    pub(in crate::fetch) mozilla: bool,
 }
 
 impl Roots {
     /// Read them.
-    pub(super) fn load(ca_file: Option<&Path>) -> Result<Self, Fault> {
+    pub(in crate::fetch) fn load(ca_file: Option<&Path>) -> Result<Self, Fault> {
         let mut certificates = rustls_native_certs::load_native_certs().certs;
         let mozilla = certificates.is_empty();
         if let Some(path) = ca_file {
@@ -49,7 +49,7 @@ impl Roots {
     }
 
     /// A configuration that trusts them.
-    pub(super) fn config(&self) -> Result<Arc<ClientConfig>, Fault> {
+    pub(in crate::fetch) fn config(&self) -> Result<Arc<ClientConfig>, Fault> {
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|error| Fault::settled(format!("TLS: {error}")))?
@@ -68,7 +68,7 @@ pub(crate) fn trust(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, String>
 }
 
 /// Shake hands, and verify that the certificate names the host.
-pub(super) async fn handshake(
+pub(in crate::fetch) async fn handshake(
     socket: Box<dyn Socket>,
     host: &str,
     config: Arc<ClientConfig>,

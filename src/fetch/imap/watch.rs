@@ -5,7 +5,7 @@
 use super::{
     error::{Fault, MailboxError},
     folders::Tree,
-    mailbox::Mailbox,
+    mailbox::{Mailbox, Protocol},
     oauth::Tokens,
     session::{Link, Mode, is_news, quoted},
     stop::Stop,
@@ -90,6 +90,9 @@ async fn watch(mailbox: &Mailbox, wakes: &mpsc::Sender<Wake>) -> Fault {
         Ok(trust) => trust,
         Err(fault) => return fault,
     };
+    if mailbox.protocol == Protocol::Pop3 {
+        return ask_now_and_then(mailbox, wakes).await;
+    }
     let mut tokens = Tokens::default();
     let mut pause = SHORTEST_PAUSE;
     loop {
@@ -108,6 +111,14 @@ async fn watch(mailbox: &Mailbox, wakes: &mpsc::Sender<Wake>) -> Fault {
         time::sleep(pause.mul_f64(rand::random_range(0.5..1.0))).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
+}
+
+/// POP3 tells no news: a run now and then has to see for itself.
+async fn ask_now_and_then(mailbox: &Mailbox, wakes: &mpsc::Sender<Wake>) -> Fault {
+    while wakes.send(Wake::News(mailbox.name.clone())).is_ok() {
+        time::sleep(mailbox.patience.poll).await;
+    }
+    Fault::Stopped
 }
 
 /// Connect and listen until the connection ends.

@@ -17,7 +17,7 @@ use tokio::{
 const READ_BYTES: usize = 64 << 10;
 
 /// A plain or a TLS socket.
-pub(super) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(in crate::fetch) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Socket for T {}
 

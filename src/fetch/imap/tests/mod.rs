@@ -13,7 +13,7 @@ mod server;
 use super::*;
 use crate::{
     fetch::{Fetched, Item},
-    model::{Cursor, Fate, Message},
+    model::{Cursor, Fate, MailboxProgress, Message},
 };
 use secrecy::SecretString;
 use server::Server;
@@ -36,6 +36,7 @@ fn mailbox(server: &Server, after: After) -> Mailbox {
         name: "reports".to_owned(),
         host: "127.0.0.1".to_owned(),
         port: server.port,
+        protocol: Protocol::Imap,
         security: Security::None,
         ca_file: None,
         user: "dmarc@example.com".to_owned(),
@@ -67,7 +68,7 @@ struct Brought {
 
 impl Brought {
     fn uids(&self) -> Vec<u32> {
-        let mut uids: Vec<u32> = self.items.iter().map(|item| item.message.as_ref().unwrap().uid).collect();
+        let mut uids: Vec<u32> = self.items.iter().map(uid_of).collect();
         uids.sort_unstable();
         uids
     }
@@ -75,6 +76,11 @@ impl Brought {
     fn cursor(&self) -> Cursor {
         self.finished.cursors[0].1.clone()
     }
+}
+
+fn uid_of(item: &Item) -> u32 {
+    let Some(Message::Imap { uid, .. }) = &item.message else { panic!("no message of IMAP: {item:?}") };
+    *uid
 }
 
 fn message_of(fetched: &Fetched) -> Option<(Message, Fate)> {

@@ -9,6 +9,7 @@ fn of(dovecot: &Dovecot) -> Mailbox {
         name: "reports".to_owned(),
         host: "localhost".to_owned(),
         port: dovecot.imaps,
+        protocol: Protocol::Imap,
         security: Security::Tls,
         ca_file: Some(dovecot.folder.join("ca.pem")),
         user: "reports@example.com".to_owned(),
@@ -37,7 +38,7 @@ fn asked(dovecot: &Dovecot, refresh: Option<&str>) -> Token {
 
 /// The number of mails, or the error.
 fn count(mailbox: &Mailbox) -> Result<usize, MailboxError> {
-    survey(mailbox, &[], &options()).map(|survey| survey.folders[0].new as usize)
+    survey(mailbox, &MailboxProgress::default(), &options()).map(|survey| survey.folders[0].new as usize)
 }
 
 fn refusal(mailbox: &Mailbox) -> (String, String) {

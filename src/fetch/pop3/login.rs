@@ -1,0 +1,190 @@
+//! From a host name to a session that is logged in: greeting, CAPA, STLS, then AUTH or USER and PASS.
+//!
+//! Nothing of a secret is said before TLS, and nothing that came before TLS is used after it.
+
+use super::stream::{LineStream, Status};
+use crate::fetch::imap::auth::refusal;
+use crate::fetch::imap::connect::{dial, within};
+use crate::fetch::imap::error::{Fault, wait_in};
+use crate::fetch::imap::oauth::Tokens;
+use crate::fetch::imap::{Auth, Mailbox, Security, sasl, tls};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use secrecy::ExposeSecret as _;
+use std::sync::Arc;
+use tokio_rustls::rustls::ClientConfig;
+
+/// Lines of CAPA that are read.
+const CAPABILITIES: usize = 200;
+
+/// What CAPA says, in upper case; `None` where the server does not know CAPA.
+type Capabilities = Option<Vec<String>>;
+
+/// Connect, secure, log in.
+pub(super) async fn open(
+    mailbox: &Mailbox,
+    trust: &Arc<ClientConfig>,
+    tokens: &mut Tokens,
+) -> Result<LineStream, Fault> {
+    match enter(mailbox, trust, tokens).await {
+        // A token that ended before its time: ask for one more, once.
+        Err(Fault::Settled { .. }) if tokens.forget() => enter(mailbox, trust, tokens).await,
+        other => other,
+    }
+}
+
+async fn enter(mailbox: &Mailbox, trust: &Arc<ClientConfig>, tokens: &mut Tokens) -> Result<LineStream, Fault> {
+    let patience = &mailbox.patience;
+    let mut stream = LineStream::new(dial(mailbox, trust).await?, patience.clone());
+    let doing = "waiting for the greeting";
+    match within(patience.connect, doing, stream.status(doing)).await? {
+        Status::Ok(_) => {}
+        Status::Err(answer) => return Err(refused("the connection", &answer)),
+        Status::Continue(_) => return Err(Fault::lost(doing, "expected +OK, found +")),
+    }
+    let mut capabilities = ask_capabilities(&mut stream).await?;
+    if mailbox.security == Security::StartTls {
+        stream = start_tls(stream, capabilities.as_deref(), mailbox, trust).await?;
+        capabilities = ask_capabilities(&mut stream).await?;
+    }
+    log_in(&mut stream, mailbox, tokens, capabilities.as_deref()).await?;
+    Ok(stream)
+}
+
+async fn ask_capabilities(stream: &mut LineStream) -> Result<Capabilities, Fault> {
+    match stream.command("CAPA", "CAPA").await? {
+        Status::Ok(_) => {}
+        Status::Err(_) => return Ok(None),
+        Status::Continue(_) => return Err(Fault::lost("CAPA", "expected +OK or -ERR, found +")),
+    }
+    let mut all = Vec::new();
+    let take = |line: &[u8]| {
+        all.push(String::from_utf8_lossy(line).trim().to_ascii_uppercase());
+        all.len() < CAPABILITIES
+    };
+    stream.lines("CAPA", take).await?;
+    Ok(Some(all))
+}
+
+async fn start_tls(
+    mut stream: LineStream,
+    capabilities: Option<&[String]>,
+    mailbox: &Mailbox,
+    trust: &Arc<ClientConfig>,
+) -> Result<LineStream, Fault> {
+    let without = |why: &str| {
+        Fault::hinted(
+            format!("{} port {} offers no TLS by STLS{why}", mailbox.host, mailbox.port),
+            "security = \"tls\", on port 995 as a rule, is the better way",
+        )
+    };
+    if capabilities.is_some_and(|all| all.iter().all(|line| line != "STLS")) {
+        return Err(without(""));
+    }
+    match stream.command("STLS", "STLS").await? {
+        Status::Ok(_) => {}
+        Status::Err(answer) => return Err(without(&format!(": it answered -ERR {answer}"))),
+        Status::Continue(_) => return Err(Fault::lost("STLS", "expected +OK or -ERR, found +")),
+    }
+    let Some(socket) = stream.into_socket() else {
+        return Err(Fault::settled(
+            "STLS: expected TLS, found an answer from before TLS, as an attacker would slip in",
+        ));
+    };
+    let patience = &mailbox.patience;
+    let secured =
+        within(patience.connect, "TLS handshake", tls::handshake(socket, &mailbox.host, trust.clone())).await?;
+    Ok(LineStream::new(secured, patience.clone()))
+}
+
+async fn log_in(
+    stream: &mut LineStream,
+    mailbox: &Mailbox,
+    tokens: &mut Tokens,
+    capabilities: Option<&[String]>,
+) -> Result<(), Fault> {
+    let user = mailbox.user.as_str();
+    let mechanism = match &mailbox.auth {
+        Auth::Password(_) if offered(capabilities).contains(&"PLAIN") => "PLAIN",
+        Auth::Password(_) => "USER",
+        Auth::XOAuth2(_) => "XOAUTH2",
+        Auth::OAuthBearer(_) => "OAUTHBEARER",
+    };
+    // A server that does not tell what it offers is asked.
+    if !matches!(mailbox.auth, Auth::Password(_))
+        && capabilities.is_some()
+        && !offered(capabilities).contains(&mechanism)
+    {
+        let found = match &offered(capabilities)[..] {
+            [] => "none".to_owned(),
+            all => all.join(", "),
+        };
+        return Err(Fault::settled(format!("expected the login mechanism {mechanism}, the server offers {found}")));
+    }
+    let secret = tokens.secret(mailbox).await?;
+    let message = match mechanism {
+        "PLAIN" => sasl::plain(user, secret.expose_secret()),
+        "XOAUTH2" => sasl::xoauth2(user, &secret),
+        "OAUTHBEARER" => sasl::oauthbearer(user, (&mailbox.host, mailbox.port), &secret),
+        _ => return log_in_by_user(stream, mailbox, secret.expose_secret()).await,
+    };
+    // Not with the command: its line may have 255 bytes only (RFC 5034 section 4).
+    match stream.command("login", &format!("AUTH {mechanism}")).await? {
+        Status::Continue(_) => {}
+        Status::Err(answer) => return Err(login_refused(mailbox, &answer, None)),
+        Status::Ok(_) => return Err(Fault::settled("login: the server let us in without a secret")),
+    }
+    let mut complaint = None;
+    let mut line = STANDARD.encode(message);
+    loop {
+        match stream.command("login", &line).await? {
+            Status::Ok(_) => return Ok(()),
+            Status::Err(answer) => return Err(login_refused(mailbox, &answer, complaint.as_deref())),
+            Status::Continue(challenge) if complaint.is_none() => {
+                let said = STANDARD.decode(&challenge).unwrap_or_default();
+                complaint = Some(String::from_utf8_lossy(&said).into_owned());
+                // The answer that ends a failed exchange.
+                line = if mechanism == "OAUTHBEARER" { STANDARD.encode("\x01") } else { String::new() };
+            }
+            Status::Continue(_) => return Err(Fault::lost("login", "the server asks on and on")),
+        }
+    }
+}
+
+async fn log_in_by_user(stream: &mut LineStream, mailbox: &Mailbox, password: &str) -> Result<(), Fault> {
+    for line in [format!("USER {}", mailbox.user), format!("PASS {password}")] {
+        match stream.command("login", &line).await? {
+            Status::Ok(_) => {}
+            Status::Err(answer) => return Err(login_refused(mailbox, &answer, None)),
+            Status::Continue(_) => return Err(Fault::lost("login", "expected +OK or -ERR, found +")),
+        }
+    }
+    Ok(())
+}
+
+/// The mechanisms of SASL that are offered.
+fn offered(capabilities: Option<&[String]>) -> Vec<&str> {
+    let lines = capabilities.unwrap_or_default().iter();
+    let mechanisms = lines.filter_map(|line| line.strip_prefix("SASL ")).flat_map(str::split_ascii_whitespace);
+    mechanisms.collect()
+}
+
+fn login_refused(mailbox: &Mailbox, answer: &str, complaint: Option<&str>) -> Fault {
+    if is_passing(answer) {
+        return refused("login", answer);
+    }
+    refusal(mailbox, &format!("-ERR {answer}"), complaint)
+}
+
+/// What a refusal means: a few pass by themselves.
+fn refused(what: &str, answer: &str) -> Fault {
+    match wait_in(answer) {
+        Some(wait) => Fault::Throttled { answer: format!("-ERR {answer}"), wait },
+        None => Fault::Refused { what: what.to_owned(), answer: format!("-ERR {answer}") },
+    }
+}
+
+/// RFC 2449 section 8 and RFC 3206: another session has the mailbox, or the server's own trouble.
+fn is_passing(answer: &str) -> bool {
+    let upper = answer.to_ascii_uppercase();
+    ["[IN-USE]", "[LOGIN-DELAY", "[SYS/TEMP]", "BACKOFF TIME:"].iter().any(|code| upper.contains(code))
+}

@@ -1,0 +1,184 @@
+//! A session after login: what the mailbox holds, by the numbers of this session, and what is done with it.
+//!
+//! Numbers mean nothing in another session. What is marked with DELE is deleted by QUIT, and only by it.
+
+use super::listing::{Lines, Listed, MOST_MESSAGES, count_of, joined, octets_of, uidl_of};
+use super::login;
+use super::stream::{Body, LineStream, Status};
+use crate::fetch::imap::Mailbox;
+use crate::fetch::imap::error::Fault;
+use crate::fetch::imap::oauth::Tokens;
+use crate::model::Hash;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use tokio_rustls::rustls::ClientConfig;
+
+/// What came of asking for a message.
+#[derive(Debug)]
+pub(super) enum Retrieved {
+    /// Its bytes, and their hash.
+    Mail(Vec<u8>, Hash),
+    /// It is larger than the limit; the session is of no use any more.
+    TooLarge(u64),
+    /// It is there, and the server does not give it, in these words.
+    Refused(String),
+    /// There is no such message.
+    Gone,
+}
+
+/// A session.
+#[derive(Debug)]
+pub(super) struct Maildrop {
+    stream: LineStream,
+    /// The messages that the server names, by ascending number.
+    pub(super) listed: Vec<Listed>,
+    /// Whether the server gives unique ids.
+    pub(super) names: bool,
+    /// Whether any list tells which messages there are.
+    lists: bool,
+    /// How many messages STAT counts.
+    count: u32,
+    /// The numbers of the messages that were read, by their content.
+    read: HashMap<Hash, Vec<u32>>,
+    /// The numbers that were read.
+    numbers: HashSet<u32>,
+    /// Whether any message was asked for.
+    asked: bool,
+    /// Those that QUIT deletes, or would have: a refusal is not asked for twice.
+    marked: HashMap<u32, bool>,
+}
+
+impl Maildrop {
+    /// Connect, log in, and list what is there.
+    pub(super) async fn open(mailbox: &Mailbox, trust: &Arc<ClientConfig>, tokens: &mut Tokens) -> Result<Self, Fault> {
+        let mut stream = login::open(mailbox, trust, tokens).await?;
+        let count = match ask(&mut stream, "STAT").await? {
+            Ok(text) => count_of(&text),
+            Err(_) => None,
+        };
+        let (mut uidls, mut sizes) = (Lines::default(), Lines::default());
+        let names = ask(&mut stream, "UIDL").await?;
+        if names.is_ok() {
+            stream.lines("UIDL", |line| uidls.take(line, uidl_of)).await?;
+        }
+        let lists = ask(&mut stream, "LIST").await?;
+        if lists.is_ok() {
+            stream.lines("LIST", |line| sizes.take(line, octets_of)).await?;
+        }
+        let (names, lists) = match (names, lists, count) {
+            // It must not pass for an empty mailbox.
+            (Err(_), Err(answer), None) => {
+                return Err(Fault::Refused {
+                    what: "asking what is in the mailbox".to_owned(),
+                    answer: format!("-ERR {answer}"),
+                });
+            }
+            (names, lists, _) => (names.is_ok(), names.is_ok() || lists.is_ok()),
+        };
+        Ok(Self {
+            stream,
+            listed: joined(uidls, sizes),
+            names,
+            lists,
+            count: count.unwrap_or(0),
+            read: HashMap::new(),
+            numbers: HashSet::new(),
+            asked: false,
+            marked: HashMap::new(),
+        })
+    }
+
+    /// How many messages there are, as far as the server says.
+    pub(super) fn len(&self) -> u32 {
+        u32::try_from(self.listed.len()).unwrap_or(u32::MAX).max(self.count)
+    }
+
+    /// Messages that only STAT counts, by ascending number.
+    pub(super) fn unlisted(&self) -> impl Iterator<Item = Listed> + use<> {
+        let listed: HashSet<u32> = self.listed.iter().map(|listed| listed.number).collect();
+        let unlisted = (1..=self.count).take(MOST_MESSAGES).filter(move |number| !listed.contains(number));
+        unlisted.map(|number| Listed { number, uidl: None, octets: None })
+    }
+
+    /// Read a message.
+    pub(super) async fn retrieve(&mut self, number: u32, limit: u64) -> Result<Retrieved, Fault> {
+        self.asked = true;
+        let doing = format!("fetching message {number}");
+        self.stream.send(&doing, &format!("RETR {number}")).await?;
+        match self.stream.message(&doing, limit).await? {
+            Ok(Body::Message(bytes)) => {
+                let hash = Hash(blake3::hash(&bytes).into());
+                self.read.entry(hash).or_default().push(number);
+                self.numbers.insert(number);
+                Ok(Retrieved::Mail(bytes, hash))
+            }
+            Ok(Body::TooLarge { at_least }) => Ok(Retrieved::TooLarge(at_least)),
+            Err(_) if self.lists && !self.is_there(number).await? => Ok(Retrieved::Gone),
+            Err(answer) => Ok(Retrieved::Refused(answer)),
+        }
+    }
+
+    /// Whether a message that is refused is there at all: a list may hold numbers that stand for nothing.
+    async fn is_there(&mut self, number: u32) -> Result<bool, Fault> {
+        for command in ["LIST", "UIDL"] {
+            if ask(&mut self.stream, &format!("{command} {number}")).await?.is_ok() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether any message was asked for in this session.
+    pub(super) fn has_asked(&self) -> bool {
+        self.asked
+    }
+
+    /// Whether a message was read in this session.
+    pub(super) fn has_read(&self, number: u32) -> bool {
+        self.numbers.contains(&number)
+    }
+
+    /// Mark all messages with this content. Gives the server's words where it refuses one.
+    pub(super) async fn delete(&mut self, content: &Hash) -> Result<Option<String>, Fault> {
+        let mut refusal = None;
+        for number in self.read.get(content).cloned().unwrap_or_default() {
+            if self.marked.contains_key(&number) {
+                continue;
+            }
+            let answer = ask(&mut self.stream, &format!("DELE {number}")).await?;
+            self.marked.insert(number, answer.is_ok());
+            refusal = refusal.or(answer.err());
+        }
+        Ok(refusal)
+    }
+
+    /// Whether QUIT will delete anything.
+    pub(super) fn deletes(&self) -> bool {
+        self.marked.values().any(|marked| *marked)
+    }
+
+    /// The ids that the mailbox holds now, or will after QUIT; `None` where the server gives none.
+    pub(super) fn present(&self, after_quit: bool) -> Option<Vec<String>> {
+        let stays = |listed: &&Listed| !(after_quit && self.marked.get(&listed.number) == Some(&true));
+        self.names.then(|| self.listed.iter().filter(stays).filter_map(|listed| listed.uidl.clone()).collect())
+    }
+
+    /// Show that we are still here.
+    pub(super) async fn noop(&mut self) -> Result<(), Fault> {
+        ask(&mut self.stream, "NOOP").await.map(drop)
+    }
+
+    /// End the session: what is marked is deleted. Gives the server's words where it says that it could not.
+    pub(super) async fn quit(&mut self) -> Result<Option<String>, Fault> {
+        Ok(ask(&mut self.stream, "QUIT").await?.err())
+    }
+}
+
+/// Say a command; the text of its answer, or of a refusal.
+async fn ask(stream: &mut LineStream, command: &str) -> Result<Result<String, String>, Fault> {
+    match stream.command(command, command).await? {
+        Status::Ok(text) => Ok(Ok(text)),
+        Status::Err(text) => Ok(Err(text)),
+        Status::Continue(_) => Err(Fault::lost(command, "expected +OK or -ERR, found +")),
+    }
+}

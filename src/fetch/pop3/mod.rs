@@ -1,0 +1,19 @@
+//! Mails from a POP3 server (RFC 1939): each given once, and deleted only after the caller says it is safe.
+//!
+//! ```text
+//! connect (imap) ─► login ─► maildrop: listing, RETR, DELE, QUIT ─► run ─► (channel) ─► Poller
+//! ```
+//!
+//! Connection, TLS, secrets, tokens, pauses and the channel to the caller are the IMAP poller's. Must not know the store.
+
+mod listing;
+mod login;
+mod maildrop;
+mod run;
+mod stream;
+mod survey;
+#[cfg(test)]
+mod tests;
+
+pub(in crate::fetch) use run::Pop3Run;
+pub(in crate::fetch) use survey::look;

@@ -1,0 +1,500 @@
+//! One run over one mailbox, on the poller's own thread: read what is new, delete what is safe, end with QUIT.
+//!
+//! Within a run a message is its content: a lost connection takes numbers and marks with it, and what is read again under
+//! another number is recognized by its hash. A message is marked only in a session that has read it.
+
+use super::listing::Listed;
+use super::maildrop::{Maildrop, Retrieved};
+use crate::fetch::imap::error::Fault;
+use crate::fetch::imap::oauth::Tokens;
+use crate::fetch::imap::poller::{Finished, Options, Order};
+use crate::fetch::imap::retry::Retry;
+use crate::fetch::imap::sink::Sink;
+use crate::fetch::imap::tls::Roots;
+use crate::fetch::imap::{After, Mailbox, MailboxError};
+use crate::fetch::{Fetched, Item};
+use crate::model::{Cursor, Fate, Hash, KnownUidl, MailboxProgress, Message};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_rustls::rustls::ClientConfig;
+
+/// A connection that waits is kept alive by a word this often.
+const STILL_HERE: Duration = Duration::from_secs(100);
+/// How often a message may break the connection before it is passed over.
+const TRIES: u32 = 2;
+/// So many refusals in a row of messages that only STAT counts, and it is taken to count wrong.
+const REFUSALS: u32 = 20;
+/// How the one folder of POP3 is called.
+pub(super) const FOLDER: &str = "INBOX";
+
+/// A message across the sessions of a run: by its id, else by its number, which mostly stays the same.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Label {
+    Uidl(String),
+    Number(u32),
+}
+
+impl Label {
+    fn of(listed: &Listed) -> Self {
+        listed.uidl.clone().map_or(Self::Number(listed.number), Self::Uidl)
+    }
+}
+
+/// A content that the caller was given.
+#[derive(Debug, Default)]
+struct Given {
+    /// The ids it was given under.
+    uidls: HashSet<Option<String>>,
+    /// What became of it, once it is safe.
+    fate: Option<Fate>,
+}
+
+/// What there is to do with a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Goal {
+    /// Read it and give it to the caller.
+    Give,
+    /// Only see whether it is one that is to be deleted.
+    Recognize,
+}
+
+/// A run.
+pub(in crate::fetch) struct Pop3Run {
+    mailbox: Mailbox,
+    options: Options,
+    trust: Arc<ClientConfig>,
+    tokens: Tokens,
+    maildrop: Option<Maildrop>,
+    known: HashMap<String, KnownUidl>,
+    given: HashMap<Hash, Given>,
+    /// Given under its id: read again in this run only to be deleted.
+    settled: HashSet<String>,
+    /// Not given by the server, or too large: not asked for again in this run.
+    withheld: HashSet<Label>,
+    /// How often asking for a message broke the connection. They come first in the next session, where no other message
+    /// can have put the server out of step.
+    broken: HashMap<Label, u32>,
+    /// Became safe since the last look.
+    safe: Vec<Hash>,
+    /// Safe, and the server did not say yet that it deleted them.
+    undeleted: HashSet<Hash>,
+    orders: mpsc::UnboundedReceiver<Order>,
+    /// The caller wants the end, and waits for it.
+    finishing: bool,
+    retry: Retry,
+    /// How many messages may still be given.
+    quota: u32,
+    told: Vec<Message>,
+    present: Option<Vec<String>>,
+    notes: Vec<String>,
+    failures: Vec<MailboxError>,
+}
+
+impl Pop3Run {
+    /// A run that has not begun.
+    pub(in crate::fetch) fn new(
+        mailbox: Mailbox,
+        options: Options,
+        orders: mpsc::UnboundedReceiver<Order>,
+    ) -> Result<Self, MailboxError> {
+        let trust = Roots::load(mailbox.ca_file.as_deref()).and_then(|roots| roots.config());
+        let trust = trust.map_err(|fault| fault.into_error(&mailbox))?;
+        let quota = options.limit.unwrap_or(u32::MAX);
+        Ok(Self {
+            mailbox,
+            options,
+            trust,
+            tokens: Tokens::default(),
+            maildrop: None,
+            known: HashMap::new(),
+            given: HashMap::new(),
+            settled: HashSet::new(),
+            withheld: HashSet::new(),
+            broken: HashMap::new(),
+            safe: Vec::new(),
+            undeleted: HashSet::new(),
+            orders,
+            finishing: false,
+            retry: Retry::default(),
+            quota,
+            told: Vec::new(),
+            present: None,
+            notes: Vec::new(),
+            failures: Vec::new(),
+        })
+    }
+
+    /// Connect, log in, and list what is there.
+    pub(in crate::fetch) async fn begin(
+        &mut self,
+        progress: MailboxProgress,
+    ) -> Result<Vec<MailboxError>, MailboxError> {
+        self.known = progress.uidls.into_iter().map(|known| (known.uidl.clone(), known)).collect();
+        if !self.deletes() {
+            let pending = self.known.values_mut().filter(|known| known.pending);
+            for known in pending {
+                known.pending = false;
+                let uidl = Some((known.uidl.clone(), known.octets));
+                self.told.push(Message::Pop3 { mailbox: self.mailbox.name.clone(), content: None, uidl });
+            }
+        }
+        loop {
+            match Maildrop::open(&self.mailbox, &self.trust, &mut self.tokens).await {
+                Ok(maildrop) => {
+                    self.take_over(maildrop);
+                    return Ok(self.failures.clone());
+                }
+                Err(fault) if fault.passes() => self.pause(fault).await.map_err(|fault| self.error(fault))?,
+                Err(fault) => return Err(self.error(fault)),
+            }
+        }
+    }
+
+    fn deletes(&self) -> bool {
+        self.mailbox.after == After::Delete
+    }
+
+    fn take_over(&mut self, maildrop: Maildrop) {
+        if !maildrop.names && maildrop.len() > 0 {
+            let note = "the server gives no unique ids (UIDL): all its mails are read again in every run";
+            let note = format!("mailbox {}: {note}", self.mailbox.name);
+            if !self.notes.contains(&note) {
+                self.notes.push(note);
+            }
+        }
+        self.present = maildrop.present(false);
+        self.maildrop = Some(maildrop);
+    }
+
+    /// See that there is a session.
+    async fn connected(&mut self) -> Result<(), Fault> {
+        if self.maildrop.is_some() {
+            return Ok(());
+        }
+        match Maildrop::open(&self.mailbox, &self.trust, &mut self.tokens).await {
+            Ok(maildrop) => {
+                self.take_over(maildrop);
+                Ok(())
+            }
+            // The session that was lost may still have the mailbox for itself.
+            Err(Fault::Refused { what, answer }) => {
+                Err(Fault::lost(&what, format_args!("the server answered {answer}")))
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Read what is new, and give it.
+    pub(in crate::fetch) async fn read(&mut self, mut sink: Sink) {
+        loop {
+            let read = self.try_to_read(&mut sink).await;
+            // Before a pause or the end: the caller need not wait for what is here.
+            let stop = self.options.stop.clone();
+            let flushed = tokio::select! {
+                flushed = sink.flush() => flushed,
+                () = stop.overdue(Duration::from_secs(2)) => Err(Fault::Stopped),
+            };
+            match read.and(flushed) {
+                Ok(()) | Err(Fault::Stopped) => return,
+                Err(fault) if fault.passes() => match self.pause(fault).await {
+                    Ok(()) => {}
+                    Err(Fault::Stopped) => return,
+                    Err(fault) => return self.fail(fault),
+                },
+                Err(fault) => return self.fail(fault),
+            }
+        }
+    }
+
+    async fn try_to_read(&mut self, sink: &mut Sink) -> Result<(), Fault> {
+        self.connected().await?;
+        let Some(maildrop) = &self.maildrop else { return Err(Fault::Stopped) };
+        let limit = self.options.item_bytes;
+        // What is too large ends the session: it comes last. Sizes are hints, so it is asked for all the same.
+        let place = |listed: &Listed| {
+            let broken = self.broken.contains_key(&Label::of(listed));
+            (!broken, listed.octets.is_some_and(|octets| octets > limit))
+        };
+        let mut all = maildrop.listed.clone();
+        all.sort_by_key(place);
+        for listed in all {
+            if self.has_to_end() {
+                return Ok(());
+            }
+            if !self.is_settled(&listed) && self.quota > 0 {
+                self.step(&listed, Goal::Give, Some(sink)).await?;
+                self.delete_safe().await?;
+            }
+        }
+        let Some(maildrop) = &self.maildrop else { return Err(Fault::Stopped) };
+        let mut refused = 0;
+        for listed in maildrop.unlisted() {
+            if self.has_to_end() || self.quota == 0 {
+                return Ok(());
+            }
+            if self.is_settled(&listed) {
+                continue;
+            }
+            // STAT counts more than there are where a number stands for nothing, or none is given.
+            if !self.step(&listed, Goal::Give, Some(sink)).await? || refused == REFUSALS {
+                return Ok(());
+            }
+            refused = if self.withheld.contains(&Label::of(&listed)) { refused + 1 } else { 0 };
+            self.delete_safe().await?;
+        }
+        Ok(())
+    }
+
+    fn has_to_end(&self) -> bool {
+        self.options.stop.is_set() || self.finishing
+    }
+
+    /// Whether a message needs not be read: an earlier run or this one is through with it.
+    fn is_settled(&self, listed: &Listed) -> bool {
+        let given = listed.uidl.as_ref().is_some_and(|uidl| self.settled.contains(uidl));
+        if given || self.withheld.contains(&Label::of(listed)) {
+            return true;
+        }
+        let Some(known) = listed.uidl.as_ref().and_then(|uidl| self.known.get(uidl)) else { return false };
+        // Another size: another message may have got the id of one that is gone.
+        let same = known.octets.zip(listed.octets).is_none_or(|(then, now)| then == now);
+        same && !(known.pending && self.deletes())
+    }
+
+    /// Read one message. False where there is none of this number.
+    async fn step(&mut self, listed: &Listed, goal: Goal, sink: Option<&mut Sink>) -> Result<bool, Fault> {
+        let label = Label::of(listed);
+        let Some(maildrop) = &mut self.maildrop else { return Err(Fault::Stopped) };
+        let (stop, first) = (self.options.stop.clone(), !maildrop.has_asked());
+        let retrieved = tokio::select! {
+            retrieved = maildrop.retrieve(listed.number, self.options.item_bytes) => retrieved,
+            () = stop.overdue(Duration::from_secs(1)) => return Err(Fault::Stopped),
+        };
+        let message = |content| Message::Pop3 {
+            mailbox: self.mailbox.name.clone(),
+            content,
+            uidl: listed.uidl.clone().map(|uidl| (uidl, listed.octets)),
+        };
+        let origin = match &listed.uidl {
+            Some(uidl) => format!("{} > uidl {uidl}", self.mailbox.name),
+            None => format!("{} > message {}", self.mailbox.name, listed.number),
+        };
+        let mut lost = None;
+        let fetched = match retrieved {
+            Ok(Retrieved::Gone) => return Ok(false),
+            Ok(Retrieved::Mail(bytes, content)) => {
+                self.broken.remove(&label);
+                if let Some(given) = self.given.get(&content)
+                    && (goal == Goal::Recognize || given.uidls.contains(&listed.uidl))
+                {
+                    if given.fate == Some(Fate::Done) {
+                        self.safe.push(content);
+                    }
+                    return Ok(true);
+                }
+                if goal == Goal::Recognize {
+                    return Ok(true);
+                }
+                self.given.entry(content).or_default().uidls.insert(listed.uidl.clone());
+                self.settled.extend(listed.uidl.clone());
+                let (message, arrival) = (Some(message(Some(content))), self.options.now);
+                Fetched::Item(Item { origin, name: None, bytes, arrival, message })
+            }
+            Ok(Retrieved::TooLarge(size)) => {
+                self.withheld.insert(label);
+                self.maildrop = None;
+                lost = Some(Fault::Oversized { uid: None, announced: size });
+                let message = listed.uidl.is_some().then(|| message(None));
+                Fetched::TooLarge { origin, size, limit: self.options.item_bytes, message }
+            }
+            Ok(Retrieved::Refused(answer)) => {
+                self.withheld.insert(label);
+                let reason = format!("the server lists it, and answers -ERR {answer}");
+                let reason = self.mailbox.secrets.clean(&reason);
+                Fetched::Unfetched { origin, reason, message: message(None) }
+            }
+            Err(fault) if fault.passes() => {
+                self.maildrop = None;
+                let count = self.broken.entry(label.clone()).or_default();
+                *count += 1;
+                if *count < TRIES || !first {
+                    return Err(fault);
+                }
+                let reason = format!("the connection broke {count} times while the server was to give it");
+                self.withheld.insert(label);
+                let unfetched = Fetched::Unfetched { origin, reason, message: message(None) };
+                lost = Some(fault);
+                unfetched
+            }
+            Err(fault) => return Err(fault),
+        };
+        if let Some(sink) = sink {
+            self.retry.progress();
+            self.quota = self.quota.saturating_sub(1);
+            tokio::select! {
+                given = sink.give(fetched) => given?,
+                () = stop.overdue(Duration::from_secs(2)) => return Err(Fault::Stopped),
+            }
+        }
+        lost.map_or(Ok(true), Err)
+    }
+
+    /// Take what the caller said meanwhile, and mark what became safe.
+    async fn delete_safe(&mut self) -> Result<(), Fault> {
+        while let Ok(order) = self.orders.try_recv() {
+            self.take(order);
+        }
+        while let Some(content) = self.safe.pop() {
+            let Some(maildrop) = &mut self.maildrop else { return Ok(()) };
+            let stop = self.options.stop.clone();
+            let refusal = tokio::select! {
+                refusal = maildrop.delete(&content) => refusal?,
+                () = stop.overdue(Duration::from_secs(2)) => return Err(Fault::Stopped),
+            };
+            if let Some(answer) = refusal {
+                let what = "deleting a mail whose reports are stored".to_owned();
+                self.fail(Fault::Refused { what, answer: format!("-ERR {answer}") });
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, order: Order) {
+        let Order::Safe(messages) = order else {
+            self.finishing = true;
+            return;
+        };
+        for (message, fate) in messages {
+            let Message::Pop3 { content, .. } = &message else { continue };
+            if let Some(content) = content
+                && let Some(given) = self.given.get_mut(content)
+            {
+                given.fate = Some(fate);
+                if fate == Fate::Done && self.mailbox.after == After::Delete {
+                    self.safe.push(*content);
+                    self.undeleted.insert(*content);
+                }
+            }
+            if !self.deletes() {
+                self.told.push(message);
+            }
+        }
+    }
+
+    /// Wait for the caller's last word, keeping the connection alive.
+    pub(in crate::fetch) async fn wait_for_the_end(&mut self) {
+        while !self.finishing {
+            tokio::select! {
+                order = self.orders.recv() => match order {
+                    Some(order) => self.take(order),
+                    None => self.finishing = true,
+                },
+                () = tokio::time::sleep(STILL_HERE) => {
+                    if let Some(maildrop) = &mut self.maildrop && maildrop.noop().await.is_err() {
+                        self.maildrop = None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Delete the rest, and say goodbye.
+    pub(in crate::fetch) async fn end(mut self) -> Finished {
+        while let Ok(order) = self.orders.try_recv() {
+            self.take(order);
+        }
+        loop {
+            let stop = self.options.stop.clone();
+            let ended = tokio::select! {
+                ended = self.try_to_end() => ended,
+                () = stop.overdue(Duration::from_secs(2)) => Err(Fault::Stopped),
+            };
+            let paused = match ended {
+                Ok(()) => break,
+                Err(fault) if fault.passes() => self.pause(fault).await,
+                other => other,
+            };
+            match paused {
+                Ok(()) => {}
+                Err(Fault::Stopped) => break,
+                Err(fault) => {
+                    self.fail(fault);
+                    break;
+                }
+            }
+        }
+        // What was read when is worth knowing; how far is in the ids.
+        let cursors = vec![(FOLDER.to_owned(), Cursor::default())];
+        let Self { told, present: uidls, notes, failures, .. } = self;
+        Finished { told, cursors, uidls, notes, failures }
+    }
+
+    async fn try_to_end(&mut self) -> Result<(), Fault> {
+        if self.undeleted.is_empty() {
+            if let Some(mut maildrop) = self.maildrop.take() {
+                // All that was needed is done: a rude answer is no fault.
+                let limit = self.mailbox.patience.silence.min(Duration::from_secs(2));
+                let _ = tokio::time::timeout(limit, maildrop.quit()).await;
+            }
+            return Ok(());
+        }
+        self.connected().await?;
+        self.delete_safe().await?;
+        self.recognize_the_rest().await?;
+        let Some(mut maildrop) = self.maildrop.take() else { return Err(Fault::Stopped) };
+        match maildrop.quit().await? {
+            None => self.present = maildrop.present(true),
+            Some(answer) if maildrop.deletes() => {
+                let what = "deleting mails whose reports are stored".to_owned();
+                self.fail(Fault::Refused { what, answer: format!("-ERR {answer}") });
+            }
+            Some(_) => {}
+        }
+        self.undeleted.clear();
+        Ok(())
+    }
+
+    /// In a session that has not read them: find what is to be deleted.
+    async fn recognize_the_rest(&mut self) -> Result<(), Fault> {
+        let Some(maildrop) = &self.maildrop else { return Err(Fault::Stopped) };
+        let undeleted = self.undeleted.iter().filter_map(|content| self.given.get(content));
+        let wanted: HashSet<Option<String>> = undeleted.flat_map(|given| given.uidls.iter().cloned()).collect();
+        let mut candidates: Vec<Listed> = maildrop
+            .listed
+            .iter()
+            .cloned()
+            .chain(maildrop.unlisted().take_while(|_| wanted.contains(&None)))
+            .filter(|listed| {
+                (wanted.contains(&listed.uidl) || listed.uidl.is_none()) && !maildrop.has_read(listed.number)
+            })
+            .filter(|listed| !self.withheld.contains(&Label::of(listed)))
+            .collect();
+        candidates.sort_by_key(|listed| !self.broken.contains_key(&Label::of(listed)));
+        for listed in candidates {
+            if !self.step(&listed, Goal::Recognize, None).await? && listed.octets.is_none() && listed.uidl.is_none() {
+                break;
+            }
+            self.delete_safe().await?;
+        }
+        Ok(())
+    }
+
+    /// Wait before the next connection; the fault itself once it is no use any more.
+    async fn pause(&mut self, fault: Fault) -> Result<(), Fault> {
+        self.maildrop = None;
+        self.retry.pause(fault, &self.mailbox, &self.options.stop).await
+    }
+
+    fn fail(&mut self, fault: Fault) {
+        let error = self.error(fault);
+        if !self.failures.contains(&error) {
+            self.failures.push(error);
+        }
+    }
+
+    fn error(&self, fault: Fault) -> MailboxError {
+        fault.into_error(&self.mailbox)
+    }
+}

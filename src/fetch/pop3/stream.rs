@@ -1,0 +1,255 @@
+//! What a POP3 server says, line by line: every answer bounded in size and time, dots taken off (RFC 1939 section 3).
+//!
+//! A server that says more than it was asked is out of step: its next answer could be taken for another's.
+
+use crate::fetch::imap::Patience;
+use crate::fetch::imap::error::Fault;
+use crate::fetch::imap::wire::Socket;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time;
+
+const READ_BYTES: usize = 64 << 10;
+/// What is kept of a line that is no part of a message. RFC 2449 section 4 allows 512 bytes.
+const LINE_BYTES: usize = 4 << 10;
+/// The longest answer of one line, kept or not.
+const STATUS_BYTES: u64 = 64 << 10;
+/// The longest answer of several lines that is no message.
+const LIST_BYTES: u64 = 64 << 20;
+/// The slowest server that is waited for.
+const SLOWEST_BYTES_A_SECOND: u64 = 2 << 10;
+/// A message grows in memory by at least so much.
+const GROWTH: usize = 256 << 10;
+
+/// A server's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Status {
+    /// `+OK`, and its text.
+    Ok(String),
+    /// `-ERR`, and its text.
+    Err(String),
+    /// `+`: the exchange of a login goes on with this challenge.
+    Continue(String),
+}
+
+/// A message, or why there is none.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Body {
+    Message(Vec<u8>),
+    /// It is longer than the limit; the connection is of no use any more.
+    TooLarge {
+        /// Bytes read of it.
+        at_least: u64,
+    },
+}
+
+/// A connection to a POP3 server.
+pub(super) struct LineStream {
+    socket: Box<dyn Socket>,
+    read: Box<[u8]>,
+    /// What of `read` is not used yet.
+    start: usize,
+    end: usize,
+    patience: Patience,
+    /// Of the answer under way.
+    begun: Instant,
+    received: u64,
+}
+
+impl std::fmt::Debug for LineStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LineStream").finish_non_exhaustive()
+    }
+}
+
+impl LineStream {
+    pub(super) fn new(socket: Box<dyn Socket>, patience: Patience) -> Self {
+        let read = vec![0; READ_BYTES].into_boxed_slice();
+        Self { socket, read, start: 0, end: 0, patience, begun: Instant::now(), received: 0 }
+    }
+
+    /// The socket again, where nothing was received that nobody asked for.
+    pub(super) fn into_socket(self) -> Option<Box<dyn Socket>> {
+        (self.start == self.end).then_some(self.socket)
+    }
+
+    /// Say a line, and wait for the first line of the answer.
+    pub(super) async fn command(&mut self, doing: &str, line: &str) -> Result<Status, Fault> {
+        self.send(doing, line).await?;
+        self.status(doing).await
+    }
+
+    /// Say a line.
+    pub(super) async fn send(&mut self, doing: &str, line: &str) -> Result<(), Fault> {
+        if line.contains(['\r', '\n', '\0']) {
+            return Err(Fault::settled(format!("{doing}: expected text without line ends, found one")));
+        }
+        if self.start < self.end {
+            return Err(Fault::lost(doing, "the server said more than it was asked"));
+        }
+        let text = format!("{line}\r\n");
+        let write = async {
+            self.socket.write_all(text.as_bytes()).await?;
+            self.socket.flush().await
+        };
+        match time::timeout(self.patience.command, write).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Fault::lost(doing, error)),
+            Err(_) => Err(Fault::lost(doing, "the server takes no command")),
+        }
+    }
+
+    /// The first line of an answer.
+    pub(super) async fn status(&mut self, doing: &str) -> Result<Status, Fault> {
+        self.status_and_end(doing).await.map(|(status, _)| status)
+    }
+
+    /// The first line of an answer, and whether it ends as the standard has it, in CR LF.
+    async fn status_and_end(&mut self, doing: &str) -> Result<(Status, bool), Fault> {
+        self.begin();
+        let line = self.line(doing, STATUS_BYTES).await?;
+        let crlf = line.ends_with(b"\r");
+        let text = String::from_utf8_lossy(&line);
+        let text = text.trim_end();
+        let rest = |word: &str| {
+            let (head, rest) = (text.get(..word.len())?, text.get(word.len()..)?);
+            let whole = rest.is_empty() || rest.starts_with([' ', '\t']);
+            (head.eq_ignore_ascii_case(word) && whole).then(|| rest.trim().to_owned())
+        };
+        let status = if let Some(text) = rest("+OK") {
+            Status::Ok(text)
+        } else if let Some(text) = rest("-ERR") {
+            Status::Err(text)
+        } else if let Some(text) = rest("+") {
+            Status::Continue(text)
+        } else {
+            let found: String = text.chars().take(60).collect();
+            return Err(Fault::lost(doing, format_args!("expected +OK or -ERR, found {found:?}")));
+        };
+        Ok((status, crlf))
+    }
+
+    /// The lines that follow an `+OK`, up to the dot; `take` says whether it wants more of them.
+    pub(super) async fn lines(&mut self, doing: &str, mut take: impl FnMut(&[u8]) -> bool) -> Result<(), Fault> {
+        self.begin();
+        loop {
+            let left = LIST_BYTES.saturating_sub(self.received);
+            let line = self.line(doing, left).await?;
+            let line = line.strip_suffix(b"\r").unwrap_or(&line);
+            match line {
+                b"." => return Ok(()),
+                [b'.', rest @ ..] if !take(rest) => {}
+                [b'.', ..] => continue,
+                line if !take(line) => {}
+                _ => continue,
+            }
+            return Err(Fault::lost(doing, "the answer has more lines than any mailbox has messages"));
+        }
+    }
+
+    /// The answer to RETR: a message of at most this many bytes, or what the server says instead.
+    pub(super) async fn message(&mut self, doing: &str, limit: u64) -> Result<Result<Body, String>, Fault> {
+        match self.status_and_end(doing).await? {
+            (Status::Ok(_), crlf) => self.body(doing, limit, crlf).await.map(Ok),
+            (Status::Err(text), _) => Ok(Err(text)),
+            (Status::Continue(_), _) => Err(Fault::lost(doing, "expected +OK or -ERR, found +")),
+        }
+    }
+
+    /// With `crlf` only CR LF ends a line: a server stuffs no dot behind a line feed of the message's own.
+    async fn body(&mut self, doing: &str, limit: u64, crlf: bool) -> Result<Body, Fault> {
+        self.begin();
+        let limit_here = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut body: Vec<u8> = Vec::new();
+        let mut at_start = true;
+        loop {
+            let waiting = &self.read[self.start..self.end];
+            let newline = memchr::memchr(b'\n', waiting);
+            // Whether a dot stands alone can be told only once the line's end is here.
+            if waiting.is_empty() || at_start && newline.is_none() && waiting.len() < 3 {
+                self.fill(doing).await?;
+                continue;
+            }
+            let piece = newline.map_or(waiting, |at| &waiting[..=at]);
+            let used = piece.len();
+            if at_start && (piece == b".\r\n" || !crlf && piece == b".\n") {
+                self.start += used;
+                return self.in_step(doing).map(|()| Body::Message(body));
+            }
+            let piece = if at_start { piece.strip_prefix(b".").unwrap_or(piece) } else { piece };
+            if body.len() + piece.len() > limit_here {
+                return Ok(Body::TooLarge { at_least: (body.len() + piece.len()) as u64 });
+            }
+            if body.capacity() - body.len() < piece.len() {
+                // Never twice the limit, as doubling would have it.
+                let more = (body.len() / 2).clamp(GROWTH, 8 << 20).max(piece.len());
+                body.reserve_exact(more);
+            }
+            body.extend_from_slice(piece);
+            at_start = newline.is_some() && (!crlf || body.ends_with(b"\r\n"));
+            self.start += used;
+        }
+    }
+
+    /// Nothing but line ends may follow a message: what does was part of it, and would be taken for the next answer.
+    fn in_step(&mut self, doing: &str) -> Result<(), Fault> {
+        if self.read[self.start..self.end].trim_ascii().is_empty() {
+            self.start = self.end;
+            return Ok(());
+        }
+        Err(Fault::lost(doing, "the server said more behind the message's end"))
+    }
+
+    /// A line without its line feed. Of one that is too long the start is kept; the rest is read over.
+    async fn line(&mut self, doing: &str, limit: u64) -> Result<Vec<u8>, Fault> {
+        let mut line = Vec::new();
+        let mut length: u64 = 0;
+        loop {
+            let waiting = &self.read[self.start..self.end];
+            let newline = memchr::memchr(b'\n', waiting);
+            let piece = newline.map_or(waiting, |at| &waiting[..at]);
+            length += piece.len() as u64;
+            if length > limit {
+                return Err(Fault::lost(doing, format_args!("the answer is longer than {limit} bytes")));
+            }
+            line.extend_from_slice(&piece[..piece.len().min(LINE_BYTES - line.len())]);
+            self.start += piece.len();
+            if newline.is_some() {
+                self.start += 1;
+                return Ok(line);
+            }
+            self.fill(doing).await?;
+        }
+    }
+
+    /// An answer begins: its time counts from here.
+    fn begin(&mut self) {
+        self.begun = Instant::now();
+        self.received = 0;
+    }
+
+    /// Read more.
+    async fn fill(&mut self, doing: &str) -> Result<(), Fault> {
+        self.read.copy_within(self.start..self.end, 0);
+        self.end -= self.start;
+        self.start = 0;
+        let patience = &self.patience;
+        let whole = patience.command * 2 + Duration::from_secs(self.received / SLOWEST_BYTES_A_SECOND);
+        let left = whole.saturating_sub(self.begun.elapsed());
+        let wait = patience.silence.min(left);
+        let room = &mut self.read[self.end..];
+        let count = match time::timeout(wait, self.socket.read(room)).await {
+            Ok(Ok(0)) => return Err(Fault::lost(doing, "the server closed the connection")),
+            Ok(Ok(count)) => count,
+            Ok(Err(error)) => return Err(Fault::stream(doing, &error)),
+            Err(_) if left <= patience.silence => return Err(Fault::lost(doing, "the server is too slow")),
+            Err(_) => {
+                let silence = patience.silence;
+                return Err(Fault::lost(doing, format_args!("the server is silent for {silence:?}")));
+            }
+        };
+        self.end += count;
+        self.received += count as u64;
+        Ok(())
+    }
+}

@@ -1,0 +1,40 @@
+//! What a run would do, without doing it: log in, list, count.
+
+use super::maildrop::Maildrop;
+use super::run::FOLDER;
+use crate::fetch::imap::error::Fault;
+use crate::fetch::imap::oauth::Tokens;
+use crate::fetch::imap::poller::Options;
+use crate::fetch::imap::tls::Roots;
+use crate::fetch::imap::{After, FolderSurvey, Mailbox, Survey};
+use crate::model::KnownUidl;
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// Look at a mailbox; nothing is changed.
+pub(in crate::fetch) async fn look(mailbox: &Mailbox, uidls: &[KnownUidl], options: &Options) -> Result<Survey, Fault> {
+    let trust = Roots::load(mailbox.ca_file.as_deref())?.config()?;
+    let mut maildrop = Maildrop::open(mailbox, &trust, &mut Tokens::default()).await?;
+    let known: HashMap<&str, &KnownUidl> = uidls.iter().map(|known| (known.uidl.as_str(), known)).collect();
+    let (setting, name) = (FOLDER.to_owned(), FOLDER.to_owned());
+    let mut seen = FolderSurvey { setting, name, mails: maildrop.len(), ..FolderSurvey::default() };
+    let limit = options.limit.unwrap_or(u32::MAX);
+    for listed in &maildrop.listed {
+        let octets = listed.octets.unwrap_or(0);
+        match listed.uidl.as_deref().and_then(|uidl| known.get(uidl)) {
+            Some(known) if known.pending && mailbox.after == After::Delete => seen.pending += 1,
+            Some(_) => {}
+            None if seen.new == limit => {}
+            None if octets > options.item_bytes => seen.too_large += 1,
+            None => {
+                seen.new += 1;
+                seen.new_bytes += octets;
+            }
+        }
+    }
+    // Those that only STAT counts are looked for, too.
+    let unlisted = seen.mails.saturating_sub(u32::try_from(maildrop.listed.len()).unwrap_or(u32::MAX));
+    seen.new = seen.new.saturating_add(unlisted).min(limit);
+    let _ = tokio::time::timeout(Duration::from_secs(2), maildrop.quit()).await;
+    Ok(Survey { folders: vec![seen], ..Survey::default() })
+}
