@@ -10,6 +10,7 @@ pub mod dkim;
 pub mod dmarc;
 pub mod enrich;
 pub mod finding;
+pub mod history;
 pub mod keyring;
 pub mod message;
 pub mod mx;

@@ -11,6 +11,7 @@ mod compact;
 mod cut;
 mod decode;
 mod delta;
+mod dns_history;
 mod domains;
 // What reads here is fuzzed with the program: the one build of polars serves all.
 mod encode;
