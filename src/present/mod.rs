@@ -9,6 +9,8 @@ mod branding;
 mod chart;
 pub mod clean;
 mod csv;
+#[cfg(feature = "dns")]
+mod dns_changes;
 mod explain;
 mod html;
 mod json;
@@ -27,6 +29,8 @@ mod words;
 pub use alert::{alert_action, alert_clean, alert_end, alert_text};
 pub use branding::{Branding, Logo};
 pub use csv::csv;
+#[cfg(feature = "dns")]
+pub use dns_changes::dns_changes;
 pub use explain::explain;
 pub use html::html;
 pub use json::{SCHEMA, explanation as explain_json, json, write_json};
@@ -34,7 +38,7 @@ pub use json::{SCHEMA, explanation as explain_json, json, write_json};
 pub use letter::letter;
 pub use markdown::markdown;
 #[cfg(feature = "dns")]
-pub use posture::posture;
+pub use posture::{posture, postures};
 #[cfg(feature = "dns")]
 pub use simulation::{SIMULATION_SCHEMA, json as simulation_json, text as simulation};
 pub use text::text;

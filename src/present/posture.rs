@@ -107,6 +107,28 @@ fn spf(text: &mut String, posture: &Posture) {
     }
 }
 
+/// One line per domain: how many faults it has, and what they are called.
+pub fn postures(postures: &[Posture]) -> String {
+    let mut text = String::new();
+    for posture in postures {
+        let mut codes: Vec<&str> = posture
+            .findings
+            .iter()
+            .filter(|finding| finding.severity == finding::Severity::Fault)
+            .map(|finding| finding.code.name)
+            .collect();
+        codes.dedup();
+        let words = match (codes.len(), posture.unknown.len()) {
+            (0, 0) => "no faults found".to_owned(),
+            (0, _) => format!("could not be checked: {}", posture.unknown[0].text),
+            (_, 0) => codes.join(", "),
+            (_, unknown) => format!("{}; {unknown} could not be looked up", codes.join(", ")),
+        };
+        line(&mut text, 0, &format!("{}: {words}", posture.domain));
+    }
+    text
+}
+
 /// `pass by include:_spf.example.net > ip4:192.0.2.0/24`, with the cost.
 pub(super) fn verdict(evaluation: &Evaluation) -> String {
     let mut words = evaluation.result.as_str().to_owned();

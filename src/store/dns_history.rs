@@ -108,6 +108,24 @@ impl Store {
     }
 }
 
+impl Store {
+    /// The policy domains of reports in which some mail passes, those with the most mail first.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn domains_with_passing_mail(&self, limit: usize) -> Result<Vec<String>, StoreError> {
+        let Some(ledger) = &self.ledger else { return Ok(Vec::new()) };
+        let read = || -> rusqlite::Result<Vec<String>> {
+            let sql = "SELECT policy_domain FROM reports WHERE dmarc_pass > 0 GROUP BY policy_domain \
+                       ORDER BY SUM(CAST(messages AS REAL)) DESC, policy_domain LIMIT ?1";
+            let mut statement = ledger.connection.prepare(sql)?;
+            let rows = statement.query_map([i64::try_from(limit).unwrap_or(i64::MAX)], |row| row.get(0))?;
+            rows.collect()
+        };
+        read().map_err(ledger.failed("listing the domains"))
+    }
+}
+
 fn spans(ledger: &Ledger) -> Result<Vec<DnsSpan>, StoreError> {
     let read = || -> rusqlite::Result<Vec<DnsSpan>> {
         let sql = "SELECT name, type, meaning, value, first_seen, last_seen, ended FROM dns_records";

@@ -86,6 +86,8 @@ const CARRIED: &[&str] = &[
     "outbox",
     "mailbox_runs",
     "mailed",
+    "dns_names",
+    "dns_records",
 ];
 /// Which items were read before. Where reports are lost it is not carried over: their items must be read when they come again.
 const SEEN: &str = "seen";

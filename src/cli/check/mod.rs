@@ -1,18 +1,21 @@
 //! `check`: a domain's mail setup in DNS, or how a receiver judges a message. The checking itself is done in `dns`.
 
+mod history;
 mod seen;
 
 use super::Run;
 use super::args::Format;
 use super::exit::Exit;
 use super::output;
+use super::period::Stretch;
 use crate::dns::finding;
 use crate::dns::name;
-use crate::dns::posture::{self, Request};
+use crate::dns::posture::{self, Posture, Request};
 use crate::dns::resolver::{self, Resolver};
 use crate::limits::Limits;
 use crate::{present, store::Store, unpack};
 use anyhow::{Context as _, anyhow};
+use jiff::Timestamp;
 use std::fmt::Write as _;
 use std::io::Read as _;
 use std::net::{IpAddr, SocketAddr};
@@ -23,6 +26,8 @@ Examples:
   dmarquet check example.com            check DNS against the reports in the store
   dmarquet check example.com --selector s1 --ip 192.0.2.1
   dmarquet check --message saved.eml    judge a message as a receiver does
+  dmarquet check --all                  check every domain and remember what DNS says (for cron)
+  dmarquet check --diff 7d              what changed in DNS this week
 
 A record under \"Publish\" replaces the records of its type at that name. Each proposal was checked: it has no fault, keeps what was right, and lists every source in the reports that would fail under it.
 
@@ -33,7 +38,7 @@ Exit codes: 0 no faults; 1 faults found; 2 something could not be looked up.";
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// Domains to check
-    #[arg(required_unless_present_any = ["message", "codes"], value_name = "DOMAIN")]
+    #[arg(required_unless_present_any = ["message", "codes", "all", "diff"], value_name = "DOMAIN")]
     domains: Vec<String>,
     /// DKIM selector to check, besides those in the reports; may be repeated
     #[arg(long, value_name = "NAME")]
@@ -47,6 +52,18 @@ pub(super) struct Args {
     /// DNS server to use instead of the system's, such as 127.0.0.1:5353; may be repeated
     #[arg(long, value_name = "ADDRESS", value_parser = resolver::server)]
     server: Vec<SocketAddr>,
+    /// Check every domain of the settings and every domain with passing mail, and keep what DNS says as history
+    #[arg(long, conflicts_with_all = ["domains", "message", "ip", "selector"])]
+    all: bool,
+    /// Show how the records of the domain have changed, as kept by --all; nothing is looked up
+    #[arg(long, requires = "domains", conflicts_with_all = ["message", "ip", "selector", "all", "server"])]
+    history: bool,
+    /// Show what changed in the records of all domains during this time, such as 7d; nothing is looked up
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["domains", "message", "all", "history", "server"])]
+    diff: Option<Stretch>,
+    /// Time to use instead of the clock, such as 2026-11-19T06:00:00Z
+    #[arg(long, value_name = "TIME")]
+    now: Option<Timestamp>,
     /// List all finding codes and why each matters
     #[arg(long, conflicts_with_all = ["domains", "message"])]
     codes: bool,
@@ -65,24 +82,47 @@ pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     if let Some(file) = &args.message {
         return message(args, file, &resolver);
     }
+    let now = args.now.unwrap_or(run.now);
+    if args.all {
+        let (postures, exit) = history::look_at_all(run, &resolver, now)?;
+        match args.format {
+            Format::Text => output::data(present::postures(&postures).as_bytes())?,
+            Format::Json => output::json(&postures)?,
+        }
+        return Ok(exit);
+    }
     let store = Store::open(&run.store(&run.settings()?)?)?;
+    if let Some(stretch) = args.diff {
+        return history::show_since(&store, stretch, now, args.format);
+    }
     let mut answers = Vec::new();
     let mut exit = Exit::Handled;
     for domain in &args.domains {
         let named = name::canonical(domain).filter(|name| name::is_domain(name));
         let domain = named.ok_or_else(|| anyhow!("check: expected a domain such as example.com, found {domain:?}"))?;
-        let seen = seen::of(&store, &domain, run.now)?;
+        if args.history {
+            history::show(&store, &domain, args.format)?;
+            continue;
+        }
+        let seen = seen::of(&store, &domain, now)?;
         let request = Request { domain, selectors: args.selector.clone(), ip: args.ip };
         let posture = posture::check(&request, &resolver, &seen);
         exit = exit.max(of_code(posture.exit_code()));
         answers.push(posture);
     }
-    match args.format {
+    if !args.history {
+        show(args.format, &answers)?;
+    }
+    Ok(exit)
+}
+
+fn show(format: Format, answers: &[Posture]) -> anyhow::Result<()> {
+    match format {
         Format::Text => output::data(answers.iter().map(present::posture).collect::<Vec<_>>().join("\n").as_bytes())?,
         Format::Json if answers.len() == 1 => output::json(&answers[0])?,
         Format::Json => output::json(&answers)?,
     }
-    Ok(exit)
+    Ok(())
 }
 
 fn message(args: &Args, file: &Path, resolver: &Resolver) -> anyhow::Result<Exit> {

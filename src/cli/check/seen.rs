@@ -17,28 +17,60 @@ const SOURCES: usize = 20;
 
 /// Read the last months of a domain.
 pub(super) fn of(store: &Store, domain: &str, now: Timestamp) -> Result<Seen, StoreError> {
+    let mut all = of_all(store, std::slice::from_ref(&domain.to_owned()), now)?;
+    Ok(all.pop().unwrap_or_default())
+}
+
+/// Read the last months of several domains at once. The answers are in the order of the domains.
+pub(super) fn of_all(store: &Store, domains: &[String], now: Timestamp) -> Result<Vec<Seen>, StoreError> {
     let today = Offset::UTC.to_datetime(now).date();
     let from = Offset::UTC.to_datetime(now - SignedDuration::from_hours(24 * DAYS)).date();
-    let mut domains = vec![domain.to_owned(), name::organizational(domain).to_owned()];
-    domains.dedup();
-    let filter = Filter { from: Some(from), to: None, domains };
-    let mut sums = Sums::default();
-    store.rows(&filter, COLUMNS, &mut |rows| sums.add(&rows, domain))?;
-    let mut policy: Option<ReportHead> = None;
+    let mut filtered: Vec<String> =
+        domains.iter().flat_map(|domain| [domain.clone(), name::organizational(domain).to_owned()]).collect();
+    filtered.sort();
+    filtered.dedup();
+    let filter = Filter { from: Some(from), to: None, domains: filtered };
+    let index: HashMap<&str, usize> = domains.iter().enumerate().map(|(at, domain)| (domain.as_str(), at)).collect();
+    let mut sums: Vec<Sums> = domains.iter().map(|_| Sums::default()).collect();
+    store.rows(&filter, COLUMNS, &mut |rows| {
+        for row in 0..rows.len {
+            for at in concerned(&index, &rows, row) {
+                sums[at].add_row(&rows, row, &domains[at]);
+            }
+        }
+    })?;
+    let mut policies: Vec<Option<ReportHead>> = domains.iter().map(|_| None).collect();
     store.heads(&filter, &mut |head| {
-        let newer = policy.as_ref().is_none_or(|newest| newest.day <= head.day);
-        if newer && head.policy.domain.as_str() == domain {
-            policy = Some(head);
+        let Some(at) = index.get(head.policy.domain.as_str()).copied() else { return };
+        if policies[at].as_ref().is_none_or(|newest| newest.day <= head.day) {
+            policies[at] = Some(head);
         }
     })?;
     let text = |word: Option<Text>| word.map(|word| word.to_string());
-    let policy = policy.map(|head| SeenPolicy {
-        day: head.day,
-        p: text(head.policy.p),
-        sp: text(head.policy.sp),
-        np: text(head.policy.np),
-    });
-    Ok(Seen { today, selectors: sums.selectors(), sources: sums.sources(), policy })
+    let seen = |(sums, policy): (Sums, Option<ReportHead>)| Seen {
+        today,
+        selectors: sums.selectors(),
+        sources: sums.sources(),
+        policy: policy.map(|head| SeenPolicy {
+            day: head.day,
+            p: text(head.policy.p),
+            sp: text(head.policy.sp),
+            np: text(head.policy.np),
+        }),
+    };
+    Ok(sums.into_iter().zip(policies).map(seen).collect())
+}
+
+/// The domains a row concerns: its policy domain, and its From domain with all that is above it.
+fn concerned(index: &HashMap<&str, usize>, rows: &Rows, row: usize) -> Vec<usize> {
+    let mut found: Vec<usize> =
+        rows.policy_domain.get(row).and_then(|domain| index.get(domain)).copied().into_iter().collect();
+    let mut from = rows.header_from.get(row);
+    while let Some(name) = from {
+        found.extend(index.get(name).copied().filter(|at| !found.contains(at)));
+        from = name.split_once('.').map(|(_, above)| above);
+    }
+    found
 }
 
 const COLUMNS: Columns = Columns::DAY
@@ -76,16 +108,6 @@ struct Sent {
 }
 
 impl Sums {
-    fn add(&mut self, rows: &Rows, domain: &str) {
-        for row in 0..rows.len {
-            let concerns = rows.policy_domain.get(row) == Some(domain)
-                || rows.header_from.get(row).is_some_and(|from| name::is_within(from, domain));
-            if concerns {
-                self.add_row(rows, row, domain);
-            }
-        }
-    }
-
     fn add_row(&mut self, rows: &Rows, row: usize, domain: &str) {
         let (day, source, count, flags) = (rows.day[row], rows.source[row], rows.count[row], rows.flags[row]);
         if let Some(selector) = rows.dkim_selector.get(row).filter(|_| rows.dkim_domain.get(row) == Some(domain)) {

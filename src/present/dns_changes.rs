@@ -1,0 +1,29 @@
+//! Changes of DNS records as text.
+
+use super::posture::line;
+use crate::model::DnsChange;
+
+/// One paragraph per change, oldest first, with `-` before what was there and `+` before what is there now.
+pub fn dns_changes(changes: &[DnsChange], domain: Option<&str>) -> String {
+    let mut text = String::new();
+    if changes.is_empty() {
+        let of = domain.map_or_else(String::new, |domain| format!(" of {domain}"));
+        line(&mut text, 0, &format!("No change{of} is known. Run `dmarquet check --all` daily to keep what DNS says."));
+    }
+    for change in changes {
+        let used = if domain.is_none() && !is_below(&change.name, &change.domain) {
+            format!(" (used by {})", change.domain)
+        } else {
+            String::new()
+        };
+        let (day, kind) = (change.day(), change.kind());
+        line(&mut text, 0, &format!("{day}  {} {} {kind}{used}", change.name, change.record_type));
+        change.before.iter().for_each(|value| line(&mut text, 1, &format!("- {value}")));
+        change.after.iter().for_each(|value| line(&mut text, 1, &format!("+ {value}")));
+    }
+    text
+}
+
+fn is_below(name: &str, domain: &str) -> bool {
+    name.strip_suffix(domain).is_some_and(|start| start.is_empty() || start.ends_with('.'))
+}
