@@ -164,8 +164,7 @@ mod tests {
 
     fn observed(zone: &str) -> Vec<String> {
         let zone = Zone::new(zone);
-        let request =
-            Request { domain: "example.com".into(), selectors: vec!["s1".into()], ..Request::default() };
+        let request = Request { domain: "example.com".into(), selectors: vec!["s1".into()], ..Request::default() };
         let posture = posture::check(&request, &zone, &Seen::default());
         let line = |found: &DnsObservation| {
             let texts: Vec<&str> = found.values.iter().map(|value| value.text.as_str()).collect();

@@ -48,8 +48,7 @@ fn keep(transaction: &Transaction<'_>, at: i64, found: &DnsObservation) -> rusql
     let DnsObservation { domain, name, record_type, values } = found;
     let kind = record_type.as_str();
     let newest = "SELECT COALESCE(MAX(last), ?3) FROM dns_names WHERE name = ?1 AND type = ?2";
-    let newest: i64 =
-        transaction.prepare_cached(newest)?.query_row(params![name, kind, i64::MIN], |row| row.get(0))?;
+    let newest: i64 = transaction.prepare_cached(newest)?.query_row(params![name, kind, i64::MIN], |row| row.get(0))?;
     let watch = "INSERT INTO dns_names VALUES (?1, ?2, ?3, ?4, ?4) \
                  ON CONFLICT DO UPDATE SET last = MAX(last, excluded.last), since = MIN(since, excluded.since)";
     transaction.prepare_cached(watch)?.execute(params![domain, name, kind, at])?;
@@ -197,7 +196,11 @@ mod tests {
             .map(|span| (span.value.text, span.first_seen, span.last_seen, span.ended))
             .collect();
         let a = [("A".to_owned(), at(1), at(2), Some(at(3))), ("a".to_owned(), at(6), at(6), None)];
-        assert_eq!(spans, [&a[..], &[("b".to_owned(), at(3), at(3), Some(at(5)))]].concat(), "an older look adds nothing");
+        assert_eq!(
+            spans,
+            [&a[..], &[("b".to_owned(), at(3), at(3), Some(at(5)))]].concat(),
+            "an older look adds nothing"
+        );
         let changes = store.dns_changes(Some("example.com")).unwrap();
         let told: Vec<_> = changes.iter().map(|change| (change.at, change.kind())).collect();
         assert_eq!(told, [(at(3), "changed"), (at(5), "removed"), (at(6), "added")]);

@@ -21,8 +21,13 @@ pub(crate) const FIRST_WITH_STEPS: i64 = 3;
 
 /// What later versions added, one entry a version, in order: a new ledger runs all of them, an older one those it lacks.
 /// An entry that was released is never edited.
-pub(crate) const ADDED: &[&str] =
-    &[super::events::TABLES, super::outbox::TABLES, super::mailed::TABLE, super::uidls::TABLE, super::dns_history::TABLES];
+pub(crate) const ADDED: &[&str] = &[
+    super::events::TABLES,
+    super::outbox::TABLES,
+    super::mailed::TABLE,
+    super::uidls::TABLE,
+    super::dns_history::TABLES,
+];
 
 /// How long a rebuild waits for readers to end; a summary of years of reports takes seconds.
 const READERS: Duration = Duration::from_secs(30);
