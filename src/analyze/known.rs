@@ -5,12 +5,10 @@
 //! that says so, and the user's own entries go before these. A name that does not lead back to its address is not believed:
 //! anybody may give an address any name.
 
-use super::{
-    Foreign, HostName,
-    senders::{at_or_below, within},
-};
+use super::foreign::Foreign;
+use super::question::HostName;
 use crate::judge::organizational;
-use crate::model::Text;
+use crate::model::{Source, Text};
 use std::{
     net::IpAddr,
     sync::{Arc, LazyLock},
@@ -242,6 +240,19 @@ const KNOWN: &[Known] = &[
     // of mail under customers' addresses.
     Known { name: "Zendesk", dkim: &["zendesk.com"], bounce: &["zendesk.com"], ptr: &[] },
 ];
+
+/// Whether an address is in a network.
+pub(crate) fn within(address: IpAddr, network: IpAddr, bits: u8) -> bool {
+    let same_family = address.is_ipv4() == network.is_ipv4();
+    let bits = u32::from(bits) + if network.is_ipv4() { 96 } else { 0 };
+    let mask = u128::MAX.checked_shl(128_u32.saturating_sub(bits)).unwrap_or(0);
+    same_family && (Source::from(Some(address)).0 ^ Source::from(Some(network)).0) & mask == 0
+}
+
+/// Whether a domain is another one or below it.
+pub(crate) fn at_or_below(domain: &str, parent: &str) -> bool {
+    domain.strip_suffix(parent).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
 
 #[cfg(test)]
 mod tests {

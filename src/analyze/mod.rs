@@ -8,54 +8,53 @@
 //! pattern and a domain and day, and sums of report heads; `finish` turns those into the answer. Of the facts there is one
 //! state, split by network and locked part by part: what memory a summary takes is theirs.
 
-mod adder;
+#[expect(clippy::trivially_copy_pass_by_ref, clippy::ref_option, reason = "serde calls them with references")]
+pub(crate) mod form;
+
 mod answers;
-mod classes;
-mod common;
+
 mod events;
-mod explain;
-mod facts;
+
 mod foreign;
-mod heads;
-mod interner;
+
 mod known;
 #[cfg(test)]
 pub(crate) mod made;
 mod period;
-mod policies;
-mod quality;
+
 mod question;
-mod reporters;
+
 mod senders;
-mod shards;
-mod summary;
+
 mod sums;
 mod thresholds;
-mod totals;
-mod trend;
+
 #[cfg(test)]
 pub(crate) mod weeks;
 
-pub use adder::Adder;
+pub use answers::attributed::{AttributedMail, MailResults, MailRow, MailSender, ReportedSignature};
+pub use answers::explain::{ExplainedRow, Explainer, Explanation};
+pub use answers::policies::PolicyChange;
+pub use answers::reporters::{MissingDays, SilentDomain, SilentReporter};
+pub use answers::summary::{
+    Changes, Days, DomainSummary, LoneReporter, LongReport, PolicySeen, Quality, RepeatedReports, SCHEMA, Subdomain,
+    Summary, Totals,
+};
+pub use answers::trend::{Comparison, Point};
 pub use answers::{
-    Acknowledged, Action, ActionState, Answers, Change, Confidence, HeldBy, KeyFault, Level, Losing, QuestionAnswer,
-    Readiness, Sender, SenderChange, SenderChanges, SenderName, Spoofing, Tracking, Verdict,
+    Action, ActionState, Answers, Change, Confidence, HeldBy, KeyFault, Level, Losing, QuestionAnswer, Readiness,
+    Sender, SenderChange, SenderChanges, SenderName, Spoofing, Tracking, Verdict,
 };
 pub use events::{
     Ended, EventChanges, EventFacts, EventKind, EventQuestion, Incident, IncidentDetails, KnownEvent, Rhythm, Severity,
     compare, is_same, reporter_identity,
 };
-pub use explain::{ExplainedRow, Explainer, Explanation};
 pub use foreign::Foreign;
 pub use known::{Service, Services};
 pub use period::{Period, PeriodError};
-pub use policies::PolicyChange;
+pub use question::Acknowledged;
 pub use question::{Aside, Confirmed, Contradicted, HostName, Network, Question, Watched};
-pub use reporters::{MissingDays, SilentDomain, SilentReporter};
-pub use senders::{AttributedMail, Evidence, MailResults, MailRow, MailSender, ReportedSignature, Role, Roles};
-pub use summary::{
-    Changes, Days, DomainSummary, LoneReporter, LongReport, PolicySeen, Quality, RepeatedReports, SCHEMA,
-    SourceSummary, Subdomain, Summary, Totals,
-};
+pub use senders::source::SourceSummary;
+pub use senders::{Evidence, Role, Roles};
+pub use sums::adder::Adder;
 pub use sums::{Rate, Sums};
-pub use trend::{Comparison, Point};

@@ -1,11 +1,9 @@
 //! What is asked: the period, the domains, and what only others know. Out of it follows what must be read.
 
-use super::{
-    Acknowledged, Foreign, Period, Services,
-    period::{date, number},
-    senders::within,
-    thresholds::JUDGED_DAYS,
-};
+use super::foreign::Foreign;
+use super::known::{Services, within};
+use super::period::{Period, date, number};
+use super::thresholds::JUDGED_DAYS;
 use crate::model::{Columns, Source, Text};
 use jiff::civil::Date;
 use serde::Serialize;
@@ -175,6 +173,15 @@ impl Question {
         let first = date(number(period.to()) - (JUDGED_DAYS - 1));
         Some(Period::new(first, period.to()).map_or(compares, |judged| judged.join(compares)))
     }
+}
+
+/// What a person said of an action, and how much showed it then.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Acknowledged {
+    /// In the person's words.
+    pub note: Text,
+    /// The messages that showed it: [`Action::evidence`].
+    pub evidence: u64,
 }
 
 #[cfg(test)]

@@ -2,16 +2,15 @@
 //!
 //! Each command's own options are in its file. Clap's types never leave `cli`.
 
-use super::output::Color;
-use super::{
-    ack, alert, check, compact, completions, config, convert, enrich, export, fetch, ingest, man, prune, rebuild,
-    rejected, simulate, status, summary, verify,
-};
-use clap::builder::{FalseyValueParser, PathBufValueParser, TypedValueParser};
+use super::collect::{convert, enrich, fetch, ingest};
+use super::maintain::{compact, prune, rebuild, rejected, verify};
+use super::report::{ack, alert, check, export, simulate, status, summary};
+use super::setup::{completions, config, man};
+use super::wiring::run::Common;
+use clap::builder::FalseyValueParser;
 use clap::error::{ContextKind, ContextValue};
-use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
 
 const AFTER_HELP: &str = "\
 Each option can also be set in the environment: --mail-to is DMARQUET_MAIL_TO. The command line comes first, then the environment, then the settings file.
@@ -35,34 +34,6 @@ pub(crate) struct Root {
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
-}
-
-/// What every command takes.
-#[derive(Debug, Args)]
-pub(crate) struct Common {
-    /// Data folder [default: `store` in the settings, else ~/.local/share/dmarquet]
-    #[arg(long, global = true, value_name = "DIR", value_parser = local_path(), help_heading = "Global options")]
-    pub(crate) store: Option<PathBuf>,
-    /// Settings file [default: ~/.config/dmarquet/config.toml, else /etc/dmarquet/config.toml]
-    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
-    pub(crate) config: Option<PathBuf>,
-    /// Log progress to stderr; repeat for debug output
-    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Global options")]
-    pub(crate) verbose: u8,
-    /// Print errors only
-    #[arg(short, long, global = true, help_heading = "Global options")]
-    pub(crate) quiet: bool,
-    /// When to color output: auto, always or never (NO_COLOR is respected)
-    #[arg(
-        long,
-        global = true,
-        value_enum,
-        default_value_t,
-        value_name = "WHEN",
-        hide_possible_values = true,
-        help_heading = "Global options"
-    )]
-    pub(crate) color: Color,
 }
 
 /// The commands.
@@ -100,16 +71,6 @@ impl Command {
     }
 }
 
-/// Text for people, or JSON for programs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// For people.
-    #[default]
-    Text,
-    /// For programs.
-    Json,
-}
-
 /// The whole command line as clap knows it: help, completions and manual pages come from it too.
 pub(crate) fn command() -> clap::Command {
     with_environment(Root::command())
@@ -135,23 +96,6 @@ fn with_environment(command: clap::Command) -> clap::Command {
             arg.env(name).hide_env(true)
         })
         .mut_subcommands(with_environment)
-}
-
-/// A path on this machine. A URL would be a folder of that name.
-pub(super) fn local_path() -> impl TypedValueParser<Value = PathBuf> {
-    PathBufValueParser::new().try_map(|path| if is_url(&path) { Err(NOT_A_URL) } else { Ok(path) })
-}
-
-/// What is said where a URL stands in the place of a path.
-pub(super) const NOT_A_URL: &str =
-    "expected a path on this machine, found a URL; export to a folder and copy it there, for example with rclone";
-
-/// Whether a path is written as a URL, as `s3://bucket/reports`.
-pub(super) fn is_url(path: &Path) -> bool {
-    path.to_string_lossy().split_once("://").is_some_and(|(scheme, _)| {
-        // A single letter is a drive, and what has a slash before the colon is a path.
-        scheme.len() > 1 && scheme.chars().all(|letter| letter.is_ascii_alphanumeric() || "+-.".contains(letter))
-    })
 }
 
 /// The variable of an option: `mail-to` is `DMARQUET_MAIL_TO`.

@@ -2,7 +2,7 @@
 //!
 //! `dmarquet check --codes` prints the same table. Which record to publish instead is decided in `proposals`.
 
-use super::answer::{Failure, Kind};
+use super::lookup::answer::{Failure, Kind};
 use serde::{Serialize, Serializer};
 use std::collections::HashMap;
 

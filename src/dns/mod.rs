@@ -5,26 +5,17 @@
 //! resolver asks through [`answer::Lookup`], so that it runs the same over a table in a test. Taking in a report uses DNS
 //! only where its mail is to be verified ([`proof`], [`keyring`]).
 
-pub mod answer;
 pub mod dkim;
 pub mod dmarc;
-pub mod enrich;
-pub mod finding;
-pub mod history;
-pub mod keyring;
-pub mod message;
-pub mod mx;
-pub mod name;
-pub mod overlay;
-mod placement;
+pub mod hosts;
+pub mod lookup;
 pub mod posture;
-pub mod proof;
+pub mod verify;
+
+pub mod finding;
+
 mod proposals;
-pub mod ptr;
-pub mod resolver;
+
 pub mod seen;
 pub mod spf;
 mod tags;
-
-#[cfg(test)]
-pub(crate) mod zone;

@@ -3,9 +3,9 @@
 
 #![allow(clippy::missing_panics_doc, reason = "to panic is what these are for")]
 
-use super::frames::Frames;
-use super::mbox::Mailbox;
-use super::{FetchError, Fetched};
+use super::files::frames::Frames;
+use super::files::mbox::Mailbox;
+use super::item::{FetchError, Fetched};
 use crate::limits::Limits;
 use jiff::Timestamp;
 use std::io::{Cursor, Read};

@@ -1,7 +1,7 @@
 //! The rules of walking paths, on a folder made for each test.
 
-use super::files::Walk;
-use super::{FetchError, Fetched, Item};
+use super::files::walk::Walk;
+use super::item::{FetchError, Fetched, Item};
 use crate::limits::Limits;
 use jiff::Timestamp;
 use std::fs;

@@ -4,7 +4,7 @@
 //! The server is not trusted with our time or memory: its lines are short, its answers few, and each must be complete in
 //! time, however slowly its bytes come. What it says may hold the password it was sent; the caller takes that out.
 
-use super::{Security, Server};
+use super::mail::{Security, Server};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use lettre::address::Envelope;
 use secrecy::{ExposeSecret as _, SecretString};

@@ -1,6 +1,7 @@
 //! A message to a web address: one POST, TLS always verified, redirects followed on the same host only.
 
-use crate::fetch::imap::{Redaction, http_agent};
+use crate::fetch::mailbox::Redaction;
+use crate::fetch::mailbox::oauth::http_agent;
 use secrecy::{ExposeSecret, SecretString};
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,10 +1,11 @@
 //! What becomes of the DKIM keys that verified the mail: kept, gone, or not known.
 
-use super::{Obstacle, SimulationRequest, proposed_dns::ProposedDns};
+use super::proposed_dns::ProposedDns;
+use super::{Obstacle, SimulationRequest};
 use crate::analyze::MailResults;
-use crate::dns::answer::{Answer, Kind, Lookup, Question, Txt};
 use crate::dns::dkim::Key;
-use crate::dns::name;
+use crate::dns::lookup::answer::{Answer, Kind, Lookup, Question, Txt};
+use crate::dns::lookup::name;
 use crate::model::Text;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! The answer of a simulation. Its JSON form is described in `present/simulation.schema.json`.
+//! The answer of a simulation. Its JSON form is described in `present/structured/simulation.schema.json`.
 
 use super::ObstacleKind;
 use crate::analyze::{Foreign, Role};

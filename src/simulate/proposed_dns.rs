@@ -1,8 +1,8 @@
 //! DNS as it would be: the proposed records, and what servers say of all other names.
 
 use super::zone_file::ZoneFile;
-use crate::dns::answer::{Answer, Data, Failure, Kind, Lookup, Question, Txt};
-use crate::dns::name;
+use crate::dns::lookup::answer::{Answer, Data, Failure, Kind, Lookup, Question, Txt};
+use crate::dns::lookup::name;
 use crate::dns::spf::is_spf;
 use std::cell::Cell;
 
@@ -189,7 +189,7 @@ impl Lookup for NotAsked {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::zone::Zone;
+    use crate::dns::lookup::zone::Zone;
 
     #[test]
     fn a_whole_zone_hides_what_servers_say_and_a_part_adds_to_it() {
@@ -226,7 +226,10 @@ mod tests {
             assert_eq!(texts(&part, name), (of_part.0.to_owned(), of_part.1), "{name} of the part");
         }
         assert!(texts(&whole, "loop.example.com").0.contains("more than 8 aliases"));
-        assert!(whole.addresses("sub.example.com", crate::dns::answer::Family::V4).found().is_some(), "delegated");
+        assert!(
+            whole.addresses("sub.example.com", crate::dns::lookup::answer::Family::V4).found().is_some(),
+            "delegated"
+        );
         let spf = whole.with_spf("example.com", "v=spf1 -all");
         assert_eq!(texts(&spf, "example.com").0, "v=spf1 -all");
     }

@@ -1,9 +1,11 @@
 //! What is proposed, and the records that come of it.
 
-use super::{PolicyTags, SimulationError, TagChanges, ZoneFile, proposed_dns::ProposedDns};
-use crate::dns::answer::{Answer, Lookup, Txt};
+use super::proposed_dns::ProposedDns;
+use super::{PolicyTags, SimulationError, TagChanges, ZoneFile};
+use crate::dns::dmarc;
+use crate::dns::lookup::answer::{Answer, Lookup, Txt};
+use crate::dns::lookup::name;
 use crate::dns::spf::{Mechanism, Record, is_spf, records_of};
-use crate::dns::{dmarc, name};
 use crate::model::Text;
 use jiff::civil::Date;
 use std::collections::BTreeMap;

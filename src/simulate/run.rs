@@ -1,22 +1,21 @@
 //! The run: every row judged twice, and what differs added up.
 
+use super::keys::KeyFates;
+use super::losses::{Losses, LostRow};
+use super::proposed_dns::ProposedDns;
+use super::request::ResolvedRequest;
+use super::rules::{Certainty, ProposedResults, Rules, SpfAnswers};
+use super::spf_answers::{self, SpfAnswer};
+use super::test_mode::TestModeComparison;
+use super::tree_walk::{self, Organizations};
 use super::{
     ChangedMail, LossCause, MailCount, Obstacle, PolicyTags, ProposedRecords, RecordInForce, RoleCount,
     SIMULATION_SCHEMA, SimulatedWeeks, Simulation, SimulationError, SimulationRequest, Tolerance, TreeWalkCheck,
-    UndecidableMail,
-    keys::KeyFates,
-    losses::{Losses, LostRow},
-    obstacle,
-    proposed_dns::ProposedDns,
-    request::ResolvedRequest,
-    rules::{Certainty, ProposedResults, Rules, SpfAnswers},
-    spf_answers::{self, SpfAnswer},
-    test_mode::TestModeComparison,
-    tree_walk::{self, Organizations},
+    UndecidableMail, obstacle,
 };
 use crate::analyze::{AttributedMail, Foreign, MailResults, MailRow, Role};
-use crate::dns::answer::{Answer, Family, Kind, Lookup, Question};
 use crate::dns::dmarc::Policy;
+use crate::dns::lookup::answer::{Answer, Family, Kind, Lookup, Question};
 use crate::model::{Source, Text};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

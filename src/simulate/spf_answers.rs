@@ -2,8 +2,9 @@
 //! part of the return path or the HELO name, and a lookup may fail. Each such question is given all the answers that could
 //! matter; where the result is the same for all, it is settled.
 
-use super::{Obstacle, proposed_dns::ProposedDns};
-use crate::dns::answer::{Answer, Data, Kind, Lookup, Mx, Question, Txt};
+use super::Obstacle;
+use super::proposed_dns::ProposedDns;
+use crate::dns::lookup::answer::{Answer, Data, Kind, Lookup, Mx, Question, Txt};
 use crate::dns::spf::{Mail, Outcome, check_host};
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashSet};
@@ -180,7 +181,7 @@ impl Lookup for Ahead<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::zone::Zone;
+    use crate::dns::lookup::zone::Zone;
 
     fn answer(record: &str, address: &str) -> SpfAnswer {
         let below = Zone::new(

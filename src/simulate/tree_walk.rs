@@ -1,9 +1,10 @@
 //! Organizations by the suffix list (RFC 7489), which reporters go by today, and by the tree walk of RFC 9989: where the two
 //! differ, the verdict depends on the receiver.
 
-use super::{PolicyTags, proposed_dns::ProposedDns};
-use crate::dns::answer::{Answer, Kind, Lookup as _, Question};
+use super::PolicyTags;
+use super::proposed_dns::ProposedDns;
 use crate::dns::dmarc;
+use crate::dns::lookup::answer::{Answer, Kind, Lookup as _, Question};
 use crate::judge::organizational;
 use crate::model::Text;
 use std::collections::{BTreeMap, BTreeSet, HashMap};

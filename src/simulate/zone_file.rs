@@ -2,8 +2,8 @@
 //! that the checks ask for. Records of other types only make their names exist. It reads no other file and looks nothing up.
 
 use super::SimulationError;
-use crate::dns::answer::{Data, Kind, Mx, Question, Txt};
-use crate::dns::name;
+use crate::dns::lookup::answer::{Data, Kind, Mx, Question, Txt};
+use crate::dns::lookup::name;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The records of a zone file, in canonical names.

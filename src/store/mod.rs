@@ -3,219 +3,44 @@
 //! One process writes ([`Writer`]), any number read ([`Store`]), and neither waits for the other. This module does not
 //! parse, and does not know where bytes come from.
 
-mod access;
-mod aside;
-mod collect;
-mod commit;
-mod compact;
-mod cut;
-mod decode;
-mod delta;
-mod dns_history;
-mod domains;
-// What reads here is fuzzed with the program: the one build of polars serves all.
-mod encode;
-mod error;
-mod events;
+pub mod disk;
+pub(crate) mod error;
 mod export;
-mod export_folder;
-mod export_reports;
-mod export_sources;
-mod exported;
-mod files;
-mod folder;
-mod footer;
+mod ledger;
+mod pack;
+mod parquet;
+mod read;
+mod upkeep;
+mod write;
+
 #[cfg(all(any(test, fuzzing), feature = "cli"))]
 pub mod fuzzing;
-mod intents;
-pub mod layout;
-mod ledger;
-mod lock;
-mod lookups;
-mod mailboxes;
-mod mailed;
-mod merge;
-mod nested;
-mod networks;
-mod outbox;
-mod pack;
-mod pages;
-mod quota;
-mod read;
-mod rebuild;
-mod rehearse;
-mod replace;
-mod reports;
-pub mod schema;
-mod sound;
-mod status;
-mod stream;
-mod survey;
+
 pub mod tables;
 #[cfg(test)]
 mod tests;
-mod text_rows;
-mod uidls;
-mod upgrade;
-mod upkeep;
-mod writer;
 
-pub use access::Access;
-pub use aside::{ConflictEntry, RejectedEntry};
-pub use collect::{Collector, head};
-pub use compact::{Compacted, FULL_BYTES, FULL_ROWS, MERGE_BYTES, MERGE_FILES, MERGE_ROWS};
-pub use domains::ReportedDomain;
+pub use disk::access::Access;
 pub use error::StoreError;
-pub use events::{Acknowledgment, StoredEvent};
-pub use export::Format;
-pub use export_folder::ExportFolder;
-pub use exported::PartFiles;
-pub use lookups::{LookedUp, Naming};
-pub use networks::Network;
-pub use outbox::{AlertMemory, AlertRun, MailboxRun, UnseenReport, Untold};
-pub use read::Filter;
-pub use rebuild::{Kept, KeptReport, Rebuild, Rebuilt};
-pub use rehearse::rehearse;
-pub use replace::{Reader, ReplacedSums};
-pub use status::{Files, Folder, Reporter, Status, Totals};
-pub use stream::Stream;
+pub use export::folder::ExportFolder;
+pub use export::manifest::PartFiles;
+pub use export::records::Format;
+pub use export::stream::Stream;
+pub use ledger::events::{Acknowledgment, StoredEvent};
+pub use ledger::lookups::{LookedUp, Naming};
+pub use ledger::networks::Network;
+pub use ledger::outbox::{AlertMemory, AlertRun, MailboxRun, UnseenReport, Untold};
+pub use ledger::rejected::{ConflictEntry, RejectedEntry};
+pub use ledger::status::{Files, Folder, Reporter, Status, Totals};
+pub use read::domains::ReportedDomain;
+pub use read::store::Store;
+pub use tables::collect::{Collector, head};
+pub use tables::filter::Filter;
 pub use tables::reports::sums;
-pub use upkeep::{Fault, Pruned};
-pub(crate) use writer::short_hash;
-pub use writer::{Added, BatchLimits, Memory, Reject, Rejected, SeenItem, Writer};
-
-use crate::model::{Columns, Cursor, MailboxProgress, ReportHead, Rows};
-use jiff::civil::Date;
-use layout::{FileKind, Layout, Month};
-use ledger::Ledger;
-use std::path::{Path, PathBuf};
-
-/// A store opened for reading. Any number may be open, beside the writer too.
-#[derive(Debug)]
-pub struct Store {
-    layout: Layout,
-    /// Null where the store does not exist yet or holds nothing.
-    ledger: Option<Ledger>,
-    /// A folder of Parquet files as an export leaves it, which has no ledger.
-    folder: bool,
-}
-
-impl Store {
-    /// Open a data folder. One that does not exist, or holds nothing, reads as empty.
-    ///
-    /// # Errors
-    /// [`StoreError::NoLedger`] where data lie without a ledger, and any fault of the disk.
-    pub fn open(dir: &Path) -> Result<Self, StoreError> {
-        let layout = Layout::new(dir);
-        let ledger = Ledger::reader(&layout)?;
-        Ok(Self { layout, ledger, folder: false })
-    }
-
-    /// Open a folder as [`Store::export_parquet`] leaves it, whoever wrote it: `records/` and `reports/`, in folders of
-    /// months. It knows nothing of rejected items, conflicts and mailboxes.
-    ///
-    /// # Errors
-    /// Where the folder has no `records/`.
-    pub fn open_folder(dir: &Path) -> Result<Self, StoreError> {
-        let layout = Layout::new(dir);
-        folder::check(&layout)?;
-        Ok(Self { layout, ledger: None, folder: true })
-    }
-
-    /// Whether nothing was ever stored.
-    pub fn is_empty(&self) -> bool {
-        !self.folder && self.ledger.is_none()
-    }
-
-    /// The folder.
-    pub fn dir(&self) -> &Path {
-        self.layout.root()
-    }
-
-    /// Rows of the filter, a run at a time, in no particular order: decoded on all cores, handed over on this thread.
-    ///
-    /// # Errors
-    /// Where a part cannot be read.
-    pub fn rows(&self, filter: &Filter, columns: Columns, each: &mut dyn FnMut(Rows)) -> Result<(), StoreError> {
-        let paths = self.parts(filter)?;
-        let (send, receive) = crossbeam_channel::bounded(4);
-        std::thread::scope(|scope| {
-            let reader = scope
-                .spawn(move || read::each(&paths, (filter, &|_| columns), |rows| drop(send.send(rows)), || Ok(())));
-            receive.iter().for_each(each);
-            reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
-    }
-
-    /// As [`Store::rows`] and [`Store::heads`] at once, on as many threads as there are cores: rows are handed over on each
-    /// of them; this one does the heads, then its share of the rows. `columns` says which ones rows up to a day need; null:
-    /// it is not known up to which.
-    ///
-    /// # Errors
-    /// Where a part, the ledger or the folder cannot be read.
-    pub fn all(
-        &self,
-        filter: &Filter,
-        columns: &(dyn Fn(Option<Date>) -> Columns + Sync),
-        rows: impl Fn(Rows) + Sync,
-        head: &mut dyn FnMut(ReportHead),
-    ) -> Result<(), StoreError> {
-        read::each(&self.parts(filter)?, (filter, columns), rows, || self.heads(filter, head))
-    }
-
-    /// The heads of the reports of the filter, one at a time: of a store in the order of their arrival.
-    ///
-    /// # Errors
-    /// Where the ledger or the folder cannot be read.
-    pub fn heads(&self, filter: &Filter, each: &mut dyn FnMut(ReportHead)) -> Result<(), StoreError> {
-        if self.folder {
-            return folder::heads(&self.layout, filter, each);
-        }
-        self.ledger.as_ref().map_or(Ok(()), |ledger| reports::heads(ledger, filter, each))
-    }
-
-    /// The store at a glance.
-    ///
-    /// # Errors
-    /// Where the ledger cannot be read.
-    pub fn status(&self) -> Result<Status, StoreError> {
-        if self.folder {
-            return folder::status(&self.layout);
-        }
-        self.ledger.as_ref().map_or(Ok(Status::default()), status::status)
-    }
-
-    /// How far a mailbox was read, whatever its protocol.
-    ///
-    /// # Errors
-    /// Where the ledger cannot be read.
-    pub fn progress(&self, mailbox: &str) -> Result<MailboxProgress, StoreError> {
-        self.ledger.as_ref().map_or(Ok(MailboxProgress::default()), |ledger| uidls::progress(ledger, mailbox))
-    }
-
-    /// The cursors of a mailbox's folders.
-    ///
-    /// # Errors
-    /// Where the ledger cannot be read.
-    pub fn cursors(&self, mailbox: &str) -> Result<Vec<(String, Cursor)>, StoreError> {
-        self.ledger.as_ref().map_or(Ok(Vec::new()), |ledger| mailboxes::cursors(ledger, mailbox))
-    }
-
-    /// The parts that may hold rows of the filter: those of its months.
-    fn parts(&self, filter: &Filter) -> Result<Vec<PathBuf>, StoreError> {
-        if self.folder {
-            return folder::files(&self.layout, "records", filter);
-        }
-        let Some(ledger) = &self.ledger else { return Ok(Vec::new()) };
-        let read = || -> rusqlite::Result<Vec<PathBuf>> {
-            let mut statement = ledger.connection.prepare_cached(
-                "SELECT path FROM files WHERE kind = ?1 AND month BETWEEN ?2 AND ?3 ORDER BY month, path",
-            )?;
-            let from = filter.from.map_or_else(String::new, |day| Month::of(day).to_string());
-            let to = filter.to.map_or_else(|| "9999-99".to_owned(), |day| Month::of(day).to_string());
-            let found = statement.query_map([FileKind::Part.folder(), &from, &to], |row| row.get::<_, String>(0))?;
-            found.map(|path| Ok(self.layout.file(&path?))).collect()
-        };
-        read().map_err(ledger.failed("listing the parts"))
-    }
-}
+pub use upkeep::compact::{Compacted, FULL_BYTES, FULL_ROWS, MERGE_BYTES, MERGE_FILES, MERGE_ROWS};
+pub use upkeep::rebuild::{Kept, KeptReport, Rebuild, Rebuilt};
+pub use upkeep::verify::{Fault, Pruned};
+pub use write::rehearse::rehearse;
+pub use write::replace::{Reader, ReplacedSums};
+pub(crate) use write::writer::short_hash;
+pub use write::writer::{Added, BatchLimits, Memory, Reject, Rejected, SeenItem, Writer};

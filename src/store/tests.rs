@@ -1,15 +1,18 @@
 //! The store's promises, with made-up reports: nothing lost, nothing doubled, whatever instant a commit dies at.
 
-use super::commit::Step;
+use super::disk::layout::{FileKind, Layout, Month};
+use super::read::store::Store;
+use super::write::commit::Step;
 use super::*;
 use crate::model::{
-    Accepted, Cause, Code, DkimAuth, DkimResult, Domain, Evaluated, Fate, Finding, Flags, Hash, MailFacts, Message,
-    Metadata, Original, PolicyPublished, Provenance, Reason, ReasonType, Record, Report, ReportKey, ReturnPath,
-    SenderAuth, Source, SpfAuth, SpfResult, SpfScope, Verdict,
+    Accepted, Cause, Code, Columns, Cursor, DkimAuth, DkimResult, Domain, Evaluated, Fate, Finding, Flags, Hash,
+    MailFacts, MailboxProgress, Message, Metadata, Original, PolicyPublished, Provenance, Reason, ReasonType, Record,
+    Report, ReportKey, ReturnPath, Rows, SenderAuth, Source, SpfAuth, SpfResult, SpfScope, Verdict,
 };
 use jiff::Timestamp;
 use jiff::civil::date;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 fn domain(text: &str) -> Domain {
     Domain::from_canonical(text)
@@ -28,7 +31,7 @@ fn now() -> Timestamp {
 /// A report that differs from its like in all that the number touches.
 pub(super) fn accepted(number: u32, records: u32) -> Accepted {
     let day = date(2026, 10, 20).checked_add(jiff::Span::new().days(i64::from(number % 40))).unwrap();
-    let begin = Timestamp::from_second(i64::from(super::encode::days_since_epoch(day)) * 86_400).unwrap();
+    let begin = Timestamp::from_second(i64::from(super::tables::values::days_since_epoch(day)) * 86_400).unwrap();
     let mut key = [0; 16];
     key[..4].copy_from_slice(&number.to_be_bytes());
     let mut content = [7; 32];
@@ -446,7 +449,7 @@ fn many_batches(dir: &Path, batches: u32) -> Vec<Accepted> {
 
 fn count(dir: &Path, kind: FileKind) -> usize {
     let mut files = Vec::new();
-    super::survey::visible(&Layout::new(dir).folder(kind), kind.extension(), &mut files).unwrap();
+    super::ledger::survey::visible(&Layout::new(dir).folder(kind), kind.extension(), &mut files).unwrap();
     files.len()
 }
 
@@ -458,12 +461,12 @@ fn compaction_keeps_every_row_and_original() {
     let mut writer = Writer::open(dir.path(), now()).unwrap();
     let done = writer.compact(false).unwrap();
     assert!(done.merged > 2 * MERGE_FILES, "{done:?}");
-    assert_eq!(writer.compact(false).unwrap(), super::Compacted::default(), "nothing is due twice");
+    assert_eq!(writer.compact(false).unwrap(), super::upkeep::compact::Compacted::default(), "nothing is due twice");
     drop(writer);
     assert!(count(dir.path(), FileKind::Part) < before);
     // A reader of all Parquet files below the root, as by `**/*.parquet`, meets each row once.
     let mut parts = Vec::new();
-    super::survey::visible(dir.path(), "parquet", &mut parts).unwrap();
+    super::ledger::survey::visible(dir.path(), "parquet", &mut parts).unwrap();
     assert_eq!(parts.len(), count(dir.path(), FileKind::Part), "{parts:?}");
     assert!(dir.path().join("retired").exists(), "readers may still want the others");
     assert_eq!(stored(dir.path()), collected(&reports));
@@ -479,10 +482,10 @@ fn compaction_keeps_every_row_and_original() {
 /// How many reports the manifests of all packs name, each once.
 fn manifest_keys(dir: &Path) -> usize {
     let mut packs = Vec::new();
-    super::survey::visible(&Layout::new(dir).folder(FileKind::Pack), "zip", &mut packs).unwrap();
+    super::ledger::survey::visible(&Layout::new(dir).folder(FileKind::Pack), "zip", &mut packs).unwrap();
     let mut keys: Vec<_> = packs
         .iter()
-        .flat_map(|path| super::pack::PackReader::open(path).unwrap().manifest().unwrap())
+        .flat_map(|path| super::pack::zip::PackReader::open(path).unwrap().manifest().unwrap())
         .map(|line| line.key)
         .collect();
     let all = keys.len();
@@ -494,7 +497,7 @@ fn manifest_keys(dir: &Path) -> usize {
 
 #[test]
 fn a_kill_at_any_step_of_a_compaction_changes_no_answer() {
-    use super::compact::Step;
+    use super::upkeep::compact::Step;
     for step in [Step::Planned, Step::Built, Step::Recorded, Step::Settled] {
         let dir = tempfile::tempdir().unwrap();
         let reports = many_batches(dir.path(), 40);
@@ -516,8 +519,8 @@ fn a_kill_at_any_step_of_a_compaction_changes_no_answer() {
 /// The rows of all parts that lie under `records/`, whatever the ledger says.
 fn globbed(dir: &Path) -> usize {
     let mut parts = Vec::new();
-    super::survey::visible(&Layout::new(dir).folder(FileKind::Part), "parquet", &mut parts).unwrap();
-    parts.into_iter().map(|path| super::read::Part::open(path).unwrap().metadata.num_rows).sum()
+    super::ledger::survey::visible(&Layout::new(dir).folder(FileKind::Part), "parquet", &mut parts).unwrap();
+    parts.into_iter().map(|path| super::parquet::rows::Part::open(path).unwrap().metadata.num_rows).sum()
 }
 
 #[test]
@@ -531,7 +534,8 @@ fn a_sound_store_verifies_and_each_damage_is_named() {
     assert_eq!(verify(), []);
 
     let file = |kind, month| {
-        let found = super::files::list(&Layout::new(dir.path()).month(kind, Month { year: 2026, month })).unwrap();
+        let found =
+            super::disk::files::list(&Layout::new(dir.path()).month(kind, Month { year: 2026, month })).unwrap();
         found.first().unwrap().clone()
     };
     let part = file(FileKind::Part, 11);
@@ -603,7 +607,7 @@ fn a_ledger_of_version_1_is_read_and_brought_up_to_date() {
 fn store_of_version_2() -> tempfile::TempDir {
     fn copy(from: &Path, to: &Path) {
         std::fs::create_dir_all(to).unwrap();
-        for path in super::files::list(from).unwrap() {
+        for path in super::disk::files::list(from).unwrap() {
             let target = to.join(path.file_name().unwrap());
             if path.is_dir() {
                 copy(&path, &target);
@@ -760,7 +764,7 @@ fn a_merge_refuses_to_spread_damage() {
         write(dir.path(), &[accepted(number * 40, 2)]);
     }
     let mut packs = Vec::new();
-    super::survey::visible(&Layout::new(dir.path()).folder(FileKind::Pack), "zip", &mut packs).unwrap();
+    super::ledger::survey::visible(&Layout::new(dir.path()).folder(FileKind::Pack), "zip", &mut packs).unwrap();
     let bytes = std::fs::read(&packs[1]).unwrap();
     let mut damaged = bytes.clone();
     let middle = damaged.len() / 2;
@@ -828,7 +832,7 @@ fn a_replacement_killed_at_any_instant_is_made_or_not_and_loses_no_original() {
         writer.compact(true).unwrap();
         drop(writer);
         let pack = std::fs::read_dir(dir.path().join("originals/month=2026-10")).unwrap().next().unwrap().unwrap();
-        let mut pack = super::pack::PackReader::open(&pack.path()).unwrap();
+        let mut pack = super::pack::zip::PackReader::open(&pack.path()).unwrap();
         let key = new.report.key.to_string();
         let lines: Vec<_> = pack.manifest().unwrap().into_iter().filter(|line| line.key == key).collect();
         assert_eq!(lines.len(), 2);
@@ -855,7 +859,7 @@ fn a_report_stored_under_its_former_key_is_known_and_one_with_an_id_in_other_cas
 
 #[test]
 fn a_merged_part_that_was_set_aside_halfway_does_not_come_back() {
-    use super::compact::Step;
+    use super::upkeep::compact::Step;
     let dir = tempfile::tempdir().unwrap();
     let reports = many_batches(dir.path(), 20);
     let mut writer = Writer::open(dir.path(), now()).unwrap();
@@ -868,7 +872,7 @@ fn a_merged_part_that_was_set_aside_halfway_does_not_come_back() {
         let month = Month { year: 2026, month };
         let retired = layout.retired(FileKind::Part, month);
         std::fs::create_dir_all(&retired).unwrap();
-        for path in super::survey::on_disk(&layout, FileKind::Part).unwrap() {
+        for path in super::ledger::survey::on_disk(&layout, FileKind::Part).unwrap() {
             if path.starts_with(layout.month(FileKind::Part, month)) {
                 std::fs::hard_link(&path, layout.retired_file(FileKind::Part, month, path.file_name().unwrap()))
                     .unwrap();

@@ -85,11 +85,11 @@ fn the_samples_in_frames_give_the_sums_of_ingest_and_a_line_for_each_item() {
         assert_eq!(said["reports_table"][of_reports], tally["stored"][name], "{name} of reports");
     }
     assert_eq!(said["reports_table"]["reports"], tally["stored"]["reports"]);
-    assert_eq!(said["version"], dmarquet::store::schema::VERSION.to_string());
+    assert_eq!(said["version"], dmarquet::store::tables::schema::VERSION.to_string());
     let columns = said["columns"].as_array().unwrap().iter();
     let columns: Vec<_> = columns.map(|column| (column[0].as_str().unwrap(), column[2].as_bool().unwrap())).collect();
     let expected: Vec<_> =
-        dmarquet::store::schema::COLUMNS.iter().map(|column| (column.name, column.nullable)).collect();
+        dmarquet::store::tables::schema::COLUMNS.iter().map(|column| (column.name, column.nullable)).collect();
     assert_eq!(columns, expected);
     let types =
         |name: &str| said["columns"].as_array().unwrap().iter().find(|column| column[0] == name).unwrap()[1].clone();

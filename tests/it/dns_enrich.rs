@@ -1,9 +1,10 @@
 //! Naming many addresses: a hundred in flight, killed half-way, resumed: none is asked for twice.
 
 use crate::dns_servers::Scripted;
-use dmarquet::dns::enrich::{Cache, Looked, Options, enrich};
-use dmarquet::dns::ptr::Naming;
-use dmarquet::dns::resolver::{self, Resolver};
+use dmarquet::dns::hosts::enrich::{Cache, Looked, Options, enrich};
+use dmarquet::dns::hosts::ptr::Naming;
+use dmarquet::dns::lookup::resolver;
+use dmarquet::dns::lookup::resolver::Resolver;
 use jiff::Timestamp;
 use std::cell::Cell;
 use std::collections::HashMap;

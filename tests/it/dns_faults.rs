@@ -1,9 +1,10 @@
 //! A server that fails, is silent, cuts, points elsewhere or lies: each kind is told apart, and none looks like absence.
 
 use crate::dns_servers::Scripted;
-use dmarquet::dns::answer::{Answer, Failure, Lookup as _};
-use dmarquet::dns::posture::{self, Request};
-use dmarquet::dns::resolver::{Options, Resolver};
+use dmarquet::dns::lookup::answer::{Answer, Failure, Lookup as _};
+use dmarquet::dns::lookup::resolver::{Options, Resolver};
+use dmarquet::dns::posture::domain;
+use dmarquet::dns::posture::domain::Request;
 use dmarquet::dns::seen::Seen;
 use std::time::{Duration, Instant};
 
@@ -59,7 +60,7 @@ fn no_failure_becomes_a_finding() {
                 reports.test MX 1 mx.d.example\nd.example._report._dmarc.reports.test TXT v=DMARC1\n\
                 s1._domainkey.d.example TXT v=DKIM1; k=ed25519; p=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n";
     let request = Request { domain: "d.example".into(), selectors: vec!["s1".into()], ip: None };
-    let check = |zone: &str| posture::check(&request, &resolver(&Scripted::start(zone)), &Seen::default());
+    let check = |zone: &str| domain::check(&request, &resolver(&Scripted::start(zone)), &Seen::default());
     let whole = check(good);
     assert_eq!((whole.findings.as_slice(), whole.exit_code()), (&[][..], 0));
     let names = [

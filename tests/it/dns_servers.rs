@@ -397,5 +397,5 @@ fn strings(data: &str) -> Vec<u8> {
 }
 
 fn reverse(address: IpAddr) -> String {
-    dmarquet::dns::answer::reverse_name(address)
+    dmarquet::dns::lookup::answer::reverse_name(address)
 }

@@ -3,7 +3,7 @@
 //! Where the two differ the case says so (`mail-auth WORD`): a new difference fails the test, so that each is looked at.
 
 use crate::dns_servers::Scripted;
-use dmarquet::dns::resolver::{Options, Resolver};
+use dmarquet::dns::lookup::resolver::{Options, Resolver};
 use dmarquet::dns::spf::{Mail, check_host};
 use mail_auth::hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig, ResolverOpts};
 use mail_auth::{MessageAuthenticator, spf::verify::SpfParameters};

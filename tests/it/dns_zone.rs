@@ -3,11 +3,12 @@
 
 use crate::dns_servers::Servers;
 use crate::workdir::WorkDir;
-use dmarquet::dns::answer::{Data, Kind, Mx};
 use dmarquet::dns::finding::{Finding, Severity};
-use dmarquet::dns::overlay::Overlay;
-use dmarquet::dns::posture::{self, Posture, Request};
-use dmarquet::dns::resolver::{Options, Resolver};
+use dmarquet::dns::lookup::answer::{Data, Kind, Mx};
+use dmarquet::dns::lookup::overlay::Overlay;
+use dmarquet::dns::lookup::resolver::{Options, Resolver};
+use dmarquet::dns::posture::domain;
+use dmarquet::dns::posture::domain::{Posture, Request};
 use dmarquet::dns::seen::Seen;
 use std::net::IpAddr;
 
@@ -51,7 +52,7 @@ fn each_domain_has_its_findings_and_no_other() {
             selectors: vec!["s1".into()],
             ip: ip.as_ref().map(|(address, _)| *address),
         };
-        let posture = posture::check(&request, &resolver, &Seen::default());
+        let posture = domain::check(&request, &resolver, &Seen::default());
         for finding in posture.findings.iter().filter(|finding| finding.publish.is_some()) {
             proposals += 1;
             wrong.extend(judged(&request, &resolver, finding, &posture).map(|why| format!("{domain}: {why}")));
@@ -87,7 +88,7 @@ fn judged(request: &Request, resolver: &Resolver, finding: &Finding, before: &Po
         let mx = Mx { preference: words[1].parse().expect(record), host: words[2].trim_end_matches('.').into() };
         Overlay::new(resolver, name, Kind::Mx, vec![Data::Mx(mx)])
     };
-    let after = posture::check(request, &overlay, &Seen::default());
+    let after = domain::check(request, &overlay, &Seen::default());
     let remains = after.findings.iter().find(|after| {
         let is_new = !before.findings.iter().any(|known| known.code == after.code && known.place == after.place);
         (after.severity == Severity::Fault && is_new) || (after.code == finding.code && after.place == finding.place)

@@ -6,8 +6,9 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may fail like the tests")]
 
 use crate::imap_server::{Folder, Manner, Server, When, Wrong};
-use dmarquet::fetch::imap::{
-    After, Auth, Finished, Mailbox, Options, Patience, Poller, Protocol, Redaction, Secret, Security, Stop,
+use dmarquet::fetch::imap::Poller;
+use dmarquet::fetch::mailbox::{
+    After, Auth, Finished, Mailbox, Options, Patience, Protocol, Redaction, Secret, Security, Stop,
 };
 use dmarquet::ingest::{self, Observer, Tally};
 use dmarquet::limits::Limits;

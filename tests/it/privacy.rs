@@ -3,8 +3,9 @@
 use crate::imap_server::{Manner, Server};
 use crate::smtp::{SmtpServer, repeating_endpoint};
 use crate::workdir::{Done, WorkDir};
-use dmarquet::fetch::imap::{
-    After, Auth, Mailbox, OAuth2, Options, Patience, Poller, Protocol, Redaction, Secret, Security, Stop, Token,
+use dmarquet::fetch::imap::Poller;
+use dmarquet::fetch::mailbox::{
+    After, Auth, Mailbox, OAuth2, Options, Patience, Protocol, Redaction, Secret, Security, Stop, Token,
 };
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};

@@ -1,22 +1,18 @@
 //! What to do: changes that would repair legitimate mail, or stop spoofing, each with its evidence; silence where that is
 //! thin.
 
-use super::{
-    super::{
-        Foreign, Period,
-        period::date,
-        senders::{
-            Breakage, Folded, History, Horizon, Identity, ReporterSet, Role, SenderGroup, SigningKey, SpfEntry, View,
-        },
-        summary::{DomainSummary, form},
-        sums::Messages,
-        thresholds::{ENOUGH_DAYS, ENOUGH_REPORTERS, NO_CHANCE, UNSIGNED_ONE_IN, WORTH_A_LINE},
-    },
-    Verdict,
-    senders::addresses,
-    step::Step,
-    tracking::{Tracking, track},
+use super::Verdict;
+use super::senders::addresses;
+use super::step::Step;
+use super::summary::DomainSummary;
+use super::tracking::{Tracking, track};
+use crate::analyze::period::date;
+use crate::analyze::senders::{
+    Breakage, Folded, History, Horizon, Identity, ReporterSet, Role, SenderGroup, SigningKey, SpfEntry, View,
 };
+use crate::analyze::sums::Messages;
+use crate::analyze::thresholds::{ENOUGH_DAYS, ENOUGH_REPORTERS, NO_CHANCE, UNSIGNED_ONE_IN, WORTH_A_LINE};
+use crate::analyze::{Foreign, Period, form};
 use crate::model::{Cause, Source, Text};
 use jiff::civil::Date;
 use serde::Serialize;

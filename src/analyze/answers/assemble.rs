@@ -1,29 +1,28 @@
 //! From sums to the summary. Whatever order the sums came in, the answer is the same: everything is sorted on its way here.
 
-use super::{
-    super::{
-        Changes, Foreign, Period, PolicySeen, Summary, Totals,
-        adder::Added,
-        heads::DomainReports,
-        interner::Table,
-        period::{date, number},
-        policies, quality,
-        reporters::{Attendance, Silence},
-        senders::{DomainFold, Folded, Governs, History, Horizon, View, Weights, fold},
-        summary::{Days, DomainSummary, SCHEMA, Subdomain},
-        thresholds::MISSED_ONE_IN,
-        totals,
-        trend::{self, Windows},
-    },
-    Sender, Spoofing,
-    actions::{self, Findings},
-    changes::{self, Surroundings},
-    questions,
-    readiness::{DomainFacts, readiness},
-    senders,
-    step::Step,
-};
+use super::actions::{self, Findings};
+use super::changes::{self, Surroundings};
+use super::readiness::{DomainFacts, readiness};
+use super::reporters::{Attendance, Silence};
+use super::step::Step;
+use super::summary::{Days, DomainSummary, SCHEMA, Subdomain};
+use super::trend::{self, Windows};
+use super::{Sender, Spoofing, policies, quality, questions, senders, totals};
+use crate::analyze::period::{date, number};
+use crate::analyze::senders::{DomainFold, Folded, Governs, History, Horizon, View, Weights, fold};
+use crate::analyze::sums::adder::{Added, Adder};
+use crate::analyze::sums::heads::DomainReports;
+use crate::analyze::sums::interner::Table;
+use crate::analyze::thresholds::MISSED_ONE_IN;
+use crate::analyze::{Changes, Foreign, Period, PolicySeen, Summary, Totals};
 use std::{cmp::Reverse, collections::BTreeMap};
+
+impl Adder {
+    /// The answer.
+    pub fn finish(self) -> Summary {
+        summary(&self.into_added())
+    }
+}
 
 /// The whole answer.
 pub(crate) fn summary(added: &Added) -> Summary {

@@ -1,15 +1,10 @@
 //! Senders that are new, gone, or whose pass rate moved, against a baseline that small counts cannot trip.
 
-use super::{
-    super::{
-        Rate, Sums,
-        period::date,
-        senders::{Folded, Role, SenderGroup, View, WINDOWS},
-        summary::form,
-        trend::{median, rate_moved},
-    },
-    senders::{SenderName, name, stands_out},
-};
+use super::senders::{SenderName, name, stands_out};
+use super::trend::{median, rate_moved};
+use crate::analyze::period::date;
+use crate::analyze::senders::{Folded, Role, SenderGroup, View, WINDOWS};
+use crate::analyze::{Rate, Sums, form};
 use crate::model::Cause;
 use jiff::civil::Date;
 use serde::Serialize;

@@ -2,19 +2,26 @@
 
 mod actions;
 mod assemble;
+pub(crate) mod attributed;
 mod changes;
+pub(crate) mod explain;
+pub(crate) mod policies;
+pub(crate) mod quality;
 mod questions;
 mod readiness;
+pub(crate) mod reporters;
 mod senders;
 mod spoofing;
 mod step;
+pub(crate) mod summary;
+pub(crate) mod totals;
 mod tracking;
+pub(crate) mod trend;
 
 pub use actions::{Action, Change, Confidence, KeyFault};
-pub(crate) use assemble::summary;
 pub use changes::{SenderChange, SenderChanges};
 pub use questions::{Answers, Level, QuestionAnswer};
 pub use readiness::{HeldBy, Losing, Readiness, Verdict};
 pub use senders::{Sender, SenderName};
 pub use spoofing::Spoofing;
-pub use tracking::{Acknowledged, ActionState, Tracking};
+pub use tracking::{ActionState, Tracking};

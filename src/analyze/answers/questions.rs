@@ -1,6 +1,6 @@
 //! The four questions an administrator has, answered by a level: fine, worth a look, or urgent.
 
-use super::super::summary::Summary;
+use super::summary::Summary;
 use super::{Change, Confidence, Verdict};
 use crate::analyze::thresholds::NO_CHANCE;
 use serde::Serialize;

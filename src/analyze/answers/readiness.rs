@@ -1,18 +1,15 @@
 //! Can the domain enforce a stricter policy? A verdict over the eight weeks that end with the period, what holds it, and what
 //! is lost already.
 
-use super::{
-    super::{
-        Foreign, PolicySeen, Rate,
-        period::date,
-        senders::{DomainFold, OfTimes, Role, View},
-        summary::form,
-        sums::Messages,
-        thresholds::{ENOUGH_DAYS, ENOUGH_MESSAGES, ENOUGH_REPORTERS, NO_CHANCE, NOTICED_ONE_IN, VISIBLE_ONE_IN},
-    },
-    senders::{SenderName, name},
-    step::Step,
+use super::senders::{SenderName, name};
+use super::step::Step;
+use crate::analyze::period::date;
+use crate::analyze::senders::{DomainFold, OfTimes, Role, View};
+use crate::analyze::sums::Messages;
+use crate::analyze::thresholds::{
+    ENOUGH_DAYS, ENOUGH_MESSAGES, ENOUGH_REPORTERS, NO_CHANCE, NOTICED_ONE_IN, VISIBLE_ONE_IN,
 };
+use crate::analyze::{Foreign, PolicySeen, Rate, form};
 use crate::model::Cause;
 use jiff::civil::Date;
 use serde::Serialize;

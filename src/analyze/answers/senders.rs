@@ -1,13 +1,10 @@
 //! Senders as the user sees them: the failing first, in the order of what a person can fix, the spoofing tail folded.
 
-use super::super::{
-    Foreign, Sums,
-    interner::NONE,
-    period::date,
-    senders::{Evidence, Folded, Identity, Role, SenderGroup, View},
-    summary::form,
-    thresholds::STAYING_WEEKS,
-};
+use crate::analyze::period::date;
+use crate::analyze::senders::{Evidence, Folded, Identity, Role, SenderGroup, View};
+use crate::analyze::sums::interner::NONE;
+use crate::analyze::thresholds::STAYING_WEEKS;
+use crate::analyze::{Foreign, Sums, form};
 use crate::model::{Cause, Source};
 use jiff::civil::Date;
 use serde::Serialize;

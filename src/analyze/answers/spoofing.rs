@@ -1,15 +1,11 @@
 //! Spoofing, judged by its sum: three thousand addresses with one message each are an attack too.
 
-use super::{
-    super::{
-        Foreign,
-        senders::{DomainFold, Role, View},
-        sums::Messages,
-        thresholds::{NO_STRAY, WAVE, WAVE_NOT_BLOCKED_ONE_IN, WAVE_TIMES},
-        trend::median,
-    },
-    senders::Sender,
-};
+use super::senders::Sender;
+use super::trend::median;
+use crate::analyze::Foreign;
+use crate::analyze::senders::{DomainFold, Role, View};
+use crate::analyze::sums::Messages;
+use crate::analyze::thresholds::{NO_STRAY, WAVE, WAVE_NOT_BLOCKED_ONE_IN, WAVE_TIMES};
 use serde::Serialize;
 
 /// How many periods before this one tell what is usual.

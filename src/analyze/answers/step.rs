@@ -1,6 +1,7 @@
 //! The next step of a policy, and which mail it is about.
 
-use super::super::{Foreign, PolicySeen, senders::Governs};
+use crate::analyze::senders::Governs;
+use crate::analyze::{Foreign, PolicySeen};
 
 /// A change of one tag, or of those that limit a policy to a part of the mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,10 +2,8 @@
 //! acknowledged it.
 
 use super::{Action, Change};
-use crate::{
-    analyze::{Foreign, Period, Question, summary::form},
-    model::Text,
-};
+use crate::analyze::question::Acknowledged;
+use crate::analyze::{Foreign, Period, Question, form};
 use jiff::civil::Date;
 use serde::Serialize;
 use std::collections::HashSet;
@@ -44,15 +42,6 @@ pub enum ActionState {
     /// It began before the period.
     #[default]
     Open,
-}
-
-/// What a person said of an action, and how much showed it then.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Acknowledged {
-    /// In the person's words.
-    pub note: Text,
-    /// The messages that showed it: [`Action::evidence`].
-    pub evidence: u64,
 }
 
 impl ActionState {
@@ -150,6 +139,7 @@ pub(super) fn track(actions: &mut [Action], question: &Question, period: Option<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analyze::question::Acknowledged;
     use crate::{
         analyze::{Confidence, KeyFault},
         model::Cause,

@@ -1,13 +1,9 @@
 //! The rows and reports of the last weeks, added up for the rules: who saw which key, return path and sender on which day.
 
-use crate::{
-    analyze::{
-        interner::{Interner, Table},
-        period::number,
-    },
-    judge::organizational,
-    model::{Columns, Flags, ReportHead, Rows, SenderAuth, Source, Text, Words},
-};
+use crate::analyze::period::number;
+use crate::analyze::sums::interner::{Interner, Table};
+use crate::judge::organizational;
+use crate::model::{Columns, Flags, ReportHead, Rows, SenderAuth, Source, Text, Words};
 use jiff::civil::Date;
 use std::collections::BTreeMap;
 
@@ -256,7 +252,7 @@ impl EventFacts {
             lost: if works || pass { 0 } else { count },
         };
         let mut marks = SenderMarks {
-            network: crate::analyze::shards::network(source),
+            network: crate::analyze::sums::shards::network(source),
             keys: Vec::new(),
             signers: Vec::new(),
             path: None,

@@ -1,11 +1,11 @@
 //! What the results of a row say, seen from the domain in its From: which own signatures verify and which do not, whose
 //! return path passes SPF, who else vouches for it. Each [`Pattern`] is looked at once for all its rows.
 
-use super::super::{adder::Added, facts::Pattern, interner::Interner};
-use crate::{
-    judge::organizational,
-    model::{Cause, Flags, Text},
-};
+use crate::analyze::sums::adder::Added;
+use crate::analyze::sums::facts::Pattern;
+use crate::analyze::sums::interner::Interner;
+use crate::judge::organizational;
+use crate::model::{Cause, Flags, Text};
 
 /// A signing domain and its selector, as ids of the view's names.
 pub(crate) type SigningKey = (u32, u32);

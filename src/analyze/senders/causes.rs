@@ -1,6 +1,6 @@
 //! From what single rows say to what a source or sender is: the failing cause with most messages.
 
-use super::super::sums::Messages;
+use crate::analyze::sums::Messages;
 use crate::model::Cause;
 
 /// Messages by cause.

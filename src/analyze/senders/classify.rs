@@ -1,25 +1,19 @@
 //! Whose mail is it? Each row of a source goes to an identity, and by it to a role and a cause. An address may carry several
 //! identities: customers share addresses.
 
-use super::{
-    super::{
-        Confirmed,
-        interner::Table,
-        shards::network,
-        sums::{DayCounts, Messages},
-        thresholds::{BOUNCE_NAME, ENOUGH_REPORTERS, KNOWN_BY_SPF, SHARED, STAYING_WEEKS, WORTH_A_LINE},
-    },
-    Role,
-    auth_pattern::{AuthPattern, Breakage, Declared, PathResult, SigningKey},
-    history::{History, is_listed, vouches_alone},
-    reporter_set::ReporterSet,
-    view::{Item, View, by_source},
-};
+use super::Role;
+use super::auth_pattern::{AuthPattern, Breakage, Declared, PathResult, SigningKey};
+use super::history::{History, is_listed, vouches_alone};
+use super::reporter_set::ReporterSet;
+use super::view::{Item, View, by_source};
+use crate::analyze::Confirmed;
+use crate::analyze::known::{at_or_below, within};
+use crate::analyze::sums::interner::Table;
+use crate::analyze::sums::shards::network;
+use crate::analyze::sums::{DayCounts, Messages};
+use crate::analyze::thresholds::{BOUNCE_NAME, ENOUGH_REPORTERS, KNOWN_BY_SPF, SHARED, STAYING_WEEKS, WORTH_A_LINE};
 use crate::model::{Cause, Source};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Whose mail a row is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -294,22 +288,9 @@ fn is_shared(view: &View<'_>, items: &[Item<'_>]) -> bool {
     })
 }
 
-/// Whether an address is in a network.
-pub(crate) fn within(address: IpAddr, network: IpAddr, bits: u8) -> bool {
-    let same_family = address.is_ipv4() == network.is_ipv4();
-    let bits = u32::from(bits) + if network.is_ipv4() { 96 } else { 0 };
-    let mask = u128::MAX.checked_shl(128_u32.saturating_sub(bits)).unwrap_or(0);
-    same_family && (Source::from(Some(address)).0 ^ Source::from(Some(network)).0) & mask == 0
-}
-
-/// Whether a domain is another one or below it.
-pub(crate) fn at_or_below(domain: &str, parent: &str) -> bool {
-    domain.strip_suffix(parent).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::analyze::known::{at_or_below, within};
 
     #[test]
     fn a_network_holds_the_addresses_that_share_its_leading_bits() {

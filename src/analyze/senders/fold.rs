@@ -1,25 +1,20 @@
 //! The pass over all rows, part by part and on all cores: each sender is judged and folded at once, so that memory does not
 //! grow with their number.
 
-use super::{
-    super::{
-        interner::{NONE, Table},
-        shards::Part,
-        summary::SourceSummary,
-        sums::Messages,
-        thresholds::{NO_CHANCE, WORTH_A_LINE},
-    },
-    Role,
-    classify::{Identity, NetworkContext},
-    group::{NOTABLE, NetworkKey, OfTimes, SenderGroup, SourceKey, WINDOWS},
-    history::{History, Horizon},
-    reporter_set::ReporterSet,
-    signing::Signing,
-    source::{DomainLists, SourceSums, summarize},
-    spf_loss::SpfLosses,
-    view::{Item, View, by_network, by_source},
-    weights::Weights,
-};
+use super::Role;
+use super::classify::{Identity, NetworkContext};
+use super::group::{NOTABLE, NetworkKey, OfTimes, SenderGroup, SourceKey, WINDOWS};
+use super::history::{History, Horizon};
+use super::reporter_set::ReporterSet;
+use super::signing::Signing;
+use super::source::{DomainLists, SourceSummary, SourceSums, summarize};
+use super::spf_loss::SpfLosses;
+use super::view::{Item, View, by_network, by_source};
+use super::weights::Weights;
+use crate::analyze::sums::Messages;
+use crate::analyze::sums::interner::{NONE, Table};
+use crate::analyze::sums::shards::Part;
+use crate::analyze::thresholds::{NO_CHANCE, WORTH_A_LINE};
 use crate::model::{Source, Text};
 use rayon::prelude::*;
 use std::{

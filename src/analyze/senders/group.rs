@@ -1,22 +1,18 @@
 //! One sender of a domain: the addresses of one network with the same identity and role.
 
-use super::{
-    super::{
-        Sums,
-        interner::{NONE, Table},
-        question::HISTORY,
-        shards::network,
-        sums::{DayCounts, DaySpan, Messages},
-        thresholds::{ENOUGH_REPORTERS, NO_CHANCE, WHOLE_ONE_IN},
-    },
-    Role,
-    auth_pattern::{Declared, PathResult},
-    causes::Causes,
-    classify::{Identity, Judged},
-    history::Horizon,
-    reporter_set::ReporterSet,
-    view::{Item, View},
-};
+use super::Role;
+use super::auth_pattern::{Declared, PathResult};
+use super::causes::Causes;
+use super::classify::{Identity, Judged};
+use super::history::Horizon;
+use super::reporter_set::ReporterSet;
+use super::view::{Item, View};
+use crate::analyze::Sums;
+use crate::analyze::question::HISTORY;
+use crate::analyze::sums::interner::{NONE, Table};
+use crate::analyze::sums::shards::network;
+use crate::analyze::sums::{DayCounts, DaySpan, Messages};
+use crate::analyze::thresholds::{ENOUGH_REPORTERS, NO_CHANCE, WHOLE_ONE_IN};
 use crate::judge::organizational;
 use crate::model::{Cause, Source, Text};
 use std::cmp::Reverse;

@@ -1,23 +1,19 @@
 //! What is known of a domain's keys, return paths and of those who vouch for its mail, from all that was read. An identity
 //! is judged by it wherever its mail comes from.
 
-use super::{
-    super::{
-        interner::Table,
-        period::number,
-        shards::{Part, network},
-        sums::{DayCounts, Messages},
-        thresholds::{
-            ENOUGH_REPORTERS, HOME_ONE_IN, JUDGED_DAYS, NO_CHANCE, NO_STRAY, PASSED_ON_ONE_IN, REPAIRED_DAYS,
-            SECOND_HOME_ONE_IN, STEADY_DAYS, STEADY_WEEKS, VISIBLE_ONE_IN, WORTH_A_LINE,
-        },
-    },
-    Role,
-    auth_pattern::{AuthPattern, PathResult, SigningKey},
-    fold::parts_a_core,
-    reporter_set::ReporterSet,
-    view::{Item, View, by_network, by_source},
-    weights::Weights,
+use super::Role;
+use super::auth_pattern::{AuthPattern, PathResult, SigningKey};
+use super::fold::parts_a_core;
+use super::reporter_set::ReporterSet;
+use super::view::{Item, View, by_network, by_source};
+use super::weights::Weights;
+use crate::analyze::period::number;
+use crate::analyze::sums::interner::Table;
+use crate::analyze::sums::shards::{Part, network};
+use crate::analyze::sums::{DayCounts, Messages};
+use crate::analyze::thresholds::{
+    ENOUGH_REPORTERS, HOME_ONE_IN, JUDGED_DAYS, NO_CHANCE, NO_STRAY, PASSED_ON_ONE_IN, REPAIRED_DAYS,
+    SECOND_HOME_ONE_IN, STEADY_DAYS, STEADY_WEEKS, VISIBLE_ONE_IN, WORTH_A_LINE,
 };
 use crate::model::Source;
 use rayon::prelude::*;

@@ -1,23 +1,21 @@
 //! Who each sender of a domain is, by which evidence.
 
-mod attributed;
-mod auth_pattern;
+pub(crate) mod auth_pattern;
 mod causes;
-mod classify;
+pub(crate) mod classify;
 mod fold;
-mod group;
-mod history;
+pub(crate) mod group;
+pub(crate) mod history;
 mod reporter_set;
 mod role;
 mod signing;
-mod source;
+pub(crate) mod source;
 mod spf_loss;
-mod view;
-mod weights;
+pub(crate) mod view;
+pub(crate) mod weights;
 
-pub use attributed::{AttributedMail, MailResults, MailRow, MailSender, ReportedSignature};
 pub(crate) use auth_pattern::{Breakage, SigningKey};
-pub(crate) use classify::{Identity, at_or_below, within};
+pub(crate) use classify::Identity;
 pub(crate) use fold::{DomainFold, Folded, Governs, HolderKey, fold};
 pub(crate) use group::{OfTimes, SenderGroup, WINDOWS};
 pub(crate) use history::{History, Horizon};

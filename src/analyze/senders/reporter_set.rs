@@ -1,6 +1,6 @@
 //! Who reported something: sets of reporters, small where few did. There may be very many of them.
 
-use super::super::interner::NONE;
+use crate::analyze::sums::interner::NONE;
 
 /// A set of reporters by their ids: words of 32 bits, sorted by their place, those without a bit left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! What a sender is for a domain, and the evidence for it.
 
-use super::super::Foreign;
+use crate::analyze::Foreign;
 use serde::Serialize;
 
 /// What a sender is for the domain it sends as.

@@ -1,18 +1,14 @@
 //! Signatures of own senders that do not verify: since when, from where, and what the results say is wrong.
 
-use super::{
-    super::{
-        interner::Table,
-        sums::{DayCounts, Messages},
-        thresholds::{BROKEN_ONE_IN, ENOUGH_REPORTERS, NO_CHANCE},
-    },
-    Role,
-    auth_pattern::{Breakage, SigningKey},
-    classify::Judged,
-    history::Horizon,
-    reporter_set::ReporterSet,
-    view::Item,
-};
+use super::Role;
+use super::auth_pattern::{Breakage, SigningKey};
+use super::classify::Judged;
+use super::history::Horizon;
+use super::reporter_set::ReporterSet;
+use super::view::Item;
+use crate::analyze::sums::interner::Table;
+use crate::analyze::sums::{DayCounts, Messages};
+use crate::analyze::thresholds::{BROKEN_ONE_IN, ENOUGH_REPORTERS, NO_CHANCE};
 use crate::model::Source;
 use std::{cmp::Reverse, collections::BTreeMap};
 

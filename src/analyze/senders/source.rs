@@ -1,20 +1,20 @@
 //! What the rows of one address come to, over all chosen domains.
 
-use super::{
-    super::{
-        Foreign, Sums,
-        interner::Table,
-        period::date,
-        summary::SourceSummary,
-        sums::{DaySpan, Messages},
-    },
-    causes::Causes,
-    classify::Judged,
-    reporter_set::ReporterSet,
-    role::Roles,
-    view::{Item, View},
-};
-use crate::model::Source;
+use super::causes::Causes;
+use super::classify::Judged;
+use super::reporter_set::ReporterSet;
+use super::role::Roles;
+use super::view::{Item, View};
+use crate::analyze::foreign::Foreign;
+use crate::analyze::form;
+use crate::analyze::period::date;
+use crate::analyze::question::Network;
+use crate::analyze::sums::interner::Table;
+use crate::analyze::sums::{DaySpan, Messages, Rate, Sums};
+use crate::model::{Cause, Source};
+use jiff::civil::Date;
+use serde::Serialize;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Sums of one address.
@@ -87,5 +87,49 @@ pub(crate) fn summarize(
         first_seen: day(sums.span.first()),
         last_seen: day(sums.span.last()),
         domains: lists.entry(sums.domains).or_insert_with_key(list).clone(),
+    }
+}
+
+/// One address over the chosen domains.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SourceSummary {
+    /// The address; null for the unknown source.
+    pub source_ip: Option<IpAddr>,
+    /// Its name, where somebody looked it up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<Foreign>,
+    /// Whether the name leads back to the address; only beside a name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name_confirmed: Option<bool>,
+    /// Whose network it lies in, where a database says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<Box<Network>>,
+    /// Its sums.
+    #[serde(flatten)]
+    pub sums: Sums,
+    /// Failing messages that pass something, but for another domain.
+    pub authenticated_unaligned: u64,
+    /// The diagnosis.
+    #[serde(serialize_with = "form::cause")]
+    pub cause: Cause,
+    /// What its senders are in the period.
+    pub roles: Roles,
+    /// How many reporters saw it in the period.
+    pub reporters: u64,
+    /// The first day it was seen, in all that was read.
+    #[serde(serialize_with = "form::day")]
+    pub first_seen: Date,
+    /// The last day.
+    #[serde(serialize_with = "form::day")]
+    pub last_seen: Date,
+    /// The policy domains it sent as, sorted; sources that sent as the same share the list.
+    #[serde(serialize_with = "form::list")]
+    pub domains: Arc<[Foreign]>,
+}
+
+impl SourceSummary {
+    /// The DMARC pass rate.
+    pub fn pass_rate(&self) -> Option<Rate> {
+        self.sums.pass_rate()
     }
 }

@@ -1,18 +1,14 @@
 //! Sources that SPF authorized before and does not any more: the strongest evidence there is for a gap in an SPF record.
 
-use super::{
-    super::{
-        interner::Table,
-        shards::network,
-        sums::{DayCounts, Messages},
-        thresholds::{ENOUGH_REPORTERS, KNOWN_BY_SPF, NO_CHANCE, WORTH_A_LINE},
-    },
-    auth_pattern::PathResult,
-    classify::Judged,
-    history::Horizon,
-    reporter_set::ReporterSet,
-    view::{Item, View},
-};
+use super::auth_pattern::PathResult;
+use super::classify::Judged;
+use super::history::Horizon;
+use super::reporter_set::ReporterSet;
+use super::view::{Item, View};
+use crate::analyze::sums::interner::Table;
+use crate::analyze::sums::shards::network;
+use crate::analyze::sums::{DayCounts, Messages};
+use crate::analyze::thresholds::{ENOUGH_REPORTERS, KNOWN_BY_SPF, NO_CHANCE, WORTH_A_LINE};
 use crate::model::{Source, Text};
 use std::{cmp::Reverse, collections::BTreeMap};
 

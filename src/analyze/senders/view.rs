@@ -1,18 +1,14 @@
 //! The sums with every pattern understood, and the words behind the ids.
 
-use super::{
-    super::{
-        Foreign, HostName, Network, Sums,
-        adder::Added,
-        common::PatternSums,
-        facts::Fact,
-        interner::Interner,
-        shards::{Part, network},
-        sums::Messages,
-    },
-    auth_pattern::{AuthPattern, understand},
-    weights::Weights,
-};
+use super::auth_pattern::{AuthPattern, understand};
+use super::weights::Weights;
+use crate::analyze::sums::Messages;
+use crate::analyze::sums::adder::Added;
+use crate::analyze::sums::common::PatternSums;
+use crate::analyze::sums::facts::Fact;
+use crate::analyze::sums::interner::Interner;
+use crate::analyze::sums::shards::{Part, network};
+use crate::analyze::{Foreign, HostName, Network, Sums};
 use crate::model::{Source, Text};
 use std::net::IpAddr;
 

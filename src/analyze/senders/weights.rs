@@ -1,16 +1,14 @@
 //! How much a fact counts in a verdict: nothing where one reporter alone sees what nobody else sees, once where the same
 //! report came again under another id. The sums of the summary keep both.
 
-use super::super::{
-    adder::Added,
-    facts::{Fact, Pattern},
-    heads::Heads,
-    interner::Table,
-    period::number,
-    shards::Part,
-    sums::Messages,
-    thresholds::{HEALTHY_ONE_IN, NO_CHANCE, SEEN_BY_OTHERS},
-};
+use crate::analyze::period::number;
+use crate::analyze::sums::Messages;
+use crate::analyze::sums::adder::Added;
+use crate::analyze::sums::facts::{Fact, Pattern};
+use crate::analyze::sums::heads::Heads;
+use crate::analyze::sums::interner::Table;
+use crate::analyze::sums::shards::Part;
+use crate::analyze::thresholds::{HEALTHY_ONE_IN, NO_CHANCE, SEEN_BY_OTHERS};
 use crate::model::Flags;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};

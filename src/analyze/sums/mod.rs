@@ -1,8 +1,15 @@
 //! What is added up: the numbers that sums are made of.
 
+pub(crate) mod adder;
+pub(crate) mod classes;
+pub(crate) mod common;
 mod day_counts;
 mod day_span;
+pub(crate) mod facts;
+pub(crate) mod heads;
+pub(crate) mod interner;
 mod messages;
+pub(crate) mod shards;
 mod statistics;
 
 pub(crate) use day_counts::DayCounts;

@@ -1,9 +1,9 @@
 //! One planted world for each rule of `docs/judging.md`: what must be said of it, and what must not.
 
-use super::super::{
+use super::*;
+use crate::analyze::{
     Action, Change, Confidence, Confirmed, HeldBy, KeyFault, Level, Readiness, Role, SourceSummary, Verdict,
 };
-use super::*;
 use crate::model::signature_line;
 
 const WEEKS: std::ops::Range<i32> = -49..7;

@@ -1,7 +1,7 @@
 //! The summary names each planted event, and claims nothing else.
 
-use super::super::{Change, Evidence, Quality, Role, Verdict};
 use super::*;
+use crate::analyze::{Change, Evidence, Quality, Role, Verdict};
 
 /// Everything the summary claims, one line each.
 fn claims(summary: &Summary) -> Vec<String> {

@@ -53,7 +53,7 @@ pub(crate) fn network_of(text: &str) -> Option<(IpAddr, u8)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::settings::Settings;
+    use crate::cli::settings::file::Settings;
     use std::path::Path;
 
     fn read(text: &str) -> Result<Vec<Confirmed>, String> {

@@ -181,12 +181,12 @@ fn unknown_place(subject: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use crate::cli::settings::Settings;
+    use crate::cli::settings::file::Settings;
     use std::path::Path;
 
     fn read(text: &str) -> Result<Settings, String> {
         Settings::parse(text, Path::new("dmarquet.toml")).map_err(|error| {
-            error.downcast::<crate::cli::fault::Several>().map_or_else(
+            error.downcast::<crate::cli::terminal::fault::Several>().map_or_else(
                 |error| format!("{error:#}"),
                 |several| several.0.iter().map(|error| format!("{error:#}\n")).collect(),
             )

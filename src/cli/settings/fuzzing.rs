@@ -3,8 +3,9 @@
 
 #![allow(clippy::missing_panics_doc, reason = "to panic is what these are for")]
 
-use super::{Settings, senders};
-use crate::cli::fault::Several;
+use super::file::Settings;
+use super::senders;
+use crate::cli::terminal::fault::Several;
 use std::collections::BTreeSet;
 use std::path::Path;
 

@@ -2,7 +2,7 @@
 
 use super::reader::Section;
 use super::secret;
-use crate::fetch::imap::{After, Auth, Mailbox, OAuth2, Patience, Protocol, Redaction, Secret, Security, Token};
+use crate::fetch::mailbox::{After, Auth, Mailbox, OAuth2, Patience, Protocol, Redaction, Secret, Security, Token};
 use std::net::IpAddr;
 use std::path::Path;
 

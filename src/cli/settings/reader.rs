@@ -2,8 +2,8 @@
 //!
 //! Serde would stop at the first error, and word it for programmers.
 
-use crate::cli::args::{NOT_A_URL, is_url};
-use crate::cli::near::distance;
+use super::local_path::{NOT_A_URL, is_url};
+use super::near::distance;
 use anyhow::anyhow;
 use jiff::civil::Date;
 use std::cell::RefCell;
@@ -24,7 +24,7 @@ impl File<'_> {
     fn fault(&self, place: usize, what: &str, hint: Option<String>) {
         let line = self.text.get(..place).map_or(1, |before| before.matches('\n').count() + 1);
         let error = anyhow!("{} line {line}: {what}", self.name);
-        let error = hint.into_iter().fold(error, super::super::fault::Hint::hint);
+        let error = hint.into_iter().fold(error, crate::cli::terminal::fault::Hint::hint);
         self.faults.borrow_mut().push((line, error));
     }
 }

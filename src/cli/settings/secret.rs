@@ -1,7 +1,7 @@
 //! A secret as the settings name it: by command, file or environment variable. It is read when it is needed, not here.
 
 use super::reader::Section;
-use crate::fetch::imap::Secret;
+use crate::fetch::mailbox::Secret;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 

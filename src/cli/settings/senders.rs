@@ -1,8 +1,8 @@
 //! The user's own list of mail services, in a separate file: `senders = "senders.toml"` in the settings.
 
-use super::super::fault::Several;
 use super::reader::{self, Section};
 use crate::analyze::Service;
+use crate::cli::terminal::fault::Several;
 use crate::model::Text;
 
 /// Read the file's text; `name` is what faults call it.

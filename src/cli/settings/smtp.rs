@@ -3,7 +3,7 @@
 use super::mailbox::{SECURITY, check_security};
 use super::reader::Section;
 use super::secret;
-use crate::fetch::imap::{Secret, Security};
+use crate::fetch::mailbox::{Secret, Security};
 use crate::normalize::canonical_domain;
 use std::path::{Path, PathBuf};
 

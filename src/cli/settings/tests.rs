@@ -1,8 +1,9 @@
 //! The settings as a whole: what a file gives, and what each fault says.
 
-use super::{Outlet, Settings};
-use crate::cli::fault::{Several, hint_of};
-use crate::fetch::imap::{After, Auth, Secret, Security};
+use super::file::Settings;
+use super::smtp::Outlet;
+use crate::cli::terminal::fault::{Several, hint_of};
+use crate::fetch::mailbox::{After, Auth, Secret, Security};
 use std::path::{Path, PathBuf};
 
 fn settings(text: &str) -> Settings {

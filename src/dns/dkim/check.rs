@@ -1,8 +1,9 @@
 //! What is wrong with the keys at the selectors of a domain: those a person named, and those the reports show.
 
 use super::key::{Key, KeyFault, KeyKind};
-use crate::dns::answer::{Answer, Kind, Lookup, Question, Txt};
-use crate::dns::finding::{self as codes, Finding, Notes};
+use crate::dns::finding as codes;
+use crate::dns::finding::{Finding, Notes};
+use crate::dns::lookup::answer::{Answer, Kind, Lookup, Question, Txt};
 use crate::dns::seen::SeenSelector;
 use jiff::civil::Date;
 use serde::Serialize;
@@ -206,7 +207,7 @@ fn key_findings(place: &str, key: &Key, notes: &mut Notes) {
 mod tests {
     use super::super::key::tests::{ed25519, rsa};
     use super::*;
-    use crate::dns::zone::Zone;
+    use crate::dns::lookup::zone::Zone;
     use jiff::civil::date;
 
     fn seen(last: Date) -> SeenSelector {

@@ -2,8 +2,8 @@
 //!
 //! mail-auth does the cryptography. It is given the keys that were looked up here, so it sends nothing itself.
 
-use super::super::answer::{Answer, Lookup, Txt as Text};
 use super::key::{Key, KeyKind};
+use crate::dns::lookup::answer::{Answer, Lookup, Txt as Text};
 use futures::FutureExt as _;
 use mail_auth::common::cache::NoCache;
 use mail_auth::common::crypto::{Algorithm, CryptoError, HashAlgorithm};

@@ -3,9 +3,10 @@
 
 use super::discover::{Discovered, Discovery, discover};
 use super::record::{Policy, Reach, Record, Slip, Target, is_dmarc};
-use crate::dns::answer::{Answer, Kind, Lookup, Question, Txt};
-use crate::dns::finding::{self as codes, Code, Finding, Notes};
-use crate::dns::name;
+use crate::dns::finding as codes;
+use crate::dns::finding::{Code, Finding, Notes};
+use crate::dns::lookup::answer::{Answer, Kind, Lookup, Question, Txt};
+use crate::dns::lookup::name;
 use crate::dns::tags::{Tags, quoting_fault};
 use serde::Serialize;
 
@@ -405,7 +406,7 @@ fn meaning(domain: &str, at: &str, record: &Record, reach: Reach) -> Vec<String>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::zone::Zone;
+    use crate::dns::lookup::zone::Zone;
 
     fn codes_of(zone: &str) -> Vec<&'static str> {
         let mut notes = Notes::default();

@@ -3,8 +3,8 @@
 //! Returns both answers and every step. A failed lookup is never taken for a missing record.
 
 use super::record::{Record, is_dmarc};
-use crate::dns::answer::{Answer, Failure, Lookup, Question, Txt};
-use crate::dns::{answer::Kind, name};
+use crate::dns::lookup::answer::{Answer, Failure, Kind, Lookup, Question, Txt};
+use crate::dns::lookup::name;
 use serde::Serialize;
 
 /// Queries of one walk (RFC 9989 section 4.10).
@@ -160,7 +160,7 @@ fn by_list(lookup: &dyn Lookup, domain: &str, steps: &[Step]) -> Result<Discover
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::zone::Zone;
+    use crate::dns::lookup::zone::Zone;
 
     fn both(zone: &str, domain: &str) -> (String, Option<String>, String, Option<String>) {
         let found = discover(&Zone::new(zone), domain);

@@ -2,7 +2,7 @@
 //!
 //! Reads the text of one record into its tags and lists every slip in the writing. What is merely unwise is `check`'s.
 
-use crate::dns::name;
+use crate::dns::lookup::name;
 use crate::dns::tags::Tags;
 use serde::Serialize;
 

@@ -1,11 +1,11 @@
 //! The DKIM key record to publish: the one that is there, repaired.
 
+use super::placement::obstacle;
 use super::proposal::{Checked, Proposal, Proposed, codes_of, no_record, put, verdict};
-use crate::dns::answer::Txt;
-use crate::dns::dkim;
-use crate::dns::finding::{self as codes, Notes, txt_record};
-use crate::dns::overlay::Overlay;
-use crate::dns::placement::obstacle;
+use crate::dns::finding::{Notes, txt_record};
+use crate::dns::lookup::answer::Txt;
+use crate::dns::lookup::overlay::Overlay;
+use crate::dns::{dkim, finding as codes};
 
 pub(super) fn keys(checked: &Checked<'_>, notes: &mut Notes) {
     let wanted = [&codes::DKIM_QUOTED, &codes::DKIM_VERSION, &codes::DKIM_MALFORMED];

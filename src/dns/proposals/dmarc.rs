@@ -1,12 +1,13 @@
 //! The DMARC record to publish: an edit of the one that is there, a first one, or a subdomain's own.
 
+use super::placement::obstacle;
 use super::proposal::{Checked, Proposal, Proposed, codes_of, named, no_record, put, repairable, verdict};
-use crate::dns::answer::Txt;
 use crate::dns::dmarc::{self, Policy};
-use crate::dns::finding::{self as codes, Code, Notes, txt_record};
-use crate::dns::name;
-use crate::dns::overlay::Overlay;
-use crate::dns::placement::obstacle;
+use crate::dns::finding as codes;
+use crate::dns::finding::{Code, Notes, txt_record};
+use crate::dns::lookup::answer::Txt;
+use crate::dns::lookup::name;
+use crate::dns::lookup::overlay::Overlay;
 use crate::dns::seen::{Seen, SeenSource};
 
 const DMARC_REPAIRED: [&Code; 18] = [

@@ -7,6 +7,7 @@ mod attach;
 mod dkim;
 mod dmarc;
 mod mx;
+pub(crate) mod placement;
 mod proposal;
 mod spf;
 

@@ -1,12 +1,13 @@
 //! The MX records to publish: hosts in place of their aliases, or a null MX where nothing accepts mail.
 
+use super::placement::obstacle;
 use super::proposal::{Checked, Proposal, Proposed, no_record, put, repairable, verdict};
 use super::spf::is_empty_spf;
-use crate::dns::answer::{Data, Kind, Lookup, Mx};
-use crate::dns::finding::{self as codes, Finding, Notes};
-use crate::dns::mx::{self, Delivery};
-use crate::dns::overlay::Overlay;
-use crate::dns::placement::obstacle;
+use crate::dns::finding as codes;
+use crate::dns::finding::{Finding, Notes};
+use crate::dns::hosts::mx::{self, Delivery};
+use crate::dns::lookup::answer::{Data, Kind, Lookup, Mx};
+use crate::dns::lookup::overlay::Overlay;
 
 /// Aliases that an MX host is followed through.
 const ALIASES: usize = 8;

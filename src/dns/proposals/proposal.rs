@@ -1,9 +1,9 @@
 //! What a proposal is, and how it gets to its finding.
 
-use crate::dns::answer::Lookup;
 use crate::dns::dmarc::Dmarc;
 use crate::dns::finding::{Code, Finding, Notes, Severity, counted, list};
-use crate::dns::mx::Delivery;
+use crate::dns::hosts::mx::Delivery;
+use crate::dns::lookup::answer::Lookup;
 use crate::dns::seen::{Seen, SeenSource};
 use crate::dns::spf::Spf;
 

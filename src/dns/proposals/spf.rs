@@ -1,11 +1,12 @@
 //! The SPF record to publish: an edit of the one that is there, or one for a domain that neither sends nor receives.
 
+use super::placement::obstacle;
 use super::proposal::{Checked, NAMED, Proposal, Proposed, codes_of, named, no_record, put, repairable, verdict};
-use crate::dns::answer::{Lookup, Txt};
-use crate::dns::finding::{self as codes, Code, Notes, txt_record};
-use crate::dns::mx::Delivery;
-use crate::dns::overlay::Overlay;
-use crate::dns::placement::obstacle;
+use crate::dns::finding as codes;
+use crate::dns::finding::{Code, Notes, txt_record};
+use crate::dns::hosts::mx::Delivery;
+use crate::dns::lookup::answer::{Lookup, Txt};
+use crate::dns::lookup::overlay::Overlay;
 use crate::dns::seen::{Seen, SeenSource};
 use crate::dns::spf::{self, Mail, Outcome, Qualifier};
 use std::net::IpAddr;

@@ -1,14 +1,14 @@
 //! Runs `tests/dns/proposals.zones` over a table, and checks each proposed record in place of the one it replaces.
 
 use super::spf::is_spf_text;
-use crate::dns::answer::{Data, Kind, Lookup, Mx};
 use crate::dns::dmarc;
 use crate::dns::finding::{Finding, Severity};
-use crate::dns::overlay::Overlay;
-use crate::dns::posture::{self, Posture, Request};
+use crate::dns::lookup::answer::{Data, Kind, Lookup, Mx};
+use crate::dns::lookup::overlay::Overlay;
+use crate::dns::lookup::zone::Zone;
+use crate::dns::posture::domain::{self, Posture, Request};
 use crate::dns::seen::{Seen, SeenSource};
 use crate::dns::spf::{self, Mail, Outcome};
-use crate::dns::zone::Zone;
 use jiff::civil::date;
 use std::collections::BTreeSet;
 
@@ -87,7 +87,7 @@ fn source_of(line: &str) -> SeenSource {
 fn checked(case: &Case, lookup: &dyn Lookup) -> Posture {
     let selectors = if case.domain == "example.com" { vec!["s1".into()] } else { Vec::new() };
     let request = Request { domain: case.domain.clone(), selectors, ip: None };
-    posture::check(&request, lookup, &case.seen)
+    domain::check(&request, lookup, &case.seen)
 }
 
 #[test]

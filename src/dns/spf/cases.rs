@@ -2,7 +2,7 @@
 //! `tests/it/dns_spf.rs`.
 
 use super::{Mail, check_host};
-use crate::dns::zone::Zone;
+use crate::dns::lookup::zone::Zone;
 
 #[test]
 fn the_rules_of_rfc_7208_hold() {

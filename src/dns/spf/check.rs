@@ -4,8 +4,9 @@
 use super::evaluate::{HOST_LIMIT, LOOKUP_LIMIT, VOID_LIMIT};
 use super::record::{Mechanism, Qualifier, Record, TermKind, is_spf};
 use super::tree::{self, Node, NodeState, TermFact};
-use crate::dns::answer::{Answer, Kind, Lookup, Txt};
-use crate::dns::finding::{self as codes, Finding, Notes};
+use crate::dns::finding as codes;
+use crate::dns::finding::{Finding, Notes};
+use crate::dns::lookup::answer::{Answer, Kind, Lookup, Txt};
 use crate::dns::tags::quoting_fault;
 use serde::Serialize;
 use std::net::{Ipv4Addr, Ipv6Addr};

@@ -5,8 +5,8 @@
 
 use super::macros::{MacroString, Values};
 use super::record::{Mechanism, Prefixes, Qualifier, Record, in_v4, in_v6, is_spf};
-use crate::dns::answer::{Answer, Failure, Family, Lookup};
-use crate::dns::name;
+use crate::dns::lookup::answer::{Answer, Failure, Family, Lookup};
+use crate::dns::lookup::name;
 use serde::Serialize;
 use std::net::IpAddr;
 
@@ -120,7 +120,7 @@ pub fn records_of(lookup: &dyn Lookup, domain: &str) -> Answer<Vec<String>> {
     }
     lookup.txt(domain).and_then(|texts| {
         let records: Vec<String> =
-            texts.iter().map(super::super::answer::Txt::text).filter(|text| is_spf(text)).collect();
+            texts.iter().map(crate::dns::lookup::answer::Txt::text).filter(|text| is_spf(text)).collect();
         (!records.is_empty()).then_some(records)
     })
 }

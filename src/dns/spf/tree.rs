@@ -6,7 +6,7 @@
 use super::evaluate::records_of;
 use super::macros::MacroString;
 use super::record::{Mechanism, Record, Term, TermKind};
-use crate::dns::answer::{Answer, Failure, Kind, Lookup, Question};
+use crate::dns::lookup::answer::{Answer, Failure, Kind, Lookup, Question};
 use serde::Serialize;
 
 /// Records drawn at most: a tree beyond is long past every limit.

@@ -3,11 +3,9 @@
 //! Every command may be interrupted at any point and repeated: a message that is already gone is no error, and a copy is
 //! not made twice where the server lets us see the first.
 
-use super::{
-    error::Fault,
-    ranges::set_of,
-    session::{Link, quoted},
-};
+use super::ranges::set_of;
+use super::session::{Link, quoted};
+use crate::fetch::mailbox::error::Fault;
 use async_imap::imap_proto::{AttributeValue, Response};
 use std::collections::BTreeMap;
 

@@ -2,14 +2,12 @@
 //!
 //! A refused password is not tried again, since that locks accounts. No message contains any part of a secret.
 
-use super::{
-    connect::{client_fault, offers},
-    error::{Fault, wait_in},
-    mailbox::{Auth, Mailbox},
-    oauth::Tokens,
-    sasl,
-    wire::Wire,
-};
+use super::connect::{client_fault, offers};
+use super::wire::Wire;
+use crate::fetch::mailbox::connect::refusal;
+use crate::fetch::mailbox::error::{Fault, wait_in};
+use crate::fetch::mailbox::oauth::Tokens;
+use crate::fetch::mailbox::{Auth, Mailbox, sasl};
 use async_imap::{Authenticator, Client, Session};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time;
@@ -129,21 +127,4 @@ fn refused(mailbox: &Mailbox, answer: &str, complaint: Option<&str>) -> Fault {
         return Fault::lost("login", format_args!("the server answered {answer}"));
     }
     refusal(mailbox, answer, complaint)
-}
-
-/// A refused login that only a person can mend.
-pub(in crate::fetch) fn refusal(mailbox: &Mailbox, answer: &str, complaint: Option<&str>) -> Fault {
-    let said = complaint.filter(|text| !text.is_empty()).map(|text| format!(", and said {text}")).unwrap_or_default();
-    let hint = match &mailbox.auth {
-        Auth::Password(_) => {
-            "check user and password; many providers want an app password or OAuth2 instead".to_owned()
-        }
-        Auth::XOAuth2(_) | Auth::OAuthBearer(_) => {
-            let protocol = mailbox.protocol.as_str();
-            format!(
-                "the token is not valid for this mailbox: expired, for another user, or without the scope for {protocol}"
-            )
-        }
-    };
-    Fault::hinted(format!("login as {} is refused: the server answered {answer}{said}", mailbox.user), hint)
 }

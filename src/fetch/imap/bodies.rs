@@ -2,13 +2,11 @@
 //!
 //! A mail that a group did not return is requested alone; one that breaks the connection even then is skipped and named.
 
-use super::{
-    error::Fault,
-    list::Entry,
-    mailbox::Patience,
-    ranges::set_of,
-    session::{Link, copy},
-};
+use super::list::Entry;
+use super::ranges::set_of;
+use super::session::{Link, copy};
+use crate::fetch::mailbox::Patience;
+use crate::fetch::mailbox::error::Fault;
 use async_imap::imap_proto::{AttributeValue, RequestId, Response, Status};
 use std::{
     collections::{BTreeMap, VecDeque},

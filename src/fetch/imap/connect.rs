@@ -1,33 +1,21 @@
 //! Connects to a host until its server has greeted us over a secured connection. Nothing but STARTTLS is sent before.
 
-use super::{
-    error::Fault,
-    mailbox::{Mailbox, Security},
-    tls,
-    wire::{Socket, Wire},
-};
+use super::gate::stream_fault;
+use super::wire::Wire;
+use crate::fetch::mailbox::connect::{dial, within};
+use crate::fetch::mailbox::error::Fault;
+use crate::fetch::mailbox::{Mailbox, Security, tls};
 use async_imap::{
     Client, error,
     imap_proto::{Response, Status},
 };
-use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
-use tokio::{net::TcpStream, time};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time;
 use tokio_rustls::rustls::ClientConfig;
 
 /// The largest literal where no mail is asked for: folder names.
 pub(super) const SMALL_LITERAL: u64 = 64 << 10;
-
-/// Bound a step in time.
-pub(in crate::fetch) async fn within<T>(
-    limit: Duration,
-    doing: &str,
-    step: impl Future<Output = Result<T, Fault>>,
-) -> Result<T, Fault> {
-    match time::timeout(limit, step).await {
-        Ok(result) => result,
-        Err(_) => Err(Fault::lost(doing, format_args!("no answer in {limit:?}"))),
-    }
-}
 
 /// Connect, secure, and wait for the greeting.
 pub(super) async fn connect(mailbox: &Mailbox, trust: &Arc<ClientConfig>) -> Result<Client<Wire>, Fault> {
@@ -44,39 +32,10 @@ pub(super) async fn connect(mailbox: &Mailbox, trust: &Arc<ClientConfig>) -> Res
     Ok(client)
 }
 
-/// A connection, inside TLS where that comes first.
-pub(in crate::fetch) async fn dial(mailbox: &Mailbox, trust: &Arc<ClientConfig>) -> Result<Box<dyn Socket>, Fault> {
-    let limit = mailbox.patience.connect;
-    let host = mailbox.host.as_str();
-    let doing = format!("connecting to {host} port {}", mailbox.port);
-    let socket = within(limit, &doing, async { tcp(mailbox, &doing).await }).await?;
-    if mailbox.security == Security::Tls {
-        return within(limit, "TLS handshake", tls::handshake(socket, host, trust.clone())).await;
-    }
-    Ok(socket)
-}
-
-async fn tcp(mailbox: &Mailbox, doing: &str) -> Result<Box<dyn Socket>, Fault> {
-    let addresses: Vec<SocketAddr> = tokio::net::lookup_host((mailbox.host.as_str(), mailbox.port))
-        .await
-        .map_err(|error| Fault::lost(doing, error))?
-        .collect();
-    if mailbox.security == Security::None && !addresses.iter().all(|address| address.ip().is_loopback()) {
-        return Err(Fault::hinted(
-            format!("security = \"none\" is only for a loopback address, found {}", mailbox.host),
-            "use \"tls\" or \"starttls\"",
-        ));
-    }
-    let stream = TcpStream::connect(&addresses[..]).await.map_err(|error| Fault::lost(doing, error))?;
-    // Commands are small and answers are waited for.
-    let _ = stream.set_nodelay(true);
-    Ok(Box::new(stream))
-}
-
 /// Wait for the server to greet.
 pub(super) async fn greeting(client: &mut Client<Wire>) -> Result<(), Fault> {
     let doing = "waiting for the greeting";
-    let response = client.read_response().await.map_err(|error| Fault::stream(doing, &error))?;
+    let response = client.read_response().await.map_err(|error| stream_fault(doing, &error))?;
     let Some(response) = response else {
         return Err(Fault::lost(doing, "the server closed the connection"));
     };
@@ -144,7 +103,7 @@ pub(super) fn client_fault(client: &Client<Wire>, doing: &str, error: &error::Er
         error::Error::No(_) | error::Error::Bad(_) => {
             Fault::Refused { what: doing.to_owned(), answer: gate.answer().to_owned() }
         }
-        error::Error::Io(error) => Fault::stream(doing, error),
+        error::Error::Io(error) => stream_fault(doing, error),
         error::Error::ConnectionLost => match gate.bye() {
             Some(words) => Fault::lost(doing, format_args!("the server hangs up: {words}")),
             None => Fault::lost(doing, "the server closed the connection"),

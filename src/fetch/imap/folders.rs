@@ -1,10 +1,8 @@
 //! Folder names: from the settings' form (`/`, any script) to the server's (its separator, its prefix, modified
 //! UTF-7), found by LIST, and made where they are wanted and missing.
 
-use super::{
-    error::Fault,
-    session::{Link, quoted},
-};
+use super::session::{Link, quoted};
+use crate::fetch::mailbox::error::Fault;
 use async_imap::imap_proto::{MailboxDatum, NameAttribute, Response};
 use base64::{Engine, alphabet, engine::GeneralPurpose, engine::general_purpose::NO_PAD};
 

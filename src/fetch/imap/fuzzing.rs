@@ -4,17 +4,18 @@
 #![allow(clippy::missing_panics_doc, reason = "to panic is what these are for")]
 
 use super::after::{self, Act};
+use super::auth;
 use super::bodies::{Got, Queue, answer};
 use super::connect::{SMALL_LITERAL, greeting};
-use super::error::{Fault, wait_in};
 use super::folders::{Tree, decode, encode};
 use super::gate::{Gate, GateError};
 use super::list::{Lister, entry};
-use super::oauth::Tokens;
 use super::ranges::Ranges;
 use super::session::{Link, Mode, is_news};
 use super::wire::Wire;
-use super::{After, Auth, Mailbox, Patience, Protocol, Redaction, Secret, Security, auth};
+use crate::fetch::mailbox::error::{Fault, wait_in};
+use crate::fetch::mailbox::oauth::Tokens;
+use crate::fetch::mailbox::{After, Auth, Mailbox, Patience, Protocol, Redaction, Secret, Security};
 use async_imap::Client;
 use async_imap::imap_proto::Response;
 use std::collections::{BTreeSet, VecDeque};

@@ -6,8 +6,10 @@
 //! the parser could not take. It holds one response at a time; a long literal flows through without being held, once
 //! what precedes it is found harmless. It does not interpret responses: that is the session's job.
 
+use crate::fetch::mailbox::error::Fault;
 use async_imap::imap_proto::{AttributeValue, Response};
 use std::collections::VecDeque;
+use std::io;
 use std::ops::Range;
 
 /// Longest text of one response, its literals not counted. A fuzzer's small inputs must come to it too.
@@ -41,6 +43,15 @@ pub(super) enum GateError {
     /// More unknown responses than any server needs.
     #[error("over {DROPPED} responses that nobody asked for")]
     Flood,
+}
+
+/// An error of the stream while doing this; what the gate said of it is kept.
+pub(super) fn stream_fault(doing: &str, error: &io::Error) -> Fault {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<GateError>()) {
+        Some(&GateError::Literal { uid, announced, .. }) => Fault::Oversized { uid, announced },
+        Some(other) => Fault::lost(doing, other),
+        None => Fault::stream(doing, error),
+    }
 }
 
 /// Where in a response the next byte stands.

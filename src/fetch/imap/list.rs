@@ -1,10 +1,8 @@
 //! What is in a folder: UID, size and date of each mail, asked for in bounded windows of UIDs.
 
-use super::{
-    error::Fault,
-    ranges::Ranges,
-    session::{Link, Opened},
-};
+use super::ranges::Ranges;
+use super::session::{Link, Opened};
+use crate::fetch::mailbox::error::Fault;
 use async_imap::imap_proto::{AttributeValue, Response};
 use jiff::{Timestamp, fmt::strtime};
 use std::collections::BTreeMap;

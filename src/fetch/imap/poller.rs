@@ -1,53 +1,18 @@
 //! The poller as the caller sees it: a blocking iterator of mails, and a handle to acknowledge what is safe.
 
-use super::{
-    error::MailboxError,
-    mailbox::{Mailbox, Protocol},
-    run::Run,
-    sink::{self, Mails, Sink},
-    stop::Stop,
-};
-use crate::{
-    fetch::{FetchError, Fetched, pop3::Pop3Run},
-    model::{Cursor, Fate, MailboxProgress, Message},
-};
-use jiff::Timestamp;
+use super::run::Run;
+use crate::fetch::item::{FetchError, Fetched, MailboxError};
+use crate::fetch::mailbox::run::Order;
+use crate::fetch::mailbox::sink::{self, Sink};
+use crate::fetch::mailbox::{Finished, Mailbox, Mails, Options, Protocol, Stop};
+use crate::fetch::pop3::Pop3Run;
+use crate::model::{Fate, MailboxProgress, Message};
+
 use std::{
     sync::mpsc as blocking,
     thread::{self, JoinHandle},
 };
 use tokio::sync::mpsc;
-
-/// What is asked of a run.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// At most so many mails.
-    pub limit: Option<u32>,
-    /// Only mails that arrived at or after this time; older ones wait for a run without it.
-    pub since: Option<Timestamp>,
-    /// Largest mail in bytes; a larger one is named and not read.
-    pub item_bytes: u64,
-    /// The time of arrival of a mail whose server does not say.
-    pub now: Timestamp,
-    /// Ends the run early.
-    pub stop: Stop,
-}
-
-impl Options {
-    /// Whether a mail that arrived then is asked for; one without a date always is.
-    pub(in crate::fetch) fn wants(&self, arrival: Option<Timestamp>) -> bool {
-        self.since.is_none_or(|since| arrival.is_none_or(|arrival| arrival >= since))
-    }
-}
-
-/// What a caller tells a run.
-#[derive(Debug)]
-pub(in crate::fetch) enum Order {
-    /// These are safe.
-    Safe(Vec<(Message, Fate)>),
-    /// There will be no more.
-    Finish,
-}
 
 /// A mailbox being polled, on a thread of its own.
 ///
@@ -65,22 +30,6 @@ pub struct Poller {
 /// Says what is safe. Clones speak to the same run; none of them waits.
 #[derive(Debug, Clone)]
 pub struct Acknowledger(mpsc::UnboundedSender<Order>);
-
-/// What a run came to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Finished {
-    /// Messages the server was told of, or needs not be: no longer pending.
-    pub told: Vec<Message>,
-    /// How far each folder was read, by the server's own name. One with another `UIDVALIDITY` than before voids all
-    /// that is known of the folder.
-    pub cursors: Vec<(String, Cursor)>,
-    /// The unique ids that a POP3 mailbox holds now; `None` where it was not listed.
-    pub uidls: Option<Vec<String>>,
-    /// What a curious person may want to know.
-    pub notes: Vec<String>,
-    /// What was not done, and needs a person or another run.
-    pub failures: Vec<MailboxError>,
-}
 
 impl Poller {
     /// Connect, log in, find the folders; then read in the background. Blocks until the first mail could come.

@@ -2,25 +2,21 @@
 //!
 //! A lost connection is made again; a run ends after several attempts in a row that bring nothing.
 
-use super::{
-    after::{self, Act},
-    bodies::Got,
-    error::{Fault, MailboxError},
-    folder::Folder,
-    folders::Tree,
-    list::Entry,
-    mailbox::{After, Mailbox},
-    oauth::Tokens,
-    poller::{Finished, Options, Order},
-    retry::Retry,
-    session::{Link, Mode},
-    sink::Sink,
-    tls::Roots,
-};
-use crate::{
-    fetch::{Fetched, Item},
-    model::{Cursor, Fate, Message},
-};
+use super::after::{self, Act};
+use super::bodies::Got;
+use super::folder::Folder;
+use super::folders::Tree;
+use super::list::Entry;
+use super::session::{Link, Mode};
+use crate::fetch::item::{Fetched, Item, MailboxError};
+use crate::fetch::mailbox::error::Fault;
+use crate::fetch::mailbox::oauth::Tokens;
+use crate::fetch::mailbox::retry::Retry;
+use crate::fetch::mailbox::run::Order;
+use crate::fetch::mailbox::sink::Sink;
+use crate::fetch::mailbox::tls::Roots;
+use crate::fetch::mailbox::{After, Finished, Mailbox, Options};
+use crate::model::{Cursor, Fate, Message};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use tokio_rustls::rustls::ClientConfig;

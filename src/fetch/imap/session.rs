@@ -2,14 +2,13 @@
 //!
 //! A [`Fault`] says whether the connection can still be used. Only this file, `connect` and `auth` know async-imap's types.
 
-use super::{
-    auth,
-    connect::{self, SMALL_LITERAL},
-    error::{Fault, wait_in},
-    mailbox::{Mailbox, Patience},
-    oauth::Tokens,
-    wire::Wire,
-};
+use super::auth;
+use super::connect::{self, SMALL_LITERAL};
+use super::gate::stream_fault;
+use super::wire::Wire;
+use crate::fetch::mailbox::error::{Fault, wait_in};
+use crate::fetch::mailbox::oauth::Tokens;
+use crate::fetch::mailbox::{Mailbox, Patience};
 use async_imap::imap_proto::{MailboxDatum, RequestId, Response, ResponseCode, Status};
 use std::{sync::Arc, time::Duration};
 use tokio::time;
@@ -149,7 +148,7 @@ impl Link {
                 Some(words) => Fault::lost(doing, format_args!("the server hangs up: {words}")),
                 None => Fault::lost(doing, "the server closed the connection"),
             }),
-            Err(error) => Err(Fault::stream(doing, &error)),
+            Err(error) => Err(stream_fault(doing, &error)),
         }
     }
 

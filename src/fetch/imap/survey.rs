@@ -1,59 +1,16 @@
 //! What a run would do, without doing it: log in, look at each folder by EXAMINE, count.
 
-use super::{
-    error::{Fault, MailboxError},
-    folder::Folder,
-    folders::Tree,
-    list::Entry,
-    mailbox::{After, Mailbox, Protocol},
-    oauth::Tokens,
-    poller::Options,
-    session::{Link, Mode},
-    tls::Roots,
-};
+use super::folder::Folder;
+use super::folders::Tree;
+use super::list::Entry;
+use super::session::{Link, Mode};
+use crate::fetch::item::MailboxError;
+use crate::fetch::mailbox::error::Fault;
+use crate::fetch::mailbox::oauth::Tokens;
+use crate::fetch::mailbox::tls::Roots;
+use crate::fetch::mailbox::{After, FolderSurvey, Mailbox, Options, Protocol, Survey, TargetSurvey};
 use crate::fetch::pop3;
 use crate::model::MailboxProgress;
-
-/// What there is and what would be done.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Survey {
-    /// The folders that would be read.
-    pub folders: Vec<FolderSurvey>,
-    /// The folders that mails would go to.
-    pub targets: Vec<TargetSurvey>,
-    /// Folders of the settings that are not there.
-    pub failures: Vec<MailboxError>,
-}
-
-/// One folder that would be read.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct FolderSurvey {
-    /// As the settings name it.
-    pub setting: String,
-    /// As the server names it, decoded.
-    pub name: String,
-    /// Mails in it.
-    pub mails: u32,
-    /// Mails that would be fetched.
-    pub new: u32,
-    /// Their size in bytes, by the server's word.
-    pub new_bytes: u64,
-    /// Those over the limit.
-    pub too_large: u32,
-    /// Mails whose reports are stored, and of which the server is still to be told.
-    pub pending: u32,
-    /// `UIDVALIDITY` changed: all is read again.
-    pub renewed: bool,
-}
-
-/// One folder that mails would go to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TargetSurvey {
-    /// As the settings name it.
-    pub setting: String,
-    /// As the server names it, decoded; none where it is still to be made.
-    pub name: Option<String>,
-}
 
 /// Look at a mailbox. Blocks; changes nothing.
 ///

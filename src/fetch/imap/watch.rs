@@ -2,15 +2,13 @@
 //!
 //! Fetches nothing: the caller starts a run, while this connection keeps listening, so that no arrival is missed.
 
-use super::{
-    error::{Fault, MailboxError},
-    folders::Tree,
-    mailbox::{Mailbox, Protocol},
-    oauth::Tokens,
-    session::{Link, Mode, is_news, quoted},
-    stop::Stop,
-    tls::Roots,
-};
+use super::folders::Tree;
+use super::session::{Link, Mode, is_news, quoted};
+use crate::fetch::item::MailboxError;
+use crate::fetch::mailbox::error::Fault;
+use crate::fetch::mailbox::oauth::Tokens;
+use crate::fetch::mailbox::tls::Roots;
+use crate::fetch::mailbox::{Mailbox, Protocol, Stop};
 use async_imap::imap_proto::{MailboxDatum, Response};
 use std::{
     sync::{Arc, mpsc},

@@ -3,6 +3,7 @@
 //! Holds one read of the socket (64 KiB) and one response. A server that stays silent while an answer is due is an error.
 
 use super::gate::{Gate, GateError};
+use crate::fetch::mailbox::tls::Socket;
 use std::{
     io,
     pin::Pin,
@@ -15,11 +16,6 @@ use tokio::{
 };
 
 const READ_BYTES: usize = 64 << 10;
-
-/// A plain or a TLS socket.
-pub(in crate::fetch) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Socket for T {}
 
 /// A socket whose incoming side is filtered and metered.
 pub(super) struct Wire {

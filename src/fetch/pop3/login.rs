@@ -3,11 +3,10 @@
 //! Nothing of a secret is said before TLS, and nothing that came before TLS is used after it.
 
 use super::stream::{LineStream, Status};
-use crate::fetch::imap::auth::refusal;
-use crate::fetch::imap::connect::{dial, within};
-use crate::fetch::imap::error::{Fault, wait_in};
-use crate::fetch::imap::oauth::Tokens;
-use crate::fetch::imap::{Auth, Mailbox, Security, sasl, tls};
+use crate::fetch::mailbox::connect::{dial, refusal, within};
+use crate::fetch::mailbox::error::{Fault, wait_in};
+use crate::fetch::mailbox::oauth::Tokens;
+use crate::fetch::mailbox::{Auth, Mailbox, Security, sasl, tls};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use secrecy::ExposeSecret as _;
 use std::sync::Arc;

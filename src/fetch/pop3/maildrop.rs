@@ -5,9 +5,9 @@
 use super::listing::{Lines, Listed, MOST_MESSAGES, count_of, joined, octets_of, uidl_of};
 use super::login;
 use super::stream::{Body, LineStream, Status};
-use crate::fetch::imap::Mailbox;
-use crate::fetch::imap::error::Fault;
-use crate::fetch::imap::oauth::Tokens;
+use crate::fetch::mailbox::Mailbox;
+use crate::fetch::mailbox::error::Fault;
+use crate::fetch::mailbox::oauth::Tokens;
 use crate::model::Hash;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

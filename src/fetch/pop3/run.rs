@@ -5,14 +5,14 @@
 
 use super::listing::Listed;
 use super::maildrop::{Maildrop, Retrieved};
-use crate::fetch::imap::error::Fault;
-use crate::fetch::imap::oauth::Tokens;
-use crate::fetch::imap::poller::{Finished, Options, Order};
-use crate::fetch::imap::retry::Retry;
-use crate::fetch::imap::sink::Sink;
-use crate::fetch::imap::tls::Roots;
-use crate::fetch::imap::{After, Mailbox, MailboxError};
-use crate::fetch::{Fetched, Item};
+use crate::fetch::item::{Fetched, Item, MailboxError};
+use crate::fetch::mailbox::error::Fault;
+use crate::fetch::mailbox::oauth::Tokens;
+use crate::fetch::mailbox::retry::Retry;
+use crate::fetch::mailbox::run::Order;
+use crate::fetch::mailbox::sink::Sink;
+use crate::fetch::mailbox::tls::Roots;
+use crate::fetch::mailbox::{After, Finished, Mailbox, Options};
 use crate::model::{Cursor, Fate, Hash, KnownUidl, MailboxProgress, Message};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

@@ -2,9 +2,9 @@
 //!
 //! A server that says more than it was asked is out of step: its next answer could be taken for another's.
 
-use crate::fetch::imap::Patience;
-use crate::fetch::imap::error::Fault;
-use crate::fetch::imap::wire::Socket;
+use crate::fetch::mailbox::Patience;
+use crate::fetch::mailbox::error::Fault;
+use crate::fetch::mailbox::tls::Socket;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time;

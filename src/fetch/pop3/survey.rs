@@ -2,11 +2,10 @@
 
 use super::maildrop::Maildrop;
 use super::run::FOLDER;
-use crate::fetch::imap::error::Fault;
-use crate::fetch::imap::oauth::Tokens;
-use crate::fetch::imap::poller::Options;
-use crate::fetch::imap::tls::Roots;
-use crate::fetch::imap::{After, FolderSurvey, Mailbox, Survey};
+use crate::fetch::mailbox::error::Fault;
+use crate::fetch::mailbox::oauth::Tokens;
+use crate::fetch::mailbox::tls::Roots;
+use crate::fetch::mailbox::{After, FolderSurvey, Mailbox, Options, Survey};
 use crate::model::KnownUidl;
 use std::collections::HashMap;
 use std::time::Duration;

@@ -1,10 +1,11 @@
 //! The POP3 poller against a scripted server: each test changes one of its answers.
 
 use super::stream::{Body, LineStream};
-use crate::fetch::imap::{
-    After, Auth, Finished, Mailbox, Options, Patience, Poller, Protocol, Redaction, Secret, Security, Stop,
+use crate::fetch::imap::Poller;
+use crate::fetch::item::{FetchError, Fetched};
+use crate::fetch::mailbox::{
+    After, Auth, Finished, Mailbox, Options, Patience, Protocol, Redaction, Secret, Security, Stop,
 };
-use crate::fetch::{FetchError, Fetched};
 use crate::model::{Fate, KnownUidl, MailboxProgress, Message};
 use proptest::prelude::*;
 use std::collections::BTreeSet;

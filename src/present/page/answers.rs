@@ -1,15 +1,11 @@
 //! The four questions an administrator has, answered.
 
-use super::{
-    super::{
-        clean::Clean,
-        numbers::{count, counted},
-        words,
-    },
-    Answer, Tone,
-    changes::Kind,
-};
+use super::changes::Kind;
+use super::summary::{Answer, Tone};
 use crate::analyze::{Change, DomainSummary, Role, Sender, Summary, Verdict};
+use crate::present::wording::clean::Clean;
+use crate::present::wording::numbers::{count, counted};
+use crate::present::wording::words;
 
 /// How many domains are answered for one by one.
 const ONE_BY_ONE: usize = 4;

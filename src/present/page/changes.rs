@@ -1,14 +1,10 @@
 //! What changed, kind by kind: a line each, and a few words on all of a kind.
 
-use super::{
-    super::{
-        clean::Clean,
-        numbers::{count, counted, percent},
-        words,
-    },
-    NAMED,
-};
+use super::summary::NAMED;
 use crate::analyze::{Changes, PolicyChange, SenderChange, Summary};
+use crate::present::wording::clean::Clean;
+use crate::present::wording::numbers::{count, counted, percent};
+use crate::present::wording::words;
 use jiff::ToSpan as _;
 use std::collections::BTreeSet;
 

@@ -1,15 +1,10 @@
 //! The domains: a line each, and what is told of those that stand out, or of all where they are few.
 
-use super::{
-    super::{
-        chart::sparkline,
-        clean::Clean,
-        numbers::{count, counted, percent},
-        words,
-    },
-    DomainLine, trend,
-};
+use super::summary::{DomainLine, Trend, trend};
 use crate::analyze::{DomainSummary, PolicySeen, Rate, Summary, Verdict};
+use crate::present::wording::clean::Clean;
+use crate::present::wording::numbers::{count, counted, percent};
+use crate::present::wording::words;
 
 /// Up to so many domains each is told of at length; of more a table tells, and at length only of those that stand out.
 const FEW: usize = 8;
@@ -197,4 +192,18 @@ fn details(domain: &DomainSummary, alone: bool) -> Vec<String> {
         lines.push(format!("also sent as {}", names.join(", ")));
     }
     lines
+}
+
+/// A character a period: its messages against the largest. Empty where there are fewer than two periods, or no messages.
+pub(crate) fn sparkline(trend: &Trend) -> String {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let most = trend.points.iter().map(|point| point.messages).max().unwrap_or(0);
+    if most == 0 || trend.points.len() < 2 {
+        return String::new();
+    }
+    let bar = |messages: u64| {
+        let height = (u128::from(messages) * 7).div_ceil(u128::from(most));
+        if messages == 0 { ' ' } else { BARS[usize::try_from(height).unwrap_or(7)] }
+    };
+    format!("[{}]", trend.points.iter().map(|point| bar(point.messages)).collect::<String>())
 }

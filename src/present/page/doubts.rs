@@ -1,10 +1,9 @@
 //! Senders that only the user can tell: each with the lines to paste into the settings.
 
-use super::{
-    super::{clean::Clean, words},
-    NAMED,
-};
+use super::summary::NAMED;
 use crate::analyze::{Foreign, Losing, Role, SenderName, Summary, Verdict};
+use crate::present::wording::clean::Clean;
+use crate::present::wording::words;
 use serde::Serialize;
 
 /// A sender in doubt.

@@ -1,14 +1,10 @@
 //! What the numbers cannot be trusted for, in lines.
 
-use super::{
-    super::{
-        clean::Clean,
-        numbers::{count, counted},
-        words,
-    },
-    NAMED,
-};
+use super::summary::NAMED;
 use crate::analyze::{Contradicted, Quality};
+use crate::present::wording::clean::Clean;
+use crate::present::wording::numbers::{count, counted};
+use crate::present::wording::words;
 
 /// One line a fault.
 pub(super) fn quality(quality: &Quality) -> Vec<String> {

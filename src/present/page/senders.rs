@@ -1,15 +1,11 @@
 //! The senders in lines, failing first, and a word on those that have none.
 
-use super::{
-    super::{
-        clean::Clean,
-        numbers::{count, counted, percent},
-        words,
-    },
-    SenderLine,
-    answers::matters,
-};
+use super::answers::matters;
+use super::summary::SenderLine;
 use crate::analyze::{Evidence, Rate, Sender, Summary};
+use crate::present::wording::clean::Clean;
+use crate::present::wording::numbers::{count, counted, percent};
+use crate::present::wording::words;
 
 /// How many senders a page lists.
 const LISTED: usize = 25;

@@ -1,13 +1,14 @@
 //! Rows of the ledger, whatever stands in them. A damaged file, or one that another program wrote to, may hold any value in
 //! any column, so the tables here are those of the ledger without types and keys.
 
-use super::super::layout::Layout;
-use super::super::ledger::Ledger;
-use super::super::quota::{self, Quota};
-use super::super::read::Filter;
-use super::super::status::Totals;
-use super::super::{Store, StoreError, status};
 use crate::model::{Cursor, ReportHead};
+use crate::store::disk::layout::Layout;
+use crate::store::error::StoreError;
+use crate::store::ledger::database::Ledger;
+use crate::store::ledger::quota::{self, Quota};
+use crate::store::ledger::status::{self, Totals};
+use crate::store::read::store::Store;
+use crate::store::tables::filter::Filter;
 use jiff::civil::date;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, ToSql, Transaction, params_from_iter};

@@ -1,13 +1,17 @@
 //! A Parquet file of the store, or of a folder that somebody else wrote, whatever its pages and its footer hold.
 
-use super::super::encode;
-use super::super::layout::Layout;
-use super::super::read::{self, Filter, Part};
-use super::super::schema::{self, Kind};
-use super::super::status::Totals;
-use super::super::tables::reports::REPORTS;
-use super::super::{StoreError, export_reports, folder, nested, upkeep};
 use crate::model::{Accepted, Columns, Rows, Words};
+use crate::store::disk::layout::Layout;
+use crate::store::error::StoreError;
+use crate::store::export::reports;
+use crate::store::ledger::status::Totals;
+use crate::store::parquet::rows::{self, Part};
+use crate::store::parquet::{encode, nested};
+use crate::store::read::parquet_folder;
+use crate::store::tables::filter::Filter;
+use crate::store::tables::reports::REPORTS;
+use crate::store::tables::schema::{self, Kind};
+use crate::store::upkeep::verify;
 use jiff::Timestamp;
 use jiff::civil::date;
 use polars_arrow::array::{Array, PrimitiveArray};
@@ -55,7 +59,7 @@ impl Sound {
 
 /// The columns of a file of `reports`.
 fn report_columns(accepted: &[Accepted]) -> Vec<(Field, Box<dyn Array>)> {
-    let mut table = export_reports::ReportTable::default();
+    let mut table = reports::ReportTable::default();
     accepted.iter().for_each(|accepted| table.push(accepted, Timestamp::UNIX_EPOCH));
     let arrays = table.arrays().expect("columns of our own making");
     REPORTS.fields_with_ids().into_iter().zip(arrays).collect()
@@ -196,7 +200,7 @@ fn records(bytes: &[u8]) -> Option<usize> {
         memory.hold(bytes);
         let paths = [memory.path()];
         let folded = fold(&paths, &Filter::default());
-        let verified = typed(upkeep::rows(&paths[0]));
+        let verified = typed(verify::rows(&paths[0]));
         if let (Some(folded), Some(verified)) = (&folded, verified) {
             assert_eq!(i64::try_from(folded.rows).ok(), Some(verified), "the readers agree");
             assert_eq!(folded.counts, counts(&paths[0]), "sum of count");
@@ -237,7 +241,7 @@ fn fold(paths: &[PathBuf], filter: &Filter) -> Option<Folded> {
         all.rows += rows.len;
         all.counts = rows.count.iter().fold(all.counts, |sum, count| sum.wrapping_add(*count));
     };
-    typed(read::each(paths, (filter, &|_| Columns::ALL), each, || Ok(())))?;
+    typed(rows::each(paths, (filter, &|_| Columns::ALL), each, || Ok(())))?;
     Some(all.into_inner().expect("nobody panicked"))
 }
 
@@ -270,12 +274,12 @@ fn reports(bytes: &[u8]) -> Option<usize> {
         folder.file.hold(bytes);
         let layout = Layout::new(folder.dir.path());
         let (mut heads, mut records) = (0_usize, 0_i64);
-        let read = folder::heads(&layout, &Filter::default(), &mut |head| {
+        let read = parquet_folder::heads(&layout, &Filter::default(), &mut |head| {
             heads += 1;
             records = records.saturating_add(head.records);
         });
         let read = typed(read);
-        let status = typed(folder::status(&layout));
+        let status = typed(parquet_folder::status(&layout));
         assert_eq!(read.is_some(), status.is_some(), "heads and their sums are read or not");
         let Totals { reports, records: sum, .. } = status?.totals;
         assert_eq!((usize::try_from(reports), sum), (Ok(heads), records));

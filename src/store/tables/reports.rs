@@ -1,9 +1,8 @@
 //! The columns of `reports`: name, type, meaning, where the value comes from, and the ledger's name for it.
 
-use super::{ColumnType, Table, TableColumn};
+use super::table::{ColumnType, Table, TableColumn};
+use super::values::{LineFinding, days_since_epoch};
 use crate::model::{Accepted, MailFacts, Text};
-use crate::store::encode::days_since_epoch;
-use crate::store::pack::LineFinding;
 use jiff::Timestamp;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 

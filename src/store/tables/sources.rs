@@ -1,6 +1,6 @@
 //! The columns of `sources`.
 
-use super::{ColumnType, Table, TableColumn};
+use super::table::{ColumnType, Table, TableColumn};
 
 /// One row per address that was looked up.
 pub(crate) const SOURCES: Table = Table {

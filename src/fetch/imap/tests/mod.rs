@@ -10,11 +10,13 @@ mod scripted;
 #[path = "../../../../tests/it/imap_server.rs"]
 mod server;
 
+use super::poller::Poller;
 use super::*;
-use crate::{
-    fetch::{Fetched, Item},
-    model::{Cursor, Fate, MailboxProgress, Message},
+use crate::fetch::item::{Fetched, Item};
+use crate::fetch::mailbox::{
+    After, Auth, Finished, Mailbox, Options, Patience, Protocol, Redaction, Secret, Security, Stop,
 };
+use crate::model::{Cursor, Fate, Message};
 use secrecy::SecretString;
 use server::Server;
 use std::time::Duration;

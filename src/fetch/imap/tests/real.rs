@@ -1,6 +1,14 @@
 //! What a real server shows: both TLS ways, every mechanism, tokens, folders, IDLE.
 
-use super::{dovecot::Dovecot, *};
+use super::dovecot::Dovecot;
+use super::*;
+use crate::fetch::imap::poller::Poller;
+use crate::fetch::imap::watch::{Wake, Watch};
+use crate::fetch::item::{Fetched, MailboxError};
+use crate::fetch::mailbox::{
+    After, Auth, Mailbox, OAuth2, Patience, Protocol, Redaction, Secret, Security, Stop, Token, oauth, tls,
+};
+use crate::model::MailboxProgress;
 use std::{path::Path, time::Instant};
 
 /// The mailbox of a Dovecot, by TLS and password.

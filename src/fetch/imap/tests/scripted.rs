@@ -1,9 +1,11 @@
 //! What Dovecot never does: broken connections at every step, lies, answers out of order, hostile bytes.
 
-use super::{
-    server::{Folder, Manner, Server, When, Wrong},
-    *,
-};
+use super::server::{Folder, Manner, Server, When, Wrong};
+use super::*;
+use crate::fetch::imap::poller::Poller;
+use crate::fetch::item::Fetched;
+use crate::fetch::mailbox::{After, Options, Patience};
+use crate::model::{Cursor, Fate, Message};
 use std::collections::BTreeMap;
 
 #[test]

@@ -1,0 +1,251 @@
+//! The mail of a period as the reports tell it, each row with whose it is: what a simulation judges anew. It knows nothing
+//! of what is proposed.
+
+use super::policies;
+use super::summary::PolicySeen;
+use crate::analyze::foreign::Foreign;
+use crate::analyze::period::date;
+use crate::analyze::senders::Role;
+use crate::analyze::senders::auth_pattern::reported_signatures;
+use crate::analyze::senders::classify::{Identity, NetworkContext};
+use crate::analyze::senders::group::{NetworkKey, SenderGroup, SourceKey};
+use crate::analyze::senders::history::{History, Horizon};
+use crate::analyze::senders::view::{Item, View, by_network, by_source};
+use crate::analyze::senders::weights::Weights;
+use crate::analyze::sums::adder::{Added, Adder};
+use crate::analyze::sums::interner::{NONE, OTHER, Table};
+use crate::model::{Cause, Mismatch, Source, Text};
+use jiff::civil::Date;
+use std::collections::BTreeMap;
+
+/// All rows of the period, and what they have in common.
+#[derive(Debug, Clone, Default)]
+pub struct AttributedMail {
+    /// What reports say of the mail; rows refer to it by place.
+    pub results: Vec<MailResults>,
+    /// Who sent it; rows refer to it by place.
+    pub senders: Vec<MailSender>,
+    /// The rows, those of one source, day, reporter and result added up.
+    pub rows: Vec<MailRow>,
+    /// By policy domain: the policy that the reports of each day show, by day.
+    pub policies: BTreeMap<Text, Vec<(Date, PolicySeen)>>,
+    /// Names of reporters; rows refer to them by place.
+    pub reporters: Vec<Foreign>,
+}
+
+/// What a report says of some mail.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MailResults {
+    /// Where the DMARC record was found.
+    pub policy_domain: Text,
+    /// The domain of From; empty where the report does not say.
+    pub header_from: Text,
+    /// All signatures that the report tells.
+    pub signatures: Vec<ReportedSignature>,
+    /// The domain of the return path; empty where the report does not say.
+    pub return_path: Text,
+    /// SPF passes for it.
+    pub spf_pass: bool,
+    /// The reporter says that DKIM passes and aligns.
+    pub dkim_aligned: bool,
+    /// The reporter says that SPF passes and aligns.
+    pub spf_aligned: bool,
+    /// The reporter says that the mail fails although its own results align by the policy it saw.
+    pub refused: bool,
+    /// An own result was a temporary error, and the mail fails.
+    pub transient: bool,
+    /// What the receiver did.
+    pub disposition: Text,
+    /// The receiver says that `pct` spared the mail.
+    pub sampled_out: bool,
+    /// The receiver says that test mode (`t=y`) spared the mail.
+    pub test_mode: bool,
+}
+
+/// A DKIM signature as a report tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportedSignature {
+    /// `d=`.
+    pub domain: Text,
+    /// `s=`; empty where the report leaves it out.
+    pub selector: Text,
+    /// It verifies.
+    pub pass: bool,
+}
+
+/// One sender of one domain: the addresses of one network with the same identity and role.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MailSender {
+    /// What it is for the domain.
+    pub role: Role,
+    /// It failed before and does not any more: its failures are over.
+    pub repaired: bool,
+    /// The domain that signs most of its mail.
+    pub signs_as: Option<Foreign>,
+    /// The organization of the return path that SPF proves for most of its mail.
+    pub returns_to: Option<Foreign>,
+    /// The mail service it is, where a known one is proven.
+    pub service: Option<Foreign>,
+}
+
+/// Messages of one source, day and reporter with the same results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MailRow {
+    /// The address.
+    pub source: Source,
+    /// The day.
+    pub day: Date,
+    /// The place of the reporter; `None` where nobody is named.
+    pub reporter: Option<u32>,
+    /// Messages; those of a report that came several times count once.
+    pub messages: u64,
+    /// Whether verdicts count them: not what one reporter alone sees, nor what a forged report says.
+    pub counts: bool,
+    /// The receiver calls mail of an own sender forwarded: somebody else passed it on.
+    pub passed_on: bool,
+    /// The place of what the report says of them.
+    pub results: u32,
+    /// The place of who sent them.
+    pub sender: u32,
+}
+
+impl Adder {
+    /// The mail itself, each row with whose it is, instead of an answer about it.
+    pub fn attribute(self) -> AttributedMail {
+        AttributedMail::new(&self.into_added())
+    }
+}
+
+impl AttributedMail {
+    /// Of all that was added.
+    pub(crate) fn new(added: &Added) -> Self {
+        let view = View::new(added);
+        let (weights, horizon) = (Weights::new(added), Horizon::new(&view));
+        let history = History::new(&view, &weights, horizon);
+        let patterns = 0..u32::try_from(added.common.patterns.items().len()).unwrap_or(u32::MAX);
+        let reporters = &added.common.reporters;
+        let mut mail = Self {
+            results: patterns.map(|pattern| results(&view, pattern)).collect(),
+            reporters: reporters.items().iter().cloned().map(Foreign::from).collect(),
+            ..Self::default()
+        };
+        for part in &added.facts {
+            let items = view.items(&weights, part);
+            for items in by_network(&items) {
+                mail.network(&view, (&history, &weights), items, horizon);
+            }
+        }
+        for domain in mail.results.iter().map(|results| &results.policy_domain) {
+            if let Some(id) = added.common.texts.find(domain).filter(|_| !mail.policies.contains_key(domain)) {
+                mail.policies.insert(domain.clone(), policies::by_day(&view, id));
+            }
+        }
+        mail
+    }
+
+    /// Add the rows of one domain and network.
+    fn network(
+        &mut self,
+        view: &View<'_>,
+        (history, weights): (&History, &Weights),
+        items: &[Item<'_>],
+        horizon: Horizon,
+    ) {
+        let context = NetworkContext::new(view, history, items);
+        let (first_row, first_sender) = (self.rows.len(), self.senders.len());
+        let mut groups: Vec<SenderGroup> = Vec::new();
+        let mut known: Table<NetworkKey, usize> = Table::default();
+        for items in by_source(items) {
+            let judged = context.judge(items);
+            let mut of_source: Vec<(SenderGroup, Vec<&Item<'_>>)> = Vec::new();
+            let mut places: Table<SourceKey, usize> = Table::default();
+            let mut place_of = Vec::with_capacity(items.len());
+            for (item, judged) in items.iter().zip(&judged) {
+                let place = *places.entry(SenderGroup::key_of(judged)).or_insert_with(|| {
+                    of_source.push((SenderGroup::new(item, judged), Vec::new()));
+                    of_source.len() - 1
+                });
+                of_source[place].0.add(item, judged, true, horizon);
+                of_source[place].1.push(item);
+                place_of.push(place);
+            }
+            let settled: Vec<usize> = of_source
+                .into_iter()
+                .map(|(mut group, items)| {
+                    group.settle(view, &items, horizon);
+                    if let Identity::Voucher(name) = group.identity
+                        && name != NONE
+                    {
+                        let days = history.voucher(group.domain, name).map(|voucher| &voucher.days);
+                        group.repaired = days.is_some_and(|days| horizon.is_repaired(days));
+                    }
+                    let place = group.network_key().map(|key| *known.entry(key).or_insert(groups.len()));
+                    match place.and_then(|place| groups.get_mut(place).map(|known| (place, known))) {
+                        Some((place, known)) => {
+                            known.merge(group, horizon);
+                            place
+                        }
+                        None => {
+                            groups.push(group);
+                            groups.len() - 1
+                        }
+                    }
+                })
+                .collect();
+            for ((item, judged), place) in items.iter().zip(&judged).zip(place_of) {
+                self.rows.push(MailRow {
+                    source: item.source,
+                    day: date(item.fact.day),
+                    reporter: (item.fact.reporter != NONE).then_some(item.fact.reporter),
+                    messages: weights.once(&item.pattern.pattern, item.fact).0,
+                    counts: item.judged.0 > 0,
+                    passed_on: judged.role == Role::Own && judged.cause == Cause::ForwardedDeclared,
+                    results: item.fact.pattern,
+                    sender: u32::try_from(first_sender + settled[place]).unwrap_or(u32::MAX),
+                });
+            }
+        }
+        debug_assert_eq!(self.rows.len() - first_row, items.len());
+        self.senders.extend(groups.iter().map(|group| sender(view, group)));
+    }
+}
+
+fn sender(view: &View<'_>, group: &SenderGroup) -> MailSender {
+    let (signer, returns_to) = (group.signer.as_deref().unwrap_or(""), group.returns_to.as_deref().unwrap_or(""));
+    let largest = group.largest.first().and_then(|(_, source)| source.address());
+    let host = largest.and_then(|address| view.host(address));
+    MailSender {
+        role: group.role,
+        repaired: group.repaired,
+        service: view.added.question.services.name(signer, returns_to, host),
+        signs_as: group.signer.clone().map(Foreign::from),
+        returns_to: group.returns_to.clone().map(Foreign::from),
+    }
+}
+
+/// What a pattern says, in words.
+fn results(view: &View<'_>, id: u32) -> MailResults {
+    let understood = view.pattern(id);
+    let pattern = &understood.pattern;
+    // A word that was not told apart from others is not known.
+    let word = |id: u32| Some(view.word(id)).filter(|word| *word != OTHER).unwrap_or("");
+    let signatures = reported_signatures(view.added, pattern).map(|(domain, selector, result)| {
+        let known = |word: &str| if word == OTHER { Text::default() } else { word.into() };
+        ReportedSignature { domain: known(domain), selector: known(selector), pass: result == "pass" }
+    });
+    let reason = word(pattern.reason);
+    MailResults {
+        policy_domain: word(pattern.domain).into(),
+        header_from: word(pattern.header_from).into(),
+        signatures: signatures.collect(),
+        return_path: word(pattern.return_path).into(),
+        spf_pass: word(pattern.spf_result) == "pass",
+        dkim_aligned: pattern.flags.has(crate::model::Flags::DKIM),
+        spf_aligned: pattern.flags.has(crate::model::Flags::SPF),
+        refused: word(pattern.mismatch) == Mismatch::FailButAligned.as_str(),
+        transient: understood.transient,
+        disposition: word(pattern.disposition).into(),
+        sampled_out: reason.split(' ').any(|word| word == "sampled_out"),
+        test_mode: reason.split(' ').any(|word| word == "policy_test_mode"),
+    }
+}

@@ -1,0 +1,191 @@
+//! One source, or one network, explained: its rows in the period, what it is taken for, and why. It takes the same rows and
+//! reports as the summary, for the reasoning looks at the whole.
+
+use super::actions::Action;
+use super::senders::Sender;
+use super::summary::Days;
+use crate::analyze::foreign::Foreign;
+use crate::analyze::form;
+use crate::analyze::period::{DAYS, date};
+use crate::analyze::question::{Question, Watched};
+use crate::analyze::senders::source::SourceSummary;
+use crate::analyze::sums::adder::Adder;
+use crate::model::{Cause, Flags, ReportHead, Rows, SenderAuth, Source, Words};
+use jiff::civil::Date;
+use serde::Serialize;
+use std::{
+    cmp::Reverse,
+    collections::BTreeMap,
+    net::IpAddr,
+    sync::{Mutex, PoisonError},
+};
+
+/// How many rows an explanation shows.
+const SHOWN: usize = 200;
+
+/// The answer to "why?".
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Explanation {
+    /// The address, or the first of the network; `None`: the unknown source.
+    pub source_ip: Option<IpAddr>,
+    /// How many leading bits of it count: all of them for one address.
+    pub prefix: u8,
+    /// The days it speaks of.
+    pub period: Days,
+    /// What each source comes to, most failing messages first; empty: none was seen in the period.
+    pub sources: Vec<SourceSummary>,
+    /// The senders it is part of, one a domain and identity.
+    pub senders: Vec<Sender>,
+    /// What to do about it.
+    pub actions: Vec<Action>,
+    /// Its rows, equal ones of a day and reporter added up: failing first, then by messages.
+    pub rows: Vec<ExplainedRow>,
+    /// How many more there are.
+    pub more_rows: u64,
+}
+
+/// Rows of one day and reporter that say the same.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct ExplainedRow {
+    /// Passes DMARC.
+    pub dmarc_pass: bool,
+    /// The day.
+    #[serde(serialize_with = "form::day")]
+    pub day: Date,
+    /// The reporter.
+    pub org_name: Foreign,
+    /// The policy domain.
+    pub policy_domain: Foreign,
+    /// The From domain.
+    pub header_from: Foreign,
+    /// The deciding signature's domain.
+    pub dkim_domain: Foreign,
+    /// Its selector.
+    pub dkim_selector: Foreign,
+    /// Its result.
+    pub dkim_result: Foreign,
+    /// It aligns.
+    pub dkim_aligned: bool,
+    /// The return path's domain.
+    pub spf_domain: Foreign,
+    /// The SPF result.
+    pub spf_result: Foreign,
+    /// It aligns.
+    pub spf_aligned: bool,
+    /// What the receiver did.
+    pub disposition: Foreign,
+    /// Why it did not follow the policy.
+    pub reason: Foreign,
+    /// Where reporter and recomputation disagree.
+    pub mismatch: Foreign,
+    /// What the row alone says.
+    #[serde(serialize_with = "form::cause")]
+    pub cause: Cause,
+    /// Messages.
+    pub messages: u64,
+}
+
+/// Adds up as an [`Adder`] does, and keeps the rows of one source.
+#[derive(Debug)]
+pub struct Explainer {
+    adder: Adder,
+    watched: Watched,
+    /// Messages by row; the messages in the key are zero.
+    rows: Mutex<BTreeMap<ExplainedRow, u64>>,
+}
+
+impl Explainer {
+    /// For these addresses.
+    pub fn new(question: &Question, watched: Watched) -> Self {
+        let question = Question { watch: Some(watched), ..question.clone() };
+        Self { adder: Adder::new(&question), watched, rows: Mutex::default() }
+    }
+
+    /// Add reports.
+    pub fn heads(&self, heads: &[ReportHead]) {
+        self.adder.heads(heads);
+    }
+
+    /// Add rows.
+    pub fn rows(&self, rows: &Rows) {
+        self.adder.rows(rows);
+        for row in (0..rows.len).filter(|row| self.watched.holds(rows.source[*row])) {
+            let day = rows.day[row].clamp(DAYS.0, DAYS.1);
+            if self.adder.scope.window(day) == Some(self.adder.scope.asked) && self.wants(rows, row) {
+                let mut known = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+                let messages = known.entry(explained(rows, row)).or_default();
+                *messages = messages.saturating_add(u64::try_from(rows.count[row]).unwrap_or(0));
+            }
+        }
+    }
+
+    fn wants(&self, rows: &Rows, row: usize) -> bool {
+        let domains = &self.adder.question.domains;
+        let forged = || word(&rows.sender_auth, row) == Some(SenderAuth::Fail.as_str());
+        if self.adder.question.authentic && forged() {
+            return false;
+        }
+        domains.is_empty()
+            || word(&rows.policy_domain, row).is_some_and(|word| domains.iter().any(|domain| domain == word))
+    }
+
+    /// The answer.
+    pub fn finish(self) -> Explanation {
+        let summary = self.adder.finish();
+        let rows = self.rows.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let watched = self.watched;
+        let holds = |address: Option<IpAddr>| watched.holds(Source::from(address));
+        let mut rows: Vec<ExplainedRow> =
+            rows.into_iter().map(|(row, messages)| ExplainedRow { messages, ..row }).collect();
+        rows.sort_by_cached_key(|row| (row.dmarc_pass, Reverse(row.messages), row.clone()));
+        let more_rows = rows.len().saturating_sub(SHOWN) as u64;
+        rows.truncate(SHOWN);
+        let (source_ip, prefix) = match watched {
+            Watched::Unknown => (None, 0),
+            Watched::Network(address, bits) => (Some(address), bits),
+        };
+        Explanation {
+            source_ip,
+            prefix,
+            period: summary.period,
+            senders: summary.watched,
+            actions: summary
+                .actions
+                .into_iter()
+                .filter(|action| action.sources.iter().any(|address| holds(Some(*address))))
+                .collect(),
+            sources: summary.sources.into_iter().filter(|source| holds(source.source_ip)).collect(),
+            rows,
+            more_rows,
+        }
+    }
+}
+
+/// A row's word; `None` where it has none, or where the column was not read.
+fn word(words: &Words, row: usize) -> Option<&str> {
+    if words.codes.len() > row { words.get(row) } else { None }
+}
+
+fn explained(rows: &Rows, row: usize) -> ExplainedRow {
+    let text = |words: &Words| Foreign::from(word(words, row).unwrap_or(""));
+    let flags = rows.flags[row];
+    ExplainedRow {
+        dmarc_pass: flags.has(Flags::PASS),
+        day: date(rows.day[row]),
+        org_name: text(&rows.org_name),
+        policy_domain: text(&rows.policy_domain),
+        header_from: text(&rows.header_from),
+        dkim_domain: text(&rows.dkim_domain),
+        dkim_selector: text(&rows.dkim_selector),
+        dkim_result: text(&rows.dkim_result),
+        dkim_aligned: flags.has(Flags::DKIM),
+        spf_domain: text(&rows.spf_domain),
+        spf_result: text(&rows.spf_result),
+        spf_aligned: flags.has(Flags::SPF),
+        disposition: text(&rows.disposition),
+        reason: text(&rows.reason),
+        mismatch: text(&rows.mismatch),
+        cause: rows.cause.get(row).copied().unwrap_or(Cause::Unknown),
+        messages: 0,
+    }
+}

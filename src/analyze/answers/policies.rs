@@ -1,0 +1,147 @@
+//! The published policy as receivers saw it, day by day. Reporters leave tags out and see changes late: a value holds when
+//! most reports that state it say so on the last two days with reports, and a change is told when it lasts. What held at a
+//! period's end is what the next one starts from, so that no change is told twice and none is missed.
+
+use super::summary::PolicySeen;
+use crate::analyze::foreign::Foreign;
+use crate::analyze::form;
+use crate::analyze::period::date;
+use crate::analyze::senders::View;
+use crate::analyze::sums::heads::Policy;
+use crate::model::Text;
+use jiff::civil::Date;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// A tag of the policy that changed in the period.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PolicyChange {
+    /// Whose.
+    pub policy_domain: Foreign,
+    /// The tag, as `p`.
+    pub tag: &'static str,
+    /// What it was, as seen; `None` where the tag was not there.
+    pub from: Option<Foreign>,
+    /// What it is; `None` where the tag is not there.
+    pub to: Option<Foreign>,
+    /// The first day a report shows the new value.
+    #[serde(serialize_with = "form::day")]
+    pub day: Date,
+    /// Reports about that day: each may hold mail judged by either policy (RFC 9990).
+    pub mixed_reports: u64,
+}
+
+/// A tag, the value that stands for its absence, and how to read it.
+struct Tag {
+    name: &'static str,
+    absent: Option<&'static str>,
+    read: fn(&Policy) -> Option<Text>,
+}
+
+const TAGS: [Tag; 7] = [
+    Tag { name: "p", absent: None, read: |policy| policy.p.clone() },
+    Tag { name: "sp", absent: None, read: |policy| policy.sp.clone().or_else(|| policy.p.clone()) },
+    Tag { name: "np", absent: None, read: |policy| policy.np.clone() },
+    Tag { name: "adkim", absent: Some("r"), read: |policy| policy.adkim.clone() },
+    Tag { name: "aspf", absent: Some("r"), read: |policy| policy.aspf.clone() },
+    Tag { name: "pct", absent: Some("100"), read: |policy| policy.pct.map(|pct| pct.to_string().into()) },
+    Tag { name: "t", absent: Some("n"), read: |policy| policy.testing.clone() },
+];
+
+/// Reports by policy, of one domain, by day.
+type Days<'a> = BTreeMap<i32, Vec<(&'a Policy, u64)>>;
+
+fn days<'a>(view: &'a View<'_>, domain: u32) -> Days<'a> {
+    let mut days: Days<'a> = BTreeMap::new();
+    for (day, policy, reports) in view.added.common.heads.policies(domain) {
+        days.entry(day).or_default().push((policy, reports));
+    }
+    days
+}
+
+/// The value of a tag that most reports of some days state; ties go to the value that sorts first.
+fn prevailing<'a>(tag: &Tag, days: impl Iterator<Item = &'a Vec<(&'a Policy, u64)>>) -> Option<Text> {
+    let mut values: BTreeMap<Text, u64> = BTreeMap::new();
+    for (policy, reports) in days.flatten() {
+        if let Some(value) = (tag.read)(policy) {
+            *values.entry(value).or_default() += reports;
+        }
+    }
+    let most = *values.values().max()?;
+    values.into_iter().find(|(_, reports)| *reports == most).map(|(value, _)| value)
+}
+
+/// How many days back the first report of a change is looked for: one that came late belongs to the period before.
+const LATE: i32 = 7;
+
+/// The last two days with reports, of some days.
+fn last_two<'a, 'd>(
+    days: impl DoubleEndedIterator<Item = (&'d i32, &'d Vec<(&'a Policy, u64)>)>,
+) -> Vec<&'d Vec<(&'a Policy, u64)>>
+where
+    'a: 'd,
+{
+    days.rev().take(2).map(|(_, seen)| seen).collect()
+}
+
+/// The policy at the period's end.
+pub(crate) fn now(view: &View<'_>, domain: u32) -> Option<PolicySeen> {
+    let days = days(view, domain);
+    let last = last_two(days.iter().filter(|(day, _)| view.is_asked(**day)));
+    (!last.is_empty()).then(|| seen(&last))
+}
+
+/// The policy that the reports of each day show, by day.
+pub(crate) fn by_day(view: &View<'_>, domain: u32) -> Vec<(Date, PolicySeen)> {
+    days(view, domain).iter().map(|(day, shown)| (date(*day), seen(&[shown]))).collect()
+}
+
+/// What most reports of some days state, tag by tag.
+fn seen(days: &[&Vec<(&Policy, u64)>]) -> PolicySeen {
+    let most = |tag: usize| prevailing(&TAGS[tag], days.iter().copied()).map(Foreign::from);
+    let stated_sp = Tag { name: "sp", absent: None, read: |policy| policy.sp.clone() };
+    PolicySeen {
+        p: most(0),
+        sp: prevailing(&stated_sp, days.iter().copied()).map(Foreign::from),
+        np: most(2),
+        adkim: most(3),
+        aspf: most(4),
+        pct: prevailing(&TAGS[5], days.iter().copied()).and_then(|pct| pct.parse().ok()),
+        testing: most(6),
+    }
+}
+
+/// What changed in the period, in the order of the tags.
+pub(crate) fn changes(view: &View<'_>, domain: u32) -> Vec<PolicyChange> {
+    let days = days(view, domain);
+    let asked: Vec<i32> = days.keys().copied().filter(|day| view.is_asked(*day)).collect();
+    let (Some(first), Some(last)) = (asked.first(), asked.last()) else { return Vec::new() };
+    let mut before = last_two(days.range(..*first));
+    if before.is_empty() {
+        before = days.get(first).into_iter().collect();
+    }
+    let after = last_two(days.range(*first..=*last));
+    let mut changes = Vec::new();
+    for tag in &TAGS {
+        let (from, to) = (prevailing(tag, before.iter().copied()), prevailing(tag, after.iter().copied()));
+        let known = |value: &Option<Text>| value.as_deref().or(tag.absent).map(str::to_owned);
+        // Where no report states a tag that has no default, nothing is known of it.
+        let (Some(was), Some(is)) = (known(&from), known(&to)) else { continue };
+        let shows = |seen: &[(&Policy, u64)]| {
+            seen.iter().any(|(policy, _)| (tag.read)(policy).as_deref().or(tag.absent) == Some(&is))
+        };
+        let since = days.range(first - LATE..=*last).find(|(_, seen)| shows(seen)).map(|(day, _)| *day);
+        // A subdomain policy that only follows `p` is no change of its own.
+        let follows = tag.name == "sp"
+            && changes
+                .iter()
+                .any(|change: &PolicyChange| change.tag == "p" && change.to == to.clone().map(Foreign::from));
+        if let Some(day) = since.filter(|_| was != is && !follows) {
+            let (from, to) = (from.map(Foreign::from), to.map(Foreign::from));
+            let mixed_reports = days.get(&day).into_iter().flatten().map(|(_, reports)| reports).sum();
+            let (policy_domain, day) = (view.foreign(domain), date(day));
+            changes.push(PolicyChange { policy_domain, tag: tag.name, from, to, day, mixed_reports });
+        }
+    }
+    changes
+}

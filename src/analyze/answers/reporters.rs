@@ -1,0 +1,246 @@
+//! Who reports on what, and who used to. In: reports by domain, reporter and day. Out: reporters gone silent, domains
+//! nobody reports on any more, and days on which a big receiver is missing.
+
+use crate::analyze::foreign::Foreign;
+use crate::analyze::form;
+use crate::analyze::period::{date, number};
+use crate::analyze::senders::View;
+use crate::analyze::sums::Rate;
+use crate::analyze::sums::heads::Reports;
+use crate::analyze::sums::interner::Table;
+use jiff::civil::Date;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A reporter that used to report and does not any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SilentReporter {
+    /// Its name.
+    pub org_name: Foreign,
+    /// The last day it reported on.
+    #[serde(serialize_with = "form::day")]
+    pub last_report: Date,
+    /// Reports of it in each of the last four periods with its reports, on average, rounded down.
+    pub usual_reports: u64,
+    /// Its share of the messages then, between 0 and 1.
+    pub usual_share: Rate,
+    /// It did report in the period, but not on its last days.
+    pub partly: bool,
+}
+
+/// A domain that used to be reported on and is not any more, by anybody: its record may be gone, or name another address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SilentDomain {
+    /// The domain.
+    pub policy_domain: Foreign,
+    /// The last day with a report on it.
+    #[serde(serialize_with = "form::day")]
+    pub last_report: Date,
+    /// Reports on it in each of the last four periods, on average, rounded down.
+    pub usual_reports: u64,
+    /// There are reports on it in the period, but not on its last days.
+    pub partly: bool,
+}
+
+/// What fell silent.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Silence {
+    /// Reporters, those with most messages first.
+    pub(crate) reporters: Vec<SilentReporter>,
+    /// Domains, by name.
+    pub(crate) domains: Vec<SilentDomain>,
+    /// The ids of reporters that sent nothing in the period.
+    pub(crate) ids: BTreeSet<u32>,
+}
+
+/// Days of the period on which a receiver that matters did not report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MissingDays {
+    /// Its name.
+    pub org_name: Foreign,
+    /// The days.
+    #[serde(serialize_with = "form::days")]
+    pub days: Vec<Date>,
+}
+
+/// What one reporter sent, or was sent on one domain, by day.
+#[derive(Debug, Clone, Default)]
+struct Record {
+    /// Reports and messages by day, history included.
+    days: BTreeMap<i32, (u64, u64)>,
+}
+
+/// How a steady record ended.
+struct End {
+    last: i32,
+    /// Reports and messages of the last four periods.
+    reports: u64,
+    messages: u64,
+    /// It goes on into the period.
+    partly: bool,
+}
+
+/// The period asked for: its first day, its last day and its length.
+type Asked = (i32, i32, i32);
+
+impl Record {
+    fn add(&mut self, day: i32, reports: Reports) {
+        let entry = self.days.entry(day).or_default();
+        *entry = (entry.0 + reports.number, entry.1.saturating_add(reports.messages));
+    }
+
+    /// Days with reports, reports and messages from one day to another; none where the last day is before the first.
+    fn in_days(&self, from: i32, to: i32) -> (usize, u64, u64) {
+        if from > to {
+            return (0, 0, 0);
+        }
+        let days = self.days.range(from..=to);
+        days.fold((0, 0, 0), |(days, reports, messages), (_, more)| {
+            (days + 1, reports + more.0, messages.saturating_add(more.1))
+        })
+    }
+
+    /// The end of a record with five reports or more a period, two in every one of the last four, and none in this one; or
+    /// of one with a report nearly every day and none in the last three days or more.
+    fn end(&self, (from, _, length): Asked, over: i32) -> Option<End> {
+        let (days, reports, messages) = self.in_days(from - 4 * length, from - 1);
+        let steady = (1..=4).all(|back| self.in_days(from - back * length, from - (back - 1) * length - 1).1 >= 2);
+        let last = self.days.keys().next_back().copied().unwrap_or(from);
+        let daily = days as u64 * 10 >= u64::try_from(4 * length).unwrap_or(u64::MAX) * 9;
+        let stopped = last < from && over >= from.saturating_add(2);
+        let partly = last >= from && daily && last <= over.saturating_sub(3);
+        (steady && reports >= 20 && (stopped || partly)).then_some(End { last, reports, messages, partly })
+    }
+}
+
+/// Who reports when, over all chosen domains.
+pub(crate) struct Attendance {
+    /// By reporter, with its id.
+    records: BTreeMap<Foreign, (u32, Record)>,
+    /// By policy domain, with its id.
+    domains: BTreeMap<Foreign, (u32, Record)>,
+    /// Which reporters reported on which domains, history included: domain, reporter.
+    pairs: BTreeSet<(u32, u32)>,
+    /// Null: everything was asked for.
+    asked: Option<Asked>,
+    /// The last day of the period that is over; reports of later ones may still come.
+    over: i32,
+}
+
+impl Attendance {
+    pub(crate) fn new(view: &View<'_>) -> Self {
+        let (mut reporters, mut domains): (Table<u32, Record>, Table<u32, Record>) = Default::default();
+        let mut pairs = BTreeSet::new();
+        for ((domain, reporter, day), reports) in &view.added.common.heads.reports {
+            reporters.entry(*reporter).or_default().add(*day, reports.all);
+            domains.entry(*domain).or_default().add(*day, reports.all);
+            pairs.insert((*domain, *reporter));
+        }
+        let name = |id: u32| Foreign::from(view.added.common.reporters.get(id).clone());
+        let asked =
+            view.added.question.period.map(|period| (number(period.from()), number(period.to()), period.days()));
+        // A report of yesterday may come tomorrow.
+        let settled = view.added.question.today.map_or(i32::MAX, |today| number(today) - 2);
+        Self {
+            records: reporters.into_iter().map(|(id, record)| (name(id), (id, record))).collect(),
+            domains: domains.into_iter().map(|(id, record)| (view.foreign(id), (id, record))).collect(),
+            pairs,
+            asked,
+            over: asked.map_or(i32::MIN, |(_, to, _)| to.min(settled)),
+        }
+    }
+
+    /// Reporters and domains whose steady records ended. A domain is one only where two reporters or more reported on it,
+    /// and a reporter none where it only ever reported on such domains: each end is told once.
+    pub(crate) fn silent(&self) -> Silence {
+        let Some(asked) = self.asked else { return Silence::default() };
+        let domains: Vec<(u32, SilentDomain)> = self.silent_domains(asked).collect();
+        let ended: BTreeSet<u32> = domains.iter().map(|(id, _)| *id).collect();
+        let elsewhere: BTreeSet<u32> =
+            self.pairs.iter().filter(|(domain, _)| !ended.contains(domain)).map(|(_, reporter)| *reporter).collect();
+        let usual_all = self
+            .records
+            .values()
+            .fold(0_u64, |sum, (_, record)| sum.saturating_add(record.in_days(asked.0 - 4 * asked.2, asked.0 - 1).2));
+        let mut silence =
+            Silence { domains: domains.into_iter().map(|(_, domain)| domain).collect(), ..Silence::default() };
+        for (org_name, (id, record)) in &self.records {
+            let Some(end) = record.end(asked, self.over) else { continue };
+            if !end.partly {
+                silence.ids.insert(*id);
+            }
+            if !elsewhere.contains(id) {
+                continue;
+            }
+            let usual_share = Rate::of(end.messages, usual_all).unwrap_or(Rate { part: 0, whole: 1 });
+            silence.reporters.push(SilentReporter {
+                org_name: org_name.clone(),
+                last_report: date(end.last),
+                usual_reports: end.reports / 4,
+                usual_share,
+                partly: end.partly,
+            });
+        }
+        silence.reporters.sort_by(|a, b| (b.usual_share.part, &a.org_name).cmp(&(a.usual_share.part, &b.org_name)));
+        silence
+    }
+
+    fn silent_domains(&self, asked: Asked) -> impl Iterator<Item = (u32, SilentDomain)> {
+        self.domains.iter().filter_map(move |(policy_domain, (id, record))| {
+            let reporters = self.pairs.range((*id, 0)..=(*id, u32::MAX)).count();
+            let end = record.end(asked, self.over).filter(|_| reporters >= 2)?;
+            let (last_report, usual_reports) = (date(end.last), end.reports / 4);
+            Some((
+                *id,
+                SilentDomain { policy_domain: policy_domain.clone(), last_report, usual_reports, partly: end.partly },
+            ))
+        })
+    }
+
+    /// Days of the period without a report of a receiver that has a tenth of all messages and otherwise reports daily;
+    /// those that fell silent are told elsewhere.
+    pub(crate) fn missing_days(&self, silent: &[SilentReporter]) -> Vec<MissingDays> {
+        let Some((from, _, length)) = self.asked else { return Vec::new() };
+        let since = from - 4 * length;
+        let Ok(over) = u64::try_from(self.over.saturating_sub(since)) else { return Vec::new() };
+        let from = self.first_told(from, length);
+        let all = self
+            .records
+            .values()
+            .fold(0_u64, |sum, (_, record)| sum.saturating_add(record.in_days(since, self.over).2));
+        let mut missing = Vec::new();
+        for (org_name, (_, record)) in &self.records {
+            let (days, _, messages) = record.in_days(since, self.over);
+            let daily = days as u64 * 10 >= (over + 1) * 9;
+            let told = silent.iter().any(|silent| silent.org_name == *org_name);
+            if daily && !told && messages >= all / 10 {
+                let days: Vec<Date> =
+                    (from..=self.over).filter(|day| !record.days.contains_key(day)).map(date).collect();
+                if !days.is_empty() {
+                    missing.push(MissingDays { org_name: org_name.clone(), days });
+                }
+            }
+        }
+        missing
+    }
+
+    /// The days of the period, as far as it is over, on which nobody reported.
+    pub(crate) fn empty_days(&self) -> Vec<Date> {
+        let Some((from, _, length)) = self.asked else { return Vec::new() };
+        let seen: BTreeSet<i32> =
+            self.records.values().flat_map(|(_, record)| record.days.range(from..)).map(|(day, _)| *day).collect();
+        (self.first_told(from, length)..=self.over).filter(|day| !seen.contains(day)).map(date).collect()
+    }
+
+    /// The first day that is told of where nobody reported. Of a period of years those before the first report are not: no
+    /// list of all days since the calendar began.
+    fn first_told(&self, from: i32, length: i32) -> i32 {
+        const YEAR: i32 = 366;
+        if length <= YEAR { from } else { from.max(self.first_day().unwrap_or(i32::MAX)) }
+    }
+
+    /// The first day of all that was read with a report.
+    pub(crate) fn first_day(&self) -> Option<i32> {
+        self.records.values().filter_map(|(_, record)| record.days.keys().next().copied()).min()
+    }
+}

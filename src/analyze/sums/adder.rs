@@ -1,0 +1,322 @@
+//! Adding up: chunks of rows and report heads in, from as many threads as there are, sums out. Adding is
+//! associative and commutative: whatever comes may come in any order.
+
+use super::common::{Bounds, Chunk, Common};
+use super::interner::{Interner, NONE};
+use super::shards::{Part, Place, Shards};
+use crate::analyze::period::{Period, number};
+use crate::analyze::question::{Aside, Question};
+use crate::model::{ReportHead, Rows, Text};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Sums of rows and reports for one question.
+#[derive(Debug)]
+pub struct Adder {
+    pub(crate) question: Question,
+    pub(crate) scope: Scope,
+    /// Held for a moment a chunk.
+    common: Mutex<Common>,
+    facts: Shards,
+}
+
+/// All that was added, when nothing more comes.
+#[derive(Debug)]
+pub(crate) struct Added {
+    pub(crate) question: Question,
+    pub(crate) scope: Scope,
+    pub(crate) common: Common,
+    /// By source and pattern.
+    pub(crate) facts: Vec<Part>,
+}
+
+/// The window of days that are too old to be compared with, and still tell who a sender is.
+pub(crate) const OLDER: u8 = u8::MAX;
+
+/// Which rows count, and for which window.
+#[derive(Debug, Clone)]
+pub(crate) struct Scope {
+    /// Ids of the domains asked for; empty: all.
+    domains: Vec<u32>,
+    /// The first day that counts.
+    earliest: i32,
+    /// The first day of window 0.
+    start: i32,
+    /// Days a window; `None`: every row is in window 0.
+    length: Option<i32>,
+    /// The last window: the period asked for.
+    pub(crate) asked: u8,
+}
+
+impl Scope {
+    fn new(question: &Question, texts: &mut Interner<Text>) -> Self {
+        let asked = question.windows();
+        Self {
+            domains: question.domains.iter().map(|domain| texts.word(domain)).collect(),
+            earliest: question.reads().map_or(i32::MIN, |period| number(period.from())),
+            start: question.compares().map_or(i32::MIN, |period| number(period.from())),
+            length: question.period.map(Period::days),
+            asked,
+        }
+    }
+
+    /// The window of a day, or [`OLDER`]; `None` where it does not count.
+    pub(crate) fn window(&self, day: i32) -> Option<u8> {
+        let Some(length) = self.length else { return Some(0) };
+        if (self.earliest..self.start).contains(&day) {
+            return Some(OLDER);
+        }
+        let window = u8::try_from(day.checked_sub(self.start)?.div_euclid(length)).ok()?;
+        (window <= self.asked).then_some(window)
+    }
+
+    /// Whether a policy domain was asked for.
+    pub(crate) fn wants(&self, domain: u32) -> bool {
+        self.domains.is_empty() || self.domains.contains(&domain)
+    }
+}
+
+impl Adder {
+    /// Nothing added yet.
+    pub fn new(question: &Question) -> Self {
+        let mut common = Common::default();
+        Self {
+            question: question.clone(),
+            scope: Scope::new(question, &mut common.texts),
+            common: Mutex::new(common),
+            facts: Shards::default(),
+        }
+    }
+
+    /// One for each question. What all of them tell apart together has the bounds of one, however many they are.
+    pub fn several<'a>(questions: impl IntoIterator<Item = &'a Question>) -> Vec<Self> {
+        let bounds = Bounds::default();
+        let adder = |question| {
+            let adder = Self::new(question);
+            adder.common().bounds = bounds.clone();
+            adder
+        };
+        questions.into_iter().map(adder).collect()
+    }
+
+    fn common(&self) -> MutexGuard<'_, Common> {
+        self.common.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Add reports. Those of other days and domains are left out.
+    pub fn heads(&self, heads: &[ReportHead]) {
+        self.common().heads(heads, &self.scope, &self.question);
+    }
+
+    /// Add rows. Those of other days and domains are left out; columns that were not read count as null.
+    pub fn rows(&self, rows: &Rows) {
+        let chunk = Chunk::new(rows);
+        let known = self.common().add(&chunk, &self.scope, &self.question);
+        self.facts.add(rows, |row| {
+            let (pattern, day) = known.classes[chunk.classes()[row] as usize];
+            let code = rows.org_name.codes.get(row).copied().unwrap_or(NONE);
+            Place { pattern, day, reporter: known.reporters.get(code as usize).copied().unwrap_or(NONE) }
+        });
+    }
+
+    /// What gave no rows, where it is only known once all was read.
+    pub fn aside(&mut self, aside: Aside) {
+        self.question.aside = aside;
+    }
+
+    /// All that was added.
+    pub(crate) fn into_added(self) -> Added {
+        let common = self.common.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let Self { question, scope, facts, .. } = self;
+        Added { question, scope, common, facts: facts.whole() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::answers::summary::Summary;
+    use crate::analyze::made::{self, Line};
+    use crate::model::{Cause, Flags, SenderAuth};
+
+    const DKIM: u8 = Flags::DKIM;
+    const SPF: u8 = Flags::SPF;
+
+    fn week() -> Question {
+        Question { period: Some(made::week("2026-11-16")), ..Question::default() }
+    }
+
+    /// Two domains, three sources, all four buckets, and days before and after the week.
+    fn lines() -> Vec<Line> {
+        vec![
+            Line::new("2026-11-16", "192.0.2.7", 8),
+            Line::new("2026-11-17", "192.0.2.7", 3).spf("example.com", "fail").verdict(DKIM, Cause::PassDkimOnly),
+            Line::new("2026-11-18", "192.0.2.8", 1).unsigned().verdict(SPF, Cause::PassSpfOnly).reporter("Yahoo"),
+            Line::new("2026-11-22", "198.51.100.1", 7).unauthenticated().reporter("Yahoo"),
+            Line::new("2026-11-22", "192.0.2.7", 5).domain("example.org"),
+            Line { spf: None, ..Line::new("2026-11-22", "no address", 2) }
+                .domain("example.org")
+                .unsigned()
+                .verdict(0, Cause::Unknown),
+            Line::new("2026-11-15", "198.51.100.1", 1000),
+            Line::new("2026-11-23", "198.51.100.1", 1000),
+            Line::new("2026-09-20", "192.0.2.9", 1000),
+        ]
+    }
+
+    fn added(question: &Question, chunks: &[&[Line]]) -> Adder {
+        let adder = Adder::new(question);
+        for lines in chunks {
+            adder.rows(&made::rows(lines));
+            adder.heads(&made::heads(lines, |_, _| "none"));
+        }
+        adder
+    }
+
+    #[test]
+    fn totals_count_messages_of_the_period_in_four_buckets() {
+        let summary = added(&week(), &[&lines()]).finish();
+        let sums = summary.totals.sums;
+        assert_eq!((sums.messages, sums.dmarc_pass, sums.records), (26, 17, 6));
+        assert_eq!((sums.both, sums.dkim_only, sums.spf_only, sums.neither), (13, 3, 1, 9));
+        assert_eq!((sums.dkim_aligned, sums.spf_aligned), (16, 14));
+        assert_eq!((summary.totals.reports, summary.totals.reporters), (5, 2));
+    }
+
+    #[test]
+    fn a_source_is_one_entry_over_the_domains_and_failing_ones_come_first() {
+        let summary = added(&week(), &[&lines()]).finish();
+        let shown: Vec<_> = summary
+            .sources
+            .iter()
+            .map(|source| {
+                let address = source.source_ip.map_or("unknown".to_owned(), |address| address.to_string());
+                (address, source.sums.messages, source.sums.dmarc_pass, source.cause)
+            })
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                ("198.51.100.1".to_owned(), 7, 0, Cause::SpfGap), // passed as example.com on the Sunday before
+                ("unknown".to_owned(), 2, 0, Cause::Unknown),
+                ("192.0.2.7".to_owned(), 16, 16, Cause::PassBoth),
+                ("192.0.2.8".to_owned(), 1, 1, Cause::PassSpfOnly),
+            ]
+        );
+        assert_eq!(summary.sources[0].first_seen.to_string(), "2026-11-15");
+    }
+
+    #[test]
+    fn only_the_domains_asked_for_count() {
+        let question = Question { domains: vec!["example.org".into()], ..week() };
+        let summary = added(&question, &[&lines()]).finish();
+        assert_eq!((summary.totals.sums.messages, summary.domains.len(), summary.sources.len()), (7, 1, 2));
+        assert_eq!(summary.totals.reports, 1);
+    }
+
+    #[test]
+    fn without_a_period_everything_counts_and_the_days_are_those_of_the_rows() {
+        let summary = added(&Question::default(), &[&lines()]).finish();
+        assert_eq!(summary.totals.sums.messages, 3026);
+        let days = (summary.period.from.unwrap().to_string(), summary.period.to.unwrap().to_string());
+        assert_eq!(days, ("2026-09-20".to_owned(), "2026-11-23".to_owned()));
+    }
+
+    #[test]
+    fn forged_reports_are_left_out_when_asked_and_always_counted_as_odd() {
+        let lines = lines();
+        let rows = |auth: &str| crate::model::Rows {
+            sender_auth: crate::model::Words { dictionary: vec![auth.into()], codes: vec![0; lines.len()] },
+            ..made::rows(&lines)
+        };
+        let mut heads = made::heads(&lines, |_, _| "none");
+        heads.iter_mut().for_each(|head| head.sender_auth = SenderAuth::Fail);
+        for (authentic, messages, reports) in [(false, 52, 10), (true, 26, 5)] {
+            let adder = Adder::new(&Question { authentic, ..week() });
+            adder.rows(&rows("fail"));
+            adder.rows(&rows("pass"));
+            adder.heads(&heads);
+            adder.heads(&made::heads(&lines, |_, _| "none"));
+            let summary = adder.finish();
+            assert_eq!((summary.totals.sums.messages, summary.totals.reports), (messages, reports));
+            assert_eq!((summary.quality.unproven_reports, summary.quality.unproven_left_out), (5, authentic));
+        }
+    }
+
+    #[test]
+    fn nothing_added_is_an_answer_too() {
+        let summary = Adder::new(&Question::default()).finish();
+        assert_eq!((summary.totals.sums.messages, summary.period.from), (0, None));
+    }
+
+    #[test]
+    fn neither_order_nor_chunks_nor_threads_change_the_answer() {
+        let (lines, question) = (lines(), week());
+        let expected = added(&question, &[&lines]).finish();
+        let mut turned = lines.clone();
+        for turn in 0..lines.len() {
+            turned.rotate_left(1);
+            let (front, back) = turned.split_at(turn);
+            let adder = Adder::new(&question);
+            std::thread::scope(|scope| {
+                scope.spawn(|| front.iter().for_each(|line| adder.rows(&made::rows(std::slice::from_ref(line)))));
+                adder.rows(&made::rows(back));
+                adder.heads(&made::heads(&lines, |_, _| "none"));
+            });
+            assert_eq!(adder.finish(), expected, "turned by {turn}");
+        }
+    }
+
+    #[test]
+    fn beyond_the_bounds_names_are_folded_and_every_sum_stays_exact() {
+        let selectors = |day: &'static str, from: u32| {
+            (from..from + 300).map(move |number| {
+                let line = Line::new(day, &format!("192.0.2.{}", number % 200), 1 + i64::from(number % 7));
+                line.dkim("example.com", &format!("s{number}.of-a-name-that-nobody-else-has"), "fail")
+                    .verdict(0, Cause::Unauthenticated)
+            })
+        };
+        let all: Vec<Line> =
+            lines().into_iter().chain(selectors("2026-11-17", 0)).chain(selectors("2026-11-18", 300)).collect();
+        let told = |bounds: Bounds| {
+            let adder = Adder::new(&week());
+            adder.common().bounds = bounds;
+            all.chunks(50).for_each(|lines| adder.rows(&made::rows(lines)));
+            let patterns = adder.common().patterns.items().len();
+            (adder.finish(), patterns)
+        };
+        let (free, all_patterns) = told(Bounds::default());
+        assert!(all_patterns > 600);
+        for (patterns, words) in [(100, usize::MAX), (usize::MAX, 4000)] {
+            let bounds = Bounds { patterns, words, ..Bounds::default() };
+            let (bounded, patterns) = told(bounds.clone());
+            assert!(patterns < 200, "{patterns} patterns with {bounds:?}");
+            assert_eq!(bounded.totals, free.totals);
+            let sums = |summary: &Summary| -> Vec<_> {
+                summary.sources.iter().map(|source| (source.source_ip, source.sums)).collect()
+            };
+            assert_eq!(sums(&bounded), sums(&free));
+            let domains = |summary: &Summary| -> Vec<_> {
+                summary.domains.iter().map(|domain| (domain.policy_domain.clone(), domain.totals)).collect()
+            };
+            assert_eq!(domains(&bounded), domains(&free));
+        }
+    }
+
+    #[test]
+    fn columns_that_were_not_read_count_as_null() {
+        let mut rows = made::rows(&lines());
+        rows.dkim_domain = crate::model::Words::default();
+        rows.cause.clear();
+        let adder = Adder::new(&week());
+        adder.rows(&rows);
+        assert_eq!(adder.finish().totals.sums.messages, 26);
+    }
+
+    #[test]
+    fn sums_never_wrap() {
+        let lines = [Line::new("2026-11-16", "192.0.2.7", i64::MAX), Line::new("2026-11-16", "192.0.2.7", i64::MAX)];
+        let three = added(&week(), &[&lines, &lines]).finish();
+        assert_eq!(three.totals.sums.messages, u64::MAX);
+        assert_eq!(three.sources[0].sums.both, u64::MAX);
+    }
+}

@@ -1,0 +1,271 @@
+//! What is added up without a look at sources: words, patterns and their sums, sums by domain and day, report heads. It is
+//! small, and all threads share it.
+
+use super::adder::Scope;
+use super::classes::Classes;
+use super::facts::Pattern;
+use super::heads::Heads;
+use super::interner::{Column, Interner, Keyed, NONE, OTHER};
+use super::statistics::Sums;
+use crate::analyze::period::{self, DAYS};
+use crate::analyze::question::Question;
+use crate::model::{Cause, Flags, ReportHead, Rows, SenderAuth, Text};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+/// The flags that a pattern has.
+const FLAGS: u8 = Flags::PASS | Flags::DKIM | Flags::SPF;
+
+/// How much is told apart. What is new beyond is added up under one name, so that every sum stays exact.
+#[derive(Debug, Clone)]
+pub(crate) struct Bounds {
+    /// Patterns.
+    pub(crate) patterns: usize,
+    /// Bytes of all words that patterns are made of.
+    pub(crate) words: usize,
+    /// What is used of both, by all who share these bounds.
+    pub(crate) used: Arc<(AtomicUsize, AtomicUsize)>,
+}
+
+impl Default for Bounds {
+    /// Patterns with what is made of each to answer take some 120 MB; a year of 500 domains and their services has a tenth
+    /// of so many, and more are made to fill memory. Words: 80 bytes for each, where most share theirs with others.
+    fn default() -> Self {
+        Self { patterns: 400_000, words: 32 << 20, used: Arc::default() }
+    }
+}
+
+impl Bounds {
+    /// How far one of those who share the bounds may go, who has this much by now.
+    fn left(&self, (patterns, words): (usize, usize)) -> (usize, usize) {
+        let far = |bound: usize, used: &AtomicUsize, own: usize| {
+            bound.saturating_sub(used.load(Ordering::Relaxed).saturating_sub(own))
+        };
+        (far(self.patterns, &self.used.0, patterns), far(self.words, &self.used.1, words))
+    }
+
+    /// So much more is used.
+    fn take(&self, (patterns, words): (usize, usize)) {
+        self.used.0.fetch_add(patterns, Ordering::Relaxed);
+        self.used.1.fetch_add(words, Ordering::Relaxed);
+    }
+}
+
+/// Sums over all sources.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Common {
+    /// Every word of every column but the reporter.
+    pub(crate) texts: Interner<Text>,
+    /// Every reporter's `org_name`.
+    pub(crate) reporters: Interner<Text>,
+    pub(crate) patterns: Interner<PatternSums>,
+    /// By policy domain and day: exact, whatever the periods.
+    pub(crate) days: BTreeMap<(u32, i32), Sums>,
+    pub(crate) heads: Heads,
+    pub(crate) bounds: Bounds,
+}
+
+/// The rows of a pattern, over all sources.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PatternSums {
+    pub(crate) pattern: Pattern,
+    pub(crate) messages: u64,
+    pub(crate) records: u64,
+    /// The last day.
+    pub(crate) last: i32,
+}
+
+impl Keyed for PatternSums {
+    type Key = Pattern;
+
+    fn key(&self) -> &Pattern {
+        &self.pattern
+    }
+}
+
+/// A chunk of rows, seen by what rows have in common: all but source, reporter and count.
+pub(crate) struct Chunk<'a> {
+    rows: &'a Rows,
+    classes: Classes,
+    /// Messages and rows by class.
+    sums: Vec<(u64, u64)>,
+}
+
+/// A chunk's codes in the ids of all.
+pub(crate) struct Known {
+    /// Pattern and day of each class; the pattern is [`NONE`] where its rows do not count.
+    pub(crate) classes: Vec<(u32, i32)>,
+    /// The reporters by their codes.
+    pub(crate) reporters: Vec<u32>,
+}
+
+impl<'a> Chunk<'a> {
+    /// Look at the rows.
+    pub(crate) fn new(rows: &'a Rows) -> Self {
+        let mut classes = Classes::one(rows.len);
+        classes.split(rows.day.iter().map(|day| clamped(*day).cast_unsigned()));
+        classes.split(rows.flags.iter().map(|flags| u32::from(flags.0 & FLAGS)));
+        classes.split(rows.cause.iter().map(|cause| *cause as u32));
+        for words in [
+            &rows.policy_domain,
+            &rows.disposition,
+            &rows.dkim_result,
+            &rows.spf_result,
+            &rows.mismatch,
+            &rows.sender_auth,
+            &rows.dkim_domain,
+            &rows.header_from,
+            &rows.dkim_selector,
+            &rows.reason,
+            &rows.spf_domain,
+            &rows.signatures,
+        ] {
+            classes.split(words.codes.iter().copied());
+        }
+        let (spf_domain, envelope_from) = (&rows.spf_domain.codes, &rows.envelope_from.codes);
+        let unsaid = |row: &usize| spf_domain.get(*row).is_none_or(|code| *code == NONE);
+        classes.split(envelope_from.iter().enumerate().map(|(row, code)| if unsaid(&row) { *code } else { NONE }));
+        let mut sums = vec![(0_u64, 0); classes.firsts().len()];
+        for (class, count) in classes.of().iter().zip(&rows.count) {
+            let sum = &mut sums[*class as usize];
+            *sum = (sum.0.saturating_add(u64::try_from(*count).unwrap_or(0)), sum.1 + 1);
+        }
+        Self { rows, classes, sums }
+    }
+
+    /// The class of each row.
+    pub(crate) fn classes(&self) -> &[u32] {
+        self.classes.of()
+    }
+}
+
+impl Common {
+    /// Add reports. Those of other days and domains are left out.
+    pub(crate) fn heads(&mut self, heads: &[ReportHead], scope: &Scope, question: &Question) {
+        for head in heads {
+            let domain = self.texts.word(head.policy.domain.as_str());
+            if let Some(window) = scope.window(period::number(head.day)).filter(|_| scope.wants(domain)) {
+                let reporter = self.reporters.word(&head.org_name);
+                if window == scope.asked {
+                    self.heads.odd(head, domain);
+                }
+                if !(question.authentic && head.sender_auth == SenderAuth::Fail) {
+                    self.heads.add(head, (domain, reporter));
+                }
+            }
+        }
+    }
+
+    /// Add the sums of a chunk; columns that were not read count as null.
+    pub(crate) fn add(&mut self, chunk: &Chunk<'_>, scope: &Scope, question: &Question) -> Known {
+        let mut columns = Columns::new(chunk.rows);
+        let before = (self.patterns.items().len(), self.texts.bytes());
+        let (patterns, words) = self.bounds.left(before);
+        let classes = chunk.classes.firsts().iter().zip(&chunk.sums).map(|(row, (messages, records))| {
+            let day = clamped(chunk.rows.day[*row]);
+            let Some(window) = scope.window(day) else { return (NONE, day) };
+            let crowded = self.patterns.items().len() >= patterns;
+            let full = crowded || self.texts.bytes() >= words;
+            let mut pattern = columns.pattern(*row, &mut self.texts, (window, window == scope.asked), full);
+            if full {
+                let other = self.texts.word(OTHER);
+                let keep = |name: u32| if crowded { other } else { name };
+                pattern = match self.patterns.find(&pattern) {
+                    Some(_) => pattern,
+                    None => pattern.folded(other, keep),
+                };
+            }
+            if !scope.wants(pattern.domain) || question.authentic && pattern.unproven {
+                return (NONE, day);
+            }
+            self.days.entry((pattern.domain, day)).or_default().add(pattern.flags, *messages, *records);
+            let none = || PatternSums { pattern, messages: 0, records: 0, last: i32::MIN };
+            let id = self.patterns.id(&pattern, none);
+            let sums = self.patterns.get_mut(id);
+            sums.messages = sums.messages.saturating_add(*messages);
+            sums.records += records;
+            sums.last = sums.last.max(day);
+            (id, day)
+        });
+        let classes = classes.collect();
+        self.bounds.take((self.patterns.items().len() - before.0, self.texts.bytes() - before.1));
+        let reporters = chunk.rows.org_name.dictionary.iter().map(|name| self.reporters.word(name)).collect();
+        Known { classes, reporters }
+    }
+}
+
+/// A day of the calendar, whatever the column holds.
+fn clamped(day: i32) -> i32 {
+    day.clamp(DAYS.0, DAYS.1)
+}
+
+/// The columns of a chunk, their dictionaries translated.
+struct Columns<'a> {
+    rows: &'a Rows,
+    domain: Column<'a>,
+    header_from: Column<'a>,
+    envelope_from: Column<'a>,
+    disposition: Column<'a>,
+    dkim_domain: Column<'a>,
+    dkim_selector: Column<'a>,
+    dkim_result: Column<'a>,
+    spf_domain: Column<'a>,
+    spf_result: Column<'a>,
+    mismatch: Column<'a>,
+    reason: Column<'a>,
+    signatures: Column<'a>,
+}
+
+impl<'a> Columns<'a> {
+    fn new(rows: &'a Rows) -> Self {
+        Self {
+            rows,
+            domain: Column::new(&rows.policy_domain),
+            header_from: Column::new(&rows.header_from),
+            envelope_from: Column::new(&rows.envelope_from),
+            disposition: Column::new(&rows.disposition),
+            dkim_domain: Column::new(&rows.dkim_domain),
+            dkim_selector: Column::new(&rows.dkim_selector),
+            dkim_result: Column::new(&rows.dkim_result),
+            spf_domain: Column::new(&rows.spf_domain),
+            spf_result: Column::new(&rows.spf_result),
+            mismatch: Column::new(&rows.mismatch),
+            reason: Column::new(&rows.reason),
+            signatures: Column::new(&rows.signatures),
+        }
+    }
+
+    /// All that is said of a row but who, where and how much. What nobody asks of the history is left out of it.
+    /// Where the bounds are `full`, only words that are known are told apart, and selectors not at all.
+    fn pattern(&mut self, row: usize, texts: &mut Interner<Text>, (window, asked): (u8, bool), full: bool) -> Pattern {
+        let id = |column: &mut Column<'_>, texts: &mut Interner<Text>| {
+            if full { column.known_or_other(row, texts) } else { column.id(row, texts) }
+        };
+        let of_period =
+            |column: &mut Column<'_>, texts: &mut Interner<Text>| if asked { id(column, texts) } else { NONE };
+        let auth = &self.rows.sender_auth;
+        let spf_domain = id(&mut self.spf_domain, texts);
+        Pattern {
+            domain: self.domain.id(row, texts),
+            header_from: id(&mut self.header_from, texts),
+            dkim_domain: id(&mut self.dkim_domain, texts),
+            dkim_selector: id(&mut self.dkim_selector, texts),
+            dkim_result: id(&mut self.dkim_result, texts),
+            signatures: id(&mut self.signatures, texts),
+            return_path: if spf_domain == NONE { id(&mut self.envelope_from, texts) } else { spf_domain },
+            spf_result: id(&mut self.spf_result, texts),
+            disposition: of_period(&mut self.disposition, texts),
+            mismatch: of_period(&mut self.mismatch, texts),
+            reason: of_period(&mut self.reason, texts),
+            window,
+            unproven: row < auth.codes.len() && auth.get(row) == Some(SenderAuth::Fail.as_str()),
+            flags: Flags(self.rows.flags[row].0 & FLAGS),
+            cause: self.rows.cause.get(row).copied().unwrap_or(Cause::Unknown),
+        }
+    }
+}

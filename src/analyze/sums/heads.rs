@@ -1,0 +1,202 @@
+//! What reports say apart from their rows: who reported when, which policy was seen, what was odd.
+
+use super::interner::{Interner, Keyed, Table};
+use crate::analyze::period;
+use crate::model::{PolicyPublished, ReportHead, SenderAuth, Text};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Two days, in seconds: a report over a longer time is named in the data quality.
+const LONG: i64 = 2 * 24 * 3600;
+
+/// Sums of report heads. Ids are the adder's.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Heads {
+    /// By policy domain, reporter and day.
+    pub(crate) reports: Table<(u32, u32, i32), DayReports>,
+    /// Every policy seen.
+    policies: Interner<Policy>,
+    /// Reports by policy domain, day and policy: sorted, so that those of one domain are found without a look at the rest.
+    shown: BTreeMap<(u32, i32, u32), u64>,
+    /// The policy of a domain's report before.
+    latest: Table<u32, u32>,
+    /// Of the period asked for: reports over two days long, by domain.
+    pub(crate) long: BTreeSet<(Text, LongReport)>,
+    /// Of the period asked for: reports whose mail was a proven forgery, and their messages, by domain.
+    pub(crate) unproven: BTreeMap<u32, Reports>,
+    /// Of the period asked for: reports by the codes of their findings.
+    pub(crate) findings: BTreeMap<Text, u64>,
+}
+
+/// The reports of a domain and reporter that count for one day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DayReports {
+    pub(crate) all: Reports,
+    /// What one of them says.
+    pub(crate) first: ReportFigures,
+    /// The others say the same.
+    pub(crate) alike: bool,
+}
+
+/// By what two reports with different ids may be known to be the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ReportFigures {
+    begin: i64,
+    end: i64,
+    pub(crate) records: i64,
+    messages: i64,
+    dmarc_pass: i64,
+}
+
+impl ReportFigures {
+    fn of(head: &ReportHead) -> Self {
+        let (begin, end) = (head.begin.as_second(), head.end.as_second());
+        Self { begin, end, records: head.records, messages: head.messages, dmarc_pass: head.dmarc_pass }
+    }
+}
+
+/// Sums of some reports.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Reports {
+    /// How many.
+    pub(crate) number: u64,
+    /// Their messages.
+    pub(crate) messages: u64,
+    /// Their messages that pass.
+    pub(crate) dmarc_pass: u64,
+}
+
+impl Reports {
+    fn of(head: &ReportHead) -> Self {
+        let count = |number: i64| u64::try_from(number).unwrap_or(0);
+        Self { number: 1, messages: count(head.messages), dmarc_pass: count(head.dmarc_pass) }
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.number += other.number;
+        self.messages = self.messages.saturating_add(other.messages);
+        self.dmarc_pass = self.dmarc_pass.saturating_add(other.dmarc_pass);
+    }
+}
+
+/// A report that covers more than two days.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct LongReport {
+    pub(crate) reporter: Text,
+    pub(crate) report_id: Text,
+    pub(crate) begin: Timestamp,
+    pub(crate) end: Timestamp,
+    pub(crate) messages: u64,
+}
+
+/// A policy as the reports show it; null where no report says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Policy {
+    pub(crate) p: Option<Text>,
+    pub(crate) sp: Option<Text>,
+    pub(crate) np: Option<Text>,
+    pub(crate) adkim: Option<Text>,
+    pub(crate) aspf: Option<Text>,
+    pub(crate) pct: Option<i32>,
+    pub(crate) testing: Option<Text>,
+}
+
+impl From<&PolicyPublished> for Policy {
+    fn from(policy: &PolicyPublished) -> Self {
+        Self {
+            p: policy.p.clone(),
+            sp: policy.sp.clone(),
+            np: policy.np.clone(),
+            adkim: policy.adkim.clone(),
+            aspf: policy.aspf.clone(),
+            pct: policy.pct,
+            testing: policy.testing.clone(),
+        }
+    }
+}
+
+impl Keyed for Policy {
+    type Key = Self;
+
+    fn key(&self) -> &Self {
+        self
+    }
+}
+
+impl Policy {
+    /// Whether it is this one: as [`Policy::from`] and a comparison, without a copy.
+    fn is(&self, policy: &PolicyPublished) -> bool {
+        self.p == policy.p
+            && self.sp == policy.sp
+            && self.np == policy.np
+            && self.adkim == policy.adkim
+            && self.aspf == policy.aspf
+            && self.pct == policy.pct
+            && self.testing == policy.testing
+    }
+}
+
+/// The reports on one domain, history included.
+#[derive(Debug)]
+pub(crate) struct DomainReports {
+    /// The first day with one.
+    pub(crate) first_day: i32,
+    /// Ids of who reported.
+    pub(crate) reporters: BTreeSet<u32>,
+}
+
+impl Heads {
+    /// Add a report of a domain and reporter.
+    pub(crate) fn add(&mut self, head: &ReportHead, (domain, reporter): (u32, u32)) {
+        let (day, reports) = (period::number(head.day), Reports::of(head));
+        let first = ReportFigures::of(head);
+        let new = || DayReports { all: Reports::default(), first, alike: true };
+        let of_day = self.reports.entry((domain, reporter, day)).or_insert_with(new);
+        of_day.all.merge(reports);
+        of_day.alike &= of_day.first == first;
+        let policy = match self.latest.get(&domain) {
+            Some(latest) if self.policies.get(*latest).is(&head.policy) => *latest,
+            _ => {
+                let policy = Policy::from(&head.policy);
+                let id = self.policies.id(&policy, || policy.clone());
+                self.latest.insert(domain, id);
+                id
+            }
+        };
+        *self.shown.entry((domain, day, policy)).or_default() += 1;
+    }
+
+    /// The policies of a domain: day, policy and how many reports show it, by day.
+    pub(crate) fn policies(&self, domain: u32) -> impl Iterator<Item = (i32, &Policy, u64)> {
+        let shown = self.shown.range((domain, i32::MIN, 0)..=(domain, i32::MAX, u32::MAX));
+        shown.map(|((_, day, policy), reports)| (*day, self.policies.get(*policy), *reports))
+    }
+
+    /// What the reports on each domain come to, in one pass over all.
+    pub(crate) fn by_domain(&self) -> Table<u32, DomainReports> {
+        let mut domains: Table<u32, DomainReports> = Table::default();
+        for (domain, reporter, day) in self.reports.keys() {
+            let none = || DomainReports { first_day: *day, reporters: BTreeSet::new() };
+            let known = domains.entry(*domain).or_insert_with(none);
+            known.first_day = known.first_day.min(*day);
+            known.reporters.insert(*reporter);
+        }
+        domains
+    }
+
+    /// Add what is odd about a report of the period asked for.
+    pub(crate) fn odd(&mut self, head: &ReportHead, domain: u32) {
+        let reports = Reports::of(head);
+        if head.end.as_second().saturating_sub(head.begin.as_second()) > LONG {
+            let (reporter, report_id) = (head.org_name.clone(), head.report_id.clone());
+            let long = LongReport { reporter, report_id, begin: head.begin, end: head.end, messages: reports.messages };
+            self.long.insert((head.policy.domain.as_str().into(), long));
+        }
+        if head.sender_auth == SenderAuth::Fail {
+            self.unproven.entry(domain).or_default().merge(reports);
+        }
+        for code in head.findings.iter().collect::<BTreeSet<_>>() {
+            *self.findings.entry(code.clone()).or_default() += 1;
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! `enrich`: looks up the host names of the sources seen lately, and keeps them in the ledger.
+//!
+//! Answers are saved a few at a time, so that an interrupted run resumes where it stopped. The lookups themselves are in
+//! `dns`.
+
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::interrupt::Interrupt;
+use crate::cli::terminal::output;
+use crate::cli::wiring::geoip::GeoIp;
+use crate::cli::wiring::ingest_run::{count, grouped};
+use crate::cli::wiring::run::Run;
+use crate::dns::hosts::enrich::{self, Cache, Looked, Options, Tally};
+use crate::dns::hosts::ptr;
+use crate::dns::lookup::resolver::{self, Resolver};
+use crate::model::{Columns, Source};
+use crate::store::{Filter, LookedUp, Naming, Store, StoreError, Writer};
+
+use jiff::tz::Offset;
+use jiff::{SignedDuration, Timestamp};
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+const EXAMPLES: &str = "\
+Names are kept as long as DNS allows, a day to a week. An interrupted run resumes where it stopped. With --geoip (or `geoip` in the settings), also stores whose network each address belongs to.
+
+Examples:
+  dmarquet enrich
+  dmarquet enrich --weeks 26 --rate 50 --server 127.0.0.1
+  dmarquet enrich --geoip GeoLite2-ASN.mmdb --geoip GeoLite2-Country.mmdb
+
+Exit codes: 0 done; 2 interrupted, or DNS did not answer at all.";
+
+/// Networks kept at once.
+const PLACED: usize = 10_000;
+
+/// Weeks looked back, where none are given.
+const WEEKS: u16 = 8;
+
+/// Look up the host names of recent sources
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Look up the sources seen in this many weeks
+    #[arg(long, value_name = "N", default_value_t = WEEKS, value_parser = clap::value_parser!(u16).range(1..=520))]
+    weeks: u16,
+    /// Start at most this many lookups per second
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    rate: u32,
+    /// DNS server to use instead of the system's, such as 127.0.0.1:5353; may be repeated
+    #[arg(long, value_name = "ADDRESS", value_parser = resolver::server)]
+    server: Vec<SocketAddr>,
+    /// Network database (.mmdb), such as GeoLite2-ASN, whose answer for each source is stored too; may be repeated
+    #[arg(long, value_name = "FILE")]
+    geoip: Vec<PathBuf>,
+}
+
+/// Do it.
+pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+    let settings = run.settings()?;
+    let store = run.store(&settings)?;
+    let geoip = GeoIp::open(if args.geoip.is_empty() { &settings.geoip } else { &args.geoip })?;
+    let interrupt = Interrupt::listen(&run.talk)?;
+    let mut writer = run.writer(&settings, &store, run.now)?;
+    writer.take_notices().iter().for_each(|notice| run.talk.warning(notice));
+    let addresses = sources(&Store::open(&store)?, args.weeks, run.now)?;
+    place(&geoip, &addresses, &mut writer, run.now)?;
+    let tally = look_up(addresses, &mut writer, args, &interrupt)?;
+    output::data(told(&tally).as_bytes())?;
+    if interrupt.is_set() {
+        run.talk.warning("interrupted: what was looked up so far is kept, and the next run continues");
+        return Ok(Exit::Failed);
+    }
+    Ok(if all_failed(&tally) { Exit::Failed } else { Exit::Handled })
+}
+
+/// The same at the end of a `fetch`, whose mails are safe by then: that DNS is away, or a database broken, is said, and
+/// no more.
+pub(crate) fn after_fetch(
+    run: &Run,
+    (store, writer): (&Path, &mut Writer),
+    (servers, geoip): (&[SocketAddr], &[PathBuf]),
+    interrupt: &Interrupt,
+) -> anyhow::Result<()> {
+    let args = Args { weeks: WEEKS, rate: 100, server: servers.to_vec(), geoip: geoip.to_vec() };
+    let addresses = sources(&Store::open(store)?, args.weeks, run.now)?;
+    let placed = GeoIp::open(&args.geoip).and_then(|geoip| place(&geoip, &addresses, writer, run.now));
+    if let Err(error) = placed {
+        run.talk.warning(&format!("{error:#}"));
+    }
+    let tally = look_up(addresses, writer, &args, interrupt)?;
+    if all_failed(&tally) {
+        run.talk.warning("no source could be looked up: DNS does not answer");
+    }
+    run.talk.note(told(&tally).trim_end());
+    Ok(())
+}
+
+fn all_failed(tally: &Tally) -> bool {
+    tally.failed > 0 && tally.failed == tally.looked_up()
+}
+
+fn told(tally: &Tally) -> String {
+    format!(
+        "{} looked up: {} with a confirmed name, {} with an unconfirmed one, {} without a name, {} failed; {} already known\n",
+        count(tally.looked_up(), "source"),
+        grouped(tally.confirmed),
+        grouped(tally.unconfirmed),
+        grouped(tally.nameless),
+        grouped(tally.failed),
+        grouped(tally.cached),
+    )
+}
+
+/// Keep what the databases say of the addresses' networks.
+fn place(geoip: &GeoIp, addresses: &[IpAddr], writer: &mut Writer, now: Timestamp) -> anyhow::Result<()> {
+    if geoip.is_empty() {
+        return Ok(());
+    }
+    for some in addresses.chunks(PLACED) {
+        let found = some.iter().map(|address| Ok((*address, geoip.network(*address)?)));
+        writer.keep_networks(&found.collect::<anyhow::Result<Vec<_>>>()?, now)?;
+    }
+    Ok(())
+}
+
+fn look_up(addresses: Vec<IpAddr>, writer: &mut Writer, args: &Args, interrupt: &Interrupt) -> anyhow::Result<Tally> {
+    let options = Options { per_second: args.rate, ..Options::default() };
+    let servers = args.server.clone();
+    let resolver =
+        Resolver::new(&resolver::Options { servers, in_flight: options.in_flight, ..resolver::Options::default() })?;
+    let mut ledger = Ledger(writer);
+    Ok(enrich::enrich(&resolver, addresses, &mut ledger, &options, &Timestamp::now, &|| interrupt.is_set())?)
+}
+
+/// The sources of the last weeks, those with most messages first: a run that is stopped has the best of them.
+fn sources(store: &Store, weeks: u16, now: Timestamp) -> Result<Vec<IpAddr>, StoreError> {
+    let from = Offset::UTC.to_datetime(now - SignedDuration::from_hours(24 * 7 * i64::from(weeks))).date();
+    let filter = Filter { from: Some(from), to: None, domains: Vec::new() };
+    let mut sums: HashMap<Source, i64> = HashMap::new();
+    store.rows(&filter, Columns::DAY.with(Columns::SOURCE).with(Columns::COUNT), &mut |rows| {
+        for (source, messages) in rows.source.iter().zip(&rows.count) {
+            let sum = sums.entry(*source).or_default();
+            *sum = sum.saturating_add(*messages);
+        }
+    })?;
+    let mut sums: Vec<(Source, i64)> = sums.into_iter().collect();
+    sums.sort_unstable_by_key(|(source, messages)| (Reverse(*messages), *source));
+    Ok(sums.into_iter().filter_map(|(source, _)| source.address()).collect())
+}
+
+/// The ledger as what keeps names between runs.
+struct Ledger<'a>(&'a mut Writer);
+
+impl Cache for Ledger<'_> {
+    type Error = StoreError;
+
+    fn holds(&mut self, address: IpAddr, now: Timestamp) -> Result<bool, StoreError> {
+        self.0.name_holds(address, now)
+    }
+
+    fn put(&mut self, looked: &[Looked]) -> Result<(), StoreError> {
+        let kept: Vec<LookedUp> = looked
+            .iter()
+            .map(|looked| LookedUp {
+                address: looked.address,
+                naming: looked.naming.as_ref().ok().map(naming),
+                at: looked.at,
+                until: looked.until,
+            })
+            .collect();
+        self.0.keep_names(&kept)
+    }
+}
+
+fn naming(naming: &ptr::Naming) -> Naming {
+    match naming {
+        ptr::Naming::Confirmed(names) => Naming { names: names.clone(), confirmed: true },
+        ptr::Naming::Unconfirmed(names) => Naming { names: names.clone(), confirmed: false },
+        ptr::Naming::Nameless => Naming::default(),
+    }
+}

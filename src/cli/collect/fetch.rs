@@ -1,0 +1,301 @@
+//! `fetch`: poll the mailboxes of the settings, once or until it is stopped.
+//!
+//! Each mailbox is a run of the journey: cursors out of the ledger, mails through the pipeline, what is safe back to the
+//! server after each commit, and at the end what the server was told into the ledger.
+
+use super::enrich;
+use crate::cli::report::alert;
+use crate::cli::settings::file::Settings;
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::fault::Hint as _;
+use crate::cli::terminal::format::Format;
+use crate::cli::terminal::interrupt::Interrupt;
+use crate::cli::terminal::output;
+use crate::cli::wiring::ingest_run;
+use crate::cli::wiring::mailbox_survey::{look_at, poll_options};
+use crate::cli::wiring::period::Day;
+use crate::cli::wiring::run::Run;
+use crate::cli::wiring::verifier::{Verification, VerifyArgs};
+use crate::fetch::FetchError;
+use crate::fetch::imap::{self, Poller, Wake};
+use crate::fetch::mailbox::{Mailbox, run};
+use crate::ingest::{self, Options, Tally};
+use crate::store::{Store, StoreError, Writer};
+
+use anyhow::anyhow;
+use jiff::Timestamp;
+
+use std::path::Path;
+use std::time::Duration;
+
+const EXAMPLES: &str = "\
+Prints nothing when all is well, so that cron mails only what needs your attention:
+  17 * * * *  dmarquet fetch --if-idle
+
+Examples:
+  dmarquet config init && dmarquet config check    set it up and try it
+  dmarquet fetch --verbose                         show progress
+  dmarquet fetch --mailbox reports --since 2026-11-01 --dry-run
+  dmarquet fetch --watch                           keep running";
+
+/// How long a run that waits lets another one finish, before it looks again.
+const ANOTHER_RUN: Duration = Duration::from_secs(10);
+
+/// Fetch new reports from the mailboxes in the settings
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Fetch from this mailbox only; may be repeated
+    #[arg(long, value_name = "NAME")]
+    mailbox: Vec<String>,
+    /// Fetch at most this many mails per mailbox, oldest first
+    #[arg(long, value_name = "N")]
+    limit: Option<u32>,
+    /// Fetch only mails that arrived on or after this day, such as 2026-11-16; older ones are left for later
+    #[arg(long, value_name = "DATE")]
+    since: Option<Day>,
+    /// Show what would be fetched, and change nothing, here or on the server
+    #[arg(long)]
+    dry_run: bool,
+    /// Stay connected and fetch mails as they arrive, until SIGTERM
+    #[arg(long, conflicts_with = "dry_run")]
+    watch: bool,
+    /// If another run is active, exit 0 without output
+    #[arg(long)]
+    if_idle: bool,
+    /// Then look up the names of recent sources, as `dmarquet enrich` does
+    #[arg(long, conflicts_with = "dry_run")]
+    enrich: bool,
+    /// Afterwards tell what changed, as `dmarquet alert` does; prints it only where the settings have no way out
+    #[arg(long, conflicts_with = "dry_run")]
+    alert: bool,
+    #[command(flatten)]
+    witness: VerifyArgs,
+    /// Print the counts as text or json [default: text on a terminal, else nothing]
+    #[arg(long, value_enum, hide_possible_values = true)]
+    format: Option<Format>,
+}
+
+/// Do it.
+pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+    let settings = run.settings()?;
+    let store = run.store(&settings)?;
+    let mailboxes = chosen(&settings, &args.mailbox)?;
+    let interrupt = Interrupt::listen(&run.talk)?;
+    let polls = Polls { run, args, settings: &settings, store: &store, interrupt: &interrupt };
+    if args.dry_run {
+        return polls.dry_run(&mailboxes);
+    }
+    if args.watch {
+        return polls.watch(&mailboxes);
+    }
+    match polls.once(&mailboxes, run.now) {
+        Err(error) if args.if_idle && is_busy(&error) => {
+            run.talk.note(&format!("{error:#}: nothing was fetched"));
+            Ok(Exit::Handled)
+        }
+        other => other,
+    }
+}
+
+fn is_busy(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(StoreError::Busy { .. }))
+}
+
+/// The mailboxes of these names, all where none is named.
+fn chosen(settings: &Settings, names: &[String]) -> anyhow::Result<Vec<Mailbox>> {
+    let all = &settings.mailboxes;
+    if all.is_empty() {
+        let error = anyhow!("settings: expected a [[mailbox]], found none");
+        return Err(error.hint("run `dmarquet config init` to write a settings file with an example"));
+    }
+    if let Some(name) = names.iter().find(|name| all.iter().all(|mailbox| mailbox.name != **name)) {
+        let known: Vec<&str> = all.iter().map(|mailbox| mailbox.name.as_str()).collect();
+        return Err(anyhow!("--mailbox {name}: expected one of the settings' mailboxes: {}", known.join(", ")));
+    }
+    Ok(all.iter().filter(|mailbox| names.is_empty() || names.contains(&mailbox.name)).cloned().collect())
+}
+
+/// Polls of one command.
+struct Polls<'a> {
+    run: &'a Run,
+    args: &'a Args,
+    settings: &'a Settings,
+    store: &'a Path,
+    interrupt: &'a Interrupt,
+}
+
+impl Polls<'_> {
+    fn options(&self, now: Timestamp) -> run::Options {
+        poll_options(self.args.limit, self.args.since.as_ref(), now, self.interrupt)
+    }
+
+    /// Poll each mailbox once. One that cannot be reached is said, and does not keep the others waiting.
+    fn once(&self, mailboxes: &[Mailbox], now: Timestamp) -> anyhow::Result<Exit> {
+        let mut writer = self.run.writer(self.settings, self.store, now)?;
+        ingest_run::clock_warning(writer.last_commit()?, now).inspect(|warning| self.run.talk.warning(warning));
+        let verification = Verification::of(&self.args.witness, self.settings.verify)?;
+        let options = verification.of_run(ingest_run::options(self.interrupt, self.settings, now));
+        let mut tally = Tally::default();
+        for mailbox in mailboxes {
+            if self.interrupt.is_set() {
+                tally.interrupted = true;
+                break;
+            }
+            tally.add(self.poll(mailbox, &mut writer, &options)?);
+        }
+        if self.args.enrich && !self.interrupt.is_set() {
+            enrich::after_fetch(
+                self.run,
+                (self.store, &mut writer),
+                (&self.args.witness.server, &self.settings.geoip),
+                self.interrupt,
+            )?;
+        }
+        if self.args.alert && !self.interrupt.is_set() {
+            alert::after_fetch(self.run, self.settings, (self.store, &mut writer), now)?;
+        }
+        verification.tell(&self.run.talk);
+        ingest_run::tell(&self.run.talk, &tally, self.args.format)
+    }
+
+    /// Poll one mailbox. What goes wrong with it is said at once, and counted as a fault.
+    fn poll(&self, mailbox: &Mailbox, writer: &mut Writer, options: &Options) -> anyhow::Result<Tally> {
+        let talk = &self.run.talk;
+        let progress = writer.progress(&mailbox.name)?;
+        let mut poller = match Poller::start(mailbox.clone(), progress, self.options(options.now)) {
+            Ok(poller) => poller,
+            Err(fault) => {
+                talk.fault(&fault);
+                writer.note_mailbox(&mailbox.name, options.now, Some(&output::clean(&fault.to_string())))?;
+                return Ok(Tally { faults: 1, ..Tally::default() });
+            }
+        };
+        let said = poller.warnings().to_vec();
+        for warning in &said {
+            talk.fault(&FetchError::Mailbox(warning.clone()));
+        }
+        let mut watch = ingest_run::Watch::new(talk, Some(poller.acknowledger()));
+        let mails = poller.mails().into_iter().flatten();
+        let outcome = ingest::run(mails, writer, options, &mut watch);
+        drop(watch);
+        // Whatever came of the run: what was committed may be told, and what was told may be noted.
+        let finished = poller.finish();
+        for (folder, cursor) in &finished.cursors {
+            writer.set_cursor(&mailbox.name, folder, cursor)?;
+        }
+        writer.told(&finished.told)?;
+        if let Some(uidls) = &finished.uidls {
+            writer.keep_uidls(&mailbox.name, uidls)?;
+        }
+        finished.notes.iter().for_each(|note| talk.note(note));
+        let mut tally = outcome?;
+        let error = finished.failures.first().map(|failure| output::clean(&failure.to_string()));
+        writer.note_mailbox(&mailbox.name, options.now, error.as_deref())?;
+        for failure in finished.failures {
+            tally.faults += 1;
+            if !said.contains(&failure) {
+                talk.fault(&FetchError::Mailbox(failure));
+            }
+        }
+        Ok(tally)
+    }
+
+    /// Poll whenever a server tells of news, until we are told to stop.
+    fn watch(&self, mailboxes: &[Mailbox]) -> anyhow::Result<Exit> {
+        let talk = &self.run.talk;
+        let mut worst = Exit::Handled;
+        for wakes in imap::Watch::start(mailboxes.to_vec(), &self.interrupt.stop()) {
+            let mut names = Vec::new();
+            for wake in wakes {
+                match wake {
+                    Wake::News(name) => names.push(name),
+                    Wake::Trouble(error) => talk.note(&format!("{error}; reconnecting")),
+                    Wake::Given(error) => {
+                        talk.fault(&FetchError::Mailbox(error));
+                        worst = Exit::Failed;
+                    }
+                }
+            }
+            let with_news: Vec<Mailbox> =
+                mailboxes.iter().filter(|mailbox| names.contains(&mailbox.name)).cloned().collect();
+            if !with_news.is_empty() {
+                self.once_when_idle(&with_news)?;
+            }
+        }
+        // To be stopped is how this ends; a mailbox that was given up is not.
+        Ok(worst)
+    }
+
+    /// Poll once no other run holds the store.
+    fn once_when_idle(&self, mailboxes: &[Mailbox]) -> anyhow::Result<()> {
+        while !self.interrupt.is_set() {
+            match self.once(mailboxes, Timestamp::now()) {
+                Err(error) if is_busy(&error) => {
+                    self.run.talk.note(&format!("{error:#}: waiting until it ends"));
+                    let begin = std::time::Instant::now();
+                    while begin.elapsed() < ANOTHER_RUN && !self.interrupt.is_set() {
+                        std::thread::sleep(Duration::from_millis(200));
+                    }
+                }
+                other => return other.map(|_| ()),
+            }
+        }
+        Ok(())
+    }
+
+    fn dry_run(&self, mailboxes: &[Mailbox]) -> anyhow::Result<Exit> {
+        let store = Store::open(self.store)?;
+        let mut exit = Exit::Handled;
+        for mailbox in mailboxes {
+            exit = exit.max(look_at(self.run, mailbox, &store, &self.options(self.run.now))?);
+        }
+        Ok(exit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::chosen;
+    use crate::cli::settings::file::Settings;
+    use crate::cli::wiring::mailbox_survey::told;
+    use crate::fetch::mailbox::{FolderSurvey, Survey, TargetSurvey};
+    use std::path::Path;
+
+    const TWO: &str = "[[mailbox]]\nname = \"a\"\nhost = \"h\"\nuser = \"u\"\npassword_env = \"P\"\nafter = \"move\"\nmove_to = \"x/y\"\n\
+                       [[mailbox]]\nname = \"b\"\nhost = \"h\"\nuser = \"u\"\npassword_env = \"P\"\n";
+
+    #[test]
+    fn mailboxes_are_chosen_by_name_and_a_wrong_name_is_told_the_right_ones() {
+        let settings = Settings::parse(TWO, Path::new("c.toml")).unwrap();
+        let names = |wanted: &[&str]| {
+            let wanted: Vec<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
+            chosen(&settings, &wanted).map(|all| all.into_iter().map(|mailbox| mailbox.name).collect::<Vec<_>>())
+        };
+        assert_eq!(names(&[]).unwrap(), ["a", "b"]);
+        assert_eq!(names(&["b"]).unwrap(), ["b"]);
+        let error = names(&["c"]).unwrap_err().to_string();
+        assert_eq!(error, "--mailbox c: expected one of the settings' mailboxes: a, b");
+        assert!(chosen(&Settings::default(), &[]).is_err());
+    }
+
+    #[test]
+    fn a_survey_is_told_folder_by_folder() {
+        let settings = Settings::parse(TWO, Path::new("c.toml")).unwrap();
+        let folder = FolderSurvey {
+            setting: "INBOX".into(),
+            name: "INBOX".into(),
+            mails: 12,
+            new: 3,
+            new_bytes: 5000,
+            too_large: 1,
+            pending: 2,
+            renewed: false,
+        };
+        let targets = vec![TargetSurvey { setting: "x/y".into(), name: None }];
+        let survey = Survey { folders: vec![folder], targets, failures: vec![] };
+        let expected = "mailbox a: logged in\n  INBOX: 12 mails, 3 to fetch (5 KiB); 1 over the limit; 2 stored earlier, not yet \
+                        acknowledged to the server\n  afterwards: mails are moved to x/y\n  x/y: does not exist yet; fetch will create it\n";
+        assert_eq!(told(&settings.mailboxes[0], &survey), expected);
+    }
+}

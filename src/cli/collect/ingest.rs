@@ -1,0 +1,50 @@
+//! `ingest`: files, folders, mbox, Maildir and standard input into the store.
+
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::format::Format;
+use crate::cli::terminal::interrupt::Interrupt;
+use crate::cli::wiring::ingest_run::{self, Watch};
+use crate::cli::wiring::run::Run;
+use crate::cli::wiring::verifier::{Verification, VerifyArgs};
+use crate::fetch::files::walk::Walk;
+use crate::ingest;
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Reads report XML, gzip, zip, mails, mbox files, Maildirs, and folders of these, recognized by content. Reports that are already in the store are counted as duplicates and not stored again.
+
+Examples:
+  dmarquet ingest ~/dmarc-reports
+  dmarquet ingest reports.mbox 'google.com!example.com!1794787200!1794873599.zip'
+  cat mail.eml | dmarquet ingest -
+  dmarquet ingest ~/Maildir --verify        also verify who signed the mails
+  dmarquet ingest ~/dmarc-reports --format json | jq .stored";
+
+/// Import report files, mails, mailbox files and folders
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Files and folders; - reads standard input
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    witness: VerifyArgs,
+    /// Print the counts as text or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    format: Format,
+}
+
+/// Do it.
+pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+    let settings = run.settings()?;
+    let store = run.store(&settings)?;
+    let interrupt = Interrupt::listen(&run.talk)?;
+    let verification = Verification::of(&args.witness, settings.verify)?;
+    let options = verification.of_run(ingest_run::options(&interrupt, &settings, run.now));
+    let mut writer = run.writer(&settings, &store, run.now)?;
+    ingest_run::clock_warning(writer.last_commit()?, run.now).inspect(|warning| run.talk.warning(warning));
+    let source = Walk::new(&args.paths, options.limits.clone(), run.now);
+    let tally = ingest::run(source, &mut writer, &options, &mut Watch::new(&run.talk, None))?;
+    verification.tell(&run.talk);
+    ingest_run::tell(&run.talk, &tally, Some(args.format))
+}

@@ -1,0 +1,6 @@
+//! The commands that bring data in: `fetch`, `ingest`, `convert`, `enrich`.
+
+pub(crate) mod convert;
+pub(crate) mod enrich;
+pub(crate) mod fetch;
+pub(crate) mod ingest;

@@ -1,0 +1,56 @@
+//! `compact`: merge the small files of a month.
+
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::format::Format;
+use crate::cli::terminal::output;
+use crate::cli::wiring::ingest_run::count;
+use crate::cli::wiring::run::Run;
+use crate::store::StoreError;
+use serde::Serialize;
+
+/// Merge the small files of each month (runs also do so when there are many)
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Output format: text or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    format: Format,
+}
+
+/// The outcome as JSON.
+#[derive(Debug, Serialize)]
+struct Answer {
+    months: usize,
+    merged: usize,
+    made: usize,
+    /// Files that are damaged and were left out.
+    damaged: Vec<String>,
+}
+
+/// Do it.
+pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+    let settings = run.settings()?;
+    let store = run.store(&settings)?;
+    if !store.is_dir() {
+        return Err(StoreError::NoStore { path: store }.into());
+    }
+    let mut writer = run.writer(&settings, &store, run.now)?;
+    let done = writer.compact(true)?;
+    writer.take_notices().iter().for_each(|notice| run.talk.warning(notice));
+    let damaged = done.damaged.into_iter().map(|fault| fault.at).collect();
+    let answer = Answer { months: done.months, merged: done.merged, made: done.made, damaged };
+    let exit = if answer.damaged.is_empty() { Exit::Handled } else { Exit::Attention };
+    if exit == Exit::Attention {
+        run.talk.hint(
+            "`dmarquet verify` shows what is lost; restore these files from a backup, or fetch their reports again",
+        );
+    }
+    match args.format {
+        Format::Json => output::json(&answer)?,
+        Format::Text if answer.merged == 0 => output::data(b"nothing to merge\n")?,
+        Format::Text => {
+            let merged = count(answer.merged as u64, "file");
+            output::data(format!("{merged} merged into {}\n", answer.made).as_bytes())?;
+        }
+    }
+    Ok(exit)
+}

@@ -1,0 +1,7 @@
+//! The commands that look after a store: `compact`, `prune`, `rebuild`, `rejected`, `verify`.
+
+pub(crate) mod compact;
+pub(crate) mod prune;
+pub(crate) mod rebuild;
+pub(crate) mod rejected;
+pub(crate) mod verify;

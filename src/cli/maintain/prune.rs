@@ -1,0 +1,71 @@
+//! `prune`: let go of what is older than it needs to be.
+
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::format::Format;
+use crate::cli::terminal::output;
+use crate::cli::wiring::ingest_run::count;
+use crate::cli::wiring::period::Stretch;
+use crate::cli::wiring::run::Run;
+use crate::store::Store;
+use crate::store::disk::layout::Month;
+use anyhow::anyhow;
+use serde::Serialize;
+
+const EXAMPLES: &str = "\
+Deletes whole months, tables and originals. Their mails are remembered and not imported again.
+
+Examples:
+  dmarquet prune --keep 24m --dry-run
+  dmarquet prune --keep 24m";
+
+/// Delete old months of reports, including the originals
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// How much to keep, such as 24m
+    #[arg(long, value_name = "TIME")]
+    keep: Stretch,
+    /// Show what would be deleted, and delete nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Output format: text or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    format: Format,
+}
+
+/// The outcome as JSON.
+#[derive(Debug, Serialize)]
+struct Answer {
+    /// The first month that stays.
+    first: String,
+    reports: u64,
+    dry_run: bool,
+}
+
+/// Do it.
+pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+    let settings = run.settings()?;
+    let store = run.store(&settings)?;
+    let day = args.keep.before(run.today());
+    let first = day
+        .map(Month::of)
+        .ok_or_else(|| anyhow!("--keep: expected a time within the calendar, found {}", args.keep))?;
+    let reports = if args.dry_run {
+        let months = Store::open(&store)?.status()?.months;
+        months.iter().filter(|(month, _)| *month < first).map(|(_, sums)| sums.reports.unsigned_abs()).sum()
+    } else {
+        let mut writer = run.writer(&settings, &store, run.now)?;
+        writer.take_notices().iter().for_each(|notice| run.talk.warning(notice));
+        writer.prune(first)?.reports as u64
+    };
+    let answer = Answer { first: first.to_string(), reports, dry_run: args.dry_run };
+    match args.format {
+        Format::Json => output::json(&answer)?,
+        Format::Text => {
+            let verb = if args.dry_run { "would be deleted" } else { "deleted" };
+            let line = format!("{} {verb}: all before {}\n", count(reports, "report"), answer.first);
+            output::data(line.as_bytes())?;
+        }
+    }
+    Ok(Exit::Handled)
+}

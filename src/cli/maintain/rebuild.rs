@@ -1,0 +1,29 @@
+//! `rebuild`: make the tables anew from the kept originals.
+
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::format::Format;
+use crate::cli::terminal::interrupt::Interrupt;
+use crate::cli::wiring::ingest_run;
+use crate::cli::wiring::run::Run;
+use crate::ingest;
+
+/// Rebuild the tables from the original reports
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Output format: text or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    format: Format,
+}
+
+/// Do it.
+pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+    let settings = run.settings()?;
+    let store = run.store(&settings)?;
+    let interrupt = Interrupt::listen(&run.talk)?;
+    let (tally, rebuilt) =
+        ingest::rebuild(&store, settings.access()?, &ingest_run::options(&interrupt, &settings, run.now))?;
+    rebuilt.notices.iter().for_each(|notice| run.talk.warning(notice));
+    rebuilt.damaged.iter().for_each(|fault| run.talk.unreadable(&fault.at, &fault.what));
+    let exit = if rebuilt.damaged.is_empty() { Exit::Handled } else { Exit::Attention };
+    Ok(ingest_run::tell(&run.talk, &tally, Some(args.format))?.max(exit))
+}

@@ -1,0 +1,258 @@
+//! `rejected`: what could not be read, why, and another try.
+
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::fault::Hint as _;
+use crate::cli::terminal::format::Format;
+use crate::cli::terminal::interrupt::Interrupt;
+use crate::cli::terminal::{output, pager};
+use crate::cli::wiring::ingest_run;
+use crate::cli::wiring::run::Run;
+use crate::ingest;
+use crate::model::Hash;
+use crate::store::{ConflictEntry, RejectedEntry, Store};
+use anyhow::anyhow;
+use clap::Subcommand;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::Offset;
+use serde::Serialize;
+use std::path::Path;
+
+/// Digits of an id in a list.
+const SHORT: usize = 12;
+
+const EXAMPLES: &str = "\
+Examples:
+  dmarquet rejected list
+  dmarquet rejected show 3f2a           why, and where its bytes lie
+  dmarquet rejected show 3f2a --raw     the bytes themselves
+  dmarquet rejected retry               after an update: try all again
+  dmarquet rejected list --conflicts    reports that contradict one that counts
+  dmarquet rejected promote 9b1d        let that one count instead";
+
+/// List, show or retry what could not be read
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES, arg_required_else_help = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(Debug, Subcommand)]
+enum Act {
+    /// List rejected items, newest first
+    List {
+        /// Output format: text or json
+        #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+        format: Format,
+        /// List reports that contradict a stored one instead
+        #[arg(long)]
+        conflicts: bool,
+    },
+    /// Show one rejected item
+    Show {
+        /// The item's id, or its first characters
+        id: String,
+        /// Write the item's bytes to standard output
+        #[arg(long)]
+        raw: bool,
+    },
+    /// Count a report from `list --conflicts` in place of the stored one
+    Promote {
+        /// The item's id, or its first characters
+        id: String,
+    },
+    /// Try rejected items again, for example after an update
+    Retry {
+        /// Ids of the items, or their first characters [default: all]
+        ids: Vec<String>,
+        /// Print the counts as text or json
+        #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+        format: Format,
+    },
+}
+
+/// Do it.
+pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+    let settings = run.settings()?;
+    let dir = run.store(&settings)?;
+    match &args.act {
+        Act::List { format, conflicts: true } => conflicts(&Store::open(&dir)?, *format)?,
+        Act::List { format, conflicts: false } => list(&Store::open(&dir)?, *format)?,
+        Act::Show { id, raw } => show(&Store::open(&dir)?, id, *raw)?,
+        Act::Promote { id } => promote(run, &dir, id)?,
+        Act::Retry { ids, format } => return retry(run, &dir, ids, *format),
+    }
+    Ok(Exit::Handled)
+}
+
+/// A rejected item, as JSON has it.
+#[derive(Debug, Serialize)]
+struct Item {
+    id: String,
+    origin: String,
+    reason: String,
+    attachment: Option<String>,
+    arrival: String,
+    rejected: String,
+    bytes: i64,
+    file: Option<String>,
+}
+
+impl From<&RejectedEntry> for Item {
+    fn from(entry: &RejectedEntry) -> Self {
+        Self {
+            id: entry.hash.to_string(),
+            origin: entry.origin.clone(),
+            reason: entry.reason.clone(),
+            attachment: entry.attachment.clone(),
+            arrival: entry.arrival.to_string(),
+            rejected: entry.ingested.to_string(),
+            bytes: entry.bytes,
+            file: entry.file.clone(),
+        }
+    }
+}
+
+fn list(store: &Store, format: Format) -> anyhow::Result<()> {
+    let mut entries = store.rejected()?;
+    entries.reverse();
+    if format == Format::Json {
+        return output::json(&entries.iter().map(Item::from).collect::<Vec<_>>());
+    }
+    let lines = entries.iter().map(|entry| {
+        let id = entry.hash.to_string();
+        format!("{}  {}  {}: {}", &id[..SHORT], day(entry.ingested), entry.origin, entry.reason)
+    });
+    say(lines)
+}
+
+/// A report that contradicts one stored before, as JSON has it.
+#[derive(Debug, Serialize)]
+struct Contradiction {
+    id: String,
+    report_key: String,
+    origin: String,
+    reason: &'static str,
+    org_name: String,
+    report_id: String,
+    policy_domain: String,
+    arrival: String,
+    file: Option<String>,
+}
+
+fn conflicts(store: &Store, format: Format) -> anyhow::Result<()> {
+    let mut entries = store.conflicts()?;
+    entries.reverse();
+    if format == Format::Text {
+        return say(entries.iter().map(|entry| {
+            let ConflictEntry { origin, org_name, report_id, policy_domain, .. } = entry;
+            let bytes =
+                entry.file.as_ref().map_or("was deleted by the quota, as one of the oldest".to_owned(), |file| format!("is {file}"));
+            format!(
+                "{}  {}  {origin}: {org_name} sent another report {report_id} on {policy_domain}, which counts; this one {bytes}",
+                &entry.content.to_string()[..SHORT],
+                day(entry.ingested)
+            )
+        }));
+    }
+    let entries = entries.into_iter().map(|entry| Contradiction {
+        id: entry.content.to_string(),
+        report_key: entry.key.to_string(),
+        origin: entry.origin,
+        reason: "another report with the same key counts",
+        org_name: entry.org_name,
+        report_id: entry.report_id,
+        policy_domain: entry.policy_domain,
+        arrival: entry.arrival.to_string(),
+        file: entry.file,
+    });
+    output::json(&entries.collect::<Vec<_>>())
+}
+
+fn show(store: &Store, id: &str, raw: bool) -> anyhow::Result<()> {
+    let entries = store.rejected()?;
+    let entry = find(&entries, id)?;
+    if raw {
+        let file = entry
+            .file
+            .as_deref()
+            .ok_or_else(|| anyhow!("{id}: its bytes were not kept: it was too large to be read"))?;
+        return output::data(&store.aside(file)?);
+    }
+    let kept =
+        entry.file.as_ref().map_or_else(|| "not kept".to_owned(), |file| store.dir().join(file).display().to_string());
+    say([
+        format!("id        {}", entry.hash),
+        format!("origin    {}", entry.origin),
+        format!("reason    {}", entry.reason),
+        format!("name      {}", entry.attachment.as_deref().unwrap_or("none")),
+        format!("arrived   {}", entry.arrival),
+        format!("rejected  {}", entry.ingested),
+        format!("bytes     {}", entry.bytes),
+        format!("kept in   {kept}"),
+    ]
+    .into_iter())
+}
+
+fn retry(run: &Run, dir: &Path, ids: &[String], format: Format) -> anyhow::Result<Exit> {
+    let interrupt = Interrupt::listen(&run.talk)?;
+    let settings = run.settings()?;
+    let options = ingest_run::options(&interrupt, &settings, run.now);
+    let mut writer = run.writer(&settings, dir, run.now)?;
+    writer.take_notices().iter().for_each(|notice| run.talk.warning(notice));
+    let all = writer.rejected()?;
+    let entries = if ids.is_empty() {
+        all
+    } else {
+        ids.iter().map(|id| find(&all, id).cloned()).collect::<anyhow::Result<Vec<_>>>()?
+    };
+    let tally = ingest::retry(&mut writer, &entries, &options)?;
+    ingest_run::tell(&run.talk, &tally, Some(format))
+}
+
+fn promote(run: &Run, dir: &Path, id: &str) -> anyhow::Result<()> {
+    let interrupt = Interrupt::listen(&run.talk)?;
+    let settings = run.settings()?;
+    let options = ingest_run::options(&interrupt, &settings, run.now);
+    let mut writer = run.writer(&settings, dir, run.now)?;
+    let entries = writer.conflicts()?;
+    let entry = one(&entries, id, "a report in conflict", "rejected list --conflicts", |entry| entry.content)?;
+    if !ingest::promote(&mut writer, entry, &options)? {
+        let origin = &entry.origin;
+        return Err(anyhow!("{id}: the kept bytes no longer contain the report from {origin}"));
+    }
+    let ConflictEntry { org_name, report_id, policy_domain, .. } = entry;
+    say(std::iter::once(format!(
+        "Report {report_id} from {org_name} about {policy_domain} counts now; the other one is a conflict."
+    )))
+}
+
+fn find<'a>(entries: &'a [RejectedEntry], id: &str) -> anyhow::Result<&'a RejectedEntry> {
+    one(entries, id, "a rejected item", "rejected list", |entry| entry.hash)
+}
+
+/// The one entry whose id begins so.
+fn one<'a, T>(entries: &'a [T], id: &str, what: &str, list: &str, hash: impl Fn(&T) -> Hash) -> anyhow::Result<&'a T> {
+    let id = id.to_lowercase();
+    let mut found = entries.iter().filter(|entry| !id.is_empty() && hash(entry).to_string().starts_with(&id));
+    match (found.next(), found.next()) {
+        (Some(entry), None) => Ok(entry),
+        (None, _) => Err(anyhow!("{id}: expected the id of {what}, found none that begins like this")
+            .hint(format!("`dmarquet {list}` shows them"))),
+        (Some(_), Some(_)) => {
+            Err(anyhow!("{id}: expected the id of {what}, found several that begin like this that begin like this")
+                .hint(format!("give more characters; `dmarquet {list} --format json` shows complete ids")))
+        }
+    }
+}
+
+fn day(at: Timestamp) -> Date {
+    Offset::UTC.to_datetime(at).date()
+}
+
+/// Lines with strangers' text in them.
+fn say(lines: impl Iterator<Item = String>) -> anyhow::Result<()> {
+    let text: String = lines.map(|line| output::clean(&line) + "\n").collect();
+    pager::show(&text)
+}

@@ -1,0 +1,42 @@
+//! `verify`: does the data folder hold what its ledger says.
+
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::format::Format;
+use crate::cli::terminal::output;
+use crate::cli::wiring::run::Run;
+use crate::store::Store;
+use serde::Serialize;
+
+/// Check that ledger, tables and originals agree; exit 1 if they do not
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Output format: text or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    format: Format,
+}
+
+/// Something that is not as it should be, as JSON.
+#[derive(Debug, Serialize)]
+struct Fault {
+    at: String,
+    what: String,
+}
+
+/// Do it.
+pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+    let settings = run.settings()?;
+    let faults = Store::open(&run.store(&settings)?)?.verify()?;
+    let exit = if faults.is_empty() { Exit::Handled } else { Exit::Attention };
+    if args.format == Format::Json {
+        let faults = faults.into_iter().map(|fault| Fault { at: fault.at, what: fault.what });
+        output::json(&faults.collect::<Vec<_>>())?;
+        return Ok(exit);
+    }
+    if faults.is_empty() {
+        output::data(b"ledger, tables and originals agree\n")?;
+    } else {
+        faults.iter().for_each(|fault| run.talk.unreadable(&fault.at, &fault.what));
+        run.talk.hint("`dmarquet rebuild` rebuilds ledger and tables from the originals that can be read");
+    }
+    Ok(exit)
+}

@@ -1,0 +1,72 @@
+//! Running the program: the command line is read, the command is run, and its exit code returned.
+
+use super::args::{self, Command};
+use super::collect::{convert, enrich, fetch, ingest};
+use super::maintain::{compact, prune, rebuild, rejected, verify};
+use super::report::{ack, alert, check, export, simulate, status, summary};
+use super::setup::{completions, config, man};
+use super::terminal::exit::Exit;
+use super::terminal::fault::StdoutClosed;
+use super::terminal::output::Talk;
+use super::wiring::run::Run;
+use super::wiring::trial;
+use jiff::Timestamp;
+use std::process::ExitCode;
+
+/// Run the program: read the command line, do it, say how it ended.
+pub fn run() -> ExitCode {
+    if trial::is_child() {
+        return trial::child();
+    }
+    let root = match args::parse(std::env::args_os()) {
+        Ok(root) => root,
+        Err(usage) => return told(&usage).into(),
+    };
+    let talk = Talk::new(root.common.verbose, root.common.quiet, root.common.color);
+    talk.start_log();
+    let now = root.command.now().unwrap_or_else(Timestamp::now);
+    let run = Run { common: root.common, talk, now };
+    let exit = dispatch(&run, root.command).unwrap_or_else(|error| {
+        if error.is::<StdoutClosed>() {
+            return Exit::Handled;
+        }
+        run.talk.error(&error);
+        Exit::Failed
+    });
+    exit.into()
+}
+
+/// Run a command.
+fn dispatch(run: &Run, command: Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Fetch(args) => fetch::run(run, &args),
+        Command::Ingest(args) => ingest::run(run, &args),
+        Command::Convert(args) => convert::run(run, &args),
+        Command::Summary(args) => summary::run(run, &args),
+        Command::Export(args) => export::run(run, &args),
+        Command::Ack(args) => ack::run(run, &args),
+        Command::Alert(args) => alert::run(run, &args),
+        Command::Check(args) => check::run(run, &args),
+        Command::Simulate(args) => simulate::run(run, &args),
+        Command::Enrich(args) => enrich::run(run, &args),
+        Command::Status(args) => status::run(run, &args),
+        Command::Rejected(args) => rejected::run(run, &args),
+        Command::Rebuild(args) => rebuild::run(run, &args),
+        Command::Compact(args) => compact::run(run, &args),
+        Command::Prune(args) => prune::run(run, &args),
+        Command::Verify(args) => verify::run(run, &args),
+        Command::Config(args) => config::run(run, &args),
+        Command::Completions(args) => completions::run(&args, args::command()),
+        Command::Man(args) => man::run(&args, args::command()),
+    }
+}
+
+/// What clap has to say: help and version are answers, the rest is a usage error.
+fn told(usage: &clap::Error) -> Exit {
+    // Where the stream is closed there is nobody to tell.
+    let _ = usage.print();
+    if let Some(variable) = args::variable_behind(usage, std::env::args_os()) {
+        eprintln!("hint: the value was set by the environment variable {variable}");
+    }
+    if usage.use_stderr() { Exit::Failed } else { Exit::Handled }
+}

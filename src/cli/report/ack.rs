@@ -1,0 +1,212 @@
+//! `ack`: say that an action or an alert is known, so that it stays folded until it grows.
+
+use crate::analyze::{Action, Adder, Period, Summary};
+use crate::cli::settings::file::Settings;
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::fault::Hint as _;
+use crate::cli::terminal::format::Format;
+use crate::cli::terminal::{output, pager};
+use crate::cli::wiring::asked::{self, Asked, From};
+use crate::cli::wiring::ingest_run;
+use crate::cli::wiring::period::Choice;
+use crate::cli::wiring::run::Run;
+use crate::store::{Acknowledgment, Store, StoredEvent};
+use anyhow::anyhow;
+use clap::Subcommand;
+use jiff::tz::Offset;
+use jiff::{Timestamp, ToSpan as _};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// Weeks in which an id is looked for: the last complete one, and those before it.
+const WEEKS: u8 = 4;
+
+const EXAMPLES: &str = "\
+An acknowledged action is left out of the summary's text until three times as many messages fail. The ids are those of
+`dmarquet ack list` and of `dmarquet summary --format json`; the same action has the same id in every week.
+
+Examples:
+  dmarquet ack list
+  dmarquet ack 3f2a91c07be4 --note 'ticket 4711'
+
+Exit codes: 0 done; 2 could not run, or nothing has that id.";
+
+/// Acknowledge an action or an alert, so that it is not told again until it grows
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    list: Option<List>,
+    /// The id of the action or the alert
+    #[arg(value_name = "ID", required = true)]
+    id: Option<String>,
+    /// What to remember: a ticket, who looks after it, why it stays as it is
+    #[arg(long, value_name = "TEXT", required = true)]
+    note: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum List {
+    /// List the actions of the last complete week with their ids, and all that was acknowledged
+    List {
+        /// text or json
+        #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+        format: Format,
+    },
+}
+
+/// Do it.
+pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+    let settings = run.settings()?;
+    let dir = run.store(&settings)?;
+    match (&args.list, &args.id, &args.note) {
+        (Some(List::List { format }), _, _) => list(run, &settings, &dir, *format),
+        (None, Some(id), Some(note)) => acknowledge(run, &settings, &dir, (id.trim(), note)),
+        _ => Err(anyhow!("ack: expected an id and --note, or list")),
+    }
+}
+
+fn acknowledge(run: &Run, settings: &Settings, dir: &Path, (id, note): (&str, &str)) -> anyhow::Result<Exit> {
+    let note = output::clean(note.trim());
+    if note.is_empty() {
+        return Err(anyhow!("--note: expected some text, found none"));
+    }
+    let store = Store::open(dir)?;
+    let said = match store.events()?.into_iter().find(|event| event.id == id && !event.is_action()) {
+        Some(alert) => Acknowledgment {
+            id: alert.id,
+            kind: alert.kind,
+            policy_domain: alert.policy_domain,
+            note,
+            at: run.now,
+            evidence: alert.evidence,
+        },
+        None => {
+            let action = find(run, settings, dir, id)?;
+            Acknowledgment {
+                id: id.to_owned(),
+                kind: action.change.word().to_owned(),
+                policy_domain: Some(action.policy_domain.as_written().to_owned()),
+                note,
+                at: run.now,
+                evidence: action.evidence(),
+            }
+        }
+    };
+    drop(store);
+    let mut writer = run.writer(settings, dir, run.now)?;
+    writer.take_notices().iter().for_each(|notice| run.talk.warning(notice));
+    writer.acknowledge(&said)?;
+    run.talk.note(&format!("{id}: acknowledged"));
+    Ok(Exit::Handled)
+}
+
+/// The action of an id: of the days since the last complete week, of that week, or of one of those before.
+fn find(run: &Run, settings: &Settings, dir: &Path, id: &str) -> anyhow::Result<Action> {
+    let last = Period::last_complete_week(run.now);
+    let running = Period::new(last.to().saturating_add(1.day()), run.today()).ok();
+    for period in std::iter::once(last).chain(running).chain((1..=WEEKS).filter_map(|weeks| last.before(weeks))) {
+        let found = summary(run, settings, dir, period)?.actions.into_iter().find(|action| action.tracking.id == id);
+        if let Some(action) = found {
+            return Ok(action);
+        }
+    }
+    let error = anyhow!("ack {}: nothing has this id", output::clean(id));
+    Err(error.hint("`dmarquet ack list` has the ids of the last complete week"))
+}
+
+/// The summary of a period, whose actions have the ids.
+fn summary(run: &Run, settings: &Settings, dir: &Path, period: Period) -> anyhow::Result<Summary> {
+    let source = From::Store(Store::open(dir)?);
+    let mut asked = Asked::new(run, &Choice::between(period.from(), period.to()), &[])?;
+    asked.question.services = settings.services()?;
+    asked.question.confirmed.clone_from(&settings.confirmed);
+    asked.question.own = settings.domains.iter().map(|domain| domain.as_str().into()).collect();
+    if let From::Store(store) = &source {
+        asked::known(store, &mut asked.question)?;
+    }
+    let (adder, _) = asked.gather(run, &source, Adder::new(&asked.question))?;
+    Ok(adder.finish())
+}
+
+/// An event as the list shows it.
+#[derive(Debug, Serialize)]
+struct Listed {
+    id: String,
+    kind: String,
+    /// `new`, `open` or `gone` of an action; of an alert `new` or `resolved`.
+    state: String,
+    policy_domain: Option<String>,
+    first_seen: Option<String>,
+    messages: u64,
+    folded: bool,
+    note: Option<String>,
+    acknowledged: Option<String>,
+}
+
+fn list(run: &Run, settings: &Settings, dir: &Path, format: Format) -> anyhow::Result<Exit> {
+    let listed = listed(run, settings, dir)?;
+    match format {
+        Format::Json => output::json(&listed)?,
+        Format::Text => pager::show(&output::clean_lines(&text(&listed)))?,
+    }
+    Ok(Exit::Handled)
+}
+
+/// The actions of the last complete week as the summary has them, then what was acknowledged and is not among them.
+fn listed(run: &Run, settings: &Settings, dir: &Path) -> anyhow::Result<Vec<Listed>> {
+    let events = Store::open(dir)?.events()?;
+    let mut known: BTreeMap<&str, &StoredEvent> =
+        events.iter().filter(|event| event.note.is_some()).map(|event| (event.id.as_str(), event)).collect();
+    let mut listed = Vec::new();
+    for action in summary(run, settings, dir, Period::last_complete_week(run.now))?.actions {
+        let said = known.remove(action.tracking.id.as_str());
+        listed.push(Listed {
+            kind: action.change.word().to_owned(),
+            state: action.tracking.state.word().to_owned(),
+            policy_domain: Some(action.policy_domain.as_written().to_owned()),
+            first_seen: action.tracking.first_seen.map(|day| day.to_string()),
+            messages: action.evidence(),
+            folded: action.tracking.folded,
+            note: said.and_then(|said| said.note.clone()),
+            acknowledged: said.and_then(|said| said.acknowledged).map(|at| at.to_string()),
+            id: action.tracking.id,
+        });
+    }
+    listed.extend(known.into_values().map(|said| Listed {
+        id: said.id.clone(),
+        kind: said.kind.clone(),
+        state: if said.is_action() { "gone".to_owned() } else { said.state.clone() },
+        policy_domain: said.policy_domain.clone(),
+        first_seen: None,
+        messages: said.evidence,
+        folded: true,
+        note: said.note.clone(),
+        acknowledged: said.acknowledged.map(|at| at.to_string()),
+    }));
+    Ok(listed)
+}
+
+fn text(listed: &[Listed]) -> String {
+    if listed.is_empty() {
+        return "Nothing to do in the last complete week, and nothing acknowledged.\n".to_owned();
+    }
+    let mut out = String::new();
+    for event in listed {
+        let domain = event.policy_domain.as_deref().unwrap_or("-");
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{}  {:<8} {:<18} {domain}", event.id, event.state, event.kind);
+        let _ = match &event.first_seen {
+            Some(first) => writeln!(out, ", first seen {first}, {}", ingest_run::count(event.messages, "message")),
+            None => writeln!(out),
+        };
+        if let (Some(note), Some(at)) = (&event.note, &event.acknowledged) {
+            let day = at.parse::<Timestamp>().map(|at| Offset::UTC.to_datetime(at).date().to_string());
+            let grown = if event.folded { "" } else { "; grown since, told again" };
+            let _ = writeln!(out, "              acknowledged {}: {note}{grown}", day.unwrap_or_default());
+        }
+    }
+    out
+}

@@ -1,0 +1,270 @@
+//! `alert`: what changed since the run before, told once by each way out.
+
+use crate::alert::{self, AlertEvent, AlertLook, AlertMessage, Delivery, PRINT};
+use crate::cli::settings::file::Settings;
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::format::Format;
+use crate::cli::terminal::{output, pager};
+use crate::cli::wiring::run::Run;
+use crate::cli::wiring::{ingest_run, ways_out};
+use crate::store::{Store, StoredEvent, Writer};
+use clap::Subcommand;
+use jiff::Timestamp;
+use jiff::tz::Offset;
+use serde::Serialize;
+use std::fmt::Write as _;
+use std::path::Path;
+
+const EXAMPLES: &str = "\
+Each event is told once: on standard output, and by every way out that [alert] in the settings names. The first run in a
+store takes as known what began more than seven days before. docs/alerts.md has the kinds, the JSON and the ways out.
+
+In a crontab:
+  10 * * * *  dmarquet fetch --if-idle --alert
+
+Examples:
+  dmarquet alert
+  dmarquet alert --dry-run             what would be told; nothing is recorded
+  dmarquet alert list                  what goes on
+  dmarquet ack 3f2a91c07be4 --note 'ticket 4711'
+  dmarquet alert --nagios              for a monitoring system
+
+Exit codes: 0 done; 1 with --exit-code, something new was told; 2 could not run, or not tell.
+With --nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.";
+
+/// Tell what changed since the run before: a broken key, a wave of spoofing, a silent reporter
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    list: Option<List>,
+    /// The time it is taken to be, as 2026-11-19T06:00:00Z [default: the clock]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) now: Option<Timestamp>,
+    /// text or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    format: Format,
+    /// Say what would be told; record nothing, tell nobody
+    #[arg(long)]
+    dry_run: bool,
+    /// End with 1 where something new was told
+    #[arg(long)]
+    exit_code: bool,
+    /// One line and an exit code for Nagios, Icinga and the like: the events that are open; records nothing
+    #[arg(long, conflicts_with_all = ["format", "exit_code", "dry_run"])]
+    nagios: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum List {
+    /// List the events that were told, the newest first
+    List {
+        /// text or json
+        #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+        format: Format,
+        /// Events that are over, too
+        #[arg(long)]
+        all: bool,
+    },
+}
+
+/// Do it.
+pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+    let settings = run.settings()?;
+    let dir = run.store(&settings)?;
+    if let Some(List::List { format, all }) = &args.list {
+        return list(&Store::open(&dir)?, *format, *all);
+    }
+    if args.nagios {
+        return nagios(run, &settings, &dir);
+    }
+    let store = Store::open(&dir)?;
+    if args.dry_run {
+        let look = alert::look(&store, run.now, &settings.alert.rules, Vec::new())?;
+        let waiting = store.untold(PRINT)?;
+        let mut events: Vec<AlertEvent> =
+            waiting.iter().filter_map(|one| serde_json::from_str(&one.body).ok()).collect();
+        events.extend(look.events);
+        return print(&AlertMessage::new(events), args);
+    }
+    let nothing = store.is_empty();
+    drop(store);
+    if nothing {
+        return print(&AlertMessage::new(Vec::new()), args);
+    }
+    let mut writer = run.writer(&settings, &dir, run.now)?;
+    writer.take_notices().iter().for_each(|notice| run.talk.warning(notice));
+    let told = record(&settings, &dir, &mut writer, run.now)?;
+    // What was recorded is told from the outbox, together with what a killed run left there.
+    let waiting = writer.untold(PRINT)?;
+    let events = waiting.iter().filter_map(|one| serde_json::from_str(&one.body).ok()).collect();
+    let exit = print(&AlertMessage::new(events), args)?;
+    writer.was_told(PRINT, &waiting)?;
+    if told.known_before > 0 {
+        run.talk.note_always(&format!(
+            "first run in this store: {} that began more than seven days ago {} taken as known",
+            ingest_run::count(told.known_before as u64, "event"),
+            if told.known_before == 1 { "is" } else { "are" },
+        ));
+    }
+    let failed = tell(&settings, &mut writer)?;
+    failed.iter().for_each(|why| run.talk.warning(why));
+    Ok(if failed.is_empty() { exit } else { Exit::Failed })
+}
+
+/// Look, and record what is new with what is to be told, all or nothing.
+fn record(settings: &Settings, dir: &Path, writer: &mut Writer, now: Timestamp) -> anyhow::Result<AlertLook> {
+    let mut look = alert::look(&Store::open(dir)?, now, &settings.alert.rules, Vec::new())?;
+    let ways = ways_out::names(settings);
+    for event in &look.events {
+        let body = serde_json::to_string(event)?;
+        let ways = std::iter::once(PRINT.to_owned()).chain(ways.iter().cloned());
+        look.run.outbox.extend(ways.map(|way| (way, event.id.clone(), event.state.clone(), body.clone())));
+    }
+    writer.record_alerts(&look.run)?;
+    Ok(look)
+}
+
+/// Tell what waits, by the ways out of the settings. Returns what went wrong.
+fn tell(settings: &Settings, writer: &mut Writer) -> anyhow::Result<Vec<String>> {
+    let deliveries: Vec<Delivery<'_>> = ways_out::deliveries(settings);
+    let mut names: Vec<String> = deliveries.iter().map(|delivery| delivery.way.clone()).collect();
+    names.push(PRINT.to_owned());
+    writer.forget_ways(&names)?;
+    Ok(alert::tell(writer, &deliveries, Timestamp::now())?)
+}
+
+/// The same at the end of a `fetch`, whose mails are safe by then. With ways out it prints nothing; what a way out did not
+/// take is said, and tried again by the next run.
+pub(crate) fn after_fetch(
+    run: &Run,
+    settings: &Settings,
+    (dir, writer): (&Path, &mut Writer),
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    record(settings, dir, writer, now)?;
+    let waiting = writer.untold(PRINT)?;
+    if ways_out::names(settings).is_empty() && !waiting.is_empty() {
+        let events = waiting.iter().filter_map(|one| serde_json::from_str(&one.body).ok()).collect();
+        output::data(text(&AlertMessage::new(events)).as_bytes())?;
+    }
+    writer.was_told(PRINT, &waiting)?;
+    tell(settings, writer)?.iter().for_each(|why| run.talk.warning(why));
+    Ok(())
+}
+
+fn print(message: &AlertMessage, args: &Args) -> anyhow::Result<Exit> {
+    match args.format {
+        Format::Json => output::json(message)?,
+        Format::Text => output::data(text(message).as_bytes())?,
+    }
+    let new = message.events.iter().any(|event| event.state == "new");
+    Ok(if new && args.exit_code { Exit::Attention } else { Exit::Handled })
+}
+
+/// A paragraph an event; nothing where there is none.
+pub(crate) fn text(message: &AlertMessage) -> String {
+    let mut out = String::new();
+    for event in &message.events {
+        let head = if event.state == "resolved" { "RESOLVED" } else { &event.severity.to_uppercase() };
+        let domain = event.policy_domain.as_deref().map(|domain| format!(" {domain}")).unwrap_or_default();
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{head}{domain}: {}", event.text);
+        if event.state == "new" {
+            let _ = writeln!(out, "  {}", event.action);
+        }
+        let _ = writeln!(out, "  {} {}", event.kind, event.id);
+    }
+    out
+}
+
+/// An event as the list has it.
+#[derive(Debug, Serialize)]
+struct Listed {
+    #[serde(flatten)]
+    event: AlertEvent,
+    told: Option<String>,
+    note: Option<String>,
+    acknowledged: Option<String>,
+}
+
+fn list(store: &Store, format: Format, all: bool) -> anyhow::Result<Exit> {
+    let mut stored: Vec<StoredEvent> = store.events()?;
+    stored.retain(|event| event.told.is_some() && (all || event.state == "new"));
+    stored.sort_by_key(|event| (std::cmp::Reverse(event.told), event.id.clone()));
+    let listed: Vec<Listed> = stored.into_iter().filter_map(listed).collect();
+    if format == Format::Json {
+        output::json(&listed)?;
+        return Ok(Exit::Handled);
+    }
+    let mut out = String::new();
+    for Listed { event, note, .. } in &listed {
+        let state = if event.state == "resolved" { "resolved" } else { &event.severity };
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{}  {state:<8}  since {}  {}", event.id, event.since, event.text);
+        if let Some(note) = note {
+            let _ = writeln!(out, "              acknowledged: {note}");
+        }
+    }
+    if listed.is_empty() {
+        out.push_str(if all {
+            "Nothing was told.\n"
+        } else {
+            "Nothing goes on; `alert list --all` has what is over.\n"
+        });
+    }
+    pager::show(&output::clean_lines(&out))?;
+    Ok(Exit::Handled)
+}
+
+fn listed(stored: StoredEvent) -> Option<Listed> {
+    Some(Listed {
+        event: serde_json::from_str(stored.body.as_deref()?).ok()?,
+        told: stored.told.map(|at| at.to_string()),
+        note: stored.note,
+        acknowledged: stored.acknowledged.map(|at| at.to_string()),
+    })
+}
+
+/// The plugin conventions: a line, `|`, performance data; the exit code is the state.
+fn nagios(run: &Run, settings: &Settings, dir: &Path) -> anyhow::Result<Exit> {
+    let look = || -> anyhow::Result<(Vec<AlertEvent>, Option<Timestamp>)> {
+        let store = Store::open(dir)?;
+        let today = Offset::UTC.to_datetime(run.now).date();
+        let mut open = alert::open_events(&store.events()?, today);
+        open.extend(alert::look(&store, run.now, &settings.alert.rules, Vec::new())?.events);
+        open.retain(|event| event.state == "new");
+        Ok((open, store.status()?.newest_arrival))
+    };
+    let (open, newest) = match look() {
+        Ok(found) => found,
+        Err(error) => {
+            output::data(
+                format!("DMARC UNKNOWN - {}\n", output::clean(&format!("{error:#}")).replace('|', "/")).as_bytes(),
+            )?;
+            return Ok(Exit::Unknown);
+        }
+    };
+    let count = |severity: &str| open.iter().filter(|event| event.severity == severity).count();
+    let (critical, warning, info) = (count("critical"), count("warning"), count("info"));
+    let (word, exit) = match (critical, warning) {
+        (0, 0) => ("OK", Exit::Handled),
+        (0, _) => ("WARNING", Exit::Attention),
+        _ => ("CRITICAL", Exit::Failed),
+    };
+    let message = AlertMessage::new(open);
+    let first = message.events.first().map(|event| event.text.replace('|', "/"));
+    let more = message.events.len().saturating_sub(1);
+    let said = match (first, more) {
+        (None, _) => "nothing goes on".to_owned(),
+        (Some(first), 0) => first,
+        (Some(first), more) => format!("{first} (and {more} more)"),
+    };
+    let age =
+        newest.map_or(String::new(), |at| format!(" newest_report={}s", run.now.duration_since(at).as_secs().max(0)));
+    output::data(
+        format!("DMARC {word} - {said} | critical={critical};;1;0 warning={warning};1;;0 info={info};;;0{age}\n")
+            .as_bytes(),
+    )?;
+    Ok(exit)
+}

@@ -1,0 +1,170 @@
+//! `check`: a domain's mail setup in DNS, or how a receiver judges a message. The checking itself is done in `dns`.
+
+use super::{dns_history, observed};
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::format::Format;
+use crate::cli::terminal::output;
+use crate::cli::wiring::period::Stretch;
+use crate::cli::wiring::run::Run;
+use crate::dns::finding;
+use crate::dns::lookup::name;
+use crate::dns::lookup::resolver::{self, Resolver};
+use crate::dns::posture::domain::{self, Posture, Request};
+use crate::limits::Limits;
+use crate::store::Store;
+use crate::{present, unpack};
+use anyhow::{Context as _, anyhow};
+use jiff::Timestamp;
+use std::fmt::Write as _;
+use std::io::Read as _;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+const EXAMPLES: &str = "\
+Examples:
+  dmarquet check example.com            check DNS against the reports in the store
+  dmarquet check example.com --selector s1 --ip 192.0.2.1
+  dmarquet check --message saved.eml    judge a message as a receiver does
+  dmarquet check --all                  check every domain and remember what DNS says (for cron)
+  dmarquet check --diff 7d              what changed in DNS this week
+
+A record under \"Publish\" replaces the records of its type at that name. Each proposal was checked: it has no fault, keeps what was right, and lists every source in the reports that would fail under it.
+
+Exit codes: 0 no faults; 1 faults found; 2 something could not be looked up.";
+
+/// Check a domain's DMARC, SPF, DKIM and MX records, and the names of its sources
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Domains to check
+    #[arg(required_unless_present_any = ["message", "codes", "all", "diff"], value_name = "DOMAIN")]
+    domains: Vec<String>,
+    /// DKIM selector to check, besides those in the reports; may be repeated
+    #[arg(long, value_name = "NAME")]
+    selector: Vec<String>,
+    /// Show whether this address passes SPF, and through which term
+    #[arg(long, value_name = "ADDRESS")]
+    ip: Option<IpAddr>,
+    /// Message to judge as a receiver does, saved as .eml or .emlx, or alone in an mbox or archive; - reads standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "domains")]
+    message: Option<PathBuf>,
+    /// DNS server to use instead of the system's, such as 127.0.0.1:5353; may be repeated
+    #[arg(long, value_name = "ADDRESS", value_parser = resolver::server)]
+    server: Vec<SocketAddr>,
+    /// Check every domain of the settings and every domain with passing mail, and keep what DNS says as history
+    #[arg(long, conflicts_with_all = ["domains", "message", "ip", "selector"])]
+    all: bool,
+    /// Show how the records of the domain have changed, as kept by --all; nothing is looked up
+    #[arg(long, requires = "domains", conflicts_with_all = ["message", "ip", "selector", "all", "server"])]
+    history: bool,
+    /// Show what changed in the records of all domains during this time, such as 7d; nothing is looked up
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["domains", "message", "all", "history", "server"])]
+    diff: Option<Stretch>,
+    /// Time to use instead of the clock, such as 2026-11-19T06:00:00Z
+    #[arg(long, value_name = "TIME")]
+    now: Option<Timestamp>,
+    /// List all finding codes and why each matters
+    #[arg(long, conflicts_with_all = ["domains", "message"])]
+    codes: bool,
+    /// Output format: text or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    format: Format,
+}
+
+/// Do it.
+pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+    if args.codes {
+        return codes();
+    }
+    let options = resolver::Options { servers: args.server.clone(), ..resolver::Options::default() };
+    let resolver = Resolver::new(&options)?;
+    if let Some(file) = &args.message {
+        return message(args, file, &resolver);
+    }
+    let now = args.now.unwrap_or(run.now);
+    if args.all {
+        let (postures, exit) = dns_history::look_at_all(run, &resolver, now)?;
+        match args.format {
+            Format::Text => output::data(present::postures(&postures).as_bytes())?,
+            Format::Json => output::json(&postures)?,
+        }
+        return Ok(exit);
+    }
+    let store = Store::open(&run.store(&run.settings()?)?)?;
+    if let Some(stretch) = args.diff {
+        return dns_history::show_since(&store, stretch, now, args.format);
+    }
+    let mut answers = Vec::new();
+    let mut exit = Exit::Handled;
+    for domain in &args.domains {
+        let named = name::canonical(domain).filter(|name| name::is_domain(name));
+        let domain = named.ok_or_else(|| anyhow!("check: expected a domain such as example.com, found {domain:?}"))?;
+        if args.history {
+            dns_history::show(&store, &domain, args.format)?;
+            continue;
+        }
+        let seen = observed::of(&store, &domain, now)?;
+        let request = Request { domain, selectors: args.selector.clone(), ip: args.ip };
+        let posture = domain::check(&request, &resolver, &seen);
+        exit = exit.max(of_code(posture.exit_code()));
+        answers.push(posture);
+    }
+    if !args.history {
+        show(args.format, &answers)?;
+    }
+    Ok(exit)
+}
+
+fn show(format: Format, answers: &[Posture]) -> anyhow::Result<()> {
+    match format {
+        Format::Text => output::data(answers.iter().map(present::posture).collect::<Vec<_>>().join("\n").as_bytes())?,
+        Format::Json if answers.len() == 1 => output::json(&answers[0])?,
+        Format::Json => output::json(&answers)?,
+    }
+    Ok(())
+}
+
+fn message(args: &Args, file: &Path, resolver: &Resolver) -> anyhow::Result<Exit> {
+    let name = file.file_name().map(|name| name.to_string_lossy());
+    let bytes = read(file).with_context(|| file.display().to_string())?;
+    let bytes = unpack::single_mail(bytes, name.as_deref(), &Limits::default())
+        .map_err(|reason| anyhow!("{}: {reason}", file.display()))?;
+    let letter =
+        crate::dns::verify::message::check(&bytes, args.ip, resolver).with_context(|| file.display().to_string())?;
+    match args.format {
+        Format::Text => output::data(present::letter(&letter).as_bytes())?,
+        Format::Json => output::json(&letter)?,
+    }
+    Ok(of_code(letter.exit_code()))
+}
+
+/// The bytes of a file, or of standard input.
+fn read(file: &Path) -> std::io::Result<Vec<u8>> {
+    // One byte more than any item may have shows that it is too large.
+    let most = Limits::default().item_bytes + 1;
+    let mut bytes = Vec::new();
+    if file.as_os_str() == "-" {
+        std::io::stdin().take(most).read_to_end(&mut bytes)?;
+    } else {
+        std::fs::File::open(file)?.take(most).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+fn codes() -> anyhow::Result<Exit> {
+    let mut lines = String::new();
+    for code in finding::ALL {
+        // Writing to a String cannot fail.
+        let _ = writeln!(lines, "{:<6}  {:<26}  {}", code.severity.as_str(), code.name, code.why);
+    }
+    output::data(lines.as_bytes())?;
+    Ok(Exit::Handled)
+}
+
+pub(crate) const fn of_code(code: u8) -> Exit {
+    match code {
+        0 => Exit::Handled,
+        1 => Exit::Attention,
+        _ => Exit::Failed,
+    }
+}

@@ -1,0 +1,157 @@
+//! Each customer's summary, out of one reading of the store: into a folder each, by mail, or both.
+
+use super::summary::{Form, rendered};
+use crate::analyze::{Adder, Summary};
+use crate::cli::settings::Customer;
+use crate::cli::settings::file::Settings;
+use crate::cli::terminal::exit::Exit;
+use crate::cli::wiring::logo::branding;
+use crate::cli::wiring::mail_summary::{self, Addressing};
+use crate::cli::wiring::run::Run;
+use crate::present::{Branding, Style};
+use crate::send::Outbox;
+use crate::store::{ExportFolder, Store, StoreError};
+use anyhow::{Context as _, anyhow};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long to wait for another run that writes to the store, before a mail counts as not noted.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What becomes of the summaries.
+pub(crate) struct Digests<'a> {
+    pub(crate) run: &'a Run,
+    pub(crate) settings: &'a Settings,
+    pub(crate) form: Form,
+    pub(crate) style: Style,
+    /// The folder with one a customer; `None`: no files.
+    pub(crate) out: Option<&'a Path>,
+    /// `None`: no mail.
+    pub(crate) mailing: Option<Mailing>,
+}
+
+/// Summaries that go by mail.
+pub(crate) struct Mailing {
+    outbox: Outbox,
+    /// The data folder, where it is noted who was mailed.
+    store: PathBuf,
+    /// Send again what was sent already.
+    resend: bool,
+    /// Who was mailed before: pairs of a customer and an address, by period.
+    mailed: BTreeMap<String, BTreeSet<(String, String)>>,
+}
+
+impl Mailing {
+    /// By the `[smtp]` of the settings; the store must be one that can be written to.
+    pub(crate) fn new(run: &Run, settings: &Settings, store: &Store, resend: bool) -> anyhow::Result<Self> {
+        // Before the first mail: one that could not be noted would be sent again by the next run.
+        writing(run, settings, store.dir(), |_| Ok(()))?;
+        Ok(Self {
+            outbox: mail_summary::outbox(settings)?,
+            store: store.dir().to_owned(),
+            resend,
+            mailed: BTreeMap::new(),
+        })
+    }
+
+    /// The addresses of a customer that were not mailed for a period.
+    fn due(&mut self, customer: &Customer, period: &str) -> anyhow::Result<Vec<String>> {
+        if self.resend {
+            return Ok(customer.mail_to.clone());
+        }
+        if !self.mailed.contains_key(period) {
+            let mailed = Store::open(&self.store)?.mailed(period)?;
+            self.mailed.insert(period.to_owned(), mailed);
+        }
+        let was_mailed = |address: &String| {
+            let key = (customer.name.clone(), address.clone());
+            self.mailed.get(period).is_some_and(|mailed| mailed.contains(&key))
+        };
+        Ok(customer.mail_to.iter().filter(|address| !was_mailed(address)).cloned().collect())
+    }
+}
+
+/// Do something to the store as its writer, once no other run does.
+fn writing(
+    run: &Run,
+    settings: &Settings,
+    store: &Path,
+    write: impl Fn(&mut crate::store::Writer) -> Result<(), StoreError>,
+) -> anyhow::Result<()> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let written = run.writer(settings, store, run.now).and_then(|mut writer| Ok(write(&mut writer)?));
+        match written {
+            Err(error) if matches!(error.downcast_ref(), Some(StoreError::Busy { .. })) && Instant::now() < end => {
+                std::thread::sleep(Duration::from_millis(200));
+            }
+            other => return other,
+        }
+    }
+}
+
+impl Digests<'_> {
+    /// Finish each sum and send the summary its way. What fails for one customer stops no other.
+    pub(crate) fn make(mut self, sums: impl Iterator<Item = (usize, Adder)>) -> anyhow::Result<Exit> {
+        let mut exit = Exit::Handled;
+        let folder = self.out.map(|out| ExportFolder::open(out).with_context(|| out.display().to_string()));
+        let folder = folder.transpose()?;
+        for (owner, adder) in sums {
+            let customer = &self.settings.customers[owner];
+            let summary = adder.finish();
+            // A logo that is gone is told, and no reason to send nothing.
+            let branding = branding(customer).unwrap_or_else(|error| {
+                self.run.talk.error(&error);
+                exit = Exit::Failed;
+                let (title, footer) = (Some(customer.title.clone()), customer.footer.clone());
+                Branding { title, logo: None, footer }
+            });
+            if let Some(folder) = &folder {
+                self.write(folder, customer, &summary, &branding)?;
+            }
+            if let Err(error) = self.mail(customer, &summary, branding) {
+                self.run.talk.error(&error.context(customer.name.clone()));
+                exit = Exit::Failed;
+            }
+        }
+        Ok(exit)
+    }
+
+    fn write(
+        &self,
+        folder: &ExportFolder,
+        customer: &Customer,
+        summary: &Summary,
+        branding: &Branding,
+    ) -> anyhow::Result<()> {
+        let path = Path::new(&customer.folder).join(format!("summary.{}", self.form.extension()));
+        let bytes = rendered(summary, branding, self.form, &self.style)?;
+        let written = folder.write(&path, |file| file.write_all(&bytes));
+        written.with_context(|| folder.path().join(&path).display().to_string())
+    }
+
+    fn mail(&mut self, customer: &Customer, summary: &Summary, branding: Branding) -> anyhow::Result<()> {
+        let Some(mailing) = &mut self.mailing else { return Ok(()) };
+        let period = mail_summary::period(summary);
+        let to = mailing.due(customer, &period)?;
+        if to.is_empty() {
+            let why = if customer.mail_to.is_empty() { "has no mail_to" } else { "was mailed already" };
+            self.run.talk.note(&format!("{}: {why}", customer.name));
+            return Ok(());
+        }
+        let subject = mail_summary::subject_of(&customer.subject, &customer.name, summary);
+        let addressing = Addressing { to: to.clone(), subject, reply_to: customer.reply_to.as_deref(), branding };
+        let mail = mail_summary::compose(self.run, self.settings, summary, &addressing)?;
+        let refused = mailing.outbox.send(&mail).with_context(|| format!("not sent to {}", to.join(", ")))?;
+        let taken = |address: &&String| !refused.iter().any(|refused| mail_summary::is_of(refused, address));
+        let taken: Vec<&str> = to.iter().filter(taken).map(String::as_str).collect();
+        let note =
+            |writer: &mut crate::store::Writer| writer.note_mailed(&customer.name, &period, &taken, self.run.now);
+        writing(self.run, self.settings, &mailing.store, note)
+            .with_context(|| format!("sent to {}, but that could not be noted", taken.join(", ")))?;
+        self.run.talk.note(&format!("{}: sent to {}", customer.name, taken.join(", ")));
+        if refused.is_empty() { Ok(()) } else { Err(anyhow!("not sent to {}", mail_summary::named(&refused))) }
+    }
+}

@@ -1,0 +1,170 @@
+//! `export`: the rows for other engines.
+
+use crate::cli::settings::file::Settings;
+use crate::cli::settings::local_path::local_path;
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::fault::Hint as _;
+use crate::cli::terminal::output;
+use crate::cli::wiring::customers::{self, CustomerChoice, KnownDomains};
+use crate::cli::wiring::period::Choice;
+use crate::cli::wiring::run::Run;
+use crate::cli::wiring::storeless;
+use crate::store::{ExportFolder, Filter, Format, PartFiles, Store};
+use anyhow::{Context as _, anyhow};
+use clap::ValueEnum;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+
+const EXAMPLES: &str = "\
+Without a period: everything. Parquet needs --out and writes DIR/records/month=.../ (one row per record) and DIR/reports/month=.../ (one row per report), and after `dmarquet enrich` also DIR/sources/. The other formats go to standard output, or with --out to DIR/records.FORMAT.
+
+Examples:
+  dmarquet export --out lake                 for DuckDB, Polars, pandas or Spark
+  dmarquet export --format ndjson --last 7d | jq .source_ip
+  dmarquet export --each-customer --out customers      a folder for each [[customer]] of the settings
+  dmarquet export ~/dmarc-reports --format csv > records.csv";
+
+/// Export the rows as Parquet, CSV, NDJSON or Arrow IPC
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Report files, mails and folders to export instead of the store
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Read a folder of Parquet files, as `export --out` writes it, instead of the store
+    #[arg(long, value_name = "DIR", value_parser = local_path(), conflicts_with = "paths")]
+    records: Option<PathBuf>,
+    #[command(flatten)]
+    choice: Choice,
+    #[command(flatten)]
+    customers: CustomerChoice,
+    /// Output format: parquet, csv, ndjson or ipc (Arrow)
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    format: Form,
+    /// Folder to write to
+    #[arg(long, value_name = "DIR", value_parser = local_path())]
+    out: Option<PathBuf>,
+    /// Hard-link Parquet files from the store where possible: takes no extra space, but they remain the store's own read-only files
+    #[arg(long, requires = "out")]
+    link: bool,
+}
+
+/// The forms of an export.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// Parquet, partitioned by month.
+    #[default]
+    Parquet,
+    /// Comma-separated, lists as JSON.
+    Csv,
+    /// One JSON object a line.
+    Ndjson,
+    /// Arrow IPC (Feather).
+    Ipc,
+}
+
+/// Do it.
+pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+    let settings = run.settings()?;
+    let chosen = args.customers.chosen(&settings)?;
+    if args.customers.each_customer && args.out.is_none() {
+        return Err(anyhow!("--each-customer: expected --out DIR beside it, found none"));
+    }
+    let (from, to) = args.choice.days(run.today()).unwrap_or_default();
+    let filter = Filter { from, to, domains: args.choice.domains.clone() };
+    if args.out.is_none() && matches!(args.format, Form::Parquet) {
+        let error = anyhow!("export: expected --out DIR for Parquet, found none");
+        return Err(error.hint("Parquet goes to a folder; --format ndjson or csv goes to standard output"));
+    }
+    if args.out.is_none() && args.format == Form::Ipc && std::io::stdout().is_terminal() {
+        let error = anyhow!("export: expected --out DIR or a redirection for Arrow IPC, found a terminal");
+        return Err(error.hint("as in `dmarquet export --format ipc > records.arrow`"));
+    }
+    if args.paths.is_empty() {
+        let store = run.opened(&settings, args.records.as_deref())?;
+        not_onto_itself(args, store.dir())?;
+        write_all(run, (&settings, chosen.as_deref()), &store, &filter, args)?;
+        return Ok(Exit::Handled);
+    }
+    let (_folder, store, exit) = storeless::store(run, &args.paths)?;
+    write_all(run, (&settings, chosen.as_deref()), &store, &filter, args)?;
+    Ok(exit)
+}
+
+/// The rows of all, or those of each of some customers in a folder of its own.
+fn write_all(
+    run: &Run,
+    (settings, chosen): (&Settings, Option<&[usize]>),
+    store: &Store,
+    filter: &Filter,
+    args: &Args,
+) -> anyhow::Result<()> {
+    if chosen.is_none() && filter.domains.is_empty() {
+        return write(store, filter, args, args.out.as_deref());
+    }
+    if let Some([owner]) = chosen.filter(|_| !args.customers.each_customer) {
+        customers::check_owned(&args.choice, settings, *owner)?;
+    }
+    let known = KnownDomains::of_store(settings, store)?;
+    for domain in known.check(&filter.domains)? {
+        run.talk.warning(&format!("{domain}: no report is about it, and the settings do not name it"));
+    }
+    let Some(chosen) = chosen else { return write(store, filter, args, args.out.as_deref()) };
+    let owners = settings.owners();
+    for owner in chosen {
+        let mut domains = known.of_customer(&owners, *owner, settings);
+        if !filter.domains.is_empty() {
+            domains.retain(|domain| filter.domains.contains(domain));
+        }
+        if domains.is_empty() {
+            // Of the domains asked for none is this customer's: no filter would be a filter for all.
+            continue;
+        }
+        let folder = |out: &Path| {
+            if args.customers.each_customer { out.join(&settings.customers[*owner].folder) } else { out.to_owned() }
+        };
+        let out = args.out.as_deref().map(folder);
+        write(store, &Filter { domains, ..filter.clone() }, args, out.as_deref())?;
+    }
+    Ok(())
+}
+
+/// A folder that is read must not be the one that is written.
+fn not_onto_itself(args: &Args, from: &Path) -> anyhow::Result<()> {
+    let real = |path: &Path| path.canonicalize().ok();
+    match (real(from), args.out.as_deref().and_then(real)) {
+        (Some(from), Some(out)) if from == out => Err(anyhow!(
+            "export: expected a folder of its own for --out, found the one that is read, {}",
+            out.display()
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn write(store: &Store, filter: &Filter, args: &Args, out: Option<&Path>) -> anyhow::Result<()> {
+    let (format, name) = match args.format {
+        Form::Parquet => {
+            // Its presence is checked before anything is read.
+            let out = out.unwrap_or(Path::new("."));
+            let parts = if args.link { PartFiles::Linked } else { PartFiles::Copied };
+            return Ok(store.export_parquet(filter, out, parts)?);
+        }
+        Form::Csv => (Format::Csv, "records.csv"),
+        Form::Ndjson => (Format::Ndjson, "records.ndjson"),
+        Form::Ipc => (Format::Arrow, "records.arrow"),
+    };
+    let Some(folder) = out else {
+        return output::stream(|out| store.export(filter, format, out));
+    };
+    let path = folder.join(name);
+    let folder = ExportFolder::open(folder).with_context(|| folder.display().to_string())?;
+    let mut exported = Ok(());
+    let written = folder.write(Path::new(name), |file| {
+        let mut out = std::io::BufWriter::new(file);
+        exported = store.export(filter, format, &mut out);
+        // What went wrong is kept outside, with its words.
+        if exported.is_err() { Err(std::io::ErrorKind::Other.into()) } else { out.flush() }
+    });
+    exported?;
+    written.with_context(|| path.display().to_string())
+}

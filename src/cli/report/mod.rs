@@ -1,0 +1,13 @@
+//! The commands that answer: `summary`, `export`, `status`, `check`.
+
+pub(crate) mod ack;
+pub(crate) mod alert;
+pub(crate) mod check;
+pub(crate) mod digests;
+pub(crate) mod dns_history;
+pub(crate) mod export;
+pub(crate) mod observed;
+pub(crate) mod simulate;
+pub(crate) mod status;
+pub(crate) mod status_parts;
+pub(crate) mod summary;

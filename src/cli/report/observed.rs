@@ -1,0 +1,178 @@
+//! What the store has seen of a domain, as the plain values a posture is joined with.
+
+use crate::dns::lookup::name;
+use crate::dns::seen::{Seen, SeenPolicy, SeenSelector, SeenSource};
+use crate::model::{Columns, Flags, ReportHead, Rows, Source, Text};
+use crate::store::{Filter, Store, StoreError};
+use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp, tz::Offset};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+
+/// Days looked back: past those after which a key counts as left over.
+const DAYS: i64 = 180;
+/// Sources kept of a selector.
+const SOURCES: usize = 20;
+
+/// Read the last months of a domain.
+pub(crate) fn of(store: &Store, domain: &str, now: Timestamp) -> Result<Seen, StoreError> {
+    let mut all = of_all(store, std::slice::from_ref(&domain.to_owned()), now)?;
+    Ok(all.pop().unwrap_or_default())
+}
+
+/// Read the last months of several domains at once. The answers are in the order of the domains.
+pub(crate) fn of_all(store: &Store, domains: &[String], now: Timestamp) -> Result<Vec<Seen>, StoreError> {
+    let today = Offset::UTC.to_datetime(now).date();
+    let from = Offset::UTC.to_datetime(now - SignedDuration::from_hours(24 * DAYS)).date();
+    let mut filtered: Vec<String> =
+        domains.iter().flat_map(|domain| [domain.clone(), name::organizational(domain).to_owned()]).collect();
+    filtered.sort();
+    filtered.dedup();
+    let filter = Filter { from: Some(from), to: None, domains: filtered };
+    let index: HashMap<&str, usize> = domains.iter().enumerate().map(|(at, domain)| (domain.as_str(), at)).collect();
+    let mut sums: Vec<Sums> = domains.iter().map(|_| Sums::default()).collect();
+    store.rows(&filter, COLUMNS, &mut |rows| {
+        for row in 0..rows.len {
+            for at in concerned(&index, &rows, row) {
+                sums[at].add_row(&rows, row, &domains[at]);
+            }
+        }
+    })?;
+    let mut policies: Vec<Option<ReportHead>> = domains.iter().map(|_| None).collect();
+    store.heads(&filter, &mut |head| {
+        let Some(at) = index.get(head.policy.domain.as_str()).copied() else { return };
+        if policies[at].as_ref().is_none_or(|newest| newest.day <= head.day) {
+            policies[at] = Some(head);
+        }
+    })?;
+    let text = |word: Option<Text>| word.map(|word| word.to_string());
+    let seen = |(sums, policy): (Sums, Option<ReportHead>)| Seen {
+        today,
+        selectors: sums.selectors(),
+        sources: sums.sources(),
+        policy: policy.map(|head| SeenPolicy {
+            day: head.day,
+            p: text(head.policy.p),
+            sp: text(head.policy.sp),
+            np: text(head.policy.np),
+        }),
+    };
+    Ok(sums.into_iter().zip(policies).map(seen).collect())
+}
+
+/// The domains a row concerns: its policy domain, and its From domain with all that is above it.
+fn concerned(index: &HashMap<&str, usize>, rows: &Rows, row: usize) -> Vec<usize> {
+    let mut found: Vec<usize> =
+        rows.policy_domain.get(row).and_then(|domain| index.get(domain)).copied().into_iter().collect();
+    let mut from = rows.header_from.get(row);
+    while let Some(name) = from {
+        found.extend(index.get(name).copied().filter(|at| !found.contains(at)));
+        from = name.split_once('.').map(|(_, above)| above);
+    }
+    found
+}
+
+const COLUMNS: Columns = Columns::DAY
+    .with(Columns::SOURCE)
+    .with(Columns::COUNT)
+    .with(Columns::FLAGS)
+    .with(Columns::POLICY_DOMAIN)
+    .with(Columns::HEADER_FROM)
+    .with(Columns::DKIM_DOMAIN)
+    .with(Columns::DKIM_SELECTOR)
+    .with(Columns::DKIM_RESULT)
+    .with(Columns::SPF_DOMAIN);
+
+#[derive(Default)]
+struct Sums {
+    selectors: BTreeMap<String, Selector>,
+    sources: HashMap<Source, Sent>,
+}
+
+#[derive(Default)]
+struct Selector {
+    last: i32,
+    messages: i64,
+    passed: i64,
+    sources: HashMap<Source, i64>,
+}
+
+#[derive(Default)]
+struct Sent {
+    last: i32,
+    messages: i64,
+    spf_aligned: i64,
+    dmarc_pass: i64,
+    spf_domain: Option<String>,
+}
+
+impl Sums {
+    fn add_row(&mut self, rows: &Rows, row: usize, domain: &str) {
+        let (day, source, count, flags) = (rows.day[row], rows.source[row], rows.count[row], rows.flags[row]);
+        if let Some(selector) = rows.dkim_selector.get(row).filter(|_| rows.dkim_domain.get(row) == Some(domain)) {
+            let seen = self.selectors.entry(selector.to_ascii_lowercase()).or_default();
+            seen.last = seen.last.max(day);
+            seen.messages = seen.messages.saturating_add(count);
+            if rows.dkim_result.get(row) == Some("pass") {
+                seen.passed = seen.passed.saturating_add(count);
+            }
+            let by = seen.sources.entry(source).or_default();
+            *by = by.saturating_add(count);
+        }
+        let sent = self.sources.entry(source).or_default();
+        sent.messages = sent.messages.saturating_add(count);
+        if flags.has(Flags::PASS) {
+            sent.dmarc_pass = sent.dmarc_pass.saturating_add(count);
+        }
+        if flags.has(Flags::SPF) {
+            sent.spf_aligned = sent.spf_aligned.saturating_add(count);
+            if day >= sent.last || sent.spf_domain.is_none() {
+                sent.spf_domain = rows.spf_domain.get(row).map(str::to_owned);
+            }
+        }
+        sent.last = sent.last.max(day);
+    }
+
+    fn selectors(&self) -> Vec<SeenSelector> {
+        let one = |(selector, seen): (&String, &Selector)| {
+            let mut sources: Vec<(&Source, &i64)> = seen.sources.iter().collect();
+            sources.sort_by_key(|(source, count)| (Reverse(**count), **source));
+            let sources: Vec<IpAddr> =
+                sources.into_iter().filter_map(|(source, _)| source.address()).take(SOURCES).collect();
+            SeenSelector {
+                selector: selector.clone(),
+                last: day(seen.last),
+                messages: seen.messages,
+                passed: seen.passed,
+                sources,
+            }
+        };
+        self.selectors.iter().map(one).collect()
+    }
+
+    fn sources(self) -> Vec<SeenSource> {
+        let mut sources: Vec<SeenSource> = self
+            .sources
+            .into_iter()
+            .filter_map(|(source, sent)| {
+                Some(SeenSource {
+                    address: source.address()?,
+                    messages: sent.messages,
+                    spf_aligned: sent.spf_aligned,
+                    dmarc_pass: sent.dmarc_pass,
+                    spf_domain: sent.spf_domain,
+                    last: day(sent.last),
+                })
+            })
+            .collect();
+        sources.sort_by_key(|source| (Reverse(source.messages), source.address));
+        sources
+    }
+}
+
+/// The day of a number of days since 1970.
+fn day(number: i32) -> Date {
+    let epoch = Offset::UTC.to_datetime(Timestamp::UNIX_EPOCH).date();
+    epoch.saturating_add(jiff::Span::new().days(number))
+}

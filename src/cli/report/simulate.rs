@@ -1,0 +1,301 @@
+//! `simulate`: what a change of the policy or of DNS would do to the mail in the store. The judging is done in `simulate`.
+
+use crate::analyze::{Adder, AttributedMail, Period, Question};
+use crate::cli::settings::{file, local_path, near};
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::fault::Hint as _;
+use crate::cli::terminal::format::Format;
+use crate::cli::terminal::{output, pager};
+use crate::cli::wiring::asked;
+use crate::cli::wiring::run::Run;
+use crate::dns::dmarc::Policy;
+use crate::dns::lookup::answer::Lookup;
+use crate::dns::lookup::name;
+use crate::dns::lookup::resolver::{self, Resolver};
+use crate::present::{self, Style};
+use crate::simulate::{NotAsked, PatientLookup, SimulationRequest, TagChanges, Tolerance, ZoneFile, simulate};
+use crate::store::{Filter, Store};
+use anyhow::{Context as _, anyhow};
+use jiff::civil::Date;
+use jiff::tz::Offset;
+use jiff::{Timestamp, ToSpan as _};
+use std::collections::BTreeMap;
+use std::io::{IsTerminal as _, Read as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+const EXAMPLES: &str = "\
+The mail of the last complete weeks is judged twice: by the record in force, as the newest
+reports show it, and by the proposed one. An option replaces what it names and leaves the rest.
+--policy asks for all mail: it takes out pct and t, and sets sp too where both are equal.
+Nothing is published.
+
+Examples:
+  dmarquet simulate example.com --policy quarantine
+  dmarquet simulate example.com --policy reject --sp quarantine --aspf s --tolerate 0.1%
+  dmarquet simulate example.com --drop-include _spf.esp.example --remove-selector s1
+  dmarquet simulate example.com --spf 'v=spf1 ip4:192.0.2.0/26 -all'
+  dmarquet simulate example.com --from-zone example.com.zone      a gate for DNS as code
+
+Exit codes: 0 no more would be lost than --tolerate allows; 1 more would be; 2 could not run, or
+messages depend on a lookup that failed.";
+
+/// The weeks that decide who a sender is.
+const JUDGED_DAYS: i32 = 56;
+
+/// A zone file may have so many bytes.
+const ZONE_BYTES: u64 = 64 << 20;
+
+/// Show what a stricter policy or another DNS record would do to your mail
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = EXAMPLES,
+    override_usage = "dmarquet simulate [OPTIONS] DOMAIN",
+    group = clap::ArgGroup::new("proposal").required(true).multiple(true).args([
+        "policy", "sp", "np", "adkim", "aspf", "spf", "drop_include", "remove_selector", "from_zone",
+    ])
+)]
+pub(crate) struct Args {
+    /// The domain whose policy is simulated
+    domain: String,
+    /// p of the DMARC record: none, quarantine or reject, for all mail
+    #[arg(long, value_enum, hide_possible_values = true, help_heading = "What is proposed")]
+    policy: Option<PolicyWord>,
+    /// sp of the DMARC record, for subdomains
+    #[arg(long, value_enum, value_name = "POLICY", hide_possible_values = true, help_heading = "What is proposed")]
+    sp: Option<PolicyWord>,
+    /// np of the DMARC record, for subdomains that do not exist (looked up)
+    #[arg(long, value_enum, value_name = "POLICY", hide_possible_values = true, help_heading = "What is proposed")]
+    np: Option<PolicyWord>,
+    /// DKIM alignment: r (relaxed) or s (strict)
+    #[arg(long, value_enum, value_name = "MODE", hide_possible_values = true, help_heading = "What is proposed")]
+    adkim: Option<AlignmentWord>,
+    /// SPF alignment: r (relaxed) or s (strict)
+    #[arg(long, value_enum, value_name = "MODE", hide_possible_values = true, help_heading = "What is proposed")]
+    aspf: Option<AlignmentWord>,
+    /// The SPF record of the domain, as 'v=spf1 ip4:192.0.2.0/24 -all'
+    #[arg(long, value_name = "RECORD", help_heading = "What is proposed")]
+    spf: Option<String>,
+    /// An include to take out of the domain's SPF record; may be repeated
+    #[arg(long, value_name = "NAME", help_heading = "What is proposed")]
+    drop_include: Vec<String>,
+    /// A DKIM selector of the domain whose key is taken away; may be repeated
+    #[arg(long, value_name = "NAME", help_heading = "What is proposed")]
+    remove_selector: Vec<String>,
+    /// A zone file: with an SOA record the whole zone, else the records that it has; - reads standard input
+    #[arg(long, value_name = "FILE", help_heading = "What is proposed")]
+    from_zone: Option<PathBuf>,
+    /// Complete ISO weeks to judge, the last ones before --now
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=104))]
+    weeks: u16,
+    /// Simulate as of this time, as 2026-11-23T06:00:00Z: later reports do not count [default: now]
+    #[arg(long, value_name = "TIME")]
+    now: Option<Timestamp>,
+    /// Messages that may be lost, as 20, or their share of all, as 0.1%
+    #[arg(long, value_name = "N|N%", default_value = "0")]
+    tolerate: Tolerance,
+    /// A folder of Parquet to read instead of the store, laid out as `export --out` does
+    #[arg(long, value_name = "DIR", value_parser = local_path::local_path())]
+    records: Option<PathBuf>,
+    /// DNS server to use instead of the system's, such as 127.0.0.1:5353; may be repeated
+    #[arg(long, value_name = "ADDRESS", value_parser = resolver::server)]
+    server: Vec<SocketAddr>,
+    /// Output format: text or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    format: Format,
+}
+
+/// A policy as it is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum PolicyWord {
+    None,
+    Quarantine,
+    Reject,
+}
+
+impl From<PolicyWord> for Policy {
+    fn from(word: PolicyWord) -> Self {
+        match word {
+            PolicyWord::None => Self::None,
+            PolicyWord::Quarantine => Self::Quarantine,
+            PolicyWord::Reject => Self::Reject,
+        }
+    }
+}
+
+/// An alignment mode as it is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum AlignmentWord {
+    /// Relaxed.
+    R,
+    /// Strict.
+    S,
+}
+
+/// Do it.
+pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+    let named = name::canonical(&args.domain).filter(|name| name::is_domain(name));
+    let domain = named.ok_or_else(|| anyhow!("expected a domain such as example.com, found {:?}", args.domain))?;
+    let now = args.now.unwrap_or(run.now);
+    let days = window(now, args.weeks)?;
+    let request = request(args, domain, days)?;
+    let settings = run.settings()?;
+    let store = run.opened(&settings, args.records.as_deref())?;
+    let mail = read(run, &settings, &store, &request, now)?;
+    if !mail.rows.iter().any(|row| days.0 <= row.day && row.day <= days.1) {
+        return Err(no_mail(&store, &request)?);
+    }
+    let asks_dns = request.needs_dns() || !args.server.is_empty();
+    let answer = if asks_dns {
+        let options = resolver::Options { servers: args.server.clone(), ..resolver::Options::default() };
+        let resolver = Resolver::new(&options)?;
+        simulated(&request, &mail, &PatientLookup::new(&resolver), args)?
+    } else {
+        simulated(&request, &mail, &NotAsked, args)?
+    };
+    match args.format {
+        Format::Text => {
+            let style = Style {
+                width: pager::width(),
+                ascii: pager::is_ascii(),
+                color: run.common.color.on(std::io::stdout().is_terminal()),
+            };
+            pager::show(&present::simulation(&answer, &style))?;
+        }
+        Format::Json => output::data(present::simulation_json(&answer).as_bytes())?,
+    }
+    Ok(match answer.exit_code() {
+        0 => Exit::Handled,
+        1 => Exit::Attention,
+        _ => Exit::Failed,
+    })
+}
+
+fn simulated(
+    request: &SimulationRequest,
+    mail: &AttributedMail,
+    lookup: &dyn Lookup,
+    args: &Args,
+) -> anyhow::Result<crate::simulate::Simulation> {
+    let asks_dns = request.needs_dns() || !args.server.is_empty();
+    simulate(request, mail, lookup, (args.tolerate, asks_dns)).with_context(|| format!("simulate {}", request.domain))
+}
+
+/// The last complete weeks before an instant.
+fn window(now: Timestamp, weeks: u16) -> anyhow::Result<(Date, Date)> {
+    let last = Period::last_complete_week(now);
+    let from = last.to().checked_sub((i64::from(weeks) * 7 - 1).days());
+    from.map(|from| (from, last.to()))
+        .with_context(|| format!("--now {now}: expected a day of the calendar {weeks} weeks later"))
+}
+
+fn request(args: &Args, domain: String, days: (Date, Date)) -> anyhow::Result<SimulationRequest> {
+    let strict = |mode: Option<AlignmentWord>| mode.map(|mode| mode == AlignmentWord::S);
+    let zone = args.from_zone.as_deref().map(|file| zone(file, &domain)).transpose()?;
+    let suffix = format!("._domainkey.{domain}");
+    let selector = |name: &String| {
+        let name = name.trim_end_matches('.');
+        name.strip_suffix(&suffix).unwrap_or(name).to_owned()
+    };
+    Ok(SimulationRequest {
+        days,
+        weeks: args.weeks,
+        tags: TagChanges {
+            p: args.policy.map(Policy::from),
+            sp: args.sp.map(Policy::from),
+            np: args.np.map(Policy::from),
+            adkim_strict: strict(args.adkim),
+            aspf_strict: strict(args.aspf),
+        },
+        spf: args.spf.clone(),
+        dropped_includes: args.drop_include.clone(),
+        removed_selectors: args.remove_selector.iter().map(selector).collect(),
+        zone,
+        domain,
+    })
+}
+
+fn zone(file: &Path, domain: &str) -> anyhow::Result<ZoneFile> {
+    let mut bytes = Vec::new();
+    let read = if file.as_os_str() == "-" {
+        std::io::stdin().take(ZONE_BYTES + 1).read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(file).and_then(|opened| opened.take(ZONE_BYTES + 1).read_to_end(&mut bytes))
+    };
+    read.with_context(|| file.display().to_string())?;
+    if bytes.len() as u64 > ZONE_BYTES {
+        return Err(anyhow!("{}: expected a zone file of up to {} MiB, found more", file.display(), ZONE_BYTES >> 20));
+    }
+    ZoneFile::parse(&bytes, domain).with_context(|| file.display().to_string())
+}
+
+/// The mail of the domain up to the day before `now`: of the weeks to judge, and of the eight weeks that say who a sender is.
+fn read(
+    run: &Run,
+    settings: &file::Settings,
+    store: &Store,
+    request: &SimulationRequest,
+    now: Timestamp,
+) -> anyhow::Result<AttributedMail> {
+    let today = Offset::UTC.to_datetime(now).date();
+    let yesterday = today.saturating_sub(1.days());
+    let from = today.saturating_sub(JUDGED_DAYS.days()).min(request.days.0);
+    let mut question = Question {
+        period: Some(Period::new(from, yesterday)?),
+        domains: vec![request.domain.as_str().into()],
+        today: Some(run.today()),
+        services: settings.services()?,
+        confirmed: settings.confirmed.clone(),
+        weekly: true,
+        ..Question::default()
+    };
+    asked::known(store, &mut question)?;
+    let filter = Filter { from: Some(from), to: Some(yesterday), domains: vec![request.domain.clone()] };
+    let adder = Adder::new(&question);
+    let columns = |last| question.columns(last);
+    store.all(&filter, &columns, |rows| adder.rows(&rows), &mut |head| adder.heads(&[head]))?;
+    Ok(adder.attribute())
+}
+
+/// Why there is nothing to judge: another domain was meant, or other weeks.
+fn no_mail(store: &Store, request: &SimulationRequest) -> anyhow::Result<anyhow::Error> {
+    let mut known: BTreeMap<String, Date> = BTreeMap::new();
+    store.heads(&Filter::default(), &mut |head| {
+        let last = known.entry(head.policy.domain.as_str().to_owned()).or_insert(head.day);
+        *last = head.day.max(*last);
+    })?;
+    let (domain, (from, to)) = (&request.domain, request.days);
+    if let Some(last) = known.get(domain) {
+        let error = anyhow!("simulate {domain}: no mail from {from} to {to}; its newest report is about {last}");
+        return Ok(error.hint("--weeks N looks further back, and --now TIME moves the weeks"));
+    }
+    let near = known.keys().map(|other| (near::distance(domain, other), other)).min();
+    let error = anyhow!("simulate {domain}: expected a domain with reports in the store, found none about it");
+    if let Some((_, near)) = near.filter(|(distance, _)| *distance <= 2) {
+        return Ok(error.hint(format!("did you mean {near}?")));
+    }
+    if let Some(above) = known.keys().find(|above| name::is_within(domain, above)) {
+        return Ok(error.hint(format!(
+            "its mail is judged by the policy of {above}; simulate that one, with --sp for its subdomains"
+        )));
+    }
+    Ok(error.hint("`dmarquet summary` lists the domains with reports; --store DIR names another store"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_weeks_are_complete_before_now() {
+        for (now, weeks, expected) in [
+            ("2026-11-23T06:00:00Z", 8, "2026-09-28..2026-11-22"),
+            ("2026-11-22T23:59:59Z", 1, "2026-11-09..2026-11-15"),
+            ("2026-11-25T00:00:00Z", 2, "2026-11-09..2026-11-22"),
+        ] {
+            let (from, to) = window(now.parse().unwrap(), weeks).unwrap();
+            assert_eq!(format!("{from}..{to}"), expected, "{now}");
+        }
+        assert!(window(Timestamp::MIN, 104).is_err());
+    }
+}

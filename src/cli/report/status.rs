@@ -1,0 +1,337 @@
+//! `status`: the store at a glance, and an answer for monitoring.
+
+use super::status_parts::{self, PartChoice};
+use crate::cli::settings::file::Settings;
+use crate::cli::settings::local_path;
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::format::Format;
+use crate::cli::terminal::{output, pager};
+use crate::cli::wiring::ingest_run::{self, count, grouped, sums};
+use crate::cli::wiring::period::Stretch;
+use crate::cli::wiring::run::Run;
+use crate::store::disk::layout::Month;
+use crate::store::{Status, Store};
+use jiff::Timestamp;
+use jiff::tz::Offset;
+use serde::Serialize;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  dmarquet status
+  dmarquet status --max-age 3d                 for monitoring: prints nothing and exits 0
+                                               unless a mailbox got no report for three days
+  dmarquet status --by-domain --max-age 7d     the same for each domain, by the days its reports cover";
+
+/// Reporters in the text form; JSON has all.
+const NAMED: usize = 15;
+
+/// Show mailboxes, newest reports, silent reporters and rejected items
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Read a folder of Parquet files, as `export --out` writes it, instead of the store
+    #[arg(long, value_name = "DIR", value_parser = local_path::local_path())]
+    records: Option<PathBuf>,
+    /// Output format: text or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    format: Format,
+    /// Exit 1 if a mailbox (or, without mailboxes, the store) got no report for this long, such as 3d; with --by-domain,
+    /// if the newest report about a domain ends before that
+    #[arg(long, value_name = "TIME")]
+    max_age: Option<Stretch>,
+    /// Each domain's newest report: of the domains of the settings and those below them; without any, of all
+    #[arg(long)]
+    by_domain: bool,
+    /// Only what belongs to this customer of the settings
+    #[arg(long, value_name = "NAME")]
+    customer: Option<String>,
+}
+
+/// A mailbox of the settings, and the newest report it brought.
+struct Mailbox {
+    name: String,
+    newest: Option<Timestamp>,
+}
+
+/// Do it.
+pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+    let settings = run.settings()?;
+    let store = run.opened(&settings, args.records.as_deref())?;
+    if args.by_domain || args.customer.is_some() {
+        let choice = PartChoice { customer: args.customer.as_deref(), format: args.format, max_age: args.max_age };
+        let part = if args.by_domain { status_parts::by_domain } else { status_parts::of_customer };
+        return part(run, &settings, &store, &choice);
+    }
+    let dir = store.dir().to_owned();
+    let status = store.status()?;
+    let mailboxes = mailboxes(&store, &settings)?;
+    let silent = args.max_age.map_or(Vec::new(), |age| too_old(age, run, &status, &mailboxes));
+    // A check in a crontab that finds nothing has nothing to say: cron would mail it every day.
+    let all_well = args.max_age.is_some() && silent.is_empty();
+    match args.format {
+        Format::Json => output::json(&Answer::of(&status, &mailboxes, dir.display().to_string()))?,
+        Format::Text if all_well && !run.talk.wants_tally() => {}
+        Format::Text => {
+            let text = text(&status, &mailboxes, &dir.display().to_string(), run.now);
+            pager::show(&output::clean_lines(&text))?;
+        }
+    }
+    ingest_run::clock_warning(status.last_commit.max(status.newest_arrival), run.now)
+        .inspect(|warning| run.talk.warning(warning));
+    if status.totals.messages == i64::MAX {
+        run.talk.warning(
+            "messages: the sum exceeds 2^63 - 1; findings with the code row.count_implausible name the reports",
+        );
+    }
+    silent.iter().for_each(|message| run.talk.warning(message));
+    Ok(if silent.is_empty() { Exit::Handled } else { Exit::Attention })
+}
+
+fn mailboxes(store: &Store, settings: &Settings) -> anyhow::Result<Vec<Mailbox>> {
+    let newest = |mailbox: &crate::fetch::mailbox::Mailbox| {
+        Ok(Mailbox { name: mailbox.name.clone(), newest: store.newest_of_mailbox(&mailbox.name)? })
+    };
+    settings.mailboxes.iter().map(newest).collect()
+}
+
+/// What brought no report for longer than wanted.
+fn too_old(age: Stretch, run: &Run, status: &Status, mailboxes: &[Mailbox]) -> Vec<String> {
+    if mailboxes.is_empty() {
+        return late(age, run.now, "store", status.newest_arrival).into_iter().collect();
+    }
+    let silent = |mailbox: &Mailbox| late(age, run.now, &format!("mailbox {}", mailbox.name), mailbox.newest);
+    mailboxes.iter().filter_map(silent).collect()
+}
+
+/// What to say of something whose newest report is older than wanted; `None` where it is not.
+pub(crate) fn late(age: Stretch, now: Timestamp, what: &str, newest: Option<Timestamp>) -> Option<String> {
+    let found = newest.map_or_else(|| "never one".to_owned(), |newest| format!("the last on {}", minute(newest)));
+    let is_late = newest < Some(age.before_instant(now));
+    is_late.then(|| format!("{what}: expected a report in the last {age}, found {found}"))
+}
+
+/// A minute in UTC.
+pub(crate) fn minute(at: Timestamp) -> String {
+    Offset::UTC.to_datetime(at).strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// How long ago, roughly.
+pub(crate) fn ago(at: Timestamp, now: Timestamp) -> String {
+    let minutes = now.duration_since(at).as_mins().max(0).unsigned_abs();
+    match minutes {
+        0..120 => format!("{} ago", count(minutes, "minute")),
+        120..2880 => format!("{} ago", count(minutes / 60, "hour")),
+        _ => format!("{} ago", count(minutes / 1440, "day")),
+    }
+}
+
+fn text(status: &Status, mailboxes: &[Mailbox], dir: &str, now: Timestamp) -> String {
+    let when =
+        |at: Option<Timestamp>| at.map_or_else(|| "never".to_owned(), |at| format!("{}, {}", minute(at), ago(at, now)));
+    let amount = |number: i64| number.max(0).unsigned_abs();
+    let number = |number: i64| grouped(amount(number));
+    let totals = &status.totals;
+    let mut out = format!("store      {dir}\n");
+    // Writing to a String cannot fail.
+    let _ = writeln!(
+        out,
+        "reports    {} ({})",
+        number(totals.reports),
+        sums(amount(totals.records), amount(totals.messages), amount(totals.dmarc_pass))
+    );
+    if let (Some((first, _)), Some((last, _))) = (status.months.first(), status.months.last()) {
+        let _ = writeln!(out, "months     {first} to {last}");
+    }
+    let _ = writeln!(out, "newest     {}", when(status.newest_arrival));
+    let files = [("tables", status.parts), ("originals", status.packs)];
+    for (name, files) in files {
+        let _ = writeln!(
+            out,
+            "{name:<10} {}, {} KiB",
+            count(files.count.unsigned_abs(), "file"),
+            number(files.bytes / 1024)
+        );
+    }
+    let _ = write!(out, "rejected   {}", number(status.rejected.count));
+    if let Some(newest) = status.newest_rejected {
+        let _ = write!(out, " (the newest {}; see `dmarquet rejected list`)", ago(newest, now));
+    }
+    if status.let_go > 0 {
+        let _ = write!(out, "; the bytes of the oldest {} were deleted (quota)", number(status.let_go));
+    }
+    let _ = write!(out, "\nconflicts  {}", number(status.conflicts));
+    if status.conflicts_let_go > 0 {
+        let _ = write!(out, "; the bytes of the oldest {} were deleted (quota)", number(status.conflicts_let_go));
+    }
+    out.push('\n');
+    if !mailboxes.is_empty() || !status.folders.is_empty() {
+        out.push_str("\nMAILBOXES\n");
+    }
+    for mailbox in mailboxes {
+        let _ = writeln!(out, "{}: newest report {}", mailbox.name, when(mailbox.newest));
+    }
+    for folder in &status.folders {
+        let _ = write!(out, "{} > {}: ", folder.mailbox, folder.folder);
+        // Of POP3: it has no UIDs.
+        if folder.uid_validity > 0 {
+            let _ = write!(out, "up to UID {}, ", folder.last_uid);
+        }
+        let _ = write!(out, "read {}", ago(folder.read_at, now));
+        if folder.pending > 0 {
+            let _ = write!(out, "; {} stored, not yet acknowledged to the server", number(folder.pending));
+        }
+        out.push('\n');
+    }
+    reporters_text(status, &mut out);
+    out
+}
+
+/// The reporters, the most recent first.
+pub(crate) fn reporters_text(status: &Status, out: &mut String) {
+    if !status.reporters.is_empty() {
+        out.push_str("\nREPORTERS, longest silent last\n");
+    }
+    let mut reporters: Vec<_> = status.reporters.iter().collect();
+    reporters.sort_by(|a, b| (b.newest_end, &a.org_name).cmp(&(a.newest_end, &b.org_name)));
+    for reporter in reporters.iter().take(NAMED) {
+        let _ = writeln!(
+            out,
+            "{}: {}, the latest until {}",
+            reporter.org_name,
+            count(reporter.reports.unsigned_abs(), "report"),
+            minute(reporter.newest_end)
+        );
+    }
+    if let Some(more) = reporters.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        let _ = writeln!(out, "... and {more} more, all in --format json");
+    }
+}
+
+/// The status as JSON has it. Times are RFC 3339, sizes bytes.
+#[derive(Debug, Serialize)]
+struct Answer {
+    store: String,
+    reports: i64,
+    records: i64,
+    messages: i64,
+    dmarc_pass: i64,
+    newest_arrival: Option<String>,
+    last_commit: Option<String>,
+    tables: Files,
+    originals: Files,
+    rejected: i64,
+    rejected_let_go: i64,
+    newest_rejected: Option<String>,
+    conflicts: i64,
+    conflicts_let_go: i64,
+    months: Vec<MonthSums>,
+    mailboxes: Vec<MailboxNewest>,
+    folders: Vec<FolderRead>,
+    reporters: Vec<ReporterNewest>,
+}
+
+#[derive(Debug, Serialize)]
+struct Files {
+    files: i64,
+    bytes: i64,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct MonthSums {
+    month: String,
+    reports: i64,
+    records: i64,
+    messages: i64,
+    dmarc_pass: i64,
+}
+
+#[derive(Debug, Serialize)]
+struct MailboxNewest {
+    mailbox: String,
+    newest_report: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct FolderRead {
+    mailbox: String,
+    folder: String,
+    uid_validity: u32,
+    last_uid: u32,
+    read_at: String,
+    pending: i64,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct ReporterNewest {
+    org_name: String,
+    reports: i64,
+    newest_end: String,
+    newest_arrival: String,
+}
+
+impl MonthSums {
+    /// By month, oldest first.
+    pub(crate) fn of(status: &Status) -> Vec<Self> {
+        let month = |(month, sums): &(Month, crate::store::Totals)| Self {
+            month: month.to_string(),
+            reports: sums.reports,
+            records: sums.records,
+            messages: sums.messages,
+            dmarc_pass: sums.dmarc_pass,
+        };
+        status.months.iter().map(month).collect()
+    }
+}
+
+impl ReporterNewest {
+    /// By name.
+    pub(crate) fn of(status: &Status) -> Vec<Self> {
+        let reporter = |reporter: &crate::store::Reporter| Self {
+            org_name: reporter.org_name.clone(),
+            reports: reporter.reports,
+            newest_end: reporter.newest_end.to_string(),
+            newest_arrival: reporter.newest_arrival.to_string(),
+        };
+        status.reporters.iter().map(reporter).collect()
+    }
+}
+
+impl Answer {
+    fn of(status: &Status, mailboxes: &[Mailbox], store: String) -> Self {
+        let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
+        let files = |files: crate::store::Files| Files { files: files.count, bytes: files.bytes };
+        let mailboxes = mailboxes
+            .iter()
+            .map(|mailbox| MailboxNewest { mailbox: mailbox.name.clone(), newest_report: time(mailbox.newest) });
+        let folders = status.folders.iter().map(|folder| FolderRead {
+            mailbox: folder.mailbox.clone(),
+            folder: folder.folder.clone(),
+            uid_validity: folder.uid_validity,
+            last_uid: folder.last_uid,
+            read_at: folder.read_at.to_string(),
+            pending: folder.pending,
+        });
+        Self {
+            store,
+            reports: status.totals.reports,
+            records: status.totals.records,
+            messages: status.totals.messages,
+            dmarc_pass: status.totals.dmarc_pass,
+            newest_arrival: time(status.newest_arrival),
+            last_commit: time(status.last_commit),
+            tables: files(status.parts),
+            originals: files(status.packs),
+            rejected: status.rejected.count,
+            rejected_let_go: status.let_go,
+            newest_rejected: time(status.newest_rejected),
+            conflicts: status.conflicts,
+            conflicts_let_go: status.conflicts_let_go,
+            months: MonthSums::of(status),
+            mailboxes: mailboxes.collect(),
+            folders: folders.collect(),
+            reporters: ReporterNewest::of(status),
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! The status of a part of the store: of one customer, or domain by domain.
+
+use super::status::{MonthSums, ReporterNewest, ago, late, minute, reporters_text};
+use crate::cli::settings::Customer;
+use crate::cli::settings::file::Settings;
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::format::Format;
+use crate::cli::terminal::{output, pager};
+use crate::cli::wiring::customers;
+use crate::cli::wiring::ingest_run::{count, grouped, sums};
+use crate::cli::wiring::period::Stretch;
+use crate::cli::wiring::rejections::domain_of;
+use crate::cli::wiring::run::Run;
+use crate::model::Owners;
+use crate::store::{Status, Store};
+use jiff::Timestamp;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// What is asked of a part.
+pub(crate) struct PartChoice<'a> {
+    /// The customer; `None`: all domains.
+    pub(crate) customer: Option<&'a str>,
+    pub(crate) format: Format,
+    pub(crate) max_age: Option<Stretch>,
+}
+
+/// One customer's reports, and what of its was rejected or is in conflict.
+#[derive(Debug, Serialize)]
+struct CustomerStatus<'a> {
+    customer: &'a str,
+    domains: &'a [String],
+    reports: i64,
+    records: i64,
+    messages: i64,
+    dmarc_pass: i64,
+    newest_arrival: Option<String>,
+    rejected: usize,
+    newest_rejected: Option<String>,
+    conflicts: usize,
+    months: Vec<MonthSums>,
+    reporters: Vec<ReporterNewest>,
+}
+
+/// The status of one customer. Nothing of another's is read into it.
+pub(crate) fn of_customer(
+    run: &Run,
+    settings: &Settings,
+    store: &Store,
+    choice: &PartChoice<'_>,
+) -> anyhow::Result<Exit> {
+    let owner = customers::find(settings, choice.customer.unwrap_or_default())?;
+    let (customer, owners) = (&settings.customers[owner], settings.owners());
+    let own = |domain: &str| owners.of(domain) == Some(owner);
+    let status = store.status_of(&own)?;
+    let rejected = store.rejected()?;
+    let rejected = rejected.iter().filter(|entry| domain_of(entry).is_some_and(|domain| own(&domain)));
+    let (rejected, newest_rejected) =
+        rejected.fold((0, None), |(number, newest), entry| (number + 1, newest.max(Some(entry.ingested))));
+    let conflicts = store.conflicts()?.iter().filter(|entry| own(&entry.policy_domain)).count();
+    let silent = choice.max_age.and_then(|age| late(age, run.now, &customer.name, status.newest_arrival));
+    match choice.format {
+        Format::Json => {
+            let totals = &status.totals;
+            output::json(&CustomerStatus {
+                customer: &customer.name,
+                domains: &customer.domains,
+                reports: totals.reports,
+                records: totals.records,
+                messages: totals.messages,
+                dmarc_pass: totals.dmarc_pass,
+                newest_arrival: status.newest_arrival.map(|at| at.to_string()),
+                rejected,
+                newest_rejected: newest_rejected.map(|at| at.to_string()),
+                conflicts,
+                months: MonthSums::of(&status),
+                reporters: ReporterNewest::of(&status),
+            })?;
+        }
+        Format::Text if choice.max_age.is_some() && silent.is_none() && !run.talk.wants_tally() => {}
+        Format::Text => {
+            let text = customer_text(customer, &status, (rejected, newest_rejected), conflicts, run.now);
+            pager::show(&output::clean_lines(&text))?;
+        }
+    }
+    silent.iter().for_each(|message| run.talk.warning(message));
+    Ok(if silent.is_some() { Exit::Attention } else { Exit::Handled })
+}
+
+fn customer_text(
+    customer: &Customer,
+    status: &Status,
+    (rejected, newest_rejected): (usize, Option<Timestamp>),
+    conflicts: usize,
+    now: Timestamp,
+) -> String {
+    let amount = |number: i64| number.max(0).unsigned_abs();
+    let totals = &status.totals;
+    let mut out = format!("customer   {}\ndomains    {}\n", customer.name, customer.domains.join(", "));
+    // Writing to a String cannot fail.
+    let _ = writeln!(
+        out,
+        "reports    {} ({})",
+        grouped(amount(totals.reports)),
+        sums(amount(totals.records), amount(totals.messages), amount(totals.dmarc_pass))
+    );
+    if let (Some((first, _)), Some((last, _))) = (status.months.first(), status.months.last()) {
+        let _ = writeln!(out, "months     {first} to {last}");
+    }
+    let newest = status.newest_arrival.map_or("never".to_owned(), |at| format!("{}, {}", minute(at), ago(at, now)));
+    let _ = writeln!(out, "newest     {newest}");
+    let _ = write!(out, "rejected   {}", grouped(rejected as u64));
+    if let Some(newest) = newest_rejected {
+        let _ = write!(out, " (the newest {})", ago(newest, now));
+    }
+    let _ = writeln!(out, "\nconflicts  {}", grouped(conflicts as u64));
+    reporters_text(status, &mut out);
+    out
+}
+
+/// A policy domain, and when it was last reported on.
+#[derive(Debug, Serialize)]
+struct DomainStatus {
+    policy_domain: String,
+    customer: Option<String>,
+    /// The end of the newest report's period; null where there is none.
+    newest_end: Option<String>,
+    /// With `--max-age`: whether it is older than that, or there is none.
+    silent: Option<bool>,
+    #[serde(skip)]
+    newest: Option<Timestamp>,
+}
+
+#[derive(Debug, Serialize)]
+struct DomainStatuses {
+    domains: Vec<DomainStatus>,
+}
+
+/// The status domain by domain: of those that the settings name and those below them, or without any, of all.
+pub(crate) fn by_domain(
+    run: &Run,
+    settings: &Settings,
+    store: &Store,
+    choice: &PartChoice<'_>,
+) -> anyhow::Result<Exit> {
+    let customer = choice.customer.map(|name| customers::find(settings, name)).transpose()?;
+    let (owners, named) = (settings.owners(), settings.named_domains());
+    let watched = Owners::new(named.iter().map(|domain| (domain.as_str(), 0)));
+    // Anybody can report on a domain that is nobody's here: its silence is none.
+    let is_wanted = |domain: &str| match customer {
+        Some(customer) => owners.of(domain) == Some(customer),
+        None => named.is_empty() || watched.of(domain).is_some(),
+    };
+    let mut newest: BTreeMap<String, Option<Timestamp>> =
+        named.iter().filter(|domain| is_wanted(domain)).map(|domain| (domain.clone(), None)).collect();
+    for domain in store.domains()?.into_iter().filter(|domain| is_wanted(&domain.policy_domain)) {
+        newest.insert(domain.policy_domain, Some(domain.newest_end));
+    }
+    let status = |(policy_domain, newest): (String, Option<Timestamp>)| DomainStatus {
+        customer: owners.of(&policy_domain).map(|owner| settings.customers[owner].name.clone()),
+        newest_end: newest.map(|end| end.to_string()),
+        silent: choice.max_age.map(|age| newest < Some(age.before_instant(run.now))),
+        policy_domain,
+        newest,
+    };
+    let mut domains: Vec<DomainStatus> = newest.into_iter().map(status).collect();
+    domains.sort_by(|a, b| (a.newest, &a.policy_domain).cmp(&(b.newest, &b.policy_domain)));
+    let silent: Vec<String> = domains
+        .iter()
+        .filter(|domain| domain.silent == Some(true))
+        .filter_map(|domain| choice.max_age.and_then(|age| late(age, run.now, &called(domain), domain.newest)))
+        .collect();
+    match choice.format {
+        Format::Json => output::json(&DomainStatuses { domains })?,
+        Format::Text if choice.max_age.is_some() && silent.is_empty() && !run.talk.wants_tally() => {}
+        Format::Text => pager::show(&output::clean_lines(&domains_text(&domains, run.now)))?,
+    }
+    silent.iter().for_each(|message| run.talk.warning(message));
+    Ok(if silent.is_empty() { Exit::Handled } else { Exit::Attention })
+}
+
+/// A domain, with whose it is.
+fn called(domain: &DomainStatus) -> String {
+    match &domain.customer {
+        Some(customer) => format!("{} ({customer})", domain.policy_domain),
+        None => domain.policy_domain.clone(),
+    }
+}
+
+fn domains_text(domains: &[DomainStatus], now: Timestamp) -> String {
+    let mut out = format!("{}, longest silent first\n", count(domains.len() as u64, "domain"));
+    let names: Vec<String> = domains.iter().map(called).collect();
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).min(60);
+    for (domain, name) in domains.iter().zip(&names) {
+        let newest = domain.newest.map_or("no report yet".to_owned(), |end| {
+            format!("newest report up to {}, {}", minute(end), ago(end, now))
+        });
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{name:<width$}  {newest}");
+    }
+    out
+}

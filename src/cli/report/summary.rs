@@ -1,0 +1,290 @@
+//! `summary`: who sends as us, what passes, and why the rest fails; on a screen, as a page, by mail.
+
+use super::digests::{Digests, Mailing};
+use crate::analyze::{Adder, Explainer, Question, Summary, Watched};
+use crate::cli::settings::file::Settings;
+use crate::cli::settings::{local_path, network_of};
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::fault::Hint as _;
+use crate::cli::terminal::{output, pager};
+use crate::cli::wiring::asked::{self, Asked, From};
+use crate::cli::wiring::customers::{self, CustomerChoice, KnownDomains};
+use crate::cli::wiring::period::Choice;
+use crate::cli::wiring::run::Run;
+use crate::cli::wiring::shares::Shares;
+use crate::cli::wiring::{logo, mail_summary};
+use crate::present::{self, Branding, Style};
+use anyhow::anyhow;
+use clap::ValueEnum;
+use jiff::Timestamp;
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Without a period: the last complete week, Monday to Sunday, of the store, or everything in the given files. All days are UTC.
+
+Examples:
+  dmarquet summary                                     last week, of the store
+  dmarquet summary --week 2026-W47 --domain example.com
+  dmarquet summary ~/dmarc-reports                     from files, without storing anything
+  dmarquet summary --explain 192.0.2.7                 rows and reasoning behind one source
+  dmarquet summary --format html > week.html
+  dmarquet summary --mail-to postmaster@example.com    mail it, as [smtp] in the settings says
+  dmarquet summary --each-customer --mail              mail each [[customer]] of the settings its own
+  dmarquet summary --overview                          one line per domain, worst first";
+
+/// Show who sends mail as your domains, what passes, and why the rest fails
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Report files, mails and folders to summarize instead of the store
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Read a folder of Parquet files, as `export --out` writes it, instead of the store
+    #[arg(long, value_name = "DIR", value_parser = local_path::local_path(), conflicts_with = "paths")]
+    records: Option<PathBuf>,
+    #[command(flatten)]
+    choice: Choice,
+    /// The time it is taken to be, as 2026-11-19T06:00:00Z [default: the clock]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) now: Option<Timestamp>,
+    /// Output format: text, markdown, html, json or csv
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    format: Form,
+    /// Width of the text in columns [default: the terminal's, else 80]
+    #[arg(long, value_name = "COLUMNS", value_parser = clap::value_parser!(u16).range(40..=400))]
+    width: Option<u16>,
+    /// Leave out reports whose mail was proven to be forged; they still count under data quality
+    #[arg(long)]
+    authentic: bool,
+    /// Use only ASCII characters [default: if the locale is not UTF-8]
+    #[arg(long)]
+    ascii: bool,
+    /// Print the JSON Schema of --format json, and exit
+    #[arg(long, conflicts_with_all = ["paths", "explain", "mail_to"])]
+    schema: bool,
+    /// Show the rows and the reasoning behind one source or network: 192.0.2.7, 192.0.2.0/24, or 'unknown'
+    #[arg(long, value_name = "SOURCE")]
+    explain: Option<String>,
+    /// Mail the summary, as text and HTML, to this address; may be repeated
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "explain")]
+    mail_to: Vec<String>,
+    /// With --mail-to: print the mail instead of sending it
+    #[arg(long, requires = "mail_to")]
+    dry_run: bool,
+    #[command(flatten)]
+    customers: CustomerChoice,
+    /// Send it to the `mail_to` of the customer, or of each; who was sent this week's already gets it no second time
+    #[arg(long, help_heading = "Customers", conflicts_with_all = ["mail_to", "explain", "paths", "records"])]
+    mail: bool,
+    /// With --mail: send again what was sent already
+    #[arg(long, help_heading = "Customers", requires = "mail")]
+    resend: bool,
+    /// With --each-customer: the folder to write to, one folder a customer in it
+    #[arg(long, value_name = "DIR", value_parser = local_path::local_path(), help_heading = "Customers", requires = "each_customer", conflicts_with = "explain")]
+    out: Option<PathBuf>,
+}
+
+/// The forms of a summary.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// For a terminal.
+    #[default]
+    Text,
+    /// For a ticket.
+    Markdown,
+    /// One page, without scripts or outside requests.
+    Html,
+    /// Every number.
+    Json,
+    /// The sources.
+    Csv,
+}
+
+impl Form {
+    /// How the name of its file ends.
+    pub(crate) const fn extension(self) -> &'static str {
+        match self {
+            Self::Text => "txt",
+            Self::Markdown => "md",
+            Self::Html => "html",
+            Self::Json => "json",
+            Self::Csv => "csv",
+        }
+    }
+}
+
+/// Do it.
+pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+    if args.schema {
+        output::data(present::SCHEMA.as_bytes())?;
+        return Ok(Exit::Handled);
+    }
+    if !args.mail_to.is_empty() && !matches!(args.format, Form::Text | Form::Html) {
+        let error = anyhow!("--format: expected text or html with --mail-to, found another");
+        return Err(error.hint("the mail holds both; to send another format, pipe the output to your mail program"));
+    }
+    let settings = run.settings()?;
+    let chosen = args.customers.chosen(&settings)?;
+    check_use(args, chosen.is_some())?;
+    let mut asked = Asked::new(run, &args.choice, &args.paths)?;
+    let source = if args.paths.is_empty() {
+        From::Store(run.opened(&settings, args.records.as_deref())?)
+    } else {
+        From::Paths(&args.paths)
+    };
+    asked.question.authentic = args.authentic;
+    asked.question.services = settings.services()?;
+    asked.question.confirmed.clone_from(&settings.confirmed);
+    asked.question.own =
+        settings.named_domains().iter().chain(&args.choice.domains).map(|own| own.as_str().into()).collect();
+    if let From::Store(store) = &source {
+        asked::known(store, &mut asked.question)?;
+    }
+    let style = Style {
+        width: args.width.unwrap_or_else(pager::width),
+        ascii: args.ascii || (args.format == Form::Text && pager::is_ascii()),
+        color: run.common.color.on(std::io::stdout().is_terminal()),
+    };
+    let questions = questions(args, &settings, (&mut asked, &source), chosen.as_deref(), run)?;
+    if let Some(name) = &args.explain {
+        return explain(run, (name, args.format), (&asked, &source), (&settings, questions), &style);
+    }
+    let Some(questions) = questions else {
+        let (adder, exit) = asked.gather(run, &source, Adder::new(&asked.question))?;
+        let summary = adder.finish();
+        if args.mail_to.is_empty() {
+            show(&summary, &Branding::default(), args.format, &style)?;
+        } else {
+            mail_summary::send(run, &settings, &args.mail_to, &summary, args.dry_run)?;
+        }
+        return Ok(exit);
+    };
+    let sums = Adder::several(questions.iter().map(|(_, question)| question));
+    let sums = questions.iter().map(|(owner, _)| *owner).zip(sums);
+    let sums = Shares::new(settings.owners(), args.choice.domains.clone(), sums);
+    let mailing = match &source {
+        From::Store(store) if args.mail => Some(Mailing::new(run, &settings, store, args.resend)?),
+        _ => None,
+    };
+    let (sums, exit) = asked.gather(run, &source, sums)?;
+    if args.out.is_some() || args.mail {
+        let digests = Digests { run, settings: &settings, form: args.format, style, out: args.out.as_deref(), mailing };
+        return digests.make(sums.into_sums()).map(|made| exit.max(made));
+    }
+    for (owner, adder) in sums.into_sums() {
+        let summary = adder.finish();
+        let branding = logo::branding(&settings.customers[owner])?;
+        if args.mail_to.is_empty() {
+            show(&summary, &branding, args.format, &style)?;
+        } else {
+            mail_summary::send(run, &settings, &args.mail_to, &summary, args.dry_run)?;
+        }
+    }
+    Ok(exit)
+}
+
+/// What options do not fit each other.
+fn check_use(args: &Args, of_customers: bool) -> anyhow::Result<()> {
+    if args.customers.each_customer && args.out.is_none() && !args.mail {
+        let error = anyhow!("--each-customer: expected --out DIR or --mail beside it, found neither");
+        return Err(error.hint("each customer's summary goes to a folder or a mail of its own"));
+    }
+    if args.customers.each_customer && (args.explain.is_some() || !args.mail_to.is_empty()) {
+        return Err(anyhow!("--each-customer: expected --customer NAME with --explain and --mail-to, found it"));
+    }
+    if args.mail && !of_customers {
+        return Err(anyhow!("--mail: expected --each-customer or --customer NAME beside it, found neither")
+            .hint("--mail-to ADDRESS sends the summary of all domains"));
+    }
+    Ok(())
+}
+
+/// The question of each customer, with its number; `None` where the operator asks.
+fn questions(
+    args: &Args,
+    settings: &Settings,
+    (asked, source): (&mut Asked, &From<'_>),
+    chosen: Option<&[usize]>,
+    run: &Run,
+) -> anyhow::Result<Option<Vec<(usize, Question)>>> {
+    if let Some([owner]) = chosen {
+        customers::check_owned(&args.choice, settings, *owner)?;
+    }
+    if let From::Store(store) = source {
+        let one = chosen.filter(|chosen| chosen.len() == 1);
+        if !args.choice.domains.is_empty() || one.is_some() {
+            let known = KnownDomains::of_store(settings, store)?;
+            for domain in known.check(&args.choice.domains)? {
+                run.talk.warning(&format!("{domain}: no report is about it, and the settings do not name it"));
+            }
+            if let (Some([owner]), true) = (one, args.choice.domains.is_empty()) {
+                asked.read_only(known.of_customer(&settings.owners(), *owner, settings));
+            }
+        }
+    }
+    let question = |owner: &usize| (*owner, customers::question_of(&asked.question, settings, *owner));
+    Ok(chosen.map(|chosen| chosen.iter().map(question).collect()))
+}
+
+/// A summary to standard output.
+fn show(summary: &Summary, branding: &Branding, form: Form, style: &Style) -> anyhow::Result<()> {
+    match form {
+        Form::Text => pager::show(&present::text(summary, branding, style)),
+        Form::Json => output::stream(|out| present::write_json(summary, out)),
+        _ => output::data(&rendered(summary, branding, form, style)?),
+    }
+}
+
+/// A summary in one of its forms.
+pub(crate) fn rendered(summary: &Summary, branding: &Branding, form: Form, style: &Style) -> anyhow::Result<Vec<u8>> {
+    Ok(match form {
+        Form::Text => present::text(summary, branding, style).into_bytes(),
+        Form::Markdown => present::markdown(summary, branding, style).into_bytes(),
+        Form::Html => present::html(summary, branding, style).into_bytes(),
+        Form::Json => {
+            let mut bytes = Vec::new();
+            present::write_json(summary, &mut bytes)?;
+            bytes
+        }
+        Form::Csv => present::csv(summary).into_bytes(),
+    })
+}
+
+/// The rows and the reasoning behind one source or network.
+fn explain(
+    run: &Run,
+    (name, form): (&str, Form),
+    (asked, source): (&Asked, &From<'_>),
+    (settings, questions): (&Settings, Option<Vec<(usize, Question)>>),
+    style: &Style,
+) -> anyhow::Result<Exit> {
+    if !matches!(form, Form::Text | Form::Json) {
+        return Err(anyhow!("--format: expected text or json with --explain, found another"));
+    }
+    let watched = match name {
+        "unknown" => Watched::Unknown,
+        name => network_of(name).map(|(network, bits)| Watched::Network(network, bits)).ok_or_else(|| {
+            anyhow!(
+                "--explain {name}: expected an address, a network as 192.0.2.0/24, or 'unknown', found none of them"
+            )
+            .hint("`dmarquet summary --format csv` lists the sources")
+        })?,
+    };
+    let (explainer, exit) = match questions.as_deref() {
+        Some([(owner, question)]) => {
+            let domains = question.domains.iter().map(ToString::to_string).collect();
+            let one = [(*owner, Explainer::new(question, watched))];
+            let (shares, exit) = asked.gather(run, source, Shares::new(settings.owners(), domains, one))?;
+            let explainer = shares.into_sums().next().map(|(_, explainer)| explainer);
+            (explainer.ok_or_else(|| anyhow!("--customer: expected one"))?, exit)
+        }
+        _ => asked.gather(run, source, Explainer::new(&asked.question, watched))?,
+    };
+    let explanation = explainer.finish();
+    match form {
+        Form::Json => output::data(present::explain_json(&explanation).as_bytes())?,
+        _ => pager::show(&present::explain(&explanation, style))?,
+    }
+    Ok(exit)
+}

@@ -1,0 +1,175 @@
+//! The settings file: found, read, and checked as a whole.
+
+use super::alert::AlertSettings;
+use super::customer::{self, Customer};
+use super::reader::{self, Section};
+use super::smtp::Smtp;
+use super::{confirmed, mailbox, senders};
+use crate::analyze::{Confirmed, Services};
+use crate::cli::terminal::fault::{Hint as _, Several};
+use crate::fetch::mailbox::Mailbox;
+use crate::model::Owners;
+use crate::store::Access;
+use anyhow::{Context as _, anyhow};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// All that a settings file says. Without a file: nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Settings {
+    /// The data folder.
+    pub(crate) store: Option<PathBuf>,
+    /// The group that may read the data folder.
+    pub(crate) group: Option<String>,
+    /// The domains that are ours, lower case; reports on others are kept and marked.
+    pub(crate) domains: Vec<String>,
+    /// Whose `Authentication-Results` are believed.
+    pub(crate) trusted_authserv_id: Vec<String>,
+    /// Whether the signatures of report mails are verified against DNS.
+    pub(crate) verify: bool,
+    /// A file that names more mail services.
+    pub(crate) senders: Option<PathBuf>,
+    /// Databases of networks.
+    pub(crate) geoip: Vec<PathBuf>,
+    /// What the user said of senders, in the file's order.
+    pub(crate) confirmed: Vec<Confirmed>,
+    /// The mailboxes to poll, in the file's order.
+    pub(crate) mailboxes: Vec<Mailbox>,
+    /// Whose domains an operator looks after, in the file's order.
+    pub(crate) customers: Vec<Customer>,
+    /// How mail leaves.
+    pub(crate) smtp: Option<Smtp>,
+    /// What counts as an event, and who is told.
+    pub(crate) alert: AlertSettings,
+    /// The file all this comes from.
+    pub(crate) file: Option<PathBuf>,
+}
+
+impl Settings {
+    /// Read the file of `--config`, which must be there, else the first of the usual places that is, else nothing.
+    pub(crate) fn load(file: Option<&Path>) -> anyhow::Result<Self> {
+        if let Some(file) = file {
+            let text = std::fs::read_to_string(file)
+                .with_context(|| file.display().to_string())
+                .context("settings")
+                .hint("write one with `dmarquet config init`")?;
+            return Self::parse(&text, file);
+        }
+        for file in usual_places() {
+            match std::fs::read_to_string(&file) {
+                Ok(text) => return Self::parse(&text, &file),
+                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
+                Err(error) => return Err(anyhow!(error).context(file.display().to_string()).context("settings")),
+            }
+        }
+        Ok(Self::default())
+    }
+
+    /// Who may read the data folder.
+    pub(crate) fn access(&self) -> anyhow::Result<Access> {
+        let Some(name) = &self.group else { return Ok(Access::PRIVATE) };
+        let found = nix::unistd::Group::from_name(name).with_context(|| format!("settings: group {name:?}"))?;
+        found.map(|group| Access::shared_with(group.gid.as_raw())).ok_or_else(|| {
+            anyhow!("settings: group: expected a group of this system, found {name:?}")
+                .hint("`getent group` lists them; without `group` the store is for its owner alone")
+        })
+    }
+
+    /// Whose each domain is.
+    pub(crate) fn owners(&self) -> Owners {
+        customer::owners(&self.customers)
+    }
+
+    /// Every domain that the settings name, once: those of `domains`, and those of customers.
+    pub(crate) fn named_domains(&self) -> Vec<String> {
+        let of_customers = self.customers.iter().flat_map(|customer| &customer.domains);
+        let mut named: Vec<String> = self.domains.iter().chain(of_customers).cloned().collect();
+        named.sort();
+        named.dedup();
+        named
+    }
+
+    /// The known mail services, those of the reader's own file before the rest.
+    pub(crate) fn services(&self) -> anyhow::Result<Services> {
+        let Some(file) = &self.senders else { return Ok(Services::default()) };
+        let name = file.display().to_string();
+        let text = std::fs::read_to_string(file).with_context(|| name.clone()).context("senders")?;
+        Ok(Services::with(senders::parse(&text, &name)?))
+    }
+
+    /// Read a file's text. Paths in it are relative to its folder.
+    pub(crate) fn parse(text: &str, file: &Path) -> anyhow::Result<Self> {
+        let name = file.display().to_string();
+        let (settings, faults) = reader::read(text, &name, |root| {
+            let folder = file.parent().unwrap_or(Path::new(""));
+            Self::of(root, folder)
+        });
+        if faults.is_empty() {
+            return Ok(Self { file: Some(file.to_owned()), ..settings });
+        }
+        Err(Several(faults).into())
+    }
+
+    fn of(root: &mut Section<'_>, folder: &Path) -> Self {
+        let mut settings = Self {
+            store: root.path("store", folder),
+            group: root.text("group").map(str::to_owned),
+            domains: root.texts("domains").into_iter().flatten().map(|domain| domain.to_lowercase()).collect(),
+            trusted_authserv_id: root.text_or_texts("trusted_authserv_id"),
+            verify: root.flag("verify").unwrap_or(false),
+            senders: root.path("senders", folder),
+            geoip: root.paths("geoip", folder),
+            ..Self::default()
+        };
+        for (number, mut section) in root.tables("mailbox").into_iter().enumerate() {
+            section.call(format!("mailbox {}", number + 1));
+            if let Some(mailbox) = mailbox::of(&mut section, folder) {
+                if settings.mailboxes.iter().any(|earlier| earlier.name == mailbox.name) {
+                    section.fault("name", &format!("expected a name of its own, found {:?} twice", mailbox.name));
+                }
+                settings.mailboxes.push(mailbox);
+            }
+            section.finish();
+        }
+        for (number, mut section) in root.tables("confirmed").into_iter().enumerate() {
+            section.call(format!("confirmed {}", number + 1));
+            settings.confirmed.extend(confirmed::of(&mut section));
+            section.finish();
+        }
+        if let Some(mut section) = root.table("alert") {
+            settings.alert = AlertSettings::of(&mut section);
+            section.finish();
+        }
+        settings.alert.rules.mailboxes = settings.mailboxes.iter().map(|mailbox| mailbox.name.clone()).collect();
+        settings.customers = customer::all(root.tables("customer"), folder);
+        if let Some(mut section) = root.table("smtp") {
+            settings.smtp = Smtp::of(&mut section, folder);
+            section.finish();
+        }
+        settings
+    }
+}
+
+/// Where a settings file is looked for, in order.
+fn usual_places() -> Vec<PathBuf> {
+    let own = folder_of("XDG_CONFIG_HOME", ".config").map(|folder| folder.join("dmarquet/config.toml"));
+    own.into_iter().chain([PathBuf::from("/etc/dmarquet/config.toml")]).collect()
+}
+
+/// Where `config init` writes.
+pub(crate) fn usual_place() -> PathBuf {
+    usual_places().swap_remove(0)
+}
+
+/// The data folder where nothing names one.
+pub(crate) fn usual_store() -> Option<PathBuf> {
+    folder_of("XDG_DATA_HOME", ".local/share").map(|folder| folder.join("dmarquet"))
+}
+
+/// A base folder by the XDG rules: the variable where it is absolute, else a folder of the home.
+fn folder_of(variable: &str, fallback: &str) -> Option<PathBuf> {
+    let named = std::env::var_os(variable).map(PathBuf::from).filter(|folder| folder.is_absolute());
+    named.or_else(|| {
+        std::env::var_os("HOME").filter(|home| !home.is_empty()).map(|home| Path::new(&home).join(fallback))
+    })
+}

@@ -1,0 +1,21 @@
+//! Paths on this machine, told from URLs.
+
+use clap::builder::{PathBufValueParser, TypedValueParser};
+use std::path::{Path, PathBuf};
+
+/// A path on this machine. A URL would be a folder of that name.
+pub(crate) fn local_path() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| if is_url(&path) { Err(NOT_A_URL) } else { Ok(path) })
+}
+
+/// What is said where a URL stands in the place of a path.
+pub(crate) const NOT_A_URL: &str =
+    "expected a path on this machine, found a URL; export to a folder and copy it there, for example with rclone";
+
+/// Whether a path is written as a URL, as `s3://bucket/reports`.
+pub(crate) fn is_url(path: &Path) -> bool {
+    path.to_string_lossy().split_once("://").is_some_and(|(scheme, _)| {
+        // A single letter is a drive, and what has a slash before the colon is a path.
+        scheme.len() > 1 && scheme.chars().all(|letter| letter.is_ascii_alphanumeric() || "+-.".contains(letter))
+    })
+}

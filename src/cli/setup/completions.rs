@@ -1,0 +1,27 @@
+//! `completions`: what a shell needs to complete our command lines.
+
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::output;
+use clap_complete::Shell;
+
+const EXAMPLES: &str = "\
+Examples:
+  dmarquet completions bash > ~/.local/share/bash-completion/completions/dmarquet
+  dmarquet completions zsh > ~/.zfunc/_dmarquet
+  dmarquet completions fish > ~/.config/fish/completions/dmarquet.fish";
+
+/// Write shell completions to standard output
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The shell
+    shell: Shell,
+}
+
+/// Do it.
+pub(crate) fn run(args: &Args, mut command: clap::Command) -> anyhow::Result<Exit> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut command, "dmarquet", &mut script);
+    output::data(&script)?;
+    Ok(Exit::Handled)
+}

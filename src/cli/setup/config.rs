@@ -1,0 +1,162 @@
+//! `config`: write a first settings file, and check one.
+
+use crate::cli::settings::file::{self, Settings};
+use crate::cli::settings::{self, Outlet, Smtp};
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::fault::Hint as _;
+use crate::cli::terminal::output;
+use crate::cli::wiring::mailbox_survey;
+use crate::cli::wiring::run::Run;
+use crate::fetch::mailbox::{Mailbox, Protocol, Secret};
+use anyhow::{Context as _, anyhow};
+use clap::Subcommand;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+
+/// What `config init` writes: every key, with its meaning.
+const TEMPLATE: &str = include_str!("../../../samples/config/config.toml");
+
+const EXAMPLES: &str = "\
+Examples:
+  dmarquet config init            write ~/.config/dmarquet/config.toml to fill in
+  dmarquet config check           check the settings and log in to each mailbox";
+
+/// Write a settings file, or check the existing one
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES, arg_required_else_help = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(Debug, Subcommand)]
+enum Act {
+    /// Write a commented settings file; an existing one is not overwritten
+    Init {
+        /// Write to standard output instead
+        #[arg(long)]
+        stdout: bool,
+    },
+    /// Check the settings, log in to each mailbox, and show what fetch would do
+    Check {
+        /// Check the file only; connect nowhere
+        #[arg(long)]
+        offline: bool,
+    },
+}
+
+/// Do it.
+pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+    match &args.act {
+        Act::Init { stdout: true } => output::data(TEMPLATE.as_bytes()).map(|()| Exit::Handled),
+        Act::Init { stdout: false } => init(run),
+        Act::Check { offline } => check(run, *offline),
+    }
+}
+
+fn init(run: &Run) -> anyhow::Result<Exit> {
+    let file = run.common.config.clone().unwrap_or_else(file::usual_place);
+    write_new(&file).with_context(|| format!("{}", file.display())).context("settings")?;
+    run.talk.note(&format!("{}: written; fill it in, then run `dmarquet config check`", file.display()));
+    Ok(Exit::Handled)
+}
+
+/// Write the file, but never over one.
+fn write_new(file: &Path) -> anyhow::Result<()> {
+    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder)?;
+    }
+    match std::fs::File::create_new(file) {
+        Ok(mut out) => Ok(out.write_all(TEMPLATE.as_bytes())?),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            Err(anyhow!("already exists; not overwritten").hint("use --config FILE to write another file"))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn check(run: &Run, offline: bool) -> anyhow::Result<Exit> {
+    let settings = run.settings()?;
+    let Some(file) = &settings.file else {
+        return Err(anyhow!("settings: no settings file found").hint("run `dmarquet config init` to write one"));
+    };
+    let store = run.store(&settings)?;
+    settings.access()?;
+    output::data(told(&settings, file, &store).as_bytes())?;
+    for warning in secrets_of(&settings).into_iter().filter_map(settings::warning) {
+        run.talk.warning(&warning);
+    }
+    if offline { Ok(Exit::Handled) } else { mailbox_survey::look_at_all(run, &settings, &store) }
+}
+
+/// What the settings come to.
+fn told(settings: &Settings, file: &Path, store: &Path) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "settings   {}", file.display());
+    let _ = writeln!(out, "store      {}", store.display());
+    if let Some(group) = &settings.group {
+        let _ = writeln!(out, "group      {group} (may read the store)");
+    }
+    if !settings.domains.is_empty() {
+        let _ = writeln!(out, "domains    {}", settings.domains.join(", "));
+    }
+    for mailbox in &settings.mailboxes {
+        let _ = writeln!(out, "mailbox    {}: {}", mailbox.name, place(mailbox));
+    }
+    if let Some(smtp) = &settings.smtp {
+        let _ = writeln!(out, "smtp       {}", way_out(smtp));
+    }
+    output::clean_lines(&out)
+}
+
+fn place(mailbox: &Mailbox) -> String {
+    let server = format!("{} on {}:{}", mailbox.user, mailbox.host, mailbox.port);
+    match mailbox.protocol {
+        Protocol::Imap => format!("{server}, folders {}", mailbox.folders.join(", ")),
+        Protocol::Pop3 => format!("{server} by POP3"),
+    }
+}
+
+fn way_out(smtp: &Smtp) -> String {
+    match &smtp.outlet {
+        Outlet::Server { host, port, .. } => format!("{} by {host}:{port}", smtp.from),
+        Outlet::Sendmail(path) => format!("{} by {}", smtp.from, path.display()),
+    }
+}
+
+/// Every secret that the settings name.
+fn secrets_of(settings: &Settings) -> Vec<&Secret> {
+    let of_mailboxes = settings.mailboxes.iter().flat_map(|mailbox| settings::secrets_of(&mailbox.auth));
+    let of_smtp = settings.smtp.iter().filter_map(|smtp| match &smtp.outlet {
+        Outlet::Server { login: Some((_, secret)), .. } => Some(secret),
+        _ => None,
+    });
+    of_mailboxes.chain(of_smtp).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TEMPLATE;
+    use crate::cli::settings::file::Settings;
+    use std::path::Path;
+
+    #[test]
+    fn the_template_is_accepted_as_it_is() {
+        let settings = Settings::parse(TEMPLATE, Path::new("config.toml")).unwrap();
+        assert_eq!(settings.mailboxes.len(), 1);
+    }
+
+    #[test]
+    fn every_set_up_page_is_accepted() {
+        for page in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/samples/config")).unwrap() {
+            let path = page.unwrap().path();
+            if path.extension() != Some("toml".as_ref()) {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            Settings::parse(&text, &path).unwrap_or_else(|error| panic!("{error:#}"));
+        }
+    }
+}

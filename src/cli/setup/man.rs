@@ -1,0 +1,39 @@
+//! `man`: the manual pages, made from the same text as `--help`.
+
+use crate::cli::settings::local_path;
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::output;
+use anyhow::Context as _;
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  dmarquet man | man -l -
+  dmarquet man --out ~/.local/share/man/man1      dmarquet.1, dmarquet-fetch.1, ...";
+
+/// Write the manual page to standard output, or all pages to a folder
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Write one page per command into this folder
+    #[arg(long, value_name = "DIR", value_parser = local_path::local_path())]
+    out: Option<PathBuf>,
+}
+
+/// Do it.
+pub(crate) fn run(args: &Args, command: clap::Command) -> anyhow::Result<Exit> {
+    let Some(folder) = &args.out else {
+        output::data(&page(command)?)?;
+        return Ok(Exit::Handled);
+    };
+    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    clap_mangen::generate_to(command, folder).with_context(|| folder.display().to_string())?;
+    Ok(Exit::Handled)
+}
+
+/// One page.
+fn page(command: clap::Command) -> anyhow::Result<Vec<u8>> {
+    let mut page = Vec::new();
+    clap_mangen::Man::new(command).render(&mut page).context("manual page")?;
+    Ok(page)
+}

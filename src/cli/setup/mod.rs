@@ -1,0 +1,5 @@
+//! The commands that set the program up: `config`, `completions`, `man`.
+
+pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod man;

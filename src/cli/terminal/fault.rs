@@ -1,0 +1,158 @@
+//! Error messages of every stage: `error: ORIGIN: what failed: expected X, found Y`, then `hint: ...` with one next step.
+//!
+//! Only builds the lines; `output` prints them, and cleans untrusted text.
+
+use crate::fetch::FetchError;
+use crate::ingest::IngestError;
+use crate::store::StoreError;
+use std::fmt;
+
+/// An error with a next step for the person who reads it.
+#[derive(Debug)]
+struct Hinted {
+    message: String,
+    hint: String,
+}
+
+impl fmt::Display for Hinted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Hinted {}
+
+/// Errors that were found together and are told together, each on its own line.
+#[derive(Debug)]
+pub(crate) struct Several(pub(crate) Vec<anyhow::Error>);
+
+impl fmt::Display for Several {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, error) in self.0.iter().enumerate() {
+            let separator = if number == 0 { "" } else { "; " };
+            write!(f, "{separator}{}", told(error))?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Several {}
+
+/// Standard output was closed by its reader (`| head`): an end, not an error.
+#[derive(Debug)]
+pub(crate) struct StdoutClosed;
+
+impl fmt::Display for StdoutClosed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("standard output was closed")
+    }
+}
+
+impl std::error::Error for StdoutClosed {}
+
+/// An error and its causes on one line. Errors that tell their cause themselves do not tell it twice.
+pub(crate) fn told(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told.as_str() {
+        "" => cause,
+        before if before.ends_with(&cause) => told,
+        _ => format!("{told}: {cause}"),
+    })
+}
+
+/// Give an error, or a failed result, its next step.
+pub(crate) trait Hint {
+    /// What comes out.
+    type Out;
+    /// Add the next step.
+    fn hint(self, hint: impl Into<String>) -> Self::Out;
+}
+
+impl Hint for anyhow::Error {
+    type Out = anyhow::Error;
+
+    fn hint(self, hint: impl Into<String>) -> anyhow::Error {
+        Hinted { message: told(&self), hint: hint.into() }.into()
+    }
+}
+
+impl<T, E: Into<anyhow::Error>> Hint for Result<T, E> {
+    type Out = anyhow::Result<T>;
+
+    fn hint(self, hint: impl Into<String>) -> anyhow::Result<T> {
+        self.map_err(|error| error.into().hint(hint))
+    }
+}
+
+/// The next step of an error: the one that was given, else the one of its kind, where there is one.
+pub(crate) fn hint_of(error: &anyhow::Error) -> Option<String> {
+    if let Some(hinted) = error.downcast_ref::<Hinted>() {
+        return Some(hinted.hint.clone());
+    }
+    if let Some(IngestError::Store(store)) = error.downcast_ref() {
+        return of_store(store).map(str::to_owned);
+    }
+    if let Some(store) = error.downcast_ref() {
+        return of_store(store).map(str::to_owned);
+    }
+    error.downcast_ref().and_then(of_source).map(str::to_owned)
+}
+
+fn of_store(error: &StoreError) -> Option<&'static str> {
+    match error {
+        StoreError::Busy { .. } => {
+            Some("wait until it ends; in cron, `dmarquet fetch --if-idle` exits without output instead")
+        }
+        StoreError::Version { .. } => Some("install a newer dmarquet; this version leaves the folder untouched"),
+        StoreError::NoStore { .. } => Some("set the data folder with --store DIR"),
+        StoreError::Damaged { .. } => {
+            Some("`dmarquet verify` checks all files, `dmarquet rebuild` rebuilds the tables")
+        }
+        StoreError::Io { source, .. } => of_io(source),
+        StoreError::Ledger { source, .. } if source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) => {
+            of_io(&std::io::ErrorKind::StorageFull.into())
+        }
+        _ => None,
+    }
+}
+
+fn of_io(error: &std::io::Error) -> Option<&'static str> {
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
+            Some("run as the user that owns the data folder, or set another with --store DIR")
+        }
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+            Some("free some space and run again: what was committed is safe, and the run continues where it stopped")
+        }
+        _ => None,
+    }
+}
+
+/// The next step of a source's fault.
+pub(crate) fn of_source(fault: &FetchError) -> Option<&str> {
+    match fault {
+        FetchError::Mailbox(error) => error.hint.as_deref(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Hint, hint_of, told};
+    use crate::store::error::StoreError;
+    use anyhow::{Context, anyhow};
+
+    #[test]
+    fn a_cause_that_an_error_tells_itself_is_told_once() {
+        let denied = std::io::Error::other("no room");
+        let error = anyhow::Error::from(StoreError::io("s".as_ref(), "locking the store")(denied)).context("ingest");
+        assert_eq!(told(&error), "ingest: s: locking the store failed: no room");
+    }
+
+    #[test]
+    fn a_hint_is_found_below_later_context_and_the_message_keeps_its_chain() {
+        let error = anyhow!("expected a folder, found a file").context("store /tmp/x").hint("give another --store");
+        let error = Err::<(), _>(error).context("ingest").unwrap_err();
+        assert_eq!(hint_of(&error).as_deref(), Some("give another --store"));
+        assert_eq!(format!("{error:#}"), "ingest: store /tmp/x: expected a folder, found a file");
+    }
+}

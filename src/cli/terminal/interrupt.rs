@@ -1,0 +1,49 @@
+//! SIGINT, SIGTERM and SIGHUP: the first asks the run to finish its batch, the second ends it at once.
+//!
+//! What was committed is safe either way.
+
+use super::exit::Exit;
+use super::output::Talk;
+use crate::fetch::mailbox::Stop;
+use anyhow::Context as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The wish to end, in the two forms that the stages know.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Interrupt {
+    flag: Arc<AtomicBool>,
+    stop: Stop,
+}
+
+impl Interrupt {
+    /// Start listening; once a process.
+    pub(crate) fn listen(talk: &Talk) -> anyhow::Result<Self> {
+        let interrupt = Self::default();
+        let (wish, talk) = (interrupt.clone(), talk.clone());
+        ctrlc::set_handler(move || {
+            if wish.flag.swap(true, Ordering::SeqCst) {
+                std::process::exit(Exit::Failed.code().into());
+            }
+            wish.stop.set();
+            talk.warning("stopping: the batch in hand is finished first; once more to stop at once");
+        })
+        .context("listening for signals")?;
+        Ok(interrupt)
+    }
+
+    /// For the journey.
+    pub(crate) fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.flag)
+    }
+
+    /// For the poller.
+    pub(crate) fn stop(&self) -> Stop {
+        self.stop.clone()
+    }
+
+    /// Whether somebody wished to end.
+    pub(crate) fn is_set(&self) -> bool {
+        self.flag.load(Ordering::SeqCst)
+    }
+}

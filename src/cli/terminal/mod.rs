@@ -1,0 +1,8 @@
+//! How the program speaks: standard output and error, exit codes, signals, the pager.
+
+pub(crate) mod exit;
+pub(crate) mod fault;
+pub(crate) mod format;
+pub(crate) mod interrupt;
+pub(crate) mod output;
+pub(crate) mod pager;

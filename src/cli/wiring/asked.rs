@@ -1,0 +1,176 @@
+//! Which rows a command reads (the store, a folder of Parquet, or report files), and for which period and domains.
+
+use super::period::Choice;
+use super::rejections::Rejections;
+use super::run::Run;
+use super::storeless;
+use crate::analyze::{Acknowledged, Adder, Explainer, HostName, Network, Period, Question};
+use crate::cli::terminal::exit::Exit;
+use crate::model::{ReportHead, Rows};
+use crate::store::{Collector, Filter, Naming, Store, StoreError, head};
+use jiff::civil::Date;
+use jiff::tz::Offset;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Rows of files that are added up at once.
+const AT_ONCE: usize = 1 << 14;
+
+/// Where the rows are.
+pub(crate) enum From<'a> {
+    /// In this store, or folder of Parquet.
+    Store(Store),
+    /// In these report files, mails and folders.
+    Paths(&'a [PathBuf]),
+}
+
+/// What is asked, of which rows.
+pub(crate) struct Asked {
+    /// The question.
+    pub(crate) question: Question,
+    /// The rows that it needs, history included.
+    filter: Filter,
+}
+
+/// Something that adds up reports and rows, from several threads at once.
+pub(crate) trait Sum: Sync {
+    /// Add reports.
+    fn heads(&self, heads: &[ReportHead]);
+    /// Add rows.
+    fn rows(&self, rows: &Rows);
+    /// Say what gave no rows, as far as its domain is wanted; `None` stands for one that nobody knows.
+    fn aside(&mut self, rejections: &Rejections, wanted: &dyn Fn(Option<&str>) -> bool);
+}
+
+impl Sum for Adder {
+    fn heads(&self, heads: &[ReportHead]) {
+        Adder::heads(self, heads);
+    }
+
+    fn rows(&self, rows: &Rows) {
+        Adder::rows(self, rows);
+    }
+
+    fn aside(&mut self, rejections: &Rejections, wanted: &dyn Fn(Option<&str>) -> bool) {
+        Adder::aside(self, rejections.of(wanted));
+    }
+}
+
+impl Sum for Explainer {
+    fn heads(&self, heads: &[ReportHead]) {
+        Explainer::heads(self, heads);
+    }
+
+    fn rows(&self, rows: &Rows) {
+        Explainer::rows(self, rows);
+    }
+
+    /// One source's rows are not explained by what is no row.
+    fn aside(&mut self, _: &Rejections, _: &dyn Fn(Option<&str>) -> bool) {}
+}
+
+impl Asked {
+    /// Work out the days: as typed, else the last complete week of a store, all days of paths.
+    pub(crate) fn new(run: &Run, choice: &Choice, paths: &[PathBuf]) -> anyhow::Result<Self> {
+        let today = run.today();
+        let domains = &choice.domains;
+        let days = choice.days(today).unwrap_or_else(|| {
+            if paths.is_empty() {
+                let week = Period::last_complete_week(run.now);
+                (Some(week.from()), Some(week.to()))
+            } else {
+                (None, None)
+            }
+        });
+        let period = match days {
+            (Some(from), Some(to)) => Some(Period::new(from, to)?),
+            // Open at one end: all that the rows hold within it.
+            _ => None,
+        };
+        let question = Question {
+            period,
+            domains: domains.iter().map(|domain| domain.as_str().into()).collect(),
+            today: Some(today),
+            ..Question::default()
+        };
+        let (from, to) = question.reads().map_or(days, |reads| (Some(reads.from()), Some(reads.to())));
+        Ok(Self { question, filter: Filter { from, to, domains: domains.clone() } })
+    }
+
+    /// Read no other domains than these, of a store: one at least.
+    pub(crate) fn read_only(&mut self, domains: Vec<String>) {
+        self.filter.domains = domains;
+    }
+
+    /// Add up the rows.
+    pub(crate) fn gather<S: Sum>(&self, run: &Run, from: &From<'_>, sum: S) -> anyhow::Result<(S, Exit)> {
+        match from {
+            From::Store(store) => Ok((self.of_store(store, sum)?, Exit::Handled)),
+            From::Paths(paths) => self.of_paths(run, paths, sum),
+        }
+    }
+
+    /// Of the store: rows on all cores, heads beside them.
+    fn of_store<S: Sum>(&self, store: &Store, mut sum: S) -> anyhow::Result<S> {
+        sum.aside(&self.rejections(store)?, &|_| true);
+        let columns = |last| self.question.columns(last);
+        store.all(&self.filter, &columns, |rows| sum.rows(&rows), &mut |head| sum.heads(&[head]))?;
+        Ok(sum)
+    }
+
+    /// Of files, report by report.
+    fn of_paths<S: Sum>(&self, run: &Run, paths: &[PathBuf], mut sum: S) -> anyhow::Result<(S, Exit)> {
+        let mut rows = Collector::new();
+        let (tally, exit) = storeless::read(run, paths, &mut |accepted| {
+            if !self.contains(accepted.report.day) {
+                return;
+            }
+            let head = head(&accepted);
+            rows.push(&accepted.report, &accepted.verdicts, head.sender_auth);
+            sum.heads(&[head]);
+            if rows.len() >= AT_ONCE {
+                sum.rows(&rows.take());
+            }
+        })?;
+        sum.rows(&rows.take());
+        sum.aside(&Rejections::of_run(&tally), &|_| true);
+        Ok((sum, exit))
+    }
+
+    /// Whether a day is one of those that are read.
+    fn contains(&self, day: Date) -> bool {
+        self.filter.from.is_none_or(|from| from <= day) && self.filter.to.is_none_or(|to| day <= to)
+    }
+
+    /// What belongs to the days asked for and gave no rows: what arrived then, and reports in conflict with one of then.
+    fn rejections(&self, store: &Store) -> anyhow::Result<Rejections> {
+        let contains = |day| self.question.period.is_none_or(|period| period.contains(day));
+        let arrived = |at| Offset::UTC.to_datetime(at).date();
+        let (rejected, conflicts) = (store.rejected()?, store.conflicts()?);
+        let rejected = rejected.iter().filter(|entry| contains(arrived(entry.arrival)));
+        let is_of_then =
+            |entry: &&crate::store::ConflictEntry| entry.day.is_some_and(contains) || contains(arrived(entry.arrival));
+        Ok(Rejections::kept(rejected, conflicts.iter().filter(is_of_then)))
+    }
+}
+
+/// Give a question the names and networks that the store has.
+pub(crate) fn known(store: &Store, question: &mut Question) -> Result<(), StoreError> {
+    let found = store.names()?.into_iter().filter_map(|looked_up| {
+        let Naming { names, confirmed } = looked_up.naming?;
+        let name = names.into_iter().next()?;
+        Some((looked_up.address, HostName { name: name.into(), confirmed }))
+    });
+    question.names = Arc::new(found.collect());
+    let placed = store.networks()?.into_iter().map(|(address, network)| {
+        let (as_name, country) = (network.as_name.map(Into::into), network.country.map(Into::into));
+        (address, Network { asn: network.asn, as_name, country })
+    });
+    question.networks = Arc::new(placed.collect());
+    let acknowledged = store.events()?.into_iter().filter_map(|event| {
+        let said = Acknowledged { note: event.note?.into(), evidence: event.evidence };
+        Some((event.id, said))
+    });
+    question.acknowledged = acknowledged.collect();
+    Ok(())
+}

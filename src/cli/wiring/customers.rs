@@ -1,0 +1,119 @@
+//! Of which customer a command speaks, or of each; and what a name that is none may have meant.
+
+use super::period::Choice;
+use crate::analyze::Question;
+use crate::cli::settings::Customer;
+use crate::cli::settings::file::Settings;
+use crate::cli::settings::near::near;
+use crate::cli::terminal::fault::Hint as _;
+use crate::model::{Owners, Text};
+use crate::store::{ReportedDomain, Store};
+use anyhow::anyhow;
+use std::collections::BTreeSet;
+
+/// `--customer` and `--each-customer`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct CustomerChoice {
+    /// Only what belongs to this customer of the settings; nothing of another reaches the output
+    #[arg(long, value_name = "NAME", help_heading = "Customers", conflicts_with = "each_customer")]
+    pub(crate) customer: Option<String>,
+    /// Once for each customer of the settings, into a folder each below --out
+    #[arg(long, help_heading = "Customers")]
+    pub(crate) each_customer: bool,
+}
+
+impl CustomerChoice {
+    /// The customers asked for, by their numbers in the settings; `None`: the operator asks, for all there is.
+    pub(crate) fn chosen(&self, settings: &Settings) -> anyhow::Result<Option<Vec<usize>>> {
+        if let Some(name) = &self.customer {
+            return find(settings, name).map(|number| Some(vec![number]));
+        }
+        if !self.each_customer {
+            return Ok(None);
+        }
+        if settings.customers.is_empty() {
+            return Err(anyhow!("--each-customer: the settings name no customer")
+                .hint("add a [[customer]] with its name and domains, see docs/customers.md"));
+        }
+        Ok(Some((0..settings.customers.len()).collect()))
+    }
+}
+
+/// The customer of a name: as written in the settings, in any case, or as its folder is called.
+pub(crate) fn find(settings: &Settings, name: &str) -> anyhow::Result<usize> {
+    let same = |customer: &Customer| {
+        customer.name == name || customer.folder == name || customer.name.to_lowercase() == name.to_lowercase()
+    };
+    if let Some(found) = settings.customers.iter().position(same) {
+        return Ok(found);
+    }
+    let names = || settings.customers.iter().map(|customer| customer.name.as_str());
+    let error = anyhow!("--customer: the settings name no customer {name:?}");
+    let some: Vec<&str> = names().take(10).collect();
+    Err(match near(name, names()) {
+        Some(near) => error.hint(format!("did you mean {near:?}?")),
+        None if some.is_empty() => error.hint("add a [[customer]] with its name and domains, see docs/customers.md"),
+        None if names().count() > some.len() => error.hint(format!("the first of them are {}", some.join(", "))),
+        None => error.hint(format!("there is {}", some.join(", "))),
+    })
+}
+
+/// The policy domains that somebody knows of: those of the settings, and those that reports are about.
+pub(crate) struct KnownDomains {
+    named: Vec<String>,
+    /// By name.
+    pub(crate) reported: Vec<ReportedDomain>,
+}
+
+impl KnownDomains {
+    /// Of the settings and a store.
+    pub(crate) fn of_store(settings: &Settings, store: &Store) -> anyhow::Result<Self> {
+        Ok(Self { named: settings.named_domains(), reported: store.domains()? })
+    }
+
+    /// Those of the settings, and those that a customer's reports are about.
+    pub(crate) fn of_customer(&self, owners: &Owners, owner: usize, settings: &Settings) -> Vec<String> {
+        let reported = self.reported.iter().map(|domain| &domain.policy_domain);
+        let own = reported.filter(|domain| owners.of(domain) == Some(owner));
+        let all: BTreeSet<&String> = own.chain(&settings.customers[owner].domains).collect();
+        all.into_iter().cloned().collect()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &str> {
+        let reported = self.reported.iter().map(|domain| domain.policy_domain.as_str());
+        self.named.iter().map(String::as_str).chain(reported)
+    }
+
+    /// An error where a domain is none that is known, and near one that is. Returns those that are neither: nobody
+    /// knows of them.
+    pub(crate) fn check<'a>(&self, domains: &'a [String]) -> anyhow::Result<Vec<&'a String>> {
+        let unknown: Vec<&String> = domains.iter().filter(|domain| !self.all().any(|known| known == *domain)).collect();
+        for domain in &unknown {
+            if let Some(near) = near(domain, self.all()) {
+                return Err(anyhow!("--domain: no report is about {domain}, and the settings do not name it")
+                    .hint(format!("did you mean {near}?")));
+            }
+        }
+        Ok(unknown)
+    }
+}
+
+/// An error where a domain is asked for that is not the customer's.
+pub(crate) fn check_owned(choice: &Choice, settings: &Settings, owner: usize) -> anyhow::Result<()> {
+    let (owners, name) = (settings.owners(), &settings.customers[owner].name);
+    match choice.domains.iter().find(|domain| owners.of(domain) != Some(owner)) {
+        Some(domain) => Err(anyhow!("--domain {domain}: expected a domain of {name:?}, found one that is not")
+            .hint(format!("its domains are {}", settings.customers[owner].domains.join(", ")))),
+        None => Ok(()),
+    }
+}
+
+/// The question, for one customer: what the settings say of others is left out.
+pub(crate) fn question_of(question: &Question, settings: &Settings, owner: usize) -> Question {
+    let owners = settings.owners();
+    let own = |domain: &str| owners.of(domain) == Some(owner);
+    let mut question = question.clone();
+    question.own.retain(|domain| own(domain));
+    question.confirmed.retain(|said| said.domain.as_ref().is_none_or(|domain: &Text| own(domain)));
+    question
+}

@@ -1,0 +1,302 @@
+//! What all commands that take in reports share: the progress bar, errors as they occur, the tally and the exit code.
+
+use super::trial::Trials;
+use crate::cli::settings::file::Settings;
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::format::Format;
+use crate::cli::terminal::interrupt::Interrupt;
+use crate::cli::terminal::output::{self, Talk};
+use crate::fetch::FetchError;
+use crate::fetch::imap::Acknowledger;
+use crate::ingest::{Observer, Options, Outcome, Tally, Trust};
+use crate::limits::Limits;
+use crate::model::{Fate, Message};
+use indicatif::ProgressBar;
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// Unreadable items are named up to here, then counted: a flood must not fill a cron mail.
+const NAMED: usize = 20;
+
+/// How a run is done, as the command line has it.
+pub(crate) fn options(interrupt: &Interrupt, settings: &Settings, now: Timestamp) -> Options {
+    // Without `domains` no report is foreign: a customer may be added after its first report.
+    let domains = if settings.domains.is_empty() { Vec::new() } else { settings.named_domains() };
+    let trust = Trust { authserv_ids: settings.trusted_authserv_id.clone(), domains };
+    Options {
+        limits: Limits::default(),
+        workers: None,
+        interrupt: Some(interrupt.flag()),
+        now,
+        trust,
+        witness: None,
+        trial: Some(Arc::new(Trials::default())),
+    }
+}
+
+/// How far ahead of this clock a commit may lie: two machines that share a store differ by seconds.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(10);
+
+/// What is to be said where the store was last written by a clock that is ahead of this one: one of them is wrong, and
+/// with it what counts as new, late or ahead.
+pub(crate) fn clock_warning(last_commit: Option<Timestamp>, now: Timestamp) -> Option<String> {
+    let last = last_commit.filter(|last| now.checked_add(CLOCKS_DIFFER).is_ok_and(|latest| *last > latest))?;
+    Some(format!(
+        "clock: the store was last written at {last:.0}, but it is {now:.0} by this computer's clock; one of the clocks is wrong"
+    ))
+}
+
+/// Watches a run: a bar for who looks on, a line for each item with `--verbose`, faults when they come up.
+pub(crate) struct Watch<'a> {
+    talk: &'a Talk,
+    bar: ProgressBar,
+    /// Told what is safe, where the mails came from a server.
+    acknowledger: Option<Acknowledger>,
+}
+
+impl<'a> Watch<'a> {
+    /// Begin to watch.
+    pub(crate) fn new(talk: &'a Talk, acknowledger: Option<Acknowledger>) -> Self {
+        Self { talk, bar: talk.progress(), acknowledger }
+    }
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Observer for Watch<'_> {
+    fn item(&mut self, origin: &str, outcome: &Outcome) {
+        self.bar.inc(1);
+        if self.talk.is_verbose() {
+            self.bar.suspend(|| self.talk.note(&format!("{origin}: {}", what_became(outcome))));
+        }
+    }
+
+    fn committed(&mut self, messages: &[(Message, Fate)]) {
+        if let Some(acknowledger) = &self.acknowledger {
+            acknowledger.safe(messages);
+        }
+    }
+
+    fn notice(&mut self, notice: &str) {
+        self.bar.suspend(|| self.talk.warning(notice));
+    }
+
+    fn fault(&mut self, fault: &FetchError) {
+        self.bar.suspend(|| self.talk.fault(fault));
+    }
+}
+
+/// An item's places, in words.
+fn what_became(outcome: &Outcome) -> String {
+    let places = [
+        (outcome.stored, "stored"),
+        (outcome.duplicates, "known"),
+        (outcome.conflicts, "in conflict"),
+        (outcome.set_aside, "not a DMARC report"),
+        (outcome.rejected, "unreadable"),
+    ];
+    let places: Vec<String> =
+        places.into_iter().filter(|(count, _)| *count > 0).map(|(count, place)| format!("{count} {place}")).collect();
+    if places.is_empty() { "nothing inside".to_owned() } else { places.join(", ") }
+}
+
+/// Name what is new and unreadable on standard error.
+pub(crate) fn name_rejected(talk: &Talk, tally: &Tally) {
+    for item in tally.rejected.iter().take(NAMED) {
+        talk.unreadable(&item.origin, &item.reason);
+    }
+    let more = tally.rejected_count().saturating_sub(NAMED as u64);
+    if more > 0 {
+        talk.unreadable("... and", &format!("{more} more"));
+    }
+}
+
+/// Tell how a run into the store went. `None` says it only to who looks on.
+pub(crate) fn tell(talk: &Talk, tally: &Tally, format: Option<Format>) -> anyhow::Result<Exit> {
+    name_rejected(talk, tally);
+    if tally.rejected_count() > 0 {
+        talk.hint("`dmarquet rejected list` lists what could not be read");
+    }
+    tell_links(talk, tally);
+    match format {
+        Some(Format::Json) => output::json(tally)?,
+        Some(Format::Text) if talk.is_quiet() => {}
+        Some(Format::Text) => output::data(text(tally).as_bytes())?,
+        None if talk.wants_tally() => output::data(text(tally).as_bytes())?,
+        None => {}
+    }
+    if tally.interrupted {
+        talk.warning("interrupted: what was read so far is stored, and the next run continues");
+    }
+    Ok(exit(tally))
+}
+
+/// Say which links were not followed: what they lead to may be wanted.
+pub(crate) fn tell_links(talk: &Talk, tally: &Tally) {
+    if tally.links_out > 0 {
+        let lead = if tally.links_out == 1 {
+            "points outside its folder and was"
+        } else {
+            "point outside their folders and were"
+        };
+        talk.warning(&format!("{} {lead} not followed", count(tally.links_out, "symbolic link")));
+        talk.hint("--verbose names them; to read a target, give its path on the command line");
+    }
+}
+
+/// The exit code of a tally.
+pub(crate) fn exit(tally: &Tally) -> Exit {
+    if tally.interrupted || tally.faults > 0 {
+        Exit::Failed
+    } else if tally.rejected_count() > 0 {
+        Exit::Attention
+    } else {
+        Exit::Handled
+    }
+}
+
+/// The tally for people.
+fn text(tally: &Tally) -> String {
+    let stored = &tally.stored;
+    let mut out = format!(
+        "{}: {} stored ({})\n",
+        count(tally.items, "item"),
+        count(stored.reports, "report"),
+        sums(stored.records, stored.messages.unsigned_abs(), stored.dmarc_pass.unsigned_abs()),
+    );
+    let aside = &tally.set_aside;
+    let lines = [
+        (tally.duplicates, "already known".to_owned()),
+        (tally.conflicts, "in conflict with a stored report: see `dmarquet rejected list --conflicts`".to_owned()),
+        (tally.replaced, "replacing a report with the same key: see `dmarquet rejected list --conflicts`".to_owned()),
+        (aside.total(), format!("set aside: not aggregate reports ({})", kinds(tally))),
+        (tally.rejected_count(), "unreadable".to_owned()),
+        (tally.findings_count(), format!("stored with findings ({})", codes(tally))),
+    ];
+    for (amount, what) in lines.into_iter().filter(|(amount, _)| *amount > 0) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{:>9} {what}", grouped(amount));
+    }
+    out
+}
+
+fn kinds(tally: &Tally) -> String {
+    let aside = &tally.set_aside;
+    let kinds = [
+        (aside.tls_rpt, "TLS reports"),
+        (aside.failure, "failure reports"),
+        (aside.bounce, "bounces"),
+        (aside.other, "other"),
+    ];
+    let kinds: Vec<String> =
+        kinds.into_iter().filter(|(count, _)| *count > 0).map(|(count, kind)| format!("{kind} {count}")).collect();
+    kinds.join(", ")
+}
+
+/// The commonest kinds of findings.
+fn codes(tally: &Tally) -> String {
+    let mut codes: BTreeMap<&str, u64> = BTreeMap::new();
+    for finding in &tally.findings {
+        *codes.entry(finding.code).or_default() += 1;
+    }
+    let mut codes: Vec<(&str, u64)> = codes.into_iter().collect();
+    codes.sort_by_key(|(code, count)| (std::cmp::Reverse(*count), *code));
+    let more = if codes.len() > 4 { ", ..." } else { "" };
+    let codes: Vec<String> = codes.iter().take(4).map(|(code, count)| format!("{code} {count}")).collect();
+    codes.join(", ") + more
+}
+
+/// `2 records, 7 messages, 1 of them passes DMARC`.
+pub(crate) fn sums(records: u64, messages: u64, dmarc_pass: u64) -> String {
+    let verb = if dmarc_pass == 1 { "passes" } else { "pass" };
+    format!(
+        "{}, {}, {} of them {verb} DMARC",
+        count(records, "record"),
+        count(messages, "message"),
+        grouped(dmarc_pass)
+    )
+}
+
+/// `1 report`, `2 reports`, `1,234 reports`.
+pub(crate) fn count(amount: u64, what: &str) -> String {
+    format!("{} {what}{}", grouped(amount), if amount == 1 { "" } else { "s" })
+}
+
+/// A number with its thousands apart.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{clock_warning, exit, text, what_became};
+    use crate::cli::terminal::exit::Exit;
+    use crate::ingest::{FoundItem, Outcome, RejectedItem, SetAside, Stored, Tally};
+
+    fn tally() -> Tally {
+        Tally {
+            items: 1234,
+            stored: Stored { reports: 2, records: 7, messages: 1_234_567, dmarc_pass: 12 },
+            duplicates: 1,
+            set_aside: SetAside { tls_rpt: 1, other: 2, ..SetAside::default() },
+            findings: vec![FoundItem { origin: "a".to_owned(), code: "row.gap", detail: String::new() }],
+            ..Tally::default()
+        }
+    }
+
+    #[test]
+    fn the_tally_for_people_says_what_there_is_and_no_more() {
+        let expected = "1,234 items: 2 reports stored (7 records, 1,234,567 messages, 12 of them pass DMARC)\n        \
+                        1 already known\n        3 set aside: not aggregate reports (TLS reports 1, other 2)\n        \
+                        1 stored with findings (row.gap 1)\n";
+        assert_eq!(text(&tally()), expected);
+        let none = "0 items: 0 reports stored (0 records, 0 messages, 0 of them pass DMARC)\n";
+        assert_eq!(text(&Tally::default()), none);
+    }
+
+    #[test]
+    fn the_exit_code_follows_the_worst_that_happened() {
+        let rejected = vec![RejectedItem { origin: "a".to_owned(), reason: "b".to_owned() }];
+        for (tally, code) in [
+            (tally(), Exit::Handled),
+            (Tally { rejected: rejected.clone(), ..tally() }, Exit::Attention),
+            (Tally { rejected: rejected.clone(), faults: 1, ..tally() }, Exit::Failed),
+            (Tally { interrupted: true, ..tally() }, Exit::Failed),
+            (Tally { conflicts: 3, ..tally() }, Exit::Handled),
+        ] {
+            assert_eq!(exit(&tally), code, "{tally:?}");
+        }
+    }
+
+    #[test]
+    fn a_store_from_the_future_is_said() {
+        let now = "2026-11-25T10:00:00Z".parse().unwrap();
+        let said = |last: &str| clock_warning(Some(last.parse().unwrap()), now);
+        assert_eq!((said("2026-11-25T10:10:00Z"), clock_warning(None, now)), (None, None));
+        let expected = "clock: the store was last written at 2031-01-01T00:00:00Z, but it is 2026-11-25T10:00:00Z by this \
+                        computer's clock; one of the clocks is wrong";
+        assert_eq!(said("2031-01-01T00:00:00Z").as_deref(), Some(expected));
+        assert_eq!(clock_warning(Some(jiff::Timestamp::MAX), jiff::Timestamp::MAX), None);
+    }
+
+    #[test]
+    fn an_item_s_places_are_told_in_words() {
+        let outcome = Outcome { stored: 2, rejected: 1, ..Outcome::default() };
+        assert_eq!(what_became(&outcome), "2 stored, 1 unreadable");
+        assert_eq!(what_became(&Outcome::default()), "nothing inside");
+    }
+}

@@ -1,0 +1,160 @@
+//! A summary as a mail: text and HTML in one, sent by the way out of the settings, or written as an `.eml`.
+
+use super::run::Run;
+use crate::analyze::{Days, Summary};
+use crate::cli::settings::Outlet;
+use crate::cli::settings::file::Settings;
+use crate::cli::terminal::fault::Hint as _;
+use crate::cli::terminal::output;
+use crate::fetch::mailbox::account;
+use crate::present::{self, Branding, Style};
+use crate::send::{Letter, Mail, Outbox, RefusedRecipient, Route, Security, Server, mail};
+
+use anyhow::{Context as _, anyhow};
+use jiff::Timestamp;
+use std::time::{Duration, SystemTime};
+
+/// Who gets a summary, and what stands around it.
+#[derive(Debug, Default)]
+pub(crate) struct Addressing<'a> {
+    /// The recipients; one at least.
+    pub(crate) to: Vec<String>,
+    pub(crate) subject: String,
+    pub(crate) reply_to: Option<&'a str>,
+    pub(crate) branding: Branding,
+}
+
+/// Send a summary, or with `dry_run` write the mail to standard output.
+pub(crate) fn send(
+    run: &Run,
+    settings: &Settings,
+    to: &[String],
+    summary: &Summary,
+    dry_run: bool,
+) -> anyhow::Result<()> {
+    let addressing = Addressing { to: to.to_vec(), subject: subject(summary), ..Addressing::default() };
+    let mail = compose(run, settings, summary, &addressing)?;
+    if dry_run {
+        return output::data(mail.bytes());
+    }
+    let refused = outbox(settings)?.send(&mail)?;
+    let taken = |address: &&String| !refused.iter().any(|refused| is_of(refused, address));
+    let sent: Vec<&str> = to.iter().filter(taken).map(String::as_str).collect();
+    run.talk.note(&format!("sent to {}", sent.join(", ")));
+    match &refused[..] {
+        [] => Ok(()),
+        some => Err(anyhow!("not sent to {}", named(some))),
+    }
+}
+
+/// Put the mail together.
+pub(crate) fn compose(
+    run: &Run,
+    settings: &Settings,
+    summary: &Summary,
+    addressing: &Addressing<'_>,
+) -> anyhow::Result<Mail> {
+    let smtp = settings.smtp.as_ref().ok_or_else(no_smtp)?;
+    let (style, Addressing { to, subject, reply_to, branding }) = (Style::default(), addressing);
+    let letter = Letter {
+        from: smtp.from.clone(),
+        to: to.clone(),
+        reply_to: reply_to.map(str::to_owned),
+        subject: subject.clone(),
+        text: present::text(summary, branding, &style),
+        html: present::html(summary, branding, &style),
+        date: written(run.now),
+    };
+    Ok(letter.compose()?)
+}
+
+fn no_smtp() -> anyhow::Error {
+    anyhow!("settings: expected [smtp] to send mail by, found none")
+        .hint("`dmarquet config init --stdout` shows what it takes")
+}
+
+/// The way out of the settings.
+pub(crate) fn outbox(settings: &Settings) -> anyhow::Result<Outbox> {
+    let smtp = settings.smtp.as_ref().ok_or_else(no_smtp)?;
+    Ok(Outbox::new(route(&smtp.outlet)?))
+}
+
+/// Whether a refusal is of this address, as the settings have it: `IT <it@example.com>`.
+pub(crate) fn is_of(refused: &RefusedRecipient, address: &str) -> bool {
+    address == refused.address || address.ends_with(&format!("<{}>", refused.address))
+}
+
+/// Addresses and why each was refused.
+pub(crate) fn named(refused: &[RefusedRecipient]) -> String {
+    let one = |refused: &RefusedRecipient| format!("{}: the server {}", refused.address, refused.why);
+    refused.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+fn subject(summary: &Summary) -> String {
+    match (&summary.period.week, days(summary)) {
+        (Some(week), _) => format!("DMARC summary {week}"),
+        (None, Some(days)) => format!("DMARC summary {days}"),
+        (None, None) => "DMARC summary: no reports".to_owned(),
+    }
+}
+
+/// The subject of a customer's mail, with what it asks for in it.
+pub(crate) fn subject_of(pattern: &str, customer: &str, summary: &Summary) -> String {
+    let things = things_to_fix(summary);
+    let status = match things {
+        0 => "all well".to_owned(),
+        1 => "1 thing to fix".to_owned(),
+        more => format!("{more} things to fix"),
+    };
+    // The name comes last: it may hold braces of its own.
+    pattern.replace("{week}", &period(summary)).replace("{status}", &status).replace("{customer}", customer)
+}
+
+/// What somebody has to do: the actions that nobody acknowledged, and domains that nobody reports on or that reports have stopped about.
+fn things_to_fix(summary: &Summary) -> u64 {
+    let silent = summary.quality.unreported_domains.len() + summary.changes.silent_domains.len();
+    let actions = summary.actions.iter().filter(|action| !action.tracking.folded).count();
+    summary.more_actions.saturating_add((actions + silent) as u64)
+}
+
+/// The days of a summary as one word: `2026-W47`, else the first and the last day.
+pub(crate) fn period(summary: &Summary) -> String {
+    summary.period.week.clone().or_else(|| days(summary)).unwrap_or_else(|| "no reports".to_owned())
+}
+
+fn days(summary: &Summary) -> Option<String> {
+    let Days { from, to, .. } = &summary.period;
+    from.zip(*to).map(|(from, to)| format!("{from} to {to}"))
+}
+
+/// The time for the mail's `Date`; a clock before 1970 is none.
+fn written(now: Timestamp) -> SystemTime {
+    let seconds = u64::try_from(now.as_second()).unwrap_or(0);
+    SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+}
+
+/// The way out, with its secret.
+fn route(outlet: &Outlet) -> anyhow::Result<Route> {
+    match outlet {
+        Outlet::Sendmail(program) => Ok(Route::Sendmail { program: program.clone(), patience: mail::PROGRAM_PATIENCE }),
+        Outlet::Server { host, port, security, ehlo_name, ca_file, login } => {
+            let secret = login.as_ref().map(|(user, secret)| {
+                let password = secret.reveal().map_err(anyhow::Error::msg).context("smtp")?;
+                anyhow::Ok((user.clone(), password))
+            });
+            Ok(Route::Server(Server {
+                host: host.clone(),
+                port: *port,
+                security: match security {
+                    account::Security::Tls => Security::Tls,
+                    account::Security::StartTls => Security::StartTls,
+                    account::Security::None => Security::None,
+                },
+                ca_file: ca_file.clone(),
+                login: secret.transpose()?,
+                hello: ehlo_name.clone(),
+                patience: mail::PATIENCE,
+            }))
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! What `fetch` would do with a mailbox, folder by folder.
+
+use super::ingest_run;
+use super::period::Day;
+use super::run::Run;
+use crate::cli::settings::file::Settings;
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::interrupt::Interrupt;
+use crate::cli::terminal::output;
+use crate::fetch::mailbox::{Mailbox, Survey, account, run};
+use crate::fetch::{FetchError, imap};
+use crate::limits::Limits;
+use crate::store::Store;
+use jiff::Timestamp;
+use jiff::tz::Offset;
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// What a poll is asked for, by the command line.
+pub(crate) fn poll_options(
+    limit: Option<u32>,
+    since: Option<&Day>,
+    now: Timestamp,
+    interrupt: &Interrupt,
+) -> run::Options {
+    let since = since.map(|day| {
+        let midnight = day.0.at(0, 0, 0, 0);
+        Offset::UTC.to_timestamp(midnight).unwrap_or(Timestamp::MIN)
+    });
+    run::Options { limit, since, item_bytes: Limits::default().item_bytes, now, stop: interrupt.stop() }
+}
+
+/// Log in to each mailbox and say folder by folder what `fetch` would do. For `config check`.
+pub(crate) fn look_at_all(run: &Run, settings: &Settings, store: &Path) -> anyhow::Result<Exit> {
+    let interrupt = Interrupt::listen(&run.talk)?;
+    let options = poll_options(None, None, run.now, &interrupt);
+    let store = Store::open(store)?;
+    let mut exit = Exit::Handled;
+    for mailbox in &settings.mailboxes {
+        exit = exit.max(look_at(run, mailbox, &store, &options)?);
+    }
+    Ok(exit)
+}
+
+pub(crate) fn look_at(run: &Run, mailbox: &Mailbox, store: &Store, options: &run::Options) -> anyhow::Result<Exit> {
+    let progress = store.progress(&mailbox.name)?;
+    match imap::survey(mailbox, &progress, options) {
+        Ok(survey) => {
+            output::data(output::clean_lines(&told(mailbox, &survey)).as_bytes())?;
+            survey.failures.iter().for_each(|failure| run.talk.fault(&FetchError::Mailbox(failure.clone())));
+            Ok(if survey.failures.is_empty() { Exit::Handled } else { Exit::Failed })
+        }
+        Err(error) => {
+            run.talk.fault(&FetchError::Mailbox(error));
+            Ok(Exit::Failed)
+        }
+    }
+}
+
+/// What there is and what would be done, in words.
+pub(crate) fn told(mailbox: &Mailbox, survey: &Survey) -> String {
+    let mut out = format!("mailbox {}: logged in\n", mailbox.name);
+    for folder in &survey.folders {
+        // Writing to a String cannot fail.
+        let _ = write!(
+            out,
+            "  {}: {}, {} to fetch",
+            folder.setting,
+            ingest_run::count(folder.mails.into(), "mail"),
+            folder.new
+        );
+        if folder.new_bytes > 0 {
+            let _ = write!(out, " ({} KiB)", folder.new_bytes.div_ceil(1024));
+        }
+        if folder.name != folder.setting {
+            let _ = write!(out, "; the server calls it {}", folder.name);
+        }
+        if folder.too_large > 0 {
+            let _ = write!(out, "; {} over the limit", folder.too_large);
+        }
+        if folder.pending > 0 {
+            let _ = write!(out, "; {} stored earlier, not yet acknowledged to the server", folder.pending);
+        }
+        if folder.renewed {
+            out.push_str("; its mails have new UIDs, so all are read again");
+        }
+        out.push('\n');
+    }
+    let _ = match &mailbox.after {
+        account::After::Keep => writeln!(out, "  afterwards: mails stay as they are on the server"),
+        account::After::Seen => writeln!(out, "  afterwards: mails are marked as seen"),
+        account::After::Delete => writeln!(out, "  afterwards: mails are deleted"),
+        account::After::Move(folder) => writeln!(out, "  afterwards: mails are moved to {folder}"),
+    };
+    for target in &survey.targets {
+        let _ = match &target.name {
+            Some(name) if *name == target.setting => writeln!(out, "  {}: exists", target.setting),
+            Some(name) => writeln!(out, "  {}: exists; the server calls it {name}", target.setting),
+            None => writeln!(out, "  {}: does not exist yet; fetch will create it", target.setting),
+        };
+    }
+    out
+}

@@ -1,0 +1,17 @@
+//! What commands share: the run they are part of, the rows they ask for, and how items are read.
+
+pub(crate) mod asked;
+pub(crate) mod customers;
+pub(crate) mod geoip;
+pub(crate) mod ingest_run;
+pub(crate) mod logo;
+pub(crate) mod mail_summary;
+pub(crate) mod mailbox_survey;
+pub(crate) mod period;
+pub(crate) mod rejections;
+pub(crate) mod run;
+pub(crate) mod shares;
+pub(crate) mod storeless;
+pub(crate) mod trial;
+pub(crate) mod verifier;
+pub(crate) mod ways_out;

@@ -1,0 +1,81 @@
+//! One run of the program: what every command may ask for.
+
+use crate::cli::settings::file::{self, Settings};
+use crate::cli::settings::local_path::local_path;
+use crate::cli::terminal::fault::Hint as _;
+use crate::cli::terminal::output::{Color, Talk};
+use crate::store::{Store, Writer};
+use clap::{ArgAction, Args};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::Offset;
+use std::path::{Path, PathBuf};
+
+/// One run of the program: what every command may ask for.
+pub(crate) struct Run {
+    pub(crate) common: Common,
+    pub(crate) talk: Talk,
+    /// The clock, read once: all stages below are told the time.
+    pub(crate) now: Timestamp,
+}
+
+impl Run {
+    /// The UTC day it is.
+    pub(crate) fn today(&self) -> Date {
+        Offset::UTC.to_datetime(self.now).date()
+    }
+
+    /// The settings, read anew.
+    pub(crate) fn settings(&self) -> anyhow::Result<Settings> {
+        Settings::load(self.common.config.as_deref())
+    }
+
+    /// The rows to ask: a bare folder of Parquet where one is named, else the store.
+    pub(crate) fn opened(&self, settings: &Settings, records: Option<&Path>) -> anyhow::Result<Store> {
+        Ok(match records {
+            Some(folder) => Store::open_folder(folder)?,
+            None => Store::open(&self.store(settings)?)?,
+        })
+    }
+
+    /// The store opened for writing, and as open to others as the settings want it.
+    pub(crate) fn writer(&self, settings: &Settings, store: &Path, now: Timestamp) -> anyhow::Result<Writer> {
+        Ok(Writer::open_as(store, now, settings.access()?)?)
+    }
+
+    /// The data folder: option, environment, settings, default.
+    pub(crate) fn store(&self, settings: &Settings) -> anyhow::Result<PathBuf> {
+        let named = self.common.store.clone().or_else(|| settings.store.clone()).or_else(file::usual_store);
+        named
+            .ok_or_else(|| anyhow::anyhow!("data folder: not set, and HOME is not set either"))
+            .hint("set one with --store DIR")
+    }
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// Data folder [default: `store` in the settings, else ~/.local/share/dmarquet]
+    #[arg(long, global = true, value_name = "DIR", value_parser = local_path(), help_heading = "Global options")]
+    pub(crate) store: Option<PathBuf>,
+    /// Settings file [default: ~/.config/dmarquet/config.toml, else /etc/dmarquet/config.toml]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    pub(crate) config: Option<PathBuf>,
+    /// Log progress to stderr; repeat for debug output
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Global options")]
+    pub(crate) verbose: u8,
+    /// Print errors only
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    pub(crate) quiet: bool,
+    /// When to color output: auto, always or never (NO_COLOR is respected)
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "WHEN",
+        hide_possible_values = true,
+        help_heading = "Global options"
+    )]
+    pub(crate) color: Color,
+}

@@ -1,0 +1,47 @@
+//! Reads report files and mails for one answer without a store.
+//!
+//! Each report counts once. What cannot be read is reported on standard error.
+
+use super::ingest_run::{self, Watch};
+use super::run::Run;
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::interrupt::Interrupt;
+use crate::fetch::files::walk::Walk;
+use crate::ingest::{self, Tally};
+use crate::model::Accepted;
+use crate::store::{Store, Writer};
+use anyhow::Context as _;
+use std::path::PathBuf;
+use tempfile::TempDir;
+
+/// Read paths without a store.
+pub(crate) fn read(run: &Run, paths: &[PathBuf], each: &mut dyn FnMut(Accepted)) -> anyhow::Result<(Tally, Exit)> {
+    let interrupt = Interrupt::listen(&run.talk)?;
+    let options = ingest_run::options(&interrupt, &run.settings()?, run.now);
+    let source = Walk::new(paths, options.limits.clone(), run.now);
+    let tally = ingest::read(source, &options, &mut Watch::new(&run.talk, None), each)?;
+    let exit = told(run, &tally);
+    Ok((tally, exit))
+}
+
+/// Read paths into a store of the moment: it goes when the folder is dropped.
+pub(crate) fn store(run: &Run, paths: &[PathBuf]) -> anyhow::Result<(TempDir, Store, Exit)> {
+    let folder = TempDir::with_prefix("dmarquet-").context("a folder for the moment")?;
+    let interrupt = Interrupt::listen(&run.talk)?;
+    let options = ingest_run::options(&interrupt, &run.settings()?, run.now);
+    let source = Walk::new(paths, options.limits.clone(), run.now);
+    let mut writer = Writer::open(folder.path(), run.now)?;
+    let tally = ingest::run(source, &mut writer, &options, &mut Watch::new(&run.talk, None))?;
+    drop(writer);
+    let store = Store::open(folder.path())?;
+    let exit = told(run, &tally);
+    Ok((folder, store, exit))
+}
+
+fn told(run: &Run, tally: &Tally) -> Exit {
+    ingest_run::name_rejected(&run.talk, tally);
+    if tally.interrupted {
+        run.talk.warning("stopped before the end: the answer is of what was read until then");
+    }
+    ingest_run::exit(tally)
+}

@@ -1,0 +1,239 @@
+//! The other side of an item that may end the program: a child process that works on it, with bounds on its memory and
+//! time, and the parent that sees whether it survives.
+//!
+//! The child is this program, told so by its first argument, which is no command and stands in no help. It reads items from
+//! standard input, each with its lengths before it, and answers each with one byte.
+
+use crate::ingest::{self, Options, Survival, Trial, TrialItem};
+use jiff::Timestamp;
+use std::io::{self, Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
+
+/// The first argument of a child.
+const MARK: &str = "--trial-of-items";
+/// What a child says that can work.
+const READY: u8 = b'!';
+/// A report that every program can read.
+const HARMLESS: &[u8] = b"<feedback><report_metadata><org_name>example.com</org_name><report_id>1</report_id><date_range>\
+    <begin>0</begin><end>86399</end></date_range></report_metadata><policy_published><domain>example.com</domain>\
+    <p>none</p></policy_published><record><row><source_ip>192.0.2.1</source_ip><count>1</count></row></record></feedback>";
+/// The answer to an item that did no harm.
+const SURVIVED: u8 = b'+';
+/// Address space of a child, in KiB: a GiB that the allocator asks for in advance, and half of one to work in. No item
+/// within the limits needs a third of a GiB.
+const MEMORY: u64 = 3 << 19;
+/// Processor time of a child, in seconds: ten for each of the 64 MiB that an item may have.
+const TIME: u64 = 640;
+
+/// Whether this process is a child of [`Trials`].
+pub(crate) fn is_child() -> bool {
+    std::env::args_os().nth(1).is_some_and(|first| first == MARK)
+}
+
+/// Be the child: work on items until there are no more.
+pub(crate) fn child() -> ExitCode {
+    let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
+    // Work on something harmless first: a child that has no room for that says nothing of any item.
+    let harmless = TrialItem { name: Some("report.xml"), bytes: HARMLESS, arrival: Timestamp::UNIX_EPOCH };
+    let able = ingest::attempt(&harmless, &Options { workers: Some(1), ..Options::default() });
+    if able.is_err() || output.write_all(&[READY]).and_then(|()| output.flush()).is_err() {
+        return ExitCode::from(2);
+    }
+    loop {
+        match read_item(&mut input) {
+            Ok(Some((name, bytes, arrival))) => {
+                let item = TrialItem { name: name.as_deref(), bytes: &bytes, arrival };
+                let options = Options { now: arrival, workers: Some(1), ..Options::default() };
+                let done = ingest::attempt(&item, &options);
+                if done.is_err() || output.write_all(&[SURVIVED]).and_then(|()| output.flush()).is_err() {
+                    return ExitCode::from(2);
+                }
+            }
+            Ok(None) => return ExitCode::SUCCESS,
+            Err(_) => return ExitCode::from(2),
+        }
+    }
+}
+
+/// The lengths of name and content and the time of arrival, in this order.
+const HEAD: usize = 3 * 8;
+/// The length of a name that is not there.
+const NAMELESS: u64 = u64::MAX;
+
+fn write_item(item: &TrialItem<'_>, mut to: impl Write) -> io::Result<()> {
+    let name = item.name.unwrap_or_default();
+    let length = if item.name.is_some() { name.len() as u64 } else { NAMELESS };
+    to.write_all(&length.to_le_bytes())?;
+    to.write_all(&(item.bytes.len() as u64).to_le_bytes())?;
+    to.write_all(&item.arrival.as_second().to_le_bytes())?;
+    to.write_all(name.as_bytes())?;
+    to.write_all(item.bytes)?;
+    to.flush()
+}
+
+type Sent = (Option<String>, Vec<u8>, Timestamp);
+
+fn read_item(from: &mut impl Read) -> io::Result<Option<Sent>> {
+    let mut head = [0; HEAD];
+    let first = from.read(&mut head)?;
+    if first == 0 {
+        return Ok(None);
+    }
+    from.read_exact(&mut head[first..])?;
+    let ([name, content, arrival], _) = head.as_chunks::<8>() else { return Ok(None) };
+    let (name, content) = (u64::from_le_bytes(*name), u64::from_le_bytes(*content));
+    let arrival = Timestamp::from_second(i64::from_le_bytes(*arrival)).unwrap_or_default();
+    let mut text = String::new();
+    if name != NAMELESS {
+        from.by_ref().take(name).read_to_string(&mut text)?;
+    }
+    let mut bytes = Vec::new();
+    from.by_ref().take(content).read_to_end(&mut bytes)?;
+    Ok(Some(((name != NAMELESS).then_some(text), bytes, arrival)))
+}
+
+/// Sends items to a child, one at a time, and to a new one where it died.
+#[derive(Debug, Default)]
+pub(crate) struct Trials(Mutex<Option<Running>>);
+
+#[derive(Debug)]
+struct Running {
+    child: Child,
+    input: ChildStdin,
+    output: ChildStdout,
+    /// It has worked on an item before: what that left in its memory may be what the next one dies of.
+    used: bool,
+}
+
+impl Running {
+    /// Start a child. The shell sets the bounds, which it and all it becomes cannot raise again; where this process has a
+    /// bound itself, the child gets less, for this one holds more than one item: what the child
+    /// survives seldom ends it.
+    fn start() -> io::Result<Self> {
+        let program = std::env::current_exe()?;
+        let bounds = format!(
+            "most={MEMORY}; own=$(ulimit -v); if [ \"$own\" != unlimited ] && [ $((own * 3 / 4)) -lt $most ]; then \
+             most=$((own * 3 / 4)); fi; ulimit -v $most; ulimit -t {TIME}; exec \"$0\" {MARK}"
+        );
+        let mut child = Command::new("/bin/sh")
+            .args(["-c", &bounds])
+            .arg(program)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let pipes = child.stdin.take().zip(child.stdout.take());
+        let (input, output) = pipes.ok_or_else(|| io::Error::other("a child without pipes"))?;
+        let mut running = Self { child, input, output, used: false };
+        let mut answer = [0];
+        if running.output.read_exact(&mut answer).is_err() || answer[0] != READY {
+            let status = running.end()?;
+            return Err(io::Error::other(format!("it ended with {status} before it was given anything")));
+        }
+        Ok(running)
+    }
+
+    /// Have the child work on an item.
+    fn attempt(&mut self, item: &TrialItem<'_>) -> io::Result<()> {
+        let mut answer = [0];
+        write_item(item, &mut self.input)?;
+        self.output.read_exact(&mut answer)?;
+        self.used = true;
+        if answer[0] == SURVIVED { Ok(()) } else { Err(io::Error::other("an unknown answer")) }
+    }
+
+    /// The child does not answer any more: how it ended.
+    fn end(mut self) -> io::Result<ExitStatus> {
+        drop((self.input, self.output));
+        self.child.wait()
+    }
+}
+
+impl Trial for Trials {
+    fn survives(&self, item: &TrialItem<'_>) -> Survival {
+        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let mut child = match running.take().map_or_else(Running::start, Ok) {
+                Ok(child) => child,
+                Err(error) => return Survival::Unknown(format!("cannot start a process for it: {error}")),
+            };
+            if child.attempt(item).is_ok() {
+                *running = Some(child);
+                return Survival::Survived;
+            }
+            let used = child.used;
+            match child.end() {
+                Ok(_) if used => {}
+                Ok(status) => return ended(status),
+                Err(error) => return Survival::Unknown(format!("its process is lost: {error}")),
+            }
+        }
+    }
+}
+
+impl Drop for Trials {
+    fn drop(&mut self) {
+        if let Some(child) = self.0.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+            // At the end of its input it ends.
+            let _ = child.end();
+        }
+    }
+}
+
+/// Signals that a process gets by its own doing: a fault, an abort where memory ends, its processor time spent.
+const OWN_SIGNALS: &[(i32, &str)] = &[
+    (4, "an illegal instruction"),
+    (5, "a trap"),
+    (6, "an abort, as where memory ends"),
+    (7, "a bus error"),
+    (8, "an arithmetic fault"),
+    (11, "a segmentation fault, as where the stack ends"),
+    (24, "its processor time was spent"),
+    (31, "a forbidden system call"),
+];
+/// The exit code of a panic that nobody caught.
+const PANICKED: i32 = 101;
+
+/// What the end of a child says of its item. A kill may come from anybody, and says nothing.
+fn ended(status: ExitStatus) -> Survival {
+    let own = status.signal().and_then(|signal| OWN_SIGNALS.iter().find(|(own, _)| *own == signal));
+    match (own, status.code()) {
+        (Some((_, what)), _) => Survival::Died((*what).to_owned()),
+        (None, Some(PANICKED)) => Survival::Died("a panic".to_owned()),
+        (None, _) => Survival::Unknown(format!("the process that worked on it ended with {status}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_item_comes_out_of_the_pipe_as_it_went_in() {
+        let arrival = Timestamp::from_second(1_795_600_000).unwrap();
+        for (name, bytes) in [(Some("a.xml"), &b"content"[..]), (None, b""), (Some(""), b"\0\n")] {
+            let mut pipe = Vec::new();
+            write_item(&TrialItem { name, bytes, arrival }, &mut pipe).unwrap();
+            let mut from = pipe.as_slice();
+            let (found, content, at) = read_item(&mut from).unwrap().unwrap();
+            assert_eq!((found.as_deref(), content.as_slice(), at), (name, bytes, arrival));
+            assert!(read_item(&mut from).unwrap().is_none());
+        }
+        assert!(read_item(&mut &[1_u8, 2][..]).is_err(), "a head that is cut");
+    }
+
+    #[test]
+    fn only_what_a_process_does_to_itself_counts_against_its_item() {
+        let signal = |number: i32| ended(ExitStatus::from_raw(number));
+        for own in [6, 11, 24] {
+            assert!(matches!(signal(own), Survival::Died(_)), "signal {own}");
+        }
+        for from_outside in [1, 2, 3, 9, 15] {
+            assert!(matches!(signal(from_outside), Survival::Unknown(_)), "signal {from_outside}");
+        }
+        assert!(matches!(ended(ExitStatus::from_raw(PANICKED << 8)), Survival::Died(_)));
+        assert!(matches!(ended(ExitStatus::from_raw(127 << 8)), Survival::Unknown(_)), "no program to run");
+    }
+}

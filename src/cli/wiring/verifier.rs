@@ -1,0 +1,67 @@
+//! Verifies report mails against DNS while they are taken in: connects `ingest`, which asks, with `dns`, which answers.
+//!
+//! Without `--verify`, or `verify` in the settings, nothing here touches the network.
+
+use super::ingest_run::count;
+use crate::cli::terminal::output::Talk;
+use crate::dns::lookup::keyring::Keyring;
+use crate::dns::lookup::resolver::{self, ResolverError};
+use crate::dns::verify::proof;
+use crate::ingest::{Options, Witness};
+use crate::model::{Proof, RawMail};
+use jiff::Timestamp;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// The options of the commands that take reports in.
+#[derive(Debug, clap::Args)]
+pub(crate) struct VerifyArgs {
+    /// Verify the DKIM signatures of report mails in DNS, and store whether each mail was authentic
+    #[arg(long)]
+    verify: bool,
+    /// With --verify or --enrich: DNS server to use instead of the system's, such as 127.0.0.1:5353; may be repeated
+    #[arg(long, value_name = "ADDRESS", value_parser = resolver::server)]
+    pub(crate) server: Vec<SocketAddr>,
+}
+
+/// What verifies the mails of a run; nothing, where nobody asked for it.
+#[derive(Debug, Default)]
+pub(crate) struct Verification(Option<Arc<DnsWitness>>);
+
+#[derive(Debug)]
+struct DnsWitness(Keyring);
+
+impl Witness for DnsWitness {
+    fn proof(&self, mail: &RawMail, arrival: Timestamp) -> Proof {
+        proof::proof(mail, arrival, &self.0)
+    }
+}
+
+impl Verification {
+    /// By the command line, or by the settings.
+    pub(crate) fn of(args: &VerifyArgs, by_settings: bool) -> Result<Self, ResolverError> {
+        if !args.verify && !by_settings {
+            return Ok(Self(None));
+        }
+        Ok(Self(Some(Arc::new(DnsWitness(Keyring::new(args.server.clone())?)))))
+    }
+
+    /// The options of a run that it looks on.
+    pub(crate) fn of_run(&self, options: Options) -> Options {
+        Options { witness: self.0.clone().map(|witness| witness as Arc<dyn Witness>), ..options }
+    }
+
+    /// Say what could not be looked up: those mails are neither proven nor not.
+    pub(crate) fn tell(&self, talk: &Talk) {
+        let Some(DnsWitness(keys)) = self.0.as_deref() else { return };
+        if keys.failed() > 0 {
+            let told =
+                format!("{} could not be looked up, so the mails remain unverified", count(keys.failed(), "DKIM key"));
+            if keys.is_away() {
+                talk.warning(&format!("{told}; DNS did not answer, so the run stopped asking"));
+            } else {
+                talk.note(&told);
+            }
+        }
+    }
+}

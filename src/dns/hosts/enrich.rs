@@ -1,0 +1,224 @@
+//! Looks up the host names of many addresses, with a bounded number in flight and a cache that makes it resumable.
+//!
+//! Whoever keeps the ledger implements [`Cache`]. Memory does not grow with the number of addresses, and a failure is never
+//! cached as "has no name".
+
+use super::ptr::{self, Naming};
+use crate::dns::lookup::answer::{Data, Failure, Family, Kind, Question};
+use crate::dns::lookup::resolver::{Resolver, Timed};
+use futures::StreamExt as _;
+use jiff::{SignedDuration, Timestamp};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// What a look-up of an address came to, as a cache keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Looked {
+    /// The address.
+    pub address: IpAddr,
+    /// Its name; the failure's words if it could not be looked up.
+    pub naming: Result<Naming, String>,
+    /// When it was looked up.
+    pub at: Timestamp,
+    /// Until when this holds: the time DNS gives, within bounds.
+    pub until: Timestamp,
+}
+
+/// Where names are kept between runs.
+pub trait Cache {
+    /// Why it cannot be written.
+    type Error;
+
+    /// Whether the address was looked up and the result still holds at this time.
+    ///
+    /// # Errors
+    ///
+    /// Where the cache cannot be read.
+    fn holds(&mut self, address: IpAddr, now: Timestamp) -> Result<bool, Self::Error>;
+
+    /// Keep these, durably: after a kill they are not looked up again.
+    ///
+    /// # Errors
+    ///
+    /// Where the cache cannot be written.
+    fn put(&mut self, looked: &[Looked]) -> Result<(), Self::Error>;
+}
+
+/// How to look up many.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Addresses under way at the same time.
+    pub in_flight: usize,
+    /// Addresses begun in a second, at most; 0: as fast as the server answers.
+    pub per_second: u32,
+    /// Results handed to the cache at once.
+    pub batch: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { in_flight: 100, per_second: 500, batch: 100 }
+    }
+}
+
+/// What was done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Addresses the cache had.
+    pub cached: u64,
+    /// Those with a name that leads back.
+    pub confirmed: u64,
+    /// Those with names of which none does.
+    pub unconfirmed: u64,
+    /// Those without a name.
+    pub nameless: u64,
+    /// Those that could not be looked up.
+    pub failed: u64,
+}
+
+impl Tally {
+    /// Addresses that were asked for in this run.
+    pub const fn looked_up(&self) -> u64 {
+        self.confirmed + self.unconfirmed + self.nameless + self.failed
+    }
+
+    const fn count(&mut self, looked: &Looked) {
+        match &looked.naming {
+            Ok(Naming::Confirmed(_)) => self.confirmed += 1,
+            Ok(Naming::Unconfirmed(_)) => self.unconfirmed += 1,
+            Ok(Naming::Nameless) => self.nameless += 1,
+            Err(_) => self.failed += 1,
+        }
+    }
+}
+
+/// Look up the names of all addresses that the cache does not hold. `clock` tells the time; `stop` is asked between
+/// results, and what is done then stays done.
+///
+/// # Errors
+///
+/// The cache's.
+pub fn enrich<C: Cache>(
+    resolver: &Resolver,
+    addresses: impl IntoIterator<Item = IpAddr>,
+    cache: &mut C,
+    options: &Options,
+    clock: &dyn Fn() -> Timestamp,
+    stop: &dyn Fn() -> bool,
+) -> Result<Tally, C::Error> {
+    let mut tally = Tally::default();
+    let mut addresses = addresses.into_iter();
+    while !stop() {
+        let wanted = next_wanted(&mut addresses, cache, clock(), &mut tally)?;
+        if wanted.is_empty() {
+            break;
+        }
+        resolver.block_on(look_up(resolver, wanted, cache, options, clock, stop, &mut tally))?;
+    }
+    Ok(tally)
+}
+
+/// Addresses taken from the list at once, so that the cache is asked between the look-ups, not for all beforehand.
+const STRETCH: usize = 10_000;
+
+fn next_wanted<C: Cache>(
+    addresses: &mut impl Iterator<Item = IpAddr>,
+    cache: &mut C,
+    now: Timestamp,
+    tally: &mut Tally,
+) -> Result<Vec<IpAddr>, C::Error> {
+    let mut wanted = Vec::new();
+    for address in addresses {
+        if cache.holds(address, now)? {
+            tally.cached += 1;
+        } else {
+            wanted.push(address);
+            if wanted.len() == STRETCH {
+                break;
+            }
+        }
+    }
+    Ok(wanted)
+}
+
+async fn look_up<C: Cache>(
+    resolver: &Resolver,
+    wanted: Vec<IpAddr>,
+    cache: &mut C,
+    options: &Options,
+    clock: &dyn Fn() -> Timestamp,
+    stop: &dyn Fn() -> bool,
+    tally: &mut Tally,
+) -> Result<(), C::Error> {
+    let pace = Duration::from_secs(1).checked_div(options.per_second).unwrap_or_default();
+    let begun = tokio::time::Instant::now();
+    let mut results = futures::stream::iter(wanted.into_iter().zip(0_u32..))
+        .map(|(address, index)| async move {
+            tokio::time::sleep_until(begun + pace * index).await;
+            name_now(resolver, address, clock).await
+        })
+        .buffer_unordered(options.in_flight.max(1));
+    let mut batch = Vec::with_capacity(options.batch);
+    while let Some(looked) = results.next().await {
+        tally.count(&looked);
+        batch.push(looked);
+        if batch.len() >= options.batch {
+            cache.put(&batch)?;
+            batch.clear();
+        }
+        if stop() {
+            break;
+        }
+    }
+    cache.put(&batch)
+}
+
+async fn name_now(resolver: &Resolver, address: IpAddr, clock: &dyn Fn() -> Timestamp) -> Looked {
+    let found = resolver.ask_now(&Question::ptr(address)).await;
+    let mut ttl = found.ttl;
+    let names = found.answer.and_then(|records| {
+        let names = records.into_iter().filter_map(|data| if let Data::Name(name) = data { Some(name) } else { None });
+        Some(names.collect::<Vec<_>>())
+    });
+    let kind = if Family::of(address) == Family::V4 { Kind::A } else { Kind::Aaaa };
+    let mut back = Vec::new();
+    for name in ptr::first_names(&names) {
+        let Timed { answer, ttl: other } = resolver.ask_now(&Question::new(name, kind)).await;
+        ttl = ttl.into_iter().chain(other).min();
+        back.push(answer.and_then(|records| Some(records.into_iter().filter_map(address_of).collect())));
+    }
+    let naming = ptr::judge(address, names, &back);
+    let at = clock();
+    Looked { address, until: until(at, &naming, ttl), naming: naming.map_err(|failure| failure.to_string()), at }
+}
+
+fn address_of(data: Data) -> Option<IpAddr> {
+    if let Data::Address(address) = data { Some(address) } else { None }
+}
+
+/// A name holds a day to a week, its absence an hour to a day, a failure an hour.
+fn until(at: Timestamp, naming: &Result<Naming, Failure>, ttl: Option<u32>) -> Timestamp {
+    const HOUR: i64 = 3600;
+    let ttl = i64::from(ttl.unwrap_or(0));
+    let seconds = match naming {
+        Ok(Naming::Nameless) => ttl.clamp(HOUR, 24 * HOUR),
+        Ok(_) => ttl.clamp(24 * HOUR, 7 * 24 * HOUR),
+        Err(_) => HOUR,
+    };
+    at.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_dns_says_of_time_is_kept_within_bounds() {
+        let at = Timestamp::UNIX_EPOCH;
+        let hours = |naming, ttl| until(at, &naming, ttl).as_second() / 3600;
+        assert_eq!(hours(Ok(Naming::Confirmed(vec![])), Some(60)), 24);
+        assert_eq!(hours(Ok(Naming::Unconfirmed(vec![])), Some(u32::MAX)), 168);
+        assert_eq!(hours(Ok(Naming::Nameless), None), 1);
+        assert_eq!(hours(Err(Failure::TimedOut), Some(86_400)), 1);
+    }
+}

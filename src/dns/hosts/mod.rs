@@ -1,0 +1,5 @@
+//! What DNS says about hosts: MX records, PTR records, names for many addresses.
+
+pub mod enrich;
+pub mod mx;
+pub mod ptr;

@@ -1,0 +1,9 @@
+//! Asking DNS, and telling "there is no such record" from "it could not be looked up".
+
+pub mod answer;
+pub mod keyring;
+pub mod name;
+pub mod overlay;
+pub mod resolver;
+#[cfg(test)]
+pub(crate) mod zone;

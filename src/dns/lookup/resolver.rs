@@ -1,0 +1,291 @@
+//! The resolver: asks over UDP, and over TCP where an answer is truncated.
+//!
+//! [`Answer`]s keep NXDOMAIN, no data, and every failure apart. The interface is blocking, with a small runtime inside. Each
+//! question is asked once per resolver. The hosts file and search lists are not used.
+
+use super::answer::{Answer, Data, Failure, Kind, Lookup, Mx, Question, Txt};
+use super::name;
+use futures::StreamExt as _;
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::{DnsError, NetError, NoRecords};
+use hickory_resolver::proto::op::ResponseCode;
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// How to ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Servers in the order to try them; none: the system's.
+    pub servers: Vec<SocketAddr>,
+    /// How long one try may take.
+    pub timeout: Duration,
+    /// Tries after the first.
+    pub retries: usize,
+    /// Questions under way at the same time.
+    pub in_flight: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { servers: Vec::new(), timeout: Duration::from_secs(3), retries: 2, in_flight: 32 }
+    }
+}
+
+/// Why there is no resolver.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResolverError {
+    /// The system's resolver settings cannot be used.
+    #[error("system resolver: {0}")]
+    System(String),
+    /// No runtime.
+    #[error("resolver: could not start: {0}")]
+    Start(#[from] std::io::Error),
+    /// Text that names no server.
+    #[error("dns server `{0}`: expected an address, with or without port")]
+    Server(String),
+}
+
+/// Read `192.0.2.1`, `192.0.2.1:5353`, `2001:db8::1` or `[2001:db8::1]:5353`; the port is 53 where not given.
+///
+/// # Errors
+///
+/// [`ResolverError::Server`] for anything else, names included.
+pub fn server(text: &str) -> Result<SocketAddr, ResolverError> {
+    let bare = || text.trim_matches(['[', ']']).parse::<IpAddr>().map(|address| SocketAddr::new(address, 53));
+    text.parse().or_else(|_| bare()).map_err(|_| ResolverError::Server(text.to_owned()))
+}
+
+/// Asks DNS servers.
+pub struct Resolver {
+    runtime: tokio::runtime::Runtime,
+    hickory: TokioResolver,
+    in_flight: usize,
+    known: Mutex<HashMap<Question, Answer<Vec<Data>>>>,
+}
+
+impl std::fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Resolver").field("in_flight", &self.in_flight).finish_non_exhaustive()
+    }
+}
+
+/// An answer and how long it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Timed<T> {
+    pub(crate) answer: Answer<T>,
+    /// Seconds; null for a failure, and where the server did not say.
+    pub(crate) ttl: Option<u32>,
+}
+
+impl Resolver {
+    /// A resolver over these servers. Nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ResolverError`] where the system's settings or a runtime cannot be had.
+    pub fn new(options: &Options) -> Result<Self, ResolverError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let system = |error: NetError| ResolverError::System(error.to_string());
+        let mut builder = if options.servers.is_empty() {
+            TokioResolver::builder_tokio().map_err(system)?
+        } else {
+            let config = ResolverConfig::from_name_servers(options.servers.iter().copied().map(name_server).collect());
+            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+        };
+        let settings = builder.options_mut();
+        settings.timeout = options.timeout;
+        settings.attempts = options.retries;
+        settings.use_hosts_file = ResolveHosts::Never;
+        settings.max_active_requests = settings.max_active_requests.max(options.in_flight * 2);
+        settings.num_concurrent_reqs = 1;
+        settings.edns_payload_len = 1232;
+        let hickory = builder.build().map_err(system)?;
+        Ok(Self { runtime, hickory, in_flight: options.in_flight.max(1), known: Mutex::default() })
+    }
+
+    /// Ask without remembering.
+    pub(crate) async fn ask_now(&self, question: &Question) -> Timed<Vec<Data>> {
+        let Some(name) = wire_name(&question.name) else { return Timed { answer: Answer::NxDomain, ttl: None } };
+        match self.hickory.lookup(name, record_type(question.kind)).await {
+            Ok(found) => {
+                let ttl = found.valid_until().saturating_duration_since(Instant::now()).as_secs();
+                let records = found.answers().iter().filter_map(|record| data(&record.data, question.kind)).collect();
+                Timed { answer: found_or_none(records), ttl: Some(u32::try_from(ttl).unwrap_or(u32::MAX)) }
+            }
+            Err(error) => failed(error),
+        }
+    }
+
+    /// Ask without remembering, and wait no longer than this.
+    pub(crate) fn ask_within(&self, question: &Question, limit: Duration) -> Answer<Vec<Data>> {
+        let asked = async { tokio::time::timeout(limit, self.ask_now(question)).await };
+        self.block_on(asked).map_or(Answer::Failed(Failure::TimedOut), |found| found.answer)
+    }
+
+    /// Run a future to its end on the resolver's own runtime.
+    pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
+    }
+
+    fn known(&self, question: &Question) -> Option<Answer<Vec<Data>>> {
+        self.known.lock().ok()?.get(question).cloned()
+    }
+
+    fn remember(&self, question: Question, answer: Answer<Vec<Data>>) {
+        if let Ok(mut known) = self.known.lock() {
+            known.insert(question, answer);
+        }
+    }
+}
+
+impl Lookup for Resolver {
+    fn ask(&self, question: &Question) -> Answer<Vec<Data>> {
+        if let Some(answer) = self.known(question) {
+            return answer;
+        }
+        let answer = self.block_on(self.ask_now(question)).answer;
+        self.remember(question.clone(), answer.clone());
+        answer
+    }
+
+    fn announce(&self, questions: &[Question]) {
+        let new: Vec<&Question> = questions.iter().filter(|question| self.known(question).is_none()).collect();
+        if new.len() < 2 {
+            return;
+        }
+        self.block_on(
+            futures::stream::iter(new)
+                .map(|question| async move { (question, self.ask_now(question).await.answer) })
+                .buffer_unordered(self.in_flight)
+                .for_each(|(question, answer)| {
+                    self.remember(question.clone(), answer);
+                    std::future::ready(())
+                }),
+        );
+    }
+}
+
+fn name_server(server: SocketAddr) -> NameServerConfig {
+    let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
+        connection.port = server.port();
+        connection
+    });
+    NameServerConfig::new(server.ip(), true, connections.into())
+}
+
+/// Any bytes may stand in a label: SPF macros make names of what strangers send.
+fn wire_name(text: &str) -> Option<Name> {
+    if !name::is_possible(text) {
+        return None;
+    }
+    let mut name = Name::from_labels(text.split('.').map(str::as_bytes)).ok()?;
+    name.set_fqdn(true);
+    Some(name)
+}
+
+const fn record_type(kind: Kind) -> RecordType {
+    match kind {
+        Kind::A => RecordType::A,
+        Kind::Aaaa => RecordType::AAAA,
+        Kind::Txt => RecordType::TXT,
+        Kind::Mx => RecordType::MX,
+        Kind::Ptr => RecordType::PTR,
+        Kind::Cname => RecordType::CNAME,
+        Kind::OldSpf => RecordType::Unknown(99),
+    }
+}
+
+/// The data of a record, if it is of the type that was asked for.
+fn data(record: &RData, kind: Kind) -> Option<Data> {
+    match (record, kind) {
+        (RData::A(address), Kind::A) => Some(Data::Address(IpAddr::V4(address.0))),
+        (RData::AAAA(address), Kind::Aaaa) => Some(Data::Address(IpAddr::V6(address.0))),
+        (RData::TXT(txt), Kind::Txt) => {
+            Some(Data::Text(Txt { strings: txt.txt_data.iter().map(|string| string.to_vec()).collect() }))
+        }
+        (RData::MX(mx), Kind::Mx) => Some(Data::Mx(Mx { preference: mx.preference, host: plain_name(&mx.exchange) })),
+        (RData::PTR(name), Kind::Ptr) => Some(Data::Name(plain_name(name))),
+        (RData::CNAME(name), Kind::Cname) => Some(Data::Name(plain_name(name))),
+        (RData::Unknown { rdata, .. }, Kind::OldSpf) => Some(Data::Text(character_strings(&rdata.anything))),
+        _ => None,
+    }
+}
+
+fn plain_name(name: &Name) -> String {
+    let text = name.to_lowercase().to_ascii();
+    text.strip_suffix('.').map_or_else(|| text.clone(), str::to_owned)
+}
+
+/// Length-prefixed strings, as TXT data stand on the wire (RFC 1035 section 3.3).
+fn character_strings(mut wire: &[u8]) -> Txt {
+    let mut strings = Vec::new();
+    while let Some((&length, rest)) = wire.split_first() {
+        let (string, after) = rest.split_at(usize::from(length).min(rest.len()));
+        strings.push(string.to_vec());
+        wire = after;
+    }
+    Txt { strings }
+}
+
+fn found_or_none(records: Vec<Data>) -> Answer<Vec<Data>> {
+    if records.is_empty() { Answer::NoData } else { Answer::Found(records) }
+}
+
+fn failed(error: NetError) -> Timed<Vec<Data>> {
+    let failure = match error {
+        NetError::Dns(DnsError::NoRecordsFound(none)) => return absent(&none),
+        NetError::Dns(DnsError::ResponseCode(ResponseCode::ServFail)) => Failure::ServFail,
+        NetError::Dns(DnsError::ResponseCode(ResponseCode::Refused)) => Failure::Refused,
+        NetError::Dns(DnsError::ResponseCode(code)) => Failure::Other(format!("the server answered {code}")),
+        NetError::Timeout => Failure::TimedOut,
+        NetError::Proto(_) | NetError::Truncated | NetError::ForeignClassRecord { .. } => Failure::Malformed,
+        NetError::NoConnections => Failure::Other("no server could be reached".into()),
+        NetError::Io(error) => Failure::Other(format!("no server could be reached: {error}")),
+        other => Failure::Other(other.to_string()),
+    };
+    Timed { answer: Answer::Failed(failure), ttl: None }
+}
+
+/// NXDOMAIN, no data, or a referral: name servers in the authority section and no SOA (RFC 2308 section 2.2).
+fn absent(none: &NoRecords) -> Timed<Vec<Data>> {
+    let answer = match none.response_code {
+        ResponseCode::NXDomain => Answer::NxDomain,
+        ResponseCode::NoError if none.ns.is_some() && none.soa.is_none() => Answer::Failed(Failure::Lame),
+        _ => Answer::NoData,
+    };
+    Timed { answer, ttl: none.negative_ttl }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_an_address_with_or_without_port() {
+        for (text, address) in [
+            ("127.0.0.1:5353", "127.0.0.1:5353"),
+            ("192.0.2.1", "192.0.2.1:53"),
+            ("2001:db8::1", "[2001:db8::1]:53"),
+            ("[2001:db8::1]", "[2001:db8::1]:53"),
+            ("[::1]:5353", "[::1]:5353"),
+        ] {
+            assert_eq!(server(text).unwrap().to_string(), address);
+        }
+        assert_eq!(
+            server("resolver.example").unwrap_err().to_string(),
+            "dns server `resolver.example`: expected an address, with or without port"
+        );
+    }
+
+    #[test]
+    fn strings_on_the_wire_may_be_cut_short() {
+        assert_eq!(character_strings(b"\x03abc\x02de").text(), "abcde");
+        assert_eq!(character_strings(b"\x09abc").text(), "abc");
+    }
+}

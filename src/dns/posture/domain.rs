@@ -1,0 +1,416 @@
+//! A domain's mail setup as receivers see it, beside what the reports show: one [`Posture`] with all findings, everything
+//! that could not be looked up, and the facts to show. The reports come in as [`Seen`]; the store and the clock stay out.
+
+use crate::dns::dkim::{self, Selector};
+use crate::dns::dmarc::{self, Dmarc, Policy};
+use crate::dns::finding as codes;
+use crate::dns::finding::{Code, Finding, Notes, Severity, Unknown, counted};
+use crate::dns::hosts::mx::{self, Delivery};
+use crate::dns::hosts::ptr::{self, Naming};
+use crate::dns::lookup::answer::{Answer, Kind, Lookup, Question};
+use crate::dns::proposals::{self, Checked};
+use crate::dns::seen::{Seen, SeenSource};
+use crate::dns::spf::{self, Evaluation, Mail, Outcome, Spf};
+use serde::Serialize;
+use std::net::IpAddr;
+
+/// Sources whose name is looked up in a check, most mail first.
+const SOURCE_LIMIT: usize = 50;
+
+/// What is to be checked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Request {
+    /// The domain, canonical (see [`crate::dns::lookup::name::canonical`]).
+    pub domain: String,
+    /// Selectors a person named.
+    pub selectors: Vec<String>,
+    /// An address to evaluate SPF for.
+    pub ip: Option<IpAddr>,
+}
+
+/// A source and what DNS says of it today.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Source {
+    /// What the reports show.
+    #[serde(flatten)]
+    pub seen: SeenSource,
+    /// Its name; null where it could not be looked up.
+    pub naming: Option<Naming>,
+    /// What SPF says of it today, for the domain it used.
+    pub spf: Option<Evaluation>,
+}
+
+/// SPF for the address that was asked about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Asked {
+    /// The address.
+    pub address: IpAddr,
+    /// Whether it passes, and by which terms.
+    #[serde(flatten)]
+    pub evaluation: Evaluation,
+}
+
+/// The answer of a check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Posture {
+    /// The domain.
+    pub domain: String,
+    /// Whether DNS has such a name; null where it could not be asked.
+    pub exists: Option<bool>,
+    /// What was found, faults first.
+    pub findings: Vec<Finding>,
+    /// What could not be looked up.
+    pub unknown: Vec<Unknown>,
+    /// DMARC.
+    pub dmarc: Dmarc,
+    /// SPF.
+    pub spf: Spf,
+    /// SPF for the address that was asked about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip: Option<Asked>,
+    /// DKIM keys.
+    pub dkim: Vec<Selector>,
+    /// Where mail for the domain goes.
+    pub mx: Delivery,
+    /// The order in which a sender tries, in sentences.
+    pub mx_order: Vec<String>,
+    /// The sources the store has seen.
+    pub sources: Vec<Source>,
+}
+
+impl Posture {
+    /// 2 where something could not be looked up, 1 where a fault was found, else 0.
+    pub fn exit_code(&self) -> u8 {
+        if self.unknown.is_empty() {
+            u8::from(self.findings.iter().any(|finding| finding.severity == Severity::Fault))
+        } else {
+            2
+        }
+    }
+}
+
+/// Check a domain.
+pub fn check(request: &Request, lookup: &dyn Lookup, seen: &Seen) -> Posture {
+    let domain = request.domain.as_str();
+    announce(lookup, domain);
+    let mut notes = Notes::default();
+    let dmarc = dmarc::check(lookup, domain, &mut notes);
+    let spf = spf::check(lookup, domain, &mut notes);
+    let dkim = dkim::check(lookup, domain, &request.selectors, &seen.selectors, seen.today, &mut notes);
+    let mx = mx::check(lookup, domain, &mut notes);
+    let ip = request.ip.map(|address| Asked { address, evaluation: evaluate(lookup, domain, address) });
+    if let Some(Asked { address, evaluation }) = &ip
+        && evaluation.result == Outcome::TempError
+    {
+        let text = evaluation.why.clone().unwrap_or_default();
+        notes.unknown.push(Unknown { place: format!("SPF for {address}"), text });
+    }
+    let sources = sources(lookup, domain, seen, &mut notes);
+    let never_sends = never_sends(&spf, &mx, seen);
+    not_sending(domain, &dmarc, &spf, &mx, seen, &mut notes);
+    policy_change(&dmarc, seen, &mut notes);
+    unused_includes(domain, &spf, &sources, &mut notes);
+    proposals::attach(&Checked { lookup, domain, seen, dmarc: &dmarc, spf: &spf, mx: &mx, never_sends }, &mut notes);
+    let Notes { findings, unknown } = notes;
+    let findings = codes::grouped(findings);
+    let mx_order = mx.order(domain);
+    let (domain, exists) = (domain.to_owned(), exists(lookup, domain));
+    Posture { domain, exists, findings, unknown, dmarc, spf, ip, dkim, mx, mx_order, sources }
+}
+
+fn exists(lookup: &dyn Lookup, domain: &str) -> Option<bool> {
+    match lookup.txt(domain) {
+        Answer::Found(_) | Answer::NoData => Some(true),
+        Answer::NxDomain => Some(false),
+        Answer::Failed(_) => None,
+    }
+}
+
+/// What every check asks, at once.
+fn announce(lookup: &dyn Lookup, domain: &str) {
+    lookup.announce(&[
+        Question::new(domain, Kind::Txt),
+        Question::new(&format!("_dmarc.{domain}"), Kind::Txt),
+        Question::new(domain, Kind::Mx),
+        Question::new(domain, Kind::A),
+        Question::new(domain, Kind::Aaaa),
+        Question::new(domain, Kind::OldSpf),
+    ]);
+}
+
+fn evaluate(lookup: &dyn Lookup, domain: &str, ip: IpAddr) -> Evaluation {
+    let sender = format!("postmaster@{domain}");
+    spf::check_host(lookup, domain, &Mail { ip: ip.to_canonical(), sender: &sender, helo: domain })
+}
+
+/// The sources with their names and what SPF says today, most mail first.
+fn sources(lookup: &dyn Lookup, domain: &str, seen: &Seen, notes: &mut Notes) -> Vec<Source> {
+    let mut sorted: Vec<&SeenSource> = seen.sources.iter().collect();
+    sorted.sort_by_key(|source| (std::cmp::Reverse(source.messages), source.address));
+    sorted.truncate(SOURCE_LIMIT);
+    lookup.announce(&sorted.iter().map(|source| Question::ptr(source.address)).collect::<Vec<_>>());
+    let mut unnamed = Unnamed::default();
+    let all = sorted.into_iter().map(|source| one_source(lookup, domain, source, &mut unnamed, notes)).collect();
+    unnamed.report(notes);
+    all
+}
+
+/// Sources whose reverse DNS name is missing or bad, by code.
+#[derive(Default)]
+struct Unnamed(Vec<(&'static Code, IpAddr, String)>);
+
+impl Unnamed {
+    /// One finding for each code: many sources without a name are one thing to do.
+    fn report(&self, notes: &mut Notes) {
+        for code in [&codes::PTR_MISSING, &codes::PTR_UNCONFIRMED, &codes::PTR_GENERIC] {
+            let of_code: Vec<&(&Code, IpAddr, String)> = self.0.iter().filter(|(other, ..)| *other == code).collect();
+            match of_code.as_slice() {
+                [] => {}
+                [(_, address, text)] => notes.find(code, format!("{address} PTR"), text),
+                several => {
+                    let addresses: Vec<String> = several.iter().map(|(_, address, _)| address.to_string()).collect();
+                    let number = several.len();
+                    let what = if code == &codes::PTR_MISSING {
+                        format!("Publish PTR records for {number} sources that have none")
+                    } else if code == &codes::PTR_UNCONFIRMED {
+                        format!("Correct the PTR records of {number} sources: their names do not resolve back")
+                    } else {
+                        format!("Give {number} sources names that are not made from their addresses")
+                    };
+                    let list = codes::list(&addresses, SOURCE_LIMIT);
+                    notes.find(code, "sources PTR", format!("{what}: {list}."));
+                }
+            }
+        }
+    }
+}
+
+/// Only sources that pass SPF aligned are judged by their name; of the others it is merely shown.
+fn one_source(
+    lookup: &dyn Lookup,
+    domain: &str,
+    source: &SeenSource,
+    unnamed: &mut Unnamed,
+    notes: &mut Notes,
+) -> Source {
+    if source.spf_aligned == 0 {
+        return Source { seen: source.clone(), naming: ptr::name_of(lookup, source.address).ok(), spf: None };
+    }
+    let (naming, finding) = ptr::check(lookup, source.address, notes);
+    unnamed.0.extend(finding.map(|(code, text)| (code, source.address, text)));
+    let checked = source.spf_domain.as_deref().unwrap_or(domain);
+    let today = evaluate(lookup, checked, source.address);
+    match today.result {
+        Outcome::Pass => {}
+        Outcome::TempError => {
+            let text = today.why.clone().unwrap_or_default();
+            notes.unknown.push(Unknown { place: format!("SPF of {checked} for {}", source.address), text });
+        }
+        result => {
+            let text = format!(
+                "Authorize {} again if it is yours: it passed SPF for {checked} in the reports ({}, last on {}) and gets {} \
+                 today.",
+                source.address,
+                counted(source.spf_aligned, "message"),
+                source.last,
+                result.as_str()
+            );
+            notes.find(&codes::SEEN_SPF_LOST, format!("{checked} TXT"), text);
+        }
+    }
+    Source { seen: source.clone(), naming, spf: Some(today) }
+}
+
+/// Messages in the reports that passed DMARC.
+fn passing(seen: &Seen) -> i64 {
+    seen.sources.iter().fold(0, |sum, source| sum.saturating_add(source.dmarc_pass))
+}
+
+/// Whether the domain says that it sends no mail, and the reports do not say otherwise.
+fn never_sends(spf: &Spf, mx: &Delivery, seen: &Seen) -> bool {
+    let says_so = *mx == Delivery::Refused || spf.records.iter().any(|record| proposals::is_empty_spf(record));
+    says_so && passing(seen) == 0
+}
+
+/// Whether a domain that says it takes or sends no mail also asks receivers to reject what claims to be from it.
+fn not_sending(domain: &str, dmarc: &Dmarc, spf: &Spf, mx: &Delivery, seen: &Seen, notes: &mut Notes) {
+    let passes = passing(seen);
+    if *mx == Delivery::Refused && passes > 0 {
+        let text = format!(
+            "Replace the null MX with a host that accepts mail: {domain} sends mail ({} passed DMARC in the reports).",
+            counted(passes, "message")
+        );
+        notes.find(&codes::MX_NULL_SENDS, format!("{domain} MX"), text);
+        return;
+    }
+    if !never_sends(spf, mx, seen) {
+        return;
+    }
+    if let Some(policy) = dmarc.policy.filter(|policy| *policy != Policy::Reject) {
+        let text = format!("Publish p=reject for {domain}: it sends no mail, and its policy is {}.", policy.as_str());
+        notes.find(&codes::DMARC_NONMAIL, format!("_dmarc.{domain} TXT"), text);
+    }
+    let names_servers = spf.records.iter().any(|record| !proposals::is_empty_spf(record));
+    if *mx == Delivery::Refused && names_servers {
+        let text = format!(
+            "If {domain} sends no mail, publish `v=spf1 -all`: it has a null MX, and its SPF record names servers."
+        );
+        notes.find(&codes::SPF_NONMAIL, format!("{domain} TXT"), text);
+    }
+}
+
+/// Whether the newest report was made under another policy.
+fn policy_change(dmarc: &Dmarc, seen: &Seen, notes: &mut Notes) {
+    let (Some(reported), Some(found)) = (&seen.policy, dmarc.record()) else { return };
+    let word = |policy: Option<Policy>| policy.map(|policy| policy.as_str().to_owned());
+    let record = &found.record;
+    let changes: Vec<String> = [
+        ("p", &reported.p, word(record.p)),
+        ("sp", &reported.sp, word(record.sp)),
+        ("np", &reported.np, word(record.np)),
+    ]
+    .into_iter()
+    // Reporters leave out sp and np, or fill sp in from p: only two values that differ tell of a change.
+    .filter_map(|(tag, then, now)| match (then, now) {
+        (Some(then), Some(now)) if *then != now => Some(format!("{tag} has changed from {then} to {now}")),
+        _ => None,
+    })
+    .collect();
+    if !changes.is_empty() {
+        let text = format!(
+            "Expect other results from now on: since the newest report ({}), {}.",
+            reported.day,
+            changes.join("; ")
+        );
+        notes.find(&codes::SEEN_POLICY, format!("_dmarc.{} TXT", found.domain), text);
+    }
+}
+
+/// Includes by which no source in the reports passes. Only told where the reports show passes at all.
+fn unused_includes(domain: &str, spf: &Spf, sources: &[Source], notes: &mut Notes) {
+    let passing: Vec<&Evaluation> = sources
+        .iter()
+        .filter_map(|source| source.spf.as_ref())
+        .filter(|evaluation| {
+            evaluation.result == Outcome::Pass && evaluation.path.first().is_some_and(|step| step.domain == domain)
+        })
+        .collect();
+    let Some(tree) = spf.tree.as_ref().filter(|_| !passing.is_empty()) else { return };
+    for term in
+        tree.terms.iter().filter(|term| term.child.is_some() && term.text.to_ascii_lowercase().contains("include:"))
+    {
+        let used = passing.iter().any(|evaluation| evaluation.path[0].term == term.text);
+        if !used {
+            let who = match passing.len() {
+                1 => "the one source that passes SPF does".to_owned(),
+                number => format!("the {number} sources that pass SPF do"),
+            };
+            let text = format!("Remove `{}` if you no longer use that service: {who} not pass through it.", term.text);
+            notes.find(&codes::SEEN_INCLUDE_UNUSED, format!("{domain} TXT, `{}`", term.text), text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::lookup::zone::Zone;
+    use crate::dns::seen::SeenPolicy;
+    use jiff::civil::date;
+
+    fn good() -> String {
+        format!(
+            "example.com A 192.0.2.80\nexample.com MX 10 mx.example.com\nmx.example.com A 192.0.2.25\n\
+             example.com TXT v=spf1 mx include:_spf.example.net -all\n_spf.example.net TXT v=spf1 ip4:198.51.100.0/24 -all\n\
+             _dmarc.example.com TXT v=DMARC1; p=reject; rua=mailto:dmarc@example.com\n\
+             s1._domainkey.example.com TXT v=DKIM1; p={}\n192.0.2.25 PTR mx.example.com\n",
+            dkim::test_key(2048)
+        )
+    }
+
+    fn source(address: &str, spf_aligned: i64) -> SeenSource {
+        SeenSource {
+            address: address.parse().unwrap(),
+            messages: 10,
+            spf_aligned,
+            dmarc_pass: spf_aligned,
+            spf_domain: Some("example.com".into()),
+            last: date(2026, 11, 20),
+        }
+    }
+
+    fn posture(zone: &str, seen: Seen) -> Posture {
+        let request = Request {
+            domain: "example.com".into(),
+            selectors: vec!["s1".into()],
+            ip: Some("192.0.2.25".parse().unwrap()),
+        };
+        check(&request, &Zone::new(zone), &Seen { today: date(2026, 11, 25), ..seen })
+    }
+
+    fn codes_of(posture: &Posture) -> Vec<&'static str> {
+        posture.findings.iter().map(|finding| finding.code.name).collect()
+    }
+
+    #[test]
+    fn a_good_domain_has_no_finding() {
+        let posture = posture(&good(), Seen { sources: vec![source("192.0.2.25", 10)], ..Seen::default() });
+        assert_eq!(codes_of(&posture), ["seen.include_unused"], "the include is in no report");
+        assert_eq!(posture.exit_code(), 0);
+        assert_eq!(posture.ip.unwrap().evaluation.path[0].term, "mx");
+    }
+
+    #[test]
+    fn a_source_whose_include_is_gone_is_told() {
+        let zone = good().replace("ip4:198.51.100.0/24", "ip4:203.0.113.0/24")
+            + "198.51.100.7 PTR out.example.net\nout.example.net A 198.51.100.7";
+        let posture = posture(
+            &zone,
+            Seen { sources: vec![source("198.51.100.7", 5), source("203.0.113.9", 0)], ..Seen::default() },
+        );
+        assert_eq!(codes_of(&posture), ["seen.spf_lost"]);
+        assert_eq!(posture.exit_code(), 1);
+    }
+
+    #[test]
+    fn an_authorized_source_needs_a_name() {
+        let zone = good() + "198.51.100.8 PTR out.example.net\nout.example.net A 198.51.100.9";
+        let posture = posture(
+            &zone,
+            Seen {
+                sources: vec![source("198.51.100.7", 5), source("198.51.100.8", 5), source("192.0.2.25", 5)],
+                ..Seen::default()
+            },
+        );
+        assert_eq!(codes_of(&posture), ["ptr.missing", "ptr.unconfirmed"]);
+    }
+
+    #[test]
+    fn a_policy_that_changed_is_told() {
+        let policy = SeenPolicy { day: date(2026, 11, 20), p: Some("none".into()), ..SeenPolicy::default() };
+        assert_eq!(
+            codes_of(&posture(&good(), Seen { policy: Some(policy), ..Seen::default() })),
+            ["seen.policy_changed"]
+        );
+    }
+
+    #[test]
+    fn a_failure_gives_exit_two_and_no_finding() {
+        let zone = good().replace(
+            "_dmarc.example.com TXT v=DMARC1; p=reject; rua=mailto:dmarc@example.com",
+            "_dmarc.example.com TIMEOUT",
+        );
+        let posture = posture(&zone, Seen::default());
+        assert_eq!(codes_of(&posture), [""; 0]);
+        assert_eq!(posture.exit_code(), 2);
+    }
+
+    #[test]
+    fn a_domain_without_mail_should_be_locked() {
+        let zone = "example.com MX 0 .\nexample.com TXT v=spf1 -all\n_dmarc.example.com TXT v=DMARC1; p=quarantine; rua=mailto:d@example.org\n\
+                    example.org MX 10 mx.example.org\nexample.com._report._dmarc.example.org TXT v=DMARC1";
+        let request = Request { domain: "example.com".into(), ..Request::default() };
+        let posture = check(&request, &Zone::new(zone), &Seen { today: date(2026, 11, 25), ..Seen::default() });
+        assert_eq!(codes_of(&posture), ["dkim.no_selector_known", "dmarc.nonmail_open"]);
+    }
+}

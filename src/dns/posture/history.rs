@@ -1,0 +1,208 @@
+//! Which records of a checked domain are kept as history, and what makes two of them the same.
+//!
+//! Keeping them is the ledger's; what changed between two looks is computed in [`crate::model::changes`].
+
+use super::domain::Posture;
+use crate::dns::dmarc::is_dmarc;
+use crate::dns::lookup::answer::{Answer, Data, Kind, Lookup, Question, Txt};
+use crate::dns::lookup::name;
+use crate::dns::spf::{Node, NodeState, is_spf};
+use crate::model::{DnsObservation, DnsValue, RecordType, WatchedName};
+use std::collections::BTreeSet;
+
+/// Names looked up per domain at most; a domain with more selectors than this has other problems.
+const NAME_LIMIT: usize = 400;
+/// Records kept per name at most.
+const VALUE_LIMIT: usize = 40;
+/// Bytes kept per record at most. A DKIM key of 4096 bits has 736.
+const TEXT_LIMIT: usize = 4096;
+
+/// Look up the records of a domain whose history is kept: DMARC, the SPF record with everything it includes, DKIM
+/// selectors and their aliases, MX, TLS-RPT, MTA-STS, and the consent of other domains to receive its reports.
+///
+/// Selectors that were watched before are looked up even if the reports no longer show them. What cannot be looked up is
+/// left out: nothing is known about it.
+pub fn observe(posture: &Posture, watched: &[WatchedName], lookup: &dyn Lookup) -> Vec<DnsObservation> {
+    let names = names(posture, watched);
+    let questions: Vec<Question> =
+        names.iter().map(|(name, record_type)| Question::new(name, kind_of(*record_type))).collect();
+    lookup.announce(&questions);
+    names
+        .into_iter()
+        .zip(questions)
+        .filter_map(|((name, record_type), question)| {
+            let values = match lookup.ask(&question) {
+                Answer::Found(records) => values(&name, record_type, records),
+                Answer::NoData | Answer::NxDomain => Vec::new(),
+                Answer::Failed(_) => return None,
+            };
+            Some(DnsObservation { domain: posture.domain.clone(), name, record_type, values })
+        })
+        .collect()
+}
+
+const fn kind_of(record_type: RecordType) -> Kind {
+    match record_type {
+        RecordType::Txt => Kind::Txt,
+        RecordType::Mx => Kind::Mx,
+        RecordType::Cname => Kind::Cname,
+    }
+}
+
+/// The names to look up, each once.
+fn names(posture: &Posture, watched: &[WatchedName]) -> BTreeSet<(String, RecordType)> {
+    let domain = posture.domain.as_str();
+    let mut names = BTreeSet::new();
+    let mut add = |name: String, record_type| {
+        if names.len() < NAME_LIMIT && name::is_possible(&name) {
+            names.insert((name, record_type));
+        }
+    };
+    for name in [domain, name::organizational(domain)] {
+        add(format!("_dmarc.{name}"), RecordType::Txt);
+    }
+    add(domain.to_owned(), RecordType::Txt);
+    add(domain.to_owned(), RecordType::Mx);
+    for service in ["_smtp._tls", "_mta-sts"] {
+        add(format!("{service}.{domain}"), RecordType::Txt);
+    }
+    if let Some(found) = posture.dmarc.record() {
+        add(format!("_dmarc.{}", found.domain), RecordType::Txt);
+        for host in found.record.rua.iter().chain(&found.record.ruf).filter_map(|target| target.host.as_deref()) {
+            if name::organizational(host) != name::organizational(&found.domain) {
+                add(format!("{}._report._dmarc.{host}", found.domain), RecordType::Txt);
+            }
+        }
+    }
+    let selectors = posture.dkim.iter().map(|found| format!("{}._domainkey.{domain}", found.selector));
+    let before = watched.iter().filter(|watch| watch.domain == domain).map(|watch| watch.name.clone());
+    for name in selectors.chain(before.filter(|name| name.contains("._domainkey."))) {
+        add(name.clone(), RecordType::Txt);
+        add(name, RecordType::Cname);
+    }
+    if let Some(tree) = &posture.spf.tree {
+        included(tree, &mut |name| add(name.to_owned(), RecordType::Txt));
+    }
+    names
+}
+
+/// The domains of an SPF tree whose records were read or found missing.
+fn included(node: &Node, add: &mut dyn FnMut(&str)) {
+    if !matches!(node.state, NodeState::Loop | NodeState::Cut) {
+        add(&node.domain);
+    }
+    node.terms.iter().filter_map(|term| term.child.as_deref()).for_each(|child| included(child, add));
+}
+
+/// The records of the kind that is looked for at a name.
+fn values(name: &str, record_type: RecordType, records: Vec<Data>) -> Vec<DnsValue> {
+    let value = |data| match data {
+        Data::Text(txt) if record_type == RecordType::Txt => {
+            let text = bounded(Txt::text(&txt).trim());
+            is_of_kind(name, &text).then(|| DnsValue { meaning: meaning(&text), text })
+        }
+        Data::Mx(mx) if record_type == RecordType::Mx => {
+            let text = format!("{} {}", mx.preference, if mx.host.is_empty() { "." } else { &mx.host });
+            Some(DnsValue { meaning: text.to_ascii_lowercase(), text })
+        }
+        Data::Name(host) if record_type == RecordType::Cname => {
+            Some(DnsValue { meaning: host.to_ascii_lowercase(), text: host })
+        }
+        _ => None,
+    };
+    let mut values: Vec<DnsValue> = records.into_iter().filter_map(value).collect();
+    values.sort();
+    values.dedup_by(|a, b| a.meaning == b.meaning);
+    values.truncate(VALUE_LIMIT);
+    values
+}
+
+fn bounded(text: &str) -> String {
+    let end = (0..=TEXT_LIMIT.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    text[..end].to_owned()
+}
+
+/// Whether a TXT record is of the kind its name is for. Site verifications and the like come and go.
+fn is_of_kind(name: &str, text: &str) -> bool {
+    let begins = |version: &str| text.get(..version.len()).is_some_and(|start| start.eq_ignore_ascii_case(version));
+    if name.contains("._domainkey.") {
+        true
+    } else if name.starts_with("_dmarc.") || name.contains("._report._dmarc.") {
+        is_dmarc(text) || begins("v=DMARC1")
+    } else if name.starts_with("_smtp._tls.") {
+        begins("v=TLSRPTv1")
+    } else if name.starts_with("_mta-sts.") {
+        begins("v=STSv1")
+    } else {
+        is_spf(text)
+    }
+}
+
+/// The record without what makes no difference: white space, order of tags and case of tag names; of SPF (RFC 7208
+/// section 4.6.1) case and repeated spaces, but not the order of terms.
+fn meaning(text: &str) -> String {
+    if is_spf(text) {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        return words.join(" ").to_ascii_lowercase();
+    }
+    let tag = |tag: &str| {
+        let (name, value) = tag.split_once('=').unwrap_or((tag, ""));
+        let value: String = value.split_whitespace().collect();
+        format!("{}={value}", name.trim().to_ascii_lowercase())
+    };
+    let mut tags: Vec<String> = text.split(';').filter(|part| !part.trim().is_empty()).map(tag).collect();
+    tags.sort();
+    tags.join(";")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::lookup::zone::Zone;
+    use crate::dns::posture::domain;
+    use crate::dns::posture::domain::Request;
+    use crate::dns::seen::Seen;
+
+    fn observed(zone: &str) -> Vec<String> {
+        let zone = Zone::new(zone);
+        let request = Request { domain: "example.com".into(), selectors: vec!["s1".into()], ..Request::default() };
+        let posture = domain::check(&request, &zone, &Seen::default());
+        let line = |found: &DnsObservation| {
+            let texts: Vec<&str> = found.values.iter().map(|value| value.text.as_str()).collect();
+            format!("{} {}: {}", found.name, found.record_type, texts.join(" | "))
+        };
+        observe(&posture, &[], &zone).iter().map(line).collect()
+    }
+
+    #[test]
+    fn records_that_matter_are_kept_and_failures_are_not() {
+        let zone = "example.com TXT site-verification=41\nexample.com TXT v=spf1 include:_spf.example.net -all\n\
+                    _spf.example.net TXT v=spf1 ip4:198.51.100.0/24 -all\nexample.com MX 10 mx.example.com\n\
+                    mx.example.com A 192.0.2.25\n_dmarc.example.com TXT v=DMARC1; p=none; rua=mailto:d@example.org\n\
+                    example.com._report._dmarc.example.org TXT v=DMARC1\nexample.org MX 10 mx.example.com\n\
+                    s1._domainkey.example.com CNAME s1.dkim.example.net\ns1.dkim.example.net TXT v=DKIM1; p=\n\
+                    _smtp._tls.example.com TIMEOUT";
+        assert_eq!(
+            observed(zone),
+            [
+                "_dmarc.example.com TXT: v=DMARC1; p=none; rua=mailto:d@example.org",
+                "_mta-sts.example.com TXT: ",
+                "_spf.example.net TXT: v=spf1 ip4:198.51.100.0/24 -all",
+                "example.com TXT: v=spf1 include:_spf.example.net -all",
+                "example.com MX: 10 mx.example.com",
+                "example.com._report._dmarc.example.org TXT: v=DMARC1",
+                "s1._domainkey.example.com TXT: v=DKIM1; p=",
+                "s1._domainkey.example.com CNAME: s1.dkim.example.net",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_makes_no_difference_is_no_other_record() {
+        let same = |a: &str, b: &str| assert_eq!(meaning(a), meaning(b), "{a}");
+        same("v=DMARC1;p=none;rua=mailto:d@example.com;", "v=DMARC1; rua=mailto:d@example.com; P=none");
+        same("v=spf1  include:_SPF.example.net -all", "v=spf1 include:_spf.example.net -all");
+        assert_ne!(meaning("v=spf1 mx a -all"), meaning("v=spf1 a mx -all"));
+        assert_ne!(meaning("v=DMARC1; p=none"), meaning("v=DMARC1; p=reject"));
+    }
+}

@@ -1,0 +1,351 @@
+//! Judges one mail as a receiver does, and explains each step: return path and SPF, every signature, what aligns with
+//! From, and what DMARC then asks for.
+//!
+//! Headers are shown but not trusted.
+
+use crate::dns::dkim::{Signature, VerifyError, signatures};
+use crate::dns::dmarc::{self, Policy};
+use crate::dns::finding::{Notes, Unknown};
+use crate::dns::lookup::answer::{Answer, Kind, Lookup};
+use crate::dns::lookup::name;
+use crate::dns::spf::{self, Evaluation, Mail, Outcome};
+use mail_auth::AuthenticatedMessage;
+use serde::Serialize;
+use std::net::IpAddr;
+
+/// Fields of which every mail has one: any text may have lines that look like others.
+const MARKS: [&str; 6] = ["From", "Received", "Return-Path", "Date", "Message-ID", "DKIM-Signature"];
+
+/// Why a mail cannot be judged.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MessageError {
+    /// Not a mail.
+    #[error("expected a mail with a header, found something else")]
+    NotMail,
+    /// The library could not be set up.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+}
+
+/// A mail retold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Letter {
+    /// The domain of From; null where there is none, or more than one.
+    pub from: Option<String>,
+    /// The return path as written; empty for the null one, null where no header says.
+    pub return_path: Option<String>,
+    /// Where it came from: given, or the newest `Received` that names a public address.
+    pub ip: Option<IpAddr>,
+    /// What that host called itself.
+    pub helo: Option<String>,
+    /// SPF.
+    pub spf: Option<SpfPart>,
+    /// The signatures, in order.
+    pub signatures: Vec<Signature>,
+    /// DMARC; null without From.
+    pub dmarc: Option<DmarcPart>,
+    /// What could not be looked up.
+    pub unknown: Vec<Unknown>,
+    /// What else should be known.
+    pub notes: Vec<String>,
+}
+
+/// SPF of a mail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SpfPart {
+    /// The domain checked: of the return path, or of HELO where that is null.
+    pub domain: String,
+    /// The result.
+    pub evaluation: Evaluation,
+    /// Whether it passes and aligns with From.
+    pub aligned: bool,
+}
+
+/// What DMARC makes of a mail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DmarcPart {
+    /// Where the record stands; null without one.
+    pub record_at: Option<String>,
+    /// Either identifier aligns; null where that could not be found out.
+    pub pass: Option<bool>,
+    /// What the record asks for; null without one.
+    pub policy: Option<Policy>,
+    /// The result in a sentence.
+    pub text: String,
+}
+
+impl Letter {
+    /// 2 where something could not be looked up, 1 where the mail fails DMARC or none can be told, else 0.
+    pub fn exit_code(&self) -> u8 {
+        if self.unknown.is_empty() {
+            u8::from(self.dmarc.as_ref().and_then(|dmarc| dmarc.pass) != Some(true))
+        } else {
+            2
+        }
+    }
+}
+
+/// Judge a mail. `ip` stands in for what `Received` says.
+///
+/// # Errors
+///
+/// [`MessageError`] for what is no mail.
+pub fn check(bytes: &[u8], ip: Option<IpAddr>, lookup: &dyn Lookup) -> Result<Letter, MessageError> {
+    let mail = AuthenticatedMessage::parse_with_opts(bytes, None, false).ok_or(MessageError::NotMail)?;
+    if !mail.headers.iter().any(|(name, _)| MARKS.iter().any(|mark| name.eq_ignore_ascii_case(mark.as_bytes()))) {
+        return Err(MessageError::NotMail);
+    }
+    let mut notes = Notes::default();
+    let mut letter = facts(&mail, ip);
+    let from = letter.from.clone().unwrap_or_default();
+    let organization = organization(lookup, &from, &mut notes);
+    let modes = dmarc::discover(lookup, &from);
+    let record = modes.walk.as_ref().ok().and_then(|walk| walk.found.clone());
+    let strict = record.as_ref().map_or((false, false), |found| (found.record.adkim_strict, found.record.aspf_strict));
+    let mut aligns = |domain: &str, strict: bool| {
+        domain == from
+            || (!strict && organization.is_some() && self::organization(lookup, domain, &mut notes) == organization)
+    };
+    letter.signatures = signatures(&mail, lookup)?;
+    for signature in letter.signatures.iter_mut().filter(|signature| signature.result == "pass") {
+        signature.aligned = aligns(&signature.d, strict.0);
+    }
+    letter.spf = spf_part(&letter, lookup).map(|(domain, evaluation)| SpfPart {
+        aligned: evaluation.result == Outcome::Pass && aligns(&domain, strict.1),
+        domain,
+        evaluation,
+    });
+    failures(&letter, lookup, &mut notes);
+    if letter.from.is_some() {
+        letter.dmarc = Some(dmarc_part(&letter, &from, &modes, lookup));
+    }
+    letter.unknown = notes.unknown;
+    Ok(letter)
+}
+
+/// The organizational domain by the tree walk.
+fn organization(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) -> Option<String> {
+    if domain.is_empty() {
+        return None;
+    }
+    match dmarc::organization(lookup, domain) {
+        Ok(organization) => Some(organization),
+        Err((at, failure)) => {
+            notes.unknown(&format!("_dmarc.{at}"), Kind::Txt, &failure);
+            None
+        }
+    }
+}
+
+/// What the headers say.
+fn facts(mail: &AuthenticatedMessage<'_>, ip: Option<IpAddr>) -> Letter {
+    let header = |name: &str| {
+        let found = mail.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name.as_bytes()));
+        found.map(|(_, value)| unfolded(value))
+    };
+    let mut notes = Vec::new();
+    let mut domains: Vec<String> =
+        mail.from.iter().filter_map(|address| name::canonical(address.rsplit_once('@')?.1)).collect();
+    domains.dedup();
+    if domains.len() > 1 {
+        notes.push(format!(
+            "From names {} domains ({}): receivers refuse to judge such a mail, or refuse it",
+            domains.len(),
+            domains.join(", ")
+        ));
+    } else if domains.is_empty() {
+        notes.push("From holds no address: DMARC cannot judge the mail".into());
+    }
+    let from = if domains.len() == 1 { domains.pop() } else { None };
+    let return_path = header("Return-Path").map(|path| path.trim().trim_matches(['<', '>']).trim().to_owned());
+    if return_path.is_none() {
+        notes.push(
+            "no Return-Path: SPF is judged by what the host called itself; the last server adds the header at delivery"
+                .into(),
+        );
+    }
+    let received = mail
+        .headers
+        .iter()
+        .filter(|(name, _)| name.eq_ignore_ascii_case(b"Received"))
+        .find_map(|(_, value)| came_from(&unfolded(value)));
+    let (helo, found) = received.map_or((None, None), |(helo, ip)| (helo, Some(ip)));
+    if ip.is_none() && found.is_none() {
+        notes.push("no Received names a public address: give it with --ip".into());
+    } else if ip.is_none() {
+        notes.push(
+            "the address is the newest public one in Received: right where your own server wrote that line".into(),
+        );
+    }
+    Letter {
+        from,
+        return_path,
+        ip: ip.or(found).map(|ip| ip.to_canonical()),
+        helo,
+        spf: None,
+        signatures: Vec::new(),
+        dmarc: None,
+        unknown: Vec::new(),
+        notes,
+    }
+}
+
+fn unfolded(value: &[u8]) -> String {
+    String::from_utf8_lossy(value).replace(['\r', '\n'], "").trim().to_owned()
+}
+
+/// `from HELO (name [address]) by ...`: the HELO name, and the address if it is public.
+fn came_from(received: &str) -> Option<(Option<String>, IpAddr)> {
+    let clause = received.strip_prefix("from ")?;
+    let clause = clause.split(" by ").next().unwrap_or(clause);
+    let words = clause
+        .split(|c: char| c.is_whitespace() || matches!(c, '[' | ']' | '(' | ')' | ',' | ';'))
+        .filter(|word| !word.is_empty());
+    let ip = words
+        .filter_map(|word| word.strip_prefix("IPv6:").unwrap_or(word).parse::<IpAddr>().ok())
+        .map(|ip| ip.to_canonical())
+        .next_back()?;
+    let inside = match ip {
+        IpAddr::V4(four) => four.is_private() || four.is_loopback() || four.is_link_local(),
+        IpAddr::V6(six) => six.is_loopback() || six.is_unique_local() || six.is_unicast_link_local(),
+    };
+    let helo = clause.split_whitespace().next().and_then(name::canonical).filter(|helo| !helo.starts_with('['));
+    (!inside).then_some((helo, ip))
+}
+
+fn spf_part(letter: &Letter, lookup: &dyn Lookup) -> Option<(String, Evaluation)> {
+    let ip = letter.ip?;
+    let helo = letter.helo.clone().unwrap_or_default();
+    let sender = letter.return_path.clone().unwrap_or_default();
+    let domain =
+        sender.rsplit_once('@').and_then(|(_, domain)| name::canonical(domain)).unwrap_or_else(|| helo.clone());
+    if domain.is_empty() {
+        return None;
+    }
+    let evaluation = spf::check_host(lookup, &domain, &Mail { ip, sender: &sender, helo: &helo });
+    Some((domain, evaluation))
+}
+
+/// Note what SPF and the keys could not find out.
+fn failures(letter: &Letter, lookup: &dyn Lookup, notes: &mut Notes) {
+    if let Some(spf) = letter.spf.as_ref().filter(|spf| spf.evaluation.result == Outcome::TempError) {
+        let text = spf.evaluation.why.clone().unwrap_or_default();
+        notes.unknown.push(Unknown { place: format!("SPF of {}", spf.domain), text });
+    }
+    for signature in &letter.signatures {
+        let key = format!("{}._domainkey.{}", signature.s, signature.d);
+        if signature.result == "temperror"
+            && let Answer::Failed(failure) = lookup.txt(&key)
+        {
+            notes.unknown(&key, Kind::Txt, &failure);
+        }
+    }
+}
+
+fn dmarc_part(letter: &Letter, from: &str, found: &dmarc::Discovery, lookup: &dyn Lookup) -> DmarcPart {
+    let passes = letter.spf.as_ref().is_some_and(|spf| spf.aligned) || letter.signatures.iter().any(|s| s.aligned);
+    let open = letter.spf.as_ref().is_some_and(|spf| spf.evaluation.result == Outcome::TempError)
+        || letter.signatures.iter().any(|signature| signature.result == "temperror");
+    let pass = if passes {
+        Some(true)
+    } else if open {
+        None
+    } else {
+        Some(false)
+    };
+    let Ok(walk) = &found.walk else {
+        let text = "the record could not be looked up: a receiver tries later, or applies nothing".into();
+        return DmarcPart { record_at: None, pass: pass.filter(|pass| *pass), policy: None, text };
+    };
+    let Some(record) = &walk.found else {
+        let text = format!("{from} has no DMARC record: nothing is asked for");
+        return DmarcPart { record_at: None, pass, policy: None, text };
+    };
+    let mut ignored = Notes::default();
+    let policy = dmarc::check(lookup, from, &mut ignored).policy;
+    let word = policy.map_or("none", Policy::as_str);
+    let text = match pass {
+        Some(true) => format!("passes: an identifier that passes aligns with {from}"),
+        Some(false) => {
+            format!("fails: nothing that passes aligns with {from}; the record of {} asks for {word}", record.domain)
+        }
+        None => "no conclusion: something could not be looked up, and the policy must not be applied".into(),
+    };
+    DmarcPart { record_at: Some(record.domain.clone()), pass, policy, text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::lookup::zone::Zone;
+
+    const ZONE: &str = "_dmarc.example.com TXT v=DMARC1; p=reject; rua=mailto:d@example.com\n\
+                        bounce.example.com TXT v=spf1 ip4:192.0.2.1 -all\nexample.net TXT v=spf1 ip4:192.0.2.1 -all\n\
+                        s1._domainkey.example.com SERVFAIL";
+
+    fn mail(return_path: &str, more: &str) -> String {
+        format!(
+            "Return-Path: <{return_path}>\r\nReceived: from mx.example.com (mx.example.com [192.0.2.1])\r\n by in.example.org; \
+             Wed, 25 Nov 2026 10:00:00 +0000\r\n{more}From: A <a@example.com>\r\nSubject: x\r\n\r\nbody\r\n"
+        )
+    }
+
+    #[test]
+    fn an_aligned_return_path_passes() {
+        let letter = check(mail("b@bounce.example.com", "").as_bytes(), None, &Zone::new(ZONE)).unwrap();
+        assert_eq!(letter.ip, Some("192.0.2.1".parse().unwrap()));
+        assert_eq!(letter.helo.as_deref(), Some("mx.example.com"));
+        assert!(letter.spf.as_ref().unwrap().aligned);
+        assert_eq!(letter.dmarc.as_ref().unwrap().pass, Some(true));
+        assert_eq!(letter.exit_code(), 0);
+    }
+
+    #[test]
+    fn another_organizations_pass_does_not_help() {
+        let letter = check(mail("b@example.net", "").as_bytes(), None, &Zone::new(ZONE)).unwrap();
+        let spf = letter.spf.as_ref().unwrap();
+        assert_eq!((spf.evaluation.result, spf.aligned), (Outcome::Pass, false));
+        let dmarc = letter.dmarc.as_ref().unwrap();
+        assert_eq!((dmarc.pass, dmarc.policy), (Some(false), Some(Policy::Reject)));
+        assert_eq!(letter.exit_code(), 1);
+    }
+
+    #[test]
+    fn an_address_may_be_given() {
+        let letter =
+            check(mail("b@bounce.example.com", "").as_bytes(), Some("192.0.2.9".parse().unwrap()), &Zone::new(ZONE))
+                .unwrap();
+        assert_eq!(letter.spf.unwrap().evaluation.result, Outcome::Fail);
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_looked_up_leaves_it_open() {
+        // The body hash is of "body\r\n" in relaxed form; the signature is never looked at.
+        let signature = "DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=example.com; s=s1; h=from;\r\n\
+                         \x20bh=Ck5SoRNWUpSR4X0COv7R5ub2pUTtl6xz4dTFz++ji4M=; b=AAAA\r\n";
+        let letter = check(mail("b@example.net", signature).as_bytes(), None, &Zone::new(ZONE)).unwrap();
+        assert_eq!(letter.signatures.len(), 1);
+        assert_eq!(letter.signatures[0].d, "example.com");
+        if letter.signatures[0].result == "temperror" {
+            assert_eq!(letter.exit_code(), 2);
+            assert_eq!(letter.dmarc.unwrap().pass, None);
+        } else {
+            panic!("{:?}", letter.signatures[0]);
+        }
+    }
+
+    #[test]
+    fn received_lines_of_many_servers_are_read() {
+        for (line, ip) in [
+            ("from a.example ([192.0.2.1]) by b.example", Some("192.0.2.1")),
+            ("from a.example (a.example. [2001:db8::1]) by b.example", Some("2001:db8::1")),
+            ("from a.example (unknown [IPv6:2001:db8::1]) by b.example", Some("2001:db8::1")),
+            ("from [192.0.2.1] by b.example", Some("192.0.2.1")),
+            ("from localhost (localhost [127.0.0.1]) by b.example", None),
+            ("by b.example", None),
+        ] {
+            assert_eq!(came_from(line).map(|(_, ip)| ip.to_string()).as_deref(), ip, "{line}");
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! Items from paths: files, folders with everything below them, mailbox files, Maildirs, and `-` for standard input.
+//!
+//! The order is fixed: as given, and by name within a folder. Links that lead out of a folder or in a circle are not
+//! followed, pipes met in a folder are skipped, and files too large to be an item are not read.
+
+use super::maildir;
+use super::mbox::{Mailbox, is_damage};
+use super::pipe::{PATIENCE, Pipe};
+use crate::fetch::item::{FetchError, Fetched, Item};
+use crate::limits::Limits;
+use crate::unpack::sniff::{self, Format};
+use jiff::Timestamp;
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// What is read to see what a file is.
+const HEAD: u64 = 64 << 10;
+
+/// All items of some paths.
+///
+/// A path that is given is an item whatever is in it. What is met in a folder is one if it looks like a report, an
+/// archive or a mail, or has the name of a report; the rest is set aside. An error stands for one path: go on for the
+/// others.
+#[derive(Debug)]
+pub struct Walk {
+    limits: Limits,
+    now: Timestamp,
+    /// What is yet to do, the next at the end.
+    ahead: Vec<Step>,
+    /// Folders entered below the path now walked.
+    entered: HashSet<PathBuf>,
+    /// The folder now walked, without links on its way: no link leads out of it.
+    root: PathBuf,
+}
+
+/// One thing yet to do.
+enum Step {
+    /// A path as the user gave it.
+    Given(PathBuf),
+    /// A folder, and the names in it that are still ahead.
+    Folder(PathBuf, std::vec::IntoIter<OsString>),
+    /// A mailbox half read, and its path, where it has one.
+    Mailbox(Box<Mailbox>, Option<PathBuf>),
+    /// A file that cannot be read message by message: all of it is one item.
+    Whole(PathBuf),
+}
+
+impl std::fmt::Debug for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Given(path) | Self::Folder(path, _) | Self::Whole(path) => path.fmt(f),
+            Self::Mailbox(_, path) => path.fmt(f),
+        }
+    }
+}
+
+/// A file that is open.
+struct Source {
+    origin: String,
+    name: Option<String>,
+    reader: Box<dyn Read + Send>,
+    /// Its size, as far as the file system says.
+    size: Option<u64>,
+    path: Option<PathBuf>,
+}
+
+/// What one step gives: an item or an error; or nothing, and more to do.
+type Outcome = Option<Result<Fetched, FetchError>>;
+
+impl Walk {
+    /// Walk these paths; all items arrive `now`.
+    pub fn new(paths: &[PathBuf], limits: Limits, now: Timestamp) -> Self {
+        let ahead = paths.iter().rev().cloned().map(Step::Given).collect();
+        Self { limits, now, ahead, entered: HashSet::new(), root: PathBuf::new() }
+    }
+
+    fn step(&mut self, step: Step) -> Outcome {
+        match step {
+            Step::Given(path) if path.as_os_str() == "-" => self.read(standard_input(), true),
+            Step::Given(path) => {
+                self.entered.clear();
+                match fs::metadata(&path) {
+                    Ok(metadata) if metadata.is_dir() => match fs::canonicalize(&path) {
+                        Ok(root) => {
+                            self.root = root;
+                            self.folder(&path)
+                        }
+                        Err(source) => Some(fault(&path, "list", source)),
+                    },
+                    Ok(metadata) if is_pipe(&metadata) => match pipe(&path) {
+                        Ok(source) => self.read(source, true),
+                        Err(error) => Some(Err(error)),
+                    },
+                    Ok(metadata) => self.file(&path, &metadata, true),
+                    Err(source) => Some(fault(&path, "open", source)),
+                }
+            }
+            Step::Folder(folder, mut names) => {
+                let path = folder.join(names.next()?);
+                self.ahead.push(Step::Folder(folder, names));
+                self.met(&path)
+            }
+            Step::Mailbox(mailbox, path) => self.mailbox(mailbox, path),
+            Step::Whole(path) => match open(&path, None) {
+                Ok(source) => Some(self.whole(source, Vec::new())),
+                Err(error) => Some(Err(error)),
+            },
+        }
+    }
+
+    /// A path met in a folder.
+    fn met(&mut self, path: &Path) -> Outcome {
+        match fs::symlink_metadata(path) {
+            Ok(metadata) if metadata.is_symlink() => self.met_link(path),
+            Ok(metadata) if metadata.is_dir() => self.folder(path),
+            Ok(metadata) if metadata.is_file() => self.file(path, &metadata, false),
+            // A pipe, a socket, a device.
+            Ok(_) => Some(Ok(set_aside(path))),
+            Err(source) => self.gone(path, source),
+        }
+    }
+
+    /// A link met in a folder. Whoever may put one there must not have files read that only we may read.
+    fn met_link(&mut self, path: &Path) -> Outcome {
+        // A link to nothing, or in a circle, leads nowhere.
+        let Ok(target) = fs::canonicalize(path) else { return Some(Ok(set_aside(path))) };
+        if !target.starts_with(&self.root) {
+            return Some(Ok(Fetched::LinkOut { origin: path.display().to_string() }));
+        }
+        match fs::symlink_metadata(&target) {
+            Ok(metadata) if metadata.is_dir() => self.folder(path),
+            Ok(metadata) if metadata.is_file() => self.file(path, &metadata, false),
+            _ => Some(Ok(set_aside(path))),
+        }
+    }
+
+    /// Put what is in a folder ahead.
+    fn folder(&mut self, path: &Path) -> Outcome {
+        let listed = fs::canonicalize(path).and_then(|real| {
+            if !self.entered.insert(real) {
+                return Ok(Vec::new());
+            }
+            path.read_dir()?.map(|entry| entry.map(|entry| entry.file_name())).collect::<io::Result<Vec<_>>>()
+        });
+        let mut names = match listed {
+            Ok(names) => names,
+            Err(source) => return Some(fault(path, "list", source)),
+        };
+        if maildir::is_maildir(path) {
+            // `tmp` holds what is half written; messages go from `new` to `cur`, so `new` comes first.
+            names.retain(|name| name != "tmp");
+            names.sort_unstable_by(|one, other| (one != "new", one).cmp(&(other != "new", other)));
+        } else {
+            names.sort_unstable();
+        }
+        self.ahead.push(Step::Folder(path.to_owned(), names.into_iter()));
+        None
+    }
+
+    fn file(&mut self, path: &Path, metadata: &Metadata, given: bool) -> Outcome {
+        let message = !given && path.parent().is_some_and(maildir::holds_messages);
+        match open(path, metadata.is_file().then_some(metadata.len())) {
+            Ok(source) if message => self.read(Source { name: None, ..source }, true),
+            Ok(source) => self.read(source, given),
+            Err(FetchError::File { source, .. }) if !given && source.kind() == io::ErrorKind::NotFound => {
+                self.gone(path, source)
+            }
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    /// A path that was listed is not there: a Maildir's message may have another name by now.
+    fn gone(&mut self, path: &Path, source: io::Error) -> Outcome {
+        let found = path.parent().filter(|folder| maildir::holds_messages(folder)).and(maildir::find_again(path));
+        let found = found.filter(|found| fs::symlink_metadata(found).is_ok_and(|metadata| metadata.is_file()));
+        match found.and_then(|found| open(&found, None).ok()) {
+            Some(source) => self.read(Source { name: None, ..source }, true),
+            None => Some(fault(path, "open", source)),
+        }
+    }
+
+    /// Read a file: whole, or message by message. What only was met must look like something to be an item.
+    fn read(&mut self, mut source: Source, wanted: bool) -> Outcome {
+        let mut head = Vec::with_capacity(source.size.map_or(0, |size| size.min(HEAD) as usize + 1));
+        if let Err(error) = source.reader.by_ref().take(HEAD).read_to_end(&mut head) {
+            return Some(Err(source.fault(error)));
+        }
+        let format = sniff::format(&head);
+        let large = head.len() as u64 == HEAD;
+        // A small compressed mailbox is an archive like any other; a large one may be larger than any item.
+        let compressed = format == Format::Gzip && large && sniff::format(&sniff::inflated_head(&head)) == Format::Mbox;
+        if format == Format::Mbox || compressed {
+            self.enter_mailbox(source, head, compressed);
+            return None;
+        }
+        if !wanted && !is_item(format, &head, source.name.as_deref()) {
+            return Some(Ok(Fetched::SetAside { origin: source.origin }));
+        }
+        Some(self.whole(source, head))
+    }
+
+    /// Read what is left of a file, unless it is too much.
+    fn whole(&self, mut source: Source, mut bytes: Vec<u8>) -> Result<Fetched, FetchError> {
+        let limit = self.limits.item_bytes;
+        let known = source.size.unwrap_or(0);
+        // A head that is not full is the whole file.
+        if known <= limit && (bytes.is_empty() || bytes.len() as u64 == HEAD) {
+            let room = (limit + 1).saturating_sub(bytes.len() as u64);
+            bytes.reserve(usize::try_from(known).unwrap_or(0).saturating_sub(bytes.len()) + 1);
+            if let Err(error) = source.reader.by_ref().take(room).read_to_end(&mut bytes) {
+                return Err(source.fault(error));
+            }
+        }
+        let size = known.max(bytes.len() as u64);
+        let Source { origin, name, .. } = source;
+        Ok(if size > limit {
+            Fetched::TooLarge { origin, size, limit, message: None }
+        } else {
+            Fetched::Item(Item { origin, name, bytes, arrival: self.now, message: None })
+        })
+    }
+
+    fn enter_mailbox(&mut self, source: Source, head: Vec<u8>, compressed: bool) {
+        let Source { origin, reader, path, .. } = source;
+        let reader = io::Cursor::new(head).chain(reader);
+        let mailbox = if compressed {
+            Mailbox::compressed(origin, reader, &self.limits, self.now)
+        } else {
+            Mailbox::new(origin, Box::new(reader), self.limits.item_bytes, self.now)
+        };
+        self.ahead.push(Step::Mailbox(Box::new(mailbox), path));
+    }
+
+    fn mailbox(&mut self, mut mailbox: Box<Mailbox>, path: Option<PathBuf>) -> Outcome {
+        match (mailbox.next()?, path) {
+            (Ok(fetched), path) => {
+                self.ahead.push(Step::Mailbox(mailbox, path));
+                Some(Ok(fetched))
+            }
+            // What came before the damage was given; the file itself is now an item that will not open.
+            (Err(error), Some(path)) if is_damage(&error) => {
+                self.ahead.push(Step::Whole(path));
+                None
+            }
+            (Err(error), _) => Some(Err(error)),
+        }
+    }
+}
+
+impl Iterator for Walk {
+    type Item = Result<Fetched, FetchError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while let Some(step) = self.ahead.pop() {
+            let outcome = self.step(step);
+            if outcome.is_some() {
+                return outcome;
+            }
+        }
+        None
+    }
+}
+
+impl Source {
+    fn fault(&self, source: io::Error) -> FetchError {
+        FetchError::File { origin: self.origin.clone(), action: "read", source }
+    }
+}
+
+fn open(path: &Path, size: Option<u64>) -> Result<Source, FetchError> {
+    let origin = path.display().to_string();
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+    match File::open(path) {
+        Ok(file) => Ok(Source { origin, name, reader: Box::new(file), size, path: Some(path.to_owned()) }),
+        Err(source) => Err(FetchError::File { origin, action: "open", source }),
+    }
+}
+
+/// A pipe cannot be read again: its source has no path.
+fn pipe(path: &Path) -> Result<Source, FetchError> {
+    let origin = path.display().to_string();
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+    match Pipe::open(path, PATIENCE) {
+        Ok(pipe) => Ok(Source { origin, name, reader: Box::new(pipe), size: None, path: None }),
+        Err(source) => Err(FetchError::File { origin, action: "open", source }),
+    }
+}
+
+#[cfg(unix)]
+fn is_pipe(metadata: &Metadata) -> bool {
+    std::os::unix::fs::FileTypeExt::is_fifo(&metadata.file_type())
+}
+
+#[cfg(not(unix))]
+fn is_pipe(_: &Metadata) -> bool {
+    false
+}
+
+fn standard_input() -> Source {
+    let name = Some("stdin".to_owned());
+    Source { origin: "-".to_owned(), name, reader: Box::new(io::stdin()), size: None, path: None }
+}
+
+/// Whether a file met in a folder may be a report, an archive or a mail, by what is in it or by its name.
+fn is_item(format: Format, head: &[u8], name: Option<&str>) -> bool {
+    name.is_some_and(|name| sniff::is_report_name(name) || sniff::is_mail_name(name))
+        || match format {
+            Format::Gzip | Format::Zip | Format::Mail | Format::Mbox | Format::Emlx => true,
+            Format::Xml => sniff::has_feedback(head),
+            Format::Json => sniff::is_tls_report(head),
+            // Old Word files begin like Outlook's.
+            Format::Closed(closed) => closed.extension != "msg" || sniff::is_outlook_message(head),
+            // Two bytes are a weak sign.
+            Format::Zlib => sniff::inflated_head(head).contains(&b'<'),
+            _ => false,
+        }
+}
+
+fn set_aside(path: &Path) -> Fetched {
+    Fetched::SetAside { origin: path.display().to_string() }
+}
+
+fn fault(path: &Path, action: &'static str, source: io::Error) -> Result<Fetched, FetchError> {
+    Err(FetchError::File { origin: path.display().to_string(), action, source })
+}

@@ -1,0 +1,70 @@
+//! Connecting to a server within a time limit, and what its refusal of a login means.
+
+use super::account::{Auth, Mailbox, Security};
+use super::error::Fault;
+use super::tls::{self, Socket};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time;
+use tokio_rustls::rustls::ClientConfig;
+
+/// A refused login that only a person can mend.
+pub(crate) fn refusal(mailbox: &Mailbox, answer: &str, complaint: Option<&str>) -> Fault {
+    let said = complaint.filter(|text| !text.is_empty()).map(|text| format!(", and said {text}")).unwrap_or_default();
+    let hint = match &mailbox.auth {
+        Auth::Password(_) => {
+            "check user and password; many providers want an app password or OAuth2 instead".to_owned()
+        }
+        Auth::XOAuth2(_) | Auth::OAuthBearer(_) => {
+            let protocol = mailbox.protocol.as_str();
+            format!(
+                "the token is not valid for this mailbox: expired, for another user, or without the scope for {protocol}"
+            )
+        }
+    };
+    Fault::hinted(format!("login as {} is refused: the server answered {answer}{said}", mailbox.user), hint)
+}
+
+/// Bound a step in time.
+pub(crate) async fn within<T>(
+    limit: Duration,
+    doing: &str,
+    step: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    match time::timeout(limit, step).await {
+        Ok(result) => result,
+        Err(_) => Err(Fault::lost(doing, format_args!("no answer in {limit:?}"))),
+    }
+}
+
+/// A connection, inside TLS where that comes first.
+pub(crate) async fn dial(mailbox: &Mailbox, trust: &Arc<ClientConfig>) -> Result<Box<dyn Socket>, Fault> {
+    let limit = mailbox.patience.connect;
+    let host = mailbox.host.as_str();
+    let doing = format!("connecting to {host} port {}", mailbox.port);
+    let socket = within(limit, &doing, async { tcp(mailbox, &doing).await }).await?;
+    if mailbox.security == Security::Tls {
+        return within(limit, "TLS handshake", tls::handshake(socket, host, trust.clone())).await;
+    }
+    Ok(socket)
+}
+
+async fn tcp(mailbox: &Mailbox, doing: &str) -> Result<Box<dyn Socket>, Fault> {
+    let addresses: Vec<SocketAddr> = tokio::net::lookup_host((mailbox.host.as_str(), mailbox.port))
+        .await
+        .map_err(|error| Fault::lost(doing, error))?
+        .collect();
+    if mailbox.security == Security::None && !addresses.iter().all(|address| address.ip().is_loopback()) {
+        return Err(Fault::hinted(
+            format!("security = \"none\" is only for a loopback address, found {}", mailbox.host),
+            "use \"tls\" or \"starttls\"",
+        ));
+    }
+    let stream = TcpStream::connect(&addresses[..]).await.map_err(|error| Fault::lost(doing, error))?;
+    // Commands are small and answers are waited for.
+    let _ = stream.set_nodelay(true);
+    Ok(Box::new(stream))
+}

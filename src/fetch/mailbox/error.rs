@@ -1,0 +1,99 @@
+//! What can go wrong with a mailbox: for the caller one error, inside a fault that says whether to try again.
+//!
+//! A server may put what it was sent into its answers: a [`MailboxError`] is made where that is taken out.
+
+use super::account::Mailbox;
+use crate::fetch::item::MailboxError;
+use std::{fmt, io, time::Duration};
+
+/// Why something with a server went wrong, and so what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The connection is of no use any more; a new one may be.
+    Lost { what: String },
+    /// A literal over the limit was announced; the connection is of no use any more.
+    Oversized { uid: Option<u32>, announced: u64 },
+    /// The server answered NO or BAD, in these words. The connection goes on.
+    Refused { what: String, answer: String },
+    /// The server wants us to wait.
+    Throttled { answer: String, wait: Duration },
+    /// It will fail again until a person does something.
+    Settled { what: String, hint: Option<String> },
+    /// We were asked to stop.
+    Stopped,
+}
+
+impl Fault {
+    /// A fault that trying again will not mend.
+    pub(crate) fn settled(what: impl Into<String>) -> Self {
+        Self::Settled { what: what.into(), hint: None }
+    }
+
+    /// A fault that trying again will not mend, and what will.
+    pub(crate) fn hinted(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Settled { what: what.into(), hint: Some(hint.into()) }
+    }
+
+    /// The connection failed while doing this.
+    pub(crate) fn lost(doing: &str, why: impl fmt::Display) -> Self {
+        Self::Lost { what: format!("{doing}: {why}") }
+    }
+
+    /// An error of the stream while doing this.
+    pub(crate) fn stream(doing: &str, error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            return Self::lost(doing, "the server closed the connection");
+        }
+        Self::lost(doing, error)
+    }
+
+    /// A new connection may do better.
+    pub(crate) fn passes(&self) -> bool {
+        matches!(self, Self::Lost { .. } | Self::Oversized { .. } | Self::Throttled { .. })
+    }
+
+    /// For the caller, without what must not be said.
+    pub(crate) fn into_error(self, mailbox: &Mailbox) -> MailboxError {
+        let (reason, hint) = self.told();
+        let clean = |text: String| mailbox.secrets.clean(&text);
+        MailboxError { mailbox: mailbox.name.clone(), reason: clean(reason), hint: hint.map(clean) }
+    }
+
+    /// What happened, and what a person could do. A server's own words may be in it.
+    pub(crate) fn told(self) -> (String, Option<String>) {
+        match self {
+            Self::Settled { what, hint } => (what, hint),
+            Self::Lost { what } => (what, None),
+            Self::Oversized { announced, .. } => (format!("the server announced a literal of {announced} bytes"), None),
+            Self::Refused { what, answer } => (format!("{what}: the server answered {answer}"), None),
+            Self::Throttled { answer, .. } => {
+                let hint = "the server limits how often it may be asked: run less often, or with --limit";
+                (format!("the server answered {answer}"), Some(hint.to_owned()))
+            }
+            Self::Stopped => ("stopped before the end".to_owned(), None),
+        }
+    }
+}
+
+/// How long a server's answer asks to wait, as Exchange Online words it: `Suggested Backoff Time: 299961 milliseconds`.
+pub(crate) fn wait_in(answer: &str) -> Option<Duration> {
+    let lower = answer.to_ascii_lowercase();
+    let (_, rest) = lower.split_once("backoff time:")?;
+    let rest = rest.trim_start();
+    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    let number = digits.parse().ok()?;
+    let seconds = rest[digits.len()..].trim_start().starts_with("second");
+    Some(if seconds { Duration::from_secs(number) } else { Duration::from_millis(number) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backoff_time_in_an_answer_is_found() {
+        let answer = "BAD Request is throttled. Suggested Backoff Time: 299961 milliseconds";
+        assert_eq!(wait_in(answer), Some(Duration::from_millis(299_961)));
+        assert_eq!(wait_in("NO try later"), None);
+    }
+}

@@ -1,0 +1,23 @@
+//! What every protocol of a mailbox needs: the account, its secrets, TLS, and how mails are handed over.
+
+pub(crate) mod account;
+pub(crate) mod connect;
+pub(crate) mod error;
+pub(crate) mod oauth;
+pub(crate) mod redact;
+pub(crate) mod retry;
+pub(crate) mod run;
+pub(crate) mod sasl;
+pub(crate) mod secret;
+pub(crate) mod sink;
+pub(crate) mod stop;
+mod survey;
+pub(crate) mod tls;
+
+pub use account::{After, Auth, Mailbox, OAuth2, Patience, Protocol, Security, Token};
+pub use redact::Redaction;
+pub use run::{Finished, Options};
+pub use secret::Secret;
+pub use sink::Mails;
+pub use stop::Stop;
+pub use survey::{FolderSurvey, Survey, TargetSurvey};

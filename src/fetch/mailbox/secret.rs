@@ -1,0 +1,148 @@
+//! Reads a secret from a command, a file or the environment, anew each time.
+//!
+//! No error of this module holds any part of a secret.
+
+use super::error::Fault;
+use secrecy::SecretString;
+use std::{
+    fmt,
+    io::Read,
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+/// How long a command may take to print a secret.
+const COMMAND: Duration = Duration::from_mins(1);
+/// More than any password or token.
+const LONGEST: u64 = 64 << 10;
+
+/// Where a secret comes from.
+#[derive(Clone)]
+pub enum Secret {
+    /// A program and its arguments; the first line it prints.
+    Command(Vec<String>),
+    /// A file's first line.
+    File(PathBuf),
+    /// An environment variable.
+    Variable(String),
+    /// Here it is.
+    Value(SecretString),
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "secret from {self}")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // The arguments stay out: people put tokens there.
+            Self::Command(words) => write!(f, "the command {:?}", words.first().map_or("", String::as_str)),
+            Self::File(path) => write!(f, "the file {}", path.display()),
+            Self::Variable(name) => write!(f, "the environment variable {name}"),
+            Self::Value(_) => f.write_str("memory"),
+        }
+    }
+}
+
+impl Secret {
+    /// Read it. Blocks, for a command up to a minute.
+    pub(crate) fn read(&self) -> Result<SecretString, Fault> {
+        let text = match self {
+            Self::Value(value) => return Ok(value.clone()),
+            Self::Command(words) => run(words).map_err(|why| self.unreadable(&why))?,
+            Self::File(path) => std::fs::read_to_string(path).map_err(|error| self.unreadable(&error))?,
+            Self::Variable(name) => std::env::var(name).map_err(|error| match error {
+                std::env::VarError::NotPresent => self.unreadable(&"it is not set"),
+                std::env::VarError::NotUnicode(_) => self.unreadable(&"it is not UTF-8"),
+            })?,
+        };
+        match text.lines().next() {
+            Some(line) if !line.is_empty() => Ok(SecretString::from(line)),
+            _ => Err(self.unreadable(&"expected a line, found nothing")),
+        }
+    }
+
+    /// Read it for another server than one of IMAP; an error holds what failed and no part of the secret.
+    ///
+    /// # Errors
+    /// Where it cannot be read; the text names the source and nothing of the secret.
+    pub fn reveal(&self) -> Result<SecretString, String> {
+        self.read().map_err(|fault| fault.told().0)
+    }
+
+    fn unreadable(&self, why: &dyn fmt::Display) -> Fault {
+        Fault::settled(format!("secret from {self}: {why}"))
+    }
+}
+
+/// The standard output of a command that ends well and in time.
+fn run(words: &[String]) -> Result<String, String> {
+    let (program, arguments) = words.split_first().ok_or("the command is empty")?;
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("it does not start: {error}"))?;
+    let mut output = child.stdout.take().ok_or("it has no output")?;
+    let reader = std::thread::spawn(move || {
+        let mut text = String::new();
+        let read = output.by_ref().take(LONGEST).read_to_string(&mut text);
+        read.map(|_| text)
+    });
+    let begin = Instant::now();
+    let status = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break status,
+            Ok(None) if begin.elapsed() < COMMAND => std::thread::sleep(Duration::from_millis(5)),
+            Ok(None) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(format!("it did not end in {} s", COMMAND.as_secs()));
+            }
+            Err(error) => return Err(format!("it cannot be waited for: {error}")),
+        }
+    };
+    if !status.success() {
+        return Err(format!("it ended with {status}"));
+    }
+    match reader.join() {
+        Ok(Ok(text)) => Ok(text),
+        _ => Err("it did not print UTF-8".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use secrecy::ExposeSecret;
+
+    fn words(line: &str) -> Secret {
+        Secret::Command(line.split('|').map(str::to_owned).collect())
+    }
+
+    #[test]
+    fn a_command_gives_its_first_line() {
+        let secret = words("sh|-c|printf 'one\\ntwo\\n'").read().unwrap();
+        assert_eq!(secret.expose_secret(), "one");
+    }
+
+    #[test]
+    fn a_failure_tells_the_source_and_never_the_arguments() {
+        let fault = words("sh|-c|echo hidden-token; exit 3").read().unwrap_err();
+        let text = format!("{fault:?}");
+        assert!(text.contains("exit status: 3") && !text.contains("hidden"), "{text}");
+        let secret = Secret::Value(SecretString::from("hidden-token"));
+        assert!(!format!("{secret:?} {secret}").contains("hidden"));
+    }
+
+    #[test]
+    fn an_empty_file_is_no_secret() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert!(Secret::File(file.path().into()).read().is_err());
+    }
+}

@@ -1,0 +1,45 @@
+//! The page as Markdown, to paste into a ticket. The template writes; everything put into it is escaped by the
+//! environment, so that no text of a stranger can be markup.
+
+use super::html::block_lines;
+use crate::analyze::Summary;
+use crate::present::page::summary::page;
+use crate::present::wording::branding::Branding;
+use crate::present::wording::style::Style;
+use minijinja::{AutoEscape, Environment, Output, State, Value, context, escape_formatter, value::Serde};
+
+/// The Markdown form (`CommonMark` with tables).
+///
+/// # Panics
+/// Never: the template is part of the program, and tested.
+pub fn markdown(summary: &Summary, branding: &Branding, _style: &Style) -> String {
+    let mut environment = Environment::new();
+    environment.set_syntax(block_lines());
+    environment.set_auto_escape_callback(|_| AutoEscape::Custom("markdown".into()));
+    environment.set_formatter(escaped);
+    environment.add_template("summary.md", include_str!("summary.md.j2")).expect("the template is tested");
+    let template = environment.get_template("summary.md").expect("it was added above");
+    template.render(context! { page => Serde(page(summary, branding)) }).expect("the template is tested")
+}
+
+/// Write a value with every character escaped that Markdown or HTML in it could take for markup.
+fn escaped(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), minijinja::Error> {
+    if !matches!(state.auto_escape(), AutoEscape::Custom(_)) {
+        return escape_formatter(out, state, value);
+    }
+    let mut text = String::new();
+    for char in value.to_string().chars() {
+        match char {
+            '<' => text.push_str("&lt;"),
+            '>' => text.push_str("&gt;"),
+            '&' => text.push_str("&amp;"),
+            '@' => text.push_str("&#64;"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '~' | '!' | '$' => text.extend(['\\', char]),
+            _ => text.push(char),
+        }
+    }
+    // Many readers make links of bare addresses.
+    let text = text.replace("://", "\\://").replace("www.", "www\\.");
+    out.write_str(&text).map_err(|_| minijinja::Error::new(minijinja::ErrorKind::WriteFailure, "no room"))?;
+    Ok(())
+}

@@ -1,0 +1,5 @@
+//! HTML and Markdown.
+
+pub(crate) mod chart;
+pub(crate) mod html;
+pub(crate) mod markdown;

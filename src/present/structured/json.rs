@@ -1,0 +1,170 @@
+//! The summary as JSON: every number there is, in the form of `summary.schema.json`.
+
+use crate::analyze::{Explanation, Summary};
+use crate::present::wording::clean::is_shown;
+use serde::Serialize;
+use serde_json::ser::{Formatter, PrettyFormatter};
+use std::io::{self, Write};
+
+/// The JSON Schema (2020-12) of [`json`].
+pub const SCHEMA: &str = include_str!("summary.schema.json");
+
+/// The JSON form, indented, with a final line break. Characters that could steer a terminal or hide stand as escapes: the
+/// value is what the reporter wrote, the bytes are harmless.
+///
+/// # Panics
+/// Never: the summary has nothing that JSON cannot say.
+pub fn json(summary: &Summary) -> String {
+    written(summary)
+}
+
+/// Write what [`json`] gives: of many sources it is too much to hold at once.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_json(summary: &Summary, out: impl Write) -> io::Result<()> {
+    write(summary, out)
+}
+
+/// An explanation as JSON, written as [`json`] writes a summary.
+pub fn explanation(explanation: &Explanation) -> String {
+    written(explanation)
+}
+
+pub(crate) fn written(answer: &impl Serialize) -> String {
+    let mut bytes = Vec::new();
+    write(answer, &mut bytes).expect("an answer has string keys and finite numbers only, and a vector takes them");
+    String::from_utf8(bytes).expect("serde_json writes UTF-8")
+}
+
+fn write(answer: &impl Serialize, mut out: impl Write) -> io::Result<()> {
+    let mut serializer = serde_json::Serializer::with_formatter(&mut out, Escaping(PrettyFormatter::with_indent(b" ")));
+    answer.serialize(&mut serializer)?;
+    out.write_all(b"\n")
+}
+
+/// Pretty, with escapes for what must not be shown.
+struct Escaping(PrettyFormatter<'static>);
+
+impl Formatter for Escaping {
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some((at, char)) = rest.char_indices().find(|(_, char)| !is_shown(*char)) {
+            writer.write_all(&rest.as_bytes()[..at])?;
+            char.encode_utf16(&mut [0; 2]).iter().try_for_each(|unit| write!(writer, "\\u{unit:04x}"))?;
+            rest = &rest[at + char.len_utf8()..];
+        }
+        writer.write_all(rest.as_bytes())
+    }
+
+    fn begin_array<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_array(writer)
+    }
+
+    fn end_array<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_array(writer)
+    }
+
+    fn begin_array_value<W: ?Sized + Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        self.0.begin_array_value(writer, first)
+    }
+
+    fn end_array_value<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_array_value(writer)
+    }
+
+    fn begin_object<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_object(writer)
+    }
+
+    fn end_object<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_object(writer)
+    }
+
+    fn begin_object_key<W: ?Sized + Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        self.0.begin_object_key(writer, first)
+    }
+
+    fn begin_object_value<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_object_value(writer)
+    }
+
+    fn end_object_value<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_object_value(writer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::weeks;
+    use serde_json::Value;
+
+    /// A value against a schema: types, keys both ways, enumerations and references. Every key must be documented.
+    fn check(value: &Value, schema: &Value, root: &Value, at: &str) {
+        if let Some(name) = schema["$ref"].as_str() {
+            return check(value, &root["$defs"][name.trim_start_matches("#/$defs/")], root, at);
+        }
+        if let Some(choices) = schema["anyOf"].as_array() {
+            return if value.is_null() {
+                assert_eq!(choices[1]["type"], "null", "{at}");
+            } else {
+                check(value, &choices[0], root, at);
+            };
+        }
+        if let Some(words) = schema["enum"].as_array() {
+            assert!(words.contains(value), "{at}: {value} is no word of the schema");
+        }
+        let types: Vec<&str> = match &schema["type"] {
+            Value::String(one) => vec![one.as_str()],
+            Value::Array(many) => many.iter().filter_map(Value::as_str).collect(),
+            _ => return,
+        };
+        let found = match value {
+            Value::Null => "null",
+            Value::Bool(_) => "boolean",
+            Value::Number(number) if number.is_u64() || number.is_i64() => "integer",
+            Value::Number(_) => "number",
+            Value::String(_) => "string",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+        };
+        assert!(
+            types.contains(&found) || types.contains(&"number") && found == "integer",
+            "{at}: {found}, expected {types:?}"
+        );
+        if let (Some(items), Some(schema)) = (value.as_array(), schema.get("items")) {
+            items.iter().enumerate().for_each(|(place, item)| check(item, schema, root, &format!("{at}[{place}]")));
+        }
+        if let (Some(fields), Some(known)) = (value.as_object(), schema["properties"].as_object()) {
+            for (key, field) in fields {
+                let schema = known.get(key).unwrap_or_else(|| panic!("{at}.{key} is not in the schema"));
+                check(field, schema, root, &format!("{at}.{key}"));
+            }
+            for key in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+                assert!(fields.contains_key(key), "{at}.{key} is missing");
+            }
+        }
+    }
+
+    #[test]
+    fn the_json_is_what_the_schema_says() {
+        let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+        for summary in [weeks::eventful().summary(), weeks::World::new().summary()] {
+            let value: Value = serde_json::from_str(&json(&summary)).unwrap();
+            check(&value, &schema, &schema, "summary");
+            assert_eq!(value["totals"]["messages"], summary.totals.sums.messages);
+        }
+    }
+
+    #[test]
+    fn what_could_steer_a_terminal_is_escaped_and_the_value_kept() {
+        let name = "a\u{1b}[31m\u{202e}b\u{9b}\u{e0041}";
+        let mut summary = weeks::World::new().summary();
+        summary.domains[0].policy_domain = name.into();
+        let text = json(&summary);
+        assert!(text.chars().all(|char| char == '\n' || is_shown(char)), "{text}");
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["domains"][0]["policy_domain"], name);
+    }
+}

@@ -1,0 +1,4 @@
+//! JSON and CSV, for programs.
+
+pub(crate) mod csv;
+pub(crate) mod json;

@@ -1,0 +1,75 @@
+//! What must hold in every rendering.
+
+use super::wording::clean;
+use super::wording::style::Style;
+use crate::analyze::Summary;
+use crate::analyze::made::Line;
+use crate::analyze::weeks::{World, day};
+use crate::model::Cause;
+use crate::present::*;
+
+const HOSTILE: &str = "<script>alert(1)</script>\u{1b}]0;x\u{7}\u{202e}|`*_[a](http://x.example)=1+1\u{9b}2J\"'&amp;";
+
+/// Hostile text wherever a reporter can put any.
+fn hostile() -> Summary {
+    let mut world = World::new();
+    for line in &mut world.lines {
+        if line.reporter == "Yahoo" {
+            line.reporter = HOSTILE.into();
+        }
+    }
+    world.lines.retain(|line| !(line.reporter == HOSTILE && line.day.to_string() >= day(0)));
+    world.add(0..6, |day| {
+        let line = Line::new(day, "198.51.100.77", 50).dkim(HOSTILE, HOSTILE, "pass").spf(HOSTILE, "pass");
+        line.verdict(0, Cause::AuthenticatedUnaligned)
+    });
+    world
+        .lines
+        .iter_mut()
+        .filter(|line| line.source == "192.0.2.10".parse().ok())
+        .for_each(|line| line.header_from = HOSTILE.into());
+    world.summary()
+}
+
+#[test]
+fn hostile_text_is_inert_in_every_rendering() {
+    let (summary, style) = (hostile(), Style::default());
+    let renderings = [
+        text(&summary, &Branding::default(), &style),
+        markdown(&summary, &Branding::default(), &style),
+        html(&summary, &Branding::default(), &style),
+        json(&summary),
+        csv(&summary),
+    ];
+    for rendering in &renderings {
+        let wrong = rendering.chars().find(|char| !matches!(char, '\n' | '\r') && !clean::is_shown(*char));
+        assert_eq!(wrong, None, "{rendering}");
+    }
+    let [text, markdown, html, _, _] = renderings;
+    assert!(text.contains("<script>"), "the text says what was written");
+    assert!(!html.contains("<script") && html.contains("&lt;script&gt;"), "{html}");
+    assert!(
+        !markdown.contains("<script") && !markdown.replace("\\]", "").contains("](") && !markdown.contains("http://"),
+        "{markdown}"
+    );
+}
+
+#[test]
+fn the_page_asks_for_nothing_from_elsewhere() {
+    let html = html(&hostile(), &Branding::default(), &Style::default());
+    for reach in ["src=", "href=", "url(", "@import", "<script", "<link", "<img", "<iframe", " onload"] {
+        assert!(!html.contains(reach), "{reach}");
+    }
+}
+
+#[test]
+fn no_data_is_no_data_in_every_rendering() {
+    let summary = crate::analyze::Adder::new(&crate::analyze::Question::default()).finish();
+    let (style, brand) = (Style::default(), Branding::default());
+    let renderings =
+        [text(&summary, &brand, &style), markdown(&summary, &brand, &style), html(&summary, &brand, &style)];
+    for rendering in renderings {
+        assert!(rendering.contains("No data") && !rendering.contains("0 %"), "{rendering}");
+    }
+    assert_eq!(csv(&summary).lines().count(), 1);
+}

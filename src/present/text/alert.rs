@@ -1,0 +1,189 @@
+//! Events in words: one line that says what it means, a sentence that says what to do.
+
+use crate::analyze::{EventKind, Incident, IncidentDetails};
+use crate::present::wording::clean::Clean;
+use crate::present::wording::numbers::counted;
+use crate::present::wording::words::{messages, shown, weekday};
+use jiff::civil::Date;
+use std::net::IpAddr;
+
+/// What happens, in a line without control characters.
+pub fn alert_text(incident: &Incident) -> String {
+    let domain = incident.policy_domain.as_ref().map_or_else(String::new, |domain| Clean::new(domain).to_string());
+    let since = weekday(incident.since);
+    let by = format!("seen by {}", counted(incident.reporters, "reporter", "reporters"));
+    let from = from(&incident.sources);
+    let amount = messages(incident.messages);
+    match &incident.details {
+        IncidentDetails::Key { dkim_domain, selector, lost } => format!(
+            "DKIM key broken: selector {} of {} has not verified since {since}: {amount}{from}, {by}; {}.",
+            Clean::new(selector),
+            Clean::new(dkim_domain),
+            fail(*lost, incident.messages),
+        ),
+        IncidentDetails::Spf { spf_domain, lost } => format!(
+            "SPF lost: the SPF record of {} has not authorized {} since {since}: {amount}, {by}; {}.",
+            Clean::new(spf_domain),
+            address_list(&incident.sources),
+            fail(*lost, incident.messages),
+        ),
+        IncidentDetails::Sender { name, passing } => {
+            let who = match name {
+                Some(name) => format!("{} (authenticates as {})", address_list(&incident.sources), Clean::new(name)),
+                None => address_list(&incident.sources),
+            };
+            let passing = if *passing == incident.messages {
+                "all pass DMARC".to_owned()
+            } else {
+                format!("{passing} of them pass DMARC")
+            };
+            format!("New sender of {domain}: {who}, {amount} since {since}, {by}; {passing}.")
+        }
+        IncidentDetails::Wave { blocked, addresses } => format!(
+            "Wave of spoofing: {} from {} used {domain} since {since}, {by}; receivers blocked {blocked} of them.",
+            counted(incident.messages, "unauthenticated message", "unauthenticated messages"),
+            counted(*addresses, "address", "addresses"),
+        ),
+        IncidentDetails::Rate { now, lowest } => format!(
+            "Pass rate fallen: {now:.1}% of the mail of {domain}'s known senders passes DMARC since {since}; before, it was never below {lowest:.1}% \
+             ({} fail, {by}).",
+            messages(incident.messages),
+        ),
+        IncidentDetails::Policy(tags) => {
+            let changed: Vec<String> = tags
+                .iter()
+                .map(|(tag, before, after)| format!("{tag} was {} and is {}", Clean::new(before), Clean::new(after)))
+                .collect();
+            format!("Policy of {domain} changed on {since}: {}, {by}.", changed.join(", "))
+        }
+        IncidentDetails::Dns(name, before, after) => {
+            let said = |text| match shown(text) {
+                text if text.is_empty() => "nothing".to_owned(),
+                text => format!("\"{text}\""),
+            };
+            format!("DNS record changed: {name} was {} and is {}.", said(before.as_ref()), said(after.as_ref()))
+        }
+        IncidentDetails::Silent { name: Some(name), usual } => format!(
+            "Reporter silent: {} ({}) has sent no report since {since}; its reports never came more than {} apart.",
+            Clean::new(name),
+            Clean::new(&incident.subject.as_str().into()),
+            days(*usual),
+        ),
+        IncidentDetails::Silent { name: None, usual } => {
+            format!(
+                "Domain silent: no report on {domain} has come since {since}; they never came more than {} apart.",
+                days(*usual)
+            )
+        }
+        IncidentDetails::Mailbox { name, why } => {
+            format!("Mailbox failing: {name} could not be read since {since}: {}.", Clean::new(why))
+        }
+        IncidentDetails::Rejected(items, why) => {
+            format!("{} could not be read; the newest: {}.", counted(*items, "new item", "new items"), Clean::new(why))
+        }
+        IncidentDetails::Store(what) => format!("Store damaged: {what}."),
+    }
+}
+
+/// What to do about it.
+pub fn alert_action(incident: &Incident) -> String {
+    let domain = incident.policy_domain.as_ref().map_or_else(String::new, |domain| Clean::new(domain).to_string());
+    match &incident.details {
+        IncidentDetails::Key { dkim_domain, selector, .. } => format!(
+            "Compare the TXT record at {}._domainkey.{} with the key that the sender signs with, and publish the right one.",
+            Clean::new(selector),
+            Clean::new(dkim_domain)
+        ),
+        IncidentDetails::Spf { spf_domain, .. } => format!(
+            "Add {} to the SPF record of {} again, or sign its mail with DKIM.",
+            address_list(&incident.sources),
+            Clean::new(spf_domain)
+        ),
+        IncidentDetails::Sender { .. } => format!(
+            "Find out whether it is yours. If it is, let it sign as {domain}; if not, say so with [[confirmed]] in the settings."
+        ),
+        IncidentDetails::Wave { blocked, .. } if blocked.saturating_mul(2) > incident.messages => {
+            "Nothing, if your own mail passes: receivers refuse it.".to_owned()
+        }
+        IncidentDetails::Wave { .. } => {
+            format!("`dmarquet summary --domain {domain}` says whether {domain} can enforce a stricter policy.")
+        }
+        IncidentDetails::Rate { .. } => {
+            format!("`dmarquet summary --domain {domain}` says which senders fail and why.")
+        }
+        IncidentDetails::Policy(_) => {
+            format!("If nobody of yours changed it, look at the TXT record at _dmarc.{domain}.")
+        }
+        IncidentDetails::Dns(name, ..) => format!("If nobody of yours changed it, look at the TXT record at {name}."),
+        IncidentDetails::Silent { name: Some(_), .. } => {
+            "Look whether its reports end in another folder or are refused; otherwise it has stopped reporting."
+                .to_owned()
+        }
+        IncidentDetails::Silent { name: None, .. } => {
+            format!("Look at `rua` in the TXT record at _dmarc.{domain}, and whether the mailbox takes its mail.")
+        }
+        IncidentDetails::Mailbox { .. } => {
+            "`dmarquet config check` tries the mailbox and says what is wrong.".to_owned()
+        }
+        IncidentDetails::Rejected(..) => "`dmarquet rejected list` names them and says why.".to_owned(),
+        IncidentDetails::Store(_) => "`dmarquet verify` names each damaged file; restore it from a backup.".to_owned(),
+    }
+}
+
+/// That it has ended. `was` is what was told of its beginning.
+pub fn alert_end(
+    kind: EventKind,
+    domain: Option<&str>,
+    subject: &str,
+    (since, day): (Date, Date),
+    reporters: u64,
+) -> String {
+    let by = match reporters {
+        0 => String::new(),
+        reporters => format!(", seen by {}", counted(reporters, "reporter", "reporters")),
+    };
+    let domain = Clean::new(&domain.unwrap_or_default().into());
+    let subject = Clean::new(&subject.into());
+    let what = match kind {
+        EventKind::KeyBroken => format!("signatures of {domain} with the key {subject} verify again"),
+        EventKind::SpfLost => format!("SPF authorizes the senders of {domain} again"),
+        EventKind::SpoofWave => format!("the wave of spoofing against {domain} is over"),
+        EventKind::PassRate => format!("the pass rate of {domain} is back"),
+        EventKind::ReporterSilent => format!("{subject} reports again"),
+        EventKind::DomainSilent => format!("reports on {domain} come again"),
+        EventKind::MailboxFailing => format!("mailbox {subject} is read again"),
+        EventKind::StoreDamaged => "all files of the store are there again".to_owned(),
+        _ => format!("{} is over", kind.word()),
+    };
+    format!("Resolved: {what}, since {}{by}. It began on {}.", weekday(day), weekday(since))
+}
+
+/// Clean any text that is shown beside these.
+pub fn alert_clean(text: &str) -> String {
+    Clean::new(&text.into()).to_string()
+}
+
+fn fail(lost: u64, all: u64) -> String {
+    match lost {
+        0 => "they pass DMARC all the same, by the other mechanism alone".to_owned(),
+        lost if lost == all => "all fail DMARC".to_owned(),
+        lost => format!("{lost} of them fail DMARC"),
+    }
+}
+
+fn days(days: i32) -> String {
+    counted(u64::try_from(days).unwrap_or(0), "day", "days")
+}
+
+fn from(sources: &[IpAddr]) -> String {
+    if sources.is_empty() { String::new() } else { format!(" from {}", address_list(sources)) }
+}
+
+fn address_list(sources: &[IpAddr]) -> String {
+    match sources {
+        [] => "unknown addresses".to_owned(),
+        [one] => one.to_string(),
+        [one, two] => format!("{one} and {two}"),
+        [one, rest @ ..] => format!("{one} and {} more addresses", rest.len()),
+    }
+}

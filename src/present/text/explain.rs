@@ -1,0 +1,158 @@
+//! One source explained, for a terminal: what it is, why, what to do, and the rows behind it.
+
+use super::summary::Writer;
+use crate::analyze::{ExplainedRow, Explanation, Foreign, Rate, SourceSummary};
+use crate::present::wording::clean::Clean;
+use crate::present::wording::numbers::{count, counted, percent};
+use crate::present::wording::style::Style;
+use crate::present::wording::words;
+
+/// How many addresses of a network are told one by one.
+const SHOWN_SOURCES: usize = 20;
+
+/// What is explained.
+fn title(explanation: &Explanation) -> String {
+    match explanation.source_ip {
+        None => "The unknown source".to_owned(),
+        Some(address) if explanation.prefix == if address.is_ipv4() { 32 } else { 128 } => address.to_string(),
+        Some(address) => format!("{address}/{}", explanation.prefix),
+    }
+}
+
+/// The numbers of one address; of one of several with the address before them.
+fn numbers(source: &SourceSummary, several: bool) -> String {
+    let share = |part| percent(Rate::of(part, source.sums.messages));
+    let address = source.source_ip.filter(|_| several).map(|address| format!("{address}: ")).unwrap_or_default();
+    format!(
+        "{address}{}, {} pass; DKIM aligned {}, SPF aligned {}; {} authenticated as another domain. Seen by {}, first on \
+         {}. Main result: {}.",
+        words::messages(source.sums.messages),
+        share(source.sums.dmarc_pass),
+        share(source.sums.dkim_aligned),
+        share(source.sums.spf_aligned),
+        count(source.authenticated_unaligned),
+        counted(source.reporters, "reporter", "reporters"),
+        words::weekday(source.first_seen),
+        words::cause(source.cause),
+    )
+}
+
+/// The explanation as text.
+pub fn explain(explanation: &Explanation, style: &Style) -> String {
+    let mut writer = Writer::new(*style);
+    let days = explanation.period.from.zip(explanation.period.to);
+    let days =
+        days.map(|(from, to)| format!(", {} to {}, UTC", words::weekday(from), words::weekday(to))).unwrap_or_default();
+    let found = explanation.sources.first().filter(|_| explanation.sources.len() == 1);
+    let host = found.and_then(|source| words::host(source.name.as_ref(), source.name_confirmed));
+    let network = found.and_then(|source| source.network.as_deref()).and_then(words::announced);
+    let known: Vec<String> = host.into_iter().chain(network).collect();
+    let host = if known.is_empty() { String::new() } else { format!(" ({})", known.join("; ")) };
+    writer.bold(&format!("{}{host}{days}", title(explanation)));
+    if explanation.sources.is_empty() {
+        writer.wrapped("Not seen in these days.", "");
+        return writer.finish();
+    }
+    for source in explanation.sources.iter().take(SHOWN_SOURCES) {
+        writer.wrapped(&numbers(source, explanation.sources.len() > 1), "");
+    }
+    let more = explanation.sources.len().saturating_sub(SHOWN_SOURCES) as u64;
+    if more > 0 {
+        writer
+            .wrapped(&format!("And {}; --format csv lists them.", counted(more, "more address", "more addresses")), "");
+    }
+    if !explanation.senders.is_empty() {
+        writer.head("WHAT IT IS TAKEN FOR");
+    }
+    for sender in &explanation.senders {
+        let evidence: Vec<String> = sender.evidence.iter().map(words::evidence).collect();
+        let evidence = if evidence.is_empty() { "nothing more is known".to_owned() } else { evidence.join("; ") };
+        let line = format!(
+            "{}: {}, {}. Evidence: {evidence}.",
+            words::sender(&sender.who),
+            words::role(sender.who.role),
+            words::why(sender.who.role, sender.cause)
+        );
+        writer.item("· ", &line);
+    }
+    if !explanation.actions.is_empty() {
+        writer.head("WHAT TO DO");
+    }
+    for action in &explanation.actions {
+        writer.item("· ", &format!("{} {}", words::change(action), words::action_evidence(action)));
+    }
+    writer.head("ITS ROWS, failing first");
+    explanation.rows.iter().for_each(|found| row(&mut writer, found));
+    if explanation.more_rows > 0 {
+        writer.wrapped(
+            &format!("And {}; export has them all.", counted(explanation.more_rows, "more row", "more rows")),
+            "",
+        );
+    }
+    writer.finish()
+}
+
+fn row(writer: &mut Writer, row: &ExplainedRow) {
+    let shown = |text: &Foreign, absent: &str| {
+        if text.as_written().is_empty() { absent.to_owned() } else { Clean::new(text).to_string() }
+    };
+    let aligned = |aligned: bool| if aligned { "aligned" } else { "not aligned" };
+    let verdict = if row.dmarc_pass { "pass" } else { "FAIL" };
+    writer.item(
+        "· ",
+        &format!(
+            "{} {verdict} {} as {} (policy of {}), says {}: {}.",
+            words::weekday(row.day),
+            words::messages(row.messages),
+            shown(&row.header_from, "nobody"),
+            shown(&row.policy_domain, "nobody"),
+            shown(&row.org_name, "nobody"),
+            words::cause(row.cause),
+        ),
+    );
+    let selector = if row.dkim_selector.as_written().is_empty() {
+        String::new()
+    } else {
+        format!(", selector {}", Clean::new(&row.dkim_selector))
+    };
+    let dkim = match row.dkim_domain.as_written() {
+        "" => "unsigned".to_owned(),
+        _ => format!(
+            "DKIM {} by {}{selector}, {}",
+            shown(&row.dkim_result, "no result"),
+            Clean::new(&row.dkim_domain),
+            aligned(row.dkim_aligned)
+        ),
+    };
+    let spf = format!(
+        "SPF {} for {}, {}",
+        shown(&row.spf_result, "no result"),
+        shown(&row.spf_domain, "nobody"),
+        aligned(row.spf_aligned)
+    );
+    let reason = if row.reason.as_written().is_empty() {
+        String::new()
+    } else {
+        format!(", because: {}", Clean::new(&row.reason))
+    };
+    writer.wrapped(&format!("{dkim}; {spf}; disposition {}{reason}", shown(&row.disposition, "not said")), "    ");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::weeks;
+
+    #[test]
+    fn a_source_is_explained_with_its_rows() {
+        let shown = explain(&weeks::eventful().explanation("198.51.100.77"), &Style::default());
+        let head: Vec<&str> = shown.lines().take(24).collect();
+        insta::assert_snapshot!(head.join("\n"));
+        assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+    }
+
+    #[test]
+    fn a_source_that_was_not_seen_says_so() {
+        assert!(explain(&weeks::eventful().explanation("192.0.2.99"), &Style::default()).contains("Not seen"));
+    }
+}

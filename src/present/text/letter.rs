@@ -1,0 +1,57 @@
+//! The text form of `check --message`: one mail, judged as a receiver does.
+
+use super::posture::{line, section, verdict};
+use crate::dns::dkim::Signature;
+use crate::dns::verify::message::Letter;
+
+/// Show what a receiver makes of a mail.
+pub fn letter(letter: &Letter) -> String {
+    let mut text = String::new();
+    let or = |value: &Option<String>, none: &str| value.clone().unwrap_or_else(|| none.to_owned());
+    line(&mut text, 0, &format!("From domain: {}", or(&letter.from, "none")));
+    line(&mut text, 0, &format!("Return path: <{}>", or(&letter.return_path, "unknown")));
+    let ip = letter.ip.map_or("an unknown address".to_owned(), |ip| ip.to_string());
+    line(&mut text, 0, &format!("Sent by: {ip} (HELO name: {})", or(&letter.helo, "unknown")));
+    letter.notes.iter().for_each(|note| line(&mut text, 1, note));
+    section(&mut text, "SPF");
+    match &letter.spf {
+        Some(spf) => {
+            let aligned = if spf.aligned { "aligned with From" } else { "not aligned with From" };
+            line(&mut text, 1, &format!("{}: {}; {aligned}", spf.domain, verdict(&spf.evaluation)));
+        }
+        None => line(&mut text, 1, "not evaluated: the mail does not say which address sent it, or has no return path"),
+    }
+    section(&mut text, "DKIM");
+    letter.signatures.iter().for_each(|one| signature(&mut text, one));
+    if letter.signatures.is_empty() {
+        line(&mut text, 1, "no signature");
+    }
+    section(&mut text, "DMARC");
+    match &letter.dmarc {
+        Some(dmarc) => line(&mut text, 1, &dmarc.text),
+        None => line(&mut text, 1, "not evaluated: From does not name exactly one domain"),
+    }
+    for unknown in &letter.unknown {
+        line(&mut text, 0, &format!("could not look up {}: {}", unknown.place, unknown.text));
+    }
+    text
+}
+
+fn signature(text: &mut String, signature: &Signature) {
+    let why = signature.why.as_ref().map_or(String::new(), |why| format!(" ({why})"));
+    let aligned = if signature.aligned { "; aligned with From" } else { "" };
+    line(text, 1, &format!("d={} s={}: {}{why}{aligned}", signature.d, signature.s, signature.result));
+    line(text, 2, &format!("a={} c={} i={}", signature.a, signature.c, signature.i));
+    line(text, 2, &format!("h={}", signature.h.join(":")));
+    line(text, 2, &format!("bh={}", signature.bh));
+    line(text, 2, &format!("b={}", signature.b));
+    let times = [("t", signature.t), ("x", signature.x), ("l", signature.l)];
+    let said: Vec<String> =
+        times.iter().filter(|(_, value)| *value != 0).map(|(tag, value)| format!("{tag}={value}")).collect();
+    if !said.is_empty() {
+        line(text, 2, &said.join(" "));
+    }
+    if signature.l != 0 {
+        line(text, 2, "l= leaves the rest of the body unsigned, so anyone can append to it");
+    }
+}

@@ -1,0 +1,13 @@
+//! Plain text for a terminal.
+
+pub(crate) mod alert;
+#[cfg(feature = "dns")]
+pub(crate) mod dns_changes;
+pub(crate) mod explain;
+#[cfg(feature = "dns")]
+pub(crate) mod letter;
+#[cfg(feature = "dns")]
+pub(crate) mod posture;
+#[cfg(feature = "dns")]
+pub(crate) mod simulation;
+pub(crate) mod summary;

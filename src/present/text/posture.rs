@@ -1,0 +1,236 @@
+//! A domain's mail setup as text for a person: what could not be checked, the findings, then the facts.
+
+use crate::dns::dkim::Selector;
+use crate::dns::finding::{self, Finding};
+use crate::dns::posture::domain::{Posture, Source};
+use crate::dns::spf::{Evaluation, Node, NodeState, TermFact};
+use crate::present::wording::clean::is_shown;
+use crate::present::wording::{numbers, words};
+use std::fmt::Write as _;
+
+/// Show a posture: first what could not be checked, then the findings, then the facts.
+pub fn posture(posture: &Posture) -> String {
+    let mut text = format!("{}\n", posture.domain);
+    if posture.exists == Some(false) {
+        line(&mut text, 0, "DNS has no such name. Check the spelling; this is how receivers treat mail from it.");
+    }
+    could_not_check(&mut text, posture);
+    text.push('\n');
+    if posture.findings.is_empty() && posture.unknown.is_empty() {
+        line(&mut text, 0, "No problems found.\n");
+    }
+    posture.findings.iter().for_each(|one| one_finding(&mut text, one));
+    // Each section begins with an empty line of its own.
+    text.truncate(text.trim_end_matches('\n').len() + 1);
+    dmarc(&mut text, posture);
+    spf(&mut text, posture);
+    section(&mut text, "DKIM");
+    posture.dkim.iter().for_each(|selector| dkim(&mut text, selector));
+    if posture.dkim.is_empty() {
+        line(&mut text, 1, "no selector known");
+    }
+    section(&mut text, "MX");
+    posture.mx_order.iter().for_each(|step| line(&mut text, 1, step));
+    if !posture.sources.is_empty() {
+        section(&mut text, "Sources in the reports");
+        posture.sources.iter().for_each(|one| source(&mut text, one));
+    }
+    text
+}
+
+/// Names listed of those that could not be looked up.
+const UNKNOWN_LISTED: usize = 10;
+
+fn could_not_check(text: &mut String, posture: &Posture) {
+    let number = posture.unknown.len();
+    if number == 0 {
+        return;
+    }
+    let plural = if number == 1 { "" } else { "s" };
+    line(text, 0, &format!("Could not check everything: {number} DNS lookup{plural} failed. Run it again later."));
+    for unknown in posture.unknown.iter().take(UNKNOWN_LISTED) {
+        line(text, 1, &format!("{}: {}", unknown.place, unknown.text));
+    }
+    if number > UNKNOWN_LISTED {
+        line(text, 1, &format!("and {} more", number - UNKNOWN_LISTED));
+    }
+}
+
+/// Show a finding: what to do, why, and the record to publish.
+fn one_finding(text: &mut String, finding: &Finding) {
+    line(text, 0, &format!("{:<6}  {}  {}", finding.severity.as_str(), finding.code.name, finding.place));
+    line(text, 2, &finding.text);
+    line(text, 2, finding.why);
+    if let Some(records) = &finding.publish {
+        line(text, 2, "Publish:");
+        records.lines().for_each(|record| line(text, 3, record));
+    }
+    finding.details.iter().for_each(|detail| line(text, 2, detail));
+    text.push('\n');
+}
+
+fn dmarc(text: &mut String, posture: &Posture) {
+    section(text, "DMARC");
+    match posture.dmarc.record() {
+        Some(found) => line(text, 1, &format!("_dmarc.{}: {}", found.domain, found.record.text)),
+        None if posture.dmarc.walk.is_none() => line(text, 1, "could not be looked up"),
+        None if posture.findings.iter().any(|finding| finding.code == &finding::DMARC_MISSING) => {
+            line(text, 1, "no record");
+        }
+        None => line(text, 1, "no valid record"),
+    }
+    posture.dmarc.meaning.iter().for_each(|words| line(text, 1, words));
+}
+
+fn spf(text: &mut String, posture: &Posture) {
+    section(text, "SPF");
+    for record in &posture.spf.records {
+        line(text, 1, record);
+    }
+    if let Some(tree) = &posture.spf.tree {
+        line(text, 1, &format!("DNS lookups: {} of 10; {} without an answer", tree.lookups, tree.voids));
+        node(text, tree, 2);
+    }
+    if let Some(others) = posture.spf.others {
+        line(text, 1, &format!("every other server: {}", others.as_str()));
+    }
+    if posture.spf.records.is_empty() {
+        let damaged = posture.findings.iter().any(|finding| finding.code == &finding::SPF_NEAR);
+        let words = match posture.exists {
+            None => "could not be looked up",
+            Some(_) if damaged => "no valid record",
+            Some(_) => "no record",
+        };
+        line(text, 1, words);
+    }
+    if let Some(asked) = &posture.ip {
+        line(text, 1, &format!("{}: {}", asked.address, verdict(&asked.evaluation)));
+    }
+}
+
+/// One line per domain: how many faults it has, and what they are called.
+pub fn postures(postures: &[Posture]) -> String {
+    let mut text = String::new();
+    for posture in postures {
+        let mut codes: Vec<&str> = posture
+            .findings
+            .iter()
+            .filter(|finding| finding.severity == finding::Severity::Fault)
+            .map(|finding| finding.code.name)
+            .collect();
+        codes.dedup();
+        let words = match (codes.len(), posture.unknown.len()) {
+            (0, 0) => "no faults found".to_owned(),
+            (0, _) => format!("could not be checked: {}", posture.unknown[0].text),
+            (_, 0) => codes.join(", "),
+            (_, unknown) => format!("{}; {unknown} could not be looked up", codes.join(", ")),
+        };
+        line(&mut text, 0, &format!("{}: {words}", posture.domain));
+    }
+    text
+}
+
+/// `pass by include:_spf.example.net > ip4:192.0.2.0/24`, with the cost.
+pub(crate) fn verdict(evaluation: &Evaluation) -> String {
+    let mut words = evaluation.result.as_str().to_owned();
+    let path: Vec<String> = evaluation.path.iter().map(|step| format!("{} ({})", step.term, step.domain)).collect();
+    if !path.is_empty() {
+        let _ = write!(words, " by {}", path.join(" > "));
+    }
+    if let Some(why) = &evaluation.why {
+        let _ = write!(words, ": {why}");
+    }
+    let plural = if evaluation.lookups == 1 { "" } else { "s" };
+    let _ = write!(words, "; {} DNS lookup{plural}, {} without an answer", evaluation.lookups, evaluation.voids);
+    if let Some(explanation) = &evaluation.explanation {
+        let _ = write!(words, "; explanation of the domain: {explanation}");
+    }
+    words
+}
+
+fn node(text: &mut String, of: &Node, depth: usize) {
+    for term in &of.terms {
+        let mark = if term.looks_up { "+1" } else { "  " };
+        let fact = match &term.fact {
+            TermFact::Nothing => String::new(),
+            TermFact::Addresses(addresses) => {
+                let all: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+                format!("  {}", all.join(", "))
+            }
+            TermFact::Dead(name) => format!("  {name} has no address"),
+            TermFact::TooManyHosts(hosts) => format!("  {hosts} hosts; the limit is 10"),
+            TermFact::Dynamic => "  depends on the message".into(),
+            TermFact::Unknown(name, kind, failure) => format!("  {name} {kind} could not be looked up: {failure}"),
+        };
+        let state = term.child.as_ref().map_or(String::new(), |child| state(child));
+        line(text, depth, &format!("{mark} {}{fact}{state}", term.text));
+        if let Some(child) = &term.child {
+            node(text, child, depth + 2);
+        }
+    }
+}
+
+fn state(child: &Node) -> String {
+    match &child.state {
+        NodeState::Record(_) if child.lookups > 0 => format!("  ({} more inside)", child.lookups),
+        NodeState::Record(_) => String::new(),
+        NodeState::Broken(_, error) => format!("  invalid: {error}"),
+        NodeState::None => "  has no SPF record".into(),
+        NodeState::Several(records) => format!("  has {} SPF records", records.len()),
+        NodeState::Loop => "  already above: a loop".into(),
+        NodeState::Unknown(failure) => format!("  could not be looked up: {failure}"),
+        NodeState::Cut => "  not followed: too many records".into(),
+    }
+}
+
+fn dkim(text: &mut String, selector: &Selector) {
+    let seen = selector.seen.as_ref().map_or(String::new(), |seen| {
+        let sources: Vec<String> = seen.sources.iter().take(5).map(ToString::to_string).collect();
+        format!(
+            "; last used {} by {}; {} of {} verified",
+            seen.last,
+            sources.join(", "),
+            numbers::count(seen.passed.max(0).unsigned_abs()),
+            messages(seen.messages)
+        )
+    });
+    line(text, 1, &format!("{}: {}{seen}", selector.selector, selector.state));
+}
+
+fn source(text: &mut String, source: &Source) {
+    let name = match source.naming.as_ref().map(|naming| naming.name()) {
+        Some(Some((name, true))) => format!("{name}, confirmed"),
+        Some(Some((name, false))) => format!("{name}, not confirmed"),
+        Some(None) => "no reverse DNS name".into(),
+        None => "name could not be looked up".into(),
+    };
+    let spf = source.spf.as_ref().map_or(String::new(), |evaluation| format!("; SPF today: {}", verdict(evaluation)));
+    let seen = &source.seen;
+    line(
+        text,
+        1,
+        &format!(
+            "{} ({name}): {}; {} passed DMARC, {} passed SPF aligned{spf}",
+            seen.address,
+            messages(seen.messages),
+            numbers::count(seen.dmarc_pass.max(0).unsigned_abs()),
+            numbers::count(seen.spf_aligned.max(0).unsigned_abs())
+        ),
+    );
+}
+
+fn messages(number: i64) -> String {
+    words::messages(number.max(0).unsigned_abs())
+}
+
+pub(crate) fn section(text: &mut String, name: &str) {
+    let _ = writeln!(text, "\n{name}");
+}
+
+/// One line, indented, with characters that must not be shown replaced: records contain untrusted text.
+pub(crate) fn line(text: &mut String, depth: usize, words: &str) {
+    text.extend(std::iter::repeat_n("  ", depth));
+    let ends = words.ends_with('\n');
+    text.extend(words.trim_end_matches('\n').chars().map(|char| if is_shown(char) { char } else { '\u{fffd}' }));
+    text.push_str(if ends { "\n\n" } else { "\n" });
+}

@@ -1,0 +1,281 @@
+//! A simulation as text for a person: the verdict, who loses, what else changes, what cannot be decided; and as JSON.
+
+use super::summary::Writer;
+use crate::analyze::{Foreign, Rate, Role};
+use crate::dns::dmarc::Policy;
+use crate::present::structured::json::written;
+use crate::present::wording::clean::Clean;
+use crate::present::wording::numbers::{count, counted, percent};
+use crate::present::wording::style::Style;
+use crate::present::wording::words;
+use crate::simulate::{LossCause, LostSender, ObstacleKind, RoleCount, Simulation, TreeWalkCheck, UndecidableReason};
+
+/// The JSON Schema (2020-12) of [`json`].
+pub const SIMULATION_SCHEMA: &str = include_str!("../structured/simulation.schema.json");
+
+/// Senders that the text lists; JSON has them all.
+const LISTED: usize = 40;
+/// Names that the text lists for each reason.
+const NAMES: usize = 3;
+
+/// The JSON form, indented, with a final line break.
+pub fn json(simulation: &Simulation) -> String {
+    written(simulation)
+}
+
+/// The text form.
+pub fn text(simulation: &Simulation, style: &Style) -> String {
+    let mut writer = Writer::new(*style);
+    let domain = Clean::new(&simulation.policy_domain);
+    writer.bold(&format!("{domain}: {}", verdict(simulation)));
+    writer.wrapped(&comparison(simulation), "");
+    writer.head("");
+    writer.wrapped(&numbers(simulation), "");
+    writer.wrapped(&consequence(simulation), "");
+    lost(&mut writer, simulation);
+    others(&mut writer, simulation);
+    if !simulation.undecidable.reasons.is_empty() {
+        writer.head("WHAT CANNOT BE DECIDED");
+        simulation.undecidable.reasons.iter().for_each(|reason| writer.item("· ", &undecidable(reason)));
+    }
+    checks(&mut writer, simulation);
+    writer.head("");
+    writer.wrapped(
+        "This is what the record asks of receivers. Each may have a policy of its own, and mail that no report is about \
+         is not in it.",
+        "",
+    );
+    writer.finish()
+}
+
+fn verdict(simulation: &Simulation) -> String {
+    let lost = &simulation.lost;
+    match (lost.messages, lost.unclear) {
+        (0, _) if simulation.undecidable.failed_lookups() > 0 => {
+            "not everything could be looked up; nothing else would be lost".to_owned()
+        }
+        (0, _) => "no legitimate mail would be lost".to_owned(),
+        (all, 0) => format!("{} would be lost", counted(all, "legitimate message", "legitimate messages")),
+        (all, unclear) if all == unclear => format!("{} from unclear senders would be lost", words::messages(all)),
+        (all, unclear) => {
+            format!("{} would be lost, {} of them from unclear senders", words::messages(all), count(unclear))
+        }
+    }
+}
+
+/// The two records, and the days.
+fn comparison(simulation: &Simulation) -> String {
+    let (now, then) = (&simulation.in_force, &simulation.proposed);
+    let seen = now.day.map_or("no report shows a policy".to_owned(), |day| {
+        format!("as the reports of {} show it", words::weekday(day))
+    });
+    let policy = if now.dmarc == then.dmarc {
+        format!("The policy stays {}, {seen}.", now.dmarc)
+    } else {
+        format!("The policy changes from {}, {seen}, to {}.", now.dmarc, then.dmarc)
+    };
+    let spf = then.spf.as_ref().map(|spf| format!("SPF becomes {}.", Clean::new(spf)));
+    let selectors: Vec<String> = then.removed_selectors.iter().map(|name| Clean::new(name).to_string()).collect();
+    let keys = (!selectors.is_empty()).then(|| match selectors.as_slice() {
+        [one] => format!("The DKIM key of selector {one} goes."),
+        several => format!("The DKIM keys of selectors {} go.", several.join(", ")),
+    });
+    let zone = then.zone_file.then(|| "The records of the zone file take the place of those in DNS.".to_owned());
+    let window = &simulation.window;
+    let days = format!(
+        "Tried on the mail of {}, {} to {} (UTC).",
+        counted(u64::from(window.weeks), "week", "weeks"),
+        words::weekday(window.from),
+        words::weekday(window.to)
+    );
+    [Some(policy), spf, keys, zone, Some(days)].into_iter().flatten().collect::<Vec<_>>().join(" ")
+}
+
+fn numbers(simulation: &Simulation) -> String {
+    let changes = &simulation.changes;
+    let judged = words::messages(simulation.judged.messages);
+    if changes.messages == 0 {
+        return format!("{judged} judged. Nothing changes for any of them.");
+    }
+    let parts: Vec<String> = [
+        (changes.newly_failing, "newly fail DMARC"),
+        (changes.newly_passing, "newly pass"),
+        (changes.stricter, "would be treated more strictly"),
+        (changes.milder, "would be treated less strictly"),
+    ]
+    .into_iter()
+    .filter(|(messages, _)| *messages > 0)
+    .map(|(messages, what)| format!("{} {what}", count(messages)))
+    .collect();
+    format!("{judged} judged. {} change: {}.", count(changes.messages), parts.join(", "))
+}
+
+fn consequence(simulation: &Simulation) -> String {
+    let (lost, tolerated) = (simulation.lost.messages, simulation.tolerated.messages);
+    let share = percent(Rate::of(lost, simulation.judged.messages));
+    match simulation.exit_code() {
+        1 if tolerated == 0 => format!("Lost: {} ({share} of all).", words::messages(lost)),
+        1 => format!("Lost: {} ({share} of all), more than the {} tolerated.", words::messages(lost), count(tolerated)),
+        2 => "The result depends on lookups that failed: run it again when DNS answers.".to_owned(),
+        _ if lost > 0 => {
+            format!(
+                "Lost: {} ({share} of all), no more than the {} tolerated.",
+                words::messages(lost),
+                count(tolerated)
+            )
+        }
+        _ => "Nothing is lost.".to_owned(),
+    }
+}
+
+fn lost(writer: &mut Writer, simulation: &Simulation) {
+    let senders = &simulation.lost.senders;
+    if senders.is_empty() {
+        return;
+    }
+    writer.head("WHO WOULD LOSE MAIL");
+    for sender in senders.iter().take(LISTED) {
+        let (messages, cause) = (words::messages(sender.messages), cause(sender, &simulation.policy_domain));
+        writer.item("· ", &format!("{}: {messages}. {cause}", who(sender)));
+        writer.wrapped(&example(sender), "  ");
+    }
+    let more = senders.len().saturating_sub(LISTED) as u64;
+    if more > 0 {
+        writer.wrapped(&format!("And {}; --format json lists them.", counted(more, "more sender", "more senders")), "");
+    }
+}
+
+/// `167.89.20.0/24 (SendGrid, 12 addresses), a service, probably yours`.
+fn who(sender: &LostSender) -> String {
+    let address = sender.address.clone().unwrap_or_else(|| "an unknown source".to_owned());
+    let name = sender.service.as_ref().or(sender.signs_as.as_ref()).or(sender.returns_to.as_ref());
+    let several = (sender.addresses > 1).then(|| counted(sender.addresses, "address", "addresses"));
+    let known: Vec<String> = name.map(|name| Clean::new(name).to_string()).into_iter().chain(several).collect();
+    let known = if known.is_empty() { String::new() } else { format!(" ({})", known.join(", ")) };
+    format!("{address}{known}, {}", words::role(sender.role))
+}
+
+fn cause(sender: &LostSender, domain: &Foreign) -> String {
+    let other = sender.signs_as.as_ref().or(sender.returns_to.as_ref()).filter(|name| *name != domain);
+    match (sender.cause, other) {
+        (LossCause::Policy, Some(other)) if sender.role != Role::Own => {
+            format!("They fail DMARC already: they authenticate only as {}.", Clean::new(other))
+        }
+        (LossCause::Policy, _) => "They fail DMARC already.".to_owned(),
+        (LossCause::Dkim, _) => "They pass by DKIM alone now, and would not.".to_owned(),
+        (LossCause::Spf, _) => "They pass by SPF alone now, and would not.".to_owned(),
+        (LossCause::DkimAndSpf, _) => "They pass by DKIM and SPF now, and would by neither.".to_owned(),
+    }
+}
+
+fn example(sender: &LostSender) -> String {
+    let example = &sender.example;
+    let dkim: Vec<String> = example.dkim.iter().map(|signature| Clean::new(signature).to_string()).collect();
+    let dkim = if dkim.is_empty() { "unsigned".to_owned() } else { format!("DKIM {}", dkim.join(", ")) };
+    let spf = example.spf.as_ref().map(|spf| format!(", SPF {}", Clean::new(spf))).unwrap_or_default();
+    let reporter = if example.org_name.as_written().is_empty() {
+        String::new()
+    } else {
+        format!(" from {}", Clean::new(&example.org_name))
+    };
+    format!(
+        "For example {}{reporter}: From {}, {dkim}{spf}. {}, and would be {}.",
+        words::weekday(example.day),
+        Clean::new(&example.header_from),
+        words::capital(treated(example.fate)),
+        treated(example.proposed_fate)
+    )
+}
+
+const fn treated(policy: Policy) -> &'static str {
+    match policy {
+        Policy::None => "not blocked",
+        Policy::Quarantine => "quarantined",
+        Policy::Reject => "rejected",
+    }
+}
+
+/// What changes beside the losses.
+fn others(writer: &mut Writer, simulation: &Simulation) {
+    let roles = &simulation.changes.roles;
+    if roles.is_empty() {
+        return;
+    }
+    writer.head("WHOSE MAIL CHANGES");
+    for count in roles {
+        writer.item("· ", &of_role(count));
+    }
+}
+
+fn of_role(count: &RoleCount) -> String {
+    let whose = match count.role {
+        Role::Own => "Yours",
+        Role::Vendor => "Services that are probably yours",
+        Role::Forwarder => "Forwarders",
+        Role::List => "Mailing lists",
+        Role::Unclear => "Unclear senders",
+        Role::Suspect => "Suspects, probably spoofing",
+    };
+    let how: Vec<String> = [(count.stricter, "more strictly"), (count.milder, "less strictly")]
+        .into_iter()
+        .filter(|(messages, _)| *messages > 0)
+        .map(|(messages, how)| format!("{} treated {how}", crate::present::wording::numbers::count(messages)))
+        .collect();
+    let how = if how.is_empty() { "none treated otherwise".to_owned() } else { how.join(", ") };
+    format!("{whose}: {}, {how}", words::messages(count.messages))
+}
+
+fn undecidable(reason: &UndecidableReason) -> String {
+    let messages = words::messages(reason.messages);
+    let names: Vec<String> = reason.details.iter().take(NAMES).map(|name| Clean::new(name).to_string()).collect();
+    let more = reason.more_details + reason.details.len().saturating_sub(NAMES) as u64;
+    let more = if more > 0 { format!(", and {} more", count(more)) } else { String::new() };
+    let names = format!("{}{more}", names.join("; "));
+    match reason.reason {
+        ObstacleKind::SenderUnsaid => format!(
+            "{messages}: the SPF record asks for the local part of the return path or the HELO name, which no report holds."
+        ),
+        ObstacleKind::ReportIncomplete => {
+            format!("{messages}: the report leaves out what decides, such as a selector or an address.")
+        }
+        ObstacleKind::KeyReplaced => format!(
+            "{messages}: the key is not the one in DNS, and no report says whether the sender signs with it: {names}."
+        ),
+        ObstacleKind::LookupFailed => format!("{messages}: a lookup failed: {names}."),
+    }
+}
+
+/// The simulation held against receivers, and against another way to find the organization.
+fn checks(writer: &mut Writer, simulation: &Simulation) {
+    let test = simulation.test_mode;
+    let walk = simulation.tree_walk.as_ref().filter(|walk| walk.messages > 0);
+    if test.messages == 0 && walk.is_none() {
+        return;
+    }
+    writer.head("HOW SURE THIS IS");
+    if test.messages > 0 {
+        writer.item(
+            "· ",
+            &format!(
+                "Receivers said of {} that test mode (t=y) spared them; the simulation says the same of {} ({}).",
+                words::messages(test.messages),
+                count(test.agree),
+                percent(Rate::of(test.agree, test.messages))
+            ),
+        );
+    }
+    if let Some(walk) = walk {
+        writer.item("· ", &tree_walk(walk));
+    }
+}
+
+fn tree_walk(walk: &TreeWalkCheck) -> String {
+    let names: Vec<String> = walk.header_from.iter().map(|name| Clean::new(name).to_string()).collect();
+    format!(
+        "Receivers that find the organization by the tree walk of RFC 9989 instead of the suffix list would judge {} \
+         otherwise, {} of them more strictly: From {}.",
+        words::messages(walk.messages),
+        count(walk.stricter),
+        names.join(", ")
+    )
+}

@@ -1,0 +1,7 @@
+//! Words and numbers as people read them, and the text of strangers made safe to show.
+
+pub(crate) mod branding;
+pub mod clean;
+pub(crate) mod numbers;
+pub(crate) mod style;
+pub(crate) mod words;

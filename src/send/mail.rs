@@ -1,0 +1,375 @@
+//! A mail put together and handed over: to a server, or to the local sendmail.
+
+use super::{sendmail, smtp};
+use crate::fetch::mailbox::Redaction;
+use crate::fetch::mailbox::tls::trust;
+use lettre::Message;
+use lettre::address::Envelope;
+use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};
+use lettre::message::{Mailbox, MultiPart, SinglePart};
+use secrecy::SecretString;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+/// How long a server may usually take for one step.
+pub const PATIENCE: Duration = Duration::from_mins(1);
+
+/// How long a local program may usually take: it may look into the mail, and ask others about it.
+pub const PROGRAM_PATIENCE: Duration = Duration::from_mins(5);
+
+/// What is to be said, to whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Letter {
+    /// The sender, as `dmarc@example.com` or `DMARC <dmarc@example.com>`.
+    pub from: String,
+    /// The recipients; at least one.
+    pub to: Vec<String>,
+    /// Where answers go; `None`: to the sender.
+    pub reply_to: Option<String>,
+    /// The subject.
+    pub subject: String,
+    /// The text, for readers without HTML.
+    pub text: String,
+    /// The same as HTML.
+    pub html: String,
+    /// When it was written.
+    pub date: SystemTime,
+}
+
+/// The way out.
+#[derive(Debug, Clone)]
+pub enum Route {
+    /// A server.
+    Server(Server),
+    /// A local program that is called as sendmail is.
+    Sendmail {
+        /// The program.
+        program: PathBuf,
+        /// How long it may take; then it is stopped.
+        patience: Duration,
+    },
+}
+
+/// A server to submit mail to.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// Name or address; with TLS the certificate must name it.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// How the connection is secured.
+    pub security: Security,
+    /// One more trusted root, PEM.
+    pub ca_file: Option<PathBuf>,
+    /// Account and password, where the server wants them.
+    pub login: Option<(String, SecretString)>,
+    /// The name to greet with; without one, the address that the connection comes from.
+    pub hello: Option<String>,
+    /// How long it may take for one step.
+    pub patience: Duration,
+}
+
+/// How the connection is secured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Security {
+    /// TLS from the first byte.
+    Tls,
+    /// TLS by STARTTLS, never without.
+    StartTls,
+    /// None; the caller has made sure that the server is this machine.
+    None,
+}
+
+/// Why a mail did not leave.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// An address is none.
+    #[error("{role} {address}: expected an address, as postmaster@example.com, found {why}")]
+    Address {
+        /// `from`, `to` or `reply_to`.
+        role: &'static str,
+        /// As given.
+        address: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The mail could not be put together.
+    #[error("mail: expected parts that fit together, found: {0}")]
+    Compose(String),
+    /// The file of trusted roots is unusable, or the system's are.
+    #[error("{0}")]
+    Roots(String),
+    /// The server or the program did not take the mail.
+    #[error("{route} {why}")]
+    NotTaken {
+        /// `host:port`, or the program.
+        route: String,
+        /// What it did, as the rest of a sentence. A server's words may be in it: cleaned when shown.
+        why: String,
+    },
+}
+
+/// A mail, ready to leave.
+#[derive(Debug, Clone)]
+pub struct Mail {
+    envelope: Envelope,
+    bytes: Vec<u8>,
+}
+
+/// RFC 3834 section 5: no vacation notice shall answer this.
+#[derive(Debug, Clone)]
+struct AutoSubmitted;
+
+impl Header for AutoSubmitted {
+    fn name() -> HeaderName {
+        HeaderName::new_from_ascii_str("Auto-Submitted")
+    }
+
+    fn parse(_: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self)
+    }
+
+    fn display(&self) -> HeaderValue {
+        HeaderValue::new(Self::name(), "auto-generated".to_owned())
+    }
+}
+
+impl Letter {
+    /// Put the mail together: `multipart/alternative`, text first.
+    ///
+    /// # Errors
+    /// [`SendError`] where an address is none.
+    pub fn compose(&self) -> Result<Mail, SendError> {
+        let from = address("from", &self.from)?;
+        let id = self.message_id(from.email.domain());
+        let mut message = Message::builder()
+            .from(from)
+            .subject(self.subject.as_str())
+            .date(self.date)
+            .message_id(Some(id))
+            .header(AutoSubmitted);
+        for to in &self.to {
+            message = message.to(address("to", to)?);
+        }
+        if let Some(reply_to) = &self.reply_to {
+            message = message.reply_to(address("reply_to", reply_to)?);
+        }
+        let part = |kind, body: &str| SinglePart::builder().header(kind).body(body.to_owned());
+        let parts = MultiPart::alternative()
+            .singlepart(part(ContentType::TEXT_PLAIN, &self.text))
+            .singlepart(part(ContentType::TEXT_HTML, &self.html));
+        let message = message.multipart(parts).map_err(|error| SendError::Compose(error.to_string()))?;
+        Ok(Mail { envelope: message.envelope().clone(), bytes: message.formatted() })
+    }
+}
+
+impl Letter {
+    /// An id under the sender's domain, as RFC 5322 section 3.6.4 advises: what else names a host may be anybody's.
+    fn message_id(&self, domain: &str) -> String {
+        let mut hash = blake3::Hasher::new();
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        hash.update(&now.as_nanos().to_le_bytes()).update(&std::process::id().to_le_bytes());
+        for text in [&self.from, &self.to.join(","), &self.subject, &self.text] {
+            hash.update(text.as_bytes()).update(&[0]);
+        }
+        format!("<{}.dmarquet@{domain}>", &hash.finalize().to_hex()[..32])
+    }
+}
+
+impl Mail {
+    /// The mail as it leaves: an `.eml`.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Hand it over on its own, as [`Outbox::send`].
+    ///
+    /// # Errors
+    /// [`SendError`] with what the server or program said, without any part of the password.
+    pub fn send(&self, route: &Route) -> Result<Vec<RefusedRecipient>, SendError> {
+        Outbox::new(route.clone()).send(self)
+    }
+}
+
+/// A recipient that the server refused while it took the mail for others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedRecipient {
+    /// The address.
+    pub address: String,
+    /// What the server said, as the rest of a sentence that begins with its name. Cleaned when shown.
+    pub why: String,
+}
+
+/// Mails in one conversation: servers count the connections of a client.
+const MAILS: usize = 50;
+
+/// A way out that stays open from one mail to the next.
+pub struct Outbox {
+    route: Route,
+    session: Option<smtp::Session>,
+    /// Why the server could not be reached: nobody waits for that again.
+    unreachable: Option<String>,
+    secrets: Redaction,
+}
+
+impl Outbox {
+    /// Nothing is opened before the first mail.
+    pub fn new(route: Route) -> Self {
+        let secrets = Redaction::default();
+        if let Route::Server(Server { login: Some((_, password)), .. }) = &route {
+            secrets.add(password);
+        }
+        Self { route, session: None, unreachable: None, secrets }
+    }
+
+    /// Hand a mail over. Returns the recipients that the server refused; it took the mail for all others, and one at least.
+    ///
+    /// # Errors
+    /// [`SendError`] with what the server or program said, without any part of the password. Where the server could not be
+    /// reached, all later mails fail at once.
+    pub fn send(&mut self, mail: &Mail) -> Result<Vec<RefusedRecipient>, SendError> {
+        match &self.route {
+            Route::Server(server) => {
+                let server = server.clone();
+                self.submit(&server, mail)
+            }
+            Route::Sendmail { program, patience } => sendmail::run(program, *patience, &mail.envelope, &mail.bytes)
+                .map(|()| Vec::new())
+                .map_err(|why| SendError::NotTaken { route: program.display().to_string(), why }),
+        }
+    }
+
+    fn submit(&mut self, server: &Server, mail: &Mail) -> Result<Vec<RefusedRecipient>, SendError> {
+        loop {
+            let mut session = match self.session.take() {
+                Some(session) => session,
+                None => self.open(server)?,
+            };
+            match session.submit(&mail.envelope, &mail.bytes) {
+                Ok(refused) => {
+                    if session.taken() < MAILS {
+                        self.session = Some(session);
+                    } else {
+                        session.quit();
+                    }
+                    let refused = refused.into_iter();
+                    let clean =
+                        |(address, why): (String, String)| RefusedRecipient { address, why: self.secrets.clean(&why) };
+                    return Ok(refused.map(clean).collect());
+                }
+                // Servers end a conversation after so many mails, or after some quiet time: that says nothing of this one.
+                Err(fault) if fault.at_start && session.taken() > 0 => {}
+                Err(fault) => {
+                    self.session = session.reset();
+                    return Err(self.not_taken(server, &fault.why));
+                }
+            }
+        }
+    }
+
+    fn open(&mut self, server: &Server) -> Result<smtp::Session, SendError> {
+        if let Some(why) = &self.unreachable {
+            return Err(self.not_taken(server, why));
+        }
+        let trust = match server.security {
+            Security::Tls | Security::StartTls => Some(trust(server.ca_file.as_deref()).map_err(SendError::Roots)?),
+            Security::None => None,
+        };
+        smtp::Session::open(server, trust).map_err(|why| {
+            let error = self.not_taken(server, &why);
+            self.unreachable = Some(why);
+            error
+        })
+    }
+
+    fn not_taken(&self, server: &Server, why: &str) -> SendError {
+        SendError::NotTaken { route: format!("{}:{}", server.host, server.port), why: self.secrets.clean(why) }
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        if let Some(session) = self.session.take() {
+            session.quit();
+        }
+    }
+}
+
+/// Whether a text is an address that mail can go to, as `postmaster@example.com` or `IT <it@example.com>`.
+pub fn is_address(text: &str) -> bool {
+    address("to", text).is_ok()
+}
+
+fn address(role: &'static str, text: &str) -> Result<Mailbox, SendError> {
+    text.parse().map_err(|error: lettre::address::AddressError| SendError::Address {
+        role,
+        address: text.to_owned(),
+        why: error.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Letter, Route, SendError};
+    use std::path::PathBuf;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    fn letter() -> Letter {
+        Letter {
+            from: "DMARC <dmarc@example.com>".to_owned(),
+            to: vec!["a@example.net".to_owned(), "b@example.org".to_owned()],
+            reply_to: None,
+            subject: "Übersicht 2026-W47\r\nBcc: c@example.org".to_owned(),
+            text: "plain\n".to_owned(),
+            html: "<p>page</p>".to_owned(),
+            date: UNIX_EPOCH + Duration::from_secs(1_795_000_000),
+        }
+    }
+
+    #[test]
+    fn a_mail_has_text_before_html_and_asks_for_no_answer() {
+        let mail = letter().compose().unwrap();
+        let parsed = mailparse::parse_mail(mail.bytes()).unwrap();
+        assert_eq!(parsed.ctype.mimetype, "multipart/alternative");
+        let kinds: Vec<_> = parsed.subparts.iter().map(|part| part.ctype.mimetype.as_str()).collect();
+        assert_eq!(kinds, ["text/plain", "text/html"]);
+        assert_eq!(parsed.subparts[0].get_body().unwrap().trim_end(), "plain");
+        let header = |name: &str| parsed.headers.iter().find(|header| header.get_key() == name).unwrap().get_value();
+        assert_eq!(header("Auto-Submitted"), "auto-generated");
+        let id = header("Message-ID");
+        assert!(id.starts_with('<') && id.ends_with(".dmarquet@example.com>"), "{id}");
+        let again = letter().compose().unwrap();
+        assert_ne!(mail.bytes(), again.bytes(), "two mails, two ids");
+        assert_eq!(header("Date"), "Wed, 18 Nov 2026 11:06:40 +0000");
+        assert_eq!(header("To"), "a@example.net, b@example.org");
+    }
+
+    #[test]
+    fn a_line_end_in_a_subject_forges_no_header() {
+        let mail = letter().compose().unwrap();
+        let parsed = mailparse::parse_mail(mail.bytes()).unwrap();
+        assert!(parsed.headers.iter().all(|header| header.get_key() != "Bcc"));
+        assert_eq!(mail.envelope.to().len(), 2);
+    }
+
+    #[test]
+    fn an_address_that_is_none_is_named() {
+        let error = Letter { to: vec!["nobody".to_owned()], ..letter() }.compose().unwrap_err();
+        assert!(
+            error.to_string().starts_with("to nobody: expected an address, as postmaster@example.com, found "),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_sendmail_that_is_missing_or_fails_is_an_error() {
+        let mail = letter().compose().unwrap();
+        for (program, said) in [("/nonexistent/sendmail", "No such file"), ("/bin/false", "ended with exit status: 1")]
+        {
+            let route = Route::Sendmail { program: PathBuf::from(program), patience: Duration::from_mins(1) };
+            let error = mail.send(&route).unwrap_err();
+            assert!(matches!(error, SendError::NotTaken { .. }) && error.to_string().contains(said), "{error}");
+        }
+    }
+}

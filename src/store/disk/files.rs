@@ -1,0 +1,167 @@
+//! Durable file operations: every file and folder of a store is made, named and removed here.
+//!
+//! A file is written and synced under a hidden name first. It gets its own name by a rename that replaces nothing.
+
+use super::access;
+use super::layout::Layout;
+use crate::store::error::StoreError;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
+use std::fs::File;
+use std::io::{self, BufWriter, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+/// Size and hash of a file, to tell whether its bytes are the ones that were written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seal {
+    pub(crate) bytes: u64,
+    /// BLAKE3.
+    pub(crate) hash: [u8; 32],
+}
+
+impl Seal {
+    /// The seal of an existing file.
+    pub(crate) fn of(path: &Path) -> Result<Self, StoreError> {
+        let mut hasher = blake3::Hasher::new();
+        let hashed = File::open(path).and_then(|file| hasher.update_reader(file).map(drop));
+        hashed.map_err(StoreError::io(path, "reading the file"))?;
+        Ok(Self { bytes: hasher.count(), hash: *hasher.finalize().as_bytes() })
+    }
+}
+
+/// A file being written, hashed on the way.
+pub(crate) struct Sealed {
+    out: BufWriter<File>,
+    hasher: blake3::Hasher,
+}
+
+impl Write for Sealed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Write a file and make its bytes durable. A file that has this name is removed first, never written into: it may be a
+/// link to another.
+pub(crate) fn write_file(path: &Path, write: impl FnOnce(&mut Sealed) -> io::Result<()>) -> Result<Seal, StoreError> {
+    remove_file(path, "replacing the file")?;
+    let run = || {
+        let file = access::create_file(path)?;
+        let mut sealed = Sealed { out: BufWriter::with_capacity(1 << 16, file), hasher: blake3::Hasher::new() };
+        write(&mut sealed)?;
+        sealed.flush()?;
+        access::finish_file(path, sealed.out.get_ref())?;
+        sealed.out.get_ref().sync_all()?;
+        Ok(Seal { bytes: sealed.hasher.count(), hash: *sealed.hasher.finalize().as_bytes() })
+    };
+    run().map_err(StoreError::io(path, "writing the file"))
+}
+
+/// Remove a file; a missing one is fine.
+pub(crate) fn remove_file(path: &Path, doing: &'static str) -> Result<(), StoreError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(StoreError::io(path, doing)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Rename a file without replacing another: false where the new name is taken.
+pub(crate) fn rename_new(from: &Path, to: &Path) -> Result<bool, StoreError> {
+    let failed = || StoreError::io(to, "renaming the file");
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Ok(()) => Ok(true),
+        Err(Errno::EXIST) => Ok(false),
+        // The file system knows no such rename. A link replaces nothing either.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => match std::fs::hard_link(from, to) {
+            Ok(()) => std::fs::remove_file(from).map(|()| true).map_err(failed()),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+            // Nor links. The caller holds the lock and names are unique: nobody takes this one in between.
+            Err(_) if to.try_exists().map_err(failed())? => Ok(false),
+            Err(_) => std::fs::rename(from, to).map(|()| true).map_err(failed()),
+        },
+        Err(error) => Err(failed()(error.into())),
+    }
+}
+
+/// Exchange two folders in one step: false where the file system cannot.
+pub(crate) fn exchange(one: &Path, other: &Path) -> Result<bool, StoreError> {
+    match renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE) {
+        Ok(()) => {}
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => return Ok(false),
+        Err(error) => return Err(StoreError::io(other, "exchanging the folder")(error.into())),
+    }
+    [one, other].into_iter().filter_map(Path::parent).try_for_each(sync_folder)?;
+    Ok(true)
+}
+
+/// Make the names in a folder durable.
+pub(crate) fn sync_folder(folder: &Path) -> Result<(), StoreError> {
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(StoreError::io(folder, "syncing the folder"))
+}
+
+/// The names in a folder, sorted; none where there is no such folder.
+pub(crate) fn list(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let failed = || StoreError::io(folder, "reading the folder");
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed()(error)),
+    };
+    let mut paths: Vec<PathBuf> =
+        entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>().map_err(failed())?;
+    paths.sort_unstable();
+    Ok(paths)
+}
+
+/// Open a file by its own name or by the hidden one that it has until its commit has renamed it.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    let missing = |error: &io::Error| error.kind() == ErrorKind::NotFound;
+    match File::open(path) {
+        // In between it may have been renamed: then it is under its own name.
+        Err(error) if missing(&error) => match File::open(Layout::temporary(path)) {
+            Err(error) if missing(&error) => File::open(path),
+            other => other,
+        },
+        other => other,
+    }
+}
+
+/// The name under which [`open`] finds a file now.
+pub(crate) fn standing(path: &Path) -> PathBuf {
+    let hidden = Layout::temporary(path);
+    if !path.exists() && hidden.exists() { hidden } else { path.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rename_replaces_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (new, old) = (dir.path().join("new"), dir.path().join("old"));
+        std::fs::write(&new, "new").unwrap();
+        std::fs::write(&old, "old").unwrap();
+        assert!(!rename_new(&new, &old).unwrap());
+        assert_eq!(std::fs::read_to_string(&old).unwrap(), "old");
+        std::fs::remove_file(&old).unwrap();
+        assert!(rename_new(&new, &old).unwrap());
+        assert_eq!(std::fs::read_to_string(&old).unwrap(), "new");
+    }
+
+    #[test]
+    fn a_file_is_never_written_through_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let (target, link) = (dir.path().join("target"), dir.path().join("link"));
+        std::fs::write(&target, "kept").unwrap();
+        std::fs::hard_link(&target, &link).unwrap();
+        write_file(&link, |out| out.write_all(b"other")).unwrap();
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), "kept");
+    }
+}

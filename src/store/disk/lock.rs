@@ -1,0 +1,212 @@
+//! One writer at a time: a lock of the kernel that dies with its holder, and a check that it really excludes.
+//!
+//! The ledger names the writer too ([`crate::store::ledger::database::Ledger::claim`]): that row holds where the file `lock` was removed, or
+//! where locks do not reach the other host.
+
+use super::access;
+use super::layout::Layout;
+use crate::store::error::StoreError;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::fs::{File, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// A writer, told apart from all others. What cannot be found out on this system is empty.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Owner {
+    pid: u32,
+    since: String,
+    /// When the process started, in the kernel's ticks: a process id alone is used again.
+    #[serde(default)]
+    started: String,
+    /// The process ids of another namespace, as of a container, mean nothing here.
+    #[serde(default)]
+    namespace: String,
+    #[serde(default)]
+    boot: String,
+    #[serde(default)]
+    machine: String,
+}
+
+/// What is known of a writer that did not say good-bye.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// It runs.
+    Alive,
+    /// It does not.
+    Dead,
+    /// Its process cannot be looked at from here, but it is of this kernel, whose locks we hold.
+    Elsewhere,
+    /// It is of another host.
+    Foreign,
+}
+
+impl Owner {
+    /// This process.
+    fn current(now: Timestamp) -> Self {
+        let read = |path: &str| std::fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default();
+        let namespace = std::fs::read_link("/proc/self/ns/pid");
+        Self {
+            pid: std::process::id(),
+            since: now.to_string(),
+            started: started(std::process::id()).unwrap_or_default(),
+            namespace: namespace.map(|link| link.to_string_lossy().into_owned()).unwrap_or_default(),
+            boot: read("/proc/sys/kernel/random/boot_id"),
+            machine: read("/etc/machine-id"),
+        }
+    }
+
+    /// Read what [`Owner::text`] wrote.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
+    /// As JSON on one line.
+    pub(crate) fn text(&self) -> String {
+        serde_json::to_string(self).expect("plain texts serialize")
+    }
+
+    /// Whether this writer still runs, seen from another.
+    pub(crate) fn life(&self, here: &Self) -> Life {
+        if self.boot != here.boot {
+            let restarted = !self.machine.is_empty() && self.machine == here.machine;
+            return if restarted { Life::Dead } else { Life::Foreign };
+        }
+        if self.namespace != here.namespace {
+            return Life::Elsewhere;
+        }
+        // An earlier writer of this very process; where the kernel tells nothing of processes, the lock decides.
+        if self.pid == here.pid || self.started.is_empty() {
+            return Life::Dead;
+        }
+        if started(self.pid).as_ref() == Some(&self.started) { Life::Alive } else { Life::Dead }
+    }
+}
+
+impl std::fmt::Display for Owner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "process {} since {}", self.pid, self.since)
+    }
+}
+
+/// When a process started, in ticks since the system did; none where there is no such process or no `/proc`.
+fn started(pid: u32) -> Option<String> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The second field is the program's name in parentheses, which may hold anything; the start is the 22nd.
+    let (_, behind) = stat.rsplit_once(')')?;
+    behind.split_ascii_whitespace().nth(19).map(str::to_owned)
+}
+
+/// Held as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    file: File,
+    path: PathBuf,
+    pub(crate) owner: Owner,
+    /// Whom the file named when the lock was taken: a writer that ended without letting go.
+    pub(crate) left: Option<Owner>,
+}
+
+impl Lock {
+    /// Take the lock, or say who has it. Where the file system does not lock, nobody may write.
+    pub(crate) fn take(layout: &Layout, now: Timestamp) -> Result<Self, StoreError> {
+        let path = layout.lock();
+        let failed = || StoreError::io(&path, "locking the store");
+        let mut file = access::open_file(&path).map_err(failed())?;
+        let mut text = String::new();
+        let locked = file.try_lock();
+        let _ = (&file).take(2000).read_to_string(&mut text);
+        let (holder, left) = text.split_once('\n').unwrap_or((&text, ""));
+        match locked {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let holder = if holder.trim().is_empty() { "another process" } else { holder.trim() };
+                return Err(StoreError::Busy { path, holder: holder.to_owned() });
+            }
+            Err(TryLockError::Error(error)) => return Err(failed()(error)),
+        }
+        // A lock that a second one of ours does not run into excludes nobody.
+        let second = File::open(&path).map_err(failed())?;
+        if !matches!(second.try_lock(), Err(TryLockError::WouldBlock)) {
+            return Err(StoreError::NoLocks { path });
+        }
+        let left = Owner::parse(left.trim());
+        let lock =
+            Self { file: file.try_clone().map_err(failed())?, path: path.clone(), owner: Owner::current(now), left };
+        lock.check()?;
+        let text = format!("{}\n{}\n", lock.owner, lock.owner.text());
+        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(text.as_bytes())).map_err(failed())?;
+        Ok(lock)
+    }
+
+    /// Whether the file that is locked still is the one that others lock.
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        let held = self.file.metadata().map_err(StoreError::io(&self.path, "looking at the lock"))?;
+        let same = |found: &std::fs::Metadata| (found.dev(), found.ino()) == (held.dev(), held.ino());
+        if std::fs::metadata(&self.path).is_ok_and(|found| same(&found)) {
+            return Ok(());
+        }
+        Err(StoreError::LockLost { path: self.path.clone() })
+    }
+
+    /// The file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // An empty file says that the writer ended well. The lock itself ends with the file.
+        let _ = self.file.set_len(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owner() -> Owner {
+        Owner {
+            namespace: "pid:[1]".into(),
+            boot: "b".into(),
+            machine: "m".into(),
+            ..Owner::current(Timestamp::UNIX_EPOCH)
+        }
+    }
+
+    #[test]
+    fn a_writer_is_dead_only_where_that_is_known() {
+        let here = owner();
+        let parent = std::os::unix::process::parent_id();
+        let alive = Owner { pid: parent, started: started(parent).unwrap_or_default(), ..owner() };
+        if !alive.started.is_empty() {
+            assert_eq!(alive.life(&here), Life::Alive);
+            assert_eq!(Owner { started: "1".into(), ..alive.clone() }.life(&here), Life::Dead, "the id was used again");
+        }
+        assert_eq!(Owner { boot: "other".into(), ..alive.clone() }.life(&here), Life::Dead, "this host was restarted");
+        for machine in ["", "other"] {
+            let other = Owner { boot: "other".into(), machine: machine.into(), ..alive.clone() };
+            assert_eq!(other.life(&here), Life::Foreign, "{machine:?}");
+        }
+        assert_eq!(Owner { namespace: "pid:[2]".into(), ..alive }.life(&here), Life::Elsewhere);
+        assert_eq!(Owner::parse(&here.text()), Some(here));
+    }
+
+    #[test]
+    fn a_lock_whose_file_was_removed_is_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path());
+        let lock = Lock::take(&layout, Timestamp::UNIX_EPOCH).unwrap();
+        lock.check().unwrap();
+        std::fs::remove_file(layout.lock()).unwrap();
+        assert!(matches!(lock.check(), Err(StoreError::LockLost { .. })));
+        let second = Lock::take(&layout, Timestamp::UNIX_EPOCH).unwrap();
+        assert!(matches!(lock.check(), Err(StoreError::LockLost { .. })));
+        drop(lock);
+        second.check().unwrap();
+        assert_eq!(second.left, None);
+    }
+}

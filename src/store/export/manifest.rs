@@ -1,0 +1,213 @@
+//! The list of what exports wrote to a folder: `.dmarquet-export`, one path a line.
+//!
+//! A file is listed before it is written, so that one of an export that was cut short is known to the next. What earlier
+//! exports wrote and this one does not is removed; a file that is not listed never is.
+
+use super::folder::{self, ExportFolder};
+use crate::store::disk::files::standing;
+use crate::store::error::StoreError;
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Component, Path, PathBuf};
+
+/// The list. Engines pass over what begins with a dot.
+const LIST: &str = ".dmarquet-export";
+
+/// What is read of a list. A line has some fifty bytes: more files than this no export writes.
+const LIST_BYTES: u64 = 64 << 20;
+
+/// How the parts of the store come into an export.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PartFiles {
+    /// As files of their own, which share their blocks with the store where the file system can.
+    #[default]
+    Copied,
+    /// As hard links, where the file system can: they take no space, and are the files of the store.
+    Linked,
+}
+
+/// An export under way.
+#[derive(Debug)]
+pub(crate) struct Exported {
+    folder: ExportFolder,
+    list: File,
+    parts: PartFiles,
+    /// Of earlier exports, below the folder.
+    before: BTreeSet<PathBuf>,
+    written: BTreeSet<PathBuf>,
+}
+
+impl Exported {
+    /// Begin to write to a folder, which is made if need be.
+    ///
+    /// # Errors
+    /// Where the folder or its list cannot be made or read, or is a symbolic link.
+    pub(crate) fn begin(dir: &Path, parts: PartFiles) -> Result<Self, StoreError> {
+        let folder = ExportFolder::open(dir).map_err(StoreError::io(dir, "opening the folder to export to"))?;
+        let (list, lines) = folder
+            .appended(LIST, LIST_BYTES)
+            .map_err(StoreError::io(&dir.join(LIST), "opening the list of exported files"))?;
+        let before = lines.lines().map(PathBuf::from).filter(|path| is_ours(path)).collect();
+        Ok(Self { folder, list, parts, before, written: BTreeSet::new() })
+    }
+
+    /// Whether nothing of a table was written yet.
+    pub(crate) fn is_empty(&self, table: &Path) -> bool {
+        !self.written.iter().any(|path| path.starts_with(table))
+    }
+
+    /// Write a file, given by its path below the folder; one of the same name is replaced.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub(crate) fn write(&mut self, path: PathBuf, bytes: &[u8]) -> Result<(), StoreError> {
+        self.enlist(&path)?;
+        self.folder.write(&path, |out| out.write_all(bytes)).map_err(self.failed(&path, "writing the file"))
+    }
+
+    /// Give a part of the store away; a file of the same name is replaced.
+    ///
+    /// # Errors
+    /// Where it cannot be copied.
+    pub(crate) fn part(&mut self, from: &Path, path: PathBuf) -> Result<(), StoreError> {
+        self.enlist(&path)?;
+        let from = &standing(from);
+        if self.parts == PartFiles::Linked && self.folder.link(from, &path).is_ok() {
+            return Ok(());
+        }
+        let copied = self.folder.write(&path, |out| folder::copy(from, out));
+        copied.map_err(self.failed(&path, "copying the part"))
+    }
+
+    /// Remove what earlier exports wrote and this one did not, and folders that are empty by that.
+    ///
+    /// # Errors
+    /// Where a file cannot be removed, or the list not be written.
+    pub(crate) fn finish(self) -> Result<(), StoreError> {
+        for path in self.before.difference(&self.written) {
+            self.folder.remove(path).map_err(self.failed(path, "removing the file of an earlier export"))?;
+        }
+        let lines = self.written.iter().map(|path| path.display().to_string() + "\n").collect::<String>();
+        let list = Path::new(LIST);
+        let written = self.folder.write(list, |out| out.write_all(lines.as_bytes()));
+        written.map_err(self.failed(list, "replacing the list of exported files"))
+    }
+
+    /// Put a path on the list, if it is not there.
+    fn enlist(&mut self, path: &Path) -> Result<(), StoreError> {
+        let known = self.before.contains(path);
+        if self.written.insert(path.to_owned()) && !known {
+            let line = path.display().to_string() + "\n";
+            let listed = self.list.write_all(line.as_bytes()).and_then(|()| self.list.sync_data());
+            listed.map_err(self.failed(Path::new(LIST), "writing the list of exported files"))?;
+        }
+        Ok(())
+    }
+
+    fn failed(&self, path: &Path, doing: &'static str) -> impl FnOnce(std::io::Error) -> StoreError + use<> {
+        let path = self.folder.path().join(path);
+        move |source| StoreError::Io { path, doing, source }
+    }
+}
+
+/// Whether a line of the list can be an export's: whatever else stands there is not touched.
+fn is_ours(path: &Path) -> bool {
+    let names: Option<Vec<&str>> =
+        path.components().map(|part| if let Component::Normal(name) = part { name.to_str() } else { None }).collect();
+    let is_file = |name: &str| name.ends_with(".parquet");
+    match names.as_deref() {
+        Some(["records" | "reports", month, file]) => month.starts_with("month=") && is_file(file),
+        Some(["sources", file]) => is_file(file),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The files of a folder and below, without the list.
+    fn files(dir: &Path) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut ahead = vec![dir.to_owned()];
+        while let Some(path) = ahead.pop() {
+            if path.is_dir() {
+                ahead.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+            } else if !path.ends_with(LIST) {
+                found.push(path.strip_prefix(dir).unwrap().display().to_string());
+            }
+        }
+        found.sort();
+        found
+    }
+
+    fn export(dir: &Path, names: &[&str]) {
+        let mut exported = Exported::begin(dir, PartFiles::Copied).unwrap();
+        for name in names {
+            exported.write(PathBuf::from(name), name.as_bytes()).unwrap();
+        }
+        exported.finish().unwrap();
+    }
+
+    #[test]
+    fn what_is_not_written_again_goes_and_nothing_else_does() {
+        let dir = tempfile::tempdir().unwrap();
+        let (old, new) = ("records/month=2026-10/1.parquet", "records/month=2026-11/2.parquet");
+        export(dir.path(), &[old, new, "reports/month=2026-10/reports.parquet"]);
+        std::fs::write(dir.path().join("records/month=2026-11/mine.parquet"), "").unwrap();
+        export(dir.path(), &[new]);
+        assert_eq!(files(dir.path()), [new, "records/month=2026-11/mine.parquet"]);
+        assert!(!dir.path().join("records/month=2026-10").exists() && !dir.path().join("reports").exists());
+    }
+
+    #[test]
+    fn what_an_export_that_was_cut_short_wrote_goes_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut cut = Exported::begin(dir.path(), PartFiles::Copied).unwrap();
+        cut.write("records/month=2026-10/1.parquet".into(), b"1").unwrap();
+        drop(cut);
+        export(dir.path(), &["records/month=2026-10/2.parquet"]);
+        assert_eq!(files(dir.path()), ["records/month=2026-10/2.parquet"]);
+    }
+
+    #[test]
+    fn a_list_that_names_other_files_moves_nobody_to_remove_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let named = ["mine.parquet", "records/mine.parquet", "records/month=2026-10/notes.txt"];
+        std::fs::create_dir_all(dir.path().join("records/month=2026-10")).unwrap();
+        for name in named {
+            std::fs::write(dir.path().join(name), "").unwrap();
+        }
+        let outside = dir.path().join("outside.parquet");
+        std::fs::write(&outside, "").unwrap();
+        let lines = format!("{}\n{}\nrecords/../outside.parquet\n", named.join("\n"), outside.display());
+        std::fs::write(dir.path().join(LIST), lines).unwrap();
+        export(dir.path(), &[]);
+        assert_eq!(files(dir.path()).len(), 4);
+    }
+
+    #[test]
+    fn a_part_is_a_file_of_its_own_unless_a_link_is_asked_for() {
+        use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+        let dir = tempfile::tempdir().unwrap();
+        let part = dir.path().join("part.parquet");
+        std::fs::write(&part, "of the store").unwrap();
+        std::fs::set_permissions(&part, std::fs::Permissions::from_mode(0o400)).unwrap();
+        let (out, name) = (dir.path().join("out"), PathBuf::from("records/month=2026-11/1.parquet"));
+        let inode = |path: &Path| path.metadata().unwrap().ino();
+        for (parts, same) in [(PartFiles::Linked, true), (PartFiles::Copied, false), (PartFiles::Linked, true)] {
+            let mut exported = Exported::begin(&out, parts).unwrap();
+            exported.part(&part, name.clone()).unwrap();
+            exported.finish().unwrap();
+            assert_eq!(inode(&out.join(&name)) == inode(&part), same, "{parts:?}");
+            assert_eq!(std::fs::read(out.join(&name)).unwrap(), b"of the store");
+        }
+        // Writing to a name that is linked to the store leaves the store as it is.
+        let mut exported = Exported::begin(&out, PartFiles::Copied).unwrap();
+        exported.write(name.clone(), b"filtered").unwrap();
+        assert_eq!(std::fs::read(&part).unwrap(), b"of the store");
+        assert_eq!(std::fs::read(out.join(&name)).unwrap(), b"filtered");
+        assert_ne!(out.join(&name).metadata().unwrap().mode() & 0o200, 0, "the mode of the store is not copied");
+    }
+}

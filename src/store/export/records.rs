@@ -1,0 +1,182 @@
+//! Full rows out of the store, for other programs: Parquet in folders of months, NDJSON, CSV, Arrow IPC.
+//!
+//! Goes row group by row group, in the order of months and files, so that memory does not grow with the rows. Without a
+//! filter parts leave as they are, as copies that share their blocks where the file system can.
+
+use super::manifest::{Exported, PartFiles};
+use super::text_rows::{self, CsvStyle};
+use super::{reports, sources, stream};
+use crate::store::disk::layout::{FileKind, Month};
+use crate::store::error::StoreError;
+use crate::store::parquet::encode::{PartWriter, arrow_schema};
+use crate::store::parquet::pages::compress;
+use crate::store::parquet::rows::{Part, selected_rows};
+use crate::store::parquet::table_columns::{IngestedTimes, record_column};
+use crate::store::parquet::table_file::check_nulls;
+use crate::store::parquet::{checked_read, cut};
+use crate::store::read::store::Store;
+use crate::store::tables::filter::Filter;
+use crate::store::tables::schema::{COLUMNS, Column};
+use crate::store::tables::table::{self, RECORDS};
+use jiff::civil::Date;
+use polars_arrow::array::Array;
+use polars_arrow::io::ipc::write as ipc;
+use polars_arrow::record_batch::RecordBatchT;
+use polars_error::PolarsResult;
+use polars_parquet::read::RowGroupMetadata;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The formats that go to one stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// One JSON object a line.
+    Ndjson,
+    /// With a header line; lists as JSON; text that a spreadsheet would run is defused by a leading `'`.
+    Csv,
+    /// CSV for spreadsheets: a byte order mark, times as `YYYY-MM-DD HH:MM:SS`, lists in words.
+    Spreadsheet,
+    /// The Arrow IPC file format.
+    Arrow,
+}
+
+impl Store {
+    /// Write all rows of the filter to a stream.
+    ///
+    /// # Errors
+    /// Where a part cannot be read or the stream not be written.
+    pub fn export(&self, filter: &Filter, format: Format, out: &mut dyn Write) -> Result<(), StoreError> {
+        let sink = Path::new("output");
+        match format {
+            Format::Ndjson => {
+                self.each_group(filter, |arrays, rows| text_rows::ndjson(&column_names(), arrays, rows, out))
+            }
+            Format::Csv | Format::Spreadsheet => {
+                let style = if format == Format::Csv { CsvStyle::Exact } else { CsvStyle::Spreadsheet };
+                text_rows::csv_header(&column_names(), style, out).map_err(StoreError::io(sink, "writing"))?;
+                self.each_group(filter, |arrays, rows| text_rows::csv(style, arrays, rows, out))
+            }
+            Format::Arrow => {
+                let schema = Arc::new(arrow_schema());
+                let failed = |error| StoreError::parquet(sink, "writing Arrow")(error);
+                let options = ipc::WriteOptions { compression: None };
+                let mut writer = ipc::FileWriter::new(out, schema.clone(), None, options);
+                writer.set_custom_schema_metadata(stream::metadata(&RECORDS));
+                writer.start().map_err(failed)?;
+                self.each_group(filter, |arrays, rows| {
+                    let batch = RecordBatchT::try_new(rows, schema.clone(), arrays.to_vec());
+                    batch.and_then(|batch| writer.write(&batch, None)).map_err(std::io::Error::other)
+                })?;
+                writer.finish().map_err(failed)
+            }
+        }
+    }
+
+    /// Write `DIR/records/month=.../` and `DIR/reports/month=.../`, and `DIR/sources/` where names were looked up. Where
+    /// there is nothing to write a file without rows keeps the columns, so that no reader stumbles over a quiet week.
+    ///
+    /// # Errors
+    /// Where a part cannot be read or a file not be written. What stands under the same names is replaced, and what an
+    /// earlier export wrote and this one does not is removed.
+    pub fn export_parquet(&self, filter: &Filter, dir: &Path, parts: PartFiles) -> Result<(), StoreError> {
+        let records = Path::new(FileKind::Part.folder());
+        let mut exported = Exported::begin(dir, parts)?;
+        for path in self.parts(filter)? {
+            let month = path.parent().and_then(Path::file_name).unwrap_or_default();
+            let target = records.join(month).join(path.file_name().unwrap_or_default());
+            let part = Part::open(path)?;
+            // One of an older version gets today's columns: a folder must not hold two kinds of files.
+            if filter.is_all() && table::is_current(&RECORDS, &part.metadata) {
+                exported.part(&part.path, target)?;
+            } else if let Some(bytes) = self.cut(&part, filter)? {
+                exported.write(target, &bytes)?;
+            }
+        }
+        if exported.is_empty(records) {
+            let target = records.join(quiet_month(filter).folder()).join("empty.parquet");
+            let bytes = PartWriter::new().and_then(PartWriter::finish);
+            exported.write(target, &bytes.map_err(StoreError::parquet(dir, "writing a part without rows"))?)?;
+        }
+        reports::export(self, filter, &mut exported)?;
+        sources::export(self, filter, &mut exported)?;
+        exported.finish()
+    }
+
+    /// Hand over the columns of each row group, cut down to the rows of the filter.
+    fn each_group(
+        &self,
+        filter: &Filter,
+        mut each: impl FnMut(&[Box<dyn Array>], usize) -> std::io::Result<()>,
+    ) -> Result<(), StoreError> {
+        for path in self.parts(filter)? {
+            let part = Part::open(path)?;
+            let times = self.ingested_times(&part)?;
+            for group in &part.metadata.row_groups {
+                let Some((arrays, rows)) = group_arrays(&part, group, filter, &times)? else { continue };
+                each(&arrays, rows).map_err(StoreError::io(Path::new("output"), "writing"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a part of an older version does not say of its rows.
+    fn ingested_times(&self, part: &Part) -> Result<IngestedTimes, StoreError> {
+        let none = || Ok(IngestedTimes::default());
+        self.ledger.as_ref().map_or_else(none, |ledger| IngestedTimes::of(ledger, std::slice::from_ref(part)))
+    }
+
+    /// The rows of the filter of a part as a new part; none, if it has none.
+    fn cut(&self, part: &Part, filter: &Filter) -> Result<Option<Vec<u8>>, StoreError> {
+        let failed = || StoreError::parquet(&part.path, "writing its rows as a new part");
+        let mut writer = PartWriter::new().map_err(failed())?;
+        let times = self.ingested_times(part)?;
+        let mut any = false;
+        for group in &part.metadata.row_groups {
+            let Some((arrays, rows)) = group_arrays(part, group, filter, &times)? else { continue };
+            any = true;
+            for (column, array) in COLUMNS.iter().zip(&arrays) {
+                check_nulls(column.name, column.nullable, array.as_ref()).map_err(failed())?;
+            }
+            let pages = |column: &Column, kind: &polars_parquet::write::ParquetType| {
+                let index = COLUMNS.iter().position(|other| other.name == column.name).expect("a column of the list");
+                compress(arrays[index].as_ref(), kind)
+            };
+            writer.write(rows, pages).map_err(failed())?;
+        }
+        if any { writer.finish().map(Some).map_err(failed()) } else { Ok(None) }
+    }
+}
+
+type Arrays = Vec<Box<dyn Array>>;
+
+/// The columns of a row group, cut down to the rows of the filter; null where it has none.
+fn group_arrays(
+    part: &Part,
+    group: &RowGroupMetadata,
+    filter: &Filter,
+    times: &IngestedTimes,
+) -> Result<Option<(Arrays, usize)>, StoreError> {
+    let read = || -> PolarsResult<Option<(Arrays, usize)>> {
+        let runs = selected_rows(part, group, filter)?;
+        let rows = runs.iter().map(ExactSizeIterator::len).sum();
+        if rows == 0 {
+            return Ok(None);
+        }
+        let arrays = COLUMNS.iter().map(|column| {
+            let array = record_column(part, group, column, times)?;
+            if rows == array.len() { Ok(array) } else { cut::cut(array.as_ref(), &runs) }
+        });
+        Ok(Some((arrays.collect::<PolarsResult<_>>()?, rows)))
+    };
+    checked_read::read(&part.path, "reading the part", read)
+}
+
+fn column_names() -> Vec<&'static str> {
+    COLUMNS.iter().map(|column| column.name).collect()
+}
+
+/// The month of a file without rows: that of the first day asked for.
+pub(crate) fn quiet_month(filter: &Filter) -> Month {
+    Month::of(filter.from.unwrap_or(Date::constant(1970, 1, 1)))
+}

@@ -1,0 +1,178 @@
+//! The `reports` table as Parquet, beside the exported `records`: one row a report, in folders of months.
+
+use super::manifest::Exported;
+use super::records;
+use crate::model::Accepted;
+use crate::store::disk::layout::Month;
+use crate::store::error::StoreError;
+use crate::store::parquet::checked_read;
+use crate::store::parquet::rows::Part;
+use crate::store::parquet::table_columns::FindingLists;
+use crate::store::parquet::table_file::file;
+use crate::store::read::parquet_folder::{Table, files};
+use crate::store::read::store::Store;
+use crate::store::tables::filter::Filter;
+use crate::store::tables::reports::{COLUMNS, Kind, REPORTS, ReportRow};
+use crate::store::tables::values::{self, day};
+
+use jiff::Timestamp;
+use polars_arrow::array::{Array, PrimitiveArray, Utf8ViewArray};
+use polars_arrow::compute::concatenate::concatenate;
+use polars_error::PolarsResult;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use std::path::Path;
+
+fn hex(digit: u8) -> char {
+    char::from_digit(digit.into(), 16).unwrap_or('0')
+}
+
+/// Rows of `reports` under way to a file or stream.
+pub(crate) struct ReportTable(Vec<ColumnBuilder>);
+
+impl Default for ReportTable {
+    fn default() -> Self {
+        Self(COLUMNS.iter().map(|column| ColumnBuilder::new(column.kind)).collect())
+    }
+}
+
+impl ReportTable {
+    /// Add a report that came in `now`.
+    pub(crate) fn push(&mut self, accepted: &Accepted, now: Timestamp) {
+        let row = ReportRow::new(accepted, now);
+        for (column, value) in self.0.iter_mut().zip(row.values()) {
+            match &value {
+                ToSqlOutput::Borrowed(value) => column.push(*value),
+                ToSqlOutput::Owned(value) => column.push(ValueRef::from(value)),
+                _ => column.push(ValueRef::Null),
+            }
+        }
+    }
+
+    /// The columns.
+    pub(crate) fn arrays(self) -> PolarsResult<Vec<Box<dyn Array>>> {
+        self.0.into_iter().zip(COLUMNS).map(|(builder, column)| builder.array(column.kind)).collect()
+    }
+}
+
+/// A column under way.
+enum ColumnBuilder {
+    Texts(Vec<Option<String>>),
+    Longs(Vec<Option<i64>>),
+    Ints(Vec<Option<i32>>),
+    Findings(FindingLists),
+}
+
+impl ColumnBuilder {
+    fn new(kind: Kind) -> Self {
+        match kind {
+            Kind::Text => Self::Texts(Vec::new()),
+            Kind::Time | Kind::Long => Self::Longs(Vec::new()),
+            Kind::Date | Kind::Int => Self::Ints(Vec::new()),
+            Kind::Findings => Self::Findings(FindingLists::default()),
+        }
+    }
+
+    fn push(&mut self, value: ValueRef<'_>) {
+        match (self, value) {
+            (Self::Texts(texts), ValueRef::Blob(bytes)) => {
+                texts.push(Some(bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(hex).collect()));
+            }
+            (Self::Texts(texts), ValueRef::Text(text)) => texts.push(Some(String::from_utf8_lossy(text).into_owned())),
+            (Self::Texts(texts), _) => texts.push(None),
+            (Self::Longs(longs), ValueRef::Integer(value)) => longs.push(Some(value)),
+            (Self::Longs(longs), _) => longs.push(None),
+            (Self::Ints(ints), ValueRef::Integer(value)) => ints.push(i32::try_from(value).ok()),
+            (Self::Ints(ints), _) => ints.push(None),
+            (Self::Findings(lists), value) => lists.push(value.as_str().ok()),
+        }
+    }
+
+    fn array(self, kind: Kind) -> PolarsResult<Box<dyn Array>> {
+        let dtype = kind.column_type().arrow();
+        Ok(match self {
+            Self::Texts(texts) => Box::new(Utf8ViewArray::from_slice(texts)),
+            Self::Longs(longs) => Box::new(PrimitiveArray::<i64>::from(longs).to(dtype)),
+            Self::Ints(ints) => Box::new(PrimitiveArray::<i32>::from(ints).to(dtype)),
+            Self::Findings(lists) => lists.array()?,
+        })
+    }
+}
+
+/// Write the reports of the filter to `DIR/reports/month=.../reports.parquet`.
+pub(crate) fn export(store: &Store, filter: &Filter, exported: &mut Exported) -> Result<(), StoreError> {
+    if store.folder {
+        return export_reports(store, filter, exported);
+    }
+    let Some(ledger) = &store.ledger else {
+        return write(exported, records::quiet_month(filter), ReportTable::default());
+    };
+    let names: Vec<String> = COLUMNS.iter().map(|column| format!("\"{}\"", column.ledger)).collect();
+    let sql = format!("SELECT {} FROM reports WHERE day BETWEEN ?1 AND ?2 ORDER BY day, id", names.join(", "));
+    let failed = || ledger.failed("reading the reports");
+    let mut statement = ledger.connection.prepare(&sql).map_err(failed())?;
+    let day_at = COLUMNS.iter().position(|column| column.kind == Kind::Date).expect("the list has a day");
+    let domain_at = COLUMNS.iter().position(|column| column.name == "policy_domain").expect("the list has a domain");
+
+    let from = filter.from.map_or(i32::MIN, values::days_since_epoch);
+    let to = filter.to.map_or(i32::MAX, values::days_since_epoch);
+    let mut rows = statement.query([from, to]).map_err(failed())?;
+    let mut open: Option<(Month, ReportTable)> = None;
+    while let Some(row) = rows.next().map_err(failed())? {
+        let month = Month::of(day(row.get(day_at).map_err(failed())?));
+        let domain = row.get_ref(domain_at).map_err(failed())?.as_str().unwrap_or_default();
+        if !filter.domains.is_empty() && !filter.domains.iter().any(|wanted| wanted == domain) {
+            continue;
+        }
+        match &open {
+            Some((under_way, _)) if *under_way == month => {}
+            _ => {
+                if let Some((done, table)) = open.replace((month, ReportTable::default())) {
+                    write(exported, done, table)?;
+                }
+            }
+        }
+        let (_, ReportTable(columns)) = open.as_mut().expect("it was just opened");
+        for (index, column) in columns.iter_mut().enumerate() {
+            column.push(row.get_ref(index).map_err(failed())?);
+        }
+    }
+    let (month, table) = open.unwrap_or_else(|| (records::quiet_month(filter), ReportTable::default()));
+    write(exported, month, table)
+}
+
+fn write(exported: &mut Exported, month: Month, table: ReportTable) -> Result<(), StoreError> {
+    let path = Path::new("reports").join(month.folder()).join("reports.parquet");
+    let bytes = table.arrays().and_then(|arrays| file(&REPORTS, &arrays));
+    exported.write(path.clone(), &bytes.map_err(StoreError::parquet(&path, "writing the reports"))?)
+}
+
+/// Write the reports of the filter of one folder to another.
+pub(crate) fn export_reports(store: &Store, filter: &Filter, exported: &mut Exported) -> Result<(), StoreError> {
+    for (number, path) in files(&store.layout, "reports", filter)?.into_iter().enumerate() {
+        let month = path.parent().and_then(Path::file_name).unwrap_or_default().to_owned();
+        let target = Path::new("reports").join(month).join(format!("reports-{number:05}.parquet"));
+        let part = Part::open(path)?;
+        let read = || -> PolarsResult<Vec<Box<dyn Array>>> {
+            let groups = part
+                .metadata
+                .row_groups
+                .iter()
+                .map(|group| Table::read(&part, group).and_then(|table| table.kept(filter)));
+            let groups = groups.collect::<PolarsResult<Vec<_>>>()?;
+            let column =
+                |index: usize| concatenate(&groups.iter().map(|group| group[index].as_ref()).collect::<Vec<_>>());
+            (0..COLUMNS.len()).map(column).collect()
+        };
+        let arrays = if part.metadata.row_groups.is_empty() {
+            Vec::new()
+        } else {
+            checked_read::read(&part.path, "reading the reports", read)?
+        };
+        if arrays.first().is_none_or(|array| array.is_empty()) {
+            continue;
+        }
+        let bytes = file(&REPORTS, &arrays).map_err(StoreError::parquet(&target, "writing the reports"))?;
+        exported.write(target, &bytes)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! The `sources` table as Parquet, beside the exported `records`: one row an address that was looked up.
+
+use super::manifest::Exported;
+use crate::model::{self, Columns};
+use crate::store::error::StoreError;
+use crate::store::ledger::lookups::LookedUp;
+use crate::store::ledger::networks::Network;
+use crate::store::parquet::table_file::file;
+use crate::store::read::store::Store;
+use crate::store::tables::filter::Filter;
+use crate::store::tables::sources::SOURCES;
+use polars_arrow::array::{Array, BooleanArray, PrimitiveArray, Utf8ViewArray};
+use polars_arrow::datatypes::{ArrowDataType, TimeUnit};
+use std::collections::{BTreeMap, HashSet};
+use std::net::IpAddr;
+use std::path::Path;
+
+/// All that is known of one address.
+#[derive(Default)]
+struct Source {
+    looked_up: Option<LookedUp>,
+    network: Network,
+}
+
+impl Source {
+    fn name(&self) -> Option<&str> {
+        self.looked_up.as_ref()?.naming.as_ref()?.names.first().map(String::as_str)
+    }
+
+    fn confirmed(&self) -> Option<bool> {
+        Some(self.looked_up.as_ref()?.naming.as_ref()?.confirmed)
+    }
+}
+
+/// The sources of the rows of a filter.
+fn seen(store: &Store, filter: &Filter) -> Result<HashSet<model::Source>, StoreError> {
+    let mut seen = HashSet::new();
+    store.rows(filter, Columns::SOURCE, &mut |rows| seen.extend(rows.source))?;
+    Ok(seen)
+}
+
+/// Write what is known of the names and networks of the filter's sources to `DIR/sources/sources.parquet`; nothing where
+/// nothing is.
+pub(crate) fn export(store: &Store, filter: &Filter, exported: &mut Exported) -> Result<(), StoreError> {
+    let mut sources: BTreeMap<IpAddr, Source> = BTreeMap::new();
+    for looked_up in store.names()? {
+        let source = sources.entry(looked_up.address).or_default();
+        source.looked_up = Some(looked_up);
+    }
+    for (address, network) in store.networks()? {
+        sources.entry(address).or_default().network = network;
+    }
+    if !filter.is_all() && !sources.is_empty() {
+        let seen = seen(store, filter)?;
+        sources.retain(|address, _| seen.contains(&Some(*address).into()));
+    }
+    if sources.is_empty() {
+        return Ok(());
+    }
+    let texts = |of: fn(&Source) -> Option<&str>| -> Box<dyn Array> {
+        Box::new(Utf8ViewArray::from_slice(sources.values().map(of).collect::<Vec<_>>()))
+    };
+    let addresses: Vec<Option<String>> = sources.keys().map(|address| Some(address.to_string())).collect();
+    let flags: Vec<Option<bool>> = sources.values().map(Source::confirmed).collect();
+    let asns: Vec<Option<i64>> = sources.values().map(|source| source.network.asn.map(i64::from)).collect();
+    let looked_up = |source: &Source| source.looked_up.as_ref().map(|looked_up| looked_up.at.as_millisecond());
+    let times: Vec<Option<i64>> = sources.values().map(looked_up).collect();
+    let time = ArrowDataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
+    // In the order of the table's columns.
+    let columns: [Box<dyn Array>; 7] = [
+        Box::new(Utf8ViewArray::from_slice(addresses)),
+        texts(Source::name),
+        Box::new(BooleanArray::from(flags)),
+        Box::new(PrimitiveArray::<i64>::from(times).to(time)),
+        Box::new(PrimitiveArray::<i64>::from(asns)),
+        texts(|source| source.network.as_name.as_deref()),
+        texts(|source| source.network.country.as_deref()),
+    ];
+    let path = Path::new("sources").join("sources.parquet");
+    let bytes = file(&SOURCES, &columns);
+    exported.write(path.clone(), &bytes.map_err(StoreError::parquet(&path, "writing the sources"))?)
+}

@@ -1,0 +1,106 @@
+//! Host names of source addresses, kept in the ledger between runs: when each was looked up, and until when it is valid.
+//!
+//! A failure never replaces an answer: "could not look up" is not "has no name".
+
+use super::database::Ledger;
+use crate::store::error::StoreError;
+use crate::store::tables::values::time;
+use jiff::Timestamp;
+
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+/// The kind of look-up these are, in the ledger.
+pub(crate) const KIND: &str = "ptr";
+
+/// What DNS says of an address.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Naming {
+    /// Its names, best first; empty: it has none.
+    pub names: Vec<String>,
+    /// The first leads back to the address.
+    pub confirmed: bool,
+}
+
+impl Naming {
+    /// As the ledger keeps it.
+    pub(crate) fn answer(&self) -> String {
+        serde_json::to_string(self).expect("names and a flag serialize")
+    }
+}
+
+/// An address, looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LookedUp {
+    /// The address.
+    pub address: IpAddr,
+    /// What DNS says of it; null where it could not be asked.
+    pub naming: Option<Naming>,
+    /// When it was asked.
+    pub at: Timestamp,
+    /// Until when this need not be asked again.
+    pub until: Timestamp,
+}
+
+pub(crate) fn names(ledger: &Ledger) -> Result<Vec<LookedUp>, StoreError> {
+    let read = || -> rusqlite::Result<Vec<LookedUp>> {
+        let sql = "SELECT name, answer, looked_up, expires FROM lookups WHERE kind = ?1 AND answer IS NOT NULL";
+        let mut statement = ledger.connection.prepare(sql)?;
+        let mut rows = statement.query([KIND])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let address = row.get_ref(0)?.as_str()?.parse();
+            let naming = serde_json::from_str(row.get_ref(1)?.as_str()?);
+            // What another version wrote otherwise is not known here, and asked again when its time is over.
+            if let (Ok(address), Ok(naming)) = (address, naming) {
+                let (at, until) = (time(row.get(2)?), time(row.get(3)?));
+                found.push(LookedUp { address, naming: Some(naming), at, until });
+            }
+        }
+        Ok(found)
+    };
+    read().map_err(ledger.failed("reading the names"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::read::store::Store;
+    use crate::store::write::writer::Writer;
+
+    fn looked_up(naming: Option<Naming>, at: i64) -> LookedUp {
+        let time = |second| Timestamp::from_second(second).unwrap();
+        LookedUp { address: "192.0.2.7".parse().unwrap(), naming, at: time(at), until: time(at + 100) }
+    }
+
+    #[test]
+    fn a_name_holds_for_its_time_and_a_failure_does_not_take_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = |second| Timestamp::from_second(second).unwrap();
+        let mut writer = Writer::open(folder.path(), now(0)).unwrap();
+        let address: IpAddr = "192.0.2.7".parse().unwrap();
+        assert!(!writer.name_holds(address, now(10)).unwrap());
+
+        let naming = Naming { names: vec!["mx.example.net".to_owned()], confirmed: true };
+        writer.keep_names(&[looked_up(Some(naming.clone()), 10)]).unwrap();
+        assert!(writer.name_holds(address, now(109)).unwrap());
+        assert!(!writer.name_holds(address, now(110)).unwrap());
+
+        writer.keep_names(&[looked_up(None, 200)]).unwrap();
+        assert!(writer.name_holds(address, now(299)).unwrap(), "not asked for again at once");
+        let kept = Store::open(folder.path()).unwrap().names().unwrap();
+        assert_eq!(kept, [LookedUp { until: now(300), ..looked_up(Some(naming), 10) }]);
+
+        writer.keep_names(&[looked_up(Some(Naming::default()), 400)]).unwrap();
+        let kept = Store::open(folder.path()).unwrap().names().unwrap();
+        assert_eq!(kept, [looked_up(Some(Naming::default()), 400)], "an answer does, that there is no name too");
+    }
+
+    #[test]
+    fn what_could_never_be_looked_up_is_no_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = Writer::open(folder.path(), Timestamp::UNIX_EPOCH).unwrap();
+        writer.keep_names(&[looked_up(None, 10)]).unwrap();
+        assert_eq!(Store::open(folder.path()).unwrap().names().unwrap(), []);
+    }
+}

@@ -1,0 +1,160 @@
+//! How far each folder of a mailbox was read, and which messages still wait for the server to be told.
+
+use super::database::Ledger;
+use super::uidls;
+use crate::model::{Cursor, Fate, Message};
+use crate::store::error::StoreError;
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, Transaction, params};
+use std::collections::BTreeMap;
+
+/// The word of a fate; null for the one of which no server is ever told.
+pub(crate) const fn fate_word(fate: Fate) -> Option<&'static str> {
+    match fate {
+        Fate::Done => Some("done"),
+        Fate::Unreadable => Some("unreadable"),
+        Fate::NotReport => None,
+    }
+}
+
+/// The cursors of a mailbox's folders, in the order of their names.
+pub(crate) fn cursors(ledger: &Ledger, mailbox: &str) -> Result<Vec<(String, Cursor)>, StoreError> {
+    let read = || -> rusqlite::Result<Vec<(String, Cursor)>> {
+        let mut folders = ledger
+            .connection
+            .prepare_cached("SELECT folder, uid_validity, last_uid FROM folders WHERE mailbox = ?1 ORDER BY folder")?;
+        let mut pending = ledger.connection.prepare_cached(
+            "SELECT uid, fate FROM pending WHERE mailbox = ?1 AND folder = ?2 AND uid_validity = ?3 ORDER BY uid",
+        )?;
+        let found = folders.query_map([mailbox], |row| {
+            let cursor =
+                Cursor { uid_validity: row.get(1)?, last_uid: row.get(2)?, pending: Vec::new(), done: Vec::new() }; // FIXME(store): keep `done` ranges in the ledger too
+            Ok((row.get::<_, String>(0)?, cursor))
+        })?;
+        let mut cursors = found.collect::<rusqlite::Result<Vec<_>>>()?;
+        for (folder, cursor) in &mut cursors {
+            let waiting = pending.query_map(params![mailbox, &*folder, cursor.uid_validity], |row| {
+                let fate = if row.get::<_, String>(1)? == "done" { Fate::Done } else { Fate::Unreadable };
+                Ok((row.get(0)?, fate))
+            })?;
+            cursor.pending = waiting.collect::<rusqlite::Result<_>>()?;
+            cursor.done = ranges(&ledger.connection, (mailbox, folder))?;
+        }
+        Ok(cursors)
+    };
+    read().map_err(ledger.failed("reading the cursors"))
+}
+
+/// A mailbox's name and its folder's.
+type FolderName<'a> = (&'a str, &'a str);
+/// Ranges of UIDs, both ends inside.
+type Ranges = Vec<(u32, u32)>;
+
+/// The ranges of UIDs beyond the cursor that are dealt with.
+fn ranges(connection: &rusqlite::Connection, (mailbox, folder): (&str, &str)) -> rusqlite::Result<Ranges> {
+    let sql = "SELECT first, last FROM done WHERE mailbox = ?1 AND folder = ?2 ORDER BY first";
+    let mut statement = connection.prepare_cached(sql)?;
+    statement.query_map([mailbox, folder], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+}
+
+/// Set a folder's cursor, all but what is pending. Another `UIDVALIDITY` voids that too.
+pub(crate) fn set_cursor(
+    transaction: &Transaction<'_>,
+    (mailbox, folder): (&str, &str),
+    cursor: &Cursor,
+    now: i64,
+) -> rusqlite::Result<()> {
+    let Cursor { uid_validity, last_uid, done, .. } = cursor;
+    transaction
+        .prepare_cached("DELETE FROM pending WHERE mailbox = ?1 AND folder = ?2 AND uid_validity <> ?3")?
+        .execute(params![mailbox, folder, uid_validity])?;
+    transaction.prepare_cached("INSERT OR REPLACE INTO folders VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
+        mailbox,
+        folder,
+        uid_validity,
+        last_uid,
+        now
+    ])?;
+    transaction
+        .prepare_cached("DELETE FROM done WHERE mailbox = ?1 AND folder = ?2")?
+        .execute(params![mailbox, folder])?;
+    let mut statement = transaction.prepare_cached("INSERT INTO done VALUES (?1, ?2, ?3, ?4)")?;
+    for (first, last) in joined(done.clone()) {
+        statement.execute(params![mailbox, folder, first, last])?;
+    }
+    Ok(())
+}
+
+/// Note messages as dealt with: their UIDs stand beyond the cursor until the source, which knows the gaps, moves it;
+/// those of which the server must be told wait in `pending`.
+pub(crate) fn record(transaction: &Transaction<'_>, messages: &[(Message, Fate)], now: i64) -> rusqlite::Result<()> {
+    let mut folders: BTreeMap<FolderName<'_>, (u32, Ranges)> = BTreeMap::new();
+    for (message, fate) in messages {
+        let (mailbox, folder, uid_validity, uid) = match message {
+            Message::Imap { mailbox, folder, uid_validity, uid } => (mailbox, folder, uid_validity, uid),
+            Message::Pop3 { mailbox, uidl, .. } => {
+                if let Some(uidl) = uidl {
+                    uidls::record(transaction, mailbox, uidl, *fate)?;
+                }
+                continue;
+            }
+        };
+        let (validity, uids) = folders.entry((mailbox, folder)).or_default();
+        if *validity != *uid_validity {
+            uids.clear();
+        }
+        *validity = *uid_validity;
+        uids.push((*uid, *uid));
+    }
+    for (folder, (uid_validity, uids)) in folders {
+        let sql = "SELECT last_uid FROM folders WHERE mailbox = ?1 AND folder = ?2 AND uid_validity = ?3";
+        let known = params![folder.0, folder.1, uid_validity];
+        let last_uid: Option<u32> = transaction.prepare_cached(sql)?.query_row(known, |row| row.get(0)).optional()?;
+        let mut done = if last_uid.is_some() { ranges(transaction, folder)? } else { Vec::new() };
+        let last_uid = last_uid.unwrap_or(0);
+        done.extend(uids.into_iter().filter(|(uid, _)| *uid > last_uid));
+        set_cursor(transaction, folder, &Cursor { uid_validity, last_uid, done, ..Cursor::default() }, now)?;
+    }
+    let mut statement = transaction.prepare_cached("INSERT OR REPLACE INTO pending VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    for (message, fate) in messages {
+        if let (Message::Imap { mailbox, folder, uid_validity, uid }, Some(word)) = (message, fate_word(*fate)) {
+            statement.execute(params![mailbox, folder, uid_validity, uid, word])?;
+        }
+    }
+    Ok(())
+}
+
+/// Made when it is first needed, so that a ledger from before there was one needs no other version.
+const HEARD: &str =
+    "CREATE TABLE IF NOT EXISTS heard (     -- when the newest report of a mailbox arrived, known or not
+    mailbox TEXT PRIMARY KEY,
+    newest INTEGER NOT NULL
+) WITHOUT ROWID;";
+
+/// Note when reports arrived, so that a mailbox that only brings what is known is not taken for silent.
+pub(crate) fn record_heard(transaction: &Transaction<'_>, heard: &BTreeMap<String, Timestamp>) -> rusqlite::Result<()> {
+    if heard.is_empty() {
+        return Ok(());
+    }
+    transaction.execute_batch(HEARD)?;
+    let sql = "INSERT INTO heard VALUES (?1, ?2) ON CONFLICT (mailbox) DO UPDATE SET newest = MAX(newest, ?2)";
+    let mut statement = transaction.prepare_cached(sql)?;
+    for (mailbox, newest) in heard {
+        statement.execute(params![mailbox, newest.as_millisecond()])?;
+    }
+    Ok(())
+}
+
+/// Ranges in order, those that touch made one.
+fn joined(mut ranges: Ranges) -> Ranges {
+    ranges.sort_unstable();
+    let mut joined: Ranges = Vec::with_capacity(ranges.len());
+    for (first, last) in ranges {
+        match joined.last_mut() {
+            Some((_, end)) if first <= end.saturating_add(1) => *end = last.max(*end),
+            _ => joined.push((first, last)),
+        }
+    }
+    joined
+}

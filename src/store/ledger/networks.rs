@@ -1,0 +1,75 @@
+//! Whose network an address belongs to, according to a database of the user's own, kept in the ledger beside its name.
+//!
+//! The answers are renewed with every run that has a database.
+
+use super::database::Ledger;
+use crate::store::error::StoreError;
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// The kind of look-up these are, in the ledger.
+pub(crate) const KIND: &str = "network";
+
+/// What a database says of the network around an address.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    /// The number of the autonomous system that announces it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asn: Option<u32>,
+    /// What that is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_name: Option<String>,
+    /// The country, by its code of two letters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
+}
+
+impl Network {
+    /// As the ledger keeps it; null where the database says nothing.
+    pub(crate) fn answer(&self) -> Option<String> {
+        (*self != Self::default()).then(|| serde_json::to_string(self).expect("a number and two texts serialize"))
+    }
+}
+
+pub(crate) fn networks(ledger: &Ledger) -> Result<BTreeMap<IpAddr, Network>, StoreError> {
+    let read = || -> rusqlite::Result<BTreeMap<IpAddr, Network>> {
+        let sql = "SELECT name, answer FROM lookups WHERE kind = ?1 AND answer IS NOT NULL";
+        let mut statement = ledger.connection.prepare(sql)?;
+        let mut rows = statement.query([KIND])?;
+        let mut found = BTreeMap::new();
+        while let Some(row) = rows.next()? {
+            let address = row.get_ref(0)?.as_str()?.parse();
+            // What another version wrote otherwise is not known here.
+            if let (Ok(address), Ok(network)) = (address, serde_json::from_str(row.get_ref(1)?.as_str()?)) {
+                found.insert(address, network);
+            }
+        }
+        Ok(found)
+    };
+    read().map_err(ledger.failed("reading the networks"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::read::store::Store;
+    use crate::store::write::writer::Writer;
+    use jiff::Timestamp;
+
+    #[test]
+    fn a_network_is_kept_until_a_database_says_otherwise() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = Writer::open(folder.path(), Timestamp::UNIX_EPOCH).unwrap();
+        let address: IpAddr = "192.0.2.7".parse().unwrap();
+        let kept = || Store::open(folder.path()).unwrap().networks().unwrap();
+        let network = Network { asn: Some(64_500), as_name: Some("EXAMPLE-AS".into()), country: None };
+        writer.keep_networks(&[(address, network.clone())], Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!(kept(), BTreeMap::from([(address, network)]));
+        assert_eq!(Store::open(folder.path()).unwrap().names().unwrap(), [], "a network is no name");
+        assert!(!writer.name_holds(address, Timestamp::UNIX_EPOCH).unwrap());
+        writer.keep_networks(&[(address, Network::default())], Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!(kept(), BTreeMap::new());
+    }
+}

@@ -1,0 +1,162 @@
+//! What `alert` remembers between runs: when it heard of whom, which senders it knows, what is still to be told. One
+//! transaction records a run, so that a killed one leaves nothing half told.
+
+use super::database::Ledger;
+use super::events::StoredEvent;
+use crate::store::error::StoreError;
+use crate::store::tables::values::time;
+use jiff::Timestamp;
+
+use std::collections::BTreeMap;
+
+/// Days are those since 1970-01-01, times milliseconds.
+pub(crate) const TABLES: &str = "
+CREATE TABLE alert_heard (          -- days on which a run of `alert` saw new reports
+    kind TEXT NOT NULL,             -- reporter or domain
+    name TEXT NOT NULL,
+    run INTEGER NOT NULL,
+    PRIMARY KEY (kind, name, run)
+) WITHOUT ROWID;
+CREATE TABLE alert_senders (        -- what senders of a domain are known by
+    policy_domain TEXT NOT NULL,
+    mark TEXT NOT NULL,
+    last INTEGER NOT NULL,          -- the last day it was seen
+    PRIMARY KEY (policy_domain, mark)
+) WITHOUT ROWID;
+CREATE TABLE alert_state (          -- reports, rejected: up to where they were looked at
+    name TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE outbox (               -- what a way out was not told yet
+    way TEXT NOT NULL,
+    event TEXT NOT NULL,
+    state TEXT NOT NULL,            -- new or resolved
+    body TEXT NOT NULL,             -- JSON
+    queued INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    next INTEGER NOT NULL,          -- not tried again before
+    PRIMARY KEY (way, event, state)
+) WITHOUT ROWID;
+CREATE TABLE mailbox_runs (         -- how the last reading of a mailbox went
+    mailbox TEXT PRIMARY KEY,
+    read_at INTEGER NOT NULL,       -- the last success; 0: none yet
+    failing_since INTEGER,
+    failures INTEGER NOT NULL,      -- in a row
+    error TEXT
+) WITHOUT ROWID;
+";
+
+/// Days that are remembered of whom a run heard.
+pub(crate) const HEARD_DAYS: i32 = 120;
+/// Days after which a sender that was not seen is forgotten.
+pub(crate) const SENDER_DAYS: i32 = 400;
+/// Marks of senders that are remembered of one domain: what strangers can make is bounded.
+pub(crate) const MOST_MARKS: i64 = 5_000;
+
+/// What a run of `alert` starts from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AlertMemory {
+    /// No run was recorded before.
+    pub first_run: bool,
+    /// The newest report that was looked at, by its place in the ledger.
+    pub reports: i64,
+    /// The newest rejected item that was looked at, by when it was rejected.
+    pub rejected: i64,
+    /// The days of runs that saw new reports, by the reporter's mail domain.
+    pub reporters: BTreeMap<String, Vec<i32>>,
+    /// The same by policy domain.
+    pub domains: BTreeMap<String, Vec<i32>>,
+    /// What senders are known by: domain and mark.
+    pub senders: std::collections::HashSet<(String, String)>,
+    /// The first day of the store, since 1970-01-01.
+    pub first_day: Option<i32>,
+}
+
+/// A report that no run has looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnseenReport {
+    /// Its place in the ledger.
+    pub id: i64,
+    /// The reporter's address.
+    pub org_email: Option<String>,
+    /// The reporter's name.
+    pub org_name: String,
+    /// The domain it is on.
+    pub policy_domain: String,
+    /// Its day, since 1970-01-01.
+    pub day: i32,
+}
+
+/// What a run of `alert` leaves.
+#[derive(Debug, Clone, Default)]
+pub struct AlertRun {
+    /// [`AlertMemory::reports`] of the next run.
+    pub reports: i64,
+    /// [`AlertMemory::rejected`] of the next run.
+    pub rejected: i64,
+    /// Kind (`reporter` or `domain`), name and day of what was heard.
+    pub heard: Vec<(&'static str, String, i32)>,
+    /// Domain, mark and last day of senders.
+    pub senders: Vec<(String, String, i32)>,
+    /// Events that are new or changed.
+    pub events: Vec<StoredEvent>,
+    /// What is to be told: way, event, state, body.
+    pub outbox: Vec<(String, String, String, String)>,
+    /// The day of the run.
+    pub today: i32,
+}
+
+/// Something that a way out was not told yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Untold {
+    /// The id of the event.
+    pub event: String,
+    /// `new` or `resolved`.
+    pub state: String,
+    /// What is told, as JSON.
+    pub body: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Not to be tried before.
+    pub next: Timestamp,
+}
+
+/// How the readings of a mailbox went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailboxRun {
+    /// Its name in the settings.
+    pub mailbox: String,
+    /// When it was last read.
+    pub read_at: Option<Timestamp>,
+    /// Since when it fails.
+    pub failing_since: Option<Timestamp>,
+    /// How often in a row.
+    pub failures: u32,
+    /// What went wrong last.
+    pub error: Option<String>,
+}
+
+pub(crate) fn has_tables(ledger: &Ledger) -> rusqlite::Result<bool> {
+    ledger.connection.table_exists(None, "alert_state")
+}
+
+pub(crate) fn untold(ledger: &Ledger, way: &str) -> Result<Vec<Untold>, StoreError> {
+    let read = || -> rusqlite::Result<Vec<Untold>> {
+        if !has_tables(ledger)? {
+            return Ok(Vec::new());
+        }
+        let sql = "SELECT event, state, body, attempts, next FROM outbox WHERE way = ?1 ORDER BY queued, event, state";
+        let mut statement = ledger.connection.prepare(sql)?;
+        let found = statement.query_map([way], |row| {
+            Ok(Untold {
+                event: row.get(0)?,
+                state: row.get(1)?,
+                body: row.get(2)?,
+                attempts: row.get(3)?,
+                next: time(row.get(4)?),
+            })
+        })?;
+        found.collect()
+    };
+    read().map_err(ledger.failed("reading what is to be told"))
+}

@@ -1,0 +1,111 @@
+//! What was kept aside: rejected items and conflicts, listed, read, and let go.
+
+use super::database::Ledger;
+use crate::model::{Hash, ReportKey};
+use crate::store::error::StoreError;
+use crate::store::tables::values::{self, time};
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use rusqlite::Row;
+
+/// Something that should have been a report and could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RejectedEntry {
+    /// Its name: the hash of its bytes, or of its origin and reason where none came.
+    pub hash: Hash,
+    /// Where it came from.
+    pub origin: String,
+    /// The file or attachment name nearest to it.
+    pub attachment: Option<String>,
+    /// What was expected and what was found.
+    pub reason: String,
+    /// When it arrived.
+    pub arrival: Timestamp,
+    /// When it was first rejected.
+    pub ingested: Timestamp,
+    /// Its size in bytes.
+    pub bytes: i64,
+    /// Where the bytes are, below the folder of the store; null where they are not kept.
+    pub file: Option<String>,
+}
+
+/// A report that came under the key of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConflictEntry {
+    /// The key both have.
+    pub key: ReportKey,
+    /// The hash of its document, which tells it from others with its key.
+    pub content: Hash,
+    /// Where this one came from.
+    pub origin: String,
+    /// The file or attachment name nearest to it.
+    pub attachment: Option<String>,
+    /// The reporter.
+    pub org_name: String,
+    /// The reporter's id.
+    pub report_id: String,
+    /// The domain it is about.
+    pub policy_domain: String,
+    /// When it arrived.
+    pub arrival: Timestamp,
+    /// When it was kept aside.
+    pub ingested: Timestamp,
+    /// Where the bytes are, below the folder of the store; null where the quota let them go.
+    pub file: Option<String>,
+    /// The day that the report with its key counts for; `None` where that was pruned.
+    pub day: Option<Date>,
+}
+
+pub(crate) fn conflicts(ledger: &Ledger) -> Result<Vec<ConflictEntry>, StoreError> {
+    let read = || -> rusqlite::Result<Vec<ConflictEntry>> {
+        let mut statement = ledger.connection.prepare(
+            "SELECT key, origin, attachment, org_name, report_id, policy_domain, arrival, ingested, file, content,
+                (SELECT day FROM reports WHERE reports.key = conflicts.key)
+             FROM conflicts ORDER BY ingested, origin, file",
+        )?;
+        statement.query_map([], conflict)?.collect()
+    };
+    read().map_err(ledger.failed("listing the conflicts"))
+}
+
+pub(crate) fn rejected(ledger: &Ledger) -> Result<Vec<RejectedEntry>, StoreError> {
+    let read = || -> rusqlite::Result<Vec<RejectedEntry>> {
+        let mut statement = ledger.connection.prepare(
+            "SELECT hash, origin, attachment, reason, arrival, ingested, bytes, file FROM rejected
+             ORDER BY ingested, origin, hash",
+        )?;
+        statement.query_map([], entry)?.collect()
+    };
+    read().map_err(ledger.failed("listing the rejected items"))
+}
+
+fn entry(row: &Row<'_>) -> rusqlite::Result<RejectedEntry> {
+    Ok(RejectedEntry {
+        hash: Hash(row.get(0)?),
+        origin: row.get(1)?,
+        attachment: row.get(2)?,
+        reason: row.get(3)?,
+        arrival: time(row.get(4)?),
+        ingested: time(row.get(5)?),
+        bytes: row.get(6)?,
+        // Empty where the quota let the bytes go.
+        file: row.get::<_, Option<String>>(7)?.filter(|file| !file.is_empty()),
+    })
+}
+
+fn conflict(row: &Row<'_>) -> rusqlite::Result<ConflictEntry> {
+    Ok(ConflictEntry {
+        key: ReportKey(row.get(0)?),
+        origin: row.get(1)?,
+        attachment: row.get(2)?,
+        org_name: row.get(3)?,
+        report_id: row.get(4)?,
+        policy_domain: row.get(5)?,
+        arrival: time(row.get(6)?),
+        ingested: time(row.get(7)?),
+        file: Some(row.get(8)?).filter(|file: &String| !file.is_empty()),
+        content: Hash(row.get(9)?),
+        day: row.get::<_, Option<i32>>(10)?.map(values::day),
+    })
+}

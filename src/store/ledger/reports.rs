@@ -1,0 +1,103 @@
+//! The `reports` table read back: the heads that answers start from.
+
+use super::database::Ledger;
+use crate::model::{Domain, PolicyPublished, ReportHead, ReportKey, Text};
+use crate::store::error::StoreError;
+use crate::store::tables::filter::Filter;
+use crate::store::tables::values::{self, day, days_since_epoch, time};
+
+use rusqlite::Row;
+
+const HEAD: &str =
+    "SELECT key, org_name, org_email, report_id, begin, end, day, policy_domain, p, sp, np, adkim, aspf, pct,
+    fo, testing, discovery_method, records, messages, dmarc_pass, sender_auth, findings FROM reports";
+
+/// A part of all reports from which reading every row of the ledger is cheaper than looking the asked ones up.
+const LARGE_PART: i64 = 4;
+
+/// Hand over the heads of the reports of a filter, in the order of their arrival in the store: as they lie in the ledger, so
+/// that each of its pages is read once, however the days are mixed.
+pub(crate) fn heads(ledger: &Ledger, filter: &Filter, each: &mut dyn FnMut(ReportHead)) -> Result<(), StoreError> {
+    let mut read = || -> rusqlite::Result<()> {
+        let from = filter.from.map_or(i32::MIN, days_since_epoch);
+        let to = filter.to.map_or(i32::MAX, days_since_epoch);
+        let asked = match (filter.from, filter.to) {
+            // A row whose day is none is told of, not left out.
+            (None, None) => "?1 <= ?2",
+            // `+` keeps the index out.
+            _ if is_large_part(ledger, from, to)? => "+day BETWEEN ?1 AND ?2",
+            _ => "id IN (SELECT id FROM reports WHERE day BETWEEN ?1 AND ?2)",
+        };
+        let mut statement = ledger.connection.prepare(&format!("{HEAD} WHERE {asked} ORDER BY id"))?;
+        let mut rows = statement.query([from, to])?;
+        while let Some(row) = rows.next()? {
+            let domain = row.get_ref(7)?.as_str()?;
+            if filter.domains.is_empty() || filter.domains.iter().any(|wanted| wanted == domain) {
+                each(head(row)?);
+            }
+        }
+        Ok(())
+    };
+    read().map_err(ledger.failed("reading the reports"))
+}
+
+/// Whether these days hold so many of the reports; the index is read no further than it takes to know.
+fn is_large_part(ledger: &Ledger, from: i32, to: i32) -> rusqlite::Result<bool> {
+    let all: i64 = ledger.connection.query_row("SELECT ifnull(max(id), 0) FROM reports", [], |row| row.get(0))?;
+    let asked = "SELECT count(*) FROM (SELECT 1 FROM reports WHERE day BETWEEN ?1 AND ?2 LIMIT ?3)";
+    let enough = all / LARGE_PART;
+    let found: i64 = ledger.connection.query_row(asked, (from, to, enough), |row| row.get(0))?;
+    Ok(found >= enough)
+}
+
+fn head(row: &Row<'_>) -> rusqlite::Result<ReportHead> {
+    let text = |index: usize| -> rusqlite::Result<Text> { Ok(row.get_ref(index)?.as_str()?.into()) };
+    let maybe =
+        |index: usize| -> rusqlite::Result<Option<Text>> { Ok(row.get_ref(index)?.as_str_or_null()?.map(Into::into)) };
+    Ok(ReportHead {
+        key: ReportKey(row.get(0)?),
+        org_name: text(1)?,
+        org_email: maybe(2)?,
+        report_id: text(3)?,
+        begin: time(row.get(4)?),
+        end: time(row.get(5)?),
+        day: day(row.get(6)?),
+        policy: PolicyPublished {
+            domain: Domain::from_canonical(text(7)?),
+            p: maybe(8)?,
+            sp: maybe(9)?,
+            np: maybe(10)?,
+            adkim: maybe(11)?,
+            aspf: maybe(12)?,
+            pct: row.get(13)?,
+            fo: maybe(14)?,
+            testing: maybe(15)?,
+            discovery_method: maybe(16)?,
+        },
+        records: row.get(17)?,
+        messages: row.get(18)?,
+        dmarc_pass: row.get(19)?,
+        sender_auth: values::sender_auth(row.get_ref(20)?.as_str()?),
+        findings: maybe(21)?.map(|json| codes(&json)).unwrap_or_default(),
+    })
+}
+
+fn codes(json: &str) -> Vec<Text> {
+    let findings: Vec<values::LineFinding> = serde_json::from_str(json).unwrap_or_default();
+    findings.into_iter().map(|finding| finding.code.into()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::tables::values::{day, day_of_calendar};
+    use jiff::civil::Date;
+
+    #[test]
+    fn a_number_of_no_day_is_no_panic() {
+        assert_eq!(day(20_779).to_string(), "2026-11-22");
+        assert_eq!(day_of_calendar(2_932_896), Some(Date::MAX));
+        for days in [i32::MIN, -4_371_588, 2_932_897, 7_304_485, i32::MAX] {
+            assert_eq!((day_of_calendar(days), day(days)), (None, Date::default()));
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! The store at a glance. All of it is read from sums that the commits keep: nothing is counted here.
+
+use super::database::Ledger;
+use crate::store::disk::layout::Month;
+use crate::store::error::StoreError;
+use crate::store::tables::values::time;
+
+use jiff::Timestamp;
+use rusqlite::{Row, types::ValueRef};
+
+/// Sums of reports.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Reports.
+    pub reports: i64,
+    /// Their rows.
+    pub records: i64,
+    /// Sum of the rows' counts; `i64::MAX` where it is more than that.
+    pub messages: i64,
+    /// Messages that pass.
+    pub dmarc_pass: i64,
+}
+
+/// A reporter, and when it was last heard of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reporter {
+    /// As it names itself.
+    pub org_name: String,
+    /// Its reports.
+    pub reports: i64,
+    /// The end of its newest period.
+    pub newest_end: Timestamp,
+    /// When its newest report arrived.
+    pub newest_arrival: Timestamp,
+}
+
+/// A folder of a mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folder {
+    /// The mailbox's name in the settings.
+    pub mailbox: String,
+    /// The folder, in the server's own encoding.
+    pub folder: String,
+    /// Its `UIDVALIDITY`.
+    pub uid_validity: u32,
+    /// Every message up to this UID is dealt with.
+    pub last_uid: u32,
+    /// When it was last read.
+    pub read_at: Timestamp,
+    /// Messages whose reports are safe, but which the server was not told of yet.
+    pub pending: i64,
+}
+
+/// Files of one kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Files {
+    /// How many.
+    pub count: i64,
+    /// Their bytes.
+    pub bytes: i64,
+}
+
+/// The store at a glance.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Over all months.
+    pub totals: Totals,
+    /// By month of the rows' day, oldest first.
+    pub months: Vec<(Month, Totals)>,
+    /// By name.
+    pub reporters: Vec<Reporter>,
+    /// By mailbox and folder.
+    pub folders: Vec<Folder>,
+    /// When the newest report arrived.
+    pub newest_arrival: Option<Timestamp>,
+    /// When the last batch was committed.
+    pub last_commit: Option<Timestamp>,
+    /// Parquet parts.
+    pub parts: Files,
+    /// Packs of originals.
+    pub packs: Files,
+    /// Rejected items, and the bytes kept of them.
+    pub rejected: Files,
+    /// Rejected items whose bytes were let go: they were the oldest beyond the quota.
+    pub let_go: i64,
+    /// When the newest of them came.
+    pub newest_rejected: Option<Timestamp>,
+    /// Reports in conflict with one stored before.
+    pub conflicts: i64,
+    /// Those whose bytes were let go: they were the oldest beyond the quota.
+    pub conflicts_let_go: i64,
+}
+
+pub(crate) fn status(ledger: &Ledger) -> Result<Status, StoreError> {
+    read(ledger).map_err(ledger.failed("reading the status"))
+}
+
+fn read(ledger: &Ledger) -> rusqlite::Result<Status> {
+    let mut status = Status { months: months(ledger)?, ..Status::default() };
+    for (_, month) in &status.months {
+        status.totals.reports = status.totals.reports.saturating_add(month.reports);
+        status.totals.records = status.totals.records.saturating_add(month.records);
+        status.totals.messages = status.totals.messages.saturating_add(month.messages);
+        status.totals.dmarc_pass = status.totals.dmarc_pass.saturating_add(month.dmarc_pass);
+    }
+    status.reporters = all(ledger, "SELECT org_name, reports, newest_end, newest_arrival FROM reporters", |row| {
+        let (newest_end, newest_arrival) = (time(row.get(2)?), time(row.get(3)?));
+        Ok(Reporter { org_name: row.get(0)?, reports: row.get(1)?, newest_end, newest_arrival })
+    })?;
+    status.newest_arrival = status.reporters.iter().map(|reporter| reporter.newest_arrival).max();
+    status.folders = all(
+        ledger,
+        "SELECT mailbox, folder, uid_validity, last_uid, read_at, (SELECT COUNT(*) FROM pending WHERE
+            pending.mailbox = folders.mailbox AND pending.folder = folders.folder) FROM folders",
+        |row| {
+            Ok(Folder {
+                mailbox: row.get(0)?,
+                folder: row.get(1)?,
+                uid_validity: row.get(2)?,
+                last_uid: row.get(3)?,
+                read_at: time(row.get(4)?),
+                pending: row.get(5)?,
+            })
+        },
+    )?;
+    let files = |kind: &str| {
+        let sql = "SELECT COUNT(*), COALESCE(SUM(bytes), 0) FROM files WHERE kind = ?1";
+        ledger.connection.query_row(sql, [kind], |row| Ok(Files { count: row.get(0)?, bytes: row.get(1)? }))
+    };
+    status.parts = files("records")?;
+    status.packs = files("originals")?;
+    let maybe = |at: Option<i64>| at.map(time);
+    status.last_commit = last_commit(ledger)?;
+    (status.rejected, status.newest_rejected, status.let_go) = ledger.connection.query_row(
+        "SELECT COUNT(*), COALESCE(SUM(bytes) FILTER (WHERE file <> ''), 0), MAX(ingested),
+            COUNT(*) FILTER (WHERE file = '') FROM rejected",
+        [],
+        |row| Ok((Files { count: row.get(0)?, bytes: row.get(1)? }, maybe(row.get(2)?), row.get(3)?)),
+    )?;
+    (status.conflicts, status.conflicts_let_go) = ledger.connection.query_row(
+        "SELECT COUNT(*), COUNT(*) FILTER (WHERE file = '') FROM conflicts",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    Ok(status)
+}
+
+pub(crate) fn last_commit(ledger: &Ledger) -> rusqlite::Result<Option<Timestamp>> {
+    let sql = "SELECT MAX(committed) FROM batches WHERE id = (SELECT MAX(id) FROM batches)";
+    ledger.connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0)).map(|at| at.map(time))
+}
+
+fn months(ledger: &Ledger) -> rusqlite::Result<Vec<(Month, Totals)>> {
+    let sql = "SELECT month, reports, records, messages, dmarc_pass FROM totals ORDER BY month";
+    let months = all(ledger, sql, |row| {
+        let totals =
+            Totals { reports: row.get(1)?, records: row.get(2)?, messages: sum(row, 3)?, dmarc_pass: sum(row, 4)? };
+        Ok(Month::parse(row.get_ref(0)?.as_str()?).map(|month| (month, totals)))
+    })?;
+    Ok(months.into_iter().flatten().collect())
+}
+
+/// A kept sum. An earlier version let it grow beyond what an integer holds, into a number with a fraction.
+fn sum(row: &Row<'_>, column: usize) -> rusqlite::Result<i64> {
+    match row.get_ref(column)? {
+        ValueRef::Real(_) => Ok(i64::MAX),
+        _ => row.get(column),
+    }
+}
+
+fn all<T>(ledger: &Ledger, sql: &str, row: impl FnMut(&Row<'_>) -> rusqlite::Result<T>) -> rusqlite::Result<Vec<T>> {
+    ledger.connection.prepare(sql)?.query_map([], row)?.collect()
+}

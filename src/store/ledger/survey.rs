@@ -1,0 +1,102 @@
+//! What is on the disk, against what the ledger lists.
+
+use super::database::Ledger;
+use crate::store::disk::files;
+use crate::store::disk::layout::{FileKind, Layout};
+use crate::store::error::StoreError;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// The largest number that a file or batch of the ledger has.
+pub(crate) const LAST_BATCH: &str = "SELECT MAX(COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'batches'), 0),
+    COALESCE((SELECT MAX(batch) FROM files), 0))";
+
+/// The parts or packs on the disk that have their own names, sorted.
+pub(crate) fn on_disk(layout: &Layout, kind: FileKind) -> Result<Vec<PathBuf>, StoreError> {
+    let mut found = Vec::new();
+    visible(&layout.folder(kind), kind.extension(), &mut found)?;
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// The files below a folder, by extension; hidden ones are not finished.
+pub(crate) fn visible(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) -> Result<(), StoreError> {
+    for path in files::list(folder)? {
+        if path.is_dir() && !path.is_symlink() {
+            visible(&path, extension, found)?;
+        } else if !is_hidden(&path) && path.extension().is_some_and(|found| found == extension) {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
+}
+
+/// The hidden files below the folder of a kind, sorted: unfinished, or committed and not yet renamed.
+pub(crate) fn hidden(layout: &Layout, kind: FileKind) -> Result<Vec<PathBuf>, StoreError> {
+    let mut found = Vec::new();
+    for folder in files::list(&layout.folder(kind))? {
+        if folder.is_dir() {
+            found.extend(files::list(&folder)?.into_iter().filter(|path| is_hidden(path)));
+        }
+    }
+    Ok(found)
+}
+
+/// The path of a file as the ledger has it.
+pub(crate) fn relative(layout: &Layout, path: &Path) -> String {
+    path.strip_prefix(layout.root()).unwrap_or(path).to_string_lossy().into_owned()
+}
+
+/// Check that the ledger is not older than its files: one that was put back from a backup does not know what came since,
+/// and would count it again. Costs a listing of the folders, however many rows there are.
+pub(crate) fn check_age(layout: &Layout, ledger: &Ledger) -> Result<(), StoreError> {
+    let last = ledger.connection.query_row(LAST_BATCH, [], |row| row.get::<_, i64>(0));
+    let last = last.map_err(ledger.failed("reading the last batch"))?;
+    match newest(layout)? {
+        Some((number, path)) if number > last => {
+            let newest = relative(layout, &path);
+            Err(StoreError::OlderLedger { path: ledger.path.clone(), known: last, newest })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The file with the largest number of those that are named as ours are.
+pub(crate) fn newest(layout: &Layout) -> Result<Option<(i64, PathBuf)>, StoreError> {
+    let mut newest = None;
+    for kind in FileKind::ALL {
+        for path in on_disk(layout, kind)? {
+            let number = Layout::batch_of(kind, &path);
+            if number > newest.as_ref().map(|(number, _)| *number) {
+                newest = number.map(|number| (number, path));
+            }
+        }
+    }
+    Ok(newest)
+}
+
+/// Parts and packs on the disk that no row and no intent names. They are told, and kept.
+pub(crate) fn unknown(layout: &Layout, ledger: &Ledger) -> Result<Vec<String>, StoreError> {
+    let mut known = super::intents::named(ledger)?;
+    let read = || -> rusqlite::Result<BTreeSet<String>> {
+        let mut statement = ledger.connection.prepare(
+            "SELECT path FROM files UNION SELECT file FROM rejected WHERE file <> '' UNION
+             SELECT file FROM conflicts WHERE file <> ''",
+        )?;
+        statement.query_map([], |row| row.get(0))?.collect()
+    };
+    known.extend(read().map_err(ledger.failed("listing the files"))?);
+    let mut found = Vec::new();
+    for kind in FileKind::ALL {
+        found.extend(on_disk(layout, kind)?);
+    }
+    for folder in [layout.rejected(), layout.conflicts()] {
+        found.extend(files::list(&folder)?.into_iter().filter(|path| !is_hidden(path)));
+    }
+    let found = found.iter().map(|path| relative(layout, path));
+    Ok(found.filter(|path| !known.contains(path)).collect())
+}

@@ -1,0 +1,67 @@
+//! Which messages of POP3 mailboxes are dealt with, by their unique ids.
+//!
+//! An id is forgotten once its mailbox no longer lists it: the server may give it to another message then.
+
+use super::database::Ledger;
+use super::mailboxes;
+use crate::model::{Fate, KnownUidl, MailboxProgress};
+use crate::store::error::StoreError;
+use rusqlite::{Transaction, params};
+
+/// What a ledger of an older version lacks.
+pub(crate) const TABLE: &str = "
+CREATE TABLE uidls (                -- messages of POP3 mailboxes that are dealt with, by their unique ids
+    mailbox TEXT NOT NULL,
+    uidl TEXT NOT NULL,
+    octets INTEGER,                 -- as the server listed it; null where it did not
+    pending INTEGER NOT NULL,       -- 1 where its reports are safe, and the server was not told yet
+    PRIMARY KEY (mailbox, uidl)
+) WITHOUT ROWID;
+";
+
+/// How far a mailbox was read.
+pub(crate) fn progress(ledger: &Ledger, mailbox: &str) -> Result<MailboxProgress, StoreError> {
+    Ok(MailboxProgress { cursors: mailboxes::cursors(ledger, mailbox)?, uidls: known(ledger, mailbox)? })
+}
+
+/// The messages of a mailbox that are dealt with, in the order of their ids.
+pub(crate) fn known(ledger: &Ledger, mailbox: &str) -> Result<Vec<KnownUidl>, StoreError> {
+    let read = || -> rusqlite::Result<Vec<KnownUidl>> {
+        // A ledger of an older version that is only read has no such table.
+        if !ledger.connection.table_exists(None, "uidls")? {
+            return Ok(Vec::new());
+        }
+        let sql = "SELECT uidl, octets, pending FROM uidls WHERE mailbox = ?1 ORDER BY uidl";
+        let mut statement = ledger.connection.prepare_cached(sql)?;
+        let rows = statement.query_map([mailbox], |row| {
+            let octets = row.get::<_, Option<i64>>(1)?.map(i64::cast_unsigned);
+            Ok(KnownUidl { uidl: row.get(0)?, octets, pending: row.get(2)? })
+        })?;
+        rows.collect()
+    };
+    read().map_err(ledger.failed("reading what is known of a POP3 mailbox"))
+}
+
+/// Note a message as dealt with.
+pub(crate) fn record(
+    transaction: &Transaction<'_>,
+    mailbox: &str,
+    (uidl, octets): &(String, Option<u64>),
+    fate: Fate,
+) -> rusqlite::Result<()> {
+    let octets = octets.and_then(|octets| i64::try_from(octets).ok());
+    let mut statement = transaction.prepare_cached("INSERT OR REPLACE INTO uidls VALUES (?1, ?2, ?3, ?4)")?;
+    statement.execute(params![mailbox, uidl, octets, fate == Fate::Done]).map(drop)
+}
+
+/// The server needs not be told of this message any more.
+pub(crate) fn told(transaction: &Transaction<'_>, mailbox: &str, uidl: &str) -> rusqlite::Result<()> {
+    let sql = "UPDATE uidls SET pending = 0 WHERE mailbox = ?1 AND uidl = ?2";
+    transaction.prepare_cached(sql)?.execute([mailbox, uidl]).map(drop)
+}
+
+/// This id stands for no message any more.
+pub(crate) fn forget(transaction: &Transaction<'_>, mailbox: &str, uidl: &str) -> rusqlite::Result<()> {
+    let sql = "DELETE FROM uidls WHERE mailbox = ?1 AND uidl = ?2";
+    transaction.prepare_cached(sql)?.execute([mailbox, uidl]).map(drop)
+}

@@ -1,0 +1,236 @@
+//! Brings a data folder of an older program up to date: its ledger, and what a killed run of that program left.
+
+use super::database::{ADDED, FIRST_WITH_STEPS, Ledger, VERSION};
+use crate::store::disk::access;
+use crate::store::disk::files::{self, Seal, remove_file, rename_new, sync_folder};
+use crate::store::disk::layout::{FileKind, Layout, Month};
+use crate::store::error::StoreError;
+use crate::store::pack::zip::PackReader;
+use crate::store::tables::values;
+use rusqlite::params;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+/// What makes the tables of version 1 those of version 2.
+const SINCE_1: &str = "ALTER TABLE files ADD COLUMN hash BLOB;";
+
+/// What makes the tables of version 2 those of version 3. Its intents are done by then.
+const SINCE_2: &str = "
+DROP TABLE compactions;
+DROP TABLE intents;
+CREATE TABLE writer (id INTEGER PRIMARY KEY CHECK (id = 1), generation INTEGER NOT NULL, owner TEXT, seen INTEGER NOT NULL);
+INSERT INTO writer VALUES (1, 0, NULL, 0);
+CREATE TABLE intents (path TEXT PRIMARY KEY, step TEXT NOT NULL, generation INTEGER NOT NULL) WITHOUT ROWID;
+";
+
+/// Upgrade, and say what was done. May be killed at any instant: the version changes last.
+pub(crate) fn upgrade(layout: &Layout, ledger: &Ledger, from: i64) -> Result<Vec<String>, StoreError> {
+    let mut rescued = Vec::new();
+    let mut tables = String::new();
+    if from < FIRST_WITH_STEPS {
+        finish_merges(layout, ledger, from)?;
+        finish_commit(layout, ledger)?;
+        rescued = rescue_packs(layout, &["compacting", "retired"])?;
+        remove_parts(layout)?;
+        tables = if from < 2 { [SINCE_1, SINCE_2].concat() } else { SINCE_2.to_owned() };
+    }
+    let steps_done = usize::try_from(from - FIRST_WITH_STEPS).unwrap_or(0);
+    tables += &ADDED[steps_done.min(ADDED.len())..].concat();
+    ledger.make(&tables, "bringing the ledger up to date")?;
+    let mut said = vec![format!(
+        "the data folder was upgraded from version {from} to {VERSION}; a dmarquet older than this one no longer opens it"
+    )];
+    said.extend(rescued.into_iter().map(|path| format!("{path} was the only copy of an original, and is kept")));
+    Ok(said)
+}
+
+/// A merge of version 2, as its ledger names it.
+struct Merge {
+    made: String,
+    kind: FileKind,
+    month: Month,
+    records: i64,
+    replaced: Vec<String>,
+}
+
+/// A merge exchanged whole folders: the month's own folder says whether that happened.
+fn finish_merges(layout: &Layout, ledger: &Ledger, version: i64) -> Result<(), StoreError> {
+    for Merge { made, kind, month, records, replaced } in merges(ledger)? {
+        let folder = layout.month(kind, month);
+        // Two renames in place of one exchange may have left the folder away.
+        let aside = layout.compacting(kind, month).with_extension("old");
+        if !folder.exists() && aside.exists() {
+            std::fs::rename(&aside, &folder).map_err(StoreError::io(&folder, "putting the month back"))?;
+            sync_folder(&layout.folder(kind))?;
+        }
+        let target = layout.file(&made);
+        if !target.exists() {
+            continue;
+        }
+        let seal = Seal::of(&target)?;
+        let record = || -> rusqlite::Result<()> {
+            let transaction = ledger.connection.unchecked_transaction()?;
+            let mut reports: i64 = 0;
+            for path in &replaced {
+                let sql = "SELECT COALESCE((SELECT reports FROM files WHERE path = ?1), 0)";
+                reports = reports.saturating_add(transaction.query_row(sql, [path], |row| row.get(0))?);
+                transaction.execute("DELETE FROM files WHERE path = ?1", [path])?;
+            }
+            let number = Layout::batch_of(kind, &target).unwrap_or(0);
+            let (month, bytes) = (month.to_string(), values::int(seal.bytes));
+            let hash = if version < 2 { "" } else { ", ?8" };
+            let sql = format!("INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7{hash})");
+            let mut statement = transaction.prepare(&sql)?;
+            if version < 2 {
+                statement.execute(params![made, kind.folder(), month, number, records, reports, bytes])?;
+            } else {
+                statement.execute(params![made, kind.folder(), month, number, records, reports, bytes, seal.hash])?;
+            }
+            drop(statement);
+            transaction.execute("DELETE FROM compactions WHERE made = ?1", [&made])?;
+            transaction.commit()
+        };
+        record().map_err(ledger.failed("recording a merged file"))?;
+    }
+    Ok(())
+}
+
+fn merges(ledger: &Ledger) -> Result<Vec<Merge>, StoreError> {
+    let read = || -> rusqlite::Result<Vec<(String, String, String, i64, String)>> {
+        let sql = "SELECT made, kind, month, records, replaced FROM compactions";
+        let mut statement = ledger.connection.prepare(sql)?;
+        let rows =
+            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))?;
+        rows.collect()
+    };
+    let rows = read().map_err(ledger.failed("reading the merges"))?;
+    let merge = |(made, kind, month, records, replaced): (String, String, String, i64, String)| {
+        let kind = FileKind::ALL.into_iter().find(|known| known.folder() == kind);
+        // An unreadable list must not pass for an empty one: the merged file would count beside those it replaced.
+        match (kind, Month::parse(&month), serde_json::from_str(&replaced)) {
+            (Some(kind), Some(month), Ok(replaced)) => Ok(Merge { made, kind, month, records, replaced }),
+            _ => Err(StoreError::Damaged {
+                path: ledger.path.clone(),
+                expected: "merges with a kind, a month and a list of files".into(),
+                found: format!("{made}: {replaced}"),
+            }),
+        }
+    };
+    rows.into_iter().map(merge).collect()
+}
+
+/// A commit renamed its files before it recorded them. What it did not come to record came from mails that are still where
+/// they were; but with a ledger from a backup it may have come to it, so that a pack is kept, under a hidden name.
+fn finish_commit(layout: &Layout, ledger: &Ledger) -> Result<(), StoreError> {
+    let read = || -> rusqlite::Result<Vec<String>> {
+        let sql = "SELECT path FROM intents WHERE path NOT IN (SELECT path FROM files
+            UNION SELECT file FROM rejected WHERE file IS NOT NULL UNION SELECT file FROM conflicts)";
+        ledger.connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
+    };
+    for intent in read().map_err(ledger.failed("reading the intents"))? {
+        let path = layout.file(&intent);
+        let hidden = Layout::temporary(&path);
+        remove_file(&hidden, "removing an unfinished file")?;
+        if matches!(Layout::month_of(&intent), Some((FileKind::Pack, _))) {
+            if path.exists() {
+                rename_new(&path, &hidden)?;
+            }
+        } else {
+            remove_file(&path, "removing an unfinished file")?;
+        }
+    }
+    Ok(())
+}
+
+/// Packs that merges and rebuilds left in folders of theirs: one of which every original is elsewhere goes, any other is
+/// put back among the originals. Returns the latter, below the root.
+pub(crate) fn rescue_packs(layout: &Layout, places: &[&str]) -> Result<Vec<String>, StoreError> {
+    let mut rescued = Vec::new();
+    for place in places {
+        let mut packs = Vec::new();
+        super::survey::visible(&layout.root().join(place), FileKind::Pack.extension(), &mut packs)?;
+        packs.sort_unstable();
+        for pack in packs {
+            let Some(month) = month_of(&pack) else { continue };
+            let folder = layout.month(FileKind::Pack, month);
+            if is_elsewhere(&pack, &folder)? {
+                remove_file(&pack, "removing a pack that was merged")?;
+                continue;
+            }
+            access::create_folder(&folder)?;
+            let mut target = folder.join(pack.file_name().unwrap_or_default());
+            for copy in 1.. {
+                if rename_new(&pack, &target)? {
+                    break;
+                }
+                let stem = pack.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                target = folder.join(format!("{stem}-rescued-{copy}.{}", FileKind::Pack.extension()));
+            }
+            sync_folder(&folder)?;
+            rescued.push(super::survey::relative(layout, &target));
+        }
+    }
+    Ok(rescued)
+}
+
+/// The month of a pack, by the folder it is in: `month=2026-11`, or `originals-2026-11` where merges kept it.
+fn month_of(pack: &Path) -> Option<Month> {
+    let folder = pack.parent()?;
+    let merged = || {
+        let name = folder.file_name()?.to_str()?;
+        Month::parse(name.strip_prefix(FileKind::Pack.folder())?.strip_prefix("-")?.trim_end_matches(".old"))
+    };
+    Month::of_folder(folder).or_else(merged)
+}
+
+/// Whether every original of a pack is whole in another of a folder.
+fn is_elsewhere(pack: &Path, folder: &Path) -> Result<bool, StoreError> {
+    let held = |pack: &PathBuf| -> Result<HashSet<(String, String)>, StoreError> {
+        let mut held = HashSet::new();
+        let read = PackReader::open(pack).and_then(|mut reader| {
+            reader.originals(|_, lines| {
+                held.extend(lines.into_iter().map(|line| (line.key, line.sha256)));
+                Ok(())
+            })
+        });
+        match read {
+            Ok(bad) if bad.is_empty() => Ok(held),
+            Ok(_) | Err(StoreError::Damaged { .. }) => Ok(held),
+            Err(error) => Err(error),
+        }
+    };
+    let lines = match PackReader::open(pack).and_then(|mut reader| reader.manifest()) {
+        Ok(lines) => lines,
+        // Nobody can say what is in it.
+        Err(StoreError::Damaged { .. }) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let mut wanted: HashSet<(String, String)> = lines.into_iter().map(|line| (line.key, line.sha256)).collect();
+    for other in files::list(folder)?.into_iter().filter(|path| path.extension().is_some_and(|end| end == "zip")) {
+        if wanted.is_empty() {
+            break;
+        }
+        let held = held(&other)?;
+        wanted.retain(|line| !held.contains(line));
+    }
+    Ok(wanted.is_empty())
+}
+
+/// Parts that merges left: their rows are in others, and can be made again.
+fn remove_parts(layout: &Layout) -> Result<(), StoreError> {
+    for place in ["compacting", "retired"] {
+        let place = layout.root().join(place);
+        for folder in files::list(&place)? {
+            for path in files::list(&folder)? {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                if [".parquet", ".retired", ".tmp"].iter().any(|end| name.ends_with(end)) {
+                    remove_file(&path, "removing a part that was merged")?;
+                }
+            }
+            // One that holds something nobody knows stays.
+            let _ = std::fs::remove_dir(folder);
+        }
+        let _ = std::fs::remove_dir(place);
+    }
+    Ok(())
+}

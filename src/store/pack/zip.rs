@@ -1,0 +1,430 @@
+//! A pack: the originals of a batch in one plain zip, with `manifest.ndjson` as its last member.
+//!
+//! Gzip originals are stored as they are, XML deflated, so that any unzip opens it. The manifest holds what only the mail
+//! knew about each report, so that the tables can be rebuilt from packs.
+
+use crate::model::{Accepted, Hash, MailFacts, Original, Provenance};
+use crate::store::disk::files;
+use crate::store::error::StoreError;
+use crate::store::tables::values::{LineFinding, sender_auth};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::io::{self, Read, Seek, Write};
+use std::path::Path;
+use std::sync::Arc;
+use zip::CompressionMethod;
+use zip::write::SimpleFileOptions;
+
+/// The member that lists the rest.
+pub(crate) const MANIFEST: &str = "manifest.ndjson";
+
+/// One line of the manifest: where a report came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Line {
+    /// `ReportKey`, as text.
+    pub(crate) key: String,
+    /// The member that holds the report; several documents of one file share one.
+    pub(crate) member: String,
+    /// Of the original's bytes.
+    pub(crate) sha256: String,
+    pub(crate) origin: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) attachment: Option<String>,
+    #[serde(with = "rfc3339")]
+    pub(crate) arrival: Timestamp,
+    /// When it was committed first.
+    #[serde(with = "rfc3339")]
+    pub(crate) ingested: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) mail: Option<LineMail>,
+    /// The batch in which it took the place of another report with its key; of several the last counts. 0: it took none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) replaced: i64,
+    /// Whether a person decided that it counts: nothing but a person replaces it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) promoted: bool,
+    /// Findings of the way to the report's bytes, which only the whole item shows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) findings: Vec<LineFinding>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+fn is_zero(number: &i64) -> bool {
+    *number == 0
+}
+
+/// What a commit knows of a report beside its values.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Standing {
+    /// When it was first committed.
+    pub(crate) ingested: Timestamp,
+    /// See [`Line::replaced`].
+    pub(crate) replaced: i64,
+    /// See [`Line::promoted`].
+    pub(crate) promoted: bool,
+}
+
+/// Times in the manifest: RFC 3339, UTC.
+mod rfc3339 {
+    use jiff::Timestamp;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(crate) fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(time)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+/// The facts of the outermost mail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LineMail {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) message_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) date: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) from_domain: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) authentication_results: Option<String>,
+    pub(crate) sender_auth: String,
+    /// Whether the report lies in a mail attached to this one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) attached: bool,
+}
+
+impl From<&MailFacts> for LineMail {
+    fn from(mail: &MailFacts) -> Self {
+        Self {
+            message_id: mail.message_id.clone(),
+            date: mail.date.clone(),
+            from_domain: mail.from_domain.clone(),
+            authentication_results: mail.authentication_results.clone(),
+            sender_auth: mail.sender_auth.as_str().to_owned(),
+            attached: mail.attached,
+        }
+    }
+}
+
+impl LineMail {
+    fn facts(&self) -> MailFacts {
+        MailFacts {
+            message_id: self.message_id.clone(),
+            date: self.date.clone(),
+            from_domain: self.from_domain.clone(),
+            authentication_results: self.authentication_results.clone(),
+            sender_auth: sender_auth(&self.sender_auth),
+            attached: self.attached,
+        }
+    }
+}
+
+impl Line {
+    /// The provenance it was made of.
+    pub(crate) fn provenance(&self) -> Provenance {
+        Provenance {
+            origin: self.origin.clone(),
+            attachment: self.attachment.clone(),
+            arrival: self.arrival,
+            mail: self.mail.as_ref().map(LineMail::facts),
+        }
+    }
+}
+
+/// What goes into the pack of a batch's reports of one month.
+pub(crate) struct Contents<'a> {
+    /// Each original once, by the name it gets.
+    originals: Vec<(String, &'a Original)>,
+    manifest: Vec<u8>,
+}
+
+impl<'a> Contents<'a> {
+    /// Name the originals and list the reports.
+    pub(crate) fn of(accepted: &[&'a Accepted], standing: &dyn Fn(&Accepted) -> Standing) -> Self {
+        let mut names = HashMap::new();
+        let mut originals = Vec::with_capacity(accepted.len());
+        let mut manifest = Vec::new();
+        for (report, hash) in accepted.iter().zip(hashes(accepted)) {
+            let key = report.report.key.to_string();
+            // Several documents of one file have one original: it is kept once.
+            let standing = standing(report);
+            let name = names.entry(hash).or_insert_with(|| {
+                // The report whose place it took has an original by the name of the key, and packs are merged.
+                let place = if standing.replaced > 0 { format!("-{}", standing.replaced) } else { String::new() };
+                let name = match report.original.as_ref() {
+                    Original::Xml(_) => format!("{key}{place}.xml"),
+                    Original::Gzip(_) => format!("{key}{place}.xml.gz"),
+                };
+                originals.push((name.clone(), report.original.as_ref()));
+                name
+            });
+            let line = line(report, key, name.clone(), hash, standing);
+            serde_json::to_writer(&mut manifest, &line).expect("a line of plain values serializes");
+            manifest.push(b'\n');
+        }
+        Self { originals, manifest }
+    }
+
+    /// Write them.
+    pub(crate) fn write(&self, out: impl Write) -> io::Result<()> {
+        let mut pack = PackWriter::new(out);
+        self.originals.iter().try_for_each(|(name, original)| pack.original(name, original))?;
+        pack.finish(&self.manifest)
+    }
+}
+
+/// The hash of each report's original, on all cores. Reports of one file share it: it is hashed once.
+fn hashes(accepted: &[&Accepted]) -> Vec<Hash> {
+    use rayon::prelude::*;
+    let fresh = |index: usize| index == 0 || !Arc::ptr_eq(&accepted[index - 1].original, &accepted[index].original);
+    let found = accepted.par_iter().enumerate();
+    let found: Vec<Option<Hash>> =
+        found.map(|(index, report)| fresh(index).then(|| hash(original_bytes(&report.original)))).collect();
+    let mut last = Hash([0; 32]);
+    let each = found.into_iter().map(|hash| {
+        last = hash.unwrap_or(last);
+        last
+    });
+    each.collect()
+}
+
+fn line(report: &Accepted, key: String, member: String, hash: Hash, standing: Standing) -> Line {
+    let Provenance { origin, attachment, arrival, mail } = &report.provenance;
+    Line {
+        key,
+        member,
+        sha256: hash.to_string(),
+        origin: origin.clone(),
+        attachment: attachment.clone(),
+        arrival: *arrival,
+        ingested: standing.ingested,
+        mail: mail.as_ref().map(LineMail::from),
+        replaced: standing.replaced,
+        promoted: standing.promoted,
+        findings: report
+            .findings
+            .iter()
+            .map(|finding| LineFinding { code: finding.code.as_str().to_owned(), detail: finding.detail.clone() })
+            .collect(),
+    }
+}
+
+/// The bytes of an original.
+pub(crate) fn original_bytes(original: &Original) -> &[u8] {
+    original.bytes()
+}
+
+/// SHA-256.
+pub(crate) fn hash(bytes: &[u8]) -> Hash {
+    Hash(Sha256::digest(bytes).into())
+}
+
+/// Writes a pack from front to back.
+pub(crate) struct PackWriter<W: Write> {
+    zip: zip::ZipWriter<zip::write::StreamWriter<W>>,
+}
+
+impl<W: Write> PackWriter<W> {
+    pub(crate) fn new(out: W) -> Self {
+        Self { zip: zip::ZipWriter::new_stream(out) }
+    }
+
+    /// Add an original: gzip as it is, XML deflated.
+    pub(crate) fn original(&mut self, name: &str, original: &Original) -> io::Result<()> {
+        let method = match original {
+            Original::Gzip(_) => CompressionMethod::Stored,
+            Original::Xml(_) => CompressionMethod::Deflated,
+        };
+        self.add(name, method, original_bytes(original))
+    }
+
+    /// Add a member of another pack, as it stands there.
+    pub(crate) fn copy<R: Read + Seek>(&mut self, from: &mut PackReader<R>, name: &str) -> Result<(), StoreError> {
+        let path = from.path.clone();
+        let member = from.raw_member(name)?;
+        self.zip.raw_copy_file(member).map_err(|error| StoreError::io(&path, "copying the pack")(error.into()))
+    }
+
+    /// Add the manifest, and end the pack.
+    pub(crate) fn finish(mut self, manifest: &[u8]) -> io::Result<()> {
+        self.add(MANIFEST, CompressionMethod::Deflated, manifest)?;
+        self.zip.finish()?.into_inner().flush()
+    }
+
+    fn add(&mut self, name: &str, method: CompressionMethod, bytes: &[u8]) -> io::Result<()> {
+        // Quick, not small: only what came as plain XML is deflated here, and the manifest.
+        let level = (method == CompressionMethod::Deflated).then_some(2);
+        let options = SimpleFileOptions::default().compression_method(method).compression_level(level);
+        self.zip.start_file(name, options)?;
+        self.zip.write_all(bytes)
+    }
+}
+
+/// A member of a pack that cannot be read, or is not what was written.
+pub(crate) struct BadMember {
+    pub(crate) error: StoreError,
+    /// The reports in it.
+    pub(crate) lines: Vec<Line>,
+}
+
+/// A pack opened for reading.
+pub(crate) struct PackReader<R> {
+    archive: zip::ZipArchive<R>,
+    path: std::path::PathBuf,
+}
+
+impl PackReader<io::BufReader<std::fs::File>> {
+    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
+        let file = files::open(path).map_err(StoreError::io(path, "opening the pack"))?;
+        Self::new(io::BufReader::new(file), path)
+    }
+}
+
+impl<R: Read + Seek> PackReader<R> {
+    pub(crate) fn new(inner: R, path: &Path) -> Result<Self, StoreError> {
+        let archive = zip::ZipArchive::new(inner).map_err(|error| damaged(path, "a zip", &error))?;
+        Ok(Self { archive, path: path.to_owned() })
+    }
+
+    /// The lines of the manifest, in order.
+    pub(crate) fn manifest(&mut self) -> Result<Vec<Line>, StoreError> {
+        let bytes = self.manifest_bytes()?;
+        self.lines(&bytes)
+    }
+
+    /// The manifest as it stands.
+    pub(crate) fn manifest_bytes(&mut self) -> Result<Vec<u8>, StoreError> {
+        self.member(MANIFEST)
+    }
+
+    /// Each original with the lines of the reports in it, once, checked against its hash. Returns those that are damaged.
+    pub(crate) fn originals(
+        &mut self,
+        mut each: impl FnMut(Original, Vec<Line>) -> Result<(), StoreError>,
+    ) -> Result<Vec<BadMember>, StoreError> {
+        let mut places: HashMap<String, usize> = HashMap::new();
+        let mut members: Vec<Vec<Line>> = Vec::new();
+        for line in self.manifest()? {
+            let place = *places.entry(line.member.clone()).or_insert_with(|| {
+                members.push(Vec::new());
+                members.len() - 1
+            });
+            members[place].push(line);
+        }
+        let mut bad = Vec::new();
+        for lines in members {
+            match self.checked(&lines) {
+                Ok(original) => each(original, lines)?,
+                Err(error @ StoreError::Damaged { .. }) => bad.push(BadMember { error, lines }),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(bad)
+    }
+
+    /// The original of some lines, if it is what they say.
+    fn checked(&mut self, lines: &[Line]) -> Result<Original, StoreError> {
+        let Some(Line { member, .. }) = lines.first() else {
+            return Err(damaged(&self.path, "a member with reports", &"none"));
+        };
+        let original = self.original(member)?;
+        let found = hash(original_bytes(&original)).to_string();
+        match lines.iter().find(|line| line.sha256 != found) {
+            None => Ok(original),
+            Some(line) => Err(damaged(&self.path, &format!("a member {member} with hash {}", line.sha256), &found)),
+        }
+    }
+
+    /// The member of each line of the manifest.
+    pub(crate) fn members_of(&self, manifest: &[u8]) -> Result<Vec<String>, StoreError> {
+        #[derive(Deserialize)]
+        struct Member {
+            member: String,
+        }
+        Ok(self.lines(manifest)?.into_iter().map(|Member { member }| member).collect())
+    }
+
+    fn lines<T: serde::de::DeserializeOwned>(&self, manifest: &[u8]) -> Result<Vec<T>, StoreError> {
+        let lines = manifest.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        lines
+            .map(|line| {
+                serde_json::from_slice(line).map_err(|error| damaged(&self.path, "a manifest of JSON lines", &error))
+            })
+            .collect()
+    }
+
+    /// The bytes of a member, unpacked as far as the zip packed them.
+    pub(crate) fn member(&mut self, name: &str) -> Result<Vec<u8>, StoreError> {
+        let path = self.path.clone();
+        let mut member =
+            self.archive.by_name(name).map_err(|error| damaged(&path, &format!("a member {name}"), &error))?;
+        let mut bytes = Vec::new();
+        member.read_to_end(&mut bytes).map_err(|error| damaged(&path, &format!("a sound member {name}"), &error))?;
+        Ok(bytes)
+    }
+
+    /// A member as it stands in the zip.
+    fn raw_member(&mut self, name: &str) -> Result<zip::read::ZipFile<'_, R>, StoreError> {
+        let damaged = |error: &dyn std::fmt::Display| damaged(&self.path, &format!("a member {name}"), error);
+        let index = self.archive.index_for_name(name).ok_or_else(|| damaged(&"none"))?;
+        self.archive.by_index_raw(index).map_err(|error| damaged(&error))
+    }
+
+    /// A member's bytes as an original.
+    pub(crate) fn original(&mut self, name: &str) -> Result<Original, StoreError> {
+        let bytes = self.member(name)?;
+        let gzip = Path::new(name).extension().is_some_and(|extension| extension == "gz");
+        Ok(if gzip { Original::Gzip(bytes) } else { Original::Xml(bytes) })
+    }
+}
+
+fn damaged(path: &Path, expected: &str, found: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Damaged { path: path.to_owned(), expected: expected.to_owned(), found: found.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pack(bytes: Vec<u8>) -> PackReader<io::Cursor<Vec<u8>>> {
+        PackReader::new(io::Cursor::new(bytes), Path::new("pack.zip")).unwrap()
+    }
+
+    #[test]
+    fn a_pack_reads_back_what_was_written_and_copied() {
+        let gzip = Original::Gzip(b"not really gzip".to_vec());
+        let xml = Original::Xml(b"<feedback/>".repeat(100));
+        let mut first = Vec::new();
+        let mut writer = PackWriter::new(&mut first);
+        writer.original("a.xml.gz", &gzip).unwrap();
+        writer.original("b.xml", &xml).unwrap();
+        writer.finish(b"").unwrap();
+        assert!(first.len() < 800, "XML is deflated: {} bytes", first.len());
+        let mut second = Vec::new();
+        let mut writer = PackWriter::new(&mut second);
+        let mut from = pack(first);
+        writer.copy(&mut from, "a.xml.gz").unwrap();
+        writer.copy(&mut from, "b.xml").unwrap();
+        assert!(matches!(writer.copy(&mut from, "c.xml"), Err(StoreError::Damaged { .. })));
+        writer.finish(b"").unwrap();
+        for mut pack in [from, pack(second)] {
+            assert_eq!(pack.original("a.xml.gz").unwrap(), gzip);
+            assert_eq!(pack.original("b.xml").unwrap(), xml);
+        }
+    }
+
+    #[test]
+    fn a_pack_of_more_than_65535_members_opens() {
+        let mut bytes = Vec::new();
+        let mut writer = PackWriter::new(&mut bytes);
+        for number in 0..70_000 {
+            writer.original(&format!("{number}.xml.gz"), &Original::Gzip(vec![b'x'])).unwrap();
+        }
+        writer.finish(b"").unwrap();
+        assert_eq!(pack(bytes).member("69999.xml.gz").unwrap(), b"x");
+    }
+}

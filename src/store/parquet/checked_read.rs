@@ -1,0 +1,146 @@
+//! Reads Parquet files that may be damaged: a panic of the reader becomes an error of the file.
+//!
+//! The Parquet reader checks much and assumes the rest: a flipped bit, or a file from elsewhere, can make it panic. Panics of
+//! any other work are passed on.
+
+use crate::store::error::StoreError;
+use polars_error::{PolarsResult, polars_err};
+use polars_parquet::parquet::metadata::ColumnChunkMetadata;
+use polars_parquet::parquet::page::CompressedPage;
+use polars_parquet::read::{FileMetadata, PageReader, RowGroupMetadata};
+use std::any::Any;
+use std::cell::Cell;
+use std::fs::File;
+use std::io::Cursor;
+use std::os::unix::fs::FileExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Once;
+
+thread_local! {
+    /// Whether this thread is within a reading, whose panic is told as an error.
+    static READING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Read from a file.
+pub(crate) fn read<T>(
+    path: &Path,
+    doing: &'static str,
+    work: impl FnOnce() -> PolarsResult<T>,
+) -> Result<T, StoreError> {
+    survive(work).map_err(StoreError::parquet(path, doing))
+}
+
+fn survive<T>(work: impl FnOnce() -> PolarsResult<T>) -> PolarsResult<T> {
+    static QUIET: Once = Once::new();
+    QUIET.call_once(|| {
+        let told = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !READING.get() {
+                told(panic);
+            }
+        }));
+    });
+    let outer = READING.replace(true);
+    // What was being read is thrown away with the error.
+    let done = catch_unwind(AssertUnwindSafe(work));
+    READING.set(outer);
+    done.unwrap_or_else(|panic| Err(polars_err!(ComputeError: "expected sound columns, found: {}", words(&*panic))))
+}
+
+/// What a panic says, on one line.
+fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("a panic").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// More values than a row group of any writer has in a column: memory is taken for as many as a file says there are.
+pub(crate) const MOST_VALUES: usize = 1 << 26;
+/// What a page may say it decompresses to; ours are at most a row group's worth.
+pub(crate) const PAGE_BYTES: usize = 1 << 30;
+
+/// Check what a footer says before anything is sized by it.
+pub(crate) fn check_footer(footer: &FileMetadata) -> PolarsResult<()> {
+    match footer.row_groups.iter().map(RowGroupMetadata::num_rows).find(|rows| *rows > MOST_VALUES) {
+        Some(rows) => {
+            Err(polars_err!(ComputeError: "expected at most {} rows a row group, found {}", MOST_VALUES, rows))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The pages of a column chunk, each with a number of values that can be.
+pub(crate) fn column_pages(file: &File, column: &ColumnChunkMetadata) -> PolarsResult<PageReader> {
+    let bytes = Cursor::new(column_bytes(file, column)?.into());
+    let mut values = 0_usize;
+    for page in PageReader::new(bytes.clone(), column, Vec::new(), PAGE_BYTES) {
+        if let CompressedPage::Data(page) = page? {
+            values = values.saturating_add(page.num_values());
+        }
+        if values > MOST_VALUES {
+            return Err(polars_err!(ComputeError: "expected at most {} values, found {}", MOST_VALUES, values));
+        }
+    }
+    Ok(PageReader::new(bytes, column, Vec::new(), PAGE_BYTES))
+}
+
+/// The bytes of a column chunk, which must lie within the file.
+pub(crate) fn column_bytes(file: &File, column: &ColumnChunkMetadata) -> PolarsResult<Vec<u8>> {
+    let range = column.byte_range();
+    let size = file.metadata()?.len();
+    if range.start > range.end || range.end > size {
+        return Err(polars_err!(
+            ComputeError: "expected a column within the {} bytes of the file, found one at {} to {}", size, range.start, range.end
+        ));
+    }
+    let mut bytes = vec![0; usize::try_from(range.end - range.start).unwrap_or(usize::MAX)];
+    file.read_exact_at(&mut bytes, range.start)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Columns;
+    use crate::store::parquet::rows::each;
+    use crate::store::read::store::Store;
+    use crate::store::tables::filter::Filter;
+    use crate::store::tests::accepted;
+    use crate::store::upkeep::verify;
+    use crate::store::write::writer::Writer;
+    use jiff::Timestamp;
+
+    #[test]
+    fn a_flipped_byte_anywhere_in_a_part_is_told_or_harmless() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = Writer::open(dir.path(), Timestamp::UNIX_EPOCH).unwrap();
+        for number in (0..200).step_by(40) {
+            writer.add(accepted(number, 9)).unwrap();
+        }
+        writer.commit().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let month = std::fs::read_dir(dir.path().join("records")).unwrap().next().unwrap().unwrap().path();
+        let part = std::fs::read_dir(month).unwrap().next().unwrap().unwrap().path();
+        let sound = std::fs::read(&part).unwrap();
+        let rows = verify::rows(&part).unwrap();
+        let (mut told, mut flips) = (0, 0);
+        for at in (0..sound.len()).step_by(67) {
+            let mut bytes = sound.clone();
+            bytes[at] ^= 1 << (flips % 8);
+            flips += 1;
+            std::fs::write(&part, &bytes).unwrap();
+            told += u32::from(verify::rows(&part).ok() != Some(rows));
+            // What can be read is read, and what cannot is an error.
+            let _ = each(std::slice::from_ref(&part), (&Filter::default(), &|_| Columns::ALL), |_| (), || Ok(()));
+        }
+        assert!(told > 20, "{told} of {flips}");
+        std::fs::write(&part, &sound).unwrap();
+        assert_eq!(store.verify().unwrap(), []);
+    }
+
+    #[test]
+    fn a_panic_of_a_reading_is_an_error_that_names_the_file() {
+        let error = read::<()>(Path::new("a.parquet"), "reading the part", || panic!("two\n lines")).unwrap_err();
+        assert_eq!(error.to_string(), "a.parquet: reading the part failed: expected sound columns, found: two lines");
+    }
+}

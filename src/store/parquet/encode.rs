@@ -1,0 +1,412 @@
+//! Judged reports encoded as one Parquet file in memory: sorted, dictionary-encoded, column by column on all cores.
+//!
+//! The columns are built straight from the model and given to the page writer below polars' data frames: words repeat
+//! within a report, so each column is interned once and written as a dictionary.
+
+use super::pages::compress;
+use crate::model::{Accepted, Verdict};
+use crate::store::tables::schema::{COLUMNS, Column, Head, Kind, ListField, Row};
+use crate::store::tables::table::RECORDS;
+use crate::store::tables::values::days_since_epoch;
+use jiff::Timestamp;
+use polars_arrow::array::{
+    Array, BooleanArray, DictionaryArray, ListArray, PrimitiveArray, StructArray, Utf8ViewArray,
+};
+use polars_arrow::bitmap::Bitmap;
+use polars_arrow::datatypes::{ArrowDataType, ArrowSchema, Field, IntegerType};
+use polars_arrow::offset::OffsetsBuffer;
+use polars_error::PolarsResult;
+use polars_parquet::write::{
+    CompressedPage, CompressionOptions, DynIter, DynStreamingIterator, FileWriter, KeyValue, ParquetType,
+    StatisticsOptions, Version, WriteOptions, fallible_streaming_iterator, to_parquet_schema,
+};
+use polars_utils::aliases::{InitHashMaps, PlHashMap};
+use rayon::prelude::*;
+use std::borrow::Borrow;
+use std::net::IpAddr;
+
+/// Rows in a row group: small enough that a week or a domain prunes, large enough that its cost is in its rows.
+pub(crate) const ROW_GROUP: usize = 1 << 16;
+
+/// A report ready to be written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Judged<'a> {
+    /// The columns it gives all its rows.
+    pub(crate) head: Head<'a>,
+    /// One a record.
+    pub(crate) verdicts: &'a [Verdict],
+}
+
+/// The keys of reports as text, for [`judged`].
+pub(crate) fn keys<A: Borrow<Accepted>>(reports: &[A]) -> Vec<String> {
+    reports.iter().map(|accepted| accepted.borrow().report.key.to_string()).collect()
+}
+
+/// Reports as they are written; `keys` are theirs, `ingested` says when each was first stored.
+pub(crate) fn judged<'a, A: Borrow<Accepted>>(
+    reports: &'a [A],
+    keys: &'a [String],
+    ingested: impl Fn(&Accepted) -> Timestamp,
+) -> Vec<Judged<'a>> {
+    let judged = |(accepted, key): (&'a A, &'a String)| {
+        let accepted = accepted.borrow();
+        let Accepted { report, verdicts, provenance, .. } = accepted;
+        let head = Head { key, report, sender_auth: provenance.sender_auth(), ingested: ingested(accepted) };
+        Judged { head, verdicts }
+    };
+    reports.iter().zip(keys).map(judged).collect()
+}
+
+/// How every part is written.
+pub(crate) fn options() -> WriteOptions {
+    WriteOptions {
+        statistics: StatisticsOptions::default(),
+        version: Version::V1,
+        compression: CompressionOptions::Zstd(None),
+        data_page_size: None,
+    }
+}
+
+/// The Arrow type of a column.
+pub(crate) fn arrow_field(column: &Column) -> Field {
+    Field::new(column.name.into(), column.column_type().arrow(), column.nullable)
+}
+
+/// The Arrow schema of `records`.
+pub(crate) fn arrow_schema() -> ArrowSchema {
+    COLUMNS.iter().map(|column| (column.name.into(), arrow_field(column))).collect()
+}
+
+/// The Arrow schema of `records` with the ids of its columns.
+fn schema_with_ids() -> ArrowSchema {
+    RECORDS.fields_with_ids().into_iter().map(|field| (field.name.clone(), field)).collect()
+}
+
+/// The Parquet type of each column of `records`.
+pub(crate) fn parquet_types() -> PolarsResult<Vec<ParquetType>> {
+    Ok(to_parquet_schema(&schema_with_ids())?.fields().to_vec())
+}
+
+/// One Parquet file of all rows of these reports, sorted by date, policy domain and source address.
+pub(crate) fn encode(reports: &[Judged<'_>]) -> PolarsResult<Vec<u8>> {
+    let sorted = Sorted::new(reports);
+    let mut file = PartWriter::new()?;
+    for rows in sorted.rows.chunks(ROW_GROUP) {
+        let group = RowGroup { reports, addresses: &sorted.addresses, rows };
+        file.write(rows.len(), |column, kind| encode_column(&group, column, kind))?;
+    }
+    file.finish()
+}
+
+/// The columns of all rows of these reports, so many rows at a time, in the order of a file; strings as dictionaries.
+pub(crate) fn batches<'a>(
+    reports: &'a [Judged<'a>],
+    most: usize,
+) -> impl Iterator<Item = PolarsResult<(usize, Vec<Box<dyn Array>>)>> + 'a {
+    let Sorted { rows, addresses } = Sorted::new(reports);
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let rows = rows.get(from..(from + most).min(rows.len())).filter(|rows| !rows.is_empty())?;
+        from += rows.len();
+        let group = RowGroup { reports, addresses: &addresses, rows };
+        let arrays = COLUMNS.iter().map(|column| build_column(&group, column)).collect::<PolarsResult<_>>();
+        Some(arrays.map(|arrays| (rows.len(), arrays)))
+    })
+}
+
+/// Writes row groups column by column; the file grows in memory, compressed.
+pub(crate) struct PartWriter {
+    writer: FileWriter<Vec<u8>>,
+    types: Vec<ParquetType>,
+}
+
+impl PartWriter {
+    pub(crate) fn new() -> PolarsResult<Self> {
+        let schema = schema_with_ids();
+        let parquet = to_parquet_schema(&schema)?;
+        let types = parquet.fields().to_vec();
+        let writer = FileWriter::new_with_parquet_schema(Vec::new(), schema, parquet, options());
+        Ok(Self { writer, types })
+    }
+
+    /// Write a row group: `pages` gives the compressed pages of each leaf of a column, on any thread.
+    pub(crate) fn write(
+        &mut self,
+        rows: usize,
+        pages: impl Fn(&Column, &ParquetType) -> PolarsResult<Vec<Vec<CompressedPage>>> + Sync,
+    ) -> PolarsResult<()> {
+        let columns: Vec<_> = COLUMNS
+            .par_iter()
+            .zip(&self.types)
+            .map(|(column, kind)| pages(column, kind))
+            .collect::<PolarsResult<_>>()?;
+        self.write_pages(rows, &columns)
+    }
+
+    /// Write a row group of pages that are there: of each column, of each leaf.
+    pub(crate) fn write_pages(&mut self, rows: usize, columns: &[Vec<Vec<CompressedPage>>]) -> PolarsResult<()> {
+        let leaves = DynIter::new(columns.iter().flatten().map(|pages| {
+            Ok(DynStreamingIterator::new(fallible_streaming_iterator::convert(
+                pages.iter().map(PolarsResult::<&CompressedPage>::Ok),
+            )))
+        }));
+        self.writer.write(rows as u64, leaves)
+    }
+
+    /// The file. It carries no Arrow schema on purpose: the Parquet types say all, and old readers do not know string views.
+    pub(crate) fn finish(mut self) -> PolarsResult<Vec<u8>> {
+        let (key, version) = RECORDS.metadata();
+        self.writer.end(Some(vec![KeyValue { key, value: Some(version) }]))?;
+        Ok(self.writer.into_inner())
+    }
+}
+
+/// A row by where it stands, and its address by its rank among the addresses' texts.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    report: u32,
+    record: u32,
+    /// 0: none; else one more than the index into `Sorted::addresses`.
+    address: u32,
+}
+
+/// All rows in the order of the file.
+struct Sorted {
+    rows: Vec<Place>,
+    /// The distinct addresses as text, sorted as text: so the order is the one a reader of the column sees.
+    addresses: Vec<String>,
+}
+
+impl Sorted {
+    fn new(reports: &[Judged<'_>]) -> Self {
+        let mut groups: Vec<u32> = (0..narrow(reports.len())).collect();
+        let of = |report: u32| {
+            let report = reports[report as usize].head.report;
+            (report.day, report.policy.domain.as_str())
+        };
+        groups.sort_by(|a, b| of(*a).cmp(&of(*b)));
+        let (addresses, ranks) = rank_addresses(reports);
+
+        let mut rows = Vec::with_capacity(reports.iter().map(|report| report.verdicts.len()).sum());
+        let (mut from, mut rank) = (0, ranks.into_iter());
+        let mut keyed: Vec<Vec<u32>> =
+            reports.iter().map(|report| rank.by_ref().take(report.verdicts.len()).collect()).collect();
+        while from < groups.len() {
+            let run = groups[from..].iter().take_while(|other| of(**other) == of(groups[from])).count();
+            let start = rows.len();
+            for &report in &groups[from..from + run] {
+                let ranks = std::mem::take(&mut keyed[report as usize]);
+                rows.extend((0..).zip(ranks).map(|(record, address)| Place { report, record, address }));
+            }
+            rows[start..].sort_by_key(|row| row.address);
+            from += run;
+        }
+        Self { rows, addresses }
+    }
+}
+
+/// The distinct addresses in the order of their text, and the rank of each row's, report by report.
+fn rank_addresses(reports: &[Judged<'_>]) -> (Vec<String>, Vec<u32>) {
+    let mut codes: PlHashMap<IpAddr, u32> = PlHashMap::new();
+    let mut distinct: Vec<IpAddr> = Vec::new();
+    let mut rows: Vec<u32> = Vec::new();
+    for report in reports {
+        for record in &report.head.report.records {
+            rows.push(record.source_ip.map_or(0, |address| {
+                *codes.entry(address).or_insert_with(|| {
+                    distinct.push(address);
+                    narrow(distinct.len())
+                })
+            }));
+        }
+    }
+    let mut texts: Vec<(String, u32)> = distinct.iter().map(ToString::to_string).zip(1..).collect();
+    texts.sort_unstable();
+    let mut ranks = vec![0; texts.len() + 1];
+    for ((_, code), rank) in texts.iter().zip(1..) {
+        ranks[*code as usize] = rank;
+    }
+    for row in &mut rows {
+        *row = ranks[*row as usize];
+    }
+    (texts.into_iter().map(|(text, _)| text).collect(), rows)
+}
+
+fn narrow(count: usize) -> u32 {
+    u32::try_from(count).expect("a batch is bounded far below 2^32 rows")
+}
+
+/// The rows of one row group.
+struct RowGroup<'a> {
+    reports: &'a [Judged<'a>],
+    addresses: &'a [String],
+    rows: &'a [Place],
+}
+
+impl<'a> RowGroup<'a> {
+    fn head(&self, place: Place) -> &'a Head<'a> {
+        &self.reports[place.report as usize].head
+    }
+
+    fn row(&self, place: Place) -> Row<'a> {
+        let report = &self.reports[place.report as usize];
+        let index = place.record as usize;
+        Row { record: &report.head.report.records[index], verdict: &report.verdicts[index] }
+    }
+
+    /// A value of the report's for each row.
+    fn heads<T: Copy>(&self, value: impl Fn(&'a Head<'a>) -> T) -> Vec<T> {
+        self.rows.iter().map(|place| value(self.head(*place))).collect()
+    }
+}
+
+fn encode_column(group: &RowGroup<'_>, column: &Column, kind: &ParquetType) -> PolarsResult<Vec<Vec<CompressedPage>>> {
+    let array = build_column(group, column)?;
+    compress(array.as_ref(), kind)
+}
+
+/// The Arrow array of a column; strings as dictionaries.
+fn build_column(group: &RowGroup<'_>, column: &Column) -> PolarsResult<Box<dyn Array>> {
+    let rows = group.rows;
+    Ok(match column.kind {
+        Kind::HeadText(text) => head_texts(group, text)?,
+        Kind::HeadTime(time) => {
+            let values = group.heads(|head| time(head).as_millisecond());
+            Box::new(PrimitiveArray::new(arrow_field(column).dtype, values.into(), None))
+        }
+        Kind::HeadDate(date) => {
+            let values = group.heads(|head| days_since_epoch(date(head.report)));
+            Box::new(PrimitiveArray::new(ArrowDataType::Date32, values.into(), None))
+        }
+        Kind::HeadInt(int) => Box::new(PrimitiveArray::<i32>::from(group.heads(|head| int(head.report)))),
+        Kind::Address(_) => {
+            let texts = group.addresses;
+            let text = |place: &Place| place.address.checked_sub(1).map(|index| texts[index as usize].as_str());
+            dictionary(rows.iter().map(text))?
+        }
+        Kind::Text(text) => dictionary(rows.iter().map(|place| text(&group.row(*place))))?,
+        Kind::Count(count) => {
+            let values: Vec<i64> = rows.iter().map(|place| count(group.row(*place).record)).collect();
+            Box::new(PrimitiveArray::from_vec(values))
+        }
+        Kind::Flag(flag) => {
+            let values: Vec<Option<bool>> = rows.iter().map(|place| flag(group.row(*place).verdict)).collect();
+            Box::new(BooleanArray::from(values))
+        }
+        Kind::List { len, fields } => list(group, len, fields)?,
+    })
+}
+
+/// A text of the reports: looked up once a report, not once a row.
+fn head_texts<'a>(group: &RowGroup<'a>, text: fn(&Head<'a>) -> Option<&'a str>) -> PolarsResult<Box<dyn Array>> {
+    const UNSEEN: u32 = u32::MAX - 1;
+    let mut texts = Interner::default();
+    let mut codes = vec![UNSEEN; group.reports.len()];
+    let rows = group.rows.iter().map(|place| {
+        let code = &mut codes[place.report as usize];
+        if *code == UNSEEN {
+            *code = text(group.head(*place)).map_or(Interner::NULL, |text| texts.code(text));
+        }
+        *code
+    });
+    let rows: Vec<u32> = rows.collect();
+    texts.array(rows)
+}
+
+/// A column of texts as a dictionary.
+pub(crate) fn dictionary<'a>(values: impl Iterator<Item = Option<&'a str>>) -> PolarsResult<Box<dyn Array>> {
+    let mut texts = Interner::default();
+    let codes = values.map(|value| value.map_or(Interner::NULL, |text| texts.code(text))).collect();
+    texts.array(codes)
+}
+
+/// A column of lists of structs of texts.
+fn list(
+    group: &RowGroup<'_>,
+    len: fn(&crate::model::Record) -> usize,
+    fields: &[ListField],
+) -> PolarsResult<Box<dyn Array>> {
+    let mut offsets: Vec<i64> = Vec::with_capacity(group.rows.len() + 1);
+    let mut total = 0;
+    offsets.push(0);
+    for place in group.rows {
+        total += len(group.row(*place).record);
+        offsets.push(i64::try_from(total).expect("a row group's items fit"));
+    }
+    let arrays = fields
+        .iter()
+        .map(|field| {
+            dictionary(group.rows.iter().flat_map(|place| {
+                let record = group.row(*place).record;
+                (0..len(record)).map(move |item| (field.text)(record, item))
+            }))
+        })
+        .collect::<PolarsResult<Vec<_>>>()?;
+    list_of(offsets, arrays, fields.iter().map(|field| field.name))
+}
+
+/// Put together a list of structs from the arrays of its fields.
+pub(crate) fn list_of(
+    offsets: Vec<i64>,
+    arrays: Vec<Box<dyn Array>>,
+    names: impl Iterator<Item = &'static str>,
+) -> PolarsResult<Box<dyn Array>> {
+    let length = usize::try_from(*offsets.last().unwrap_or(&0)).expect("offsets are never negative");
+    let of_struct =
+        names.zip(&arrays).map(|(name, array)| Field::new(name.into(), array.dtype().clone(), true)).collect();
+    let of_struct = ArrowDataType::Struct(of_struct);
+    let items = StructArray::try_new(of_struct.clone(), length, arrays, None)?;
+    let of_list = ArrowDataType::LargeList(Box::new(Field::new("element".into(), of_struct, true)));
+    Ok(Box::new(ListArray::try_new(of_list, OffsetsBuffer::try_from(offsets)?, Box::new(items), None)?))
+}
+
+/// Gives each distinct text a small number.
+#[derive(Default)]
+struct Interner<'a> {
+    codes: PlHashMap<&'a str, u32>,
+    texts: Vec<&'a str>,
+    last: Option<(&'a str, u32)>,
+}
+
+impl<'a> Interner<'a> {
+    const NULL: u32 = u32::MAX;
+
+    fn code(&mut self, text: &'a str) -> u32 {
+        // Neighbors in sorted rows are often equal: a comparison is cheaper than a hash.
+        if let Some((last, code)) = self.last
+            && last == text
+        {
+            return code;
+        }
+        let next = narrow(self.texts.len());
+        let code = *self.codes.entry(text).or_insert(next);
+        if code == next {
+            self.texts.push(text);
+        }
+        self.last = Some((text, code));
+        code
+    }
+
+    fn array(self, codes: Vec<u32>) -> PolarsResult<Box<dyn Array>> {
+        dictionary_array(&self.texts, codes)
+    }
+}
+
+/// An array of codes into texts; `u32::MAX` is null.
+pub(crate) fn dictionary_array(texts: &[&str], mut codes: Vec<u32>) -> PolarsResult<Box<dyn Array>> {
+    // A dictionary without an entry is legal and rare enough to upset readers: a column all null is written plain.
+    if texts.is_empty() {
+        return Ok(Box::new(Utf8ViewArray::new_null(ArrowDataType::Utf8View, codes.len())));
+    }
+    let mut validity = None;
+    if codes.contains(&Interner::NULL) {
+        validity = Some(codes.iter().map(|code| *code != Interner::NULL).collect::<Bitmap>());
+        for code in &mut codes {
+            *code = if *code == Interner::NULL { 0 } else { *code };
+        }
+    }
+    let keys = PrimitiveArray::new(ArrowDataType::UInt32, codes.into(), validity);
+    let dtype = ArrowDataType::Dictionary(IntegerType::UInt32, Box::new(ArrowDataType::Utf8View), false);
+    let values = Utf8ViewArray::from_slice_values(texts);
+    Ok(Box::new(DictionaryArray::try_new(dtype, keys, Box::new(values))?))
+}

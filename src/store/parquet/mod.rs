@@ -1,0 +1,12 @@
+//! Rows to Parquet and back. No length that a file declares is believed before it is checked.
+
+pub(crate) mod checked_read;
+pub(crate) mod cut;
+pub(crate) mod decode;
+pub(crate) mod encode;
+pub(crate) mod footer;
+pub(crate) mod nested;
+pub(crate) mod pages;
+pub(crate) mod rows;
+pub(crate) mod table_columns;
+pub(crate) mod table_file;

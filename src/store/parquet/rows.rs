@@ -1,0 +1,354 @@
+//! Rows from Parquet parts: pruned by month, by statistics and by column; one row group at a time, on all cores.
+//!
+//! Batches hold at most a row group and come in no particular order. Memory is a few row groups per thread, whatever the
+//! number of rows.
+
+use super::decode::Chunk;
+use super::{checked_read, footer};
+use crate::model::{Cause, Columns, Flags, Rows, Source, Words};
+use crate::store::disk::files;
+use crate::store::disk::layout::{FileKind, Layout, Month};
+use crate::store::error::StoreError;
+use crate::store::tables::filter::Filter;
+use crate::store::tables::{table, values};
+
+use jiff::civil::Date;
+use polars_error::PolarsResult;
+use polars_parquet::parquet::statistics::Statistics;
+use polars_parquet::read::{FileMetadata, RowGroupMetadata, read_metadata};
+use std::fs::File;
+use std::io::BufReader;
+use std::net::IpAddr;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A file and its footer.
+pub(crate) struct Part {
+    pub(crate) path: PathBuf,
+    pub(crate) file: File,
+    pub(crate) metadata: FileMetadata,
+}
+
+impl Part {
+    pub(crate) fn open(path: PathBuf) -> Result<Self, StoreError> {
+        let file = files::open(&path).or_else(|error| open_moved(&path).ok_or(error));
+        let file = file.map_err(StoreError::io(&path, "opening the part"))?;
+        let metadata = checked_read::read(&path, "reading the part", || {
+            footer::check(&file)?;
+            let footer = read_metadata(&mut BufReader::with_capacity(1 << 12, &file))?;
+            checked_read::check_footer(&footer).map(|()| footer)
+        })?;
+        table::check_version(&path, &metadata)?;
+        Ok(Self { path, file, metadata })
+    }
+}
+
+/// A part that a compaction has put elsewhere since the ledger was read: in its workplace, then among the retired.
+fn open_moved(path: &Path) -> Option<File> {
+    let (folder, root) = (path.parent()?, path.ancestors().nth(3)?);
+    let (layout, month, name) = (Layout::new(root), Month::of_folder(folder)?, path.file_name()?);
+    let compacting = layout.compacting(FileKind::Part, month).join(name);
+    [compacting, layout.retired_file(FileKind::Part, month, name)].into_iter().find_map(|moved| File::open(moved).ok())
+}
+
+/// A row group that may hold rows of the filter.
+struct Unit<'a> {
+    part: &'a Part,
+    group: &'a RowGroupMetadata,
+}
+
+impl Unit<'_> {
+    fn statistics(&self, column: &str) -> Option<Statistics> {
+        let column = self.group.columns_under_root_iter(column)?.next()?;
+        column.statistics(&self.part.metadata.footer_buf)?.ok()
+    }
+
+    /// The last day of its rows, where the statistics tell.
+    fn last_day(&self) -> Option<Date> {
+        match self.statistics("date") {
+            Some(Statistics::Int32(days)) => values::day_of_calendar(days.max_value?),
+            _ => None,
+        }
+    }
+}
+
+/// Files that are open at once, with their footers in memory: well below the 1,024 that most systems allow.
+const OPEN_FILES: usize = 256;
+
+/// Which columns rows up to a day need; null: it is not known up to which.
+type ByDay<'a> = dyn Fn(Option<Date>) -> Columns + Sync + 'a;
+
+/// Decode the rows on all cores, and hand each run of them over on the thread that decoded it. The calling thread does
+/// `first` before it takes its share.
+pub(crate) fn each(
+    paths: &[PathBuf],
+    (filter, columns): (&Filter, &ByDay<'_>),
+    rows: impl Fn(Rows) + Sync,
+    first: impl FnOnce() -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let mut first = Some(first);
+    for paths in paths.chunks(OPEN_FILES) {
+        let first = || first.take().map_or(Ok(()), |first| first());
+        each_of(&open_all(paths)?, (filter, columns), &rows, first)?;
+    }
+    first.map_or(Ok(()), |first| first())
+}
+
+/// The rows of some parts.
+fn each_of(
+    parts: &[Part],
+    (filter, columns): (&Filter, &ByDay<'_>),
+    rows: &(impl Fn(Rows) + Sync),
+    first: impl FnOnce() -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let units: Vec<Unit<'_>> = parts
+        .iter()
+        .flat_map(|part| part.metadata.row_groups.iter().map(move |group| Unit { part, group }))
+        .filter(|unit| may_match(unit, filter))
+        .collect();
+    let next = AtomicUsize::new(0);
+    // A fault ends it all: nobody takes a unit any more.
+    let stop = |_: &StoreError| next.store(usize::MAX / 2, Ordering::Relaxed);
+    let work = || -> Result<(), StoreError> {
+        while let Some(unit) = units.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let columns = columns(unit.last_day());
+            let read = checked_read::read(&unit.part.path, "reading the part", || read_unit(unit, filter, columns));
+            let found = read.inspect_err(stop)?;
+            if found.len > 0 {
+                rows(found);
+            }
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (0..units.len().min(threads() - 1)).map(|_| scope.spawn(work)).collect();
+        let mine = first().inspect_err(stop).and_then(|()| work());
+        let theirs =
+            others.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        std::iter::once(mine).chain(theirs).collect()
+    })
+}
+
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Open files and read their footers, on all cores, in order.
+fn open_all(paths: &[PathBuf]) -> Result<Vec<Part>, StoreError> {
+    let next = AtomicUsize::new(0);
+    let parts = Mutex::new(Vec::with_capacity(paths.len()));
+    let threads = threads().min(paths.len());
+    let work = || {
+        while let index = next.fetch_add(1, Ordering::Relaxed)
+            && let Some(path) = paths.get(index)
+        {
+            let part = Part::open(path.clone());
+            parts.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((index, part));
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let mut parts = parts.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    parts.sort_by_key(|(index, _)| *index);
+    parts.into_iter().map(|(_, part)| part).collect()
+}
+
+/// Whether the statistics allow a row of the filter; without statistics they do.
+fn may_match(unit: &Unit<'_>, filter: &Filter) -> bool {
+    let (from, to) = filter.days();
+    if let Some(Statistics::Int32(days)) = unit.statistics("date")
+        && (days.min_value.is_some_and(|min| min > to) || days.max_value.is_some_and(|max| max < from))
+    {
+        return false;
+    }
+    if filter.domains.is_empty() {
+        return true;
+    }
+    match unit.statistics("policy_domain") {
+        Some(Statistics::Binary(range)) => filter.domains.iter().any(|domain| {
+            range.min_value.as_ref().is_none_or(|min| min.as_slice() <= domain.as_bytes())
+                && range.max_value.as_ref().is_none_or(|max| domain.as_bytes() <= max.as_slice())
+        }),
+        _ => true,
+    }
+}
+
+/// A column of strings of a row group.
+pub(crate) fn words(part: &Part, group: &RowGroupMetadata, name: &str) -> PolarsResult<Words> {
+    let unit = Unit { part, group };
+    GroupReader { unit: &unit, rows: group.num_rows() }.words(name)
+}
+
+/// Which rows of a row group the filter asks for.
+pub(crate) fn selected_rows(part: &Part, group: &RowGroupMetadata, filter: &Filter) -> PolarsResult<Vec<Range<usize>>> {
+    let unit = Unit { part, group };
+    if !may_match(&unit, filter) {
+        return Ok(Vec::new());
+    }
+    let reader = GroupReader { unit: &unit, rows: group.num_rows() };
+    reader.select(&mut Rows::default(), filter, Columns::NONE)
+}
+
+/// The rows of one row group that the filter asks for.
+fn read_unit(unit: &Unit<'_>, filter: &Filter, columns: Columns) -> PolarsResult<Rows> {
+    let reader = GroupReader { unit, rows: unit.group.num_rows() };
+    let mut rows = Rows::default();
+    let kept = reader.select(&mut rows, filter, columns)?;
+    rows.len = kept.iter().map(ExactSizeIterator::len).sum();
+    if rows.len == 0 {
+        return Ok(Rows::default());
+    }
+    reader.fill(&mut rows, columns)?;
+    if rows.len < reader.rows {
+        keep(&mut rows, &kept);
+    }
+    Ok(rows)
+}
+
+struct GroupReader<'a> {
+    unit: &'a Unit<'a>,
+    rows: usize,
+}
+
+impl GroupReader<'_> {
+    fn chunk(&self, name: &str) -> PolarsResult<Chunk<'_>> {
+        let column = self.unit.group.columns_under_root_iter(name).and_then(|mut columns| columns.next());
+        let column =
+            column.ok_or_else(|| polars_error::polars_err!(ComputeError: "expected a column {}, found none", name))?;
+        Chunk::read(&self.unit.part.file, column, self.rows)
+    }
+
+    /// Which rows the filter asks for; the columns it looks at stay in `rows`.
+    fn select(&self, rows: &mut Rows, filter: &Filter, columns: Columns) -> PolarsResult<Vec<Range<usize>>> {
+        let (from, to) = filter.days();
+        let mut kept: Vec<Range<usize>> = std::iter::once(0..self.rows).collect();
+        if columns.has(Columns::DAY) || filter.from.is_some() || filter.to.is_some() {
+            rows.day = self.chunk("date")?.ints()?;
+            kept = select(&kept, |row| (from..=to).contains(&rows.day[row]));
+        }
+        if columns.has(Columns::POLICY_DOMAIN) || !filter.domains.is_empty() {
+            rows.policy_domain = self.chunk("policy_domain")?.words()?;
+            if !filter.domains.is_empty() {
+                let words = &rows.policy_domain.dictionary;
+                let wanted: Vec<bool> = words.iter().map(|word| filter.domains.iter().any(|d| d == word)).collect();
+                let codes = &rows.policy_domain.codes;
+                kept = select(&kept, |row| wanted.get(codes[row] as usize) == Some(&true));
+            }
+        }
+        Ok(kept)
+    }
+
+    fn words(&self, name: &str) -> PolarsResult<Words> {
+        self.chunk(name)?.words()
+    }
+
+    /// The columns that are not there yet.
+    fn fill(&self, rows: &mut Rows, columns: Columns) -> PolarsResult<()> {
+        if columns.has(Columns::SOURCE) {
+            rows.source = sources(&self.words("source_ip")?);
+        }
+        if columns.has(Columns::COUNT) {
+            rows.count = self.chunk("count")?.longs()?;
+        }
+        if columns.has(Columns::FLAGS) || columns.has(Columns::ALIGNMENT) {
+            rows.flags = self.flags(columns.has(Columns::FLAGS))?;
+        }
+        if columns.has(Columns::CAUSE) {
+            rows.cause = causes(&self.words("cause")?);
+        }
+        if columns.has(Columns::REASON) {
+            rows.reason = super::nested::reasons(&self.unit.part.file, self.unit.group)?;
+        }
+        if columns.has(Columns::SIGNATURES) {
+            rows.signatures = super::nested::signatures(&self.unit.part.file, self.unit.group)?;
+        }
+        let words: [(Columns, &str, &mut Words); 11] = [
+            (Columns::ORG_NAME, "org_name", &mut rows.org_name),
+            (Columns::HEADER_FROM, "header_from", &mut rows.header_from),
+            (Columns::ENVELOPE_FROM, "envelope_from", &mut rows.envelope_from),
+            (Columns::DISPOSITION, "disposition", &mut rows.disposition),
+            (Columns::DKIM_DOMAIN, "dkim_domain", &mut rows.dkim_domain),
+            (Columns::DKIM_SELECTOR, "dkim_selector", &mut rows.dkim_selector),
+            (Columns::DKIM_RESULT, "dkim_result", &mut rows.dkim_result),
+            (Columns::SPF_DOMAIN, "spf_domain", &mut rows.spf_domain),
+            (Columns::SPF_RESULT, "spf_result", &mut rows.spf_result),
+            (Columns::MISMATCH, "mismatch", &mut rows.mismatch),
+            (Columns::SENDER_AUTH, "sender_auth", &mut rows.sender_auth),
+        ];
+        for (column, name, words) in words {
+            if columns.has(column) {
+                *words = self.words(name)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn flags(&self, recomputed: bool) -> PolarsResult<Vec<Flags>> {
+        let mut flags = vec![Flags::default(); self.rows];
+        let mut set = |name: &str, yes: u8, said: u8| -> PolarsResult<()> {
+            for (flags, value) in flags.iter_mut().zip(self.chunk(name)?.bools()?) {
+                flags.0 |= match value {
+                    0 => said,
+                    1 => said | yes,
+                    _ => 0,
+                };
+            }
+            Ok(())
+        };
+        set("dmarc_pass", Flags::PASS, 0)?;
+        set("dkim_aligned", Flags::DKIM, 0)?;
+        set("spf_aligned", Flags::SPF, 0)?;
+        if recomputed {
+            set("recomputed_dkim", Flags::RECOMPUTED_DKIM, Flags::RECOMPUTED)?;
+            set("recomputed_spf", Flags::RECOMPUTED_SPF, Flags::RECOMPUTED)?;
+        }
+        Ok(flags)
+    }
+}
+
+/// Each distinct address is read once a row group.
+fn sources(words: &Words) -> Vec<Source> {
+    let known: Vec<Source> = words.dictionary.iter().map(|text| Source::from(text.parse::<IpAddr>().ok())).collect();
+    words.codes.iter().map(|code| known.get(*code as usize).copied().unwrap_or(Source::UNKNOWN)).collect()
+}
+
+fn causes(words: &Words) -> Vec<Cause> {
+    let known: Vec<Cause> =
+        words.dictionary.iter().map(|word| Cause::from_word(word).unwrap_or(Cause::Unknown)).collect();
+    words.codes.iter().map(|code| known.get(*code as usize).copied().unwrap_or(Cause::Unknown)).collect()
+}
+
+/// The parts of some runs of rows that fulfil a condition.
+fn select(runs: &[Range<usize>], wanted: impl Fn(usize) -> bool) -> Vec<Range<usize>> {
+    let mut kept: Vec<Range<usize>> = Vec::new();
+    for row in runs.iter().cloned().flatten().filter(|row| wanted(*row)) {
+        match kept.last_mut() {
+            Some(run) if run.end == row => run.end += 1,
+            _ => kept.push(row..row + 1),
+        }
+    }
+    kept
+}
+
+/// Keep only these runs of rows, in every column that is there.
+fn keep(rows: &mut Rows, kept: &[Range<usize>]) {
+    fn pick<T: Copy>(values: &mut Vec<T>, kept: &[Range<usize>]) {
+        if !values.is_empty() {
+            *values = kept.iter().flat_map(|run| values[run.clone()].iter().copied()).collect();
+        }
+    }
+    pick(&mut rows.day, kept);
+    pick(&mut rows.source, kept);
+    pick(&mut rows.count, kept);
+    pick(&mut rows.flags, kept);
+    pick(&mut rows.cause, kept);
+    for words in rows.words_mut() {
+        pick(&mut words.codes, kept);
+    }
+}

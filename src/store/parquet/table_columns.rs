@@ -1,0 +1,208 @@
+//! Columns read back by their names, also from files of older versions, and the checks of their types.
+
+use super::nested::{lists, read_array};
+use super::rows::{Part, words};
+use super::{checked_read, encode};
+use crate::model::{Text, Words};
+use crate::store::error::StoreError;
+use crate::store::ledger::database::Ledger;
+use crate::store::tables::reports::{FINDING, Kind, ReportColumn};
+use crate::store::tables::schema::{Column, INGESTED};
+use crate::store::tables::table::{ColumnType, TableColumn};
+use crate::store::tables::values::LineFinding;
+
+use polars_arrow::array::{Array, PrimitiveArray, Utf8ViewArray, new_null_array};
+use polars_arrow::datatypes::{ArrowDataType, Field};
+use polars_error::{PolarsResult, polars_err};
+use polars_parquet::parquet::schema::types::PhysicalType;
+use polars_parquet::read::{ColumnChunkMetadata, RowGroupMetadata};
+use rusqlite::OptionalExtension as _;
+use std::collections::HashMap;
+
+/// When reports were first stored, by their keys: what files of version 1 do not say, and the ledger does.
+#[derive(Debug, Default)]
+pub(crate) struct IngestedTimes(HashMap<Text, i64>);
+
+impl IngestedTimes {
+    /// Look up the reports of those parts that do not say it themselves.
+    pub(crate) fn of(ledger: &Ledger, parts: &[Part]) -> Result<Self, StoreError> {
+        let mut times = HashMap::new();
+        for part in parts {
+            for group in part.metadata.row_groups.iter().filter(|group| !has(group, INGESTED)) {
+                let keys =
+                    checked_read::read(&part.path, "reading the part", || words(part, group, "report_key"))?.dictionary;
+                for key in keys {
+                    let look = || {
+                        let sql = "SELECT ingested FROM reports WHERE key = unhex(?1)";
+                        let mut statement = ledger.connection.prepare_cached(sql)?;
+                        statement.query_row([key.as_str()], |row| row.get::<_, i64>(0)).optional()
+                    };
+                    if let Some(time) = look().map_err(ledger.failed("looking up a report"))? {
+                        times.insert(key, time);
+                    }
+                }
+            }
+        }
+        Ok(Self(times))
+    }
+}
+
+/// Whether a row group has a column of this name.
+pub(crate) fn has(group: &RowGroupMetadata, name: &str) -> bool {
+    group.columns_under_root_iter(name).is_some_and(|mut leaves| leaves.next().is_some())
+}
+
+/// The name under which a row group has a column: its own, or the one that files of version 1 have for it.
+pub(crate) fn name_in<'a>(group: &RowGroupMetadata, name: &'a str, former: Option<&'a str>) -> &'a str {
+    former.filter(|former| !has(group, name) && has(group, former)).unwrap_or(name)
+}
+
+/// A column of `records`, whatever version the file is of.
+pub(crate) fn record_column(
+    part: &Part,
+    group: &RowGroupMetadata,
+    column: &Column,
+    times: &IngestedTimes,
+) -> PolarsResult<Box<dyn Array>> {
+    if column.name == INGESTED && !has(group, INGESTED) {
+        return ingested(part, group, times);
+    }
+    let mut field = encode::arrow_field(column);
+    field.name = name_in(group, column.name, column.former).into();
+    read_array(&part.file, group, field)
+}
+
+fn ingested(part: &Part, group: &RowGroupMetadata, times: &IngestedTimes) -> PolarsResult<Box<dyn Array>> {
+    let dtype = ColumnType::Time.arrow();
+    if times.0.is_empty() {
+        return Ok(new_null_array(dtype, group.num_rows()));
+    }
+    let keys = words(part, group, "report_key")?;
+    let known: Vec<Option<i64>> = keys.dictionary.iter().map(|key| times.0.get(key).copied()).collect();
+    let values: Vec<Option<i64>> = keys.codes.iter().map(|code| known.get(*code as usize).copied().flatten()).collect();
+    Ok(Box::new(PrimitiveArray::<i64>::from(values).to(dtype)))
+}
+
+/// A column of `reports`, whatever version the file is of, and without a value where it does not have the column.
+pub(crate) fn report_column(
+    part: &Part,
+    group: &RowGroupMetadata,
+    column: &ReportColumn,
+) -> PolarsResult<Box<dyn Array>> {
+    let TableColumn { kind, nullable, .. } = column.column();
+    let name = name_in(group, column.name, column.former);
+    let Some(leaf) = group.columns_under_root_iter(name).and_then(|mut leaves| leaves.next()) else {
+        return match column.kind {
+            Kind::Findings => finding_lists(std::iter::repeat_n(None, group.num_rows())),
+            _ if nullable => Ok(new_null_array(kind.arrow(), group.num_rows())),
+            _ => Err(polars_err!(ComputeError: "expected a column {}, found none", column.name)),
+        };
+    };
+    let found = leaf.descriptor().descriptor.primitive_type.physical_type;
+    let read = |dtype| read_array(&part.file, group, Field::new(name.into(), dtype, nullable));
+    match column.kind {
+        // Version 1 had 64 bits for it.
+        Kind::Int if found == PhysicalType::Int64 => {
+            let array = read(ArrowDataType::Int64)?;
+            let longs: &PrimitiveArray<i64> = downcast(array.as_ref())?;
+            let ints = longs.iter().map(|value| value.and_then(|value| i32::try_from(*value).ok()));
+            Ok(Box::new(PrimitiveArray::<i32>::from(ints.collect::<Vec<_>>())))
+        }
+        // Version 1 had JSON for it.
+        Kind::Findings if leaf.descriptor().path_in_schema.len() == 1 => {
+            let array = read(ArrowDataType::Utf8View)?;
+            let texts: &Utf8ViewArray = downcast(array.as_ref())?;
+            finding_lists(texts.iter())
+        }
+        Kind::Findings => {
+            let (codes, ends) = lists(&part.file, group, name, 0)?;
+            let (details, _) = lists(&part.file, group, name, 1)?;
+            if details.codes.len() != codes.codes.len() {
+                return Err(polars_err!(ComputeError: "expected findings of one length, found two"));
+            }
+            let texts = |words: &Words| -> Box<dyn Array> {
+                let texts: Vec<Option<&str>> = (0..words.codes.len()).map(|item| words.get(item)).collect();
+                Box::new(Utf8ViewArray::from_slice(texts))
+            };
+            let offsets = std::iter::once(0).chain(ends.into_iter().map(i64::from)).collect();
+            encode::list_of(offsets, vec![texts(&codes), texts(&details)], FINDING.into_iter())
+        }
+        _ => read(kind.arrow()),
+    }
+}
+
+fn finding_lists<'a>(rows: impl Iterator<Item = Option<&'a str>>) -> PolarsResult<Box<dyn Array>> {
+    let mut lists = FindingLists::default();
+    rows.for_each(|json| lists.push(json));
+    lists.array()
+}
+
+fn downcast<T: Array>(array: &dyn Array) -> PolarsResult<&T> {
+    array.as_any().downcast_ref().ok_or_else(|| polars_err!(ComputeError: "expected a column of its type"))
+}
+
+/// Check that a column of a file has one of these types before its pages are decoded as such.
+pub(crate) fn check_type(column: &ColumnChunkMetadata, wanted: &[PhysicalType]) -> PolarsResult<()> {
+    let descriptor = column.descriptor();
+    let found = descriptor.descriptor.primitive_type.physical_type;
+    if wanted.contains(&found) {
+        return Ok(());
+    }
+    let names: Vec<&str> = descriptor.path_in_schema.iter().map(|name| name.as_str()).collect();
+    let wanted = wanted.first().map_or("another", type_name);
+    Err(polars_err!(ComputeError: "column {}: expected {}, found {}", names.join("."), wanted, type_name(&found)))
+}
+
+/// The physical types that an Arrow type of ours is read from; none where any will do.
+pub(crate) fn physical_types(dtype: &ArrowDataType) -> &'static [PhysicalType] {
+    match dtype {
+        ArrowDataType::Utf8View => &[PhysicalType::ByteArray],
+        ArrowDataType::Timestamp(..) => &[PhysicalType::Int64, PhysicalType::Int96],
+        ArrowDataType::Int64 => &[PhysicalType::Int64],
+        ArrowDataType::Int32 | ArrowDataType::Date32 => &[PhysicalType::Int32],
+        ArrowDataType::Boolean => &[PhysicalType::Boolean],
+        ArrowDataType::Float64 => &[PhysicalType::Double],
+        _ => &[],
+    }
+}
+
+const fn type_name(kind: &PhysicalType) -> &'static str {
+    match kind {
+        PhysicalType::Boolean => "bool",
+        PhysicalType::Int32 => "int32",
+        PhysicalType::Int64 => "int64",
+        PhysicalType::Int96 => "int96",
+        PhysicalType::Float => "float",
+        PhysicalType::Double => "double",
+        PhysicalType::ByteArray => "string",
+        PhysicalType::FixedLenByteArray(_) => "bytes of a fixed length",
+    }
+}
+
+/// Lists of findings under way.
+#[derive(Default)]
+pub(crate) struct FindingLists {
+    /// Of each row, the number of findings up to its end.
+    ends: Vec<i64>,
+    codes: Vec<String>,
+    details: Vec<String>,
+}
+
+impl FindingLists {
+    /// Add a row, by the JSON that the ledger has of it; what is none is a row without findings.
+    pub(crate) fn push(&mut self, json: Option<&str>) {
+        let findings: Vec<LineFinding> = json.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
+        for LineFinding { code, detail } in findings {
+            self.codes.push(code);
+            self.details.push(detail);
+        }
+        self.ends.push(i64::try_from(self.codes.len()).unwrap_or(i64::MAX));
+    }
+
+    /// The column.
+    pub(crate) fn array(self) -> PolarsResult<Box<dyn Array>> {
+        let offsets = std::iter::once(0).chain(self.ends).collect();
+        let texts = |texts: Vec<String>| -> Box<dyn Array> { Box::new(Utf8ViewArray::from_slice_values(texts)) };
+        encode::list_of(offsets, vec![texts(self.codes), texts(self.details)], FINDING.into_iter())
+    }
+}

@@ -1,0 +1,54 @@
+//! What DNS said and when, read.
+
+use super::store::Store;
+use crate::model::{DnsChange, DnsSpan, WatchedName, changes};
+use crate::store::error::StoreError;
+use crate::store::ledger::dns_history::{names, spans};
+
+impl Store {
+    /// All spans of records, by name.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn dns_spans(&self) -> Result<Vec<DnsSpan>, StoreError> {
+        self.ledger.as_ref().map_or(Ok(Vec::new()), spans)
+    }
+
+    /// All names looked up, by domain.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn dns_names(&self) -> Result<Vec<WatchedName>, StoreError> {
+        self.ledger.as_ref().map_or(Ok(Vec::new()), names)
+    }
+
+    /// The changes that lookups showed, oldest first: those of one domain, or of all.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn dns_changes(&self, domain: Option<&str>) -> Result<Vec<DnsChange>, StoreError> {
+        let mut watched = self.dns_names()?;
+        if let Some(domain) = domain {
+            watched.retain(|watch| watch.domain == domain);
+        }
+        Ok(changes(&self.dns_spans()?, &watched))
+    }
+}
+
+impl Store {
+    /// The policy domains of reports in which some mail passes, those with the most mail first.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn domains_with_passing_mail(&self, limit: usize) -> Result<Vec<String>, StoreError> {
+        let Some(ledger) = &self.ledger else { return Ok(Vec::new()) };
+        let read = || -> rusqlite::Result<Vec<String>> {
+            let sql = "SELECT policy_domain FROM reports WHERE dmarc_pass > 0 GROUP BY policy_domain \
+                       ORDER BY SUM(CAST(messages AS REAL)) DESC, policy_domain LIMIT ?1";
+            let mut statement = ledger.connection.prepare(sql)?;
+            let rows = statement.query_map([i64::try_from(limit).unwrap_or(i64::MAX)], |row| row.get(0))?;
+            rows.collect()
+        };
+        read().map_err(ledger.failed("listing the domains"))
+    }
+}

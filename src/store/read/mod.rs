@@ -1,0 +1,12 @@
+//! A store opened for reading, or a folder of Parquet files that an export left.
+
+pub(crate) mod delta;
+mod dns_history;
+pub(crate) mod domains;
+mod events;
+mod mailboxes;
+mod mailed;
+pub(crate) mod parquet_folder;
+mod rejected;
+mod sources;
+pub(crate) mod store;

@@ -1,0 +1,33 @@
+//! What was rejected or conflicts, listed and read.
+
+use super::store::Store;
+use crate::store::disk::files;
+use crate::store::error::StoreError;
+use crate::store::ledger::rejected::{ConflictEntry, RejectedEntry, conflicts, rejected};
+
+impl Store {
+    /// The rejected items, oldest first.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn rejected(&self) -> Result<Vec<RejectedEntry>, StoreError> {
+        self.ledger.as_ref().map_or(Ok(Vec::new()), rejected)
+    }
+
+    /// The conflicts, oldest first.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn conflicts(&self) -> Result<Vec<ConflictEntry>, StoreError> {
+        self.ledger.as_ref().map_or(Ok(Vec::new()), conflicts)
+    }
+
+    /// The bytes of something kept aside, by its file below the folder of the store.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn aside(&self, file: &str) -> Result<Vec<u8>, StoreError> {
+        let path = self.layout.file(file);
+        std::fs::read(files::standing(&path)).map_err(StoreError::io(&path, "reading what was kept aside"))
+    }
+}

@@ -1,0 +1,28 @@
+//! What is known about source addresses: names and networks.
+
+use super::store::Store;
+use crate::store::error::StoreError;
+use crate::store::ledger::lookups::{LookedUp, names};
+use crate::store::ledger::networks::{Network, networks};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+impl Store {
+    /// All addresses of which DNS said something, in no order; also what should be asked again by now.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn names(&self) -> Result<Vec<LookedUp>, StoreError> {
+        self.ledger.as_ref().map_or(Ok(Vec::new()), names)
+    }
+}
+
+impl Store {
+    /// The networks of all addresses of which a database said something.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn networks(&self) -> Result<BTreeMap<IpAddr, Network>, StoreError> {
+        self.ledger.as_ref().map_or(Ok(BTreeMap::new()), networks)
+    }
+}

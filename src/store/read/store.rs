@@ -1,0 +1,143 @@
+//! A store opened for reading.
+
+use super::parquet_folder;
+use crate::model::{Columns, Cursor, MailboxProgress, ReportHead, Rows};
+use crate::store::disk::layout::{FileKind, Layout, Month};
+use crate::store::error::StoreError;
+use crate::store::ledger::database::Ledger;
+use crate::store::ledger::status::{self, Status};
+use crate::store::ledger::{mailboxes, reports, uidls};
+use crate::store::parquet::rows;
+use crate::store::tables::filter::Filter;
+use jiff::civil::Date;
+use std::path::{Path, PathBuf};
+
+/// A store opened for reading. Any number may be open, beside the writer too.
+#[derive(Debug)]
+pub struct Store {
+    pub(crate) layout: Layout,
+    /// Null where the store does not exist yet or holds nothing.
+    pub(crate) ledger: Option<Ledger>,
+    /// A folder of Parquet files as an export leaves it, which has no ledger.
+    pub(crate) folder: bool,
+}
+
+impl Store {
+    /// Open a data folder. One that does not exist, or holds nothing, reads as empty.
+    ///
+    /// # Errors
+    /// [`StoreError::NoLedger`] where data lie without a ledger, and any fault of the disk.
+    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        let layout = Layout::new(dir);
+        let ledger = Ledger::reader(&layout)?;
+        Ok(Self { layout, ledger, folder: false })
+    }
+
+    /// Open a folder as [`Store::export_parquet`] leaves it, whoever wrote it: `records/` and `reports/`, in folders of
+    /// months. It knows nothing of rejected items, conflicts and mailboxes.
+    ///
+    /// # Errors
+    /// Where the folder has no `records/`.
+    pub fn open_folder(dir: &Path) -> Result<Self, StoreError> {
+        let layout = Layout::new(dir);
+        parquet_folder::check(&layout)?;
+        Ok(Self { layout, ledger: None, folder: true })
+    }
+
+    /// Whether nothing was ever stored.
+    pub fn is_empty(&self) -> bool {
+        !self.folder && self.ledger.is_none()
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        self.layout.root()
+    }
+
+    /// Rows of the filter, a run at a time, in no particular order: decoded on all cores, handed over on this thread.
+    ///
+    /// # Errors
+    /// Where a part cannot be read.
+    pub fn rows(&self, filter: &Filter, columns: Columns, each: &mut dyn FnMut(Rows)) -> Result<(), StoreError> {
+        let paths = self.parts(filter)?;
+        let (send, receive) = crossbeam_channel::bounded(4);
+        std::thread::scope(|scope| {
+            let reader = scope
+                .spawn(move || rows::each(&paths, (filter, &|_| columns), |rows| drop(send.send(rows)), || Ok(())));
+            receive.iter().for_each(each);
+            reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    /// As [`Store::rows`] and [`Store::heads`] at once, on as many threads as there are cores: rows are handed over on each
+    /// of them; this one does the heads, then its share of the rows. `columns` says which ones rows up to a day need; null:
+    /// it is not known up to which.
+    ///
+    /// # Errors
+    /// Where a part, the ledger or the folder cannot be read.
+    pub fn all(
+        &self,
+        filter: &Filter,
+        columns: &(dyn Fn(Option<Date>) -> Columns + Sync),
+        rows: impl Fn(Rows) + Sync,
+        head: &mut dyn FnMut(ReportHead),
+    ) -> Result<(), StoreError> {
+        rows::each(&self.parts(filter)?, (filter, columns), rows, || self.heads(filter, head))
+    }
+
+    /// The heads of the reports of the filter, one at a time: of a store in the order of their arrival.
+    ///
+    /// # Errors
+    /// Where the ledger or the folder cannot be read.
+    pub fn heads(&self, filter: &Filter, each: &mut dyn FnMut(ReportHead)) -> Result<(), StoreError> {
+        if self.folder {
+            return parquet_folder::heads(&self.layout, filter, each);
+        }
+        self.ledger.as_ref().map_or(Ok(()), |ledger| reports::heads(ledger, filter, each))
+    }
+
+    /// The store at a glance.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn status(&self) -> Result<Status, StoreError> {
+        if self.folder {
+            return parquet_folder::status(&self.layout);
+        }
+        self.ledger.as_ref().map_or(Ok(Status::default()), status::status)
+    }
+
+    /// How far a mailbox was read, whatever its protocol.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn progress(&self, mailbox: &str) -> Result<MailboxProgress, StoreError> {
+        self.ledger.as_ref().map_or(Ok(MailboxProgress::default()), |ledger| uidls::progress(ledger, mailbox))
+    }
+
+    /// The cursors of a mailbox's folders.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn cursors(&self, mailbox: &str) -> Result<Vec<(String, Cursor)>, StoreError> {
+        self.ledger.as_ref().map_or(Ok(Vec::new()), |ledger| mailboxes::cursors(ledger, mailbox))
+    }
+
+    /// The parts that may hold rows of the filter: those of its months.
+    pub(crate) fn parts(&self, filter: &Filter) -> Result<Vec<PathBuf>, StoreError> {
+        if self.folder {
+            return parquet_folder::files(&self.layout, "records", filter);
+        }
+        let Some(ledger) = &self.ledger else { return Ok(Vec::new()) };
+        let read = || -> rusqlite::Result<Vec<PathBuf>> {
+            let mut statement = ledger.connection.prepare_cached(
+                "SELECT path FROM files WHERE kind = ?1 AND month BETWEEN ?2 AND ?3 ORDER BY month, path",
+            )?;
+            let from = filter.from.map_or_else(String::new, |day| Month::of(day).to_string());
+            let to = filter.to.map_or_else(|| "9999-99".to_owned(), |day| Month::of(day).to_string());
+            let found = statement.query_map([FileKind::Part.folder(), &from, &to], |row| row.get::<_, String>(0))?;
+            found.map(|path| Ok(self.layout.file(&path?))).collect()
+        };
+        read().map_err(ledger.failed("listing the parts"))
+    }
+}

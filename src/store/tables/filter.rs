@@ -1,0 +1,26 @@
+//! Which rows are asked for.
+
+use super::values::days_since_epoch;
+use jiff::civil::Date;
+
+/// Which rows are asked for. The default asks for all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// The first day.
+    pub from: Option<Date>,
+    /// The last day.
+    pub to: Option<Date>,
+    /// Policy domains in canonical form; none means all.
+    pub domains: Vec<String>,
+}
+
+impl Filter {
+    pub(crate) fn days(&self) -> (i32, i32) {
+        (self.from.map_or(i32::MIN, days_since_epoch), self.to.map_or(i32::MAX, days_since_epoch))
+    }
+
+    /// Whether everything is asked for.
+    pub fn is_all(&self) -> bool {
+        self.from.is_none() && self.to.is_none() && self.domains.is_empty()
+    }
+}

@@ -1,0 +1,363 @@
+//! The one list of the columns of `records`: name, type, meaning, and where the value comes from.
+//!
+//! Everything else asks this list: the Parquet writer, the readers, the exports, `docs/columns.md`.
+
+use super::table::{ColumnType, TableColumn};
+use crate::model::{
+    Disposition, DkimResult, Domain, Evaluated, ReasonType, Record, Report, ReturnPath, SenderAuth, SpfResult,
+    SpfScope, Text, Verdict,
+};
+use jiff::{Timestamp, civil::Date};
+use std::net::IpAddr;
+
+/// What a row's columns are made of: the report's part.
+#[derive(Debug, Clone, Copy)]
+pub struct Head<'a> {
+    /// `ReportKey` as text.
+    pub key: &'a str,
+    /// The report.
+    pub report: &'a Report,
+    /// From the mail that brought it.
+    pub sender_auth: SenderAuth,
+    /// When it was first stored.
+    pub ingested: Timestamp,
+}
+
+/// What a row's columns are made of: the record's part.
+#[derive(Debug, Clone, Copy)]
+pub struct Row<'a> {
+    /// The record.
+    pub record: &'a Record,
+    /// What the judge says of it.
+    pub verdict: &'a Verdict,
+}
+
+/// A text of a report.
+type HeadText = for<'a> fn(&Head<'a>) -> Option<&'a str>;
+/// A text of a record.
+type RowText = for<'a> fn(&Row<'a>) -> Option<&'a str>;
+/// A text of an item of a list.
+type ItemText = for<'a> fn(&'a Record, usize) -> Option<&'a str>;
+
+/// Type and origin of a column's values.
+#[derive(Clone, Copy)]
+pub enum Kind {
+    /// String; the same in all rows of a report.
+    HeadText(HeadText),
+    /// Timestamp in milliseconds, UTC; the same in all rows of a report.
+    HeadTime(for<'a> fn(&Head<'a>) -> Timestamp),
+    /// Date; the same in all rows of a report.
+    HeadDate(fn(&Report) -> Date),
+    /// 32-bit integer; the same in all rows of a report.
+    HeadInt(fn(&Report) -> Option<i32>),
+    /// String: an address in canonical form.
+    Address(fn(&Record) -> Option<IpAddr>),
+    /// String.
+    Text(RowText),
+    /// 64-bit integer.
+    Count(fn(&Record) -> i64),
+    /// Boolean.
+    Flag(fn(&Verdict) -> Option<bool>),
+    /// List of structs of strings.
+    List {
+        /// How many in this record.
+        len: fn(&Record) -> usize,
+        /// The fields of the struct.
+        fields: &'static [ListField],
+    },
+}
+
+/// A field of a list's struct.
+#[derive(Clone, Copy)]
+pub struct ListField {
+    /// Its name.
+    pub name: &'static str,
+    /// Its text.
+    pub text: ItemText,
+}
+
+/// A column of `records`.
+#[derive(Clone, Copy)]
+pub struct Column {
+    /// Its name in Parquet, CSV, NDJSON, Arrow.
+    pub name: &'static str,
+    /// The name that files of version 1 have for it, if that is another.
+    pub former: Option<&'static str>,
+    /// What it means, in a sentence.
+    pub doc: &'static str,
+    /// Whether a row may be without it.
+    pub nullable: bool,
+    /// Type and origin of its values.
+    pub kind: Kind,
+}
+
+impl Column {
+    /// Its type.
+    pub fn column_type(&self) -> ColumnType {
+        match self.kind {
+            Kind::HeadText(_) | Kind::Address(_) | Kind::Text(_) => ColumnType::Text,
+            Kind::HeadTime(_) => ColumnType::Time,
+            Kind::HeadDate(_) => ColumnType::Date,
+            Kind::HeadInt(_) => ColumnType::Int,
+            Kind::Count(_) => ColumnType::Long,
+            Kind::Flag(_) => ColumnType::Flag,
+            Kind::List { fields, .. } => ColumnType::Structs(fields.iter().map(|field| field.name).collect()),
+        }
+    }
+
+    /// The same column under another name in older files.
+    const fn formerly(self, former: &'static str) -> Self {
+        Self { former: Some(former), ..self }
+    }
+}
+
+const fn column(name: &'static str, nullable: bool, kind: Kind, doc: &'static str) -> Column {
+    Column { name, former: None, doc, nullable, kind }
+}
+
+fn text(text: Option<&Text>) -> Option<&str> {
+    text.map(Text::as_str)
+}
+
+fn domain(domain: Option<&Domain>) -> Option<&str> {
+    domain.map(Domain::as_str)
+}
+
+fn deciding_dkim<'a>(row: &Row<'a>) -> Option<&'a crate::model::DkimAuth> {
+    row.record.dkim.get(row.verdict.deciding_dkim? as usize)
+}
+
+fn deciding_spf<'a>(row: &Row<'a>) -> Option<&'a crate::model::SpfAuth> {
+    row.record.spf.get(row.verdict.deciding_spf? as usize)
+}
+
+fn envelope_from<'a>(row: &Row<'a>) -> Option<&'a str> {
+    match &row.record.envelope_from {
+        ReturnPath::Unsaid => None,
+        ReturnPath::Null => Some(""),
+        ReturnPath::Domain(domain) => Some(domain.as_str()),
+    }
+}
+
+const REASONS: &[ListField] = &[
+    ListField { name: "type", text: |record, item| record.reasons[item].kind.as_ref().map(ReasonType::as_str) },
+    ListField { name: "comment", text: |record, item| text(record.reasons[item].comment.as_ref()) },
+];
+
+const DKIM: &[ListField] = &[
+    ListField { name: "domain", text: |record, item| domain(record.dkim[item].domain.as_ref()) },
+    ListField { name: "selector", text: |record, item| text(record.dkim[item].selector.as_ref()) },
+    ListField { name: "result", text: |record, item| record.dkim[item].result.as_ref().map(DkimResult::as_str) },
+    ListField { name: "human_result", text: |record, item| text(record.dkim[item].human_result.as_ref()) },
+];
+
+const SPF: &[ListField] = &[
+    ListField { name: "domain", text: |record, item| domain(record.spf[item].domain.as_ref()) },
+    ListField { name: "scope", text: |record, item| record.spf[item].scope.as_ref().map(SpfScope::as_str) },
+    ListField { name: "result", text: |record, item| record.spf[item].result.as_ref().map(SpfResult::as_str) },
+    ListField { name: "human_result", text: |record, item| text(record.spf[item].human_result.as_ref()) },
+];
+
+/// The columns of `records`, in order; one row a `<record>`, the report's columns repeated.
+pub const COLUMNS: &[Column] = &[
+    column("report_key", false, Kind::HeadText(|head| Some(head.key)), "identity of the report"),
+    column(
+        "org_name",
+        true,
+        Kind::HeadText(|head| Some(&head.report.metadata.org_name)),
+        "the reporter's name for itself",
+    ),
+    column(
+        "org_email",
+        true,
+        Kind::HeadText(|head| text(head.report.metadata.email.as_ref())),
+        "the reporter's address, as written",
+    ),
+    column("report_id", true, Kind::HeadText(|head| Some(&head.report.metadata.report_id)), "the reporter's id"),
+    column("period_begin", false, Kind::HeadTime(|head| head.report.metadata.begin), "start of the reporting period")
+        .formerly("begin"),
+    column("period_end", false, Kind::HeadTime(|head| head.report.metadata.end), "end of the reporting period")
+        .formerly("end"),
+    column(
+        "date",
+        false,
+        Kind::HeadDate(|report| report.day),
+        "UTC day of the period's midpoint: the day a row counts for",
+    ),
+    column(
+        "policy_domain",
+        true,
+        Kind::HeadText(|head| Some(head.report.policy.domain.as_str())),
+        "where the DMARC record was found",
+    ),
+    column("p", true, Kind::HeadText(|head| text(head.report.policy.p.as_ref())), "published policy, as written"),
+    column("sp", true, Kind::HeadText(|head| text(head.report.policy.sp.as_ref())), "policy for subdomains"),
+    column(
+        "np",
+        true,
+        Kind::HeadText(|head| text(head.report.policy.np.as_ref())),
+        "policy for subdomains that do not exist",
+    ),
+    column("adkim", true, Kind::HeadText(|head| text(head.report.policy.adkim.as_ref())), "DKIM alignment, r or s"),
+    column("aspf", true, Kind::HeadText(|head| text(head.report.policy.aspf.as_ref())), "SPF alignment, r or s"),
+    column("pct", true, Kind::HeadInt(|report| report.policy.pct), "share of failing mail the policy is applied to"),
+    column("fo", true, Kind::HeadText(|head| text(head.report.policy.fo.as_ref())), "failure reporting options"),
+    column("testing", true, Kind::HeadText(|head| text(head.report.policy.testing.as_ref())), "the t tag, y or n"),
+    column(
+        "source_ip",
+        true,
+        Kind::Address(|record| record.source_ip),
+        "canonical address; null where real messages have no usable one",
+    ),
+    column("count", false, Kind::Count(|record| record.count), "messages"),
+    column(
+        "disposition",
+        true,
+        Kind::Text(|row| row.record.disposition.as_ref().map(Disposition::as_str)),
+        "what the receiver did: none, quarantine, reject, pass",
+    ),
+    column(
+        "evaluated_dkim",
+        true,
+        Kind::Text(|row| row.record.evaluated_dkim.as_ref().map(Evaluated::as_str)),
+        "the reporter's aligned DKIM result",
+    ),
+    column(
+        "evaluated_spf",
+        true,
+        Kind::Text(|row| row.record.evaluated_spf.as_ref().map(Evaluated::as_str)),
+        "the reporter's aligned SPF result",
+    ),
+    column(
+        "reasons",
+        true,
+        Kind::List { len: |record| record.reasons.len(), fields: REASONS },
+        "why the disposition is not the published policy",
+    ),
+    column("header_from", true, Kind::Text(|row| domain(row.record.header_from.as_ref())), "RFC5322.From"),
+    column(
+        "envelope_from",
+        true,
+        Kind::Text(envelope_from),
+        "RFC5321.MailFrom; empty for the null return path, null where not said",
+    ),
+    column("envelope_to", true, Kind::Text(|row| domain(row.record.envelope_to.as_ref())), "the recipient's domain"),
+    column(
+        "dkim_results",
+        true,
+        Kind::List { len: |record| record.dkim.len(), fields: DKIM },
+        "raw DKIM results, one a signature",
+    ),
+    column(
+        "spf_results",
+        true,
+        Kind::List { len: |record| record.spf.len(), fields: SPF },
+        "raw SPF results, one a check",
+    ),
+    column(
+        "dkim_domain",
+        true,
+        Kind::Text(|row| domain(deciding_dkim(row)?.domain.as_ref())),
+        "signing domain of the signature that decides",
+    ),
+    column(
+        "dkim_selector",
+        true,
+        Kind::Text(|row| text(deciding_dkim(row)?.selector.as_ref())),
+        "selector of the signature that decides",
+    ),
+    column(
+        "dkim_result",
+        true,
+        Kind::Text(|row| deciding_dkim(row)?.result.as_ref().map(DkimResult::as_str)),
+        "result of the signature that decides",
+    ),
+    column(
+        "spf_domain",
+        true,
+        Kind::Text(|row| domain(deciding_spf(row)?.domain.as_ref())),
+        "domain of the SPF result that decides",
+    ),
+    column(
+        "spf_result",
+        true,
+        Kind::Text(|row| deciding_spf(row)?.result.as_ref().map(SpfResult::as_str)),
+        "the SPF result that decides",
+    ),
+    column(
+        "org_domain",
+        true,
+        Kind::Text(|row| domain(row.verdict.org_domain.as_ref())),
+        "organizational domain of header_from",
+    ),
+    column(
+        "dkim_aligned",
+        true,
+        Kind::Flag(|verdict| verdict.dkim_aligned),
+        "DKIM passes and aligns, by policy_evaluated",
+    ),
+    column(
+        "spf_aligned",
+        true,
+        Kind::Flag(|verdict| verdict.spf_aligned),
+        "SPF passes and aligns, by policy_evaluated",
+    ),
+    column("dmarc_pass", false, Kind::Flag(|verdict| Some(verdict.dmarc_pass)), "either is aligned"),
+    column(
+        "recomputed_dkim",
+        true,
+        Kind::Flag(|verdict| verdict.recomputed_dkim),
+        "DKIM alignment worked out from the raw results",
+    ),
+    column(
+        "recomputed_spf",
+        true,
+        Kind::Flag(|verdict| verdict.recomputed_spf),
+        "SPF alignment worked out from the raw results",
+    ),
+    column(
+        "mismatch",
+        true,
+        Kind::Text(|row| row.verdict.mismatch.map(crate::model::Mismatch::as_str)),
+        "where reporter and recomputation disagree: why",
+    ),
+    column("cause", false, Kind::Text(|row| Some(row.verdict.cause.as_str())), "what the row alone says"),
+    column(
+        "sender_auth",
+        true,
+        Kind::HeadText(|head| Some(head.sender_auth.as_str())),
+        "whether the report mail was itself authentic: pass, fail, none, unknown",
+    ),
+    column(
+        INGESTED,
+        true,
+        Kind::HeadTime(|head| head.ingested),
+        "when the report was first stored; null where a file of an older version does not say",
+    ),
+];
+
+/// The column that files of version 1 do not have.
+pub(crate) const INGESTED: &str = "ingested";
+
+/// The version of the columns: a file says it in its metadata.
+pub const VERSION: u32 = 2;
+
+/// The columns of `records`, as a table.
+pub(crate) fn columns() -> Vec<TableColumn> {
+    let column = |column: &Column| TableColumn {
+        name: column.name,
+        kind: column.column_type(),
+        nullable: column.nullable,
+        doc: column.doc,
+    };
+    COLUMNS.iter().map(column).collect()
+}
+
+/// The text of a column of strings, by its name; null for any other column.
+pub(crate) fn text_of<'a>(name: &str, head: &Head<'a>, row: &Row<'a>) -> Option<&'a str> {
+    match COLUMNS.iter().find(|column| column.name == name)?.kind {
+        Kind::HeadText(text) => text(head),
+        Kind::Text(text) => text(row),
+        _ => None,
+    }
+}

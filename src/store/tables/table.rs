@@ -1,0 +1,210 @@
+//! What every table is: a name, a version, and columns with types and field ids.
+
+use super::{reports, schema, sources};
+use crate::store::error::StoreError;
+use polars_arrow::datatypes::{ArrowDataType, Field, Metadata, TimeUnit};
+use polars_parquet::read::FileMetadata;
+use polars_utils::pl_str::PlSmallStr;
+use std::path::Path;
+
+/// The type of a column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ColumnType {
+    /// UTF-8.
+    Text,
+    /// Milliseconds since 1970, UTC.
+    Time,
+    /// A day.
+    Date,
+    /// A 32-bit integer.
+    Int,
+    /// A 64-bit integer.
+    Long,
+    /// A 64-bit floating-point number.
+    Float,
+    /// True or false.
+    Flag,
+    /// A list of structs of texts, by the names of their fields.
+    Structs(Vec<&'static str>),
+}
+
+impl ColumnType {
+    /// The type, in the words of the documentation.
+    pub fn name(&self) -> String {
+        let name = match self {
+            Self::Text => "string",
+            Self::Time => "timestamp ms, UTC",
+            Self::Date => "date",
+            Self::Int => "int32",
+            Self::Long => "int64",
+            Self::Float => "double",
+            Self::Flag => "bool",
+            Self::Structs(fields) => return format!("list of {{{}}}", fields.join(", ")),
+        };
+        name.to_owned()
+    }
+
+    /// The Arrow type.
+    pub(crate) fn arrow(&self) -> ArrowDataType {
+        match self {
+            Self::Text => ArrowDataType::Utf8View,
+            Self::Time => ArrowDataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
+            Self::Date => ArrowDataType::Date32,
+            Self::Int => ArrowDataType::Int32,
+            Self::Long => ArrowDataType::Int64,
+            Self::Float => ArrowDataType::Float64,
+            Self::Flag => ArrowDataType::Boolean,
+            Self::Structs(fields) => {
+                let text = |name: &&'static str| Field::new((*name).into(), ArrowDataType::Utf8View, true);
+                let fields = ArrowDataType::Struct(fields.iter().map(text).collect());
+                ArrowDataType::LargeList(Box::new(Field::new("element".into(), fields, true)))
+            }
+        }
+    }
+}
+
+/// A column of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableColumn {
+    /// Its name in Parquet, CSV, NDJSON, Arrow.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: ColumnType,
+    /// Whether a row may be without it.
+    pub nullable: bool,
+    /// What it means, in a sentence.
+    pub doc: &'static str,
+}
+
+impl TableColumn {
+    /// Its Arrow field.
+    pub(crate) fn field(&self) -> Field {
+        Field::new(self.name.into(), self.kind.arrow(), self.nullable)
+    }
+}
+
+/// A table.
+#[derive(Debug, Clone, Copy)]
+pub struct Table {
+    /// The name of the table, and of its folder in an export.
+    pub name: &'static str,
+    /// What a row is.
+    pub about: &'static str,
+    /// Under which key a file's metadata say the version of its columns.
+    pub key: &'static str,
+    /// The version of the columns.
+    pub version: u32,
+    /// The columns, in order.
+    pub columns: fn() -> Vec<TableColumn>,
+}
+
+/// One row per record of a report.
+pub(crate) const RECORDS: Table = Table {
+    name: "records",
+    about: "One row per `<record>`; the columns of its report are repeated. A column is null where the report says nothing.",
+    key: "dmarquet.schema",
+    version: schema::VERSION,
+    columns: schema::columns,
+};
+
+/// All tables.
+pub const TABLES: &[Table] = &[RECORDS, reports::REPORTS, sources::SOURCES];
+
+impl Table {
+    /// The Arrow fields, each with the id that a new Iceberg table gives it: first the columns in their order, then what lies
+    /// in lists, column by column. With any other, Iceberg refuses to add the file.
+    pub(crate) fn fields_with_ids(&self) -> Vec<Field> {
+        let columns = (self.columns)();
+        let mut last = columns.len();
+        let mut next = || {
+            last += 1;
+            last
+        };
+        let field = |(column, id): (&TableColumn, usize)| {
+            let mut field = column.field();
+            if let ArrowDataType::LargeList(element) = &mut field.dtype {
+                *element = Box::new(with_id(std::mem::take(element.as_mut()), next()));
+                if let ArrowDataType::Struct(members) = &mut element.dtype {
+                    for member in members {
+                        *member = with_id(std::mem::take(member), next());
+                    }
+                }
+            }
+            with_id(field, id)
+        };
+        columns.iter().zip(1..).map(field).collect()
+    }
+
+    /// The metadata of its files and streams: the version of its columns.
+    pub(crate) fn metadata(&self) -> (String, String) {
+        (self.key.to_owned(), self.version.to_string())
+    }
+}
+
+fn with_id(field: Field, id: usize) -> Field {
+    let metadata: Metadata =
+        [(PlSmallStr::from_static("PARQUET:field_id"), PlSmallStr::from_string(id.to_string()))].into();
+    field.with_metadata(metadata)
+}
+
+/// Check that a file is of no version that this program does not know.
+pub(crate) fn check_version(path: &Path, footer: &FileMetadata) -> Result<(), StoreError> {
+    for said in footer.key_value_metadata().iter().flatten() {
+        let Some(table) = TABLES.iter().find(|table| table.key == said.key) else { continue };
+        let found = said.value.as_deref().unwrap_or_default();
+        if found.parse().is_ok_and(|version: u32| version <= table.version) {
+            continue;
+        }
+        return Err(StoreError::NewerFile {
+            path: path.to_owned(),
+            table: table.name,
+            expected: table.version,
+            found: found.to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// Whether a file says that it is of the version that this program writes.
+pub(crate) fn is_current(table: &Table, footer: &FileMetadata) -> bool {
+    let (key, version) = table.metadata();
+    footer.key_value_metadata().iter().flatten().any(|said| said.key == key && said.value.as_deref() == Some(&version))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_count_the_columns_first_and_then_what_lies_in_lists() {
+        let id = |field: &Field| -> usize {
+            let metadata = field.metadata.as_ref().expect("every field has one");
+            metadata.get("PARQUET:field_id").expect("an id").parse().unwrap()
+        };
+        for table in TABLES {
+            let fields = table.fields_with_ids();
+            let mut ids: Vec<usize> = fields.iter().map(id).collect();
+            for field in &fields {
+                let ArrowDataType::LargeList(element) = &field.dtype else { continue };
+                ids.push(id(element));
+                let ArrowDataType::Struct(members) = &element.dtype else { panic!("{:?}", element.dtype) };
+                ids.extend(members.iter().map(id));
+            }
+            assert!(ids.iter().copied().eq(1..=ids.len()), "{}: {ids:?}", table.name);
+        }
+    }
+
+    #[test]
+    fn no_column_is_named_by_a_word_that_sql_has_for_itself() {
+        for table in TABLES {
+            for column in (table.columns)() {
+                let name = column.name;
+                assert!(
+                    !["begin", "end", "order", "group", "user", "table", "select", "from", "to"].contains(&name),
+                    "{name}"
+                );
+                assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name}");
+            }
+        }
+    }
+}

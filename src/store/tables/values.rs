@@ -1,0 +1,97 @@
+//! Days, times, numbers and lists as they stand in tables.
+
+use crate::model::{SenderAuth, Text};
+use jiff::civil::Date;
+use jiff::{Span, Timestamp};
+use polars_arrow::array::{Array, DictionaryArray, Utf8ViewArray};
+use serde::{Deserialize, Serialize};
+
+/// A count as the ledger holds it.
+pub(crate) fn int(count: impl TryInto<i64>) -> i64 {
+    count.try_into().unwrap_or(i64::MAX)
+}
+
+/// A day as Parquet counts it.
+pub(crate) fn days_since_epoch(day: jiff::civil::Date) -> i32 {
+    let epoch = jiff::civil::date(1970, 1, 1);
+    epoch.until(day).map_or(0, |span| span.get_days())
+}
+
+/// A finding, as it stands in the manifest and in the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LineFinding {
+    pub(crate) code: String,
+    pub(crate) detail: String,
+}
+
+/// The value of a stored word.
+pub(crate) fn sender_auth(word: &str) -> SenderAuth {
+    match word {
+        "pass" => SenderAuth::Pass,
+        "fail" => SenderAuth::Fail,
+        "none" => SenderAuth::None,
+        _ => SenderAuth::Unknown,
+    }
+}
+
+/// What a comment says of a mail whose ARC chain passes. The rest of the comment is often another for each row.
+const ARC_PASS: &str = "arc=pass";
+
+/// The word that stands for a row's first override reason: its type, and `arc=pass` where the comment says so.
+pub(crate) fn reason_word(kind: Option<&str>, comment: Option<&str>) -> Option<Text> {
+    let arc = comment.filter(|comment| comment.to_ascii_lowercase().contains(ARC_PASS));
+    match (kind, arc) {
+        (Some(kind), Some(_)) => Some(Text::from(format!("{kind} {ARC_PASS}"))),
+        (None, Some(_)) => Some(Text::from(ARC_PASS)),
+        (kind, None) => kind.map(Text::from),
+    }
+}
+
+/// A time as the ledger holds it.
+pub(crate) fn time(millisecond: i64) -> Timestamp {
+    Timestamp::from_millisecond(millisecond).unwrap_or_default()
+}
+
+/// A day as the ledger and Parquet hold it.
+pub(crate) fn day(days: i32) -> Date {
+    day_of_calendar(days).unwrap_or_default()
+}
+
+/// The same; null where the calendar has no such day.
+pub(crate) fn day_of_calendar(days: i32) -> Option<Date> {
+    jiff::civil::date(1970, 1, 1).checked_add(Span::new().try_days(days).ok()?).ok()
+}
+
+/// A column of texts, plain or as a dictionary.
+pub(crate) enum Texts<'a> {
+    /// As they are.
+    Plain(&'a Utf8ViewArray),
+    /// Codes, and what they stand for.
+    Coded(&'a DictionaryArray<u32>, &'a Utf8ViewArray),
+}
+
+impl<'a> Texts<'a> {
+    /// The texts of an array.
+    pub(crate) fn of(array: &'a dyn Array) -> Option<Self> {
+        let any = array.as_any();
+        if let Some(texts) = any.downcast_ref() {
+            return Some(Self::Plain(texts));
+        }
+        let codes: &DictionaryArray<u32> = any.downcast_ref()?;
+        Some(Self::Coded(codes, codes.values().as_any().downcast_ref()?))
+    }
+
+    /// The text of a row; none where it is null.
+    pub(crate) fn get(&self, row: usize) -> Option<&'a str> {
+        match self {
+            Self::Plain(texts) => texts.get(row),
+            Self::Coded(codes, words) => {
+                if codes.is_null(row) {
+                    None
+                } else {
+                    words.get(codes.key_value(row))
+                }
+            }
+        }
+    }
+}

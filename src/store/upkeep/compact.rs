@@ -1,0 +1,376 @@
+//! Keeps the files of a month few: files of one size class are merged once there are [`MERGE_FILES`] of them.
+//!
+//! The merged file is written beside the others under a hidden name. One transaction puts it in their place, and the steps
+//! of intents.rs make the folder follow. What is copied is checked: a damaged file is named and left alone.
+
+use super::verify::Fault;
+use crate::store::disk::files::{self, Seal, sync_folder};
+use crate::store::disk::layout::{FileKind, Layout, Month};
+use crate::store::error::StoreError;
+use crate::store::ledger::{intents, survey};
+use crate::store::pack::zip::PackReader;
+use crate::store::tables::values::int;
+use crate::store::write::commit::Made;
+use crate::store::write::merge;
+use crate::store::write::replace::replace_files;
+use crate::store::write::writer::Writer;
+use rusqlite::params;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+/// Files of one size class that a month may have before they are merged, and the ratio of one class to the next.
+///
+/// Each class holds files of less than eight times its least size, so eight of them make a file of a higher class, and a
+/// row is rewritten at most once in each class: `log8` of [`FULL_ROWS`], six times, however often reports come in. Fewer
+/// files to a merge would rewrite rows more often, more files would make a month slow to read.
+pub const MERGE_FILES: usize = 8;
+/// A part of this many rows is full and left alone: half of [`MERGE_ROWS`], so that two that are not full always fit.
+pub const FULL_ROWS: i64 = MERGE_ROWS / 2;
+/// A pack of this many bytes is full and left alone. A merge holds the names of all its members.
+pub const FULL_BYTES: i64 = MERGE_BYTES / 2;
+/// Rows of a merge: it holds a column of them a thread.
+pub const MERGE_ROWS: i64 = 1 << 17;
+/// Bytes of a merge of packs.
+pub const MERGE_BYTES: i64 = 24 << 20;
+
+/// What a compaction did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Compacted {
+    /// Merges made.
+    pub months: usize,
+    /// Files merged.
+    pub merged: usize,
+    /// Files they became.
+    pub made: usize,
+    /// Files that are damaged, and were left out.
+    pub damaged: Vec<Fault>,
+}
+
+/// An instant at which a test may kill a compaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// The merged file is named.
+    Planned,
+    /// The merged file is durable under its hidden name.
+    Built,
+    /// The ledger knows the new set.
+    Recorded,
+    /// So does the folder.
+    Settled,
+}
+
+/// A file that is not full.
+struct Small {
+    path: String,
+    records: i64,
+    reports: i64,
+    bytes: i64,
+    hash: Option<[u8; 32]>,
+    /// What a part comes to in memory: its rows say little of it, for a hostile one may bring megabytes of text.
+    inflated: i64,
+}
+
+impl Small {
+    /// What is counted of it, and how much of that fills a merge.
+    fn size(&self, kind: FileKind) -> (i64, i64) {
+        match kind {
+            FileKind::Part => (self.records, MERGE_ROWS),
+            FileKind::Pack => (self.bytes, MERGE_BYTES),
+        }
+    }
+
+    /// The size class: each begins at [`MERGE_FILES`] times the one before.
+    fn class(&self, kind: FileKind) -> u32 {
+        let ratio = i64::try_from(MERGE_FILES).unwrap_or(i64::MAX);
+        self.size(kind).0.max(1).ilog(ratio)
+    }
+}
+
+/// A merge to be done.
+struct Merge {
+    kind: FileKind,
+    month: Month,
+    /// Oldest first.
+    files: Vec<Small>,
+}
+
+impl Merge {
+    /// As many of the files as fit, smallest first. Two always do; what waits then waits beside a file that is full.
+    fn of_smallest(kind: FileKind, month: Month, mut files: Vec<Small>) -> Self {
+        files.sort_by(|one, other| (one.size(kind).0, &one.path).cmp(&(other.size(kind).0, &other.path)));
+        let (mut sum, mut inflated): (i64, i64) = (0, 0);
+        let fit = files.iter().take_while(|file| {
+            let (size, most) = file.size(kind);
+            sum = sum.saturating_add(size);
+            inflated = inflated.saturating_add(file.inflated);
+            sum <= most && inflated <= merge::INFLATED
+        });
+        let fit = fit.count();
+        files.truncate(fit);
+        files.sort_by(|one, other| one.path.cmp(&other.path));
+        Self { kind, month, files }
+    }
+
+    fn paths(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|file| file.path.as_str())
+    }
+}
+
+/// How a merge ended.
+enum Merged {
+    Done,
+    /// Nothing was done, because of these.
+    Damaged(Vec<(String, StoreError)>),
+}
+
+impl Writer {
+    /// Merge small files where there are too many; with `all`, wherever there are two. Costs one query where nothing is due.
+    ///
+    /// # Errors
+    /// A fault of the disk; then the month is as it was, or as it should be.
+    pub fn compact(&mut self, all: bool) -> Result<Compacted, StoreError> {
+        let mut done = Compacted::default();
+        let mut left_out = BTreeSet::new();
+        loop {
+            let due = self.due(all, &left_out)?;
+            if due.is_empty() {
+                break;
+            }
+            for merge in due {
+                match self.merge(&merge)? {
+                    Merged::Done => {
+                        done.months += 1;
+                        done.merged += merge.files.len();
+                        done.made += 1;
+                    }
+                    Merged::Damaged(files) => {
+                        for (path, error) in files {
+                            left_out.insert(path.clone());
+                            done.damaged.push(Fault { at: path, what: error.to_string() });
+                        }
+                    }
+                }
+            }
+        }
+        for Fault { at, what } in &done.damaged {
+            self.notices.push(format!("{at} is damaged and was not merged: {what}"));
+        }
+        Ok(done)
+    }
+
+    /// The merges that are due: of each month, kind and size class as many files as fit a merge.
+    fn due(&self, all: bool, left_out: &BTreeSet<String>) -> Result<Vec<Merge>, StoreError> {
+        let least = if all { 2 } else { MERGE_FILES };
+        let read = || -> rusqlite::Result<BTreeMap<(FileKind, Month, u32), Vec<Small>>> {
+            let mut statement = self.ledger.connection.prepare_cached(
+                "SELECT kind, month, path, records, bytes, reports, hash FROM files WHERE (kind, month) IN (
+                    SELECT kind, month FROM files WHERE CASE kind WHEN 'records' THEN records < ?2 ELSE bytes < ?3 END
+                    GROUP BY kind, month HAVING COUNT(*) >= ?1)
+                 AND CASE kind WHEN 'records' THEN records < ?2 ELSE bytes < ?3 END",
+            )?;
+            let mut rows = statement.query([int(least), FULL_ROWS, FULL_BYTES])?;
+            let mut classes: BTreeMap<_, Vec<_>> = BTreeMap::new();
+            while let Some(row) = rows.next()? {
+                let (kind, month): (String, String) = (row.get(0)?, row.get(1)?);
+                let kind = FileKind::ALL.into_iter().find(|known| known.folder() == kind);
+                let (Some(kind), Some(month)) = (kind, Month::parse(&month)) else { continue };
+                let (path, records, bytes) = (row.get(2)?, row.get(3)?, row.get(4)?);
+                let small = Small { path, records, bytes, reports: row.get(5)?, hash: row.get(6)?, inflated: 0 };
+                if !left_out.contains(&small.path) {
+                    let class = if all { 0 } else { small.class(kind) };
+                    classes.entry((kind, month, class)).or_default().push(small);
+                }
+            }
+            Ok(classes)
+        };
+        let classes = read().map_err(self.ledger.failed("looking for small files"))?;
+        let mut merges = Vec::new();
+        for ((kind, month, _), mut files) in classes.into_iter().filter(|(_, files)| files.len() >= least) {
+            if kind == FileKind::Part {
+                for file in &mut files {
+                    // One that cannot be read is found out when it is merged.
+                    let path = files::standing(&self.layout.file(&file.path));
+                    file.inflated = merge::inflated(&path).unwrap_or(0);
+                }
+                files.retain(|file| file.inflated <= merge::INFLATED / 2);
+            }
+            if files.len() >= least {
+                merges.push(Merge::of_smallest(kind, month, files));
+            }
+        }
+        merges.retain(|merge| merge.files.len() > 1);
+        Ok(merges)
+    }
+
+    fn merge(&mut self, merge: &Merge) -> Result<Merged, StoreError> {
+        let mut damaged = Vec::new();
+        for file in &merge.files {
+            match self.check_source(file) {
+                Err(error @ StoreError::Damaged { .. }) => damaged.push((file.path.clone(), error)),
+                other => other?,
+            }
+        }
+        if !damaged.is_empty() {
+            return Ok(Merged::Damaged(damaged));
+        }
+        self.lock.check()?;
+        let (made, number) = self.plan_file(merge.kind, merge.month)?;
+        self.compact_step(Step::Planned)?;
+
+        let paths: Vec<PathBuf> = merge.paths().map(|path| files::standing(&self.layout.file(path))).collect();
+        let hidden = Layout::temporary(&self.layout.file(&made));
+        let built = match merge.kind {
+            FileKind::Part => merge::parts(&self.ledger, &paths, &hidden),
+            FileKind::Pack => merge::packs(&paths, &hidden).and_then(|seal| check_members(&hidden).map(|()| seal)),
+        };
+        let seal = match built {
+            Ok(seal) => seal,
+            Err(error @ (StoreError::Damaged { .. } | StoreError::Parquet { .. })) => {
+                // One of the files is not what it should be, though it has the hash that the ledger knows, or none.
+                files::remove_file(&hidden, "removing an unfinished file")?;
+                let check = |file: &PathBuf| match merge.kind {
+                    FileKind::Part => super::verify::rows(file).map(drop),
+                    FileKind::Pack => check_members(file),
+                };
+                let checked = merge.paths().zip(&paths);
+                let damaged: Vec<_> = checked
+                    .filter_map(|(path, file)| check(file).err().map(|error| (path.to_owned(), error)))
+                    .collect();
+                return if damaged.is_empty() { Err(error) } else { Ok(Merged::Damaged(damaged)) };
+            }
+            Err(error) => return Err(error),
+        };
+        sync_folder(&self.layout.month(merge.kind, merge.month))?;
+        self.compact_step(Step::Built)?;
+
+        let (records, reports) = merge.files.iter().fold((0_i64, 0_i64), |(records, reports), file| {
+            (records.saturating_add(file.records), reports.saturating_add(file.reports))
+        });
+        let made = Made { path: made, kind: merge.kind, month: merge.month, records, reports, seal };
+        let old: Vec<&str> = merge.paths().collect();
+        self.ledger.write("recording the merged file", |transaction| {
+            replace_files(transaction, &old, std::slice::from_ref(&made), number)
+        })?;
+        self.compact_step(Step::Recorded)?;
+        self.published = intents::settle(&self.layout, &self.ledger)?;
+        self.compact_step(Step::Settled)?;
+        Ok(Merged::Done)
+    }
+
+    /// Whether a file still has the bytes that were written.
+    fn check_source(&self, file: &Small) -> Result<(), StoreError> {
+        let path = files::standing(&self.layout.file(&file.path));
+        let found = match Seal::of(&path) {
+            Ok(found) => found,
+            // A disk that cannot be read is a local fault; a file that is not there is damage.
+            Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                let (expected, found) = ("a file of the ledger".to_owned(), "none".to_owned());
+                return Err(StoreError::Damaged { path, expected, found });
+            }
+            Err(error) => return Err(error),
+        };
+        if int(found.bytes) == file.bytes && file.hash.is_none_or(|hash| hash == found.hash) {
+            return Ok(());
+        }
+        Err(StoreError::Damaged { path, expected: "the bytes that were written".into(), found: "others".into() })
+    }
+
+    /// Name a file that is to be written beside others of a month, with a number of its own.
+    pub(crate) fn plan_file(&self, kind: FileKind, month: Month) -> Result<(String, i64), StoreError> {
+        let now = self.now.as_millisecond();
+        intents::sync(&self.layout, &self.published)?;
+        self.ledger.write("naming the merged file", |transaction| {
+            let last: i64 = transaction.query_row(survey::LAST_BATCH, [], |row| row.get(0))?;
+            let number = last.saturating_add(1);
+            let sql = "INSERT INTO batches (id, committed, reports, records) VALUES (?1, ?2, 0, 0)";
+            transaction.execute(sql, params![number, now])?;
+            let path = Layout::relative_file(kind, month, number, self.tag);
+            intents::forget_published(transaction, &self.published)?;
+            intents::plan(transaction, self.ledger.generation, [&path])?;
+            Ok((path, number))
+        })
+    }
+
+    #[cfg_attr(not(test), expect(clippy::unnecessary_wraps, reason = "tests kill here"))]
+    fn compact_step(&mut self, step: Step) -> Result<(), StoreError> {
+        #[cfg(test)]
+        if self.compact_fault == Some(step) {
+            return Err(StoreError::Unknown { what: format!("{step:?}"), expected: "a writer that lives" });
+        }
+        let _ = (self, step);
+        Ok(())
+    }
+}
+
+/// Check that every original of a pack is what its manifest says.
+fn check_members(path: &std::path::Path) -> Result<(), StoreError> {
+    let bad = PackReader::open(path)?.originals(|_, _| Ok(()))?;
+    bad.into_iter().next().map_or(Ok(()), |bad| Err(bad.error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn small(number: usize, thousands: i64) -> Small {
+        let (records, bytes) = (thousands * 1000, thousands << 14);
+        Small { path: format!("{number}"), records, bytes, reports: 1, hash: None, inflated: 0 }
+    }
+
+    /// The names of the files that are merged of a month with files of so many thousand rows each.
+    fn merged(thousands: &[i64]) -> Vec<String> {
+        let files = thousands.iter().enumerate().map(|(number, thousands)| small(number, *thousands)).collect();
+        let merge = Merge::of_smallest(FileKind::Part, Month::parse("2026-11").unwrap(), files);
+        merge.paths().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_nearly_full_file_does_not_keep_others_from_being_merged() {
+        assert_eq!(merged(&[63, 40, 41, 42, 43]), ["1", "2", "3"]);
+        assert_eq!(merged(&[5, 63, 4, 60]), ["0", "2", "3"]);
+        assert_eq!(merged(&[7, 1, 60, 2]), ["0", "1", "2", "3"]);
+    }
+
+    #[test]
+    fn two_files_that_are_not_full_always_fit() {
+        let full = (FULL_ROWS - 1) / 1000;
+        assert_eq!(merged(&[full, full, full]), ["0", "1"]);
+    }
+
+    /// One file a batch, merged as soon as eight of a class are there: how often its rows are written, and the files left.
+    #[test]
+    fn a_row_is_rewritten_at_most_once_in_each_class() {
+        for rows in [1, 7, 100, 1000, 5000] {
+            // Of each file its rows, and how often the row in it that was moved most often was.
+            let mut month: Vec<(i64, u32)> = Vec::new();
+            for _ in 0..3000 {
+                month.push((rows, 0));
+                loop {
+                    let class = |rows: i64| Small { records: rows, ..small(0, 0) }.class(FileKind::Part);
+                    let mut classes: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+                    for (index, (rows, _)) in month.iter().enumerate().filter(|(_, (rows, _))| *rows < FULL_ROWS) {
+                        classes.entry(class(*rows)).or_default().push(index);
+                    }
+                    let Some(due) = classes.into_values().find(|files| files.len() >= MERGE_FILES) else { break };
+                    let (mut sum, mut most, mut gone) = (0, 0, Vec::new());
+                    for index in due {
+                        if sum + month[index].0 <= MERGE_ROWS {
+                            sum += month[index].0;
+                            most = most.max(month[index].1);
+                            gone.push(index);
+                        }
+                    }
+                    for index in gone.into_iter().rev() {
+                        month.remove(index);
+                    }
+                    month.push((sum, most + 1));
+                }
+            }
+            let classes = FULL_ROWS.ilog(8) + 1;
+            let most = month.iter().map(|(_, moved)| *moved).max().unwrap();
+            assert!(most <= classes, "{rows} rows a batch: a row was rewritten {most} times");
+            let left = month.iter().filter(|(rows, _)| *rows < FULL_ROWS).count();
+            assert!(left <= 7 * classes as usize, "{rows} rows a batch: {left} small files");
+        }
+    }
+}

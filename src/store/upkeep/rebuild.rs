@@ -1,0 +1,520 @@
+//! The tables made anew from the originals: for a ledger that is gone, damaged or older than its files.
+//!
+//! The packs stay where they are. A new ledger grows in `rebuilding/`, new parts beside the old ones under hidden names,
+//! and one rename of the ledger makes it all true: its intents then put the new parts in the place of the old ones. Before
+//! that rename nothing has changed, after it the next writer finishes what is left, so a rebuild may be killed or fail at
+//! any instant, any number of times. What only the old ledger knew is carried over as far as it can be read.
+
+use super::verify::{Fault, RESTORE, named, some_of};
+use crate::model::{Accepted, Code, Finding, Hash, Original, Provenance};
+use crate::store::disk::access::{self, Access, create_folder};
+use crate::store::disk::files::{Seal, list, rename_new, sync_folder};
+use crate::store::disk::layout::{FileKind, Layout};
+use crate::store::disk::lock::Lock;
+use crate::store::error::StoreError;
+use crate::store::ledger::database::Ledger;
+use crate::store::ledger::{intents, survey, upgrade};
+use crate::store::pack::zip::{self, Line, PackReader};
+use crate::store::tables::values::int;
+use crate::store::write::commit::{Made, record_files};
+use crate::store::write::unfinished::{clear, clear_all};
+use crate::store::write::writer::Writer;
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, params};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// An original as a pack holds it, with the reports in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// Its bytes.
+    pub original: Arc<Original>,
+    /// The reports that were read from it.
+    pub reports: Vec<KeptReport>,
+}
+
+/// What a pack says of a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptReport {
+    /// Its key, as it was stored.
+    pub key: String,
+    /// When it was first committed.
+    pub ingested: Timestamp,
+    /// Where it came from.
+    pub provenance: Provenance,
+    /// What was odd about its mail and on the way to its bytes, which its bytes do not show.
+    pub findings: Vec<Finding>,
+    /// Whether another report has taken its place.
+    pub replaced: bool,
+}
+
+/// What a rebuild found that a person should know.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// Originals that could not be read, by their file, and reports that the old ledger knew and no pack holds.
+    pub damaged: Vec<Fault>,
+    /// What was done beside.
+    pub notices: Vec<String>,
+}
+
+/// A rebuild under way.
+#[derive(Debug)]
+pub struct Rebuild {
+    layout: Layout,
+    writer: Writer,
+    /// The ledger that stands until the new one does, if it can be read. It keeps other writers out.
+    old: Option<Ledger>,
+    access: Access,
+    packs: Vec<Made>,
+    /// Keys of which one report took the place of another, and the batch in which the last did.
+    replaced: Arc<HashMap<String, i64>>,
+    damaged: Vec<Fault>,
+    notices: Vec<String>,
+}
+
+/// The tables of the old ledger that originals do not tell.
+const CARRIED: &[&str] = &[
+    "folders",
+    "pending",
+    "done",
+    "uidls",
+    "rejected",
+    "conflicts",
+    "lookups",
+    "events",
+    "alert_heard",
+    "alert_senders",
+    "alert_state",
+    "outbox",
+    "mailbox_runs",
+    "mailed",
+    "dns_names",
+    "dns_records",
+];
+/// Which items were read before. Where reports are lost it is not carried over: their items must be read when they come again.
+const SEEN: &str = "seen";
+
+impl Rebuild {
+    /// Begin. Whatever state the ledger is in, the originals decide.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] where another process writes or a reader does not end, [`StoreError::NoStore`] where there is no
+    /// such folder, and any fault of the disk.
+    pub fn start(dir: &Path, now: Timestamp, access: Access) -> Result<Self, StoreError> {
+        let layout = Layout::new(dir);
+        if !layout.root().is_dir() {
+            return Err(StoreError::NoStore { path: layout.root().to_owned() });
+        }
+        let lock = Lock::take(&layout, now)?;
+        let mut notices = Vec::new();
+        let old = match open_old(&layout, &lock) {
+            Ok(old) => old.map(|(ledger, said)| {
+                notices.extend(said);
+                ledger
+            }),
+            Err(error) if !is_unreadable(&error) => return Err(error),
+            Err(error) => {
+                notices.push(format!("the old ledger cannot be read, what only it knew is lost: {error}"));
+                None
+            }
+        };
+        // Where an older program was killed, the only copy of a pack may be in one of its own folders.
+        for path in upgrade::rescue_packs(&layout, &["compacting", "retired", "rebuilding"])? {
+            notices.push(format!("{path} was the only copy of an original, and is kept"));
+        }
+        clear_all(&layout, old.as_ref())?;
+        publish_packs(&layout)?;
+
+        let fresh = layout.rebuilding();
+        create_folder(&layout.rebuild_folder())?;
+        let mut ledger = Ledger::create(&fresh.ledger())?;
+        ledger.make_tables()?;
+        let mut last = survey::newest(&layout)?.map_or(0, |(number, _)| number);
+        let mut generation = 0;
+        if let Some(old) = &old {
+            let read = |sql: &str| old.connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+            last = last.max(read(survey::LAST_BATCH).unwrap_or(0));
+            generation = old.generation.unwrap_or(0);
+        }
+        let begin = || -> rusqlite::Result<()> {
+            ledger.connection.execute("UPDATE writer SET generation = ?1", [generation])?;
+            ledger.connection.execute("INSERT INTO sqlite_sequence VALUES ('batches', ?1)", [last]).map(drop)
+        };
+        begin().map_err(ledger.failed("making the ledger"))?;
+        ledger.claim(&lock)?;
+        let mut writer = Writer::of(fresh, ledger, lock, now)?;
+        writer.rebuilding = true;
+        let (packs, replaced) = (Vec::new(), Arc::default());
+        Ok(Self { layout, writer, old, access, packs, replaced, damaged: Vec::new(), notices })
+    }
+
+    /// The packs, oldest batch first.
+    ///
+    /// # Errors
+    /// Where a folder cannot be read.
+    pub fn packs(&mut self) -> Result<Vec<PathBuf>, StoreError> {
+        let mut packs = survey::on_disk(&self.layout, FileKind::Pack)?;
+        let number = |path: &Path| Layout::batch_of(FileKind::Pack, path).unwrap_or(i64::MAX);
+        packs.sort_by(|a, b| (number(a), a.file_name(), a).cmp(&(number(b), b.file_name(), b)));
+        let mut replaced: HashMap<String, i64> = HashMap::new();
+        for pack in &packs {
+            let lines = match PackReader::open(pack).and_then(|mut pack| pack.manifest()) {
+                // Told when its reports are read.
+                Err(StoreError::Damaged { .. }) => continue,
+                other => other?,
+            };
+            for line in lines.into_iter().filter(|line| line.replaced > 0) {
+                let last = replaced.entry(line.key).or_default();
+                *last = line.replaced.max(*last);
+            }
+        }
+        self.replaced = Arc::new(replaced);
+        Ok(packs)
+    }
+
+    /// The originals of a pack, each once. What cannot be read is noted, and the rest goes on.
+    ///
+    /// # Errors
+    /// Where the disk fails, and those of `each`.
+    pub fn read(
+        &mut self,
+        pack: &Path,
+        mut each: impl FnMut(&mut Self, Kept) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let at = survey::relative(&self.layout, pack);
+        let mut reports = 0_i64;
+        let replaced = self.replaced.clone();
+        let read = PackReader::open(pack).and_then(|mut reader| {
+            reader.originals(|original, lines| {
+                reports = reports.saturating_add(int(lines.len()));
+                let reports = lines.iter().map(|line| kept(line, &replaced)).collect();
+                each(self, Kept { original: Arc::new(original), reports })
+            })
+        });
+        match read {
+            Ok(bad) => {
+                for bad in &bad {
+                    let origins: Vec<String> =
+                        bad.lines.iter().map(|line| format!("a report of {}", line.origin)).collect();
+                    let what = format!("{}; lost: {}; {RESTORE}", bad.error, some_of(&origins));
+                    self.damaged.push(Fault { at: at.clone(), what });
+                }
+                self.list_pack(pack, at, reports)
+            }
+            Err(error @ StoreError::Damaged { .. }) => {
+                self.damaged.push(Fault { at: at.clone(), what: format!("{error}; {RESTORE}") });
+                // One that was known stays known, with the bytes it should have.
+                if self.listed(&at).is_some() { self.list_pack(pack, at, 0) } else { Ok(()) }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Where the reports go.
+    pub fn writer(&mut self) -> &mut Writer {
+        &mut self.writer
+    }
+
+    /// Put the new tables in the place of the old ones.
+    ///
+    /// # Errors
+    /// Any fault of the disk.
+    pub fn finish(mut self) -> Result<Rebuilt, StoreError> {
+        self.writer.commit()?;
+        self.tell_lost();
+        let unread = self.carry_over();
+        self.name_rejected()?;
+        let packs = std::mem::take(&mut self.packs);
+        let parts = self.old_parts()?;
+        self.writer.ledger.write("listing the files", |transaction| {
+            for made in &packs {
+                let number = Layout::batch_of(made.kind, Path::new(&made.path)).unwrap_or(0);
+                record_files(transaction, std::slice::from_ref(made), number)?;
+            }
+            // One that counts is no conflict, whatever the old ledger said.
+            transaction.execute(
+                "DELETE FROM conflicts WHERE EXISTS (SELECT 1 FROM reports
+                 WHERE reports.key = conflicts.key AND reports.content = conflicts.content)",
+                [],
+            )?;
+            intents::retire(transaction, &parts)
+        })?;
+        self.writer.close_snapshot();
+        self.writer.ledger.fold_log()?;
+        let Self { layout, writer, old, access, damaged, mut notices, .. } = self;
+        let Writer { ledger, lock, layout: fresh, now, .. } = writer;
+        drop(ledger);
+        let synced = std::fs::File::open(fresh.ledger()).and_then(|file| file.sync_all());
+        synced.map_err(StoreError::io(&fresh.ledger(), "syncing the ledger"))?;
+        lock.check()?;
+        let whole = old.is_some() && unread.is_empty();
+        if let Some(mut old) = old {
+            // It stays claimed until it is replaced.
+            old.generation = None;
+        }
+        if !whole && layout.ledger().exists() {
+            let kept = keep_old(&layout, now)?;
+            notices.push(format!("the old ledger could not be read in full; it is kept as {kept}"));
+        }
+        std::fs::rename(fresh.ledger(), layout.ledger())
+            .map_err(StoreError::io(&layout.ledger(), "renaming the ledger"))?;
+        sync_folder(layout.root())?;
+        let (ledger, _) = Ledger::writer(&layout, &lock)?;
+        access::settle(&layout, access)?;
+        clear(&layout, &ledger)?;
+        intents::recover(&layout, &ledger)?;
+        Ok(Rebuilt { damaged, notices })
+    }
+
+    /// The files in `conflicts/` that the old ledger does not name: where, when it was put there, and its bytes.
+    ///
+    /// # Errors
+    /// Where the folder cannot be read.
+    pub fn unnamed_conflicts(&self) -> Result<Vec<(String, Timestamp, Original)>, StoreError> {
+        let mut found = Vec::new();
+        for path in list(&self.layout.conflicts())? {
+            let file = survey::relative(&self.layout, &path);
+            let known = self.old.as_ref().is_some_and(|old| {
+                let sql = "SELECT 1 FROM conflicts WHERE file = ?1";
+                matches!(old.connection.query_row(sql, [&file], |_| Ok(())).optional(), Ok(Some(())))
+            });
+            let Some(gzip) =
+                file.strip_suffix(".gz").map(|_| true).or_else(|| file.strip_suffix(".xml").map(|_| false))
+            else {
+                continue;
+            };
+            if !known && path.is_file() && !file.contains("/.") {
+                let bytes = std::fs::read(&path).map_err(StoreError::io(&path, "reading a conflict"))?;
+                let original = if gzip { Original::Gzip(bytes) } else { Original::Xml(bytes) };
+                found.push((file, written(&path).unwrap_or(self.writer.now), original));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Give a file in `conflicts/` its row back, if it is named for this report.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be written.
+    pub fn name_conflict(&mut self, accepted: &Accepted, file: &str) -> Result<bool, StoreError> {
+        let Accepted { report, provenance, .. } = accepted;
+        let name = format!("conflicts/{}-{}.", report.key, &report.content.to_string()[..16]);
+        if !file.starts_with(&name) {
+            return Ok(false);
+        }
+        let (arrival, now) = (provenance.arrival.as_millisecond(), self.writer.now.as_millisecond());
+        let row = params![
+            report.key.0,
+            report.content.0,
+            provenance.origin,
+            provenance.attachment,
+            report.metadata.org_name.as_str(),
+            report.metadata.report_id.as_str(),
+            report.policy.domain.as_str(),
+            arrival,
+            arrival.min(now),
+            file,
+        ];
+        let sql = "INSERT OR IGNORE INTO conflicts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+        self.writer.ledger.write("naming a conflict", |transaction| transaction.execute(sql, row))?;
+        Ok(true)
+    }
+
+    /// List a pack that was read.
+    fn list_pack(&mut self, pack: &Path, at: String, reports: i64) -> Result<(), StoreError> {
+        // One outside of the folders of months is kept, and never pruned with one.
+        let Some((kind, month)) = Layout::month_of(&at) else { return Ok(()) };
+        let listed = self.listed(&at);
+        let (records, known, seal) = match listed {
+            Some((records, reports, seal)) => (records, reports, seal),
+            None => (0, reports, None),
+        };
+        let seal = seal.map_or_else(|| Seal::of(pack), Ok)?;
+        self.packs.push(Made { path: at, kind, month, records, reports: reports.max(known), seal });
+        Ok(())
+    }
+
+    /// What the old ledger says of a pack: records, reports, and the bytes it should have.
+    fn listed(&self, path: &str) -> Option<(i64, i64, Option<Seal>)> {
+        let sql = "SELECT records, reports, bytes, hash FROM files WHERE path = ?1";
+        let row = self.old.as_ref()?.connection.query_row(sql, [path], |row| {
+            let (bytes, hash): (i64, Option<[u8; 32]>) = (row.get(2)?, row.get(3)?);
+            let seal = hash.map(|hash| Seal { bytes: u64::try_from(bytes).unwrap_or(0), hash });
+            Ok((row.get(0)?, row.get(1)?, seal))
+        });
+        row.ok()
+    }
+
+    /// The parts that the new ones replace: those of the old ledger, and those that are named as ours are.
+    fn old_parts(&self) -> Result<Vec<String>, StoreError> {
+        let parts = survey::on_disk(&self.layout, FileKind::Part)?;
+        let parts = parts.iter().filter(|path| {
+            let at = survey::relative(&self.layout, path);
+            let ours = Layout::batch_of(FileKind::Part, path).is_some() || self.listed(&at).is_some();
+            ours && Layout::month_of(&at).is_some()
+        });
+        Ok(parts.map(|path| survey::relative(&self.layout, path)).collect())
+    }
+
+    /// Reports that the old ledger knew and no pack holds any more.
+    fn tell_lost(&mut self) {
+        let Some(old) = &self.old else { return };
+        let ledger = &self.writer.ledger;
+        let look = || -> rusqlite::Result<Vec<String>> {
+            let sql = "SELECT content, org_name, report_id, policy_domain FROM reports";
+            let mut statement = old.connection.prepare(sql)?;
+            let mut here = ledger.connection.prepare(
+                "SELECT EXISTS (SELECT 1 FROM reports WHERE content = ?1 UNION SELECT 1 FROM conflicts WHERE content = ?1)",
+            )?;
+            let mut rows = statement.query([])?;
+            let mut lost = Vec::new();
+            while let Some(row) = rows.next()? {
+                let content: [u8; 32] = row.get(0)?;
+                if !here.query_row([content], |row| row.get::<_, bool>(0))? {
+                    lost.push(named(&row.get::<_, String>(1)?, &row.get::<_, String>(2)?, &row.get::<_, String>(3)?));
+                }
+            }
+            Ok(lost)
+        };
+        // A ledger that is only partly readable tells what it can.
+        let Ok(lost) = look() else { return };
+        if !lost.is_empty() {
+            let what = format!("no readable original is left of {}; {RESTORE}", some_of(&lost));
+            self.damaged.push(Fault { at: "originals".into(), what });
+        }
+    }
+
+    /// Copy what only the old ledger knew. Returns the tables that could not be read.
+    fn carry_over(&self) -> Vec<&'static str> {
+        let Some(old) = &self.old else { return Vec::new() };
+        let connection = &self.writer.ledger.connection;
+        let seen = self.damaged.is_empty().then_some(SEEN);
+        if connection.execute("ATTACH ?1 AS old", [old.path.to_string_lossy()]).is_err() {
+            return CARRIED.to_vec();
+        }
+        let copy = |table: &&str| {
+            // The old ledger knows more of a conflict than the pack of a report that was replaced.
+            let or = if *table == "conflicts" { "REPLACE" } else { "IGNORE" };
+            let sql = format!("INSERT OR {or} INTO main.{table} SELECT * FROM old.{table}");
+            connection.execute(&sql, []).is_err()
+        };
+        let unread = CARRIED.iter().copied().chain(seen).filter(copy).collect();
+        let _ = connection.execute("DETACH old", []);
+        unread
+    }
+
+    /// A rejected file that no ledger names still has its name, which is its hash.
+    fn name_rejected(&self) -> Result<(), StoreError> {
+        let ledger = &self.writer.ledger;
+        for path in list(&self.layout.rejected())? {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let hash = name.split('.').next().unwrap_or_default().to_owned();
+            let sql = "SELECT 1 FROM rejected WHERE lower(hex(hash)) = ?1 AND file IS NOT NULL";
+            let known = ledger.connection.query_row(sql, [&hash], |_| Ok(())).optional();
+            if hash.len() != 64 || known.map_err(ledger.failed("looking for a rejected item"))?.is_some() {
+                continue;
+            }
+            let bytes = std::fs::read(&path).map_err(StoreError::io(&path, "reading a rejected item"))?;
+            let Hash(found) = zip::hash(&bytes);
+            if Hash(found).to_string() != hash {
+                continue;
+            }
+            let at = written(&path).unwrap_or(self.writer.now).as_millisecond();
+            let reason = "rejected before the ledger was rebuilt; `rejected retry` tells why";
+            let row = params![found, name, reason, at, at, int(bytes.len()), format!("rejected/{name}")];
+            let sql = "INSERT OR REPLACE INTO rejected VALUES (?1, ?2, NULL, ?3, ?4, ?5, ?6, ?7)";
+            ledger.write("naming a rejected item", |transaction| transaction.execute(sql, row))?;
+        }
+        Ok(())
+    }
+}
+
+/// When a file was written.
+fn written(path: &Path) -> Option<Timestamp> {
+    Timestamp::try_from(std::fs::metadata(path).ok()?.modified().ok()?).ok()
+}
+
+/// The ledger that stands, claimed, with its log written back so that it can be replaced; none where there is none.
+fn open_old(layout: &Layout, lock: &Lock) -> Result<Option<(Ledger, Vec<String>)>, StoreError> {
+    // A ledger whose first commit is in its log alone has no bytes of its own.
+    let log = PathBuf::from(format!("{}-wal", layout.ledger().display()));
+    let holds = |path: &Path| std::fs::metadata(path).is_ok_and(|found| found.len() > 0);
+    let stands = holds(&layout.ledger()) || (layout.ledger().exists() && holds(&log));
+    if !stands {
+        return Ok(None);
+    }
+    let (ledger, notices) = Ledger::writer(layout, lock)?;
+    let check = ledger.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
+    match check.map_err(ledger.failed("checking the ledger"))?.as_str() {
+        "ok" => {}
+        found => {
+            let (expected, found) = ("a ledger that is whole".to_owned(), found.to_owned());
+            return Err(StoreError::Damaged { path: layout.ledger(), expected, found });
+        }
+    }
+    intents::recover(layout, &ledger)?;
+    ledger.fold_log()?;
+    Ok(Some((ledger, notices)))
+}
+
+/// Whether a ledger is damaged, as against a disk that is full or fails for now: then what only it knows is not given up.
+fn is_unreadable(error: &StoreError) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase, TypeMismatch, Unknown};
+    match error {
+        StoreError::Damaged { .. } | StoreError::NoLedger { .. } => true,
+        StoreError::Ledger { source, .. } => source
+            .sqlite_error_code()
+            .is_none_or(|code| matches!(code, DatabaseCorrupt | NotADatabase | TypeMismatch | Unknown)),
+        _ => false,
+    }
+}
+
+/// Move a ledger that cannot be read in full out of the way. Its log first: a new ledger must never meet it.
+fn keep_old(layout: &Layout, now: Timestamp) -> Result<String, StoreError> {
+    let ledger = layout.ledger();
+    let name = format!("ledger-{}.damaged", now.as_millisecond());
+    let beside = |end: &str| PathBuf::from(format!("{}{end}", ledger.display()));
+    for end in ["-wal", "-shm", "-journal"] {
+        if beside(end).exists() {
+            let kept = layout.root().join(format!("{name}{end}"));
+            std::fs::rename(beside(end), &kept).map_err(StoreError::io(&kept, "keeping the old ledger"))?;
+        }
+    }
+    let kept = layout.root().join(&name);
+    // A copy where the file system has no links: the ledger is there until the new one replaces it.
+    if std::fs::hard_link(&ledger, &kept).is_err() {
+        std::fs::copy(&ledger, &kept).map_err(StoreError::io(&kept, "keeping the old ledger"))?;
+    }
+    sync_folder(layout.root())?;
+    Ok(name)
+}
+
+/// Packs that are complete under their hidden names may have been committed by a ledger that is gone: they get their own
+/// names. One that is not complete was never committed, and stays as it is.
+fn publish_packs(layout: &Layout) -> Result<(), StoreError> {
+    for hidden in survey::hidden(layout, FileKind::Pack)? {
+        let Some(path) = Layout::unhidden(&hidden) else { continue };
+        let whole = PackReader::open(&hidden).and_then(|mut reader| reader.manifest()).is_ok();
+        if whole && rename_new(&hidden, &path)? {
+            path.parent().map_or(Ok(()), sync_folder)?;
+        }
+    }
+    Ok(())
+}
+
+fn kept(line: &Line, replaced: &HashMap<String, i64>) -> KeptReport {
+    // The later stages find again what they found; only the mail and the way to the bytes are gone.
+    let findings = line.findings.iter().filter_map(|finding| {
+        let code = Code::ALL.iter().find(|code| code.as_str() == finding.code)?;
+        let gone = code.is_of_mail() || finding.code.starts_with("archive.");
+        gone.then(|| Finding::new(*code, finding.detail.clone()))
+    });
+    KeptReport {
+        key: line.key.clone(),
+        ingested: line.ingested,
+        provenance: line.provenance(),
+        findings: findings.collect(),
+        replaced: replaced.get(&line.key).is_some_and(|last| line.replaced < *last),
+    }
+}

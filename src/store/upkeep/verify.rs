@@ -1,0 +1,297 @@
+//! Letting old months go, and checking ledger, parts and originals against each other.
+
+use crate::store::disk::files::{self, Seal};
+use crate::store::disk::layout::{FileKind, Layout, Month};
+use crate::store::error::StoreError;
+use crate::store::ledger::database::Ledger;
+use crate::store::ledger::{intents, survey};
+use crate::store::pack::zip::{Line, PackReader};
+use crate::store::parquet::checked_read;
+use crate::store::parquet::rows::Part;
+use crate::store::parquet::table_columns::{IngestedTimes, record_column};
+use crate::store::read::store::Store;
+use crate::store::tables::schema::COLUMNS;
+use crate::store::tables::values;
+use crate::store::write::writer::Writer;
+use rusqlite::OptionalExtension;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// What was let go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Reports.
+    pub reports: usize,
+    /// Parts and packs.
+    pub files: usize,
+}
+
+/// Something that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The file or table, below the root.
+    pub at: String,
+    /// What was expected and what was found.
+    pub what: String,
+}
+
+impl Writer {
+    /// Let go of all months before this one: rows, originals, and what the ledger says of their reports. Their items stay
+    /// known, so that a mailbox that still holds them does not bring them back.
+    ///
+    /// # Errors
+    /// A fault of the disk; what is gone from the ledger then goes from the disk at the next start.
+    pub fn prune(&mut self, first: Month) -> Result<Pruned, StoreError> {
+        self.lock.check()?;
+        let month = first.to_string();
+        let pruned = self.ledger.write("letting old months go", |transaction| {
+            let mut statement = transaction.prepare("SELECT path FROM files WHERE month < ?1")?;
+            let paths = statement.query_map([&month], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
+            intents::remove(transaction, &paths)?;
+            let files = transaction.execute("DELETE FROM files WHERE month < ?1", [&month])?;
+            let day = values::days_since_epoch(first.first());
+            let reports = transaction.execute("DELETE FROM reports WHERE day < ?1", [day])?;
+            transaction.execute("DELETE FROM totals WHERE month < ?1", [&month])?;
+            Ok(Pruned { reports, files })
+        })?;
+        self.settle()?;
+        for kind in FileKind::ALL {
+            remove_empty_months(&self.layout.folder(kind), first);
+        }
+        Ok(pruned)
+    }
+}
+
+/// A folder of a month that holds nothing goes; one that holds something nobody knows stays.
+fn remove_empty_months(folder: &Path, first: Month) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if Month::of_folder(&entry.path()).is_some_and(|month| month < first) {
+            let _ = std::fs::remove_dir(entry.path());
+        }
+    }
+}
+
+impl Store {
+    /// Check ledger, parts and originals against each other, and give all that is off.
+    ///
+    /// # Errors
+    /// Where there is no store, the ledger cannot be read, or a folder not be listed.
+    pub fn verify(&self) -> Result<Vec<Fault>, StoreError> {
+        let Some(ledger) = &self.ledger else {
+            return Err(StoreError::NoStore { path: self.layout.root().to_owned() });
+        };
+        let mut faults = Vec::new();
+        check_ledger(ledger, &mut faults)?;
+        let known = listed(ledger)?;
+        for file in &known {
+            check_file(&self.layout, file, &mut faults);
+        }
+        check_originals(&self.layout, ledger, &known, &mut faults)?;
+        check_others(&self.layout, ledger, &mut faults)?;
+        Ok(faults)
+    }
+}
+
+/// A file as the ledger has it.
+struct Listed {
+    path: String,
+    kind: FileKind,
+    records: i64,
+    bytes: i64,
+    hash: Option<[u8; 32]>,
+}
+
+fn listed(ledger: &Ledger) -> Result<Vec<Listed>, StoreError> {
+    // A store is verified before a writer upgrades it, too.
+    let hash = if ledger.version()? < 2 { "NULL" } else { "hash" };
+    let read = || -> rusqlite::Result<Vec<Listed>> {
+        let sql = format!("SELECT path, kind, records, bytes, {hash} FROM files ORDER BY path");
+        let mut statement = ledger.connection.prepare(&sql)?;
+        let found = statement.query_map([], |row| {
+            let kind = if row.get::<_, String>(1)? == "records" { FileKind::Part } else { FileKind::Pack };
+            Ok(Listed { path: row.get(0)?, kind, records: row.get(2)?, bytes: row.get(3)?, hash: row.get(4)? })
+        })?;
+        found.collect()
+    };
+    read().map_err(ledger.failed("listing the files"))
+}
+
+fn check_ledger(ledger: &Ledger, faults: &mut Vec<Fault>) -> Result<(), StoreError> {
+    let failed = || ledger.failed("checking the ledger");
+    // A sum of counts may not fit SQLite's integers.
+    let sum = |sql: &str| -> Result<i128, StoreError> {
+        let read = || -> rusqlite::Result<i128> {
+            let mut statement = ledger.connection.prepare(sql)?;
+            let mut rows = statement.query([])?;
+            let mut sum: i128 = 0;
+            while let Some(row) = rows.next()? {
+                sum += i128::from(row.get::<_, i64>(0)?);
+            }
+            Ok(sum)
+        };
+        read().map_err(failed())
+    };
+    let said: String = ledger.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(failed())?;
+    let mut fault = |what: String| faults.push(Fault { at: "ledger.sqlite".into(), what });
+    if said != "ok" {
+        fault(format!("quick_check: expected ok, found {said}"));
+    }
+    for column in ["records", "messages", "dmarc_pass"] {
+        // A month's kept sum stays at 2^63 - 1, and an earlier version made a number with a fraction of it.
+        let sums = sum(&format!("SELECT CAST({column} AS INTEGER) FROM totals"))?;
+        let found = sum(&format!("SELECT {column} FROM reports"))?;
+        let largest = format!("SELECT 1 FROM totals WHERE CAST({column} AS INTEGER) = 9223372036854775807");
+        let saturated = found > sums && ledger.any(&largest)?;
+        if sums != found && !saturated {
+            fault(format!("kept sum of {column}: expected {found} as in its reports, found {sums}"));
+        }
+    }
+    let reports = sum("SELECT records FROM reports")?;
+    let parts = sum("SELECT records FROM files WHERE kind = 'records'")?;
+    if reports != parts {
+        fault(format!("rows of parts: expected {reports} as in its reports, found {parts}"));
+    }
+    Ok(())
+}
+
+fn check_file(layout: &Layout, listed: &Listed, faults: &mut Vec<Fault>) {
+    let path = files::standing(&layout.file(&listed.path));
+    let mut fault = |what: String| faults.push(Fault { at: listed.path.clone(), what });
+    match Seal::of(&path) {
+        Err(error) => return fault(format!("expected a file, found none: {error}")),
+        Ok(found) if i64::try_from(found.bytes) != Ok(listed.bytes) => {
+            fault(format!("expected {} bytes, found {}", listed.bytes, found.bytes));
+        }
+        Ok(found) if listed.hash.is_some_and(|hash| hash != found.hash) => {
+            fault("expected the bytes that were written, found others".into());
+        }
+        Ok(_) => {}
+    }
+    if listed.kind == FileKind::Part {
+        match rows(&path) {
+            Ok(rows) if rows == listed.records => {}
+            Ok(rows) => fault(format!("expected {} rows, found {rows}", listed.records)),
+            Err(error) => fault(error.to_string()),
+        }
+    }
+}
+
+/// Read every page of a part; gives its rows.
+pub(crate) fn rows(path: &Path) -> Result<i64, StoreError> {
+    let part = Part::open(path.to_owned())?;
+    let mut rows = 0;
+    for group in &part.metadata.row_groups {
+        rows += values::int(group.num_rows());
+        for column in COLUMNS {
+            checked_read::read(path, "reading the part", || {
+                record_column(&part, group, column, &IngestedTimes::default()).map(drop)
+            })?;
+        }
+    }
+    Ok(rows)
+}
+
+/// Every original is whole, and every report has one.
+fn check_originals(
+    layout: &Layout,
+    ledger: &Ledger,
+    known: &[Listed],
+    faults: &mut Vec<Fault>,
+) -> Result<(), StoreError> {
+    let mut kept = BTreeSet::new();
+    for listed in known.iter().filter(|listed| listed.kind == FileKind::Pack) {
+        let mut fault = |what: String| faults.push(Fault { at: listed.path.clone(), what });
+        let read = PackReader::open(&layout.file(&listed.path)).and_then(|mut pack| {
+            pack.originals(|_, lines| {
+                kept.extend(lines.into_iter().map(|line| line.key));
+                Ok(())
+            })
+        });
+        match read {
+            Err(error) => fault(format!("{error}; {RESTORE}")),
+            Ok(bad) => {
+                for bad in bad {
+                    let reports = lost(ledger, &bad.lines).map_err(ledger.failed("reading the reports"))?;
+                    fault(format!("{}; lost: {reports}; {RESTORE}", bad.error));
+                    // Told with their member, all of them.
+                    kept.extend(bad.lines.into_iter().map(|line| line.key));
+                }
+            }
+        }
+    }
+    let sql = "SELECT lower(hex(key)), org_name, report_id, policy_domain FROM reports ORDER BY id";
+    let read = || -> rusqlite::Result<Vec<String>> {
+        let mut statement = ledger.connection.prepare(sql)?;
+        let mut rows = statement.query([])?;
+        let mut missing = Vec::new();
+        while let Some(row) = rows.next()? {
+            if !kept.contains(&row.get::<_, String>(0)?) {
+                missing.push(named(&row.get::<_, String>(1)?, &row.get::<_, String>(2)?, &row.get::<_, String>(3)?));
+            }
+        }
+        Ok(missing)
+    };
+    let missing = read().map_err(ledger.failed("reading the reports"))?;
+    if !missing.is_empty() {
+        let what = format!("expected the originals of all reports, found none of {}; {RESTORE}", some_of(&missing));
+        faults.push(Fault { at: "originals".into(), what });
+    }
+    Ok(())
+}
+
+/// What a person can do about a damaged or missing original.
+pub(crate) const RESTORE: &str = "fetch these reports again, or restore this file from a backup";
+
+/// A report by the words of its reporter.
+pub(crate) fn named(org_name: &str, report_id: &str, policy_domain: &str) -> String {
+    format!("report {report_id} from {org_name} about {policy_domain}")
+}
+
+/// Names that are told of a list, before the rest is counted.
+const NAMED: usize = 5;
+
+/// The first of some names, and how many there are beyond.
+pub(crate) fn some_of(names: &[String]) -> String {
+    let shown = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(NAMED) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// The reports of some lines of a manifest, in words.
+fn lost(ledger: &Ledger, lines: &[Line]) -> rusqlite::Result<String> {
+    let sql = "SELECT org_name, report_id, policy_domain FROM reports WHERE lower(hex(key)) = ?1";
+    let mut statement = ledger.connection.prepare_cached(sql)?;
+    let mut names = Vec::new();
+    for line in lines.iter().take(NAMED) {
+        let row = statement.query_row([&line.key], |row| {
+            Ok(named(&row.get::<_, String>(0)?, &row.get::<_, String>(1)?, &row.get::<_, String>(2)?))
+        });
+        names.push(row.optional()?.unwrap_or_else(|| format!("a report of {}", line.origin)));
+    }
+    let more = lines.len().saturating_sub(NAMED);
+    Ok(if more == 0 { names.join(", ") } else { format!("{} and {more} more", names.join(", ")) })
+}
+
+/// Files that the ledger does not know are told, never removed; so are those it knows and that are not there.
+fn check_others(layout: &Layout, ledger: &Ledger, faults: &mut Vec<Fault>) -> Result<(), StoreError> {
+    for at in survey::unknown(layout, ledger)? {
+        let what = "expected only files of the ledger, found one it does not know".to_owned();
+        faults.push(Fault { at, what });
+    }
+    if let Err(error @ StoreError::OlderLedger { .. }) = survey::check_age(layout, ledger) {
+        faults.push(Fault { at: "ledger.sqlite".into(), what: error.to_string() });
+    }
+    let sql = "SELECT file FROM rejected WHERE file <> '' UNION SELECT file FROM conflicts WHERE file <> ''
+               ORDER BY 1";
+    let read = || -> rusqlite::Result<Vec<String>> {
+        ledger.connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
+    };
+    for file in read().map_err(ledger.failed("listing what is aside"))? {
+        if !files::standing(&layout.file(&file)).is_file() {
+            faults.push(Fault { at: file, what: "expected the bytes kept aside, found none".into() });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,14 @@
+//! What changes a store: batches, commits, and the recovery after a kill.
+
+pub(crate) mod commit;
+mod dns_history;
+mod events;
+mod mailed;
+pub(crate) mod merge;
+mod quota;
+pub(crate) mod rehearse;
+mod rejected;
+pub(crate) mod replace;
+mod sources;
+pub(crate) mod unfinished;
+pub(crate) mod writer;

@@ -1,0 +1,32 @@
+//! Room for what is rejected or conflicts: the oldest bytes go first.
+
+use super::writer::Writer;
+use crate::store::error::StoreError;
+use crate::store::ledger::quota::{hold_conflicts, hold_rejected};
+use crate::store::tables::values::int;
+
+impl Writer {
+    /// Let the oldest of what is kept aside go, as far as what the batch brings needs its room: the quota holds while it is
+    /// written, too. One item is less than a quota, and a batch with a large one has little else.
+    pub(crate) fn make_room(&mut self) -> Result<(), StoreError> {
+        let rejects: Vec<i64> =
+            self.batch.rejects.iter().filter_map(|(_, reject)| Some(int(reject.bytes.as_ref()?.len()))).collect();
+        let conflicts: Vec<i64> =
+            self.batch.conflict_files().map(|conflict| int(conflict.accepted.original.bytes().len())).collect();
+        if rejects.is_empty() && conflicts.is_empty() {
+            return Ok(());
+        }
+        let sum = |sizes: &[i64]| sizes.iter().fold(0_i64, |sum, size| sum.saturating_add(*size));
+        self.ledger.write("making room for what is kept aside", |transaction| {
+            let beside = |sizes: &[i64]| self.quota.beside(sum(sizes), sizes.len());
+            if !rejects.is_empty() {
+                hold_rejected(transaction, beside(&rejects))?;
+            }
+            if !conflicts.is_empty() {
+                hold_conflicts(transaction, &self.layout, beside(&conflicts))?;
+            }
+            Ok(())
+        })?;
+        self.settle()
+    }
+}

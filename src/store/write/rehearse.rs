@@ -1,0 +1,24 @@
+//! What a commit makes of reports, made and thrown away: whether it can be made at all.
+
+use crate::model::Accepted;
+use crate::store::error::StoreError;
+use crate::store::pack::zip::{Contents, Standing};
+use crate::store::parquet::encode;
+use jiff::Timestamp;
+use std::path::Path;
+
+/// Encode reports as a commit does, without a store.
+///
+/// # Errors
+/// Where the encoder fails.
+pub fn rehearse(accepted: &[Accepted]) -> Result<(), StoreError> {
+    if accepted.is_empty() {
+        return Ok(());
+    }
+    let nowhere = Path::new("nowhere");
+    encode::encode(&encode::judged(accepted, &encode::keys(accepted), |_| Timestamp::UNIX_EPOCH))
+        .map_err(StoreError::parquet(nowhere, "encoding the rows"))?;
+    let all: Vec<&Accepted> = accepted.iter().collect();
+    let contents = Contents::of(&all, &|_| Standing { ingested: Timestamp::UNIX_EPOCH, replaced: 0, promoted: false });
+    contents.write(std::io::sink()).map_err(StoreError::io(nowhere, "packing the originals"))
+}

@@ -1,0 +1,76 @@
+//! Rejected items and conflicts: read again, forgotten, rejected anew.
+
+use super::writer::Writer;
+use crate::model::Original;
+use crate::store::disk::files;
+use crate::store::error::StoreError;
+use crate::store::ledger::intents;
+use crate::store::ledger::rejected::{ConflictEntry, RejectedEntry, conflicts, rejected};
+use rusqlite::params;
+
+impl Writer {
+    /// The rejected items, oldest first.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn rejected(&self) -> Result<Vec<RejectedEntry>, StoreError> {
+        rejected(&self.ledger)
+    }
+
+    /// The conflicts, oldest first.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn conflicts(&self) -> Result<Vec<ConflictEntry>, StoreError> {
+        conflicts(&self.ledger)
+    }
+
+    /// The original of a conflict.
+    ///
+    /// # Errors
+    /// Where its bytes were not kept, or they cannot be read.
+    pub fn conflict(&self, entry: &ConflictEntry) -> Result<Original, StoreError> {
+        let file = entry.file.as_deref().ok_or_else(|| StoreError::Unknown {
+            what: entry.origin.clone(),
+            expected: "a conflict whose bytes were kept",
+        })?;
+        let path = self.layout.file(file);
+        let bytes = std::fs::read(&path).map_err(StoreError::io(&path, "reading a conflict"))?;
+        Ok(if file.ends_with(".gz") { Original::Gzip(bytes) } else { Original::Xml(bytes) })
+    }
+
+    /// The bytes of a rejected item.
+    ///
+    /// # Errors
+    /// Where none were kept, or they cannot be read.
+    pub fn rejected_bytes(&self, entry: &RejectedEntry) -> Result<Vec<u8>, StoreError> {
+        let file = entry.file.as_deref().ok_or_else(|| StoreError::Unknown {
+            what: entry.origin.clone(),
+            expected: "a rejected item whose bytes were kept",
+        })?;
+        let path = self.layout.file(file);
+        std::fs::read(files::standing(&path)).map_err(StoreError::io(&path, "reading a rejected item"))
+    }
+
+    /// Let a rejected item go, with its bytes: all that was in it is committed, or nobody wants it.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be written or the file not removed.
+    pub fn forget_rejected(&mut self, entry: &RejectedEntry) -> Result<(), StoreError> {
+        self.ledger.write("letting a rejected item go", |transaction| {
+            transaction.execute("DELETE FROM rejected WHERE hash = ?1", [entry.hash.0])?;
+            intents::remove(transaction, &entry.file)
+        })?;
+        self.settle()
+    }
+
+    /// Note another reason for a rejected item that was tried again in vain.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be written.
+    pub fn reject_again(&mut self, entry: &RejectedEntry, reason: &str) -> Result<(), StoreError> {
+        let sql = "UPDATE rejected SET reason = ?2 WHERE hash = ?1";
+        let note = |transaction: &rusqlite::Transaction<'_>| transaction.execute(sql, params![entry.hash.0, reason]);
+        self.ledger.write("noting a reason", note).map(drop)
+    }
+}

@@ -1,0 +1,413 @@
+//! A report that takes the place of another with its key: the stored one is found and compared, and with the batch its rows
+//! leave the part they are in.
+//!
+//! The part is written anew without them, by the same intents as a merge, and the transaction of the batch makes both true.
+//! The original of the replaced report stays in its pack; a copy is kept as a conflict. The manifest of the new report's
+//! pack says that it took a place ([`Line::replaced`](crate::store::pack::zip::Line)): by that a rebuild finds which one counts.
+
+use super::commit::{Made, record_files};
+use super::merge;
+use super::writer::{Added, Batch, Conflict, Writer};
+use crate::judge::{Rivalry, rivalry};
+use crate::model::{Accepted, Hash, MailFacts, Original, Provenance, Report, ReportKey};
+use crate::store::disk::files::{self, standing};
+use crate::store::disk::layout::{FileKind, Layout, Month};
+use crate::store::error::StoreError;
+use crate::store::ledger::database::Ledger;
+use crate::store::ledger::intents;
+use crate::store::pack::zip::PackReader;
+use crate::store::tables::reports;
+use crate::store::tables::values::{self, int, sender_auth, time};
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, Transaction, params};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Reads the reports in an original again, given the name it came by and when it arrived.
+pub type Reader = Arc<dyn Fn(&Original, Option<&str>, Timestamp) -> Vec<Report> + Send + Sync>;
+
+/// Stored reports remembered of a batch, for others that meet them.
+const REMEMBERED: usize = 16;
+
+/// Where the originals of a month's reports are: of each key the packs, and the batch in which it took a place.
+type Places = HashMap<ReportKey, Vec<(usize, i64)>>;
+
+/// What was looked up of stored reports, as of the last commit.
+#[derive(Debug, Default)]
+pub(crate) struct Rivals {
+    known: HashMap<ReportKey, Option<Arc<Rival>>>,
+    months: HashMap<Month, Arc<(Vec<PathBuf>, Places)>>,
+}
+
+/// A stored report that another meets.
+#[derive(Debug)]
+pub(crate) struct Rival {
+    accepted: Accepted,
+    /// A person decided that it counts.
+    promoted: bool,
+    sums: Option<ReplacedSums>,
+}
+
+/// What a replaced report had counted for, in this run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplacedSums {
+    /// Its rows.
+    pub records: u64,
+    /// Their messages.
+    pub messages: i64,
+    /// Those of them that pass.
+    pub dmarc_pass: i64,
+}
+
+impl ReplacedSums {
+    fn of(accepted: &Accepted) -> Self {
+        let (messages, dmarc_pass) = reports::sums(accepted);
+        Self { records: accepted.report.records.len() as u64, messages, dmarc_pass }
+    }
+}
+
+/// What the ledger says of a stored report.
+struct Row {
+    content: Hash,
+    ingested: i64,
+    provenance: Provenance,
+    sums: ReplacedSums,
+}
+
+impl Writer {
+    /// Compare the stored report with others by what is in it, which takes reading its original again. Without a reader the
+    /// stored one stays.
+    pub fn read_originals_with(&mut self, reader: Reader) {
+        self.reader = Some(reader);
+    }
+
+    /// Put a report in the place of the stored one, because a person says so.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read, or a pack.
+    pub fn promote(&mut self, mut accepted: Accepted, listed: (ReportKey, Hash)) -> Result<Added, StoreError> {
+        self.keep_former_key(&mut accepted)?;
+        let key = accepted.report.key;
+        let is_stored = self.batch.keys.contains_key(&key) || self.stored(key)?.is_some();
+        if is_stored && !self.batch.keys.contains_key(&key) && self.rival(key)?.is_none() {
+            let what = format!("the report {} that counts now", accepted.report.metadata.report_id);
+            return Err(StoreError::Unknown { what, expected: "an original that can be read" });
+        }
+        self.batch.settled.insert(listed);
+        self.batch.promoted.insert(key);
+        if is_stored {
+            return self.replace(accepted);
+        }
+        self.push(accepted);
+        Ok(Added::Stored)
+    }
+
+    /// A report that an older program stored under its key keeps that key.
+    pub(crate) fn keep_former_key(&mut self, accepted: &mut Accepted) -> Result<(), StoreError> {
+        let Some(former) = accepted.report.former_key else { return Ok(()) };
+        let key = accepted.report.key;
+        if self.fresh || self.batch.keys.contains_key(&key) || self.stored(key)?.is_some() {
+            return Ok(());
+        }
+        let id = |text: &str| text.trim_matches(|c: char| c.is_whitespace() || c == '<' || c == '>').to_owned();
+        let stored = self.ledger.connection.prepare_cached("SELECT report_id FROM reports WHERE key = ?1");
+        let stored: Option<String> = stored
+            .and_then(|mut statement| statement.query_row([former.0], |row| row.get(0)).optional())
+            .map_err(self.ledger.failed("looking up a report"))?;
+        if stored.is_some_and(|stored| id(&stored) == id(&accepted.report.metadata.report_id)) {
+            accepted.report.key = former;
+        }
+        Ok(())
+    }
+
+    /// Which of the two counts: this report, or the one with its key.
+    pub(crate) fn rivalry(&mut self, accepted: &Accepted) -> Result<Rivalry, StoreError> {
+        let new = (&accepted.report, accepted.provenance.sender_auth());
+        let key = accepted.report.key;
+        let decided =
+            |stored: &Accepted, promoted: bool| match rivalry(new, (&stored.report, stored.provenance.sender_auth())) {
+                Rivalry::Replaces if promoted => Rivalry::Stays,
+                decided => decided,
+            };
+        if let Some(stored) = self.batch.accepted.iter().find(|stored| stored.report.key == key) {
+            return Ok(decided(stored, self.batch.promoted.contains(&key)));
+        }
+        let rival = self.rival(key)?;
+        Ok(rival.map_or(Rivalry::Stays, |rival| decided(&rival.accepted, rival.promoted)))
+    }
+
+    /// Put a report in the place of the one with its key, which becomes a conflict.
+    pub(crate) fn replace(&mut self, accepted: Accepted) -> Result<Added, StoreError> {
+        let (key, content) = (accepted.report.key, accepted.report.content);
+        let in_batch = self.batch.accepted.iter().position(|stored| stored.report.key == key);
+        let (old, sums) = match in_batch {
+            Some(at) => {
+                self.batch.keys.insert(key, content);
+                self.batch.records += accepted.report.records.len();
+                self.batch.bytes += accepted.weight() + accepted.original.bytes().len();
+                let old = std::mem::replace(&mut self.batch.accepted[at], accepted);
+                let sums = ReplacedSums::of(&old);
+                (old, Some(sums))
+            }
+            None => {
+                let Some(rival) = self.rival(key)? else { return Ok(Added::Conflict) };
+                self.batch.replaced.insert(key);
+                self.push(accepted);
+                (rival.accepted.clone(), rival.sums)
+            }
+        };
+        // It may have been kept as a conflict before.
+        self.batch.settled.insert((key, content));
+        if self.batch.conflicting.remove(&(key, content)) {
+            self.batch
+                .conflicts
+                .retain(|Conflict { accepted, .. }| (accepted.report.key, accepted.report.content) != (key, content));
+        }
+        if old.report.content != content && self.batch.conflicting.insert((key, old.report.content)) {
+            self.batch.settled.remove(&(key, old.report.content));
+            self.push_conflict(old);
+        }
+        Ok(Added::Replaced(sums))
+    }
+
+    /// In a rebuild: a report whose place another took. It is listed as a conflict, with the copy of its bytes if that is
+    /// still there.
+    pub fn replaced_before(&mut self, mut accepted: Accepted) {
+        let file = Conflict::file_of(&accepted.original);
+        let kept = self.layout.file(&file).is_file();
+        accepted.report.records = Vec::new();
+        accepted.verdicts = Vec::new();
+        accepted.original = Arc::new(Original::Xml(Vec::new()));
+        self.batch.bytes += accepted.weight();
+        self.batch.replaced_before.push((accepted, if kept { file } else { String::new() }));
+    }
+
+    /// The stored report with a key; `None` where its original cannot be read any more.
+    fn rival(&mut self, key: ReportKey) -> Result<Option<Arc<Rival>>, StoreError> {
+        if let Some(known) = self.rivals.known.get(&key) {
+            return Ok(known.clone());
+        }
+        let rival = match self.find_rival(key) {
+            Err(StoreError::Damaged { .. }) => None,
+            other => other?.map(Arc::new),
+        };
+        if self.rivals.known.len() >= REMEMBERED {
+            self.rivals.known.clear();
+        }
+        self.rivals.known.insert(key, rival.clone());
+        Ok(rival)
+    }
+
+    fn find_rival(&mut self, key: ReportKey) -> Result<Option<Rival>, StoreError> {
+        let Some(reader) = self.reader.clone() else { return Ok(None) };
+        let Some((row, month)) = self.row(key)? else { return Ok(None) };
+        let places = self.places(month)?;
+        let (packs, places) = places.as_ref();
+        // The last that took the place is the one that counts.
+        let Some((pack, replaced)) = places.get(&key).and_then(|places| places.iter().max_by_key(|place| place.1))
+        else {
+            return Ok(None);
+        };
+        let mut pack = PackReader::open(&packs[*pack])?;
+        let text = key.to_string();
+        let lines = pack.manifest()?;
+        let Some(line) = lines.into_iter().find(|line| line.key == text && line.replaced == *replaced) else {
+            return Ok(None);
+        };
+        let original = pack.original(&line.member)?;
+        let reports = reader(&original, line.attachment.as_deref(), line.arrival);
+        let is_it = |report: &Report| report.key == key || report.former_key == Some(key);
+        let (mut exact, mut others): (Vec<_>, Vec<_>) =
+            reports.into_iter().filter(is_it).partition(|report| report.content == row.content);
+        let Some(mut report) = exact.pop().or_else(|| others.pop()) else { return Ok(None) };
+        report.key = key;
+        let sums = (row.ingested == self.now.as_millisecond()).then_some(row.sums);
+        let accepted = Accepted {
+            report: Report { content: row.content, ..report },
+            verdicts: Vec::new(),
+            findings: Vec::new(),
+            original: Arc::new(original),
+            provenance: row.provenance,
+        };
+        Ok(Some(Rival { accepted, promoted: line.promoted, sums }))
+    }
+
+    fn row(&self, key: ReportKey) -> Result<Option<(Row, Month)>, StoreError> {
+        let sql =
+            "SELECT content, sender_auth, ingested, origin, attachment, arrival, records, messages, dmarc_pass, day
+                   FROM reports WHERE key = ?1";
+        let look = || {
+            self.ledger.connection.prepare_cached(sql)?.query_row([key.0], |row| {
+                let sender_auth = sender_auth(&row.get::<_, String>(1)?);
+                let mail = MailFacts { sender_auth, ..MailFacts::default() };
+                let records: i64 = row.get(6)?;
+                let day: i32 = row.get(9)?;
+                let found = Row {
+                    content: Hash(row.get(0)?),
+                    ingested: row.get(2)?,
+                    provenance: Provenance {
+                        origin: row.get(3)?,
+                        attachment: row.get(4)?,
+                        arrival: time(row.get(5)?),
+                        mail: Some(mail),
+                    },
+                    sums: ReplacedSums {
+                        records: u64::try_from(records).unwrap_or(0),
+                        messages: row.get(7)?,
+                        dmarc_pass: row.get(8)?,
+                    },
+                };
+                Ok((found, Month::of(values::day(day))))
+            })
+        };
+        look().optional().map_err(self.ledger.failed("looking up a report"))
+    }
+
+    /// Where the originals of a month are, looked up once a batch.
+    fn places(&mut self, month: Month) -> Result<Arc<(Vec<PathBuf>, Places)>, StoreError> {
+        if let Some(known) = self.rivals.months.get(&month) {
+            return Ok(known.clone());
+        }
+        let packs: Vec<PathBuf> = self
+            .files(FileKind::Pack, month)?
+            .into_iter()
+            .map(|(path, ..)| standing(&self.layout.file(&path)))
+            .collect();
+        let mut places = Places::new();
+        for (index, pack) in packs.iter().enumerate() {
+            let lines = match PackReader::open(pack).and_then(|mut pack| pack.manifest()) {
+                // Reports whose pack is damaged stay as they are; `verify` names it.
+                Err(StoreError::Damaged { .. }) => continue,
+                other => other?,
+            };
+            for line in lines {
+                if let Some(key) = parse_key(&line.key) {
+                    places.entry(key).or_default().push((index, line.replaced));
+                }
+            }
+        }
+        let found = Arc::new((packs, places));
+        self.rivals.months.insert(month, found.clone());
+        Ok(found)
+    }
+
+    /// The files of a month: path, rows, reports.
+    fn files(&self, kind: FileKind, month: Month) -> Result<Vec<(String, i64, i64)>, StoreError> {
+        let sql = "SELECT path, records, reports FROM files WHERE kind = ?1 AND month = ?2 ORDER BY path";
+        let read = || -> rusqlite::Result<Vec<(String, i64, i64)>> {
+            let mut statement = self.ledger.connection.prepare_cached(sql)?;
+            let rows = statement.query_map(params![kind.folder(), month.to_string()], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })?;
+            rows.collect()
+        };
+        read().map_err(self.ledger.failed("listing the files"))
+    }
+}
+
+/// The key that a manifest writes as text.
+fn parse_key(text: &str) -> Option<ReportKey> {
+    u128::from_str_radix(text, 16).ok().filter(|_| text.len() == 32).map(|key| ReportKey(key.to_be_bytes()))
+}
+
+/// A part that is written anew, without the rows of replaced reports.
+#[derive(Debug)]
+pub(crate) struct Rewrite {
+    old: String,
+    /// Where the rest goes, and its number; `None` where nothing is left.
+    new: Option<(String, i64)>,
+    month: Month,
+    keys: HashSet<String>,
+    records: i64,
+    reports: i64,
+}
+
+/// Find the parts that hold rows of the batch's replaced reports, and name those to come.
+pub(crate) fn plan(writer: &Writer, batch: &Batch) -> Result<Vec<Rewrite>, StoreError> {
+    let mut months: HashMap<Month, HashSet<String>> = HashMap::new();
+    for accepted in batch.accepted.iter().filter(|accepted| batch.replaced.contains(&accepted.report.key)) {
+        months.entry(Month::of(accepted.report.day)).or_default().insert(accepted.report.key.to_string());
+    }
+    let mut rewrites = Vec::new();
+    for (month, keys) in months {
+        for (path, records, reports) in writer.files(FileKind::Part, month)? {
+            let (rows, of) = merge::count_rows_of(&standing(&writer.layout.file(&path)), &keys)?;
+            if rows == 0 {
+                continue;
+            }
+            let left = records.saturating_sub(int(rows));
+            let new = if left > 0 { Some(writer.plan_file(FileKind::Part, month)?) } else { None };
+            let (records, reports) = (left, reports.saturating_sub(int(of)));
+            rewrites.push(Rewrite { old: path, new, month, keys: keys.clone(), records, reports });
+        }
+    }
+    Ok(rewrites)
+}
+
+/// Write the new parts under their hidden names, each with its number.
+pub(crate) fn write(
+    layout: &Layout,
+    ledger: &Ledger,
+    rewrites: &[Rewrite],
+) -> Result<Vec<(Option<Made>, i64)>, StoreError> {
+    let mut made = Vec::new();
+    for Rewrite { old, new, month, keys, records, reports } in rewrites {
+        let Some((path, number)) = new else {
+            made.push((None, 0));
+            continue;
+        };
+        let hidden = Layout::temporary(&layout.file(path));
+        let seal = merge::parts_without(ledger, &[standing(&layout.file(old))], &hidden, keys)?;
+        let (kind, month, records, reports) = (FileKind::Part, *month, *records, *reports);
+        made.push((Some(Made { path: path.clone(), kind, month, records, reports, seal }), *number));
+    }
+    let months: BTreeSet<Month> = rewrites.iter().map(|rewrite| rewrite.month).collect();
+    months.into_iter().try_for_each(|month| files::sync_folder(&layout.month(FileKind::Part, month)))?;
+    Ok(made)
+}
+
+/// With the batch: the new parts in the place of the old ones, and the replaced reports out of the tables.
+pub(crate) fn record(
+    transaction: &Transaction<'_>,
+    rewrites: &[Rewrite],
+    made: &[(Option<Made>, i64)],
+) -> rusqlite::Result<()> {
+    for (rewrite, (made, number)) in rewrites.iter().zip(made) {
+        replace_files(transaction, &[&rewrite.old], made.as_slice(), *number)?;
+    }
+    Ok(())
+}
+
+/// Sum a month up anew: sums that are bounded cannot be taken back.
+pub(crate) fn sum_month(transaction: &Transaction<'_>, month: Month) -> rusqlite::Result<()> {
+    let (first, last) = (values::days_since_epoch(month.first()), values::days_since_epoch(month.last()));
+    let mut sums = [0_i64; 4];
+    let mut statement = transaction
+        .prepare_cached("SELECT 1, records, messages, dmarc_pass FROM reports WHERE day BETWEEN ?1 AND ?2")?;
+    let mut rows = statement.query([first, last])?;
+    while let Some(row) = rows.next()? {
+        for (place, sum) in sums.iter_mut().enumerate() {
+            *sum = sum.saturating_add(row.get(place)?);
+        }
+    }
+    let [reports, records, messages, passing] = sums;
+    let sql = "INSERT OR REPLACE INTO totals VALUES (?1, ?2, ?3, ?4, ?5)";
+    transaction.execute(sql, params![month.to_string(), reports, records, messages, passing]).map(drop)
+}
+
+/// Put files in the place of others, with this transaction. The new ones are complete and durable under their hidden names;
+/// [`intents::settle`] makes the folders follow. The rows of both must be the same, or the transaction changes the rest too.
+pub(crate) fn replace_files(
+    transaction: &rusqlite::Transaction<'_>,
+    old: &[&str],
+    new: &[Made],
+    number: i64,
+) -> rusqlite::Result<()> {
+    for path in old {
+        transaction.prepare_cached("DELETE FROM files WHERE path = ?1")?.execute([path])?;
+    }
+    record_files(transaction, new, number)?;
+    intents::retire(transaction, old)?;
+    intents::publish(transaction, new.iter().map(|made| made.path.as_str()))
+}

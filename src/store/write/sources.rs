@@ -1,0 +1,65 @@
+//! Names and networks of source addresses, kept.
+
+use super::writer::Writer;
+use crate::store::error::StoreError;
+use crate::store::ledger::lookups::{KIND, LookedUp, Naming};
+use crate::store::ledger::networks::Network;
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension as _, params};
+use std::net::IpAddr;
+
+impl Writer {
+    /// Whether an address was looked up, and that still holds.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn name_holds(&self, address: IpAddr, now: Timestamp) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM lookups WHERE name = ?1 AND kind = ?2 AND expires > ?3";
+        let read = || {
+            let mut statement = self.ledger.connection.prepare_cached(sql)?;
+            statement.query_row(params![address.to_string(), KIND, now.as_millisecond()], |_| Ok(())).optional()
+        };
+        read().map(|found| found.is_some()).map_err(self.ledger.failed("looking for a name"))
+    }
+
+    /// Keep these, durably and all or none.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be written.
+    pub fn keep_names(&mut self, looked_up: &[LookedUp]) -> Result<(), StoreError> {
+        let sql = "INSERT INTO lookups VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET expires = excluded.expires, \
+                   looked_up = iif(excluded.answer IS NULL, looked_up, excluded.looked_up), \
+                   answer = coalesce(excluded.answer, answer)";
+        self.ledger.write("keeping names", |transaction| {
+            let mut statement = transaction.prepare_cached(sql)?;
+            for LookedUp { address, naming, at, until } in looked_up {
+                let answer = naming.as_ref().map(Naming::answer);
+                statement.execute(params![
+                    address.to_string(),
+                    KIND,
+                    answer,
+                    at.as_millisecond(),
+                    until.as_millisecond()
+                ])?;
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Writer {
+    /// Keep these in place of what was known of the same addresses, durably and all or none.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be written.
+    pub fn keep_networks(&mut self, found: &[(IpAddr, Network)], at: Timestamp) -> Result<(), StoreError> {
+        self.ledger.write("keeping networks", |transaction| {
+            let mut statement =
+                transaction.prepare_cached("INSERT OR REPLACE INTO lookups VALUES (?1, ?2, ?3, ?4, ?4)")?;
+            for (address, network) in found {
+                statement.execute(params![address.to_string(), KIND, network.answer(), at.as_millisecond()])?;
+            }
+            Ok(())
+        })
+    }
+}

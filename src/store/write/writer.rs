@@ -1,0 +1,666 @@
+//! The one writer: collects what a run found, item by item, and makes it durable one batch at a time.
+//!
+//! [`Writer::commit`] is the only way to the disk. Each report, rejected item and cursor is stored exactly once, whatever
+//! happens in between.
+
+use super::replace::{Reader, ReplacedSums, Rivals};
+use super::{commit, unfinished};
+use crate::judge::Rivalry;
+use crate::model::{
+    Accepted, Cursor, Fate, Hash, MailboxProgress, Message, Original, ReportKey, SenderAuth, SharedBytes,
+};
+use crate::store::disk::access::{self, Access};
+use crate::store::disk::layout::Layout;
+use crate::store::disk::lock::Lock;
+use crate::store::error::StoreError;
+use crate::store::ledger::database::Ledger;
+use crate::store::ledger::quota::Quota;
+use crate::store::ledger::status::last_commit;
+use crate::store::ledger::{intents, mailboxes, survey, uidls};
+use crate::store::pack::zip;
+use crate::store::tables::values;
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, params};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+
+/// What became of a report that was added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Added {
+    /// It will be there once the batch is committed.
+    Stored,
+    /// It is there already, the same.
+    Duplicate,
+    /// Another report with its key is there; this one is kept aside.
+    Conflict,
+    /// It takes the place of another report with its key, which is kept aside instead. With what that one had counted for,
+    /// where it was stored in this run.
+    Replaced(Option<ReplacedSums>),
+}
+
+/// What became of bytes that were rejected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rejected {
+    /// Never seen before.
+    New,
+    /// Rejected before, in this run or another.
+    Known,
+}
+
+/// How the contents of an item counted when it was first read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SeenItem {
+    /// Reports: stored, duplicates or conflicts.
+    pub reports: u32,
+    /// TLS reports.
+    pub tls_rpt: u32,
+    /// Failure reports.
+    pub failure: u32,
+    /// Bounces.
+    pub bounce: u32,
+    /// Anything else that is no report.
+    pub other: u32,
+    /// Rejected.
+    pub rejected: u32,
+}
+
+/// Bytes that should have been a report and could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reject {
+    /// Where they came from.
+    pub origin: String,
+    /// The file or attachment name nearest to them.
+    pub attachment: Option<String>,
+    /// What was expected and what was found.
+    pub reason: String,
+    /// The bytes; none where they were too many to fetch.
+    pub bytes: Option<SharedBytes>,
+    /// The extension of the file they are kept in; a word of ours, never a stranger's.
+    pub extension: &'static str,
+    /// When they arrived.
+    pub arrival: Timestamp,
+}
+
+impl Reject {
+    /// What tells it from others: its bytes; without any, where it was and what was wrong.
+    pub fn identity(&self) -> Hash {
+        match &self.bytes {
+            Some(bytes) => bytes.sha256(),
+            None => zip::hash(format!("{}\0{}", self.origin, self.reason).as_bytes()),
+        }
+    }
+}
+
+/// What waits for the next commit.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) accepted: Vec<Accepted>,
+    pub(crate) keys: HashMap<ReportKey, Hash>,
+    pub(crate) conflicts: Vec<Conflict>,
+    pub(crate) conflicting: HashSet<(ReportKey, Hash)>,
+    /// Keys under which another report was stored before; its rows go when this one is committed.
+    pub(crate) replaced: HashSet<ReportKey>,
+    /// Keys of reports that a person chose.
+    pub(crate) promoted: HashSet<ReportKey>,
+    /// Conflicts that are none any more: they count now.
+    pub(crate) settled: HashSet<(ReportKey, Hash)>,
+    /// In a rebuild: reports that were replaced, and the file with their bytes.
+    pub(crate) replaced_before: Vec<(Accepted, String)>,
+    pub(crate) rejects: Vec<(Hash, Reject)>,
+    pub(crate) rejected: HashSet<Hash>,
+    /// When reports were first committed, where that was before this run.
+    pub(crate) ingested: HashMap<ReportKey, Timestamp>,
+    pub(crate) seen: Vec<([u8; 16], SeenItem)>,
+    pub(crate) messages: Vec<(Message, Fate)>,
+    /// When the newest report of each mailbox arrived, known or not.
+    pub(crate) heard: BTreeMap<String, Timestamp>,
+    /// Origins that could not be fetched once, and now were.
+    pub(crate) fetched: Vec<String>,
+    pub(crate) records: usize,
+    pub(crate) bytes: usize,
+}
+
+/// A report under the key of another, and the file that its original is kept in: reports of one file share it.
+#[derive(Debug)]
+pub(crate) struct Conflict {
+    pub(crate) accepted: Accepted,
+    pub(crate) file: String,
+}
+
+impl Conflict {
+    fn new(accepted: Accepted, before: Option<&Self>) -> Self {
+        let shared = before.filter(|before| Arc::ptr_eq(&before.accepted.original, &accepted.original));
+        let file = shared.map_or_else(|| Self::file_of(&accepted.original), |before| before.file.clone());
+        Self { accepted, file }
+    }
+
+    /// The file that such bytes are kept in.
+    pub(crate) fn file_of(original: &Original) -> String {
+        let extension = match original {
+            Original::Xml(_) => "xml",
+            Original::Gzip(_) => "xml.gz",
+        };
+        format!("conflicts/{}.{extension}", zip::hash(original.bytes()))
+    }
+}
+
+impl Batch {
+    /// The conflicts whose files are to be written: one for each file.
+    pub(crate) fn conflict_files(&self) -> impl Iterator<Item = &Conflict> {
+        let mut seen = HashSet::new();
+        self.conflicts.iter().filter(move |conflict| seen.insert(conflict.file.as_str()))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.accepted.is_empty()
+            && self.conflicts.is_empty()
+            && self.replaced_before.is_empty()
+            && self.rejects.is_empty()
+            && self.seen.is_empty()
+            && self.messages.is_empty()
+    }
+}
+
+/// When a batch is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchLimits {
+    /// Reports.
+    pub reports: usize,
+    /// Records of them.
+    pub records: usize,
+    /// Bytes held: reports as values, their originals, rejected items.
+    pub bytes: usize,
+    /// Items of any kind.
+    pub items: usize,
+}
+
+impl Default for BatchLimits {
+    fn default() -> Self {
+        // What waits here is most of what a run holds; a batch of this size is some 1,500 usual reports, enough that its
+        // syncs cost little beside its rows.
+        Self { reports: 8192, records: 1 << 16, bytes: 12 << 20, items: 1 << 15 }
+    }
+}
+
+/// The writer of a store. Dropping it drops what was not committed.
+pub struct Writer {
+    pub(crate) layout: Layout,
+    /// Before the ledger, so that it is closed first: the last to close a ledger writes its log back, which a reader cannot.
+    known: Snapshot,
+    pub(crate) ledger: Ledger,
+    pub(crate) batch: Batch,
+    pub(crate) now: Timestamp,
+    /// Called before each step of a commit; an error stands for a kill at that instant.
+    #[cfg(test)]
+    pub(crate) fault: std::cell::RefCell<Option<Box<dyn FnMut(commit::Step) -> bool + Send>>>,
+    /// The instant at which a test kills a compaction.
+    #[cfg(test)]
+    pub(crate) compact_fault: Option<crate::store::upkeep::compact::Step>,
+    pub(crate) lock: Lock,
+    /// Part of the names of its files: no two writers make the same name.
+    pub(crate) tag: u32,
+    /// Files whose last intent is done, but whose new names are not durable yet.
+    pub(crate) published: Vec<String>,
+    /// It makes a store's tables anew, beside those that stand, from packs that stay.
+    pub(crate) rebuilding: bool,
+    /// What a person should hear of, oldest first.
+    pub(crate) notices: Vec<String>,
+    limits: BatchLimits,
+    pub(crate) quota: Quota,
+    /// Nothing is stored yet: no look-up can find anything.
+    pub(crate) fresh: bool,
+    /// Something is listed as rejected of which no bytes ever came.
+    unread: bool,
+    pub(crate) reader: Option<Reader>,
+    pub(crate) rivals: Rivals,
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer").field("layout", &self.layout).field("batch", &self.batch).finish_non_exhaustive()
+    }
+}
+
+impl Writer {
+    /// Open the store for writing, and for nobody else to read: [`Writer::open_as`].
+    ///
+    /// # Errors
+    /// Those of [`Writer::open_as`].
+    pub fn open(dir: &Path, now: Timestamp) -> Result<Self, StoreError> {
+        Self::open_as(dir, now, Access::PRIVATE)
+    }
+
+    /// Open the store for writing; make it where there is none; put right what a killed run left; let those read it who
+    /// shall, and nobody else.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] where another process writes, [`StoreError::NoLocks`] where two could, [`StoreError::NoLedger`]
+    /// where data have no ledger, [`StoreError::OlderLedger`] where it does not know all of them, and any fault of the disk.
+    pub fn open_as(dir: &Path, now: Timestamp, access: Access) -> Result<Self, StoreError> {
+        let layout = Layout::new(dir);
+        access::create_root(layout.root())?;
+        let lock = Lock::take(&layout, now)?;
+        let (ledger, notices) = Ledger::writer(&layout, &lock)?;
+        access::settle(&layout, access)?;
+        let published = intents::recover(&layout, &ledger)?;
+        unfinished::clear(&layout, &ledger)?;
+        survey::check_age(&layout, &ledger)?;
+        Ok(Self { published, notices, ..Self::of(layout, ledger, lock, now)? })
+    }
+
+    /// The writer of a ledger that it has claimed.
+    pub(crate) fn of(layout: Layout, ledger: Ledger, lock: Lock, now: Timestamp) -> Result<Self, StoreError> {
+        let fresh = !ledger.any("SELECT 1 FROM reports LIMIT 1")?;
+        let unread = ledger.any("SELECT 1 FROM rejected WHERE file IS NULL LIMIT 1")?;
+        Ok(Self {
+            layout,
+            known: Snapshot::default(),
+            ledger,
+            batch: Batch::default(),
+            now,
+            #[cfg(test)]
+            fault: std::cell::RefCell::default(),
+            #[cfg(test)]
+            compact_fault: None,
+            lock,
+            tag: random_tag(),
+            published: Vec::new(),
+            rebuilding: false,
+            notices: Vec::new(),
+            limits: BatchLimits::default(),
+            quota: Quota::default(),
+            fresh,
+            unread,
+            reader: None,
+            rivals: Rivals::default(),
+        })
+    }
+
+    /// What a person should hear of since it was last asked: that the folder was upgraded, that a file is damaged.
+    pub fn take_notices(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// Do what the last transaction decided of files.
+    pub(crate) fn settle(&mut self) -> Result<(), StoreError> {
+        self.published = intents::settle(&self.layout, &self.ledger)?;
+        Ok(())
+    }
+
+    /// Close what looks at the ledger beside the writer.
+    pub(crate) fn close_snapshot(&mut self) {
+        self.known = Snapshot::default();
+    }
+
+    /// Other bounds of a batch.
+    #[must_use]
+    pub fn with_limits(mut self, limits: BatchLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Add a report to the batch, unless it is known. Of two with one key the authentic one counts, else the fuller one,
+    /// else the one that came first; the other is kept as a conflict.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read, or a pack.
+    pub fn add(&mut self, mut accepted: Accepted) -> Result<Added, StoreError> {
+        if !self.rebuilding {
+            self.keep_former_key(&mut accepted)?;
+        }
+        let (key, content) = (accepted.report.key, accepted.report.content);
+        let is_proven = accepted.provenance.sender_auth() == SenderAuth::Pass;
+        let in_batch = self.batch.keys.get(&key).copied();
+        let known = match in_batch {
+            Some(content) => {
+                let proven = || {
+                    let mut stored = self.batch.accepted.iter().filter(|stored| stored.report.key == key);
+                    stored.any(|stored| stored.provenance.sender_auth() == SenderAuth::Pass)
+                };
+                Some((content, is_proven && proven()))
+            }
+            None => self.stored(key)?.map(|(content, auth)| (content, auth == SenderAuth::Pass)),
+        };
+        let Some((known, known_is_proven)) = known else {
+            if self.rebuilding {
+                // Its pack stays: nobody writes it again.
+                accepted.original = std::sync::Arc::new(crate::model::Original::Xml(Vec::new()));
+            }
+            self.push(accepted);
+            return Ok(Added::Stored);
+        };
+        if known == content && (self.rebuilding || !is_proven || known_is_proven) {
+            return Ok(Added::Duplicate);
+        }
+        // A rebuild takes it from the packs which report counts.
+        let decided = if self.rebuilding { Rivalry::Stays } else { self.rivalry(&accepted)? };
+        match decided {
+            Rivalry::Same => Ok(Added::Duplicate),
+            Rivalry::Replaces => self.replace(accepted),
+            Rivalry::Stays => {
+                if known == content
+                    || self.batch.conflicting.contains(&(key, content))
+                    || self.conflict_known(key, content)?
+                {
+                    return Ok(Added::Duplicate);
+                }
+                self.batch.conflicting.insert((key, content));
+                self.push_conflict(accepted);
+                Ok(Added::Conflict)
+            }
+        }
+    }
+
+    /// A report that will be there once the batch is committed.
+    pub(crate) fn push(&mut self, accepted: Accepted) {
+        self.batch.keys.insert(accepted.report.key, accepted.report.content);
+        self.batch.records += accepted.report.records.len();
+        self.batch.bytes += accepted.weight() + accepted.original_weight(self.batch.accepted.last());
+        self.batch.accepted.push(accepted);
+    }
+
+    /// A report that is kept as a conflict.
+    pub(crate) fn push_conflict(&mut self, accepted: Accepted) {
+        let before = self.batch.conflicts.last();
+        self.batch.bytes += accepted.weight() + accepted.original_weight(before.map(|known| &known.accepted));
+        let conflict = Conflict::new(accepted, before);
+        self.batch.conflicts.push(conflict);
+    }
+
+    /// Note when a report of the batch was first committed: a rebuild keeps that time.
+    pub fn first_stored(&mut self, key: ReportKey, at: Timestamp) {
+        self.batch.ingested.insert(key, at);
+    }
+
+    /// The content of a stored report, and what is known of its mail.
+    pub(crate) fn stored(&mut self, key: ReportKey) -> Result<Option<(Hash, SenderAuth)>, StoreError> {
+        if self.fresh {
+            return Ok(None);
+        }
+        let Some(ledger) = self.known.hold(&self.layout)? else { return Ok(None) };
+        let look = || {
+            let sql = "SELECT content, sender_auth FROM reports WHERE key = ?1";
+            let mut statement = ledger.connection.prepare_cached(sql)?;
+            let found = statement
+                .query_row([key.0], |row| Ok((Hash(row.get(0)?), values::sender_auth(row.get_ref(1)?.as_str()?))));
+            found.optional()
+        };
+        look().map_err(ledger.failed("looking up a report"))
+    }
+
+    fn conflict_known(&self, key: ReportKey, content: Hash) -> Result<bool, StoreError> {
+        let failed = self.ledger.failed("looking up a conflict");
+        let sql = "SELECT 1 FROM conflicts WHERE key = ?1 AND content = ?2";
+        let look = || {
+            let mut statement = self.ledger.connection.prepare_cached(sql)?;
+            statement.query_row(params![key.0, content.0], |_| Ok(())).optional()
+        };
+        look().map(|found| found.is_some()).map_err(failed)
+    }
+
+    /// Keep bytes that could not be read, unless they are known.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn reject(&mut self, reject: Reject) -> Result<Rejected, StoreError> {
+        let hash = reject.identity();
+        if self.batch.rejected.contains(&hash) || self.reject_known(hash)? {
+            return Ok(Rejected::Known);
+        }
+        self.batch.bytes += reject.bytes.as_ref().map_or(0, |bytes| bytes.len());
+        self.batch.rejected.insert(hash);
+        self.batch.rejects.push((hash, reject));
+        Ok(Rejected::New)
+    }
+
+    fn reject_known(&self, hash: Hash) -> Result<bool, StoreError> {
+        let failed = self.ledger.failed("looking up a rejected item");
+        let look = || {
+            let mut statement = self.ledger.connection.prepare_cached("SELECT 1 FROM rejected WHERE hash = ?1")?;
+            statement.query_row([hash.0], |_| Ok(())).optional()
+        };
+        look().map(|found| found.is_some()).map_err(failed)
+    }
+
+    /// Note how the contents of an item counted, under the hash of its bytes.
+    pub fn item(&mut self, hash: Hash, counted: SeenItem) {
+        self.batch.seen.push((short_hash(hash), counted));
+    }
+
+    /// Note that a message is dealt with: everything in it is in this batch or an earlier one. Its UID stands among
+    /// [`Cursor::done`] once the batch is committed, until [`Writer::set_cursor`] moves the cursor over it.
+    pub fn message(&mut self, message: Message, fate: Fate) {
+        self.batch.messages.push((message, fate));
+    }
+
+    /// Note that a report, known or not, arrived in a mailbox.
+    pub fn heard(&mut self, mailbox: &str, arrival: Timestamp) {
+        match self.batch.heard.get_mut(mailbox) {
+            Some(newest) => *newest = arrival.max(*newest),
+            None => drop(self.batch.heard.insert(mailbox.to_owned(), arrival)),
+        }
+    }
+
+    /// Note that something came that may once have been named as unfetched: that is no longer true.
+    pub fn fetched(&mut self, origin: &str) {
+        if self.unread {
+            self.batch.fetched.push(origin.to_owned());
+        }
+    }
+
+    /// The items of the batch, by the starts of their hashes.
+    pub(crate) fn items(&self) -> Vec<[u8; 16]> {
+        self.batch.seen.iter().map(|(item, _)| *item).collect()
+    }
+
+    /// Whether the batch should be committed now.
+    pub fn is_full(&self) -> bool {
+        self.batch.accepted.len() >= self.limits.reports
+            || self.batch.records >= self.limits.records
+            || self.batch.bytes >= self.limits.bytes
+            || self.batch.seen.len() + self.batch.messages.len() >= self.limits.items
+    }
+
+    /// Make the batch durable, and give the messages whose reports now are safe.
+    ///
+    /// # Errors
+    /// A fault of the disk. Then nothing of the batch is stored, and the next writer finds the store as it was before.
+    pub fn commit(&mut self) -> Result<Vec<(Message, Fate)>, StoreError> {
+        if self.batch.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.known.release()?;
+        self.rivals = Rivals::default();
+        self.make_room()?;
+        commit::commit(self)?;
+        self.fresh = self.fresh && self.batch.accepted.is_empty();
+        Ok(std::mem::take(&mut self.batch).messages)
+    }
+
+    /// The server was told of these messages: they wait no longer.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be written.
+    pub fn told(&mut self, messages: &[Message]) -> Result<(), StoreError> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        self.ledger.write("noting acknowledged messages", |transaction| {
+            let mut statement = transaction.prepare_cached(
+                "DELETE FROM pending WHERE mailbox = ?1 AND folder = ?2 AND uid_validity = ?3 AND uid = ?4",
+            )?;
+            messages.iter().try_for_each(|message| match message {
+                Message::Imap { mailbox, folder, uid_validity, uid } => {
+                    statement.execute(params![mailbox, folder, uid_validity, uid]).map(drop)
+                }
+                Message::Pop3 { mailbox, uidl, .. } => {
+                    uidl.as_ref().map_or(Ok(()), |(uidl, _)| uidls::told(transaction, mailbox, uidl))
+                }
+            })
+        })
+    }
+
+    /// Set a folder's cursor: how far it was read, and what is dealt with beyond. Pending messages stay as they are, unless
+    /// the cursor is of another `UIDVALIDITY`, which voids them.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be written.
+    pub fn set_cursor(&mut self, mailbox: &str, folder: &str, cursor: &Cursor) -> Result<(), StoreError> {
+        let now = self.now.as_millisecond();
+        self.ledger
+            .write("noting a cursor", |transaction| mailboxes::set_cursor(transaction, (mailbox, folder), cursor, now))
+    }
+
+    /// Note which unique ids a POP3 mailbox holds now: what is known of others is forgotten, since a server may give them to
+    /// other messages.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be written.
+    pub fn keep_uidls(&mut self, mailbox: &str, present: &[String]) -> Result<(), StoreError> {
+        let known = uidls::known(&self.ledger, mailbox)?;
+        let present: HashSet<&str> = present.iter().map(String::as_str).collect();
+        let gone: Vec<&str> =
+            known.iter().map(|known| known.uidl.as_str()).filter(|uidl| !present.contains(uidl)).collect();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        self.ledger.write("forgetting messages that are gone", |transaction| {
+            gone.iter().try_for_each(|uidl| uidls::forget(transaction, mailbox, uidl))
+        })
+    }
+
+    /// How far a mailbox was read, whatever its protocol.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn progress(&self, mailbox: &str) -> Result<MailboxProgress, StoreError> {
+        uidls::progress(&self.ledger, mailbox)
+    }
+
+    /// The cursors of a mailbox's folders.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn cursors(&self, mailbox: &str) -> Result<Vec<(String, Cursor)>, StoreError> {
+        mailboxes::cursors(&self.ledger, mailbox)
+    }
+
+    /// How the contents of an item counted, where its bytes were seen before.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn seen(&self, hash: Hash) -> Result<Option<SeenItem>, StoreError> {
+        seen(&self.ledger, hash)
+    }
+
+    /// Whether any item was ever seen: where not, nobody needs a [`Memory`].
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn has_memory(&self) -> Result<bool, StoreError> {
+        self.ledger.any("SELECT 1 FROM seen LIMIT 1")
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        self.layout.root()
+    }
+}
+
+/// What is stored before the batch under way, on a connection of its own. All look-ups of a batch share one transaction:
+/// a lock for each would cost more than the look-up.
+#[derive(Debug, Default)]
+struct Snapshot(Option<Ledger>);
+
+impl Snapshot {
+    /// The ledger as it is now, or as it was at the first look-up of the batch, which is the same: only this process writes.
+    fn hold(&mut self, layout: &Layout) -> Result<Option<&Ledger>, StoreError> {
+        if self.0.is_none() {
+            self.0 = Ledger::reader(layout)?;
+        }
+        if let Some(ledger) = &self.0
+            && ledger.connection.is_autocommit()
+        {
+            ledger.connection.execute_batch("BEGIN").map_err(ledger.failed("looking at what is stored"))?;
+        }
+        Ok(self.0.as_ref())
+    }
+
+    /// Before a commit: its log is not kept from being written back.
+    fn release(&self) -> Result<(), StoreError> {
+        match &self.0 {
+            Some(ledger) if !ledger.connection.is_autocommit() => {
+                ledger.connection.execute_batch("COMMIT").map_err(ledger.failed("looking at what is stored"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Which items were seen before this run: a look-up for any thread.
+#[derive(Debug)]
+pub struct Memory {
+    ledger: Ledger,
+}
+
+impl Memory {
+    /// A reading connection of its own. Null where the store holds nothing.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be opened.
+    pub fn open(dir: &Path) -> Result<Option<Self>, StoreError> {
+        Ok(Ledger::reader(&Layout::new(dir))?.map(|ledger| Self { ledger }))
+    }
+
+    /// How the contents of an item counted, where its bytes were seen before.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn seen(&self, hash: Hash) -> Result<Option<SeenItem>, StoreError> {
+        seen(&self.ledger, hash)
+    }
+}
+
+fn seen(ledger: &Ledger, hash: Hash) -> Result<Option<SeenItem>, StoreError> {
+    let sql = "SELECT reports, tls_rpt, failure, bounce, other, rejected FROM seen WHERE hash = ?1";
+    let look = || {
+        let mut statement = ledger.connection.prepare_cached(sql)?;
+        statement
+            .query_row([short_hash(hash)], |row| {
+                Ok(SeenItem {
+                    reports: row.get(0)?,
+                    tls_rpt: row.get(1)?,
+                    failure: row.get(2)?,
+                    bounce: row.get(3)?,
+                    other: row.get(4)?,
+                    rejected: row.get(5)?,
+                })
+            })
+            .optional()
+    };
+    look().map_err(ledger.failed("looking up an item"))
+}
+
+/// Half a hash names an item well enough, and keeps the ledger small.
+pub(crate) fn short_hash(hash: Hash) -> [u8; 16] {
+    let (half, _) = hash.0.split_at(16);
+    half.try_into().expect("a hash has 32 bytes")
+}
+
+/// A tag that no other writer has, but for one in four billion at the same number.
+fn random_tag() -> u32 {
+    use std::hash::{BuildHasher as _, RandomState};
+    let random = RandomState::new().hash_one((std::process::id(), std::time::SystemTime::now()));
+    u32::try_from(random >> 32).unwrap_or_default()
+}
+
+impl Writer {
+    /// When the last batch was committed; null of an empty store.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn last_commit(&self) -> Result<Option<Timestamp>, StoreError> {
+        last_commit(&self.ledger).map_err(self.ledger.failed("reading the last commit"))
+    }
+}
