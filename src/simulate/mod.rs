@@ -18,6 +18,8 @@ mod run;
 mod spf_answers;
 mod test_mode;
 mod tree_walk;
+#[cfg(test)]
+mod tests;
 mod zone_file;
 
 pub use error::SimulationError;
