@@ -181,7 +181,8 @@ pub struct Rows {
     pub mismatch: Words,
     /// `sender_auth`.
     pub sender_auth: Words,
-    /// The first override reason's type, and its comment where it says `arc=pass`.
+    /// The first override reason's type, `arc=pass` where its comment says so, and `sampled_out` or `policy_test_mode` where
+    /// one of the others is.
     pub reason: Words,
     /// All signatures, where the deciding one does not say all: there are several, or the reporter's text speaks of the
     /// body of one. As [`signature_line`] writes them, one a line.

@@ -17,9 +17,9 @@ mod rules;
 mod run;
 mod spf_answers;
 mod test_mode;
-mod tree_walk;
 #[cfg(test)]
 mod tests;
+mod tree_walk;
 mod zone_file;
 
 pub use error::SimulationError;

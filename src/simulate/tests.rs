@@ -40,7 +40,9 @@ fn daily(days: std::ops::Range<i32>, count: i64, line: impl Fn(&str) -> Line) ->
 /// A signed and authorized server, one that is authorized only, a forwarder of signed mail, and strangers.
 fn usual() -> Vec<Line> {
     let mut lines = daily(0..56, 19, |day| Line::new(day, SERVER, 0).dkim("example.com", "s1", "pass"));
-    lines.extend(daily(0..56, 5, |day| Line::new(day, OTHER_SERVER, 0).unsigned().verdict(Flags::SPF, Cause::PassSpfOnly)));
+    lines.extend(daily(0..56, 5, |day| {
+        Line::new(day, OTHER_SERVER, 0).unsigned().verdict(Flags::SPF, Cause::PassSpfOnly)
+    }));
     lines.extend(daily(0..56, 1, |day| {
         let line = Line::new(day, FORWARDER, 0).dkim("example.com", "s1", "pass").spf("example.com", "softfail");
         line.verdict(Flags::DKIM, Cause::PassDkimOnly)
@@ -124,7 +126,8 @@ fn a_stricter_policy_loses_the_mail_of_a_vendor_and_of_nobody_else() {
     assert_eq!((sender.example.fate, sender.example.proposed_fate), (Policy::None, Policy::Quarantine));
     assert_eq!(answer.tree_walk, None, "nobody was asked");
     assert_eq!(sums(&policy(Policy::None), &mail, &NotAsked), (0, 0, 0));
-    let tolerant = simulate(&policy(Policy::Reject), &mail, &NotAsked, (Tolerance::Messages(of(56, 2)), false)).unwrap();
+    let tolerant =
+        simulate(&policy(Policy::Reject), &mail, &NotAsked, (Tolerance::Messages(of(56, 2)), false)).unwrap();
     assert_eq!(tolerant.exit_code(), 0);
 }
 
@@ -155,7 +158,8 @@ fn what_is_sampled_out_is_one_step_milder_until_the_policy_is_for_all() {
     });
     assert_eq!(sums(&policy(Policy::Quarantine), &mail, &NotAsked), (of(56, 2), of(56, 2), 0));
     assert_eq!(sums(&policy(Policy::Reject), &mail, &NotAsked), (of(56, 2) + STRANGERS, of(56, 2), 0));
-    let adkim = SimulationRequest { tags: TagChanges { adkim_strict: Some(true), ..TagChanges::default() }, ..request() };
+    let adkim =
+        SimulationRequest { tags: TagChanges { adkim_strict: Some(true), ..TagChanges::default() }, ..request() };
     assert_eq!(sums(&adkim, &mail, &NotAsked), (0, 0, 0), "another option leaves pct as it is");
 }
 
@@ -178,9 +182,12 @@ fn subdomains_follow_sp() {
 #[test]
 fn a_key_that_goes_takes_along_what_nothing_else_lets_pass() {
     let mut lines = usual();
-    let signed = |selector: &'static str| move |day: &str| {
-        let line = Line::new(day, "198.51.100.40", 0).dkim("example.com", selector, "pass").spf("b.esp.example", "pass");
-        line.verdict(Flags::DKIM, Cause::PassDkimOnly)
+    let signed = |selector: &'static str| {
+        move |day: &str| {
+            let line =
+                Line::new(day, "198.51.100.40", 0).dkim("example.com", selector, "pass").spf("b.esp.example", "pass");
+            line.verdict(Flags::DKIM, Cause::PassDkimOnly)
+        }
     };
     lines.extend(daily(0..56, 2, signed("crm")));
     lines.extend(daily(0..56, 1, |day| {
@@ -188,7 +195,10 @@ fn a_key_that_goes_takes_along_what_nothing_else_lets_pass() {
     }));
     let unnamed = daily(0..56, 1, signed(""));
     lines.extend(unnamed.into_iter().map(|line| Line { reporter: "Yahoo".into(), ..line }));
-    lines.extend(daily(0..56, 1, |day| Line { header_from: "news.example.com".into(), ..signed("crm")(day).dkim("news.example.com", "crm", "pass") }));
+    lines.extend(daily(0..56, 1, |day| Line {
+        header_from: "news.example.com".into(),
+        ..signed("crm")(day).dkim("news.example.com", "crm", "pass")
+    }));
     let mail = attributed(&lines, |head| head.policy.p = Some("reject".into()));
     let without = |selectors: &[&str]| SimulationRequest {
         removed_selectors: selectors.iter().map(ToString::to_string).collect(),
@@ -196,7 +206,11 @@ fn a_key_that_goes_takes_along_what_nothing_else_lets_pass() {
     };
     assert_eq!(sums(&without(&["CRM"]), &mail, &NotAsked), (of(56, 2), of(56, 2), of(56, 1)));
     let answer = run(&without(&["crm", "s1"]), &mail, &NotAsked);
-    assert_eq!(answer.changes.messages, of(56, 2 + 1) + of(56, 1), "the forwarder changes, and the server passes by SPF");
+    assert_eq!(
+        answer.changes.messages,
+        of(56, 2 + 1) + of(56, 1),
+        "the forwarder changes, and the server passes by SPF"
+    );
     assert_eq!((answer.lost.messages, answer.lost.senders[0].cause), (of(56, 3), LossCause::Dkim));
     assert_eq!(answer.undecidable.reasons[0].reason, ObstacleKind::ReportIncomplete);
     assert_eq!(answer.undecidable.failed_lookups(), 0);
@@ -207,9 +221,14 @@ fn a_key_that_goes_takes_along_what_nothing_else_lets_pass() {
 fn an_spf_record_is_evaluated_for_each_address_and_bounce_names_keep_their_result() {
     let mut lines = usual();
     lines.extend(daily(0..56, 2, |day| {
-        Line::new(day, "198.51.100.61", 0).unsigned().spf("bounce.example.com", "pass").verdict(Flags::SPF, Cause::PassSpfOnly)
+        Line::new(day, "198.51.100.61", 0)
+            .unsigned()
+            .spf("bounce.example.com", "pass")
+            .verdict(Flags::SPF, Cause::PassSpfOnly)
     }));
-    lines.extend(daily(0..56, 1, |day| Line::new(day, "no address", 0).unsigned().verdict(Flags::SPF, Cause::PassSpfOnly)));
+    lines.extend(daily(0..56, 1, |day| {
+        Line::new(day, "no address", 0).unsigned().verdict(Flags::SPF, Cause::PassSpfOnly)
+    }));
     let mail = attributed(&lines, |head| head.policy.p = Some("reject".into()));
     let zone = Zone::new(
         "example.com TXT v=spf1 ip4:192.0.2.0/26 include:_spf.example.net include:_spf.example.org -all\n\
@@ -237,12 +256,16 @@ fn an_spf_record_is_evaluated_for_each_address_and_bounce_names_keep_their_resul
     for (request, says) in [
         (spf("v=spf1 ip4:300.0.0.1 -all"), "example.com: the SPF record cannot be read: term 1"),
         (spf("ip4:192.0.2.0/24"), "expected an SPF record that begins with `v=spf1 `"),
-        (drop(&["_spf.example.com"]), "expected include:_spf.example.com in its SPF record, found include:_spf.example.net, include:"),
+        (
+            drop(&["_spf.example.com"]),
+            "expected include:_spf.example.com in its SPF record, found include:_spf.example.net, include:",
+        ),
     ] {
         let error = simulate(&request, &mail, &zone, (Tolerance::default(), false)).unwrap_err();
         assert!(matches!(error, SimulationError::Record { .. }) && error.to_string().contains(says), "{error}");
     }
-    let error = simulate(&drop(&["x.example"]), &mail, &Zone::new("example.com SERVFAIL"), (Tolerance::default(), false));
+    let error =
+        simulate(&drop(&["x.example"]), &mail, &Zone::new("example.com SERVFAIL"), (Tolerance::default(), false));
     assert!(matches!(error, Err(SimulationError::Lookup { .. })), "{error:?}");
 }
 
@@ -250,7 +273,8 @@ fn an_spf_record_is_evaluated_for_each_address_and_bounce_names_keep_their_resul
 fn a_zone_file_is_all_there_is_where_it_has_an_soa_record() {
     let mail = attributed(&usual(), |_| {});
     let key = |name: &str, p: &str| format!("{name} TXT \"v=DKIM1; k=ed25519; p={p}\"\n");
-    let (good, other) = ("11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=", "O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik=");
+    let (good, other) =
+        ("11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=", "O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik=");
     let below = Zone::new(&format!(
         "example.com TXT v=spf1 ip4:192.0.2.0/24 -all\n_dmarc.example.com TXT v=DMARC1; p=none\n\
          s1._domainkey.example.com TXT v=DKIM1; k=ed25519; p={good}\nkeys.example.net TXT v=DKIM1; k=ed25519; p={good}\n\
@@ -265,7 +289,10 @@ fn a_zone_file_is_all_there_is_where_it_has_an_soa_record() {
         (format!("{soa}{policy}"), (STRANGERS + forwarded, 0, 0)),
         (format!("{soa}{policy}{}", key("s1._domainkey", other)), (STRANGERS, 0, forwarded)),
         (format!("{soa}{policy}s1._domainkey CNAME broken.example.net.\n"), (STRANGERS, 0, forwarded)),
-        (format!("{}{policy}{}", soa.replace("/24", "/26"), key("s1._domainkey", good)), (STRANGERS + of(56, 5), of(56, 5), 0)),
+        (
+            format!("{}{policy}{}", soa.replace("/24", "/26"), key("s1._domainkey", good)),
+            (STRANGERS + of(56, 5), of(56, 5), 0),
+        ),
         (soa.to_owned() + &key("s1._domainkey", good), (0, 0, 0)),
         (policy.to_owned(), (STRANGERS, 0, 0)),
         (policy.to_owned() + &key("s1._domainkey", ""), (STRANGERS + forwarded, 0, 0)),
@@ -301,14 +328,21 @@ fn a_record_of_a_subdomain_in_the_zone_file_holds_for_it() {
 #[test]
 fn what_is_repaired_by_now_or_not_the_senders_doing_is_no_loss() {
     let mut lines = usual();
-    let own = |day: &str| Line::new(day, "198.51.100.30", 0).spf("example.com", "softfail").dkim("example.com", "bill", "pass");
+    let own = |day: &str| {
+        Line::new(day, "198.51.100.30", 0).spf("example.com", "softfail").dkim("example.com", "bill", "pass")
+    };
     // Broken for ten days, and well since.
     lines.extend(daily(0..7, 4, |day| own(day).verdict(Flags::DKIM, Cause::PassDkimOnly)));
-    lines.extend(daily(7..17, 4, |day| own(day).dkim("example.com", "bill", "permerror").verdict(0, Cause::OwnSigningBroken)));
+    lines.extend(daily(7..17, 4, |day| {
+        own(day).dkim("example.com", "bill", "permerror").verdict(0, Cause::OwnSigningBroken)
+    }));
     lines.extend(daily(17..56, 4, |day| own(day).verdict(Flags::DKIM, Cause::PassDkimOnly)));
     // A resolver that fails for a moment.
     lines.extend(daily(50..56, 2, |day| {
-        Line::new(day, SERVER, 0).dkim("example.com", "s1", "temperror").spf("example.com", "temperror").verdict(0, Cause::Transient)
+        Line::new(day, SERVER, 0)
+            .dkim("example.com", "s1", "temperror")
+            .spf("example.com", "temperror")
+            .verdict(0, Cause::Transient)
     }));
     // Mail of an own server that the receiver calls forwarded.
     lines.extend(daily(50..56, 1, |day| {
@@ -328,7 +362,11 @@ fn what_a_single_reporter_sees_is_no_loss_and_a_repeated_report_counts_once() {
     // In the last week one reporter sees all mail of the server fail.
     for line in lines.iter_mut().filter(|line| line.reporter == "GMX" && line.day >= "2026-11-16".parse().unwrap()) {
         if line.source == SERVER.parse().ok() {
-            *line = line.clone().dkim("example.com", "s1", "fail").spf("example.com", "fail").verdict(0, Cause::OwnSigningBroken);
+            *line = line
+                .clone()
+                .dkim("example.com", "s1", "fail")
+                .spf("example.com", "fail")
+                .verdict(0, Cause::OwnSigningBroken);
         }
     }
     let mail = attributed(&lines, |_| {});
@@ -356,14 +394,20 @@ fn what_a_single_reporter_sees_is_no_loss_and_a_repeated_report_counts_once() {
 fn the_reporters_word_counts_where_its_results_do_not_show_why() {
     let mut lines = usual();
     let server = |day: &str| Line::new(day, "198.51.100.50", 0).unsigned().spf("esp.example", "pass");
-    lines.extend(daily(0..56, 2, |day| server(day).verdict(Flags::DKIM, Cause::PassDkimOnly).mismatch("pe_pass_no_evidence")));
-    lines.extend(daily(0..56, 3, |day| Line::new(day, SERVER, 0).mismatch("pe_fail_but_aligned").verdict(0, Cause::AuthenticatedUnaligned)));
+    lines.extend(daily(0..56, 2, |day| {
+        server(day).verdict(Flags::DKIM, Cause::PassDkimOnly).mismatch("pe_pass_no_evidence")
+    }));
+    lines.extend(daily(0..56, 3, |day| {
+        Line::new(day, SERVER, 0).mismatch("pe_fail_but_aligned").verdict(0, Cause::AuthenticatedUnaligned)
+    }));
     let mail = attributed(&lines, |_| {});
     let answer = run(&policy(Policy::Reject), &mail, &NotAsked);
     assert_eq!((answer.changes.messages, answer.undecidable.messages), (STRANGERS + of(56, 3), 0));
-    let strict = SimulationRequest { tags: TagChanges { adkim_strict: Some(true), ..TagChanges::default() }, ..request() };
+    let strict =
+        SimulationRequest { tags: TagChanges { adkim_strict: Some(true), ..TagChanges::default() }, ..request() };
     assert_eq!(sums(&strict, &mail, &NotAsked), (0, 0, of(56, 2)), "which signature it was is not said");
-    let relaxed = SimulationRequest { tags: TagChanges { aspf_strict: Some(false), ..TagChanges::default() }, ..request() };
+    let relaxed =
+        SimulationRequest { tags: TagChanges { aspf_strict: Some(false), ..TagChanges::default() }, ..request() };
     assert_eq!(sums(&relaxed, &mail, &NotAsked), (0, 0, 0));
 }
 
@@ -391,7 +435,8 @@ fn the_tree_walk_is_told_where_it_differs() {
     let same = Zone::new("_dmarc.example.com TXT v=DMARC1; p=none");
     let walk = run(&policy(Policy::Reject), &mail, &same).tree_walk.unwrap();
     assert_eq!((walk.messages, walk.stricter), (0, 0));
-    let own = Zone::new("_dmarc.example.com TXT v=DMARC1; p=none\n_dmarc.dept.example.com TXT v=DMARC1; p=reject; psd=n");
+    let own =
+        Zone::new("_dmarc.example.com TXT v=DMARC1; p=none\n_dmarc.dept.example.com TXT v=DMARC1; p=reject; psd=n");
     let walk = run(&policy(Policy::Reject), &mail, &own).tree_walk.unwrap();
     assert_eq!((walk.messages, walk.stricter, walk.header_from.len()), (of(56, 2), of(56, 2), 1));
     assert_eq!(run(&policy(Policy::Reject), &mail, &Zone::new("example.com A 192.0.2.1")).tree_walk, None);

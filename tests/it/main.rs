@@ -39,6 +39,7 @@ mod properties;
 mod readers;
 mod renderings;
 mod rivals;
+mod simulate;
 mod smtp;
 mod verified;
 mod workdir;

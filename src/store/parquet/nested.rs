@@ -4,7 +4,7 @@ use super::checked_read::column_pages;
 use super::decode::Chunk;
 use super::table_columns::{check_type, physical_types};
 use crate::model::{SIGNATURES_READ, Words, signature_line, speaks_of_body};
-use crate::store::tables::values::reason_word;
+use crate::store::tables::values::{REASONS_READ, reasons_word};
 use polars_arrow::array::Array;
 use polars_arrow::datatypes::{ArrowDataType, Field};
 use polars_error::{PolarsResult, polars_err};
@@ -86,28 +86,36 @@ pub(crate) fn lists(
     Chunk::read_leaf(file, column, group.num_rows())?.lists()
 }
 
-/// The `reason` column of [`crate::model::Rows`]: the word of each row's first reason.
+/// The `reason` column of [`crate::model::Rows`]: the word of each row's reasons.
 pub(crate) fn reasons(file: &File, group: &RowGroupMetadata) -> PolarsResult<Words> {
     let (kinds, ends) = lists(file, group, "reasons", 0)?;
     let (comments, _) = lists(file, group, "reasons", 1)?;
     if comments.codes.len() != kinds.codes.len() {
         return Err(polars_err!(ComputeError: "expected reasons of one length, found two"));
     }
-    let mut known: PlHashMap<(u32, u32), u32> = PlHashMap::new();
+    let mut known: PlHashMap<Vec<(u32, u32)>, u32> = PlHashMap::new();
+    let mut codes = Vec::new();
     let mut words = Words { codes: Vec::with_capacity(ends.len()), dictionary: Vec::new() };
     let mut first = 0;
     for end in ends {
         let end = end as usize;
-        words.codes.push(if first == end {
-            Words::NULL
-        } else {
-            *known.entry((kinds.codes[first], comments.codes[first])).or_insert_with(|| {
-                reason_word(kinds.get(first), comments.get(first)).map_or(Words::NULL, |word| {
+        let reasons = first..end.min(first + REASONS_READ);
+        codes.clear();
+        codes.extend(reasons.clone().map(|reason| (kinds.codes[reason], comments.codes[reason])));
+        let code = match known.get(&codes) {
+            _ if codes.is_empty() => Words::NULL,
+            Some(code) => *code,
+            None => {
+                let word = reasons_word(reasons.map(|reason| (kinds.get(reason), comments.get(reason))));
+                let code = word.map_or(Words::NULL, |word| {
                     words.dictionary.push(word);
                     u32::try_from(words.dictionary.len() - 1).expect("a row group has fewer rows")
-                })
-            })
-        });
+                });
+                known.insert(codes.clone(), code);
+                code
+            }
+        };
+        words.codes.push(code);
         first = end;
     }
     Ok(words)

@@ -1,7 +1,7 @@
 //! Rows and heads straight from judged reports: the road of `summary PATH`, without a store.
 
 use super::schema::{Head, Row, text_of};
-use super::values::reason_word;
+use super::values::reasons_word;
 use crate::model::{
     Accepted, DkimAuth, DkimResult, Domain, Flags, Record, Report, ReportHead, Rows, SIGNATURES_READ, SenderAuth,
     Source, Text, Verdict, Words, signature_line, speaks_of_body,
@@ -48,9 +48,12 @@ impl Collector {
         rows.count.push(row.record.count);
         rows.flags.push(flags(row.verdict));
         rows.cause.push(row.verdict.cause);
-        let reason = row.record.reasons.first().and_then(|reason| {
-            reason_word(reason.kind.as_ref().map(crate::model::ReasonType::as_str), reason.comment.as_deref())
-        });
+        let reason = reasons_word(
+            row.record
+                .reasons
+                .iter()
+                .map(|reason| (reason.kind.as_ref().map(crate::model::ReasonType::as_str), reason.comment.as_deref())),
+        );
         let signatures = signatures(row.record);
         let words: [(&mut Words, Option<&str>); 14] = [
             (&mut rows.policy_domain, text_of("policy_domain", head, row)),

@@ -37,8 +37,27 @@ pub(crate) fn sender_auth(word: &str) -> SenderAuth {
 /// What a comment says of a mail whose ARC chain passes. The rest of the comment is often another for each row.
 const ARC_PASS: &str = "arc=pass";
 
-/// The word that stands for a row's first override reason: its type, and `arc=pass` where the comment says so.
-pub(crate) fn reason_word(kind: Option<&str>, comment: Option<&str>) -> Option<Text> {
+/// Reasons of a row that are looked at.
+pub(crate) const REASONS_READ: usize = 16;
+
+/// Reasons that explain what was done with a message and nothing else about it: they count wherever they stand.
+const SPARED: [&str; 2] = ["sampled_out", "policy_test_mode"];
+
+/// The word that stands for a row's override reasons, types and comments in order: that of the first, and after it those
+/// that spared the message.
+pub(crate) fn reasons_word<'a>(reasons: impl IntoIterator<Item = (Option<&'a str>, Option<&'a str>)>) -> Option<Text> {
+    let mut reasons = reasons.into_iter().take(REASONS_READ);
+    let (kind, comment) = reasons.next()?;
+    let word = reason_word(kind, comment);
+    let later: Vec<Option<&str>> = reasons.map(|(kind, _)| kind).collect();
+    let spared = SPARED.into_iter().filter(|spared| kind != Some(spared) && later.contains(&Some(spared)));
+    spared.fold(word, |word, spared| {
+        Some(word.map_or_else(|| spared.into(), |word| Text::from(format!("{word} {spared}"))))
+    })
+}
+
+/// The word that stands for an override reason: its type, and `arc=pass` where the comment says so.
+fn reason_word(kind: Option<&str>, comment: Option<&str>) -> Option<Text> {
     let arc = comment.filter(|comment| comment.to_ascii_lowercase().contains(ARC_PASS));
     match (kind, arc) {
         (Some(kind), Some(_)) => Some(Text::from(format!("{kind} {ARC_PASS}"))),
