@@ -42,8 +42,8 @@ pub use answers::summary::{
 };
 pub use answers::trend::{Comparison, Point};
 pub use answers::{
-    Action, ActionState, Answers, Change, Confidence, HeldBy, KeyFault, Level, Losing, QuestionAnswer, Readiness,
-    Sender, SenderChange, SenderChanges, SenderName, Spoofing, Tracking, Verdict,
+    Action, ActionState, Answers, Change, Confidence, ExplainedBy, HeldBy, KeyFault, Level, Losing, QuestionAnswer,
+    Readiness, Repair, RepairCount, Sender, SenderChange, SenderChanges, SenderName, Spoofing, Tracking, Verdict,
 };
 pub use events::{
     Ended, EventChanges, EventFacts, EventKind, EventQuestion, Incident, IncidentDetails, KnownEvent, Rhythm, Severity,

@@ -4,7 +4,7 @@ use super::foreign::Foreign;
 use super::known::{Services, within};
 use super::period::{Period, date, number};
 use super::thresholds::JUDGED_DAYS;
-use crate::model::{Columns, Source, Text};
+use crate::model::{Columns, DnsHistory, Source, Text};
 use jiff::civil::Date;
 use serde::Serialize;
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
@@ -37,6 +37,8 @@ pub struct Question {
     pub services: Services,
     /// What people said of actions, by their ids.
     pub acknowledged: BTreeMap<String, Acknowledged>,
+    /// What lookups of earlier days found in DNS: it says why a sender fails since a day.
+    pub dns: Arc<DnsHistory>,
     /// The addresses to explain: the summary tells whose senders they are.
     pub watch: Option<Watched>,
     /// Judge reporters week by week within the period, as a summary of each week would: for periods of many weeks.

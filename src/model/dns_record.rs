@@ -125,6 +125,15 @@ impl DnsChange {
     }
 }
 
+/// Everything the ledger remembers of DNS.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DnsHistory {
+    /// The records and when lookups found them.
+    pub spans: Vec<DnsSpan>,
+    /// What changed between lookups, oldest first.
+    pub changes: Vec<DnsChange>,
+}
+
 /// All changes of the watched names, oldest first. An alias that points elsewhere is one change: what is seen through it
 /// is not told beside it.
 pub fn changes(spans: &[DnsSpan], watched: &[WatchedName]) -> Vec<DnsChange> {

@@ -17,7 +17,7 @@ mod words;
 
 pub use arrival::{Accepted, Original, Provenance};
 pub use auth::{DkimAuth, SpfAuth};
-pub use dns_record::{DnsChange, DnsObservation, DnsSpan, DnsValue, RecordType, WatchedName, changes};
+pub use dns_record::{DnsChange, DnsHistory, DnsObservation, DnsSpan, DnsValue, RecordType, WatchedName, changes};
 pub use domain::{Domain, ReturnPath};
 pub use finding::{Code, Finding, Findings, Quoted};
 pub use mail::{Cursor, Fate, KnownUidl, MailFacts, MailboxProgress, Message, Proof, RawMail, SenderAuth};

@@ -2,6 +2,7 @@
 //! thin.
 
 use super::Verdict;
+use super::repairs::{ExplainedBy, Repair, explain};
 use super::senders::addresses;
 use super::step::Step;
 use super::summary::DomainSummary;
@@ -51,6 +52,10 @@ pub struct Action {
     /// Its id, since when it is known, whether it is acknowledged.
     #[serde(flatten)]
     pub tracking: Tracking,
+    /// The change in DNS because of which the mail fails.
+    pub explained_by: Option<ExplainedBy>,
+    /// What came of a change in DNS that takes the cause away.
+    pub repair: Option<Repair>,
 }
 
 /// How sure an action is. What is less sure is not told.
@@ -168,6 +173,7 @@ pub(super) fn actions(
     let more = steps.len().saturating_sub(MOST) as u64;
     steps.truncate(MOST);
     track(&mut steps, &findings.view.added.question, period);
+    explain(&mut steps, &findings.view.added.question.dns, period);
     (steps, more)
 }
 
@@ -219,6 +225,8 @@ fn publish(domain: &DomainSummary, horizon: Horizon) -> Option<Action> {
         since: None,
         confidence: Confidence::High,
         tracking: Tracking::since(enough, String::new()),
+        explained_by: None,
+        repair: None,
     })
 }
 
@@ -244,6 +252,8 @@ impl Findings<'_> {
                 since: since.map(date),
                 confidence: if sure { Confidence::High } else { Confidence::Medium },
                 tracking: Tracking::since(trouble.days.first_bad(i32::MIN).map(date), String::new()),
+                explained_by: None,
+                repair: None,
             });
         }
         actions
@@ -298,6 +308,8 @@ impl Findings<'_> {
                     since: new.map(date),
                     confidence: if proven { Confidence::High } else { Confidence::Medium },
                     tracking: Tracking::since(voucher.days.first_bad(i32::MIN).map(date), String::new()),
+                    explained_by: None,
+                    repair: None,
                 });
             }
         }
@@ -324,6 +336,8 @@ impl Findings<'_> {
                 since: lost.since().map(date),
                 confidence: Confidence::High,
                 tracking: Tracking::since(None, entry.name()),
+                explained_by: None,
+                repair: None,
             };
             actions.insert((domain, path, entry.clone()), action);
         }
@@ -344,6 +358,8 @@ impl Findings<'_> {
             since: errors.days.last_mostly_good().and_then(|day| errors.days.first_bad(day + 1)).map(date),
             confidence: if errors.reporters.len() >= 3 { Confidence::High } else { Confidence::Medium },
             tracking: Tracking::since(errors.days.first_bad(i32::MIN).map(date), String::new()),
+            explained_by: None,
+            repair: None,
         };
         self.folded.spf.errors(self.horizon).map(action).collect()
     }
@@ -382,6 +398,8 @@ impl Findings<'_> {
             since: None,
             confidence: Confidence::High,
             tracking: Tracking::since(strict.first.map(date), String::new()),
+            explained_by: None,
+            repair: None,
         })
     }
 
@@ -410,6 +428,8 @@ impl Findings<'_> {
             since: None,
             confidence: Confidence::High,
             tracking: of_group(group),
+            explained_by: None,
+            repair: None,
         })
     }
 
@@ -430,6 +450,8 @@ impl Findings<'_> {
             since: None,
             confidence: if confirmed { Confidence::High } else { Confidence::Medium },
             tracking: of_group(group),
+            explained_by: None,
+            repair: None,
         })
     }
 }

@@ -42,6 +42,10 @@ pub enum ActionState {
     /// It began before the period.
     #[default]
     Open,
+    /// A change in DNS took the cause away; whether the mail passes since is not proven.
+    Published,
+    /// That worked: several reporters, several days, no failure.
+    Fixed,
 }
 
 impl ActionState {
@@ -50,6 +54,8 @@ impl ActionState {
         match self {
             Self::New => "new",
             Self::Open => "open",
+            Self::Published => "published",
+            Self::Fixed => "fixed",
         }
     }
 }
@@ -162,6 +168,8 @@ mod tests {
             since: "2026-11-12".parse().ok(),
             confidence: Confidence::High,
             tracking: Tracking::default(),
+            explained_by: None,
+            repair: None,
         }
     }
 

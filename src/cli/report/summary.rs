@@ -12,7 +12,7 @@ use crate::cli::wiring::customers::{self, CustomerChoice, KnownDomains};
 use crate::cli::wiring::period::Choice;
 use crate::cli::wiring::run::Run;
 use crate::cli::wiring::shares::Shares;
-use crate::cli::wiring::{logo, mail_summary};
+use crate::cli::wiring::{logo, mail_summary, repairs};
 use crate::present::{self, Branding, Style};
 use anyhow::anyhow;
 use clap::ValueEnum;
@@ -152,7 +152,8 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     }
     let Some(questions) = questions else {
         let (adder, exit) = asked.gather(run, &source, Adder::new(&asked.question))?;
-        let summary = adder.finish();
+        let mut summary = adder.finish();
+        repairs::count(&source, &mut summary)?;
         if args.mail_to.is_empty() {
             show(&summary, &Branding::default(), args.format, &style)?;
         } else {
@@ -173,7 +174,8 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
         return digests.make(sums.into_sums()).map(|made| exit.max(made));
     }
     for (owner, adder) in sums.into_sums() {
-        let summary = adder.finish();
+        let mut summary = adder.finish();
+        repairs::count(&source, &mut summary)?;
         let branding = logo::branding(&settings.customers[owner])?;
         if args.mail_to.is_empty() {
             show(&summary, &branding, args.format, &style)?;

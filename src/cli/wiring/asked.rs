@@ -172,5 +172,6 @@ pub(crate) fn known(store: &Store, question: &mut Question) -> Result<(), StoreE
         Some((event.id, said))
     });
     question.acknowledged = acknowledged.collect();
+    question.dns = Arc::new(store.dns_history()?);
     Ok(())
 }

@@ -9,6 +9,7 @@ pub(crate) mod mail_summary;
 pub(crate) mod mailbox_survey;
 pub(crate) mod period;
 pub(crate) mod rejections;
+pub(crate) mod repairs;
 pub(crate) mod run;
 pub(crate) mod shares;
 pub(crate) mod storeless;

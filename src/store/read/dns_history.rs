@@ -1,7 +1,7 @@
 //! What DNS said and when, read.
 
 use super::store::Store;
-use crate::model::{DnsChange, DnsSpan, WatchedName, changes};
+use crate::model::{DnsChange, DnsHistory, DnsSpan, WatchedName, changes};
 use crate::store::error::StoreError;
 use crate::store::ledger::dns_history::{names, spans};
 
@@ -50,5 +50,15 @@ impl Store {
             rows.collect()
         };
         read().map_err(ledger.failed("listing the domains"))
+    }
+
+    /// Records and changes together.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn dns_history(&self) -> Result<DnsHistory, StoreError> {
+        let spans = self.dns_spans()?;
+        let changes = changes(&spans, &self.dns_names()?);
+        Ok(DnsHistory { spans, changes })
     }
 }

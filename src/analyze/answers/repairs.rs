@@ -1,0 +1,306 @@
+//! Why a sender fails since a day, and whether a repair worked: actions joined with the history of DNS.
+//!
+//! A change explains a break only if it takes away what the sender passed by: the key of its selector, or the address in
+//! the SPF records of its return path. That it happened on the same day is not enough. What came of a repair is counted in
+//! the rows of the action's sources, by a second reading that [`RepairCount`] asks for.
+
+use super::spf_history::{Authorized, authorized, is_spf};
+use super::summary::Summary;
+use super::{Action, ActionState, Change};
+use crate::analyze::period::{date, number};
+use crate::analyze::{Foreign, Period, form};
+use crate::model::{Columns, DnsChange, DnsHistory, Flags, RecordType, Rows, Source};
+use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp, ToSpan as _, tz::Offset};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Mutex, PoisonError};
+
+/// Days by which a change may come before the first failing day: caches keep the old record for as long as its TTL.
+const DAYS_BEFORE: i32 = 3;
+/// Days by which a lookup may see a change after the first failing day.
+const DAYS_AFTER: i32 = 1;
+/// Days before a repair whose failures are compared.
+const COMPARED: i64 = 7;
+/// What proves a repair.
+const PROVING_REPORTERS: usize = 2;
+const PROVING_DAYS: i64 = 3;
+
+/// A change in DNS, named.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ExplainedBy {
+    /// The day the new state was first seen.
+    #[serde(serialize_with = "form::day")]
+    pub day: Date,
+    /// Where the record stands, or stood.
+    pub name: Foreign,
+    /// The type of the record.
+    #[serde(rename = "type")]
+    pub record_type: &'static str,
+    /// `added`, `removed` or `changed`.
+    pub change: &'static str,
+}
+
+/// What came of a change that takes the cause away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Repair {
+    /// The day a lookup first saw it.
+    #[serde(serialize_with = "form::day")]
+    pub published: Date,
+    /// The day after: from then on mail should pass.
+    #[serde(serialize_with = "form::day")]
+    pub since: Date,
+    /// Messages that failed in the seven days before `since`.
+    pub failing_before: u64,
+    /// Messages from `since` to the end of the period.
+    pub messages: u64,
+    /// Of them, those that fail DMARC.
+    pub failing: u64,
+    /// Reporters that saw these messages.
+    pub reporters: u64,
+    /// Those of them that still see failures, by name.
+    pub still_failing: Vec<Foreign>,
+}
+
+/// Join each action with the change that explains it, and with the one that repairs it.
+pub(super) fn explain(actions: &mut [Action], history: &DnsHistory, period: Option<Period>) {
+    let Some(period) = period.filter(|_| !history.changes.is_empty()) else { return };
+    for action in actions {
+        let Some((cause, repaired)) = Join::new(action, history, period).map(|join| join.changes()) else { continue };
+        action.explained_by = cause.map(named);
+        let Some(published) = repaired.map(DnsChange::day).filter(|day| *day <= period.to()) else { continue };
+        action.tracking.state = ActionState::Published;
+        action.repair = Some(Repair {
+            published,
+            since: published.saturating_add(1.day()),
+            failing_before: 0,
+            messages: 0,
+            failing: 0,
+            reporters: 0,
+            still_failing: Vec::new(),
+        });
+    }
+}
+
+fn named(change: &DnsChange) -> ExplainedBy {
+    ExplainedBy {
+        day: change.day(),
+        name: change.name.as_str().into(),
+        record_type: change.record_type.as_str(),
+        change: change.kind(),
+    }
+}
+
+/// What an action's mail passes by.
+enum Subject {
+    /// The key at this name.
+    Key(String),
+    /// The SPF record of this domain.
+    Spf(String),
+}
+
+/// An action and the changes that concern it, oldest first, up to the end of the period.
+struct Join<'a, 'h> {
+    action: &'a Action,
+    subject: Subject,
+    history: &'h DnsHistory,
+    changes: Vec<&'h DnsChange>,
+}
+
+impl<'a, 'h> Join<'a, 'h> {
+    fn new(action: &'a Action, history: &'h DnsHistory, period: Period) -> Option<Self> {
+        let subject = match &action.change {
+            Change::RepairKey { dkim_domain, selector: Some(selector), .. }
+            | Change::CheckModification { dkim_domain, selector: Some(selector), .. } => {
+                let name = format!("{}._domainkey.{}", selector.as_written(), dkim_domain.as_written());
+                Subject::Key(name.to_ascii_lowercase())
+            }
+            Change::AuthorizeSource { spf_domain, .. } | Change::RepairSpf { spf_domain } => {
+                Subject::Spf(spf_domain.as_written().to_ascii_lowercase())
+            }
+            _ => return None,
+        };
+        let policy_domain = action.policy_domain.as_written();
+        let last = period.to().saturating_add(DAYS_AFTER.days());
+        let concerns = |change: &&DnsChange| {
+            let of_subject = match &subject {
+                Subject::Key(name) => change.name == *name && change.record_type != RecordType::Mx,
+                Subject::Spf(domain) => {
+                    (change.domain == *domain || change.domain == policy_domain)
+                        && change.record_type == RecordType::Txt
+                        && change.before.iter().chain(&change.after).any(|text| is_spf(text))
+                }
+            };
+            of_subject && change.day() <= last
+        };
+        let mut changes: Vec<&'h DnsChange> = history.changes.iter().filter(concerns).collect();
+        // The same record may be looked up on behalf of several domains.
+        changes.dedup_by(|a, b| a.at == b.at && a.name == b.name && a.record_type == b.record_type);
+        (!changes.is_empty()).then_some(Self { action, subject, history, changes })
+    }
+
+    /// The change that explains the action, and the one that repairs it.
+    fn changes(&self) -> (Option<&'h DnsChange>, Option<&'h DnsChange>) {
+        let cause = self.cause();
+        (cause, self.repaired(cause))
+    }
+
+    /// The change that took away what the mail passed by, near the first day on which it fails; the one nearest to it.
+    fn cause(&self) -> Option<&'h DnsChange> {
+        let since = number(self.action.since?);
+        let near = |change: &&&DnsChange| {
+            (since - DAYS_BEFORE..=since + DAYS_AFTER).contains(&number(change.day())) && self.breaks(change)
+        };
+        self.changes.iter().filter(near).min_by_key(|change| (number(change.day()) + 1 - since).abs()).copied()
+    }
+
+    /// The last change after the cause that gives back what the mail passes by, if nothing took it away again.
+    fn repaired(&self, cause: Option<&DnsChange>) -> Option<&'h DnsChange> {
+        let begun = match (cause, self.action.since) {
+            (Some(cause), _) => cause.at,
+            (None, Some(since)) => Offset::UTC.to_timestamp(since.at(0, 0, 0, 0)).ok()?,
+            // It never passed: any change may be the one that was asked for.
+            (None, None) => Timestamp::MIN,
+        };
+        let after = || self.changes.iter().filter(|change| change.at > begun);
+        let repair = after().rfind(|change| self.restores(change))?;
+        let broken_again = after().any(|change| change.at > repair.at && self.breaks(change));
+        (!broken_again).then_some(*repair)
+    }
+
+    /// Whether a change takes away what the mail passed by.
+    fn breaks(&self, change: &DnsChange) -> bool {
+        match &self.subject {
+            Subject::Key(_) => !change.before.is_empty(),
+            Subject::Spf(domain) => self.compared(domain, change).any(|(before, after)| after < before),
+        }
+    }
+
+    /// Whether a change gives back what the mail passes by.
+    fn restores(&self, change: &DnsChange) -> bool {
+        match &self.subject {
+            Subject::Key(_) => change.after.iter().any(|text| !is_revoked(text)),
+            Subject::Spf(domain) => {
+                let mut compared = self.compared(domain, change).peekable();
+                compared.peek().is_some() && compared.all(|(before, after)| after == Authorized::Yes && before < after)
+            }
+        }
+    }
+
+    /// Whether SPF authorized each source of the action just before a change, and with it.
+    fn compared<'b>(
+        &'b self,
+        domain: &'b str,
+        change: &'b DnsChange,
+    ) -> impl Iterator<Item = (Authorized, Authorized)> + 'b {
+        let before = change.at.checked_sub(SignedDuration::from_millis(1)).unwrap_or(change.at);
+        self.action.sources.iter().map(move |source| {
+            let at = |time| authorized(self.history, domain, *source, time);
+            (at(before), at(change.at))
+        })
+    }
+}
+
+/// A key record with an empty `p=` (RFC 6376 section 3.6.1).
+fn is_revoked(text: &str) -> bool {
+    text.split(';')
+        .any(|tag| tag.split_once('=').is_some_and(|(name, value)| name.trim() == "p" && value.trim().is_empty()))
+}
+
+/// Counts what came of the repairs of a summary, in rows that are read a second time.
+#[derive(Debug)]
+pub struct RepairCount {
+    /// The actions with a repair, by source.
+    by_source: HashMap<Source, Vec<usize>>,
+    domains: Vec<(usize, String, i32)>,
+    to: i32,
+    counts: Mutex<BTreeMap<usize, Counted>>,
+}
+
+/// What the rows say of one action.
+#[derive(Debug, Default)]
+struct Counted {
+    failing_before: u64,
+    messages: u64,
+    failing: u64,
+    days: BTreeSet<i32>,
+    reporters: BTreeMap<String, u64>,
+}
+
+impl RepairCount {
+    /// The columns that it needs.
+    pub const COLUMNS: Columns = Columns::DAY
+        .with(Columns::SOURCE)
+        .with(Columns::COUNT)
+        .with(Columns::FLAGS)
+        .with(Columns::POLICY_DOMAIN)
+        .with(Columns::ORG_NAME);
+
+    /// For the repairs of a summary; `None` where it has none.
+    pub fn new(summary: &Summary) -> Option<Self> {
+        let to = number(summary.period.to?);
+        let mut by_source: HashMap<Source, Vec<usize>> = HashMap::new();
+        let mut domains = Vec::new();
+        for (at, action) in summary.actions.iter().enumerate() {
+            let Some(repair) = &action.repair else { continue };
+            domains.push((at, action.policy_domain.as_written().to_owned(), number(repair.since)));
+            for source in &action.sources {
+                by_source.entry(Some(*source).into()).or_default().push(domains.len() - 1);
+            }
+        }
+        (!domains.is_empty()).then(|| Self { by_source, domains, to, counts: Mutex::default() })
+    }
+
+    /// The days that it needs, both inclusive, and the policy domains.
+    pub fn reads(&self) -> (Date, Date, Vec<String>) {
+        let first = self.domains.iter().map(|(_, _, since)| *since).min().unwrap_or(self.to);
+        let mut domains: Vec<String> = self.domains.iter().map(|(_, domain, _)| domain.clone()).collect();
+        domains.sort();
+        domains.dedup();
+        (date(first).saturating_sub(COMPARED.days()), date(self.to), domains)
+    }
+
+    /// Add rows.
+    pub fn rows(&self, rows: &Rows) {
+        for row in 0..rows.len {
+            for repair in self.by_source.get(&rows.source[row]).into_iter().flatten() {
+                let (at, domain, since) = &self.domains[*repair];
+                if rows.policy_domain.get(row) != Some(domain) || rows.day[row] > self.to {
+                    continue;
+                }
+                let messages = u64::try_from(rows.count[row]).unwrap_or(0);
+                let failing = if rows.flags[row].has(Flags::PASS) { 0 } else { messages };
+                let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+                let counted = counts.entry(*at).or_default();
+                if rows.day[row] >= *since {
+                    counted.messages = counted.messages.saturating_add(messages);
+                    counted.failing = counted.failing.saturating_add(failing);
+                    counted.days.insert(rows.day[row]);
+                    let org_name = rows.org_name.get(row).unwrap_or_default().to_owned();
+                    let failures = counted.reporters.entry(org_name).or_default();
+                    *failures = failures.saturating_add(failing);
+                } else if i64::from(rows.day[row]) >= i64::from(*since) - COMPARED {
+                    counted.failing_before = counted.failing_before.saturating_add(failing);
+                }
+            }
+        }
+    }
+
+    /// Write into the summary what was counted. A repair that several reporters saw for days without a failure has worked.
+    pub fn finish(self, summary: &mut Summary) {
+        for (at, counted) in self.counts.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            let Some(action) = summary.actions.get_mut(at) else { continue };
+            let Some(repair) = &mut action.repair else { continue };
+            repair.failing_before = counted.failing_before;
+            repair.messages = counted.messages;
+            repair.failing = counted.failing;
+            repair.reporters = counted.reporters.len() as u64;
+            let failing = counted.reporters.iter().filter(|(_, failures)| **failures > 0);
+            repair.still_failing = failing.map(|(name, _)| name.as_str().into()).collect();
+            let days = counted.days.len() as i64;
+            if repair.failing == 0 && counted.reporters.len() >= PROVING_REPORTERS && days >= PROVING_DAYS {
+                action.tracking.state = ActionState::Fixed;
+            }
+        }
+    }
+}

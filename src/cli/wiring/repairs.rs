@@ -1,0 +1,15 @@
+//! Counts what came of repairs in DNS, for summaries of a store.
+
+use super::asked::From;
+use crate::analyze::{RepairCount, Summary};
+use crate::store::{Filter, StoreError};
+
+/// Read the rows that tell whether the repairs of a summary worked; nothing where it has none.
+pub(crate) fn count(from: &From<'_>, summary: &mut Summary) -> Result<(), StoreError> {
+    let (From::Store(store), Some(count)) = (from, RepairCount::new(summary)) else { return Ok(()) };
+    let (from, to, domains) = count.reads();
+    let filter = Filter { from: Some(from), to: Some(to), domains };
+    store.rows(&filter, RepairCount::COLUMNS, &mut |rows| count.rows(&rows))?;
+    count.finish(summary);
+    Ok(())
+}
