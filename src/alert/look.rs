@@ -6,6 +6,7 @@ use crate::analyze::{
     EventChanges, EventFacts, EventKind, EventQuestion, Incident, KnownEvent, Rhythm, Severity, compare,
     reporter_identity,
 };
+use crate::model::Owners;
 use crate::store::{AlertMemory, AlertRun, Filter, Store, StoreError, StoredEvent};
 use jiff::civil::Date;
 use jiff::tz::Offset;
@@ -30,11 +31,23 @@ pub struct AlertRules {
     pub wave_scale: f64,
     /// The mailboxes of the settings.
     pub mailboxes: Vec<String>,
+    /// Whose each domain is, by the place in `customers`.
+    pub owners: Owners,
+    /// The customers' names.
+    pub customers: Vec<String>,
 }
 
 impl Default for AlertRules {
     fn default() -> Self {
-        Self { ignored: Vec::new(), least: Severity::Info, sender_messages: 20, wave_scale: 1.0, mailboxes: Vec::new() }
+        Self {
+            ignored: Vec::new(),
+            least: Severity::Info,
+            sender_messages: 20,
+            wave_scale: 1.0,
+            mailboxes: Vec::new(),
+            owners: Owners::default(),
+            customers: Vec::new(),
+        }
     }
 }
 
@@ -199,7 +212,10 @@ fn known(event: &StoredEvent) -> Option<KnownEvent> {
 impl AlertLook {
     fn begin(&mut self, changes: &EventChanges, today: Date, rules: &AlertRules, first_run: bool, now: Timestamp) {
         for incident in &changes.begun {
-            let event = AlertEvent::begun(incident);
+            let mut event = AlertEvent::begun(incident);
+            let domain = incident.policy_domain.as_ref();
+            let owner = domain.and_then(|domain| rules.owners.of(domain.as_written()));
+            event.customer = owner.and_then(|owner| rules.customers.get(owner)).cloned();
             let old = first_run && number(incident.since) < number(today) - FIRST_RUN_DAYS;
             let unwanted = rules.ignored.contains(&incident.kind) || incident.severity < rules.least;
             let state = if old || unwanted { "known" } else { "new" };

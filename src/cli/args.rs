@@ -4,7 +4,7 @@
 
 use super::collect::{convert, enrich, fetch, ingest};
 use super::maintain::{compact, prune, rebuild, rejected, verify};
-use super::report::{ack, alert, check, export, simulate, status, summary};
+use super::report::{ack, alert, check, export, metrics, simulate, status, summary};
 use super::setup::{completions, config, man};
 use super::wiring::run::Common;
 use clap::builder::FalseyValueParser;
@@ -43,6 +43,7 @@ pub(crate) enum Command {
     Ingest(ingest::Args),
     Summary(summary::Args),
     Alert(alert::Args),
+    Metrics(metrics::Args),
     Ack(ack::Args),
     Export(export::Args),
     Convert(convert::Args),

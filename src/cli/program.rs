@@ -3,7 +3,7 @@
 use super::args::{self, Command};
 use super::collect::{convert, enrich, fetch, ingest};
 use super::maintain::{compact, prune, rebuild, rejected, verify};
-use super::report::{ack, alert, check, export, simulate, status, summary};
+use super::report::{ack, alert, check, export, metrics, simulate, status, summary};
 use super::setup::{completions, config, man};
 use super::terminal::exit::Exit;
 use super::terminal::fault::StdoutClosed;
@@ -46,6 +46,7 @@ fn dispatch(run: &Run, command: Command) -> anyhow::Result<Exit> {
         Command::Export(args) => export::run(run, &args),
         Command::Ack(args) => ack::run(run, &args),
         Command::Alert(args) => alert::run(run, &args),
+        Command::Metrics(args) => metrics::run(run, &args),
         Command::Check(args) => check::run(run, &args),
         Command::Simulate(args) => simulate::run(run, &args),
         Command::Enrich(args) => enrich::run(run, &args),

@@ -10,10 +10,14 @@ mod structured;
 mod text;
 pub mod wording;
 
+pub use markup::alert_forms::{
+    ToldEvent, alert_html, alert_plain, alert_slack, alert_template_fault, alert_templated, alert_title,
+};
 pub use markup::html::html;
 pub use markup::markdown::markdown;
 pub use structured::csv::csv;
 pub use structured::json::{SCHEMA, explanation as explain_json, json, write_json};
+pub use structured::metrics::{Metric, metrics};
 pub use text::alert::{alert_action, alert_clean, alert_end, alert_text};
 #[cfg(feature = "dns")]
 pub use text::dns_changes::dns_changes;

@@ -141,8 +141,21 @@ impl Letter {
     /// # Errors
     /// [`SendError`] where an address is none.
     pub fn compose(&self) -> Result<Mail, SendError> {
+        self.composed(&[])
+    }
+
+    /// The same with an id that only depends on this key and the recipients: readers show the mail once, however often it
+    /// is sent.
+    ///
+    /// # Errors
+    /// [`SendError`] where an address is none.
+    pub fn compose_as(&self, key: &str) -> Result<Mail, SendError> {
+        self.composed(key.as_bytes())
+    }
+
+    fn composed(&self, key: &[u8]) -> Result<Mail, SendError> {
         let from = address("from", &self.from)?;
-        let id = self.message_id(from.email.domain());
+        let id = self.message_id(from.email.domain(), key);
         let mut message = Message::builder()
             .from(from)
             .subject(self.subject.as_str())
@@ -166,12 +179,16 @@ impl Letter {
 
 impl Letter {
     /// An id under the sender's domain, as RFC 5322 section 3.6.4 advises: what else names a host may be anybody's.
-    fn message_id(&self, domain: &str) -> String {
+    fn message_id(&self, domain: &str, key: &[u8]) -> String {
         let mut hash = blake3::Hasher::new();
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        hash.update(&now.as_nanos().to_le_bytes()).update(&std::process::id().to_le_bytes());
-        for text in [&self.from, &self.to.join(","), &self.subject, &self.text] {
-            hash.update(text.as_bytes()).update(&[0]);
+        if key.is_empty() {
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            hash.update(&now.as_nanos().to_le_bytes()).update(&std::process::id().to_le_bytes());
+            for text in [&self.from, &self.to.join(","), &self.subject, &self.text] {
+                hash.update(text.as_bytes()).update(&[0]);
+            }
+        } else {
+            hash.update(key).update(&[0]).update(self.to.join(",").as_bytes());
         }
         format!("<{}.dmarquet@{domain}>", &hash.finalize().to_hex()[..32])
     }

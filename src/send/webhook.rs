@@ -75,9 +75,9 @@ impl Webhook {
                 ureq::Error::BadUri(_) => settled("expected a web address, found something else".to_owned()),
                 ureq::Error::Timeout(_) => {
                     let seconds = self.patience.as_secs();
-                    WebFailure { why: format!("{} did not answer within {seconds} s", first.host), again: true }
+                    WebFailure { why: format!("did not answer within {seconds} s"), again: true }
                 }
-                error => WebFailure { why: format!("{}: {error}", first.host), again: true },
+                error => WebFailure { why: format!("could not be reached: {error}"), again: true },
             })?;
             let status = answer.status().as_u16();
             match status {
@@ -87,8 +87,7 @@ impl Webhook {
                     let target = first.join(target);
                     let next = Origin::of(&target).map_err(settled)?;
                     if next != first {
-                        let why = format!("{} sends on to another host, {}; not followed", first.host, next.host);
-                        return Err(settled(why));
+                        return Err(settled("redirects to another host, which is not followed".to_owned()));
                     }
                     url = target;
                 }
@@ -96,12 +95,12 @@ impl Webhook {
                     let said = answer.body_mut().with_config().limit(SAID_BYTES).read_to_vec().unwrap_or_default();
                     let said = String::from_utf8_lossy(&said).split_whitespace().collect::<Vec<_>>().join(" ");
                     let said = if said.is_empty() { said } else { format!(": {said}") };
-                    let why = format!("{} answered with status {status}{said}", first.host);
+                    let why = format!("answered with status {status}{said}");
                     return Err(WebFailure { why, again: status == 408 || status == 429 || status >= 500 });
                 }
             }
         }
-        Err(settled(format!("{} sends on more than {REDIRECTS} times", first.host)))
+        Err(settled(format!("redirects more than {REDIRECTS} times")))
     }
 }
 

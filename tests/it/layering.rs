@@ -27,7 +27,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("analyze", &["model", "judge", "store::tables"]),
     ("dns", &["model", "judge"]),
     ("send", &["fetch::mailbox"]),
-    ("alert", &["analyze", "store", "present"]),
+    ("alert", &["model", "analyze", "store", "present"]),
     ("simulate", &["model", "judge", "analyze", "dns"]),
     ("present", &["model", "analyze", "dns", "ingest", "simulate"]),
     // No build for users has it.

@@ -8,6 +8,7 @@
 #![allow(dead_code, reason = "the Dovecot and the scripted server serve the unit tests of fetch/imap too")]
 
 mod acknowledge;
+mod alerts;
 mod authentic;
 mod bounds;
 mod cli_mail;

@@ -304,12 +304,13 @@ impl Rules<'_> {
         found
     }
 
-    /// The marks of senders that are large enough to be known by.
+    /// The marks of senders that are large enough to be known by, and not new any more.
     fn marks(&self) -> Vec<(String, String, i32)> {
         let mut marks = Vec::new();
         for (domain, senders) in &self.facts.senders {
-            for (mark, (_, last, messages)) in newcomers::marks(senders) {
-                if messages >= self.question.sender_messages {
+            for (mark, (first, last, messages)) in newcomers::marks(senders) {
+                let is_new = first > self.facts.today() - newcomers::NEW;
+                if !is_new && messages >= self.question.sender_messages {
                     marks.push((self.facts.name(*domain).to_string(), self.mark(mark), last));
                 }
             }

@@ -5,7 +5,7 @@ use crate::model::Source;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Days in which a sender is new.
-const NEW: i32 = 14;
+pub(crate) const NEW: i32 = 14;
 /// Days with mail.
 const DAYS: usize = 2;
 

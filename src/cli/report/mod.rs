@@ -6,6 +6,7 @@ pub(crate) mod check;
 pub(crate) mod digests;
 pub(crate) mod dns_history;
 pub(crate) mod export;
+pub(crate) mod metrics;
 pub(crate) mod observed;
 pub(crate) mod simulate;
 pub(crate) mod status;

@@ -1,8 +1,11 @@
 //! `[alert]`: what counts as an event, and who is told.
 
 use super::reader::Section;
+use super::secret;
 use crate::alert::AlertRules;
 use crate::analyze::{EventKind, Severity};
+use crate::fetch::mailbox::Secret;
+use std::path::{Path, PathBuf};
 
 /// What `[alert]` says.
 #[derive(Debug, Clone, Default)]
@@ -11,6 +14,52 @@ pub(crate) struct AlertSettings {
     pub(crate) rules: AlertRules,
     /// Who gets a mail.
     pub(crate) mail_to: Vec<String>,
+    /// Web addresses that are told.
+    pub(crate) webhooks: Vec<WebhookSettings>,
+    /// Programs that are told.
+    pub(crate) commands: Vec<CommandSettings>,
+}
+
+/// A `[[alert.webhook]]`.
+#[derive(Debug, Clone)]
+pub(crate) struct WebhookSettings {
+    /// What it is called, in messages and in the outbox.
+    pub(crate) name: String,
+    /// The address: who knows it may post too.
+    pub(crate) url: Secret,
+    /// A token for the `Authorization` header.
+    pub(crate) token: Option<Secret>,
+    /// What is posted.
+    pub(crate) format: WebhookFormat,
+    /// One more trusted root, PEM.
+    pub(crate) ca_file: Option<PathBuf>,
+}
+
+/// What is posted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum WebhookFormat {
+    /// The documented JSON.
+    Json,
+    /// `{"text": "..."}`, which Slack, Mattermost, Rocket.Chat and others take.
+    Slack,
+    /// Text with the headers of ntfy.
+    Ntfy,
+    /// A template of the user's, and the type of what it makes.
+    Template {
+        /// The template.
+        template: String,
+        /// Its `Content-Type`.
+        content_type: String,
+    },
+}
+
+/// An `[[alert.command]]`.
+#[derive(Debug, Clone)]
+pub(crate) struct CommandSettings {
+    /// What it is called.
+    pub(crate) name: String,
+    /// The program and its arguments.
+    pub(crate) program: Vec<String>,
 }
 
 /// Messages that each of two reporters sees of a wave of spoofing, where none are given.
@@ -18,10 +67,10 @@ const WAVE: f64 = 200.0;
 
 impl AlertSettings {
     /// Read the table.
-    pub(super) fn of(section: &mut Section<'_>) -> Self {
+    pub(super) fn of(section: &mut Section<'_>, folder: &Path) -> Self {
         let mut settings = Self { mail_to: section.text_or_texts("mail_to"), ..Self::default() };
         let rules = &mut settings.rules;
-        let words = EventKind::ALL.map(|kind| kind.word()).join(", ");
+        let words = EventKind::ALL.map(EventKind::word).join(", ");
         for word in section.text_or_texts("ignore") {
             match EventKind::from_word(&word) {
                 Some(kind) => rules.ignored.push(kind),
@@ -36,6 +85,78 @@ impl AlertSettings {
         if let Some(messages) = section.number("wave_messages", 1..=1_000_000) {
             rules.wave_scale = f64::from(messages) / WAVE;
         }
+        for mut section in section.tables("webhook") {
+            if let Some(webhook) = WebhookSettings::of(&mut section, folder) {
+                if settings.webhooks.iter().any(|earlier| earlier.name == webhook.name) {
+                    section.fault("name", &format!("expected a name of its own, found {:?} twice", webhook.name));
+                }
+                settings.webhooks.push(webhook);
+            }
+            section.finish();
+        }
+        for mut section in section.tables("command") {
+            let name = section.needed_text("name", "a name, as \"apprise\"").map(str::to_owned);
+            if !section.has("program") {
+                section.fault(
+                    "program",
+                    "expected the program and its arguments, as [\"apprise\", \"...\"], found no such key",
+                );
+            }
+            if let (Some(name), Some(program)) = (name, section.texts("program")) {
+                if settings.commands.iter().any(|earlier| earlier.name == name) {
+                    section.fault("name", &format!("expected a name of its own, found {name:?} twice"));
+                }
+                settings.commands.push(CommandSettings { name, program });
+            }
+            section.finish();
+        }
         settings
+    }
+}
+
+impl WebhookSettings {
+    fn of(section: &mut Section<'_>, folder: &Path) -> Option<Self> {
+        #[derive(Clone, Copy)]
+        enum Word {
+            Json,
+            Slack,
+            Ntfy,
+            Template,
+        }
+        const WORDS: [(&str, Word); 4] =
+            [("json", Word::Json), ("slack", Word::Slack), ("ntfy", Word::Ntfy), ("template", Word::Template)];
+        let name = section.needed_text("name", "a name, as \"operations\"").map(str::to_owned);
+        let url = secret::of(section, &secret::URL, folder);
+        if url.is_none() && !["url_command", "url_file", "url_env"].iter().any(|key| section.has(key)) {
+            section.fault(
+                "url_command",
+                &format!("expected one of {}, found none: who knows the address may post", secret::URL.names()),
+            );
+        }
+        let token = secret::of(section, &secret::TOKEN, folder);
+        let ca_file = section.path("ca_file", folder);
+        let format = match section.choice("format", &WORDS).unwrap_or(Word::Json) {
+            Word::Template => {
+                let template =
+                    section.needed_text("template", "the text to post, as \"{{ text }}\"").map(str::to_owned);
+                let content_type = section.text("content_type").unwrap_or("application/json").to_owned();
+                if let Some(why) = template.as_deref().and_then(crate::present::alert_template_fault) {
+                    section.fault("template", &format!("expected a template, found: {why}"));
+                }
+                WebhookFormat::Template { template: template?, content_type }
+            }
+            other => {
+                section.refuse(
+                    &["template", "content_type"],
+                    "expected it only with format = \"template\", found another",
+                );
+                match other {
+                    Word::Slack => WebhookFormat::Slack,
+                    Word::Ntfy => WebhookFormat::Ntfy,
+                    _ => WebhookFormat::Json,
+                }
+            }
+        };
+        Some(Self { name: name?, url: url?, token, format, ca_file })
     }
 }

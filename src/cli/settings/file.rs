@@ -137,11 +137,15 @@ impl Settings {
             section.finish();
         }
         if let Some(mut section) = root.table("alert") {
-            settings.alert = AlertSettings::of(&mut section);
+            settings.alert = AlertSettings::of(&mut section, folder);
             section.finish();
         }
-        settings.alert.rules.mailboxes = settings.mailboxes.iter().map(|mailbox| mailbox.name.clone()).collect();
         settings.customers = customer::all(root.tables("customer"), folder);
+        let owners = settings.owners();
+        let rules = &mut settings.alert.rules;
+        rules.mailboxes = settings.mailboxes.iter().map(|mailbox| mailbox.name.clone()).collect();
+        rules.customers = settings.customers.iter().map(|customer| customer.name.clone()).collect();
+        rules.owners = owners;
         if let Some(mut section) = root.table("smtp") {
             settings.smtp = Smtp::of(&mut section, folder);
             section.finish();

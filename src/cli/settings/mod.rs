@@ -17,6 +17,7 @@ mod secret;
 mod senders;
 mod smtp;
 
+pub(crate) use alert::{CommandSettings, WebhookFormat, WebhookSettings};
 pub(crate) use confirmed::network_of;
 pub(crate) use customer::Customer;
 pub(crate) use mailbox::secrets_of;

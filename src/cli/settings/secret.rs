@@ -16,6 +16,8 @@ pub(super) struct Keys {
 pub(super) const PASSWORD: Keys = Keys { command: "password_command", file: "password_file", env: "password_env" };
 /// `token_*`.
 pub(super) const TOKEN: Keys = Keys { command: "token_command", file: "token_file", env: "token_env" };
+/// `url_*`.
+pub(super) const URL: Keys = Keys { command: "url_command", file: "url_file", env: "url_env" };
 /// `client_secret_*`.
 pub(super) const CLIENT_SECRET: Keys =
     Keys { command: "client_secret_command", file: "client_secret_file", env: "client_secret_env" };

@@ -134,7 +134,7 @@ fn written(now: Timestamp) -> SystemTime {
 }
 
 /// The way out, with its secret.
-fn route(outlet: &Outlet) -> anyhow::Result<Route> {
+pub(super) fn route(outlet: &Outlet) -> anyhow::Result<Route> {
     match outlet {
         Outlet::Sendmail(program) => Ok(Route::Sendmail { program: program.clone(), patience: mail::PROGRAM_PATIENCE }),
         Outlet::Server { host, port, security, ehlo_name, ca_file, login } => {

@@ -1,0 +1,234 @@
+//! `metrics`: the store in numbers, for Prometheus.
+
+use crate::alert;
+use crate::analyze::{ActionState, Adder, DomainSummary, Summary};
+use crate::cli::settings::file::Settings;
+use crate::cli::settings::local_path::local_path;
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::output;
+use crate::cli::wiring::asked::{self, Asked, From};
+use crate::cli::wiring::period::Choice;
+use crate::cli::wiring::run::Run;
+use crate::present::{self, Metric};
+use crate::store::{Store, StoredEvent};
+use anyhow::Context as _;
+use jiff::tz::Offset;
+use jiff::{Timestamp, ToSpan as _};
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+const EXAMPLES: &str = "\
+The numbers of messages are those of the seven days up to yesterday. docs/alerts.md lists all metrics; packaging/ has a Grafana
+dashboard and alert rules for them. No label holds an address.
+
+Examples:
+  dmarquet metrics
+  dmarquet metrics --textfile /var/lib/prometheus/node-exporter/dmarquet.prom     for node_exporter, from cron";
+
+/// Domains that have samples of their own; the rest is summed up under `other`.
+const DOMAINS: usize = 500;
+/// The label of what is summed up.
+const OTHER: &str = "other";
+
+/// Write metrics for Prometheus: messages, spoofing, reporters, mailboxes, the store, open alerts and actions
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Replace this file at once, as node_exporter's textfile collector wants it [default: standard output]
+    #[arg(long, value_name = "FILE", value_parser = local_path())]
+    textfile: Option<PathBuf>,
+}
+
+/// Do it.
+pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+    let settings = run.settings()?;
+    let dir = run.store(&settings)?;
+    let store = Store::open(&dir)?;
+    let mut metrics = of_store(&store, run.now)?;
+    metrics.extend(of_mailboxes(&store, &settings.alert.rules.mailboxes)?);
+    metrics.extend(of_alerts(&store.events()?, run.now));
+    metrics.extend(of_week(&week(run, &settings, store)?));
+    let text = present::metrics(&metrics);
+    match &args.textfile {
+        Some(file) => replace(file, &text).with_context(|| format!("--textfile {}", file.display()))?,
+        None => output::data(text.as_bytes())?,
+    }
+    Ok(Exit::Handled)
+}
+
+/// Put a whole file in the place of the old one: a scraper sees either.
+fn replace(file: &Path, text: &str) -> std::io::Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // node_exporter reads what ends in .prom only, and never this name.
+    let mut fresh = tempfile::Builder::new().prefix(".dmarquet-").suffix(".tmp").tempfile_in(folder)?;
+    fresh.write_all(text.as_bytes())?;
+    fresh.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+    fresh.as_file().sync_all()?;
+    fresh.persist(file).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// The summary of the seven days up to yesterday.
+fn week(run: &Run, settings: &Settings, store: Store) -> anyhow::Result<Summary> {
+    let yesterday = run.today().saturating_sub(1.day());
+    let mut asked = Asked::new(run, &Choice::between(yesterday.saturating_sub(6.days()), yesterday), &[])?;
+    asked.question.services = settings.services()?;
+    asked.question.confirmed.clone_from(&settings.confirmed);
+    asked.question.own = settings.domains.iter().map(|domain| domain.as_str().into()).collect();
+    asked::known(&store, &mut asked.question)?;
+    let (adder, _) = asked.gather(run, &From::Store(store), Adder::new(&asked.question))?;
+    Ok(adder.finish())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a metric is a float")]
+fn float(number: impl TryInto<i64>) -> f64 {
+    number.try_into().unwrap_or(i64::MAX) as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a metric is a float")]
+fn seconds(at: Timestamp) -> f64 {
+    at.as_second() as f64
+}
+
+fn label(name: &'static str, value: &str) -> Vec<(&'static str, String)> {
+    vec![(name, value.to_owned())]
+}
+
+fn of_store(store: &Store, now: Timestamp) -> anyhow::Result<Vec<Metric>> {
+    let status = store.status()?;
+    let time = |name, help, at: Option<Timestamp>| {
+        at.map_or(Metric::new(name, help), |at| Metric::of(name, help, seconds(at)))
+    };
+    Ok(vec![
+        Metric::new("dmarquet_build_info", "The version of dmarquet that wrote these metrics.")
+            .with(label("version", env!("CARGO_PKG_VERSION")), 1.0),
+        Metric::of("dmarquet_metrics_timestamp_seconds", "When these metrics were written.", seconds(now)),
+        Metric::of("dmarquet_reports", "Reports in the store.", float(status.totals.reports)),
+        Metric::of("dmarquet_messages", "Messages in all reports of the store.", float(status.totals.messages)),
+        Metric::of("dmarquet_reporters", "Names under which reports came.", float(status.reporters.len())),
+        time("dmarquet_newest_report_timestamp_seconds", "When the newest report arrived.", status.newest_arrival),
+        time("dmarquet_last_commit_timestamp_seconds", "When a run last stored anything.", status.last_commit),
+        Metric::of("dmarquet_rejected_items", "Items that could not be read.", float(status.rejected.count)),
+        Metric::of("dmarquet_conflicts", "Reports that contradict one that counts.", float(status.conflicts)),
+        Metric::new("dmarquet_store_bytes", "Size of the store's files.")
+            .with(label("kind", "tables"), float(status.parts.bytes))
+            .with(label("kind", "originals"), float(status.packs.bytes))
+            .with(label("kind", "rejected"), float(status.rejected.bytes)),
+        Metric::new("dmarquet_store_files", "Files of the store.")
+            .with(label("kind", "tables"), float(status.parts.count))
+            .with(label("kind", "originals"), float(status.packs.count)),
+    ])
+}
+
+/// Of the mailboxes of the settings.
+fn of_mailboxes(store: &Store, names: &[String]) -> anyhow::Result<Vec<Metric>> {
+    let mut success = Metric::new("dmarquet_fetch_success", "Whether the last fetch of the mailbox succeeded.");
+    let mut failures =
+        Metric::new("dmarquet_fetch_failures", "Fetches of the mailbox that failed since the last success.");
+    let mut read = Metric::new("dmarquet_fetch_last_success_timestamp_seconds", "When the mailbox was last read.");
+    let mut newest =
+        Metric::new("dmarquet_mailbox_newest_report_timestamp_seconds", "When the mailbox's newest report arrived.");
+    for run in store.mailbox_runs()?.into_iter().filter(|run| names.contains(&run.mailbox)) {
+        let label = || label("mailbox", &run.mailbox);
+        success = success.with(label(), if run.failures == 0 { 1.0 } else { 0.0 });
+        failures = failures.with(label(), f64::from(run.failures));
+        if let Some(at) = run.read_at {
+            read = read.with(label(), seconds(at));
+        }
+    }
+    for name in names {
+        if let Some(at) = store.newest_of_mailbox(name)? {
+            newest = newest.with(label("mailbox", name), seconds(at));
+        }
+    }
+    Ok(vec![success, failures, read, newest])
+}
+
+fn of_alerts(events: &[StoredEvent], now: Timestamp) -> Vec<Metric> {
+    let open = alert::open_events(events, Offset::UTC.to_datetime(now).date());
+    let mut metric = Metric::new("dmarquet_open_alerts", "Alerts that go on and that nobody acknowledged.");
+    for severity in ["critical", "warning", "info"] {
+        let count = open.iter().filter(|event| event.severity == severity).count();
+        metric = metric.with(label("severity", severity), float(count));
+    }
+    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+    open.iter().for_each(|event| *kinds.entry(event.kind.as_str()).or_default() += 1);
+    let mut by_kind = Metric::new("dmarquet_open_alerts_by_kind", "The same by kind.");
+    for kind in crate::analyze::EventKind::ALL {
+        by_kind = by_kind.with(label("kind", kind.word()), float(kinds.get(kind.word()).copied().unwrap_or(0)));
+    }
+    vec![metric, by_kind]
+}
+
+/// What a domain adds up to.
+#[derive(Default, Clone, Copy)]
+struct Sums {
+    pass: u64,
+    rejected: u64,
+    quarantined: u64,
+    not_blocked: u64,
+    spoofed: u64,
+    spoofed_not_blocked: u64,
+    reports: u64,
+}
+
+impl Sums {
+    fn add(&mut self, domain: &DomainSummary) {
+        let totals = &domain.totals;
+        let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more);
+        add(&mut self.pass, totals.sums.dmarc_pass);
+        add(&mut self.rejected, totals.failing_rejected);
+        add(&mut self.quarantined, totals.failing_quarantined);
+        add(&mut self.not_blocked, totals.failing_not_blocked);
+        add(&mut self.spoofed, domain.spoofing.messages);
+        add(&mut self.spoofed_not_blocked, domain.spoofing.not_blocked());
+        add(&mut self.reports, totals.reports);
+    }
+}
+
+/// Of the last seven days. The largest domains have samples of their own: strangers cannot make more series than that.
+fn of_week(summary: &Summary) -> Vec<Metric> {
+    let mut sums: BTreeMap<String, Sums> = BTreeMap::new();
+    // Own domains first: of any other only the word of whoever sent the report says that it is the reader's.
+    let mut domains: Vec<&DomainSummary> = summary.domains.iter().collect();
+    domains.sort_by_key(|domain| !domain.vouched);
+    for (place, domain) in domains.into_iter().enumerate() {
+        let name = if place < DOMAINS { domain.policy_domain.as_written() } else { OTHER };
+        sums.entry(name.to_owned()).or_default().add(domain);
+    }
+    let mut messages = Metric::new(
+        "dmarquet_week_messages",
+        "Messages of the seven days up to yesterday, by DMARC result and what receivers did with them.",
+    );
+    let mut spoofed =
+        Metric::new("dmarquet_week_spoofed_messages", "Of them, those that nothing connects to the domain.");
+    let mut reports = Metric::new("dmarquet_week_reports", "Reports on the seven days up to yesterday.");
+    for (domain, sums) in &sums {
+        let by = |result: &str, disposition: &str| {
+            let labels = [("policy_domain", domain.as_str()), ("result", result), ("disposition", disposition)];
+            labels.into_iter().map(|(label, value)| (label, value.to_owned())).collect::<Vec<_>>()
+        };
+        messages = messages
+            .with(by("pass", "none"), float(sums.pass))
+            .with(by("fail", "reject"), float(sums.rejected))
+            .with(by("fail", "quarantine"), float(sums.quarantined))
+            .with(by("fail", "none"), float(sums.not_blocked));
+        let blocked = |word: &str| vec![("policy_domain", domain.clone()), ("blocked", word.to_owned())];
+        spoofed = spoofed
+            .with(blocked("yes"), float(sums.spoofed.saturating_sub(sums.spoofed_not_blocked)))
+            .with(blocked("no"), float(sums.spoofed_not_blocked));
+        reports = reports.with(label("policy_domain", domain), float(sums.reports));
+    }
+    let count = |wanted: &dyn Fn(&crate::analyze::Tracking) -> bool| {
+        float(summary.actions.iter().filter(|action| wanted(&action.tracking)).count())
+    };
+    let actions = Metric::new("dmarquet_open_actions", "Actions that the summary of these days asks for.")
+        .with(label("state", "new"), count(&|tracking| !tracking.folded && tracking.state == ActionState::New))
+        .with(label("state", "open"), count(&|tracking| !tracking.folded && tracking.state == ActionState::Open))
+        .with(label("state", "acknowledged"), count(&|tracking| tracking.folded));
+    let reporters =
+        Metric::of("dmarquet_week_reporters", "Names under which those reports came.", float(summary.totals.reporters));
+    vec![messages, spoofed, reports, reporters, actions]
+}
