@@ -3,7 +3,7 @@
 use super::foreign::Foreign;
 use crate::model::Cause;
 use jiff::civil::Date;
-use serde::Serializer;
+use serde::{Serializer, ser::SerializeMap as _};
 
 /// A day as `2026-11-22`.
 pub(crate) fn day<S: Serializer>(day: &Date, serializer: S) -> Result<S::Ok, S::Error> {
@@ -21,6 +21,14 @@ pub(crate) fn day_or_null<S: Serializer>(day: &Option<Date>, serializer: S) -> R
 /// Days in an array.
 pub(crate) fn days<S: Serializer>(days: &[Date], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(days.iter().map(Date::to_string))
+}
+
+/// A number of blocked messages, under both of its names.
+pub(crate) fn blocked<S: Serializer>(blocked: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut names = serializer.serialize_map(Some(2))?;
+    names.serialize_entry("blocked", blocked)?;
+    names.serialize_entry("stopped", blocked)?;
+    names.end()
 }
 
 /// A list that others share.

@@ -35,12 +35,12 @@ pub(crate) mod weeks;
 pub use answers::attributed::{AttributedMail, MailResults, MailRow, MailSender, ReportedSignature};
 pub use answers::explain::{ExplainedRow, Explainer, Explanation};
 pub use answers::policies::PolicyChange;
-pub use answers::reporters::{MissingDays, SilentDomain, SilentReporter};
+pub use answers::reporters::{MissingDays, ReportedDay, ReporterDays, SilentDomain, SilentReporter};
 pub use answers::summary::{
     Changes, Days, DomainSummary, LoneReporter, LongReport, PolicySeen, Quality, RepeatedReports, SCHEMA, Subdomain,
     Summary, Totals,
 };
-pub use answers::trend::{Comparison, Point};
+pub use answers::trend::{Comparison, FailingBy, Point};
 pub use answers::{
     Action, ActionState, Answers, Change, Confidence, ExplainedBy, HeldBy, KeyFault, Level, Losing, QuestionAnswer,
     Readiness, Repair, RepairCount, Sender, SenderChange, SenderChanges, SenderName, Spoofing, Tracking, Verdict,

@@ -14,6 +14,7 @@ pub use markup::alert_forms::{
     ToldEvent, alert_html, alert_plain, alert_slack, alert_template_fault, alert_templated, alert_title,
 };
 pub use markup::html::html;
+pub use markup::mail::{SummaryMail, mail, subject as mail_subject};
 pub use markup::markdown::markdown;
 pub use structured::csv::csv;
 pub use structured::json::{SCHEMA, explanation as explain_json, json, write_json};

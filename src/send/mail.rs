@@ -135,6 +135,24 @@ impl Header for AutoSubmitted {
     }
 }
 
+/// RFC 2919: what the mails of this sender have in common, so that a reader can file them.
+#[derive(Debug, Clone)]
+struct ListId(String);
+
+impl Header for ListId {
+    fn name() -> HeaderName {
+        HeaderName::new_from_ascii_str("List-Id")
+    }
+
+    fn parse(text: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self(text.to_owned()))
+    }
+
+    fn display(&self) -> HeaderValue {
+        HeaderValue::new(Self::name(), self.0.clone())
+    }
+}
+
 impl Letter {
     /// Put the mail together: `multipart/alternative`, text first.
     ///
@@ -156,11 +174,13 @@ impl Letter {
     fn composed(&self, key: &[u8]) -> Result<Mail, SendError> {
         let from = address("from", &self.from)?;
         let id = self.message_id(from.email.domain(), key);
+        let list = ListId(format!("DMARC reports <dmarquet.{}>", from.email.domain()));
         let mut message = Message::builder()
             .from(from)
             .subject(self.subject.as_str())
             .date(self.date)
             .message_id(Some(id))
+            .header(list)
             .header(AutoSubmitted);
         for to in &self.to {
             message = message.to(address("to", to)?);

@@ -156,7 +156,8 @@ fn what_a_stranger_wrote_is_inert_in_every_form_in_the_mail_and_in_the_explanati
         let done = work.run(asked.iter().chain(options));
         let said = if options == mail { decoded(&done.stdout) } else { vec![done.stdout.clone()] };
         for said in &said {
-            assert!(said.contains("1111:2222:"), "{options:?}: {done:#?}");
+            // Where a name is long, HTML says where it may break.
+            assert!(said.replace("<wbr>", "").contains("1111:2222:"), "{options:?}: {done:#?}");
             let raw = said.chars().find(|char| {
                 matches!(char, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\u{7f}'..='\u{9f}' | '\u{202e}' | '\u{e0041}')
             });

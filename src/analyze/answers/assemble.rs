@@ -3,7 +3,7 @@
 use super::actions::{self, Findings};
 use super::changes::{self, Surroundings};
 use super::readiness::{DomainFacts, readiness};
-use super::reporters::{Attendance, Silence};
+use super::reporters::{self, Attendance, Silence};
 use super::step::Step;
 use super::summary::{Days, DomainSummary, SCHEMA, Subdomain};
 use super::trend::{self, Windows};
@@ -74,12 +74,14 @@ pub(crate) fn summary(added: &Added) -> Summary {
     }
     let findings = Findings { view: &view, folded: &folded, history: &history, horizon };
     let (actions, more_actions) = actions::actions(&findings, &domains, period);
+    let trend = trend::series(&view, &folded, None, period);
     let mut summary = Summary {
         schema: SCHEMA,
         period: days(period),
         totals: totals::whole(&view, &by_domain),
-        comparison: Windows::new(&view, None).comparison(),
-        trend: trend::series(&view, None, period),
+        comparison: Windows::new(&view, None).comparison(&trend),
+        trend,
+        reporting: reporters::by_day(&view, period),
         answers: super::Answers::default(),
         spoofing,
         actions,
@@ -154,11 +156,12 @@ impl Domains<'_> {
             passed: self.history.passed.get(&domain).copied().unwrap_or_default(),
             silent_reporters: self.missed(domain),
         };
+        let trend = trend::series(view, self.folded, Some(domain), self.period);
         DomainSummary {
             vouched: totals.sums.dmarc_pass > 0 || self.is_own(view.word(domain)),
             totals: *totals,
-            comparison: windows.comparison(),
-            trend: trend::series(view, Some(domain), self.period),
+            comparison: windows.comparison(&trend),
+            trend,
             readiness: readiness(view, folded, facts),
             policy,
             spoofing: Spoofing::of(view, folded, (self.listed, &name), &windows.reported()),

@@ -111,6 +111,21 @@ fn seen(days: &[&Vec<(&Policy, u64)>]) -> PolicySeen {
     }
 }
 
+/// The `p` at the end of each period of so many days; `None` where no report says.
+pub(crate) fn by_period(
+    view: &View<'_>,
+    domain: u32,
+    starts: impl Iterator<Item = i32>,
+    length: i32,
+) -> Vec<Option<Foreign>> {
+    let days = days(view, domain);
+    let at_end = |start: i32| {
+        let last = last_two(days.range(start..start.saturating_add(length)));
+        prevailing(&TAGS[0], last.into_iter()).map(Foreign::from)
+    };
+    starts.map(at_end).collect()
+}
+
 /// What changed in the period, in the order of the tags.
 pub(crate) fn changes(view: &View<'_>, domain: u32) -> Vec<PolicyChange> {
     let days = days(view, domain);

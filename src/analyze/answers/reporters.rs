@@ -3,7 +3,7 @@
 
 use crate::analyze::foreign::Foreign;
 use crate::analyze::form;
-use crate::analyze::period::{date, number};
+use crate::analyze::period::{Period, date, number};
 use crate::analyze::senders::View;
 use crate::analyze::sums::Rate;
 use crate::analyze::sums::heads::Reports;
@@ -61,6 +61,81 @@ pub struct MissingDays {
     /// The days.
     #[serde(serialize_with = "form::days")]
     pub days: Vec<Date>,
+}
+
+/// What a reporter sent on each day of the period.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReporterDays {
+    /// Its name; `None`: all others.
+    pub org_name: Option<Foreign>,
+    /// How many reporters it stands for.
+    pub reporters: u64,
+    /// Messages in its reports.
+    pub messages: u64,
+    /// One entry a day of the period.
+    pub days: Vec<ReportedDay>,
+}
+
+/// What was reported on one day.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct ReportedDay {
+    /// Reports.
+    pub reports: u64,
+    /// Their messages.
+    pub messages: u64,
+    /// Their messages that pass.
+    pub dmarc_pass: u64,
+}
+
+/// So many reporters are told of day by day, the rest as one.
+const BY_DAY: usize = 12;
+
+/// Who reported on which day of the period; empty where that is longer than a week, or nobody did.
+pub(crate) fn by_day(view: &View<'_>, period: Option<Period>) -> Vec<ReporterDays> {
+    let Some(period) = period.filter(|period| period.days() <= 7) else { return Vec::new() };
+    let (first, length) = (number(period.from()), usize::try_from(period.days()).unwrap_or(0));
+    let mut reporters: BTreeMap<u32, Vec<ReportedDay>> = BTreeMap::new();
+    for ((_, reporter, day), reports) in &view.added.common.heads.reports {
+        let place =
+            day.checked_sub(first).and_then(|place| usize::try_from(place).ok()).filter(|place| *place < length);
+        if let Some(place) = place {
+            let days = reporters.entry(*reporter).or_insert_with(|| vec![ReportedDay::default(); length]);
+            days[place].merge(reports.all.number, reports.all.messages, reports.all.dmarc_pass);
+        }
+    }
+    let of = |(reporter, days): (u32, Vec<ReportedDay>)| ReporterDays {
+        org_name: Some(view.reporter(reporter).unwrap_or_default()),
+        reporters: 1,
+        messages: days.iter().fold(0_u64, |sum, day| sum.saturating_add(day.messages)),
+        days,
+    };
+    let mut reporters: Vec<ReporterDays> = reporters.into_iter().map(of).collect();
+    reporters.sort_by(|a, b| (b.messages, &a.org_name).cmp(&(a.messages, &b.org_name)));
+    let rest = reporters.split_off(reporters.len().min(BY_DAY));
+    if !rest.is_empty() {
+        let mut others = ReporterDays {
+            org_name: None,
+            reporters: rest.len() as u64,
+            messages: 0,
+            days: vec![ReportedDay::default(); length],
+        };
+        for reporter in &rest {
+            others.messages = others.messages.saturating_add(reporter.messages);
+            for (sum, day) in others.days.iter_mut().zip(&reporter.days) {
+                sum.merge(day.reports, day.messages, day.dmarc_pass);
+            }
+        }
+        reporters.push(others);
+    }
+    reporters
+}
+
+impl ReportedDay {
+    fn merge(&mut self, reports: u64, messages: u64, dmarc_pass: u64) {
+        self.reports = self.reports.saturating_add(reports);
+        self.messages = self.messages.saturating_add(messages);
+        self.dmarc_pass = self.dmarc_pass.saturating_add(dmarc_pass);
+    }
 }
 
 /// What one reporter sent, or was sent on one domain, by day.

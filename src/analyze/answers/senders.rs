@@ -1,7 +1,7 @@
 //! Senders as the user sees them: the failing first, in the order of what a person can fix, the spoofing tail folded.
 
 use crate::analyze::period::date;
-use crate::analyze::senders::{Evidence, Folded, Identity, Role, SenderGroup, View};
+use crate::analyze::senders::{Evidence, Folded, Identity, Role, SenderGroup, View, fails_visibly};
 use crate::analyze::sums::interner::NONE;
 use crate::analyze::thresholds::STAYING_WEEKS;
 use crate::analyze::{Foreign, Sums, form};
@@ -64,6 +64,13 @@ pub struct Sender {
     /// The last day.
     #[serde(serialize_with = "form::day")]
     pub last_seen: Date,
+}
+
+impl Sender {
+    /// It is the reader's, and so much of its mail fails that it is worth a repair.
+    pub fn needs_repair(&self) -> bool {
+        matches!(self.who.role, Role::Own | Role::Vendor) && fails_visibly(self.sums.failing(), self.sums.messages)
+    }
 }
 
 /// The senders of the period in reading order. Suspects that do not stand out are left to the tail.

@@ -2,10 +2,10 @@
 
 use super::senders::Sender;
 use super::trend::median;
-use crate::analyze::Foreign;
 use crate::analyze::senders::{DomainFold, Role, View};
 use crate::analyze::sums::Messages;
 use crate::analyze::thresholds::{NO_STRAY, WAVE, WAVE_NOT_BLOCKED_ONE_IN, WAVE_TIMES};
+use crate::analyze::{Foreign, form};
 use serde::Serialize;
 
 /// How many periods before this one tell what is usual.
@@ -16,7 +16,8 @@ const USUAL: usize = 7;
 pub struct Spoofing {
     /// Messages.
     pub messages: u64,
-    /// Of them, those that receivers rejected or quarantined.
+    /// Of them, those that receivers rejected or quarantined. In JSON also as `stopped`, its name in version 1.
+    #[serde(flatten, serialize_with = "form::blocked")]
     pub blocked: u64,
     /// Addresses.
     pub addresses: u64,

@@ -6,7 +6,7 @@ use super::changes::SenderChanges;
 use super::policies::PolicyChange;
 use super::questions::Answers;
 use super::readiness::Readiness;
-use super::reporters::{MissingDays, SilentDomain, SilentReporter};
+use super::reporters::{MissingDays, ReporterDays, SilentDomain, SilentReporter};
 use super::senders::Sender;
 use super::spoofing::Spoofing;
 use super::trend::{Comparison, Point};
@@ -55,6 +55,9 @@ pub struct Summary {
     /// The senders that hold a source that the question watches, suspects too small to be listed among them.
     #[serde(skip)]
     pub watched: Vec<Sender>,
+    /// Of a week or less: who reported on which of its days, most messages first. Those that are not among the first twelve are
+    /// added up in a last entry without a name.
+    pub reporting: Vec<ReporterDays>,
     /// What the numbers cannot be trusted for.
     pub quality: Quality,
 }

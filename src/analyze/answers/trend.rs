@@ -1,9 +1,11 @@
 //! The period against those before it. In: exact sums by domain and day. Out: a series of points, the change from the one
 //! before and against the median of the last four, and whether the change is more than noise.
 
+use super::policies;
+use crate::analyze::foreign::Foreign;
 use crate::analyze::form;
 use crate::analyze::period::{Period, date, number, week_name};
-use crate::analyze::senders::View;
+use crate::analyze::senders::{DomainFold, Folded, View};
 use crate::analyze::sums::{Rate, Sums};
 use jiff::{ToSpan, civil::Date};
 use serde::Serialize;
@@ -27,6 +29,26 @@ pub struct Point {
     pub messages: u64,
     /// Those that pass.
     pub dmarc_pass: u64,
+    /// Those that fail, by who sent them as judged today; `None` where there is no history.
+    pub failing: Option<FailingBy>,
+    /// Own senders and services of which ten messages or more fail, and a hundred or one in a hundred; `None` where there is
+    /// no history.
+    pub senders_to_fix: Option<u64>,
+    /// The policy, `p`, that reports of its last days show; `None` over several domains, and where none says.
+    pub policy: Option<Foreign>,
+}
+
+/// Failing messages by who sent them. They add up to all that fail.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct FailingBy {
+    /// The domains' own senders and services.
+    pub yours: u64,
+    /// Forwarders and mailing lists.
+    pub forwarded: u64,
+    /// Senders that are unclear, and mail that no verdict counts: temporary errors, reports that came twice.
+    pub unclear: u64,
+    /// Probably spoofed.
+    pub spoofed: u64,
 }
 
 /// The period against earlier ones that have data.
@@ -42,6 +64,10 @@ pub struct Comparison {
     pub pass_rate_usual: f64,
     /// Of how many periods.
     pub periods: u64,
+    /// The median of their spoofed messages.
+    pub spoofed_usual: u64,
+    /// The median of their senders to fix.
+    pub senders_to_fix_usual: u64,
     /// The pass rate is outside all it was before, by a point or more, and by more than chance.
     pub rate_moved: bool,
     /// The number of messages is outside all it was before, and twice or half of the usual.
@@ -88,8 +114,8 @@ impl Windows {
         self.before().iter().filter(|sums| sums.messages > 0).count()
     }
 
-    /// The comparison; null where nothing earlier has data.
-    pub(crate) fn comparison(&self) -> Option<Comparison> {
+    /// The comparison, of periods that `trend` tells more of; `None` where nothing earlier has data.
+    pub(crate) fn comparison(&self, trend: &[Point]) -> Option<Comparison> {
         let before: Vec<&Sums> = self.before().iter().filter(|sums| sums.messages > 0).collect();
         let usual: Vec<&Sums> = before.iter().rev().take(USUAL).copied().collect();
         if usual.is_empty() {
@@ -106,6 +132,8 @@ impl Windows {
             messages_usual,
             pass_rate_usual,
             periods: usual.len() as u64,
+            spoofed_usual: usual_of(trend, |point| point.failing.map(|failing| failing.spoofed)),
+            senders_to_fix_usual: usual_of(trend, |point| point.senders_to_fix),
             rate_moved: rate_moved(self.asked(), &before, 0.01),
             volume_moved: self.volume_moved(&before, messages_usual),
         })
@@ -177,6 +205,12 @@ fn standard_error(a: f64, of_a: u64, b: f64, of_b: u64) -> f64 {
     (pooled * (1.0 - pooled) * (1.0 / of_a as f64 + 1.0 / of_b as f64)).sqrt()
 }
 
+/// The median of a figure of the last four earlier periods with data; 0 where there is none.
+fn usual_of(trend: &[Point], figure: impl Fn(&Point) -> Option<u64>) -> u64 {
+    let before = trend.iter().rev().skip(1).filter(|point| point.messages > 0);
+    median(before.take(USUAL).filter_map(figure).collect()).unwrap_or(0)
+}
+
 /// The median; the lower of two middle ones. Null of nothing.
 pub(crate) fn median(mut numbers: Vec<u64>) -> Option<u64> {
     numbers.sort_unstable();
@@ -189,7 +223,7 @@ fn median_share(mut shares: Vec<f64>) -> Option<f64> {
 }
 
 /// The series of a domain, or of all: the last eight periods; without history, the last eight ISO weeks there are.
-pub(crate) fn series(view: &View<'_>, domain: Option<u32>, asked: Option<Period>) -> Vec<Point> {
+pub(crate) fn series(view: &View<'_>, folded: &Folded, domain: Option<u32>, asked: Option<Period>) -> Vec<Point> {
     let mut points: BTreeMap<i32, (u64, u64)> = BTreeMap::new();
     let Some(asked) = asked else { return Vec::new() };
     let by_windows = view.added.scope.asked > 0;
@@ -210,12 +244,37 @@ pub(crate) fn series(view: &View<'_>, domain: Option<u32>, asked: Option<Period>
             *passing = passing.saturating_add(sums.dmarc_pass);
         }
     }
+    let folds: Vec<&DomainFold> = match domain {
+        Some(domain) => folded.domains.get(&domain).into_iter().collect(),
+        None => folded.domains.values().collect(),
+    };
+    let policies = domain.map(|domain| policies::by_period(view, domain, points.keys().copied(), length));
+    let mut policies = policies.unwrap_or_default().into_iter();
+    let first = (number(asked.from())).saturating_sub(i32::from(view.added.scope.asked).saturating_mul(length));
     let point = |(start, (messages, dmarc_pass)): (i32, (u64, u64))| {
         let from = date(start);
         let week = (length == 7 && from == monday(from)).then(|| week_name(from));
-        Point { from, week, messages, dmarc_pass }
+        let window = usize::try_from((start - first) / length).ok().filter(|_| by_windows);
+        Point {
+            from,
+            week,
+            messages,
+            dmarc_pass,
+            failing: window.map(|window| failing(&folds, window, messages - dmarc_pass)),
+            senders_to_fix: window.map(|window| folds.iter().map(|fold| fold.failing.to_fix[window]).sum()),
+            policy: policies.next().flatten(),
+        }
     };
     points.into_iter().map(point).collect()
+}
+
+/// Of so many failing messages of a window, who sent them.
+fn failing(folds: &[&DomainFold], window: usize, all: u64) -> FailingBy {
+    let sum = |of: &dyn Fn(&DomainFold) -> u64| folds.iter().fold(0_u64, |sum, fold| sum.saturating_add(of(fold)));
+    let spoofed = sum(&|fold| fold.spoofing.windows[window].0).min(all);
+    let yours = sum(&|fold| fold.failing.yours[window]).min(all - spoofed);
+    let forwarded = sum(&|fold| fold.failing.forwarded[window]).min(all - spoofed - yours);
+    FailingBy { yours, forwarded, unclear: all - spoofed - yours - forwarded, spoofed }
 }
 
 /// The Monday of a day's week.
@@ -246,7 +305,7 @@ mod tests {
     fn volumes_move_by_half_or_twice_at_least_reporter_by_reporter() {
         let moved = |now| {
             Windows { sums: vec![sums(1000, 1), sums(1200, 1), sums(900, 1), sums(now, 1)], like_for_like: (now, 1000) }
-                .comparison()
+                .comparison(&[])
                 .unwrap()
                 .volume_moved
         };
@@ -256,16 +315,16 @@ mod tests {
             sums: vec![sums(1000, 1), sums(1200, 1), sums(900, 1), sums(7000, 1)],
             like_for_like: (7000, 6800),
         };
-        assert!(!more_days.comparison().unwrap().volume_moved, "the same mail a day, on more days");
+        assert!(!more_days.comparison(&[]).unwrap().volume_moved, "the same mail a day, on more days");
     }
 
     #[test]
     fn weeks_without_data_are_no_baseline() {
         let windows =
             Windows { sums: vec![sums(0, 0), sums(100, 90), sums(0, 0), sums(100, 95)], like_for_like: (100, 100) };
-        let comparison = windows.comparison().unwrap();
+        let comparison = windows.comparison(&[]).unwrap();
         assert_eq!((comparison.messages_before, comparison.messages_usual, comparison.periods), (None, 100, 1));
-        assert_eq!(Windows { sums: vec![sums(0, 0), sums(5, 5)], like_for_like: (5, 5) }.comparison(), None);
+        assert_eq!(Windows { sums: vec![sums(0, 0), sums(5, 5)], like_for_like: (5, 5) }.comparison(&[]), None);
     }
 
     #[test]

@@ -88,6 +88,19 @@ pub(crate) struct DomainFold {
     pub(crate) spoofing: SpoofingSums,
     /// Messages of suspects in the period.
     pub(crate) suspects: u64,
+    pub(crate) failing: FailingSums,
+}
+
+/// Failing messages by window and by who sent them, all of them: no verdict hangs on these. Those of suspects are in
+/// [`SpoofingSums`].
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct FailingSums {
+    /// Of own senders and services.
+    pub(crate) yours: [u64; WINDOWS],
+    /// Of forwarders and mailing lists.
+    pub(crate) forwarded: [u64; WINDOWS],
+    /// Own senders and services that fail visibly.
+    pub(crate) to_fix: [u64; WINDOWS],
 }
 
 /// Failing messages of suspects.
@@ -346,6 +359,7 @@ impl DomainFold {
             Role::Suspect => self.spoofing.add(group, view.added.scope.asked),
         }
         self.suspects = self.suspects.saturating_add(if group.role == Role::Suspect { group.sums.messages } else { 0 });
+        self.failing.add(group);
         let holds = matches!(group.role, Role::Own | Role::Vendor | Role::Unclear)
             && (counts.failing.weeks.0 > 0 || counts.failing.period.0 > 0)
             && !group.repaired;
@@ -381,6 +395,7 @@ impl DomainFold {
         self.reporters.merge(&other.reporters);
         self.spoofing.merge(&other.spoofing);
         self.suspects = self.suspects.saturating_add(other.suspects);
+        self.failing.merge(&other.failing);
         for (key, holder) in other.holding {
             match self.holding.entry(key) {
                 std::collections::hash_map::Entry::Occupied(mut known) => known.get_mut().merge(view, holder),
@@ -390,6 +405,37 @@ impl DomainFold {
             }
         }
     }
+}
+
+impl FailingSums {
+    fn add(&mut self, group: &SenderGroup) {
+        let sums = match group.role {
+            Role::Own | Role::Vendor => &mut self.yours,
+            Role::Forwarder | Role::List => &mut self.forwarded,
+            Role::Unclear | Role::Suspect => return,
+        };
+        let yours = matches!(group.role, Role::Own | Role::Vendor);
+        for (window, (messages, passing)) in group.windows.into_iter().enumerate() {
+            let failing = messages - passing.min(messages);
+            sums[window] = sums[window].saturating_add(failing);
+            self.to_fix[window] += u64::from(yours && fails_visibly(failing, messages));
+        }
+    }
+
+    pub(crate) fn merge(&mut self, other: &Self) {
+        for (sums, more) in [
+            (&mut self.yours, &other.yours),
+            (&mut self.forwarded, &other.forwarded),
+            (&mut self.to_fix, &other.to_fix),
+        ] {
+            sums.iter_mut().zip(more).for_each(|(sum, more)| *sum = sum.saturating_add(*more));
+        }
+    }
+}
+
+/// Whether so many of a sender's messages fail that it is worth a repair: ten or more, and a hundred or one in a hundred.
+pub(crate) fn fails_visibly(failing: u64, messages: u64) -> bool {
+    failing >= NO_CHANCE && (failing >= 100 || failing.saturating_mul(100) >= messages)
 }
 
 impl SpoofingSums {

@@ -16,7 +16,7 @@ pub(crate) mod weights;
 
 pub(crate) use auth_pattern::{Breakage, SigningKey};
 pub(crate) use classify::Identity;
-pub(crate) use fold::{DomainFold, Folded, Governs, HolderKey, fold};
+pub(crate) use fold::{DomainFold, Folded, Governs, HolderKey, fails_visibly, fold};
 pub(crate) use group::{OfTimes, SenderGroup, WINDOWS};
 pub(crate) use history::{History, Horizon};
 pub(crate) use reporter_set::ReporterSet;

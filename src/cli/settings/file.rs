@@ -41,6 +41,8 @@ pub(crate) struct Settings {
     pub(crate) smtp: Option<Smtp>,
     /// What counts as an event, and who is told.
     pub(crate) alert: AlertSettings,
+    /// Where the archive of static pages is published.
+    pub(crate) site: Option<String>,
     /// The file all this comes from.
     pub(crate) file: Option<PathBuf>,
 }
@@ -146,6 +148,17 @@ impl Settings {
         rules.mailboxes = settings.mailboxes.iter().map(|mailbox| mailbox.name.clone()).collect();
         rules.customers = settings.customers.iter().map(|customer| customer.name.clone()).collect();
         rules.owners = owners;
+        if let Some(mut section) = root.table("site") {
+            settings.site = section.text("url").map(str::to_owned);
+            let plain = |url: &str| url.starts_with("https://") || url.starts_with("http://");
+            if settings.site.as_deref().is_some_and(|url| !plain(url) || url.contains(['"', '<', '>', ' '])) {
+                section.fault(
+                    "url",
+                    "expected the address of the pages, as \"https://dmarc.example.com/\", found another",
+                );
+            }
+            section.finish();
+        }
         if let Some(mut section) = root.table("smtp") {
             settings.smtp = Smtp::of(&mut section, folder);
             section.finish();

@@ -7,7 +7,7 @@ use crate::cli::settings::file::Settings;
 use crate::cli::terminal::fault::Hint as _;
 use crate::cli::terminal::output;
 use crate::fetch::mailbox::account;
-use crate::present::{self, Branding, Style};
+use crate::present::{self, Branding};
 use crate::send::{Letter, Mail, Outbox, RefusedRecipient, Route, Security, Server, mail};
 
 use anyhow::{Context as _, anyhow};
@@ -32,7 +32,8 @@ pub(crate) fn send(
     summary: &Summary,
     dry_run: bool,
 ) -> anyhow::Result<()> {
-    let addressing = Addressing { to: to.to_vec(), subject: subject(summary), ..Addressing::default() };
+    let subject = present::mail_subject(summary);
+    let addressing = Addressing { to: to.to_vec(), subject, ..Addressing::default() };
     let mail = compose(run, settings, summary, &addressing)?;
     if dry_run {
         return output::data(mail.bytes());
@@ -55,14 +56,15 @@ pub(crate) fn compose(
     addressing: &Addressing<'_>,
 ) -> anyhow::Result<Mail> {
     let smtp = settings.smtp.as_ref().ok_or_else(no_smtp)?;
-    let (style, Addressing { to, subject, reply_to, branding }) = (Style::default(), addressing);
+    let Addressing { to, subject, reply_to, branding } = addressing;
+    let present::SummaryMail { text, html, .. } = present::mail(summary, branding, settings.site.as_deref());
     let letter = Letter {
         from: smtp.from.clone(),
         to: to.clone(),
         reply_to: reply_to.map(str::to_owned),
         subject: subject.clone(),
-        text: present::text(summary, branding, &style),
-        html: present::html(summary, branding, &style),
+        text,
+        html,
         date: written(run.now),
     };
     Ok(letter.compose()?)
@@ -88,14 +90,6 @@ pub(crate) fn is_of(refused: &RefusedRecipient, address: &str) -> bool {
 pub(crate) fn named(refused: &[RefusedRecipient]) -> String {
     let one = |refused: &RefusedRecipient| format!("{}: the server {}", refused.address, refused.why);
     refused.iter().map(one).collect::<Vec<_>>().join("; ")
-}
-
-fn subject(summary: &Summary) -> String {
-    match (&summary.period.week, days(summary)) {
-        (Some(week), _) => format!("DMARC summary {week}"),
-        (None, Some(days)) => format!("DMARC summary {days}"),
-        (None, None) => "DMARC summary: no reports".to_owned(),
-    }
 }
 
 /// The subject of a customer's mail, with what it asks for in it.

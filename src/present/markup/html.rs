@@ -1,31 +1,54 @@
-//! The page as one HTML file: no scripts, nothing from elsewhere, light and dark, for screens, paper and mail. The template
-//! writes the markup and escapes all that is put into it.
+//! The page as one HTML file: no scripts, nothing from elsewhere, light and dark, for screens and paper. The templates write
+//! the markup and escape all that is put into it.
 
-use super::chart::chart;
 use crate::analyze::Summary;
-use crate::present::page::summary::page;
+use crate::present::page::summary::{Mark, page};
 use crate::present::wording::branding::Branding;
 use crate::present::wording::style::Style;
-use minijinja::{AutoEscape, Environment, context, syntax::SyntaxConfig, value::Serde};
+use crate::present::wording::words::MONTHS;
+use minijinja::{AutoEscape, Environment, Value, context, syntax::SyntaxConfig, value::Serde};
 
 /// The HTML form.
 ///
 /// # Panics
 /// Never: the template is part of the program, and tested.
 pub fn html(summary: &Summary, branding: &Branding, _style: &Style) -> String {
+    let page = page(summary, branding);
+    rendered("page.html", context! { page => Serde(&page), style => Serde(Sheet::default()) })
+}
+
+/// What every page has in its head.
+#[derive(Debug, serde::Serialize)]
+pub(crate) struct Sheet {
+    css: &'static str,
+}
+
+impl Default for Sheet {
+    fn default() -> Self {
+        Self { css: include_str!("templates/page.css") }
+    }
+}
+
+/// A template filled in.
+pub(crate) fn rendered(template: &str, values: Value) -> String {
     let mut environment = Environment::new();
     environment.set_syntax(block_lines());
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    environment.add_template("summary.html", include_str!("summary.html.j2")).expect("the template is tested");
-    let template = environment.get_template("summary.html").expect("it was added above");
-    let page = page(summary, branding);
-    let charts: Vec<_> = page.domains.iter().map(|domain| chart(&domain.trend)).collect();
-    let whole = chart(&page.trend);
-    let html = template
-        .render(context! { page => Serde(page), charts => Serde(charts), whole => Serde(whole) })
-        .expect("the template is tested");
-    // A figure stays on one line with its sign.
-    html.replace(" %", "\u{a0}%")
+    let styled = "<span class=\"nb\">";
+    environment.add_filter("soft", move |text: &str| Value::from_safe_string(soft(text, LONG, styled)));
+    environment.add_filter("tight", move |text: &str| Value::from_safe_string(soft(text, TIGHT, styled)));
+    // No style sheet reaches into a mail.
+    let whole = "<span style=\"white-space:nowrap\">";
+    environment.add_filter("mailed", move |text: &str| Value::from_safe_string(soft(text, LONG, whole)));
+    for (name, source) in [
+        ("page.html", include_str!("templates/page.html.j2")),
+        ("parts.html", include_str!("templates/parts.html.j2")),
+        ("mail.html", include_str!("templates/mail.html.j2")),
+    ] {
+        environment.add_template(name, source).expect("the templates are tested");
+    }
+    let template = environment.get_template(template).expect("it was added above");
+    template.render(values).expect("the templates are tested")
 }
 
 /// A line that holds nothing but a tag of the template leaves no line behind.
@@ -33,4 +56,115 @@ pub(crate) fn block_lines() -> SyntaxConfig {
     let mut syntax = SyntaxConfig::builder();
     syntax.trim_blocks(true).lstrip_blocks(true);
     syntax.build().expect("the default delimiters are well-formed")
+}
+
+/// Words from this many characters on may break where a reader would break them.
+const LONG: usize = 20;
+
+/// The same in columns.
+const TIGHT: usize = 11;
+
+/// Text as HTML: escaped; names of `long` characters may break between their labels, and weeks as `2026-W47` do not break at all, because
+/// they stand in a span that begins with `whole`.
+pub(crate) fn soft(text: &str, long: usize, whole: &str) -> String {
+    let mut html = String::with_capacity(text.len() + 16);
+    let mut before = None;
+    for word in text.split(' ') {
+        // A day stays with its month.
+        let day = word.starts_with(|char: char| char.is_ascii_digit());
+        match before {
+            None => {}
+            Some(month) if day && MONTHS.contains(&month) => html.push('\u{a0}'),
+            Some(_) => html.push(' '),
+        }
+        before = Some(word);
+        soft_word(word, long, whole, &mut html);
+    }
+    html
+}
+
+fn soft_word(word: &str, long: usize, span: &str, html: &mut String) {
+    let length = word.chars().count();
+    if length < long {
+        let digit = |char: Option<char>| char.is_some_and(|char| char.is_ascii_digit());
+        // A hyphen beside a digit is no place to break: weeks, dates, `4-week`.
+        let whole = word.contains('-') && (digit(word.chars().next()) || word.contains("-W"));
+        if whole {
+            html.push_str(span);
+        }
+        word.chars().for_each(|char| escape(char, html));
+        if whole {
+            html.push_str("</span>");
+        }
+        return;
+    }
+    let mut chars = word.chars().peekable();
+    let mut before = ' ';
+    while let Some(char) = chars.next() {
+        escape(char, html);
+        let next = chars.peek().copied();
+        let breaks = matches!(char, '.' | ':' | '@' | '_' | '=' | '/' | ';' | '|' | '&' | '?' | ')' | '>' | '\\' | '…');
+        // Neither addresses nor decimals.
+        let number = before.is_ascii_digit() && next.is_some_and(|next| next.is_ascii_digit()) && char != ':';
+        if breaks && !number && next.is_some_and(|next| next.is_alphanumeric() || matches!(next, '_' | '<' | '(')) {
+            html.push_str("<wbr>");
+        }
+        before = char;
+    }
+}
+
+fn escape(char: char, html: &mut String) {
+    match char {
+        '<' => html.push_str("&lt;"),
+        '>' => html.push_str("&gt;"),
+        '&' => html.push_str("&amp;"),
+        '"' => html.push_str("&quot;"),
+        '\'' => html.push_str("&#x27;"),
+        _ => html.push(char),
+    }
+}
+
+impl Mark {
+    /// The symbol of a mark in text, the same everywhere.
+    pub(crate) const fn symbol(self) -> &'static str {
+        match self {
+            Self::Good => "✓",
+            Self::Fix => "!",
+            Self::Spoof => "✗",
+            Self::Calm => " ",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::{made::Line, weeks};
+
+    #[test]
+    fn long_names_break_between_labels_and_addresses_never() {
+        for (text, html) in [
+            ("mail.billing.example.com", "mail.<wbr>billing.<wbr>example.<wbr>com"),
+            ("192.0.2.0/24 as a.example.", "192.0.2.0/24 as a.example."),
+            ("198.51.100.200/32", "198.51.100.200/32"),
+            ("week 2026-W47, 4-week", "week <span class=\"nb\">2026-W47,</span> <span class=\"nb\">4-week</span>"),
+            ("2001:db8:1111:2222::25", "2001:<wbr>db8:<wbr>1111:<wbr>2222::<wbr>25"),
+            ("Thu, Nov 19 to", "Thu, Nov\u{a0}19 to"),
+            ("<b>&'", "&lt;b&gt;&amp;&#x27;"),
+            ("1,234,567,890.123", "1,234,567,890.123"),
+        ] {
+            assert_eq!(soft(text, TIGHT, "<span class=\"nb\">"), html, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_page_of_hundreds_of_domains_stays_small() {
+        let mut world = weeks::World::new();
+        for number in 0..300 {
+            let domain = format!("the-long-name-of-a-customer-{number:03}.example");
+            world.add(-14..7, |day| Line::new(day, "192.0.2.10", 30).domain(&domain));
+        }
+        let size = html(&world.summary(), &Branding::default(), &Style::default()).len();
+        assert!(size < 300_000, "{size} bytes");
+    }
 }

@@ -17,8 +17,8 @@ pub fn markdown(summary: &Summary, branding: &Branding, _style: &Style) -> Strin
     environment.set_syntax(block_lines());
     environment.set_auto_escape_callback(|_| AutoEscape::Custom("markdown".into()));
     environment.set_formatter(escaped);
-    environment.add_template("summary.md", include_str!("summary.md.j2")).expect("the template is tested");
-    let template = environment.get_template("summary.md").expect("it was added above");
+    environment.add_template("page.md", include_str!("templates/page.md.j2")).expect("the template is tested");
+    let template = environment.get_template("page.md").expect("it was added above");
     template.render(context! { page => Serde(page(summary, branding)) }).expect("the template is tested")
 }
 

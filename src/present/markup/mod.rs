@@ -3,4 +3,5 @@
 pub(crate) mod alert_forms;
 pub(crate) mod chart;
 pub(crate) mod html;
+pub(crate) mod mail;
 pub(crate) mod markdown;

@@ -1,60 +1,85 @@
-//! What changed, kind by kind: a line each, and a few words on all of a kind.
+//! What changed, the most urgent first: a head in two words, and a sentence.
 
-use super::summary::NAMED;
-use crate::analyze::{Changes, PolicyChange, SenderChange, Summary};
+use super::summary::{Mark, NAMED};
+use crate::analyze::{Changes, DomainSummary, PolicyChange, Role, SenderChange, SilentDomain, SilentReporter, Summary};
 use crate::present::wording::clean::Clean;
 use crate::present::wording::numbers::{count, counted, percent};
 use crate::present::wording::words;
 use jiff::ToSpan as _;
-use std::collections::BTreeSet;
+use serde::Serialize;
 
-/// The changes of one kind; there is one at least.
-pub(super) struct Kind {
-    /// How many there are and which matters most, in a few words that no line repeats.
-    pub(super) brief: String,
-    /// A line each.
-    pub(super) lines: Vec<String>,
+/// One change.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct News {
+    pub(crate) mark: Mark,
+    pub(crate) head: &'static str,
+    pub(crate) text: String,
 }
 
-/// Every kind that there is a change of, the most urgent first.
-pub(super) fn kinds(summary: &Summary) -> Vec<Kind> {
+impl News {
+    fn new(mark: Mark, head: &'static str, text: String) -> Self {
+        Self { mark, head, text }
+    }
+}
+
+/// All of them.
+pub(super) fn news(summary: &Summary) -> Vec<News> {
     let changes = &summary.changes;
     let senders = &changes.senders;
     let period = if summary.period.week.is_some() { "week" } else { "period" };
-    let (domains, reporters) = if is_silent(summary) {
-        (silence(changes, period), None)
+    let silent = is_silent(summary);
+    let mut news = Vec::new();
+    if silent {
+        news.extend(silence(changes, period));
     } else {
-        (domains(changes, period), reporters(changes))
-    };
-    let of_senders = |changes: &[SenderChange], what: [&str; 2], line: &dyn Fn(&SenderChange) -> String| {
-        let first = changes.first().map(|change| words::sender(&change.who))?;
-        kind(what, &first, changes.iter().map(line).collect())
-    };
-    let kinds = [
-        domains,
-        policies(changes),
-        of_senders(&senders.new, ["new sender", "new senders"], &new),
-        of_senders(&senders.vanished, ["sender gone", "senders gone"], &|change| gone(change, period)),
-        of_senders(&senders.moved, ["pass rate moved", "pass rates moved"], &moved),
-        reporters,
-    ];
-    kinds.into_iter().flatten().collect()
+        news.extend(first_of(&changes.silent_domains, "domains nobody reports on any more", |domain| {
+            silent_domain(domain, period)
+        }));
+    }
+    news.extend(first_of(&senders.new, "new senders", new));
+    let moved: Vec<&DomainSummary> = summary
+        .domains
+        .iter()
+        .filter(|domain| domain.comparison.as_ref().is_some_and(|comparison| comparison.rate_moved))
+        .collect();
+    news.extend(first_of(&moved, "domains whose pass rate changed", |domain| {
+        rate(domain, summary.period.week.is_some())
+    }));
+    news.extend(first_of(&senders.moved, "senders whose pass rate changed", sender_moved));
+    news.extend(first_of(&changes.policies, "changes of a policy", policy));
+    news.extend(first_of(&senders.vanished, "senders that stopped", |change| gone(change, period)));
+    if !silent {
+        news.extend(first_of(&changes.silent_reporters, "silent reporters", silent_reporter));
+    }
+    // The worst first; within that as they are.
+    news.sort_by_key(|news| match news.mark {
+        Mark::Spoof => 0,
+        Mark::Fix => 1,
+        Mark::Good | Mark::Calm => 2,
+    });
+    if news.is_empty() {
+        news.push(nothing(summary));
+    }
+    news
 }
 
-/// `1 new sender, X`, or `3 new senders, above all X`, of lines each about one.
-fn kind([one, many]: [&str; 2], first: &str, mut lines: Vec<String>) -> Option<Kind> {
-    let number = lines.len() as u64;
-    let brief = match number {
-        0 => return None,
-        1 => format!("1 {one}, {first}"),
-        _ => format!("{} {many}, above all {first}", count(number)),
-    };
-    lines.truncate(NAMED);
-    let more = number - lines.len() as u64;
-    if more > 0 {
-        lines.push(format!("And {} more {}, in --format json.", count(more), if more == 1 { one } else { many }));
+fn nothing(summary: &Summary) -> News {
+    if summary.comparison.is_none() {
+        return News::new(Mark::Calm, "Nothing yet", "There is nothing earlier to compare with.".to_owned());
     }
-    Some(Kind { brief, lines })
+    let text = "No sender is new or gone, no pass rate changed, no domain changed its policy, and no reporter has gone silent.";
+    News::new(Mark::Good, "Unchanged", text.to_owned())
+}
+
+/// The first few of a kind, and how many more there are.
+fn first_of<T>(changes: &[T], what: &str, news: impl Fn(&T) -> News) -> Vec<News> {
+    let mut told: Vec<News> = changes.iter().take(NAMED).map(news).collect();
+    let more = changes.len().saturating_sub(NAMED) as u64;
+    if more > 0 {
+        let text = format!("{} more {what}; --format json has them.", count(more));
+        told.push(News::new(Mark::Calm, "And more", text));
+    }
+    told
 }
 
 /// Whether there is no report of anybody on anything any more: one fault, not one for each domain and reporter.
@@ -66,92 +91,119 @@ fn is_silent(summary: &Summary) -> bool {
 }
 
 /// Nobody reports on anything any more.
-fn silence(changes: &Changes, period: &str) -> Option<Kind> {
+fn silence(changes: &Changes, period: &str) -> Option<News> {
     let last = changes.silent_domains.iter().map(|domain| domain.last_report).max();
     let last = last.max(changes.silent_reporters.iter().map(|reporter| reporter.last_report).max())?;
     let usual: u64 = changes.silent_domains.iter().map(|domain| domain.usual_reports).sum();
-    let line = format!(
-        "No report at all since {}: there used to be {} a {period}. Look at the mailbox they go to, and at rua= in the \
-         DMARC records.",
+    let text = format!(
+        "No report at all since {}; there used to be {} a {period}. Check the mailbox they go to, and rua= in your DMARC \
+         records.",
         words::weekday(last),
         counted(usual, "report", "reports"),
     );
-    Some(Kind { brief: "no reports any more, from anybody".to_owned(), lines: vec![line] })
+    Some(News::new(Mark::Fix, "No reports", text))
 }
 
-fn domains(changes: &Changes, period: &str) -> Option<Kind> {
-    let line = |domain: &crate::analyze::SilentDomain| {
-        format!(
-            "No report on {} since {}: there used to be {} a {period}. Is its DMARC record still there, and rua= in it?",
-            Clean::new(&domain.policy_domain),
-            words::weekday(domain.last_report),
-            counted(domain.usual_reports, "report", "reports"),
-        )
-    };
-    let first = changes.silent_domains.first().map(|domain| Clean::new(&domain.policy_domain).to_string())?;
-    let what = ["domain nobody reports on any more", "domains nobody reports on any more"];
-    kind(what, &first, changes.silent_domains.iter().map(line).collect())
+fn silent_domain(domain: &SilentDomain, period: &str) -> News {
+    let text = format!(
+        "No report about {} since {}; there used to be {} a {period}. Check that its DMARC record is still there, with rua=.",
+        Clean::new(&domain.policy_domain),
+        words::weekday(domain.last_report),
+        counted(domain.usual_reports, "report", "reports"),
+    );
+    News::new(Mark::Fix, "No reports", text)
 }
 
-fn policies(changes: &Changes) -> Option<Kind> {
-    let line = |change: &PolicyChange| {
-        let value = |value| match words::shown(value) {
-            text if text.is_empty() => "absent".to_owned(),
-            text => text,
-        };
-        let (tag, from, to) = (change.tag, value(change.from.as_ref()), value(change.to.as_ref()));
-        let (domain, day) = (Clean::new(&change.policy_domain), words::weekday(change.day));
-        format!("Policy of {domain}: {tag}={from} became {tag}={to}, first seen {day}.")
+fn policy(change: &PolicyChange) -> News {
+    let value = |value| match words::shown(value) {
+        text if text.is_empty() => "absent".to_owned(),
+        text => text,
     };
-    let first = changes.policies.first().map(|change| Clean::new(&change.policy_domain).to_string())?;
-    let mut kind =
-        kind(["change of policy", "changes of policy"], &first, changes.policies.iter().map(line).collect())?;
-    let domains = changes.policies.iter().map(|change| &change.policy_domain).collect::<BTreeSet<_>>().len();
-    kind.brief = match domains {
-        1 => format!("the policy of {first} changed"),
-        _ => format!("the policies of {} changed, as that of {first}", counted(domains as u64, "domain", "domains")),
-    };
-    Some(kind)
+    let (tag, from, to) = (change.tag, value(change.from.as_ref()), value(change.to.as_ref()));
+    let (domain, day) = (Clean::new(&change.policy_domain), words::weekday(change.day));
+    News::new(Mark::Calm, "Policy", format!("{domain}: {tag}={from} became {tag}={to}, first seen on {day}."))
 }
 
-fn new(change: &SenderChange) -> String {
-    format!(
-        "New sender: {}, {} since {}, seen by {} ({}).",
+fn new(change: &SenderChange) -> News {
+    let failing = change.pass_rate.is_some_and(|rate| rate.part < rate.whole);
+    let (mark, head) = match (change.who.role, failing) {
+        (Role::Suspect, _) => (Mark::Spoof, "New, spoofed"),
+        (Role::Own | Role::Vendor, true) => (Mark::Fix, "New, failing"),
+        _ => (Mark::Calm, "New sender"),
+    };
+    let text = format!(
+        "{}: {} since {}, seen by {}; {}.",
         words::sender(&change.who),
         words::messages(change.messages),
         words::weekday(change.first_seen),
         counted(change.reporters, "reporter", "reporters"),
         change.cause.map_or("", words::cause),
-    )
+    );
+    News::new(mark, head, text)
 }
 
-fn gone(change: &SenderChange, period: &str) -> String {
-    format!(
-        "No mail any more from {}: it used to send {} a {period}, the last on {}.",
+fn gone(change: &SenderChange, period: &str) -> News {
+    let text = format!(
+        "{} has stopped sending. It used to send about {} a {period}, the last on {}.",
         words::sender(&change.who),
         words::messages(change.messages_usual),
         words::weekday(change.last_seen),
-    )
+    );
+    News::new(Mark::Calm, "Stopped", text)
 }
 
-fn moved(change: &SenderChange) -> String {
-    format!(
-        "Pass rate of {}: {}, before {}.",
-        words::sender(&change.who),
-        percent(change.pass_rate),
-        percent(change.pass_rate_usual),
-    )
-}
-
-fn reporters(changes: &Changes) -> Option<Kind> {
-    let line = |reporter: &crate::analyze::SilentReporter| {
-        format!(
-            "No reports from {} since {}; it used to bring {} of the messages.",
-            Clean::new(&reporter.org_name),
-            words::weekday(reporter.last_report),
-            percent(Some(reporter.usual_share)),
-        )
+/// The pass rate of a whole domain.
+fn rate(domain: &DomainSummary, weeks: bool) -> News {
+    let now = domain.totals.sums.pass_rate();
+    let (usual, median) = domain.comparison.as_ref().map_or((0.0, String::new()), |comparison| {
+        let median = words::median_of(comparison, weeks);
+        (comparison.pass_rate_usual, format!(", {median} {}", words::share(comparison.pass_rate_usual)))
+    });
+    let down = now.is_some_and(|now| now.share() < usual);
+    // Where it is not the reader's own mail that fails, there is nothing to fix.
+    let by = domain.trend.last().and_then(|point| point.failing).unwrap_or_default();
+    let cause = match (by.spoofed, by.forwarded, by.yours + by.unclear) {
+        (spoofed, forwarded, yours) if yours.saturating_mul(10) < spoofed && forwarded < spoofed => {
+            ", because of spoofed mail"
+        }
+        (_, forwarded, yours) if yours.saturating_mul(10) < forwarded => ", because of forwarded mail",
+        _ => "",
     };
-    let first = changes.silent_reporters.first().map(|reporter| Clean::new(&reporter.org_name).to_string())?;
-    kind(["reporter silent", "reporters silent"], &first, changes.silent_reporters.iter().map(line).collect())
+    let (mark, head) = match (down, cause.is_empty()) {
+        (true, true) => (Mark::Fix, "Pass rate down"),
+        (true, false) => (Mark::Calm, "Pass rate down"),
+        (false, _) => (Mark::Good, "Pass rate up"),
+    };
+    let text = format!(
+        "{}: {} of {}{median}{}.",
+        Clean::new(&domain.policy_domain),
+        percent(now),
+        words::messages(domain.totals.sums.messages),
+        if down { cause } else { "" },
+    );
+    News::new(mark, head, text)
+}
+
+fn sender_moved(change: &SenderChange) -> News {
+    let (now, usual) = (change.pass_rate, change.pass_rate_usual);
+    let down = now.zip(usual).is_some_and(|(now, usual)| now.share() < usual.share());
+    let yours = matches!(change.who.role, Role::Own | Role::Vendor);
+    let mark = match (down, yours) {
+        (true, true) => Mark::Fix,
+        (false, true) => Mark::Good,
+        _ => Mark::Calm,
+    };
+    let head = if down { "Pass rate down" } else { "Pass rate up" };
+    let text = format!("{}: {}, before {}.", words::sender(&change.who), percent(now), percent(usual));
+    News::new(mark, head, text)
+}
+
+fn silent_reporter(reporter: &SilentReporter) -> News {
+    let text = format!(
+        "No reports from {} since {}; it used to see {} of the messages.",
+        Clean::new(&reporter.org_name),
+        words::weekday(reporter.last_report),
+        percent(Some(reporter.usual_share)),
+    );
+    News::new(Mark::Calm, "Silent", text)
 }

@@ -1,17 +1,57 @@
 //! The domains: a line each, and what is told of those that stand out, or of all where they are few.
 
-use super::summary::{DomainLine, Trend, trend};
+use super::results::{ResultColumns, columns};
+use super::summary::Mark;
+use super::tiles::label;
 use crate::analyze::{DomainSummary, PolicySeen, Rate, Summary, Verdict};
+use crate::present::markup::chart::{PartBar, Sparkline, part_bar, share_sparkline};
 use crate::present::wording::clean::Clean;
 use crate::present::wording::numbers::{count, counted, percent};
 use crate::present::wording::words;
+use serde::Serialize;
+
+/// A domain in a line, and what there is to say of it.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct DomainLine {
+    pub(crate) domain: String,
+    pub(crate) policy: String,
+    pub(crate) messages: String,
+    /// `1 message`.
+    pub(crate) volume: String,
+    pub(crate) pass: String,
+    /// `4-week median 95.8%`, and whether the change is significant; empty where there is nothing earlier.
+    pub(crate) usual: String,
+    /// The median alone.
+    pub(crate) median: String,
+    pub(crate) dkim: String,
+    pub(crate) spf: String,
+    /// Spoofed messages, and what became of them.
+    pub(crate) spoofed: String,
+    pub(crate) spoofed_fate: String,
+    pub(crate) spoofed_mark: Mark,
+    /// The answer to "can it have a stricter policy?" in a sentence.
+    pub(crate) readiness: String,
+    pub(crate) mark: Mark,
+    /// The same in two words.
+    pub(crate) state: String,
+    /// And why.
+    pub(crate) why: String,
+    pub(crate) details: Vec<String>,
+    /// It is told of at length.
+    pub(crate) whole: bool,
+    /// Pass, fail, spoofed.
+    pub(crate) results: PartBar,
+    /// The pass rate of the last periods.
+    pub(crate) trend: Option<Sparkline>,
+    pub(crate) history: Option<ResultColumns>,
+}
 
 /// Up to so many domains each is told of at length; of more a table tells, and at length only of those that stand out.
 const FEW: usize = 8;
 /// So many domains are listed that nobody vouches for: 60,000 made up ones come in one mail of 1.3 MiB.
 const UNVOUCHED: usize = 20;
 /// No table is longer, whatever is claimed of the domains in it.
-const LISTED: usize = 1000;
+const LISTED: usize = 400;
 
 /// The domains of a page.
 pub(super) struct Domains {
@@ -25,27 +65,44 @@ pub(super) struct Domains {
 /// Put them into lines.
 pub(super) fn domains(summary: &Summary) -> Domains {
     let alone = summary.domains.len() == 1;
-    let (listed, folded) = listed(&summary.domains);
-    let mut lines: Vec<DomainLine> = listed.iter().map(|one| domain(one, alone)).collect();
-    let tabled = lines.len() > FEW;
+    let weeks = summary.period.week.is_some();
+    let (mut listed, folded) = listed(&summary.domains);
+    let tabled = listed.len() > FEW;
     let mut note = String::new();
+    if tabled {
+        worst_first(&mut listed);
+    }
+    let mut lines: Vec<DomainLine> = listed.iter().map(|one| domain(one, alone, weeks)).collect();
     if tabled {
         let mut room = FEW;
         for (line, domain) in lines.iter_mut().zip(&listed) {
             line.whole = room > 0 && stands_out(domain);
             room -= usize::from(line.whole);
+            if !line.whole {
+                line.history = None;
+            }
         }
-        let more = listed.iter().filter(|domain| stands_out(domain)).count() - (FEW - room);
-        let others = if more > 0 { format!(" {} more of them stand out;", count(more as u64)) } else { String::new() };
-        note = format!(
-            "In brackets: the share of your mail that would be lost. At length only those that stand out;{others} --domain \
-             NAME tells of any."
-        );
+        note = by_verdict(&summary.domains);
     }
     if let Some(folded) = folded {
         note = format!("{folded} {note}");
     }
     Domains { lines, tabled, note }
+}
+
+/// What needs a person comes first; within that, what has most messages.
+fn worst_first(domains: &mut [&DomainSummary]) {
+    domains.sort_by_key(|domain| {
+        let spoofed = domain.spoofing.is_alarming();
+        match state(domain).0 {
+            Mark::Fix if domain.readiness.lost_now > 0 => 0,
+            _ if spoofed => 1,
+            Mark::Fix | Mark::Spoof => 2,
+            _ if matches!(domain.readiness.verdict, Verdict::Ready | Verdict::Parked) => 3,
+            Mark::Calm => 4,
+            Mark::Good => 5,
+        }
+    });
 }
 
 /// The domains that are listed, and what is said of the rest.
@@ -63,7 +120,7 @@ fn listed(domains: &[DomainSummary]) -> (Vec<&DomainSummary>, Option<String>) {
     let told = (!folded.is_empty()).then(|| {
         format!(
             "{} with {} ({} pass) are not listed: they are not in the settings, and have no passing mail or little of it. \
-             --format json lists all.",
+             --format json lists them.",
             counted(folded.len() as u64, "more domain", "more domains"),
             words::messages(messages),
             percent(Rate::of(passing, messages)),
@@ -78,26 +135,101 @@ fn stands_out(domain: &DomainSummary) -> bool {
     loses || domain.comparison.as_ref().is_some_and(|comparison| comparison.rate_moved)
 }
 
-fn domain(domain: &DomainSummary, alone: bool) -> DomainLine {
-    let sums = &domain.totals.sums;
+/// How many domains are how far.
+fn by_verdict(domains: &[DomainSummary]) -> String {
+    let of =
+        |verdicts: &[Verdict]| domains.iter().filter(|domain| verdicts.contains(&domain.readiness.verdict)).count();
+    let kinds = [
+        (of(&[Verdict::Done]), "at p=reject"),
+        (of(&[Verdict::Ready]), "ready for the next step"),
+        (of(&[Verdict::Parked]), "without mail of their own, to be locked with p=reject"),
+        (of(&[Verdict::NotYet]), "not ready, because mail of yours would be lost or is unclear"),
+        (of(&[Verdict::TooLittle]), "too young or too small to judge"),
+    ];
+    let told: Vec<String> = kinds
+        .into_iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, text)| format!("{} {text}", count(number as u64)))
+        .collect();
+    format!("{}: {}.", counted(domains.len() as u64, "domain", "domains"), told.join("; "))
+}
+
+fn domain(domain: &DomainSummary, alone: bool, weeks: bool) -> DomainLine {
+    let (sums, spoofing) = (&domain.totals.sums, &domain.spoofing);
     let share = |part| percent(Rate::of(part, sums.messages));
-    let trend = trend(&domain.trend);
     let policy = domain.policy.as_ref().map(policy).filter(|tags| !tags.is_empty());
+    let comparison = domain.comparison.as_ref();
+    let shares: Vec<Option<f64>> =
+        domain.trend.iter().map(|point| Rate::of(point.dmarc_pass, point.messages).map(Rate::share)).collect();
+    let told: Vec<String> = domain
+        .trend
+        .iter()
+        .map(|point| format!("{} {}", label(point), percent(Rate::of(point.dmarc_pass, point.messages))))
+        .collect();
+    let spoofed = spoofing.messages.min(sums.failing());
+    let open = spoofing.not_blocked();
+    let (mark, state) = state(domain);
     DomainLine {
         domain: Clean::new(&domain.policy_domain).to_string(),
         policy: policy.unwrap_or_else(|| "not seen".to_owned()),
         messages: count(sums.messages),
         volume: words::messages(sums.messages),
         pass: percent(sums.pass_rate()),
-        usual: domain.comparison.as_ref().map(|comparison| words::comparison(comparison, "before")).unwrap_or_default(),
+        usual: comparison.map(|comparison| words::comparison(comparison, weeks)).unwrap_or_default(),
+        median: comparison.map(|comparison| words::share(comparison.pass_rate_usual)).unwrap_or_default(),
         dkim: share(sums.dkim_aligned),
         spf: share(sums.spf_aligned),
+        spoofed: count(spoofing.messages),
+        spoofed_fate: match (spoofing.messages, open) {
+            (0, _) => String::new(),
+            (_, 0) => "all blocked".to_owned(),
+            _ => format!("{} not blocked", count(open)),
+        },
+        spoofed_mark: if open > 0 { Mark::Spoof } else { Mark::Calm },
         readiness: words::readiness(&domain.readiness),
-        brief: words::brief(&domain.readiness),
+        mark,
+        state,
+        why: why(domain),
         details: details(domain, alone),
         whole: true,
-        bars: sparkline(&trend),
-        trend,
+        results: part_bar(&[
+            ("c-pass", sums.dmarc_pass),
+            ("c-fix", sums.failing() - spoofed),
+            ("c-other", spoofed - open.min(spoofed)),
+            ("c-spoof", open.min(spoofed)),
+        ]),
+        trend: share_sparkline(&shares, None, true, format!("Pass rate by period: {}.", told.join(", "))),
+        history: columns(&domain.trend, true),
+    }
+}
+
+/// How far a domain is with its policy, in two words.
+fn state(domain: &DomainSummary) -> (Mark, String) {
+    let readiness = &domain.readiness;
+    let next = readiness.next.as_deref().unwrap_or("a stricter policy");
+    match readiness.verdict {
+        Verdict::Done if readiness.lost_now > 0 => (Mark::Fix, "At p=reject, losing mail".to_owned()),
+        Verdict::Done => (Mark::Good, "At p=reject".to_owned()),
+        Verdict::Ready | Verdict::Parked => (Mark::Good, format!("Ready for {next}")),
+        Verdict::NotYet => (Mark::Fix, format!("Not ready for {next}")),
+        Verdict::TooLittle => (Mark::Calm, format!("Too early for {next}")),
+    }
+}
+
+fn why(domain: &DomainSummary) -> String {
+    let readiness = &domain.readiness;
+    match readiness.verdict {
+        Verdict::Done if readiness.lost_now > 0 => {
+            format!("Receivers blocked {} of yours", words::messages(readiness.lost_now))
+        }
+        Verdict::Done if domain.totals.sums.dmarc_pass == 0 => "No mail of its own, so nothing has to pass".to_owned(),
+        Verdict::Done => String::new(),
+        Verdict::Parked => "No mail of its own".to_owned(),
+        Verdict::Ready => match readiness.loss().filter(|lost| lost.part > 0) {
+            None => "No mail of yours would be lost".to_owned(),
+            lost => format!("{} of your mail would be lost", percent(lost)),
+        },
+        Verdict::NotYet | Verdict::TooLittle => words::why_not(readiness),
     }
 }
 
@@ -127,7 +259,7 @@ fn details(domain: &DomainSummary, alone: bool) -> Vec<String> {
     if readiness.verdict != Verdict::Done {
         for losing in readiness.losing.iter().take(3) {
             lines.push(format!(
-                "would lose {} from {}: {}",
+                "{} from {} would be lost: {}",
                 words::messages(losing.failing),
                 words::sender(&losing.who),
                 words::cause(losing.cause)
@@ -157,12 +289,11 @@ fn details(domain: &DomainSummary, alone: bool) -> Vec<String> {
         ));
     }
     if readiness.lost_now > 0 {
-        lines
-            .insert(0, format!("lost already: receivers blocked {} of your mail", words::messages(readiness.lost_now)));
+        lines.insert(0, format!("receivers already blocked {} of yours", words::messages(readiness.lost_now)));
     }
     for reporter in readiness.silent_reporters.iter().take(3) {
         lines.push(format!(
-            "{} saw much of this mail and fell silent: what it would see is unknown",
+            "{} used to see much of this mail and has gone silent, so what it would see is unknown",
             Clean::new(reporter)
         ));
     }
@@ -192,18 +323,4 @@ fn details(domain: &DomainSummary, alone: bool) -> Vec<String> {
         lines.push(format!("also sent as {}", names.join(", ")));
     }
     lines
-}
-
-/// A character a period: its messages against the largest. Empty where there are fewer than two periods, or no messages.
-pub(crate) fn sparkline(trend: &Trend) -> String {
-    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    let most = trend.points.iter().map(|point| point.messages).max().unwrap_or(0);
-    if most == 0 || trend.points.len() < 2 {
-        return String::new();
-    }
-    let bar = |messages: u64| {
-        let height = (u128::from(messages) * 7).div_ceil(u128::from(most));
-        if messages == 0 { ' ' } else { BARS[usize::try_from(height).unwrap_or(7)] }
-    };
-    format!("[{}]", trend.points.iter().map(|point| bar(point.messages)).collect::<String>())
 }

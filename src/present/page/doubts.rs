@@ -31,7 +31,7 @@ pub(super) fn doubts(summary: &Summary) -> Vec<Doubt> {
 
 fn doubt(losing: &Losing) -> Doubt {
     let text = format!(
-        "Is {} yours? {} failed{}. Answer in the settings, with \"mine\" or \"not_mine\":",
+        "Is {} yours? {} failed{}.",
         words::sender(&losing.who),
         words::messages(losing.failing.max(losing.lost_now)),
         losing.last_failing.map(|day| format!(", the last on {}", words::weekday(day))).unwrap_or_default(),

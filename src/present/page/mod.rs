@@ -1,13 +1,21 @@
-//! The page that text, Markdown and HTML all show: the summary put into words and tables, in reading order. In: a
-//! [`Summary`]. Out: a [`Page`] of cleaned strings. A writer lays it out and escapes it, and has no words of its own.
+//! The page that every readable rendering shows: the summary put into words, in reading order. A writer lays it out and
+//! escapes it, and has no words of its own.
 
-mod answers;
 mod changes;
 mod domains;
 mod doubts;
+mod lead;
 mod quality;
+mod reporting;
+mod results;
 mod senders;
 pub(crate) mod summary;
+mod tiles;
+
+pub(crate) use domains::DomainLine;
+
+pub(crate) use senders::SenderLine;
+pub(crate) use tiles::Tile;
 
 #[cfg(test)]
 mod tests;

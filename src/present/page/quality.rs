@@ -1,29 +1,30 @@
 //! What the numbers cannot be trusted for, in lines.
 
 use super::summary::NAMED;
-use crate::analyze::{Contradicted, Quality};
+use crate::analyze::{Contradicted, Quality, Summary};
 use crate::present::wording::clean::Clean;
 use crate::present::wording::numbers::{count, counted};
 use crate::present::wording::words;
 
 /// One line a fault.
-pub(super) fn quality(quality: &Quality) -> Vec<String> {
+pub(super) fn quality(summary: &Summary) -> Vec<String> {
+    let quality = &summary.quality;
     let mut lines = Vec::new();
     let mut push = |number: u64, line: String| {
         if number > 0 {
             lines.push(line);
         }
     };
-    push(u64::from(quality.unfinished), "The period is not over: all numbers will grow.".to_owned());
+    push(u64::from(quality.unfinished), "The period is not over; all numbers will grow.".to_owned());
     push(
         u64::from(quality.reports_may_come && !quality.unfinished),
-        "Reports of the last days may still come.".to_owned(),
+        "Reports about the last days may still come.".to_owned(),
     );
     let empty: Vec<String> = quality.empty_days.iter().take(7).map(|day| words::weekday(*day)).collect();
-    push(empty.len() as u64, format!("No reports at all on {}.", empty.join(", ")));
+    push(empty.len() as u64, format!("No reports at all about {}.", words::list(empty.clone())));
     for missing in quality.missing_days.iter().take(NAMED) {
         let days: Vec<String> = missing.days.iter().take(7).map(|day| words::weekday(*day)).collect();
-        push(1, format!("No report from {} on {}.", Clean::new(&missing.org_name), days.join(", ")));
+        push(1, format!("No report from {} about {}.", Clean::new(&missing.org_name), words::list(days)));
     }
     let unreported: Vec<String> =
         quality.unreported_domains.iter().take(NAMED).map(|domain| Clean::new(domain).to_string()).collect();
@@ -31,14 +32,14 @@ pub(super) fn quality(quality: &Quality) -> Vec<String> {
     let more = if more > 0 { format!(" and {} more", count(more)) } else { String::new() };
     push(
         unreported.len() as u64,
-        format!("No report on {}{more}, though yours by the settings.", unreported.join(", ")),
+        format!("No report about {}{more}, which the settings name as yours.", unreported.join(", ")),
     );
     push(quality.unreadable, format!("{} could not be read.", counted(quality.unreadable, "item", "items")));
     push(
         quality.conflicts,
         format!(
-            "{} came again with other content{}: the authentic one counts, else the fuller, else the first; \
-             `rejected list --conflicts` lists the others.",
+            "{} came again with other content{}. The authentic one counts, else the fuller, else the first; \
+             `dmarquet rejected list --conflicts` lists the others.",
             counted(quality.conflicts, "report", "reports"),
             contradicted(quality)
         ),
@@ -47,7 +48,7 @@ pub(super) fn quality(quality: &Quality) -> Vec<String> {
         push(
             1,
             format!(
-                "A report of {} covers {} to {}: its {} count for the day in the middle.",
+                "A report from {} covers {} to {}; its {} count for the day in the middle.",
                 Clean::new(&long.org_name),
                 long.from,
                 long.to,
@@ -63,39 +64,46 @@ pub(super) fn quality(quality: &Quality) -> Vec<String> {
             "{} came by forged mail, with {}: {}.",
             counted(quality.unproven_reports, "report", "reports"),
             words::messages(quality.unproven_messages),
-            if quality.unproven_left_out { "left out of all other numbers" } else { "do not trust them" }
+            if quality.unproven_left_out { "left out of all other numbers" } else { "counted all the same" }
         ),
     );
     push(
         quality.foreign_reports,
         format!(
-            "{} on domains that the settings do not name as yours.",
+            "{} about domains that the settings do not name as yours.",
             counted(quality.foreign_reports, "report is", "reports are")
         ),
     );
     push(
         quality.not_evaluated,
         format!(
-            "{} came without the reporter's verdict: alignment is worked out here.",
+            "{} came without the reporter's verdict; alignment was worked out from the raw results.",
             words::messages(quality.not_evaluated)
         ),
     );
     push(
         quality.pass_without_evidence,
         format!(
-            "{} pass, the reporter says, though its own results do not show why.",
+            "{} pass according to the reporter, but its own results do not show why.",
             words::messages(quality.pass_without_evidence)
         ),
     );
     push(
         quality.fail_but_aligned,
         format!(
-            "{} fail, the reporter says, though its own results pass and align.",
+            "{} fail according to the reporter, but its own results pass and align.",
             words::messages(quality.fail_but_aligned)
         ),
     );
     if lines.is_empty() {
-        lines.push("Nothing odd.".to_owned());
+        lines.push("No problems found.".to_owned());
+    }
+    if let Some(first) = quality.first_day {
+        lines.push(format!(
+            "Reports begin on {}, {}, as far as they were read.",
+            words::month_day(first),
+            first.year()
+        ));
     }
     lines
 }

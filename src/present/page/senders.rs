@@ -1,62 +1,265 @@
-//! The senders in lines, failing first, and a word on those that have none.
+//! The senders by what they are: the reader's own, services, forwarders and lists, unclear ones; suspects folded to a line.
 
-use super::answers::matters;
-use super::summary::SenderLine;
-use crate::analyze::{Evidence, Rate, Sender, Summary};
+use super::summary::{Mark, share};
+use crate::analyze::{Evidence, Role, Sender, Summary};
+use crate::model::Cause;
 use crate::present::wording::clean::Clean;
 use crate::present::wording::numbers::{count, counted, percent};
 use crate::present::wording::words;
+use serde::Serialize;
 
 /// How many senders a page lists.
-const LISTED: usize = 25;
+const LISTED: usize = 40;
 
-/// The lines, as many as a page has.
-pub(super) fn senders(summary: &Summary) -> Vec<SenderLine> {
-    summary.senders.iter().take(LISTED).map(sender).collect()
+/// How many suspects a page lists.
+const SUSPECTS: usize = 10;
+
+/// Senders of one kind.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct SenderList {
+    pub(crate) head: &'static str,
+    /// How many there are, and what of them.
+    pub(crate) note: String,
+    pub(crate) lines: Vec<SenderLine>,
 }
 
-fn sender(sender: &Sender) -> SenderLine {
-    let sums = &sender.sums;
-    let share = |part| percent(Rate::of(part, sums.messages));
-    let more = if sender.who.addresses > 1 { format!(" ({})", sender.who.addresses) } else { String::new() };
-    // The cause of a suspect says already that nothing passes.
-    let said = |evidence: &&Evidence| !matches!(evidence, Evidence::NothingPasses { .. });
-    let evidence: Vec<String> = sender.evidence.iter().filter(said).take(3).map(words::evidence).collect();
+/// A sender in a line.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct SenderLine {
+    /// Its name, where it has one, else its address or network.
+    pub(crate) name: String,
+    /// Its address, where `name` is none, and how many there are.
+    pub(crate) address: String,
+    pub(crate) domain: String,
+    pub(crate) messages: String,
+    pub(crate) pass: String,
+    pub(crate) dkim: String,
+    pub(crate) spf: String,
+    pub(crate) reporters: String,
+    /// `Oct 6 to Nov 22`.
+    pub(crate) seen: String,
+    /// What it is, and why, with commas.
+    pub(crate) role: &'static str,
+    pub(crate) mark: Mark,
+    pub(crate) state: String,
+    pub(crate) why: String,
+    /// Its messages, in percent of the largest sender's.
+    pub(crate) size: u64,
+}
+
+/// Mail that is probably spoofed.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct SuspectFold {
+    pub(crate) mark: Mark,
+    /// `4,268 messages from 64 addresses; receivers blocked 136 of them`.
+    pub(crate) text: String,
+    pub(crate) lines: Vec<SuspectLine>,
+    /// What the lines leave out; empty where that is nothing.
+    pub(crate) note: String,
+}
+
+/// A source of spoofed mail.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct SuspectLine {
+    pub(crate) source: String,
+    pub(crate) about: String,
+    pub(crate) domain: String,
+    pub(crate) messages: String,
+    pub(crate) blocked: String,
+    pub(crate) reporters: String,
+    pub(crate) seen: String,
+}
+
+/// The lists, as many senders as a page has.
+pub(super) fn lists(summary: &Summary) -> Vec<SenderList> {
+    let listed = |sender: &&Sender| sender.who.role != Role::Suspect;
+    let senders: Vec<&Sender> = summary.senders.iter().filter(listed).collect();
+    let most = senders.iter().map(|sender| sender.sums.messages).max().unwrap_or(0);
+    let shown = &senders[..senders.len().min(LISTED)];
+    let kinds: [(&'static str, &[Role], &str); 4] = [
+        ("Yours", &[Role::Own], ""),
+        ("Services", &[Role::Vendor], "probably yours"),
+        ("Forwarders and mailing lists", &[Role::Forwarder, Role::List], "nothing to fix on your side"),
+        ("Unclear", &[Role::Unclear], "too little is known of them"),
+    ];
+    let list = |(head, roles, remark): (&'static str, &[Role], &str)| {
+        let is = |sender: &&&Sender| roles.contains(&sender.who.role);
+        let all = senders.iter().filter(is).count() as u64;
+        if all == 0 {
+            return None;
+        }
+        let failing = senders.iter().filter(is).filter(|sender| sender.needs_repair()).count() as u64;
+        let parts = [
+            counted(all, "sender", "senders"),
+            if failing > 0 { format!("{} to fix", count(failing)) } else { String::new() },
+            remark.to_owned(),
+        ];
+        let note: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        let lines = shown.iter().filter(is).map(|sender| line(sender, most)).collect();
+        Some(SenderList { head, note: note.join("; "), lines })
+    };
+    kinds.into_iter().filter_map(list).collect()
+}
+
+fn line(sender: &Sender, most: u64) -> SenderLine {
+    let (sums, who) = (&sender.sums, &sender.who);
+    let name = words::identity(who);
+    let network = words::network(who);
+    let many = if who.addresses > 1 { counted(who.addresses, "address", "addresses") } else { String::new() };
+    let (name, address) = match name {
+        Some(name) => (name, if many.is_empty() { network } else { format!("{network}, {many}") }),
+        None => (network, many),
+    };
+    let (mark, state) = state(sender);
     SenderLine {
-        sender: format!("{}{more}", words::network(&sender.who)),
-        name: words::identity(&sender.who).unwrap_or_default(),
-        domain: Clean::new(&sender.who.policy_domain).to_string(),
+        name,
+        address,
+        domain: Clean::new(&who.policy_domain).to_string(),
         messages: count(sums.messages),
         pass: percent(sums.pass_rate()),
-        dkim: share(sums.dkim_aligned),
-        spf: share(sums.spf_aligned),
-        other: count(sender.authenticated_unaligned),
+        dkim: share(sums.dkim_aligned, sums.messages),
+        spf: share(sums.spf_aligned, sums.messages),
         reporters: counted(sender.reporters, "reporter", "reporters"),
-        seen: format!("{} to {}", sender.first_seen, sender.last_seen),
-        role: words::role(sender.who.role),
-        cause: words::why(sender.who.role, sender.cause),
-        evidence: evidence.join("; "),
-        fails: matters(sender),
+        seen: format!("{} to {}", words::month_day(sender.first_seen), words::month_day(sender.last_seen)),
+        role: words::role(who.role),
+        mark,
+        state,
+        why: why(sender),
+        size: u64::try_from(u128::from(sums.messages) * 100 / u128::from(most.max(1))).unwrap_or(100),
     }
 }
 
-/// What the lines leave out.
+fn state(sender: &Sender) -> (Mark, String) {
+    let (sums, role) = (&sender.sums, sender.who.role);
+    let passes = sums.failing() == 0;
+    match role {
+        _ if sender.needs_repair() => {
+            let mostly = sums.dmarc_pass > sums.failing();
+            let state = match (role, mostly) {
+                (_, true) => "Mostly passes",
+                (Role::Vendor, _) => "Fix, if it is yours",
+                _ => "Fix",
+            };
+            (Mark::Fix, state.to_owned())
+        }
+        Role::Own | Role::Vendor => {
+            let state = match sender.cause {
+                Cause::PassDkimOnly if passes => "Passes by DKIM alone",
+                Cause::PassSpfOnly if passes => "Passes by SPF alone",
+                _ if passes => "Passes",
+                _ if sums.dmarc_pass > 0 => "Passes, but for a few messages",
+                _ => "Fails, in small numbers",
+            };
+            (if passes || sums.dmarc_pass > 0 { Mark::Good } else { Mark::Calm }, state.to_owned())
+        }
+        Role::Forwarder | Role::List | Role::Unclear | Role::Suspect => {
+            let state = words::capital(words::role(role));
+            (Mark::Calm, if passes { format!("{state}, passes") } else { state })
+        }
+    }
+}
+
+/// The cause where something fails, what speaks for the role, and what became of failing mail.
+fn why(sender: &Sender) -> String {
+    let (failing, role) = (sender.sums.failing(), sender.who.role);
+    let mut sentences = Vec::new();
+    // What the cause says already is no news.
+    let names = |evidence: &Evidence| matches!(evidence, Evidence::AuthenticatesAs { .. });
+    let named = sender.cause == Cause::AuthenticatedUnaligned && sender.evidence.iter().any(names);
+    if failing > 0 && !named {
+        sentences.push(words::why(role, sender.cause).to_owned());
+    }
+    let said = |evidence: &&Evidence| match evidence {
+        Evidence::NothingPasses { .. } => false,
+        Evidence::SaidForwarded { .. } | Evidence::SaidList { .. } => sender.cause != Cause::ForwardedDeclared,
+        Evidence::Neighbor => sender.cause != Cause::SpfGap,
+        _ => true,
+    };
+    let room = if failing > 0 { 2 } else { 1 };
+    sentences.extend(sender.evidence.iter().filter(said).take(room).map(words::evidence));
+    if failing > 0 && sender.blocked > 0 {
+        let all = sender.blocked >= failing;
+        sentences.push(if all {
+            "receivers blocked all that fail".to_owned()
+        } else {
+            format!("receivers blocked {} of {} that fail", count(sender.blocked), count(failing))
+        });
+    }
+    words::capital(&sentences.join("; "))
+}
+
+/// The line that suspects are folded to; `None` where there are none.
+pub(super) fn suspects(summary: &Summary) -> Option<SuspectFold> {
+    let spoofing = &summary.spoofing;
+    if spoofing.messages == 0 {
+        return None;
+    }
+    let blocked = match (spoofing.messages, spoofing.not_blocked()) {
+        (1, 0) => "receivers blocked it".to_owned(),
+        (_, 0) => "receivers blocked all of them".to_owned(),
+        (all, open) if open == all => "receivers blocked none".to_owned(),
+        _ => format!("receivers blocked {} of them", count(spoofing.blocked)),
+    };
+    let listed: Vec<&Sender> = summary.senders.iter().filter(|sender| sender.who.role == Role::Suspect).collect();
+    let line = |sender: &&Sender| SuspectLine {
+        source: words::network(&sender.who),
+        about: [
+            words::identity(&sender.who).unwrap_or_default(),
+            if sender.who.addresses > 1 {
+                counted(sender.who.addresses, "address", "addresses")
+            } else {
+                String::new()
+            },
+        ]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(", "),
+        domain: Clean::new(&sender.who.policy_domain).to_string(),
+        messages: count(sender.sums.messages),
+        blocked: count(sender.blocked),
+        reporters: count(sender.reporters),
+        seen: format!("{} to {}", words::month_day(sender.first_seen), words::month_day(sender.last_seen)),
+    };
+    let lines: Vec<SuspectLine> = listed.iter().take(SUSPECTS).map(line).collect();
+    let more = listed.iter().skip(SUSPECTS).fold((0_u64, 0_u64, 0_u64), |(messages, blocked, addresses), sender| {
+        (
+            messages.saturating_add(sender.sums.failing()),
+            blocked.saturating_add(sender.blocked),
+            addresses.saturating_add(sender.who.addresses),
+        )
+    });
+    let messages = more.0.saturating_add(spoofing.tail_messages);
+    let addresses = more.2.saturating_add(spoofing.tail_addresses);
+    let note = if messages == 0 {
+        String::new()
+    } else {
+        format!(
+            "{}{} from {}, a few messages each; receivers blocked {}.",
+            if lines.is_empty() { "" } else { "And " },
+            words::messages(messages),
+            counted(addresses, "address", "addresses"),
+            count(more.1.saturating_add(spoofing.tail_blocked)),
+        )
+    };
+    Some(SuspectFold {
+        mark: if spoofing.not_blocked() > 0 { Mark::Spoof } else { Mark::Calm },
+        text: format!(
+            "{} from {}; {blocked}",
+            words::messages(spoofing.messages),
+            counted(spoofing.addresses, "address", "addresses")
+        ),
+        lines,
+        note,
+    })
+}
+
+/// What the lists leave out.
 pub(super) fn note(summary: &Summary) -> Vec<String> {
-    let (all, mut lines) = (&summary.spoofing, Vec::new());
-    if all.tail_messages > 0 {
-        lines.push(format!(
-            "Probably spoofed, in small numbers: {} from {}, {} of them blocked.",
-            words::messages(all.tail_messages),
-            counted(all.tail_addresses, "address", "addresses"),
-            count(all.tail_blocked),
-        ));
+    let all = summary.senders.iter().filter(|sender| sender.who.role != Role::Suspect).count();
+    let more = all.saturating_sub(LISTED) as u64;
+    if more == 0 {
+        return Vec::new();
     }
-    let more = summary.senders.len().saturating_sub(LISTED);
-    if more > 0 {
-        lines.push(format!(
-            "And {}; --format csv lists every address.",
-            counted(more as u64, "more sender", "more senders")
-        ));
-    }
-    lines
+    vec![format!("And {}; --format csv lists every address.", counted(more, "more sender", "more senders"))]
 }

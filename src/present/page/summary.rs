@@ -1,16 +1,25 @@
 //! The summary put into words and tables, in reading order.
 
+use super::changes::{self, News};
+use super::domains::{self, DomainLine};
 use super::doubts::{self, Doubt};
-use super::{answers, changes, domains, quality, senders};
-use crate::analyze::{Point, Rate, Summary, Totals};
+use super::reporting::{self, ReporterStrip};
+use super::results::{self, ResultBar, ResultColumns};
+use super::senders::{self, SenderList, SuspectFold};
+use super::tiles::{self, Tile};
+use super::{lead, quality};
+use crate::analyze::{Rate, Summary};
 use crate::present::wording::branding::{Brand, Branding};
-use crate::present::wording::clean::Clean;
-use crate::present::wording::numbers::{count, counted, percent};
+use crate::present::wording::instructions::{Instruction, instruction};
+use crate::present::wording::numbers::{self, count, counted};
 use crate::present::wording::words;
 use serde::Serialize;
 
 /// How many changes of a kind a page names.
 pub(crate) const NAMED: usize = 5;
+
+/// How many things to do a page tells at length.
+const INSTRUCTIONS: usize = 10;
 
 /// All that is shown.
 #[derive(Debug, Clone, Serialize)]
@@ -18,239 +27,146 @@ pub(crate) struct Page {
     /// What stands around it.
     pub(crate) brand: Brand,
     pub(crate) title: String,
-    pub(crate) subtitle: String,
-    pub(crate) answers: Vec<Answer>,
-    pub(crate) numbers: Vec<String>,
-    pub(crate) actions: Vec<Todo>,
-    /// How many more things there are to do; empty where all are told.
+    /// The days, and how many reports speak of them.
+    pub(crate) days: String,
+    pub(crate) reports: String,
+    /// What happened, in a few sentences.
+    pub(crate) lead: Vec<String>,
+    pub(crate) tiles: Vec<Tile>,
+    pub(crate) actions: Vec<Instruction>,
+    /// How many there are, and how many more than told.
     pub(crate) actions_note: String,
     pub(crate) doubts: Vec<Doubt>,
-    pub(crate) changes: Vec<String>,
+    /// Where the messages come from; `None` where there are none.
+    pub(crate) results: Option<ResultBar>,
+    /// The same over the last periods.
+    pub(crate) history: Option<ResultColumns>,
+    pub(crate) changes: Vec<News>,
     pub(crate) domains: Vec<DomainLine>,
-    /// So many domains that a table has a line for each, and only those that stand out are told of at length.
+    /// So many domains that they have a table, and only those that stand out are told of at length.
     pub(crate) tabled: bool,
-    /// Where to find the rest; empty where there is none.
+    /// How far the domains are, and where to find the rest; empty where there is nothing to say.
     pub(crate) domains_note: String,
-    pub(crate) trend: Trend,
-    pub(crate) senders: Vec<SenderLine>,
+    /// Senders by what they are; those of the reader come first.
+    pub(crate) senders: Vec<SenderList>,
+    pub(crate) suspects: Option<SuspectFold>,
     /// More than one domain: each sender says which.
     pub(crate) many_domains: bool,
     pub(crate) senders_note: Vec<String>,
+    /// Who reported on which day.
+    pub(crate) reporting: Option<ReporterStrip>,
     pub(crate) quality: Vec<String>,
+    /// How to see the records behind a source.
+    pub(crate) explain: String,
 }
 
-/// One of the four questions, answered.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Answer {
-    pub(crate) question: &'static str,
-    pub(crate) tone: Tone,
-    pub(crate) text: String,
-}
-
-/// Whether an answer is good news. Every rendering says it in words too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// What a state means. Every rendering says it in words too.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Tone {
+pub(crate) enum Mark {
+    /// As it should be.
     Good,
-    Bad,
-    Plain,
-}
-
-/// One thing to do.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Todo {
-    pub(crate) domain: String,
-    pub(crate) change: String,
-    pub(crate) cause: String,
-    pub(crate) evidence: String,
-}
-
-/// A domain in a line.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct DomainLine {
-    pub(crate) domain: String,
-    pub(crate) policy: String,
-    pub(crate) messages: String,
-    /// `1 message`.
-    pub(crate) volume: String,
-    pub(crate) pass: String,
-    pub(crate) usual: String,
-    pub(crate) dkim: String,
-    pub(crate) spf: String,
-    pub(crate) readiness: String,
-    /// The same in two words, for a table.
-    pub(crate) brief: String,
-    pub(crate) details: Vec<String>,
-    /// It is told of at length.
-    pub(crate) whole: bool,
-    /// The trend in a few characters.
-    pub(crate) bars: String,
-    pub(crate) trend: Trend,
-}
-
-/// A series of periods.
-#[derive(Debug, Clone, Default, Serialize)]
-pub(crate) struct Trend {
-    pub(crate) points: Vec<TrendPoint>,
-}
-
-/// One period of a series.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct TrendPoint {
-    pub(crate) label: String,
-    pub(crate) messages: u64,
-    pub(crate) failing: u64,
-    pub(crate) shown: String,
-}
-
-/// A sender in a line.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct SenderLine {
-    pub(crate) sender: String,
-    pub(crate) name: String,
-    pub(crate) domain: String,
-    pub(crate) messages: String,
-    pub(crate) pass: String,
-    pub(crate) dkim: String,
-    pub(crate) spf: String,
-    pub(crate) other: String,
-    pub(crate) reporters: String,
-    pub(crate) seen: String,
-    pub(crate) role: &'static str,
-    pub(crate) cause: &'static str,
-    pub(crate) evidence: String,
-    pub(crate) fails: bool,
+    /// Something to fix.
+    Fix,
+    /// Spoofed, and not blocked.
+    Spoof,
+    /// Nothing to act on.
+    #[default]
+    Calm,
 }
 
 /// Put a summary into words.
 pub(crate) fn page(summary: &Summary, branding: &Branding) -> Page {
-    let kinds = changes::kinds(summary);
     let domains = domains::domains(summary);
+    let empty = summary.totals.sums.messages == 0;
     Page {
         brand: branding.into(),
         title: title(summary),
-        subtitle: subtitle(summary),
-        answers: answers::answers(summary, &kinds),
-        numbers: numbers(summary),
-        actions: unfolded(summary).take(NAMED).map(todo).collect(),
+        days: days(summary),
+        reports: reports(summary),
+        lead: lead::lead(summary),
+        tiles: if empty { Vec::new() } else { tiles::tiles(summary) },
+        actions: unfolded(summary).take(INSTRUCTIONS).map(|action| instruction(action, Some(summary))).collect(),
         actions_note: actions_note(summary),
         doubts: doubts::doubts(summary),
-        changes: kinds.into_iter().flat_map(|kind| kind.lines).collect(),
+        results: results::bar(summary),
+        history: results::columns(&summary.trend, false),
+        changes: changes::news(summary),
         domains: domains.lines,
         tabled: domains.tabled,
         domains_note: domains.note,
-        trend: trend(&summary.trend),
-        senders: senders::senders(summary),
+        senders: senders::lists(summary),
+        suspects: senders::suspects(summary),
         many_domains: summary.domains.len() > 1,
         senders_note: senders::note(summary),
-        quality: quality::quality(&summary.quality),
+        reporting: reporting::strip(summary),
+        quality: quality::quality(summary),
+        explain: explain(summary),
     }
 }
 
+/// `DMARC summary, 2026-W47`.
 fn title(summary: &Summary) -> String {
-    summary
-        .period
-        .week
-        .as_ref()
-        .map_or_else(|| "DMARC summary".to_owned(), |week| format!("DMARC summary, week {week}"))
+    summary.period.week.as_ref().map_or_else(|| "DMARC summary".to_owned(), |week| format!("DMARC summary, {week}"))
 }
 
-fn subtitle(summary: &Summary) -> String {
-    let Some((from, to)) = summary.period.from.zip(summary.period.to) else { return "No reports".to_owned() };
-    let days = format!("{} to {}, UTC", words::weekday(from), words::weekday(to));
+/// `Mon, Nov 16 to Sun, Nov 22 (UTC)`; with years where they are two.
+fn days(summary: &Summary) -> String {
+    let Some((from, to)) = summary.period.from.zip(summary.period.to) else { return String::new() };
+    let year = if from.year() == to.year() { String::new() } else { format!(", {}", from.year()) };
+    format!("{}{year} to {}, {} (UTC)", words::weekday(from), words::weekday(to), to.year())
+}
+
+fn reports(summary: &Summary) -> String {
     let (reports, reporters) = (summary.totals.reports, summary.totals.reporters);
     if reports == 0 {
-        return format!("{days}. No reports.");
+        return "No reports".to_owned();
     }
     format!(
-        "{days}. {} of {} on {}.",
+        "{} from {} about {}",
         counted(reports, "report", "reports"),
         counted(reporters, "reporter", "reporters"),
         counted(summary.domains.len() as u64, "domain", "domains"),
     )
 }
 
-fn numbers(summary: &Summary) -> Vec<String> {
-    let Totals { sums, .. } = &summary.totals;
-    if sums.messages == 0 {
-        return vec!["No data: no report speaks of a message in these days.".to_owned()];
-    }
-    let compared = summary.comparison.as_ref().map(|comparison| {
-        let before = if summary.period.week.is_some() { "the week before" } else { "the period before" };
-        format!(" ({})", words::comparison(comparison, before))
-    });
-    let share = |part| percent(Rate::of(part, sums.messages));
-    let mut lines = vec![
-        format!(
-            "{}, {} pass DMARC{}.",
-            words::messages(sums.messages),
-            percent(sums.pass_rate()),
-            compared.unwrap_or_default()
-        ),
-        format!(
-            "DKIM aligned {}, SPF aligned {}: both {}, DKIM only {}, SPF only {}, neither {}.",
-            share(sums.dkim_aligned),
-            share(sums.spf_aligned),
-            count(sums.both),
-            count(sums.dkim_only),
-            count(sums.spf_only),
-            count(sums.neither),
-        ),
-    ];
-    if sums.failing() > 0 {
-        lines.push(format!(
-            "Of {} failing, receivers rejected {}, quarantined {}, and did not block {}; {} of them authenticate as another domain.",
-            count(sums.failing()),
-            count(summary.totals.failing_rejected),
-            count(summary.totals.failing_quarantined),
-            count(summary.totals.failing_not_blocked),
-            count(summary.totals.authenticated_unaligned),
-        ));
-    }
-    lines
-}
-
-/// What the list of actions leaves out.
+/// How many actions there are, and what the page leaves out.
 fn actions_note(summary: &Summary) -> String {
-    let told = unfolded(summary).count();
-    let more = (told.saturating_sub(NAMED) as u64).saturating_add(summary.more_actions);
-    let folded = (summary.actions.len() - told) as u64;
-    let mut notes = Vec::new();
-    if more > 0 {
-        notes.push(format!(
-            "And {}; --format json has them all.",
-            counted(more, "more thing to do", "more things to do")
-        ));
-    }
+    let told = unfolded(summary).count() as u64;
+    let all = told.saturating_add(summary.more_actions);
+    let more = all.saturating_sub(INSTRUCTIONS as u64);
+    let folded = (summary.actions.len() as u64).saturating_sub(told);
+    let mut note = match (all, more) {
+        (0, _) => String::new(),
+        (1, _) => "1 action.".to_owned(),
+        (_, 0) => format!("{}, the most important first.", counted(all, "action", "actions")),
+        _ => format!(
+            "{}, the most important first. The first {} are here; --format json has more.",
+            counted(all, "action", "actions"),
+            count(INSTRUCTIONS as u64)
+        ),
+    };
     if folded > 0 {
-        notes.push(format!(
-            "{} and not repeated here; `dmarquet ack list` has the notes.",
+        let gap = if note.is_empty() { "" } else { " " };
+        note = format!(
+            "{note}{gap}{} and not repeated here; `dmarquet ack list` has the notes.",
             counted(folded, "action is acknowledged", "actions are acknowledged")
-        ));
+        );
     }
-    notes.join(" ")
+    note
 }
 
 /// The actions that nobody has acknowledged, and those that have grown since.
-fn unfolded(summary: &Summary) -> impl Iterator<Item = &crate::analyze::Action> {
+pub(crate) fn unfolded(summary: &Summary) -> impl Iterator<Item = &crate::analyze::Action> {
     summary.actions.iter().filter(|action| !action.tracking.folded)
 }
 
-fn todo(action: &crate::analyze::Action) -> Todo {
-    Todo {
-        domain: Clean::new(&action.policy_domain).to_string(),
-        change: words::change(action),
-        cause: words::capital(words::cause(action.cause)),
-        evidence: words::action_evidence(action),
-    }
+fn explain(summary: &Summary) -> String {
+    let week = summary.period.week.as_ref().map(|week| format!(" --week {week}")).unwrap_or_default();
+    format!("dmarquet summary{week} --explain ADDRESS")
 }
 
-pub(crate) fn trend(points: &[Point]) -> Trend {
-    let point = |point: &Point| TrendPoint {
-        label: point.week.clone().unwrap_or_else(|| point.from.to_string()),
-        messages: point.messages,
-        failing: point.messages - point.dmarc_pass,
-        shown: format!("{}, {}", words::messages(point.messages), percent(Rate::of(point.dmarc_pass, point.messages))),
-    };
-    Trend { points: points.iter().map(point).collect() }
+/// A share of messages, for a table.
+pub(crate) fn share(part: u64, whole: u64) -> String {
+    numbers::percent(Rate::of(part, whole))
 }

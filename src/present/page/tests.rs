@@ -10,18 +10,34 @@ fn the_planted_weeks_are_told_in_these_words() {
     for planted in weeks::planted() {
         let page = page(&planted.world.summary(), &crate::present::wording::branding::Branding::default());
         told.extend(["# ", planted.event, "\n"]);
-        let answers = page.answers.iter().map(|answer| format!("{} {}", answer.question, answer.text));
-        let actions = page.actions.iter().map(|todo| format!("Do: {} {}: {}", todo.change, todo.cause, todo.evidence));
+        let lead = page.lead.iter().map(|line| format!("Lead: {line}"));
+        let tiles = page
+            .tiles
+            .iter()
+            .map(|tile| format!("{}: {} [{:?} {}] {}", tile.label, tile.number, tile.mark, tile.state, tile.note));
+        let actions = page.actions.iter().flat_map(|todo| {
+            let facts: Vec<String> = todo.facts.iter().map(|(label, value)| format!("{label}: {value}")).collect();
+            let record: Vec<String> =
+                todo.record.iter().map(|part| format!("{}: {}", part.label, part.value)).collect();
+            [
+                format!("Do: {}. {} {}", todo.title, todo.how, todo.why),
+                format!("    {} / {}", record.join(", "), facts.join(", ")),
+            ]
+        });
         let doubts = page.doubts.iter().map(|doubt| format!("Doubt: {} {}", doubt.text, doubt.lines.join(" / ")));
         let domains = page.domains.iter().flat_map(|domain| {
             let details = domain.details.iter().map(|line| format!("{}: {line}", domain.domain));
-            [format!("{}: {}, {}, {}", domain.domain, domain.policy, domain.usual, domain.readiness)]
-                .into_iter()
-                .chain(details)
+            [format!(
+                "{}: {}, {}, [{:?} {}] {}",
+                domain.domain, domain.policy, domain.usual, domain.mark, domain.state, domain.why
+            )]
+            .into_iter()
+            .chain(details)
         });
-        let changes = page.changes.iter().map(|line| format!("Changed: {line}"));
+        let changes = page.changes.iter().map(|news| format!("Changed: {}: {}", news.head, news.text));
         let quality = page.quality.iter().map(|line| format!("Quality: {line}"));
-        for line in answers.chain(actions).chain(doubts).chain(changes).chain(domains).chain(quality) {
+        let lines = lead.chain(tiles).chain(actions).chain(doubts).chain(changes).chain(domains).chain(quality);
+        for line in lines {
             told.extend(["  ", &line, "\n"]);
         }
     }

@@ -3,6 +3,7 @@
 use super::summary::Writer;
 use crate::analyze::{ExplainedRow, Explanation, Foreign, Rate, SourceSummary};
 use crate::present::wording::clean::Clean;
+use crate::present::wording::instructions::instruction;
 use crate::present::wording::numbers::{count, counted, percent};
 use crate::present::wording::style::Style;
 use crate::present::wording::words;
@@ -79,7 +80,11 @@ pub fn explain(explanation: &Explanation, style: &Style) -> String {
         writer.head("WHAT TO DO");
     }
     for action in &explanation.actions {
-        writer.item("· ", &format!("{} {}", words::change(action), words::action_evidence(action)));
+        let todo = instruction(action, None);
+        writer.item("· ", &format!("{}. {}", todo.title, todo.how));
+        todo.record.iter().for_each(|part| writer.wrapped(&format!("{}: {}", part.label, part.value), "    "));
+        let facts: Vec<String> = todo.facts.iter().map(|(label, value)| format!("{label}: {value}")).collect();
+        writer.wrapped(&format!("{} {}.", todo.why, facts.join(". ")), "  ");
     }
     writer.head("ITS ROWS, failing first");
     explanation.rows.iter().for_each(|found| row(&mut writer, found));

@@ -1,15 +1,21 @@
-//! The page for a terminal: one screen to read, the tables below it. Fits 80 columns, uses more.
+//! The page for a terminal: state and things to do on the first screen, the reasons and the tables below. Fits 80 columns,
+//! uses more.
 
 use crate::analyze::Summary;
-use crate::present::page::summary::{DomainLine, Page, SenderLine, Tone, page};
+use crate::present::page::summary::{Mark, Page, page};
+use crate::present::page::{DomainLine, SenderLine, Tile};
 use crate::present::wording::branding::Branding;
 use crate::present::wording::clean::to_ascii;
 use crate::present::wording::style::Style;
-use crate::present::wording::words;
-use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 
-/// From this width on a table of domains has its bars.
-const WIDE: u16 = 100;
+/// So many things to do stand on the first screen.
+const FIRST: usize = 5;
+
+/// Columns of a tile's label.
+const LABEL: usize = 16;
+
+/// Columns of a tile's number.
+const NUMBER: usize = 7;
 
 /// The text form. No line is wider than the style's width, but for a word that no line can hold.
 pub fn text(summary: &Summary, branding: &Branding, style: &Style) -> String {
@@ -33,35 +39,28 @@ impl Writer {
         if !page.brand.title.is_empty() {
             self.wrapped(&page.brand.title, "");
         }
-        self.bold(&page.title);
-        self.wrapped(&page.subtitle, "");
-        if !page.answers.is_empty() {
+        let title = if page.days.is_empty() { page.title.clone() } else { format!("{}: {}", page.title, page.days) };
+        self.bold(&title);
+        self.wrapped(&page.reports, "");
+        self.head("");
+        // What to do first stands below.
+        let lead: Vec<&str> =
+            page.lead.iter().map(String::as_str).filter(|line| !line.starts_with("First: ")).collect();
+        self.wrapped(&lead.join(" "), "");
+        if !page.tiles.is_empty() {
             self.head("");
         }
-        for answer in &page.answers {
-            let (mark, color) = match answer.tone {
-                Tone::Good => ("+", "32"),
-                Tone::Bad => ("!", "31"),
-                Tone::Plain => (" ", "0"),
-            };
-            let mark = self.paint(mark, color);
-            let question = self.paint(answer.question, "1");
-            self.lines.push(format!("{mark} {question}"));
-            self.wrapped(&answer.text, "    ");
-        }
-        self.head("");
-        page.numbers.iter().for_each(|line| self.wrapped(line, ""));
-        self.actions(page);
+        page.tiles.iter().for_each(|tile| self.tile(tile));
+        self.orders(page);
+        self.reasons(page);
         self.doubts(page);
-        if !page.changes.is_empty() {
-            self.head("WHAT CHANGED");
-            page.changes.iter().for_each(|line| self.item("· ", line));
-        }
+        self.changes(page);
         self.domains(page);
         self.senders(page);
-        page.senders_note.iter().for_each(|line| self.wrapped(line, ""));
         self.head("DATA QUALITY");
         page.quality.iter().for_each(|line| self.item("· ", line));
+        self.head("");
+        self.wrapped(&format!("The records behind a source: {}", page.explain), "");
         if !page.brand.footer.is_empty() {
             self.head("");
             self.wrapped(&page.brand.footer, "");
@@ -77,17 +76,101 @@ impl Writer {
         text.replace('\u{1}', "\u{1b}")
     }
 
-    fn actions(&mut self, page: &Page) {
+    /// A number with what it means; the chart at the end of the line, where there is room.
+    fn tile(&mut self, tile: &Tile) {
+        let room = " ".repeat(2 + LABEL + 1 + NUMBER + 2);
+        let number = if tile.wordy { "" } else { tile.number.as_str() };
+        let first = format!("  {:<LABEL$} {number:>NUMBER$}  ", tile.label);
+        let state = match (tile.wordy, tile.state.is_empty()) {
+            (true, true) => tile.number.clone(),
+            (true, false) => format!("{}: {}", tile.number, lower(&tile.state)),
+            (false, _) => tile.state.clone(),
+        };
+        // As much of the note as the line holds: all of it stands below or in the other forms.
+        let room_left = usize::from(self.width).saturating_sub(first.chars().count() + 2);
+        let mut said = state;
+        for part in tile.note.split("; ").filter(|part| !part.is_empty()) {
+            let longer = if said.is_empty() { part.to_owned() } else { format!("{said}; {}", lower(part)) };
+            if longer.chars().count() > room_left && !said.is_empty() {
+                break;
+            }
+            said = longer;
+        }
+        let mark = format!("{} ", self.mark(tile.mark));
+        let chart = tile.chart.as_ref().map_or("", |chart| chart.text.as_str());
+        let used = first.chars().count() + 2 + said.chars().count();
+        let (width, wide) = (usize::from(self.width), chart.chars().count());
+        if !self.style.ascii && wide > 0 && used + 2 + wide <= width {
+            let gap = " ".repeat(width - used - wide);
+            self.lines.push(format!("{first}{mark}{said}{gap}{chart}"));
+        } else {
+            self.item_with(&format!("{first}{mark}"), &format!("{room}  "), &said);
+        }
+    }
+
+    /// The symbol of a mark, in its color.
+    fn mark(&self, mark: Mark) -> String {
+        let color = match mark {
+            Mark::Good => "32",
+            Mark::Fix => "33",
+            Mark::Spoof => "31",
+            Mark::Calm => "0",
+        };
+        self.paint(mark.symbol(), color)
+    }
+
+    /// What to do, in a few lines each.
+    fn orders(&mut self, page: &Page) {
         if page.actions.is_empty() && page.actions_note.is_empty() {
             return;
         }
-        self.head("WHAT TO DO");
-        for (number, todo) in page.actions.iter().enumerate() {
-            self.item(&format!("{}. ", number + 1), &format!("{}: {}", todo.domain, todo.change));
-            self.wrapped(&format!("{}: {}", todo.cause, todo.evidence), "   ");
+        let head = "WHAT TO DO";
+        let gap = usize::from(self.width).saturating_sub(head.len() + "MESSAGES".len());
+        self.head("");
+        let painted = self.paint(head, "1");
+        self.lines.push(format!("{painted}{}MESSAGES", " ".repeat(gap)));
+        for (number, todo) in page.actions.iter().take(FIRST).enumerate() {
+            let (mark, from) = (format!("{}. ", number + 1), self.lines.len());
+            let room = usize::from(self.width).saturating_sub(todo.messages.len() + 2);
+            self.narrow(&mark, "   ", &format!("{}.", todo.title), room);
+            let first = &mut self.lines[from];
+            let gap = usize::from(self.width).saturating_sub(first.chars().count() + todo.messages.len());
+            *first = format!("{first}{}{}", " ".repeat(gap), todo.messages);
+            let record: Vec<String> =
+                todo.record
+                    .iter()
+                    .filter(|part| part.exact && part.value != "TXT")
+                    .map(|part| {
+                        if part.label == "Name" { part.value.clone() } else { format!("{} {}", part.label, part.value) }
+                    })
+                    .collect();
+            if !record.is_empty() {
+                self.item_with("     ", "     ", &format!("TXT  {}", record.join("  ")));
+            }
         }
-        if !page.actions_note.is_empty() {
-            self.wrapped(&page.actions_note, "");
+        let more = page.actions.len().saturating_sub(FIRST);
+        let note =
+            if more > 0 { format!("{} The others are below.", page.actions_note) } else { page.actions_note.clone() };
+        self.wrapped(&note, "");
+    }
+
+    /// Why, and how to go about it.
+    fn reasons(&mut self, page: &Page) {
+        if page.actions.is_empty() {
+            return;
+        }
+        self.head("WHY AND HOW");
+        for (number, todo) in page.actions.iter().enumerate() {
+            let mark = format!("{}. ", number + 1);
+            let facts: Vec<String> = todo.facts.iter().map(|(label, value)| format!("{label}: {value}.")).collect();
+            let title = if number < FIRST { String::new() } else { format!("{}. ", todo.title) };
+            self.item(&mark, &format!("{title}{} {}", todo.why, todo.how));
+            if number >= FIRST {
+                let parts: Vec<String> =
+                    todo.record.iter().map(|part| format!("{} {}", part.label, part.value)).collect();
+                self.wrapped(&parts.join("; "), "   ");
+            }
+            self.wrapped(&facts.join(" "), "   ");
         }
     }
 
@@ -95,7 +178,7 @@ impl Writer {
         if page.doubts.is_empty() {
             return;
         }
-        self.head("WHOSE ARE THEY?");
+        self.head("WHOSE ARE THEY?  Answer in the settings file, with \"mine\" or \"not_mine\".");
         for doubt in &page.doubts {
             self.item("· ", &doubt.text);
             // To be pasted: never wrapped.
@@ -103,53 +186,126 @@ impl Writer {
         }
     }
 
+    fn changes(&mut self, page: &Page) {
+        if page.changes.is_empty() {
+            return;
+        }
+        self.head("WHAT CHANGED");
+        for news in &page.changes {
+            let first = format!("  {} {:<16}", self.mark(news.mark), news.head);
+            self.item_with(&first, &" ".repeat(20), &news.text);
+        }
+    }
+
     fn domains(&mut self, page: &Page) {
         if page.domains.is_empty() {
             return;
         }
-        self.head(&format!("DOMAINS{}", legend(page, page.tabled && self.width < WIDE)));
-        if page.tabled {
-            let table = domains(page, self.width);
-            self.lines.extend(table);
+        self.head("");
+        self.domain_lines(page);
+        if !page.domains_note.is_empty() {
             self.lines.push(String::new());
             self.wrapped(&page.domains_note, "");
         }
         page.domains.iter().filter(|domain| domain.whole).for_each(|domain| self.domain(domain));
     }
 
-    /// The figures of a sender in columns, who it is beside them, and why below.
-    fn senders(&mut self, page: &Page) {
-        if page.senders.is_empty() {
-            return;
-        }
-        self.head("SENDERS, failing first");
-        let mut figures = figures(page).into_iter();
-        let head = figures.next().unwrap_or_default();
-        let room = " ".repeat(head.chars().count());
-        self.lines.push(format!("{head}Sender"));
-        for (figures, sender) in figures.zip(&page.senders) {
-            let name = if sender.name.is_empty() { String::new() } else { format!(" ({})", sender.name) };
-            let domain = if page.many_domains { format!(" as {}", sender.domain) } else { String::new() };
-            self.item_with(&figures, &room, &format!("{}{name}{domain}", sender.sender));
-            let evidence = if sender.evidence.is_empty() { String::new() } else { format!(" ({})", sender.evidence) };
-            self.wrapped(
-                &format!("{}: {}{evidence}; {}, {}", sender.role, sender.cause, sender.reporters, sender.seen),
-                "      ",
+    /// A line a domain; its policy and what keeps it from the next one below, where there are not too many.
+    fn domain_lines(&mut self, page: &Page) {
+        let longest = page.domains.iter().map(|domain| domain.domain.chars().count()).max().unwrap_or(0);
+        let wide = longest.clamp(16, usize::from(self.width) / 3);
+        let head = self.paint("DOMAINS", "1");
+        let gap = " ".repeat(wide - "DOMAINS".len());
+        self.lines.push(format!(
+            "{head}{gap}{:>11} {:>6} {:>7} {:>8}  STRICTER POLICY",
+            "MESSAGES", "PASS", "MEDIAN", "SPOOFED"
+        ));
+        for domain in &page.domains {
+            let mut pieces = broken(&domain.domain, wide).into_iter();
+            let name = pieces.next().unwrap_or_default();
+            let median = if domain.median.is_empty() { "-" } else { domain.median.as_str() };
+            let mark = self.mark(domain.mark);
+            let state = format!(
+                "{name:<wide$}{:>11} {:>6} {median:>7} {:>8}  {mark} ",
+                domain.messages, domain.pass, domain.spoofed
             );
+            self.item_with(&state, &" ".repeat(wide + 11 + 7 + 8 + 9 + 4), &domain.state);
+            pieces.for_each(|piece| self.lines.push(format!("  {piece}")));
+            if !page.tabled || domain.whole {
+                let why = if domain.why.is_empty() { String::new() } else { format!("; {}", lower(&domain.why)) };
+                self.wrapped(&format!("{}{why}", domain.policy), "    ");
+            }
         }
     }
 
+    /// What there is to say of a domain beyond its line.
     fn domain(&mut self, domain: &DomainLine) {
+        if domain.details.is_empty() {
+            return;
+        }
         let name = self.paint(&domain.domain, "1");
-        let bars = if domain.bars.is_empty() { String::new() } else { format!("  {}", domain.bars) };
-        self.lines.push(format!("{name}  {}{bars}", domain.policy));
-        let usual = if domain.usual.is_empty() { String::new() } else { format!(" ({})", domain.usual) };
-        self.wrapped(
-            &format!("{}, {} pass{usual}; DKIM {}, SPF {}", domain.volume, domain.pass, domain.dkim, domain.spf),
-            "  ",
-        );
-        self.wrapped(&words::capital(&domain.readiness), "  ");
+        let bars = domain.trend.as_ref().map_or(String::new(), |chart| format!("  [{}]", chart.text));
+        self.lines.push(format!("{name}{bars}"));
         domain.details.iter().for_each(|line| self.item("  · ", line));
+    }
+
+    /// Who it is, its figures in columns, and the result below.
+    fn senders(&mut self, page: &Page) {
+        if page.senders.is_empty() && page.suspects.is_none() {
+            return;
+        }
+        self.head("");
+        let columns = format!("{:>10} {:>6} {:>6} {:>6}", "MESSAGES", "PASS", "DKIM", "SPF");
+        let width = usize::from(self.width);
+        let room = width.saturating_sub(columns.len() + 2);
+        let gap = " ".repeat(width.saturating_sub("SENDERS".len() + columns.len()));
+        let painted = self.paint("SENDERS", "1");
+        self.lines.push(format!("{painted}{gap}{columns}"));
+        for list in &page.senders {
+            self.bold(&format!("{} ({})", list.head, list.note));
+            list.lines.iter().for_each(|sender| self.sender(sender, page.many_domains, room));
+        }
+        if let Some(suspects) = &page.suspects {
+            let mark = self.mark(suspects.mark);
+            self.item_with(&format!("{mark} "), "  ", &format!("Probably spoofed: {}.", suspects.text));
+            for suspect in &suspects.lines {
+                let about = if suspect.about.is_empty() { String::new() } else { format!(" ({})", suspect.about) };
+                self.item(
+                    "    ",
+                    &format!(
+                        "{}{about} as {}: {}, {} blocked",
+                        suspect.source, suspect.domain, suspect.messages, suspect.blocked
+                    ),
+                );
+            }
+            if !suspects.note.is_empty() {
+                self.wrapped(&suspects.note, "    ");
+            }
+        }
+        page.senders_note.iter().for_each(|line| self.wrapped(line, ""));
+    }
+
+    fn sender(&mut self, sender: &SenderLine, many: bool, room: usize) {
+        let mark = self.mark(sender.mark);
+        let address = if sender.address.is_empty() { String::new() } else { format!(" ({})", sender.address) };
+        let domain = if many { format!(" as {}", sender.domain) } else { String::new() };
+        let from = self.lines.len();
+        self.narrow(
+            &format!("  {} ", sender.mark.symbol()),
+            "    ",
+            &format!("{}{address}{domain}", sender.name),
+            room,
+        );
+        let first = self.lines[from].clone();
+        let gap = " ".repeat((room + 2).saturating_sub(first.chars().count()));
+        let figures = format!("{:>10} {:>6} {:>6} {:>6}", sender.messages, sender.pass, sender.dkim, sender.spf);
+        // The mark is painted after all is measured.
+        let first = first.replacen(sender.mark.symbol(), &mark, usize::from(sender.mark != Mark::Calm));
+        self.lines[from] = format!("{first}{gap}{figures}");
+        let why = if sender.why.is_empty() { String::new() } else { format!(". {}", sender.why) };
+        if sender.mark != Mark::Good && sender.pass != "100%" {
+            self.wrapped(&format!("{}{why}. {}, {}.", sender.state, capital(&sender.reporters), sender.seen), "      ");
+        }
     }
 
     /// A line that stands out.
@@ -179,8 +335,14 @@ impl Writer {
     }
 
     fn item_with(&mut self, first: &str, others: &str, text: &str) {
-        let (mut line, mut length, mut empty) = (first.to_owned(), first.chars().count(), true);
-        let (width, room) = (usize::from(self.width), usize::from(self.width).saturating_sub(others.chars().count()));
+        self.narrow(first, others, text, usize::from(self.width));
+    }
+
+    /// A paragraph that leaves room at its right end. Escapes in `first` take no room.
+    fn narrow(&mut self, first: &str, others: &str, text: &str, width: usize) {
+        let indent = columns(first);
+        let (mut line, mut length, mut empty) = (first.to_owned(), indent, true);
+        let room = width.saturating_sub(others.chars().count());
         for word in text.split(' ') {
             for (at, piece) in broken(word, room).into_iter().enumerate() {
                 let more = piece.chars().count();
@@ -204,65 +366,27 @@ impl Writer {
     }
 }
 
-/// What the bars beside the domains are.
-fn legend(page: &Page, bare: bool) -> String {
-    let barred = |domain: &&DomainLine| (domain.whole || !bare) && !domain.bars.is_empty();
-    let Some(domain) = page.domains.iter().find(barred) else { return String::new() };
-    let points = &domain.trend.points;
-    let weeks = points.iter().all(|point| point.label.contains("-W"));
-    format!("  [messages of {} {}]", points.len(), if weeks { "weeks" } else { "periods" })
-}
-
-/// A table without lines between its cells, two blanks behind each.
-fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Table {
-    let mut table = Table::new();
-    table.force_no_tty().load_style(presets::NOTHING);
-    table.set_header(head.iter().map(Cell::new));
-    table.add_rows(rows.map(|row| row.into_iter().map(Cell::new).collect::<Vec<_>>()));
-    table.column_iter_mut().for_each(|column| {
-        column.set_padding((0, 2));
+/// How many columns a text takes: escapes take none.
+fn columns(text: &str) -> usize {
+    let mut inside = false;
+    let seen = text.chars().filter(|char| {
+        inside |= *char == '\u{1}';
+        let counts = !inside;
+        inside &= *char != 'm';
+        counts
     });
-    table
+    seen.count()
 }
 
-/// Align figures, and leave them whole.
-fn right(table: &mut Table, columns: std::ops::Range<usize>) {
-    for column in table.column_iter_mut().skip(columns.start).take(columns.len()) {
-        column.set_cell_alignment(CellAlignment::Right);
-        column.set_constraint(ColumnConstraint::ContentWidth);
-    }
+/// The rest of a sentence; what begins with a name or a number stays.
+fn lower(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
 }
 
-/// A line for the head and one a sender, all equally long.
-fn figures(page: &Page) -> Vec<String> {
-    let row = |sender: &SenderLine| {
-        [&sender.messages, &sender.pass, &sender.dkim, &sender.spf, &sender.other].map(String::clone).to_vec()
-    };
-    let mut table = table(&["Messages", "Pass", "DKIM", "SPF", "Other"], page.senders.iter().map(row));
-    right(&mut table, 0..5);
-    table.lines().collect()
-}
-
-/// A line a domain.
-fn domains(page: &Page, width: u16) -> Vec<String> {
-    let wide = width >= WIDE;
-    let row = |domain: &DomainLine| {
-        let mut row = vec![
-            broken(&domain.domain, usize::from(width) / 3).join("\n"),
-            domain.messages.clone(),
-            domain.pass.clone(),
-            domain.brief.clone(),
-            domain.policy.clone(),
-        ];
-        row.extend(wide.then(|| domain.bars.clone()));
-        row
-    };
-    let mut head = vec!["Domain", "Messages", "Pass", "Stricter?", "Policy"];
-    head.extend(wide.then_some(""));
-    let mut table = table(&head, page.domains.iter().map(row));
-    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-    right(&mut table, 1..3);
-    table.lines().collect()
+/// `5 reporters` as the rest of a sentence.
+fn capital(reporters: &str) -> String {
+    format!("Seen by {reporters}")
 }
 
 /// A word in pieces that fit, broken where a reader would break it: never within a number or a label that fits.
@@ -327,8 +451,8 @@ mod tests {
         let summary = weeks::eventful().summary();
         let plain = text(&summary, &Branding::default(), &Style::default());
         let mut colored = text(&summary, &Branding::default(), &Style { color: true, ..Style::default() });
-        assert!(colored.contains("\u{1b}[31m!"));
-        for code in ["0", "1", "31", "32"] {
+        assert!(colored.contains("\u{1b}[33m!"));
+        for code in ["0", "1", "31", "32", "33"] {
             colored = colored.replace(&format!("\u{1b}[{code}m"), "");
         }
         assert_eq!(colored, plain);

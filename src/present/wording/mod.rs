@@ -2,6 +2,7 @@
 
 pub(crate) mod branding;
 pub mod clean;
+pub(crate) mod instructions;
 pub(crate) mod numbers;
 pub(crate) mod style;
 pub(crate) mod words;

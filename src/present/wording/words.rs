@@ -6,13 +6,9 @@ use super::{
     numbers::{count, counted, percent},
 };
 use crate::{
-    analyze::{
-        Action, Change, Comparison, Confidence, Evidence, Foreign, HeldBy, KeyFault, Network, Rate, Readiness, Role,
-        SenderName, Verdict,
-    },
+    analyze::{Comparison, Evidence, Foreign, HeldBy, Network, Rate, Readiness, Role, SenderName, Verdict},
     model::Cause,
 };
-use std::net::IpAddr;
 
 /// A cause in a short phrase, for a table.
 pub(crate) const fn cause(cause: Cause) -> &'static str {
@@ -152,141 +148,7 @@ pub(crate) fn evidence(evidence: &Evidence) -> String {
     }
 }
 
-/// The change to make, as an order.
-pub(crate) fn change(action: &Action) -> String {
-    let domain = Clean::new(&action.policy_domain);
-    match &action.change {
-        Change::PublishPolicy { name, tag, from, to, remove } => {
-            let from = from.as_ref().map(|from| format!(" instead of {tag}={}", Clean::new(from))).unwrap_or_default();
-            let remove = match remove.as_slice() {
-                [] => String::new(),
-                tags => format!(" and remove {}", tags.join(" and ")),
-            };
-            format!("Publish {tag}={to}{from} in the TXT record at {}{remove}. Keep its other tags.", Clean::new(name))
-        }
-        Change::RepairKey { dkim_domain, selector, fault } => {
-            let key = key(dkim_domain, selector.as_ref());
-            match fault {
-                KeyFault::Missing => format!("Publish the DKIM key {key}: receivers cannot find or read it."),
-                KeyFault::Weak => format!("Replace the DKIM key {key} by a longer one: receivers refuse it."),
-                KeyFault::Mismatch => format!(
-                    "If it is yours, publish the DKIM key {key} that {} signs with: its signatures do not match the \
-                     published one.",
-                    addresses(&action.sources, action.addresses)
-                ),
-            }
-        }
-        Change::CheckModification { dkim_domain, selector, body } => {
-            let (key, why) = (
-                key(dkim_domain, selector.as_ref()),
-                if *body {
-                    "receivers say that the message body was changed"
-                } else {
-                    "the same key verifies from other addresses"
-                },
-            );
-            format!(
-                "Find what changes the mail of {} after it is signed with {key}, such as a gateway or a disclaimer: {why}.",
-                addresses(&action.sources, action.addresses)
-            )
-        }
-        Change::AlignSender { organization, signs } => {
-            let service = Clean::new(organization);
-            let doubt = if action.confidence == Confidence::High { "" } else { "If it sends for you: " };
-            let how = if *signs { "sign as" } else { "sign with DKIM as" };
-            format!(
-                "{doubt}let {service} {how} {domain} (publish the selector it gives you), or set a custom return path \
-                 (bounce domain) under {domain}. It authenticates only with its own domain."
-            )
-        }
-        Change::RelaxAlignment { tags } => {
-            let tags = tags.iter().map(|tag| format!("{tag}=r")).collect::<Vec<_>>().join(" and ");
-            format!(
-                "Publish {tags} in the DMARC record of {domain}, or sign this mail as its From domain: your own domain \
-                 passes, but strict alignment refuses it."
-            )
-        }
-        Change::AuthorizeSource { spf_domain, include } => {
-            let (spf_domain, sources) = (Clean::new(spf_domain), addresses(&action.sources, action.addresses));
-            let before = action.since.is_some();
-            match (include, before) {
-                (Some(include), _) => format!(
-                    "Put include:{include} back into the SPF record of {spf_domain}: {sources} passed SPF before and does \
-                     not any more."
-                ),
-                (None, true) => format!(
-                    "Authorize {sources} again in the SPF record of {spf_domain}: it passed SPF before and does not any \
-                     more."
-                ),
-                (None, false) if action.confidence == Confidence::High => format!(
-                    "Authorize {sources}: add it to the SPF record of {spf_domain} or, better, sign its mail with DKIM."
-                ),
-                (None, false) => format!(
-                    "If {sources} is yours, add it to the SPF record of {spf_domain} or, better, sign its mail with DKIM. \
-                     It is in the network of one of your authorized servers."
-                ),
-            }
-        }
-        Change::RepairSpf { spf_domain } => format!(
-            "Repair the SPF record of {}: receivers cannot evaluate it (a syntax error, or more than ten lookups).",
-            Clean::new(spf_domain)
-        ),
-        Change::Sign => format!(
-            "Sign the mail of {} with DKIM as {domain}: it passes by SPF alone, which forwarding breaks.",
-            addresses(&action.sources, action.addresses)
-        ),
-    }
-}
-
-fn key(dkim_domain: &Foreign, selector: Option<&Foreign>) -> String {
-    match selector {
-        Some(selector) => format!("{}._domainkey.{}", Clean::new(selector), Clean::new(dkim_domain)),
-        None => format!("of {}", Clean::new(dkim_domain)),
-    }
-}
-
-/// What an action rests on.
-pub(crate) fn action_evidence(action: &Action) -> String {
-    if let Change::PublishPolicy { .. } = action.change {
-        return format!(
-            "No visible share of {} in eight weeks would be lost, seen by {}. Confidence: high.",
-            legitimate(action.messages),
-            counted(action.reporters, "reporter", "reporters")
-        );
-    }
-    let failing = match action.failing {
-        0 => "none of them fails DMARC yet".to_owned(),
-        failing if failing == action.messages => "all fail DMARC".to_owned(),
-        failing => format!("{} of them fail DMARC", count(failing)),
-    };
-    let since = action.since.map(|day| format!(", since {}", weekday(day))).unwrap_or_default();
-    format!(
-        "{} from {}{since}; {failing}; seen by {}. Confidence: {}.",
-        messages(action.messages),
-        addresses(&action.sources, action.addresses),
-        counted(action.reporters, "reporter", "reporters"),
-        match action.confidence {
-            Confidence::High => "high",
-            Confidence::Medium => "medium",
-        }
-    )
-}
-
-/// `120 legitimate messages`.
-fn legitimate(messages: u64) -> String {
-    counted(messages, "legitimate message", "legitimate messages")
-}
-
-/// `192.0.2.7`, `192.0.2.7 and 2 more addresses`.
-fn addresses(shown: &[IpAddr], all: u64) -> String {
-    let Some(first) = shown.first() else { return counted(all, "unknown source", "unknown sources") };
-    match all {
-        0 | 1 => first.to_string(),
-        _ => format!("{first} and {} more", counted(all - 1, "address", "addresses")),
-    }
-}
-
-/// `Wed 2026-11-18`.
+/// `Wed, Nov 18`.
 pub(crate) fn weekday(day: jiff::civil::Date) -> String {
     use jiff::civil::Weekday;
     let name = match day.weekday() {
@@ -298,23 +160,43 @@ pub(crate) fn weekday(day: jiff::civil::Date) -> String {
         Weekday::Saturday => "Sat",
         Weekday::Sunday => "Sun",
     };
-    format!("{name} {day}")
+    format!("{name}, {}", month_day(day))
 }
 
-/// The pass rate against earlier ones: `98.9 % the week before, 98.8 % usually`.
-pub(crate) fn comparison(comparison: &Comparison, before: &str) -> String {
-    let last = comparison.pass_rate_before.map(|rate| format!("{} {before}, ", percent(Some(rate))));
+/// `Nov 18`.
+pub(crate) fn month_day(day: jiff::civil::Date) -> String {
+    let month = usize::try_from(day.month() - 1).ok().and_then(|month| MONTHS.get(month)).unwrap_or(&"");
+    format!("{month} {}", day.day())
+}
+
+/// The months as they are shown.
+pub(crate) const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// `a, b and c`.
+pub(crate) fn list(mut items: Vec<String>) -> String {
+    let last = items.pop().unwrap_or_default();
+    if items.is_empty() { last } else { format!("{} and {last}", items.join(", ")) }
+}
+
+/// `4-week median`, of so many periods.
+pub(crate) fn median_of(comparison: &Comparison, weeks: bool) -> String {
+    format!("{}-{} median", comparison.periods, if weeks { "week" } else { "period" })
+}
+
+/// The pass rate against earlier ones: `4-week median 95.8%; both pass rate and volume changed significantly`.
+pub(crate) fn comparison(comparison: &Comparison, weeks: bool) -> String {
     let note = match (comparison.rate_moved, comparison.volume_moved) {
-        (true, true) => "; rate and volume moved more than chance",
-        (true, false) => "; the rate moved more than chance",
-        (false, true) => "; the volume moved more than chance",
+        (true, true) => "; both pass rate and volume changed significantly",
+        (true, false) => "; it changed significantly",
+        (false, true) => "; the volume changed significantly",
         (false, false) => "",
     };
-    format!("{}{} usually{note}", last.unwrap_or_default(), share(comparison.pass_rate_usual))
+    format!("{} {}{note}", median_of(comparison, weeks), share(comparison.pass_rate_usual))
 }
 
 /// A share that is no ratio of whole numbers any more.
-fn share(share: f64) -> String {
+pub(crate) fn share(share: f64) -> String {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a million parts fits")]
     let part = (share * 1_000_000.0).round() as u64;
     // Rounding must not make all or nothing out of less.
@@ -335,6 +217,21 @@ pub(crate) fn readiness(readiness: &Readiness) -> String {
         Verdict::Parked => format!("no legitimate mail: publish {next}"),
         Verdict::TooLittle => format!("too early to judge {next}: {}", missing(readiness)),
     }
+}
+
+/// Why the next step has to wait, as a phrase of its own.
+pub(crate) fn why_not(readiness: &Readiness) -> String {
+    match readiness.verdict {
+        Verdict::TooLittle => capital(&missing(readiness)),
+        Verdict::Done | Verdict::Ready | Verdict::NotYet | Verdict::Parked => {
+            capital(&held(readiness, if readiness.unconfirmed > 0 { "up to " } else { "" }))
+        }
+    }
+}
+
+/// `p=none`, or that no report says.
+pub(crate) fn policy(p: Option<&Foreign>) -> String {
+    p.map_or_else(|| "unknown".to_owned(), |p| format!("p={}", Clean::new(p)))
 }
 
 /// What holds a policy, the worst first.
@@ -361,6 +258,11 @@ fn held(readiness: &Readiness, up_to: &str) -> String {
     }
 }
 
+/// `120 legitimate messages`.
+fn legitimate(messages: u64) -> String {
+    counted(messages, "legitimate message", "legitimate messages")
+}
+
 /// What a verdict still lacks, and when there is enough.
 fn missing(readiness: &Readiness) -> String {
     let mut missing = Vec::new();
@@ -374,16 +276,4 @@ fn missing(readiness: &Readiness) -> String {
         missing.push(format!("{} so far, it takes 100", legitimate(readiness.legitimate)));
     }
     missing.join("; ")
-}
-
-/// The same for a table; in brackets the share of legitimate mail that would be lost.
-pub(crate) fn brief(readiness: &Readiness) -> String {
-    match readiness.verdict {
-        Verdict::Done => "done".to_owned(),
-        Verdict::Ready => "ready".to_owned(),
-        Verdict::NotYet if readiness.would_be_lost > 0 => format!("not yet ({})", percent(readiness.loss())),
-        Verdict::NotYet => "unclear".to_owned(),
-        Verdict::Parked => "parked: lock it".to_owned(),
-        Verdict::TooLittle => "too early".to_owned(),
-    }
 }

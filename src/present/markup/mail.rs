@@ -1,0 +1,123 @@
+//! The summary as a mail: a subject that carries the state, text, and HTML as mail clients take it, with tables, inline
+//! styles, and neither variables, SVG nor anything from elsewhere.
+
+use super::html::rendered;
+use crate::analyze::Summary;
+use crate::present::page::summary::{page, unfolded};
+use crate::present::text::summary::text;
+use crate::present::wording::branding::Branding;
+use crate::present::wording::instructions;
+use crate::present::wording::numbers::{count, counted, percent};
+use crate::present::wording::style::Style;
+use minijinja::{context, value::Serde};
+use serde::Serialize;
+
+/// The parts of a mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SummaryMail {
+    /// The subject, one line.
+    pub subject: String,
+    /// The text form.
+    pub text: String,
+    /// The HTML form, under 100 KB: more is cut off by Gmail.
+    pub html: String,
+}
+
+/// How much of the page a mail holds.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct MailBounds {
+    actions: usize,
+    changes: usize,
+    domains: usize,
+    senders: usize,
+}
+
+const BOUNDS: MailBounds = MailBounds { actions: 6, changes: 12, domains: 20, senders: 12 };
+
+/// The summary as a mail. `site` is the address of the archive of static pages, where there is one.
+///
+/// # Panics
+/// Never: the template is part of the program, and tested.
+pub fn mail(summary: &Summary, branding: &Branding, site: Option<&str>) -> SummaryMail {
+    let page = page(summary, branding);
+    let site = site.map(|site| format!("{}/", site.trim_end_matches('/')));
+    let week = site.as_ref().and_then(|site| Some(format!("{site}weeks/{}.html", summary.period.week.as_ref()?)));
+    let html = rendered(
+        "mail.html",
+        context! { page => Serde(&page), most => Serde(BOUNDS), site => &site, week => &week, preheader => preheader(summary) },
+    );
+    let mut text = text(summary, branding, &Style::default());
+    if let Some(week) = week.as_ref().or(site.as_ref()) {
+        text = format!("{text}\nThe same with charts and history: {week}\n");
+    }
+    SummaryMail { subject: subject(summary), text, html }
+}
+
+/// `DMARC 2026-W47: 5 things to do, 4,132 spoofed messages not blocked, 83.7% pass`.
+pub fn subject(summary: &Summary) -> String {
+    let period = match (&summary.period.week, summary.period.from.zip(summary.period.to)) {
+        (Some(week), _) => format!("DMARC {week}"),
+        (None, Some((from, to))) => format!("DMARC {from} to {to}"),
+        (None, None) => "DMARC".to_owned(),
+    };
+    if summary.totals.sums.messages == 0 {
+        let what = if summary.totals.reports == 0 { "no reports" } else { "no messages" };
+        return format!("{period}: {what}");
+    }
+    let actions = (unfolded(summary).count() as u64).saturating_add(summary.more_actions);
+    let open = summary.spoofing.not_blocked();
+    let parts = [
+        (actions > 0).then(|| counted(actions, "thing to do", "things to do")),
+        (open > 0).then(|| format!("{} not blocked", counted(open, "spoofed message", "spoofed messages"))),
+        Some(format!("{} pass", percent(summary.totals.sums.pass_rate()))),
+    ];
+    format!("{period}: {}", parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
+}
+
+/// What a client shows beside the subject: what the subject does not say.
+fn preheader(summary: &Summary) -> String {
+    let first = unfolded(summary).next().map(instructions::title);
+    let first = first.map(|title| format!("First: {title}. ")).unwrap_or_default();
+    let totals = &summary.totals;
+    format!(
+        "{first}{} messages, {} from {}.",
+        count(totals.sums.messages),
+        counted(totals.reports, "report", "reports"),
+        counted(totals.reporters, "reporter", "reporters")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::{made::Line, weeks};
+
+    #[test]
+    fn the_subject_carries_the_state() {
+        let mut world = weeks::World::new();
+        assert_eq!(subject(&world.summary()), "DMARC 2026-W47: 1 thing to do, 99.3% pass");
+        world.lines.clear();
+        assert_eq!(subject(&world.summary()), "DMARC 2026-W47: no reports");
+    }
+
+    #[test]
+    fn a_mail_about_hundreds_of_domains_is_not_cut_off() {
+        let mut world = weeks::World::new();
+        for number in 0..300 {
+            let domain = format!("the-long-name-of-a-customer-{number:03}.example");
+            world.add(-14..7, |day| Line::new(day, "192.0.2.10", 30).domain(&domain).unauthenticated());
+        }
+        let size = mail(&world.summary(), &Branding::default(), Some("https://dmarc.example.com")).html.len();
+        assert!(size < 100_000, "{size} bytes");
+    }
+
+    #[test]
+    fn a_mail_links_to_the_archive_where_there_is_one() {
+        let summary = weeks::World::new().summary();
+        let with = mail(&summary, &Branding::default(), Some("https://dmarc.example.com/"));
+        for part in [&with.text, &with.html.replace("&#x2f;", "/")] {
+            assert!(part.contains("https://dmarc.example.com/weeks/2026-W47.html"), "{part}");
+        }
+        assert!(!mail(&summary, &Branding::default(), None).html.contains("href="));
+    }
+}

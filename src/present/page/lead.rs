@@ -1,0 +1,114 @@
+//! What happened, in two or three sentences: spoofing first, then the reader's own mail, then what to do first.
+
+use super::summary::unfolded;
+use crate::analyze::{DomainSummary, Sender, Summary};
+use crate::present::wording::clean::Clean;
+use crate::present::wording::instructions::title;
+use crate::present::wording::numbers::count;
+use crate::present::wording::words;
+
+/// How many senders or domains a sentence names.
+const NAMED: usize = 2;
+
+/// The sentences.
+pub(super) fn lead(summary: &Summary) -> Vec<String> {
+    if summary.totals.sums.messages == 0 {
+        return vec![no_data(summary)];
+    }
+    let mut lead: Vec<String> =
+        [spoofing(summary), own_mail(summary), unclear(summary)].into_iter().flatten().collect();
+    if summary.quality.unfinished {
+        lead.insert(0, "This period is not over; all numbers will grow.".to_owned());
+    }
+    if let Some(action) = unfolded(summary).next() {
+        lead.push(format!("First: {}.", title(action)));
+    }
+    lead
+}
+
+fn no_data(summary: &Summary) -> String {
+    if summary.totals.reports > 0 {
+        return "No data: no report of these days speaks of a message.".to_owned();
+    }
+    "No data: there are no reports about these days. Check that the mailbox still receives them, and that rua= in your \
+     DMARC records names it."
+        .to_owned()
+}
+
+fn spoofing(summary: &Summary) -> Option<String> {
+    let spoofing = &summary.spoofing;
+    let open = spoofing.not_blocked();
+    if spoofing.messages == 0 {
+        return Some("No message looks spoofed.".to_owned());
+    }
+    // Where some were not blocked, those are what matters.
+    let of = |domain: &DomainSummary| if open > 0 { domain.spoofing.not_blocked() } else { domain.spoofing.messages };
+    let mut domains: Vec<&DomainSummary> = summary.domains.iter().filter(|domain| of(domain) > 0).collect();
+    domains.sort_by_key(|domain| std::cmp::Reverse(of(domain)));
+    let names = names(domains.iter().map(|domain| Clean::new(&domain.policy_domain).to_string()).collect(), "domains");
+    Some(match (spoofing.messages, open) {
+        (1, 0) => format!("Receivers blocked the only message that probably spoofs {names}."),
+        (all, 0) => format!("Receivers blocked all {} that probably spoof {names}.", words::messages(all)),
+        (_, 1) => format!("Receivers did not block 1 message that probably spoofs {names}."),
+        _ => format!("Receivers did not block {} that probably spoof {names}.", words::messages(open)),
+    })
+}
+
+/// `a`, `a and b`, `a, b and 3 more domains`.
+fn names(mut names: Vec<String>, what: &str) -> String {
+    let more = names.len().saturating_sub(NAMED);
+    if more > 1 {
+        names.truncate(NAMED);
+        return format!("{} and {} more {what}", names.join(", "), count(more as u64));
+    }
+    let last = names.pop().unwrap_or_default();
+    if names.is_empty() { last } else { format!("{} and {last}", names.join(", ")) }
+}
+
+fn own_mail(summary: &Summary) -> Option<String> {
+    let failing: Vec<&Sender> = summary.senders.iter().filter(|sender| sender.needs_repair()).collect();
+    let lost = summary.domains.iter().fold(0_u64, |sum, domain| sum.saturating_add(domain.readiness.lost_now));
+    if failing.is_empty() {
+        return Some(match lost {
+            0 => "All your senders pass.".to_owned(),
+            1 => "Your senders pass, but for 1 message that receivers blocked.".to_owned(),
+            lost => format!("Your senders pass, but for {} that receivers blocked.", words::messages(lost)),
+        });
+    }
+    let mut domains: Vec<String> =
+        failing.iter().map(|sender| Clean::new(&sender.who.policy_domain).to_string()).collect();
+    let mut seen = std::collections::BTreeSet::new();
+    domains.retain(|domain| seen.insert(domain.clone()));
+    let who = match failing.len() {
+        1 => "One of your senders fails".to_owned(),
+        number => format!("{} of your senders fail", capital_number(number)),
+    };
+    let blocked = failing.iter().fold(0_u64, |sum, sender| sum.saturating_add(sender.blocked));
+    let all = failing.iter().fold(0_u64, |sum, sender| sum.saturating_add(sender.sums.failing()));
+    let fate = match blocked {
+        0 => String::new(),
+        blocked if blocked >= all => ", and receivers blocked all of that mail".to_owned(),
+        blocked => format!(", and receivers blocked {} of their messages", count(blocked)),
+    };
+    Some(format!("{who} DMARC as {}{fate}.", names(domains, "domains")))
+}
+
+/// A small number as a word.
+fn capital_number(number: usize) -> String {
+    const WORDS: [&str; 11] = ["None", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten"];
+    WORDS.get(number).map_or_else(|| count(number as u64), |word| (*word).to_owned())
+}
+
+/// Mail of senders that are too little known to judge, where it is more than a drop.
+fn unclear(summary: &Summary) -> Option<String> {
+    let point = summary.trend.last()?;
+    let unclear = point.failing?.unclear;
+    let much = unclear >= 10 && unclear.saturating_mul(100) >= point.messages;
+    much.then(|| {
+        format!(
+            "{} from unclear senders {}, too.",
+            words::messages(unclear),
+            if unclear == 1 { "fails" } else { "fail" }
+        )
+    })
+}

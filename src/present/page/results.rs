@@ -1,0 +1,173 @@
+//! Where the messages come from and what becomes of them: as one bar for the period, as columns over the last ones.
+
+use super::tiles::label;
+use crate::analyze::{FailingBy, Point, Rate, Summary};
+use crate::present::markup::chart::{PartBar, ShareLine, Stack, StackedColumns, part_bar, share_line, stacked};
+use crate::present::wording::numbers::{count, percent};
+use crate::present::wording::words;
+use serde::Serialize;
+
+/// The period's messages by what they are.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ResultBar {
+    pub(crate) caption: String,
+    pub(crate) description: String,
+    pub(crate) bar: PartBar,
+    pub(crate) legend: Vec<LegendEntry>,
+}
+
+/// What a color stands for, and how many messages it is.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct LegendEntry {
+    pub(crate) class: &'static str,
+    pub(crate) number: String,
+    pub(crate) text: &'static str,
+}
+
+/// The last periods: messages by result, and pass rates.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ResultColumns {
+    /// `weeks` or `periods`.
+    pub(crate) unit: &'static str,
+    pub(crate) volumes: StackedColumns,
+    pub(crate) volumes_described: String,
+    pub(crate) rates: Option<ShareLine>,
+    pub(crate) rates_described: String,
+    /// The policy of each period, as runs of the same one.
+    pub(crate) policies: Vec<PolicyRun>,
+    pub(crate) policies_described: String,
+}
+
+/// Periods in a row with the same policy, placed as the columns above them.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct PolicyRun {
+    pub(crate) policy: String,
+    /// Where it begins and how far it goes, in percent of the width.
+    pub(crate) start: String,
+    pub(crate) length: String,
+}
+
+const PASS: &str = "c-pass";
+const YOURS: &str = "c-fix";
+const FORWARDED: &str = "c-forward";
+const UNCLEAR: &str = "c-unclear";
+const BLOCKED: &str = "c-other";
+const SPOOFED: &str = "c-spoof";
+
+/// The bar of a period with messages.
+pub(super) fn bar(summary: &Summary) -> Option<ResultBar> {
+    let sums = &summary.totals.sums;
+    let by = summary.trend.last().and_then(|point| point.failing);
+    let by = by.or_else(|| (sums.messages > 0).then(FailingBy::default))?;
+    if sums.messages == 0 {
+        return None;
+    }
+    let spoofing = &summary.spoofing;
+    let spoofed = spoofing.messages.min(sums.failing());
+    let blocked = spoofing.blocked.min(spoofed);
+    let yours = by.yours.min(sums.failing() - spoofed);
+    let forwarded = by.forwarded.min(sums.failing() - spoofed - yours);
+    let parts = [
+        (PASS, sums.dmarc_pass, "pass"),
+        (YOURS, yours, "fail, from your senders"),
+        (FORWARDED, forwarded, "fail, from forwarders and mailing lists"),
+        (UNCLEAR, sums.failing() - spoofed - yours - forwarded, "fail, unclear"),
+        (BLOCKED, blocked, "probably spoofed, blocked"),
+        (SPOOFED, spoofed - blocked, "probably spoofed, not blocked"),
+    ];
+    let there: Vec<&(&str, u64, &str)> = parts.iter().filter(|(_, number, _)| *number > 0).collect();
+    let described: Vec<String> = there.iter().map(|(_, number, text)| format!("{} {text}", count(*number))).collect();
+    let caption = match sums.failing() {
+        0 => format!("All {} pass DMARC.", words::messages(sums.messages)),
+        1 => format!("Where {} come from. 1 fails DMARC.", words::messages(sums.messages)),
+        failing => format!("Where {} come from. {} fail DMARC.", words::messages(sums.messages), count(failing)),
+    };
+    Some(ResultBar {
+        caption,
+        description: format!("{}: {}.", words::messages(sums.messages), described.join(", ")),
+        bar: part_bar(&parts.map(|(class, number, _)| (class, number))),
+        legend: there
+            .into_iter()
+            .map(|(class, number, text)| LegendEntry { class, number: count(*number), text })
+            .collect(),
+    })
+}
+
+/// The columns of a series; of one domain with its policies below. `None` where there is nothing to compare.
+pub(crate) fn columns(trend: &[Point], policies: bool) -> Option<ResultColumns> {
+    let rate = |point: &Point| Rate::of(point.dmarc_pass, point.messages);
+    let title = |point: &Point| match rate(point) {
+        None => format!("{}: no messages", name(point)),
+        rate => format!("{}: {}, {} pass", name(point), words::messages(point.messages), percent(rate)),
+    };
+    let stacks: Vec<Stack> =
+        trend.iter().map(|point| Stack { label: label(point), title: title(point), parts: parts(point) }).collect();
+    let volumes = stacked(&stacks, count)?;
+    let shares: Vec<(String, Option<f64>, String)> =
+        trend.iter().map(|point| (label(point), rate(point).map(Rate::share), title(point))).collect();
+    let described: Vec<String> = trend.iter().map(|point| described(point)).collect();
+    let policies = if policies { runs(trend) } else { Vec::new() };
+    let told: Vec<String> =
+        trend.iter().map(|point| format!("{} {}", label(point), words::policy(point.policy.as_ref()))).collect();
+    let weeks = trend.iter().all(|point| point.week.is_some());
+    Some(ResultColumns {
+        unit: if weeks { "weeks" } else { "periods" },
+        volumes,
+        volumes_described: format!("Messages by result. {}.", described.join("; ")),
+        rates: share_line(&shares),
+        rates_described: format!("Pass rate. {}.", trend.iter().map(title).collect::<Vec<_>>().join("; ")),
+        policies_described: format!("Policy by period: {}.", told.join(", ")),
+        policies,
+    })
+}
+
+/// The whole name of a period.
+fn name(point: &Point) -> String {
+    point.week.clone().unwrap_or_else(|| words::month_day(point.from))
+}
+
+fn parts(point: &Point) -> Vec<(&'static str, u64)> {
+    let failing = point.messages - point.dmarc_pass;
+    let by = point.failing.unwrap_or(FailingBy { unclear: failing, ..FailingBy::default() });
+    vec![
+        (PASS, point.dmarc_pass),
+        (YOURS, by.yours),
+        (FORWARDED, by.forwarded),
+        (UNCLEAR, by.unclear),
+        (SPOOFED, by.spoofed),
+    ]
+}
+
+fn described(point: &Point) -> String {
+    let names = ["pass", "from your senders fail", "forwarded fail", "unclear fail", "spoofed"];
+    let parts = parts(point);
+    let told: Vec<String> = parts
+        .iter()
+        .zip(names)
+        .filter(|((_, number), _)| *number > 0)
+        .map(|((_, number), name)| format!("{} {name}", count(*number)))
+        .collect();
+    if told.is_empty() { format!("{}: none", name(point)) } else { format!("{}: {}", name(point), told.join(", ")) }
+}
+
+/// The policies of a series in runs; none where no report says any.
+fn runs(trend: &[Point]) -> Vec<PolicyRun> {
+    if trend.iter().all(|point| point.policy.is_none()) {
+        return Vec::new();
+    }
+    let mut runs: Vec<(String, usize, usize)> = Vec::new();
+    for (at, point) in trend.iter().enumerate() {
+        let policy = words::policy(point.policy.as_ref());
+        match runs.last_mut() {
+            Some((known, _, length)) if *known == policy => *length += 1,
+            _ => runs.push((policy, at, 1)),
+        }
+    }
+    let percent = |part: usize| format!("{}", part * 10_000 / trend.len().max(1)).parse::<f64>().unwrap_or(0.0) / 100.0;
+    let run = |(policy, start, length): (String, usize, usize)| PolicyRun {
+        policy,
+        start: format!("{:.2}", percent(start)),
+        length: format!("{:.2}", percent(length)),
+    };
+    runs.into_iter().map(run).collect()
+}

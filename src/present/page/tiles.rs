@@ -1,0 +1,210 @@
+//! The state at a glance: five numbers, each with what it means, against the median of the periods before.
+
+use super::summary::Mark;
+use crate::analyze::{Action, Change, Comparison, DomainSummary, Point, Rate, Sender, Summary, Verdict};
+use crate::present::markup::chart::{Sparkline, count_sparkline, share_sparkline};
+use crate::present::wording::clean::Clean;
+use crate::present::wording::numbers::{count, counted, percent};
+use crate::present::wording::words;
+use serde::Serialize;
+
+/// One number, or a few words, and what it means.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Tile {
+    pub(crate) label: &'static str,
+    pub(crate) number: String,
+    /// It is words rather than a number.
+    pub(crate) wordy: bool,
+    pub(crate) mark: Mark,
+    /// What the mark means here; empty where there is nothing to say.
+    pub(crate) state: String,
+    pub(crate) note: String,
+    pub(crate) chart: Option<Sparkline>,
+}
+
+/// The five of a period with messages.
+pub(super) fn tiles(summary: &Summary) -> Vec<Tile> {
+    vec![pass_rate(summary), spoofed(summary), senders(summary), messages(summary), next_step(summary)]
+}
+
+fn weeks(summary: &Summary) -> bool {
+    summary.period.week.is_some()
+}
+
+/// `4-week median 31`, where there is one.
+fn usual(summary: &Summary, of: impl Fn(&Comparison) -> u64) -> Option<String> {
+    let comparison = summary.comparison.as_ref()?;
+    Some(format!("{} {}", words::median_of(comparison, weeks(summary)), count(of(comparison))))
+}
+
+/// A series told: `W46 31, W47 4,268`.
+fn told(trend: &[Point], figure: impl Fn(&Point) -> String) -> String {
+    trend.iter().map(|point| format!("{} {}", label(point), figure(point))).collect::<Vec<_>>().join(", ")
+}
+
+/// The short name of a period: `W47`, or its first day.
+pub(super) fn label(point: &Point) -> String {
+    match &point.week {
+        Some(week) => week.rsplit('-').next().unwrap_or_default().to_owned(),
+        None => words::month_day(point.from),
+    }
+}
+
+fn pass_rate(summary: &Summary) -> Tile {
+    let rate = summary.totals.sums.pass_rate();
+    let shares: Vec<Option<f64>> =
+        summary.trend.iter().map(|point| Rate::of(point.dmarc_pass, point.messages).map(Rate::share)).collect();
+    let described = told(&summary.trend, |point| percent(Rate::of(point.dmarc_pass, point.messages)));
+    let usual = summary.comparison.as_ref().map(|comparison| comparison.pass_rate_usual);
+    let chart = share_sparkline(&shares, usual, false, format!("Pass rate by period: {described}."));
+    let (mark, state, note) = match (&summary.comparison, rate) {
+        (Some(comparison), Some(rate)) => against(comparison, rate.share(), weeks(summary)),
+        _ => (Mark::Calm, String::new(), "Nothing earlier to compare with".to_owned()),
+    };
+    Tile { label: "Pass rate", number: percent(rate), wordy: false, mark, state, note, chart }
+}
+
+fn against(comparison: &Comparison, now: f64, weeks: bool) -> (Mark, String, String) {
+    let usual = comparison.pass_rate_usual;
+    let points = (now - usual) * 100.0;
+    let median = format!("{} {}", words::median_of(comparison, weeks), words::share(usual));
+    let word = if format!("{:.1}", points.abs()) == "1.0" { "point" } else { "points" };
+    match (comparison.rate_moved, points.abs() >= 0.05) {
+        (_, false) => (Mark::Calm, "As usual".to_owned(), median),
+        (true, _) if points < 0.0 => (Mark::Fix, format!("Down {:.1} {word}", -points), median),
+        (true, _) => (Mark::Good, format!("Up {points:.1} {word}"), median),
+        _ if points < 0.0 => (Mark::Calm, format!("Down {:.1} {word}, within its range", -points), median),
+        _ => (Mark::Calm, format!("Up {points:.1} {word}, within its range"), median),
+    }
+}
+
+fn spoofed(summary: &Summary) -> Tile {
+    let spoofing = &summary.spoofing;
+    let open = spoofing.not_blocked();
+    let (mark, state, blocked) = match (spoofing.messages, open) {
+        (0, _) => (Mark::Good, "None seen".to_owned(), String::new()),
+        (_, 0) => (Mark::Calm, "All blocked".to_owned(), String::new()),
+        _ => (Mark::Spoof, format!("{} not blocked", count(open)), format!("{} blocked", count(spoofing.blocked))),
+    };
+    let usual = usual(summary, |comparison| comparison.spoofed_usual);
+    let note: Vec<String> = usual.into_iter().chain(Some(blocked).filter(|blocked| !blocked.is_empty())).collect();
+    let figure = |point: &Point| point.failing.map_or(0, |failing| failing.spoofed);
+    let chart = history(summary, &figure, "c-spoof", "Probably spoofed messages");
+    Tile {
+        label: "Probably spoofed",
+        number: count(spoofing.messages),
+        wordy: false,
+        mark,
+        state,
+        note: note.join("; "),
+        chart,
+    }
+}
+
+/// A figure of each period, where any of them has one.
+fn history(summary: &Summary, figure: &dyn Fn(&Point) -> u64, class: &'static str, what: &str) -> Option<Sparkline> {
+    let described = told(&summary.trend, |point| count(figure(point)));
+    let counts: Vec<u64> = summary.trend.iter().map(figure).collect();
+    count_sparkline(&counts, class, format!("{what} by period: {described}."))
+}
+
+fn senders(summary: &Summary) -> Tile {
+    let failing: Vec<&Sender> = summary.senders.iter().filter(|sender| sender.needs_repair()).collect();
+    let number = summary.trend.last().and_then(|point| point.senders_to_fix).unwrap_or(failing.len() as u64);
+    let messages = failing.iter().fold(0_u64, |sum, sender| sum.saturating_add(sender.sums.failing()));
+    let usual = usual(summary, |comparison| comparison.senders_to_fix_usual);
+    let mut names: Vec<String> =
+        failing.iter().map(|sender| Clean::new(&sender.who.policy_domain).to_string()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let of = match (names.as_slice(), summary.domains.len()) {
+        ([], _) | (_, 1) => None,
+        ([name], _) => Some(format!("all as {name}")),
+        (names, _) => Some(format!("as {} domains", count(names.len() as u64))),
+    };
+    let (mark, state) = if number == 0 {
+        (Mark::Good, "None of yours fails".to_owned())
+    } else {
+        (
+            Mark::Fix,
+            if messages == 1 { "1 message fails".to_owned() } else { format!("{} fail", words::messages(messages)) },
+        )
+    };
+    let figure = |point: &Point| point.senders_to_fix.unwrap_or(0);
+    let note: Vec<String> = usual.into_iter().chain(of).collect();
+    Tile {
+        label: "Senders to fix",
+        number: count(number),
+        wordy: false,
+        mark,
+        state,
+        note: note.join("; "),
+        chart: history(summary, &figure, "c-fix", "Senders to fix"),
+    }
+}
+
+fn messages(summary: &Summary) -> Tile {
+    let totals = &summary.totals;
+    let reports = counted(totals.reports, "report", "reports");
+    let note: Vec<String> = usual(summary, |comparison| comparison.messages_usual)
+        .into_iter()
+        .chain([format!("{reports} this time")])
+        .collect();
+    let moved = summary.comparison.as_ref().filter(|comparison| comparison.volume_moved);
+    let state = moved.map_or(String::new(), |comparison| {
+        if totals.sums.messages > comparison.messages_usual { "Far more" } else { "Far fewer" }.to_owned()
+    });
+    Tile {
+        label: "Messages",
+        number: count(totals.sums.messages),
+        wordy: false,
+        mark: Mark::Calm,
+        state,
+        note: note.join("; "),
+        chart: history(summary, &|point| point.messages, "c-pass", "Messages"),
+    }
+}
+
+/// The policy step that is ready, else what keeps the largest domain from its next one.
+fn next_step(summary: &Summary) -> Tile {
+    let tile = |number: String, mark, state: &str, note: String| Tile {
+        label: "Next policy step",
+        number,
+        wordy: true,
+        mark,
+        state: state.to_owned(),
+        note,
+        chart: None,
+    };
+    let step = |action: &&Action| matches!(action.change, Change::PublishPolicy { .. });
+    if let Some(action) = summary.actions.iter().find(step)
+        && let Change::PublishPolicy { tag, to, .. } = &action.change
+    {
+        let ready = |domain: &&DomainSummary| matches!(domain.readiness.verdict, Verdict::Ready | Verdict::Parked);
+        let others = summary.domains.iter().filter(ready).count().saturating_sub(1) as u64;
+        let lost = summary
+            .domains
+            .iter()
+            .find(|domain| domain.policy_domain == action.policy_domain)
+            .map_or(0, |domain| domain.readiness.would_be_lost);
+        let note = match (others, lost) {
+            (0, 0) => "None of your mail would be lost".to_owned(),
+            (0, _) => "Next to none of your mail would be lost".to_owned(),
+            (more, _) => format!(
+                "{} ready, too",
+                if more == 1 { "1 more domain is".to_owned() } else { format!("{} more domains are", count(more)) }
+            ),
+        };
+        return tile(format!("{tag}={to} for {}", Clean::new(&action.policy_domain)), Mark::Good, "Ready", note);
+    }
+    let left = |domain: &&DomainSummary| domain.readiness.verdict != Verdict::Done;
+    let Some(domain) = summary.domains.iter().find(left) else {
+        return tile("None left".to_owned(), Mark::Good, "p=reject everywhere", String::new());
+    };
+    let next = domain.readiness.next.as_deref().unwrap_or("a stricter policy");
+    let number = format!("{next} for {}", Clean::new(&domain.policy_domain));
+    match domain.readiness.verdict {
+        Verdict::TooLittle => tile(number, Mark::Calm, "Too early", words::why_not(&domain.readiness)),
+        _ => tile(number, Mark::Fix, "Not ready", words::why_not(&domain.readiness)),
+    }
+}

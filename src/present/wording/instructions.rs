@@ -1,0 +1,327 @@
+//! What to do, as a person carries it out: an order, the exact record, why, and how sure it is. The same in every rendering.
+
+use super::{
+    clean::Clean,
+    numbers::{count, counted, percent},
+    words,
+};
+use crate::analyze::{Action, Change, Confidence, DomainSummary, Foreign, KeyFault, Readiness, Summary, Verdict};
+use serde::Serialize;
+use std::net::IpAddr;
+
+/// One thing to do.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Instruction {
+    pub(crate) domain: String,
+    /// The order in one line.
+    pub(crate) title: String,
+    /// How to go about it; empty where the record says all.
+    pub(crate) how: String,
+    /// The record to publish or to change, part by part.
+    pub(crate) record: Vec<RecordPart>,
+    /// Why.
+    pub(crate) why: String,
+    /// What it rests on, as label and value.
+    pub(crate) facts: Vec<(&'static str, String)>,
+    /// The messages that it is about.
+    pub(crate) messages: String,
+    /// It is a step of a policy, and no repair.
+    pub(crate) step: bool,
+}
+
+/// A part of a record.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct RecordPart {
+    pub(crate) label: &'static str,
+    pub(crate) value: String,
+    /// It is to be copied as it stands; else it is a description.
+    pub(crate) exact: bool,
+}
+
+impl RecordPart {
+    fn exact(label: &'static str, value: impl Into<String>) -> Self {
+        Self { label, value: value.into(), exact: true }
+    }
+
+    fn described(label: &'static str, value: impl Into<String>) -> Self {
+        Self { label, value: value.into(), exact: false }
+    }
+}
+
+/// Put an action into words, with what the summary it is from knows of it.
+pub(crate) fn instruction(action: &Action, summary: Option<&Summary>) -> Instruction {
+    let is = |domain: &&DomainSummary| domain.policy_domain == action.policy_domain;
+    let domain = summary.and_then(|summary| summary.domains.iter().find(is));
+    let step = matches!(action.change, Change::PublishPolicy { .. });
+    let affected = match domain {
+        Some(domain) if step && domain.spoofing.messages > 0 => domain.spoofing.messages,
+        _ => action.messages,
+    };
+    Instruction {
+        domain: Clean::new(&action.policy_domain).to_string(),
+        title: title(action),
+        how: how(action),
+        record: record(action),
+        why: why(summary, action, domain),
+        facts: facts(action, domain),
+        messages: count(affected),
+        step,
+    }
+}
+
+/// The order in one line. It names the domain, and what it is about.
+pub(crate) fn title(action: &Action) -> String {
+    let domain = Clean::new(&action.policy_domain);
+    let sources = addresses(&action.sources, action.addresses);
+    match &action.change {
+        Change::PublishPolicy { tag, to, from, .. } => {
+            let all = from.as_ref().is_some_and(|from| from.as_written() == *to);
+            format!("Publish {tag}={to} for {}{domain}", if all { "all mail of " } else { "" })
+        }
+        Change::RepairKey { selector, fault, .. } => {
+            let key = key_name(selector.as_ref());
+            match fault {
+                KeyFault::Missing => format!("Publish {key} of {sources} for {domain}"),
+                KeyFault::Weak => format!("Replace {key} of {sources} for {domain} with a longer one"),
+                KeyFault::Mismatch => format!("Publish {key} that {sources} signs with for {domain}, if it is yours"),
+            }
+        }
+        Change::CheckModification { .. } => {
+            format!("Find what changes the mail of {sources} after it is signed as {domain}")
+        }
+        Change::AlignSender { organization, .. } => {
+            let doubt = if action.confidence == Confidence::High { "" } else { ", if it sends for you" };
+            format!("Have {} sign as {domain}{doubt}", Clean::new(organization))
+        }
+        Change::RelaxAlignment { .. } => format!("Relax alignment for {domain}, so that mail of {sources} passes"),
+        Change::AuthorizeSource { include, .. } => match include {
+            Some(include) => format!("Put include:{include} back into SPF for {domain}, which {sources} needs"),
+            None if action.since.is_some() => format!("Authorize {sources} again to send as {domain}"),
+            None if action.confidence == Confidence::High => format!("Authorize {sources} to send as {domain}"),
+            None => format!("Authorize {sources} to send as {domain}, if it is yours"),
+        },
+        Change::RepairSpf { .. } => format!("Repair the SPF record that {sources} is checked against for {domain}"),
+        Change::Sign => format!("Sign the mail of {sources} with DKIM as {domain}"),
+    }
+}
+
+fn key_name(selector: Option<&Foreign>) -> String {
+    match selector {
+        Some(selector) => format!("the DKIM key {}", Clean::new(selector)),
+        None => "the DKIM key".to_owned(),
+    }
+}
+
+fn how(action: &Action) -> String {
+    let domain = Clean::new(&action.policy_domain);
+    match &action.change {
+        Change::PublishPolicy { .. } => "Change this TXT record. Keep its other tags.".to_owned(),
+        Change::RepairKey { fault: KeyFault::Weak, .. } => {
+            "Make a new RSA key of 2,048 bits under a new selector, publish it, and sign with it.".to_owned()
+        }
+        Change::RepairKey { .. } => "Publish this TXT record.".to_owned(),
+        Change::CheckModification { .. } => {
+            "Look for a gateway, a virus scanner, or a disclaimer. Sign after it, or turn it off for outgoing mail."
+                .to_owned()
+        }
+        Change::AlignSender { organization, .. } => format!(
+            "Ask {} for a DKIM selector, and publish the record it gives you under this name. Or set a custom return path \
+             (bounce domain) under {domain}.",
+            Clean::new(organization)
+        ),
+        Change::RelaxAlignment { .. } => {
+            format!("Change this TXT record. Or sign this mail as the domain in From instead of {domain}.")
+        }
+        Change::AuthorizeSource { include: Some(_), .. } => "Change this TXT record.".to_owned(),
+        Change::AuthorizeSource { include: None, .. } => {
+            format!("Better: sign its mail with DKIM as {domain}. If it cannot sign, change this TXT record.")
+        }
+        Change::RepairSpf { .. } => "Look for a syntax error, or for more than ten DNS lookups.".to_owned(),
+        Change::Sign => "Turn DKIM signing on, and publish the key under this name.".to_owned(),
+    }
+}
+
+fn record(action: &Action) -> Vec<RecordPart> {
+    let domain = Clean::new(&action.policy_domain);
+    match &action.change {
+        Change::PublishPolicy { name, tag, from, to, remove } => {
+            let mut parts =
+                vec![RecordPart::exact("Name", Clean::new(name).to_string()), RecordPart::exact("Type", "TXT")];
+            match from {
+                Some(from) if from.as_written() != *to => {
+                    parts.push(RecordPart::exact("Replace", format!("{tag}={}", Clean::new(from))));
+                    parts.push(RecordPart::exact("With", format!("{tag}={to}")));
+                }
+                Some(_) => {}
+                None => parts.push(RecordPart::exact("Set", format!("{tag}={to}"))),
+            }
+            parts.extend(remove.iter().map(|tag| RecordPart::described("Remove", format!("the tag {tag}"))));
+            parts
+        }
+        Change::RepairKey { dkim_domain, selector, .. } => {
+            let name = match selector {
+                Some(selector) => RecordPart::exact(
+                    "Name",
+                    format!("{}._domainkey.{}", Clean::new(selector), Clean::new(dkim_domain)),
+                ),
+                None => {
+                    RecordPart::described("Name", format!("the selector under _domainkey.{}", Clean::new(dkim_domain)))
+                }
+            };
+            let value = "the public key of the server that signs; it begins with v=DKIM1";
+            vec![name, RecordPart::exact("Type", "TXT"), RecordPart::described("Value", value)]
+        }
+        Change::AlignSender { .. } | Change::Sign => vec![RecordPart::exact("Under", format!("_domainkey.{domain}"))],
+        Change::CheckModification { .. } => Vec::new(),
+        Change::RelaxAlignment { tags } => {
+            let mut parts =
+                vec![RecordPart::exact("Name", format!("_dmarc.{domain}")), RecordPart::exact("Type", "TXT")];
+            parts.extend(tags.iter().map(|tag| RecordPart::exact("Set", format!("{tag}=r"))));
+            parts
+        }
+        Change::AuthorizeSource { spf_domain, include } => {
+            let mut parts =
+                vec![RecordPart::exact("Name", Clean::new(spf_domain).to_string()), RecordPart::exact("Type", "TXT")];
+            match include {
+                Some(include) => parts.push(RecordPart::exact("Add", format!("include:{include}"))),
+                None => {
+                    parts.extend(action.sources.iter().map(|address| RecordPart::exact("Add", mechanism(*address))))
+                }
+            }
+            parts.push(RecordPart::described("Where", "before the final all"));
+            parts
+        }
+        Change::RepairSpf { spf_domain } => {
+            vec![RecordPart::exact("Name", Clean::new(spf_domain).to_string()), RecordPart::exact("Type", "TXT")]
+        }
+    }
+}
+
+/// The term of an SPF record that authorizes an address.
+fn mechanism(address: IpAddr) -> String {
+    if address.is_ipv4() { format!("ip4:{address}") } else { format!("ip6:{address}") }
+}
+
+fn why(summary: Option<&Summary>, action: &Action, domain: Option<&DomainSummary>) -> String {
+    let fate = summary.map(|summary| fate(summary, action)).unwrap_or_default();
+    let reason = match &action.change {
+        Change::PublishPolicy { .. } => return domain.map(why_stricter).unwrap_or_default(),
+        Change::RepairKey { fault: KeyFault::Missing, .. } => "Receivers cannot find or read this key",
+        Change::RepairKey { fault: KeyFault::Weak, .. } => "Receivers refuse this key as too short",
+        Change::RepairKey { fault: KeyFault::Mismatch, .. } => "Its signatures do not match the published key",
+        Change::CheckModification { body: true, .. } => "Receivers say that the body was changed after signing",
+        Change::CheckModification { body: false, .. } => "The same key verifies from other addresses",
+        Change::AlignSender { .. } => "It authenticates only with its own domain",
+        Change::RelaxAlignment { .. } => "Your own domain passes, but strict alignment refuses it",
+        Change::AuthorizeSource { .. } if action.since.is_some() => "It passed SPF before and does not any more",
+        Change::AuthorizeSource { .. } if action.confidence == Confidence::High => "You confirmed that it is yours",
+        Change::AuthorizeSource { .. } => "It is in the network of one of your authorized servers",
+        Change::RepairSpf { .. } => "Receivers cannot evaluate this record",
+        Change::Sign => "It passes by SPF alone, which forwarding breaks",
+    };
+    match (fate.is_empty(), reason.starts_with("Receivers")) {
+        (true, _) => format!("{reason}."),
+        (false, true) => format!("{reason}. They {fate}"),
+        (false, false) => format!("{reason}. Receivers {fate}"),
+    }
+}
+
+/// What receivers did with the messages an action is about, as far as it is known.
+fn fate(summary: &Summary, action: &Action) -> String {
+    let is = |address: Option<IpAddr>| address.is_some_and(|address| action.sources.contains(&address));
+    let of = summary.senders.iter().filter(|sender| {
+        sender.who.policy_domain == action.policy_domain && is(sender.who.address) && sender.sums.failing() > 0
+    });
+    let (failing, blocked) = of.fold((0_u64, 0_u64), |(failing, blocked), sender| {
+        (failing.saturating_add(sender.sums.failing()), blocked.saturating_add(sender.blocked))
+    });
+    let when = if summary.period.week.is_some() { " this week" } else { "" };
+    match (failing, blocked) {
+        (0, _) | (_, 0) => String::new(),
+        (1, 1) => format!("blocked its message{when}."),
+        (failing, blocked) if blocked >= failing => {
+            format!("blocked all {} that failed{when}.", words::messages(failing))
+        }
+        (failing, blocked) => {
+            format!("blocked {} of {} that failed{when}.", count(blocked), words::messages(failing))
+        }
+    }
+}
+
+/// Why a domain can have a stricter policy.
+fn why_stricter(domain: &DomainSummary) -> String {
+    let (readiness, spoofing) = (&domain.readiness, &domain.spoofing);
+    let mut sentences = Vec::new();
+    let open = spoofing.not_blocked();
+    if open > 0 {
+        let name = Clean::new(&domain.policy_domain);
+        let verb = if open == 1 { "that probably spoofs" } else { "that probably spoof" };
+        sentences.push(format!("Receivers did not block {} {verb} {name}.", words::messages(open)));
+    }
+    sentences.push(match readiness.verdict {
+        Verdict::Parked => "Nothing legitimate sends as this domain, so no mail of yours would be lost.".to_owned(),
+        _ => lost(readiness),
+    });
+    if readiness.forwarded_at_risk > 0 {
+        let fails = if readiness.forwarded_at_risk == 1 { "fails" } else { "fail" };
+        sentences.push(format!(
+            "{} from forwarders and mailing lists {fails} too.",
+            words::messages(readiness.forwarded_at_risk)
+        ));
+    }
+    sentences.join(" ")
+}
+
+fn lost(readiness: &Readiness) -> String {
+    let legitimate = counted(readiness.legitimate, "message", "messages");
+    match readiness.would_be_lost {
+        0 => format!("All {legitimate} from your senders in eight weeks pass, so none would be lost."),
+        lost => format!(
+            "Of {legitimate} from your senders in eight weeks, {} ({}) would be lost.",
+            count(lost),
+            percent(readiness.loss())
+        ),
+    }
+}
+
+fn facts(action: &Action, domain: Option<&DomainSummary>) -> Vec<(&'static str, String)> {
+    let mut facts = Vec::new();
+    if let (Change::PublishPolicy { .. }, Some(domain)) = (&action.change, domain) {
+        let spoofing = &domain.spoofing;
+        if spoofing.messages > 0 {
+            facts.push((
+                "Spoofed",
+                format!("{}, {} blocked", words::messages(spoofing.messages), count(spoofing.blocked)),
+            ));
+        }
+        facts.push(("Your mail", format!("{} in eight weeks", words::messages(action.messages))));
+    } else {
+        let weeks = if matches!(action.change, Change::AlignSender { .. }) { " in eight weeks" } else { "" };
+        let affected = match action.failing {
+            0 => format!("{}{weeks}; none fails yet", words::messages(action.messages)),
+            failing if failing == action.messages => format!("{}{weeks}; all fail", words::messages(failing)),
+            failing => format!("{}{weeks}; {} fail", words::messages(action.messages), count(failing)),
+        };
+        facts.push(("Affects", affected));
+        facts.push(("Source", addresses(&action.sources, action.addresses)));
+    }
+    if let Some(day) = action.since {
+        facts.push(("Since", words::weekday(day)));
+    }
+    facts.push(("Seen by", counted(action.reporters, "reporter", "reporters")));
+    let confidence = match action.confidence {
+        Confidence::High => "High",
+        Confidence::Medium => "Medium",
+    };
+    facts.push(("Confidence", confidence.to_owned()));
+    facts
+}
+
+/// `192.0.2.7`, `192.0.2.7 and 2 more addresses`.
+fn addresses(shown: &[IpAddr], all: u64) -> String {
+    let Some(first) = shown.first() else { return counted(all, "unknown source", "unknown sources") };
+    match all {
+        0 | 1 => first.to_string(),
+        _ => format!("{first} and {} more", counted(all - 1, "address", "addresses")),
+    }
+}
