@@ -2,7 +2,7 @@
 //! the markup and escape all that is put into it.
 
 use crate::analyze::Summary;
-use crate::present::page::summary::{Mark, page};
+use crate::present::page::summary::page;
 use crate::present::wording::branding::Branding;
 use crate::present::wording::style::Style;
 use crate::present::wording::words::MONTHS;
@@ -121,18 +121,6 @@ fn escape(char: char, html: &mut String) {
         '"' => html.push_str("&quot;"),
         '\'' => html.push_str("&#x27;"),
         _ => html.push(char),
-    }
-}
-
-impl Mark {
-    /// The symbol of a mark in text, the same everywhere.
-    pub(crate) const fn symbol(self) -> &'static str {
-        match self {
-            Self::Good => "✓",
-            Self::Fix => "!",
-            Self::Spoof => "✗",
-            Self::Calm => " ",
-        }
     }
 }
 

@@ -3,7 +3,8 @@
 
 use super::html::rendered;
 use crate::analyze::Summary;
-use crate::present::page::summary::{page, unfolded};
+use crate::present::page::shared::unfolded;
+use crate::present::page::summary::page;
 use crate::present::text::summary::text;
 use crate::present::wording::branding::Branding;
 use crate::present::wording::instructions;

@@ -1,7 +1,6 @@
 //! HTML and Markdown.
 
 pub(crate) mod alert_forms;
-pub(crate) mod chart;
 pub(crate) mod html;
 pub(crate) mod mail;
 pub(crate) mod markdown;

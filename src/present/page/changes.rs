@@ -1,6 +1,6 @@
 //! What changed, the most urgent first: a head in two words, and a sentence.
 
-use super::summary::{Mark, NAMED};
+use super::shared::{Mark, NAMED};
 use crate::analyze::{Changes, DomainSummary, PolicyChange, Role, SenderChange, SilentDomain, SilentReporter, Summary};
 use crate::present::wording::clean::Clean;
 use crate::present::wording::numbers::{count, counted, percent};

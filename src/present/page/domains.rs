@@ -1,10 +1,10 @@
 //! The domains: a line each, and what is told of those that stand out, or of all where they are few.
 
+use super::chart::{PartBar, Sparkline, part_bar, share_sparkline};
 use super::results::{ResultColumns, columns};
-use super::summary::Mark;
+use super::shared::Mark;
 use super::tiles::label;
 use crate::analyze::{DomainSummary, PolicySeen, Rate, Summary, Verdict};
-use crate::present::markup::chart::{PartBar, Sparkline, part_bar, share_sparkline};
 use crate::present::wording::clean::Clean;
 use crate::present::wording::numbers::{count, counted, percent};
 use crate::present::wording::words;

@@ -1,6 +1,6 @@
 //! Senders that only the user can tell: each with the lines to paste into the settings.
 
-use super::summary::NAMED;
+use super::shared::NAMED;
 use crate::analyze::{Foreign, Losing, Role, SenderName, Summary, Verdict};
 use crate::present::wording::clean::Clean;
 use crate::present::wording::words;

@@ -1,6 +1,6 @@
 //! What happened, in two or three sentences: spoofing first, then the reader's own mail, then what to do first.
 
-use super::summary::unfolded;
+use super::shared::unfolded;
 use crate::analyze::{DomainSummary, Sender, Summary};
 use crate::present::wording::clean::Clean;
 use crate::present::wording::instructions::title;

@@ -2,6 +2,7 @@
 //! escapes it, and has no words of its own.
 
 mod changes;
+pub(crate) mod chart;
 mod domains;
 mod doubts;
 mod lead;
@@ -9,6 +10,7 @@ mod quality;
 mod reporting;
 mod results;
 mod senders;
+pub(crate) mod shared;
 pub(crate) mod summary;
 mod tiles;
 

@@ -1,6 +1,6 @@
 //! What the numbers cannot be trusted for, in lines.
 
-use super::summary::NAMED;
+use super::shared::NAMED;
 use crate::analyze::{Contradicted, Quality, Summary};
 use crate::present::wording::clean::Clean;
 use crate::present::wording::numbers::{count, counted};

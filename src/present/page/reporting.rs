@@ -1,6 +1,6 @@
 //! Who reported on which day of the week, and how much of what they saw passes.
 
-use super::summary::share;
+use super::shared::share;
 use crate::analyze::{Rate, ReportedDay, ReporterDays, Summary};
 use crate::present::wording::clean::Clean;
 use crate::present::wording::numbers::{count, counted, percent};

@@ -1,8 +1,8 @@
 //! Where the messages come from and what becomes of them: as one bar for the period, as columns over the last ones.
 
+use super::chart::{PartBar, ShareLine, Stack, StackedColumns, part_bar, share_line, stacked};
 use super::tiles::label;
 use crate::analyze::{FailingBy, Point, Rate, Summary};
-use crate::present::markup::chart::{PartBar, ShareLine, Stack, StackedColumns, part_bar, share_line, stacked};
 use crate::present::wording::numbers::{count, percent};
 use crate::present::wording::words;
 use serde::Serialize;

@@ -1,6 +1,6 @@
 //! The senders by what they are: the reader's own, services, forwarders and lists, unclear ones; suspects folded to a line.
 
-use super::summary::{Mark, share};
+use super::shared::{Mark, share};
 use crate::analyze::{Evidence, Role, Sender, Summary};
 use crate::model::Cause;
 use crate::present::wording::clean::Clean;

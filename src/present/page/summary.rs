@@ -6,17 +6,15 @@ use super::doubts::{self, Doubt};
 use super::reporting::{self, ReporterStrip};
 use super::results::{self, ResultBar, ResultColumns};
 use super::senders::{self, SenderList, SuspectFold};
+use super::shared::unfolded;
 use super::tiles::{self, Tile};
 use super::{lead, quality};
-use crate::analyze::{Rate, Summary};
+use crate::analyze::Summary;
 use crate::present::wording::branding::{Brand, Branding};
 use crate::present::wording::instructions::{Instruction, instruction};
-use crate::present::wording::numbers::{self, count, counted};
+use crate::present::wording::numbers::{count, counted};
 use crate::present::wording::words;
 use serde::Serialize;
-
-/// How many changes of a kind a page names.
-pub(crate) const NAMED: usize = 5;
 
 /// How many things to do a page tells at length.
 const INSTRUCTIONS: usize = 10;
@@ -58,21 +56,6 @@ pub(crate) struct Page {
     pub(crate) quality: Vec<String>,
     /// How to see the records behind a source.
     pub(crate) explain: String,
-}
-
-/// What a state means. Every rendering says it in words too.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Mark {
-    /// As it should be.
-    Good,
-    /// Something to fix.
-    Fix,
-    /// Spoofed, and not blocked.
-    Spoof,
-    /// Nothing to act on.
-    #[default]
-    Calm,
 }
 
 /// Put a summary into words.
@@ -156,17 +139,7 @@ fn actions_note(summary: &Summary) -> String {
     note
 }
 
-/// The actions that nobody has acknowledged, and those that have grown since.
-pub(crate) fn unfolded(summary: &Summary) -> impl Iterator<Item = &crate::analyze::Action> {
-    summary.actions.iter().filter(|action| !action.tracking.folded)
-}
-
 fn explain(summary: &Summary) -> String {
     let week = summary.period.week.as_ref().map(|week| format!(" --week {week}")).unwrap_or_default();
     format!("dmarquet summary{week} --explain ADDRESS")
-}
-
-/// A share of messages, for a table.
-pub(crate) fn share(part: u64, whole: u64) -> String {
-    numbers::percent(Rate::of(part, whole))
 }

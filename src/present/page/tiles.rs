@@ -1,8 +1,8 @@
 //! The state at a glance: five numbers, each with what it means, against the median of the periods before.
 
-use super::summary::Mark;
+use super::chart::{Sparkline, count_sparkline, share_sparkline};
+use super::shared::Mark;
 use crate::analyze::{Action, Change, Comparison, DomainSummary, Point, Rate, Sender, Summary, Verdict};
-use crate::present::markup::chart::{Sparkline, count_sparkline, share_sparkline};
 use crate::present::wording::clean::Clean;
 use crate::present::wording::numbers::{count, counted, percent};
 use crate::present::wording::words;

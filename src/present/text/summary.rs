@@ -2,7 +2,8 @@
 //! uses more.
 
 use crate::analyze::Summary;
-use crate::present::page::summary::{Mark, Page, page};
+use crate::present::page::shared::Mark;
+use crate::present::page::summary::{Page, page};
 use crate::present::page::{DomainLine, SenderLine, Tile};
 use crate::present::wording::branding::Branding;
 use crate::present::wording::clean::to_ascii;
