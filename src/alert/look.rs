@@ -174,7 +174,7 @@ fn of_reports(
     (known, rules): (&[KnownEvent], &AlertRules),
     is_news: bool,
 ) -> Result<EventChanges, StoreError> {
-    let filter = Filter { from: Some(EventFacts::first_day(today)), to: Some(today), domains: Vec::new() };
+    let filter = Filter { from: Some(EventFacts::first_day(today)), to: Some(today), ..Filter::default() };
     let mut facts = EventFacts::new(today);
     store.heads(&filter, &mut |head| facts.head(&head))?;
     if is_news {

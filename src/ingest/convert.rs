@@ -93,6 +93,11 @@ pub trait Sink {
         Ok(())
     }
 
+    /// Whether what was found is forgotten at the end of a stretch, so that the same reports count again in the next.
+    fn forgets(&self) -> bool {
+        false
+    }
+
     /// All of a stretch of the source was handed over.
     ///
     /// # Errors

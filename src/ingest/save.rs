@@ -309,6 +309,11 @@ impl<'a> Reader<'a> {
 
     /// A stretch of the source is through.
     pub(super) fn stretch(&mut self) -> Result<(), IngestError> {
+        if self.sink.forgets() {
+            self.reports.clear();
+            self.conflicts.clear();
+            self.rejected.clear();
+        }
         Ok(self.sink.stretch()?)
     }
 

@@ -212,8 +212,12 @@ fn a_filter_keeps_its_days_and_domains() {
     let dir = tempfile::tempdir().unwrap();
     let reports: Vec<_> = (0..80).map(|number| accepted(number, 5)).collect();
     write(dir.path(), &reports);
-    let filter =
-        Filter { from: Some(date(2026, 10, 30)), to: Some(date(2026, 11, 3)), domains: vec!["example.net".to_owned()] };
+    let filter = Filter {
+        from: Some(date(2026, 10, 30)),
+        to: Some(date(2026, 11, 3)),
+        domains: vec!["example.net".to_owned()],
+        ..Filter::default()
+    };
     let wanted: Vec<_> = reports
         .iter()
         .filter(|accepted| {

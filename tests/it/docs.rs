@@ -36,7 +36,8 @@ fn the_page_of_columns_is_generated_from_the_schema() {
          columns in its metadata, under the key given below. dmarquet reads all older versions and refuses a newer one. Parquet columns \
          have the field ids that a new Iceberg table assigns, so `add_files` takes the files as they are.\n",
     );
-    for Table { name, about, key, version, columns } in TABLES {
+    for table in TABLES {
+        let Table { name, about, key, version, columns } = table;
         let head = "| column | type | null | meaning |\n|---|---|---|---|";
         write!(page, "\n## {name}\n\n{about} Metadata: `{key}` = {version}.\n\n{head}\n").expect("a string");
         for TableColumn { name, kind, nullable, doc } in columns() {

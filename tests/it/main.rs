@@ -31,6 +31,7 @@ mod imap_program;
 mod imap_scenarios;
 mod imap_server;
 mod journey;
+mod lake;
 mod layering;
 mod mmdb;
 mod names;

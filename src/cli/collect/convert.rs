@@ -1,5 +1,6 @@
-//! `convert`: a filter for pipelines; report files in, Arrow out, nothing kept.
+//! `convert`: a filter for pipelines; report files in, rows out, nothing kept.
 
+use crate::cli::settings::local_path::local_path;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::fault::Hint as _;
 use crate::cli::terminal::interrupt::Interrupt;
@@ -10,38 +11,46 @@ use crate::fetch::files::frames::Frames;
 use crate::fetch::files::walk::Walk;
 use crate::ingest::{self, Options, Placed, Sink, Tally};
 use crate::model::Accepted;
-use crate::store::{StoreError, Stream};
+use crate::store::{StoreError, Stream, StreamFormat};
 use anyhow::{Context as _, anyhow};
+use clap::ValueEnum;
 use serde::Serialize;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
-Writes an Arrow IPC stream with the columns of `records`: one row per record, each report once.
+Writes the columns of `records`: one row per record, each report once.
 
-With --frames, standard input is a sequence of items: u32 length of the name, the name, u32 length of the body, the body; lengths are little-endian. A frame of two zero lengths flushes: all records so far are written, then an empty batch. Duplicates are recognized over the whole stream.
+With --frames, standard input is a sequence of items: u32 length of the name, the name, u32 length of the body, the body; lengths are little-endian. A frame of two zero lengths flushes: all records so far are written, then an empty batch (with --format ndjson an empty line). Duplicates are recognized over the whole stream; with --stateless only up to the next flush, so that a batch that is sent again gives its rows again.
 
 --outcomes writes one line of JSON per thing found, with `origin`, `outcome` (stored, duplicate, conflict, set_aside or rejected), `reason` and `report_key`.
 
 Examples:
   dmarquet convert ~/dmarc-reports > records.arrows
+  dmarquet convert ~/dmarc-reports --format ndjson | my-loader
   my-reader | dmarquet convert --frames --outcomes outcomes.ndjson | my-writer";
 
-/// Convert reports to an Arrow stream for pipelines, without a store
+/// Convert reports to Arrow, NDJSON or Parquet for pipelines, without a store
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Files and folders; - reads standard input
-    #[arg(value_name = "PATH", required_unless_present = "frames", conflicts_with = "frames")]
+    #[arg(value_name = "PATH", value_parser = local_path(), required_unless_present = "frames", conflicts_with = "frames")]
     paths: Vec<PathBuf>,
     /// Read framed items from standard input (see below)
     #[arg(long)]
     frames: bool,
+    /// With --frames: forget all reports at each flush
+    #[arg(long, requires = "frames")]
+    stateless: bool,
+    /// Output format: arrow (an IPC stream), ndjson or parquet
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    format: Form,
     /// Write the outcome of every item to this file, one JSON object per line
     #[arg(long, value_name = "FILE")]
     outcomes: Option<PathBuf>,
-    /// Also write one row per report to this file, as an Arrow IPC stream
+    /// Also write one row per report to this file, in the same format
     #[arg(long, value_name = "FILE")]
     reports: Option<PathBuf>,
     /// Worker threads [default: one per core]
@@ -49,11 +58,32 @@ pub(crate) struct Args {
     threads: Option<u16>,
 }
 
+/// The formats of the rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// An Arrow IPC stream.
+    #[default]
+    Arrow,
+    /// One JSON object a line.
+    Ndjson,
+    /// A Parquet file.
+    Parquet,
+}
+
 /// Do it.
 pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
-    if io::stdout().is_terminal() {
-        let error = anyhow!("convert: expected a pipe or a redirection for Arrow IPC, found a terminal");
-        return Err(error.hint("as in `dmarquet convert ~/dmarc-reports > records.arrows`"));
+    let format = match args.format {
+        Form::Arrow => StreamFormat::Arrow,
+        Form::Ndjson => StreamFormat::Ndjson,
+        Form::Parquet => StreamFormat::Parquet,
+    };
+    if args.format != Form::Ndjson && io::stdout().is_terminal() {
+        let error = anyhow!("convert: expected a pipe or a redirection for binary output, found a terminal");
+        return Err(error.hint("as in `dmarquet convert ~/dmarc-reports > records.arrows`, or with --format ndjson"));
+    }
+    if args.frames && args.format == Form::Parquet {
+        let error = anyhow!("convert: expected --format arrow or ndjson with --frames, found parquet");
+        return Err(error.hint("a Parquet file can be read only once it is complete"));
     }
     let interrupt = Interrupt::listen(&run.talk)?;
     let mut options = ingest_run::options(&interrupt, &run.settings()?, run.now);
@@ -61,8 +91,9 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let (reports, outcomes) = (create(args.reports.as_deref())?, create(args.outcomes.as_deref())?);
     let mut told = None;
     output::stream(|out| -> anyhow::Result<()> {
-        let stream = Stream::start(out, reports, run.now)?;
-        let mut filter = Filter { stream, outcomes, path: args.outcomes.as_deref(), marks: args.frames };
+        let stream = Stream::start(out, reports, format, run.now)?;
+        let (path, marks, forgets) = (args.outcomes.as_deref(), args.frames, args.stateless);
+        let mut filter = Filter { stream, outcomes, path, marks, forgets };
         told = Some(read(run, args, &options, &mut filter)?);
         Ok(filter.stream.finish()?)
     })?;
@@ -97,6 +128,8 @@ struct Filter<'a, W: Write> {
     path: Option<&'a Path>,
     /// Whether somebody waits for the end of a stretch.
     marks: bool,
+    /// Whether each stretch stands for itself.
+    forgets: bool,
 }
 
 /// A line of the outcomes.
@@ -135,6 +168,10 @@ impl<W: Write> Sink for Filter<'_, W> {
             serde_json::to_writer(&mut *out, &line)?;
             out.write_all(b"\n")
         })
+    }
+
+    fn forgets(&self) -> bool {
+        self.forgets
     }
 
     fn stretch(&mut self) -> Result<(), StoreError> {

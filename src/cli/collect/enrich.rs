@@ -137,7 +137,7 @@ fn look_up(addresses: Vec<IpAddr>, writer: &mut Writer, args: &Args, interrupt: 
 /// The sources of the last weeks, those with most messages first: a run that is stopped has the best of them.
 fn sources(store: &Store, weeks: u16, now: Timestamp) -> Result<Vec<IpAddr>, StoreError> {
     let from = Offset::UTC.to_datetime(now - SignedDuration::from_hours(24 * 7 * i64::from(weeks))).date();
-    let filter = Filter { from: Some(from), to: None, domains: Vec::new() };
+    let filter = Filter { from: Some(from), ..Filter::default() };
     let mut sums: HashMap<Source, i64> = HashMap::new();
     store.rows(&filter, Columns::DAY.with(Columns::SOURCE).with(Columns::COUNT), &mut |rows| {
         for (source, messages) in rows.source.iter().zip(&rows.count) {

@@ -1,5 +1,6 @@
 //! `ingest`: files, folders, mbox, Maildir and standard input into the store.
 
+use crate::cli::settings::local_path;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::format::Format;
 use crate::cli::terminal::interrupt::Interrupt;
@@ -25,7 +26,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Files and folders; - reads standard input
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required = true, value_name = "PATH", value_parser = local_path::local_path())]
     paths: Vec<PathBuf>,
     #[command(flatten)]
     witness: VerifyArgs,

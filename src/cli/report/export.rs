@@ -9,19 +9,26 @@ use crate::cli::wiring::customers::{self, CustomerChoice, KnownDomains};
 use crate::cli::wiring::period::Choice;
 use crate::cli::wiring::run::Run;
 use crate::cli::wiring::storeless;
-use crate::store::{ExportFolder, Filter, Format, PartFiles, Store};
+use crate::ingest::Sink;
+use crate::model::Accepted;
+use crate::store::{ExportFolder, Filter, Format, PartFiles, RUN, Store, StoreError, Stream, StreamFormat};
 use anyhow::{Context as _, anyhow};
 use clap::ValueEnum;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 const EXAMPLES: &str = "\
 Without a period: everything. Parquet needs --out and writes DIR/records/month=.../ (one row per record) and DIR/reports/month=.../ (one row per report), and after `dmarquet enrich` also DIR/sources/. The other formats go to standard output, or with --out to DIR/records.FORMAT.
 
+--since-run is for loaders: it writes only what came after run N, and DIR/run.json with the number to continue from. 0 means everything; the same N gives the same rows again.
+
 Examples:
   dmarquet export --out lake                 for DuckDB, Polars, pandas or Spark
+  dmarquet export --since-run 0 --out new    everything, and the number to continue from
   dmarquet export --format ndjson --last 7d | jq .source_ip
   dmarquet export --each-customer --out customers      a folder for each [[customer]] of the settings
+  dmarquet export --format csv --bom > records.csv
   dmarquet export ~/dmarc-reports --format csv > records.csv";
 
 /// Export the rows as Parquet, CSV, NDJSON or Arrow IPC
@@ -29,7 +36,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Report files, mails and folders to export instead of the store
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", value_parser = local_path())]
     paths: Vec<PathBuf>,
     /// Read a folder of Parquet files, as `export --out` writes it, instead of the store
     #[arg(long, value_name = "DIR", value_parser = local_path(), conflicts_with = "paths")]
@@ -44,6 +51,12 @@ pub(crate) struct Args {
     /// Folder to write to
     #[arg(long, value_name = "DIR", value_parser = local_path())]
     out: Option<PathBuf>,
+    /// Write only what came after this run; 0 means everything
+    #[arg(long, value_name = "RUN", requires = "out", conflicts_with_all = ["paths", "records"])]
+    since_run: Option<u32>,
+    /// With --format csv: for spreadsheets, with a byte order mark, plain times, and lists in words
+    #[arg(long)]
+    bom: bool,
     /// Hard-link Parquet files from the store where possible: takes no extra space, but they remain the store's own read-only files
     #[arg(long, requires = "out")]
     link: bool,
@@ -71,7 +84,7 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
         return Err(anyhow!("--each-customer: expected --out DIR beside it, found none"));
     }
     let (from, to) = args.choice.days(run.today()).unwrap_or_default();
-    let filter = Filter { from, to, domains: args.choice.domains.clone() };
+    let mut filter = Filter { from, to, domains: args.choice.domains.clone(), ..Filter::default() };
     if args.out.is_none() && matches!(args.format, Form::Parquet) {
         let error = anyhow!("export: expected --out DIR for Parquet, found none");
         return Err(error.hint("Parquet goes to a folder; --format ndjson or csv goes to standard output"));
@@ -80,15 +93,48 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
         let error = anyhow!("export: expected --out DIR or a redirection for Arrow IPC, found a terminal");
         return Err(error.hint("as in `dmarquet export --format ipc > records.arrow`"));
     }
+    if args.bom && args.format != Form::Csv {
+        return Err(anyhow!("--bom: expected --format csv, found another format"));
+    }
     if args.paths.is_empty() {
         let store = run.opened(&settings, args.records.as_deref())?;
         not_onto_itself(args, store.dir())?;
+        filter.new = args.since_run.map(|run| store.new_since(run.into())).transpose()?.map(Arc::new);
         write_all(run, (&settings, chosen.as_deref()), &store, &filter, args)?;
         return Ok(Exit::Handled);
     }
-    let (_folder, store, exit) = storeless::store(run, &args.paths)?;
-    write_all(run, (&settings, chosen.as_deref()), &store, &filter, args)?;
+    let format = match args.format {
+        Form::Csv if args.bom => StreamFormat::Spreadsheet,
+        Form::Csv => StreamFormat::Csv,
+        _ => StreamFormat::Ndjson,
+    };
+    // Parquet and Arrow files need all rows, in order; a name that is none is found out by all that are.
+    if matches!(args.format, Form::Parquet | Form::Ipc) || chosen.is_some() || !filter.domains.is_empty() {
+        let (_folder, store, exit) = storeless::store(run, &args.paths)?;
+        write_all(run, (&settings, chosen.as_deref()), &store, &filter, args)?;
+        return Ok(exit);
+    }
+    let mut exit = Exit::Handled;
+    to_output(args.format, args.out.as_deref(), |out| -> anyhow::Result<()> {
+        let mut rows = Rows { stream: Stream::start(out, None::<std::io::Sink>, format, run.now)?, filter: &filter };
+        exit = storeless::convert(run, &args.paths, &mut rows)?;
+        Ok(rows.stream.finish()?)
+    })?;
     Ok(exit)
+}
+
+/// Writes the rows of the days asked for as they come.
+struct Rows<'a, W: std::io::Write> {
+    stream: Stream<W, std::io::Sink>,
+    filter: &'a Filter,
+}
+
+impl<W: std::io::Write> Sink for Rows<'_, W> {
+    fn stored(&mut self, accepted: Accepted) -> Result<(), StoreError> {
+        let (Filter { from, to, .. }, day) = (self.filter, accepted.report.day);
+        let wanted = from.is_none_or(|from| from <= day) && to.is_none_or(|to| day <= to);
+        if wanted { self.stream.push(accepted) } else { Ok(()) }
+    }
 }
 
 /// The rows of all, or those of each of some customers in a folder of its own.
@@ -142,26 +188,44 @@ fn not_onto_itself(args: &Args, from: &Path) -> anyhow::Result<()> {
 }
 
 fn write(store: &Store, filter: &Filter, args: &Args, out: Option<&Path>) -> anyhow::Result<()> {
-    let (format, name) = match args.format {
+    let format = match args.format {
         Form::Parquet => {
             // Its presence is checked before anything is read.
             let out = out.unwrap_or(Path::new("."));
             let parts = if args.link { PartFiles::Linked } else { PartFiles::Copied };
             return Ok(store.export_parquet(filter, out, parts)?);
         }
-        Form::Csv => (Format::Csv, "records.csv"),
-        Form::Ndjson => (Format::Ndjson, "records.ndjson"),
-        Form::Ipc => (Format::Arrow, "records.arrow"),
+        Form::Csv if args.bom => Format::Spreadsheet,
+        Form::Csv => Format::Csv,
+        Form::Ndjson => Format::Ndjson,
+        Form::Ipc => Format::Arrow,
     };
-    let Some(folder) = out else {
-        return output::stream(|out| store.export(filter, format, out));
+    to_output(args.format, out, |out| store.export(filter, format, out))?;
+    let (Some(folder), Some(new)) = (out, &filter.new) else { return Ok(()) };
+    let path = folder.join(RUN);
+    let folder = ExportFolder::open(folder).with_context(|| folder.display().to_string())?;
+    let written = folder.write(Path::new(RUN), |file| file.write_all(new.json().as_bytes()));
+    written.with_context(|| path.display().to_string())
+}
+
+/// Write to standard output, or to the file of the format in the folder given.
+fn to_output<E: Into<anyhow::Error>>(
+    format: Form,
+    folder: Option<&Path>,
+    write: impl FnOnce(&mut dyn std::io::Write) -> Result<(), E>,
+) -> anyhow::Result<()> {
+    let Some(folder) = folder else { return output::stream(write) };
+    let name = match format {
+        Form::Csv => "records.csv",
+        Form::Ndjson => "records.ndjson",
+        Form::Ipc | Form::Parquet => "records.arrow",
     };
     let path = folder.join(name);
     let folder = ExportFolder::open(folder).with_context(|| folder.display().to_string())?;
     let mut exported = Ok(());
     let written = folder.write(Path::new(name), |file| {
         let mut out = std::io::BufWriter::new(file);
-        exported = store.export(filter, format, &mut out);
+        exported = write(&mut out).map_err(Into::into);
         // What went wrong is kept outside, with its words.
         if exported.is_err() { Err(std::io::ErrorKind::Other.into()) } else { out.flush() }
     });

@@ -29,7 +29,7 @@ pub(crate) fn of_all(store: &Store, domains: &[String], now: Timestamp) -> Resul
         domains.iter().flat_map(|domain| [domain.clone(), name::organizational(domain).to_owned()]).collect();
     filtered.sort();
     filtered.dedup();
-    let filter = Filter { from: Some(from), to: None, domains: filtered };
+    let filter = Filter { from: Some(from), domains: filtered, ..Filter::default() };
     let index: HashMap<&str, usize> = domains.iter().enumerate().map(|(at, domain)| (domain.as_str(), at)).collect();
     let mut sums: Vec<Sums> = domains.iter().map(|_| Sums::default()).collect();
     store.rows(&filter, COLUMNS, &mut |rows| {

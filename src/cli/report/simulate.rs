@@ -250,7 +250,8 @@ fn read(
         ..Question::default()
     };
     asked::known(store, &mut question)?;
-    let filter = Filter { from: Some(from), to: Some(yesterday), domains: vec![request.domain.clone()] };
+    let filter =
+        Filter { from: Some(from), to: Some(yesterday), domains: vec![request.domain.clone()], ..Filter::default() };
     let adder = Adder::new(&question);
     let columns = |last| question.columns(last);
     store.all(&filter, &columns, |rows| adder.rows(&rows), &mut |head| adder.heads(&[head]))?;

@@ -38,7 +38,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Report files, mails and folders to summarize instead of the store
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", value_parser = local_path::local_path())]
     paths: Vec<PathBuf>,
     /// Read a folder of Parquet files, as `export --out` writes it, instead of the store
     #[arg(long, value_name = "DIR", value_parser = local_path::local_path(), conflicts_with = "paths")]

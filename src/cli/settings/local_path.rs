@@ -9,8 +9,7 @@ pub(crate) fn local_path() -> impl TypedValueParser<Value = PathBuf> {
 }
 
 /// What is said where a URL stands in the place of a path.
-pub(crate) const NOT_A_URL: &str =
-    "expected a path on this machine, found a URL; export to a folder and copy it there, for example with rclone";
+pub(crate) const NOT_A_URL: &str = "expected a path on this machine, found a URL; docs/pipelines.md shows how to read from and write to object storage";
 
 /// Whether a path is written as a URL, as `s3://bucket/reports`.
 pub(crate) fn is_url(path: &Path) -> bool {

@@ -94,7 +94,7 @@ impl Asked {
             ..Question::default()
         };
         let (from, to) = question.reads().map_or(days, |reads| (Some(reads.from()), Some(reads.to())));
-        Ok(Self { question, filter: Filter { from, to, domains: domains.clone() } })
+        Ok(Self { question, filter: Filter { from, to, domains: domains.clone(), ..Filter::default() } })
     }
 
     /// Read no other domains than these, of a store: one at least.

@@ -7,7 +7,7 @@ use super::run::Run;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::interrupt::Interrupt;
 use crate::fetch::files::walk::Walk;
-use crate::ingest::{self, Tally};
+use crate::ingest::{self, Sink, Tally};
 use crate::model::Accepted;
 use crate::store::{Store, Writer};
 use anyhow::Context as _;
@@ -22,6 +22,15 @@ pub(crate) fn read(run: &Run, paths: &[PathBuf], each: &mut dyn FnMut(Accepted))
     let tally = ingest::read(source, &options, &mut Watch::new(&run.talk, None), each)?;
     let exit = told(run, &tally);
     Ok((tally, exit))
+}
+
+/// Read paths without a store into a sink that may fail.
+pub(crate) fn convert(run: &Run, paths: &[PathBuf], sink: &mut dyn Sink) -> anyhow::Result<Exit> {
+    let interrupt = Interrupt::listen(&run.talk)?;
+    let options = ingest_run::options(&interrupt, &run.settings()?, run.now);
+    let source = Walk::new(paths, options.limits.clone(), run.now);
+    let tally = ingest::convert(source, |_| false, &options, &mut Watch::new(&run.talk, None), sink)?;
+    Ok(told(run, &tally))
 }
 
 /// Read paths into a store of the moment: it goes when the folder is dropped.

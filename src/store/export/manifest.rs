@@ -6,6 +6,7 @@
 use super::folder::{self, ExportFolder};
 use crate::store::disk::files::standing;
 use crate::store::error::StoreError;
+use crate::store::parquet::rows::NewReports;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write as _;
@@ -13,6 +14,9 @@ use std::path::{Component, Path, PathBuf};
 
 /// The list. Engines pass over what begins with a dot.
 const LIST: &str = ".dmarquet-export";
+
+/// The file that says up to which run an export of what is new goes.
+pub const RUN: &str = "run.json";
 
 /// What is read of a list. A line has some fifty bytes: more files than this no export writes.
 const LIST_BYTES: u64 = 64 << 20;
@@ -80,13 +84,21 @@ impl Exported {
         copied.map_err(self.failed(&path, "copying the part"))
     }
 
-    /// Remove what earlier exports wrote and this one did not, and folders that are empty by that.
+    /// Remove what earlier exports wrote and this one did not, and folders that are empty by that. Of an export of what is
+    /// new it is said last up to which run it goes.
     ///
     /// # Errors
     /// Where a file cannot be removed, or the list not be written.
-    pub(crate) fn finish(self) -> Result<(), StoreError> {
+    pub(crate) fn finish(mut self, new: Option<&NewReports>) -> Result<(), StoreError> {
+        let run = Path::new(RUN);
+        if self.before.contains(run) {
+            self.folder.remove(run).map_err(self.failed(run, "removing the file of an earlier export"))?;
+        }
         for path in self.before.difference(&self.written) {
             self.folder.remove(path).map_err(self.failed(path, "removing the file of an earlier export"))?;
+        }
+        if let Some(new) = new {
+            self.write(run.to_owned(), new.json().as_bytes())?;
         }
         let lines = self.written.iter().map(|path| path.display().to_string() + "\n").collect::<String>();
         let list = Path::new(LIST);
@@ -119,6 +131,7 @@ fn is_ours(path: &Path) -> bool {
     match names.as_deref() {
         Some(["records" | "reports", month, file]) => month.starts_with("month=") && is_file(file),
         Some(["sources", file]) => is_file(file),
+        Some([RUN]) => true,
         _ => false,
     }
 }
@@ -147,7 +160,7 @@ mod tests {
         for name in names {
             exported.write(PathBuf::from(name), name.as_bytes()).unwrap();
         }
-        exported.finish().unwrap();
+        exported.finish(None).unwrap();
     }
 
     #[test]
@@ -199,7 +212,7 @@ mod tests {
         for (parts, same) in [(PartFiles::Linked, true), (PartFiles::Copied, false), (PartFiles::Linked, true)] {
             let mut exported = Exported::begin(&out, parts).unwrap();
             exported.part(&part, name.clone()).unwrap();
-            exported.finish().unwrap();
+            exported.finish(None).unwrap();
             assert_eq!(inode(&out.join(&name)) == inode(&part), same, "{parts:?}");
             assert_eq!(std::fs::read(out.join(&name)).unwrap(), b"of the store");
         }

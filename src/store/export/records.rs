@@ -8,9 +8,10 @@ use super::text_rows::{self, CsvStyle};
 use super::{reports, sources, stream};
 use crate::store::disk::layout::{FileKind, Month};
 use crate::store::error::StoreError;
+use crate::store::ledger::reports;
 use crate::store::parquet::encode::{PartWriter, arrow_schema};
 use crate::store::parquet::pages::compress;
-use crate::store::parquet::rows::{Part, selected_rows};
+use crate::store::parquet::rows::{NewReports, Part, selected_rows};
 use crate::store::parquet::table_columns::{IngestedTimes, record_column};
 use crate::store::parquet::table_file::check_nulls;
 use crate::store::parquet::{checked_read, cut};
@@ -24,6 +25,7 @@ use polars_arrow::io::ipc::write as ipc;
 use polars_arrow::record_batch::RecordBatchT;
 use polars_error::PolarsResult;
 use polars_parquet::read::RowGroupMetadata;
+use std::collections::HashSet;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -100,7 +102,24 @@ impl Store {
         }
         reports::export(self, filter, &mut exported)?;
         sources::export(self, filter, &mut exported)?;
-        exported.finish()
+        exported.finish(filter.new.as_deref())
+    }
+
+    /// What the runs after one brought. Runs count up; 0 is before the first. The same number gives the same reports again,
+    /// but for those that another report has replaced since, and `compact` and `rebuild` change none of it.
+    ///
+    /// # Errors
+    /// Where it is a folder of Parquet, which knows no runs, or the ledger cannot be read.
+    pub fn new_since(&self, run: i64) -> Result<NewReports, StoreError> {
+        match &self.ledger {
+            Some(ledger) => reports::since(ledger, run),
+            None if self.folder => Err(StoreError::Damaged {
+                path: self.layout.root().to_owned(),
+                expected: "a store, which knows what each run brought".to_owned(),
+                found: "a folder of Parquet files".to_owned(),
+            }),
+            None => Ok(NewReports { after: run, last: run, keys: HashSet::new() }),
+        }
     }
 
     /// Hand over the columns of each row group, cut down to the rows of the filter.

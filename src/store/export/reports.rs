@@ -19,6 +19,7 @@ use jiff::Timestamp;
 use polars_arrow::array::{Array, PrimitiveArray, Utf8ViewArray};
 use polars_arrow::compute::concatenate::concatenate;
 use polars_error::PolarsResult;
+use rusqlite::params;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use std::path::Path;
 
@@ -107,7 +108,11 @@ pub(crate) fn export(store: &Store, filter: &Filter, exported: &mut Exported) ->
         return write(exported, records::quiet_month(filter), ReportTable::default());
     };
     let names: Vec<String> = COLUMNS.iter().map(|column| format!("\"{}\"", column.ledger)).collect();
-    let sql = format!("SELECT {} FROM reports WHERE day BETWEEN ?1 AND ?2 ORDER BY day, id", names.join(", "));
+    let sql = format!(
+        "SELECT {} FROM reports WHERE day BETWEEN ?1 AND ?2 AND batch > ?3 AND batch <= ?4
+        ORDER BY day, id",
+        names.join(", ")
+    );
     let failed = || ledger.failed("reading the reports");
     let mut statement = ledger.connection.prepare(&sql).map_err(failed())?;
     let day_at = COLUMNS.iter().position(|column| column.kind == Kind::Date).expect("the list has a day");
@@ -115,7 +120,8 @@ pub(crate) fn export(store: &Store, filter: &Filter, exported: &mut Exported) ->
 
     let from = filter.from.map_or(i32::MIN, values::days_since_epoch);
     let to = filter.to.map_or(i32::MAX, values::days_since_epoch);
-    let mut rows = statement.query([from, to]).map_err(failed())?;
+    let (after, last) = filter.new.as_ref().map_or((i64::MIN, i64::MAX), |new| (new.after, new.last));
+    let mut rows = statement.query(params![from, to, after, last]).map_err(failed())?;
     let mut open: Option<(Month, ReportTable)> = None;
     while let Some(row) = rows.next().map_err(failed())? {
         let month = Month::of(day(row.get(day_at).map_err(failed())?));

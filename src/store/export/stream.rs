@@ -1,12 +1,15 @@
-//! Judged reports as streams of Arrow IPC, with the columns of `records` and of `reports`, without a store.
+//! Judged reports as streams of Arrow IPC, Parquet, NDJSON or CSV, with the columns of `records` and of `reports`, without
+//! a store.
 //!
-//! A schema comes first, then batches in the order of the reports, sorted within a batch. The arrays are plain strings and
-//! lists with 32-bit offsets, which every Arrow reader knows. What is buffered is bounded by rows, reports and bytes.
+//! Batches follow in the order of the reports, sorted within a batch. Arrow gets plain strings and lists with 32-bit
+//! offsets, which every reader knows. What is buffered is bounded by rows, reports and bytes.
 
 use super::reports::ReportTable;
+use super::text_rows::{self, CsvStyle};
 use crate::model::{Accepted, Original};
 use crate::store::error::StoreError;
 use crate::store::parquet::encode;
+use crate::store::parquet::pages::compress;
 use crate::store::tables::reports::REPORTS;
 use crate::store::tables::schema::{COLUMNS, Kind, ListField};
 use crate::store::tables::table::{RECORDS, Table, TableColumn};
@@ -18,6 +21,10 @@ use polars_arrow::io::ipc::write as ipc;
 use polars_arrow::offset::OffsetsBuffer;
 use polars_arrow::record_batch::RecordBatchT;
 use polars_error::{PolarsResult, polars_err};
+use polars_parquet::write::{
+    CompressedPage, DynIter, DynStreamingIterator, FileWriter, KeyValue, ParquetType, fallible_streaming_iterator,
+    to_parquet_schema,
+};
 use std::cell::RefCell;
 use std::io::{self, Write};
 use std::path::Path;
@@ -26,8 +33,6 @@ use std::sync::Arc;
 
 /// Rows of a batch, at most.
 const BATCH_ROWS: usize = 1 << 12;
-/// Reports that wait, at most.
-const WAITING_REPORTS: usize = 1 << 10;
 /// Bytes of text that wait, about, at most.
 const WAITING_BYTES: usize = 16 << 20;
 
@@ -50,45 +55,162 @@ pub(crate) fn metadata(table: &Table) -> Arc<Metadata> {
     Arc::new([(key.into(), version.into())].into())
 }
 
-/// A stream of batches of one schema.
+/// The format of a stream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StreamFormat {
+    /// The Arrow IPC stream format.
+    #[default]
+    Arrow,
+    /// A Parquet file, a row group a batch.
+    Parquet,
+    /// One JSON object a line.
+    Ndjson,
+    /// CSV with a header line; lists as JSON.
+    Csv,
+    /// CSV for spreadsheets: see [`super::records::Format::Spreadsheet`].
+    Spreadsheet,
+}
+
+impl StreamFormat {
+    /// Rows of a batch, at most.
+    const fn batch_rows(self) -> usize {
+        match self {
+            // A reader of Parquet pays for each row group.
+            Self::Parquet => encode::ROW_GROUP,
+            _ => BATCH_ROWS,
+        }
+    }
+
+    /// Reports that wait, at most.
+    const fn waiting_reports(self) -> usize {
+        match self {
+            Self::Arrow => 1 << 10,
+            Self::Parquet => 1 << 13,
+            // Nothing is gained by waiting, and somebody may look on.
+            Self::Ndjson | Self::Csv | Self::Spreadsheet => 1 << 5,
+        }
+    }
+}
+
+/// What turns batches into bytes.
+enum Encoder<W: Write> {
+    Arrow(Box<ipc::StreamWriter<Shared<W>>>, Arc<ArrowSchema>),
+    Parquet(Box<FileWriter<Shared<W>>>, Vec<ParquetType>),
+    Ndjson,
+    Csv(CsvStyle),
+}
+
+/// A stream of batches of one table.
 struct Batches<W: Write> {
     out: Rc<RefCell<W>>,
-    writer: ipc::StreamWriter<Shared<W>>,
-    schema: Arc<ArrowSchema>,
-    name: &'static str,
+    encoder: Encoder<W>,
+    table: &'static Table,
+    names: Vec<&'static str>,
 }
 
 impl<W: Write> Batches<W> {
-    fn start(out: W, table: &Table) -> Result<Self, StoreError> {
-        let name = table.name;
-        let fields = (table.columns)().iter().map(TableColumn::field).map(plain_field).collect::<Vec<_>>();
-        let schema: ArrowSchema = fields.into_iter().map(|field| (field.name.clone(), field)).collect();
+    fn start(out: W, table: &'static Table, format: StreamFormat) -> Result<Self, StoreError> {
+        let columns = (table.columns)();
+        let names: Vec<&'static str> = columns.iter().map(|column| column.name).collect();
         let out = Rc::new(RefCell::new(out));
-        let mut writer = ipc::StreamWriter::new(Shared(out.clone()), ipc::WriteOptions { compression: None });
-        writer.set_custom_schema_metadata(metadata(table));
-        writer.start(&schema, None).map_err(StoreError::parquet(Path::new(name), "writing Arrow"))?;
-        Ok(Self { out, writer, schema: Arc::new(schema), name })
+        let shared = Shared(out.clone());
+        let of_csv = |style| {
+            let head = text_rows::csv_header(&names, style, &mut *out.borrow_mut());
+            head.map(|()| Encoder::Csv(style)).map_err(StoreError::io(Path::new(table.name), "writing"))
+        };
+        let encoder = match format {
+            StreamFormat::Arrow => {
+                let fields = columns.iter().map(TableColumn::field).map(plain_field);
+                let schema: ArrowSchema = fields.map(|field| (field.name.clone(), field)).collect();
+                let mut writer = ipc::StreamWriter::new(shared, ipc::WriteOptions { compression: None });
+                writer.set_custom_schema_metadata(metadata(table));
+                writer.start(&schema, None).map_err(StoreError::parquet(Path::new(table.name), "writing Arrow"))?;
+                Encoder::Arrow(Box::new(writer), Arc::new(schema))
+            }
+            StreamFormat::Parquet => {
+                let fields = table.fields_with_ids().into_iter();
+                let schema: ArrowSchema = fields.map(|field| (field.name.clone(), field)).collect();
+                let parquet = to_parquet_schema(&schema);
+                let parquet = parquet.map_err(StoreError::parquet(Path::new(table.name), "writing Parquet"))?;
+                let types = parquet.fields().to_vec();
+                let writer = FileWriter::new_with_parquet_schema(shared, schema, parquet, encode::options());
+                Encoder::Parquet(Box::new(writer), types)
+            }
+            StreamFormat::Ndjson => Encoder::Ndjson,
+            StreamFormat::Csv => of_csv(CsvStyle::Exact)?,
+            StreamFormat::Spreadsheet => of_csv(CsvStyle::Spreadsheet)?,
+        };
+        Ok(Self { out, encoder, table, names })
     }
 
-    fn write(&mut self, rows: usize, arrays: Vec<Box<dyn Array>>) -> Result<(), StoreError> {
-        let batch = RecordBatchT::try_new(rows, self.schema.clone(), arrays);
-        let written = batch.and_then(|batch| self.writer.write(&batch, None));
-        written.map_err(StoreError::parquet(Path::new(self.name), "writing Arrow"))
+    fn path(&self) -> &'static Path {
+        Path::new(self.table.name)
     }
 
-    /// A batch of no rows, and everything out.
+    /// Write a batch; strings may be dictionaries.
+    fn write(&mut self, rows: usize, arrays: &[Box<dyn Array>]) -> Result<(), StoreError> {
+        let path = self.path();
+        match &mut self.encoder {
+            Encoder::Arrow(writer, schema) => {
+                let arrays = arrays.iter().map(|array| plain(array.as_ref())).collect::<PolarsResult<Vec<_>>>();
+                let batch = arrays.and_then(|arrays| RecordBatchT::try_new(rows, schema.clone(), arrays));
+                let written = batch.and_then(|batch| writer.write(&batch, None));
+                written.map_err(StoreError::parquet(path, "writing Arrow"))
+            }
+            Encoder::Parquet(writer, types) => {
+                let pages = arrays.iter().zip(types.iter()).map(|(array, kind)| compress(array.as_ref(), kind));
+                let written = pages.collect::<PolarsResult<Vec<_>>>().and_then(|pages| {
+                    let leaves = DynIter::new(pages.iter().flatten().map(|pages: &Vec<CompressedPage>| {
+                        let pages = pages.iter().map(PolarsResult::<&CompressedPage>::Ok);
+                        Ok(DynStreamingIterator::new(fallible_streaming_iterator::convert(pages)))
+                    }));
+                    writer.write(rows as u64, leaves)
+                });
+                written.map_err(StoreError::parquet(path, "writing Parquet"))
+            }
+            Encoder::Ndjson => {
+                let written = text_rows::ndjson(&self.names, arrays, rows, &mut *self.out.borrow_mut());
+                written.map_err(StoreError::io(path, "writing"))
+            }
+            Encoder::Csv(style) => {
+                let written = text_rows::csv(*style, arrays, rows, &mut *self.out.borrow_mut());
+                written.map_err(StoreError::io(path, "writing"))
+            }
+        }
+    }
+
+    /// What tells a reader that all is there which it waits for: a batch of no rows, or of lines an empty one. And
+    /// everything out.
     fn mark(&mut self) -> Result<(), StoreError> {
-        let arrays = self.schema.iter_values().map(|field| new_empty_array(field.dtype.clone())).collect();
-        self.write(0, arrays)?;
+        match &self.encoder {
+            Encoder::Arrow(_, schema) => {
+                let arrays: Vec<_> = schema.iter_values().map(|field| new_empty_array(field.dtype.clone())).collect();
+                self.write(0, &arrays)?;
+            }
+            // A file has no marks.
+            Encoder::Parquet(..) => {}
+            Encoder::Ndjson | Encoder::Csv(_) => {
+                let written = self.out.borrow_mut().write_all(b"\n");
+                written.map_err(StoreError::io(self.path(), "writing"))?;
+            }
+        }
         self.flush()
     }
 
     fn flush(&mut self) -> Result<(), StoreError> {
-        self.out.borrow_mut().flush().map_err(StoreError::io(Path::new(self.name), "writing"))
+        self.out.borrow_mut().flush().map_err(StoreError::io(self.path(), "writing"))
     }
 
     fn finish(mut self) -> Result<(), StoreError> {
-        self.writer.finish().map_err(StoreError::parquet(Path::new(self.name), "writing Arrow"))?;
+        let ended = match &mut self.encoder {
+            Encoder::Arrow(writer, _) => writer.finish(),
+            Encoder::Parquet(writer, _) => {
+                let (key, version) = self.table.metadata();
+                writer.end(Some(vec![KeyValue { key, value: Some(version) }])).map(drop)
+            }
+            Encoder::Ndjson | Encoder::Csv(_) => Ok(()),
+        };
+        ended.map_err(StoreError::parquet(self.path(), "writing"))?;
         self.flush()
     }
 }
@@ -97,20 +219,22 @@ impl<W: Write> Batches<W> {
 pub struct Stream<W: Write, R: Write> {
     records: Batches<W>,
     reports: Option<Batches<R>>,
+    format: StreamFormat,
     waiting: Vec<Accepted>,
     bytes: usize,
     now: Timestamp,
 }
 
 impl<W: Write, R: Write> Stream<W, R> {
-    /// Write the schemas.
+    /// Begin both streams in one format.
     ///
     /// # Errors
     /// Where a stream cannot be written.
-    pub fn start(records: W, reports: Option<R>, now: Timestamp) -> Result<Self, StoreError> {
+    pub fn start(records: W, reports: Option<R>, format: StreamFormat, now: Timestamp) -> Result<Self, StoreError> {
         Ok(Self {
-            records: Batches::start(records, &RECORDS)?,
-            reports: reports.map(|out| Batches::start(out, &REPORTS)).transpose()?,
+            records: Batches::start(records, &RECORDS, format)?,
+            reports: reports.map(|out| Batches::start(out, &REPORTS, format)).transpose()?,
+            format,
             waiting: Vec::new(),
             bytes: 0,
             now,
@@ -126,7 +250,8 @@ impl<W: Write, R: Write> Stream<W, R> {
         accepted.original = Arc::new(Original::Xml(Vec::new()));
         self.bytes += weight(&accepted);
         self.waiting.push(accepted);
-        if self.bytes > WAITING_BYTES || self.waiting.len() >= WAITING_REPORTS { self.write() } else { Ok(()) }
+        let full = self.bytes > WAITING_BYTES || self.waiting.len() >= self.format.waiting_reports();
+        if full { self.write() } else { Ok(()) }
     }
 
     /// Write what waits.
@@ -136,19 +261,18 @@ impl<W: Write, R: Write> Stream<W, R> {
         let keys = encode::keys(&waiting);
         let judged = encode::judged(&waiting, &keys, |_| self.now);
         let failed = || StoreError::parquet(Path::new("records"), "building the columns");
-        for batch in encode::batches(&judged, BATCH_ROWS) {
+        for batch in encode::batches(&judged, self.format.batch_rows()) {
             let (rows, arrays) = batch.map_err(failed())?;
-            let arrays = arrays.iter().map(|array| plain(array.as_ref())).collect::<PolarsResult<_>>();
-            self.records.write(rows, arrays.map_err(failed())?)?;
+            self.records.write(rows, &arrays)?;
         }
         let Some(reports) = self.reports.as_mut().filter(|_| !waiting.is_empty()) else { return Ok(()) };
         let mut table = ReportTable::default();
         waiting.iter().for_each(|accepted| table.push(accepted, self.now));
-        let arrays = table.arrays().and_then(|arrays| arrays.iter().map(|array| plain(array.as_ref())).collect());
-        reports.write(waiting.len(), arrays.map_err(failed())?)
+        reports.write(waiting.len(), &table.arrays().map_err(failed())?)
     }
 
-    /// Write what waits, then a batch of no rows as a mark, and let everything out.
+    /// Write what waits, then a mark that all of it is there, and let everything out. The mark is a batch of no rows, or
+    /// of lines an empty one.
     ///
     /// # Errors
     /// Where a stream cannot be written.

@@ -282,7 +282,8 @@ impl Reading<'_> {
         let Some(all) = read(&Filter::default()) else { return };
         assert_eq!(all.len(), self.rows.len(), "each report is given");
         let (from, to) = (date(2026, 11, 1), date(2026, 11, 30));
-        let filter = Filter { from: Some(from), to: Some(to), domains: vec!["example.com".to_owned()] };
+        let filter =
+            Filter { from: Some(from), to: Some(to), domains: vec!["example.com".to_owned()], ..Filter::default() };
         let asked =
             |head: &&ReportHead| (from..=to).contains(&head.day) && head.policy.domain.as_str() == "example.com";
         let found = read(&filter).expect("what was read whole is read in part");

@@ -209,6 +209,7 @@ fn records(bytes: &[u8]) -> Option<usize> {
             from: Some(date(2026, 11, 16)),
             to: Some(date(2026, 11, 16)),
             domains: vec!["example.com".to_owned()],
+            ..Filter::default()
         };
         if let (Some(all), Some(some)) = (&folded, fold(&paths, &filter)) {
             assert!(some.rows <= all.rows, "{} of {}", some.rows, all.rows);

@@ -3,10 +3,12 @@
 use super::database::Ledger;
 use crate::model::{Domain, PolicyPublished, ReportHead, ReportKey, Text};
 use crate::store::error::StoreError;
+use crate::store::parquet::rows::NewReports;
 use crate::store::tables::filter::Filter;
 use crate::store::tables::values::{self, day, days_since_epoch, time};
 
 use rusqlite::Row;
+use std::collections::HashSet;
 
 const HEAD: &str =
     "SELECT key, org_name, org_email, report_id, begin, end, day, policy_domain, p, sp, np, adkim, aspf, pct,
@@ -37,6 +39,22 @@ pub(crate) fn heads(ledger: &Ledger, filter: &Filter, each: &mut dyn FnMut(Repor
             }
         }
         Ok(())
+    };
+    read().map_err(ledger.failed("reading the reports"))
+}
+
+/// The reports that the runs after one brought. A run is a batch: its number stands with each of its reports for good,
+/// whatever becomes of the files with their rows.
+pub(crate) fn since(ledger: &Ledger, after: i64) -> Result<NewReports, StoreError> {
+    let read = || -> rusqlite::Result<NewReports> {
+        let mut new = NewReports { after, last: after, keys: HashSet::new() };
+        let mut statement = ledger.connection.prepare("SELECT lower(hex(key)), batch FROM reports WHERE batch > ?1")?;
+        let mut rows = statement.query([after])?;
+        while let Some(row) = rows.next()? {
+            new.keys.insert(row.get(0)?);
+            new.last = new.last.max(row.get(1)?);
+        }
+        Ok(new)
     };
     read().map_err(ledger.failed("reading the reports"))
 }

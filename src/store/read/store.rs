@@ -10,6 +10,7 @@ use crate::store::ledger::{mailboxes, reports, uidls};
 use crate::store::parquet::rows;
 use crate::store::tables::filter::Filter;
 use jiff::civil::Date;
+use rusqlite::params;
 use std::path::{Path, PathBuf};
 
 /// A store opened for reading. Any number may be open, beside the writer too.
@@ -131,11 +132,14 @@ impl Store {
         let Some(ledger) = &self.ledger else { return Ok(Vec::new()) };
         let read = || -> rusqlite::Result<Vec<PathBuf>> {
             let mut statement = ledger.connection.prepare_cached(
-                "SELECT path FROM files WHERE kind = ?1 AND month BETWEEN ?2 AND ?3 ORDER BY month, path",
+                "SELECT path FROM files WHERE kind = ?1 AND month BETWEEN ?2 AND ?3 AND batch > ?4 ORDER BY month, path",
             )?;
+            // A file that merged others has a later number than any of its rows.
+            let after = filter.new.as_ref().map_or(-1, |new| new.after);
             let from = filter.from.map_or_else(String::new, |day| Month::of(day).to_string());
             let to = filter.to.map_or_else(|| "9999-99".to_owned(), |day| Month::of(day).to_string());
-            let found = statement.query_map([FileKind::Part.folder(), &from, &to], |row| row.get::<_, String>(0))?;
+            let asked = params![FileKind::Part.folder(), from, to, after];
+            let found = statement.query_map(asked, |row| row.get::<_, String>(0))?;
             found.map(|path| Ok(self.layout.file(&path?))).collect()
         };
         read().map_err(ledger.failed("listing the parts"))

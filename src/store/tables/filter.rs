@@ -1,7 +1,9 @@
 //! Which rows are asked for.
 
 use super::values::days_since_epoch;
+use crate::store::parquet::rows::NewReports;
 use jiff::civil::Date;
+use std::sync::Arc;
 
 /// Which rows are asked for. The default asks for all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -12,6 +14,8 @@ pub struct Filter {
     pub to: Option<Date>,
     /// Policy domains in canonical form; none means all.
     pub domains: Vec<String>,
+    /// Only what later runs brought; `None` means all.
+    pub new: Option<Arc<NewReports>>,
 }
 
 impl Filter {
@@ -21,6 +25,6 @@ impl Filter {
 
     /// Whether everything is asked for.
     pub fn is_all(&self) -> bool {
-        self.from.is_none() && self.to.is_none() && self.domains.is_empty()
+        self.from.is_none() && self.to.is_none() && self.domains.is_empty() && self.new.is_none()
     }
 }

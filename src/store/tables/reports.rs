@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 
 /// One row per report.
-pub(crate) const REPORTS: Table =
+pub(crate) static REPORTS: Table =
     Table { name: "reports", about: "One row per report.", key: "dmarquet.reports", version: 2, columns };
 
 /// A report with what its row says beside its own values.

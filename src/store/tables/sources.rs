@@ -3,7 +3,7 @@
 use super::table::{ColumnType, Table, TableColumn};
 
 /// One row per address that was looked up.
-pub(crate) const SOURCES: Table = Table {
+pub(crate) static SOURCES: Table = Table {
     name: "sources",
     about: "One row per source address that `enrich` looked up.",
     key: "dmarquet.sources",

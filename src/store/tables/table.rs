@@ -99,7 +99,7 @@ pub struct Table {
 }
 
 /// One row per record of a report.
-pub(crate) const RECORDS: Table = Table {
+pub(crate) static RECORDS: Table = Table {
     name: "records",
     about: "One row per `<record>`; the columns of its report are repeated. A column is null where the report says nothing.",
     key: "dmarquet.schema",
@@ -108,7 +108,7 @@ pub(crate) const RECORDS: Table = Table {
 };
 
 /// All tables.
-pub const TABLES: &[Table] = &[RECORDS, reports::REPORTS, sources::SOURCES];
+pub const TABLES: [&Table; 3] = [&RECORDS, &reports::REPORTS, &sources::SOURCES];
 
 impl Table {
     /// The Arrow fields, each with the id that a new Iceberg table gives it: first the columns in their order, then what lies

@@ -400,6 +400,9 @@ impl Rebuild {
             connection.execute(&sql, []).is_err()
         };
         let unread = CARRIED.iter().copied().chain(seen).filter(copy).collect();
+        // Who loads what is new goes by the run that a report came with. Without it the report is given again, never lost.
+        let runs = "UPDATE main.reports SET batch = old.reports.batch FROM old.reports WHERE old.reports.key = main.reports.key";
+        let _ = connection.execute(runs, []);
         let _ = connection.execute("DETACH old", []);
         unread
     }
