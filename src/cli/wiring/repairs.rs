@@ -8,7 +8,7 @@ use crate::store::{Filter, StoreError};
 pub(crate) fn count(from: &From<'_>, summary: &mut Summary) -> Result<(), StoreError> {
     let (From::Store(store), Some(count)) = (from, RepairCount::new(summary)) else { return Ok(()) };
     let (from, to, domains) = count.reads();
-    let filter = Filter { from: Some(from), to: Some(to), domains };
+    let filter = Filter { from: Some(from), to: Some(to), domains, ..Filter::default() };
     store.rows(&filter, RepairCount::COLUMNS, &mut |rows| count.rows(&rows))?;
     count.finish(summary);
     Ok(())

@@ -8,7 +8,7 @@ use super::text_rows::{self, CsvStyle};
 use super::{reports, sources, stream};
 use crate::store::disk::layout::{FileKind, Month};
 use crate::store::error::StoreError;
-use crate::store::ledger::reports;
+use crate::store::ledger::reports::since;
 use crate::store::parquet::encode::{PartWriter, arrow_schema};
 use crate::store::parquet::pages::compress;
 use crate::store::parquet::rows::{NewReports, Part, selected_rows};
@@ -112,7 +112,7 @@ impl Store {
     /// Where it is a folder of Parquet, which knows no runs, or the ledger cannot be read.
     pub fn new_since(&self, run: i64) -> Result<NewReports, StoreError> {
         match &self.ledger {
-            Some(ledger) => reports::since(ledger, run),
+            Some(ledger) => since(ledger, run),
             None if self.folder => Err(StoreError::Damaged {
                 path: self.layout.root().to_owned(),
                 expected: "a store, which knows what each run brought".to_owned(),
