@@ -28,7 +28,7 @@ pub use text::letter::letter;
 #[cfg(feature = "dns")]
 pub use text::posture::{posture, postures};
 #[cfg(feature = "dns")]
-pub use text::simulation::{SIMULATION_SCHEMA, json as simulation_json, text as simulation};
+pub use text::simulation::{SIMULATION_JSON_SCHEMA, json as simulation_json, text as simulation};
 pub use text::summary::text;
 pub use wording::branding::{Branding, Logo};
 pub use wording::style::Style;

@@ -26,8 +26,8 @@ pub use error::SimulationError;
 use obstacle::Obstacle;
 pub use obstacle::ObstacleKind;
 pub use outcome::{
-    ChangedMail, LossCause, LossExample, LostMail, LostSender, MailCount, ProposedRecords, RecordInForce, RoleCount,
-    SIMULATION_SCHEMA, SimulatedWeeks, Simulation, TestModeCheck, Tolerance, TreeWalkCheck, UndecidableMail,
+    ChangeCounts, ChangedMail, LossCause, LossExample, LostMail, LostSender, MailCount, ProposedRecords, RecordInForce,
+    RoleCount, SIMULATION_SCHEMA, SimulatedWeeks, Simulation, TestModeCheck, Tolerance, TreeWalkCheck, UndecidableMail,
     UndecidableReason,
 };
 pub use policy_tags::{PolicyTags, TagChanges};

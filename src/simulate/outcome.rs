@@ -95,19 +95,27 @@ pub struct MailCount {
     pub messages: u64,
 }
 
+/// Changed messages by how they change: each is in `messages`, and in one of the others or several.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct ChangeCounts {
+    /// All.
+    pub messages: u64,
+    /// Those that pass now, and would not.
+    pub newly_failing: u64,
+    /// Those that fail now, and would pass.
+    pub newly_passing: u64,
+    /// Those for which the record would ask for more than now.
+    pub stricter: u64,
+    /// Those for which it would ask for less.
+    pub milder: u64,
+}
+
 /// What changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ChangedMail {
-    /// All.
-    pub messages: u64,
-    /// Passes now, and would not.
-    pub newly_failing: u64,
-    /// Fails now, and would pass.
-    pub newly_passing: u64,
-    /// The record would ask for more than now.
-    pub stricter: u64,
-    /// It would ask for less.
-    pub milder: u64,
+    /// In which way.
+    #[serde(flatten)]
+    pub all: ChangeCounts,
     /// By whose it is: those with messages, in the order of [`Role::ALL`].
     pub roles: Vec<RoleCount>,
 }
@@ -117,12 +125,9 @@ pub struct ChangedMail {
 pub struct RoleCount {
     /// What the senders are for the domain.
     pub role: Role,
-    /// All.
-    pub messages: u64,
-    /// Those for which the record would ask for more than now.
-    pub stricter: u64,
-    /// Those for which it would ask for less.
-    pub milder: u64,
+    /// In which way they change.
+    #[serde(flatten)]
+    pub changes: ChangeCounts,
 }
 
 /// What would be lost.
@@ -295,6 +300,7 @@ fn day<S: Serializer>(day: &Date, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(day)
 }
 
+#[expect(clippy::ref_option, reason = "serde hands over the field as it is")]
 fn day_or_null<S: Serializer>(day: &Option<Date>, serializer: S) -> Result<S::Ok, S::Error> {
     match day {
         Some(day) => serializer.collect_str(day),

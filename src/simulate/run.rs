@@ -9,7 +9,7 @@ use super::spf_answers::{self, SpfAnswer};
 use super::test_mode::TestModeComparison;
 use super::tree_walk::{self, Organizations};
 use super::{
-    ChangedMail, LossCause, MailCount, Obstacle, PolicyTags, ProposedRecords, RecordInForce, RoleCount,
+    ChangeCounts, ChangedMail, LossCause, MailCount, Obstacle, PolicyTags, ProposedRecords, RecordInForce, RoleCount,
     SIMULATION_SCHEMA, SimulatedWeeks, Simulation, SimulationError, SimulationRequest, Tolerance, TreeWalkCheck,
     UndecidableMail, obstacle,
 };
@@ -83,7 +83,7 @@ pub fn simulate(
         walking: walking.as_ref(),
         test_mode: TestModeComparison::new(before.clone(), by_day),
         judged: 0,
-        changes: ChangedMail::default(),
+        changes: ChangeCounts::default(),
         roles: BTreeMap::new(),
         losses: Losses::default(),
         undecidable: BTreeMap::new(),
@@ -166,8 +166,8 @@ struct SimulationSums<'a> {
     walking: Option<&'a Rules<'a>>,
     test_mode: TestModeComparison<'a>,
     judged: u64,
-    changes: ChangedMail,
-    roles: BTreeMap<Role, RoleCount>,
+    changes: ChangeCounts,
+    roles: BTreeMap<Role, ChangeCounts>,
     losses: Losses<'a>,
     undecidable: BTreeMap<Obstacle, u64>,
     walk: TreeWalkCheck,
@@ -187,6 +187,19 @@ fn judge(rules: &Rules<'_>, row: &MailRow, results: &MailResults) -> Result<Judg
         Certainty::Yes => Ok(Judgment { passes: true, fate: Policy::None }),
         Certainty::No => Ok(Judgment { passes: false, fate: rules.fate_of_failing(results)? }),
         Certainty::Unknown(obstacle) => Err(obstacle),
+    }
+}
+
+/// Add changed messages.
+fn count(sums: &mut ChangeCounts, messages: u64, before: Judgment, after: Judgment) {
+    for (sum, holds) in [
+        (&mut sums.messages, true),
+        (&mut sums.newly_failing, before.passes && !after.passes),
+        (&mut sums.newly_passing, !before.passes && after.passes),
+        (&mut sums.stricter, after.fate > before.fate),
+        (&mut sums.milder, after.fate < before.fate),
+    ] {
+        add(sum, if holds { messages } else { 0 });
     }
 }
 
@@ -212,21 +225,8 @@ impl<'a> SimulationSums<'a> {
             return;
         }
         let role = self.mail.senders[row.sender as usize].role;
-        let of_role = self.roles.entry(role).or_insert(RoleCount { role, messages: 0, stricter: 0, milder: 0 });
-        add(&mut of_role.messages, row.messages);
-        add(&mut self.changes.messages, row.messages);
-        match (before.passes, after.passes) {
-            (true, false) => add(&mut self.changes.newly_failing, row.messages),
-            (false, true) => add(&mut self.changes.newly_passing, row.messages),
-            _ => {}
-        }
-        if after.fate > before.fate {
-            add(&mut of_role.stricter, row.messages);
-            add(&mut self.changes.stricter, row.messages);
-        } else if after.fate < before.fate {
-            add(&mut of_role.milder, row.messages);
-            add(&mut self.changes.milder, row.messages);
-        }
+        count(&mut self.changes, row.messages, before, after);
+        count(self.roles.entry(role).or_default(), row.messages, before, after);
         if after.fate > before.fate && self.is_loss(row, results, before) {
             let cause = self.cause(row, results, before);
             self.losses.add(LostRow { row, results, cause, fates: (before.fate, after.fate) });
@@ -269,7 +269,7 @@ impl<'a> SimulationSums<'a> {
         (day, in_force): (Option<jiff::civil::Date>, PolicyTags),
         tolerance: Tolerance,
     ) -> Simulation {
-        self.changes.roles = self.roles.into_values().collect();
+        let roles = self.roles.into_iter().map(|(role, changes)| RoleCount { role, changes }).collect();
         self.walk.header_from = self.walk_domains.into_iter().take(NAMED).cloned().map(Foreign::from).collect();
         let reasons = obstacle::reasons(self.undecidable);
         let messages = reasons.iter().fold(0, |sum: u64, reason| sum.saturating_add(reason.messages));
@@ -285,7 +285,7 @@ impl<'a> SimulationSums<'a> {
                 zone_file: request.zone.is_some(),
             },
             judged: MailCount { messages: self.judged },
-            changes: self.changes,
+            changes: ChangedMail { all: self.changes, roles },
             lost: self.losses.finish(self.mail),
             undecidable: UndecidableMail { messages, reasons },
             test_mode: self.test_mode.finish(),

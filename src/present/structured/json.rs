@@ -95,13 +95,13 @@ impl Formatter for Escaping {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::analyze::weeks;
     use serde_json::Value;
 
     /// A value against a schema: types, keys both ways, enumerations and references. Every key must be documented.
-    fn check(value: &Value, schema: &Value, root: &Value, at: &str) {
+    pub(crate) fn check(value: &Value, schema: &Value, root: &Value, at: &str) {
         if let Some(name) = schema["$ref"].as_str() {
             return check(value, &root["$defs"][name.trim_start_matches("#/$defs/")], root, at);
         }

@@ -8,10 +8,12 @@ use crate::present::wording::clean::Clean;
 use crate::present::wording::numbers::{count, counted, percent};
 use crate::present::wording::style::Style;
 use crate::present::wording::words;
-use crate::simulate::{LossCause, LostSender, ObstacleKind, RoleCount, Simulation, TreeWalkCheck, UndecidableReason};
+use crate::simulate::{
+    ChangeCounts, LossCause, LostSender, ObstacleKind, RoleCount, Simulation, TreeWalkCheck, UndecidableReason,
+};
 
 /// The JSON Schema (2020-12) of [`json`].
-pub const SIMULATION_SCHEMA: &str = include_str!("../structured/simulation.schema.json");
+pub const SIMULATION_JSON_SCHEMA: &str = include_str!("../structured/simulation.schema.json");
 
 /// Senders that the text lists; JSON has them all.
 const LISTED: usize = 40;
@@ -92,11 +94,16 @@ fn comparison(simulation: &Simulation) -> String {
 }
 
 fn numbers(simulation: &Simulation) -> String {
-    let changes = &simulation.changes;
+    let changes = &simulation.changes.all;
     let judged = words::messages(simulation.judged.messages);
     if changes.messages == 0 {
         return format!("{judged} judged. Nothing changes for any of them.");
     }
+    format!("{judged} judged. {} change: {}.", count(changes.messages), how(changes))
+}
+
+/// In which way messages change.
+fn how(changes: &ChangeCounts) -> String {
     let parts: Vec<String> = [
         (changes.newly_failing, "newly fail DMARC"),
         (changes.newly_passing, "newly pass"),
@@ -107,7 +114,7 @@ fn numbers(simulation: &Simulation) -> String {
     .filter(|(messages, _)| *messages > 0)
     .map(|(messages, what)| format!("{} {what}", count(messages)))
     .collect();
-    format!("{judged} judged. {} change: {}.", count(changes.messages), parts.join(", "))
+    parts.join(", ")
 }
 
 fn consequence(simulation: &Simulation) -> String {
@@ -123,6 +130,9 @@ fn consequence(simulation: &Simulation) -> String {
                 words::messages(lost),
                 count(tolerated)
             )
+        }
+        _ if simulation.changes.all.newly_failing > 0 && simulation.changes.all.stricter == 0 => {
+            "Nothing is lost: for mail that fails, this policy asks for nothing.".to_owned()
         }
         _ => "Nothing is lost.".to_owned(),
     }
@@ -216,13 +226,7 @@ fn of_role(count: &RoleCount) -> String {
         Role::Unclear => "Unclear senders",
         Role::Suspect => "Suspects, probably spoofing",
     };
-    let how: Vec<String> = [(count.stricter, "more strictly"), (count.milder, "less strictly")]
-        .into_iter()
-        .filter(|(messages, _)| *messages > 0)
-        .map(|(messages, how)| format!("{} treated {how}", crate::present::wording::numbers::count(messages)))
-        .collect();
-    let how = if how.is_empty() { "none treated otherwise".to_owned() } else { how.join(", ") };
-    format!("{whose}: {}, {how}", words::messages(count.messages))
+    format!("{whose}: {}", how(&count.changes))
 }
 
 fn undecidable(reason: &UndecidableReason) -> String {
@@ -278,4 +282,137 @@ fn tree_walk(walk: &TreeWalkCheck) -> String {
         count(walk.stricter),
         names.join(", ")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::present::structured::json::tests::check;
+    use crate::present::wording::clean::is_shown;
+    use crate::simulate::{
+        ChangedMail, LossExample, LostMail, MailCount, ProposedRecords, RecordInForce, SimulatedWeeks, TestModeCheck,
+        UndecidableMail,
+    };
+
+    const HOSTILE: &str = "<b>\u{1b}]0;x\u{7}\u{202e}\u{9b}2J\n\"";
+
+    fn simulation(name: &str) -> Simulation {
+        let day = |text: &str| text.parse().unwrap();
+        let foreign = || Foreign::from(name);
+        let changes = |messages, (newly_failing, newly_passing), (stricter, milder)| ChangeCounts {
+            messages,
+            newly_failing,
+            newly_passing,
+            stricter,
+            milder,
+        };
+        let reason = |reason, messages| UndecidableReason {
+            reason,
+            details: vec![foreign(), foreign(), foreign(), foreign()],
+            more_details: 2,
+            messages,
+        };
+        Simulation {
+            schema: 1,
+            policy_domain: foreign(),
+            window: SimulatedWeeks { from: day("2026-09-28"), to: day("2026-11-22"), weeks: 8 },
+            in_force: RecordInForce { day: Some(day("2026-11-22")), dmarc: "p=none".into() },
+            proposed: ProposedRecords {
+                dmarc: "p=reject; adkim=s".into(),
+                spf: Some(foreign()),
+                removed_selectors: vec![foreign(), foreign()],
+                zone_file: true,
+            },
+            judged: MailCount { messages: 10_000 },
+            changes: ChangedMail {
+                all: changes(1_600, (300, 100), (1_500, 100)),
+                roles: vec![
+                    RoleCount { role: Role::Own, changes: changes(400, (300, 100), (300, 100)) },
+                    RoleCount { role: Role::Suspect, changes: changes(1_200, (0, 0), (1_200, 0)) },
+                ],
+            },
+            lost: LostMail {
+                messages: 310,
+                legitimate: 300,
+                unclear: 10,
+                senders: [
+                    (Role::Own, 300, LossCause::Dkim, Some("192.0.2.0/28")),
+                    (Role::Unclear, 10, LossCause::Policy, None),
+                ]
+                .map(|(role, messages, cause, address)| LostSender {
+                    address: address.map(str::to_owned),
+                    addresses: 9,
+                    service: None,
+                    signs_as: Some(foreign()),
+                    returns_to: None,
+                    role,
+                    messages,
+                    cause,
+                    example: LossExample {
+                        day: day("2026-11-20"),
+                        org_name: foreign(),
+                        header_from: foreign(),
+                        dkim: vec![foreign()],
+                        spf: Some(foreign()),
+                        fate: Policy::None,
+                        proposed_fate: Policy::Reject,
+                    },
+                })
+                .to_vec(),
+            },
+            undecidable: UndecidableMail {
+                messages: 100,
+                reasons: vec![
+                    reason(ObstacleKind::LookupFailed, 40),
+                    reason(ObstacleKind::KeyReplaced, 30),
+                    reason(ObstacleKind::SenderUnsaid, 20),
+                    reason(ObstacleKind::ReportIncomplete, 10),
+                ],
+            },
+            test_mode: TestModeCheck { messages: 200, agree: 199 },
+            tree_walk: Some(TreeWalkCheck { messages: 5, stricter: 5, header_from: vec![foreign()] }),
+            tolerated: MailCount { messages: 20 },
+        }
+    }
+
+    #[test]
+    fn a_simulation_reads_so() {
+        insta::assert_snapshot!(text(&simulation("example.com"), &Style::default()));
+    }
+
+    #[test]
+    fn hostile_text_is_inert_and_no_line_is_too_wide() {
+        let answer = simulation(HOSTILE);
+        for rendering in [text(&answer, &Style::default()), json(&answer)] {
+            let wrong = rendering.chars().find(|char| *char != '\n' && !is_shown(*char));
+            assert_eq!(wrong, None, "{rendering}");
+        }
+        let plain = text(&simulation("example.com"), &Style { ascii: true, ..Style::default() });
+        assert!(plain.is_ascii() && plain.lines().all(|line| line.len() <= 80), "{plain}");
+    }
+
+    #[test]
+    fn the_json_is_what_the_schema_says() {
+        let schema = serde_json::from_str(SIMULATION_JSON_SCHEMA).unwrap();
+        let none = Simulation {
+            tree_walk: None,
+            in_force: RecordInForce { day: None, dmarc: "p=none".into() },
+            ..simulation("example.com")
+        };
+        for answer in [simulation("example.com"), none] {
+            let value = serde_json::from_str(&json(&answer)).unwrap();
+            check(&value, &schema, &schema, "simulation");
+        }
+    }
+
+    #[test]
+    fn the_first_line_says_what_matters() {
+        let mut answer = simulation("example.com");
+        let first = |answer: &Simulation| text(answer, &Style::default()).lines().next().unwrap().to_owned();
+        assert_eq!(first(&answer), "example.com: 310 messages would be lost, 10 of them from unclear senders");
+        answer.lost = LostMail::default();
+        assert_eq!(first(&answer), "example.com: not everything could be looked up; nothing else would be lost");
+        answer.undecidable = UndecidableMail::default();
+        assert_eq!(first(&answer), "example.com: no legitimate mail would be lost");
+    }
 }
