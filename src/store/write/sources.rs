@@ -2,8 +2,8 @@
 
 use super::writer::Writer;
 use crate::store::error::StoreError;
-use crate::store::ledger::lookups::{KIND, LookedUp, Naming};
-use crate::store::ledger::networks::Network;
+use crate::store::ledger::lookups::{self, LookedUp, Naming};
+use crate::store::ledger::networks::{self, Network};
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, params};
 use std::net::IpAddr;
@@ -17,7 +17,9 @@ impl Writer {
         let sql = "SELECT 1 FROM lookups WHERE name = ?1 AND kind = ?2 AND expires > ?3";
         let read = || {
             let mut statement = self.ledger.connection.prepare_cached(sql)?;
-            statement.query_row(params![address.to_string(), KIND, now.as_millisecond()], |_| Ok(())).optional()
+            statement
+                .query_row(params![address.to_string(), lookups::KIND, now.as_millisecond()], |_| Ok(()))
+                .optional()
         };
         read().map(|found| found.is_some()).map_err(self.ledger.failed("looking for a name"))
     }
@@ -36,7 +38,7 @@ impl Writer {
                 let answer = naming.as_ref().map(Naming::answer);
                 statement.execute(params![
                     address.to_string(),
-                    KIND,
+                    lookups::KIND,
                     answer,
                     at.as_millisecond(),
                     until.as_millisecond()
@@ -57,7 +59,12 @@ impl Writer {
             let mut statement =
                 transaction.prepare_cached("INSERT OR REPLACE INTO lookups VALUES (?1, ?2, ?3, ?4, ?4)")?;
             for (address, network) in found {
-                statement.execute(params![address.to_string(), KIND, network.answer(), at.as_millisecond()])?;
+                statement.execute(params![
+                    address.to_string(),
+                    networks::KIND,
+                    network.answer(),
+                    at.as_millisecond()
+                ])?;
             }
             Ok(())
         })
