@@ -2,6 +2,7 @@
 //!
 //! Each command's own options are in its file. Clap's types never leave `cli`.
 
+use super::backup;
 use super::collect::{convert, enrich, fetch, ingest};
 use super::maintain::{compact, prune, rebuild, rejected, verify};
 use super::report::{ack, alert, check, export, metrics, simulate, status, summary};
@@ -56,6 +57,7 @@ pub(crate) enum Command {
     Compact(compact::Args),
     Prune(prune::Args),
     Verify(verify::Args),
+    Backup(backup::Args),
     Config(config::Args),
     Completions(completions::Args),
     Man(man::Args),

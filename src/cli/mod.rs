@@ -12,6 +12,8 @@ mod setup;
 mod terminal;
 mod wiring;
 
+mod backup;
+
 mod settings;
 
 pub use program::run;

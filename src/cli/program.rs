@@ -1,6 +1,7 @@
 //! Running the program: the command line is read, the command is run, and its exit code returned.
 
 use super::args::{self, Command};
+use super::backup;
 use super::collect::{convert, enrich, fetch, ingest};
 use super::maintain::{compact, prune, rebuild, rejected, verify};
 use super::report::{ack, alert, check, export, metrics, simulate, status, summary};
@@ -56,6 +57,7 @@ fn dispatch(run: &Run, command: Command) -> anyhow::Result<Exit> {
         Command::Compact(args) => compact::run(run, &args),
         Command::Prune(args) => prune::run(run, &args),
         Command::Verify(args) => verify::run(run, &args),
+        Command::Backup(args) => backup::run(run, &args),
         Command::Config(args) => config::run(run, &args),
         Command::Completions(args) => completions::run(&args, args::command()),
         Command::Man(args) => man::run(&args, args::command()),

@@ -119,7 +119,7 @@ impl Count {
     fn fate(&self) -> Fate {
         match self.seen {
             SeenItem { rejected: 1.., .. } => Fate::Unreadable,
-            SeenItem { reports: 1.., .. } => Fate::Done,
+            SeenItem { reports: 1.., .. } | SeenItem { failure: 1.., .. } => Fate::Done,
             _ => Fate::NotReport,
         }
     }

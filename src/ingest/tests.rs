@@ -199,14 +199,21 @@ fn messages_are_told_safe_only_after_their_batch_and_by_their_fate() {
         }
     }
     let dir = tempfile::tempdir().unwrap();
-    let messages = || vec![message(4, &xml(1, 1)), message(5, b"hello"), message(6, &xml(2, 1)[..150])];
-    let expected = vec![(4, Fate::Done), (5, Fate::NotReport), (6, Fate::Unreadable)];
+    let failure = || {
+        let Ok(Fetched::Item(item)) = message(7, b"") else { unreachable!() };
+        let mail = "From: a@receiver.example\r\nContent-Type: multipart/report; report-type=feedback-report; boundary=b\r\n\r\n\
+                    --b\r\nContent-Type: message/feedback-report\r\n\r\nFeedback-Type: auth-failure\r\nVersion: 1\r\n\r\n\
+                    --b\r\nContent-Type: message/rfc822\r\n\r\nFrom: b@example.com\r\nSubject: private\r\n\r\ntext\r\n--b--\r\n";
+        Ok(Fetched::Item(Item { bytes: mail.into(), ..item }))
+    };
+    let messages = || vec![message(4, &xml(1, 1)), message(5, b"hello"), message(6, &xml(2, 1)[..150]), failure()];
+    let expected = vec![(4, Fate::Done), (5, Fate::NotReport), (6, Fate::Unreadable), (7, Fate::Done)];
     for round in 0..2 {
         let mut told = Told::default();
         let mut writer = Writer::open(dir.path(), now()).unwrap();
         run(messages().into_iter(), &mut writer, &options(), &mut told).unwrap();
         assert_eq!(told.0, expected, "round {round}: a known item has the fate it had");
-        assert_eq!(writer.cursors("m").unwrap()[0].1.done, [(4, 6)]);
+        assert_eq!(writer.cursors("m").unwrap()[0].1.done, [(4, 7)]);
     }
 }
 

@@ -144,7 +144,8 @@ impl From<Vec<(String, Cursor)>> for MailboxProgress {
 /// What became of a mail, once all that was in it is safe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fate {
-    /// It brought reports, and every item in it ended as stored, duplicate, conflict or set aside.
+    /// It brought reports, and every item in it ended as stored, duplicate, conflict or set aside. A failure report counts
+    /// as one, although nothing of it is stored.
     Done,
     /// Something in it should have been a report and was rejected.
     Unreadable,

@@ -61,12 +61,34 @@ pub struct Server {
     pub security: Security,
     /// One more trusted root, PEM.
     pub ca_file: Option<PathBuf>,
-    /// Account and password, where the server wants them.
-    pub login: Option<(String, SecretString)>,
+    /// How to log in, where the server wants that.
+    pub login: Option<Login>,
     /// The name to greet with; without one, the address that the connection comes from.
     pub hello: Option<String>,
     /// How long it may take for one step.
     pub patience: Duration,
+}
+
+/// How to log in to a server.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// The account.
+    pub user: String,
+    /// Its password, or an access token for it.
+    pub secret: SecretString,
+    /// What the secret is.
+    pub kind: LoginKind,
+}
+
+/// What the secret of a login is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoginKind {
+    /// A password, for SASL PLAIN or LOGIN.
+    Password,
+    /// An OAuth2 access token, for Google's and Microsoft's XOAUTH2.
+    XOAuth2,
+    /// An OAuth2 access token, for OAUTHBEARER (RFC 7628).
+    OAuthBearer,
 }
 
 /// How the connection is secured.
@@ -254,8 +276,8 @@ impl Outbox {
     /// Nothing is opened before the first mail.
     pub fn new(route: Route) -> Self {
         let secrets = Redaction::default();
-        if let Route::Server(Server { login: Some((_, password)), .. }) = &route {
-            secrets.add(password);
+        if let Route::Server(Server { login: Some(login), .. }) = &route {
+            secrets.add(&login.secret);
         }
         Self { route, session: None, unreachable: None, secrets }
     }
@@ -273,6 +295,22 @@ impl Outbox {
             }
             Route::Sendmail { program, patience } => sendmail::run(program, *patience, &mail.envelope, &mail.bytes)
                 .map(|()| Vec::new())
+                .map_err(|why| SendError::NotTaken { route: program.display().to_string(), why }),
+        }
+    }
+
+    /// Try the way out without a mail: connect and log in, or see that the program is there.
+    ///
+    /// # Errors
+    /// [`SendError`] as for a mail.
+    pub fn check(&mut self) -> Result<(), SendError> {
+        match &self.route {
+            Route::Server(server) => {
+                let server = server.clone();
+                self.session = Some(self.open(&server)?);
+                Ok(())
+            }
+            Route::Sendmail { program, .. } => sendmail::check(program)
                 .map_err(|why| SendError::NotTaken { route: program.display().to_string(), why }),
         }
     }

@@ -10,7 +10,8 @@ mod smtp;
 mod webhook;
 
 pub use mail::{
-    Letter, Mail, Outbox, PATIENCE, PROGRAM_PATIENCE, RefusedRecipient, Route, Security, SendError, Server, is_address,
+    Letter, Login, LoginKind, Mail, Outbox, PATIENCE, PROGRAM_PATIENCE, RefusedRecipient, Route, Security, SendError,
+    Server, is_address,
 };
 pub use program::feed;
 pub use webhook::{WEB_PATIENCE, WebFailure, WebMessage, Webhook};

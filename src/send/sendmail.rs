@@ -6,6 +6,19 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+/// See that a program is there and may be run.
+///
+/// # Errors
+/// What is wrong, as the rest of a sentence that begins with the program's name.
+pub(super) fn check(program: &Path) -> Result<(), String> {
+    use std::os::unix::fs::PermissionsExt as _;
+    match std::fs::metadata(program) {
+        Ok(found) if found.is_file() && found.permissions().mode() & 0o111 != 0 => Ok(()),
+        Ok(_) => Err("is no program that can be run".to_owned()),
+        Err(error) => Err(format!("cannot be run: {error}")),
+    }
+}
+
 /// Hand a mail over to a program.
 ///
 /// # Errors

@@ -4,10 +4,11 @@
 //! The server is not trusted with our time or memory: its lines are short, its answers few, and each must be complete in
 //! time, however slowly its bytes come. What it says may hold the password it was sent; the caller takes that out.
 
-use super::mail::{Security, Server};
+use super::mail::{Login, LoginKind, Security, Server};
+use crate::fetch::mailbox::sasl;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use lettre::address::Envelope;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs as _};
@@ -55,8 +56,8 @@ impl Session {
     /// What happened, as the rest of a sentence that begins with the server's name.
     pub(super) fn open(server: &Server, trust: Option<Arc<ClientConfig>>) -> Result<Self, String> {
         let mut link = Link::open(server, trust)?;
-        if let Some((user, password)) = &server.login {
-            link.log_in(user, password)?;
+        if let Some(login) = &server.login {
+            link.log_in(login, (&server.host, server.port))?;
         }
         Ok(Self { link, taken: 0 })
     }
@@ -306,20 +307,44 @@ impl Link {
         self.abilities.iter().any(|line| offers(line))
     }
 
-    fn log_in(&mut self, user: &str, password: &SecretString) -> Result<(), String> {
+    fn log_in(&mut self, login: &Login, place: (&str, u16)) -> Result<(), String> {
+        let Login { user, secret, kind } = login;
         let what = format!("the login as {user}");
-        let password = password.expose_secret();
-        if self.takes_login("PLAIN") {
-            let blob = STANDARD.encode(format!("\0{user}\0{password}"));
-            self.command(&format!("AUTH PLAIN {blob}"), &what, 200)?;
-        } else if self.takes_login("LOGIN") {
-            self.command("AUTH LOGIN", &what, 300)?;
-            self.command(&STANDARD.encode(user), &what, 300)?;
-            self.command(&STANDARD.encode(password), &what, 200)?;
-        } else {
-            return Err("offers no login by password (AUTH PLAIN or LOGIN)".to_owned());
+        match kind {
+            LoginKind::Password if self.takes_login("PLAIN") => {
+                let blob = STANDARD.encode(sasl::plain(user, secret.expose_secret()));
+                self.command(&format!("AUTH PLAIN {blob}"), &what, 200).map(drop)
+            }
+            LoginKind::Password if self.takes_login("LOGIN") => {
+                self.command("AUTH LOGIN", &what, 300)?;
+                self.command(&STANDARD.encode(user), &what, 300)?;
+                self.command(&STANDARD.encode(secret.expose_secret()), &what, 200).map(drop)
+            }
+            LoginKind::Password => Err("offers no login by password (AUTH PLAIN or LOGIN)".to_owned()),
+            LoginKind::XOAuth2 => self.log_in_by_token("XOAUTH2", &sasl::xoauth2(user, secret), "", &what),
+            LoginKind::OAuthBearer => {
+                let message = sasl::oauthbearer(user, place, secret);
+                self.log_in_by_token("OAUTHBEARER", &message, "\x01", &what)
+            }
         }
-        Ok(())
+    }
+
+    /// With a challenge of its own: a token is longer than a command may be (RFC 4954 section 4).
+    fn log_in_by_token(&mut self, mechanism: &str, message: &[u8], last: &str, what: &str) -> Result<(), String> {
+        if !self.takes_login(mechanism) {
+            return Err(format!("offers no login by token (AUTH {mechanism})"));
+        }
+        self.command(&format!("AUTH {mechanism}"), what, 300)?;
+        self.write(format!("{}\r\n", STANDARD.encode(message)).as_bytes(), what)?;
+        let answer = self.answer(what, 1)?;
+        if answer.code / 100 != 3 {
+            return answer.expect(what, 200).map(drop);
+        }
+        // The token is refused: the challenge says why, and the exchange ends with one more line.
+        let said = answer.lines.first().and_then(|line| STANDARD.decode(line).ok()).unwrap_or_default();
+        let said = String::from_utf8_lossy(&said).chars().take(SHOWN_CHARACTERS).collect::<String>();
+        let refused = self.command(&STANDARD.encode(last), what, 200).err();
+        Err(format!("{}, and said {said}", refused.unwrap_or_else(|| format!("refused {what}"))))
     }
 
     /// A server that does not say that it takes them would break other characters than ASCII.

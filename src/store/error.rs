@@ -62,6 +62,14 @@ pub enum StoreError {
         /// The folder.
         path: PathBuf,
     },
+    /// A folder that a backup must not be written into.
+    #[error("{path}: expected a new folder, an empty one, or a backup of this data folder, found {found}", path = .path.display())]
+    NoBackup {
+        /// The folder.
+        path: PathBuf,
+        /// What it is.
+        found: String,
+    },
     /// Data without its ledger.
     #[error("{path}: expected a ledger beside the data, found {found}; run `dmarquet rebuild`", path = .path.display())]
     NoLedger {

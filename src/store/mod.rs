@@ -3,8 +3,8 @@
 //! One process writes ([`Writer`]), any number read ([`Store`]), and neither waits for the other. This module does not
 //! parse, and does not know where bytes come from.
 
+mod backup;
 pub mod disk;
-pub(crate) mod error;
 mod export;
 mod ledger;
 mod pack;
@@ -13,6 +13,8 @@ mod read;
 mod upkeep;
 mod write;
 
+pub(crate) mod error;
+
 #[cfg(all(any(test, fuzzing), feature = "cli"))]
 pub mod fuzzing;
 
@@ -20,6 +22,7 @@ pub mod tables;
 #[cfg(test)]
 mod tests;
 
+pub use backup::Backup;
 pub use disk::access::Access;
 pub use error::StoreError;
 pub use export::folder::ExportFolder;

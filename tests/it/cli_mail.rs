@@ -2,7 +2,7 @@
 
 use crate::smtp::{Secured, SmtpServer, scripted};
 use crate::workdir::WorkDir;
-use dmarquet::send::{Letter, Mail, Route, Security, Server};
+use dmarquet::send::{Letter, Login, LoginKind, Mail, Outbox, Route, Security, Server};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant, UNIX_EPOCH};
@@ -23,13 +23,17 @@ fn letter(to: &str) -> Letter {
     }
 }
 
+fn login(secret: &str, kind: LoginKind) -> Login {
+    Login { user: "user".to_owned(), secret: secret.into(), kind }
+}
+
 fn route(work: &WorkDir, server: &SmtpServer, security: Security, password: Option<&str>) -> Route {
     Route::Server(Server {
         host: "localhost".to_owned(),
         port: server.port,
         security,
         ca_file: (security != Security::None).then(|| SmtpServer::ca_file(&work.path(""))),
-        login: password.map(|password| ("user".to_owned(), password.into())),
+        login: password.map(|password| login(password, LoginKind::Password)),
         hello: None,
         patience: Duration::from_secs(10),
     })
@@ -45,7 +49,7 @@ fn sent_to(security: Security, text: &str, serve: impl FnOnce(TcpStream) + Send 
         port: scripted(serve),
         security,
         ca_file: None,
-        login: Some(("user".to_owned(), SECRET.into())),
+        login: Some(login(SECRET, LoginKind::Password)),
         hello: None,
         patience: SOON,
     });
@@ -231,6 +235,100 @@ fn a_wrong_password_and_a_refused_recipient_are_errors_that_hold_no_secret() {
     let error = mail("refused@example.net").send(&route(&work, &server, Security::None, None)).unwrap_err();
     assert!(error.to_string().contains("550"), "{error}");
     assert!(server.session().mail.is_empty());
+}
+
+#[test]
+fn a_token_is_sent_behind_the_command_and_a_refusal_is_told_without_it() {
+    let token = "token-word/".repeat(200);
+    for (kind, mechanism, last) in
+        [(LoginKind::XOAuth2, "XOAUTH2", ""), (LoginKind::OAuthBearer, "OAUTHBEARER", "AQ==")]
+    {
+        for refused in [false, true] {
+            let (sender, heard) = std::sync::mpsc::channel();
+            let port = scripted(move |socket| {
+                let mut at = 0;
+                answering(socket, |line| {
+                    sender.send(line.to_owned()).unwrap();
+                    at = if line.starts_with("AUTH") { 1 } else { at + usize::from(at > 0) };
+                    match (at, line.split(' ').next()) {
+                        (1, _) => "334 \r\n".to_owned(),
+                        // {"status":"400"}, and then what ends it.
+                        (2, _) if refused => "334 eyJzdGF0dXMiOiI0MDAifQ==\r\n".to_owned(),
+                        (3, _) if refused => "535 5.7.3 no\r\n".to_owned(),
+                        (2, _) => "235 welcome\r\n".to_owned(),
+                        (_, Some("")) => "220 hello\r\n".to_owned(),
+                        (_, Some("EHLO")) => format!("250-localhost\r\n250 AUTH PLAIN {mechanism}\r\n"),
+                        (_, Some("DATA")) => "354 go on\r\n".to_owned(),
+                        (_, Some("QUIT")) => "221 bye\r\n".to_owned(),
+                        _ => "250 ok\r\n".to_owned(),
+                    }
+                });
+            });
+            let server = Server {
+                host: "localhost".to_owned(),
+                port,
+                security: Security::None,
+                ca_file: None,
+                login: Some(login(&token, kind)),
+                hello: None,
+                patience: SOON,
+            };
+            let checked = Outbox::new(Route::Server(server)).check();
+            let lines: Vec<String> = heard.try_iter().collect();
+            assert!(lines.contains(&format!("AUTH {mechanism}")), "{lines:?}");
+            assert!(!lines.iter().any(|line| line.starts_with("MAIL")), "{lines:?}");
+            match checked {
+                Ok(()) => assert!(!refused, "{lines:?}"),
+                Err(error) => {
+                    let error = error.to_string();
+                    assert!(refused && error.contains("535 5.7.3 no, and said {\"status\":\"400\"}"), "{error}");
+                    assert!(!error.contains("token-word") && lines.last().unwrap() == last, "{error} {lines:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn config_check_tries_the_mail_server_and_the_store_and_test_mail_sends() {
+    let work = WorkDir::new();
+    let server = SmtpServer::start(Secured::Not, &work.path(""));
+    let settings = |port: u16, password: &str| {
+        let password_file = work.write("password", password);
+        std::fs::set_permissions(password_file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        work.write(
+            "config.toml",
+            format!(
+                "[smtp]\nhost = \"127.0.0.1\"\nport = {port}\nsecurity = \"none\"\nuser = \"user\"\n\
+                 password_file = \"password\"\nfrom = \"dmarc@example.com\"\n"
+            ),
+        );
+    };
+    settings(server.port, "secret\n");
+    let told = work.run(["config", "check", "--config", "config.toml"]).quiet();
+    assert!(told.contains("logged in as user; nothing was sent"), "{told}");
+    let session = server.session();
+    assert!(!session.commands.iter().any(|line| line.starts_with("MAIL")), "{session:?}");
+    assert!(!work.path("store").exists());
+
+    let server = SmtpServer::start(Secured::Not, &work.path(""));
+    settings(server.port, "secret\n");
+    let sent = work.run(["config", "test-mail", "a@example.net", "--config", "config.toml"]).quiet();
+    assert_eq!(sent, "sent to a@example.net\n");
+    assert!(server.session().mail.contains("Test mail from dmarquet"));
+
+    let server = SmtpServer::start(Secured::Not, &work.path(""));
+    settings(server.port, "wrong-word\n");
+    let done = work.run(["config", "check", "--config", "config.toml"]);
+    assert!(done.code == Some(2) && done.stderr.contains("535") && !done.stderr.contains("wrong-word"), "{done:?}");
+    drop(server);
+
+    // A file where the data folder should be: nobody, root neither, can write into it.
+    work.write("store", "");
+    let server = SmtpServer::start(Secured::Not, &work.path(""));
+    settings(server.port, "secret\n");
+    let done = work.run(["config", "check", "--config", "config.toml"]);
+    assert!(done.code == Some(2) && done.stderr.contains("cannot write to"), "{done:?}");
 }
 
 #[test]

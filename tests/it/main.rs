@@ -10,6 +10,7 @@
 mod acknowledge;
 mod alerts;
 mod authentic;
+mod backup;
 mod bounds;
 mod cli_mail;
 mod cli_store;

@@ -28,7 +28,7 @@ pub(super) fn of(section: &mut Section<'_>, folder: &Path) -> Option<Mailbox> {
     };
     let port = section.port("port").unwrap_or(default_port);
     let ca_file = section.path("ca_file", folder);
-    let auth = auth_of(section, folder);
+    let auth = auth_of(section, folder, "mailbox.oauth2");
     if protocol == Protocol::Pop3 {
         section.refuse(
             &["folders", "move_to", "rejected_to"],
@@ -71,7 +71,8 @@ pub(super) fn check_security(section: &Section<'_>, security: Security, host: &s
     }
 }
 
-fn auth_of(section: &mut Section<'_>, folder: &Path) -> Option<Auth> {
+/// How to log in; `table` is what the table of the token endpoint is called.
+pub(super) fn auth_of(section: &mut Section<'_>, folder: &Path, table: &str) -> Option<Auth> {
     #[derive(Clone, Copy, PartialEq)]
     enum Word {
         Password,
@@ -102,15 +103,14 @@ fn auth_of(section: &mut Section<'_>, folder: &Path) -> Option<Auth> {
     }
     let token = match (given, asked) {
         (Some(_), Some(_)) => {
-            section
-                .fault("oauth2", &format!("expected either [mailbox.oauth2] or {}, found both", secret::TOKEN.names()));
+            section.fault("oauth2", &format!("expected either [{table}] or {}, found both", secret::TOKEN.names()));
             None
         }
         (Some(secret), None) => Some(Token::Given(secret)),
         (None, Some(oauth2)) => Some(Token::Asked(oauth2)),
         (None, None) => {
             if !has_any(section, &["token_command", "token_file", "token_env", "oauth2"]) {
-                section.fault("", &format!("expected {} or [mailbox.oauth2], found none", secret::TOKEN.names()));
+                section.fault("", &format!("expected {} or [{table}], found none", secret::TOKEN.names()));
             }
             None
         }

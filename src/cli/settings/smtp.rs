@@ -1,9 +1,9 @@
 //! `[smtp]`: how a summary is mailed, by a submission server or the local sendmail.
 
-use super::mailbox::{SECURITY, check_security};
+use super::mailbox::{SECURITY, auth_of, check_security};
 use super::reader::Section;
 use super::secret;
-use crate::fetch::mailbox::{Secret, Security};
+use crate::fetch::mailbox::{Auth, Security};
 use crate::normalize::canonical_domain;
 use std::path::{Path, PathBuf};
 
@@ -31,15 +31,18 @@ pub(crate) enum Outlet {
         ehlo_name: Option<String>,
         /// One more trusted root, PEM.
         ca_file: Option<PathBuf>,
-        /// The account and its password, where the server wants one.
-        login: Option<(String, Secret)>,
+        /// The account and how to log in to it, where the server wants that.
+        login: Option<(String, Auth)>,
     },
     /// The local sendmail, or what stands in for it.
     Sendmail(PathBuf),
 }
 
-const SERVER_KEYS: [&str; 8] =
-    ["port", "security", "ehlo_name", "ca_file", "user", "password_command", "password_file", "password_env"];
+/// The keys that mean something with a server only.
+const SERVER_KEYS: [&str; 5] = ["port", "security", "ehlo_name", "ca_file", "user"];
+/// Those of a login.
+const LOGIN_KEYS: [&str; 8] =
+    ["auth", "password_command", "password_file", "password_env", "token_command", "token_file", "token_env", "oauth2"];
 
 impl Smtp {
     /// Read the table; `None` where a value that nothing works without is missing.
@@ -51,6 +54,7 @@ impl Smtp {
             (Some(host), None) => Some(server_of(section, host, folder)),
             (None, Some(path)) => {
                 section.refuse(&SERVER_KEYS, "expected it only with host, found sendmail");
+                section.refuse(&LOGIN_KEYS, "expected it only with host, found sendmail");
                 Some(Outlet::Sendmail(path))
             }
             (Some(_), Some(_)) => {
@@ -69,6 +73,7 @@ impl Smtp {
         };
         if outlet.is_none() {
             section.refuse(&SERVER_KEYS, "expected host before it, found no usable one");
+            section.refuse(&LOGIN_KEYS, "expected host before it, found no usable one");
         }
         Some(Self { from: from?.to_owned(), outlet: outlet? })
     }
@@ -86,14 +91,22 @@ fn server_of(section: &mut Section<'_>, host: &str, folder: &Path) -> Outlet {
     let ehlo_name = ehlo_name(section);
     let ca_file = section.path("ca_file", folder);
     let user = section.text("user").map(str::to_owned);
-    let password = secret::of(section, &secret::PASSWORD, folder);
-    if user.is_some() && password.is_none() {
-        section.fault("user", &format!("expected {} beside it, found none", secret::PASSWORD.names()));
-    }
-    if user.is_none() && password.is_some() {
-        section.fault("user", "expected the account beside its password, found no such key");
-    }
-    Outlet::Server { host: host.to_owned(), port, security, ehlo_name, ca_file, login: user.zip(password) }
+    let login_keys = LOGIN_KEYS.iter().any(|key| section.has(key));
+    let auth = match (&user, login_keys) {
+        (Some(_), true) => auth_of(section, folder, "smtp.oauth2"),
+        (Some(_), false) => {
+            section.fault("user", &format!("expected {} beside it, found none", secret::PASSWORD.names()));
+            None
+        }
+        (None, true) => {
+            if !section.has("user") {
+                section.fault("user", "expected the account beside its password or token, found no such key");
+            }
+            auth_of(section, folder, "smtp.oauth2")
+        }
+        (None, false) => None,
+    };
+    Outlet::Server { host: host.to_owned(), port, security, ehlo_name, ca_file, login: user.zip(auth) }
 }
 
 /// A name that servers take (RFC 5321 section 4.1.4): one with a dot in it.

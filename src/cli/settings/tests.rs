@@ -198,6 +198,24 @@ fn mail_leaves_by_a_server_or_by_sendmail_but_not_by_both() {
         faults("[smtp]\nhost = \"h\"\nfrom = \"a@example.com\"\nuser = \"u\"\n"),
         ["c.toml line 4: smtp: user: expected password_command, password_file or password_env beside it, found none"]
     );
+    let login = |lines: &str| {
+        let smtp = settings(&format!("[smtp]\nhost = \"h\"\nfrom = \"a@example.com\"\n{lines}")).smtp.unwrap();
+        let Outlet::Server { login, .. } = smtp.outlet else { panic!("a server") };
+        login.unwrap().1
+    };
+    assert!(matches!(login("user = \"u\"\npassword_env = \"P\"\n"), Auth::Password(_)));
+    assert!(matches!(login("user = \"u\"\nauth = \"xoauth2\"\ntoken_env = \"T\"\n"), Auth::XOAuth2(_)));
+    let table = "user = \"u\"\nauth = \"xoauth2\"\n[smtp.oauth2]\ntoken_url = \"https://login.example.net/token\"\nclient_id = \"id\"\n\
+                 client_secret_env = \"S\"\n";
+    assert!(matches!(login(table), Auth::XOAuth2(_)));
+    assert_eq!(
+        faults("[smtp]\nhost = \"h\"\nfrom = \"a@example.com\"\nauth = \"xoauth2\"\ntoken_env = \"T\"\n"),
+        ["c.toml line 1: smtp: user: expected the account beside its password or token, found no such key"]
+    );
+    assert_eq!(
+        faults("[smtp]\nhost = \"h\"\nfrom = \"a@example.com\"\nuser = \"u\"\nauth = \"xoauth2\"\n"),
+        ["c.toml line 1: smtp: expected token_command, token_file or token_env or [smtp.oauth2], found none"]
+    );
 }
 
 #[test]

@@ -5,8 +5,8 @@ use crate::cli::settings::{self, Outlet, Smtp};
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::fault::Hint as _;
 use crate::cli::terminal::output;
-use crate::cli::wiring::mailbox_survey;
 use crate::cli::wiring::run::Run;
+use crate::cli::wiring::{mail_summary, mailbox_survey};
 use crate::fetch::mailbox::{Mailbox, Protocol, Secret};
 use anyhow::{Context as _, anyhow};
 use clap::Subcommand;
@@ -20,7 +20,8 @@ const TEMPLATE: &str = include_str!("../../../samples/config/config.toml");
 const EXAMPLES: &str = "\
 Examples:
   dmarquet config init            write ~/.config/dmarquet/config.toml to fill in
-  dmarquet config check           check the settings and log in to each mailbox";
+  dmarquet config check           check the settings and the store, log in to each mailbox and to the mail server
+  dmarquet config test-mail postmaster@example.com";
 
 /// Write a settings file, or check the existing one
 #[derive(Debug, clap::Args)]
@@ -38,11 +39,16 @@ enum Act {
         #[arg(long)]
         stdout: bool,
     },
-    /// Check the settings, log in to each mailbox, and show what fetch would do
+    /// Check the settings and the store, log in to each mailbox and the mail server, and show what fetch would do
     Check {
         /// Check the file only; connect nowhere
         #[arg(long)]
         offline: bool,
+    },
+    /// Send a short mail with the [smtp] settings, to see that it arrives
+    TestMail {
+        /// The recipient, such as postmaster@example.com
+        address: String,
     },
 }
 
@@ -52,6 +58,7 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
         Act::Init { stdout: true } => output::data(TEMPLATE.as_bytes()).map(|()| Exit::Handled),
         Act::Init { stdout: false } => init(run),
         Act::Check { offline } => check(run, *offline),
+        Act::TestMail { address } => test_mail(run, address),
     }
 }
 
@@ -87,7 +94,57 @@ fn check(run: &Run, offline: bool) -> anyhow::Result<Exit> {
     for warning in secrets_of(&settings).into_iter().filter_map(settings::warning) {
         run.talk.warning(&warning);
     }
-    if offline { Ok(Exit::Handled) } else { mailbox_survey::look_at_all(run, &settings, &store) }
+    if offline {
+        return Ok(Exit::Handled);
+    }
+    let mut exit = check_store(run, &store);
+    exit = exit.max(mailbox_survey::look_at_all(run, &settings, &store)?);
+    Ok(exit.max(check_smtp(run, &settings)?))
+}
+
+/// Whether this account may write to the data folder, or make it.
+fn check_store(run: &Run, store: &Path) -> Exit {
+    let Err(error) = try_to_write(store) else { return Exit::Handled };
+    run.talk.error(&error);
+    Exit::Failed
+}
+
+fn try_to_write(store: &Path) -> anyhow::Result<()> {
+    let there = store.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("."));
+    let written = tempfile::Builder::new().prefix(".dmarquet-check-").tempfile_in(there);
+    written.map(drop).with_context(|| format!("store {}: cannot write to {}", store.display(), there.display()))?;
+    let ledger = store.join("ledger.sqlite");
+    if ledger.exists() {
+        let opened = std::fs::OpenOptions::new().append(true).open(&ledger);
+        opened.with_context(|| format!("store {}: cannot write to its ledger", store.display()))?;
+    }
+    Ok(())
+}
+
+/// Connect to the mail server and log in, or see that the sendmail program is there; nothing is sent.
+fn check_smtp(run: &Run, settings: &Settings) -> anyhow::Result<Exit> {
+    let Some(smtp) = &settings.smtp else { return Ok(Exit::Handled) };
+    let checked = mail_summary::outbox(settings).and_then(|mut outbox| Ok(outbox.check()?));
+    if let Err(error) = checked {
+        run.talk.error(&error);
+        return Ok(Exit::Failed);
+    }
+    let line = match &smtp.outlet {
+        Outlet::Server { host, port, login: Some((user, _)), .. } => {
+            format!("smtp {host}:{port}: logged in as {user}; nothing was sent\n")
+        }
+        Outlet::Server { host, port, .. } => format!("smtp {host}:{port}: connected; nothing was sent\n"),
+        Outlet::Sendmail(path) => format!("smtp {}: can be run; nothing was sent\n", path.display()),
+    };
+    output::data(output::clean_lines(&line).as_bytes())?;
+    Ok(Exit::Handled)
+}
+
+fn test_mail(run: &Run, address: &str) -> anyhow::Result<Exit> {
+    let settings = run.settings()?;
+    mail_summary::send_test(run, &settings, address)?;
+    output::data(output::clean_lines(&format!("sent to {address}\n")).as_bytes())?;
+    Ok(Exit::Handled)
 }
 
 /// What the settings come to.
@@ -130,10 +187,10 @@ fn way_out(smtp: &Smtp) -> String {
 fn secrets_of(settings: &Settings) -> Vec<&Secret> {
     let of_mailboxes = settings.mailboxes.iter().flat_map(|mailbox| settings::secrets_of(&mailbox.auth));
     let of_smtp = settings.smtp.iter().filter_map(|smtp| match &smtp.outlet {
-        Outlet::Server { login: Some((_, secret)), .. } => Some(secret),
+        Outlet::Server { login: Some((_, auth)), .. } => Some(settings::secrets_of(auth)),
         _ => None,
     });
-    of_mailboxes.chain(of_smtp).collect()
+    of_mailboxes.chain(of_smtp.flatten()).collect()
 }
 
 #[cfg(test)]

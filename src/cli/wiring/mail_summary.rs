@@ -8,7 +8,7 @@ use crate::cli::terminal::fault::Hint as _;
 use crate::cli::terminal::output;
 use crate::fetch::mailbox::account;
 use crate::present::{self, Branding};
-use crate::send::{Letter, Mail, Outbox, RefusedRecipient, Route, Security, Server, mail};
+use crate::send::{Letter, Login, LoginKind, Mail, Outbox, RefusedRecipient, Route, Security, Server, mail};
 
 use anyhow::{Context as _, anyhow};
 use jiff::Timestamp;
@@ -81,6 +81,30 @@ pub(crate) fn outbox(settings: &Settings) -> anyhow::Result<Outbox> {
     Ok(Outbox::new(route(&smtp.outlet)?))
 }
 
+/// Send a mail that only says that mail arrives.
+pub(crate) fn send_test(run: &Run, settings: &Settings, to: &str) -> anyhow::Result<()> {
+    let smtp = settings.smtp.as_ref().ok_or_else(no_smtp)?;
+    let file = settings.file.as_ref().map(|file| file.display().to_string()).unwrap_or_default();
+    let text = format!(
+        "dmarquet sent this mail with the [smtp] settings in {file}.\n\nIf you can read it, summaries and alerts arrive here, too.\n"
+    );
+    let letter = Letter {
+        from: smtp.from.clone(),
+        to: vec![to.to_owned()],
+        reply_to: None,
+        subject: "Test mail from dmarquet".to_owned(),
+        html: "<p>dmarquet sent this mail.</p>\n<p>If you can read it, summaries and alerts arrive here, too.</p>\n"
+            .to_owned(),
+        text,
+        date: written(run.now),
+    };
+    let refused = outbox(settings)?.send(&letter.compose()?)?;
+    if !refused.is_empty() {
+        return Err(anyhow!("not sent to {}", named(&refused)));
+    }
+    Ok(())
+}
+
 /// Whether a refusal is of this address, as the settings have it: `IT <it@example.com>`.
 pub(crate) fn is_of(refused: &RefusedRecipient, address: &str) -> bool {
     address == refused.address || address.ends_with(&format!("<{}>", refused.address))
@@ -132,9 +156,14 @@ pub(super) fn route(outlet: &Outlet) -> anyhow::Result<Route> {
     match outlet {
         Outlet::Sendmail(program) => Ok(Route::Sendmail { program: program.clone(), patience: mail::PROGRAM_PATIENCE }),
         Outlet::Server { host, port, security, ehlo_name, ca_file, login } => {
-            let secret = login.as_ref().map(|(user, secret)| {
-                let password = secret.reveal().map_err(anyhow::Error::msg).context("smtp")?;
-                anyhow::Ok((user.clone(), password))
+            let login = login.as_ref().map(|(user, auth)| {
+                let secret = auth.reveal(ca_file.as_deref()).map_err(anyhow::Error::msg).context("smtp")?;
+                let kind = match auth {
+                    account::Auth::Password(_) => LoginKind::Password,
+                    account::Auth::XOAuth2(_) => LoginKind::XOAuth2,
+                    account::Auth::OAuthBearer(_) => LoginKind::OAuthBearer,
+                };
+                anyhow::Ok(Login { user: user.clone(), secret, kind })
             });
             Ok(Route::Server(Server {
                 host: host.clone(),
@@ -145,7 +174,7 @@ pub(super) fn route(outlet: &Outlet) -> anyhow::Result<Route> {
                     account::Security::None => Security::None,
                 },
                 ca_file: ca_file.clone(),
-                login: secret.transpose()?,
+                login: login.transpose()?,
                 hello: ehlo_name.clone(),
                 patience: mail::PATIENCE,
             }))

@@ -60,6 +60,28 @@ impl Tokens {
     }
 }
 
+impl Auth {
+    /// The password or token to log in with now, for a server of another protocol. Reads files, runs commands, asks the
+    /// token endpoint, whose certificate may be one that `ca_file` trusts. Blocks.
+    ///
+    /// # Errors
+    /// What failed; no part of a secret is in it.
+    pub fn reveal(&self, ca_file: Option<&Path>) -> Result<SecretString, String> {
+        let secrets = Redaction::default();
+        let read = || match self {
+            Self::Password(source) => source.read(),
+            Self::XOAuth2(Token::Given(source)) | Self::OAuthBearer(Token::Given(source)) => source.read(),
+            Self::XOAuth2(Token::Asked(oauth2)) | Self::OAuthBearer(Token::Asked(oauth2)) => {
+                ask(oauth2, &Roots::load(ca_file)?, &secrets).map(|(token, _)| token)
+            }
+        };
+        read().map_err(|fault| {
+            let (what, hint) = fault.told();
+            secrets.clean(&hint.map_or(what.clone(), |hint| format!("{what}; {hint}")))
+        })
+    }
+}
+
 /// Do something that blocks without holding up the time-outs.
 async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T, Fault> + Send + 'static) -> Result<T, Fault> {
     match tokio::task::spawn_blocking(work).await {

@@ -1,0 +1,68 @@
+//! `backup`: copy the data folder while others use it.
+
+use super::terminal::exit::Exit;
+use super::terminal::format::Format;
+use super::terminal::output;
+use super::wiring::ingest_run::count;
+use super::wiring::run::Run;
+use crate::store::{Store, StoreError};
+use serde::Serialize;
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+A fetch may run meanwhile: the copy is of one instant. To restore, copy the folder back and delete the file `backup-of` in it.
+
+Examples:
+  dmarquet backup /srv/backup/dmarquet       copies all the first time, what is new after that
+  cp -a /srv/backup/dmarquet /var/lib/       restore it
+  rm /var/lib/dmarquet/backup-of";
+
+/// Copy the data folder, while others use it, into a new folder or over an earlier backup
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// The backup: a folder that is new, empty, or an earlier backup of this data folder
+    #[arg(value_name = "DIR", value_parser = super::settings::local_path::local_path())]
+    dir: PathBuf,
+    /// Output format: text or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    format: Format,
+}
+
+/// The outcome as JSON.
+#[derive(Debug, Serialize)]
+struct Answer {
+    files: usize,
+    bytes: u64,
+    copied: usize,
+    /// Files that are damaged in the data folder, too.
+    damaged: Vec<String>,
+}
+
+/// Do it.
+pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+    let settings = run.settings()?;
+    let dir = run.store(&settings)?;
+    if !dir.is_dir() {
+        return Err(StoreError::NoStore { path: dir }.into());
+    }
+    let backup = Store::open(&dir)?.backup(&args.dir, run.now)?;
+    for fault in &backup.damaged {
+        run.talk.unreadable(&fault.at, &fault.what);
+    }
+    let exit = if backup.damaged.is_empty() { Exit::Handled } else { Exit::Attention };
+    if exit == Exit::Attention {
+        run.talk.hint("these files are damaged in the data folder too: `dmarquet verify` shows what is lost");
+    }
+    let damaged = backup.damaged.into_iter().map(|fault| fault.at).collect();
+    let answer = Answer { files: backup.files, bytes: backup.bytes, copied: backup.copied, damaged };
+    match args.format {
+        Format::Json => output::json(&answer)?,
+        Format::Text => {
+            let files = count(answer.files as u64, "file");
+            let text = format!("{files}, {} KiB; {} copied\n", answer.bytes.div_ceil(1024), answer.copied);
+            output::data(text.as_bytes())?;
+        }
+    }
+    Ok(exit)
+}

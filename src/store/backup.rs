@@ -1,0 +1,214 @@
+//! Copies a data folder while others read and write it: a snapshot of the ledger, then the files that it lists.
+//!
+//! Files never change under one name but by a rebuild, so only what is missing or different is copied. The snapshot takes the
+//! place of the backup's older ledger last: a backup that is interrupted is still the one of before.
+
+use super::disk::access::{self, create_folder};
+use super::disk::files::{self, Seal, list, remove_file, sync_folder, write_file};
+use super::disk::layout::{FileKind, Layout};
+use super::disk::lock::Lock;
+use super::error::StoreError;
+use super::ledger::database::Ledger;
+use super::ledger::survey;
+use super::read::store::Store;
+use super::upkeep::verify::Fault;
+use jiff::Timestamp;
+use rusqlite::Connection;
+use std::collections::HashSet;
+use std::io::{self, ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+
+/// A merge or prune may remove a file between the snapshot and its copy: then another snapshot is taken.
+const SNAPSHOTS: u32 = 20;
+/// Shows that a folder is a backup, and of which data folder: no other folder is written into.
+const MARK: &str = "backup-of";
+
+/// What a backup came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Backup {
+    /// Files it holds beside the ledger.
+    pub files: usize,
+    /// Their size.
+    pub bytes: u64,
+    /// Those that this run copied.
+    pub copied: usize,
+    /// Files that are not as the ledger has them, copied as they are.
+    pub damaged: Vec<Fault>,
+}
+
+/// A file as the snapshot lists it.
+struct Wanted {
+    path: String,
+    /// Its size and hash; `None` where the ledger does not say.
+    seal: Option<Seal>,
+}
+
+impl Store {
+    /// Copy all of the store into a folder: a new or empty one, or an earlier backup of this store, which is brought up to
+    /// date. Other processes may read and write meanwhile; the copy is of one instant.
+    ///
+    /// # Errors
+    /// [`StoreError::NoStore`] where there is nothing to copy, [`StoreError::NoBackup`] where the folder holds something
+    /// else, and any fault of the disk. Then an earlier backup in it is as it was.
+    pub fn backup(&self, target: &Path, now: Timestamp) -> Result<Backup, StoreError> {
+        let Some(ledger) = &self.ledger else {
+            return Err(StoreError::NoStore { path: self.layout.root().to_owned() });
+        };
+        let root = std::fs::canonicalize(self.layout.root());
+        let root = root.map_err(StoreError::io(self.layout.root(), "finding the folder"))?;
+        let target = Layout::new(target);
+        prepare(&root, &target)?;
+        let _lock = Lock::take(&target, now)?;
+        let snapshot = target.root().join(".ledger.sqlite.new");
+        let mut copied = HashSet::new();
+        for attempt in 1.. {
+            take_snapshot(ledger, &snapshot)?;
+            let wanted = wanted(&snapshot)?;
+            let mut damaged = Vec::new();
+            if self.copy(&target, &wanted, &mut copied, &mut damaged)? || attempt == SNAPSHOTS {
+                put_in_place(&target, &snapshot)?;
+                remove_others(&target, &wanted)?;
+                let bytes = wanted.iter().filter_map(|wanted| std::fs::metadata(target.file(&wanted.path)).ok());
+                let bytes = bytes.map(|found| found.len()).sum();
+                return Ok(Backup { files: wanted.len(), bytes, copied: copied.len(), damaged });
+            }
+        }
+        unreachable!("the last attempt returns")
+    }
+
+    /// Copy what is missing. False where the store has changed since the snapshot, so that another one is needed.
+    fn copy(
+        &self,
+        target: &Layout,
+        wanted: &[Wanted],
+        copied: &mut HashSet<String>,
+        damaged: &mut Vec<Fault>,
+    ) -> Result<bool, StoreError> {
+        let mut whole = true;
+        for Wanted { path, seal } in wanted {
+            let (from, to) = (self.layout.file(path), target.file(path));
+            if is_there(&to, &from, seal.as_ref())? {
+                continue;
+            }
+            let mut source = match files::open(&from) {
+                Ok(source) => source,
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    damaged.push(Fault { at: path.clone(), what: "expected a file, found none".to_owned() });
+                    whole = false;
+                    continue;
+                }
+                Err(error) => return Err(StoreError::io(&from, "reading the file")(error)),
+            };
+            if let Some(folder) = to.parent() {
+                create_folder(folder)?;
+            }
+            let made = write_file(&to, |out| io::copy(&mut source, out).map(drop))?;
+            to.parent().map_or(Ok(()), sync_folder)?;
+            copied.insert(path.clone());
+            if seal.is_some_and(|seal| seal != made) {
+                let what = "expected the bytes that were written, found others".to_owned();
+                damaged.push(Fault { at: path.clone(), what });
+                whole = false;
+            }
+        }
+        Ok(whole)
+    }
+}
+
+/// Whether the copy of a file is there already.
+fn is_there(copy: &Path, original: &Path, seal: Option<&Seal>) -> Result<bool, StoreError> {
+    let Ok(found) = std::fs::metadata(copy) else { return Ok(false) };
+    match seal {
+        Some(seal) if found.len() == seal.bytes => Ok(Seal::of(copy)? == *seal),
+        Some(_) => Ok(false),
+        // The names of rejected items are hashes of their bytes.
+        None => Ok(std::fs::metadata(files::standing(original)).is_ok_and(|original| original.len() == found.len())),
+    }
+}
+
+/// See that the folder may be written into, and mark it.
+fn prepare(root: &Path, target: &Layout) -> Result<(), StoreError> {
+    let refused = |found: String| StoreError::NoBackup { path: target.root().to_owned(), found };
+    create_folder(target.root())?;
+    let place = std::fs::canonicalize(target.root()).map_err(StoreError::io(target.root(), "finding the folder"))?;
+    if place.starts_with(root) || root.starts_with(&place) {
+        return Err(refused("one that overlaps with the data folder itself".to_owned()));
+    }
+    let mark = target.root().join(MARK);
+    let text = format!("{}\n", root.display());
+    match std::fs::read_to_string(&mark) {
+        Ok(found) if found == text => Ok(()),
+        Ok(found) => Err(refused(format!("a backup of {}", found.trim_end()))),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            if let Some(found) = list(target.root())?.first() {
+                let name = found.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                return Err(refused(format!("one that holds {name}")));
+            }
+            write_file(&mark, |out| out.write_all(text.as_bytes()))?;
+            sync_folder(target.root())
+        }
+        Err(error) => Err(StoreError::io(&mark, "reading the file")(error)),
+    }
+}
+
+/// The ledger of one instant, as a file of its own that nobody writes to.
+fn take_snapshot(ledger: &Ledger, snapshot: &Path) -> Result<(), StoreError> {
+    remove_file(snapshot, "removing an unfinished snapshot")?;
+    // SQLite would make it as the umask wants.
+    access::create_file(snapshot).map_err(StoreError::io(snapshot, "copying the ledger"))?;
+    let doing = "copying the ledger";
+    ledger.connection.execute("VACUUM INTO ?1", [snapshot.to_string_lossy()]).map_err(ledger.failed(doing))?;
+    let failed = || StoreError::ledger(snapshot, doing);
+    let copy = Connection::open(snapshot).map_err(failed())?;
+    // Whoever writes now does not write to the copy; what is still to be done to a file is done in it, or needs not be.
+    copy.execute_batch("UPDATE writer SET owner = NULL; DELETE FROM intents;").map_err(failed())?;
+    copy.close().map_err(|(_, error)| failed()(error))?;
+    let synced = std::fs::File::open(snapshot).and_then(|file| file.sync_all());
+    synced.map_err(StoreError::io(snapshot, doing))
+}
+
+/// The files of a snapshot.
+fn wanted(snapshot: &Path) -> Result<Vec<Wanted>, StoreError> {
+    let read = || -> rusqlite::Result<Vec<Wanted>> {
+        let connection = Connection::open(snapshot)?;
+        let mut statement = connection.prepare(
+            "SELECT path, bytes, hash FROM files
+             UNION ALL SELECT file, NULL, NULL FROM rejected WHERE file IS NOT NULL AND file <> ''
+             UNION ALL SELECT file, NULL, NULL FROM conflicts WHERE file <> ''",
+        )?;
+        let rows = statement.query_map([], |row| {
+            let (bytes, hash): (Option<i64>, Option<[u8; 32]>) = (row.get(1)?, row.get(2)?);
+            let seal = bytes.zip(hash).map(|(bytes, hash)| Seal { bytes: bytes.cast_unsigned(), hash });
+            Ok(Wanted { path: row.get(0)?, seal })
+        })?;
+        rows.collect()
+    };
+    read().map_err(StoreError::ledger(snapshot, "listing the files"))
+}
+
+/// Make the snapshot the backup's ledger.
+fn put_in_place(target: &Layout, snapshot: &Path) -> Result<(), StoreError> {
+    let ledger = target.ledger();
+    for end in ["-wal", "-shm", "-journal"] {
+        remove_file(&PathBuf::from(format!("{}{end}", ledger.display())), "removing the log of an older backup")?;
+    }
+    std::fs::rename(snapshot, &ledger).map_err(StoreError::io(&ledger, "putting the ledger in its place"))?;
+    sync_folder(target.root())
+}
+
+/// Remove what only an older backup held.
+fn remove_others(target: &Layout, wanted: &[Wanted]) -> Result<(), StoreError> {
+    let wanted: HashSet<&str> = wanted.iter().map(|wanted| wanted.path.as_str()).collect();
+    let mut folders: Vec<PathBuf> = FileKind::ALL.map(|kind| target.folder(kind)).into();
+    folders.extend([target.rejected(), target.conflicts()]);
+    while let Some(folder) = folders.pop() {
+        for path in list(&folder)? {
+            if path.is_dir() && !path.is_symlink() {
+                folders.push(path);
+            } else if !wanted.contains(survey::relative(target, &path).as_str()) {
+                remove_file(&path, "removing what an older backup held")?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,146 @@
+//! `backup` while a run writes, and what a restored data folder does: whole, with an older ledger, with older files.
+
+use crate::workdir::{Done, WorkDir};
+use std::path::Path;
+
+fn report(number: u32) -> String {
+    format!(
+        "<feedback><report_metadata><org_name>Reporter</org_name><email>a@reporter.example</email>\
+         <report_id>r{number}</report_id><date_range><begin>1795392000</begin><end>1795478399</end></date_range>\
+         </report_metadata><policy_published><domain>example.com</domain><p>none</p></policy_published><record><row>\
+         <source_ip>192.0.2.{}</source_ip><count>2</count><policy_evaluated><disposition>none</disposition>\
+         <dkim>pass</dkim><spf>fail</spf></policy_evaluated></row><identifiers><header_from>example.com</header_from>\
+         </identifiers><auth_results><spf><domain>example.com</domain><result>fail</result></spf></auth_results></record></feedback>",
+        number % 250
+    )
+}
+
+/// Ingest some reports, a run each.
+fn ingest(dir: &WorkDir, numbers: std::ops::Range<u32>) {
+    for number in numbers {
+        dir.write(&format!("in/{number}.xml"), report(number));
+        dir.run(["ingest", &format!("in/{number}.xml"), "--quiet"]).quiet();
+    }
+}
+
+fn on(dir: &WorkDir, store: &str, words: &[&str]) -> Done {
+    dir.run(words.iter().copied().chain(["--store", store]))
+}
+
+fn reports(dir: &WorkDir, store: &str) -> u64 {
+    on(dir, store, &["status", "--format", "json"]).json()["reports"].as_u64().unwrap()
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to)
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_backup_is_brought_up_to_date_and_restores_whole() {
+    let dir = WorkDir::new();
+    ingest(&dir, 0..3);
+    dir.write("in/broken.xml", "<feedback><report_metadata>");
+    dir.run(["ingest", "in/broken.xml"]);
+    let first = dir.run(["backup", "copy", "--format", "json"]).json();
+    assert_eq!((first["damaged"].as_array().unwrap().len(), first["files"].clone()), (0, first["copied"].clone()));
+    ingest(&dir, 3..5);
+    dir.run(["compact"]).quiet();
+    let second = dir.run(["backup", "copy", "--format", "json"]).json();
+    assert!(second["copied"].as_u64() < second["files"].as_u64() || second["files"].as_u64() < Some(4), "{second}");
+    assert_eq!(dir.run(["backup", "copy", "--format", "json"]).json()["copied"].as_u64(), Some(0));
+
+    copy(&dir.path("copy"), &dir.path("restored"));
+    std::fs::remove_file(dir.path("restored/backup-of")).unwrap();
+    assert_eq!(reports(&dir, "restored"), 5);
+    on(&dir, "restored", &["verify"]).quiet();
+    dir.write("in/new.xml", report(99));
+    let again = on(&dir, "restored", &["ingest", "in", "--format", "json"]).json();
+    assert_eq!((again["stored"]["reports"].as_u64(), again["duplicates"].as_u64()), (Some(1), Some(6)), "{again}");
+    // Prune lets files go in the backup, too.
+    dir.run(["prune", "--before", "2027-01-01", "--yes"]);
+    dir.run(["backup", "copy"]);
+    on(&dir, "copy", &["verify"]).quiet();
+}
+
+#[test]
+fn a_backup_beside_a_run_is_of_one_instant() {
+    let dir = WorkDir::new();
+    ingest(&dir, 0..2);
+    let text: String = (100..1500).fold(String::new(), |text, number| {
+        let _ = std::fs::create_dir_all(dir.path("many"));
+        dir.write(&format!("many/{number}.xml"), report(number));
+        text
+    });
+    drop(text);
+    let mut child = dir.command(["ingest", "many"]).spawn().unwrap();
+    let mut seen = Vec::new();
+    while child.try_wait().unwrap().is_none() {
+        dir.run(["backup", "copy"]).quiet();
+        on(&dir, "copy", &["verify"]).quiet();
+        seen.push(reports(&dir, "copy"));
+    }
+    dir.run(["backup", "copy"]).quiet();
+    assert!(seen.is_sorted() && reports(&dir, "copy") == 1402, "{seen:?}");
+    on(&dir, "copy", &["verify"]).quiet();
+}
+
+#[test]
+fn parts_of_two_backups_end_in_a_sentence_and_a_repair() {
+    let dir = WorkDir::new();
+    ingest(&dir, 0..2);
+    dir.run(["backup", "old"]).quiet();
+    ingest(&dir, 2..4);
+    dir.run(["backup", "new"]).quiet();
+    // A ledger older than the files.
+    copy(&dir.path("new"), &dir.path("mixed"));
+    std::fs::copy(dir.path("old/ledger.sqlite"), dir.path("mixed/ledger.sqlite")).unwrap();
+    dir.write("in/9.xml", report(9));
+    let done = on(&dir, "mixed", &["ingest", "in/9.xml"]);
+    assert!(done.code == Some(2) && done.stderr.contains("older than its files"), "{done:?}");
+    assert!(done.stderr.contains("dmarquet rebuild"), "{done:?}");
+    on(&dir, "mixed", &["rebuild"]);
+    assert_eq!(reports(&dir, "mixed"), 4);
+    on(&dir, "mixed", &["verify"]).quiet();
+    // Files older than the ledger.
+    copy(&dir.path("old"), &dir.path("behind"));
+    std::fs::copy(dir.path("new/ledger.sqlite"), dir.path("behind/ledger.sqlite")).unwrap();
+    let done = on(&dir, "behind", &["verify"]);
+    assert!(done.code == Some(1) && done.stderr.contains("dmarquet rebuild"), "{done:?}");
+    let done = on(&dir, "behind", &["rebuild"]);
+    assert!(done.stderr.contains("no readable original is left of"), "{done:?}");
+    assert_eq!(reports(&dir, "behind"), 2);
+    on(&dir, "behind", &["verify"]).quiet();
+    // What is missing comes back from wherever it is.
+    on(&dir, "behind", &["ingest", "in"]);
+    assert_eq!(reports(&dir, "behind"), 5);
+}
+
+#[test]
+fn nothing_else_is_written_over() {
+    let dir = WorkDir::new();
+    ingest(&dir, 0..1);
+    dir.write("other/file", "precious");
+    dir.run(["backup", "copy"]).quiet();
+    for (target, said) in
+        [("other", "one that holds file"), ("store", "overlaps"), ("store/inside", "overlaps"), (".", "overlaps")]
+    {
+        let done = dir.run(["backup", target]);
+        assert!(done.code == Some(2) && done.stderr.contains(said), "{target}: {done:?}");
+    }
+    let done = on(&dir, "copy", &["backup", "copy"]);
+    assert_eq!(done.code, Some(2), "{done:?}");
+    ingest(&dir, 1..2);
+    copy(&dir.path("store"), &dir.path("second"));
+    let done = on(&dir, "second", &["backup", "copy"]);
+    assert!(done.code == Some(2) && done.stderr.contains("a backup of "), "{done:?}");
+    let done = on(&dir, "nowhere", &["backup", "fresh"]);
+    assert_eq!(done.code, Some(2), "{done:?}");
+}
