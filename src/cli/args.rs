@@ -2,9 +2,8 @@
 //!
 //! Each command's own options are in its file. Clap's types never leave `cli`.
 
-use super::backup;
 use super::collect::{convert, enrich, fetch, ingest};
-use super::maintain::{compact, prune, rebuild, rejected, verify};
+use super::maintain::{backup, compact, prune, rebuild, rejected, verify};
 use super::report::{ack, alert, check, export, metrics, simulate, status, summary};
 use super::setup::{completions, config, man};
 use super::wiring::run::Common;

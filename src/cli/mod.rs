@@ -12,8 +12,6 @@ mod setup;
 mod terminal;
 mod wiring;
 
-mod backup;
-
 mod settings;
 
 pub use program::run;

@@ -1,9 +1,8 @@
 //! Running the program: the command line is read, the command is run, and its exit code returned.
 
 use super::args::{self, Command};
-use super::backup;
 use super::collect::{convert, enrich, fetch, ingest};
-use super::maintain::{compact, prune, rebuild, rejected, verify};
+use super::maintain::{backup, compact, prune, rebuild, rejected, verify};
 use super::report::{ack, alert, check, export, metrics, simulate, status, summary};
 use super::setup::{completions, config, man};
 use super::terminal::exit::Exit;

@@ -3,7 +3,6 @@
 //! One process writes ([`Writer`]), any number read ([`Store`]), and neither waits for the other. This module does not
 //! parse, and does not know where bytes come from.
 
-mod backup;
 pub mod disk;
 mod export;
 mod ledger;
@@ -22,7 +21,6 @@ pub mod tables;
 #[cfg(test)]
 mod tests;
 
-pub use backup::Backup;
 pub use disk::access::Access;
 pub use error::StoreError;
 pub use export::folder::ExportFolder;
@@ -41,6 +39,7 @@ pub use read::store::Store;
 pub use tables::collect::{Collector, head};
 pub use tables::filter::Filter;
 pub use tables::reports::sums;
+pub use upkeep::backup::{Backup, backup};
 pub use upkeep::compact::{Compacted, FULL_BYTES, FULL_ROWS, MERGE_BYTES, MERGE_FILES, MERGE_ROWS};
 pub use upkeep::rebuild::{Kept, KeptReport, Rebuild, Rebuilt};
 pub use upkeep::verify::{Fault, Pruned};

@@ -1,5 +1,6 @@
-//! The commands that look after a store: `compact`, `prune`, `rebuild`, `rejected`, `verify`.
+//! The commands that look after a store: `backup`, `compact`, `prune`, `rebuild`, `rejected`, `verify`.
 
+pub(crate) mod backup;
 pub(crate) mod compact;
 pub(crate) mod prune;
 pub(crate) mod rebuild;

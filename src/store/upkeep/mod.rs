@@ -1,5 +1,6 @@
-//! Looking after a store: merging small files, removing old months, verifying, rebuilding.
+//! Looking after a store: copying it, merging small files, removing old months, verifying, rebuilding.
 
+pub(crate) mod backup;
 pub(crate) mod compact;
 pub(crate) mod rebuild;
 pub(crate) mod verify;

@@ -3,15 +3,15 @@
 //! Files never change under one name but by a rebuild, so only what is missing or different is copied. The snapshot takes the
 //! place of the backup's older ledger last: a backup that is interrupted is still the one of before.
 
-use super::disk::access::{self, create_folder};
-use super::disk::files::{self, Seal, list, remove_file, sync_folder, write_file};
-use super::disk::layout::{FileKind, Layout};
-use super::disk::lock::Lock;
-use super::error::StoreError;
-use super::ledger::database::Ledger;
-use super::ledger::survey;
-use super::read::store::Store;
-use super::upkeep::verify::Fault;
+use super::verify::Fault;
+use crate::store::disk::access::{self, create_folder};
+use crate::store::disk::files::{self, Seal, list, remove_file, sync_folder, write_file};
+use crate::store::disk::layout::{FileKind, Layout};
+use crate::store::disk::lock::Lock;
+use crate::store::error::StoreError;
+use crate::store::ledger::database::Ledger;
+use crate::store::ledger::survey;
+use crate::store::read::store::Store;
 use jiff::Timestamp;
 use rusqlite::Connection;
 use std::collections::HashSet;
@@ -43,76 +43,76 @@ struct Wanted {
     seal: Option<Seal>,
 }
 
-impl Store {
-    /// Copy all of the store into a folder: a new or empty one, or an earlier backup of this store, which is brought up to
-    /// date. Other processes may read and write meanwhile; the copy is of one instant.
-    ///
-    /// # Errors
-    /// [`StoreError::NoStore`] where there is nothing to copy, [`StoreError::NoBackup`] where the folder holds something
-    /// else, and any fault of the disk. Then an earlier backup in it is as it was.
-    pub fn backup(&self, target: &Path, now: Timestamp) -> Result<Backup, StoreError> {
-        let Some(ledger) = &self.ledger else {
-            return Err(StoreError::NoStore { path: self.layout.root().to_owned() });
-        };
-        let root = std::fs::canonicalize(self.layout.root());
-        let root = root.map_err(StoreError::io(self.layout.root(), "finding the folder"))?;
-        let target = Layout::new(target);
-        prepare(&root, &target)?;
-        let _lock = Lock::take(&target, now)?;
-        let snapshot = target.root().join(".ledger.sqlite.new");
-        let mut copied = HashSet::new();
-        for attempt in 1.. {
-            take_snapshot(ledger, &snapshot)?;
-            let wanted = wanted(&snapshot)?;
-            let mut damaged = Vec::new();
-            if self.copy(&target, &wanted, &mut copied, &mut damaged)? || attempt == SNAPSHOTS {
-                put_in_place(&target, &snapshot)?;
-                remove_others(&target, &wanted)?;
-                let bytes = wanted.iter().filter_map(|wanted| std::fs::metadata(target.file(&wanted.path)).ok());
-                let bytes = bytes.map(|found| found.len()).sum();
-                return Ok(Backup { files: wanted.len(), bytes, copied: copied.len(), damaged });
-            }
+/// Copy all of the store into a folder: a new or empty one, or an earlier backup of this store, which is brought up to
+/// date. Other processes may read and write meanwhile; the copy is of one instant.
+///
+/// # Errors
+/// [`StoreError::NoStore`] where there is nothing to copy, [`StoreError::NoBackup`] where the folder holds something
+/// else, and any fault of the disk. Then an earlier backup in it is as it was.
+pub fn backup(store: &Store, target: &Path, now: Timestamp) -> Result<Backup, StoreError> {
+    let Some(ledger) = &store.ledger else {
+        return Err(StoreError::NoStore { path: store.layout.root().to_owned() });
+    };
+    let root = std::fs::canonicalize(store.layout.root());
+    let root = root.map_err(StoreError::io(store.layout.root(), "finding the folder"))?;
+    let target = Layout::new(target);
+    prepare(&root, &target)?;
+    let _lock = Lock::take(&target, now)?;
+    let snapshot = target.root().join(".ledger.sqlite.new");
+    let mut copied = HashSet::new();
+    let mut shot = take_snapshot(ledger, &snapshot).and_then(|()| wanted(&snapshot))?;
+    let mut damaged = copy(store, &target, &shot, &mut copied)?;
+    // What is missing or different may be gone or made anew since the snapshot; what still is with the next one is damaged.
+    for _ in 1..SNAPSHOTS {
+        if damaged.is_empty() {
+            break;
         }
-        unreachable!("the last attempt returns")
+        shot = take_snapshot(ledger, &snapshot).and_then(|()| wanted(&snapshot))?;
+        let before = std::mem::replace(&mut damaged, copy(store, &target, &shot, &mut copied)?);
+        if before == damaged {
+            break;
+        }
     }
+    put_in_place(&target, &snapshot)?;
+    remove_others(&target, &shot)?;
+    let found = shot.iter().filter_map(|wanted| std::fs::metadata(target.file(&wanted.path)).ok());
+    let bytes = found.map(|found| found.len()).sum();
+    Ok(Backup { files: shot.len(), bytes, copied: copied.len(), damaged })
+}
 
-    /// Copy what is missing. False where the store has changed since the snapshot, so that another one is needed.
-    fn copy(
-        &self,
-        target: &Layout,
-        wanted: &[Wanted],
-        copied: &mut HashSet<String>,
-        damaged: &mut Vec<Fault>,
-    ) -> Result<bool, StoreError> {
-        let mut whole = true;
-        for Wanted { path, seal } in wanted {
-            let (from, to) = (self.layout.file(path), target.file(path));
-            if is_there(&to, &from, seal.as_ref())? {
+/// Copy what is missing. Returns the files that are not as the snapshot has them.
+fn copy(
+    store: &Store,
+    target: &Layout,
+    wanted: &[Wanted],
+    copied: &mut HashSet<String>,
+) -> Result<Vec<Fault>, StoreError> {
+    let mut damaged = Vec::new();
+    for Wanted { path, seal } in wanted {
+        let (from, to) = (store.layout.file(path), target.file(path));
+        if is_there(&to, &from, seal.as_ref())? {
+            continue;
+        }
+        let mut source = match files::open(&from) {
+            Ok(source) => source,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                damaged.push(Fault { at: path.clone(), what: "expected a file, found none".to_owned() });
                 continue;
             }
-            let mut source = match files::open(&from) {
-                Ok(source) => source,
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    damaged.push(Fault { at: path.clone(), what: "expected a file, found none".to_owned() });
-                    whole = false;
-                    continue;
-                }
-                Err(error) => return Err(StoreError::io(&from, "reading the file")(error)),
-            };
-            if let Some(folder) = to.parent() {
-                create_folder(folder)?;
-            }
-            let made = write_file(&to, |out| io::copy(&mut source, out).map(drop))?;
-            to.parent().map_or(Ok(()), sync_folder)?;
-            copied.insert(path.clone());
-            if seal.is_some_and(|seal| seal != made) {
-                let what = "expected the bytes that were written, found others".to_owned();
-                damaged.push(Fault { at: path.clone(), what });
-                whole = false;
-            }
+            Err(error) => return Err(StoreError::io(&from, "reading the file")(error)),
+        };
+        if let Some(folder) = to.parent() {
+            create_folder(folder)?;
         }
-        Ok(whole)
+        let made = write_file(&to, |out| io::copy(&mut source, out).map(drop))?;
+        to.parent().map_or(Ok(()), sync_folder)?;
+        copied.insert(path.clone());
+        if seal.is_some_and(|seal| seal != made) {
+            let what = "expected the bytes that were written, found others".to_owned();
+            damaged.push(Fault { at: path.clone(), what });
+        }
     }
+    Ok(damaged)
 }
 
 /// Whether the copy of a file is there already.
@@ -129,11 +129,13 @@ fn is_there(copy: &Path, original: &Path, seal: Option<&Seal>) -> Result<bool, S
 /// See that the folder may be written into, and mark it.
 fn prepare(root: &Path, target: &Layout) -> Result<(), StoreError> {
     let refused = |found: String| StoreError::NoBackup { path: target.root().to_owned(), found };
-    create_folder(target.root())?;
-    let place = std::fs::canonicalize(target.root()).map_err(StoreError::io(target.root(), "finding the folder"))?;
-    if place.starts_with(root) || root.starts_with(&place) {
+    // Before it is made: it must not be made inside of the data folder.
+    let there = std::path::absolute(target.root()).map_err(StoreError::io(target.root(), "finding the folder"))?;
+    let existing = there.ancestors().find_map(|folder| std::fs::canonicalize(folder).ok()).unwrap_or_default();
+    if existing.starts_with(root) || target.root().exists() && root.starts_with(&existing) {
         return Err(refused("one that overlaps with the data folder itself".to_owned()));
     }
+    create_folder(target.root())?;
     let mark = target.root().join(MARK);
     let text = format!("{}\n", root.display());
     match std::fs::read_to_string(&mark) {

@@ -1,11 +1,11 @@
 //! `backup`: copy the data folder while others use it.
 
-use super::terminal::exit::Exit;
-use super::terminal::format::Format;
-use super::terminal::output;
-use super::wiring::ingest_run::count;
-use super::wiring::run::Run;
-use crate::store::{Store, StoreError};
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::format::Format;
+use crate::cli::terminal::output;
+use crate::cli::wiring::ingest_run::count;
+use crate::cli::wiring::run::Run;
+use crate::store::{self, Store, StoreError};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -20,9 +20,9 @@ Examples:
 /// Copy the data folder, while others use it, into a new folder or over an earlier backup
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// The backup: a folder that is new, empty, or an earlier backup of this data folder
-    #[arg(value_name = "DIR", value_parser = super::settings::local_path::local_path())]
+    #[arg(value_name = "DIR", value_parser = crate::cli::settings::local_path::local_path())]
     dir: PathBuf,
     /// Output format: text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
@@ -40,13 +40,13 @@ struct Answer {
 }
 
 /// Do it.
-pub(super) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let dir = run.store(&settings)?;
     if !dir.is_dir() {
         return Err(StoreError::NoStore { path: dir }.into());
     }
-    let backup = Store::open(&dir)?.backup(&args.dir, run.now)?;
+    let backup = store::backup(&Store::open(&dir)?, &args.dir, run.now)?;
     for fault in &backup.damaged {
         run.talk.unreadable(&fault.at, &fault.what);
     }
