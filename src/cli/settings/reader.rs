@@ -275,8 +275,14 @@ impl<'a> Section<'a> {
     }
 }
 
-/// A path of the settings: `~/` is the home, another relative one starts at a folder.
+/// A path of the settings: `~/` is the home, `$CREDENTIALS_DIRECTORY/` what systemd hands a service, another relative one starts
+/// at a folder.
 fn resolved(text: &str, folder: &Path) -> PathBuf {
+    if let Some(rest) = text.strip_prefix("$CREDENTIALS_DIRECTORY/") {
+        // Outside of a service the text as it is says best what is missing.
+        return std::env::var_os("CREDENTIALS_DIRECTORY")
+            .map_or_else(|| text.into(), |given| Path::new(&given).join(rest));
+    }
     match (text.strip_prefix("~/"), std::env::var_os("HOME")) {
         (Some(rest), Some(home)) => Path::new(&home).join(rest),
         _ => folder.join(text),

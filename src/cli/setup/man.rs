@@ -1,5 +1,6 @@
 //! `man`: the manual pages, made from the same text as `--help`.
 
+use super::settings_page;
 use crate::cli::settings::local_path;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::output;
@@ -9,13 +10,13 @@ use std::path::PathBuf;
 const EXAMPLES: &str = "\
 Examples:
   dmarquet man | man -l -
-  dmarquet man --out ~/.local/share/man/man1      dmarquet.1, dmarquet-fetch.1, ...";
+  dmarquet man --out man      dmarquet.1, dmarquet-fetch.1, ..., and dmarquet.toml.5 about the settings";
 
 /// Write the manual page to standard output, or all pages to a folder
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Write one page per command into this folder
+    /// Write one page per command and that of the settings into this folder
     #[arg(long, value_name = "DIR", value_parser = local_path::local_path())]
     out: Option<PathBuf>,
 }
@@ -28,6 +29,8 @@ pub(crate) fn run(args: &Args, command: clap::Command) -> anyhow::Result<Exit> {
     };
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     clap_mangen::generate_to(command, folder).with_context(|| folder.display().to_string())?;
+    let settings = folder.join("dmarquet.toml.5");
+    std::fs::write(&settings, settings_page::page()).with_context(|| settings.display().to_string())?;
     Ok(Exit::Handled)
 }
 
