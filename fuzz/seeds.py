@@ -20,6 +20,14 @@ XML = """<?xml version="1.0" encoding="UTF-8"?>
 </header_from><envelope_from/></identifiers><auth_results><dkim><domain>esp.example</domain><selector>s1</selector>
 <result>pass</result></dkim><spf><domain>example.com</domain><scope>mfrom</scope><result>softfail</result></spf>
 </auth_results></record></feedback>"""
+ZONES = [
+    "$TTL 1h\n@ 3600 IN SOA ns1 hostmaster (\n 1 ; serial\n 2 3 4 5 )\n\tNS ns1\n\tIN 300 MX 10 mx\nmx A 192.0.2.25\n  AAAA 2001:db8::25\n"
+    "@ TXT ( \"v=spf1 mx \" ; a comment\n \"-all\" )\n$ORIGIN sub.example.com.\nwww IN CNAME @\n*.x TXT a\\;b\\065\ndept NS ns.example.net.\n"
+    "@ CAA 0 issue \"ca.example\"\n",
+    "_dmarc TXT \"v=DMARC1; p=none\"\ns1._domainkey CNAME s1.dkim.example.net.\nloop CNAME loop\n",
+    "@ 2w LOC 52 22 23.000 N 4 53 32.000 E -2m\n@ MX 0 .\n1.2.0.192.in-addr.arpa. PTR mx\n@ SPF x\n@ CH TXT y\n",
+    "$INCLUDE other.zone\n", "@ TXT \"open\n", "@ A 192.0.2.300\n", "\tA 192.0.2.1\n", "@ TXT \\999\n", "@ TXT ( x\n", "@ TXT x )\n",
+]
 SMALL = "<feedback><report_metadata><org_name>o</org_name><report_id>1</report_id><date_range><begin>1794787200</begin>" \
     "<end>1794873599</end></date_range></report_metadata><policy_published><domain>example.com</domain><p>none</p>" \
     "</policy_published><record><row><source_ip>2001:db8::1</source_ip><count>1</count></row></record></feedback>"
@@ -297,6 +305,7 @@ def all_seeds():
     yield "session", [answer.encode("latin-1") for answer in answers()]
     yield "settings", list(settings())
     yield "ledger", list(ledger_rows())
+    yield "zone", [zone.encode() for zone in ZONES]
     yield "pages", list(page_changes())
 
 

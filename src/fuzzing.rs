@@ -31,6 +31,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     #[cfg(feature = "cli")]
     ("ledger", crate::store::fuzzing::ledger),
     #[cfg(feature = "cli")]
+    ("zone", crate::simulate::fuzzing::zone),
+    #[cfg(feature = "cli")]
     ("pages", pages),
 ];
 

@@ -6,6 +6,8 @@
 //! known. Reads no store, no file and no clock, and prints nothing.
 
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod keys;
 mod losses;
 mod obstacle;

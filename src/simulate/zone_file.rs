@@ -12,7 +12,7 @@ pub struct ZoneFile {
     /// Where the SOA record stands: the file is the whole zone below it. `None`: it holds some records only.
     pub(super) apex: Option<String>,
     pub(super) records: BTreeMap<Question, Vec<Data>>,
-    /// All owners, whatever their records.
+    /// All owners, whatever their records, and the names between them and the top.
     names: BTreeSet<String>,
     /// Names below the apex that other servers answer for.
     delegated: BTreeSet<String>,
@@ -64,20 +64,34 @@ impl ZoneFile {
         }
         let base = zone.apex.clone().unwrap_or_else(|| domain.to_owned());
         zone.records.retain(|question, _| name::is_within(&question.name, &base));
-        zone.names.retain(|name| name::is_within(name, &base));
+        let owners = std::mem::take(&mut zone.names).into_iter().filter(|name| name::is_within(name, &base));
+        for owner in owners {
+            let mut above = owner.as_str();
+            // What is above a name that is known is known, too.
+            while zone.names.insert(above.to_owned())
+                && above != base
+                && let Some(parent) = name::parent(above)
+            {
+                above = parent;
+            }
+        }
         zone.delegated.remove(&base);
         Ok(zone)
     }
 
     /// Whether the file is all there is at a name: its SOA record covers it, and nobody else answers for it.
     pub(super) fn covers(&self, name: &str) -> bool {
-        let delegated = || self.delegated.iter().any(|cut| name::is_within(name, cut));
+        let delegated = || {
+            !self.delegated.is_empty()
+                && std::iter::successors(Some(name), |name| name::parent(name))
+                    .any(|name| self.delegated.contains(name))
+        };
         self.apex.as_ref().is_some_and(|apex| name::is_within(name, apex)) && !delegated()
     }
 
     /// Whether a name has a record, or a name below it has.
     pub(super) fn exists(&self, name: &str) -> bool {
-        self.names.contains(name) || self.names.iter().any(|owner| name::is_within(owner, name))
+        self.names.contains(name)
     }
 
     /// The records of a name and type.

@@ -31,7 +31,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("simulate", &["model", "judge", "analyze", "dns"]),
     ("present", &["model", "analyze", "dns", "ingest", "simulate"]),
     // No build for users has it.
-    ("fuzzing", &["limits", "unpack", "parse", "normalize", "judge", "fetch", "model", "store", "cli"]),
+    ("fuzzing", &["limits", "unpack", "parse", "normalize", "judge", "fetch", "model", "store", "simulate", "cli"]),
     ("ingest", &["limits", "fetch", "unpack", "parse", "normalize", "judge", "model", "store"]),
 ];
 

@@ -1,0 +1,35 @@
+//! What must hold for any bytes as a zone file: a function that panics where it does not. `fuzz/` and the tests run it; no
+//! build for users has it.
+
+#![allow(clippy::missing_panics_doc, reason = "to panic is what these are for")]
+
+use super::proposed_dns::{NotAsked, ProposedDns};
+use super::{SimulationError, ZoneFile};
+use crate::dns::lookup::answer::Lookup as _;
+use crate::dns::lookup::name;
+
+const DOMAIN: &str = "example.com";
+
+/// Read, with every record at or below the zone and every alias followed to an end; or a fault of one of its lines.
+pub fn zone(bytes: &[u8]) {
+    match ZoneFile::parse(bytes, DOMAIN) {
+        Ok(zone) => {
+            let base = zone.apex.as_deref().unwrap_or(DOMAIN);
+            assert!(name::is_within(DOMAIN, base));
+            let dns = ProposedDns::new(&NotAsked, Some(&zone), None);
+            for question in zone.records.keys() {
+                assert!(name::is_possible(&question.name) && name::is_within(&question.name, base), "{question:?}");
+                assert!(zone.exists(&question.name) && dns.ask(question).failure().is_none(), "{question:?}");
+                let (_, touched) = dns.tracked(|dns| dns.txt(&question.name));
+                assert!(touched || !zone.covers(&question.name), "{question:?}");
+            }
+        }
+        Err(SimulationError::Zone { line, why }) => {
+            assert!(
+                (1..=bytes.iter().filter(|byte| **byte == b'\n').count() + 1).contains(&line),
+                "line {line}: {why}"
+            );
+        }
+        Err(other) => panic!("{other}"),
+    }
+}
