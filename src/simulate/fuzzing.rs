@@ -25,10 +25,7 @@ pub fn zone(bytes: &[u8]) {
             }
         }
         Err(SimulationError::Zone { line, why }) => {
-            assert!(
-                (1..=bytes.iter().filter(|byte| **byte == b'\n').count() + 1).contains(&line),
-                "line {line}: {why}"
-            );
+            assert!((1..=bytes.split(|byte| *byte == b'\n').count()).contains(&line), "line {line}: {why}");
         }
         Err(other) => panic!("{other}"),
     }

@@ -40,7 +40,8 @@ fn report(reporter: &str, (begin, day): (i64, i32), policy: &str, rows: &[Row<'_
             );
             (dkim, own(domain) && result == "pass")
         });
-        let reasons: String = reasons.iter().map(|kind| format!("<reason><type>{kind}</type></reason>")).collect();
+        let reasons: Vec<String> = reasons.iter().map(|kind| format!("<reason><type>{kind}</type></reason>")).collect();
+        let reasons = reasons.concat();
         text += &format!(
             "<record><row><source_ip>{address}</source_ip><count>{count}</count><policy_evaluated><disposition>none</disposition>\
              <dkim>{}</dkim><spf>{}</spf>{reasons}</policy_evaluated></row><identifiers><header_from>{from}</header_from>\
