@@ -23,6 +23,7 @@ pub use text::alert::{alert_action, alert_clean, alert_end, alert_text};
 #[cfg(feature = "dns")]
 pub use text::dns_changes::dns_changes;
 pub use text::explain::explain;
+pub use text::heartbeat::heartbeat;
 #[cfg(feature = "dns")]
 pub use text::letter::letter;
 #[cfg(feature = "dns")]

@@ -4,6 +4,7 @@
 //! server after each commit, and at the end what the server was told into the ledger.
 
 use super::enrich;
+use super::outages::Outages;
 use crate::cli::report::alert;
 use crate::cli::settings::file::Settings;
 use crate::cli::terminal::exit::Exit;
@@ -11,6 +12,7 @@ use crate::cli::terminal::fault::Hint as _;
 use crate::cli::terminal::format::Format;
 use crate::cli::terminal::interrupt::Interrupt;
 use crate::cli::terminal::output;
+use crate::cli::terminal::service_manager::ServiceManager;
 use crate::cli::wiring::ingest_run;
 use crate::cli::wiring::mailbox_survey::{look_at, poll_options};
 use crate::cli::wiring::period::Day;
@@ -26,7 +28,7 @@ use anyhow::anyhow;
 use jiff::Timestamp;
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const EXAMPLES: &str = "\
 Prints nothing when all is well, so that cron mails only what needs your attention:
@@ -40,6 +42,9 @@ Examples:
 
 /// How long a run that waits lets another one finish, before it looks again.
 const ANOTHER_RUN: Duration = Duration::from_secs(10);
+
+/// How often a run that waits looks whether all servers are there.
+const TICK: Duration = Duration::from_secs(10);
 
 /// Fetch new reports from the mailboxes in the settings
 #[derive(Debug, clap::Args)]
@@ -205,26 +210,72 @@ impl Polls<'_> {
     fn watch(&self, mailboxes: &[Mailbox]) -> anyhow::Result<Exit> {
         let talk = &self.run.talk;
         let mut worst = Exit::Handled;
-        for wakes in imap::Watch::start(mailboxes.to_vec(), &self.interrupt.stop()) {
+        let (mut outages, manager) = (Outages::default(), ServiceManager::of_environment());
+        let mut watch = imap::Watch::start(mailboxes.to_vec(), &self.interrupt.stop());
+        manager.status(&outages.status(mailboxes.len()));
+        manager.ready();
+        while let Some(wakes) = watch.next_within(TICK) {
+            manager.beat();
             let mut names = Vec::new();
             for wake in wakes {
                 match wake {
-                    Wake::News(name) => names.push(name),
-                    Wake::Trouble(error) => talk.note(&format!("{error}; reconnecting")),
+                    Wake::News(name) => {
+                        if let Some(away) = outages.back(&name, Instant::now()) {
+                            let minutes = ingest_run::count(away.as_secs().div_ceil(60), "minute");
+                            talk.warning(&format!("mailbox {name}: the server answers again, after {minutes}"));
+                        }
+                        names.push(name);
+                    }
+                    Wake::Trouble(error) => {
+                        talk.note(&format!("{error}; reconnecting"));
+                        outages.trouble(&error.mailbox, error.reason, Instant::now());
+                    }
                     Wake::Given(error) => {
+                        self.note_failures(&[(error.mailbox.clone(), error.reason.clone())])?;
                         talk.fault(&FetchError::Mailbox(error));
                         worst = Exit::Failed;
                     }
                 }
             }
+            for (mailbox, why) in outages.to_warn(Instant::now()) {
+                talk.warning(&format!("mailbox {mailbox}: no connection for a minute: {why}; still trying"));
+            }
+            self.note_failures(&outages.to_note(Instant::now()))?;
             let with_news: Vec<Mailbox> =
                 mailboxes.iter().filter(|mailbox| names.contains(&mailbox.name)).cloned().collect();
             if !with_news.is_empty() {
+                manager.status("fetching");
                 self.once_when_idle(&with_news)?;
+                manager.beat();
             }
+            manager.status(&outages.status(mailboxes.len()));
         }
+        manager.stopping();
         // To be stopped is how this ends; a mailbox that was given up is not.
         Ok(worst)
+    }
+
+    /// Note that mailboxes cannot be read, where `alert` looks, and tell it where that is wanted. While another run holds
+    /// the store, the next note has to do.
+    fn note_failures(&self, failing: &[(String, String)]) -> anyhow::Result<()> {
+        if failing.is_empty() {
+            return Ok(());
+        }
+        let now = Timestamp::now();
+        let note = || -> anyhow::Result<()> {
+            let mut writer = self.run.writer(self.settings, self.store, now)?;
+            for (mailbox, why) in failing {
+                writer.note_mailbox(mailbox, now, Some(&output::clean(why)))?;
+            }
+            if self.args.alert {
+                alert::after_fetch(self.run, self.settings, (self.store, &mut writer), now)?;
+            }
+            Ok(())
+        };
+        match note() {
+            Err(error) if is_busy(&error) => Ok(()),
+            other => other,
+        }
     }
 
     /// Poll once no other run holds the store.
@@ -233,7 +284,7 @@ impl Polls<'_> {
             match self.once(mailboxes, Timestamp::now()) {
                 Err(error) if is_busy(&error) => {
                     self.run.talk.note(&format!("{error:#}: waiting until it ends"));
-                    let begin = std::time::Instant::now();
+                    let begin = Instant::now();
                     while begin.elapsed() < ANOTHER_RUN && !self.interrupt.is_set() {
                         std::thread::sleep(Duration::from_millis(200));
                     }

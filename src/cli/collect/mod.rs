@@ -4,3 +4,4 @@ pub(crate) mod convert;
 pub(crate) mod enrich;
 pub(crate) mod fetch;
 pub(crate) mod ingest;
+mod outages;

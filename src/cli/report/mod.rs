@@ -7,6 +7,7 @@ pub(crate) mod digests;
 pub(crate) mod dns_history;
 pub(crate) mod export;
 pub(crate) mod metrics;
+pub(crate) mod rhythm;
 pub(crate) mod observed;
 pub(crate) mod simulate;
 pub(crate) mod status;

@@ -6,3 +6,4 @@ pub(crate) mod format;
 pub(crate) mod interrupt;
 pub(crate) mod output;
 pub(crate) mod pager;
+pub(crate) mod service_manager;

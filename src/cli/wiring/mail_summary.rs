@@ -129,7 +129,7 @@ pub(crate) fn subject_of(pattern: &str, customer: &str, summary: &Summary) -> St
 }
 
 /// What somebody has to do: the actions that nobody acknowledged, and domains that nobody reports on or that reports have stopped about.
-fn things_to_fix(summary: &Summary) -> u64 {
+pub(crate) fn things_to_fix(summary: &Summary) -> u64 {
     let silent = summary.quality.unreported_domains.len() + summary.changes.silent_domains.len();
     let actions = summary.actions.iter().filter(|action| !action.tracking.folded).count();
     summary.more_actions.saturating_add((actions + silent) as u64)

@@ -65,6 +65,25 @@ impl Watch {
         }
         Self(receiver)
     }
+
+    /// The next wake, and all that came with it; nothing where none came in time, `None` once nothing is waited for.
+    pub fn next_within(&mut self, patience: Duration) -> Option<Vec<Wake>> {
+        match self.0.recv_timeout(patience) {
+            Ok(wake) => Some(self.with_more(wake)),
+            Err(mpsc::RecvTimeoutError::Timeout) => Some(Vec::new()),
+            Err(mpsc::RecvTimeoutError::Disconnected) => None,
+        }
+    }
+
+    fn with_more(&self, wake: Wake) -> Vec<Wake> {
+        let mut wakes = vec![wake];
+        while let Ok(wake) = self.0.try_recv() {
+            if !wakes.contains(&wake) {
+                wakes.push(wake);
+            }
+        }
+        wakes
+    }
 }
 
 impl Iterator for Watch {
@@ -72,13 +91,8 @@ impl Iterator for Watch {
 
     /// The next wake, and all that came with it; none once nothing is waited for any more. Blocks.
     fn next(&mut self) -> Option<Vec<Wake>> {
-        let mut wakes = vec![self.0.recv().ok()?];
-        while let Ok(wake) = self.0.try_recv() {
-            if !wakes.contains(&wake) {
-                wakes.push(wake);
-            }
-        }
-        Some(wakes)
+        let wake = self.0.recv().ok()?;
+        Some(self.with_more(wake))
     }
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod alert;
 #[cfg(feature = "dns")]
 pub(crate) mod dns_changes;
 pub(crate) mod explain;
+pub(crate) mod heartbeat;
 #[cfg(feature = "dns")]
 pub(crate) mod letter;
 #[cfg(feature = "dns")]

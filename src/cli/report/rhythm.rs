@@ -1,0 +1,111 @@
+//! How often a summary goes by mail, and what goes where all is well: everything, one line, or nothing.
+
+use crate::analyze::{Level, Period, Summary};
+use crate::cli::wiring::mail_summary::things_to_fix;
+use crate::cli::wiring::period::Choice;
+use anyhow::anyhow;
+use clap::ValueEnum;
+use jiff::civil::Date;
+use jiff::{Timestamp, ToSpan as _};
+
+/// The options as typed.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub(crate) struct RhythmArgs {
+    /// The period of a digest: day (yesterday), week (the last complete one) or month (the last complete one)
+    #[arg(long, value_enum, value_name = "PERIOD", hide_possible_values = true)]
+    every: Option<Every>,
+    /// Send no mail where there is nothing to do, nothing fails, and nobody spoofs the domains unhindered
+    #[arg(long)]
+    quiet_if_well: bool,
+    /// Send one line instead where all is well, to know that it runs
+    #[arg(long, conflicts_with = "quiet_if_well")]
+    heartbeat: bool,
+}
+
+/// How often.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Every {
+    /// Yesterday.
+    Day,
+    /// Monday to Sunday.
+    Week,
+    /// A calendar month.
+    Month,
+}
+
+/// What goes by mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// The whole summary.
+    Whole,
+    /// One line.
+    Line,
+    /// Nothing.
+    Nothing,
+}
+
+impl RhythmArgs {
+    /// Whether a mail is needed for what was asked for.
+    pub(crate) const fn wants_mail(&self) -> bool {
+        self.quiet_if_well || self.heartbeat
+    }
+
+    /// The period that was asked for, one way or the other.
+    pub(crate) fn choice(&self, choice: &Choice, now: Timestamp, today: Date) -> anyhow::Result<Choice> {
+        let Some(every) = self.every else { return Ok(choice.clone()) };
+        if choice.days(today).is_some() {
+            return Err(anyhow!("--every: expected no other period beside it, found one"));
+        }
+        let (from, to) = match every {
+            Every::Day => (today.saturating_sub(1.day()), today.saturating_sub(1.day())),
+            Every::Week => {
+                let week = Period::last_complete_week(now);
+                (week.from(), week.to())
+            }
+            Every::Month => {
+                let last = today.first_of_month().saturating_sub(1.day());
+                (last.first_of_month(), last)
+            }
+        };
+        Ok(Choice { domains: choice.domains.clone(), ..Choice::between(from, to) })
+    }
+
+    /// What goes by mail of a summary.
+    pub(crate) fn extent(&self, summary: &Summary) -> Extent {
+        if !self.wants_mail() || !is_well(summary) {
+            Extent::Whole
+        } else if self.heartbeat {
+            Extent::Line
+        } else {
+            Extent::Nothing
+        }
+    }
+}
+
+/// Whether there is nothing that a person should look at. Without a single report nothing is known to be well.
+fn is_well(summary: &Summary) -> bool {
+    let answers = &summary.answers;
+    let calm = answers.own_senders.level == Level::Ok && answers.spoofing.level != Level::Alert;
+    calm && things_to_fix(summary) == 0 && summary.totals.reports > 0 && summary.quality.unreadable == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_is_of_the_last_complete_day_week_or_month() {
+        let now: Timestamp = "2026-03-04T06:00:00Z".parse().unwrap();
+        let today: Date = "2026-03-04".parse().unwrap();
+        for (every, from, to) in [
+            (Every::Day, "2026-03-03", "2026-03-03"),
+            (Every::Week, "2026-02-23", "2026-03-01"),
+            (Every::Month, "2026-02-01", "2026-02-28"),
+        ] {
+            let args = RhythmArgs { every: Some(every), ..RhythmArgs::default() };
+            let choice = args.choice(&Choice::default(), now, today).unwrap();
+            assert_eq!(choice.days(today), Some((from.parse().ok(), to.parse().ok())), "{every:?}");
+            assert!(args.choice(&choice, now, today).is_err(), "two periods");
+        }
+    }
+}
