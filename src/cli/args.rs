@@ -67,6 +67,8 @@ impl Command {
     pub(crate) fn now(&self) -> Option<jiff::Timestamp> {
         match self {
             Self::Alert(args) => args.now,
+            Self::Ack(args) => args.now,
+            Self::Metrics(args) => args.now,
             Self::Summary(args) => args.now,
             _ => None,
         }

@@ -424,3 +424,78 @@ fn a_mailbox_that_cannot_be_read_is_told_and_its_end() {
     let ended = told(90);
     assert_eq!((ended.len(), ended[0]["state"].as_str()), (1, Some("resolved")), "{ended:?}");
 }
+
+#[test]
+fn a_digest_is_silent_or_a_line_where_all_is_well() {
+    let town = Town { work: WorkDir::new() };
+    // Both mechanisms pass, the policy is final.
+    town.days(0..60, &[("192.0.2.10", 40, "s1", "pass", "pass")]);
+    let now = format!("{}T06:00:00Z", day(60));
+    let mail = |more: &[&str]| {
+        let args = ["summary", "--now", &now, "--mail-to", "it@example.com", "--dry-run"];
+        town.work.run(args.iter().chain(more))
+    };
+    town.work
+        .write(CONFIG, "[smtp]\nhost = \"127.0.0.1\"\nport = 1\nsecurity = \"none\"\nfrom = \"dmarc@example.com\"\n");
+    // The domain may publish a stricter policy: that is to be told, until it is acknowledged.
+    assert!(mail(&["--quiet-if-well"]).stdout.contains("Subject:"));
+    let summary = town.work.run(["summary", "--now", &now, "--format", "json"]).json();
+    for action in summary["actions"].as_array().unwrap() {
+        assert_eq!(action["change"], "publish_policy", "{action}");
+        let done = town.work.run(["ack", action["id"].as_str().unwrap(), "--note", "later", "--now", &now]);
+        assert_eq!(done.code, Some(0), "{done:#?}");
+    }
+    let quiet = mail(&["--quiet-if-well"]);
+    assert_eq!((quiet.code, quiet.stdout.as_str()), (Some(0), ""), "{quiet:#?}");
+    let beat = mail(&["--heartbeat", "--every", "day"]).quiet();
+    assert!(beat.contains(": all well") && beat.contains(&format!("All well, {}", day(59))), "{beat}");
+    let month = mail(&["--every", "month"]).quiet();
+    assert!(month.contains("2026-06-01"), "{month}");
+    let none = town.work.run(["summary", "--heartbeat"]);
+    assert_eq!(none.code, Some(2), "{none:#?}");
+}
+
+#[test]
+fn metrics_are_replaced_at_once_and_bounded() {
+    let town = Town::broken();
+    town.kinds(42);
+    let file = town.work.path("dmarquet.prom");
+    let done = town.work.run(["metrics", "--textfile", file.to_str().unwrap()]);
+    assert_eq!((done.code, done.stdout.as_str()), (Some(0), ""), "{done:#?}");
+    let text = std::fs::read_to_string(&file).unwrap();
+    for line in
+        ["dmarquet_reports 84", "dmarquet_open_alerts{severity=\"critical\"} 1", "# TYPE dmarquet_store_bytes gauge"]
+    {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    assert!(!text.contains("192.0.2."), "no addresses: {text}");
+    let left = std::fs::read_dir(town.work.path("")).unwrap().flatten();
+    assert!(left.into_iter().all(|entry| !entry.file_name().to_string_lossy().ends_with(".tmp")));
+    assert!(town.work.run(["metrics"]).quiet().contains("dmarquet_build_info"));
+}
+
+#[test]
+fn a_service_manager_hears_that_fetch_watches_and_is_told_the_failing_mailbox() {
+    use std::os::unix::net::UnixDatagram;
+    let work = WorkDir::new();
+    work.write(
+        CONFIG,
+        "[[mailbox]]\nname = \"reports\"\nhost = \"127.0.0.1\"\nport = 1\nsecurity = \"none\"\nuser = \"u\"\npassword_env = \"P\"\n",
+    );
+    let path = work.path("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut command = work.command(["fetch", "--watch"]);
+    command.env("P", "x").env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "300000");
+    let mut child = command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let (mut heard, mut buffer) = (Vec::new(), [0; 500]);
+    while !["READY=1", "WATCHDOG=1", "STATUS=watching 1 mailbox"]
+        .iter()
+        .all(|word| heard.iter().any(|line: &String| line.starts_with(word)))
+    {
+        let length = socket.recv(&mut buffer).expect("systemd hears of it");
+        heard.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+}

@@ -401,14 +401,14 @@ impl Rules<'_> {
                 let day = rates::recovered(mail, number(known.seen), known.usual, &leave_out)?;
                 ended(day, 0)
             }
-            EventKind::ReporterSilent | EventKind::DomainSilent => {
-                let runs = if known.kind == EventKind::DomainSilent {
-                    self.question.domains.get(known.policy_domain.as_deref()?)
-                } else {
-                    self.question.reporters.get(&known.subject)
-                };
-                let heard = runs?.iter().find(|run| **run > since)?;
-                ended(*heard, 1)
+            // A report about the days before, that comes late, is no sign of life.
+            EventKind::ReporterSilent => {
+                let newest = self.facts.newest_of_reporter.get(&self.facts.reporter_id(&known.subject)?)?;
+                if *newest >= since { ended(*newest, 1) } else { None }
+            }
+            EventKind::DomainSilent => {
+                let newest = self.facts.newest_on_domain.get(&domain?)?;
+                if *newest >= since { ended(*newest, 0) } else { None }
             }
             _ => None,
         }

@@ -86,6 +86,10 @@ pub struct EventFacts {
     pub(crate) senders: BTreeMap<u32, BTreeMap<SenderMarks, BySource<Fact>>>,
     /// By domain.
     pub(crate) policies: BTreeMap<u32, Vec<ShownPolicy>>,
+    /// The newest day that a report of each reporter is about.
+    pub(crate) newest_of_reporter: BTreeMap<u32, i32>,
+    /// The newest day that a report on each domain is about.
+    pub(crate) newest_on_domain: BTreeMap<u32, i32>,
     /// The domains that each reporter reports on.
     pub(crate) reported: BTreeMap<u32, std::collections::BTreeSet<u32>>,
 }
@@ -175,6 +179,10 @@ impl EventFacts {
         }
         let domain = self.id(head.policy.domain.as_str());
         self.reported.entry(reporter).or_default().insert(domain);
+        let newest = self.newest_of_reporter.entry(reporter).or_insert(day);
+        *newest = day.max(*newest);
+        let newest = self.newest_on_domain.entry(domain).or_insert(day);
+        *newest = day.max(*newest);
         let policy = &head.policy;
         let Some(p) = &policy.p else { return };
         let lower = |text: &Text| text.as_str().to_lowercase();

@@ -42,6 +42,9 @@ pub(crate) struct Args {
     /// The id of the action or the alert
     #[arg(value_name = "ID", required = true)]
     id: Option<String>,
+    /// The time it is taken to be, as 2026-11-19T06:00:00Z [default: the clock]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) now: Option<Timestamp>,
     /// What to remember: a ticket, who looks after it, why it stays as it is
     #[arg(long, value_name = "TEXT", required = true)]
     note: Option<String>,

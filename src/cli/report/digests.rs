@@ -1,5 +1,6 @@
 //! Each customer's summary, out of one reading of the store: into a folder each, by mail, or both.
 
+use super::rhythm::{Extent, RhythmArgs};
 use super::summary::{Form, rendered};
 use crate::analyze::{Adder, Summary};
 use crate::cli::settings::Customer;
@@ -30,6 +31,8 @@ pub(crate) struct Digests<'a> {
     pub(crate) out: Option<&'a Path>,
     /// `None`: no mail.
     pub(crate) mailing: Option<Mailing>,
+    /// What goes by mail where all is well.
+    pub(crate) rhythm: RhythmArgs,
 }
 
 /// Summaries that go by mail.
@@ -141,8 +144,15 @@ impl Digests<'_> {
             self.run.talk.note(&format!("{}: {why}", customer.name));
             return Ok(());
         }
+        let extent = self.rhythm.extent(summary);
+        if extent == Extent::Nothing {
+            self.run.talk.note(&format!("{}: all is well, no mail", customer.name));
+            return Ok(());
+        }
+        let heartbeat = extent == Extent::Line;
         let subject = mail_summary::subject_of(&customer.subject, &customer.name, summary);
-        let addressing = Addressing { to: to.clone(), subject, reply_to: customer.reply_to.as_deref(), branding };
+        let addressing =
+            Addressing { to: to.clone(), subject, reply_to: customer.reply_to.as_deref(), branding, heartbeat };
         let mail = mail_summary::compose(self.run, self.settings, summary, &addressing)?;
         let refused = mailing.outbox.send(&mail).with_context(|| format!("not sent to {}", to.join(", ")))?;
         let taken = |address: &&String| !refused.iter().any(|refused| mail_summary::is_of(refused, address));

@@ -39,6 +39,9 @@ pub(crate) struct Args {
     /// Replace this file at once, as node_exporter's textfile collector wants it [default: standard output]
     #[arg(long, value_name = "FILE", value_parser = local_path())]
     textfile: Option<PathBuf>,
+    /// The time it is taken to be, as 2026-11-19T06:00:00Z [default: the clock]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) now: Option<Timestamp>,
 }
 
 /// Do it.

@@ -67,7 +67,9 @@ impl RhythmArgs {
                 (last.first_of_month(), last)
             }
         };
-        Ok(Choice { domains: choice.domains.clone(), ..Choice::between(from, to) })
+        let mut chosen = Choice::between(from, to);
+        chosen.domains.clone_from(&choice.domains);
+        Ok(chosen)
     }
 
     /// What goes by mail of a summary.

@@ -1,6 +1,7 @@
 //! `summary`: who sends as us, what passes, and why the rest fails; on a screen, as a page, by mail.
 
 use super::digests::{Digests, Mailing};
+use super::rhythm::{Extent, RhythmArgs};
 use crate::analyze::{Adder, Explainer, Question, Summary, Watched};
 use crate::cli::settings::file::Settings;
 use crate::cli::settings::{local_path, network_of};
@@ -73,6 +74,8 @@ pub(crate) struct Args {
     #[arg(long, requires = "mail_to")]
     dry_run: bool,
     #[command(flatten)]
+    rhythm: RhythmArgs,
+    #[command(flatten)]
     customers: CustomerChoice,
     /// Send it to the `mail_to` of the customer, or of each; who was sent this week's already gets it no second time
     #[arg(long, help_heading = "Customers", conflicts_with_all = ["mail_to", "explain", "paths", "records"])]
@@ -127,7 +130,8 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let chosen = args.customers.chosen(&settings)?;
     check_use(args, chosen.is_some())?;
-    let mut asked = Asked::new(run, &args.choice, &args.paths)?;
+    let choice = args.rhythm.choice(&args.choice, run.now, run.today())?;
+    let mut asked = Asked::new(run, &choice, &args.paths)?;
     let source = if args.paths.is_empty() {
         From::Store(run.opened(&settings, args.records.as_deref())?)
     } else {
@@ -157,7 +161,7 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
         if args.mail_to.is_empty() {
             show(&summary, &Branding::default(), args.format, &style)?;
         } else {
-            mail_summary::send(run, &settings, &args.mail_to, &summary, args.dry_run)?;
+            send(run, &settings, args, &summary)?;
         }
         return Ok(exit);
     };
@@ -170,7 +174,15 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     };
     let (sums, exit) = asked.gather(run, &source, sums)?;
     if args.out.is_some() || args.mail {
-        let digests = Digests { run, settings: &settings, form: args.format, style, out: args.out.as_deref(), mailing };
+        let digests = Digests {
+            run,
+            settings: &settings,
+            form: args.format,
+            style,
+            out: args.out.as_deref(),
+            mailing,
+            rhythm: args.rhythm,
+        };
         return digests.make(sums.into_sums()).map(|made| exit.max(made));
     }
     for (owner, adder) in sums.into_sums() {
@@ -180,10 +192,24 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
         if args.mail_to.is_empty() {
             show(&summary, &branding, args.format, &style)?;
         } else {
-            mail_summary::send(run, &settings, &args.mail_to, &summary, args.dry_run)?;
+            send(run, &settings, args, &summary)?;
         }
     }
     Ok(exit)
+}
+
+/// By mail, all of it or what is wanted where all is well.
+fn send(run: &Run, settings: &Settings, args: &Args, summary: &Summary) -> anyhow::Result<()> {
+    match args.rhythm.extent(summary) {
+        Extent::Nothing => {
+            run.talk.note("all is well, no mail");
+            Ok(())
+        }
+        extent => {
+            let heartbeat = extent == Extent::Line;
+            mail_summary::send(run, settings, &args.mail_to, summary, (args.dry_run, heartbeat))
+        }
+    }
 }
 
 /// What options do not fit each other.
@@ -194,6 +220,9 @@ fn check_use(args: &Args, of_customers: bool) -> anyhow::Result<()> {
     }
     if args.customers.each_customer && (args.explain.is_some() || !args.mail_to.is_empty()) {
         return Err(anyhow!("--each-customer: expected --customer NAME with --explain and --mail-to, found it"));
+    }
+    if args.rhythm.wants_mail() && args.mail_to.is_empty() && !args.mail {
+        return Err(anyhow!("--quiet-if-well, --heartbeat: expected --mail-to or --mail beside it, found neither"));
     }
     if args.mail && !of_customers {
         return Err(anyhow!("--mail: expected --each-customer or --customer NAME beside it, found neither")

@@ -22,6 +22,8 @@ pub(crate) struct Addressing<'a> {
     pub(crate) subject: String,
     pub(crate) reply_to: Option<&'a str>,
     pub(crate) branding: Branding,
+    /// All is well, and a line is all that is wanted then.
+    pub(crate) heartbeat: bool,
 }
 
 /// Send a summary, or with `dry_run` write the mail to standard output.
@@ -30,10 +32,10 @@ pub(crate) fn send(
     settings: &Settings,
     to: &[String],
     summary: &Summary,
-    dry_run: bool,
+    (dry_run, heartbeat): (bool, bool),
 ) -> anyhow::Result<()> {
-    let subject = present::mail_subject(summary);
-    let addressing = Addressing { to: to.to_vec(), subject, ..Addressing::default() };
+    let subject = if heartbeat { present::heartbeat(summary).0 } else { present::mail_subject(summary) };
+    let addressing = Addressing { to: to.to_vec(), subject, heartbeat, ..Addressing::default() };
     let mail = compose(run, settings, summary, &addressing)?;
     if dry_run {
         return output::data(mail.bytes());
@@ -56,8 +58,14 @@ pub(crate) fn compose(
     addressing: &Addressing<'_>,
 ) -> anyhow::Result<Mail> {
     let smtp = settings.smtp.as_ref().ok_or_else(no_smtp)?;
-    let Addressing { to, subject, reply_to, branding } = addressing;
-    let present::SummaryMail { text, html, .. } = present::mail(summary, branding, settings.site.as_deref());
+    let Addressing { to, subject, reply_to, branding, heartbeat } = addressing;
+    let (text, html) = if *heartbeat {
+        let line = present::heartbeat(summary).1;
+        (format!("{line}\n"), format!("<p>{line}</p>\n"))
+    } else {
+        let present::SummaryMail { text, html, .. } = present::mail(summary, branding, settings.site.as_deref());
+        (text, html)
+    };
     let letter = Letter {
         from: smtp.from.clone(),
         to: to.clone(),
