@@ -1,7 +1,7 @@
 //! What is asked: the period, the domains, and what only others know. Out of it follows what must be read.
 
 use super::foreign::Foreign;
-use super::known::{Services, within};
+use super::known::{Services, at_or_below, within};
 use super::period::{Period, date, number};
 use super::thresholds::JUDGED_DAYS;
 use crate::model::{Columns, DnsHistory, Source, Text};
@@ -138,6 +138,11 @@ impl Question {
         };
         // None where the calendar begins after them.
         if period.before(windows).is_some() { windows } else { 0 }
+    }
+
+    /// Whether the reader named a domain, or one above it.
+    pub(crate) fn names(&self, domain: &str) -> bool {
+        self.domains.iter().any(|asked| asked == domain) || self.own.iter().any(|own| at_or_below(domain, own))
     }
 
     /// The days before the period that the answer compares with; null: none.

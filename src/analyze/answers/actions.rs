@@ -9,12 +9,12 @@ use super::summary::DomainSummary;
 use super::tracking::{Tracking, track};
 use crate::analyze::period::date;
 use crate::analyze::senders::{
-    Breakage, Folded, History, Horizon, Identity, ReporterSet, Role, SenderGroup, SigningKey, SpfEntry, View,
+    Breakage, Folded, History, Horizon, Identity, ReporterSet, Role, SenderGroup, SigningKey, SpfEntry, View, compare,
 };
 use crate::analyze::sums::Messages;
 use crate::analyze::thresholds::{ENOUGH_DAYS, ENOUGH_REPORTERS, NO_CHANCE, UNSIGNED_ONE_IN, WORTH_A_LINE};
 use crate::analyze::{Foreign, Period, form};
-use crate::model::{Cause, Source, Text};
+use crate::model::{Cause, Source};
 use jiff::civil::Date;
 use serde::Serialize;
 use std::{cmp::Reverse, collections::BTreeMap, net::IpAddr};
@@ -170,7 +170,7 @@ pub(super) fn actions(
     steps.append(&mut actions);
     let unspoofed = domains.iter().filter(|domain| !spoofed(domain));
     steps.extend(unspoofed.filter_map(|domain| publish(domain, findings.horizon)));
-    let more = steps.len().saturating_sub(MOST) as u64;
+    let more = (steps.len().saturating_sub(MOST) as u64).saturating_add(findings.folded.spf.more());
     steps.truncate(MOST);
     track(&mut steps, &findings.view.added.question, period);
     explain(&mut steps, &findings.view.added.question.dns, period);
@@ -284,8 +284,7 @@ impl Findings<'_> {
     fn align_senders(&self) -> Vec<Action> {
         let mut actions = Vec::new();
         for (domain, fold) in &self.folded.domains {
-            for (key, holder) in &fold.holding {
-                let super::super::senders::HolderKey::Voucher(name, role) = key else { continue };
+            for ((name, role), holder) in &fold.vouchers {
                 let Some(voucher) = self.history.voucher(*domain, *name) else { continue };
                 let known = matches!(role, Role::Own | Role::Vendor);
                 if !known || holder.all.weeks.0 < NO_CHANCE || holder.reporters.len() < ENOUGH_REPORTERS {
@@ -300,8 +299,8 @@ impl Findings<'_> {
                         signs: voucher.signed.0 > voucher.failing.0 / 2,
                     },
                     cause: Cause::AuthenticatedUnaligned,
-                    sources: addresses(&voucher.largest()),
-                    addresses: voucher.addresses(),
+                    sources: addresses(&voucher.largest),
+                    addresses: voucher.addresses,
                     messages: holder.all.weeks.0,
                     failing: holder.all.weeks.0,
                     reporters: holder.reporters.len() as u64,
@@ -319,8 +318,8 @@ impl Findings<'_> {
     /// Sources that SPF authorized before, and does not any more: told even where DKIM hides it.
     fn lost_spf(&self) -> Vec<Action> {
         let mut actions: BTreeMap<(u32, u32, SpfEntry), Action> = BTreeMap::new();
-        for (domain, path, entry, lost) in self.folded.spf.lost(self.horizon) {
-            let service = match entry {
+        for (domain, path, entry, lost) in self.folded.spf.lost(self.view, self.horizon) {
+            let service = match &entry {
                 SpfEntry::Service(name) => self.view.added.question.services.include_of(name),
                 SpfEntry::Network(_) => None,
             };
@@ -339,7 +338,7 @@ impl Findings<'_> {
                 explained_by: None,
                 repair: None,
             };
-            actions.insert((domain, path, entry.clone()), action);
+            actions.insert((domain, path, entry), action);
         }
         actions.into_values().collect()
     }
@@ -368,7 +367,7 @@ impl Findings<'_> {
     fn of_groups(&self) -> Vec<Action> {
         let mut actions = Vec::new();
         let mut strict: BTreeMap<u32, Strict> = BTreeMap::new();
-        for group in self.folded.repairs.sorted(self.view) {
+        for group in self.folded.repairs.sorted(|a, b| compare(self.view, a, b)) {
             let several = group.counts.failing_reporters.len() >= ENOUGH_REPORTERS;
             if group.role == Role::Own && several && !group.repaired {
                 strict.entry(group.domain).or_default().add(group);
@@ -427,7 +426,7 @@ impl Findings<'_> {
             reporters: group.reporters.len() as u64,
             since: None,
             confidence: Confidence::High,
-            tracking: of_group(group),
+            tracking: of_group(self.view, group),
             explained_by: None,
             repair: None,
         })
@@ -449,7 +448,7 @@ impl Findings<'_> {
             reporters: group.reporters.len() as u64,
             since: None,
             confidence: if confirmed { Confidence::High } else { Confidence::Medium },
-            tracking: of_group(group),
+            tracking: of_group(self.view, group),
             explained_by: None,
             repair: None,
         })
@@ -457,9 +456,9 @@ impl Findings<'_> {
 }
 
 /// What identifies an action on one sender: its network, and what it authenticates as.
-fn of_group(group: &SenderGroup) -> Tracking {
-    let text = |text: &Option<Text>| text.as_ref().map_or_else(String::new, ToString::to_string);
-    let place = [SpfEntry::Network(group.network).name(), text(&group.signer), text(&group.returns_to)].join(" ");
+fn of_group(view: &View<'_>, group: &SenderGroup) -> Tracking {
+    let name = |id: Option<u32>| id.map_or_else(String::new, |id| view.name(id).to_string());
+    let place = [SpfEntry::Network(group.network).name(), name(group.signer), name(group.returns_to)].join(" ");
     Tracking::since(group.span.first().map(date), place.trim_end().to_owned())
 }
 

@@ -9,10 +9,10 @@ use super::summary::{Days, DomainSummary, SCHEMA, Subdomain};
 use super::trend::{self, Windows};
 use super::{Sender, Spoofing, policies, quality, questions, senders, totals};
 use crate::analyze::period::{date, number};
-use crate::analyze::senders::{DomainFold, Folded, Governs, History, Horizon, View, Weights, fold};
+use crate::analyze::senders::{DomainFold, Folded, Governs, History, Horizon, Role, View, Weights, fold};
 use crate::analyze::sums::adder::{Added, Adder};
 use crate::analyze::sums::heads::DomainReports;
-use crate::analyze::sums::interner::Table;
+use crate::analyze::sums::interner::{OTHER, Table};
 use crate::analyze::thresholds::MISSED_ONE_IN;
 use crate::analyze::{Changes, Foreign, Period, PolicySeen, Summary, Totals};
 use std::{cmp::Reverse, collections::BTreeMap};
@@ -50,7 +50,7 @@ pub(crate) fn summary(added: &Added) -> Summary {
         view: &view,
         period,
         folded: &folded,
-        listed: &senders,
+        listed: by_name(&senders),
         subdomains,
         policies,
         history: &history,
@@ -59,13 +59,7 @@ pub(crate) fn summary(added: &Added) -> Summary {
         reported: added.common.heads.by_domain(),
     };
     let domains = parts.summaries(&by_domain);
-    let with_data = |domain: &u32| (*domain, Windows::new(&view, Some(*domain)).with_data());
-    let around = Surroundings {
-        silent: &silence.ids,
-        with_data: &by_domain.keys().map(with_data).collect(),
-        volumes: &volumes,
-        complete: !quality.unfinished,
-    };
+    let around = Surroundings { silent: &silence.ids, volumes: &volumes, complete: !quality.unfinished };
     let mut changed_policies: Vec<_> = by_domain.keys().flat_map(|domain| policies::changes(&view, *domain)).collect();
     changed_policies.sort_by(|a, b| (&a.policy_domain, a.tag).cmp(&(&b.policy_domain, b.tag)));
     let mut spoofing = Spoofing::default();
@@ -93,6 +87,7 @@ pub(crate) fn summary(added: &Added) -> Summary {
             policies: changed_policies,
         },
         domains,
+        more_domains: added.common.more_domains,
         senders,
         sources,
         watched: senders::watched(&view, &folded),
@@ -100,6 +95,15 @@ pub(crate) fn summary(added: &Added) -> Summary {
     };
     summary.answers = questions::answers(&summary);
     summary
+}
+
+/// The listed suspects of each domain.
+fn by_name(senders: &[Sender]) -> BTreeMap<&Foreign, Vec<&Sender>> {
+    let mut listed: BTreeMap<&Foreign, Vec<&Sender>> = BTreeMap::new();
+    for sender in senders.iter().filter(|sender| sender.who.role == Role::Suspect) {
+        listed.entry(&sender.who.policy_domain).or_default().push(sender);
+    }
+    listed
 }
 
 /// The days asked for, else those that the rows and reports span; `None` where there are none.
@@ -121,7 +125,7 @@ struct Domains<'a> {
     view: &'a View<'a>,
     period: Option<Period>,
     folded: &'a Folded,
-    listed: &'a [Sender],
+    listed: BTreeMap<&'a Foreign, Vec<&'a Sender>>,
     subdomains: BTreeMap<u32, Vec<Subdomain>>,
     policies: BTreeMap<u32, Option<PolicySeen>>,
     history: &'a History,
@@ -150,7 +154,7 @@ impl Domains<'_> {
         let name = view.foreign(domain);
         let facts = DomainFacts {
             policy: policy.as_ref(),
-            periods: windows.with_data(),
+            periods: windows.sums().with_data(),
             first_day: self.reported.get(&domain).map(|reported| reported.first_day),
             last_day: self.period.map_or(self.horizon.to, |period| number(period.to())),
             passed: self.history.passed.get(&domain).copied().unwrap_or_default(),
@@ -158,23 +162,17 @@ impl Domains<'_> {
         };
         let trend = trend::series(view, self.folded, Some(domain), self.period);
         DomainSummary {
-            vouched: totals.sums.dmarc_pass > 0 || self.is_own(view.word(domain)),
+            vouched: view.word(domain) != OTHER
+                && (totals.sums.dmarc_pass > 0 || view.added.question.names(view.word(domain))),
             totals: *totals,
             comparison: windows.comparison(&trend),
             trend,
             readiness: readiness(view, folded, facts),
             policy,
-            spoofing: Spoofing::of(view, folded, (self.listed, &name), &windows.reported()),
+            spoofing: Spoofing::of(view, folded, self.listed.get(&name), &windows.sums().reported()),
             policy_domain: name,
             subdomains: self.subdomains.get(&domain).cloned().unwrap_or_default(),
         }
-    }
-
-    /// Whether the reader named the domain, or one above it.
-    fn is_own(&self, name: &str) -> bool {
-        let question = &self.view.added.question;
-        let below = |own: &str| name.strip_suffix(own).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-        !question.domains.is_empty() || question.own.iter().any(|own| below(own))
     }
 
     /// Reporters that reported on the domain, saw much of the mail, and fell silent.

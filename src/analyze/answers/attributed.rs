@@ -211,15 +211,20 @@ impl AttributedMail {
 }
 
 fn sender(view: &View<'_>, group: &SenderGroup) -> MailSender {
-    let (signer, returns_to) = (group.signer.as_deref().unwrap_or(""), group.returns_to.as_deref().unwrap_or(""));
+    let name = |id: Option<u32>| id.map(|id| view.name(id));
+    let (signer, returns_to) = (name(group.signer), name(group.returns_to));
     let largest = group.largest.first().and_then(|(_, source)| source.address());
     let host = largest.and_then(|address| view.host(address));
     MailSender {
         role: group.role,
         repaired: group.repaired,
-        service: view.added.question.services.name(signer, returns_to, host),
-        signs_as: group.signer.clone().map(Foreign::from),
-        returns_to: group.returns_to.clone().map(Foreign::from),
+        service: view.added.question.services.name(
+            signer.map_or("", Text::as_str),
+            returns_to.map_or("", Text::as_str),
+            host,
+        ),
+        signs_as: signer.cloned().map(Foreign::from),
+        returns_to: returns_to.cloned().map(Foreign::from),
     }
 }
 

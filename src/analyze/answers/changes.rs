@@ -1,9 +1,9 @@
 //! Senders that are new, gone, or whose pass rate moved, against a baseline that small counts cannot trip.
 
 use super::senders::{SenderName, name, stands_out};
-use super::trend::{median, rate_moved};
+use super::trend::{WindowSums, median, rate_moved};
 use crate::analyze::period::date;
-use crate::analyze::senders::{Folded, Role, SenderGroup, View, WINDOWS};
+use crate::analyze::senders::{Folded, Role, SenderGroup, View, WINDOWS, compare};
 use crate::analyze::{Rate, Sums, form};
 use crate::model::Cause;
 use jiff::civil::Date;
@@ -65,8 +65,6 @@ pub(super) fn may_have_changed(group: &SenderGroup, asked: u8) -> bool {
 pub(super) struct Surroundings<'a> {
     /// Reporters whose silence explains what is not seen any more.
     pub(super) silent: &'a BTreeSet<u32>,
-    /// Earlier periods with data, by domain.
-    pub(super) with_data: &'a BTreeMap<u32, usize>,
     /// Messages in the period, by domain.
     pub(super) volumes: &'a BTreeMap<u32, u64>,
     /// The period is over.
@@ -77,15 +75,18 @@ pub(super) struct Surroundings<'a> {
 pub(super) fn changes(view: &View<'_>, folded: &Folded, around: &Surroundings<'_>) -> SenderChanges {
     let asked = view.added.scope.asked;
     let mut changes = SenderChanges::default();
-    for group in folded.changed.sorted(view) {
-        if around.with_data.get(&group.domain).copied().unwrap_or(0) < 2 {
+    // Earlier periods with data, by domain.
+    let mut with_data: BTreeMap<u32, usize> = BTreeMap::new();
+    for group in folded.changed.sorted(|a, b| compare(view, a, b)) {
+        // A domain that nobody reports on any more is told as that.
+        if !around.volumes.contains_key(&group.domain) {
             continue;
         }
-        let pool = folded
-            .pools
-            .get(&(group.domain, group.signer.clone(), group.returns_to.clone()))
-            .copied()
-            .unwrap_or_default();
+        let with_data = with_data.entry(group.domain);
+        if *with_data.or_insert_with(|| WindowSums::new(view, Some(group.domain)).with_data()) < 2 {
+            continue;
+        }
+        let pool = folded.pools.get(&(group.domain, group.signer, group.returns_to)).copied().unwrap_or_default();
         let volume = around.volumes.get(&group.domain).copied().unwrap_or(0);
         let suspects = folded.domains.get(&group.domain).map_or(0, |domain| domain.suspects);
         let notable = group.role != Role::Suspect || stands_out(group.sums.messages, volume, suspects);
@@ -152,7 +153,7 @@ fn change(view: &View<'_>, group: &SenderGroup) -> SenderChange {
     let mut past = Sums::default();
     group.past(asked).for_each(|window| past.merge(&sums(window)));
     SenderChange {
-        who: name(view, group),
+        who: name(view, &group.profile()),
         cause: (group.sums.records > 0).then(|| group.cause()),
         messages: group.sums.messages,
         pass_rate: group.sums.pass_rate(),

@@ -18,6 +18,7 @@ pub(crate) fn quality(view: &View<'_>, weights: &Weights, attendance: &Attendanc
         conflicts: question.aside.conflicts,
         conflicting: question.aside.conflicting.clone(),
         long_reports: long_reports(view),
+        more_long_reports: heads.more_long,
         missing_days: attendance.missing_days(&silence.reporters),
         empty_days: attendance.empty_days(),
         unreported_domains: unreported_domains(view, silence),

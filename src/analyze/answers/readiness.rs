@@ -4,7 +4,7 @@
 use super::senders::{SenderName, name};
 use super::step::Step;
 use crate::analyze::period::date;
-use crate::analyze::senders::{DomainFold, OfTimes, Role, View};
+use crate::analyze::senders::{DomainFold, Holder, NAMED, OfTimes, Role, Top, View, holder_order};
 use crate::analyze::sums::Messages;
 use crate::analyze::thresholds::{
     ENOUGH_DAYS, ENOUGH_MESSAGES, ENOUGH_REPORTERS, NO_CHANCE, NOTICED_ONE_IN, VISIBLE_ONE_IN,
@@ -13,10 +13,6 @@ use crate::analyze::{Foreign, PolicySeen, Rate, form};
 use crate::model::Cause;
 use jiff::civil::Date;
 use serde::Serialize;
-use std::cmp::Reverse;
-
-/// How many senders with losses, and how many unclear ones, are named.
-const NAMED: usize = 10;
 
 /// Whether a stricter policy would cost mail.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -167,11 +163,9 @@ pub(super) fn readiness(view: &View<'_>, fold: &DomainFold, facts: DomainFacts<'
         more_unclear_senders: 0,
         silent_reporters: facts.silent_reporters,
     };
-    let holds = |losing: &Losing| losing.failing > 0 || losing.lost_now > 0;
-    let (losing, unclear): (Vec<Losing>, Vec<Losing>) =
-        holders(view, fold).into_iter().filter(holds).partition(|losing| losing.who.role != Role::Unclear);
-    (readiness.losing, readiness.more_losing) = first_of(losing);
-    (readiness.unclear_senders, readiness.more_unclear_senders) = first_of(unclear);
+    (readiness.losing, readiness.more_losing) = holders(view, fold, &fold.losing, |role| role != Role::Unclear);
+    (readiness.unclear_senders, readiness.more_unclear_senders) =
+        holders(view, fold, &fold.unclear_holders, |role| role == Role::Unclear);
     let Some(step) = Step::after(facts.policy) else { return readiness };
     readiness.next = Some(step.words());
     readiness.held_by = held_by(fold, step);
@@ -209,32 +203,30 @@ fn held_by(fold: &DomainFold, step: Step) -> Vec<HeldBy> {
     holds.into_iter().filter(|(holds, _)| *holds).map(|(_, held)| held).collect()
 }
 
-/// Whose mail fails, most failing messages first.
-fn holders(view: &View<'_>, fold: &DomainFold) -> Vec<Losing> {
-    let mut holders: Vec<Losing> = fold
-        .holding
-        .values()
-        .map(|holder| Losing {
-            who: SenderName { addresses: holder.addresses, ..name(view, &holder.group) },
-            failing: holder.failing.weeks.0,
-            lost_now: holder.lost_now.0,
-            last_failing: holder.last_failing.map(date),
-            whole: holder.whole,
-            cause: holder.group.failing_cause(),
-        })
-        .collect();
-    let key = |losing: &Losing| {
-        let who = &losing.who;
-        (Reverse(losing.failing), Reverse(losing.lost_now), who.address, who.signs_as.clone(), who.returns_to.clone())
-    };
-    holders.sort_by_cached_key(key);
-    holders
-}
-
-fn first_of(mut all: Vec<Losing>) -> (Vec<Losing>, u64) {
-    let more = all.len().saturating_sub(NAMED) as u64;
+/// Whose mail fails, most failing messages first, and how many more there are.
+fn holders(
+    view: &View<'_>,
+    fold: &DomainFold,
+    of_networks: &Top<Holder, NAMED>,
+    is: fn(Role) -> bool,
+) -> (Vec<Losing>, u64) {
+    let vouchers = fold.vouchers.iter().filter(|((_, role), holder)| is(*role) && holder.holds());
+    let mut all: Vec<&Holder> = vouchers.map(|(_, holder)| holder).collect();
+    let number = all.len() as u64 + of_networks.added();
+    all.extend(of_networks.sorted(|a, b| holder_order(view, a, b)));
+    all.sort_unstable_by(|a, b| holder_order(view, a, b));
     all.truncate(NAMED);
-    (all, more)
+    let losing = |holder: &&Holder| Losing {
+        who: SenderName { addresses: holder.addresses, ..name(view, &holder.profile) },
+        failing: holder.failing.weeks.0,
+        lost_now: holder.lost_now.0,
+        last_failing: holder.last_failing.map(date),
+        whole: holder.whole,
+        cause: holder.cause,
+    };
+    let named: Vec<Losing> = all.iter().map(losing).collect();
+    let more = number - named.len() as u64;
+    (named, more)
 }
 
 impl Readiness {

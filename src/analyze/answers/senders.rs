@@ -1,11 +1,13 @@
 //! Senders as the user sees them: the failing first, in the order of what a person can fix, the spoofing tail folded.
 
 use crate::analyze::period::date;
-use crate::analyze::senders::{Evidence, Folded, Identity, Role, SenderGroup, View, fails_visibly};
+use crate::analyze::senders::{
+    Evidence, Folded, Identity, Role, SenderGroup, SenderProfile, View, compare, fails_visibly,
+};
 use crate::analyze::sums::interner::NONE;
 use crate::analyze::thresholds::STAYING_WEEKS;
 use crate::analyze::{Foreign, Sums, form};
-use crate::model::{Cause, Source};
+use crate::model::{Cause, Source, Text};
 use jiff::civil::Date;
 use serde::Serialize;
 use std::{collections::BTreeMap, net::IpAddr};
@@ -80,12 +82,18 @@ pub(super) fn senders(view: &View<'_>, folded: &Folded, volumes: &BTreeMap<u32, 
         let volume = volumes.get(&group.domain).copied().unwrap_or(0);
         group.role != Role::Suspect || stands_out(group.sums.messages, volume, of_domain(group))
     };
-    folded.senders.sorted(view).into_iter().filter(listed).map(|group| sender(view, group)).collect()
+    folded
+        .senders
+        .sorted(|a, b| compare(view, a, b))
+        .into_iter()
+        .filter(listed)
+        .map(|group| sender(view, group))
+        .collect()
 }
 
 /// The senders that hold a source that is watched, in reading order.
 pub(super) fn watched(view: &View<'_>, folded: &Folded) -> Vec<Sender> {
-    folded.watched.sorted(view).into_iter().map(|group| sender(view, group)).collect()
+    folded.watched.sorted(|a, b| compare(view, a, b)).into_iter().map(|group| sender(view, group)).collect()
 }
 
 /// From so many messages a suspect is more than a drop in the tail.
@@ -98,9 +106,8 @@ pub(super) fn stands_out(messages: u64, volume: u64, suspects: u64) -> bool {
 }
 
 /// Who a group is.
-pub(super) fn name(view: &View<'_>, group: &SenderGroup) -> SenderName {
-    let one = group.addresses == 1 || group.addresses == 0 && group.largest.len() == 1;
-    let single = group.largest.first().filter(|_| one).map(|(_, source)| *source);
+pub(super) fn name(view: &View<'_>, group: &SenderProfile) -> SenderName {
+    let single = group.single();
     let address = single.unwrap_or(group.network).address();
     let prefix = match (address, single.is_some()) {
         (Some(IpAddr::V4(_)), true) => 32,
@@ -110,6 +117,8 @@ pub(super) fn name(view: &View<'_>, group: &SenderGroup) -> SenderName {
     };
     let largest = group.largest.first().and_then(|(_, source)| source.address());
     let host = largest.and_then(|address| view.host(address));
+    let name = |id: Option<u32>| id.map(|id| view.name(id));
+    let (signer, returns_to) = (name(group.signer), name(group.returns_to));
     SenderName {
         policy_domain: view.foreign(group.domain),
         address,
@@ -118,12 +127,12 @@ pub(super) fn name(view: &View<'_>, group: &SenderGroup) -> SenderName {
         name: host.map(|host| host.name.clone()),
         name_confirmed: host.map(|host| host.confirmed),
         service: view.added.question.services.name(
-            group.signer.as_deref().unwrap_or(""),
-            group.returns_to.as_deref().unwrap_or(""),
+            signer.map_or("", Text::as_str),
+            returns_to.map_or("", Text::as_str),
             host,
         ),
-        signs_as: group.signer.clone().map(Foreign::from),
-        returns_to: group.returns_to.clone().map(Foreign::from),
+        signs_as: signer.cloned().map(Foreign::from),
+        returns_to: returns_to.cloned().map(Foreign::from),
         role: group.role,
     }
 }
@@ -131,7 +140,7 @@ pub(super) fn name(view: &View<'_>, group: &SenderGroup) -> SenderName {
 fn sender(view: &View<'_>, group: &SenderGroup) -> Sender {
     let day = |day: Option<i32>| date(day.unwrap_or_default());
     Sender {
-        who: name(view, group),
+        who: name(view, &group.profile()),
         cause: group.cause(),
         evidence: evidence(view, group),
         sums: group.sums,
@@ -175,17 +184,18 @@ fn evidence(view: &View<'_>, group: &SenderGroup) -> Vec<Evidence> {
         Role::Vendor | Role::Unclear | Role::Suspect => {}
     }
     let named = match group.identity {
-        Identity::Voucher(name) if name != NONE => Some(view.name(name).clone()),
-        Identity::Voucher(_) => group.signer.clone().or_else(|| group.returns_to.clone()),
+        Identity::Voucher(name) if name != NONE => Some(name),
+        Identity::Voucher(_) => group.signer.or(group.returns_to),
         _ => None,
     };
     if let Some(name) = named {
-        let domain = Foreign::from(name);
+        let domain = Foreign::from(view.name(name).clone());
         push(signs.unaligned.0, Evidence::AuthenticatesAs { domain, messages: signs.unaligned.0 });
     } else if group.role == Role::List
-        && let Some(name) = group.returns_to.clone()
+        && let Some(name) = group.returns_to
     {
-        push(signs.unaligned.0, Evidence::AuthenticatesAs { domain: name.into(), messages: signs.unaligned.0 });
+        let domain = Foreign::from(view.name(name).clone());
+        push(signs.unaligned.0, Evidence::AuthenticatesAs { domain, messages: signs.unaligned.0 });
     }
     push(u64::from(group.neighbor), Evidence::Neighbor);
     let periods = group.windows_seen(asked);

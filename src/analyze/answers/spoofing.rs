@@ -2,10 +2,10 @@
 
 use super::senders::Sender;
 use super::trend::median;
-use crate::analyze::senders::{DomainFold, Role, View};
+use crate::analyze::form;
+use crate::analyze::senders::{DomainFold, View};
 use crate::analyze::sums::Messages;
 use crate::analyze::thresholds::{NO_STRAY, WAVE, WAVE_NOT_BLOCKED_ONE_IN, WAVE_TIMES};
-use crate::analyze::{Foreign, form};
 use serde::Serialize;
 
 /// How many periods before this one tell what is usual.
@@ -34,13 +34,8 @@ pub struct Spoofing {
 }
 
 impl Spoofing {
-    /// Of one domain, of all of which `listed` senders stand out. `reported` tells of each window whether anybody reported.
-    pub(super) fn of(
-        view: &View<'_>,
-        fold: &DomainFold,
-        (listed, domain): (&[Sender], &Foreign),
-        reported: &[bool],
-    ) -> Self {
+    /// Of one domain, of whose suspects the `listed` ones stand out. `reported` tells of each window whether anybody reported.
+    pub(super) fn of(view: &View<'_>, fold: &DomainFold, listed: Option<&Vec<&Sender>>, reported: &[bool]) -> Self {
         let (all, asked) = (&fold.spoofing, usize::from(view.added.scope.asked));
         let messages = all.windows[asked].0;
         let past = all.windows[..asked].iter().zip(reported).rev().take(USUAL);
@@ -57,8 +52,7 @@ impl Spoofing {
             tail_blocked: blocked,
             tail_addresses: all.addresses,
         };
-        let own = |sender: &&Sender| sender.who.role == Role::Suspect && sender.who.policy_domain == *domain;
-        for sender in listed.iter().filter(own) {
+        for sender in listed.into_iter().flatten() {
             spoofing.tail_messages = spoofing.tail_messages.saturating_sub(sender.sums.failing());
             spoofing.tail_blocked = spoofing.tail_blocked.saturating_sub(sender.blocked);
             spoofing.tail_addresses = spoofing.tail_addresses.saturating_sub(sender.who.addresses);

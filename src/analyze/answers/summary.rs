@@ -46,8 +46,10 @@ pub struct Summary {
     pub more_actions: u64,
     /// What is new, gone or different.
     pub changes: Changes,
-    /// By policy domain: most messages first.
+    /// By policy domain: most messages first. The smallest of very many are one, named `(other)`.
     pub domains: Vec<DomainSummary>,
+    /// How many domains that one stands for.
+    pub more_domains: u64,
     /// Senders, failing first in the order of what a person can fix; the spoofing tail is folded into `spoofing`.
     pub senders: Vec<Sender>,
     /// All sources, one entry an address over the chosen domains: most failing messages first, then most messages.
@@ -174,8 +176,10 @@ pub struct Quality {
     /// The first of those, by name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conflicting: Vec<Contradicted>,
-    /// Reports over two days long.
+    /// Reports over two days long, by domain, reporter and id: a thousand at most.
     pub long_reports: Vec<LongReport>,
+    /// How many more there are.
+    pub more_long_reports: u64,
     /// Messages of rows without a usable evaluation by the reporter: alignment is recomputed.
     pub not_evaluated: u64,
     /// Messages that the reporter lets pass though its own results show nothing that would.

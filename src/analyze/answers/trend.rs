@@ -75,14 +75,17 @@ pub struct Comparison {
 }
 
 /// A domain's sums by window, or those of all.
+pub(crate) struct WindowSums(Vec<Sums>);
+
+/// The same, with what else a comparison needs.
 pub(crate) struct Windows {
-    sums: Vec<Sums>,
+    sums: WindowSums,
     /// Of the reporters that reported before and now: the messages of the period, and those it would have by what each
     /// used to report a day.
     like_for_like: (u64, u64),
 }
 
-impl Windows {
+impl WindowSums {
     /// Of one domain; null: of all.
     pub(crate) fn new(view: &View<'_>, domain: Option<u32>) -> Self {
         let mut sums = vec![Sums::default(); usize::from(view.added.scope.asked) + 1];
@@ -92,31 +95,42 @@ impl Windows {
                 of_window.merge(day_sums);
             }
         }
-        let like_for_like = like_for_like(view, domain);
-        Self { sums, like_for_like }
+        Self(sums)
     }
 
     fn asked(&self) -> &Sums {
-        self.sums.last().expect("there is always the period asked for")
+        self.0.last().expect("there is always the period asked for")
     }
 
     fn before(&self) -> &[Sums] {
-        &self.sums[..self.sums.len() - 1]
+        &self.0[..self.0.len() - 1]
     }
 
     /// Of each window, whether it has data.
     pub(crate) fn reported(&self) -> Vec<bool> {
-        self.sums.iter().map(|sums| sums.messages > 0).collect()
+        self.0.iter().map(|sums| sums.messages > 0).collect()
     }
 
     /// How many earlier periods have data.
     pub(crate) fn with_data(&self) -> usize {
         self.before().iter().filter(|sums| sums.messages > 0).count()
     }
+}
+
+impl Windows {
+    /// Of one domain; null: of all.
+    pub(crate) fn new(view: &View<'_>, domain: Option<u32>) -> Self {
+        Self { sums: WindowSums::new(view, domain), like_for_like: like_for_like(view, domain) }
+    }
+
+    /// The sums alone.
+    pub(crate) fn sums(&self) -> &WindowSums {
+        &self.sums
+    }
 
     /// The comparison, of periods that `trend` tells more of; `None` where nothing earlier has data.
     pub(crate) fn comparison(&self, trend: &[Point]) -> Option<Comparison> {
-        let before: Vec<&Sums> = self.before().iter().filter(|sums| sums.messages > 0).collect();
+        let before: Vec<&Sums> = self.sums.before().iter().filter(|sums| sums.messages > 0).collect();
         let usual: Vec<&Sums> = before.iter().rev().take(USUAL).copied().collect();
         if usual.is_empty() {
             return None;
@@ -125,7 +139,7 @@ impl Windows {
         let rates =
             |sums: &[&Sums]| -> Vec<f64> { sums.iter().filter_map(|sums| Some(sums.pass_rate()?.share())).collect() };
         let pass_rate_usual = median_share(rates(&usual))?;
-        let last = self.before().last().copied().filter(|sums| sums.messages > 0);
+        let last = self.sums.before().last().copied().filter(|sums| sums.messages > 0);
         Some(Comparison {
             messages_before: last.map(|sums| sums.messages),
             pass_rate_before: last.as_ref().and_then(Sums::pass_rate),
@@ -134,13 +148,13 @@ impl Windows {
             periods: usual.len() as u64,
             spoofed_usual: usual_of(trend, |point| point.failing.map(|failing| failing.spoofed)),
             senders_to_fix_usual: usual_of(trend, |point| point.senders_to_fix),
-            rate_moved: rate_moved(self.asked(), &before, 0.01),
+            rate_moved: rate_moved(self.sums.asked(), &before, 0.01),
             volume_moved: self.volume_moved(&before, messages_usual),
         })
     }
 
     fn volume_moved(&self, before: &[&Sums], usual: u64) -> bool {
-        let now = self.asked().messages;
+        let now = self.sums.asked().messages;
         let outside = before.iter().all(|sums| sums.messages < now) || before.iter().all(|sums| sums.messages > now);
         before.len() >= 3
             && outside
@@ -162,10 +176,7 @@ fn like_for_like(view: &View<'_>, domain: Option<u32>) -> (u64, u64) {
     // By reporter: days and messages of the history, and of the period.
     let mut reporters: BTreeMap<u32, [(u64, u64); 2]> = BTreeMap::new();
     let mut days: BTreeSet<(u32, i32)> = BTreeSet::new();
-    for ((of, reporter, day), reports) in &view.added.common.heads.reports {
-        if domain.is_some_and(|domain| domain != *of) {
-            continue;
-        }
+    for ((_, reporter, day), reports) in view.added.common.heads.of_domain(domain) {
         let Some(window) = view.added.scope.window(*day).filter(|window| *window <= asked) else { continue };
         let (number, messages) = &mut reporters.entry(*reporter).or_default()[usize::from(window == asked)];
         *number += u64::from(days.insert((*reporter, *day)));
@@ -304,15 +315,18 @@ mod tests {
     #[test]
     fn volumes_move_by_half_or_twice_at_least_reporter_by_reporter() {
         let moved = |now| {
-            Windows { sums: vec![sums(1000, 1), sums(1200, 1), sums(900, 1), sums(now, 1)], like_for_like: (now, 1000) }
-                .comparison(&[])
-                .unwrap()
-                .volume_moved
+            Windows {
+                sums: WindowSums(vec![sums(1000, 1), sums(1200, 1), sums(900, 1), sums(now, 1)]),
+                like_for_like: (now, 1000),
+            }
+            .comparison(&[])
+            .unwrap()
+            .volume_moved
         };
         assert!(moved(2400) && moved(300));
         assert!(!moved(1500) && !moved(700));
         let more_days = Windows {
-            sums: vec![sums(1000, 1), sums(1200, 1), sums(900, 1), sums(7000, 1)],
+            sums: WindowSums(vec![sums(1000, 1), sums(1200, 1), sums(900, 1), sums(7000, 1)]),
             like_for_like: (7000, 6800),
         };
         assert!(!more_days.comparison(&[]).unwrap().volume_moved, "the same mail a day, on more days");
@@ -320,11 +334,16 @@ mod tests {
 
     #[test]
     fn weeks_without_data_are_no_baseline() {
-        let windows =
-            Windows { sums: vec![sums(0, 0), sums(100, 90), sums(0, 0), sums(100, 95)], like_for_like: (100, 100) };
+        let windows = Windows {
+            sums: WindowSums(vec![sums(0, 0), sums(100, 90), sums(0, 0), sums(100, 95)]),
+            like_for_like: (100, 100),
+        };
         let comparison = windows.comparison(&[]).unwrap();
         assert_eq!((comparison.messages_before, comparison.messages_usual, comparison.periods), (None, 100, 1));
-        assert_eq!(Windows { sums: vec![sums(0, 0), sums(5, 5)], like_for_like: (5, 5) }.comparison(&[]), None);
+        assert_eq!(
+            Windows { sums: WindowSums(vec![sums(0, 0), sums(5, 5)]), like_for_like: (5, 5) }.comparison(&[]),
+            None
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use crate::analyze::sums::adder::Added;
 use crate::analyze::sums::facts::Pattern;
-use crate::analyze::sums::interner::Interner;
+use crate::analyze::sums::interner::{Interner, NONE, OTHER};
 use crate::judge::organizational;
 use crate::model::{Cause, Flags, Text};
 
@@ -47,14 +47,38 @@ pub(crate) enum PathResult {
     OtherFail,
 }
 
+impl PathResult {
+    /// The own organization's, whatever SPF says.
+    pub(crate) fn is_own(self) -> bool {
+        matches!(self, Self::OwnPass | Self::OwnFail | Self::OwnError)
+    }
+}
+
 /// What the receiver says the mail was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Declared {
+    /// Nothing of its way.
     Nothing,
     /// Forwarded, or from a forwarder it trusts, or its ARC chain passes.
     Forwarded,
     /// From a mailing list.
     List,
+}
+
+impl Declared {
+    /// Of an override reason: it says little about legitimacy, but much about the path a mail took (`docs/judging.md`).
+    pub(crate) fn of(reason: &str) -> Self {
+        if reason.starts_with("mailing_list") {
+            Self::List
+        } else if reason.starts_with("forwarded")
+            || reason.starts_with("trusted_forwarder")
+            || reason.contains("arc=pass")
+        {
+            Self::Forwarded
+        } else {
+            Self::Nothing
+        }
+    }
 }
 
 /// A pattern, understood.
@@ -68,16 +92,20 @@ pub(crate) struct AuthPattern {
     /// A temporary error of an own result stands between it and a pass.
     pub(crate) transient: bool,
     /// Own signatures that verify, aligned or not.
-    pub(crate) verified: Vec<SigningKey>,
+    pub(crate) verified: Box<[SigningKey]>,
     /// Own signatures that do not.
-    pub(crate) broken: Vec<BrokenSignature>,
+    pub(crate) broken: Box<[BrokenSignature]>,
     pub(crate) path: PathResult,
+    /// An own return path, as an id of the sums' words; [`NONE`] of any other, and of one that is not told apart.
+    pub(crate) return_path: u32,
     /// The return path is a name of the own organization other than the From domain and the policy domain.
     pub(crate) bounce_name: bool,
     /// Signing domains of others that verify, the one that says most about the sender first.
-    pub(crate) vouchers: Vec<u32>,
+    pub(crate) vouchers: Box<[u32]>,
     /// The organization of a return path of another that passes SPF.
     pub(crate) path_owner: Option<u32>,
+    /// The organization of a return path that passes SPF, whose ever it is.
+    pub(crate) returns_to: Option<u32>,
     pub(crate) declared: Declared,
     /// Fails, but passes something for another domain.
     pub(crate) unaligned: bool,
@@ -136,12 +164,11 @@ pub(crate) fn understand(
         let is_own = organizational(signature.domain) == own;
         match (is_own, signature.result) {
             (_, _) if signature.domain.is_empty() => {}
-            (true, "pass") => verified.push((names.word(signature.domain), names.word(signature.selector))),
+            (true, "pass") => verified.push(key(names, &signature)),
             (true, "temperror") => temporary = true,
             (true, result) => {
                 let Some(breakage) = breakage(result, signature.body) else { continue };
-                let key = (names.word(signature.domain), names.word(signature.selector));
-                broken.push(BrokenSignature { key, breakage });
+                broken.push(BrokenSignature { key: key(names, &signature), breakage });
             }
             (false, "pass") => vouchers.push(signature.domain),
             (false, _) => {}
@@ -152,18 +179,21 @@ pub(crate) fn understand(
     let owner = organizational(path);
     let path_result = path_result(owner, own, spf);
     temporary |= owner == own && spf == "temperror";
+    let returns_to = matches!(path_result, PathResult::OwnPass | PathResult::OtherPass).then(|| names.word(owner));
     AuthPattern {
         asked: pattern.window == added.scope.asked,
         passes,
         transient: !passes && (temporary || pattern.cause == Cause::Transient),
         bounce_name: owner == own && path != header_from && path != domain,
         unaligned: !passes && (!vouchers.is_empty() || spf == "pass" || !verified.is_empty()),
-        path_owner: (path_result == PathResult::OtherPass).then(|| names.word(owner)),
-        vouchers: vouchers.into_iter().map(|domain| names.word(domain)).collect(),
-        verified,
-        broken,
+        path_owner: returns_to.filter(|_| path_result == PathResult::OtherPass),
+        returns_to,
+        vouchers: vouchers.into_iter().take(MOST).map(|domain| names.word(domain)).collect(),
+        verified: first_of(verified),
+        broken: first_of(broken),
         path: path_result,
-        declared: declared(word(pattern.reason)),
+        return_path: if path_result.is_own() { pattern.return_path } else { NONE },
+        declared: Declared::of(word(pattern.reason)),
         blocked: matches!(word(pattern.disposition), "quarantine" | "reject"),
         from_unsaid: header_from.is_empty(),
         as_subdomain: pattern.header_from != pattern.domain && !header_from.is_empty(),
@@ -180,6 +210,28 @@ pub(crate) fn reported_signatures<'a>(
     signatures(word(pattern.signatures), pattern, word)
         .filter(|signature| !signature.domain.is_empty())
         .map(|signature| (signature.domain, signature.selector, signature.result))
+}
+
+/// The key of a signature; one of all those whose selector is not told apart.
+fn key(names: &mut Interner<Text>, signature: &Signature<'_>) -> SigningKey {
+    if signature.selector == OTHER {
+        return (names.word(OTHER), names.word(OTHER));
+    }
+    (names.word(signature.domain), names.word(signature.selector))
+}
+
+/// So many signatures of a kind tell whose mail it is; who adds more adds them to fill memory.
+const MOST: usize = 4;
+
+/// The first few, each once.
+fn first_of<T: PartialEq>(all: Vec<T>) -> Box<[T]> {
+    let mut first = Vec::with_capacity(all.len().min(MOST));
+    for one in all {
+        if first.len() < MOST && !first.contains(&one) {
+            first.push(one);
+        }
+    }
+    first.into()
 }
 
 /// All signatures of a row: the deciding one where it says all.
@@ -224,18 +276,6 @@ fn path_result(owner: &str, own: &str, result: &str) -> PathResult {
     }
 }
 
-/// An override reason says little about legitimacy, but much about the path a mail took (`docs/judging.md`).
-fn declared(reason: &str) -> Declared {
-    if reason.starts_with("mailing_list") {
-        Declared::List
-    } else if reason.starts_with("forwarded") || reason.starts_with("trusted_forwarder") || reason.contains("arc=pass")
-    {
-        Declared::Forwarded
-    } else {
-        Declared::Nothing
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -260,9 +300,9 @@ mod tests {
 
     #[test]
     fn the_receivers_reason_tells_the_way() {
-        assert_eq!(declared("forwarded"), Declared::Forwarded);
-        assert_eq!(declared("local_policy arc=pass"), Declared::Forwarded);
-        assert_eq!(declared("mailing_list"), Declared::List);
-        assert_eq!(declared("local_policy"), Declared::Nothing);
+        assert_eq!(Declared::of("forwarded"), Declared::Forwarded);
+        assert_eq!(Declared::of("local_policy arc=pass"), Declared::Forwarded);
+        assert_eq!(Declared::of("mailing_list"), Declared::List);
+        assert_eq!(Declared::of("local_policy"), Declared::Nothing);
     }
 }

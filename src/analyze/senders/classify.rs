@@ -3,7 +3,7 @@
 
 use super::Role;
 use super::auth_pattern::{AuthPattern, Breakage, Declared, PathResult, SigningKey};
-use super::history::{History, is_listed, vouches_alone};
+use super::history::{History, Share, is_listed, vouches_alone};
 use super::reporter_set::ReporterSet;
 use super::view::{Item, View, by_source};
 use crate::analyze::Confirmed;
@@ -46,7 +46,8 @@ pub(crate) struct Judged {
 pub(crate) struct NetworkContext<'a> {
     view: &'a View<'a>,
     history: &'a History,
-    network: Source,
+    /// The network's share of the messages of each key.
+    shares: Table<SigningKey, Share>,
     /// An own sender is in it, and nobody else's mail comes from it.
     own: bool,
 }
@@ -65,15 +66,40 @@ impl<'a> NetworkContext<'a> {
     /// Of the rows of one domain and network.
     pub(crate) fn new(view: &'a View<'a>, history: &'a History, items: &[Item<'_>]) -> Self {
         let of = network(items[0].source);
-        let home = |item: &Item<'_>| {
-            let is_home = |key: &SigningKey| {
-                history.key(item.domain(), *key).is_some_and(|key| key.is_home(of, item.pattern.path_owner))
-            };
-            item.judged.0 > 0 && item.pattern.verified.iter().any(is_home)
-        };
-        let own = of != Source::UNKNOWN && (by_source(items).any(is_listed) || items.iter().any(home));
-        let own = own && !is_shared(view, items);
-        Self { view, history, network: of, own }
+        let mut any_listed = false;
+        let mut shares: Table<SigningKey, Share> = Table::default();
+        for items in by_source(items) {
+            let listed = is_listed(items);
+            any_listed |= listed;
+            for item in items.iter().filter(|item| item.judged.0 > 0) {
+                for key in &item.pattern.verified {
+                    let share = shares.entry(*key).or_default();
+                    share.verified += item.judged;
+                    share.listed |= listed;
+                }
+                for broken in &item.pattern.broken {
+                    shares.entry(broken.key).or_default().unverified += item.judged;
+                }
+            }
+        }
+        let mut context = Self { view, history, shares, own: false };
+        let home =
+            |item: &Item<'_>| item.judged.0 > 0 && item.pattern.verified.iter().any(|key| context.is_home(item, *key));
+        let own = of != Source::UNKNOWN && (any_listed || items.iter().any(home));
+        context.own = own && !is_shared(view, items);
+        context
+    }
+
+    /// The shares of a key's messages that the network has, and those with the return path of a row.
+    fn shares(&self, item: &Item<'_>, key: SigningKey) -> (Share, Share) {
+        let of_network = self.shares.get(&key).copied().unwrap_or_default();
+        (of_network, self.history.of_owner(item.domain(), key, item.pattern.path_owner))
+    }
+
+    /// Whether a row with a key that comes from here comes from the sender itself.
+    fn is_home(&self, item: &Item<'_>, key: SigningKey) -> bool {
+        let (of_network, of_owner) = self.shares(item, key);
+        self.history.key(item.domain(), key).is_some_and(|known| known.is_home(of_network, of_owner))
     }
 
     /// Judge the rows of one source, in their order.
@@ -88,7 +114,7 @@ impl<'a> NetworkContext<'a> {
         for item in items.iter().filter(|item| item.judged.0 > 0) {
             source.verified.extend(&item.pattern.verified);
             if item.pattern.path == PathResult::OwnPass {
-                *source.paths.entry(item.pattern.pattern.return_path).or_default() += item.judged;
+                *source.paths.entry(item.pattern.return_path).or_default() += item.judged;
             }
         }
         let identities: Vec<Identity> = items.iter().map(|item| self.identity(item, &source)).collect();
@@ -117,7 +143,7 @@ impl<'a> NetworkContext<'a> {
         if let Some(name) = pattern.foreign().filter(|_| vouches_alone(pattern)) {
             return Identity::Voucher(name);
         }
-        let path = pattern.pattern.return_path;
+        let path = pattern.return_path;
         if matches!(pattern.path, PathResult::OwnFail | PathResult::OwnError) {
             if source.paths.get(&path).is_some_and(|messages| messages.0 >= KNOWN_BY_SPF) {
                 return Identity::Itself;
@@ -172,18 +198,20 @@ impl<'a> NetworkContext<'a> {
         if source.listed {
             return Role::Own;
         }
-        let key = |key: SigningKey| self.history.key(domain, key);
-        let at_home = |known: SigningKey| key(known).is_some_and(|key| key.is_home(self.network, pattern.path_owner));
         let broken = || pattern.broken.iter().map(|broken| broken.key);
-        if pattern.verified.iter().copied().chain(broken()).any(at_home) {
+        if pattern.verified.iter().copied().chain(broken()).any(|key| self.is_home(item, key)) {
             return Role::Own;
         }
         if !pattern.verified.is_empty() {
             return Role::Forwarder;
         }
-        let never = broken().filter_map(key).find(|key| !key.ever_verified());
+        let known = broken().filter_map(|key| Some((key, self.history.key(domain, key)?)));
+        let never = known.into_iter().find(|(_, known)| !known.ever_verified());
         match never {
-            Some(key) => key.never_verified(self.network, pattern.path_owner),
+            Some((key, known)) => {
+                let (of_network, of_owner) = self.shares(item, key);
+                known.never_verified(of_network, of_owner)
+            }
             // A key that verifies elsewhere, from an address that is none of its homes.
             None if !pattern.broken.is_empty() => Role::Forwarder,
             // The reporter lets it pass and does not say by what, or an own record could not be looked up for the moment.

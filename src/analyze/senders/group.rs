@@ -13,8 +13,7 @@ use crate::analyze::sums::interner::{NONE, Table};
 use crate::analyze::sums::shards::network;
 use crate::analyze::sums::{DayCounts, DaySpan, Messages};
 use crate::analyze::thresholds::{ENOUGH_REPORTERS, NO_CHANCE, WHOLE_ONE_IN};
-use crate::judge::organizational;
-use crate::model::{Cause, Source, Text};
+use crate::model::{Cause, Source};
 use std::cmp::Reverse;
 
 /// The most windows there are: the history's, and the period asked for.
@@ -31,10 +30,10 @@ pub(crate) struct SenderGroup {
     pub(crate) network: Source,
     pub(crate) identity: Identity,
     pub(crate) role: Role,
-    /// The signing domain of most of its messages.
-    pub(crate) signer: Option<Text>,
-    /// The organization of the return path that SPF proves for most of its messages.
-    pub(crate) returns_to: Option<Text>,
+    /// The signing domain of most of its messages, as an id of the view's names.
+    pub(crate) signer: Option<u32>,
+    /// The organization of the return path that SPF proves for most of its messages, likewise.
+    pub(crate) returns_to: Option<u32>,
     /// Addresses seen in the period.
     pub(crate) addresses: u64,
     /// Those with most messages in the period; without any, those of the history.
@@ -77,7 +76,19 @@ pub(crate) struct SenderGroup {
 pub(crate) type SourceKey = (Identity, Role, Option<usize>);
 
 /// By what sources of one network are one sender.
-pub(crate) type NetworkKey = (SourceKey, Option<Text>, Option<Text>);
+pub(crate) type NetworkKey = (SourceKey, Option<u32>, Option<u32>);
+
+/// What a sender is named by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SenderProfile {
+    pub(crate) domain: u32,
+    pub(crate) network: Source,
+    pub(crate) role: Role,
+    pub(crate) signer: Option<u32>,
+    pub(crate) returns_to: Option<u32>,
+    pub(crate) addresses: u64,
+    pub(crate) largest: Vec<(Reverse<u64>, Source)>,
+}
 
 /// Messages of a sender as verdicts count them, of the eight weeks and of the period.
 #[derive(Debug, Clone, Default)]
@@ -281,7 +292,8 @@ impl SenderGroup {
         let own_path = matches!(pattern.path, PathResult::OwnFail | PathResult::OwnError);
         if own_path && self.identity == Identity::Nobody && now.0 > 0 {
             counts.unlisted += now;
-            counts.unlisted_path = counts.unlisted_path.or(Some(pattern.pattern.return_path));
+            let path = Some(pattern.return_path).filter(|path| *path != NONE);
+            counts.unlisted_path = counts.unlisted_path.or(path);
         }
     }
 
@@ -289,19 +301,15 @@ impl SenderGroup {
     pub(crate) fn settle(&mut self, view: &View<'_>, items: &[&Item<'_>], horizon: Horizon) {
         self.signer = match self.identity {
             Identity::Voucher(name) if name != NONE => {
-                items.iter().any(|item| item.pattern.vouchers.first() == Some(&name)).then(|| view.name(name).clone())
+                items.iter().any(|item| item.pattern.vouchers.first() == Some(&name)).then_some(name)
             }
-            _ => prevailing(items, |item| {
+            _ => prevailing(view, items, |item| {
                 let pattern = item.pattern;
                 let own = pattern.verified.first().copied().or(pattern.broken.first().map(|broken| broken.key));
-                let name = own.map(|(name, _)| name).or(pattern.vouchers.first().copied());
-                name.map(|name| view.name(name).as_str())
+                own.map(|(name, _)| name).or(pattern.vouchers.first().copied())
             }),
         };
-        self.returns_to = prevailing(items, |item| match item.pattern.path {
-            PathResult::OwnPass => Some(organizational(view.word(item.pattern.pattern.return_path))),
-            _ => item.pattern.path_owner.map(|owner| view.name(owner).as_str()),
-        });
+        self.returns_to = prevailing(view, items, |item| item.pattern.returns_to);
         self.addresses = u64::from(self.sums.records > 0);
         let unvouched = self.identity == Identity::Nobody;
         self.alone = unvouched && (self.sums.messages >= NOTABLE || self.role == Role::Unclear);
@@ -328,7 +336,20 @@ impl SenderGroup {
     /// to each other: a big one stands alone, and has no such key.
     pub(crate) fn network_key(&self) -> Option<NetworkKey> {
         let key = (self.identity, self.role, self.confirmed);
-        (!self.alone).then(|| (key, self.signer.clone(), self.returns_to.clone()))
+        (!self.alone).then_some((key, self.signer, self.returns_to))
+    }
+
+    /// What it is named by.
+    pub(crate) fn profile(&self) -> SenderProfile {
+        SenderProfile {
+            domain: self.domain,
+            network: self.network,
+            role: self.role,
+            signer: self.signer,
+            returns_to: self.returns_to,
+            addresses: self.addresses,
+            largest: self.largest.clone(),
+        }
     }
 
     /// Add another source of the same sender.
@@ -384,6 +405,14 @@ impl SenderGroup {
     }
 }
 
+impl SenderProfile {
+    /// Its only address, where it has one only.
+    pub(crate) fn single(&self) -> Option<Source> {
+        let one = self.addresses == 1 || self.addresses == 0 && self.largest.len() == 1;
+        self.largest.first().filter(|_| one).map(|(_, source)| *source)
+    }
+}
+
 impl VerdictCounts {
     /// Keep of the days only whether any message passed.
     pub(crate) fn forget_days(&mut self) {
@@ -410,11 +439,12 @@ impl VerdictCounts {
 }
 
 /// What most messages have; ties go to the one that sorts first.
-fn prevailing<'a>(items: &[&Item<'_>], what: impl Fn(&Item<'_>) -> Option<&'a str>) -> Option<Text> {
-    let mut sums: Table<&str, Messages> = Table::default();
+fn prevailing(view: &View<'_>, items: &[&Item<'_>], what: impl Fn(&Item<'_>) -> Option<u32>) -> Option<u32> {
+    let mut sums: Table<u32, Messages> = Table::default();
     for item in items {
         let Some(found) = what(item) else { continue };
         *sums.entry(found).or_default() += Messages(item.fact.messages);
     }
-    sums.into_iter().min_by_key(|(found, messages)| (Reverse(*messages), *found)).map(|(found, _)| found.into())
+    let first = |(found, messages): &(u32, Messages)| (Reverse(*messages), view.name(*found));
+    sums.into_iter().min_by(|a, b| first(a).cmp(&first(b))).map(|(found, _)| found)
 }

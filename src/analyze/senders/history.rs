@@ -5,11 +5,11 @@ use super::Role;
 use super::auth_pattern::{AuthPattern, PathResult, SigningKey};
 use super::fold::parts_a_core;
 use super::reporter_set::ReporterSet;
-use super::view::{Item, View, by_network, by_source};
+use super::view::{Item, View};
 use super::weights::Weights;
 use crate::analyze::period::number;
-use crate::analyze::sums::interner::Table;
-use crate::analyze::sums::shards::{Part, network};
+use crate::analyze::sums::interner::{NONE, Table};
+use crate::analyze::sums::shards::Part;
 use crate::analyze::sums::{DayCounts, Messages};
 use crate::analyze::thresholds::{
     ENOUGH_REPORTERS, HOME_ONE_IN, JUDGED_DAYS, NO_CHANCE, NO_STRAY, PASSED_ON_ONE_IN, REPAIRED_DAYS,
@@ -59,26 +59,16 @@ impl Horizon {
     }
 }
 
-/// Where a key signs mail that verifies.
+/// What is known of a key, wherever mail with it comes from.
 #[derive(Debug, Default)]
 pub(crate) struct KeyUse {
     /// Messages that verified, by day.
     pub(crate) days: DayCounts,
-    verified: Messages,
-    networks: Table<Source, Share>,
-    /// By the organization of another's return path.
-    owners: Table<u32, Messages>,
+    pub(crate) verified: Messages,
     /// A source listed in SPF signs with it.
-    is_listed: bool,
-    /// Messages that did not verify, while none ever did.
+    pub(crate) is_listed: bool,
+    /// Messages that did not verify.
     unverified: Unverified,
-}
-
-/// A network's share of a key's verified messages.
-#[derive(Debug, Clone, Copy, Default)]
-struct Share {
-    verified: Messages,
-    listed: bool,
 }
 
 /// Messages with signatures of a key that did not verify.
@@ -87,8 +77,15 @@ struct Unverified {
     messages: Messages,
     days: DayCounts,
     reporters: ReporterSet,
-    networks: Table<Source, Messages>,
-    owners: Table<u32, Messages>,
+}
+
+/// Messages with a key, some place's share of them: those that verify, and those that do not.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Share {
+    pub(crate) verified: Messages,
+    pub(crate) unverified: Messages,
+    /// A source of the place that is listed in SPF signs with the key.
+    pub(crate) listed: bool,
 }
 
 impl KeyUse {
@@ -97,32 +94,26 @@ impl KeyUse {
         self.verified.0 > 0
     }
 
-    /// Whether mail with it that comes from a network, with a return path of this organization, comes from the sender
+    /// Whether mail with it that comes from a network, with a return path of some organization, comes from the sender
     /// itself: plain forwarding shows little of a key in each of many places.
-    pub(crate) fn is_home(&self, network: Source, owner: Option<u32>) -> bool {
-        let share = self.networks.get(&network).copied().unwrap_or_default();
-        if share.verified.0 == 0 {
+    pub(crate) fn is_home(&self, of_network: Share, of_owner: Share) -> bool {
+        if of_network.verified.0 == 0 {
             return false;
         }
         if self.is_listed {
-            return share.listed || share.verified.is_one_in(SECOND_HOME_ONE_IN, self.verified);
+            return of_network.listed || of_network.verified.is_one_in(SECOND_HOME_ONE_IN, self.verified);
         }
-        let of_owner = owner.and_then(|owner| self.owners.get(&owner)).copied().unwrap_or_default();
-        share.verified.is_one_in(HOME_ONE_IN, self.verified)
-            || of_owner.0 > 0 && of_owner.is_one_in(HOME_ONE_IN, self.verified)
+        of_network.verified.is_one_in(HOME_ONE_IN, self.verified)
+            || of_owner.verified.0 > 0 && of_owner.verified.is_one_in(HOME_ONE_IN, self.verified)
     }
 
     /// The role of who signs with it though it never verified anywhere: somebody signs as the domain with a wrong key,
     /// from a few places. One that comes from everywhere is made up.
-    pub(crate) fn never_verified(&self, network: Source, owner: Option<u32>) -> Role {
+    pub(crate) fn never_verified(&self, of_network: Share, of_owner: Share) -> Role {
         let found = &self.unverified;
-        let share = |messages: Option<&Messages>| {
-            messages.is_some_and(|messages| messages.is_one_in(HOME_ONE_IN, found.messages))
-        };
-        let few_places =
-            share(found.networks.get(&network)) || owner.is_some_and(|owner| share(found.owners.get(&owner)));
+        let is_place = |share: Share| share.unverified.0 > 0 && share.unverified.is_one_in(HOME_ONE_IN, found.messages);
         let several = found.reporters.len() >= ENOUGH_REPORTERS;
-        if !few_places {
+        if !is_place(of_network) && !is_place(of_owner) {
             Role::Suspect
         } else if found.messages.0 >= WORTH_A_LINE && found.days.bad_days() >= STEADY_DAYS && several {
             Role::Own
@@ -133,22 +124,14 @@ impl KeyUse {
         }
     }
 
-    fn merge(&mut self, other: Self) {
+    fn merge(&mut self, other: &Self) {
         self.days.merge(&other.days);
         self.verified += other.verified;
         self.is_listed |= other.is_listed;
-        for (network, share) in other.networks {
-            let known = self.networks.entry(network).or_default();
-            known.verified += share.verified;
-            known.listed |= share.listed;
-        }
-        merge_messages(&mut self.owners, other.owners);
-        let (found, more) = (&mut self.unverified, other.unverified);
+        let (found, more) = (&mut self.unverified, &other.unverified);
         found.messages += more.messages;
         found.days.merge(&more.days);
         found.reporters.merge(&more.reporters);
-        merge_messages(&mut found.networks, more.networks);
-        merge_messages(&mut found.owners, more.owners);
     }
 }
 
@@ -158,22 +141,32 @@ fn merge_messages<K: std::hash::Hash + Eq>(sums: &mut Table<K, Messages>, more: 
     }
 }
 
+fn merge_shares<K: std::hash::Hash + Eq>(sums: &mut Table<K, Share>, more: Table<K, Share>) {
+    for (key, share) in more {
+        let sum = sums.entry(key).or_default();
+        sum.verified += share.verified;
+        sum.unverified += share.unverified;
+    }
+}
+
 /// Somebody who vouches for mail of the domain as itself, over all its addresses.
 #[derive(Debug, Default)]
 pub(crate) struct Voucher {
     /// Good: the domain vouches too. Bad: it does not, and the mail fails.
     pub(crate) days: DayCounts,
     pub(crate) reporters: ReporterSet,
-    /// Failing messages of the eight weeks, by address.
-    sources: Table<Source, Messages>,
+    /// How many addresses it failed from in the eight weeks.
+    pub(crate) addresses: u64,
+    /// The three of them with most failing messages.
+    pub(crate) largest: Vec<(Reverse<u64>, Source)>,
     /// Failing messages of the eight weeks.
     pub(crate) failing: Messages,
     /// Those of them that it signs.
     pub(crate) signed: Messages,
-    /// Messages that bear the domain's own signature too, by key: those that verify, and those that do not.
-    with_own: Table<SigningKey, (Messages, Messages)>,
     /// Messages that the domain vouches for too, where the key is at home: it signs for this one.
     pub(crate) aligned: Messages,
+    /// Other messages that bear the domain's own signature, good or broken: it passes them on.
+    passed_on: Messages,
     /// What it is for the domain.
     pub(crate) role: Option<Role>,
 }
@@ -181,8 +174,8 @@ pub(crate) struct Voucher {
 impl Voucher {
     /// What it is: `Vendor` means steady, and may be yours. One that passes on signed mail of the domain's other senders
     /// passes on unsigned mail too.
-    fn role(&self, passed_on: Messages, is_service: bool) -> Role {
-        let (_, messages) = self.days.all();
+    fn role(&self, is_service: bool) -> Role {
+        let ((_, messages), passed_on) = (self.days.all(), self.passed_on);
         if passed_on.0 >= NO_CHANCE && passed_on.is_one_in(PASSED_ON_ONE_IN, messages) {
             return Role::Forwarder;
         }
@@ -198,30 +191,26 @@ impl Voucher {
         }
     }
 
-    /// How many addresses it failed from in the eight weeks.
-    pub(crate) fn addresses(&self) -> u64 {
-        self.sources.len() as u64
-    }
-
-    /// The three addresses with most failing messages.
-    pub(crate) fn largest(&self) -> Vec<(Reverse<u64>, Source)> {
-        let mut largest: Vec<_> =
-            self.sources.iter().map(|(source, messages)| (Reverse(messages.0), *source)).collect();
-        largest.sort_unstable();
-        largest.truncate(3);
-        largest
+    /// Failing messages of the eight weeks from one address.
+    fn add_source(&mut self, source: Source, messages: Messages) {
+        self.addresses += 1;
+        self.largest.push((Reverse(messages.0), source));
+        self.settle();
     }
 
     fn merge(&mut self, other: Self) {
         self.days.merge(&other.days);
         self.reporters.merge(&other.reporters);
-        merge_messages(&mut self.sources, other.sources);
+        self.addresses += other.addresses;
+        self.largest.extend(other.largest);
+        self.settle();
         self.failing += other.failing;
         self.signed += other.signed;
-        for (key, (verified, broken)) in other.with_own {
-            let known = self.with_own.entry(key).or_default();
-            *known = (known.0 + verified, known.1 + broken);
-        }
+    }
+
+    fn settle(&mut self) {
+        self.largest.sort_unstable();
+        self.largest.truncate(3);
     }
 }
 
@@ -229,9 +218,13 @@ impl Voucher {
 #[derive(Debug, Default)]
 pub(crate) struct History {
     pub(crate) keys: Table<(u32, SigningKey), KeyUse>,
+    /// Of the messages with a key, those with a return path of another organization, by it.
+    owners: Table<(u32, SigningKey, u32), Share>,
     /// Messages with a return path of the own organization that pass SPF.
     bounce_names: Table<(u32, u32), Messages>,
     pub(crate) vouchers: Table<(u32, u32), Voucher>,
+    /// Messages that another vouches for and that bear the domain's own signature too, by both.
+    with_own: Table<(u32, u32, SigningKey), Share>,
     /// Domains as which something passed.
     pub(crate) passed: Table<u32, Messages>,
 }
@@ -255,22 +248,28 @@ impl History {
 
     /// Decide what each voucher is, once all keys are known.
     fn judge_vouchers(&mut self, view: &View<'_>) {
-        let Self { keys, vouchers, .. } = self;
-        let services = &view.added.question.services;
-        for ((domain, name), voucher) in vouchers {
-            let mut passed_on = Messages(0);
-            for (key, (verified, broken)) in &voucher.with_own {
-                let Some(known) = keys.get(&(*domain, *key)).filter(|known| known.ever_verified()) else { continue };
-                let one_in = if known.is_listed { SECOND_HOME_ONE_IN } else { HOME_ONE_IN };
-                if verified.0 > 0 && verified.is_one_in(one_in, known.verified) {
-                    voucher.aligned += *verified;
-                } else {
-                    passed_on += *verified + *broken;
-                }
+        let Self { keys, vouchers, with_own, .. } = self;
+        for ((domain, name, key), share) in std::mem::take(with_own) {
+            let (Some(known), Some(voucher)) = (keys.get(&(domain, key)), vouchers.get_mut(&(domain, name))) else {
+                continue;
+            };
+            let one_in = if known.is_listed { SECOND_HOME_ONE_IN } else { HOME_ONE_IN };
+            if !known.ever_verified() {
+                continue;
             }
+            if share.verified.0 > 0 && share.verified.is_one_in(one_in, known.verified) {
+                voucher.aligned += share.verified;
+            } else {
+                voucher.passed_on += share.verified + share.unverified;
+            }
+        }
+        let services = &view.added.question.services;
+        for ((_, name), voucher) in vouchers {
+            // Many strangers, and nobody knows of which it would be said.
+            let is_other = view.is_other(*name);
             let name = view.name(*name);
             let is_service = services.name(name, name, None).is_some();
-            voucher.role = Some(voucher.role(passed_on, is_service));
+            voucher.role = Some(if is_other { Role::Suspect } else { voucher.role(is_service) });
         }
     }
 
@@ -289,21 +288,36 @@ impl History {
         self.keys.get(&(domain, key))
     }
 
+    /// Messages with a key and a return path of another organization.
+    pub(crate) fn of_owner(&self, domain: u32, key: SigningKey, owner: Option<u32>) -> Share {
+        owner.and_then(|owner| self.owners.get(&(domain, key, owner))).copied().unwrap_or_default()
+    }
+
     fn add(&mut self, items: &[Item<'_>], horizon: Horizon) {
-        for items in by_network(items) {
-            let of = network(items[0].source);
-            for items in by_source(items) {
-                let listed = is_listed(items);
-                items
-                    .iter()
-                    .filter(|item| item.judged.0 > 0)
-                    .for_each(|item| self.add_item(item, (of, listed), horizon));
+        // Failing messages that somebody vouches for, at one source.
+        let mut failing: Vec<(u32, Messages)> = Vec::new();
+        for items in items.chunk_by(|a, b| (a.domain(), a.source) == (b.domain(), b.source)) {
+            let listed = is_listed(items);
+            for item in items.iter().filter(|item| item.judged.0 > 0) {
+                self.add_item(item, listed, horizon);
+                if let Some(name) = item.pattern.foreign()
+                    && vouches_alone(item.pattern)
+                    && horizon.judges(item.fact.day)
+                {
+                    failing.push((name, item.judged));
+                }
             }
+            failing.sort_unstable();
+            for same in failing.chunk_by(|(a, _), (b, _)| a == b) {
+                let messages = same.iter().fold(Messages(0), |sum, (_, messages)| sum + *messages);
+                self.vouchers.entry((items[0].domain(), same[0].0)).or_default().add_source(items[0].source, messages);
+            }
+            failing.clear();
         }
     }
 
-    fn add_item(&mut self, item: &Item<'_>, (network, listed): (Source, bool), horizon: Horizon) {
-        let Item { pattern, judged, fact, source } = *item;
+    fn add_item(&mut self, item: &Item<'_>, listed: bool, horizon: Horizon) {
+        let Item { pattern, judged, fact, .. } = *item;
         let domain = item.domain();
         if pattern.passes {
             *self.passed.entry(domain).or_default() += judged;
@@ -313,11 +327,8 @@ impl History {
             known.verified += judged;
             known.days.add(fact.day, judged, Messages(0));
             known.is_listed |= listed;
-            let share = known.networks.entry(network).or_default();
-            share.verified += judged;
-            share.listed |= listed;
             if let Some(owner) = pattern.path_owner {
-                *known.owners.entry(owner).or_default() += judged;
+                self.owners.entry((domain, *key, owner)).or_default().verified += judged;
             }
         }
         for broken in &pattern.broken {
@@ -325,13 +336,12 @@ impl History {
             found.messages += judged;
             found.days.add(fact.day, Messages(0), judged);
             found.reporters.insert(fact.reporter);
-            *found.networks.entry(network).or_default() += judged;
             if let Some(owner) = pattern.path_owner {
-                *found.owners.entry(owner).or_default() += judged;
+                self.owners.entry((domain, broken.key, owner)).or_default().unverified += judged;
             }
         }
-        if pattern.path == PathResult::OwnPass {
-            *self.bounce_names.entry((domain, pattern.pattern.return_path)).or_default() += judged;
+        if pattern.path == PathResult::OwnPass && pattern.return_path != NONE {
+            *self.bounce_names.entry((domain, pattern.return_path)).or_default() += judged;
         }
         let Some(name) = pattern.foreign() else { return };
         if vouches_alone(pattern) {
@@ -341,7 +351,6 @@ impl History {
             if horizon.judges(fact.day) {
                 voucher.failing += judged;
                 voucher.signed += if pattern.vouchers.is_empty() { Messages(0) } else { judged };
-                *voucher.sources.entry(source).or_default() += judged;
             }
         } else {
             for name in pattern.vouchers.iter().copied().chain(pattern.path_owner) {
@@ -349,16 +358,22 @@ impl History {
                 if pattern.passes {
                     voucher.days.add(fact.day, judged, Messages(0));
                 }
-                pattern.verified.iter().for_each(|key| voucher.with_own.entry(*key).or_default().0 += judged);
-                pattern.broken.iter().for_each(|broken| voucher.with_own.entry(broken.key).or_default().1 += judged);
+                for key in &pattern.verified {
+                    self.with_own.entry((domain, name, *key)).or_default().verified += judged;
+                }
+                for broken in &pattern.broken {
+                    self.with_own.entry((domain, name, broken.key)).or_default().unverified += judged;
+                }
             }
         }
     }
 
     fn merge(&mut self, other: Self) {
         for (key, more) in other.keys {
-            self.keys.entry(key).or_default().merge(more);
+            self.keys.entry(key).or_default().merge(&more);
         }
+        merge_shares(&mut self.owners, other.owners);
+        merge_shares(&mut self.with_own, other.with_own);
         merge_messages(&mut self.bounce_names, other.bounce_names);
         merge_messages(&mut self.passed, other.passed);
         for (key, more) in other.vouchers {

@@ -5,7 +5,7 @@ use super::auth_pattern::{Breakage, SigningKey};
 use super::classify::Judged;
 use super::history::Horizon;
 use super::reporter_set::ReporterSet;
-use super::view::Item;
+use super::view::{Item, View};
 use crate::analyze::sums::interner::Table;
 use crate::analyze::sums::{DayCounts, Messages};
 use crate::analyze::thresholds::{BROKEN_ONE_IN, ENOUGH_REPORTERS, NO_CHANCE};
@@ -103,13 +103,21 @@ pub(crate) struct Signing(Table<(u32, SigningKey), KeyHealth>);
 
 impl Signing {
     /// Look at the rows of one source.
-    pub(crate) fn look<'i>(&mut self, items: impl Iterator<Item = (&'i Item<'i>, Judged)>, horizon: Horizon) {
+    pub(crate) fn look<'i>(
+        &mut self,
+        view: &View<'_>,
+        items: impl Iterator<Item = (&'i Item<'i>, Judged)>,
+        horizon: Horizon,
+    ) {
         let mut keys: BTreeMap<SigningKey, KeyTrouble> = BTreeMap::new();
         let (mut domain, mut source) = (0, Source::UNKNOWN);
         for (item, _) in items.filter(|(item, judged)| judged.role == Role::Own && item.judged.0 > 0) {
             (domain, source) = (item.domain(), item.source);
             let mut add = |key: SigningKey, breakage: Option<Breakage>| {
-                keys.entry(key).or_default().add(item, breakage);
+                // Of keys that are not told apart nothing could be said.
+                if !view.is_other(key.0) {
+                    keys.entry(key).or_default().add(item, breakage);
+                }
             };
             item.pattern.verified.iter().for_each(|key| add(*key, None));
             item.pattern.broken.iter().for_each(|broken| add(broken.key, Some(broken.breakage)));

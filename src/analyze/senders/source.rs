@@ -1,14 +1,15 @@
 //! What the rows of one address come to, over all chosen domains.
 
 use super::causes::Causes;
-use super::classify::Judged;
 use super::reporter_set::ReporterSet;
-use super::role::Roles;
-use super::view::{Item, View};
+use super::role::{Role, Roles};
+use super::view::View;
+use super::weights::Weights;
 use crate::analyze::foreign::Foreign;
 use crate::analyze::form;
 use crate::analyze::period::date;
 use crate::analyze::question::Network;
+use crate::analyze::sums::facts::Fact;
 use crate::analyze::sums::interner::Table;
 use crate::analyze::sums::{DaySpan, Messages, Rate, Sums};
 use crate::model::{Cause, Source};
@@ -32,14 +33,14 @@ pub(crate) struct SourceSums {
 
 impl SourceSums {
     /// Add a row; one of the history only tells whether the source is older.
-    pub(crate) fn add(&mut self, item: &Item<'_>, judged: &Judged) {
-        let Item { pattern, fact, .. } = item;
+    pub(crate) fn add(&mut self, view: &View<'_>, fact: &Fact, weights: &Weights, (cause, role): (Cause, Role)) {
+        let pattern = view.pattern(fact.pattern);
         self.span.add(fact.day);
         if pattern.asked {
             self.sums.add(pattern.pattern.flags, fact.messages, u64::from(fact.records));
-            self.causes.add(judged.cause, fact.messages, item.judged);
+            self.causes.add(cause, fact.messages, weights.judged(&pattern.pattern, fact));
             self.unaligned += if pattern.unaligned { Messages(fact.messages) } else { Messages(0) };
-            self.roles.add(judged.role);
+            self.roles.add(role);
             self.reporters.insert(fact.reporter);
             // One that comes again later is taken out at the end: a source may send as many thousands.
             if self.domains.last() != Some(&pattern.pattern.domain) {

@@ -4,13 +4,13 @@ use super::auth_pattern::PathResult;
 use super::classify::Judged;
 use super::history::Horizon;
 use super::reporter_set::ReporterSet;
+use super::top::Top;
 use super::view::{Item, View};
-use crate::analyze::sums::interner::Table;
-use crate::analyze::sums::shards::network;
+use crate::analyze::sums::interner::{NONE, Table};
 use crate::analyze::sums::{DayCounts, Messages};
 use crate::analyze::thresholds::{ENOUGH_REPORTERS, KNOWN_BY_SPF, NO_CHANCE, WORTH_A_LINE};
 use crate::model::{Source, Text};
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::cmp::{Ordering, Reverse};
 
 /// Mail with one return path from some sources that it once passed SPF from.
 #[derive(Debug, Clone, Default)]
@@ -47,15 +47,14 @@ impl SpfLoss {
             self.lost += item.judged;
             self.failing += if item.pattern.passes { Messages(0) } else { item.judged };
             self.reporters.insert(item.fact.reporter);
-            match self.largest.iter_mut().find(|(_, source)| *source == item.source) {
-                Some((messages, _)) => messages.0 = messages.0.saturating_add(item.judged.0),
-                None => {
-                    self.addresses += 1;
-                    self.largest.push((Reverse(item.judged.0), item.source));
-                }
-            }
-            self.largest.sort_unstable();
-            self.largest.truncate(3);
+        }
+    }
+
+    /// All rows of a source are in.
+    fn settle(&mut self, source: Source) {
+        if self.lost.0 > 0 {
+            self.addresses = 1;
+            self.largest = vec![(Reverse(self.lost.0), source)];
         }
     }
 
@@ -90,61 +89,128 @@ impl SpfEntry {
     }
 }
 
-/// All return paths of all domains, by policy domain, return path and entry.
+/// Mail with one return path: of the sources in trouble each by itself, and of all.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PathLoss {
+    alone: SpfLoss,
+    all: SpfLoss,
+}
+
+impl PathLoss {
+    fn add(&mut self, of_source: &SpfLoss, horizon: Horizon) {
+        if of_source.is_lost(horizon) {
+            self.alone.merge(of_source);
+        }
+        self.all.merge(of_source);
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.alone.merge(&other.alone);
+        self.all.merge(&other.all);
+    }
+
+    fn lost(&self, horizon: Horizon) -> Option<&SpfLoss> {
+        [&self.all, &self.alone].into_iter().find(|found| found.is_lost(horizon))
+    }
+}
+
+/// What one network lost.
+#[derive(Debug, Clone)]
+pub(crate) struct NetworkLoss {
+    pub(crate) domain: u32,
+    pub(crate) path: u32,
+    pub(crate) network: Source,
+    pub(crate) lost: SpfLoss,
+}
+
+/// What the sources of one network that belongs to no known service lost, by return path.
+pub(crate) type NetworkPaths = Table<u32, PathLoss>;
+
+/// All return paths of all domains.
 #[derive(Debug, Default)]
 pub(crate) struct SpfLosses {
-    /// Of each by itself in trouble, and of all.
-    entries: Table<(u32, u32, SpfEntry), (SpfLoss, SpfLoss)>,
+    /// Of known services, by policy domain, return path and name.
+    services: Table<(u32, u32, Text), PathLoss>,
+    /// Of networks: those that lost most.
+    networks: Top<NetworkLoss, KEPT>,
     /// Records that cannot be evaluated, by policy domain and return path. Bad: a permanent error.
     errors: Table<(u32, u32), SpfLoss>,
 }
 
+/// So many networks that lost something are kept: twenty actions are told, and the rest is counted.
+const KEPT: usize = 500;
+
+/// What was lost with one return path at one source.
+#[derive(Default)]
+struct AtSource {
+    lost: SpfLoss,
+    errors: SpfLoss,
+}
+
 impl SpfLosses {
-    /// Look at the rows of one source.
+    /// Look at the rows of one source. What its network lost is settled when all of its sources were looked at.
     pub(crate) fn look<'i>(
         &mut self,
         view: &View<'_>,
         items: impl Iterator<Item = (&'i Item<'i>, Judged)>,
+        of_network: &mut NetworkPaths,
         horizon: Horizon,
     ) {
-        let mut paths: BTreeMap<u32, SpfLoss> = BTreeMap::new();
+        let mut paths: Table<u32, AtSource> = Table::default();
         let (mut domain, mut source) = (0, Source::UNKNOWN);
-        for (item, _) in items.filter(|(item, _)| item.judged.0 > 0) {
-            let path = item.pattern.pattern.return_path;
-            let lost = match item.pattern.path {
-                PathResult::OwnPass => false,
-                PathResult::OwnFail => true,
-                PathResult::OwnError => {
-                    self.errors.entry((item.domain(), path)).or_default().add(item, true);
-                    continue;
-                }
-                _ => continue,
-            };
-            self.errors.entry((item.domain(), path)).or_default().add(item, false);
+        for (item, _) in items.filter(|(item, _)| item.judged.0 > 0 && item.pattern.return_path != NONE) {
+            let path = item.pattern.return_path;
             (domain, source) = (item.domain(), item.source);
-            paths.entry(path).or_default().add(item, lost);
-        }
-        // Where it never passed nothing was lost: a forwarder's address, or a stranger's.
-        for (path, found) in paths.into_iter().filter(|(_, found)| found.days.last_good().is_some()) {
-            let address = source.address();
-            let service =
-                address.and_then(|address| view.added.question.services.of_address(address, view.host(address)));
-            let entry = service.map_or(SpfEntry::Network(network(source)), |service| SpfEntry::Service(service.name));
-            let (alone, all) = self.entries.entry((domain, path, entry)).or_default();
-            if found.is_lost(horizon) {
-                alone.merge(&found);
+            let found = paths.entry(path).or_default();
+            let is_error = item.pattern.path == PathResult::OwnError;
+            found.errors.add(item, is_error);
+            if !is_error {
+                found.lost.add(item, item.pattern.path == PathResult::OwnFail);
             }
-            all.merge(&found);
+        }
+        let mut service = None;
+        for (path, AtSource { mut lost, mut errors }) in paths {
+            errors.settle(source);
+            self.errors.entry((domain, path)).or_default().merge(&errors);
+            // Where it never passed nothing was lost: a forwarder's address, or a stranger's.
+            if lost.days.last_good().is_none() {
+                continue;
+            }
+            lost.settle(source);
+            let service = service.get_or_insert_with(|| {
+                let services = &view.added.question.services;
+                source.address().and_then(|address| services.of_address(address, view.host(address)))
+            });
+            let known = match service {
+                Some(service) => self.services.entry((domain, path, service.name.clone())).or_default(),
+                None => of_network.entry(path).or_default(),
+            };
+            known.add(&lost, horizon);
+        }
+    }
+
+    /// All sources of a network were looked at.
+    pub(crate) fn settle(
+        &mut self,
+        view: &View<'_>,
+        (domain, network): (u32, Source),
+        paths: NetworkPaths,
+        horizon: Horizon,
+    ) {
+        for (path, found) in paths {
+            if let Some(lost) = found.lost(horizon) {
+                let loss = NetworkLoss { domain, path, network, lost: lost.clone() };
+                self.networks.add(loss, |a, b| compare(view, a, b));
+            }
         }
     }
 
     /// Add what another looked at: other sources.
-    pub(crate) fn merge(&mut self, other: Self) {
-        for (key, (alone, all)) in other.entries {
-            let known = self.entries.entry(key).or_default();
-            known.0.merge(&alone);
-            known.1.merge(&all);
+    pub(crate) fn merge(&mut self, view: &View<'_>, other: Self) {
+        for (key, more) in other.services {
+            self.services.entry(key).or_default().merge(&more);
         }
+        self.networks.merge(other.networks, |a, b| compare(view, a, b));
         for (key, errors) in other.errors {
             self.errors.entry(key).or_default().merge(&errors);
         }
@@ -162,11 +228,25 @@ impl SpfLosses {
             .map(|((domain, path), found)| (*domain, *path, found))
     }
 
-    /// What was lost: policy domain, return path, entry.
-    pub(crate) fn lost(&self, horizon: Horizon) -> impl Iterator<Item = (u32, u32, &SpfEntry, &SpfLoss)> {
-        self.entries.iter().filter_map(move |((domain, path, entry), (alone, all))| {
-            let lost = [all, alone].into_iter().find(|found| found.is_lost(horizon))?;
-            Some((*domain, *path, entry, lost))
-        })
+    /// What was lost: policy domain, return path, entry; of networks, those that lost most.
+    pub(crate) fn lost(&self, view: &View<'_>, horizon: Horizon) -> Vec<(u32, u32, SpfEntry, &SpfLoss)> {
+        let services = self.services.iter().filter_map(|((domain, path, name), found)| {
+            Some((*domain, *path, SpfEntry::Service(name.clone()), found.lost(horizon)?))
+        });
+        let networks = self.networks.sorted(|a, b| compare(view, a, b)).into_iter();
+        let networks = networks.map(|one| (one.domain, one.path, SpfEntry::Network(one.network), &one.lost));
+        services.chain(networks).collect()
     }
+
+    /// How many more networks lost something than are told.
+    pub(crate) fn more(&self) -> u64 {
+        self.networks.added().saturating_sub(KEPT as u64)
+    }
+}
+
+/// What failed and was lost most comes first.
+fn compare(view: &View<'_>, a: &NetworkLoss, b: &NetworkLoss) -> Ordering {
+    let key = |one: &NetworkLoss| (Reverse(one.lost.failing), Reverse(one.lost.lost));
+    let place = |one: &NetworkLoss| (view.word(one.domain), one.network, view.word(one.path));
+    key(a).cmp(&key(b)).then_with(|| place(a).cmp(&place(b)))
 }

@@ -1,6 +1,7 @@
 //! The sums with every pattern understood, and the words behind the ids.
 
 use super::auth_pattern::{AuthPattern, understand};
+use super::told_apart::tell_apart;
 use super::weights::Weights;
 use crate::analyze::sums::Messages;
 use crate::analyze::sums::adder::Added;
@@ -17,6 +18,8 @@ pub(crate) struct View<'a> {
     pub(crate) added: &'a Added,
     patterns: Vec<AuthPattern>,
     names: Interner<Text>,
+    /// The name of all that is not told apart.
+    other: u32,
 }
 
 /// A fact with all that is known of it.
@@ -25,6 +28,8 @@ pub(crate) struct Item<'a> {
     pub(crate) source: Source,
     pub(crate) pattern: &'a AuthPattern,
     pub(crate) fact: &'a Fact,
+    /// The place of the fact in its part.
+    pub(crate) at: u32,
     /// Its messages as far as verdicts count them: none of a lone reporter, repeated reports once.
     pub(crate) judged: Messages,
 }
@@ -41,9 +46,12 @@ impl<'a> View<'a> {
         let mut names = Interner::default();
         let services = &added.question.services;
         let is_service = |domain: &str| services.name(domain, "", None).is_some();
-        let patterns = added.common.patterns.items();
-        let patterns = patterns.iter().map(|sums| understand(added, sums.pattern, &mut names, is_service)).collect();
-        Self { added, patterns, names }
+        let sums = added.common.patterns.items();
+        let mut patterns: Vec<AuthPattern> =
+            sums.iter().map(|sums| understand(added, sums.pattern, &mut names, is_service)).collect();
+        let words = (&added.common.texts, &mut names);
+        let other = tell_apart(&mut patterns, sums, words, added.common.bounds.identities);
+        Self { added, patterns, names, other }
     }
 
     /// A pattern, understood.
@@ -69,6 +77,11 @@ impl<'a> View<'a> {
     /// The name of an id of a signature or return path.
     pub(crate) fn name(&self, id: u32) -> &Text {
         self.names.get(id)
+    }
+
+    /// Whether a name stands for all that is not told apart.
+    pub(crate) fn is_other(&self, name: u32) -> bool {
+        name == self.other
     }
 
     /// The PTR name of an address, where somebody looked it up.
@@ -100,12 +113,13 @@ impl<'a> View<'a> {
 
     /// The facts of a part, sorted so that those of a domain and network are together, and in them those of a source.
     pub(crate) fn items<'p>(&'p self, weights: &Weights, part: &'p Part) -> Vec<Item<'p>> {
-        let item = |fact: &'p Fact| {
+        let item = |(at, fact): (usize, &'p Fact)| {
+            let at = u32::try_from(at).expect("4 billion facts do not fit into memory");
             let pattern = self.pattern(fact.pattern);
             let judged = weights.judged(&pattern.pattern, fact);
-            Item { source: part.sources[fact.source as usize], pattern, fact, judged }
+            Item { source: part.sources[fact.source as usize], pattern, fact, at, judged }
         };
-        let mut items: Vec<Item<'p>> = part.facts.iter().map(item).collect();
+        let mut items: Vec<Item<'p>> = part.facts.iter().enumerate().map(item).collect();
         // Addresses of a network are neighbors in their order: no need to sort by network too. Stable: the facts of a source
         // stay sorted by pattern.
         items.sort_by_key(|item| (item.domain(), item.source));

@@ -123,11 +123,12 @@ impl Adder {
         self.question.aside = aside;
     }
 
-    /// All that was added.
+    /// Nothing more comes.
     pub(crate) fn into_added(self) -> Added {
-        let common = self.common.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut common = self.common.into_inner().unwrap_or_else(PoisonError::into_inner);
         let Self { question, scope, facts, .. } = self;
-        Added { question, scope, common, facts: facts.whole() }
+        let part_of = common.fold_smallest(&question);
+        Added { question, scope, common, facts: facts.whole(part_of.as_deref()) }
     }
 }
 
@@ -286,10 +287,15 @@ mod tests {
         };
         let (free, all_patterns) = told(Bounds::default());
         assert!(all_patterns > 600);
-        for (patterns, words) in [(100, usize::MAX), (usize::MAX, 4000)] {
-            let bounds = Bounds { patterns, words, ..Bounds::default() };
+        let none = || Bounds { patterns: usize::MAX, words: usize::MAX, ..Bounds::default() };
+        for (bounds, most) in [
+            (Bounds { patterns: 100, ..none() }, 200),
+            (Bounds { words: 8000, ..none() }, 200),
+            (Bounds { judged: 20, ..none() }, all_patterns),
+            (Bounds { identities: 5, ..none() }, all_patterns),
+        ] {
             let (bounded, patterns) = told(bounds.clone());
-            assert!(patterns < 200, "{patterns} patterns with {bounds:?}");
+            assert!(patterns <= most, "{patterns} patterns with {bounds:?}");
             assert_eq!(bounded.totals, free.totals);
             let sums = |summary: &Summary| -> Vec<_> {
                 summary.sources.iter().map(|source| (source.source_ip, source.sums)).collect()
@@ -299,6 +305,67 @@ mod tests {
                 summary.domains.iter().map(|domain| (domain.policy_domain.clone(), domain.totals)).collect()
             };
             assert_eq!(domains(&bounded), domains(&free));
+        }
+    }
+
+    #[test]
+    fn beyond_the_bounds_senders_are_one_and_the_largest_stay_told_apart() {
+        use crate::analyze::sums::common::Bounds;
+        let service = |number: u32| {
+            let (signer, count) = (format!("service{number}.example"), 60 + i64::from(number));
+            let line = Line::new("2026-11-17", &format!("2001:db8::{number}"), count).dkim(&signer, "k", "pass");
+            line.spf(&signer, "pass").verdict(0, Cause::AuthenticatedUnaligned)
+        };
+        let lines: Vec<Line> =
+            (1..=300).flat_map(|number| [service(number).reporter("GMX"), service(number).reporter("Yahoo")]).collect();
+        let told = |bounds: Bounds| {
+            let adder = Adder::new(&week());
+            adder.common().bounds = bounds;
+            adder.rows(&made::rows(&lines));
+            let summary = adder.finish();
+            let mut names: Vec<String> = summary.senders.iter().map(|one| format!("{:?}", one.who.signs_as)).collect();
+            names.sort_unstable();
+            names.dedup();
+            (names, summary.totals)
+        };
+        let (free, totals) = told(Bounds::default());
+        assert_eq!(free.len(), 300);
+        for bounds in [Bounds { identities: 20, ..Bounds::default() }, Bounds { judged: 20, ..Bounds::default() }] {
+            let (bounded, same) = told(bounds.clone());
+            assert_eq!(same, totals);
+            assert!(bounded.len() <= 21, "{} senders with {bounds:?}", bounded.len());
+            assert!(bounded.iter().any(|name| name.contains("service300.example")), "{bounded:?}");
+        }
+    }
+
+    #[test]
+    fn beyond_the_bound_domains_are_one_but_for_those_that_somebody_vouches_for() {
+        use crate::analyze::sums::common::Bounds;
+        let forged = |number: u32| {
+            let (domain, count) = (format!("d{number}.example"), i64::from(number) * 10);
+            Line::new("2026-11-17", "192.0.2.1", count).unauthenticated().domain(&domain)
+        };
+        let lines: Vec<Line> =
+            (1..=100).map(forged).chain([Line::new("2026-11-18", "192.0.2.2", 1).unauthenticated()]).collect();
+        let question = Question { own: vec!["example.com".into()], ..week() };
+        let told = |bounds: Bounds| {
+            let adder = Adder::new(&question);
+            adder.common().bounds = bounds;
+            adder.rows(&made::rows(&lines));
+            adder.heads(&made::heads(&lines, |_, _| "none"));
+            adder.finish()
+        };
+        let free = told(Bounds::default());
+        assert_eq!((free.domains.len(), free.more_domains), (101, 0));
+        for (bounds, more) in
+            [(Bounds { told: 10, ..Bounds::default() }, 91), (Bounds { domains: 10, ..Bounds::default() }, 0)]
+        {
+            let bounded = told(bounds);
+            let names: Vec<&str> = bounded.domains.iter().map(|one| one.policy_domain.as_written()).collect();
+            assert!(names.len() <= 12 && names.contains(&"example.com") && names.contains(&"(other)"), "{names:?}");
+            assert_eq!((bounded.totals, bounded.more_domains), (free.totals, more));
+            let reports: u64 = bounded.domains.iter().map(|one| one.totals.reports).sum();
+            assert_eq!(reports, free.totals.reports);
         }
     }
 

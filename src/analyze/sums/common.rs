@@ -9,9 +9,13 @@ use super::interner::{Column, Interner, Keyed, NONE, OTHER};
 use super::statistics::Sums;
 use crate::analyze::period::{self, DAYS};
 use crate::analyze::question::Question;
-use crate::model::{Cause, Flags, ReportHead, Rows, SenderAuth, Text};
+use crate::judge::organizational;
+use crate::model::{
+    Cause, Disposition, DkimResult, Flags, Mismatch, ReasonType, ReportHead, Rows, SenderAuth, SpfResult, Text,
+};
+use foldhash::fast::RandomState;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -21,22 +25,43 @@ use std::{
 /// The flags that a pattern has.
 const FLAGS: u8 = Flags::PASS | Flags::DKIM | Flags::SPF;
 
-/// How much is told apart. What is new beyond is added up under one name, so that every sum stays exact.
+/// How much is told apart. What is beyond is added up under one name, so that every sum stays exact.
 #[derive(Debug, Clone)]
 pub(crate) struct Bounds {
-    /// Patterns.
+    /// Patterns while rows are added: the first that come.
     pub(crate) patterns: usize,
-    /// Bytes of all words that patterns are made of.
+    /// Patterns that are judged: those with most messages.
+    pub(crate) judged: usize,
+    /// Keys, vouchers and return paths by which senders are known: those with most messages.
+    pub(crate) identities: usize,
+    /// Policy domains while rows are added: the first that come, and all that the reader named.
+    pub(crate) domains: usize,
+    /// Policy domains that are told of: those that the reader named, then those of authentic reports, then those with
+    /// passing mail, then those with most messages.
+    pub(crate) told: usize,
+    /// Bytes that the words of patterns take.
     pub(crate) words: usize,
-    /// What is used of both, by all who share these bounds.
+    /// Bytes that the names of reporters take.
+    pub(crate) reporters: usize,
+    /// What is used of patterns and words, by all who share these bounds.
     pub(crate) used: Arc<(AtomicUsize, AtomicUsize)>,
 }
 
 impl Default for Bounds {
-    /// Patterns with what is made of each to answer take some 120 MB; a year of 500 domains and their services has a tenth
-    /// of so many, and more are made to fill memory. Words: 80 bytes for each, where most share theirs with others.
+    /// A year of 500 domains and their services has some 40,000 patterns and 10,000 identities; more are made to fill
+    /// memory. A pattern takes 100 bytes while rows are added and up to 2 KB when it is judged, an identity 1.5 KB, a domain
+    /// 500 bytes, and 5 KB when it is told of.
     fn default() -> Self {
-        Self { patterns: 400_000, words: 32 << 20, used: Arc::default() }
+        Self {
+            patterns: 400_000,
+            judged: 1 << 16,
+            identities: 20_000,
+            domains: 1 << 18,
+            told: 1 << 14,
+            words: 32 << 20,
+            reporters: 8 << 20,
+            used: Arc::default(),
+        }
     }
 }
 
@@ -64,6 +89,10 @@ pub(crate) struct Common {
     /// Every reporter's `org_name`.
     pub(crate) reporters: Interner<Text>,
     pub(crate) patterns: Interner<PatternSums>,
+    /// The policy domains that are told apart.
+    domains: HashSet<u32, RandomState>,
+    /// How many policy domains were told apart and are part of [`OTHER`] now.
+    pub(crate) more_domains: u64,
     /// By policy domain and day: exact, whatever the periods.
     pub(crate) days: BTreeMap<(u32, i32), Sums>,
     pub(crate) heads: Heads,
@@ -148,9 +177,9 @@ impl Common {
     /// Add reports. Those of other days and domains are left out.
     pub(crate) fn heads(&mut self, heads: &[ReportHead], scope: &Scope, question: &Question) {
         for head in heads {
-            let domain = self.texts.word(head.policy.domain.as_str());
+            let domain = self.domain(head.policy.domain.as_str(), question);
             if let Some(window) = scope.window(period::number(head.day)).filter(|_| scope.wants(domain)) {
-                let reporter = self.reporters.word(&head.org_name);
+                let reporter = self.reporter(&head.org_name);
                 if window == scope.asked {
                     self.heads.odd(head, domain);
                 }
@@ -171,14 +200,12 @@ impl Common {
             let Some(window) = scope.window(day) else { return (NONE, day) };
             let crowded = self.patterns.items().len() >= patterns;
             let full = crowded || self.texts.bytes() >= words;
-            let mut pattern = columns.pattern(*row, &mut self.texts, (window, window == scope.asked), full);
-            if full {
-                let other = self.texts.word(OTHER);
-                let keep = |name: u32| if crowded { other } else { name };
-                pattern = match self.patterns.find(&pattern) {
-                    Some(_) => pattern,
-                    None => pattern.folded(other, keep),
-                };
+            let domain = columns.domain(*row).map_or(NONE, |domain| self.domain(domain, question));
+            let mut pattern = columns.pattern(*row, domain, &mut self.texts, (window, window == scope.asked), full);
+            let other = self.other();
+            if domain == other || full && self.patterns.find(&pattern).is_none() {
+                let keep = |name: u32| if crowded || domain == other { other } else { name };
+                pattern = self.folded(pattern, keep);
             }
             if !scope.wants(pattern.domain) || question.authentic && pattern.unproven {
                 return (NONE, day);
@@ -194,9 +221,67 @@ impl Common {
         });
         let classes = classes.collect();
         self.bounds.take((self.patterns.items().len() - before.0, self.texts.bytes() - before.1));
-        let reporters = chunk.rows.org_name.dictionary.iter().map(|name| self.reporters.word(name)).collect();
+        let reporters = chunk.rows.org_name.dictionary.iter().map(|name| self.reporter(name)).collect();
         Known { classes, reporters }
     }
+
+    /// The id of a policy domain; of [`OTHER`] where there are too many and the reader did not name it.
+    fn domain(&mut self, domain: &str, question: &Question) -> u32 {
+        if self.domains.len() < self.bounds.domains || question.names(domain) {
+            let id = self.texts.word(domain);
+            self.domains.insert(id);
+            return id;
+        }
+        self.texts.find(domain).filter(|id| self.domains.contains(id)).unwrap_or_else(|| self.other())
+    }
+
+    /// The id of a reporter; of [`OTHER`] where there are too many.
+    fn reporter(&mut self, name: &str) -> u32 {
+        let full = self.reporters.bytes() >= self.bounds.reporters;
+        if full { self.reporters.known_or_other(name) } else { self.reporters.word(name) }
+    }
+
+    /// The policy domains that are told apart.
+    pub(crate) fn domains(&self) -> &HashSet<u32, RandomState> {
+        &self.domains
+    }
+
+    /// The id of [`OTHER`].
+    pub(crate) fn other(&mut self) -> u32 {
+        self.texts.word(OTHER)
+    }
+
+    /// A pattern without the names that are not told apart: `keep` says which stay.
+    pub(crate) fn folded(&mut self, pattern: Pattern, keep: impl Fn(u32) -> u32) -> Pattern {
+        let other = self.other();
+        let organization = |id: u32| organizational(self.texts.text(id).map_or("", Text::as_str));
+        let from = if pattern.header_from == NONE { pattern.domain } else { pattern.header_from };
+        pattern.folded(other, keep, |name| organization(name) == organization(from))
+    }
+}
+
+/// A word of a column that has few: one that nobody defined says no more than that, and there may be as many as rows.
+fn dkim_result(word: &str) -> &str {
+    if DkimResult::known(word).is_some() { word } else { OTHER }
+}
+
+fn spf_result(word: &str) -> &str {
+    if SpfResult::known(word).is_some() { word } else { OTHER }
+}
+
+fn disposition(word: &str) -> &str {
+    if Disposition::known(word).is_some() { word } else { OTHER }
+}
+
+fn mismatch(word: &str) -> &str {
+    let known = [Mismatch::PassWithoutEvidence, Mismatch::FailButAligned, Mismatch::NotEvaluated];
+    if known.iter().any(|known| known.as_str() == word) { word } else { OTHER }
+}
+
+fn reason(word: &str) -> &str {
+    let kind = word.strip_suffix(" arc=pass").unwrap_or(word);
+    let arc = if kind.len() < word.len() { "arc=pass" } else { OTHER };
+    if ReasonType::known(kind).is_some() || word == "arc=pass" { word } else { arc }
 }
 
 /// A day of the calendar, whatever the column holds.
@@ -207,7 +292,6 @@ fn clamped(day: i32) -> i32 {
 /// The columns of a chunk, their dictionaries translated.
 struct Columns<'a> {
     rows: &'a Rows,
-    domain: Column<'a>,
     header_from: Column<'a>,
     envelope_from: Column<'a>,
     disposition: Column<'a>,
@@ -225,7 +309,6 @@ impl<'a> Columns<'a> {
     fn new(rows: &'a Rows) -> Self {
         Self {
             rows,
-            domain: Column::new(&rows.policy_domain),
             header_from: Column::new(&rows.header_from),
             envelope_from: Column::new(&rows.envelope_from),
             disposition: Column::new(&rows.disposition),
@@ -240,28 +323,42 @@ impl<'a> Columns<'a> {
         }
     }
 
+    /// The policy domain of a row.
+    fn domain(&self, row: usize) -> Option<&'a str> {
+        let code = self.rows.policy_domain.codes.get(row).copied()?;
+        self.rows.policy_domain.dictionary.get(code as usize).map(Text::as_str)
+    }
+
     /// All that is said of a row but who, where and how much. What nobody asks of the history is left out of it.
-    /// Where the bounds are `full`, only words that are known are told apart, and selectors not at all.
-    fn pattern(&mut self, row: usize, texts: &mut Interner<Text>, (window, asked): (u8, bool), full: bool) -> Pattern {
+    /// Where the bounds are `full`, only words that are known are told apart.
+    fn pattern(
+        &mut self,
+        row: usize,
+        domain: u32,
+        texts: &mut Interner<Text>,
+        (window, asked): (u8, bool),
+        full: bool,
+    ) -> Pattern {
         let id = |column: &mut Column<'_>, texts: &mut Interner<Text>| {
             if full { column.known_or_other(row, texts) } else { column.id(row, texts) }
         };
-        let of_period =
-            |column: &mut Column<'_>, texts: &mut Interner<Text>| if asked { id(column, texts) } else { NONE };
+        let of_period = |column: &mut Column<'_>, texts: &mut Interner<Text>, known: fn(&str) -> &str| {
+            if asked { column.id_of(row, texts, known) } else { NONE }
+        };
         let auth = &self.rows.sender_auth;
         let spf_domain = id(&mut self.spf_domain, texts);
         Pattern {
-            domain: self.domain.id(row, texts),
+            domain,
             header_from: id(&mut self.header_from, texts),
             dkim_domain: id(&mut self.dkim_domain, texts),
             dkim_selector: id(&mut self.dkim_selector, texts),
-            dkim_result: id(&mut self.dkim_result, texts),
+            dkim_result: self.dkim_result.id_of(row, texts, dkim_result),
             signatures: id(&mut self.signatures, texts),
             return_path: if spf_domain == NONE { id(&mut self.envelope_from, texts) } else { spf_domain },
-            spf_result: id(&mut self.spf_result, texts),
-            disposition: of_period(&mut self.disposition, texts),
-            mismatch: of_period(&mut self.mismatch, texts),
-            reason: of_period(&mut self.reason, texts),
+            spf_result: self.spf_result.id_of(row, texts, spf_result),
+            disposition: of_period(&mut self.disposition, texts, disposition),
+            mismatch: of_period(&mut self.mismatch, texts, mismatch),
+            reason: of_period(&mut self.reason, texts, reason),
             window,
             unproven: row < auth.codes.len() && auth.get(row) == Some(SenderAuth::Fail.as_str()),
             flags: Flags(self.rows.flags[row].0 & FLAGS),

@@ -1,24 +1,58 @@
 //! Messages by day that went well and that did not: what tells since when something is broken, and since when it is not.
 
 use super::Messages;
-use std::collections::BTreeMap;
 
-/// Good and bad messages by day; days without messages are left out.
+/// Good and bad messages by day; days without messages are left out. Most are of a few days, and there may be very many of
+/// them: a sorted list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct DayCounts(BTreeMap<i32, (Messages, Messages)>);
+pub(crate) struct DayCounts(Vec<(i32, Messages, Messages)>);
+
+/// Up to so many days are added one by one.
+const FEW: usize = 4;
 
 impl DayCounts {
     /// Add messages of a day.
     pub(crate) fn add(&mut self, day: i32, good: Messages, bad: Messages) {
-        if good.0 > 0 || bad.0 > 0 {
-            let known = self.0.entry(day).or_default();
-            *known = (known.0 + good, known.1 + bad);
+        if good.0 == 0 && bad.0 == 0 {
+            return;
+        }
+        let place = match self.0.last() {
+            Some((last, ..)) if *last >= day => self.0.binary_search_by_key(&day, |(day, ..)| *day),
+            _ => Err(self.0.len()),
+        };
+        match place {
+            Ok(at) => {
+                let known = &mut self.0[at];
+                (known.1, known.2) = (known.1 + good, known.2 + bad);
+            }
+            Err(at) => {
+                if self.0.len() == self.0.capacity() {
+                    // A vector would start with four: most lists are of one day or two.
+                    self.0.reserve_exact(self.0.len() / 2 + 1);
+                }
+                self.0.insert(at, (day, good, bad));
+            }
         }
     }
 
     /// Add those of others.
     pub(crate) fn merge(&mut self, other: &Self) {
-        other.0.iter().for_each(|(day, (good, bad))| self.add(*day, *good, *bad));
+        if other.0.len() <= FEW {
+            return other.0.iter().for_each(|(day, good, bad)| self.add(*day, *good, *bad));
+        }
+        // In one pass: to insert one by one would take the square of their number.
+        let mine = std::mem::take(&mut self.0);
+        self.0.reserve_exact(mine.len().max(other.0.len()));
+        let (mut mine, mut theirs) = (mine.into_iter().peekable(), other.0.iter().copied().peekable());
+        loop {
+            let next = match (mine.peek(), theirs.peek()) {
+                (Some(a), Some(b)) if a.0 > b.0 => theirs.next(),
+                (Some(_), _) => mine.next(),
+                (None, _) => theirs.next(),
+            };
+            let Some((day, good, bad)) = next else { return };
+            self.add(day, good, bad);
+        }
     }
 
     /// Good and bad ones from one day to another, both counted.
@@ -26,8 +60,9 @@ impl DayCounts {
         if from > to {
             return Default::default();
         }
-        let within = self.0.range(from..=to);
-        within.fold(Default::default(), |sum, (_, (good, bad))| (sum.0 + *good, sum.1 + *bad))
+        let first = self.0.partition_point(|(day, ..)| *day < from);
+        let within = self.0[first..].iter().take_while(|(day, ..)| *day <= to);
+        within.fold(Default::default(), |sum, (_, good, bad)| (sum.0 + *good, sum.1 + *bad))
     }
 
     /// Good and bad ones of all days.
@@ -37,12 +72,12 @@ impl DayCounts {
 
     /// The last day on which most were good.
     pub(crate) fn last_mostly_good(&self) -> Option<i32> {
-        self.0.iter().rev().find(|(_, (good, bad))| good > bad).map(|(day, _)| *day)
+        self.0.iter().rev().find(|(_, good, bad)| good > bad).map(|(day, ..)| *day)
     }
 
     /// The last day with a good one.
     pub(crate) fn last_good(&self) -> Option<i32> {
-        self.0.iter().rev().find(|(_, (good, _))| good.0 > 0).map(|(day, _)| *day)
+        self.0.iter().rev().find(|(_, good, _)| good.0 > 0).map(|(day, ..)| *day)
     }
 
     /// The first day with a bad one, from a day on.
@@ -64,7 +99,7 @@ impl DayCounts {
 
     /// The days with bad ones.
     fn bad(&self) -> impl Iterator<Item = i32> + '_ {
-        self.0.iter().filter(|(_, (_, bad))| bad.0 > 0).map(|(day, _)| *day)
+        self.0.iter().filter(|(.., bad)| bad.0 > 0).map(|(day, ..)| *day)
     }
 }
 
@@ -85,5 +120,20 @@ mod tests {
         assert_eq!((counts.first_bad(4), counts.first_bad(11)), (Some(4), None));
         assert_eq!(counts.between(4, 9), (Messages(1), Messages(2)));
         assert_eq!(counts.between(9, 4), (Messages(0), Messages(0)));
+    }
+
+    #[test]
+    fn lists_of_any_length_are_added_day_by_day() {
+        let of = |days: &[i32]| {
+            let mut counts = DayCounts::default();
+            days.iter().for_each(|day| counts.add(*day, Messages(1), Messages(2)));
+            counts
+        };
+        let (mut one, other) = (of(&[9, 1, 5, 30]), of(&[2, 5, 7, 31, 9, 40]));
+        one.merge(&other);
+        assert_eq!(one.0.iter().map(|(day, ..)| *day).collect::<Vec<_>>(), [1, 2, 5, 7, 9, 30, 31, 40]);
+        assert_eq!(one.between(5, 5), (Messages(2), Messages(4)));
+        one.merge(&of(&[0]));
+        assert_eq!(one.all(), (Messages(11), Messages(22)));
     }
 }

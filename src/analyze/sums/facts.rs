@@ -55,20 +55,21 @@ impl Hash for Pattern {
 }
 
 impl Pattern {
-    /// Without names that are not told apart: `keep` says which stay. What is aligned is of the domain itself, so that the
-    /// mail of all others never looks like its own.
-    pub(crate) fn folded(self, other: u32, keep: impl Fn(u32) -> u32) -> Self {
+    /// Without names that are not told apart: `keep` says which stay. What is aligned or of the own organization is of the
+    /// domain itself, so that the mail of all others never looks like its own.
+    pub(crate) fn folded(self, other: u32, keep: impl Fn(u32) -> u32, is_own: impl Fn(u32) -> bool) -> Self {
         let own = |name: u32, aligned: bool| match keep(name) {
-            name if name == other && aligned => self.domain,
-            name => name,
+            _ if name == NONE => NONE,
+            kept if kept == other && (aligned || is_own(name)) => self.domain,
+            kept => kept,
         };
         let (dkim, spf) = (self.flags.has(Flags::DKIM), self.flags.has(Flags::SPF));
         Self {
             header_from: own(self.header_from, true),
             dkim_domain: own(self.dkim_domain, dkim),
-            dkim_selector: keep(self.dkim_selector),
+            dkim_selector: if self.dkim_domain == NONE { NONE } else { keep(self.dkim_selector) },
             // The deciding signature stands above.
-            signatures: if keep(self.signatures) == other { NONE } else { self.signatures },
+            signatures: if self.signatures == NONE || keep(self.signatures) == other { NONE } else { self.signatures },
             return_path: own(self.return_path, spf),
             ..self
         }
@@ -133,6 +134,11 @@ impl Facts {
             self.facts.reserve_exact(self.facts.len() / 4 + 16);
         }
         self.facts.push(fact);
+    }
+
+    /// Let each pattern be part of another.
+    pub(crate) fn rename(&mut self, part_of: &[u32]) {
+        self.facts.iter_mut().for_each(|fact| fact.pattern = part_of[fact.pattern as usize]);
     }
 
     /// Make one fact of those with the same key.

@@ -1,27 +1,40 @@
 //! What reports say apart from their rows: who reported when, which policy was seen, what was odd.
 
-use super::interner::{Interner, Keyed, Table};
+use super::interner::{Interner, Keyed, OTHER, Table};
 use crate::analyze::period;
 use crate::model::{PolicyPublished, ReportHead, SenderAuth, Text};
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// Two days, in seconds: a report over a longer time is named in the data quality.
 const LONG: i64 = 2 * 24 * 3600;
+
+/// Bytes of a tag of a policy that is told as it is: none that is defined has more.
+const TAG: usize = 32;
+
+/// So many different policies are told apart.
+const POLICIES: usize = 20_000;
+
+/// So many long reports are named, the first by domain, reporter and id; the rest is counted.
+const NAMED: usize = 1000;
 
 /// Sums of report heads. Ids are the adder's.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Heads {
     /// By policy domain, reporter and day.
-    pub(crate) reports: Table<(u32, u32, i32), DayReports>,
+    pub(crate) reports: BTreeMap<(u32, u32, i32), DayReports>,
     /// Every policy seen.
     policies: Interner<Policy>,
     /// Reports by policy domain, day and policy: sorted, so that those of one domain are found without a look at the rest.
     shown: BTreeMap<(u32, i32, u32), u64>,
     /// The policy of a domain's report before.
     latest: Table<u32, u32>,
+    /// Domains of reports that are proven to be their reporters'.
+    pub(crate) authentic: HashSet<u32>,
     /// Of the period asked for: reports over two days long, by domain.
     pub(crate) long: BTreeSet<(Text, LongReport)>,
+    /// How many more there are.
+    pub(crate) more_long: u64,
     /// Of the period asked for: reports whose mail was a proven forgery, and their messages, by domain.
     pub(crate) unproven: BTreeMap<u32, Reports>,
     /// Of the period asked for: reports by the codes of their findings.
@@ -103,14 +116,17 @@ pub(crate) struct Policy {
 
 impl From<&PolicyPublished> for Policy {
     fn from(policy: &PolicyPublished) -> Self {
+        let tag = |value: &Option<Text>| {
+            value.as_ref().map(|value| if value.len() > TAG { OTHER.into() } else { value.clone() })
+        };
         Self {
-            p: policy.p.clone(),
-            sp: policy.sp.clone(),
-            np: policy.np.clone(),
-            adkim: policy.adkim.clone(),
-            aspf: policy.aspf.clone(),
+            p: tag(&policy.p),
+            sp: tag(&policy.sp),
+            np: tag(&policy.np),
+            adkim: tag(&policy.adkim),
+            aspf: tag(&policy.aspf),
             pct: policy.pct,
-            testing: policy.testing.clone(),
+            testing: tag(&policy.testing),
         }
     }
 }
@@ -157,13 +173,46 @@ impl Heads {
         let policy = match self.latest.get(&domain) {
             Some(latest) if self.policies.get(*latest).is(&head.policy) => *latest,
             _ => {
-                let policy = Policy::from(&head.policy);
+                let mut policy = Policy::from(&head.policy);
+                if self.policies.items().len() >= POLICIES && self.policies.find(&policy).is_none() {
+                    policy = Policy::default();
+                }
                 let id = self.policies.id(&policy, || policy.clone());
                 self.latest.insert(domain, id);
                 id
             }
         };
         *self.shown.entry((domain, day, policy)).or_default() += 1;
+        if head.sender_auth == SenderAuth::Pass {
+            self.authentic.insert(domain);
+        }
+    }
+
+    /// Let domains be part of others: `now` tells of which.
+    pub(crate) fn rename(&mut self, now: impl Fn(u32) -> u32) {
+        for ((domain, reporter, day), more) in std::mem::take(&mut self.reports) {
+            let key = (now(domain), reporter, day);
+            match self.reports.get_mut(&key) {
+                Some(known) => {
+                    known.all.merge(more.all);
+                    // What two domains have in common is no sign of a copy.
+                    known.alike = false;
+                }
+                None => drop(self.reports.insert(key, more)),
+            }
+        }
+        for ((domain, day, policy), reports) in std::mem::take(&mut self.shown) {
+            *self.shown.entry((now(domain), day, policy)).or_default() += reports;
+        }
+        for (domain, reports) in std::mem::take(&mut self.unproven) {
+            self.unproven.entry(now(domain)).or_default().merge(reports);
+        }
+    }
+
+    /// The reports of each reporter and day on a domain; without one, on all.
+    pub(crate) fn of_domain(&self, domain: Option<u32>) -> impl Iterator<Item = (&(u32, u32, i32), &DayReports)> {
+        let (first, last) = domain.map_or((0, u32::MAX), |domain| (domain, domain));
+        self.reports.range((first, 0, i32::MIN)..=(last, u32::MAX, i32::MAX))
     }
 
     /// The policies of a domain: day, policy and how many reports show it, by day.
@@ -191,6 +240,10 @@ impl Heads {
             let (reporter, report_id) = (head.org_name.clone(), head.report_id.clone());
             let long = LongReport { reporter, report_id, begin: head.begin, end: head.end, messages: reports.messages };
             self.long.insert((head.policy.domain.as_str().into(), long));
+            if self.long.len() > NAMED {
+                self.long.pop_last();
+                self.more_long += 1;
+            }
         }
         if head.sender_auth == SenderAuth::Fail {
             self.unproven.entry(domain).or_default().merge(reports);

@@ -43,7 +43,7 @@ pub(crate) struct Interner<T> {
     items: Vec<T>,
     ids: HashTable<u32>,
     state: RandomState,
-    /// Bytes of all words; other items are not counted.
+    /// Bytes that all words take; other items are not counted.
     bytes: usize,
 }
 
@@ -54,6 +54,16 @@ impl<T> Default for Interner<T> {
 }
 
 impl<T: Keyed> Interner<T> {
+    /// Of items that are all different, in this order.
+    pub(crate) fn of(items: Vec<T>) -> Self {
+        let (mut ids, state) = (HashTable::with_capacity(items.len()), RandomState::default());
+        let hash = |id: &u32| state.hash_one(items[*id as usize].key());
+        for id in (0..).take(items.len()) {
+            ids.insert_unique(hash(&id), id, hash);
+        }
+        Self { items, ids, state, bytes: 0 }
+    }
+
     /// The id of the item with a key; where there is none yet, `new` makes it.
     pub(crate) fn id(&mut self, key: &T::Key, new: impl FnOnce() -> T) -> u32 {
         let Self { items, ids, state, .. } = self;
@@ -103,6 +113,9 @@ impl<T: Keyed> Interner<T> {
 /// Stands for words that are not told apart: no domain, selector or result is written so.
 pub(crate) const OTHER: &str = "(other)";
 
+/// Bytes that a word takes beside its own: itself as an item, and its place in the table.
+const WORD: usize = size_of::<Text>() + 8;
+
 /// No word: a null, or a column that was not read.
 pub(crate) const NONE: u32 = Words::NULL;
 
@@ -111,7 +124,7 @@ impl Interner<Text> {
     pub(crate) fn word(&mut self, word: &str) -> u32 {
         let before = self.items.len();
         let id = self.id(word, || word.into());
-        self.bytes += if self.items.len() > before { word.len() } else { 0 };
+        self.bytes += if self.items.len() > before { word.len() + WORD } else { 0 };
         id
     }
 
@@ -120,7 +133,7 @@ impl Interner<Text> {
         self.find(word).unwrap_or_else(|| self.word(OTHER))
     }
 
-    /// Bytes of all words.
+    /// Bytes that all words take.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -148,6 +161,13 @@ impl<'a> Column<'a> {
         let code = self.words.codes.get(row).copied().unwrap_or(NONE) as usize;
         let (Some(word), Some(id)) = (self.words.dictionary.get(code), self.ids.get_mut(code)) else { return NONE };
         *id.get_or_insert_with(|| texts.word(word))
+    }
+
+    /// The id of what a row's word is known as.
+    pub(crate) fn id_of(&mut self, row: usize, texts: &mut Interner<Text>, known: fn(&str) -> &str) -> u32 {
+        let code = self.words.codes.get(row).copied().unwrap_or(NONE) as usize;
+        let (Some(word), Some(id)) = (self.words.dictionary.get(code), self.ids.get_mut(code)) else { return NONE };
+        *id.get_or_insert_with(|| texts.word(known(word)))
     }
 
     /// The same where nothing is to be added to the interner: a word that is not in it is [`OTHER`].

@@ -11,6 +11,7 @@ pub(crate) mod interner;
 mod messages;
 pub(crate) mod shards;
 mod statistics;
+mod tail;
 
 pub(crate) use day_counts::DayCounts;
 pub(crate) use day_span::DaySpan;

@@ -74,10 +74,13 @@ impl Shards {
         }
     }
 
-    /// The parts, when nobody adds any more.
-    pub(crate) fn whole(self) -> Vec<Part> {
+    /// The parts, when nobody adds any more. `part_of` tells of each pattern of which one it is part now, if of another.
+    pub(crate) fn whole(self, part_of: Option<&[u32]>) -> Vec<Part> {
         let part = |shard: Mutex<Shard>| {
-            let Shard { sources, facts } = shard.into_inner().unwrap_or_else(PoisonError::into_inner);
+            let Shard { sources, mut facts } = shard.into_inner().unwrap_or_else(PoisonError::into_inner);
+            if let Some(part_of) = part_of {
+                facts.rename(part_of);
+            }
             Part { sources: sources.into_items(), facts: facts.into_sorted() }
         };
         self.parts.into_par_iter().map(part).collect()

@@ -74,6 +74,7 @@ fn quality(quality: &Quality) -> impl Iterator<Item = String> {
         conflicts,
         conflicting,
         long_reports,
+        more_long_reports: _,
         not_evaluated,
         pass_without_evidence,
         fail_but_aligned,

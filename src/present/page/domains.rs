@@ -66,7 +66,7 @@ pub(super) struct Domains {
 pub(super) fn domains(summary: &Summary) -> Domains {
     let alone = summary.domains.len() == 1;
     let weeks = summary.period.week.is_some();
-    let (mut listed, folded) = listed(&summary.domains);
+    let (mut listed, folded) = listed(&summary.domains, summary.more_domains);
     let tabled = listed.len() > FEW;
     let mut note = String::new();
     if tabled {
@@ -106,7 +106,7 @@ fn worst_first(domains: &mut [&DomainSummary]) {
 }
 
 /// The domains that are listed, and what is said of the rest.
-fn listed(domains: &[DomainSummary]) -> (Vec<&DomainSummary>, Option<String>) {
+fn listed(domains: &[DomainSummary], more: u64) -> (Vec<&DomainSummary>, Option<String>) {
     let mut unvouched = 0;
     let (mut listed, mut folded): (Vec<&DomainSummary>, Vec<&DomainSummary>) = domains.iter().partition(|domain| {
         unvouched += usize::from(!domain.vouched);
@@ -121,7 +121,7 @@ fn listed(domains: &[DomainSummary]) -> (Vec<&DomainSummary>, Option<String>) {
         format!(
             "{} with {} ({} pass) are not listed: they are not in the settings, and have no passing mail or little of it. \
              --format json lists them.",
-            counted(folded.len() as u64, "more domain", "more domains"),
+            counted(folded.len() as u64 + more.saturating_sub(1), "more domain", "more domains"),
             words::messages(messages),
             percent(Rate::of(passing, messages)),
         )

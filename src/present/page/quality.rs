@@ -56,7 +56,7 @@ pub(super) fn quality(summary: &Summary) -> Vec<String> {
             ),
         );
     }
-    let more = quality.long_reports.len().saturating_sub(3) as u64;
+    let more = (quality.long_reports.len().saturating_sub(3) as u64).saturating_add(quality.more_long_reports);
     push(more, format!("{} over two days long.", counted(more, "more report is", "more reports are")));
     push(
         quality.unproven_reports,

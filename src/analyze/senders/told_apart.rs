@@ -1,0 +1,85 @@
+//! Which identities are told apart: those with most messages. A stranger may make up as many keys and domains as rows fit
+//! into a mail, and of each much is kept; what is beyond the bound is one identity, named [`OTHER`], with exact sums.
+
+use super::auth_pattern::{AuthPattern, BrokenSignature, SigningKey};
+use crate::analyze::sums::common::PatternSums;
+use crate::analyze::sums::interner::{Interner, NONE, OTHER, Table};
+use crate::model::Text;
+use std::cmp::Reverse;
+
+/// What a sender may be known by, and its policy domain.
+type Identifier = (u32, Named);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Named {
+    /// An own signature's key.
+    Key(SigningKey),
+    /// Another's name: a signing domain, or the organization of a return path.
+    Voucher(u32),
+    /// An own return path.
+    Path(u32),
+}
+
+/// Tell apart so many identities at most, the largest, over all policy domains. Returns the id of [`OTHER`].
+pub(super) fn tell_apart(
+    patterns: &mut [AuthPattern],
+    sums: &[PatternSums],
+    (texts, names): (&Interner<Text>, &mut Interner<Text>),
+    most: usize,
+) -> u32 {
+    let other = names.word(OTHER);
+    let mut messages: Table<Identifier, u64> = Table::default();
+    for (pattern, sums) in patterns.iter().zip(sums) {
+        // Who proves nothing pushes nobody out.
+        let weight = if pattern.pattern.unproven { 0 } else { sums.messages };
+        each(pattern, |named| {
+            let sum = messages.entry((pattern.pattern.domain, named)).or_default();
+            *sum = sum.saturating_add(weight);
+        });
+    }
+    if messages.len() <= most {
+        return other;
+    }
+    let text = |id: u32| texts.text(id).map_or("", Text::as_str);
+    let name = |id: u32| names.text(id).map_or("", Text::as_str);
+    let words = |(domain, named): &Identifier| match named {
+        Named::Key((signer, selector)) => (text(*domain), 0, name(*signer), name(*selector)),
+        Named::Voucher(voucher) => (text(*domain), 1, name(*voucher), ""),
+        Named::Path(path) => (text(*domain), 2, text(*path), ""),
+    };
+    let mut ranked: Vec<(Identifier, u64)> = messages.into_iter().collect();
+    let order =
+        |a: &(Identifier, u64), b: &(Identifier, u64)| (Reverse(a.1), words(&a.0)).cmp(&(Reverse(b.1), words(&b.0)));
+    ranked.select_nth_unstable_by(most, order);
+    ranked.truncate(most);
+    let kept: Table<Identifier, u64> = ranked.into_iter().collect();
+    for pattern in patterns {
+        let domain = pattern.pattern.domain;
+        fold(pattern, other, |named| kept.contains_key(&(domain, named)));
+    }
+    other
+}
+
+/// Everything that a pattern's sender may be known by.
+fn each(pattern: &AuthPattern, mut tell: impl FnMut(Named)) {
+    pattern.verified.iter().for_each(|key| tell(Named::Key(*key)));
+    pattern.broken.iter().for_each(|broken| tell(Named::Key(broken.key)));
+    pattern.vouchers.iter().chain(&pattern.returns_to).for_each(|name| tell(Named::Voucher(*name)));
+    if pattern.path.is_own() {
+        tell(Named::Path(pattern.return_path));
+    }
+}
+
+/// Give one name to all that is not kept.
+fn fold(pattern: &mut AuthPattern, other: u32, keeps: impl Fn(Named) -> bool) {
+    let key = |key: SigningKey| if keeps(Named::Key(key)) { key } else { (other, other) };
+    let name = |name: u32| if keeps(Named::Voucher(name)) { name } else { other };
+    pattern.verified.iter_mut().for_each(|one| *one = key(*one));
+    pattern.broken.iter_mut().for_each(|one| *one = BrokenSignature { key: key(one.key), ..*one });
+    pattern.vouchers.iter_mut().for_each(|one| *one = name(*one));
+    pattern.path_owner = pattern.path_owner.map(name);
+    pattern.returns_to = pattern.returns_to.map(name);
+    if pattern.path.is_own() && !keeps(Named::Path(pattern.return_path)) {
+        pattern.return_path = NONE;
+    }
+}

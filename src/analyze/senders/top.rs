@@ -1,0 +1,96 @@
+//! The first few of many, in some order.
+
+use std::cmp::Ordering;
+
+/// The first few of many that were added, and how many were. Whatever the order of adding, the same ones stay.
+#[derive(Debug)]
+pub(crate) struct Top<T, const MOST: usize> {
+    kept: Vec<T>,
+    /// As many as are kept were found, the last of them at its place: what comes after it is none of them.
+    full: bool,
+    added: u64,
+}
+
+impl<T, const MOST: usize> Default for Top<T, MOST> {
+    fn default() -> Self {
+        Self { kept: Vec::new(), full: false, added: 0 }
+    }
+}
+
+impl<T, const MOST: usize> Top<T, MOST> {
+    /// Add one. `compare` tells the order, the same each time.
+    pub(crate) fn add(&mut self, one: T, compare: impl Fn(&T, &T) -> Ordering) {
+        self.added += 1;
+        self.keep(one, compare);
+    }
+
+    /// The same of a reference, which is copied only where it is kept.
+    pub(crate) fn add_copy(&mut self, one: &T, compare: impl Fn(&T, &T) -> Ordering)
+    where
+        T: Clone,
+    {
+        self.added += 1;
+        if !self.is_beyond(one, &compare) {
+            self.keep(one.clone(), compare);
+        }
+    }
+
+    /// Add those of another, which keeps as many.
+    pub(crate) fn merge(&mut self, other: Self, compare: impl Fn(&T, &T) -> Ordering) {
+        self.added += other.added;
+        other.kept.into_iter().for_each(|one| self.keep(one, &compare));
+    }
+
+    fn is_beyond(&self, one: &T, compare: impl Fn(&T, &T) -> Ordering) -> bool {
+        self.full && compare(one, &self.kept[MOST - 1]).is_gt()
+    }
+
+    fn keep(&mut self, one: T, compare: impl Fn(&T, &T) -> Ordering) {
+        if self.is_beyond(&one, &compare) {
+            return;
+        }
+        if self.kept.len() == self.kept.capacity() {
+            // A vector would start with four, and double: most are of one or two.
+            self.kept.reserve_exact(self.kept.len() / 2 + 1);
+        }
+        self.kept.push(one);
+        if self.kept.len() >= 2 * MOST {
+            self.kept.select_nth_unstable_by(MOST - 1, compare);
+            self.kept.truncate(MOST);
+            self.full = true;
+        }
+    }
+
+    /// How many were added, kept or not.
+    pub(crate) fn added(&self) -> u64 {
+        self.added
+    }
+
+    /// Those kept, in their order.
+    pub(crate) fn sorted(&self, compare: impl Fn(&T, &T) -> Ordering) -> Vec<&T> {
+        let mut sorted: Vec<&T> = self.kept.iter().collect();
+        sorted.sort_unstable_by(|a, b| compare(a, b));
+        sorted.truncate(MOST);
+        sorted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_stay_whatever_the_order_and_the_rest_is_counted() {
+        for step in [1, 7, 99] {
+            let mut tops = [Top::<_, 3>::default(), Top::default()];
+            for at in 0..100_u32 {
+                let number = (at * step) % 100;
+                tops[usize::from(number % 3 == 0)].add_copy(&number, u32::cmp);
+                assert!(tops.iter().all(|top| top.kept.len() < 6), "memory does not grow with their number");
+            }
+            let [mut top, other] = tops;
+            top.merge(other, u32::cmp);
+            assert_eq!((top.sorted(u32::cmp), top.added()), (vec![&0, &1, &2], 100));
+        }
+    }
+}

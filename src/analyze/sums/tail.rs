@@ -1,0 +1,119 @@
+//! When nothing more comes: of domains and patterns beyond the bounds the largest stay told apart, and the rest becomes
+//! part of [`OTHER`](super::interner::OTHER). Every sum stays exact.
+
+use super::super::question::Question;
+use super::common::{Common, PatternSums};
+use super::facts::Pattern;
+use super::interner::{Interner, Table};
+use crate::model::{Flags, Text};
+use std::cmp::Reverse;
+
+impl Common {
+    /// Let the smallest domains and patterns be one each. Returns the pattern that each now is part of; `None` where all
+    /// stay what they are.
+    pub(crate) fn fold_smallest(&mut self, question: &Question) -> Option<Vec<u32>> {
+        let of_tail = self.smallest_domains(question);
+        let all = std::mem::take(&mut self.patterns).into_items();
+        if of_tail.is_empty() && all.len() <= self.bounds.judged {
+            self.patterns = Interner::of(all);
+            return None;
+        }
+        let kept = self.largest(&all);
+        let other = self.other();
+        let part_of = all.into_iter().zip(kept).map(|(sums, kept)| {
+            let mut pattern = sums.pattern;
+            if of_tail.contains_key(&pattern.domain) {
+                pattern.domain = other;
+                pattern = self.folded(pattern, |_| other);
+            } else if !kept {
+                pattern = self.folded(pattern, |_| other);
+            }
+            let id = self.patterns.id(&pattern, || PatternSums { pattern, messages: 0, records: 0, last: i32::MIN });
+            let known = self.patterns.get_mut(id);
+            known.messages = known.messages.saturating_add(sums.messages);
+            known.records = known.records.saturating_add(sums.records);
+            known.last = known.last.max(sums.last);
+            id
+        });
+        let part_of = part_of.collect();
+        if !of_tail.is_empty() {
+            self.fold_domains(&of_tail);
+        }
+        Some(part_of)
+    }
+
+    /// Of each pattern, whether it is one of those with most messages.
+    fn largest(&self, all: &[PatternSums]) -> Vec<bool> {
+        let most = self.bounds.judged;
+        if all.len() <= most {
+            return vec![true; all.len()];
+        }
+        // Who proves nothing pushes nobody out.
+        let size = |sums: &PatternSums| Reverse(if sums.pattern.unproven { 0 } else { sums.messages });
+        let mut ranked: Vec<u32> = (0..).take(all.len()).collect();
+        ranked.select_nth_unstable_by(most, |a, b| {
+            let (a, b) = (&all[*a as usize], &all[*b as usize]);
+            size(a).cmp(&size(b)).then_with(|| self.words(&a.pattern).cmp(self.words(&b.pattern)))
+        });
+        let mut kept = vec![false; all.len()];
+        ranked[..most].iter().for_each(|id| kept[*id as usize] = true);
+        kept
+    }
+
+    /// The domains that are beyond what is told of. Whoever sends a report may name any domain in it: those that somebody
+    /// vouches for come first.
+    fn smallest_domains(&self, question: &Question) -> Table<u32, ()> {
+        let most = self.bounds.told;
+        if self.domains().len() <= most {
+            return Table::default();
+        }
+        let mut sums: Table<u32, (bool, u64)> = self.domains().iter().map(|domain| (*domain, (false, 0))).collect();
+        for one in self.patterns.items().iter().filter(|one| !one.pattern.unproven) {
+            let (passes, messages) = sums.entry(one.pattern.domain).or_default();
+            *passes |= one.pattern.flags.has(Flags::PASS) && one.messages > 0;
+            *messages = messages.saturating_add(one.messages);
+        }
+        let text = |id: u32| self.texts.text(id).map_or("", Text::as_str);
+        let rank = |(id, (passes, messages)): &(u32, (bool, u64))| {
+            let (named, authentic) = (question.names(text(*id)), self.heads.authentic.contains(id));
+            (Reverse(named), Reverse(authentic), Reverse(*passes), Reverse(*messages), text(*id))
+        };
+        let mut ranked: Vec<_> = sums.into_iter().collect();
+        ranked.sort_by_cached_key(|one| {
+            let (named, authentic, passes, messages, text) = rank(one);
+            (named, authentic, passes, messages, Text::from(text))
+        });
+        let tail = ranked.split_off(most).into_iter().map(|(id, _)| id);
+        tail.filter(|id| !question.names(text(*id))).map(|id| (id, ())).collect()
+    }
+
+    /// Add up the sums by day and the reports of some domains under [`OTHER`](super::interner::OTHER).
+    fn fold_domains(&mut self, of_tail: &Table<u32, ()>) {
+        let other = self.other();
+        let now = |domain: u32| if of_tail.contains_key(&domain) { other } else { domain };
+        for ((domain, day), sums) in std::mem::take(&mut self.days) {
+            self.days.entry((now(domain), day)).or_default().merge(&sums);
+        }
+        self.heads.rename(now);
+        self.more_domains = of_tail.len() as u64;
+    }
+
+    /// What a pattern says in words, and the rest of it: an order that does not depend on the order of arrival.
+    fn words<'a>(&'a self, pattern: &Pattern) -> impl Iterator<Item = (&'a str, u32)> + use<'a> {
+        let words = [
+            pattern.domain,
+            pattern.header_from,
+            pattern.dkim_domain,
+            pattern.dkim_selector,
+            pattern.dkim_result,
+            pattern.signatures,
+            pattern.return_path,
+            pattern.spf_result,
+            pattern.disposition,
+            pattern.mismatch,
+            pattern.reason,
+        ];
+        let small = u32::from_be_bytes([pattern.window, pattern.flags.0, pattern.cause as u8, 0]);
+        words.into_iter().map(move |id| (self.texts.text(id).map_or("", Text::as_str), small))
+    }
+}
