@@ -49,6 +49,16 @@ impl Services {
             .map(Foreign::from)
     }
 
+    /// The service that a domain belongs to, whatever it was seen as.
+    pub fn of_domain(&self, domain: &str) -> Option<&str> {
+        [Proof::Dkim, Proof::Bounce, Proof::Ptr].into_iter().find_map(|proof| self.of(proof, domain))
+    }
+
+    /// Services and the SPF record that their customers include.
+    pub const fn includes(&self) -> &'static [(&'static str, &'static str)] {
+        SPF_INCLUDES
+    }
+
     /// The service that an address belongs to, by a confirmed name or the ranges that services publish: what comes from
     /// there is many customers' mail.
     pub(crate) fn of_address(&self, address: IpAddr, host: Option<&HostName>) -> Option<SharedService> {

@@ -6,6 +6,7 @@ mod dns_record;
 mod domain;
 mod finding;
 mod mail;
+mod origin;
 mod owners;
 mod policy;
 mod record;
@@ -21,6 +22,7 @@ pub use dns_record::{DnsChange, DnsHistory, DnsObservation, DnsSpan, DnsValue, R
 pub use domain::{Domain, ReturnPath};
 pub use finding::{Code, Finding, Findings, Quoted};
 pub use mail::{Cursor, Fate, KnownUidl, MailFacts, MailboxProgress, Message, Proof, RawMail, SenderAuth};
+pub use origin::SourceOrigin;
 pub use owners::Owners;
 pub use policy::PolicyPublished;
 pub use record::{Reason, Record};

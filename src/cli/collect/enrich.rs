@@ -3,11 +3,13 @@
 //! Answers are saved a few at a time, so that an interrupted run resumes where it stopped. The lookups themselves are in
 //! `dns`.
 
+use crate::analyze::Services;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::interrupt::Interrupt;
 use crate::cli::terminal::output;
 use crate::cli::wiring::geoip::GeoIp;
 use crate::cli::wiring::ingest_run::{count, grouped};
+use crate::cli::wiring::origins;
 use crate::cli::wiring::run::Run;
 use crate::dns::hosts::enrich::{self, Cache, Looked, Options, Tally};
 use crate::dns::hosts::ptr;
@@ -68,6 +70,9 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     place(&geoip, &addresses, &mut writer, run.now)?;
     let tally = look_up(addresses, &mut writer, args, &interrupt)?;
     output::data(told(&tally).as_bytes())?;
+    if !interrupt.is_set() && !all_failed(&tally) {
+        keep_origins(&store, &settings.services()?, args, &mut writer, run.now)?;
+    }
     if interrupt.is_set() {
         run.talk.warning("interrupted: what was looked up so far is kept, and the next run continues");
         return Ok(Exit::Failed);
@@ -134,10 +139,28 @@ fn look_up(addresses: Vec<IpAddr>, writer: &mut Writer, args: &Args, interrupt: 
     Ok(enrich::enrich(&resolver, addresses, &mut ledger, &options, &Timestamp::now, &|| interrupt.is_set())?)
 }
 
+/// Find out whose servers the sources are.
+fn keep_origins(
+    store: &Path,
+    services: &Services,
+    args: &Args,
+    writer: &mut Writer,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    let servers = args.server.clone();
+    let resolver = Resolver::new(&resolver::Options { servers, ..resolver::Options::default() })?;
+    let (store, filter) = (Store::open(store)?, since(args.weeks, now));
+    Ok(origins::keep((&store, &filter), (&resolver, services), writer, now)?)
+}
+
+fn since(weeks: u16, now: Timestamp) -> Filter {
+    let from = Offset::UTC.to_datetime(now - SignedDuration::from_hours(24 * 7 * i64::from(weeks))).date();
+    Filter { from: Some(from), ..Filter::default() }
+}
+
 /// The sources of the last weeks, those with most messages first: a run that is stopped has the best of them.
 fn sources(store: &Store, weeks: u16, now: Timestamp) -> Result<Vec<IpAddr>, StoreError> {
-    let from = Offset::UTC.to_datetime(now - SignedDuration::from_hours(24 * 7 * i64::from(weeks))).date();
-    let filter = Filter { from: Some(from), ..Filter::default() };
+    let filter = since(weeks, now);
     let mut sums: HashMap<Source, i64> = HashMap::new();
     store.rows(&filter, Columns::DAY.with(Columns::SOURCE).with(Columns::COUNT), &mut |rows| {
         for (source, messages) in rows.source.iter().zip(&rows.count) {

@@ -7,6 +7,7 @@ pub(crate) mod ingest_run;
 pub(crate) mod logo;
 pub(crate) mod mail_summary;
 pub(crate) mod mailbox_survey;
+pub(crate) mod origins;
 pub(crate) mod period;
 pub(crate) mod rejections;
 pub(crate) mod repairs;

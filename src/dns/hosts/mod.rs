@@ -2,4 +2,5 @@
 
 pub mod enrich;
 pub mod mx;
+pub mod origin;
 pub mod ptr;

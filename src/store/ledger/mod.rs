@@ -8,6 +8,7 @@ pub(crate) mod lookups;
 pub(crate) mod mailboxes;
 pub(crate) mod mailed;
 pub(crate) mod networks;
+pub(crate) mod origins;
 pub(crate) mod outbox;
 pub(crate) mod quota;
 pub(crate) mod rejected;

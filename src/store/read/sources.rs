@@ -1,9 +1,11 @@
 //! What is known about source addresses: names and networks.
 
 use super::store::Store;
+use crate::model::SourceOrigin;
 use crate::store::error::StoreError;
 use crate::store::ledger::lookups::{LookedUp, names};
 use crate::store::ledger::networks::{Network, networks};
+use crate::store::ledger::origins::origins;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -24,5 +26,15 @@ impl Store {
     /// Where the ledger cannot be read.
     pub fn networks(&self) -> Result<BTreeMap<IpAddr, Network>, StoreError> {
         self.ledger.as_ref().map_or(Ok(BTreeMap::new()), networks)
+    }
+}
+
+impl Store {
+    /// Whose servers addresses are, as far as something proves it.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn origins(&self) -> Result<BTreeMap<IpAddr, SourceOrigin>, StoreError> {
+        self.ledger.as_ref().map_or(Ok(BTreeMap::new()), origins)
     }
 }

@@ -1,9 +1,11 @@
 //! Names and networks of source addresses, kept.
 
 use super::writer::Writer;
+use crate::model::SourceOrigin;
 use crate::store::error::StoreError;
 use crate::store::ledger::lookups::{self, LookedUp, Naming};
 use crate::store::ledger::networks::{self, Network};
+use crate::store::ledger::origins;
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, params};
 use std::net::IpAddr;
@@ -65,6 +67,24 @@ impl Writer {
                     network.answer(),
                     at.as_millisecond()
                 ])?;
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Writer {
+    /// Keep whose servers these addresses are, durably and all or none; `None` where nothing proves it any more.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be written.
+    pub fn keep_origins(&mut self, found: &[(IpAddr, Option<SourceOrigin>)], at: Timestamp) -> Result<(), StoreError> {
+        self.ledger.write("keeping whose servers the sources are", |transaction| {
+            let mut statement =
+                transaction.prepare_cached("INSERT OR REPLACE INTO lookups VALUES (?1, ?2, ?3, ?4, ?4)")?;
+            for (address, origin) in found {
+                let answer = origin.as_ref().map(origins::answer);
+                statement.execute(params![address.to_string(), origins::KIND, answer, at.as_millisecond()])?;
             }
             Ok(())
         })

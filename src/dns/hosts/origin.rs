@@ -1,0 +1,212 @@
+//! Names a source address by what its mail proves and what DNS delegates.
+//!
+//! Only what passes proves anything: a signature that does not verify can name any domain.
+
+use crate::dns::finding::Notes;
+use crate::dns::lookup::answer::Lookup;
+use crate::dns::lookup::name::organizational;
+use crate::dns::spf::{self, Mail, Node, Outcome};
+use crate::model::SourceOrigin;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// What the reports show of the mail from one address; strongest, that is most messages, first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SourceEvidence {
+    /// Domains of other organizations whose signatures verify.
+    pub signed_by: Vec<String>,
+    /// Return paths of other organizations that pass SPF.
+    pub returns_to: Vec<String>,
+    /// Keys of the own domain that verify: selector and domain.
+    pub own_keys: Vec<(String, String)>,
+    /// Return paths of the own domain that pass SPF.
+    pub own_paths: Vec<String>,
+}
+
+/// What a name is called by those who know services.
+pub trait ServiceNames {
+    /// The service that a domain belongs to.
+    fn of_domain(&self, domain: &str) -> Option<String>;
+    /// Services and the SPF record that their customers include.
+    fn includes(&self) -> Vec<(String, String)>;
+}
+
+/// Names addresses; what it looked up once it does not look up again.
+pub struct OriginFinder<'a> {
+    lookup: &'a dyn Lookup,
+    services: &'a dyn ServiceNames,
+    aliases: BTreeMap<String, Option<String>>,
+    exchangers: BTreeMap<String, Option<String>>,
+    ranges: Option<Vec<(IpAddr, u8, String)>>,
+}
+
+impl<'a> OriginFinder<'a> {
+    /// A finder that has looked up nothing yet.
+    pub fn new(lookup: &'a dyn Lookup, services: &'a dyn ServiceNames) -> Self {
+        Self { lookup, services, aliases: BTreeMap::new(), exchangers: BTreeMap::new(), ranges: None }
+    }
+
+    /// The origin of an address on the rungs 1 to 3; `None` where nothing proves one.
+    pub fn find(&mut self, address: IpAddr, evidence: &SourceEvidence) -> Option<SourceOrigin> {
+        self.foreign(evidence)
+            .map(|name| SourceOrigin { name, rung: 1 })
+            .or_else(|| self.delegated(address, evidence).map(|name| SourceOrigin { name, rung: 2 }))
+            .or_else(|| self.published(address).map(|name| SourceOrigin { name, rung: 3 }))
+    }
+
+    /// What a domain is called: its service, else its organizational domain.
+    fn called(&self, domain: &str) -> String {
+        self.services.of_domain(domain).unwrap_or_else(|| organizational(domain).to_owned())
+    }
+
+    fn foreign(&self, evidence: &SourceEvidence) -> Option<String> {
+        let domains = || evidence.signed_by.iter().chain(&evidence.returns_to);
+        let known = domains().find_map(|domain| self.services.of_domain(domain));
+        known.or_else(|| domains().next().map(|domain| self.called(domain)))
+    }
+
+    fn delegated(&mut self, address: IpAddr, evidence: &SourceEvidence) -> Option<String> {
+        for (selector, domain) in &evidence.own_keys {
+            if let Some(target) = self.alias(&format!("{selector}._domainkey.{domain}"), domain) {
+                return Some(self.called(&target));
+            }
+        }
+        for path in &evidence.own_paths {
+            if let Some(target) = self.alias(path, path).or_else(|| self.exchanger(path)) {
+                return Some(self.called(&target));
+            }
+            if let Some(included) = self.included(path, address) {
+                return Some(self.called(&included));
+            }
+        }
+        None
+    }
+
+    /// The name of another organization that a name is an alias of.
+    fn alias(&mut self, name: &str, domain: &str) -> Option<String> {
+        let lookup = self.lookup;
+        let target = self.aliases.entry(name.to_owned()).or_insert_with(|| lookup.cname(name).found());
+        target.clone().filter(|target| organizational(target) != organizational(domain))
+    }
+
+    /// The host of another organization that takes the bounces of a return path: only of a subdomain, since the mail of a
+    /// domain itself is often received by others than those who send it.
+    fn exchanger(&mut self, path: &str) -> Option<String> {
+        if organizational(path) == path {
+            return None;
+        }
+        let lookup = self.lookup;
+        let host = self.exchangers.entry(path.to_owned()).or_insert_with(|| {
+            lookup.mx(path).found().and_then(|hosts| hosts.into_iter().map(|mx| mx.host).find(|host| !host.is_empty()))
+        });
+        host.clone().filter(|host| organizational(host) != organizational(path))
+    }
+
+    /// The domain of another organization by whose included record an address passes.
+    fn included(&self, path: &str, address: IpAddr) -> Option<String> {
+        let sender = format!("postmaster@{path}");
+        let evaluation = spf::check_host(self.lookup, path, &Mail { ip: address, sender: &sender, helo: path });
+        let passes = evaluation.result == Outcome::Pass;
+        let mut records = evaluation.path.into_iter().filter(|_| passes).map(|step| step.domain);
+        records.find(|domain| organizational(domain) != organizational(path))
+    }
+
+    fn published(&mut self, address: IpAddr) -> Option<String> {
+        if self.ranges.is_none() {
+            let mut ranges = Vec::new();
+            for (name, include) in self.services.includes() {
+                if let Some(tree) = spf::check(self.lookup, &include, &mut Notes::default()).tree {
+                    authorized(&tree, &name, &mut ranges);
+                }
+            }
+            self.ranges = Some(ranges);
+        }
+        let ranges = self.ranges.as_ref()?;
+        ranges.iter().find(|(network, bits, _)| is_in(address, *network, *bits)).map(|(.., name)| name.clone())
+    }
+}
+
+/// The ranges that a record and those it includes authorize.
+fn authorized(node: &Node, name: &str, ranges: &mut Vec<(IpAddr, u8, String)>) {
+    for term in &node.terms {
+        let text = term.text.trim_start_matches('+').to_ascii_lowercase();
+        if let Some(range) = text.strip_prefix("ip4:").or_else(|| text.strip_prefix("ip6:")) {
+            let (network, bits) = range.split_once('/').unwrap_or((range, ""));
+            let Ok(network) = network.parse::<IpAddr>() else { continue };
+            let width = if network.is_ipv4() { 32 } else { 128 };
+            let bits = if bits.is_empty() { Some(width) } else { bits.parse().ok() };
+            ranges.extend(bits.map(|bits: u8| (network, bits.min(width), name.to_owned())));
+        }
+        if let Some(child) = &term.child {
+            authorized(child, name, ranges);
+        }
+    }
+}
+
+fn is_in(address: IpAddr, network: IpAddr, bits: u8) -> bool {
+    match (address.to_canonical(), network) {
+        (IpAddr::V4(address), IpAddr::V4(network)) => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(bits.min(32))).unwrap_or(0);
+            (address.to_bits() ^ network.to_bits()) & mask == 0
+        }
+        (IpAddr::V6(address), IpAddr::V6(network)) => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(bits.min(128))).unwrap_or(0);
+            (address.to_bits() ^ network.to_bits()) & mask == 0
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::lookup::zone::Zone;
+
+    struct Known;
+
+    impl ServiceNames for Known {
+        fn of_domain(&self, domain: &str) -> Option<String> {
+            (domain.ends_with("mailer.example") || domain == "mailer.example").then(|| "Mailer".to_owned())
+        }
+
+        fn includes(&self) -> Vec<(String, String)> {
+            vec![("Mailer".into(), "spf.mailer.example".into())]
+        }
+    }
+
+    const ZONE: &str = "s1._domainkey.example.com CNAME s1.dkim.mailer.example\nexample.com MX 10 mx.other.example\n\
+                        example.com TXT v=spf1 include:_spf.erp.example -all\n_spf.erp.example TXT v=spf1 ip4:203.0.113.0/24 -all\n\
+                        bounce.example.com TXT v=spf1 ip4:192.0.2.0/24 -all\nbounce.example.com MX 10 feedback.desk.example\n\
+                        spf.mailer.example TXT v=spf1 include:_net.mailer.example ~all\n_net.mailer.example TXT v=spf1 ip4:198.51.100.64/27 -all";
+
+    fn found(address: &str, evidence: &SourceEvidence) -> Option<(String, u8)> {
+        let zone = Zone::new(ZONE);
+        let origin = OriginFinder::new(&zone, &Known).find(address.parse().unwrap(), evidence)?;
+        Some((origin.name, origin.rung))
+    }
+
+    fn named(name: &str, rung: u8) -> Option<(String, u8)> {
+        Some((name.to_owned(), rung))
+    }
+
+    #[test]
+    fn the_strongest_proof_names_an_address() {
+        let words = |word: &str| vec![word.to_owned()];
+        let foreign = SourceEvidence {
+            signed_by: words("crm.example.net"),
+            returns_to: words("b.mailer.example"),
+            own_paths: words("example.com"),
+            ..SourceEvidence::default()
+        };
+        assert_eq!(found("203.0.113.7", &foreign), named("Mailer", 1), "a known service before a stranger");
+        let key = SourceEvidence { own_keys: vec![("s1".into(), "example.com".into())], ..SourceEvidence::default() };
+        assert_eq!(found("192.0.2.1", &key), named("Mailer", 2));
+        let own = SourceEvidence { own_paths: words("example.com"), ..SourceEvidence::default() };
+        assert_eq!(found("203.0.113.7", &own), named("erp.example", 2), "by the include, not by who receives its mail");
+        assert_eq!(found("192.0.2.7", &own), None, "no longer authorized");
+        let bounce = SourceEvidence { own_paths: words("bounce.example.com"), ..SourceEvidence::default() };
+        assert_eq!(found("192.0.2.7", &bounce), named("desk.example", 2));
+        assert_eq!(found("198.51.100.70", &SourceEvidence::default()), named("Mailer", 3));
+        assert_eq!(found("198.51.100.100", &SourceEvidence::default()), None);
+    }
+}
