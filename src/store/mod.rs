@@ -26,6 +26,7 @@ pub use error::StoreError;
 pub use export::folder::ExportFolder;
 pub use export::manifest::{PartFiles, RUN};
 pub use export::records::Format;
+pub use export::side_tables::SideTable;
 pub use export::stream::{Stream, StreamFormat};
 pub use ledger::events::{Acknowledgment, StoredEvent};
 pub use ledger::lookups::{LookedUp, Naming};

@@ -201,6 +201,14 @@ fn write(store: &Store, filter: &Filter, args: &Args, out: Option<&Path>) -> any
         Form::Ipc => Format::Arrow,
     };
     to_output(args.format, out, |out| store.export(filter, format, out))?;
+    if let (Some(folder), Form::Csv | Form::Ndjson) = (out, args.format) {
+        let folder = ExportFolder::open(folder).with_context(|| folder.display().to_string())?;
+        for table in store.side_tables(filter)? {
+            let name = format!("{}.{}", table.name(), if args.format == Form::Csv { "csv" } else { "ndjson" });
+            let written = folder.write(Path::new(&name), |file| table.write(format, file));
+            written.with_context(|| name.clone())?;
+        }
+    }
     let (Some(folder), Some(new)) = (out, &filter.new) else { return Ok(()) };
     let path = folder.join(RUN);
     let folder = ExportFolder::open(folder).with_context(|| folder.display().to_string())?;

@@ -1,9 +1,11 @@
 //! Rows out of a store: Parquet folders, CSV, NDJSON, and Arrow streams.
 
+pub(crate) mod dns;
 pub(crate) mod folder;
 pub(crate) mod manifest;
 pub(crate) mod records;
 pub(crate) mod reports;
+pub(crate) mod side_tables;
 pub(crate) mod sources;
 pub(crate) mod stream;
 pub(crate) mod text_rows;

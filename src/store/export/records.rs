@@ -5,7 +5,7 @@
 
 use super::manifest::{Exported, PartFiles};
 use super::text_rows::{self, CsvStyle};
-use super::{reports, sources, stream};
+use super::{dns, reports, sources, stream};
 use crate::store::disk::layout::{FileKind, Month};
 use crate::store::error::StoreError;
 use crate::store::ledger::reports::since;
@@ -102,6 +102,7 @@ impl Store {
         }
         reports::export(self, filter, &mut exported)?;
         sources::export(self, filter, &mut exported)?;
+        dns::export(self, filter, &mut exported)?;
         exported.finish(filter.new.as_deref())
     }
 

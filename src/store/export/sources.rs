@@ -1,7 +1,7 @@
 //! The `sources` table as Parquet, beside the exported `records`: one row an address that was looked up.
 
 use super::manifest::Exported;
-use crate::model::{self, Columns};
+use crate::model::{self, Columns, SourceOrigin};
 use crate::store::error::StoreError;
 use crate::store::ledger::lookups::LookedUp;
 use crate::store::ledger::networks::Network;
@@ -20,10 +20,15 @@ use std::path::Path;
 struct Source {
     looked_up: Option<LookedUp>,
     network: Network,
+    origin: Option<SourceOrigin>,
 }
 
 impl Source {
     fn name(&self) -> Option<&str> {
+        self.origin.as_ref().map(|origin| origin.name.as_str()).or_else(|| self.host_name())
+    }
+
+    fn host_name(&self) -> Option<&str> {
         self.looked_up.as_ref()?.naming.as_ref()?.names.first().map(String::as_str)
     }
 
@@ -39,9 +44,8 @@ fn seen(store: &Store, filter: &Filter) -> Result<HashSet<model::Source>, StoreE
     Ok(seen)
 }
 
-/// Write what is known of the names and networks of the filter's sources to `DIR/sources/sources.parquet`; nothing where
-/// nothing is.
-pub(crate) fn export(store: &Store, filter: &Filter, exported: &mut Exported) -> Result<(), StoreError> {
+/// What is known of the filter's sources, in the order of the table's columns, and how many they are.
+pub(crate) fn columns(store: &Store, filter: &Filter) -> Result<(Vec<Box<dyn Array>>, usize), StoreError> {
     let mut sources: BTreeMap<IpAddr, Source> = BTreeMap::new();
     for looked_up in store.names()? {
         let source = sources.entry(looked_up.address).or_default();
@@ -50,12 +54,12 @@ pub(crate) fn export(store: &Store, filter: &Filter, exported: &mut Exported) ->
     for (address, network) in store.networks()? {
         sources.entry(address).or_default().network = network;
     }
+    for (address, origin) in store.origins()? {
+        sources.entry(address).or_default().origin = Some(origin);
+    }
     if !filter.is_all() && !sources.is_empty() {
         let seen = seen(store, filter)?;
         sources.retain(|address, _| seen.contains(&Some(*address).into()));
-    }
-    if sources.is_empty() {
-        return Ok(());
     }
     let texts = |of: fn(&Source) -> Option<&str>| -> Box<dyn Array> {
         Box::new(Utf8ViewArray::from_slice(sources.values().map(of).collect::<Vec<_>>()))
@@ -66,16 +70,28 @@ pub(crate) fn export(store: &Store, filter: &Filter, exported: &mut Exported) ->
     let looked_up = |source: &Source| source.looked_up.as_ref().map(|looked_up| looked_up.at.as_millisecond());
     let times: Vec<Option<i64>> = sources.values().map(looked_up).collect();
     let time = ArrowDataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
-    // In the order of the table's columns.
-    let columns: [Box<dyn Array>; 7] = [
+    let rungs: Vec<Option<i32>> =
+        sources.values().map(|source| source.origin.as_ref().map(|origin| i32::from(origin.rung))).collect();
+    let columns: Vec<Box<dyn Array>> = vec![
         Box::new(Utf8ViewArray::from_slice(addresses)),
         texts(Source::name),
+        Box::new(PrimitiveArray::<i32>::from(rungs)),
+        texts(Source::host_name),
         Box::new(BooleanArray::from(flags)),
         Box::new(PrimitiveArray::<i64>::from(times).to(time)),
         Box::new(PrimitiveArray::<i64>::from(asns)),
         texts(|source| source.network.as_name.as_deref()),
         texts(|source| source.network.country.as_deref()),
     ];
+    Ok((columns, sources.len()))
+}
+
+/// Write them to `DIR/sources/sources.parquet`; nothing where nothing is known.
+pub(crate) fn export(store: &Store, filter: &Filter, exported: &mut Exported) -> Result<(), StoreError> {
+    let (columns, rows) = columns(store, filter)?;
+    if rows == 0 {
+        return Ok(());
+    }
     let path = Path::new("sources").join("sources.parquet");
     let bytes = file(&SOURCES, &columns);
     exported.write(path.clone(), &bytes.map_err(StoreError::parquet(&path, "writing the sources"))?)

@@ -5,6 +5,7 @@
 //! refused: its columns may mean something else. A file that says nothing was written by another program, in our layout.
 
 pub(crate) mod collect;
+pub(crate) mod dns;
 pub(crate) mod filter;
 pub(crate) mod reports;
 pub mod schema;

@@ -1,0 +1,23 @@
+//! The columns of `dns`.
+
+use super::table::{ColumnType, Table, TableColumn};
+
+/// One row per DNS record and time during which lookups found it.
+pub(crate) static DNS: Table = Table {
+    name: "dns",
+    about: "One row per DNS record and the time during which `check --all` found it.",
+    key: "dmarquet.dns",
+    version: 1,
+    columns,
+};
+
+fn columns() -> Vec<TableColumn> {
+    let column = |name, kind, nullable, doc| TableColumn { name, kind, nullable, doc };
+    vec![
+        column("name", ColumnType::Text, false, "name the record stands at"),
+        column("type", ColumnType::Text, false, "TXT, MX or CNAME"),
+        column("value", ColumnType::Text, false, "the record: the strings of a text joined, an MX as `10 host`"),
+        column("first_seen", ColumnType::Time, false, "first lookup that found it"),
+        column("last_seen", ColumnType::Time, false, "last lookup that found it"),
+    ]
+}
