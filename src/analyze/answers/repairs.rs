@@ -145,13 +145,20 @@ impl<'a, 'h> Join<'a, 'h> {
         (cause, self.repaired(cause))
     }
 
-    /// The change that took away what the mail passed by, near the first day on which it fails; the one nearest to it.
+    /// The change that took away what the mail passed by, near the day since which it fails, or the first on which it
+    /// did: mail that passes again hides the former. The one nearest to it.
     fn cause(&self) -> Option<&'h DnsChange> {
-        let since = number(self.action.since?);
-        let near = |change: &&&DnsChange| {
-            (since - DAYS_BEFORE..=since + DAYS_AFTER).contains(&number(change.day())) && self.breaks(change)
+        let begun = [self.action.since, self.action.tracking.first_seen].into_iter().flatten().map(number);
+        let distance = |change: &DnsChange| {
+            let day = number(change.day());
+            let near = begun.clone().filter(|since| (since - DAYS_BEFORE..=since + DAYS_AFTER).contains(&day));
+            near.map(|since| (day + 1 - since).abs()).min()
         };
-        self.changes.iter().filter(near).min_by_key(|change| (number(change.day()) + 1 - since).abs()).copied()
+        let breaking = self.changes.iter().filter(|change| self.breaks(change));
+        breaking
+            .filter_map(|change| Some((distance(change)?, *change)))
+            .min_by_key(|(days, _)| *days)
+            .map(|(_, change)| change)
     }
 
     /// The last change after the cause that gives back what the mail passes by, if nothing took it away again.

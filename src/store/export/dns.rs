@@ -29,7 +29,8 @@ pub(crate) fn columns(store: &Store, filter: &Filter) -> Result<(Vec<Box<dyn Arr
     }
     let day = |at: Timestamp| -> Date { Offset::UTC.to_datetime(at).date() };
     spans.retain(|span| {
-        filter.from.is_none_or(|from| day(span.last_seen) >= from) && filter.to.is_none_or(|to| day(span.first_seen) <= to)
+        filter.from.is_none_or(|from| day(span.last_seen) >= from)
+            && filter.to.is_none_or(|to| day(span.first_seen) <= to)
     });
     let texts = |of: fn(&DnsSpan) -> &str| -> Box<dyn Array> {
         Box::new(Utf8ViewArray::from_slice(spans.iter().map(|span| Some(of(span))).collect::<Vec<_>>()))

@@ -50,7 +50,9 @@ impl Store {
     /// Where the ledger or the rows cannot be read.
     pub fn side_tables(&self, filter: &Filter) -> Result<Vec<SideTable>, StoreError> {
         let mut tables = Vec::new();
-        for (table, (columns, rows)) in [(&SOURCES, sources::columns(self, filter)?), (&DNS, dns::columns(self, filter)?)] {
+        for (table, (columns, rows)) in
+            [(&SOURCES, sources::columns(self, filter)?), (&DNS, dns::columns(self, filter)?)]
+        {
             if rows > 0 {
                 tables.push(SideTable { table, columns, rows });
             }

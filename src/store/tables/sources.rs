@@ -15,8 +15,18 @@ fn columns() -> Vec<TableColumn> {
     let column = |name, kind, nullable, doc| TableColumn { name, kind, nullable, doc };
     vec![
         column("source_ip", ColumnType::Text, false, "canonical address"),
-        column("name", ColumnType::Text, true, "service, or the domain that proves whose server it is; without a rung, the host name"),
-        column("rung", ColumnType::Int, true, "kind of proof: 1 foreign signature or return path that passes, 2 delegation in DNS, 3 published range, 4 confirmed host name, 5 network; null without proof"),
+        column(
+            "name",
+            ColumnType::Text,
+            true,
+            "service, or the domain that proves whose server it is; without a rung, the host name",
+        ),
+        column(
+            "rung",
+            ColumnType::Int,
+            true,
+            "kind of proof: 1 foreign signature or return path that passes, 2 delegation in DNS, 3 published range, 4 confirmed host name, 5 network; null without proof",
+        ),
         column("host_name", ColumnType::Text, true, "name by reverse DNS"),
         column("confirmed", ColumnType::Flag, true, "whether the host name leads back to the address"),
         column("looked_up", ColumnType::Time, true, "when the name was looked up"),
