@@ -17,9 +17,14 @@ pub(super) enum KeyFate {
     Unknown(Obstacle),
 }
 
-/// Keys by signing domain and selector, as reports write them; those that are not in it are kept.
+/// What becomes of all keys.
 #[derive(Debug, Clone, Default)]
-pub(super) struct KeyFates(BTreeMap<(Text, Text), KeyFate>);
+pub(super) struct KeyFates {
+    /// By signing domain and selector, as reports write them; those that are not in it are kept.
+    fates: BTreeMap<(Text, Text), KeyFate>,
+    /// A selector is taken away, whether or not a report names it.
+    removes: bool,
+}
 
 impl KeyFates {
     /// Of all keys that verified a signature of some mail.
@@ -31,7 +36,7 @@ impl KeyFates {
         let signatures = results.flat_map(|results| &results.signatures).filter(|signature| signature.pass);
         let used: BTreeSet<(Text, Text)> =
             signatures.map(|signature| (signature.domain.clone(), signature.selector.clone())).collect();
-        let mut fates = Self::default();
+        let mut fates = Self { removes: !request.removed_selectors.is_empty(), ..Self::default() };
         if let Some(zone) = &request.zone {
             let base = zone.apex.as_deref().unwrap_or(&request.domain);
             let named: Vec<&(Text, Text)> = used
@@ -43,7 +48,7 @@ impl KeyFates {
             dns.announce(&questions);
             below.announce(&questions);
             for key in named {
-                fates.0.insert(key.clone(), in_zone((dns, below), &place(&key.0, &key.1)));
+                fates.fates.insert(key.clone(), in_zone((dns, below), &place(&key.0, &key.1)));
             }
             // A key that the report does not name is one of those that others name, where there are any.
             for (domain, _) in
@@ -52,16 +57,16 @@ impl KeyFates {
                 let others: Vec<&KeyFate> = fates.of(domain).collect();
                 let touched = zone.covers(domain) || !others.is_empty();
                 if touched && (others.is_empty() || others.iter().any(|fate| **fate != KeyFate::Kept)) {
-                    fates.0.insert((domain.clone(), Text::default()), KeyFate::Unknown(Obstacle::Unsaid));
+                    fates.fates.insert((domain.clone(), Text::default()), KeyFate::Unknown(Obstacle::Unsaid));
                 }
             }
         }
         for (domain, selector) in used.iter().filter(|(domain, _)| **domain == request.domain) {
             let removed = request.removed_selectors.iter().any(|removed| removed.eq_ignore_ascii_case(selector));
             if removed {
-                fates.0.insert((domain.clone(), selector.clone()), KeyFate::Gone);
+                fates.fates.insert((domain.clone(), selector.clone()), KeyFate::Gone);
             } else if selector.is_empty() && !request.removed_selectors.is_empty() {
-                fates.0.insert((domain.clone(), selector.clone()), KeyFate::Unknown(Obstacle::Unsaid));
+                fates.fates.insert((domain.clone(), selector.clone()), KeyFate::Unknown(Obstacle::Unsaid));
             }
         }
         fates
@@ -69,17 +74,17 @@ impl KeyFates {
 
     /// What becomes of a key.
     pub(super) fn get(&self, domain: &Text, selector: &Text) -> &KeyFate {
-        self.0.get(&(domain.clone(), selector.clone())).unwrap_or(&KeyFate::Kept)
+        self.fates.get(&(domain.clone(), selector.clone())).unwrap_or(&KeyFate::Kept)
     }
 
-    /// Whether all keys stay.
+    /// Whether every key stays, also one that no report names.
     pub(super) fn are_all_kept(&self) -> bool {
-        self.0.values().all(|fate| *fate == KeyFate::Kept)
+        !self.removes && self.fates.values().all(|fate| *fate == KeyFate::Kept)
     }
 
     /// The keys of a domain that have a name.
     fn of(&self, domain: &Text) -> impl Iterator<Item = &KeyFate> {
-        self.0.iter().filter(move |((of, selector), _)| of == domain && !selector.is_empty()).map(|(_, fate)| fate)
+        self.fates.iter().filter(move |((of, selector), _)| of == domain && !selector.is_empty()).map(|(_, fate)| fate)
     }
 }
 

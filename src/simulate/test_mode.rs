@@ -3,6 +3,7 @@
 
 use super::{PolicyTags, TestModeCheck, rules::Certainty, rules::Rules};
 use crate::analyze::{MailResults, MailRow};
+use crate::dns::dmarc::Policy;
 use jiff::civil::Date;
 use std::collections::HashMap;
 
@@ -19,7 +20,7 @@ impl<'a> TestModeComparison<'a> {
         Self { rules, by_day, check: TestModeCheck::default() }
     }
 
-    /// Add a row: it agrees where it fails by the record of its day, and what that asks for is what was done.
+    /// Add a row: it agrees where what the record of its day asks for is what was done.
     pub(super) fn add(&mut self, row: &MailRow, results: &MailResults) {
         if !results.test_mode {
             return;
@@ -28,9 +29,14 @@ impl<'a> TestModeComparison<'a> {
             self.rules.tags = *tags;
         }
         self.check.messages = self.check.messages.saturating_add(row.messages);
-        let fails = self.rules.passes(&self.rules.dkim(results), results, row.source) == Certainty::No;
-        let asked = self.rules.fate_of_failing(results);
-        if fails && asked.is_ok_and(|asked| asked.as_str() == results.disposition) {
+        let asked = match self.rules.passes(&self.rules.dkim(results), results, row.source) {
+            Certainty::Yes => Some(Policy::None),
+            Certainty::No => self.rules.fate_of_failing(results).ok(),
+            Certainty::Unknown(_) => None,
+        };
+        // RFC 9990 has a word of its own for mail that passes.
+        let done = if results.disposition == "pass" { Policy::None.as_str() } else { &results.disposition };
+        if asked.is_some_and(|asked| asked.as_str() == done) {
             self.check.agree = self.check.agree.saturating_add(row.messages);
         }
     }

@@ -428,7 +428,7 @@ fn test_mode_in_the_reports_checks_the_simulation() {
         head.policy.testing = Some("y".into());
     });
     let check = run(&policy(Policy::Reject), &mail, &NotAsked).test_mode;
-    assert_eq!((check.messages, check.agree), (of(56, 3), of(56, 2)), "mail that passes needs no sparing");
+    assert_eq!((check.messages, check.agree), (of(56, 3), of(56, 2)), "mail that passes is not to be quarantined");
 }
 
 #[test]
