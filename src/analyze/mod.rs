@@ -8,6 +8,7 @@
 //! pattern and a domain and day, and sums of report heads; `finish` turns those into the answer. Of the facts there is one
 //! state, split by network and locked part by part: what memory a summary takes is theirs.
 
+mod figures;
 #[expect(clippy::trivially_copy_pass_by_ref, clippy::ref_option, reason = "serde calls them with references")]
 pub(crate) mod form;
 
@@ -34,13 +35,7 @@ pub(crate) mod weeks;
 
 pub use answers::attributed::{AttributedMail, MailResults, MailRow, MailSender, ReportedSignature};
 pub use answers::explain::{ExplainedRow, Explainer, Explanation};
-pub use answers::policies::PolicyChange;
-pub use answers::reporters::{MissingDays, ReportedDay, ReporterDays, SilentDomain, SilentReporter};
-pub use answers::summary::{
-    Changes, Days, DomainSummary, LoneReporter, LongReport, PolicySeen, Quality, RepeatedReports, SCHEMA, Subdomain,
-    Summary, Totals,
-};
-pub use answers::trend::{Comparison, FailingBy, Point};
+pub use answers::summary::{Changes, Days, DomainSummary, SCHEMA, Summary};
 pub use answers::{
     Action, ActionState, Answers, Change, Confidence, ExplainedBy, HeldBy, KeyFault, Level, Losing, QuestionAnswer,
     Readiness, Repair, RepairCount, Sender, SenderChange, SenderChanges, SenderName, Spoofing, Tracking, Verdict,
@@ -49,6 +44,12 @@ pub use events::{
     Ended, EventChanges, EventFacts, EventKind, EventQuestion, Incident, IncidentDetails, KnownEvent, Rhythm, Severity,
     compare, is_same, reporter_identity,
 };
+pub use figures::policies::PolicyChange;
+pub use figures::policies::PolicySeen;
+pub use figures::quality::{LoneReporter, LongReport, Quality, RepeatedReports};
+pub use figures::reporters::{MissingDays, ReportedDay, ReporterDays, SilentDomain, SilentReporter};
+pub use figures::totals::{Subdomain, Totals};
+pub use figures::trend::{Comparison, FailingBy, Point};
 pub use foreign::Foreign;
 pub use known::{Service, Services};
 pub use period::{Period, PeriodError};

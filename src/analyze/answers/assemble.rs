@@ -3,11 +3,13 @@
 use super::actions::{self, Findings};
 use super::changes::{self, Surroundings};
 use super::readiness::{DomainFacts, readiness};
-use super::reporters::{self, Attendance, Silence};
 use super::step::Step;
-use super::summary::{Days, DomainSummary, SCHEMA, Subdomain};
-use super::trend::{self, Windows};
-use super::{Sender, Spoofing, policies, quality, questions, senders, totals};
+use super::summary::{Days, DomainSummary, SCHEMA};
+use super::{Sender, Spoofing, questions, senders};
+use crate::analyze::figures::reporters::{self, Attendance, Silence};
+use crate::analyze::figures::totals::{self, Subdomain};
+use crate::analyze::figures::trend::{self, Windows};
+use crate::analyze::figures::{policies, quality};
 use crate::analyze::period::{date, number};
 use crate::analyze::senders::{DomainFold, Folded, Governs, History, Horizon, Role, View, Weights, fold};
 use crate::analyze::sums::adder::{Added, Adder};

@@ -1,8 +1,7 @@
 //! The mail of a period as the reports tell it, each row with whose it is: what a simulation judges anew. It knows nothing
 //! of what is proposed.
 
-use super::policies;
-use super::summary::PolicySeen;
+use crate::analyze::figures::policies::{self, PolicySeen};
 use crate::analyze::foreign::Foreign;
 use crate::analyze::period::date;
 use crate::analyze::senders::Role;

@@ -1,7 +1,7 @@
 //! Senders that are new, gone, or whose pass rate moved, against a baseline that small counts cannot trip.
 
 use super::senders::{SenderName, name, stands_out};
-use super::trend::{WindowSums, median, rate_moved};
+use crate::analyze::figures::trend::{WindowSums, median, rate_moved};
 use crate::analyze::period::date;
 use crate::analyze::senders::{Folded, Role, SenderGroup, View, WINDOWS, compare};
 use crate::analyze::{Rate, Sums, form};

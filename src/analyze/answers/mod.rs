@@ -5,20 +5,18 @@ mod assemble;
 pub(crate) mod attributed;
 mod changes;
 pub(crate) mod explain;
-pub(crate) mod policies;
-pub(crate) mod quality;
+
 mod questions;
 mod readiness;
 mod repairs;
-pub(crate) mod reporters;
+
 mod senders;
 mod spf_history;
 mod spoofing;
 mod step;
 pub(crate) mod summary;
-pub(crate) mod totals;
+
 mod tracking;
-pub(crate) mod trend;
 
 pub use actions::{Action, Change, Confidence, KeyFault};
 pub use changes::{SenderChange, SenderChanges};

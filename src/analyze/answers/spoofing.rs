@@ -1,7 +1,7 @@
 //! Spoofing, judged by its sum: three thousand addresses with one message each are an attack too.
 
 use super::senders::Sender;
-use super::trend::median;
+use crate::analyze::figures::trend::median;
 use crate::analyze::form;
 use crate::analyze::senders::{DomainFold, View};
 use crate::analyze::sums::Messages;

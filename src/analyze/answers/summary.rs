@@ -3,22 +3,21 @@
 
 use super::actions::Action;
 use super::changes::SenderChanges;
-use super::policies::PolicyChange;
 use super::questions::Answers;
 use super::readiness::Readiness;
-use super::reporters::{MissingDays, ReporterDays, SilentDomain, SilentReporter};
 use super::senders::Sender;
 use super::spoofing::Spoofing;
-use super::trend::{Comparison, Point};
+use crate::analyze::figures::policies::{PolicyChange, PolicySeen};
+use crate::analyze::figures::quality::Quality;
+use crate::analyze::figures::reporters::{ReporterDays, SilentDomain, SilentReporter};
+use crate::analyze::figures::totals::{Subdomain, Totals};
+use crate::analyze::figures::trend::{Comparison, Point};
 use crate::analyze::foreign::Foreign;
 use crate::analyze::form;
-use crate::analyze::question::Contradicted;
 use crate::analyze::senders::source::SourceSummary;
-use crate::analyze::sums::Sums;
 
 use jiff::civil::Date;
 use serde::Serialize;
-use std::collections::BTreeMap;
 
 /// The version of the JSON form: raised when a key changes its meaning or goes.
 pub const SCHEMA: u32 = 2;
@@ -90,26 +89,6 @@ pub struct Days {
     pub week: Option<String>,
 }
 
-/// Sums with the number of reports behind them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Totals {
-    /// Messages and rows.
-    #[serde(flatten)]
-    pub sums: Sums,
-    /// Reports.
-    pub reports: u64,
-    /// Distinct `org_name`s among them.
-    pub reporters: u64,
-    /// Failing messages that pass something, but for another domain: the pile that can be fixed.
-    pub authenticated_unaligned: u64,
-    /// Failing messages that receivers rejected.
-    pub failing_rejected: u64,
-    /// Failing messages that receivers quarantined.
-    pub failing_quarantined: u64,
-    /// Failing messages that receivers did not block. Whether they delivered them is not in the reports.
-    pub failing_not_blocked: u64,
-}
-
 /// One policy domain.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DomainSummary {
@@ -134,132 +113,4 @@ pub struct DomainSummary {
     pub spoofing: Spoofing,
     /// Names in `header_from` other than the domain itself: most messages first, ten at most.
     pub subdomains: Vec<Subdomain>,
-}
-
-/// A name below the policy domain that mail was sent as.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Subdomain {
-    /// The name.
-    pub header_from: Foreign,
-    /// Messages.
-    pub messages: u64,
-    /// Those that pass.
-    pub dmarc_pass: u64,
-}
-
-/// A published policy, as reports show it; null where none says.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct PolicySeen {
-    /// For the domain.
-    pub p: Option<Foreign>,
-    /// For subdomains.
-    pub sp: Option<Foreign>,
-    /// For subdomains that do not exist.
-    pub np: Option<Foreign>,
-    /// DKIM alignment.
-    pub adkim: Option<Foreign>,
-    /// SPF alignment.
-    pub aspf: Option<Foreign>,
-    /// Share of failing mail it is applied to.
-    pub pct: Option<i32>,
-    /// Test mode.
-    pub testing: Option<Foreign>,
-}
-
-/// What the numbers cannot be trusted for.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Quality {
-    /// Items that should have been a report and could not be read.
-    pub unreadable: u64,
-    /// Reports that came again with other content: the authentic one counts, else the fuller, else the first.
-    pub conflicts: u64,
-    /// The first of those, by name.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub conflicting: Vec<Contradicted>,
-    /// Reports over two days long, by domain, reporter and id: a thousand at most.
-    pub long_reports: Vec<LongReport>,
-    /// How many more there are.
-    pub more_long_reports: u64,
-    /// Messages of rows without a usable evaluation by the reporter: alignment is recomputed.
-    pub not_evaluated: u64,
-    /// Messages that the reporter lets pass though its own results show nothing that would.
-    pub pass_without_evidence: u64,
-    /// Messages that the reporter fails though its own results pass and align.
-    pub fail_but_aligned: u64,
-    /// Reports whose mail was a proven forgery.
-    pub unproven_reports: u64,
-    /// The messages in them.
-    pub unproven_messages: u64,
-    /// They are left out of every other number.
-    pub unproven_left_out: bool,
-    /// Reports on domains that are not the reader's, by the settings of their time.
-    pub foreign_reports: u64,
-    /// Days of the period on which a receiver that matters did not report.
-    pub missing_days: Vec<MissingDays>,
-    /// Days of the period on which nobody reported.
-    #[serde(serialize_with = "form::days")]
-    pub empty_days: Vec<Date>,
-    /// The reader's domains that no report of the period is on, but those that are told as silent.
-    pub unreported_domains: Vec<Foreign>,
-    /// The period is not over yet.
-    pub unfinished: bool,
-    /// Reports of its last days may still come.
-    pub reports_may_come: bool,
-    /// The first day of all that was read with a report: history before it is no data.
-    #[serde(serialize_with = "form::day_or_null")]
-    pub first_day: Option<Date>,
-    /// Reporters that, in the period, see most of that mail fail which others see pass: no verdict counts what they see.
-    pub lone_reporters: Vec<LoneReporter>,
-    /// Reporters that, in the period, sent the same rows again under another report id: verdicts count them once.
-    pub repeated_reports: Vec<RepeatedReports>,
-    /// Reports by the codes of what was odd about them.
-    pub findings: BTreeMap<Foreign, u64>,
-}
-
-/// A reporter that sees what nobody else sees.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct LoneReporter {
-    /// Its name.
-    pub org_name: Foreign,
-    /// The domain.
-    pub policy_domain: Foreign,
-    /// Of the mail that others see pass: messages that it sees fail.
-    pub failing: u64,
-    /// And those that it sees pass.
-    pub passing: u64,
-}
-
-/// Reports that came more than once under different ids.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct RepeatedReports {
-    /// Who sent them.
-    pub org_name: Foreign,
-    /// The domain.
-    pub policy_domain: Foreign,
-    /// How many too many.
-    pub reports: u64,
-    /// Messages in those.
-    pub messages: u64,
-    /// The days they are about.
-    #[serde(serialize_with = "form::days")]
-    pub days: Vec<Date>,
-}
-
-/// A report that covers more than two days.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct LongReport {
-    /// Who sent it.
-    pub org_name: Foreign,
-    /// Its id.
-    pub report_id: Foreign,
-    /// The domain.
-    pub policy_domain: Foreign,
-    /// The first day.
-    #[serde(serialize_with = "form::day")]
-    pub from: Date,
-    /// The last day.
-    #[serde(serialize_with = "form::day")]
-    pub to: Date,
-    /// Its messages, all counted for the midpoint's day.
-    pub messages: u64,
 }

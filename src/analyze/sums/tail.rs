@@ -1,10 +1,10 @@
 //! When nothing more comes: of domains and patterns beyond the bounds the largest stay told apart, and the rest becomes
 //! part of [`OTHER`](super::interner::OTHER). Every sum stays exact.
 
-use super::super::question::Question;
 use super::common::{Common, PatternSums};
 use super::facts::Pattern;
 use super::interner::{Interner, Table};
+use crate::analyze::question::Question;
 use crate::model::{Flags, Text};
 use std::cmp::Reverse;
 

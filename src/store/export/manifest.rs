@@ -6,7 +6,7 @@
 use super::folder::{self, ExportFolder};
 use crate::store::disk::files::standing;
 use crate::store::error::StoreError;
-use crate::store::parquet::rows::NewReports;
+use crate::store::tables::filter::NewReports;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write as _;

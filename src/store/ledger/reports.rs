@@ -3,8 +3,7 @@
 use super::database::Ledger;
 use crate::model::{Domain, PolicyPublished, ReportHead, ReportKey, Text};
 use crate::store::error::StoreError;
-use crate::store::parquet::rows::NewReports;
-use crate::store::tables::filter::Filter;
+use crate::store::tables::filter::{Filter, NewReports};
 use crate::store::tables::values::{self, day, days_since_epoch, time};
 
 use rusqlite::Row;

@@ -16,7 +16,7 @@ use jiff::civil::Date;
 use polars_error::PolarsResult;
 use polars_parquet::parquet::statistics::Statistics;
 use polars_parquet::read::{FileMetadata, RowGroupMetadata, read_metadata};
-use std::collections::HashSet;
+
 use std::fs::File;
 use std::io::BufReader;
 use std::net::IpAddr;
@@ -24,24 +24,6 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-
-/// The reports that the runs after one brought.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewReports {
-    /// The run after which they came.
-    pub(crate) after: i64,
-    /// The last run of which there is a report, or `after` where there is none later.
-    pub(crate) last: i64,
-    /// Their keys, as text.
-    pub(crate) keys: HashSet<String>,
-}
-
-impl NewReports {
-    /// The run to go on from, as an export says it.
-    pub fn json(&self) -> String {
-        format!("{{\"run\": {}}}\n", self.last)
-    }
-}
 
 /// A file and its footer.
 pub(crate) struct Part {

@@ -1,8 +1,9 @@
 //! Which rows are asked for.
 
 use super::values::days_since_epoch;
-use crate::store::parquet::rows::NewReports;
+
 use jiff::civil::Date;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Which rows are asked for. The default asks for all.
@@ -26,5 +27,23 @@ impl Filter {
     /// Whether everything is asked for.
     pub fn is_all(&self) -> bool {
         self.from.is_none() && self.to.is_none() && self.domains.is_empty() && self.new.is_none()
+    }
+}
+
+/// The reports that the runs after one brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewReports {
+    /// The run after which they came.
+    pub(crate) after: i64,
+    /// The last run of which there is a report, or `after` where there is none later.
+    pub(crate) last: i64,
+    /// Their keys, as text.
+    pub(crate) keys: HashSet<String>,
+}
+
+impl NewReports {
+    /// The run to go on from, as an export says it.
+    pub fn json(&self) -> String {
+        format!("{{\"run\": {}}}\n", self.last)
     }
 }

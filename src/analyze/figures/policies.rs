@@ -2,7 +2,6 @@
 //! most reports that state it say so on the last two days with reports, and a change is told when it lasts. What held at a
 //! period's end is what the next one starts from, so that no change is told twice and none is missed.
 
-use super::summary::PolicySeen;
 use crate::analyze::foreign::Foreign;
 use crate::analyze::form;
 use crate::analyze::period::date;
@@ -159,4 +158,23 @@ pub(crate) fn changes(view: &View<'_>, domain: u32) -> Vec<PolicyChange> {
         }
     }
     changes
+}
+
+/// A published policy, as reports show it; null where none says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct PolicySeen {
+    /// For the domain.
+    pub p: Option<Foreign>,
+    /// For subdomains.
+    pub sp: Option<Foreign>,
+    /// For subdomains that do not exist.
+    pub np: Option<Foreign>,
+    /// DKIM alignment.
+    pub adkim: Option<Foreign>,
+    /// SPF alignment.
+    pub aspf: Option<Foreign>,
+    /// Share of failing mail it is applied to.
+    pub pct: Option<i32>,
+    /// Test mode.
+    pub testing: Option<Foreign>,
 }

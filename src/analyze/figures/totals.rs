@@ -1,10 +1,10 @@
 //! Sums of the period by domain, and over all. In: exact sums by day, reports, patterns. Out: [`Totals`].
 
-use super::summary::{Subdomain, Totals};
 use crate::analyze::foreign::Foreign;
 use crate::analyze::senders::View;
 use crate::analyze::sums::Sums;
 use crate::analyze::sums::interner::Table;
+use serde::Serialize;
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
@@ -87,4 +87,35 @@ pub(crate) fn subdomains(view: &View<'_>) -> BTreeMap<u32, Vec<Subdomain>> {
         names.truncate(NAMES);
     }
     names
+}
+
+/// Sums with the number of reports behind them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// Messages and rows.
+    #[serde(flatten)]
+    pub sums: Sums,
+    /// Reports.
+    pub reports: u64,
+    /// Distinct `org_name`s among them.
+    pub reporters: u64,
+    /// Failing messages that pass something, but for another domain: the pile that can be fixed.
+    pub authenticated_unaligned: u64,
+    /// Failing messages that receivers rejected.
+    pub failing_rejected: u64,
+    /// Failing messages that receivers quarantined.
+    pub failing_quarantined: u64,
+    /// Failing messages that receivers did not block. Whether they delivered them is not in the reports.
+    pub failing_not_blocked: u64,
+}
+
+/// A name below the policy domain that mail was sent as.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Subdomain {
+    /// The name.
+    pub header_from: Foreign,
+    /// Messages.
+    pub messages: u64,
+    /// Those that pass.
+    pub dmarc_pass: u64,
 }

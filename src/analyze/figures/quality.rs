@@ -1,11 +1,15 @@
 //! What the numbers cannot be trusted for.
 
-use super::reporters::{Attendance, Silence};
-use super::summary::{LoneReporter, LongReport, Quality, RepeatedReports};
+use super::reporters::{Attendance, MissingDays, Silence};
 use crate::analyze::foreign::Foreign;
+use crate::analyze::form;
 use crate::analyze::period::{date, number, today};
+use crate::analyze::question::Contradicted;
 use crate::analyze::senders::{View, Weights};
 use crate::model::{Code, Mismatch, Text};
+
+use jiff::civil::Date;
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The data quality of the period asked for.
@@ -117,4 +121,102 @@ fn long_reports(view: &View<'_>) -> Vec<LongReport> {
         messages: report.messages,
     });
     long.collect()
+}
+
+/// What the numbers cannot be trusted for.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Quality {
+    /// Items that should have been a report and could not be read.
+    pub unreadable: u64,
+    /// Reports that came again with other content: the authentic one counts, else the fuller, else the first.
+    pub conflicts: u64,
+    /// The first of those, by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub conflicting: Vec<Contradicted>,
+    /// Reports over two days long, by domain, reporter and id: a thousand at most.
+    pub long_reports: Vec<LongReport>,
+    /// How many more there are.
+    pub more_long_reports: u64,
+    /// Messages of rows without a usable evaluation by the reporter: alignment is recomputed.
+    pub not_evaluated: u64,
+    /// Messages that the reporter lets pass though its own results show nothing that would.
+    pub pass_without_evidence: u64,
+    /// Messages that the reporter fails though its own results pass and align.
+    pub fail_but_aligned: u64,
+    /// Reports whose mail was a proven forgery.
+    pub unproven_reports: u64,
+    /// The messages in them.
+    pub unproven_messages: u64,
+    /// They are left out of every other number.
+    pub unproven_left_out: bool,
+    /// Reports on domains that are not the reader's, by the settings of their time.
+    pub foreign_reports: u64,
+    /// Days of the period on which a receiver that matters did not report.
+    pub missing_days: Vec<MissingDays>,
+    /// Days of the period on which nobody reported.
+    #[serde(serialize_with = "form::days")]
+    pub empty_days: Vec<Date>,
+    /// The reader's domains that no report of the period is on, but those that are told as silent.
+    pub unreported_domains: Vec<Foreign>,
+    /// The period is not over yet.
+    pub unfinished: bool,
+    /// Reports of its last days may still come.
+    pub reports_may_come: bool,
+    /// The first day of all that was read with a report: history before it is no data.
+    #[serde(serialize_with = "form::day_or_null")]
+    pub first_day: Option<Date>,
+    /// Reporters that, in the period, see most of that mail fail which others see pass: no verdict counts what they see.
+    pub lone_reporters: Vec<LoneReporter>,
+    /// Reporters that, in the period, sent the same rows again under another report id: verdicts count them once.
+    pub repeated_reports: Vec<RepeatedReports>,
+    /// Reports by the codes of what was odd about them.
+    pub findings: BTreeMap<Foreign, u64>,
+}
+
+/// A reporter that sees what nobody else sees.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LoneReporter {
+    /// Its name.
+    pub org_name: Foreign,
+    /// The domain.
+    pub policy_domain: Foreign,
+    /// Of the mail that others see pass: messages that it sees fail.
+    pub failing: u64,
+    /// And those that it sees pass.
+    pub passing: u64,
+}
+
+/// Reports that came more than once under different ids.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RepeatedReports {
+    /// Who sent them.
+    pub org_name: Foreign,
+    /// The domain.
+    pub policy_domain: Foreign,
+    /// How many too many.
+    pub reports: u64,
+    /// Messages in those.
+    pub messages: u64,
+    /// The days they are about.
+    #[serde(serialize_with = "form::days")]
+    pub days: Vec<Date>,
+}
+
+/// A report that covers more than two days.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LongReport {
+    /// Who sent it.
+    pub org_name: Foreign,
+    /// Its id.
+    pub report_id: Foreign,
+    /// The domain.
+    pub policy_domain: Foreign,
+    /// The first day.
+    #[serde(serialize_with = "form::day")]
+    pub from: Date,
+    /// The last day.
+    #[serde(serialize_with = "form::day")]
+    pub to: Date,
+    /// Its messages, all counted for the midpoint's day.
+    pub messages: u64,
 }
