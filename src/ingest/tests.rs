@@ -372,7 +372,7 @@ fn exports_hold_the_rows_of_their_filter() {
         store.export(&filter, crate::store::Format::Arrow, &mut arrow).unwrap();
         assert!(arrow.starts_with(b"ARROW1"));
         let out = tempfile::tempdir().unwrap();
-        store.export_parquet(&filter, out.path(), PartFiles::Copied).unwrap();
+        store.export_parquet(&filter, None, out.path(), PartFiles::Copied).unwrap();
         let month = std::fs::read_dir(out.path().join("records")).unwrap().next().unwrap().unwrap().path();
         assert_eq!(month.join("empty.parquet").exists(), rows == 0, "without rows the columns stay");
     }
@@ -392,7 +392,7 @@ fn an_export_of_less_over_one_of_all_leaves_the_store_whole_and_no_row_too_many(
     let some = Filter { from: Some(jiff::civil::date(2026, 11, 10)), ..Filter::default() };
     let before = (rows(&all, &store), rows(&some, &store));
     for filter in [&all, &some, &all] {
-        store.export_parquet(filter, out.path(), PartFiles::Copied).unwrap();
+        store.export_parquet(filter, None, out.path(), PartFiles::Copied).unwrap();
         let exported = Store::open_folder(out.path()).unwrap();
         assert_eq!(rows(&all, &exported), rows(filter, &store));
         assert_eq!((rows(&all, &store), rows(&some, &store)), before, "its parts may be linked");

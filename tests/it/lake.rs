@@ -219,3 +219,101 @@ fn a_url_is_refused_wherever_a_path_stands() {
     }
     assert_eq!(std::fs::read_dir(work.path("")).unwrap().count(), 0, "nothing is made");
 }
+
+/// A week of reports about example.com: an own sender that passes, and one that nothing vouches for.
+fn week_of_reports(work: &WorkDir, folder: &str, monday: i64, reporters: std::ops::Range<u32>, messages: u32) {
+    for reporter in reporters {
+        for day in 0..7 {
+            let begin = monday + day * 86_400;
+            let row = |ip: &str, count: u32, result: &str| {
+                format!(
+                    "<record><row><source_ip>{ip}</source_ip><count>{count}</count><policy_evaluated><disposition>none\
+                     </disposition><dkim>{result}</dkim><spf>{result}</spf></policy_evaluated></row><identifiers><header_from>\
+                     example.com</header_from></identifiers><auth_results><dkim><domain>example.com</domain><selector>s1\
+                     </selector><result>{result}</result></dkim><spf><domain>example.com</domain><result>{result}</result></spf>\
+                     </auth_results></record>"
+                )
+            };
+            let rows = row("192.0.2.7", messages, "pass") + &row("198.51.100.9", 20, "fail");
+            let xml = format!(
+                "<feedback><report_metadata><org_name>mx{reporter}.example.net</org_name><report_id>{begin}</report_id><date_range>\
+                 <begin>{begin}</begin><end>{}</end></date_range></report_metadata><policy_published><domain>example.com</domain>\
+                 <p>none</p></policy_published>{rows}</feedback>",
+                begin + 86_399
+            );
+            work.write(format!("{folder}/{reporter}-{begin}.xml"), xml);
+        }
+    }
+}
+
+/// The rows of a table of an export as text.
+fn table(work: &WorkDir, name: &str, args: &[&str]) -> Vec<Value> {
+    work.run([&["export", "--format", "ndjson", "--out", "out"][..], args].concat()).quiet();
+    let text = std::fs::read_to_string(work.path(format!("out/{name}.ndjson"))).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// What the tables say of a week is what its summary says.
+#[track_caller]
+fn check_week(work: &WorkDir, week: &str) -> i64 {
+    let said = work.run(["summary", "--week", week, "--format", "json"]).json();
+    let of_week = |rows: Vec<Value>| -> Vec<Value> { rows.into_iter().filter(|row| row["week"] == week).collect() };
+    let (senders, domains) = (of_week(table(work, "senders", &[])), of_week(table(work, "domains", &[])));
+    let told = said["senders"].as_array().unwrap();
+    assert_eq!(senders.len(), told.len());
+    for (row, told) in senders.iter().zip(told) {
+        for key in ["policy_domain", "address", "prefix", "signs_as", "role", "cause", "messages", "would_be_lost"] {
+            assert_eq!(row[key], told[key], "{key} of {row}");
+        }
+        assert_eq!(row["pass_messages"], told["dmarc_pass"]);
+    }
+    let told = said["domains"].as_array().unwrap();
+    assert_eq!(domains.len(), told.len());
+    for (row, told) in domains.iter().zip(told) {
+        assert_eq!((&row["policy_domain"], &row["messages"]), (&told["policy_domain"], &told["messages"]));
+        assert_eq!((&row["readiness"], &row["policy"]), (&told["readiness"]["verdict"], &told["policy"]["p"]));
+        assert_eq!((&row["reporters"], &row["customer"]), (&told["reporters"], &Value::Null));
+    }
+    senders.iter().map(|row| row["messages"].as_i64().unwrap()).sum()
+}
+
+#[test]
+fn the_verdicts_of_each_complete_week_are_those_of_its_summary() {
+    let work = WorkDir::new();
+    // Mondays of 2025-W44 and 2025-W45.
+    let mondays = [1_761_523_200, 1_762_128_000];
+    for monday in mondays {
+        week_of_reports(&work, "early", monday, 0..2, 50);
+    }
+    work.run(["ingest", "early"]).quiet();
+    let before = check_week(&work, "2025-W44");
+    assert!(check_week(&work, "2025-W45") > 0);
+    let weeks = |rows: Vec<Value>| rows.iter().map(|row| row["week"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    assert_eq!(weeks(table(&work, "domains", &[])), ["2025-W44", "2025-W45"]);
+    assert_eq!(weeks(table(&work, "domains", &["--week", "2025-W45"])), ["2025-W45"]);
+    assert!(table(&work, "senders", &["--domain", "example.org", "--week", "2025-W45"]).is_empty());
+    // What is kept is what is written, until a report of the week or of one before it comes late.
+    let kept = rusqlite::Connection::open(work.path("store/ledger.sqlite")).unwrap();
+    let change = |to: &str| {
+        let sql = format!("UPDATE verdicts SET answer = replace(answer, '192.0.2.7', '{to}')");
+        kept.execute(&sql, []).unwrap()
+    };
+    assert_eq!(change("192.0.2.8"), 2);
+    assert!(table(&work, "senders", &[]).iter().any(|row| row["address"] == "192.0.2.8"), "it is computed once");
+    week_of_reports(&work, "late", mondays[0], 2..3, 50);
+    work.run(["ingest", "late"]).quiet();
+    let after = check_week(&work, "2025-W44");
+    assert_eq!(after, before + 7 * 70);
+    check_week(&work, "2025-W45");
+    // Where the reports of a week are gone, what was said of it stays.
+    let all = table(&work, "senders", &[]);
+    work.run(["prune", "--keep", "6m"]);
+    work.run(["rebuild"]).quiet();
+    assert_eq!(work.run(["export", "--format", "ndjson"]).quiet(), "");
+    assert_eq!(table(&work, "senders", &[]), all);
+    // As Parquet: two more tables in folders of months, which a whole export replaces.
+    work.run(["export", "--out", "lake"]).quiet();
+    for name in ["senders", "domains"] {
+        assert!(work.path(format!("lake/{name}/month=2025-10/{name}.parquet")).exists(), "{name}");
+    }
+}

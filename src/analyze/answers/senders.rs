@@ -58,6 +58,11 @@ pub struct Sender {
     pub authenticated_unaligned: u64,
     /// Failing messages that receivers rejected or quarantined.
     pub blocked: u64,
+    /// Failing messages of the eight weeks that the next step of the policy would have receivers block; of own senders and
+    /// vendors.
+    pub would_be_lost: u64,
+    /// Failing messages of the period that receivers blocked; of own senders and vendors.
+    pub lost_now: u64,
     /// How many reporters saw it in the period.
     pub reporters: u64,
     /// The first day it was seen, in all that was read.
@@ -138,6 +143,7 @@ pub(super) fn name(view: &View<'_>, group: &SenderProfile) -> SenderName {
 }
 
 fn sender(view: &View<'_>, group: &SenderGroup) -> Sender {
+    let legitimate = |messages: u64| if matches!(group.role, Role::Own | Role::Vendor) { messages } else { 0 };
     let day = |day: Option<i32>| date(day.unwrap_or_default());
     Sender {
         who: name(view, &group.profile()),
@@ -146,6 +152,8 @@ fn sender(view: &View<'_>, group: &SenderGroup) -> Sender {
         sums: group.sums,
         authenticated_unaligned: group.signs.unaligned.0,
         blocked: group.signs.blocked.0,
+        would_be_lost: legitimate(group.would_fail().weeks.0),
+        lost_now: legitimate(group.counts.lost_now.0),
         reporters: group.reporters.len() as u64,
         first_seen: day(group.span.first()),
         last_seen: day(group.span.last()),

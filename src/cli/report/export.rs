@@ -8,10 +8,13 @@ use crate::cli::terminal::output;
 use crate::cli::wiring::customers::{self, CustomerChoice, KnownDomains};
 use crate::cli::wiring::period::Choice;
 use crate::cli::wiring::run::Run;
-use crate::cli::wiring::storeless;
+use crate::cli::wiring::{storeless, verdicts};
 use crate::ingest::Sink;
 use crate::model::Accepted;
-use crate::store::{ExportFolder, Filter, Format, PartFiles, RUN, Store, StoreError, Stream, StreamFormat};
+use crate::store::{
+    ExportFolder, Filter, Format, PartFiles, RUN, Store, StoreError, Stream, StreamFormat, VERDICT_TABLES,
+    WeekVerdicts, write_verdicts,
+};
 use anyhow::{Context as _, anyhow};
 use clap::ValueEnum;
 use std::io::{IsTerminal as _, Write as _};
@@ -19,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const EXAMPLES: &str = "\
-Without a period: everything. Parquet needs --out and writes DIR/records/month=.../ (one row per record) and DIR/reports/month=.../ (one row per report), and after `dmarquet enrich` also DIR/sources/. The other formats go to standard output, or with --out to DIR/records.FORMAT.
+Without a period: everything. Parquet needs --out and writes DIR/records/month=.../ (one row per record) and DIR/reports/month=.../ (one row per report), DIR/senders/ and DIR/domains/ (what `summary` says of each complete week), and after `dmarquet enrich` also DIR/sources/. The other formats go to standard output, or with --out to DIR/records.FORMAT, DIR/senders.FORMAT and DIR/domains.FORMAT.
 
 --since-run is for loaders: it writes only what came after run N, and DIR/run.json with the number to continue from. 0 means everything; the same N gives the same rows again.
 
@@ -145,8 +148,10 @@ fn write_all(
     filter: &Filter,
     args: &Args,
 ) -> anyhow::Result<()> {
+    let wanted = args.out.is_some() && filter.new.is_none() && args.format != Form::Ipc;
+    let verdicts = if wanted { verdicts::of_weeks(run, settings, store, filter)? } else { Vec::new() };
     if chosen.is_none() && filter.domains.is_empty() {
-        return write(store, filter, args, args.out.as_deref());
+        return write((store, &verdicts), filter, args, args.out.as_deref());
     }
     if let Some([owner]) = chosen.filter(|_| !args.customers.each_customer) {
         customers::check_owned(&args.choice, settings, *owner)?;
@@ -155,7 +160,7 @@ fn write_all(
     for domain in known.check(&filter.domains)? {
         run.talk.warning(&format!("{domain}: no report is about it, and the settings do not name it"));
     }
-    let Some(chosen) = chosen else { return write(store, filter, args, args.out.as_deref()) };
+    let Some(chosen) = chosen else { return write((store, &verdicts), filter, args, args.out.as_deref()) };
     let owners = settings.owners();
     for owner in chosen {
         let mut domains = known.of_customer(&owners, *owner, settings);
@@ -170,7 +175,7 @@ fn write_all(
             if args.customers.each_customer { out.join(&settings.customers[*owner].folder) } else { out.to_owned() }
         };
         let out = args.out.as_deref().map(folder);
-        write(store, &Filter { domains, ..filter.clone() }, args, out.as_deref())?;
+        write((store, &verdicts), &Filter { domains, ..filter.clone() }, args, out.as_deref())?;
     }
     Ok(())
 }
@@ -187,13 +192,21 @@ fn not_onto_itself(args: &Args, from: &Path) -> anyhow::Result<()> {
     }
 }
 
-fn write(store: &Store, filter: &Filter, args: &Args, out: Option<&Path>) -> anyhow::Result<()> {
+fn write(
+    (store, verdicts): (&Store, &[WeekVerdicts]),
+    filter: &Filter,
+    args: &Args,
+    out: Option<&Path>,
+) -> anyhow::Result<()> {
     let format = match args.format {
         Form::Parquet => {
             // Its presence is checked before anything is read.
             let out = out.unwrap_or(Path::new("."));
             let parts = if args.link { PartFiles::Linked } else { PartFiles::Copied };
-            return Ok(store.export_parquet(filter, out, parts)?);
+            let verdicts = verdicts::of_domains(verdicts, &filter.domains);
+            // An increment has what is new of reports; verdicts are of whole weeks.
+            let verdicts = filter.new.is_none().then_some(verdicts.as_slice());
+            return Ok(store.export_parquet(filter, verdicts, out, parts)?);
         }
         Form::Csv if args.bom => Format::Spreadsheet,
         Form::Csv => Format::Csv,
@@ -209,6 +222,12 @@ fn write(store: &Store, filter: &Filter, args: &Args, out: Option<&Path>) -> any
             written.with_context(|| name.clone())?;
         }
     }
+    if let (Some(folder), true) = (out, filter.new.is_none() && format != Format::Arrow) {
+        let verdicts = verdicts::of_domains(verdicts, &filter.domains);
+        for table in VERDICT_TABLES {
+            to_file(args.format, folder, table, |out| write_verdicts(&verdicts, table, format, out))?;
+        }
+    }
     let (Some(folder), Some(new)) = (out, &filter.new) else { return Ok(()) };
     let path = folder.join(RUN);
     let folder = ExportFolder::open(folder).with_context(|| folder.display().to_string())?;
@@ -222,16 +241,28 @@ fn to_output<E: Into<anyhow::Error>>(
     folder: Option<&Path>,
     write: impl FnOnce(&mut dyn std::io::Write) -> Result<(), E>,
 ) -> anyhow::Result<()> {
-    let Some(folder) = folder else { return output::stream(write) };
+    match folder {
+        Some(folder) => to_file(format, folder, "records", write),
+        None => output::stream(write),
+    }
+}
+
+/// Write to a table's file of the format in a folder.
+fn to_file<E: Into<anyhow::Error>>(
+    format: Form,
+    folder: &Path,
+    table: &str,
+    write: impl FnOnce(&mut dyn std::io::Write) -> Result<(), E>,
+) -> anyhow::Result<()> {
     let name = match format {
-        Form::Csv => "records.csv",
-        Form::Ndjson => "records.ndjson",
-        Form::Ipc | Form::Parquet => "records.arrow",
+        Form::Csv => format!("{table}.csv"),
+        Form::Ndjson => format!("{table}.ndjson"),
+        Form::Ipc | Form::Parquet => format!("{table}.arrow"),
     };
-    let path = folder.join(name);
+    let path = folder.join(&name);
     let folder = ExportFolder::open(folder).with_context(|| folder.display().to_string())?;
     let mut exported = Ok(());
-    let written = folder.write(Path::new(name), |file| {
+    let written = folder.write(Path::new(&name), |file| {
         let mut out = std::io::BufWriter::new(file);
         exported = write(&mut out).map_err(Into::into);
         // What went wrong is kept outside, with its words.

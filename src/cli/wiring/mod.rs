@@ -15,5 +15,6 @@ pub(crate) mod run;
 pub(crate) mod shares;
 pub(crate) mod storeless;
 pub(crate) mod trial;
+pub(crate) mod verdicts;
 pub(crate) mod verifier;
 pub(crate) mod ways_out;

@@ -2,11 +2,16 @@
 
 use super::asked::From;
 use crate::analyze::{RepairCount, Summary};
-use crate::store::{Filter, StoreError};
+use crate::store::{Filter, Store, StoreError};
 
 /// Read the rows that tell whether the repairs of a summary worked; nothing where it has none.
 pub(crate) fn count(from: &From<'_>, summary: &mut Summary) -> Result<(), StoreError> {
-    let (From::Store(store), Some(count)) = (from, RepairCount::new(summary)) else { return Ok(()) };
+    if let From::Store(store) = from { count_in(store, summary) } else { Ok(()) }
+}
+
+/// The same of a store.
+pub(crate) fn count_in(store: &Store, summary: &mut Summary) -> Result<(), StoreError> {
+    let Some(count) = RepairCount::new(summary) else { return Ok(()) };
     let (from, to, domains) = count.reads();
     let filter = Filter { from: Some(from), to: Some(to), domains, ..Filter::default() };
     store.rows(&filter, RepairCount::COLUMNS, &mut |rows| count.rows(&rows))?;

@@ -9,3 +9,4 @@ pub(crate) mod side_tables;
 pub(crate) mod sources;
 pub(crate) mod stream;
 pub(crate) mod text_rows;
+pub(crate) mod verdicts;

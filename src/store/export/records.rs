@@ -19,6 +19,7 @@ use crate::store::read::store::Store;
 use crate::store::tables::filter::{Filter, NewReports};
 use crate::store::tables::schema::{COLUMNS, Column};
 use crate::store::tables::table::{self, RECORDS};
+use crate::store::tables::verdicts::WeekVerdicts;
 use jiff::civil::Date;
 use polars_arrow::array::Array;
 use polars_arrow::io::ipc::write as ipc;
@@ -75,13 +76,20 @@ impl Store {
         }
     }
 
-    /// Write `DIR/records/month=.../` and `DIR/reports/month=.../`, and `DIR/sources/` where names were looked up. Where
+    /// Write `DIR/records/month=.../` and `DIR/reports/month=.../`, `DIR/senders/` and `DIR/domains/` where there are
+    /// verdicts, and `DIR/sources/` where names were looked up. Where
     /// there is nothing to write a file without rows keeps the columns, so that no reader stumbles over a quiet week.
     ///
     /// # Errors
     /// Where a part cannot be read or a file not be written. What stands under the same names is replaced, and what an
     /// earlier export wrote and this one does not is removed.
-    pub fn export_parquet(&self, filter: &Filter, dir: &Path, parts: PartFiles) -> Result<(), StoreError> {
+    pub fn export_parquet(
+        &self,
+        filter: &Filter,
+        verdicts: Option<&[WeekVerdicts]>,
+        dir: &Path,
+        parts: PartFiles,
+    ) -> Result<(), StoreError> {
         let records = Path::new(FileKind::Part.folder());
         let mut exported = Exported::begin(dir, parts)?;
         for path in self.parts(filter)? {
@@ -103,6 +111,9 @@ impl Store {
         reports::export(self, filter, &mut exported)?;
         sources::export(self, filter, &mut exported)?;
         dns::export(self, filter, &mut exported)?;
+        if let Some(weeks) = verdicts {
+            super::verdicts::export(weeks, quiet_month(filter), &mut exported)?;
+        }
         exported.finish(filter.new.as_deref())
     }
 

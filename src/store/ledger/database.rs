@@ -29,6 +29,7 @@ pub(crate) const ADDED: &[&str] = &[
     super::mailed::TABLE,
     super::uidls::TABLE,
     super::dns_history::TABLES,
+    super::verdicts::TABLE,
 ];
 
 /// How long a rebuild waits for readers to end; a summary of years of reports takes seconds.

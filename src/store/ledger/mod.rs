@@ -17,3 +17,4 @@ pub(crate) mod status;
 pub(crate) mod survey;
 pub(crate) mod uidls;
 pub(crate) mod upgrade;
+pub(crate) mod verdicts;

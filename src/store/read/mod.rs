@@ -10,3 +10,4 @@ pub(crate) mod parquet_folder;
 mod rejected;
 mod sources;
 pub(crate) mod store;
+mod verdicts;

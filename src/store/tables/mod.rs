@@ -6,11 +6,14 @@
 
 pub(crate) mod collect;
 pub(crate) mod dns;
+pub(crate) mod domains;
 pub(crate) mod filter;
 pub(crate) mod reports;
 pub mod schema;
+pub(crate) mod senders;
 pub(crate) mod sources;
 pub(crate) mod table;
 pub(crate) mod values;
+pub(crate) mod verdicts;
 
 pub use table::{ColumnType, TABLES, Table, TableColumn};

@@ -91,6 +91,7 @@ const CARRIED: &[&str] = &[
     "mailed",
     "dns_names",
     "dns_records",
+    "verdicts",
 ];
 /// Which items were read before. Where reports are lost it is not carried over: their items must be read when they come again.
 const SEEN: &str = "seen";
@@ -403,6 +404,8 @@ impl Rebuild {
         // Who loads what is new goes by the run that a report came with. Without it the report is given again, never lost.
         let runs = "UPDATE main.reports SET batch = old.reports.batch FROM old.reports WHERE old.reports.key = main.reports.key";
         let _ = connection.execute(runs, []);
+        // They may come out otherwise now, but for weeks whose reports were pruned: those are kept as they are.
+        let _ = connection.execute("UPDATE main.verdicts SET batch = -1", []);
         let _ = connection.execute("DETACH old", []);
         unread
     }

@@ -1,0 +1,184 @@
+//! The verdicts of complete weeks for the tables `senders` and `domains`: what `summary` says of each week, as rows.
+//!
+//! A week is summarized once. The store keeps the rows, and a week is summarized again where late reports or changed
+//! settings may have changed its summary.
+
+use super::asked;
+use super::repairs;
+use super::run::Run;
+use crate::analyze::{Adder, Evidence, Foreign, Period, Question, Sender, Summary};
+use crate::cli::settings::file::Settings;
+use crate::store::{DomainRow, Filter, KeptVerdicts, SenderRow, Store, WeekVerdicts};
+use jiff::civil::{Date, Weekday};
+use jiff::{Span, ToSpan as _};
+use std::collections::BTreeSet;
+
+/// The verdicts of the complete weeks that lie within the days of a filter.
+pub(crate) fn of_weeks(
+    run: &Run,
+    settings: &Settings,
+    store: &Store,
+    filter: &Filter,
+) -> anyhow::Result<Vec<WeekVerdicts>> {
+    let days = store.days()?;
+    let mut kept = store.kept_verdicts()?;
+    let question = question(run, settings, store)?;
+    let fingerprint = fingerprint(&question, settings);
+    let last = Period::last_complete_week(run.now).from();
+    let mondays: BTreeSet<Date> = days.keys().map(|day| monday(*day)).chain(kept.keys().copied()).collect();
+    let (mut found, mut fresh) = (Vec::new(), Vec::new());
+    for monday in mondays.into_iter().filter(|monday| *monday <= last) {
+        let week = Period::new(monday, monday.saturating_add(6.days()))?;
+        if filter.from.is_some_and(|from| from > week.from()) || filter.to.is_some_and(|to| to < week.to()) {
+            continue;
+        }
+        let question = Question { period: Some(week), ..question.clone() };
+        let reads = question.reads().unwrap_or(week);
+        let batch = days.range(reads.from()..=reads.to()).map(|(_, day)| day.last_batch).max().unwrap_or(0);
+        // Without a report of the week there is nothing that it could be computed from again.
+        let pruned = days.range(week.from()..=week.to()).next().is_none();
+        match kept.remove(&monday) {
+            Some(known) if pruned || known.batch >= batch && known.settings == fingerprint => {
+                found.push(known.verdicts)
+            }
+            _ => {
+                let verdicts = rows(&summary(store, &question, filter)?, week);
+                fresh.push(KeptVerdicts { batch, settings: fingerprint.clone(), verdicts: verdicts.clone() });
+                found.push(verdicts);
+            }
+        }
+    }
+    if !fresh.is_empty()
+        && let Err(error) = store.keep_verdicts(&fresh)
+    {
+        // The next export computes them again: a reader's account may not write here.
+        run.talk.note(&format!("the verdicts of {} weeks were not kept: {error}", fresh.len()));
+    }
+    let owners = settings.owners();
+    let customer = |domain: &str| owners.of(domain).map(|owner| settings.customers[owner].name.clone());
+    for week in &mut found {
+        week.senders.iter_mut().for_each(|row| row.customer = customer(&row.policy_domain));
+        week.domains.iter_mut().for_each(|row| row.customer = customer(&row.policy_domain));
+    }
+    Ok(found)
+}
+
+/// Only the rows of some domains; of all, if none is named.
+pub(crate) fn of_domains(weeks: &[WeekVerdicts], domains: &[String]) -> Vec<WeekVerdicts> {
+    let wanted = |domain: &String| domains.is_empty() || domains.contains(domain);
+    let mut weeks = weeks.to_vec();
+    for week in &mut weeks {
+        week.senders.retain(|row| wanted(&row.policy_domain));
+        week.domains.retain(|row| wanted(&row.policy_domain));
+    }
+    weeks
+}
+
+fn monday(day: Date) -> Date {
+    let back = i32::from(day.weekday().since(Weekday::Monday));
+    day.saturating_sub(Span::new().days(back))
+}
+
+/// What `summary` asks of the whole store, but for the period.
+fn question(run: &Run, settings: &Settings, store: &Store) -> anyhow::Result<Question> {
+    let mut question = Question {
+        today: Some(run.today()),
+        services: settings.services()?,
+        confirmed: settings.confirmed.clone(),
+        own: settings.named_domains().iter().map(|own| own.as_str().into()).collect(),
+        ..Question::default()
+    };
+    asked::known(store, &mut question)?;
+    Ok(question)
+}
+
+/// A hash of everything but reports that a verdict rests on.
+fn fingerprint(question: &Question, settings: &Settings) -> Vec<u8> {
+    let Question { services, confirmed, own, names, networks, dns, .. } = question;
+    let changes = &dns.changes;
+    let customers: Vec<_> = settings.customers.iter().map(|customer| (&customer.name, &customer.domains)).collect();
+    let said = format!("{services:?} {confirmed:?} {own:?} {names:?} {networks:?} {changes:?} {customers:?}");
+    let mut hash = blake3::Hasher::new();
+    hash.update(env!("CARGO_PKG_VERSION").as_bytes());
+    hash.update(said.as_bytes());
+    hash.finalize().as_bytes().to_vec()
+}
+
+fn summary(store: &Store, question: &Question, filter: &Filter) -> anyhow::Result<Summary> {
+    let reads = question.reads();
+    let filter = Filter {
+        from: reads.map(Period::from),
+        to: reads.map(Period::to),
+        // All domains, whichever are asked for: a sender is known by what it does for all of them.
+        domains: Vec::new(),
+        ..filter.clone()
+    };
+    let adder = Adder::new(question);
+    let columns = |last| question.columns(last);
+    store.all(&filter, &columns, |rows| adder.rows(&rows), &mut |head| adder.heads(&[head]))?;
+    let mut summary = adder.finish();
+    repairs::count_in(store, &mut summary)?;
+    Ok(summary)
+}
+
+fn rows(summary: &Summary, week: Period) -> WeekVerdicts {
+    let name = week.iso_week().unwrap_or_default();
+    let actions = |domain: &Foreign| summary.actions.iter().filter(|action| action.policy_domain == *domain).count();
+    let domains = summary.domains.iter().map(|domain| DomainRow {
+        week: name.clone(),
+        customer: None,
+        policy_domain: written(&domain.policy_domain),
+        policy: domain.policy.as_ref().and_then(|policy| policy.p.as_ref()).map(written),
+        readiness: word(&domain.readiness.verdict),
+        messages: number(domain.totals.sums.messages),
+        pass_messages: number(domain.totals.sums.dmarc_pass),
+        reporters: number(domain.totals.reporters),
+        actions: number(actions(&domain.policy_domain) as u64),
+    });
+    let senders = summary.senders.iter().map(|sender| sender_row(sender, &name));
+    WeekVerdicts { monday: week.from(), domains: domains.collect(), senders: senders.collect() }
+}
+
+fn sender_row(sender: &Sender, week: &str) -> SenderRow {
+    let who = &sender.who;
+    SenderRow {
+        week: week.to_owned(),
+        customer: None,
+        policy_domain: written(&who.policy_domain),
+        address: who.address.map(|address| address.to_string()),
+        prefix: who.prefix.into(),
+        signs_as: who.signs_as.as_ref().map(written),
+        returns_to: who.returns_to.as_ref().map(written),
+        role: who.role.as_str().to_owned(),
+        cause: sender.cause.as_str().to_owned(),
+        evidence: sender.evidence.iter().map(evidence).collect(),
+        messages: number(sender.sums.messages),
+        pass_messages: number(sender.sums.dmarc_pass),
+        would_be_lost: number(sender.would_be_lost),
+        lost_now: number(sender.lost_now),
+    }
+}
+
+/// The code of a piece of evidence as the summary's JSON has it, and what belongs to it.
+fn evidence(evidence: &Evidence) -> (String, String) {
+    let Ok(serde_json::Value::Object(mut fields)) = serde_json::to_value(evidence) else { return Default::default() };
+    let kind = fields.remove("kind").and_then(|kind| kind.as_str().map(str::to_owned)).unwrap_or_default();
+    let detail = fields.iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| match value {
+        serde_json::Value::String(text) => format!("{name}={text}"),
+        other => format!("{name}={other}"),
+    });
+    (kind, detail.collect::<Vec<_>>().join(", "))
+}
+
+fn written(text: &Foreign) -> String {
+    text.as_written().to_owned()
+}
+
+/// The word of a value as the summary's JSON has it.
+fn word(value: &impl serde::Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn number(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

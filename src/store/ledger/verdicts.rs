@@ -1,0 +1,78 @@
+//! The verdicts of complete weeks, kept from one export to the next.
+//!
+//! The verdicts of a week rest on its reports, on those of the weeks before it, and on the settings. They are kept with the
+//! last batch that brought such a report and with a hash of the rest: where either has changed since, they are computed
+//! again. Where the week's reports were pruned the kept verdicts are all there is, and stay.
+
+use super::database::{Ledger, VERSION};
+use crate::store::error::StoreError;
+use crate::store::tables::values::{day, days_since_epoch};
+use crate::store::tables::verdicts::{DayOfReports, KeptVerdicts, WeekVerdicts};
+use jiff::civil::Date;
+use rusqlite::params;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// What is kept of them.
+pub(crate) const TABLE: &str = "
+CREATE TABLE verdicts (             -- of complete ISO weeks, see verdicts.rs
+    monday INTEGER PRIMARY KEY,     -- days since 1970-01-01
+    settings BLOB NOT NULL,         -- hash of what they rest on beside reports
+    batch INTEGER NOT NULL,         -- the last that brought a report they rest on
+    answer TEXT NOT NULL            -- JSON: senders, domains
+);
+";
+
+/// The days that reports are about.
+pub(crate) fn days(ledger: &Ledger) -> Result<BTreeMap<Date, DayOfReports>, StoreError> {
+    let read = || -> rusqlite::Result<BTreeMap<Date, DayOfReports>> {
+        let mut statement = ledger.connection.prepare("SELECT day, count(*), max(batch) FROM reports GROUP BY day")?;
+        let rows = statement.query_map([], |row| {
+            Ok((day(row.get(0)?), DayOfReports { reports: row.get(1)?, last_batch: row.get(2)? }))
+        })?;
+        rows.collect()
+    };
+    read().map_err(ledger.failed("reading the reports"))
+}
+
+/// Whether the ledger has the table: one that no writer of this version has opened yet lacks it.
+fn has_table(ledger: &Ledger) -> Result<bool, StoreError> {
+    Ok(ledger.version()? == VERSION)
+}
+
+/// The kept verdicts, by the first day of their week.
+pub(crate) fn kept(ledger: &Ledger) -> Result<BTreeMap<Date, KeptVerdicts>, StoreError> {
+    if !has_table(ledger)? {
+        return Ok(BTreeMap::new());
+    }
+    let read = || -> rusqlite::Result<BTreeMap<Date, KeptVerdicts>> {
+        let mut kept = BTreeMap::new();
+        let mut statement = ledger.connection.prepare("SELECT monday, settings, batch, answer FROM verdicts")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let monday = day(row.get(0)?);
+            // What another version wrote otherwise is computed again.
+            let Ok(verdicts) = serde_json::from_str::<WeekVerdicts>(row.get_ref(3)?.as_str()?) else { continue };
+            let verdicts = WeekVerdicts { monday, ..verdicts };
+            kept.insert(monday, KeptVerdicts { settings: row.get(1)?, batch: row.get(2)?, verdicts });
+        }
+        Ok(kept)
+    };
+    read().map_err(ledger.failed("reading the verdicts"))
+}
+
+/// Keep verdicts. That takes no turn as the writer: they can be made again, and of two who do the later one stays.
+pub(crate) fn keep(path: &Path, verdicts: &[KeptVerdicts]) -> Result<(), StoreError> {
+    let ledger = Ledger::create(path)?;
+    if !has_table(&ledger)? {
+        return Ok(());
+    }
+    ledger.write("keeping the verdicts", |transaction| {
+        let mut statement = transaction.prepare("INSERT OR REPLACE INTO verdicts VALUES (?1, ?2, ?3, ?4)")?;
+        for KeptVerdicts { batch, settings, verdicts } in verdicts {
+            let answer = serde_json::to_string(verdicts).expect("texts and numbers serialize");
+            statement.execute(params![days_since_epoch(verdicts.monday), settings, batch, answer])?;
+        }
+        Ok(())
+    })
+}

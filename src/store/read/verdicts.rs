@@ -1,0 +1,40 @@
+//! Which verdicts of complete weeks are kept, and what they would be computed from.
+
+use super::store::Store;
+use crate::store::error::StoreError;
+use crate::store::ledger::verdicts;
+use crate::store::tables::filter::Filter;
+use crate::store::tables::verdicts::{DayOfReports, KeptVerdicts};
+use jiff::civil::Date;
+use std::collections::BTreeMap;
+
+impl Store {
+    /// The days that reports are about.
+    ///
+    /// # Errors
+    /// Where the ledger or the folder cannot be read.
+    pub fn days(&self) -> Result<BTreeMap<Date, DayOfReports>, StoreError> {
+        if let Some(ledger) = &self.ledger {
+            return verdicts::days(ledger);
+        }
+        let mut days: BTreeMap<Date, DayOfReports> = BTreeMap::new();
+        self.heads(&Filter::default(), &mut |head| days.entry(head.day).or_default().reports += 1)?;
+        Ok(days)
+    }
+
+    /// The verdicts that are kept, by the first day of their week. A folder of Parquet keeps none.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn kept_verdicts(&self) -> Result<BTreeMap<Date, KeptVerdicts>, StoreError> {
+        self.ledger.as_ref().map_or(Ok(BTreeMap::new()), verdicts::kept)
+    }
+
+    /// Keep verdicts for the next time.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be written, which loses nothing but time.
+    pub fn keep_verdicts(&self, verdicts: &[KeptVerdicts]) -> Result<(), StoreError> {
+        if self.ledger.is_none() { Ok(()) } else { verdicts::keep(&self.layout.ledger(), verdicts) }
+    }
+}

@@ -1,0 +1,66 @@
+//! The columns of `domains`: what the summary of a week says of each domain.
+
+use super::table::{ColumnType, Table, TableColumn};
+use serde::{Deserialize, Serialize};
+
+/// One row per domain of a week.
+pub(crate) static DOMAINS: Table = Table {
+    name: "domains",
+    about: "One row per policy domain in the summary of a complete ISO week.",
+    key: "dmarquet.domains",
+    version: 1,
+    columns,
+};
+
+/// What a summary says of a domain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DomainRow {
+    /// The ISO week, as `2026-W47`.
+    pub week: String,
+    /// Whose the domain is, where the settings say.
+    #[serde(skip)]
+    pub customer: Option<String>,
+    /// The domain.
+    pub policy_domain: String,
+    /// Its `p`, as most reports of the last days show it.
+    pub policy: Option<String>,
+    /// Whether a stricter policy would cost mail.
+    pub readiness: String,
+    /// Messages of the week.
+    pub messages: i64,
+    /// Those of them that pass DMARC.
+    pub pass_messages: i64,
+    /// Reporters of the week.
+    pub reporters: i64,
+    /// Actions about it.
+    pub actions: i64,
+}
+
+impl DomainRow {
+    #[expect(clippy::cast_precision_loss, reason = "a rate of more than 2^53 messages loses nothing that counts")]
+    /// The share of messages that pass; `None` without messages.
+    pub(crate) fn pass_rate(&self) -> Option<f64> {
+        (self.messages > 0).then(|| self.pass_messages as f64 / self.messages as f64)
+    }
+}
+
+fn columns() -> Vec<TableColumn> {
+    let column = |name, kind, nullable, doc| TableColumn { name, kind, nullable, doc };
+    vec![
+        column("week", ColumnType::Text, false, "ISO week, such as 2026-W47"),
+        column("customer", ColumnType::Text, true, "whose the domain is, by the settings"),
+        column("policy_domain", ColumnType::Text, false, "the domain"),
+        column("policy", ColumnType::Text, true, "published p, as most reports of the last two days show it"),
+        column(
+            "readiness",
+            ColumnType::Text,
+            false,
+            "can the policy be stricter: done, ready, not_yet, parked or too_little",
+        ),
+        column("messages", ColumnType::Long, false, "messages of the week"),
+        column("pass_messages", ColumnType::Long, false, "messages that pass DMARC"),
+        column("pass_rate", ColumnType::Float, true, "share of messages that pass, 0 to 1; null without messages"),
+        column("reporters", ColumnType::Long, false, "reporters of the week"),
+        column("actions", ColumnType::Long, false, "actions of the summary about the domain"),
+    ]
+}

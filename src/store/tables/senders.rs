@@ -1,0 +1,85 @@
+//! The columns of `senders`: what the summary of a week says of each sender.
+
+use super::table::{ColumnType, Table, TableColumn};
+use serde::{Deserialize, Serialize};
+
+/// One row per sender of a week.
+pub(crate) static SENDERS: Table = Table {
+    name: "senders",
+    about: "One row per sender that the summary of a complete ISO week lists.",
+    key: "dmarquet.senders",
+    version: 1,
+    columns,
+};
+
+/// The fields of a piece of evidence.
+pub(crate) const EVIDENCE: [&str; 2] = ["code", "detail"];
+
+/// What a summary says of a sender.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SenderRow {
+    /// The ISO week, as `2026-W47`.
+    pub week: String,
+    /// Whose the domain is, where the settings say.
+    #[serde(skip)]
+    pub customer: Option<String>,
+    /// The domain that it sends as.
+    pub policy_domain: String,
+    /// Its only address, or the first of its network; `None` for the unknown source.
+    pub address: Option<String>,
+    /// Leading bits of the address that count.
+    pub prefix: i32,
+    /// The domain that signs its mail.
+    pub signs_as: Option<String>,
+    /// The organization of the return path that SPF proves.
+    pub returns_to: Option<String>,
+    /// What it is.
+    pub role: String,
+    /// The diagnosis.
+    pub cause: String,
+    /// Why it is taken for what it is: a code, and what belongs to it.
+    pub evidence: Vec<(String, String)>,
+    /// Messages of the week.
+    pub messages: i64,
+    /// Those of them that pass DMARC.
+    pub pass_messages: i64,
+    /// Failing messages of the eight weeks that the next step of the policy would have receivers block.
+    pub would_be_lost: i64,
+    /// Failing messages of the week that receivers blocked.
+    pub lost_now: i64,
+}
+
+fn columns() -> Vec<TableColumn> {
+    let column = |name, kind, nullable, doc| TableColumn { name, kind, nullable, doc };
+    vec![
+        column("week", ColumnType::Text, false, "ISO week, such as 2026-W47"),
+        column("customer", ColumnType::Text, true, "whose the domain is, by the settings"),
+        column("policy_domain", ColumnType::Text, false, "domain that the sender sends as"),
+        column("address", ColumnType::Text, true, "its only address, or the first of its network; null if unknown"),
+        column("prefix", ColumnType::Int, false, "leading bits of the address that count"),
+        column("signs_as", ColumnType::Text, true, "domain that signs its mail"),
+        column("returns_to", ColumnType::Text, true, "organization of the return path that SPF proves"),
+        column("role", ColumnType::Text, false, "own, vendor, forwarder, list, unclear or suspect"),
+        column("cause", ColumnType::Text, false, "the diagnosis, see summary.md"),
+        column(
+            "evidence",
+            ColumnType::Structs(EVIDENCE.to_vec()),
+            true,
+            "why it has this role: the codes of the summary's JSON, with what belongs to them",
+        ),
+        column("messages", ColumnType::Long, false, "messages of the week"),
+        column("pass_messages", ColumnType::Long, false, "messages that pass DMARC"),
+        column(
+            "would_be_lost",
+            ColumnType::Long,
+            false,
+            "failing messages of an own sender or vendor in eight weeks that the next step of the policy would block",
+        ),
+        column(
+            "lost_now",
+            ColumnType::Long,
+            false,
+            "failing messages of an own sender or vendor that receivers blocked in the week",
+        ),
+    ]
+}

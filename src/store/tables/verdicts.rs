@@ -1,0 +1,38 @@
+//! What the summary of a complete week says, as rows of `senders` and `domains`.
+
+use super::domains::DomainRow;
+use super::senders::SenderRow;
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+/// What a summary says of a complete week.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WeekVerdicts {
+    /// The week's first day.
+    #[serde(skip)]
+    pub monday: Date,
+    /// Its senders.
+    pub senders: Vec<SenderRow>,
+    /// Its domains.
+    pub domains: Vec<DomainRow>,
+}
+
+/// The verdicts of a week as they are kept.
+#[derive(Debug, Clone)]
+pub struct KeptVerdicts {
+    /// The last batch that brought a report which they rest on.
+    pub batch: i64,
+    /// A hash of what else they rest on.
+    pub settings: Vec<u8>,
+    /// The verdicts.
+    pub verdicts: WeekVerdicts,
+}
+
+/// The reports of a day, at a glance.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DayOfReports {
+    /// How many.
+    pub reports: i64,
+    /// The last batch that brought one; 0 where batches are not known.
+    pub last_batch: i64,
+}
