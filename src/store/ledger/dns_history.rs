@@ -66,6 +66,10 @@ pub(crate) fn keep(transaction: &Transaction<'_>, at: i64, found: &DnsObservatio
 
 pub(crate) fn spans(ledger: &Ledger) -> Result<Vec<DnsSpan>, StoreError> {
     let read = || -> rusqlite::Result<Vec<DnsSpan>> {
+        // No writer of this version has opened the store yet.
+        if !ledger.connection.table_exists(None, "dns_records")? {
+            return Ok(Vec::new());
+        }
         let sql = "SELECT name, type, meaning, value, first_seen, last_seen, ended FROM dns_records";
         let mut statement = ledger.connection.prepare(sql)?;
         let mut rows = statement.query([])?;
@@ -89,6 +93,9 @@ pub(crate) fn spans(ledger: &Ledger) -> Result<Vec<DnsSpan>, StoreError> {
 
 pub(crate) fn names(ledger: &Ledger) -> Result<Vec<WatchedName>, StoreError> {
     let read = || -> rusqlite::Result<Vec<WatchedName>> {
+        if !ledger.connection.table_exists(None, "dns_names")? {
+            return Ok(Vec::new());
+        }
         let mut statement = ledger.connection.prepare("SELECT domain, name, type, since FROM dns_names")?;
         let mut rows = statement.query([])?;
         let mut found = Vec::new();
