@@ -3,8 +3,7 @@
 use super::message::AlertEvent;
 use super::operations::operations;
 use crate::analyze::{
-    EventChanges, EventFacts, EventKind, EventQuestion, Incident, KnownEvent, Rhythm, Severity, compare,
-    reporter_identity,
+    EventChanges, EventFacts, EventKind, EventQuestion, KnownEvent, Rhythm, Severity, compare, reporter_identity,
 };
 use crate::model::Owners;
 use crate::store::{AlertMemory, AlertRun, Filter, Store, StoreError, StoredEvent};
@@ -71,16 +70,11 @@ fn date(number: i32) -> Date {
     jiff::civil::date(1970, 1, 1).saturating_add(Span::new().days(number.clamp(-100_000, 2_900_000)))
 }
 
-/// Look at the store as it is. `found_elsewhere` are incidents that only others can find, as in DNS.
+/// Look at the store as it is.
 ///
 /// # Errors
 /// Where the store cannot be read.
-pub fn look(
-    store: &Store,
-    now: Timestamp,
-    rules: &AlertRules,
-    found_elsewhere: Vec<Incident>,
-) -> Result<AlertLook, StoreError> {
+pub fn look(store: &Store, now: Timestamp, rules: &AlertRules) -> Result<AlertLook, StoreError> {
     let today = Offset::UTC.to_datetime(now).date();
     let memory = store.alert_memory()?;
     let stored: Vec<StoredEvent> = store.events()?.into_iter().filter(|event| !event.is_action()).collect();
@@ -94,7 +88,7 @@ pub fn look(
         };
     let operations = operations(store, now, &rules.mailboxes, (!memory.first_run).then_some(memory.rejected))?;
     changes.ended.extend(operations.ended(&known, now));
-    for incident in operations.found.iter().cloned().chain(found_elsewhere) {
+    for incident in operations.found.iter().cloned() {
         match known.iter().find(|known| crate::analyze::is_same(known, &incident)) {
             Some(known) if known.ended => {}
             Some(known) => changes.going_on.push((known.id.clone(), incident)),

@@ -1,6 +1,8 @@
-//! Events of the program itself: a mailbox that cannot be read, items that could not be, a store that is damaged.
+//! Events that no report shows: a mailbox that cannot be read, items that could not be, a store that is damaged, a DNS
+//! record that `check --all` saw change.
 
-use crate::analyze::{Ended, EventKind, Incident, IncidentDetails, KnownEvent, Severity};
+use crate::analyze::{Ended, EventKind, Foreign, Incident, IncidentDetails, KnownEvent, Severity};
+use crate::model::DnsChange;
 use crate::store::{Store, StoreError};
 use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
@@ -10,6 +12,8 @@ const FAILURES: u32 = 3;
 const FAILING: SignedDuration = SignedDuration::from_mins(15);
 /// A mailbox that fails for so long counts as failing however seldom it is read.
 const FAILING_LONG: SignedDuration = SignedDuration::from_hours(1);
+/// Changes of DNS records are looked for in so long.
+const DNS_CHANGES: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// Damaged files that are named.
 const NAMED: usize = 3;
 
@@ -77,7 +81,22 @@ pub(super) fn operations(
             details,
         ));
     }
+    for change in store.dns_changes(None)?.iter().filter(|change| is_recent(change, now)) {
+        let joined = |texts: &[String]| (!texts.is_empty()).then(|| Foreign::from(texts.join(" ")));
+        let name = format!("{} {}", change.name, change.record_type);
+        let subject = format!("{name} {}", change.at.as_millisecond());
+        let details = IncidentDetails::Dns(name, joined(&change.before), joined(&change.after));
+        let mut found = incident(EventKind::DnsChanged, Severity::Warning, subject, change.day(), details);
+        found.policy_domain = Some(change.domain.as_str().into());
+        found.seen = change.day();
+        operations.found.push(found);
+    }
     Ok(operations)
+}
+
+/// What `check --all` saw change lately. What is older was told, or is known.
+fn is_recent(change: &DnsChange, now: Timestamp) -> bool {
+    change.at <= now && now.duration_since(change.at) <= DNS_CHANGES
 }
 
 impl Operations {

@@ -34,6 +34,7 @@ mod imap_server;
 mod journey;
 mod lake;
 mod layering;
+mod metrics;
 mod mmdb;
 mod names;
 mod pop3_program;

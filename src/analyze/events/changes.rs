@@ -230,10 +230,23 @@ impl Rules<'_> {
         fallen
     }
 
+    /// Whether it was told already that the DMARC record itself changed: what reports show of that is the same cause.
+    fn is_told_of_dns(&self, domain: &str, since: i32) -> bool {
+        let record = format!("_dmarc.{domain} ");
+        self.question.known.iter().any(|known| {
+            known.kind == EventKind::DnsChanged
+                && known.subject.starts_with(&record)
+                && (since - number(known.since)).abs() <= SAME_CHANGE
+        })
+    }
+
     fn changed_policies(&self) -> Vec<Incident> {
         let mut found = Vec::new();
         for (domain, shown) in &self.facts.policies {
             let Some(changed) = policies::changed(shown) else { continue };
+            if self.is_told_of_dns(self.facts.name(*domain), changed.since) {
+                continue;
+            }
             let subject: Vec<String> = changed.tags.iter().map(|(tag, _, after)| format!("{tag}={after}")).collect();
             let weaker = changed.tags.iter().any(|(tag, before, after)| is_weaker(tag, before, after));
             let tags = changed.tags.into_iter().map(|(tag, before, after)| (tag, before.into(), after.into()));
@@ -324,7 +337,7 @@ impl Rules<'_> {
         for (domain, runs) in self.question.domains {
             if let Some(silence) = silence::silent(runs, today) {
                 let details = IncidentDetails::Silent { name: None, usual: silence.usual };
-                let mut incident = of_silence(EventKind::DomainSilent, silence.last, details);
+                let mut incident = of_silence(EventKind::DomainSilent, (silence.last, today), details);
                 incident.policy_domain = Some(domain.as_str().into());
                 incident.severity = Severity::Warning;
                 found.push(incident);
@@ -343,7 +356,7 @@ impl Rules<'_> {
                 let name = id.and_then(|id| self.facts.shown_names.get(&id)).map(|name| Foreign::from(name.clone()));
                 let name = name.unwrap_or_else(|| reporter.as_str().into());
                 let details = IncidentDetails::Silent { name: Some(name), usual: silence.usual };
-                let mut incident = of_silence(EventKind::ReporterSilent, silence.last, details);
+                let mut incident = of_silence(EventKind::ReporterSilent, (silence.last, today), details);
                 incident.subject.clone_from(reporter);
                 found.push(incident);
             }
@@ -401,14 +414,14 @@ impl Rules<'_> {
                 let day = rates::recovered(mail, number(known.seen), known.usual, &leave_out)?;
                 ended(day, 0)
             }
-            // A report about the days before, that comes late, is no sign of life.
+            // A report about earlier days, that comes late, is no sign of life: one about the day before the last run is.
             EventKind::ReporterSilent => {
                 let newest = self.facts.newest_of_reporter.get(&self.facts.reporter_id(&known.subject)?)?;
-                if *newest >= since { ended(*newest, 1) } else { None }
+                if *newest >= number(known.seen) - 1 { ended(*newest, 1) } else { None }
             }
             EventKind::DomainSilent => {
                 let newest = self.facts.newest_on_domain.get(&domain?)?;
-                if *newest >= since { ended(*newest, 0) } else { None }
+                if *newest >= number(known.seen) - 1 { ended(*newest, 0) } else { None }
             }
             _ => None,
         }
@@ -448,7 +461,7 @@ fn join(one: &mut Incident, broken: &Break) {
     one.sources.truncate(MOST_SOURCES);
 }
 
-fn of_silence(kind: EventKind, last: i32, details: IncidentDetails) -> Incident {
+fn of_silence(kind: EventKind, (last, today): (i32, i32), details: IncidentDetails) -> Incident {
     Incident {
         kind,
         severity: Severity::Info,
@@ -456,7 +469,7 @@ fn of_silence(kind: EventKind, last: i32, details: IncidentDetails) -> Incident 
         subject: String::new(),
         sources: Vec::new(),
         since: date(last),
-        seen: date(last),
+        seen: date(today),
         messages: 0,
         reporters: 0,
         details,

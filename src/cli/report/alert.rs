@@ -1,5 +1,6 @@
 //! `alert`: what changed since the run before, told once by each way out.
 
+use super::dns_history;
 use crate::alert::{self, AlertEvent, AlertLook, AlertMessage, Delivery, PRINT};
 use crate::cli::settings::file::Settings;
 use crate::cli::terminal::exit::Exit;
@@ -7,12 +8,14 @@ use crate::cli::terminal::format::Format;
 use crate::cli::terminal::{output, pager};
 use crate::cli::wiring::run::Run;
 use crate::cli::wiring::{ingest_run, ways_out};
+use crate::dns::lookup::resolver::{self, Resolver};
 use crate::store::{Store, StoredEvent, Writer};
 use clap::Subcommand;
 use jiff::Timestamp;
 use jiff::tz::Offset;
 use serde::Serialize;
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::path::Path;
 
 const EXAMPLES: &str = "\
@@ -50,6 +53,12 @@ pub(crate) struct Args {
     /// End with 1 where something new was told
     #[arg(long)]
     exit_code: bool,
+    /// Ask DNS before, as `dmarquet check --all` does: changes of records are told too
+    #[arg(long, conflicts_with_all = ["dry_run", "nagios"])]
+    check: bool,
+    /// DNS server to use with --check instead of the system's, such as 127.0.0.1:5353; may be repeated
+    #[arg(long, value_name = "ADDRESS", value_parser = resolver::server, requires = "check")]
+    server: Vec<SocketAddr>,
     /// One line and an exit code for Nagios, Icinga and the like: the events that are open; records nothing
     #[arg(long, conflicts_with_all = ["format", "exit_code", "dry_run"])]
     nagios: bool,
@@ -80,7 +89,7 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     }
     let store = Store::open(&dir)?;
     if args.dry_run {
-        let look = alert::look(&store, run.now, &settings.alert.rules, Vec::new())?;
+        let look = alert::look(&store, run.now, &settings.alert.rules)?;
         let waiting = store.untold(PRINT)?;
         let mut events: Vec<AlertEvent> =
             waiting.iter().filter_map(|one| serde_json::from_str(&one.body).ok()).collect();
@@ -91,6 +100,13 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     drop(store);
     if nothing {
         return print(&AlertMessage::new(Vec::new()), args);
+    }
+    if args.check {
+        let options = resolver::Options { servers: args.server.clone(), ..resolver::Options::default() };
+        let (_, exit) = dns_history::look_at_all(run, &Resolver::new(&options)?, run.now)?;
+        if exit == Exit::Failed {
+            run.talk.warning("some DNS records could not be looked up: their changes are told once they can");
+        }
     }
     let mut writer = run.writer(&settings, &dir, run.now)?;
     writer.take_notices().iter().for_each(|notice| run.talk.warning(notice));
@@ -114,7 +130,7 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
 
 /// Look, and record what is new with what is to be told, all or nothing.
 fn record(settings: &Settings, dir: &Path, writer: &mut Writer, now: Timestamp) -> anyhow::Result<AlertLook> {
-    let mut look = alert::look(&Store::open(dir)?, now, &settings.alert.rules, Vec::new())?;
+    let mut look = alert::look(&Store::open(dir)?, now, &settings.alert.rules)?;
     let ways = ways_out::names(settings);
     for event in &look.events {
         let body = serde_json::to_string(event)?;
@@ -232,7 +248,7 @@ fn nagios(run: &Run, settings: &Settings, dir: &Path) -> anyhow::Result<Exit> {
         let store = Store::open(dir)?;
         let today = Offset::UTC.to_datetime(run.now).date();
         let mut open = alert::open_events(&store.events()?, today);
-        open.extend(alert::look(&store, run.now, &settings.alert.rules, Vec::new())?.events);
+        open.extend(alert::look(&store, run.now, &settings.alert.rules)?.events);
         open.retain(|event| event.state == "new");
         Ok((open, store.status()?.newest_arrival))
     };
