@@ -80,7 +80,7 @@ fn an_unknown_key_is_named_with_its_line_and_the_key_that_was_meant() {
         ["c.toml line 5: mailbox 1: folder: expected a known key, found this | did you mean folders?"]
     );
     assert!(faults("color = 1")[0].ends_with(
-        "| the keys here are store, group, domains, trusted_authserv_id, verify, senders, geoip, mailbox, confirmed, site, smtp"
+        "| the keys here are store, group, domains, trusted_authserv_id, verify, senders, geoip, mailbox, confirmed, alert, customer, site, smtp"
     ));
 }
 
