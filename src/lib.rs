@@ -21,7 +21,8 @@
 //!
 //! [`limits`] bounds every stage; `ingest` composes them; `simulate` judges stored mail by records that are only
 //! proposed; `dns` is the live side, on the way of a report only where its mail is to be verified; `send` mails finished
-//! bytes; `alert` tells what changed, once; `cli` is the only home of clap, anyhow, stdout and exit codes.
+//! bytes; `alert` tells what changed, once; `site` keeps
+//! static pages of all weeks; `cli` is the only home of clap, anyhow, stdout and exit codes.
 //!
 //! The core alone, from an attachment to the verdict on its rows:
 //!
@@ -81,5 +82,7 @@ pub mod present;
 pub mod send;
 #[cfg(all(feature = "store", feature = "dns"))]
 pub mod simulate;
+#[cfg(feature = "store")]
+pub mod site;
 #[cfg(feature = "store")]
 pub mod store;

@@ -36,6 +36,7 @@ pub(crate) mod weeks;
 pub use answers::attributed::{AttributedMail, MailResults, MailRow, MailSender, ReportedSignature};
 pub use answers::explain::{ExplainedRow, Explainer, Explanation};
 pub use answers::summary::{Changes, Days, DomainSummary, SCHEMA, Summary};
+pub use answers::row_sample::{RowSample, SampledRow};
 pub use answers::{
     Action, ActionState, Answers, Change, Confidence, ExplainedBy, HeldBy, KeyFault, Level, Losing, QuestionAnswer,
     Readiness, Repair, RepairCount, Sender, SenderChange, SenderChanges, SenderName, Spoofing, Tracking, Verdict,
@@ -51,6 +52,7 @@ pub use figures::reporters::{MissingDays, ReportedDay, ReporterDays, SilentDomai
 pub use figures::totals::{Subdomain, Totals};
 pub use figures::trend::{Comparison, FailingBy, Point};
 pub use foreign::Foreign;
+pub(crate) use known::within;
 pub use known::{Service, Services};
 pub use period::{Period, PeriodError};
 pub use question::Acknowledged;

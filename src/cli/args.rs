@@ -4,7 +4,7 @@
 
 use super::collect::{convert, enrich, fetch, ingest};
 use super::maintain::{backup, compact, prune, rebuild, rejected, verify};
-use super::report::{ack, alert, check, export, metrics, simulate, status, summary};
+use super::report::{ack, alert, check, export, metrics, simulate, site, status, summary};
 use super::setup::{completions, config, man};
 use super::wiring::run::Common;
 use clap::builder::FalseyValueParser;
@@ -42,6 +42,7 @@ pub(crate) enum Command {
     Fetch(fetch::Args),
     Ingest(ingest::Args),
     Summary(summary::Args),
+    Site(site::Args),
     Alert(alert::Args),
     Metrics(metrics::Args),
     Ack(ack::Args),
@@ -70,6 +71,7 @@ impl Command {
             Self::Ack(args) => args.now,
             Self::Metrics(args) => args.now,
             Self::Summary(args) => args.now,
+            Self::Site(args) => args.now,
             _ => None,
         }
     }

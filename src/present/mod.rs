@@ -4,6 +4,7 @@
 //! shows no stranger's text that has not gone through [`clean`]. `page` puts a summary into words once; text, Markdown and
 //! HTML lay the same page out.
 
+mod archive;
 mod markup;
 mod page;
 mod structured;
@@ -13,6 +14,12 @@ pub mod wording;
 pub use markup::alert_forms::{
     ToldEvent, alert_html, alert_plain, alert_slack, alert_template_fault, alert_templated, alert_title,
 };
+pub use archive::domain::{archive_domains, domain_page};
+pub use archive::feed::feed;
+pub use archive::index::index_pages;
+pub use archive::record::WeekRecord;
+pub use archive::sender::{archive_senders, sender_page};
+pub use archive::week::week_page;
 pub use markup::html::html;
 pub use markup::mail::{SummaryMail, mail, subject as mail_subject};
 pub use markup::markdown::markdown;

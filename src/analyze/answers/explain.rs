@@ -45,7 +45,7 @@ pub struct Explanation {
 }
 
 /// Rows of one day and reporter that say the same.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct ExplainedRow {
     /// Passes DMARC.
     pub dmarc_pass: bool,
@@ -162,11 +162,11 @@ impl Explainer {
 }
 
 /// A row's word; `None` where it has none, or where the column was not read.
-fn word(words: &Words, row: usize) -> Option<&str> {
+pub(super) fn word(words: &Words, row: usize) -> Option<&str> {
     if words.codes.len() > row { words.get(row) } else { None }
 }
 
-fn explained(rows: &Rows, row: usize) -> ExplainedRow {
+pub(super) fn explained(rows: &Rows, row: usize) -> ExplainedRow {
     let text = |words: &Words| Foreign::from(word(words, row).unwrap_or(""));
     let flags = rows.flags[row];
     ExplainedRow {

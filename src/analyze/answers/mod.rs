@@ -10,6 +10,7 @@ mod questions;
 mod readiness;
 mod repairs;
 
+pub(crate) mod row_sample;
 mod senders;
 mod spf_history;
 mod spoofing;

@@ -10,6 +10,7 @@ pub(crate) mod metrics;
 pub(crate) mod observed;
 pub(crate) mod rhythm;
 pub(crate) mod simulate;
+pub(crate) mod site;
 pub(crate) mod status;
 pub(crate) mod status_parts;
 pub(crate) mod summary;

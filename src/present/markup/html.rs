@@ -5,8 +5,10 @@ use crate::analyze::Summary;
 use crate::present::page::summary::page;
 use crate::present::wording::branding::Branding;
 use crate::present::wording::style::Style;
+use crate::present::wording::numbers::{count, counted};
 use crate::present::wording::words::MONTHS;
 use minijinja::{AutoEscape, Environment, Value, context, syntax::SyntaxConfig, value::Serde};
+use std::sync::LazyLock;
 
 /// The HTML form.
 ///
@@ -31,12 +33,20 @@ impl Default for Sheet {
 
 /// A template filled in.
 pub(crate) fn rendered(template: &str, values: Value) -> String {
+    let template = ENVIRONMENT.get_template(template).expect("it was added below");
+    template.render(values).expect("the templates are tested")
+}
+
+/// All templates. Reading them takes longer than filling one in.
+static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut environment = Environment::new();
     environment.set_syntax(block_lines());
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     let styled = "<span class=\"nb\">";
     environment.add_filter("soft", move |text: &str| Value::from_safe_string(soft(text, LONG, styled)));
     environment.add_filter("tight", move |text: &str| Value::from_safe_string(soft(text, TIGHT, styled)));
+    environment.add_filter("grouped", count);
+    environment.add_filter("counted", |number: u64, one: &str, many: &str| counted(number, one, many));
     // No style sheet reaches into a mail.
     let whole = "<span style=\"white-space:nowrap\">";
     environment.add_filter("mailed", move |text: &str| Value::from_safe_string(soft(text, LONG, whole)));
@@ -44,12 +54,16 @@ pub(crate) fn rendered(template: &str, values: Value) -> String {
         ("page.html", include_str!("templates/page.html.j2")),
         ("parts.html", include_str!("templates/parts.html.j2")),
         ("mail.html", include_str!("templates/mail.html.j2")),
+        ("frame.html", include_str!("templates/frame.html.j2")),
+        ("index.html", include_str!("templates/index.html.j2")),
+        ("domain.html", include_str!("templates/domain.html.j2")),
+        ("sender.html", include_str!("templates/sender.html.j2")),
+        ("feed.html", include_str!("templates/feed.html.j2")),
     ] {
         environment.add_template(name, source).expect("the templates are tested");
     }
-    let template = environment.get_template(template).expect("it was added above");
-    template.render(values).expect("the templates are tested")
-}
+    environment
+});
 
 /// A line that holds nothing but a tag of the template leaves no line behind.
 pub(crate) fn block_lines() -> SyntaxConfig {

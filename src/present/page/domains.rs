@@ -14,6 +14,8 @@ use serde::Serialize;
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct DomainLine {
     pub(crate) domain: String,
+    /// Its page in an archive; empty where there is none.
+    pub(crate) href: String,
     pub(crate) policy: String,
     pub(crate) messages: String,
     /// `1 message`.
@@ -92,17 +94,46 @@ pub(super) fn domains(summary: &Summary) -> Domains {
 
 /// What needs a person comes first; within that, what has most messages.
 fn worst_first(domains: &mut [&DomainSummary]) {
-    domains.sort_by_key(|domain| {
-        let spoofed = domain.spoofing.is_alarming();
-        match state(domain).0 {
-            Mark::Fix if domain.readiness.lost_now > 0 => 0,
-            _ if spoofed => 1,
-            Mark::Fix | Mark::Spoof => 2,
-            _ if matches!(domain.readiness.verdict, Verdict::Ready | Verdict::Parked) => 3,
-            Mark::Calm => 4,
-            Mark::Good => 5,
-        }
-    });
+    domains.sort_by_key(|domain| rank(domain));
+}
+
+/// How urgently a domain needs a person; less is more urgent.
+fn rank(domain: &DomainSummary) -> u64 {
+    let spoofed = domain.spoofing.is_alarming();
+    match state(domain).0 {
+        Mark::Fix if domain.readiness.lost_now > 0 => 0,
+        _ if spoofed => 1,
+        Mark::Fix | Mark::Spoof => 2,
+        _ if matches!(domain.readiness.verdict, Verdict::Ready | Verdict::Parked) => 3,
+        Mark::Calm => 4,
+        Mark::Good => 5,
+    }
+}
+
+/// What there is to say of a domain, in words.
+#[derive(Debug)]
+pub(crate) struct DomainWords {
+    pub(crate) policy: String,
+    pub(crate) mark: Mark,
+    pub(crate) state: String,
+    pub(crate) why: String,
+    pub(crate) details: Vec<String>,
+    /// How urgently it needs a person; less is more urgent.
+    pub(crate) rank: u64,
+}
+
+/// Put a domain into words.
+pub(crate) fn told_of(domain: &DomainSummary) -> DomainWords {
+    let policy = domain.policy.as_ref().map(policy).filter(|tags| !tags.is_empty());
+    let (mark, state) = state(domain);
+    DomainWords {
+        policy: policy.unwrap_or_else(|| "not seen".to_owned()),
+        mark,
+        state,
+        why: why(domain),
+        details: details(domain, false),
+        rank: rank(domain),
+    }
 }
 
 /// The domains that are listed, and what is said of the rest.
@@ -171,6 +202,7 @@ fn domain(domain: &DomainSummary, alone: bool, weeks: bool) -> DomainLine {
     let (mark, state) = state(domain);
     DomainLine {
         domain: Clean::new(&domain.policy_domain).to_string(),
+        href: String::new(),
         policy: policy.unwrap_or_else(|| "not seen".to_owned()),
         messages: count(sums.messages),
         volume: words::messages(sums.messages),

@@ -8,15 +8,15 @@ mod doubts;
 mod lead;
 mod quality;
 mod reporting;
-mod results;
+pub(crate) mod results;
 mod senders;
 pub(crate) mod shared;
 pub(crate) mod summary;
 mod tiles;
 
-pub(crate) use domains::DomainLine;
+pub(crate) use domains::{DomainLine, told_of};
 
-pub(crate) use senders::SenderLine;
+pub(crate) use senders::{SenderLine, sender_line};
 pub(crate) use tiles::Tile;
 
 #[cfg(test)]

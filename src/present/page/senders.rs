@@ -7,6 +7,7 @@ use crate::present::wording::clean::Clean;
 use crate::present::wording::numbers::{count, counted, percent};
 use crate::present::wording::words;
 use serde::Serialize;
+use std::net::IpAddr;
 
 /// How many senders a page lists.
 const LISTED: usize = 40;
@@ -45,6 +46,11 @@ pub(crate) struct SenderLine {
     pub(crate) why: String,
     /// Its messages, in percent of the largest sender's.
     pub(crate) size: u64,
+    /// Its page in an archive; empty where there is none.
+    pub(crate) href: String,
+    /// Its address, and how many leading bits count.
+    #[serde(skip)]
+    pub(crate) source: (Option<IpAddr>, u8),
 }
 
 /// Mail that is probably spoofed.
@@ -101,6 +107,11 @@ pub(super) fn lists(summary: &Summary) -> Vec<SenderList> {
     kinds.into_iter().filter_map(list).collect()
 }
 
+/// A sender alone.
+pub(crate) fn sender_line(sender: &Sender) -> SenderLine {
+    line(sender, sender.sums.messages)
+}
+
 fn line(sender: &Sender, most: u64) -> SenderLine {
     let (sums, who) = (&sender.sums, &sender.who);
     let name = words::identity(who);
@@ -125,6 +136,8 @@ fn line(sender: &Sender, most: u64) -> SenderLine {
         mark,
         state,
         why: why(sender),
+        href: String::new(),
+        source: (who.address, who.prefix),
         size: u64::try_from(u128::from(sums.messages) * 100 / u128::from(most.max(1))).unwrap_or(100),
     }
 }

@@ -2,13 +2,13 @@
 
 use crate::analyze::{Action, Rate, Summary};
 use crate::present::wording::numbers::percent;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How many changes of a kind a page names.
 pub(crate) const NAMED: usize = 5;
 
 /// What a state means. Every rendering says it in words too.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Mark {
     /// As it should be.

@@ -6,8 +6,10 @@ use crate::store::error::StoreError;
 use crate::store::tables::filter::{Filter, NewReports};
 use crate::store::tables::values::{self, day, days_since_epoch, time};
 
+use jiff::civil::Date;
 use rusqlite::Row;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 const HEAD: &str =
     "SELECT key, org_name, org_email, report_id, begin, end, day, policy_domain, p, sp, np, adkim, aspf, pct,
@@ -117,4 +119,21 @@ mod tests {
             assert_eq!((day_of_calendar(days), day(days)), (None, Date::default()));
         }
     }
+}
+
+/// A digest of the reports of each day, whatever the order in which they came.
+pub(crate) fn day_digests(ledger: &Ledger) -> Result<BTreeMap<Date, u64>, StoreError> {
+    let read = || -> rusqlite::Result<BTreeMap<Date, u64>> {
+        let mut days: BTreeMap<i32, u64> = BTreeMap::new();
+        let mut statement = ledger.connection.prepare("SELECT day, key, content, sender_auth FROM reports")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let mut hasher = DefaultHasher::new();
+            (row.get_ref(1)?.as_blob()?, row.get_ref(2)?.as_blob()?, row.get_ref(3)?.as_str()?).hash(&mut hasher);
+            let digest = days.entry(row.get(0)?).or_default();
+            *digest = digest.wrapping_add(hasher.finish());
+        }
+        Ok(days.into_iter().map(|(number, digest)| (day(number), digest)).collect())
+    };
+    read().map_err(ledger.failed("reading the reports"))
 }

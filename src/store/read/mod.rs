@@ -8,6 +8,7 @@ mod mailboxes;
 mod mailed;
 pub(crate) mod parquet_folder;
 mod rejected;
+mod report_days;
 mod sources;
 pub(crate) mod store;
 mod verdicts;

@@ -1,0 +1,120 @@
+//! A sample of a period's rows by source, for pages that show what their numbers rest on.
+
+use super::explain::{ExplainedRow, explained, word};
+use crate::analyze::period::{DAYS, Period, date};
+use crate::analyze::question::Question;
+use crate::model::{Rows, SenderAuth, Source, Text};
+use std::{
+    cmp::Reverse,
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    net::IpAddr,
+    sync::{Mutex, PoisonError},
+};
+
+/// How many distinct rows are kept: some 20 MB.
+const KEPT: usize = 50_000;
+
+/// Rows that say the same, by source. Of more than can be kept those with the smallest hashes stay, so that the order in
+/// which rows come changes nothing, and the sums of those that stay are complete.
+#[derive(Debug)]
+pub struct RowSample {
+    period: Option<Period>,
+    domains: Vec<Text>,
+    authentic: bool,
+    rows: Mutex<BTreeMap<(u64, Source, ExplainedRow), u64>>,
+}
+
+/// A row with its source; `None`: the unknown source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SampledRow {
+    /// Where it comes from.
+    pub source: Option<IpAddr>,
+    /// What it says.
+    pub row: ExplainedRow,
+}
+
+impl RowSample {
+    /// Of the rows that a question counts.
+    pub fn new(question: &Question) -> Self {
+        Self {
+            period: question.period,
+            domains: question.domains.clone(),
+            authentic: question.authentic,
+            rows: Mutex::default(),
+        }
+    }
+
+    /// Add rows. Those of other days and domains are left out.
+    pub fn rows(&self, rows: &Rows) {
+        let mut found = Vec::new();
+        for row in 0..rows.len {
+            let day = date(rows.day[row].clamp(DAYS.0, DAYS.1));
+            if self.period.is_none_or(|period| period.contains(day)) && self.wants(rows, row) {
+                let explained = explained(rows, row);
+                let mut hasher = DefaultHasher::new();
+                (rows.source[row].0, &explained).hash(&mut hasher);
+                let messages = u64::try_from(rows.count[row]).unwrap_or(0);
+                found.push(((hasher.finish(), rows.source[row], explained), messages));
+            }
+        }
+        let mut known = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, messages) in found {
+            let sum = known.entry(key).or_default();
+            *sum = sum.saturating_add(messages);
+            if known.len() > KEPT {
+                known.pop_last();
+            }
+        }
+    }
+
+    fn wants(&self, rows: &Rows, row: usize) -> bool {
+        let forged = || word(&rows.sender_auth, row) == Some(SenderAuth::Fail.as_str());
+        if self.authentic && forged() {
+            return false;
+        }
+        self.domains.is_empty()
+            || word(&rows.policy_domain, row).is_some_and(|word| self.domains.iter().any(|domain| domain == word))
+    }
+
+    /// The rows, by source; failing ones first, then those with most messages.
+    pub fn finish(self) -> Vec<SampledRow> {
+        let rows = self.rows.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut rows: Vec<(Source, ExplainedRow)> =
+            rows.into_iter().map(|((_, source, row), messages)| (source, ExplainedRow { messages, ..row })).collect();
+        rows.sort_unstable_by(|(a, one), (b, other)| {
+            (a, one.dmarc_pass, Reverse(one.messages), one).cmp(&(b, other.dmarc_pass, Reverse(other.messages), other))
+        });
+        rows.into_iter().map(|(source, row)| SampledRow { source: source.address(), row }).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::{
+        made::{self, Line},
+        weeks::{World, day},
+    };
+
+    #[test]
+    fn equal_rows_are_one_whatever_their_order_and_failing_ones_come_first() {
+        let lines = [
+            Line::new(&day(0), "192.0.2.1", 3),
+            Line::new(&day(0), "192.0.2.1", 9).unauthenticated(),
+            Line::new(&day(0), "192.0.2.1", 4),
+            Line::new(&day(-1), "192.0.2.1", 100),
+        ];
+        let sample = |lines: &[Line]| {
+            let sample = RowSample::new(&World::question());
+            lines.iter().for_each(|line| sample.rows(&made::rows(std::slice::from_ref(line))));
+            sample.finish()
+        };
+        let rows = sample(&lines);
+        let told: Vec<_> = rows.iter().map(|row| (row.row.dmarc_pass, row.row.messages)).collect();
+        assert_eq!(told, [(false, 9), (true, 7)]);
+        let mut other = lines;
+        other.reverse();
+        assert_eq!(sample(&other), rows);
+    }
+}

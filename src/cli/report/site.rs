@@ -1,0 +1,249 @@
+//! `site`: the store as static pages, brought up to date.
+
+use crate::analyze::{Adder, Period, Question, RepairCount, RowSample};
+use crate::cli::settings::file::Settings;
+use crate::cli::settings::local_path;
+use crate::cli::terminal::exit::Exit;
+use crate::cli::wiring::asked::{self, Asked, From, Sum};
+use crate::cli::wiring::customers::{self, CustomerChoice, KnownDomains};
+use crate::cli::wiring::ingest_run::grouped;
+use crate::cli::wiring::period::Choice;
+use crate::cli::wiring::rejections::Rejections;
+use crate::cli::wiring::run::Run;
+use crate::cli::wiring::shares::Shares;
+use crate::cli::wiring::{logo, repairs};
+use crate::model::{ReportHead, Rows};
+use crate::present::Branding;
+use crate::site::{Archive, Written};
+use crate::store::Store;
+use jiff::civil::{Date, Weekday};
+use jiff::tz::Offset;
+use jiff::{Timestamp, ToSpan as _};
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::{Path, PathBuf};
+
+const EXAMPLES: &str = "\
+The pages need no server and no scripts: any web server shows them, or a browser the folder. A run after `fetch` writes only
+what changed. Anyone who can read the pages sees all reports; docs/site.md shows how to protect them.
+
+Examples:
+  dmarquet site --out /srv/dmarc                      all domains, all weeks
+  dmarquet site --out /srv/dmarc --each-customer      an archive for each customer, in a folder each
+  dmarquet site --out ~/dmarc && xdg-open ~/dmarc/index.html";
+
+/// Most weeks that an archive has: ten years.
+const WEEKS: usize = 520;
+
+/// Write the store as static pages: an index, a page per week, domain and sender, and a feed
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The folder to write to: an empty one, or one that `site` made
+    #[arg(long, value_name = "DIR", value_parser = local_path::local_path())]
+    out: PathBuf,
+    /// Only the last weeks [default: all, 520 at most]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=520))]
+    weeks: Option<u16>,
+    /// The time it is taken to be, as 2026-11-19T06:00:00Z [default: the clock]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) now: Option<Timestamp>,
+    #[command(flatten)]
+    customers: CustomerChoice,
+}
+
+/// A week's summary, and the rows that pages of senders show.
+struct WeekSums {
+    adder: Adder,
+    rows: RowSample,
+}
+
+impl WeekSums {
+    fn new(question: &Question) -> Self {
+        Self { adder: Adder::new(question), rows: RowSample::new(question) }
+    }
+}
+
+impl Sum for WeekSums {
+    fn heads(&self, heads: &[ReportHead]) {
+        self.adder.heads(heads);
+    }
+
+    fn rows(&self, rows: &Rows) {
+        self.adder.rows(rows);
+        self.rows.rows(rows);
+    }
+
+    fn aside(&mut self, rejections: &Rejections, wanted: &dyn Fn(Option<&str>) -> bool) {
+        Sum::aside(&mut self.adder, rejections, wanted);
+    }
+}
+
+/// What all archives of a run are made of.
+struct Source<'a> {
+    run: &'a Run,
+    settings: &'a Settings,
+    store: From<'a>,
+    /// What stands for the reports of each day.
+    days: BTreeMap<Date, u64>,
+    /// What was rejected or contradicted, by the day of its arrival.
+    odd: BTreeMap<Date, u64>,
+    weeks: Vec<Period>,
+    question: Question,
+}
+
+/// Do it.
+pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+    let settings = run.settings()?;
+    let chosen = args.customers.chosen(&settings)?;
+    let store = run.opened(&settings, None)?;
+    let mut question = Question {
+        today: Some(run.today()),
+        services: settings.services()?,
+        confirmed: settings.confirmed.clone(),
+        own: settings.named_domains().iter().map(|own| own.as_str().into()).collect(),
+        ..Question::default()
+    };
+    asked::known(&store, &mut question)?;
+    let days = store.report_days()?;
+    let source = Source {
+        run,
+        settings: &settings,
+        odd: odd_days(&store)?,
+        weeks: weeks(&days, run, args.weeks.map_or(WEEKS, usize::from)),
+        days,
+        store: From::Store(store),
+        question,
+    };
+    match chosen {
+        None => tell(run, &args.out, source.write(&args.out, None)?),
+        Some(chosen) => {
+            for owner in chosen {
+                let customer = &settings.customers[owner];
+                let out = if args.customers.each_customer { args.out.join(&customer.folder) } else { args.out.clone() };
+                tell(run, &out, source.write(&out, Some(owner))?);
+            }
+        }
+    }
+    Ok(Exit::Handled)
+}
+
+fn tell(run: &Run, out: &Path, written: Written) {
+    run.talk.note(&format!(
+        "{}: {} files, {} written, {} removed",
+        out.display(),
+        grouped(written.files),
+        grouped(written.written),
+        grouped(written.removed)
+    ));
+}
+
+/// The weeks with reports, the last that is over among them, those that are to come not.
+fn weeks(days: &BTreeMap<Date, u64>, run: &Run, most: usize) -> Vec<Period> {
+    let monday = |day: Date| day.saturating_sub(i32::from(day.weekday().since(Weekday::Monday)).days());
+    let last = Period::last_complete_week(run.now);
+    let mut mondays: BTreeSet<Date> = days.range(..=run.today()).map(|(day, _)| monday(*day)).collect();
+    mondays.insert(last.from());
+    let skip = mondays.len().saturating_sub(most);
+    mondays
+        .into_iter()
+        .skip(skip)
+        .filter_map(|monday| Period::new(monday, monday.saturating_add(6.days())).ok())
+        .collect()
+}
+
+/// How many items could not be read or contradict others, by the day they arrived.
+fn odd_days(store: &Store) -> anyhow::Result<BTreeMap<Date, u64>> {
+    let day = |at| Offset::UTC.to_datetime(at).date();
+    let mut days: BTreeMap<Date, u64> = BTreeMap::new();
+    for entry in store.rejected()? {
+        *days.entry(day(entry.arrival)).or_default() += 1;
+    }
+    for entry in store.conflicts()? {
+        *days.entry(entry.day.unwrap_or_else(|| day(entry.arrival))).or_default() += 1;
+        *days.entry(day(entry.arrival)).or_default() += 1;
+    }
+    Ok(days)
+}
+
+impl Source<'_> {
+    /// Bring one archive up to date: the operator's, or a customer's.
+    fn write(&self, out: &Path, owner: Option<usize>) -> anyhow::Result<Written> {
+        let branding = match owner {
+            Some(owner) => logo::branding(&self.settings.customers[owner])?,
+            None => Branding::default(),
+        };
+        let question = match owner {
+            Some(owner) => customers::question_of(&self.question, self.settings, owner),
+            None => self.question.clone(),
+        };
+        let key = self.key(&question, &branding, owner);
+        let mut archive = Archive::open(out, &key, branding, self.settings.site.clone())?;
+        for week in &self.weeks {
+            let name = week.iso_week().unwrap_or_default();
+            let recent = self.recent(*week);
+            if !archive.keep(&name, |from, to| self.reports(from, to, recent)) {
+                self.run.talk.note(&format!("{name}"));
+                self.week(&mut archive, *week, &question, owner)?;
+            }
+        }
+        let latest = Period::last_complete_week(self.run.now).iso_week().unwrap_or_default();
+        Ok(archive.finish(&latest)?)
+    }
+
+    /// Make a week.
+    fn week(&self, archive: &mut Archive, week: Period, question: &Question, owner: Option<usize>) -> anyhow::Result<()> {
+        let question = Question { period: Some(week), ..question.clone() };
+        let mut asked = Asked::new(self.run, &Choice::between(week.from(), week.to()), &[])?;
+        asked.question = question;
+        let sums = match owner {
+            None => Some(asked.gather(self.run, &self.store, WeekSums::new(&asked.question))?.0),
+            Some(owner) => {
+                if let From::Store(store) = &self.store {
+                    let known = KnownDomains::of_store(self.settings, store)?;
+                    asked.read_only(known.of_customer(&self.settings.owners(), owner, self.settings));
+                }
+                let one = [(owner, WeekSums::new(&asked.question))];
+                let shares = Shares::new(self.settings.owners(), Vec::new(), one);
+                asked.gather(self.run, &self.store, shares)?.0.into_sums().next().map(|(_, sums)| sums)
+            }
+        };
+        let Some(WeekSums { adder, rows }) = sums else { return Ok(()) };
+        let mut summary = adder.finish();
+        let reads = asked.question.reads().unwrap_or(week);
+        let (mut from, mut to) = (reads.from(), reads.to());
+        if let Some(count) = RepairCount::new(&summary) {
+            let (first, last, _) = count.reads();
+            (from, to) = (from.min(first), to.max(last));
+        }
+        repairs::count(&self.store, &mut summary)?;
+        let made_of = (from, to, self.reports(from, to, self.recent(week)));
+        Ok(archive.add((&summary, &rows.finish()), made_of)?)
+    }
+
+    /// Whether what a week says depends on the day it is read: it is not over, or reports may still come.
+    fn recent(&self, week: Period) -> bool {
+        week.to().saturating_add(14.days()) >= self.run.today()
+    }
+
+    /// What stands for the reports of some days, and for the day it is where that matters.
+    fn reports(&self, from: Date, to: Date, recent: bool) -> String {
+        let mut hasher = DefaultHasher::new();
+        for (day, digest) in self.days.range(from..=to).chain(self.odd.range(from..=to)) {
+            (day.to_string(), digest).hash(&mut hasher);
+        }
+        if recent {
+            self.run.today().to_string().hash(&mut hasher);
+        }
+        format!("{:016x}", hasher.finish())
+    }
+
+    /// What stands for everything else that pages depend on.
+    fn key(&self, question: &Question, branding: &Branding, owner: Option<usize>) -> String {
+        let question = Question { today: None, ..question.clone() };
+        let domains = owner.map(|owner| &self.settings.customers[owner].domains);
+        let text = format!("{question:?} {branding:?} {domains:?}");
+        blake3::hash(text.as_bytes()).to_hex()[..32].to_owned()
+    }
+}
+

@@ -1,0 +1,146 @@
+//! The first page: the state of the last week, all domains with the worst first, all weeks.
+
+use super::record::{DomainWeek, WeekRecord};
+use crate::present::markup::html::{Sheet, rendered};
+use crate::present::page::results::columns;
+use crate::present::page::shared::{Mark, share};
+use crate::present::structured::json::written;
+use crate::present::wording::branding::{Brand, Branding};
+use minijinja::{context, value::Serde};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Domains of one page; more go on the next.
+const DOMAINS: usize = 250;
+
+/// Weeks of the table on the first page.
+const WEEKS: usize = 260;
+
+/// All that the page says. It is its JSON, too.
+#[derive(Debug, Serialize)]
+struct IndexPage<'a> {
+    latest_week: &'a str,
+    days: &'a str,
+    headline: &'a str,
+    domains: Vec<DomainEntry<'a>>,
+    weeks: Vec<WeekEntry<'a>>,
+}
+
+/// A domain with its latest week.
+#[derive(Debug, Serialize)]
+struct DomainEntry<'a> {
+    domain: &'a str,
+    file: &'a str,
+    week: &'a str,
+    messages: u64,
+    dmarc_pass: u64,
+    pass: String,
+    spoofed: u64,
+    not_blocked: u64,
+    policy: &'a str,
+    mark: Mark,
+    state: &'a str,
+    why: &'a str,
+}
+
+/// A week in a line.
+#[derive(Debug, Serialize)]
+struct WeekEntry<'a> {
+    week: &'a str,
+    days: &'a str,
+    messages: u64,
+    dmarc_pass: u64,
+    pass: String,
+    spoofed: u64,
+    not_blocked: u64,
+    senders_to_fix: u64,
+    actions: u64,
+}
+
+/// The pages: name, HTML and JSON of each; the first is `index`. `latest` is the place of the week to begin with.
+pub fn index_pages(weeks: &[WeekRecord], latest: usize, branding: &Branding) -> Vec<(String, String, String)> {
+    let newest = weeks.get(latest);
+    let all = domains(weeks, latest);
+    let chunks: Vec<&[DomainEntry<'_>]> = if all.is_empty() { vec![&[]] } else { all.chunks(DOMAINS).collect() };
+    let start = (latest + 1).saturating_sub(26).min(weeks.len());
+    let points: Vec<_> = weeks[start..weeks.len().min(latest + 1)].iter().map(super::domain::total).collect();
+    let chart = columns(&points, false);
+    let name = |at: usize| if at == 0 { "index".to_owned() } else { format!("domains-{}", at + 1) };
+    let others: Vec<(String, usize)> = (1..chunks.len()).map(|at| (format!("{}.html", name(at)), at + 1)).collect();
+    let mut pages = Vec::new();
+    for (at, chunk) in chunks.iter().enumerate() {
+        let page = IndexPage {
+            latest_week: newest.map_or("", |week| &week.week),
+            days: newest.map_or("", |week| &week.days),
+            headline: newest.map_or("", |week| &week.headline),
+            domains: chunk.iter().map(DomainEntry::copied).collect(),
+            weeks: if at == 0 { weeks.iter().rev().take(WEEKS).map(entry).collect() } else { Vec::new() },
+        };
+        let html = rendered(
+            "index.html",
+            context! {
+                page => Serde(&page),
+                lead => newest.map(|week| week.lead.clone()).unwrap_or_default(),
+                first => at == 0,
+                number => at + 1,
+                all => all.len(),
+                others => Serde(&others),
+                history => Serde(if at == 0 { chart.as_ref() } else { None }),
+                brand => Serde(Brand::from(branding)),
+                style => Serde(Sheet::default()),
+            },
+        );
+        pages.push((name(at), html, written(&page)));
+    }
+    pages
+}
+
+/// All domains, the worst of the latest week first, then those of earlier weeks.
+fn domains(weeks: &[WeekRecord], latest: usize) -> Vec<DomainEntry<'_>> {
+    let mut found: BTreeMap<&str, (usize, &WeekRecord, &DomainWeek)> = BTreeMap::new();
+    let order = weeks.iter().enumerate().rev().filter(|(at, _)| *at <= latest);
+    let later = weeks.iter().enumerate().filter(|(at, _)| *at > latest);
+    for (at, week) in order.chain(later) {
+        for domain in &week.domains {
+            found.entry(&domain.domain).or_insert((at, week, domain));
+        }
+    }
+    let mut all: Vec<(usize, &WeekRecord, &DomainWeek)> = found.into_values().collect();
+    all.sort_by_key(|(at, _, domain)| (*at != latest, domain.rank, std::cmp::Reverse(domain.messages), &domain.domain));
+    all.into_iter()
+        .map(|(_, week, domain)| DomainEntry {
+            domain: &domain.domain,
+            file: &domain.file,
+            week: &week.week,
+            messages: domain.messages,
+            dmarc_pass: domain.dmarc_pass,
+            pass: share(domain.dmarc_pass, domain.messages),
+            spoofed: domain.spoofed,
+            not_blocked: domain.spoofed - domain.blocked.min(domain.spoofed),
+            policy: &domain.policy,
+            mark: domain.mark,
+            state: &domain.state,
+            why: &domain.why,
+        })
+        .collect()
+}
+
+impl<'a> DomainEntry<'a> {
+    fn copied(&self) -> DomainEntry<'a> {
+        DomainEntry { pass: self.pass.clone(), ..*self }
+    }
+}
+
+fn entry(week: &WeekRecord) -> WeekEntry<'_> {
+    WeekEntry {
+        week: &week.week,
+        days: &week.days,
+        messages: week.messages,
+        dmarc_pass: week.dmarc_pass,
+        pass: share(week.dmarc_pass, week.messages),
+        spoofed: week.spoofed,
+        not_blocked: week.spoofed - week.blocked.min(week.spoofed),
+        senders_to_fix: week.senders_to_fix,
+        actions: week.actions.len() as u64,
+    }
+}

@@ -1,0 +1,319 @@
+//! What the archive remembers of a week: enough to draw the pages of domains and senders without reading a report again.
+//! It is made of a summary once, and kept as JSON beside the pages.
+
+use super::names;
+use crate::analyze::{DomainSummary, ExplainedRow, Foreign, Role, SampledRow, Sender, Summary, within};
+use crate::present::markup::mail::subject;
+use crate::present::page::shared::Mark;
+use crate::present::page::summary::page;
+use crate::present::page::{sender_line, told_of};
+use crate::present::wording::branding::Branding;
+use crate::present::wording::clean::Clean;
+use crate::present::wording::instructions::instruction;
+use crate::present::wording::words;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// One week.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct WeekRecord {
+    /// `2026-W47`.
+    pub week: String,
+    /// The first day, as `2026-11-16`.
+    pub from: String,
+    /// The last day.
+    pub to: String,
+    /// In words.
+    pub(super) days: String,
+    /// The state in a line.
+    pub(super) headline: String,
+    pub(super) lead: Vec<String>,
+    pub(super) messages: u64,
+    pub(super) dmarc_pass: u64,
+    pub(super) reports: u64,
+    pub(super) reporters: u64,
+    pub(super) spoofed: u64,
+    pub(super) blocked: u64,
+    pub(super) senders_to_fix: u64,
+    pub(super) unfinished: bool,
+    pub(super) domains: Vec<DomainWeek>,
+    pub(super) senders: Vec<SenderWeek>,
+    pub(super) actions: Vec<ActionWeek>,
+    pub(super) news: Vec<NewsWeek>,
+}
+
+/// A domain in a week.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct DomainWeek {
+    pub(super) domain: String,
+    /// Its page, without ending.
+    pub(super) file: String,
+    pub(super) messages: u64,
+    pub(super) dmarc_pass: u64,
+    pub(super) reports: u64,
+    pub(super) reporters: u64,
+    /// As published: `p=quarantine pct=50`.
+    pub(super) policy: String,
+    /// `quarantine`; empty where no report says.
+    pub(super) p: String,
+    pub(super) mark: Mark,
+    pub(super) state: String,
+    pub(super) why: String,
+    pub(super) details: Vec<String>,
+    pub(super) yours: u64,
+    pub(super) forwarded: u64,
+    pub(super) unclear: u64,
+    pub(super) spoofed: u64,
+    pub(super) blocked: u64,
+    /// Its place among all, the worst first.
+    pub(super) rank: u64,
+}
+
+/// A sender of a domain in a week.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct SenderWeek {
+    /// Its page, without ending.
+    pub(super) file: String,
+    /// An address or a network.
+    pub(super) network: String,
+    /// What it is known by; empty where it is not.
+    pub(super) name: String,
+    pub(super) domain: String,
+    pub(super) addresses: u64,
+    pub(super) role: String,
+    /// It is the reader's own, or a service of theirs.
+    pub(super) yours: bool,
+    pub(super) messages: u64,
+    pub(super) dmarc_pass: u64,
+    pub(super) dkim: u64,
+    pub(super) spf: u64,
+    pub(super) blocked: u64,
+    pub(super) mark: Mark,
+    pub(super) state: String,
+    pub(super) why: String,
+    pub(super) evidence: Vec<String>,
+    pub(super) reporters: u64,
+    pub(super) first_seen: String,
+    pub(super) last_seen: String,
+    /// The first of its rows.
+    pub(super) rows: Vec<RowWeek>,
+    pub(super) more_rows: u64,
+}
+
+/// A thing to do, as a week told it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct ActionWeek {
+    pub(super) id: String,
+    pub(super) domain: String,
+    pub(super) title: String,
+    pub(super) why: String,
+    pub(super) messages: String,
+    /// Its place on the week's page; 0 where that leaves it out.
+    pub(super) place: u64,
+    pub(super) sources: Vec<String>,
+}
+
+/// A change, as a week told it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct NewsWeek {
+    pub(super) mark: Mark,
+    pub(super) head: String,
+    pub(super) text: String,
+}
+
+/// Rows of one day and reporter that say the same.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct RowWeek {
+    pub(super) day: String,
+    pub(super) reporter: String,
+    pub(super) messages: u64,
+    pub(super) pass: bool,
+    pub(super) from: String,
+    pub(super) dkim: String,
+    pub(super) spf: String,
+    pub(super) disposition: String,
+}
+
+/// Rows of a sender that its page shows.
+const ROWS: usize = 12;
+
+/// Changes of a week that are remembered.
+const NEWS: usize = 30;
+
+/// Domains of a week that have a page. More than any reader has: it bounds what strangers' reports can make.
+const DOMAINS: usize = 5000;
+
+/// Things to do of a week that are remembered.
+const ACTIONS: usize = 500;
+
+impl WeekRecord {
+    /// Of a week's summary, and a sample of its rows. Suspects have no page of their own.
+    pub fn new(summary: &Summary, rows: &[SampledRow]) -> Self {
+        let page = page(summary, &Branding::default());
+        let day = |day: Option<jiff::civil::Date>| day.map(|day| day.to_string()).unwrap_or_default();
+        let sums = &summary.totals.sums;
+        let mut domains: Vec<&DomainSummary> = summary.domains.iter().collect();
+        // Those that nobody vouches for may be made up.
+        domains.sort_by_key(|domain| !domain.vouched);
+        domains.truncate(DOMAINS);
+        let senders = summary.senders.iter().filter(|sender| sender.who.role != Role::Suspect);
+        let mut place = 0;
+        let actions = summary.actions.iter().take(ACTIONS).map(|action| {
+            let told = !action.tracking.folded && place < page.actions.len() as u64;
+            place += u64::from(told);
+            let todo = instruction(action, Some(summary));
+            ActionWeek {
+                id: action.tracking.id.clone(),
+                domain: todo.domain,
+                title: todo.title,
+                why: todo.why,
+                messages: todo.messages,
+                place: if told { place } else { 0 },
+                sources: action.sources.iter().map(ToString::to_string).collect(),
+            }
+        });
+        let actions = actions.collect();
+        Self {
+            week: summary.period.week.clone().unwrap_or_default(),
+            from: day(summary.period.from),
+            to: day(summary.period.to),
+            days: page.days,
+            headline: subject(summary),
+            lead: page.lead,
+            messages: sums.messages,
+            dmarc_pass: sums.dmarc_pass,
+            reports: summary.totals.reports,
+            reporters: summary.totals.reporters,
+            spoofed: summary.spoofing.messages,
+            blocked: summary.spoofing.blocked,
+            senders_to_fix: summary.senders.iter().filter(|sender| sender.needs_repair()).count() as u64,
+            unfinished: summary.quality.unfinished,
+            domains: domains.into_iter().map(domain_week).collect(),
+            senders: senders.map(|sender| sender_week(sender, rows)).collect(),
+            actions,
+            news: page
+                .changes
+                .into_iter()
+                .take(NEWS)
+                .map(|news| NewsWeek { mark: news.mark, head: news.head.to_owned(), text: news.text })
+                .collect(),
+        }
+    }
+}
+
+impl WeekRecord {
+    /// Forget of senders that are in `seen` what only their newest week shows; then add the others to it.
+    pub fn slim(&mut self, seen: &mut BTreeSet<(String, String)>) {
+        for sender in &mut self.senders {
+            if !seen.insert((sender.file.clone(), sender.domain.clone())) {
+                (sender.rows, sender.evidence) = (Vec::new(), Vec::new());
+                (sender.why, sender.first_seen, sender.last_seen) = (String::new(), String::new(), String::new());
+            }
+        }
+        for domain in &mut self.domains {
+            if !seen.insert((String::new(), domain.domain.clone())) {
+                (domain.details, domain.why) = (Vec::new(), String::new());
+            }
+        }
+    }
+}
+
+fn domain_week(domain: &DomainSummary) -> DomainWeek {
+    let (sums, name) = (&domain.totals.sums, Clean::new(&domain.policy_domain).to_string());
+    let by = domain.trend.last().and_then(|point| point.failing).unwrap_or_default();
+    let told = told_of(domain);
+    DomainWeek {
+        file: names::domain(&domain.policy_domain),
+        domain: name,
+        messages: sums.messages,
+        dmarc_pass: sums.dmarc_pass,
+        reports: domain.totals.reports,
+        reporters: domain.totals.reporters,
+        policy: told.policy,
+        p: domain.policy.as_ref().map(|policy| words::shown(policy.p.as_ref())).unwrap_or_default(),
+        mark: told.mark,
+        state: told.state,
+        why: told.why,
+        details: told.details,
+        yours: by.yours,
+        forwarded: by.forwarded,
+        unclear: by.unclear,
+        spoofed: domain.spoofing.messages,
+        blocked: domain.spoofing.blocked,
+        rank: told.rank,
+    }
+}
+
+fn sender_week(sender: &Sender, rows: &[SampledRow]) -> SenderWeek {
+    let (who, sums) = (&sender.who, &sender.sums);
+    let line = sender_line(sender);
+    let holds = |row: &&SampledRow| match (who.address, row.source) {
+        (None, None) => true,
+        (Some(network), Some(address)) => within(address, network, who.prefix),
+        _ => false,
+    };
+    // Sorted by source: those of a network are together.
+    let own = |row: &&SampledRow| row.row.policy_domain == who.policy_domain;
+    let mut found: Vec<&SampledRow> = rows.iter().filter(holds).filter(own).collect();
+    found.sort_by_key(|row| (row.row.dmarc_pass, std::cmp::Reverse(row.row.messages)));
+    SenderWeek {
+        file: names::sender(who.address, who.prefix),
+        network: words::network(who),
+        name: words::identity(who).unwrap_or_default(),
+        domain: line.domain,
+        addresses: who.addresses,
+        role: line.role.to_owned(),
+        yours: matches!(who.role, Role::Own | Role::Vendor),
+        messages: sums.messages,
+        dmarc_pass: sums.dmarc_pass,
+        dkim: sums.dkim_aligned,
+        spf: sums.spf_aligned,
+        blocked: sender.blocked,
+        mark: line.mark,
+        state: line.state,
+        why: line.why,
+        evidence: sender.evidence.iter().map(words::evidence).collect(),
+        reporters: sender.reporters,
+        first_seen: sender.first_seen.to_string(),
+        last_seen: sender.last_seen.to_string(),
+        more_rows: found.len().saturating_sub(ROWS) as u64,
+        rows: found.into_iter().take(ROWS).map(|row| row_week(&row.row)).collect(),
+    }
+}
+
+fn row_week(row: &ExplainedRow) -> RowWeek {
+    let shown = |text: &Foreign, absent: &str| match Clean::new(text).to_string() {
+        text if text.is_empty() => absent.to_owned(),
+        text => text,
+    };
+    let aligned = |aligned: bool| if aligned { ", aligned" } else { "" };
+    let dkim = if row.dkim_domain.as_written().is_empty() {
+        "unsigned".to_owned()
+    } else {
+        let selector = shown(&row.dkim_selector, "");
+        let selector = if selector.is_empty() { selector } else { format!(" ({selector})") };
+        format!(
+            "{} {}{selector}{}",
+            shown(&row.dkim_result, "no result"),
+            Clean::new(&row.dkim_domain),
+            aligned(row.dkim_aligned)
+        )
+    };
+    let reason = shown(&row.reason, "");
+    let reason = if reason.is_empty() { reason } else { format!(" ({reason})") };
+    RowWeek {
+        day: row.day.to_string(),
+        reporter: shown(&row.org_name, "unknown"),
+        messages: row.messages,
+        pass: row.dmarc_pass,
+        from: shown(&row.header_from, "unknown"),
+        dkim,
+        spf: format!(
+            "{} {}{}",
+            shown(&row.spf_result, "no result"),
+            shown(&row.spf_domain, ""),
+            aligned(row.spf_aligned)
+        ),
+        disposition: format!("{}{reason}", shown(&row.disposition, "not said")),
+    }
+}

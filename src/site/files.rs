@@ -1,0 +1,215 @@
+//! Files of an archive: each is written beside its place and put there by a rename, and only where its bytes differ.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+/// What ends the name of a file under way.
+const UNDER_WAY: &str = ".part";
+
+/// The file that says that a folder is an archive.
+const MARKER: &str = "archive.state";
+
+/// The folders of an archive that hold nothing else.
+const FOLDERS: [&str; 4] = ["weeks", "domains", "senders", "state"];
+
+/// A folder of pages.
+#[derive(Debug)]
+pub(super) struct Pages {
+    root: PathBuf,
+    /// Held while the folder is written: two runs would remove each other's files.
+    marker: File,
+    /// All that belongs to the archive in this run.
+    kept: BTreeSet<String>,
+    written: u64,
+}
+
+/// What became of a folder.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Files that are new or changed.
+    pub written: u64,
+    /// Files that were removed, because nothing leads to them any more.
+    pub removed: u64,
+    /// Files there are.
+    pub files: u64,
+}
+
+/// Why an archive could not be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SiteError {
+    /// The disk.
+    #[error("{path}: {doing}")]
+    Disk {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was being done.
+        doing: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The folder holds something else.
+    #[error("{0}: expected an empty folder or an archive made by dmarquet, found other files")]
+    Foreign(PathBuf),
+    /// Another run writes the same folder.
+    #[error("{0}: another run is writing this archive")]
+    Busy(PathBuf),
+}
+
+fn failed(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> SiteError {
+    let path = path.to_owned();
+    move |source| SiteError::Disk { path, doing, source }
+}
+
+impl Pages {
+    /// Open a folder for writing; it is made where it is missing.
+    pub(super) fn open(root: &Path) -> Result<Self, SiteError> {
+        fs::create_dir_all(root).map_err(failed(root, "making the folder"))?;
+        let path = root.join(MARKER);
+        if !path.exists() && !is_empty(root)? {
+            return Err(SiteError::Foreign(root.to_owned()));
+        }
+        let marker = File::options().create(true).append(true).open(&path).map_err(failed(&path, "opening the file"))?;
+        match marker.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => return Err(SiteError::Busy(root.to_owned())),
+            // A file system without locks.
+            Err(fs::TryLockError::Error(_)) => {}
+        }
+        for folder in FOLDERS {
+            let folder = root.join(folder);
+            fs::create_dir_all(&folder).map_err(failed(&folder, "making the folder"))?;
+        }
+        Ok(Self { root: root.to_owned(), marker, kept: BTreeSet::new(), written: 0 })
+    }
+
+    /// The text of a file; `None` where there is none that can be read.
+    pub(super) fn read(&self, name: &str) -> Option<String> {
+        fs::read_to_string(self.root.join(name)).ok()
+    }
+
+    /// Whether there is such a file.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.root.join(name).is_file()
+    }
+
+    /// Keep a file as it is.
+    pub(super) fn keep(&mut self, name: &str) {
+        self.kept.insert(name.to_owned());
+    }
+
+    /// The names of all files that belong to the archive.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.kept.iter().cloned().collect()
+    }
+
+    /// Write a file where it is missing or differs.
+    pub(super) fn put(&mut self, name: &str, bytes: &[u8]) -> Result<(), SiteError> {
+        self.written += u64::from(put(&self.root, name, bytes)?);
+        self.keep(name);
+        Ok(())
+    }
+
+    /// Write many files on all cores.
+    pub(super) fn put_all<T: Sync>(
+        &mut self,
+        items: &[T],
+        files: impl Fn(&T) -> Vec<(String, Vec<u8>)> + Sync,
+    ) -> Result<(), SiteError> {
+        use rayon::prelude::*;
+        let root = &self.root;
+        let write = |item: &T| -> Result<Vec<(String, bool)>, SiteError> {
+            files(item).into_iter().map(|(name, bytes)| Ok((name.clone(), put(root, &name, &bytes)?))).collect()
+        };
+        let done: Result<Vec<Vec<(String, bool)>>, SiteError> = items.par_iter().map(write).collect();
+        for (name, written) in done?.into_iter().flatten() {
+            self.written += u64::from(written);
+            self.kept.insert(name);
+        }
+        Ok(())
+    }
+
+    /// Remove what does not belong to the archive any more, and what a killed run left under way.
+    pub(super) fn finish(self) -> Result<Written, SiteError> {
+        let mut removed = 0;
+        for folder in [""].iter().chain(&FOLDERS) {
+            let path = self.root.join(folder);
+            for entry in fs::read_dir(&path).map_err(failed(&path, "reading the folder"))? {
+                let entry = entry.map_err(failed(&path, "reading the folder"))?;
+                let Some(file) = entry.file_name().to_str().map(str::to_owned) else { continue };
+                let name = if folder.is_empty() { file.clone() } else { format!("{folder}/{file}") };
+                // What lies beside the pages in the folder itself may be the reader's.
+                let ours = !folder.is_empty() || file.ends_with(UNDER_WAY);
+                if ours && entry.path().is_file() && !self.kept.contains(&name) {
+                    fs::remove_file(entry.path()).map_err(failed(&entry.path(), "removing the file"))?;
+                    removed += 1;
+                }
+            }
+        }
+        drop(self.marker);
+        Ok(Written { written: self.written, removed, files: self.kept.len() as u64 })
+    }
+}
+
+/// Whether a folder holds nothing, or only what a killed run left under way.
+fn is_empty(root: &Path) -> Result<bool, SiteError> {
+    for entry in fs::read_dir(root).map_err(failed(root, "reading the folder"))? {
+        let name = entry.map_err(failed(root, "reading the folder"))?.file_name();
+        if !name.to_string_lossy().ends_with(UNDER_WAY) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn put(root: &Path, name: &str, bytes: &[u8]) -> Result<bool, SiteError> {
+    let path = root.join(name);
+    match fs::read(&path) {
+        Ok(found) if found == bytes => return Ok(false),
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(failed(&path, "reading the file")(error)),
+    }
+    let beside = root.join(format!("{name}{UNDER_WAY}"));
+    fs::write(&beside, bytes).map_err(failed(&beside, "writing the file"))?;
+    fs::rename(&beside, &path).map_err(failed(&path, "renaming the file"))?;
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_written_once_and_what_is_not_kept_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = |names: &[&str]| {
+            let mut pages = Pages::open(folder.path()).unwrap();
+            names.iter().for_each(|name| pages.put(name, name.as_bytes()).unwrap());
+            pages.finish().unwrap()
+        };
+        assert_eq!(run(&["index.html", "weeks/a.html"]), Written { written: 2, removed: 0, files: 2 });
+        assert_eq!(run(&["index.html", "weeks/a.html"]), Written { written: 0, removed: 0, files: 2 });
+        fs::write(folder.path().join("own.css"), "").unwrap();
+        fs::write(folder.path().join("weeks/a.html.part"), "").unwrap();
+        assert_eq!(run(&["index.html"]), Written { written: 0, removed: 2, files: 1 });
+        assert!(folder.path().join("own.css").exists());
+    }
+
+    #[test]
+    fn a_folder_of_something_else_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("thesis.txt"), "").unwrap();
+        assert!(matches!(Pages::open(folder.path()), Err(SiteError::Foreign(_))));
+        assert!(!folder.path().join("weeks").exists());
+    }
+
+    #[test]
+    fn two_runs_do_not_write_one_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let _first = Pages::open(folder.path()).unwrap();
+        assert!(matches!(Pages::open(folder.path()), Err(SiteError::Busy(_))));
+    }
+}
