@@ -86,15 +86,26 @@ pub fn sender_page(
     domains: &BTreeMap<String, String>,
     branding: &Branding,
 ) -> Option<(String, String)> {
-    let (mut seen, mut identities, mut totals) = (BTreeSet::new(), Vec::new(), Vec::new());
+    let (mut seen, mut identities) = (BTreeSet::new(), Vec::new());
+    let mut totals: Vec<SenderTotals<'_>> = Vec::new();
     let mut newest: Option<(&WeekRecord, &SenderWeek)> = None;
     for week in weeks.iter().rev() {
-        for sender in week.senders.iter().filter(|sender| sender.file == file) {
+        // Those of one domain together.
+        let mut senders: Vec<&SenderWeek> = week.senders.iter().filter(|sender| sender.file == file).collect();
+        senders.sort_by_key(|sender| &sender.domain);
+        for sender in senders {
             newest = newest.or(Some((week, sender)));
             if seen.insert((&sender.domain, &sender.name)) && identities.len() < DOMAINS {
                 identities.push(identity(week, sender, domains));
             }
-            if totals.len() < TABLED {
+            let same = |last: &&mut SenderTotals<'_>| last.week == week.week && last.domain == sender.domain;
+            if let Some(last) = totals.last_mut().filter(same) {
+                last.messages = last.messages.saturating_add(sender.messages);
+                last.dmarc_pass = last.dmarc_pass.saturating_add(sender.dmarc_pass);
+                last.blocked = last.blocked.saturating_add(sender.blocked);
+                last.reporters = last.reporters.max(sender.reporters);
+                last.pass = share(last.dmarc_pass, last.messages);
+            } else if totals.len() < TABLED {
                 totals.push(SenderTotals {
                     week: &week.week,
                     days: &week.days,
@@ -175,7 +186,11 @@ fn point(week: &WeekRecord, file: &str) -> Option<Point> {
         let failing = sender.messages - sender.dmarc_pass.min(sender.messages);
         point.messages = point.messages.saturating_add(sender.messages);
         point.dmarc_pass = point.dmarc_pass.saturating_add(sender.dmarc_pass);
-        let sum = if sender.yours { &mut by.yours } else { &mut by.forwarded };
+        let sum = match sender.role.as_str() {
+            "unclear" => &mut by.unclear,
+            _ if sender.yours => &mut by.yours,
+            _ => &mut by.forwarded,
+        };
         *sum = sum.saturating_add(failing);
         seen = true;
     }

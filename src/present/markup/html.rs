@@ -117,10 +117,11 @@ fn soft_word(word: &str, long: usize, span: &str, html: &mut String) {
     while let Some(char) = chars.next() {
         escape(char, html);
         let next = chars.peek().copied();
-        let breaks = matches!(char, '.' | ':' | '@' | '_' | '=' | '/' | ';' | '|' | '&' | '?' | ')' | '>' | '\\' | '…');
+        // Browsers break behind hyphens by themselves.
+        let breaks = !char.is_alphanumeric() && !matches!(char, '-' | '(' | '[' | '{' | '<' | '"' | '\'');
         // Neither addresses nor decimals.
         let number = before.is_ascii_digit() && next.is_some_and(|next| next.is_ascii_digit()) && char != ':';
-        if breaks && !number && next.is_some_and(|next| next.is_alphanumeric() || matches!(next, '_' | '<' | '(')) {
+        if breaks && !number && next.is_some_and(|next| next.is_alphanumeric() || matches!(next, '_' | '<' | '(' | '[' | '{')) {
             html.push_str("<wbr>");
         }
         before = char;

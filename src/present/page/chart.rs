@@ -275,7 +275,8 @@ pub(crate) fn share_line(shares: &[(String, Option<f64>, String)]) -> Option<Sha
         height: 172,
         path: line(&at),
         points: points.collect(),
-        band: (before.len() > 1).then(|| (shown(y(top)), shown((y(bottom) - y(top)).max(2.0)))),
+        // A range of everything tells nothing.
+        band: (before.len() > 1 && top - bottom < 0.5).then(|| (shown(y(top)), shown((y(bottom) - y(top)).max(2.0)))),
         low: low_percent,
         labels: labels(shares.iter().map(|(label, ..)| label.as_str()), x),
     })

@@ -97,8 +97,8 @@ pub(super) fn bar(summary: &Summary) -> Option<ResultBar> {
 pub(crate) fn columns(trend: &[Point], policies: bool) -> Option<ResultColumns> {
     let rate = |point: &Point| Rate::of(point.dmarc_pass, point.messages);
     let title = |point: &Point| match rate(point) {
-        None => format!("{}: no messages", name(point)),
-        rate => format!("{}: {}, {} pass", name(point), words::messages(point.messages), percent(rate)),
+        None => format!("{}: no messages", label(point)),
+        rate => format!("{}: {}, {} pass", label(point), words::messages(point.messages), percent(rate)),
     };
     let stacks: Vec<Stack> =
         trend.iter().map(|point| Stack { label: label(point), title: title(point), parts: parts(point) }).collect();
@@ -119,11 +119,6 @@ pub(crate) fn columns(trend: &[Point], policies: bool) -> Option<ResultColumns> 
         policies_described: format!("Policy by period: {}.", told.join(", ")),
         policies,
     })
-}
-
-/// The whole name of a period.
-fn name(point: &Point) -> String {
-    point.week.clone().unwrap_or_else(|| words::month_day(point.from))
 }
 
 fn parts(point: &Point) -> Vec<(&'static str, u64)> {
@@ -147,7 +142,7 @@ fn described(point: &Point) -> String {
         .filter(|((_, number), _)| *number > 0)
         .map(|((_, number), name)| format!("{} {name}", count(*number)))
         .collect();
-    if told.is_empty() { format!("{}: none", name(point)) } else { format!("{}: {}", name(point), told.join(", ")) }
+    if told.is_empty() { format!("{}: none", label(point)) } else { format!("{}: {}", label(point), told.join(", ")) }
 }
 
 /// The policies of a series in runs; none where no report says any.
