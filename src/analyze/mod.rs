@@ -35,8 +35,8 @@ pub(crate) mod weeks;
 
 pub use answers::attributed::{AttributedMail, MailResults, MailRow, MailSender, ReportedSignature};
 pub use answers::explain::{ExplainedRow, Explainer, Explanation};
-pub use answers::summary::{Changes, Days, DomainSummary, SCHEMA, Summary};
 pub use answers::row_sample::{RowSample, SampledRow};
+pub use answers::summary::{Changes, Days, DomainSummary, SCHEMA, Summary};
 pub use answers::{
     Action, ActionState, Answers, Change, Confidence, ExplainedBy, HeldBy, KeyFault, Level, Losing, QuestionAnswer,
     Readiness, Repair, RepairCount, Sender, SenderChange, SenderChanges, SenderName, Spoofing, Tracking, Verdict,

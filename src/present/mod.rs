@@ -11,15 +11,15 @@ mod structured;
 mod text;
 pub mod wording;
 
-pub use markup::alert_forms::{
-    ToldEvent, alert_html, alert_plain, alert_slack, alert_template_fault, alert_templated, alert_title,
-};
 pub use archive::domain::{archive_domains, domain_page};
 pub use archive::feed::feed;
 pub use archive::index::index_pages;
 pub use archive::record::WeekRecord;
 pub use archive::sender::{archive_senders, sender_page};
 pub use archive::week::week_page;
+pub use markup::alert_forms::{
+    ToldEvent, alert_html, alert_plain, alert_slack, alert_template_fault, alert_templated, alert_title,
+};
 pub use markup::html::html;
 pub use markup::mail::{SummaryMail, mail, subject as mail_subject};
 pub use markup::markdown::markdown;

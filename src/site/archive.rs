@@ -3,7 +3,8 @@
 use super::files::{Pages, SiteError, Written};
 use crate::analyze::{SampledRow, Summary};
 use crate::present::{
-    self, Branding, WeekRecord, archive_domains, archive_senders, domain_page, feed, index_pages, sender_page, week_page,
+    self, Branding, WeekRecord, archive_domains, archive_senders, domain_page, feed, index_pages, sender_page,
+    week_page,
 };
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};

@@ -71,7 +71,8 @@ impl Pages {
         if !path.exists() && !is_empty(root)? {
             return Err(SiteError::Foreign(root.to_owned()));
         }
-        let marker = File::options().create(true).append(true).open(&path).map_err(failed(&path, "opening the file"))?;
+        let marker =
+            File::options().create(true).append(true).open(&path).map_err(failed(&path, "opening the file"))?;
         match marker.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => return Err(SiteError::Busy(root.to_owned())),

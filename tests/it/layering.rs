@@ -29,6 +29,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("send", &["fetch::mailbox"]),
     ("alert", &["model", "analyze", "store", "present"]),
     ("simulate", &["model", "judge", "analyze", "dns"]),
+    ("site", &["analyze", "present"]),
     ("present", &["model", "analyze", "dns", "ingest", "simulate"]),
     // No build for users has it.
     ("fuzzing", &["limits", "unpack", "parse", "normalize", "judge", "fetch", "model", "store", "simulate", "cli"]),

@@ -44,6 +44,7 @@ mod readers;
 mod renderings;
 mod rivals;
 mod simulate;
+mod site;
 mod smtp;
 mod verified;
 mod workdir;

@@ -183,7 +183,6 @@ impl Source<'_> {
             let name = week.iso_week().unwrap_or_default();
             let recent = self.recent(*week);
             if !archive.keep(&name, |from, to| self.reports(from, to, recent)) {
-                self.run.talk.note(&format!("{name}"));
                 self.week(&mut archive, *week, &question, owner)?;
             }
         }
@@ -192,7 +191,13 @@ impl Source<'_> {
     }
 
     /// Make a week.
-    fn week(&self, archive: &mut Archive, week: Period, question: &Question, owner: Option<usize>) -> anyhow::Result<()> {
+    fn week(
+        &self,
+        archive: &mut Archive,
+        week: Period,
+        question: &Question,
+        owner: Option<usize>,
+    ) -> anyhow::Result<()> {
         let question = Question { period: Some(week), ..question.clone() };
         let mut asked = Asked::new(self.run, &Choice::between(week.from(), week.to()), &[])?;
         asked.question = question;
@@ -246,4 +251,3 @@ impl Source<'_> {
         blake3::hash(text.as_bytes()).to_hex()[..32].to_owned()
     }
 }
-

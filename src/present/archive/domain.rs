@@ -117,12 +117,8 @@ pub fn domain_page(weeks: &[WeekRecord], domain: &str, branding: &Branding) -> O
     let newest = weeks.iter().rev().find(of_week)?;
     let find = |week: &'_ WeekRecord| week.domains.iter().position(|found| found.domain == domain);
     let latest = &newest.domains[find(newest)?];
-    let rows: Vec<DomainRow<'_>> = weeks
-        .iter()
-        .rev()
-        .filter_map(|week| find(week).map(|at| row(week, &week.domains[at])))
-        .take(TABLED)
-        .collect();
+    let rows: Vec<DomainRow<'_>> =
+        weeks.iter().rev().filter_map(|week| find(week).map(|at| row(week, &week.domains[at]))).take(TABLED).collect();
     let (senders, more_senders) = senders(weeks, domain);
     let page = DomainPage {
         domain,
@@ -173,8 +169,12 @@ fn row<'a>(week: &'a WeekRecord, domain: &'a DomainWeek) -> DomainRow<'a> {
 }
 
 fn point(week: &WeekRecord, domain: &DomainWeek) -> Point {
-    let failing =
-        FailingBy { yours: domain.yours, forwarded: domain.forwarded, unclear: domain.unclear, spoofed: domain.spoofed };
+    let failing = FailingBy {
+        yours: domain.yours,
+        forwarded: domain.forwarded,
+        unclear: domain.unclear,
+        spoofed: domain.spoofed,
+    };
     Point {
         messages: domain.messages,
         dmarc_pass: domain.dmarc_pass,
@@ -214,7 +214,9 @@ pub(super) fn history(
 fn policies<'a>(weeks: &'a [WeekRecord], domain: &str) -> Vec<PolicyStep<'a>> {
     let mut steps: Vec<PolicyStep<'a>> = Vec::new();
     for week in weeks {
-        let Some(found) = week.domains.iter().find(|found| found.domain == domain && !found.p.is_empty()) else { continue };
+        let Some(found) = week.domains.iter().find(|found| found.domain == domain && !found.p.is_empty()) else {
+            continue;
+        };
         if steps.last().is_none_or(|last| last.policy != found.policy) {
             steps.push(PolicyStep { policy: &found.policy, since_week: &week.week, first: steps.is_empty() });
         }
@@ -306,7 +308,8 @@ pub(super) fn strip(weeks: &[WeekRecord], is: impl Fn(&SenderWeek) -> bool) -> V
 
 /// A week over all domains.
 pub(super) fn total(week: &WeekRecord) -> Point {
-    let sum = |of: fn(&DomainWeek) -> u64| week.domains.iter().fold(0_u64, |sum, domain| sum.saturating_add(of(domain)));
+    let sum =
+        |of: fn(&DomainWeek) -> u64| week.domains.iter().fold(0_u64, |sum, domain| sum.saturating_add(of(domain)));
     let failing = week.messages - week.dmarc_pass.min(week.messages);
     let spoofed = week.spoofed.min(failing);
     let yours = sum(|domain| domain.yours).min(failing - spoofed);

@@ -40,14 +40,17 @@ pub fn feed(weeks: &[WeekRecord], branding: &Branding, site: Option<&str>) -> St
             updated: updated.clone(),
             href: format!("{page}{anchor}"),
         };
-        let mut found = vec![entry(format!("week {}", week.week), week.headline.clone(), week.lead.join(" "), String::new())];
+        let mut found =
+            vec![entry(format!("week {}", week.week), week.headline.clone(), week.lead.join(" "), String::new())];
         for action in &week.actions {
             if told.insert(action.id.as_str()) {
                 let anchor = if action.place > 0 { format!("#a{}", action.place) } else { String::new() };
                 found.push(entry(format!("action {}", action.id), action.title.clone(), action.why.clone(), anchor));
             }
         }
-        for news in week.news.iter().filter(|news| !matches!(news.head.as_str(), "Unchanged" | "Nothing yet" | "And more")) {
+        for news in
+            week.news.iter().filter(|news| !matches!(news.head.as_str(), "Unchanged" | "Nothing yet" | "And more"))
+        {
             let key = format!("news {} {} {}", week.week, news.head, news.text);
             let title = format!("{}: {}", news.head, news.text);
             found.push(entry(key, title, String::new(), "#changed".to_owned()));

@@ -23,8 +23,7 @@ pub(crate) fn sender(address: Option<IpAddr>, prefix: u8) -> String {
 /// Lower-case letters, digits, dots and hyphens, as they are; where anything else was, or it is too long, with a hash behind.
 fn of(text: &str) -> String {
     let plain = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit() || matches!(char, '.' | '-');
-    let mut name: String =
-        text.chars().take(LONGEST).map(|char| if plain(char) { char } else { '-' }).collect();
+    let mut name: String = text.chars().take(LONGEST).map(|char| if plain(char) { char } else { '-' }).collect();
     let odd = !text.chars().all(plain)
         || text.chars().count() > LONGEST
         || text.contains("..")
@@ -59,7 +58,18 @@ mod tests {
         assert_eq!(domain(&"con.example".into()), "_con.example");
         let mut seen = std::collections::BTreeSet::new();
         let long = "x".repeat(300);
-        for odd in ["../../etc/passwd", "a/b.example", "a\\b.example", "A.example", "a..example", ".", "", "-x", &long, "ü.example"] {
+        for odd in [
+            "../../etc/passwd",
+            "a/b.example",
+            "a\\b.example",
+            "A.example",
+            "a..example",
+            ".",
+            "",
+            "-x",
+            &long,
+            "ü.example",
+        ] {
             let name = domain(&odd.into());
             assert!(name.len() <= 100 && seen.insert(name.clone()), "{name}");
             assert!(name.chars().all(|char| char.is_ascii_alphanumeric() || matches!(char, '.' | '-' | '_')), "{name}");

@@ -154,7 +154,11 @@ fn explained(network: &str) -> &str {
     if network == "unknown source" { "unknown" } else { network }
 }
 
-fn identity<'a>(week: &'a WeekRecord, sender: &'a SenderWeek, domains: &'a BTreeMap<String, String>) -> SenderIdentity<'a> {
+fn identity<'a>(
+    week: &'a WeekRecord,
+    sender: &'a SenderWeek,
+    domains: &'a BTreeMap<String, String>,
+) -> SenderIdentity<'a> {
     SenderIdentity {
         domain: &sender.domain,
         file: domains.get(&sender.domain).map_or("", String::as_str),

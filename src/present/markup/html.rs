@@ -4,8 +4,8 @@
 use crate::analyze::Summary;
 use crate::present::page::summary::page;
 use crate::present::wording::branding::Branding;
-use crate::present::wording::style::Style;
 use crate::present::wording::numbers::{count, counted};
+use crate::present::wording::style::Style;
 use crate::present::wording::words::MONTHS;
 use minijinja::{AutoEscape, Environment, Value, context, syntax::SyntaxConfig, value::Serde};
 use std::sync::LazyLock;
@@ -121,7 +121,10 @@ fn soft_word(word: &str, long: usize, span: &str, html: &mut String) {
         let breaks = !char.is_alphanumeric() && !matches!(char, '-' | '(' | '[' | '{' | '<' | '"' | '\'');
         // Neither addresses nor decimals.
         let number = before.is_ascii_digit() && next.is_some_and(|next| next.is_ascii_digit()) && char != ':';
-        if breaks && !number && next.is_some_and(|next| next.is_alphanumeric() || matches!(next, '_' | '<' | '(' | '[' | '{')) {
+        if breaks
+            && !number
+            && next.is_some_and(|next| next.is_alphanumeric() || matches!(next, '_' | '<' | '(' | '[' | '{'))
+        {
             html.push_str("<wbr>");
         }
         before = char;
