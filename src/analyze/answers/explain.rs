@@ -23,6 +23,9 @@ use std::{
 /// How many rows an explanation shows.
 const SHOWN: usize = 200;
 
+/// How many different rows are kept while they are added up; of more, those with most messages go on, the failing first.
+const KEPT: usize = 50_000;
+
 /// The answer to "why?".
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Explanation {
@@ -91,7 +94,28 @@ pub struct Explainer {
     adder: Adder,
     watched: Watched,
     /// Messages by row; the messages in the key are zero.
-    rows: Mutex<BTreeMap<ExplainedRow, u64>>,
+    rows: Mutex<KeptRows>,
+}
+
+/// Messages by row, and how many rows were too small to be kept.
+#[derive(Debug, Default)]
+struct KeptRows {
+    kept: BTreeMap<ExplainedRow, u64>,
+    more: u64,
+}
+
+impl KeptRows {
+    fn add(&mut self, row: ExplainedRow, messages: u64) {
+        let known = self.kept.entry(row).or_default();
+        *known = known.saturating_add(messages);
+        if self.kept.len() > KEPT {
+            let mut rows: Vec<_> = std::mem::take(&mut self.kept).into_iter().collect();
+            rows.sort_unstable_by(|(a, x), (b, y)| (a.dmarc_pass, Reverse(x), a).cmp(&(b.dmarc_pass, Reverse(y), b)));
+            self.more += (rows.len() - KEPT / 2) as u64;
+            rows.truncate(KEPT / 2);
+            self.kept = rows.into_iter().collect();
+        }
+    }
 }
 
 impl Explainer {
@@ -113,8 +137,7 @@ impl Explainer {
             let day = rows.day[row].clamp(DAYS.0, DAYS.1);
             if self.adder.scope.window(day) == Some(self.adder.scope.asked) && self.wants(rows, row) {
                 let mut known = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-                let messages = known.entry(explained(rows, row)).or_default();
-                *messages = messages.saturating_add(u64::try_from(rows.count[row]).unwrap_or(0));
+                known.add(explained(rows, row), u64::try_from(rows.count[row]).unwrap_or(0));
             }
         }
     }
@@ -132,13 +155,13 @@ impl Explainer {
     /// The answer.
     pub fn finish(self) -> Explanation {
         let summary = self.adder.finish();
-        let rows = self.rows.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let KeptRows { kept, more } = self.rows.into_inner().unwrap_or_else(PoisonError::into_inner);
         let watched = self.watched;
         let holds = |address: Option<IpAddr>| watched.holds(Source::from(address));
         let mut rows: Vec<ExplainedRow> =
-            rows.into_iter().map(|(row, messages)| ExplainedRow { messages, ..row }).collect();
+            kept.into_iter().map(|(row, messages)| ExplainedRow { messages, ..row }).collect();
         rows.sort_by_cached_key(|row| (row.dmarc_pass, Reverse(row.messages), row.clone()));
-        let more_rows = rows.len().saturating_sub(SHOWN) as u64;
+        let more_rows = more + rows.len().saturating_sub(SHOWN) as u64;
         rows.truncate(SHOWN);
         let (source_ip, prefix) = match watched {
             Watched::Unknown => (None, 0),
@@ -187,5 +210,24 @@ pub(super) fn explained(rows: &Rows, row: usize) -> ExplainedRow {
         mismatch: text(&rows.mismatch),
         cause: rows.cause.get(row).copied().unwrap_or(Cause::Unknown),
         messages: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::made::{self, Line};
+
+    #[test]
+    fn of_very_many_rows_the_largest_are_kept_and_the_rest_is_counted() {
+        let row = explained(&made::rows(&[Line::new("2026-11-16", "192.0.2.7", 1).unauthenticated()]), 0);
+        let (mut rows, all) = (KeptRows::default(), KEPT + 100);
+        for number in 0..all {
+            let large = number == 7;
+            let row = ExplainedRow { header_from: format!("d{number}.example").into(), ..row.clone() };
+            rows.add(row, if large { 50 } else { 1 });
+        }
+        assert!(rows.kept.len() <= KEPT && rows.kept.values().any(|messages| *messages == 50));
+        assert_eq!(rows.kept.len() as u64 + rows.more, all as u64);
     }
 }

@@ -133,7 +133,8 @@ fn text(status: &Status, mailboxes: &[Mailbox], dir: &str, now: Timestamp) -> St
     let amount = |number: i64| number.max(0).unsigned_abs();
     let number = |number: i64| grouped(amount(number));
     let totals = &status.totals;
-    let mut out = format!("store      {dir}\n");
+    let version = status.version.map_or_else(String::new, |version| format!(" (version {version})"));
+    let mut out = format!("store      {dir}{version}\n");
     // Writing to a String cannot fail.
     let _ = writeln!(
         out,
@@ -213,6 +214,7 @@ pub(crate) fn reporters_text(status: &Status, out: &mut String) {
 #[derive(Debug, Serialize)]
 struct Answer {
     store: String,
+    version: Option<i64>,
     reports: i64,
     records: i64,
     messages: i64,
@@ -315,6 +317,7 @@ impl Answer {
         });
         Self {
             store,
+            version: status.version,
             reports: status.totals.reports,
             records: status.totals.records,
             messages: status.totals.messages,

@@ -4,12 +4,14 @@
 //! The child is this program, told so by its first argument, which is no command and stands in no help. It reads items from
 //! standard input, each with its lengths before it, and answers each with one byte.
 
-use crate::ingest::{self, Options, Survival, Trial, TrialItem};
+use super::verifier;
+use crate::ingest::{self, Options, Survival, Trial, TrialItem, Witness};
 use jiff::Timestamp;
 use std::io::{self, Read, Write};
+use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, ExitStatus, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The first argument of a child.
 const MARK: &str = "--trial-of-items";
@@ -32,8 +34,28 @@ pub(crate) fn is_child() -> bool {
     std::env::args_os().nth(1).is_some_and(|first| first == MARK)
 }
 
-/// Be the child: work on items until there are no more.
+/// The argument of a child that verifies signatures, before the DNS servers that it asks.
+const VERIFY: &str = "verify";
+/// The exit code of a panic that nobody caught.
+const PANICKED: u8 = 101;
+
+/// Be the child: work on items until there are no more. On a thread of its own: a run works on a thread with less stack than
+/// the first one has, and what the child survives there the run must survive too.
 pub(crate) fn child() -> ExitCode {
+    std::thread::spawn(work).join().unwrap_or_else(|_| ExitCode::from(PANICKED))
+}
+
+/// What verifies the mails in items, where the run that waits does that too.
+fn witness() -> Option<Arc<dyn Witness>> {
+    let mut args = std::env::args().skip(2);
+    if args.next()? != VERIFY {
+        return None;
+    }
+    verifier::witness(args.filter_map(|server| server.parse().ok()).collect()).ok()
+}
+
+fn work() -> ExitCode {
+    let witness = witness();
     let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
     // Work on something harmless first: a child that has no room for that says nothing of any item.
     let harmless = TrialItem { name: Some("report.xml"), bytes: HARMLESS, arrival: Timestamp::UNIX_EPOCH };
@@ -45,7 +67,8 @@ pub(crate) fn child() -> ExitCode {
         match read_item(&mut input) {
             Ok(Some((name, bytes, arrival))) => {
                 let item = TrialItem { name: name.as_deref(), bytes: &bytes, arrival };
-                let options = Options { now: arrival, workers: Some(1), ..Options::default() };
+                let witness = witness.clone();
+                let options = Options { now: arrival, workers: Some(1), witness, ..Options::default() };
                 let done = ingest::attempt(&item, &options);
                 if done.is_err() || output.write_all(&[SURVIVED]).and_then(|()| output.flush()).is_err() {
                     return ExitCode::from(2);
@@ -96,7 +119,20 @@ fn read_item(from: &mut impl Read) -> io::Result<Option<Sent>> {
 
 /// Sends items to a child, one at a time, and to a new one where it died.
 #[derive(Debug, Default)]
-pub(crate) struct Trials(Mutex<Option<Running>>);
+pub(crate) struct Trials {
+    running: Mutex<Option<Running>>,
+    /// What the child is told beside that it is one.
+    args: Vec<String>,
+}
+
+impl Trials {
+    /// With a child that verifies signatures, as the run does, and asks these servers.
+    pub(crate) fn verifying(servers: &[SocketAddr]) -> Self {
+        let servers = servers.iter().map(ToString::to_string);
+        let args = std::iter::once(VERIFY.to_owned()).chain(servers).collect();
+        Self { running: Mutex::default(), args }
+    }
+}
 
 #[derive(Debug)]
 struct Running {
@@ -111,15 +147,16 @@ impl Running {
     /// Start a child. The shell sets the bounds, which it and all it becomes cannot raise again; where this process has a
     /// bound itself, the child gets less, for this one holds more than one item: what the child
     /// survives seldom ends it.
-    fn start() -> io::Result<Self> {
+    fn start(args: &[String]) -> io::Result<Self> {
         let program = std::env::current_exe()?;
         let bounds = format!(
             "most={MEMORY}; own=$(ulimit -v); if [ \"$own\" != unlimited ] && [ $((own * 3 / 4)) -lt $most ]; then \
-             most=$((own * 3 / 4)); fi; ulimit -v $most; ulimit -t {TIME}; exec \"$0\" {MARK}"
+             most=$((own * 3 / 4)); fi; ulimit -v $most; ulimit -t {TIME}; exec \"$0\" {MARK} \"$@\""
         );
         let mut child = Command::new("/bin/sh")
             .args(["-c", &bounds])
             .arg(program)
+            .args(args)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -153,9 +190,9 @@ impl Running {
 
 impl Trial for Trials {
     fn survives(&self, item: &TrialItem<'_>) -> Survival {
-        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            let mut child = match running.take().map_or_else(Running::start, Ok) {
+            let mut child = match running.take().map_or_else(|| Running::start(&self.args), Ok) {
                 Ok(child) => child,
                 Err(error) => return Survival::Unknown(format!("cannot start a process for it: {error}")),
             };
@@ -175,7 +212,7 @@ impl Trial for Trials {
 
 impl Drop for Trials {
     fn drop(&mut self) {
-        if let Some(child) = self.0.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(child) = self.running.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
             // At the end of its input it ends.
             let _ = child.end();
         }
@@ -193,15 +230,12 @@ const OWN_SIGNALS: &[(i32, &str)] = &[
     (24, "its processor time was spent"),
     (31, "a forbidden system call"),
 ];
-/// The exit code of a panic that nobody caught.
-const PANICKED: i32 = 101;
-
 /// What the end of a child says of its item. A kill may come from anybody, and says nothing.
 fn ended(status: ExitStatus) -> Survival {
     let own = status.signal().and_then(|signal| OWN_SIGNALS.iter().find(|(own, _)| *own == signal));
     match (own, status.code()) {
         (Some((_, what)), _) => Survival::Died((*what).to_owned()),
-        (None, Some(PANICKED)) => Survival::Died("a panic".to_owned()),
+        (None, Some(code)) if code == i32::from(PANICKED) => Survival::Died("a panic".to_owned()),
         (None, _) => Survival::Unknown(format!("the process that worked on it ended with {status}")),
     }
 }
@@ -233,7 +267,7 @@ mod tests {
         for from_outside in [1, 2, 3, 9, 15] {
             assert!(matches!(signal(from_outside), Survival::Unknown(_)), "signal {from_outside}");
         }
-        assert!(matches!(ended(ExitStatus::from_raw(PANICKED << 8)), Survival::Died(_)));
+        assert!(matches!(ended(ExitStatus::from_raw(i32::from(PANICKED) << 8)), Survival::Died(_)));
         assert!(matches!(ended(ExitStatus::from_raw(127 << 8)), Survival::Unknown(_)), "no program to run");
     }
 }

@@ -3,11 +3,12 @@
 //! Without `--verify`, or `verify` in the settings, nothing here touches the network.
 
 use super::ingest_run::count;
+use super::trial::Trials;
 use crate::cli::terminal::output::Talk;
 use crate::dns::lookup::keyring::Keyring;
 use crate::dns::lookup::resolver::{self, ResolverError};
 use crate::dns::verify::proof;
-use crate::ingest::{Options, Witness};
+use crate::ingest::{Options, Trial, Witness};
 use crate::model::{Proof, RawMail};
 use jiff::Timestamp;
 use std::net::SocketAddr;
@@ -26,7 +27,16 @@ pub(crate) struct VerifyArgs {
 
 /// What verifies the mails of a run; nothing, where nobody asked for it.
 #[derive(Debug, Default)]
-pub(crate) struct Verification(Option<Arc<DnsWitness>>);
+pub(crate) struct Verification {
+    witness: Option<Arc<DnsWitness>>,
+    /// The servers it asks; none: the system's.
+    servers: Vec<SocketAddr>,
+}
+
+/// What verifies mails by the keys that these servers know; without any, those of the system.
+pub(super) fn witness(servers: Vec<SocketAddr>) -> Result<Arc<dyn Witness>, ResolverError> {
+    Ok(Arc::new(DnsWitness(Keyring::new(servers)?)))
+}
 
 #[derive(Debug)]
 struct DnsWitness(Keyring);
@@ -41,19 +51,23 @@ impl Verification {
     /// By the command line, or by the settings.
     pub(crate) fn of(args: &VerifyArgs, by_settings: bool) -> Result<Self, ResolverError> {
         if !args.verify && !by_settings {
-            return Ok(Self(None));
+            return Ok(Self::default());
         }
-        Ok(Self(Some(Arc::new(DnsWitness(Keyring::new(args.server.clone())?)))))
+        let (servers, keys) = (args.server.clone(), Keyring::new(args.server.clone())?);
+        Ok(Self { witness: Some(Arc::new(DnsWitness(keys))), servers })
     }
 
     /// The options of a run that it looks on.
     pub(crate) fn of_run(&self, options: Options) -> Options {
-        Options { witness: self.0.clone().map(|witness| witness as Arc<dyn Witness>), ..options }
+        let Some(witness) = self.witness.clone() else { return options };
+        // Items that may have ended a run are tried in all that this one does with them.
+        let trial = Arc::new(Trials::verifying(&self.servers)) as Arc<dyn Trial>;
+        Options { witness: Some(witness), trial: Some(trial), ..options }
     }
 
     /// Say what could not be looked up: those mails are neither proven nor not.
     pub(crate) fn tell(&self, talk: &Talk) {
-        let Some(DnsWitness(keys)) = self.0.as_deref() else { return };
+        let Some(DnsWitness(keys)) = self.witness.as_deref() else { return };
         if keys.failed() > 0 {
             let told =
                 format!("{} could not be looked up, so the mails remain unverified", count(keys.failed(), "DKIM key"));

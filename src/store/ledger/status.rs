@@ -63,6 +63,8 @@ pub struct Files {
 /// The store at a glance.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Status {
+    /// The version of the data folder; `None` of a folder of Parquet files, or where there is no ledger yet.
+    pub version: Option<i64>,
     /// Over all months.
     pub totals: Totals,
     /// By month of the rows' day, oldest first.
@@ -92,7 +94,8 @@ pub struct Status {
 }
 
 pub(crate) fn status(ledger: &Ledger) -> Result<Status, StoreError> {
-    read(ledger).map_err(ledger.failed("reading the status"))
+    let status = read(ledger).map_err(ledger.failed("reading the status"))?;
+    Ok(Status { version: Some(ledger.version()?), ..status })
 }
 
 fn read(ledger: &Ledger) -> rusqlite::Result<Status> {
