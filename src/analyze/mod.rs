@@ -38,8 +38,9 @@ pub use answers::explain::{ExplainedRow, Explainer, Explanation};
 pub use answers::row_sample::{RowSample, SampledRow};
 pub use answers::summary::{Changes, Days, DomainSummary, SCHEMA, Summary};
 pub use answers::{
-    Action, ActionState, Answers, Change, Confidence, ExplainedBy, HeldBy, KeyFault, Level, Losing, QuestionAnswer,
-    Readiness, Repair, RepairCount, Sender, SenderChange, SenderChanges, SenderName, Spoofing, Tracking, Verdict,
+    Action, ActionState, Answers, Change, Confidence, DomainState, ExplainedBy, HeldBy, KeyFault, Level, Losing,
+    Overview, OverviewDomain, OverviewRow, QuestionAnswer, Readiness, Repair, RepairCount, Sender, SenderChange,
+    SenderChanges, SenderName, Spoofing, Tracking, Verdict,
 };
 pub use events::{
     Ended, EventChanges, EventFacts, EventKind, EventQuestion, Incident, IncidentDetails, KnownEvent, Rhythm, Severity,

@@ -23,9 +23,11 @@ pub use markup::alert_forms::{
 pub use markup::html::html;
 pub use markup::mail::{SummaryMail, mail, subject as mail_subject};
 pub use markup::markdown::markdown;
+pub use markup::overview::{overview_html, overview_markdown};
 pub use structured::csv::csv;
 pub use structured::json::{SCHEMA, explanation as explain_json, json, write_json};
 pub use structured::metrics::{Metric, metrics};
+pub use structured::overview::{overview_csv, overview_json};
 pub use text::alert::{alert_action, alert_clean, alert_end, alert_text};
 #[cfg(feature = "dns")]
 pub use text::dns_changes::dns_changes;
@@ -33,6 +35,7 @@ pub use text::explain::explain;
 pub use text::heartbeat::heartbeat;
 #[cfg(feature = "dns")]
 pub use text::letter::letter;
+pub use text::overview::overview_text;
 #[cfg(feature = "dns")]
 pub use text::posture::{posture, postures};
 #[cfg(feature = "dns")]

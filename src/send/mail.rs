@@ -6,7 +6,7 @@ use crate::fetch::mailbox::tls::trust;
 use lettre::Message;
 use lettre::address::Envelope;
 use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};
-use lettre::message::{Mailbox, MultiPart, SinglePart};
+use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
 use secrecy::SecretString;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -32,8 +32,21 @@ pub struct Letter {
     pub text: String,
     /// The same as HTML.
     pub html: String,
+    /// Pictures that the HTML shows, each as `cid:` and its id.
+    pub pictures: Vec<InlinePicture>,
     /// When it was written.
     pub date: SystemTime,
+}
+
+/// A picture in a mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InlinePicture {
+    /// The id, without `cid:`.
+    pub id: &'static str,
+    /// As `image/png`.
+    pub media_type: &'static str,
+    /// The file.
+    pub bytes: Vec<u8>,
 }
 
 /// The way out.
@@ -211,9 +224,18 @@ impl Letter {
             message = message.reply_to(address("reply_to", reply_to)?);
         }
         let part = |kind, body: &str| SinglePart::builder().header(kind).body(body.to_owned());
-        let parts = MultiPart::alternative()
-            .singlepart(part(ContentType::TEXT_PLAIN, &self.text))
-            .singlepart(part(ContentType::TEXT_HTML, &self.html));
+        let html = part(ContentType::TEXT_HTML, &self.html);
+        let parts = MultiPart::alternative().singlepart(part(ContentType::TEXT_PLAIN, &self.text));
+        let parts = if self.pictures.is_empty() {
+            parts.singlepart(html)
+        } else {
+            let mut related = MultiPart::related().singlepart(html);
+            for InlinePicture { id, media_type, bytes } in &self.pictures {
+                let kind = ContentType::parse(media_type).map_err(|error| SendError::Compose(error.to_string()))?;
+                related = related.singlepart(Attachment::new_inline((*id).to_owned()).body(bytes.clone(), kind));
+            }
+            parts.multipart(related)
+        };
         let message = message.multipart(parts).map_err(|error| SendError::Compose(error.to_string()))?;
         Ok(Mail { envelope: message.envelope().clone(), bytes: message.formatted() })
     }
@@ -398,6 +420,7 @@ mod tests {
             subject: "Übersicht 2026-W47\r\nBcc: c@example.org".to_owned(),
             text: "plain\n".to_owned(),
             html: "<p>page</p>".to_owned(),
+            pictures: Vec::new(),
             date: UNIX_EPOCH + Duration::from_secs(1_795_000_000),
         }
     }

@@ -19,6 +19,7 @@ fn letter(to: &str) -> Letter {
         subject: "week".to_owned(),
         text: "text\n.\nmore\n".to_owned(),
         html: "<p>page</p>\n".to_owned(),
+        pictures: Vec::new(),
         date: UNIX_EPOCH + Duration::from_secs(1_795_000_000),
     }
 }

@@ -5,7 +5,7 @@ mod assemble;
 pub(crate) mod attributed;
 mod changes;
 pub(crate) mod explain;
-
+mod overview;
 mod questions;
 mod readiness;
 mod repairs;
@@ -21,6 +21,7 @@ mod tracking;
 
 pub use actions::{Action, Change, Confidence, KeyFault};
 pub use changes::{SenderChange, SenderChanges};
+pub use overview::{DomainState, Overview, OverviewDomain, OverviewRow};
 pub use questions::{Answers, Level, QuestionAnswer};
 pub use readiness::{HeldBy, Losing, Readiness, Verdict};
 pub use repairs::{ExplainedBy, Repair, RepairCount};

@@ -6,8 +6,10 @@ use crate::analyze::{Adder, Summary};
 use crate::cli::settings::Customer;
 use crate::cli::settings::file::Settings;
 use crate::cli::terminal::exit::Exit;
+use crate::cli::wiring::asked::From;
 use crate::cli::wiring::logo::branding;
 use crate::cli::wiring::mail_summary::{self, Addressing};
+use crate::cli::wiring::repairs;
 use crate::cli::wiring::run::Run;
 use crate::present::{Branding, Style};
 use crate::send::Outbox;
@@ -25,6 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Digests<'a> {
     pub(crate) run: &'a Run,
     pub(crate) settings: &'a Settings,
+    pub(crate) source: &'a From<'a>,
     pub(crate) form: Form,
     pub(crate) style: Style,
     /// The folder with one a customer; `None`: no files.
@@ -103,7 +106,8 @@ impl Digests<'_> {
         let folder = folder.transpose()?;
         for (owner, adder) in sums {
             let customer = &self.settings.customers[owner];
-            let summary = adder.finish();
+            let mut summary = adder.finish();
+            repairs::count(self.source, &mut summary)?;
             // A logo that is gone is told, and no reason to send nothing.
             let branding = branding(customer).unwrap_or_else(|error| {
                 self.run.talk.error(&error);
@@ -151,8 +155,14 @@ impl Digests<'_> {
         }
         let heartbeat = extent == Extent::Line;
         let subject = mail_summary::subject_of(&customer.subject, &customer.name, summary);
-        let addressing =
-            Addressing { to: to.clone(), subject, reply_to: customer.reply_to.as_deref(), branding, heartbeat };
+        let addressing = Addressing {
+            to: to.clone(),
+            subject,
+            reply_to: customer.reply_to.as_deref(),
+            branding,
+            heartbeat,
+            site: None,
+        };
         let mail = mail_summary::compose(self.run, self.settings, summary, &addressing)?;
         let refused = mailing.outbox.send(&mail).with_context(|| format!("not sent to {}", to.join(", ")))?;
         let taken = |address: &&String| !refused.iter().any(|refused| mail_summary::is_of(refused, address));

@@ -8,6 +8,7 @@ pub(crate) mod dns_history;
 pub(crate) mod export;
 pub(crate) mod metrics;
 pub(crate) mod observed;
+pub(crate) mod overview;
 pub(crate) mod rhythm;
 pub(crate) mod simulate;
 pub(crate) mod site;

@@ -1,6 +1,7 @@
 //! `summary`: who sends as us, what passes, and why the rest fails; on a screen, as a page, by mail.
 
 use super::digests::{Digests, Mailing};
+use super::overview::{self, OverviewScope};
 use super::rhythm::{Extent, RhythmArgs};
 use crate::analyze::{Adder, Explainer, Question, Summary, Watched};
 use crate::cli::settings::file::Settings;
@@ -10,10 +11,11 @@ use crate::cli::terminal::fault::Hint as _;
 use crate::cli::terminal::{output, pager};
 use crate::cli::wiring::asked::{self, Asked, From};
 use crate::cli::wiring::customers::{self, CustomerChoice, KnownDomains};
+use crate::cli::wiring::mail_summary::{self, Addressing};
 use crate::cli::wiring::period::Choice;
 use crate::cli::wiring::run::Run;
 use crate::cli::wiring::shares::Shares;
-use crate::cli::wiring::{logo, mail_summary, repairs};
+use crate::cli::wiring::{logo, repairs};
 use crate::present::{self, Branding, Style};
 use anyhow::anyhow;
 use clap::ValueEnum;
@@ -73,12 +75,15 @@ pub(crate) struct Args {
     /// With --mail-to: print the mail instead of sending it
     #[arg(long, requires = "mail_to")]
     dry_run: bool,
+    /// One line per domain instead, worst first: of all domains that reports or the settings name
+    #[arg(long, conflicts_with_all = ["explain", "mail_to", "mail", "each_customer", "schema"])]
+    overview: bool,
     #[command(flatten)]
     rhythm: RhythmArgs,
     #[command(flatten)]
     customers: CustomerChoice,
     /// Send it to the `mail_to` of the customer, or of each; who was sent this week's already gets it no second time
-    #[arg(long, help_heading = "Customers", conflicts_with_all = ["mail_to", "explain", "paths", "records"])]
+    #[arg(long, help_heading = "Customers", conflicts_with_all = ["mail_to", "explain", "paths", "records", "domain"])]
     mail: bool,
     /// With --mail: send again what was sent already
     #[arg(long, help_heading = "Customers", requires = "mail")]
@@ -150,6 +155,10 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
         ascii: args.ascii || (args.format == Form::Text && pager::is_ascii()),
         color: run.common.color.on(std::io::stdout().is_terminal()),
     };
+    let overview = |summary: &Summary, owner: Option<usize>| {
+        let (settings, source, domains) = (&settings, &source, &args.choice.domains[..]);
+        overview::show(summary, &OverviewScope { settings, source, owner, domains }, (args.format, &style))
+    };
     let questions = questions(args, &settings, (&mut asked, &source), chosen.as_deref(), run)?;
     if let Some(name) = &args.explain {
         return explain(run, (name, args.format), (&asked, &source), (&settings, questions), &style);
@@ -158,10 +167,16 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
         let (adder, exit) = asked.gather(run, &source, Adder::new(&asked.question))?;
         let mut summary = adder.finish();
         repairs::count(&source, &mut summary)?;
-        if args.mail_to.is_empty() {
+        if args.overview {
+            overview(&summary, None)?;
+        } else if args.mail_to.is_empty() {
             show(&summary, &Branding::default(), args.format, &style)?;
         } else {
-            send(run, &settings, args, &summary)?;
+            let heartbeat = args.rhythm.extent(&summary) == Extent::Line;
+            let subject = if heartbeat { present::heartbeat(&summary).0 } else { present::mail_subject(&summary) };
+            let site = settings.site.as_deref();
+            let addressing = Addressing { to: args.mail_to.clone(), subject, site, ..Addressing::default() };
+            send(run, &settings, args, &summary, addressing)?;
         }
         return Ok(exit);
     };
@@ -177,6 +192,7 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
         let digests = Digests {
             run,
             settings: &settings,
+            source: &source,
             form: args.format,
             style,
             out: args.out.as_deref(),
@@ -189,27 +205,37 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
         let mut summary = adder.finish();
         repairs::count(&source, &mut summary)?;
         let branding = logo::branding(&settings.customers[owner])?;
-        if args.mail_to.is_empty() {
+        if args.overview {
+            overview(&summary, Some(owner))?;
+        } else if args.mail_to.is_empty() {
             show(&summary, &branding, args.format, &style)?;
         } else {
-            send(run, &settings, args, &summary)?;
+            let customer = &settings.customers[owner];
+            let subject = mail_summary::subject_of(&customer.subject, &customer.name, &summary);
+            let (to, reply_to) = (args.mail_to.clone(), customer.reply_to.as_deref());
+            let addressing = Addressing { to, subject, reply_to, branding, ..Addressing::default() };
+            send(run, &settings, args, &summary, addressing)?;
         }
     }
     Ok(exit)
 }
 
 /// By mail, all of it or what is wanted where all is well.
-fn send(run: &Run, settings: &Settings, args: &Args, summary: &Summary) -> anyhow::Result<()> {
-    match args.rhythm.extent(summary) {
+fn send(
+    run: &Run,
+    settings: &Settings,
+    args: &Args,
+    summary: &Summary,
+    addressing: Addressing<'_>,
+) -> anyhow::Result<()> {
+    let heartbeat = match args.rhythm.extent(summary) {
         Extent::Nothing => {
             run.talk.note("all is well, no mail");
-            Ok(())
+            return Ok(());
         }
-        extent => {
-            let heartbeat = extent == Extent::Line;
-            mail_summary::send(run, settings, &args.mail_to, summary, (args.dry_run, heartbeat))
-        }
-    }
+        extent => extent == Extent::Line,
+    };
+    mail_summary::send(run, settings, summary, &Addressing { heartbeat, ..addressing }, args.dry_run)
 }
 
 /// What options do not fit each other.

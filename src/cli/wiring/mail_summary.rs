@@ -7,8 +7,10 @@ use crate::cli::settings::file::Settings;
 use crate::cli::terminal::fault::Hint as _;
 use crate::cli::terminal::output;
 use crate::fetch::mailbox::account;
-use crate::present::{self, Branding};
-use crate::send::{Letter, Login, LoginKind, Mail, Outbox, RefusedRecipient, Route, Security, Server, mail};
+use crate::present::{self, Branding, Logo};
+use crate::send::{
+    InlinePicture, Letter, Login, LoginKind, Mail, Outbox, RefusedRecipient, Route, Security, Server, mail,
+};
 
 use anyhow::{Context as _, anyhow};
 use jiff::Timestamp;
@@ -24,25 +26,25 @@ pub(crate) struct Addressing<'a> {
     pub(crate) branding: Branding,
     /// All is well, and a line is all that is wanted then.
     pub(crate) heartbeat: bool,
+    /// The archive of pages that the mail leads to. It holds the pages of all: a customer's mail has none.
+    pub(crate) site: Option<&'a str>,
 }
 
 /// Send a summary, or with `dry_run` write the mail to standard output.
 pub(crate) fn send(
     run: &Run,
     settings: &Settings,
-    to: &[String],
     summary: &Summary,
-    (dry_run, heartbeat): (bool, bool),
+    addressing: &Addressing<'_>,
+    dry_run: bool,
 ) -> anyhow::Result<()> {
-    let subject = if heartbeat { present::heartbeat(summary).0 } else { present::mail_subject(summary) };
-    let addressing = Addressing { to: to.to_vec(), subject, heartbeat, ..Addressing::default() };
-    let mail = compose(run, settings, summary, &addressing)?;
+    let mail = compose(run, settings, summary, addressing)?;
     if dry_run {
         return output::data(mail.bytes());
     }
     let refused = outbox(settings)?.send(&mail)?;
     let taken = |address: &&String| !refused.iter().any(|refused| is_of(refused, address));
-    let sent: Vec<&str> = to.iter().filter(taken).map(String::as_str).collect();
+    let sent: Vec<&str> = addressing.to.iter().filter(taken).map(String::as_str).collect();
     run.talk.note(&format!("sent to {}", sent.join(", ")));
     match &refused[..] {
         [] => Ok(()),
@@ -58,12 +60,13 @@ pub(crate) fn compose(
     addressing: &Addressing<'_>,
 ) -> anyhow::Result<Mail> {
     let smtp = settings.smtp.as_ref().ok_or_else(no_smtp)?;
-    let Addressing { to, subject, reply_to, branding, heartbeat } = addressing;
+    let Addressing { to, subject, reply_to, branding, heartbeat, site } = addressing;
+    let (branding, pictures) = if *heartbeat { (Branding::default(), Vec::new()) } else { for_mail(branding) };
     let (text, html) = if *heartbeat {
         let line = present::heartbeat(summary).1;
         (format!("{line}\n"), format!("<p>{line}</p>\n"))
     } else {
-        let present::SummaryMail { text, html, .. } = present::mail(summary, branding, settings.site.as_deref());
+        let present::SummaryMail { text, html, .. } = present::mail(summary, &branding, *site);
         (text, html)
     };
     let letter = Letter {
@@ -73,9 +76,21 @@ pub(crate) fn compose(
         subject: subject.clone(),
         text,
         html,
+        pictures,
         date: written(run.now),
     };
     Ok(letter.compose()?)
+}
+
+/// Mail programs show a picture that comes with the mail, none that stands in the page; and no SVG.
+fn for_mail(branding: &Branding) -> (Branding, Vec<InlinePicture>) {
+    const ID: &str = "logo";
+    let logo = branding.logo.clone().filter(|logo| logo.media_type != "image/svg+xml");
+    let pictures =
+        logo.iter().map(|logo| InlinePicture { id: ID, media_type: logo.media_type, bytes: logo.bytes.clone() });
+    let pictures = pictures.collect();
+    let logo = logo.map(|logo| Logo { data_uri: format!("cid:{ID}"), ..logo });
+    (Branding { logo, ..branding.clone() }, pictures)
 }
 
 fn no_smtp() -> anyhow::Error {
@@ -105,6 +120,7 @@ pub(crate) fn send_test(run: &Run, settings: &Settings, to: &str) -> anyhow::Res
             .to_owned(),
         text,
         date: written(run.now),
+        pictures: Vec::new(),
     };
     let refused = outbox(settings)?.send(&letter.compose()?)?;
     if !refused.is_empty() {

@@ -75,6 +75,7 @@ fn mail(smtp: Option<&Smtp>, to: &str, message: &AlertMessage, key: &str) -> Res
         subject: present::alert_title(&events),
         text: present::alert_plain(&events),
         html: present::alert_html(&events),
+        pictures: Vec::new(),
         date: SystemTime::now(),
     };
     let route = mail_summary::route(&smtp.outlet).map_err(settled)?;

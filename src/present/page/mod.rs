@@ -6,6 +6,7 @@ pub(crate) mod chart;
 mod domains;
 mod doubts;
 mod lead;
+pub(crate) mod overview;
 mod quality;
 mod reporting;
 pub(crate) mod results;

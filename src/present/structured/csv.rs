@@ -67,7 +67,7 @@ fn fields(source: &SourceSummary, period: &Days) -> [String; HEADER.len()] {
 }
 
 /// No spreadsheet takes this for a formula.
-fn inert(text: &Clean) -> String {
+pub(super) fn inert(text: &Clean) -> String {
     let text = text.to_string();
     if text.starts_with(['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}']) {
         format!("'{text}")
@@ -76,7 +76,7 @@ fn inert(text: &Clean) -> String {
     }
 }
 
-fn quoted(field: &str) -> String {
+pub(super) fn quoted(field: &str) -> String {
     if field.contains([',', '"', '\r', '\n']) {
         format!("\"{}\"", field.replace('"', "\"\""))
     } else {

@@ -7,6 +7,7 @@ pub(crate) mod explain;
 pub(crate) mod heartbeat;
 #[cfg(feature = "dns")]
 pub(crate) mod letter;
+pub(crate) mod overview;
 #[cfg(feature = "dns")]
 pub(crate) mod posture;
 #[cfg(feature = "dns")]

@@ -1,0 +1,253 @@
+//! One line a domain for whoever looks after many: the worst first, and what is wrong with each.
+
+use super::summary::{Days, DomainSummary, Summary};
+use super::{Action, Change, Verdict};
+use crate::analyze::sums::Rate;
+use crate::analyze::thresholds::NO_CHANCE;
+use crate::analyze::{foreign::Foreign, form};
+use crate::model::Text;
+use jiff::civil::Date;
+use serde::Serialize;
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
+
+/// A domain that somebody knows of, whether or not the period has reports about it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OverviewDomain {
+    /// In canonical form.
+    pub policy_domain: Text,
+    /// Whose it is; `None`: nobody's.
+    pub customer: Option<Text>,
+    /// The last day that any report is about; `None`: there never was one.
+    pub last_report: Option<Date>,
+}
+
+/// All domains, the worst first.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Overview {
+    /// What the summary calls its period, for a title.
+    #[serde(skip)]
+    pub period: Days,
+    /// One row a domain.
+    pub domains: Vec<OverviewRow>,
+}
+
+/// One domain.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct OverviewRow {
+    /// The domain.
+    pub policy_domain: Foreign,
+    /// The customer it belongs to.
+    pub customer: Option<Foreign>,
+    /// Messages of the period.
+    pub messages: u64,
+    /// Legitimate messages of the period that receivers blocked.
+    pub lost_now: u64,
+    /// The share of legitimate mail of the eight weeks that the next step of the policy would lose, between 0 and 1; `None`
+    /// where no step is left, or no legitimate mail was seen.
+    pub next_step_share: Option<Rate>,
+    /// Unauthenticated messages of the period that receivers did not block.
+    pub spoofed_not_blocked: u64,
+    /// Since when a DKIM key does not verify; `None` where none is broken, or nobody knows since when.
+    #[serde(serialize_with = "form::day_or_null")]
+    pub key_broken_since: Option<Date>,
+    /// The last day that any report is about.
+    #[serde(serialize_with = "form::day_or_null")]
+    pub last_report: Option<Date>,
+    /// A DNS record that, by the reports, cannot be evaluated.
+    pub dns_fault: Option<Foreign>,
+    /// The worst that holds.
+    pub state: DomainState,
+    /// A DKIM key is broken, whether or not it is known since when.
+    #[serde(skip)]
+    pub key_broken: bool,
+}
+
+/// What is wrong with a domain. Less is worse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DomainState {
+    /// Receivers block legitimate mail now.
+    Loses,
+    /// The next step of the policy would lose legitimate mail.
+    WouldLose,
+    /// Ten unauthenticated messages or more of the period were not blocked.
+    Spoofed,
+    /// A DKIM key does not verify.
+    KeyBroken,
+    /// There were reports, and there are none any more.
+    Silent,
+    /// No report was ever about it.
+    NeverReported,
+    /// A DNS record cannot be evaluated.
+    DnsFault,
+    /// None of these.
+    Well,
+}
+
+impl DomainState {
+    /// All of them, the worst first.
+    pub const ALL: [Self; 8] = [
+        Self::Loses,
+        Self::WouldLose,
+        Self::Spoofed,
+        Self::KeyBroken,
+        Self::Silent,
+        Self::NeverReported,
+        Self::DnsFault,
+        Self::Well,
+    ];
+
+    /// As JSON and CSV have it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Loses => "loses",
+            Self::WouldLose => "would_lose",
+            Self::Spoofed => "spoofed",
+            Self::KeyBroken => "key_broken",
+            Self::Silent => "silent",
+            Self::NeverReported => "never_reported",
+            Self::DnsFault => "dns_fault",
+            Self::Well => "well",
+        }
+    }
+}
+
+impl Overview {
+    /// Of a summary, and of all domains that are known. A domain of the summary that nobody knows of has a row too.
+    pub fn new(summary: &Summary, known: &[OverviewDomain]) -> Self {
+        let mut actions: BTreeMap<&Foreign, Vec<&Action>> = BTreeMap::new();
+        for action in &summary.actions {
+            actions.entry(&action.policy_domain).or_default().push(action);
+        }
+        let seen: BTreeMap<&str, &DomainSummary> =
+            summary.domains.iter().map(|domain| (domain.policy_domain.as_written(), domain)).collect();
+        let silent: BTreeSet<&str> =
+            summary.changes.silent_domains.iter().map(|domain| domain.policy_domain.as_written()).collect();
+        let by_name: BTreeMap<&str, &OverviewDomain> =
+            known.iter().map(|domain| (domain.policy_domain.as_str(), domain)).collect();
+        let names: BTreeSet<&str> = seen.keys().chain(by_name.keys()).copied().collect();
+        let row = |name: &str| {
+            let known = by_name.get(name).map(|known| (*known).clone()).unwrap_or_default();
+            let of_domain = actions.get(&Foreign::from(name)).map_or(&[][..], Vec::as_slice);
+            let stopped = silent.contains(name)
+                || !seen.contains_key(name)
+                    && known.last_report.zip(summary.period.from).is_some_and(|(last, from)| last < from);
+            row((name, known), seen.get(name).copied(), of_domain, stopped)
+        };
+        let mut domains: Vec<OverviewRow> = names.into_iter().map(row).collect();
+        domains.sort_by_cached_key(|row| {
+            let share =
+                row.next_step_share.map_or(0, |share| share.part.saturating_mul(1_000_000) / share.whole.max(1));
+            let worst = (Reverse(row.lost_now), Reverse(share), Reverse(row.spoofed_not_blocked));
+            (row.state, worst, row.key_broken_since, row.last_report, Reverse(row.messages), row.policy_domain.clone())
+        });
+        Self { period: summary.period.clone(), domains }
+    }
+}
+
+fn row(
+    (name, known): (&str, OverviewDomain),
+    seen: Option<&DomainSummary>,
+    actions: &[&Action],
+    stopped: bool,
+) -> OverviewRow {
+    let readiness = seen.map(|domain| &domain.readiness);
+    let lost_now = readiness.map_or(0, |readiness| readiness.lost_now);
+    let step = readiness.filter(|readiness| readiness.next.is_some() && readiness.legitimate > 0);
+    let next_step_share = step.and_then(|step| Rate::of(step.would_be_lost.min(step.legitimate), step.legitimate));
+    let would_lose =
+        step.is_some_and(|step| step.would_be_lost > 0 && matches!(step.verdict, Verdict::NotYet | Verdict::TooLittle));
+    let spoofed_not_blocked = seen.map_or(0, |domain| domain.spoofing.not_blocked());
+    let broken = || actions.iter().filter(|action| matches!(action.change, Change::RepairKey { .. }));
+    let key_broken = broken().next().is_some();
+    let dns_fault = actions.iter().find_map(|action| match &action.change {
+        Change::RepairSpf { spf_domain } => {
+            Some(format!("the SPF record of {} cannot be evaluated", spf_domain.as_written()))
+        }
+        _ => None,
+    });
+    let never = seen.is_none() && known.last_report.is_none();
+    let holds = [
+        (lost_now > 0, DomainState::Loses),
+        (would_lose, DomainState::WouldLose),
+        (spoofed_not_blocked >= NO_CHANCE, DomainState::Spoofed),
+        (key_broken, DomainState::KeyBroken),
+        (stopped, DomainState::Silent),
+        (never, DomainState::NeverReported),
+        (dns_fault.is_some(), DomainState::DnsFault),
+    ];
+    OverviewRow {
+        policy_domain: name.into(),
+        customer: known.customer.map(Foreign::from),
+        messages: seen.map_or(0, |domain| domain.totals.sums.messages),
+        lost_now,
+        next_step_share,
+        spoofed_not_blocked,
+        key_broken_since: broken().filter_map(|action| action.since).min(),
+        last_report: known.last_report,
+        dns_fault: dns_fault.map(Foreign::from),
+        state: holds.into_iter().find(|(holds, _)| *holds).map_or(DomainState::Well, |(_, state)| state),
+        key_broken,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::{
+        made::Line,
+        weeks::{World, day},
+    };
+
+    fn known(policy_domain: &str, last_report: Option<&str>) -> OverviewDomain {
+        let last_report = last_report.map(|day| day.parse().unwrap());
+        OverviewDomain { policy_domain: policy_domain.into(), customer: Some("Shop".into()), last_report }
+    }
+
+    #[test]
+    fn the_worst_comes_first_and_a_domain_without_reports_has_a_row() {
+        let mut world = World::new();
+        // Refused since Monday: an own key that is gone, of a domain whose policy rejects.
+        world.add(-56..0, |day| {
+            Line::new(day, "192.0.2.77", 20)
+                .domain("lost.example")
+                .dkim("lost.example", "s", "pass")
+                .spf("other.example", "fail")
+                .verdict(crate::model::Flags::DKIM, crate::model::Cause::PassDkimOnly)
+        });
+        world.add(0..7, |day| {
+            let line = Line::new(day, "192.0.2.77", 20).domain("lost.example").dkim("lost.example", "s", "permerror");
+            line.spf("other.example", "fail").disposition("reject").verdict(0, crate::model::Cause::OwnSigningBroken)
+        });
+        let domains = [
+            known("quiet.example", Some("2026-11-02")),
+            known("never.example", None),
+            known("example.com", Some(&day(6))),
+        ];
+        let overview = Overview::new(&world.summary(), &domains);
+        let told: Vec<_> = overview.domains.iter().map(|row| (row.policy_domain.as_written(), row.state)).collect();
+        assert_eq!(
+            told,
+            [
+                ("lost.example", DomainState::Loses),
+                ("quiet.example", DomainState::Silent),
+                ("never.example", DomainState::NeverReported),
+                ("example.com", DomainState::Well),
+            ]
+        );
+        let lost = &overview.domains[0];
+        assert_eq!((lost.lost_now, lost.messages, lost.customer.as_ref()), (560, 560, None));
+        assert_eq!(lost.key_broken_since, Some(day(0).parse().unwrap()));
+        assert_eq!(overview.domains[3].customer, Some("Shop".into()));
+    }
+
+    #[test]
+    fn states_are_written_as_json_has_them() {
+        for state in DomainState::ALL {
+            assert_eq!(serde_json::to_string(&state).unwrap(), format!("{:?}", state.as_str()));
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! `summary --overview`: one line a domain, of all that reports or the settings name.
+
+use super::summary::Form;
+use crate::analyze::{Overview, OverviewDomain, Summary};
+use crate::cli::settings::file::Settings;
+use crate::cli::terminal::{output, pager};
+use crate::cli::wiring::asked::From;
+use crate::present::{self, Style};
+use jiff::civil::Date;
+use jiff::tz::Offset;
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
+
+/// Which domains it has rows of, beside those of the summary.
+pub(crate) struct OverviewScope<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) source: &'a From<'a>,
+    /// Only those of this customer.
+    pub(crate) owner: Option<usize>,
+    /// Only these; none: all.
+    pub(crate) domains: &'a [String],
+}
+
+/// Show it.
+pub(crate) fn show(summary: &Summary, scope: &OverviewScope<'_>, (form, style): (Form, &Style)) -> anyhow::Result<()> {
+    let overview = Overview::new(summary, &scope.known(summary)?);
+    match form {
+        Form::Text => pager::show(&present::overview_text(&overview, style)),
+        Form::Markdown => output::data(present::overview_markdown(&overview).as_bytes()),
+        Form::Html => output::data(present::overview_html(&overview).as_bytes()),
+        Form::Json => output::data(present::overview_json(&overview).as_bytes()),
+        Form::Csv => output::data(present::overview_csv(&overview).as_bytes()),
+    }
+}
+
+impl OverviewScope<'_> {
+    /// All domains that somebody knows of.
+    fn known(&self, summary: &Summary) -> anyhow::Result<Vec<OverviewDomain>> {
+        let owners = self.settings.owners();
+        let is_asked = |domain: &str| {
+            (self.domains.is_empty() || self.domains.iter().any(|asked| asked == domain))
+                && self.owner.is_none_or(|owner| owners.of(domain) == Some(owner))
+        };
+        let named = self.settings.named_domains().into_iter().map(|domain| (domain, None));
+        // Of files nothing is known but the summary.
+        let seen =
+            summary.domains.iter().map(|domain| (domain.policy_domain.as_written().to_owned(), summary.period.to));
+        let mut last: BTreeMap<String, Option<Date>> = named.collect();
+        match self.source {
+            From::Store(store) => {
+                last.extend(
+                    store
+                        .domains()?
+                        .into_iter()
+                        .map(|domain| (domain.policy_domain, Some(last_day(domain.newest_end)))),
+                );
+            }
+            From::Paths(_) => last.extend(seen),
+        }
+        let known = last.into_iter().filter(|(domain, _)| is_asked(domain));
+        let customer =
+            |domain: &str| owners.of(domain).map(|owner| self.settings.customers[owner].name.as_str().into());
+        Ok(known
+            .map(|(domain, last_report)| OverviewDomain {
+                customer: customer(&domain),
+                policy_domain: domain.into(),
+                last_report,
+            })
+            .collect())
+    }
+}
+
+/// The last day that a period covers: one that ends at midnight does not reach into the next day.
+fn last_day(end: Timestamp) -> Date {
+    Offset::UTC.to_datetime(end.saturating_sub(SignedDuration::from_secs(1)).unwrap_or(end)).date()
+}
