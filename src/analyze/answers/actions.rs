@@ -17,7 +17,11 @@ use crate::analyze::{Foreign, Period, form};
 use crate::model::{Cause, Source};
 use jiff::civil::Date;
 use serde::Serialize;
-use std::{cmp::Reverse, collections::BTreeMap, net::IpAddr};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 /// How many actions there are at most; the rest is counted. More than any reader has: it bounds what strangers' reports
 /// can make.
@@ -318,14 +322,26 @@ impl Findings<'_> {
     /// Sources that SPF authorized before, and does not any more: told even where DKIM hides it.
     fn lost_spf(&self) -> Vec<Action> {
         let mut actions: BTreeMap<(u32, u32, SpfEntry), Action> = BTreeMap::new();
+        let broken: BTreeSet<(u32, u32)> =
+            self.folded.spf.errors(self.horizon).map(|(domain, path, _)| (domain, path)).collect();
         for (domain, path, entry, lost) in self.folded.spf.lost(self.view, self.horizon) {
+            // An evaluation that ends in an error before it comes to this source: to authorize it is no repair.
+            let ends_in_error = lost.errors.0 > lost.lost.0 / 2;
+            if ends_in_error && broken.contains(&(domain, path)) {
+                continue;
+            }
+            let spf_domain = self.view.foreign(path);
             let service = match &entry {
                 SpfEntry::Service(name) => self.view.added.question.services.include_of(name),
                 SpfEntry::Network(_) => None,
             };
             let action = Action {
                 policy_domain: self.view.foreign(domain),
-                change: Change::AuthorizeSource { spf_domain: self.view.foreign(path), include: service },
+                change: if ends_in_error {
+                    Change::RepairSpf { spf_domain }
+                } else {
+                    Change::AuthorizeSource { spf_domain, include: service }
+                },
                 cause: if lost.failing.0 > 0 { Cause::SpfGap } else { Cause::PassDkimOnly },
                 sources: addresses(&lost.largest),
                 addresses: lost.addresses,

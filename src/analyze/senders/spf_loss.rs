@@ -21,6 +21,8 @@ pub(crate) struct SpfLoss {
     pub(crate) lost: Messages,
     /// Those of them that fail DMARC.
     pub(crate) failing: Messages,
+    /// Those of them for which the record could not be evaluated.
+    pub(crate) errors: Messages,
     /// Who saw those for which it fails.
     pub(crate) reporters: ReporterSet,
     pub(crate) addresses: u64,
@@ -46,6 +48,7 @@ impl SpfLoss {
         if bad && item.pattern.asked {
             self.lost += item.judged;
             self.failing += if item.pattern.passes { Messages(0) } else { item.judged };
+            self.errors += if item.pattern.path == PathResult::OwnError { item.judged } else { Messages(0) };
             self.reporters.insert(item.fact.reporter);
         }
     }
@@ -62,6 +65,7 @@ impl SpfLoss {
         self.days.merge(&other.days);
         self.lost += other.lost;
         self.failing += other.failing;
+        self.errors += other.errors;
         self.reporters.merge(&other.reporters);
         self.addresses += other.addresses;
         self.largest.extend(&other.largest);
@@ -164,9 +168,7 @@ impl SpfLosses {
             let found = paths.entry(path).or_default();
             let is_error = item.pattern.path == PathResult::OwnError;
             found.errors.add(item, is_error);
-            if !is_error {
-                found.lost.add(item, item.pattern.path == PathResult::OwnFail);
-            }
+            found.lost.add(item, is_error || item.pattern.path == PathResult::OwnFail);
         }
         let mut service = None;
         for (path, AtSource { mut lost, mut errors }) in paths {
