@@ -61,7 +61,7 @@ pub(super) fn operations(
     entries.sort_by_key(|entry| entry.ingested);
     operations.rejected = entries.last().map_or(0, |entry| entry.ingested.as_millisecond()).max(rejected.unwrap_or(0));
     let new = entries.iter().filter(|entry| rejected.is_some_and(|seen| entry.ingested.as_millisecond() > seen));
-    if let Some(newest) = new.clone().last() {
+    if let Some(newest) = new.clone().next_back() {
         let details = IncidentDetails::Rejected(new.count() as u64, newest.reason.as_str().into());
         let subject = newest.ingested.as_millisecond().to_string();
         let found = incident(EventKind::RejectedNew, Severity::Warning, subject, today, details);

@@ -123,8 +123,11 @@ pub(super) fn track(actions: &mut [Action], question: &Question, period: Option<
     let mut taken = HashSet::new();
     for action in actions {
         // Two that nothing tells apart are told apart by their order.
-        let id = (0..).map(|copy| action.id(copy)).find(|id| !taken.contains(id)).unwrap_or_default();
-        taken.insert(id.clone());
+        let mut copy = 0;
+        while !taken.insert(action.id(copy)) {
+            copy += 1;
+        }
+        let id = action.id(copy);
         let acknowledged = question.acknowledged.get(&id);
         let grown = |said: &Acknowledged| action.evidence() >= said.evidence.max(1).saturating_mul(GROWTH);
         let first = action.since.into_iter().chain(action.tracking.first_seen).min();

@@ -1,6 +1,6 @@
 //! When something that worked stopped working, by the days of the reports: a key, or SPF of an address.
 
-use super::facts::{BySource, Fact};
+use super::facts::{BySource, Fact, float};
 use crate::model::Source;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -104,13 +104,13 @@ fn since_last_good<'a>(days: &BTreeMap<i32, Tally>, facts: impl Iterator<Item = 
     }
     let (good, bad) = reporters.values().fold((0_u64, 0_u64), |sum, seen| (sum.0 + seen.0, sum.1 + seen.1));
     let showing = || reporters.values().filter(|(good, bad)| *bad > 0 && good.saturating_mul(10) <= *bad);
-    let enough = bad as f64 >= needed(before) || showing().filter(|(_, bad)| *bad >= SHOWN).count() > 1;
+    let enough = float(bad) >= needed(before) || showing().filter(|(_, bad)| *bad >= SHOWN).count() > 1;
     (showing().count() > 1 && good.saturating_mul(10) <= bad && enough).then_some(since)
 }
 
 /// How many messages in a row must fail, by how often they did before.
 fn needed((good, bad): Tally) -> f64 {
-    let noise = (bad as f64 / (good + bad).max(1) as f64).clamp(LEAST_NOISE, 0.9);
+    let noise = (float(bad) / float((good + bad).max(1))).clamp(LEAST_NOISE, 0.9);
     (CHANCE.ln() / noise.ln()).ceil()
 }
 

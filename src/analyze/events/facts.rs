@@ -319,6 +319,12 @@ impl EventFacts {
     }
 }
 
+/// A number of messages, for shares.
+#[expect(clippy::cast_precision_loss, reason = "a share needs no more than 52 bits")]
+pub(crate) fn float(messages: u64) -> f64 {
+    messages as f64
+}
+
 /// A row, as far as all rules need it.
 struct Seen {
     domain: u32,

@@ -1,6 +1,6 @@
 //! A pass rate that fell beyond what the domain ever showed: of its known senders, so that spoofing does not count.
 
-use super::facts::{BySource, MailFact};
+use super::facts::{BySource, MailFact, float};
 use crate::model::Source;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -56,7 +56,7 @@ fn share(days: &Days, from: i32) -> Option<f64> {
         .range(from..from + LENGTH)
         .fold((0_u64, 0_u64), |sum, (_, (passed, failed))| (sum.0 + passed, sum.1 + failed));
     let all = sum.0 + sum.1;
-    (all >= MESSAGES).then(|| 100.0 * sum.0 as f64 / all as f64)
+    (all >= MESSAGES).then(|| 100.0 * float(sum.0) / float(all))
 }
 
 /// Whether the rate of the last days with reports fell.
@@ -69,13 +69,13 @@ pub(crate) fn fallen(mail: &BySource<MailFact>, today: i32, leave_out: &dyn Fn(S
     }
     let now = share(&days, start)?;
     let before: Vec<f64> =
-        (today - super::facts::WEEKS_DAYS..start - LENGTH + 1).filter_map(|from| share(&days, from)).collect();
+        (today - super::facts::WEEKS_DAYS..=start - LENGTH).filter_map(|from| share(&days, from)).collect();
     let lowest = before.iter().copied().fold(f64::INFINITY, f64::min);
     if before.len() < BEFORE || now > lowest - WORSE {
         return None;
     }
     let is_low =
-        |(_, (passed, failed)): &(&i32, &(u64, u64))| (100 * passed) as f64 <= lowest * (passed + failed) as f64;
+        |(_, (passed, failed)): &(&i32, &(u64, u64))| 100.0 * float(*passed) <= lowest * float(*passed + *failed);
     let since = *days.range(start..).find(is_low)?.0;
     let mut reporters = BTreeSet::new();
     let mut largest = Vec::new();

@@ -1,6 +1,6 @@
 //! Waves of spoofing: far more mail that nothing authenticates than two reporters ever see of a domain.
 
-use super::facts::{BySource, MailFact};
+use super::facts::{BySource, MailFact, float};
 use crate::model::Source;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,13 +44,12 @@ pub(crate) fn wave(mail: &BySource<MailFact>, today: i32, least: f64) -> Option<
     let reporters = by_reporter(mail);
     let mut days: Vec<i32> = Vec::new();
     for (length, messages, times) in LENGTHS {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a bounded number of messages")]
-        let floor = (messages as f64 * least).max(1.0) as u64;
+        let floor = (float(messages) * least).max(1.0);
         for start in today - FRESH..=today {
             let shows = |seen: &BTreeMap<i32, u64>| {
                 let sum = |from: i32| seen.range(from..from + length).fold(0_u64, |sum, (_, n)| sum.saturating_add(*n));
-                let usual = seen.range(..start - length + 1).map(|(day, _)| sum(*day)).max().unwrap_or(0);
-                sum(start) >= floor.max((usual as f64 * times) as u64)
+                let usual = seen.range(..=start - length).map(|(day, _)| sum(*day)).max().unwrap_or(0);
+                float(sum(start)) >= floor.max(float(usual) * times)
             };
             if reporters.values().filter(|seen| shows(seen)).count() > 1 {
                 days.extend(start..start + length);

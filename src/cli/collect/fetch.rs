@@ -237,10 +237,10 @@ impl Polls<'_> {
                     }
                 }
             }
-            for (mailbox, why) in outages.to_warn(Instant::now()) {
+            for (mailbox, why) in outages.due_warnings(Instant::now()) {
                 talk.warning(&format!("mailbox {mailbox}: no connection for a minute: {why}; still trying"));
             }
-            self.note_failures(&outages.to_note(Instant::now()))?;
+            self.note_failures(&outages.due_notes(Instant::now()))?;
             let with_news: Vec<Mailbox> =
                 mailboxes.iter().filter(|mailbox| names.contains(&mailbox.name)).cloned().collect();
             if !with_news.is_empty() {

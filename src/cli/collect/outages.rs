@@ -35,7 +35,7 @@ impl Outages {
     }
 
     /// What to warn of now: mailbox and why. Each outage once.
-    pub(super) fn to_warn(&mut self, now: Instant) -> Vec<(String, String)> {
+    pub(super) fn due_warnings(&mut self, now: Instant) -> Vec<(String, String)> {
         let due = self.0.iter_mut().filter(|(_, outage)| !outage.warned && now.duration_since(outage.since) >= WARNED);
         due.map(|(mailbox, outage)| {
             outage.warned = true;
@@ -45,7 +45,7 @@ impl Outages {
     }
 
     /// What to note in the ledger now: mailbox and why.
-    pub(super) fn to_note(&mut self, now: Instant) -> Vec<(String, String)> {
+    pub(super) fn due_notes(&mut self, now: Instant) -> Vec<(String, String)> {
         let is_due = |outage: &Outage| outage.noted.is_none_or(|noted| now.duration_since(noted) >= NOTED);
         let due = self.0.iter_mut().filter(|(_, outage)| outage.warned && is_due(outage));
         due.map(|(mailbox, outage)| {
@@ -75,12 +75,12 @@ mod tests {
         let after = |seconds| begin + Duration::from_secs(seconds);
         outages.trouble("a", "refused".into(), begin);
         outages.trouble("a", "no answer".into(), after(30));
-        assert!(outages.to_warn(after(59)).is_empty() && outages.to_note(after(59)).is_empty());
+        assert!(outages.due_warnings(after(59)).is_empty() && outages.due_notes(after(59)).is_empty());
         let said = vec![("a".to_owned(), "no answer".to_owned())];
-        assert_eq!(outages.to_warn(after(60)), said);
-        assert_eq!((outages.to_note(after(60)), outages.to_warn(after(61)).len()), (said.clone(), 0));
-        assert!(outages.to_note(after(300)).is_empty());
-        assert_eq!(outages.to_note(after(360)), said);
+        assert_eq!(outages.due_warnings(after(60)), said);
+        assert_eq!((outages.due_notes(after(60)), outages.due_warnings(after(61)).len()), (said.clone(), 0));
+        assert!(outages.due_notes(after(300)).is_empty());
+        assert_eq!(outages.due_notes(after(360)), said);
         assert_eq!(outages.back("a", after(400)), Some(Duration::from_secs(400)));
         outages.trouble("a", "again".into(), after(500));
         assert_eq!(outages.status(2), "watching 2 mailboxes, 1 without a connection");

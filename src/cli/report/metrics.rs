@@ -36,7 +36,7 @@ const OTHER: &str = "other";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Replace this file at once, as node_exporter's textfile collector wants it [default: standard output]
+    /// Replace this file at once, as the node exporter's textfile collector wants it [default: standard output]
     #[arg(long, value_name = "FILE", value_parser = local_path())]
     textfile: Option<PathBuf>,
     /// The time it is taken to be, as 2026-11-19T06:00:00Z [default: the clock]

@@ -40,7 +40,7 @@ pub fn alert_title(events: &[ToldEvent]) -> String {
         [] => {}
         [one] => title.push_str(&format!(": {one}")),
         [one, rest @ ..] => {
-            title.push_str(&format!(": {one} and {}", counted(rest.len() as u64, "more domain", "more domains")))
+            title.push_str(&format!(": {one} and {}", counted(rest.len() as u64, "more domain", "more domains")));
         }
     }
     title
