@@ -1,7 +1,12 @@
-//! Imports run downhill only: this table is the house's floor plan, and the sources are held to it.
+//! Imports run downhill only, and no two folders import each other: the table says what may import what, and the sources are
+//! held to it.
+
+mod imports;
 
 use crate::workdir::{files_below, repository};
-use std::path::Path;
+use imports::{Sources, expand};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 /// What each module may import of ours; `a::b` allows that part of `a` only. `cli` may import all.
 const TABLE: &[(&str, &[&str])] = &[
@@ -56,83 +61,11 @@ const RESERVED: &[(&[&str], &[&str], &str)] = &[
     ),
 ];
 
-/// A source file: its path below `src/`, and its lines without comments and unit tests.
-struct Source {
-    path: String,
-    code: String,
-}
-
-impl Source {
-    fn module(&self) -> &str {
-        self.path.split(['/', '.']).next().expect("a path is not empty")
-    }
-
-    /// Every path of ours that the code names, without the leading `crate::`.
-    fn imports(&self) -> Vec<String> {
-        self.code.match_indices("crate::").flat_map(|(at, word)| expand(&self.code[at + word.len()..])).collect()
-    }
-}
-
-/// The paths of a use tree, two steps deep: `model::{Code, rows::Rows}` gives `model::Code` and `model::rows`.
-fn expand(tree: &str) -> Vec<String> {
-    let name = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
-    if let Some(group) = tree.strip_prefix('{') {
-        return members(group).iter().flat_map(|member| expand(member)).collect();
-    }
-    let first = name(tree);
-    match tree[first.len()..].strip_prefix("::") {
-        Some(rest) => match rest.strip_prefix('{') {
-            Some(group) => members(group).iter().map(|member| format!("{first}::{}", name(member))).collect(),
-            None => vec![format!("{first}::{}", name(rest))],
-        },
-        None => vec![first],
-    }
-}
-
-/// The members of a use group, up to its closing brace, at its own depth.
-fn members(group: &str) -> Vec<String> {
-    let (mut depth, mut found) = (0, vec![String::new()]);
-    for c in group.chars() {
-        match c {
-            '{' => depth += 1,
-            '}' if depth == 0 => break,
-            '}' => depth -= 1,
-            ',' if depth == 0 => {
-                found.push(String::new());
-                continue;
-            }
-            c if c.is_whitespace() => continue,
-            _ => {}
-        }
-        found.last_mut().expect("never empty").push(c);
-    }
-    found.retain(|member| !member.is_empty());
-    found
-}
-
-/// Code that ships: comments go, and so do unit tests, which stand at the end of a file or in files of their own.
-fn shipped(text: &str) -> String {
-    let code = text.split("#[cfg(test)]\nmod tests").next().expect("split gives one piece at least");
-    code.lines().map(|line| line.split("//").next().unwrap_or("")).collect::<Vec<_>>().join("\n")
-}
-
-fn sources() -> Vec<Source> {
-    let src = repository().join("src");
-    let name = |path: &Path| path.strip_prefix(&src).expect("below src").to_string_lossy().replace('\\', "/");
-    files_below(&src)
-        .iter()
-        .filter(|path| path.extension().is_some_and(|ending| ending == "rs"))
-        .map(|path| (name(path), std::fs::read_to_string(path).expect("a source file is UTF-8")))
-        .filter(|(path, _)| !path.ends_with("tests.rs") && !path.contains("/tests/"))
-        .map(|(path, text)| Source { path, code: shipped(&text) })
-        .collect()
-}
-
 #[test]
 fn modules_import_only_what_lies_below_them() {
     let mut faults = Vec::new();
-    for source in sources() {
-        let module = source.module();
+    for source in Sources::read().all {
+        let module = source.top();
         if ["main", "lib", "cli"].contains(&module) {
             continue;
         }
@@ -140,10 +73,10 @@ fn modules_import_only_what_lies_below_them() {
             faults.push(format!("{}: the module {module} is not in the table", source.path));
             continue;
         };
-        for import in source.imports() {
-            let own = import.split("::").next() == Some(module);
+        for import in source.imports().iter().filter(|import| import.len() > 1 && import[0] != module) {
+            let import = import.join("::");
             let fits = |entry: &&str| import == **entry || import.starts_with(&format!("{entry}::"));
-            if !own && !allowed.iter().any(fits) {
+            if !allowed.iter().any(fits) {
                 faults.push(format!("{}: crate::{import}; {module} may import {allowed:?}", source.path));
             }
         }
@@ -151,10 +84,38 @@ fn modules_import_only_what_lies_below_them() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// Folders that import nothing of the rest go, until no more do: the rest stands in circles, or imports what does.
+#[test]
+fn folders_stand_in_no_circle() {
+    let mut edges = Sources::read().folders();
+    assert!(edges.len() > 50, "the sources import each other: {}", edges.len());
+    loop {
+        let importing: BTreeSet<String> = edges.keys().map(|(from, _)| from.clone()).collect();
+        let imported: BTreeSet<String> = edges.keys().map(|(_, to)| to.clone()).collect();
+        let before = edges.len();
+        edges.retain(|(from, to), _| importing.contains(to) && imported.contains(from));
+        if edges.len() == before {
+            break;
+        }
+    }
+    let told = edges.iter().map(|((from, to), where_)| format!("{from} -> {to}: {where_:#?}"));
+    assert!(edges.is_empty(), "{}", told.collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn a_folder_holds_fewer_than_twenty_files() {
+    let mut folders: BTreeMap<PathBuf, usize> = BTreeMap::new();
+    for file in files_below(&repository().join("src")) {
+        *folders.entry(file.parent().expect("below src").to_owned()).or_default() += 1;
+    }
+    folders.retain(|_, files| *files >= 20);
+    assert!(folders.is_empty(), "{folders:#?}");
+}
+
 #[test]
 fn only_the_command_line_knows_its_tools_and_only_the_waiting_stages_wait() {
     let mut faults = Vec::new();
-    for source in sources() {
+    for source in Sources::read().all {
         for (words, homes, reason) in RESERVED {
             if !homes
                 .iter()
@@ -180,9 +141,12 @@ fn every_file_says_what_it_holds() {
 }
 
 #[test]
-fn a_use_tree_is_read_to_its_second_step() {
-    assert_eq!(expand("model::{Code, rows::Rows}"), ["model::Code", "model::rows"]);
-    assert_eq!(expand("{limits::Limits, parse::{a, b}}"), ["limits::Limits", "parse::a", "parse::b"]);
-    assert_eq!(expand("judge::judge(report)"), ["judge::judge"]);
-    assert_eq!(expand("store;"), ["store"]);
+fn a_use_tree_is_read_to_its_leaves() {
+    let read = |tree: &str| expand(tree).iter().map(|names| names.join("::")).collect::<Vec<_>>();
+    assert_eq!(read("model::{Code, rows::Rows as Columns}"), ["model::Code", "model::rows::Rows"]);
+    assert_eq!(
+        read("{limits::Limits, parse::{a, b::{self, c}}}"),
+        ["limits::Limits", "parse::a", "parse::b::self", "parse::b::c"]
+    );
+    assert_eq!(read("super::super::judge"), ["super::super::judge"]);
 }
