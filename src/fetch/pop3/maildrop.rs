@@ -138,6 +138,18 @@ impl Maildrop {
         self.numbers.contains(&number)
     }
 
+    /// How many messages were read in this session.
+    pub(super) fn read_count(&self) -> usize {
+        self.numbers.len()
+    }
+
+    /// Whether QUIT deletes a message with this content.
+    pub(super) fn has_deleted(&self, content: &Hash) -> bool {
+        self.read
+            .get(content)
+            .is_some_and(|numbers| numbers.iter().any(|number| self.marked.get(number) == Some(&true)))
+    }
+
     /// Mark all messages with this content. Gives the server's words where it refuses one.
     pub(super) async fn delete(&mut self, content: &Hash) -> Result<Option<String>, Fault> {
         let mut refusal = None;

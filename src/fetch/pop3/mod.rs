@@ -6,6 +6,7 @@
 //!
 //! Connection, TLS, secrets, tokens, pauses and the channel to the caller are the IMAP poller's. Must not know the store.
 
+mod ending;
 mod listing;
 mod login;
 mod maildrop;

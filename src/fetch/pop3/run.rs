@@ -12,16 +12,14 @@ use crate::fetch::mailbox::retry::Retry;
 use crate::fetch::mailbox::run::Order;
 use crate::fetch::mailbox::sink::Sink;
 use crate::fetch::mailbox::tls::Roots;
-use crate::fetch::mailbox::{After, Finished, Mailbox, Options};
-use crate::model::{Cursor, Fate, Hash, KnownUidl, MailboxProgress, Message};
+use crate::fetch::mailbox::{After, Mailbox, Options};
+use crate::model::{Fate, Hash, KnownUidl, MailboxProgress, Message};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_rustls::rustls::ClientConfig;
 
-/// A connection that waits is kept alive by a word this often.
-const STILL_HERE: Duration = Duration::from_secs(100);
 /// How often a message may break the connection before it is passed over.
 const TRIES: u32 = 2;
 /// So many refusals in a row of messages that only STAT counts, and it is taken to count wrong.
@@ -31,29 +29,29 @@ pub(super) const FOLDER: &str = "INBOX";
 
 /// A message across the sessions of a run: by its id, else by its number, which mostly stays the same.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Label {
+pub(super) enum Label {
     Uidl(String),
     Number(u32),
 }
 
 impl Label {
-    fn of(listed: &Listed) -> Self {
+    pub(super) fn of(listed: &Listed) -> Self {
         listed.uidl.clone().map_or(Self::Number(listed.number), Self::Uidl)
     }
 }
 
 /// A content that the caller was given.
 #[derive(Debug, Default)]
-struct Given {
+pub(super) struct Given {
     /// The ids it was given under.
-    uidls: HashSet<Option<String>>,
+    pub(super) uidls: HashSet<Option<String>>,
     /// What became of it, once it is safe.
-    fate: Option<Fate>,
+    pub(super) fate: Option<Fate>,
 }
 
 /// What there is to do with a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Goal {
+pub(super) enum Goal {
     /// Read it and give it to the caller.
     Give,
     /// Only see whether it is one that is to be deleted.
@@ -62,34 +60,36 @@ enum Goal {
 
 /// A run.
 pub(in crate::fetch) struct Pop3Run {
-    mailbox: Mailbox,
-    options: Options,
-    trust: Arc<ClientConfig>,
-    tokens: Tokens,
-    maildrop: Option<Maildrop>,
-    known: HashMap<String, KnownUidl>,
-    given: HashMap<Hash, Given>,
+    pub(super) mailbox: Mailbox,
+    pub(super) options: Options,
+    pub(super) trust: Arc<ClientConfig>,
+    pub(super) tokens: Tokens,
+    pub(super) maildrop: Option<Maildrop>,
+    pub(super) known: HashMap<String, KnownUidl>,
+    pub(super) given: HashMap<Hash, Given>,
     /// Given under its id: read again in this run only to be deleted.
-    settled: HashSet<String>,
+    pub(super) settled: HashSet<String>,
     /// Not given by the server, or too large: not asked for again in this run.
-    withheld: HashSet<Label>,
+    pub(super) withheld: HashSet<Label>,
     /// How often asking for a message broke the connection. They come first in the next session, where no other message
     /// can have put the server out of step.
-    broken: HashMap<Label, u32>,
+    pub(super) broken: HashMap<Label, u32>,
     /// Became safe since the last look.
-    safe: Vec<Hash>,
+    pub(super) safe: Vec<Hash>,
     /// Safe, and the server did not say yet that it deleted them.
-    undeleted: HashSet<Hash>,
-    orders: mpsc::UnboundedReceiver<Order>,
+    pub(super) undeleted: HashSet<Hash>,
+    pub(super) orders: mpsc::UnboundedReceiver<Order>,
     /// The caller wants the end, and waits for it.
-    finishing: bool,
-    retry: Retry,
+    pub(super) finishing: bool,
+    pub(super) retry: Retry,
     /// How many messages may still be given.
-    quota: u32,
-    told: Vec<Message>,
-    present: Option<Vec<String>>,
-    notes: Vec<String>,
-    failures: Vec<MailboxError>,
+    pub(super) quota: u32,
+    /// How many messages a session may be asked for until it ends: more have broken one.
+    pub(super) reach: usize,
+    pub(super) told: Vec<Message>,
+    pub(super) present: Option<Vec<String>>,
+    pub(super) notes: Vec<String>,
+    pub(super) failures: Vec<MailboxError>,
 }
 
 impl Pop3Run {
@@ -119,6 +119,7 @@ impl Pop3Run {
             finishing: false,
             retry: Retry::default(),
             quota,
+            reach: usize::MAX,
             told: Vec::new(),
             present: None,
             notes: Vec::new(),
@@ -152,7 +153,7 @@ impl Pop3Run {
         }
     }
 
-    fn deletes(&self) -> bool {
+    pub(super) fn deletes(&self) -> bool {
         self.mailbox.after == After::Delete
     }
 
@@ -169,7 +170,7 @@ impl Pop3Run {
     }
 
     /// See that there is a session.
-    async fn connected(&mut self) -> Result<(), Fault> {
+    pub(super) async fn connected(&mut self) -> Result<(), Fault> {
         if self.maildrop.is_some() {
             return Ok(());
         }
@@ -264,7 +265,7 @@ impl Pop3Run {
     }
 
     /// Read one message. False where there is none of this number.
-    async fn step(&mut self, listed: &Listed, goal: Goal, sink: Option<&mut Sink>) -> Result<bool, Fault> {
+    pub(super) async fn step(&mut self, listed: &Listed, goal: Goal, sink: Option<&mut Sink>) -> Result<bool, Fault> {
         let label = Label::of(listed);
         let Some(maildrop) = &mut self.maildrop else { return Err(Fault::Stopped) };
         let (stop, first) = (self.options.stop.clone(), !maildrop.has_asked());
@@ -342,7 +343,7 @@ impl Pop3Run {
     }
 
     /// Take what the caller said meanwhile, and mark what became safe.
-    async fn delete_safe(&mut self) -> Result<(), Fault> {
+    pub(super) async fn delete_safe(&mut self) -> Result<(), Fault> {
         while let Ok(order) = self.orders.try_recv() {
             self.take(order);
         }
@@ -361,7 +362,7 @@ impl Pop3Run {
         Ok(())
     }
 
-    fn take(&mut self, order: Order) {
+    pub(super) fn take(&mut self, order: Order) {
         let Order::Safe(messages) = order else {
             self.finishing = true;
             return;
@@ -383,118 +384,20 @@ impl Pop3Run {
         }
     }
 
-    /// Wait for the caller's last word, keeping the connection alive.
-    pub(in crate::fetch) async fn wait_for_the_end(&mut self) {
-        while !self.finishing {
-            tokio::select! {
-                order = self.orders.recv() => match order {
-                    Some(order) => self.take(order),
-                    None => self.finishing = true,
-                },
-                () = tokio::time::sleep(STILL_HERE) => {
-                    if let Some(maildrop) = &mut self.maildrop && maildrop.noop().await.is_err() {
-                        self.maildrop = None;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Delete the rest, and say goodbye.
-    pub(in crate::fetch) async fn end(mut self) -> Finished {
-        while let Ok(order) = self.orders.try_recv() {
-            self.take(order);
-        }
-        loop {
-            let stop = self.options.stop.clone();
-            let ended = tokio::select! {
-                ended = self.try_to_end() => ended,
-                () = stop.overdue(Duration::from_secs(2)) => Err(Fault::Stopped),
-            };
-            let paused = match ended {
-                Ok(()) => break,
-                Err(fault) if fault.passes() => self.pause(fault).await,
-                other => other,
-            };
-            match paused {
-                Ok(()) => {}
-                Err(Fault::Stopped) => break,
-                Err(fault) => {
-                    self.fail(fault);
-                    break;
-                }
-            }
-        }
-        // What was read when is worth knowing; how far is in the ids.
-        let cursors = vec![(FOLDER.to_owned(), Cursor::default())];
-        let Self { told, present: uidls, notes, failures, .. } = self;
-        Finished { told, cursors, uidls, notes, failures }
-    }
-
-    async fn try_to_end(&mut self) -> Result<(), Fault> {
-        if self.undeleted.is_empty() {
-            if let Some(mut maildrop) = self.maildrop.take() {
-                // All that was needed is done: a rude answer is no fault.
-                let limit = self.mailbox.patience.silence.min(Duration::from_secs(2));
-                let _ = tokio::time::timeout(limit, maildrop.quit()).await;
-            }
-            return Ok(());
-        }
-        self.connected().await?;
-        self.delete_safe().await?;
-        self.recognize_the_rest().await?;
-        let Some(mut maildrop) = self.maildrop.take() else { return Err(Fault::Stopped) };
-        match maildrop.quit().await? {
-            None => self.present = maildrop.present(true),
-            Some(answer) if maildrop.deletes() => {
-                let what = "deleting mails whose reports are stored".to_owned();
-                self.fail(Fault::Refused { what, answer: format!("-ERR {answer}") });
-            }
-            Some(_) => {}
-        }
-        self.undeleted.clear();
-        Ok(())
-    }
-
-    /// In a session that has not read them: find what is to be deleted.
-    async fn recognize_the_rest(&mut self) -> Result<(), Fault> {
-        let Some(maildrop) = &self.maildrop else { return Err(Fault::Stopped) };
-        let undeleted = self.undeleted.iter().filter_map(|content| self.given.get(content));
-        let wanted: HashSet<Option<String>> = undeleted.flat_map(|given| given.uidls.iter().cloned()).collect();
-        let mut candidates: Vec<Listed> = maildrop
-            .listed
-            .iter()
-            .cloned()
-            .chain(maildrop.unlisted().take_while(|_| wanted.contains(&None)))
-            .filter(|listed| {
-                (wanted.contains(&listed.uidl) || listed.uidl.is_none()) && !maildrop.has_read(listed.number)
-            })
-            .filter(|listed| !self.withheld.contains(&Label::of(listed)))
-            .collect();
-        candidates.sort_by_key(|listed| !self.broken.contains_key(&Label::of(listed)));
-        for listed in candidates {
-            if !self.step(&listed, Goal::Recognize, None).await? && listed.octets.is_none() && listed.uidl.is_none() {
-                break;
-            }
-            self.delete_safe().await?;
-        }
-        Ok(())
-    }
-
     /// Wait before the next connection; the fault itself once it is no use any more.
-    async fn pause(&mut self, fault: Fault) -> Result<(), Fault> {
+    pub(super) async fn pause(&mut self, fault: Fault) -> Result<(), Fault> {
         self.maildrop = None;
         self.retry.pause(fault, &self.mailbox, &self.options.stop).await
     }
 
-    fn fail(&mut self, fault: Fault) {
+    pub(super) fn fail(&mut self, fault: Fault) {
         let error = self.error(fault);
         if !self.failures.contains(&error) {
             self.failures.push(error);
         }
     }
 
-    fn error(&self, fault: Fault) -> MailboxError {
+    pub(super) fn error(&self, fault: Fault) -> MailboxError {
         fault.into_error(&self.mailbox)
     }
 }

@@ -259,6 +259,20 @@ fn a_connection_that_breaks_anywhere_loses_and_doubles_nothing() {
 }
 
 #[test]
+fn a_server_that_breaks_every_session_after_two_messages_still_loses_all_of_them() {
+    let asked = Mutex::new(std::collections::HashMap::<usize, usize>::new());
+    let hook = move |connection, line: &str| {
+        let mut asked = asked.lock().unwrap();
+        let count = asked.entry(connection).or_default();
+        *count += usize::from(line.starts_with("RETR"));
+        if *count > 2 { hang_up("+OK\r\nSub") } else { None }
+    };
+    let server = Server::five(hook);
+    let brought = run(&server, After::Delete);
+    assert_eq!((brought.texts.len(), server.ids().len(), brought.finished.failures.len()), (5, 0, 0), "{brought:?}");
+}
+
+#[test]
 fn an_id_that_is_missing_or_not_unique_or_of_another_size_is_not_relied_upon() {
     let twice = Server::start(&[("x", "one\r\n"), ("x", "two\r\n"), ("y", "three\r\n")], plain);
     let first = run(&twice, After::Keep);

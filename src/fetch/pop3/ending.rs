@@ -1,0 +1,140 @@
+//! The end of a run: delete what became safe, in as many sessions as that takes, and say goodbye.
+
+use super::listing::Listed;
+use super::maildrop::Maildrop;
+use super::run::{FOLDER, Goal, Label, Pop3Run};
+use crate::fetch::mailbox::error::Fault;
+use crate::fetch::mailbox::run::Finished;
+use crate::model::Cursor;
+use std::collections::HashSet;
+use std::time::Duration;
+
+/// A connection that waits is kept alive by a word this often.
+const STILL_HERE: Duration = Duration::from_secs(100);
+
+impl Pop3Run {
+    /// Wait for the caller's last word, keeping the connection alive.
+    pub(in crate::fetch) async fn wait_for_the_end(&mut self) {
+        while !self.finishing {
+            tokio::select! {
+                order = self.orders.recv() => match order {
+                    Some(order) => self.take(order),
+                    None => self.finishing = true,
+                },
+                () = tokio::time::sleep(STILL_HERE) => {
+                    if let Some(maildrop) = &mut self.maildrop && maildrop.noop().await.is_err() {
+                        self.maildrop = None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Delete the rest, and say goodbye.
+    pub(in crate::fetch) async fn end(mut self) -> Finished {
+        while let Ok(order) = self.orders.try_recv() {
+            self.take(order);
+        }
+        loop {
+            let stop = self.options.stop.clone();
+            let ended = tokio::select! {
+                ended = self.try_to_end() => ended,
+                () = stop.overdue(Duration::from_secs(2)) => Err(Fault::Stopped),
+            };
+            let paused = match ended {
+                Ok(true) => break,
+                Ok(false) => Ok(()),
+                Err(fault) if fault.passes() => self.pause(fault).await,
+                Err(fault) => Err(fault),
+            };
+            match paused {
+                Ok(()) => {}
+                Err(Fault::Stopped) => break,
+                Err(fault) => {
+                    self.fail(fault);
+                    break;
+                }
+            }
+        }
+        // What was read when is worth knowing; how far is in the ids.
+        let cursors = vec![(FOLDER.to_owned(), Cursor::default())];
+        let Self { told, present: uidls, notes, failures, .. } = self;
+        Finished { told, cursors, uidls, notes, failures }
+    }
+
+    /// False where another session has to go on.
+    async fn try_to_end(&mut self) -> Result<bool, Fault> {
+        if self.undeleted.is_empty() {
+            if let Some(mut maildrop) = self.maildrop.take() {
+                // All that was needed is done: a rude answer is no fault.
+                let limit = self.mailbox.patience.silence.min(Duration::from_secs(2));
+                let _ = tokio::time::timeout(limit, maildrop.quit()).await;
+            }
+            return Ok(true);
+        }
+        self.connected().await?;
+        self.delete_safe().await?;
+        let all_seen = self.recognize_the_rest().await?;
+        let Some(mut maildrop) = self.maildrop.take() else { return Err(Fault::Stopped) };
+        if let Some(answer) = maildrop.quit().await? {
+            if maildrop.deletes() {
+                let what = "deleting mails whose reports are stored".to_owned();
+                self.fail(Fault::Refused { what, answer: format!("-ERR {answer}") });
+            }
+            return Ok(true);
+        }
+        self.present = maildrop.present(true);
+        if all_seen {
+            return Ok(true);
+        }
+        self.undeleted.retain(|content| !maildrop.has_deleted(content));
+        if maildrop.deletes() {
+            self.retry.progress();
+            return Ok(false);
+        }
+        Err(Fault::lost(
+            "deleting mails whose reports are stored",
+            "the connection breaks before they are all found again",
+        ))
+    }
+
+    /// In a session that has not read them: find what is to be deleted. False where this session may not be asked for all.
+    async fn recognize_the_rest(&mut self) -> Result<bool, Fault> {
+        let Some(maildrop) = &self.maildrop else { return Err(Fault::Stopped) };
+        for listed in self.candidates(maildrop) {
+            let Some(maildrop) = &self.maildrop else { return Err(Fault::Stopped) };
+            let read = maildrop.read_count();
+            if read >= self.reach {
+                return Ok(false);
+            }
+            let found = self.step(&listed, Goal::Recognize, None).await;
+            if found.as_ref().is_err_and(Fault::passes) && read > 0 {
+                // The next session ends before it breaks, so that what it marked is deleted.
+                self.reach = read;
+            }
+            // The first number that only STAT counts and that stands for nothing.
+            if !found? && listed.octets.is_none() && listed.uidl.is_none() {
+                break;
+            }
+            self.delete_safe().await?;
+        }
+        Ok(true)
+    }
+
+    /// The messages that may be what is to be deleted, and were not read in this session.
+    fn candidates(&self, maildrop: &Maildrop) -> Vec<Listed> {
+        let undeleted = self.undeleted.iter().filter_map(|content| self.given.get(content));
+        let wanted: HashSet<&Option<String>> = undeleted.flat_map(|given| given.uidls.iter()).collect();
+        let unlisted = maildrop.unlisted().take_while(|_| wanted.contains(&None));
+        let mut candidates: Vec<Listed> = maildrop
+            .listed
+            .iter()
+            .cloned()
+            .chain(unlisted)
+            .filter(|listed| wanted.contains(&listed.uidl) && !maildrop.has_read(listed.number))
+            .filter(|listed| !self.withheld.contains(&Label::of(listed)))
+            .collect();
+        candidates.sort_by_key(|listed| !self.broken.contains_key(&Label::of(listed)));
+        candidates
+    }
+}
