@@ -120,9 +120,9 @@ impl<'a> View<'a> {
             Item { source: part.sources[fact.source as usize], pattern, fact, at, judged }
         };
         let mut items: Vec<Item<'p>> = part.facts.iter().enumerate().map(item).collect();
-        // Addresses of a network are neighbors in their order: no need to sort by network too. Stable: the facts of a source
-        // stay sorted by pattern.
-        items.sort_by_key(|item| (item.domain(), item.source));
+        // Addresses of a network are neighbors in their order: no need to sort by network too. The facts of a source stay
+        // sorted by pattern; a stable sort would need half as much memory again.
+        items.sort_unstable_by_key(|item| (item.domain(), item.source, item.at));
         items
     }
 }

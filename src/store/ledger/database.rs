@@ -220,6 +220,7 @@ impl Ledger {
         if ledger.version()? == 0 {
             return ledger.none_expected(layout).map(|()| None);
         }
+        upgrade::supply_tables(&ledger)?;
         Ok(Some(ledger))
     }
 
@@ -330,7 +331,12 @@ impl Ledger {
 
     /// Make the tables of an empty ledger.
     pub(crate) fn make_tables(&self) -> Result<(), StoreError> {
-        self.make(&[TABLES, &ADDED.concat()].concat(), "making the ledger")
+        self.make(&Self::tables(), "making the ledger")
+    }
+
+    /// What makes the tables of this version.
+    pub(crate) fn tables() -> String {
+        [TABLES, &ADDED.concat()].concat()
     }
 
     pub(crate) fn make(&self, tables: &str, doing: &'static str) -> Result<(), StoreError> {

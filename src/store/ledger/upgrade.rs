@@ -7,7 +7,7 @@ use crate::store::disk::layout::{FileKind, Layout, Month};
 use crate::store::error::StoreError;
 use crate::store::pack::zip::PackReader;
 use crate::store::tables::values;
-use rusqlite::params;
+use rusqlite::{Connection, params};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
@@ -42,6 +42,31 @@ pub(crate) fn upgrade(layout: &Layout, ledger: &Ledger, from: i64) -> Result<Vec
     )];
     said.extend(rescued.into_iter().map(|path| format!("{path} was the only copy of an original, and is kept")));
     Ok(said)
+}
+
+/// Give a ledger of an older version, that is only read, the tables it lacks: empty ones, in memory and for this connection
+/// alone. Whoever reads need not know which version added what.
+pub(crate) fn supply_tables(ledger: &Ledger) -> Result<(), StoreError> {
+    if ledger.version()? == VERSION {
+        return Ok(());
+    }
+    let supply = || -> rusqlite::Result<()> {
+        let connection = Connection::open_in_memory()?;
+        let model = Ledger { connection, path: ledger.path.clone(), generation: None };
+        model.connection.execute_batch(&Ledger::tables())?;
+        let sql = "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+        let mut tables = model.connection.prepare(sql)?;
+        let mut rows = tables.query([])?;
+        ledger.connection.execute_batch("PRAGMA temp_store = MEMORY")?;
+        while let Some(row) = rows.next()? {
+            let (name, made): (String, String) = (row.get(0)?, row.get(1)?);
+            if !ledger.connection.table_exists(None, name.as_str())? {
+                ledger.connection.execute_batch(&made.replacen("CREATE TABLE", "CREATE TEMP TABLE", 1))?;
+            }
+        }
+        Ok(())
+    };
+    supply().map_err(ledger.failed("reading a ledger of an older version"))
 }
 
 /// A merge of version 2, as its ledger names it.
@@ -233,4 +258,35 @@ fn remove_parts(layout: &Layout) -> Result<(), StoreError> {
         let _ = std::fs::remove_dir(place);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_of_an_older_ledger_finds_every_table_and_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path());
+        for (version, missing) in
+            [(3, &["events", "outbox", "dns_records", "verdicts"][..]), (2, &["writer", "lookups"])]
+        {
+            let ledger = Ledger::create(&layout.ledger()).unwrap();
+            ledger.make_tables().unwrap();
+            for table in missing {
+                ledger.connection.execute_batch(&format!("DROP TABLE {table}")).unwrap();
+            }
+            ledger.connection.pragma_update(None, "user_version", version).unwrap();
+            drop(ledger);
+            let reader = Ledger::reader(&layout).unwrap().unwrap();
+            for table in missing {
+                assert!(!reader.any(&format!("SELECT 1 FROM {table}")).unwrap(), "{table}");
+                let stored = format!("SELECT 1 FROM main.sqlite_master WHERE name = '{table}'");
+                assert!(!reader.any(&stored).unwrap(), "{table}");
+            }
+            assert_eq!(reader.version().unwrap(), version);
+            drop(reader);
+            std::fs::remove_file(layout.ledger()).unwrap();
+        }
+    }
 }
