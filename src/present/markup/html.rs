@@ -7,7 +7,9 @@ use crate::present::wording::branding::Branding;
 use crate::present::wording::numbers::{count, counted};
 use crate::present::wording::style::Style;
 use crate::present::wording::words::MONTHS;
-use minijinja::{AutoEscape, Environment, Value, context, syntax::SyntaxConfig, value::Serde};
+use minijinja::{
+    AutoEscape, Environment, Output, State, Value, context, escape_formatter, syntax::SyntaxConfig, value::Serde,
+};
 use std::sync::LazyLock;
 
 /// The HTML form.
@@ -42,6 +44,7 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut environment = Environment::new();
     environment.set_syntax(block_lines());
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.set_formatter(escaped);
     let styled = "<span class=\"nb\">";
     environment.add_filter("soft", move |text: &str| Value::from_safe_string(soft(text, LONG, styled)));
     environment.add_filter("tight", move |text: &str| Value::from_safe_string(soft(text, TIGHT, styled)));
@@ -64,6 +67,19 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     }
     environment
 });
+
+/// Write a value with what is markup escaped, and nothing else: slashes in links stay.
+fn escaped(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), minijinja::Error> {
+    match value.as_str().filter(|_| !value.is_safe()) {
+        Some(text) => {
+            let mut html = String::with_capacity(text.len());
+            text.chars().for_each(|char| escape(char, &mut html));
+            out.write_str(&html)
+                .map_err(|_| minijinja::Error::new(minijinja::ErrorKind::WriteFailure, "a string takes all"))
+        }
+        None => escape_formatter(out, state, value),
+    }
+}
 
 /// A line that holds nothing but a tag of the template leaves no line behind.
 pub(crate) fn block_lines() -> SyntaxConfig {

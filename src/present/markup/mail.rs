@@ -116,7 +116,7 @@ mod tests {
     fn a_mail_links_to_the_archive_where_there_is_one() {
         let summary = weeks::World::new().summary();
         let with = mail(&summary, &Branding::default(), Some("https://dmarc.example.com/"));
-        for part in [&with.text, &with.html.replace("&#x2f;", "/")] {
+        for part in [&with.text, &with.html] {
             assert!(part.contains("https://dmarc.example.com/weeks/2026-W47.html"), "{part}");
         }
         assert!(!mail(&summary, &Branding::default(), None).html.contains("href="));
