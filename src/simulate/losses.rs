@@ -1,15 +1,11 @@
 //! Who loses mail: added up by sender and address, told by address, or by network where there are many.
 
-use super::{LossCause, LossExample, LostMail, LostSender};
+use super::{LossCause, LossExample, LostMail, LostSender, addresses::by_address};
 use crate::analyze::{AttributedMail, Foreign, MailResults, MailRow, Role};
 use crate::dns::dmarc::Policy;
 use crate::model::Source;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
-
-/// Up to so many addresses of a sender are told one by one.
-const ONE_BY_ONE: usize = 4;
 
 /// Lost messages by sender and address.
 #[derive(Debug, Default)]
@@ -64,19 +60,8 @@ impl<'a> Losses<'a> {
     pub(super) fn finish(self, mail: &AttributedMail) -> LostMail {
         let mut lost = LostMail::default();
         for (sender, addresses) in self.by_sender {
-            if addresses.len() <= ONE_BY_ONE {
-                lost.senders.extend(
-                    addresses.into_iter().map(|(source, at)| told(mail, sender, (network_of(source, source), 1), at)),
-                );
-            } else {
-                let (number, first, last) = (addresses.len() as u64, addresses.keys().next(), addresses.keys().last());
-                let network = first.zip(last).and_then(|(first, last)| network_of(*first, *last));
-                let all = addresses.into_values().reduce(|mut all, more| {
-                    all.merge(more);
-                    all
-                });
-                lost.senders.extend(all.map(|all| told(mail, sender, (network, number), all)));
-            }
+            let at = by_address(addresses, LostAtAddress::merge);
+            lost.senders.extend(at.into_iter().map(|(address, number, at)| told(mail, sender, (address, number), at)));
         }
         lost.senders.sort_by(|a, b| (Reverse(a.messages), &a.address).cmp(&(Reverse(b.messages), &b.address)));
         for sender in &lost.senders {
@@ -125,39 +110,5 @@ fn example(mail: &AttributedMail, lost: &LostRow<'_>) -> LossExample {
         spf: (!path.is_empty()).then(|| Foreign::from(format!("{path} {}", word(results.spf_pass)))),
         fate: fates.0,
         proposed_fate: fates.1,
-    }
-}
-
-/// The address, or the smallest network that holds both.
-fn network_of(first: Source, last: Source) -> Option<String> {
-    let (first_address, last_address) = (first.address()?, last.address()?);
-    if first == last {
-        return Some(first_address.to_string());
-    }
-    let bits = (first.0 ^ last.0).leading_zeros();
-    let mask = u128::MAX.checked_shl(128 - bits).unwrap_or(0);
-    let network = Source(first.0 & mask);
-    let both_v4 = first_address.is_ipv4() && last_address.is_ipv4();
-    match network.address()? {
-        IpAddr::V4(address) if both_v4 => Some(format!("{address}/{}", bits - 96)),
-        address => Some(format!("{address}/{bits}")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn several_addresses_are_told_by_their_smallest_network() {
-        let of = |first: &str, last: &str| {
-            let source = |text: &str| Source::from(text.parse::<IpAddr>().ok());
-            network_of(source(first), source(last)).unwrap_or_default()
-        };
-        assert_eq!(of("192.0.2.7", "192.0.2.7"), "192.0.2.7");
-        assert_eq!(of("192.0.2.64", "192.0.2.127"), "192.0.2.64/26");
-        assert_eq!(of("192.0.2.1", "192.0.2.200"), "192.0.2.0/24");
-        assert_eq!(of("2001:db8::1", "2001:db8::f"), "2001:db8::/124");
-        assert_eq!(of("no address", "192.0.2.1"), "");
     }
 }

@@ -5,6 +5,7 @@
 //! DNS; gives one [`Simulation`], which says which messages change, whose they are, what would be lost, and what cannot be
 //! known. Reads no store, no file and no clock, and prints nothing.
 
+mod addresses;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
@@ -28,9 +29,9 @@ pub use error::SimulationError;
 use obstacle::Obstacle;
 pub use obstacle::ObstacleKind;
 pub use outcome::{
-    ChangeCounts, ChangedMail, LossCause, LossExample, LostMail, LostSender, MailCount, ProposedRecords, RecordInForce,
-    RoleCount, SIMULATION_SCHEMA, SimulatedWeeks, Simulation, TestModeCheck, Tolerance, TreeWalkCheck, UndecidableMail,
-    UndecidableReason,
+    ChangeCounts, ChangedMail, ChangedSender, LossCause, LossExample, LostMail, LostSender, MailCount, ProposedRecords,
+    RecordInForce, RoleCount, SIMULATION_SCHEMA, SimulatedWeeks, Simulation, TestModeCheck, Tolerance, TreeWalkCheck,
+    UndecidableMail, UndecidableReason,
 };
 pub use policy_tags::{PolicyTags, TagChanges};
 pub use proposed_dns::{NotAsked, PatientLookup};

@@ -110,6 +110,21 @@ pub struct ChangeCounts {
     pub milder: u64,
 }
 
+impl ChangeCounts {
+    /// Add others.
+    pub(super) fn merge(&mut self, other: Self) {
+        for (sum, more) in [
+            (&mut self.messages, other.messages),
+            (&mut self.newly_failing, other.newly_failing),
+            (&mut self.newly_passing, other.newly_passing),
+            (&mut self.stricter, other.stricter),
+            (&mut self.milder, other.milder),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
+    }
+}
+
 /// What changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ChangedMail {
@@ -118,6 +133,30 @@ pub struct ChangedMail {
     pub all: ChangeCounts,
     /// By whose it is: those with messages, in the order of [`Role::ALL`].
     pub roles: Vec<RoleCount>,
+    /// By sender, suspects left out: most messages first, a hundred at most.
+    pub senders: Vec<ChangedSender>,
+    /// How many more there are.
+    pub more_senders: u64,
+}
+
+/// A sender whose mail changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ChangedSender {
+    /// An address, or the smallest network of several; `None`: the reports do not say.
+    pub address: Option<String>,
+    /// How many addresses.
+    pub addresses: u64,
+    /// The mail service it is, where a known one is proven.
+    pub service: Option<Foreign>,
+    /// The domain that signs most of its mail.
+    pub signs_as: Option<Foreign>,
+    /// The organization of the return path that SPF proves for most of its mail.
+    pub returns_to: Option<Foreign>,
+    /// What it is for the domain.
+    pub role: Role,
+    /// In which way its mail changes.
+    #[serde(flatten)]
+    pub changes: ChangeCounts,
 }
 
 /// Changed messages of the senders of one role.

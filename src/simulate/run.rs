@@ -1,5 +1,6 @@
 //! The run: every row judged twice, and what differs added up.
 
+use super::addresses::by_address;
 use super::keys::KeyFates;
 use super::losses::{Losses, LostRow};
 use super::proposed_dns::ProposedDns;
@@ -9,14 +10,15 @@ use super::spf_answers::{self, SpfAnswer};
 use super::test_mode::TestModeComparison;
 use super::tree_walk::{self, Organizations};
 use super::{
-    ChangeCounts, ChangedMail, LossCause, MailCount, Obstacle, PolicyTags, ProposedRecords, RecordInForce, RoleCount,
-    SIMULATION_SCHEMA, SimulatedWeeks, Simulation, SimulationError, SimulationRequest, Tolerance, TreeWalkCheck,
-    UndecidableMail, obstacle,
+    ChangeCounts, ChangedMail, ChangedSender, LossCause, MailCount, Obstacle, PolicyTags, ProposedRecords,
+    RecordInForce, RoleCount, SIMULATION_SCHEMA, SimulatedWeeks, Simulation, SimulationError, SimulationRequest,
+    Tolerance, TreeWalkCheck, UndecidableMail, obstacle,
 };
 use crate::analyze::{AttributedMail, Foreign, MailResults, MailRow, Role};
 use crate::dns::dmarc::Policy;
 use crate::dns::lookup::answer::{Answer, Family, Kind, Lookup, Question};
 use crate::model::{Source, Text};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Judge the rows of a domain by the record in force and by what is proposed. `compares_walks` asks for the tree walk beside
@@ -85,6 +87,7 @@ pub fn simulate(
         judged: 0,
         changes: ChangeCounts::default(),
         roles: BTreeMap::new(),
+        senders: BTreeMap::new(),
         losses: Losses::default(),
         undecidable: BTreeMap::new(),
         walk: TreeWalkCheck::default(),
@@ -168,6 +171,7 @@ struct SimulationSums<'a> {
     judged: u64,
     changes: ChangeCounts,
     roles: BTreeMap<Role, ChangeCounts>,
+    senders: BTreeMap<u32, BTreeMap<Source, ChangeCounts>>,
     losses: Losses<'a>,
     undecidable: BTreeMap<Obstacle, u64>,
     walk: TreeWalkCheck,
@@ -227,6 +231,10 @@ impl<'a> SimulationSums<'a> {
         let role = self.mail.senders[row.sender as usize].role;
         count(&mut self.changes, row.messages, before, after);
         count(self.roles.entry(role).or_default(), row.messages, before, after);
+        if role != Role::Suspect {
+            let at = self.senders.entry(row.sender).or_default().entry(row.source).or_default();
+            count(at, row.messages, before, after);
+        }
         if after.fate > before.fate && self.is_loss(row, results, before) {
             let cause = self.cause(row, results, before);
             self.losses.add(LostRow { row, results, cause, fates: (before.fate, after.fate) });
@@ -271,6 +279,7 @@ impl<'a> SimulationSums<'a> {
     ) -> Simulation {
         let roles = self.roles.into_iter().map(|(role, changes)| RoleCount { role, changes }).collect();
         self.walk.header_from = self.walk_domains.into_iter().take(NAMED).cloned().map(Foreign::from).collect();
+        let (senders, more_senders) = changed(self.mail, self.senders);
         let reasons = obstacle::reasons(self.undecidable);
         let messages = reasons.iter().fold(0, |sum: u64, reason| sum.saturating_add(reason.messages));
         Simulation {
@@ -285,7 +294,7 @@ impl<'a> SimulationSums<'a> {
                 zone_file: request.zone.is_some(),
             },
             judged: MailCount { messages: self.judged },
-            changes: ChangedMail { all: self.changes, roles },
+            changes: ChangedMail { all: self.changes, roles, senders, more_senders },
             lost: self.losses.finish(self.mail),
             undecidable: UndecidableMail { messages, reasons },
             test_mode: self.test_mode.finish(),
@@ -293,6 +302,31 @@ impl<'a> SimulationSums<'a> {
             tolerated: MailCount { messages: tolerance.of(self.judged) },
         }
     }
+}
+
+/// Senders whose mail changes, at most so many.
+const SENDERS: usize = 100;
+
+/// Senders whose mail changes, most messages first, and how many more there are.
+fn changed(mail: &AttributedMail, senders: BTreeMap<u32, BTreeMap<Source, ChangeCounts>>) -> (Vec<ChangedSender>, u64) {
+    let mut told: Vec<ChangedSender> = Vec::new();
+    for (place, at) in senders {
+        let sender = &mail.senders[place as usize];
+        let at = by_address(at, ChangeCounts::merge);
+        told.extend(at.into_iter().map(|(address, addresses, changes)| ChangedSender {
+            address,
+            addresses,
+            service: sender.service.clone(),
+            signs_as: sender.signs_as.clone(),
+            returns_to: sender.returns_to.clone(),
+            role: sender.role,
+            changes,
+        }));
+    }
+    told.sort_by(|a, b| (Reverse(a.changes.messages), &a.address).cmp(&(Reverse(b.changes.messages), &b.address)));
+    let more = told.len().saturating_sub(SENDERS) as u64;
+    told.truncate(SENDERS);
+    (told, more)
 }
 
 /// From domains that are named where the two walks differ.

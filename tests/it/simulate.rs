@@ -94,7 +94,7 @@ fn a_policy_is_a_gate_and_the_words_say_who_loses() {
     assert_eq!((done.code, done.stderr.as_str()), (Some(1), ""));
     let flat = done.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
     for says in [
-        "example.com: 336 legitimate messages would be lost The policy changes from p=none, as the reports of Sun 2026-11-22 show it, \
+        "example.com: 336 legitimate messages would be lost The policy changes from p=none, as the reports of Sun, Nov 22 show it, \
          to p=quarantine.",
         "2,016 messages judged. 336 change: 336 would be treated more strictly.",
         "198.51.100.77 (esp.example), a service, probably yours: 336 messages. They fail DMARC already: they authenticate only as \

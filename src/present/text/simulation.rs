@@ -9,7 +9,8 @@ use crate::present::wording::numbers::{count, counted, percent};
 use crate::present::wording::style::Style;
 use crate::present::wording::words;
 use crate::simulate::{
-    ChangeCounts, LossCause, LostSender, ObstacleKind, RoleCount, Simulation, TreeWalkCheck, UndecidableReason,
+    ChangeCounts, ChangedSender, LossCause, LostSender, ObstacleKind, RoleCount, Simulation, TreeWalkCheck,
+    UndecidableReason,
 };
 
 /// The JSON Schema (2020-12) of [`json`].
@@ -17,6 +18,8 @@ pub const SIMULATION_JSON_SCHEMA: &str = include_str!("../structured/simulation.
 
 /// Senders that the text lists; JSON has them all.
 const LISTED: usize = 40;
+/// Senders that the text lists for each role, beside those that lose.
+const NAMED: usize = 5;
 /// Names that the text lists for each reason.
 const NAMES: usize = 3;
 
@@ -155,14 +158,17 @@ fn lost(writer: &mut Writer, simulation: &Simulation) {
     }
 }
 
-/// `167.89.20.0/24 (SendGrid, 12 addresses), a service, probably yours`.
 fn who(sender: &LostSender) -> String {
-    let address = sender.address.clone().unwrap_or_else(|| "an unknown source".to_owned());
     let name = sender.service.as_ref().or(sender.signs_as.as_ref()).or(sender.returns_to.as_ref());
-    let several = (sender.addresses > 1).then(|| counted(sender.addresses, "address", "addresses"));
+    format!("{}, {}", address(sender.address.as_deref(), name, sender.addresses), words::role(sender.role))
+}
+
+/// `192.0.2.0/24 (SendGrid, 12 addresses)`.
+fn address(address: Option<&str>, name: Option<&Foreign>, addresses: u64) -> String {
+    let several = (addresses > 1).then(|| counted(addresses, "address", "addresses"));
     let known: Vec<String> = name.map(|name| Clean::new(name).to_string()).into_iter().chain(several).collect();
     let known = if known.is_empty() { String::new() } else { format!(" ({})", known.join(", ")) };
-    format!("{address}{known}, {}", words::role(sender.role))
+    format!("{}{known}", address.unwrap_or("an unknown source"))
 }
 
 fn cause(sender: &LostSender, domain: &Foreign) -> String {
@@ -205,15 +211,24 @@ const fn treated(policy: Policy) -> &'static str {
     }
 }
 
-/// What changes beside the losses.
+/// Whose mail changes, by role, and those among them by name that are not named already.
 fn others(writer: &mut Writer, simulation: &Simulation) {
-    let roles = &simulation.changes.roles;
-    if roles.is_empty() {
+    let changes = &simulation.changes;
+    if changes.roles.is_empty() {
         return;
     }
     writer.head("WHOSE MAIL CHANGES");
-    for count in roles {
+    for count in &changes.roles {
         writer.item("· ", &of_role(count));
+        let named = |sender: &&ChangedSender| {
+            let lost = |lost: &LostSender| lost.role == sender.role && lost.address == sender.address;
+            sender.role == count.role && !simulation.lost.senders.iter().any(lost)
+        };
+        for sender in changes.senders.iter().filter(named).take(NAMED) {
+            let name = sender.service.as_ref().or(sender.signs_as.as_ref()).or(sender.returns_to.as_ref());
+            let who = address(sender.address.as_deref(), name, sender.addresses);
+            writer.item("    ", &format!("{who}: {}", how(&sender.changes)));
+        }
     }
 }
 
@@ -330,6 +345,16 @@ mod tests {
                     RoleCount { role: Role::Own, changes: changes(400, (300, 100), (300, 100)) },
                     RoleCount { role: Role::Suspect, changes: changes(1_200, (0, 0), (1_200, 0)) },
                 ],
+                senders: vec![ChangedSender {
+                    address: Some("192.0.2.44".to_owned()),
+                    addresses: 1,
+                    service: None,
+                    signs_as: Some(foreign()),
+                    returns_to: None,
+                    role: Role::Own,
+                    changes: changes(100, (0, 100), (0, 100)),
+                }],
+                more_senders: 0,
             },
             lost: LostMail {
                 messages: 310,
