@@ -17,6 +17,7 @@ mod cli_store;
 mod cli_usage;
 mod convert;
 mod crash;
+mod customers;
 mod dns_enrich;
 mod dns_faults;
 mod dns_servers;
