@@ -320,3 +320,36 @@ fn the_verdicts_of_each_complete_week_are_those_of_its_summary() {
         assert!(work.path(format!("lake/{name}/month=2025-10/{name}.parquet")).exists(), "{name}");
     }
 }
+
+#[test]
+fn a_folder_without_reports_is_read_by_its_rows_alone_wherever_its_files_lie() {
+    let work = WorkDir::new();
+    week_of_reports(&work, "in", 1_761_523_200, 0..2, 50);
+    work.run(["ingest", "in"]).quiet();
+    work.run(["export", "--out", "lake"]).quiet();
+    let said = |records: &str| {
+        let summary = work.run(["summary", "--records", records, "--week", "2025-W44", "--format", "json"]).json();
+        let domain = &summary["domains"][0];
+        (summary["totals"]["reports"].clone(), domain["policy"]["p"].clone(), domain["readiness"]["verdict"].clone())
+    };
+    let whole = said("lake");
+    assert_eq!((whole.0.as_u64(), whole.1.as_str()), (Some(14), Some("none")));
+    std::fs::remove_dir_all(work.path("lake/reports")).unwrap();
+    assert_eq!(said("lake"), whole, "the policy stands in the rows too");
+    let text = work.run(["summary", "--records", "lake", "--week", "2025-W44"]).quiet();
+    assert!(!text.contains("p=reject everywhere"), "{text}");
+    // The same files without folders of months, and in folders of something else.
+    for (number, month) in ["month=2025-10", "month=2025-11"].into_iter().enumerate() {
+        for entry in std::fs::read_dir(work.path(format!("lake/records/{month}"))).unwrap().map(Result::unwrap) {
+            let bytes = std::fs::read(entry.path()).unwrap();
+            work.write(format!("flat/records/{number}.parquet"), &bytes);
+            work.write(format!("deep/records/year=2025/part={number}/a.parquet"), &bytes);
+        }
+    }
+    for folder in ["flat", "deep"] {
+        assert_eq!(said(folder), whole, "{folder}");
+        work.run(["export", "--records", folder, "--out", "again"]).quiet();
+        assert_eq!(said("again"), whole, "{folder}");
+        assert!(work.path("again/records/month=2025-10").exists());
+    }
+}

@@ -19,14 +19,15 @@ use crate::store::read::store::Store;
 use crate::store::tables::filter::{Filter, NewReports};
 use crate::store::tables::schema::{COLUMNS, Column};
 use crate::store::tables::table::{self, RECORDS};
+use crate::store::tables::values::day;
 use crate::store::tables::verdicts::WeekVerdicts;
 use jiff::civil::Date;
-use polars_arrow::array::Array;
+use polars_arrow::array::{Array, PrimitiveArray};
 use polars_arrow::io::ipc::write as ipc;
 use polars_arrow::record_batch::RecordBatchT;
 use polars_error::PolarsResult;
 use polars_parquet::read::RowGroupMetadata;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -93,9 +94,20 @@ impl Store {
         let records = Path::new(FileKind::Part.folder());
         let mut exported = Exported::begin(dir, parts)?;
         for path in self.parts(filter)? {
-            let month = path.parent().and_then(Path::file_name).unwrap_or_default();
-            let target = records.join(month).join(path.file_name().unwrap_or_default());
+            let month = path.parent().and_then(Month::of_folder);
+            let name = path.file_name().unwrap_or_default().to_owned();
             let part = Part::open(path)?;
+            let Some(month) = month else {
+                // Of a file in no folder of a month each month's rows go to the folder of theirs.
+                for month in months(&part)? {
+                    let rows = within(filter, month);
+                    if let Some(bytes) = self.cut(&part, &rows)? {
+                        exported.write(records.join(month.folder()).join(&name), &bytes)?;
+                    }
+                }
+                continue;
+            };
+            let target = records.join(month.folder()).join(&name);
             // One of an older version gets today's columns: a folder must not hold two kinds of files.
             if filter.is_all() && table::is_current(&RECORDS, &part.metadata) {
                 exported.part(&part.path, target)?;
@@ -205,6 +217,28 @@ fn group_arrays(
 
 fn column_names() -> Vec<&'static str> {
     COLUMNS.iter().map(|column| column.name).collect()
+}
+
+/// The months that a part has rows of.
+fn months(part: &Part) -> Result<BTreeSet<Month>, StoreError> {
+    let date = COLUMNS.iter().find(|column| column.name == "date").expect("a column of the list");
+    let mut months = BTreeSet::new();
+    for group in &part.metadata.row_groups {
+        checked_read::read(&part.path, "reading the part", || {
+            let days = record_column(part, group, date, &IngestedTimes::default())?;
+            let days: Option<&PrimitiveArray<i32>> = days.as_any().downcast_ref();
+            months.extend(days.into_iter().flatten().flatten().map(|number| Month::of(day(*number))));
+            Ok(())
+        })?;
+    }
+    Ok(months)
+}
+
+/// A filter held to a month.
+fn within(filter: &Filter, month: Month) -> Filter {
+    let from = filter.from.map_or(month.first(), |from| from.max(month.first()));
+    let to = filter.to.map_or(month.last(), |to| to.min(month.last()));
+    Filter { from: Some(from), to: Some(to), ..filter.clone() }
 }
 
 /// The month of a file without rows: that of the first day asked for.

@@ -155,8 +155,8 @@ fn write(exported: &mut Exported, month: Month, table: ReportTable) -> Result<()
 /// Write the reports of the filter of one folder to another.
 pub(crate) fn export_reports(store: &Store, filter: &Filter, exported: &mut Exported) -> Result<(), StoreError> {
     for (number, path) in files(&store.layout, "reports", filter)?.into_iter().enumerate() {
-        let month = path.parent().and_then(Path::file_name).unwrap_or_default().to_owned();
-        let target = Path::new("reports").join(month).join(format!("reports-{number:05}.parquet"));
+        // A file in no folder of a month may be of several: it is named for the one of its first report.
+        let month = path.parent().and_then(Month::of_folder);
         let part = Part::open(path)?;
         let read = || -> PolarsResult<Vec<Box<dyn Array>>> {
             let groups = part
@@ -177,6 +177,11 @@ pub(crate) fn export_reports(store: &Store, filter: &Filter, exported: &mut Expo
         if arrays.first().is_none_or(|array| array.is_empty()) {
             continue;
         }
+        let day_at = COLUMNS.iter().position(|column| column.kind == Kind::Date).expect("the list has a day");
+        let days: Option<&PrimitiveArray<i32>> = arrays[day_at].as_any().downcast_ref();
+        let first = days.and_then(|days| days.iter().flatten().min()).map(|number| Month::of(day(*number)));
+        let month = month.or(first).unwrap_or_else(|| records::quiet_month(filter));
+        let target = Path::new("reports").join(month.folder()).join(format!("reports-{number:05}.parquet"));
         let bytes = file(&REPORTS, &arrays).map_err(StoreError::parquet(&target, "writing the reports"))?;
         exported.write(target, &bytes)?;
     }

@@ -9,6 +9,7 @@ mod mailed;
 pub(crate) mod parquet_folder;
 mod rejected;
 mod report_days;
+mod report_heads;
 mod sources;
 pub(crate) mod store;
 mod verdicts;

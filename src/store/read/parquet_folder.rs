@@ -4,8 +4,8 @@
 //! Names that begin with `.` or `_` are not data, as with Hive and Spark; a table with a Delta log holds what the log says.
 //! Nothing is written below the folder.
 
-use super::delta;
 use super::domains::{ReportedDomain, StatusOfReport, StatusSums};
+use super::{delta, report_heads};
 use crate::model::{Domain, PolicyPublished, ReportHead, ReportKey, Text};
 use crate::store::disk::layout::{Layout, Month};
 use crate::store::error::StoreError;
@@ -47,13 +47,29 @@ pub(crate) fn files(layout: &Layout, table: &str, filter: &Filter) -> Result<Vec
         return Ok(live);
     }
     let mut found = Vec::new();
-    for folder in list(&root)? {
-        if Month::of_folder(&folder).is_some_and(asked) {
-            found
-                .extend(list(&folder)?.into_iter().filter(|path| path.extension().is_some_and(|end| end == "parquet")));
+    below(&root, &asked, DEPTH, &mut found)?;
+    Ok(found)
+}
+
+/// Folders within each other that are looked into: partitions by year, month, day and something else.
+const DEPTH: usize = 4;
+
+/// The Parquet files of a folder and of those below it, but for months that are not asked for. A file in no folder of a
+/// month may hold any.
+fn below(
+    folder: &Path,
+    asked: &dyn Fn(Month) -> bool,
+    depth: usize,
+    found: &mut Vec<PathBuf>,
+) -> Result<(), StoreError> {
+    for path in list(folder)? {
+        if path.extension().is_some_and(|end| end == "parquet") && !path.is_dir() {
+            found.push(path);
+        } else if depth > 0 && path.is_dir() && Month::of_folder(&path).is_none_or(asked) {
+            below(&path, asked, depth - 1, found)?;
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 /// What is in a folder, by name, without what is hidden; nothing where it is not there.
@@ -123,8 +139,16 @@ pub(crate) fn domains(layout: &Layout) -> Result<Vec<ReportedDomain>, StoreError
     Ok(newest.into_iter().map(domain).collect())
 }
 
+/// Whether there is a table `reports`.
+fn has_reports(layout: &Layout) -> Result<bool, StoreError> {
+    Ok(!files(layout, "reports", &Filter::default())?.is_empty())
+}
+
 /// Hand over the reports of a filter, and when they arrived.
 fn each(layout: &Layout, filter: &Filter, mut each: impl FnMut(ReportHead, Timestamp)) -> Result<(), StoreError> {
+    if !has_reports(layout)? {
+        return report_heads::each(layout, filter, each);
+    }
     for path in files(layout, "reports", filter)? {
         let part = Part::open(path)?;
         for group in &part.metadata.row_groups {
@@ -237,7 +261,7 @@ fn number<T: NativeType>(column: &PrimitiveArray<T>, row: usize) -> Option<T> {
     column.values().get(row).copied().filter(|_| !column.is_null(row))
 }
 
-fn key(text: &str) -> Option<ReportKey> {
+pub(crate) fn key(text: &str) -> Option<ReportKey> {
     let mut key = [0; 16];
     if text.len() != 32 {
         return None;

@@ -1,0 +1,141 @@
+//! What reports say, taken from the rows of `records`: for folders without a table `reports`.
+//!
+//! Each row repeats the columns of its report, the policy among them. What only `reports` has, as findings, stays unknown.
+
+use super::parquet_folder::{files, key};
+use crate::model::{Domain, PolicyPublished, ReportHead, ReportKey, Text, Words};
+use crate::store::disk::layout::Layout;
+use crate::store::error::StoreError;
+use crate::store::parquet::checked_read;
+use crate::store::parquet::rows::{Part, selected_rows, words};
+use crate::store::parquet::table_columns::{IngestedTimes, record_column};
+use crate::store::tables::filter::Filter;
+use crate::store::tables::schema::{COLUMNS, INGESTED};
+use crate::store::tables::values::{day, sender_auth, time};
+use jiff::Timestamp;
+use polars_arrow::array::{Array, BooleanArray, PrimitiveArray};
+use polars_arrow::types::NativeType;
+use polars_error::{PolarsResult, polars_err};
+use polars_parquet::read::RowGroupMetadata;
+use std::collections::BTreeMap;
+
+/// Reports by their keys, and when each was stored.
+type Heads = BTreeMap<ReportKey, (ReportHead, Timestamp)>;
+
+/// Hand over the reports that the rows of a filter are of, in the order of their keys.
+pub(crate) fn each(
+    layout: &Layout,
+    filter: &Filter,
+    mut each: impl FnMut(ReportHead, Timestamp),
+) -> Result<(), StoreError> {
+    let mut heads = Heads::new();
+    for path in files(layout, "records", filter)? {
+        let part = Part::open(path)?;
+        for group in &part.metadata.row_groups {
+            checked_read::read(&part.path, "reading the part", || add(&mut heads, &part, group, filter))?;
+        }
+    }
+    heads.into_values().for_each(|(head, stored)| each(head, stored));
+    Ok(())
+}
+
+fn add(heads: &mut Heads, part: &Part, group: &RowGroupMetadata, filter: &Filter) -> PolarsResult<()> {
+    let texts = Texts::read(part, group)?;
+    let column = |name: &str| {
+        let column = COLUMNS.iter().find(|column| column.name == name).expect("a column of the list");
+        record_column(part, group, column, &IngestedTimes::default())
+    };
+    let (begin, end) = (Numbers::<i64>::of(column("period_begin")?)?, Numbers::<i64>::of(column("period_end")?)?);
+    let (days, pct) = (Numbers::<i32>::of(column("date")?)?, Numbers::<i32>::of(column("pct")?)?);
+    let (counts, stored) = (Numbers::<i64>::of(column("count")?)?, Numbers::<i64>::of(column(INGESTED)?)?);
+    let passes = column("dmarc_pass")?;
+    let passes: &BooleanArray = passes.as_any().downcast_ref().ok_or_else(other)?;
+    let keys: Vec<Option<ReportKey>> = texts.key.dictionary.iter().map(|text| key(text)).collect();
+    for row in selected_rows(part, group, filter)?.into_iter().flatten() {
+        let key = keys.get(texts.key.codes[row] as usize).copied().flatten();
+        let key = key.ok_or_else(|| polars_err!(ComputeError: "expected 32 hexadecimal digits as report_key"))?;
+        let (head, _) = heads.entry(key).or_insert_with(|| {
+            let end = time(end.get(row).unwrap_or_default());
+            let head = ReportHead {
+                key,
+                org_name: texts.org_name.get(row).unwrap_or_default().into(),
+                org_email: texts.org_email.get(row).map(Text::from),
+                report_id: texts.report_id.get(row).unwrap_or_default().into(),
+                begin: time(begin.get(row).unwrap_or_default()),
+                end,
+                day: day(days.get(row).unwrap_or_default()),
+                policy: texts.policy(row, pct.get(row)),
+                records: 0,
+                messages: 0,
+                dmarc_pass: 0,
+                sender_auth: sender_auth(texts.sender_auth.get(row).unwrap_or_default()),
+                findings: Vec::new(),
+            };
+            (head, stored.get(row).map_or(end, time))
+        });
+        let count = counts.get(row).unwrap_or_default();
+        head.records = head.records.saturating_add(1);
+        head.messages = head.messages.saturating_add(count);
+        head.dmarc_pass = head.dmarc_pass.saturating_add(if passes.get(row) == Some(true) { count } else { 0 });
+    }
+    Ok(())
+}
+
+fn other() -> polars_error::PolarsError {
+    polars_err!(ComputeError: "expected a column of its type, found another")
+}
+
+/// A column of numbers.
+struct Numbers<T: NativeType>(PrimitiveArray<T>);
+
+impl<T: NativeType> Numbers<T> {
+    fn of(array: Box<dyn Array>) -> PolarsResult<Self> {
+        array.as_any().downcast_ref::<PrimitiveArray<T>>().cloned().map(Self).ok_or_else(other)
+    }
+
+    fn get(&self, row: usize) -> Option<T> {
+        self.0.get(row)
+    }
+}
+
+/// The texts of a row group that are the same in all rows of a report.
+struct Texts {
+    key: Words,
+    org_name: Words,
+    org_email: Words,
+    report_id: Words,
+    policy_domain: Words,
+    tags: [Words; 7],
+    sender_auth: Words,
+}
+
+impl Texts {
+    fn read(part: &Part, group: &RowGroupMetadata) -> PolarsResult<Self> {
+        let read = |name: &str| words(part, group, name);
+        Ok(Self {
+            key: read("report_key")?,
+            org_name: read("org_name")?,
+            org_email: read("org_email")?,
+            report_id: read("report_id")?,
+            policy_domain: read("policy_domain")?,
+            tags: [read("p")?, read("sp")?, read("np")?, read("adkim")?, read("aspf")?, read("fo")?, read("testing")?],
+            sender_auth: read("sender_auth")?,
+        })
+    }
+
+    fn policy(&self, row: usize, pct: Option<i32>) -> PolicyPublished {
+        let [p, sp, np, adkim, aspf, fo, testing] = std::array::from_fn(|tag| self.tags[tag].get(row).map(Text::from));
+        PolicyPublished {
+            domain: Domain::from_canonical(self.policy_domain.get(row).unwrap_or_default().into()),
+            p,
+            sp,
+            np,
+            adkim,
+            aspf,
+            pct,
+            fo,
+            testing,
+            discovery_method: None,
+        }
+    }
+}
