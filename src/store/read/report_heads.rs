@@ -94,7 +94,7 @@ impl<T: NativeType> Numbers<T> {
     }
 
     fn get(&self, row: usize) -> Option<T> {
-        self.0.get(row)
+        (row < self.0.len() && !self.0.is_null(row)).then(|| self.0.value(row))
     }
 }
 
@@ -126,7 +126,7 @@ impl Texts {
     fn policy(&self, row: usize, pct: Option<i32>) -> PolicyPublished {
         let [p, sp, np, adkim, aspf, fo, testing] = std::array::from_fn(|tag| self.tags[tag].get(row).map(Text::from));
         PolicyPublished {
-            domain: Domain::from_canonical(self.policy_domain.get(row).unwrap_or_default().into()),
+            domain: Domain::from_canonical(Text::from(self.policy_domain.get(row).unwrap_or_default())),
             p,
             sp,
             np,
