@@ -18,6 +18,7 @@ pub(crate) struct Smtp {
 
 /// The way out.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "a program has one of it")]
 pub(crate) enum Outlet {
     /// Submission to a server.
     Server {
