@@ -156,7 +156,7 @@ fn ingest_to_store(bencher: Bencher<'_, '_>, (files, records): (u32, u32)) {
             let tally = ingest::run(
                 items.into_iter(),
                 &mut writer,
-                &ingest::Options { now: arrival, ..ingest::Options::default() },
+                &ingest::IngestOptions { now: arrival, ..ingest::IngestOptions::default() },
                 &mut (),
             )
             .expect("the store is written");

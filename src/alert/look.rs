@@ -3,7 +3,7 @@
 use super::message::AlertEvent;
 use super::operations::operations;
 use crate::analyze::{
-    EventChanges, EventFacts, EventKind, EventQuestion, KnownEvent, Rhythm, Severity, compare, reporter_identity,
+    EventChanges, EventFacts, EventKind, EventQuestion, EventSeverity, KnownEvent, Rhythm, compare, reporter_identity,
 };
 use crate::model::Owners;
 use crate::store::{AlertMemory, AlertRun, Filter, Store, StoreError, StoredEvent};
@@ -23,7 +23,7 @@ pub struct AlertRules {
     /// Kinds that are never told.
     pub ignored: Vec<EventKind>,
     /// What is less urgent is not told.
-    pub least: Severity,
+    pub least: EventSeverity,
     /// Messages of a new sender.
     pub sender_messages: u64,
     /// Scales the messages of a wave of spoofing.
@@ -40,7 +40,7 @@ impl Default for AlertRules {
     fn default() -> Self {
         Self {
             ignored: Vec::new(),
-            least: Severity::Info,
+            least: EventSeverity::Info,
             sender_messages: 20,
             wave_scale: 1.0,
             mailboxes: Vec::new(),

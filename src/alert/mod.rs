@@ -11,4 +11,4 @@ mod tell;
 pub use look::{AlertLook, AlertRules, look};
 pub use message::{AlertEvent, AlertMessage, SCHEMA, open_events};
 pub use operations::Operations;
-pub use tell::{Delivery, PRINT, TellFailure, tell};
+pub use tell::{AlertDelivery, PRINT, TellFailure, tell};

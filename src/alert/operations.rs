@@ -1,7 +1,7 @@
 //! Events that no report shows: a mailbox that cannot be read, items that could not be, a store that is damaged, a DNS
 //! record that `check --all` saw change.
 
-use crate::analyze::{Ended, EventKind, Foreign, Incident, IncidentDetails, KnownEvent, Severity};
+use crate::analyze::{Ended, EventKind, EventSeverity, Foreign, Incident, IncidentDetails, KnownEvent};
 use crate::model::DnsChange;
 use crate::store::{Store, StoreError};
 use jiff::tz::Offset;
@@ -53,7 +53,7 @@ pub(super) fn operations(
         if failing >= FAILING_LONG || run.failures >= FAILURES && failing >= FAILING {
             let details = IncidentDetails::Mailbox { name: run.mailbox.clone(), why: error.into() };
             let day = Offset::UTC.to_datetime(since).date();
-            let found = incident(EventKind::MailboxFailing, Severity::Critical, run.mailbox, day, details);
+            let found = incident(EventKind::MailboxFailing, EventSeverity::Critical, run.mailbox, day, details);
             operations.found.push(found);
         }
     }
@@ -64,7 +64,7 @@ pub(super) fn operations(
     if let Some(newest) = new.clone().next_back() {
         let details = IncidentDetails::Rejected(new.count() as u64, newest.reason.as_str().into());
         let subject = newest.ingested.as_millisecond().to_string();
-        let found = incident(EventKind::RejectedNew, Severity::Warning, subject, today, details);
+        let found = incident(EventKind::RejectedNew, EventSeverity::Warning, subject, today, details);
         operations.found.push(found);
     }
     let damaged = store.damaged_files(NAMED + 1)?;
@@ -75,7 +75,7 @@ pub(super) fn operations(
         let details = IncidentDetails::Store(what);
         operations.found.push(incident(
             EventKind::StoreDamaged,
-            Severity::Critical,
+            EventSeverity::Critical,
             "files".to_owned(),
             today,
             details,
@@ -86,7 +86,7 @@ pub(super) fn operations(
         let name = format!("{} {}", change.name, change.record_type);
         let subject = format!("{name} {}", change.at.as_millisecond());
         let details = IncidentDetails::Dns(name, joined(&change.before), joined(&change.after));
-        let mut found = incident(EventKind::DnsChanged, Severity::Warning, subject, change.day(), details);
+        let mut found = incident(EventKind::DnsChanged, EventSeverity::Warning, subject, change.day(), details);
         found.policy_domain = Some(change.domain.as_str().into());
         found.seen = change.day();
         operations.found.push(found);

@@ -25,7 +25,7 @@ pub struct TellFailure {
 }
 
 /// A way out: its name in the outbox, and what hands a message over.
-pub struct Delivery<'a> {
+pub struct AlertDelivery<'a> {
     /// Its name.
     pub way: String,
     /// Hands over one message. The key is the same whenever the same message is handed over again.
@@ -36,7 +36,7 @@ pub struct Delivery<'a> {
 ///
 /// # Errors
 /// Where the ledger fails; that of a way out is no error.
-pub fn tell(writer: &mut Writer, deliveries: &[Delivery<'_>], now: Timestamp) -> Result<Vec<String>, StoreError> {
+pub fn tell(writer: &mut Writer, deliveries: &[AlertDelivery<'_>], now: Timestamp) -> Result<Vec<String>, StoreError> {
     let mut failed = Vec::new();
     for delivery in deliveries {
         loop {
@@ -72,7 +72,7 @@ fn key(due: &[Untold]) -> String {
     hash.finalize().to_hex()[..32].to_owned()
 }
 
-fn try_some_times(delivery: &Delivery<'_>, message: &AlertMessage, key: &str) -> Result<(), TellFailure> {
+fn try_some_times(delivery: &AlertDelivery<'_>, message: &AlertMessage, key: &str) -> Result<(), TellFailure> {
     let mut pauses = PAUSES.iter();
     loop {
         match ((delivery.send)(message, key), pauses.next()) {

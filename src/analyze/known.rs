@@ -8,7 +8,7 @@
 use super::foreign::Foreign;
 use super::question::HostName;
 use crate::judge::organizational;
-use crate::model::{Source, Text};
+use crate::model::{SourceAddress, Text};
 use std::{
     net::IpAddr,
     sync::{Arc, LazyLock},
@@ -42,7 +42,7 @@ impl Services {
     /// The service that a signature, a return path or a confirmed name speaks for, the strongest first.
     pub(crate) fn name(&self, signs_as: &str, returns_to: &str, host: Option<&HostName>) -> Option<Foreign> {
         let host = host.filter(|host| host.confirmed).map_or("", |host| host.name.as_written());
-        [(Proof::Dkim, signs_as), (Proof::Bounce, returns_to), (Proof::Ptr, host)]
+        [(ServiceProof::Dkim, signs_as), (ServiceProof::Bounce, returns_to), (ServiceProof::Ptr, host)]
             .into_iter()
             .filter(|(_, domain)| !domain.is_empty())
             .find_map(|(proof, domain)| self.of(proof, domain))
@@ -51,7 +51,9 @@ impl Services {
 
     /// The service that a domain belongs to, whatever it was seen as.
     pub fn of_domain(&self, domain: &str) -> Option<&str> {
-        [Proof::Dkim, Proof::Bounce, Proof::Ptr].into_iter().find_map(|proof| self.of(proof, domain))
+        [ServiceProof::Dkim, ServiceProof::Bounce, ServiceProof::Ptr]
+            .into_iter()
+            .find_map(|proof| self.of(proof, domain))
     }
 
     /// Services and the SPF record that their customers include.
@@ -63,7 +65,7 @@ impl Services {
     /// there is many customers' mail.
     pub(crate) fn of_address(&self, address: IpAddr, host: Option<&HostName>) -> Option<SharedService> {
         let host = host.filter(|host| host.confirmed).map_or("", |host| host.name.as_written());
-        let named = (!host.is_empty()).then(|| self.of(Proof::Ptr, host)).flatten();
+        let named = (!host.is_empty()).then(|| self.of(ServiceProof::Ptr, host)).flatten();
         let in_range =
             || RANGES.iter().find(|(network, bits, _)| within(address, *network, *bits)).map(|(.., name)| *name);
         let name = named.or_else(in_range)?;
@@ -75,21 +77,21 @@ impl Services {
         SPF_INCLUDES.iter().find(|(service, _)| *service == name).map(|(_, include)| *include)
     }
 
-    fn of(&self, proof: Proof, domain: &str) -> Option<&str> {
+    fn of(&self, proof: ServiceProof, domain: &str) -> Option<&str> {
         let own = self.own.iter().find(|service| {
             let domains = match proof {
-                Proof::Dkim => &service.dkim,
-                Proof::Bounce => &service.bounce,
-                Proof::Ptr => &service.ptr,
+                ServiceProof::Dkim => &service.dkim,
+                ServiceProof::Bounce => &service.bounce,
+                ServiceProof::Ptr => &service.ptr,
             };
             domains.iter().any(|known| proof.fits(domain, known))
         });
         let built_in = || {
             KNOWN.iter().find(|known| {
                 let domains = match proof {
-                    Proof::Dkim => known.dkim,
-                    Proof::Bounce => known.bounce,
-                    Proof::Ptr => known.ptr,
+                    ServiceProof::Dkim => known.dkim,
+                    ServiceProof::Bounce => known.bounce,
+                    ServiceProof::Ptr => known.ptr,
                 };
                 domains.iter().any(|known| proof.fits(domain, known))
             })
@@ -170,13 +172,13 @@ static RANGES: LazyLock<Vec<(IpAddr, u8, &'static str)>> = LazyLock::new(|| {
 
 /// What a domain was seen as.
 #[derive(Debug, Clone, Copy)]
-enum Proof {
+enum ServiceProof {
     Dkim,
     Bounce,
     Ptr,
 }
 
-impl Proof {
+impl ServiceProof {
     /// Whether a domain is a known one, or below it. Of signatures and return paths only the organization is at hand.
     fn fits(self, domain: &str, known: &str) -> bool {
         at_or_below(domain, known) || !matches!(self, Self::Ptr) && domain == organizational(known)
@@ -184,7 +186,7 @@ impl Proof {
 }
 
 /// An entry of the table.
-struct Known {
+struct ServiceEntry {
     name: &'static str,
     dkim: &'static [&'static str],
     bounce: &'static [&'static str],
@@ -193,12 +195,12 @@ struct Known {
 
 /// The table, by name. The names of addresses are from `parsedmarc/resources/maps/base_reverse_dns_map.csv` in
 /// github.com/domainaware/parsedmarc, where an entry names no other page for them.
-const KNOWN: &[Known] = &[
+const KNOWN: &[ServiceEntry] = &[
     // docs.aws.amazon.com/ses/latest/dg/mail-from.html: amazonses.com or one below it is the default MAIL FROM domain.
-    Known { name: "Amazon SES", dkim: &["amazonses.com"], bounce: &["amazonses.com"], ptr: &["amazonses.com"] },
+    ServiceEntry { name: "Amazon SES", dkim: &["amazonses.com"], bounce: &["amazonses.com"], ptr: &["amazonses.com"] },
     // knowledgebase.constantcontact.com, articles 5865 and 51400: the return path is in.constantcontact.com, the shared
     // signing domain ccsend.com.
-    Known {
+    ServiceEntry {
         name: "Constant Contact",
         dkim: &["ccsend.com"],
         bounce: &["constantcontact.com"],
@@ -206,49 +208,64 @@ const KNOWN: &[Known] = &[
     },
     // www.fastmail.help/hc/en-us/articles/360060591153 and fastmail.com/blog, "DKIM signing outgoing email with From
     // address domain": all mail is signed as messagingengine.com too.
-    Known { name: "Fastmail", dkim: &["messagingengine.com"], bounce: &[], ptr: &["messagingengine.com"] },
+    ServiceEntry { name: "Fastmail", dkim: &["messagingengine.com"], bounce: &[], ptr: &["messagingengine.com"] },
     // support.google.com/a/answer/174124: without a key of its own a domain's mail is signed as *.gappssmtp.com.
     // portal.smartertools.com/community/a97318: what a Gmail account sends under another address, as gmail.com.
-    Known { name: "Google", dkim: &["gappssmtp.com", "gmail.com"], bounce: &[], ptr: &["google.com"] },
+    ServiceEntry { name: "Google", dkim: &["gappssmtp.com", "gmail.com"], bounce: &[], ptr: &["google.com"] },
     // dmarc.wiki/hubspot: the return path is below hubspotemail.net.
-    Known { name: "HubSpot", dkim: &["hubspotemail.net"], bounce: &["hubspotemail.net"], ptr: &[] },
+    ServiceEntry { name: "HubSpot", dkim: &["hubspotemail.net"], bounce: &["hubspotemail.net"], ptr: &[] },
     // dmarc.wiki/mailchimp: keys at mcsv.net, return paths below mcsv.net, mcdlv.net or rsgsv.net.
-    Known {
+    ServiceEntry {
         name: "Mailchimp",
         dkim: &["mcsv.net", "mcdlv.net", "rsgsv.net"],
         bounce: &["mcsv.net", "mcdlv.net", "rsgsv.net"],
         ptr: &["mcsv.net", "mcdlv.net", "rsgsv.net"],
     },
     // www.senderclarity.com/guides/mandrill-spf-dkim-dmarc-setup: keys and return path are mandrillapp.com.
-    Known { name: "Mailchimp Transactional", dkim: &["mandrillapp.com"], bounce: &["mandrillapp.com"], ptr: &[] },
+    ServiceEntry {
+        name: "Mailchimp Transactional",
+        dkim: &["mandrillapp.com"],
+        bounce: &["mandrillapp.com"],
+        ptr: &[],
+    },
     // documentation.mailgun.com/en/latest/user_manual.html: the domains it gives out itself are below mailgun.org;
     // www.captaindns.com/es/blog/mailgun-transactional-email-technical-guide: the return path is of the sending domain.
-    Known { name: "Mailgun", dkim: &[], bounce: &["mailgun.org"], ptr: &["mailgun.info", "mailgun.net", "mailgun.us"] },
+    ServiceEntry {
+        name: "Mailgun",
+        dkim: &[],
+        bounce: &["mailgun.org"],
+        ptr: &["mailgun.info", "mailgun.net", "mailgun.us"],
+    },
     // www.mailjet.com/blog/deliverability/mailjet-dmarcbis-is-dead-long-live-dmarc: the return path is bnc3.mailjet.com
     // where the customer sets none.
-    Known { name: "Mailjet", dkim: &[], bounce: &["mailjet.com"], ptr: &[] },
+    ServiceEntry { name: "Mailjet", dkim: &[], bounce: &["mailjet.com"], ptr: &[] },
     // learn.microsoft.com/en-us/defender-office-365/email-authentication-dkim-configure: mail of a tenant's first domain,
     // *.onmicrosoft.com, is signed as that; app.dmarcit.io/learn/microsoft-365-dmarc: that of its other domains too, until
     // they have keys. github.com/ecederstrand/exchangelib/issues/788 shows the hosts.
-    Known {
+    ServiceEntry {
         name: "Microsoft 365",
         dkim: &["onmicrosoft.com"],
         bounce: &["onmicrosoft.com"],
         ptr: &["outbound.protection.outlook.com"],
     },
     // postmarkapp.com/support, "Setting up a custom return path": the default one is pm.mtasv.net.
-    Known { name: "Postmark", dkim: &["mtasv.net"], bounce: &["mtasv.net"], ptr: &["mtasv.net"] },
+    ServiceEntry { name: "Postmark", dkim: &["mtasv.net"], bounce: &["mtasv.net"], ptr: &["mtasv.net"] },
     // help.salesforce.com, article 000381292: return paths are below bnc.salesforce.com.
-    Known { name: "Salesforce", dkim: &["salesforce.com"], bounce: &["salesforce.com"], ptr: &["salesforce.com"] },
+    ServiceEntry {
+        name: "Salesforce",
+        dkim: &["salesforce.com"],
+        bounce: &["salesforce.com"],
+        ptr: &["salesforce.com"],
+    },
     // support.sendgrid.kke.co.jp/hc/ja/articles/360000226322: the return path is sendgrid.net without a domain of one's
     // own; phishfence.io/learn/dmarc-sendgrid: so is the signature.
-    Known { name: "SendGrid", dkim: &["sendgrid.net"], bounce: &["sendgrid.net"], ptr: &["sendgrid.net"] },
+    ServiceEntry { name: "SendGrid", dkim: &["sendgrid.net"], bounce: &["sendgrid.net"], ptr: &["sendgrid.net"] },
     // support.sparkpost.com/docs/tech-resources/custom-bounce-domain: the default bounce domain is sparkpostmail.com.
-    Known { name: "SparkPost", dkim: &[], bounce: &["sparkpostmail.com"], ptr: &["sparkpostmail.com"] },
+    ServiceEntry { name: "SparkPost", dkim: &[], bounce: &["sparkpostmail.com"], ptr: &["sparkpostmail.com"] },
     // support.zendesk.com/hc/en-us/articles/6665707939482: mail as SUBDOMAIN.zendesk.com has SPF and DKIM of its own;
     // www.suped.com/knowledge, "What does the Mail From mean in DMARC reports ... for Zendesk?": so has the return path
     // of mail under customers' addresses.
-    Known { name: "Zendesk", dkim: &["zendesk.com"], bounce: &["zendesk.com"], ptr: &[] },
+    ServiceEntry { name: "Zendesk", dkim: &["zendesk.com"], bounce: &["zendesk.com"], ptr: &[] },
 ];
 
 /// Whether an address is in a network.
@@ -256,7 +273,7 @@ pub(crate) fn within(address: IpAddr, network: IpAddr, bits: u8) -> bool {
     let same_family = address.is_ipv4() == network.is_ipv4();
     let bits = u32::from(bits) + if network.is_ipv4() { 96 } else { 0 };
     let mask = u128::MAX.checked_shl(128_u32.saturating_sub(bits)).unwrap_or(0);
-    same_family && (Source::from(Some(address)).0 ^ Source::from(Some(network)).0) & mask == 0
+    same_family && (SourceAddress::from(Some(address)).0 ^ SourceAddress::from(Some(network)).0) & mask == 0
 }
 
 /// Whether a domain is another one or below it.

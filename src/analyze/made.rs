@@ -1,7 +1,7 @@
 //! Rows and reports made in tests: a line a row, told in the field's words.
 
 use crate::model::{
-    Cause, Domain, Flags, PolicyPublished, ReportHead, ReportKey, Rows, SenderAuth, Source, Text, Words,
+    Cause, Domain, Flags, PolicyPublished, ReportHead, ReportKey, Rows, SenderAuth, SourceAddress, Text, Words,
 };
 use jiff::{Timestamp, civil::Date};
 use std::{collections::BTreeMap, net::IpAddr};
@@ -134,7 +134,7 @@ pub(crate) fn rows(lines: &[Line]) -> Rows {
     Rows {
         len: lines.len(),
         day: lines.iter().map(|line| super::period::number(line.day)).collect(),
-        source: lines.iter().map(|line| Source::from(line.source)).collect(),
+        source: lines.iter().map(|line| SourceAddress::from(line.source)).collect(),
         count: lines.iter().map(|line| line.count).collect(),
         flags: lines.iter().map(|line| Flags(line.flags)).collect(),
         cause: lines.iter().map(|line| line.cause).collect(),

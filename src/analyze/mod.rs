@@ -36,15 +36,15 @@ pub(crate) mod weeks;
 pub use answers::attributed::{AttributedMail, MailResults, MailRow, MailSender, ReportedSignature};
 pub use answers::explain::{ExplainedRow, Explainer, Explanation};
 pub use answers::row_sample::{RowSample, SampledRow};
-pub use answers::summary::{Changes, Days, DomainSummary, SCHEMA, Summary};
+pub use answers::summary::{Changes, DomainSummary, SCHEMA, Summary, SummaryPeriod};
 pub use answers::{
-    Action, ActionState, Answers, Change, Confidence, DomainState, ExplainedBy, HeldBy, KeyFault, Level, Losing,
-    Overview, OverviewDomain, OverviewRow, QuestionAnswer, Readiness, Repair, RepairCount, Sender, SenderChange,
-    SenderChanges, SenderName, Spoofing, Tracking, Verdict,
+    Action, ActionState, Answers, Change, Confidence, DomainState, ExplainedBy, HeldBy, KeyProblem, Level, Losing,
+    Overview, OverviewDomain, OverviewRow, QuestionAnswer, Readiness, ReadinessVerdict, Repair, RepairCount, Sender,
+    SenderChange, SenderChanges, SenderName, Spoofing, Tracking,
 };
 pub use events::{
-    Ended, EventChanges, EventFacts, EventKind, EventQuestion, Incident, IncidentDetails, KnownEvent, Rhythm, Severity,
-    compare, is_same, reporter_identity,
+    Ended, EventChanges, EventFacts, EventKind, EventQuestion, EventSeverity, Incident, IncidentDetails, KnownEvent,
+    Rhythm, compare, is_same, reporter_identity,
 };
 pub use figures::policies::PolicyChange;
 pub use figures::policies::PolicySeen;

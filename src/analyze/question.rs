@@ -4,7 +4,7 @@ use super::foreign::Foreign;
 use super::known::{Services, at_or_below, within};
 use super::period::{Period, date, number};
 use super::thresholds::JUDGED_DAYS;
-use crate::model::{Columns, DnsHistory, Source, Text};
+use crate::model::{ColumnSet, DnsHistory, SourceAddress, Text};
 use jiff::civil::Date;
 use serde::Serialize;
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
@@ -56,9 +56,9 @@ pub enum Watched {
 
 impl Watched {
     /// Whether a source is one of them.
-    pub(crate) fn holds(self, source: Source) -> bool {
+    pub(crate) fn holds(self, source: SourceAddress) -> bool {
         match self {
-            Self::Unknown => source == Source::UNKNOWN,
+            Self::Unknown => source == SourceAddress::UNKNOWN,
             Self::Network(network, bits) => source.address().is_some_and(|address| within(address, network, bits)),
         }
     }
@@ -157,11 +157,11 @@ impl Question {
 
     /// The columns that rows up to a day need; null: it is not known up to which. What was done with the mail of the
     /// history, and why, is not asked, and whether the recomputation agrees stands in words.
-    pub fn columns(&self, last: Option<Date>) -> Columns {
-        let all = Columns::ALL.without(Columns::FLAGS);
+    pub fn columns(&self, last: Option<Date>) -> ColumnSet {
+        let all = ColumnSet::ALL.without(ColumnSet::FLAGS);
         let of_history = self.period.zip(last).is_some_and(|(period, last)| last < period.from());
         if of_history {
-            all.without(Columns::DISPOSITION).without(Columns::MISMATCH).without(Columns::REASON)
+            all.without(ColumnSet::DISPOSITION).without(ColumnSet::MISMATCH).without(ColumnSet::REASON)
         } else {
             all
         }
@@ -211,10 +211,10 @@ mod tests {
     fn the_history_needs_fewer_columns() {
         let question = question("2026-11-16", "2026-11-22");
         for (last, needs) in [("2026-11-15", false), ("2026-11-16", true), ("2026-11-30", true)] {
-            assert_eq!(question.columns(last.parse().ok()).has(Columns::REASON), needs, "{last}");
+            assert_eq!(question.columns(last.parse().ok()).has(ColumnSet::REASON), needs, "{last}");
         }
-        assert!(question.columns(None).has(Columns::REASON));
-        assert!(Question::default().columns("2026-11-15".parse().ok()).has(Columns::REASON));
+        assert!(question.columns(None).has(ColumnSet::REASON));
+        assert!(Question::default().columns("2026-11-15".parse().ok()).has(ColumnSet::REASON));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::collect::{convert, enrich, fetch, ingest};
 use super::maintain::{backup, compact, prune, rebuild, rejected, verify};
 use super::report::{ack, alert, check, export, metrics, simulate, site, status, summary};
 use super::setup::{completions, config, man};
-use super::wiring::run::Common;
+use super::wiring::run::GlobalArgs;
 use clap::builder::FalseyValueParser;
 use clap::error::{ContextKind, ContextValue};
 use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -30,7 +30,7 @@ Examples:
 pub(crate) struct Root {
     /// What every command takes.
     #[command(flatten)]
-    pub(crate) common: Common,
+    pub(crate) common: GlobalArgs,
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -39,28 +39,28 @@ pub(crate) struct Root {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Fetch(fetch::Args),
-    Ingest(ingest::Args),
-    Summary(summary::Args),
-    Site(site::Args),
-    Alert(alert::Args),
-    Metrics(metrics::Args),
-    Ack(ack::Args),
-    Export(export::Args),
-    Convert(convert::Args),
-    Check(check::Args),
-    Simulate(simulate::Args),
-    Enrich(enrich::Args),
-    Status(status::Args),
-    Rejected(rejected::Args),
-    Rebuild(rebuild::Args),
-    Compact(compact::Args),
-    Prune(prune::Args),
-    Verify(verify::Args),
-    Backup(backup::Args),
-    Config(config::Args),
-    Completions(completions::Args),
-    Man(man::Args),
+    Fetch(fetch::FetchArgs),
+    Ingest(ingest::IngestArgs),
+    Summary(summary::SummaryArgs),
+    Site(site::SiteArgs),
+    Alert(alert::AlertArgs),
+    Metrics(metrics::MetricsArgs),
+    Ack(ack::AckArgs),
+    Export(export::ExportArgs),
+    Convert(convert::ConvertArgs),
+    Check(check::CheckArgs),
+    Simulate(simulate::SimulateArgs),
+    Enrich(enrich::EnrichArgs),
+    Status(status::StatusArgs),
+    Rejected(rejected::RejectedArgs),
+    Rebuild(rebuild::RebuildArgs),
+    Compact(compact::CompactArgs),
+    Prune(prune::PruneArgs),
+    Verify(verify::VerifyStoreArgs),
+    Backup(backup::BackupArgs),
+    Config(config::ConfigArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
 }
 
 impl Command {

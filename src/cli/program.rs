@@ -8,7 +8,7 @@ use super::setup::{completions, config, man};
 use super::terminal::exit::Exit;
 use super::terminal::fault::StdoutClosed;
 use super::terminal::output::Talk;
-use super::wiring::run::Run;
+use super::wiring::run::CommandContext;
 use super::wiring::trial;
 use jiff::Timestamp;
 use std::process::ExitCode;
@@ -25,7 +25,7 @@ pub fn run() -> ExitCode {
     let talk = Talk::new(root.common.verbose, root.common.quiet, root.common.color);
     talk.start_log();
     let now = root.command.now().unwrap_or_else(Timestamp::now);
-    let run = Run { common: root.common, talk, now };
+    let run = CommandContext { common: root.common, talk, now };
     let exit = dispatch(&run, root.command).unwrap_or_else(|error| {
         if error.is::<StdoutClosed>() {
             return Exit::Handled;
@@ -37,7 +37,7 @@ pub fn run() -> ExitCode {
 }
 
 /// Run a command.
-fn dispatch(run: &Run, command: Command) -> anyhow::Result<Exit> {
+fn dispatch(run: &CommandContext, command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Fetch(args) => fetch::run(run, &args),
         Command::Ingest(args) => ingest::run(run, &args),

@@ -2,7 +2,7 @@
 //!
 //! `dmarquet check --codes` prints the same table. Which record to publish instead is decided in `proposals`.
 
-use super::lookup::answer::{Failure, Kind};
+use super::lookup::answer::{Failure, QueryType};
 use serde::{Serialize, Serializer};
 use std::collections::HashMap;
 
@@ -28,7 +28,7 @@ impl Severity {
 
 /// A kind of finding. The names are stable.
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub struct Code {
+pub struct CheckCode {
     /// For example `spf.loop`.
     pub name: &'static str,
     /// How serious it is.
@@ -37,7 +37,7 @@ pub struct Code {
     pub why: &'static str,
 }
 
-impl Serialize for Code {
+impl Serialize for CheckCode {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.name)
     }
@@ -45,9 +45,9 @@ impl Serialize for Code {
 
 /// One thing that was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
+pub struct CheckFinding {
     /// The kind.
-    pub code: &'static Code,
+    pub code: &'static CheckCode,
     /// How serious it is.
     pub severity: Severity,
     /// The name and, where it helps, the record or term: `_dmarc.example.com TXT`.
@@ -65,9 +65,9 @@ pub struct Finding {
     pub details: Vec<String>,
 }
 
-impl Finding {
+impl CheckFinding {
     /// A finding of this kind.
-    pub fn new(code: &'static Code, place: impl Into<String>, text: impl Into<String>) -> Self {
+    pub fn new(code: &'static CheckCode, place: impl Into<String>, text: impl Into<String>) -> Self {
         let (place, text) = (place.into(), text.into());
         Self { code, severity: code.severity, place, text, why: code.why, publish: None, details: Vec::new() }
     }
@@ -87,26 +87,26 @@ pub struct Unknown {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Notes {
     /// What was found.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<CheckFinding>,
     /// What could not be looked up.
     pub unknown: Vec<Unknown>,
 }
 
 impl Notes {
     /// Note a finding, once.
-    pub fn add(&mut self, finding: Finding) {
+    pub fn add(&mut self, finding: CheckFinding) {
         if !self.findings.contains(&finding) {
             self.findings.push(finding);
         }
     }
 
     /// Note a finding of this kind.
-    pub fn find(&mut self, code: &'static Code, place: impl Into<String>, text: impl Into<String>) {
-        self.add(Finding::new(code, place, text));
+    pub fn find(&mut self, code: &'static CheckCode, place: impl Into<String>, text: impl Into<String>) {
+        self.add(CheckFinding::new(code, place, text));
     }
 
     /// Note that a question was not answered, once.
-    pub fn unknown(&mut self, name: &str, kind: Kind, failure: &Failure) {
+    pub fn unknown(&mut self, name: &str, kind: QueryType, failure: &Failure) {
         let unknown = Unknown { place: format!("{name} {kind}"), text: failure.to_string() };
         if !self.unknown.contains(&unknown) {
             self.unknown.push(unknown);
@@ -114,7 +114,7 @@ impl Notes {
     }
 
     /// Whether there is a finding of this kind.
-    pub fn has(&self, code: &'static Code) -> bool {
+    pub fn has(&self, code: &'static CheckCode) -> bool {
         self.findings.iter().any(|finding| finding.code == code)
     }
 }
@@ -126,13 +126,13 @@ const QUOTED: usize = 10;
 
 /// Sort findings, faults first, and join those of one code where there are more than `LISTED`. A finding with a record
 /// to publish stays alone.
-pub fn grouped(mut findings: Vec<Finding>) -> Vec<Finding> {
+pub fn grouped(mut findings: Vec<CheckFinding>) -> Vec<CheckFinding> {
     findings.sort_by_key(|finding| finding.severity);
-    let mut alike: HashMap<&str, Vec<&Finding>> = HashMap::new();
+    let mut alike: HashMap<&str, Vec<&CheckFinding>> = HashMap::new();
     for finding in findings.iter().filter(|finding| finding.publish.is_none()) {
         alike.entry(finding.code.name).or_default().push(finding);
     }
-    let mut result: Vec<Finding> = Vec::new();
+    let mut result: Vec<CheckFinding> = Vec::new();
     for finding in &findings {
         match alike.get(finding.code.name).filter(|_| finding.publish.is_none()) {
             Some(same) if same.len() > LISTED => {
@@ -146,7 +146,7 @@ pub fn grouped(mut findings: Vec<Finding>) -> Vec<Finding> {
     result
 }
 
-fn group(same: &[&Finding]) -> Finding {
+fn group(same: &[&CheckFinding]) -> CheckFinding {
     let common = |place: &str| place.split(", `").next().unwrap_or(place).to_owned();
     let first = common(&same[0].place);
     let place = if same.iter().all(|other| common(&other.place) == first) {
@@ -163,7 +163,7 @@ fn group(same: &[&Finding]) -> Finding {
         let texts: Vec<&str> = same.iter().map(|finding| finding.text.as_str()).collect();
         format!("{} times: {}", same.len(), listed(&texts, QUOTED, " "))
     };
-    let mut finding = Finding::new(same[0].code, place, text);
+    let mut finding = CheckFinding::new(same[0].code, place, text);
     for detail in same.iter().flat_map(|other| &other.details) {
         if !finding.details.contains(detail) {
             finding.details.push(detail.clone());
@@ -221,10 +221,10 @@ macro_rules! codes {
     ($($ident:ident = $name:literal $severity:ident $why:literal;)+) => {
         $(
             #[doc = $why]
-            pub static $ident: Code = Code { name: $name, severity: Severity::$severity, why: $why };
+            pub static $ident: CheckCode = CheckCode { name: $name, severity: Severity::$severity, why: $why };
         )+
         /// Every code, in the order of the table.
-        pub static ALL: &[&Code] = &[$(&$ident),+];
+        pub static ALL: &[&CheckCode] = &[$(&$ident),+];
     };
 }
 
@@ -373,8 +373,9 @@ mod tests {
     #[test]
     fn many_equal_findings_become_one() {
         let term = |number: usize| format!("ip4:10.0.0.{number}");
-        let find = |number| Finding::new(&SPF_PRIVATE, format!("example.com TXT, `{}`", term(number)), term(number));
-        let few: Vec<Finding> = (1..=3).map(find).collect();
+        let find =
+            |number| CheckFinding::new(&SPF_PRIVATE, format!("example.com TXT, `{}`", term(number)), term(number));
+        let few: Vec<CheckFinding> = (1..=3).map(find).collect();
         assert_eq!(grouped(few.clone()), few);
         let many = grouped((1..=25).map(find).collect());
         assert_eq!(many.len(), 1);
@@ -382,8 +383,8 @@ mod tests {
         let text = &many[0].text;
         assert!(text.starts_with("ip4:10.0.0.1 The same applies to 24 more: `ip4:10.0.0.2`, "), "{text}");
         assert!(text.ends_with(" and 14 more."), "{text}");
-        let alike: Vec<Finding> =
-            (0..4).map(|at| Finding::new(&SEEN_SPF_LOST, "example.com TXT", format!("{at}."))).collect();
+        let alike: Vec<CheckFinding> =
+            (0..4).map(|at| CheckFinding::new(&SEEN_SPF_LOST, "example.com TXT", format!("{at}."))).collect();
         assert_eq!(grouped(alike)[0].text, "4 times: 0. 1. 2. 3.");
     }
 }

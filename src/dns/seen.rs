@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 /// What the store has seen of a domain.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct Observed {
     /// The day of the check.
     pub today: Date,
     /// Selectors in DKIM results of the domain.

@@ -4,7 +4,7 @@
 #![allow(clippy::missing_panics_doc, reason = "to panic is what these are for")]
 
 use super::files::frames::Frames;
-use super::files::mbox::Mailbox;
+use super::files::mbox::MboxReader;
 use super::item::{FetchError, Fetched};
 use crate::limits::Limits;
 use jiff::Timestamp;
@@ -59,7 +59,7 @@ pub fn compressed_mailbox(bytes: &[u8]) {
     let limits = Limits { inflated_bytes: 1000, mail_parts: 5, ..Limits::default() };
     let reader = Cursor::new(bytes.to_vec());
     let (mut made, mut count) = (0, 0);
-    for fetched in Mailbox::compressed(String::new(), reader, &limits, Timestamp::UNIX_EPOCH) {
+    for fetched in MboxReader::compressed(String::new(), reader, &limits, Timestamp::UNIX_EPOCH) {
         match fetched {
             Ok(Fetched::Item(item)) => made += item.bytes.len() as u64,
             Ok(other) => panic!("a message is an item: {other:?}"),

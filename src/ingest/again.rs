@@ -2,15 +2,15 @@
 
 use super::trial::{Survival, TrialItem};
 use super::trust::is_of_sender;
-use super::work::{Contents, Known, Piece, Worked, work};
-use super::{IngestError, Options, Tally};
+use super::work::{ItemContents, KnownItems, Piece, Worked, work};
+use super::{IngestError, IngestOptions, Tally};
 use crate::fetch::{Fetched, Item};
 use crate::judge::judge;
 use crate::model::{Accepted, Finding, Original, Provenance, Report};
 use crate::normalize::{Context, Read, is_no_longer_ahead, reports};
 use crate::store::{
-    Access, Added, ConflictEntry, Kept, KeptReport, Reader, Rebuild, Rebuilt, Reject, RejectedEntry, StoreError,
-    Writer, head,
+    Access, Added, ConflictEntry, KeptReport, OriginalReader, PackedReport, Rebuild, Rebuilt, Reject, RejectedEntry,
+    StoreError, Writer, head,
 };
 use crate::unpack::{Content, unpack};
 use jiff::Timestamp;
@@ -28,7 +28,7 @@ const TOGETHER_BYTES: usize = 1 << 20;
 ///
 /// # Errors
 /// Where the store is in use or the disk fails; then the old tables are as they were.
-pub fn rebuild(dir: &Path, access: Access, options: &Options) -> Result<(Tally, Rebuilt), IngestError> {
+pub fn rebuild(dir: &Path, access: Access, options: &IngestOptions) -> Result<(Tally, Rebuilt), IngestError> {
     let mut rebuild = Rebuild::start(dir, options.now, access)?;
     let mut tally = Tally::default();
     for pack in rebuild.packs()? {
@@ -62,7 +62,12 @@ fn size(original: &Original) -> usize {
     }
 }
 
-fn read_again(tally: &mut Tally, writer: &mut Writer, kept: Vec<Kept>, options: &Options) -> Result<(), StoreError> {
+fn read_again(
+    tally: &mut Tally,
+    writer: &mut Writer,
+    kept: Vec<PackedReport>,
+    options: &IngestOptions,
+) -> Result<(), StoreError> {
     let read: Vec<_> = kept.into_par_iter().flat_map_iter(|kept| accept(kept, options)).collect();
     for (ingested, result) in read {
         tally.items += 1;
@@ -88,7 +93,7 @@ fn read_again(tally: &mut Tally, writer: &mut Writer, kept: Vec<Kept>, options: 
 }
 
 /// The reports of a file of which nothing is known but its name.
-fn documents(file: &str, arrival: Timestamp, original: &Original, options: &Options) -> Vec<Accepted> {
+fn documents(file: &str, arrival: Timestamp, original: &Original, options: &IngestOptions) -> Vec<Accepted> {
     let context = Context { attachment: None, arrival };
     let provenance = Provenance { origin: file.to_owned(), attachment: None, arrival, mail: None };
     let accepted = |(report, findings)| Accepted {
@@ -102,7 +107,7 @@ fn documents(file: &str, arrival: Timestamp, original: &Original, options: &Opti
 }
 
 /// The reports in an original.
-fn parsed(original: &Original, context: &Context<'_>, options: &Options) -> Vec<(Report, Vec<Finding>)> {
+fn parsed(original: &Original, context: &Context<'_>, options: &IngestOptions) -> Vec<(Report, Vec<Finding>)> {
     let bytes = match original {
         Original::Xml(bytes) | Original::Gzip(bytes) => bytes.clone(),
     };
@@ -145,7 +150,7 @@ fn add(tally: &mut Tally, writer: &mut Writer, accepted: Accepted) -> Result<(),
 }
 
 /// Reads stored originals again, to compare them with reports that have their key.
-pub(super) fn reader(options: &Options) -> Reader {
+pub(super) fn reader(options: &IngestOptions) -> OriginalReader {
     let options = options.clone();
     Arc::new(move |original, attachment, arrival| {
         let found = parsed(original, &Context { attachment, arrival }, &options);
@@ -158,7 +163,7 @@ pub(super) fn reader(options: &Options) -> Reader {
 ///
 /// # Errors
 /// Where the bytes are not kept, or the store cannot be read or written.
-pub fn promote(writer: &mut Writer, entry: &ConflictEntry, options: &Options) -> Result<bool, IngestError> {
+pub fn promote(writer: &mut Writer, entry: &ConflictEntry, options: &IngestOptions) -> Result<bool, IngestError> {
     writer.read_originals_with(reader(options));
     let original = writer.conflict(entry)?;
     let context = Context { attachment: entry.attachment.as_deref(), arrival: entry.arrival };
@@ -191,8 +196,8 @@ type Again = (Timestamp, Result<(Box<Accepted>, bool), Box<Reject>>);
 
 /// Read a kept original again, once for all the reports in it. What no longer can be read is kept as rejected: its bytes
 /// are not lost.
-fn accept(kept: Kept, options: &Options) -> Vec<Again> {
-    let Kept { original, reports } = kept;
+fn accept(kept: PackedReport, options: &IngestOptions) -> Vec<Again> {
+    let PackedReport { original, reports } = kept;
     let mut again: Vec<Again> = Vec::with_capacity(reports.len());
     let mut waiting = reports;
     // The same bytes may have come twice in one batch, by other names or at other times.
@@ -242,7 +247,7 @@ fn accept_one(
     kept: KeptReport,
     found: Option<(Report, Vec<Finding>)>,
     original: &Arc<Original>,
-    options: &Options,
+    options: &IngestOptions,
 ) -> Result<Box<Accepted>, Box<Reject>> {
     let KeptReport { key, mut provenance, mut findings, .. } = kept;
     let Some((report, more)) = found else {
@@ -277,7 +282,7 @@ fn accept_one(
 ///
 /// # Errors
 /// Where the store cannot be read or written.
-pub(super) fn retry_ahead(writer: &mut Writer, options: &Options) -> Result<Tally, IngestError> {
+pub(super) fn retry_ahead(writer: &mut Writer, options: &IngestOptions) -> Result<Tally, IngestError> {
     let mut entries = writer.rejected()?;
     entries.retain(|entry| is_no_longer_ahead(&entry.reason, options.now) == Some(true));
     if entries.is_empty() {
@@ -293,7 +298,7 @@ pub(super) fn retry_ahead(writer: &mut Writer, options: &Options) -> Result<Tall
 ///
 /// # Errors
 /// Where the store cannot be read or written.
-pub fn retry(writer: &mut Writer, entries: &[RejectedEntry], options: &Options) -> Result<Tally, IngestError> {
+pub fn retry(writer: &mut Writer, entries: &[RejectedEntry], options: &IngestOptions) -> Result<Tally, IngestError> {
     writer.read_originals_with(reader(options));
     let mut tally = Tally::default();
     for entry in entries.iter().filter(|entry| entry.file.is_some()) {
@@ -320,8 +325,8 @@ pub fn retry(writer: &mut Writer, entries: &[RejectedEntry], options: &Options) 
             }
             Some(Survival::Survived) | None => {}
         }
-        let Ok(Worked { contents: Contents::Pieces(pieces), .. }) =
-            work(Fetched::Item(item).into(), options, &Known::default())?
+        let Ok(Worked { contents: ItemContents::Pieces(pieces), .. }) =
+            work(Fetched::Item(item).into(), options, &KnownItems::default())?
         else {
             continue;
         };
@@ -361,7 +366,7 @@ mod tests {
             let text = String::from_utf8(super::super::tests::xml(1, 1)).unwrap();
             text.replace("<report_id>1</report_id>", &format!("<report_id>{id}</report_id>"))
         };
-        let options = Options { now: "2026-11-29T00:00:00Z".parse().unwrap(), ..Options::default() };
+        let options = IngestOptions { now: "2026-11-29T00:00:00Z".parse().unwrap(), ..IngestOptions::default() };
         let context = Context { attachment: None, arrival: options.now };
         let original = Original::Xml((xml("AGVsbG8") + &xml("agvsbg8")).into_bytes());
         let reports: Vec<Report> =
@@ -377,7 +382,7 @@ mod tests {
         };
         let ids = |keys: &[crate::model::ReportKey]| -> Vec<(String, bool)> {
             let reports = keys.iter().map(|key| kept(*key)).collect();
-            let again = accept(Kept { original: Arc::new(original.clone()), reports }, &options);
+            let again = accept(PackedReport { original: Arc::new(original.clone()), reports }, &options);
             let read = again.into_iter().zip(keys).map(|((_, read), key)| {
                 let (accepted, _) = read.unwrap();
                 (accepted.report.metadata.report_id.to_string(), accepted.report.key == *key)
@@ -388,7 +393,7 @@ mod tests {
         let both = ids(&[reports[0].key, reports[1].key]);
         assert_eq!(both, [("AGVsbG8".to_owned(), true), ("agvsbg8".to_owned(), true)]);
         let alone = Original::Xml(xml("AGVsbG8").into_bytes());
-        let again = accept(Kept { original: Arc::new(alone), reports: vec![kept(former)] }, &options);
+        let again = accept(PackedReport { original: Arc::new(alone), reports: vec![kept(former)] }, &options);
         assert_eq!(again[0].1.as_ref().unwrap().0.report.key, former);
     }
 }

@@ -1,16 +1,16 @@
-//! The same stages without a store: judged reports go to a [`Sink`], each once, on the caller's thread.
+//! The same stages without a store: judged reports go to a [`ReportSink`], each once, on the caller's thread.
 //!
 //! A source may pause between stretches. Of each report only its key and hash are kept, to recognize it again.
 
-use super::{IngestError, Known, Observer, Options, Tally, interrupted, save, through};
+use super::{IngestError, IngestOptions, Observer, RunMemory, Tally, interrupted, save, through};
 use crate::fetch::{FetchError, Fetched};
 use crate::model::{Accepted, ReportKey};
 use crate::store::{Added, StoreError};
-use crate::unpack::Kind;
+use crate::unpack::OtherContent;
 
 /// Where a thing that was found ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum Destination {
     /// A report, handed on.
     Stored,
     /// Known.
@@ -23,7 +23,7 @@ pub enum Place {
     Rejected,
 }
 
-impl Place {
+impl Destination {
     /// The word of it.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -36,7 +36,7 @@ impl Place {
     }
 }
 
-impl From<Added> for Place {
+impl From<Added> for Destination {
     fn from(added: Added) -> Self {
         match added {
             Added::Stored | Added::Replaced(_) => Self::Stored,
@@ -52,7 +52,7 @@ pub struct Placed<'a> {
     /// Where it came from.
     pub origin: &'a str,
     /// Where it ended.
-    pub place: Place,
+    pub place: Destination,
     /// Why, where that is not plain.
     pub reason: Option<&'a str>,
     /// Of a report.
@@ -60,24 +60,24 @@ pub struct Placed<'a> {
 }
 
 impl<'a> Placed<'a> {
-    pub(super) const fn aside(origin: &'a str, kind: Kind) -> Self {
+    pub(super) const fn aside(origin: &'a str, kind: OtherContent) -> Self {
         let reason = match kind {
-            Kind::TlsRpt => "an SMTP TLS report",
-            Kind::Failure => "a failure report",
-            Kind::Bounce => "a bounce",
-            Kind::Other => "no report",
+            OtherContent::TlsRpt => "an SMTP TLS report",
+            OtherContent::Failure => "a failure report",
+            OtherContent::Bounce => "a bounce",
+            OtherContent::Other => "no report",
         };
-        Self { origin, place: Place::SetAside, reason: Some(reason), key: None }
+        Self { origin, place: Destination::SetAside, reason: Some(reason), key: None }
     }
 
     pub(super) const fn link_out(origin: &'a str) -> Self {
         let reason = "a symbolic link that leads out of its folder, not followed";
-        Self { origin, place: Place::SetAside, reason: Some(reason), key: None }
+        Self { origin, place: Destination::SetAside, reason: Some(reason), key: None }
     }
 }
 
 /// Takes what a run finds. An error ends the run.
-pub trait Sink {
+pub trait ReportSink {
     /// A report, the first of its key.
     ///
     /// # Errors
@@ -110,7 +110,7 @@ pub trait Sink {
 /// A sink of reports alone.
 pub(super) struct Each<'a>(pub(super) &'a mut dyn FnMut(Accepted));
 
-impl Sink for Each<'_> {
+impl ReportSink for Each<'_> {
     fn stored(&mut self, accepted: Accepted) -> Result<(), StoreError> {
         (self.0)(accepted);
         Ok(())
@@ -124,13 +124,13 @@ impl Sink for Each<'_> {
 pub fn convert<S: Iterator<Item = Result<Fetched, FetchError>> + Send>(
     mut source: S,
     goes_on: impl Fn(&S) -> bool,
-    options: &Options,
+    options: &IngestOptions,
     observer: &mut dyn Observer,
-    sink: &mut dyn Sink,
+    sink: &mut dyn ReportSink,
 ) -> Result<Tally, IngestError> {
-    let mut reader = save::Reader::new(observer, sink);
+    let mut reader = save::Deduplicator::new(observer, sink);
     loop {
-        through(&mut source, options, &Known::default(), |worked| reader.take(worked))?;
+        through(&mut source, options, &RunMemory::default(), |worked| reader.take(worked))?;
         reader.stretch()?;
         if !goes_on(&source) || interrupted(options) {
             break;

@@ -18,8 +18,8 @@ mod underway;
 mod work;
 
 pub use again::{promote, rebuild, retry};
-pub use convert::{Place, Placed, Sink, convert};
-pub use save::Outcome;
+pub use convert::{Destination, Placed, ReportSink, convert};
+pub use save::ItemOutcome;
 pub use tally::{FoundItem, RejectedItem, SetAside, Stored, Tally};
 pub use trial::{Survival, Trial, TrialItem, attempt};
 pub use trust::{Trust, Witness};
@@ -31,11 +31,11 @@ use crate::store::{Memory, StoreError, Writer};
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use underway::{Slot, Underway};
+use underway::{Underway, WorkerSlot};
 
 /// How a run is done.
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub struct IngestOptions {
     /// The bounds of an item.
     pub limits: Limits,
     /// Worker threads; null: one a core.
@@ -52,7 +52,7 @@ pub struct Options {
     pub trial: Option<Arc<dyn Trial>>,
 }
 
-impl Options {
+impl IngestOptions {
     fn workers(&self) -> usize {
         self.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).max(1)
     }
@@ -70,7 +70,7 @@ pub enum IngestError {
 /// Told of a run as it goes, on the thread that called.
 pub trait Observer {
     /// An item has found its places.
-    fn item(&mut self, origin: &str, outcome: &Outcome) {
+    fn item(&mut self, origin: &str, outcome: &ItemOutcome) {
         let _ = (origin, outcome);
     }
 
@@ -100,13 +100,13 @@ impl Observer for () {}
 pub fn run(
     source: impl Iterator<Item = Result<Fetched, FetchError>> + Send,
     writer: &mut Writer,
-    options: &Options,
+    options: &IngestOptions,
     observer: &mut dyn Observer,
 ) -> Result<Tally, IngestError> {
     writer.read_originals_with(again::reader(options));
     let ahead = again::retry_ahead(writer, options)?;
     let underway = Underway::open(writer.dir(), options.workers())?;
-    let known = Known { store: writer.has_memory()?.then(|| writer.dir().to_owned()), underway: Some(&underway) };
+    let known = RunMemory { store: writer.has_memory()?.then(|| writer.dir().to_owned()), underway: Some(&underway) };
     writer.take_notices().iter().for_each(|notice| observer.notice(notice));
     let mut saver = save::Saver::new(writer, observer, &underway);
     through(source, options, &known, |worked| saver.take(worked))?;
@@ -126,20 +126,20 @@ pub fn run(
 /// None of its own; those of the type are the store's.
 pub fn read(
     source: impl Iterator<Item = Result<Fetched, FetchError>> + Send,
-    options: &Options,
+    options: &IngestOptions,
     observer: &mut dyn Observer,
     each: &mut dyn FnMut(Accepted),
 ) -> Result<Tally, IngestError> {
     convert(source, |_| false, options, observer, &mut convert::Each(each))
 }
 
-fn interrupted(options: &Options) -> bool {
+fn interrupted(options: &IngestOptions) -> bool {
     options.interrupt.as_ref().is_some_and(|interrupt| interrupt.load(std::sync::atomic::Ordering::Relaxed))
 }
 
 /// What is known of items from before.
 #[derive(Default)]
-struct Known<'a> {
+struct RunMemory<'a> {
     /// Where seen items are looked up; `None` where none was ever seen.
     store: Option<std::path::PathBuf>,
     /// Where it is noted what is being worked on; `None` without a store.
@@ -149,19 +149,19 @@ struct Known<'a> {
 /// What each worker keeps for itself.
 struct Worker<'a> {
     /// Those of the run; whoever unpacks is told of what large items come to.
-    options: Options,
+    options: IngestOptions,
     reservation: Arc<pipeline::Reservation>,
     memory: Option<Memory>,
-    underway: Option<(&'a Underway, Slot)>,
+    underway: Option<(&'a Underway, WorkerSlot)>,
 }
 
-impl<'a> Known<'a> {
-    fn worker(&self, options: &Options, budget: &Arc<pipeline::Budget>) -> Result<Worker<'a>, StoreError> {
+impl<'a> RunMemory<'a> {
+    fn worker(&self, options: &IngestOptions, budget: &Arc<pipeline::Budget>) -> Result<Worker<'a>, StoreError> {
         let reservation = Arc::new(pipeline::Reservation::new(budget));
         let told = reservation.clone();
         let growth = Growth::told(move |bytes| told.grow(bytes));
         Ok(Worker {
-            options: Options { limits: Limits { growth, ..options.limits.clone() }, ..options.clone() },
+            options: IngestOptions { limits: Limits { growth, ..options.limits.clone() }, ..options.clone() },
             reservation,
             memory: self.store.as_deref().map_or(Ok(None), Memory::open)?,
             underway: self.underway.map(|underway| (underway, underway.slot())),
@@ -177,20 +177,21 @@ impl Worker<'_> {
         underway.begin(slot, items.iter().filter_map(|item| item.as_ref().ok()?.hash))
     }
 
-    fn work(&self, item: work::Hashed) -> Done {
-        let known = work::Known { memory: self.memory.as_ref(), underway: self.underway.map(|(underway, _)| underway) };
+    fn work(&self, item: work::Hashed) -> WorkerResult {
+        let known =
+            work::KnownItems { memory: self.memory.as_ref(), underway: self.underway.map(|(underway, _)| underway) };
         let done = work::work(item, &self.options, &known);
         self.reservation.end();
         match done {
-            Ok(Ok(worked)) => Done::Worked(worked),
-            Ok(Err(fault)) => Done::Fault(fault),
-            Err(error) => Done::Failed(error),
+            Ok(Ok(worked)) => WorkerResult::Worked(worked),
+            Ok(Err(fault)) => WorkerResult::Fault(fault),
+            Err(error) => WorkerResult::Failed(error),
         }
     }
 }
 
 /// What a worker hands on.
-enum Done {
+enum WorkerResult {
     Worked(work::Worked),
     Fault(FetchError),
     Failed(StoreError),
@@ -198,8 +199,8 @@ enum Done {
 
 fn through(
     source: impl Iterator<Item = Result<Fetched, FetchError>> + Send,
-    options: &Options,
-    known: &Known<'_>,
+    options: &IngestOptions,
+    known: &RunMemory<'_>,
     mut take: impl FnMut(Result<work::Worked, FetchError>) -> Result<(), IngestError>,
 ) -> Result<(), IngestError> {
     let budget = Arc::new(pipeline::Budget::default());
@@ -217,21 +218,21 @@ fn through(
             items
         },
         each: |worker: &mut Result<Worker<'_>, StoreError>, item: Result<work::Hashed, FetchError>| match worker {
-            Ok(worker) => item.map_or_else(Done::Fault, |item| worker.work(item)),
+            Ok(worker) => item.map_or_else(WorkerResult::Fault, |item| worker.work(item)),
             // The run ends with the first of these.
             Err(error) => {
                 let known = StoreError::Unknown { what: "its fault".to_owned(), expected: "a worker without a fault" };
-                Done::Failed(std::mem::replace(error, known))
+                WorkerResult::Failed(std::mem::replace(error, known))
             }
         },
         weight: |done| match done {
-            Done::Worked(worked) => worked.weight(),
-            Done::Fault(_) | Done::Failed(_) => 0,
+            WorkerResult::Worked(worked) => worked.weight(),
+            WorkerResult::Fault(_) | WorkerResult::Failed(_) => 0,
         },
     };
     pipeline::run(source, options.interrupt.as_deref(), &work, |done| match done {
-        Done::Worked(worked) => take(Ok(worked)),
-        Done::Fault(fault) => take(Err(fault)),
-        Done::Failed(error) => Err(error.into()),
+        WorkerResult::Worked(worked) => take(Ok(worked)),
+        WorkerResult::Fault(fault) => take(Err(fault)),
+        WorkerResult::Failed(error) => Err(error.into()),
     })
 }

@@ -27,7 +27,7 @@ const MADE_OF_BYTE: usize = 2;
 const PARTIAL: usize = 1 << 20;
 
 /// Items that travel together.
-type Chunk = Vec<Result<Fetched, FetchError>>;
+type ItemChunk = Vec<Result<Fetched, FetchError>>;
 
 struct Numbered<T> {
     number: u64,
@@ -43,12 +43,12 @@ struct Numbered<T> {
 /// the budget.
 #[derive(Default)]
 pub(super) struct Budget {
-    state: Mutex<State>,
+    state: Mutex<PipelineState>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct PipelineState {
     /// Weights of results that were not taken yet, by their chunk, and their sum.
     results: BTreeMap<u64, usize>,
     waiting: usize,
@@ -61,11 +61,11 @@ struct State {
 }
 
 impl Budget {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, PipelineState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait_while(&self, full: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
+    fn wait_while(&self, full: impl Fn(&PipelineState) -> bool) -> MutexGuard<'_, PipelineState> {
         let wait = self.changed.wait_while(self.state(), |state| !state.closed && full(state));
         wait.unwrap_or_else(PoisonError::into_inner)
     }
@@ -184,7 +184,7 @@ pub(super) struct Work<'a, S, B, W, R> {
 pub(super) fn run<S, T, R: Send, E>(
     source: impl Iterator<Item = Result<Fetched, FetchError>> + Send,
     interrupt: Option<&AtomicBool>,
-    work: &Work<'_, S, impl Fn(&mut S, u64, Chunk) -> Vec<T> + Sync, impl Fn(&mut S, T) -> R + Sync, R>,
+    work: &Work<'_, S, impl Fn(&mut S, u64, ItemChunk) -> Vec<T> + Sync, impl Fn(&mut S, T) -> R + Sync, R>,
     mut take: impl FnMut(R) -> Result<(), E>,
 ) -> Result<(), E> {
     let budget = work.budget;
@@ -235,7 +235,7 @@ fn read(
 fn work_off<S, T, R>(
     from_source: &Receiver<Numbered<Result<Fetched, FetchError>>>,
     to_taker: &Sender<Numbered<R>>,
-    work: &Work<'_, S, impl Fn(&mut S, u64, Chunk) -> Vec<T>, impl Fn(&mut S, T) -> R, R>,
+    work: &Work<'_, S, impl Fn(&mut S, u64, ItemChunk) -> Vec<T>, impl Fn(&mut S, T) -> R, R>,
 ) {
     let (mut state, budget) = ((work.state)(), work.budget);
     loop {

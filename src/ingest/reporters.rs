@@ -12,7 +12,7 @@ use crate::model::{Quoted, Report};
 use crate::normalize::{canonical_domain, reporter_domain};
 
 /// A large reporter, and what only it may call itself.
-struct Reporter {
+struct LargeReporter {
     /// Words that its `org_name` is made of, in lower case.
     names: &'static [&'static str],
     /// Domains that stand in its `org_name`, or that people take for its own.
@@ -23,52 +23,60 @@ struct Reporter {
 
 /// Large reporters, by what their reports and the mails around them say: the samples that parsedmarc, mail-auth, mox and
 /// dmarc-report-viewer publish, and what the providers document.
-const KNOWN: &[Reporter] = &[
+const KNOWN: &[LargeReporter] = &[
     // noreply-dmarc-support@google.com, "google.com", once "Google, Inc.".
-    Reporter {
+    LargeReporter {
         names: &["google", "gmail", "googlemail"],
         called: &["google.com", "gmail.com", "googlemail.com"],
         mails_from: &["google.com"],
     },
     // dmarcreport@microsoft.com, "Outlook.com", "Enterprise Outlook", "Microsoft Corporation"; signed by
     // notification.microsoft.com.
-    Reporter {
+    LargeReporter {
         names: &["microsoft", "outlook", "hotmail"],
         called: &["microsoft.com", "outlook.com", "hotmail.com", "live.com", "office365.com"],
         mails_from: &["microsoft.com"],
     },
     // From noreply@dmarc.yahoo.com with dmarchelp@yahooinc.com in the report, "Yahoo", once "Yahoo! Inc."; AOL is Yahoo's.
-    Reporter {
+    LargeReporter {
         names: &["yahoo", "aol"],
         called: &["yahoo.com", "yahooinc.com", "aol.com"],
         mails_from: &["yahooinc.com", "dmarc.yahoo.com", "abuse.aol.com"],
     },
     // postmaster@amazonses.com, "AMAZON-SES".
-    Reporter {
+    LargeReporter {
         names: &["amazon", "amazonses"],
         called: &["amazon.com", "amazonses.com", "amazonaws.com"],
         mails_from: &["amazonses.com", "amazon.com"],
     },
     // dmarc_support@corp.mail.ru, "Mail.Ru".
-    Reporter { names: &["mailru"], called: &["mail.ru"], mails_from: &["corp.mail.ru"] },
+    LargeReporter { names: &["mailru"], called: &["mail.ru"], mails_from: &["corp.mail.ru"] },
     // noreply-dmarc@sicher.gmx.net, "GMX", and noreply-dmarc@sicher.web.de, "WEB.DE": one operator.
-    Reporter {
+    LargeReporter {
         names: &["gmx", "web de"],
         called: &["gmx.net", "gmx.de", "gmx.com", "gmx.at", "gmx.ch", "web.de"],
         mails_from: &["sicher.gmx.net", "sicher.web.de"],
     },
     // dmarc-admin@alerts.comcast.net, "comcast.net".
-    Reporter {
+    LargeReporter {
         names: &["comcast"],
         called: &["comcast.net", "comcast.com"],
         mails_from: &["alerts.comcast.net", "comcast.com"],
     },
     // reports@fastmaildmarc.com, "Fastmail Pty Ltd".
-    Reporter { names: &["fastmail"], called: &["fastmail.com", "fastmail.fm"], mails_from: &["fastmaildmarc.com"] },
+    LargeReporter {
+        names: &["fastmail"],
+        called: &["fastmail.com", "fastmail.fm"],
+        mails_from: &["fastmaildmarc.com"],
+    },
     // no-reply@us-1.mimecastreport.com, "Mimecast".
-    Reporter { names: &["mimecast"], called: &["mimecast.com"], mails_from: &["mimecastreport.com", "mimecast.com"] },
+    LargeReporter {
+        names: &["mimecast"],
+        called: &["mimecast.com"],
+        mails_from: &["mimecastreport.com", "mimecast.com"],
+    },
     // dmarcreports@secureserver.net, "GoDaddy.com".
-    Reporter { names: &["godaddy"], called: &["godaddy.com"], mails_from: &["secureserver.net", "godaddy.com"] },
+    LargeReporter { names: &["godaddy"], called: &["godaddy.com"], mails_from: &["secureserver.net", "godaddy.com"] },
 ];
 
 /// Domains where anybody can get a mailbox, by organization.
@@ -176,7 +184,7 @@ pub(super) fn speaks_for(domain: &str, report: &Report) -> Result<(), String> {
             return Err(format!("anybody can get a mailbox at {at}: it speaks for no reporter"));
         }
     }
-    let bears = |reporter: &&Reporter| reporter.is_named(org_name) && !reporter.mails_as(domain);
+    let bears = |reporter: &&LargeReporter| reporter.is_named(org_name) && !reporter.mails_as(domain);
     if let Some(reporter) = KNOWN.iter().find(bears) {
         let own = reporter.mails_from.join(" or ");
         return Err(format!("expected {own} of a report by {}, found {domain}", Quoted(org_name)));
@@ -184,7 +192,7 @@ pub(super) fn speaks_for(domain: &str, report: &Report) -> Result<(), String> {
     Ok(())
 }
 
-impl Reporter {
+impl LargeReporter {
     /// Whether reports from this domain can be its own.
     fn mails_as(&self, domain: &str) -> bool {
         self.mails_from.iter().any(|own| is_within(domain, own))

@@ -1,20 +1,20 @@
 //! Each item to its places: the store's side of a run, and the store-less one.
 
-use super::convert::{Place, Placed, Sink};
+use super::convert::{Destination, Placed, ReportSink};
 use super::underway::Underway;
-use super::work::{Contents, Piece, Worked};
+use super::work::{ItemContents, Piece, Worked};
 use super::{IngestError, Observer, Tally};
 use crate::fetch::FetchError;
 use crate::model::{Accepted, Fate, Hash, ReportKey};
 use crate::normalize::is_no_longer_ahead;
 use crate::store::{Added, Reject, Rejected, SeenItem, Writer};
-use crate::unpack::Kind;
+use crate::unpack::OtherContent;
 use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};
 
 /// How an item's contents counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Outcome {
+pub struct ItemOutcome {
     /// New reports.
     pub stored: u32,
     /// Reports that are known, and rejected things that are.
@@ -30,7 +30,7 @@ pub struct Outcome {
 /// Counts an item's contents while they are put in their places.
 #[derive(Default)]
 struct Count {
-    outcome: Outcome,
+    outcome: ItemOutcome,
     seen: SeenItem,
     /// Something was rejected only because it lies ahead.
     ahead: bool,
@@ -68,13 +68,13 @@ impl Count {
         }
     }
 
-    fn set_aside(&mut self, tally: &mut Tally, kind: Kind, count: u32) {
+    fn set_aside(&mut self, tally: &mut Tally, kind: OtherContent, count: u32) {
         let aside = &mut tally.set_aside;
         let (seen, sum) = match kind {
-            Kind::TlsRpt => (&mut self.seen.tls_rpt, &mut aside.tls_rpt),
-            Kind::Failure => (&mut self.seen.failure, &mut aside.failure),
-            Kind::Bounce => (&mut self.seen.bounce, &mut aside.bounce),
-            Kind::Other => (&mut self.seen.other, &mut aside.other),
+            OtherContent::TlsRpt => (&mut self.seen.tls_rpt, &mut aside.tls_rpt),
+            OtherContent::Failure => (&mut self.seen.failure, &mut aside.failure),
+            OtherContent::Bounce => (&mut self.seen.bounce, &mut aside.bounce),
+            OtherContent::Other => (&mut self.seen.other, &mut aside.other),
         };
         *seen += count;
         *sum += u64::from(count);
@@ -83,7 +83,7 @@ impl Count {
     }
 
     fn link_out(&mut self, tally: &mut Tally) {
-        self.set_aside(tally, Kind::Other, 1);
+        self.set_aside(tally, OtherContent::Other, 1);
         tally.links_out += 1;
     }
 
@@ -109,10 +109,10 @@ impl Count {
         self.outcome.duplicates += again;
         tally.duplicates += u64::from(again);
         tally.items += u64::from(again);
-        self.set_aside(tally, Kind::TlsRpt, seen.tls_rpt);
-        self.set_aside(tally, Kind::Failure, seen.failure);
-        self.set_aside(tally, Kind::Bounce, seen.bounce);
-        self.set_aside(tally, Kind::Other, seen.other);
+        self.set_aside(tally, OtherContent::TlsRpt, seen.tls_rpt);
+        self.set_aside(tally, OtherContent::Failure, seen.failure);
+        self.set_aside(tally, OtherContent::Bounce, seen.bounce);
+        self.set_aside(tally, OtherContent::Other, seen.other);
         self.seen = seen;
     }
 
@@ -171,8 +171,8 @@ impl<'a> Saver<'a> {
         };
         let mut count = Count::default();
         match worked.contents {
-            Contents::Seen(seen) => count.seen(&mut self.tally, seen),
-            Contents::Pieces(pieces) => {
+            ItemContents::Seen(seen) => count.seen(&mut self.tally, seen),
+            ItemContents::Pieces(pieces) => {
                 for piece in pieces {
                     self.place(piece, &mut count)?;
                 }
@@ -230,17 +230,17 @@ impl<'a> Saver<'a> {
 }
 
 /// Hands judged reports on, each once.
-pub(super) struct Reader<'a> {
+pub(super) struct Deduplicator<'a> {
     observer: &'a mut dyn Observer,
-    sink: &'a mut dyn Sink,
+    sink: &'a mut dyn ReportSink,
     tally: Tally,
     reports: HashMap<ReportKey, Hash>,
     conflicts: HashSet<(ReportKey, Hash)>,
     rejected: HashSet<Hash>,
 }
 
-impl<'a> Reader<'a> {
-    pub(super) fn new(observer: &'a mut dyn Observer, sink: &'a mut dyn Sink) -> Self {
+impl<'a> Deduplicator<'a> {
+    pub(super) fn new(observer: &'a mut dyn Observer, sink: &'a mut dyn ReportSink) -> Self {
         Self {
             observer,
             sink,
@@ -262,8 +262,8 @@ impl<'a> Reader<'a> {
         };
         let mut count = Count::default();
         match worked.contents {
-            Contents::Seen(seen) => count.seen(&mut self.tally, seen),
-            Contents::Pieces(pieces) => {
+            ItemContents::Seen(seen) => count.seen(&mut self.tally, seen),
+            ItemContents::Pieces(pieces) => {
                 for piece in pieces {
                     self.place(&worked.origin, piece, &mut count)?;
                 }
@@ -278,7 +278,7 @@ impl<'a> Reader<'a> {
             Piece::Report(accepted) => {
                 let told = Told::of(&accepted);
                 let added = self.added(&accepted);
-                let (place, key) = (Place::from(added), Some(accepted.report.key));
+                let (place, key) = (Destination::from(added), Some(accepted.report.key));
                 if added == Added::Stored {
                     self.sink.stored(*accepted)?;
                 }
@@ -296,7 +296,7 @@ impl<'a> Reader<'a> {
             Piece::Rejected(reject, findings) => {
                 let rejected = if self.rejected.insert(reject.identity()) { Rejected::New } else { Rejected::Known };
                 let Reject { origin, reason, .. } = reject;
-                let place = if rejected == Rejected::New { Place::Rejected } else { Place::Duplicate };
+                let place = if rejected == Rejected::New { Destination::Rejected } else { Destination::Duplicate };
                 self.sink.placed(&Placed { origin: &origin, place, reason: Some(&reason), key: None })?;
                 count.rejected(&mut self.tally, rejected, (&origin, &reason));
                 if rejected == Rejected::New {

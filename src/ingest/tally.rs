@@ -181,7 +181,7 @@ mod tests {
         let mut tally = Tally { items: 3, duplicates: 1, ..Tally::default() };
         tally.stored = Stored { reports: 2, records: 7, messages: 19, dmarc_pass: 12 };
         tally.reject("inbox.mbox > message 2", "gzip: 200 MiB inflated, the limit is 100 MiB");
-        tally.find("report.xml", &[Finding::new(crate::model::Code::PERIOD_SWAPPED, "begin is after end")]);
+        tally.find("report.xml", &[Finding::new(crate::model::FindingCode::PERIOD_SWAPPED, "begin is after end")]);
         let expected = concat!(
             r#"{"items":3,"stored":{"reports":2,"records":7,"messages":19,"dmarc_pass":12},"duplicates":1,"conflicts":0,"#,
             r#""set_aside":{"tls_rpt":0,"failure":0,"bounce":0,"other":0},"#,
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn a_flood_of_findings_is_counted_and_not_kept() {
         let mut tally = Tally::default();
-        let finding = [Finding::new(crate::model::Code::ROW_GAP, "")];
+        let finding = [Finding::new(crate::model::FindingCode::ROW_GAP, "")];
         (0..KEPT + 5).for_each(|_| tally.find("x", &finding));
         assert_eq!((tally.findings.len(), tally.findings_count()), (KEPT, KEPT as u64 + 5));
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::fetch::Item;
-use crate::model::{Columns, Hash, Proof, RawMail, Report, SenderAuth};
+use crate::model::{ColumnSet, Hash, Proof, RawMail, Report, SenderAuth};
 use crate::store::{Access, Filter, PartFiles, Store};
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -12,8 +12,8 @@ fn now() -> Timestamp {
     Timestamp::from_second(1_795_600_000).unwrap()
 }
 
-fn options() -> Options {
-    Options { now: now(), workers: Some(3), ..Options::default() }
+fn options() -> IngestOptions {
+    IngestOptions { now: now(), workers: Some(3), ..IngestOptions::default() }
 }
 
 /// A report of receiver.example, read.
@@ -117,7 +117,7 @@ fn what_lay_ahead_of_a_wrong_clock_is_read_by_a_later_run() {
     let rejected_at = |dir: &Path, bytes: Vec<u8>| {
         let item = Item { origin: "a.xml".into(), name: Some("a.xml".into()), bytes, arrival: wrong, message: None };
         let mut writer = Writer::open(dir, wrong).unwrap();
-        let options = Options { now: wrong, ..options() };
+        let options = IngestOptions { now: wrong, ..options() };
         let tally = run([Ok(Fetched::Item(item))].into_iter(), &mut writer, &options, &mut ()).unwrap();
         assert!(tally.rejected[0].reason.starts_with("period.future: "), "{:?}", tally.rejected);
         // Nothing changes while it still lies ahead.
@@ -184,7 +184,7 @@ fn all_items_of_a_long_source_arrive() {
     drop(writer);
     let mut rows = 0;
     let store = Store::open(dir.path()).unwrap();
-    store.rows(&Filter::default(), Columns::COUNT, &mut |run| rows += run.len).unwrap();
+    store.rows(&Filter::default(), ColumnSet::COUNT, &mut |run| rows += run.len).unwrap();
     assert_eq!(rows, 3000);
     assert_eq!(ingest(dir.path(), items()).duplicates, 3000);
 }
@@ -239,7 +239,7 @@ fn an_interrupt_keeps_what_was_read() {
         item(&format!("{number}.xml"), xml(number, 1))
     });
     let mut writer = Writer::open(dir.path(), now()).unwrap();
-    let options = Options { interrupt: Some(flag), ..options() };
+    let options = IngestOptions { interrupt: Some(flag), ..options() };
     let tally = run(source, &mut writer, &options, &mut ()).unwrap();
     assert!(tally.interrupted);
     assert_eq!(tally.stored.reports, 101);
@@ -279,7 +279,7 @@ fn documents_of_one_file_share_its_original() {
 fn picture(dir: &Path) -> String {
     let store = Store::open(dir).unwrap();
     let mut rows = Vec::new();
-    store.export(&Filter::default(), crate::store::Format::Ndjson, &mut rows).unwrap();
+    store.export(&Filter::default(), crate::store::RowFormat::Ndjson, &mut rows).unwrap();
     let mut rows: Vec<_> = String::from_utf8(rows).unwrap().lines().map(ToOwned::to_owned).collect();
     rows.sort();
     let status = store.status().unwrap();
@@ -337,7 +337,7 @@ fn a_rebuild_needs_no_ledger() {
 #[test]
 fn a_rejected_item_that_can_be_read_now_leaves_the_list() {
     let dir = tempfile::tempdir().unwrap();
-    let strict = Options { limits: Limits { item_bytes: 100, ..Limits::default() }, ..options() };
+    let strict = IngestOptions { limits: Limits { item_bytes: 100, ..Limits::default() }, ..options() };
     let mut writer = Writer::open(dir.path(), now()).unwrap();
     let items = vec![item("first.xml", xml(1, 5)), item("junk.xml", b"<feedback>".to_vec())];
     let tally = run(items.into_iter(), &mut writer, &strict, &mut ()).unwrap();
@@ -360,16 +360,16 @@ fn exports_hold_the_rows_of_their_filter() {
     let none = Filter { domains: vec!["example.org".into()], ..Filter::default() };
     for filter in [all, some, none] {
         let mut rows = 0;
-        store.rows(&filter, Columns::NONE, &mut |run| rows += run.len).unwrap();
+        store.rows(&filter, ColumnSet::NONE, &mut |run| rows += run.len).unwrap();
         let lines = |format| {
             let mut out = Vec::new();
             store.export(&filter, format, &mut out).unwrap();
             String::from_utf8_lossy(&out).lines().count()
         };
-        assert_eq!(lines(crate::store::Format::Ndjson), rows);
-        assert_eq!(lines(crate::store::Format::Csv), rows + 1);
+        assert_eq!(lines(crate::store::RowFormat::Ndjson), rows);
+        assert_eq!(lines(crate::store::RowFormat::Csv), rows + 1);
         let mut arrow = Vec::new();
-        store.export(&filter, crate::store::Format::Arrow, &mut arrow).unwrap();
+        store.export(&filter, crate::store::RowFormat::Arrow, &mut arrow).unwrap();
         assert!(arrow.starts_with(b"ARROW1"));
         let out = tempfile::tempdir().unwrap();
         store.export_parquet(&filter, None, out.path(), PartFiles::Copied).unwrap();
@@ -385,7 +385,7 @@ fn an_export_of_less_over_one_of_all_leaves_the_store_whole_and_no_row_too_many(
     let (store, out) = (Store::open(dir.path()).unwrap(), tempfile::tempdir().unwrap());
     let rows = |filter: &Filter, of: &Store| {
         let mut rows = 0;
-        of.rows(filter, Columns::NONE, &mut |run| rows += run.len).unwrap();
+        of.rows(filter, ColumnSet::NONE, &mut |run| rows += run.len).unwrap();
         rows
     };
     let all = Filter::default();
@@ -462,7 +462,7 @@ fn a_run_killed_at_random_moments_ends_with_every_report_once() {
 fn check_drill(dir: &Path, complete: bool) {
     let store = Store::open(dir).unwrap();
     let mut counts = Vec::new();
-    store.rows(&Filter::default(), Columns::COUNT, &mut |rows| counts.extend(rows.count)).unwrap();
+    store.rows(&Filter::default(), ColumnSet::COUNT, &mut |rows| counts.extend(rows.count)).unwrap();
     counts.sort_unstable();
     let all = counts.len();
     counts.dedup();
@@ -494,7 +494,7 @@ fn only_mails_with_a_report_are_verified_and_a_fault_of_it_loses_none() {
         (None, SenderAuth::Unknown),
     ] {
         let witness = Arc::new(Says(says, 0.into()));
-        let options = Options { witness: Some(witness.clone()), ..options() };
+        let options = IngestOptions { witness: Some(witness.clone()), ..options() };
         let items =
             [message(1, &xml(1, 5)), message(2, b"lunch?"), item("bare.xml", xml(2, 5)), message(3, &xml(3, 5))];
         let mut found = Vec::new();
@@ -538,7 +538,7 @@ fn an_item_that_ended_a_process_is_rejected_and_kept_and_the_others_are_stored()
     let deadly = |bytes: &[u8]| {
         if bytes == xml(2, 2) { Survival::Died("an abort".into()) } else { Survival::Survived }
     };
-    let options = Options { trial: Some(Arc::new(Answers(deadly))), ..options() };
+    let options = IngestOptions { trial: Some(Arc::new(Answers(deadly))), ..options() };
     let mut writer = Writer::open(dir.path(), now()).unwrap();
     let tally = run(items().into_iter(), &mut writer, &options, &mut ()).unwrap();
     assert_eq!((tally.items, tally.stored.reports, tally.rejected_count()), (3, 2, 1));
@@ -561,7 +561,7 @@ fn an_item_whose_process_was_killed_from_outside_is_left_for_the_next_run() {
     drop(Writer::open(dir.path(), now()).unwrap());
     died_of(dir.path(), &[&items()[0]]);
     let told = |answer: fn(&[u8]) -> Survival| {
-        let options = Options { trial: Some(Arc::new(Answers(answer))), ..options() };
+        let options = IngestOptions { trial: Some(Arc::new(Answers(answer))), ..options() };
         let mut writer = Writer::open(dir.path(), now()).unwrap();
         let mut observer = Safe::default();
         let tally = run(items().into_iter(), &mut writer, &options, &mut observer).unwrap();

@@ -1,7 +1,7 @@
 //! Work on one item as a trial: all that a run would do with it, and nothing kept.
 
-use super::Options;
-use super::work::{Contents, Known, Piece, Worked, work};
+use super::IngestOptions;
+use super::work::{ItemContents, KnownItems, Piece, Worked, work};
 use crate::fetch::{Fetched, Item};
 use crate::model::Accepted;
 use crate::store::{StoreError, rehearse};
@@ -40,12 +40,12 @@ pub struct TrialItem<'a> {
 ///
 /// # Errors
 /// Where what came of it cannot be written.
-pub fn attempt(item: &TrialItem<'_>, options: &Options) -> Result<(), StoreError> {
+pub fn attempt(item: &TrialItem<'_>, options: &IngestOptions) -> Result<(), StoreError> {
     let TrialItem { name, bytes, arrival } = *item;
     let item =
         Item { origin: "trial".into(), name: name.map(str::to_owned), bytes: bytes.to_vec(), arrival, message: None };
-    let Ok(Worked { contents: Contents::Pieces(pieces), .. }) =
-        work(Fetched::Item(item).into(), options, &Known::default())?
+    let Ok(Worked { contents: ItemContents::Pieces(pieces), .. }) =
+        work(Fetched::Item(item).into(), options, &KnownItems::default())?
     else {
         return Ok(());
     };

@@ -8,7 +8,7 @@
 //! Where somebody was to say and nothing proves the mail, it is `none`, with a finding that says why; else `unknown`.
 
 use super::reporters::speaks_for;
-use crate::model::{Code, Finding, MailFacts, Proof, Quoted, RawMail, Report, SenderAuth};
+use crate::model::{Finding, FindingCode, MailFacts, Proof, Quoted, RawMail, Report, SenderAuth};
 use crate::unpack::Results;
 use jiff::Timestamp;
 use std::fmt::Debug;
@@ -51,12 +51,12 @@ impl Trust {
                 match speaks_for(&from, report).and_then(|()| speaks_for(&signer, report)) {
                     Ok(()) => (SenderAuth::Pass, None),
                     Err(_) if known == SenderAuth::Fail => (known, why),
-                    Err(reason) => (SenderAuth::None, Some(Finding::new(Code::MAIL_OTHER_SENDER, reason))),
+                    Err(reason) => (SenderAuth::None, Some(Finding::new(FindingCode::MAIL_OTHER_SENDER, reason))),
                 }
             }
             Proof::Broken(reason) => (SenderAuth::Fail, Some(unauthenticated(&reason, mail))),
             Proof::Unproven(reason) if matches!(known, SenderAuth::Pass | SenderAuth::Unknown) => {
-                (SenderAuth::None, Some(Finding::new(Code::MAIL_UNPROVEN, reason)))
+                (SenderAuth::None, Some(Finding::new(FindingCode::MAIL_UNPROVEN, reason)))
             }
             Proof::Unproven(_) | Proof::Open => (known, why),
         }
@@ -69,7 +69,7 @@ impl Trust {
         if before == SenderAuth::Pass && !mail.attached {
             let domain = mail.from_domain.as_deref().unwrap_or_default();
             if let Err(reason) = speaks_for(domain, report) {
-                (before, why) = (SenderAuth::None, Some(Finding::new(Code::MAIL_OTHER_SENDER, reason)));
+                (before, why) = (SenderAuth::None, Some(Finding::new(FindingCode::MAIL_OTHER_SENDER, reason)));
             }
         }
         let Some(recorded) = self.recorded(mail) else { return (before, why) };
@@ -112,7 +112,7 @@ impl Trust {
             return None;
         }
         let detail = format!("expected one of the settings' domains or one below them, found {}", Quoted(domain));
-        Some(Finding::new(Code::DOMAIN_FOREIGN, detail))
+        Some(Finding::new(FindingCode::DOMAIN_FOREIGN, detail))
     }
 }
 
@@ -130,7 +130,7 @@ enum Recorded {
 impl Recorded {
     /// What it makes of a report that the mail brought.
     fn judged(&self, mail: &MailFacts, report: &Report) -> (SenderAuth, Option<Finding>) {
-        let unproven = |why: &str| (SenderAuth::None, Some(Finding::new(Code::MAIL_UNPROVEN, why)));
+        let unproven = |why: &str| (SenderAuth::None, Some(Finding::new(FindingCode::MAIL_UNPROVEN, why)));
         match self {
             Self::Pass(_) if mail.attached => {
                 unproven("the report lies in an attached mail, which dmarc=pass is not about")
@@ -138,7 +138,7 @@ impl Recorded {
             Self::Pass(None) => unproven("dmarc=pass without a domain, and From names none, or several"),
             Self::Pass(Some(domain)) => match speaks_for(domain, report) {
                 Ok(()) => (SenderAuth::Pass, None),
-                Err(reason) => (SenderAuth::None, Some(Finding::new(Code::MAIL_OTHER_SENDER, reason))),
+                Err(reason) => (SenderAuth::None, Some(Finding::new(FindingCode::MAIL_OTHER_SENDER, reason))),
             },
             Self::Fail => (SenderAuth::Fail, Some(failed(mail))),
             Self::None => {
@@ -155,12 +155,12 @@ fn failed(mail: &MailFacts) -> Finding {
 
 fn unauthenticated(reason: &str, mail: &MailFacts) -> Finding {
     let from = mail.from_domain.as_deref().unwrap_or("nobody");
-    Finding::new(Code::MAIL_UNAUTHENTICATED, format!("{reason}; From {}", Quoted(from)))
+    Finding::new(FindingCode::MAIL_UNAUTHENTICATED, format!("{reason}; From {}", Quoted(from)))
 }
 
 /// Whether a finding is about whom the mail is from.
-pub(super) fn is_of_sender(code: Code) -> bool {
-    [Code::MAIL_UNAUTHENTICATED, Code::MAIL_OTHER_SENDER, Code::MAIL_UNPROVEN].contains(&code)
+pub(super) fn is_of_sender(code: FindingCode) -> bool {
+    [FindingCode::MAIL_UNAUTHENTICATED, FindingCode::MAIL_OTHER_SENDER, FindingCode::MAIL_UNPROVEN].contains(&code)
 }
 
 #[cfg(test)]
@@ -227,12 +227,12 @@ mod tests {
         for (mail, code, why) in [
             (
                 mail("mx.example.com; dmarc=pass header.from=evil.example"),
-                Code::MAIL_OTHER_SENDER,
+                FindingCode::MAIL_OTHER_SENDER,
                 "found evil.example",
             ),
-            (mail("mx.example.com; dmarc=none"), Code::MAIL_UNPROVEN, "dmarc=none"),
-            (ambiguous, Code::MAIL_UNPROVEN, "without a domain"),
-            (attached, Code::MAIL_UNPROVEN, "attached mail"),
+            (mail("mx.example.com; dmarc=none"), FindingCode::MAIL_UNPROVEN, "dmarc=none"),
+            (ambiguous, FindingCode::MAIL_UNPROVEN, "without a domain"),
+            (attached, FindingCode::MAIL_UNPROVEN, "attached mail"),
         ] {
             let (auth, finding) = trust.judge(&mail, &report(), Proof::default);
             let finding = finding.unwrap();
@@ -262,7 +262,7 @@ mod tests {
         }
         for other in ["example.org", "badexample.com", "com"] {
             let finding = trust.foreign(other).unwrap();
-            assert_eq!(finding.code, Code::DOMAIN_FOREIGN, "{other}");
+            assert_eq!(finding.code, FindingCode::DOMAIN_FOREIGN, "{other}");
         }
         assert_eq!(Trust::default().foreign("example.org"), None);
     }

@@ -15,10 +15,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// An item, by the start of the hash of its bytes. All zeros: none.
-type Item = [u8; 16];
+type ItemHash = [u8; 16];
 
-const NONE: Item = [0; 16];
-const ITEM: usize = size_of::<Item>();
+const NONE: ItemHash = [0; 16];
+const ITEM: usize = size_of::<ItemHash>();
 /// The note of a worker: what it takes at once.
 const SLOT: usize = CHUNK_ITEMS * ITEM;
 /// Items of earlier runs that are remembered: a batch has fewer, and each costs the next run some milliseconds.
@@ -35,12 +35,12 @@ pub(super) struct Underway {
     commits: u64,
     next_slot: AtomicUsize,
     /// What was under way when an earlier run died, and is not dealt with yet.
-    suspects: Mutex<HashSet<Item>>,
+    suspects: Mutex<HashSet<ItemHash>>,
 }
 
 /// Where a worker notes what it takes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Slot(u64);
+pub(super) struct WorkerSlot(u64);
 
 impl Underway {
     /// Begin the note of a run, and take over that of one that died.
@@ -52,9 +52,9 @@ impl Underway {
             let mut left = Vec::new();
             (&mut file).take((MOST * ITEM) as u64).read_to_end(&mut left)?;
             let (items, _) = left.as_chunks::<ITEM>();
-            let suspects: HashSet<Item> = items.iter().copied().filter(|item| *item != NONE).collect();
+            let suspects: HashSet<ItemHash> = items.iter().copied().filter(|item| *item != NONE).collect();
             let slots = (suspects.len() * ITEM) as u64;
-            file.write_all_at(&suspects.iter().copied().collect::<Vec<Item>>().concat(), 0)?;
+            file.write_all_at(&suspects.iter().copied().collect::<Vec<ItemHash>>().concat(), 0)?;
             file.set_len(slots)?;
             let commits = slots + (workers * SLOT) as u64;
             let (next_slot, suspects) = (AtomicUsize::new(0), Mutex::new(suspects));
@@ -64,14 +64,14 @@ impl Underway {
     }
 
     /// The slot of a worker that begins.
-    pub(super) fn slot(&self) -> Slot {
+    pub(super) fn slot(&self) -> WorkerSlot {
         let number = self.next_slot.fetch_add(1, Ordering::Relaxed);
         // There are as many slots as workers; were there not, the last ones would share.
-        Slot((self.slots + (number * SLOT) as u64).min(self.commits - SLOT as u64))
+        WorkerSlot((self.slots + (number * SLOT) as u64).min(self.commits - SLOT as u64))
     }
 
     /// Note what a worker takes, instead of what it took before.
-    pub(super) fn begin(&self, slot: Slot, hashes: impl Iterator<Item = Hash>) -> Result<(), StoreError> {
+    pub(super) fn begin(&self, slot: WorkerSlot, hashes: impl Iterator<Item = Hash>) -> Result<(), StoreError> {
         let mut note = [0; SLOT];
         for (place, hash) in note.as_chunks_mut::<ITEM>().0.iter_mut().zip(hashes) {
             *place = short_hash(hash);
@@ -80,12 +80,12 @@ impl Underway {
     }
 
     /// Note what is about to be committed.
-    pub(super) fn committing(&self, items: &[Item]) -> Result<(), StoreError> {
+    pub(super) fn committing(&self, items: &[ItemHash]) -> Result<(), StoreError> {
         if items.is_empty() { Ok(()) } else { self.write(items.as_flattened(), self.commits) }
     }
 
     /// That is committed.
-    pub(super) fn committed(&self, items: &[Item]) -> Result<(), StoreError> {
+    pub(super) fn committed(&self, items: &[ItemHash]) -> Result<(), StoreError> {
         let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
         for item in items {
             suspects.remove(item);
@@ -116,7 +116,7 @@ impl Drop for Underway {
             return;
         }
         let left = self.suspects.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let left: Vec<Item> = left.iter().copied().collect();
+        let left: Vec<ItemHash> = left.iter().copied().collect();
         // Where this fails, the next run takes a closer look at some items, and no more.
         let _ = if left.is_empty() {
             std::fs::remove_file(&self.path)

@@ -1,6 +1,6 @@
 //! One item through the pure stages: unpack, normalize, judge. Runs on any thread, and no input makes it fail.
 
-use super::Options;
+use super::IngestOptions;
 use super::trial::{Survival, TrialItem};
 use super::underway::Underway;
 use crate::fetch::{FetchError, Fetched, Item};
@@ -8,7 +8,7 @@ use crate::judge::judge;
 use crate::model::{Accepted, Finding, Hash, MailFacts, Message, Original, Proof, Provenance, RawMail, SharedBytes};
 use crate::normalize::{Context, Read, reports};
 use crate::store::{Memory, Reject, SeenItem, StoreError};
-use crate::unpack::{Content, Kind, Unit, unpack, with_mails};
+use crate::unpack::{Content, OtherContent, UnpackedItem, unpack, with_mails};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,7 +18,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) enum Piece {
     Report(Box<Accepted>),
-    SetAside(Kind),
+    SetAside(OtherContent),
     /// A symbolic link that was not followed.
     LinkOut,
     Rejected(Reject, Vec<Finding>),
@@ -33,12 +33,12 @@ pub(super) struct Worked {
     pub(super) hash: Option<Hash>,
     /// When it arrived.
     pub(super) arrival: Timestamp,
-    pub(super) contents: Contents,
+    pub(super) contents: ItemContents,
 }
 
 /// What became of the bytes.
 #[derive(Debug)]
-pub(super) enum Contents {
+pub(super) enum ItemContents {
     /// Read now.
     Pieces(Vec<Piece>),
     /// Read before: this is how they counted.
@@ -72,7 +72,7 @@ impl From<Fetched> for Hashed {
 
 /// What is known of items from before.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Known<'a> {
+pub(super) struct KnownItems<'a> {
     /// Those that were committed.
     pub(super) memory: Option<&'a Memory>,
     /// Those that a run may have died of.
@@ -80,10 +80,10 @@ pub(super) struct Known<'a> {
 }
 
 /// What became of an item, or why it is left to a later run.
-type Outcome = Result<Worked, FetchError>;
+type WorkOutcome = Result<Worked, FetchError>;
 
 /// Take an item through the pure stages.
-pub(super) fn work(hashed: Hashed, options: &Options, known: &Known<'_>) -> Result<Outcome, StoreError> {
+pub(super) fn work(hashed: Hashed, options: &IngestOptions, known: &KnownItems<'_>) -> Result<WorkOutcome, StoreError> {
     let Hashed { fetched, hash } = hashed;
     Ok(Ok(match fetched {
         Fetched::Item(item) => {
@@ -91,11 +91,11 @@ pub(super) fn work(hashed: Hashed, options: &Options, known: &Known<'_>) -> Resu
             return work_item(item, hash, options, known);
         }
         Fetched::SetAside { origin } => {
-            let contents = Contents::Pieces(vec![Piece::SetAside(Kind::Other)]);
+            let contents = ItemContents::Pieces(vec![Piece::SetAside(OtherContent::Other)]);
             Worked { origin, message: None, hash: None, arrival: options.now, contents }
         }
         Fetched::LinkOut { origin } => {
-            let contents = Contents::Pieces(vec![Piece::LinkOut]);
+            let contents = ItemContents::Pieces(vec![Piece::LinkOut]);
             Worked { origin, message: None, hash: None, arrival: options.now, contents }
         }
         Fetched::TooLarge { origin, size, limit, message } => {
@@ -111,15 +111,20 @@ pub(super) fn work(hashed: Hashed, options: &Options, known: &Known<'_>) -> Resu
 /// Something of which no bytes came.
 fn unread(origin: String, reason: String, message: Option<Message>, now: Timestamp) -> Worked {
     let reject = Reject { origin: origin.clone(), attachment: None, reason, bytes: None, extension: "", arrival: now };
-    let contents = Contents::Pieces(vec![Piece::Rejected(reject, Vec::new())]);
+    let contents = ItemContents::Pieces(vec![Piece::Rejected(reject, Vec::new())]);
     Worked { origin, message, hash: None, arrival: now, contents }
 }
 
-fn work_item(item: Item, hash: Hash, options: &Options, known: &Known<'_>) -> Result<Outcome, StoreError> {
+fn work_item(
+    item: Item,
+    hash: Hash,
+    options: &IngestOptions,
+    known: &KnownItems<'_>,
+) -> Result<WorkOutcome, StoreError> {
     if let Some(seen) = known.memory.map_or(Ok(None), |memory| memory.seen(hash))? {
         known.underway.iter().for_each(|underway| underway.is_known(hash));
         let Item { origin, message, arrival, .. } = item;
-        return Ok(Ok(Worked { origin, message, hash: Some(hash), arrival, contents: Contents::Seen(seen) }));
+        return Ok(Ok(Worked { origin, message, hash: Some(hash), arrival, contents: ItemContents::Seen(seen) }));
     }
     if known.underway.is_some_and(|underway| underway.is_suspect(hash)) {
         let tried = TrialItem { name: item.name.as_deref(), bytes: &item.bytes, arrival: item.arrival };
@@ -143,7 +148,7 @@ fn work_item(item: Item, hash: Hash, options: &Options, known: &Known<'_>) -> Re
             Vec::new(),
         )]
     });
-    Ok(Ok(Worked { origin, message, hash: Some(hash), arrival, contents: Contents::Pieces(pieces) }))
+    Ok(Ok(Worked { origin, message, hash: Some(hash), arrival, contents: ItemContents::Pieces(pieces) }))
 }
 
 /// An item that ended a process that worked on nothing else: it is kept, and never worked on again unless somebody asks.
@@ -152,7 +157,7 @@ fn deadly(item: Item, hash: Hash, how: &str) -> Worked {
     let reason = format!("ended the program: {how}");
     let (bytes, extension) = (Some(bytes.into()), "bin");
     let reject = Reject { origin: origin.clone(), attachment: name, reason, bytes, extension, arrival };
-    let contents = Contents::Pieces(vec![Piece::Rejected(reject, Vec::new())]);
+    let contents = ItemContents::Pieces(vec![Piece::Rejected(reject, Vec::new())]);
     Worked { origin, message, hash: Some(hash), arrival, contents }
 }
 
@@ -161,7 +166,12 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
-fn pieces((origin, name): (&str, Option<&str>), bytes: Vec<u8>, arrival: Timestamp, options: &Options) -> Vec<Piece> {
+fn pieces(
+    (origin, name): (&str, Option<&str>),
+    bytes: Vec<u8>,
+    arrival: Timestamp,
+    options: &IngestOptions,
+) -> Vec<Piece> {
     let unpacked = match options.witness {
         Some(_) => with_mails(bytes, name, &options.limits, VERIFIED),
         None => unpack(bytes, name, &options.limits),
@@ -181,7 +191,7 @@ fn pieces((origin, name): (&str, Option<&str>), bytes: Vec<u8>, arrival: Timesta
 
 /// What the signatures prove of the mails in an item, each asked once.
 struct Proofs<'o> {
-    options: &'o Options,
+    options: &'o IngestOptions,
     arrival: Timestamp,
     known: Vec<(Arc<RawMail>, Proof)>,
 }
@@ -206,8 +216,8 @@ struct Around {
     arrival: Timestamp,
 }
 
-fn unit_pieces(unit: Unit, around: Around, proofs: &mut Proofs<'_>, pieces: &mut Vec<Piece>) {
-    let Unit { attachment, mut findings, letter, content, .. } = unit;
+fn unit_pieces(unit: UnpackedItem, around: Around, proofs: &mut Proofs<'_>, pieces: &mut Vec<Piece>) {
+    let UnpackedItem { attachment, mut findings, letter, content, .. } = unit;
     let Around { origin, mail, arrival } = around;
     let options = proofs.options;
     let (xml, original) = match content {
@@ -249,7 +259,7 @@ fn unit_pieces(unit: Unit, around: Around, proofs: &mut Proofs<'_>, pieces: &mut
                 let reject = Reject { origin, attachment, reason, bytes, extension, arrival };
                 Piece::Rejected(reject, std::mem::take(&mut findings))
             }
-            Read::NotReport => Piece::SetAside(Kind::Other),
+            Read::NotReport => Piece::SetAside(OtherContent::Other),
         });
     }
 }
@@ -258,8 +268,8 @@ impl Worked {
     /// About how much memory it holds, in bytes.
     pub(super) fn weight(&self) -> usize {
         let pieces = match &self.contents {
-            Contents::Pieces(pieces) => pieces.as_slice(),
-            Contents::Seen(_) => &[],
+            ItemContents::Pieces(pieces) => pieces.as_slice(),
+            ItemContents::Seen(_) => &[],
         };
         // What came in one file follows each other, and shares its bytes.
         let (mut report, mut rejected) = (None, None);

@@ -13,14 +13,14 @@ pub fn organizational(domain: &str) -> &str {
 
 /// How close two domains must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mode {
+pub(super) enum AlignmentMode {
     /// One organizational domain. The default.
     Relaxed,
     /// The same domain.
     Strict,
 }
 
-impl Mode {
+impl AlignmentMode {
     /// `adkim` or `aspf`, by its first letter; anything but `s` is relaxed.
     fn of(tag: Option<&Text>) -> Self {
         if tag.is_some_and(|tag| tag.starts_with('s')) { Self::Strict } else { Self::Relaxed }
@@ -29,8 +29,8 @@ impl Mode {
 
 /// The modes of a report, and the organizational domains met last: reports repeat a few domains over and over.
 pub(super) struct Alignment<'r> {
-    pub(super) dkim: Mode,
-    pub(super) spf: Mode,
+    pub(super) dkim: AlignmentMode,
+    pub(super) spf: AlignmentMode,
     recent: [Cell<(&'r str, &'r str)>; RECENT],
 }
 
@@ -40,8 +40,8 @@ const RECENT: usize = 64;
 impl<'r> Alignment<'r> {
     pub(super) fn of(policy: &PolicyPublished) -> Self {
         Self {
-            dkim: Mode::of(policy.adkim.as_ref()),
-            spf: Mode::of(policy.aspf.as_ref()),
+            dkim: AlignmentMode::of(policy.adkim.as_ref()),
+            spf: AlignmentMode::of(policy.aspf.as_ref()),
             recent: std::array::from_fn(|_| Cell::new(("", ""))),
         }
     }
@@ -68,10 +68,10 @@ impl<'r> Alignment<'r> {
     }
 
     /// Whether a domain aligns with `header_from`.
-    pub(super) fn aligned(&self, domain: &'r Domain, header_from: &'r Domain, mode: Mode) -> bool {
+    pub(super) fn aligned(&self, domain: &'r Domain, header_from: &'r Domain, mode: AlignmentMode) -> bool {
         match mode {
-            Mode::Strict => domain == header_from,
-            Mode::Relaxed => self.is_own(domain, header_from),
+            AlignmentMode::Strict => domain == header_from,
+            AlignmentMode::Relaxed => self.is_own(domain, header_from),
         }
     }
 }

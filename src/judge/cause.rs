@@ -2,7 +2,7 @@
 //!
 //! In: a record and how it aligns. Out: a [`Cause`]. `analyze`, which sees more than a row, refines two of them.
 
-use super::alignment::{Alignment, Mode, spf_counts};
+use super::alignment::{Alignment, AlignmentMode, spf_counts};
 use crate::model::{Cause, DkimResult, Domain, Reason, ReasonType, Record, SpfResult};
 
 /// Name the cause. `aligned` is what counts: DKIM's, then SPF's.
@@ -13,7 +13,7 @@ pub(super) fn cause<'r>(record: &'r Record, aligned: (bool, bool), alignment: &A
         (false, true) => return Cause::PassSpfOnly,
         (false, false) => {}
     }
-    let evidence = record.header_from.as_ref().map(|from| Evidence::of(record, from, alignment));
+    let evidence = record.header_from.as_ref().map(|from| RecordEvidence::of(record, from, alignment));
     if evidence.as_ref().is_some_and(|evidence| evidence.own_temperror) {
         return Cause::Transient;
     }
@@ -33,7 +33,7 @@ pub(super) fn cause<'r>(record: &'r Record, aligned: (bool, bool), alignment: &A
 /// What the raw results say, seen from the domain in `header_from`.
 #[derive(Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "independent observations, each asked for by one class")]
-struct Evidence {
+struct RecordEvidence {
     /// There is a result at all.
     any: bool,
     /// An own DKIM or SPF result was a temporary error.
@@ -50,7 +50,7 @@ struct Evidence {
     other_pass: bool,
 }
 
-impl Evidence {
+impl RecordEvidence {
     fn of<'r>(record: &'r Record, header_from: &'r Domain, alignment: &Alignment<'r>) -> Self {
         let mut evidence = Self { any: !record.dkim.is_empty(), ..Self::default() };
         for dkim in &record.dkim {
@@ -59,7 +59,7 @@ impl Evidence {
             match (result, own) {
                 (DkimResult::Pass, true) => {
                     evidence.own_pass = true;
-                    evidence.refused_by_mode |= alignment.dkim == Mode::Strict && domain != header_from;
+                    evidence.refused_by_mode |= alignment.dkim == AlignmentMode::Strict && domain != header_from;
                 }
                 (DkimResult::Pass, false) => evidence.other_pass = true,
                 (DkimResult::TempError, true) => evidence.own_temperror = true,
@@ -77,7 +77,7 @@ impl Evidence {
             match (result, own) {
                 (SpfResult::Pass, true) => {
                     evidence.own_pass = true;
-                    evidence.refused_by_mode |= alignment.spf == Mode::Strict && domain != header_from;
+                    evidence.refused_by_mode |= alignment.spf == AlignmentMode::Strict && domain != header_from;
                 }
                 (SpfResult::Pass, false) => evidence.other_pass = true,
                 (SpfResult::TempError, true) => evidence.own_temperror = true,

@@ -37,7 +37,7 @@ mod rivals;
 pub use alignment::organizational;
 pub use rivals::{Rivalry, rivalry};
 
-use crate::model::{Code, DkimResult, Domain, Evaluated, Finding, Mismatch, Record, Report, SpfResult, Verdict};
+use crate::model::{DkimResult, Domain, Evaluated, Finding, FindingCode, Mismatch, Record, Report, SpfResult, Verdict};
 use alignment::{Alignment, spf_counts};
 
 /// Judge each record of a report, in order.
@@ -47,7 +47,7 @@ pub fn judge(report: &Report) -> (Vec<Verdict>, Vec<Finding>) {
     let missing = verdicts.iter().filter(|verdict| verdict.mismatch == Some(Mismatch::NotEvaluated)).count();
     let finding = (missing > 0).then(|| {
         let detail = format!("{missing} of {} rows lack policy_evaluated dkim or spf: recomputed", verdicts.len());
-        Finding::new(Code::ROW_NOT_EVALUATED, detail)
+        Finding::new(FindingCode::ROW_NOT_EVALUATED, detail)
     });
     (verdicts, finding.into_iter().collect())
 }

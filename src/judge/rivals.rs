@@ -22,7 +22,7 @@ pub enum Rivalry {
 pub fn rivalry(new: (&Report, SenderAuth), stored: (&Report, SenderAuth)) -> Rivalry {
     let (report, other) = (new.0, stored.0);
     let (new_standing, standing) = (standing(new.1), standing(stored.1));
-    let better = new_standing == Standing::Proven && standing != Standing::Proven;
+    let better = new_standing == SenderStanding::Proven && standing != SenderStanding::Proven;
     let same = report.metadata == other.metadata && report.policy == other.policy && report.records == other.records;
     if better {
         Rivalry::Replaces
@@ -37,7 +37,7 @@ pub fn rivalry(new: (&Report, SenderAuth), stored: (&Report, SenderAuth)) -> Riv
 
 /// How far a report mail is to be believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Standing {
+enum SenderStanding {
     /// Refuted.
     Forged,
     /// Neither proven nor refuted.
@@ -45,11 +45,11 @@ enum Standing {
     Proven,
 }
 
-fn standing(auth: SenderAuth) -> Standing {
+fn standing(auth: SenderAuth) -> SenderStanding {
     match auth {
-        SenderAuth::Pass => Standing::Proven,
-        SenderAuth::None | SenderAuth::Unknown => Standing::Unproven,
-        SenderAuth::Fail => Standing::Forged,
+        SenderAuth::Pass => SenderStanding::Proven,
+        SenderAuth::None | SenderAuth::Unknown => SenderStanding::Unproven,
+        SenderAuth::Fail => SenderStanding::Forged,
     }
 }
 

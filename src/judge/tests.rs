@@ -130,7 +130,7 @@ fn without_an_evaluation_alignment_is_recomputed_with_a_finding() {
     let (verdict, findings) = judged("", row);
     assert_eq!((verdict.dkim_aligned, verdict.spf_aligned, verdict.dmarc_pass), (Some(true), Some(false), true));
     assert_eq!((verdict.mismatch, verdict.cause), (Some(Mismatch::NotEvaluated), Cause::PassDkimOnly));
-    assert_eq!(findings[0].code, Code::ROW_NOT_EVALUATED);
+    assert_eq!(findings[0].code, FindingCode::ROW_NOT_EVALUATED);
     let nothing = verdict_of(Row { results: "", ..row });
     assert_eq!((nothing.dkim_aligned, nothing.dmarc_pass, nothing.cause), (None, false, Cause::Unknown));
 }

@@ -2,9 +2,9 @@
 
 /// A stable name of a kind of finding, as `period.swapped`. `docs/findings.md` lists them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Code(&'static str);
+pub struct FindingCode(&'static str);
 
-impl Code {
+impl FindingCode {
     /// The name.
     pub const fn as_str(self) -> &'static str {
         self.0
@@ -16,7 +16,7 @@ impl Code {
     }
 }
 
-impl std::fmt::Display for Code {
+impl std::fmt::Display for FindingCode {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.0)
     }
@@ -25,10 +25,10 @@ impl std::fmt::Display for Code {
 /// Declare every code once, with its meaning.
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal;)+) => {
-        impl Code {
-            $($(#[doc = $doc])+ pub const $name: Code = Code($text);)+
+        impl FindingCode {
+            $($(#[doc = $doc])+ pub const $name: FindingCode = FindingCode($text);)+
             /// Every code there is.
-            pub const ALL: &'static [Code] = &[$(Code($text),)+];
+            pub const ALL: &'static [FindingCode] = &[$(FindingCode($text),)+];
             /// What each means, in the same order.
             const MEANINGS: &'static [&'static str] = &[$(concat!($($doc),+),)+];
 
@@ -119,14 +119,14 @@ codes! {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// The kind.
-    pub code: Code,
+    pub code: FindingCode,
     /// What was expected, what was found, and where. A stranger's text may be in it: cleaned when shown.
     pub detail: String,
 }
 
 impl Finding {
     /// A finding of this kind.
-    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+    pub fn new(code: FindingCode, detail: impl Into<String>) -> Self {
         Self { code, detail: detail.into() }
     }
 }
@@ -146,7 +146,7 @@ impl Findings {
     }
 
     /// Note one. The detail is only made where there is room, so that a flood costs no memory and little time.
-    pub fn note<D: Into<String>>(&mut self, code: Code, detail: impl FnOnce() -> D) {
+    pub fn note<D: Into<String>>(&mut self, code: FindingCode, detail: impl FnOnce() -> D) {
         if self.kept.len() < self.limit as usize {
             self.kept.push(Finding::new(code, detail()));
         } else {
@@ -163,7 +163,7 @@ impl Findings {
     pub fn into_vec(mut self) -> Vec<Finding> {
         if self.more > 0 {
             let detail = format!("{} findings beyond the {} that are kept", self.more, self.limit);
-            self.kept.push(Finding::new(Code::FINDINGS_MORE, detail));
+            self.kept.push(Finding::new(FindingCode::FINDINGS_MORE, detail));
         }
         self.kept
     }
@@ -195,10 +195,10 @@ mod tests {
     fn findings_beyond_the_limit_are_counted_in_a_last_one() {
         let mut findings = Findings::new(2);
         for n in 0..5 {
-            findings.note(Code::ROW_COUNT, || format!("{n}"));
+            findings.note(FindingCode::ROW_COUNT, || format!("{n}"));
         }
         let codes: Vec<_> = findings.into_vec().iter().map(|finding| finding.code).collect();
-        assert_eq!(codes, [Code::ROW_COUNT, Code::ROW_COUNT, Code::FINDINGS_MORE]);
+        assert_eq!(codes, [FindingCode::ROW_COUNT, FindingCode::ROW_COUNT, FindingCode::FINDINGS_MORE]);
     }
 
     #[test]

@@ -20,14 +20,16 @@ pub use arrival::{Accepted, Original, Provenance};
 pub use auth::{DkimAuth, SpfAuth};
 pub use dns_record::{DnsChange, DnsHistory, DnsObservation, DnsSpan, DnsValue, RecordType, WatchedName, changes};
 pub use domain::{Domain, ReturnPath};
-pub use finding::{Code, Finding, Findings, Quoted};
+pub use finding::{Finding, FindingCode, Findings, Quoted};
 pub use mail::{Cursor, Fate, KnownUidl, MailFacts, MailboxProgress, Message, Proof, RawMail, SenderAuth};
 pub use origin::SourceOrigin;
 pub use owners::Owners;
 pub use policy::PolicyPublished;
 pub use record::{Reason, Record};
 pub use report::{Hash, Metadata, Report, ReportKey};
-pub use rows::{Columns, Flags, ReportHead, Rows, SIGNATURES_READ, Source, Words, signature_line, speaks_of_body};
+pub use rows::{
+    ColumnSet, Flags, ReportHead, Rows, SIGNATURES_READ, SourceAddress, Words, signature_line, speaks_of_body,
+};
 pub use shared::SharedBytes;
 pub use verdict::{Cause, Mismatch, Verdict};
 pub use words::{Disposition, DkimResult, Evaluated, ReasonType, SpfResult, SpfScope};

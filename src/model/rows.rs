@@ -9,11 +9,11 @@ use std::net::IpAddr;
 
 /// A source address as one integer: IPv6, or IPv4 mapped into it (`::ffff:0:0/96`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Source(pub u128);
+pub struct SourceAddress(pub u128);
 
-impl Source {
+impl SourceAddress {
     /// No usable address. The all-ones address is multicast and can never send.
-    pub const UNKNOWN: Source = Source(u128::MAX);
+    pub const UNKNOWN: SourceAddress = SourceAddress(u128::MAX);
 
     /// The address; null for the unknown source.
     pub fn address(self) -> Option<IpAddr> {
@@ -21,7 +21,7 @@ impl Source {
     }
 }
 
-impl From<Option<IpAddr>> for Source {
+impl From<Option<IpAddr>> for SourceAddress {
     fn from(address: Option<IpAddr>) -> Self {
         match address {
             Some(IpAddr::V4(v4)) => Self(v4.to_ipv6_mapped().to_bits()),
@@ -76,9 +76,9 @@ impl Flags {
 
 /// Which columns of [`Rows`] are asked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Columns(u32);
+pub struct ColumnSet(u32);
 
-impl Columns {
+impl ColumnSet {
     /// None but the number of rows.
     pub const NONE: Self = Self(0);
     /// `day`.
@@ -150,7 +150,7 @@ pub struct Rows {
     /// `date`, in days since 1970-01-01.
     pub day: Vec<i32>,
     /// `source_ip`.
-    pub source: Vec<Source>,
+    pub source: Vec<SourceAddress>,
     /// `count`: messages.
     pub count: Vec<i64>,
     /// The yes-or-no columns.

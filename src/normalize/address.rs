@@ -3,7 +3,7 @@
 //! Never a guess: digits with leading zeros are octal to some and decimal to others, and so no address; a text that holds
 //! two addresses says neither.
 
-use crate::model::Source;
+use crate::model::SourceAddress;
 use std::net::IpAddr;
 
 /// An address that could be read.
@@ -67,7 +67,7 @@ fn untagged(text: &str) -> &str {
 /// An address as the standard library reads it. The all-ones address stands for the unknown source and never sends.
 fn plain(text: &str) -> Option<IpAddr> {
     let ip = text.parse::<IpAddr>().ok()?.to_canonical();
-    (Source::from(Some(ip)) != Source::UNKNOWN).then_some(ip)
+    (SourceAddress::from(Some(ip)) != SourceAddress::UNKNOWN).then_some(ip)
 }
 
 /// Take brackets off, also with an `IPv6:` tag (RFC 5321 section 4.1.3) within or a port behind.

@@ -24,16 +24,16 @@ pub fn canonical_domain(text: &str) -> Option<Domain> {
     let text = text.trim();
     let text = text.strip_suffix('.').unwrap_or(text);
     match shape(text) {
-        Shape::Canonical => Some(Domain::from_canonical(text)),
-        Shape::Upper => Some(Domain::from_canonical(text.to_ascii_lowercase())),
-        Shape::International => international(text),
-        Shape::None => None,
+        NameForm::Canonical => Some(Domain::from_canonical(text)),
+        NameForm::Upper => Some(Domain::from_canonical(text.to_ascii_lowercase())),
+        NameForm::International => international(text),
+        NameForm::None => None,
     }
 }
 
 /// What it takes to make a text canonical.
 #[derive(Debug, PartialEq, Eq)]
-enum Shape {
+enum NameForm {
     Canonical,
     Upper,
     International,
@@ -66,7 +66,7 @@ const CLASSES: [u8; 256] = {
 };
 
 /// One pass without a branch in it: every domain of every record comes through here.
-fn shape(text: &str) -> Shape {
+fn shape(text: &str) -> NameForm {
     let (mut seen, mut empty_label, mut before) = (0, 0, DOT);
     for byte in text.bytes() {
         let class = CLASSES[usize::from(byte)];
@@ -78,11 +78,11 @@ fn shape(text: &str) -> Shape {
     let long = text.len() > LONGEST
         || (text.len() > LONGEST_LABEL && text.split('.').any(|label| label.len() > LONGEST_LABEL));
     match seen {
-        _ if seen & OTHER != 0 => Shape::None,
-        _ if seen & HIGH != 0 => Shape::International,
-        _ if empty_label != 0 || long => Shape::None,
-        _ if seen & UPPER != 0 => Shape::Upper,
-        _ => Shape::Canonical,
+        _ if seen & OTHER != 0 => NameForm::None,
+        _ if seen & HIGH != 0 => NameForm::International,
+        _ if empty_label != 0 || long => NameForm::None,
+        _ if seen & UPPER != 0 => NameForm::Upper,
+        _ => NameForm::Canonical,
     }
 }
 
@@ -93,7 +93,7 @@ fn international(text: &str) -> Option<Domain> {
     }
     let ascii = idna::domain_to_ascii(text).ok()?;
     let ascii = ascii.strip_suffix('.').unwrap_or(&ascii);
-    (shape(ascii) == Shape::Canonical).then(|| Domain::from_canonical(ascii))
+    (shape(ascii) == NameForm::Canonical).then(|| Domain::from_canonical(ascii))
 }
 
 /// The domain of an address (`<user@example.com>`), or the text itself where it has no `@`.

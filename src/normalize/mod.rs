@@ -25,7 +25,7 @@ use crate::limits::Limits;
 use crate::model::{Finding, Report};
 use crate::parse::{self, Document};
 use jiff::Timestamp;
-use row::Rows;
+use row::RecordReader;
 
 /// What is known of a report from outside of it.
 #[derive(Debug, Clone, Copy)]
@@ -78,11 +78,11 @@ pub enum Read {
 pub fn reports(xml: &[u8], context: &Context<'_>, limits: &Limits) -> Vec<Read> {
     let decoded = parse::decode(xml);
     let mut encoding = decoded.finding;
-    let documents = parse::documents(&decoded.text, limits, Rows::default);
+    let documents = parse::documents(&decoded.text, limits, RecordReader::default);
     documents.into_iter().map(|document| read(document, context, &mut encoding)).collect()
 }
 
-fn read(document: Document<'_, Rows>, context: &Context<'_>, encoding: &mut Option<Finding>) -> Read {
+fn read(document: Document<'_, RecordReader>, context: &Context<'_>, encoding: &mut Option<Finding>) -> Read {
     match document {
         Document::Report { report, visitor, content, mut findings } => {
             if let Some(finding) = encoding.take() {

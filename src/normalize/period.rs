@@ -2,12 +2,12 @@
 //! attachment's name or worked out from the other end, never without a finding.
 
 use super::Context;
-use crate::model::{Code, Findings, Quoted};
+use crate::model::{FindingCode, Findings, Quoted};
 use jiff::{SignedDuration, Timestamp, civil, tz::Offset};
 
 /// A period of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Period {
+pub(super) struct ReportPeriod {
     pub(super) begin: Timestamp,
     /// Inclusive or exclusive, as the reporter has it; never before `begin`.
     pub(super) end: Timestamp,
@@ -35,27 +35,29 @@ pub(super) fn period(
     end: Option<&str>,
     context: &Context<'_>,
     findings: &mut Findings,
-) -> Result<Period, String> {
+) -> Result<ReportPeriod, String> {
     let (begin, end) = ends(begin, end, context, findings)?;
     let (begin, end) = if begin > end {
-        findings.note(Code::PERIOD_SWAPPED, || format!("begin {begin} is after end {end}: swapped"));
+        findings.note(FindingCode::PERIOD_SWAPPED, || format!("begin {begin} is after end {end}: swapped"));
         (end, begin)
     } else {
         (begin, end)
     };
     if begin < FIRST_YEAR {
-        findings.note(Code::PERIOD_ANCIENT, || format!("the period begins at {begin}, before there was DMARC (2012)"));
+        findings.note(FindingCode::PERIOD_ANCIENT, || {
+            format!("the period begins at {begin}, before there was DMARC (2012)")
+        });
     }
     if end - begin > LONG {
-        findings.note(Code::PERIOD_LONG, || format!("the period is {} hours long", (end - begin) / 3600));
+        findings.note(FindingCode::PERIOD_LONG, || format!("the period is {} hours long", (end - begin) / 3600));
     }
     // The end first: it is the one that may be out of all range.
     let (end, begin, midpoint) = (timestamp(end)?, timestamp(begin)?, timestamp(begin.midpoint(end))?);
-    let period = Period { begin, end, day: Offset::UTC.to_datetime(midpoint).date() };
+    let period = ReportPeriod { begin, end, day: Offset::UTC.to_datetime(midpoint).date() };
     match context.arrival.checked_add(AHEAD) {
         Ok(latest) if period.end > latest => Err(format!(
             "{}{ENDS}{}, more than two days after the arrival {}",
-            Code::PERIOD_FUTURE,
+            FindingCode::PERIOD_FUTURE,
             period.end,
             context.arrival
         )),
@@ -66,7 +68,7 @@ pub(super) fn period(
 /// Whether a report that was rejected because its period lies ahead does so no longer; `None` where the reason for the
 /// rejection was another. A clock that was wrong when the report came shuts it out no longer than that.
 pub fn is_no_longer_ahead(reason: &str, now: Timestamp) -> Option<bool> {
-    let ahead = reason.strip_prefix(Code::PERIOD_FUTURE.as_str())?;
+    let ahead = reason.strip_prefix(FindingCode::PERIOD_FUTURE.as_str())?;
     // A time that no calendar has is always ahead.
     let end = ahead.strip_prefix(ENDS).and_then(|rest| rest.split(',').next()?.parse::<Timestamp>().ok());
     Some(end.is_some_and(|end| now.checked_add(AHEAD).is_ok_and(|latest| end <= latest)))
@@ -84,7 +86,7 @@ fn ends(
     let (begin_read, end_read) = (read(begin), read(end));
     for (path, text, read) in [("begin", begin, begin_read), ("end", end, end_read)] {
         if let (Some(text), Some(Instant { unit: Some(unit), seconds })) = (text, read) {
-            findings.note(Code::PERIOD_UNIT, || {
+            findings.note(FindingCode::PERIOD_UNIT, || {
                 format!("date_range/{path}: expected Unix seconds, found {unit} {}: read as {seconds}", Quoted(text))
             });
         }
@@ -99,7 +101,7 @@ fn ends(
         return Ok((begin_read.unwrap_or(first), end_read.unwrap_or(last)));
     }
     let mut derived = |path: &str, text: Option<&str>, how: &str| {
-        findings.note(Code::PERIOD_DERIVED, || format!("date_range/{path}: {}: taken as {how}", expected(text)));
+        findings.note(FindingCode::PERIOD_DERIVED, || format!("date_range/{path}: {}: taken as {how}", expected(text)));
     };
     match (begin_read, end_read) {
         (Some(begin), _) => {
@@ -115,7 +117,7 @@ fn ends(
 }
 
 fn note_name(findings: &mut Findings, path: &str, text: Option<&str>, seconds: i64) {
-    findings.note(Code::PERIOD_FROM_NAME, || {
+    findings.note(FindingCode::PERIOD_FROM_NAME, || {
         format!("date_range/{path}: {}: {seconds} from the attachment's name", expected(text))
     });
 }
@@ -129,7 +131,10 @@ fn expected(text: Option<&str>) -> String {
 
 fn timestamp(seconds: i64) -> Result<Timestamp, String> {
     Timestamp::from_second(seconds).map_err(|_| {
-        format!("{}: date_range: expected Unix seconds, found {seconds}, past the year 9999", Code::PERIOD_FUTURE)
+        format!(
+            "{}: date_range: expected Unix seconds, found {seconds}, past the year 9999",
+            FindingCode::PERIOD_FUTURE
+        )
     })
 }
 
@@ -210,7 +215,7 @@ mod tests {
         (period, findings.into_vec())
     }
 
-    fn read(begin: &str, end: &str) -> (Outcome, Vec<Code>) {
+    fn read(begin: &str, end: &str) -> (Outcome, Vec<FindingCode>) {
         let (period, findings) = read_named(Some(begin), Some(end), None);
         (period, findings.iter().map(|finding| finding.code).collect())
     }
@@ -245,7 +250,11 @@ mod tests {
             ("2026-03-03 00:00:00", "2026-03-03 23:59:59"),
             ("Tue, 03 Mar 2026 00:00:00 +0000", "Wed, 4 Mar 2026 00:59:59 +0100"),
         ] {
-            assert_eq!(read(begin, end), (whole.clone(), vec![Code::PERIOD_UNIT, Code::PERIOD_UNIT]), "{begin}");
+            assert_eq!(
+                read(begin, end),
+                (whole.clone(), vec![FindingCode::PERIOD_UNIT, FindingCode::PERIOD_UNIT]),
+                "{begin}"
+            );
         }
     }
 
@@ -253,13 +262,13 @@ mod tests {
     fn an_end_before_the_begin_is_swapped() {
         let (period, findings) = read("1772582399", "1772496000");
         assert_eq!(period, Ok((1_772_496_000, 1_772_582_399, "2026-03-03".into())));
-        assert_eq!(findings, [Code::PERIOD_SWAPPED]);
+        assert_eq!(findings, [FindingCode::PERIOD_SWAPPED]);
     }
 
     #[test]
     fn over_two_days_is_marked_and_two_days_are_not() {
         assert_eq!(read("1772323200", "1772496000").1, []);
-        assert_eq!(read("1770595200", "1772409600").1, [Code::PERIOD_LONG]);
+        assert_eq!(read("1770595200", "1772409600").1, [FindingCode::PERIOD_LONG]);
     }
 
     #[test]
@@ -267,7 +276,7 @@ mod tests {
         let (period, findings) = read_named(None, None, Some(NAME));
         assert_eq!(period, Ok((1_772_496_000, 1_772_582_399, "2026-03-03".into())));
         assert_eq!(findings.len(), 1);
-        assert_eq!(findings[0].code, Code::PERIOD_FROM_NAME);
+        assert_eq!(findings[0].code, FindingCode::PERIOD_FROM_NAME);
         assert_eq!(
             from_name("/var/spool/x!example.com!1772496000!1772582399!id7.xml"),
             Some((1_772_496_000, 1_772_582_399))
@@ -280,7 +289,7 @@ mod tests {
     fn a_missing_end_is_a_day_after_begin() {
         let (period, findings) = read_named(Some("1772496000"), None, None);
         assert_eq!(period, Ok((1_772_496_000, 1_772_582_399, "2026-03-03".into())));
-        assert_eq!(findings[0].code, Code::PERIOD_DERIVED);
+        assert_eq!(findings[0].code, FindingCode::PERIOD_DERIVED);
     }
 
     #[test]
@@ -288,7 +297,7 @@ mod tests {
         for begin in [None, Some("0"), Some("integer"), Some("")] {
             let (period, findings) = read_named(begin, Some("1772582399"), Some("report.xml"));
             assert_eq!(period, Ok((1_772_496_000, 1_772_582_399, "2026-03-03".into())), "{begin:?}");
-            assert_eq!(findings[0].code, Code::PERIOD_DERIVED);
+            assert_eq!(findings[0].code, FindingCode::PERIOD_DERIVED);
         }
         assert_eq!(read("1772496000", "0"), read("1772496000", ""));
     }
@@ -296,8 +305,8 @@ mod tests {
     #[test]
     fn a_period_before_there_was_dmarc_is_marked() {
         assert_eq!(read("1325376000", "1325462399").1, []);
-        assert_eq!(read("1325375999", "1325462398").1, [Code::PERIOD_ANCIENT]);
-        assert_eq!(read("1", "2").1, [Code::PERIOD_ANCIENT]);
+        assert_eq!(read("1325375999", "1325462398").1, [FindingCode::PERIOD_ANCIENT]);
+        assert_eq!(read("1", "2").1, [FindingCode::PERIOD_ANCIENT]);
     }
 
     proptest::proptest! {

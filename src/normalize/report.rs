@@ -8,7 +8,9 @@ use super::domain::{canonical_domain, of_address};
 use super::period::period;
 use super::words::lower;
 use super::{Context, identity};
-use crate::model::{Code, Domain, Findings, Hash, Metadata, PolicyPublished, Quoted, Record, Report, ReportKey, Text};
+use crate::model::{
+    Domain, FindingCode, Findings, Hash, Metadata, PolicyPublished, Quoted, Record, Report, ReportKey, Text,
+};
 use crate::parse::{RawMetadata, RawPolicy, RawReport, Value};
 
 /// Make the report.
@@ -59,7 +61,7 @@ fn bound(metadata: &mut Metadata, findings: &mut Findings) {
     let required = [(&mut metadata.org_name, "org_name"), (&mut metadata.report_id, "report_id")];
     let texts = optional.into_iter().filter_map(|(text, path)| Some((text.as_mut()?, path))).chain(required);
     for (text, path) in texts.filter(|(text, _)| text.len() > NAME) {
-        findings.note(Code::TEXT_CUT, || format!("report_metadata/{path}: {} bytes, cut to {NAME}", text.len()));
+        findings.note(FindingCode::TEXT_CUT, || format!("report_metadata/{path}: {} bytes, cut to {NAME}", text.len()));
         *text = bounded(text, NAME).into();
     }
 }
@@ -82,7 +84,7 @@ fn org_name(written: &RawMetadata<'_>, findings: &mut Findings) -> Text {
         Some(domain) => canonical_domain(domain).map_or_else(|| domain.into(), |domain| domain.as_str().into()),
         None => "unknown".into(),
     };
-    findings.note(Code::METADATA_DERIVED, || {
+    findings.note(FindingCode::METADATA_DERIVED, || {
         format!("report_metadata/org_name: expected a name, found nothing: taken as {}", Quoted(&name))
     });
     name
@@ -95,7 +97,7 @@ fn report_id(written: &RawMetadata<'_>, content: &Hash, findings: &mut Findings)
     }
     let mut id: Text = content.to_string().into();
     id.truncate(32);
-    findings.note(Code::METADATA_DERIVED, || {
+    findings.note(FindingCode::METADATA_DERIVED, || {
         format!("report_metadata/report_id: expected an id, found nothing: taken as {id} from the content")
     });
     id
@@ -110,7 +112,7 @@ fn policy(written: &RawPolicy<'_>, domain: Domain, findings: &mut Findings) -> P
         let text = value.as_deref()?;
         let word = lower(text)?;
         if !words.contains(&word.as_str()) {
-            findings.note(Code::WORD_UNKNOWN, || {
+            findings.note(FindingCode::WORD_UNKNOWN, || {
                 format!("policy_published/{path}: expected one of {}, found {}", words.join(", "), Quoted(text))
             });
         }
@@ -134,7 +136,7 @@ fn pct(value: &Value<'_>, findings: &mut Findings) -> Option<i32> {
     let text = value.as_deref().filter(|text| !text.is_empty())?;
     let pct = text.parse::<i32>().ok();
     if !pct.is_some_and(|pct| (0..=100).contains(&pct)) {
-        findings.note(Code::WORD_UNKNOWN, || {
+        findings.note(FindingCode::WORD_UNKNOWN, || {
             format!("policy_published/pct: expected a number from 0 to 100, found {}", Quoted(text))
         });
     }

@@ -4,7 +4,9 @@ use super::address::address;
 use super::bounded::{FreeText, SELECTOR, bounded};
 use super::domain::{canonical_domain, of_address};
 use super::words::{Word, word};
-use crate::model::{Code, DkimAuth, Domain, Findings, Quoted, Reason, ReasonType, Record, ReturnPath, SpfAuth, Text};
+use crate::model::{
+    DkimAuth, Domain, FindingCode, Findings, Quoted, Reason, ReasonType, Record, ReturnPath, SpfAuth, Text,
+};
 use crate::parse::{RawDkim, RawReason, RawRecord, RawSpf, Value, Visitor};
 use std::net::IpAddr;
 
@@ -17,7 +19,7 @@ const PLAUSIBLE_IN_REPORT: i128 = 100_000_000_000;
 
 /// Takes the records of one report.
 #[derive(Debug, Default)]
-pub(super) struct Rows {
+pub(super) struct RecordReader {
     /// The rows that are kept, in order.
     pub(super) records: Vec<Record>,
     /// The sum of their counts.
@@ -25,14 +27,14 @@ pub(super) struct Rows {
     free: FreeText,
 }
 
-impl<'x> Visitor<'x> for Rows {
+impl<'x> Visitor<'x> for RecordReader {
     fn record(&mut self, raw: &mut RawRecord<'x>, findings: &mut Findings) {
-        let mut row = Row { number: raw.number, findings, free: &mut self.free };
+        let mut row = RowBuilder { number: raw.number, findings, free: &mut self.free };
         let Some((source_ip, count)) = row.source_and_count(raw) else { return };
         let before = self.total;
         self.total = before.saturating_add(count.into());
         if before <= PLAUSIBLE_IN_REPORT && self.total > PLAUSIBLE_IN_REPORT {
-            row.note(Code::ROW_COUNT_IMPLAUSIBLE, "count", || {
+            row.note(FindingCode::ROW_COUNT_IMPLAUSIBLE, "count", || {
                 format!("the report counts more than {PLAUSIBLE_IN_REPORT} messages: counted as written")
             });
         }
@@ -41,24 +43,24 @@ impl<'x> Visitor<'x> for Rows {
 }
 
 /// A row under way.
-struct Row<'f> {
+struct RowBuilder<'f> {
     number: u32,
     findings: &'f mut Findings,
     free: &'f mut FreeText,
 }
 
-impl Row<'_> {
+impl RowBuilder<'_> {
     /// Where from and how many. `None`: the row is set aside.
     fn source_and_count(&mut self, raw: &RawRecord<'_>) -> Option<(Option<IpAddr>, i64)> {
         let source = raw.source_ip.as_deref().unwrap_or_default();
         let Some(count) = raw.count.as_deref().and_then(count) else {
-            self.note(Code::ROW_COUNT, "count", || {
+            self.note(FindingCode::ROW_COUNT, "count", || {
                 format!("expected a number of messages, found {}: row set aside", found(&raw.count))
             });
             return None;
         };
         if count > PLAUSIBLE_IN_ROW {
-            self.note(Code::ROW_COUNT_IMPLAUSIBLE, "count", || {
+            self.note(FindingCode::ROW_COUNT_IMPLAUSIBLE, "count", || {
                 format!(
                     "expected at most {PLAUSIBLE_IN_ROW} messages from one source, found {count}: counted as written"
                 )
@@ -66,16 +68,16 @@ impl Row<'_> {
         }
         let Some(address) = address(source) else {
             if count == 0 {
-                self.note(Code::ROW_EMPTY, "source_ip", || "no source and count 0: row dropped".into());
+                self.note(FindingCode::ROW_EMPTY, "source_ip", || "no source and count 0: row dropped".into());
                 return None;
             }
-            self.note(Code::ROW_SOURCE, "source_ip", || {
+            self.note(FindingCode::ROW_SOURCE, "source_ip", || {
                 format!("expected an address, found {}: counts for the unknown source", found(&raw.source_ip))
             });
             return Some((None, count));
         };
         if address.dropped {
-            self.note(Code::ROW_SOURCE, "source_ip", || {
+            self.note(FindingCode::ROW_SOURCE, "source_ip", || {
                 format!("expected an address, found {}: read as {}", Quoted(source), address.ip)
             });
         }
@@ -84,7 +86,7 @@ impl Row<'_> {
 
     fn record(&mut self, raw: &RawRecord<'_>, source_ip: Option<IpAddr>, count: i64) -> Record {
         if !raw.has_auth_results {
-            self.note(Code::ROW_GAP, "auth_results", || "expected, found none".into());
+            self.note(FindingCode::ROW_GAP, "auth_results", || "expected, found none".into());
         }
         Record {
             source_ip,
@@ -168,9 +170,13 @@ impl Row<'_> {
         }
         match bare {
             Some(bare) => {
-                self.note(Code::WORD_UNKNOWN, PATH, || format!("expected a type, found bare text {}", Quoted(bare)));
+                self.note(FindingCode::WORD_UNKNOWN, PATH, || {
+                    format!("expected a type, found bare text {}", Quoted(bare))
+                });
             }
-            None => self.note(Code::WORD_UNKNOWN, PATH, || "expected a type, found nothing: taken as other".into()),
+            None => {
+                self.note(FindingCode::WORD_UNKNOWN, PATH, || "expected a type, found nothing: taken as other".into())
+            }
         }
         reason
     }
@@ -179,7 +185,7 @@ impl Row<'_> {
     fn selector(&mut self, value: &Value<'_>) -> Option<Text> {
         let text = value.as_deref()?;
         if text.len() > SELECTOR {
-            self.note(Code::TEXT_CUT, "dkim/selector", || {
+            self.note(FindingCode::TEXT_CUT, "dkim/selector", || {
                 format!("{} bytes, more than a name in DNS has: cut to {SELECTOR}", text.len())
             });
         }
@@ -190,7 +196,7 @@ impl Row<'_> {
     fn free_text(&mut self, value: &Value<'_>, path: &'static str) -> Option<Text> {
         let (text, cut) = self.free.keep(value.as_deref()?);
         if cut {
-            self.note(Code::TEXT_CUT, path, || "the report brings too much free text: cut".into());
+            self.note(FindingCode::TEXT_CUT, path, || "the report brings too much free text: cut".into());
         }
         Some(text)
     }
@@ -199,7 +205,7 @@ impl Row<'_> {
         let text = value.as_deref()?;
         let (word, odd) = word::<W>(text)?;
         if odd {
-            self.note(Code::WORD_UNKNOWN, path, || {
+            self.note(FindingCode::WORD_UNKNOWN, path, || {
                 format!("{} is no word of the standard, taken as {}", Quoted(text), word.as_str())
             });
         }
@@ -209,7 +215,7 @@ impl Row<'_> {
     fn required_word<W: Word>(&mut self, value: &Value<'_>, path: &'static str) -> Option<W> {
         let word = self.word(value, path);
         if word.is_none() {
-            self.note(Code::ROW_GAP, path, || "expected a word, found nothing".into());
+            self.note(FindingCode::ROW_GAP, path, || "expected a word, found nothing".into());
         }
         word
     }
@@ -228,17 +234,17 @@ impl Row<'_> {
 
     fn required_domain(&mut self, value: &Value<'_>, path: &'static str) -> Option<Domain> {
         if value.as_deref().is_none_or(str::is_empty) {
-            self.note(Code::ROW_GAP, path, || "expected a domain, found nothing".into());
+            self.note(FindingCode::ROW_GAP, path, || "expected a domain, found nothing".into());
             return None;
         }
         self.domain(value, path)
     }
 
     fn invalid_domain(&mut self, text: &str, path: &'static str) {
-        self.note(Code::DOMAIN_INVALID, path, || format!("expected a domain, found {}", Quoted(text)));
+        self.note(FindingCode::DOMAIN_INVALID, path, || format!("expected a domain, found {}", Quoted(text)));
     }
 
-    fn note(&mut self, code: Code, path: &'static str, detail: impl FnOnce() -> String) {
+    fn note(&mut self, code: FindingCode, path: &'static str, detail: impl FnOnce() -> String) {
         let number = self.number;
         self.findings.note(code, || format!("record {number}, {path}: {}", detail()));
     }

@@ -1,7 +1,7 @@
 //! What holds for the whole stage: what is silent, what is said, what is set aside, what is rejected.
 
 use super::*;
-use crate::model::{Code, Reason, ReasonType, ReturnPath};
+use crate::model::{FindingCode, Reason, ReasonType, ReturnPath};
 use proptest::prelude::*;
 
 const METADATA: &str = "<report_metadata><org_name>receiver.example</org_name><email>a@receiver.example</email>\
@@ -16,7 +16,7 @@ fn read(xml: &str) -> Read {
     all.remove(0)
 }
 
-fn report(inside: &str) -> (Report, Vec<Code>) {
+fn report(inside: &str) -> (Report, Vec<FindingCode>) {
     match read(&format!("<feedback>{inside}</feedback>")) {
         Read::Report { report, findings } => (report, findings.iter().map(|finding| finding.code).collect()),
         other => panic!("no report: {other:?}"),
@@ -31,7 +31,7 @@ fn reason(inside: &str) -> String {
 }
 
 /// A report with one row that is whole but for what is given.
-fn row(source: &str, count: &str, evaluated: &str, identifiers: &str, results: &str) -> (Report, Vec<Code>) {
+fn row(source: &str, count: &str, evaluated: &str, identifiers: &str, results: &str) -> (Report, Vec<FindingCode>) {
     report(&format!(
         "{METADATA}{POLICY}<record><row>{source}{count}<policy_evaluated>{evaluated}</policy_evaluated></row>\
          <identifiers><header_from>example.com</header_from>{identifiers}</identifiers>\
@@ -39,7 +39,7 @@ fn row(source: &str, count: &str, evaluated: &str, identifiers: &str, results: &
     ))
 }
 
-fn counted(source: &str, count: &str) -> (usize, Vec<Code>) {
+fn counted(source: &str, count: &str) -> (usize, Vec<FindingCode>) {
     let (report, codes) = row(&format!("<source_ip>{source}</source_ip>"), count, "", "", "");
     (report.records.len(), codes)
 }
@@ -56,7 +56,7 @@ fn a_count_that_is_no_number_sets_the_row_aside() {
         "<count>18446744073709551616</count>",
         "<count>9223372036854775808</count>",
     ] {
-        assert_eq!(counted("192.0.2.7", count), (0, vec![Code::ROW_COUNT]), "{count}");
+        assert_eq!(counted("192.0.2.7", count), (0, vec![FindingCode::ROW_COUNT]), "{count}");
     }
     for count in ["<count> 4\n</count>", "<count>+4</count>", "<count>0</count>", "<count>10000000000</count>"] {
         assert_eq!(counted("192.0.2.7", count), (1, vec![]), "{count}");
@@ -67,13 +67,13 @@ fn a_count_that_is_no_number_sets_the_row_aside() {
 fn counts_that_are_not_plausible_are_kept_and_said() {
     for (count, said) in [("10000000001", 1), ("9223372036854775807", 2)] {
         let (kept, codes) = counted("192.0.2.7", &format!("<count>{count}</count>"));
-        assert_eq!((kept, codes), (1, vec![Code::ROW_COUNT_IMPLAUSIBLE; said]), "{count}");
+        assert_eq!((kept, codes), (1, vec![FindingCode::ROW_COUNT_IMPLAUSIBLE; said]), "{count}");
     }
     // Twenty rows, each plausible: the report is not, which is said once.
     let row = "<record><row><source_ip>192.0.2.7</source_ip><count>10000000000</count></row></record>".repeat(20);
     let (report, codes) = report(&format!("{METADATA}{POLICY}{row}"));
     assert_eq!(report.records.len(), 20);
-    assert_eq!(codes.iter().filter(|code| **code == Code::ROW_COUNT_IMPLAUSIBLE).count(), 1);
+    assert_eq!(codes.iter().filter(|code| **code == FindingCode::ROW_COUNT_IMPLAUSIBLE).count(), 1);
 }
 
 #[test]
@@ -81,15 +81,15 @@ fn counts_beyond_every_sum_are_all_kept() {
     let most = "<record><row><source_ip>192.0.2.7</source_ip><count>9223372036854775807</count></row></record>";
     let (report, codes) = report(&format!("{METADATA}{POLICY}{most}{most}"));
     assert_eq!(report.records.len(), 2);
-    assert!(codes.contains(&Code::ROW_COUNT_IMPLAUSIBLE) && !codes.contains(&Code::ROW_COUNT));
+    assert!(codes.contains(&FindingCode::ROW_COUNT_IMPLAUSIBLE) && !codes.contains(&FindingCode::ROW_COUNT));
 }
 
 #[test]
 fn a_row_without_source_and_messages_is_dropped_and_with_messages_kept() {
-    assert_eq!(counted("", "<count>0</count>"), (0, vec![Code::ROW_EMPTY]));
-    assert_eq!(counted("unknown", "<count>0</count>"), (0, vec![Code::ROW_EMPTY]));
+    assert_eq!(counted("", "<count>0</count>"), (0, vec![FindingCode::ROW_EMPTY]));
+    assert_eq!(counted("unknown", "<count>0</count>"), (0, vec![FindingCode::ROW_EMPTY]));
     for source in ["", "unknown", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"] {
-        assert_eq!(counted(source, "<count>5</count>"), (1, vec![Code::ROW_SOURCE]), "{source}");
+        assert_eq!(counted(source, "<count>5</count>"), (1, vec![FindingCode::ROW_SOURCE]), "{source}");
     }
 }
 
@@ -104,7 +104,7 @@ fn a_return_path_that_is_null_and_one_that_is_not_said_stay_apart() {
             ReturnPath::Domain(canonical_domain("example.net").expect("a domain")),
             vec![],
         ),
-        ("<envelope_from>a b</envelope_from>", ReturnPath::Unsaid, vec![Code::DOMAIN_INVALID]),
+        ("<envelope_from>a b</envelope_from>", ReturnPath::Unsaid, vec![FindingCode::DOMAIN_INVALID]),
     ] {
         let (report, found) = row("<source_ip>192.0.2.7</source_ip>", "<count>1</count>", "", written, "");
         assert_eq!((&report.records[0].envelope_from, found), (&expected, codes), "{written}");
@@ -129,7 +129,7 @@ fn reasons_come_in_every_shape() {
             reason(Some(ReasonType::Unspecified), Some("by hand")),
         ]
     );
-    assert_eq!(codes, [Code::WORD_UNKNOWN; 4]);
+    assert_eq!(codes, [FindingCode::WORD_UNKNOWN; 4]);
 }
 
 #[test]
@@ -148,10 +148,10 @@ fn gaps_that_the_standard_does_not_allow_are_said() {
     let (_, codes) = report(&format!(
         "{METADATA}{POLICY}<record><row><source_ip>192.0.2.7</source_ip><count>1</count></row></record>"
     ));
-    assert_eq!(codes, [Code::ROW_GAP, Code::ROW_GAP]);
+    assert_eq!(codes, [FindingCode::ROW_GAP, FindingCode::ROW_GAP]);
     let results = "<dkim/><dkim><domain/><result>pass</result></dkim><spf><domain>a.example</domain></spf>";
     let (report, codes) = row("<source_ip>192.0.2.7</source_ip>", "<count>1</count>", "", "", results);
-    assert_eq!((report.records[0].dkim.len(), codes), (1, vec![Code::ROW_GAP, Code::ROW_GAP]));
+    assert_eq!((report.records[0].dkim.len(), codes), (1, vec![FindingCode::ROW_GAP, FindingCode::ROW_GAP]));
     let results = "<dkim><domain/><selector/><result></result></dkim><spf><domain></domain><result/></spf>";
     let (_, codes) = row("<source_ip>192.0.2.7</source_ip>", "<count>1</count>", "", "", results);
     assert_eq!(codes, [], "a wholly empty element is no gap");
@@ -165,7 +165,7 @@ fn words_of_the_policy_are_kept_as_written_and_unknown_ones_are_said() {
     let policy = report.policy;
     assert_eq!((policy.p.as_deref(), policy.sp, policy.adkim.as_deref()), (Some("reject"), None, Some("relaxed")));
     assert_eq!((policy.pct, policy.fo.as_deref(), policy.np), (None, Some("1:d"), None));
-    assert_eq!(codes, [Code::WORD_UNKNOWN, Code::WORD_UNKNOWN]);
+    assert_eq!(codes, [FindingCode::WORD_UNKNOWN, FindingCode::WORD_UNKNOWN]);
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn a_missing_name_and_id_are_derived() {
     let (report, codes) = report(&format!("{metadata}{POLICY}"));
     assert_eq!(report.metadata.org_name, "receiver.example");
     assert_eq!(report.metadata.report_id, report.content.to_string()[..32]);
-    assert_eq!(codes, [Code::METADATA_DERIVED, Code::METADATA_DERIVED]);
+    assert_eq!(codes, [FindingCode::METADATA_DERIVED, FindingCode::METADATA_DERIVED]);
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn no_text_of_a_row_is_longer_than_it_can_mean() {
     assert_eq!(selectors.iter().map(|selector| selector.len()).collect::<Vec<_>>(), [253, 253, 5]);
     assert_ne!(selectors[0][1..], selectors[1][1..], "the hash tells them apart");
     assert_eq!(report.records[0].dkim[1].result.as_ref().map(|word| word.as_str().len()), Some(64));
-    assert_eq!(codes, [Code::TEXT_CUT, Code::TEXT_CUT, Code::WORD_UNKNOWN]);
+    assert_eq!(codes, [FindingCode::TEXT_CUT, FindingCode::TEXT_CUT, FindingCode::WORD_UNKNOWN]);
 }
 
 #[test]
@@ -255,7 +255,7 @@ fn a_long_name_of_a_reporter_is_cut_where_it_is_kept_and_whole_where_it_identifi
     };
     let ((one, codes), (other, _)) = (named('1'), named('2'));
     assert_eq!(one.metadata.org_name.len(), 512);
-    assert!(codes.contains(&Code::TEXT_CUT));
+    assert!(codes.contains(&FindingCode::TEXT_CUT));
     assert_ne!(one.key, other.key);
     assert_ne!(one.metadata.org_name, other.metadata.org_name);
 }

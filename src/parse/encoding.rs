@@ -3,7 +3,7 @@
 //! In: the bytes of a file. Out: text, borrowed wherever it can be, and a finding where bytes had to be guessed.
 //! A declared or evident encoding is no finding. Nothing here looks at the markup beyond the XML declaration.
 
-use crate::model::{Code, Finding};
+use crate::model::{Finding, FindingCode};
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use std::borrow::Cow;
 
@@ -84,7 +84,7 @@ fn four_bytes(number: Number, bytes: &[u8]) -> Decoded<'_> {
 }
 
 fn replaced(encoding: &str) -> Finding {
-    Finding::new(Code::TEXT_ENCODING, format!("bytes that are not {encoding}: replaced by U+FFFD"))
+    Finding::new(FindingCode::TEXT_ENCODING, format!("bytes that are not {encoding}: replaced by U+FFFD"))
 }
 
 /// The encoding of the XML declaration. UTF-16 said in single bytes is a slip: the bytes that say it are not UTF-16.
@@ -109,7 +109,7 @@ fn single_bytes<'b>(encoding: &'static Encoding, bytes: &'b [u8]) -> Decoded<'b>
     match std::str::from_utf8(bytes) {
         Ok(text) if encoding == WINDOWS_1252 && !text.is_ascii() => {
             let detail = format!("declared as {}, but valid UTF-8: read as UTF-8", encoding.name());
-            Decoded { text: Cow::Borrowed(text), finding: Some(Finding::new(Code::TEXT_ENCODING, detail)) }
+            Decoded { text: Cow::Borrowed(text), finding: Some(Finding::new(FindingCode::TEXT_ENCODING, detail)) }
         }
         _ => by_label(encoding, bytes),
     }
@@ -128,7 +128,7 @@ fn utf8(bytes: &[u8]) -> Decoded<'_> {
     }
     let bytes = if repaired == 1 { "byte is" } else { "bytes are" };
     let detail = format!("{repaired} {bytes} not valid UTF-8: read as windows-1252");
-    Decoded { text: Cow::Owned(text), finding: Some(Finding::new(Code::TEXT_ENCODING, detail)) }
+    Decoded { text: Cow::Owned(text), finding: Some(Finding::new(FindingCode::TEXT_ENCODING, detail)) }
 }
 
 #[cfg(test)]
@@ -171,7 +171,7 @@ mod tests {
                     let damaged = [&bytes, damage].concat();
                     let decoded = decode(&damaged);
                     assert!(decoded.text.starts_with(text) && decoded.text.len() <= damaged.len());
-                    assert_eq!(decoded.finding.map(|finding| finding.code), Some(Code::TEXT_ENCODING));
+                    assert_eq!(decoded.finding.map(|finding| finding.code), Some(FindingCode::TEXT_ENCODING));
                 }
             }
         }
@@ -187,7 +187,7 @@ mod tests {
     fn utf8_under_a_latin_1_label_is_read_as_utf8_with_a_finding() {
         let decoded = decode("<?xml version='1.0' encoding='iso-8859-1'?>é".as_bytes());
         assert!(decoded.text.ends_with('é'));
-        assert_eq!(decoded.finding.map(|finding| finding.code), Some(Code::TEXT_ENCODING));
+        assert_eq!(decoded.finding.map(|finding| finding.code), Some(FindingCode::TEXT_ENCODING));
     }
 
     #[test]

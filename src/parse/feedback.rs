@@ -5,9 +5,9 @@
 
 use super::name::Name;
 use super::raw::{RawDkim, RawMetadata, RawPolicy, RawReason, RawRecord, RawReport, RawSpf, Value};
-use super::tokens::{Halt, Place, Token, Tokens};
+use super::tokens::{Halt, SourceSpan, TokenReader, XmlToken};
 use crate::limits::Limits;
-use crate::model::{Code, Findings, Quoted};
+use crate::model::{FindingCode, Findings, Quoted};
 
 /// Takes the records of a report one by one.
 pub trait Visitor<'x> {
@@ -19,13 +19,13 @@ pub trait Visitor<'x> {
 const RESULTS_A_RECORD: u64 = 4;
 
 /// Read a document from within its root element to its end.
-pub(super) fn read<'x, T: Tokens<'x>, V: Visitor<'x>>(
+pub(super) fn read<'x, T: TokenReader<'x>, V: Visitor<'x>>(
     tokens: &mut T,
     limits: &Limits,
     visitor: &mut V,
     findings: &mut Findings,
 ) -> Result<RawReport<'x>, Halt> {
-    let mut reader = Reader { tokens, limits, findings, record: 0, results: 0 };
+    let mut reader = FeedbackReader { tokens, limits, findings, record: 0, results: 0 };
     let mut report = RawReport::default();
     let mut record = RawRecord::default();
     while let Some(name) = reader.child("feedback")? {
@@ -54,9 +54,9 @@ fn next_record(records: u32, limits: &Limits) -> Result<u32, Halt> {
     Ok(records + 1)
 }
 
-type Step = Result<(), Halt>;
+type ElementStep = Result<(), Halt>;
 
-struct Reader<'l, T> {
+struct FeedbackReader<'l, T> {
     tokens: &'l mut T,
     limits: &'l Limits,
     findings: &'l mut Findings,
@@ -66,8 +66,8 @@ struct Reader<'l, T> {
     results: u64,
 }
 
-impl<'x, T: Tokens<'x>> Reader<'_, T> {
-    fn metadata(&mut self, metadata: &mut RawMetadata<'x>) -> Step {
+impl<'x, T: TokenReader<'x>> FeedbackReader<'_, T> {
+    fn metadata(&mut self, metadata: &mut RawMetadata<'x>) -> ElementStep {
         while let Some(name) = self.child("report_metadata")? {
             match name {
                 Name::OrgName => self.fill(&mut metadata.org_name, "report_metadata/org_name")?,
@@ -79,7 +79,7 @@ impl<'x, T: Tokens<'x>> Reader<'_, T> {
                 Name::DateRange => self.date_range(metadata)?,
                 Name::DataRange => {
                     self.findings.note(
-                        Code::PERIOD_ELEMENT,
+                        FindingCode::PERIOD_ELEMENT,
                         || "report_metadata: expected date_range, found data_range: read as that",
                     );
                     self.date_range(metadata)?;
@@ -98,7 +98,7 @@ impl<'x, T: Tokens<'x>> Reader<'_, T> {
         Ok(())
     }
 
-    fn date_range(&mut self, metadata: &mut RawMetadata<'x>) -> Step {
+    fn date_range(&mut self, metadata: &mut RawMetadata<'x>) -> ElementStep {
         while let Some(name) = self.child("date_range")? {
             match name {
                 Name::Begin => self.fill(&mut metadata.begin, "date_range/begin")?,
@@ -109,7 +109,7 @@ impl<'x, T: Tokens<'x>> Reader<'_, T> {
         Ok(())
     }
 
-    fn policy(&mut self, policy: &mut RawPolicy<'x>) -> Step {
+    fn policy(&mut self, policy: &mut RawPolicy<'x>) -> ElementStep {
         while let Some(name) = self.child("policy_published")? {
             match name {
                 Name::Domain => self.fill(&mut policy.domain, "policy_published/domain")?,
@@ -130,7 +130,7 @@ impl<'x, T: Tokens<'x>> Reader<'_, T> {
         Ok(())
     }
 
-    fn record(&mut self, record: &mut RawRecord<'x>) -> Step {
+    fn record(&mut self, record: &mut RawRecord<'x>) -> ElementStep {
         while let Some(name) = self.child("record")? {
             match name {
                 Name::Row => self.row(record)?,
@@ -148,7 +148,7 @@ impl<'x, T: Tokens<'x>> Reader<'_, T> {
         Ok(())
     }
 
-    fn row(&mut self, record: &mut RawRecord<'x>) -> Step {
+    fn row(&mut self, record: &mut RawRecord<'x>) -> ElementStep {
         while let Some(name) = self.child("row")? {
             match name {
                 Name::SourceIp => self.fill(&mut record.source_ip, "source_ip")?,
@@ -160,7 +160,7 @@ impl<'x, T: Tokens<'x>> Reader<'_, T> {
         Ok(())
     }
 
-    fn policy_evaluated(&mut self, record: &mut RawRecord<'x>) -> Step {
+    fn policy_evaluated(&mut self, record: &mut RawRecord<'x>) -> ElementStep {
         while let Some(name) = self.child("policy_evaluated")? {
             match name {
                 Name::Disposition => self.fill(&mut record.disposition, "policy_evaluated/disposition")?,
@@ -183,17 +183,17 @@ impl<'x, T: Tokens<'x>> Reader<'_, T> {
         let mut reason = RawReason::default();
         loop {
             match self.tokens.next(self.place("policy_evaluated/reason"), self.findings)? {
-                Token::Open(Name::Type) => self.fill(&mut reason.kind, "reason/type")?,
-                Token::Open(Name::Comment) => self.fill(&mut reason.comment, "reason/comment")?,
-                Token::Open(_) => self.tokens.skip()?,
-                Token::Text(text) if reason.bare.is_none() => reason.bare = Some(text),
-                Token::Text(text) => self.stray_text("policy_evaluated/reason", &text),
-                Token::Close => return Ok(reason),
+                XmlToken::Open(Name::Type) => self.fill(&mut reason.kind, "reason/type")?,
+                XmlToken::Open(Name::Comment) => self.fill(&mut reason.comment, "reason/comment")?,
+                XmlToken::Open(_) => self.tokens.skip()?,
+                XmlToken::Text(text) if reason.bare.is_none() => reason.bare = Some(text),
+                XmlToken::Text(text) => self.stray_text("policy_evaluated/reason", &text),
+                XmlToken::Close => return Ok(reason),
             }
         }
     }
 
-    fn identifiers(&mut self, record: &mut RawRecord<'x>) -> Step {
+    fn identifiers(&mut self, record: &mut RawRecord<'x>) -> ElementStep {
         while let Some(name) = self.child("identifiers")? {
             match name {
                 Name::HeaderFrom => self.fill(&mut record.header_from, "identifiers/header_from")?,
@@ -205,7 +205,7 @@ impl<'x, T: Tokens<'x>> Reader<'_, T> {
         Ok(())
     }
 
-    fn auth_results(&mut self, record: &mut RawRecord<'x>) -> Step {
+    fn auth_results(&mut self, record: &mut RawRecord<'x>) -> ElementStep {
         while let Some(name) = self.child("auth_results")? {
             match name {
                 Name::Dkim => {
@@ -259,34 +259,35 @@ impl<'x, T: Tokens<'x>> Reader<'_, T> {
     fn child(&mut self, parent: &'static str) -> Result<Option<Name>, Halt> {
         loop {
             match self.tokens.next(self.place(parent), self.findings)? {
-                Token::Open(name) => return Ok(Some(name)),
-                Token::Close => return Ok(None),
-                Token::Text(text) => self.stray_text(parent, &text),
+                XmlToken::Open(name) => return Ok(Some(name)),
+                XmlToken::Close => return Ok(None),
+                XmlToken::Text(text) => self.stray_text(parent, &text),
             }
         }
     }
 
     /// Read an element that may stand once.
     #[inline]
-    fn fill(&mut self, slot: &mut Value<'x>, path: &'static str) -> Step {
+    fn fill(&mut self, slot: &mut Value<'x>, path: &'static str) -> ElementStep {
         let place = self.place(path);
         let value = self.tokens.value(place, self.findings)?;
         if slot.is_none() {
             *slot = Some(value);
         } else {
-            self.findings.note(Code::XML_REPEATED, || format!("{place}: again {}, the first holds", Quoted(&value)));
+            self.findings
+                .note(FindingCode::XML_REPEATED, || format!("{place}: again {}, the first holds", Quoted(&value)));
         }
         Ok(())
     }
 
     /// Whether one more of a list may be kept; notes it where not.
-    fn has_room(&mut self, length: usize, place: Place) -> bool {
+    fn has_room(&mut self, length: usize, place: SourceSpan) -> bool {
         self.results += 1;
         let most = u64::from(self.limits.records) * RESULTS_A_RECORD;
         let room = length < self.limits.results as usize && self.results <= most;
         if !room {
             let limit = self.limits.results;
-            self.findings.note(Code::LIMIT_DROPPED, || {
+            self.findings.note(FindingCode::LIMIT_DROPPED, || {
                 format!("{place}: more than {limit} here or {most} in the report, which are the limits: dropped")
             });
         }
@@ -295,10 +296,10 @@ impl<'x, T: Tokens<'x>> Reader<'_, T> {
 
     fn stray_text(&mut self, parent: &'static str, text: &str) {
         let place = self.place(parent);
-        self.findings.note(Code::XML_JUNK, || format!("{place}: text between elements: {}", Quoted(text)));
+        self.findings.note(FindingCode::XML_JUNK, || format!("{place}: text between elements: {}", Quoted(text)));
     }
 
-    fn place(&self, path: &'static str) -> Place {
-        Place { record: self.record, path }
+    fn place(&self, path: &'static str) -> SourceSpan {
+        SourceSpan { record: self.record, path }
     }
 }

@@ -35,7 +35,7 @@ pub(super) struct Stray<'x> {
 
 /// What a text holds.
 #[derive(Debug, Default)]
-pub(super) struct Layout<'x> {
+pub(super) struct DocumentLayout<'x> {
     /// The documents, in order.
     pub(super) documents: Vec<Span>,
     /// Stray tags, in order of their places.
@@ -52,10 +52,10 @@ pub(super) struct Layout<'x> {
     pub(super) too_stray: bool,
 }
 
-impl<'x> Layout<'x> {
+impl<'x> DocumentLayout<'x> {
     /// Go through the whole text once.
     pub(super) fn of(text: &'x str, limits: &Limits) -> Self {
-        let mut pass = Pass { deepest: limits.element_depth as usize + UNCLOSED, ..Pass::default() };
+        let mut pass = LayoutPass { deepest: limits.element_depth as usize + UNCLOSED, ..LayoutPass::default() };
         let mut lexer = Lexer::new(text, 0);
         loop {
             let at = lexer.position();
@@ -80,8 +80,8 @@ impl<'x> Layout<'x> {
 }
 
 #[derive(Default)]
-struct Pass<'x> {
-    layout: Layout<'x>,
+struct LayoutPass<'x> {
+    layout: DocumentLayout<'x>,
     /// The elements that are open.
     stack: Vec<Stray<'x>>,
     /// Where in the stack the open `feedback` is.
@@ -89,7 +89,7 @@ struct Pass<'x> {
     deepest: usize,
 }
 
-impl<'x> Pass<'x> {
+impl<'x> LayoutPass<'x> {
     fn open(&mut self, at: usize, tag: &'x str, empty: Option<usize>) {
         self.layout.elements = true;
         if Name::of(tag.as_bytes()) == Name::Feedback {
@@ -141,7 +141,7 @@ impl<'x> Pass<'x> {
         }
     }
 
-    fn finish(mut self) -> Layout<'x> {
+    fn finish(mut self) -> DocumentLayout<'x> {
         self.cut();
         self.layout.strays.append(&mut self.stack);
         self.layout.strays.sort_unstable_by_key(|stray| stray.at);
@@ -169,11 +169,11 @@ fn is_hostile(declaration: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn layout(text: &str) -> Layout<'_> {
-        Layout::of(text, &Limits::default())
+    fn layout(text: &str) -> DocumentLayout<'_> {
+        DocumentLayout::of(text, &Limits::default())
     }
 
-    fn strays<'x>(layout: &Layout<'x>) -> Vec<&'x str> {
+    fn strays<'x>(layout: &DocumentLayout<'x>) -> Vec<&'x str> {
         layout.strays.iter().map(|stray| stray.tag).collect()
     }
 

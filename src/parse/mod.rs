@@ -46,8 +46,8 @@ pub use feedback::Visitor;
 pub use raw::{RawDkim, RawMetadata, RawPolicy, RawReason, RawRecord, RawReport, RawSpf, Value};
 
 use crate::limits::Limits;
-use crate::model::{Code, Findings, Quoted};
-use layout::{Layout, STRAYS, Span};
+use crate::model::{FindingCode, Findings, Quoted};
+use layout::{DocumentLayout, STRAYS, Span};
 use plain::Plain;
 use tokens::Halt;
 use tolerant::Tolerant;
@@ -106,7 +106,7 @@ fn tolerant<'x, V: Visitor<'x>>(
     limits: &Limits,
     visitor: &mut dyn FnMut() -> V,
 ) -> Vec<Document<'x, V>> {
-    let layout = Layout::of(text, limits);
+    let layout = DocumentLayout::of(text, limits);
     if let Some(refused) = refuse(text, &layout, limits) {
         return vec![refused];
     }
@@ -124,7 +124,7 @@ fn tolerant<'x, V: Visitor<'x>>(
 }
 
 /// What is to be said of the text as a whole.
-fn refuse<'x, V>(text: &str, layout: &Layout<'_>, limits: &Limits) -> Option<Document<'x, V>> {
+fn refuse<'x, V>(text: &str, layout: &DocumentLayout<'_>, limits: &Limits) -> Option<Document<'x, V>> {
     let reason = if layout.too_deep {
         too_deep(limits)
     } else if layout.too_stray {
@@ -145,13 +145,13 @@ fn refuse<'x, V>(text: &str, layout: &Layout<'_>, limits: &Limits) -> Option<Doc
 }
 
 /// Note what the first pass saw: of the text as a whole with the first document, of a document with itself.
-fn note_layout(layout: &Layout<'_>, index: usize, findings: &mut Findings) {
+fn note_layout(layout: &DocumentLayout<'_>, index: usize, findings: &mut Findings) {
     if index == 0 {
         if layout.documents.len() > 1 {
-            findings.note(Code::XML_SEVERAL, || format!("{} documents in one file", layout.documents.len()));
+            findings.note(FindingCode::XML_SEVERAL, || format!("{} documents in one file", layout.documents.len()));
         }
         if let Some(junk) = &layout.junk {
-            findings.note(Code::XML_JUNK, || format!("outside of the document: {junk}"));
+            findings.note(FindingCode::XML_JUNK, || format!("outside of the document: {junk}"));
         }
     }
     let from = if index == 0 { 0 } else { layout.documents[index].start };
@@ -159,13 +159,13 @@ fn note_layout(layout: &Layout<'_>, index: usize, findings: &mut Findings) {
     let first = layout.strays.partition_point(|stray| stray.at < from);
     for stray in layout.strays[first..].iter().take_while(|stray| stray.at < to) {
         let kind = if stray.close { "end tag without a start" } else { "start tag without an end" };
-        findings.note(Code::XML_STRAY_TAG, || format!("{kind}: {}, skipped", Quoted(stray.tag)));
+        findings.note(FindingCode::XML_STRAY_TAG, || format!("{kind}: {}, skipped", Quoted(stray.tag)));
     }
 }
 
 fn document<'x, V: Visitor<'x>>(
     text: &'x str,
-    layout: &Layout<'x>,
+    layout: &DocumentLayout<'x>,
     span: Span,
     limits: &Limits,
     mut visitor: V,

@@ -8,7 +8,7 @@
 use super::lexer;
 use super::name::Name;
 use super::scan::{find, find_either, find_ink};
-use super::tokens::{Halt, Place, Token, Tokens};
+use super::tokens::{Halt, SourceSpan, TokenReader, XmlToken};
 use super::tolerant::decode;
 use crate::limits::Limits;
 use crate::model::Findings;
@@ -22,14 +22,14 @@ pub(super) struct Plain<'x, 'l> {
     /// Names of the open elements, but the one just opened.
     open: Vec<&'x str>,
     /// The element just opened.
-    opened: Opened<'x>,
+    opened: OpenElement<'x>,
     /// Whether a carriage return stands anywhere: in a value it would have to become a line feed.
     has_returns: bool,
     limits: &'l Limits,
 }
 
 /// Whether the last token opened an element.
-enum Opened<'x> {
+enum OpenElement<'x> {
     No,
     Yes(&'x str),
     /// It ends where it starts.
@@ -44,7 +44,7 @@ impl<'x, 'l> Plain<'x, 'l> {
             return None;
         }
         let mut plain =
-            Self { text, at: 0, open: Vec::new(), opened: Opened::No, has_returns: controls.returns, limits };
+            Self { text, at: 0, open: Vec::new(), opened: OpenElement::No, has_returns: controls.returns, limits };
         plain.space();
         if plain.rest().starts_with(b"<?xml") {
             let end = find(plain.rest(), b'>')?;
@@ -53,7 +53,7 @@ impl<'x, 'l> Plain<'x, 'l> {
         }
         let start = plain.at;
         let root = plain.rest().starts_with(b"<").then(|| plain.start_tag().ok()).flatten()?;
-        let Opened::Yes(name) = std::mem::replace(&mut plain.opened, Opened::No) else { return None };
+        let OpenElement::Yes(name) = std::mem::replace(&mut plain.opened, OpenElement::No) else { return None };
         plain.open.push(name);
         (root == Name::Feedback).then_some((plain, start))
     }
@@ -88,7 +88,7 @@ impl<'x, 'l> Plain<'x, 'l> {
         if name == Name::Unknown {
             return self.odd_start_tag(tag);
         }
-        self.opened = Opened::Yes(tag);
+        self.opened = OpenElement::Yes(tag);
         Ok(name)
     }
 
@@ -106,7 +106,7 @@ impl<'x, 'l> Plain<'x, 'l> {
             return Err(Halt::Unusual);
         }
         let name = lexer::tag(tag);
-        self.opened = if tag.ends_with('/') { Opened::Empty } else { Opened::Yes(name) };
+        self.opened = if tag.ends_with('/') { OpenElement::Empty } else { OpenElement::Yes(name) };
         Ok(Name::of(name.as_bytes()))
     }
 
@@ -124,10 +124,10 @@ impl<'x, 'l> Plain<'x, 'l> {
     /// Go down into the element just opened; `false` where it has ended already.
     #[inline]
     fn descend(&mut self) -> Result<bool, Halt> {
-        match std::mem::replace(&mut self.opened, Opened::No) {
-            Opened::No => {}
-            Opened::Empty => return Ok(false),
-            Opened::Yes(name) => {
+        match std::mem::replace(&mut self.opened, OpenElement::No) {
+            OpenElement::No => {}
+            OpenElement::Empty => return Ok(false),
+            OpenElement::Yes(name) => {
                 if self.open.len() >= self.limits.element_depth as usize {
                     return Err(Halt::Unusual);
                 }
@@ -174,19 +174,19 @@ impl<'x, 'l> Plain<'x, 'l> {
     }
 }
 
-impl<'x> Tokens<'x> for Plain<'x, '_> {
+impl<'x> TokenReader<'x> for Plain<'x, '_> {
     #[inline]
-    fn next(&mut self, _: Place, _: &mut Findings) -> Result<Token<'x>, Halt> {
+    fn next(&mut self, _: SourceSpan, _: &mut Findings) -> Result<XmlToken<'x>, Halt> {
         if !self.descend()? {
-            return Ok(Token::Close);
+            return Ok(XmlToken::Close);
         }
         self.space();
-        Ok(self.tag()?.map_or(Token::Close, Token::Open))
+        Ok(self.tag()?.map_or(XmlToken::Close, XmlToken::Open))
     }
 
     #[inline]
-    fn value(&mut self, _: Place, _: &mut Findings) -> Result<Cow<'x, str>, Halt> {
-        let Opened::Yes(name) = std::mem::replace(&mut self.opened, Opened::No) else {
+    fn value(&mut self, _: SourceSpan, _: &mut Findings) -> Result<Cow<'x, str>, Halt> {
+        let OpenElement::Yes(name) = std::mem::replace(&mut self.opened, OpenElement::No) else {
             return Ok(Cow::Borrowed(""));
         };
         let rest = self.rest();

@@ -2,7 +2,7 @@
 
 use super::fuzzing::{Kept, Report, ways_agree, whole};
 use super::*;
-use crate::model::Code;
+use crate::model::FindingCode;
 use proptest::prelude::*;
 use std::borrow::Cow;
 
@@ -16,7 +16,7 @@ fn only(text: &str) -> Report<'_> {
     all.remove(0).expect("a report")
 }
 
-fn codes(text: &str) -> Vec<Code> {
+fn codes(text: &str) -> Vec<FindingCode> {
     only(text).3.iter().map(|finding| finding.code).collect()
 }
 
@@ -93,7 +93,7 @@ fn of_an_element_that_stands_twice_the_first_holds_with_a_finding() {
     let text =
         "<feedback><record><row><count>1</count><count>2</count></row><row><count>3</count></row></record></feedback>";
     assert_eq!(only(text).1[0].count.as_deref(), Some("1"));
-    assert_eq!(codes(text), [Code::XML_REPEATED, Code::XML_REPEATED]);
+    assert_eq!(codes(text), [FindingCode::XML_REPEATED, FindingCode::XML_REPEATED]);
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn entities_xml_does_not_know_are_kept_as_written_with_a_finding() {
         "<feedback><report_metadata><org_name>Caf&eacute; &AMP; R&D &amp co</org_name></report_metadata></feedback>";
     let metadata = only(text).0.metadata.expect("metadata");
     assert_eq!(metadata.org_name.as_deref(), Some("Caf&eacute; &AMP; R&D &amp co"));
-    assert_eq!(codes(text), [Code::XML_ENTITY, Code::XML_UNESCAPED]);
+    assert_eq!(codes(text), [FindingCode::XML_ENTITY, FindingCode::XML_UNESCAPED]);
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn characters_xml_forbids_are_replaced_with_a_finding() {
     for bad in ["\u{1b}", "\0", "&#27;", "&#0;", "&#xD800;", "&#99999999999;"] {
         let text = format!("<feedback><version>a{bad}b\rc</version></feedback>");
         assert_eq!(only(&text).0.version.as_deref(), Some("a\u{fffd}b\nc"), "{bad:?}");
-        assert_eq!(codes(&text), [Code::TEXT_CONTROL]);
+        assert_eq!(codes(&text), [FindingCode::TEXT_CONTROL]);
     }
 }
 
@@ -148,7 +148,7 @@ fn documents_in_one_file_each_count_and_it_is_said_once() {
     let all = read("<?xml version='1.0'?><feedback><version>1</version></feedback>\n<?xml version='1.0'?><feedback/>");
     let all: Vec<_> = all.into_iter().map(|read| read.expect("a report")).collect();
     assert_eq!(all[0].0.version.as_deref(), Some("1"));
-    assert_eq!(all[0].3.iter().map(|finding| finding.code).collect::<Vec<_>>(), [Code::XML_SEVERAL]);
+    assert_eq!(all[0].3.iter().map(|finding| finding.code).collect::<Vec<_>>(), [FindingCode::XML_SEVERAL]);
     assert_eq!((all.len(), all[1].3.len(), all[1].2), (2, 0, "<feedback/>"));
 }
 
@@ -193,7 +193,7 @@ fn results_past_the_limit_are_dropped_with_a_finding() {
     let text = format!("<feedback><record><auth_results>{dkim}<dkim/></auth_results></record></feedback>");
     let (_, records, _, findings) = whole(documents(&text, &limits, Kept::default).remove(0)).expect("a report");
     assert_eq!((records[0].dkim.len(), findings.len()), (2, 3));
-    assert!(findings.iter().all(|finding| finding.code == Code::LIMIT_DROPPED));
+    assert!(findings.iter().all(|finding| finding.code == FindingCode::LIMIT_DROPPED));
 }
 
 #[test]

@@ -4,18 +4,18 @@
 //! CDATA sections and entities; entities that XML does not know stay as they are, characters it forbids become U+FFFD,
 //! text past the limit is cut, `<` and `&` that are no markup are text, each with a finding.
 
-use super::layout::{Layout, Span};
+use super::layout::{DocumentLayout, Span};
 use super::lexer::{Lexeme, Lexer};
 use super::name::Name;
-use super::tokens::{Halt, Place, Token, Tokens};
+use super::tokens::{Halt, SourceSpan, TokenReader, XmlToken};
 use crate::limits::Limits;
-use crate::model::{Code, Findings, Quoted};
+use crate::model::{FindingCode, Findings, Quoted};
 use std::borrow::Cow;
 
 /// A cursor within one document.
 pub(super) struct Tolerant<'x, 'l> {
     lexer: Lexer<'x>,
-    layout: &'l Layout<'x>,
+    layout: &'l DocumentLayout<'x>,
     /// The next stray tag that may come.
     stray: usize,
     /// How many elements are open.
@@ -34,7 +34,7 @@ enum Edge {
 
 impl<'x, 'l> Tolerant<'x, 'l> {
     /// Enter a document, behind its start tag. An element that ends at once has nothing to enter: `None`.
-    pub(super) fn enter(text: &'x str, layout: &'l Layout<'x>, span: Span, limits: &'l Limits) -> Option<Self> {
+    pub(super) fn enter(text: &'x str, layout: &'l DocumentLayout<'x>, span: Span, limits: &'l Limits) -> Option<Self> {
         let stray = layout.strays.partition_point(|stray| stray.at < span.start);
         let mut lexer = Lexer::new(text, span.start);
         matches!(lexer.next(), Lexeme::Open { empty: false, .. }).then_some(Self {
@@ -86,28 +86,28 @@ impl<'x, 'l> Tolerant<'x, 'l> {
     }
 }
 
-impl<'x> Tokens<'x> for Tolerant<'x, '_> {
-    fn next(&mut self, place: Place, findings: &mut Findings) -> Result<Token<'x>, Halt> {
+impl<'x> TokenReader<'x> for Tolerant<'x, '_> {
+    fn next(&mut self, place: SourceSpan, findings: &mut Findings) -> Result<XmlToken<'x>, Halt> {
         let mut text = Gathered::new(self.limits.text_bytes);
         let edge = self.gather(&mut text)?;
         let text = text.finish(place, findings);
         if !text.is_empty() {
             self.edge = Some(edge);
-            return Ok(Token::Text(text));
+            return Ok(XmlToken::Text(text));
         }
         match edge {
             Edge::Open(name, ends) => {
                 self.descend(ends)?;
-                Ok(Token::Open(name))
+                Ok(XmlToken::Open(name))
             }
             Edge::Close => {
                 self.depth -= 1;
-                Ok(Token::Close)
+                Ok(XmlToken::Close)
             }
         }
     }
 
-    fn value(&mut self, place: Place, findings: &mut Findings) -> Result<Cow<'x, str>, Halt> {
+    fn value(&mut self, place: SourceSpan, findings: &mut Findings) -> Result<Cow<'x, str>, Halt> {
         let mut text = Gathered::new(self.limits.text_bytes);
         loop {
             match self.gather(&mut text)? {
@@ -228,20 +228,23 @@ impl<'x> Gathered<'x> {
     }
 
     /// The text, trimmed, with what was odd about it noted.
-    fn finish(self, place: Place, findings: &mut Findings) -> Cow<'x, str> {
+    fn finish(self, place: SourceSpan, findings: &mut Findings) -> Cow<'x, str> {
         if let Some(name) = self.entity {
-            findings.note(Code::XML_ENTITY, || {
+            findings.note(FindingCode::XML_ENTITY, || {
                 format!("{place}: entity {} is not defined in XML, kept as written", Quoted(name))
             });
         }
         if self.unescaped {
-            findings.note(Code::XML_UNESCAPED, || format!("{place}: < or & that is no markup, kept as written"));
+            findings.note(FindingCode::XML_UNESCAPED, || format!("{place}: < or & that is no markup, kept as written"));
         }
         if self.control {
-            findings.note(Code::TEXT_CONTROL, || format!("{place}: characters that XML forbids, replaced by U+FFFD"));
+            findings.note(FindingCode::TEXT_CONTROL, || {
+                format!("{place}: characters that XML forbids, replaced by U+FFFD")
+            });
         }
         if self.cut {
-            findings.note(Code::TEXT_CUT, || format!("{place}: text over the limit of {} bytes, cut", self.limit));
+            findings
+                .note(FindingCode::TEXT_CUT, || format!("{place}: text over the limit of {} bytes, cut", self.limit));
         }
         trim(self.text)
     }

@@ -19,7 +19,7 @@ pub const PROGRAM_PATIENCE: Duration = Duration::from_mins(5);
 
 /// What is to be said, to whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Letter {
+pub struct OutgoingMail {
     /// The sender, as `dmarc@example.com` or `DMARC <dmarc@example.com>`.
     pub from: String,
     /// The recipients; at least one.
@@ -71,7 +71,7 @@ pub struct Server {
     /// Port.
     pub port: u16,
     /// How the connection is secured.
-    pub security: Security,
+    pub security: SmtpSecurity,
     /// One more trusted root, PEM.
     pub ca_file: Option<PathBuf>,
     /// How to log in, where the server wants that.
@@ -106,7 +106,7 @@ pub enum LoginKind {
 
 /// How the connection is secured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Security {
+pub enum SmtpSecurity {
     /// TLS from the first byte.
     Tls,
     /// TLS by STARTTLS, never without.
@@ -147,7 +147,7 @@ pub enum SendError {
 
 /// A mail, ready to leave.
 #[derive(Debug, Clone)]
-pub struct Mail {
+pub struct ComposedMail {
     envelope: Envelope,
     bytes: Vec<u8>,
 }
@@ -188,12 +188,12 @@ impl Header for ListId {
     }
 }
 
-impl Letter {
+impl OutgoingMail {
     /// Put the mail together: `multipart/alternative`, text first.
     ///
     /// # Errors
     /// [`SendError`] where an address is none.
-    pub fn compose(&self) -> Result<Mail, SendError> {
+    pub fn compose(&self) -> Result<ComposedMail, SendError> {
         self.composed(&[])
     }
 
@@ -202,11 +202,11 @@ impl Letter {
     ///
     /// # Errors
     /// [`SendError`] where an address is none.
-    pub fn compose_as(&self, key: &str) -> Result<Mail, SendError> {
+    pub fn compose_as(&self, key: &str) -> Result<ComposedMail, SendError> {
         self.composed(key.as_bytes())
     }
 
-    fn composed(&self, key: &[u8]) -> Result<Mail, SendError> {
+    fn composed(&self, key: &[u8]) -> Result<ComposedMail, SendError> {
         let from = address("from", &self.from)?;
         let id = self.message_id(from.email.domain(), key);
         let list = ListId(format!("DMARC reports <dmarquet.{}>", from.email.domain()));
@@ -237,11 +237,11 @@ impl Letter {
             parts.multipart(related)
         };
         let message = message.multipart(parts).map_err(|error| SendError::Compose(error.to_string()))?;
-        Ok(Mail { envelope: message.envelope().clone(), bytes: message.formatted() })
+        Ok(ComposedMail { envelope: message.envelope().clone(), bytes: message.formatted() })
     }
 }
 
-impl Letter {
+impl OutgoingMail {
     /// An id under the sender's domain, as RFC 5322 section 3.6.4 advises: what else names a host may be anybody's.
     fn message_id(&self, domain: &str, key: &[u8]) -> String {
         let mut hash = blake3::Hasher::new();
@@ -258,7 +258,7 @@ impl Letter {
     }
 }
 
-impl Mail {
+impl ComposedMail {
     /// The mail as it leaves: an `.eml`.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
@@ -309,7 +309,7 @@ impl Outbox {
     /// # Errors
     /// [`SendError`] with what the server or program said, without any part of the password. Where the server could not be
     /// reached, all later mails fail at once.
-    pub fn send(&mut self, mail: &Mail) -> Result<Vec<RefusedRecipient>, SendError> {
+    pub fn send(&mut self, mail: &ComposedMail) -> Result<Vec<RefusedRecipient>, SendError> {
         match &self.route {
             Route::Server(server) => {
                 let server = server.clone();
@@ -337,7 +337,7 @@ impl Outbox {
         }
     }
 
-    fn submit(&mut self, server: &Server, mail: &Mail) -> Result<Vec<RefusedRecipient>, SendError> {
+    fn submit(&mut self, server: &Server, mail: &ComposedMail) -> Result<Vec<RefusedRecipient>, SendError> {
         loop {
             let mut session = match self.session.take() {
                 Some(session) => session,
@@ -370,8 +370,10 @@ impl Outbox {
             return Err(self.not_taken(server, why));
         }
         let trust = match server.security {
-            Security::Tls | Security::StartTls => Some(trust(server.ca_file.as_deref()).map_err(SendError::Roots)?),
-            Security::None => None,
+            SmtpSecurity::Tls | SmtpSecurity::StartTls => {
+                Some(trust(server.ca_file.as_deref()).map_err(SendError::Roots)?)
+            }
+            SmtpSecurity::None => None,
         };
         smtp::Session::open(server, trust).map_err(|why| {
             let error = self.not_taken(server, &why);
@@ -408,12 +410,12 @@ fn address(role: &'static str, text: &str) -> Result<Mailbox, SendError> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Letter, Route, SendError};
+    use super::{OutgoingMail, Route, SendError};
     use std::path::PathBuf;
     use std::time::{Duration, UNIX_EPOCH};
 
-    fn letter() -> Letter {
-        Letter {
+    fn letter() -> OutgoingMail {
+        OutgoingMail {
             from: "DMARC <dmarc@example.com>".to_owned(),
             to: vec!["a@example.net".to_owned(), "b@example.org".to_owned()],
             reply_to: None,
@@ -453,7 +455,7 @@ mod tests {
 
     #[test]
     fn an_address_that_is_none_is_named() {
-        let error = Letter { to: vec!["nobody".to_owned()], ..letter() }.compose().unwrap_err();
+        let error = OutgoingMail { to: vec!["nobody".to_owned()], ..letter() }.compose().unwrap_err();
         assert!(
             error.to_string().starts_with("to nobody: expected an address, as postmaster@example.com, found "),
             "{error}"

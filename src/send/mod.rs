@@ -10,8 +10,8 @@ mod smtp;
 mod webhook;
 
 pub use mail::{
-    InlinePicture, Letter, Login, LoginKind, Mail, Outbox, PATIENCE, PROGRAM_PATIENCE, RefusedRecipient, Route,
-    Security, SendError, Server, is_address,
+    ComposedMail, InlinePicture, Login, LoginKind, Outbox, OutgoingMail, PATIENCE, PROGRAM_PATIENCE, RefusedRecipient,
+    Route, SendError, Server, SmtpSecurity, is_address,
 };
 pub use program::feed;
 pub use webhook::{WEB_PATIENCE, WebFailure, WebMessage, Webhook};

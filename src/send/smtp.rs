@@ -4,7 +4,7 @@
 //! The server is not trusted with our time or memory: its lines are short, its answers few, and each must be complete in
 //! time, however slowly its bytes come. What it says may hold the password it was sent; the caller takes that out.
 
-use super::mail::{Login, LoginKind, Security, Server};
+use super::mail::{Login, LoginKind, Server, SmtpSecurity};
 use crate::fetch::mailbox::sasl;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use lettre::address::Envelope;
@@ -34,7 +34,7 @@ const CONNECTION: &str = "the connection";
 
 /// A conversation that goes on from one mail to the next.
 pub(super) struct Session {
-    link: Link,
+    link: SmtpConnection,
     taken: usize,
 }
 
@@ -55,7 +55,7 @@ impl Session {
     /// # Errors
     /// What happened, as the rest of a sentence that begins with the server's name.
     pub(super) fn open(server: &Server, trust: Option<Arc<ClientConfig>>) -> Result<Self, String> {
-        let mut link = Link::open(server, trust)?;
+        let mut link = SmtpConnection::open(server, trust)?;
         if let Some(login) = &server.login {
             link.log_in(login, (&server.host, server.port))?;
         }
@@ -134,27 +134,27 @@ fn dot_stuffed(mail: &[u8]) -> Vec<u8> {
 }
 
 /// A socket whose waits end.
-struct Timed {
+struct TimedStream {
     socket: TcpStream,
     /// When the step under way must be done.
     end: Instant,
 }
 
-impl Timed {
+impl TimedStream {
     fn left(&self) -> io::Result<Duration> {
         let left = self.end.saturating_duration_since(Instant::now());
         if left.is_zero() { Err(ErrorKind::TimedOut.into()) } else { Ok(left) }
     }
 }
 
-impl Read for Timed {
+impl Read for TimedStream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.socket.set_read_timeout(Some(self.left()?))?;
         self.socket.read(buffer)
     }
 }
 
-impl Write for Timed {
+impl Write for TimedStream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.socket.set_write_timeout(Some(self.left()?))?;
         self.socket.write(bytes)
@@ -165,13 +165,13 @@ impl Write for Timed {
     }
 }
 
-enum Stream {
-    Plain(Timed),
-    Tls(Box<StreamOwned<ClientConnection, Timed>>),
+enum SmtpStream {
+    Plain(TimedStream),
+    Tls(Box<StreamOwned<ClientConnection, TimedStream>>),
 }
 
-impl Stream {
-    fn timed(&mut self) -> &mut Timed {
+impl SmtpStream {
+    fn timed(&mut self) -> &mut TimedStream {
         match self {
             Self::Plain(timed) => timed,
             Self::Tls(stream) => &mut stream.sock,
@@ -194,12 +194,12 @@ impl Stream {
 }
 
 /// A server's answer: a code and its lines.
-struct Answer {
+struct SmtpReply {
     code: u16,
     lines: Vec<String>,
 }
 
-impl Answer {
+impl SmtpReply {
     /// The answer, where its code is of this hundred: 200 for done, 300 for go on.
     fn expect(self, what: &str, hundred: u16) -> Result<Self, String> {
         if self.code / 100 * 100 == hundred { Ok(self) } else { Err(format!("refused {what}: {}", self.shown())) }
@@ -218,8 +218,8 @@ impl Answer {
 }
 
 /// A conversation.
-struct Link {
-    stream: Stream,
+struct SmtpConnection {
+    stream: SmtpStream,
     /// What was read and belongs to the next line.
     buffer: Vec<u8>,
     patience: Duration,
@@ -232,7 +232,7 @@ struct Link {
     broken: bool,
 }
 
-impl Link {
+impl SmtpConnection {
     fn open(server: &Server, trust: Option<Arc<ClientConfig>>) -> Result<Self, String> {
         let end = Instant::now() + server.patience * ALL_STEPS;
         let socket = connect(server)?;
@@ -243,9 +243,9 @@ impl Link {
             Ok(IpAddr::V6(address)) => format!("[IPv6:{address}]"),
             Err(_) => "localhost".to_owned(),
         };
-        let timed = Timed { socket, end: Instant::now() + server.patience };
+        let timed = TimedStream { socket, end: Instant::now() + server.patience };
         let mut link = Self {
-            stream: Stream::Plain(timed),
+            stream: SmtpStream::Plain(timed),
             buffer: Vec::new(),
             patience: server.patience,
             end,
@@ -253,12 +253,12 @@ impl Link {
             abilities: Vec::new(),
             broken: false,
         };
-        if server.security == Security::Tls {
+        if server.security == SmtpSecurity::Tls {
             link = link.encrypted(server, trust.clone())?;
         }
         link.answer(CONNECTION, 1)?.expect(CONNECTION, 200)?;
         link.greet()?;
-        if server.security == Security::StartTls {
+        if server.security == SmtpSecurity::StartTls {
             if !link.can("STARTTLS") {
                 return Err("offers no STARTTLS; without TLS it gets no mail".to_owned());
             }
@@ -280,12 +280,12 @@ impl Link {
         let connection =
             ClientConnection::new(config, name).map_err(|error| format!("cannot be spoken to by TLS: {error}"))?;
         self.begin_step(1);
-        let Stream::Plain(timed) = self.stream else { return Ok(self) };
+        let SmtpStream::Plain(timed) = self.stream else { return Ok(self) };
         let mut stream = StreamOwned::new(connection, timed);
         while stream.conn.is_handshaking() {
             stream.conn.complete_io(&mut stream.sock).map_err(|error| tls_fault(&error, self.patience))?;
         }
-        Ok(Self { stream: Stream::Tls(Box::new(stream)), ..self })
+        Ok(Self { stream: SmtpStream::Tls(Box::new(stream)), ..self })
     }
 
     fn greet(&mut self) -> Result<(), String> {
@@ -362,7 +362,7 @@ impl Link {
         self.command(line, what, 200).map(drop)
     }
 
-    fn command(&mut self, line: &str, what: &str, hundred: u16) -> Result<Answer, String> {
+    fn command(&mut self, line: &str, what: &str, hundred: u16) -> Result<SmtpReply, String> {
         self.write(format!("{line}\r\n").as_bytes(), what)?;
         self.answer(what, 1)?.expect(what, hundred)
     }
@@ -380,11 +380,11 @@ impl Link {
         written.inspect_err(|_| self.broken = true)
     }
 
-    fn answer(&mut self, what: &str, times: u32) -> Result<Answer, String> {
+    fn answer(&mut self, what: &str, times: u32) -> Result<SmtpReply, String> {
         self.read_answer(what, times).inspect_err(|_| self.broken = true)
     }
 
-    fn read_answer(&mut self, what: &str, times: u32) -> Result<Answer, String> {
+    fn read_answer(&mut self, what: &str, times: u32) -> Result<SmtpReply, String> {
         self.begin_step(times);
         let mut lines = Vec::new();
         loop {
@@ -397,7 +397,7 @@ impl Link {
             let text = line.get(4..).unwrap_or_default().trim_end().to_owned();
             lines.push(text);
             match line.as_bytes().get(3) {
-                None | Some(b' ') => return Ok(Answer { code, lines }),
+                None | Some(b' ') => return Ok(SmtpReply { code, lines }),
                 Some(b'-') if lines.len() < LINES => {}
                 Some(b'-') => return Err(format!("answered {what} with more than {LINES} lines")),
                 Some(_) => return Err(garbage()),
@@ -430,7 +430,7 @@ fn connect(server: &Server) -> Result<TcpStream, String> {
     let end = Instant::now() + server.patience;
     let mut last = "has no address".to_owned();
     for address in addresses(server)? {
-        if server.security == Security::None && !address.ip().to_canonical().is_loopback() {
+        if server.security == SmtpSecurity::None && !address.ip().to_canonical().is_loopback() {
             return Err("is not this machine, and security = \"none\" is for a loopback address only".to_owned());
         }
         let left = end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));

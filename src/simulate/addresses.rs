@@ -1,6 +1,6 @@
 //! Senders told by address, or by network where there are many.
 
-use crate::model::Source;
+use crate::model::SourceAddress;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -10,7 +10,7 @@ const ONE_BY_ONE: usize = 4;
 /// What is known of each address of a sender: as it is of few, merged of many, with the address or network and the number
 /// of addresses.
 pub(super) fn by_address<T>(
-    addresses: BTreeMap<Source, T>,
+    addresses: BTreeMap<SourceAddress, T>,
     merge: impl Fn(&mut T, T),
 ) -> Vec<(Option<String>, u64, T)> {
     if addresses.len() <= ONE_BY_ONE {
@@ -26,14 +26,14 @@ pub(super) fn by_address<T>(
 }
 
 /// The address, or the smallest network that holds both.
-fn network_of(first: Source, last: Source) -> Option<String> {
+fn network_of(first: SourceAddress, last: SourceAddress) -> Option<String> {
     let (first_address, last_address) = (first.address()?, last.address()?);
     if first == last {
         return Some(first_address.to_string());
     }
     let bits = (first.0 ^ last.0).leading_zeros();
     let mask = u128::MAX.checked_shl(128 - bits).unwrap_or(0);
-    let network = Source(first.0 & mask);
+    let network = SourceAddress(first.0 & mask);
     let both_v4 = first_address.is_ipv4() && last_address.is_ipv4();
     match network.address()? {
         IpAddr::V4(address) if both_v4 => Some(format!("{address}/{}", bits - 96)),
@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn several_addresses_are_told_by_their_smallest_network() {
         let of = |first: &str, last: &str| {
-            let source = |text: &str| Source::from(text.parse::<IpAddr>().ok());
+            let source = |text: &str| SourceAddress::from(text.parse::<IpAddr>().ok());
             network_of(source(first), source(last)).unwrap_or_default()
         };
         assert_eq!(of("192.0.2.7", "192.0.2.7"), "192.0.2.7");

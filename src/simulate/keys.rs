@@ -4,7 +4,7 @@ use super::proposed_dns::ProposedDns;
 use super::{Obstacle, SimulationRequest};
 use crate::analyze::MailResults;
 use crate::dns::dkim::Key;
-use crate::dns::lookup::answer::{Answer, Kind, Lookup, Question, Txt};
+use crate::dns::lookup::answer::{Answer, DnsQuestion, Lookup, QueryType, Txt};
 use crate::dns::lookup::name;
 use crate::model::Text;
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,8 +43,10 @@ impl KeyFates {
                 .iter()
                 .filter(|(domain, selector)| name::is_within(domain, base) && !selector.is_empty())
                 .collect();
-            let questions: Vec<Question> =
-                named.iter().map(|(domain, selector)| Question::new(&place(domain, selector), Kind::Txt)).collect();
+            let questions: Vec<DnsQuestion> = named
+                .iter()
+                .map(|(domain, selector)| DnsQuestion::new(&place(domain, selector), QueryType::Txt))
+                .collect();
             dns.announce(&questions);
             below.announce(&questions);
             for key in named {

@@ -3,14 +3,14 @@
 use super::{LossCause, LossExample, LostMail, LostSender, addresses::by_address};
 use crate::analyze::{AttributedMail, Foreign, MailResults, MailRow, Role};
 use crate::dns::dmarc::Policy;
-use crate::model::Source;
+use crate::model::SourceAddress;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 /// Lost messages by sender and address.
 #[derive(Debug, Default)]
 pub(super) struct Losses<'a> {
-    by_sender: BTreeMap<u32, BTreeMap<Source, LostAtAddress<'a>>>,
+    by_sender: BTreeMap<u32, BTreeMap<SourceAddress, LostAtAddress<'a>>>,
 }
 
 /// Lost messages of one address.

@@ -2,7 +2,7 @@
 
 use super::SimulationError;
 use crate::analyze::PolicySeen;
-use crate::dns::dmarc::{Policy, Reach, Record};
+use crate::dns::dmarc::{DmarcRecord, Policy, Reach};
 use std::fmt;
 
 /// The tags of a record that decide what receivers do.
@@ -84,7 +84,7 @@ impl PolicyTags {
     ///
     /// # Errors
     /// [`SimulationError::Record`] where receivers cannot read it.
-    pub(super) fn of_record(record: &Record, place: &str) -> Result<Self, SimulationError> {
+    pub(super) fn of_record(record: &DmarcRecord, place: &str) -> Result<Self, SimulationError> {
         if !is_usable(record) {
             let why = format!(
                 "receivers cannot read `{}`; `dmarquet check` says what is wrong with a published one",
@@ -146,7 +146,7 @@ impl PolicyTags {
 }
 
 /// Whether it asks for something, and all that is wrong with it are tags that receivers ignore.
-fn is_usable(record: &Record) -> bool {
+fn is_usable(record: &DmarcRecord) -> bool {
     use crate::dns::dmarc::Slip;
     let ignored = |slip: &Slip| {
         matches!(slip, Slip::Unknown(_) | Slip::Typo(..) | Slip::Removed(..) | Slip::Target(..) | Slip::Empty(_))
@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     fn tags(text: &str) -> PolicyTags {
-        PolicyTags::of_record(&Record::parse(&format!("v=DMARC1; {text}")), "_dmarc.example.com").unwrap()
+        PolicyTags::of_record(&DmarcRecord::parse(&format!("v=DMARC1; {text}")), "_dmarc.example.com").unwrap()
     }
 
     #[test]
@@ -221,7 +221,7 @@ mod tests {
         for text in
             ["v=DMARC1; p=block", "v=DMARC1; sp=none", "v=DMARC1; p=none; adkim=strict", "v=DMARC1; p=none; sp=x"]
         {
-            let error = PolicyTags::of_record(&Record::parse(text), "_dmarc.example.com").unwrap_err().to_string();
+            let error = PolicyTags::of_record(&DmarcRecord::parse(text), "_dmarc.example.com").unwrap_err().to_string();
             assert!(error.starts_with("_dmarc.example.com: receivers cannot read"), "{error}");
         }
         assert_eq!(tags("p=none; ri=86400; x=1; rua=a@example.com").to_string(), "p=none");

@@ -1,7 +1,7 @@
 //! DNS as it would be: the proposed records, and what servers say of all other names.
 
 use super::zone_file::ZoneFile;
-use crate::dns::lookup::answer::{Answer, Data, Failure, Kind, Lookup, Question, Txt};
+use crate::dns::lookup::answer::{Answer, Data, DnsQuestion, Failure, Lookup, QueryType, Txt};
 use crate::dns::lookup::name;
 use crate::dns::spf::is_spf;
 use std::cell::Cell;
@@ -41,9 +41,9 @@ impl<'a> ProposedDns<'a> {
         (result, self.touched.get())
     }
 
-    fn proposed(&self, question: &Question, aliases: u8) -> Option<Answer<Vec<Data>>> {
-        let Question { name, kind } = question;
-        if *kind == Kind::Txt
+    fn proposed(&self, question: &DnsQuestion, aliases: u8) -> Option<Answer<Vec<Data>>> {
+        let DnsQuestion { name, kind } = question;
+        if *kind == QueryType::Txt
             && let Some((_, record)) = self.spf.filter(|(domain, _)| domain == name)
         {
             return Some(Answer::Found(vec![Data::Text(text(record))]));
@@ -64,7 +64,7 @@ impl<'a> ProposedDns<'a> {
         if let Some(target) = zone.alias(&owner) {
             return Some(match aliases {
                 0 => Answer::Failed(Failure::Other(format!("{name}: more than {ALIASES} aliases"))),
-                _ => self.answer(&Question::new(target, *kind), aliases - 1),
+                _ => self.answer(&DnsQuestion::new(target, *kind), aliases - 1),
             });
         }
         zone.covers(name).then_some(Answer::NoData)
@@ -82,7 +82,7 @@ impl<'a> ProposedDns<'a> {
         all
     }
 
-    fn answer(&self, question: &Question, aliases: u8) -> Answer<Vec<Data>> {
+    fn answer(&self, question: &DnsQuestion, aliases: u8) -> Answer<Vec<Data>> {
         match self.proposed(question, aliases) {
             Some(answer) => {
                 self.touched.set(true);
@@ -94,13 +94,13 @@ impl<'a> ProposedDns<'a> {
 }
 
 impl Lookup for ProposedDns<'_> {
-    fn ask(&self, question: &Question) -> Answer<Vec<Data>> {
+    fn ask(&self, question: &DnsQuestion) -> Answer<Vec<Data>> {
         self.answer(question, ALIASES)
     }
 
-    fn announce(&self, questions: &[Question]) {
+    fn announce(&self, questions: &[DnsQuestion]) {
         let touched = self.touched.get();
-        let elsewhere: Vec<Question> =
+        let elsewhere: Vec<DnsQuestion> =
             questions.iter().filter(|question| self.proposed(question, 0).is_none()).cloned().collect();
         self.touched.set(touched);
         self.below.announce(&elsewhere);
@@ -150,7 +150,7 @@ impl std::fmt::Debug for PatientLookup<'_> {
 }
 
 impl Lookup for PatientLookup<'_> {
-    fn ask(&self, question: &Question) -> Answer<Vec<Data>> {
+    fn ask(&self, question: &DnsQuestion) -> Answer<Vec<Data>> {
         if self.is_away() {
             return Answer::Failed(Failure::Other("DNS does not answer, and is not asked any more".into()));
         }
@@ -162,7 +162,7 @@ impl Lookup for PatientLookup<'_> {
         answer
     }
 
-    fn announce(&self, questions: &[Question]) {
+    fn announce(&self, questions: &[DnsQuestion]) {
         for batch in questions.chunks(BATCH) {
             if self.is_away() {
                 return;
@@ -181,7 +181,7 @@ impl Lookup for PatientLookup<'_> {
 pub struct NotAsked;
 
 impl Lookup for NotAsked {
-    fn ask(&self, _: &Question) -> Answer<Vec<Data>> {
+    fn ask(&self, _: &DnsQuestion) -> Answer<Vec<Data>> {
         Answer::Failed(Failure::Other("DNS was not asked".into()))
     }
 }

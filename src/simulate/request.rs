@@ -5,7 +5,7 @@ use super::{PolicyTags, SimulationError, TagChanges, ZoneFile};
 use crate::dns::dmarc;
 use crate::dns::lookup::answer::{Answer, Lookup, Txt};
 use crate::dns::lookup::name;
-use crate::dns::spf::{Mechanism, Record, is_spf, records_of};
+use crate::dns::spf::{Mechanism, SpfRecord, is_spf, records_of};
 use crate::model::Text;
 use jiff::civil::Date;
 use std::collections::BTreeMap;
@@ -90,7 +90,7 @@ impl SimulationRequest {
             Answer::NoData | Answer::NxDomain => Vec::new(),
         };
         match texts.as_slice() {
-            [text] => PolicyTags::of_record(&dmarc::Record::parse(text), &place).map(Some),
+            [text] => PolicyTags::of_record(&dmarc::DmarcRecord::parse(text), &place).map(Some),
             // The policy of a domain above holds, where there is one.
             [] => match dmarc::discover(dns, &self.domain).list {
                 Ok(discovered) => match discovered.found {
@@ -131,7 +131,7 @@ impl SimulationRequest {
                 Err(error("expected an SPF record to drop an include from, found none".into()))
             };
         };
-        let record = Record::parse(&text);
+        let record = SpfRecord::parse(&text);
         if let Some(fault) = record.errors.first() {
             return Err(error(format!("the SPF record cannot be read: {fault}")));
         }
@@ -161,7 +161,7 @@ impl SimulationRequest {
         }
     }
 
-    fn without_includes(&self, record: &Record) -> Result<String, SimulationError> {
+    fn without_includes(&self, record: &SpfRecord) -> Result<String, SimulationError> {
         let mut dropped: Vec<&str> = Vec::new();
         for wanted in &self.dropped_includes {
             let before = dropped.len();

@@ -10,7 +10,7 @@ use super::{
 use crate::analyze::MailResults;
 use crate::dns::dmarc::{Policy, Reach};
 use crate::judge::organizational;
-use crate::model::{Source, Text};
+use crate::model::{SourceAddress, Text};
 use std::collections::{BTreeMap, HashMap};
 
 /// Whether something holds, as far as it is known.
@@ -22,7 +22,7 @@ pub(super) enum Certainty {
 }
 
 /// What SPF says anew, by domain and address; what is not in it stands as reported.
-pub(super) type SpfAnswers = HashMap<(Text, Source), SpfAnswer>;
+pub(super) type SpfAnswers = HashMap<(Text, SourceAddress), SpfAnswer>;
 
 /// The records that mail is judged by.
 #[derive(Debug, Clone)]
@@ -82,7 +82,7 @@ impl Rules<'_> {
     }
 
     /// Whether mail from an address passes by SPF.
-    pub(super) fn spf(&self, results: &MailResults, source: Source) -> Certainty {
+    pub(super) fn spf(&self, results: &MailResults, source: SourceAddress) -> Certainty {
         let (strict, from, path) = (self.tags_of(results).aspf_strict, &results.header_from, &results.return_path);
         let evidence = results.spf_pass && is_organization_of(path, from);
         if results.refused && !results.spf_aligned && evidence {
@@ -106,7 +106,7 @@ impl Rules<'_> {
     }
 
     /// Whether mail passes: by DKIM, as already found out, or by SPF.
-    pub(super) fn passes(&self, dkim: &Certainty, results: &MailResults, source: Source) -> Certainty {
+    pub(super) fn passes(&self, dkim: &Certainty, results: &MailResults, source: SourceAddress) -> Certainty {
         if *dkim == Certainty::Yes {
             return Certainty::Yes;
         }

@@ -16,8 +16,8 @@ use super::{
 };
 use crate::analyze::{AttributedMail, Foreign, MailResults, MailRow, Role};
 use crate::dns::dmarc::Policy;
-use crate::dns::lookup::answer::{Answer, Family, Kind, Lookup, Question};
-use crate::model::{Source, Text};
+use crate::dns::lookup::answer::{Answer, DnsQuestion, Family, Lookup, QueryType};
+use crate::model::{SourceAddress, Text};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -115,8 +115,9 @@ fn nonexistent(
         return HashMap::new();
     }
     let senders = || senders.iter().filter(|sender| !sender.is_empty() && sender.as_str() != domain);
-    let types = [Kind::Mx, Kind::A, Kind::Aaaa];
-    let questions: Vec<Question> = senders().flat_map(|sender| types.map(|kind| Question::new(sender, kind))).collect();
+    let types = [QueryType::Mx, QueryType::A, QueryType::Aaaa];
+    let questions: Vec<DnsQuestion> =
+        senders().flat_map(|sender| types.map(|kind| DnsQuestion::new(sender, kind))).collect();
     dns.announce(&questions);
     let exists = |sender: &str| {
         let answers = [
@@ -147,13 +148,13 @@ fn spf_anew<'m>(
     };
     let hangs: Vec<bool> =
         mail.results.iter().map(|results| concerned(&results.return_path) && rules.hangs_on_spf(results)).collect();
-    let asked: BTreeSet<(&Text, Source)> = rows
+    let asked: BTreeSet<(&Text, SourceAddress)> = rows
         .filter(|row| hangs[row.results as usize])
         .map(|row| (&mail.results[row.results as usize].return_path, row.source))
         .collect();
     let addresses = asked.iter().filter_map(|(path, source)| Some((path.to_string(), source.address()?))).collect();
     spf_answers::prefetch(dns, &addresses);
-    let answer = |path: &Text, source: Source| match source.address() {
+    let answer = |path: &Text, source: SourceAddress| match source.address() {
         Some(address) => spf_answers::evaluate(dns, path, address),
         // The report does not tell where the mail came from.
         None => SpfAnswer::Unknown(Obstacle::Unsaid),
@@ -171,7 +172,7 @@ struct SimulationSums<'a> {
     judged: u64,
     changes: ChangeCounts,
     roles: BTreeMap<Role, ChangeCounts>,
-    senders: BTreeMap<u32, BTreeMap<Source, ChangeCounts>>,
+    senders: BTreeMap<u32, BTreeMap<SourceAddress, ChangeCounts>>,
     losses: Losses<'a>,
     undecidable: BTreeMap<Obstacle, u64>,
     walk: TreeWalkCheck,
@@ -308,7 +309,10 @@ impl<'a> SimulationSums<'a> {
 const SENDERS: usize = 100;
 
 /// Senders whose mail changes, most messages first, and how many more there are.
-fn changed(mail: &AttributedMail, senders: BTreeMap<u32, BTreeMap<Source, ChangeCounts>>) -> (Vec<ChangedSender>, u64) {
+fn changed(
+    mail: &AttributedMail,
+    senders: BTreeMap<u32, BTreeMap<SourceAddress, ChangeCounts>>,
+) -> (Vec<ChangedSender>, u64) {
     let mut told: Vec<ChangedSender> = Vec::new();
     for (place, at) in senders {
         let sender = &mail.senders[place as usize];

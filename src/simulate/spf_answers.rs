@@ -4,8 +4,8 @@
 
 use super::Obstacle;
 use super::proposed_dns::ProposedDns;
-use crate::dns::lookup::answer::{Answer, Data, Failure, Kind, Lookup, Mx, Question, Txt};
-use crate::dns::spf::{Mail, Outcome, check_host};
+use crate::dns::lookup::answer::{Answer, Data, DnsQuestion, Failure, Lookup, Mx, QueryType, Txt};
+use crate::dns::spf::{CheckHostResult, SpfInput, check_host};
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -33,7 +33,7 @@ const TRIED: usize = 64;
 /// Evaluate the records of a domain for an address.
 pub(super) fn evaluate(dns: &ProposedDns<'_>, domain: &str, address: IpAddr) -> SpfAnswer {
     let sender = format!("{LOCAL_PART}@{domain}");
-    let mail = Mail { ip: address, sender: &sender, helo: HELO_NAME };
+    let mail = SpfInput { ip: address, sender: &sender, helo: HELO_NAME };
     let (mut passes, mut touched, mut unsaid, mut failed) = (Vec::new(), false, false, None);
     let mut decisions: Vec<usize> = Vec::new();
     let complete = loop {
@@ -43,11 +43,11 @@ pub(super) fn evaluate(dns: &ProposedDns<'_>, domain: &str, address: IpAddr) -> 
             (outcome, guesses.uncertain.into_inner())
         });
         touched |= touches;
-        passes.push(outcome == Outcome::Pass);
+        passes.push(outcome == CheckHostResult::Pass);
         unsaid |= uncertain.iter().any(|one| one.failure.is_none());
         failed = failed.or_else(|| uncertain.iter().find_map(|one| one.failure.clone()));
         // Names of the address that could not be looked up might have been confirmed.
-        if outcome != Outcome::Pass && uncertain.iter().any(|one| one.question.kind == Kind::Ptr) {
+        if outcome != CheckHostResult::Pass && uncertain.iter().any(|one| one.question.kind == QueryType::Ptr) {
             passes.push(true);
         }
         // The next combination: the last question that has another answer gets it.
@@ -75,7 +75,7 @@ pub(super) fn evaluate(dns: &ProposedDns<'_>, domain: &str, address: IpAddr) -> 
 
 /// A question whose answer is not known.
 struct Uncertain {
-    question: Question,
+    question: DnsQuestion,
     /// The place of the answer that was given.
     chosen: usize,
     /// How many there are.
@@ -94,15 +94,19 @@ struct Guesses<'a> {
 
 impl Guesses<'_> {
     /// The answers that could matter: a lookup that failed here may fail at the receiver, too.
-    fn answers(&self, question: &Question, failed: Option<&Failure>) -> Vec<Answer<Vec<Data>>> {
+    fn answers(&self, question: &DnsQuestion, failed: Option<&Failure>) -> Vec<Answer<Vec<Data>>> {
         let text = |text: &str| Answer::Found(vec![Data::Text(Txt { strings: vec![text.as_bytes().to_vec()] })]);
         let found = match question.kind {
-            Kind::Txt => vec![text("v=spf1 +all"), text("v=spf1 -all")],
+            QueryType::Txt => vec![text("v=spf1 +all"), text("v=spf1 -all")],
             // `exists` asks for an IPv4 address whatever the mail came from.
-            Kind::A if self.address.is_ipv6() => vec![Answer::Found(vec![Data::Address(Ipv4Addr::LOCALHOST.into())])],
-            Kind::A | Kind::Aaaa => vec![Answer::Found(vec![Data::Address(self.address)])],
-            Kind::Mx => vec![Answer::Found(vec![Data::Mx(Mx { preference: 0, host: format!("mx.{LOCAL_PART}") })])],
-            Kind::Ptr | Kind::Cname | Kind::OldSpf => Vec::new(),
+            QueryType::A if self.address.is_ipv6() => {
+                vec![Answer::Found(vec![Data::Address(Ipv4Addr::LOCALHOST.into())])]
+            }
+            QueryType::A | QueryType::Aaaa => vec![Answer::Found(vec![Data::Address(self.address)])],
+            QueryType::Mx => {
+                vec![Answer::Found(vec![Data::Mx(Mx { preference: 0, host: format!("mx.{LOCAL_PART}") })])]
+            }
+            QueryType::Ptr | QueryType::Cname | QueryType::OldSpf => Vec::new(),
         };
         let absent = std::iter::once(Answer::NxDomain);
         found.into_iter().chain(absent).chain(failed.cloned().map(Answer::Failed)).collect()
@@ -110,7 +114,7 @@ impl Guesses<'_> {
 }
 
 impl Lookup for Guesses<'_> {
-    fn ask(&self, question: &Question) -> Answer<Vec<Data>> {
+    fn ask(&self, question: &DnsQuestion) -> Answer<Vec<Data>> {
         let failure = if is_unknown(&question.name) {
             None
         } else {
@@ -142,14 +146,14 @@ const ROUNDS: usize = 14;
 
 /// Ask all that the evaluation of these addresses will ask, many questions at the same time.
 pub(super) fn prefetch(dns: &ProposedDns<'_>, asked: &BTreeSet<(String, IpAddr)>) {
-    let known: RefCell<HashSet<Question>> = RefCell::default();
+    let known: RefCell<HashSet<DnsQuestion>> = RefCell::default();
     for _ in 0..ROUNDS {
         let ahead = Ahead { dns, known: &known, wanted: RefCell::default() };
         for (domain, address) in asked {
             let sender = format!("{LOCAL_PART}@{domain}");
-            check_host(&ahead, domain, &Mail { ip: *address, sender: &sender, helo: HELO_NAME });
+            check_host(&ahead, domain, &SpfInput { ip: *address, sender: &sender, helo: HELO_NAME });
         }
-        let wanted: Vec<Question> = ahead.wanted.into_inner().into_iter().collect();
+        let wanted: Vec<DnsQuestion> = ahead.wanted.into_inner().into_iter().collect();
         if wanted.is_empty() {
             return;
         }
@@ -161,12 +165,12 @@ pub(super) fn prefetch(dns: &ProposedDns<'_>, asked: &BTreeSet<(String, IpAddr)>
 /// Collects the questions that were not asked yet.
 struct Ahead<'a> {
     dns: &'a dyn Lookup,
-    known: &'a RefCell<HashSet<Question>>,
-    wanted: RefCell<BTreeSet<Question>>,
+    known: &'a RefCell<HashSet<DnsQuestion>>,
+    wanted: RefCell<BTreeSet<DnsQuestion>>,
 }
 
 impl Lookup for Ahead<'_> {
-    fn ask(&self, question: &Question) -> Answer<Vec<Data>> {
+    fn ask(&self, question: &DnsQuestion) -> Answer<Vec<Data>> {
         if is_unknown(&question.name) {
             return Answer::NxDomain;
         }

@@ -4,7 +4,7 @@
 use super::PolicyTags;
 use super::proposed_dns::ProposedDns;
 use crate::dns::dmarc;
-use crate::dns::lookup::answer::{Answer, Kind, Lookup as _, Question};
+use crate::dns::lookup::answer::{Answer, DnsQuestion, Lookup as _, QueryType};
 use crate::judge::organizational;
 use crate::model::Text;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -53,8 +53,8 @@ pub(super) fn walk(
     if related.len() > WALKED || !matches!(dmarc::record_at(dns, domain), Answer::Found(_)) {
         return None;
     }
-    let questions: Vec<Question> =
-        related.iter().map(|name| Question::new(&format!("_dmarc.{name}"), Kind::Txt)).collect();
+    let questions: Vec<DnsQuestion> =
+        related.iter().map(|name| DnsQuestion::new(&format!("_dmarc.{name}"), QueryType::Txt)).collect();
     dns.announce(&questions);
     let (mut organizations, mut records) = (HashMap::new(), BTreeMap::new());
     for name in related {

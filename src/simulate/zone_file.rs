@@ -2,7 +2,7 @@
 //! that the checks ask for. Records of other types only make their names exist. It reads no other file and looks nothing up.
 
 use super::SimulationError;
-use crate::dns::lookup::answer::{Data, Kind, Mx, Question, Txt};
+use crate::dns::lookup::answer::{Data, DnsQuestion, Mx, QueryType, Txt};
 use crate::dns::lookup::name;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct ZoneFile {
     /// Where the SOA record stands: the file is the whole zone below it. `None`: it holds some records only.
     pub(super) apex: Option<String>,
-    pub(super) records: BTreeMap<Question, Vec<Data>>,
+    pub(super) records: BTreeMap<DnsQuestion, Vec<Data>>,
     /// All owners, whatever their records, and the names between them and the top.
     names: BTreeSet<String>,
     /// Names below the apex that other servers answer for.
@@ -95,13 +95,13 @@ impl ZoneFile {
     }
 
     /// The records of a name and type.
-    pub(super) fn get(&self, name: &str, kind: Kind) -> Option<&Vec<Data>> {
-        self.records.get(&Question { name: name.to_owned(), kind })
+    pub(super) fn get(&self, name: &str, kind: QueryType) -> Option<&Vec<Data>> {
+        self.records.get(&DnsQuestion { name: name.to_owned(), kind })
     }
 
     /// What the file makes a name an alias of.
     pub(super) fn alias(&self, name: &str) -> Option<&str> {
-        match self.get(name, Kind::Cname)?.first() {
+        match self.get(name, QueryType::Cname)?.first() {
             Some(Data::Name(target)) => Some(target),
             _ => None,
         }
@@ -157,7 +157,7 @@ impl ZoneReader {
             self.zone.delegated.insert(owner.clone());
         }
         if let Some((kind, data)) = self.data(&kind, data)? {
-            self.zone.records.entry(Question { name: owner.clone(), kind }).or_default().push(data);
+            self.zone.records.entry(DnsQuestion { name: owner.clone(), kind }).or_default().push(data);
         } else if !kind.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
             return Err(format!("expected a record type, found `{kind}`"));
         }
@@ -184,19 +184,19 @@ impl ZoneReader {
     }
 
     /// The data of a record; `None` for types that no check asks for.
-    fn data(&self, kind: &str, words: &[ZoneWord]) -> Result<Option<(Kind, Data)>, String> {
+    fn data(&self, kind: &str, words: &[ZoneWord]) -> Result<Option<(QueryType, Data)>, String> {
         let first = || words.first().map(ZoneWord::text).ok_or_else(|| format!("expected data after {kind}"));
         let address = |family: &str| first().map(|text| (not(family, &text), text));
         Ok(Some(match kind {
             "A" => {
                 let (wrong, text) = address("an IPv4 address")?;
                 let address: std::net::Ipv4Addr = text.parse().map_err(|_| wrong)?;
-                (Kind::A, Data::Address(address.into()))
+                (QueryType::A, Data::Address(address.into()))
             }
             "AAAA" => {
                 let (wrong, text) = address("an IPv6 address")?;
                 let address: std::net::Ipv6Addr = text.parse().map_err(|_| wrong)?;
-                (Kind::Aaaa, Data::Address(address.into()))
+                (QueryType::Aaaa, Data::Address(address.into()))
             }
             "TXT" | "SPF" => {
                 first()?;
@@ -207,7 +207,7 @@ impl ZoneReader {
                     ));
                 }
                 let strings = words.iter().map(|word| word.bytes.clone()).collect();
-                (if kind == "TXT" { Kind::Txt } else { Kind::OldSpf }, Data::Text(Txt { strings }))
+                (if kind == "TXT" { QueryType::Txt } else { QueryType::OldSpf }, Data::Text(Txt { strings }))
             }
             "MX" => {
                 let [preference, host, ..] = words else {
@@ -217,10 +217,10 @@ impl ZoneReader {
                 let preference = preference.parse().map_err(|_| not("a preference from 0 to 65535", &preference))?;
                 let host = host.text();
                 let host = if host == "." { String::new() } else { self.absolute(&host)? };
-                (Kind::Mx, Data::Mx(Mx { preference, host }))
+                (QueryType::Mx, Data::Mx(Mx { preference, host }))
             }
-            "CNAME" => (Kind::Cname, Data::Name(self.absolute(&first()?)?)),
-            "PTR" => (Kind::Ptr, Data::Name(self.absolute(&first()?)?)),
+            "CNAME" => (QueryType::Cname, Data::Name(self.absolute(&first()?)?)),
+            "PTR" => (QueryType::Ptr, Data::Name(self.absolute(&first()?)?)),
             _ => return Ok(None),
         }))
     }
@@ -336,7 +336,7 @@ mod tests {
     }
 
     fn texts(zone: &ZoneFile, name: &str) -> Vec<String> {
-        let texts = zone.get(name, Kind::Txt).into_iter().flatten();
+        let texts = zone.get(name, QueryType::Txt).into_iter().flatten();
         texts.filter_map(|data| if let Data::Text(txt) = data { Some(txt.text()) } else { None }).collect()
     }
 
@@ -356,7 +356,7 @@ mod tests {
         assert_eq!(texts(&zone, "example.com"), ["v=spf1 mx; -all\";v=x"]);
         assert_eq!(texts(&zone, "s1._domainkey.example.com"), ["plain"]);
         assert_eq!(zone.alias("www.sub.example.com"), Some("sub.example.com"));
-        assert_eq!(zone.get("mx.example.com", Kind::Aaaa).map(Vec::len), Some(1));
+        assert_eq!(zone.get("mx.example.com", QueryType::Aaaa).map(Vec::len), Some(1));
         assert!(zone.exists("sub.example.com") && !zone.exists("other.example"));
         assert!(
             zone.covers("new.example.com") && !zone.covers("host.dept.sub.example.com") && !zone.covers("example.org")

@@ -2,12 +2,12 @@
 
 use super::disk::layout::{FileKind, Layout, Month};
 use super::read::store::Store;
-use super::write::commit::Step;
+use super::write::commit::CommitStage;
 use super::*;
 use crate::model::{
-    Accepted, Cause, Code, Columns, Cursor, DkimAuth, DkimResult, Domain, Evaluated, Fate, Finding, Flags, Hash,
-    MailFacts, MailboxProgress, Message, Metadata, Original, PolicyPublished, Provenance, Reason, ReasonType, Record,
-    Report, ReportKey, ReturnPath, Rows, SenderAuth, Source, SpfAuth, SpfResult, SpfScope, Verdict,
+    Accepted, Cause, ColumnSet, Cursor, DkimAuth, DkimResult, Domain, Evaluated, Fate, Finding, FindingCode, Flags,
+    Hash, MailFacts, MailboxProgress, Message, Metadata, Original, PolicyPublished, Provenance, Reason, ReasonType,
+    Record, Report, ReportKey, ReturnPath, Rows, SenderAuth, SourceAddress, SpfAuth, SpfResult, SpfScope, Verdict,
 };
 use jiff::Timestamp;
 use jiff::civil::date;
@@ -70,7 +70,7 @@ pub(super) fn accepted(number: u32, records: u32) -> Accepted {
             records,
         },
         findings: if number.is_multiple_of(7) {
-            vec![Finding::new(Code::PERIOD_SWAPPED, "begin is after end")]
+            vec![Finding::new(FindingCode::PERIOD_SWAPPED, "begin is after end")]
         } else {
             vec![]
         },
@@ -164,7 +164,7 @@ fn texts(rows: &Rows) -> Vec<String> {
 
 fn stored(dir: &Path) -> Vec<String> {
     let mut all = Vec::new();
-    Store::open(dir).unwrap().rows(&Filter::default(), Columns::ALL, &mut |rows| all.extend(texts(&rows))).unwrap();
+    Store::open(dir).unwrap().rows(&Filter::default(), ColumnSet::ALL, &mut |rows| all.extend(texts(&rows))).unwrap();
     all.sort();
     all
 }
@@ -229,7 +229,7 @@ fn a_filter_keeps_its_days_and_domains() {
     assert!(!wanted.is_empty());
     let store = Store::open(dir.path()).unwrap();
     let mut all = Vec::new();
-    store.rows(&filter, Columns::ALL, &mut |rows| all.extend(texts(&rows))).unwrap();
+    store.rows(&filter, ColumnSet::ALL, &mut |rows| all.extend(texts(&rows))).unwrap();
     all.sort();
     assert_eq!(all, collected(&wanted));
     let mut heads = 0;
@@ -237,7 +237,7 @@ fn a_filter_keeps_its_days_and_domains() {
     let add = |rows: Rows| {
         counted.fetch_add(rows.count.iter().sum(), std::sync::atomic::Ordering::Relaxed);
     };
-    store.all(&filter, &|_| Columns::COUNT, add, &mut |_| heads += 1).unwrap();
+    store.all(&filter, &|_| ColumnSet::COUNT, add, &mut |_| heads += 1).unwrap();
     assert_eq!(heads, wanted.len());
     assert_eq!(counted.into_inner(), wanted.iter().map(|a| super::tables::reports::sums(a).0).sum::<i64>());
 }
@@ -293,8 +293,10 @@ fn a_kill_at_any_step_loses_nothing_and_doubles_nothing() {
         extension: "xml",
         arrival: now(),
     };
-    for step in [Step::Start, Step::Planned, Step::Written, Step::Recorded, Step::Published] {
-        let committed = matches!(step, Step::Recorded | Step::Published);
+    for step in
+        [CommitStage::Start, CommitStage::Planned, CommitStage::Written, CommitStage::Recorded, CommitStage::Published]
+    {
+        let committed = matches!(step, CommitStage::Recorded | CommitStage::Published);
         let dir = tempfile::tempdir().unwrap();
         write(dir.path(), &first);
         let mut writer = Writer::open(dir.path(), now()).unwrap();
@@ -439,7 +441,7 @@ fn flags_tell_no_from_unsaid() {
     };
     assert!(rows.flags[0].has(Flags::PASS | Flags::DKIM | Flags::RECOMPUTED));
     assert!(!rows.flags[0].has(Flags::RECOMPUTED_SPF));
-    assert_eq!(rows.source[0], Source::from(record.source_ip));
+    assert_eq!(rows.source[0], SourceAddress::from(record.source_ip));
 }
 
 /// A month of many small batches.
@@ -501,8 +503,8 @@ fn manifest_keys(dir: &Path) -> usize {
 
 #[test]
 fn a_kill_at_any_step_of_a_compaction_changes_no_answer() {
-    use super::upkeep::compact::Step;
-    for step in [Step::Planned, Step::Built, Step::Recorded, Step::Settled] {
+    use super::upkeep::compact::MergeStage;
+    for step in [MergeStage::Planned, MergeStage::Built, MergeStage::Recorded, MergeStage::Settled] {
         let dir = tempfile::tempdir().unwrap();
         let reports = many_batches(dir.path(), 40);
         let expected = collected(&reports);
@@ -524,7 +526,7 @@ fn a_kill_at_any_step_of_a_compaction_changes_no_answer() {
 fn globbed(dir: &Path) -> usize {
     let mut parts = Vec::new();
     super::ledger::survey::visible(&Layout::new(dir).folder(FileKind::Part), "parquet", &mut parts).unwrap();
-    parts.into_iter().map(|path| super::parquet::rows::Part::open(path).unwrap().metadata.num_rows).sum()
+    parts.into_iter().map(|path| super::parquet::rows::ParquetPart::open(path).unwrap().metadata.num_rows).sum()
 }
 
 #[test]
@@ -721,7 +723,7 @@ fn a_ledger_put_back_from_the_middle_of_a_commit_removes_nothing_that_was_commit
     let (path, copy) = (dir.path().to_owned(), dir.path().join("backup"));
     let copied = copy.clone();
     *writer.fault.get_mut() = Some(Box::new(move |step| {
-        if step == Step::Planned {
+        if step == CommitStage::Planned {
             let ledger = rusqlite::Connection::open(path.join("ledger.sqlite")).unwrap();
             ledger.execute("VACUUM INTO ?1", [copied.to_str().unwrap()]).unwrap();
         }
@@ -804,11 +806,12 @@ fn a_replacement_killed_at_any_instant_is_made_or_not_and_loses_no_original() {
         all.push(report.clone());
         collected(&all)
     };
-    let reader: Reader = {
+    let reader: OriginalReader = {
         let report = old.report.clone();
         std::sync::Arc::new(move |_, _, _| vec![report.clone()])
     };
-    let steps = [Step::Start, Step::Planned, Step::Written, Step::Recorded, Step::Published];
+    let steps =
+        [CommitStage::Start, CommitStage::Planned, CommitStage::Written, CommitStage::Recorded, CommitStage::Published];
     for step in steps.map(Some).into_iter().chain([None]) {
         let dir = tempfile::tempdir().unwrap();
         write(dir.path(), &[&others[..], std::slice::from_ref(&old)].concat());
@@ -824,7 +827,7 @@ fn a_replacement_killed_at_any_instant_is_made_or_not_and_loses_no_original() {
             drop(writer);
             // The next writer makes it all right.
             drop(Writer::open(dir.path(), now()).unwrap());
-            made = kill.is_none() || matches!(step, Some(Step::Recorded | Step::Published));
+            made = kill.is_none() || matches!(step, Some(CommitStage::Recorded | CommitStage::Published));
             assert_eq!(stored(dir.path()), with(if made { &new } else { &old }), "{step:?} {kill:?}");
             let store = Store::open(dir.path()).unwrap();
             assert_eq!(store.verify().unwrap(), [], "{step:?} {kill:?}");
@@ -864,11 +867,11 @@ fn a_report_stored_under_its_former_key_is_known_and_one_with_an_id_in_other_cas
 
 #[test]
 fn a_merged_part_that_was_set_aside_halfway_does_not_come_back() {
-    use super::upkeep::compact::Step;
+    use super::upkeep::compact::MergeStage;
     let dir = tempfile::tempdir().unwrap();
     let reports = many_batches(dir.path(), 20);
     let mut writer = Writer::open(dir.path(), now()).unwrap();
-    writer.compact_fault = Some(Step::Recorded);
+    writer.compact_fault = Some(MergeStage::Recorded);
     writer.compact(true).unwrap_err();
     drop(writer);
     // As a link does in place of a rename, when a kill comes before the old name is removed.

@@ -1,7 +1,7 @@
 //! What a message or part claims to be (RFC 8460 section 5.3, RFC 6591, RFC 3464, RFC 3834), and whether a part should be
 //! a report. These are hints, weaker than any content.
 
-use super::Kind;
+use super::OtherContent;
 use super::header::{Fields, unfold};
 use super::mime::Leaf;
 use super::sniff::{self, Closed};
@@ -9,22 +9,22 @@ use super::transfer;
 use mailparse::ParsedContentType;
 
 /// What a message claims to be, strongest claim first.
-pub(super) fn kind(fields: &Fields, leaves: &[Leaf]) -> Kind {
+pub(super) fn kind(fields: &Fields, leaves: &[Leaf]) -> OtherContent {
     let report_type = fields.kind().params.get("report-type").map(|word| word.to_ascii_lowercase()).unwrap_or_default();
     let has = |start: &str| leaves.iter().any(|leaf| leaf.kind.mimetype.starts_with(start));
     if report_type == "feedback-report" || has("message/feedback-report") {
-        Kind::Failure
+        OtherContent::Failure
     } else if report_type == "tlsrpt" || has("application/tlsrpt") {
-        Kind::TlsRpt
+        OtherContent::TlsRpt
     } else if leaves.iter().any(is_failure_text) {
-        Kind::Failure
+        OtherContent::Failure
     } else if matches!(report_type.as_str(), "delivery-status" | "disposition-notification")
         || has("message/delivery-status")
         || is_automatic(fields)
     {
-        Kind::Bounce
+        OtherContent::Bounce
     } else {
-        Kind::Other
+        OtherContent::Other
     }
 }
 

@@ -4,7 +4,7 @@
 #![allow(clippy::missing_panics_doc, reason = "to panic is what these are for")]
 
 use super::header::{Fields, unfold};
-use super::mbox::{Message, Messages, pieces};
+use super::mbox::{MboxMessage, MboxMessages, pieces};
 use super::results::Results;
 use super::{Content, gzip, mime, transfer, unpack, zip};
 use crate::limits::{Limits, Meter};
@@ -125,13 +125,13 @@ pub fn mailbox(bytes: &[u8]) {
     let messages: Vec<&[u8]> =
         pieces.iter().map(|(_, message)| *message).filter(|message| !message.is_empty()).collect();
     for limit in [0, 100, u64::MAX] {
-        let read: Vec<Message> =
-            Messages::new(Sips(bytes), limit).map(|message| message.expect("memory can be read")).collect();
+        let read: Vec<MboxMessage> =
+            MboxMessages::new(Sips(bytes), limit).map(|message| message.expect("memory can be read")).collect();
         assert_eq!(read.len(), messages.len(), "limit {limit}");
         for (message, piece) in read.iter().zip(&messages) {
             match message {
-                Message::TooLarge(size) => assert!(*size > limit && *size == piece.len() as u64, "limit {limit}"),
-                Message::Whole(message) => {
+                MboxMessage::TooLarge(size) => assert!(*size > limit && *size == piece.len() as u64, "limit {limit}"),
+                MboxMessage::Whole(message) => {
                     assert!(piece.len() as u64 <= limit && message.len() <= piece.len(), "limit {limit}");
                 }
             }

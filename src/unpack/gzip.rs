@@ -1,6 +1,6 @@
 //! Gzip files (RFC 1952): any number of members, and what may follow them.
 
-use super::inflate::{Fault, Inflater, Wrapper};
+use super::inflate::{InflateError, Inflater, Wrapper};
 use crate::limits::Meter;
 
 /// A gzip file, opened.
@@ -15,7 +15,7 @@ pub(super) struct Gzip {
 }
 
 /// Inflate all members. One that is damaged costs the whole.
-pub(super) fn open(bytes: &[u8], meter: &mut Meter) -> Result<Gzip, Fault> {
+pub(super) fn open(bytes: &[u8], meter: &mut Meter) -> Result<Gzip, InflateError> {
     let mut inflater = Inflater::new(Wrapper::Gzip);
     let mut content = Vec::new();
     let mut end = 0;

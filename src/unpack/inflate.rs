@@ -18,7 +18,7 @@ pub(super) enum Wrapper {
 
 /// Why a stream could not be inflated.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Fault {
+pub(super) enum InflateError {
     #[error(transparent)]
     Limit(#[from] LimitExceeded),
     #[error("cut short: expected more bytes after {0}")]
@@ -51,7 +51,7 @@ impl Inflater {
         hint: usize,
         out: &mut Vec<u8>,
         meter: &mut Meter,
-    ) -> Result<usize, Fault> {
+    ) -> Result<usize, InflateError> {
         let allowance = usize::try_from(meter.allowance(input.len())).unwrap_or(usize::MAX);
         let overrun = meter.overrun(input.len());
         let start = out.len();
@@ -67,7 +67,7 @@ impl Inflater {
             }
             match status {
                 Ok(Status::StreamEnd) => break Ok(self.taken()),
-                Ok(_) if out.len() < out.capacity() => break Err(Fault::Cut(input.len())),
+                Ok(_) if out.len() < out.capacity() => break Err(InflateError::Cut(input.len())),
                 Ok(_) => {
                     let made = out.len() - start;
                     // While it grows, so that room is made for it before it is taken.
@@ -84,11 +84,11 @@ impl Inflater {
     }
 
     /// Fill what room there is.
-    fn step(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Status, Fault> {
+    fn step(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Status, InflateError> {
         let rest = &input[self.taken()..];
         self.stream
             .decompress_vec(rest, out, FlushDecompress::Finish)
-            .map_err(|error| Fault::Damaged(error.message().unwrap_or("not a deflate stream").to_owned()))
+            .map_err(|error| InflateError::Damaged(error.message().unwrap_or("not a deflate stream").to_owned()))
     }
 
     fn taken(&self) -> usize {

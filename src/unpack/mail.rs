@@ -4,25 +4,25 @@
 
 use super::header::{self, Fields};
 use super::mime::{self, Leaf};
-use super::open::{Expect, Opener, Place, format_of};
-use super::sniff::{self, Closed, Format};
-use super::{Content, Kind, claim, facts, transfer};
-use crate::model::{Code, Finding, RawMail};
+use super::open::{Expect, Opener, UnpackPath, format_of};
+use super::sniff::{self, Closed, FileFormat};
+use super::{Content, OtherContent, claim, facts, transfer};
+use crate::model::{Finding, FindingCode, RawMail};
 use std::borrow::Cow;
 use std::sync::Arc;
 
 impl Opener<'_> {
     /// Open a message. The outermost one leaves at least one unit.
-    pub(super) fn message(&mut self, bytes: &[u8], place: &Place) {
+    pub(super) fn message(&mut self, bytes: &[u8], place: &UnpackPath) {
         let bytes = sniff::skip_blank(bytes);
         let (fields, body) = Fields::split(bytes);
         let outermost = place.mails == 0;
         let before = self.items.len();
         if outermost {
             self.mail = Some(facts::facts(&fields));
-            self.seen = Kind::Other;
+            self.seen = OtherContent::Other;
         }
-        let mut inner = Place { messages: place.messages + 1, ..place.clone() };
+        let mut inner = UnpackPath { messages: place.messages + 1, ..place.clone() };
         inner.letter = self.kept(header::without_mailbox_line(bytes), body.len());
         self.leaves(fields, body, &inner);
         if outermost && self.items.len() == before {
@@ -38,24 +38,24 @@ impl Opener<'_> {
     }
 
     /// Open all leaves of a message, or of a multipart that was encoded as a whole.
-    fn leaves(&mut self, fields: Fields, body: &[u8], place: &Place) {
-        let mut inner = Place { mails: place.mails + 1, archived: false, gzip: None, ..place.clone() };
+    fn leaves(&mut self, fields: Fields, body: &[u8], place: &UnpackPath) {
+        let mut inner = UnpackPath { mails: place.mails + 1, archived: false, gzip: None, ..place.clone() };
         let leaves = match mime::leaves(fields, body, inner.mails, &mut self.meter) {
             Ok(leaves) => leaves,
             Err(limit) => return self.reject(format!("mail: {limit}"), body.to_vec(), "eml", inner),
         };
         let kind = claim::kind(&fields, &leaves);
         self.seen = self.seen.max(kind);
-        inner.quoted |= kind == Kind::Failure;
+        inner.quoted |= kind == OtherContent::Failure;
         for leaf in &leaves {
             self.leaf(leaf, &inner, claim::is_pgp_payload(leaf, &leaves));
         }
-        if kind == Kind::Failure {
+        if kind == OtherContent::Failure {
             self.set_aside(kind, place);
         }
     }
 
-    fn leaf(&mut self, leaf: &Leaf, mail: &Place, pgp: bool) {
+    fn leaf(&mut self, leaf: &Leaf, mail: &UnpackPath, pgp: bool) {
         let name = leaf.fields.file_name(&leaf.kind);
         let step = name.clone().unwrap_or_else(|| format!("part {}", leaf.section));
         let media = leaf.kind.mimetype.as_str();
@@ -73,12 +73,13 @@ impl Opener<'_> {
             Ok(decoded) => decoded,
             Err(reason) => match transfer::mislabeled(&encoding, leaf.body) {
                 Some((decoded, detail)) => {
-                    place.findings.push(Finding::new(Code::MAIL_ENCODING, detail));
+                    place.findings.push(Finding::new(FindingCode::MAIL_ENCODING, detail));
                     decoded
                 }
                 None => {
                     let start = transfer::decode_start(&encoding, leaf.body);
-                    if expected || matches!(sniff::format(&start), Format::Gzip | Format::Zip | Format::Xml) {
+                    if expected || matches!(sniff::format(&start), FileFormat::Gzip | FileFormat::Zip | FileFormat::Xml)
+                    {
                         self.reject(reason, leaf.body.to_vec(), "txt", place);
                     }
                     return;
@@ -94,7 +95,7 @@ impl Opener<'_> {
     }
 
     /// Open a leaf by what it is. A copy is only made of what is worth one.
-    fn decoded_leaf(&mut self, leaf: &Leaf, decoded: Cow<[u8]>, mut place: Place) {
+    fn decoded_leaf(&mut self, leaf: &Leaf, decoded: Cow<[u8]>, mut place: UnpackPath) {
         let media = leaf.kind.mimetype.as_str();
         if media.starts_with("multipart/") && matches!(decoded, Cow::Owned(_)) {
             let fields = Fields { transfer_encoding: None, ..leaf.fields };
@@ -108,16 +109,16 @@ impl Opener<'_> {
         }
         let format = format_of(&decoded, place.names.last().map(String::as_str));
         let encoding = leaf.fields.encoding();
-        if matches!(format, Format::Text | Format::Binary)
+        if matches!(format, FileFormat::Text | FileFormat::Binary)
             && let Some((bytes, detail)) = transfer::unlabeled_base64(&encoding, leaf.body)
         {
             if let Err(limit) = self.meter.decoded(bytes.len()) {
                 return self.reject(format!("mail: {limit}"), decoded.into_owned(), "txt", place);
             }
-            place.findings.push(Finding::new(Code::MAIL_ENCODING, detail));
+            place.findings.push(Finding::new(FindingCode::MAIL_ENCODING, detail));
             return self.open(bytes, place);
         }
-        if format == Format::Empty && leaf.fields.apple_length.is_some() && place.expect == Expect::Report {
+        if format == FileFormat::Empty && leaf.fields.apple_length.is_some() && place.expect == Expect::Report {
             let reason = "the attachment is not in this .partial.emlx file, but in the folder Attachments beside it";
             return self.reject(reason.to_owned(), decoded.into_owned(), "bin", place);
         }
@@ -127,7 +128,9 @@ impl Opener<'_> {
                     self.message(&decoded, &place);
                 }
             }
-            Format::Text | Format::Html | Format::Binary | Format::Empty if place.expect == Expect::Anything => {
+            FileFormat::Text | FileFormat::Html | FileFormat::Binary | FileFormat::Empty
+                if place.expect == Expect::Anything =>
+            {
                 if let Some(name) = transfer::uuencoded_name(&decoded)
                     && let Some(file) = transfer::uudecode(&decoded)
                     && self.meter.decoded(file.len()).is_ok()
@@ -136,22 +139,22 @@ impl Opener<'_> {
                     self.open(file, place.step(name.clone(), Some(name)));
                 }
             }
-            Format::Xml if place.expect == Expect::Anything && !sniff::has_feedback(&decoded) => {}
+            FileFormat::Xml if place.expect == Expect::Anything && !sniff::has_feedback(&decoded) => {}
             _ => self.open_as(format, decoded.into_owned(), place),
         }
     }
 
     /// A part that says it is an SMTP TLS report is one, unless a DMARC report is in it.
-    fn tls_report(&mut self, bytes: Vec<u8>, place: &Place) {
+    fn tls_report(&mut self, bytes: Vec<u8>, place: &UnpackPath) {
         let before = self.items.len();
         self.open(bytes, place.clone());
         if !self.items[before..].iter().any(|unit| matches!(unit.content, Content::Report { .. })) {
             self.items.truncate(before);
-            self.set_aside(Kind::TlsRpt, place);
+            self.set_aside(OtherContent::TlsRpt, place);
         }
     }
 }
 
-fn is_no_archive(format: Format) -> bool {
-    !matches!(format, Format::Gzip | Format::Zip | Format::Xml)
+fn is_no_archive(format: FileFormat) -> bool {
+    !matches!(format, FileFormat::Gzip | FileFormat::Zip | FileFormat::Xml)
 }

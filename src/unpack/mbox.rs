@@ -26,7 +26,7 @@ const HEADER: usize = 64 << 10;
 
 /// A message of a mailbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Message {
+pub enum MboxMessage {
     /// Its bytes.
     Whole(Vec<u8>),
     /// It was over the limit and was passed over; its size.
@@ -35,7 +35,7 @@ pub enum Message {
 
 /// The messages of a mailbox, in order.
 #[derive(Debug)]
-pub struct Messages<R> {
+pub struct MboxMessages<R> {
     reader: R,
     /// The largest message that is kept.
     limit: u64,
@@ -46,7 +46,7 @@ pub struct Messages<R> {
     begun: bool,
 }
 
-impl<R: Read> Messages<R> {
+impl<R: Read> MboxMessages<R> {
     /// Split this mailbox; messages over `limit` bytes are passed over.
     pub fn new(reader: R, limit: u64) -> Self {
         Self { reader, limit, buffer: Vec::new(), start: 0, ended: false, begun: false }
@@ -73,7 +73,7 @@ impl<R: Read> Messages<R> {
         Ok(())
     }
 
-    fn message(&mut self) -> io::Result<Option<Message>> {
+    fn message(&mut self) -> io::Result<Option<MboxMessage>> {
         if !self.begun {
             self.begun = true;
             self.fill()?;
@@ -137,16 +137,16 @@ impl<R: Read> Messages<R> {
     }
 
     /// Take the message that ends here.
-    fn cut(&mut self, end: usize, passed: u64) -> Message {
+    fn cut(&mut self, end: usize, passed: u64) -> MboxMessage {
         let bytes = &self.buffer[self.start..self.start + end];
         self.start += end;
         let size = passed + bytes.len() as u64;
-        if passed > 0 || size > self.limit { Message::TooLarge(size) } else { Message::Whole(unquote(bytes)) }
+        if passed > 0 || size > self.limit { MboxMessage::TooLarge(size) } else { MboxMessage::Whole(unquote(bytes)) }
     }
 }
 
-impl<R: Read> Iterator for Messages<R> {
-    type Item = io::Result<Message>;
+impl<R: Read> Iterator for MboxMessages<R> {
+    type Item = io::Result<MboxMessage>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.message().transpose()
@@ -277,7 +277,7 @@ fn unquote(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// All of a mailbox in memory, taken apart at once: for each message the length of the line before it, and the message as
-/// it lies there. What [`Messages`] is held against.
+/// it lies there. What [`MboxMessages`] is held against.
 #[cfg(any(test, fuzzing))]
 pub(super) fn pieces(bytes: &[u8]) -> Vec<(usize, &[u8])> {
     let (mut pieces, mut at) = (Vec::new(), 0);
@@ -310,11 +310,11 @@ mod tests {
     use super::*;
 
     fn split(mailbox: &str) -> Vec<String> {
-        let whole = |message: Message| match message {
-            Message::Whole(bytes) => String::from_utf8(bytes).unwrap(),
-            Message::TooLarge(size) => panic!("{size} bytes"),
+        let whole = |message: MboxMessage| match message {
+            MboxMessage::Whole(bytes) => String::from_utf8(bytes).unwrap(),
+            MboxMessage::TooLarge(size) => panic!("{size} bytes"),
         };
-        Messages::new(mailbox.as_bytes(), u64::MAX).map(|message| whole(message.unwrap())).collect()
+        MboxMessages::new(mailbox.as_bytes(), u64::MAX).map(|message| whole(message.unwrap())).collect()
     }
 
     #[test]
@@ -386,8 +386,9 @@ mod tests {
                 assert_eq!(whole.len(), 2);
                 // The first message is just within the limit, or just over it.
                 for limit in [CHUNK as u64, (size + end.len()) as u64, (size + end.len() - 1) as u64] {
-                    let read: Vec<Message> = Messages::new(&mailbox[..], limit).map(Result::unwrap).collect();
-                    let sizes: Vec<bool> = read.iter().map(|message| matches!(message, Message::Whole(_))).collect();
+                    let read: Vec<MboxMessage> = MboxMessages::new(&mailbox[..], limit).map(Result::unwrap).collect();
+                    let sizes: Vec<bool> =
+                        read.iter().map(|message| matches!(message, MboxMessage::Whole(_))).collect();
                     assert_eq!(sizes, [size as u64 + end.len() as u64 <= limit, true], "{off} {limit}");
                 }
             }
@@ -397,7 +398,7 @@ mod tests {
     #[test]
     fn a_line_too_long_to_stand_between_messages_is_part_of_one() {
         let mailbox = ["From ", &"x".repeat(CHUNK), " 01:10:00\nSubject: y\n"].concat();
-        let read: Vec<Message> = Messages::new(mailbox.as_bytes(), u64::MAX).map(Result::unwrap).collect();
-        assert_eq!(read, [Message::Whole(mailbox.into_bytes())]);
+        let read: Vec<MboxMessage> = MboxMessages::new(mailbox.as_bytes(), u64::MAX).map(Result::unwrap).collect();
+        assert_eq!(read, [MboxMessage::Whole(mailbox.into_bytes())]);
     }
 }

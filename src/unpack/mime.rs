@@ -28,18 +28,18 @@ pub(super) fn leaves<'b>(
     depth: u32,
     meter: &mut Meter,
 ) -> Result<Vec<Leaf<'b>>, LimitExceeded> {
-    let mut tree = Tree { leaves: Vec::new(), meter };
+    let mut tree = PartTree { leaves: Vec::new(), meter };
     let kind = fields.kind();
     tree.add(Leaf { section: String::new(), fields, kind, body }, depth)?;
     Ok(tree.leaves)
 }
 
-struct Tree<'b, 'm, 'l> {
+struct PartTree<'b, 'm, 'l> {
     leaves: Vec<Leaf<'b>>,
     meter: &'m mut Meter<'l>,
 }
 
-impl<'b> Tree<'b, '_, '_> {
+impl<'b> PartTree<'b, '_, '_> {
     /// Add a part: itself, or what is in it.
     fn add(&mut self, mut part: Leaf<'b>, depth: u32) -> Result<(), LimitExceeded> {
         self.meter.part()?;

@@ -1,6 +1,6 @@
 //! From any bytes to the XML of each report inside, recognized by content: never by a name, a MIME type or a declared size.
 //!
-//! Returns [`Unpacked`] for one item (a file or a mail): one [`Unit`] for each thing found that is a report, should have been
+//! Returns [`Unpacked`] for one item (a file or a mail): one [`UnpackedItem`] for each thing found that is a report, should have been
 //! one, or is a report of another kind. XML is not read beyond its first tag, and names found inside are never used as
 //! paths. No input makes it panic, or spend more than its [`Limits`].
 //!
@@ -52,12 +52,12 @@ pub struct Unpacked {
     /// The outermost mail, where the item is one.
     pub mail: Option<MailFacts>,
     /// In the order found; never empty.
-    pub items: Vec<Unit>,
+    pub items: Vec<UnpackedItem>,
 }
 
 /// One thing found in an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unit {
+pub struct UnpackedItem {
     /// The steps below the item, outermost first: a name, else a number (`message 2`, `part 1.2`).
     pub path: Vec<String>,
     /// The file or attachment name nearest to the content, if need be the item's own; one in the form of report names
@@ -86,7 +86,7 @@ pub enum Content {
         original: Option<Original>,
     },
     /// Something else that belongs into such a mailbox.
-    SetAside(Kind),
+    SetAside(OtherContent),
     /// It should have been a report and cannot be read.
     Rejected {
         /// What failed, as `payload is not XML, 12 bytes`.
@@ -100,7 +100,7 @@ pub enum Content {
 
 /// What is no aggregate report and no error, weakest claim first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
+pub enum OtherContent {
     /// Any other mail or file.
     Other,
     /// A bounce or an automatic reply.

@@ -3,13 +3,13 @@
 //! Each layer is recognized by content and passed one level down with what was learned on the way: names, findings, depth,
 //! and whether something that is not a report must be rejected or may be skipped.
 
-use super::inflate::{Fault, Inflater, Wrapper};
-use super::mbox::Messages;
-use super::sniff::{self, Closed, Format};
+use super::inflate::{InflateError, Inflater, Wrapper};
+use super::mbox::MboxMessages;
+use super::sniff::{self, Closed, FileFormat};
 use super::zip::{Member, ZipError};
-use super::{Content, Kind, Unit, Unpacked, gzip, zip};
+use super::{Content, OtherContent, Unpacked, UnpackedItem, gzip, zip};
 use crate::limits::{Limits, Meter};
-use crate::model::{Code, Finding, MailFacts, Original, RawMail};
+use crate::model::{Finding, FindingCode, MailFacts, Original, RawMail};
 use std::sync::Arc;
 
 /// What becomes of bytes that are nothing we know.
@@ -23,7 +23,7 @@ pub(super) enum Expect {
 
 /// Where bytes were found.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(super) struct UnpackPath {
     pub(super) path: Vec<String>,
     /// File names on the way, outermost first.
     pub(super) names: Vec<String>,
@@ -45,7 +45,7 @@ pub(super) struct Place {
     pub(super) gzip: Option<Vec<u8>>,
 }
 
-impl Place {
+impl UnpackPath {
     fn item(name: Option<&str>) -> Self {
         Self {
             path: Vec::new(),
@@ -84,23 +84,23 @@ pub(super) fn item(bytes: Vec<u8>, name: Option<&str>, limits: &Limits, keep_mai
         items: Vec::new(),
         mail: None,
         is_mail: false,
-        seen: Kind::Other,
+        seen: OtherContent::Other,
         keep_mails,
     };
-    let place = Place::item(name);
+    let place = UnpackPath::item(name);
     match (opener.meter.item(bytes.len()), format_of(&bytes, name)) {
         (Err(limit), format) => opener.reject(limit.to_string(), bytes, extension(format), place),
-        (_, Format::Mail) => opener.mail_item(&bytes, &place),
-        (_, Format::Emlx) => opener.mail_item(emlx_message(&bytes), &place),
+        (_, FileFormat::Mail) => opener.mail_item(&bytes, &place),
+        (_, FileFormat::Emlx) => opener.mail_item(emlx_message(&bytes), &place),
         // Only mail comes without a name.
-        (_, Format::Empty | Format::Html | Format::Text | Format::Binary) if name.is_none() => {
+        (_, FileFormat::Empty | FileFormat::Html | FileFormat::Text | FileFormat::Binary) if name.is_none() => {
             opener.mail_item(&bytes, &place);
         }
         (_, format) => opener.open_as(format, bytes, place),
     }
     let mail = if opener.is_mail { opener.mail } else { None };
     if opener.items.is_empty() {
-        opener.items.push(Unit {
+        opener.items.push(UnpackedItem {
             path: Vec::new(),
             attachment: None,
             mail: None,
@@ -116,48 +116,48 @@ pub(super) fn item(bytes: Vec<u8>, name: Option<&str>, limits: &Limits, keep_mai
 /// What is common to all of an item.
 pub(super) struct Opener<'l> {
     pub(super) meter: Meter<'l>,
-    pub(super) items: Vec<Unit>,
+    pub(super) items: Vec<UnpackedItem>,
     /// The outermost mail that is open.
     pub(super) mail: Option<MailFacts>,
     /// Whether that mail is the item.
     is_mail: bool,
     /// The strongest claim that the outermost mail made to be no aggregate report.
-    pub(super) seen: Kind,
+    pub(super) seen: OtherContent,
     /// Bytes of mails that may still be kept beside what is in them.
     pub(super) keep_mails: usize,
 }
 
 impl Opener<'_> {
-    fn mail_item(&mut self, bytes: &[u8], place: &Place) {
+    fn mail_item(&mut self, bytes: &[u8], place: &UnpackPath) {
         self.is_mail = true;
         self.message(bytes, place);
     }
 
     /// Open bytes of any format.
-    pub(super) fn open(&mut self, bytes: Vec<u8>, place: Place) {
+    pub(super) fn open(&mut self, bytes: Vec<u8>, place: UnpackPath) {
         let format = format_of(&bytes, place.names.last().map(String::as_str));
         self.open_as(format, bytes, place);
     }
 
     /// Open bytes of a format that is known.
-    pub(super) fn open_as(&mut self, format: Format, bytes: Vec<u8>, place: Place) {
+    pub(super) fn open_as(&mut self, format: FileFormat, bytes: Vec<u8>, place: UnpackPath) {
         match format {
-            Format::Xml => self.xml(bytes, place),
-            Format::Gzip => self.gzip(bytes, place),
-            Format::Zip => self.zip(bytes, place),
-            Format::Zlib => self.zlib(bytes, place),
-            Format::Mail | Format::Mbox | Format::Emlx if place.quoted => {}
-            Format::Mail => self.message(&bytes, &place),
-            Format::Emlx => self.message(emlx_message(&bytes), &place),
-            Format::Mbox => self.mbox(&bytes, &place),
-            Format::Json if sniff::is_tls_report(&bytes) => self.set_aside(Kind::TlsRpt, &place),
-            Format::Closed(closed) => self.closed(closed, bytes, place),
-            Format::Empty => self.empty(bytes, place),
-            Format::Html | Format::Json | Format::Text | Format::Binary => self.plain(bytes, place),
+            FileFormat::Xml => self.xml(bytes, place),
+            FileFormat::Gzip => self.gzip(bytes, place),
+            FileFormat::Zip => self.zip(bytes, place),
+            FileFormat::Zlib => self.zlib(bytes, place),
+            FileFormat::Mail | FileFormat::Mbox | FileFormat::Emlx if place.quoted => {}
+            FileFormat::Mail => self.message(&bytes, &place),
+            FileFormat::Emlx => self.message(emlx_message(&bytes), &place),
+            FileFormat::Mbox => self.mbox(&bytes, &place),
+            FileFormat::Json if sniff::is_tls_report(&bytes) => self.set_aside(OtherContent::TlsRpt, &place),
+            FileFormat::Closed(closed) => self.closed(closed, bytes, place),
+            FileFormat::Empty => self.empty(bytes, place),
+            FileFormat::Html | FileFormat::Json | FileFormat::Text | FileFormat::Binary => self.plain(bytes, place),
         }
     }
 
-    fn xml(&mut self, xml: Vec<u8>, mut place: Place) {
+    fn xml(&mut self, xml: Vec<u8>, mut place: UnpackPath) {
         if place.expect == Expect::Anything && !sniff::has_feedback(&xml) {
             return;
         }
@@ -166,7 +166,7 @@ impl Opener<'_> {
         self.push(Content::Report { xml, original }, place);
     }
 
-    fn gzip(&mut self, mut bytes: Vec<u8>, mut place: Place) {
+    fn gzip(&mut self, mut bytes: Vec<u8>, mut place: UnpackPath) {
         if let Err(limit) = self.enter_archive("gzip", &mut place) {
             return self.reject(limit, bytes, "gz", place);
         }
@@ -175,7 +175,7 @@ impl Opener<'_> {
                 if opened.trailing > 0 {
                     let bytes = if opened.trailing == 1 { "byte follows" } else { "bytes follow" };
                     let detail = format!("{} {bytes} the gzip stream", opened.trailing);
-                    place.findings.push(Finding::new(Code::ARCHIVE_TRAILING, detail));
+                    place.findings.push(Finding::new(FindingCode::ARCHIVE_TRAILING, detail));
                 }
                 bytes.truncate(opened.end);
                 place.gzip = Some(bytes);
@@ -186,7 +186,7 @@ impl Opener<'_> {
         }
     }
 
-    fn zlib(&mut self, bytes: Vec<u8>, mut place: Place) {
+    fn zlib(&mut self, bytes: Vec<u8>, mut place: UnpackPath) {
         let mut content = Vec::new();
         match Inflater::new(Wrapper::Zlib).run(&bytes, bytes.len().saturating_mul(4), &mut content, &mut self.meter) {
             Ok(end) => {
@@ -197,7 +197,7 @@ impl Opener<'_> {
                 place.expect = Expect::Report;
                 self.open(content, place);
             }
-            Err(Fault::Limit(limit)) => self.reject(format!("zlib: {limit}"), bytes, "zlib", place),
+            Err(InflateError::Limit(limit)) => self.reject(format!("zlib: {limit}"), bytes, "zlib", place),
             // It was only a guess.
             Err(_) => self.plain(bytes, place),
         }
@@ -205,16 +205,16 @@ impl Opener<'_> {
 
     /// One archive deeper. An archive in an archive is a finding; one attached to a mail in an archive is none, since mails
     /// are often exported that way.
-    fn enter_archive(&mut self, what: &str, place: &mut Place) -> Result<(), String> {
+    fn enter_archive(&mut self, what: &str, place: &mut UnpackPath) -> Result<(), String> {
         place.archives += 1;
         if place.archived {
-            place.findings.push(Finding::new(Code::ARCHIVE_NESTED, format!("{what} inside an archive")));
+            place.findings.push(Finding::new(FindingCode::ARCHIVE_NESTED, format!("{what} inside an archive")));
         }
         place.archived = true;
         self.meter.archive_depth(place.archives).map_err(|limit| limit.to_string())
     }
 
-    fn zip(&mut self, bytes: Vec<u8>, mut place: Place) {
+    fn zip(&mut self, bytes: Vec<u8>, mut place: UnpackPath) {
         if let Err(limit) = self.enter_archive("zip", &mut place) {
             return self.reject(limit, bytes, "zip", place);
         }
@@ -247,11 +247,11 @@ impl Opener<'_> {
         }
     }
 
-    fn member(&mut self, bytes: &[u8], member: &Member, mut place: Place) -> Result<(), ZipError> {
+    fn member(&mut self, bytes: &[u8], member: &Member, mut place: UnpackPath) -> Result<(), ZipError> {
         let opened = zip::open(bytes, member, &mut self.meter)?;
         if member.is_hostile() {
             let detail = format!("member name {:?}", super::header::cut(&member.name, 255));
-            place.findings.push(Finding::new(Code::ARCHIVE_HOSTILE_NAME, detail));
+            place.findings.push(Finding::new(FindingCode::ARCHIVE_HOSTILE_NAME, detail));
         }
         place.gzip = opened.gzip;
         self.open(opened.content, place);
@@ -259,28 +259,28 @@ impl Opener<'_> {
     }
 
     /// An office document: a part to pass over, or a file that is something else.
-    fn document(&mut self, place: &Place) {
+    fn document(&mut self, place: &UnpackPath) {
         if place.expect == Expect::Report {
-            self.set_aside(Kind::Other, place);
+            self.set_aside(OtherContent::Other, place);
         }
     }
 
-    fn mbox(&mut self, bytes: &[u8], place: &Place) {
+    fn mbox(&mut self, bytes: &[u8], place: &UnpackPath) {
         let limit = self.meter.limits().item_bytes;
-        for (index, message) in Messages::new(bytes, limit).enumerate() {
+        for (index, message) in MboxMessages::new(bytes, limit).enumerate() {
             if let Err(limit) = self.meter.part() {
                 return self.reject(format!("mbox: {limit}"), bytes.to_vec(), "mbox", place.clone());
             }
             let inner = place.step(format!("message {}", index + 1), None);
             match message {
-                Ok(super::mbox::Message::Whole(message)) => self.message(&message, &inner),
+                Ok(super::mbox::MboxMessage::Whole(message)) => self.message(&message, &inner),
                 // All of it was in memory, within the limit, and reading memory does not fail.
-                Ok(super::mbox::Message::TooLarge(_)) | Err(_) => {}
+                Ok(super::mbox::MboxMessage::TooLarge(_)) | Err(_) => {}
             }
         }
     }
 
-    fn closed(&mut self, closed: Closed, bytes: Vec<u8>, place: Place) {
+    fn closed(&mut self, closed: Closed, bytes: Vec<u8>, place: UnpackPath) {
         // The same bytes begin old Word files, which people write mail about.
         let document = closed == Closed::OUTLOOK
             && !place.names.last().is_some_and(|name| sniff::is_mail_name(name))
@@ -292,7 +292,7 @@ impl Opener<'_> {
         self.reject(what, bytes, closed.extension, place);
     }
 
-    fn empty(&mut self, bytes: Vec<u8>, place: Place) {
+    fn empty(&mut self, bytes: Vec<u8>, place: UnpackPath) {
         let what = match (&place.gzip, place.mails, place.path.is_empty()) {
             (Some(_), ..) => "payload is empty",
             (None, 1.., _) => "empty attachment",
@@ -304,7 +304,7 @@ impl Opener<'_> {
         }
     }
 
-    fn plain(&mut self, bytes: Vec<u8>, place: Place) {
+    fn plain(&mut self, bytes: Vec<u8>, place: UnpackPath) {
         if place.expect != Expect::Report {
             return;
         }
@@ -321,20 +321,20 @@ impl Opener<'_> {
         self.reject(reason, bytes, "bin", place);
     }
 
-    pub(super) fn set_aside(&mut self, kind: Kind, place: &Place) {
+    pub(super) fn set_aside(&mut self, kind: OtherContent, place: &UnpackPath) {
         self.push(Content::SetAside(kind), place.clone());
     }
 
-    pub(super) fn reject(&mut self, reason: String, bytes: Vec<u8>, extension: &'static str, mut place: Place) {
+    pub(super) fn reject(&mut self, reason: String, bytes: Vec<u8>, extension: &'static str, mut place: UnpackPath) {
         let (bytes, extension) = place.gzip.take().map_or((bytes, extension), |gzip| (gzip, "gz"));
         self.push(Content::Rejected { reason, bytes, extension }, place);
     }
 
-    fn push(&mut self, content: Content, place: Place) {
+    fn push(&mut self, content: Content, place: UnpackPath) {
         let mail = if self.is_mail { None } else { self.mail.clone() };
         let attachment = place.attachment();
         let (attached, letter) = (place.messages > 1, place.letter);
-        self.items.push(Unit {
+        self.items.push(UnpackedItem {
             path: place.path,
             attachment,
             mail,
@@ -358,11 +358,11 @@ fn first_fault(faults: &[(ZipError, &String)], files: usize) -> String {
 }
 
 /// The format of bytes. Where the file's name says mail, one header field is enough to believe it.
-pub(super) fn format_of(bytes: &[u8], name: Option<&str>) -> Format {
+pub(super) fn format_of(bytes: &[u8], name: Option<&str>) -> FileFormat {
     let format = sniff::format(bytes);
-    let vague = matches!(format, Format::Text | Format::Html | Format::Binary);
+    let vague = matches!(format, FileFormat::Text | FileFormat::Html | FileFormat::Binary);
     let says_mail = || name.is_some_and(sniff::is_mail_name) && sniff::begins_with_field(bytes);
-    if vague && says_mail() { Format::Mail } else { format }
+    if vague && says_mail() { FileFormat::Mail } else { format }
 }
 
 /// The message in an `.emlx` file. Where the stated length cannot be, it ends where the property list begins.
@@ -387,19 +387,19 @@ fn is_office(member: &Member) -> bool {
 }
 
 /// The extension that fits a format.
-fn extension(format: Format) -> &'static str {
+fn extension(format: FileFormat) -> &'static str {
     match format {
-        Format::Xml => "xml",
-        Format::Html => "html",
-        Format::Gzip => "gz",
-        Format::Zip => "zip",
-        Format::Zlib => "zlib",
-        Format::Mail => "eml",
-        Format::Mbox => "mbox",
-        Format::Emlx => "emlx",
-        Format::Json => "json",
-        Format::Text => "txt",
-        Format::Closed(closed) => closed.extension,
-        Format::Empty | Format::Binary => "bin",
+        FileFormat::Xml => "xml",
+        FileFormat::Html => "html",
+        FileFormat::Gzip => "gz",
+        FileFormat::Zip => "zip",
+        FileFormat::Zlib => "zlib",
+        FileFormat::Mail => "eml",
+        FileFormat::Mbox => "mbox",
+        FileFormat::Emlx => "emlx",
+        FileFormat::Json => "json",
+        FileFormat::Text => "txt",
+        FileFormat::Closed(closed) => closed.extension,
+        FileFormat::Empty | FileFormat::Binary => "bin",
     }
 }

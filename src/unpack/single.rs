@@ -1,8 +1,8 @@
 //! The one mail that somebody saved, out of the forms mail programs save it in.
 
-use super::mbox::{Message, Messages};
+use super::mbox::{MboxMessage, MboxMessages};
 use super::open::{emlx_message, format_of};
-use super::sniff::{self, Format};
+use super::sniff::{self, FileFormat};
 use super::{gzip, zip};
 use crate::limits::{Limits, Meter};
 
@@ -13,12 +13,12 @@ pub(super) fn mail(mut bytes: Vec<u8>, name: Option<&str>, limits: &Limits) -> R
     meter.item(bytes.len()).map_err(|limit| limit.to_string())?;
     loop {
         bytes = match format_of(&bytes, name) {
-            Format::Mail => return Ok(without_separator(sniff::skip_blank(&bytes)).to_vec()),
-            Format::Emlx => return Ok(emlx_message(&bytes).to_vec()),
-            Format::Mbox => return only_message(&bytes, limits),
-            Format::Closed(closed) => return Err(closed.reason()),
-            Format::Gzip => gzip::open(&bytes, &mut meter).map_err(|fault| format!("gzip: {fault}"))?.content,
-            Format::Zip => {
+            FileFormat::Mail => return Ok(without_separator(sniff::skip_blank(&bytes)).to_vec()),
+            FileFormat::Emlx => return Ok(emlx_message(&bytes).to_vec()),
+            FileFormat::Mbox => return only_message(&bytes, limits),
+            FileFormat::Closed(closed) => return Err(closed.reason()),
+            FileFormat::Gzip => gzip::open(&bytes, &mut meter).map_err(|fault| format!("gzip: {fault}"))?.content,
+            FileFormat::Zip => {
                 let members = zip::members(&bytes, &mut meter).map_err(|fault| fault.to_string())?;
                 let files: Vec<_> = members.iter().filter(|member| !member.is_junk()).collect();
                 let [file] = files[..] else {
@@ -35,9 +35,9 @@ pub(super) fn mail(mut bytes: Vec<u8>, name: Option<&str>, limits: &Limits) -> R
 
 /// The message of a mailbox that holds no other.
 fn only_message(mailbox: &[u8], limits: &Limits) -> Result<Vec<u8>, String> {
-    let mut messages = Messages::new(mailbox, limits.item_bytes);
+    let mut messages = MboxMessages::new(mailbox, limits.item_bytes);
     match (messages.next(), messages.next()) {
-        (Some(Ok(Message::Whole(message))), None) => Ok(message),
+        (Some(Ok(MboxMessage::Whole(message))), None) => Ok(message),
         (Some(_), Some(_)) => Err("expected one mail, found a mailbox of several".to_owned()),
         _ => Err("expected one mail, found an empty mailbox".to_owned()),
     }

@@ -7,7 +7,7 @@ use memchr::memmem;
 /// What bytes look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Format {
+pub enum FileFormat {
     /// No bytes, or nothing but white space.
     Empty,
     /// XML in any encoding, with or without something before it.
@@ -132,44 +132,44 @@ pub fn is_outlook_message(bytes: &[u8]) -> bool {
 }
 
 /// Tell what these bytes are.
-pub fn format(bytes: &[u8]) -> Format {
+pub fn format(bytes: &[u8]) -> FileFormat {
     if let Some(format) = magic(bytes) {
         return format;
     }
     let text = skip_blank(bytes);
     match text {
-        [] => Format::Empty,
+        [] => FileFormat::Empty,
         [b'<', rest @ ..] => markup(rest, bytes),
-        [b'{' | b'[', ..] => Format::Json,
-        _ if wide(text) => Format::Xml,
-        _ if super::mbox::begins_mailbox(text) => Format::Mbox,
-        _ if is_mail(text) => Format::Mail,
-        _ if emlx(text).is_some_and(|(_, message)| is_mail(message)) => Format::Emlx,
-        _ if text.starts_with(PGP_MESSAGE) => Format::Closed(Closed::PGP),
-        _ if has_feedback(bytes) => Format::Xml,
-        _ if is_text(text) => Format::Text,
-        _ => Format::Binary,
+        [b'{' | b'[', ..] => FileFormat::Json,
+        _ if wide(text) => FileFormat::Xml,
+        _ if super::mbox::begins_mailbox(text) => FileFormat::Mbox,
+        _ if is_mail(text) => FileFormat::Mail,
+        _ if emlx(text).is_some_and(|(_, message)| is_mail(message)) => FileFormat::Emlx,
+        _ if text.starts_with(PGP_MESSAGE) => FileFormat::Closed(Closed::PGP),
+        _ if has_feedback(bytes) => FileFormat::Xml,
+        _ if is_text(text) => FileFormat::Text,
+        _ => FileFormat::Binary,
     }
 }
 
 /// By the first bytes, where they are a number no text begins with.
-fn magic(bytes: &[u8]) -> Option<Format> {
+fn magic(bytes: &[u8]) -> Option<FileFormat> {
     match bytes {
-        [0x1f, 0x8b, 8, ..] => return Some(Format::Gzip),
+        [0x1f, 0x8b, 8, ..] => return Some(FileFormat::Gzip),
         [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] | [b'P', b'K', b'0', b'0', b'P', b'K', ..] => {
-            return Some(Format::Zip);
+            return Some(FileFormat::Zip);
         }
         _ => {}
     }
     for &(offset, number, closed) in CLOSED {
         if bytes.get(offset..).is_some_and(|rest| rest.starts_with(number)) {
-            return Some(Format::Closed(closed));
+            return Some(FileFormat::Closed(closed));
         }
     }
     match bytes {
         [first, second, ..] if first & 0x8f == 8 && u16::from_be_bytes([*first, *second]).is_multiple_of(31) => {
             // "x" and a control or high byte: text does not go on like that.
-            (!second.is_ascii_graphic() || *second == b'^').then_some(Format::Zlib)
+            (!second.is_ascii_graphic() || *second == b'^').then_some(FileFormat::Zlib)
         }
         _ => None,
     }
@@ -183,16 +183,16 @@ pub(super) fn skip_blank(bytes: &[u8]) -> &[u8] {
 }
 
 /// What begins with `<`: a web page says so at once.
-fn markup(after: &[u8], all: &[u8]) -> Format {
+fn markup(after: &[u8], all: &[u8]) -> FileFormat {
     let page = [&b"!doctype html"[..], b"html", b"head", b"body", b"p>", b"div", b"table", b"br"];
     if !has_feedback(all) && page.iter().any(|tag| after.get(..tag.len()).is_some_and(|a| a.eq_ignore_ascii_case(tag)))
     {
-        return Format::Html;
+        return FileFormat::Html;
     }
     match after.first() {
-        Some(b'?' | b'!' | 0 | b'_' | b':' | b'a'..=b'z' | b'A'..=b'Z' | 0x80..) => Format::Xml,
-        _ if has_feedback(all) => Format::Xml,
-        _ => Format::Text,
+        Some(b'?' | b'!' | 0 | b'_' | b':' | b'a'..=b'z' | b'A'..=b'Z' | 0x80..) => FileFormat::Xml,
+        _ if has_feedback(all) => FileFormat::Xml,
+        _ => FileFormat::Text,
     }
 }
 
@@ -290,7 +290,7 @@ pub(super) fn is_pgp_name(name: &str) -> bool {
 pub fn inflated_head(compressed: &[u8]) -> Vec<u8> {
     let mut head = Vec::with_capacity(1024);
     let mut stream = match format(compressed) {
-        Format::Gzip => flate2::Decompress::new_gzip(15),
+        FileFormat::Gzip => flate2::Decompress::new_gzip(15),
         _ => flate2::Decompress::new(true),
     };
     // Damage shows again, and is told, when the whole is read.

@@ -2,7 +2,7 @@
 //!
 //! Borrows the bytes where nothing was encoded. White space in base64 is skipped; nothing else is guessed.
 
-use super::sniff::{self, Format};
+use super::sniff::{self, FileFormat};
 use mailparse::ParsedContentType;
 use mailparse::body::Body;
 use std::borrow::Cow;
@@ -44,7 +44,7 @@ pub(super) fn decode_start(encoding: &str, body: &[u8]) -> Vec<u8> {
 /// report begins in it.
 pub(super) fn unlabeled_base64(label: &str, body: &[u8]) -> Option<(Vec<u8>, String)> {
     let start = decode_start(BASE64, body);
-    if label == BASE64 || !matches!(sniff::format(&start), Format::Gzip | Format::Zip | Format::Xml) {
+    if label == BASE64 || !matches!(sniff::format(&start), FileFormat::Gzip | FileFormat::Zip | FileFormat::Xml) {
         return None;
     }
     let (bytes, behind) = match decode(BASE64, body) {
@@ -82,8 +82,8 @@ fn shown(label: &str) -> String {
 /// Whether bytes begin as what holds reports does.
 fn holds_report(bytes: &[u8]) -> bool {
     match sniff::format(bytes) {
-        Format::Gzip | Format::Zip => true,
-        Format::Xml => sniff::has_feedback(bytes) || sniff::skip_blank(bytes).starts_with(b"<?xml"),
+        FileFormat::Gzip | FileFormat::Zip => true,
+        FileFormat::Xml => sniff::has_feedback(bytes) || sniff::skip_blank(bytes).starts_with(b"<?xml"),
         _ => false,
     }
 }

@@ -5,7 +5,7 @@
 //! of two members with the same name; that is why this file does not use it.
 
 use super::gzip;
-use super::inflate::{Fault, Inflater, Wrapper};
+use super::inflate::{InflateError, Inflater, Wrapper};
 use crate::limits::{LimitExceeded, Meter};
 use memchr::memmem;
 
@@ -25,7 +25,7 @@ pub(super) enum ZipError {
     #[error("zip: compression method {0} is not supported")]
     Method(u16),
     #[error("zip: {0}")]
-    Inflate(Fault),
+    Inflate(InflateError),
     #[error("zip: member is cut short: expected {expected} bytes, found {found}")]
     Cut { expected: u64, found: u64 },
     #[error("zip: checksum does not match: expected {expected:08x}, found {found:08x}")]
@@ -47,7 +47,7 @@ pub(super) struct Member {
 
 /// A member's content.
 #[derive(Debug)]
-pub(super) struct Opened {
+pub(super) struct MemberContent {
     pub(super) content: Vec<u8>,
     /// The member as a gzip file, where its stream is a deflate stream.
     pub(super) gzip: Option<Vec<u8>>,
@@ -105,7 +105,7 @@ fn overlap(bytes: &[u8], members: &[Member]) -> bool {
 }
 
 /// Read one member.
-pub(super) fn open(bytes: &[u8], member: &Member, meter: &mut Meter) -> Result<Opened, ZipError> {
+pub(super) fn open(bytes: &[u8], member: &Member, meter: &mut Meter) -> Result<MemberContent, ZipError> {
     if member.encrypted {
         return Err(ZipError::Encrypted);
     }
@@ -127,7 +127,7 @@ pub(super) fn open(bytes: &[u8], member: &Member, meter: &mut Meter) -> Result<O
         return Err(ZipError::Checksum { expected: member.crc, found });
     }
     let gzip = deflate.map(|deflate| gzip::frame(deflate, &content, found));
-    Ok(Opened { content, gzip })
+    Ok(MemberContent { content, gzip })
 }
 
 /// The member's bytes as they lie in the archive. Local headers say nothing but how long they are.
@@ -148,7 +148,7 @@ fn inflate(stream: &[u8], meter: &mut Meter) -> Result<(Vec<u8>, usize), ZipErro
     let hint = stream.len().saturating_mul(4);
     match Inflater::new(Wrapper::None).run(stream, hint, &mut content, meter) {
         Ok(taken) => Ok((content, taken)),
-        Err(Fault::Limit(limit)) => Err(limit.into()),
+        Err(InflateError::Limit(limit)) => Err(limit.into()),
         Err(fault) => Err(ZipError::Inflate(fault)),
     }
 }

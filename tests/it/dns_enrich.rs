@@ -1,8 +1,8 @@
 //! Naming many addresses: a hundred in flight, killed half-way, resumed: none is asked for twice.
 
 use crate::dns_servers::Scripted;
-use dmarquet::dns::hosts::enrich::{Cache, Looked, Options, enrich};
-use dmarquet::dns::hosts::ptr::Naming;
+use dmarquet::dns::hosts::enrich::{Cache, EnrichOptions, Looked, enrich};
+use dmarquet::dns::hosts::ptr::PtrName;
 use dmarquet::dns::lookup::resolver;
 use dmarquet::dns::lookup::resolver::Resolver;
 use jiff::Timestamp;
@@ -50,9 +50,13 @@ fn zone(count: u32) -> String {
 fn a_run_that_was_stopped_goes_on_where_it_was() {
     const COUNT: u32 = 600;
     let server = Scripted::start(&zone(COUNT));
-    let settings = resolver::Options { servers: vec![server.address], in_flight: 100, ..resolver::Options::default() };
+    let settings = resolver::ResolverOptions {
+        servers: vec![server.address],
+        in_flight: 100,
+        ..resolver::ResolverOptions::default()
+    };
     let resolver = Resolver::new(&settings).expect("a resolver");
-    let options = Options { per_second: 0, ..Options::default() };
+    let options = EnrichOptions { per_second: 0, ..EnrichOptions::default() };
     let mut table = Table::default();
     let left = Cell::new(300);
     let stop = || left.replace(left.get() - 1) <= 0;
@@ -68,12 +72,12 @@ fn a_run_that_was_stopped_goes_on_where_it_was() {
     let third = enrich(&resolver, addresses(COUNT), &mut table, &options, &Timestamp::now, &|| false).unwrap();
     assert_eq!((third.cached, third.looked_up()), (u64::from(COUNT), 0));
     let named = &table.0[&addresses(1).next().unwrap()];
-    assert_eq!(named.naming, Ok(Naming::Confirmed(vec!["h0.example".into()])));
+    assert_eq!(named.naming, Ok(PtrName::Confirmed(vec!["h0.example".into()])));
 }
 
 #[test]
 fn a_server_that_is_away_leaves_names_unknown_not_missing() {
-    let settings = resolver::Options {
+    let settings = resolver::ResolverOptions {
         servers: vec!["127.0.0.1:9".parse().unwrap()],
         timeout: std::time::Duration::from_millis(200),
         retries: 0,
@@ -81,7 +85,7 @@ fn a_server_that_is_away_leaves_names_unknown_not_missing() {
     };
     let resolver = Resolver::new(&settings).expect("a resolver");
     let mut table = Table::default();
-    let options = Options { per_second: 0, ..Options::default() };
+    let options = EnrichOptions { per_second: 0, ..EnrichOptions::default() };
     let tally = enrich(&resolver, addresses(50), &mut table, &options, &Timestamp::now, &|| false).unwrap();
     assert_eq!((tally.failed, tally.nameless), (50, 0));
     assert!(table.0.values().all(|looked| looked.naming.is_err()));

@@ -2,15 +2,19 @@
 
 use crate::dns_servers::Scripted;
 use dmarquet::dns::lookup::answer::{Answer, Failure, Lookup as _};
-use dmarquet::dns::lookup::resolver::{Options, Resolver};
+use dmarquet::dns::lookup::resolver::{Resolver, ResolverOptions};
 use dmarquet::dns::posture::domain;
 use dmarquet::dns::posture::domain::Request;
-use dmarquet::dns::seen::Seen;
+use dmarquet::dns::seen::Observed;
 use std::time::{Duration, Instant};
 
 fn resolver(server: &Scripted) -> Resolver {
-    let options =
-        Options { servers: vec![server.address], timeout: Duration::from_millis(400), retries: 1, in_flight: 32 };
+    let options = ResolverOptions {
+        servers: vec![server.address],
+        timeout: Duration::from_millis(400),
+        retries: 1,
+        in_flight: 32,
+    };
     Resolver::new(&options).expect("a resolver")
 }
 
@@ -60,7 +64,7 @@ fn no_failure_becomes_a_finding() {
                 reports.test MX 1 mx.d.example\nd.example._report._dmarc.reports.test TXT v=DMARC1\n\
                 s1._domainkey.d.example TXT v=DKIM1; k=ed25519; p=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n";
     let request = Request { domain: "d.example".into(), selectors: vec!["s1".into()], ip: None };
-    let check = |zone: &str| domain::check(&request, &resolver(&Scripted::start(zone)), &Seen::default());
+    let check = |zone: &str| domain::check(&request, &resolver(&Scripted::start(zone)), &Observed::default());
     let whole = check(good);
     assert_eq!((whole.findings.as_slice(), whole.exit_code()), (&[][..], 0));
     let names = [

@@ -3,8 +3,8 @@
 //! Where the two differ the case says so (`mail-auth WORD`): a new difference fails the test, so that each is looked at.
 
 use crate::dns_servers::Scripted;
-use dmarquet::dns::lookup::resolver::{Options, Resolver};
-use dmarquet::dns::spf::{Mail, check_host};
+use dmarquet::dns::lookup::resolver::{Resolver, ResolverOptions};
+use dmarquet::dns::spf::{SpfInput, check_host};
 use mail_auth::hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig, ResolverOpts};
 use mail_auth::{MessageAuthenticator, spf::verify::SpfParameters};
 use std::net::{IpAddr, SocketAddr};
@@ -33,7 +33,7 @@ fn our_evaluator_and_mail_auths_agree_but_where_it_is_known() {
         let (checked, zone): (Vec<&str>, Vec<&str>) =
             body.lines().filter(|line| !line.is_empty()).partition(|line| line.starts_with('>'));
         let server = Scripted::start(&zone.join("\n"));
-        let options = Options { servers: vec![server.address], timeout: TIMEOUT, retries: 0, in_flight: 8 };
+        let options = ResolverOptions { servers: vec![server.address], timeout: TIMEOUT, retries: 0, in_flight: 8 };
         let resolver = Resolver::new(&options).expect("a resolver");
         let peer = other(server.address);
         for line in checked {
@@ -44,7 +44,7 @@ fn our_evaluator_and_mail_auths_agree_but_where_it_is_known() {
             let sender = if words[1] == "-" { "" } else { words[1] };
             let domain = sender.rsplit_once('@').map_or(words[2], |(_, domain)| domain);
             let expected: Vec<&str> = expected.split_whitespace().collect();
-            let ours = check_host(&resolver, domain, &Mail { ip, sender, helo: words[2] }).result.as_str();
+            let ours = check_host(&resolver, domain, &SpfInput { ip, sender, helo: words[2] }).result.as_str();
             if ours != expected[0] {
                 wrong.push(format!("{title}\n  {line}\n  ours over the wire: {ours}"));
             }

@@ -3,13 +3,13 @@
 
 use crate::dns_servers::Servers;
 use crate::workdir::WorkDir;
-use dmarquet::dns::finding::{Finding, Severity};
-use dmarquet::dns::lookup::answer::{Data, Kind, Mx};
+use dmarquet::dns::finding::{CheckFinding, Severity};
+use dmarquet::dns::lookup::answer::{Data, Mx, QueryType};
 use dmarquet::dns::lookup::overlay::Overlay;
-use dmarquet::dns::lookup::resolver::{Options, Resolver};
+use dmarquet::dns::lookup::resolver::{Resolver, ResolverOptions};
 use dmarquet::dns::posture::domain;
 use dmarquet::dns::posture::domain::{Posture, Request};
-use dmarquet::dns::seen::Seen;
+use dmarquet::dns::seen::Observed;
 use std::net::IpAddr;
 
 const ZONE: &str = include_str!("../dns/example.zone");
@@ -41,8 +41,8 @@ fn expected() -> Vec<(String, Vec<String>, Option<(IpAddr, String)>)> {
 #[test]
 fn each_domain_has_its_findings_and_no_other() {
     let Some(servers) = servers() else { return };
-    let resolver =
-        Resolver::new(&Options { servers: vec![servers.resolver], ..Options::default() }).expect("a resolver");
+    let resolver = Resolver::new(&ResolverOptions { servers: vec![servers.resolver], ..ResolverOptions::default() })
+        .expect("a resolver");
     let expected = expected();
     assert!(expected.len() >= 60, "{}", expected.len());
     let (mut wrong, mut proposals) = (Vec::new(), 0);
@@ -52,7 +52,7 @@ fn each_domain_has_its_findings_and_no_other() {
             selectors: vec!["s1".into()],
             ip: ip.as_ref().map(|(address, _)| *address),
         };
-        let posture = domain::check(&request, &resolver, &Seen::default());
+        let posture = domain::check(&request, &resolver, &Observed::default());
         for finding in posture.findings.iter().filter(|finding| finding.publish.is_some()) {
             proposals += 1;
             wrong.extend(judged(&request, &resolver, finding, &posture).map(|why| format!("{domain}: {why}")));
@@ -74,7 +74,7 @@ fn each_domain_has_its_findings_and_no_other() {
 }
 
 /// What `check` has against a proposed record once it is in place of the old one.
-fn judged(request: &Request, resolver: &Resolver, finding: &Finding, before: &Posture) -> Option<String> {
+fn judged(request: &Request, resolver: &Resolver, finding: &CheckFinding, before: &Posture) -> Option<String> {
     let record = finding.publish.as_deref()?;
     let (name, data) = record.split_once(". ")?;
     let overlay = if let Some(strings) = data.strip_prefix("TXT ") {
@@ -86,9 +86,9 @@ fn judged(request: &Request, resolver: &Resolver, finding: &Finding, before: &Po
     } else {
         let words: Vec<&str> = data.split(' ').collect();
         let mx = Mx { preference: words[1].parse().expect(record), host: words[2].trim_end_matches('.').into() };
-        Overlay::new(resolver, name, Kind::Mx, vec![Data::Mx(mx)])
+        Overlay::new(resolver, name, QueryType::Mx, vec![Data::Mx(mx)])
     };
-    let after = domain::check(request, &overlay, &Seen::default());
+    let after = domain::check(request, &overlay, &Observed::default());
     let remains = after.findings.iter().find(|after| {
         let is_new = !before.findings.iter().any(|known| known.code == after.code && known.place == after.place);
         (after.severity == Severity::Fault && is_new) || (after.code == finding.code && after.place == finding.place)

@@ -3,7 +3,7 @@
 //! `DMARQUET_UPDATE_DOCS=1 cargo nextest run docs` writes the generated pages anew.
 
 use crate::workdir::{WorkDir, repository};
-use dmarquet::model::Code;
+use dmarquet::model::FindingCode;
 use dmarquet::store::tables::{TABLES, Table, TableColumn};
 use std::fmt::Write as _;
 
@@ -55,7 +55,7 @@ fn the_page_of_findings_is_generated_from_the_codes() {
         "# Findings\n\nA finding says what was odd about a report that was stored all the same. `ingest --format json`, the `reports` \
          table and the summary's data quality name them by code. This page is generated from the code.\n\n| code | meaning |\n|---|---|\n",
     );
-    for code in Code::ALL {
+    for code in FindingCode::ALL {
         writeln!(page, "| `{code}` | {} |", code.meaning()).expect("a string");
     }
     assert_page("findings.md", &page);

@@ -8,7 +8,7 @@
 use crate::imap_server::{Folder, Manner, Server, When, Wrong};
 use dmarquet::fetch::imap::Poller;
 use dmarquet::fetch::mailbox::{
-    After, Auth, Finished, Mailbox, Options, Patience, Protocol, Redaction, Secret, Security, Stop,
+    After, Auth, Finished, Mailbox, Patience, PollOptions, Protocol, Redaction, Secret, Security, StopFlag,
 };
 use dmarquet::ingest::{self, Observer, Tally};
 use dmarquet::limits::Limits;
@@ -34,10 +34,10 @@ fn fetch(mailbox: &Mailbox, store: &Path) -> (Tally, Finished) {
     let mut writer = Writer::open(store, now).unwrap();
     let cursors = writer.cursors(&mailbox.name).unwrap();
     let item_bytes = Limits::default().item_bytes;
-    let options = Options { limit: None, since: None, item_bytes, now, stop: Stop::new() };
+    let options = PollOptions { limit: None, since: None, item_bytes, now, stop: StopFlag::new() };
     let mut poller = Poller::start(mailbox.clone(), cursors, options).unwrap();
     let mut tell = Tell(poller.acknowledger());
-    let options = ingest::Options { now, ..ingest::Options::default() };
+    let options = ingest::IngestOptions { now, ..ingest::IngestOptions::default() };
     let tally = ingest::run(poller.mails().unwrap(), &mut writer, &options, &mut tell).unwrap();
     let finished = poller.finish();
     for (folder, cursor) in &finished.cursors {

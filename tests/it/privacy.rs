@@ -5,7 +5,7 @@ use crate::smtp::{SmtpServer, repeating_endpoint};
 use crate::workdir::{Done, WorkDir};
 use dmarquet::fetch::imap::Poller;
 use dmarquet::fetch::mailbox::{
-    After, Auth, Mailbox, OAuth2, Options, Patience, Protocol, Redaction, Secret, Security, Stop, Token,
+    After, Auth, Mailbox, OAuth2, Patience, PollOptions, Protocol, Redaction, Secret, Security, StopFlag, TokenSource,
 };
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -233,7 +233,7 @@ fn a_token_endpoint_that_repeats_what_it_was_sent_shows_no_secret() {
         security: Security::None,
         ca_file: Some(SmtpServer::ca_file(&work.path(""))),
         user: "dmarc@example.com".to_owned(),
-        auth: Auth::XOAuth2(Token::Asked(OAuth2 {
+        auth: Auth::XOAuth2(TokenSource::Asked(OAuth2 {
             token_url: format!("https://localhost:{endpoint}/token"),
             client_id: "client".to_owned(),
             client_secret: value("client~secret/word"),
@@ -247,7 +247,7 @@ fn a_token_endpoint_that_repeats_what_it_was_sent_shows_no_secret() {
         secrets: Redaction::default(),
     };
     let now = "2026-11-25T12:00:00Z".parse().unwrap();
-    let options = Options { limit: None, since: None, item_bytes: 1 << 20, now, stop: Stop::new() };
+    let options = PollOptions { limit: None, since: None, item_bytes: 1 << 20, now, stop: StopFlag::new() };
     let error = Poller::start(mailbox, vec![], options).unwrap_err();
     let error = format!("{error:?}");
     assert!(error.contains("invalid_grant, no: ") && error.contains("[redacted]"), "{error}");

@@ -1,10 +1,10 @@
 //! What to do: changes that would repair legitimate mail, or stop spoofing, each with its evidence; silence where that is
 //! thin.
 
-use super::Verdict;
+use super::ReadinessVerdict;
 use super::repairs::{ExplainedBy, Repair, explain};
 use super::senders::addresses;
-use super::step::Step;
+use super::step::EnforcementStep;
 use super::summary::DomainSummary;
 use super::tracking::{Tracking, track};
 use crate::analyze::period::date;
@@ -14,7 +14,7 @@ use crate::analyze::senders::{
 use crate::analyze::sums::Messages;
 use crate::analyze::thresholds::{ENOUGH_DAYS, ENOUGH_REPORTERS, NO_CHANCE, UNSIGNED_ONE_IN, WORTH_A_LINE};
 use crate::analyze::{Foreign, Period, form};
-use crate::model::{Cause, Source};
+use crate::model::{Cause, SourceAddress};
 use jiff::civil::Date;
 use serde::Serialize;
 use std::{
@@ -96,7 +96,7 @@ pub enum Change {
         /// The selector, `s=`.
         selector: Option<Foreign>,
         /// What is wrong with it.
-        fault: KeyFault,
+        fault: KeyProblem,
     },
     /// Find what changes the mail after it was signed.
     CheckModification {
@@ -138,7 +138,7 @@ pub enum Change {
 /// What is wrong with a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum KeyFault {
+pub enum KeyProblem {
     /// It cannot be found or read.
     Missing,
     /// It is refused as too weak.
@@ -148,7 +148,7 @@ pub enum KeyFault {
 }
 
 /// What actions are worked out from.
-pub(super) struct Findings<'a> {
+pub(super) struct ActionFacts<'a> {
     pub(super) view: &'a View<'a>,
     pub(super) folded: &'a Folded,
     pub(super) history: &'a History,
@@ -158,7 +158,7 @@ pub(super) struct Findings<'a> {
 /// Everything worth doing, and how much more there is. The step of a policy goes first where the domain is spoofed; then
 /// comes what costs most mail.
 pub(super) fn actions(
-    findings: &Findings<'_>,
+    findings: &ActionFacts<'_>,
     domains: &[DomainSummary],
     period: Option<Period>,
 ) -> (Vec<Action>, u64) {
@@ -196,9 +196,9 @@ fn order(action: &Action) -> impl Ord + use<> {
 fn publish(domain: &DomainSummary, horizon: Horizon) -> Option<Action> {
     let readiness = &domain.readiness;
     let step = match readiness.verdict {
-        Verdict::Ready => Step::after(domain.policy.as_ref())?,
-        Verdict::Parked => Step::lock(),
-        Verdict::Done | Verdict::NotYet | Verdict::TooLittle => return None,
+        ReadinessVerdict::Ready => EnforcementStep::after(domain.policy.as_ref())?,
+        ReadinessVerdict::Parked => EnforcementStep::lock(),
+        ReadinessVerdict::Done | ReadinessVerdict::NotYet | ReadinessVerdict::TooLittle => return None,
     };
     let seen = domain.policy.clone().unwrap_or_default();
     let from = match step.tag {
@@ -234,7 +234,7 @@ fn publish(domain: &DomainSummary, horizon: Horizon) -> Option<Action> {
     })
 }
 
-impl Findings<'_> {
+impl ActionFacts<'_> {
     /// Signatures of own senders that do not verify, even where SPF passes.
     fn repair_keys(&self) -> Vec<Action> {
         let mut actions = Vec::new();
@@ -276,11 +276,11 @@ impl Findings<'_> {
         let check =
             |body| Change::CheckModification { dkim_domain: dkim_domain.clone(), selector: selector.clone(), body };
         match breakage {
-            Breakage::NoKey => (repair(KeyFault::Missing), true),
-            Breakage::Refused => (repair(KeyFault::Weak), true),
+            Breakage::NoKey => (repair(KeyProblem::Missing), true),
+            Breakage::Refused => (repair(KeyProblem::Weak), true),
             Breakage::Body => (check(true), true),
             Breakage::Mismatch if verifies_elsewhere() => (check(false), false),
-            Breakage::Mismatch => (repair(KeyFault::Mismatch), false),
+            Breakage::Mismatch => (repair(KeyProblem::Mismatch), false),
         }
     }
 
@@ -484,7 +484,7 @@ struct Strict {
     messages: (Messages, Messages),
     reporters: ReporterSet,
     addresses: u64,
-    largest: Vec<(Reverse<u64>, Source)>,
+    largest: Vec<(Reverse<u64>, SourceAddress)>,
     first: Option<i32>,
 }
 

@@ -1,20 +1,20 @@
 //! From sums to the summary. Whatever order the sums came in, the answer is the same: everything is sorted on its way here.
 
-use super::actions::{self, Findings};
+use super::actions::{self, ActionFacts};
 use super::changes::{self, Surroundings};
 use super::readiness::{DomainFacts, readiness};
-use super::step::Step;
-use super::summary::{Days, DomainSummary, SCHEMA};
+use super::step::EnforcementStep;
+use super::summary::{DomainSummary, SCHEMA, SummaryPeriod};
 use super::{Sender, Spoofing, questions, senders};
-use crate::analyze::figures::reporters::{self, Attendance, Silence};
+use crate::analyze::figures::reporters::{self, Attendance, ReporterSilence};
 use crate::analyze::figures::totals::{self, Subdomain};
 use crate::analyze::figures::trend::{self, Windows};
 use crate::analyze::figures::{policies, quality};
 use crate::analyze::period::{date, number};
 use crate::analyze::senders::{DomainFold, Folded, Governs, History, Horizon, Role, View, Weights, fold};
-use crate::analyze::sums::adder::{Added, Adder};
+use crate::analyze::sums::adder::{Adder, CollectedSums};
 use crate::analyze::sums::heads::DomainReports;
-use crate::analyze::sums::interner::{OTHER, Table};
+use crate::analyze::sums::interner::{IdMap, OTHER};
 use crate::analyze::thresholds::MISSED_ONE_IN;
 use crate::analyze::{Changes, Foreign, Period, PolicySeen, Summary, Totals};
 use std::{cmp::Reverse, collections::BTreeMap};
@@ -27,7 +27,7 @@ impl Adder {
 }
 
 /// The whole answer.
-pub(crate) fn summary(added: &Added) -> Summary {
+pub(crate) fn summary(added: &CollectedSums) -> Summary {
     let view = View::new(added);
     let period = period(added);
     let by_domain = totals::by_domain(&view);
@@ -38,7 +38,7 @@ pub(crate) fn summary(added: &Added) -> Summary {
     let nothing = Governs { itself: false, subdomains: false };
     let governs = policies
         .iter()
-        .map(|(domain, policy)| (*domain, Step::after(policy.as_ref()).map_or(nothing, |step| step.governs)))
+        .map(|(domain, policy)| (*domain, EnforcementStep::after(policy.as_ref()).map_or(nothing, |step| step.governs)))
         .collect();
     let (weights, horizon) = (Weights::new(added), Horizon::new(&view));
     let history = History::new(&view, &weights, horizon);
@@ -48,7 +48,7 @@ pub(crate) fn summary(added: &Added) -> Summary {
     let silence = attendance.silent();
     let quality = quality::quality(&view, &weights, &attendance, &silence);
     let subdomains = totals::subdomains(&view);
-    let parts = Domains {
+    let parts = DomainSummaries {
         view: &view,
         period,
         folded: &folded,
@@ -68,7 +68,7 @@ pub(crate) fn summary(added: &Added) -> Summary {
     for domain in &domains {
         spoofing.merge(&domain.spoofing);
     }
-    let findings = Findings { view: &view, folded: &folded, history: &history, horizon };
+    let findings = ActionFacts { view: &view, folded: &folded, history: &history, horizon };
     let (actions, more_actions) = actions::actions(&findings, &domains, period);
     let trend = trend::series(&view, &folded, None, period);
     let mut summary = Summary {
@@ -109,7 +109,7 @@ fn by_name(senders: &[Sender]) -> BTreeMap<&Foreign, Vec<&Sender>> {
 }
 
 /// The days asked for, else those that the rows and reports span; `None` where there are none.
-fn period(added: &Added) -> Option<Period> {
+fn period(added: &CollectedSums) -> Option<Period> {
     added.question.period.or_else(|| {
         let reports = added.common.heads.reports.keys().map(|(_, _, day)| *day);
         let seen = reports.chain(added.common.days.keys().map(|(_, day)| *day));
@@ -118,12 +118,16 @@ fn period(added: &Added) -> Option<Period> {
     })
 }
 
-fn days(period: Option<Period>) -> Days {
-    Days { from: period.map(Period::from), to: period.map(Period::to), week: period.and_then(Period::iso_week) }
+fn days(period: Option<Period>) -> SummaryPeriod {
+    SummaryPeriod {
+        from: period.map(Period::from),
+        to: period.map(Period::to),
+        week: period.and_then(Period::iso_week),
+    }
 }
 
 /// What the domains' summaries are made of.
-struct Domains<'a> {
+struct DomainSummaries<'a> {
     view: &'a View<'a>,
     period: Option<Period>,
     folded: &'a Folded,
@@ -132,12 +136,12 @@ struct Domains<'a> {
     policies: BTreeMap<u32, Option<PolicySeen>>,
     history: &'a History,
     horizon: Horizon,
-    silence: &'a Silence,
+    silence: &'a ReporterSilence,
     /// The reports on each domain.
-    reported: Table<u32, DomainReports>,
+    reported: IdMap<u32, DomainReports>,
 }
 
-impl Domains<'_> {
+impl DomainSummaries<'_> {
     /// One a domain, most messages first.
     fn summaries(&self, by_domain: &BTreeMap<u32, Totals>) -> Vec<DomainSummary> {
         let mut domains: Vec<DomainSummary> =

@@ -9,11 +9,11 @@ use crate::analyze::senders::auth_pattern::reported_signatures;
 use crate::analyze::senders::classify::{Identity, NetworkContext};
 use crate::analyze::senders::group::{NetworkKey, SenderGroup, SourceKey};
 use crate::analyze::senders::history::{History, Horizon};
-use crate::analyze::senders::view::{Item, View, by_network, by_source};
+use crate::analyze::senders::view::{SourceFact, View, by_network, by_source};
 use crate::analyze::senders::weights::Weights;
-use crate::analyze::sums::adder::{Added, Adder};
-use crate::analyze::sums::interner::{NONE, OTHER, Table};
-use crate::model::{Cause, Mismatch, Source, Text};
+use crate::analyze::sums::adder::{Adder, CollectedSums};
+use crate::analyze::sums::interner::{IdMap, NONE, OTHER};
+use crate::model::{Cause, Mismatch, SourceAddress, Text};
 use jiff::civil::Date;
 use std::collections::BTreeMap;
 
@@ -91,7 +91,7 @@ pub struct MailSender {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MailRow {
     /// The address.
-    pub source: Source,
+    pub source: SourceAddress,
     /// The day.
     pub day: Date,
     /// The place of the reporter; `None` where nobody is named.
@@ -117,7 +117,7 @@ impl Adder {
 
 impl AttributedMail {
     /// Of all that was added.
-    pub(crate) fn new(added: &Added) -> Self {
+    pub(crate) fn new(added: &CollectedSums) -> Self {
         let view = View::new(added);
         let (weights, horizon) = (Weights::new(added), Horizon::new(&view));
         let history = History::new(&view, &weights, horizon);
@@ -147,17 +147,17 @@ impl AttributedMail {
         &mut self,
         view: &View<'_>,
         (history, weights): (&History, &Weights),
-        items: &[Item<'_>],
+        items: &[SourceFact<'_>],
         horizon: Horizon,
     ) {
         let context = NetworkContext::new(view, history, items);
         let (first_row, first_sender) = (self.rows.len(), self.senders.len());
         let mut groups: Vec<SenderGroup> = Vec::new();
-        let mut known: Table<NetworkKey, usize> = Table::default();
+        let mut known: IdMap<NetworkKey, usize> = IdMap::default();
         for items in by_source(items) {
             let judged = context.judge(items);
-            let mut of_source: Vec<(SenderGroup, Vec<&Item<'_>>)> = Vec::new();
-            let mut places: Table<SourceKey, usize> = Table::default();
+            let mut of_source: Vec<(SenderGroup, Vec<&SourceFact<'_>>)> = Vec::new();
+            let mut places: IdMap<SourceKey, usize> = IdMap::default();
             let mut place_of = Vec::with_capacity(items.len());
             for (item, judged) in items.iter().zip(&judged) {
                 let place = *places.entry(SenderGroup::key_of(judged)).or_insert_with(|| {

@@ -3,14 +3,14 @@
 
 use super::actions::Action;
 use super::senders::Sender;
-use super::summary::Days;
+use super::summary::SummaryPeriod;
 use crate::analyze::foreign::Foreign;
 use crate::analyze::form;
 use crate::analyze::period::{DAYS, date};
 use crate::analyze::question::{Question, Watched};
 use crate::analyze::senders::source::SourceSummary;
 use crate::analyze::sums::adder::Adder;
-use crate::model::{Cause, Flags, ReportHead, Rows, SenderAuth, Source, Words};
+use crate::model::{Cause, Flags, ReportHead, Rows, SenderAuth, SourceAddress, Words};
 use jiff::civil::Date;
 use serde::Serialize;
 use std::{
@@ -34,7 +34,7 @@ pub struct Explanation {
     /// How many leading bits of it count: all of them for one address.
     pub prefix: u8,
     /// The days it speaks of.
-    pub period: Days,
+    pub period: SummaryPeriod,
     /// What each source comes to, most failing messages first; empty: none was seen in the period.
     pub sources: Vec<SourceSummary>,
     /// The senders it is part of, one a domain and identity.
@@ -157,7 +157,7 @@ impl Explainer {
         let summary = self.adder.finish();
         let KeptRows { kept, more } = self.rows.into_inner().unwrap_or_else(PoisonError::into_inner);
         let watched = self.watched;
-        let holds = |address: Option<IpAddr>| watched.holds(Source::from(address));
+        let holds = |address: Option<IpAddr>| watched.holds(SourceAddress::from(address));
         let mut rows: Vec<ExplainedRow> =
             kept.into_iter().map(|(row, messages)| ExplainedRow { messages, ..row }).collect();
         rows.sort_by_cached_key(|row| (row.dmarc_pass, Reverse(row.messages), row.clone()));

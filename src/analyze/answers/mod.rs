@@ -19,11 +19,11 @@ pub(crate) mod summary;
 
 mod tracking;
 
-pub use actions::{Action, Change, Confidence, KeyFault};
+pub use actions::{Action, Change, Confidence, KeyProblem};
 pub use changes::{SenderChange, SenderChanges};
 pub use overview::{DomainState, Overview, OverviewDomain, OverviewRow};
 pub use questions::{Answers, Level, QuestionAnswer};
-pub use readiness::{HeldBy, Losing, Readiness, Verdict};
+pub use readiness::{HeldBy, Losing, Readiness, ReadinessVerdict};
 pub use repairs::{ExplainedBy, Repair, RepairCount};
 pub use senders::{Sender, SenderName};
 pub use spoofing::Spoofing;

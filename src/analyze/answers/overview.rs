@@ -1,7 +1,7 @@
 //! One line a domain for whoever looks after many: the worst first, and what is wrong with each.
 
-use super::summary::{Days, DomainSummary, Summary};
-use super::{Action, Change, Verdict};
+use super::summary::{DomainSummary, Summary, SummaryPeriod};
+use super::{Action, Change, ReadinessVerdict};
 use crate::analyze::sums::Rate;
 use crate::analyze::thresholds::NO_CHANCE;
 use crate::analyze::{foreign::Foreign, form};
@@ -29,7 +29,7 @@ pub struct OverviewDomain {
 pub struct Overview {
     /// What the summary calls its period, for a title.
     #[serde(skip)]
-    pub period: Days,
+    pub period: SummaryPeriod,
     /// One row a domain.
     pub domains: Vec<OverviewRow>,
 }
@@ -158,8 +158,9 @@ fn row(
     let lost_now = readiness.map_or(0, |readiness| readiness.lost_now);
     let step = readiness.filter(|readiness| readiness.next.is_some() && readiness.legitimate > 0);
     let next_step_share = step.and_then(|step| Rate::of(step.would_be_lost.min(step.legitimate), step.legitimate));
-    let would_lose =
-        step.is_some_and(|step| step.would_be_lost > 0 && matches!(step.verdict, Verdict::NotYet | Verdict::TooLittle));
+    let would_lose = step.is_some_and(|step| {
+        step.would_be_lost > 0 && matches!(step.verdict, ReadinessVerdict::NotYet | ReadinessVerdict::TooLittle)
+    });
     let spoofed_not_blocked = seen.map_or(0, |domain| domain.spoofing.not_blocked());
     let broken = || actions.iter().filter(|action| matches!(action.change, Change::RepairKey { .. }));
     let key_broken = broken().next().is_some();

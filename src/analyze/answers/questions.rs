@@ -1,7 +1,7 @@
 //! The four questions an administrator has, answered by a level: fine, worth a look, or urgent.
 
 use super::summary::Summary;
-use super::{Change, Confidence, Verdict};
+use super::{Change, Confidence, ReadinessVerdict};
 use crate::analyze::thresholds::NO_CHANCE;
 use serde::Serialize;
 
@@ -78,7 +78,7 @@ fn own_senders(summary: &Summary) -> Level {
 }
 
 fn policy(summary: &Summary) -> Level {
-    let done = summary.domains.iter().all(|domain| domain.readiness.verdict == Verdict::Done);
+    let done = summary.domains.iter().all(|domain| domain.readiness.verdict == ReadinessVerdict::Done);
     lost_now(summary).max(if done { Level::Ok } else { Level::Notice })
 }
 

@@ -2,7 +2,7 @@
 //! is lost already.
 
 use super::senders::{SenderName, name};
-use super::step::Step;
+use super::step::EnforcementStep;
 use crate::analyze::period::date;
 use crate::analyze::senders::{DomainFold, Holder, NAMED, OfTimes, Role, Top, View, holder_order};
 use crate::analyze::sums::Messages;
@@ -18,7 +18,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Readiness {
     /// The answer.
-    pub verdict: Verdict,
+    pub verdict: ReadinessVerdict,
     /// The step in question: `p=quarantine`, `sp=reject`, `p=reject for all mail`.
     pub next: Option<String>,
     /// Messages of own senders and vendors in the eight weeks.
@@ -97,7 +97,7 @@ pub struct Losing {
 /// The answer to "can you enforce a stricter policy?".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub enum ReadinessVerdict {
     /// No step is left.
     Done,
     /// No legitimate mail would visibly be lost.
@@ -143,7 +143,7 @@ fn is_noticed(part: Messages, legitimate: Messages) -> bool {
 pub(super) fn readiness(view: &View<'_>, fold: &DomainFold, facts: DomainFacts<'_>) -> Readiness {
     let days = facts.first_day.map_or(0, |first| facts.last_day - first + 1).max(0);
     let mut readiness = Readiness {
-        verdict: Verdict::Done,
+        verdict: ReadinessVerdict::Done,
         next: None,
         legitimate: fold.legitimate.weeks.0,
         would_be_lost: fold.would_be_lost.weeks.0,
@@ -166,7 +166,7 @@ pub(super) fn readiness(view: &View<'_>, fold: &DomainFold, facts: DomainFacts<'
     (readiness.losing, readiness.more_losing) = holders(view, fold, &fold.losing, |role| role != Role::Unclear);
     (readiness.unclear_senders, readiness.more_unclear_senders) =
         holders(view, fold, &fold.unclear_holders, |role| role == Role::Unclear);
-    let Some(step) = Step::after(facts.policy) else { return readiness };
+    let Some(step) = EnforcementStep::after(facts.policy) else { return readiness };
     readiness.next = Some(step.words());
     readiness.held_by = held_by(fold, step);
     let mail_of_own = [HeldBy::OwnSender, HeldBy::Loss, HeldBy::UnclearSenders];
@@ -175,21 +175,21 @@ pub(super) fn readiness(view: &View<'_>, fold: &DomainFold, facts: DomainFacts<'
     let enough =
         days >= ENOUGH_DAYS && fold.legitimate.weeks.0 >= ENOUGH_MESSAGES && fold.reporters.len() >= ENOUGH_REPORTERS;
     readiness.verdict = if days >= ENOUGH_DAYS && nobody {
-        readiness.next = Some(Step::lock().words());
-        Verdict::Parked
+        readiness.next = Some(EnforcementStep::lock().words());
+        ReadinessVerdict::Parked
     } else if loses {
-        Verdict::NotYet
+        ReadinessVerdict::NotYet
     } else if !enough {
-        Verdict::TooLittle
+        ReadinessVerdict::TooLittle
     } else if readiness.held_by.is_empty() {
-        Verdict::Ready
+        ReadinessVerdict::Ready
     } else {
-        Verdict::NotYet
+        ReadinessVerdict::NotYet
     };
     readiness
 }
 
-fn held_by(fold: &DomainFold, step: Step) -> Vec<HeldBy> {
+fn held_by(fold: &DomainFold, step: EnforcementStep) -> Vec<HeldBy> {
     let mut may_be_lost = fold.would_be_lost;
     may_be_lost.merge(fold.unclear);
     let loss = is_visible_in(fold.would_be_lost, fold.legitimate);

@@ -9,7 +9,7 @@ use super::summary::Summary;
 use super::{Action, ActionState, Change};
 use crate::analyze::period::{date, number};
 use crate::analyze::{Foreign, Period, form};
-use crate::model::{Columns, DnsChange, DnsHistory, Flags, RecordType, Rows, Source};
+use crate::model::{ColumnSet, DnsChange, DnsHistory, Flags, RecordType, Rows, SourceAddress};
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp, ToSpan as _, tz::Offset};
 use serde::Serialize;
@@ -218,7 +218,7 @@ fn is_revoked(text: &str) -> bool {
 #[derive(Debug)]
 pub struct RepairCount {
     /// The actions with a repair, by source.
-    by_source: HashMap<Source, Vec<usize>>,
+    by_source: HashMap<SourceAddress, Vec<usize>>,
     domains: Vec<(usize, String, i32)>,
     to: i32,
     counts: Mutex<BTreeMap<usize, Counted>>,
@@ -236,17 +236,17 @@ struct Counted {
 
 impl RepairCount {
     /// The columns that it needs.
-    pub const COLUMNS: Columns = Columns::DAY
-        .with(Columns::SOURCE)
-        .with(Columns::COUNT)
-        .with(Columns::FLAGS)
-        .with(Columns::POLICY_DOMAIN)
-        .with(Columns::ORG_NAME);
+    pub const COLUMNS: ColumnSet = ColumnSet::DAY
+        .with(ColumnSet::SOURCE)
+        .with(ColumnSet::COUNT)
+        .with(ColumnSet::FLAGS)
+        .with(ColumnSet::POLICY_DOMAIN)
+        .with(ColumnSet::ORG_NAME);
 
     /// For the repairs of a summary; `None` where it has none.
     pub fn new(summary: &Summary) -> Option<Self> {
         let to = number(summary.period.to?);
-        let mut by_source: HashMap<Source, Vec<usize>> = HashMap::new();
+        let mut by_source: HashMap<SourceAddress, Vec<usize>> = HashMap::new();
         let mut domains = Vec::new();
         for (at, action) in summary.actions.iter().enumerate() {
             let Some(repair) = &action.repair else { continue };

@@ -3,7 +3,7 @@
 use super::explain::{ExplainedRow, explained, word};
 use crate::analyze::period::{DAYS, Period, date};
 use crate::analyze::question::Question;
-use crate::model::{Rows, SenderAuth, Source, Text};
+use crate::model::{Rows, SenderAuth, SourceAddress, Text};
 use std::{
     cmp::Reverse,
     collections::BTreeMap,
@@ -22,7 +22,7 @@ pub struct RowSample {
     period: Option<Period>,
     domains: Vec<Text>,
     authentic: bool,
-    rows: Mutex<BTreeMap<(u64, Source, ExplainedRow), u64>>,
+    rows: Mutex<BTreeMap<(u64, SourceAddress, ExplainedRow), u64>>,
 }
 
 /// A row with its source; `None`: the unknown source.
@@ -80,7 +80,7 @@ impl RowSample {
     /// The rows, by source; failing ones first, then those with most messages.
     pub fn finish(self) -> Vec<SampledRow> {
         let rows = self.rows.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut rows: Vec<(Source, ExplainedRow)> =
+        let mut rows: Vec<(SourceAddress, ExplainedRow)> =
             rows.into_iter().map(|((_, source, row), messages)| (source, ExplainedRow { messages, ..row })).collect();
         rows.sort_unstable_by(|(a, one), (b, other)| {
             (a, one.dmarc_pass, Reverse(one.messages), one).cmp(&(b, other.dmarc_pass, Reverse(other.messages), other))

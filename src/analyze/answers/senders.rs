@@ -7,7 +7,7 @@ use crate::analyze::senders::{
 use crate::analyze::sums::interner::NONE;
 use crate::analyze::thresholds::STAYING_WEEKS;
 use crate::analyze::{Foreign, Sums, form};
-use crate::model::{Cause, Source, Text};
+use crate::model::{Cause, SourceAddress, Text};
 use jiff::civil::Date;
 use serde::Serialize;
 use std::{collections::BTreeMap, net::IpAddr};
@@ -215,6 +215,6 @@ fn evidence(view: &View<'_>, group: &SenderGroup) -> Vec<Evidence> {
 }
 
 /// The addresses with messages, as they are told.
-pub(super) fn addresses(largest: &[(std::cmp::Reverse<u64>, Source)]) -> Vec<IpAddr> {
+pub(super) fn addresses(largest: &[(std::cmp::Reverse<u64>, SourceAddress)]) -> Vec<IpAddr> {
     largest.iter().filter(|(messages, _)| messages.0 > 0).filter_map(|(_, source)| source.address()).collect()
 }

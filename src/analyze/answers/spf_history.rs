@@ -24,7 +24,7 @@ pub(super) enum Authorized {
 
 /// Whether the SPF record of a domain authorized an address at a time.
 pub(super) fn authorized(history: &DnsHistory, domain: &str, address: IpAddr, at: Timestamp) -> Authorized {
-    Evaluation { history, address, at, lookups: 0 }.check(domain)
+    PastEvaluation { history, address, at, lookups: 0 }.check(domain)
 }
 
 /// The SPF records at a name at a time.
@@ -44,14 +44,14 @@ pub(super) fn is_spf(text: &str) -> bool {
     text.split_whitespace().next().is_some_and(|version| version.eq_ignore_ascii_case("v=spf1"))
 }
 
-struct Evaluation<'a> {
+struct PastEvaluation<'a> {
     history: &'a DnsHistory,
     address: IpAddr,
     at: Timestamp,
     lookups: u32,
 }
 
-impl Evaluation<'_> {
+impl PastEvaluation<'_> {
     fn check(&mut self, domain: &str) -> Authorized {
         let is_known = |span: &crate::model::DnsSpan| span.name.eq_ignore_ascii_case(domain);
         let text = match records(self.history, domain, self.at).as_slice() {

@@ -5,7 +5,7 @@ use crate::analyze::{Foreign, PolicySeen};
 
 /// A change of one tag, or of those that limit a policy to a part of the mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Step {
+pub(crate) struct EnforcementStep {
     /// The tag to change.
     pub(crate) tag: &'static str,
     /// Its value then.
@@ -21,7 +21,7 @@ const SUBDOMAINS: Governs = Governs { itself: false, subdomains: true };
 const BOTH: Governs = Governs { itself: true, subdomains: true };
 const STRICTNESS: [&str; 3] = ["none", "quarantine", "reject"];
 
-impl Step {
+impl EnforcementStep {
     /// The next step after a policy; `None` where there is none left. Of a domain whose policy nobody reports, the first.
     pub(crate) fn after(policy: Option<&PolicySeen>) -> Option<Self> {
         let Some(policy) = policy else { return Some(Self::plain("p", 1, BOTH)) };
@@ -75,7 +75,7 @@ mod tests {
     fn after(p: &str, sp: &str, pct: Option<i32>, t: &str) -> Option<(String, Governs)> {
         let tag = |word: &str| (!word.is_empty()).then(|| Foreign::from(word));
         let policy = PolicySeen { p: tag(p), sp: tag(sp), pct, testing: tag(t), ..PolicySeen::default() };
-        Step::after(Some(&policy)).map(|step| (step.words(), step.governs))
+        EnforcementStep::after(Some(&policy)).map(|step| (step.words(), step.governs))
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub struct Summary {
     /// [`SCHEMA`].
     pub schema: u32,
     /// The days it speaks of.
-    pub period: Days,
+    pub period: SummaryPeriod,
     /// Over all chosen domains.
     pub totals: Totals,
     /// The totals against earlier periods; null: nothing earlier has data.
@@ -78,7 +78,7 @@ pub struct Changes {
 
 /// The days an answer speaks of, both inside, UTC. Null where there was nothing to read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Days {
+pub struct SummaryPeriod {
     /// The first day.
     #[serde(serialize_with = "form::day_or_null")]
     pub from: Option<Date>,

@@ -150,7 +150,7 @@ mod tests {
     use super::*;
     use crate::analyze::question::Acknowledged;
     use crate::{
-        analyze::{Confidence, KeyFault},
+        analyze::{Confidence, KeyProblem},
         model::Cause,
     };
 
@@ -160,7 +160,7 @@ mod tests {
             change: Change::RepairKey {
                 dkim_domain: "example.com".into(),
                 selector: Some(selector.into()),
-                fault: KeyFault::Missing,
+                fault: KeyProblem::Missing,
             },
             cause: Cause::OwnSigningBroken,
             sources: Vec::new(),

@@ -1,7 +1,7 @@
 //! When something that worked stopped working, by the days of the reports: a key, or SPF of an address.
 
-use super::facts::{BySource, Fact, float};
-use crate::model::Source;
+use super::facts::{BySource, EventFact, float};
+use crate::model::SourceAddress;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Messages that worked before, so that there is something to break.
@@ -27,12 +27,12 @@ pub(crate) struct Break {
     /// Who saw them.
     pub(crate) reporters: BTreeSet<u32>,
     /// The addresses they came from, most messages first.
-    pub(crate) sources: Vec<Source>,
+    pub(crate) sources: Vec<SourceAddress>,
 }
 
 /// Its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Repair {
+pub(crate) struct RepairedBreak {
     /// The first day on which it works again.
     pub(crate) day: i32,
     /// Who saw that.
@@ -40,10 +40,10 @@ pub(crate) struct Repair {
 }
 
 /// Good and bad messages.
-type Tally = (u64, u64);
+type GoodAndBad = (u64, u64);
 
-fn by_day<'a>(facts: impl Iterator<Item = &'a Fact>) -> BTreeMap<i32, Tally> {
-    let mut days: BTreeMap<i32, Tally> = BTreeMap::new();
+fn by_day<'a>(facts: impl Iterator<Item = &'a EventFact>) -> BTreeMap<i32, GoodAndBad> {
+    let mut days: BTreeMap<i32, GoodAndBad> = BTreeMap::new();
     for fact in facts {
         let day = days.entry(fact.day).or_default();
         *day = (day.0.saturating_add(fact.good), day.1.saturating_add(fact.bad));
@@ -51,22 +51,22 @@ fn by_day<'a>(facts: impl Iterator<Item = &'a Fact>) -> BTreeMap<i32, Tally> {
     days
 }
 
-fn last_good(days: &BTreeMap<i32, Tally>) -> Option<i32> {
+fn last_good(days: &BTreeMap<i32, GoodAndBad>) -> Option<i32> {
     days.iter().rev().find(|(_, (good, bad))| good > bad).map(|(day, _)| *day)
 }
 
 /// The addresses that count: those for which it ever worked, and those first seen after the last good day. What fails from
 /// an address that never worked is changed on its way, by a list for example.
-fn own(sources: &BySource<Fact>) -> Vec<(Source, &[Fact])> {
-    let works = |facts: &[Fact]| facts.iter().any(|fact| fact.good > 0);
+fn own(sources: &BySource<EventFact>) -> Vec<(SourceAddress, &[EventFact])> {
+    let works = |facts: &[EventFact]| facts.iter().any(|fact| fact.good > 0);
     let last = last_good(&by_day(sources.values().filter(|facts| works(facts)).flatten()));
-    let first = |facts: &[Fact]| facts.iter().map(|fact| fact.day).min();
-    let counts = |facts: &[Fact]| works(facts) || last.is_some() && first(facts) > last;
+    let first = |facts: &[EventFact]| facts.iter().map(|fact| fact.day).min();
+    let counts = |facts: &[EventFact]| works(facts) || last.is_some() && first(facts) > last;
     sources.iter().filter(|(_, facts)| counts(facts)).map(|(source, facts)| (*source, facts.as_slice())).collect()
 }
 
 /// Whether it broke, seen by two reporters at least.
-pub(crate) fn broken(sources: &BySource<Fact>) -> Option<Break> {
+pub(crate) fn broken(sources: &BySource<EventFact>) -> Option<Break> {
     let own = own(sources);
     let all = || own.iter().flat_map(|(_, facts)| facts.iter());
     let days = by_day(all());
@@ -76,7 +76,7 @@ pub(crate) fn broken(sources: &BySource<Fact>) -> Option<Break> {
         return None;
     }
     let mut found = Break { since, seen: since, bad: 0, lost: 0, reporters: BTreeSet::new(), sources: Vec::new() };
-    let mut by_source: BTreeMap<Source, u64> = BTreeMap::new();
+    let mut by_source: BTreeMap<SourceAddress, u64> = BTreeMap::new();
     for (source, facts) in &own {
         for fact in facts.iter().filter(|fact| fact.day >= since && fact.bad > 0) {
             found.seen = found.seen.max(fact.day);
@@ -93,11 +93,11 @@ pub(crate) fn broken(sources: &BySource<Fact>) -> Option<Break> {
 }
 
 /// The first bad day after the last mostly good one, where nearly all since then fails, too often for chance.
-fn since_last_good<'a>(days: &BTreeMap<i32, Tally>, facts: impl Iterator<Item = &'a Fact>) -> Option<i32> {
+fn since_last_good<'a>(days: &BTreeMap<i32, GoodAndBad>, facts: impl Iterator<Item = &'a EventFact>) -> Option<i32> {
     let last = last_good(days)?;
     let since = *days.range(last + 1..).find(|(_, (_, bad))| *bad > 0)?.0;
     let before = days.range(..since).fold((0_u64, 0_u64), |sum, (_, (good, bad))| (sum.0 + good, sum.1 + bad));
-    let mut reporters: BTreeMap<u32, Tally> = BTreeMap::new();
+    let mut reporters: BTreeMap<u32, GoodAndBad> = BTreeMap::new();
     for fact in facts.filter(|fact| fact.day >= since) {
         let seen = reporters.entry(fact.reporter).or_default();
         *seen = (seen.0.saturating_add(fact.good), seen.1.saturating_add(fact.bad));
@@ -109,15 +109,15 @@ fn since_last_good<'a>(days: &BTreeMap<i32, Tally>, facts: impl Iterator<Item = 
 }
 
 /// How many messages in a row must fail, by how often they did before.
-fn needed((good, bad): Tally) -> f64 {
+fn needed((good, bad): GoodAndBad) -> f64 {
     let noise = (float(bad) / float((good + bad).max(1))).clamp(LEAST_NOISE, 0.9);
     (CHANCE.ln() / noise.ln()).ceil()
 }
 
 /// The first day of those reporters that saw it work, and since their own last good day see nothing but failures; two of
 /// them, whatever others still see: keys are cached.
-fn since_of_reporters<'a>(facts: impl Iterator<Item = &'a Fact>) -> Option<i32> {
-    let mut reporters: BTreeMap<u32, Vec<&Fact>> = BTreeMap::new();
+fn since_of_reporters<'a>(facts: impl Iterator<Item = &'a EventFact>) -> Option<i32> {
+    let mut reporters: BTreeMap<u32, Vec<&EventFact>> = BTreeMap::new();
     facts.for_each(|fact| reporters.entry(fact.reporter).or_default().push(fact));
     let firsts = reporters.into_values().filter_map(|facts| {
         let days = by_day(facts.into_iter());
@@ -132,14 +132,14 @@ fn since_of_reporters<'a>(facts: impl Iterator<Item = &'a Fact>) -> Option<i32> 
 }
 
 /// Whether what broke on a day works again, seen by two reporters.
-pub(crate) fn repaired(sources: &BySource<Fact>, since: i32) -> Option<Repair> {
-    let works = |facts: &[Fact]| facts.iter().any(|fact| fact.good > 0);
-    let own: Vec<&Fact> = sources.values().filter(|facts| works(facts)).flatten().collect();
+pub(crate) fn repaired(sources: &BySource<EventFact>, since: i32) -> Option<RepairedBreak> {
+    let works = |facts: &[EventFact]| facts.iter().any(|fact| fact.good > 0);
+    let own: Vec<&EventFact> = sources.values().filter(|facts| works(facts)).flatten().collect();
     let days = by_day(own.iter().copied());
     let last_bad = days.range(since..).rev().find(|(_, (good, bad))| bad >= good).map_or(since, |(day, _)| *day);
     let day = *days.range(last_bad + 1..).find(|(_, (good, _))| *good > 0)?.0;
     let after = || own.iter().filter(|fact| fact.day >= day);
     let (good, bad) = after().fold((0_u64, 0_u64), |sum, fact| (sum.0 + fact.good, sum.1 + fact.bad));
     let reporters: BTreeSet<u32> = after().filter(|fact| fact.good > 0).map(|fact| fact.reporter).collect();
-    (reporters.len() > 1 && good >= 3 && bad.saturating_mul(4) <= good).then_some(Repair { day, reporters })
+    (reporters.len() > 1 && good >= 3 && bad.saturating_mul(4) <= good).then_some(RepairedBreak { day, reporters })
 }

@@ -4,8 +4,8 @@ use super::{
     EventFacts, Rhythm,
     breaks::{self, Break},
     facts::TAGS,
-    incident::{Ended, EventKind, Incident, IncidentDetails, KnownEvent, Severity},
-    newcomers::{self, Mark},
+    incident::{Ended, EventKind, EventSeverity, Incident, IncidentDetails, KnownEvent},
+    newcomers::{self, SenderMark},
     policies, rates, silence, waves,
 };
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
         Foreign,
         period::{date, number},
     },
-    model::Source,
+    model::SourceAddress,
 };
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -58,7 +58,7 @@ pub struct EventChanges {
 
 /// Compare the facts with what is known.
 pub fn compare(facts: &EventFacts, question: &EventQuestion<'_>) -> EventChanges {
-    let rules = Rules { facts, question };
+    let rules = ChangeRules { facts, question };
     let mut found = rules.key_breaks();
     found.extend(rules.lost_spf());
     found.extend(rules.waves());
@@ -114,19 +114,19 @@ pub fn is_same(known: &KnownEvent, incident: &Incident) -> bool {
     }
 }
 
-struct Rules<'a> {
+struct ChangeRules<'a> {
     facts: &'a EventFacts,
     question: &'a EventQuestion<'a>,
 }
 
-fn addresses(sources: &[Source]) -> Vec<IpAddr> {
+fn addresses(sources: &[SourceAddress]) -> Vec<IpAddr> {
     sources.iter().filter_map(|source| source.address()).take(MOST_SOURCES).collect()
 }
 
 /// Addresses of an event that are listed.
 const MOST_SOURCES: usize = 200;
 
-impl Rules<'_> {
+impl ChangeRules<'_> {
     fn foreign(&self, id: u32) -> Foreign {
         self.facts.name(id).clone().into()
     }
@@ -178,7 +178,7 @@ impl Rules<'_> {
             let stopped = wave.blocked.saturating_mul(2) > wave.messages;
             found.push(Incident {
                 kind: EventKind::SpoofWave,
-                severity: if stopped { Severity::Warning } else { Severity::Critical },
+                severity: if stopped { EventSeverity::Warning } else { EventSeverity::Critical },
                 policy_domain: Some(self.foreign(*domain)),
                 subject: String::new(),
                 sources: addresses(&wave.sources).into_iter().take(10).collect(),
@@ -212,11 +212,12 @@ impl Rules<'_> {
         let mut fallen = Vec::new();
         for (domain, mail) in &self.facts.mail {
             let explained = self.explained(self.facts.name(*domain), found);
-            let leave_out = |source: Source| source.address().is_some_and(|address| explained.contains(&address));
+            let leave_out =
+                |source: SourceAddress| source.address().is_some_and(|address| explained.contains(&address));
             let Some(rate) = rates::fallen(mail, self.facts.today(), &leave_out) else { continue };
             fallen.push(Incident {
                 kind: EventKind::PassRate,
-                severity: Severity::Warning,
+                severity: EventSeverity::Warning,
                 policy_domain: Some(self.foreign(*domain)),
                 subject: String::new(),
                 sources: addresses(&rate.sources).into_iter().take(10).collect(),
@@ -252,7 +253,7 @@ impl Rules<'_> {
             let tags = changed.tags.into_iter().map(|(tag, before, after)| (tag, before.into(), after.into()));
             found.push(Incident {
                 kind: EventKind::PolicyChanged,
-                severity: if weaker { Severity::Warning } else { Severity::Info },
+                severity: if weaker { EventSeverity::Warning } else { EventSeverity::Info },
                 policy_domain: Some(self.foreign(*domain)),
                 subject: subject.join(" "),
                 sources: Vec::new(),
@@ -267,12 +268,14 @@ impl Rules<'_> {
     }
 
     /// A mark as it is remembered.
-    fn mark(&self, mark: Mark) -> String {
+    fn mark(&self, mark: SenderMark) -> String {
         match mark {
-            Mark::Key(signer, selector) => format!("key {} {}", self.facts.name(signer), self.facts.name(selector)),
-            Mark::Signer(name) => format!("signer {}", self.facts.name(name)),
-            Mark::Path(name) => format!("path {}", self.facts.name(name)),
-            Mark::Network(network) => {
+            SenderMark::Key(signer, selector) => {
+                format!("key {} {}", self.facts.name(signer), self.facts.name(selector))
+            }
+            SenderMark::Signer(name) => format!("signer {}", self.facts.name(name)),
+            SenderMark::Path(name) => format!("path {}", self.facts.name(name)),
+            SenderMark::Network(network) => {
                 network.address().map_or_else(|| "unknown".to_owned(), |address| format!("network {address}"))
             }
         }
@@ -287,7 +290,7 @@ impl Rules<'_> {
         }
         for (domain, senders) in &self.facts.senders {
             let name = self.facts.name(*domain).as_str();
-            let is_known = |mark: Mark| (self.question.is_known_mark)(name, &self.mark(mark));
+            let is_known = |mark: SenderMark| (self.question.is_known_mark)(name, &self.mark(mark));
             for new in newcomers::newcomers(senders, today, self.question.sender_messages, &is_known) {
                 // One that began with the domain's own first reports is not new.
                 let domain_first =
@@ -296,13 +299,15 @@ impl Rules<'_> {
                     continue;
                 }
                 let vouched = match new.mark {
-                    Mark::Key(name, _) | Mark::Signer(name) | Mark::Path(name) => Some(self.foreign(name)),
-                    Mark::Network(_) => None,
+                    SenderMark::Key(name, _) | SenderMark::Signer(name) | SenderMark::Path(name) => {
+                        Some(self.foreign(name))
+                    }
+                    SenderMark::Network(_) => None,
                 };
                 let passes = new.passing.saturating_mul(2) > new.messages;
                 found.push(Incident {
                     kind: EventKind::SenderNew,
-                    severity: if passes { Severity::Info } else { Severity::Warning },
+                    severity: if passes { EventSeverity::Info } else { EventSeverity::Warning },
                     policy_domain: Some(self.foreign(*domain)),
                     subject: self.mark(new.mark),
                     sources: addresses(&new.sources),
@@ -339,7 +344,7 @@ impl Rules<'_> {
                 let details = IncidentDetails::Silent { name: None, usual: silence.usual };
                 let mut incident = of_silence(EventKind::DomainSilent, (silence.last, today), details);
                 incident.policy_domain = Some(domain.as_str().into());
-                incident.severity = Severity::Warning;
+                incident.severity = EventSeverity::Warning;
                 found.push(incident);
             }
         }
@@ -380,7 +385,7 @@ impl Rules<'_> {
             }
             EventKind::SpfLost => {
                 let domain = domain?;
-                let mut latest: Option<breaks::Repair> = None;
+                let mut latest: Option<breaks::RepairedBreak> = None;
                 let lost: BTreeSet<IpAddr> = known.sources.iter().copied().collect();
                 for ((_, _), sources) in self.facts.paths.iter().filter(|((of, _), _)| *of == domain) {
                     for (source, facts) in sources {
@@ -410,7 +415,8 @@ impl Rules<'_> {
             EventKind::PassRate => {
                 let mail = self.facts.mail.get(&domain?)?;
                 let explained = self.explained(known.policy_domain.as_deref()?, &[]);
-                let leave_out = |source: Source| source.address().is_some_and(|address| explained.contains(&address));
+                let leave_out =
+                    |source: SourceAddress| source.address().is_some_and(|address| explained.contains(&address));
                 let day = rates::recovered(mail, number(known.seen), known.usual, &leave_out)?;
                 ended(day, 0)
             }
@@ -432,7 +438,7 @@ fn of_break(kind: EventKind, domain: Foreign, subject: String, broken: &Break, d
     let lost = broken.lost.saturating_mul(2) > broken.bad;
     Incident {
         kind,
-        severity: if lost { Severity::Critical } else { Severity::Warning },
+        severity: if lost { EventSeverity::Critical } else { EventSeverity::Warning },
         policy_domain: Some(domain),
         subject,
         sources: addresses(&broken.sources),
@@ -450,7 +456,7 @@ fn join(one: &mut Incident, broken: &Break) {
     one.messages = one.messages.saturating_add(broken.bad);
     one.reporters = one.reporters.max(broken.reporters.len() as u64);
     if broken.lost.saturating_mul(2) > broken.bad {
-        one.severity = Severity::Critical;
+        one.severity = EventSeverity::Critical;
     }
     if let IncidentDetails::Spf { lost, .. } = &mut one.details {
         *lost = lost.saturating_add(broken.lost);
@@ -464,7 +470,7 @@ fn join(one: &mut Incident, broken: &Break) {
 fn of_silence(kind: EventKind, (last, today): (i32, i32), details: IncidentDetails) -> Incident {
     Incident {
         kind,
-        severity: Severity::Info,
+        severity: EventSeverity::Info,
         policy_domain: None,
         subject: String::new(),
         sources: Vec::new(),

@@ -1,9 +1,9 @@
 //! The rows and reports of the last weeks, added up for the rules: who saw which key, return path and sender on which day.
 
 use crate::analyze::period::number;
-use crate::analyze::sums::interner::{Interner, Table};
+use crate::analyze::sums::interner::{IdMap, Interner};
 use crate::judge::organizational;
-use crate::model::{Columns, Flags, ReportHead, Rows, SenderAuth, Source, Text, Words};
+use crate::model::{ColumnSet, Flags, ReportHead, Rows, SenderAuth, SourceAddress, Text, Words};
 use jiff::civil::Date;
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ pub(crate) const WEEKS_DAYS: i32 = 56;
 
 /// What one reporter saw of something on one day.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Fact {
+pub(crate) struct EventFact {
     pub(crate) day: i32,
     pub(crate) reporter: u32,
     /// Messages for which it worked.
@@ -39,7 +39,7 @@ pub(crate) struct MailFact {
 /// What tells the senders of a domain apart: the network, and the names that vouch for the mail.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct SenderMarks {
-    pub(crate) network: Source,
+    pub(crate) network: SourceAddress,
     /// The domain's own keys that verify: signing domain and selector.
     pub(crate) keys: Vec<(u32, u32)>,
     /// Other organizations whose signature verifies.
@@ -51,7 +51,7 @@ pub(crate) struct SenderMarks {
 }
 
 /// Mail of one kind from one address.
-pub(crate) type BySource<F> = BTreeMap<Source, Vec<F>>;
+pub(crate) type BySource<F> = BTreeMap<SourceAddress, Vec<F>>;
 
 /// A policy as one report shows it; what it leaves out has its default.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,15 +75,15 @@ pub struct EventFacts {
     /// What a reporter calls itself, by its mail domain.
     pub(crate) shown_names: BTreeMap<u32, Text>,
     /// The reporter behind a name in the rows.
-    by_name: Table<Text, u32>,
+    by_name: IdMap<Text, u32>,
     /// By domain, signing domain and selector.
-    pub(crate) keys: BTreeMap<(u32, u32, u32), BySource<Fact>>,
+    pub(crate) keys: BTreeMap<(u32, u32, u32), BySource<EventFact>>,
     /// By domain and return path.
-    pub(crate) paths: BTreeMap<(u32, u32), BySource<Fact>>,
+    pub(crate) paths: BTreeMap<(u32, u32), BySource<EventFact>>,
     /// By domain.
     pub(crate) mail: BTreeMap<u32, BySource<MailFact>>,
     /// By domain.
-    pub(crate) senders: BTreeMap<u32, BTreeMap<SenderMarks, BySource<Fact>>>,
+    pub(crate) senders: BTreeMap<u32, BTreeMap<SenderMarks, BySource<EventFact>>>,
     /// By domain.
     pub(crate) policies: BTreeMap<u32, Vec<ShownPolicy>>,
     /// The newest day that a report of each reporter is about.
@@ -116,20 +116,20 @@ impl EventFacts {
     }
 
     /// The columns that the rules need.
-    pub const COLUMNS: Columns = Columns::DAY
-        .with(Columns::SOURCE)
-        .with(Columns::COUNT)
-        .with(Columns::ALIGNMENT)
-        .with(Columns::POLICY_DOMAIN)
-        .with(Columns::ORG_NAME)
-        .with(Columns::DISPOSITION)
-        .with(Columns::DKIM_DOMAIN)
-        .with(Columns::DKIM_SELECTOR)
-        .with(Columns::DKIM_RESULT)
-        .with(Columns::SPF_DOMAIN)
-        .with(Columns::SPF_RESULT)
-        .with(Columns::SENDER_AUTH)
-        .with(Columns::SIGNATURES);
+    pub const COLUMNS: ColumnSet = ColumnSet::DAY
+        .with(ColumnSet::SOURCE)
+        .with(ColumnSet::COUNT)
+        .with(ColumnSet::ALIGNMENT)
+        .with(ColumnSet::POLICY_DOMAIN)
+        .with(ColumnSet::ORG_NAME)
+        .with(ColumnSet::DISPOSITION)
+        .with(ColumnSet::DKIM_DOMAIN)
+        .with(ColumnSet::DKIM_SELECTOR)
+        .with(ColumnSet::DKIM_RESULT)
+        .with(ColumnSet::SPF_DOMAIN)
+        .with(ColumnSet::SPF_RESULT)
+        .with(ColumnSet::SENDER_AUTH)
+        .with(ColumnSet::SIGNATURES);
 
     pub(crate) fn today(&self) -> i32 {
         self.today
@@ -232,7 +232,7 @@ impl EventFacts {
             }
             let path = at(&spf_domains, &rows.spf_domain, row).map(|path| (path, outcome(rows.spf_result.get(row))));
             let blocked = matches!(rows.disposition.get(row), Some("reject" | "quarantine"));
-            let seen = Seen { domain, source: rows.source[row], day, reporter, count, pass, blocked };
+            let seen = EventRow { domain, source: rows.source[row], day, reporter, count, pass, blocked };
             self.add(&seen, &signatures, path);
         }
     }
@@ -249,10 +249,10 @@ impl EventFacts {
         id
     }
 
-    fn add(&mut self, seen: &Seen, signatures: &[(u32, u32, Option<bool>)], path: Option<(u32, Option<bool>)>) {
-        let &Seen { domain, source, day, reporter, count, pass, blocked } = seen;
+    fn add(&mut self, seen: &EventRow, signatures: &[(u32, u32, Option<bool>)], path: Option<(u32, Option<bool>)>) {
+        let &EventRow { domain, source, day, reporter, count, pass, blocked } = seen;
         let own = self.organization(domain);
-        let fact = |works: bool| Fact {
+        let fact = |works: bool| EventFact {
             day,
             reporter,
             good: if works { count } else { 0 },
@@ -326,9 +326,9 @@ pub(crate) fn float(messages: u64) -> f64 {
 }
 
 /// A row, as far as all rules need it.
-struct Seen {
+struct EventRow {
     domain: u32,
-    source: Source,
+    source: SourceAddress,
     day: i32,
     reporter: u32,
     count: u64,
@@ -336,7 +336,7 @@ struct Seen {
     blocked: bool,
 }
 
-fn push(facts: &mut BySource<Fact>, source: Source, fact: Fact) {
+fn push(facts: &mut BySource<EventFact>, source: SourceAddress, fact: EventFact) {
     let facts = facts.entry(source).or_default();
     match facts.last_mut() {
         Some(last) if (last.day, last.reporter) == (fact.day, fact.reporter) => {

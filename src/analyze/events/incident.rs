@@ -76,7 +76,7 @@ impl EventKind {
 
 /// How urgent it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
+pub enum EventSeverity {
     /// Good to know.
     Info,
     /// Worth a look today.
@@ -85,7 +85,7 @@ pub enum Severity {
     Critical,
 }
 
-impl Severity {
+impl EventSeverity {
     /// Its word.
     pub const fn word(self) -> &'static str {
         match self {
@@ -107,7 +107,7 @@ pub struct Incident {
     /// Its kind.
     pub kind: EventKind,
     /// How urgent it is.
-    pub severity: Severity,
+    pub severity: EventSeverity,
     /// The domain it is about; `None` where it is about no single one.
     pub policy_domain: Option<Foreign>,
     /// What else it is about: with kind and domain, what makes two incidents the same.

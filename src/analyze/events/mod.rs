@@ -15,5 +15,5 @@ mod waves;
 
 pub use changes::{EventChanges, EventQuestion, compare, is_same};
 pub use facts::{EventFacts, reporter_identity};
-pub use incident::{Ended, EventKind, Incident, IncidentDetails, KnownEvent, Severity};
+pub use incident::{Ended, EventKind, EventSeverity, Incident, IncidentDetails, KnownEvent};
 pub use silence::Rhythm;

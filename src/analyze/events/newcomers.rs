@@ -1,7 +1,7 @@
 //! Senders that were not there before: a network, key, signing service or return path of which nothing is known yet.
 
-use super::facts::{BySource, Fact, SenderMarks};
-use crate::model::Source;
+use super::facts::{BySource, EventFact, SenderMarks};
+use crate::model::SourceAddress;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Days in which a sender is new.
@@ -11,7 +11,7 @@ const DAYS: usize = 2;
 
 /// One thing that tells senders apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Mark {
+pub(crate) enum SenderMark {
     /// The domain's own key: signing domain and selector.
     Key(u32, u32),
     /// Another organization that signs.
@@ -19,35 +19,35 @@ pub(crate) enum Mark {
     /// Another organization's return path.
     Path(u32),
     /// A network.
-    Network(Source),
+    Network(SourceAddress),
 }
 
 /// A new sender.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Newcomer {
-    pub(crate) mark: Mark,
+    pub(crate) mark: SenderMark,
     pub(crate) since: i32,
     pub(crate) seen: i32,
     pub(crate) messages: u64,
     pub(crate) passing: u64,
     pub(crate) reporters: BTreeSet<u32>,
-    pub(crate) sources: Vec<Source>,
+    pub(crate) sources: Vec<SourceAddress>,
 }
 
 impl SenderMarks {
     /// All its marks, the most telling first.
-    pub(crate) fn all(&self) -> Vec<Mark> {
-        let keys = self.keys.iter().map(|(domain, selector)| Mark::Key(*domain, *selector));
-        let signers = self.signers.iter().map(|signer| Mark::Signer(*signer));
-        keys.chain(signers).chain(self.path.map(Mark::Path)).chain([Mark::Network(self.network)]).collect()
+    pub(crate) fn all(&self) -> Vec<SenderMark> {
+        let keys = self.keys.iter().map(|(domain, selector)| SenderMark::Key(*domain, *selector));
+        let signers = self.signers.iter().map(|signer| SenderMark::Signer(*signer));
+        keys.chain(signers).chain(self.path.map(SenderMark::Path)).chain([SenderMark::Network(self.network)]).collect()
     }
 }
 
-type Senders = BTreeMap<SenderMarks, BySource<Fact>>;
+type Senders = BTreeMap<SenderMarks, BySource<EventFact>>;
 
 /// The first and the last day of each mark in the rows, and its messages.
-pub(crate) fn marks(senders: &Senders) -> BTreeMap<Mark, (i32, i32, u64)> {
-    let mut marks: BTreeMap<Mark, (i32, i32, u64)> = BTreeMap::new();
+pub(crate) fn marks(senders: &Senders) -> BTreeMap<SenderMark, (i32, i32, u64)> {
+    let mut marks: BTreeMap<SenderMark, (i32, i32, u64)> = BTreeMap::new();
     for (sender, sources) in senders {
         let facts = || sources.values().flatten();
         let first = facts().map(|fact| fact.day).min().unwrap_or(i32::MAX);
@@ -62,10 +62,16 @@ pub(crate) fn marks(senders: &Senders) -> BTreeMap<Mark, (i32, i32, u64)> {
 }
 
 /// Senders of which no mark was seen before the last days, nor is `known` from earlier; with `least` messages.
-pub(crate) fn newcomers(senders: &Senders, today: i32, least: u64, is_known: &dyn Fn(Mark) -> bool) -> Vec<Newcomer> {
+pub(crate) fn newcomers(
+    senders: &Senders,
+    today: i32,
+    least: u64,
+    is_known: &dyn Fn(SenderMark) -> bool,
+) -> Vec<Newcomer> {
     let marks = marks(senders);
-    let is_new = |mark: &Mark| marks.get(mark).is_some_and(|(first, ..)| *first > today - NEW) && !is_known(*mark);
-    let mut found: BTreeMap<Mark, Vec<&BySource<Fact>>> = BTreeMap::new();
+    let is_new =
+        |mark: &SenderMark| marks.get(mark).is_some_and(|(first, ..)| *first > today - NEW) && !is_known(*mark);
+    let mut found: BTreeMap<SenderMark, Vec<&BySource<EventFact>>> = BTreeMap::new();
     for (sender, sources) in senders {
         let all = sender.all();
         if all.iter().all(is_new) {
@@ -75,16 +81,16 @@ pub(crate) fn newcomers(senders: &Senders, today: i32, least: u64, is_known: &dy
     found.into_iter().filter_map(|(mark, all)| newcomer(mark, &all, least)).collect()
 }
 
-fn newcomer(mark: Mark, all: &[&BySource<Fact>], least: u64) -> Option<Newcomer> {
+fn newcomer(mark: SenderMark, all: &[&BySource<EventFact>], least: u64) -> Option<Newcomer> {
     let facts = || all.iter().flat_map(|sources| sources.values()).flatten();
     let days: BTreeSet<i32> = facts().map(|fact| fact.day).collect();
     let reporters: BTreeSet<u32> = facts().map(|fact| fact.reporter).collect();
-    let sum = |of: fn(&Fact) -> u64| facts().fold(0_u64, |sum, fact| sum.saturating_add(of(fact)));
+    let sum = |of: fn(&EventFact) -> u64| facts().fold(0_u64, |sum, fact| sum.saturating_add(of(fact)));
     let messages = sum(|fact| fact.good.saturating_add(fact.bad));
     if messages < least || days.len() < DAYS || reporters.len() < 2 {
         return None;
     }
-    let mut by_source: BTreeMap<Source, u64> = BTreeMap::new();
+    let mut by_source: BTreeMap<SourceAddress, u64> = BTreeMap::new();
     for (source, facts) in all.iter().flat_map(|sources| sources.iter()) {
         *by_source.entry(*source).or_default() += facts.iter().map(|fact| fact.good + fact.bad).sum::<u64>();
     }

@@ -1,7 +1,7 @@
 //! A pass rate that fell beyond what the domain ever showed: of its known senders, so that spoofing does not count.
 
 use super::facts::{BySource, MailFact, float};
-use crate::model::Source;
+use crate::model::SourceAddress;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Days that are compared at a time.
@@ -23,14 +23,14 @@ pub(crate) struct Fallen {
     /// Hundredths that pass, and the lowest before.
     pub(crate) rates: (f64, f64),
     pub(crate) reporters: BTreeSet<u32>,
-    pub(crate) sources: Vec<Source>,
+    pub(crate) sources: Vec<SourceAddress>,
 }
 
 /// Passed and failed messages of known senders by day.
-type Days = BTreeMap<i32, (u64, u64)>;
+type RateDays = BTreeMap<i32, (u64, u64)>;
 
-fn days(mail: &BySource<MailFact>, leave_out: &dyn Fn(Source) -> bool) -> Days {
-    let mut days = Days::new();
+fn days(mail: &BySource<MailFact>, leave_out: &dyn Fn(SourceAddress) -> bool) -> RateDays {
+    let mut days = RateDays::new();
     for (_, facts) in known(mail, leave_out) {
         for fact in facts {
             let day = days.entry(fact.day).or_default();
@@ -43,15 +43,15 @@ fn days(mail: &BySource<MailFact>, leave_out: &dyn Fn(Source) -> bool) -> Days {
 /// Addresses most of whose mail passed.
 fn known<'a>(
     mail: &'a BySource<MailFact>,
-    leave_out: &'a dyn Fn(Source) -> bool,
-) -> impl Iterator<Item = (Source, &'a [MailFact])> {
+    leave_out: &'a dyn Fn(SourceAddress) -> bool,
+) -> impl Iterator<Item = (SourceAddress, &'a [MailFact])> {
     let is_known = |facts: &[MailFact]| facts.iter().map(|fact| fact.passed).sum::<u64>() >= 20;
     mail.iter()
         .filter(move |(source, facts)| is_known(facts) && !leave_out(**source))
         .map(|(source, facts)| (*source, facts.as_slice()))
 }
 
-fn share(days: &Days, from: i32) -> Option<f64> {
+fn share(days: &RateDays, from: i32) -> Option<f64> {
     let sum = days
         .range(from..from + LENGTH)
         .fold((0_u64, 0_u64), |sum, (_, (passed, failed))| (sum.0 + passed, sum.1 + failed));
@@ -60,7 +60,11 @@ fn share(days: &Days, from: i32) -> Option<f64> {
 }
 
 /// Whether the rate of the last days with reports fell.
-pub(crate) fn fallen(mail: &BySource<MailFact>, today: i32, leave_out: &dyn Fn(Source) -> bool) -> Option<Fallen> {
+pub(crate) fn fallen(
+    mail: &BySource<MailFact>,
+    today: i32,
+    leave_out: &dyn Fn(SourceAddress) -> bool,
+) -> Option<Fallen> {
     let days = days(mail, leave_out);
     let last = *days.last_key_value()?.0;
     let start = last - LENGTH + 1;
@@ -105,7 +109,7 @@ pub(crate) fn recovered(
     mail: &BySource<MailFact>,
     seen: i32,
     lowest: f64,
-    leave_out: &dyn Fn(Source) -> bool,
+    leave_out: &dyn Fn(SourceAddress) -> bool,
 ) -> Option<i32> {
     let days = days(mail, leave_out);
     let last = *days.last_key_value()?.0;

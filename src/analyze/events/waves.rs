@@ -1,7 +1,7 @@
 //! Waves of spoofing: far more mail that nothing authenticates than two reporters ever see of a domain.
 
 use super::facts::{BySource, MailFact, float};
-use crate::model::Source;
+use crate::model::SourceAddress;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Days over which mail is added up: a burst, and what goes on for days. With how many messages a reporter must see, and
@@ -21,7 +21,7 @@ pub(crate) struct Wave {
     pub(crate) blocked: u64,
     pub(crate) addresses: u64,
     pub(crate) reporters: BTreeSet<u32>,
-    pub(crate) sources: Vec<Source>,
+    pub(crate) sources: Vec<SourceAddress>,
 }
 
 /// Unauthenticated messages by day of each reporter: of addresses that nothing ever passed from.
@@ -34,7 +34,7 @@ fn by_reporter(mail: &BySource<MailFact>) -> BTreeMap<u32, BTreeMap<i32, u64>> {
     reporters
 }
 
-fn spoofing(mail: &BySource<MailFact>) -> impl Iterator<Item = (Source, &[MailFact])> {
+fn spoofing(mail: &BySource<MailFact>) -> impl Iterator<Item = (SourceAddress, &[MailFact])> {
     let foreign = |facts: &&Vec<MailFact>| facts.iter().all(|fact| fact.passed == 0);
     mail.iter().filter(move |(_, facts)| foreign(facts)).map(|(source, facts)| (*source, facts.as_slice()))
 }

@@ -6,7 +6,7 @@ use crate::analyze::foreign::Foreign;
 use crate::analyze::form;
 use crate::analyze::period::date;
 use crate::analyze::senders::View;
-use crate::analyze::sums::heads::Policy;
+use crate::analyze::sums::heads::PolicyIds;
 use crate::model::Text;
 use jiff::civil::Date;
 use serde::Serialize;
@@ -31,27 +31,27 @@ pub struct PolicyChange {
 }
 
 /// A tag, the value that stands for its absence, and how to read it.
-struct Tag {
+struct PolicyTag {
     name: &'static str,
     absent: Option<&'static str>,
-    read: fn(&Policy) -> Option<Text>,
+    read: fn(&PolicyIds) -> Option<Text>,
 }
 
-const TAGS: [Tag; 7] = [
-    Tag { name: "p", absent: None, read: |policy| policy.p.clone() },
-    Tag { name: "sp", absent: None, read: |policy| policy.sp.clone().or_else(|| policy.p.clone()) },
-    Tag { name: "np", absent: None, read: |policy| policy.np.clone() },
-    Tag { name: "adkim", absent: Some("r"), read: |policy| policy.adkim.clone() },
-    Tag { name: "aspf", absent: Some("r"), read: |policy| policy.aspf.clone() },
-    Tag { name: "pct", absent: Some("100"), read: |policy| policy.pct.map(|pct| pct.to_string().into()) },
-    Tag { name: "t", absent: Some("n"), read: |policy| policy.testing.clone() },
+const TAGS: [PolicyTag; 7] = [
+    PolicyTag { name: "p", absent: None, read: |policy| policy.p.clone() },
+    PolicyTag { name: "sp", absent: None, read: |policy| policy.sp.clone().or_else(|| policy.p.clone()) },
+    PolicyTag { name: "np", absent: None, read: |policy| policy.np.clone() },
+    PolicyTag { name: "adkim", absent: Some("r"), read: |policy| policy.adkim.clone() },
+    PolicyTag { name: "aspf", absent: Some("r"), read: |policy| policy.aspf.clone() },
+    PolicyTag { name: "pct", absent: Some("100"), read: |policy| policy.pct.map(|pct| pct.to_string().into()) },
+    PolicyTag { name: "t", absent: Some("n"), read: |policy| policy.testing.clone() },
 ];
 
 /// Reports by policy, of one domain, by day.
-type Days<'a> = BTreeMap<i32, Vec<(&'a Policy, u64)>>;
+type PolicyDays<'a> = BTreeMap<i32, Vec<(&'a PolicyIds, u64)>>;
 
-fn days<'a>(view: &'a View<'_>, domain: u32) -> Days<'a> {
-    let mut days: Days<'a> = BTreeMap::new();
+fn days<'a>(view: &'a View<'_>, domain: u32) -> PolicyDays<'a> {
+    let mut days: PolicyDays<'a> = BTreeMap::new();
     for (day, policy, reports) in view.added.common.heads.policies(domain) {
         days.entry(day).or_default().push((policy, reports));
     }
@@ -59,7 +59,7 @@ fn days<'a>(view: &'a View<'_>, domain: u32) -> Days<'a> {
 }
 
 /// The value of a tag that most reports of some days state; ties go to the value that sorts first.
-fn prevailing<'a>(tag: &Tag, days: impl Iterator<Item = &'a Vec<(&'a Policy, u64)>>) -> Option<Text> {
+fn prevailing<'a>(tag: &PolicyTag, days: impl Iterator<Item = &'a Vec<(&'a PolicyIds, u64)>>) -> Option<Text> {
     let mut values: BTreeMap<Text, u64> = BTreeMap::new();
     for (policy, reports) in days.flatten() {
         if let Some(value) = (tag.read)(policy) {
@@ -75,8 +75,8 @@ const LATE: i32 = 7;
 
 /// The last two days with reports, of some days.
 fn last_two<'a, 'd>(
-    days: impl DoubleEndedIterator<Item = (&'d i32, &'d Vec<(&'a Policy, u64)>)>,
-) -> Vec<&'d Vec<(&'a Policy, u64)>>
+    days: impl DoubleEndedIterator<Item = (&'d i32, &'d Vec<(&'a PolicyIds, u64)>)>,
+) -> Vec<&'d Vec<(&'a PolicyIds, u64)>>
 where
     'a: 'd,
 {
@@ -96,9 +96,9 @@ pub(crate) fn by_day(view: &View<'_>, domain: u32) -> Vec<(Date, PolicySeen)> {
 }
 
 /// What most reports of some days state, tag by tag.
-fn seen(days: &[&Vec<(&Policy, u64)>]) -> PolicySeen {
+fn seen(days: &[&Vec<(&PolicyIds, u64)>]) -> PolicySeen {
     let most = |tag: usize| prevailing(&TAGS[tag], days.iter().copied()).map(Foreign::from);
-    let stated_sp = Tag { name: "sp", absent: None, read: |policy| policy.sp.clone() };
+    let stated_sp = PolicyTag { name: "sp", absent: None, read: |policy| policy.sp.clone() };
     PolicySeen {
         p: most(0),
         sp: prevailing(&stated_sp, days.iter().copied()).map(Foreign::from),
@@ -141,7 +141,7 @@ pub(crate) fn changes(view: &View<'_>, domain: u32) -> Vec<PolicyChange> {
         let known = |value: &Option<Text>| value.as_deref().or(tag.absent).map(str::to_owned);
         // Where no report states a tag that has no default, nothing is known of it.
         let (Some(was), Some(is)) = (known(&from), known(&to)) else { continue };
-        let shows = |seen: &[(&Policy, u64)]| {
+        let shows = |seen: &[(&PolicyIds, u64)]| {
             seen.iter().any(|(policy, _)| (tag.read)(policy).as_deref().or(tag.absent) == Some(&is))
         };
         let since = days.range(first - LATE..=*last).find(|(_, seen)| shows(seen)).map(|(day, _)| *day);

@@ -1,19 +1,24 @@
 //! What the numbers cannot be trusted for.
 
-use super::reporters::{Attendance, MissingDays, Silence};
+use super::reporters::{Attendance, MissingDays, ReporterSilence};
 use crate::analyze::foreign::Foreign;
 use crate::analyze::form;
 use crate::analyze::period::{date, number, today};
 use crate::analyze::question::Contradicted;
 use crate::analyze::senders::{View, Weights};
-use crate::model::{Code, Mismatch, Text};
+use crate::model::{FindingCode, Mismatch, Text};
 
 use jiff::civil::Date;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The data quality of the period asked for.
-pub(crate) fn quality(view: &View<'_>, weights: &Weights, attendance: &Attendance, silence: &Silence) -> Quality {
+pub(crate) fn quality(
+    view: &View<'_>,
+    weights: &Weights,
+    attendance: &Attendance,
+    silence: &ReporterSilence,
+) -> Quality {
     let (question, heads) = (&view.added.question, &view.added.common.heads);
     let last = question.period.map(|period| number(period.to()));
     let ends_after = |days: i32| last.zip(question.today).is_some_and(|(last, today)| last >= number(today) - days);
@@ -30,7 +35,7 @@ pub(crate) fn quality(view: &View<'_>, weights: &Weights, attendance: &Attendanc
         reports_may_come: ends_after(1),
         first_day: attendance.first_day().map(date),
         findings: heads.findings.iter().map(|(code, reports)| (code.clone().into(), *reports)).collect(),
-        foreign_reports: heads.findings.get(Code::DOMAIN_FOREIGN.as_str()).copied().unwrap_or(0),
+        foreign_reports: heads.findings.get(FindingCode::DOMAIN_FOREIGN.as_str()).copied().unwrap_or(0),
         unproven_left_out: question.authentic,
         lone_reporters: lone_reporters(view, weights),
         repeated_reports: repeated_reports(view, weights),
@@ -95,7 +100,7 @@ fn repeated_reports(view: &View<'_>, weights: &Weights) -> Vec<RepeatedReports> 
 }
 
 /// The reader's domains without a report in the period, by name. Those that fell silent are told elsewhere.
-fn unreported_domains(view: &View<'_>, silence: &Silence) -> Vec<Foreign> {
+fn unreported_domains(view: &View<'_>, silence: &ReporterSilence) -> Vec<Foreign> {
     let reported: BTreeSet<&str> = (view.added.common.heads.reports.keys())
         .filter(|(_, _, day)| view.is_asked(*day))
         .map(|(domain, ..)| view.word(*domain))

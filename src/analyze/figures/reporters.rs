@@ -7,7 +7,7 @@ use crate::analyze::period::{Period, date, number};
 use crate::analyze::senders::View;
 use crate::analyze::sums::Rate;
 use crate::analyze::sums::heads::Reports;
-use crate::analyze::sums::interner::Table;
+use crate::analyze::sums::interner::IdMap;
 use jiff::civil::Date;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,7 +44,7 @@ pub struct SilentDomain {
 
 /// What fell silent.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Silence {
+pub(crate) struct ReporterSilence {
     /// Reporters, those with most messages first.
     pub(crate) reporters: Vec<SilentReporter>,
     /// Domains, by name.
@@ -140,7 +140,7 @@ impl ReportedDay {
 
 /// What one reporter sent, or was sent on one domain, by day.
 #[derive(Debug, Clone, Default)]
-struct Record {
+struct ReporterRecord {
     /// Reports and messages by day, history included.
     days: BTreeMap<i32, (u64, u64)>,
 }
@@ -156,9 +156,9 @@ struct End {
 }
 
 /// The period asked for: its first day, its last day and its length.
-type Asked = (i32, i32, i32);
+type PeriodDays = (i32, i32, i32);
 
-impl Record {
+impl ReporterRecord {
     fn add(&mut self, day: i32, reports: Reports) {
         let entry = self.days.entry(day).or_default();
         *entry = (entry.0 + reports.number, entry.1.saturating_add(reports.messages));
@@ -177,7 +177,7 @@ impl Record {
 
     /// The end of a record with five reports or more a period, two in every one of the last four, and none in this one; or
     /// of one with a report nearly every day and none in the last three days or more.
-    fn end(&self, (from, _, length): Asked, over: i32) -> Option<End> {
+    fn end(&self, (from, _, length): PeriodDays, over: i32) -> Option<End> {
         let (days, reports, messages) = self.in_days(from - 4 * length, from - 1);
         let steady = (1..=4).all(|back| self.in_days(from - back * length, from - (back - 1) * length - 1).1 >= 2);
         let last = self.days.keys().next_back().copied().unwrap_or(from);
@@ -191,20 +191,20 @@ impl Record {
 /// Who reports when, over all chosen domains.
 pub(crate) struct Attendance {
     /// By reporter, with its id.
-    records: BTreeMap<Foreign, (u32, Record)>,
+    records: BTreeMap<Foreign, (u32, ReporterRecord)>,
     /// By policy domain, with its id.
-    domains: BTreeMap<Foreign, (u32, Record)>,
+    domains: BTreeMap<Foreign, (u32, ReporterRecord)>,
     /// Which reporters reported on which domains, history included: domain, reporter.
     pairs: BTreeSet<(u32, u32)>,
     /// Null: everything was asked for.
-    asked: Option<Asked>,
+    asked: Option<PeriodDays>,
     /// The last day of the period that is over; reports of later ones may still come.
     over: i32,
 }
 
 impl Attendance {
     pub(crate) fn new(view: &View<'_>) -> Self {
-        let (mut reporters, mut domains): (Table<u32, Record>, Table<u32, Record>) = Default::default();
+        let (mut reporters, mut domains): (IdMap<u32, ReporterRecord>, IdMap<u32, ReporterRecord>) = Default::default();
         let mut pairs = BTreeSet::new();
         for ((domain, reporter, day), reports) in &view.added.common.heads.reports {
             reporters.entry(*reporter).or_default().add(*day, reports.all);
@@ -227,8 +227,8 @@ impl Attendance {
 
     /// Reporters and domains whose steady records ended. A domain is one only where two reporters or more reported on it,
     /// and a reporter none where it only ever reported on such domains: each end is told once.
-    pub(crate) fn silent(&self) -> Silence {
-        let Some(asked) = self.asked else { return Silence::default() };
+    pub(crate) fn silent(&self) -> ReporterSilence {
+        let Some(asked) = self.asked else { return ReporterSilence::default() };
         let domains: Vec<(u32, SilentDomain)> = self.silent_domains(asked).collect();
         let ended: BTreeSet<u32> = domains.iter().map(|(id, _)| *id).collect();
         let elsewhere: BTreeSet<u32> =
@@ -237,8 +237,10 @@ impl Attendance {
             .records
             .values()
             .fold(0_u64, |sum, (_, record)| sum.saturating_add(record.in_days(asked.0 - 4 * asked.2, asked.0 - 1).2));
-        let mut silence =
-            Silence { domains: domains.into_iter().map(|(_, domain)| domain).collect(), ..Silence::default() };
+        let mut silence = ReporterSilence {
+            domains: domains.into_iter().map(|(_, domain)| domain).collect(),
+            ..ReporterSilence::default()
+        };
         for (org_name, (id, record)) in &self.records {
             let Some(end) = record.end(asked, self.over) else { continue };
             if !end.partly {
@@ -260,7 +262,7 @@ impl Attendance {
         silence
     }
 
-    fn silent_domains(&self, asked: Asked) -> impl Iterator<Item = (u32, SilentDomain)> {
+    fn silent_domains(&self, asked: PeriodDays) -> impl Iterator<Item = (u32, SilentDomain)> {
         self.domains.iter().filter_map(move |(policy_domain, (id, record))| {
             let reporters = self.pairs.range((*id, 0)..=(*id, u32::MAX)).count();
             let end = record.end(asked, self.over).filter(|_| reporters >= 2)?;

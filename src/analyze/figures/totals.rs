@@ -3,7 +3,7 @@
 use crate::analyze::foreign::Foreign;
 use crate::analyze::senders::View;
 use crate::analyze::sums::Sums;
-use crate::analyze::sums::interner::Table;
+use crate::analyze::sums::interner::IdMap;
 use serde::Serialize;
 use std::{
     cmp::Reverse,
@@ -68,7 +68,7 @@ pub(crate) fn whole(view: &View<'_>, by_domain: &BTreeMap<u32, Totals>) -> Total
 
 /// The names below each domain that mail was sent as, most messages first.
 pub(crate) fn subdomains(view: &View<'_>) -> BTreeMap<u32, Vec<Subdomain>> {
-    let mut sums: Table<(u32, u32), Sums> = Table::default();
+    let mut sums: IdMap<(u32, u32), Sums> = IdMap::default();
     for (row, of) in view.asked() {
         let pattern = &row.pattern;
         if pattern.header_from != pattern.domain && !view.word(pattern.header_from).is_empty() {

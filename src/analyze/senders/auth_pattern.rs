@@ -1,7 +1,7 @@
 //! What the results of a row say, seen from the domain in its From: which own signatures verify and which do not, whose
 //! return path passes SPF, who else vouches for it. Each [`Pattern`] is looked at once for all its rows.
 
-use crate::analyze::sums::adder::Added;
+use crate::analyze::sums::adder::CollectedSums;
 use crate::analyze::sums::facts::Pattern;
 use crate::analyze::sums::interner::{Interner, NONE, OTHER};
 use crate::judge::organizational;
@@ -140,7 +140,7 @@ impl AuthPattern {
 }
 
 /// A signature as the columns tell it.
-struct Signature<'a> {
+struct SignatureColumns<'a> {
     domain: &'a str,
     selector: &'a str,
     result: &'a str,
@@ -149,7 +149,7 @@ struct Signature<'a> {
 
 /// Understand a pattern. `is_service` tells names of mail services, which many senders share.
 pub(crate) fn understand(
-    added: &Added,
+    added: &CollectedSums,
     pattern: Pattern,
     names: &mut Interner<Text>,
     is_service: impl Fn(&str) -> bool,
@@ -203,7 +203,7 @@ pub(crate) fn understand(
 
 /// Domain, selector and result of each signature of a pattern, as the columns tell them.
 pub(crate) fn reported_signatures<'a>(
-    added: &'a Added,
+    added: &'a CollectedSums,
     pattern: &Pattern,
 ) -> impl Iterator<Item = (&'a str, &'a str, &'a str)> {
     let word = |id: u32| added.common.texts.text(id).map_or("", Text::as_str);
@@ -213,7 +213,7 @@ pub(crate) fn reported_signatures<'a>(
 }
 
 /// The key of a signature; one of all those whose selector is not told apart.
-fn key(names: &mut Interner<Text>, signature: &Signature<'_>) -> SigningKey {
+fn key(names: &mut Interner<Text>, signature: &SignatureColumns<'_>) -> SigningKey {
     if signature.selector == OTHER {
         return (names.word(OTHER), names.word(OTHER));
     }
@@ -239,8 +239,8 @@ fn signatures<'a>(
     all: &'a str,
     pattern: &Pattern,
     word: impl Fn(u32) -> &'a str,
-) -> impl Iterator<Item = Signature<'a>> {
-    let deciding = all.is_empty().then(|| Signature {
+) -> impl Iterator<Item = SignatureColumns<'a>> {
+    let deciding = all.is_empty().then(|| SignatureColumns {
         domain: word(pattern.dkim_domain),
         selector: word(pattern.dkim_selector),
         result: word(pattern.dkim_result),
@@ -249,7 +249,7 @@ fn signatures<'a>(
     let line = |line: &'a str| {
         let mut fields = line.split('\t');
         let mut field = || fields.next().unwrap_or("");
-        Signature { domain: field(), selector: field(), result: field(), body: field() == "body" }
+        SignatureColumns { domain: field(), selector: field(), result: field(), body: field() == "body" }
     };
     deciding.into_iter().chain(all.lines().map(line))
 }

@@ -5,14 +5,14 @@ use super::Role;
 use super::auth_pattern::{AuthPattern, Breakage, Declared, PathResult, SigningKey};
 use super::history::{History, Share, is_listed, vouches_alone};
 use super::reporter_set::ReporterSet;
-use super::view::{Item, View, by_source};
+use super::view::{SourceFact, View, by_source};
 use crate::analyze::Confirmed;
 use crate::analyze::known::{at_or_below, within};
-use crate::analyze::sums::interner::Table;
+use crate::analyze::sums::interner::IdMap;
 use crate::analyze::sums::shards::network;
 use crate::analyze::sums::{DayCounts, Messages};
 use crate::analyze::thresholds::{BOUNCE_NAME, ENOUGH_REPORTERS, KNOWN_BY_SPF, SHARED, STAYING_WEEKS, WORTH_A_LINE};
-use crate::model::{Cause, Source};
+use crate::model::{Cause, SourceAddress};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Whose mail a row is.
@@ -32,7 +32,7 @@ pub(crate) enum Identity {
 
 /// A row, judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Judged {
+pub(crate) struct JudgedRow {
     pub(crate) identity: Identity,
     pub(crate) role: Role,
     pub(crate) cause: Cause,
@@ -47,14 +47,14 @@ pub(crate) struct NetworkContext<'a> {
     view: &'a View<'a>,
     history: &'a History,
     /// The network's share of the messages of each key.
-    shares: Table<SigningKey, Share>,
+    shares: IdMap<SigningKey, Share>,
     /// An own sender is in it, and nobody else's mail comes from it.
     own: bool,
 }
 
 /// What the rows of one source are judged by.
 struct SourceContext {
-    source: Source,
+    source: SourceAddress,
     listed: bool,
     verified: BTreeSet<SigningKey>,
     /// Own return paths that passed SPF here.
@@ -64,10 +64,10 @@ struct SourceContext {
 
 impl<'a> NetworkContext<'a> {
     /// Of the rows of one domain and network.
-    pub(crate) fn new(view: &'a View<'a>, history: &'a History, items: &[Item<'_>]) -> Self {
+    pub(crate) fn new(view: &'a View<'a>, history: &'a History, items: &[SourceFact<'_>]) -> Self {
         let of = network(items[0].source);
         let mut any_listed = false;
-        let mut shares: Table<SigningKey, Share> = Table::default();
+        let mut shares: IdMap<SigningKey, Share> = IdMap::default();
         for items in by_source(items) {
             let listed = is_listed(items);
             any_listed |= listed;
@@ -83,27 +83,28 @@ impl<'a> NetworkContext<'a> {
             }
         }
         let mut context = Self { view, history, shares, own: false };
-        let home =
-            |item: &Item<'_>| item.judged.0 > 0 && item.pattern.verified.iter().any(|key| context.is_home(item, *key));
-        let own = of != Source::UNKNOWN && (any_listed || items.iter().any(home));
+        let home = |item: &SourceFact<'_>| {
+            item.judged.0 > 0 && item.pattern.verified.iter().any(|key| context.is_home(item, *key))
+        };
+        let own = of != SourceAddress::UNKNOWN && (any_listed || items.iter().any(home));
         context.own = own && !is_shared(view, items);
         context
     }
 
     /// The shares of a key's messages that the network has, and those with the return path of a row.
-    fn shares(&self, item: &Item<'_>, key: SigningKey) -> (Share, Share) {
+    fn shares(&self, item: &SourceFact<'_>, key: SigningKey) -> (Share, Share) {
         let of_network = self.shares.get(&key).copied().unwrap_or_default();
         (of_network, self.history.of_owner(item.domain(), key, item.pattern.path_owner))
     }
 
     /// Whether a row with a key that comes from here comes from the sender itself.
-    fn is_home(&self, item: &Item<'_>, key: SigningKey) -> bool {
+    fn is_home(&self, item: &SourceFact<'_>, key: SigningKey) -> bool {
         let (of_network, of_owner) = self.shares(item, key);
         self.history.key(item.domain(), key).is_some_and(|known| known.is_home(of_network, of_owner))
     }
 
     /// Judge the rows of one source, in their order.
-    pub(crate) fn judge(&self, items: &[Item<'_>]) -> Vec<Judged> {
+    pub(crate) fn judge(&self, items: &[SourceFact<'_>]) -> Vec<JudgedRow> {
         let mut source = SourceContext {
             source: items[0].source,
             listed: is_listed(items),
@@ -120,13 +121,13 @@ impl<'a> NetworkContext<'a> {
         let identities: Vec<Identity> = items.iter().map(|item| self.identity(item, &source)).collect();
         let nobody = || items.iter().zip(&identities).filter(|(_, identity)| **identity == Identity::Nobody);
         source.nobody = self.nobody(source.source, nobody().map(|(item, _)| item));
-        let mut judged: Vec<Judged> =
+        let mut judged: Vec<JudgedRow> =
             items.iter().zip(&identities).map(|(item, identity)| self.row(item, *identity, &source)).collect();
         declared_forwarders(items, &mut judged);
         judged
     }
 
-    fn identity(&self, item: &Item<'_>, source: &SourceContext) -> Identity {
+    fn identity(&self, item: &SourceFact<'_>, source: &SourceContext) -> Identity {
         let (pattern, domain) = (item.pattern, item.domain());
         if pattern.passes || pattern.own_pass() || pattern.transient {
             return Identity::Itself;
@@ -156,7 +157,7 @@ impl<'a> NetworkContext<'a> {
     }
 
     /// The role of one address that nobody vouches for.
-    fn nobody<'i>(&self, source: Source, items: impl Iterator<Item = &'i Item<'i>>) -> Role {
+    fn nobody<'i>(&self, source: SourceAddress, items: impl Iterator<Item = &'i SourceFact<'i>>) -> Role {
         let (mut days, mut reporters) = (DayCounts::default(), ReporterSet::default());
         for item in items.filter(|item| item.judged.0 > 0) {
             days.add(item.fact.day, Messages(0), item.judged);
@@ -166,11 +167,11 @@ impl<'a> NetworkContext<'a> {
         let stays = days.all().1.0 >= WORTH_A_LINE
             && days.bad_weeks() >= STAYING_WEEKS
             && reporters.len() >= ENOUGH_REPORTERS
-            && source != Source::UNKNOWN;
+            && source != SourceAddress::UNKNOWN;
         if self.own || stays { Role::Unclear } else { Role::Suspect }
     }
 
-    fn row(&self, item: &Item<'_>, identity: Identity, source: &SourceContext) -> Judged {
+    fn row(&self, item: &SourceFact<'_>, identity: Identity, source: &SourceContext) -> JudgedRow {
         let pattern = item.pattern;
         let confirmed = if pattern.passes { None } else { self.confirmed(item) };
         let said = confirmed.map(|at| self.view.added.question.confirmed[at].mine);
@@ -190,10 +191,10 @@ impl<'a> NetworkContext<'a> {
             (None, Identity::Nobody) => source.nobody,
         };
         let neighbor = identity == Identity::Nobody && self.own;
-        Judged { identity, role, cause: cause(pattern, identity, role, neighbor), neighbor, confirmed }
+        JudgedRow { identity, role, cause: cause(pattern, identity, role, neighbor), neighbor, confirmed }
     }
 
-    fn itself(&self, item: &Item<'_>, source: &SourceContext) -> Role {
+    fn itself(&self, item: &SourceFact<'_>, source: &SourceContext) -> Role {
         let (pattern, domain) = (item.pattern, item.domain());
         if source.listed {
             return Role::Own;
@@ -221,7 +222,7 @@ impl<'a> NetworkContext<'a> {
     }
 
     /// What the user said of the sender of a row: the first entry that fits.
-    fn confirmed(&self, item: &Item<'_>) -> Option<usize> {
+    fn confirmed(&self, item: &SourceFact<'_>) -> Option<usize> {
         let confirmed = &self.view.added.question.confirmed;
         if confirmed.is_empty() {
             return None;
@@ -229,7 +230,7 @@ impl<'a> NetworkContext<'a> {
         confirmed.iter().position(|said| self.fits(said, item))
     }
 
-    fn fits(&self, said: &Confirmed, item: &Item<'_>) -> bool {
+    fn fits(&self, said: &Confirmed, item: &SourceFact<'_>) -> bool {
         let pattern = item.pattern;
         let of_domain = said.domain.as_ref().is_none_or(|domain| domain == self.view.word(item.domain()));
         let in_network = said
@@ -246,13 +247,13 @@ impl<'a> NetworkContext<'a> {
 }
 
 /// A suspect, or somebody unclear that nobody vouches for, whose mail receivers call forwarded on all its rows is a forwarder.
-fn declared_forwarders(items: &[Item<'_>], judged: &mut [Judged]) {
-    let doubtful = |one: &Judged| {
+fn declared_forwarders(items: &[SourceFact<'_>], judged: &mut [JudgedRow]) {
+    let doubtful = |one: &JudgedRow| {
         let unclear = one.role == Role::Unclear && one.identity == Identity::Nobody;
         (one.role == Role::Suspect || unclear) && one.confirmed.is_none()
     };
     // By identity: whether all its rows are declared, and whether any is declared to be of a list.
-    let mut declared: Table<Identity, (bool, bool)> = Table::default();
+    let mut declared: IdMap<Identity, (bool, bool)> = IdMap::default();
     for (item, one) in items.iter().zip(judged.iter()).filter(|(_, one)| doubtful(one)) {
         let said = item.pattern.declared;
         let is = said != Declared::Nothing || item.pattern.pattern.cause == Cause::ForwardedDeclared;
@@ -302,7 +303,7 @@ fn cause(pattern: &AuthPattern, identity: Identity, role: Role, neighbor: bool) 
 }
 
 /// Whether a network carries others' mail: a service's, or mail that others vouch for.
-fn is_shared(view: &View<'_>, items: &[Item<'_>]) -> bool {
+fn is_shared(view: &View<'_>, items: &[SourceFact<'_>]) -> bool {
     let services = &view.added.question.services;
     let mut others = Messages(0);
     for item in items.iter().filter(|item| item.pattern.foreign().is_some()) {

@@ -10,12 +10,12 @@ use super::signing::Signing;
 use super::source::{DomainLists, SourceSummary, SourceSums, summarize};
 use super::spf_loss::{NetworkPaths, SpfLosses};
 use super::top::Top;
-use super::view::{Item, View, by_network, by_source};
+use super::view::{SourceFact, View, by_network, by_source};
 use super::weights::Weights;
-use crate::analyze::sums::interner::{NONE, Table};
-use crate::analyze::sums::shards::{Part, network};
+use crate::analyze::sums::interner::{IdMap, NONE};
+use crate::analyze::sums::shards::{ShardFacts, network};
 use crate::analyze::thresholds::{NO_CHANCE, WORTH_A_LINE};
-use crate::model::{Cause, Source};
+use crate::model::{Cause, SourceAddress};
 use rayon::prelude::*;
 use std::{
     cmp::{Ordering, Reverse},
@@ -58,10 +58,10 @@ pub(crate) struct Folded {
 pub(crate) type PoolIdentity = (u32, Option<u32>, Option<u32>);
 
 /// Messages by window of everyone with the same identity.
-pub(crate) type Pools = Table<PoolIdentity, [u64; WINDOWS]>;
+pub(crate) type Pools = IdMap<PoolIdentity, [u64; WINDOWS]>;
 
 /// What the pass needs to know.
-struct Pass<'a> {
+struct FoldPass<'a> {
     view: &'a View<'a>,
     history: &'a History,
     weights: &'a Weights,
@@ -81,9 +81,9 @@ pub(crate) fn fold(
 ) -> (Folded, Vec<SourceSummary>) {
     let number = view.added.facts.iter().map(|part| part.sources.len()).sum();
     let sources = Mutex::new(Vec::with_capacity(number));
-    let pass = Pass { view, history, weights, governs, horizon, may_have_changed, sources };
+    let pass = FoldPass { view, history, weights, governs, horizon, may_have_changed, sources };
     // One sum a core: a sum of its own for each of many tasks would take more memory than what it is of.
-    let of_core = |parts: &[Part]| {
+    let of_core = |parts: &[ShardFacts]| {
         let mut all = Folded::default();
         parts.iter().for_each(|part| pass.part(&mut all, part));
         all
@@ -95,7 +95,7 @@ pub(crate) fn fold(
     let folded = view.added.facts.par_chunks(parts_a_core(view)).map(of_core).reduce(Folded::default, merge);
     let mut sources = pass.sources.into_inner().unwrap_or_else(PoisonError::into_inner);
     sources.par_sort_unstable_by_key(|source: &SourceSummary| {
-        (Reverse(source.sums.failing()), Reverse(source.sums.messages), Source::from(source.source_ip))
+        (Reverse(source.sums.failing()), Reverse(source.sums.messages), SourceAddress::from(source.source_ip))
     });
     (folded, sources)
 }
@@ -105,8 +105,8 @@ pub(super) fn parts_a_core(view: &View<'_>) -> usize {
     view.added.facts.len().div_ceil(rayon::current_num_threads()).max(1)
 }
 
-impl Pass<'_> {
-    fn part(&self, folded: &mut Folded, part: &Part) {
+impl FoldPass<'_> {
+    fn part(&self, folded: &mut Folded, part: &ShardFacts) {
         let items = self.view.items(self.weights, part);
         // What each fact is taken for: its source may send as several domains.
         let mut told = vec![(Cause::Unknown, Role::Suspect); items.len()];
@@ -131,11 +131,11 @@ impl Pass<'_> {
     }
 
     /// The senders of one network and domain.
-    fn network(&self, folded: &mut Folded, items: &[Item<'_>], told: &mut [(Cause, Role)]) {
+    fn network(&self, folded: &mut Folded, items: &[SourceFact<'_>], told: &mut [(Cause, Role)]) {
         let (domain, of) = (items[0].domain(), network(items[0].source));
         let context = NetworkContext::new(self.view, self.history, items);
         let mut groups: Vec<SenderGroup> = Vec::new();
-        let mut known: Table<NetworkKey, usize> = Table::default();
+        let mut known: IdMap<NetworkKey, usize> = IdMap::default();
         let (mut holders, mut paths) = (NetworkHolders::default(), NetworkPaths::default());
         for items in by_source(items) {
             for group in self.source(folded, items, (&context, &mut paths), told) {
@@ -159,13 +159,13 @@ impl Pass<'_> {
     fn source(
         &self,
         folded: &mut Folded,
-        items: &[Item<'_>],
+        items: &[SourceFact<'_>],
         (context, paths): (&NetworkContext<'_>, &mut NetworkPaths),
         told: &mut [(Cause, Role)],
     ) -> Vec<SenderGroup> {
         let judged = context.judge(items);
-        let mut groups: Vec<(SenderGroup, Vec<&Item<'_>>)> = Vec::new();
-        let mut places: Table<SourceKey, usize> = Table::default();
+        let mut groups: Vec<(SenderGroup, Vec<&SourceFact<'_>>)> = Vec::new();
+        let mut places: IdMap<SourceKey, usize> = IdMap::default();
         let mut last = None;
         for (item, judged) in items.iter().zip(&judged) {
             told[item.at as usize] = (judged.cause, judged.role);

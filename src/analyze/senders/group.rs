@@ -3,17 +3,17 @@
 use super::Role;
 use super::auth_pattern::{Declared, PathResult};
 use super::causes::Causes;
-use super::classify::{Identity, Judged};
+use super::classify::{Identity, JudgedRow};
 use super::history::Horizon;
 use super::reporter_set::ReporterSet;
-use super::view::{Item, View};
+use super::view::{SourceFact, View};
 use crate::analyze::Sums;
 use crate::analyze::question::HISTORY;
-use crate::analyze::sums::interner::{NONE, Table};
+use crate::analyze::sums::interner::{IdMap, NONE};
 use crate::analyze::sums::shards::network;
 use crate::analyze::sums::{DayCounts, DaySpan, Messages};
 use crate::analyze::thresholds::{ENOUGH_REPORTERS, NO_CHANCE, WHOLE_ONE_IN};
-use crate::model::{Cause, Source};
+use crate::model::{Cause, SourceAddress};
 use std::cmp::Reverse;
 
 /// The most windows there are: the history's, and the period asked for.
@@ -27,7 +27,7 @@ pub(crate) const NOTABLE: u64 = 50;
 pub(crate) struct SenderGroup {
     /// Id of the policy domain.
     pub(crate) domain: u32,
-    pub(crate) network: Source,
+    pub(crate) network: SourceAddress,
     pub(crate) identity: Identity,
     pub(crate) role: Role,
     /// The signing domain of most of its messages, as an id of the view's names.
@@ -37,7 +37,7 @@ pub(crate) struct SenderGroup {
     /// Addresses seen in the period.
     pub(crate) addresses: u64,
     /// Those with most messages in the period; without any, those of the history.
-    pub(crate) largest: Vec<(Reverse<u64>, Source)>,
+    pub(crate) largest: Vec<(Reverse<u64>, SourceAddress)>,
     /// Messages and passing ones by window; the period asked for is the last in use.
     pub(crate) windows: [(u64, u64); WINDOWS],
     /// Of the period.
@@ -82,12 +82,12 @@ pub(crate) type NetworkKey = (SourceKey, Option<u32>, Option<u32>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SenderProfile {
     pub(crate) domain: u32,
-    pub(crate) network: Source,
+    pub(crate) network: SourceAddress,
     pub(crate) role: Role,
     pub(crate) signer: Option<u32>,
     pub(crate) returns_to: Option<u32>,
     pub(crate) addresses: u64,
-    pub(crate) largest: Vec<(Reverse<u64>, Source)>,
+    pub(crate) largest: Vec<(Reverse<u64>, SourceAddress)>,
 }
 
 /// Messages of a sender as verdicts count them, of the eight weeks and of the period.
@@ -162,7 +162,7 @@ pub(crate) struct Signs {
 }
 
 impl Signs {
-    fn add(&mut self, item: &Item<'_>) {
+    fn add(&mut self, item: &SourceFact<'_>) {
         let (pattern, messages) = (item.pattern, Messages(item.fact.messages));
         let fails = !pattern.passes;
         for (sum, holds) in [
@@ -191,7 +191,7 @@ impl Signs {
 
 impl SenderGroup {
     /// A sender without rows yet.
-    pub(crate) fn new(item: &Item<'_>, judged: &Judged) -> Self {
+    pub(crate) fn new(item: &SourceFact<'_>, judged: &JudgedRow) -> Self {
         Self {
             domain: item.domain(),
             network: network(item.source),
@@ -221,7 +221,7 @@ impl SenderGroup {
     }
 
     /// What the rows of one sender at one source have in common. Those who vouch for one stray message each are one tail.
-    pub(crate) fn key_of(judged: &Judged) -> SourceKey {
+    pub(crate) fn key_of(judged: &JudgedRow) -> SourceKey {
         let tail = judged.role == Role::Suspect && judged.confirmed.is_none();
         let identity = match judged.identity {
             Identity::Voucher(_) if tail => Identity::Voucher(NONE),
@@ -231,8 +231,8 @@ impl SenderGroup {
     }
 
     /// Add a row. `governed` tells whether the next step of the policy governs it.
-    pub(crate) fn add(&mut self, item: &Item<'_>, judged: &Judged, governed: bool, horizon: Horizon) {
-        let Item { pattern, fact, .. } = item;
+    pub(crate) fn add(&mut self, item: &SourceFact<'_>, judged: &JudgedRow, governed: bool, horizon: Horizon) {
+        let SourceFact { pattern, fact, .. } = item;
         let messages = fact.messages;
         if let Some((all, passing)) = self.windows.get_mut(usize::from(pattern.pattern.window)) {
             *all = all.saturating_add(messages);
@@ -255,8 +255,8 @@ impl SenderGroup {
     }
 
     /// Add a row to what verdicts count.
-    fn count(&mut self, item: &Item<'_>, cause: Cause, governed: bool, horizon: Horizon) {
-        let Item { pattern, fact, judged, .. } = *item;
+    fn count(&mut self, item: &SourceFact<'_>, cause: Cause, governed: bool, horizon: Horizon) {
+        let SourceFact { pattern, fact, judged, .. } = *item;
         let (in_weeks, in_period) = (horizon.judges(fact.day), pattern.asked);
         let (now, counts) = (if in_period { judged } else { Messages(0) }, &mut self.counts);
         counts.all.add(judged, in_weeks, in_period);
@@ -298,7 +298,7 @@ impl SenderGroup {
     }
 
     /// All rows of the source are in: settle what they say together.
-    pub(crate) fn settle(&mut self, view: &View<'_>, items: &[&Item<'_>], horizon: Horizon) {
+    pub(crate) fn settle(&mut self, view: &View<'_>, items: &[&SourceFact<'_>], horizon: Horizon) {
         self.signer = match self.identity {
             Identity::Voucher(name) if name != NONE => {
                 items.iter().any(|item| item.pattern.vouchers.first() == Some(&name)).then_some(name)
@@ -407,7 +407,7 @@ impl SenderGroup {
 
 impl SenderProfile {
     /// Its only address, where it has one only.
-    pub(crate) fn single(&self) -> Option<Source> {
+    pub(crate) fn single(&self) -> Option<SourceAddress> {
         let one = self.addresses == 1 || self.addresses == 0 && self.largest.len() == 1;
         self.largest.first().filter(|_| one).map(|(_, source)| *source)
     }
@@ -439,8 +439,12 @@ impl VerdictCounts {
 }
 
 /// What most messages have; ties go to the one that sorts first.
-fn prevailing(view: &View<'_>, items: &[&Item<'_>], what: impl Fn(&Item<'_>) -> Option<u32>) -> Option<u32> {
-    let mut sums: Table<u32, Messages> = Table::default();
+fn prevailing(
+    view: &View<'_>,
+    items: &[&SourceFact<'_>],
+    what: impl Fn(&SourceFact<'_>) -> Option<u32>,
+) -> Option<u32> {
+    let mut sums: IdMap<u32, Messages> = IdMap::default();
     for item in items {
         let Some(found) = what(item) else { continue };
         *sums.entry(found).or_default() += Messages(item.fact.messages);

@@ -5,17 +5,17 @@ use super::Role;
 use super::auth_pattern::{AuthPattern, PathResult, SigningKey};
 use super::fold::parts_a_core;
 use super::reporter_set::ReporterSet;
-use super::view::{Item, View};
+use super::view::{SourceFact, View};
 use super::weights::Weights;
 use crate::analyze::period::number;
-use crate::analyze::sums::interner::{NONE, Table};
-use crate::analyze::sums::shards::Part;
+use crate::analyze::sums::interner::{IdMap, NONE};
+use crate::analyze::sums::shards::ShardFacts;
 use crate::analyze::sums::{DayCounts, Messages};
 use crate::analyze::thresholds::{
     ENOUGH_REPORTERS, HOME_ONE_IN, JUDGED_DAYS, NO_CHANCE, NO_STRAY, PASSED_ON_ONE_IN, REPAIRED_DAYS,
     SECOND_HOME_ONE_IN, STEADY_DAYS, STEADY_WEEKS, VISIBLE_ONE_IN, WORTH_A_LINE,
 };
-use crate::model::Source;
+use crate::model::SourceAddress;
 use rayon::prelude::*;
 use std::cmp::Reverse;
 
@@ -135,13 +135,13 @@ impl KeyUse {
     }
 }
 
-fn merge_messages<K: std::hash::Hash + Eq>(sums: &mut Table<K, Messages>, more: Table<K, Messages>) {
+fn merge_messages<K: std::hash::Hash + Eq>(sums: &mut IdMap<K, Messages>, more: IdMap<K, Messages>) {
     for (key, messages) in more {
         *sums.entry(key).or_default() += messages;
     }
 }
 
-fn merge_shares<K: std::hash::Hash + Eq>(sums: &mut Table<K, Share>, more: Table<K, Share>) {
+fn merge_shares<K: std::hash::Hash + Eq>(sums: &mut IdMap<K, Share>, more: IdMap<K, Share>) {
     for (key, share) in more {
         let sum = sums.entry(key).or_default();
         sum.verified += share.verified;
@@ -158,7 +158,7 @@ pub(crate) struct Voucher {
     /// How many addresses it failed from in the eight weeks.
     pub(crate) addresses: u64,
     /// The three of them with most failing messages.
-    pub(crate) largest: Vec<(Reverse<u64>, Source)>,
+    pub(crate) largest: Vec<(Reverse<u64>, SourceAddress)>,
     /// Failing messages of the eight weeks.
     pub(crate) failing: Messages,
     /// Those of them that it signs.
@@ -192,7 +192,7 @@ impl Voucher {
     }
 
     /// Failing messages of the eight weeks from one address.
-    fn add_source(&mut self, source: Source, messages: Messages) {
+    fn add_source(&mut self, source: SourceAddress, messages: Messages) {
         self.addresses += 1;
         self.largest.push((Reverse(messages.0), source));
         self.settle();
@@ -217,22 +217,22 @@ impl Voucher {
 /// All that is known. The first id of each key is the policy domain's.
 #[derive(Debug, Default)]
 pub(crate) struct History {
-    pub(crate) keys: Table<(u32, SigningKey), KeyUse>,
+    pub(crate) keys: IdMap<(u32, SigningKey), KeyUse>,
     /// Of the messages with a key, those with a return path of another organization, by it.
-    owners: Table<(u32, SigningKey, u32), Share>,
+    owners: IdMap<(u32, SigningKey, u32), Share>,
     /// Messages with a return path of the own organization that pass SPF.
-    bounce_names: Table<(u32, u32), Messages>,
-    pub(crate) vouchers: Table<(u32, u32), Voucher>,
+    bounce_names: IdMap<(u32, u32), Messages>,
+    pub(crate) vouchers: IdMap<(u32, u32), Voucher>,
     /// Messages that another vouches for and that bear the domain's own signature too, by both.
-    with_own: Table<(u32, u32, SigningKey), Share>,
+    with_own: IdMap<(u32, u32, SigningKey), Share>,
     /// Domains as which something passed.
-    pub(crate) passed: Table<u32, Messages>,
+    pub(crate) passed: IdMap<u32, Messages>,
 }
 
 impl History {
     /// Of all facts.
     pub(crate) fn new(view: &View<'_>, weights: &Weights, horizon: Horizon) -> Self {
-        let of_core = |parts: &[Part]| {
+        let of_core = |parts: &[ShardFacts]| {
             let mut history = Self::default();
             parts.iter().for_each(|part| history.add(&view.items(weights, part), horizon));
             history
@@ -293,7 +293,7 @@ impl History {
         owner.and_then(|owner| self.owners.get(&(domain, key, owner))).copied().unwrap_or_default()
     }
 
-    fn add(&mut self, items: &[Item<'_>], horizon: Horizon) {
+    fn add(&mut self, items: &[SourceFact<'_>], horizon: Horizon) {
         // Failing messages that somebody vouches for, at one source.
         let mut failing: Vec<(u32, Messages)> = Vec::new();
         for items in items.chunk_by(|a, b| (a.domain(), a.source) == (b.domain(), b.source)) {
@@ -316,8 +316,8 @@ impl History {
         }
     }
 
-    fn add_item(&mut self, item: &Item<'_>, listed: bool, horizon: Horizon) {
-        let Item { pattern, judged, fact, .. } = *item;
+    fn add_item(&mut self, item: &SourceFact<'_>, listed: bool, horizon: Horizon) {
+        let SourceFact { pattern, judged, fact, .. } = *item;
         let domain = item.domain();
         if pattern.passes {
             *self.passed.entry(domain).or_default() += judged;
@@ -383,10 +383,10 @@ impl History {
 }
 
 /// Whether the owner of the domain authorized a source: its own return path passed SPF there.
-pub(crate) fn is_listed(items: &[Item<'_>]) -> bool {
-    let passes = |item: &Item<'_>| item.judged.0 > 0 && item.pattern.path == PathResult::OwnPass;
+pub(crate) fn is_listed(items: &[SourceFact<'_>]) -> bool {
+    let passes = |item: &SourceFact<'_>| item.judged.0 > 0 && item.pattern.path == PathResult::OwnPass;
     // The unknown source may be anybody.
-    items[0].source != Source::UNKNOWN && items.iter().any(passes)
+    items[0].source != SourceAddress::UNKNOWN && items.iter().any(passes)
 }
 
 /// Mail that fails, bears no own signature, and that another vouches for.

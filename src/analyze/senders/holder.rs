@@ -7,9 +7,9 @@ use super::reporter_set::ReporterSet;
 use super::top::Top;
 use super::view::View;
 use crate::analyze::sums::Messages;
-use crate::analyze::sums::interner::Table;
+use crate::analyze::sums::interner::IdMap;
 use crate::analyze::thresholds::NO_CHANCE;
-use crate::model::{Cause, Source};
+use crate::model::{Cause, SourceAddress};
 use std::{
     cmp::{Ordering, Reverse},
     collections::hash_map::Entry,
@@ -40,7 +40,7 @@ pub(crate) struct DomainFold {
     /// Own senders that fail as a whole.
     pub(crate) whole: u64,
     /// Those who vouch for its mail, lose some of it or hold the policy because they are unclear: all their addresses.
-    pub(crate) vouchers: Table<(u32, Role), Holder>,
+    pub(crate) vouchers: IdMap<(u32, Role), Holder>,
     /// Others that lose mail, a network each: those that lose most.
     pub(crate) losing: Top<Holder, NAMED>,
     /// Others that are unclear, likewise.
@@ -79,10 +79,10 @@ pub(crate) struct SpoofingSums {
 }
 
 /// By what groups of one network are one sender that holds the policy: who nobody vouches for is one alone.
-pub(super) type HolderKey = (Role, Option<u32>, Option<u32>, Option<usize>, Option<Source>);
+pub(super) type HolderKey = (Role, Option<u32>, Option<u32>, Option<usize>, Option<SourceAddress>);
 
 /// The senders of one network of a domain that hold its policy, but for those who vouch.
-pub(super) type NetworkHolders = Table<HolderKey, Holder>;
+pub(super) type NetworkHolders = IdMap<HolderKey, Holder>;
 
 /// A sender that loses mail, or that is unclear.
 #[derive(Debug, Clone)]

@@ -2,14 +2,14 @@
 
 use super::Role;
 use super::auth_pattern::{Breakage, SigningKey};
-use super::classify::Judged;
+use super::classify::JudgedRow;
 use super::history::Horizon;
 use super::reporter_set::ReporterSet;
-use super::view::{Item, View};
-use crate::analyze::sums::interner::Table;
+use super::view::{SourceFact, View};
+use crate::analyze::sums::interner::IdMap;
 use crate::analyze::sums::{DayCounts, Messages};
 use crate::analyze::thresholds::{BROKEN_ONE_IN, ENOUGH_REPORTERS, NO_CHANCE};
-use crate::model::Source;
+use crate::model::SourceAddress;
 use std::{cmp::Reverse, collections::BTreeMap};
 
 /// Signatures of one key at some own senders.
@@ -28,11 +28,11 @@ pub(crate) struct KeyTrouble {
     /// Who saw the broken ones.
     pub(crate) reporters: ReporterSet,
     pub(crate) addresses: u64,
-    pub(crate) largest: Vec<(Reverse<u64>, Source)>,
+    pub(crate) largest: Vec<(Reverse<u64>, SourceAddress)>,
 }
 
 impl KeyTrouble {
-    fn add(&mut self, item: &Item<'_>, breakage: Option<Breakage>) {
+    fn add(&mut self, item: &SourceFact<'_>, breakage: Option<Breakage>) {
         let now = if item.pattern.asked { item.judged } else { Messages(0) };
         let Some(breakage) = breakage else {
             self.days.add(item.fact.day, item.judged, Messages(0));
@@ -99,18 +99,18 @@ struct KeyHealth {
 
 /// All keys of all domains at own senders.
 #[derive(Debug, Default)]
-pub(crate) struct Signing(Table<(u32, SigningKey), KeyHealth>);
+pub(crate) struct Signing(IdMap<(u32, SigningKey), KeyHealth>);
 
 impl Signing {
     /// Look at the rows of one source.
     pub(crate) fn look<'i>(
         &mut self,
         view: &View<'_>,
-        items: impl Iterator<Item = (&'i Item<'i>, Judged)>,
+        items: impl Iterator<Item = (&'i SourceFact<'i>, JudgedRow)>,
         horizon: Horizon,
     ) {
         let mut keys: BTreeMap<SigningKey, KeyTrouble> = BTreeMap::new();
-        let (mut domain, mut source) = (0, Source::UNKNOWN);
+        let (mut domain, mut source) = (0, SourceAddress::UNKNOWN);
         for (item, _) in items.filter(|(item, judged)| judged.role == Role::Own && item.judged.0 > 0) {
             (domain, source) = (item.domain(), item.source);
             let mut add = |key: SigningKey, breakage: Option<Breakage>| {

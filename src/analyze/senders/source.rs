@@ -10,9 +10,9 @@ use crate::analyze::form;
 use crate::analyze::period::date;
 use crate::analyze::question::Network;
 use crate::analyze::sums::facts::Fact;
-use crate::analyze::sums::interner::Table;
+use crate::analyze::sums::interner::IdMap;
 use crate::analyze::sums::{DaySpan, Messages, Rate, Sums};
-use crate::model::{Cause, Source};
+use crate::model::{Cause, SourceAddress};
 use jiff::civil::Date;
 use serde::Serialize;
 use std::net::IpAddr;
@@ -56,12 +56,12 @@ impl SourceSums {
 }
 
 /// Lists of domains: most sources have the same few.
-pub(crate) type DomainLists = Table<Vec<u32>, Arc<[Foreign]>>;
+pub(crate) type DomainLists = IdMap<Vec<u32>, Arc<[Foreign]>>;
 
 /// The entry of a source.
 pub(crate) fn summarize(
     view: &View<'_>,
-    source: Source,
+    source: SourceAddress,
     mut sums: SourceSums,
     lists: &mut DomainLists,
 ) -> SourceSummary {

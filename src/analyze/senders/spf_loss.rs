@@ -1,15 +1,15 @@
 //! Sources that SPF authorized before and does not any more: the strongest evidence there is for a gap in an SPF record.
 
 use super::auth_pattern::PathResult;
-use super::classify::Judged;
+use super::classify::JudgedRow;
 use super::history::Horizon;
 use super::reporter_set::ReporterSet;
 use super::top::Top;
-use super::view::{Item, View};
-use crate::analyze::sums::interner::{NONE, Table};
+use super::view::{SourceFact, View};
+use crate::analyze::sums::interner::{IdMap, NONE};
 use crate::analyze::sums::{DayCounts, Messages};
 use crate::analyze::thresholds::{ENOUGH_REPORTERS, KNOWN_BY_SPF, NO_CHANCE, WORTH_A_LINE};
-use crate::model::{Source, Text};
+use crate::model::{SourceAddress, Text};
 use std::cmp::{Ordering, Reverse};
 
 /// Mail with one return path from some sources that it once passed SPF from.
@@ -26,7 +26,7 @@ pub(crate) struct SpfLoss {
     /// Who saw those for which it fails.
     pub(crate) reporters: ReporterSet,
     pub(crate) addresses: u64,
-    pub(crate) largest: Vec<(Reverse<u64>, Source)>,
+    pub(crate) largest: Vec<(Reverse<u64>, SourceAddress)>,
 }
 
 impl SpfLoss {
@@ -42,7 +42,7 @@ impl SpfLoss {
         self.days.first_bad(self.days.last_good()? + 1)
     }
 
-    fn add(&mut self, item: &Item<'_>, bad: bool) {
+    fn add(&mut self, item: &SourceFact<'_>, bad: bool) {
         let (fine, wrong) = if bad { (Messages(0), item.judged) } else { (item.judged, Messages(0)) };
         self.days.add(item.fact.day, fine, wrong);
         if bad && item.pattern.asked {
@@ -54,7 +54,7 @@ impl SpfLoss {
     }
 
     /// All rows of a source are in.
-    fn settle(&mut self, source: Source) {
+    fn settle(&mut self, source: SourceAddress) {
         if self.lost.0 > 0 {
             self.addresses = 1;
             self.largest = vec![(Reverse(self.lost.0), source)];
@@ -80,7 +80,7 @@ pub(crate) enum SpfEntry {
     /// A known service, by its name.
     Service(Text),
     /// The sources of one network.
-    Network(Source),
+    Network(SourceAddress),
 }
 
 impl SpfEntry {
@@ -123,22 +123,22 @@ impl PathLoss {
 pub(crate) struct NetworkLoss {
     pub(crate) domain: u32,
     pub(crate) path: u32,
-    pub(crate) network: Source,
+    pub(crate) network: SourceAddress,
     pub(crate) lost: SpfLoss,
 }
 
 /// What the sources of one network that belongs to no known service lost, by return path.
-pub(crate) type NetworkPaths = Table<u32, PathLoss>;
+pub(crate) type NetworkPaths = IdMap<u32, PathLoss>;
 
 /// All return paths of all domains.
 #[derive(Debug, Default)]
 pub(crate) struct SpfLosses {
     /// Of known services, by policy domain, return path and name.
-    services: Table<(u32, u32, Text), PathLoss>,
+    services: IdMap<(u32, u32, Text), PathLoss>,
     /// Of networks: those that lost most.
     networks: Top<NetworkLoss, KEPT>,
     /// Records that cannot be evaluated, by policy domain and return path. Bad: a permanent error.
-    errors: Table<(u32, u32), SpfLoss>,
+    errors: IdMap<(u32, u32), SpfLoss>,
 }
 
 /// So many networks that lost something are kept: twenty actions are told, and the rest is counted.
@@ -156,12 +156,12 @@ impl SpfLosses {
     pub(crate) fn look<'i>(
         &mut self,
         view: &View<'_>,
-        items: impl Iterator<Item = (&'i Item<'i>, Judged)>,
+        items: impl Iterator<Item = (&'i SourceFact<'i>, JudgedRow)>,
         of_network: &mut NetworkPaths,
         horizon: Horizon,
     ) {
-        let mut paths: Table<u32, AtSource> = Table::default();
-        let (mut domain, mut source) = (0, Source::UNKNOWN);
+        let mut paths: IdMap<u32, AtSource> = IdMap::default();
+        let (mut domain, mut source) = (0, SourceAddress::UNKNOWN);
         for (item, _) in items.filter(|(item, _)| item.judged.0 > 0 && item.pattern.return_path != NONE) {
             let path = item.pattern.return_path;
             (domain, source) = (item.domain(), item.source);
@@ -195,7 +195,7 @@ impl SpfLosses {
     pub(crate) fn settle(
         &mut self,
         view: &View<'_>,
-        (domain, network): (u32, Source),
+        (domain, network): (u32, SourceAddress),
         paths: NetworkPaths,
         horizon: Horizon,
     ) {

@@ -3,7 +3,7 @@
 
 use super::auth_pattern::{AuthPattern, BrokenSignature, SigningKey};
 use crate::analyze::sums::common::PatternSums;
-use crate::analyze::sums::interner::{Interner, NONE, OTHER, Table};
+use crate::analyze::sums::interner::{IdMap, Interner, NONE, OTHER};
 use crate::model::Text;
 use std::cmp::Reverse;
 
@@ -28,7 +28,7 @@ pub(super) fn tell_apart(
     most: usize,
 ) -> u32 {
     let other = names.word(OTHER);
-    let mut messages: Table<Identifier, u64> = Table::default();
+    let mut messages: IdMap<Identifier, u64> = IdMap::default();
     for (pattern, sums) in patterns.iter().zip(sums) {
         // Who proves nothing pushes nobody out.
         let weight = if pattern.pattern.unproven { 0 } else { sums.messages };
@@ -52,7 +52,7 @@ pub(super) fn tell_apart(
         |a: &(Identifier, u64), b: &(Identifier, u64)| (Reverse(a.1), words(&a.0)).cmp(&(Reverse(b.1), words(&b.0)));
     ranked.select_nth_unstable_by(most, order);
     ranked.truncate(most);
-    let kept: Table<Identifier, u64> = ranked.into_iter().collect();
+    let kept: IdMap<Identifier, u64> = ranked.into_iter().collect();
     for pattern in patterns {
         let domain = pattern.pattern.domain;
         fold(pattern, other, |named| kept.contains_key(&(domain, named)));

@@ -4,18 +4,18 @@ use super::auth_pattern::{AuthPattern, understand};
 use super::told_apart::tell_apart;
 use super::weights::Weights;
 use crate::analyze::sums::Messages;
-use crate::analyze::sums::adder::Added;
+use crate::analyze::sums::adder::CollectedSums;
 use crate::analyze::sums::common::PatternSums;
 use crate::analyze::sums::facts::Fact;
 use crate::analyze::sums::interner::Interner;
-use crate::analyze::sums::shards::{Part, network};
+use crate::analyze::sums::shards::{ShardFacts, network};
 use crate::analyze::{Foreign, HostName, Network, Sums};
-use crate::model::{Source, Text};
+use crate::model::{SourceAddress, Text};
 use std::net::IpAddr;
 
 /// The sums with every pattern understood.
 pub(crate) struct View<'a> {
-    pub(crate) added: &'a Added,
+    pub(crate) added: &'a CollectedSums,
     patterns: Vec<AuthPattern>,
     names: Interner<Text>,
     /// The name of all that is not told apart.
@@ -24,8 +24,8 @@ pub(crate) struct View<'a> {
 
 /// A fact with all that is known of it.
 #[derive(Clone, Copy)]
-pub(crate) struct Item<'a> {
-    pub(crate) source: Source,
+pub(crate) struct SourceFact<'a> {
+    pub(crate) source: SourceAddress,
     pub(crate) pattern: &'a AuthPattern,
     pub(crate) fact: &'a Fact,
     /// The place of the fact in its part.
@@ -34,7 +34,7 @@ pub(crate) struct Item<'a> {
     pub(crate) judged: Messages,
 }
 
-impl Item<'_> {
+impl SourceFact<'_> {
     /// The policy domain.
     pub(crate) fn domain(&self) -> u32 {
         self.pattern.pattern.domain
@@ -42,7 +42,7 @@ impl Item<'_> {
 }
 
 impl<'a> View<'a> {
-    pub(crate) fn new(added: &'a Added) -> Self {
+    pub(crate) fn new(added: &'a CollectedSums) -> Self {
         let mut names = Interner::default();
         let services = &added.question.services;
         let is_service = |domain: &str| services.name(domain, "", None).is_some();
@@ -112,14 +112,14 @@ impl<'a> View<'a> {
     }
 
     /// The facts of a part, sorted so that those of a domain and network are together, and in them those of a source.
-    pub(crate) fn items<'p>(&'p self, weights: &Weights, part: &'p Part) -> Vec<Item<'p>> {
+    pub(crate) fn items<'p>(&'p self, weights: &Weights, part: &'p ShardFacts) -> Vec<SourceFact<'p>> {
         let item = |(at, fact): (usize, &'p Fact)| {
             let at = u32::try_from(at).expect("4 billion facts do not fit into memory");
             let pattern = self.pattern(fact.pattern);
             let judged = weights.judged(&pattern.pattern, fact);
-            Item { source: part.sources[fact.source as usize], pattern, fact, at, judged }
+            SourceFact { source: part.sources[fact.source as usize], pattern, fact, at, judged }
         };
-        let mut items: Vec<Item<'p>> = part.facts.iter().enumerate().map(item).collect();
+        let mut items: Vec<SourceFact<'p>> = part.facts.iter().enumerate().map(item).collect();
         // Addresses of a network are neighbors in their order: no need to sort by network too. The facts of a source stay
         // sorted by pattern; a stable sort would need half as much memory again.
         items.sort_unstable_by_key(|item| (item.domain(), item.source, item.at));
@@ -128,12 +128,12 @@ impl<'a> View<'a> {
 }
 
 /// Items of one domain and network each.
-pub(crate) fn by_network<'p>(items: &'p [Item<'p>]) -> impl Iterator<Item = &'p [Item<'p>]> {
-    let place = |item: &Item<'_>| (item.domain(), network(item.source));
+pub(crate) fn by_network<'p>(items: &'p [SourceFact<'p>]) -> impl Iterator<Item = &'p [SourceFact<'p>]> {
+    let place = |item: &SourceFact<'_>| (item.domain(), network(item.source));
     items.chunk_by(move |a, b| place(a) == place(b))
 }
 
 /// Items of one source each.
-pub(crate) fn by_source<'p>(items: &'p [Item<'p>]) -> impl Iterator<Item = &'p [Item<'p>]> {
+pub(crate) fn by_source<'p>(items: &'p [SourceFact<'p>]) -> impl Iterator<Item = &'p [SourceFact<'p>]> {
     items.chunk_by(|a, b| a.source == b.source)
 }

@@ -3,11 +3,11 @@
 
 use crate::analyze::period::number;
 use crate::analyze::sums::Messages;
-use crate::analyze::sums::adder::Added;
+use crate::analyze::sums::adder::CollectedSums;
 use crate::analyze::sums::facts::{Fact, Pattern};
 use crate::analyze::sums::heads::Heads;
-use crate::analyze::sums::interner::Table;
-use crate::analyze::sums::shards::Part;
+use crate::analyze::sums::interner::IdMap;
+use crate::analyze::sums::shards::ShardFacts;
 use crate::analyze::thresholds::{HEALTHY_ONE_IN, NO_CHANCE, SEEN_BY_OTHERS};
 use crate::model::Flags;
 use rayon::prelude::*;
@@ -29,7 +29,7 @@ pub(crate) struct Weights {
 
 impl Weights {
     /// Look at all facts and reports.
-    pub(crate) fn new(added: &Added) -> Self {
+    pub(crate) fn new(added: &CollectedSums) -> Self {
         let weeks_from = added.question.period.filter(|_| added.question.weekly).map(|period| number(period.from()));
         Self { lone: lone_reporters(added, weeks_from), copies: repeated_reports(added), weeks_from }
     }
@@ -62,25 +62,25 @@ fn window(pattern: &Pattern, fact: &Fact, weeks_from: Option<i32>) -> u8 {
 
 /// Reporters of a domain and window that see most of that mail fail which the others see pass: their own resolver, or
 /// something in front of them, is the likeliest reason.
-fn lone_reporters(added: &Added, weeks_from: Option<i32>) -> BTreeMap<DomainReporter, (Messages, Messages)> {
-    let sums = |mut sums: Table<DomainReporter, (Messages, Messages)>, part: &Part| {
+fn lone_reporters(added: &CollectedSums, weeks_from: Option<i32>) -> BTreeMap<DomainReporter, (Messages, Messages)> {
+    let sums = |mut sums: IdMap<DomainReporter, (Messages, Messages)>, part: &ShardFacts| {
         healthy_elsewhere(added, (part, weeks_from), &mut sums);
         sums
     };
-    let merge = |mut sums: Table<_, (Messages, Messages)>, more: Table<_, (Messages, Messages)>| {
+    let merge = |mut sums: IdMap<_, (Messages, Messages)>, more: IdMap<_, (Messages, Messages)>| {
         for (key, (pass, fail)) in more {
             let sum: &mut (Messages, Messages) = sums.entry(key).or_default();
             *sum = (sum.0 + pass, sum.1 + fail);
         }
         sums
     };
-    let sums = added.facts.par_iter().fold(Table::default, sums).reduce(Table::default, merge);
+    let sums = added.facts.par_iter().fold(IdMap::default, sums).reduce(IdMap::default, merge);
     sums.into_iter().filter(|(_, (pass, fail))| fail > pass && pass.0.saturating_add(fail.0) >= NO_CHANCE).collect()
 }
 
 /// Messages of one source with one From domain in one window, by reporter.
 #[derive(Clone, Copy)]
-struct Seen {
+struct ReporterCount {
     place: (u32, u32, u8),
     reporter: u32,
     pass: Messages,
@@ -89,12 +89,12 @@ struct Seen {
 
 /// Of each reporter, what it sees of the mail that two others at least see pass.
 fn healthy_elsewhere(
-    added: &Added,
-    (part, weeks_from): (&Part, Option<i32>),
-    sums: &mut Table<DomainReporter, (Messages, Messages)>,
+    added: &CollectedSums,
+    (part, weeks_from): (&ShardFacts, Option<i32>),
+    sums: &mut IdMap<DomainReporter, (Messages, Messages)>,
 ) {
     let patterns = added.common.patterns.items();
-    let mut seen: Vec<Seen> = Vec::new();
+    let mut seen: Vec<ReporterCount> = Vec::new();
     for facts in part.facts.chunk_by(|a, b| a.source == b.source) {
         seen.clear();
         for fact in facts {
@@ -108,7 +108,7 @@ fn healthy_elsewhere(
                 if pattern.flags.has(Flags::PASS) { (messages, Messages(0)) } else { (Messages(0), messages) };
             match seen.last_mut().filter(|one| one.place == place && one.reporter == fact.reporter) {
                 Some(known) => (known.pass, known.fail) = (known.pass + pass, known.fail + fail),
-                None => seen.push(Seen { place, reporter: fact.reporter, pass, fail }),
+                None => seen.push(ReporterCount { place, reporter: fact.reporter, pass, fail }),
             }
         }
         seen.sort_unstable_by_key(|one| (one.place, one.reporter));
@@ -137,7 +137,7 @@ fn healthy_elsewhere(
 
 /// Days of a reporter and domain whose reports say the same under several ids: equal in period and sums, and every row as
 /// often as there are reports.
-fn repeated_reports(added: &Added) -> BTreeMap<(u32, u32, i32), u64> {
+fn repeated_reports(added: &CollectedSums) -> BTreeMap<(u32, u32, i32), u64> {
     let mut copies: BTreeMap<_, _> = added.common.heads.alike().collect();
     if copies.is_empty() {
         return copies;

@@ -1,9 +1,9 @@
 //! Adding up: chunks of rows and report heads in, from as many threads as there are, sums out. Adding is
 //! associative and commutative: whatever comes may come in any order.
 
-use super::common::{Bounds, Chunk, Common};
+use super::common::{Bounds, RowChunk, SharedSums};
 use super::interner::{Interner, NONE};
-use super::shards::{Part, Place, Shards};
+use super::shards::{RowKey, ShardFacts, Shards};
 use crate::analyze::period::{Period, number};
 use crate::analyze::question::{Aside, Question};
 use crate::model::{ReportHead, Rows, Text};
@@ -15,18 +15,18 @@ pub struct Adder {
     pub(crate) question: Question,
     pub(crate) scope: Scope,
     /// Held for a moment a chunk.
-    common: Mutex<Common>,
+    common: Mutex<SharedSums>,
     facts: Shards,
 }
 
 /// All that was added, when nothing more comes.
 #[derive(Debug)]
-pub(crate) struct Added {
+pub(crate) struct CollectedSums {
     pub(crate) question: Question,
     pub(crate) scope: Scope,
-    pub(crate) common: Common,
+    pub(crate) common: SharedSums,
     /// By source and pattern.
-    pub(crate) facts: Vec<Part>,
+    pub(crate) facts: Vec<ShardFacts>,
 }
 
 /// The window of days that are too old to be compared with, and still tell who a sender is.
@@ -78,7 +78,7 @@ impl Scope {
 impl Adder {
     /// Nothing added yet.
     pub fn new(question: &Question) -> Self {
-        let mut common = Common::default();
+        let mut common = SharedSums::default();
         Self {
             question: question.clone(),
             scope: Scope::new(question, &mut common.texts),
@@ -98,7 +98,7 @@ impl Adder {
         questions.into_iter().map(adder).collect()
     }
 
-    fn common(&self) -> MutexGuard<'_, Common> {
+    fn common(&self) -> MutexGuard<'_, SharedSums> {
         self.common.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -109,12 +109,12 @@ impl Adder {
 
     /// Add rows. Those of other days and domains are left out; columns that were not read count as null.
     pub fn rows(&self, rows: &Rows) {
-        let chunk = Chunk::new(rows);
+        let chunk = RowChunk::new(rows);
         let known = self.common().add(&chunk, &self.scope, &self.question);
         self.facts.add(rows, |row| {
             let (pattern, day) = known.classes[chunk.classes()[row] as usize];
             let code = rows.org_name.codes.get(row).copied().unwrap_or(NONE);
-            Place { pattern, day, reporter: known.reporters.get(code as usize).copied().unwrap_or(NONE) }
+            RowKey { pattern, day, reporter: known.reporters.get(code as usize).copied().unwrap_or(NONE) }
         });
     }
 
@@ -124,11 +124,11 @@ impl Adder {
     }
 
     /// Nothing more comes.
-    pub(crate) fn into_added(self) -> Added {
+    pub(crate) fn into_added(self) -> CollectedSums {
         let mut common = self.common.into_inner().unwrap_or_else(PoisonError::into_inner);
         let Self { question, scope, facts, .. } = self;
         let part_of = common.fold_smallest(&question);
-        Added { question, scope, common, facts: facts.whole(part_of.as_deref()) }
+        CollectedSums { question, scope, common, facts: facts.whole(part_of.as_deref()) }
     }
 }
 

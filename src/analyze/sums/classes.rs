@@ -1,7 +1,7 @@
 //! Rows in classes: two rows are of one class where they agree in every column looked at. Whatever a class has in common
 //! is worked out once for all its rows. In: columns of codes, one by one. Out: a class a row, and a row of each class.
 
-use super::interner::Table;
+use super::interner::IdMap;
 
 /// How many pairs of a class and a code are looked up in a plain table: 256 KB of it.
 const PLAIN: usize = 1 << 16;
@@ -45,7 +45,7 @@ impl Classes {
                 *class = *known;
             }
         } else {
-            let mut known: Table<(u32, u32), u32> = Table::default();
+            let mut known: IdMap<(u32, u32), u32> = IdMap::default();
             let mut last = None;
             for (row, (class, code)) in rows {
                 let pair = (*class, code);

@@ -5,7 +5,7 @@ use super::adder::Scope;
 use super::classes::Classes;
 use super::facts::Pattern;
 use super::heads::Heads;
-use super::interner::{Column, Interner, Keyed, NONE, OTHER};
+use super::interner::{InternedColumn, Interner, Keyed, NONE, OTHER};
 use super::statistics::Sums;
 use crate::analyze::period::{self, DAYS};
 use crate::analyze::question::Question;
@@ -83,7 +83,7 @@ impl Bounds {
 
 /// Sums over all sources.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Common {
+pub(crate) struct SharedSums {
     /// Every word of every column but the reporter.
     pub(crate) texts: Interner<Text>,
     /// Every reporter's `org_name`.
@@ -118,7 +118,7 @@ impl Keyed for PatternSums {
 }
 
 /// A chunk of rows, seen by what rows have in common: all but source, reporter and count.
-pub(crate) struct Chunk<'a> {
+pub(crate) struct RowChunk<'a> {
     rows: &'a Rows,
     classes: Classes,
     /// Messages and rows by class.
@@ -126,14 +126,14 @@ pub(crate) struct Chunk<'a> {
 }
 
 /// A chunk's codes in the ids of all.
-pub(crate) struct Known {
+pub(crate) struct ChunkIds {
     /// Pattern and day of each class; the pattern is [`NONE`] where its rows do not count.
     pub(crate) classes: Vec<(u32, i32)>,
     /// The reporters by their codes.
     pub(crate) reporters: Vec<u32>,
 }
 
-impl<'a> Chunk<'a> {
+impl<'a> RowChunk<'a> {
     /// Look at the rows.
     pub(crate) fn new(rows: &'a Rows) -> Self {
         let mut classes = Classes::one(rows.len);
@@ -173,7 +173,7 @@ impl<'a> Chunk<'a> {
     }
 }
 
-impl Common {
+impl SharedSums {
     /// Add reports. Those of other days and domains are left out.
     pub(crate) fn heads(&mut self, heads: &[ReportHead], scope: &Scope, question: &Question) {
         for head in heads {
@@ -191,8 +191,8 @@ impl Common {
     }
 
     /// Add the sums of a chunk; columns that were not read count as null.
-    pub(crate) fn add(&mut self, chunk: &Chunk<'_>, scope: &Scope, question: &Question) -> Known {
-        let mut columns = Columns::new(chunk.rows);
+    pub(crate) fn add(&mut self, chunk: &RowChunk<'_>, scope: &Scope, question: &Question) -> ChunkIds {
+        let mut columns = ChunkColumns::new(chunk.rows);
         let before = (self.patterns.items().len(), self.texts.bytes());
         let (patterns, words) = self.bounds.left(before);
         let classes = chunk.classes.firsts().iter().zip(&chunk.sums).map(|(row, (messages, records))| {
@@ -222,7 +222,7 @@ impl Common {
         let classes = classes.collect();
         self.bounds.take((self.patterns.items().len() - before.0, self.texts.bytes() - before.1));
         let reporters = chunk.rows.org_name.dictionary.iter().map(|name| self.reporter(name)).collect();
-        Known { classes, reporters }
+        ChunkIds { classes, reporters }
     }
 
     /// The id of a policy domain; of [`OTHER`] where there are too many and the reader did not name it.
@@ -290,36 +290,36 @@ fn clamped(day: i32) -> i32 {
 }
 
 /// The columns of a chunk, their dictionaries translated.
-struct Columns<'a> {
+struct ChunkColumns<'a> {
     rows: &'a Rows,
-    header_from: Column<'a>,
-    envelope_from: Column<'a>,
-    disposition: Column<'a>,
-    dkim_domain: Column<'a>,
-    dkim_selector: Column<'a>,
-    dkim_result: Column<'a>,
-    spf_domain: Column<'a>,
-    spf_result: Column<'a>,
-    mismatch: Column<'a>,
-    reason: Column<'a>,
-    signatures: Column<'a>,
+    header_from: InternedColumn<'a>,
+    envelope_from: InternedColumn<'a>,
+    disposition: InternedColumn<'a>,
+    dkim_domain: InternedColumn<'a>,
+    dkim_selector: InternedColumn<'a>,
+    dkim_result: InternedColumn<'a>,
+    spf_domain: InternedColumn<'a>,
+    spf_result: InternedColumn<'a>,
+    mismatch: InternedColumn<'a>,
+    reason: InternedColumn<'a>,
+    signatures: InternedColumn<'a>,
 }
 
-impl<'a> Columns<'a> {
+impl<'a> ChunkColumns<'a> {
     fn new(rows: &'a Rows) -> Self {
         Self {
             rows,
-            header_from: Column::new(&rows.header_from),
-            envelope_from: Column::new(&rows.envelope_from),
-            disposition: Column::new(&rows.disposition),
-            dkim_domain: Column::new(&rows.dkim_domain),
-            dkim_selector: Column::new(&rows.dkim_selector),
-            dkim_result: Column::new(&rows.dkim_result),
-            spf_domain: Column::new(&rows.spf_domain),
-            spf_result: Column::new(&rows.spf_result),
-            mismatch: Column::new(&rows.mismatch),
-            reason: Column::new(&rows.reason),
-            signatures: Column::new(&rows.signatures),
+            header_from: InternedColumn::new(&rows.header_from),
+            envelope_from: InternedColumn::new(&rows.envelope_from),
+            disposition: InternedColumn::new(&rows.disposition),
+            dkim_domain: InternedColumn::new(&rows.dkim_domain),
+            dkim_selector: InternedColumn::new(&rows.dkim_selector),
+            dkim_result: InternedColumn::new(&rows.dkim_result),
+            spf_domain: InternedColumn::new(&rows.spf_domain),
+            spf_result: InternedColumn::new(&rows.spf_result),
+            mismatch: InternedColumn::new(&rows.mismatch),
+            reason: InternedColumn::new(&rows.reason),
+            signatures: InternedColumn::new(&rows.signatures),
         }
     }
 
@@ -339,10 +339,10 @@ impl<'a> Columns<'a> {
         (window, asked): (u8, bool),
         full: bool,
     ) -> Pattern {
-        let id = |column: &mut Column<'_>, texts: &mut Interner<Text>| {
+        let id = |column: &mut InternedColumn<'_>, texts: &mut Interner<Text>| {
             if full { column.known_or_other(row, texts) } else { column.id(row, texts) }
         };
-        let of_period = |column: &mut Column<'_>, texts: &mut Interner<Text>, known: fn(&str) -> &str| {
+        let of_period = |column: &mut InternedColumn<'_>, texts: &mut Interner<Text>, known: fn(&str) -> &str| {
             if asked { column.id_of(row, texts, known) } else { NONE }
         };
         let auth = &self.rows.sender_auth;

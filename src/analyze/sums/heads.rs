@@ -1,6 +1,6 @@
 //! What reports say apart from their rows: who reported when, which policy was seen, what was odd.
 
-use super::interner::{Interner, Keyed, OTHER, Table};
+use super::interner::{IdMap, Interner, Keyed, OTHER};
 use crate::analyze::period;
 use crate::model::{PolicyPublished, ReportHead, SenderAuth, Text};
 use jiff::Timestamp;
@@ -24,15 +24,15 @@ pub(crate) struct Heads {
     /// By policy domain, reporter and day.
     pub(crate) reports: BTreeMap<(u32, u32, i32), DayReports>,
     /// Every policy seen.
-    policies: Interner<Policy>,
+    policies: Interner<PolicyIds>,
     /// Reports by policy domain, day and policy: sorted, so that those of one domain are found without a look at the rest.
     shown: BTreeMap<(u32, i32, u32), u64>,
     /// The policy of a domain's report before.
-    latest: Table<u32, u32>,
+    latest: IdMap<u32, u32>,
     /// Domains of reports that are proven to be their reporters'.
     pub(crate) authentic: HashSet<u32>,
     /// Of the period asked for: reports over two days long, by domain.
-    pub(crate) long: BTreeSet<(Text, LongReport)>,
+    pub(crate) long: BTreeSet<(Text, LongReportIds)>,
     /// How many more there are.
     pub(crate) more_long: u64,
     /// Of the period asked for: reports whose mail was a proven forgery, and their messages, by domain.
@@ -94,7 +94,7 @@ impl Reports {
 
 /// A report that covers more than two days.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct LongReport {
+pub(crate) struct LongReportIds {
     pub(crate) reporter: Text,
     pub(crate) report_id: Text,
     pub(crate) begin: Timestamp,
@@ -104,7 +104,7 @@ pub(crate) struct LongReport {
 
 /// A policy as the reports show it; null where no report says.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Policy {
+pub(crate) struct PolicyIds {
     pub(crate) p: Option<Text>,
     pub(crate) sp: Option<Text>,
     pub(crate) np: Option<Text>,
@@ -114,7 +114,7 @@ pub(crate) struct Policy {
     pub(crate) testing: Option<Text>,
 }
 
-impl From<&PolicyPublished> for Policy {
+impl From<&PolicyPublished> for PolicyIds {
     fn from(policy: &PolicyPublished) -> Self {
         let tag = |value: &Option<Text>| {
             value.as_ref().map(|value| if value.len() > TAG { OTHER.into() } else { value.clone() })
@@ -131,7 +131,7 @@ impl From<&PolicyPublished> for Policy {
     }
 }
 
-impl Keyed for Policy {
+impl Keyed for PolicyIds {
     type Key = Self;
 
     fn key(&self) -> &Self {
@@ -139,8 +139,8 @@ impl Keyed for Policy {
     }
 }
 
-impl Policy {
-    /// Whether it is this one: as [`Policy::from`] and a comparison, without a copy.
+impl PolicyIds {
+    /// Whether it is this one: as [`PolicyIds::from`] and a comparison, without a copy.
     fn is(&self, policy: &PolicyPublished) -> bool {
         self.p == policy.p
             && self.sp == policy.sp
@@ -173,9 +173,9 @@ impl Heads {
         let policy = match self.latest.get(&domain) {
             Some(latest) if self.policies.get(*latest).is(&head.policy) => *latest,
             _ => {
-                let mut policy = Policy::from(&head.policy);
+                let mut policy = PolicyIds::from(&head.policy);
                 if self.policies.items().len() >= POLICIES && self.policies.find(&policy).is_none() {
-                    policy = Policy::default();
+                    policy = PolicyIds::default();
                 }
                 let id = self.policies.id(&policy, || policy.clone());
                 self.latest.insert(domain, id);
@@ -216,14 +216,14 @@ impl Heads {
     }
 
     /// The policies of a domain: day, policy and how many reports show it, by day.
-    pub(crate) fn policies(&self, domain: u32) -> impl Iterator<Item = (i32, &Policy, u64)> {
+    pub(crate) fn policies(&self, domain: u32) -> impl Iterator<Item = (i32, &PolicyIds, u64)> {
         let shown = self.shown.range((domain, i32::MIN, 0)..=(domain, i32::MAX, u32::MAX));
         shown.map(|((_, day, policy), reports)| (*day, self.policies.get(*policy), *reports))
     }
 
     /// What the reports on each domain come to, in one pass over all.
-    pub(crate) fn by_domain(&self) -> Table<u32, DomainReports> {
-        let mut domains: Table<u32, DomainReports> = Table::default();
+    pub(crate) fn by_domain(&self) -> IdMap<u32, DomainReports> {
+        let mut domains: IdMap<u32, DomainReports> = IdMap::default();
         for (domain, reporter, day) in self.reports.keys() {
             let none = || DomainReports { first_day: *day, reporters: BTreeSet::new() };
             let known = domains.entry(*domain).or_insert_with(none);
@@ -238,7 +238,8 @@ impl Heads {
         let reports = Reports::of(head);
         if head.end.as_second().saturating_sub(head.begin.as_second()) > LONG {
             let (reporter, report_id) = (head.org_name.clone(), head.report_id.clone());
-            let long = LongReport { reporter, report_id, begin: head.begin, end: head.end, messages: reports.messages };
+            let long =
+                LongReportIds { reporter, report_id, begin: head.begin, end: head.end, messages: reports.messages };
             self.long.insert((head.policy.domain.as_str().into(), long));
             if self.long.len() > NAMED {
                 self.long.pop_last();

@@ -1,7 +1,7 @@
 //! Small integers for things that repeat, so that adding up hashes and compares integers. Ids follow the order of
 //! arrival: nothing of them may reach an answer unsorted.
 
-use crate::model::{Source, Text, Words};
+use crate::model::{SourceAddress, Text, Words};
 use foldhash::fast::RandomState;
 use hashbrown::{HashTable, hash_table::Entry};
 use std::{
@@ -10,7 +10,7 @@ use std::{
 };
 
 /// A hash table for keys of ours: fast, and seeded, so that nobody can choose addresses that collide.
-pub(crate) type Table<K, V> = HashMap<K, V, RandomState>;
+pub(crate) type IdMap<K, V> = HashMap<K, V, RandomState>;
 
 /// Something that is found by what it is, or by a part of it.
 pub(crate) trait Keyed {
@@ -29,7 +29,7 @@ impl Keyed for Text {
     }
 }
 
-impl Keyed for Source {
+impl Keyed for SourceAddress {
     type Key = Self;
 
     fn key(&self) -> &Self {
@@ -145,12 +145,12 @@ impl Interner<Text> {
 }
 
 /// A column of words whose dictionary is translated into ids of an interner, each word where it is first asked for.
-pub(crate) struct Column<'a> {
+pub(crate) struct InternedColumn<'a> {
     words: &'a Words,
     ids: Vec<Option<u32>>,
 }
 
-impl<'a> Column<'a> {
+impl<'a> InternedColumn<'a> {
     /// Nothing translated yet.
     pub(crate) fn new(words: &'a Words) -> Self {
         Self { words, ids: vec![None; words.dictionary.len()] }

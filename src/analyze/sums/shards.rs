@@ -6,7 +6,7 @@ use super::{
     facts::{Fact, Facts},
     interner::{Interner, NONE},
 };
-use crate::model::{Rows, Source};
+use crate::model::{Rows, SourceAddress};
 use rayon::prelude::*;
 use std::sync::{Mutex, PoisonError};
 
@@ -22,22 +22,22 @@ pub(crate) struct Shards {
 /// A part that grows.
 #[derive(Debug, Default)]
 struct Shard {
-    sources: Interner<Source>,
+    sources: Interner<SourceAddress>,
     facts: Facts,
 }
 
 /// A part that is whole, without the tables to find something in it: the sources of some networks, and their facts.
 #[derive(Debug)]
-pub(crate) struct Part {
+pub(crate) struct ShardFacts {
     /// By ids that are this part's own.
-    pub(crate) sources: Vec<Source>,
+    pub(crate) sources: Vec<SourceAddress>,
     /// Sorted by source, pattern, day and reporter.
     pub(crate) facts: Vec<Fact>,
 }
 
 /// A row's pattern and day, [`NONE`] where the row does not count, and its reporter.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place {
+pub(crate) struct RowKey {
     pub(crate) pattern: u32,
     pub(crate) day: i32,
     pub(crate) reporter: u32,
@@ -51,7 +51,7 @@ impl Default for Shards {
 
 impl Shards {
     /// Add the rows of a chunk, part by part.
-    pub(crate) fn add(&self, rows: &Rows, place: impl Fn(usize) -> Place) {
+    pub(crate) fn add(&self, rows: &Rows, place: impl Fn(usize) -> RowKey) {
         let parts: Vec<u8> = rows.source.iter().map(|source| part(*source)).collect();
         let mut ends = [0; PARTS];
         parts.iter().for_each(|part| ends[usize::from(*part)] += 1);
@@ -75,24 +75,24 @@ impl Shards {
     }
 
     /// The parts, when nobody adds any more. `part_of` tells of each pattern of which one it is part now, if of another.
-    pub(crate) fn whole(self, part_of: Option<&[u32]>) -> Vec<Part> {
+    pub(crate) fn whole(self, part_of: Option<&[u32]>) -> Vec<ShardFacts> {
         let part = |shard: Mutex<Shard>| {
             let Shard { sources, mut facts } = shard.into_inner().unwrap_or_else(PoisonError::into_inner);
             if let Some(part_of) = part_of {
                 facts.rename(part_of);
             }
-            Part { sources: sources.into_items(), facts: facts.into_sorted() }
+            ShardFacts { sources: sources.into_items(), facts: facts.into_sorted() }
         };
         self.parts.into_par_iter().map(part).collect()
     }
 }
 
 impl Shard {
-    fn add(&mut self, rows: &Rows, order: &[usize], place: impl Fn(usize) -> Place) {
+    fn add(&mut self, rows: &Rows, order: &[usize], place: impl Fn(usize) -> RowKey) {
         // Rows come sorted by day, domain and source: the source of one is often that of the one before.
         let mut last = None;
         for row in order {
-            let Place { pattern, day, reporter } = place(*row);
+            let RowKey { pattern, day, reporter } = place(*row);
             if pattern == NONE {
                 continue;
             }
@@ -109,18 +109,18 @@ impl Shard {
 }
 
 /// The network that one sender is taken to own: an IPv4 /24, an IPv6 /64; the unknown source is one of its own.
-pub(crate) fn network(source: Source) -> Source {
-    if source == Source::UNKNOWN {
+pub(crate) fn network(source: SourceAddress) -> SourceAddress {
+    if source == SourceAddress::UNKNOWN {
         source
     } else if source.0 >> 32 == 0xffff {
-        Source(source.0 & !0xff)
+        SourceAddress(source.0 & !0xff)
     } else {
-        Source(source.0 & !u128::from(u64::MAX))
+        SourceAddress(source.0 & !u128::from(u64::MAX))
     }
 }
 
 /// The part of a source: the same for a whole network.
-fn part(source: Source) -> u8 {
+fn part(source: SourceAddress) -> u8 {
     let network = network(source).0;
     #[expect(clippy::cast_possible_truncation, reason = "both halves are mixed")]
     let mixed = ((network >> 64) as u64 ^ network as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -133,11 +133,11 @@ mod tests {
 
     #[test]
     fn a_network_is_a_24_or_a_64_and_lies_in_one_part() {
-        let source = |text: &str| Source::from(Some(text.parse().unwrap()));
+        let source = |text: &str| SourceAddress::from(Some(text.parse().unwrap()));
         assert_eq!(network(source("192.0.2.77")), source("192.0.2.0"));
         assert_eq!(network(source("2001:db8::1:2:3")), source("2001:db8::"));
         assert_eq!(network(source("::192.0.2.7")), source("::"), "no IPv4 address, though it looks like one");
-        assert_eq!(network(Source::UNKNOWN), Source::UNKNOWN);
+        assert_eq!(network(SourceAddress::UNKNOWN), SourceAddress::UNKNOWN);
         assert_eq!(part(source("192.0.2.77")), part(source("192.0.2.1")));
     }
 }

@@ -1,14 +1,14 @@
 //! When nothing more comes: of domains and patterns beyond the bounds the largest stay told apart, and the rest becomes
 //! part of [`OTHER`](super::interner::OTHER). Every sum stays exact.
 
-use super::common::{Common, PatternSums};
+use super::common::{PatternSums, SharedSums};
 use super::facts::Pattern;
-use super::interner::{Interner, Table};
+use super::interner::{IdMap, Interner};
 use crate::analyze::question::Question;
 use crate::model::{Flags, Text};
 use std::cmp::Reverse;
 
-impl Common {
+impl SharedSums {
     /// Let the smallest domains and patterns be one each. Returns the pattern that each now is part of; `None` where all
     /// stay what they are.
     pub(crate) fn fold_smallest(&mut self, question: &Question) -> Option<Vec<u32>> {
@@ -62,12 +62,12 @@ impl Common {
 
     /// The domains that are beyond what is told of. Whoever sends a report may name any domain in it: those that somebody
     /// vouches for come first.
-    fn smallest_domains(&self, question: &Question) -> Table<u32, ()> {
+    fn smallest_domains(&self, question: &Question) -> IdMap<u32, ()> {
         let most = self.bounds.told;
         if self.domains().len() <= most {
-            return Table::default();
+            return IdMap::default();
         }
-        let mut sums: Table<u32, (bool, u64)> = self.domains().iter().map(|domain| (*domain, (false, 0))).collect();
+        let mut sums: IdMap<u32, (bool, u64)> = self.domains().iter().map(|domain| (*domain, (false, 0))).collect();
         for one in self.patterns.items().iter().filter(|one| !one.pattern.unproven) {
             let (passes, messages) = sums.entry(one.pattern.domain).or_default();
             *passes |= one.pattern.flags.has(Flags::PASS) && one.messages > 0;
@@ -88,7 +88,7 @@ impl Common {
     }
 
     /// Add up the sums by day and the reports of some domains under [`OTHER`](super::interner::OTHER).
-    fn fold_domains(&mut self, of_tail: &Table<u32, ()>) {
+    fn fold_domains(&mut self, of_tail: &IdMap<u32, ()>) {
         let other = self.other();
         let now = |domain: u32| if of_tail.contains_key(&domain) { other } else { domain };
         for ((domain, day), sums) in std::mem::take(&mut self.days) {

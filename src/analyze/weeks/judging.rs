@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::analyze::{
-    Action, Change, Confidence, Confirmed, HeldBy, KeyFault, Level, Readiness, Role, SourceSummary, Verdict,
+    Action, Change, Confidence, Confirmed, HeldBy, KeyProblem, Level, Readiness, ReadinessVerdict, Role, SourceSummary,
 };
 use crate::model::signature_line;
 
@@ -54,7 +54,7 @@ fn unsigned(day: &str, source: &str, count: i64, path: &str, result: &str) -> Li
 #[test]
 fn a_quiet_domain_is_ready_and_the_step_is_the_only_action() {
     let summary = World::new().summary();
-    assert_eq!(readiness(&summary).verdict, Verdict::Ready);
+    assert_eq!(readiness(&summary).verdict, ReadinessVerdict::Ready);
     assert!(readiness(&summary).held_by.is_empty());
     let Change::PublishPolicy { name, tag, to, from, remove } = changes(&summary)[0] else { panic!() };
     assert_eq!((name.as_written(), *tag, *to, remove.len()), ("_dmarc.example.com", "p", "quarantine", 0));
@@ -72,7 +72,10 @@ fn a_service_that_sent_twice_in_the_eight_weeks_holds_the_policy_though_the_week
     }
     let summary = world.summary();
     let readiness = readiness(&summary);
-    assert_eq!((readiness.verdict, readiness.would_be_lost, readiness.unconfirmed), (Verdict::NotYet, 1600, 1600));
+    assert_eq!(
+        (readiness.verdict, readiness.would_be_lost, readiness.unconfirmed),
+        (ReadinessVerdict::NotYet, 1600, 1600)
+    );
     assert_eq!(readiness.held_by, [HeldBy::Loss, HeldBy::UnclearSenders][..1]);
     assert_eq!(readiness.losing[0].who.signs_as.as_ref().unwrap().as_written(), "news.example");
     let action = action(&summary);
@@ -88,7 +91,7 @@ fn a_service_of_one_week_only_is_unclear_holds_the_policy_and_is_named() {
     world.add(1..6, |day| unaligned_service(day, 15));
     let summary = world.summary();
     let readiness = readiness(&summary);
-    assert_eq!((readiness.verdict, readiness.would_be_lost, readiness.unclear), (Verdict::NotYet, 0, 300));
+    assert_eq!((readiness.verdict, readiness.would_be_lost, readiness.unclear), (ReadinessVerdict::NotYet, 0, 300));
     assert_eq!(readiness.held_by, [HeldBy::UnclearSenders]);
     assert_eq!(readiness.unclear_senders[0].who.signs_as.as_ref().unwrap().as_written(), "news.example");
     assert!(summary.actions.is_empty(), "{:?}", summary.actions);
@@ -121,7 +124,7 @@ fn what_was_repaired_two_weeks_ago_is_over_even_if_a_stray_message_failed_since(
             world.lines.push(unaligned_service(&day(-3), stray));
         }
         let summary = world.summary();
-        assert_eq!(readiness(&summary).verdict, Verdict::Ready);
+        assert_eq!(readiness(&summary).verdict, ReadinessVerdict::Ready);
         assert!(only_the_step(&summary), "{:?}", summary.actions);
     }
 }
@@ -137,10 +140,10 @@ fn a_key_that_never_verified_is_wrong_and_no_list_though_the_service_signs_as_we
     let summary = world.summary();
     assert_eq!(roles(&summary, "203.0.113.88"), [Role::Own]);
     assert_eq!(source(&summary, "203.0.113.88").cause, Cause::OwnSigningBroken);
-    assert_eq!((readiness(&summary).verdict, readiness(&summary).would_be_lost), (Verdict::NotYet, 540));
+    assert_eq!((readiness(&summary).verdict, readiness(&summary).would_be_lost), (ReadinessVerdict::NotYet, 540));
     let action = action(&summary);
     assert!(
-        matches!(&action.change, Change::RepairKey { selector: Some(selector), fault: KeyFault::Mismatch, .. } if selector.as_written() == "s1")
+        matches!(&action.change, Change::RepairKey { selector: Some(selector), fault: KeyProblem::Mismatch, .. } if selector.as_written() == "s1")
     );
     assert_eq!(action.confidence, Confidence::Medium);
 }
@@ -157,7 +160,7 @@ fn a_selector_made_up_by_a_botnet_makes_nobody_yours() {
         }
     }
     let summary = world.summary();
-    assert_eq!(readiness(&summary).verdict, Verdict::Ready);
+    assert_eq!(readiness(&summary).verdict, ReadinessVerdict::Ready);
     assert!(only_the_step(&summary), "{:?}", summary.actions);
     assert_eq!(summary.spoofing.messages, 14 + 56);
 }
@@ -172,14 +175,14 @@ fn a_list_breaks_signatures_that_verify_elsewhere_and_no_key_is_blamed() {
     let summary = world.summary();
     assert_eq!(roles(&summary, "198.51.100.99"), [Role::List]);
     assert_eq!((readiness(&summary).would_be_lost, readiness(&summary).forwarded_at_risk), (0, 672));
-    assert_eq!(readiness(&summary).verdict, Verdict::Ready, "quarantine costs lists little");
+    assert_eq!(readiness(&summary).verdict, ReadinessVerdict::Ready, "quarantine costs lists little");
     assert!(only_the_step(&summary));
     world.stricter_from = Some(day(-60).parse().unwrap());
     let summary = world.summary();
     assert_eq!(readiness(&summary).next.as_deref(), Some("p=reject"));
     assert_eq!(
         (readiness(&summary).verdict, readiness(&summary).held_by.clone()),
-        (Verdict::NotYet, vec![HeldBy::ForwardedMail])
+        (ReadinessVerdict::NotYet, vec![HeldBy::ForwardedMail])
     );
 }
 
@@ -220,7 +223,7 @@ fn spf_that_broke_is_told_with_its_day_though_dkim_hides_it_also_a_week_later() 
         assert!(matches!(action.change, Change::AuthorizeSource { include: None, .. }));
         assert_eq!((action.since.unwrap().to_string().as_str(), action.failing), (since, 0));
         assert_eq!(action.confidence, Confidence::High);
-        assert_eq!(readiness(&summary).verdict, Verdict::Ready);
+        assert_eq!(readiness(&summary).verdict, ReadinessVerdict::Ready);
     }
 }
 
@@ -297,7 +300,7 @@ fn a_neighbor_of_an_own_server_is_unclear_and_never_spoofing() {
     let summary = world.summary();
     assert_eq!(roles(&summary, "192.0.2.77"), [Role::Unclear]);
     assert_eq!(source(&summary, "192.0.2.77").cause, Cause::SpfGap);
-    assert_eq!((readiness(&summary).verdict, readiness(&summary).unclear), (Verdict::NotYet, 216));
+    assert_eq!((readiness(&summary).verdict, readiness(&summary).unclear), (ReadinessVerdict::NotYet, 216));
     let action = action(&summary);
     assert!(matches!(action.change, Change::AuthorizeSource { include: None, .. }));
     assert_eq!((action.confidence, summary.spoofing.messages), (Confidence::Medium, 14));
@@ -313,7 +316,7 @@ fn three_thousand_addresses_with_a_message_each_are_one_attack() {
     let summary = world.summary();
     assert_eq!((summary.spoofing.messages, summary.spoofing.usual, summary.spoofing.wave), (3014, 14, true));
     assert_eq!((summary.answers.spoofing.level, summary.answers.news.level), (Level::Alert, Level::Notice));
-    assert_eq!((summary.answers.own_senders.level, readiness(&summary).verdict), (Level::Ok, Verdict::Ready));
+    assert_eq!((summary.answers.own_senders.level, readiness(&summary).verdict), (Level::Ok, ReadinessVerdict::Ready));
     for line in &mut world.lines {
         if line.cause == Cause::Unauthenticated {
             line.disposition = "reject".into();
@@ -337,7 +340,7 @@ fn a_lone_reporter_is_named_and_counts_in_no_verdict_not_even_weeks_later() {
         let summary = world.summary();
         let named: Vec<&str> = summary.quality.lone_reporters.iter().map(|one| one.org_name.as_written()).collect();
         assert_eq!(named, if from == 0 { vec!["GMX"] } else { vec![] });
-        assert_eq!((readiness(&summary).verdict, readiness(&summary).would_be_lost), (Verdict::Ready, 0));
+        assert_eq!((readiness(&summary).verdict, readiness(&summary).would_be_lost), (ReadinessVerdict::Ready, 0));
         assert!(only_the_step(&summary), "{:?}", summary.actions);
     }
 }
@@ -404,7 +407,7 @@ fn a_small_sender_that_fails_as_a_whole_holds_a_large_domain() {
     let summary = world.summary();
     assert_eq!(
         (readiness(&summary).verdict, readiness(&summary).held_by.clone()),
-        (Verdict::NotYet, vec![HeldBy::OwnSender])
+        (ReadinessVerdict::NotYet, vec![HeldBy::OwnSender])
     );
     assert!(readiness(&summary).losing[0].whole);
     assert_eq!(action(&summary).since.unwrap().to_string(), "2026-11-20");
@@ -424,12 +427,12 @@ fn a_domain_that_nobody_sends_as_may_be_locked_and_a_young_one_must_wait() {
     let mut world = World::new();
     world.lines.retain(|line| line.cause == Cause::Unauthenticated);
     let parked = world.summary();
-    assert_eq!(readiness(&parked).verdict, Verdict::Parked);
+    assert_eq!(readiness(&parked).verdict, ReadinessVerdict::Parked);
     assert!(matches!(changes(&parked)[..], [Change::PublishPolicy { to: "reject", .. }]));
     let mut world = World::new();
     world.lines.retain(|line| line.day.to_string() >= day(-3));
     let young = world.summary();
-    assert_eq!((readiness(&young).verdict, readiness(&young).days), (Verdict::TooLittle, 10));
+    assert_eq!((readiness(&young).verdict, readiness(&young).days), (ReadinessVerdict::TooLittle, 10));
     assert_eq!(readiness(&young).enough_on.unwrap().to_string(), "2026-12-11");
     assert!(young.actions.is_empty());
 }

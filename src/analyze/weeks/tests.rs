@@ -1,7 +1,7 @@
 //! The summary names each planted event, and claims nothing else.
 
 use super::*;
-use crate::analyze::{Change, Evidence, Quality, Role, Verdict};
+use crate::analyze::{Change, Evidence, Quality, ReadinessVerdict, Role};
 
 /// Everything the summary claims, one line each.
 fn claims(summary: &Summary) -> Vec<String> {
@@ -60,7 +60,7 @@ fn claims(summary: &Summary) -> Vec<String> {
     let moved: Vec<_> = comparisons.flatten().collect();
     claims.extend(moved.iter().any(|moved| moved.rate_moved).then(|| "pass rate moved".to_owned()));
     claims.extend(moved.iter().any(|moved| moved.volume_moved).then(|| "volume moved".to_owned()));
-    let unready = summary.domains.iter().filter(|domain| domain.readiness.verdict != Verdict::Ready);
+    let unready = summary.domains.iter().filter(|domain| domain.readiness.verdict != ReadinessVerdict::Ready);
     claims
         .extend(unready.map(|domain| format!("{} {:?}", domain.policy_domain.as_written(), domain.readiness.verdict)));
     claims.extend(quality(&summary.quality));
@@ -182,11 +182,11 @@ fn an_own_server_missing_in_spf_is_told_only_with_a_history() {
 #[test]
 fn nothing_legitimate_lost_over_weeks_is_ready_and_a_broken_service_is_not() {
     let quiet = World::new().summary();
-    assert_eq!(quiet.domains[0].readiness.verdict, Verdict::Ready);
+    assert_eq!(quiet.domains[0].readiness.verdict, ReadinessVerdict::Ready);
     let mut world = World::new();
     world.add(1..6, |day| unaligned_service(day, 15));
     let readiness = &world.summary().domains[0].readiness;
-    assert_eq!((readiness.verdict, readiness.would_be_lost, readiness.unclear), (Verdict::NotYet, 0, 300));
+    assert_eq!((readiness.verdict, readiness.would_be_lost, readiness.unclear), (ReadinessVerdict::NotYet, 0, 300));
     assert_eq!(readiness.unclear_senders[0].who.signs_as.as_ref().unwrap().as_written(), "news.example");
 }
 

@@ -5,11 +5,11 @@ use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::fault::Hint as _;
 use crate::cli::terminal::interrupt::Interrupt;
 use crate::cli::terminal::output;
-use crate::cli::wiring::ingest_run::{self, Watch};
-use crate::cli::wiring::run::Run;
+use crate::cli::wiring::ingest_run::{self, RunProgress};
+use crate::cli::wiring::run::CommandContext;
 use crate::fetch::files::frames::Frames;
 use crate::fetch::files::walk::Walk;
-use crate::ingest::{self, Options, Placed, Sink, Tally};
+use crate::ingest::{self, IngestOptions, Placed, ReportSink, Tally};
 use crate::model::Accepted;
 use crate::store::{StoreError, Stream, StreamFormat};
 use anyhow::{Context as _, anyhow};
@@ -34,7 +34,7 @@ Examples:
 /// Convert reports to Arrow, NDJSON or Parquet for pipelines, without a store
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Args {
+pub(crate) struct ConvertArgs {
     /// Files and folders; - reads standard input
     #[arg(value_name = "PATH", value_parser = local_path(), required_unless_present = "frames", conflicts_with = "frames")]
     paths: Vec<PathBuf>,
@@ -71,7 +71,7 @@ enum Form {
 }
 
 /// Do it.
-pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+pub(crate) fn run(run: &CommandContext, args: &ConvertArgs) -> anyhow::Result<Exit> {
     let format = match args.format {
         Form::Arrow => StreamFormat::Arrow,
         Form::Ndjson => StreamFormat::Ndjson,
@@ -93,7 +93,7 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     output::stream(|out| -> anyhow::Result<()> {
         let stream = Stream::start(out, reports, format, run.now)?;
         let (path, marks, forgets) = (args.outcomes.as_deref(), args.frames, args.stateless);
-        let mut filter = Filter { stream, outcomes, path, marks, forgets };
+        let mut filter = ConvertSink { stream, outcomes, path, marks, forgets };
         told = Some(read(run, args, &options, &mut filter)?);
         Ok(filter.stream.finish()?)
     })?;
@@ -105,8 +105,13 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     Ok(ingest_run::exit(&tally))
 }
 
-fn read(run: &Run, args: &Args, options: &Options, sink: &mut dyn Sink) -> anyhow::Result<Tally> {
-    let mut watch = Watch::new(&run.talk, None);
+fn read(
+    run: &CommandContext,
+    args: &ConvertArgs,
+    options: &IngestOptions,
+    sink: &mut dyn ReportSink,
+) -> anyhow::Result<Tally> {
+    let mut watch = RunProgress::new(&run.talk, None);
     let limits = options.limits.clone();
     if args.frames {
         let input = BufReader::with_capacity(1 << 16, io::stdin());
@@ -122,7 +127,7 @@ fn create(path: Option<&Path>) -> anyhow::Result<Option<BufWriter<File>>> {
 }
 
 /// Writes what is found.
-struct Filter<'a, W: Write> {
+struct ConvertSink<'a, W: Write> {
     stream: Stream<W, BufWriter<File>>,
     outcomes: Option<BufWriter<File>>,
     path: Option<&'a Path>,
@@ -134,7 +139,7 @@ struct Filter<'a, W: Write> {
 
 /// A line of the outcomes.
 #[derive(Serialize)]
-struct Line<'a> {
+struct OutcomeLine<'a> {
     origin: &'a str,
     outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -143,7 +148,7 @@ struct Line<'a> {
     report_key: Option<String>,
 }
 
-impl<W: Write> Filter<'_, W> {
+impl<W: Write> ConvertSink<'_, W> {
     fn note(&mut self, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<(), StoreError> {
         let Some(out) = &mut self.outcomes else { return Ok(()) };
         let failed = |source| StoreError::Io {
@@ -155,7 +160,7 @@ impl<W: Write> Filter<'_, W> {
     }
 }
 
-impl<W: Write> Sink for Filter<'_, W> {
+impl<W: Write> ReportSink for ConvertSink<'_, W> {
     fn stored(&mut self, accepted: Accepted) -> Result<(), StoreError> {
         self.stream.push(accepted)
     }
@@ -163,7 +168,7 @@ impl<W: Write> Sink for Filter<'_, W> {
     fn placed(&mut self, placed: &Placed<'_>) -> Result<(), StoreError> {
         let Placed { origin, place, reason, key } = *placed;
         let report_key = key.map(|key| key.to_string());
-        let line = Line { origin, outcome: place.as_str(), reason, report_key };
+        let line = OutcomeLine { origin, outcome: place.as_str(), reason, report_key };
         self.note(|out| {
             serde_json::to_writer(&mut *out, &line)?;
             out.write_all(b"\n")

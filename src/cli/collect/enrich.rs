@@ -10,12 +10,12 @@ use crate::cli::terminal::output;
 use crate::cli::wiring::geoip::GeoIp;
 use crate::cli::wiring::ingest_run::{count, grouped};
 use crate::cli::wiring::origins;
-use crate::cli::wiring::run::Run;
-use crate::dns::hosts::enrich::{self, Cache, Looked, Options, Tally};
+use crate::cli::wiring::run::CommandContext;
+use crate::dns::hosts::enrich::{self, Cache, EnrichOptions, EnrichTally, Looked};
 use crate::dns::hosts::ptr;
 use crate::dns::lookup::resolver::{self, Resolver};
-use crate::model::{Columns, Source};
-use crate::store::{Filter, LookedUp, Naming, Store, StoreError, Writer};
+use crate::model::{ColumnSet, SourceAddress};
+use crate::store::{Filter, LookedUp, Store, StoreError, StoredName, Writer};
 
 use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
@@ -43,7 +43,7 @@ const WEEKS: u16 = 8;
 /// Look up the host names of recent sources
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Args {
+pub(crate) struct EnrichArgs {
     /// Look up the sources seen in this many weeks
     #[arg(long, value_name = "N", default_value_t = WEEKS, value_parser = clap::value_parser!(u16).range(1..=520))]
     weeks: u16,
@@ -59,7 +59,7 @@ pub(crate) struct Args {
 }
 
 /// Do it.
-pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+pub(crate) fn run(run: &CommandContext, args: &EnrichArgs) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let store = run.store(&settings)?;
     let geoip = GeoIp::open(if args.geoip.is_empty() { &settings.geoip } else { &args.geoip })?;
@@ -83,12 +83,12 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
 /// The same at the end of a `fetch`, whose mails are safe by then: that DNS is away, or a database broken, is said, and
 /// no more.
 pub(crate) fn after_fetch(
-    run: &Run,
+    run: &CommandContext,
     (store, writer): (&Path, &mut Writer),
     (servers, geoip): (&[SocketAddr], &[PathBuf]),
     interrupt: &Interrupt,
 ) -> anyhow::Result<()> {
-    let args = Args { weeks: WEEKS, rate: 100, server: servers.to_vec(), geoip: geoip.to_vec() };
+    let args = EnrichArgs { weeks: WEEKS, rate: 100, server: servers.to_vec(), geoip: geoip.to_vec() };
     let addresses = sources(&Store::open(store)?, args.weeks, run.now)?;
     let placed = GeoIp::open(&args.geoip).and_then(|geoip| place(&geoip, &addresses, writer, run.now));
     if let Err(error) = placed {
@@ -102,11 +102,11 @@ pub(crate) fn after_fetch(
     Ok(())
 }
 
-fn all_failed(tally: &Tally) -> bool {
+fn all_failed(tally: &EnrichTally) -> bool {
     tally.failed > 0 && tally.failed == tally.looked_up()
 }
 
-fn told(tally: &Tally) -> String {
+fn told(tally: &EnrichTally) -> String {
     format!(
         "{} looked up: {} with a confirmed name, {} with an unconfirmed one, {} without a name, {} failed; {} already known\n",
         count(tally.looked_up(), "source"),
@@ -130,12 +130,20 @@ fn place(geoip: &GeoIp, addresses: &[IpAddr], writer: &mut Writer, now: Timestam
     Ok(())
 }
 
-fn look_up(addresses: Vec<IpAddr>, writer: &mut Writer, args: &Args, interrupt: &Interrupt) -> anyhow::Result<Tally> {
-    let options = Options { per_second: args.rate, ..Options::default() };
+fn look_up(
+    addresses: Vec<IpAddr>,
+    writer: &mut Writer,
+    args: &EnrichArgs,
+    interrupt: &Interrupt,
+) -> anyhow::Result<EnrichTally> {
+    let options = EnrichOptions { per_second: args.rate, ..EnrichOptions::default() };
     let servers = args.server.clone();
-    let resolver =
-        Resolver::new(&resolver::Options { servers, in_flight: options.in_flight, ..resolver::Options::default() })?;
-    let mut ledger = Ledger(writer);
+    let resolver = Resolver::new(&resolver::ResolverOptions {
+        servers,
+        in_flight: options.in_flight,
+        ..resolver::ResolverOptions::default()
+    })?;
+    let mut ledger = NameCache(writer);
     Ok(enrich::enrich(&resolver, addresses, &mut ledger, &options, &Timestamp::now, &|| interrupt.is_set())?)
 }
 
@@ -143,12 +151,12 @@ fn look_up(addresses: Vec<IpAddr>, writer: &mut Writer, args: &Args, interrupt: 
 fn keep_origins(
     store: &Path,
     services: &Services,
-    args: &Args,
+    args: &EnrichArgs,
     writer: &mut Writer,
     now: Timestamp,
 ) -> anyhow::Result<()> {
     let servers = args.server.clone();
-    let resolver = Resolver::new(&resolver::Options { servers, ..resolver::Options::default() })?;
+    let resolver = Resolver::new(&resolver::ResolverOptions { servers, ..resolver::ResolverOptions::default() })?;
     let (store, filter) = (Store::open(store)?, since(args.weeks, now));
     Ok(origins::keep((&store, &filter), (&resolver, services), writer, now)?)
 }
@@ -161,22 +169,22 @@ fn since(weeks: u16, now: Timestamp) -> Filter {
 /// The sources of the last weeks, those with most messages first: a run that is stopped has the best of them.
 fn sources(store: &Store, weeks: u16, now: Timestamp) -> Result<Vec<IpAddr>, StoreError> {
     let filter = since(weeks, now);
-    let mut sums: HashMap<Source, i64> = HashMap::new();
-    store.rows(&filter, Columns::DAY.with(Columns::SOURCE).with(Columns::COUNT), &mut |rows| {
+    let mut sums: HashMap<SourceAddress, i64> = HashMap::new();
+    store.rows(&filter, ColumnSet::DAY.with(ColumnSet::SOURCE).with(ColumnSet::COUNT), &mut |rows| {
         for (source, messages) in rows.source.iter().zip(&rows.count) {
             let sum = sums.entry(*source).or_default();
             *sum = sum.saturating_add(*messages);
         }
     })?;
-    let mut sums: Vec<(Source, i64)> = sums.into_iter().collect();
+    let mut sums: Vec<(SourceAddress, i64)> = sums.into_iter().collect();
     sums.sort_unstable_by_key(|(source, messages)| (Reverse(*messages), *source));
     Ok(sums.into_iter().filter_map(|(source, _)| source.address()).collect())
 }
 
 /// The ledger as what keeps names between runs.
-struct Ledger<'a>(&'a mut Writer);
+struct NameCache<'a>(&'a mut Writer);
 
-impl Cache for Ledger<'_> {
+impl Cache for NameCache<'_> {
     type Error = StoreError;
 
     fn holds(&mut self, address: IpAddr, now: Timestamp) -> Result<bool, StoreError> {
@@ -197,10 +205,10 @@ impl Cache for Ledger<'_> {
     }
 }
 
-fn naming(naming: &ptr::Naming) -> Naming {
+fn naming(naming: &ptr::PtrName) -> StoredName {
     match naming {
-        ptr::Naming::Confirmed(names) => Naming { names: names.clone(), confirmed: true },
-        ptr::Naming::Unconfirmed(names) => Naming { names: names.clone(), confirmed: false },
-        ptr::Naming::Nameless => Naming::default(),
+        ptr::PtrName::Confirmed(names) => StoredName { names: names.clone(), confirmed: true },
+        ptr::PtrName::Unconfirmed(names) => StoredName { names: names.clone(), confirmed: false },
+        ptr::PtrName::Nameless => StoredName::default(),
     }
 }

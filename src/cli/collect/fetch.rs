@@ -9,19 +9,19 @@ use crate::cli::report::alert;
 use crate::cli::settings::file::Settings;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::fault::Hint as _;
-use crate::cli::terminal::format::Format;
+use crate::cli::terminal::format::OutputFormat;
 use crate::cli::terminal::interrupt::Interrupt;
 use crate::cli::terminal::output;
 use crate::cli::terminal::service_manager::ServiceManager;
 use crate::cli::wiring::ingest_run;
 use crate::cli::wiring::mailbox_survey::{look_at, poll_options};
 use crate::cli::wiring::period::Day;
-use crate::cli::wiring::run::Run;
+use crate::cli::wiring::run::CommandContext;
 use crate::cli::wiring::verifier::{Verification, VerifyArgs};
 use crate::fetch::FetchError;
 use crate::fetch::imap::{self, Poller, Wake};
 use crate::fetch::mailbox::{Mailbox, run};
-use crate::ingest::{self, Options, Tally};
+use crate::ingest::{self, IngestOptions, Tally};
 use crate::store::{Store, StoreError, Writer};
 
 use anyhow::anyhow;
@@ -49,7 +49,7 @@ const TICK: Duration = Duration::from_secs(10);
 /// Fetch new reports from the mailboxes in the settings
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Args {
+pub(crate) struct FetchArgs {
     /// Fetch from this mailbox only; may be repeated
     #[arg(long, value_name = "NAME")]
     mailbox: Vec<String>,
@@ -78,11 +78,11 @@ pub(crate) struct Args {
     witness: VerifyArgs,
     /// Print the counts as text or json [default: text on a terminal, else nothing]
     #[arg(long, value_enum, hide_possible_values = true)]
-    format: Option<Format>,
+    format: Option<OutputFormat>,
 }
 
 /// Do it.
-pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+pub(crate) fn run(run: &CommandContext, args: &FetchArgs) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let store = run.store(&settings)?;
     let mailboxes = chosen(&settings, &args.mailbox)?;
@@ -123,15 +123,15 @@ fn chosen(settings: &Settings, names: &[String]) -> anyhow::Result<Vec<Mailbox>>
 
 /// Polls of one command.
 struct Polls<'a> {
-    run: &'a Run,
-    args: &'a Args,
+    run: &'a CommandContext,
+    args: &'a FetchArgs,
     settings: &'a Settings,
     store: &'a Path,
     interrupt: &'a Interrupt,
 }
 
 impl Polls<'_> {
-    fn options(&self, now: Timestamp) -> run::Options {
+    fn options(&self, now: Timestamp) -> run::PollOptions {
         poll_options(self.args.limit, self.args.since.as_ref(), now, self.interrupt)
     }
 
@@ -165,7 +165,7 @@ impl Polls<'_> {
     }
 
     /// Poll one mailbox. What goes wrong with it is said at once, and counted as a fault.
-    fn poll(&self, mailbox: &Mailbox, writer: &mut Writer, options: &Options) -> anyhow::Result<Tally> {
+    fn poll(&self, mailbox: &Mailbox, writer: &mut Writer, options: &IngestOptions) -> anyhow::Result<Tally> {
         let talk = &self.run.talk;
         let progress = writer.progress(&mailbox.name)?;
         let mut poller = match Poller::start(mailbox.clone(), progress, self.options(options.now)) {
@@ -180,7 +180,7 @@ impl Polls<'_> {
         for warning in &said {
             talk.fault(&FetchError::Mailbox(warning.clone()));
         }
-        let mut watch = ingest_run::Watch::new(talk, Some(poller.acknowledger()));
+        let mut watch = ingest_run::RunProgress::new(talk, Some(poller.acknowledger()));
         let mails = poller.mails().into_iter().flatten();
         let outcome = ingest::run(mails, writer, options, &mut watch);
         drop(watch);
@@ -211,7 +211,7 @@ impl Polls<'_> {
         let talk = &self.run.talk;
         let mut worst = Exit::Handled;
         let (mut outages, manager) = (Outages::default(), ServiceManager::of_environment());
-        let mut watch = imap::Watch::start(mailboxes.to_vec(), &self.interrupt.stop());
+        let mut watch = imap::IdleWatch::start(mailboxes.to_vec(), &self.interrupt.stop());
         manager.status(&outages.status(mailboxes.len()));
         manager.ready();
         while let Some(wakes) = watch.next_within(TICK) {

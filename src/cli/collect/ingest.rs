@@ -2,10 +2,10 @@
 
 use crate::cli::settings::local_path;
 use crate::cli::terminal::exit::Exit;
-use crate::cli::terminal::format::Format;
+use crate::cli::terminal::format::OutputFormat;
 use crate::cli::terminal::interrupt::Interrupt;
-use crate::cli::wiring::ingest_run::{self, Watch};
-use crate::cli::wiring::run::Run;
+use crate::cli::wiring::ingest_run::{self, RunProgress};
+use crate::cli::wiring::run::CommandContext;
 use crate::cli::wiring::verifier::{Verification, VerifyArgs};
 use crate::fetch::files::walk::Walk;
 use crate::ingest;
@@ -24,7 +24,7 @@ Examples:
 /// Import report files, mails, mailbox files and folders
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Args {
+pub(crate) struct IngestArgs {
     /// Files and folders; - reads standard input
     #[arg(required = true, value_name = "PATH", value_parser = local_path::local_path())]
     paths: Vec<PathBuf>,
@@ -32,11 +32,11 @@ pub(crate) struct Args {
     witness: VerifyArgs,
     /// Print the counts as text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
-    format: Format,
+    format: OutputFormat,
 }
 
 /// Do it.
-pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+pub(crate) fn run(run: &CommandContext, args: &IngestArgs) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let store = run.store(&settings)?;
     let interrupt = Interrupt::listen(&run.talk)?;
@@ -45,7 +45,7 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let mut writer = run.writer(&settings, &store, run.now)?;
     ingest_run::clock_warning(writer.last_commit()?, run.now).inspect(|warning| run.talk.warning(warning));
     let source = Walk::new(&args.paths, options.limits.clone(), run.now);
-    let tally = ingest::run(source, &mut writer, &options, &mut Watch::new(&run.talk, None))?;
+    let tally = ingest::run(source, &mut writer, &options, &mut RunProgress::new(&run.talk, None))?;
     verification.tell(&run.talk);
     ingest_run::tell(&run.talk, &tally, Some(args.format))
 }

@@ -1,10 +1,10 @@
 //! `backup`: copy the data folder while others use it.
 
 use crate::cli::terminal::exit::Exit;
-use crate::cli::terminal::format::Format;
+use crate::cli::terminal::format::OutputFormat;
 use crate::cli::terminal::output;
 use crate::cli::wiring::ingest_run::count;
-use crate::cli::wiring::run::Run;
+use crate::cli::wiring::run::CommandContext;
 use crate::store::{self, Store, StoreError};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -20,18 +20,18 @@ Examples:
 /// Copy the data folder, while others use it, into a new folder or over an earlier backup
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Args {
+pub(crate) struct BackupArgs {
     /// The backup: a folder that is new, empty, or an earlier backup of this data folder
     #[arg(value_name = "DIR", value_parser = crate::cli::settings::local_path::local_path())]
     dir: PathBuf,
     /// Output format: text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
-    format: Format,
+    format: OutputFormat,
 }
 
 /// The outcome as JSON.
 #[derive(Debug, Serialize)]
-struct Answer {
+struct BackupJson {
     files: usize,
     bytes: u64,
     copied: usize,
@@ -40,7 +40,7 @@ struct Answer {
 }
 
 /// Do it.
-pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+pub(crate) fn run(run: &CommandContext, args: &BackupArgs) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let dir = run.store(&settings)?;
     if !dir.is_dir() {
@@ -55,10 +55,10 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
         run.talk.hint("these files are damaged in the data folder too: `dmarquet verify` shows what is lost");
     }
     let damaged = backup.damaged.into_iter().map(|fault| fault.at).collect();
-    let answer = Answer { files: backup.files, bytes: backup.bytes, copied: backup.copied, damaged };
+    let answer = BackupJson { files: backup.files, bytes: backup.bytes, copied: backup.copied, damaged };
     match args.format {
-        Format::Json => output::json(&answer)?,
-        Format::Text => {
+        OutputFormat::Json => output::json(&answer)?,
+        OutputFormat::Text => {
             let files = count(answer.files as u64, "file");
             let text = format!("{files}, {} KiB; {} copied\n", answer.bytes.div_ceil(1024), answer.copied);
             output::data(text.as_bytes())?;

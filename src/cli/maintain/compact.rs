@@ -1,24 +1,24 @@
 //! `compact`: merge the small files of a month.
 
 use crate::cli::terminal::exit::Exit;
-use crate::cli::terminal::format::Format;
+use crate::cli::terminal::format::OutputFormat;
 use crate::cli::terminal::output;
 use crate::cli::wiring::ingest_run::count;
-use crate::cli::wiring::run::Run;
+use crate::cli::wiring::run::CommandContext;
 use crate::store::StoreError;
 use serde::Serialize;
 
 /// Merge the small files of each month (runs also do so when there are many)
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct CompactArgs {
     /// Output format: text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
-    format: Format,
+    format: OutputFormat,
 }
 
 /// The outcome as JSON.
 #[derive(Debug, Serialize)]
-struct Answer {
+struct CompactJson {
     months: usize,
     merged: usize,
     made: usize,
@@ -27,7 +27,7 @@ struct Answer {
 }
 
 /// Do it.
-pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+pub(crate) fn run(run: &CommandContext, args: &CompactArgs) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let store = run.store(&settings)?;
     if !store.is_dir() {
@@ -37,7 +37,7 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let done = writer.compact(true)?;
     writer.take_notices().iter().for_each(|notice| run.talk.warning(notice));
     let damaged = done.damaged.into_iter().map(|fault| fault.at).collect();
-    let answer = Answer { months: done.months, merged: done.merged, made: done.made, damaged };
+    let answer = CompactJson { months: done.months, merged: done.merged, made: done.made, damaged };
     let exit = if answer.damaged.is_empty() { Exit::Handled } else { Exit::Attention };
     if exit == Exit::Attention {
         run.talk.hint(
@@ -45,9 +45,9 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
         );
     }
     match args.format {
-        Format::Json => output::json(&answer)?,
-        Format::Text if answer.merged == 0 => output::data(b"nothing to merge\n")?,
-        Format::Text => {
+        OutputFormat::Json => output::json(&answer)?,
+        OutputFormat::Text if answer.merged == 0 => output::data(b"nothing to merge\n")?,
+        OutputFormat::Text => {
             let merged = count(answer.merged as u64, "file");
             output::data(format!("{merged} merged into {}\n", answer.made).as_bytes())?;
         }

@@ -1,11 +1,11 @@
 //! `prune`: let go of what is older than it needs to be.
 
 use crate::cli::terminal::exit::Exit;
-use crate::cli::terminal::format::Format;
+use crate::cli::terminal::format::OutputFormat;
 use crate::cli::terminal::output;
 use crate::cli::wiring::ingest_run::count;
 use crate::cli::wiring::period::Stretch;
-use crate::cli::wiring::run::Run;
+use crate::cli::wiring::run::CommandContext;
 use crate::store::Store;
 use crate::store::disk::layout::Month;
 use anyhow::anyhow;
@@ -21,7 +21,7 @@ Examples:
 /// Delete old months of reports, including the originals
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Args {
+pub(crate) struct PruneArgs {
     /// How much to keep, such as 24m
     #[arg(long, value_name = "TIME")]
     keep: Stretch,
@@ -30,12 +30,12 @@ pub(crate) struct Args {
     dry_run: bool,
     /// Output format: text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
-    format: Format,
+    format: OutputFormat,
 }
 
 /// The outcome as JSON.
 #[derive(Debug, Serialize)]
-struct Answer {
+struct PruneJson {
     /// The first month that stays.
     first: String,
     reports: u64,
@@ -43,7 +43,7 @@ struct Answer {
 }
 
 /// Do it.
-pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+pub(crate) fn run(run: &CommandContext, args: &PruneArgs) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let store = run.store(&settings)?;
     let day = args.keep.before(run.today());
@@ -58,10 +58,10 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
         writer.take_notices().iter().for_each(|notice| run.talk.warning(notice));
         writer.prune(first)?.reports as u64
     };
-    let answer = Answer { first: first.to_string(), reports, dry_run: args.dry_run };
+    let answer = PruneJson { first: first.to_string(), reports, dry_run: args.dry_run };
     match args.format {
-        Format::Json => output::json(&answer)?,
-        Format::Text => {
+        OutputFormat::Json => output::json(&answer)?,
+        OutputFormat::Text => {
             let verb = if args.dry_run { "would be deleted" } else { "deleted" };
             let line = format!("{} {verb}: all before {}\n", count(reports, "report"), answer.first);
             output::data(line.as_bytes())?;

@@ -1,22 +1,22 @@
 //! `rebuild`: make the tables anew from the kept originals.
 
 use crate::cli::terminal::exit::Exit;
-use crate::cli::terminal::format::Format;
+use crate::cli::terminal::format::OutputFormat;
 use crate::cli::terminal::interrupt::Interrupt;
 use crate::cli::wiring::ingest_run;
-use crate::cli::wiring::run::Run;
+use crate::cli::wiring::run::CommandContext;
 use crate::ingest;
 
 /// Rebuild the tables from the original reports
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct RebuildArgs {
     /// Output format: text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
-    format: Format,
+    format: OutputFormat,
 }
 
 /// Do it.
-pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+pub(crate) fn run(run: &CommandContext, args: &RebuildArgs) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let store = run.store(&settings)?;
     let interrupt = Interrupt::listen(&run.talk)?;

@@ -2,11 +2,11 @@
 
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::fault::Hint as _;
-use crate::cli::terminal::format::Format;
+use crate::cli::terminal::format::OutputFormat;
 use crate::cli::terminal::interrupt::Interrupt;
 use crate::cli::terminal::{output, pager};
 use crate::cli::wiring::ingest_run;
-use crate::cli::wiring::run::Run;
+use crate::cli::wiring::run::CommandContext;
 use crate::ingest;
 use crate::model::Hash;
 use crate::store::{ConflictEntry, RejectedEntry, Store};
@@ -33,18 +33,18 @@ Examples:
 /// List, show or retry what could not be read
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, arg_required_else_help = true)]
-pub(crate) struct Args {
+pub(crate) struct RejectedArgs {
     #[command(subcommand)]
-    act: Act,
+    act: RejectedAction,
 }
 
 #[derive(Debug, Subcommand)]
-enum Act {
+enum RejectedAction {
     /// List rejected items, newest first
     List {
         /// Output format: text or json
         #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
-        format: Format,
+        format: OutputFormat,
         /// List reports that contradict a stored one instead
         #[arg(long)]
         conflicts: bool,
@@ -68,27 +68,27 @@ enum Act {
         ids: Vec<String>,
         /// Print the counts as text or json
         #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
-        format: Format,
+        format: OutputFormat,
     },
 }
 
 /// Do it.
-pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+pub(crate) fn run(run: &CommandContext, args: &RejectedArgs) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let dir = run.store(&settings)?;
     match &args.act {
-        Act::List { format, conflicts: true } => conflicts(&Store::open(&dir)?, *format)?,
-        Act::List { format, conflicts: false } => list(&Store::open(&dir)?, *format)?,
-        Act::Show { id, raw } => show(&Store::open(&dir)?, id, *raw)?,
-        Act::Promote { id } => promote(run, &dir, id)?,
-        Act::Retry { ids, format } => return retry(run, &dir, ids, *format),
+        RejectedAction::List { format, conflicts: true } => conflicts(&Store::open(&dir)?, *format)?,
+        RejectedAction::List { format, conflicts: false } => list(&Store::open(&dir)?, *format)?,
+        RejectedAction::Show { id, raw } => show(&Store::open(&dir)?, id, *raw)?,
+        RejectedAction::Promote { id } => promote(run, &dir, id)?,
+        RejectedAction::Retry { ids, format } => return retry(run, &dir, ids, *format),
     }
     Ok(Exit::Handled)
 }
 
 /// A rejected item, as JSON has it.
 #[derive(Debug, Serialize)]
-struct Item {
+struct RejectedJson {
     id: String,
     origin: String,
     reason: String,
@@ -99,7 +99,7 @@ struct Item {
     file: Option<String>,
 }
 
-impl From<&RejectedEntry> for Item {
+impl From<&RejectedEntry> for RejectedJson {
     fn from(entry: &RejectedEntry) -> Self {
         Self {
             id: entry.hash.to_string(),
@@ -114,11 +114,11 @@ impl From<&RejectedEntry> for Item {
     }
 }
 
-fn list(store: &Store, format: Format) -> anyhow::Result<()> {
+fn list(store: &Store, format: OutputFormat) -> anyhow::Result<()> {
     let mut entries = store.rejected()?;
     entries.reverse();
-    if format == Format::Json {
-        return output::json(&entries.iter().map(Item::from).collect::<Vec<_>>());
+    if format == OutputFormat::Json {
+        return output::json(&entries.iter().map(RejectedJson::from).collect::<Vec<_>>());
     }
     let lines = entries.iter().map(|entry| {
         let id = entry.hash.to_string();
@@ -141,10 +141,10 @@ struct Contradiction {
     file: Option<String>,
 }
 
-fn conflicts(store: &Store, format: Format) -> anyhow::Result<()> {
+fn conflicts(store: &Store, format: OutputFormat) -> anyhow::Result<()> {
     let mut entries = store.conflicts()?;
     entries.reverse();
-    if format == Format::Text {
+    if format == OutputFormat::Text {
         return say(entries.iter().map(|entry| {
             let ConflictEntry { origin, org_name, report_id, policy_domain, .. } = entry;
             let bytes =
@@ -195,7 +195,7 @@ fn show(store: &Store, id: &str, raw: bool) -> anyhow::Result<()> {
     .into_iter())
 }
 
-fn retry(run: &Run, dir: &Path, ids: &[String], format: Format) -> anyhow::Result<Exit> {
+fn retry(run: &CommandContext, dir: &Path, ids: &[String], format: OutputFormat) -> anyhow::Result<Exit> {
     let interrupt = Interrupt::listen(&run.talk)?;
     let settings = run.settings()?;
     let options = ingest_run::options(&interrupt, &settings, run.now);
@@ -211,7 +211,7 @@ fn retry(run: &Run, dir: &Path, ids: &[String], format: Format) -> anyhow::Resul
     ingest_run::tell(&run.talk, &tally, Some(format))
 }
 
-fn promote(run: &Run, dir: &Path, id: &str) -> anyhow::Result<()> {
+fn promote(run: &CommandContext, dir: &Path, id: &str) -> anyhow::Result<()> {
     let interrupt = Interrupt::listen(&run.talk)?;
     let settings = run.settings()?;
     let options = ingest_run::options(&interrupt, &settings, run.now);

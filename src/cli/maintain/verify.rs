@@ -1,34 +1,34 @@
 //! `verify`: does the data folder hold what its ledger says.
 
 use crate::cli::terminal::exit::Exit;
-use crate::cli::terminal::format::Format;
+use crate::cli::terminal::format::OutputFormat;
 use crate::cli::terminal::output;
-use crate::cli::wiring::run::Run;
+use crate::cli::wiring::run::CommandContext;
 use crate::store::Store;
 use serde::Serialize;
 
 /// Check that ledger, tables and originals agree; exit 1 if they do not
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct VerifyStoreArgs {
     /// Output format: text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
-    format: Format,
+    format: OutputFormat,
 }
 
 /// Something that is not as it should be, as JSON.
 #[derive(Debug, Serialize)]
-struct Fault {
+struct ProblemJson {
     at: String,
     what: String,
 }
 
 /// Do it.
-pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+pub(crate) fn run(run: &CommandContext, args: &VerifyStoreArgs) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let faults = Store::open(&run.store(&settings)?)?.verify()?;
     let exit = if faults.is_empty() { Exit::Handled } else { Exit::Attention };
-    if args.format == Format::Json {
-        let faults = faults.into_iter().map(|fault| Fault { at: fault.at, what: fault.what });
+    if args.format == OutputFormat::Json {
+        let faults = faults.into_iter().map(|fault| ProblemJson { at: fault.at, what: fault.what });
         output::json(&faults.collect::<Vec<_>>())?;
         return Ok(exit);
     }

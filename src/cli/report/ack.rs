@@ -4,12 +4,12 @@ use crate::analyze::{Action, Adder, Period, Summary};
 use crate::cli::settings::file::Settings;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::fault::Hint as _;
-use crate::cli::terminal::format::Format;
+use crate::cli::terminal::format::OutputFormat;
 use crate::cli::terminal::{output, pager};
-use crate::cli::wiring::asked::{self, Asked, From};
+use crate::cli::wiring::asked::{self, From, Selection};
 use crate::cli::wiring::ingest_run;
 use crate::cli::wiring::period::Choice;
-use crate::cli::wiring::run::Run;
+use crate::cli::wiring::run::CommandContext;
 use crate::store::{Acknowledgment, Store, StoredEvent};
 use anyhow::anyhow;
 use clap::Subcommand;
@@ -36,9 +36,9 @@ Exit codes: 0 done; 2 could not run, or nothing has that id.";
 /// Acknowledge an action or an alert, so that it is not told again until it grows
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true, arg_required_else_help = true)]
-pub(crate) struct Args {
+pub(crate) struct AckArgs {
     #[command(subcommand)]
-    list: Option<List>,
+    list: Option<AckAction>,
     /// The id of the action or the alert
     #[arg(value_name = "ID", required = true)]
     id: Option<String>,
@@ -51,27 +51,32 @@ pub(crate) struct Args {
 }
 
 #[derive(Debug, Subcommand)]
-enum List {
+enum AckAction {
     /// List the actions of the last complete week with their ids, and all that was acknowledged
     List {
         /// text or json
         #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
-        format: Format,
+        format: OutputFormat,
     },
 }
 
 /// Do it.
-pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+pub(crate) fn run(run: &CommandContext, args: &AckArgs) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let dir = run.store(&settings)?;
     match (&args.list, &args.id, &args.note) {
-        (Some(List::List { format }), _, _) => list(run, &settings, &dir, *format),
+        (Some(AckAction::List { format }), _, _) => list(run, &settings, &dir, *format),
         (None, Some(id), Some(note)) => acknowledge(run, &settings, &dir, (id.trim(), note)),
         _ => Err(anyhow!("ack: expected an id and --note, or list")),
     }
 }
 
-fn acknowledge(run: &Run, settings: &Settings, dir: &Path, (id, note): (&str, &str)) -> anyhow::Result<Exit> {
+fn acknowledge(
+    run: &CommandContext,
+    settings: &Settings,
+    dir: &Path,
+    (id, note): (&str, &str),
+) -> anyhow::Result<Exit> {
     let note = output::clean(note.trim());
     if note.is_empty() {
         return Err(anyhow!("--note: expected some text, found none"));
@@ -107,7 +112,7 @@ fn acknowledge(run: &Run, settings: &Settings, dir: &Path, (id, note): (&str, &s
 }
 
 /// The action of an id: of the days since the last complete week, of that week, or of one of those before.
-fn find(run: &Run, settings: &Settings, dir: &Path, id: &str) -> anyhow::Result<Action> {
+fn find(run: &CommandContext, settings: &Settings, dir: &Path, id: &str) -> anyhow::Result<Action> {
     let last = Period::last_complete_week(run.now);
     let running = Period::new(last.to().saturating_add(1.day()), run.today()).ok();
     for period in std::iter::once(last).chain(running).chain((1..=WEEKS).filter_map(|weeks| last.before(weeks))) {
@@ -121,9 +126,9 @@ fn find(run: &Run, settings: &Settings, dir: &Path, id: &str) -> anyhow::Result<
 }
 
 /// The summary of a period, whose actions have the ids.
-fn summary(run: &Run, settings: &Settings, dir: &Path, period: Period) -> anyhow::Result<Summary> {
+fn summary(run: &CommandContext, settings: &Settings, dir: &Path, period: Period) -> anyhow::Result<Summary> {
     let source = From::Store(Store::open(dir)?);
-    let mut asked = Asked::new(run, &Choice::between(period.from(), period.to()), &[])?;
+    let mut asked = Selection::new(run, &Choice::between(period.from(), period.to()), &[])?;
     asked.question.services = settings.services()?;
     asked.question.confirmed.clone_from(&settings.confirmed);
     asked.question.own = settings.domains.iter().map(|domain| domain.as_str().into()).collect();
@@ -136,7 +141,7 @@ fn summary(run: &Run, settings: &Settings, dir: &Path, period: Period) -> anyhow
 
 /// An event as the list shows it.
 #[derive(Debug, Serialize)]
-struct Listed {
+struct AckJson {
     id: String,
     kind: String,
     /// `new`, `open` or `gone` of an action; of an alert `new` or `resolved`.
@@ -149,24 +154,24 @@ struct Listed {
     acknowledged: Option<String>,
 }
 
-fn list(run: &Run, settings: &Settings, dir: &Path, format: Format) -> anyhow::Result<Exit> {
+fn list(run: &CommandContext, settings: &Settings, dir: &Path, format: OutputFormat) -> anyhow::Result<Exit> {
     let listed = listed(run, settings, dir)?;
     match format {
-        Format::Json => output::json(&listed)?,
-        Format::Text => pager::show(&output::clean_lines(&text(&listed)))?,
+        OutputFormat::Json => output::json(&listed)?,
+        OutputFormat::Text => pager::show(&output::clean_lines(&text(&listed)))?,
     }
     Ok(Exit::Handled)
 }
 
 /// The actions of the last complete week as the summary has them, then what was acknowledged and is not among them.
-fn listed(run: &Run, settings: &Settings, dir: &Path) -> anyhow::Result<Vec<Listed>> {
+fn listed(run: &CommandContext, settings: &Settings, dir: &Path) -> anyhow::Result<Vec<AckJson>> {
     let events = Store::open(dir)?.events()?;
     let mut known: BTreeMap<&str, &StoredEvent> =
         events.iter().filter(|event| event.note.is_some()).map(|event| (event.id.as_str(), event)).collect();
     let mut listed = Vec::new();
     for action in summary(run, settings, dir, Period::last_complete_week(run.now))?.actions {
         let said = known.remove(action.tracking.id.as_str());
-        listed.push(Listed {
+        listed.push(AckJson {
             kind: action.change.word().to_owned(),
             state: action.tracking.state.word().to_owned(),
             policy_domain: Some(action.policy_domain.as_written().to_owned()),
@@ -178,7 +183,7 @@ fn listed(run: &Run, settings: &Settings, dir: &Path) -> anyhow::Result<Vec<List
             id: action.tracking.id,
         });
     }
-    listed.extend(known.into_values().map(|said| Listed {
+    listed.extend(known.into_values().map(|said| AckJson {
         id: said.id.clone(),
         kind: said.kind.clone(),
         state: if said.is_action() { "gone".to_owned() } else { said.state.clone() },
@@ -192,7 +197,7 @@ fn listed(run: &Run, settings: &Settings, dir: &Path) -> anyhow::Result<Vec<List
     Ok(listed)
 }
 
-fn text(listed: &[Listed]) -> String {
+fn text(listed: &[AckJson]) -> String {
     if listed.is_empty() {
         return "Nothing to do in the last complete week, and nothing acknowledged.\n".to_owned();
     }

@@ -1,12 +1,12 @@
 //! `alert`: what changed since the run before, told once by each way out.
 
 use super::dns_history;
-use crate::alert::{self, AlertEvent, AlertLook, AlertMessage, Delivery, PRINT};
+use crate::alert::{self, AlertDelivery, AlertEvent, AlertLook, AlertMessage, PRINT};
 use crate::cli::settings::file::Settings;
 use crate::cli::terminal::exit::Exit;
-use crate::cli::terminal::format::Format;
+use crate::cli::terminal::format::OutputFormat;
 use crate::cli::terminal::{output, pager};
-use crate::cli::wiring::run::Run;
+use crate::cli::wiring::run::CommandContext;
 use crate::cli::wiring::{ingest_run, ways_out};
 use crate::dns::lookup::resolver::{self, Resolver};
 use crate::store::{Store, StoredEvent, Writer};
@@ -38,15 +38,15 @@ With --nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.";
 /// Tell what changed since the run before: a broken key, a wave of spoofing, a silent reporter
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
-pub(crate) struct Args {
+pub(crate) struct AlertArgs {
     #[command(subcommand)]
-    list: Option<List>,
+    list: Option<AlertAction>,
     /// The time it is taken to be, as 2026-11-19T06:00:00Z [default: the clock]
     #[arg(long, value_name = "TIME")]
     pub(crate) now: Option<Timestamp>,
     /// text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
-    format: Format,
+    format: OutputFormat,
     /// Say what would be told; record nothing, tell nobody
     #[arg(long)]
     dry_run: bool,
@@ -65,12 +65,12 @@ pub(crate) struct Args {
 }
 
 #[derive(Debug, Subcommand)]
-enum List {
+enum AlertAction {
     /// List the events that were told, the newest first
     List {
         /// text or json
         #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
-        format: Format,
+        format: OutputFormat,
         /// Events that are over, too
         #[arg(long)]
         all: bool,
@@ -78,10 +78,10 @@ enum List {
 }
 
 /// Do it.
-pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+pub(crate) fn run(run: &CommandContext, args: &AlertArgs) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let dir = run.store(&settings)?;
-    if let Some(List::List { format, all }) = &args.list {
+    if let Some(AlertAction::List { format, all }) = &args.list {
         return list(&Store::open(&dir)?, *format, *all);
     }
     if args.nagios {
@@ -102,7 +102,8 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
         return print(&AlertMessage::new(Vec::new()), args);
     }
     if args.check {
-        let options = resolver::Options { servers: args.server.clone(), ..resolver::Options::default() };
+        let options =
+            resolver::ResolverOptions { servers: args.server.clone(), ..resolver::ResolverOptions::default() };
         let (_, exit) = dns_history::look_at_all(run, &Resolver::new(&options)?, run.now)?;
         if exit == Exit::Failed {
             run.talk.warning("some DNS records could not be looked up: their changes are told once they can");
@@ -143,7 +144,7 @@ fn record(settings: &Settings, dir: &Path, writer: &mut Writer, now: Timestamp) 
 
 /// Tell what waits, by the ways out of the settings. Returns what went wrong.
 fn tell(settings: &Settings, writer: &mut Writer) -> anyhow::Result<Vec<String>> {
-    let deliveries: Vec<Delivery<'_>> = ways_out::deliveries(settings);
+    let deliveries: Vec<AlertDelivery<'_>> = ways_out::deliveries(settings);
     let mut names: Vec<String> = deliveries.iter().map(|delivery| delivery.way.clone()).collect();
     names.push(PRINT.to_owned());
     writer.forget_ways(&names)?;
@@ -153,7 +154,7 @@ fn tell(settings: &Settings, writer: &mut Writer) -> anyhow::Result<Vec<String>>
 /// The same at the end of a `fetch`, whose mails are safe by then. With ways out it prints nothing; what a way out did not
 /// take is said, and tried again by the next run.
 pub(crate) fn after_fetch(
-    run: &Run,
+    run: &CommandContext,
     settings: &Settings,
     (dir, writer): (&Path, &mut Writer),
     now: Timestamp,
@@ -169,10 +170,10 @@ pub(crate) fn after_fetch(
     Ok(())
 }
 
-fn print(message: &AlertMessage, args: &Args) -> anyhow::Result<Exit> {
+fn print(message: &AlertMessage, args: &AlertArgs) -> anyhow::Result<Exit> {
     match args.format {
-        Format::Json => output::json(message)?,
-        Format::Text => output::data(text(message).as_bytes())?,
+        OutputFormat::Json => output::json(message)?,
+        OutputFormat::Text => output::data(text(message).as_bytes())?,
     }
     let new = message.events.iter().any(|event| event.state == "new");
     Ok(if new && args.exit_code { Exit::Attention } else { Exit::Handled })
@@ -196,7 +197,7 @@ pub(crate) fn text(message: &AlertMessage) -> String {
 
 /// An event as the list has it.
 #[derive(Debug, Serialize)]
-struct Listed {
+struct AlertJson {
     #[serde(flatten)]
     event: AlertEvent,
     told: Option<String>,
@@ -204,17 +205,17 @@ struct Listed {
     acknowledged: Option<String>,
 }
 
-fn list(store: &Store, format: Format, all: bool) -> anyhow::Result<Exit> {
+fn list(store: &Store, format: OutputFormat, all: bool) -> anyhow::Result<Exit> {
     let mut stored: Vec<StoredEvent> = store.events()?;
     stored.retain(|event| event.told.is_some() && (all || event.state == "new"));
     stored.sort_by_key(|event| (std::cmp::Reverse(event.told), event.id.clone()));
-    let listed: Vec<Listed> = stored.into_iter().filter_map(listed).collect();
-    if format == Format::Json {
+    let listed: Vec<AlertJson> = stored.into_iter().filter_map(listed).collect();
+    if format == OutputFormat::Json {
         output::json(&listed)?;
         return Ok(Exit::Handled);
     }
     let mut out = String::new();
-    for Listed { event, note, .. } in &listed {
+    for AlertJson { event, note, .. } in &listed {
         let state = if event.state == "resolved" { "resolved" } else { &event.severity };
         // Writing to a String cannot fail.
         let _ = writeln!(out, "{}  {state:<8}  since {}  {}", event.id, event.since, event.text);
@@ -233,8 +234,8 @@ fn list(store: &Store, format: Format, all: bool) -> anyhow::Result<Exit> {
     Ok(Exit::Handled)
 }
 
-fn listed(stored: StoredEvent) -> Option<Listed> {
-    Some(Listed {
+fn listed(stored: StoredEvent) -> Option<AlertJson> {
+    Some(AlertJson {
         event: serde_json::from_str(stored.body.as_deref()?).ok()?,
         told: stored.told.map(|at| at.to_string()),
         note: stored.note,
@@ -243,7 +244,7 @@ fn listed(stored: StoredEvent) -> Option<Listed> {
 }
 
 /// The plugin conventions: a line, `|`, performance data; the exit code is the state.
-fn nagios(run: &Run, settings: &Settings, dir: &Path) -> anyhow::Result<Exit> {
+fn nagios(run: &CommandContext, settings: &Settings, dir: &Path) -> anyhow::Result<Exit> {
     let look = || -> anyhow::Result<(Vec<AlertEvent>, Option<Timestamp>)> {
         let store = Store::open(dir)?;
         let today = Offset::UTC.to_datetime(run.now).date();

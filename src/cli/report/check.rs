@@ -2,10 +2,10 @@
 
 use super::{dns_history, observed};
 use crate::cli::terminal::exit::Exit;
-use crate::cli::terminal::format::Format;
+use crate::cli::terminal::format::OutputFormat;
 use crate::cli::terminal::output;
 use crate::cli::wiring::period::Stretch;
-use crate::cli::wiring::run::Run;
+use crate::cli::wiring::run::CommandContext;
 use crate::dns::finding;
 use crate::dns::lookup::name;
 use crate::dns::lookup::resolver::{self, Resolver};
@@ -35,7 +35,7 @@ Exit codes: 0 no faults; 1 faults found; 2 something could not be looked up.";
 /// Check a domain's DMARC, SPF, DKIM and MX records, and the names of its sources
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Args {
+pub(crate) struct CheckArgs {
     /// Domains to check
     #[arg(required_unless_present_any = ["message", "codes", "all", "diff"], value_name = "DOMAIN")]
     domains: Vec<String>,
@@ -68,15 +68,15 @@ pub(crate) struct Args {
     codes: bool,
     /// Output format: text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
-    format: Format,
+    format: OutputFormat,
 }
 
 /// Do it.
-pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+pub(crate) fn run(run: &CommandContext, args: &CheckArgs) -> anyhow::Result<Exit> {
     if args.codes {
         return codes();
     }
-    let options = resolver::Options { servers: args.server.clone(), ..resolver::Options::default() };
+    let options = resolver::ResolverOptions { servers: args.server.clone(), ..resolver::ResolverOptions::default() };
     let resolver = Resolver::new(&options)?;
     if let Some(file) = &args.message {
         return message(args, file, &resolver);
@@ -85,8 +85,8 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     if args.all {
         let (postures, exit) = dns_history::look_at_all(run, &resolver, now)?;
         match args.format {
-            Format::Text => output::data(present::postures(&postures).as_bytes())?,
-            Format::Json => output::json(&postures)?,
+            OutputFormat::Text => output::data(present::postures(&postures).as_bytes())?,
+            OutputFormat::Json => output::json(&postures)?,
         }
         return Ok(exit);
     }
@@ -115,16 +115,18 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-fn show(format: Format, answers: &[Posture]) -> anyhow::Result<()> {
+fn show(format: OutputFormat, answers: &[Posture]) -> anyhow::Result<()> {
     match format {
-        Format::Text => output::data(answers.iter().map(present::posture).collect::<Vec<_>>().join("\n").as_bytes())?,
-        Format::Json if answers.len() == 1 => output::json(&answers[0])?,
-        Format::Json => output::json(&answers)?,
+        OutputFormat::Text => {
+            output::data(answers.iter().map(present::posture).collect::<Vec<_>>().join("\n").as_bytes())?
+        }
+        OutputFormat::Json if answers.len() == 1 => output::json(&answers[0])?,
+        OutputFormat::Json => output::json(&answers)?,
     }
     Ok(())
 }
 
-fn message(args: &Args, file: &Path, resolver: &Resolver) -> anyhow::Result<Exit> {
+fn message(args: &CheckArgs, file: &Path, resolver: &Resolver) -> anyhow::Result<Exit> {
     let name = file.file_name().map(|name| name.to_string_lossy());
     let bytes = read(file).with_context(|| file.display().to_string())?;
     let bytes = unpack::single_mail(bytes, name.as_deref(), &Limits::default())
@@ -132,8 +134,8 @@ fn message(args: &Args, file: &Path, resolver: &Resolver) -> anyhow::Result<Exit
     let letter =
         crate::dns::verify::message::check(&bytes, args.ip, resolver).with_context(|| file.display().to_string())?;
     match args.format {
-        Format::Text => output::data(present::letter(&letter).as_bytes())?,
-        Format::Json => output::json(&letter)?,
+        OutputFormat::Text => output::data(present::letter(&letter).as_bytes())?,
+        OutputFormat::Json => output::json(&letter)?,
     }
     Ok(of_code(letter.exit_code()))
 }

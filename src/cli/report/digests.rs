@@ -1,7 +1,7 @@
 //! Each customer's summary, out of one reading of the store: into a folder each, by mail, or both.
 
 use super::rhythm::{Extent, RhythmArgs};
-use super::summary::{Form, rendered};
+use super::summary::{SummaryForm, rendered};
 use crate::analyze::{Adder, Summary};
 use crate::cli::settings::Customer;
 use crate::cli::settings::file::Settings;
@@ -10,7 +10,7 @@ use crate::cli::wiring::asked::From;
 use crate::cli::wiring::logo::branding;
 use crate::cli::wiring::mail_summary::{self, Addressing};
 use crate::cli::wiring::repairs;
-use crate::cli::wiring::run::Run;
+use crate::cli::wiring::run::CommandContext;
 use crate::present::{Branding, Style};
 use crate::send::Outbox;
 use crate::store::{ExportFolder, Store, StoreError};
@@ -25,10 +25,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What becomes of the summaries.
 pub(crate) struct Digests<'a> {
-    pub(crate) run: &'a Run,
+    pub(crate) run: &'a CommandContext,
     pub(crate) settings: &'a Settings,
     pub(crate) source: &'a From<'a>,
-    pub(crate) form: Form,
+    pub(crate) form: SummaryForm,
     pub(crate) style: Style,
     /// The folder with one a customer; `None`: no files.
     pub(crate) out: Option<&'a Path>,
@@ -51,7 +51,7 @@ pub(crate) struct Mailing {
 
 impl Mailing {
     /// By the `[smtp]` of the settings; the store must be one that can be written to.
-    pub(crate) fn new(run: &Run, settings: &Settings, store: &Store, resend: bool) -> anyhow::Result<Self> {
+    pub(crate) fn new(run: &CommandContext, settings: &Settings, store: &Store, resend: bool) -> anyhow::Result<Self> {
         // Before the first mail: one that could not be noted would be sent again by the next run.
         writing(run, settings, store.dir(), |_| Ok(()))?;
         Ok(Self {
@@ -81,7 +81,7 @@ impl Mailing {
 
 /// Do something to the store as its writer, once no other run does.
 fn writing(
-    run: &Run,
+    run: &CommandContext,
     settings: &Settings,
     store: &Path,
     write: impl Fn(&mut crate::store::Writer) -> Result<(), StoreError>,

@@ -3,10 +3,10 @@
 use super::check::of_code;
 use super::observed;
 use crate::cli::terminal::exit::Exit;
-use crate::cli::terminal::format::Format;
+use crate::cli::terminal::format::OutputFormat;
 use crate::cli::terminal::output;
 use crate::cli::wiring::period::Stretch;
-use crate::cli::wiring::run::Run;
+use crate::cli::wiring::run::CommandContext;
 use crate::dns::lookup::name;
 use crate::dns::lookup::resolver::Resolver;
 use crate::dns::posture::domain::{self, Posture, Request};
@@ -25,7 +25,11 @@ const WORKERS: usize = 8;
 const DOMAIN_LIMIT: usize = 2000;
 
 /// Check all domains and keep what DNS says as seen at `now`.
-pub(crate) fn look_at_all(run: &Run, resolver: &Resolver, now: Timestamp) -> anyhow::Result<(Vec<Posture>, Exit)> {
+pub(crate) fn look_at_all(
+    run: &CommandContext,
+    resolver: &Resolver,
+    now: Timestamp,
+) -> anyhow::Result<(Vec<Posture>, Exit)> {
     let settings = run.settings()?;
     let path = run.store(&settings)?;
     let store = Store::open(&path)?;
@@ -39,7 +43,7 @@ pub(crate) fn look_at_all(run: &Run, resolver: &Resolver, now: Timestamp) -> any
     let seen = observed::of_all(&store, &domains, now)?;
     let watched = store.dns_names()?;
     drop(store);
-    let requests: Vec<(String, crate::dns::seen::Seen)> = domains.into_iter().zip(seen).collect();
+    let requests: Vec<(String, crate::dns::seen::Observed)> = domains.into_iter().zip(seen).collect();
     let found = in_parallel(&requests, |(domain, seen)| look(domain, seen, &watched, resolver));
     let (postures, observations): (Vec<Posture>, Vec<Vec<DnsObservation>>) = found.into_iter().unzip();
     let mut writer = run.writer(&settings, &path, run.now)?;
@@ -50,7 +54,7 @@ pub(crate) fn look_at_all(run: &Run, resolver: &Resolver, now: Timestamp) -> any
 
 fn look(
     domain: &str,
-    seen: &crate::dns::seen::Seen,
+    seen: &crate::dns::seen::Observed,
     watched: &[WatchedName],
     resolver: &Resolver,
 ) -> (Posture, Vec<DnsObservation>) {
@@ -116,12 +120,17 @@ impl<'a> ChangeJson<'a> {
 }
 
 /// Show how the records of one domain have changed.
-pub(crate) fn show(store: &Store, domain: &str, format: Format) -> anyhow::Result<()> {
+pub(crate) fn show(store: &Store, domain: &str, format: OutputFormat) -> anyhow::Result<()> {
     print(&store.dns_changes(Some(domain))?, Some(domain), format)
 }
 
 /// Show what changed lately in the records of all domains.
-pub(crate) fn show_since(store: &Store, stretch: Stretch, now: Timestamp, format: Format) -> anyhow::Result<Exit> {
+pub(crate) fn show_since(
+    store: &Store,
+    stretch: Stretch,
+    now: Timestamp,
+    format: OutputFormat,
+) -> anyhow::Result<Exit> {
     let since = stretch.before_instant(now);
     let mut changes = store.dns_changes(None)?;
     changes.retain(|change| change.at > since && change.at <= now);
@@ -129,10 +138,10 @@ pub(crate) fn show_since(store: &Store, stretch: Stretch, now: Timestamp, format
     Ok(Exit::Handled)
 }
 
-fn print(changes: &[DnsChange], domain: Option<&str>, format: Format) -> anyhow::Result<()> {
+fn print(changes: &[DnsChange], domain: Option<&str>, format: OutputFormat) -> anyhow::Result<()> {
     match format {
-        Format::Text => output::data(present::dns_changes(changes, domain).as_bytes())?,
-        Format::Json => {
+        OutputFormat::Text => output::data(present::dns_changes(changes, domain).as_bytes())?,
+        OutputFormat::Json => {
             let changes = changes.iter().map(ChangeJson::new).collect();
             output::json(&ChangesJson { schema: 1, domain, changes })?;
         }

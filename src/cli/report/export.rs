@@ -7,12 +7,12 @@ use crate::cli::terminal::fault::Hint as _;
 use crate::cli::terminal::output;
 use crate::cli::wiring::customers::{self, CustomerChoice, KnownDomains};
 use crate::cli::wiring::period::Choice;
-use crate::cli::wiring::run::Run;
+use crate::cli::wiring::run::CommandContext;
 use crate::cli::wiring::{storeless, verdicts};
-use crate::ingest::Sink;
+use crate::ingest::ReportSink;
 use crate::model::Accepted;
 use crate::store::{
-    ExportFolder, Filter, Format, PartFiles, RUN, Store, StoreError, Stream, StreamFormat, VERDICT_TABLES,
+    ExportFolder, Filter, PartFiles, RUN, RowFormat, Store, StoreError, Stream, StreamFormat, VERDICT_TABLES,
     WeekVerdicts, write_verdicts,
 };
 use anyhow::{Context as _, anyhow};
@@ -37,7 +37,7 @@ Examples:
 /// Export the rows as Parquet, CSV, NDJSON or Arrow IPC
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Args {
+pub(crate) struct ExportArgs {
     /// Report files, mails and folders to export instead of the store
     #[arg(value_name = "PATH", value_parser = local_path())]
     paths: Vec<PathBuf>,
@@ -50,7 +50,7 @@ pub(crate) struct Args {
     customers: CustomerChoice,
     /// Output format: parquet, csv, ndjson or ipc (Arrow)
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
-    format: Form,
+    format: ExportForm,
     /// Folder to write to
     #[arg(long, value_name = "DIR", value_parser = local_path())]
     out: Option<PathBuf>,
@@ -67,7 +67,7 @@ pub(crate) struct Args {
 
 /// The forms of an export.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Form {
+enum ExportForm {
     /// Parquet, partitioned by month.
     #[default]
     Parquet,
@@ -80,7 +80,7 @@ enum Form {
 }
 
 /// Do it.
-pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+pub(crate) fn run(run: &CommandContext, args: &ExportArgs) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let chosen = args.customers.chosen(&settings)?;
     if args.customers.each_customer && args.out.is_none() {
@@ -88,15 +88,15 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     }
     let (from, to) = args.choice.days(run.today()).unwrap_or_default();
     let mut filter = Filter { from, to, domains: args.choice.domains.clone(), ..Filter::default() };
-    if args.out.is_none() && matches!(args.format, Form::Parquet) {
+    if args.out.is_none() && matches!(args.format, ExportForm::Parquet) {
         let error = anyhow!("export: expected --out DIR for Parquet, found none");
         return Err(error.hint("Parquet goes to a folder; --format ndjson or csv goes to standard output"));
     }
-    if args.out.is_none() && args.format == Form::Ipc && std::io::stdout().is_terminal() {
+    if args.out.is_none() && args.format == ExportForm::Ipc && std::io::stdout().is_terminal() {
         let error = anyhow!("export: expected --out DIR or a redirection for Arrow IPC, found a terminal");
         return Err(error.hint("as in `dmarquet export --format ipc > records.arrow`"));
     }
-    if args.bom && args.format != Form::Csv {
+    if args.bom && args.format != ExportForm::Csv {
         return Err(anyhow!("--bom: expected --format csv, found another format"));
     }
     if args.paths.is_empty() {
@@ -107,19 +107,20 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
         return Ok(Exit::Handled);
     }
     let format = match args.format {
-        Form::Csv if args.bom => StreamFormat::Spreadsheet,
-        Form::Csv => StreamFormat::Csv,
+        ExportForm::Csv if args.bom => StreamFormat::Spreadsheet,
+        ExportForm::Csv => StreamFormat::Csv,
         _ => StreamFormat::Ndjson,
     };
     // Parquet and Arrow files need all rows, in order; a name that is none is found out by all that are.
-    if matches!(args.format, Form::Parquet | Form::Ipc) || chosen.is_some() || !filter.domains.is_empty() {
+    if matches!(args.format, ExportForm::Parquet | ExportForm::Ipc) || chosen.is_some() || !filter.domains.is_empty() {
         let (_folder, store, exit) = storeless::store(run, &args.paths)?;
         write_all(run, (&settings, chosen.as_deref()), &store, &filter, args)?;
         return Ok(exit);
     }
     let mut exit = Exit::Handled;
     to_output(args.format, args.out.as_deref(), |out| -> anyhow::Result<()> {
-        let mut rows = Rows { stream: Stream::start(out, None::<std::io::Sink>, format, run.now)?, filter: &filter };
+        let mut rows =
+            ExportRows { stream: Stream::start(out, None::<std::io::Sink>, format, run.now)?, filter: &filter };
         exit = storeless::convert(run, &args.paths, &mut rows)?;
         Ok(rows.stream.finish()?)
     })?;
@@ -127,12 +128,12 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
 }
 
 /// Writes the rows of the days asked for as they come.
-struct Rows<'a, W: std::io::Write> {
+struct ExportRows<'a, W: std::io::Write> {
     stream: Stream<W, std::io::Sink>,
     filter: &'a Filter,
 }
 
-impl<W: std::io::Write> Sink for Rows<'_, W> {
+impl<W: std::io::Write> ReportSink for ExportRows<'_, W> {
     fn stored(&mut self, accepted: Accepted) -> Result<(), StoreError> {
         let (Filter { from, to, .. }, day) = (self.filter, accepted.report.day);
         let wanted = from.is_none_or(|from| from <= day) && to.is_none_or(|to| day <= to);
@@ -142,13 +143,13 @@ impl<W: std::io::Write> Sink for Rows<'_, W> {
 
 /// The rows of all, or those of each of some customers in a folder of its own.
 fn write_all(
-    run: &Run,
+    run: &CommandContext,
     (settings, chosen): (&Settings, Option<&[usize]>),
     store: &Store,
     filter: &Filter,
-    args: &Args,
+    args: &ExportArgs,
 ) -> anyhow::Result<()> {
-    let wanted = args.out.is_some() && filter.new.is_none() && args.format != Form::Ipc;
+    let wanted = args.out.is_some() && filter.new.is_none() && args.format != ExportForm::Ipc;
     let verdicts = if wanted { verdicts::of_weeks(run, settings, store, filter)? } else { Vec::new() };
     if chosen.is_none() && filter.domains.is_empty() {
         return write((store, &verdicts), filter, args, args.out.as_deref());
@@ -181,7 +182,7 @@ fn write_all(
 }
 
 /// A folder that is read must not be the one that is written.
-fn not_onto_itself(args: &Args, from: &Path) -> anyhow::Result<()> {
+fn not_onto_itself(args: &ExportArgs, from: &Path) -> anyhow::Result<()> {
     let real = |path: &Path| path.canonicalize().ok();
     match (real(from), args.out.as_deref().and_then(real)) {
         (Some(from), Some(out)) if from == out => Err(anyhow!(
@@ -195,11 +196,11 @@ fn not_onto_itself(args: &Args, from: &Path) -> anyhow::Result<()> {
 fn write(
     (store, verdicts): (&Store, &[WeekVerdicts]),
     filter: &Filter,
-    args: &Args,
+    args: &ExportArgs,
     out: Option<&Path>,
 ) -> anyhow::Result<()> {
     let format = match args.format {
-        Form::Parquet => {
+        ExportForm::Parquet => {
             // Its presence is checked before anything is read.
             let out = out.unwrap_or(Path::new("."));
             let parts = if args.link { PartFiles::Linked } else { PartFiles::Copied };
@@ -208,21 +209,21 @@ fn write(
             let verdicts = filter.new.is_none().then_some(verdicts.as_slice());
             return Ok(store.export_parquet(filter, verdicts, out, parts)?);
         }
-        Form::Csv if args.bom => Format::Spreadsheet,
-        Form::Csv => Format::Csv,
-        Form::Ndjson => Format::Ndjson,
-        Form::Ipc => Format::Arrow,
+        ExportForm::Csv if args.bom => RowFormat::Spreadsheet,
+        ExportForm::Csv => RowFormat::Csv,
+        ExportForm::Ndjson => RowFormat::Ndjson,
+        ExportForm::Ipc => RowFormat::Arrow,
     };
     to_output(args.format, out, |out| store.export(filter, format, out))?;
-    if let (Some(folder), Form::Csv | Form::Ndjson) = (out, args.format) {
+    if let (Some(folder), ExportForm::Csv | ExportForm::Ndjson) = (out, args.format) {
         let folder = ExportFolder::open(folder).with_context(|| folder.display().to_string())?;
         for table in store.side_tables(filter)? {
-            let name = format!("{}.{}", table.name(), if args.format == Form::Csv { "csv" } else { "ndjson" });
+            let name = format!("{}.{}", table.name(), if args.format == ExportForm::Csv { "csv" } else { "ndjson" });
             let written = folder.write(Path::new(&name), |file| table.write(format, file));
             written.with_context(|| name.clone())?;
         }
     }
-    if let (Some(folder), true) = (out, filter.new.is_none() && format != Format::Arrow) {
+    if let (Some(folder), true) = (out, filter.new.is_none() && format != RowFormat::Arrow) {
         let verdicts = verdicts::of_domains(verdicts, &filter.domains);
         for table in VERDICT_TABLES {
             to_file(args.format, folder, table, |out| write_verdicts(&verdicts, table, format, out))?;
@@ -237,7 +238,7 @@ fn write(
 
 /// Write to standard output, or to the file of the format in the folder given.
 fn to_output<E: Into<anyhow::Error>>(
-    format: Form,
+    format: ExportForm,
     folder: Option<&Path>,
     write: impl FnOnce(&mut dyn std::io::Write) -> Result<(), E>,
 ) -> anyhow::Result<()> {
@@ -249,15 +250,15 @@ fn to_output<E: Into<anyhow::Error>>(
 
 /// Write to a table's file of the format in a folder.
 fn to_file<E: Into<anyhow::Error>>(
-    format: Form,
+    format: ExportForm,
     folder: &Path,
     table: &str,
     write: impl FnOnce(&mut dyn std::io::Write) -> Result<(), E>,
 ) -> anyhow::Result<()> {
     let name = match format {
-        Form::Csv => format!("{table}.csv"),
-        Form::Ndjson => format!("{table}.ndjson"),
-        Form::Ipc | Form::Parquet => format!("{table}.arrow"),
+        ExportForm::Csv => format!("{table}.csv"),
+        ExportForm::Ndjson => format!("{table}.ndjson"),
+        ExportForm::Ipc | ExportForm::Parquet => format!("{table}.arrow"),
     };
     let path = folder.join(&name);
     let folder = ExportFolder::open(folder).with_context(|| folder.display().to_string())?;

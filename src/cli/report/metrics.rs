@@ -6,9 +6,9 @@ use crate::cli::settings::file::Settings;
 use crate::cli::settings::local_path::local_path;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::output;
-use crate::cli::wiring::asked::{self, Asked, From};
+use crate::cli::wiring::asked::{self, From, Selection};
 use crate::cli::wiring::period::Choice;
-use crate::cli::wiring::run::Run;
+use crate::cli::wiring::run::CommandContext;
 use crate::present::{self, Metric};
 use crate::store::{Store, StoredEvent};
 use anyhow::Context as _;
@@ -35,7 +35,7 @@ const OTHER: &str = "other";
 /// Write metrics for Prometheus: messages, spoofing, reporters, mailboxes, the store, open alerts and actions
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Args {
+pub(crate) struct MetricsArgs {
     /// Replace this file at once, as the node exporter's textfile collector wants it [default: standard output]
     #[arg(long, value_name = "FILE", value_parser = local_path())]
     textfile: Option<PathBuf>,
@@ -45,7 +45,7 @@ pub(crate) struct Args {
 }
 
 /// Do it.
-pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+pub(crate) fn run(run: &CommandContext, args: &MetricsArgs) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let dir = run.store(&settings)?;
     let store = Store::open(&dir)?;
@@ -74,9 +74,9 @@ fn replace(file: &Path, text: &str) -> std::io::Result<()> {
 }
 
 /// The summary of the seven days up to yesterday.
-fn week(run: &Run, settings: &Settings, store: Store) -> anyhow::Result<Summary> {
+fn week(run: &CommandContext, settings: &Settings, store: Store) -> anyhow::Result<Summary> {
     let yesterday = run.today().saturating_sub(1.day());
-    let mut asked = Asked::new(run, &Choice::between(yesterday.saturating_sub(6.days()), yesterday), &[])?;
+    let mut asked = Selection::new(run, &Choice::between(yesterday.saturating_sub(6.days()), yesterday), &[])?;
     asked.question.services = settings.services()?;
     asked.question.confirmed.clone_from(&settings.confirmed);
     asked.question.own = settings.domains.iter().map(|domain| domain.as_str().into()).collect();
@@ -167,7 +167,7 @@ fn of_alerts(events: &[StoredEvent], now: Timestamp) -> Vec<Metric> {
 
 /// What a domain adds up to.
 #[derive(Default, Clone, Copy)]
-struct Sums {
+struct MetricSums {
     pass: u64,
     rejected: u64,
     quarantined: u64,
@@ -177,7 +177,7 @@ struct Sums {
     reports: u64,
 }
 
-impl Sums {
+impl MetricSums {
     fn add(&mut self, domain: &DomainSummary) {
         let totals = &domain.totals;
         let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more);
@@ -193,7 +193,7 @@ impl Sums {
 
 /// Of the last seven days. The largest domains have samples of their own: strangers cannot make more series than that.
 fn of_week(summary: &Summary) -> Vec<Metric> {
-    let mut sums: BTreeMap<String, Sums> = BTreeMap::new();
+    let mut sums: BTreeMap<String, MetricSums> = BTreeMap::new();
     // Own domains first: of any other only the word of whoever sent the report says that it is the reader's.
     let mut domains: Vec<&DomainSummary> = summary.domains.iter().collect();
     domains.sort_by_key(|domain| !domain.vouched);

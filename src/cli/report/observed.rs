@@ -1,8 +1,8 @@
 //! What the store has seen of a domain, as the plain values a posture is joined with.
 
 use crate::dns::lookup::name;
-use crate::dns::seen::{Seen, SeenPolicy, SeenSelector, SeenSource};
-use crate::model::{Columns, Flags, ReportHead, Rows, Source, Text};
+use crate::dns::seen::{Observed, SeenPolicy, SeenSelector, SeenSource};
+use crate::model::{ColumnSet, Flags, ReportHead, Rows, SourceAddress, Text};
 use crate::store::{Filter, Store, StoreError};
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp, tz::Offset};
@@ -16,13 +16,13 @@ const DAYS: i64 = 180;
 const SOURCES: usize = 20;
 
 /// Read the last months of a domain.
-pub(crate) fn of(store: &Store, domain: &str, now: Timestamp) -> Result<Seen, StoreError> {
+pub(crate) fn of(store: &Store, domain: &str, now: Timestamp) -> Result<Observed, StoreError> {
     let mut all = of_all(store, std::slice::from_ref(&domain.to_owned()), now)?;
     Ok(all.pop().unwrap_or_default())
 }
 
 /// Read the last months of several domains at once. The answers are in the order of the domains.
-pub(crate) fn of_all(store: &Store, domains: &[String], now: Timestamp) -> Result<Vec<Seen>, StoreError> {
+pub(crate) fn of_all(store: &Store, domains: &[String], now: Timestamp) -> Result<Vec<Observed>, StoreError> {
     let today = Offset::UTC.to_datetime(now).date();
     let from = Offset::UTC.to_datetime(now - SignedDuration::from_hours(24 * DAYS)).date();
     let mut filtered: Vec<String> =
@@ -31,7 +31,7 @@ pub(crate) fn of_all(store: &Store, domains: &[String], now: Timestamp) -> Resul
     filtered.dedup();
     let filter = Filter { from: Some(from), domains: filtered, ..Filter::default() };
     let index: HashMap<&str, usize> = domains.iter().enumerate().map(|(at, domain)| (domain.as_str(), at)).collect();
-    let mut sums: Vec<Sums> = domains.iter().map(|_| Sums::default()).collect();
+    let mut sums: Vec<ObservedSums> = domains.iter().map(|_| ObservedSums::default()).collect();
     store.rows(&filter, COLUMNS, &mut |rows| {
         for row in 0..rows.len {
             for at in concerned(&index, &rows, row) {
@@ -47,7 +47,7 @@ pub(crate) fn of_all(store: &Store, domains: &[String], now: Timestamp) -> Resul
         }
     })?;
     let text = |word: Option<Text>| word.map(|word| word.to_string());
-    let seen = |(sums, policy): (Sums, Option<ReportHead>)| Seen {
+    let seen = |(sums, policy): (ObservedSums, Option<ReportHead>)| Observed {
         today,
         selectors: sums.selectors(),
         sources: sums.sources(),
@@ -73,33 +73,33 @@ fn concerned(index: &HashMap<&str, usize>, rows: &Rows, row: usize) -> Vec<usize
     found
 }
 
-const COLUMNS: Columns = Columns::DAY
-    .with(Columns::SOURCE)
-    .with(Columns::COUNT)
-    .with(Columns::FLAGS)
-    .with(Columns::POLICY_DOMAIN)
-    .with(Columns::HEADER_FROM)
-    .with(Columns::DKIM_DOMAIN)
-    .with(Columns::DKIM_SELECTOR)
-    .with(Columns::DKIM_RESULT)
-    .with(Columns::SPF_DOMAIN);
+const COLUMNS: ColumnSet = ColumnSet::DAY
+    .with(ColumnSet::SOURCE)
+    .with(ColumnSet::COUNT)
+    .with(ColumnSet::FLAGS)
+    .with(ColumnSet::POLICY_DOMAIN)
+    .with(ColumnSet::HEADER_FROM)
+    .with(ColumnSet::DKIM_DOMAIN)
+    .with(ColumnSet::DKIM_SELECTOR)
+    .with(ColumnSet::DKIM_RESULT)
+    .with(ColumnSet::SPF_DOMAIN);
 
 #[derive(Default)]
-struct Sums {
-    selectors: BTreeMap<String, Selector>,
-    sources: HashMap<Source, Sent>,
+struct ObservedSums {
+    selectors: BTreeMap<String, SelectorUse>,
+    sources: HashMap<SourceAddress, SentMail>,
 }
 
 #[derive(Default)]
-struct Selector {
+struct SelectorUse {
     last: i32,
     messages: i64,
     passed: i64,
-    sources: HashMap<Source, i64>,
+    sources: HashMap<SourceAddress, i64>,
 }
 
 #[derive(Default)]
-struct Sent {
+struct SentMail {
     last: i32,
     messages: i64,
     spf_aligned: i64,
@@ -107,7 +107,7 @@ struct Sent {
     spf_domain: Option<String>,
 }
 
-impl Sums {
+impl ObservedSums {
     fn add_row(&mut self, rows: &Rows, row: usize, domain: &str) {
         let (day, source, count, flags) = (rows.day[row], rows.source[row], rows.count[row], rows.flags[row]);
         if let Some(selector) = rows.dkim_selector.get(row).filter(|_| rows.dkim_domain.get(row) == Some(domain)) {
@@ -135,8 +135,8 @@ impl Sums {
     }
 
     fn selectors(&self) -> Vec<SeenSelector> {
-        let one = |(selector, seen): (&String, &Selector)| {
-            let mut sources: Vec<(&Source, &i64)> = seen.sources.iter().collect();
+        let one = |(selector, seen): (&String, &SelectorUse)| {
+            let mut sources: Vec<(&SourceAddress, &i64)> = seen.sources.iter().collect();
             sources.sort_by_key(|(source, count)| (Reverse(**count), **source));
             let sources: Vec<IpAddr> =
                 sources.into_iter().filter_map(|(source, _)| source.address()).take(SOURCES).collect();

@@ -1,6 +1,6 @@
 //! `summary --overview`: one line a domain, of all that reports or the settings name.
 
-use super::summary::Form;
+use super::summary::SummaryForm;
 use crate::analyze::{Overview, OverviewDomain, Summary};
 use crate::cli::settings::file::Settings;
 use crate::cli::terminal::{output, pager};
@@ -22,14 +22,18 @@ pub(crate) struct OverviewScope<'a> {
 }
 
 /// Show it.
-pub(crate) fn show(summary: &Summary, scope: &OverviewScope<'_>, (form, style): (Form, &Style)) -> anyhow::Result<()> {
+pub(crate) fn show(
+    summary: &Summary,
+    scope: &OverviewScope<'_>,
+    (form, style): (SummaryForm, &Style),
+) -> anyhow::Result<()> {
     let overview = Overview::new(summary, &scope.known(summary)?);
     match form {
-        Form::Text => pager::show(&present::overview_text(&overview, style)),
-        Form::Markdown => output::data(present::overview_markdown(&overview).as_bytes()),
-        Form::Html => output::data(present::overview_html(&overview).as_bytes()),
-        Form::Json => output::data(present::overview_json(&overview).as_bytes()),
-        Form::Csv => output::data(present::overview_csv(&overview).as_bytes()),
+        SummaryForm::Text => pager::show(&present::overview_text(&overview, style)),
+        SummaryForm::Markdown => output::data(present::overview_markdown(&overview).as_bytes()),
+        SummaryForm::Html => output::data(present::overview_html(&overview).as_bytes()),
+        SummaryForm::Json => output::data(present::overview_json(&overview).as_bytes()),
+        SummaryForm::Csv => output::data(present::overview_csv(&overview).as_bytes()),
     }
 }
 

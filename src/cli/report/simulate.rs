@@ -4,10 +4,10 @@ use crate::analyze::{Adder, AttributedMail, Period, Question};
 use crate::cli::settings::{file, local_path, near};
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::fault::Hint as _;
-use crate::cli::terminal::format::Format;
+use crate::cli::terminal::format::OutputFormat;
 use crate::cli::terminal::{output, pager};
 use crate::cli::wiring::asked;
-use crate::cli::wiring::run::Run;
+use crate::cli::wiring::run::CommandContext;
 use crate::dns::dmarc::Policy;
 use crate::dns::lookup::answer::Lookup;
 use crate::dns::lookup::name;
@@ -55,7 +55,7 @@ const ZONE_BYTES: u64 = 64 << 20;
         "policy", "sp", "np", "adkim", "aspf", "spf", "drop_include", "remove_selector", "from_zone",
     ])
 )]
-pub(crate) struct Args {
+pub(crate) struct SimulateArgs {
     /// The domain whose policy is simulated
     domain: String,
     /// p of the DMARC record: none, quarantine or reject, for all mail
@@ -102,7 +102,7 @@ pub(crate) struct Args {
     server: Vec<SocketAddr>,
     /// Output format: text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
-    format: Format,
+    format: OutputFormat,
 }
 
 /// A policy as it is typed.
@@ -133,7 +133,7 @@ enum AlignmentWord {
 }
 
 /// Do it.
-pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+pub(crate) fn run(run: &CommandContext, args: &SimulateArgs) -> anyhow::Result<Exit> {
     let named = name::canonical(&args.domain).filter(|name| name::is_domain(name));
     let domain = named.ok_or_else(|| anyhow!("expected a domain such as example.com, found {:?}", args.domain))?;
     let now = args.now.unwrap_or(run.now);
@@ -147,14 +147,15 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     }
     let asks_dns = request.needs_dns() || !args.server.is_empty();
     let answer = if asks_dns {
-        let options = resolver::Options { servers: args.server.clone(), ..resolver::Options::default() };
+        let options =
+            resolver::ResolverOptions { servers: args.server.clone(), ..resolver::ResolverOptions::default() };
         let resolver = Resolver::new(&options)?;
         simulated(&request, &mail, &PatientLookup::new(&resolver), args)?
     } else {
         simulated(&request, &mail, &NotAsked, args)?
     };
     match args.format {
-        Format::Text => {
+        OutputFormat::Text => {
             let style = Style {
                 width: pager::width(),
                 ascii: pager::is_ascii(),
@@ -162,7 +163,7 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
             };
             pager::show(&present::simulation(&answer, &style))?;
         }
-        Format::Json => output::data(present::simulation_json(&answer).as_bytes())?,
+        OutputFormat::Json => output::data(present::simulation_json(&answer).as_bytes())?,
     }
     Ok(match answer.exit_code() {
         0 => Exit::Handled,
@@ -175,7 +176,7 @@ fn simulated(
     request: &SimulationRequest,
     mail: &AttributedMail,
     lookup: &dyn Lookup,
-    args: &Args,
+    args: &SimulateArgs,
 ) -> anyhow::Result<crate::simulate::Simulation> {
     let asks_dns = request.needs_dns() || !args.server.is_empty();
     simulate(request, mail, lookup, (args.tolerate, asks_dns)).with_context(|| format!("simulate {}", request.domain))
@@ -189,7 +190,7 @@ fn window(now: Timestamp, weeks: u16) -> anyhow::Result<(Date, Date)> {
         .with_context(|| format!("--now {now}: expected a day of the calendar {weeks} weeks later"))
 }
 
-fn request(args: &Args, domain: String, days: (Date, Date)) -> anyhow::Result<SimulationRequest> {
+fn request(args: &SimulateArgs, domain: String, days: (Date, Date)) -> anyhow::Result<SimulationRequest> {
     let strict = |mode: Option<AlignmentWord>| mode.map(|mode| mode == AlignmentWord::S);
     let zone = args.from_zone.as_deref().map(|file| zone(file, &domain)).transpose()?;
     let suffix = format!("._domainkey.{domain}");
@@ -231,7 +232,7 @@ fn zone(file: &Path, domain: &str) -> anyhow::Result<ZoneFile> {
 
 /// The mail of the domain up to the day before `now`: of the weeks to judge, and of the eight weeks that say who a sender is.
 fn read(
-    run: &Run,
+    run: &CommandContext,
     settings: &file::Settings,
     store: &Store,
     request: &SimulationRequest,

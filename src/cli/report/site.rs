@@ -4,12 +4,12 @@ use crate::analyze::{Adder, Period, Question, RepairCount, RowSample};
 use crate::cli::settings::file::Settings;
 use crate::cli::settings::local_path;
 use crate::cli::terminal::exit::Exit;
-use crate::cli::wiring::asked::{self, Asked, From, Sum};
+use crate::cli::wiring::asked::{self, From, Selection, Sum};
 use crate::cli::wiring::customers::{self, CustomerChoice, KnownDomains};
 use crate::cli::wiring::ingest_run::grouped;
 use crate::cli::wiring::period::Choice;
 use crate::cli::wiring::rejections::Rejections;
-use crate::cli::wiring::run::Run;
+use crate::cli::wiring::run::CommandContext;
 use crate::cli::wiring::shares::Shares;
 use crate::cli::wiring::{logo, repairs};
 use crate::model::{ReportHead, Rows};
@@ -38,7 +38,7 @@ const WEEKS: usize = 520;
 /// Write the store as static pages: an index, a page per week, domain and sender, and a feed
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Args {
+pub(crate) struct SiteArgs {
     /// The folder to write to: an empty one, or one that `site` made
     #[arg(long, value_name = "DIR", value_parser = local_path::local_path())]
     out: PathBuf,
@@ -81,7 +81,7 @@ impl Sum for WeekSums {
 
 /// What all archives of a run are made of.
 struct Source<'a> {
-    run: &'a Run,
+    run: &'a CommandContext,
     settings: &'a Settings,
     store: From<'a>,
     /// What stands for the reports of each day.
@@ -93,7 +93,7 @@ struct Source<'a> {
 }
 
 /// Do it.
-pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+pub(crate) fn run(run: &CommandContext, args: &SiteArgs) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let chosen = args.customers.chosen(&settings)?;
     let store = run.opened(&settings, None)?;
@@ -128,7 +128,7 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     Ok(Exit::Handled)
 }
 
-fn tell(run: &Run, out: &Path, written: Written) {
+fn tell(run: &CommandContext, out: &Path, written: Written) {
     run.talk.note(&format!(
         "{}: {} files, {} written, {} removed",
         out.display(),
@@ -139,7 +139,7 @@ fn tell(run: &Run, out: &Path, written: Written) {
 }
 
 /// The weeks with reports, the last that is over among them, those that are to come not.
-fn weeks(days: &BTreeMap<Date, u64>, run: &Run, most: usize) -> Vec<Period> {
+fn weeks(days: &BTreeMap<Date, u64>, run: &CommandContext, most: usize) -> Vec<Period> {
     let monday = |day: Date| day.saturating_sub(i32::from(day.weekday().since(Weekday::Monday)).days());
     let last = Period::last_complete_week(run.now);
     let mut mondays: BTreeSet<Date> = days.range(..=run.today()).map(|(day, _)| monday(*day)).collect();
@@ -199,7 +199,7 @@ impl Source<'_> {
         owner: Option<usize>,
     ) -> anyhow::Result<()> {
         let question = Question { period: Some(week), ..question.clone() };
-        let mut asked = Asked::new(self.run, &Choice::between(week.from(), week.to()), &[])?;
+        let mut asked = Selection::new(self.run, &Choice::between(week.from(), week.to()), &[])?;
         asked.question = question;
         let sums = match owner {
             None => Some(asked.gather(self.run, &self.store, WeekSums::new(&asked.question))?.0),

@@ -4,11 +4,11 @@ use super::status_parts::{self, PartChoice};
 use crate::cli::settings::file::Settings;
 use crate::cli::settings::local_path;
 use crate::cli::terminal::exit::Exit;
-use crate::cli::terminal::format::Format;
+use crate::cli::terminal::format::OutputFormat;
 use crate::cli::terminal::{output, pager};
 use crate::cli::wiring::ingest_run::{self, count, grouped, sums};
 use crate::cli::wiring::period::Stretch;
-use crate::cli::wiring::run::Run;
+use crate::cli::wiring::run::CommandContext;
 use crate::store::disk::layout::Month;
 use crate::store::{Status, Store};
 use jiff::Timestamp;
@@ -30,13 +30,13 @@ const NAMED: usize = 15;
 /// Show mailboxes, newest reports, silent reporters and rejected items
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Args {
+pub(crate) struct StatusArgs {
     /// Read a folder of Parquet files, as `export --out` writes it, instead of the store
     #[arg(long, value_name = "DIR", value_parser = local_path::local_path())]
     records: Option<PathBuf>,
     /// Output format: text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
-    format: Format,
+    format: OutputFormat,
     /// Exit 1 if a mailbox (or, without mailboxes, the store) got no report for this long, such as 3d; with --by-domain,
     /// if the newest report about a domain ends before that
     #[arg(long, value_name = "TIME")]
@@ -50,13 +50,13 @@ pub(crate) struct Args {
 }
 
 /// A mailbox of the settings, and the newest report it brought.
-struct Mailbox {
+struct MailboxJson {
     name: String,
     newest: Option<Timestamp>,
 }
 
 /// Do it.
-pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+pub(crate) fn run(run: &CommandContext, args: &StatusArgs) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let store = run.opened(&settings, args.records.as_deref())?;
     if args.by_domain || args.customer.is_some() {
@@ -71,9 +71,9 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     // A check in a crontab that finds nothing has nothing to say: cron would mail it every day.
     let all_well = args.max_age.is_some() && silent.is_empty();
     match args.format {
-        Format::Json => output::json(&Answer::of(&status, &mailboxes, dir.display().to_string()))?,
-        Format::Text if all_well && !run.talk.wants_tally() => {}
-        Format::Text => {
+        OutputFormat::Json => output::json(&StatusJson::of(&status, &mailboxes, dir.display().to_string()))?,
+        OutputFormat::Text if all_well && !run.talk.wants_tally() => {}
+        OutputFormat::Text => {
             let text = text(&status, &mailboxes, &dir.display().to_string(), run.now);
             pager::show(&output::clean_lines(&text))?;
         }
@@ -89,19 +89,19 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     Ok(if silent.is_empty() { Exit::Handled } else { Exit::Attention })
 }
 
-fn mailboxes(store: &Store, settings: &Settings) -> anyhow::Result<Vec<Mailbox>> {
+fn mailboxes(store: &Store, settings: &Settings) -> anyhow::Result<Vec<MailboxJson>> {
     let newest = |mailbox: &crate::fetch::mailbox::Mailbox| {
-        Ok(Mailbox { name: mailbox.name.clone(), newest: store.newest_of_mailbox(&mailbox.name)? })
+        Ok(MailboxJson { name: mailbox.name.clone(), newest: store.newest_of_mailbox(&mailbox.name)? })
     };
     settings.mailboxes.iter().map(newest).collect()
 }
 
 /// What brought no report for longer than wanted.
-fn too_old(age: Stretch, run: &Run, status: &Status, mailboxes: &[Mailbox]) -> Vec<String> {
+fn too_old(age: Stretch, run: &CommandContext, status: &Status, mailboxes: &[MailboxJson]) -> Vec<String> {
     if mailboxes.is_empty() {
         return late(age, run.now, "store", status.newest_arrival).into_iter().collect();
     }
-    let silent = |mailbox: &Mailbox| late(age, run.now, &format!("mailbox {}", mailbox.name), mailbox.newest);
+    let silent = |mailbox: &MailboxJson| late(age, run.now, &format!("mailbox {}", mailbox.name), mailbox.newest);
     mailboxes.iter().filter_map(silent).collect()
 }
 
@@ -127,7 +127,7 @@ pub(crate) fn ago(at: Timestamp, now: Timestamp) -> String {
     }
 }
 
-fn text(status: &Status, mailboxes: &[Mailbox], dir: &str, now: Timestamp) -> String {
+fn text(status: &Status, mailboxes: &[MailboxJson], dir: &str, now: Timestamp) -> String {
     let when =
         |at: Option<Timestamp>| at.map_or_else(|| "never".to_owned(), |at| format!("{}, {}", minute(at), ago(at, now)));
     let amount = |number: i64| number.max(0).unsigned_abs();
@@ -212,7 +212,7 @@ pub(crate) fn reporters_text(status: &Status, out: &mut String) {
 
 /// The status as JSON has it. Times are RFC 3339, sizes bytes.
 #[derive(Debug, Serialize)]
-struct Answer {
+struct StatusJson {
     store: String,
     version: Option<i64>,
     reports: i64,
@@ -221,8 +221,8 @@ struct Answer {
     dmarc_pass: i64,
     newest_arrival: Option<String>,
     last_commit: Option<String>,
-    tables: Files,
-    originals: Files,
+    tables: FilesJson,
+    originals: FilesJson,
     rejected: i64,
     rejected_let_go: i64,
     newest_rejected: Option<String>,
@@ -235,7 +235,7 @@ struct Answer {
 }
 
 #[derive(Debug, Serialize)]
-struct Files {
+struct FilesJson {
     files: i64,
     bytes: i64,
 }
@@ -276,7 +276,7 @@ pub(crate) struct ReporterNewest {
 impl MonthSums {
     /// By month, oldest first.
     pub(crate) fn of(status: &Status) -> Vec<Self> {
-        let month = |(month, sums): &(Month, crate::store::Totals)| Self {
+        let month = |(month, sums): &(Month, crate::store::ReportTotals)| Self {
             month: month.to_string(),
             reports: sums.reports,
             records: sums.records,
@@ -290,7 +290,7 @@ impl MonthSums {
 impl ReporterNewest {
     /// By name.
     pub(crate) fn of(status: &Status) -> Vec<Self> {
-        let reporter = |reporter: &crate::store::Reporter| Self {
+        let reporter = |reporter: &crate::store::ReporterTotals| Self {
             org_name: reporter.org_name.clone(),
             reports: reporter.reports,
             newest_end: reporter.newest_end.to_string(),
@@ -300,10 +300,10 @@ impl ReporterNewest {
     }
 }
 
-impl Answer {
-    fn of(status: &Status, mailboxes: &[Mailbox], store: String) -> Self {
+impl StatusJson {
+    fn of(status: &Status, mailboxes: &[MailboxJson], store: String) -> Self {
         let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
-        let files = |files: crate::store::Files| Files { files: files.count, bytes: files.bytes };
+        let files = |files: crate::store::FileTotals| FilesJson { files: files.count, bytes: files.bytes };
         let mailboxes = mailboxes
             .iter()
             .map(|mailbox| MailboxNewest { mailbox: mailbox.name.clone(), newest_report: time(mailbox.newest) });

@@ -4,13 +4,13 @@ use super::status::{MonthSums, ReporterNewest, ago, late, minute, reporters_text
 use crate::cli::settings::Customer;
 use crate::cli::settings::file::Settings;
 use crate::cli::terminal::exit::Exit;
-use crate::cli::terminal::format::Format;
+use crate::cli::terminal::format::OutputFormat;
 use crate::cli::terminal::{output, pager};
 use crate::cli::wiring::customers;
 use crate::cli::wiring::ingest_run::{count, grouped, sums};
 use crate::cli::wiring::period::Stretch;
 use crate::cli::wiring::rejections::domain_of;
-use crate::cli::wiring::run::Run;
+use crate::cli::wiring::run::CommandContext;
 use crate::model::Owners;
 use crate::store::{Status, Store};
 use jiff::Timestamp;
@@ -22,7 +22,7 @@ use std::fmt::Write as _;
 pub(crate) struct PartChoice<'a> {
     /// The customer; `None`: all domains.
     pub(crate) customer: Option<&'a str>,
-    pub(crate) format: Format,
+    pub(crate) format: OutputFormat,
     pub(crate) max_age: Option<Stretch>,
 }
 
@@ -45,7 +45,7 @@ struct CustomerStatus<'a> {
 
 /// The status of one customer. Nothing of another's is read into it.
 pub(crate) fn of_customer(
-    run: &Run,
+    run: &CommandContext,
     settings: &Settings,
     store: &Store,
     choice: &PartChoice<'_>,
@@ -61,7 +61,7 @@ pub(crate) fn of_customer(
     let conflicts = store.conflicts()?.iter().filter(|entry| own(&entry.policy_domain)).count();
     let silent = choice.max_age.and_then(|age| late(age, run.now, &customer.name, status.newest_arrival));
     match choice.format {
-        Format::Json => {
+        OutputFormat::Json => {
             let totals = &status.totals;
             output::json(&CustomerStatus {
                 customer: &customer.name,
@@ -78,8 +78,8 @@ pub(crate) fn of_customer(
                 reporters: ReporterNewest::of(&status),
             })?;
         }
-        Format::Text if choice.max_age.is_some() && silent.is_none() && !run.talk.wants_tally() => {}
-        Format::Text => {
+        OutputFormat::Text if choice.max_age.is_some() && silent.is_none() && !run.talk.wants_tally() => {}
+        OutputFormat::Text => {
             let text = customer_text(customer, &status, (rejected, newest_rejected), conflicts, run.now);
             pager::show(&output::clean_lines(&text))?;
         }
@@ -139,7 +139,7 @@ struct DomainStatuses {
 
 /// The status domain by domain: of those that the settings name and those below them, or without any, of all.
 pub(crate) fn by_domain(
-    run: &Run,
+    run: &CommandContext,
     settings: &Settings,
     store: &Store,
     choice: &PartChoice<'_>,
@@ -172,9 +172,9 @@ pub(crate) fn by_domain(
         .filter_map(|domain| choice.max_age.and_then(|age| late(age, run.now, &called(domain), domain.newest)))
         .collect();
     match choice.format {
-        Format::Json => output::json(&DomainStatuses { domains })?,
-        Format::Text if choice.max_age.is_some() && silent.is_empty() && !run.talk.wants_tally() => {}
-        Format::Text => pager::show(&output::clean_lines(&domains_text(&domains, run.now)))?,
+        OutputFormat::Json => output::json(&DomainStatuses { domains })?,
+        OutputFormat::Text if choice.max_age.is_some() && silent.is_empty() && !run.talk.wants_tally() => {}
+        OutputFormat::Text => pager::show(&output::clean_lines(&domains_text(&domains, run.now)))?,
     }
     silent.iter().for_each(|message| run.talk.warning(message));
     Ok(if silent.is_empty() { Exit::Handled } else { Exit::Attention })

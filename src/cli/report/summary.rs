@@ -9,11 +9,11 @@ use crate::cli::settings::{local_path, network_of};
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::fault::Hint as _;
 use crate::cli::terminal::{output, pager};
-use crate::cli::wiring::asked::{self, Asked, From};
+use crate::cli::wiring::asked::{self, From, Selection};
 use crate::cli::wiring::customers::{self, CustomerChoice, KnownDomains};
 use crate::cli::wiring::mail_summary::{self, Addressing};
 use crate::cli::wiring::period::Choice;
-use crate::cli::wiring::run::Run;
+use crate::cli::wiring::run::CommandContext;
 use crate::cli::wiring::shares::Shares;
 use crate::cli::wiring::{logo, repairs};
 use crate::present::{self, Branding, Style};
@@ -39,7 +39,7 @@ Examples:
 /// Show who sends mail as your domains, what passes, and why the rest fails
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Args {
+pub(crate) struct SummaryArgs {
     /// Report files, mails and folders to summarize instead of the store
     #[arg(value_name = "PATH", value_parser = local_path::local_path())]
     paths: Vec<PathBuf>,
@@ -53,7 +53,7 @@ pub(crate) struct Args {
     pub(crate) now: Option<Timestamp>,
     /// Output format: text, markdown, html, json or csv
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
-    format: Form,
+    format: SummaryForm,
     /// Width of the text in columns [default: the terminal's, else 80]
     #[arg(long, value_name = "COLUMNS", value_parser = clap::value_parser!(u16).range(40..=400))]
     width: Option<u16>,
@@ -95,7 +95,7 @@ pub(crate) struct Args {
 
 /// The forms of a summary.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Form {
+pub(crate) enum SummaryForm {
     /// For a terminal.
     #[default]
     Text,
@@ -109,7 +109,7 @@ pub(crate) enum Form {
     Csv,
 }
 
-impl Form {
+impl SummaryForm {
     /// How the name of its file ends.
     pub(crate) const fn extension(self) -> &'static str {
         match self {
@@ -123,12 +123,12 @@ impl Form {
 }
 
 /// Do it.
-pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+pub(crate) fn run(run: &CommandContext, args: &SummaryArgs) -> anyhow::Result<Exit> {
     if args.schema {
         output::data(present::SCHEMA.as_bytes())?;
         return Ok(Exit::Handled);
     }
-    if !args.mail_to.is_empty() && !matches!(args.format, Form::Text | Form::Html) {
+    if !args.mail_to.is_empty() && !matches!(args.format, SummaryForm::Text | SummaryForm::Html) {
         let error = anyhow!("--format: expected text or html with --mail-to, found another");
         return Err(error.hint("the mail holds both; to send another format, pipe the output to your mail program"));
     }
@@ -136,7 +136,7 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     let chosen = args.customers.chosen(&settings)?;
     check_use(args, chosen.is_some())?;
     let choice = args.rhythm.choice(&args.choice, run.now, run.today())?;
-    let mut asked = Asked::new(run, &choice, &args.paths)?;
+    let mut asked = Selection::new(run, &choice, &args.paths)?;
     let source = if args.paths.is_empty() {
         From::Store(run.opened(&settings, args.records.as_deref())?)
     } else {
@@ -152,7 +152,7 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
     }
     let style = Style {
         width: args.width.unwrap_or_else(pager::width),
-        ascii: args.ascii || (args.format == Form::Text && pager::is_ascii()),
+        ascii: args.ascii || (args.format == SummaryForm::Text && pager::is_ascii()),
         color: run.common.color.on(std::io::stdout().is_terminal()),
     };
     let overview = |summary: &Summary, owner: Option<usize>| {
@@ -222,9 +222,9 @@ pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
 
 /// By mail, all of it or what is wanted where all is well.
 fn send(
-    run: &Run,
+    run: &CommandContext,
     settings: &Settings,
-    args: &Args,
+    args: &SummaryArgs,
     summary: &Summary,
     addressing: Addressing<'_>,
 ) -> anyhow::Result<()> {
@@ -239,7 +239,7 @@ fn send(
 }
 
 /// What options do not fit each other.
-fn check_use(args: &Args, of_customers: bool) -> anyhow::Result<()> {
+fn check_use(args: &SummaryArgs, of_customers: bool) -> anyhow::Result<()> {
     if args.customers.each_customer && args.out.is_none() && !args.mail {
         let error = anyhow!("--each-customer: expected --out DIR or --mail beside it, found neither");
         return Err(error.hint("each customer's summary goes to a folder or a mail of its own"));
@@ -259,11 +259,11 @@ fn check_use(args: &Args, of_customers: bool) -> anyhow::Result<()> {
 
 /// The question of each customer, with its number; `None` where the operator asks.
 fn questions(
-    args: &Args,
+    args: &SummaryArgs,
     settings: &Settings,
-    (asked, source): (&mut Asked, &From<'_>),
+    (asked, source): (&mut Selection, &From<'_>),
     chosen: Option<&[usize]>,
-    run: &Run,
+    run: &CommandContext,
 ) -> anyhow::Result<Option<Vec<(usize, Question)>>> {
     if let Some([owner]) = chosen {
         customers::check_owned(&args.choice, settings, *owner)?;
@@ -285,38 +285,43 @@ fn questions(
 }
 
 /// A summary to standard output.
-fn show(summary: &Summary, branding: &Branding, form: Form, style: &Style) -> anyhow::Result<()> {
+fn show(summary: &Summary, branding: &Branding, form: SummaryForm, style: &Style) -> anyhow::Result<()> {
     match form {
-        Form::Text => pager::show(&present::text(summary, branding, style)),
-        Form::Json => output::stream(|out| present::write_json(summary, out)),
+        SummaryForm::Text => pager::show(&present::text(summary, branding, style)),
+        SummaryForm::Json => output::stream(|out| present::write_json(summary, out)),
         _ => output::data(&rendered(summary, branding, form, style)?),
     }
 }
 
 /// A summary in one of its forms.
-pub(crate) fn rendered(summary: &Summary, branding: &Branding, form: Form, style: &Style) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn rendered(
+    summary: &Summary,
+    branding: &Branding,
+    form: SummaryForm,
+    style: &Style,
+) -> anyhow::Result<Vec<u8>> {
     Ok(match form {
-        Form::Text => present::text(summary, branding, style).into_bytes(),
-        Form::Markdown => present::markdown(summary, branding, style).into_bytes(),
-        Form::Html => present::html(summary, branding, style).into_bytes(),
-        Form::Json => {
+        SummaryForm::Text => present::text(summary, branding, style).into_bytes(),
+        SummaryForm::Markdown => present::markdown(summary, branding, style).into_bytes(),
+        SummaryForm::Html => present::html(summary, branding, style).into_bytes(),
+        SummaryForm::Json => {
             let mut bytes = Vec::new();
             present::write_json(summary, &mut bytes)?;
             bytes
         }
-        Form::Csv => present::csv(summary).into_bytes(),
+        SummaryForm::Csv => present::csv(summary).into_bytes(),
     })
 }
 
 /// The rows and the reasoning behind one source or network.
 fn explain(
-    run: &Run,
-    (name, form): (&str, Form),
-    (asked, source): (&Asked, &From<'_>),
+    run: &CommandContext,
+    (name, form): (&str, SummaryForm),
+    (asked, source): (&Selection, &From<'_>),
     (settings, questions): (&Settings, Option<Vec<(usize, Question)>>),
     style: &Style,
 ) -> anyhow::Result<Exit> {
-    if !matches!(form, Form::Text | Form::Json) {
+    if !matches!(form, SummaryForm::Text | SummaryForm::Json) {
         return Err(anyhow!("--format: expected text or json with --explain, found another"));
     }
     let watched = match name {
@@ -340,7 +345,7 @@ fn explain(
     };
     let explanation = explainer.finish();
     match form {
-        Form::Json => output::data(present::explain_json(&explanation).as_bytes())?,
+        SummaryForm::Json => output::data(present::explain_json(&explanation).as_bytes())?,
         _ => pager::show(&present::explain(&explanation, style))?,
     }
     Ok(exit)

@@ -3,7 +3,7 @@
 use super::reader::Section;
 use super::secret;
 use crate::alert::AlertRules;
-use crate::analyze::{EventKind, Severity};
+use crate::analyze::{EventKind, EventSeverity};
 use crate::fetch::mailbox::Secret;
 use std::path::{Path, PathBuf};
 
@@ -77,8 +77,9 @@ impl AlertSettings {
                 None => section.fault("ignore", &format!("expected kinds of events ({words}), found {word:?}")),
             }
         }
-        let severities = [("info", Severity::Info), ("warning", Severity::Warning), ("critical", Severity::Critical)];
-        rules.least = section.choice("severity", &severities).unwrap_or(Severity::Info);
+        let severities =
+            [("info", EventSeverity::Info), ("warning", EventSeverity::Warning), ("critical", EventSeverity::Critical)];
+        rules.least = section.choice("severity", &severities).unwrap_or(EventSeverity::Info);
         if let Some(messages) = section.number("sender_messages", 1..=1_000_000) {
             rules.sender_messages = messages.into();
         }

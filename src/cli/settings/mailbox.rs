@@ -2,7 +2,9 @@
 
 use super::reader::Section;
 use super::secret;
-use crate::fetch::mailbox::{After, Auth, Mailbox, OAuth2, Patience, Protocol, Redaction, Secret, Security, Token};
+use crate::fetch::mailbox::{
+    After, Auth, Mailbox, OAuth2, Patience, Protocol, Redaction, Secret, Security, TokenSource,
+};
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -106,8 +108,8 @@ pub(super) fn auth_of(section: &mut Section<'_>, folder: &Path, table: &str) -> 
             section.fault("oauth2", &format!("expected either [{table}] or {}, found both", secret::TOKEN.names()));
             None
         }
-        (Some(secret), None) => Some(Token::Given(secret)),
-        (None, Some(oauth2)) => Some(Token::Asked(oauth2)),
+        (Some(secret), None) => Some(TokenSource::Given(secret)),
+        (None, Some(oauth2)) => Some(TokenSource::Asked(oauth2)),
         (None, None) => {
             if !has_any(section, &["token_command", "token_file", "token_env", "oauth2"]) {
                 section.fault("", &format!("expected {} or [{table}], found none", secret::TOKEN.names()));
@@ -187,8 +189,8 @@ fn after_of_pop3(section: &mut Section<'_>) -> After {
 pub(crate) fn secrets_of(auth: &Auth) -> Vec<&Secret> {
     match auth {
         Auth::Password(secret) => vec![secret],
-        Auth::XOAuth2(Token::Given(secret)) | Auth::OAuthBearer(Token::Given(secret)) => vec![secret],
-        Auth::XOAuth2(Token::Asked(oauth2)) | Auth::OAuthBearer(Token::Asked(oauth2)) => {
+        Auth::XOAuth2(TokenSource::Given(secret)) | Auth::OAuthBearer(TokenSource::Given(secret)) => vec![secret],
+        Auth::XOAuth2(TokenSource::Asked(oauth2)) | Auth::OAuthBearer(TokenSource::Asked(oauth2)) => {
             oauth2.client_secret.iter().chain(&oauth2.refresh_token).collect()
         }
     }

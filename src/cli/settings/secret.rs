@@ -6,26 +6,27 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 /// The three keys of a secret.
-pub(super) struct Keys {
+pub(super) struct SecretKeys {
     command: &'static str,
     file: &'static str,
     env: &'static str,
 }
 
 /// `password_*`.
-pub(super) const PASSWORD: Keys = Keys { command: "password_command", file: "password_file", env: "password_env" };
+pub(super) const PASSWORD: SecretKeys =
+    SecretKeys { command: "password_command", file: "password_file", env: "password_env" };
 /// `token_*`.
-pub(super) const TOKEN: Keys = Keys { command: "token_command", file: "token_file", env: "token_env" };
+pub(super) const TOKEN: SecretKeys = SecretKeys { command: "token_command", file: "token_file", env: "token_env" };
 /// `url_*`.
-pub(super) const URL: Keys = Keys { command: "url_command", file: "url_file", env: "url_env" };
+pub(super) const URL: SecretKeys = SecretKeys { command: "url_command", file: "url_file", env: "url_env" };
 /// `client_secret_*`.
-pub(super) const CLIENT_SECRET: Keys =
-    Keys { command: "client_secret_command", file: "client_secret_file", env: "client_secret_env" };
+pub(super) const CLIENT_SECRET: SecretKeys =
+    SecretKeys { command: "client_secret_command", file: "client_secret_file", env: "client_secret_env" };
 /// `refresh_token_*`.
-pub(super) const REFRESH_TOKEN: Keys =
-    Keys { command: "refresh_token_command", file: "refresh_token_file", env: "refresh_token_env" };
+pub(super) const REFRESH_TOKEN: SecretKeys =
+    SecretKeys { command: "refresh_token_command", file: "refresh_token_file", env: "refresh_token_env" };
 
-impl Keys {
+impl SecretKeys {
     /// How the keys are spoken of.
     pub(super) fn names(&self) -> String {
         format!("{}, {} or {}", self.command, self.file, self.env)
@@ -33,7 +34,7 @@ impl Keys {
 }
 
 /// Read the keys of one secret; more than one of them is a fault.
-pub(super) fn of(section: &mut Section<'_>, keys: &Keys, folder: &Path) -> Option<Secret> {
+pub(super) fn of(section: &mut Section<'_>, keys: &SecretKeys, folder: &Path) -> Option<Secret> {
     let found = [
         section.texts(keys.command).map(Secret::Command),
         section.path(keys.file, folder).map(Secret::File),

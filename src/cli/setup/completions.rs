@@ -13,13 +13,13 @@ Examples:
 /// Write shell completions to standard output
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Args {
+pub(crate) struct CompletionsArgs {
     /// The shell
     shell: Shell,
 }
 
 /// Do it.
-pub(crate) fn run(args: &Args, mut command: clap::Command) -> anyhow::Result<Exit> {
+pub(crate) fn run(args: &CompletionsArgs, mut command: clap::Command) -> anyhow::Result<Exit> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "dmarquet", &mut script);
     output::data(&script)?;

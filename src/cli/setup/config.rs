@@ -5,7 +5,7 @@ use crate::cli::settings::{self, Outlet, Smtp};
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::fault::Hint as _;
 use crate::cli::terminal::output;
-use crate::cli::wiring::run::Run;
+use crate::cli::wiring::run::CommandContext;
 use crate::cli::wiring::{mail_summary, mailbox_survey};
 use crate::fetch::mailbox::{Mailbox, Protocol, Secret};
 use anyhow::{Context as _, anyhow};
@@ -26,13 +26,13 @@ Examples:
 /// Write a settings file, or check the existing one
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, arg_required_else_help = true)]
-pub(crate) struct Args {
+pub(crate) struct ConfigArgs {
     #[command(subcommand)]
-    act: Act,
+    act: ConfigAction,
 }
 
 #[derive(Debug, Subcommand)]
-enum Act {
+enum ConfigAction {
     /// Write a commented settings file; an existing one is not overwritten
     Init {
         /// Write to standard output instead
@@ -53,16 +53,16 @@ enum Act {
 }
 
 /// Do it.
-pub(crate) fn run(run: &Run, args: &Args) -> anyhow::Result<Exit> {
+pub(crate) fn run(run: &CommandContext, args: &ConfigArgs) -> anyhow::Result<Exit> {
     match &args.act {
-        Act::Init { stdout: true } => output::data(TEMPLATE.as_bytes()).map(|()| Exit::Handled),
-        Act::Init { stdout: false } => init(run),
-        Act::Check { offline } => check(run, *offline),
-        Act::TestMail { address } => test_mail(run, address),
+        ConfigAction::Init { stdout: true } => output::data(TEMPLATE.as_bytes()).map(|()| Exit::Handled),
+        ConfigAction::Init { stdout: false } => init(run),
+        ConfigAction::Check { offline } => check(run, *offline),
+        ConfigAction::TestMail { address } => test_mail(run, address),
     }
 }
 
-fn init(run: &Run) -> anyhow::Result<Exit> {
+fn init(run: &CommandContext) -> anyhow::Result<Exit> {
     let file = run.common.config.clone().unwrap_or_else(file::usual_place);
     write_new(&file).with_context(|| format!("{}", file.display())).context("settings")?;
     run.talk.note(&format!("{}: written; fill it in, then run `dmarquet config check`", file.display()));
@@ -83,7 +83,7 @@ fn write_new(file: &Path) -> anyhow::Result<()> {
     }
 }
 
-fn check(run: &Run, offline: bool) -> anyhow::Result<Exit> {
+fn check(run: &CommandContext, offline: bool) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let Some(file) = &settings.file else {
         return Err(anyhow!("settings: no settings file found").hint("run `dmarquet config init` to write one"));
@@ -103,7 +103,7 @@ fn check(run: &Run, offline: bool) -> anyhow::Result<Exit> {
 }
 
 /// Whether this account may write to the data folder, or make it.
-fn check_store(run: &Run, store: &Path) -> Exit {
+fn check_store(run: &CommandContext, store: &Path) -> Exit {
     let Err(error) = try_to_write(store) else { return Exit::Handled };
     run.talk.error(&error);
     Exit::Failed
@@ -122,7 +122,7 @@ fn try_to_write(store: &Path) -> anyhow::Result<()> {
 }
 
 /// Connect to the mail server and log in, or see that the sendmail program is there; nothing is sent.
-fn check_smtp(run: &Run, settings: &Settings) -> anyhow::Result<Exit> {
+fn check_smtp(run: &CommandContext, settings: &Settings) -> anyhow::Result<Exit> {
     let Some(smtp) = &settings.smtp else { return Ok(Exit::Handled) };
     let checked = mail_summary::outbox(settings).and_then(|mut outbox| Ok(outbox.check()?));
     if let Err(error) = checked {
@@ -140,7 +140,7 @@ fn check_smtp(run: &Run, settings: &Settings) -> anyhow::Result<Exit> {
     Ok(Exit::Handled)
 }
 
-fn test_mail(run: &Run, address: &str) -> anyhow::Result<Exit> {
+fn test_mail(run: &CommandContext, address: &str) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     mail_summary::send_test(run, &settings, address)?;
     output::data(output::clean_lines(&format!("sent to {address}\n")).as_bytes())?;

@@ -15,14 +15,14 @@ Examples:
 /// Write the manual page to standard output, or all pages to a folder
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Args {
+pub(crate) struct ManArgs {
     /// Write one page per command and that of the settings into this folder
     #[arg(long, value_name = "DIR", value_parser = local_path::local_path())]
     out: Option<PathBuf>,
 }
 
 /// Do it.
-pub(crate) fn run(args: &Args, command: clap::Command) -> anyhow::Result<Exit> {
+pub(crate) fn run(args: &ManArgs, command: clap::Command) -> anyhow::Result<Exit> {
     let Some(folder) = &args.out else {
         output::data(&page(command)?)?;
         return Ok(Exit::Handled);

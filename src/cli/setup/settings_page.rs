@@ -7,7 +7,7 @@ const REFERENCE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/
 /// The page as roff.
 pub(super) fn page() -> String {
     let version = env!("CARGO_PKG_VERSION");
-    let mut page = Page::default();
+    let mut page = ManualPage::default();
     page.line(&format!(".TH dmarquet.toml 5 \"\" \"dmarquet {version}\" \"File formats\""));
     page.line(".SH NAME");
     page.line("dmarquet.toml \\- the settings of dmarquet");
@@ -34,7 +34,7 @@ enum Block {
 }
 
 #[derive(Debug, Default)]
-struct Page {
+struct ManualPage {
     out: String,
     block: Block,
     /// The text of a paragraph or list item, until it is over.
@@ -43,7 +43,7 @@ struct Page {
     defaults: bool,
 }
 
-impl Page {
+impl ManualPage {
     fn line(&mut self, line: &str) {
         self.out.push_str(line);
         self.out.push('\n');
@@ -158,10 +158,10 @@ fn guarded(text: String) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Page, page};
+    use super::{ManualPage, page};
 
     fn made(text: &str) -> String {
-        let mut page = Page::default();
+        let mut page = ManualPage::default();
         text.lines().for_each(|line| page.take(line));
         page.end();
         page.out

@@ -4,7 +4,7 @@
 
 use super::exit::Exit;
 use super::output::Talk;
-use crate::fetch::mailbox::Stop;
+use crate::fetch::mailbox::StopFlag;
 use anyhow::Context as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Interrupt {
     flag: Arc<AtomicBool>,
-    stop: Stop,
+    stop: StopFlag,
 }
 
 impl Interrupt {
@@ -38,7 +38,7 @@ impl Interrupt {
     }
 
     /// For the poller.
-    pub(crate) fn stop(&self) -> Stop {
+    pub(crate) fn stop(&self) -> StopFlag {
         self.stop.clone()
     }
 

@@ -174,26 +174,26 @@ pub(crate) fn data(bytes: &[u8]) -> anyhow::Result<()> {
 pub(crate) fn stream<E: Into<anyhow::Error>>(
     write: impl FnOnce(&mut dyn Write) -> Result<(), E>,
 ) -> anyhow::Result<()> {
-    let mut out = Watched { out: io::BufWriter::with_capacity(1 << 16, io::stdout().lock()), closed: false };
+    let mut out = WatchedOutput { out: io::BufWriter::with_capacity(1 << 16, io::stdout().lock()), closed: false };
     let result = write(&mut out).map_err(Into::into);
     let result = result.and_then(|()| out.flush().context("standard output"));
     if out.closed { Err(StdoutClosed.into()) } else { result }
 }
 
 /// Standard output that remembers whether its reader went away: the error itself may get lost on its way up.
-struct Watched<W: Write> {
+struct WatchedOutput<W: Write> {
     out: W,
     closed: bool,
 }
 
-impl<W: Write> Watched<W> {
+impl<W: Write> WatchedOutput<W> {
     fn note<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
         self.closed |= matches!(&result, Err(error) if error.kind() == io::ErrorKind::BrokenPipe);
         result
     }
 }
 
-impl<W: Write> Write for Watched<W> {
+impl<W: Write> Write for WatchedOutput<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let result = self.out.write(bytes);
         self.note(result)

@@ -2,12 +2,12 @@
 
 use super::period::Choice;
 use super::rejections::Rejections;
-use super::run::Run;
+use super::run::CommandContext;
 use super::storeless;
 use crate::analyze::{Acknowledged, Adder, Explainer, HostName, Network, Period, Question};
 use crate::cli::terminal::exit::Exit;
 use crate::model::{ReportHead, Rows};
-use crate::store::{Collector, Filter, Naming, Store, StoreError, head};
+use crate::store::{Collector, Filter, Store, StoreError, StoredName, head};
 use jiff::civil::Date;
 use jiff::tz::Offset;
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ pub(crate) enum From<'a> {
 }
 
 /// What is asked, of which rows.
-pub(crate) struct Asked {
+pub(crate) struct Selection {
     /// The question.
     pub(crate) question: Question,
     /// The rows that it needs, history included.
@@ -69,9 +69,9 @@ impl Sum for Explainer {
     fn aside(&mut self, _: &Rejections, _: &dyn Fn(Option<&str>) -> bool) {}
 }
 
-impl Asked {
+impl Selection {
     /// Work out the days: as typed, else the last complete week of a store, all days of paths.
-    pub(crate) fn new(run: &Run, choice: &Choice, paths: &[PathBuf]) -> anyhow::Result<Self> {
+    pub(crate) fn new(run: &CommandContext, choice: &Choice, paths: &[PathBuf]) -> anyhow::Result<Self> {
         let today = run.today();
         let domains = &choice.domains;
         let days = choice.days(today).unwrap_or_else(|| {
@@ -103,7 +103,7 @@ impl Asked {
     }
 
     /// Add up the rows.
-    pub(crate) fn gather<S: Sum>(&self, run: &Run, from: &From<'_>, sum: S) -> anyhow::Result<(S, Exit)> {
+    pub(crate) fn gather<S: Sum>(&self, run: &CommandContext, from: &From<'_>, sum: S) -> anyhow::Result<(S, Exit)> {
         match from {
             From::Store(store) => Ok((self.of_store(store, sum)?, Exit::Handled)),
             From::Paths(paths) => self.of_paths(run, paths, sum),
@@ -119,7 +119,7 @@ impl Asked {
     }
 
     /// Of files, report by report.
-    fn of_paths<S: Sum>(&self, run: &Run, paths: &[PathBuf], mut sum: S) -> anyhow::Result<(S, Exit)> {
+    fn of_paths<S: Sum>(&self, run: &CommandContext, paths: &[PathBuf], mut sum: S) -> anyhow::Result<(S, Exit)> {
         let mut rows = Collector::new();
         let (tally, exit) = storeless::read(run, paths, &mut |accepted| {
             if !self.contains(accepted.report.day) {
@@ -157,7 +157,7 @@ impl Asked {
 /// Give a question the names and networks that the store has.
 pub(crate) fn known(store: &Store, question: &mut Question) -> Result<(), StoreError> {
     let found = store.names()?.into_iter().filter_map(|looked_up| {
-        let Naming { names, confirmed } = looked_up.naming?;
+        let StoredName { names, confirmed } = looked_up.naming?;
         let name = names.into_iter().next()?;
         Some((looked_up.address, HostName { name: name.into(), confirmed }))
     });

@@ -3,7 +3,7 @@
 //! A database may be broken or may not be what its name says. Either is an error that names the file, and no offset in it
 //! is trusted.
 
-use crate::store::Network;
+use crate::store::StoredNetwork;
 use anyhow::{Context as _, anyhow};
 use maxminddb::Reader;
 use serde::Deserialize;
@@ -29,7 +29,7 @@ struct Database {
 /// What stands in a record, in the words of those who make such files; all else is passed over.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Record {
+struct MmdbRecord {
     autonomous_system_number: Option<u32>,
     autonomous_system_organization: Option<String>,
     /// `AS64500`.
@@ -71,8 +71,8 @@ impl GeoIp {
     }
 
     /// What the databases say of an address.
-    pub(crate) fn network(&self, address: IpAddr) -> anyhow::Result<Network> {
-        let mut network = Network::default();
+    pub(crate) fn network(&self, address: IpAddr) -> anyhow::Result<StoredNetwork> {
+        let mut network = StoredNetwork::default();
         for database in &self.0 {
             let Some(found) = database.network(address).with_context(|| database.name())? else { continue };
             network.asn = network.asn.or(found.asn);
@@ -100,18 +100,18 @@ impl Database {
         format!("geoip: {}", self.path.display())
     }
 
-    fn network(&self, address: IpAddr) -> anyhow::Result<Option<Network>> {
+    fn network(&self, address: IpAddr) -> anyhow::Result<Option<StoredNetwork>> {
         if address.is_ipv6() && self.reader.metadata().ip_version == 4 {
             return Ok(None);
         }
-        let found = self.reader.lookup(address).and_then(|found| found.decode::<Record>());
+        let found = self.reader.lookup(address).and_then(|found| found.decode::<MmdbRecord>());
         let found = found.map_err(|error| anyhow!("the record of {address}: {error}"))?;
-        Ok(found.map(Record::network))
+        Ok(found.map(MmdbRecord::network))
     }
 }
 
-impl Record {
-    fn network(self) -> Network {
+impl MmdbRecord {
+    fn network(self) -> StoredNetwork {
         let of_text = |text: &str| text.strip_prefix("AS").unwrap_or(text).parse().ok();
         let asn = match self.asn {
             Some(Asn::Number(number)) => Some(number),
@@ -125,7 +125,7 @@ impl Record {
         };
         let code =
             self.country_code.or(code).filter(|code| code.len() == 2 && code.bytes().all(|b| b.is_ascii_alphabetic()));
-        Network {
+        StoredNetwork {
             asn: self.autonomous_system_number.or(asn),
             as_name: self.autonomous_system_organization.or(self.as_name).map(|name| name.chars().take(NAME).collect()),
             country: code.map(|code| code.to_ascii_uppercase()),
@@ -163,11 +163,11 @@ mod tests {
     fn networks_of_both_families_are_found_and_others_are_not() {
         let geoip = open(&record()).unwrap();
         let of = |address: &str| geoip.network(address.parse().unwrap()).unwrap();
-        let whole = Network { asn: Some(64_500), as_name: Some("EXAMPLE-AS".into()), country: Some("DE".into()) };
+        let whole = StoredNetwork { asn: Some(64_500), as_name: Some("EXAMPLE-AS".into()), country: Some("DE".into()) };
         assert_eq!(of("192.0.2.255"), whole);
-        assert_eq!(of("192.0.3.0"), Network::default());
-        assert_eq!(of("2001:db8::7"), Network { asn: Some(64_501), ..Network::default() });
-        assert_eq!(of("2001:db9::7"), Network::default());
+        assert_eq!(of("192.0.3.0"), StoredNetwork::default());
+        assert_eq!(of("2001:db8::7"), StoredNetwork { asn: Some(64_501), ..StoredNetwork::default() });
+        assert_eq!(of("2001:db9::7"), StoredNetwork::default());
     }
 
     #[test]
@@ -178,10 +178,10 @@ mod tests {
         };
         let text = Value::Text;
         let named = of(vec![("country", text("Germany")), ("country_code", text("de")), ("as_name", text("X"))]);
-        assert_eq!(named, Network { asn: None, as_name: Some("X".into()), country: Some("DE".into()) });
+        assert_eq!(named, StoredNetwork { asn: None, as_name: Some("X".into()), country: Some("DE".into()) });
         assert_eq!(of(vec![("asn", Value::Number(7)), ("country", text("AT"))]).country.as_deref(), Some("AT"));
         let odd = of(vec![("asn", Value::NoList), ("country", Value::Number(7)), ("country_code", text("nowhere"))]);
-        assert_eq!(odd, Network::default());
+        assert_eq!(odd, StoredNetwork::default());
     }
 
     #[test]

@@ -3,12 +3,12 @@
 use super::trial::Trials;
 use crate::cli::settings::file::Settings;
 use crate::cli::terminal::exit::Exit;
-use crate::cli::terminal::format::Format;
+use crate::cli::terminal::format::OutputFormat;
 use crate::cli::terminal::interrupt::Interrupt;
 use crate::cli::terminal::output::{self, Talk};
 use crate::fetch::FetchError;
 use crate::fetch::imap::Acknowledger;
-use crate::ingest::{Observer, Options, Outcome, Tally, Trust};
+use crate::ingest::{IngestOptions, ItemOutcome, Observer, Tally, Trust};
 use crate::limits::Limits;
 use crate::model::{Fate, Message};
 use indicatif::ProgressBar;
@@ -21,11 +21,11 @@ use std::sync::Arc;
 const NAMED: usize = 20;
 
 /// How a run is done, as the command line has it.
-pub(crate) fn options(interrupt: &Interrupt, settings: &Settings, now: Timestamp) -> Options {
+pub(crate) fn options(interrupt: &Interrupt, settings: &Settings, now: Timestamp) -> IngestOptions {
     // Without `domains` no report is foreign: a customer may be added after its first report.
     let domains = if settings.domains.is_empty() { Vec::new() } else { settings.named_domains() };
     let trust = Trust { authserv_ids: settings.trusted_authserv_id.clone(), domains };
-    Options {
+    IngestOptions {
         limits: Limits::default(),
         workers: None,
         interrupt: Some(interrupt.flag()),
@@ -49,28 +49,28 @@ pub(crate) fn clock_warning(last_commit: Option<Timestamp>, now: Timestamp) -> O
 }
 
 /// Watches a run: a bar for who looks on, a line for each item with `--verbose`, faults when they come up.
-pub(crate) struct Watch<'a> {
+pub(crate) struct RunProgress<'a> {
     talk: &'a Talk,
     bar: ProgressBar,
     /// Told what is safe, where the mails came from a server.
     acknowledger: Option<Acknowledger>,
 }
 
-impl<'a> Watch<'a> {
+impl<'a> RunProgress<'a> {
     /// Begin to watch.
     pub(crate) fn new(talk: &'a Talk, acknowledger: Option<Acknowledger>) -> Self {
         Self { talk, bar: talk.progress(), acknowledger }
     }
 }
 
-impl Drop for Watch<'_> {
+impl Drop for RunProgress<'_> {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
 }
 
-impl Observer for Watch<'_> {
-    fn item(&mut self, origin: &str, outcome: &Outcome) {
+impl Observer for RunProgress<'_> {
+    fn item(&mut self, origin: &str, outcome: &ItemOutcome) {
         self.bar.inc(1);
         if self.talk.is_verbose() {
             self.bar.suspend(|| self.talk.note(&format!("{origin}: {}", what_became(outcome))));
@@ -93,7 +93,7 @@ impl Observer for Watch<'_> {
 }
 
 /// An item's places, in words.
-fn what_became(outcome: &Outcome) -> String {
+fn what_became(outcome: &ItemOutcome) -> String {
     let places = [
         (outcome.stored, "stored"),
         (outcome.duplicates, "known"),
@@ -118,16 +118,16 @@ pub(crate) fn name_rejected(talk: &Talk, tally: &Tally) {
 }
 
 /// Tell how a run into the store went. `None` says it only to who looks on.
-pub(crate) fn tell(talk: &Talk, tally: &Tally, format: Option<Format>) -> anyhow::Result<Exit> {
+pub(crate) fn tell(talk: &Talk, tally: &Tally, format: Option<OutputFormat>) -> anyhow::Result<Exit> {
     name_rejected(talk, tally);
     if tally.rejected_count() > 0 {
         talk.hint("`dmarquet rejected list` lists what could not be read");
     }
     tell_links(talk, tally);
     match format {
-        Some(Format::Json) => output::json(tally)?,
-        Some(Format::Text) if talk.is_quiet() => {}
-        Some(Format::Text) => output::data(text(tally).as_bytes())?,
+        Some(OutputFormat::Json) => output::json(tally)?,
+        Some(OutputFormat::Text) if talk.is_quiet() => {}
+        Some(OutputFormat::Text) => output::data(text(tally).as_bytes())?,
         None if talk.wants_tally() => output::data(text(tally).as_bytes())?,
         None => {}
     }
@@ -245,7 +245,7 @@ pub(crate) fn grouped(number: u64) -> String {
 mod tests {
     use super::{clock_warning, exit, text, what_became};
     use crate::cli::terminal::exit::Exit;
-    use crate::ingest::{FoundItem, Outcome, RejectedItem, SetAside, Stored, Tally};
+    use crate::ingest::{FoundItem, ItemOutcome, RejectedItem, SetAside, Stored, Tally};
 
     fn tally() -> Tally {
         Tally {
@@ -295,8 +295,8 @@ mod tests {
 
     #[test]
     fn an_item_s_places_are_told_in_words() {
-        let outcome = Outcome { stored: 2, rejected: 1, ..Outcome::default() };
+        let outcome = ItemOutcome { stored: 2, rejected: 1, ..ItemOutcome::default() };
         assert_eq!(what_became(&outcome), "2 stored, 1 unreadable");
-        assert_eq!(what_became(&Outcome::default()), "nothing inside");
+        assert_eq!(what_became(&ItemOutcome::default()), "nothing inside");
     }
 }

@@ -1,7 +1,7 @@
 //! A summary as a mail: text and HTML in one, sent by the way out of the settings, or written as an `.eml`.
 
-use super::run::Run;
-use crate::analyze::{Days, Summary};
+use super::run::CommandContext;
+use crate::analyze::{Summary, SummaryPeriod};
 use crate::cli::settings::Outlet;
 use crate::cli::settings::file::Settings;
 use crate::cli::terminal::fault::Hint as _;
@@ -9,7 +9,8 @@ use crate::cli::terminal::output;
 use crate::fetch::mailbox::account;
 use crate::present::{self, Branding, Logo};
 use crate::send::{
-    InlinePicture, Letter, Login, LoginKind, Mail, Outbox, RefusedRecipient, Route, Security, Server, mail,
+    ComposedMail, InlinePicture, Login, LoginKind, Outbox, OutgoingMail, RefusedRecipient, Route, Server, SmtpSecurity,
+    mail,
 };
 
 use anyhow::{Context as _, anyhow};
@@ -32,7 +33,7 @@ pub(crate) struct Addressing<'a> {
 
 /// Send a summary, or with `dry_run` write the mail to standard output.
 pub(crate) fn send(
-    run: &Run,
+    run: &CommandContext,
     settings: &Settings,
     summary: &Summary,
     addressing: &Addressing<'_>,
@@ -54,11 +55,11 @@ pub(crate) fn send(
 
 /// Put the mail together.
 pub(crate) fn compose(
-    run: &Run,
+    run: &CommandContext,
     settings: &Settings,
     summary: &Summary,
     addressing: &Addressing<'_>,
-) -> anyhow::Result<Mail> {
+) -> anyhow::Result<ComposedMail> {
     let smtp = settings.smtp.as_ref().ok_or_else(no_smtp)?;
     let Addressing { to, subject, reply_to, branding, heartbeat, site } = addressing;
     let (branding, pictures) = if *heartbeat { (Branding::default(), Vec::new()) } else { for_mail(branding) };
@@ -69,7 +70,7 @@ pub(crate) fn compose(
         let present::SummaryMail { text, html, .. } = present::mail(summary, &branding, *site);
         (text, html)
     };
-    let letter = Letter {
+    let letter = OutgoingMail {
         from: smtp.from.clone(),
         to: to.clone(),
         reply_to: reply_to.map(str::to_owned),
@@ -105,13 +106,13 @@ pub(crate) fn outbox(settings: &Settings) -> anyhow::Result<Outbox> {
 }
 
 /// Send a mail that only says that mail arrives.
-pub(crate) fn send_test(run: &Run, settings: &Settings, to: &str) -> anyhow::Result<()> {
+pub(crate) fn send_test(run: &CommandContext, settings: &Settings, to: &str) -> anyhow::Result<()> {
     let smtp = settings.smtp.as_ref().ok_or_else(no_smtp)?;
     let file = settings.file.as_ref().map(|file| file.display().to_string()).unwrap_or_default();
     let text = format!(
         "dmarquet sent this mail with the [smtp] settings in {file}.\n\nIf you can read it, summaries and alerts arrive here, too.\n"
     );
-    let letter = Letter {
+    let letter = OutgoingMail {
         from: smtp.from.clone(),
         to: vec![to.to_owned()],
         reply_to: None,
@@ -165,7 +166,7 @@ pub(crate) fn period(summary: &Summary) -> String {
 }
 
 fn days(summary: &Summary) -> Option<String> {
-    let Days { from, to, .. } = &summary.period;
+    let SummaryPeriod { from, to, .. } = &summary.period;
     from.zip(*to).map(|(from, to)| format!("{from} to {to}"))
 }
 
@@ -193,9 +194,9 @@ pub(super) fn route(outlet: &Outlet) -> anyhow::Result<Route> {
                 host: host.clone(),
                 port: *port,
                 security: match security {
-                    account::Security::Tls => Security::Tls,
-                    account::Security::StartTls => Security::StartTls,
-                    account::Security::None => Security::None,
+                    account::Security::Tls => SmtpSecurity::Tls,
+                    account::Security::StartTls => SmtpSecurity::StartTls,
+                    account::Security::None => SmtpSecurity::None,
                 },
                 ca_file: ca_file.clone(),
                 login: login.transpose()?,

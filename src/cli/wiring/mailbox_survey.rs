@@ -2,7 +2,7 @@
 
 use super::ingest_run;
 use super::period::Day;
-use super::run::Run;
+use super::run::CommandContext;
 use crate::cli::settings::file::Settings;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::interrupt::Interrupt;
@@ -22,16 +22,16 @@ pub(crate) fn poll_options(
     since: Option<&Day>,
     now: Timestamp,
     interrupt: &Interrupt,
-) -> run::Options {
+) -> run::PollOptions {
     let since = since.map(|day| {
         let midnight = day.0.at(0, 0, 0, 0);
         Offset::UTC.to_timestamp(midnight).unwrap_or(Timestamp::MIN)
     });
-    run::Options { limit, since, item_bytes: Limits::default().item_bytes, now, stop: interrupt.stop() }
+    run::PollOptions { limit, since, item_bytes: Limits::default().item_bytes, now, stop: interrupt.stop() }
 }
 
 /// Log in to each mailbox and say folder by folder what `fetch` would do. For `config check`.
-pub(crate) fn look_at_all(run: &Run, settings: &Settings, store: &Path) -> anyhow::Result<Exit> {
+pub(crate) fn look_at_all(run: &CommandContext, settings: &Settings, store: &Path) -> anyhow::Result<Exit> {
     let interrupt = Interrupt::listen(&run.talk)?;
     let options = poll_options(None, None, run.now, &interrupt);
     let store = Store::open(store)?;
@@ -42,7 +42,12 @@ pub(crate) fn look_at_all(run: &Run, settings: &Settings, store: &Path) -> anyho
     Ok(exit)
 }
 
-pub(crate) fn look_at(run: &Run, mailbox: &Mailbox, store: &Store, options: &run::Options) -> anyhow::Result<Exit> {
+pub(crate) fn look_at(
+    run: &CommandContext,
+    mailbox: &Mailbox,
+    store: &Store,
+    options: &run::PollOptions,
+) -> anyhow::Result<Exit> {
     let progress = store.progress(&mailbox.name)?;
     match imap::survey(mailbox, &progress, options) {
         Ok(survey) => {

@@ -4,7 +4,7 @@ use crate::analyze::Services;
 use crate::dns::hosts::origin::{OriginFinder, ServiceNames, SourceEvidence};
 use crate::dns::lookup::answer::Lookup;
 use crate::dns::lookup::name::organizational;
-use crate::model::{Columns, Rows, Source, SourceOrigin};
+use crate::model::{ColumnSet, Rows, SourceAddress, SourceOrigin};
 use crate::store::{Filter, Store, StoreError, Writer};
 use jiff::Timestamp;
 use std::cmp::Reverse;
@@ -18,20 +18,20 @@ const COUNTED: usize = 64;
 /// Addresses written at once.
 const AT_ONCE: usize = 1000;
 
-const COLUMNS: Columns = Columns::DAY
-    .with(Columns::SOURCE)
-    .with(Columns::COUNT)
-    .with(Columns::POLICY_DOMAIN)
-    .with(Columns::DKIM_DOMAIN)
-    .with(Columns::DKIM_SELECTOR)
-    .with(Columns::DKIM_RESULT)
-    .with(Columns::SPF_DOMAIN)
-    .with(Columns::SPF_RESULT)
-    .with(Columns::SIGNATURES);
+const COLUMNS: ColumnSet = ColumnSet::DAY
+    .with(ColumnSet::SOURCE)
+    .with(ColumnSet::COUNT)
+    .with(ColumnSet::POLICY_DOMAIN)
+    .with(ColumnSet::DKIM_DOMAIN)
+    .with(ColumnSet::DKIM_SELECTOR)
+    .with(ColumnSet::DKIM_RESULT)
+    .with(ColumnSet::SPF_DOMAIN)
+    .with(ColumnSet::SPF_RESULT)
+    .with(ColumnSet::SIGNATURES);
 
 /// Something that passes for mail of an address.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Proof {
+enum OriginProof {
     SignedBy(String),
     ReturnsTo(String),
     OwnKey(String, String),
@@ -55,7 +55,7 @@ pub(crate) fn keep(
     writer: &mut Writer,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let mut proofs: HashMap<Source, BTreeMap<Proof, i64>> = HashMap::new();
+    let mut proofs: HashMap<SourceAddress, BTreeMap<OriginProof, i64>> = HashMap::new();
     store.rows(filter, COLUMNS, &mut |rows| (0..rows.len).for_each(|row| add(&mut proofs, &rows, row)))?;
     let (names, networks) = (store.names()?, store.networks()?);
     let hosts: HashMap<IpAddr, String> = names
@@ -84,10 +84,10 @@ pub(crate) fn keep(
     Ok(())
 }
 
-fn add(proofs: &mut HashMap<Source, BTreeMap<Proof, i64>>, rows: &Rows, row: usize) {
+fn add(proofs: &mut HashMap<SourceAddress, BTreeMap<OriginProof, i64>>, rows: &Rows, row: usize) {
     let own = organizational(rows.policy_domain.get(row).unwrap_or_default());
     let known = proofs.entry(rows.source[row]).or_default();
-    let mut count = |proof: Proof| {
+    let mut count = |proof: OriginProof| {
         if known.len() < COUNTED || known.contains_key(&proof) {
             let messages = known.entry(proof).or_default();
             *messages = messages.saturating_add(rows.count[row]);
@@ -99,9 +99,9 @@ fn add(proofs: &mut HashMap<Source, BTreeMap<Proof, i64>>, rows: &Rows, row: usi
         }
         let domain = domain.to_ascii_lowercase();
         if organizational(&domain) != own {
-            count(Proof::SignedBy(domain));
+            count(OriginProof::SignedBy(domain));
         } else if !selector.is_empty() {
-            count(Proof::OwnKey(selector.to_ascii_lowercase(), domain));
+            count(OriginProof::OwnKey(selector.to_ascii_lowercase(), domain));
         }
     };
     if rows.dkim_result.get(row) == Some("pass") {
@@ -115,21 +115,21 @@ fn add(proofs: &mut HashMap<Source, BTreeMap<Proof, i64>>, rows: &Rows, row: usi
     }
     let path = rows.spf_domain.get(row).filter(|path| !path.is_empty() && rows.spf_result.get(row) == Some("pass"));
     if let Some(path) = path.map(str::to_ascii_lowercase) {
-        count(if organizational(&path) == own { Proof::OwnPath(path) } else { Proof::ReturnsTo(path) });
+        count(if organizational(&path) == own { OriginProof::OwnPath(path) } else { OriginProof::ReturnsTo(path) });
     }
 }
 
 /// The proofs with most messages.
-fn evidence(proofs: BTreeMap<Proof, i64>) -> SourceEvidence {
-    let mut sorted: Vec<(Proof, i64)> = proofs.into_iter().collect();
+fn evidence(proofs: BTreeMap<OriginProof, i64>) -> SourceEvidence {
+    let mut sorted: Vec<(OriginProof, i64)> = proofs.into_iter().collect();
     sorted.sort_by_key(|(_, messages)| Reverse(*messages));
     let mut evidence = SourceEvidence::default();
     for (proof, _) in sorted {
         match proof {
-            Proof::SignedBy(domain) => evidence.signed_by.push(domain),
-            Proof::ReturnsTo(domain) => evidence.returns_to.push(domain),
-            Proof::OwnKey(selector, domain) => evidence.own_keys.push((selector, domain)),
-            Proof::OwnPath(domain) => evidence.own_paths.push(domain),
+            OriginProof::SignedBy(domain) => evidence.signed_by.push(domain),
+            OriginProof::ReturnsTo(domain) => evidence.returns_to.push(domain),
+            OriginProof::OwnKey(selector, domain) => evidence.own_keys.push((selector, domain)),
+            OriginProof::OwnPath(domain) => evidence.own_paths.push(domain),
         }
     }
     evidence.signed_by.truncate(PROOFS);

@@ -33,14 +33,14 @@ struct Typed {
 /// The period and the domains asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Choice {
-    period: Asked,
+    period: RequestedPeriod,
     /// The policy domains in canonical form; none: all.
     pub(crate) domains: Vec<String>,
 }
 
 /// The period as it was asked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Asked {
+enum RequestedPeriod {
     #[default]
     Unsaid,
     Week(Week),
@@ -51,16 +51,16 @@ enum Asked {
 impl Choice {
     /// These days of all domains.
     pub(crate) fn between(from: Date, to: Date) -> Self {
-        Self { period: Asked::Between(Some(from), Some(to)), domains: Vec::new() }
+        Self { period: RequestedPeriod::Between(Some(from), Some(to)), domains: Vec::new() }
     }
 
     /// The first and the last day asked for; `None`: nothing was said, the command's default holds.
     pub(crate) fn days(&self, today: Date) -> Option<(Option<Date>, Option<Date>)> {
         match self.period {
-            Asked::Unsaid => None,
-            Asked::Week(week) => Some((Some(week.first()), Some(week.last()))),
-            Asked::Last(stretch) => Some((stretch.before(today), today.yesterday().ok())),
-            Asked::Between(from, to) => Some((from, to)),
+            RequestedPeriod::Unsaid => None,
+            RequestedPeriod::Week(week) => Some((Some(week.first()), Some(week.last()))),
+            RequestedPeriod::Last(stretch) => Some((stretch.before(today), today.yesterday().ok())),
+            RequestedPeriod::Between(from, to) => Some((from, to)),
         }
     }
 }
@@ -97,16 +97,16 @@ impl FromArgMatches for Choice {
 }
 
 impl Typed {
-    fn period(&self) -> Result<Asked, clap::Error> {
+    fn period(&self) -> Result<RequestedPeriod, clap::Error> {
         let (from, to) = (self.from.map(|day| day.0), self.to.map(|day| day.0));
         match (self.week, self.last, from, to) {
-            (None, None, None, None) => Ok(Asked::Unsaid),
-            (Some(week), None, None, None) => Ok(Asked::Week(week)),
-            (None, Some(stretch), None, None) => Ok(Asked::Last(stretch)),
+            (None, None, None, None) => Ok(RequestedPeriod::Unsaid),
+            (Some(week), None, None, None) => Ok(RequestedPeriod::Week(week)),
+            (None, Some(stretch), None, None) => Ok(RequestedPeriod::Last(stretch)),
             (None, None, Some(from), Some(to)) if from > to => {
                 Err(conflict(format!("period: expected --from on or before --to, found {from} and {to}")))
             }
-            (None, None, from, to) => Ok(Asked::Between(from, to)),
+            (None, None, from, to) => Ok(RequestedPeriod::Between(from, to)),
             _ => Err(conflict("period: expected one of --week, --last, or --from and --to, found several".to_owned())),
         }
     }
@@ -166,11 +166,11 @@ impl FromStr for Day {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stretch {
     count: i32,
-    unit: Unit,
+    unit: PeriodUnit,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Unit {
+enum PeriodUnit {
     Days,
     Weeks,
     Months,
@@ -193,10 +193,10 @@ impl Stretch {
     fn span(self) -> Option<Span> {
         let span = Span::new();
         let span = match self.unit {
-            Unit::Days => span.try_days(self.count),
-            Unit::Weeks => span.try_weeks(self.count),
-            Unit::Months => span.try_months(self.count),
-            Unit::Years => span.try_years(self.count),
+            PeriodUnit::Days => span.try_days(self.count),
+            PeriodUnit::Weeks => span.try_weeks(self.count),
+            PeriodUnit::Months => span.try_months(self.count),
+            PeriodUnit::Years => span.try_years(self.count),
         };
         span.ok()
     }
@@ -205,10 +205,10 @@ impl Stretch {
 impl std::fmt::Display for Stretch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let unit = match self.unit {
-            Unit::Days => "day",
-            Unit::Weeks => "week",
-            Unit::Months => "month",
-            Unit::Years => "year",
+            PeriodUnit::Days => "day",
+            PeriodUnit::Weeks => "week",
+            PeriodUnit::Months => "month",
+            PeriodUnit::Years => "year",
         };
         let plural = if self.count == 1 { "" } else { "s" };
         write!(f, "{} {unit}{plural}", self.count)
@@ -221,10 +221,10 @@ impl FromStr for Stretch {
     fn from_str(text: &str) -> Result<Self, String> {
         const EXPECTED: &str = "expected a number from 1 and a unit, d, w, m (months) or y, as 7d";
         let unit = match text.chars().last() {
-            Some('d') => Unit::Days,
-            Some('w') => Unit::Weeks,
-            Some('m') => Unit::Months,
-            Some('y') => Unit::Years,
+            Some('d') => PeriodUnit::Days,
+            Some('w') => PeriodUnit::Weeks,
+            Some('m') => PeriodUnit::Months,
+            Some('y') => PeriodUnit::Years,
             _ => return Err(EXPECTED.to_owned()),
         };
         match text[..text.len() - 1].parse() {

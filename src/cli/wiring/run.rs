@@ -12,14 +12,14 @@ use jiff::tz::Offset;
 use std::path::{Path, PathBuf};
 
 /// One run of the program: what every command may ask for.
-pub(crate) struct Run {
-    pub(crate) common: Common,
+pub(crate) struct CommandContext {
+    pub(crate) common: GlobalArgs,
     pub(crate) talk: Talk,
     /// The clock, read once: all stages below are told the time.
     pub(crate) now: Timestamp,
 }
 
-impl Run {
+impl CommandContext {
     /// The UTC day it is.
     pub(crate) fn today(&self) -> Date {
         Offset::UTC.to_datetime(self.now).date()
@@ -54,7 +54,7 @@ impl Run {
 
 /// What every command takes.
 #[derive(Debug, Args)]
-pub(crate) struct Common {
+pub(crate) struct GlobalArgs {
     /// Data folder [default: `store` in the settings, else ~/.local/share/dmarquet]
     #[arg(long, global = true, value_name = "DIR", value_parser = local_path(), help_heading = "Global options")]
     pub(crate) store: Option<PathBuf>,

@@ -2,12 +2,12 @@
 //!
 //! Each report counts once. What cannot be read is reported on standard error.
 
-use super::ingest_run::{self, Watch};
-use super::run::Run;
+use super::ingest_run::{self, RunProgress};
+use super::run::CommandContext;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::interrupt::Interrupt;
 use crate::fetch::files::walk::Walk;
-use crate::ingest::{self, Sink, Tally};
+use crate::ingest::{self, ReportSink, Tally};
 use crate::model::Accepted;
 use crate::store::{Store, Writer};
 use anyhow::Context as _;
@@ -15,39 +15,43 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 /// Read paths without a store.
-pub(crate) fn read(run: &Run, paths: &[PathBuf], each: &mut dyn FnMut(Accepted)) -> anyhow::Result<(Tally, Exit)> {
+pub(crate) fn read(
+    run: &CommandContext,
+    paths: &[PathBuf],
+    each: &mut dyn FnMut(Accepted),
+) -> anyhow::Result<(Tally, Exit)> {
     let interrupt = Interrupt::listen(&run.talk)?;
     let options = ingest_run::options(&interrupt, &run.settings()?, run.now);
     let source = Walk::new(paths, options.limits.clone(), run.now);
-    let tally = ingest::read(source, &options, &mut Watch::new(&run.talk, None), each)?;
+    let tally = ingest::read(source, &options, &mut RunProgress::new(&run.talk, None), each)?;
     let exit = told(run, &tally);
     Ok((tally, exit))
 }
 
 /// Read paths without a store into a sink that may fail.
-pub(crate) fn convert(run: &Run, paths: &[PathBuf], sink: &mut dyn Sink) -> anyhow::Result<Exit> {
+pub(crate) fn convert(run: &CommandContext, paths: &[PathBuf], sink: &mut dyn ReportSink) -> anyhow::Result<Exit> {
     let interrupt = Interrupt::listen(&run.talk)?;
     let options = ingest_run::options(&interrupt, &run.settings()?, run.now);
     let source = Walk::new(paths, options.limits.clone(), run.now);
-    let tally = ingest::convert(source, |_| false, &options, &mut Watch::new(&run.talk, None), sink)?;
+    let tally = ingest::convert(source, |_| false, &options, &mut RunProgress::new(&run.talk, None), sink)?;
     Ok(told(run, &tally))
 }
 
 /// Read paths into a store of the moment: it goes when the folder is dropped.
-pub(crate) fn store(run: &Run, paths: &[PathBuf]) -> anyhow::Result<(TempDir, Store, Exit)> {
+pub(crate) fn store(run: &CommandContext, paths: &[PathBuf]) -> anyhow::Result<(TempDir, Store, Exit)> {
     let folder = TempDir::with_prefix("dmarquet-").context("a folder for the moment")?;
     let interrupt = Interrupt::listen(&run.talk)?;
     let options = ingest_run::options(&interrupt, &run.settings()?, run.now);
     let source = Walk::new(paths, options.limits.clone(), run.now);
     let mut writer = Writer::open(folder.path(), run.now)?;
-    let tally = ingest::run(source, &mut writer, &options, &mut Watch::new(&run.talk, None))?;
+    let tally = ingest::run(source, &mut writer, &options, &mut RunProgress::new(&run.talk, None))?;
     drop(writer);
     let store = Store::open(folder.path())?;
     let exit = told(run, &tally);
     Ok((folder, store, exit))
 }
 
-fn told(run: &Run, tally: &Tally) -> Exit {
+fn told(run: &CommandContext, tally: &Tally) -> Exit {
     ingest_run::name_rejected(&run.talk, tally);
     if tally.interrupted {
         run.talk.warning("stopped before the end: the answer is of what was read until then");

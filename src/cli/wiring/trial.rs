@@ -5,7 +5,7 @@
 //! standard input, each with its lengths before it, and answers each with one byte.
 
 use super::verifier;
-use crate::ingest::{self, Options, Survival, Trial, TrialItem, Witness};
+use crate::ingest::{self, IngestOptions, Survival, Trial, TrialItem, Witness};
 use jiff::Timestamp;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
@@ -59,7 +59,7 @@ fn work() -> ExitCode {
     let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
     // Work on something harmless first: a child that has no room for that says nothing of any item.
     let harmless = TrialItem { name: Some("report.xml"), bytes: HARMLESS, arrival: Timestamp::UNIX_EPOCH };
-    let able = ingest::attempt(&harmless, &Options { workers: Some(1), ..Options::default() });
+    let able = ingest::attempt(&harmless, &IngestOptions { workers: Some(1), ..IngestOptions::default() });
     if able.is_err() || output.write_all(&[READY]).and_then(|()| output.flush()).is_err() {
         return ExitCode::from(2);
     }
@@ -68,7 +68,7 @@ fn work() -> ExitCode {
             Ok(Some((name, bytes, arrival))) => {
                 let item = TrialItem { name: name.as_deref(), bytes: &bytes, arrival };
                 let witness = witness.clone();
-                let options = Options { now: arrival, workers: Some(1), witness, ..Options::default() };
+                let options = IngestOptions { now: arrival, workers: Some(1), witness, ..IngestOptions::default() };
                 let done = ingest::attempt(&item, &options);
                 if done.is_err() || output.write_all(&[SURVIVED]).and_then(|()| output.flush()).is_err() {
                     return ExitCode::from(2);
@@ -96,9 +96,9 @@ fn write_item(item: &TrialItem<'_>, mut to: impl Write) -> io::Result<()> {
     to.flush()
 }
 
-type Sent = (Option<String>, Vec<u8>, Timestamp);
+type TrialInput = (Option<String>, Vec<u8>, Timestamp);
 
-fn read_item(from: &mut impl Read) -> io::Result<Option<Sent>> {
+fn read_item(from: &mut impl Read) -> io::Result<Option<TrialInput>> {
     let mut head = [0; HEAD];
     let first = from.read(&mut head)?;
     if first == 0 {

@@ -5,7 +5,7 @@
 
 use super::asked;
 use super::repairs;
-use super::run::Run;
+use super::run::CommandContext;
 use crate::analyze::{Adder, Evidence, Foreign, Period, Question, Sender, Summary};
 use crate::cli::settings::file::Settings;
 use crate::store::{DomainRow, Filter, KeptVerdicts, SenderRow, Store, WeekVerdicts};
@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 
 /// The verdicts of the complete weeks that lie within the days of a filter.
 pub(crate) fn of_weeks(
-    run: &Run,
+    run: &CommandContext,
     settings: &Settings,
     store: &Store,
     filter: &Filter,
@@ -80,7 +80,7 @@ fn monday(day: Date) -> Date {
 }
 
 /// What `summary` asks of the whole store, but for the period.
-fn question(run: &Run, settings: &Settings, store: &Store) -> anyhow::Result<Question> {
+fn question(run: &CommandContext, settings: &Settings, store: &Store) -> anyhow::Result<Question> {
     let mut question = Question {
         today: Some(run.today()),
         services: settings.services()?,

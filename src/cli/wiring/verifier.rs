@@ -8,7 +8,7 @@ use crate::cli::terminal::output::Talk;
 use crate::dns::lookup::keyring::Keyring;
 use crate::dns::lookup::resolver::{self, ResolverError};
 use crate::dns::verify::proof;
-use crate::ingest::{Options, Trial, Witness};
+use crate::ingest::{IngestOptions, Trial, Witness};
 use crate::model::{Proof, RawMail};
 use jiff::Timestamp;
 use std::net::SocketAddr;
@@ -58,11 +58,11 @@ impl Verification {
     }
 
     /// The options of a run that it looks on.
-    pub(crate) fn of_run(&self, options: Options) -> Options {
+    pub(crate) fn of_run(&self, options: IngestOptions) -> IngestOptions {
         let Some(witness) = self.witness.clone() else { return options };
         // Items that may have ended a run are tried in all that this one does with them.
         let trial = Arc::new(Trials::verifying(&self.servers)) as Arc<dyn Trial>;
-        Options { witness: Some(witness), trial: Some(trial), ..options }
+        IngestOptions { witness: Some(witness), trial: Some(trial), ..options }
     }
 
     /// Say what could not be looked up: those mails are neither proven nor not.

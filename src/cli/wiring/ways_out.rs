@@ -1,12 +1,12 @@
 //! The ways out of the settings, made ready to hand messages over. Secrets are read when they are needed.
 
 use super::mail_summary;
-use crate::alert::{AlertEvent, AlertMessage, Delivery, TellFailure};
+use crate::alert::{AlertDelivery, AlertEvent, AlertMessage, TellFailure};
 use crate::cli::settings::file::Settings;
 use crate::cli::settings::{CommandSettings, Smtp, WebhookFormat, WebhookSettings};
 use crate::fetch::mailbox::Secret;
 use crate::present::{self, ToldEvent};
-use crate::send::{self, Letter, WebMessage, Webhook};
+use crate::send::{self, OutgoingMail, WebMessage, Webhook};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
@@ -19,24 +19,24 @@ pub(crate) fn names(settings: &Settings) -> Vec<String> {
 }
 
 /// What hands messages over.
-pub(crate) fn deliveries(settings: &Settings) -> Vec<Delivery<'_>> {
+pub(crate) fn deliveries(settings: &Settings) -> Vec<AlertDelivery<'_>> {
     let alert = &settings.alert;
-    let mut deliveries: Vec<Delivery<'_>> = Vec::new();
+    let mut deliveries: Vec<AlertDelivery<'_>> = Vec::new();
     // Each recipient is a way out: one that is refused is tried again alone.
     for to in &alert.mail_to {
-        deliveries.push(Delivery {
+        deliveries.push(AlertDelivery {
             way: format!("mail {to}"),
             send: Box::new(move |message, key| mail(settings.smtp.as_ref(), to, message, key)),
         });
     }
     for webhook in &alert.webhooks {
-        deliveries.push(Delivery {
+        deliveries.push(AlertDelivery {
             way: format!("webhook {}", webhook.name),
             send: Box::new(move |message, key| post_to(webhook, message, key)),
         });
     }
     for command in &alert.commands {
-        deliveries.push(Delivery {
+        deliveries.push(AlertDelivery {
             way: format!("command {}", command.name),
             send: Box::new(move |message, key| feed(command, message, key)),
         });
@@ -68,7 +68,7 @@ fn json(message: &AlertMessage) -> Result<String, TellFailure> {
 fn mail(smtp: Option<&Smtp>, to: &str, message: &AlertMessage, key: &str) -> Result<(), TellFailure> {
     let smtp = smtp.ok_or_else(|| settled("settings: expected [smtp] for the mail_to of [alert], found none"))?;
     let events = told(message);
-    let letter = Letter {
+    let letter = OutgoingMail {
         from: smtp.from.clone(),
         to: vec![to.to_owned()],
         reply_to: None,

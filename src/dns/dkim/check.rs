@@ -1,9 +1,9 @@
 //! What is wrong with the keys at the selectors of a domain: those a person named, and those the reports show.
 
-use super::key::{Key, KeyFault, KeyKind};
+use super::key::{Key, KeyError, KeyKind};
 use crate::dns::finding as codes;
-use crate::dns::finding::{Finding, Notes};
-use crate::dns::lookup::answer::{Answer, Kind, Lookup, Question, Txt};
+use crate::dns::finding::{CheckFinding, Notes};
+use crate::dns::lookup::answer::{Answer, DnsQuestion, Lookup, QueryType, Txt};
 use crate::dns::seen::SeenSelector;
 use jiff::civil::Date;
 use serde::Serialize;
@@ -63,7 +63,7 @@ pub fn check(
     lookup.announce(
         &selectors
             .iter()
-            .map(|(selector, ..)| Question::new(&name_of(selector, domain), Kind::Txt))
+            .map(|(selector, ..)| DnsQuestion::new(&name_of(selector, domain), QueryType::Txt))
             .collect::<Vec<_>>(),
     );
     selectors
@@ -99,7 +99,7 @@ fn one(
     let texts: Vec<String> = match lookup.txt(&name) {
         Answer::Found(texts) => texts.iter().map(Txt::text).collect(),
         Answer::Failed(failure) => {
-            notes.unknown(&name, Kind::Txt, &failure);
+            notes.unknown(&name, QueryType::Txt, &failure);
             result.state = "could not be looked up".into();
             return result;
         }
@@ -137,7 +137,7 @@ fn one(
             }
             result.key = Some(key);
         }
-        Err(KeyFault::Revoked) => {
+        Err(KeyError::Revoked) => {
             "revoked".clone_into(&mut result.state);
             if in_use {
                 notes.find(
@@ -167,15 +167,15 @@ fn in_words(key: &Key) -> String {
     flags.iter().filter(|(set, _)| *set).fold(kind, |words, (_, flag)| words + flag)
 }
 
-fn fault_finding(name: &str, fault: KeyFault) -> (Finding, String) {
+fn fault_finding(name: &str, fault: KeyError) -> (CheckFinding, String) {
     let (code, words) = match fault {
-        KeyFault::Quoting(fault) => (&codes::DKIM_QUOTED, fault.to_owned()),
-        KeyFault::Version(words) => (&codes::DKIM_VERSION, words),
-        KeyFault::Kind(kind) => (&codes::DKIM_TYPE, format!("expected k=rsa or k=ed25519, found k={kind}")),
-        KeyFault::Malformed(words) => (&codes::DKIM_MALFORMED, words),
-        KeyFault::Revoked => (&codes::DKIM_REVOKED, "p= is empty".into()),
+        KeyError::Quoting(fault) => (&codes::DKIM_QUOTED, fault.to_owned()),
+        KeyError::Version(words) => (&codes::DKIM_VERSION, words),
+        KeyError::Kind(kind) => (&codes::DKIM_TYPE, format!("expected k=rsa or k=ed25519, found k={kind}")),
+        KeyError::Malformed(words) => (&codes::DKIM_MALFORMED, words),
+        KeyError::Revoked => (&codes::DKIM_REVOKED, "p= is empty".into()),
     };
-    (Finding::new(code, format!("{name} TXT"), format!("Correct the key record: {words}.")), words)
+    (CheckFinding::new(code, format!("{name} TXT"), format!("Correct the key record: {words}.")), words)
 }
 
 fn key_findings(place: &str, key: &Key, notes: &mut Notes) {

@@ -33,7 +33,7 @@ pub enum KeyKind {
 
 /// Why a record is no key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeyFault {
+pub enum KeyError {
     /// An empty `p`: revoked.
     Revoked,
     /// Quotation marks, backslashes.
@@ -52,24 +52,24 @@ impl Key {
     /// # Errors
     ///
     /// The first reason why verifiers cannot use it.
-    pub fn parse(text: &str) -> Result<Self, KeyFault> {
+    pub fn parse(text: &str) -> Result<Self, KeyError> {
         if let Some(fault) = quoting_fault(text) {
-            return Err(KeyFault::Quoting(fault));
+            return Err(KeyError::Quoting(fault));
         }
         let tags = Tags::parse(text);
         if let Some(version) = tags.get("v") {
             if version != "DKIM1" {
-                return Err(KeyFault::Version(format!("expected v=DKIM1, found v={version}")));
+                return Err(KeyError::Version(format!("expected v=DKIM1, found v={version}")));
             }
             if !tags.starts_with("v") {
-                return Err(KeyFault::Version("v=DKIM1 is not the first tag".into()));
+                return Err(KeyError::Version("v=DKIM1 is not the first tag".into()));
             }
         }
         if let Some(piece) = tags.pieces.first() {
-            return Err(KeyFault::Malformed(format!("expected tag=value, found `{}`", shortened(piece))));
+            return Err(KeyError::Malformed(format!("expected tag=value, found `{}`", shortened(piece))));
         }
         if let Some(tag) = tags.repeated.first() {
-            return Err(KeyFault::Malformed(format!("`{tag}` stands there more than once")));
+            return Err(KeyError::Malformed(format!("`{tag}` stands there more than once")));
         }
         let kind = key_kind(&tags)?;
         let list = |tag: &str| tags.get(tag).map(words).unwrap_or_default();
@@ -89,12 +89,12 @@ impl Key {
     }
 }
 
-fn key_kind(tags: &Tags) -> Result<KeyKind, KeyFault> {
-    let malformed = |text: String| Err(KeyFault::Malformed(text));
+fn key_kind(tags: &Tags) -> Result<KeyKind, KeyError> {
+    let malformed = |text: String| Err(KeyError::Malformed(text));
     let Some(text) = tags.get("p") else { return malformed("expected a key in p=, found no p".into()) };
     let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
     if text.is_empty() {
-        return Err(KeyFault::Revoked);
+        return Err(KeyError::Revoked);
     }
     let kind = tags.get("k").unwrap_or("rsa");
     let bytes = match STANDARD.decode(&text) {
@@ -110,7 +110,7 @@ fn key_kind(tags: &Tags) -> Result<KeyKind, KeyFault> {
         };
     }
     if !kind.eq_ignore_ascii_case("rsa") {
-        return Err(KeyFault::Kind(kind.to_owned()));
+        return Err(KeyError::Kind(kind.to_owned()));
     }
     match rsa_bits(&bytes) {
         Some(bits) => Ok(KeyKind::Rsa(bits)),
@@ -230,17 +230,17 @@ pub(super) mod tests {
     fn a_key_that_cannot_be_used_says_why() {
         let good = rsa(2048);
         let fault = |text: &str| Key::parse(text).unwrap_err();
-        assert_eq!(fault("v=DKIM1; p="), KeyFault::Revoked);
-        assert!(matches!(fault("v=DKIM1"), KeyFault::Malformed(_)));
-        assert!(matches!(fault(&format!("v=DKIM1; p={}", &good[..100])), KeyFault::Malformed(_)));
-        assert!(matches!(fault("v=DKIM1; p=not base64!"), KeyFault::Malformed(_)));
-        assert!(matches!(fault(&format!("v=DKIM2; p={good}")), KeyFault::Version(_)));
-        assert!(matches!(fault(&format!("p={good}; v=DKIM1")), KeyFault::Version(_)));
-        assert!(matches!(fault(&format!("v=DKIM1; k=dsa; p={good}")), KeyFault::Kind(_)));
-        assert!(matches!(fault(&format!("\"v=DKIM1; p={good}\"")), KeyFault::Quoting(_)));
-        assert!(matches!(fault(&format!("v=DKIM1\\; p={good}")), KeyFault::Quoting(_)));
+        assert_eq!(fault("v=DKIM1; p="), KeyError::Revoked);
+        assert!(matches!(fault("v=DKIM1"), KeyError::Malformed(_)));
+        assert!(matches!(fault(&format!("v=DKIM1; p={}", &good[..100])), KeyError::Malformed(_)));
+        assert!(matches!(fault("v=DKIM1; p=not base64!"), KeyError::Malformed(_)));
+        assert!(matches!(fault(&format!("v=DKIM2; p={good}")), KeyError::Version(_)));
+        assert!(matches!(fault(&format!("p={good}; v=DKIM1")), KeyError::Version(_)));
+        assert!(matches!(fault(&format!("v=DKIM1; k=dsa; p={good}")), KeyError::Kind(_)));
+        assert!(matches!(fault(&format!("\"v=DKIM1; p={good}\"")), KeyError::Quoting(_)));
+        assert!(matches!(fault(&format!("v=DKIM1\\; p={good}")), KeyError::Quoting(_)));
         assert!(
-            matches!(fault(&format!("v=DKIM1; p={}", ed25519())), KeyFault::Malformed(why) if why.contains("k=ed25519"))
+            matches!(fault(&format!("v=DKIM1; p={}", ed25519())), KeyError::Malformed(why) if why.contains("k=ed25519"))
         );
     }
 }

@@ -6,7 +6,7 @@ mod key;
 mod signature;
 
 pub use check::{Selector, check};
-pub use key::{Key, KeyFault, KeyKind};
+pub use key::{Key, KeyError, KeyKind};
 pub use signature::{Signature, VerifyError};
 
 pub(super) use edit::repaired;

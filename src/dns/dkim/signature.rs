@@ -77,7 +77,7 @@ pub(in super::super) fn signatures(
     mail: &AuthenticatedMessage<'_>,
     lookup: &dyn Lookup,
 ) -> Result<Vec<Signature>, VerifyError> {
-    let mut keys = Keys::default();
+    let mut keys = KeyCache::default();
     for header in mail.dkim_headers.iter().take(SIGNATURE_LIMIT) {
         keys.look_up(&header.header, lookup);
     }
@@ -165,9 +165,9 @@ fn taken_apart(signature: &Signed) -> Signature {
 
 /// The keys of a mail, looked up beforehand. Anything else is answered with an error at once.
 #[derive(Default)]
-struct Keys(HashMap<Box<str>, Txt>);
+struct KeyCache(HashMap<Box<str>, Txt>);
 
-impl Keys {
+impl KeyCache {
     fn look_up(&mut self, signature: &Signed, lookup: &dyn Lookup) {
         let name = format!("{}._domainkey.{}", signature.s, signature.d);
         let found = match lookup.txt(&name) {
@@ -193,7 +193,7 @@ fn key(txt: &Text) -> mail_auth::Result<DomainKey> {
     }
 }
 
-impl ResolverCache<Box<str>, Txt> for Keys {
+impl ResolverCache<Box<str>, Txt> for KeyCache {
     fn get<Q: Hash + Eq + ?Sized>(&self, name: &Q) -> Option<Txt>
     where
         Box<str>: Borrow<Q>,

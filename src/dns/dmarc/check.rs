@@ -2,10 +2,10 @@
 //! decided in `proposals`.
 
 use super::discover::{Discovered, Discovery, discover};
-use super::record::{Policy, Reach, Record, Slip, Target, is_dmarc};
+use super::record::{DmarcRecord, Policy, Reach, Slip, Target, is_dmarc};
 use crate::dns::finding as codes;
-use crate::dns::finding::{Code, Finding, Notes};
-use crate::dns::lookup::answer::{Answer, Kind, Lookup, Question, Txt};
+use crate::dns::finding::{CheckCode, CheckFinding, Notes};
+use crate::dns::lookup::answer::{Answer, DnsQuestion, Lookup, QueryType, Txt};
 use crate::dns::lookup::name;
 use crate::dns::tags::{Tags, quoting_fault};
 use serde::Serialize;
@@ -42,7 +42,7 @@ pub fn check(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) -> Dmarc {
     let own = own_name(lookup, domain, notes);
     for step in &discovery.steps {
         if let Answer::Failed(failure) = &step.record {
-            notes.unknown(&format!("_dmarc.{}", step.domain), Kind::Txt, failure);
+            notes.unknown(&format!("_dmarc.{}", step.domain), QueryType::Txt, failure);
         }
     }
     let Discovery { walk, list, .. } = discovery;
@@ -124,11 +124,11 @@ pub(in crate::dns) fn looks_like_dmarc(text: &str) -> bool {
 }
 
 /// Text at `_dmarc` that is no record: one that was meant as one, or something else.
-fn other_text(name: &str, text: &str, beside_record: bool) -> Finding {
+fn other_text(name: &str, text: &str, beside_record: bool) -> CheckFinding {
     let place = format!("{name} TXT");
     if !looks_like_dmarc(text) {
         let kind = if text.trim_start().to_ascii_lowercase().starts_with("v=spf") { "an SPF record" } else { "text" };
-        return Finding::new(
+        return CheckFinding::new(
             &codes::DMARC_OTHER,
             place,
             format!("Remove {kind} from {name}; it is not a DMARC record: `{text}`."),
@@ -149,7 +149,7 @@ fn other_text(name: &str, text: &str, beside_record: bool) -> Finding {
         let why = if missing { "there is no semicolon after v=DMARC1" } else { "it does not begin with v=DMARC1" };
         (&codes::DMARC_VERSION, why.to_owned())
     };
-    Finding::new(code, place, format!("{verb}: `{text}`. Receivers ignore it because {why}."))
+    CheckFinding::new(code, place, format!("{verb}: `{text}`. Receivers ignore it because {why}."))
 }
 
 /// A DMARC record at a name where receivers do not look: the name and the record. Only the domain itself is looked at,
@@ -160,7 +160,7 @@ pub(in crate::dns) fn misplaced(lookup: &dyn Lookup, domain: &str, everywhere: b
         let usual = [format!("_dmarc.{domain}.{domain}"), format!("_dmarc._dmarc.{domain}"), format!("dmarc.{domain}")];
         places.extend(usual);
     }
-    lookup.announce(&places.iter().map(|place| Question::new(place, Kind::Txt)).collect::<Vec<_>>());
+    lookup.announce(&places.iter().map(|place| DnsQuestion::new(place, QueryType::Txt)).collect::<Vec<_>>());
     places.into_iter().find_map(|place| {
         let texts = lookup.txt(&place).found()?;
         let text = texts.iter().map(Txt::text).find(|text| is_dmarc(text))?;
@@ -196,7 +196,7 @@ fn differences(domain: &str, dmarc: &Dmarc, notes: &mut Notes) {
     }
 }
 
-fn record_findings(lookup: &dyn Lookup, at: &str, record: &Record, notes: &mut Notes) {
+fn record_findings(lookup: &dyn Lookup, at: &str, record: &DmarcRecord, notes: &mut Notes) {
     let place = format!("_dmarc.{at} TXT");
     if let Some(fault) = quoting_fault(&record.text) {
         let text = format!("Remove the marks from `{}`: {fault}.", record.text);
@@ -211,7 +211,7 @@ fn record_findings(lookup: &dyn Lookup, at: &str, record: &Record, notes: &mut N
     targets(lookup, at, record, notes);
 }
 
-fn slip_words(slip: &Slip) -> (&'static Code, String) {
+fn slip_words(slip: &Slip) -> (&'static CheckCode, String) {
     match slip {
         Slip::Piece(piece) => {
             let hint = if piece.contains('=') { "; separate tags with semicolons" } else { "" };
@@ -240,7 +240,7 @@ fn slip_words(slip: &Slip) -> (&'static Code, String) {
     }
 }
 
-fn policy_advice(at: &str, record: &Record, notes: &mut Notes) {
+fn policy_advice(at: &str, record: &DmarcRecord, notes: &mut Notes) {
     let place = format!("_dmarc.{at} TXT");
     let tags = Tags::parse(&record.text);
     let written = |tag: &str| tags.get(tag).unwrap_or_default().to_owned();
@@ -293,7 +293,7 @@ fn policy_advice(at: &str, record: &Record, notes: &mut Notes) {
     }
 }
 
-fn other_advice(at: &str, record: &Record, notes: &mut Notes) {
+fn other_advice(at: &str, record: &DmarcRecord, notes: &mut Notes) {
     let place = format!("_dmarc.{at} TXT");
     if !record.means_rua() {
         notes.find(&codes::DMARC_NO_RUA, &place, "Add rua with the address that should get aggregate reports.");
@@ -317,7 +317,7 @@ fn other_advice(at: &str, record: &Record, notes: &mut Notes) {
 }
 
 /// Whether the report addresses accept reports.
-fn targets(lookup: &dyn Lookup, at: &str, record: &Record, notes: &mut Notes) {
+fn targets(lookup: &dyn Lookup, at: &str, record: &DmarcRecord, notes: &mut Notes) {
     let tagged = record.rua.iter().map(|target| ("rua", target)).chain(record.ruf.iter().map(|target| ("ruf", target)));
     for (tag, target) in tagged {
         if let Some(host) = &target.host {
@@ -330,10 +330,10 @@ fn targets(lookup: &dyn Lookup, at: &str, record: &Record, notes: &mut Notes) {
 fn takes_mail(lookup: &dyn Lookup, at: &str, tag: &str, target: &Target, host: &str, notes: &mut Notes) {
     let takes = match lookup.mx(host) {
         Answer::Found(hosts) => hosts.iter().any(|mx| !mx.host.is_empty()),
-        Answer::Failed(failure) => return notes.unknown(host, Kind::Mx, &failure),
+        Answer::Failed(failure) => return notes.unknown(host, QueryType::Mx, &failure),
         Answer::NoData | Answer::NxDomain => match lookup.all_addresses(host) {
             Answer::Found(_) => true,
-            Answer::Failed(failure) => return notes.unknown(host, Kind::A, &failure),
+            Answer::Failed(failure) => return notes.unknown(host, QueryType::A, &failure),
             Answer::NoData | Answer::NxDomain => false,
         },
     };
@@ -352,7 +352,7 @@ fn authorized(lookup: &dyn Lookup, at: &str, tag: &str, host: &str, notes: &mut 
     let given = match lookup.txt(&consent) {
         Answer::Found(texts) => texts.iter().any(|txt| is_dmarc(&txt.text())),
         Answer::NoData | Answer::NxDomain => false,
-        Answer::Failed(failure) => return notes.unknown(&consent, Kind::Txt, &failure),
+        Answer::Failed(failure) => return notes.unknown(&consent, QueryType::Txt, &failure),
     };
     if !given {
         let text = format!(
@@ -363,7 +363,7 @@ fn authorized(lookup: &dyn Lookup, at: &str, tag: &str, host: &str, notes: &mut 
 }
 
 /// What the record means for this domain, tag by tag.
-fn meaning(domain: &str, at: &str, record: &Record, reach: Reach) -> Vec<String> {
+fn meaning(domain: &str, at: &str, record: &DmarcRecord, reach: Reach) -> Vec<String> {
     let mut lines = Vec::new();
     let own = record.policy_for(reach);
     let source = match reach {

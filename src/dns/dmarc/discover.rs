@@ -2,8 +2,8 @@
 //!
 //! Returns both answers and every step. A failed lookup is never taken for a missing record.
 
-use super::record::{Record, is_dmarc};
-use crate::dns::lookup::answer::{Answer, Failure, Kind, Lookup, Question, Txt};
+use super::record::{DmarcRecord, is_dmarc};
+use crate::dns::lookup::answer::{Answer, DnsQuestion, Failure, Lookup, QueryType, Txt};
 use crate::dns::lookup::name;
 use serde::Serialize;
 
@@ -12,11 +12,11 @@ const WALK_LIMIT: usize = 8;
 
 /// One name asked for, and the one record there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
+pub struct TreeWalkStep {
     /// The domain: the name asked for is `_dmarc` below it.
     pub domain: String,
     /// The record, if there is exactly one.
-    pub record: Answer<Record>,
+    pub record: Answer<DmarcRecord>,
 }
 
 /// A record found, and where.
@@ -25,7 +25,7 @@ pub struct Found {
     /// The domain it stands at.
     pub domain: String,
     /// The record.
-    pub record: Record,
+    pub record: DmarcRecord,
 }
 
 /// What one way of looking found.
@@ -41,7 +41,7 @@ pub struct Discovered {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Discovery {
     /// The steps of the walk, from the domain upwards.
-    pub steps: Vec<Step>,
+    pub steps: Vec<TreeWalkStep>,
     /// By the tree walk; the first failure where a step could not be looked up.
     pub walk: Result<Discovered, (String, Failure)>,
     /// By the suffix list.
@@ -51,14 +51,14 @@ pub struct Discovery {
 /// Look both ways.
 pub fn discover(lookup: &dyn Lookup, domain: &str) -> Discovery {
     let targets = targets(domain);
-    let questions: Vec<Question> =
-        targets.iter().map(|name| Question::new(&format!("_dmarc.{name}"), Kind::Txt)).collect();
+    let questions: Vec<DnsQuestion> =
+        targets.iter().map(|name| DnsQuestion::new(&format!("_dmarc.{name}"), QueryType::Txt)).collect();
     lookup.announce(&questions);
     let mut steps = Vec::new();
     for target in targets {
         let record = record_at(lookup, &target);
         let ends = matches!(&record, Answer::Found(record) if record.psd.is_some());
-        steps.push(Step { domain: target, record });
+        steps.push(TreeWalkStep { domain: target, record });
         if ends {
             break;
         }
@@ -76,11 +76,11 @@ pub fn organization(lookup: &dyn Lookup, domain: &str) -> Result<String, (String
 }
 
 /// The one record at a name; several count as none.
-pub fn record_at(lookup: &dyn Lookup, domain: &str) -> Answer<Record> {
+pub fn record_at(lookup: &dyn Lookup, domain: &str) -> Answer<DmarcRecord> {
     lookup.txt(&format!("_dmarc.{domain}")).and_then(|texts| {
         let mut records = texts.iter().map(Txt::text).filter(|text| is_dmarc(text));
         let first = records.next()?;
-        records.next().is_none().then(|| Record::parse(&first))
+        records.next().is_none().then(|| DmarcRecord::parse(&first))
     })
 }
 
@@ -94,15 +94,15 @@ fn targets(domain: &str) -> Vec<String> {
     targets
 }
 
-fn failure_in(steps: &[Step]) -> Option<(String, Failure)> {
+fn failure_in(steps: &[TreeWalkStep]) -> Option<(String, Failure)> {
     steps.iter().find_map(|step| step.record.failure().map(|failure| (step.domain.clone(), failure.clone())))
 }
 
-fn by_walk(domain: &str, steps: &[Step]) -> Result<Discovered, (String, Failure)> {
+fn by_walk(domain: &str, steps: &[TreeWalkStep]) -> Result<Discovered, (String, Failure)> {
     if let Some(failure) = failure_in(steps) {
         return Err(failure);
     }
-    let found: Vec<(&str, &Record)> = steps
+    let found: Vec<(&str, &DmarcRecord)> = steps
         .iter()
         .filter_map(|step| match &step.record {
             Answer::Found(record) => Some((step.domain.as_str(), record)),
@@ -119,7 +119,7 @@ fn by_walk(domain: &str, steps: &[Step]) -> Result<Discovered, (String, Failure)
 
 /// From the longest name to the shortest: `psd=n` is the organization itself, `psd=y` above the start makes it the name
 /// one label below; else the shortest name with a record; else the domain.
-fn organization_of(domain: &str, found: &[(&str, &Record)]) -> String {
+fn organization_of(domain: &str, found: &[(&str, &DmarcRecord)]) -> String {
     for (name, record) in found {
         match record.psd {
             Some(false) => return (*name).to_owned(),
@@ -138,7 +138,7 @@ fn below(domain: &str, parent: &str) -> String {
 }
 
 /// RFC 7489 section 6.6.3: the domain's own record, else the organizational domain's.
-fn by_list(lookup: &dyn Lookup, domain: &str, steps: &[Step]) -> Result<Discovered, (String, Failure)> {
+fn by_list(lookup: &dyn Lookup, domain: &str, steps: &[TreeWalkStep]) -> Result<Discovered, (String, Failure)> {
     let organization = name::organizational(domain).to_owned();
     for name in [domain, name::organizational(domain)] {
         let record = match steps.iter().find(|step| step.domain == name) {

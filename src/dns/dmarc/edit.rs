@@ -1,19 +1,19 @@
 //! Edits of a DMARC record: the tags that are right stay as they are, and a slip is repaired where only one repair is
 //! possible. Where more than one is, the edit says why and makes none.
 
-use super::record::{Policy, Record, TAGS, is_near, meant_tag, target};
+use super::record::{DmarcRecord, Policy, TAGS, is_near, meant_tag, target};
 use crate::dns::tags::{Tag, read_damaged};
 
 /// A record as a list of tags, `v` left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::dns) struct Edit {
+pub(in crate::dns) struct DmarcEdit {
     tags: Vec<Tag>,
 }
 
 /// Tags a misspelled name may be renamed to. The others change how mail is judged, and never were in force.
 const RENAMED: [&str; 4] = ["p", "rua", "ruf", "fo"];
 
-impl Edit {
+impl DmarcEdit {
     /// Reads a record, damaged or not, and repairs it.
     ///
     /// # Errors
@@ -174,7 +174,7 @@ fn is_default(name: &str, value: &str) -> bool {
 
 /// Whether receivers can read the value of a tag that is no address list.
 fn is_valid(name: &str, value: &str) -> bool {
-    Record::parse(&format!("v=DMARC1; p=none; {name}={value}")).is_readable()
+    DmarcRecord::parse(&format!("v=DMARC1; p=none; {name}={value}")).is_readable()
         || (name == "p" && Policy::read(value).is_some())
 }
 
@@ -243,7 +243,7 @@ mod tests {
     use super::*;
 
     fn repair(text: &str) -> String {
-        Edit::repair(text).map_or_else(|why| format!("no: {why}"), |edit| edit.text())
+        DmarcEdit::repair(text).map_or_else(|why| format!("no: {why}"), |edit| edit.text())
     }
 
     #[test]
@@ -284,7 +284,7 @@ mod tests {
 
     #[test]
     fn only_records_that_agree_are_merged() {
-        let merge = |texts: &[&str]| Edit::merge(&texts.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let merge = |texts: &[&str]| DmarcEdit::merge(&texts.iter().map(ToString::to_string).collect::<Vec<_>>());
         let one =
             merge(&["v=DMARC1; p=reject; rua=mailto:a@example.com", "v=DMARC1; rua=mailto:b@example.com; p=Reject"]);
         assert_eq!(one.unwrap().text(), "v=DMARC1; p=reject; rua=mailto:a@example.com,mailto:b@example.com");
@@ -306,7 +306,7 @@ mod tests {
 
     #[test]
     fn a_domain_that_never_sends_rejects_everything() {
-        let mut edit = Edit::repair("v=DMARC1; p=none; sp=quarantine; rua=mailto:a@example.com").unwrap();
+        let mut edit = DmarcEdit::repair("v=DMARC1; p=none; sp=quarantine; rua=mailto:a@example.com").unwrap();
         edit.reject_all();
         assert_eq!(edit.text(), "v=DMARC1; p=reject; sp=reject; rua=mailto:a@example.com");
     }

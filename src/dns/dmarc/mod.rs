@@ -7,6 +7,6 @@ mod record;
 
 pub use check::{Dmarc, check};
 pub(in crate::dns) use check::{looks_like_dmarc, misplaced};
-pub use discover::{Discovered, Discovery, Found, Step, discover, organization, record_at};
-pub(in crate::dns) use edit::{Edit, lost};
-pub use record::{Policy, Reach, Record, Slip, Target, is_dmarc};
+pub use discover::{Discovered, Discovery, Found, TreeWalkStep, discover, organization, record_at};
+pub(in crate::dns) use edit::{DmarcEdit, lost};
+pub use record::{DmarcRecord, Policy, Reach, Slip, Target, is_dmarc};

@@ -46,7 +46,7 @@ impl Policy {
 
 /// A record. Absent tags are null: the defaults are in the methods.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Record {
+pub struct DmarcRecord {
     /// As published.
     pub text: String,
     /// Policy for the domain.
@@ -129,7 +129,7 @@ pub fn is_dmarc(text: &str) -> bool {
 /// The values of `fo`.
 const FAILURE_OPTIONS: [&str; 4] = ["0", "1", "d", "s"];
 
-impl Record {
+impl DmarcRecord {
     /// Take apart a text for which [`is_dmarc`] holds.
     pub fn parse(text: &str) -> Self {
         let tags = Tags::parse(text);
@@ -376,7 +376,7 @@ mod tests {
 
     #[test]
     fn every_tag_is_read() {
-        let record = Record::parse(
+        let record = DmarcRecord::parse(
             "v=DMARC1; p=reject; sp=quarantine; np=reject; adkim=s; aspf=r; t=y; psd=n; fo=1:d:s; \
              rua=mailto:a@example.com,mailto:b@example.net!10m; ruf=mailto:c@example.com",
         );
@@ -393,7 +393,7 @@ mod tests {
 
     #[test]
     fn every_slip_is_named() {
-        let slips = |text: &str| Record::parse(text).slips;
+        let slips = |text: &str| DmarcRecord::parse(text).slips;
         assert_eq!(slips("v=DMARC1; rua=mailto:a@example.com"), [Slip::NoPolicy]);
         assert_eq!(slips("v=DMARC1; p="), [Slip::NoPolicy]);
         assert_eq!(slips("v=DMARC1; p=deny"), [Slip::Policy("p", "deny".into())]);
@@ -430,7 +430,7 @@ mod tests {
     #[test]
     fn policies_fall_back_in_order() {
         let policies = |text: &str| {
-            let record = Record::parse(text);
+            let record = DmarcRecord::parse(text);
             [Reach::Domain, Reach::Subdomain, Reach::Nonexistent].map(|reach| record.policy_for(reach))
         };
         use Policy::{None, Quarantine, Reject};

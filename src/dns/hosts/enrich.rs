@@ -3,9 +3,9 @@
 //! Whoever keeps the ledger implements [`Cache`]. Memory does not grow with the number of addresses, and a failure is never
 //! cached as "has no name".
 
-use super::ptr::{self, Naming};
-use crate::dns::lookup::answer::{Data, Failure, Family, Kind, Question};
-use crate::dns::lookup::resolver::{Resolver, Timed};
+use super::ptr::{self, PtrName};
+use crate::dns::lookup::answer::{Data, DnsQuestion, Failure, Family, QueryType};
+use crate::dns::lookup::resolver::{AnswerWithTtl, Resolver};
 use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 use std::net::IpAddr;
@@ -17,7 +17,7 @@ pub struct Looked {
     /// The address.
     pub address: IpAddr,
     /// Its name; the failure's words if it could not be looked up.
-    pub naming: Result<Naming, String>,
+    pub naming: Result<PtrName, String>,
     /// When it was looked up.
     pub at: Timestamp,
     /// Until when this holds: the time DNS gives, within bounds.
@@ -46,7 +46,7 @@ pub trait Cache {
 
 /// How to look up many.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Options {
+pub struct EnrichOptions {
     /// Addresses under way at the same time.
     pub in_flight: usize,
     /// Addresses begun in a second, at most; 0: as fast as the server answers.
@@ -55,7 +55,7 @@ pub struct Options {
     pub batch: usize,
 }
 
-impl Default for Options {
+impl Default for EnrichOptions {
     fn default() -> Self {
         Self { in_flight: 100, per_second: 500, batch: 100 }
     }
@@ -63,7 +63,7 @@ impl Default for Options {
 
 /// What was done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct EnrichTally {
     /// Addresses the cache had.
     pub cached: u64,
     /// Those with a name that leads back.
@@ -76,7 +76,7 @@ pub struct Tally {
     pub failed: u64,
 }
 
-impl Tally {
+impl EnrichTally {
     /// Addresses that were asked for in this run.
     pub const fn looked_up(&self) -> u64 {
         self.confirmed + self.unconfirmed + self.nameless + self.failed
@@ -84,9 +84,9 @@ impl Tally {
 
     const fn count(&mut self, looked: &Looked) {
         match &looked.naming {
-            Ok(Naming::Confirmed(_)) => self.confirmed += 1,
-            Ok(Naming::Unconfirmed(_)) => self.unconfirmed += 1,
-            Ok(Naming::Nameless) => self.nameless += 1,
+            Ok(PtrName::Confirmed(_)) => self.confirmed += 1,
+            Ok(PtrName::Unconfirmed(_)) => self.unconfirmed += 1,
+            Ok(PtrName::Nameless) => self.nameless += 1,
             Err(_) => self.failed += 1,
         }
     }
@@ -102,11 +102,11 @@ pub fn enrich<C: Cache>(
     resolver: &Resolver,
     addresses: impl IntoIterator<Item = IpAddr>,
     cache: &mut C,
-    options: &Options,
+    options: &EnrichOptions,
     clock: &dyn Fn() -> Timestamp,
     stop: &dyn Fn() -> bool,
-) -> Result<Tally, C::Error> {
-    let mut tally = Tally::default();
+) -> Result<EnrichTally, C::Error> {
+    let mut tally = EnrichTally::default();
     let mut addresses = addresses.into_iter();
     while !stop() {
         let wanted = next_wanted(&mut addresses, cache, clock(), &mut tally)?;
@@ -125,7 +125,7 @@ fn next_wanted<C: Cache>(
     addresses: &mut impl Iterator<Item = IpAddr>,
     cache: &mut C,
     now: Timestamp,
-    tally: &mut Tally,
+    tally: &mut EnrichTally,
 ) -> Result<Vec<IpAddr>, C::Error> {
     let mut wanted = Vec::new();
     for address in addresses {
@@ -145,10 +145,10 @@ async fn look_up<C: Cache>(
     resolver: &Resolver,
     wanted: Vec<IpAddr>,
     cache: &mut C,
-    options: &Options,
+    options: &EnrichOptions,
     clock: &dyn Fn() -> Timestamp,
     stop: &dyn Fn() -> bool,
-    tally: &mut Tally,
+    tally: &mut EnrichTally,
 ) -> Result<(), C::Error> {
     let pace = Duration::from_secs(1).checked_div(options.per_second).unwrap_or_default();
     let begun = tokio::time::Instant::now();
@@ -174,16 +174,16 @@ async fn look_up<C: Cache>(
 }
 
 async fn name_now(resolver: &Resolver, address: IpAddr, clock: &dyn Fn() -> Timestamp) -> Looked {
-    let found = resolver.ask_now(&Question::ptr(address)).await;
+    let found = resolver.ask_now(&DnsQuestion::ptr(address)).await;
     let mut ttl = found.ttl;
     let names = found.answer.and_then(|records| {
         let names = records.into_iter().filter_map(|data| if let Data::Name(name) = data { Some(name) } else { None });
         Some(names.collect::<Vec<_>>())
     });
-    let kind = if Family::of(address) == Family::V4 { Kind::A } else { Kind::Aaaa };
+    let kind = if Family::of(address) == Family::V4 { QueryType::A } else { QueryType::Aaaa };
     let mut back = Vec::new();
     for name in ptr::first_names(&names) {
-        let Timed { answer, ttl: other } = resolver.ask_now(&Question::new(name, kind)).await;
+        let AnswerWithTtl { answer, ttl: other } = resolver.ask_now(&DnsQuestion::new(name, kind)).await;
         ttl = ttl.into_iter().chain(other).min();
         back.push(answer.and_then(|records| Some(records.into_iter().filter_map(address_of).collect())));
     }
@@ -197,11 +197,11 @@ fn address_of(data: Data) -> Option<IpAddr> {
 }
 
 /// A name holds a day to a week, its absence an hour to a day, a failure an hour.
-fn until(at: Timestamp, naming: &Result<Naming, Failure>, ttl: Option<u32>) -> Timestamp {
+fn until(at: Timestamp, naming: &Result<PtrName, Failure>, ttl: Option<u32>) -> Timestamp {
     const HOUR: i64 = 3600;
     let ttl = i64::from(ttl.unwrap_or(0));
     let seconds = match naming {
-        Ok(Naming::Nameless) => ttl.clamp(HOUR, 24 * HOUR),
+        Ok(PtrName::Nameless) => ttl.clamp(HOUR, 24 * HOUR),
         Ok(_) => ttl.clamp(24 * HOUR, 7 * 24 * HOUR),
         Err(_) => HOUR,
     };
@@ -216,9 +216,9 @@ mod tests {
     fn what_dns_says_of_time_is_kept_within_bounds() {
         let at = Timestamp::UNIX_EPOCH;
         let hours = |naming, ttl| until(at, &naming, ttl).as_second() / 3600;
-        assert_eq!(hours(Ok(Naming::Confirmed(vec![])), Some(60)), 24);
-        assert_eq!(hours(Ok(Naming::Unconfirmed(vec![])), Some(u32::MAX)), 168);
-        assert_eq!(hours(Ok(Naming::Nameless), None), 1);
+        assert_eq!(hours(Ok(PtrName::Confirmed(vec![])), Some(60)), 24);
+        assert_eq!(hours(Ok(PtrName::Unconfirmed(vec![])), Some(u32::MAX)), 168);
+        assert_eq!(hours(Ok(PtrName::Nameless), None), 1);
         assert_eq!(hours(Err(Failure::TimedOut), Some(86_400)), 1);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::dns::finding as codes;
 use crate::dns::finding::Notes;
-use crate::dns::lookup::answer::{Answer, Kind, Lookup, Mx, Question};
+use crate::dns::lookup::answer::{Answer, DnsQuestion, Lookup, Mx, QueryType};
 use serde::Serialize;
 use std::net::IpAddr;
 
@@ -85,7 +85,7 @@ pub fn check(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) -> Delivery {
         Answer::Found(records) => records,
         Answer::NoData | Answer::NxDomain => return implicit(lookup, domain, notes),
         Answer::Failed(failure) => {
-            notes.unknown(domain, Kind::Mx, &failure);
+            notes.unknown(domain, QueryType::Mx, &failure);
             return Delivery::Unknown;
         }
     };
@@ -101,8 +101,9 @@ pub fn check(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) -> Delivery {
             format!("Delete the null MX or the other records: it is published beside {}.", names.join(", ")),
         );
     }
-    let questions =
-        hosts.iter().flat_map(|mx| [Kind::A, Kind::Aaaa, Kind::Cname].map(|kind| Question::new(&mx.host, kind)));
+    let questions = hosts
+        .iter()
+        .flat_map(|mx| [QueryType::A, QueryType::Aaaa, QueryType::Cname].map(|kind| DnsQuestion::new(&mx.host, kind)));
     lookup.announce(&questions.collect::<Vec<_>>());
     let mut groups: Vec<Group> = Vec::new();
     let mut unknown = false;
@@ -141,7 +142,7 @@ fn implicit(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) -> Delivery {
             Delivery::Implicit(addresses)
         }
         Answer::Failed(failure) => {
-            notes.unknown(domain, Kind::A, &failure);
+            notes.unknown(domain, QueryType::A, &failure);
             Delivery::Unknown
         }
         Answer::NoData | Answer::NxDomain => {
@@ -178,7 +179,7 @@ fn host(lookup: &dyn Lookup, domain: &str, mx: &Mx, unknown: &mut bool, notes: &
         ),
         Answer::Failed(failure) => {
             *unknown = true;
-            notes.unknown(&mx.host, Kind::A, &failure);
+            notes.unknown(&mx.host, QueryType::A, &failure);
         }
     }
     if let Answer::Found(target) = lookup.cname(&mx.host) {

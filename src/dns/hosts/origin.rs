@@ -5,7 +5,7 @@
 use crate::dns::finding::Notes;
 use crate::dns::lookup::answer::Lookup;
 use crate::dns::lookup::name::organizational;
-use crate::dns::spf::{self, Mail, Node, Outcome};
+use crate::dns::spf::{self, CheckHostResult, Node, SpfInput};
 use crate::model::SourceOrigin;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -105,8 +105,8 @@ impl<'a> OriginFinder<'a> {
     /// The domain of another organization by whose included record an address passes.
     fn included(&self, path: &str, address: IpAddr) -> Option<String> {
         let sender = format!("postmaster@{path}");
-        let evaluation = spf::check_host(self.lookup, path, &Mail { ip: address, sender: &sender, helo: path });
-        let passes = evaluation.result == Outcome::Pass;
+        let evaluation = spf::check_host(self.lookup, path, &SpfInput { ip: address, sender: &sender, helo: path });
+        let passes = evaluation.result == CheckHostResult::Pass;
         let mut records = evaluation.path.into_iter().filter(|_| passes).map(|step| step.domain);
         records.find(|domain| organizational(domain) != organizational(path))
     }

@@ -2,8 +2,8 @@
 //! missing name.
 
 use crate::dns::finding as codes;
-use crate::dns::finding::{Code, Notes};
-use crate::dns::lookup::answer::{self, Answer, Failure, Family, Kind, Lookup};
+use crate::dns::finding::{CheckCode, Notes};
+use crate::dns::lookup::answer::{self, Answer, Failure, Family, Lookup, QueryType};
 use serde::Serialize;
 use std::net::IpAddr;
 
@@ -13,7 +13,7 @@ pub const NAME_LIMIT: usize = 5;
 /// What an address is called.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Naming {
+pub enum PtrName {
     /// Names that lead back to the address, best first.
     Confirmed(Vec<String>),
     /// Names, of which none leads back.
@@ -22,7 +22,7 @@ pub enum Naming {
     Nameless,
 }
 
-impl Naming {
+impl PtrName {
     /// The name to show, and whether it is confirmed.
     pub fn name(&self) -> Option<(&str, bool)> {
         match self {
@@ -38,7 +38,7 @@ impl Naming {
 /// # Errors
 ///
 /// The failure, if it could not be looked up whether there is a name or whether one leads back.
-pub fn name_of(lookup: &dyn Lookup, address: IpAddr) -> Result<Naming, Failure> {
+pub fn name_of(lookup: &dyn Lookup, address: IpAddr) -> Result<PtrName, Failure> {
     let names = lookup.ptr(address);
     let forward = |name: &str| lookup.addresses(name, Family::of(address));
     let back = first_names(&names).iter().map(|name| forward(name)).collect::<Vec<_>>();
@@ -58,21 +58,21 @@ pub(crate) fn judge(
     address: IpAddr,
     names: Answer<Vec<String>>,
     back: &[Answer<Vec<IpAddr>>],
-) -> Result<Naming, Failure> {
+) -> Result<PtrName, Failure> {
     let names = match names {
         Answer::Found(names) => names,
-        Answer::NoData | Answer::NxDomain => return Ok(Naming::Nameless),
+        Answer::NoData | Answer::NxDomain => return Ok(PtrName::Nameless),
         Answer::Failed(failure) => return Err(failure),
     };
     let leads_back = |answer: &Answer<Vec<IpAddr>>| matches!(answer, Answer::Found(found) if found.contains(&address));
     let confirmed: Vec<String> =
         names.iter().zip(back).filter(|(_, answer)| leads_back(answer)).map(|(name, _)| name.clone()).collect();
     if !confirmed.is_empty() {
-        return Ok(Naming::Confirmed(confirmed));
+        return Ok(PtrName::Confirmed(confirmed));
     }
     match back.iter().find_map(Answer::failure) {
         Some(failure) => Err(failure.clone()),
-        None => Ok(Naming::Unconfirmed(names)),
+        None => Ok(PtrName::Unconfirmed(names)),
     }
 }
 
@@ -82,24 +82,24 @@ pub(crate) fn check(
     lookup: &dyn Lookup,
     address: IpAddr,
     notes: &mut Notes,
-) -> (Option<Naming>, Option<(&'static Code, String)>) {
+) -> (Option<PtrName>, Option<(&'static CheckCode, String)>) {
     let reverse = answer::reverse_name(address);
     let naming = match name_of(lookup, address) {
         Ok(naming) => naming,
         Err(failure) => {
-            notes.unknown(&reverse, Kind::Ptr, &failure);
+            notes.unknown(&reverse, QueryType::Ptr, &failure);
             return (None, None);
         }
     };
-    let finding: Option<(&'static Code, String)> = match &naming {
+    let finding: Option<(&'static CheckCode, String)> = match &naming {
         _ if !super::mx::is_public(address) => None,
-        Naming::Nameless => Some((&codes::PTR_MISSING, format!("Publish a PTR record for {address}: it has none."))),
-        Naming::Unconfirmed(names) => {
+        PtrName::Nameless => Some((&codes::PTR_MISSING, format!("Publish a PTR record for {address}: it has none."))),
+        PtrName::Unconfirmed(names) => {
             let text =
                 format!("Correct the PTR record of {address}: {} does not resolve back to it.", names.join(", "));
             Some((&codes::PTR_UNCONFIRMED, text))
         }
-        Naming::Confirmed(names) => names.iter().find(|name| is_generic(name, address)).map(|name| {
+        PtrName::Confirmed(names) => names.iter().find(|name| is_generic(name, address)).map(|name| {
             let text = format!("Give {address} a name of your own: {name} is made from the address.");
             (&codes::PTR_GENERIC, text)
         }),
@@ -136,12 +136,12 @@ mod tests {
              2001:db8::1 PTR six.example.net\nsix.example.net AAAA 2001:db8::1",
         );
         let of = |address: &str| name_of(&zone, address.parse().unwrap());
-        assert_eq!(of("192.0.2.1"), Ok(Naming::Confirmed(vec!["mx.example.net".into()])));
-        assert_eq!(of("192.0.2.2"), Ok(Naming::Unconfirmed(vec!["mx.example.net".into()])));
-        assert_eq!(of("192.0.2.3"), Ok(Naming::Nameless));
+        assert_eq!(of("192.0.2.1"), Ok(PtrName::Confirmed(vec!["mx.example.net".into()])));
+        assert_eq!(of("192.0.2.2"), Ok(PtrName::Unconfirmed(vec!["mx.example.net".into()])));
+        assert_eq!(of("192.0.2.3"), Ok(PtrName::Nameless));
         assert_eq!(of("192.0.2.4"), Err(Failure::TimedOut));
         assert_eq!(of("192.0.2.5"), Err(Failure::ServFail));
-        assert_eq!(of("2001:db8::1"), Ok(Naming::Confirmed(vec!["six.example.net".into()])));
+        assert_eq!(of("2001:db8::1"), Ok(PtrName::Confirmed(vec!["six.example.net".into()])));
     }
 
     #[test]

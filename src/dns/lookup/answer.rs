@@ -84,7 +84,7 @@ impl fmt::Display for Failure {
 
 /// The type of a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
+pub enum QueryType {
     /// IPv4 addresses.
     A,
     /// IPv6 addresses.
@@ -101,7 +101,7 @@ pub enum Kind {
     OldSpf,
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for QueryType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::A => "A",
@@ -117,22 +117,22 @@ impl fmt::Display for Kind {
 
 /// A name and a type to ask for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Question {
+pub struct DnsQuestion {
     /// Absolute, lower case, without the final dot.
     pub name: String,
     /// The type.
-    pub kind: Kind,
+    pub kind: QueryType,
 }
 
-impl Question {
+impl DnsQuestion {
     /// Ask for this name, which is brought to lower case and loses its final dot.
-    pub fn new(name: &str, kind: Kind) -> Self {
+    pub fn new(name: &str, kind: QueryType) -> Self {
         Self { name: name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase(), kind }
     }
 
     /// Ask for the names of an address (RFC 1035 section 3.5, RFC 3596 section 2.5).
     pub fn ptr(address: IpAddr) -> Self {
-        Self { name: reverse_name(address), kind: Kind::Ptr }
+        Self { name: reverse_name(address), kind: QueryType::Ptr }
     }
 }
 
@@ -175,24 +175,24 @@ pub enum Data {
 /// Something that can be asked: a resolver, or a table in a test.
 pub trait Lookup {
     /// Ask one question and wait for the answer.
-    fn ask(&self, question: &Question) -> Answer<Vec<Data>>;
+    fn ask(&self, question: &DnsQuestion) -> Answer<Vec<Data>>;
 
     /// Announce questions that will be asked, so that they may be looked up at the same time.
-    fn announce(&self, _questions: &[Question]) {}
+    fn announce(&self, _questions: &[DnsQuestion]) {}
 
     /// The TXT records of a name.
     fn txt(&self, name: &str) -> Answer<Vec<Txt>> {
-        self.ask(&Question::new(name, Kind::Txt)).and_then(texts)
+        self.ask(&DnsQuestion::new(name, QueryType::Txt)).and_then(texts)
     }
 
     /// The SPF-type records of a name.
     fn old_spf(&self, name: &str) -> Answer<Vec<Txt>> {
-        self.ask(&Question::new(name, Kind::OldSpf)).and_then(texts)
+        self.ask(&DnsQuestion::new(name, QueryType::OldSpf)).and_then(texts)
     }
 
     /// The mail exchangers of a name, best preference first.
     fn mx(&self, name: &str) -> Answer<Vec<Mx>> {
-        self.ask(&Question::new(name, Kind::Mx)).and_then(|records| {
+        self.ask(&DnsQuestion::new(name, QueryType::Mx)).and_then(|records| {
             let mut hosts: Vec<Mx> = pick(records, |data| if let Data::Mx(mx) = data { Some(mx) } else { None })?;
             hosts.sort();
             Some(hosts)
@@ -201,15 +201,15 @@ pub trait Lookup {
 
     /// The addresses of a name in one family.
     fn addresses(&self, name: &str, family: Family) -> Answer<Vec<IpAddr>> {
-        let kind = if family == Family::V4 { Kind::A } else { Kind::Aaaa };
-        self.ask(&Question::new(name, kind)).and_then(|records| {
+        let kind = if family == Family::V4 { QueryType::A } else { QueryType::Aaaa };
+        self.ask(&DnsQuestion::new(name, kind)).and_then(|records| {
             pick(records, |data| if let Data::Address(address) = data { Some(address) } else { None })
         })
     }
 
     /// The addresses of a name in both families. A failure of one counts only where the other has nothing.
     fn all_addresses(&self, name: &str) -> Answer<Vec<IpAddr>> {
-        self.announce(&[Question::new(name, Kind::A), Question::new(name, Kind::Aaaa)]);
+        self.announce(&[DnsQuestion::new(name, QueryType::A), DnsQuestion::new(name, QueryType::Aaaa)]);
         match (self.addresses(name, Family::V4), self.addresses(name, Family::V6)) {
             (Answer::Found(mut four), Answer::Found(six)) => {
                 four.extend(six);
@@ -224,12 +224,12 @@ pub trait Lookup {
 
     /// The names of an address.
     fn ptr(&self, address: IpAddr) -> Answer<Vec<String>> {
-        self.ask(&Question::ptr(address)).and_then(names)
+        self.ask(&DnsQuestion::ptr(address)).and_then(names)
     }
 
     /// What a name is an alias of.
     fn cname(&self, name: &str) -> Answer<String> {
-        self.ask(&Question::new(name, Kind::Cname)).and_then(|records| names(records)?.into_iter().next())
+        self.ask(&DnsQuestion::new(name, QueryType::Cname)).and_then(|records| names(records)?.into_iter().next())
     }
 }
 

@@ -3,8 +3,8 @@
 //! Many threads may ask at the same time. Time, memory and retries are bounded: where DNS does not answer, a run must not
 //! wait for it once per mail. "Not asked" never looks like "does not exist".
 
-use super::answer::{Answer, Data, Failure, Lookup, Question};
-use super::resolver::{Options, Resolver, ResolverError};
+use super::answer::{Answer, Data, DnsQuestion, Failure, Lookup};
+use super::resolver::{Resolver, ResolverError, ResolverOptions};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -20,13 +20,13 @@ const PATIENCE: u32 = 5;
 /// Answers remembered; a mailbox full of names made up does not fill the memory.
 const REMEMBERED: usize = 10_000;
 
-type Slot = Arc<OnceLock<Answer<Vec<Data>>>>;
+type LookupSlot = Arc<OnceLock<Answer<Vec<Data>>>>;
 
 /// Looks keys up, each once.
 #[derive(Debug)]
 pub struct Keyring {
     resolver: Resolver,
-    known: Mutex<HashMap<Question, Slot>>,
+    known: Mutex<HashMap<DnsQuestion, LookupSlot>>,
     /// Questions without any answer since the last one with one.
     silent: AtomicU32,
     failed: AtomicU64,
@@ -39,7 +39,7 @@ impl Keyring {
     ///
     /// [`ResolverError`] where the system's settings or a runtime cannot be had.
     pub fn new(servers: Vec<SocketAddr>) -> Result<Self, ResolverError> {
-        let options = Options { servers, timeout: TRY, retries: 1, ..Options::default() };
+        let options = ResolverOptions { servers, timeout: TRY, retries: 1, ..ResolverOptions::default() };
         let resolver = Resolver::new(&options)?;
         Ok(Self { resolver, known: Mutex::default(), silent: AtomicU32::new(0), failed: AtomicU64::new(0) })
     }
@@ -54,7 +54,7 @@ impl Keyring {
         self.silent.load(Ordering::Relaxed) >= PATIENCE
     }
 
-    fn slot(&self, question: &Question) -> Slot {
+    fn slot(&self, question: &DnsQuestion) -> LookupSlot {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= REMEMBERED && !known.contains_key(question) {
             known.clear();
@@ -62,7 +62,7 @@ impl Keyring {
         known.entry(question.clone()).or_default().clone()
     }
 
-    fn look_up(&self, question: &Question) -> Answer<Vec<Data>> {
+    fn look_up(&self, question: &DnsQuestion) -> Answer<Vec<Data>> {
         if self.is_away() {
             return self.count(Answer::Failed(Failure::Other("DNS does not answer, and is not asked any more".into())));
         }
@@ -83,7 +83,7 @@ impl Keyring {
 }
 
 impl Lookup for Keyring {
-    fn ask(&self, question: &Question) -> Answer<Vec<Data>> {
+    fn ask(&self, question: &DnsQuestion) -> Answer<Vec<Data>> {
         // Outside the lock: others look up their keys meanwhile, and who wants this one waits for it.
         self.slot(question).get_or_init(|| self.look_up(question)).clone()
     }

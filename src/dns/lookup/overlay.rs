@@ -1,11 +1,11 @@
 //! DNS as it would be after a record is published, so that a proposed record can be checked before it is shown.
 
-use super::answer::{Answer, Data, Kind, Lookup, Question, Txt};
+use super::answer::{Answer, Data, DnsQuestion, Lookup, QueryType, Txt};
 
 /// Answers like another lookup, except for one name and type.
 pub struct Overlay<'a> {
     below: &'a dyn Lookup,
-    question: Question,
+    question: DnsQuestion,
     records: Vec<Data>,
 }
 
@@ -20,8 +20,8 @@ impl std::fmt::Debug for Overlay<'_> {
 
 impl<'a> Overlay<'a> {
     /// DNS with these records in place of all that the name has of this type.
-    pub fn new(below: &'a dyn Lookup, name: &str, kind: Kind, records: Vec<Data>) -> Self {
-        Self { below, question: Question::new(name, kind), records }
+    pub fn new(below: &'a dyn Lookup, name: &str, kind: QueryType, records: Vec<Data>) -> Self {
+        Self { below, question: DnsQuestion::new(name, kind), records }
     }
 
     /// DNS with this TXT record in place of the ones of its own kind, for which `is_replaced` holds; the other TXT
@@ -31,16 +31,16 @@ impl<'a> Overlay<'a> {
         let mut records: Vec<Data> =
             there.into_iter().filter(|txt| !is_replaced(&txt.text())).map(Data::Text).collect();
         records.push(Data::Text(Txt { strings: text.as_bytes().chunks(255).map(<[u8]>::to_vec).collect() }));
-        Self::new(below, name, Kind::Txt, records)
+        Self::new(below, name, QueryType::Txt, records)
     }
 }
 
 impl Lookup for Overlay<'_> {
-    fn ask(&self, question: &Question) -> Answer<Vec<Data>> {
+    fn ask(&self, question: &DnsQuestion) -> Answer<Vec<Data>> {
         if *question == self.question { Answer::Found(self.records.clone()) } else { self.below.ask(question) }
     }
 
-    fn announce(&self, questions: &[Question]) {
+    fn announce(&self, questions: &[DnsQuestion]) {
         self.below.announce(questions);
     }
 }

@@ -3,7 +3,7 @@
 //! [`Answer`]s keep NXDOMAIN, no data, and every failure apart. The interface is blocking, with a small runtime inside. Each
 //! question is asked once per resolver. The hosts file and search lists are not used.
 
-use super::answer::{Answer, Data, Failure, Kind, Lookup, Mx, Question, Txt};
+use super::answer::{Answer, Data, DnsQuestion, Failure, Lookup, Mx, QueryType, Txt};
 use super::name;
 use futures::StreamExt as _;
 use hickory_resolver::TokioResolver;
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 /// How to ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Options {
+pub struct ResolverOptions {
     /// Servers in the order to try them; none: the system's.
     pub servers: Vec<SocketAddr>,
     /// How long one try may take.
@@ -30,7 +30,7 @@ pub struct Options {
     pub in_flight: usize,
 }
 
-impl Default for Options {
+impl Default for ResolverOptions {
     fn default() -> Self {
         Self { servers: Vec::new(), timeout: Duration::from_secs(3), retries: 2, in_flight: 32 }
     }
@@ -66,7 +66,7 @@ pub struct Resolver {
     runtime: tokio::runtime::Runtime,
     hickory: TokioResolver,
     in_flight: usize,
-    known: Mutex<HashMap<Question, Answer<Vec<Data>>>>,
+    known: Mutex<HashMap<DnsQuestion, Answer<Vec<Data>>>>,
 }
 
 impl std::fmt::Debug for Resolver {
@@ -77,7 +77,7 @@ impl std::fmt::Debug for Resolver {
 
 /// An answer and how long it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Timed<T> {
+pub(crate) struct AnswerWithTtl<T> {
     pub(crate) answer: Answer<T>,
     /// Seconds; null for a failure, and where the server did not say.
     pub(crate) ttl: Option<u32>,
@@ -89,7 +89,7 @@ impl Resolver {
     /// # Errors
     ///
     /// [`ResolverError`] where the system's settings or a runtime cannot be had.
-    pub fn new(options: &Options) -> Result<Self, ResolverError> {
+    pub fn new(options: &ResolverOptions) -> Result<Self, ResolverError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let system = |error: NetError| ResolverError::System(error.to_string());
         let mut builder = if options.servers.is_empty() {
@@ -110,20 +110,22 @@ impl Resolver {
     }
 
     /// Ask without remembering.
-    pub(crate) async fn ask_now(&self, question: &Question) -> Timed<Vec<Data>> {
-        let Some(name) = wire_name(&question.name) else { return Timed { answer: Answer::NxDomain, ttl: None } };
+    pub(crate) async fn ask_now(&self, question: &DnsQuestion) -> AnswerWithTtl<Vec<Data>> {
+        let Some(name) = wire_name(&question.name) else {
+            return AnswerWithTtl { answer: Answer::NxDomain, ttl: None };
+        };
         match self.hickory.lookup(name, record_type(question.kind)).await {
             Ok(found) => {
                 let ttl = found.valid_until().saturating_duration_since(Instant::now()).as_secs();
                 let records = found.answers().iter().filter_map(|record| data(&record.data, question.kind)).collect();
-                Timed { answer: found_or_none(records), ttl: Some(u32::try_from(ttl).unwrap_or(u32::MAX)) }
+                AnswerWithTtl { answer: found_or_none(records), ttl: Some(u32::try_from(ttl).unwrap_or(u32::MAX)) }
             }
             Err(error) => failed(error),
         }
     }
 
     /// Ask without remembering, and wait no longer than this.
-    pub(crate) fn ask_within(&self, question: &Question, limit: Duration) -> Answer<Vec<Data>> {
+    pub(crate) fn ask_within(&self, question: &DnsQuestion, limit: Duration) -> Answer<Vec<Data>> {
         let asked = async { tokio::time::timeout(limit, self.ask_now(question)).await };
         self.block_on(asked).map_or(Answer::Failed(Failure::TimedOut), |found| found.answer)
     }
@@ -133,11 +135,11 @@ impl Resolver {
         self.runtime.block_on(future)
     }
 
-    fn known(&self, question: &Question) -> Option<Answer<Vec<Data>>> {
+    fn known(&self, question: &DnsQuestion) -> Option<Answer<Vec<Data>>> {
         self.known.lock().ok()?.get(question).cloned()
     }
 
-    fn remember(&self, question: Question, answer: Answer<Vec<Data>>) {
+    fn remember(&self, question: DnsQuestion, answer: Answer<Vec<Data>>) {
         if let Ok(mut known) = self.known.lock() {
             known.insert(question, answer);
         }
@@ -145,7 +147,7 @@ impl Resolver {
 }
 
 impl Lookup for Resolver {
-    fn ask(&self, question: &Question) -> Answer<Vec<Data>> {
+    fn ask(&self, question: &DnsQuestion) -> Answer<Vec<Data>> {
         if let Some(answer) = self.known(question) {
             return answer;
         }
@@ -154,8 +156,8 @@ impl Lookup for Resolver {
         answer
     }
 
-    fn announce(&self, questions: &[Question]) {
-        let new: Vec<&Question> = questions.iter().filter(|question| self.known(question).is_none()).collect();
+    fn announce(&self, questions: &[DnsQuestion]) {
+        let new: Vec<&DnsQuestion> = questions.iter().filter(|question| self.known(question).is_none()).collect();
         if new.len() < 2 {
             return;
         }
@@ -189,30 +191,32 @@ fn wire_name(text: &str) -> Option<Name> {
     Some(name)
 }
 
-const fn record_type(kind: Kind) -> RecordType {
+const fn record_type(kind: QueryType) -> RecordType {
     match kind {
-        Kind::A => RecordType::A,
-        Kind::Aaaa => RecordType::AAAA,
-        Kind::Txt => RecordType::TXT,
-        Kind::Mx => RecordType::MX,
-        Kind::Ptr => RecordType::PTR,
-        Kind::Cname => RecordType::CNAME,
-        Kind::OldSpf => RecordType::Unknown(99),
+        QueryType::A => RecordType::A,
+        QueryType::Aaaa => RecordType::AAAA,
+        QueryType::Txt => RecordType::TXT,
+        QueryType::Mx => RecordType::MX,
+        QueryType::Ptr => RecordType::PTR,
+        QueryType::Cname => RecordType::CNAME,
+        QueryType::OldSpf => RecordType::Unknown(99),
     }
 }
 
 /// The data of a record, if it is of the type that was asked for.
-fn data(record: &RData, kind: Kind) -> Option<Data> {
+fn data(record: &RData, kind: QueryType) -> Option<Data> {
     match (record, kind) {
-        (RData::A(address), Kind::A) => Some(Data::Address(IpAddr::V4(address.0))),
-        (RData::AAAA(address), Kind::Aaaa) => Some(Data::Address(IpAddr::V6(address.0))),
-        (RData::TXT(txt), Kind::Txt) => {
+        (RData::A(address), QueryType::A) => Some(Data::Address(IpAddr::V4(address.0))),
+        (RData::AAAA(address), QueryType::Aaaa) => Some(Data::Address(IpAddr::V6(address.0))),
+        (RData::TXT(txt), QueryType::Txt) => {
             Some(Data::Text(Txt { strings: txt.txt_data.iter().map(|string| string.to_vec()).collect() }))
         }
-        (RData::MX(mx), Kind::Mx) => Some(Data::Mx(Mx { preference: mx.preference, host: plain_name(&mx.exchange) })),
-        (RData::PTR(name), Kind::Ptr) => Some(Data::Name(plain_name(name))),
-        (RData::CNAME(name), Kind::Cname) => Some(Data::Name(plain_name(name))),
-        (RData::Unknown { rdata, .. }, Kind::OldSpf) => Some(Data::Text(character_strings(&rdata.anything))),
+        (RData::MX(mx), QueryType::Mx) => {
+            Some(Data::Mx(Mx { preference: mx.preference, host: plain_name(&mx.exchange) }))
+        }
+        (RData::PTR(name), QueryType::Ptr) => Some(Data::Name(plain_name(name))),
+        (RData::CNAME(name), QueryType::Cname) => Some(Data::Name(plain_name(name))),
+        (RData::Unknown { rdata, .. }, QueryType::OldSpf) => Some(Data::Text(character_strings(&rdata.anything))),
         _ => None,
     }
 }
@@ -237,7 +241,7 @@ fn found_or_none(records: Vec<Data>) -> Answer<Vec<Data>> {
     if records.is_empty() { Answer::NoData } else { Answer::Found(records) }
 }
 
-fn failed(error: NetError) -> Timed<Vec<Data>> {
+fn failed(error: NetError) -> AnswerWithTtl<Vec<Data>> {
     let failure = match error {
         NetError::Dns(DnsError::NoRecordsFound(none)) => return absent(&none),
         NetError::Dns(DnsError::ResponseCode(ResponseCode::ServFail)) => Failure::ServFail,
@@ -249,17 +253,17 @@ fn failed(error: NetError) -> Timed<Vec<Data>> {
         NetError::Io(error) => Failure::Other(format!("no server could be reached: {error}")),
         other => Failure::Other(other.to_string()),
     };
-    Timed { answer: Answer::Failed(failure), ttl: None }
+    AnswerWithTtl { answer: Answer::Failed(failure), ttl: None }
 }
 
 /// NXDOMAIN, no data, or a referral: name servers in the authority section and no SOA (RFC 2308 section 2.2).
-fn absent(none: &NoRecords) -> Timed<Vec<Data>> {
+fn absent(none: &NoRecords) -> AnswerWithTtl<Vec<Data>> {
     let answer = match none.response_code {
         ResponseCode::NXDomain => Answer::NxDomain,
         ResponseCode::NoError if none.ns.is_some() && none.soa.is_none() => Answer::Failed(Failure::Lame),
         _ => Answer::NoData,
     };
-    Timed { answer, ttl: none.negative_ttl }
+    AnswerWithTtl { answer, ttl: none.negative_ttl }
 }
 
 #[cfg(test)]

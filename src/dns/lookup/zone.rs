@@ -3,14 +3,14 @@
 //! Lines of `name TYPE data`; `name SERVFAIL` and `name TIMEOUT` fail for every type. A name exists if it or anything
 //! below it has a line.
 
-use super::answer::{Answer, Data, Failure, Kind, Lookup, Mx, Question, Txt};
+use super::answer::{Answer, Data, DnsQuestion, Failure, Lookup, Mx, QueryType, Txt};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 pub(crate) struct Zone {
-    records: BTreeMap<Question, Vec<Data>>,
+    records: BTreeMap<DnsQuestion, Vec<Data>>,
     failures: BTreeMap<String, Failure>,
-    pub(crate) asked: RefCell<Vec<Question>>,
+    pub(crate) asked: RefCell<Vec<DnsQuestion>>,
 }
 
 impl Zone {
@@ -30,24 +30,24 @@ impl Zone {
         let (kind, data) = match kind {
             "SERVFAIL" => return drop(self.failures.insert(name, Failure::ServFail)),
             "TIMEOUT" => return drop(self.failures.insert(name, Failure::TimedOut)),
-            "A" => (Kind::A, Data::Address(data.parse().unwrap())),
-            "AAAA" => (Kind::Aaaa, Data::Address(data.parse().unwrap())),
-            "TXT" => (Kind::Txt, Data::Text(strings(data))),
-            "SPF" => (Kind::OldSpf, Data::Text(strings(data))),
+            "A" => (QueryType::A, Data::Address(data.parse().unwrap())),
+            "AAAA" => (QueryType::Aaaa, Data::Address(data.parse().unwrap())),
+            "TXT" => (QueryType::Txt, Data::Text(strings(data))),
+            "SPF" => (QueryType::OldSpf, Data::Text(strings(data))),
             "MX" => {
                 let (preference, host) = data.split_once(' ').unwrap();
                 let host = host.trim_end_matches('.').into();
-                (Kind::Mx, Data::Mx(Mx { preference: preference.parse().unwrap(), host }))
+                (QueryType::Mx, Data::Mx(Mx { preference: preference.parse().unwrap(), host }))
             }
             "PTR" => {
-                let name = Question::ptr(name.parse().unwrap()).name;
-                let question = Question { name, kind: Kind::Ptr };
+                let name = DnsQuestion::ptr(name.parse().unwrap()).name;
+                let question = DnsQuestion { name, kind: QueryType::Ptr };
                 return self.records.entry(question).or_default().push(Data::Name(data.trim_end_matches('.').into()));
             }
-            "CNAME" => (Kind::Cname, Data::Name(data.trim_end_matches('.').into())),
+            "CNAME" => (QueryType::Cname, Data::Name(data.trim_end_matches('.').into())),
             other => panic!("type {other}: {line}"),
         };
-        self.records.entry(Question { name, kind }).or_default().push(data);
+        self.records.entry(DnsQuestion { name, kind }).or_default().push(data);
     }
 
     fn exists(&self, name: &str) -> bool {
@@ -57,19 +57,19 @@ impl Zone {
 
 impl Zone {
     /// RFC 4592: the wildcard just below the closest name that exists.
-    fn wildcard(&self, question: &Question) -> Answer<Vec<Data>> {
+    fn wildcard(&self, question: &DnsQuestion) -> Answer<Vec<Data>> {
         let mut rest = question.name.as_str();
         while let Some(parent) = super::name::parent(rest) {
             if self.exists(parent) {
                 let name = format!("*.{parent}");
                 let there = self.exists(&name);
-                let alias = self.records.get(&Question { name: name.clone(), kind: Kind::Cname });
+                let alias = self.records.get(&DnsQuestion { name: name.clone(), kind: QueryType::Cname });
                 if let Some([Data::Name(target)]) = alias.map(Vec::as_slice)
-                    && question.kind != Kind::Cname
+                    && question.kind != QueryType::Cname
                 {
-                    return self.ask(&Question::new(target, question.kind));
+                    return self.ask(&DnsQuestion::new(target, question.kind));
                 }
-                let records = self.records.get(&Question { name, kind: question.kind });
+                let records = self.records.get(&DnsQuestion { name, kind: question.kind });
                 let none = if there { Answer::NoData } else { Answer::NxDomain };
                 return records.map_or(none, |records| Answer::Found(records.clone()));
             }
@@ -91,7 +91,7 @@ fn strings(data: &str) -> Txt {
 }
 
 impl Lookup for Zone {
-    fn ask(&self, question: &Question) -> Answer<Vec<Data>> {
+    fn ask(&self, question: &DnsQuestion) -> Answer<Vec<Data>> {
         self.asked.borrow_mut().push(question.clone());
         if let Some(failure) = self.failures.get(&question.name) {
             return Answer::Failed(failure.clone());
@@ -99,10 +99,10 @@ impl Lookup for Zone {
         if let Some(records) = self.records.get(question) {
             return Answer::Found(records.clone());
         }
-        let alias = Question { name: question.name.clone(), kind: Kind::Cname };
+        let alias = DnsQuestion { name: question.name.clone(), kind: QueryType::Cname };
         match self.records.get(&alias).map(Vec::as_slice) {
-            Some([Data::Name(target)]) if question.kind != Kind::Cname => {
-                self.ask(&Question::new(target, question.kind))
+            Some([Data::Name(target)]) if question.kind != QueryType::Cname => {
+                self.ask(&DnsQuestion::new(target, question.kind))
             }
             _ if self.exists(&question.name) => Answer::NoData,
             _ => self.wildcard(question),

@@ -1,16 +1,16 @@
 //! A domain's mail setup as receivers see it, beside what the reports show: one [`Posture`] with all findings, everything
-//! that could not be looked up, and the facts to show. The reports come in as [`Seen`]; the store and the clock stay out.
+//! that could not be looked up, and the facts to show. The reports come in as [`Observed`]; the store and the clock stay out.
 
 use crate::dns::dkim::{self, Selector};
 use crate::dns::dmarc::{self, Dmarc, Policy};
 use crate::dns::finding as codes;
-use crate::dns::finding::{Code, Finding, Notes, Severity, Unknown, counted};
+use crate::dns::finding::{CheckCode, CheckFinding, Notes, Severity, Unknown, counted};
 use crate::dns::hosts::mx::{self, Delivery};
-use crate::dns::hosts::ptr::{self, Naming};
-use crate::dns::lookup::answer::{Answer, Kind, Lookup, Question};
+use crate::dns::hosts::ptr::{self, PtrName};
+use crate::dns::lookup::answer::{Answer, DnsQuestion, Lookup, QueryType};
 use crate::dns::proposals::{self, Checked};
-use crate::dns::seen::{Seen, SeenSource};
-use crate::dns::spf::{self, Evaluation, Mail, Outcome, Spf};
+use crate::dns::seen::{Observed, SeenSource};
+use crate::dns::spf::{self, CheckHostResult, Evaluation, Spf, SpfInput};
 use serde::Serialize;
 use std::net::IpAddr;
 
@@ -30,19 +30,19 @@ pub struct Request {
 
 /// A source and what DNS says of it today.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Source {
+pub struct SourceDns {
     /// What the reports show.
     #[serde(flatten)]
     pub seen: SeenSource,
     /// Its name; null where it could not be looked up.
-    pub naming: Option<Naming>,
+    pub naming: Option<PtrName>,
     /// What SPF says of it today, for the domain it used.
     pub spf: Option<Evaluation>,
 }
 
 /// SPF for the address that was asked about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Asked {
+pub struct SpfForAddress {
     /// The address.
     pub address: IpAddr,
     /// Whether it passes, and by which terms.
@@ -58,7 +58,7 @@ pub struct Posture {
     /// Whether DNS has such a name; null where it could not be asked.
     pub exists: Option<bool>,
     /// What was found, faults first.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<CheckFinding>,
     /// What could not be looked up.
     pub unknown: Vec<Unknown>,
     /// DMARC.
@@ -67,7 +67,7 @@ pub struct Posture {
     pub spf: Spf,
     /// SPF for the address that was asked about.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ip: Option<Asked>,
+    pub ip: Option<SpfForAddress>,
     /// DKIM keys.
     pub dkim: Vec<Selector>,
     /// Where mail for the domain goes.
@@ -75,7 +75,7 @@ pub struct Posture {
     /// The order in which a sender tries, in sentences.
     pub mx_order: Vec<String>,
     /// The sources the store has seen.
-    pub sources: Vec<Source>,
+    pub sources: Vec<SourceDns>,
 }
 
 impl Posture {
@@ -90,7 +90,7 @@ impl Posture {
 }
 
 /// Check a domain.
-pub fn check(request: &Request, lookup: &dyn Lookup, seen: &Seen) -> Posture {
+pub fn check(request: &Request, lookup: &dyn Lookup, seen: &Observed) -> Posture {
     let domain = request.domain.as_str();
     announce(lookup, domain);
     let mut notes = Notes::default();
@@ -98,9 +98,9 @@ pub fn check(request: &Request, lookup: &dyn Lookup, seen: &Seen) -> Posture {
     let spf = spf::check(lookup, domain, &mut notes);
     let dkim = dkim::check(lookup, domain, &request.selectors, &seen.selectors, seen.today, &mut notes);
     let mx = mx::check(lookup, domain, &mut notes);
-    let ip = request.ip.map(|address| Asked { address, evaluation: evaluate(lookup, domain, address) });
-    if let Some(Asked { address, evaluation }) = &ip
-        && evaluation.result == Outcome::TempError
+    let ip = request.ip.map(|address| SpfForAddress { address, evaluation: evaluate(lookup, domain, address) });
+    if let Some(SpfForAddress { address, evaluation }) = &ip
+        && evaluation.result == CheckHostResult::TempError
     {
         let text = evaluation.why.clone().unwrap_or_default();
         notes.unknown.push(Unknown { place: format!("SPF for {address}"), text });
@@ -129,26 +129,26 @@ fn exists(lookup: &dyn Lookup, domain: &str) -> Option<bool> {
 /// What every check asks, at once.
 fn announce(lookup: &dyn Lookup, domain: &str) {
     lookup.announce(&[
-        Question::new(domain, Kind::Txt),
-        Question::new(&format!("_dmarc.{domain}"), Kind::Txt),
-        Question::new(domain, Kind::Mx),
-        Question::new(domain, Kind::A),
-        Question::new(domain, Kind::Aaaa),
-        Question::new(domain, Kind::OldSpf),
+        DnsQuestion::new(domain, QueryType::Txt),
+        DnsQuestion::new(&format!("_dmarc.{domain}"), QueryType::Txt),
+        DnsQuestion::new(domain, QueryType::Mx),
+        DnsQuestion::new(domain, QueryType::A),
+        DnsQuestion::new(domain, QueryType::Aaaa),
+        DnsQuestion::new(domain, QueryType::OldSpf),
     ]);
 }
 
 fn evaluate(lookup: &dyn Lookup, domain: &str, ip: IpAddr) -> Evaluation {
     let sender = format!("postmaster@{domain}");
-    spf::check_host(lookup, domain, &Mail { ip: ip.to_canonical(), sender: &sender, helo: domain })
+    spf::check_host(lookup, domain, &SpfInput { ip: ip.to_canonical(), sender: &sender, helo: domain })
 }
 
 /// The sources with their names and what SPF says today, most mail first.
-fn sources(lookup: &dyn Lookup, domain: &str, seen: &Seen, notes: &mut Notes) -> Vec<Source> {
+fn sources(lookup: &dyn Lookup, domain: &str, seen: &Observed, notes: &mut Notes) -> Vec<SourceDns> {
     let mut sorted: Vec<&SeenSource> = seen.sources.iter().collect();
     sorted.sort_by_key(|source| (std::cmp::Reverse(source.messages), source.address));
     sorted.truncate(SOURCE_LIMIT);
-    lookup.announce(&sorted.iter().map(|source| Question::ptr(source.address)).collect::<Vec<_>>());
+    lookup.announce(&sorted.iter().map(|source| DnsQuestion::ptr(source.address)).collect::<Vec<_>>());
     let mut unnamed = Unnamed::default();
     let all = sorted.into_iter().map(|source| one_source(lookup, domain, source, &mut unnamed, notes)).collect();
     unnamed.report(notes);
@@ -157,13 +157,14 @@ fn sources(lookup: &dyn Lookup, domain: &str, seen: &Seen, notes: &mut Notes) ->
 
 /// Sources whose reverse DNS name is missing or bad, by code.
 #[derive(Default)]
-struct Unnamed(Vec<(&'static Code, IpAddr, String)>);
+struct Unnamed(Vec<(&'static CheckCode, IpAddr, String)>);
 
 impl Unnamed {
     /// One finding for each code: many sources without a name are one thing to do.
     fn report(&self, notes: &mut Notes) {
         for code in [&codes::PTR_MISSING, &codes::PTR_UNCONFIRMED, &codes::PTR_GENERIC] {
-            let of_code: Vec<&(&Code, IpAddr, String)> = self.0.iter().filter(|(other, ..)| *other == code).collect();
+            let of_code: Vec<&(&CheckCode, IpAddr, String)> =
+                self.0.iter().filter(|(other, ..)| *other == code).collect();
             match of_code.as_slice() {
                 [] => {}
                 [(_, address, text)] => notes.find(code, format!("{address} PTR"), text),
@@ -192,17 +193,17 @@ fn one_source(
     source: &SeenSource,
     unnamed: &mut Unnamed,
     notes: &mut Notes,
-) -> Source {
+) -> SourceDns {
     if source.spf_aligned == 0 {
-        return Source { seen: source.clone(), naming: ptr::name_of(lookup, source.address).ok(), spf: None };
+        return SourceDns { seen: source.clone(), naming: ptr::name_of(lookup, source.address).ok(), spf: None };
     }
     let (naming, finding) = ptr::check(lookup, source.address, notes);
     unnamed.0.extend(finding.map(|(code, text)| (code, source.address, text)));
     let checked = source.spf_domain.as_deref().unwrap_or(domain);
     let today = evaluate(lookup, checked, source.address);
     match today.result {
-        Outcome::Pass => {}
-        Outcome::TempError => {
+        CheckHostResult::Pass => {}
+        CheckHostResult::TempError => {
             let text = today.why.clone().unwrap_or_default();
             notes.unknown.push(Unknown { place: format!("SPF of {checked} for {}", source.address), text });
         }
@@ -218,22 +219,22 @@ fn one_source(
             notes.find(&codes::SEEN_SPF_LOST, format!("{checked} TXT"), text);
         }
     }
-    Source { seen: source.clone(), naming, spf: Some(today) }
+    SourceDns { seen: source.clone(), naming, spf: Some(today) }
 }
 
 /// Messages in the reports that passed DMARC.
-fn passing(seen: &Seen) -> i64 {
+fn passing(seen: &Observed) -> i64 {
     seen.sources.iter().fold(0, |sum, source| sum.saturating_add(source.dmarc_pass))
 }
 
 /// Whether the domain says that it sends no mail, and the reports do not say otherwise.
-fn never_sends(spf: &Spf, mx: &Delivery, seen: &Seen) -> bool {
+fn never_sends(spf: &Spf, mx: &Delivery, seen: &Observed) -> bool {
     let says_so = *mx == Delivery::Refused || spf.records.iter().any(|record| proposals::is_empty_spf(record));
     says_so && passing(seen) == 0
 }
 
 /// Whether a domain that says it takes or sends no mail also asks receivers to reject what claims to be from it.
-fn not_sending(domain: &str, dmarc: &Dmarc, spf: &Spf, mx: &Delivery, seen: &Seen, notes: &mut Notes) {
+fn not_sending(domain: &str, dmarc: &Dmarc, spf: &Spf, mx: &Delivery, seen: &Observed, notes: &mut Notes) {
     let passes = passing(seen);
     if *mx == Delivery::Refused && passes > 0 {
         let text = format!(
@@ -260,7 +261,7 @@ fn not_sending(domain: &str, dmarc: &Dmarc, spf: &Spf, mx: &Delivery, seen: &See
 }
 
 /// Whether the newest report was made under another policy.
-fn policy_change(dmarc: &Dmarc, seen: &Seen, notes: &mut Notes) {
+fn policy_change(dmarc: &Dmarc, seen: &Observed, notes: &mut Notes) {
     let (Some(reported), Some(found)) = (&seen.policy, dmarc.record()) else { return };
     let word = |policy: Option<Policy>| policy.map(|policy| policy.as_str().to_owned());
     let record = &found.record;
@@ -287,12 +288,13 @@ fn policy_change(dmarc: &Dmarc, seen: &Seen, notes: &mut Notes) {
 }
 
 /// Includes by which no source in the reports passes. Only told where the reports show passes at all.
-fn unused_includes(domain: &str, spf: &Spf, sources: &[Source], notes: &mut Notes) {
+fn unused_includes(domain: &str, spf: &Spf, sources: &[SourceDns], notes: &mut Notes) {
     let passing: Vec<&Evaluation> = sources
         .iter()
         .filter_map(|source| source.spf.as_ref())
         .filter(|evaluation| {
-            evaluation.result == Outcome::Pass && evaluation.path.first().is_some_and(|step| step.domain == domain)
+            evaluation.result == CheckHostResult::Pass
+                && evaluation.path.first().is_some_and(|step| step.domain == domain)
         })
         .collect();
     let Some(tree) = spf.tree.as_ref().filter(|_| !passing.is_empty()) else { return };
@@ -339,13 +341,13 @@ mod tests {
         }
     }
 
-    fn posture(zone: &str, seen: Seen) -> Posture {
+    fn posture(zone: &str, seen: Observed) -> Posture {
         let request = Request {
             domain: "example.com".into(),
             selectors: vec!["s1".into()],
             ip: Some("192.0.2.25".parse().unwrap()),
         };
-        check(&request, &Zone::new(zone), &Seen { today: date(2026, 11, 25), ..seen })
+        check(&request, &Zone::new(zone), &Observed { today: date(2026, 11, 25), ..seen })
     }
 
     fn codes_of(posture: &Posture) -> Vec<&'static str> {
@@ -354,7 +356,7 @@ mod tests {
 
     #[test]
     fn a_good_domain_has_no_finding() {
-        let posture = posture(&good(), Seen { sources: vec![source("192.0.2.25", 10)], ..Seen::default() });
+        let posture = posture(&good(), Observed { sources: vec![source("192.0.2.25", 10)], ..Observed::default() });
         assert_eq!(codes_of(&posture), ["seen.include_unused"], "the include is in no report");
         assert_eq!(posture.exit_code(), 0);
         assert_eq!(posture.ip.unwrap().evaluation.path[0].term, "mx");
@@ -366,7 +368,7 @@ mod tests {
             + "198.51.100.7 PTR out.example.net\nout.example.net A 198.51.100.7";
         let posture = posture(
             &zone,
-            Seen { sources: vec![source("198.51.100.7", 5), source("203.0.113.9", 0)], ..Seen::default() },
+            Observed { sources: vec![source("198.51.100.7", 5), source("203.0.113.9", 0)], ..Observed::default() },
         );
         assert_eq!(codes_of(&posture), ["seen.spf_lost"]);
         assert_eq!(posture.exit_code(), 1);
@@ -377,9 +379,9 @@ mod tests {
         let zone = good() + "198.51.100.8 PTR out.example.net\nout.example.net A 198.51.100.9";
         let posture = posture(
             &zone,
-            Seen {
+            Observed {
                 sources: vec![source("198.51.100.7", 5), source("198.51.100.8", 5), source("192.0.2.25", 5)],
-                ..Seen::default()
+                ..Observed::default()
             },
         );
         assert_eq!(codes_of(&posture), ["ptr.missing", "ptr.unconfirmed"]);
@@ -389,7 +391,7 @@ mod tests {
     fn a_policy_that_changed_is_told() {
         let policy = SeenPolicy { day: date(2026, 11, 20), p: Some("none".into()), ..SeenPolicy::default() };
         assert_eq!(
-            codes_of(&posture(&good(), Seen { policy: Some(policy), ..Seen::default() })),
+            codes_of(&posture(&good(), Observed { policy: Some(policy), ..Observed::default() })),
             ["seen.policy_changed"]
         );
     }
@@ -400,7 +402,7 @@ mod tests {
             "_dmarc.example.com TXT v=DMARC1; p=reject; rua=mailto:dmarc@example.com",
             "_dmarc.example.com TIMEOUT",
         );
-        let posture = posture(&zone, Seen::default());
+        let posture = posture(&zone, Observed::default());
         assert_eq!(codes_of(&posture), [""; 0]);
         assert_eq!(posture.exit_code(), 2);
     }
@@ -410,7 +412,7 @@ mod tests {
         let zone = "example.com MX 0 .\nexample.com TXT v=spf1 -all\n_dmarc.example.com TXT v=DMARC1; p=quarantine; rua=mailto:d@example.org\n\
                     example.org MX 10 mx.example.org\nexample.com._report._dmarc.example.org TXT v=DMARC1";
         let request = Request { domain: "example.com".into(), ..Request::default() };
-        let posture = check(&request, &Zone::new(zone), &Seen { today: date(2026, 11, 25), ..Seen::default() });
+        let posture = check(&request, &Zone::new(zone), &Observed { today: date(2026, 11, 25), ..Observed::default() });
         assert_eq!(codes_of(&posture), ["dkim.no_selector_known", "dmarc.nonmail_open"]);
     }
 }

@@ -4,7 +4,7 @@
 
 use super::domain::Posture;
 use crate::dns::dmarc::is_dmarc;
-use crate::dns::lookup::answer::{Answer, Data, Kind, Lookup, Question, Txt};
+use crate::dns::lookup::answer::{Answer, Data, DnsQuestion, Lookup, QueryType, Txt};
 use crate::dns::lookup::name;
 use crate::dns::spf::{Node, NodeState, is_spf};
 use crate::model::{DnsObservation, DnsValue, RecordType, WatchedName};
@@ -24,8 +24,8 @@ const TEXT_LIMIT: usize = 4096;
 /// left out: nothing is known about it.
 pub fn observe(posture: &Posture, watched: &[WatchedName], lookup: &dyn Lookup) -> Vec<DnsObservation> {
     let names = names(posture, watched);
-    let questions: Vec<Question> =
-        names.iter().map(|(name, record_type)| Question::new(name, kind_of(*record_type))).collect();
+    let questions: Vec<DnsQuestion> =
+        names.iter().map(|(name, record_type)| DnsQuestion::new(name, kind_of(*record_type))).collect();
     lookup.announce(&questions);
     names
         .into_iter()
@@ -41,11 +41,11 @@ pub fn observe(posture: &Posture, watched: &[WatchedName], lookup: &dyn Lookup) 
         .collect()
 }
 
-const fn kind_of(record_type: RecordType) -> Kind {
+const fn kind_of(record_type: RecordType) -> QueryType {
     match record_type {
-        RecordType::Txt => Kind::Txt,
-        RecordType::Mx => Kind::Mx,
-        RecordType::Cname => Kind::Cname,
+        RecordType::Txt => QueryType::Txt,
+        RecordType::Mx => QueryType::Mx,
+        RecordType::Cname => QueryType::Cname,
     }
 }
 
@@ -161,12 +161,12 @@ mod tests {
     use crate::dns::lookup::zone::Zone;
     use crate::dns::posture::domain;
     use crate::dns::posture::domain::Request;
-    use crate::dns::seen::Seen;
+    use crate::dns::seen::Observed;
 
     fn observed(zone: &str) -> Vec<String> {
         let zone = Zone::new(zone);
         let request = Request { domain: "example.com".into(), selectors: vec!["s1".into()], ..Request::default() };
-        let posture = domain::check(&request, &zone, &Seen::default());
+        let posture = domain::check(&request, &zone, &Observed::default());
         let line = |found: &DnsObservation| {
             let texts: Vec<&str> = found.values.iter().map(|value| value.text.as_str()).collect();
             format!("{} {}: {}", found.name, found.record_type, texts.join(" | "))

@@ -4,13 +4,13 @@ use super::placement::obstacle;
 use super::proposal::{Checked, Proposal, Proposed, codes_of, named, no_record, put, repairable, verdict};
 use crate::dns::dmarc::{self, Policy};
 use crate::dns::finding as codes;
-use crate::dns::finding::{Code, Notes, txt_record};
+use crate::dns::finding::{CheckCode, Notes, txt_record};
 use crate::dns::lookup::answer::Txt;
 use crate::dns::lookup::name;
 use crate::dns::lookup::overlay::Overlay;
-use crate::dns::seen::{Seen, SeenSource};
+use crate::dns::seen::{Observed, SeenSource};
 
-const DMARC_REPAIRED: [&Code; 18] = [
+const DMARC_REPAIRED: [&CheckCode; 18] = [
     &codes::DMARC_MISSING,
     &codes::DMARC_SEVERAL,
     &codes::DMARC_VERSION,
@@ -61,7 +61,7 @@ pub(super) fn record(checked: &Checked<'_>, notes: &mut Notes) {
 /// The record that is there, edited.
 fn edited_policy(checked: &Checked<'_>, notes: &Notes, own: &[String]) -> Proposed {
     let domain = checked.domain;
-    let mut edit = dmarc::Edit::merge(own).map_err(|why| no_record(&why))?;
+    let mut edit = dmarc::DmarcEdit::merge(own).map_err(|why| no_record(&why))?;
     if notes.has(&codes::DMARC_PSD) {
         edit.remove("psd");
     }
@@ -92,7 +92,7 @@ fn edited_policy(checked: &Checked<'_>, notes: &Notes, own: &[String]) -> Propos
 fn first_policy(checked: &Checked<'_>, notes: &Notes) -> Proposed {
     let Checked { lookup, domain, dmarc, .. } = *checked;
     let at = dmarc.list.as_ref().map_or(domain, |list| list.organization.as_str());
-    let mut edit = dmarc::Edit::default();
+    let mut edit = dmarc::DmarcEdit::default();
     let mut details = Vec::new();
     if at == domain && checked.never_sends {
         edit.set("p", Policy::Reject.as_str());
@@ -100,8 +100,8 @@ fn first_policy(checked: &Checked<'_>, notes: &Notes) -> Proposed {
         return policy_proposal(checked, notes, at, &edit, &[], true).map(|proposal| with(details, proposal));
     }
     edit.set("p", Policy::None.as_str());
-    let stray =
-        dmarc::misplaced(lookup, at, true).and_then(|(place, text)| Some((place, dmarc::Edit::repair(&text).ok()?)));
+    let stray = dmarc::misplaced(lookup, at, true)
+        .and_then(|(place, text)| Some((place, dmarc::DmarcEdit::repair(&text).ok()?)));
     match stray.as_ref().and_then(|(place, stray)| Some((place, stray, stray.get("rua")?))) {
         Some((place, stray, rua)) => {
             edit.set("rua", rua);
@@ -122,7 +122,7 @@ fn first_policy(checked: &Checked<'_>, notes: &Notes) -> Proposed {
 /// A record of its own for a subdomain that never sends: the parent's, with p=reject.
 fn own_policy(checked: &Checked<'_>, notes: &Notes) -> Proposed {
     let parent = checked.dmarc.record().ok_or_else(|| no_record("the record in force could not be looked up"))?;
-    let mut edit = dmarc::Edit::repair(&parent.record.text).map_err(|why| no_record(&why))?;
+    let mut edit = dmarc::DmarcEdit::repair(&parent.record.text).map_err(|why| no_record(&why))?;
     if edit.get("psd").is_some() {
         let why = format!("the record of {} has psd, which must not be copied", parent.domain);
         return Err(no_record(&why));
@@ -143,11 +143,11 @@ fn parent_addresses(checked: &Checked<'_>) -> Option<String> {
     let organization = name::organizational(checked.domain);
     let parent =
         (organization != checked.domain).then(|| dmarc::record_at(checked.lookup, organization).found()).flatten()?;
-    dmarc::Edit::repair(&parent.text).ok()?.get("rua").map(str::to_owned)
+    dmarc::DmarcEdit::repair(&parent.text).ok()?.get("rua").map(str::to_owned)
 }
 
 /// What to say about report addresses that were added.
-fn addresses_note(checked: &Checked<'_>, edit: &dmarc::Edit) -> String {
+fn addresses_note(checked: &Checked<'_>, edit: &dmarc::DmarcEdit) -> String {
     if parent_addresses(checked).is_some() {
         format!("It uses the report addresses of {}.", name::organizational(checked.domain))
     } else {
@@ -155,7 +155,7 @@ fn addresses_note(checked: &Checked<'_>, edit: &dmarc::Edit) -> String {
     }
 }
 
-fn mailbox_note(edit: &dmarc::Edit) -> String {
+fn mailbox_note(edit: &dmarc::DmarcEdit) -> String {
     let address = edit.get("rua").unwrap_or_default().trim_start_matches("mailto:");
     format!("Make sure that {address} exists, or put in another address of yours, before you publish it.")
 }
@@ -165,7 +165,7 @@ fn policy_proposal(
     checked: &Checked<'_>,
     notes: &Notes,
     at: &str,
-    edit: &dmarc::Edit,
+    edit: &dmarc::DmarcEdit,
     old: &[String],
     stricter: bool,
 ) -> Proposed {
@@ -211,7 +211,7 @@ const fn treatment(policy: Policy) -> &'static str {
 }
 
 /// The sources whose mail a stricter policy would block.
-fn blocked_sources(seen: &Seen, policy: Policy) -> Option<String> {
+fn blocked_sources(seen: &Observed, policy: Policy) -> Option<String> {
     let mut failing: Vec<(&SeenSource, i64)> = seen
         .sources
         .iter()

@@ -4,9 +4,9 @@ use super::placement::obstacle;
 use super::proposal::{Checked, Proposal, Proposed, no_record, put, repairable, verdict};
 use super::spf::is_empty_spf;
 use crate::dns::finding as codes;
-use crate::dns::finding::{Finding, Notes};
+use crate::dns::finding::{CheckFinding, Notes};
 use crate::dns::hosts::mx::{self, Delivery};
-use crate::dns::lookup::answer::{Data, Kind, Lookup, Mx};
+use crate::dns::lookup::answer::{Data, Lookup, Mx, QueryType};
 use crate::dns::lookup::overlay::Overlay;
 
 /// Aliases that an MX host is followed through.
@@ -46,10 +46,10 @@ fn hosts_proposal(checked: &Checked<'_>, preference: u16, hosts: &[&str]) -> Pro
     }
     let others = lookup.mx(domain).found().unwrap_or_default().into_iter().filter(|mx| mx.preference != preference);
     let new = targets.iter().map(|host| Mx { preference, host: host.clone() });
-    let overlay = Overlay::new(lookup, domain, Kind::Mx, others.chain(new).map(Data::Mx).collect());
+    let overlay = Overlay::new(lookup, domain, QueryType::Mx, others.chain(new).map(Data::Mx).collect());
     let mut fresh = Notes::default();
     mx::check(&overlay, domain, &mut fresh);
-    let ours = |finding: &Finding| targets.iter().any(|host| finding.place == format!("{domain} MX, {host}"));
+    let ours = |finding: &CheckFinding| targets.iter().any(|host| finding.place == format!("{domain} MX, {host}"));
     verdict(&fresh, |fault| !ours(fault))?;
     let lines: Vec<String> = targets.iter().map(|host| format!("{domain}. MX {preference} {host}.")).collect();
     Ok(Proposal { record: lines.join("\n"), details: Vec::new(), left: Vec::new() })

@@ -1,11 +1,11 @@
 //! Whether a record can be published at a name without breaking what is there: not beside an alias, and not below a
 //! wildcard that makes up the domain, because the new name would cut off all that the wildcard provides.
 
-use crate::dns::lookup::answer::{Answer, Kind, Lookup, Question};
+use crate::dns::lookup::answer::{Answer, DnsQuestion, Lookup, QueryType};
 use crate::dns::lookup::name;
 
 /// Types whose answers tell whether a wildcard makes up a name.
-const TYPES: [Kind; 5] = [Kind::Mx, Kind::A, Kind::Aaaa, Kind::Txt, Kind::Cname];
+const TYPES: [QueryType; 5] = [QueryType::Mx, QueryType::A, QueryType::Aaaa, QueryType::Txt, QueryType::Cname];
 
 /// Why no record can be published at `name`, which is `domain` or below it; `None` where one can.
 pub(crate) fn obstacle(lookup: &dyn Lookup, domain: &str, name: &str) -> Option<String> {
@@ -21,7 +21,7 @@ pub(crate) fn obstacle(lookup: &dyn Lookup, domain: &str, name: &str) -> Option<
         ));
     }
     match lookup.cname(name) {
-        Answer::Found(target) if !is_made_up(lookup, name, Kind::Cname) => Some(format!(
+        Answer::Found(target) if !is_made_up(lookup, name, QueryType::Cname) => Some(format!(
             "{name} is an alias of {target}, and nothing can be published beside an alias; ask the owner of {target}"
         )),
         Answer::Failed(failure) => Some(format!("{name} CNAME could not be looked up: {failure}")),
@@ -38,9 +38,11 @@ fn wildcard_of(lookup: &dyn Lookup, domain: &str) -> Option<String> {
         && let Some(parent) = name::parent(above)
     {
         let wildcard = format!("*.{parent}");
-        let questions = TYPES.iter().flat_map(|kind| [Question::new(&wildcard, *kind), Question::new(domain, *kind)]);
+        let questions =
+            TYPES.iter().flat_map(|kind| [DnsQuestion::new(&wildcard, *kind), DnsQuestion::new(domain, *kind)]);
         lookup.announce(&questions.collect::<Vec<_>>());
-        let there = TYPES.iter().any(|kind| matches!(lookup.ask(&Question::new(&wildcard, *kind)), Answer::Found(_)));
+        let there =
+            TYPES.iter().any(|kind| matches!(lookup.ask(&DnsQuestion::new(&wildcard, *kind)), Answer::Found(_)));
         if there && TYPES.iter().all(|kind| same_answer(lookup, &wildcard, domain, *kind)) {
             found = Some(wildcard);
         }
@@ -50,12 +52,12 @@ fn wildcard_of(lookup: &dyn Lookup, domain: &str) -> Option<String> {
 }
 
 /// Whether a name has its record of a type from a wildcard right above it.
-fn is_made_up(lookup: &dyn Lookup, name: &str, kind: Kind) -> bool {
+fn is_made_up(lookup: &dyn Lookup, name: &str, kind: QueryType) -> bool {
     name::parent(name).is_some_and(|parent| same_answer(lookup, &format!("*.{parent}"), name, kind))
 }
 
-fn same_answer(lookup: &dyn Lookup, wildcard: &str, name: &str, kind: Kind) -> bool {
-    let records = |name: &str| match lookup.ask(&Question::new(name, kind)) {
+fn same_answer(lookup: &dyn Lookup, wildcard: &str, name: &str, kind: QueryType) -> bool {
+    let records = |name: &str| match lookup.ask(&DnsQuestion::new(name, kind)) {
         Answer::Found(records) => {
             let mut records: Vec<String> = records.iter().map(|record| format!("{record:?}")).collect();
             records.sort();

@@ -1,10 +1,10 @@
 //! What a proposal is, and how it gets to its finding.
 
 use crate::dns::dmarc::Dmarc;
-use crate::dns::finding::{Code, Finding, Notes, Severity, counted, list};
+use crate::dns::finding::{CheckCode, CheckFinding, Notes, Severity, counted, list};
 use crate::dns::hosts::mx::Delivery;
 use crate::dns::lookup::answer::Lookup;
-use crate::dns::seen::{Seen, SeenSource};
+use crate::dns::seen::{Observed, SeenSource};
 use crate::dns::spf::Spf;
 
 /// Sources named beside a record. One that more of them would fail under is not proposed.
@@ -14,7 +14,7 @@ pub(super) const NAMED: usize = 50;
 pub(in crate::dns) struct Checked<'a> {
     pub(in crate::dns) lookup: &'a dyn Lookup,
     pub(in crate::dns) domain: &'a str,
-    pub(in crate::dns) seen: &'a Seen,
+    pub(in crate::dns) seen: &'a Observed,
     pub(in crate::dns) dmarc: &'a Dmarc,
     pub(in crate::dns) spf: &'a Spf,
     pub(in crate::dns) mx: &'a Delivery,
@@ -27,14 +27,14 @@ pub(super) struct Proposal {
     pub(super) record: String,
     pub(super) details: Vec<String>,
     /// The findings that remain with it.
-    pub(super) left: Vec<&'static Code>,
+    pub(super) left: Vec<&'static CheckCode>,
 }
 
 /// A proposal, or why there is none.
 pub(super) type Proposed = Result<Proposal, String>;
 
 /// The findings of these codes at a place, the most serious first.
-pub(super) fn repairable(notes: &Notes, place: &str, codes: &[&'static Code]) -> Vec<usize> {
+pub(super) fn repairable(notes: &Notes, place: &str, codes: &[&'static CheckCode]) -> Vec<usize> {
     let mut found: Vec<usize> = (0..notes.findings.len())
         .filter(|at| {
             let finding = &notes.findings[*at];
@@ -68,7 +68,7 @@ pub(super) fn put(notes: &mut Notes, at: &[usize], proposed: Proposed) {
 }
 
 /// The codes of these findings, to know which of them a proposed record leaves.
-pub(super) fn codes_of(notes: &Notes) -> Vec<&'static Code> {
+pub(super) fn codes_of(notes: &Notes) -> Vec<&'static CheckCode> {
     notes.findings.iter().map(|finding| finding.code).collect()
 }
 
@@ -77,7 +77,7 @@ pub(super) fn no_record(why: &str) -> String {
 }
 
 /// What a check of a proposed record found against it.
-pub(super) fn verdict(fresh: &Notes, accepted: impl Fn(&Finding) -> bool) -> Result<(), String> {
+pub(super) fn verdict(fresh: &Notes, accepted: impl Fn(&CheckFinding) -> bool) -> Result<(), String> {
     if let Some(unknown) = fresh.unknown.first() {
         return Err(no_record(&format!("it would depend on {}, which could not be looked up", unknown.place)));
     }

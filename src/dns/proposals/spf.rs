@@ -3,12 +3,12 @@
 use super::placement::obstacle;
 use super::proposal::{Checked, NAMED, Proposal, Proposed, codes_of, named, no_record, put, repairable, verdict};
 use crate::dns::finding as codes;
-use crate::dns::finding::{Code, Notes, txt_record};
+use crate::dns::finding::{CheckCode, Notes, txt_record};
 use crate::dns::hosts::mx::Delivery;
 use crate::dns::lookup::answer::{Lookup, Txt};
 use crate::dns::lookup::overlay::Overlay;
-use crate::dns::seen::{Seen, SeenSource};
-use crate::dns::spf::{self, Mail, Outcome, Qualifier};
+use crate::dns::seen::{Observed, SeenSource};
+use crate::dns::spf::{self, CheckHostResult, Qualifier, SpfInput};
 use std::net::IpAddr;
 
 /// Sources that a proposed record is evaluated for, most mail first: a macro can cost a query for each.
@@ -16,7 +16,7 @@ const EVALUATED: usize = 1000;
 /// Addresses that send for no one (RFC 2544, RFC 5180): a valid record does not pass them, and reads every term for them.
 const STRANGERS: [&str; 2] = ["198.18.0.1", "2001:2::1"];
 
-const SPF_REPAIRED: [&Code; 9] = [
+const SPF_REPAIRED: [&CheckCode; 9] = [
     &codes::SPF_SEVERAL,
     &codes::SPF_NEAR,
     &codes::SPF_SYNTAX,
@@ -40,7 +40,7 @@ pub(super) fn record(checked: &Checked<'_>, notes: &mut Notes) {
     if !old_type.is_empty() {
         let old: Vec<String> = lookup.old_spf(domain).found().unwrap_or_default().iter().map(Txt::text).collect();
         let outcome =
-            spf::Edit::merge(&old).map_err(|why| no_record(&why)).and_then(|edit| spf_proposal(checked, &edit, &[]));
+            spf::SpfEdit::merge(&old).map_err(|why| no_record(&why)).and_then(|edit| spf_proposal(checked, &edit, &[]));
         return put(notes, &old_type, outcome);
     }
     let at = repairable(notes, &place, &SPF_REPAIRED);
@@ -63,7 +63,7 @@ fn first_spf(checked: &Checked<'_>) -> Proposed {
     let passing: Vec<(&SeenSource, i64)> =
         checked.seen.sources.iter().map(|source| (source, source.dmarc_pass)).filter(|(_, pass)| *pass > 0).collect();
     if !takes_mail && passing.is_empty() {
-        let mut edit = spf::Edit::default();
+        let mut edit = spf::SpfEdit::default();
         edit.end_with(Qualifier::Fail);
         edit.changes = vec!["The domain accepts no mail, and no report shows mail from it that passes DMARC.".into()];
         return spf_proposal(checked, &edit, &[]);
@@ -78,10 +78,10 @@ fn first_spf(checked: &Checked<'_>) -> Proposed {
 
 /// The record that is there, edited.
 fn edited_spf(checked: &Checked<'_>, old: &[String]) -> Proposed {
-    let edit = if let [one] = old { spf::Edit::repair(one) } else { spf::Edit::merge(old) };
+    let edit = if let [one] = old { spf::SpfEdit::repair(one) } else { spf::SpfEdit::merge(old) };
     let mut edit = edit.map_err(|why| no_record(&why))?;
     // What a dead include is can only be seen in a record that can be read.
-    let drawn = |edit: &spf::Edit| {
+    let drawn = |edit: &spf::SpfEdit| {
         let overlay = Overlay::txt(checked.lookup, checked.domain, &edit.text(), is_spf_text);
         spf::check(&overlay, checked.domain, &mut Notes::default()).tree
     };
@@ -113,23 +113,23 @@ fn edited_spf(checked: &Checked<'_>, old: &[String]) -> Proposed {
 fn is_unused(checked: &Checked<'_>, term: &str) -> bool {
     let overlay = Overlay::txt(checked.lookup, checked.domain, &format!("v=spf1 {term} -all"), is_spf_text);
     !checked.seen.sources.is_empty()
-        && sources(checked.seen).all(|source| result(checked, &overlay, source.address) == Outcome::Fail)
+        && sources(checked.seen).all(|source| result(checked, &overlay, source.address) == CheckHostResult::Fail)
 }
 
-fn sources(seen: &Seen) -> impl Iterator<Item = &SeenSource> {
+fn sources(seen: &Observed) -> impl Iterator<Item = &SeenSource> {
     let mut sorted: Vec<&SeenSource> = seen.sources.iter().collect();
     sorted.sort_by_key(|source| (std::cmp::Reverse(source.messages), source.address));
     sorted.into_iter().take(EVALUATED)
 }
 
-fn result(checked: &Checked<'_>, lookup: &dyn Lookup, ip: IpAddr) -> Outcome {
+fn result(checked: &Checked<'_>, lookup: &dyn Lookup, ip: IpAddr) -> CheckHostResult {
     let sender = format!("postmaster@{}", checked.domain);
-    let mail = Mail { ip: ip.to_canonical(), sender: &sender, helo: checked.domain };
+    let mail = SpfInput { ip: ip.to_canonical(), sender: &sender, helo: checked.domain };
     spf::check_host(lookup, checked.domain, &mail).result
 }
 
 /// A record at the domain, checked in place of the old ones.
-fn spf_proposal(checked: &Checked<'_>, edit: &spf::Edit, old: &[String]) -> Proposed {
+fn spf_proposal(checked: &Checked<'_>, edit: &spf::SpfEdit, old: &[String]) -> Proposed {
     let Checked { lookup, domain, .. } = *checked;
     let text = edit.text();
     if let Some(why) = obstacle(lookup, domain, domain) {
@@ -141,8 +141,8 @@ fn spf_proposal(checked: &Checked<'_>, edit: &spf::Edit, old: &[String]) -> Prop
     verdict(&fresh, |_| false)?;
     for stranger in STRANGERS.iter().filter_map(|address| address.parse().ok()) {
         match result(checked, &overlay, stranger) {
-            Outcome::Fail | Outcome::SoftFail | Outcome::Neutral => {}
-            Outcome::Pass => return Err(no_record("anyone would pass it")),
+            CheckHostResult::Fail | CheckHostResult::SoftFail | CheckHostResult::Neutral => {}
+            CheckHostResult::Pass => return Err(no_record("anyone would pass it")),
             other => return Err(no_record(&format!("its evaluation ends in {}", other.as_str()))),
         }
     }
@@ -161,12 +161,12 @@ fn spf_proposal(checked: &Checked<'_>, edit: &spf::Edit, old: &[String]) -> Prop
 fn affected_sources(
     checked: &Checked<'_>,
     overlay: &Overlay<'_>,
-    edit: &spf::Edit,
+    edit: &spf::SpfEdit,
     old: &[String],
 ) -> Result<Option<String>, String> {
     let before: Vec<String> = old.iter().map(|text| spf::readable(text)).collect();
     let endings: Vec<Qualifier> =
-        before.iter().map(|text| spf::Record::parse(text).all().unwrap_or(Qualifier::Neutral)).collect();
+        before.iter().map(|text| spf::SpfRecord::parse(text).all().unwrap_or(Qualifier::Neutral)).collect();
     let ending = edit.ending().unwrap_or(Qualifier::Neutral);
     let same = !endings.is_empty() && endings.iter().all(|old| *old == ending);
     let takes_mail = !matches!(checked.mx, Delivery::Refused | Delivery::Nowhere);
@@ -176,17 +176,17 @@ fn affected_sources(
     let passed = |address: IpAddr| {
         before.iter().any(|text| {
             let alone = Overlay::txt(checked.lookup, checked.domain, text, is_spf_text);
-            result(checked, &alone, address) == Outcome::Pass
+            result(checked, &alone, address) == CheckHostResult::Pass
         })
     };
     let mut affected = Vec::new();
     for source in sources(checked.seen) {
         let then = result(checked, overlay, source.address);
-        let lost = then != Outcome::Pass && passed(source.address);
+        let lost = then != CheckHostResult::Pass && passed(source.address);
         if lost && same {
             return Err(no_record(&format!("{} passes SPF now and would not pass any more", source.address)));
         }
-        if lost || (then != Outcome::Pass && source.dmarc_pass > 0 && !same) {
+        if lost || (then != CheckHostResult::Pass && source.dmarc_pass > 0 && !same) {
             affected.push((source, source.messages));
         }
     }
@@ -206,6 +206,6 @@ fn affected_sources(
 
 /// Whether an SPF record says that no one sends: `v=spf1 -all`.
 pub(in crate::dns) fn is_empty_spf(record: &str) -> bool {
-    let record = spf::Record::parse(record);
+    let record = spf::SpfRecord::parse(record);
     record.errors.is_empty() && record.terms.len() == 1 && record.all() == Some(Qualifier::Fail)
 }

@@ -2,13 +2,13 @@
 
 use super::spf::is_spf_text;
 use crate::dns::dmarc;
-use crate::dns::finding::{Finding, Severity};
-use crate::dns::lookup::answer::{Data, Kind, Lookup, Mx};
+use crate::dns::finding::{CheckFinding, Severity};
+use crate::dns::lookup::answer::{Data, Lookup, Mx, QueryType};
 use crate::dns::lookup::overlay::Overlay;
 use crate::dns::lookup::zone::Zone;
 use crate::dns::posture::domain::{self, Posture, Request};
-use crate::dns::seen::{Seen, SeenSource};
-use crate::dns::spf::{self, Mail, Outcome};
+use crate::dns::seen::{Observed, SeenSource};
+use crate::dns::spf::{self, CheckHostResult, SpfInput};
 use jiff::civil::date;
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ struct Case {
     title: String,
     domain: String,
     zone: String,
-    seen: Seen,
+    seen: Observed,
     proposed: BTreeSet<String>,
     said: Vec<(String, String)>,
 }
@@ -39,7 +39,7 @@ fn case(text: &str) -> Case {
         title: title.into(),
         domain: "example.com".into(),
         zone: String::new(),
-        seen: Seen { today: date(2026, 11, 25), ..Seen::default() },
+        seen: Observed { today: date(2026, 11, 25), ..Observed::default() },
         proposed: BTreeSet::new(),
         said: Vec::new(),
     };
@@ -105,7 +105,7 @@ fn each_zone_gets_the_records_that_stand_beside_it_and_no_other() {
             wrong.push(format!("{}: proposes {proposed:#?}\n{:#?}", case.title, posture.findings));
         }
         for (code, words) in &case.said {
-            let says = |finding: &&Finding| {
+            let says = |finding: &&CheckFinding| {
                 finding.code.name == code && format!("{} {}", finding.text, finding.details.join(" ")).contains(words)
             };
             if !posture.findings.iter().any(|finding| says(&finding)) {
@@ -138,8 +138,8 @@ fn no_proposed_record_has_a_fault_or_loses_a_source() {
             for source in &case.seen.sources {
                 let passes = |lookup: &dyn Lookup| {
                     let sender = format!("postmaster@{}", case.domain);
-                    let mail = Mail { ip: source.address, sender: &sender, helo: &case.domain };
-                    spf::check_host(lookup, &case.domain, &mail).result == Outcome::Pass
+                    let mail = SpfInput { ip: source.address, sender: &sender, helo: &case.domain };
+                    spf::check_host(lookup, &case.domain, &mail).result == CheckHostResult::Pass
                 };
                 let is_named = finding.details.iter().any(|detail| detail.contains(&source.address.to_string()));
                 assert!(passes(&overlay) || !passes(&zone) || is_named, "{context} loses {}", source.address);
@@ -173,5 +173,5 @@ fn published<'a>(zone: &'a Zone, records: &str) -> (Overlay<'a>, String) {
         .collect();
     let others = zone.mx(name).found().unwrap_or_default().into_iter().filter(|mx| mx.preference != new[0].preference);
     let all = others.chain(new.clone()).map(Data::Mx).collect();
-    (Overlay::new(zone, name, Kind::Mx, all), format!("{name} MX"))
+    (Overlay::new(zone, name, QueryType::Mx, all), format!("{name} MX"))
 }

@@ -1,7 +1,7 @@
 //! Runs `tests/dns/spf.cases` over a table. The same file runs over a real server, beside mail-auth's evaluator, in
 //! `tests/it/dns_spf.rs`.
 
-use super::{Mail, check_host};
+use super::{SpfInput, check_host};
 use crate::dns::lookup::zone::Zone;
 
 #[test]
@@ -32,7 +32,7 @@ fn one(zone: &Zone, line: &str) -> Result<(), String> {
     let sender = if sender == "-" { "" } else { sender };
     let domain = sender.rsplit_once('@').map_or(helo, |(_, domain)| domain);
     let ip: std::net::IpAddr = ip.parse().map_err(|_| "no address")?;
-    let got = check_host(zone, domain, &Mail { ip: ip.to_canonical(), sender, helo });
+    let got = check_host(zone, domain, &SpfInput { ip: ip.to_canonical(), sender, helo });
 
     let (expected, says) = expected.split_once(" says ").map_or((expected, None), |(head, says)| (head, Some(says)));
     let mut words = expected.split_whitespace();

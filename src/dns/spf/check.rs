@@ -2,11 +2,11 @@
 //! only for what breaks or opens it. Which record to publish instead is decided in `proposals`.
 
 use super::evaluate::{HOST_LIMIT, LOOKUP_LIMIT, VOID_LIMIT};
-use super::record::{Mechanism, Qualifier, Record, TermKind, is_spf};
+use super::record::{Mechanism, Qualifier, SpfRecord, TermKind, is_spf};
 use super::tree::{self, Node, NodeState, TermFact};
 use crate::dns::finding as codes;
-use crate::dns::finding::{Finding, Notes};
-use crate::dns::lookup::answer::{Answer, Kind, Lookup, Txt};
+use crate::dns::finding::{CheckFinding, Notes};
+use crate::dns::lookup::answer::{Answer, Lookup, QueryType, Txt};
 use crate::dns::tags::quoting_fault;
 use serde::Serialize;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -24,7 +24,7 @@ pub struct Spf {
     /// The include and redirect tree, where there is exactly one record.
     pub tree: Option<Node>,
     /// What holds for a host that no term names.
-    pub others: Option<super::Outcome>,
+    pub others: Option<super::CheckHostResult>,
 }
 
 /// Check the record of a domain.
@@ -34,7 +34,7 @@ pub fn check(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) -> Spf {
         Answer::Found(texts) => texts,
         Answer::NoData | Answer::NxDomain => Vec::new(),
         Answer::Failed(failure) => {
-            notes.unknown(domain, Kind::Txt, &failure);
+            notes.unknown(domain, QueryType::Txt, &failure);
             return spf;
         }
     };
@@ -66,7 +66,7 @@ pub fn check(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) -> Spf {
                 );
             }
             let tree = tree::draw(lookup, domain);
-            own_record(lookup, domain, &Record::parse(record), notes);
+            own_record(lookup, domain, &SpfRecord::parse(record), notes);
             whole_tree(domain, &tree, notes);
             spf.others = others(&tree);
             spf.tree = Some(tree);
@@ -97,7 +97,7 @@ pub(in crate::dns) fn looks_like_spf(text: &str) -> bool {
         || text.to_ascii_lowercase().starts_with("v=spf10")
 }
 
-fn not_recognized(domain: &str, text: &str) -> Finding {
+fn not_recognized(domain: &str, text: &str) -> CheckFinding {
     let why = quoting_fault(text).map_or_else(
         || {
             if text.starts_with(char::is_whitespace) {
@@ -109,11 +109,11 @@ fn not_recognized(domain: &str, text: &str) -> Finding {
         str::to_owned,
     );
     let text = format!("Correct this record: `{text}`. Receivers do not recognize it as SPF because {why}.");
-    Finding::new(&codes::SPF_NEAR, format!("{domain} TXT"), text)
+    CheckFinding::new(&codes::SPF_NEAR, format!("{domain} TXT"), text)
 }
 
 /// Judge the writing of the domain's own record.
-fn own_record(lookup: &dyn Lookup, domain: &str, record: &Record, notes: &mut Notes) {
+fn own_record(lookup: &dyn Lookup, domain: &str, record: &SpfRecord, notes: &mut Notes) {
     let place = format!("{domain} TXT");
     for error in &record.errors {
         notes.find(&codes::SPF_SYNTAX, &place, format!("Correct {error}."));
@@ -138,14 +138,14 @@ fn own_record(lookup: &dyn Lookup, domain: &str, record: &Record, notes: &mut No
             Answer::Found(texts) if texts.len() == 1 => return,
             Answer::Found(texts) => texts.len(),
             Answer::NoData | Answer::NxDomain => 0,
-            Answer::Failed(failure) => return notes.unknown(&target, Kind::Txt, &failure),
+            Answer::Failed(failure) => return notes.unknown(&target, QueryType::Txt, &failure),
         };
         let text = format!("Remove exp= or publish one TXT record at {target}: there are {found}.");
         notes.find(&codes::SPF_EXP, format!("{target} TXT"), text);
     }
 }
 
-fn all_and_redirect(domain: &str, record: &Record, notes: &mut Notes) {
+fn all_and_redirect(domain: &str, record: &SpfRecord, notes: &mut Notes) {
     let place = format!("{domain} TXT");
     let all = record.terms.iter().position(|term| matches!(term.kind, TermKind::Directive(_, Mechanism::All)));
     if let Some(at) = all {
@@ -348,7 +348,7 @@ fn broken_or_open(root: &Node, node: &Node, notes: &mut Notes) -> bool {
                 let text = format!("Remove `{}`: {} includes this record again.", term.text, child.domain);
                 notes.find(&codes::SPF_LOOP, &place, text);
             }
-            NodeState::Unknown(failure) => notes.unknown(&child.domain, Kind::Txt, failure),
+            NodeState::Unknown(failure) => notes.unknown(&child.domain, QueryType::Txt, failure),
             NodeState::Record(text) => included_all(root, node, child, text, &term.text, notes),
             NodeState::Cut => {}
         }
@@ -359,7 +359,7 @@ fn broken_or_open(root: &Node, node: &Node, notes: &mut Notes) -> bool {
 
 /// An included `+all` passes everybody; the own one is reported already.
 fn included_all(root: &Node, node: &Node, child: &Node, text: &str, term: &str, notes: &mut Notes) {
-    let record = Record::parse(text);
+    let record = SpfRecord::parse(text);
     let redirected = node.domain == root.domain && term.to_ascii_lowercase().starts_with("redirect=");
     let place = format!("{} TXT", child.domain);
     let all = record.directives().find(|(_, _, mechanism)| **mechanism == Mechanism::All);
@@ -378,7 +378,7 @@ fn included_all(root: &Node, node: &Node, child: &Node, text: &str, term: &str, 
 }
 
 fn open_term(node: &Node, text: &str, place: &str, notes: &mut Notes) {
-    let record = Record::parse(&format!("v=spf1 {text}"));
+    let record = SpfRecord::parse(&format!("v=spf1 {text}"));
     for (_, qualifier, mechanism) in record.directives() {
         let prefix = match mechanism {
             Mechanism::Ip4(_, prefix) | Mechanism::Ip6(_, prefix) => *prefix,
@@ -396,12 +396,12 @@ fn open_term(node: &Node, text: &str, place: &str, notes: &mut Notes) {
 }
 
 /// What holds for a host that no term names: the qualifier of the `all` that is reached.
-fn others(node: &Node) -> Option<super::Outcome> {
+fn others(node: &Node) -> Option<super::CheckHostResult> {
     let NodeState::Record(text) = &node.state else { return None };
-    let record = Record::parse(text);
+    let record = SpfRecord::parse(text);
     match record.all() {
         Some(qualifier) => Some(qualifier.into()),
-        None if record.redirect().is_none() => Some(super::Outcome::Neutral),
+        None if record.redirect().is_none() => Some(super::CheckHostResult::Neutral),
         None => others(node.terms.iter().rev().find_map(|term| {
             term.text.to_ascii_lowercase().starts_with("redirect=").then_some(term.child.as_deref()).flatten()
         })?),

@@ -1,18 +1,18 @@
 //! Edits of an SPF record: the terms that are right stay as they are written, and a slip is repaired where only one
 //! repair is possible. Where more than one is, the edit says why and makes none.
 
-use super::record::{Mechanism, Qualifier, Record, TermKind, is_spf};
+use super::record::{Mechanism, Qualifier, SpfRecord, TermKind, is_spf};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// A record as a list of terms.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::dns) struct Edit {
+pub(in crate::dns) struct SpfEdit {
     terms: Vec<String>,
     /// What was changed, in sentences.
     pub(in crate::dns) changes: Vec<String>,
 }
 
-impl Edit {
+impl SpfEdit {
     /// Reads a record, damaged or not, repairs it, and leaves out repeated terms.
     ///
     /// # Errors
@@ -48,7 +48,7 @@ impl Edit {
             has_ended |= repaired.iter().any(|term| is_all(term));
             repaired.iter().for_each(|term| edit.add(term));
         }
-        match Record::parse(&edit.text()).errors.first() {
+        match SpfRecord::parse(&edit.text()).errors.first() {
             Some(error) => Err(format!("{error}, which has no certain repair")),
             None => Ok(edit),
         }
@@ -64,7 +64,7 @@ impl Edit {
         let mut endings = Vec::new();
         for text in texts {
             let edit = Self::repair(text)?;
-            let record = Record::parse(&edit.text());
+            let record = SpfRecord::parse(&edit.text());
             if record.redirect().is_some() || record.explanation().is_some() {
                 return Err("one of the records has redirect or exp, and a record can have only one".into());
             }
@@ -91,12 +91,12 @@ impl Edit {
 
     /// The qualifier of the first `all`.
     pub(in crate::dns) fn ending(&self) -> Option<Qualifier> {
-        Record::parse(&self.text()).all()
+        SpfRecord::parse(&self.text()).all()
     }
 
     /// Whether the record goes on at another domain.
     pub(in crate::dns) fn redirects(&self) -> bool {
-        self.ending().is_none() && Record::parse(&self.text()).redirect().is_some()
+        self.ending().is_none() && SpfRecord::parse(&self.text()).redirect().is_some()
     }
 
     /// Ends the record with another `all`.
@@ -122,7 +122,7 @@ impl Edit {
 
     /// The `ptr` terms.
     pub(in crate::dns) fn ptr_terms(&self) -> Vec<String> {
-        let record = Record::parse(&self.text());
+        let record = SpfRecord::parse(&self.text());
         let ptr = record.directives().filter(|(_, _, mechanism)| matches!(mechanism, Mechanism::Ptr(_)));
         ptr.map(|(term, ..)| term.text.clone()).collect()
     }
@@ -136,15 +136,15 @@ impl Edit {
 
 /// The record as its author meant it, as far as it can be read: invalid terms are left out.
 pub(in crate::dns) fn readable(text: &str) -> String {
-    let record = Record::parse(&unmarked(text));
+    let record = SpfRecord::parse(&unmarked(text));
     let terms = record.terms.iter().map(|term| format!(" {}", term.text));
     format!("v=spf1{}", terms.collect::<String>())
 }
 
 /// The terms up to `all` of an old record that a new one no longer has.
 pub(in crate::dns) fn lost(old: &str, new: &str) -> Vec<String> {
-    let (old, new) = (Record::parse(&readable(old)), Record::parse(new));
-    let before_all = |record: &Record| {
+    let (old, new) = (SpfRecord::parse(&readable(old)), SpfRecord::parse(new));
+    let before_all = |record: &SpfRecord| {
         let end = |kind: &TermKind| matches!(kind, TermKind::Directive(_, Mechanism::All));
         record.terms.iter().position(|term| end(&term.kind)).unwrap_or(record.terms.len())
     };
@@ -180,7 +180,7 @@ fn is_all(term: &str) -> bool {
 }
 
 fn is_term(word: &str) -> bool {
-    Record::parse(&format!("v=spf1 {word}")).errors.is_empty()
+    SpfRecord::parse(&format!("v=spf1 {word}")).errors.is_empty()
 }
 
 /// The text without the marks that a form or a word processor puts around it.
@@ -227,7 +227,7 @@ mod tests {
     use super::*;
 
     fn repair(text: &str) -> String {
-        Edit::repair(text).map_or_else(|why| format!("no: {why}"), |edit| edit.text())
+        SpfEdit::repair(text).map_or_else(|why| format!("no: {why}"), |edit| edit.text())
     }
 
     #[test]
@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn several_records_become_one() {
-        let merge = |texts: &[&str]| Edit::merge(&texts.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let merge = |texts: &[&str]| SpfEdit::merge(&texts.iter().map(ToString::to_string).collect::<Vec<_>>());
         let one = merge(&["v=spf1 mx ~all", "v=spf1 include:a.example mx -all"]).unwrap();
         assert_eq!(one.text(), "v=spf1 mx include:a.example ~all");
         assert!(merge(&["v=spf1 mx ~all", "v=spf1 redirect=a.example"]).is_err());

@@ -3,8 +3,8 @@
 //! Returns the result with the path of terms that led to it and the number of lookups. A lookup that failed is a temporary
 //! error, never a guess.
 
-use super::macros::{MacroString, Values};
-use super::record::{Mechanism, Prefixes, Qualifier, Record, in_v4, in_v6, is_spf};
+use super::macros::{MacroString, MacroValues};
+use super::record::{Mechanism, Prefixes, Qualifier, SpfRecord, in_v4, in_v6, is_spf};
 use crate::dns::lookup::answer::{Answer, Failure, Family, Lookup};
 use crate::dns::lookup::name;
 use serde::Serialize;
@@ -20,7 +20,7 @@ pub(super) const HOST_LIMIT: usize = 10;
 /// What SPF says of a mail (section 2.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Outcome {
+pub enum CheckHostResult {
     /// No record.
     None,
     /// The record says neither.
@@ -37,7 +37,7 @@ pub enum Outcome {
     PermError,
 }
 
-impl Outcome {
+impl CheckHostResult {
     /// The word in answers and headers.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -52,7 +52,7 @@ impl Outcome {
     }
 }
 
-impl From<Qualifier> for Outcome {
+impl From<Qualifier> for CheckHostResult {
     fn from(qualifier: Qualifier) -> Self {
         match qualifier {
             Qualifier::Pass => Self::Pass,
@@ -65,7 +65,7 @@ impl From<Qualifier> for Outcome {
 
 /// The facts of a mail that SPF looks at.
 #[derive(Debug, Clone, Copy)]
-pub struct Mail<'a> {
+pub struct SpfInput<'a> {
     /// Where it came from.
     pub ip: IpAddr,
     /// The return path, `local@domain`; without local part, `postmaster` is taken.
@@ -76,7 +76,7 @@ pub struct Mail<'a> {
 
 /// A term of a record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Step {
+pub struct SpfStep {
     /// Whose record.
     pub domain: String,
     /// The term as written.
@@ -87,9 +87,9 @@ pub struct Step {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Evaluation {
     /// The result.
-    pub result: Outcome,
+    pub result: CheckHostResult,
     /// From the domain's own term down to the one that matched; empty where none did.
-    pub path: Vec<Step>,
+    pub path: Vec<SpfStep>,
     /// Why there is an error, or no record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
@@ -103,12 +103,12 @@ pub struct Evaluation {
 }
 
 /// Evaluate the record of a domain for a mail.
-pub fn check_host(lookup: &dyn Lookup, domain: &str, mail: &Mail<'_>) -> Evaluation {
-    let mut run = Run { lookup, mail, lookups: 0, voids: 0, confirmed: None };
+pub fn check_host(lookup: &dyn Lookup, domain: &str, mail: &SpfInput<'_>) -> Evaluation {
+    let mut run = Evaluator { lookup, mail, lookups: 0, voids: 0, confirmed: None };
     let (result, path, why, explanation) = match run.check(domain, true) {
         Ok(verdict) => (verdict.outcome, verdict.path, verdict.why, verdict.explanation),
-        Err(Stop::Temporary(why)) => (Outcome::TempError, Vec::new(), Some(why), None),
-        Err(Stop::Permanent(why)) => (Outcome::PermError, Vec::new(), Some(why), None),
+        Err(EvaluationEnd::Temporary(why)) => (CheckHostResult::TempError, Vec::new(), Some(why), None),
+        Err(EvaluationEnd::Permanent(why)) => (CheckHostResult::PermError, Vec::new(), Some(why), None),
     };
     Evaluation { result, path, why, lookups: run.lookups, voids: run.voids, explanation }
 }
@@ -126,32 +126,33 @@ pub fn records_of(lookup: &dyn Lookup, domain: &str) -> Answer<Vec<String>> {
 }
 
 /// Why an evaluation ends at once.
-enum Stop {
+enum EvaluationEnd {
     Temporary(String),
     Permanent(String),
 }
 
-struct Verdict {
-    outcome: Outcome,
-    path: Vec<Step>,
+struct TermResult {
+    outcome: CheckHostResult,
+    path: Vec<SpfStep>,
     why: Option<String>,
     explanation: Option<String>,
 }
 
-struct Run<'a> {
+struct Evaluator<'a> {
     lookup: &'a dyn Lookup,
-    mail: &'a Mail<'a>,
+    mail: &'a SpfInput<'a>,
     lookups: usize,
     voids: usize,
     /// The confirmed names of the source, once asked for.
     confirmed: Option<Vec<String>>,
 }
 
-impl Run<'_> {
+impl Evaluator<'_> {
     /// The record of one domain; `outermost` where an explanation would be given.
-    fn check(&mut self, domain: &str, outermost: bool) -> Result<Verdict, Stop> {
-        let none =
-            |why: String| Ok(Verdict { outcome: Outcome::None, path: Vec::new(), why: Some(why), explanation: None });
+    fn check(&mut self, domain: &str, outermost: bool) -> Result<TermResult, EvaluationEnd> {
+        let none = |why: String| {
+            Ok(TermResult { outcome: CheckHostResult::None, path: Vec::new(), why: Some(why), explanation: None })
+        };
         if !name::is_possible(domain) || !domain.contains('.') {
             return none(format!("`{domain}` is no domain name of two labels or more"));
         }
@@ -161,31 +162,31 @@ impl Run<'_> {
             Answer::Failed(failure) => return Err(temporary(domain, "TXT", &failure)),
         };
         if records.len() > 1 {
-            return Err(Stop::Permanent(format!("{domain} has {} SPF records", records.len())));
+            return Err(EvaluationEnd::Permanent(format!("{domain} has {} SPF records", records.len())));
         }
-        let record = Record::parse(&records[0]);
+        let record = SpfRecord::parse(&records[0]);
         if let Some(error) = record.errors.first() {
-            return Err(Stop::Permanent(format!("{domain}: {error}")));
+            return Err(EvaluationEnd::Permanent(format!("{domain}: {error}")));
         }
         self.terms(domain, &record, outermost)
     }
 
-    fn terms(&mut self, domain: &str, record: &Record, outermost: bool) -> Result<Verdict, Stop> {
+    fn terms(&mut self, domain: &str, record: &SpfRecord, outermost: bool) -> Result<TermResult, EvaluationEnd> {
         for (term, qualifier, mechanism) in record.directives() {
             if mechanism.looks_up() {
                 self.spend(domain, &term.text)?;
             }
             if let Some(mut inner) = self.matches(domain, mechanism)? {
-                inner.insert(0, Step { domain: domain.to_owned(), term: term.text.clone() });
-                let outcome = Outcome::from(qualifier);
+                inner.insert(0, SpfStep { domain: domain.to_owned(), term: term.text.clone() });
+                let outcome = CheckHostResult::from(qualifier);
                 let explanation =
-                    if outermost && outcome == Outcome::Fail { self.explain(domain, record) } else { None };
-                return Ok(Verdict { outcome, path: inner, why: None, explanation });
+                    if outermost && outcome == CheckHostResult::Fail { self.explain(domain, record) } else { None };
+                return Ok(TermResult { outcome, path: inner, why: None, explanation });
             }
         }
         let Some((term, target)) = record.redirect() else {
-            return Ok(Verdict {
-                outcome: Outcome::Neutral,
+            return Ok(TermResult {
+                outcome: CheckHostResult::Neutral,
                 path: Vec::new(),
                 why: Some("no term matches".into()),
                 explanation: None,
@@ -194,23 +195,25 @@ impl Run<'_> {
         self.spend(domain, &term.text)?;
         let target = self.expand(target, domain);
         let mut verdict = self.check(&target, outermost)?;
-        if verdict.outcome == Outcome::None {
-            return Err(Stop::Permanent(format!("{domain}: `{}`: {target} has no SPF record", term.text)));
+        if verdict.outcome == CheckHostResult::None {
+            return Err(EvaluationEnd::Permanent(format!("{domain}: `{}`: {target} has no SPF record", term.text)));
         }
-        verdict.path.insert(0, Step { domain: domain.to_owned(), term: term.text.clone() });
+        verdict.path.insert(0, SpfStep { domain: domain.to_owned(), term: term.text.clone() });
         Ok(verdict)
     }
 
-    fn spend(&mut self, domain: &str, term: &str) -> Result<(), Stop> {
+    fn spend(&mut self, domain: &str, term: &str) -> Result<(), EvaluationEnd> {
         if self.lookups == LOOKUP_LIMIT {
-            return Err(Stop::Permanent(format!("more than {LOOKUP_LIMIT} look-ups, at `{term}` of {domain}")));
+            return Err(EvaluationEnd::Permanent(format!(
+                "more than {LOOKUP_LIMIT} look-ups, at `{term}` of {domain}"
+            )));
         }
         self.lookups += 1;
         Ok(())
     }
 
     /// Null where it does not match; else the terms within an include that did.
-    fn matches(&mut self, domain: &str, mechanism: &Mechanism) -> Result<Option<Vec<Step>>, Stop> {
+    fn matches(&mut self, domain: &str, mechanism: &Mechanism) -> Result<Option<Vec<SpfStep>>, EvaluationEnd> {
         let yes = match mechanism {
             Mechanism::All => true,
             Mechanism::Ip4(network, prefix) => matches!(self.mail.ip, IpAddr::V4(ip) if in_v4(*network, *prefix, ip)),
@@ -236,21 +239,26 @@ impl Run<'_> {
         Ok(yes.then(Vec::new))
     }
 
-    fn include(&mut self, domain: &str, target: &MacroString) -> Result<Option<Vec<Step>>, Stop> {
+    fn include(&mut self, domain: &str, target: &MacroString) -> Result<Option<Vec<SpfStep>>, EvaluationEnd> {
         let target = self.expand(target, domain);
         let inner = self.check(&target, false)?;
         match inner.outcome {
-            Outcome::Pass => Ok(Some(inner.path)),
-            Outcome::None => Err(Stop::Permanent(format!("{domain} includes {target}, which has no SPF record"))),
+            CheckHostResult::Pass => Ok(Some(inner.path)),
+            CheckHostResult::None => {
+                Err(EvaluationEnd::Permanent(format!("{domain} includes {target}, which has no SPF record")))
+            }
             _ => Ok(None),
         }
     }
 
-    fn mx_holds(&mut self, domain: &str, prefixes: Prefixes) -> Result<bool, Stop> {
+    fn mx_holds(&mut self, domain: &str, prefixes: Prefixes) -> Result<bool, EvaluationEnd> {
         let answer = if name::is_possible(domain) { self.lookup.mx(domain) } else { return Ok(false) };
         let hosts = self.counted(domain, "MX", answer)?.unwrap_or_default();
         if hosts.len() > HOST_LIMIT {
-            return Err(Stop::Permanent(format!("{domain} has {} MX hosts, more than {HOST_LIMIT}", hosts.len())));
+            return Err(EvaluationEnd::Permanent(format!(
+                "{domain} has {} MX hosts, more than {HOST_LIMIT}",
+                hosts.len()
+            )));
         }
         for mx in hosts {
             if self.host_holds(&mx.host, prefixes)? {
@@ -260,13 +268,13 @@ impl Run<'_> {
         Ok(false)
     }
 
-    fn host_holds(&mut self, host: &str, prefixes: Prefixes) -> Result<bool, Stop> {
+    fn host_holds(&mut self, host: &str, prefixes: Prefixes) -> Result<bool, EvaluationEnd> {
         let ip = self.mail.ip;
         Ok(self.addresses(host, Family::of(ip))?.into_iter().any(|address| prefixes.holds(address, ip)))
     }
 
     /// The addresses of a host; none if it has none or cannot exist.
-    fn addresses(&mut self, host: &str, family: Family) -> Result<Vec<IpAddr>, Stop> {
+    fn addresses(&mut self, host: &str, family: Family) -> Result<Vec<IpAddr>, EvaluationEnd> {
         if !name::is_possible(host) {
             return Ok(Vec::new());
         }
@@ -275,14 +283,14 @@ impl Run<'_> {
     }
 
     /// Take an answer, and count it if it is void.
-    fn counted<T>(&mut self, host: &str, kind: &str, answer: Answer<T>) -> Result<Option<T>, Stop> {
+    fn counted<T>(&mut self, host: &str, kind: &str, answer: Answer<T>) -> Result<Option<T>, EvaluationEnd> {
         match answer {
             Answer::Found(records) => Ok(Some(records)),
             Answer::Failed(failure) => Err(temporary(host, kind, &failure)),
             Answer::NoData | Answer::NxDomain => {
                 self.voids += 1;
                 if self.voids > VOID_LIMIT {
-                    return Err(Stop::Permanent(format!(
+                    return Err(EvaluationEnd::Permanent(format!(
                         "more than {VOID_LIMIT} look-ups found nothing, at {host} {kind}"
                     )));
                 }
@@ -335,7 +343,7 @@ impl Run<'_> {
     }
 
     /// The explanation of a fail (section 6.2). Anything wrong with it means there is none.
-    fn explain(&mut self, domain: &str, record: &Record) -> Option<String> {
+    fn explain(&mut self, domain: &str, record: &SpfRecord) -> Option<String> {
         let target = self.expand(record.explanation()?, domain);
         let texts = self.lookup.txt(&target).found()?;
         let [text] = texts.as_slice() else { return None };
@@ -347,10 +355,10 @@ impl Run<'_> {
     }
 }
 
-fn values<'a>(mail: &Mail<'a>, sender: &'a str, domain: &'a str, confirmed: &'a str) -> Values<'a> {
-    Values { sender, domain, ip: mail.ip, helo: mail.helo, confirmed, receiver: "unknown", time: 0 }
+fn values<'a>(mail: &SpfInput<'a>, sender: &'a str, domain: &'a str, confirmed: &'a str) -> MacroValues<'a> {
+    MacroValues { sender, domain, ip: mail.ip, helo: mail.helo, confirmed, receiver: "unknown", time: 0 }
 }
 
-fn temporary(name: &str, kind: &str, failure: &Failure) -> Stop {
-    Stop::Temporary(format!("{name} {kind}: {failure}"))
+fn temporary(name: &str, kind: &str, failure: &Failure) -> EvaluationEnd {
+    EvaluationEnd::Temporary(format!("{name} {kind}: {failure}"))
 }

@@ -8,11 +8,11 @@ use std::net::IpAddr;
 /// A text with macros in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MacroString {
-    parts: Vec<Part>,
+    parts: Vec<MacroPart>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
+enum MacroPart {
     Text(String),
     Macro(Macro),
 }
@@ -31,7 +31,7 @@ struct Macro {
 
 /// What macros stand for in one evaluation.
 #[derive(Debug, Clone)]
-pub struct Values<'a> {
+pub struct MacroValues<'a> {
     /// `s`: the sender.
     pub sender: &'a str,
     /// `d`: the domain whose record is read.
@@ -88,10 +88,10 @@ impl MacroString {
                 Some('-') => plain.push_str("%20"),
                 Some('{') => {
                     if !plain.is_empty() {
-                        parts.push(Part::Text(std::mem::take(&mut plain)));
+                        parts.push(MacroPart::Text(std::mem::take(&mut plain)));
                     }
                     let (value, after) = Macro::parse(&rest[1..])?;
-                    parts.push(Part::Macro(value));
+                    parts.push(MacroPart::Macro(value));
                     rest = after;
                     continue;
                 }
@@ -101,7 +101,7 @@ impl MacroString {
         }
         plain.push_str(rest);
         if !plain.is_empty() {
-            parts.push(Part::Text(plain));
+            parts.push(MacroPart::Text(plain));
         }
         Ok(Self { parts })
     }
@@ -109,49 +109,57 @@ impl MacroString {
     /// The text, if it depends on nothing.
     pub fn fixed(&self) -> Option<&str> {
         match self.parts.as_slice() {
-            [Part::Text(text)] => Some(text),
+            [MacroPart::Text(text)] => Some(text),
             _ => None,
         }
     }
 
     /// The text for a domain, if it depends on nothing but the domain.
     pub fn for_domain(&self, domain: &str) -> Option<String> {
-        let known =
-            |part: &Part| matches!(part, Part::Text(_)) || matches!(part, Part::Macro(value) if value.letter == 'd');
-        let values =
-            Values { sender: "", domain, ip: IpAddr::from([0; 4]), helo: "", confirmed: "", receiver: "", time: 0 };
+        let known = |part: &MacroPart| {
+            matches!(part, MacroPart::Text(_)) || matches!(part, MacroPart::Macro(value) if value.letter == 'd')
+        };
+        let values = MacroValues {
+            sender: "",
+            domain,
+            ip: IpAddr::from([0; 4]),
+            helo: "",
+            confirmed: "",
+            receiver: "",
+            time: 0,
+        };
         self.parts.iter().all(known).then(|| self.expand(&values))
     }
 
     /// Whether the last part is a macro.
     pub fn ends_in_macro(&self) -> bool {
-        matches!(self.parts.last(), Some(Part::Macro(_)))
+        matches!(self.parts.last(), Some(MacroPart::Macro(_)))
     }
 
     /// Whether the confirmed name of the source is needed.
     pub fn needs_confirmed(&self) -> bool {
-        self.parts.iter().any(|part| matches!(part, Part::Macro(value) if value.letter == 'p'))
+        self.parts.iter().any(|part| matches!(part, MacroPart::Macro(value) if value.letter == 'p'))
     }
 
     /// Whether `c`, `r` or `t` stand in it, which only explanations may hold (section 7.2).
     pub fn has_explanation_macros(&self) -> bool {
-        self.parts.iter().any(|part| matches!(part, Part::Macro(value) if "crt".contains(value.letter)))
+        self.parts.iter().any(|part| matches!(part, MacroPart::Macro(value) if "crt".contains(value.letter)))
     }
 
     /// The text for one mail.
-    pub fn expand(&self, values: &Values<'_>) -> String {
+    pub fn expand(&self, values: &MacroValues<'_>) -> String {
         let mut text = String::new();
         for part in &self.parts {
             match part {
-                Part::Text(plain) => text.push_str(plain),
-                Part::Macro(value) => value.expand(values, &mut text),
+                MacroPart::Text(plain) => text.push_str(plain),
+                MacroPart::Macro(value) => value.expand(values, &mut text),
             }
         }
         text
     }
 
     /// The text as a domain: over 253 bytes, labels are dropped from the left (section 7.3).
-    pub fn expand_domain(&self, values: &Values<'_>) -> String {
+    pub fn expand_domain(&self, values: &MacroValues<'_>) -> String {
         let text = self.expand(values);
         let mut name = text.strip_suffix('.').unwrap_or(&text);
         while name.len() > 253 {
@@ -195,7 +203,7 @@ impl Macro {
         Ok((value, after))
     }
 
-    fn expand(&self, values: &Values<'_>, text: &mut String) {
+    fn expand(&self, values: &MacroValues<'_>, text: &mut String) {
         let value = self.value(values);
         let mut labels: Vec<&str> = value.split(|c| self.delimiters.contains(c)).collect();
         if self.reverse {
@@ -212,7 +220,7 @@ impl Macro {
         }
     }
 
-    fn value(&self, values: &Values<'_>) -> String {
+    fn value(&self, values: &MacroValues<'_>) -> String {
         let (local, origin) = values.sender.rsplit_once('@').unwrap_or(("postmaster", values.sender));
         match self.letter {
             's' => values.sender.to_owned(),
@@ -261,8 +269,8 @@ fn percent_encode(value: &str, text: &mut String) {
 mod tests {
     use super::*;
 
-    fn values(ip: &str) -> Values<'static> {
-        Values {
+    fn values(ip: &str) -> MacroValues<'static> {
+        MacroValues {
             sender: "strong-bad@email.example.com",
             domain: "email.example.com",
             ip: ip.parse().unwrap(),

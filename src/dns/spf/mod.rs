@@ -9,9 +9,9 @@ mod tree;
 
 pub(in crate::dns) use check::looks_like_spf;
 pub use check::{Spf, check};
-pub(in crate::dns) use edit::{Edit, lost, readable, strictness};
-pub use evaluate::{Evaluation, LOOKUP_LIMIT, Mail, Outcome, Step, VOID_LIMIT, check_host, records_of};
-pub use record::{Mechanism, Qualifier, Record, Term, TermError, is_spf};
+pub(in crate::dns) use edit::{SpfEdit, lost, readable, strictness};
+pub use evaluate::{CheckHostResult, Evaluation, LOOKUP_LIMIT, SpfInput, SpfStep, VOID_LIMIT, check_host, records_of};
+pub use record::{Mechanism, Qualifier, SpfRecord, Term, TermError, is_spf};
 pub use tree::{Node, NodeState, TermFact, TermNode};
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ pub fn is_spf(text: &str) -> bool {
 
 /// A record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
+pub struct SpfRecord {
     /// As published.
     pub text: String,
     /// The terms that can be read, in order.
@@ -135,7 +135,7 @@ impl fmt::Display for TermError {
     }
 }
 
-impl Record {
+impl SpfRecord {
     /// Take apart a text for which [`is_spf`] holds.
     pub fn parse(text: &str) -> Self {
         let mut record = Self { text: text.to_owned(), terms: Vec::new(), errors: Vec::new() };
@@ -365,7 +365,7 @@ mod tests {
     use super::*;
 
     fn first_error(text: &str) -> String {
-        Record::parse(text).errors.first().map(ToString::to_string).unwrap_or_default()
+        SpfRecord::parse(text).errors.first().map(ToString::to_string).unwrap_or_default()
     }
 
     #[test]
@@ -385,12 +385,12 @@ mod tests {
 
     #[test]
     fn records_as_people_write_them_are_read() {
-        let record = Record::parse("v=spf1 ip4:192.0.2.0 ip4:192.0.2.1 include:_spf.example.net  -all");
+        let record = SpfRecord::parse("v=spf1 ip4:192.0.2.0 ip4:192.0.2.1 include:_spf.example.net  -all");
         assert!(record.errors.is_empty());
         assert_eq!(record.terms.len(), 4);
         assert_eq!(record.all(), Some(Qualifier::Fail));
 
-        let record = Record::parse("v=spf1 ip6:1080::8:800:68.0.3.1/96 ~all +all");
+        let record = SpfRecord::parse("v=spf1 ip6:1080::8:800:68.0.3.1/96 ~all +all");
         assert!(record.errors.is_empty());
         let (_, _, mechanism) = record.directives().next().unwrap();
         assert_eq!(*mechanism, Mechanism::Ip6("1080::8:800:4400:301".parse().unwrap(), 96));
@@ -450,7 +450,7 @@ mod tests {
             "v=spf1 a:foo-bar.-_x.example",
             "v=spf1 exists:%{i/}.example.net",
         ] {
-            assert!(Record::parse(text).errors.is_empty(), "{text}: {}", first_error(text));
+            assert!(SpfRecord::parse(text).errors.is_empty(), "{text}: {}", first_error(text));
         }
     }
 

@@ -5,8 +5,8 @@
 
 use super::evaluate::records_of;
 use super::macros::MacroString;
-use super::record::{Mechanism, Record, Term, TermKind};
-use crate::dns::lookup::answer::{Answer, Failure, Kind, Lookup, Question};
+use super::record::{Mechanism, SpfRecord, Term, TermKind};
+use crate::dns::lookup::answer::{Answer, DnsQuestion, Failure, Lookup, QueryType};
 use serde::Serialize;
 
 /// Records drawn at most: a tree beyond is long past every limit.
@@ -83,7 +83,7 @@ pub enum TermFact {
     Dynamic,
     /// Could not look up.
     #[serde(serialize_with = "as_text_of_three")]
-    Unknown(String, Kind, Failure),
+    Unknown(String, QueryType, Failure),
 }
 
 impl TermFact {
@@ -94,7 +94,7 @@ impl TermFact {
 
 fn as_text_of_three<S: serde::Serializer>(
     name: &str,
-    kind: &Kind,
+    kind: &QueryType,
     failure: &Failure,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
@@ -131,7 +131,7 @@ impl Artist<'_> {
             Answer::NoData | Answer::NxDomain => return bare(NodeState::None),
             Answer::Failed(failure) => return bare(NodeState::Unknown(failure)),
         };
-        let record = Record::parse(&text);
+        let record = SpfRecord::parse(&text);
         let mut node = bare(match record.errors.first() {
             Some(error) => NodeState::Broken(text, error.to_string()),
             None => NodeState::Record(text),
@@ -148,7 +148,7 @@ impl Artist<'_> {
         node
     }
 
-    fn term(&mut self, term: &Term, record: &Record, domain: &str, node: &mut Node) {
+    fn term(&mut self, term: &Term, record: &SpfRecord, domain: &str, node: &mut Node) {
         let mut drawn = TermNode { text: term.text.clone(), looks_up: false, fact: TermFact::Nothing, child: None };
         match &term.kind {
             TermKind::Directive(_, mechanism) => {
@@ -192,7 +192,7 @@ impl Artist<'_> {
         match self.lookup.all_addresses(host) {
             Answer::Found(addresses) => TermFact::Addresses(addresses),
             Answer::NoData | Answer::NxDomain => TermFact::Dead(host.to_owned()),
-            Answer::Failed(failure) => TermFact::Unknown(host.to_owned(), Kind::A, failure),
+            Answer::Failed(failure) => TermFact::Unknown(host.to_owned(), QueryType::A, failure),
         }
     }
 
@@ -203,14 +203,14 @@ impl Artist<'_> {
         let hosts = match self.lookup.mx(&host) {
             Answer::Found(hosts) => hosts,
             Answer::NoData | Answer::NxDomain => return TermFact::Dead(host),
-            Answer::Failed(failure) => return TermFact::Unknown(host, Kind::Mx, failure),
+            Answer::Failed(failure) => return TermFact::Unknown(host, QueryType::Mx, failure),
         };
         if hosts.len() > super::evaluate::HOST_LIMIT {
             return TermFact::TooManyHosts(hosts.len());
         }
-        let questions: Vec<Question> = hosts
+        let questions: Vec<DnsQuestion> = hosts
             .iter()
-            .flat_map(|mx| [Question::new(&mx.host, Kind::A), Question::new(&mx.host, Kind::Aaaa)])
+            .flat_map(|mx| [DnsQuestion::new(&mx.host, QueryType::A), DnsQuestion::new(&mx.host, QueryType::Aaaa)])
             .collect();
         self.lookup.announce(&questions);
         let mut addresses = Vec::new();
@@ -236,7 +236,7 @@ impl Artist<'_> {
     }
 
     /// Let everything that this record leads to be looked up at the same time.
-    fn announce(&self, record: &Record, domain: &str) {
+    fn announce(&self, record: &SpfRecord, domain: &str) {
         let mut questions = Vec::new();
         for (_, _, mechanism) in record.directives() {
             let target = match mechanism {
@@ -246,12 +246,12 @@ impl Artist<'_> {
                 }
                 _ => None,
             };
-            let kinds: &[Kind] = match mechanism {
-                Mechanism::Include(_) => &[Kind::Txt],
-                Mechanism::Mx(..) => &[Kind::Mx],
-                _ => &[Kind::A, Kind::Aaaa],
+            let kinds: &[QueryType] = match mechanism {
+                Mechanism::Include(_) => &[QueryType::Txt],
+                Mechanism::Mx(..) => &[QueryType::Mx],
+                _ => &[QueryType::A, QueryType::Aaaa],
             };
-            questions.extend(target.iter().flat_map(|target| kinds.iter().map(|kind| Question::new(target, *kind))));
+            questions.extend(target.iter().flat_map(|target| kinds.iter().map(|kind| DnsQuestion::new(target, *kind))));
         }
         self.lookup.announce(&questions);
     }

@@ -6,9 +6,9 @@
 use crate::dns::dkim::{Signature, VerifyError, signatures};
 use crate::dns::dmarc::{self, Policy};
 use crate::dns::finding::{Notes, Unknown};
-use crate::dns::lookup::answer::{Answer, Kind, Lookup};
+use crate::dns::lookup::answer::{Answer, Lookup, QueryType};
 use crate::dns::lookup::name;
-use crate::dns::spf::{self, Evaluation, Mail, Outcome};
+use crate::dns::spf::{self, CheckHostResult, Evaluation, SpfInput};
 use mail_auth::AuthenticatedMessage;
 use serde::Serialize;
 use std::net::IpAddr;
@@ -30,7 +30,7 @@ pub enum MessageError {
 
 /// A mail retold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Letter {
+pub struct MessageCheck {
     /// The domain of From; null where there is none, or more than one.
     pub from: Option<String>,
     /// The return path as written; empty for the null one, null where no header says.
@@ -75,7 +75,7 @@ pub struct DmarcPart {
     pub text: String,
 }
 
-impl Letter {
+impl MessageCheck {
     /// 2 where something could not be looked up, 1 where the mail fails DMARC or none can be told, else 0.
     pub fn exit_code(&self) -> u8 {
         if self.unknown.is_empty() {
@@ -91,7 +91,7 @@ impl Letter {
 /// # Errors
 ///
 /// [`MessageError`] for what is no mail.
-pub fn check(bytes: &[u8], ip: Option<IpAddr>, lookup: &dyn Lookup) -> Result<Letter, MessageError> {
+pub fn check(bytes: &[u8], ip: Option<IpAddr>, lookup: &dyn Lookup) -> Result<MessageCheck, MessageError> {
     let mail = AuthenticatedMessage::parse_with_opts(bytes, None, false).ok_or(MessageError::NotMail)?;
     if !mail.headers.iter().any(|(name, _)| MARKS.iter().any(|mark| name.eq_ignore_ascii_case(mark.as_bytes()))) {
         return Err(MessageError::NotMail);
@@ -112,7 +112,7 @@ pub fn check(bytes: &[u8], ip: Option<IpAddr>, lookup: &dyn Lookup) -> Result<Le
         signature.aligned = aligns(&signature.d, strict.0);
     }
     letter.spf = spf_part(&letter, lookup).map(|(domain, evaluation)| SpfPart {
-        aligned: evaluation.result == Outcome::Pass && aligns(&domain, strict.1),
+        aligned: evaluation.result == CheckHostResult::Pass && aligns(&domain, strict.1),
         domain,
         evaluation,
     });
@@ -132,14 +132,14 @@ fn organization(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) -> Option<
     match dmarc::organization(lookup, domain) {
         Ok(organization) => Some(organization),
         Err((at, failure)) => {
-            notes.unknown(&format!("_dmarc.{at}"), Kind::Txt, &failure);
+            notes.unknown(&format!("_dmarc.{at}"), QueryType::Txt, &failure);
             None
         }
     }
 }
 
 /// What the headers say.
-fn facts(mail: &AuthenticatedMessage<'_>, ip: Option<IpAddr>) -> Letter {
+fn facts(mail: &AuthenticatedMessage<'_>, ip: Option<IpAddr>) -> MessageCheck {
     let header = |name: &str| {
         let found = mail.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name.as_bytes()));
         found.map(|(_, value)| unfolded(value))
@@ -178,7 +178,7 @@ fn facts(mail: &AuthenticatedMessage<'_>, ip: Option<IpAddr>) -> Letter {
             "the address is the newest public one in Received: right where your own server wrote that line".into(),
         );
     }
-    Letter {
+    MessageCheck {
         from,
         return_path,
         ip: ip.or(found).map(|ip| ip.to_canonical()),
@@ -214,7 +214,7 @@ fn came_from(received: &str) -> Option<(Option<String>, IpAddr)> {
     (!inside).then_some((helo, ip))
 }
 
-fn spf_part(letter: &Letter, lookup: &dyn Lookup) -> Option<(String, Evaluation)> {
+fn spf_part(letter: &MessageCheck, lookup: &dyn Lookup) -> Option<(String, Evaluation)> {
     let ip = letter.ip?;
     let helo = letter.helo.clone().unwrap_or_default();
     let sender = letter.return_path.clone().unwrap_or_default();
@@ -223,13 +223,13 @@ fn spf_part(letter: &Letter, lookup: &dyn Lookup) -> Option<(String, Evaluation)
     if domain.is_empty() {
         return None;
     }
-    let evaluation = spf::check_host(lookup, &domain, &Mail { ip, sender: &sender, helo: &helo });
+    let evaluation = spf::check_host(lookup, &domain, &SpfInput { ip, sender: &sender, helo: &helo });
     Some((domain, evaluation))
 }
 
 /// Note what SPF and the keys could not find out.
-fn failures(letter: &Letter, lookup: &dyn Lookup, notes: &mut Notes) {
-    if let Some(spf) = letter.spf.as_ref().filter(|spf| spf.evaluation.result == Outcome::TempError) {
+fn failures(letter: &MessageCheck, lookup: &dyn Lookup, notes: &mut Notes) {
+    if let Some(spf) = letter.spf.as_ref().filter(|spf| spf.evaluation.result == CheckHostResult::TempError) {
         let text = spf.evaluation.why.clone().unwrap_or_default();
         notes.unknown.push(Unknown { place: format!("SPF of {}", spf.domain), text });
     }
@@ -238,14 +238,14 @@ fn failures(letter: &Letter, lookup: &dyn Lookup, notes: &mut Notes) {
         if signature.result == "temperror"
             && let Answer::Failed(failure) = lookup.txt(&key)
         {
-            notes.unknown(&key, Kind::Txt, &failure);
+            notes.unknown(&key, QueryType::Txt, &failure);
         }
     }
 }
 
-fn dmarc_part(letter: &Letter, from: &str, found: &dmarc::Discovery, lookup: &dyn Lookup) -> DmarcPart {
+fn dmarc_part(letter: &MessageCheck, from: &str, found: &dmarc::Discovery, lookup: &dyn Lookup) -> DmarcPart {
     let passes = letter.spf.as_ref().is_some_and(|spf| spf.aligned) || letter.signatures.iter().any(|s| s.aligned);
-    let open = letter.spf.as_ref().is_some_and(|spf| spf.evaluation.result == Outcome::TempError)
+    let open = letter.spf.as_ref().is_some_and(|spf| spf.evaluation.result == CheckHostResult::TempError)
         || letter.signatures.iter().any(|signature| signature.result == "temperror");
     let pass = if passes {
         Some(true)
@@ -305,7 +305,7 @@ mod tests {
     fn another_organizations_pass_does_not_help() {
         let letter = check(mail("b@example.net", "").as_bytes(), None, &Zone::new(ZONE)).unwrap();
         let spf = letter.spf.as_ref().unwrap();
-        assert_eq!((spf.evaluation.result, spf.aligned), (Outcome::Pass, false));
+        assert_eq!((spf.evaluation.result, spf.aligned), (CheckHostResult::Pass, false));
         let dmarc = letter.dmarc.as_ref().unwrap();
         assert_eq!((dmarc.pass, dmarc.policy), (Some(false), Some(Policy::Reject)));
         assert_eq!(letter.exit_code(), 1);
@@ -316,7 +316,7 @@ mod tests {
         let letter =
             check(mail("b@bounce.example.com", "").as_bytes(), Some("192.0.2.9".parse().unwrap()), &Zone::new(ZONE))
                 .unwrap();
-        assert_eq!(letter.spf.unwrap().evaluation.result, Outcome::Fail);
+        assert_eq!(letter.spf.unwrap().evaluation.result, CheckHostResult::Fail);
     }
 
     #[test]

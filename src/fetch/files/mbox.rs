@@ -4,7 +4,7 @@
 
 use crate::fetch::item::{FetchError, Fetched, Item};
 use crate::limits::Limits;
-use crate::unpack::mbox::{Message, Messages};
+use crate::unpack::mbox::{MboxMessage, MboxMessages};
 use flate2::bufread::GzDecoder;
 use jiff::Timestamp;
 use std::io::{self, BufRead, BufReader, Read};
@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A mailbox being read.
-pub(crate) struct Mailbox {
+pub(crate) struct MboxReader {
     origin: String,
-    messages: Messages<Box<dyn Read + Send>>,
+    messages: MboxMessages<Box<dyn Read + Send>>,
     count: u64,
     limit: u64,
     now: Timestamp,
@@ -22,9 +22,9 @@ pub(crate) struct Mailbox {
     meter: Option<MailboxMeter>,
 }
 
-impl Mailbox {
+impl MboxReader {
     pub(crate) fn new(origin: String, reader: Box<dyn Read + Send>, limit: u64, now: Timestamp) -> Self {
-        Self { origin, messages: Messages::new(reader, limit), count: 0, limit, now, meter: None }
+        Self { origin, messages: MboxMessages::new(reader, limit), count: 0, limit, now, meter: None }
     }
 
     /// One out of a gzip file: its bytes and its messages spend from one meter over the whole file.
@@ -40,7 +40,7 @@ impl Mailbox {
     }
 }
 
-impl Iterator for Mailbox {
+impl Iterator for MboxReader {
     type Item = Result<Fetched, FetchError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -52,10 +52,10 @@ impl Iterator for Mailbox {
         };
         let origin = format!("{} > message {}", self.origin, self.count);
         Some(match message {
-            Ok(Message::Whole(bytes)) => {
+            Ok(MboxMessage::Whole(bytes)) => {
                 Ok(Fetched::Item(Item { origin, name: None, bytes, arrival: self.now, message: None }))
             }
-            Ok(Message::TooLarge(size)) => Ok(Fetched::TooLarge { origin, size, limit: self.limit, message: None }),
+            Ok(MboxMessage::TooLarge(size)) => Ok(Fetched::TooLarge { origin, size, limit: self.limit, message: None }),
             Err(source) => Err(FetchError::File { origin: self.origin.clone(), action: "read", source }),
         })
     }
@@ -106,12 +106,12 @@ fn bomb(found: String) -> io::Error {
 }
 
 /// A reader that tells the meter what is read.
-struct Counted<R> {
+struct CountedReader<R> {
     reader: R,
     meter: MailboxMeter,
 }
 
-impl<R: Read> Read for Counted<R> {
+impl<R: Read> Read for CountedReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.reader.read(buffer)?;
         self.meter.read.fetch_add(read as u64, Ordering::Relaxed);
@@ -123,14 +123,14 @@ impl<R: Read> Read for Counted<R> {
 /// over.
 struct Inflated<R> {
     /// The member being read; null at the end.
-    member: Option<GzDecoder<BufReader<Counted<R>>>>,
+    member: Option<GzDecoder<BufReader<CountedReader<R>>>>,
     meter: MailboxMeter,
     made: u64,
 }
 
 impl<R: Read> Inflated<R> {
     fn new(reader: R, meter: MailboxMeter) -> Self {
-        let reader = Counted { reader, meter: meter.clone() };
+        let reader = CountedReader { reader, meter: meter.clone() };
         Self { member: Some(GzDecoder::new(BufReader::with_capacity(1 << 16, reader))), meter, made: 0 }
     }
 }
@@ -191,7 +191,7 @@ mod tests {
         let bytes = gzip(&b"From a Mon Nov 16 00:00\n\n\n".repeat(300_000));
         let size = bytes.len() as u64;
         let limits = Limits::default();
-        let mailbox = Mailbox::compressed(String::new(), io::Cursor::new(bytes), &limits, Timestamp::UNIX_EPOCH);
+        let mailbox = MboxReader::compressed(String::new(), io::Cursor::new(bytes), &limits, Timestamp::UNIX_EPOCH);
         let read: Vec<_> = mailbox.take(300_000).take_while(Result::is_ok).collect();
         let most = size / Limits::MAILBOX_MESSAGE + u64::from(limits.mail_parts);
         assert!((1000..=most).contains(&(read.len() as u64)), "{} of {most}", read.len());
@@ -210,7 +210,7 @@ mod tests {
         };
         let bytes = gzip((0..20_000).map(mail).collect::<String>().as_bytes());
         let mailbox =
-            Mailbox::compressed(String::new(), io::Cursor::new(bytes), &Limits::default(), Timestamp::UNIX_EPOCH);
+            MboxReader::compressed(String::new(), io::Cursor::new(bytes), &Limits::default(), Timestamp::UNIX_EPOCH);
         assert_eq!(mailbox.flatten().count(), 20_000);
     }
 }

@@ -4,11 +4,11 @@
 //! followed, pipes met in a folder are skipped, and files too large to be an item are not read.
 
 use super::maildir;
-use super::mbox::{Mailbox, is_damage};
+use super::mbox::{MboxReader, is_damage};
 use super::pipe::{PATIENCE, Pipe};
 use crate::fetch::item::{FetchError, Fetched, Item};
 use crate::limits::Limits;
-use crate::unpack::sniff::{self, Format};
+use crate::unpack::sniff::{self, FileFormat};
 use jiff::Timestamp;
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -29,7 +29,7 @@ pub struct Walk {
     limits: Limits,
     now: Timestamp,
     /// What is yet to do, the next at the end.
-    ahead: Vec<Step>,
+    ahead: Vec<WalkStep>,
     /// Folders entered below the path now walked.
     entered: HashSet<PathBuf>,
     /// The folder now walked, without links on its way: no link leads out of it.
@@ -37,18 +37,18 @@ pub struct Walk {
 }
 
 /// One thing yet to do.
-enum Step {
+enum WalkStep {
     /// A path as the user gave it.
     Given(PathBuf),
     /// A folder, and the names in it that are still ahead.
     Folder(PathBuf, std::vec::IntoIter<OsString>),
     /// A mailbox half read, and its path, where it has one.
-    Mailbox(Box<Mailbox>, Option<PathBuf>),
+    Mailbox(Box<MboxReader>, Option<PathBuf>),
     /// A file that cannot be read message by message: all of it is one item.
     Whole(PathBuf),
 }
 
-impl std::fmt::Debug for Step {
+impl std::fmt::Debug for WalkStep {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Given(path) | Self::Folder(path, _) | Self::Whole(path) => path.fmt(f),
@@ -58,7 +58,7 @@ impl std::fmt::Debug for Step {
 }
 
 /// A file that is open.
-struct Source {
+struct OpenFile {
     origin: String,
     name: Option<String>,
     reader: Box<dyn Read + Send>,
@@ -68,19 +68,19 @@ struct Source {
 }
 
 /// What one step gives: an item or an error; or nothing, and more to do.
-type Outcome = Option<Result<Fetched, FetchError>>;
+type WalkOutcome = Option<Result<Fetched, FetchError>>;
 
 impl Walk {
     /// Walk these paths; all items arrive `now`.
     pub fn new(paths: &[PathBuf], limits: Limits, now: Timestamp) -> Self {
-        let ahead = paths.iter().rev().cloned().map(Step::Given).collect();
+        let ahead = paths.iter().rev().cloned().map(WalkStep::Given).collect();
         Self { limits, now, ahead, entered: HashSet::new(), root: PathBuf::new() }
     }
 
-    fn step(&mut self, step: Step) -> Outcome {
+    fn step(&mut self, step: WalkStep) -> WalkOutcome {
         match step {
-            Step::Given(path) if path.as_os_str() == "-" => self.read(standard_input(), true),
-            Step::Given(path) => {
+            WalkStep::Given(path) if path.as_os_str() == "-" => self.read(standard_input(), true),
+            WalkStep::Given(path) => {
                 self.entered.clear();
                 match fs::metadata(&path) {
                     Ok(metadata) if metadata.is_dir() => match fs::canonicalize(&path) {
@@ -98,13 +98,13 @@ impl Walk {
                     Err(source) => Some(fault(&path, "open", source)),
                 }
             }
-            Step::Folder(folder, mut names) => {
+            WalkStep::Folder(folder, mut names) => {
                 let path = folder.join(names.next()?);
-                self.ahead.push(Step::Folder(folder, names));
+                self.ahead.push(WalkStep::Folder(folder, names));
                 self.met(&path)
             }
-            Step::Mailbox(mailbox, path) => self.mailbox(mailbox, path),
-            Step::Whole(path) => match open(&path, None) {
+            WalkStep::Mailbox(mailbox, path) => self.mailbox(mailbox, path),
+            WalkStep::Whole(path) => match open(&path, None) {
                 Ok(source) => Some(self.whole(source, Vec::new())),
                 Err(error) => Some(Err(error)),
             },
@@ -112,7 +112,7 @@ impl Walk {
     }
 
     /// A path met in a folder.
-    fn met(&mut self, path: &Path) -> Outcome {
+    fn met(&mut self, path: &Path) -> WalkOutcome {
         match fs::symlink_metadata(path) {
             Ok(metadata) if metadata.is_symlink() => self.met_link(path),
             Ok(metadata) if metadata.is_dir() => self.folder(path),
@@ -124,7 +124,7 @@ impl Walk {
     }
 
     /// A link met in a folder. Whoever may put one there must not have files read that only we may read.
-    fn met_link(&mut self, path: &Path) -> Outcome {
+    fn met_link(&mut self, path: &Path) -> WalkOutcome {
         // A link to nothing, or in a circle, leads nowhere.
         let Ok(target) = fs::canonicalize(path) else { return Some(Ok(set_aside(path))) };
         if !target.starts_with(&self.root) {
@@ -138,7 +138,7 @@ impl Walk {
     }
 
     /// Put what is in a folder ahead.
-    fn folder(&mut self, path: &Path) -> Outcome {
+    fn folder(&mut self, path: &Path) -> WalkOutcome {
         let listed = fs::canonicalize(path).and_then(|real| {
             if !self.entered.insert(real) {
                 return Ok(Vec::new());
@@ -156,14 +156,14 @@ impl Walk {
         } else {
             names.sort_unstable();
         }
-        self.ahead.push(Step::Folder(path.to_owned(), names.into_iter()));
+        self.ahead.push(WalkStep::Folder(path.to_owned(), names.into_iter()));
         None
     }
 
-    fn file(&mut self, path: &Path, metadata: &Metadata, given: bool) -> Outcome {
+    fn file(&mut self, path: &Path, metadata: &Metadata, given: bool) -> WalkOutcome {
         let message = !given && path.parent().is_some_and(maildir::holds_messages);
         match open(path, metadata.is_file().then_some(metadata.len())) {
-            Ok(source) if message => self.read(Source { name: None, ..source }, true),
+            Ok(source) if message => self.read(OpenFile { name: None, ..source }, true),
             Ok(source) => self.read(source, given),
             Err(FetchError::File { source, .. }) if !given && source.kind() == io::ErrorKind::NotFound => {
                 self.gone(path, source)
@@ -173,17 +173,17 @@ impl Walk {
     }
 
     /// A path that was listed is not there: a Maildir's message may have another name by now.
-    fn gone(&mut self, path: &Path, source: io::Error) -> Outcome {
+    fn gone(&mut self, path: &Path, source: io::Error) -> WalkOutcome {
         let found = path.parent().filter(|folder| maildir::holds_messages(folder)).and(maildir::find_again(path));
         let found = found.filter(|found| fs::symlink_metadata(found).is_ok_and(|metadata| metadata.is_file()));
         match found.and_then(|found| open(&found, None).ok()) {
-            Some(source) => self.read(Source { name: None, ..source }, true),
+            Some(source) => self.read(OpenFile { name: None, ..source }, true),
             None => Some(fault(path, "open", source)),
         }
     }
 
     /// Read a file: whole, or message by message. What only was met must look like something to be an item.
-    fn read(&mut self, mut source: Source, wanted: bool) -> Outcome {
+    fn read(&mut self, mut source: OpenFile, wanted: bool) -> WalkOutcome {
         let mut head = Vec::with_capacity(source.size.map_or(0, |size| size.min(HEAD) as usize + 1));
         if let Err(error) = source.reader.by_ref().take(HEAD).read_to_end(&mut head) {
             return Some(Err(source.fault(error)));
@@ -191,8 +191,9 @@ impl Walk {
         let format = sniff::format(&head);
         let large = head.len() as u64 == HEAD;
         // A small compressed mailbox is an archive like any other; a large one may be larger than any item.
-        let compressed = format == Format::Gzip && large && sniff::format(&sniff::inflated_head(&head)) == Format::Mbox;
-        if format == Format::Mbox || compressed {
+        let compressed =
+            format == FileFormat::Gzip && large && sniff::format(&sniff::inflated_head(&head)) == FileFormat::Mbox;
+        if format == FileFormat::Mbox || compressed {
             self.enter_mailbox(source, head, compressed);
             return None;
         }
@@ -203,7 +204,7 @@ impl Walk {
     }
 
     /// Read what is left of a file, unless it is too much.
-    fn whole(&self, mut source: Source, mut bytes: Vec<u8>) -> Result<Fetched, FetchError> {
+    fn whole(&self, mut source: OpenFile, mut bytes: Vec<u8>) -> Result<Fetched, FetchError> {
         let limit = self.limits.item_bytes;
         let known = source.size.unwrap_or(0);
         // A head that is not full is the whole file.
@@ -215,7 +216,7 @@ impl Walk {
             }
         }
         let size = known.max(bytes.len() as u64);
-        let Source { origin, name, .. } = source;
+        let OpenFile { origin, name, .. } = source;
         Ok(if size > limit {
             Fetched::TooLarge { origin, size, limit, message: None }
         } else {
@@ -223,26 +224,26 @@ impl Walk {
         })
     }
 
-    fn enter_mailbox(&mut self, source: Source, head: Vec<u8>, compressed: bool) {
-        let Source { origin, reader, path, .. } = source;
+    fn enter_mailbox(&mut self, source: OpenFile, head: Vec<u8>, compressed: bool) {
+        let OpenFile { origin, reader, path, .. } = source;
         let reader = io::Cursor::new(head).chain(reader);
         let mailbox = if compressed {
-            Mailbox::compressed(origin, reader, &self.limits, self.now)
+            MboxReader::compressed(origin, reader, &self.limits, self.now)
         } else {
-            Mailbox::new(origin, Box::new(reader), self.limits.item_bytes, self.now)
+            MboxReader::new(origin, Box::new(reader), self.limits.item_bytes, self.now)
         };
-        self.ahead.push(Step::Mailbox(Box::new(mailbox), path));
+        self.ahead.push(WalkStep::Mailbox(Box::new(mailbox), path));
     }
 
-    fn mailbox(&mut self, mut mailbox: Box<Mailbox>, path: Option<PathBuf>) -> Outcome {
+    fn mailbox(&mut self, mut mailbox: Box<MboxReader>, path: Option<PathBuf>) -> WalkOutcome {
         match (mailbox.next()?, path) {
             (Ok(fetched), path) => {
-                self.ahead.push(Step::Mailbox(mailbox, path));
+                self.ahead.push(WalkStep::Mailbox(mailbox, path));
                 Some(Ok(fetched))
             }
             // What came before the damage was given; the file itself is now an item that will not open.
             (Err(error), Some(path)) if is_damage(&error) => {
-                self.ahead.push(Step::Whole(path));
+                self.ahead.push(WalkStep::Whole(path));
                 None
             }
             (Err(error), _) => Some(Err(error)),
@@ -264,27 +265,27 @@ impl Iterator for Walk {
     }
 }
 
-impl Source {
+impl OpenFile {
     fn fault(&self, source: io::Error) -> FetchError {
         FetchError::File { origin: self.origin.clone(), action: "read", source }
     }
 }
 
-fn open(path: &Path, size: Option<u64>) -> Result<Source, FetchError> {
+fn open(path: &Path, size: Option<u64>) -> Result<OpenFile, FetchError> {
     let origin = path.display().to_string();
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
     match File::open(path) {
-        Ok(file) => Ok(Source { origin, name, reader: Box::new(file), size, path: Some(path.to_owned()) }),
+        Ok(file) => Ok(OpenFile { origin, name, reader: Box::new(file), size, path: Some(path.to_owned()) }),
         Err(source) => Err(FetchError::File { origin, action: "open", source }),
     }
 }
 
 /// A pipe cannot be read again: its source has no path.
-fn pipe(path: &Path) -> Result<Source, FetchError> {
+fn pipe(path: &Path) -> Result<OpenFile, FetchError> {
     let origin = path.display().to_string();
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
     match Pipe::open(path, PATIENCE) {
-        Ok(pipe) => Ok(Source { origin, name, reader: Box::new(pipe), size: None, path: None }),
+        Ok(pipe) => Ok(OpenFile { origin, name, reader: Box::new(pipe), size: None, path: None }),
         Err(source) => Err(FetchError::File { origin, action: "open", source }),
     }
 }
@@ -299,22 +300,22 @@ fn is_pipe(_: &Metadata) -> bool {
     false
 }
 
-fn standard_input() -> Source {
+fn standard_input() -> OpenFile {
     let name = Some("stdin".to_owned());
-    Source { origin: "-".to_owned(), name, reader: Box::new(io::stdin()), size: None, path: None }
+    OpenFile { origin: "-".to_owned(), name, reader: Box::new(io::stdin()), size: None, path: None }
 }
 
 /// Whether a file met in a folder may be a report, an archive or a mail, by what is in it or by its name.
-fn is_item(format: Format, head: &[u8], name: Option<&str>) -> bool {
+fn is_item(format: FileFormat, head: &[u8], name: Option<&str>) -> bool {
     name.is_some_and(|name| sniff::is_report_name(name) || sniff::is_mail_name(name))
         || match format {
-            Format::Gzip | Format::Zip | Format::Mail | Format::Mbox | Format::Emlx => true,
-            Format::Xml => sniff::has_feedback(head),
-            Format::Json => sniff::is_tls_report(head),
+            FileFormat::Gzip | FileFormat::Zip | FileFormat::Mail | FileFormat::Mbox | FileFormat::Emlx => true,
+            FileFormat::Xml => sniff::has_feedback(head),
+            FileFormat::Json => sniff::is_tls_report(head),
             // Old Word files begin like Outlook's.
-            Format::Closed(closed) => closed.extension != "msg" || sniff::is_outlook_message(head),
+            FileFormat::Closed(closed) => closed.extension != "msg" || sniff::is_outlook_message(head),
             // Two bytes are a weak sign.
-            Format::Zlib => sniff::inflated_head(head).contains(&b'<'),
+            FileFormat::Zlib => sniff::inflated_head(head).contains(&b'<'),
             _ => false,
         }
 }

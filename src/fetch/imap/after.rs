@@ -4,8 +4,8 @@
 //! not made twice where the server lets us see the first.
 
 use super::ranges::set_of;
-use super::session::{Link, quoted};
-use crate::fetch::mailbox::error::Fault;
+use super::session::{ImapConnection, quoted};
+use crate::fetch::mailbox::error::ServerError;
 use async_imap::imap_proto::{AttributeValue, Response};
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ const MOST: usize = 500;
 
 /// What to do with a mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Act {
+pub(super) enum AfterAction {
     /// Mark it as seen.
     Seen,
     /// Delete it.
@@ -25,7 +25,7 @@ pub(super) enum Act {
 
 /// What an act came to.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Done {
+pub(super) struct AfterResult {
     /// The messages that are dealt with.
     pub(super) uids: Vec<u32>,
     /// What a person may want to know.
@@ -39,49 +39,53 @@ const LEFT_FLAGGED: &str =
 ///
 /// # Errors
 /// `Refused` where the server does not do it; the connection goes on.
-pub(super) async fn act(link: &mut Link, act: &Act, uids: &[u32]) -> Result<Done, Fault> {
+pub(super) async fn act(
+    link: &mut ImapConnection,
+    act: &AfterAction,
+    uids: &[u32],
+) -> Result<AfterResult, ServerError> {
     let (set, taken) = set_of(uids, MOST);
     let uids = uids[..taken].to_vec();
     match act {
-        Act::Seen => {
+        AfterAction::Seen => {
             store(link, &set, "\\Seen").await?;
-            Ok(Done { uids, note: None })
+            Ok(AfterResult { uids, note: None })
         }
-        Act::Delete => {
+        AfterAction::Delete => {
             store(link, &set, "\\Deleted").await?;
             let note = expunge(link, &set).await?;
-            Ok(Done { uids, note })
+            Ok(AfterResult { uids, note })
         }
-        Act::Move(folder) if link.abilities().moves => match move_to(link, &set, folder).await {
+        AfterAction::Move(folder) if link.abilities().moves => match move_to(link, &set, folder).await {
             // Some Exchange servers answer BAD to a move they made, and to one they did not.
-            Err(Fault::Refused { answer, .. }) if answer.starts_with("BAD") => {
+            Err(ServerError::Refused { answer, .. }) if answer.starts_with("BAD") => {
                 let left: Vec<u32> = look(link, &set, &uids).await?.into_keys().collect();
                 if left.is_empty() {
-                    return Ok(Done { uids, note: None });
+                    return Ok(AfterResult { uids, note: None });
                 }
                 let note = copy_and_delete(link, &set, &left, folder).await?;
-                Ok(Done { uids, note })
+                Ok(AfterResult { uids, note })
             }
             Err(fault) => Err(fault),
-            Ok(()) => Ok(Done { uids, note: None }),
+            Ok(()) => Ok(AfterResult { uids, note: None }),
         },
-        Act::Move(folder) => {
+        AfterAction::Move(folder) => {
             let note = copy_and_delete(link, &set, &uids, folder).await?;
-            Ok(Done { uids, note })
+            Ok(AfterResult { uids, note })
         }
     }
 }
 
-async fn store(link: &mut Link, set: &str, flag: &str) -> Result<(), Fault> {
+async fn store(link: &mut ImapConnection, set: &str, flag: &str) -> Result<(), ServerError> {
     link.command("setting flags", &format!("UID STORE {set} +FLAGS.SILENT ({flag})"), |_| {}).await.map(|_| ())
 }
 
-async fn move_to(link: &mut Link, set: &str, folder: &str) -> Result<(), Fault> {
+async fn move_to(link: &mut ImapConnection, set: &str, folder: &str) -> Result<(), ServerError> {
     link.command("moving mails", &format!("UID MOVE {set} {}", quoted(folder)), |_| {}).await.map(|_| ())
 }
 
 /// Without UIDPLUS an expunge would take what others flagged, too: then the flag is all we set.
-async fn expunge(link: &mut Link, set: &str) -> Result<Option<&'static str>, Fault> {
+async fn expunge(link: &mut ImapConnection, set: &str) -> Result<Option<&'static str>, ServerError> {
     if !link.abilities().uidplus {
         return Ok(Some(LEFT_FLAGGED));
     }
@@ -89,7 +93,7 @@ async fn expunge(link: &mut Link, set: &str) -> Result<Option<&'static str>, Fau
 }
 
 /// Those of them that are still there, and whether each is flagged as deleted. A server may speak of other mails at any time.
-async fn look(link: &mut Link, set: &str, uids: &[u32]) -> Result<BTreeMap<u32, bool>, Fault> {
+async fn look(link: &mut ImapConnection, set: &str, uids: &[u32]) -> Result<BTreeMap<u32, bool>, ServerError> {
     let mut found = BTreeMap::new();
     link.command("looking at flags", &format!("UID FETCH {set} (UID FLAGS)"), |response| {
         let Response::Fetch(_, attributes) = response else { return };
@@ -113,11 +117,11 @@ async fn look(link: &mut Link, set: &str, uids: &[u32]) -> Result<BTreeMap<u32, 
 
 /// A mail that is flagged as deleted was copied by an earlier run that was cut.
 async fn copy_and_delete(
-    link: &mut Link,
+    link: &mut ImapConnection,
     set: &str,
     uids: &[u32],
     folder: &str,
-) -> Result<Option<&'static str>, Fault> {
+) -> Result<Option<&'static str>, ServerError> {
     let there = look(link, set, uids).await?;
     let to_copy: Vec<u32> = uids.iter().copied().filter(|uid| there.get(uid) == Some(&false)).collect();
     let mut rest = &to_copy[..];

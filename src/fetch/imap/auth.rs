@@ -5,8 +5,8 @@
 use super::connect::{client_fault, offers};
 use super::wire::Wire;
 use crate::fetch::mailbox::connect::refusal;
-use crate::fetch::mailbox::error::{Fault, wait_in};
-use crate::fetch::mailbox::oauth::Tokens;
+use crate::fetch::mailbox::error::{ServerError, wait_in};
+use crate::fetch::mailbox::oauth::TokenCache;
 use crate::fetch::mailbox::{Auth, Mailbox, sasl};
 use async_imap::{Authenticator, Client, Session};
 use secrecy::{ExposeSecret, SecretString};
@@ -42,8 +42,8 @@ enum Way {
 pub(super) async fn login(
     mut client: Client<Wire>,
     mailbox: &Mailbox,
-    tokens: &mut Tokens,
-) -> Result<Session<Wire>, Fault> {
+    tokens: &mut TokenCache,
+) -> Result<Session<Wire>, ServerError> {
     let way = choose(&client, mailbox, tokens).await?;
     // What is offered before the login may differ from what is offered after.
     client.get_mut().gate_mut().forget_capabilities();
@@ -60,14 +60,14 @@ pub(super) async fn login(
     match result {
         Ok(Ok(session)) => Ok(session),
         Ok(Err((error, client))) => match client_fault(&client, "login", &error) {
-            Fault::Refused { answer, .. } => Err(refused(mailbox, &answer, complaint.as_deref())),
+            ServerError::Refused { answer, .. } => Err(refused(mailbox, &answer, complaint.as_deref())),
             other => Err(other),
         },
-        Err(_) => Err(Fault::lost("login", format_args!("no answer in {limit:?}"))),
+        Err(_) => Err(ServerError::lost("login", format_args!("no answer in {limit:?}"))),
     }
 }
 
-async fn choose(client: &Client<Wire>, mailbox: &Mailbox, tokens: &mut Tokens) -> Result<Way, Fault> {
+async fn choose(client: &Client<Wire>, mailbox: &Mailbox, tokens: &mut TokenCache) -> Result<Way, ServerError> {
     let user = mailbox.user.as_str();
     let exchange = |mechanism, answers: Vec<Vec<u8>>, last| Way::Sasl {
         mechanism,
@@ -78,7 +78,7 @@ async fn choose(client: &Client<Wire>, mailbox: &Mailbox, tokens: &mut Tokens) -
             let plain = offers(client, "AUTH=PLAIN");
             let login = offers(client, "AUTH=LOGIN");
             if !plain && !login && offers(client, "LOGINDISABLED") {
-                return Err(Fault::hinted(
+                return Err(ServerError::hinted(
                     "the server takes no password here: it says LOGINDISABLED",
                     "use security = \"tls\" or \"starttls\", or auth = \"xoauth2\" where passwords have ended",
                 ));
@@ -107,24 +107,24 @@ async fn choose(client: &Client<Wire>, mailbox: &Mailbox, tokens: &mut Tokens) -
     }
 }
 
-fn expect(client: &Client<Wire>, mechanism: &str) -> Result<(), Fault> {
+fn expect(client: &Client<Wire>, mechanism: &str) -> Result<(), ServerError> {
     if offers(client, &format!("AUTH={mechanism}")) {
         return Ok(());
     }
     let all = client.get_ref().gate().capabilities().unwrap_or_default();
     let offered: Vec<&str> = all.iter().filter_map(|word| word.strip_prefix("AUTH=")).collect();
     let found = if offered.is_empty() { "none".to_owned() } else { offered.join(", ") };
-    Err(Fault::settled(format!("expected the login mechanism {mechanism}, the server offers {found}")))
+    Err(ServerError::settled(format!("expected the login mechanism {mechanism}, the server offers {found}")))
 }
 
 /// A refused login: a few refusals pass by themselves, the rest needs a person.
-fn refused(mailbox: &Mailbox, answer: &str, complaint: Option<&str>) -> Fault {
+fn refused(mailbox: &Mailbox, answer: &str, complaint: Option<&str>) -> ServerError {
     if let Some(wait) = wait_in(answer) {
-        return Fault::Throttled { answer: answer.to_owned(), wait };
+        return ServerError::Throttled { answer: answer.to_owned(), wait };
     }
     let upper = answer.to_ascii_uppercase();
     if ["[UNAVAILABLE]", "[INUSE]", "[LIMIT]", "[SERVERBUG]"].iter().any(|code| upper.contains(code)) {
-        return Fault::lost("login", format_args!("the server answered {answer}"));
+        return ServerError::lost("login", format_args!("the server answered {answer}"));
     }
     refusal(mailbox, answer, complaint)
 }

@@ -4,9 +4,9 @@
 
 use super::list::Entry;
 use super::ranges::set_of;
-use super::session::{Link, copy};
+use super::session::{ImapConnection, copy};
 use crate::fetch::mailbox::Patience;
-use crate::fetch::mailbox::error::Fault;
+use crate::fetch::mailbox::error::ServerError;
 use async_imap::imap_proto::{AttributeValue, RequestId, Response, Status};
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -81,10 +81,10 @@ impl Queue {
     /// The next mail, or none: when nothing is wanted, or when `pause` holds and nothing is on its way.
     pub(super) async fn next(
         &mut self,
-        link: &mut Link,
+        link: &mut ImapConnection,
         limit: u64,
         pause: impl Fn() -> bool,
-    ) -> Result<Option<Got>, Fault> {
+    ) -> Result<Option<Got>, ServerError> {
         loop {
             if let Some(got) = self.ready.pop_front() {
                 return Ok(Some(got));
@@ -104,7 +104,7 @@ impl Queue {
         }
     }
 
-    async fn send_groups(&mut self, link: &mut Link, limit: u64) -> Result<(), Fault> {
+    async fn send_groups(&mut self, link: &mut ImapConnection, limit: u64) -> Result<(), ServerError> {
         link.set_literal_limit(limit);
         while self.flights.len() < AHEAD
             && self.flights.iter().map(|flight| flight.bytes).sum::<u64>() < AHEAD_BYTES
@@ -152,48 +152,48 @@ impl Queue {
     }
 
     /// Take in one response.
-    async fn listen(&mut self, link: &mut Link) -> Result<(), Fault> {
+    async fn listen(&mut self, link: &mut ImapConnection) -> Result<(), ServerError> {
         let doing = "fetching mails";
         let Some(first) = self.flights.front_mut() else { return Ok(()) };
         let begin = Instant::now();
         let answer = time::timeout(first.left, link.next(doing, answer)).await;
         first.left = first.left.saturating_sub(begin.elapsed());
         match answer {
-            Err(_) => Err(Fault::lost(doing, "the server is too slow")),
+            Err(_) => Err(ServerError::lost(doing, "the server is too slow")),
             Ok(Err(fault)) => {
-                if let Fault::Oversized { uid: Some(uid), announced } = fault
+                if let ServerError::Oversized { uid: Some(uid), announced } = fault
                     && let Some(entry) = self.flights.iter_mut().find_map(|flight| flight.wanted.remove(&uid))
                 {
                     self.ready.push_back(Got::TooLarge(entry, announced));
                 }
                 Err(fault)
             }
-            Ok(Ok(Answer::Mail(uid, body))) => {
+            Ok(Ok(FetchReply::Mail(uid, body))) => {
                 if let Some(entry) = self.flights.iter_mut().find_map(|flight| flight.wanted.remove(&uid)) {
                     self.ready.push_back(Got::Mail(entry, body));
                 }
                 Ok(())
             }
-            Ok(Ok(Answer::End(tag, status))) => self.land(link, &tag, &status),
-            Ok(Ok(Answer::Other)) => Ok(()),
+            Ok(Ok(FetchReply::End(tag, status))) => self.land(link, &tag, &status),
+            Ok(Ok(FetchReply::Other)) => Ok(()),
         }
     }
 
     /// A group is answered: what it did not bring is asked for alone.
-    fn land(&mut self, link: &Link, tag: &RequestId, status: &Status) -> Result<(), Fault> {
+    fn land(&mut self, link: &ImapConnection, tag: &RequestId, status: &Status) -> Result<(), ServerError> {
         let Some(at) = self.flights.iter().position(|flight| flight.tag == *tag) else { return Ok(()) };
         if let Some(flight) = self.flights.remove(at) {
             self.alone.extend(flight.wanted.into_values().map(|entry| (entry, 0)));
         }
         match link.judge("fetching mails", status) {
-            Ok(_) | Err(Fault::Refused { .. }) => Ok(()),
+            Ok(_) | Err(ServerError::Refused { .. }) => Ok(()),
             Err(fault) => Err(fault),
         }
     }
 
-    async fn fetch_alone(&mut self, link: &mut Link, limit: u64) -> Result<Got, Fault> {
+    async fn fetch_alone(&mut self, link: &mut ImapConnection, limit: u64) -> Result<Got, ServerError> {
         let Some((entry, broken)) = self.alone.pop_front() else {
-            return Err(Fault::settled("expected a mail to fetch, found none"));
+            return Err(ServerError::settled("expected a mail to fetch, found none"));
         };
         if broken >= ALONE_TRIES {
             let reason = format!("the connection broke {broken} times while the server was to give it");
@@ -204,12 +204,12 @@ impl Queue {
         }
         link.set_literal_limit(limit);
         match alone(link, entry).await {
-            Err(Fault::Oversized { announced, .. }) => {
+            Err(ServerError::Oversized { announced, .. }) => {
                 self.ready.push_back(Got::TooLarge(entry, announced));
-                Err(Fault::Oversized { uid: Some(entry.uid), announced })
+                Err(ServerError::Oversized { uid: Some(entry.uid), announced })
             }
             Err(fault) => {
-                let count = broken + u32::from(fault.passes() && !matches!(fault, Fault::Throttled { .. }));
+                let count = broken + u32::from(fault.passes() && !matches!(fault, ServerError::Throttled { .. }));
                 self.alone.push_front((entry, count));
                 Err(fault)
             }
@@ -219,13 +219,13 @@ impl Queue {
 }
 
 /// What a response means while mails are fetched.
-pub(super) enum Answer {
+pub(super) enum FetchReply {
     Mail(u32, Vec<u8>),
     End(RequestId, Status),
     Other,
 }
 
-pub(super) fn answer(response: &Response<'_>) -> Answer {
+pub(super) fn answer(response: &Response<'_>) -> FetchReply {
     match response {
         Response::Fetch(_, attributes) => {
             let (mut uid, mut body) = (None, None);
@@ -236,14 +236,14 @@ pub(super) fn answer(response: &Response<'_>) -> Answer {
                     _ => {}
                 }
             }
-            uid.zip(body).map_or(Answer::Other, |(uid, body)| Answer::Mail(uid, body))
+            uid.zip(body).map_or(FetchReply::Other, |(uid, body)| FetchReply::Mail(uid, body))
         }
-        Response::Done { tag, status, .. } => Answer::End(tag.clone(), copy(status)),
-        _ => Answer::Other,
+        Response::Done { tag, status, .. } => FetchReply::End(tag.clone(), copy(status)),
+        _ => FetchReply::Other,
     }
 }
 
-async fn ask(link: &mut Link, group: &[Entry], patience: Duration) -> Result<Flight, Fault> {
+async fn ask(link: &mut ImapConnection, group: &[Entry], patience: Duration) -> Result<Flight, ServerError> {
     let uids: Vec<u32> = group.iter().map(|entry| entry.uid).collect();
     let bytes = group.iter().map(|entry| entry.size).sum();
     let (set, _) = set_of(&uids, GROUP_MAILS);
@@ -253,27 +253,27 @@ async fn ask(link: &mut Link, group: &[Entry], patience: Duration) -> Result<Fli
 }
 
 /// A group may take as long as any command, for its answer to begin and end, and the time its bytes need.
-fn link_patience(link: &Link) -> Duration {
+fn link_patience(link: &ImapConnection) -> Duration {
     let patience: &Patience = link.patience();
     patience.command * 2
 }
 
 /// One mail, with nothing else on its way.
-async fn alone(link: &mut Link, entry: Entry) -> Result<Got, Fault> {
+async fn alone(link: &mut ImapConnection, entry: Entry) -> Result<Got, ServerError> {
     let doing = format!("fetching mail uid {}", entry.uid);
     let mut flight = ask(link, &[entry], link_patience(link)).await?;
     let mut body = None;
     let refusal = loop {
         let begin = Instant::now();
         let Ok(answer) = time::timeout(flight.left, link.next(&doing, answer)).await else {
-            return Err(Fault::lost(&doing, "the server is too slow"));
+            return Err(ServerError::lost(&doing, "the server is too slow"));
         };
         flight.left = flight.left.saturating_sub(begin.elapsed());
         match answer? {
-            Answer::Mail(uid, bytes) if uid == entry.uid => body = Some(bytes),
-            Answer::End(tag, status) if tag == flight.tag => match link.judge(&doing, &status) {
+            FetchReply::Mail(uid, bytes) if uid == entry.uid => body = Some(bytes),
+            FetchReply::End(tag, status) if tag == flight.tag => match link.judge(&doing, &status) {
                 Ok(_) => break None,
-                Err(Fault::Refused { answer, .. }) => break Some(answer),
+                Err(ServerError::Refused { answer, .. }) => break Some(answer),
                 Err(fault) => return Err(fault),
             },
             _ => {}
@@ -292,7 +292,7 @@ async fn alone(link: &mut Link, entry: Entry) -> Result<Got, Fault> {
     Ok(Got::Withheld(entry, reason))
 }
 
-async fn is_there(link: &mut Link, uid: u32) -> Result<bool, Fault> {
+async fn is_there(link: &mut ImapConnection, uid: u32) -> Result<bool, ServerError> {
     let mut there = false;
     let result = link
         .command("looking for a mail", &format!("UID FETCH {uid} (UID)"), |response| {
@@ -303,7 +303,7 @@ async fn is_there(link: &mut Link, uid: u32) -> Result<bool, Fault> {
         .await;
     match result {
         Ok(_) => Ok(there),
-        Err(Fault::Refused { .. }) => Ok(true),
+        Err(ServerError::Refused { .. }) => Ok(true),
         Err(fault) => Err(fault),
     }
 }
@@ -342,6 +342,6 @@ mod tests {
     #[test]
     fn a_body_that_is_nil_is_no_mail() {
         let nil = AttributeValue::BodySection { section: None, index: None, data: None };
-        assert!(matches!(answer(&Response::Fetch(1, vec![AttributeValue::Uid(5), nil])), Answer::Other));
+        assert!(matches!(answer(&Response::Fetch(1, vec![AttributeValue::Uid(5), nil])), FetchReply::Other));
     }
 }

@@ -3,7 +3,7 @@
 use super::gate::stream_fault;
 use super::wire::Wire;
 use crate::fetch::mailbox::connect::{dial, within};
-use crate::fetch::mailbox::error::Fault;
+use crate::fetch::mailbox::error::ServerError;
 use crate::fetch::mailbox::{Mailbox, Security, tls};
 use async_imap::{
     Client, error,
@@ -18,7 +18,7 @@ use tokio_rustls::rustls::ClientConfig;
 pub(super) const SMALL_LITERAL: u64 = 64 << 10;
 
 /// Connect, secure, and wait for the greeting.
-pub(super) async fn connect(mailbox: &Mailbox, trust: &Arc<ClientConfig>) -> Result<Client<Wire>, Fault> {
+pub(super) async fn connect(mailbox: &Mailbox, trust: &Arc<ClientConfig>) -> Result<Client<Wire>, ServerError> {
     let limit = mailbox.patience.connect;
     let socket = dial(mailbox, trust).await?;
     let mut client = Client::new(Wire::new(socket, SMALL_LITERAL, mailbox.patience.silence));
@@ -33,21 +33,21 @@ pub(super) async fn connect(mailbox: &Mailbox, trust: &Arc<ClientConfig>) -> Res
 }
 
 /// Wait for the server to greet.
-pub(super) async fn greeting(client: &mut Client<Wire>) -> Result<(), Fault> {
+pub(super) async fn greeting(client: &mut Client<Wire>) -> Result<(), ServerError> {
     let doing = "waiting for the greeting";
     let response = client.read_response().await.map_err(|error| stream_fault(doing, &error))?;
     let Some(response) = response else {
-        return Err(Fault::lost(doing, "the server closed the connection"));
+        return Err(ServerError::lost(doing, "the server closed the connection"));
     };
     let Response::Data { status, outcome } = response.parsed() else {
-        return Err(Fault::lost(doing, "expected `* OK`, found something else"));
+        return Err(ServerError::lost(doing, "expected `* OK`, found something else"));
     };
     let words = outcome.information.as_deref().unwrap_or_default();
     match status {
         Status::Ok => Ok(()),
         // A login that did not happen by our password is not ours; also a way to skip STARTTLS.
-        Status::PreAuth => Err(Fault::settled("expected to have to log in, the server greets with PREAUTH")),
-        _ => Err(Fault::lost(doing, format_args!("the server hangs up: {words}"))),
+        Status::PreAuth => Err(ServerError::settled("expected to have to log in, the server greets with PREAUTH")),
+        _ => Err(ServerError::lost(doing, format_args!("the server hangs up: {words}"))),
     }
 }
 
@@ -56,13 +56,13 @@ async fn start_tls(
     mut client: Client<Wire>,
     mailbox: &Mailbox,
     trust: &Arc<ClientConfig>,
-) -> Result<Client<Wire>, Fault> {
+) -> Result<Client<Wire>, ServerError> {
     let patience = &mailbox.patience;
     if client.get_ref().gate().capabilities().is_none() {
         ask_capabilities(&mut client, patience.command).await?;
     }
     if !offers(&client, "STARTTLS") {
-        return Err(Fault::hinted(
+        return Err(ServerError::hinted(
             format!("{} port {} offers no STARTTLS", mailbox.host, mailbox.port),
             "security = \"tls\", on port 993 as a rule, is the better way",
         ));
@@ -79,35 +79,35 @@ pub(super) fn offers(client: &Client<Wire>, word: &str) -> bool {
     client.get_ref().gate().capabilities().is_some_and(|all| all.iter().any(|each| each == word))
 }
 
-async fn ask_capabilities(client: &mut Client<Wire>, limit: Duration) -> Result<(), Fault> {
+async fn ask_capabilities(client: &mut Client<Wire>, limit: Duration) -> Result<(), ServerError> {
     simple(client, "CAPABILITY", limit).await?;
     match client.get_ref().gate().capabilities() {
         Some(_) => Ok(()),
-        None => Err(Fault::lost("CAPABILITY", "expected the server's capabilities, found none")),
+        None => Err(ServerError::lost("CAPABILITY", "expected the server's capabilities, found none")),
     }
 }
 
-async fn simple(client: &mut Client<Wire>, command: &str, limit: Duration) -> Result<(), Fault> {
+async fn simple(client: &mut Client<Wire>, command: &str, limit: Duration) -> Result<(), ServerError> {
     let result = time::timeout(limit, client.run_command_and_check_ok(command, None)).await;
     match result {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(client_fault(client, command, &error)),
-        Err(_) => Err(Fault::lost(command, format_args!("no answer in {limit:?}"))),
+        Err(_) => Err(ServerError::lost(command, format_args!("no answer in {limit:?}"))),
     }
 }
 
 /// What a failed command of async-imap means; the server's own words are with the gate.
-pub(super) fn client_fault(client: &Client<Wire>, doing: &str, error: &error::Error) -> Fault {
+pub(super) fn client_fault(client: &Client<Wire>, doing: &str, error: &error::Error) -> ServerError {
     let gate = client.get_ref().gate();
     match error {
         error::Error::No(_) | error::Error::Bad(_) => {
-            Fault::Refused { what: doing.to_owned(), answer: gate.answer().to_owned() }
+            ServerError::Refused { what: doing.to_owned(), answer: gate.answer().to_owned() }
         }
         error::Error::Io(error) => stream_fault(doing, error),
         error::Error::ConnectionLost => match gate.bye() {
-            Some(words) => Fault::lost(doing, format_args!("the server hangs up: {words}")),
-            None => Fault::lost(doing, "the server closed the connection"),
+            Some(words) => ServerError::lost(doing, format_args!("the server hangs up: {words}")),
+            None => ServerError::lost(doing, "the server closed the connection"),
         },
-        other => Fault::lost(doing, other),
+        other => ServerError::lost(doing, other),
     }
 }

@@ -2,13 +2,13 @@
 //!
 //! The cursor moves only past messages that are dealt with.
 
-use super::{bodies::Queue, list::Lister, ranges::Ranges, session::Opened};
+use super::{bodies::Queue, list::Lister, ranges::UidSet, session::OpenFolder};
 use crate::model::{Cursor, Fate};
 use std::collections::BTreeSet;
 
 /// A folder in a run.
 #[derive(Debug)]
-pub(super) struct Folder {
+pub(super) struct FolderProgress {
     /// As the settings name it.
     pub(super) setting: String,
     /// As the server names it.
@@ -18,9 +18,9 @@ pub(super) struct Folder {
     /// `UIDVALIDITY` of this run, once it was opened.
     pub(super) validity: Option<u32>,
     /// Up to here, and in these ranges beyond, all is dealt with.
-    dealt: Ranges,
+    dealt: UidSet,
     /// Given to the caller in this run, and not known to be safe yet.
-    pub(super) given: Ranges,
+    pub(super) given: UidSet,
     /// Withheld by the server: never dealt with in this run, whatever the caller says of them.
     withheld: BTreeSet<u32>,
     /// Safe, and the server is not told yet.
@@ -33,7 +33,7 @@ pub(super) struct Folder {
     pub(super) stuck: bool,
 }
 
-impl Folder {
+impl FolderProgress {
     /// A folder as an earlier run left it.
     pub(super) fn new(setting: String, name: String, before: Cursor) -> Self {
         Self {
@@ -41,8 +41,8 @@ impl Folder {
             name,
             before,
             validity: None,
-            dealt: Ranges::new(),
-            given: Ranges::new(),
+            dealt: UidSet::new(),
+            given: UidSet::new(),
             withheld: BTreeSet::new(),
             untold: Vec::new(),
             lister: None,
@@ -52,14 +52,14 @@ impl Folder {
     }
 
     /// It was opened. True where its UIDs are not those of before: then all of it is read again.
-    pub(super) fn opened(&mut self, opened: &Opened) -> bool {
+    pub(super) fn opened(&mut self, opened: &OpenFolder) -> bool {
         let mut renewed = false;
         if self.validity != Some(opened.validity) {
             let known = self.validity.unwrap_or(self.before.uid_validity);
             renewed = known != 0 && known != opened.validity;
             let before = std::mem::take(&mut self.before);
-            self.dealt = Ranges::new();
-            self.given = Ranges::new();
+            self.dealt = UidSet::new();
+            self.given = UidSet::new();
             self.withheld.clear();
             self.untold.clear();
             self.queue = Queue::default();
@@ -80,7 +80,7 @@ impl Folder {
     }
 
     /// What need not be asked about or fetched.
-    pub(super) fn dealt(&self) -> &Ranges {
+    pub(super) fn dealt(&self) -> &UidSet {
         &self.dealt
     }
 
@@ -122,15 +122,15 @@ impl Folder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fetch::imap::session::Mode;
+    use crate::fetch::imap::session::OpenMode;
 
-    fn opened(validity: u32) -> Opened {
+    fn opened(validity: u32) -> OpenFolder {
         let name = "INBOX".to_owned();
-        Opened { name, mode: Mode::Read, validity, next: Some(100), exists: 9, read_only: false }
+        OpenFolder { name, mode: OpenMode::Read, validity, next: Some(100), exists: 9, read_only: false }
     }
 
-    fn folder(before: Cursor) -> Folder {
-        Folder::new("INBOX".into(), "INBOX".into(), before)
+    fn folder(before: Cursor) -> FolderProgress {
+        FolderProgress::new("INBOX".into(), "INBOX".into(), before)
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Folder names: from the settings' form (`/`, any script) to the server's (its separator, its prefix, modified
 //! UTF-7), found by LIST, and made where they are wanted and missing.
 
-use super::session::{Link, quoted};
-use crate::fetch::mailbox::error::Fault;
+use super::session::{ImapConnection, quoted};
+use crate::fetch::mailbox::error::ServerError;
 use async_imap::imap_proto::{MailboxDatum, NameAttribute, Response};
 use base64::{Engine, alphabet, engine::GeneralPurpose, engine::general_purpose::NO_PAD};
 
@@ -15,7 +15,7 @@ const SHOWN_CHARACTERS: usize = 100;
 
 /// The folders a server has.
 #[derive(Debug, Default)]
-pub(super) struct Tree {
+pub(super) struct FolderTree {
     separator: Option<char>,
     /// As the server names them, and whether they can be opened.
     names: Vec<(String, bool)>,
@@ -25,9 +25,9 @@ pub(super) struct Tree {
     more: bool,
 }
 
-impl Tree {
+impl FolderTree {
     /// Ask for all.
-    pub(super) async fn ask(link: &mut Link) -> Result<Self, Fault> {
+    pub(super) async fn ask(link: &mut ImapConnection) -> Result<Self, ServerError> {
         let mut tree = Self::default();
         // The second way is for servers with nothing to list.
         for pattern in ["\"*\"", "\"\""] {
@@ -98,7 +98,7 @@ impl Tree {
     }
 
     /// The server's name of a folder that is there.
-    pub(super) fn find(&self, wanted: &str) -> Result<String, Fault> {
+    pub(super) fn find(&self, wanted: &str) -> Result<String, ServerError> {
         if wanted.eq_ignore_ascii_case("INBOX") {
             return Ok("INBOX".to_owned());
         }
@@ -116,30 +116,38 @@ impl Tree {
             "...".clone_into(&mut shown[10]);
         }
         if self.more {
-            return Err(Fault::settled(format!(
+            return Err(ServerError::settled(format!(
                 "folder {wanted}: it is not among the first {} folders of the server, and the rest is not looked at",
                 self.names.len()
             )));
         }
-        Err(Fault::hinted(
+        Err(ServerError::hinted(
             format!("folder {wanted}: the server has none of that name"),
             format!("it has: {}", shown.join(", ")),
         ))
     }
 
     /// The server's name of a folder to put mails in, made where it is missing.
-    pub(super) async fn find_or_make(&mut self, link: &mut Link, wanted: &str) -> Result<String, Fault> {
+    pub(super) async fn find_or_make(
+        &mut self,
+        link: &mut ImapConnection,
+        wanted: &str,
+    ) -> Result<String, ServerError> {
         if let Ok(name) = self.find(wanted) {
             return Ok(name);
         }
         let doing = format!("making folder {wanted}");
-        let mut refusal = Fault::settled(format!("{doing}: no name for it"));
+        let mut refusal = ServerError::settled(format!("{doing}: no name for it"));
         for name in self.candidates(wanted) {
             match link.command(&doing, &format!("CREATE {}", quoted(&name)), |_| {}).await {
-                Err(Fault::Refused { answer, .. }) if !answer.to_ascii_uppercase().contains("[ALREADYEXISTS]") => {
-                    refusal = Fault::Refused { what: doing.clone(), answer };
+                Err(ServerError::Refused { answer, .. })
+                    if !answer.to_ascii_uppercase().contains("[ALREADYEXISTS]") =>
+                {
+                    refusal = ServerError::Refused { what: doing.clone(), answer };
                 }
-                Err(fault @ (Fault::Lost { .. } | Fault::Throttled { .. } | Fault::Stopped)) => return Err(fault),
+                Err(fault @ (ServerError::Lost { .. } | ServerError::Throttled { .. } | ServerError::Stopped)) => {
+                    return Err(fault);
+                }
                 _ => {
                     // So that mail programs show it; a server may have no subscriptions.
                     let _ = link.command("SUBSCRIBE", &format!("SUBSCRIBE {}", quoted(&name)), |_| {}).await;
@@ -237,11 +245,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn tree(separator: char, names: &[&str]) -> Tree {
-        Tree {
+    fn tree(separator: char, names: &[&str]) -> FolderTree {
+        FolderTree {
             separator: Some(separator),
             names: names.iter().map(|name| ((*name).to_owned(), true)).collect(),
-            ..Tree::default()
+            ..FolderTree::default()
         }
     }
 
@@ -266,7 +274,7 @@ mod tests {
 
     #[test]
     fn names_without_end_are_not_kept() {
-        let mut tree = Tree::default();
+        let mut tree = FolderTree::default();
         let long = "x".repeat(60_000);
         for number in 0..60_000 {
             let name = if number % 1000 == 0 { format!("{long}{number}") } else { format!("folder {number}") };
@@ -274,7 +282,7 @@ mod tests {
             tree.take(&Response::parse(line.as_bytes()).unwrap().1);
         }
         assert!(tree.names.len() <= MOST && tree.bytes <= NAME_BYTES && tree.more);
-        let Err(Fault::Settled { what, .. }) = tree.find("Nowhere") else { panic!("found") };
+        let Err(ServerError::Settled { what, .. }) = tree.find("Nowhere") else { panic!("found") };
         assert!(what.contains("not among the first"), "{what}");
         assert!(tree.find("folder 7").is_ok());
     }

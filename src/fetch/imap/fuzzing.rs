@@ -3,18 +3,18 @@
 
 #![allow(clippy::missing_panics_doc, reason = "to panic is what these are for")]
 
-use super::after::{self, Act};
+use super::after::{self, AfterAction};
 use super::auth;
 use super::bodies::{Got, Queue, answer};
 use super::connect::{SMALL_LITERAL, greeting};
-use super::folders::{Tree, decode, encode};
+use super::folders::{FolderTree, decode, encode};
 use super::gate::{Gate, GateError};
 use super::list::{Lister, entry};
-use super::ranges::Ranges;
-use super::session::{Link, Mode, is_news};
+use super::ranges::UidSet;
+use super::session::{ImapConnection, OpenMode, is_news};
 use super::wire::Wire;
-use crate::fetch::mailbox::error::{Fault, wait_in};
-use crate::fetch::mailbox::oauth::Tokens;
+use crate::fetch::mailbox::error::{ServerError, wait_in};
+use crate::fetch::mailbox::oauth::TokenCache;
 use crate::fetch::mailbox::{After, Auth, Mailbox, Patience, Protocol, Redaction, Secret, Security};
 use async_imap::Client;
 use async_imap::imap_proto::Response;
@@ -171,19 +171,19 @@ fn mailbox() -> Mailbox {
     }
 }
 
-async fn poll(wire: Wire, given: &mut BTreeSet<u32>) -> Result<(), Fault> {
+async fn poll(wire: Wire, given: &mut BTreeSet<u32>) -> Result<(), ServerError> {
     let mailbox = mailbox();
     let mut client = Client::new(wire);
     greeting(&mut client).await?;
-    let session = auth::login(client, &mailbox, &mut Tokens::default()).await?;
-    let mut link = Link::begin(session, mailbox.patience.clone()).await?;
-    let mut tree = Tree::ask(&mut link).await?;
+    let session = auth::login(client, &mailbox, &mut TokenCache::default()).await?;
+    let mut link = ImapConnection::begin(session, mailbox.patience.clone()).await?;
+    let mut tree = FolderTree::ask(&mut link).await?;
     let name = tree.find("INBOX")?;
-    let opened = link.select(&name, Mode::Write).await?.clone();
+    let opened = link.select(&name, OpenMode::Write).await?.clone();
     let mut lister = Lister::new(1, &opened);
     let (mut queue, mut listed) = (Queue::default(), BTreeSet::new());
     while !lister.is_over() {
-        let window = lister.next(&mut link, &Ranges::new()).await?;
+        let window = lister.next(&mut link, &UidSet::new()).await?;
         for entry in &window.entries {
             assert!(listed.insert(entry.uid), "UID {} is listed twice", entry.uid);
         }
@@ -197,7 +197,7 @@ async fn poll(wire: Wire, given: &mut BTreeSet<u32>) -> Result<(), Fault> {
     link.noop().await?;
     let uids: Vec<u32> = given.iter().copied().collect();
     let done = tree.find_or_make(&mut link, "DMARC/done").await?;
-    for act in [Act::Seen, Act::Move(done), Act::Delete] {
+    for act in [AfterAction::Seen, AfterAction::Move(done), AfterAction::Delete] {
         let mut rest = &uids[..];
         while !rest.is_empty() {
             match after::act(&mut link, &act, rest).await {
@@ -206,12 +206,12 @@ async fn poll(wire: Wire, given: &mut BTreeSet<u32>) -> Result<(), Fault> {
                     assert!(!taken.is_empty() && done.uids == taken, "{act:?}: {done:?} of {rest:?}");
                     rest = more;
                 }
-                Err(Fault::Refused { .. }) => break,
+                Err(ServerError::Refused { .. }) => break,
                 Err(fault) => return Err(fault),
             }
         }
     }
-    Err(Fault::settled(END))
+    Err(ServerError::settled(END))
 }
 
 #[cfg(test)]
@@ -247,9 +247,9 @@ mod tests {
             let mut client = Client::new(Wire::new(Box::new(server), SMALL_LITERAL, Patience::default().silence));
             greeting(&mut client).await.unwrap();
             let mailbox = mailbox();
-            let session = auth::login(client, &mailbox, &mut Tokens::default()).await.unwrap();
-            let mut link = Link::begin(session, mailbox.patience.clone()).await.unwrap();
-            let done = after::act(&mut link, &Act::Move("Done".to_owned()), uids).await.unwrap();
+            let session = auth::login(client, &mailbox, &mut TokenCache::default()).await.unwrap();
+            let mut link = ImapConnection::begin(session, mailbox.patience.clone()).await.unwrap();
+            let done = after::act(&mut link, &AfterAction::Move("Done".to_owned()), uids).await.unwrap();
             assert_eq!(done.uids, uids);
         };
         Builder::new_current_thread().enable_time().build().unwrap().block_on(work);

@@ -6,7 +6,7 @@
 //! the parser could not take. It holds one response at a time; a long literal flows through without being held, once
 //! what precedes it is found harmless. It does not interpret responses: that is the session's job.
 
-use crate::fetch::mailbox::error::Fault;
+use crate::fetch::mailbox::error::ServerError;
 use async_imap::imap_proto::{AttributeValue, Response};
 use std::collections::VecDeque;
 use std::io;
@@ -46,17 +46,17 @@ pub(super) enum GateError {
 }
 
 /// An error of the stream while doing this; what the gate said of it is kept.
-pub(super) fn stream_fault(doing: &str, error: &io::Error) -> Fault {
+pub(super) fn stream_fault(doing: &str, error: &io::Error) -> ServerError {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<GateError>()) {
-        Some(&GateError::Literal { uid, announced, .. }) => Fault::Oversized { uid, announced },
-        Some(other) => Fault::lost(doing, other),
-        None => Fault::stream(doing, error),
+        Some(&GateError::Literal { uid, announced, .. }) => ServerError::Oversized { uid, announced },
+        Some(other) => ServerError::lost(doing, other),
+        None => ServerError::stream(doing, error),
     }
 }
 
 /// Where in a response the next byte stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum ParserState {
     Text,
     Literal { left: u64 },
 }
@@ -64,7 +64,7 @@ enum Place {
 /// The gate. Feed it bytes, take what is let through.
 #[derive(Debug)]
 pub(super) struct Gate {
-    place: Place,
+    place: ParserState,
     /// The response so far, as it will be let through.
     held: Vec<u8>,
     /// The response so far with every literal emptied: what is judged.
@@ -90,7 +90,7 @@ impl Gate {
     /// A gate that lets literals up to this size through.
     pub(super) fn new(literal_limit: u64) -> Self {
         Self {
-            place: Place::Text,
+            place: ParserState::Text,
             held: Vec::new(),
             text: Vec::new(),
             line: 0,
@@ -147,8 +147,8 @@ impl Gate {
     pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Result<(), GateError> {
         while !bytes.is_empty() {
             let taken = match self.place {
-                Place::Literal { left } => self.feed_literal(bytes, left),
-                Place::Text => self.feed_text(bytes)?,
+                ParserState::Literal { left } => self.feed_literal(bytes, left),
+                ParserState::Text => self.feed_text(bytes)?,
             };
             bytes = &bytes[taken..];
         }
@@ -159,7 +159,7 @@ impl Gate {
         let taken = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
         self.held.extend_from_slice(&bytes[..taken]);
         let left = left - taken as u64;
-        self.place = if left == 0 { Place::Text } else { Place::Literal { left } };
+        self.place = if left == 0 { ParserState::Text } else { ParserState::Literal { left } };
         if self.flowing {
             self.let_through();
         }
@@ -194,7 +194,7 @@ impl Gate {
         self.text.truncate(brace);
         self.text.extend_from_slice(b"{0}\r\n");
         self.line = self.text.len();
-        if kind(&self.text) == Kind::Fetch {
+        if kind(&self.text) == ResponseKind::Fetch {
             self.flowing |= size > HELD_BYTES;
             self.odd |= !ends_with_body(&self.text);
             // The parser gets to see this much before the end is known.
@@ -203,14 +203,14 @@ impl Gate {
             }
         }
         if size > 0 {
-            self.place = Place::Literal { left: size };
+            self.place = ParserState::Literal { left: size };
         }
         Ok(())
     }
 
     fn end_response(&mut self) -> Result<(), GateError> {
         match kind(&self.text) {
-            Kind::Status { tagged } => {
+            ResponseKind::Status { tagged } => {
                 plain_text(&mut self.text);
                 self.held.clone_from(&self.text);
                 self.note_status(tagged);
@@ -222,12 +222,12 @@ impl Gate {
                 }
                 self.let_through();
             }
-            Kind::Capability => {
+            ResponseKind::Capability => {
                 plain_text(&mut self.text);
                 self.capabilities = Some(words(&self.text["* CAPABILITY".len()..]));
                 self.drop_response()?;
             }
-            Kind::Fetch | Kind::Data => {
+            ResponseKind::Fetch | ResponseKind::Data => {
                 let mended = self.mend();
                 let whole = if self.flowing { &self.text } else { &self.held };
                 if mended && !self.odd && depth(&self.text) <= DEPTH && parses(&self.text) && parses(whole) {
@@ -238,8 +238,8 @@ impl Gate {
                     self.drop_response()?;
                 }
             }
-            Kind::Other => self.drop_response()?,
-            Kind::Garbage => return Err(self.garbage()),
+            ResponseKind::Other => self.drop_response()?,
+            ResponseKind::Garbage => return Err(self.garbage()),
         }
         self.held.clear();
         self.text.clear();
@@ -306,7 +306,7 @@ fn squeeze(text: &mut Vec<u8>) -> bool {
         text.drain(at..at + more);
     }
     // Free text may end in a space, and a number that tells of the folder never does.
-    if matches!(kind(text), Kind::Data) {
+    if matches!(kind(text), ResponseKind::Data) {
         let end = text.trim_ascii_end().len();
         text.drain(end..text.len() - 2);
     }
@@ -315,7 +315,7 @@ fn squeeze(text: &mut Vec<u8>) -> bool {
 
 /// What a response is, by its first words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum ResponseKind {
     /// `* OK`, `+`, or tagged: free text may follow, which holds no literal.
     Status {
         tagged: bool,
@@ -329,9 +329,9 @@ enum Kind {
     Garbage,
 }
 
-fn kind(text: &[u8]) -> Kind {
+fn kind(text: &[u8]) -> ResponseKind {
     if text.starts_with(b"+") {
-        return Kind::Status { tagged: false };
+        return ResponseKind::Status { tagged: false };
     }
     let mut words = text.split(|byte| matches!(byte, b' ' | b'\r' | b'\n'));
     let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
@@ -339,32 +339,32 @@ fn kind(text: &[u8]) -> Kind {
     if first != b"*" {
         let tag = !first.is_empty() && first.iter().all(u8::is_ascii_alphanumeric);
         let tagged = tag && is(second, &["OK", "NO", "BAD"]);
-        return if tagged { Kind::Status { tagged } } else { Kind::Garbage };
+        return if tagged { ResponseKind::Status { tagged } } else { ResponseKind::Garbage };
     }
     if is(second, &["OK", "NO", "BAD", "BYE", "PREAUTH"]) {
-        return Kind::Status { tagged: false };
+        return ResponseKind::Status { tagged: false };
     }
     if is(second, &["CAPABILITY"]) {
-        return Kind::Capability;
+        return ResponseKind::Capability;
     }
     if is(second, &["LIST", "STATUS", "FLAGS"]) {
-        return Kind::Data;
+        return ResponseKind::Data;
     }
     if second.iter().all(u8::is_ascii_digit) {
         let third = words.next().unwrap_or_default();
         if is(third, &["FETCH"]) {
-            return Kind::Fetch;
+            return ResponseKind::Fetch;
         }
         if is(third, &["EXISTS", "EXPUNGE"]) {
-            return Kind::Data;
+            return ResponseKind::Data;
         }
     }
-    Kind::Other
+    ResponseKind::Other
 }
 
 /// The size of the literal the last line announces, and where its brace stands.
 fn announced(text: &[u8], line: usize) -> Option<(u64, usize)> {
-    if matches!(kind(text), Kind::Status { .. } | Kind::Garbage) {
+    if matches!(kind(text), ResponseKind::Status { .. } | ResponseKind::Garbage) {
         return None;
     }
     let inner = text[line..].strip_suffix(b"}\r\n")?;

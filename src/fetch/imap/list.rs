@@ -1,8 +1,8 @@
 //! What is in a folder: UID, size and date of each mail, asked for in bounded windows of UIDs.
 
-use super::ranges::Ranges;
-use super::session::{Link, Opened};
-use crate::fetch::mailbox::error::Fault;
+use super::ranges::UidSet;
+use super::session::{ImapConnection, OpenFolder};
+use crate::fetch::mailbox::error::ServerError;
 use async_imap::imap_proto::{AttributeValue, Response};
 use jiff::{Timestamp, fmt::strtime};
 use std::collections::BTreeMap;
@@ -73,7 +73,7 @@ pub(super) struct Window {
 
 impl Lister {
     /// From the first UID that is not dealt with to the end of the folder as it was when it was opened.
-    pub(super) fn new(from: u32, opened: &Opened) -> Self {
+    pub(super) fn new(from: u32, opened: &OpenFolder) -> Self {
         let last = opened.next.map(|next| next.saturating_sub(1));
         let over = opened.exists == 0 || last.is_some_and(|last| last < from);
         Self { from, last, width: NARROW, over, detail: Detail::All }
@@ -85,7 +85,7 @@ impl Lister {
     }
 
     /// Ask for the next window. What is in `dealt` is left out.
-    pub(super) async fn next(&mut self, link: &mut Link, dealt: &Ranges) -> Result<Window, Fault> {
+    pub(super) async fn next(&mut self, link: &mut ImapConnection, dealt: &UidSet) -> Result<Window, ServerError> {
         while let Some(end) = dealt.end_of(self.from) {
             match end.checked_add(1) {
                 Some(next) if self.last.is_none_or(|last| next <= last) => self.from = next,
@@ -97,8 +97,8 @@ impl Lister {
         }
         let first = self.from;
         let last = self.last.map(|last| last.min(first.saturating_add(self.width - 1)));
-        let Listed { found, cut } = match list(link, first, last, self.detail).await {
-            Err(fault @ Fault::Lost { .. }) => {
+        let ListedMail { found, cut } = match list(link, first, last, self.detail).await {
+            Err(fault @ ServerError::Lost { .. }) => {
                 self.detail = self.detail.less();
                 return Err(fault);
             }
@@ -126,13 +126,13 @@ impl Lister {
 
 /// The mails of a window.
 #[derive(Debug, Default)]
-struct Listed {
+struct ListedMail {
     found: BTreeMap<u32, Entry>,
     /// There were more, all of them newer.
     cut: bool,
 }
 
-impl Listed {
+impl ListedMail {
     fn take(&mut self, entry: Entry) {
         self.found.insert(entry.uid, entry);
         if self.found.len() > MOST {
@@ -142,9 +142,14 @@ impl Listed {
     }
 }
 
-async fn list(link: &mut Link, first: u32, last: Option<u32>, detail: Detail) -> Result<Listed, Fault> {
+async fn list(
+    link: &mut ImapConnection,
+    first: u32,
+    last: Option<u32>,
+    detail: Detail,
+) -> Result<ListedMail, ServerError> {
     let end = last.map_or_else(|| "*".to_owned(), |last| last.to_string());
-    let mut listed = Listed::default();
+    let mut listed = ListedMail::default();
     link.command("listing mails", &format!("UID FETCH {first}:{end} ({})", detail.items()), |response| {
         // `n:*` names the last mail even where its UID is below n; other answers may come unasked.
         let wanted = |uid| uid >= first && last.is_none_or(|last| uid <= last);
@@ -203,7 +208,7 @@ mod tests {
 
     #[test]
     fn of_a_window_the_oldest_are_kept_in_any_order() {
-        let mut listed = Listed::default();
+        let mut listed = ListedMail::default();
         let most = u32::try_from(MOST).unwrap();
         for uid in (1..=2 * most).rev() {
             listed.take(Entry { uid, size: 0, arrival: None });

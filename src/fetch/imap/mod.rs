@@ -36,7 +36,7 @@ pub use poller::{Acknowledger, Poller};
 
 pub use survey::survey;
 
-pub use watch::{Wake, Watch};
+pub use watch::{IdleWatch, Wake};
 
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,10 @@
 //! The poller as the caller sees it: a blocking iterator of mails, and a handle to acknowledge what is safe.
 
-use super::run::Run;
+use super::run::ImapRun;
 use crate::fetch::item::{FetchError, Fetched, MailboxError};
 use crate::fetch::mailbox::run::Order;
-use crate::fetch::mailbox::sink::{self, Sink};
-use crate::fetch::mailbox::{Finished, Mailbox, Mails, Options, Protocol, Stop};
+use crate::fetch::mailbox::sink::{self, MailQueue};
+use crate::fetch::mailbox::{Finished, Mailbox, Mails, PollOptions, Protocol, StopFlag};
 use crate::fetch::pop3::Pop3Run;
 use crate::model::{Fate, MailboxProgress, Message};
 
@@ -36,7 +36,11 @@ impl Poller {
     ///
     /// # Errors
     /// Where the mailbox cannot be reached or opened at all.
-    pub fn start(mailbox: Mailbox, progress: impl Into<MailboxProgress>, options: Options) -> Result<Self, FetchError> {
+    pub fn start(
+        mailbox: Mailbox,
+        progress: impl Into<MailboxProgress>,
+        options: PollOptions,
+    ) -> Result<Self, FetchError> {
         let progress = progress.into();
         let (orders, received) = mpsc::unbounded_channel();
         let (sink, mails) = sink::channel();
@@ -56,7 +60,7 @@ impl Poller {
             let start = Start { name, progress, stop, ready, sink };
             let finished = runtime.block_on(async {
                 match mailbox.protocol {
-                    Protocol::Imap => start.go(Run::new(mailbox, options, received)).await,
+                    Protocol::Imap => start.go(ImapRun::new(mailbox, options, received)).await,
                     Protocol::Pop3 => start.go(Pop3Run::new(mailbox, options, received)).await,
                 }
             });
@@ -111,19 +115,19 @@ trait ProtocolRun: Sized {
     /// Connect, log in, and see what there is; gives what is wrong with single folders.
     async fn begin(&mut self, progress: MailboxProgress) -> Result<Vec<MailboxError>, MailboxError>;
     /// Read what is new, and give it.
-    async fn read(&mut self, sink: Sink);
+    async fn read(&mut self, sink: MailQueue);
     /// Wait for the caller's last word.
     async fn wait_for_the_end(&mut self);
     /// Tell the server the rest, and say goodbye.
     async fn end(self) -> Finished;
 }
 
-impl ProtocolRun for Run {
+impl ProtocolRun for ImapRun {
     async fn begin(&mut self, progress: MailboxProgress) -> Result<Vec<MailboxError>, MailboxError> {
         self.begin(progress.cursors).await
     }
 
-    async fn read(&mut self, sink: Sink) {
+    async fn read(&mut self, sink: MailQueue) {
         self.read(sink).await;
     }
 
@@ -141,7 +145,7 @@ impl ProtocolRun for Pop3Run {
         self.begin(progress).await
     }
 
-    async fn read(&mut self, sink: Sink) {
+    async fn read(&mut self, sink: MailQueue) {
         self.read(sink).await;
     }
 
@@ -158,9 +162,9 @@ impl ProtocolRun for Pop3Run {
 struct Start {
     name: String,
     progress: MailboxProgress,
-    stop: Stop,
+    stop: StopFlag,
     ready: blocking::SyncSender<Result<Vec<MailboxError>, MailboxError>>,
-    sink: Sink,
+    sink: MailQueue,
 }
 
 impl Start {

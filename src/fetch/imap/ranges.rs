@@ -2,9 +2,9 @@
 
 /// A set of UIDs. Few ranges, mostly added to at the end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Ranges(Vec<(u32, u32)>);
+pub(super) struct UidSet(Vec<(u32, u32)>);
 
-impl Ranges {
+impl UidSet {
     /// No UIDs.
     pub(super) const fn new() -> Self {
         Self(Vec::new())
@@ -48,7 +48,7 @@ impl Ranges {
     }
 }
 
-impl FromIterator<u32> for Ranges {
+impl FromIterator<u32> for UidSet {
     fn from_iter<T: IntoIterator<Item = u32>>(uids: T) -> Self {
         let mut ranges = Self::new();
         uids.into_iter().for_each(|uid| ranges.insert(uid));
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn ranges_that_touch_become_one() {
-        let mut ranges = Ranges::new();
+        let mut ranges = UidSet::new();
         ranges.add(5, 7);
         ranges.add(1, 2);
         ranges.add(9, u32::MAX);
@@ -114,7 +114,7 @@ mod tests {
     proptest! {
         #[test]
         fn ranges_hold_exactly_what_was_added(adds in prop::collection::vec((0_u32..60, 0_u32..6), 0..20)) {
-            let mut ranges = Ranges::new();
+            let mut ranges = UidSet::new();
             let mut plain = BTreeSet::new();
             for (first, more) in adds {
                 ranges.add(first, first + more);

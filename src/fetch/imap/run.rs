@@ -2,20 +2,20 @@
 //!
 //! A lost connection is made again; a run ends after several attempts in a row that bring nothing.
 
-use super::after::{self, Act};
+use super::after::{self, AfterAction};
 use super::bodies::Got;
-use super::folder::Folder;
-use super::folders::Tree;
+use super::folder::FolderProgress;
+use super::folders::FolderTree;
 use super::list::Entry;
-use super::session::{Link, Mode};
+use super::session::{ImapConnection, OpenMode};
 use crate::fetch::item::{Fetched, Item, MailboxError};
-use crate::fetch::mailbox::error::Fault;
-use crate::fetch::mailbox::oauth::Tokens;
+use crate::fetch::mailbox::error::ServerError;
+use crate::fetch::mailbox::oauth::TokenCache;
 use crate::fetch::mailbox::retry::Retry;
 use crate::fetch::mailbox::run::Order;
-use crate::fetch::mailbox::sink::Sink;
+use crate::fetch::mailbox::sink::MailQueue;
 use crate::fetch::mailbox::tls::Roots;
-use crate::fetch::mailbox::{After, Finished, Mailbox, Options};
+use crate::fetch::mailbox::{After, Finished, Mailbox, PollOptions};
 use crate::model::{Cursor, Fate, Message};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc;
@@ -25,13 +25,13 @@ use tokio_rustls::rustls::ClientConfig;
 const STILL_HERE: Duration = Duration::from_secs(100);
 
 /// A run.
-pub(super) struct Run {
+pub(super) struct ImapRun {
     mailbox: Mailbox,
-    options: Options,
+    options: PollOptions,
     trust: Arc<ClientConfig>,
-    tokens: Tokens,
-    link: Option<Link>,
-    folders: Vec<Folder>,
+    tokens: TokenCache,
+    link: Option<ImapConnection>,
+    folders: Vec<FolderProgress>,
     /// What is done with a mail that is done.
     done_act: Plan,
     /// What is done with one that is unreadable.
@@ -53,16 +53,16 @@ enum Plan {
     /// Nothing: they are told by not being touched.
     Leave,
     /// This.
-    Act(Act),
+    Act(AfterAction),
     /// Something that cannot be done in this run; they stay pending.
     Wait,
 }
 
-impl Run {
+impl ImapRun {
     /// A run that has not begun.
     pub(super) fn new(
         mailbox: Mailbox,
-        options: Options,
+        options: PollOptions,
         orders: mpsc::UnboundedReceiver<Order>,
     ) -> Result<Self, MailboxError> {
         let trust = Roots::load(mailbox.ca_file.as_deref()).and_then(|roots| roots.config());
@@ -72,7 +72,7 @@ impl Run {
             mailbox,
             options,
             trust,
-            tokens: Tokens::default(),
+            tokens: TokenCache::default(),
             link: None,
             folders: Vec::new(),
             done_act: Plan::Leave,
@@ -100,24 +100,24 @@ impl Run {
         }
     }
 
-    async fn try_to_begin(&mut self, cursors: &[(String, Cursor)]) -> Result<(), Fault> {
+    async fn try_to_begin(&mut self, cursors: &[(String, Cursor)]) -> Result<(), ServerError> {
         self.failures.clear();
         self.folders.clear();
         connected(&self.mailbox, &self.trust, &mut self.tokens, &mut self.link).await?;
-        let Some(link) = &mut self.link else { return Err(Fault::Stopped) };
-        let mut tree = Tree::ask(link).await?;
+        let Some(link) = &mut self.link else { return Err(ServerError::Stopped) };
+        let mut tree = FolderTree::ask(link).await?;
         for setting in &self.mailbox.folders {
             match tree.find(setting) {
                 Ok(folder) => {
                     let before = cursors.iter().find(|(each, _)| *each == folder).map(|(_, cursor)| cursor.clone());
-                    self.folders.push(Folder::new(setting.clone(), folder, before.unwrap_or_default()));
+                    self.folders.push(FolderProgress::new(setting.clone(), folder, before.unwrap_or_default()));
                 }
                 Err(fault) => self.failures.push(fault.into_error(&self.mailbox)),
             }
         }
         let mut target = async |wanted: &str| match tree.find_or_make(link, wanted).await {
-            Ok(folder) => Ok(Plan::Act(Act::Move(folder))),
-            Err(fault) if fault.passes() || fault == Fault::Stopped => Err(fault),
+            Ok(folder) => Ok(Plan::Act(AfterAction::Move(folder))),
+            Err(fault) if fault.passes() || fault == ServerError::Stopped => Err(fault),
             Err(fault) => {
                 let mut error = fault.into_error(&self.mailbox);
                 error.hint =
@@ -128,8 +128,8 @@ impl Run {
         };
         self.done_act = match &self.mailbox.after {
             After::Keep => Plan::Leave,
-            After::Seen => Plan::Act(Act::Seen),
-            After::Delete => Plan::Act(Act::Delete),
+            After::Seen => Plan::Act(AfterAction::Seen),
+            After::Delete => Plan::Act(AfterAction::Delete),
             After::Move(folder) => target(folder).await?,
         };
         self.unreadable_act = match &self.mailbox.rejected_to {
@@ -140,25 +140,25 @@ impl Run {
     }
 
     /// Read all folders, and give what is in them.
-    pub(super) async fn read(&mut self, mut sink: Sink) {
+    pub(super) async fn read(&mut self, mut sink: MailQueue) {
         for index in 0..self.folders.len() {
             match self.read_folder(index, &mut sink).await {
                 Ok(()) => {}
-                Err(Fault::Stopped) => return,
-                Err(fault @ Fault::Refused { .. }) => self.fail(fault),
+                Err(ServerError::Stopped) => return,
+                Err(fault @ ServerError::Refused { .. }) => self.fail(fault),
                 Err(fault) => return self.fail(fault),
             }
         }
     }
 
-    async fn read_folder(&mut self, index: usize, sink: &mut Sink) -> Result<(), Fault> {
+    async fn read_folder(&mut self, index: usize, sink: &mut MailQueue) -> Result<(), ServerError> {
         loop {
             let read = self.try_to_read(index, sink).await;
             // Before a pause or the next folder: the caller need not wait for what is here.
             let stop = self.options.stop.clone();
             let flushed = tokio::select! {
                 flushed = sink.flush() => flushed,
-                () = stop.overdue(Duration::from_secs(2)) => Err(Fault::Stopped),
+                () = stop.overdue(Duration::from_secs(2)) => Err(ServerError::Stopped),
             };
             match read.and(flushed) {
                 Err(fault) if fault.passes() => {
@@ -171,7 +171,7 @@ impl Run {
         }
     }
 
-    async fn try_to_read(&mut self, index: usize, sink: &mut Sink) -> Result<(), Fault> {
+    async fn try_to_read(&mut self, index: usize, sink: &mut MailQueue) -> Result<(), ServerError> {
         self.open_folder(index).await?;
         self.tell(index).await?;
         loop {
@@ -193,10 +193,10 @@ impl Run {
     }
 
     /// Open a folder for what is to be done with it.
-    async fn open_folder(&mut self, index: usize) -> Result<(), Fault> {
+    async fn open_folder(&mut self, index: usize) -> Result<(), ServerError> {
         let mode = self.mode();
         connected(&self.mailbox, &self.trust, &mut self.tokens, &mut self.link).await?;
-        let Some(link) = &mut self.link else { return Err(Fault::Stopped) };
+        let Some(link) = &mut self.link else { return Err(ServerError::Stopped) };
         let folder = &mut self.folders[index];
         let opened = link.select(&folder.name, mode).await?.clone();
         if folder.opened(&opened) {
@@ -206,19 +206,19 @@ impl Run {
         if opened.read_only && !folder.stuck {
             folder.stuck = true;
             let what = format!("folder {}: it is read-only, its mails stay as they are", folder.setting);
-            self.failures.push(Fault::settled(what).into_error(&self.mailbox));
+            self.failures.push(ServerError::settled(what).into_error(&self.mailbox));
         }
         Ok(())
     }
 
     /// EXAMINE, unless something is to be changed.
-    fn mode(&self) -> Mode {
+    fn mode(&self) -> OpenMode {
         let changes = [&self.done_act, &self.unreadable_act].into_iter().any(|plan| matches!(plan, Plan::Act(_)));
-        if changes { Mode::Write } else { Mode::Read }
+        if changes { OpenMode::Write } else { OpenMode::Read }
     }
 
-    async fn list_more(&mut self, index: usize) -> Result<(), Fault> {
-        let (Some(link), folder) = (&mut self.link, &mut self.folders[index]) else { return Err(Fault::Stopped) };
+    async fn list_more(&mut self, index: usize) -> Result<(), ServerError> {
+        let (Some(link), folder) = (&mut self.link, &mut self.folders[index]) else { return Err(ServerError::Stopped) };
         let Some(mut lister) = folder.lister.take() else { return Ok(()) };
         let window = lister.next(link, folder.dealt()).await;
         folder.lister = Some(lister);
@@ -234,8 +234,8 @@ impl Run {
     }
 
     /// Fetch and give one mail. False when nothing is on its way: another command may be sent.
-    async fn step(&mut self, index: usize, sink: &mut Sink) -> Result<bool, Fault> {
-        let Some(link) = &mut self.link else { return Err(Fault::Stopped) };
+    async fn step(&mut self, index: usize, sink: &mut MailQueue) -> Result<bool, ServerError> {
+        let Some(link) = &mut self.link else { return Err(ServerError::Stopped) };
         let folder = &mut self.folders[index];
         let acts = self.done_act != Plan::Leave || self.unreadable_act != Plan::Leave;
         let (orders, stop) = (&self.orders, &self.options.stop);
@@ -243,7 +243,7 @@ impl Run {
         let limit = self.options.item_bytes;
         let got = tokio::select! {
             got = folder.queue.next(link, limit, pause) => got?,
-            () = stop.overdue(Duration::from_secs(1)) => return Err(Fault::Stopped),
+            () = stop.overdue(Duration::from_secs(1)) => return Err(ServerError::Stopped),
         };
         let Some(got) = got else { return Ok(false) };
         self.retry.progress();
@@ -282,7 +282,7 @@ impl Run {
         self.quota = self.quota.saturating_sub(1);
         tokio::select! {
             given = sink.give(fetched) => given.map(|()| true),
-            () = stop.overdue(Duration::from_secs(2)) => Err(Fault::Stopped),
+            () = stop.overdue(Duration::from_secs(2)) => Err(ServerError::Stopped),
         }
     }
 
@@ -308,7 +308,7 @@ impl Run {
     }
 
     /// Do with the mails of a folder what is to be done. What the server refuses stays pending, and is said.
-    async fn tell(&mut self, index: usize) -> Result<(), Fault> {
+    async fn tell(&mut self, index: usize) -> Result<(), ServerError> {
         for fate in [Fate::NotReport, Fate::Done, Fate::Unreadable] {
             let plan = match fate {
                 Fate::NotReport => Plan::Leave,
@@ -328,11 +328,11 @@ impl Run {
         Ok(())
     }
 
-    async fn tell_those(&mut self, index: usize, act: &Act, mut uids: Vec<u32>) -> Result<(), Fault> {
+    async fn tell_those(&mut self, index: usize, act: &AfterAction, mut uids: Vec<u32>) -> Result<(), ServerError> {
         uids.sort_unstable();
         let mut rest = &uids[..];
         while !rest.is_empty() {
-            let Some(link) = &mut self.link else { return Err(Fault::Stopped) };
+            let Some(link) = &mut self.link else { return Err(ServerError::Stopped) };
             match after::act(link, act, rest).await {
                 Ok(done) => {
                     rest = &rest[done.uids.len()..];
@@ -342,7 +342,7 @@ impl Run {
                         self.note_once(format!("mailbox {}: {note}", self.mailbox.name));
                     }
                 }
-                Err(fault @ Fault::Refused { .. }) => {
+                Err(fault @ ServerError::Refused { .. }) => {
                     self.folders[index].stuck = true;
                     self.fail(fault);
                     return Ok(());
@@ -392,10 +392,10 @@ impl Run {
         let stop = self.options.stop.clone();
         let told = tokio::select! {
             told = self.tell_all() => told,
-            () = stop.overdue(Duration::from_secs(2)) => Err(Fault::Stopped),
+            () = stop.overdue(Duration::from_secs(2)) => Err(ServerError::Stopped),
         };
         if let Err(fault) = told
-            && fault != Fault::Stopped
+            && fault != ServerError::Stopped
         {
             self.fail(fault);
         }
@@ -406,12 +406,12 @@ impl Run {
         Finished { told: self.told, cursors, uidls: None, notes: self.notes, failures: self.failures }
     }
 
-    async fn tell_all(&mut self) -> Result<(), Fault> {
+    async fn tell_all(&mut self) -> Result<(), ServerError> {
         for index in 0..self.folders.len() {
             while !self.folders[index].untold.is_empty() && self.folders[index].validity.is_some() {
                 let work = async {
                     // What needs no word to the server must not need a connection.
-                    if self.mode() == Mode::Write {
+                    if self.mode() == OpenMode::Write {
                         self.open_folder(index).await?;
                     }
                     self.tell(index).await
@@ -422,7 +422,7 @@ impl Run {
                         self.link = None;
                         self.pause(fault).await?;
                     }
-                    Err(fault @ Fault::Refused { .. }) => {
+                    Err(fault @ ServerError::Refused { .. }) => {
                         self.fail(fault);
                         break;
                     }
@@ -434,19 +434,19 @@ impl Run {
     }
 
     /// Wait before the next connection; the fault itself once it is no use any more.
-    async fn pause(&mut self, fault: Fault) -> Result<(), Fault> {
+    async fn pause(&mut self, fault: ServerError) -> Result<(), ServerError> {
         self.link = None;
         self.retry.pause(fault, &self.mailbox, &self.options.stop).await
     }
 
-    fn fail(&mut self, fault: Fault) {
+    fn fail(&mut self, fault: ServerError) {
         let error = self.error(fault);
         if !self.failures.contains(&error) {
             self.failures.push(error);
         }
     }
 
-    fn error(&self, fault: Fault) -> MailboxError {
+    fn error(&self, fault: ServerError) -> MailboxError {
         fault.into_error(&self.mailbox)
     }
 }
@@ -455,11 +455,11 @@ impl Run {
 async fn connected(
     mailbox: &Mailbox,
     trust: &Arc<ClientConfig>,
-    tokens: &mut Tokens,
-    link: &mut Option<Link>,
-) -> Result<(), Fault> {
+    tokens: &mut TokenCache,
+    link: &mut Option<ImapConnection>,
+) -> Result<(), ServerError> {
     if link.is_none() {
-        *link = Some(Link::open(mailbox, trust, tokens).await?);
+        *link = Some(ImapConnection::open(mailbox, trust, tokens).await?);
     }
     Ok(())
 }

@@ -1,13 +1,13 @@
 //! A session after login: commands with their time-outs, the selected folder, the server's capabilities.
 //!
-//! A [`Fault`] says whether the connection can still be used. Only this file, `connect` and `auth` know async-imap's types.
+//! A [`ServerError`] says whether the connection can still be used. Only this file, `connect` and `auth` know async-imap's types.
 
 use super::auth;
 use super::connect::{self, SMALL_LITERAL};
 use super::gate::stream_fault;
 use super::wire::Wire;
-use crate::fetch::mailbox::error::{Fault, wait_in};
-use crate::fetch::mailbox::oauth::Tokens;
+use crate::fetch::mailbox::error::{ServerError, wait_in};
+use crate::fetch::mailbox::oauth::TokenCache;
 use crate::fetch::mailbox::{Mailbox, Patience};
 use async_imap::imap_proto::{MailboxDatum, RequestId, Response, ResponseCode, Status};
 use std::{sync::Arc, time::Duration};
@@ -16,7 +16,7 @@ use tokio_rustls::rustls::ClientConfig;
 
 /// How a folder is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mode {
+pub(super) enum OpenMode {
     /// EXAMINE: nothing can change.
     Read,
     /// SELECT: flags and moves are to come.
@@ -25,11 +25,11 @@ pub(super) enum Mode {
 
 /// The folder that is open.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Opened {
+pub(super) struct OpenFolder {
     /// Its name as the server has it.
     pub(super) name: String,
     /// How it was asked for.
-    pub(super) mode: Mode,
+    pub(super) mode: OpenMode,
     /// `UIDVALIDITY`.
     pub(super) validity: u32,
     /// `UIDNEXT`, where the server says.
@@ -52,20 +52,24 @@ pub(super) struct Abilities {
 
 /// A session.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct ImapConnection {
     session: async_imap::Session<Wire>,
     patience: Patience,
     abilities: Abilities,
-    opened: Option<Opened>,
+    opened: Option<OpenFolder>,
 }
 
-impl Link {
+impl ImapConnection {
     /// Connect and log in.
-    pub(super) async fn open(mailbox: &Mailbox, trust: &Arc<ClientConfig>, tokens: &mut Tokens) -> Result<Self, Fault> {
+    pub(super) async fn open(
+        mailbox: &Mailbox,
+        trust: &Arc<ClientConfig>,
+        tokens: &mut TokenCache,
+    ) -> Result<Self, ServerError> {
         let client = connect::connect(mailbox, trust).await?;
         let session = match auth::login(client, mailbox, tokens).await {
             // A token that ended before its time: ask for one more, once.
-            Err(Fault::Settled { .. }) if tokens.forget() => {
+            Err(ServerError::Settled { .. }) if tokens.forget() => {
                 let client = connect::connect(mailbox, trust).await?;
                 auth::login(client, mailbox, tokens).await?
             }
@@ -75,13 +79,13 @@ impl Link {
     }
 
     /// Take over a session that is logged in.
-    pub(super) async fn begin(session: async_imap::Session<Wire>, patience: Patience) -> Result<Self, Fault> {
+    pub(super) async fn begin(session: async_imap::Session<Wire>, patience: Patience) -> Result<Self, ServerError> {
         let mut link = Self { session, patience, abilities: Abilities::default(), opened: None };
         link.learn_abilities().await?;
         Ok(link)
     }
 
-    async fn learn_abilities(&mut self) -> Result<(), Fault> {
+    async fn learn_abilities(&mut self) -> Result<(), ServerError> {
         if self.session.get_ref().gate().capabilities().is_none() {
             self.command("CAPABILITY", "CAPABILITY", |_| {}).await?;
         }
@@ -98,7 +102,7 @@ impl Link {
             // Some servers want to know; none may mind.
             let line = format!("ID (\"name\" \"dmarquet\" \"version\" \"{}\")", env!("CARGO_PKG_VERSION"));
             match self.command("ID", &line, |_| {}).await {
-                Ok(_) | Err(Fault::Refused { .. }) => {}
+                Ok(_) | Err(ServerError::Refused { .. }) => {}
                 Err(fault) => return Err(fault),
             }
         }
@@ -121,16 +125,20 @@ impl Link {
     }
 
     /// Send a command without waiting for its answer; gives its tag.
-    pub(super) async fn send(&mut self, doing: &str, line: &str) -> Result<RequestId, Fault> {
+    pub(super) async fn send(&mut self, doing: &str, line: &str) -> Result<RequestId, ServerError> {
         match time::timeout(self.patience.command, self.session.run_command(line)).await {
             Ok(Ok(tag)) => Ok(tag),
-            Ok(Err(error)) => Err(Fault::lost(doing, error)),
-            Err(_) => Err(Fault::lost(doing, "the server takes no command")),
+            Ok(Err(error)) => Err(ServerError::lost(doing, error)),
+            Err(_) => Err(ServerError::lost(doing, "the server takes no command")),
         }
     }
 
     /// The next response, as `look` sees it.
-    pub(super) async fn next<R>(&mut self, doing: &str, look: impl FnOnce(&Response<'_>) -> R) -> Result<R, Fault> {
+    pub(super) async fn next<R>(
+        &mut self,
+        doing: &str,
+        look: impl FnOnce(&Response<'_>) -> R,
+    ) -> Result<R, ServerError> {
         self.next_within(doing, self.patience.silence, look).await
     }
 
@@ -140,26 +148,26 @@ impl Link {
         doing: &str,
         silence: Duration,
         look: impl FnOnce(&Response<'_>) -> R,
-    ) -> Result<R, Fault> {
+    ) -> Result<R, ServerError> {
         self.session.get_mut().listen(silence);
         match self.session.read_response().await {
             Ok(Some(response)) => Ok(look(response.parsed())),
             Ok(None) => Err(match self.session.get_ref().gate().bye() {
-                Some(words) => Fault::lost(doing, format_args!("the server hangs up: {words}")),
-                None => Fault::lost(doing, "the server closed the connection"),
+                Some(words) => ServerError::lost(doing, format_args!("the server hangs up: {words}")),
+                None => ServerError::lost(doing, "the server closed the connection"),
             }),
             Err(error) => Err(stream_fault(doing, &error)),
         }
     }
 
     /// What the last tagged answer means: its words where it is OK.
-    pub(super) fn judge(&self, doing: &str, status: &Status) -> Result<String, Fault> {
+    pub(super) fn judge(&self, doing: &str, status: &Status) -> Result<String, ServerError> {
         let answer = self.session.get_ref().gate().answer().to_owned();
         match status {
             Status::Ok => Ok(answer),
             _ => Err(match wait_in(&answer) {
-                Some(wait) => Fault::Throttled { answer, wait },
-                None => Fault::Refused { what: doing.to_owned(), answer },
+                Some(wait) => ServerError::Throttled { answer, wait },
+                None => ServerError::Refused { what: doing.to_owned(), answer },
             }),
         }
     }
@@ -170,7 +178,7 @@ impl Link {
         doing: &str,
         line: &str,
         mut look: impl FnMut(&Response<'_>),
-    ) -> Result<String, Fault> {
+    ) -> Result<String, ServerError> {
         let limit = self.patience.command;
         let work = async {
             let sent = self.send(doing, line).await?;
@@ -191,17 +199,17 @@ impl Link {
         };
         match time::timeout(limit, work).await {
             Ok(result) => result,
-            Err(_) => Err(Fault::lost(doing, format_args!("not done in {limit:?}"))),
+            Err(_) => Err(ServerError::lost(doing, format_args!("not done in {limit:?}"))),
         }
     }
 
     /// Open a folder, unless it is open in this way already.
-    pub(super) async fn select(&mut self, name: &str, mode: Mode) -> Result<&Opened, Fault> {
+    pub(super) async fn select(&mut self, name: &str, mode: OpenMode) -> Result<&OpenFolder, ServerError> {
         if self.opened.as_ref().is_some_and(|opened| opened.name == name && opened.mode == mode) {
             return Ok(self.opened.as_ref().expect("it was looked at just now"));
         }
         self.opened = None;
-        let verb = if mode == Mode::Read { "EXAMINE" } else { "SELECT" };
+        let verb = if mode == OpenMode::Read { "EXAMINE" } else { "SELECT" };
         let doing = format!("opening folder {name}");
         let (mut validity, mut next, mut exists) = (None, None, None);
         let answer = self
@@ -216,18 +224,20 @@ impl Link {
             })
             .await?;
         let validity = validity.ok_or_else(|| {
-            Fault::settled(format!("{doing}: expected a UIDVALIDITY, found none: so its mails cannot be identified"))
+            ServerError::settled(format!(
+                "{doing}: expected a UIDVALIDITY, found none: so its mails cannot be identified"
+            ))
         })?;
         // Without it a full folder would look empty, for ever (RFC 3501 section 6.3.1 requires it).
         let exists = exists.ok_or_else(|| {
-            Fault::settled(format!("{doing}: expected how many mails are in it (EXISTS), the server did not say"))
+            ServerError::settled(format!("{doing}: expected how many mails are in it (EXISTS), the server did not say"))
         })?;
-        let read_only = mode == Mode::Write && answer.to_ascii_uppercase().contains("[READ-ONLY]");
-        Ok(self.opened.insert(Opened { name: name.to_owned(), mode, validity, next, exists, read_only }))
+        let read_only = mode == OpenMode::Write && answer.to_ascii_uppercase().contains("[READ-ONLY]");
+        Ok(self.opened.insert(OpenFolder { name: name.to_owned(), mode, validity, next, exists, read_only }))
     }
 
     /// Show that we are still here.
-    pub(super) async fn noop(&mut self) -> Result<(), Fault> {
+    pub(super) async fn noop(&mut self) -> Result<(), ServerError> {
         self.command("NOOP", "NOOP", |_| {}).await.map(|_| ())
     }
 
@@ -238,7 +248,7 @@ impl Link {
     }
 
     /// Begin an IDLE; gives its tag once the server waits.
-    pub(super) async fn idle(&mut self) -> Result<RequestId, Fault> {
+    pub(super) async fn idle(&mut self) -> Result<RequestId, ServerError> {
         let sent = self.send("IDLE", "IDLE").await?;
         loop {
             let (waits, refused) = self
@@ -253,16 +263,16 @@ impl Link {
             }
             if let Some(status) = refused {
                 self.judge("IDLE", &status)?;
-                return Err(Fault::lost("IDLE", "it ended before it began"));
+                return Err(ServerError::lost("IDLE", "it ended before it began"));
             }
         }
     }
 
     /// End an IDLE. True where the server told of something on the way.
-    pub(super) async fn done(&mut self, idle: &RequestId) -> Result<bool, Fault> {
+    pub(super) async fn done(&mut self, idle: &RequestId) -> Result<bool, ServerError> {
         let patience = self.patience.command;
         let work = async {
-            self.session.run_command_untagged("DONE").await.map_err(|error| Fault::lost("DONE", error))?;
+            self.session.run_command_untagged("DONE").await.map_err(|error| ServerError::lost("DONE", error))?;
             let mut news = false;
             loop {
                 let ended = self
@@ -281,7 +291,7 @@ impl Link {
         };
         match time::timeout(patience, work).await {
             Ok(result) => result,
-            Err(_) => Err(Fault::lost("DONE", format_args!("no answer in {patience:?}"))),
+            Err(_) => Err(ServerError::lost("DONE", format_args!("no answer in {patience:?}"))),
         }
     }
 }

@@ -1,14 +1,14 @@
 //! What a run would do, without doing it: log in, look at each folder by EXAMINE, count.
 
-use super::folder::Folder;
-use super::folders::Tree;
+use super::folder::FolderProgress;
+use super::folders::FolderTree;
 use super::list::Entry;
-use super::session::{Link, Mode};
+use super::session::{ImapConnection, OpenMode};
 use crate::fetch::item::MailboxError;
-use crate::fetch::mailbox::error::Fault;
-use crate::fetch::mailbox::oauth::Tokens;
+use crate::fetch::mailbox::error::ServerError;
+use crate::fetch::mailbox::oauth::TokenCache;
 use crate::fetch::mailbox::tls::Roots;
-use crate::fetch::mailbox::{After, FolderSurvey, Mailbox, Options, Protocol, Survey, TargetSurvey};
+use crate::fetch::mailbox::{After, FolderSurvey, Mailbox, PollOptions, Protocol, Survey, TargetSurvey};
 use crate::fetch::pop3;
 use crate::model::MailboxProgress;
 
@@ -16,7 +16,7 @@ use crate::model::MailboxProgress;
 ///
 /// # Errors
 /// Where the mailbox cannot be reached or opened.
-pub fn survey(mailbox: &Mailbox, progress: &MailboxProgress, options: &Options) -> Result<Survey, MailboxError> {
+pub fn survey(mailbox: &Mailbox, progress: &MailboxProgress, options: &PollOptions) -> Result<Survey, MailboxError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| MailboxError {
         mailbox: mailbox.name.clone(),
         reason: format!("starting: {error}"),
@@ -25,32 +25,33 @@ pub fn survey(mailbox: &Mailbox, progress: &MailboxProgress, options: &Options) 
     let result = runtime.block_on(async {
         tokio::select! {
             result = look(mailbox, progress, options) => result,
-            () = options.stop.wait() => Err(Fault::Stopped),
+            () = options.stop.wait() => Err(ServerError::Stopped),
         }
     });
     runtime.shutdown_background();
     result.map_err(|fault| fault.into_error(mailbox))
 }
 
-async fn look(mailbox: &Mailbox, progress: &MailboxProgress, options: &Options) -> Result<Survey, Fault> {
+async fn look(mailbox: &Mailbox, progress: &MailboxProgress, options: &PollOptions) -> Result<Survey, ServerError> {
     let cursors = match mailbox.protocol {
         Protocol::Imap => &progress.cursors,
         Protocol::Pop3 => return pop3::look(mailbox, &progress.uidls, options).await,
     };
     let trust = Roots::load(mailbox.ca_file.as_deref())?.config()?;
-    let mut link = Link::open(mailbox, &trust, &mut Tokens::default()).await?;
-    let tree = Tree::ask(&mut link).await?;
+    let mut link = ImapConnection::open(mailbox, &trust, &mut TokenCache::default()).await?;
+    let tree = FolderTree::ask(&mut link).await?;
     let mut survey = Survey::default();
     for setting in &mailbox.folders {
         let looked = async {
             let name = tree.find(setting)?;
             let before = cursors.iter().find(|(each, _)| *each == name).map(|(_, cursor)| cursor.clone());
             let shown = tree.shown(&name);
-            look_into(&mut link, Folder::new(setting.clone(), name, before.unwrap_or_default()), shown, options).await
+            look_into(&mut link, FolderProgress::new(setting.clone(), name, before.unwrap_or_default()), shown, options)
+                .await
         };
         match looked.await {
             Ok(folder) => survey.folders.push(folder),
-            Err(fault @ (Fault::Settled { .. } | Fault::Refused { .. })) => {
+            Err(fault @ (ServerError::Settled { .. } | ServerError::Refused { .. })) => {
                 survey.failures.push(fault.into_error(mailbox));
             }
             Err(fault) => return Err(fault),
@@ -66,12 +67,12 @@ async fn look(mailbox: &Mailbox, progress: &MailboxProgress, options: &Options) 
 }
 
 async fn look_into(
-    link: &mut Link,
-    mut folder: Folder,
+    link: &mut ImapConnection,
+    mut folder: FolderProgress,
     shown: String,
-    options: &Options,
-) -> Result<FolderSurvey, Fault> {
-    let opened = link.select(&folder.name, Mode::Read).await?.clone();
+    options: &PollOptions,
+) -> Result<FolderSurvey, ServerError> {
+    let opened = link.select(&folder.name, OpenMode::Read).await?.clone();
     let renewed = folder.opened(&opened);
     let pending = u32::try_from(folder.untold.len()).unwrap_or(u32::MAX);
     let setting = folder.setting.clone();

@@ -2,13 +2,13 @@
 //!
 //! Fetches nothing: the caller starts a run, while this connection keeps listening, so that no arrival is missed.
 
-use super::folders::Tree;
-use super::session::{Link, Mode, is_news, quoted};
+use super::folders::FolderTree;
+use super::session::{ImapConnection, OpenMode, is_news, quoted};
 use crate::fetch::item::MailboxError;
-use crate::fetch::mailbox::error::Fault;
-use crate::fetch::mailbox::oauth::Tokens;
+use crate::fetch::mailbox::error::ServerError;
+use crate::fetch::mailbox::oauth::TokenCache;
 use crate::fetch::mailbox::tls::Roots;
-use crate::fetch::mailbox::{Mailbox, Protocol, Stop};
+use crate::fetch::mailbox::{Mailbox, Protocol, StopFlag};
 use async_imap::imap_proto::{MailboxDatum, Response};
 use std::{
     sync::{Arc, mpsc},
@@ -38,11 +38,11 @@ pub enum Wake {
 
 /// Waits for all mailboxes at once, each on a thread of its own, until it is stopped or none is left.
 #[derive(Debug)]
-pub struct Watch(mpsc::Receiver<Wake>);
+pub struct IdleWatch(mpsc::Receiver<Wake>);
 
-impl Watch {
+impl IdleWatch {
     /// Begin to wait.
-    pub fn start(mailboxes: Vec<Mailbox>, stop: &Stop) -> Self {
+    pub fn start(mailboxes: Vec<Mailbox>, stop: &StopFlag) -> Self {
         let (sender, receiver) = mpsc::channel();
         for mailbox in mailboxes {
             let (wakes, stop) = (sender.clone(), stop.clone());
@@ -51,10 +51,10 @@ impl Watch {
                 let fault = runtime.block_on(async {
                     tokio::select! {
                         fault = watch(&mailbox, &wakes) => fault,
-                        () = stop.wait() => Fault::Stopped,
+                        () = stop.wait() => ServerError::Stopped,
                     }
                 });
-                if fault != Fault::Stopped {
+                if fault != ServerError::Stopped {
                     let _ = wakes.send(Wake::Given(fault.into_error(&mailbox)));
                 }
                 runtime.shutdown_background();
@@ -86,7 +86,7 @@ impl Watch {
     }
 }
 
-impl Iterator for Watch {
+impl Iterator for IdleWatch {
     type Item = Vec<Wake>;
 
     /// The next wake, and all that came with it; none once nothing is waited for any more. Blocks.
@@ -97,7 +97,7 @@ impl Iterator for Watch {
 }
 
 /// Wait for one mailbox; the fault that ends it.
-async fn watch(mailbox: &Mailbox, wakes: &mpsc::Sender<Wake>) -> Fault {
+async fn watch(mailbox: &Mailbox, wakes: &mpsc::Sender<Wake>) -> ServerError {
     let trust = match Roots::load(mailbox.ca_file.as_deref()).and_then(|roots| roots.config()) {
         Ok(trust) => trust,
         Err(fault) => return fault,
@@ -105,11 +105,11 @@ async fn watch(mailbox: &Mailbox, wakes: &mpsc::Sender<Wake>) -> Fault {
     if mailbox.protocol == Protocol::Pop3 {
         return ask_now_and_then(mailbox, wakes).await;
     }
-    let mut tokens = Tokens::default();
+    let mut tokens = TokenCache::default();
     let mut pause = SHORTEST_PAUSE;
     loop {
         let begin = Instant::now();
-        let Err(fault) = listen(mailbox, &trust, &mut tokens, wakes).await else { return Fault::Stopped };
+        let Err(fault) = listen(mailbox, &trust, &mut tokens, wakes).await else { return ServerError::Stopped };
         if !fault.passes() {
             return fault;
         }
@@ -118,7 +118,7 @@ async fn watch(mailbox: &Mailbox, wakes: &mpsc::Sender<Wake>) -> Fault {
             pause = SHORTEST_PAUSE;
         }
         if wakes.send(Wake::Trouble(fault.into_error(mailbox))).is_err() {
-            return Fault::Stopped;
+            return ServerError::Stopped;
         }
         time::sleep(pause.mul_f64(rand::random_range(0.5..1.0))).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
@@ -126,30 +126,30 @@ async fn watch(mailbox: &Mailbox, wakes: &mpsc::Sender<Wake>) -> Fault {
 }
 
 /// POP3 tells no news: a run now and then has to see for itself.
-async fn ask_now_and_then(mailbox: &Mailbox, wakes: &mpsc::Sender<Wake>) -> Fault {
+async fn ask_now_and_then(mailbox: &Mailbox, wakes: &mpsc::Sender<Wake>) -> ServerError {
     while wakes.send(Wake::News(mailbox.name.clone())).is_ok() {
         time::sleep(mailbox.patience.poll).await;
     }
-    Fault::Stopped
+    ServerError::Stopped
 }
 
 /// Connect and listen until the connection ends.
 async fn listen(
     mailbox: &Mailbox,
     trust: &Arc<ClientConfig>,
-    tokens: &mut Tokens,
+    tokens: &mut TokenCache,
     wakes: &mpsc::Sender<Wake>,
-) -> Result<(), Fault> {
-    let mut link = Link::open(mailbox, trust, tokens).await?;
-    let tree = Tree::ask(&mut link).await?;
+) -> Result<(), ServerError> {
+    let mut link = ImapConnection::open(mailbox, trust, tokens).await?;
+    let tree = FolderTree::ask(&mut link).await?;
     // Only one folder can be listened to; the others are asked about. Missing ones are the run's to say.
     let mut names = mailbox.folders.iter().filter_map(|setting| tree.find(setting).ok());
     let Some(first) = names.next() else {
-        return Err(Fault::settled(format!("folder {}: there is none", mailbox.folders.join(", "))));
+        return Err(ServerError::settled(format!("folder {}: there is none", mailbox.folders.join(", "))));
     };
     let mut others: Vec<(String, Option<String>)> = names.map(|name| (name, None)).collect();
-    link.select(&first, Mode::Read).await?;
-    let news = || wakes.send(Wake::News(mailbox.name.clone())).map_err(|_| Fault::Stopped);
+    link.select(&first, OpenMode::Read).await?;
+    let news = || wakes.send(Wake::News(mailbox.name.clone())).map_err(|_| ServerError::Stopped);
     look_at(&mut link, &mut others).await?;
     news()?;
     loop {
@@ -171,7 +171,7 @@ async fn listen(
 }
 
 /// One IDLE; true where something happened.
-async fn idle(link: &mut Link, wait: Duration) -> Result<bool, Fault> {
+async fn idle(link: &mut ImapConnection, wait: Duration) -> Result<bool, ServerError> {
     let end = Instant::now() + wait;
     let tag = link.idle().await?;
     loop {
@@ -188,14 +188,14 @@ async fn idle(link: &mut Link, wait: Duration) -> Result<bool, Fault> {
 }
 
 /// One NOOP; true where something happened.
-async fn ask(link: &mut Link) -> Result<bool, Fault> {
+async fn ask(link: &mut ImapConnection) -> Result<bool, ServerError> {
     let mut heard = false;
     link.command("NOOP", "NOOP", |response| heard |= is_news(response)).await?;
     Ok(heard)
 }
 
 /// Ask about the other folders; true where one is not as it was.
-async fn look_at(link: &mut Link, others: &mut [(String, Option<String>)]) -> Result<bool, Fault> {
+async fn look_at(link: &mut ImapConnection, others: &mut [(String, Option<String>)]) -> Result<bool, ServerError> {
     let mut changed = false;
     for (name, known) in others {
         let mut now = None;
@@ -208,7 +208,7 @@ async fn look_at(link: &mut Link, others: &mut [(String, Option<String>)]) -> Re
             })
             .await;
         match asked {
-            Ok(_) | Err(Fault::Refused { .. }) => {}
+            Ok(_) | Err(ServerError::Refused { .. }) => {}
             Err(fault) => return Err(fault),
         }
         changed |= known.is_some() && *known != now;

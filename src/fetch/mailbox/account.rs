@@ -72,14 +72,14 @@ pub enum Auth {
     /// SASL PLAIN or LOGIN, or the LOGIN command: what the server offers, in this order.
     Password(Secret),
     /// Google's and Microsoft's XOAUTH2.
-    XOAuth2(Token),
+    XOAuth2(TokenSource),
     /// RFC 7628.
-    OAuthBearer(Token),
+    OAuthBearer(TokenSource),
 }
 
 /// Where an OAuth2 access token comes from.
 #[derive(Debug, Clone)]
-pub enum Token {
+pub enum TokenSource {
     /// Somebody else keeps it fresh.
     Given(Secret),
     /// Asked for at the token endpoint.

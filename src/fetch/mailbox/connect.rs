@@ -1,7 +1,7 @@
 //! Connecting to a server within a time limit, and what its refusal of a login means.
 
 use super::account::{Auth, Mailbox, Security};
-use super::error::Fault;
+use super::error::ServerError;
 use super::tls::{self, Socket};
 use std::future::Future;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use tokio::time;
 use tokio_rustls::rustls::ClientConfig;
 
 /// A refused login that only a person can mend.
-pub(crate) fn refusal(mailbox: &Mailbox, answer: &str, complaint: Option<&str>) -> Fault {
+pub(crate) fn refusal(mailbox: &Mailbox, answer: &str, complaint: Option<&str>) -> ServerError {
     let said = complaint.filter(|text| !text.is_empty()).map(|text| format!(", and said {text}")).unwrap_or_default();
     let hint = match &mailbox.auth {
         Auth::Password(_) => {
@@ -25,23 +25,23 @@ pub(crate) fn refusal(mailbox: &Mailbox, answer: &str, complaint: Option<&str>) 
             )
         }
     };
-    Fault::hinted(format!("login as {} is refused: the server answered {answer}{said}", mailbox.user), hint)
+    ServerError::hinted(format!("login as {} is refused: the server answered {answer}{said}", mailbox.user), hint)
 }
 
 /// Bound a step in time.
 pub(crate) async fn within<T>(
     limit: Duration,
     doing: &str,
-    step: impl Future<Output = Result<T, Fault>>,
-) -> Result<T, Fault> {
+    step: impl Future<Output = Result<T, ServerError>>,
+) -> Result<T, ServerError> {
     match time::timeout(limit, step).await {
         Ok(result) => result,
-        Err(_) => Err(Fault::lost(doing, format_args!("no answer in {limit:?}"))),
+        Err(_) => Err(ServerError::lost(doing, format_args!("no answer in {limit:?}"))),
     }
 }
 
 /// A connection, inside TLS where that comes first.
-pub(crate) async fn dial(mailbox: &Mailbox, trust: &Arc<ClientConfig>) -> Result<Box<dyn Socket>, Fault> {
+pub(crate) async fn dial(mailbox: &Mailbox, trust: &Arc<ClientConfig>) -> Result<Box<dyn Socket>, ServerError> {
     let limit = mailbox.patience.connect;
     let host = mailbox.host.as_str();
     let doing = format!("connecting to {host} port {}", mailbox.port);
@@ -52,18 +52,18 @@ pub(crate) async fn dial(mailbox: &Mailbox, trust: &Arc<ClientConfig>) -> Result
     Ok(socket)
 }
 
-async fn tcp(mailbox: &Mailbox, doing: &str) -> Result<Box<dyn Socket>, Fault> {
+async fn tcp(mailbox: &Mailbox, doing: &str) -> Result<Box<dyn Socket>, ServerError> {
     let addresses: Vec<SocketAddr> = tokio::net::lookup_host((mailbox.host.as_str(), mailbox.port))
         .await
-        .map_err(|error| Fault::lost(doing, error))?
+        .map_err(|error| ServerError::lost(doing, error))?
         .collect();
     if mailbox.security == Security::None && !addresses.iter().all(|address| address.ip().is_loopback()) {
-        return Err(Fault::hinted(
+        return Err(ServerError::hinted(
             format!("security = \"none\" is only for a loopback address, found {}", mailbox.host),
             "use \"tls\" or \"starttls\"",
         ));
     }
-    let stream = TcpStream::connect(&addresses[..]).await.map_err(|error| Fault::lost(doing, error))?;
+    let stream = TcpStream::connect(&addresses[..]).await.map_err(|error| ServerError::lost(doing, error))?;
     // Commands are small and answers are waited for.
     let _ = stream.set_nodelay(true);
     Ok(Box::new(stream))

@@ -8,7 +8,7 @@ use std::{fmt, io, time::Duration};
 
 /// Why something with a server went wrong, and so what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum ServerError {
     /// The connection is of no use any more; a new one may be.
     Lost { what: String },
     /// A literal over the limit was announced; the connection is of no use any more.
@@ -23,7 +23,7 @@ pub(crate) enum Fault {
     Stopped,
 }
 
-impl Fault {
+impl ServerError {
     /// A fault that trying again will not mend.
     pub(crate) fn settled(what: impl Into<String>) -> Self {
         Self::Settled { what: what.into(), hint: None }

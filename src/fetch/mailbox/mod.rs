@@ -14,10 +14,10 @@ pub(crate) mod stop;
 mod survey;
 pub(crate) mod tls;
 
-pub use account::{After, Auth, Mailbox, OAuth2, Patience, Protocol, Security, Token};
+pub use account::{After, Auth, Mailbox, OAuth2, Patience, Protocol, Security, TokenSource};
 pub use redact::Redaction;
-pub use run::{Finished, Options};
+pub use run::{Finished, PollOptions};
 pub use secret::Secret;
 pub use sink::Mails;
-pub use stop::Stop;
+pub use stop::StopFlag;
 pub use survey::{FolderSurvey, Survey, TargetSurvey};

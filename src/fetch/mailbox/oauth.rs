@@ -3,8 +3,8 @@
 //!
 //! No part of a secret is ever logged or named.
 
-use super::account::{Auth, Mailbox, OAuth2, Token};
-use super::error::Fault;
+use super::account::{Auth, Mailbox, OAuth2, TokenSource};
+use super::error::ServerError;
 use super::redact::Redaction;
 use super::tls::Roots;
 use secrecy::{ExposeSecret, SecretString};
@@ -22,18 +22,18 @@ const UNSAID: Duration = Duration::from_mins(10);
 
 /// The secrets of a mailbox, and the access token in use.
 #[derive(Debug, Default)]
-pub(crate) struct Tokens {
+pub(crate) struct TokenCache {
     current: Option<(SecretString, Instant)>,
 }
 
-impl Tokens {
+impl TokenCache {
     /// The password or token to log in with now. Reads files, runs commands, asks the endpoint.
-    pub(crate) async fn secret(&mut self, mailbox: &Mailbox) -> Result<SecretString, Fault> {
+    pub(crate) async fn secret(&mut self, mailbox: &Mailbox) -> Result<SecretString, ServerError> {
         let source = match &mailbox.auth {
             Auth::Password(source) => source.clone(),
             Auth::XOAuth2(token) | Auth::OAuthBearer(token) => match token {
-                Token::Given(source) => source.clone(),
-                Token::Asked(oauth2) => return self.asked(oauth2.clone(), mailbox).await,
+                TokenSource::Given(source) => source.clone(),
+                TokenSource::Asked(oauth2) => return self.asked(oauth2.clone(), mailbox).await,
             },
         };
         let secret = aside(move || source.read()).await?;
@@ -41,7 +41,7 @@ impl Tokens {
         Ok(secret)
     }
 
-    async fn asked(&mut self, oauth2: OAuth2, mailbox: &Mailbox) -> Result<SecretString, Fault> {
+    async fn asked(&mut self, oauth2: OAuth2, mailbox: &Mailbox) -> Result<SecretString, ServerError> {
         if let Some((token, end)) = &self.current
             && Instant::now() < *end
         {
@@ -70,8 +70,8 @@ impl Auth {
         let secrets = Redaction::default();
         let read = || match self {
             Self::Password(source) => source.read(),
-            Self::XOAuth2(Token::Given(source)) | Self::OAuthBearer(Token::Given(source)) => source.read(),
-            Self::XOAuth2(Token::Asked(oauth2)) | Self::OAuthBearer(Token::Asked(oauth2)) => {
+            Self::XOAuth2(TokenSource::Given(source)) | Self::OAuthBearer(TokenSource::Given(source)) => source.read(),
+            Self::XOAuth2(TokenSource::Asked(oauth2)) | Self::OAuthBearer(TokenSource::Asked(oauth2)) => {
                 ask(oauth2, &Roots::load(ca_file)?, &secrets).map(|(token, _)| token)
             }
         };
@@ -83,10 +83,12 @@ impl Auth {
 }
 
 /// Do something that blocks without holding up the time-outs.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T, Fault> + Send + 'static) -> Result<T, Fault> {
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ServerError> + Send + 'static,
+) -> Result<T, ServerError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
-        Err(error) => Err(Fault::settled(format!("reading a secret: {error}"))),
+        Err(error) => Err(ServerError::settled(format!("reading a secret: {error}"))),
     }
 }
 
@@ -121,7 +123,7 @@ struct Denied {
     error_description: Option<String>,
 }
 
-fn ask(oauth2: &OAuth2, roots: &Roots, secrets: &Redaction) -> Result<(SecretString, Duration), Fault> {
+fn ask(oauth2: &OAuth2, roots: &Roots, secrets: &Redaction) -> Result<(SecretString, Duration), ServerError> {
     let url = oauth2.token_url.as_str();
     let mut form = vec![("client_id", oauth2.client_id.clone())];
     let secret = oauth2.client_secret.as_ref().map(super::secret::Secret::read).transpose()?;
@@ -138,24 +140,31 @@ fn ask(oauth2: &OAuth2, roots: &Roots, secrets: &Redaction) -> Result<(SecretStr
     form.extend(oauth2.scope.iter().map(|scope| ("scope", scope.clone())));
     let doing = format!("asking {url} for a token");
     let mut answer = agent(roots).post(url).send_form(form).map_err(|error| match error {
-        ureq::Error::RequireHttpsOnly(_) => Fault::settled(format!("token_url {url:?}: expected an https address")),
-        ureq::Error::BadUri(_) | ureq::Error::Tls(_) | ureq::Error::Rustls(_) => {
-            Fault::settled(format!("{doing}: {error}"))
+        ureq::Error::RequireHttpsOnly(_) => {
+            ServerError::settled(format!("token_url {url:?}: expected an https address"))
         }
-        _ => Fault::lost(&doing, error),
+        ureq::Error::BadUri(_) | ureq::Error::Tls(_) | ureq::Error::Rustls(_) => {
+            ServerError::settled(format!("{doing}: {error}"))
+        }
+        _ => ServerError::lost(&doing, error),
     })?;
     let status = answer.status().as_u16();
-    let body =
-        answer.body_mut().with_config().limit(1 << 20).read_to_vec().map_err(|error| Fault::lost(&doing, error))?;
+    let body = answer
+        .body_mut()
+        .with_config()
+        .limit(1 << 20)
+        .read_to_vec()
+        .map_err(|error| ServerError::lost(&doing, error))?;
     if status == 429 || status >= 500 {
-        return Err(Fault::lost(&doing, format_args!("it answered with status {status}")));
+        return Err(ServerError::lost(&doing, format_args!("it answered with status {status}")));
     }
     if status != 200 {
         return Err(denied(&doing, status, &body, refresh.is_some()));
     }
     // serde_json's message could quote the token: it is not shown.
-    let granted: Granted = serde_json::from_slice(&body)
-        .map_err(|_| Fault::settled(format!("{doing}: expected JSON with an access_token, found something else")))?;
+    let granted: Granted = serde_json::from_slice(&body).map_err(|_| {
+        ServerError::settled(format!("{doing}: expected JSON with an access_token, found something else"))
+    })?;
     let lifetime = match granted.expires_in {
         Some(Seconds::Number(seconds)) => Duration::from_secs(seconds),
         Some(Seconds::Text(text)) => text.parse().map_or(UNSAID, Duration::from_secs),
@@ -200,18 +209,18 @@ fn configured(roots: &Roots, patience: Duration, https_only: bool) -> ureq::Agen
         .new_agent()
 }
 
-fn denied(doing: &str, status: u16, body: &[u8], refreshing: bool) -> Fault {
+fn denied(doing: &str, status: u16, body: &[u8], refreshing: bool) -> ServerError {
     let Ok(denied) = serde_json::from_slice::<Denied>(body) else {
-        return Fault::settled(format!("{doing}: it answered with status {status}"));
+        return ServerError::settled(format!("{doing}: it answered with status {status}"));
     };
     let more = denied.error_description.map(|text| format!(", {text}")).unwrap_or_default();
     let what = format!("{doing}: it answered {}{more}", denied.error);
     match denied.error.as_str() {
         "invalid_grant" if refreshing => {
-            Fault::hinted(what, "the refresh token has ended or was withdrawn: log in anew and store the new one")
+            ServerError::hinted(what, "the refresh token has ended or was withdrawn: log in anew and store the new one")
         }
-        "invalid_client" | "unauthorized_client" => Fault::hinted(what, "check client_id and the client secret"),
-        "invalid_scope" => Fault::hinted(what, "check scope"),
-        _ => Fault::settled(what),
+        "invalid_client" | "unauthorized_client" => ServerError::hinted(what, "check client_id and the client secret"),
+        "invalid_scope" => ServerError::hinted(what, "check scope"),
+        _ => ServerError::settled(what),
     }
 }

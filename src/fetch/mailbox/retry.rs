@@ -1,8 +1,8 @@
 //! How often and after which pause a broken connection is made anew.
 
 use super::account::{Mailbox, Patience};
-use super::error::Fault;
-use super::stop::Stop;
+use super::error::ServerError;
+use super::stop::StopFlag;
 
 /// Counts the connections in a row that brought nothing.
 #[derive(Debug, Default)]
@@ -17,22 +17,27 @@ impl Retry {
     }
 
     /// Wait before the next connection; the fault itself once it is no use any more.
-    pub(crate) async fn pause(&mut self, fault: Fault, mailbox: &Mailbox, stop: &Stop) -> Result<(), Fault> {
+    pub(crate) async fn pause(
+        &mut self,
+        fault: ServerError,
+        mailbox: &Mailbox,
+        stop: &StopFlag,
+    ) -> Result<(), ServerError> {
         if stop.is_set() {
-            return Err(Fault::Stopped);
+            return Err(ServerError::Stopped);
         }
         let patience: &Patience = &mailbox.patience;
         self.barren += 1;
         if self.barren >= patience.tries {
             let (what, hint) = fault.told();
-            return Err(Fault::Settled { what: format!("{what} (tried {} times)", self.barren), hint });
+            return Err(ServerError::Settled { what: format!("{what} (tried {} times)", self.barren), hint });
         }
         let wait = match &fault {
-            Fault::Throttled { wait, .. } if *wait > patience.longest_pause => {
+            ServerError::Throttled { wait, .. } if *wait > patience.longest_pause => {
                 let (what, hint) = fault.told();
-                return Err(Fault::Settled { what, hint });
+                return Err(ServerError::Settled { what, hint });
             }
-            Fault::Throttled { wait, .. } => *wait,
+            ServerError::Throttled { wait, .. } => *wait,
             _ => patience.pause * 2_u32.saturating_pow(self.barren - 1),
         };
         // Full jitter over a quarter: many clients of one server must not come back together.
@@ -41,7 +46,7 @@ impl Retry {
         tracing::debug!(mailbox = mailbox.name, why, wait = ?(wait + jitter), "connecting again");
         tokio::select! {
             () = tokio::time::sleep(wait + jitter) => Ok(()),
-            () = stop.wait() => Err(Fault::Stopped),
+            () = stop.wait() => Err(ServerError::Stopped),
         }
     }
 }

@@ -1,13 +1,13 @@
 //! What is asked of a run over a mailbox, and what it came to.
 
-use super::stop::Stop;
+use super::stop::StopFlag;
 use crate::fetch::item::MailboxError;
 use crate::model::{Cursor, Fate, Message};
 use jiff::Timestamp;
 
 /// What is asked of a run.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct PollOptions {
     /// At most so many mails.
     pub limit: Option<u32>,
     /// Only mails that arrived at or after this time; older ones wait for a run without it.
@@ -17,10 +17,10 @@ pub struct Options {
     /// The time of arrival of a mail whose server does not say.
     pub now: Timestamp,
     /// Ends the run early.
-    pub stop: Stop,
+    pub stop: StopFlag,
 }
 
-impl Options {
+impl PollOptions {
     /// Whether a mail that arrived then is asked for; one without a date always is.
     pub(crate) fn wants(&self, arrival: Option<Timestamp>) -> bool {
         self.since.is_none_or(|since| arrival.is_none_or(|arrival| arrival >= since))

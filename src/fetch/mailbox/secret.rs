@@ -2,7 +2,7 @@
 //!
 //! No error of this module holds any part of a secret.
 
-use super::error::Fault;
+use super::error::ServerError;
 use secrecy::SecretString;
 use std::{
     fmt,
@@ -50,7 +50,7 @@ impl fmt::Display for Secret {
 
 impl Secret {
     /// Read it. Blocks, for a command up to a minute.
-    pub(crate) fn read(&self) -> Result<SecretString, Fault> {
+    pub(crate) fn read(&self) -> Result<SecretString, ServerError> {
         let text = match self {
             Self::Value(value) => return Ok(value.clone()),
             Self::Command(words) => run(words).map_err(|why| self.unreadable(&why))?,
@@ -74,8 +74,8 @@ impl Secret {
         self.read().map_err(|fault| fault.told().0)
     }
 
-    fn unreadable(&self, why: &dyn fmt::Display) -> Fault {
-        Fault::settled(format!("secret from {self}: {why}"))
+    fn unreadable(&self, why: &dyn fmt::Display) -> ServerError {
+        ServerError::settled(format!("secret from {self}: {why}"))
     }
 }
 

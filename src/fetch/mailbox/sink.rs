@@ -1,6 +1,6 @@
 //! The way from the poller's thread to the caller's: mails, as many at once as a budget of bytes allows.
 
-use super::error::Fault;
+use super::error::ServerError;
 use crate::fetch::item::{FetchError, Fetched};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -14,7 +14,7 @@ const KIBIBYTES: u32 = 8 << 10;
 
 /// The poller's end.
 #[derive(Debug)]
-pub(crate) struct Sink {
+pub(crate) struct MailQueue {
     mails: mpsc::Sender<Vec<Parcel>>,
     room: Arc<Semaphore>,
     /// Given, and not on the way yet.
@@ -36,15 +36,15 @@ pub struct Mails {
 }
 
 /// Both ends.
-pub(crate) fn channel() -> (Sink, Mails) {
+pub(crate) fn channel() -> (MailQueue, Mails) {
     let (sender, bundles) = mpsc::channel(BUNDLES);
     let room = Arc::new(Semaphore::new(KIBIBYTES as usize));
-    (Sink { mails: sender, room, bundle: Vec::new() }, Mails { bundles, current: Vec::new().into_iter() })
+    (MailQueue { mails: sender, room, bundle: Vec::new() }, Mails { bundles, current: Vec::new().into_iter() })
 }
 
-impl Sink {
-    /// Hand over, once there is room. It may wait in a bundle until [`Sink::flush`].
-    pub(crate) async fn give(&mut self, fetched: Fetched) -> Result<(), Fault> {
+impl MailQueue {
+    /// Hand over, once there is room. It may wait in a bundle until [`MailQueue::flush`].
+    pub(crate) async fn give(&mut self, fetched: Fetched) -> Result<(), ServerError> {
         let bytes = if let Fetched::Item(item) = &fetched { item.bytes.len() } else { 0 };
         let size = u32::try_from(bytes >> 10).unwrap_or(u32::MAX).saturating_add(1).min(KIBIBYTES);
         let room = if let Ok(room) = self.room.clone().try_acquire_many_owned(size) {
@@ -53,8 +53,8 @@ impl Sink {
             // What waits here takes up room, too.
             self.flush().await?;
             tokio::select! {
-                room = self.room.clone().acquire_many_owned(size) => room.map_err(|_| Fault::Stopped)?,
-                () = self.mails.closed() => return Err(Fault::Stopped),
+                room = self.room.clone().acquire_many_owned(size) => room.map_err(|_| ServerError::Stopped)?,
+                () = self.mails.closed() => return Err(ServerError::Stopped),
             }
         };
         self.bundle.push(Parcel { content: Ok(fetched), _room: room });
@@ -62,11 +62,11 @@ impl Sink {
     }
 
     /// Send what waits on its way.
-    pub(crate) async fn flush(&mut self) -> Result<(), Fault> {
+    pub(crate) async fn flush(&mut self) -> Result<(), ServerError> {
         if self.bundle.is_empty() {
             return Ok(());
         }
-        self.mails.send(std::mem::take(&mut self.bundle)).await.map_err(|_| Fault::Stopped)
+        self.mails.send(std::mem::take(&mut self.bundle)).await.map_err(|_| ServerError::Stopped)
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 /// A wish to stop. Clones are one wish.
 #[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<Wish>);
+pub struct StopFlag(Arc<Wish>);
 
 #[derive(Debug, Default)]
 struct Wish {
@@ -19,7 +19,7 @@ struct Wish {
     wake: Notify,
 }
 
-impl Stop {
+impl StopFlag {
     /// Nobody wishes to stop yet.
     pub fn new() -> Self {
         Self::default()

@@ -2,7 +2,7 @@
 //!
 //! Errors say what to do about the certificate.
 
-use super::error::Fault;
+use super::error::ServerError;
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
 use std::{io, path::Path, sync::Arc};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -22,11 +22,11 @@ pub(crate) struct Roots {
 
 impl Roots {
     /// Read them.
-    pub(crate) fn load(ca_file: Option<&Path>) -> Result<Self, Fault> {
+    pub(crate) fn load(ca_file: Option<&Path>) -> Result<Self, ServerError> {
         let mut certificates = rustls_native_certs::load_native_certs().certs;
         let mozilla = certificates.is_empty();
         if let Some(path) = ca_file {
-            let wrong = |why: String| Fault::settled(format!("ca_file {}: {why}", path.display()));
+            let wrong = |why: String| ServerError::settled(format!("ca_file {}: {why}", path.display()));
             let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
             let before = certificates.len();
             for each in CertificateDer::pem_slice_iter(&pem) {
@@ -50,10 +50,10 @@ impl Roots {
     }
 
     /// A configuration that trusts them.
-    pub(crate) fn config(&self) -> Result<Arc<ClientConfig>, Fault> {
+    pub(crate) fn config(&self) -> Result<Arc<ClientConfig>, ServerError> {
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
-            .map_err(|error| Fault::settled(format!("TLS: {error}")))?
+            .map_err(|error| ServerError::settled(format!("TLS: {error}")))?
             .with_root_certificates(self.store())
             .with_no_client_auth();
         Ok(Arc::new(config))
@@ -73,16 +73,16 @@ pub(crate) async fn handshake(
     socket: Box<dyn Socket>,
     host: &str,
     config: Arc<ClientConfig>,
-) -> Result<Box<dyn Socket>, Fault> {
+) -> Result<Box<dyn Socket>, ServerError> {
     let name = ServerName::try_from(host.to_owned())
-        .map_err(|_| Fault::settled(format!("host {host:?}: expected a host name or an address")))?;
+        .map_err(|_| ServerError::settled(format!("host {host:?}: expected a host name or an address")))?;
     match TlsConnector::from(config).connect(name, socket).await {
         Ok(stream) => Ok(Box::new(stream)),
         Err(error) => Err(refused(host, &error)),
     }
 }
 
-fn refused(host: &str, error: &io::Error) -> Fault {
+fn refused(host: &str, error: &io::Error) -> ServerError {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
         Some(Error::InvalidCertificate(why)) => {
             let hint = match why {
@@ -95,13 +95,13 @@ fn refused(host: &str, error: &io::Error) -> Fault {
                 }
                 _ => "the server needs another certificate",
             };
-            Fault::hinted(format!("the certificate of {host} is refused: {why}"), hint)
+            ServerError::hinted(format!("the certificate of {host} is refused: {why}"), hint)
         }
-        Some(why @ Error::InvalidMessage(_)) => Fault::hinted(
+        Some(why @ Error::InvalidMessage(_)) => ServerError::hinted(
             format!("expected TLS from {host}, found something else ({why})"),
             "security = \"starttls\" is for a port that begins in plain text",
         ),
-        _ => Fault::stream("TLS handshake", error),
+        _ => ServerError::stream("TLS handshake", error),
     }
 }
 

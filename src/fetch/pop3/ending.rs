@@ -1,9 +1,9 @@
 //! The end of a run: delete what became safe, in as many sessions as that takes, and say goodbye.
 
-use super::listing::Listed;
+use super::listing::ListedMessage;
 use super::maildrop::Maildrop;
 use super::run::{FOLDER, Goal, Label, Pop3Run};
-use crate::fetch::mailbox::error::Fault;
+use crate::fetch::mailbox::error::ServerError;
 use crate::fetch::mailbox::run::Finished;
 use crate::model::Cursor;
 use std::collections::HashSet;
@@ -39,7 +39,7 @@ impl Pop3Run {
             let stop = self.options.stop.clone();
             let ended = tokio::select! {
                 ended = self.try_to_end() => ended,
-                () = stop.overdue(Duration::from_secs(2)) => Err(Fault::Stopped),
+                () = stop.overdue(Duration::from_secs(2)) => Err(ServerError::Stopped),
             };
             let paused = match ended {
                 Ok(true) => break,
@@ -49,7 +49,7 @@ impl Pop3Run {
             };
             match paused {
                 Ok(()) => {}
-                Err(Fault::Stopped) => break,
+                Err(ServerError::Stopped) => break,
                 Err(fault) => {
                     self.fail(fault);
                     break;
@@ -63,7 +63,7 @@ impl Pop3Run {
     }
 
     /// False where another session has to go on.
-    async fn try_to_end(&mut self) -> Result<bool, Fault> {
+    async fn try_to_end(&mut self) -> Result<bool, ServerError> {
         if self.undeleted.is_empty() {
             if let Some(mut maildrop) = self.maildrop.take() {
                 // All that was needed is done: a rude answer is no fault.
@@ -75,11 +75,11 @@ impl Pop3Run {
         self.connected().await?;
         self.delete_safe().await?;
         let all_seen = self.recognize_the_rest().await?;
-        let Some(mut maildrop) = self.maildrop.take() else { return Err(Fault::Stopped) };
+        let Some(mut maildrop) = self.maildrop.take() else { return Err(ServerError::Stopped) };
         if let Some(answer) = maildrop.quit().await? {
             if maildrop.deletes() {
                 let what = "deleting mails whose reports are stored".to_owned();
-                self.fail(Fault::Refused { what, answer: format!("-ERR {answer}") });
+                self.fail(ServerError::Refused { what, answer: format!("-ERR {answer}") });
             }
             return Ok(true);
         }
@@ -92,23 +92,23 @@ impl Pop3Run {
             self.retry.progress();
             return Ok(false);
         }
-        Err(Fault::lost(
+        Err(ServerError::lost(
             "deleting mails whose reports are stored",
             "the connection breaks before they are all found again",
         ))
     }
 
     /// In a session that has not read them: find what is to be deleted. False where this session may not be asked for all.
-    async fn recognize_the_rest(&mut self) -> Result<bool, Fault> {
-        let Some(maildrop) = &self.maildrop else { return Err(Fault::Stopped) };
+    async fn recognize_the_rest(&mut self) -> Result<bool, ServerError> {
+        let Some(maildrop) = &self.maildrop else { return Err(ServerError::Stopped) };
         for listed in self.candidates(maildrop) {
-            let Some(maildrop) = &self.maildrop else { return Err(Fault::Stopped) };
+            let Some(maildrop) = &self.maildrop else { return Err(ServerError::Stopped) };
             let read = maildrop.read_count();
             if read >= self.reach {
                 return Ok(false);
             }
             let found = self.step(&listed, Goal::Recognize, None).await;
-            if found.as_ref().is_err_and(Fault::passes) && read > 0 {
+            if found.as_ref().is_err_and(ServerError::passes) && read > 0 {
                 // The next session ends before it breaks, so that what it marked is deleted.
                 self.reach = read;
             }
@@ -122,11 +122,11 @@ impl Pop3Run {
     }
 
     /// The messages that may be what is to be deleted, and were not read in this session.
-    fn candidates(&self, maildrop: &Maildrop) -> Vec<Listed> {
+    fn candidates(&self, maildrop: &Maildrop) -> Vec<ListedMessage> {
         let undeleted = self.undeleted.iter().filter_map(|content| self.given.get(content));
         let wanted: HashSet<&Option<String>> = undeleted.flat_map(|given| given.uidls.iter()).collect();
         let unlisted = maildrop.unlisted().take_while(|_| wanted.contains(&None));
-        let mut candidates: Vec<Listed> = maildrop
+        let mut candidates: Vec<ListedMessage> = maildrop
             .listed
             .iter()
             .cloned()

@@ -11,7 +11,7 @@ const UIDL_BYTES: usize = 255;
 
 /// A message as the lists have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Listed {
+pub(super) struct ListedMessage {
     /// Its number in this session.
     pub(super) number: u32,
     /// Its id, where that tells it from all others.
@@ -62,7 +62,7 @@ pub(super) fn count_of(text: &str) -> Option<u32> {
 }
 
 /// All messages that UIDL or LIST names, by ascending number.
-pub(super) fn joined(uidls: Lines<Option<String>>, sizes: Lines<Option<u64>>) -> Vec<Listed> {
+pub(super) fn joined(uidls: Lines<Option<String>>, sizes: Lines<Option<u64>>) -> Vec<ListedMessage> {
     // The same line twice says no more than once.
     let uidls: BTreeSet<(u32, Option<String>)> = uidls.found.into_iter().collect();
     let (mut of_number, mut of_uidl) = (HashMap::<u32, u32>::new(), HashMap::<&str, u32>::new());
@@ -84,7 +84,7 @@ pub(super) fn joined(uidls: Lines<Option<String>>, sizes: Lines<Option<u64>>) ->
     }
     let mut listed: BTreeMap<u32, Option<String>> = sizes.found.iter().map(|(number, _)| (*number, None)).collect();
     listed.extend(uidls.into_iter().map(|(number, uidl)| (number, uidl.filter(|_| unique.contains(&number)))));
-    let entry = |(number, uidl)| Listed { number, uidl, octets: octets.get(&number).copied().flatten() };
+    let entry = |(number, uidl)| ListedMessage { number, uidl, octets: octets.get(&number).copied().flatten() };
     listed.into_iter().map(entry).collect()
 }
 
@@ -105,8 +105,9 @@ mod tests {
         all
     }
 
-    fn shown(listed: &[Listed]) -> Vec<String> {
-        let one = |each: &Listed| format!("{} {} {:?}", each.number, each.uidl.as_deref().unwrap_or("-"), each.octets);
+    fn shown(listed: &[ListedMessage]) -> Vec<String> {
+        let one =
+            |each: &ListedMessage| format!("{} {} {:?}", each.number, each.uidl.as_deref().unwrap_or("-"), each.octets);
         listed.iter().map(one).collect()
     }
 

@@ -2,10 +2,10 @@
 //!
 //! Nothing of a secret is said before TLS, and nothing that came before TLS is used after it.
 
-use super::stream::{LineStream, Status};
+use super::stream::{LineStream, Pop3Status};
 use crate::fetch::mailbox::connect::{dial, refusal, within};
-use crate::fetch::mailbox::error::{Fault, wait_in};
-use crate::fetch::mailbox::oauth::Tokens;
+use crate::fetch::mailbox::error::{ServerError, wait_in};
+use crate::fetch::mailbox::oauth::TokenCache;
 use crate::fetch::mailbox::{Auth, Mailbox, Security, sasl, tls};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use secrecy::ExposeSecret as _;
@@ -22,23 +22,27 @@ type Capabilities = Option<Vec<String>>;
 pub(super) async fn open(
     mailbox: &Mailbox,
     trust: &Arc<ClientConfig>,
-    tokens: &mut Tokens,
-) -> Result<LineStream, Fault> {
+    tokens: &mut TokenCache,
+) -> Result<LineStream, ServerError> {
     match enter(mailbox, trust, tokens).await {
         // A token that ended before its time: ask for one more, once.
-        Err(Fault::Settled { .. }) if tokens.forget() => enter(mailbox, trust, tokens).await,
+        Err(ServerError::Settled { .. }) if tokens.forget() => enter(mailbox, trust, tokens).await,
         other => other,
     }
 }
 
-async fn enter(mailbox: &Mailbox, trust: &Arc<ClientConfig>, tokens: &mut Tokens) -> Result<LineStream, Fault> {
+async fn enter(
+    mailbox: &Mailbox,
+    trust: &Arc<ClientConfig>,
+    tokens: &mut TokenCache,
+) -> Result<LineStream, ServerError> {
     let patience = &mailbox.patience;
     let mut stream = LineStream::new(dial(mailbox, trust).await?, patience.clone());
     let doing = "waiting for the greeting";
     match within(patience.connect, doing, stream.status(doing)).await? {
-        Status::Ok(_) => {}
-        Status::Err(answer) => return Err(refused("the connection", &answer)),
-        Status::Continue(_) => return Err(Fault::lost(doing, "expected +OK, found +")),
+        Pop3Status::Ok(_) => {}
+        Pop3Status::Err(answer) => return Err(refused("the connection", &answer)),
+        Pop3Status::Continue(_) => return Err(ServerError::lost(doing, "expected +OK, found +")),
     }
     let mut capabilities = ask_capabilities(&mut stream).await?;
     if mailbox.security == Security::StartTls {
@@ -49,11 +53,11 @@ async fn enter(mailbox: &Mailbox, trust: &Arc<ClientConfig>, tokens: &mut Tokens
     Ok(stream)
 }
 
-async fn ask_capabilities(stream: &mut LineStream) -> Result<Capabilities, Fault> {
+async fn ask_capabilities(stream: &mut LineStream) -> Result<Capabilities, ServerError> {
     match stream.command("CAPA", "CAPA").await? {
-        Status::Ok(_) => {}
-        Status::Err(_) => return Ok(None),
-        Status::Continue(_) => return Err(Fault::lost("CAPA", "expected +OK or -ERR, found +")),
+        Pop3Status::Ok(_) => {}
+        Pop3Status::Err(_) => return Ok(None),
+        Pop3Status::Continue(_) => return Err(ServerError::lost("CAPA", "expected +OK or -ERR, found +")),
     }
     let mut all = Vec::new();
     let take = |line: &[u8]| {
@@ -69,9 +73,9 @@ async fn start_tls(
     capabilities: Option<&[String]>,
     mailbox: &Mailbox,
     trust: &Arc<ClientConfig>,
-) -> Result<LineStream, Fault> {
+) -> Result<LineStream, ServerError> {
     let without = |why: &str| {
-        Fault::hinted(
+        ServerError::hinted(
             format!("{} port {} offers no TLS by STLS{why}", mailbox.host, mailbox.port),
             "security = \"tls\", on port 995 as a rule, is the better way",
         )
@@ -80,12 +84,12 @@ async fn start_tls(
         return Err(without(""));
     }
     match stream.command("STLS", "STLS").await? {
-        Status::Ok(_) => {}
-        Status::Err(answer) => return Err(without(&format!(": it answered -ERR {answer}"))),
-        Status::Continue(_) => return Err(Fault::lost("STLS", "expected +OK or -ERR, found +")),
+        Pop3Status::Ok(_) => {}
+        Pop3Status::Err(answer) => return Err(without(&format!(": it answered -ERR {answer}"))),
+        Pop3Status::Continue(_) => return Err(ServerError::lost("STLS", "expected +OK or -ERR, found +")),
     }
     let Some(socket) = stream.into_socket() else {
-        return Err(Fault::settled(
+        return Err(ServerError::settled(
             "STLS: expected TLS, found an answer from before TLS, as an attacker would slip in",
         ));
     };
@@ -98,9 +102,9 @@ async fn start_tls(
 async fn log_in(
     stream: &mut LineStream,
     mailbox: &Mailbox,
-    tokens: &mut Tokens,
+    tokens: &mut TokenCache,
     capabilities: Option<&[String]>,
-) -> Result<(), Fault> {
+) -> Result<(), ServerError> {
     let user = mailbox.user.as_str();
     let mechanism = match &mailbox.auth {
         Auth::Password(_) if offered(capabilities).contains(&"PLAIN") => "PLAIN",
@@ -117,7 +121,9 @@ async fn log_in(
             [] => "none".to_owned(),
             all => all.join(", "),
         };
-        return Err(Fault::settled(format!("expected the login mechanism {mechanism}, the server offers {found}")));
+        return Err(ServerError::settled(format!(
+            "expected the login mechanism {mechanism}, the server offers {found}"
+        )));
     }
     let secret = tokens.secret(mailbox).await?;
     let message = match mechanism {
@@ -128,33 +134,33 @@ async fn log_in(
     };
     // Not with the command: its line may have 255 bytes only (RFC 5034 section 4).
     match stream.command("login", &format!("AUTH {mechanism}")).await? {
-        Status::Continue(_) => {}
-        Status::Err(answer) => return Err(login_refused(mailbox, &answer, None)),
-        Status::Ok(_) => return Err(Fault::settled("login: the server let us in without a secret")),
+        Pop3Status::Continue(_) => {}
+        Pop3Status::Err(answer) => return Err(login_refused(mailbox, &answer, None)),
+        Pop3Status::Ok(_) => return Err(ServerError::settled("login: the server let us in without a secret")),
     }
     let mut complaint = None;
     let mut line = STANDARD.encode(message);
     loop {
         match stream.command("login", &line).await? {
-            Status::Ok(_) => return Ok(()),
-            Status::Err(answer) => return Err(login_refused(mailbox, &answer, complaint.as_deref())),
-            Status::Continue(challenge) if complaint.is_none() => {
+            Pop3Status::Ok(_) => return Ok(()),
+            Pop3Status::Err(answer) => return Err(login_refused(mailbox, &answer, complaint.as_deref())),
+            Pop3Status::Continue(challenge) if complaint.is_none() => {
                 let said = STANDARD.decode(&challenge).unwrap_or_default();
                 complaint = Some(String::from_utf8_lossy(&said).into_owned());
                 // The answer that ends a failed exchange.
                 line = if mechanism == "OAUTHBEARER" { STANDARD.encode("\x01") } else { String::new() };
             }
-            Status::Continue(_) => return Err(Fault::lost("login", "the server asks on and on")),
+            Pop3Status::Continue(_) => return Err(ServerError::lost("login", "the server asks on and on")),
         }
     }
 }
 
-async fn log_in_by_user(stream: &mut LineStream, mailbox: &Mailbox, password: &str) -> Result<(), Fault> {
+async fn log_in_by_user(stream: &mut LineStream, mailbox: &Mailbox, password: &str) -> Result<(), ServerError> {
     for line in [format!("USER {}", mailbox.user), format!("PASS {password}")] {
         match stream.command("login", &line).await? {
-            Status::Ok(_) => {}
-            Status::Err(answer) => return Err(login_refused(mailbox, &answer, None)),
-            Status::Continue(_) => return Err(Fault::lost("login", "expected +OK or -ERR, found +")),
+            Pop3Status::Ok(_) => {}
+            Pop3Status::Err(answer) => return Err(login_refused(mailbox, &answer, None)),
+            Pop3Status::Continue(_) => return Err(ServerError::lost("login", "expected +OK or -ERR, found +")),
         }
     }
     Ok(())
@@ -167,7 +173,7 @@ fn offered(capabilities: Option<&[String]>) -> Vec<&str> {
     mechanisms.collect()
 }
 
-fn login_refused(mailbox: &Mailbox, answer: &str, complaint: Option<&str>) -> Fault {
+fn login_refused(mailbox: &Mailbox, answer: &str, complaint: Option<&str>) -> ServerError {
     if is_passing(answer) {
         return refused("login", answer);
     }
@@ -175,10 +181,10 @@ fn login_refused(mailbox: &Mailbox, answer: &str, complaint: Option<&str>) -> Fa
 }
 
 /// What a refusal means: a few pass by themselves.
-fn refused(what: &str, answer: &str) -> Fault {
+fn refused(what: &str, answer: &str) -> ServerError {
     match wait_in(answer) {
-        Some(wait) => Fault::Throttled { answer: format!("-ERR {answer}"), wait },
-        None => Fault::Refused { what: what.to_owned(), answer: format!("-ERR {answer}") },
+        Some(wait) => ServerError::Throttled { answer: format!("-ERR {answer}"), wait },
+        None => ServerError::Refused { what: what.to_owned(), answer: format!("-ERR {answer}") },
     }
 }
 

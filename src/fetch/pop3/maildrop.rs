@@ -2,12 +2,12 @@
 //!
 //! Numbers mean nothing in another session. What is marked with DELE is deleted by QUIT, and only by it.
 
-use super::listing::{Lines, Listed, MOST_MESSAGES, count_of, joined, octets_of, uidl_of};
+use super::listing::{Lines, ListedMessage, MOST_MESSAGES, count_of, joined, octets_of, uidl_of};
 use super::login;
-use super::stream::{Body, LineStream, Status};
+use super::stream::{Body, LineStream, Pop3Status};
 use crate::fetch::mailbox::Mailbox;
-use crate::fetch::mailbox::error::Fault;
-use crate::fetch::mailbox::oauth::Tokens;
+use crate::fetch::mailbox::error::ServerError;
+use crate::fetch::mailbox::oauth::TokenCache;
 use crate::model::Hash;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub(super) enum Retrieved {
 pub(super) struct Maildrop {
     stream: LineStream,
     /// The messages that the server names, by ascending number.
-    pub(super) listed: Vec<Listed>,
+    pub(super) listed: Vec<ListedMessage>,
     /// Whether the server gives unique ids.
     pub(super) names: bool,
     /// Whether any list tells which messages there are.
@@ -50,7 +50,11 @@ pub(super) struct Maildrop {
 
 impl Maildrop {
     /// Connect, log in, and list what is there.
-    pub(super) async fn open(mailbox: &Mailbox, trust: &Arc<ClientConfig>, tokens: &mut Tokens) -> Result<Self, Fault> {
+    pub(super) async fn open(
+        mailbox: &Mailbox,
+        trust: &Arc<ClientConfig>,
+        tokens: &mut TokenCache,
+    ) -> Result<Self, ServerError> {
         let mut stream = login::open(mailbox, trust, tokens).await?;
         let count = match ask(&mut stream, "STAT").await? {
             Ok(text) => count_of(&text),
@@ -68,7 +72,7 @@ impl Maildrop {
         let (names, lists) = match (names, lists, count) {
             // It must not pass for an empty mailbox.
             (Err(_), Err(answer), None) => {
-                return Err(Fault::Refused {
+                return Err(ServerError::Refused {
                     what: "asking what is in the mailbox".to_owned(),
                     answer: format!("-ERR {answer}"),
                 });
@@ -94,14 +98,14 @@ impl Maildrop {
     }
 
     /// Messages that only STAT counts, by ascending number.
-    pub(super) fn unlisted(&self) -> impl Iterator<Item = Listed> + use<> {
+    pub(super) fn unlisted(&self) -> impl Iterator<Item = ListedMessage> + use<> {
         let listed: HashSet<u32> = self.listed.iter().map(|listed| listed.number).collect();
         let unlisted = (1..=self.count).take(MOST_MESSAGES).filter(move |number| !listed.contains(number));
-        unlisted.map(|number| Listed { number, uidl: None, octets: None })
+        unlisted.map(|number| ListedMessage { number, uidl: None, octets: None })
     }
 
     /// Read a message.
-    pub(super) async fn retrieve(&mut self, number: u32, limit: u64) -> Result<Retrieved, Fault> {
+    pub(super) async fn retrieve(&mut self, number: u32, limit: u64) -> Result<Retrieved, ServerError> {
         self.asked = true;
         let doing = format!("fetching message {number}");
         self.stream.send(&doing, &format!("RETR {number}")).await?;
@@ -119,7 +123,7 @@ impl Maildrop {
     }
 
     /// Whether a message that is refused is there at all: a list may hold numbers that stand for nothing.
-    async fn is_there(&mut self, number: u32) -> Result<bool, Fault> {
+    async fn is_there(&mut self, number: u32) -> Result<bool, ServerError> {
         for command in ["LIST", "UIDL"] {
             if ask(&mut self.stream, &format!("{command} {number}")).await?.is_ok() {
                 return Ok(true);
@@ -151,7 +155,7 @@ impl Maildrop {
     }
 
     /// Mark all messages with this content. Gives the server's words where it refuses one.
-    pub(super) async fn delete(&mut self, content: &Hash) -> Result<Option<String>, Fault> {
+    pub(super) async fn delete(&mut self, content: &Hash) -> Result<Option<String>, ServerError> {
         let mut refusal = None;
         for number in self.read.get(content).cloned().unwrap_or_default() {
             if self.marked.contains_key(&number) {
@@ -171,26 +175,26 @@ impl Maildrop {
 
     /// The ids that the mailbox holds now, or will after QUIT; `None` where the server gives none.
     pub(super) fn present(&self, after_quit: bool) -> Option<Vec<String>> {
-        let stays = |listed: &&Listed| !(after_quit && self.marked.get(&listed.number) == Some(&true));
+        let stays = |listed: &&ListedMessage| !(after_quit && self.marked.get(&listed.number) == Some(&true));
         self.names.then(|| self.listed.iter().filter(stays).filter_map(|listed| listed.uidl.clone()).collect())
     }
 
     /// Show that we are still here.
-    pub(super) async fn noop(&mut self) -> Result<(), Fault> {
+    pub(super) async fn noop(&mut self) -> Result<(), ServerError> {
         ask(&mut self.stream, "NOOP").await.map(drop)
     }
 
     /// End the session: what is marked is deleted. Gives the server's words where it says that it could not.
-    pub(super) async fn quit(&mut self) -> Result<Option<String>, Fault> {
+    pub(super) async fn quit(&mut self) -> Result<Option<String>, ServerError> {
         Ok(ask(&mut self.stream, "QUIT").await?.err())
     }
 }
 
 /// Say a command; the text of its answer, or of a refusal.
-async fn ask(stream: &mut LineStream, command: &str) -> Result<Result<String, String>, Fault> {
+async fn ask(stream: &mut LineStream, command: &str) -> Result<Result<String, String>, ServerError> {
     match stream.command(command, command).await? {
-        Status::Ok(text) => Ok(Ok(text)),
-        Status::Err(text) => Ok(Err(text)),
-        Status::Continue(_) => Err(Fault::lost(command, "expected +OK or -ERR, found +")),
+        Pop3Status::Ok(text) => Ok(Ok(text)),
+        Pop3Status::Err(text) => Ok(Err(text)),
+        Pop3Status::Continue(_) => Err(ServerError::lost(command, "expected +OK or -ERR, found +")),
     }
 }

@@ -3,16 +3,16 @@
 //! Within a run a message is its content: a lost connection takes numbers and marks with it, and what is read again under
 //! another number is recognized by its hash. A message is marked only in a session that has read it.
 
-use super::listing::Listed;
+use super::listing::ListedMessage;
 use super::maildrop::{Maildrop, Retrieved};
 use crate::fetch::item::{Fetched, Item, MailboxError};
-use crate::fetch::mailbox::error::Fault;
-use crate::fetch::mailbox::oauth::Tokens;
+use crate::fetch::mailbox::error::ServerError;
+use crate::fetch::mailbox::oauth::TokenCache;
 use crate::fetch::mailbox::retry::Retry;
 use crate::fetch::mailbox::run::Order;
-use crate::fetch::mailbox::sink::Sink;
+use crate::fetch::mailbox::sink::MailQueue;
 use crate::fetch::mailbox::tls::Roots;
-use crate::fetch::mailbox::{After, Mailbox, Options};
+use crate::fetch::mailbox::{After, Mailbox, PollOptions};
 use crate::model::{Fate, Hash, KnownUidl, MailboxProgress, Message};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub(super) enum Label {
 }
 
 impl Label {
-    pub(super) fn of(listed: &Listed) -> Self {
+    pub(super) fn of(listed: &ListedMessage) -> Self {
         listed.uidl.clone().map_or(Self::Number(listed.number), Self::Uidl)
     }
 }
@@ -61,9 +61,9 @@ pub(super) enum Goal {
 /// A run.
 pub(in crate::fetch) struct Pop3Run {
     pub(super) mailbox: Mailbox,
-    pub(super) options: Options,
+    pub(super) options: PollOptions,
     pub(super) trust: Arc<ClientConfig>,
-    pub(super) tokens: Tokens,
+    pub(super) tokens: TokenCache,
     pub(super) maildrop: Option<Maildrop>,
     pub(super) known: HashMap<String, KnownUidl>,
     pub(super) given: HashMap<Hash, Given>,
@@ -96,7 +96,7 @@ impl Pop3Run {
     /// A run that has not begun.
     pub(in crate::fetch) fn new(
         mailbox: Mailbox,
-        options: Options,
+        options: PollOptions,
         orders: mpsc::UnboundedReceiver<Order>,
     ) -> Result<Self, MailboxError> {
         let trust = Roots::load(mailbox.ca_file.as_deref()).and_then(|roots| roots.config());
@@ -106,7 +106,7 @@ impl Pop3Run {
             mailbox,
             options,
             trust,
-            tokens: Tokens::default(),
+            tokens: TokenCache::default(),
             maildrop: None,
             known: HashMap::new(),
             given: HashMap::new(),
@@ -170,7 +170,7 @@ impl Pop3Run {
     }
 
     /// See that there is a session.
-    pub(super) async fn connected(&mut self) -> Result<(), Fault> {
+    pub(super) async fn connected(&mut self) -> Result<(), ServerError> {
         if self.maildrop.is_some() {
             return Ok(());
         }
@@ -180,28 +180,28 @@ impl Pop3Run {
                 Ok(())
             }
             // The session that was lost may still have the mailbox for itself.
-            Err(Fault::Refused { what, answer }) => {
-                Err(Fault::lost(&what, format_args!("the server answered {answer}")))
+            Err(ServerError::Refused { what, answer }) => {
+                Err(ServerError::lost(&what, format_args!("the server answered {answer}")))
             }
             Err(fault) => Err(fault),
         }
     }
 
     /// Read what is new, and give it.
-    pub(in crate::fetch) async fn read(&mut self, mut sink: Sink) {
+    pub(in crate::fetch) async fn read(&mut self, mut sink: MailQueue) {
         loop {
             let read = self.try_to_read(&mut sink).await;
             // Before a pause or the end: the caller need not wait for what is here.
             let stop = self.options.stop.clone();
             let flushed = tokio::select! {
                 flushed = sink.flush() => flushed,
-                () = stop.overdue(Duration::from_secs(2)) => Err(Fault::Stopped),
+                () = stop.overdue(Duration::from_secs(2)) => Err(ServerError::Stopped),
             };
             match read.and(flushed) {
-                Ok(()) | Err(Fault::Stopped) => return,
+                Ok(()) | Err(ServerError::Stopped) => return,
                 Err(fault) if fault.passes() => match self.pause(fault).await {
                     Ok(()) => {}
-                    Err(Fault::Stopped) => return,
+                    Err(ServerError::Stopped) => return,
                     Err(fault) => return self.fail(fault),
                 },
                 Err(fault) => return self.fail(fault),
@@ -209,12 +209,12 @@ impl Pop3Run {
         }
     }
 
-    async fn try_to_read(&mut self, sink: &mut Sink) -> Result<(), Fault> {
+    async fn try_to_read(&mut self, sink: &mut MailQueue) -> Result<(), ServerError> {
         self.connected().await?;
-        let Some(maildrop) = &self.maildrop else { return Err(Fault::Stopped) };
+        let Some(maildrop) = &self.maildrop else { return Err(ServerError::Stopped) };
         let limit = self.options.item_bytes;
         // What is too large ends the session: it comes last. Sizes are hints, so it is asked for all the same.
-        let place = |listed: &Listed| {
+        let place = |listed: &ListedMessage| {
             let broken = self.broken.contains_key(&Label::of(listed));
             (!broken, listed.octets.is_some_and(|octets| octets > limit))
         };
@@ -229,7 +229,7 @@ impl Pop3Run {
                 self.delete_safe().await?;
             }
         }
-        let Some(maildrop) = &self.maildrop else { return Err(Fault::Stopped) };
+        let Some(maildrop) = &self.maildrop else { return Err(ServerError::Stopped) };
         let mut refused = 0;
         for listed in maildrop.unlisted() {
             if self.has_to_end() || self.quota == 0 {
@@ -253,7 +253,7 @@ impl Pop3Run {
     }
 
     /// Whether a message needs not be read: an earlier run or this one is through with it.
-    fn is_settled(&self, listed: &Listed) -> bool {
+    fn is_settled(&self, listed: &ListedMessage) -> bool {
         let given = listed.uidl.as_ref().is_some_and(|uidl| self.settled.contains(uidl));
         if given || self.withheld.contains(&Label::of(listed)) {
             return true;
@@ -265,13 +265,18 @@ impl Pop3Run {
     }
 
     /// Read one message. False where there is none of this number.
-    pub(super) async fn step(&mut self, listed: &Listed, goal: Goal, sink: Option<&mut Sink>) -> Result<bool, Fault> {
+    pub(super) async fn step(
+        &mut self,
+        listed: &ListedMessage,
+        goal: Goal,
+        sink: Option<&mut MailQueue>,
+    ) -> Result<bool, ServerError> {
         let label = Label::of(listed);
-        let Some(maildrop) = &mut self.maildrop else { return Err(Fault::Stopped) };
+        let Some(maildrop) = &mut self.maildrop else { return Err(ServerError::Stopped) };
         let (stop, first) = (self.options.stop.clone(), !maildrop.has_asked());
         let retrieved = tokio::select! {
             retrieved = maildrop.retrieve(listed.number, self.options.item_bytes) => retrieved,
-            () = stop.overdue(Duration::from_secs(1)) => return Err(Fault::Stopped),
+            () = stop.overdue(Duration::from_secs(1)) => return Err(ServerError::Stopped),
         };
         let message = |content| Message::Pop3 {
             mailbox: self.mailbox.name.clone(),
@@ -306,7 +311,7 @@ impl Pop3Run {
             Ok(Retrieved::TooLarge(size)) => {
                 self.withheld.insert(label);
                 self.maildrop = None;
-                lost = Some(Fault::Oversized { uid: None, announced: size });
+                lost = Some(ServerError::Oversized { uid: None, announced: size });
                 let message = listed.uidl.is_some().then(|| message(None));
                 Fetched::TooLarge { origin, size, limit: self.options.item_bytes, message }
             }
@@ -336,14 +341,14 @@ impl Pop3Run {
             self.quota = self.quota.saturating_sub(1);
             tokio::select! {
                 given = sink.give(fetched) => given?,
-                () = stop.overdue(Duration::from_secs(2)) => return Err(Fault::Stopped),
+                () = stop.overdue(Duration::from_secs(2)) => return Err(ServerError::Stopped),
             }
         }
         lost.map_or(Ok(true), Err)
     }
 
     /// Take what the caller said meanwhile, and mark what became safe.
-    pub(super) async fn delete_safe(&mut self) -> Result<(), Fault> {
+    pub(super) async fn delete_safe(&mut self) -> Result<(), ServerError> {
         while let Ok(order) = self.orders.try_recv() {
             self.take(order);
         }
@@ -352,11 +357,11 @@ impl Pop3Run {
             let stop = self.options.stop.clone();
             let refusal = tokio::select! {
                 refusal = maildrop.delete(&content) => refusal?,
-                () = stop.overdue(Duration::from_secs(2)) => return Err(Fault::Stopped),
+                () = stop.overdue(Duration::from_secs(2)) => return Err(ServerError::Stopped),
             };
             if let Some(answer) = refusal {
                 let what = "deleting a mail whose reports are stored".to_owned();
-                self.fail(Fault::Refused { what, answer: format!("-ERR {answer}") });
+                self.fail(ServerError::Refused { what, answer: format!("-ERR {answer}") });
             }
         }
         Ok(())
@@ -385,19 +390,19 @@ impl Pop3Run {
     }
 
     /// Wait before the next connection; the fault itself once it is no use any more.
-    pub(super) async fn pause(&mut self, fault: Fault) -> Result<(), Fault> {
+    pub(super) async fn pause(&mut self, fault: ServerError) -> Result<(), ServerError> {
         self.maildrop = None;
         self.retry.pause(fault, &self.mailbox, &self.options.stop).await
     }
 
-    pub(super) fn fail(&mut self, fault: Fault) {
+    pub(super) fn fail(&mut self, fault: ServerError) {
         let error = self.error(fault);
         if !self.failures.contains(&error) {
             self.failures.push(error);
         }
     }
 
-    pub(super) fn error(&self, fault: Fault) -> MailboxError {
+    pub(super) fn error(&self, fault: ServerError) -> MailboxError {
         fault.into_error(&self.mailbox)
     }
 }

@@ -3,7 +3,7 @@
 //! A server that says more than it was asked is out of step: its next answer could be taken for another's.
 
 use crate::fetch::mailbox::Patience;
-use crate::fetch::mailbox::error::Fault;
+use crate::fetch::mailbox::error::ServerError;
 use crate::fetch::mailbox::tls::Socket;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -23,7 +23,7 @@ const GROWTH: usize = 256 << 10;
 
 /// A server's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Status {
+pub(super) enum Pop3Status {
     /// `+OK`, and its text.
     Ok(String),
     /// `-ERR`, and its text.
@@ -74,18 +74,18 @@ impl LineStream {
     }
 
     /// Say a line, and wait for the first line of the answer.
-    pub(super) async fn command(&mut self, doing: &str, line: &str) -> Result<Status, Fault> {
+    pub(super) async fn command(&mut self, doing: &str, line: &str) -> Result<Pop3Status, ServerError> {
         self.send(doing, line).await?;
         self.status(doing).await
     }
 
     /// Say a line.
-    pub(super) async fn send(&mut self, doing: &str, line: &str) -> Result<(), Fault> {
+    pub(super) async fn send(&mut self, doing: &str, line: &str) -> Result<(), ServerError> {
         if line.contains(['\r', '\n', '\0']) {
-            return Err(Fault::settled(format!("{doing}: expected text without line ends, found one")));
+            return Err(ServerError::settled(format!("{doing}: expected text without line ends, found one")));
         }
         if self.start < self.end {
-            return Err(Fault::lost(doing, "the server said more than it was asked"));
+            return Err(ServerError::lost(doing, "the server said more than it was asked"));
         }
         let text = format!("{line}\r\n");
         let write = async {
@@ -94,18 +94,18 @@ impl LineStream {
         };
         match time::timeout(self.patience.command, write).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Fault::lost(doing, error)),
-            Err(_) => Err(Fault::lost(doing, "the server takes no command")),
+            Ok(Err(error)) => Err(ServerError::lost(doing, error)),
+            Err(_) => Err(ServerError::lost(doing, "the server takes no command")),
         }
     }
 
     /// The first line of an answer.
-    pub(super) async fn status(&mut self, doing: &str) -> Result<Status, Fault> {
+    pub(super) async fn status(&mut self, doing: &str) -> Result<Pop3Status, ServerError> {
         self.status_and_end(doing).await.map(|(status, _)| status)
     }
 
     /// The first line of an answer, and whether it ends as the standard has it, in CR LF.
-    async fn status_and_end(&mut self, doing: &str) -> Result<(Status, bool), Fault> {
+    async fn status_and_end(&mut self, doing: &str) -> Result<(Pop3Status, bool), ServerError> {
         self.begin();
         let line = self.line(doing, STATUS_BYTES).await?;
         let crlf = line.ends_with(b"\r");
@@ -117,20 +117,20 @@ impl LineStream {
             (head.eq_ignore_ascii_case(word) && whole).then(|| rest.trim().to_owned())
         };
         let status = if let Some(text) = rest("+OK") {
-            Status::Ok(text)
+            Pop3Status::Ok(text)
         } else if let Some(text) = rest("-ERR") {
-            Status::Err(text)
+            Pop3Status::Err(text)
         } else if let Some(text) = rest("+") {
-            Status::Continue(text)
+            Pop3Status::Continue(text)
         } else {
             let found: String = text.chars().take(60).collect();
-            return Err(Fault::lost(doing, format_args!("expected +OK or -ERR, found {found:?}")));
+            return Err(ServerError::lost(doing, format_args!("expected +OK or -ERR, found {found:?}")));
         };
         Ok((status, crlf))
     }
 
     /// The lines that follow an `+OK`, up to the dot; `take` says whether it wants more of them.
-    pub(super) async fn lines(&mut self, doing: &str, mut take: impl FnMut(&[u8]) -> bool) -> Result<(), Fault> {
+    pub(super) async fn lines(&mut self, doing: &str, mut take: impl FnMut(&[u8]) -> bool) -> Result<(), ServerError> {
         self.begin();
         loop {
             let left = LIST_BYTES.saturating_sub(self.received);
@@ -143,21 +143,21 @@ impl LineStream {
                 line if !take(line) => {}
                 _ => continue,
             }
-            return Err(Fault::lost(doing, "the answer has more lines than any mailbox has messages"));
+            return Err(ServerError::lost(doing, "the answer has more lines than any mailbox has messages"));
         }
     }
 
     /// The answer to RETR: a message of at most this many bytes, or what the server says instead.
-    pub(super) async fn message(&mut self, doing: &str, limit: u64) -> Result<Result<Body, String>, Fault> {
+    pub(super) async fn message(&mut self, doing: &str, limit: u64) -> Result<Result<Body, String>, ServerError> {
         match self.status_and_end(doing).await? {
-            (Status::Ok(_), crlf) => self.body(doing, limit, crlf).await.map(Ok),
-            (Status::Err(text), _) => Ok(Err(text)),
-            (Status::Continue(_), _) => Err(Fault::lost(doing, "expected +OK or -ERR, found +")),
+            (Pop3Status::Ok(_), crlf) => self.body(doing, limit, crlf).await.map(Ok),
+            (Pop3Status::Err(text), _) => Ok(Err(text)),
+            (Pop3Status::Continue(_), _) => Err(ServerError::lost(doing, "expected +OK or -ERR, found +")),
         }
     }
 
     /// With `crlf` only CR LF ends a line: a server stuffs no dot behind a line feed of the message's own.
-    async fn body(&mut self, doing: &str, limit: u64, crlf: bool) -> Result<Body, Fault> {
+    async fn body(&mut self, doing: &str, limit: u64, crlf: bool) -> Result<Body, ServerError> {
         self.begin();
         let limit_here = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut body: Vec<u8> = Vec::new();
@@ -192,16 +192,16 @@ impl LineStream {
     }
 
     /// Nothing but line ends may follow a message: what does was part of it, and would be taken for the next answer.
-    fn in_step(&mut self, doing: &str) -> Result<(), Fault> {
+    fn in_step(&mut self, doing: &str) -> Result<(), ServerError> {
         if self.read[self.start..self.end].trim_ascii().is_empty() {
             self.start = self.end;
             return Ok(());
         }
-        Err(Fault::lost(doing, "the server said more behind the message's end"))
+        Err(ServerError::lost(doing, "the server said more behind the message's end"))
     }
 
     /// A line without its line feed. Of one that is too long the start is kept; the rest is read over.
-    async fn line(&mut self, doing: &str, limit: u64) -> Result<Vec<u8>, Fault> {
+    async fn line(&mut self, doing: &str, limit: u64) -> Result<Vec<u8>, ServerError> {
         let mut line = Vec::new();
         let mut length: u64 = 0;
         loop {
@@ -210,7 +210,7 @@ impl LineStream {
             let piece = newline.map_or(waiting, |at| &waiting[..at]);
             length += piece.len() as u64;
             if length > limit {
-                return Err(Fault::lost(doing, format_args!("the answer is longer than {limit} bytes")));
+                return Err(ServerError::lost(doing, format_args!("the answer is longer than {limit} bytes")));
             }
             line.extend_from_slice(&piece[..piece.len().min(LINE_BYTES - line.len())]);
             self.start += piece.len();
@@ -229,7 +229,7 @@ impl LineStream {
     }
 
     /// Read more.
-    async fn fill(&mut self, doing: &str) -> Result<(), Fault> {
+    async fn fill(&mut self, doing: &str) -> Result<(), ServerError> {
         self.read.copy_within(self.start..self.end, 0);
         self.end -= self.start;
         self.start = 0;
@@ -239,13 +239,13 @@ impl LineStream {
         let wait = patience.silence.min(left);
         let room = &mut self.read[self.end..];
         let count = match time::timeout(wait, self.socket.read(room)).await {
-            Ok(Ok(0)) => return Err(Fault::lost(doing, "the server closed the connection")),
+            Ok(Ok(0)) => return Err(ServerError::lost(doing, "the server closed the connection")),
             Ok(Ok(count)) => count,
-            Ok(Err(error)) => return Err(Fault::stream(doing, &error)),
-            Err(_) if left <= patience.silence => return Err(Fault::lost(doing, "the server is too slow")),
+            Ok(Err(error)) => return Err(ServerError::stream(doing, &error)),
+            Err(_) if left <= patience.silence => return Err(ServerError::lost(doing, "the server is too slow")),
             Err(_) => {
                 let silence = patience.silence;
-                return Err(Fault::lost(doing, format_args!("the server is silent for {silence:?}")));
+                return Err(ServerError::lost(doing, format_args!("the server is silent for {silence:?}")));
             }
         };
         self.end += count;

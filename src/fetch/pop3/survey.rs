@@ -2,18 +2,22 @@
 
 use super::maildrop::Maildrop;
 use super::run::FOLDER;
-use crate::fetch::mailbox::error::Fault;
-use crate::fetch::mailbox::oauth::Tokens;
+use crate::fetch::mailbox::error::ServerError;
+use crate::fetch::mailbox::oauth::TokenCache;
 use crate::fetch::mailbox::tls::Roots;
-use crate::fetch::mailbox::{After, FolderSurvey, Mailbox, Options, Survey};
+use crate::fetch::mailbox::{After, FolderSurvey, Mailbox, PollOptions, Survey};
 use crate::model::KnownUidl;
 use std::collections::HashMap;
 use std::time::Duration;
 
 /// Look at a mailbox; nothing is changed.
-pub(in crate::fetch) async fn look(mailbox: &Mailbox, uidls: &[KnownUidl], options: &Options) -> Result<Survey, Fault> {
+pub(in crate::fetch) async fn look(
+    mailbox: &Mailbox,
+    uidls: &[KnownUidl],
+    options: &PollOptions,
+) -> Result<Survey, ServerError> {
     let trust = Roots::load(mailbox.ca_file.as_deref())?.config()?;
-    let mut maildrop = Maildrop::open(mailbox, &trust, &mut Tokens::default()).await?;
+    let mut maildrop = Maildrop::open(mailbox, &trust, &mut TokenCache::default()).await?;
     let known: HashMap<&str, &KnownUidl> = uidls.iter().map(|known| (known.uidl.as_str(), known)).collect();
     let (setting, name) = (FOLDER.to_owned(), FOLDER.to_owned());
     let mut seen = FolderSurvey { setting, name, mails: maildrop.len(), ..FolderSurvey::default() };

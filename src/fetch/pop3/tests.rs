@@ -4,7 +4,7 @@ use super::stream::{Body, LineStream};
 use crate::fetch::imap::Poller;
 use crate::fetch::item::{FetchError, Fetched};
 use crate::fetch::mailbox::{
-    After, Auth, Finished, Mailbox, Options, Patience, Protocol, Redaction, Secret, Security, Stop,
+    After, Auth, Finished, Mailbox, Patience, PollOptions, Protocol, Redaction, Secret, Security, StopFlag,
 };
 use crate::model::{Fate, KnownUidl, MailboxProgress, Message};
 use proptest::prelude::*;
@@ -166,9 +166,9 @@ fn mailbox(server: &Server, after: After) -> Mailbox {
     }
 }
 
-fn options() -> Options {
+fn options() -> PollOptions {
     let now = "2026-11-25T12:00:00Z".parse().unwrap();
-    Options { limit: None, since: None, item_bytes: 1000, now, stop: Stop::new() }
+    PollOptions { limit: None, since: None, item_bytes: 1000, now, stop: StopFlag::new() }
 }
 
 /// What a run brought.
@@ -181,7 +181,7 @@ struct Brought {
 }
 
 /// Run, and say of every mail that it is safe; one with `lunch` in it is no report.
-fn run_with(mailbox: Mailbox, known: Vec<KnownUidl>, options: Options) -> Result<Brought, FetchError> {
+fn run_with(mailbox: Mailbox, known: Vec<KnownUidl>, options: PollOptions) -> Result<Brought, FetchError> {
     let mut poller = Poller::start(mailbox, MailboxProgress { uidls: known, ..MailboxProgress::default() }, options)?;
     let acknowledger = poller.acknowledger();
     let mut brought = Brought::default();
@@ -383,7 +383,7 @@ fn what_came_before_tls_is_not_used_after_it() {
 #[test]
 fn a_limit_takes_the_first_and_deletes_no_other() {
     let server = Server::five(plain);
-    let limited = Options { limit: Some(2), ..options() };
+    let limited = PollOptions { limit: Some(2), ..options() };
     let brought = run_with(mailbox(&server, After::Delete), vec![], limited).unwrap();
     assert_eq!((brought.texts.len(), server.ids()), (2, vec!["c".to_owned(), "d".to_owned(), "e".to_owned()]));
 }

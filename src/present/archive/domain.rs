@@ -34,16 +34,16 @@ pub(super) struct DomainPage<'a> {
     latest_week: &'a str,
     days: &'a str,
     latest: &'a DomainWeek,
-    weeks: Vec<DomainRow<'a>>,
+    weeks: Vec<DomainPageRow<'a>>,
     policies: Vec<PolicyStep<'a>>,
     actions: Vec<OpenAction<'a>>,
-    senders: Vec<SenderRow<'a>>,
+    senders: Vec<SenderPageRow<'a>>,
     more_senders: u64,
 }
 
 /// A week of a domain.
 #[derive(Debug, Serialize)]
-struct DomainRow<'a> {
+struct DomainPageRow<'a> {
     week: &'a str,
     days: &'a str,
     messages: u64,
@@ -81,7 +81,7 @@ pub(super) struct OpenAction<'a> {
 
 /// A sender of the domain.
 #[derive(Debug, Serialize)]
-struct SenderRow<'a> {
+struct SenderPageRow<'a> {
     file: &'a str,
     network: &'a str,
     name: &'a str,
@@ -117,7 +117,7 @@ pub fn domain_page(weeks: &[WeekRecord], domain: &str, branding: &Branding) -> O
     let newest = weeks.iter().rev().find(of_week)?;
     let find = |week: &'_ WeekRecord| week.domains.iter().position(|found| found.domain == domain);
     let latest = &newest.domains[find(newest)?];
-    let rows: Vec<DomainRow<'_>> =
+    let rows: Vec<DomainPageRow<'_>> =
         weeks.iter().rev().filter_map(|week| find(week).map(|at| row(week, &week.domains[at]))).take(TABLED).collect();
     let (senders, more_senders) = senders(weeks, domain);
     let page = DomainPage {
@@ -153,8 +153,8 @@ pub(super) fn listed<'a>(weeks: &'a [WeekRecord], domain: &str) -> Vec<&'a str> 
     senders(weeks, domain).0.into_iter().map(|row| row.file).collect()
 }
 
-fn row<'a>(week: &'a WeekRecord, domain: &'a DomainWeek) -> DomainRow<'a> {
-    DomainRow {
+fn row<'a>(week: &'a WeekRecord, domain: &'a DomainWeek) -> DomainPageRow<'a> {
+    DomainPageRow {
         week: &week.week,
         days: &week.days,
         messages: domain.messages,
@@ -256,7 +256,7 @@ pub(super) fn actions<'a>(weeks: &'a [WeekRecord], is: impl Fn(&ActionWeek) -> b
 }
 
 /// The senders of a domain, those seen last first, and how many more there are.
-fn senders<'a>(weeks: &'a [WeekRecord], domain: &str) -> (Vec<SenderRow<'a>>, u64) {
+fn senders<'a>(weeks: &'a [WeekRecord], domain: &str) -> (Vec<SenderPageRow<'a>>, u64) {
     let recent = &weeks[weeks.len().saturating_sub(STRIP)..];
     let (mut seen, mut rows) = (BTreeSet::new(), Vec::new());
     for week in weeks.iter().rev() {
@@ -271,8 +271,8 @@ fn senders<'a>(weeks: &'a [WeekRecord], domain: &str) -> (Vec<SenderRow<'a>>, u6
     (rows, more)
 }
 
-fn sender_row<'a>(week: &'a WeekRecord, sender: &'a SenderWeek, strip: Vec<StripCell>) -> SenderRow<'a> {
-    SenderRow {
+fn sender_row<'a>(week: &'a WeekRecord, sender: &'a SenderWeek, strip: Vec<StripCell>) -> SenderPageRow<'a> {
+    SenderPageRow {
         file: &sender.file,
         network: &sender.network,
         name: &sender.name,

@@ -4,7 +4,7 @@ use super::chart::{PartBar, Sparkline, part_bar, share_sparkline};
 use super::results::{ResultColumns, columns};
 use super::shared::Mark;
 use super::tiles::label;
-use crate::analyze::{DomainSummary, PolicySeen, Rate, Summary, Verdict};
+use crate::analyze::{DomainSummary, PolicySeen, Rate, ReadinessVerdict, Summary};
 use crate::present::wording::clean::Clean;
 use crate::present::wording::numbers::{count, counted, percent};
 use crate::present::wording::words;
@@ -56,7 +56,7 @@ const UNVOUCHED: usize = 20;
 const LISTED: usize = 400;
 
 /// The domains of a page.
-pub(super) struct Domains {
+pub(super) struct DomainTable {
     pub(super) lines: Vec<DomainLine>,
     /// There is a table of them.
     pub(super) tabled: bool,
@@ -65,7 +65,7 @@ pub(super) struct Domains {
 }
 
 /// Put them into lines.
-pub(super) fn domains(summary: &Summary) -> Domains {
+pub(super) fn domains(summary: &Summary) -> DomainTable {
     let alone = summary.domains.len() == 1;
     let weeks = summary.period.week.is_some();
     let (mut listed, folded) = listed(&summary.domains, summary.more_domains);
@@ -89,7 +89,7 @@ pub(super) fn domains(summary: &Summary) -> Domains {
     if let Some(folded) = folded {
         note = format!("{folded} {note}");
     }
-    Domains { lines, tabled, note }
+    DomainTable { lines, tabled, note }
 }
 
 /// What needs a person comes first; within that, what has most messages.
@@ -104,7 +104,7 @@ fn rank(domain: &DomainSummary) -> u64 {
         Mark::Fix if domain.readiness.lost_now > 0 => 0,
         _ if spoofed => 1,
         Mark::Fix | Mark::Spoof => 2,
-        _ if matches!(domain.readiness.verdict, Verdict::Ready | Verdict::Parked) => 3,
+        _ if matches!(domain.readiness.verdict, ReadinessVerdict::Ready | ReadinessVerdict::Parked) => 3,
         Mark::Calm => 4,
         Mark::Good => 5,
     }
@@ -162,20 +162,21 @@ fn listed(domains: &[DomainSummary], more: u64) -> (Vec<&DomainSummary>, Option<
 
 /// Mail of its own fails, or its pass rate is not what it was.
 fn stands_out(domain: &DomainSummary) -> bool {
-    let loses = domain.readiness.verdict == Verdict::NotYet && !domain.readiness.losing.is_empty();
+    let loses = domain.readiness.verdict == ReadinessVerdict::NotYet && !domain.readiness.losing.is_empty();
     loses || domain.comparison.as_ref().is_some_and(|comparison| comparison.rate_moved)
 }
 
 /// How many domains are how far.
 fn by_verdict(domains: &[DomainSummary]) -> String {
-    let of =
-        |verdicts: &[Verdict]| domains.iter().filter(|domain| verdicts.contains(&domain.readiness.verdict)).count();
+    let of = |verdicts: &[ReadinessVerdict]| {
+        domains.iter().filter(|domain| verdicts.contains(&domain.readiness.verdict)).count()
+    };
     let kinds = [
-        (of(&[Verdict::Done]), "at p=reject"),
-        (of(&[Verdict::Ready]), "ready for the next step"),
-        (of(&[Verdict::Parked]), "without mail of their own, to be locked with p=reject"),
-        (of(&[Verdict::NotYet]), "not ready, because mail of yours would be lost or is unclear"),
-        (of(&[Verdict::TooLittle]), "too young or too small to judge"),
+        (of(&[ReadinessVerdict::Done]), "at p=reject"),
+        (of(&[ReadinessVerdict::Ready]), "ready for the next step"),
+        (of(&[ReadinessVerdict::Parked]), "without mail of their own, to be locked with p=reject"),
+        (of(&[ReadinessVerdict::NotYet]), "not ready, because mail of yours would be lost or is unclear"),
+        (of(&[ReadinessVerdict::TooLittle]), "too young or too small to judge"),
     ];
     let told: Vec<String> = kinds
         .into_iter()
@@ -240,28 +241,30 @@ fn state(domain: &DomainSummary) -> (Mark, String) {
     let readiness = &domain.readiness;
     let next = readiness.next.as_deref().unwrap_or("a stricter policy");
     match readiness.verdict {
-        Verdict::Done if readiness.lost_now > 0 => (Mark::Fix, "At p=reject, losing mail".to_owned()),
-        Verdict::Done => (Mark::Good, "At p=reject".to_owned()),
-        Verdict::Ready | Verdict::Parked => (Mark::Good, format!("Ready for {next}")),
-        Verdict::NotYet => (Mark::Fix, format!("Not ready for {next}")),
-        Verdict::TooLittle => (Mark::Calm, format!("Too early for {next}")),
+        ReadinessVerdict::Done if readiness.lost_now > 0 => (Mark::Fix, "At p=reject, losing mail".to_owned()),
+        ReadinessVerdict::Done => (Mark::Good, "At p=reject".to_owned()),
+        ReadinessVerdict::Ready | ReadinessVerdict::Parked => (Mark::Good, format!("Ready for {next}")),
+        ReadinessVerdict::NotYet => (Mark::Fix, format!("Not ready for {next}")),
+        ReadinessVerdict::TooLittle => (Mark::Calm, format!("Too early for {next}")),
     }
 }
 
 fn why(domain: &DomainSummary) -> String {
     let readiness = &domain.readiness;
     match readiness.verdict {
-        Verdict::Done if readiness.lost_now > 0 => {
+        ReadinessVerdict::Done if readiness.lost_now > 0 => {
             format!("Receivers blocked {} of yours", words::messages(readiness.lost_now))
         }
-        Verdict::Done if domain.totals.sums.dmarc_pass == 0 => "No mail of its own, so nothing has to pass".to_owned(),
-        Verdict::Done => String::new(),
-        Verdict::Parked => "No mail of its own".to_owned(),
-        Verdict::Ready => match readiness.loss().filter(|lost| lost.part > 0) {
+        ReadinessVerdict::Done if domain.totals.sums.dmarc_pass == 0 => {
+            "No mail of its own, so nothing has to pass".to_owned()
+        }
+        ReadinessVerdict::Done => String::new(),
+        ReadinessVerdict::Parked => "No mail of its own".to_owned(),
+        ReadinessVerdict::Ready => match readiness.loss().filter(|lost| lost.part > 0) {
             None => "No mail of yours would be lost".to_owned(),
             lost => format!("{} of your mail would be lost", percent(lost)),
         },
-        Verdict::NotYet | Verdict::TooLittle => words::why_not(readiness),
+        ReadinessVerdict::NotYet | ReadinessVerdict::TooLittle => words::why_not(readiness),
     }
 }
 
@@ -288,7 +291,7 @@ fn policy(policy: &PolicySeen) -> String {
 fn details(domain: &DomainSummary, alone: bool) -> Vec<String> {
     let readiness = &domain.readiness;
     let mut lines = Vec::new();
-    if readiness.verdict != Verdict::Done {
+    if readiness.verdict != ReadinessVerdict::Done {
         for losing in readiness.losing.iter().take(3) {
             lines.push(format!(
                 "{} from {} would be lost: {}",

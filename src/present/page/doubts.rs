@@ -1,7 +1,7 @@
 //! Senders that only the user can tell: each with the lines to paste into the settings.
 
 use super::shared::NAMED;
-use crate::analyze::{Foreign, Losing, Role, SenderName, Summary, Verdict};
+use crate::analyze::{Foreign, Losing, ReadinessVerdict, Role, SenderName, Summary};
 use crate::present::wording::clean::Clean;
 use crate::present::wording::words;
 use serde::Serialize;
@@ -20,7 +20,7 @@ pub(super) fn doubts(summary: &Summary) -> Vec<Doubt> {
     let undone = summary
         .domains
         .iter()
-        .filter(|domain| domain.readiness.verdict != Verdict::Done || domain.readiness.lost_now > 0);
+        .filter(|domain| domain.readiness.verdict != ReadinessVerdict::Done || domain.readiness.lost_now > 0);
     let of_domain = undone.flat_map(|domain| {
         let readiness = &domain.readiness;
         let vendors = readiness.losing.iter().filter(|losing| losing.who.role == Role::Vendor);

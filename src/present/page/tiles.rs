@@ -2,7 +2,7 @@
 
 use super::chart::{Sparkline, count_sparkline, share_sparkline};
 use super::shared::Mark;
-use crate::analyze::{Action, Change, Comparison, DomainSummary, Point, Rate, Sender, Summary, Verdict};
+use crate::analyze::{Action, Change, Comparison, DomainSummary, Point, Rate, ReadinessVerdict, Sender, Summary};
 use crate::present::wording::clean::Clean;
 use crate::present::wording::numbers::{count, counted, percent};
 use crate::present::wording::words;
@@ -180,7 +180,9 @@ fn next_step(summary: &Summary) -> Tile {
     if let Some(action) = summary.actions.iter().find(step)
         && let Change::PublishPolicy { tag, to, .. } = &action.change
     {
-        let ready = |domain: &&DomainSummary| matches!(domain.readiness.verdict, Verdict::Ready | Verdict::Parked);
+        let ready = |domain: &&DomainSummary| {
+            matches!(domain.readiness.verdict, ReadinessVerdict::Ready | ReadinessVerdict::Parked)
+        };
         let others = summary.domains.iter().filter(ready).count().saturating_sub(1) as u64;
         let lost = summary
             .domains
@@ -197,14 +199,14 @@ fn next_step(summary: &Summary) -> Tile {
         };
         return tile(format!("{tag}={to} for {}", Clean::new(&action.policy_domain)), Mark::Good, "Ready", note);
     }
-    let left = |domain: &&DomainSummary| domain.readiness.verdict != Verdict::Done;
+    let left = |domain: &&DomainSummary| domain.readiness.verdict != ReadinessVerdict::Done;
     let Some(domain) = summary.domains.iter().find(left) else {
         return tile("None left".to_owned(), Mark::Good, "p=reject everywhere", String::new());
     };
     let next = domain.readiness.next.as_deref().unwrap_or("a stricter policy");
     let number = format!("{next} for {}", Clean::new(&domain.policy_domain));
     match domain.readiness.verdict {
-        Verdict::TooLittle => tile(number, Mark::Calm, "Too early", words::why_not(&domain.readiness)),
+        ReadinessVerdict::TooLittle => tile(number, Mark::Calm, "Too early", words::why_not(&domain.readiness)),
         _ => tile(number, Mark::Fix, "Not ready", words::why_not(&domain.readiness)),
     }
 }

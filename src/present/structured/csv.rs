@@ -1,6 +1,6 @@
 //! The sources as CSV (RFC 4180), one line an address, for a spreadsheet.
 
-use crate::analyze::{Days, Role, SourceSummary, Summary};
+use crate::analyze::{Role, SourceSummary, Summary, SummaryPeriod};
 use crate::present::wording::clean::Clean;
 
 /// The names of the columns, in order.
@@ -39,7 +39,7 @@ pub fn csv(summary: &Summary) -> String {
     lines
 }
 
-fn fields(source: &SourceSummary, period: &Days) -> [String; HEADER.len()] {
+fn fields(source: &SourceSummary, period: &SummaryPeriod) -> [String; HEADER.len()] {
     let sums = &source.sums;
     let number = |number: u64| number.to_string();
     [

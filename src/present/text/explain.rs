@@ -1,6 +1,6 @@
 //! One source explained, for a terminal: what it is, why, what to do, and the rows behind it.
 
-use super::summary::Writer;
+use super::summary::TextLayout;
 use crate::analyze::{ExplainedRow, Explanation, Foreign, Rate, SourceSummary};
 use crate::present::wording::clean::Clean;
 use crate::present::wording::instructions::instruction;
@@ -40,7 +40,7 @@ fn numbers(source: &SourceSummary, several: bool) -> String {
 
 /// The explanation as text.
 pub fn explain(explanation: &Explanation, style: &Style) -> String {
-    let mut writer = Writer::new(*style);
+    let mut writer = TextLayout::new(*style);
     let days = explanation.period.from.zip(explanation.period.to);
     let days =
         days.map(|(from, to)| format!(", {} to {}, UTC", words::weekday(from), words::weekday(to))).unwrap_or_default();
@@ -97,7 +97,7 @@ pub fn explain(explanation: &Explanation, style: &Style) -> String {
     writer.finish()
 }
 
-fn row(writer: &mut Writer, row: &ExplainedRow) {
+fn row(writer: &mut TextLayout, row: &ExplainedRow) {
     let shown = |text: &Foreign, absent: &str| {
         if text.as_written().is_empty() { absent.to_owned() } else { Clean::new(text).to_string() }
     };

@@ -2,10 +2,10 @@
 
 use super::posture::{line, section, verdict};
 use crate::dns::dkim::Signature;
-use crate::dns::verify::message::Letter;
+use crate::dns::verify::message::MessageCheck;
 
 /// Show what a receiver makes of a mail.
-pub fn letter(letter: &Letter) -> String {
+pub fn letter(letter: &MessageCheck) -> String {
     let mut text = String::new();
     let or = |value: &Option<String>, none: &str| value.clone().unwrap_or_else(|| none.to_owned());
     line(&mut text, 0, &format!("From domain: {}", or(&letter.from, "none")));

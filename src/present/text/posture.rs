@@ -1,8 +1,8 @@
 //! A domain's mail setup as text for a person: what could not be checked, the findings, then the facts.
 
 use crate::dns::dkim::Selector;
-use crate::dns::finding::{self, Finding};
-use crate::dns::posture::domain::{Posture, Source};
+use crate::dns::finding::{self, CheckFinding};
+use crate::dns::posture::domain::{Posture, SourceDns};
 use crate::dns::spf::{Evaluation, Node, NodeState, TermFact};
 use crate::present::wording::clean::is_shown;
 use crate::present::wording::{numbers, words};
@@ -57,7 +57,7 @@ fn could_not_check(text: &mut String, posture: &Posture) {
 }
 
 /// Show a finding: what to do, why, and the record to publish.
-fn one_finding(text: &mut String, finding: &Finding) {
+fn one_finding(text: &mut String, finding: &CheckFinding) {
     line(text, 0, &format!("{:<6}  {}  {}", finding.severity.as_str(), finding.code.name, finding.place));
     line(text, 2, &finding.text);
     line(text, 2, finding.why);
@@ -197,7 +197,7 @@ fn dkim(text: &mut String, selector: &Selector) {
     line(text, 1, &format!("{}: {}{seen}", selector.selector, selector.state));
 }
 
-fn source(text: &mut String, source: &Source) {
+fn source(text: &mut String, source: &SourceDns) {
     let name = match source.naming.as_ref().map(|naming| naming.name()) {
         Some(Some((name, true))) => format!("{name}, confirmed"),
         Some(Some((name, false))) => format!("{name}, not confirmed"),

@@ -1,6 +1,6 @@
 //! A simulation as text for a person: the verdict, who loses, what else changes, what cannot be decided; and as JSON.
 
-use super::summary::Writer;
+use super::summary::TextLayout;
 use crate::analyze::{Foreign, Rate, Role};
 use crate::dns::dmarc::Policy;
 use crate::present::structured::json::written;
@@ -30,7 +30,7 @@ pub fn json(simulation: &Simulation) -> String {
 
 /// The text form.
 pub fn text(simulation: &Simulation, style: &Style) -> String {
-    let mut writer = Writer::new(*style);
+    let mut writer = TextLayout::new(*style);
     let domain = Clean::new(&simulation.policy_domain);
     writer.bold(&format!("{domain}: {}", verdict(simulation)));
     writer.wrapped(&comparison(simulation), "");
@@ -141,7 +141,7 @@ fn consequence(simulation: &Simulation) -> String {
     }
 }
 
-fn lost(writer: &mut Writer, simulation: &Simulation) {
+fn lost(writer: &mut TextLayout, simulation: &Simulation) {
     let senders = &simulation.lost.senders;
     if senders.is_empty() {
         return;
@@ -212,7 +212,7 @@ const fn treated(policy: Policy) -> &'static str {
 }
 
 /// Whose mail changes, by role, and those among them by name that are not named already.
-fn others(writer: &mut Writer, simulation: &Simulation) {
+fn others(writer: &mut TextLayout, simulation: &Simulation) {
     let changes = &simulation.changes;
     if changes.roles.is_empty() {
         return;
@@ -265,7 +265,7 @@ fn undecidable(reason: &UndecidableReason) -> String {
 }
 
 /// The simulation held against receivers, and against another way to find the organization.
-fn checks(writer: &mut Writer, simulation: &Simulation) {
+fn checks(writer: &mut TextLayout, simulation: &Simulation) {
     let test = simulation.test_mode;
     let walk = simulation.tree_walk.as_ref().filter(|walk| walk.messages > 0);
     if test.messages == 0 && walk.is_none() {

@@ -21,17 +21,17 @@ const NUMBER: usize = 7;
 /// The text form. No line is wider than the style's width, but for a word that no line can hold.
 pub fn text(summary: &Summary, branding: &Branding, style: &Style) -> String {
     let page = page(summary, branding);
-    Writer::new(*style).page(&page)
+    TextLayout::new(*style).page(&page)
 }
 
 /// Lays paragraphs, lists and tables out for a terminal.
-pub(crate) struct Writer {
+pub(crate) struct TextLayout {
     style: Style,
     width: u16,
     lines: Vec<String>,
 }
 
-impl Writer {
+impl TextLayout {
     pub(crate) fn new(style: Style) -> Self {
         Self { style, width: style.width.clamp(80, 200), lines: Vec::new() }
     }

@@ -5,7 +5,9 @@ use super::{
     numbers::{count, counted, percent},
     words,
 };
-use crate::analyze::{Action, Change, Confidence, DomainSummary, Foreign, KeyFault, Readiness, Summary, Verdict};
+use crate::analyze::{
+    Action, Change, Confidence, DomainSummary, Foreign, KeyProblem, Readiness, ReadinessVerdict, Summary,
+};
 use serde::Serialize;
 use std::net::IpAddr;
 
@@ -81,9 +83,9 @@ pub(crate) fn title(action: &Action) -> String {
         Change::RepairKey { selector, fault, .. } => {
             let key = key_name(selector.as_ref());
             match fault {
-                KeyFault::Missing => format!("Publish {key} of {sources} for {domain}"),
-                KeyFault::Weak => format!("Replace {key} of {sources} for {domain} with a longer one"),
-                KeyFault::Mismatch => format!("Publish {key} that {sources} signs with for {domain}, if it is yours"),
+                KeyProblem::Missing => format!("Publish {key} of {sources} for {domain}"),
+                KeyProblem::Weak => format!("Replace {key} of {sources} for {domain} with a longer one"),
+                KeyProblem::Mismatch => format!("Publish {key} that {sources} signs with for {domain}, if it is yours"),
             }
         }
         Change::CheckModification { .. } => {
@@ -116,7 +118,7 @@ fn how(action: &Action) -> String {
     let domain = Clean::new(&action.policy_domain);
     match &action.change {
         Change::PublishPolicy { .. } => "Change this TXT record. Keep its other tags.".to_owned(),
-        Change::RepairKey { fault: KeyFault::Weak, .. } => {
+        Change::RepairKey { fault: KeyProblem::Weak, .. } => {
             "Make a new RSA key of 2,048 bits under a new selector, publish it, and sign with it.".to_owned()
         }
         Change::RepairKey { .. } => "Publish this TXT record.".to_owned(),
@@ -206,9 +208,9 @@ fn why(summary: Option<&Summary>, action: &Action, domain: Option<&DomainSummary
     let fate = summary.map(|summary| fate(summary, action)).unwrap_or_default();
     let reason = match &action.change {
         Change::PublishPolicy { .. } => return domain.map(why_stricter).unwrap_or_default(),
-        Change::RepairKey { fault: KeyFault::Missing, .. } => "Receivers cannot find or read this key",
-        Change::RepairKey { fault: KeyFault::Weak, .. } => "Receivers refuse this key as too short",
-        Change::RepairKey { fault: KeyFault::Mismatch, .. } => "Its signatures do not match the published key",
+        Change::RepairKey { fault: KeyProblem::Missing, .. } => "Receivers cannot find or read this key",
+        Change::RepairKey { fault: KeyProblem::Weak, .. } => "Receivers refuse this key as too short",
+        Change::RepairKey { fault: KeyProblem::Mismatch, .. } => "Its signatures do not match the published key",
         Change::CheckModification { body: true, .. } => "Receivers say that the body was changed after signing",
         Change::CheckModification { body: false, .. } => "The same key verifies from other addresses",
         Change::AlignSender { .. } => "It authenticates only with its own domain",
@@ -259,7 +261,9 @@ fn why_stricter(domain: &DomainSummary) -> String {
         sentences.push(format!("Receivers did not block {} {verb} {name}.", words::messages(open)));
     }
     sentences.push(match readiness.verdict {
-        Verdict::Parked => "Nothing legitimate sends as this domain, so no mail of yours would be lost.".to_owned(),
+        ReadinessVerdict::Parked => {
+            "Nothing legitimate sends as this domain, so no mail of yours would be lost.".to_owned()
+        }
         _ => lost(readiness),
     });
     if readiness.forwarded_at_risk > 0 {

@@ -6,7 +6,7 @@ use super::{
     numbers::{count, counted, percent},
 };
 use crate::{
-    analyze::{Comparison, Evidence, Foreign, HeldBy, Network, Rate, Readiness, Role, SenderName, Verdict},
+    analyze::{Comparison, Evidence, Foreign, HeldBy, Network, Rate, Readiness, ReadinessVerdict, Role, SenderName},
     model::Cause,
 };
 
@@ -210,20 +210,20 @@ pub(crate) fn readiness(readiness: &Readiness) -> String {
     let loses = lost.is_some_and(|lost| lost.part > 0);
     let up_to = if readiness.unconfirmed > 0 { "up to " } else { "" };
     match readiness.verdict {
-        Verdict::Done => "already at p=reject".to_owned(),
-        Verdict::Ready if !loses => format!("ready for {next}: no legitimate mail would be lost"),
-        Verdict::Ready => format!("ready for {next}: {} of your mail would be lost", percent(lost)),
-        Verdict::NotYet => format!("not ready for {next}: {}", held(readiness, up_to)),
-        Verdict::Parked => format!("no legitimate mail: publish {next}"),
-        Verdict::TooLittle => format!("too early to judge {next}: {}", missing(readiness)),
+        ReadinessVerdict::Done => "already at p=reject".to_owned(),
+        ReadinessVerdict::Ready if !loses => format!("ready for {next}: no legitimate mail would be lost"),
+        ReadinessVerdict::Ready => format!("ready for {next}: {} of your mail would be lost", percent(lost)),
+        ReadinessVerdict::NotYet => format!("not ready for {next}: {}", held(readiness, up_to)),
+        ReadinessVerdict::Parked => format!("no legitimate mail: publish {next}"),
+        ReadinessVerdict::TooLittle => format!("too early to judge {next}: {}", missing(readiness)),
     }
 }
 
 /// Why the next step has to wait, as a phrase of its own.
 pub(crate) fn why_not(readiness: &Readiness) -> String {
     match readiness.verdict {
-        Verdict::TooLittle => capital(&missing(readiness)),
-        Verdict::Done | Verdict::Ready | Verdict::NotYet | Verdict::Parked => {
+        ReadinessVerdict::TooLittle => capital(&missing(readiness)),
+        ReadinessVerdict::Done | ReadinessVerdict::Ready | ReadinessVerdict::NotYet | ReadinessVerdict::Parked => {
             capital(&held(readiness, if readiness.unconfirmed > 0 { "up to " } else { "" }))
         }
     }

@@ -51,13 +51,13 @@ const STICKY: u32 = 0o1000;
 
 /// What a new folder or file takes over: owner, group and modes.
 #[derive(Debug, Clone, Copy)]
-struct Pattern {
+struct Ownership {
     owner: u32,
     group: u32,
     modes: Modes,
 }
 
-impl Pattern {
+impl Ownership {
     /// Of what is made in a folder. In the root of a store its ledger decides: other things may lie in the root, and then it
     /// keeps its mode.
     fn within(folder: &Path) -> io::Result<Self> {
@@ -131,7 +131,7 @@ pub(crate) fn create_folder(folder: &Path) -> Result<(), StoreError> {
     parent.map_or(Ok(()), create_folder)?;
     let make = || {
         make_folder(folder, PRIVATE.folder)?;
-        Pattern::of(folder)?.apply(&File::open(folder)?, |modes| modes.folder)
+        Ownership::of(folder)?.apply(&File::open(folder)?, |modes| modes.folder)
     };
     make().map_err(StoreError::io(folder, "making the folder"))?;
     parent.map_or(Ok(()), sync_folder)
@@ -140,20 +140,20 @@ pub(crate) fn create_folder(folder: &Path) -> Result<(), StoreError> {
 /// Make a new file of the store to be written to.
 pub(crate) fn create_file(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().write(true).create_new(true).mode(PRIVATE.written).open(path)?;
-    Pattern::of(path)?.apply(&file, |modes| modes.written)?;
+    Ownership::of(path)?.apply(&file, |modes| modes.written)?;
     Ok(file)
 }
 
 /// Nobody is to write to this file again.
 pub(crate) fn finish_file(path: &Path, file: &File) -> io::Result<()> {
-    Pattern::of(path)?.apply(file, |modes| modes.finished)
+    Ownership::of(path)?.apply(file, |modes| modes.finished)
 }
 
 /// Open a file of the store for reading and writing, and make an empty one where there is none.
 pub(crate) fn open_file(path: &Path) -> io::Result<File> {
     let file =
         OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(PRIVATE.written).open(path)?;
-    Pattern::of(path)?.apply(&file, |modes| modes.written)?;
+    Ownership::of(path)?.apply(&file, |modes| modes.written)?;
     Ok(file)
 }
 

@@ -11,13 +11,13 @@ use crate::store::error::StoreError;
 use crate::store::ledger::reports::since;
 use crate::store::parquet::encode::{PartWriter, arrow_schema};
 use crate::store::parquet::pages::compress;
-use crate::store::parquet::rows::{Part, selected_rows};
+use crate::store::parquet::rows::{ParquetPart, selected_rows};
 use crate::store::parquet::table_columns::{IngestedTimes, record_column};
 use crate::store::parquet::table_file::check_nulls;
 use crate::store::parquet::{checked_read, cut};
 use crate::store::read::store::Store;
 use crate::store::tables::filter::{Filter, NewReports};
-use crate::store::tables::schema::{COLUMNS, Column};
+use crate::store::tables::schema::{COLUMNS, RecordColumn};
 use crate::store::tables::table::{self, RECORDS};
 use crate::store::tables::values::day;
 use crate::store::tables::verdicts::WeekVerdicts;
@@ -34,7 +34,7 @@ use std::sync::Arc;
 
 /// The formats that go to one stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum RowFormat {
     /// One JSON object a line.
     Ndjson,
     /// With a header line; lists as JSON; text that a spreadsheet would run is defused by a leading `'`.
@@ -50,18 +50,18 @@ impl Store {
     ///
     /// # Errors
     /// Where a part cannot be read or the stream not be written.
-    pub fn export(&self, filter: &Filter, format: Format, out: &mut dyn Write) -> Result<(), StoreError> {
+    pub fn export(&self, filter: &Filter, format: RowFormat, out: &mut dyn Write) -> Result<(), StoreError> {
         let sink = Path::new("output");
         match format {
-            Format::Ndjson => {
+            RowFormat::Ndjson => {
                 self.each_group(filter, |arrays, rows| text_rows::ndjson(&column_names(), arrays, rows, out))
             }
-            Format::Csv | Format::Spreadsheet => {
-                let style = if format == Format::Csv { CsvStyle::Exact } else { CsvStyle::Spreadsheet };
+            RowFormat::Csv | RowFormat::Spreadsheet => {
+                let style = if format == RowFormat::Csv { CsvStyle::Exact } else { CsvStyle::Spreadsheet };
                 text_rows::csv_header(&column_names(), style, out).map_err(StoreError::io(sink, "writing"))?;
                 self.each_group(filter, |arrays, rows| text_rows::csv(style, arrays, rows, out))
             }
-            Format::Arrow => {
+            RowFormat::Arrow => {
                 let schema = Arc::new(arrow_schema());
                 let failed = |error| StoreError::parquet(sink, "writing Arrow")(error);
                 let options = ipc::WriteOptions { compression: None };
@@ -96,7 +96,7 @@ impl Store {
         for path in self.parts(filter)? {
             let month = path.parent().and_then(Month::of_folder);
             let name = path.file_name().unwrap_or_default().to_owned();
-            let part = Part::open(path)?;
+            let part = ParquetPart::open(path)?;
             let Some(month) = month else {
                 // Of a file in no folder of a month each month's rows go to the folder of theirs.
                 for month in months(&part)? {
@@ -153,7 +153,7 @@ impl Store {
         mut each: impl FnMut(&[Box<dyn Array>], usize) -> std::io::Result<()>,
     ) -> Result<(), StoreError> {
         for path in self.parts(filter)? {
-            let part = Part::open(path)?;
+            let part = ParquetPart::open(path)?;
             let times = self.ingested_times(&part)?;
             for group in &part.metadata.row_groups {
                 let Some((arrays, rows)) = group_arrays(&part, group, filter, &times)? else { continue };
@@ -164,13 +164,13 @@ impl Store {
     }
 
     /// What a part of an older version does not say of its rows.
-    fn ingested_times(&self, part: &Part) -> Result<IngestedTimes, StoreError> {
+    fn ingested_times(&self, part: &ParquetPart) -> Result<IngestedTimes, StoreError> {
         let none = || Ok(IngestedTimes::default());
         self.ledger.as_ref().map_or_else(none, |ledger| IngestedTimes::of(ledger, std::slice::from_ref(part)))
     }
 
     /// The rows of the filter of a part as a new part; none, if it has none.
-    fn cut(&self, part: &Part, filter: &Filter) -> Result<Option<Vec<u8>>, StoreError> {
+    fn cut(&self, part: &ParquetPart, filter: &Filter) -> Result<Option<Vec<u8>>, StoreError> {
         let failed = || StoreError::parquet(&part.path, "writing its rows as a new part");
         let mut writer = PartWriter::new().map_err(failed())?;
         let times = self.ingested_times(part)?;
@@ -181,7 +181,7 @@ impl Store {
             for (column, array) in COLUMNS.iter().zip(&arrays) {
                 check_nulls(column.name, column.nullable, array.as_ref()).map_err(failed())?;
             }
-            let pages = |column: &Column, kind: &polars_parquet::write::ParquetType| {
+            let pages = |column: &RecordColumn, kind: &polars_parquet::write::ParquetType| {
                 let index = COLUMNS.iter().position(|other| other.name == column.name).expect("a column of the list");
                 compress(arrays[index].as_ref(), kind)
             };
@@ -195,7 +195,7 @@ type Arrays = Vec<Box<dyn Array>>;
 
 /// The columns of a row group, cut down to the rows of the filter; null where it has none.
 fn group_arrays(
-    part: &Part,
+    part: &ParquetPart,
     group: &RowGroupMetadata,
     filter: &Filter,
     times: &IngestedTimes,
@@ -220,7 +220,7 @@ fn column_names() -> Vec<&'static str> {
 }
 
 /// The months that a part has rows of.
-fn months(part: &Part) -> Result<BTreeSet<Month>, StoreError> {
+fn months(part: &ParquetPart) -> Result<BTreeSet<Month>, StoreError> {
     let date = COLUMNS.iter().find(|column| column.name == "date").expect("a column of the list");
     let mut months = BTreeSet::new();
     for group in &part.metadata.row_groups {

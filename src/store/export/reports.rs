@@ -6,13 +6,13 @@ use crate::model::Accepted;
 use crate::store::disk::layout::Month;
 use crate::store::error::StoreError;
 use crate::store::parquet::checked_read;
-use crate::store::parquet::rows::Part;
+use crate::store::parquet::rows::ParquetPart;
 use crate::store::parquet::table_columns::FindingLists;
 use crate::store::parquet::table_file::file;
-use crate::store::read::parquet_folder::{Table, files};
+use crate::store::read::parquet_folder::{ReportGroup, files};
 use crate::store::read::store::Store;
 use crate::store::tables::filter::Filter;
-use crate::store::tables::reports::{COLUMNS, Kind, REPORTS, ReportRow};
+use crate::store::tables::reports::{COLUMNS, REPORTS, ReportColumnKind, ReportRow};
 use crate::store::tables::values::{self, day};
 
 use jiff::Timestamp;
@@ -64,12 +64,12 @@ enum ColumnBuilder {
 }
 
 impl ColumnBuilder {
-    fn new(kind: Kind) -> Self {
+    fn new(kind: ReportColumnKind) -> Self {
         match kind {
-            Kind::Text => Self::Texts(Vec::new()),
-            Kind::Time | Kind::Long => Self::Longs(Vec::new()),
-            Kind::Date | Kind::Int => Self::Ints(Vec::new()),
-            Kind::Findings => Self::Findings(FindingLists::default()),
+            ReportColumnKind::Text => Self::Texts(Vec::new()),
+            ReportColumnKind::Time | ReportColumnKind::Long => Self::Longs(Vec::new()),
+            ReportColumnKind::Date | ReportColumnKind::Int => Self::Ints(Vec::new()),
+            ReportColumnKind::Findings => Self::Findings(FindingLists::default()),
         }
     }
 
@@ -88,7 +88,7 @@ impl ColumnBuilder {
         }
     }
 
-    fn array(self, kind: Kind) -> PolarsResult<Box<dyn Array>> {
+    fn array(self, kind: ReportColumnKind) -> PolarsResult<Box<dyn Array>> {
         let dtype = kind.column_type().arrow();
         Ok(match self {
             Self::Texts(texts) => Box::new(Utf8ViewArray::from_slice(texts)),
@@ -115,7 +115,7 @@ pub(crate) fn export(store: &Store, filter: &Filter, exported: &mut Exported) ->
     );
     let failed = || ledger.failed("reading the reports");
     let mut statement = ledger.connection.prepare(&sql).map_err(failed())?;
-    let day_at = COLUMNS.iter().position(|column| column.kind == Kind::Date).expect("the list has a day");
+    let day_at = COLUMNS.iter().position(|column| column.kind == ReportColumnKind::Date).expect("the list has a day");
     let domain_at = COLUMNS.iter().position(|column| column.name == "policy_domain").expect("the list has a domain");
 
     let from = filter.from.map_or(i32::MIN, values::days_since_epoch);
@@ -157,13 +157,13 @@ pub(crate) fn export_reports(store: &Store, filter: &Filter, exported: &mut Expo
     for (number, path) in files(&store.layout, "reports", filter)?.into_iter().enumerate() {
         // A file in no folder of a month may be of several: it is named for the one of its first report.
         let month = path.parent().and_then(Month::of_folder);
-        let part = Part::open(path)?;
+        let part = ParquetPart::open(path)?;
         let read = || -> PolarsResult<Vec<Box<dyn Array>>> {
             let groups = part
                 .metadata
                 .row_groups
                 .iter()
-                .map(|group| Table::read(&part, group).and_then(|table| table.kept(filter)));
+                .map(|group| ReportGroup::read(&part, group).and_then(|table| table.kept(filter)));
             let groups = groups.collect::<PolarsResult<Vec<_>>>()?;
             let column =
                 |index: usize| concatenate(&groups.iter().map(|group| group[index].as_ref()).collect::<Vec<_>>());
@@ -177,7 +177,8 @@ pub(crate) fn export_reports(store: &Store, filter: &Filter, exported: &mut Expo
         if arrays.first().is_none_or(|array| array.is_empty()) {
             continue;
         }
-        let day_at = COLUMNS.iter().position(|column| column.kind == Kind::Date).expect("the list has a day");
+        let day_at =
+            COLUMNS.iter().position(|column| column.kind == ReportColumnKind::Date).expect("the list has a day");
         let days: Option<&PrimitiveArray<i32>> = arrays[day_at].as_any().downcast_ref();
         let first = days.and_then(|days| days.iter().flatten().min()).map(|number| Month::of(day(*number)));
         let month = month.or(first).unwrap_or_else(|| records::quiet_month(filter));

@@ -1,6 +1,6 @@
 //! The small tables beside `records` as text: one file each, in the folder of an export.
 
-use super::records::Format;
+use super::records::RowFormat;
 use super::text_rows::{self, CsvStyle};
 use super::{dns, sources};
 use crate::store::error::StoreError;
@@ -29,14 +29,14 @@ impl SideTable {
     ///
     /// # Errors
     /// Where `out` cannot be written.
-    pub fn write(&self, format: Format, out: &mut dyn io::Write) -> io::Result<()> {
+    pub fn write(&self, format: RowFormat, out: &mut dyn io::Write) -> io::Result<()> {
         let columns = (self.table.columns)();
         let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
         let style = match format {
-            Format::Ndjson => return text_rows::ndjson(&names, &self.columns, self.rows, out),
-            Format::Csv => CsvStyle::Exact,
-            Format::Spreadsheet => CsvStyle::Spreadsheet,
-            Format::Arrow => return Ok(()),
+            RowFormat::Ndjson => return text_rows::ndjson(&names, &self.columns, self.rows, out),
+            RowFormat::Csv => CsvStyle::Exact,
+            RowFormat::Spreadsheet => CsvStyle::Spreadsheet,
+            RowFormat::Arrow => return Ok(()),
         };
         text_rows::csv_header(&names, style, out)?;
         text_rows::csv(style, &self.columns, self.rows, out)

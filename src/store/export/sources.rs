@@ -1,10 +1,10 @@
 //! The `sources` table as Parquet, beside the exported `records`: one row an address that was looked up.
 
 use super::manifest::Exported;
-use crate::model::{self, Columns, SourceOrigin};
+use crate::model::{self, ColumnSet, SourceOrigin};
 use crate::store::error::StoreError;
 use crate::store::ledger::lookups::LookedUp;
-use crate::store::ledger::networks::Network;
+use crate::store::ledger::networks::StoredNetwork;
 use crate::store::parquet::table_file::file;
 use crate::store::read::store::Store;
 use crate::store::tables::filter::Filter;
@@ -17,13 +17,13 @@ use std::path::Path;
 
 /// All that is known of one address.
 #[derive(Default)]
-struct Source {
+struct SourceRow {
     looked_up: Option<LookedUp>,
-    network: Network,
+    network: StoredNetwork,
     origin: Option<SourceOrigin>,
 }
 
-impl Source {
+impl SourceRow {
     fn name(&self) -> Option<&str> {
         self.origin.as_ref().map(|origin| origin.name.as_str()).or_else(|| self.host_name())
     }
@@ -38,15 +38,15 @@ impl Source {
 }
 
 /// The sources of the rows of a filter.
-fn seen(store: &Store, filter: &Filter) -> Result<HashSet<model::Source>, StoreError> {
+fn seen(store: &Store, filter: &Filter) -> Result<HashSet<model::SourceAddress>, StoreError> {
     let mut seen = HashSet::new();
-    store.rows(filter, Columns::SOURCE, &mut |rows| seen.extend(rows.source))?;
+    store.rows(filter, ColumnSet::SOURCE, &mut |rows| seen.extend(rows.source))?;
     Ok(seen)
 }
 
 /// What is known of the filter's sources, in the order of the table's columns, and how many they are.
 pub(crate) fn columns(store: &Store, filter: &Filter) -> Result<(Vec<Box<dyn Array>>, usize), StoreError> {
-    let mut sources: BTreeMap<IpAddr, Source> = BTreeMap::new();
+    let mut sources: BTreeMap<IpAddr, SourceRow> = BTreeMap::new();
     for looked_up in store.names()? {
         let source = sources.entry(looked_up.address).or_default();
         source.looked_up = Some(looked_up);
@@ -61,22 +61,22 @@ pub(crate) fn columns(store: &Store, filter: &Filter) -> Result<(Vec<Box<dyn Arr
         let seen = seen(store, filter)?;
         sources.retain(|address, _| seen.contains(&Some(*address).into()));
     }
-    let texts = |of: fn(&Source) -> Option<&str>| -> Box<dyn Array> {
+    let texts = |of: fn(&SourceRow) -> Option<&str>| -> Box<dyn Array> {
         Box::new(Utf8ViewArray::from_slice(sources.values().map(of).collect::<Vec<_>>()))
     };
     let addresses: Vec<Option<String>> = sources.keys().map(|address| Some(address.to_string())).collect();
-    let flags: Vec<Option<bool>> = sources.values().map(Source::confirmed).collect();
+    let flags: Vec<Option<bool>> = sources.values().map(SourceRow::confirmed).collect();
     let asns: Vec<Option<i64>> = sources.values().map(|source| source.network.asn.map(i64::from)).collect();
-    let looked_up = |source: &Source| source.looked_up.as_ref().map(|looked_up| looked_up.at.as_millisecond());
+    let looked_up = |source: &SourceRow| source.looked_up.as_ref().map(|looked_up| looked_up.at.as_millisecond());
     let times: Vec<Option<i64>> = sources.values().map(looked_up).collect();
     let time = ArrowDataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
     let rungs: Vec<Option<i32>> =
         sources.values().map(|source| source.origin.as_ref().map(|origin| i32::from(origin.rung))).collect();
     let columns: Vec<Box<dyn Array>> = vec![
         Box::new(Utf8ViewArray::from_slice(addresses)),
-        texts(Source::name),
+        texts(SourceRow::name),
         Box::new(PrimitiveArray::<i32>::from(rungs)),
-        texts(Source::host_name),
+        texts(SourceRow::host_name),
         Box::new(BooleanArray::from(flags)),
         Box::new(PrimitiveArray::<i64>::from(times).to(time)),
         Box::new(PrimitiveArray::<i64>::from(asns)),

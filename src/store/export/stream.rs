@@ -11,7 +11,7 @@ use crate::store::error::StoreError;
 use crate::store::parquet::encode;
 use crate::store::parquet::pages::compress;
 use crate::store::tables::reports::REPORTS;
-use crate::store::tables::schema::{COLUMNS, Kind, ListField};
+use crate::store::tables::schema::{COLUMNS, ListField, RecordColumnKind};
 use crate::store::tables::table::{RECORDS, Table, TableColumn};
 use jiff::Timestamp;
 use polars_arrow::array::{Array, DictionaryArray, ListArray, StructArray, Utf8Array, Utf8ViewArray, new_empty_array};
@@ -67,7 +67,7 @@ pub enum StreamFormat {
     Ndjson,
     /// CSV with a header line; lists as JSON.
     Csv,
-    /// CSV for spreadsheets: see [`super::records::Format::Spreadsheet`].
+    /// CSV for spreadsheets: see [`super::records::RowFormat::Spreadsheet`].
     Spreadsheet,
 }
 
@@ -299,7 +299,7 @@ fn weight(accepted: &Accepted) -> usize {
     let report = &accepted.report;
     let head = report.metadata.org_name.len() + report.metadata.report_id.len() + report.policy.domain.as_str().len();
     let lists = COLUMNS.iter().filter_map(|column| match column.kind {
-        Kind::List { len, fields } => Some((len, fields)),
+        RecordColumnKind::List { len, fields } => Some((len, fields)),
         _ => None,
     });
     let lists: Vec<_> = lists.collect();

@@ -16,7 +16,7 @@ pub(crate) enum CsvStyle {
 }
 
 /// A column's values, by type.
-enum Values<'a> {
+enum ColumnValues<'a> {
     Text(Texts<'a>),
     Long(&'a PrimitiveArray<i64>),
     Time(&'a PrimitiveArray<i64>),
@@ -27,7 +27,7 @@ enum Values<'a> {
     List(&'a ListArray<i64>, Vec<(&'a str, Texts<'a>)>),
 }
 
-impl<'a> Values<'a> {
+impl<'a> ColumnValues<'a> {
     fn all(arrays: &'a [Box<dyn Array>]) -> io::Result<Vec<Self>> {
         arrays.iter().map(|array| Self::of(array.as_ref())).collect()
     }
@@ -177,7 +177,7 @@ fn quote(text: &str, out: &mut Vec<u8>) {
 
 /// One JSON object a line; the names are those of the columns.
 pub(crate) fn ndjson(names: &[&str], arrays: &[Box<dyn Array>], rows: usize, out: &mut dyn Write) -> io::Result<()> {
-    let columns = Values::all(arrays)?;
+    let columns = ColumnValues::all(arrays)?;
     let mut line = Vec::new();
     for row in 0..rows {
         line.clear();
@@ -201,7 +201,7 @@ pub(crate) fn csv_header(names: &[&str], style: CsvStyle, out: &mut dyn Write) -
 
 /// One line a row.
 pub(crate) fn csv(style: CsvStyle, arrays: &[Box<dyn Array>], rows: usize, out: &mut dyn Write) -> io::Result<()> {
-    let columns = Values::all(arrays)?;
+    let columns = ColumnValues::all(arrays)?;
     let mut line = Vec::new();
     for row in 0..rows {
         line.clear();

@@ -1,7 +1,7 @@
 //! The tables `senders` and `domains` of an export.
 
 use super::manifest::Exported;
-use super::records::Format;
+use super::records::RowFormat;
 use super::text_rows::{self, CsvStyle};
 use crate::store::disk::layout::Month;
 use crate::store::error::StoreError;
@@ -55,7 +55,7 @@ pub const VERDICT_TABLES: [&str; 2] = ["senders", "domains"];
 pub fn write_verdicts(
     weeks: &[WeekVerdicts],
     name: &str,
-    format: Format,
+    format: RowFormat,
     out: &mut dyn Write,
 ) -> Result<(), StoreError> {
     let weeks: Vec<&WeekVerdicts> = weeks.iter().collect();
@@ -67,12 +67,12 @@ pub fn write_verdicts(
     let rows = arrays.first().map_or(0, |array| array.len());
     let names: Vec<&str> = (table.columns)().iter().map(|column| column.name).collect();
     let written = match format {
-        Format::Ndjson => text_rows::ndjson(&names, &arrays, rows, out),
-        Format::Csv | Format::Spreadsheet => {
-            let style = if format == Format::Csv { CsvStyle::Exact } else { CsvStyle::Spreadsheet };
+        RowFormat::Ndjson => text_rows::ndjson(&names, &arrays, rows, out),
+        RowFormat::Csv | RowFormat::Spreadsheet => {
+            let style = if format == RowFormat::Csv { CsvStyle::Exact } else { CsvStyle::Spreadsheet };
             text_rows::csv_header(&names, style, out).and_then(|()| text_rows::csv(style, &arrays, rows, out))
         }
-        Format::Arrow => return Err(none()),
+        RowFormat::Arrow => return Err(none()),
     };
     written.map_err(StoreError::io(path, "writing"))
 }

@@ -6,7 +6,7 @@ use crate::store::disk::layout::Layout;
 use crate::store::error::StoreError;
 use crate::store::ledger::database::Ledger;
 use crate::store::ledger::quota::{self, Quota};
-use crate::store::ledger::status::{self, Totals};
+use crate::store::ledger::status::{self, ReportTotals};
 use crate::store::read::store::Store;
 use crate::store::tables::filter::Filter;
 use jiff::civil::date;
@@ -251,7 +251,7 @@ impl Reading<'_> {
         }
         let Some(status) = self.typed(status::status(ledger)) else { return };
         let months = || status.months.iter();
-        let sum = |of: fn(&Totals) -> i64| months().fold(0_i64, |sum, (_, month)| sum.saturating_add(of(month)));
+        let sum = |of: fn(&ReportTotals) -> i64| months().fold(0_i64, |sum, (_, month)| sum.saturating_add(of(month)));
         assert_eq!(status.totals.messages, sum(|totals| totals.messages));
         assert!(months().map(|(month, _)| *month).is_sorted(), "{:?}", status.months);
         assert_eq!(status.newest_arrival, status.reporters.iter().map(|reporter| reporter.newest_arrival).max());

@@ -1,16 +1,16 @@
 //! A Parquet file of the store, or of a folder that somebody else wrote, whatever its pages and its footer hold.
 
-use crate::model::{Accepted, Columns, Rows, Words};
+use crate::model::{Accepted, ColumnSet, Rows, Words};
 use crate::store::disk::layout::Layout;
 use crate::store::error::StoreError;
 use crate::store::export::reports;
-use crate::store::ledger::status::Totals;
-use crate::store::parquet::rows::{self, Part};
+use crate::store::ledger::status::ReportTotals;
+use crate::store::parquet::rows::{self, ParquetPart};
 use crate::store::parquet::{encode, nested};
 use crate::store::read::parquet_folder;
 use crate::store::tables::filter::Filter;
 use crate::store::tables::reports::REPORTS;
-use crate::store::tables::schema::{self, Kind};
+use crate::store::tables::schema::{self, RecordColumnKind};
 use crate::store::upkeep::verify;
 use jiff::Timestamp;
 use jiff::civil::date;
@@ -69,7 +69,7 @@ fn report_columns(accepted: &[Accepted]) -> Vec<(Field, Box<dyn Array>)> {
 fn read_back(bytes: &[u8]) -> Result<Vec<(Field, Box<dyn Array>)>, StoreError> {
     let memory = Memory::new();
     memory.hold(bytes);
-    let part = Part::open(memory.path())?;
+    let part = ParquetPart::open(memory.path())?;
     let read = |field: Field| {
         let array = nested::read_array(&part.file, &part.metadata.row_groups[0], field.clone());
         array.map(|array| (field, array)).map_err(StoreError::parquet(&part.path, "reading the part"))
@@ -242,7 +242,7 @@ fn fold(paths: &[PathBuf], filter: &Filter) -> Option<Folded> {
         all.rows += rows.len;
         all.counts = rows.count.iter().fold(all.counts, |sum, count| sum.wrapping_add(*count));
     };
-    typed(rows::each(paths, (filter, &|_| Columns::ALL), each, || Ok(())))?;
+    typed(rows::each(paths, (filter, &|_| ColumnSet::ALL), each, || Ok(())))?;
     Some(all.into_inner().expect("nobody panicked"))
 }
 
@@ -258,8 +258,11 @@ fn hold(rows: &Rows) {
 
 /// The sum of `count` as polars reads the column.
 fn counts(path: &Path) -> i64 {
-    let part = typed(Part::open(path.to_owned())).expect("it was read before");
-    let column = schema::COLUMNS.iter().find(|column| matches!(column.kind, Kind::Count(_))).expect("a column count");
+    let part = typed(ParquetPart::open(path.to_owned())).expect("it was read before");
+    let column = schema::COLUMNS
+        .iter()
+        .find(|column| matches!(column.kind, RecordColumnKind::Count(_)))
+        .expect("a column count");
     let sum = |sum: i64, group| {
         let array = nested::read_array(&part.file, group, encode::arrow_field(column)).expect("it was read before");
         let counts = array.as_any().downcast_ref::<PrimitiveArray<i64>>().expect("a column of integers");
@@ -282,7 +285,7 @@ fn reports(bytes: &[u8]) -> Option<usize> {
         let read = typed(read);
         let status = typed(parquet_folder::status(&layout));
         assert_eq!(read.is_some(), status.is_some(), "heads and their sums are read or not");
-        let Totals { reports, records: sum, .. } = status?.totals;
+        let ReportTotals { reports, records: sum, .. } = status?.totals;
         assert_eq!((usize::try_from(reports), sum), (Ok(heads), records));
         Some(heads)
     })

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 /// What is to be done to a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
+enum FileStep {
     /// It is being written under its hidden name. Of a dead writer: remove that.
     Write,
     /// It is committed: give it its own name.
@@ -28,7 +28,7 @@ enum Step {
     Remove,
 }
 
-impl Step {
+impl FileStep {
     const fn word(self) -> &'static str {
         match self {
             Self::Write => "write",
@@ -41,7 +41,7 @@ impl Step {
 
 fn intend<P: AsRef<str>>(
     transaction: &Connection,
-    step: Step,
+    step: FileStep,
     generation: Option<i64>,
     paths: impl IntoIterator<Item = P>,
 ) -> rusqlite::Result<()> {
@@ -57,7 +57,7 @@ pub(crate) fn plan<P: AsRef<str>>(
     generation: Option<i64>,
     paths: impl IntoIterator<Item = P>,
 ) -> rusqlite::Result<()> {
-    intend(transaction, Step::Write, generation, paths)
+    intend(transaction, FileStep::Write, generation, paths)
 }
 
 /// Files that are complete under their hidden names come to be with this transaction.
@@ -65,7 +65,7 @@ pub(crate) fn publish<P: AsRef<str>>(
     transaction: &Connection,
     paths: impl IntoIterator<Item = P>,
 ) -> rusqlite::Result<()> {
-    intend(transaction, Step::Publish, None, paths)
+    intend(transaction, FileStep::Publish, None, paths)
 }
 
 /// Parts or packs whose rows and originals are in others from this transaction on.
@@ -73,7 +73,7 @@ pub(crate) fn retire<P: AsRef<str>>(
     transaction: &Connection,
     paths: impl IntoIterator<Item = P>,
 ) -> rusqlite::Result<()> {
-    intend(transaction, Step::Retire, None, paths)
+    intend(transaction, FileStep::Retire, None, paths)
 }
 
 /// Files that no row needs from this transaction on.
@@ -81,11 +81,11 @@ pub(crate) fn remove<P: AsRef<str>>(
     transaction: &Connection,
     paths: impl IntoIterator<Item = P>,
 ) -> rusqlite::Result<()> {
-    intend(transaction, Step::Remove, None, paths)
+    intend(transaction, FileStep::Remove, None, paths)
 }
 
 /// The paths of a step.
-fn paths(ledger: &Ledger, step: Step) -> Result<Vec<String>, StoreError> {
+fn paths(ledger: &Ledger, step: FileStep) -> Result<Vec<String>, StoreError> {
     let read = || -> rusqlite::Result<Vec<String>> {
         let mut statement =
             ledger.connection.prepare_cached("SELECT path FROM intents WHERE step = ?1 ORDER BY path")?;
@@ -114,7 +114,7 @@ pub(crate) fn named(ledger: &Ledger) -> Result<BTreeSet<String>, StoreError> {
 
 /// Remove what a dead writer had begun to write. Needs no room on the disk.
 pub(crate) fn drop_unfinished(layout: &Layout, ledger: &Ledger) -> Result<(), StoreError> {
-    let planned = paths(ledger, Step::Write)?;
+    let planned = paths(ledger, FileStep::Write)?;
     planned
         .iter()
         .try_for_each(|path| remove_file(&Layout::temporary(&layout.file(path)), "removing an unfinished file"))
@@ -125,9 +125,9 @@ pub(crate) fn drop_unfinished(layout: &Layout, ledger: &Ledger) -> Result<(), St
 /// Returns what was published, as [`settle`] does.
 pub(crate) fn recover(layout: &Layout, ledger: &Ledger) -> Result<Vec<String>, StoreError> {
     drop_unfinished(layout, ledger)?;
-    let planned = paths(ledger, Step::Write)?;
+    let planned = paths(ledger, FileStep::Write)?;
     let published = settle(layout, ledger)?;
-    let retired = paths(ledger, Step::Retire)?;
+    let retired = paths(ledger, FileStep::Retire)?;
     for path in &retired {
         if let Some((kind, month)) = Layout::month_of(path) {
             let name = Path::new(path).file_name().unwrap_or_default();
@@ -143,8 +143,8 @@ pub(crate) fn recover(layout: &Layout, ledger: &Ledger) -> Result<Vec<String>, S
 /// Do what the last transaction decided. Returns what was published: its rows are kept until a later transaction, which
 /// [`forget_published`] makes after [`sync`] has made the names durable. So a commit needs no sync for them.
 pub(crate) fn settle(layout: &Layout, ledger: &Ledger) -> Result<Vec<String>, StoreError> {
-    let published = paths(ledger, Step::Publish)?;
-    let retired = paths(ledger, Step::Retire)?;
+    let published = paths(ledger, FileStep::Publish)?;
+    let retired = paths(ledger, FileStep::Retire)?;
     let mut months: BTreeMap<(FileKind, Month), (Vec<&String>, Vec<&String>)> = BTreeMap::new();
     for path in &published {
         match Layout::month_of(path) {
@@ -173,7 +173,7 @@ pub(crate) fn settle(layout: &Layout, ledger: &Ledger) -> Result<Vec<String>, St
             set_aside(layout, (kind, month), &old)?;
         }
     }
-    let removed = paths(ledger, Step::Remove)?;
+    let removed = paths(ledger, FileStep::Remove)?;
     for path in &removed {
         if !is_needed(ledger, path)? {
             remove_file(&layout.file(path), "removing a file that nothing needs")?;
@@ -195,7 +195,7 @@ pub(crate) fn sync(layout: &Layout, published: &[String]) -> Result<(), StoreErr
 pub(crate) fn forget_published(transaction: &Connection, published: &[String]) -> rusqlite::Result<()> {
     let sql = "DELETE FROM intents WHERE path = ?1 AND step = ?2";
     let mut statement = transaction.prepare_cached(sql)?;
-    published.iter().try_for_each(|path| statement.execute([path.as_str(), Step::Publish.word()]).map(drop))
+    published.iter().try_for_each(|path| statement.execute([path.as_str(), FileStep::Publish.word()]).map(drop))
 }
 
 /// Give a committed file its own name, if it still has the hidden one.

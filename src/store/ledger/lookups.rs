@@ -15,14 +15,14 @@ pub(crate) const KIND: &str = "ptr";
 
 /// What DNS says of an address.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Naming {
+pub struct StoredName {
     /// Its names, best first; empty: it has none.
     pub names: Vec<String>,
     /// The first leads back to the address.
     pub confirmed: bool,
 }
 
-impl Naming {
+impl StoredName {
     /// As the ledger keeps it.
     pub(crate) fn answer(&self) -> String {
         serde_json::to_string(self).expect("names and a flag serialize")
@@ -35,7 +35,7 @@ pub struct LookedUp {
     /// The address.
     pub address: IpAddr,
     /// What DNS says of it; null where it could not be asked.
-    pub naming: Option<Naming>,
+    pub naming: Option<StoredName>,
     /// When it was asked.
     pub at: Timestamp,
     /// Until when this need not be asked again.
@@ -68,7 +68,7 @@ mod tests {
     use crate::store::read::store::Store;
     use crate::store::write::writer::Writer;
 
-    fn looked_up(naming: Option<Naming>, at: i64) -> LookedUp {
+    fn looked_up(naming: Option<StoredName>, at: i64) -> LookedUp {
         let time = |second| Timestamp::from_second(second).unwrap();
         LookedUp { address: "192.0.2.7".parse().unwrap(), naming, at: time(at), until: time(at + 100) }
     }
@@ -81,7 +81,7 @@ mod tests {
         let address: IpAddr = "192.0.2.7".parse().unwrap();
         assert!(!writer.name_holds(address, now(10)).unwrap());
 
-        let naming = Naming { names: vec!["mx.example.net".to_owned()], confirmed: true };
+        let naming = StoredName { names: vec!["mx.example.net".to_owned()], confirmed: true };
         writer.keep_names(&[looked_up(Some(naming.clone()), 10)]).unwrap();
         assert!(writer.name_holds(address, now(109)).unwrap());
         assert!(!writer.name_holds(address, now(110)).unwrap());
@@ -91,9 +91,9 @@ mod tests {
         let kept = Store::open(folder.path()).unwrap().names().unwrap();
         assert_eq!(kept, [LookedUp { until: now(300), ..looked_up(Some(naming), 10) }]);
 
-        writer.keep_names(&[looked_up(Some(Naming::default()), 400)]).unwrap();
+        writer.keep_names(&[looked_up(Some(StoredName::default()), 400)]).unwrap();
         let kept = Store::open(folder.path()).unwrap().names().unwrap();
-        assert_eq!(kept, [looked_up(Some(Naming::default()), 400)], "an answer does, that there is no name too");
+        assert_eq!(kept, [looked_up(Some(StoredName::default()), 400)], "an answer does, that there is no name too");
     }
 
     #[test]

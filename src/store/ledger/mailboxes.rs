@@ -49,10 +49,10 @@ pub(crate) fn cursors(ledger: &Ledger, mailbox: &str) -> Result<Vec<(String, Cur
 /// A mailbox's name and its folder's.
 type FolderName<'a> = (&'a str, &'a str);
 /// Ranges of UIDs, both ends inside.
-type Ranges = Vec<(u32, u32)>;
+type UidRanges = Vec<(u32, u32)>;
 
 /// The ranges of UIDs beyond the cursor that are dealt with.
-fn ranges(connection: &rusqlite::Connection, (mailbox, folder): (&str, &str)) -> rusqlite::Result<Ranges> {
+fn ranges(connection: &rusqlite::Connection, (mailbox, folder): (&str, &str)) -> rusqlite::Result<UidRanges> {
     let sql = "SELECT first, last FROM done WHERE mailbox = ?1 AND folder = ?2 ORDER BY first";
     let mut statement = connection.prepare_cached(sql)?;
     statement.query_map([mailbox, folder], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
@@ -89,7 +89,7 @@ pub(crate) fn set_cursor(
 /// Note messages as dealt with: their UIDs stand beyond the cursor until the source, which knows the gaps, moves it;
 /// those of which the server must be told wait in `pending`.
 pub(crate) fn record(transaction: &Transaction<'_>, messages: &[(Message, Fate)], now: i64) -> rusqlite::Result<()> {
-    let mut folders: BTreeMap<FolderName<'_>, (u32, Ranges)> = BTreeMap::new();
+    let mut folders: BTreeMap<FolderName<'_>, (u32, UidRanges)> = BTreeMap::new();
     for (message, fate) in messages {
         let (mailbox, folder, uid_validity, uid) = match message {
             Message::Imap { mailbox, folder, uid_validity, uid } => (mailbox, folder, uid_validity, uid),
@@ -147,9 +147,9 @@ pub(crate) fn record_heard(transaction: &Transaction<'_>, heard: &BTreeMap<Strin
 }
 
 /// Ranges in order, those that touch made one.
-fn joined(mut ranges: Ranges) -> Ranges {
+fn joined(mut ranges: UidRanges) -> UidRanges {
     ranges.sort_unstable();
-    let mut joined: Ranges = Vec::with_capacity(ranges.len());
+    let mut joined: UidRanges = Vec::with_capacity(ranges.len());
     for (first, last) in ranges {
         match joined.last_mut() {
             Some((_, end)) if first <= end.saturating_add(1) => *end = last.max(*end),

@@ -14,7 +14,7 @@ pub(crate) const KIND: &str = "network";
 
 /// What a database says of the network around an address.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Network {
+pub struct StoredNetwork {
     /// The number of the autonomous system that announces it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asn: Option<u32>,
@@ -26,15 +26,15 @@ pub struct Network {
     pub country: Option<String>,
 }
 
-impl Network {
+impl StoredNetwork {
     /// As the ledger keeps it; null where the database says nothing.
     pub(crate) fn answer(&self) -> Option<String> {
         (*self != Self::default()).then(|| serde_json::to_string(self).expect("a number and two texts serialize"))
     }
 }
 
-pub(crate) fn networks(ledger: &Ledger) -> Result<BTreeMap<IpAddr, Network>, StoreError> {
-    let read = || -> rusqlite::Result<BTreeMap<IpAddr, Network>> {
+pub(crate) fn networks(ledger: &Ledger) -> Result<BTreeMap<IpAddr, StoredNetwork>, StoreError> {
+    let read = || -> rusqlite::Result<BTreeMap<IpAddr, StoredNetwork>> {
         let sql = "SELECT name, answer FROM lookups WHERE kind = ?1 AND answer IS NOT NULL";
         let mut statement = ledger.connection.prepare(sql)?;
         let mut rows = statement.query([KIND])?;
@@ -64,12 +64,12 @@ mod tests {
         let mut writer = Writer::open(folder.path(), Timestamp::UNIX_EPOCH).unwrap();
         let address: IpAddr = "192.0.2.7".parse().unwrap();
         let kept = || Store::open(folder.path()).unwrap().networks().unwrap();
-        let network = Network { asn: Some(64_500), as_name: Some("EXAMPLE-AS".into()), country: None };
+        let network = StoredNetwork { asn: Some(64_500), as_name: Some("EXAMPLE-AS".into()), country: None };
         writer.keep_networks(&[(address, network.clone())], Timestamp::UNIX_EPOCH).unwrap();
         assert_eq!(kept(), BTreeMap::from([(address, network)]));
         assert_eq!(Store::open(folder.path()).unwrap().names().unwrap(), [], "a network is no name");
         assert!(!writer.name_holds(address, Timestamp::UNIX_EPOCH).unwrap());
-        writer.keep_networks(&[(address, Network::default())], Timestamp::UNIX_EPOCH).unwrap();
+        writer.keep_networks(&[(address, StoredNetwork::default())], Timestamp::UNIX_EPOCH).unwrap();
         assert_eq!(kept(), BTreeMap::new());
     }
 }

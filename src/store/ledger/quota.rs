@@ -27,7 +27,7 @@ impl Default for Quota {
 
 impl Quota {
     /// What is kept beyond it, of what is kept newest first. Rows that share a file follow each other; the file counts once.
-    fn beyond<T>(self, mut kept: Vec<Kept<T>>) -> Vec<Kept<T>> {
+    fn beyond<T>(self, mut kept: Vec<KeptBytes<T>>) -> Vec<KeptBytes<T>> {
         let (mut sum, mut files, mut last) = (0_i64, 0, "");
         let within = kept.iter().take_while(|each| {
             if each.file != last {
@@ -48,7 +48,7 @@ impl Quota {
 }
 
 /// Bytes kept aside.
-struct Kept<T> {
+struct KeptBytes<T> {
     /// The key of their row.
     key: T,
     bytes: i64,
@@ -61,8 +61,8 @@ pub(crate) fn hold_rejected(transaction: &Transaction<'_>, quota: Quota) -> rusq
         .prepare_cached(
             "SELECT hash, bytes, file FROM rejected WHERE file IS NOT NULL AND file <> '' ORDER BY ingested DESC, hash",
         )?
-        .query_map([], |row| Ok(Kept { key: row.get(0)?, bytes: row.get(1)?, file: row.get(2)? }))?
-        .collect::<Result<Vec<Kept<[u8; 32]>>, _>>()?;
+        .query_map([], |row| Ok(KeptBytes { key: row.get(0)?, bytes: row.get(1)?, file: row.get(2)? }))?
+        .collect::<Result<Vec<KeptBytes<[u8; 32]>>, _>>()?;
     let mut forget = transaction.prepare_cached("UPDATE rejected SET file = '' WHERE hash = ?1")?;
     let beyond = quota.beyond(kept);
     for each in &beyond {
@@ -84,12 +84,12 @@ pub(crate) fn hold_conflicts(transaction: &Transaction<'_>, layout: &Layout, quo
             // One that is not there takes no room; `verify` tells of it.
             let bytes =
                 std::fs::metadata(files::standing(&layout.file(&file))).map_or(0, |metadata| int(metadata.len()));
-            Ok(Kept { key: (row.get(0)?, row.get(1)?), bytes, file })
+            Ok(KeptBytes { key: (row.get(0)?, row.get(1)?), bytes, file })
         })?
-        .collect::<Result<Vec<Kept<([u8; 16], [u8; 32])>>, _>>()?;
+        .collect::<Result<Vec<KeptBytes<([u8; 16], [u8; 32])>>, _>>()?;
     let mut forget = transaction.prepare_cached("UPDATE conflicts SET file = '' WHERE key = ?1 AND content = ?2")?;
     let beyond = quota.beyond(kept);
-    for Kept { key: (key, content), file, .. } in &beyond {
+    for KeptBytes { key: (key, content), file, .. } in &beyond {
         forget.execute(params![key, content])?;
         super::intents::remove(transaction, [file])?;
     }
@@ -189,7 +189,7 @@ mod tests {
         let seen = most.clone();
         *writer.fault.get_mut() = Some(Box::new(move |step| {
             seen.fetch_max(files(&folder), std::sync::atomic::Ordering::Relaxed);
-            step == crate::store::write::commit::Step::Recorded
+            step == crate::store::write::commit::CommitStage::Recorded
         }));
         writer.reject(reject(1)).unwrap();
         assert!(writer.commit().is_err());

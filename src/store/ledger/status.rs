@@ -10,7 +10,7 @@ use rusqlite::{Row, types::ValueRef};
 
 /// Sums of reports.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Totals {
+pub struct ReportTotals {
     /// Reports.
     pub reports: i64,
     /// Their rows.
@@ -23,7 +23,7 @@ pub struct Totals {
 
 /// A reporter, and when it was last heard of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reporter {
+pub struct ReporterTotals {
     /// As it names itself.
     pub org_name: String,
     /// Its reports.
@@ -36,7 +36,7 @@ pub struct Reporter {
 
 /// A folder of a mailbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Folder {
+pub struct FolderStatus {
     /// The mailbox's name in the settings.
     pub mailbox: String,
     /// The folder, in the server's own encoding.
@@ -53,7 +53,7 @@ pub struct Folder {
 
 /// Files of one kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Files {
+pub struct FileTotals {
     /// How many.
     pub count: i64,
     /// Their bytes.
@@ -66,23 +66,23 @@ pub struct Status {
     /// The version of the data folder; `None` of a folder of Parquet files, or where there is no ledger yet.
     pub version: Option<i64>,
     /// Over all months.
-    pub totals: Totals,
+    pub totals: ReportTotals,
     /// By month of the rows' day, oldest first.
-    pub months: Vec<(Month, Totals)>,
+    pub months: Vec<(Month, ReportTotals)>,
     /// By name.
-    pub reporters: Vec<Reporter>,
+    pub reporters: Vec<ReporterTotals>,
     /// By mailbox and folder.
-    pub folders: Vec<Folder>,
+    pub folders: Vec<FolderStatus>,
     /// When the newest report arrived.
     pub newest_arrival: Option<Timestamp>,
     /// When the last batch was committed.
     pub last_commit: Option<Timestamp>,
     /// Parquet parts.
-    pub parts: Files,
+    pub parts: FileTotals,
     /// Packs of originals.
-    pub packs: Files,
+    pub packs: FileTotals,
     /// Rejected items, and the bytes kept of them.
-    pub rejected: Files,
+    pub rejected: FileTotals,
     /// Rejected items whose bytes were let go: they were the oldest beyond the quota.
     pub let_go: i64,
     /// When the newest of them came.
@@ -108,7 +108,7 @@ fn read(ledger: &Ledger) -> rusqlite::Result<Status> {
     }
     status.reporters = all(ledger, "SELECT org_name, reports, newest_end, newest_arrival FROM reporters", |row| {
         let (newest_end, newest_arrival) = (time(row.get(2)?), time(row.get(3)?));
-        Ok(Reporter { org_name: row.get(0)?, reports: row.get(1)?, newest_end, newest_arrival })
+        Ok(ReporterTotals { org_name: row.get(0)?, reports: row.get(1)?, newest_end, newest_arrival })
     })?;
     status.newest_arrival = status.reporters.iter().map(|reporter| reporter.newest_arrival).max();
     status.folders = all(
@@ -116,7 +116,7 @@ fn read(ledger: &Ledger) -> rusqlite::Result<Status> {
         "SELECT mailbox, folder, uid_validity, last_uid, read_at, (SELECT COUNT(*) FROM pending WHERE
             pending.mailbox = folders.mailbox AND pending.folder = folders.folder) FROM folders",
         |row| {
-            Ok(Folder {
+            Ok(FolderStatus {
                 mailbox: row.get(0)?,
                 folder: row.get(1)?,
                 uid_validity: row.get(2)?,
@@ -128,7 +128,7 @@ fn read(ledger: &Ledger) -> rusqlite::Result<Status> {
     )?;
     let files = |kind: &str| {
         let sql = "SELECT COUNT(*), COALESCE(SUM(bytes), 0) FROM files WHERE kind = ?1";
-        ledger.connection.query_row(sql, [kind], |row| Ok(Files { count: row.get(0)?, bytes: row.get(1)? }))
+        ledger.connection.query_row(sql, [kind], |row| Ok(FileTotals { count: row.get(0)?, bytes: row.get(1)? }))
     };
     status.parts = files("records")?;
     status.packs = files("originals")?;
@@ -138,7 +138,7 @@ fn read(ledger: &Ledger) -> rusqlite::Result<Status> {
         "SELECT COUNT(*), COALESCE(SUM(bytes) FILTER (WHERE file <> ''), 0), MAX(ingested),
             COUNT(*) FILTER (WHERE file = '') FROM rejected",
         [],
-        |row| Ok((Files { count: row.get(0)?, bytes: row.get(1)? }, maybe(row.get(2)?), row.get(3)?)),
+        |row| Ok((FileTotals { count: row.get(0)?, bytes: row.get(1)? }, maybe(row.get(2)?), row.get(3)?)),
     )?;
     (status.conflicts, status.conflicts_let_go) = ledger.connection.query_row(
         "SELECT COUNT(*), COUNT(*) FILTER (WHERE file = '') FROM conflicts",
@@ -153,11 +153,15 @@ pub(crate) fn last_commit(ledger: &Ledger) -> rusqlite::Result<Option<Timestamp>
     ledger.connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0)).map(|at| at.map(time))
 }
 
-fn months(ledger: &Ledger) -> rusqlite::Result<Vec<(Month, Totals)>> {
+fn months(ledger: &Ledger) -> rusqlite::Result<Vec<(Month, ReportTotals)>> {
     let sql = "SELECT month, reports, records, messages, dmarc_pass FROM totals ORDER BY month";
     let months = all(ledger, sql, |row| {
-        let totals =
-            Totals { reports: row.get(1)?, records: row.get(2)?, messages: sum(row, 3)?, dmarc_pass: sum(row, 4)? };
+        let totals = ReportTotals {
+            reports: row.get(1)?,
+            records: row.get(2)?,
+            messages: sum(row, 3)?,
+            dmarc_pass: sum(row, 4)?,
+        };
         Ok(Month::parse(row.get_ref(0)?.as_str()?).map(|month| (month, totals)))
     })?;
     Ok(months.into_iter().flatten().collect())

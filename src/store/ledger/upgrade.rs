@@ -70,7 +70,7 @@ pub(crate) fn supply_tables(ledger: &Ledger) -> Result<(), StoreError> {
 }
 
 /// A merge of version 2, as its ledger names it.
-struct Merge {
+struct OldMerge {
     made: String,
     kind: FileKind,
     month: Month,
@@ -80,7 +80,7 @@ struct Merge {
 
 /// A merge exchanged whole folders: the month's own folder says whether that happened.
 fn finish_merges(layout: &Layout, ledger: &Ledger, version: i64) -> Result<(), StoreError> {
-    for Merge { made, kind, month, records, replaced } in merges(ledger)? {
+    for OldMerge { made, kind, month, records, replaced } in merges(ledger)? {
         let folder = layout.month(kind, month);
         // Two renames in place of one exchange may have left the folder away.
         let aside = layout.compacting(kind, month).with_extension("old");
@@ -120,7 +120,7 @@ fn finish_merges(layout: &Layout, ledger: &Ledger, version: i64) -> Result<(), S
     Ok(())
 }
 
-fn merges(ledger: &Ledger) -> Result<Vec<Merge>, StoreError> {
+fn merges(ledger: &Ledger) -> Result<Vec<OldMerge>, StoreError> {
     let read = || -> rusqlite::Result<Vec<(String, String, String, i64, String)>> {
         let sql = "SELECT made, kind, month, records, replaced FROM compactions";
         let mut statement = ledger.connection.prepare(sql)?;
@@ -133,7 +133,7 @@ fn merges(ledger: &Ledger) -> Result<Vec<Merge>, StoreError> {
         let kind = FileKind::ALL.into_iter().find(|known| known.folder() == kind);
         // An unreadable list must not pass for an empty one: the merged file would count beside those it replaced.
         match (kind, Month::parse(&month), serde_json::from_str(&replaced)) {
-            (Some(kind), Some(month), Ok(replaced)) => Ok(Merge { made, kind, month, records, replaced }),
+            (Some(kind), Some(month), Ok(replaced)) => Ok(OldMerge { made, kind, month, records, replaced }),
             _ => Err(StoreError::Damaged {
                 path: ledger.path.clone(),
                 expected: "merges with a kind, a month and a list of files".into(),

@@ -22,7 +22,7 @@ pub(crate) const MANIFEST: &str = "manifest.ndjson";
 
 /// One line of the manifest: where a report came from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Line {
+pub(crate) struct ManifestLine {
     /// `ReportKey`, as text.
     pub(crate) key: String,
     /// The member that holds the report; several documents of one file share one.
@@ -60,9 +60,9 @@ fn is_zero(number: &i64) -> bool {
 pub(crate) struct Standing {
     /// When it was first committed.
     pub(crate) ingested: Timestamp,
-    /// See [`Line::replaced`].
+    /// See [`ManifestLine::replaced`].
     pub(crate) replaced: i64,
-    /// See [`Line::promoted`].
+    /// See [`ManifestLine::promoted`].
     pub(crate) promoted: bool,
 }
 
@@ -123,7 +123,7 @@ impl LineMail {
     }
 }
 
-impl Line {
+impl ManifestLine {
     /// The provenance it was made of.
     pub(crate) fn provenance(&self) -> Provenance {
         Provenance {
@@ -136,13 +136,13 @@ impl Line {
 }
 
 /// What goes into the pack of a batch's reports of one month.
-pub(crate) struct Contents<'a> {
+pub(crate) struct PackContents<'a> {
     /// Each original once, by the name it gets.
     originals: Vec<(String, &'a Original)>,
     manifest: Vec<u8>,
 }
 
-impl<'a> Contents<'a> {
+impl<'a> PackContents<'a> {
     /// Name the originals and list the reports.
     pub(crate) fn of(accepted: &[&'a Accepted], standing: &dyn Fn(&Accepted) -> Standing) -> Self {
         let mut names = HashMap::new();
@@ -192,9 +192,9 @@ fn hashes(accepted: &[&Accepted]) -> Vec<Hash> {
     each.collect()
 }
 
-fn line(report: &Accepted, key: String, member: String, hash: Hash, standing: Standing) -> Line {
+fn line(report: &Accepted, key: String, member: String, hash: Hash, standing: Standing) -> ManifestLine {
     let Provenance { origin, attachment, arrival, mail } = &report.provenance;
-    Line {
+    ManifestLine {
         key,
         member,
         sha256: hash.to_string(),
@@ -268,7 +268,7 @@ impl<W: Write> PackWriter<W> {
 pub(crate) struct BadMember {
     pub(crate) error: StoreError,
     /// The reports in it.
-    pub(crate) lines: Vec<Line>,
+    pub(crate) lines: Vec<ManifestLine>,
 }
 
 /// A pack opened for reading.
@@ -291,7 +291,7 @@ impl<R: Read + Seek> PackReader<R> {
     }
 
     /// The lines of the manifest, in order.
-    pub(crate) fn manifest(&mut self) -> Result<Vec<Line>, StoreError> {
+    pub(crate) fn manifest(&mut self) -> Result<Vec<ManifestLine>, StoreError> {
         let bytes = self.manifest_bytes()?;
         self.lines(&bytes)
     }
@@ -304,10 +304,10 @@ impl<R: Read + Seek> PackReader<R> {
     /// Each original with the lines of the reports in it, once, checked against its hash. Returns those that are damaged.
     pub(crate) fn originals(
         &mut self,
-        mut each: impl FnMut(Original, Vec<Line>) -> Result<(), StoreError>,
+        mut each: impl FnMut(Original, Vec<ManifestLine>) -> Result<(), StoreError>,
     ) -> Result<Vec<BadMember>, StoreError> {
         let mut places: HashMap<String, usize> = HashMap::new();
-        let mut members: Vec<Vec<Line>> = Vec::new();
+        let mut members: Vec<Vec<ManifestLine>> = Vec::new();
         for line in self.manifest()? {
             let place = *places.entry(line.member.clone()).or_insert_with(|| {
                 members.push(Vec::new());
@@ -327,8 +327,8 @@ impl<R: Read + Seek> PackReader<R> {
     }
 
     /// The original of some lines, if it is what they say.
-    fn checked(&mut self, lines: &[Line]) -> Result<Original, StoreError> {
-        let Some(Line { member, .. }) = lines.first() else {
+    fn checked(&mut self, lines: &[ManifestLine]) -> Result<Original, StoreError> {
+        let Some(ManifestLine { member, .. }) = lines.first() else {
             return Err(damaged(&self.path, "a member with reports", &"none"));
         };
         let original = self.original(member)?;

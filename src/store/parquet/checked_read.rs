@@ -101,7 +101,7 @@ pub(crate) fn column_bytes(file: &File, column: &ColumnChunkMetadata) -> PolarsR
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Columns;
+    use crate::model::ColumnSet;
     use crate::store::parquet::rows::each;
     use crate::store::read::store::Store;
     use crate::store::tables::filter::Filter;
@@ -131,7 +131,7 @@ mod tests {
             std::fs::write(&part, &bytes).unwrap();
             told += u32::from(verify::rows(&part).ok() != Some(rows));
             // What can be read is read, and what cannot is an error.
-            let _ = each(std::slice::from_ref(&part), (&Filter::default(), &|_| Columns::ALL), |_| (), || Ok(()));
+            let _ = each(std::slice::from_ref(&part), (&Filter::default(), &|_| ColumnSet::ALL), |_| (), || Ok(()));
         }
         assert!(told > 20, "{told} of {flips}");
         std::fs::write(&part, &sound).unwrap();

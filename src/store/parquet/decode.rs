@@ -18,15 +18,15 @@ use std::fs::File;
 use std::io::Cursor;
 
 /// A column of one row group, read but not decoded.
-pub(crate) struct Chunk<'a> {
+pub(crate) struct EncodedColumn<'a> {
     column: &'a ColumnChunkMetadata,
     pages: BasicDecompressor,
-    shape: Shape,
+    shape: ColumnShape,
     rows: usize,
 }
 
 /// What a value of a column belongs to.
-enum Shape {
+enum ColumnShape {
     /// A row.
     Flat { optional: bool },
     /// An item of a row's list.
@@ -44,14 +44,14 @@ struct Lists {
     items: u32,
 }
 
-impl<'a> Chunk<'a> {
+impl<'a> EncodedColumn<'a> {
     /// Read a flat column's bytes.
     pub(crate) fn read(file: &File, column: &'a ColumnChunkMetadata, rows: usize) -> PolarsResult<Self> {
         let descriptor = &column.descriptor().descriptor;
         if descriptor.max_rep_level > 0 || descriptor.max_def_level > 1 {
             return Err(wrong("a flat column, found a nested one"));
         }
-        Self::of(file, column, rows, Shape::Flat { optional: descriptor.max_def_level == 1 })
+        Self::of(file, column, rows, ColumnShape::Flat { optional: descriptor.max_def_level == 1 })
     }
 
     /// Read the bytes of a leaf of a column of lists of structs.
@@ -64,10 +64,10 @@ impl<'a> Chunk<'a> {
         if descriptor.max_rep_level != 1 || present <= empty {
             return Err(wrong("a column of lists, found another"));
         }
-        Self::of(file, column, rows, Shape::Lists(Lists { item: empty + 1, present, ends: Vec::new(), items: 0 }))
+        Self::of(file, column, rows, ColumnShape::Lists(Lists { item: empty + 1, present, ends: Vec::new(), items: 0 }))
     }
 
-    fn of(file: &File, column: &'a ColumnChunkMetadata, rows: usize, shape: Shape) -> PolarsResult<Self> {
+    fn of(file: &File, column: &'a ColumnChunkMetadata, rows: usize, shape: ColumnShape) -> PolarsResult<Self> {
         let bytes = column_bytes(file, column)?;
         let reader = PageReader::new(Cursor::new(bytes.into()), column, Vec::new(), PAGE_BYTES);
         Ok(Self { column, pages: BasicDecompressor::new(reader, Vec::new()), shape, rows })
@@ -78,7 +78,7 @@ impl<'a> Chunk<'a> {
         mut self,
         mut page: impl FnMut(&DataPage, &[u8], &Presence) -> PolarsResult<()>,
     ) -> PolarsResult<Vec<u32>> {
-        let most = if matches!(self.shape, Shape::Flat { .. }) { self.rows } else { MOST_VALUES };
+        let most = if matches!(self.shape, ColumnShape::Flat { .. }) { self.rows } else { MOST_VALUES };
         let mut seen = 0;
         while let Some(next) = self.pages.next() {
             let data = next?.decompress(&mut self.pages)?;
@@ -89,16 +89,16 @@ impl<'a> Chunk<'a> {
             }
             let buffers = split_buffer(&data)?;
             let presence = match &mut self.shape {
-                Shape::Flat { optional: true } => Presence::decode(buffers.def, count)?,
-                Shape::Flat { optional: false } => Presence { runs: vec![(true, count)], present: count },
-                Shape::Lists(lists) => lists.presence(buffers.rep, buffers.def, count)?,
+                ColumnShape::Flat { optional: true } => Presence::decode(buffers.def, count)?,
+                ColumnShape::Flat { optional: false } => Presence { runs: vec![(true, count)], present: count },
+                ColumnShape::Lists(lists) => lists.presence(buffers.rep, buffers.def, count)?,
             };
             page(&data, buffers.values, &presence)?;
             self.pages.reuse_page_buffer(data);
         }
         let (rows, ends) = match self.shape {
-            Shape::Flat { .. } => (seen, Vec::new()),
-            Shape::Lists(lists) => (lists.ends.len(), lists.ends),
+            ColumnShape::Flat { .. } => (seen, Vec::new()),
+            ColumnShape::Lists(lists) => (lists.ends.len(), lists.ends),
         };
         if rows == self.rows { Ok(ends) } else { Err(wrong("as many values as rows, found another number")) }
     }

@@ -5,7 +5,7 @@
 
 use super::pages::compress;
 use crate::model::{Accepted, Verdict};
-use crate::store::tables::schema::{COLUMNS, Column, Head, Kind, ListField, Row};
+use crate::store::tables::schema::{COLUMNS, Head, ListField, RecordColumn, RecordColumnKind, RecordRow};
 use crate::store::tables::table::RECORDS;
 use crate::store::tables::values::days_since_epoch;
 use jiff::Timestamp;
@@ -30,7 +30,7 @@ pub(crate) const ROW_GROUP: usize = 1 << 16;
 
 /// A report ready to be written.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Judged<'a> {
+pub(crate) struct JudgedReport<'a> {
     /// The columns it gives all its rows.
     pub(crate) head: Head<'a>,
     /// One a record.
@@ -47,12 +47,12 @@ pub(crate) fn judged<'a, A: Borrow<Accepted>>(
     reports: &'a [A],
     keys: &'a [String],
     ingested: impl Fn(&Accepted) -> Timestamp,
-) -> Vec<Judged<'a>> {
+) -> Vec<JudgedReport<'a>> {
     let judged = |(accepted, key): (&'a A, &'a String)| {
         let accepted = accepted.borrow();
         let Accepted { report, verdicts, provenance, .. } = accepted;
         let head = Head { key, report, sender_auth: provenance.sender_auth(), ingested: ingested(accepted) };
-        Judged { head, verdicts }
+        JudgedReport { head, verdicts }
     };
     reports.iter().zip(keys).map(judged).collect()
 }
@@ -68,7 +68,7 @@ pub(crate) fn options() -> WriteOptions {
 }
 
 /// The Arrow type of a column.
-pub(crate) fn arrow_field(column: &Column) -> Field {
+pub(crate) fn arrow_field(column: &RecordColumn) -> Field {
     Field::new(column.name.into(), column.column_type().arrow(), column.nullable)
 }
 
@@ -88,7 +88,7 @@ pub(crate) fn parquet_types() -> PolarsResult<Vec<ParquetType>> {
 }
 
 /// One Parquet file of all rows of these reports, sorted by date, policy domain and source address.
-pub(crate) fn encode(reports: &[Judged<'_>]) -> PolarsResult<Vec<u8>> {
+pub(crate) fn encode(reports: &[JudgedReport<'_>]) -> PolarsResult<Vec<u8>> {
     let sorted = Sorted::new(reports);
     let mut file = PartWriter::new()?;
     for rows in sorted.rows.chunks(ROW_GROUP) {
@@ -100,7 +100,7 @@ pub(crate) fn encode(reports: &[Judged<'_>]) -> PolarsResult<Vec<u8>> {
 
 /// The columns of all rows of these reports, so many rows at a time, in the order of a file; strings as dictionaries.
 pub(crate) fn batches<'a>(
-    reports: &'a [Judged<'a>],
+    reports: &'a [JudgedReport<'a>],
     most: usize,
 ) -> impl Iterator<Item = PolarsResult<(usize, Vec<Box<dyn Array>>)>> + 'a {
     let Sorted { rows, addresses } = Sorted::new(reports);
@@ -133,7 +133,7 @@ impl PartWriter {
     pub(crate) fn write(
         &mut self,
         rows: usize,
-        pages: impl Fn(&Column, &ParquetType) -> PolarsResult<Vec<Vec<CompressedPage>>> + Sync,
+        pages: impl Fn(&RecordColumn, &ParquetType) -> PolarsResult<Vec<Vec<CompressedPage>>> + Sync,
     ) -> PolarsResult<()> {
         let columns: Vec<_> = COLUMNS
             .par_iter()
@@ -163,7 +163,7 @@ impl PartWriter {
 
 /// A row by where it stands, and its address by its rank among the addresses' texts.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct SortKey {
     report: u32,
     record: u32,
     /// 0: none; else one more than the index into `Sorted::addresses`.
@@ -172,13 +172,13 @@ struct Place {
 
 /// All rows in the order of the file.
 struct Sorted {
-    rows: Vec<Place>,
+    rows: Vec<SortKey>,
     /// The distinct addresses as text, sorted as text: so the order is the one a reader of the column sees.
     addresses: Vec<String>,
 }
 
 impl Sorted {
-    fn new(reports: &[Judged<'_>]) -> Self {
+    fn new(reports: &[JudgedReport<'_>]) -> Self {
         let mut groups: Vec<u32> = (0..narrow(reports.len())).collect();
         let of = |report: u32| {
             let report = reports[report as usize].head.report;
@@ -196,7 +196,7 @@ impl Sorted {
             let start = rows.len();
             for &report in &groups[from..from + run] {
                 let ranks = std::mem::take(&mut keyed[report as usize]);
-                rows.extend((0..).zip(ranks).map(|(record, address)| Place { report, record, address }));
+                rows.extend((0..).zip(ranks).map(|(record, address)| SortKey { report, record, address }));
             }
             rows[start..].sort_by_key(|row| row.address);
             from += run;
@@ -206,7 +206,7 @@ impl Sorted {
 }
 
 /// The distinct addresses in the order of their text, and the rank of each row's, report by report.
-fn rank_addresses(reports: &[Judged<'_>]) -> (Vec<String>, Vec<u32>) {
+fn rank_addresses(reports: &[JudgedReport<'_>]) -> (Vec<String>, Vec<u32>) {
     let mut codes: PlHashMap<IpAddr, u32> = PlHashMap::new();
     let mut distinct: Vec<IpAddr> = Vec::new();
     let mut rows: Vec<u32> = Vec::new();
@@ -238,20 +238,20 @@ fn narrow(count: usize) -> u32 {
 
 /// The rows of one row group.
 struct RowGroup<'a> {
-    reports: &'a [Judged<'a>],
+    reports: &'a [JudgedReport<'a>],
     addresses: &'a [String],
-    rows: &'a [Place],
+    rows: &'a [SortKey],
 }
 
 impl<'a> RowGroup<'a> {
-    fn head(&self, place: Place) -> &'a Head<'a> {
+    fn head(&self, place: SortKey) -> &'a Head<'a> {
         &self.reports[place.report as usize].head
     }
 
-    fn row(&self, place: Place) -> Row<'a> {
+    fn row(&self, place: SortKey) -> RecordRow<'a> {
         let report = &self.reports[place.report as usize];
         let index = place.record as usize;
-        Row { record: &report.head.report.records[index], verdict: &report.verdicts[index] }
+        RecordRow { record: &report.head.report.records[index], verdict: &report.verdicts[index] }
     }
 
     /// A value of the report's for each row.
@@ -260,52 +260,56 @@ impl<'a> RowGroup<'a> {
     }
 }
 
-fn encode_column(group: &RowGroup<'_>, column: &Column, kind: &ParquetType) -> PolarsResult<Vec<Vec<CompressedPage>>> {
+fn encode_column(
+    group: &RowGroup<'_>,
+    column: &RecordColumn,
+    kind: &ParquetType,
+) -> PolarsResult<Vec<Vec<CompressedPage>>> {
     let array = build_column(group, column)?;
     compress(array.as_ref(), kind)
 }
 
 /// The Arrow array of a column; strings as dictionaries.
-fn build_column(group: &RowGroup<'_>, column: &Column) -> PolarsResult<Box<dyn Array>> {
+fn build_column(group: &RowGroup<'_>, column: &RecordColumn) -> PolarsResult<Box<dyn Array>> {
     let rows = group.rows;
     Ok(match column.kind {
-        Kind::HeadText(text) => head_texts(group, text)?,
-        Kind::HeadTime(time) => {
+        RecordColumnKind::HeadText(text) => head_texts(group, text)?,
+        RecordColumnKind::HeadTime(time) => {
             let values = group.heads(|head| time(head).as_millisecond());
             Box::new(PrimitiveArray::new(arrow_field(column).dtype, values.into(), None))
         }
-        Kind::HeadDate(date) => {
+        RecordColumnKind::HeadDate(date) => {
             let values = group.heads(|head| days_since_epoch(date(head.report)));
             Box::new(PrimitiveArray::new(ArrowDataType::Date32, values.into(), None))
         }
-        Kind::HeadInt(int) => Box::new(PrimitiveArray::<i32>::from(group.heads(|head| int(head.report)))),
-        Kind::Address(_) => {
+        RecordColumnKind::HeadInt(int) => Box::new(PrimitiveArray::<i32>::from(group.heads(|head| int(head.report)))),
+        RecordColumnKind::Address(_) => {
             let texts = group.addresses;
-            let text = |place: &Place| place.address.checked_sub(1).map(|index| texts[index as usize].as_str());
+            let text = |place: &SortKey| place.address.checked_sub(1).map(|index| texts[index as usize].as_str());
             dictionary(rows.iter().map(text))?
         }
-        Kind::Text(text) => dictionary(rows.iter().map(|place| text(&group.row(*place))))?,
-        Kind::Count(count) => {
+        RecordColumnKind::Text(text) => dictionary(rows.iter().map(|place| text(&group.row(*place))))?,
+        RecordColumnKind::Count(count) => {
             let values: Vec<i64> = rows.iter().map(|place| count(group.row(*place).record)).collect();
             Box::new(PrimitiveArray::from_vec(values))
         }
-        Kind::Flag(flag) => {
+        RecordColumnKind::Flag(flag) => {
             let values: Vec<Option<bool>> = rows.iter().map(|place| flag(group.row(*place).verdict)).collect();
             Box::new(BooleanArray::from(values))
         }
-        Kind::List { len, fields } => list(group, len, fields)?,
+        RecordColumnKind::List { len, fields } => list(group, len, fields)?,
     })
 }
 
 /// A text of the reports: looked up once a report, not once a row.
 fn head_texts<'a>(group: &RowGroup<'a>, text: fn(&Head<'a>) -> Option<&'a str>) -> PolarsResult<Box<dyn Array>> {
     const UNSEEN: u32 = u32::MAX - 1;
-    let mut texts = Interner::default();
+    let mut texts = DictionaryBuilder::default();
     let mut codes = vec![UNSEEN; group.reports.len()];
     let rows = group.rows.iter().map(|place| {
         let code = &mut codes[place.report as usize];
         if *code == UNSEEN {
-            *code = text(group.head(*place)).map_or(Interner::NULL, |text| texts.code(text));
+            *code = text(group.head(*place)).map_or(DictionaryBuilder::NULL, |text| texts.code(text));
         }
         *code
     });
@@ -315,8 +319,8 @@ fn head_texts<'a>(group: &RowGroup<'a>, text: fn(&Head<'a>) -> Option<&'a str>) 
 
 /// A column of texts as a dictionary.
 pub(crate) fn dictionary<'a>(values: impl Iterator<Item = Option<&'a str>>) -> PolarsResult<Box<dyn Array>> {
-    let mut texts = Interner::default();
-    let codes = values.map(|value| value.map_or(Interner::NULL, |text| texts.code(text))).collect();
+    let mut texts = DictionaryBuilder::default();
+    let codes = values.map(|value| value.map_or(DictionaryBuilder::NULL, |text| texts.code(text))).collect();
     texts.array(codes)
 }
 
@@ -362,13 +366,13 @@ pub(crate) fn list_of(
 
 /// Gives each distinct text a small number.
 #[derive(Default)]
-struct Interner<'a> {
+struct DictionaryBuilder<'a> {
     codes: PlHashMap<&'a str, u32>,
     texts: Vec<&'a str>,
     last: Option<(&'a str, u32)>,
 }
 
-impl<'a> Interner<'a> {
+impl<'a> DictionaryBuilder<'a> {
     const NULL: u32 = u32::MAX;
 
     fn code(&mut self, text: &'a str) -> u32 {
@@ -399,10 +403,10 @@ pub(crate) fn dictionary_array(texts: &[&str], mut codes: Vec<u32>) -> PolarsRes
         return Ok(Box::new(Utf8ViewArray::new_null(ArrowDataType::Utf8View, codes.len())));
     }
     let mut validity = None;
-    if codes.contains(&Interner::NULL) {
-        validity = Some(codes.iter().map(|code| *code != Interner::NULL).collect::<Bitmap>());
+    if codes.contains(&DictionaryBuilder::NULL) {
+        validity = Some(codes.iter().map(|code| *code != DictionaryBuilder::NULL).collect::<Bitmap>());
         for code in &mut codes {
-            *code = if *code == Interner::NULL { 0 } else { *code };
+            *code = if *code == DictionaryBuilder::NULL { 0 } else { *code };
         }
     }
     let keys = PrimitiveArray::new(ArrowDataType::UInt32, codes.into(), validity);

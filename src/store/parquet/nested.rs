@@ -1,7 +1,7 @@
 //! Columns of lists back from Parquet: leaf by leaf as words, or whole through polars' own arrays, which is dearer.
 
 use super::checked_read::column_pages;
-use super::decode::Chunk;
+use super::decode::EncodedColumn;
 use super::table_columns::{check_type, physical_types};
 use crate::model::{SIGNATURES_READ, Words, signature_line, speaks_of_body};
 use crate::store::tables::values::{REASONS_READ, reasons_word};
@@ -83,7 +83,7 @@ pub(crate) fn lists(
 ) -> PolarsResult<(Words, Vec<u32>)> {
     let column = group.columns_under_root_iter(name).and_then(|mut leaves| leaves.nth(field));
     let column = column.ok_or_else(|| polars_err!(ComputeError: "expected lists {}, found none", name))?;
-    Chunk::read_leaf(file, column, group.num_rows())?.lists()
+    EncodedColumn::read_leaf(file, column, group.num_rows())?.lists()
 }
 
 /// The `reason` column of [`crate::model::Rows`]: the word of each row's reasons.

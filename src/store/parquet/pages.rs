@@ -212,7 +212,7 @@ mod tests {
     use super::*;
     use crate::store::parquet::encode::{arrow_field, list_of};
     use crate::store::parquet::nested::{lists, read_array};
-    use crate::store::tables::schema::{COLUMNS, Column, Kind};
+    use crate::store::tables::schema::{COLUMNS, RecordColumn, RecordColumnKind};
     use polars_arrow::datatypes::ArrowSchema;
     use polars_parquet::read::{FileMetadata, read_metadata};
     use polars_parquet::write::{
@@ -220,7 +220,7 @@ mod tests {
     };
 
     /// A file of one list column.
-    fn written(column: &Column, list: &dyn Array) -> (std::fs::File, FileMetadata) {
+    fn written(column: &RecordColumn, list: &dyn Array) -> (std::fs::File, FileMetadata) {
         let schema: ArrowSchema = [(column.name.into(), arrow_field(column))].into_iter().collect();
         let parquet = to_parquet_schema(&schema).unwrap();
         let leaves = compress(list, &parquet.fields()[0]).unwrap();
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn lists_read_back_as_they_were_written() {
         for column in COLUMNS {
-            let Kind::List { fields, .. } = column.kind else { continue };
+            let RecordColumnKind::List { fields, .. } = column.kind else { continue };
             // Lists of 0 to 4 items; the first field never null, the second at times, the third always.
             for (rows, words) in [(0, 1), (1, 1), (7, 1), (1000, 3), (40_000, 900)] {
                 let lengths: Vec<usize> = (0..rows).map(|row| if rows == 7 { 0 } else { row * row % 5 }).collect();

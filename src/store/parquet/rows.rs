@@ -3,9 +3,9 @@
 //! Batches hold at most a row group and come in no particular order. Memory is a few row groups per thread, whatever the
 //! number of rows.
 
-use super::decode::Chunk;
+use super::decode::EncodedColumn;
 use super::{checked_read, footer};
-use crate::model::{Cause, Columns, Flags, Rows, Source, Words};
+use crate::model::{Cause, ColumnSet, Flags, Rows, SourceAddress, Words};
 use crate::store::disk::files;
 use crate::store::disk::layout::{FileKind, Layout, Month};
 use crate::store::error::StoreError;
@@ -26,13 +26,13 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A file and its footer.
-pub(crate) struct Part {
+pub(crate) struct ParquetPart {
     pub(crate) path: PathBuf,
     pub(crate) file: File,
     pub(crate) metadata: FileMetadata,
 }
 
-impl Part {
+impl ParquetPart {
     pub(crate) fn open(path: PathBuf) -> Result<Self, StoreError> {
         let file = files::open(&path).or_else(|error| open_moved(&path).ok_or(error));
         let file = file.map_err(StoreError::io(&path, "opening the part"))?;
@@ -55,12 +55,12 @@ fn open_moved(path: &Path) -> Option<File> {
 }
 
 /// A row group that may hold rows of the filter.
-struct Unit<'a> {
-    part: &'a Part,
+struct MatchingGroup<'a> {
+    part: &'a ParquetPart,
     group: &'a RowGroupMetadata,
 }
 
-impl Unit<'_> {
+impl MatchingGroup<'_> {
     fn statistics(&self, column: &str) -> Option<Statistics> {
         let column = self.group.columns_under_root_iter(column)?.next()?;
         column.statistics(&self.part.metadata.footer_buf)?.ok()
@@ -79,7 +79,7 @@ impl Unit<'_> {
 const OPEN_FILES: usize = 256;
 
 /// Which columns rows up to a day need; null: it is not known up to which.
-type ByDay<'a> = dyn Fn(Option<Date>) -> Columns + Sync + 'a;
+type ByDay<'a> = dyn Fn(Option<Date>) -> ColumnSet + Sync + 'a;
 
 /// Decode the rows on all cores, and hand each run of them over on the thread that decoded it. The calling thread does
 /// `first` before it takes its share.
@@ -99,14 +99,14 @@ pub(crate) fn each(
 
 /// The rows of some parts.
 fn each_of(
-    parts: &[Part],
+    parts: &[ParquetPart],
     (filter, columns): (&Filter, &ByDay<'_>),
     rows: &(impl Fn(Rows) + Sync),
     first: impl FnOnce() -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    let units: Vec<Unit<'_>> = parts
+    let units: Vec<MatchingGroup<'_>> = parts
         .iter()
-        .flat_map(|part| part.metadata.row_groups.iter().map(move |group| Unit { part, group }))
+        .flat_map(|part| part.metadata.row_groups.iter().map(move |group| MatchingGroup { part, group }))
         .filter(|unit| may_match(unit, filter))
         .collect();
     let next = AtomicUsize::new(0);
@@ -137,7 +137,7 @@ fn threads() -> usize {
 }
 
 /// Open files and read their footers, on all cores, in order.
-fn open_all(paths: &[PathBuf]) -> Result<Vec<Part>, StoreError> {
+fn open_all(paths: &[PathBuf]) -> Result<Vec<ParquetPart>, StoreError> {
     let next = AtomicUsize::new(0);
     let parts = Mutex::new(Vec::with_capacity(paths.len()));
     let threads = threads().min(paths.len());
@@ -145,7 +145,7 @@ fn open_all(paths: &[PathBuf]) -> Result<Vec<Part>, StoreError> {
         while let index = next.fetch_add(1, Ordering::Relaxed)
             && let Some(path) = paths.get(index)
         {
-            let part = Part::open(path.clone());
+            let part = ParquetPart::open(path.clone());
             parts.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((index, part));
         }
     };
@@ -161,7 +161,7 @@ fn open_all(paths: &[PathBuf]) -> Result<Vec<Part>, StoreError> {
 }
 
 /// Whether the statistics allow a row of the filter; without statistics they do.
-fn may_match(unit: &Unit<'_>, filter: &Filter) -> bool {
+fn may_match(unit: &MatchingGroup<'_>, filter: &Filter) -> bool {
     let (from, to) = filter.days();
     if let Some(Statistics::Int32(days)) = unit.statistics("date")
         && (days.min_value.is_some_and(|min| min > to) || days.max_value.is_some_and(|max| max < from))
@@ -181,23 +181,27 @@ fn may_match(unit: &Unit<'_>, filter: &Filter) -> bool {
 }
 
 /// A column of strings of a row group.
-pub(crate) fn words(part: &Part, group: &RowGroupMetadata, name: &str) -> PolarsResult<Words> {
-    let unit = Unit { part, group };
+pub(crate) fn words(part: &ParquetPart, group: &RowGroupMetadata, name: &str) -> PolarsResult<Words> {
+    let unit = MatchingGroup { part, group };
     GroupReader { unit: &unit, rows: group.num_rows() }.words(name)
 }
 
 /// Which rows of a row group the filter asks for.
-pub(crate) fn selected_rows(part: &Part, group: &RowGroupMetadata, filter: &Filter) -> PolarsResult<Vec<Range<usize>>> {
-    let unit = Unit { part, group };
+pub(crate) fn selected_rows(
+    part: &ParquetPart,
+    group: &RowGroupMetadata,
+    filter: &Filter,
+) -> PolarsResult<Vec<Range<usize>>> {
+    let unit = MatchingGroup { part, group };
     if !may_match(&unit, filter) {
         return Ok(Vec::new());
     }
     let reader = GroupReader { unit: &unit, rows: group.num_rows() };
-    reader.select(&mut Rows::default(), filter, Columns::NONE)
+    reader.select(&mut Rows::default(), filter, ColumnSet::NONE)
 }
 
 /// The rows of one row group that the filter asks for.
-fn read_unit(unit: &Unit<'_>, filter: &Filter, columns: Columns) -> PolarsResult<Rows> {
+fn read_unit(unit: &MatchingGroup<'_>, filter: &Filter, columns: ColumnSet) -> PolarsResult<Rows> {
     let reader = GroupReader { unit, rows: unit.group.num_rows() };
     let mut rows = Rows::default();
     let kept = reader.select(&mut rows, filter, columns)?;
@@ -213,27 +217,27 @@ fn read_unit(unit: &Unit<'_>, filter: &Filter, columns: Columns) -> PolarsResult
 }
 
 struct GroupReader<'a> {
-    unit: &'a Unit<'a>,
+    unit: &'a MatchingGroup<'a>,
     rows: usize,
 }
 
 impl GroupReader<'_> {
-    fn chunk(&self, name: &str) -> PolarsResult<Chunk<'_>> {
+    fn chunk(&self, name: &str) -> PolarsResult<EncodedColumn<'_>> {
         let column = self.unit.group.columns_under_root_iter(name).and_then(|mut columns| columns.next());
         let column =
             column.ok_or_else(|| polars_error::polars_err!(ComputeError: "expected a column {}, found none", name))?;
-        Chunk::read(&self.unit.part.file, column, self.rows)
+        EncodedColumn::read(&self.unit.part.file, column, self.rows)
     }
 
     /// Which rows the filter asks for; the columns it looks at stay in `rows`.
-    fn select(&self, rows: &mut Rows, filter: &Filter, columns: Columns) -> PolarsResult<Vec<Range<usize>>> {
+    fn select(&self, rows: &mut Rows, filter: &Filter, columns: ColumnSet) -> PolarsResult<Vec<Range<usize>>> {
         let (from, to) = filter.days();
         let mut kept: Vec<Range<usize>> = std::iter::once(0..self.rows).collect();
-        if columns.has(Columns::DAY) || filter.from.is_some() || filter.to.is_some() {
+        if columns.has(ColumnSet::DAY) || filter.from.is_some() || filter.to.is_some() {
             rows.day = self.chunk("date")?.ints()?;
             kept = select(&kept, |row| (from..=to).contains(&rows.day[row]));
         }
-        if columns.has(Columns::POLICY_DOMAIN) || !filter.domains.is_empty() {
+        if columns.has(ColumnSet::POLICY_DOMAIN) || !filter.domains.is_empty() {
             rows.policy_domain = self.chunk("policy_domain")?.words()?;
             if !filter.domains.is_empty() {
                 let words = &rows.policy_domain.dictionary;
@@ -255,37 +259,37 @@ impl GroupReader<'_> {
     }
 
     /// The columns that are not there yet.
-    fn fill(&self, rows: &mut Rows, columns: Columns) -> PolarsResult<()> {
-        if columns.has(Columns::SOURCE) {
+    fn fill(&self, rows: &mut Rows, columns: ColumnSet) -> PolarsResult<()> {
+        if columns.has(ColumnSet::SOURCE) {
             rows.source = sources(&self.words("source_ip")?);
         }
-        if columns.has(Columns::COUNT) {
+        if columns.has(ColumnSet::COUNT) {
             rows.count = self.chunk("count")?.longs()?;
         }
-        if columns.has(Columns::FLAGS) || columns.has(Columns::ALIGNMENT) {
-            rows.flags = self.flags(columns.has(Columns::FLAGS))?;
+        if columns.has(ColumnSet::FLAGS) || columns.has(ColumnSet::ALIGNMENT) {
+            rows.flags = self.flags(columns.has(ColumnSet::FLAGS))?;
         }
-        if columns.has(Columns::CAUSE) {
+        if columns.has(ColumnSet::CAUSE) {
             rows.cause = causes(&self.words("cause")?);
         }
-        if columns.has(Columns::REASON) {
+        if columns.has(ColumnSet::REASON) {
             rows.reason = super::nested::reasons(&self.unit.part.file, self.unit.group)?;
         }
-        if columns.has(Columns::SIGNATURES) {
+        if columns.has(ColumnSet::SIGNATURES) {
             rows.signatures = super::nested::signatures(&self.unit.part.file, self.unit.group)?;
         }
-        let words: [(Columns, &str, &mut Words); 11] = [
-            (Columns::ORG_NAME, "org_name", &mut rows.org_name),
-            (Columns::HEADER_FROM, "header_from", &mut rows.header_from),
-            (Columns::ENVELOPE_FROM, "envelope_from", &mut rows.envelope_from),
-            (Columns::DISPOSITION, "disposition", &mut rows.disposition),
-            (Columns::DKIM_DOMAIN, "dkim_domain", &mut rows.dkim_domain),
-            (Columns::DKIM_SELECTOR, "dkim_selector", &mut rows.dkim_selector),
-            (Columns::DKIM_RESULT, "dkim_result", &mut rows.dkim_result),
-            (Columns::SPF_DOMAIN, "spf_domain", &mut rows.spf_domain),
-            (Columns::SPF_RESULT, "spf_result", &mut rows.spf_result),
-            (Columns::MISMATCH, "mismatch", &mut rows.mismatch),
-            (Columns::SENDER_AUTH, "sender_auth", &mut rows.sender_auth),
+        let words: [(ColumnSet, &str, &mut Words); 11] = [
+            (ColumnSet::ORG_NAME, "org_name", &mut rows.org_name),
+            (ColumnSet::HEADER_FROM, "header_from", &mut rows.header_from),
+            (ColumnSet::ENVELOPE_FROM, "envelope_from", &mut rows.envelope_from),
+            (ColumnSet::DISPOSITION, "disposition", &mut rows.disposition),
+            (ColumnSet::DKIM_DOMAIN, "dkim_domain", &mut rows.dkim_domain),
+            (ColumnSet::DKIM_SELECTOR, "dkim_selector", &mut rows.dkim_selector),
+            (ColumnSet::DKIM_RESULT, "dkim_result", &mut rows.dkim_result),
+            (ColumnSet::SPF_DOMAIN, "spf_domain", &mut rows.spf_domain),
+            (ColumnSet::SPF_RESULT, "spf_result", &mut rows.spf_result),
+            (ColumnSet::MISMATCH, "mismatch", &mut rows.mismatch),
+            (ColumnSet::SENDER_AUTH, "sender_auth", &mut rows.sender_auth),
         ];
         for (column, name, words) in words {
             if columns.has(column) {
@@ -319,9 +323,10 @@ impl GroupReader<'_> {
 }
 
 /// Each distinct address is read once a row group.
-fn sources(words: &Words) -> Vec<Source> {
-    let known: Vec<Source> = words.dictionary.iter().map(|text| Source::from(text.parse::<IpAddr>().ok())).collect();
-    words.codes.iter().map(|code| known.get(*code as usize).copied().unwrap_or(Source::UNKNOWN)).collect()
+fn sources(words: &Words) -> Vec<SourceAddress> {
+    let known: Vec<SourceAddress> =
+        words.dictionary.iter().map(|text| SourceAddress::from(text.parse::<IpAddr>().ok())).collect();
+    words.codes.iter().map(|code| known.get(*code as usize).copied().unwrap_or(SourceAddress::UNKNOWN)).collect()
 }
 
 fn causes(words: &Words) -> Vec<Cause> {

@@ -1,13 +1,13 @@
 //! Columns read back by their names, also from files of older versions, and the checks of their types.
 
 use super::nested::{lists, read_array};
-use super::rows::{Part, words};
+use super::rows::{ParquetPart, words};
 use super::{checked_read, encode};
 use crate::model::{Text, Words};
 use crate::store::error::StoreError;
 use crate::store::ledger::database::Ledger;
-use crate::store::tables::reports::{FINDING, Kind, ReportColumn};
-use crate::store::tables::schema::{Column, INGESTED};
+use crate::store::tables::reports::{FINDING, ReportColumn, ReportColumnKind};
+use crate::store::tables::schema::{INGESTED, RecordColumn};
 use crate::store::tables::table::{ColumnType, TableColumn};
 use crate::store::tables::values::LineFinding;
 
@@ -25,7 +25,7 @@ pub(crate) struct IngestedTimes(HashMap<Text, i64>);
 
 impl IngestedTimes {
     /// Look up the reports of those parts that do not say it themselves.
-    pub(crate) fn of(ledger: &Ledger, parts: &[Part]) -> Result<Self, StoreError> {
+    pub(crate) fn of(ledger: &Ledger, parts: &[ParquetPart]) -> Result<Self, StoreError> {
         let mut times = HashMap::new();
         for part in parts {
             for group in part.metadata.row_groups.iter().filter(|group| !has(group, INGESTED)) {
@@ -59,9 +59,9 @@ pub(crate) fn name_in<'a>(group: &RowGroupMetadata, name: &'a str, former: Optio
 
 /// A column of `records`, whatever version the file is of.
 pub(crate) fn record_column(
-    part: &Part,
+    part: &ParquetPart,
     group: &RowGroupMetadata,
-    column: &Column,
+    column: &RecordColumn,
     times: &IngestedTimes,
 ) -> PolarsResult<Box<dyn Array>> {
     if column.name == INGESTED && !has(group, INGESTED) {
@@ -72,7 +72,7 @@ pub(crate) fn record_column(
     read_array(&part.file, group, field)
 }
 
-fn ingested(part: &Part, group: &RowGroupMetadata, times: &IngestedTimes) -> PolarsResult<Box<dyn Array>> {
+fn ingested(part: &ParquetPart, group: &RowGroupMetadata, times: &IngestedTimes) -> PolarsResult<Box<dyn Array>> {
     let dtype = ColumnType::Time.arrow();
     if times.0.is_empty() {
         return Ok(new_null_array(dtype, group.num_rows()));
@@ -85,7 +85,7 @@ fn ingested(part: &Part, group: &RowGroupMetadata, times: &IngestedTimes) -> Pol
 
 /// A column of `reports`, whatever version the file is of, and without a value where it does not have the column.
 pub(crate) fn report_column(
-    part: &Part,
+    part: &ParquetPart,
     group: &RowGroupMetadata,
     column: &ReportColumn,
 ) -> PolarsResult<Box<dyn Array>> {
@@ -93,7 +93,7 @@ pub(crate) fn report_column(
     let name = name_in(group, column.name, column.former);
     let Some(leaf) = group.columns_under_root_iter(name).and_then(|mut leaves| leaves.next()) else {
         return match column.kind {
-            Kind::Findings => finding_lists(std::iter::repeat_n(None, group.num_rows())),
+            ReportColumnKind::Findings => finding_lists(std::iter::repeat_n(None, group.num_rows())),
             _ if nullable => Ok(new_null_array(kind.arrow(), group.num_rows())),
             _ => Err(polars_err!(ComputeError: "expected a column {}, found none", column.name)),
         };
@@ -102,19 +102,19 @@ pub(crate) fn report_column(
     let read = |dtype| read_array(&part.file, group, Field::new(name.into(), dtype, nullable));
     match column.kind {
         // Version 1 had 64 bits for it.
-        Kind::Int if found == PhysicalType::Int64 => {
+        ReportColumnKind::Int if found == PhysicalType::Int64 => {
             let array = read(ArrowDataType::Int64)?;
             let longs: &PrimitiveArray<i64> = downcast(array.as_ref())?;
             let ints = longs.iter().map(|value| value.and_then(|value| i32::try_from(*value).ok()));
             Ok(Box::new(PrimitiveArray::<i32>::from(ints.collect::<Vec<_>>())))
         }
         // Version 1 had JSON for it.
-        Kind::Findings if leaf.descriptor().path_in_schema.len() == 1 => {
+        ReportColumnKind::Findings if leaf.descriptor().path_in_schema.len() == 1 => {
             let array = read(ArrowDataType::Utf8View)?;
             let texts: &Utf8ViewArray = downcast(array.as_ref())?;
             finding_lists(texts.iter())
         }
-        Kind::Findings => {
+        ReportColumnKind::Findings => {
             let (codes, ends) = lists(&part.file, group, name, 0)?;
             let (details, _) = lists(&part.file, group, name, 1)?;
             if details.codes.len() != codes.codes.len() {

@@ -6,7 +6,7 @@
 
 use crate::store::error::StoreError;
 use crate::store::parquet::nested::read_leaf;
-use crate::store::parquet::rows::Part;
+use crate::store::parquet::rows::ParquetPart;
 use polars_arrow::array::{Array, PrimitiveArray, StructArray, Utf8ViewArray};
 use polars_arrow::datatypes::ArrowDataType;
 use polars_error::{PolarsResult, polars_err};
@@ -25,20 +25,20 @@ const LINE_BYTES: u64 = 16 << 20;
 
 /// A line of a commit: of its kinds those that say which files there are, and who may read them.
 #[derive(Deserialize)]
-struct Action {
-    add: Option<Named>,
-    remove: Option<Named>,
-    protocol: Option<Protocol>,
+struct LogAction {
+    add: Option<NamedField>,
+    remove: Option<NamedField>,
+    protocol: Option<LogProtocol>,
 }
 
 #[derive(Deserialize)]
-struct Named {
+struct NamedField {
     path: String,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Protocol {
+struct LogProtocol {
     min_reader_version: i32,
 }
 
@@ -46,7 +46,7 @@ struct Protocol {
 pub(crate) fn live(table: &Path) -> Result<Option<Vec<PathBuf>>, StoreError> {
     let log = table.join(LOG);
     let Some(versions) = Versions::list(&log)? else { return Ok(None) };
-    let mut state = State { log, paths: BTreeSet::new() };
+    let mut state = LogState { log, paths: BTreeSet::new() };
     let mut next = 0;
     if let Some((version, path)) = versions.checkpoint {
         state.checkpoint(path)?;
@@ -97,13 +97,13 @@ impl Versions {
 }
 
 /// The table after some of its versions.
-struct State {
+struct LogState {
     log: PathBuf,
     /// As the log writes them.
     paths: BTreeSet<String>,
 }
 
-impl State {
+impl LogState {
     fn commit(&mut self, path: &Path) -> Result<(), StoreError> {
         let file = File::open(path).map_err(StoreError::io(path, "opening the log"))?;
         let mut file = BufReader::new(file);
@@ -117,7 +117,7 @@ impl State {
             if line.trim_ascii().is_empty() {
                 continue;
             }
-            let action: Action = serde_json::from_slice(&line)
+            let action: LogAction = serde_json::from_slice(&line)
                 .map_err(|error| damaged(path, "an action of a Delta log", format!("{error}")))?;
             if let Some(protocol) = action.protocol {
                 readable(path, protocol.min_reader_version)?;
@@ -133,7 +133,7 @@ impl State {
 
     /// All actions that were in force at a version.
     fn checkpoint(&mut self, path: PathBuf) -> Result<(), StoreError> {
-        let part = Part::open(path)?;
+        let part = ParquetPart::open(path)?;
         let failed = || StoreError::parquet(&part.path, "reading the checkpoint");
         for group in &part.metadata.row_groups {
             let versions = leaf(&part, group, "protocol", "minReaderVersion", ArrowDataType::Int32);
@@ -183,7 +183,7 @@ fn readable(path: &Path, version: i32) -> Result<(), StoreError> {
 }
 
 fn leaf(
-    part: &Part,
+    part: &ParquetPart,
     group: &RowGroupMetadata,
     root: &str,
     name: &str,

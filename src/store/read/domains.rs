@@ -6,7 +6,7 @@ use super::store::Store;
 use crate::store::disk::layout::Month;
 use crate::store::error::StoreError;
 use crate::store::ledger::database::Ledger;
-use crate::store::ledger::status::{Reporter, Status, Totals};
+use crate::store::ledger::status::{ReportTotals, ReporterTotals, Status};
 use crate::store::tables::values::{day, time};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -36,8 +36,8 @@ pub(crate) struct StatusOfReport<'a> {
 #[derive(Default)]
 pub(crate) struct StatusSums {
     status: Status,
-    months: BTreeMap<Month, Totals>,
-    reporters: BTreeMap<String, Reporter>,
+    months: BTreeMap<Month, ReportTotals>,
+    reporters: BTreeMap<String, ReporterTotals>,
 }
 
 impl StatusSums {
@@ -52,7 +52,7 @@ impl StatusSums {
         self.status.newest_arrival = self.status.newest_arrival.max(Some(report.arrival));
         if !self.reporters.contains_key(report.org_name) {
             let (newest_end, newest_arrival) = (report.end, report.arrival);
-            let new = Reporter { org_name: report.org_name.to_owned(), reports: 0, newest_end, newest_arrival };
+            let new = ReporterTotals { org_name: report.org_name.to_owned(), reports: 0, newest_end, newest_arrival };
             self.reporters.insert(report.org_name.to_owned(), new);
         }
         if let Some(reporter) = self.reporters.get_mut(report.org_name) {

@@ -9,8 +9,8 @@ use super::{delta, report_heads};
 use crate::model::{Domain, PolicyPublished, ReportHead, ReportKey, Text};
 use crate::store::disk::layout::{Layout, Month};
 use crate::store::error::StoreError;
-use crate::store::ledger::status::{Files, Status};
-use crate::store::parquet::rows::Part;
+use crate::store::ledger::status::{FileTotals, Status};
+use crate::store::parquet::rows::ParquetPart;
 use crate::store::parquet::table_columns::report_column;
 use crate::store::parquet::{checked_read, cut};
 use crate::store::tables::filter::Filter;
@@ -101,7 +101,7 @@ pub(crate) fn status(layout: &Layout) -> Result<Status, StoreError> {
     let mut status = status_of(layout, &|_| true)?;
     for path in files(layout, "records", &Filter::default())? {
         let size = path.metadata().map_err(StoreError::io(&path, "looking at the part"))?.len();
-        status.parts = Files {
+        status.parts = FileTotals {
             count: status.parts.count + 1,
             bytes: status.parts.bytes.saturating_add(i64::try_from(size).unwrap_or(i64::MAX)),
         };
@@ -150,9 +150,9 @@ fn each(layout: &Layout, filter: &Filter, mut each: impl FnMut(ReportHead, Times
         return report_heads::each(layout, filter, each);
     }
     for path in files(layout, "reports", filter)? {
-        let part = Part::open(path)?;
+        let part = ParquetPart::open(path)?;
         for group in &part.metadata.row_groups {
-            let table = checked_read::read(&part.path, "reading the reports", || Table::read(&part, group))?;
+            let table = checked_read::read(&part.path, "reading the reports", || ReportGroup::read(&part, group))?;
             let mut read = || -> PolarsResult<()> {
                 for row in (0..group.num_rows()).filter(|row| table.is_asked(*row, filter)) {
                     each(table.head(row)?, time(table.long("arrival", row)?.unwrap_or_default()));
@@ -166,10 +166,10 @@ fn each(layout: &Layout, filter: &Filter, mut each: impl FnMut(ReportHead, Times
 }
 
 /// A row group of `reports`: its columns by name.
-pub(crate) struct Table(Vec<(&'static str, Box<dyn Array>)>);
+pub(crate) struct ReportGroup(Vec<(&'static str, Box<dyn Array>)>);
 
-impl Table {
-    pub(crate) fn read(part: &Part, group: &polars_parquet::read::RowGroupMetadata) -> PolarsResult<Self> {
+impl ReportGroup {
+    pub(crate) fn read(part: &ParquetPart, group: &polars_parquet::read::RowGroupMetadata) -> PolarsResult<Self> {
         let read = |column: &ReportColumn| Ok((column.name, report_column(part, group, column)?));
         COLUMNS.iter().map(read).collect::<PolarsResult<_>>().map(Self)
     }

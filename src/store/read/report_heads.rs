@@ -7,7 +7,7 @@ use crate::model::{Domain, PolicyPublished, ReportHead, ReportKey, Text, Words};
 use crate::store::disk::layout::Layout;
 use crate::store::error::StoreError;
 use crate::store::parquet::checked_read;
-use crate::store::parquet::rows::{Part, selected_rows, words};
+use crate::store::parquet::rows::{ParquetPart, selected_rows, words};
 use crate::store::parquet::table_columns::{IngestedTimes, record_column};
 use crate::store::tables::filter::Filter;
 use crate::store::tables::schema::{COLUMNS, INGESTED};
@@ -30,7 +30,7 @@ pub(crate) fn each(
 ) -> Result<(), StoreError> {
     let mut heads = Heads::new();
     for path in files(layout, "records", filter)? {
-        let part = Part::open(path)?;
+        let part = ParquetPart::open(path)?;
         for group in &part.metadata.row_groups {
             checked_read::read(&part.path, "reading the part", || add(&mut heads, &part, group, filter))?;
         }
@@ -39,7 +39,7 @@ pub(crate) fn each(
     Ok(())
 }
 
-fn add(heads: &mut Heads, part: &Part, group: &RowGroupMetadata, filter: &Filter) -> PolarsResult<()> {
+fn add(heads: &mut Heads, part: &ParquetPart, group: &RowGroupMetadata, filter: &Filter) -> PolarsResult<()> {
     let texts = Texts::read(part, group)?;
     let column = |name: &str| {
         let column = COLUMNS.iter().find(|column| column.name == name).expect("a column of the list");
@@ -110,7 +110,7 @@ struct Texts {
 }
 
 impl Texts {
-    fn read(part: &Part, group: &RowGroupMetadata) -> PolarsResult<Self> {
+    fn read(part: &ParquetPart, group: &RowGroupMetadata) -> PolarsResult<Self> {
         let read = |name: &str| words(part, group, name);
         Ok(Self {
             key: read("report_key")?,

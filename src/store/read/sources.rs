@@ -4,7 +4,7 @@ use super::store::Store;
 use crate::model::SourceOrigin;
 use crate::store::error::StoreError;
 use crate::store::ledger::lookups::{LookedUp, names};
-use crate::store::ledger::networks::{Network, networks};
+use crate::store::ledger::networks::{StoredNetwork, networks};
 use crate::store::ledger::origins::origins;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -24,7 +24,7 @@ impl Store {
     ///
     /// # Errors
     /// Where the ledger cannot be read.
-    pub fn networks(&self) -> Result<BTreeMap<IpAddr, Network>, StoreError> {
+    pub fn networks(&self) -> Result<BTreeMap<IpAddr, StoredNetwork>, StoreError> {
         self.ledger.as_ref().map_or(Ok(BTreeMap::new()), networks)
     }
 }

@@ -1,7 +1,7 @@
 //! A store opened for reading.
 
 use super::parquet_folder;
-use crate::model::{Columns, Cursor, MailboxProgress, ReportHead, Rows};
+use crate::model::{ColumnSet, Cursor, MailboxProgress, ReportHead, Rows};
 use crate::store::disk::layout::{FileKind, Layout, Month};
 use crate::store::error::StoreError;
 use crate::store::ledger::database::Ledger;
@@ -59,7 +59,7 @@ impl Store {
     ///
     /// # Errors
     /// Where a part cannot be read.
-    pub fn rows(&self, filter: &Filter, columns: Columns, each: &mut dyn FnMut(Rows)) -> Result<(), StoreError> {
+    pub fn rows(&self, filter: &Filter, columns: ColumnSet, each: &mut dyn FnMut(Rows)) -> Result<(), StoreError> {
         let paths = self.parts(filter)?;
         let (send, receive) = crossbeam_channel::bounded(4);
         std::thread::scope(|scope| {
@@ -79,7 +79,7 @@ impl Store {
     pub fn all(
         &self,
         filter: &Filter,
-        columns: &(dyn Fn(Option<Date>) -> Columns + Sync),
+        columns: &(dyn Fn(Option<Date>) -> ColumnSet + Sync),
         rows: impl Fn(Rows) + Sync,
         head: &mut dyn FnMut(ReportHead),
     ) -> Result<(), StoreError> {

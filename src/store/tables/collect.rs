@@ -1,10 +1,10 @@
 //! Rows and heads straight from judged reports: the road of `summary PATH`, without a store.
 
-use super::schema::{Head, Row, text_of};
+use super::schema::{Head, RecordRow, text_of};
 use super::values::reasons_word;
 use crate::model::{
     Accepted, DkimAuth, DkimResult, Domain, Flags, Record, Report, ReportHead, Rows, SIGNATURES_READ, SenderAuth,
-    Source, Text, Verdict, Words, signature_line, speaks_of_body,
+    SourceAddress, Text, Verdict, Words, signature_line, speaks_of_body,
 };
 use jiff::Timestamp;
 use std::collections::HashMap;
@@ -36,15 +36,15 @@ impl Collector {
     pub fn push(&mut self, report: &Report, verdicts: &[Verdict], sender_auth: SenderAuth) {
         let head = Head { key: "", report, sender_auth, ingested: Timestamp::UNIX_EPOCH };
         for (record, verdict) in report.records.iter().zip(verdicts) {
-            self.push_row(&head, &Row { record, verdict });
+            self.push_row(&head, &RecordRow { record, verdict });
         }
     }
 
-    fn push_row(&mut self, head: &Head<'_>, row: &Row<'_>) {
+    fn push_row(&mut self, head: &Head<'_>, row: &RecordRow<'_>) {
         let Self { rows, known } = self;
         rows.len += 1;
         rows.day.push(super::values::days_since_epoch(head.report.day));
-        rows.source.push(Source::from(row.record.source_ip));
+        rows.source.push(SourceAddress::from(row.record.source_ip));
         rows.count.push(row.record.count);
         rows.flags.push(flags(row.verdict));
         rows.cause.push(row.verdict.cause);

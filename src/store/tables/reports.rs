@@ -47,7 +47,7 @@ pub(crate) struct ReportColumn {
     /// The name of the ledger's column.
     pub(crate) ledger: &'static str,
     /// Its type outside. The ledger has bytes for hexadecimal text, and JSON for lists.
-    pub(crate) kind: Kind,
+    pub(crate) kind: ReportColumnKind,
     nullable: bool,
     doc: &'static str,
     value: ValueOf,
@@ -55,7 +55,7 @@ pub(crate) struct ReportColumn {
 
 /// The type of a column outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ReportColumnKind {
     /// UTF-8; bytes as hexadecimal digits.
     Text,
     /// Milliseconds since 1970.
@@ -70,7 +70,7 @@ pub(crate) enum Kind {
     Findings,
 }
 
-impl Kind {
+impl ReportColumnKind {
     /// As the type of a table's column.
     pub(crate) fn column_type(self) -> ColumnType {
         match self {
@@ -105,12 +105,12 @@ impl ReportColumn {
 }
 
 /// A column that no row is without.
-const fn always(name: &'static str, kind: Kind, value: ValueOf, doc: &'static str) -> ReportColumn {
+const fn always(name: &'static str, kind: ReportColumnKind, value: ValueOf, doc: &'static str) -> ReportColumn {
     ReportColumn { name, former: None, ledger: name, kind, nullable: false, doc, value }
 }
 
 /// A column that a row may be without.
-const fn maybe(name: &'static str, kind: Kind, value: ValueOf, doc: &'static str) -> ReportColumn {
+const fn maybe(name: &'static str, kind: ReportColumnKind, value: ValueOf, doc: &'static str) -> ReportColumn {
     ReportColumn { nullable: true, ..always(name, kind, value, doc) }
 }
 
@@ -120,122 +120,188 @@ fn columns() -> Vec<TableColumn> {
 
 /// The columns, in order.
 pub(crate) const COLUMNS: &[ReportColumn] = &[
-    always("report_key", Kind::Text, |row| bytes(&row.accepted.report.key.0), "identity of the report").kept_as("key"),
+    always("report_key", ReportColumnKind::Text, |row| bytes(&row.accepted.report.key.0), "identity of the report")
+        .kept_as("key"),
     always(
         "org_name",
-        Kind::Text,
+        ReportColumnKind::Text,
         |row| text(&row.accepted.report.metadata.org_name),
         "the reporter's name for itself",
     ),
     maybe(
         "org_email",
-        Kind::Text,
+        ReportColumnKind::Text,
         |row| some(row.accepted.report.metadata.email.as_deref()),
         "the reporter's address, as written",
     ),
     maybe(
         "extra_contact_info",
-        Kind::Text,
+        ReportColumnKind::Text,
         |row| some(row.accepted.report.metadata.extra_contact_info.as_deref()),
         "a page or address for questions",
     ),
-    always("report_id", Kind::Text, |row| text(&row.accepted.report.metadata.report_id), "the reporter's id"),
-    always("period_begin", Kind::Time, |row| time(row.accepted.report.metadata.begin), "start of the reporting period")
-        .formerly("begin"),
-    always("period_end", Kind::Time, |row| time(row.accepted.report.metadata.end), "end of the reporting period")
-        .formerly("end"),
+    always(
+        "report_id",
+        ReportColumnKind::Text,
+        |row| text(&row.accepted.report.metadata.report_id),
+        "the reporter's id",
+    ),
+    always(
+        "period_begin",
+        ReportColumnKind::Time,
+        |row| time(row.accepted.report.metadata.begin),
+        "start of the reporting period",
+    )
+    .formerly("begin"),
+    always(
+        "period_end",
+        ReportColumnKind::Time,
+        |row| time(row.accepted.report.metadata.end),
+        "end of the reporting period",
+    )
+    .formerly("end"),
     always(
         "date",
-        Kind::Date,
+        ReportColumnKind::Date,
         |row| long(days_since_epoch(row.accepted.report.day).into()),
         "UTC day of the period's midpoint: the day its rows count for",
     )
     .kept_as("day"),
     maybe(
         "errors",
-        Kind::Text,
+        ReportColumnKind::Text,
         |row| some(row.errors.as_deref()),
         "what the reporter says is wrong, a JSON array of texts",
     ),
     maybe(
         "generator",
-        Kind::Text,
+        ReportColumnKind::Text,
         |row| some(row.accepted.report.metadata.generator.as_deref()),
         "the software that wrote the report",
     ),
     maybe(
         "version",
-        Kind::Text,
+        ReportColumnKind::Text,
         |row| some(row.accepted.report.metadata.version.as_deref()),
         "the version of the report format, as written",
     ),
     always(
         "policy_domain",
-        Kind::Text,
+        ReportColumnKind::Text,
         |row| text(row.accepted.report.policy.domain.as_str()),
         "where the DMARC record was found",
     ),
-    maybe("p", Kind::Text, |row| some(row.accepted.report.policy.p.as_deref()), "published policy, as written"),
-    maybe("sp", Kind::Text, |row| some(row.accepted.report.policy.sp.as_deref()), "policy for subdomains"),
+    maybe(
+        "p",
+        ReportColumnKind::Text,
+        |row| some(row.accepted.report.policy.p.as_deref()),
+        "published policy, as written",
+    ),
+    maybe("sp", ReportColumnKind::Text, |row| some(row.accepted.report.policy.sp.as_deref()), "policy for subdomains"),
     maybe(
         "np",
-        Kind::Text,
+        ReportColumnKind::Text,
         |row| some(row.accepted.report.policy.np.as_deref()),
         "policy for subdomains that do not exist",
     ),
-    maybe("adkim", Kind::Text, |row| some(row.accepted.report.policy.adkim.as_deref()), "DKIM alignment, r or s"),
-    maybe("aspf", Kind::Text, |row| some(row.accepted.report.policy.aspf.as_deref()), "SPF alignment, r or s"),
+    maybe(
+        "adkim",
+        ReportColumnKind::Text,
+        |row| some(row.accepted.report.policy.adkim.as_deref()),
+        "DKIM alignment, r or s",
+    ),
+    maybe(
+        "aspf",
+        ReportColumnKind::Text,
+        |row| some(row.accepted.report.policy.aspf.as_deref()),
+        "SPF alignment, r or s",
+    ),
     maybe(
         "pct",
-        Kind::Int,
+        ReportColumnKind::Int,
         |row| row.accepted.report.policy.pct.map_or(ToSqlOutput::Owned(Value::Null), |pct| long(pct.into())),
         "share of failing mail the policy is applied to",
     ),
-    maybe("fo", Kind::Text, |row| some(row.accepted.report.policy.fo.as_deref()), "failure reporting options"),
-    maybe("testing", Kind::Text, |row| some(row.accepted.report.policy.testing.as_deref()), "the t tag, y or n"),
+    maybe(
+        "fo",
+        ReportColumnKind::Text,
+        |row| some(row.accepted.report.policy.fo.as_deref()),
+        "failure reporting options",
+    ),
+    maybe(
+        "testing",
+        ReportColumnKind::Text,
+        |row| some(row.accepted.report.policy.testing.as_deref()),
+        "the t tag, y or n",
+    ),
     maybe(
         "discovery_method",
-        Kind::Text,
+        ReportColumnKind::Text,
         |row| some(row.accepted.report.policy.discovery_method.as_deref()),
         "how the receiver found the record: psl or treewalk",
     ),
-    always("records", Kind::Long, |row| long(count(row.accepted.report.records.len())), "rows of the report"),
-    always("messages", Kind::Long, |row| long(row.messages), "messages of all its rows"),
-    always("pass_messages", Kind::Long, |row| long(row.passing), "messages of the rows that pass DMARC")
+    always(
+        "records",
+        ReportColumnKind::Long,
+        |row| long(count(row.accepted.report.records.len())),
+        "rows of the report",
+    ),
+    always("messages", ReportColumnKind::Long, |row| long(row.messages), "messages of all its rows"),
+    always("pass_messages", ReportColumnKind::Long, |row| long(row.passing), "messages of the rows that pass DMARC")
         .formerly("dmarc_pass"),
-    always("origin", Kind::Text, |row| text(&row.accepted.provenance.origin), "the file or message that it came from"),
+    always(
+        "origin",
+        ReportColumnKind::Text,
+        |row| text(&row.accepted.provenance.origin),
+        "the file or message that it came from",
+    ),
     maybe(
         "attachment",
-        Kind::Text,
+        ReportColumnKind::Text,
         |row| some(row.accepted.provenance.attachment.as_deref()),
         "the name of the attachment or archive member",
     ),
-    maybe("message_id", Kind::Text, |row| some(mail(row, |mail| mail.message_id.as_deref())), "the mail's Message-ID"),
-    maybe("mail_date", Kind::Text, |row| some(mail(row, |mail| mail.date.as_deref())), "the mail's Date, as written"),
+    maybe(
+        "message_id",
+        ReportColumnKind::Text,
+        |row| some(mail(row, |mail| mail.message_id.as_deref())),
+        "the mail's Message-ID",
+    ),
+    maybe(
+        "mail_date",
+        ReportColumnKind::Text,
+        |row| some(mail(row, |mail| mail.date.as_deref())),
+        "the mail's Date, as written",
+    ),
     maybe(
         "from_domain",
-        Kind::Text,
+        ReportColumnKind::Text,
         |row| some(mail(row, |mail| mail.from_domain.as_deref())),
         "the domain of the mail's From",
     ),
     maybe(
         "authentication_results",
-        Kind::Text,
+        ReportColumnKind::Text,
         |row| some(mail(row, |mail| mail.authentication_results.as_deref())),
         "what the receiving server said of the mail",
     ),
     always(
         "sender_auth",
-        Kind::Text,
+        ReportColumnKind::Text,
         |row| text(row.accepted.provenance.sender_auth().as_str()),
         "whether the report mail was itself authentic: pass, fail, none, unknown",
     ),
-    always("arrival", Kind::Time, |row| time(row.accepted.provenance.arrival), "when it arrived"),
-    always("ingested", Kind::Time, |row| time(row.ingested), "when it was first stored"),
-    maybe("findings", Kind::Findings, |row| some(row.findings.as_deref()), "what was odd about it, see findings.md"),
+    always("arrival", ReportColumnKind::Time, |row| time(row.accepted.provenance.arrival), "when it arrived"),
+    always("ingested", ReportColumnKind::Time, |row| time(row.ingested), "when it was first stored"),
+    maybe(
+        "findings",
+        ReportColumnKind::Findings,
+        |row| some(row.findings.as_deref()),
+        "what was odd about it, see findings.md",
+    ),
     always(
         "content_hash",
-        Kind::Text,
+        ReportColumnKind::Text,
         |row| bytes(&row.accepted.report.content.0),
         "BLAKE3 of the document; tells a duplicate from a conflict",
     )

@@ -25,7 +25,7 @@ pub struct Head<'a> {
 
 /// What a row's columns are made of: the record's part.
 #[derive(Debug, Clone, Copy)]
-pub struct Row<'a> {
+pub struct RecordRow<'a> {
     /// The record.
     pub record: &'a Record,
     /// What the judge says of it.
@@ -35,13 +35,13 @@ pub struct Row<'a> {
 /// A text of a report.
 type HeadText = for<'a> fn(&Head<'a>) -> Option<&'a str>;
 /// A text of a record.
-type RowText = for<'a> fn(&Row<'a>) -> Option<&'a str>;
+type RowText = for<'a> fn(&RecordRow<'a>) -> Option<&'a str>;
 /// A text of an item of a list.
 type ItemText = for<'a> fn(&'a Record, usize) -> Option<&'a str>;
 
 /// Type and origin of a column's values.
 #[derive(Clone, Copy)]
-pub enum Kind {
+pub enum RecordColumnKind {
     /// String; the same in all rows of a report.
     HeadText(HeadText),
     /// Timestamp in milliseconds, UTC; the same in all rows of a report.
@@ -78,7 +78,7 @@ pub struct ListField {
 
 /// A column of `records`.
 #[derive(Clone, Copy)]
-pub struct Column {
+pub struct RecordColumn {
     /// Its name in Parquet, CSV, NDJSON, Arrow.
     pub name: &'static str,
     /// The name that files of version 1 have for it, if that is another.
@@ -88,20 +88,24 @@ pub struct Column {
     /// Whether a row may be without it.
     pub nullable: bool,
     /// Type and origin of its values.
-    pub kind: Kind,
+    pub kind: RecordColumnKind,
 }
 
-impl Column {
+impl RecordColumn {
     /// Its type.
     pub fn column_type(&self) -> ColumnType {
         match self.kind {
-            Kind::HeadText(_) | Kind::Address(_) | Kind::Text(_) => ColumnType::Text,
-            Kind::HeadTime(_) => ColumnType::Time,
-            Kind::HeadDate(_) => ColumnType::Date,
-            Kind::HeadInt(_) => ColumnType::Int,
-            Kind::Count(_) => ColumnType::Long,
-            Kind::Flag(_) => ColumnType::Flag,
-            Kind::List { fields, .. } => ColumnType::Structs(fields.iter().map(|field| field.name).collect()),
+            RecordColumnKind::HeadText(_) | RecordColumnKind::Address(_) | RecordColumnKind::Text(_) => {
+                ColumnType::Text
+            }
+            RecordColumnKind::HeadTime(_) => ColumnType::Time,
+            RecordColumnKind::HeadDate(_) => ColumnType::Date,
+            RecordColumnKind::HeadInt(_) => ColumnType::Int,
+            RecordColumnKind::Count(_) => ColumnType::Long,
+            RecordColumnKind::Flag(_) => ColumnType::Flag,
+            RecordColumnKind::List { fields, .. } => {
+                ColumnType::Structs(fields.iter().map(|field| field.name).collect())
+            }
         }
     }
 
@@ -111,8 +115,8 @@ impl Column {
     }
 }
 
-const fn column(name: &'static str, nullable: bool, kind: Kind, doc: &'static str) -> Column {
-    Column { name, former: None, doc, nullable, kind }
+const fn column(name: &'static str, nullable: bool, kind: RecordColumnKind, doc: &'static str) -> RecordColumn {
+    RecordColumn { name, former: None, doc, nullable, kind }
 }
 
 fn text(text: Option<&Text>) -> Option<&str> {
@@ -123,15 +127,15 @@ fn domain(domain: Option<&Domain>) -> Option<&str> {
     domain.map(Domain::as_str)
 }
 
-fn deciding_dkim<'a>(row: &Row<'a>) -> Option<&'a crate::model::DkimAuth> {
+fn deciding_dkim<'a>(row: &RecordRow<'a>) -> Option<&'a crate::model::DkimAuth> {
     row.record.dkim.get(row.verdict.deciding_dkim? as usize)
 }
 
-fn deciding_spf<'a>(row: &Row<'a>) -> Option<&'a crate::model::SpfAuth> {
+fn deciding_spf<'a>(row: &RecordRow<'a>) -> Option<&'a crate::model::SpfAuth> {
     row.record.spf.get(row.verdict.deciding_spf? as usize)
 }
 
-fn envelope_from<'a>(row: &Row<'a>) -> Option<&'a str> {
+fn envelope_from<'a>(row: &RecordRow<'a>) -> Option<&'a str> {
     match &row.record.envelope_from {
         ReturnPath::Unsaid => None,
         ReturnPath::Null => Some(""),
@@ -159,179 +163,234 @@ const SPF: &[ListField] = &[
 ];
 
 /// The columns of `records`, in order; one row a `<record>`, the report's columns repeated.
-pub const COLUMNS: &[Column] = &[
-    column("report_key", false, Kind::HeadText(|head| Some(head.key)), "identity of the report"),
+pub const COLUMNS: &[RecordColumn] = &[
+    column("report_key", false, RecordColumnKind::HeadText(|head| Some(head.key)), "identity of the report"),
     column(
         "org_name",
         true,
-        Kind::HeadText(|head| Some(&head.report.metadata.org_name)),
+        RecordColumnKind::HeadText(|head| Some(&head.report.metadata.org_name)),
         "the reporter's name for itself",
     ),
     column(
         "org_email",
         true,
-        Kind::HeadText(|head| text(head.report.metadata.email.as_ref())),
+        RecordColumnKind::HeadText(|head| text(head.report.metadata.email.as_ref())),
         "the reporter's address, as written",
     ),
-    column("report_id", true, Kind::HeadText(|head| Some(&head.report.metadata.report_id)), "the reporter's id"),
-    column("period_begin", false, Kind::HeadTime(|head| head.report.metadata.begin), "start of the reporting period")
-        .formerly("begin"),
-    column("period_end", false, Kind::HeadTime(|head| head.report.metadata.end), "end of the reporting period")
-        .formerly("end"),
+    column(
+        "report_id",
+        true,
+        RecordColumnKind::HeadText(|head| Some(&head.report.metadata.report_id)),
+        "the reporter's id",
+    ),
+    column(
+        "period_begin",
+        false,
+        RecordColumnKind::HeadTime(|head| head.report.metadata.begin),
+        "start of the reporting period",
+    )
+    .formerly("begin"),
+    column(
+        "period_end",
+        false,
+        RecordColumnKind::HeadTime(|head| head.report.metadata.end),
+        "end of the reporting period",
+    )
+    .formerly("end"),
     column(
         "date",
         false,
-        Kind::HeadDate(|report| report.day),
+        RecordColumnKind::HeadDate(|report| report.day),
         "UTC day of the period's midpoint: the day a row counts for",
     ),
     column(
         "policy_domain",
         true,
-        Kind::HeadText(|head| Some(head.report.policy.domain.as_str())),
+        RecordColumnKind::HeadText(|head| Some(head.report.policy.domain.as_str())),
         "where the DMARC record was found",
     ),
-    column("p", true, Kind::HeadText(|head| text(head.report.policy.p.as_ref())), "published policy, as written"),
-    column("sp", true, Kind::HeadText(|head| text(head.report.policy.sp.as_ref())), "policy for subdomains"),
+    column(
+        "p",
+        true,
+        RecordColumnKind::HeadText(|head| text(head.report.policy.p.as_ref())),
+        "published policy, as written",
+    ),
+    column(
+        "sp",
+        true,
+        RecordColumnKind::HeadText(|head| text(head.report.policy.sp.as_ref())),
+        "policy for subdomains",
+    ),
     column(
         "np",
         true,
-        Kind::HeadText(|head| text(head.report.policy.np.as_ref())),
+        RecordColumnKind::HeadText(|head| text(head.report.policy.np.as_ref())),
         "policy for subdomains that do not exist",
     ),
-    column("adkim", true, Kind::HeadText(|head| text(head.report.policy.adkim.as_ref())), "DKIM alignment, r or s"),
-    column("aspf", true, Kind::HeadText(|head| text(head.report.policy.aspf.as_ref())), "SPF alignment, r or s"),
-    column("pct", true, Kind::HeadInt(|report| report.policy.pct), "share of failing mail the policy is applied to"),
-    column("fo", true, Kind::HeadText(|head| text(head.report.policy.fo.as_ref())), "failure reporting options"),
-    column("testing", true, Kind::HeadText(|head| text(head.report.policy.testing.as_ref())), "the t tag, y or n"),
+    column(
+        "adkim",
+        true,
+        RecordColumnKind::HeadText(|head| text(head.report.policy.adkim.as_ref())),
+        "DKIM alignment, r or s",
+    ),
+    column(
+        "aspf",
+        true,
+        RecordColumnKind::HeadText(|head| text(head.report.policy.aspf.as_ref())),
+        "SPF alignment, r or s",
+    ),
+    column(
+        "pct",
+        true,
+        RecordColumnKind::HeadInt(|report| report.policy.pct),
+        "share of failing mail the policy is applied to",
+    ),
+    column(
+        "fo",
+        true,
+        RecordColumnKind::HeadText(|head| text(head.report.policy.fo.as_ref())),
+        "failure reporting options",
+    ),
+    column(
+        "testing",
+        true,
+        RecordColumnKind::HeadText(|head| text(head.report.policy.testing.as_ref())),
+        "the t tag, y or n",
+    ),
     column(
         "source_ip",
         true,
-        Kind::Address(|record| record.source_ip),
+        RecordColumnKind::Address(|record| record.source_ip),
         "canonical address; null where real messages have no usable one",
     ),
-    column("count", false, Kind::Count(|record| record.count), "messages"),
+    column("count", false, RecordColumnKind::Count(|record| record.count), "messages"),
     column(
         "disposition",
         true,
-        Kind::Text(|row| row.record.disposition.as_ref().map(Disposition::as_str)),
+        RecordColumnKind::Text(|row| row.record.disposition.as_ref().map(Disposition::as_str)),
         "what the receiver did: none, quarantine, reject, pass",
     ),
     column(
         "evaluated_dkim",
         true,
-        Kind::Text(|row| row.record.evaluated_dkim.as_ref().map(Evaluated::as_str)),
+        RecordColumnKind::Text(|row| row.record.evaluated_dkim.as_ref().map(Evaluated::as_str)),
         "the reporter's aligned DKIM result",
     ),
     column(
         "evaluated_spf",
         true,
-        Kind::Text(|row| row.record.evaluated_spf.as_ref().map(Evaluated::as_str)),
+        RecordColumnKind::Text(|row| row.record.evaluated_spf.as_ref().map(Evaluated::as_str)),
         "the reporter's aligned SPF result",
     ),
     column(
         "reasons",
         true,
-        Kind::List { len: |record| record.reasons.len(), fields: REASONS },
+        RecordColumnKind::List { len: |record| record.reasons.len(), fields: REASONS },
         "why the disposition is not the published policy",
     ),
-    column("header_from", true, Kind::Text(|row| domain(row.record.header_from.as_ref())), "RFC5322.From"),
+    column("header_from", true, RecordColumnKind::Text(|row| domain(row.record.header_from.as_ref())), "RFC5322.From"),
     column(
         "envelope_from",
         true,
-        Kind::Text(envelope_from),
+        RecordColumnKind::Text(envelope_from),
         "RFC5321.MailFrom; empty for the null return path, null where not said",
     ),
-    column("envelope_to", true, Kind::Text(|row| domain(row.record.envelope_to.as_ref())), "the recipient's domain"),
+    column(
+        "envelope_to",
+        true,
+        RecordColumnKind::Text(|row| domain(row.record.envelope_to.as_ref())),
+        "the recipient's domain",
+    ),
     column(
         "dkim_results",
         true,
-        Kind::List { len: |record| record.dkim.len(), fields: DKIM },
+        RecordColumnKind::List { len: |record| record.dkim.len(), fields: DKIM },
         "raw DKIM results, one a signature",
     ),
     column(
         "spf_results",
         true,
-        Kind::List { len: |record| record.spf.len(), fields: SPF },
+        RecordColumnKind::List { len: |record| record.spf.len(), fields: SPF },
         "raw SPF results, one a check",
     ),
     column(
         "dkim_domain",
         true,
-        Kind::Text(|row| domain(deciding_dkim(row)?.domain.as_ref())),
+        RecordColumnKind::Text(|row| domain(deciding_dkim(row)?.domain.as_ref())),
         "signing domain of the signature that decides",
     ),
     column(
         "dkim_selector",
         true,
-        Kind::Text(|row| text(deciding_dkim(row)?.selector.as_ref())),
+        RecordColumnKind::Text(|row| text(deciding_dkim(row)?.selector.as_ref())),
         "selector of the signature that decides",
     ),
     column(
         "dkim_result",
         true,
-        Kind::Text(|row| deciding_dkim(row)?.result.as_ref().map(DkimResult::as_str)),
+        RecordColumnKind::Text(|row| deciding_dkim(row)?.result.as_ref().map(DkimResult::as_str)),
         "result of the signature that decides",
     ),
     column(
         "spf_domain",
         true,
-        Kind::Text(|row| domain(deciding_spf(row)?.domain.as_ref())),
+        RecordColumnKind::Text(|row| domain(deciding_spf(row)?.domain.as_ref())),
         "domain of the SPF result that decides",
     ),
     column(
         "spf_result",
         true,
-        Kind::Text(|row| deciding_spf(row)?.result.as_ref().map(SpfResult::as_str)),
+        RecordColumnKind::Text(|row| deciding_spf(row)?.result.as_ref().map(SpfResult::as_str)),
         "the SPF result that decides",
     ),
     column(
         "org_domain",
         true,
-        Kind::Text(|row| domain(row.verdict.org_domain.as_ref())),
+        RecordColumnKind::Text(|row| domain(row.verdict.org_domain.as_ref())),
         "organizational domain of header_from",
     ),
     column(
         "dkim_aligned",
         true,
-        Kind::Flag(|verdict| verdict.dkim_aligned),
+        RecordColumnKind::Flag(|verdict| verdict.dkim_aligned),
         "DKIM passes and aligns, by policy_evaluated",
     ),
     column(
         "spf_aligned",
         true,
-        Kind::Flag(|verdict| verdict.spf_aligned),
+        RecordColumnKind::Flag(|verdict| verdict.spf_aligned),
         "SPF passes and aligns, by policy_evaluated",
     ),
-    column("dmarc_pass", false, Kind::Flag(|verdict| Some(verdict.dmarc_pass)), "either is aligned"),
+    column("dmarc_pass", false, RecordColumnKind::Flag(|verdict| Some(verdict.dmarc_pass)), "either is aligned"),
     column(
         "recomputed_dkim",
         true,
-        Kind::Flag(|verdict| verdict.recomputed_dkim),
+        RecordColumnKind::Flag(|verdict| verdict.recomputed_dkim),
         "DKIM alignment worked out from the raw results",
     ),
     column(
         "recomputed_spf",
         true,
-        Kind::Flag(|verdict| verdict.recomputed_spf),
+        RecordColumnKind::Flag(|verdict| verdict.recomputed_spf),
         "SPF alignment worked out from the raw results",
     ),
     column(
         "mismatch",
         true,
-        Kind::Text(|row| row.verdict.mismatch.map(crate::model::Mismatch::as_str)),
+        RecordColumnKind::Text(|row| row.verdict.mismatch.map(crate::model::Mismatch::as_str)),
         "where reporter and recomputation disagree: why",
     ),
-    column("cause", false, Kind::Text(|row| Some(row.verdict.cause.as_str())), "what the row alone says"),
+    column("cause", false, RecordColumnKind::Text(|row| Some(row.verdict.cause.as_str())), "what the row alone says"),
     column(
         "sender_auth",
         true,
-        Kind::HeadText(|head| Some(head.sender_auth.as_str())),
+        RecordColumnKind::HeadText(|head| Some(head.sender_auth.as_str())),
         "whether the report mail was itself authentic: pass, fail, none, unknown",
     ),
     column(
         INGESTED,
         true,
-        Kind::HeadTime(|head| head.ingested),
+        RecordColumnKind::HeadTime(|head| head.ingested),
         "when the report was first stored; null where a file of an older version does not say",
     ),
 ];
@@ -344,7 +403,7 @@ pub const VERSION: u32 = 2;
 
 /// The columns of `records`, as a table.
 pub(crate) fn columns() -> Vec<TableColumn> {
-    let column = |column: &Column| TableColumn {
+    let column = |column: &RecordColumn| TableColumn {
         name: column.name,
         kind: column.column_type(),
         nullable: column.nullable,
@@ -354,10 +413,10 @@ pub(crate) fn columns() -> Vec<TableColumn> {
 }
 
 /// The text of a column of strings, by its name; null for any other column.
-pub(crate) fn text_of<'a>(name: &str, head: &Head<'a>, row: &Row<'a>) -> Option<&'a str> {
+pub(crate) fn text_of<'a>(name: &str, head: &Head<'a>, row: &RecordRow<'a>) -> Option<&'a str> {
     match COLUMNS.iter().find(|column| column.name == name)?.kind {
-        Kind::HeadText(text) => text(head),
-        Kind::Text(text) => text(row),
+        RecordColumnKind::HeadText(text) => text(head),
+        RecordColumnKind::Text(text) => text(row),
         _ => None,
     }
 }

@@ -3,7 +3,7 @@
 //! Files never change under one name but by a rebuild, so only what is missing or different is copied. The snapshot takes the
 //! place of the backup's older ledger last: a backup that is interrupted is still the one of before.
 
-use super::verify::Fault;
+use super::verify::Problem;
 use crate::store::disk::access::{self, create_folder};
 use crate::store::disk::files::{self, Seal, list, remove_file, sync_folder, write_file};
 use crate::store::disk::layout::{FileKind, Layout};
@@ -33,7 +33,7 @@ pub struct Backup {
     /// Those that this run copied.
     pub copied: usize,
     /// Files that are not as the ledger has them, copied as they are.
-    pub damaged: Vec<Fault>,
+    pub damaged: Vec<Problem>,
 }
 
 /// A file as the snapshot lists it.
@@ -86,7 +86,7 @@ fn copy(
     target: &Layout,
     wanted: &[Wanted],
     copied: &mut HashSet<String>,
-) -> Result<Vec<Fault>, StoreError> {
+) -> Result<Vec<Problem>, StoreError> {
     let mut damaged = Vec::new();
     for Wanted { path, seal } in wanted {
         let (from, to) = (store.layout.file(path), target.file(path));
@@ -96,7 +96,7 @@ fn copy(
         let mut source = match files::open(&from) {
             Ok(source) => source,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                damaged.push(Fault { at: path.clone(), what: "expected a file, found none".to_owned() });
+                damaged.push(Problem { at: path.clone(), what: "expected a file, found none".to_owned() });
                 continue;
             }
             Err(error) => return Err(StoreError::io(&from, "reading the file")(error)),
@@ -109,7 +109,7 @@ fn copy(
         copied.insert(path.clone());
         if seal.is_some_and(|seal| seal != made) {
             let what = "expected the bytes that were written, found others".to_owned();
-            damaged.push(Fault { at: path.clone(), what });
+            damaged.push(Problem { at: path.clone(), what });
         }
     }
     Ok(damaged)

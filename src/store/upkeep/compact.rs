@@ -3,7 +3,7 @@
 //! The merged file is written beside the others under a hidden name. One transaction puts it in their place, and the steps
 //! of intents.rs make the folder follow. What is copied is checked: a damaged file is named and left alone.
 
-use super::verify::Fault;
+use super::verify::Problem;
 use crate::store::disk::files::{self, Seal, sync_folder};
 use crate::store::disk::layout::{FileKind, Layout, Month};
 use crate::store::error::StoreError;
@@ -43,12 +43,12 @@ pub struct Compacted {
     /// Files they became.
     pub made: usize,
     /// Files that are damaged, and were left out.
-    pub damaged: Vec<Fault>,
+    pub damaged: Vec<Problem>,
 }
 
 /// An instant at which a test may kill a compaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum MergeStage {
     /// The merged file is named.
     Planned,
     /// The merged file is durable under its hidden name.
@@ -146,13 +146,13 @@ impl Writer {
                     Merged::Damaged(files) => {
                         for (path, error) in files {
                             left_out.insert(path.clone());
-                            done.damaged.push(Fault { at: path, what: error.to_string() });
+                            done.damaged.push(Problem { at: path, what: error.to_string() });
                         }
                     }
                 }
             }
         }
-        for Fault { at, what } in &done.damaged {
+        for Problem { at, what } in &done.damaged {
             self.notices.push(format!("{at} is damaged and was not merged: {what}"));
         }
         Ok(done)
@@ -215,7 +215,7 @@ impl Writer {
         }
         self.lock.check()?;
         let (made, number) = self.plan_file(merge.kind, merge.month)?;
-        self.compact_step(Step::Planned)?;
+        self.compact_step(MergeStage::Planned)?;
 
         let paths: Vec<PathBuf> = merge.paths().map(|path| files::standing(&self.layout.file(path))).collect();
         let hidden = Layout::temporary(&self.layout.file(&made));
@@ -241,7 +241,7 @@ impl Writer {
             Err(error) => return Err(error),
         };
         sync_folder(&self.layout.month(merge.kind, merge.month))?;
-        self.compact_step(Step::Built)?;
+        self.compact_step(MergeStage::Built)?;
 
         let (records, reports) = merge.files.iter().fold((0_i64, 0_i64), |(records, reports), file| {
             (records.saturating_add(file.records), reports.saturating_add(file.reports))
@@ -251,9 +251,9 @@ impl Writer {
         self.ledger.write("recording the merged file", |transaction| {
             replace_files(transaction, &old, std::slice::from_ref(&made), number)
         })?;
-        self.compact_step(Step::Recorded)?;
+        self.compact_step(MergeStage::Recorded)?;
         self.published = intents::settle(&self.layout, &self.ledger)?;
-        self.compact_step(Step::Settled)?;
+        self.compact_step(MergeStage::Settled)?;
         Ok(Merged::Done)
     }
 
@@ -292,7 +292,7 @@ impl Writer {
     }
 
     #[cfg_attr(not(test), expect(clippy::unnecessary_wraps, reason = "tests kill here"))]
-    fn compact_step(&mut self, step: Step) -> Result<(), StoreError> {
+    fn compact_step(&mut self, step: MergeStage) -> Result<(), StoreError> {
         #[cfg(test)]
         if self.compact_fault == Some(step) {
             return Err(StoreError::Unknown { what: format!("{step:?}"), expected: "a writer that lives" });

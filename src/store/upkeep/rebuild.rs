@@ -5,8 +5,8 @@
 //! that rename nothing has changed, after it the next writer finishes what is left, so a rebuild may be killed or fail at
 //! any instant, any number of times. What only the old ledger knew is carried over as far as it can be read.
 
-use super::verify::{Fault, RESTORE, named, some_of};
-use crate::model::{Accepted, Code, Finding, Hash, Original, Provenance};
+use super::verify::{Problem, RESTORE, named, some_of};
+use crate::model::{Accepted, Finding, FindingCode, Hash, Original, Provenance};
 use crate::store::disk::access::{self, Access, create_folder};
 use crate::store::disk::files::{Seal, list, rename_new, sync_folder};
 use crate::store::disk::layout::{FileKind, Layout};
@@ -14,7 +14,7 @@ use crate::store::disk::lock::Lock;
 use crate::store::error::StoreError;
 use crate::store::ledger::database::Ledger;
 use crate::store::ledger::{intents, survey, upgrade};
-use crate::store::pack::zip::{self, Line, PackReader};
+use crate::store::pack::zip::{self, ManifestLine, PackReader};
 use crate::store::tables::values::int;
 use crate::store::write::commit::{Made, record_files};
 use crate::store::write::unfinished::{clear, clear_all};
@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 /// An original as a pack holds it, with the reports in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept {
+pub struct PackedReport {
     /// Its bytes.
     pub original: Arc<Original>,
     /// The reports that were read from it.
@@ -53,7 +53,7 @@ pub struct KeptReport {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rebuilt {
     /// Originals that could not be read, by their file, and reports that the old ledger knew and no pack holds.
-    pub damaged: Vec<Fault>,
+    pub damaged: Vec<Problem>,
     /// What was done beside.
     pub notices: Vec<String>,
 }
@@ -69,7 +69,7 @@ pub struct Rebuild {
     packs: Vec<Made>,
     /// Keys of which one report took the place of another, and the batch in which the last did.
     replaced: Arc<HashMap<String, i64>>,
-    damaged: Vec<Fault>,
+    damaged: Vec<Problem>,
     notices: Vec<String>,
 }
 
@@ -181,7 +181,7 @@ impl Rebuild {
     pub fn read(
         &mut self,
         pack: &Path,
-        mut each: impl FnMut(&mut Self, Kept) -> Result<(), StoreError>,
+        mut each: impl FnMut(&mut Self, PackedReport) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let at = survey::relative(&self.layout, pack);
         let mut reports = 0_i64;
@@ -190,7 +190,7 @@ impl Rebuild {
             reader.originals(|original, lines| {
                 reports = reports.saturating_add(int(lines.len()));
                 let reports = lines.iter().map(|line| kept(line, &replaced)).collect();
-                each(self, Kept { original: Arc::new(original), reports })
+                each(self, PackedReport { original: Arc::new(original), reports })
             })
         });
         match read {
@@ -199,12 +199,12 @@ impl Rebuild {
                     let origins: Vec<String> =
                         bad.lines.iter().map(|line| format!("a report of {}", line.origin)).collect();
                     let what = format!("{}; lost: {}; {RESTORE}", bad.error, some_of(&origins));
-                    self.damaged.push(Fault { at: at.clone(), what });
+                    self.damaged.push(Problem { at: at.clone(), what });
                 }
                 self.list_pack(pack, at, reports)
             }
             Err(error @ StoreError::Damaged { .. }) => {
-                self.damaged.push(Fault { at: at.clone(), what: format!("{error}; {RESTORE}") });
+                self.damaged.push(Problem { at: at.clone(), what: format!("{error}; {RESTORE}") });
                 // One that was known stays known, with the bytes it should have.
                 if self.listed(&at).is_some() { self.list_pack(pack, at, 0) } else { Ok(()) }
             }
@@ -382,7 +382,7 @@ impl Rebuild {
         let Ok(lost) = look() else { return };
         if !lost.is_empty() {
             let what = format!("no readable original is left of {}; {RESTORE}", some_of(&lost));
-            self.damaged.push(Fault { at: "originals".into(), what });
+            self.damaged.push(Problem { at: "originals".into(), what });
         }
     }
 
@@ -509,10 +509,10 @@ fn publish_packs(layout: &Layout) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn kept(line: &Line, replaced: &HashMap<String, i64>) -> KeptReport {
+fn kept(line: &ManifestLine, replaced: &HashMap<String, i64>) -> KeptReport {
     // The later stages find again what they found; only the mail and the way to the bytes are gone.
     let findings = line.findings.iter().filter_map(|finding| {
-        let code = Code::ALL.iter().find(|code| code.as_str() == finding.code)?;
+        let code = FindingCode::ALL.iter().find(|code| code.as_str() == finding.code)?;
         let gone = code.is_of_mail() || finding.code.starts_with("archive.");
         gone.then(|| Finding::new(*code, finding.detail.clone()))
     });

@@ -5,9 +5,9 @@ use crate::store::disk::layout::{FileKind, Layout, Month};
 use crate::store::error::StoreError;
 use crate::store::ledger::database::Ledger;
 use crate::store::ledger::{intents, survey};
-use crate::store::pack::zip::{Line, PackReader};
+use crate::store::pack::zip::{ManifestLine, PackReader};
 use crate::store::parquet::checked_read;
-use crate::store::parquet::rows::Part;
+use crate::store::parquet::rows::ParquetPart;
 use crate::store::parquet::table_columns::{IngestedTimes, record_column};
 use crate::store::read::store::Store;
 use crate::store::tables::schema::COLUMNS;
@@ -28,7 +28,7 @@ pub struct Pruned {
 
 /// Something that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct Problem {
     /// The file or table, below the root.
     pub at: String,
     /// What was expected and what was found.
@@ -76,7 +76,7 @@ impl Store {
     ///
     /// # Errors
     /// Where there is no store, the ledger cannot be read, or a folder not be listed.
-    pub fn verify(&self) -> Result<Vec<Fault>, StoreError> {
+    pub fn verify(&self) -> Result<Vec<Problem>, StoreError> {
         let Some(ledger) = &self.ledger else {
             return Err(StoreError::NoStore { path: self.layout.root().to_owned() });
         };
@@ -93,7 +93,7 @@ impl Store {
 }
 
 /// A file as the ledger has it.
-struct Listed {
+struct ListedFile {
     path: String,
     kind: FileKind,
     records: i64,
@@ -101,22 +101,22 @@ struct Listed {
     hash: Option<[u8; 32]>,
 }
 
-fn listed(ledger: &Ledger) -> Result<Vec<Listed>, StoreError> {
+fn listed(ledger: &Ledger) -> Result<Vec<ListedFile>, StoreError> {
     // A store is verified before a writer upgrades it, too.
     let hash = if ledger.version()? < 2 { "NULL" } else { "hash" };
-    let read = || -> rusqlite::Result<Vec<Listed>> {
+    let read = || -> rusqlite::Result<Vec<ListedFile>> {
         let sql = format!("SELECT path, kind, records, bytes, {hash} FROM files ORDER BY path");
         let mut statement = ledger.connection.prepare(&sql)?;
         let found = statement.query_map([], |row| {
             let kind = if row.get::<_, String>(1)? == "records" { FileKind::Part } else { FileKind::Pack };
-            Ok(Listed { path: row.get(0)?, kind, records: row.get(2)?, bytes: row.get(3)?, hash: row.get(4)? })
+            Ok(ListedFile { path: row.get(0)?, kind, records: row.get(2)?, bytes: row.get(3)?, hash: row.get(4)? })
         })?;
         found.collect()
     };
     read().map_err(ledger.failed("listing the files"))
 }
 
-fn check_ledger(ledger: &Ledger, faults: &mut Vec<Fault>) -> Result<(), StoreError> {
+fn check_ledger(ledger: &Ledger, faults: &mut Vec<Problem>) -> Result<(), StoreError> {
     let failed = || ledger.failed("checking the ledger");
     // A sum of counts may not fit SQLite's integers.
     let sum = |sql: &str| -> Result<i128, StoreError> {
@@ -132,7 +132,7 @@ fn check_ledger(ledger: &Ledger, faults: &mut Vec<Fault>) -> Result<(), StoreErr
         read().map_err(failed())
     };
     let said: String = ledger.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(failed())?;
-    let mut fault = |what: String| faults.push(Fault { at: "ledger.sqlite".into(), what });
+    let mut fault = |what: String| faults.push(Problem { at: "ledger.sqlite".into(), what });
     if said != "ok" {
         fault(format!("quick_check: expected ok, found {said}"));
     }
@@ -154,9 +154,9 @@ fn check_ledger(ledger: &Ledger, faults: &mut Vec<Fault>) -> Result<(), StoreErr
     Ok(())
 }
 
-fn check_file(layout: &Layout, listed: &Listed, faults: &mut Vec<Fault>) {
+fn check_file(layout: &Layout, listed: &ListedFile, faults: &mut Vec<Problem>) {
     let path = files::standing(&layout.file(&listed.path));
-    let mut fault = |what: String| faults.push(Fault { at: listed.path.clone(), what });
+    let mut fault = |what: String| faults.push(Problem { at: listed.path.clone(), what });
     match Seal::of(&path) {
         Err(error) => return fault(format!("expected a file, found none: {error}")),
         Ok(found) if i64::try_from(found.bytes) != Ok(listed.bytes) => {
@@ -178,7 +178,7 @@ fn check_file(layout: &Layout, listed: &Listed, faults: &mut Vec<Fault>) {
 
 /// Read every page of a part; gives its rows.
 pub(crate) fn rows(path: &Path) -> Result<i64, StoreError> {
-    let part = Part::open(path.to_owned())?;
+    let part = ParquetPart::open(path.to_owned())?;
     let mut rows = 0;
     for group in &part.metadata.row_groups {
         rows += values::int(group.num_rows());
@@ -195,12 +195,12 @@ pub(crate) fn rows(path: &Path) -> Result<i64, StoreError> {
 fn check_originals(
     layout: &Layout,
     ledger: &Ledger,
-    known: &[Listed],
-    faults: &mut Vec<Fault>,
+    known: &[ListedFile],
+    faults: &mut Vec<Problem>,
 ) -> Result<(), StoreError> {
     let mut kept = BTreeSet::new();
     for listed in known.iter().filter(|listed| listed.kind == FileKind::Pack) {
-        let mut fault = |what: String| faults.push(Fault { at: listed.path.clone(), what });
+        let mut fault = |what: String| faults.push(Problem { at: listed.path.clone(), what });
         let read = PackReader::open(&layout.file(&listed.path)).and_then(|mut pack| {
             pack.originals(|_, lines| {
                 kept.extend(lines.into_iter().map(|line| line.key));
@@ -234,7 +234,7 @@ fn check_originals(
     let missing = read().map_err(ledger.failed("reading the reports"))?;
     if !missing.is_empty() {
         let what = format!("expected the originals of all reports, found none of {}; {RESTORE}", some_of(&missing));
-        faults.push(Fault { at: "originals".into(), what });
+        faults.push(Problem { at: "originals".into(), what });
     }
     Ok(())
 }
@@ -260,7 +260,7 @@ pub(crate) fn some_of(names: &[String]) -> String {
 }
 
 /// The reports of some lines of a manifest, in words.
-fn lost(ledger: &Ledger, lines: &[Line]) -> rusqlite::Result<String> {
+fn lost(ledger: &Ledger, lines: &[ManifestLine]) -> rusqlite::Result<String> {
     let sql = "SELECT org_name, report_id, policy_domain FROM reports WHERE lower(hex(key)) = ?1";
     let mut statement = ledger.connection.prepare_cached(sql)?;
     let mut names = Vec::new();
@@ -275,13 +275,13 @@ fn lost(ledger: &Ledger, lines: &[Line]) -> rusqlite::Result<String> {
 }
 
 /// Files that the ledger does not know are told, never removed; so are those it knows and that are not there.
-fn check_others(layout: &Layout, ledger: &Ledger, faults: &mut Vec<Fault>) -> Result<(), StoreError> {
+fn check_others(layout: &Layout, ledger: &Ledger, faults: &mut Vec<Problem>) -> Result<(), StoreError> {
     for at in survey::unknown(layout, ledger)? {
         let what = "expected only files of the ledger, found one it does not know".to_owned();
-        faults.push(Fault { at, what });
+        faults.push(Problem { at, what });
     }
     if let Err(error @ StoreError::OlderLedger { .. }) = survey::check_age(layout, ledger) {
-        faults.push(Fault { at: "ledger.sqlite".into(), what: error.to_string() });
+        faults.push(Problem { at: "ledger.sqlite".into(), what: error.to_string() });
     }
     let sql = "SELECT file FROM rejected WHERE file <> '' UNION SELECT file FROM conflicts WHERE file <> ''
                ORDER BY 1";
@@ -290,7 +290,7 @@ fn check_others(layout: &Layout, ledger: &Ledger, faults: &mut Vec<Fault>) -> Re
     };
     for file in read().map_err(ledger.failed("listing what is aside"))? {
         if !files::standing(&layout.file(&file)).is_file() {
-            faults.push(Fault { at: file, what: "expected the bytes kept aside, found none".into() });
+            faults.push(Problem { at: file, what: "expected the bytes kept aside, found none".into() });
         }
     }
     Ok(())

@@ -17,7 +17,7 @@ use crate::store::disk::layout::{FileKind, Layout, Month};
 use crate::store::error::StoreError;
 use crate::store::ledger::survey::LAST_BATCH;
 use crate::store::ledger::{intents, mailboxes, quota};
-use crate::store::pack::zip::{Contents, Standing};
+use crate::store::pack::zip::{PackContents, Standing};
 use crate::store::parquet::encode;
 use crate::store::tables::reports::{self, ReportRow, sums};
 use crate::store::tables::values::int;
@@ -31,7 +31,7 @@ use std::path::{Path, PathBuf};
 
 /// An instant at which a test may kill the commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum CommitStage {
     /// Nothing is done yet.
     Start,
     /// The files to come are named.
@@ -94,27 +94,27 @@ pub(crate) fn commit(writer: &mut Writer) -> Result<(), StoreError> {
 }
 
 fn try_commit(writer: &mut Writer, batch: &Batch) -> Result<(), StoreError> {
-    step(writer, Step::Start)?;
+    step(writer, CommitStage::Start)?;
     writer.lock.check()?;
     let rewrites = replace::plan(writer, batch)?;
     let number = next_batch(writer)?;
     let tasks = tasks(batch, number, writer);
     plan(writer, &tasks)?;
-    step(writer, Step::Planned)?;
+    step(writer, CommitStage::Planned)?;
     let rewritten = replace::write(&writer.layout, &writer.ledger, &rewrites)?;
     let transaction = write(writer, batch, number, &tasks)?;
-    step(writer, Step::Written)?;
+    step(writer, CommitStage::Written)?;
     replace::record(&transaction, &rewrites, &rewritten).map_err(writer.ledger.failed("recording the batch"))?;
     end(transaction, writer, batch, &tasks).map_err(writer.ledger.failed("recording the batch"))?;
-    step(writer, Step::Recorded)?;
+    step(writer, CommitStage::Recorded)?;
     if !writer.rebuilding {
         writer.published = intents::settle(&writer.layout, &writer.ledger)?;
     }
-    step(writer, Step::Published)
+    step(writer, CommitStage::Published)
 }
 
 #[cfg_attr(not(test), expect(clippy::unnecessary_wraps, reason = "tests kill here"))]
-fn step(writer: &Writer, step: Step) -> Result<(), StoreError> {
+fn step(writer: &Writer, step: CommitStage) -> Result<(), StoreError> {
     #[cfg(test)]
     if writer.fault.borrow_mut().as_mut().is_some_and(|fault| fault(step)) {
         return Err(StoreError::Unknown { what: format!("{step:?}"), expected: "a writer that lives" });
@@ -229,7 +229,7 @@ fn write_task(
             Some((path, FileKind::Part, month, records, reports.len(), seal))
         }
         Task::Pack { path, month, reports } => {
-            let contents = Contents::of(reports, standing);
+            let contents = PackContents::of(reports, standing);
             let seal = write_file(&file, |out| contents.write(out))?;
             let records: usize = reports.iter().map(|accepted| accepted.report.records.len()).sum();
             Some((path, FileKind::Pack, month, records, reports.len(), seal))

@@ -10,10 +10,10 @@ use crate::store::ledger::database::Ledger;
 use crate::store::pack::zip::{PackReader, PackWriter};
 use crate::store::parquet::encode::{self, PartWriter, ROW_GROUP, dictionary_array, list_of};
 use crate::store::parquet::pages::compress;
-use crate::store::parquet::rows::{self, Part};
+use crate::store::parquet::rows::{self, ParquetPart};
 use crate::store::parquet::table_columns::{IngestedTimes, record_column};
 use crate::store::parquet::{checked_read, nested};
-use crate::store::tables::schema::{COLUMNS, Column, Kind, ListField};
+use crate::store::tables::schema::{COLUMNS, ListField, RecordColumn, RecordColumnKind};
 use crate::store::tables::values;
 use polars_arrow::array::{Array, BooleanArray, PrimitiveArray};
 use polars_arrow::compute::concatenate::concatenate;
@@ -32,7 +32,7 @@ pub(crate) const INFLATED: i64 = 64 << 20;
 /// About how much a part comes to in memory, by its footer: its texts, and a code for each value.
 pub(crate) fn inflated(path: &Path) -> Result<i64, StoreError> {
     const CODE: i64 = 4;
-    let part = Part::open(path.to_owned())?;
+    let part = ParquetPart::open(path.to_owned())?;
     let columns = part.metadata.row_groups.iter().flat_map(polars_parquet::read::RowGroupMetadata::parquet_columns);
     Ok(columns.fold(0, |sum: i64, column| {
         let codes = column.num_values().max(0).saturating_mul(CODE);
@@ -52,7 +52,7 @@ pub(crate) fn parts_without(
     target: &Path,
     keys: &HashSet<String>,
 ) -> Result<Seal, StoreError> {
-    let parts: Vec<Part> = paths.iter().map(|path| Part::open(path.clone())).collect::<Result<_, _>>()?;
+    let parts: Vec<ParquetPart> = paths.iter().map(|path| ParquetPart::open(path.clone())).collect::<Result<_, _>>()?;
     let times = IngestedTimes::of(ledger, &parts)?;
     let merge = || -> PolarsResult<Vec<u8>> {
         let mut order = order(&parts)?;
@@ -84,7 +84,7 @@ pub(crate) fn parts_without(
 
 /// How many rows of a part are of these reports, and of how many of them.
 pub(crate) fn count_rows_of(path: &Path, keys: &HashSet<String>) -> Result<(usize, usize), StoreError> {
-    let part = Part::open(path.to_owned())?;
+    let part = ParquetPart::open(path.to_owned())?;
     checked_read::read(path, "looking for a report", || {
         let words = words(std::slice::from_ref(&part), "report_key")?;
         let rows = rows_of(&words, keys).into_iter().zip(&words.codes).filter(|(found, _)| *found);
@@ -100,7 +100,7 @@ fn rows_of(words: &Words, keys: &HashSet<String>) -> Vec<bool> {
 }
 
 /// The rows of all parts, by their number over all, in the order of the file: date, policy domain, source address.
-fn order(parts: &[Part]) -> PolarsResult<Vec<u32>> {
+fn order(parts: &[ParquetPart]) -> PolarsResult<Vec<u32>> {
     let days = numbers::<i32>(parts, column("date"), &IngestedTimes::default())?;
     let domains = ranks(&words(parts, "policy_domain")?);
     let sources = ranks(&words(parts, "source_ip")?);
@@ -113,7 +113,7 @@ fn order(parts: &[Part]) -> PolarsResult<Vec<u32>> {
     Ok(order)
 }
 
-fn column(name: &str) -> &'static Column {
+fn column(name: &str) -> &'static RecordColumn {
     COLUMNS.iter().find(|column| column.name == name).expect("a column of the list")
 }
 
@@ -129,7 +129,7 @@ fn ranks(words: &Words) -> Vec<u32> {
 }
 
 /// A column of strings over all parts, with one dictionary.
-fn words(parts: &[Part], name: &str) -> PolarsResult<Words> {
+fn words(parts: &[ParquetPart], name: &str) -> PolarsResult<Words> {
     let mut all = OneDictionary::default();
     for part in parts {
         for group in &part.metadata.row_groups {
@@ -165,7 +165,7 @@ impl OneDictionary {
 }
 
 /// A leaf of lists over all parts: the words of all items, and of each row the number of items up to its end.
-fn lists(parts: &[Part], column: &Column, field: usize) -> PolarsResult<(Words, Vec<usize>)> {
+fn lists(parts: &[ParquetPart], column: &RecordColumn, field: usize) -> PolarsResult<(Words, Vec<usize>)> {
     let mut all = OneDictionary::default();
     let mut ends = Vec::new();
     for part in parts {
@@ -180,7 +180,7 @@ fn lists(parts: &[Part], column: &Column, field: usize) -> PolarsResult<(Words, 
 }
 
 /// A column over all parts as one array.
-fn whole(parts: &[Part], column: &Column, times: &IngestedTimes) -> PolarsResult<Box<dyn Array>> {
+fn whole(parts: &[ParquetPart], column: &RecordColumn, times: &IngestedTimes) -> PolarsResult<Box<dyn Array>> {
     let mut arrays = Vec::new();
     for part in parts {
         for group in &part.metadata.row_groups {
@@ -191,8 +191,8 @@ fn whole(parts: &[Part], column: &Column, times: &IngestedTimes) -> PolarsResult
 }
 
 fn numbers<T: polars_arrow::types::NativeType>(
-    parts: &[Part],
-    column: &Column,
+    parts: &[ParquetPart],
+    column: &RecordColumn,
     times: &IngestedTimes,
 ) -> PolarsResult<PrimitiveArray<T>> {
     Ok(cast::<PrimitiveArray<T>>(whole(parts, column, times)?.as_ref())?.clone())
@@ -203,17 +203,26 @@ fn cast<T: Array>(array: &dyn Array) -> PolarsResult<&T> {
 }
 
 /// A column in the order of the merged file, an array a row group.
-fn gather(parts: &[Part], column: &Column, order: &[u32], times: &IngestedTimes) -> PolarsResult<Vec<Box<dyn Array>>> {
+fn gather(
+    parts: &[ParquetPart],
+    column: &RecordColumn,
+    order: &[u32],
+    times: &IngestedTimes,
+) -> PolarsResult<Vec<Box<dyn Array>>> {
     let groups = order.chunks(ROW_GROUP);
     match column.kind {
-        Kind::HeadText(_) | Kind::Address(_) | Kind::Text(_) => {
+        RecordColumnKind::HeadText(_) | RecordColumnKind::Address(_) | RecordColumnKind::Text(_) => {
             let words = words(parts, column.name)?;
             groups.map(|rows| gather_words(&words, rows.iter().map(|row| *row as usize))).collect()
         }
-        Kind::List { fields, .. } => gather_lists(parts, column, fields, groups),
-        Kind::HeadTime(_) | Kind::Count(_) => gather_numbers(&numbers::<i64>(parts, column, times)?, groups),
-        Kind::HeadDate(_) | Kind::HeadInt(_) => gather_numbers(&numbers::<i32>(parts, column, times)?, groups),
-        Kind::Flag(_) => {
+        RecordColumnKind::List { fields, .. } => gather_lists(parts, column, fields, groups),
+        RecordColumnKind::HeadTime(_) | RecordColumnKind::Count(_) => {
+            gather_numbers(&numbers::<i64>(parts, column, times)?, groups)
+        }
+        RecordColumnKind::HeadDate(_) | RecordColumnKind::HeadInt(_) => {
+            gather_numbers(&numbers::<i32>(parts, column, times)?, groups)
+        }
+        RecordColumnKind::Flag(_) => {
             let array = whole(parts, column, times)?;
             let flags: &BooleanArray = cast(array.as_ref())?;
             let group = |rows: &[u32]| {
@@ -256,8 +265,8 @@ fn gather_words(words: &Words, places: impl Iterator<Item = usize>) -> PolarsRes
 
 /// A column of lists, leaf by leaf.
 fn gather_lists<'a>(
-    parts: &[Part],
-    column: &Column,
+    parts: &[ParquetPart],
+    column: &RecordColumn,
     fields: &[ListField],
     groups: impl Iterator<Item = &'a [u32]> + Clone,
 ) -> PolarsResult<Vec<Box<dyn Array>>> {

@@ -2,7 +2,7 @@
 
 use crate::model::Accepted;
 use crate::store::error::StoreError;
-use crate::store::pack::zip::{Contents, Standing};
+use crate::store::pack::zip::{PackContents, Standing};
 use crate::store::parquet::encode;
 use jiff::Timestamp;
 use std::path::Path;
@@ -19,6 +19,7 @@ pub fn rehearse(accepted: &[Accepted]) -> Result<(), StoreError> {
     encode::encode(&encode::judged(accepted, &encode::keys(accepted), |_| Timestamp::UNIX_EPOCH))
         .map_err(StoreError::parquet(nowhere, "encoding the rows"))?;
     let all: Vec<&Accepted> = accepted.iter().collect();
-    let contents = Contents::of(&all, &|_| Standing { ingested: Timestamp::UNIX_EPOCH, replaced: 0, promoted: false });
+    let contents =
+        PackContents::of(&all, &|_| Standing { ingested: Timestamp::UNIX_EPOCH, replaced: 0, promoted: false });
     contents.write(std::io::sink()).map_err(StoreError::io(nowhere, "packing the originals"))
 }

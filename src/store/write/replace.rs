@@ -25,7 +25,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Reads the reports in an original again, given the name it came by and when it arrived.
-pub type Reader = Arc<dyn Fn(&Original, Option<&str>, Timestamp) -> Vec<Report> + Send + Sync>;
+pub type OriginalReader = Arc<dyn Fn(&Original, Option<&str>, Timestamp) -> Vec<Report> + Send + Sync>;
 
 /// Stored reports remembered of a batch, for others that meet them.
 const REMEMBERED: usize = 16;
@@ -68,7 +68,7 @@ impl ReplacedSums {
 }
 
 /// What the ledger says of a stored report.
-struct Row {
+struct StoredRow {
     content: Hash,
     ingested: i64,
     provenance: Provenance,
@@ -78,7 +78,7 @@ struct Row {
 impl Writer {
     /// Compare the stored report with others by what is in it, which takes reading its original again. Without a reader the
     /// stored one stays.
-    pub fn read_originals_with(&mut self, reader: Reader) {
+    pub fn read_originals_with(&mut self, reader: OriginalReader) {
         self.reader = Some(reader);
     }
 
@@ -233,7 +233,7 @@ impl Writer {
         Ok(Some(Rival { accepted, promoted: line.promoted, sums }))
     }
 
-    fn row(&self, key: ReportKey) -> Result<Option<(Row, Month)>, StoreError> {
+    fn row(&self, key: ReportKey) -> Result<Option<(StoredRow, Month)>, StoreError> {
         let sql =
             "SELECT content, sender_auth, ingested, origin, attachment, arrival, records, messages, dmarc_pass, day
                    FROM reports WHERE key = ?1";
@@ -243,7 +243,7 @@ impl Writer {
                 let mail = MailFacts { sender_auth, ..MailFacts::default() };
                 let records: i64 = row.get(6)?;
                 let day: i32 = row.get(9)?;
-                let found = Row {
+                let found = StoredRow {
                     content: Hash(row.get(0)?),
                     ingested: row.get(2)?,
                     provenance: Provenance {

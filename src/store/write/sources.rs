@@ -3,8 +3,8 @@
 use super::writer::Writer;
 use crate::model::SourceOrigin;
 use crate::store::error::StoreError;
-use crate::store::ledger::lookups::{self, LookedUp, Naming};
-use crate::store::ledger::networks::{self, Network};
+use crate::store::ledger::lookups::{self, LookedUp, StoredName};
+use crate::store::ledger::networks::{self, StoredNetwork};
 use crate::store::ledger::origins;
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, params};
@@ -37,7 +37,7 @@ impl Writer {
         self.ledger.write("keeping names", |transaction| {
             let mut statement = transaction.prepare_cached(sql)?;
             for LookedUp { address, naming, at, until } in looked_up {
-                let answer = naming.as_ref().map(Naming::answer);
+                let answer = naming.as_ref().map(StoredName::answer);
                 statement.execute(params![
                     address.to_string(),
                     lookups::KIND,
@@ -56,7 +56,7 @@ impl Writer {
     ///
     /// # Errors
     /// Where the ledger cannot be written.
-    pub fn keep_networks(&mut self, found: &[(IpAddr, Network)], at: Timestamp) -> Result<(), StoreError> {
+    pub fn keep_networks(&mut self, found: &[(IpAddr, StoredNetwork)], at: Timestamp) -> Result<(), StoreError> {
         self.ledger.write("keeping networks", |transaction| {
             let mut statement =
                 transaction.prepare_cached("INSERT OR REPLACE INTO lookups VALUES (?1, ?2, ?3, ?4, ?4)")?;

@@ -3,7 +3,7 @@
 //! [`Writer::commit`] is the only way to the disk. Each report, rejected item and cursor is stored exactly once, whatever
 //! happens in between.
 
-use super::replace::{Reader, ReplacedSums, Rivals};
+use super::replace::{OriginalReader, ReplacedSums, Rivals};
 use super::{commit, unfinished};
 use crate::judge::Rivalry;
 use crate::model::{
@@ -193,10 +193,10 @@ pub struct Writer {
     pub(crate) now: Timestamp,
     /// Called before each step of a commit; an error stands for a kill at that instant.
     #[cfg(test)]
-    pub(crate) fault: std::cell::RefCell<Option<Box<dyn FnMut(commit::Step) -> bool + Send>>>,
+    pub(crate) fault: std::cell::RefCell<Option<Box<dyn FnMut(commit::CommitStage) -> bool + Send>>>,
     /// The instant at which a test kills a compaction.
     #[cfg(test)]
-    pub(crate) compact_fault: Option<crate::store::upkeep::compact::Step>,
+    pub(crate) compact_fault: Option<crate::store::upkeep::compact::MergeStage>,
     pub(crate) lock: Lock,
     /// Part of the names of its files: no two writers make the same name.
     pub(crate) tag: u32,
@@ -212,7 +212,7 @@ pub struct Writer {
     pub(crate) fresh: bool,
     /// Something is listed as rejected of which no bytes ever came.
     unread: bool,
-    pub(crate) reader: Option<Reader>,
+    pub(crate) reader: Option<OriginalReader>,
     pub(crate) rivals: Rivals,
 }
 

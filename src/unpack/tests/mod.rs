@@ -6,7 +6,7 @@ mod kinds;
 mod mails;
 mod properties;
 
-use super::{Content, Kind, Unit, Unpacked, unpack};
+use super::{Content, OtherContent, Unpacked, UnpackedItem, unpack};
 use crate::limits::Limits;
 use crate::model::Original;
 use flate2::Compression;
@@ -95,7 +95,7 @@ pub(super) fn open(bytes: &[u8], name: Option<&str>) -> Unpacked {
 
 /// A line an item: its path, and what it is.
 pub(super) fn lines(unpacked: &Unpacked) -> Vec<String> {
-    let line = |unit: &Unit| {
+    let line = |unit: &UnpackedItem| {
         let what = match &unit.content {
             Content::Report { xml, .. } if xml == REPORT => "report".to_owned(),
             Content::Report { xml, .. } => format!("report of {} bytes", xml.len()),
@@ -133,5 +133,5 @@ fn the_builders_build_base64() {
     assert_eq!(base64(b"a"), "YQ==");
     assert_eq!(base64(b"ab"), "YWI=");
     assert_eq!(base64(b"abc\xff"), "YWJj/w==");
-    assert_eq!(Kind::Other.max(Kind::Failure), Kind::Failure);
+    assert_eq!(OtherContent::Other.max(OtherContent::Failure), OtherContent::Failure);
 }

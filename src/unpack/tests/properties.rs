@@ -2,7 +2,7 @@
 
 use super::super::fuzzing;
 use super::*;
-use crate::unpack::mbox::{Message, Messages};
+use crate::unpack::mbox::{MboxMessage, MboxMessages};
 use proptest::prelude::*;
 
 /// Inputs of every form, sound.
@@ -142,10 +142,10 @@ proptest! {
         };
         let messages: Vec<String> = bodies.iter().map(|body| format!("Subject: x\n\n{body}")).collect();
         let mbox = messages.iter().map(|message| [separator, &quoted(message), "\n"].concat()).collect::<String>();
-        let found: Vec<Vec<u8>> = Messages::new(Pieces(mbox.as_bytes(), piece), 1 << 20)
+        let found: Vec<Vec<u8>> = MboxMessages::new(Pieces(mbox.as_bytes(), piece), 1 << 20)
             .map(|message| match message.unwrap() {
-                Message::Whole(bytes) => bytes,
-                other @ Message::TooLarge(_) => panic!("{other:?}"),
+                MboxMessage::Whole(bytes) => bytes,
+                other @ MboxMessage::TooLarge(_) => panic!("{other:?}"),
             })
             .collect();
         prop_assert_eq!(found, messages.into_iter().map(String::into_bytes).collect::<Vec<_>>());

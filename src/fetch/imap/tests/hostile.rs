@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::fetch::imap::poller::Poller;
-use crate::fetch::mailbox::{After, Auth, Mailbox, Patience, Secret, Token};
+use crate::fetch::mailbox::{After, Auth, Mailbox, Patience, Secret, TokenSource};
 use std::{
     io::{BufRead, BufReader, Write},
     net::{TcpListener, TcpStream},
@@ -71,8 +71,8 @@ fn a_login_that_the_server_repeats_is_not_shown() {
         ("AUTH=PLAIN", Auth::Password),
         ("AUTH=LOGIN", Auth::Password),
         ("NOTHING", Auth::Password),
-        ("AUTH=XOAUTH2", |secret| Auth::XOAuth2(Token::Given(secret))),
-        ("AUTH=OAUTHBEARER", |secret| Auth::OAuthBearer(Token::Given(secret))),
+        ("AUTH=XOAUTH2", |secret| Auth::XOAuth2(TokenSource::Given(secret))),
+        ("AUTH=OAUTHBEARER", |secret| Auth::OAuthBearer(TokenSource::Given(secret))),
     ];
     for (capability, auth) in ways {
         for refusal in ["NO", "BAD", "* BYE"] {

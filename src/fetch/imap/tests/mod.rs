@@ -14,7 +14,7 @@ use super::poller::Poller;
 use super::*;
 use crate::fetch::item::{Fetched, Item};
 use crate::fetch::mailbox::{
-    After, Auth, Finished, Mailbox, Options, Patience, Protocol, Redaction, Secret, Security, Stop,
+    After, Auth, Finished, Mailbox, Patience, PollOptions, Protocol, Redaction, Secret, Security, StopFlag,
 };
 use crate::model::{Cursor, Fate, Message};
 use secrecy::SecretString;
@@ -51,9 +51,9 @@ fn mailbox(server: &Server, after: After) -> Mailbox {
     }
 }
 
-fn options() -> Options {
+fn options() -> PollOptions {
     let now = "2026-11-25T12:00:00Z".parse().unwrap();
-    Options { limit: None, since: None, item_bytes: 1 << 20, now, stop: Stop::new() }
+    PollOptions { limit: None, since: None, item_bytes: 1 << 20, now, stop: StopFlag::new() }
 }
 
 fn mails(count: usize) -> Vec<Vec<u8>> {
@@ -95,7 +95,7 @@ fn message_of(fetched: &Fetched) -> Option<(Message, Fate)> {
 }
 
 /// Run, and call every mail safe in batches of three.
-fn run(mailbox: Mailbox, cursors: Vec<(String, Cursor)>, options: Options) -> Brought {
+fn run(mailbox: Mailbox, cursors: Vec<(String, Cursor)>, options: PollOptions) -> Brought {
     let mut poller = Poller::start(mailbox, cursors, options).unwrap();
     let acknowledger = poller.acknowledger();
     let (mut brought, mut batch) = (Brought::default(), Vec::new());

@@ -3,10 +3,10 @@
 use super::dovecot::Dovecot;
 use super::*;
 use crate::fetch::imap::poller::Poller;
-use crate::fetch::imap::watch::{Wake, Watch};
+use crate::fetch::imap::watch::{IdleWatch, Wake};
 use crate::fetch::item::{Fetched, MailboxError};
 use crate::fetch::mailbox::{
-    After, Auth, Mailbox, OAuth2, Patience, Protocol, Redaction, Secret, Security, Stop, Token, oauth, tls,
+    After, Auth, Mailbox, OAuth2, Patience, Protocol, Redaction, Secret, Security, StopFlag, TokenSource, oauth, tls,
 };
 use crate::model::MailboxProgress;
 use std::{path::Path, time::Instant};
@@ -34,8 +34,8 @@ fn value(text: &str) -> Secret {
     Secret::Value(SecretString::from(text))
 }
 
-fn asked(dovecot: &Dovecot, refresh: Option<&str>) -> Token {
-    Token::Asked(OAuth2 {
+fn asked(dovecot: &Dovecot, refresh: Option<&str>) -> TokenSource {
+    TokenSource::Asked(OAuth2 {
         token_url: dovecot.token_url.clone(),
         client_id: "test-client".to_owned(),
         client_secret: Some(value("client-secret")),
@@ -65,8 +65,8 @@ fn both_ways_of_tls_and_all_mechanisms_let_us_in() {
     let none = Mailbox { port: dovecot.imap, security: Security::None, host: "127.0.0.1".into(), ..tls.clone() };
     assert_eq!(count(&none), Ok(1));
     for auth in [
-        Auth::XOAuth2(Token::Given(value("good-token"))),
-        Auth::OAuthBearer(Token::Given(value("good-token"))),
+        Auth::XOAuth2(TokenSource::Given(value("good-token"))),
+        Auth::OAuthBearer(TokenSource::Given(value("good-token"))),
         Auth::XOAuth2(asked(&dovecot, Some("refresh-token"))),
         Auth::OAuthBearer(asked(&dovecot, None)),
         Auth::Password(Secret::Command(vec!["echo".into(), "correct horse".into()])),
@@ -97,7 +97,10 @@ fn what_keeps_us_out_is_said_with_a_way_on_and_without_the_secret() {
         "{reason}"
     );
     assert!(hint.contains("app password") && !format!("{reason}{hint}").contains("wrong-secret"));
-    for auth in [Auth::XOAuth2(Token::Given(value("old-token"))), Auth::OAuthBearer(Token::Given(value("old-token")))] {
+    for auth in [
+        Auth::XOAuth2(TokenSource::Given(value("old-token"))),
+        Auth::OAuthBearer(TokenSource::Given(value("old-token"))),
+    ] {
         let (reason, hint) = refusal(&Mailbox { auth, ..tls.clone() });
         assert!(reason.contains("\"status\":") && hint.contains("expired"), "{reason} {hint}");
         assert!(!format!("{reason}{hint}").contains("old-token"));
@@ -136,9 +139,9 @@ fn a_token_that_ended_is_asked_for_anew() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let trust = tls::Roots::load(mailbox.ca_file.as_deref()).unwrap().config().unwrap();
-        let mut tokens = oauth::Tokens::default();
+        let mut tokens = oauth::TokenCache::default();
         for _ in 0..2 {
-            session::Link::open(&mailbox, &trust, &mut tokens).await.unwrap().logout().await;
+            session::ImapConnection::open(&mailbox, &trust, &mut tokens).await.unwrap().logout().await;
             tokio::time::sleep(Duration::from_millis(1200)).await;
         }
     });
@@ -205,8 +208,8 @@ fn idle_and_polling_tell_of_new_mail() {
         let Some(dovecot) = Dovecot::start(hidden) else { return };
         let mut mailbox = of(&dovecot);
         mailbox.patience = Patience { poll: Duration::from_millis(300), ..Patience::default() };
-        let stop = Stop::new();
-        let mut watch = Watch::start(vec![mailbox], &stop);
+        let stop = StopFlag::new();
+        let mut watch = IdleWatch::start(vec![mailbox], &stop);
         let news = vec![Wake::News("reports".to_owned())];
         assert_eq!(watch.next(), Some(news.clone()), "once it is connected");
         std::thread::sleep(Duration::from_millis(300));
@@ -225,15 +228,15 @@ fn a_watch_renews_its_idle_and_ends_at_a_refused_password() {
     let Some(dovecot) = Dovecot::start(&[]) else { return };
     let mut mailbox = of(&dovecot);
     mailbox.patience.idle = Duration::from_millis(200);
-    let stop = Stop::new();
-    let mut watch = Watch::start(vec![mailbox.clone()], &stop);
+    let stop = StopFlag::new();
+    let mut watch = IdleWatch::start(vec![mailbox.clone()], &stop);
     assert_eq!(watch.next().unwrap().len(), 1);
     std::thread::sleep(Duration::from_millis(900));
     stop.set();
     assert_eq!(watch.next(), None);
     assert!(dovecot.said().matches(" IDLE").count() > 2, "{}", dovecot.said());
     mailbox.auth = Auth::Password(value("wrong"));
-    let mut watch = Watch::start(vec![mailbox], &Stop::new());
+    let mut watch = IdleWatch::start(vec![mailbox], &StopFlag::new());
     assert!(matches!(&watch.next().unwrap()[..], [Wake::Given(_)]));
     assert_eq!(watch.next(), None);
 }

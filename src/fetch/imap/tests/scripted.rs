@@ -4,7 +4,7 @@ use super::server::{Folder, Manner, Server, When, Wrong};
 use super::*;
 use crate::fetch::imap::poller::Poller;
 use crate::fetch::item::Fetched;
-use crate::fetch::mailbox::{After, Options, Patience};
+use crate::fetch::mailbox::{After, Patience, PollOptions};
 use crate::model::{Cursor, Fate, Message};
 use std::collections::BTreeMap;
 
@@ -134,7 +134,7 @@ fn gaps_expunged_mails_and_new_arrivals_do_no_harm() {
 #[test]
 fn limit_takes_the_oldest_and_leaves_the_rest_for_later() {
     let server = Server::with_inbox(Manner::default(), mails(10));
-    let first = run(mailbox(&server, After::Keep), vec![], Options { limit: Some(4), ..options() });
+    let first = run(mailbox(&server, After::Keep), vec![], PollOptions { limit: Some(4), ..options() });
     assert_eq!((first.uids(), first.cursor().last_uid), (vec![1, 2, 3, 4], 4));
     let rest = run(mailbox(&server, After::Keep), first.finished.cursors, options());
     assert_eq!(rest.uids(), [5, 6, 7, 8, 9, 10]);
@@ -143,7 +143,7 @@ fn limit_takes_the_oldest_and_leaves_the_rest_for_later() {
 #[test]
 fn since_passes_over_older_mails_and_does_not_forget_them() {
     let server = Server::with_inbox(Manner::default(), mails(3));
-    let late = Options { since: Some("2026-11-26T00:00:00Z".parse().unwrap()), ..options() };
+    let late = PollOptions { since: Some("2026-11-26T00:00:00Z".parse().unwrap()), ..options() };
     let first = run(mailbox(&server, After::Keep), vec![], late);
     assert_eq!((first.items.len(), first.cursor().last_uid), (0, 0));
     assert_eq!(run(mailbox(&server, After::Keep), first.finished.cursors, options()).uids(), [1, 2, 3]);
@@ -221,7 +221,7 @@ fn a_mail_over_the_limit_is_named_and_never_fetched() {
     let mut all = mails(3);
     all[1] = vec![b'x'; 5000];
     let server = Server::with_inbox(Manner::default(), all);
-    let options = Options { item_bytes: 4000, ..options() };
+    let options = PollOptions { item_bytes: 4000, ..options() };
     let brought = run(mailbox(&server, After::Delete), vec![], options);
     assert_eq!(brought.uids(), [1, 3]);
     assert!(matches!(&brought.others[..], [Fetched::TooLarge { size: 5000, limit: 4000, .. }]));
@@ -235,7 +235,7 @@ fn a_size_that_lies_costs_no_memory_and_no_other_mail() {
     let mut all = mails(4);
     all[2] = vec![b'x'; 200_000];
     let server = Server::with_inbox(Manner { size_factor: 0.0, ..Manner::default() }, all);
-    let options = Options { item_bytes: 100_000, ..options() };
+    let options = PollOptions { item_bytes: 100_000, ..options() };
     let brought = run(mailbox(&server, After::Keep), vec![], options);
     assert_eq!(brought.uids(), [1, 2, 4]);
     assert!(matches!(&brought.others[..], [Fetched::TooLarge { size: 200_000, limit: 100_000, .. }]));
