@@ -69,11 +69,11 @@ impl Services {
         let in_range =
             || RANGES.iter().find(|(network, bits, _)| within(address, *network, *bits)).map(|(.., name)| *name);
         let name = named.or_else(in_range)?;
-        Some(SharedService { name: name.into(), include: self.include_of(name) })
+        Some(SharedService { name: name.into(), include: Self::include_of(name) })
     }
 
     /// What customers of a service include in their SPF records.
-    pub(crate) fn include_of(&self, name: &str) -> Option<&'static str> {
+    pub(crate) fn include_of(name: &str) -> Option<&'static str> {
         SPF_INCLUDES.iter().find(|(service, _)| *service == name).map(|(_, include)| *include)
     }
 

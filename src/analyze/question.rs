@@ -187,7 +187,7 @@ impl Question {
 pub struct Acknowledged {
     /// In the person's words.
     pub note: Text,
-    /// The messages that showed it: [`Action::evidence`].
+    /// The messages that showed it: [`Action::evidence`](crate::analyze::Action::evidence).
     pub evidence: u64,
 }
 

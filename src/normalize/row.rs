@@ -175,7 +175,7 @@ impl RowBuilder<'_> {
                 });
             }
             None => {
-                self.note(FindingCode::WORD_UNKNOWN, PATH, || "expected a type, found nothing: taken as other".into())
+                self.note(FindingCode::WORD_UNKNOWN, PATH, || "expected a type, found nothing: taken as other".into());
             }
         }
         reason

@@ -1,7 +1,7 @@
 //! Answers in, bytes out: text for a terminal, Markdown, HTML, JSON and CSV. The last step, and the cleaning step.
 //!
 //! In: a finished answer of `analyze`, and a [`Style`]. Out: a `String`. It computes nothing that is not about looks, and
-//! shows no stranger's text that has not gone through [`clean`]. `page` puts a summary into words once; text, Markdown and
+//! shows no stranger's text that has not gone through [`wording::clean`]. `page` puts a summary into words once; text, Markdown and
 //! HTML lay the same page out.
 
 mod archive;

@@ -71,12 +71,11 @@ impl Opener<'_> {
         let encoding = leaf.fields.encoding();
         let decoded = match transfer::decode(&encoding, leaf.body) {
             Ok(decoded) => decoded,
-            Err(reason) => match transfer::mislabeled(&encoding, leaf.body) {
-                Some((decoded, detail)) => {
+            Err(reason) => {
+                if let Some((decoded, detail)) = transfer::mislabeled(&encoding, leaf.body) {
                     place.findings.push(Finding::new(FindingCode::MAIL_ENCODING, detail));
                     decoded
-                }
-                None => {
+                } else {
                     let start = transfer::decode_start(&encoding, leaf.body);
                     if expected || matches!(sniff::format(&start), FileFormat::Gzip | FileFormat::Zip | FileFormat::Xml)
                     {
@@ -84,7 +83,7 @@ impl Opener<'_> {
                     }
                     return;
                 }
-            },
+            }
         };
         if let Cow::Owned(decoded) = &decoded
             && let Err(limit) = self.meter.decoded(decoded.len())

@@ -309,10 +309,11 @@ impl Opener<'_> {
             return;
         }
         let name = place.names.last().map(|name| name.to_ascii_lowercase()).unwrap_or_default();
+        let extension = name.rsplit_once('.').map(|(_, extension)| extension);
         let reason = match () {
             () if sniff::is_pgp_name(&name) => Closed::PGP.reason(),
-            () if name.ends_with(".p7m") => Closed::SMIME.reason(),
-            () if name.ends_with(".rpmsg") => Closed::RPMSG.reason(),
+            () if extension == Some("p7m") => Closed::SMIME.reason(),
+            () if extension == Some("rpmsg") => Closed::RPMSG.reason(),
             () if sniff::is_mail_name(&name) => {
                 format!("expected mail, as the file's name says, found {} bytes of something else", bytes.len())
             }

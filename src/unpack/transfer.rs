@@ -6,6 +6,7 @@ use super::sniff::{self, FileFormat};
 use mailparse::ParsedContentType;
 use mailparse::body::Body;
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 const BASE64: &str = "base64";
 
@@ -56,7 +57,8 @@ pub(super) fn unlabeled_base64(label: &str, body: &[u8]) -> Option<(Vec<u8>, Str
         _ => format!("Content-Transfer-Encoding {}, but base64: decoded", shown(label)),
     };
     if behind > 0 {
-        detail.push_str(&format!("; {behind} bytes of text behind it passed over"));
+        // Writing to a String cannot fail.
+        let _ = write!(detail, "; {behind} bytes of text behind it passed over");
     }
     Some((bytes, detail))
 }

@@ -22,7 +22,7 @@ fn day(number: i64) -> Date {
 /// What one reporter says of one day: rows of source, messages, signing selector, its result, SPF's result.
 fn report(reporter: &str, day: Date, rows: &[(&str, u64, &str, &str, &str)]) -> String {
     let begin = Offset::UTC.to_timestamp(day.at(0, 0, 0, 0)).unwrap().as_second();
-    let rows: String = rows
+    let rows: Vec<String> = rows
         .iter()
         .map(|(source, count, selector, dkim, spf)| {
             let word = |result: &str| if result == "pass" { "pass" } else { "fail" };
@@ -36,6 +36,7 @@ fn report(reporter: &str, day: Date, rows: &[(&str, u64, &str, &str, &str)]) -> 
             )
         })
         .collect();
+    let rows = rows.concat();
     format!(
         "<feedback><report_metadata><org_name>{reporter}</org_name><email>dmarc@{reporter}</email><report_id>{reporter}{begin}</report_id>\
          <date_range><begin>{begin}</begin><end>{}</end></date_range></report_metadata><policy_published><domain>example.com</domain>\

@@ -18,7 +18,7 @@ fn report(number: u32) -> String {
 /// Ingest some reports, a run each.
 fn ingest(dir: &WorkDir, numbers: std::ops::Range<u32>) {
     for number in numbers {
-        dir.write(&format!("in/{number}.xml"), report(number));
+        dir.write(format!("in/{number}.xml"), report(number));
         dir.run(["ingest", &format!("in/{number}.xml"), "--quiet"]).quiet();
     }
 }
@@ -36,7 +36,7 @@ fn copy(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
         let to = to.join(entry.file_name());
         if entry.path().is_dir() {
-            copy(&entry.path(), &to)
+            copy(&entry.path(), &to);
         } else {
             std::fs::copy(entry.path(), to).unwrap();
         }
@@ -76,7 +76,7 @@ fn a_backup_beside_a_run_is_of_one_instant() {
     ingest(&dir, 0..2);
     let text: String = (100..1500).fold(String::new(), |text, number| {
         let _ = std::fs::create_dir_all(dir.path("many"));
-        dir.write(&format!("many/{number}.xml"), report(number));
+        dir.write(format!("many/{number}.xml"), report(number));
         text
     });
     drop(text);

@@ -332,7 +332,7 @@ impl ActionFacts<'_> {
             }
             let spf_domain = self.view.foreign(path);
             let service = match &entry {
-                SpfEntry::Service(name) => self.view.added.question.services.include_of(name),
+                SpfEntry::Service(name) => crate::analyze::known::Services::include_of(name),
                 SpfEntry::Network(_) => None,
             };
             let action = Action {

@@ -179,15 +179,14 @@ impl AttributedMail {
                         group.repaired = days.is_some_and(|days| horizon.is_repaired(days));
                     }
                     let place = group.network_key().map(|key| *known.entry(key).or_insert(groups.len()));
-                    match place.and_then(|place| groups.get_mut(place).map(|known| (place, known))) {
-                        Some((place, known)) => {
-                            known.merge(group, horizon);
-                            place
-                        }
-                        None => {
-                            groups.push(group);
-                            groups.len() - 1
-                        }
+                    if let Some((place, known)) =
+                        place.and_then(|place| groups.get_mut(place).map(|known| (place, known)))
+                    {
+                        known.merge(group, horizon);
+                        place
+                    } else {
+                        groups.push(group);
+                        groups.len() - 1
                     }
                 })
                 .collect();

@@ -24,7 +24,7 @@ const DAYS_AFTER: i32 = 1;
 const COMPARED: i64 = 7;
 /// What proves a repair.
 const PROVING_REPORTERS: usize = 2;
-const PROVING_DAYS: i64 = 3;
+const PROVING_DAYS: usize = 3;
 
 /// A change in DNS, named.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -304,7 +304,7 @@ impl RepairCount {
             repair.reporters = counted.reporters.len() as u64;
             let failing = counted.reporters.iter().filter(|(_, failures)| **failures > 0);
             repair.still_failing = failing.map(|(name, _)| name.as_str().into()).collect();
-            let days = counted.days.len() as i64;
+            let days = counted.days.len();
             if repair.failing == 0 && counted.reporters.len() >= PROVING_REPORTERS && days >= PROVING_DAYS {
                 action.tracking.state = ActionState::Fixed;
             }

@@ -158,13 +158,12 @@ impl ChangeRules<'_> {
                     one.policy_domain.as_ref() == Some(&policy_domain)
                         && (number(one.since) - broken.since).abs() <= TOGETHER
                 };
-                match found.iter_mut().find(together) {
-                    Some(one) => join(one, &broken),
-                    None => {
-                        let details = IncidentDetails::Spf { spf_domain: self.foreign(*path), lost: broken.lost };
-                        let subject = self.facts.name(*path).to_string();
-                        found.push(of_break(EventKind::SpfLost, policy_domain, subject, &broken, details));
-                    }
+                if let Some(one) = found.iter_mut().find(together) {
+                    join(one, &broken);
+                } else {
+                    let details = IncidentDetails::Spf { spf_domain: self.foreign(*path), lost: broken.lost };
+                    let subject = self.facts.name(*path).to_string();
+                    found.push(of_break(EventKind::SpfLost, policy_domain, subject, &broken, details));
                 }
             }
         }

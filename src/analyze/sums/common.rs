@@ -278,11 +278,18 @@ fn mismatch(word: &str) -> &str {
     if known.iter().any(|known| known.as_str() == word) { word } else { OTHER }
 }
 
+/// A first reason of no standard is not told apart; what follows it is.
 fn reason(word: &str) -> &str {
-    let kind = word.strip_suffix(" arc=pass").unwrap_or(word);
-    let arc = if kind.len() < word.len() { "arc=pass" } else { OTHER };
-    if ReasonType::known(kind).is_some() || word == "arc=pass" { word } else { arc }
+    let known = |rest: &str| {
+        rest.split(' ').count() <= REASON_WORDS
+            && rest.split(' ').all(|word| ReasonType::known(word).is_some() || word == "arc=pass")
+    };
+    let after_blanks = word.match_indices(' ').map(|(at, _)| &word[at + 1..]);
+    std::iter::once(word).chain(after_blanks).find(|rest| known(rest)).unwrap_or(OTHER)
 }
+
+/// Words of a reason: its type, `arc=pass`, and the two that spare a message.
+const REASON_WORDS: usize = 4;
 
 /// A day of the calendar, whatever the column holds.
 fn clamped(day: i32) -> i32 {

@@ -11,6 +11,8 @@ use std::{
 
 /// A hash table for keys of ours: fast, and seeded, so that nobody can choose addresses that collide.
 pub(crate) type IdMap<K, V> = HashMap<K, V, RandomState>;
+/// A set of them.
+pub(crate) type IdSet<K> = hashbrown::HashSet<K, RandomState>;
 
 /// Something that is found by what it is, or by a part of it.
 pub(crate) trait Keyed {

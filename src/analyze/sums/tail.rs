@@ -3,7 +3,7 @@
 
 use super::common::{PatternSums, SharedSums};
 use super::facts::Pattern;
-use super::interner::{IdMap, Interner};
+use super::interner::{IdMap, IdSet, Interner};
 use crate::analyze::question::Question;
 use crate::model::{Flags, Text};
 use std::cmp::Reverse;
@@ -22,7 +22,7 @@ impl SharedSums {
         let other = self.other();
         let part_of = all.into_iter().zip(kept).map(|(sums, kept)| {
             let mut pattern = sums.pattern;
-            if of_tail.contains_key(&pattern.domain) {
+            if of_tail.contains(&pattern.domain) {
                 pattern.domain = other;
                 pattern = self.folded(pattern, |_| other);
             } else if !kept {
@@ -62,10 +62,10 @@ impl SharedSums {
 
     /// The domains that are beyond what is told of. Whoever sends a report may name any domain in it: those that somebody
     /// vouches for come first.
-    fn smallest_domains(&self, question: &Question) -> IdMap<u32, ()> {
+    fn smallest_domains(&self, question: &Question) -> IdSet<u32> {
         let most = self.bounds.told;
         if self.domains().len() <= most {
-            return IdMap::default();
+            return IdSet::default();
         }
         let mut sums: IdMap<u32, (bool, u64)> = self.domains().iter().map(|domain| (*domain, (false, 0))).collect();
         for one in self.patterns.items().iter().filter(|one| !one.pattern.unproven) {
@@ -84,13 +84,13 @@ impl SharedSums {
             (named, authentic, passes, messages, Text::from(text))
         });
         let tail = ranked.split_off(most).into_iter().map(|(id, _)| id);
-        tail.filter(|id| !question.names(text(*id))).map(|id| (id, ())).collect()
+        tail.filter(|id| !question.names(text(*id))).collect()
     }
 
     /// Add up the sums by day and the reports of some domains under [`OTHER`](super::interner::OTHER).
-    fn fold_domains(&mut self, of_tail: &IdMap<u32, ()>) {
+    fn fold_domains(&mut self, of_tail: &IdSet<u32>) {
         let other = self.other();
-        let now = |domain: u32| if of_tail.contains_key(&domain) { other } else { domain };
+        let now = |domain: u32| if of_tail.contains(&domain) { other } else { domain };
         for ((domain, day), sums) in std::mem::take(&mut self.days) {
             self.days.entry((now(domain), day)).or_default().merge(&sums);
         }

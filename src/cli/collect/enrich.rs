@@ -64,7 +64,7 @@ pub(crate) fn run(run: &CommandContext, args: &EnrichArgs) -> anyhow::Result<Exi
     let store = run.store(&settings)?;
     let geoip = GeoIp::open(if args.geoip.is_empty() { &settings.geoip } else { &args.geoip })?;
     let interrupt = Interrupt::listen(&run.talk)?;
-    let mut writer = run.writer(&settings, &store, run.now)?;
+    let mut writer = CommandContext::writer(&settings, &store, run.now)?;
     writer.take_notices().iter().for_each(|notice| run.talk.warning(notice));
     let addresses = sources(&Store::open(&store)?, args.weeks, run.now)?;
     place(&geoip, &addresses, &mut writer, run.now)?;

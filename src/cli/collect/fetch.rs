@@ -137,7 +137,7 @@ impl Polls<'_> {
 
     /// Poll each mailbox once. One that cannot be reached is said, and does not keep the others waiting.
     fn once(&self, mailboxes: &[Mailbox], now: Timestamp) -> anyhow::Result<Exit> {
-        let mut writer = self.run.writer(self.settings, self.store, now)?;
+        let mut writer = CommandContext::writer(self.settings, self.store, now)?;
         ingest_run::clock_warning(writer.last_commit()?, now).inspect(|warning| self.run.talk.warning(warning));
         let verification = Verification::of(&self.args.witness, self.settings.verify)?;
         let options = verification.of_run(ingest_run::options(self.interrupt, self.settings, now));
@@ -263,7 +263,7 @@ impl Polls<'_> {
         }
         let now = Timestamp::now();
         let note = || -> anyhow::Result<()> {
-            let mut writer = self.run.writer(self.settings, self.store, now)?;
+            let mut writer = CommandContext::writer(self.settings, self.store, now)?;
             for (mailbox, why) in failing {
                 writer.note_mailbox(mailbox, now, Some(&output::clean(why)))?;
             }

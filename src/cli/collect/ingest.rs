@@ -42,7 +42,7 @@ pub(crate) fn run(run: &CommandContext, args: &IngestArgs) -> anyhow::Result<Exi
     let interrupt = Interrupt::listen(&run.talk)?;
     let verification = Verification::of(&args.witness, settings.verify)?;
     let options = verification.of_run(ingest_run::options(&interrupt, &settings, run.now));
-    let mut writer = run.writer(&settings, &store, run.now)?;
+    let mut writer = CommandContext::writer(&settings, &store, run.now)?;
     ingest_run::clock_warning(writer.last_commit()?, run.now).inspect(|warning| run.talk.warning(warning));
     let source = Walk::new(&args.paths, options.limits.clone(), run.now);
     let tally = ingest::run(source, &mut writer, &options, &mut RunProgress::new(&run.talk, None))?;

@@ -33,7 +33,7 @@ pub(crate) fn run(run: &CommandContext, args: &CompactArgs) -> anyhow::Result<Ex
     if !store.is_dir() {
         return Err(StoreError::NoStore { path: store }.into());
     }
-    let mut writer = run.writer(&settings, &store, run.now)?;
+    let mut writer = CommandContext::writer(&settings, &store, run.now)?;
     let done = writer.compact(true)?;
     writer.take_notices().iter().for_each(|notice| run.talk.warning(notice));
     let damaged = done.damaged.into_iter().map(|fault| fault.at).collect();

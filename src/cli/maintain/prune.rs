@@ -54,7 +54,7 @@ pub(crate) fn run(run: &CommandContext, args: &PruneArgs) -> anyhow::Result<Exit
         let months = Store::open(&store)?.status()?.months;
         months.iter().filter(|(month, _)| *month < first).map(|(_, sums)| sums.reports.unsigned_abs()).sum()
     } else {
-        let mut writer = run.writer(&settings, &store, run.now)?;
+        let mut writer = CommandContext::writer(&settings, &store, run.now)?;
         writer.take_notices().iter().for_each(|notice| run.talk.warning(notice));
         writer.prune(first)?.reports as u64
     };

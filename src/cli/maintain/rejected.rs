@@ -199,7 +199,7 @@ fn retry(run: &CommandContext, dir: &Path, ids: &[String], format: OutputFormat)
     let interrupt = Interrupt::listen(&run.talk)?;
     let settings = run.settings()?;
     let options = ingest_run::options(&interrupt, &settings, run.now);
-    let mut writer = run.writer(&settings, dir, run.now)?;
+    let mut writer = CommandContext::writer(&settings, dir, run.now)?;
     writer.take_notices().iter().for_each(|notice| run.talk.warning(notice));
     let all = writer.rejected()?;
     let entries = if ids.is_empty() {
@@ -215,7 +215,7 @@ fn promote(run: &CommandContext, dir: &Path, id: &str) -> anyhow::Result<()> {
     let interrupt = Interrupt::listen(&run.talk)?;
     let settings = run.settings()?;
     let options = ingest_run::options(&interrupt, &settings, run.now);
-    let mut writer = run.writer(&settings, dir, run.now)?;
+    let mut writer = CommandContext::writer(&settings, dir, run.now)?;
     let entries = writer.conflicts()?;
     let entry = one(&entries, id, "a report in conflict", "rejected list --conflicts", |entry| entry.content)?;
     if !ingest::promote(&mut writer, entry, &options)? {

@@ -82,29 +82,28 @@ fn acknowledge(
         return Err(anyhow!("--note: expected some text, found none"));
     }
     let store = Store::open(dir)?;
-    let said = match store.events()?.into_iter().find(|event| event.id == id && !event.is_action()) {
-        Some(alert) => Acknowledgment {
+    let said = if let Some(alert) = store.events()?.into_iter().find(|event| event.id == id && !event.is_action()) {
+        Acknowledgment {
             id: alert.id,
             kind: alert.kind,
             policy_domain: alert.policy_domain,
             note,
             at: run.now,
             evidence: alert.evidence,
-        },
-        None => {
-            let action = find(run, settings, dir, id)?;
-            Acknowledgment {
-                id: id.to_owned(),
-                kind: action.change.word().to_owned(),
-                policy_domain: Some(action.policy_domain.as_written().to_owned()),
-                note,
-                at: run.now,
-                evidence: action.evidence(),
-            }
+        }
+    } else {
+        let action = find(run, settings, dir, id)?;
+        Acknowledgment {
+            id: id.to_owned(),
+            kind: action.change.word().to_owned(),
+            policy_domain: Some(action.policy_domain.as_written().to_owned()),
+            note,
+            at: run.now,
+            evidence: action.evidence(),
         }
     };
     drop(store);
-    let mut writer = run.writer(settings, dir, run.now)?;
+    let mut writer = CommandContext::writer(settings, dir, run.now)?;
     writer.take_notices().iter().for_each(|notice| run.talk.warning(notice));
     writer.acknowledge(&said)?;
     run.talk.note(&format!("{id}: acknowledged"));

@@ -109,7 +109,7 @@ pub(crate) fn run(run: &CommandContext, args: &AlertArgs) -> anyhow::Result<Exit
             run.talk.warning("some DNS records could not be looked up: their changes are told once they can");
         }
     }
-    let mut writer = run.writer(&settings, &dir, run.now)?;
+    let mut writer = CommandContext::writer(&settings, &dir, run.now)?;
     writer.take_notices().iter().for_each(|notice| run.talk.warning(notice));
     let told = record(&settings, &dir, &mut writer, run.now)?;
     // What was recorded is told from the outbox, together with what a killed run left there.

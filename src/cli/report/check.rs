@@ -118,7 +118,7 @@ pub(crate) fn run(run: &CommandContext, args: &CheckArgs) -> anyhow::Result<Exit
 fn show(format: OutputFormat, answers: &[Posture]) -> anyhow::Result<()> {
     match format {
         OutputFormat::Text => {
-            output::data(answers.iter().map(present::posture).collect::<Vec<_>>().join("\n").as_bytes())?
+            output::data(answers.iter().map(present::posture).collect::<Vec<_>>().join("\n").as_bytes())?;
         }
         OutputFormat::Json if answers.len() == 1 => output::json(&answers[0])?,
         OutputFormat::Json => output::json(&answers)?,

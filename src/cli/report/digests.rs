@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How long to wait for another run that writes to the store, before a mail counts as not noted.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What becomes of the summaries.
 pub(crate) struct Digests<'a> {
@@ -88,7 +88,7 @@ fn writing(
 ) -> anyhow::Result<()> {
     let end = Instant::now() + PATIENCE;
     loop {
-        let written = run.writer(settings, store, run.now).and_then(|mut writer| Ok(write(&mut writer)?));
+        let written = CommandContext::writer(settings, store, run.now).and_then(|mut writer| Ok(write(&mut writer)?));
         match written {
             Err(error) if matches!(error.downcast_ref(), Some(StoreError::Busy { .. })) && Instant::now() < end => {
                 std::thread::sleep(Duration::from_millis(200));

@@ -46,7 +46,7 @@ pub(crate) fn look_at_all(
     let requests: Vec<(String, crate::dns::seen::Observed)> = domains.into_iter().zip(seen).collect();
     let found = in_parallel(&requests, |(domain, seen)| look(domain, seen, &watched, resolver));
     let (postures, observations): (Vec<Posture>, Vec<Vec<DnsObservation>>) = found.into_iter().unzip();
-    let mut writer = run.writer(&settings, &path, run.now)?;
+    let mut writer = CommandContext::writer(&settings, &path, run.now)?;
     writer.keep_dns(now, &observations.concat())?;
     let exit = postures.iter().map(|posture| of_code(posture.exit_code())).max().unwrap_or(Exit::Handled);
     Ok((postures, exit))

@@ -188,7 +188,7 @@ mod tests {
         Settings::parse(text, Path::new("dmarquet.toml")).map_err(|error| {
             error.downcast::<crate::cli::terminal::fault::Several>().map_or_else(
                 |error| format!("{error:#}"),
-                |several| several.0.iter().map(|error| format!("{error:#}\n")).collect(),
+                |several| several.0.iter().map(|error| format!("{error:#}")).collect::<Vec<_>>().join("\n") + "\n",
             )
         })
     }

@@ -2,6 +2,8 @@
 //!
 //! Knows as much of Markdown as that page uses: headings, paragraphs, lists, tables, code, links.
 
+use std::fmt::Write as _;
+
 const REFERENCE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/settings.md"));
 
 /// The page as roff.
@@ -126,7 +128,8 @@ fn inline(text: &str) -> String {
     let mut out = String::new();
     for (number, piece) in text.split('`').enumerate() {
         if number % 2 == 1 {
-            out.push_str(&format!("\\fB{}\\fR", escaped(piece)));
+            // Writing to a String cannot fail.
+            let _ = write!(out, "\\fB{}\\fR", escaped(piece));
             continue;
         }
         let mut rest = piece;

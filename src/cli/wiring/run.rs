@@ -39,7 +39,7 @@ impl CommandContext {
     }
 
     /// The store opened for writing, and as open to others as the settings want it.
-    pub(crate) fn writer(&self, settings: &Settings, store: &Path, now: Timestamp) -> anyhow::Result<Writer> {
+    pub(crate) fn writer(settings: &Settings, store: &Path, now: Timestamp) -> anyhow::Result<Writer> {
         Ok(Writer::open_as(store, now, settings.access()?)?)
     }
 

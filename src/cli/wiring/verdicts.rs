@@ -39,7 +39,7 @@ pub(crate) fn of_weeks(
         let pruned = days.range(week.from()..=week.to()).next().is_none();
         match kept.remove(&monday) {
             Some(known) if pruned || known.batch >= batch && known.settings == fingerprint => {
-                found.push(known.verdicts)
+                found.push(known.verdicts);
             }
             _ => {
                 let verdicts = rows(&summary(store, &question, filter)?, week);

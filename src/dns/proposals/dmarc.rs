@@ -102,19 +102,17 @@ fn first_policy(checked: &Checked<'_>, notes: &Notes) -> Proposed {
     edit.set("p", Policy::None.as_str());
     let stray = dmarc::misplaced(lookup, at, true)
         .and_then(|(place, text)| Some((place, dmarc::DmarcEdit::repair(&text).ok()?)));
-    match stray.as_ref().and_then(|(place, stray)| Some((place, stray, stray.get("rua")?))) {
-        Some((place, stray, rua)) => {
-            edit.set("rua", rua);
-            let policy = stray.get("p").unwrap_or_default();
-            let start = "It starts with p=none, because no policy was in force";
-            details.push(format!(
-                "It keeps the report addresses of the record at {place}, which asks for p={policy}. {start}."
-            ));
-        }
-        None => {
-            edit.set("rua", &format!("mailto:dmarc@{at}"));
-            details.push(mailbox_note(&edit));
-        }
+    if let Some((place, stray, rua)) = stray.as_ref().and_then(|(place, stray)| Some((place, stray, stray.get("rua")?)))
+    {
+        edit.set("rua", rua);
+        let policy = stray.get("p").unwrap_or_default();
+        let start = "It starts with p=none, because no policy was in force";
+        details.push(format!(
+            "It keeps the report addresses of the record at {place}, which asks for p={policy}. {start}."
+        ));
+    } else {
+        edit.set("rua", &format!("mailto:dmarc@{at}"));
+        details.push(mailbox_note(&edit));
     }
     policy_proposal(checked, notes, at, &edit, &[], false).map(|proposal| with(details, proposal))
 }

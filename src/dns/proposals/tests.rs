@@ -58,14 +58,14 @@ fn case(text: &str) -> Case {
             let words: Vec<&str> = line.split(' ').collect();
             replaced.push((words[0].to_owned(), words[1].to_owned()));
             if words[1] != "NONE" {
-                case.zone += &format!("{line}\n");
+                case.zone.extend([line, "\n"]);
             }
         }
     }
     for line in GOOD.lines().map(str::trim) {
         let words: Vec<&str> = line.split(' ').collect();
         if !replaced.iter().any(|(name, kind)| name == words[0] && (kind == words[1] || kind == "NONE")) {
-            case.zone += &format!("{line}\n");
+            case.zone.extend([line, "\n"]);
         }
     }
     case

@@ -102,15 +102,12 @@ impl SpfEdit {
     /// Ends the record with another `all`.
     pub(in crate::dns) fn end_with(&mut self, qualifier: Qualifier) {
         let new = all(qualifier);
-        match self.terms.iter_mut().find(|term| is_all(term)) {
-            Some(term) => {
-                self.changes.push(format!("It ends with {new} instead of `{term}`."));
-                new.clone_into(term);
-            }
-            None => {
-                self.changes.push(format!("It ends with {new}."));
-                self.terms.push(new.into());
-            }
+        if let Some(term) = self.terms.iter_mut().find(|term| is_all(term)) {
+            self.changes.push(format!("It ends with {new} instead of `{term}`."));
+            new.clone_into(term);
+        } else {
+            self.changes.push(format!("It ends with {new}."));
+            self.terms.push(new.into());
         }
     }
 

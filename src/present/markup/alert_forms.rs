@@ -34,13 +34,13 @@ pub fn alert_title(events: &[ToldEvent]) -> String {
         new => counted(new, "DMARC alert", "DMARC alerts"),
     };
     if critical > 0 {
-        title.push_str(&format!(", {critical} critical"));
+        title = format!("{title}, {critical} critical");
     }
     match domains.as_slice() {
         [] => {}
-        [one] => title.push_str(&format!(": {one}")),
+        [one] => title = format!("{title}: {one}"),
         [one, rest @ ..] => {
-            title.push_str(&format!(": {one} and {}", counted(rest.len() as u64, "more domain", "more domains")));
+            title = format!("{title}: {one} and {}", counted(rest.len() as u64, "more domain", "more domains"));
         }
     }
     title

@@ -4,6 +4,7 @@ use super::html::block_lines;
 use crate::analyze::Overview;
 use crate::present::page::overview::overview_page;
 use minijinja::{AutoEscape, Environment, context, value::Serde};
+use std::fmt::Write as _;
 
 /// The script that sorts the table by the column whose head is clicked. The page says by its hash that no other may run.
 const SCRIPT: &str = include_str!("overview.js");
@@ -29,10 +30,8 @@ pub fn overview_markdown(overview: &Overview) -> String {
     for line in &page.lines {
         let what = line.findings.iter().map(|finding| plain(finding)).collect::<Vec<_>>().join("; ");
         let (domain, customer) = (plain(&line.domain), plain(&line.customer));
-        text.push_str(&format!(
-            "| {domain} | {customer} | {} | {what} | {} |\n",
-            line.shown_messages, line.last_report
-        ));
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "| {domain} | {customer} | {} | {what} | {} |", line.shown_messages, line.last_report);
     }
     text
 }

@@ -16,7 +16,7 @@ pub(super) fn lead(summary: &Summary) -> Vec<String> {
         return vec![no_data(summary)];
     }
     let mut lead: Vec<String> =
-        [spoofing(summary), own_mail(summary), unclear(summary)].into_iter().flatten().collect();
+        [Some(spoofing(summary)), Some(own_mail(summary)), unclear(summary)].into_iter().flatten().collect();
     if summary.quality.unfinished {
         lead.insert(0, "This period is not over; all numbers will grow.".to_owned());
     }
@@ -35,23 +35,23 @@ fn no_data(summary: &Summary) -> String {
         .to_owned()
 }
 
-fn spoofing(summary: &Summary) -> Option<String> {
+fn spoofing(summary: &Summary) -> String {
     let spoofing = &summary.spoofing;
     let open = spoofing.not_blocked();
     if spoofing.messages == 0 {
-        return Some("No message looks spoofed.".to_owned());
+        return "No message looks spoofed.".to_owned();
     }
     // Where some were not blocked, those are what matters.
     let of = |domain: &DomainSummary| if open > 0 { domain.spoofing.not_blocked() } else { domain.spoofing.messages };
     let mut domains: Vec<&DomainSummary> = summary.domains.iter().filter(|domain| of(domain) > 0).collect();
     domains.sort_by_key(|domain| std::cmp::Reverse(of(domain)));
     let names = names(domains.iter().map(|domain| Clean::new(&domain.policy_domain).to_string()).collect(), "domains");
-    Some(match (spoofing.messages, open) {
+    match (spoofing.messages, open) {
         (1, 0) => format!("Receivers blocked the only message that probably spoofs {names}."),
         (all, 0) => format!("Receivers blocked all {} that probably spoof {names}.", words::messages(all)),
         (_, 1) => format!("Receivers did not block 1 message that probably spoofs {names}."),
         _ => format!("Receivers did not block {} that probably spoof {names}.", words::messages(open)),
-    })
+    }
 }
 
 /// `a`, `a and b`, `a, b and 3 more domains`.
@@ -65,15 +65,15 @@ fn names(mut names: Vec<String>, what: &str) -> String {
     if names.is_empty() { last } else { format!("{} and {last}", names.join(", ")) }
 }
 
-fn own_mail(summary: &Summary) -> Option<String> {
+fn own_mail(summary: &Summary) -> String {
     let failing: Vec<&Sender> = summary.senders.iter().filter(|sender| sender.needs_repair()).collect();
     let lost = summary.domains.iter().fold(0_u64, |sum, domain| sum.saturating_add(domain.readiness.lost_now));
     if failing.is_empty() {
-        return Some(match lost {
+        return match lost {
             0 => "All your senders pass.".to_owned(),
             1 => "Your senders pass, but for 1 message that receivers blocked.".to_owned(),
             lost => format!("Your senders pass, but for {} that receivers blocked.", words::messages(lost)),
-        });
+        };
     }
     let mut domains: Vec<String> =
         failing.iter().map(|sender| Clean::new(&sender.who.policy_domain).to_string()).collect();
@@ -90,7 +90,7 @@ fn own_mail(summary: &Summary) -> Option<String> {
         blocked if blocked >= all => ", and receivers blocked all of that mail".to_owned(),
         blocked => format!(", and receivers blocked {} of their messages", count(blocked)),
     };
-    Some(format!("{who} DMARC as {}{fate}.", names(domains, "domains")))
+    format!("{who} DMARC as {}{fate}.", names(domains, "domains"))
 }
 
 /// A small number as a word.

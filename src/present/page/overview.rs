@@ -71,7 +71,7 @@ fn findings(row: &OverviewRow) -> Vec<String> {
         (DomainState::Silent, Some(day)) => found.push(format!("no reports since {day}")),
         (DomainState::Silent, None) => found.push("no reports any more".to_owned()),
         (DomainState::NeverReported, _) => {
-            found.push("never reported on: check that its DMARC record names a rua address".to_owned())
+            found.push("never reported on: check that its DMARC record names a rua address".to_owned());
         }
         _ => {}
     }

@@ -105,7 +105,7 @@ pub(crate) fn columns(trend: &[Point], policies: bool) -> Option<ResultColumns> 
     let volumes = stacked(&stacks, count)?;
     let shares: Vec<(String, Option<f64>, String)> =
         trend.iter().map(|point| (label(point), rate(point).map(Rate::share), title(point))).collect();
-    let described: Vec<String> = trend.iter().map(|point| described(point)).collect();
+    let described: Vec<String> = trend.iter().map(described).collect();
     let policies = if policies { runs(trend) } else { Vec::new() };
     let told: Vec<String> =
         trend.iter().map(|point| format!("{} {}", label(point), words::policy(point.policy.as_ref()))).collect();

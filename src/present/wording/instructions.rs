@@ -187,7 +187,7 @@ fn record(action: &Action) -> Vec<RecordPart> {
             match include {
                 Some(include) => parts.push(RecordPart::exact("Add", format!("include:{include}"))),
                 None => {
-                    parts.extend(action.sources.iter().map(|address| RecordPart::exact("Add", mechanism(*address))))
+                    parts.extend(action.sources.iter().map(|address| RecordPart::exact("Add", mechanism(*address))));
                 }
             }
             parts.push(RecordPart::described("Where", "before the final all"));

@@ -106,21 +106,6 @@ fn codes(json: &str) -> Vec<Text> {
     findings.into_iter().map(|finding| finding.code.into()).collect()
 }
 
-#[cfg(test)]
-mod tests {
-    use crate::store::tables::values::{day, day_of_calendar};
-    use jiff::civil::Date;
-
-    #[test]
-    fn a_number_of_no_day_is_no_panic() {
-        assert_eq!(day(20_779).to_string(), "2026-11-22");
-        assert_eq!(day_of_calendar(2_932_896), Some(Date::MAX));
-        for days in [i32::MIN, -4_371_588, 2_932_897, 7_304_485, i32::MAX] {
-            assert_eq!((day_of_calendar(days), day(days)), (None, Date::default()));
-        }
-    }
-}
-
 /// A digest of the reports of each day, whatever the order in which they came.
 pub(crate) fn day_digests(ledger: &Ledger) -> Result<BTreeMap<Date, u64>, StoreError> {
     let read = || -> rusqlite::Result<BTreeMap<Date, u64>> {
@@ -136,4 +121,19 @@ pub(crate) fn day_digests(ledger: &Ledger) -> Result<BTreeMap<Date, u64>, StoreE
         Ok(days.into_iter().map(|(number, digest)| (day(number), digest)).collect())
     };
     read().map_err(ledger.failed("reading the reports"))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::tables::values::{day, day_of_calendar};
+    use jiff::civil::Date;
+
+    #[test]
+    fn a_number_of_no_day_is_no_panic() {
+        assert_eq!(day(20_779).to_string(), "2026-11-22");
+        assert_eq!(day_of_calendar(2_932_896), Some(Date::MAX));
+        for days in [i32::MIN, -4_371_588, 2_932_897, 7_304_485, i32::MAX] {
+            assert_eq!((day_of_calendar(days), day(days)), (None, Date::default()));
+        }
+    }
 }

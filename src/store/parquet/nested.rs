@@ -149,24 +149,23 @@ pub(crate) fn signatures(file: &File, group: &RowGroupMetadata) -> PolarsResult<
                 items.push(signature);
             }
         }
-        let code = match known.get(&items) {
-            Some(code) => *code,
-            None => {
-                let text = |words: &Words, code: u32| {
-                    words.dictionary.get(code as usize).map_or("", |text| text.as_str()).to_owned()
-                };
-                let lines: Vec<String> = items
-                    .iter()
-                    .map(|(domain, selector, result, body)| {
-                        let (domain, selector) = (text(&domains, *domain), text(&selectors, *selector));
-                        signature_line(&domain, &selector, &text(&results, *result), *body)
-                    })
-                    .collect();
-                let code = u32::try_from(words.dictionary.len()).expect("a row group has fewer rows");
-                words.dictionary.push(lines.join("\n").into());
-                known.insert(items.clone(), code);
-                code
-            }
+        let code = if let Some(code) = known.get(&items) {
+            *code
+        } else {
+            let text = |words: &Words, code: u32| {
+                words.dictionary.get(code as usize).map_or("", |text| text.as_str()).to_owned()
+            };
+            let lines: Vec<String> = items
+                .iter()
+                .map(|(domain, selector, result, body)| {
+                    let (domain, selector) = (text(&domains, *domain), text(&selectors, *selector));
+                    signature_line(&domain, &selector, &text(&results, *result), *body)
+                })
+                .collect();
+            let code = u32::try_from(words.dictionary.len()).expect("a row group has fewer rows");
+            words.dictionary.push(lines.join("\n").into());
+            known.insert(items.clone(), code);
+            code
         };
         words.codes.push(code);
     }

@@ -148,7 +148,7 @@ pub(crate) fn check_type(column: &ColumnChunkMetadata, wanted: &[PhysicalType]) 
     if wanted.contains(&found) {
         return Ok(());
     }
-    let names: Vec<&str> = descriptor.path_in_schema.iter().map(|name| name.as_str()).collect();
+    let names: Vec<&str> = descriptor.path_in_schema.iter().map(polars_utils::pl_str::PlSmallStr::as_str).collect();
     let wanted = wanted.first().map_or("another", type_name);
     Err(polars_err!(ComputeError: "column {}: expected {}, found {}", names.join("."), wanted, type_name(&found)))
 }

@@ -124,7 +124,7 @@ impl Table {
         let field = |(column, id): (&TableColumn, usize)| {
             let mut field = column.field();
             if let ArrowDataType::LargeList(element) = &mut field.dtype {
-                *element = Box::new(with_id(std::mem::take(element.as_mut()), next()));
+                **element = with_id(std::mem::take(element.as_mut()), next());
                 if let ArrowDataType::Struct(members) = &mut element.dtype {
                     for member in members {
                         *member = with_id(std::mem::take(member), next());

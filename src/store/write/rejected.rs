@@ -36,7 +36,11 @@ impl Writer {
         })?;
         let path = self.layout.file(file);
         let bytes = std::fs::read(&path).map_err(StoreError::io(&path, "reading a conflict"))?;
-        Ok(if file.ends_with(".gz") { Original::Gzip(bytes) } else { Original::Xml(bytes) })
+        Ok(if path.extension().is_some_and(|extension| extension == "gz") {
+            Original::Gzip(bytes)
+        } else {
+            Original::Xml(bytes)
+        })
     }
 
     /// The bytes of a rejected item.

@@ -141,21 +141,18 @@ impl Writer {
     pub(crate) fn replace(&mut self, accepted: Accepted) -> Result<Added, StoreError> {
         let (key, content) = (accepted.report.key, accepted.report.content);
         let in_batch = self.batch.accepted.iter().position(|stored| stored.report.key == key);
-        let (old, sums) = match in_batch {
-            Some(at) => {
-                self.batch.keys.insert(key, content);
-                self.batch.records += accepted.report.records.len();
-                self.batch.bytes += accepted.weight() + accepted.original.bytes().len();
-                let old = std::mem::replace(&mut self.batch.accepted[at], accepted);
-                let sums = ReplacedSums::of(&old);
-                (old, Some(sums))
-            }
-            None => {
-                let Some(rival) = self.rival(key)? else { return Ok(Added::Conflict) };
-                self.batch.replaced.insert(key);
-                self.push(accepted);
-                (rival.accepted.clone(), rival.sums)
-            }
+        let (old, sums) = if let Some(at) = in_batch {
+            self.batch.keys.insert(key, content);
+            self.batch.records += accepted.report.records.len();
+            self.batch.bytes += accepted.weight() + accepted.original.bytes().len();
+            let old = std::mem::replace(&mut self.batch.accepted[at], accepted);
+            let sums = ReplacedSums::of(&old);
+            (old, Some(sums))
+        } else {
+            let Some(rival) = self.rival(key)? else { return Ok(Added::Conflict) };
+            self.batch.replaced.insert(key);
+            self.push(accepted);
+            (rival.accepted.clone(), rival.sums)
         };
         // It may have been kept as a conflict before.
         self.batch.settled.insert((key, content));

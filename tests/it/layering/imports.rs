@@ -193,7 +193,9 @@ impl Sources {
         let mut all: Vec<Source> = read.collect();
         let unshipped: HashSet<Names> = all
             .iter()
-            .flat_map(|source| source.unshipped.iter().map(|name| [&source.module[..], &[name.clone()]].concat()))
+            .flat_map(|source| {
+                source.unshipped.iter().map(|name| [&source.module[..], std::slice::from_ref(name)].concat())
+            })
             .collect();
         let is_shipped =
             |source: &Source| !(1..=source.module.len()).any(|end| unshipped.contains(&source.module[..end]));

@@ -83,7 +83,7 @@ fn a_login_that_the_server_repeats_is_not_shown() {
                 if tag.is_empty() {
                     return format!("* OK [CAPABILITY IMAP4rev1 {capability}] hello, {all}\r\n").into_bytes();
                 }
-                *all += &format!("{tag} {rest} ");
+                all.extend([tag, " ", rest, " "]);
                 if rest.starts_with("AUTHENTICATE") {
                     tag.clone_into(first);
                     return b"+ \r\n".to_vec();
