@@ -39,7 +39,10 @@ async function look(browser, width, scheme) {
   await page.goto(page_address, { waitUntil: "networkidle0" });
   const wide = await page.evaluate(() => {
     const root = document.documentElement;
-    const over = [...document.querySelectorAll("body *")].find((each) => each.getBoundingClientRect().right > root.clientWidth + 1);
+    // What scrolls sideways within the page, and can be focused to do so, may be wider than the window.
+    const scrolls = (each) => each.tabIndex === 0 && ["auto", "scroll"].includes(getComputedStyle(each).overflowX);
+    const within = (each) => each.parentElement && (scrolls(each.parentElement) || within(each.parentElement));
+    const over = [...document.querySelectorAll("body *")].find((each) => each.getBoundingClientRect().right > root.clientWidth + 1 && !within(each));
     return { scroll: root.scrollWidth, client: root.clientWidth, over: over && over.outerHTML.slice(0, 120) };
   });
   if (wide.scroll > wide.client || wide.over) {

@@ -93,5 +93,5 @@ fn reports_on_domains_of_others_are_stored_and_marked() {
     assert!(foreign[0]["detail"].as_str().unwrap().contains("example.org"));
     assert_eq!(summary(&work, &[])["quality"]["foreign_reports"], 1);
     let text = work.run(["summary", "--from", "2026-11-16", "--to", "2026-11-22"]).quiet();
-    assert!(text.contains("1 report is on domains that the settings do not name as yours."), "{text}");
+    assert!(text.contains("1 report is about domains that the settings do not name as yours."), "{text}");
 }

@@ -111,7 +111,8 @@ fn made_up_domains_do_not_drown_the_summary() {
         done
     };
     for format in ["text", "markdown", "html"] {
-        let page = summary(format).stdout;
+        // A long name may break between its labels.
+        let page = summary(format).stdout.replace("<wbr>", "");
         let made_up = (0..400).filter(|number| page.contains(&of(*number))).count();
         assert!(made_up < 40, "{format}: {made_up} of 400 are told");
         assert!(page.contains("example.com") && page.contains("example.net"), "{format}");

@@ -109,7 +109,7 @@ fn counts_beyond_every_sum_break_no_command_and_are_said() {
         assert_eq!(done.code, Some(0), "{command:?}: {done:#?}");
     }
     let status = work.run(["status"]);
-    assert!(status.stderr.starts_with("warning: messages: the sum is larger than the store keeps"), "{status:#?}");
+    assert!(status.stderr.starts_with("warning: messages: the sum exceeds 2^63 - 1"), "{status:#?}");
     assert_eq!(work.run(["-q", "status"]).stderr, "");
 }
 
@@ -288,7 +288,7 @@ fn a_store_in_use_is_said_with_who_holds_it() {
     let second = work.run(["ingest", "nowhere"]);
     assert_eq!(second.code, Some(2));
     assert!(
-        second.stderr.contains("the store is in use") && second.stderr.contains("\nhint: wait for its end"),
+        second.stderr.contains("the store is in use") && second.stderr.contains("\nhint: wait until it ends"),
         "{}",
         second.stderr
     );
@@ -319,7 +319,7 @@ fn an_interrupted_run_says_so_and_ends_with_2() {
     let done = child.wait_with_output().expect("it ends");
     let stderr = String::from_utf8_lossy(&done.stderr);
     assert_eq!(done.status.code(), Some(2), "{stderr}");
-    assert!(stderr.contains("warning: stopping: ") && stderr.contains("warning: stopped before the end"), "{stderr}");
+    assert!(stderr.contains("warning: stopping: ") && stderr.contains("warning: interrupted: "), "{stderr}");
 }
 
 #[test]
@@ -345,7 +345,7 @@ fn a_summary_leaves_by_mail_as_text_and_page() {
         "b@example.net",
     ];
     let eml = work.run(args.iter().copied().chain(["--dry-run"])).quiet();
-    assert!(eml.contains("Subject: DMARC summary 2026-W47\r\n") && eml.contains("text/html"), "{eml}");
+    assert!(eml.contains("Subject: DMARC 2026-W47: 5 things to do, ") && eml.contains("text/html"), "{eml}");
     assert_eq!(work.run(args).quiet(), "");
     let session = server.session();
     assert!(session.encrypted && session.mail.contains("multipart/alternative"));
@@ -385,7 +385,7 @@ fn a_mail_without_a_way_out_says_what_is_missing() {
     let done = WorkDir::new().run(["summary", "--mail-to", "a@example.net"]);
     assert_eq!(done.code, Some(2));
     assert!(
-        done.stderr.starts_with("error: settings: expected [smtp] for --mail-to, found none\nhint: "),
+        done.stderr.starts_with("error: settings: expected [smtp] to send mail by, found none\nhint: "),
         "{}",
         done.stderr
     );

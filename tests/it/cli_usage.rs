@@ -13,7 +13,7 @@ fn help_and_version_are_answers_on_stdout() {
     let work = WorkDir::new();
     assert_eq!(work.run(["--version"]).quiet(), format!("dmarquet {}\n", env!("CARGO_PKG_VERSION")));
     let help = work.run(["--help"]).quiet();
-    assert!(help.contains("Exit codes: 0 all handled"), "{help}");
+    assert!(help.contains("Exit codes: 0 success"), "{help}");
     for command in ["fetch", "ingest", "summary", "export", "check", "status", "rejected", "prune", "config"] {
         let help = work.run([command, "--help"]).quiet();
         assert!(help.contains("--store <DIR>") && help.contains("--config <FILE>"), "{command}: {help}");
@@ -78,7 +78,7 @@ fn config_init_writes_once_and_what_it_writes_is_accepted() {
         &again,
         &format!(
             "error: settings: {}: already exists; not overwritten\n\
-             hint: it stays as it is; write another with --config FILE\n",
+             hint: use --config FILE to write another file\n",
             file.display()
         ),
     );
@@ -92,7 +92,7 @@ fn config_init_writes_once_and_what_it_writes_is_accepted() {
 #[test]
 fn config_check_without_a_file_says_how_to_get_one() {
     let done = WorkDir::new().run(["config", "check"]);
-    fails_with(&done, "error: settings: expected a file, found none\nhint: write one with `dmarquet config init`\n");
+    fails_with(&done, "error: settings: no settings file found\nhint: run `dmarquet config init` to write one\n");
 }
 
 #[test]

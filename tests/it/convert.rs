@@ -191,7 +191,7 @@ fn a_folder_of_parquet_gives_the_numbers_of_its_store() {
     assert_eq!(of_store, of_folder);
     let status = |more: &[&str]| {
         let mut status = work.run([&["status", "--format", "json"][..], more].concat()).json();
-        for name in ["store", "last_commit", "originals", "rejected", "newest_rejected", "conflicts"] {
+        for name in ["store", "version", "last_commit", "originals", "rejected", "newest_rejected", "conflicts"] {
             status.as_object_mut().unwrap().remove(name);
         }
         status

@@ -223,7 +223,7 @@ fn fetch_looks_up_the_names_afterwards_when_asked_and_no_fault_of_it_loses_a_rep
     run(&[]).quiet();
     assert_eq!(server.names.lock().unwrap().len(), asked, "only when asked");
     let again = run(&["--enrich", "--server", &address, "--verbose"]);
-    assert!(again.stderr.contains("1 source looked up: 0 named and confirmed"), "{again:?}");
+    assert!(again.stderr.contains("1 source looked up: 0 with a confirmed name"), "{again:?}");
     assert!(again.stderr.contains("2 already known"), "a failure holds for an hour too: {again:?}");
 }
 

@@ -54,8 +54,8 @@ fn the_summary_and_the_export_use_the_names_and_without_look_ups_say_nothing_of_
         (done.code, done.stdout.as_str()),
         (
             Some(0),
-            "4 sources looked up: 1 named and confirmed, 1 not confirmed, 1 without a name, 1 could not be looked up; 0 known \
-             already\n"
+            "4 sources looked up: 1 with a confirmed name, 1 with an unconfirmed one, 1 without a name, 1 failed; \
+             0 already known\n"
         ),
         "{done:#?}"
     );
@@ -234,7 +234,7 @@ fn another_engine_reads_the_exported_sources() {
     work.run(["enrich", "--server", &address, "--geoip", "asn.mmdb", "--geoip", "country.mmdb"]).quiet();
     work.run(["export", "--out", "lake"]).quiet();
     let query = "import duckdb, json, sys\n\
-                 rows = duckdb.sql(\"\"\"SELECT source_ip, name, confirmed, asn, as_name, country, sum(count) AS messages, \
+                 rows = duckdb.sql(\"\"\"SELECT source_ip, host_name, confirmed, asn, as_name, country, sum(count) AS messages, \
                  typeof(any_value(looked_up)) FROM 'lake/records/**/*.parquet' LEFT JOIN 'lake/sources/sources.parquet' \
                  USING (source_ip) GROUP BY ALL ORDER BY source_ip\"\"\").fetchall()\n\
                  print(json.dumps([[int(x) if k == 6 else x for k, x in enumerate(row)] for row in rows]))";

@@ -212,7 +212,7 @@ fn a_link_in_a_folder_is_not_followed_and_that_is_said() {
     let done = work.run(["ingest", "drop", "--format", "json"]);
     assert_eq!((done.code, &done.json()["stored"]["reports"]), (Some(0), &1.into()), "{done:#?}");
     assert_eq!(done.json()["set_aside"]["other"], 1);
-    assert!(done.stderr.contains("1 symbolic link leads out of its folder and was not followed"), "{done:#?}");
+    assert!(done.stderr.contains("1 symbolic link points outside its folder and was not followed"), "{done:#?}");
     let done = work.run(["ingest", "drop/report.xml", "--format", "json"]);
     assert_eq!(done.json()["stored"]["reports"], 1, "{done:#?}");
 }
