@@ -16,7 +16,7 @@ const TABLE: &[(&str, &[&str])] = &[
         "unpack",
         &[
             "limits",
-            "model::Code",
+            "model::FindingCode",
             "model::Finding",
             "model::MailFacts",
             "model::Original",
@@ -24,7 +24,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "model::SenderAuth",
         ],
     ),
-    ("parse", &["limits", "model::Code", "model::Finding", "model::Findings", "model::Quoted", "model::Text"]),
+    ("parse", &["limits", "model::FindingCode", "model::Finding", "model::Findings", "model::Quoted", "model::Text"]),
     ("normalize", &["limits", "parse", "model"]),
     ("judge", &["model"]),
     ("fetch", &["limits", "model", "unpack::sniff", "unpack::mbox"]),

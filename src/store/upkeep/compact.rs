@@ -7,14 +7,13 @@ use super::verify::Problem;
 use crate::store::disk::files::{self, Seal, sync_folder};
 use crate::store::disk::layout::{FileKind, Layout, Month};
 use crate::store::error::StoreError;
-use crate::store::ledger::{intents, survey};
+use crate::store::ledger::intents;
 use crate::store::pack::zip::PackReader;
 use crate::store::tables::values::int;
 use crate::store::write::commit::Made;
 use crate::store::write::merge;
 use crate::store::write::replace::replace_files;
 use crate::store::write::writer::Writer;
-use rusqlite::params;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -273,22 +272,6 @@ impl Writer {
             return Ok(());
         }
         Err(StoreError::Damaged { path, expected: "the bytes that were written".into(), found: "others".into() })
-    }
-
-    /// Name a file that is to be written beside others of a month, with a number of its own.
-    pub(crate) fn plan_file(&self, kind: FileKind, month: Month) -> Result<(String, i64), StoreError> {
-        let now = self.now.as_millisecond();
-        intents::sync(&self.layout, &self.published)?;
-        self.ledger.write("naming the merged file", |transaction| {
-            let last: i64 = transaction.query_row(survey::LAST_BATCH, [], |row| row.get(0))?;
-            let number = last.saturating_add(1);
-            let sql = "INSERT INTO batches (id, committed, reports, records) VALUES (?1, ?2, 0, 0)";
-            transaction.execute(sql, params![number, now])?;
-            let path = Layout::relative_file(kind, month, number, self.tag);
-            intents::forget_published(transaction, &self.published)?;
-            intents::plan(transaction, self.ledger.generation, [&path])?;
-            Ok((path, number))
-        })
     }
 
     #[cfg_attr(not(test), expect(clippy::unnecessary_wraps, reason = "tests kill here"))]

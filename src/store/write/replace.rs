@@ -14,7 +14,7 @@ use crate::store::disk::files::{self, standing};
 use crate::store::disk::layout::{FileKind, Layout, Month};
 use crate::store::error::StoreError;
 use crate::store::ledger::database::Ledger;
-use crate::store::ledger::intents;
+use crate::store::ledger::{intents, survey};
 use crate::store::pack::zip::PackReader;
 use crate::store::tables::reports;
 use crate::store::tables::values::{self, int, sender_auth, time};
@@ -287,6 +287,22 @@ impl Writer {
         let found = Arc::new((packs, places));
         self.rivals.months.insert(month, found.clone());
         Ok(found)
+    }
+
+    /// Name a file that is to be written beside others of a month, with a number of its own.
+    pub(crate) fn plan_file(&self, kind: FileKind, month: Month) -> Result<(String, i64), StoreError> {
+        let now = self.now.as_millisecond();
+        intents::sync(&self.layout, &self.published)?;
+        self.ledger.write("naming the merged file", |transaction| {
+            let last: i64 = transaction.query_row(survey::LAST_BATCH, [], |row| row.get(0))?;
+            let number = last.saturating_add(1);
+            let sql = "INSERT INTO batches (id, committed, reports, records) VALUES (?1, ?2, 0, 0)";
+            transaction.execute(sql, params![number, now])?;
+            let path = Layout::relative_file(kind, month, number, self.tag);
+            intents::forget_published(transaction, &self.published)?;
+            intents::plan(transaction, self.ledger.generation, [&path])?;
+            Ok((path, number))
+        })
     }
 
     /// The files of a month: path, rows, reports.
