@@ -6,7 +6,8 @@ use super::{
     words,
 };
 use crate::analyze::{
-    Action, Change, Confidence, DomainSummary, Foreign, KeyProblem, Readiness, ReadinessVerdict, Summary,
+    Action, ActionState, Change, Confidence, DomainSummary, Foreign, KeyProblem, Readiness, ReadinessVerdict, Repair,
+    Summary,
 };
 use serde::Serialize;
 use std::net::IpAddr;
@@ -312,6 +313,13 @@ fn facts(action: &Action, domain: Option<&DomainSummary>) -> Vec<(&'static str, 
     if let Some(day) = action.since {
         facts.push(("Since", words::weekday(day)));
     }
+    if let Some(change) = &action.explained_by {
+        let (name, day) = (Clean::new(&change.name), words::weekday(change.day));
+        facts.push(("In DNS", format!("{name} {} {} on {day}", change.record_type, change.change)));
+    }
+    if let Some(repair) = &action.repair {
+        facts.push(("Repair", came_of(repair, action.tracking.state)));
+    }
     facts.push(("Seen by", counted(action.reporters, "reporter", "reporters")));
     let confidence = match action.confidence {
         Confidence::High => "High",
@@ -321,11 +329,71 @@ fn facts(action: &Action, domain: Option<&DomainSummary>) -> Vec<(&'static str, 
     facts
 }
 
+/// What came of a repair in DNS.
+fn came_of(repair: &Repair, state: ActionState) -> String {
+    let published = format!("published on {}", words::weekday(repair.published));
+    match state {
+        ActionState::Fixed => format!(
+            "{published}, and it worked: {} failed in the seven days before, none of {} since, seen by {}",
+            words::messages(repair.failing_before),
+            words::messages(repair.messages),
+            counted(repair.reporters, "reporter", "reporters")
+        ),
+        _ if repair.messages == 0 => format!("{published}; no report about mail since then yet"),
+        _ if repair.failing == 0 => format!(
+            "{published}; none of {} has failed since, which too few reporters or days show to be sure",
+            words::messages(repair.messages)
+        ),
+        _ => {
+            let names = repair.still_failing.iter().map(|name| Clean::new(name).to_string()).collect();
+            format!(
+                "{published}; {} of {} still failed since then, at {}",
+                count(repair.failing),
+                words::messages(repair.messages),
+                words::list(names)
+            )
+        }
+    }
+}
+
 /// `192.0.2.7`, `192.0.2.7 and 2 more addresses`.
 fn addresses(shown: &[IpAddr], all: u64) -> String {
     let Some(first) = shown.first() else { return counted(all, "unknown source", "unknown sources") };
     match all {
         0 | 1 => first.to_string(),
         _ => format!("{first} and {} more", counted(all - 1, "address", "addresses")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_of_a_repair_is_said_as_far_as_it_is_known() {
+        let day = |day: &str| day.parse().unwrap();
+        let mut repair = Repair {
+            published: day("2026-11-24"),
+            since: day("2026-11-25"),
+            failing_before: 1761,
+            messages: 0,
+            failing: 0,
+            reporters: 0,
+            still_failing: Vec::new(),
+        };
+        let said = |repair: &Repair, state| came_of(repair, state);
+        assert!(said(&repair, ActionState::Published).ends_with("no report about mail since then yet"));
+        (repair.messages, repair.reporters) = (1804, 6);
+        assert!(said(&repair, ActionState::Published).contains("none of 1,804 messages has failed since"));
+        assert_eq!(
+            said(&repair, ActionState::Fixed),
+            "published on Tue, Nov 24, and it worked: 1,761 messages failed in the seven days before, none of 1,804 \
+             messages since, seen by 6 reporters"
+        );
+        (repair.failing, repair.still_failing) = (12, vec!["Yahoo".into(), "GMX".into()]);
+        assert!(
+            said(&repair, ActionState::Published)
+                .ends_with("12 of 1,804 messages still failed since then, at Yahoo and GMX")
+        );
     }
 }
