@@ -3,8 +3,8 @@
 
 usage: spark.py PROGRAM [--reports 500] [--master local[2]] [--kill]      PROGRAM: dmarquet
 
-Checks: sums of the made reports, of the lake by week, of `summary --records` and of a store of the same reports are
-equal, and so is every row; a second run adds nothing; poisoned inputs are named and the rest is there; a run that is
+Checks: sums of the made reports, of the lake by week, of `summary` and `status --records` and of a store of the same reports are
+equal, and so is every row and every column's type; all rows of a run have its time; a second run adds nothing; poisoned inputs are named and the rest is there; a run that is
 killed before or after its mark is undone or ended by the next one; the same as Delta tables, read by `deltalake` and by
 `--records` after a compaction. --kill kills an executor in mid-run (for
 local-cluster). Says what differs and exits 1.
@@ -12,6 +12,9 @@ local-cluster). Says what differs and exits 1.
 import argparse, collections, datetime, glob, gzip, importlib.util, io, json, os, pathlib, shutil, signal, subprocess, sys
 import tarfile, tempfile, threading, time, zipfile
 from email.message import EmailMessage
+
+import pyarrow as pa
+import pyarrow.parquet
 
 HERE = pathlib.Path(__file__).resolve().parent
 FIRST = datetime.date(2026, 10, 5)
@@ -134,9 +137,57 @@ def run_program(program, *args):
     return done.stdout
 
 
+def exported(program, *args):
+    return [json.loads(line) for line in run_program(program, "export", "--format", "ndjson", *args).splitlines()]
+
+
 def lines(program, *args):
-    """All rows, without an order."""
-    return sorted(run_program(program, "export", "--format", "ndjson", *args).splitlines())
+    """All rows, without an order, and without the one column that is another in each lake; for that one there is `times`."""
+    return sorted(json.dumps({name: row[name] for name in row if name != "ingested"}) for row in exported(program, *args))
+
+
+def times(program, *args):
+    """When the rows of each report say that it was stored."""
+    found = collections.defaultdict(set)
+    for row in exported(program, *args):
+        found[row["report_key"]].add(datetime.datetime.fromisoformat(row["ingested"]))
+    return {key: frozenset(values) for key, values in found.items()}
+
+
+def check_times(faults, when, found, before, began):
+    """That what was there before a run has the times it had, and all that it added has the one time of the run."""
+    faults.equal(f"times {when} that changed", before.items() - found.items(), set())
+    new = {time for key, values in found.items() if key not in before for time in values}
+    faults.equal(f"number of times {when}", len(new), 1)
+    # To the millisecond, as in a store: it may lie that much before the beginning.
+    begun = datetime.datetime.fromtimestamp(began - 0.001, datetime.timezone.utc)
+    now = datetime.datetime.now(datetime.timezone.utc)
+    faults.equal(f"times {when} that are not of the run", {time for time in new if not begun <= time <= now}, set())
+
+
+def times_of_reports(faults, rows):
+    """The same as `times`, by a data frame of `reports`; Python's Spark gives times in the zone of this process."""
+    faults.equal("reports stored before they arrived", rows.where("arrival > ingested").count(), 0)
+    rows = rows.select("report_key", "ingested").collect()
+    return {row["report_key"]: frozenset([row["ingested"].astimezone(datetime.timezone.utc)]) for row in rows}
+
+
+def status(program, *args):
+    """What `status` says of the reports, but for when and where they came."""
+    said = json.loads(run_program(program, *args, "--format", "json"))
+    reporters = [{name: value for name, value in reporter.items() if name != "newest_arrival"} for reporter in said["reporters"]]
+    return {name: said[name] for name in ("reports", "records", "messages", "dmarc_pass", "months")} | {"reporters": reporters}
+
+
+def columns(folder):
+    """The columns of a table's files: where they lie, their types, what may be null (by the levels). All files have the same."""
+    found = set()
+    for path in glob.glob(f"{folder}/*=*/*.parquet"):
+        schema = pyarrow.parquet.ParquetFile(path).schema
+        leaves = (schema.column(number) for number in range(len(schema)))
+        found.add(tuple((leaf.path, leaf.physical_type, str(leaf.logical_type), leaf.max_definition_level, leaf.max_repetition_level)
+                        for leaf in leaves))
+    return found
 
 
 def is_ours(process):
@@ -179,9 +230,20 @@ def check_delta(spark, lake, program, work, of_store, faults):
         faults.equal(f"rows of the Delta table {when}", tables.open("records").count(), len(rows))
         faults.equal(f"rows by --records {when}", lines(program, "--records", out) == rows, True)
 
+    began = time.time()
     counts = lake.run_once(spark, program, [str(work / "in")], out, delta=True)
     faults.equal("stored as Delta", counts["stored"], len({json.loads(row)["report_key"] for row in of_store}))
     equal("after the first run", of_store)
+    first = times(program, "--records", out)
+    check_times(faults, "of the Delta table", first, {}, began)
+    # A Delta table may only say microseconds.
+    for table in ("records", "reports"):
+        in_micros = {tuple((*leaf[:2], leaf[2].replace("milliseconds", "microseconds"), *leaf[3:]) for leaf in leaves)
+                     for leaves in columns(work / "export" / table)}
+        faults.equal(f"columns of the Delta table {table}", columns(f"{out}/{table}"), in_micros)
+        needed = {leaf[0] for leaves in in_micros for leaf in leaves if leaf[3] == 0}
+        faults.equal(f"columns that the log of {table} says are never null",
+                     {field.name for field in tables.open(table).schema().fields if not field.nullable}, needed)
 
     # Over the same and more, and the power goes between the commit of `reports` and that of `records`: the next run ends it.
     commit = lake_delta.Tables.commit
@@ -191,6 +253,7 @@ def check_delta(spark, lake, program, work, of_store, faults):
             raise InterruptedError
         commit(self, run, table, *args)
 
+    began = time.time()
     lake_delta.Tables.commit = cut
     try:
         lake.run_once(spark, program, [str(work / "in"), str(work / "poison")], out)
@@ -201,6 +264,10 @@ def check_delta(spark, lake, program, work, of_store, faults):
     lake.settle(lake.Files(spark, out))
     with_poison = lines(program, "--records", work / "lake")
     equal("after a run that was cut", with_poison)
+    second = times(program, "--records", out)
+    check_times(faults, "after a run that was cut", second, first, began)
+    of_reports = times_of_reports(faults, lake.table(spark, lake.Files(spark, out), "reports"))
+    faults.equal("times in which the Delta tables differ", of_reports.items() ^ second.items(), set())
     named = tables.open("quarantine").to_pyarrow_table().to_pylist()
     faults.equal("quarantine as Delta", sorted(row["origin"].rsplit("/", 1)[1] for row in named if row["outcome"] == "rejected"), sorted(POISON))
 
@@ -220,9 +287,12 @@ def check_delta(spark, lake, program, work, of_store, faults):
             if int(commit.stem) < there.version():
                 commit.unlink()
     equal("after a compaction, from its checkpoint", with_poison)
+    faults.equal("times that differ after a compaction", times(program, "--records", out).items() ^ second.items(), set())
     period = ("--from", FIRST, "--to", FIRST + datetime.timedelta(days=41), "--format", "json")
     faults.equal("summary --records of Delta", json.loads(run_program(program, "summary", "--records", out, *period)),
                  json.loads(run_program(program, "summary", "--records", work / "lake", *period)))
+    faults.equal("status --records of Delta", status(program, "status", "--records", out),
+                 status(program, "status", "--records", work / "lake"))
     # What is committed after an upkeep is no run that overtakes.
     (work / "more").mkdir()
     (work / "more/more.xml").write_bytes(made(len(of_store), collections.defaultdict(collections.Counter)))
@@ -230,6 +300,18 @@ def check_delta(spark, lake, program, work, of_store, faults):
     deltalake.DeltaTable(f"{out}/reports").vacuum(0, dry_run=False, enforce_retention_duration=False)
     faults.equal("after a vacuum", lake.run_once(spark, program, [str(work / "more")], out), {"stored": 1})
     faults.equal("a version for it", tables.open("reports").version() > base, True)
+
+    # Tables with the columns of another version are refused: their logs would not say what is in the files.
+    older = lake.schemas(program)
+    older["reports"] = pa.schema([field.with_type(pa.string()) if field.name == "findings" else
+                                  field.with_name("begin") if field.name == "period_begin" else field for field in older["reports"]])
+    lake.begin_delta(lake.Files(spark, str(work / "older")), older)
+    try:
+        lake.run_once(spark, program, [str(work / "more")], str(work / "older"))
+        faults.append("a Delta table of another version: expected a refusal, found none")
+    except SystemExit as refusal:
+        faults.equal("what is refused", "/older/reports: expected the columns of this dmarquet, found none of its type for "
+                     "period_begin, findings:" in str(refusal), True)
 
 
 def main():
@@ -273,21 +355,30 @@ def main():
     run_program(program, "--store", store, "ingest", work / "plain")
     of_store = lines(program, "--store", store)
     faults.equal("rows other than the store's", len(set(lines(program, "--records", out)) ^ set(of_store)), 0)
+    first = times(program, "--records", out)
+    check_times(faults, "of the lake", first, {}, began)
+    run_program(program, "--store", store, "export", "--out", work / "export")
+    for table in ("records", "reports"):
+        faults.equal(f"columns of {table}", columns(f"{out}/{table}"), columns(work / "export" / table))
+        faults.equal(f"kinds of files of {table}", len(columns(f"{out}/{table}")), 1)
     period = ("--from", FIRST, "--to", FIRST + datetime.timedelta(days=41), "--format", "json")
     faults.equal("summary --records", json.loads(run_program(program, "summary", "--records", out, *period)),
                  json.loads(run_program(program, "--store", store, "summary", *period)))
+    faults.equal("status --records", status(program, "status", "--records", out), status(program, "--store", store, "status"))
 
     began = time.time()
     counts = lake.run_once(spark, program, [str(work / "in")], out)
     print(f"second run: {counts} in {time.time() - began:.1f} s", flush=True)
     faults.equal("the second run", counts, {"duplicate": args.reports + again})
     faults.equal("rows after the second run", len(lines(program, "--records", out)), len(of_store))
+    faults.equal("times that differ after the second run", times(program, "--records", out).items() ^ first.items(), set())
 
     for name, body in POISON.items():
         (work / "poison" / name).write_bytes(body)
     good = made(args.reports, sums)
     (work / "poison/good.xml").write_bytes(good)
     (work / "poison/other.xml").write_bytes(good.replace(b"<p>none</p>", b"<p>reject</p>"))
+    began = time.time()
     for run in ("first", "second"):
         counts = lake.run_once(spark, program, [str(work / "poison")], out)
         print(f"poisoned: {counts}", flush=True)
@@ -298,6 +389,10 @@ def main():
         faults.extend(f"{row['origin']}: expected a reason, found none" for row in named if row["outcome"] == "rejected" and not row["reason"])
     expected = {week: {name: sum[name] for name in SUMS} for week, sum in sums.items()}
     faults.equal("sums by week after the poison", weeks_of_lake(spark, lake, out), expected)
+    later = times(program, "--records", out)
+    check_times(faults, "after the poison", later, first, began)
+    of_reports = times_of_reports(faults, spark.read.parquet(f"{out}/reports"))
+    faults.equal("times in which the tables differ", of_reports.items() ^ later.items(), set())
 
     # A run killed before its mark is removed; one killed after it, with half its files in place, is ended.
     files = lake.Files(spark, out)

@@ -41,7 +41,7 @@ def schemas(program):
 
 
 def as_spark(field):
-    """A field in a type that Spark and its Arrow agree on: microseconds, everything nullable."""
+    """A field in a type that Spark and its Arrow agree on: microseconds."""
     kind = field.type
     if pa.types.is_timestamp(kind):
         kind = pa.timestamp("us", tz="UTC")
@@ -49,7 +49,7 @@ def as_spark(field):
         kind = pa.list_(as_spark(kind.value_field))
     elif pa.types.is_struct(kind):
         kind = pa.struct([as_spark(cell) for cell in kind])
-    return pa.field(field.name, kind)
+    return pa.field(field.name, kind, field.nullable)
 
 
 class Files:
@@ -200,10 +200,13 @@ def run_once(spark, program, inputs, out, partitions=None, delta=False):
         found = found.coalesce(partitions)
     staged = f"{files.root}/_runs/{run}/staged"
     found.mapInArrow(converter(program), from_arrow_schema(STAGED)).write.option("compression", "uncompressed").parquet(staged)
+    # When all of it has arrived; to the millisecond, as a store has it.
+    now = datetime.datetime.now(datetime.timezone.utc)
+    now = now.replace(microsecond=now.microsecond // 1000 * 1000)
 
     def rows(name, *wanted):
         schema = pa.schema([pa.field("task", pa.int32())] + [field for field in columns[name] if not wanted or field.name in wanted])
-        return spark.read.parquet(staged).where(F.col("table") == name).mapInArrow(unpacker(schema), from_arrow_schema(schema))
+        return spark.read.parquet(staged).where(F.col("table") == name).mapInArrow(unpacker(schema, now), from_arrow_schema(schema))
 
     # Of the reports only keys are shuffled. The first of a key stays; (key, task) names one reading of a report.
     seen = rows("reports", "report_key", "content_hash", "origin")
@@ -251,7 +254,10 @@ def begin_delta(files, columns):
     tables = lake_delta.Tables(files.root)
     for name, partition in TABLES.items():
         fields = columns["outcomes" if name == "quarantine" else name]
-        tables.create(name, fields.append(pa.field(partition, pa.string())), partition)
+        missing = tables.create(name, fields.append(pa.field(partition, pa.string())), partition)
+        if missing:
+            raise SystemExit(f"{files.root}/{name}: expected the columns of this dmarquet, found none of its type for "
+                             f"{', '.join(missing)}: another version made the table; make a new lake")
     return tables.files("reports")[0]
 
 

@@ -29,8 +29,11 @@ class Tables:
         return DeltaTable(f"{self.root}/{table}")
 
     def create(self, table, schema, partition):
-        """Make a table, where it is not there. The schema is Arrow's."""
-        DeltaTable.create(f"{self.root}/{table}", schema=Schema.from_arrow(schema), mode="ignore", partition_by=[partition])
+        """Make a table, where it is not there. The schema is Arrow's; gives the columns of it that a table there lacks."""
+        schema = Schema.from_arrow(schema)
+        DeltaTable.create(f"{self.root}/{table}", schema=schema, mode="ignore", partition_by=[partition])
+        types = {field.name: field.type for field in self.open(table).schema().fields}
+        return [field.name for field in schema.fields if types.get(field.name) != field.type]
 
     def files(self, table):
         """The version of a table, and the paths of its live files below it."""

@@ -211,15 +211,21 @@ def converter(program):
     return convert
 
 
-def unpacker(schema):
-    """The function for `mapInArrow`: rows of STAGED in, the rows in them out, with their task."""
+def unpacker(schema, now):
+    """The function for `mapInArrow`: rows of STAGED in, the rows in them out, with their task.
+
+    All that a run stores is stored at its one time `now`, as in a store. What `convert` gives as `ingested` is the time of
+    its own start: another one in each task, by the clock of its machine.
+    """
 
     def unpack(batches):
         for batch in batches:
             for task, rows in zip(batch["task"], batch["rows"]):
                 with pa.ipc.open_stream(rows.as_buffer()) as parts:
                     for part in parts:
-                        cells = [part.column(field.name).cast(field.type) for field in schema if field.name != "task"]
-                        yield pa.RecordBatch.from_arrays([pa.array([task.as_py()] * part.num_rows, pa.int32()), *cells], schema=schema)
+                        given = {"task": pa.scalar(task.as_py(), pa.int32()), "ingested": pa.scalar(now, pa.timestamp("us", tz="UTC"))}
+                        cells = [pa.repeat(given[field.name], part.num_rows) if field.name in given
+                                 else part.column(field.name).cast(field.type) for field in schema]
+                        yield pa.RecordBatch.from_arrays(cells, schema=schema)
 
     return unpack
