@@ -20,7 +20,7 @@ use polars_parquet::read::RowGroupMetadata;
 use std::collections::BTreeMap;
 
 /// Reports by their keys, and when each was stored.
-type Heads = BTreeMap<ReportKey, (ReportHead, Timestamp)>;
+type ReportHeadRows = BTreeMap<ReportKey, (ReportHead, Timestamp)>;
 
 /// Hand over the reports that the rows of a filter are of, in the order of their keys.
 pub(crate) fn each(
@@ -28,7 +28,7 @@ pub(crate) fn each(
     filter: &Filter,
     mut each: impl FnMut(ReportHead, Timestamp),
 ) -> Result<(), StoreError> {
-    let mut heads = Heads::new();
+    let mut heads = ReportHeadRows::new();
     for path in files(layout, "records", filter)? {
         let part = ParquetPart::open(path)?;
         for group in &part.metadata.row_groups {
@@ -39,8 +39,8 @@ pub(crate) fn each(
     Ok(())
 }
 
-fn add(heads: &mut Heads, part: &ParquetPart, group: &RowGroupMetadata, filter: &Filter) -> PolarsResult<()> {
-    let texts = Texts::read(part, group)?;
+fn add(heads: &mut ReportHeadRows, part: &ParquetPart, group: &RowGroupMetadata, filter: &Filter) -> PolarsResult<()> {
+    let texts = HeadTexts::read(part, group)?;
     let column = |name: &str| {
         let column = COLUMNS.iter().find(|column| column.name == name).expect("a column of the list");
         record_column(part, group, column, &IngestedTimes::default())
@@ -99,7 +99,7 @@ impl<T: NativeType> Numbers<T> {
 }
 
 /// The texts of a row group that are the same in all rows of a report.
-struct Texts {
+struct HeadTexts {
     key: Words,
     org_name: Words,
     org_email: Words,
@@ -109,7 +109,7 @@ struct Texts {
     sender_auth: Words,
 }
 
-impl Texts {
+impl HeadTexts {
     fn read(part: &ParquetPart, group: &RowGroupMetadata) -> PolarsResult<Self> {
         let read = |name: &str| words(part, group, name);
         Ok(Self {
