@@ -1,28 +1,40 @@
 //! DMARC aggregate reports from any bytes to columns, and from columns to answers.
 //!
-//! # The journey
+//! # Stages
 //!
 //! ```text
-//! fetch ──► unpack ──► parse ──► normalize ──► judge ──► store ──► analyze ──► present ──► (send)
-//! bytes     report     as        model +       model +   columns   sums that   bytes for
-//! + origin  bytes      written   findings      verdicts  on disk   merge       people
+//! fetch ──► unpack ──► parse ──► normalize ──► judge ──► store ──► analyze ──► present ──► send
+//! items     report     as        model and     causes    Parquet   answers     bytes for
+//!           XML        written   findings                                      people
 //! ```
 //!
-//! | stage | takes | gives | must not |
-//! |---|---|---|---|
-//! | [`fetch`] | paths, mailboxes | items: bytes with an origin | look inside a report |
-//! | [`unpack`] | any bytes | the XML of each report, told by content | believe a name or a declared size |
-//! | [`parse`] | XML of any encoding and dialect | the report as written, record by record | judge, default or drop |
-//! | [`normalize`] | as written | [`model::Report`] and findings | guess without a finding |
-//! | [`judge`] | the model | one [`model::Verdict`] a record | touch the network |
-//! | `store` | judged reports | a data folder that survives a kill at any instant | lose or double |
-//! | `analyze` | columns | answers | read files, the clock, or print |
-//! | `present` | answers | text, Markdown, HTML, JSON, CSV | compute |
+//! | module | responsible for | does not |
+//! |---|---|---|
+//! | [`fetch`] | items (bytes with an origin) from files, IMAP and POP3 | look inside a report |
+//! | [`unpack`] | the XML of each report in any bytes, recognized by content | trust a name or a declared size |
+//! | [`parse`] | XML of any encoding and dialect, record by record, as written | judge, default or drop anything |
+//! | [`normalize`] | [`model::Report`] and a finding for each guess | guess silently |
+//! | [`judge`] | alignment and cause of each record | use the network |
+//! | `store` | a data folder that survives a kill at any instant | parse, or lose or double a report |
+//! | `analyze` | sums, senders, verdicts, actions and events from rows | read files or the clock, or print |
+//! | `present` | answers as text, Markdown, HTML, JSON, CSV and mail | compute |
 //!
-//! [`limits`] bounds every stage; `ingest` composes them; `simulate` judges stored mail by records that are only
-//! proposed; `dns` is the live side, on the way of a report only where its mail is to be verified; `send` mails finished
-//! bytes; `alert` tells what changed, once; `site` keeps
-//! static pages of all weeks; `cli` is the only home of clap, anyhow, stdout and exit codes.
+//! `ingest` composes the stages, and [`limits`] bounds each of them. Beside them: `dns` checks records and verifies mails,
+//! `simulate` judges stored mail by proposed records, `alert` tells what changed once, `site` keeps an archive of static
+//! pages, `send` delivers mail. `cli` is the only place that uses clap, anyhow, standard output and exit codes.
+//!
+//! # Rooms
+//!
+//! A large module is divided into folders; each imports only from those to its left.
+//!
+//! ```text
+//! store     tables, disk | pack, parquet | ledger | read, write | upkeep, export
+//! analyze   period, thresholds, question | sums | senders | figures | answers, events
+//! dns       lookup | dkim, dmarc, spf, hosts | proposals | posture, verify
+//! fetch     mailbox (account, secrets, TLS) | files, pop3, imap
+//! present   wording | page | text, markup, structured, archive
+//! cli       terminal | settings | wiring | collect, report, setup, maintain
+//! ```
 //!
 //! The core alone, from an attachment to the verdict on its rows:
 //!
@@ -52,9 +64,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! From `unpack` to `judge` everything is a pure function from bytes to values. Imports run downhill only
-//! (`tests/it/layering.rs` holds the table). Cargo features: none for that core; `store` adds the data folder, the
-//! answers and their renderings; `imap` the poller; `dns` the live side; `cli` (default) the program.
+//! From `unpack` to `judge` everything is a pure function from bytes to values. `tests/it/layering.rs` checks which module
+//! may import which. Cargo features: none for that core; `store` adds the data folder, the answers and their renderings;
+//! `imap` the mailboxes; `dns` checks and verification; `cli` (default) the program.
 
 pub mod fetch;
 #[cfg(any(test, fuzzing))]
