@@ -1,7 +1,7 @@
 //! What DNS held and when: spans of records as the ledger keeps them, and the changes between them.
 
 use jiff::{Timestamp, civil::Date, tz::Offset};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
 /// The record types whose history is kept.
@@ -128,10 +128,27 @@ impl DnsChange {
 /// Everything the ledger remembers of DNS.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DnsHistory {
-    /// The records and when lookups found them.
-    pub spans: Vec<DnsSpan>,
+    /// By name.
+    spans: HashMap<String, Vec<DnsSpan>>,
     /// What changed between lookups, oldest first.
     pub changes: Vec<DnsChange>,
+}
+
+impl DnsHistory {
+    /// From the records that lookups found, and the names that were looked up.
+    pub fn new(spans: Vec<DnsSpan>, watched: &[WatchedName]) -> Self {
+        let changes = changes(&spans, watched);
+        let mut by_name: HashMap<String, Vec<DnsSpan>> = HashMap::new();
+        for span in spans {
+            by_name.entry(span.name.clone()).or_default().push(span);
+        }
+        Self { spans: by_name, changes }
+    }
+
+    /// The records at a name (lower case, no final dot) at any time; none where nothing was ever found there.
+    pub fn spans_of(&self, name: &str) -> &[DnsSpan] {
+        self.spans.get(name).map_or(&[], Vec::as_slice)
+    }
 }
 
 /// All changes of the watched names, oldest first. An alias that points elsewhere is one change: what is seen through it

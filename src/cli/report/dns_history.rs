@@ -11,13 +11,13 @@ use crate::dns::lookup::name;
 use crate::dns::lookup::resolver::Resolver;
 use crate::dns::posture::domain::{self, Posture, Request};
 use crate::dns::posture::history::observe;
+use crate::dns::seen::Observed;
 use crate::model::{DnsChange, DnsObservation, WatchedName};
 use crate::present;
 use crate::store::Store;
 use jiff::Timestamp;
+use rayon::prelude::*;
 use serde::Serialize;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Domains checked at a time. Each waits for DNS most of the time, and no server is asked more than this at once.
 const WORKERS: usize = 8;
@@ -43,45 +43,22 @@ pub(crate) fn look_at_all(
     let seen = observed::of_all(&store, &domains, now)?;
     let watched = store.dns_names()?;
     drop(store);
-    let requests: Vec<(String, crate::dns::seen::Observed)> = domains.into_iter().zip(seen).collect();
-    let found = in_parallel(&requests, |(domain, seen)| look(domain, seen, &watched, resolver));
-    let (postures, observations): (Vec<Posture>, Vec<Vec<DnsObservation>>) = found.into_iter().unzip();
+    let requests: Vec<(String, Observed)> = domains.into_iter().zip(seen).collect();
+    let workers = rayon::ThreadPoolBuilder::new().num_threads(WORKERS).build()?;
+    let look = |(domain, seen): &(String, Observed)| look(domain, seen, &watched, resolver);
+    let (postures, observations): (Vec<Posture>, Vec<Vec<DnsObservation>>) =
+        workers.install(|| requests.par_iter().map(look).unzip());
     let mut writer = CommandContext::writer(&settings, &path, run.now)?;
     writer.keep_dns(now, &observations.concat())?;
     let exit = postures.iter().map(|posture| of_code(posture.exit_code())).max().unwrap_or(Exit::Handled);
     Ok((postures, exit))
 }
 
-fn look(
-    domain: &str,
-    seen: &crate::dns::seen::Observed,
-    watched: &[WatchedName],
-    resolver: &Resolver,
-) -> (Posture, Vec<DnsObservation>) {
+fn look(domain: &str, seen: &Observed, watched: &[WatchedName], resolver: &Resolver) -> (Posture, Vec<DnsObservation>) {
     let request = Request { domain: domain.to_owned(), ..Request::default() };
     let posture = domain::check(&request, resolver, seen);
     let observations = observe(&posture, watched, resolver);
     (posture, observations)
-}
-
-/// The results of a function over all items, in their order, a few at a time.
-fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(items.len())));
-    std::thread::scope(|scope| {
-        for _ in 0..WORKERS.min(items.len()) {
-            scope.spawn(|| {
-                while let Some((at, item)) =
-                    Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, items.get(at)?)))
-                {
-                    let result = work(item);
-                    done.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((at, result));
-                }
-            });
-        }
-    });
-    let mut done = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    done.sort_by_key(|(at, _)| *at);
-    done.into_iter().map(|(_, result)| result).collect()
 }
 
 /// Changes as JSON, version 1.

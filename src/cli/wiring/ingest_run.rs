@@ -11,6 +11,7 @@ use crate::fetch::imap::Acknowledger;
 use crate::ingest::{IngestOptions, ItemOutcome, Observer, Tally, Trust};
 use crate::limits::Limits;
 use crate::model::{Fate, Message};
+pub(crate) use crate::present::wording::numbers::count as grouped;
 use indicatif::ProgressBar;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -226,19 +227,6 @@ pub(crate) fn sums(records: u64, messages: u64, dmarc_pass: u64) -> String {
 /// `1 report`, `2 reports`, `1,234 reports`.
 pub(crate) fn count(amount: u64, what: &str) -> String {
     format!("{} {what}{}", grouped(amount), if amount == 1 { "" } else { "s" })
-}
-
-/// A number with its thousands apart.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 #[cfg(test)]

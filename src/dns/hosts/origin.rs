@@ -5,7 +5,7 @@
 use crate::dns::finding::Notes;
 use crate::dns::lookup::answer::Lookup;
 use crate::dns::lookup::name::organizational;
-use crate::dns::spf::{self, CheckHostResult, Node, SpfInput};
+use crate::dns::spf::{self, CheckHostResult, Mechanism, Node, NodeState, Qualifier, SpfInput, SpfRecord};
 use crate::model::SourceOrigin;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -37,7 +37,7 @@ pub struct OriginFinder<'a> {
     services: &'a dyn ServiceNames,
     aliases: BTreeMap<String, Option<String>>,
     exchangers: BTreeMap<String, Option<String>>,
-    ranges: Option<Vec<(IpAddr, u8, String)>>,
+    ranges: Option<Vec<(Mechanism, String)>>,
 }
 
 impl<'a> OriginFinder<'a> {
@@ -121,40 +121,21 @@ impl<'a> OriginFinder<'a> {
             }
             self.ranges = Some(ranges);
         }
-        let ranges = self.ranges.as_ref()?;
-        ranges.iter().find(|(network, bits, _)| is_in(address, *network, *bits)).map(|(.., name)| name.clone())
+        let (address, ranges) = (address.to_canonical(), self.ranges.as_ref()?);
+        ranges.iter().find(|(range, _)| range.is_range_of(address)).map(|(_, name)| name.clone())
     }
 }
 
 /// The ranges that a record and those it includes authorize.
-fn authorized(node: &Node, name: &str, ranges: &mut Vec<(IpAddr, u8, String)>) {
-    for term in &node.terms {
-        let text = term.text.trim_start_matches('+').to_ascii_lowercase();
-        if let Some(range) = text.strip_prefix("ip4:").or_else(|| text.strip_prefix("ip6:")) {
-            let (network, bits) = range.split_once('/').unwrap_or((range, ""));
-            let Ok(network) = network.parse::<IpAddr>() else { continue };
-            let width = if network.is_ipv4() { 32 } else { 128 };
-            let bits = if bits.is_empty() { Some(width) } else { bits.parse().ok() };
-            ranges.extend(bits.map(|bits: u8| (network, bits.min(width), name.to_owned())));
-        }
-        if let Some(child) = &term.child {
-            authorized(child, name, ranges);
-        }
+fn authorized(node: &Node, name: &str, ranges: &mut Vec<(Mechanism, String)>) {
+    if let NodeState::Record(text) | NodeState::Broken(text, _) = &node.state {
+        let record = SpfRecord::parse(text);
+        let passes = record.directives().take_while(|(.., mechanism)| **mechanism != Mechanism::All);
+        let is_range = |mechanism: &Mechanism| matches!(mechanism, Mechanism::Ip4(..) | Mechanism::Ip6(..));
+        let passing = passes.filter(|(_, qualifier, mechanism)| *qualifier == Qualifier::Pass && is_range(mechanism));
+        ranges.extend(passing.map(|(.., range)| (range.clone(), name.to_owned())));
     }
-}
-
-fn is_in(address: IpAddr, network: IpAddr, bits: u8) -> bool {
-    match (address.to_canonical(), network) {
-        (IpAddr::V4(address), IpAddr::V4(network)) => {
-            let mask = u32::MAX.checked_shl(32 - u32::from(bits.min(32))).unwrap_or(0);
-            (address.to_bits() ^ network.to_bits()) & mask == 0
-        }
-        (IpAddr::V6(address), IpAddr::V6(network)) => {
-            let mask = u128::MAX.checked_shl(128 - u32::from(bits.min(128))).unwrap_or(0);
-            (address.to_bits() ^ network.to_bits()) & mask == 0
-        }
-        _ => false,
-    }
+    node.terms.iter().filter_map(|term| term.child.as_deref()).for_each(|child| authorized(child, name, ranges));
 }
 
 #[cfg(test)]

@@ -98,7 +98,9 @@ fn included(node: &Node, add: &mut dyn FnMut(&str)) {
 fn values(name: &str, record_type: RecordType, records: Vec<Data>) -> Vec<DnsValue> {
     let value = |data| match data {
         Data::Text(txt) if record_type == RecordType::Txt => {
-            let text = bounded(Txt::text(&txt).trim());
+            let text = Txt::text(&txt);
+            let text = text.trim();
+            let text = text[..text.floor_char_boundary(TEXT_LIMIT)].to_owned();
             is_of_kind(name, &text).then(|| DnsValue { meaning: meaning(&text), text })
         }
         Data::Mx(mx) if record_type == RecordType::Mx => {
@@ -115,11 +117,6 @@ fn values(name: &str, record_type: RecordType, records: Vec<Data>) -> Vec<DnsVal
     values.dedup_by(|a, b| a.meaning == b.meaning);
     values.truncate(VALUE_LIMIT);
     values
-}
-
-fn bounded(text: &str) -> String {
-    let end = (0..=TEXT_LIMIT.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-    text[..end].to_owned()
 }
 
 /// Whether a TXT record is of the kind its name is for. Site verifications and the like come and go.

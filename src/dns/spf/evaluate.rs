@@ -4,7 +4,7 @@
 //! error, never a guess.
 
 use super::macros::{MacroString, MacroValues};
-use super::record::{Mechanism, Prefixes, Qualifier, SpfRecord, in_v4, in_v6, is_spf};
+use super::record::{Mechanism, Prefixes, Qualifier, SpfRecord, is_spf};
 use crate::dns::lookup::answer::{Answer, Failure, Family, Lookup};
 use crate::dns::lookup::name;
 use serde::Serialize;
@@ -216,8 +216,7 @@ impl Evaluator<'_> {
     fn matches(&mut self, domain: &str, mechanism: &Mechanism) -> Result<Option<Vec<SpfStep>>, EvaluationEnd> {
         let yes = match mechanism {
             Mechanism::All => true,
-            Mechanism::Ip4(network, prefix) => matches!(self.mail.ip, IpAddr::V4(ip) if in_v4(*network, *prefix, ip)),
-            Mechanism::Ip6(network, prefix) => matches!(self.mail.ip, IpAddr::V6(ip) if in_v6(*network, *prefix, ip)),
+            Mechanism::Ip4(..) | Mechanism::Ip6(..) => mechanism.is_range_of(self.mail.ip),
             Mechanism::Include(target) => return self.include(domain, target),
             Mechanism::A(target, prefixes) => {
                 let host = self.target(target.as_ref(), domain);

@@ -84,6 +84,15 @@ impl Mechanism {
     pub const fn looks_up(&self) -> bool {
         !matches!(self, Self::All | Self::Ip4(..) | Self::Ip6(..))
     }
+
+    /// Whether it is a range that holds an address.
+    pub fn is_range_of(&self, address: IpAddr) -> bool {
+        match (self, address) {
+            (Self::Ip4(network, prefix), IpAddr::V4(address)) => in_v4(*network, *prefix, address),
+            (Self::Ip6(network, prefix), IpAddr::V6(address)) => in_v6(*network, *prefix, address),
+            _ => false,
+        }
+    }
 }
 
 /// Prefix lengths of `a` and `mx`.
@@ -107,13 +116,13 @@ impl Prefixes {
 }
 
 /// Whether an IPv4 address lies in a range.
-pub(super) fn in_v4(network: Ipv4Addr, prefix: u8, address: Ipv4Addr) -> bool {
+fn in_v4(network: Ipv4Addr, prefix: u8, address: Ipv4Addr) -> bool {
     let mask = u32::MAX.checked_shl(32 - u32::from(prefix.min(32))).unwrap_or(0);
     network.to_bits() & mask == address.to_bits() & mask
 }
 
 /// Whether an IPv6 address lies in a range.
-pub(super) fn in_v6(network: Ipv6Addr, prefix: u8, address: Ipv6Addr) -> bool {
+fn in_v6(network: Ipv6Addr, prefix: u8, address: Ipv6Addr) -> bool {
     let mask = u128::MAX.checked_shl(128 - u32::from(prefix.min(128))).unwrap_or(0);
     network.to_bits() & mask == address.to_bits() & mask
 }

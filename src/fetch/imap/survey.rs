@@ -7,7 +7,7 @@ use super::session::{ImapConnection, OpenMode};
 use crate::fetch::item::MailboxError;
 use crate::fetch::mailbox::error::ServerError;
 use crate::fetch::mailbox::oauth::TokenCache;
-use crate::fetch::mailbox::tls::Roots;
+use crate::fetch::mailbox::tls;
 use crate::fetch::mailbox::{After, FolderSurvey, Mailbox, PollOptions, Protocol, Survey, TargetSurvey};
 use crate::fetch::pop3;
 use crate::model::MailboxProgress;
@@ -37,7 +37,7 @@ async fn look(mailbox: &Mailbox, progress: &MailboxProgress, options: &PollOptio
         Protocol::Imap => &progress.cursors,
         Protocol::Pop3 => return pop3::look(mailbox, &progress.uidls, options).await,
     };
-    let trust = Roots::load(mailbox.ca_file.as_deref())?.config()?;
+    let trust = tls::trusted(mailbox.ca_file.as_deref())?;
     let mut link = ImapConnection::open(mailbox, &trust, &mut TokenCache::default()).await?;
     let tree = FolderTree::ask(&mut link).await?;
     let mut survey = Survey::default();

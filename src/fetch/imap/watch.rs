@@ -7,7 +7,7 @@ use super::session::{ImapConnection, OpenMode, is_news, quoted};
 use crate::fetch::item::MailboxError;
 use crate::fetch::mailbox::error::ServerError;
 use crate::fetch::mailbox::oauth::TokenCache;
-use crate::fetch::mailbox::tls::Roots;
+use crate::fetch::mailbox::tls;
 use crate::fetch::mailbox::{Mailbox, Protocol, StopFlag};
 use async_imap::imap_proto::{MailboxDatum, Response};
 use std::{
@@ -98,7 +98,7 @@ impl Iterator for IdleWatch {
 
 /// Wait for one mailbox; the fault that ends it.
 async fn watch(mailbox: &Mailbox, wakes: &mpsc::Sender<Wake>) -> ServerError {
-    let trust = match Roots::load(mailbox.ca_file.as_deref()).and_then(|roots| roots.config()) {
+    let trust = match tls::trusted(mailbox.ca_file.as_deref()) {
         Ok(trust) => trust,
         Err(fault) => return fault,
     };

@@ -60,12 +60,17 @@ impl Roots {
     }
 }
 
+/// A configuration that trusts the platform's roots and one more.
+pub(crate) fn trusted(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, ServerError> {
+    Roots::load(ca_file)?.config()
+}
+
 /// Whom to believe, for servers of other protocols too.
 ///
 /// # Errors
 /// Where `ca_file` cannot be read or holds no certificate.
 pub(crate) fn trust(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
-    Roots::load(ca_file).and_then(|roots| roots.config()).map_err(|fault| fault.told().0)
+    trusted(ca_file).map_err(|fault| fault.told().0)
 }
 
 /// Shake hands, and verify that the certificate names the host.

@@ -11,7 +11,7 @@ use crate::fetch::mailbox::oauth::TokenCache;
 use crate::fetch::mailbox::retry::Retry;
 use crate::fetch::mailbox::run::Order;
 use crate::fetch::mailbox::sink::MailQueue;
-use crate::fetch::mailbox::tls::Roots;
+use crate::fetch::mailbox::tls;
 use crate::fetch::mailbox::{After, Mailbox, PollOptions};
 use crate::model::{Fate, Hash, KnownUidl, MailboxProgress, Message};
 use std::collections::{HashMap, HashSet};
@@ -99,8 +99,7 @@ impl Pop3Run {
         options: PollOptions,
         orders: mpsc::UnboundedReceiver<Order>,
     ) -> Result<Self, MailboxError> {
-        let trust = Roots::load(mailbox.ca_file.as_deref()).and_then(|roots| roots.config());
-        let trust = trust.map_err(|fault| fault.into_error(&mailbox))?;
+        let trust = tls::trusted(mailbox.ca_file.as_deref()).map_err(|fault| fault.into_error(&mailbox))?;
         let quota = options.limit.unwrap_or(u32::MAX);
         Ok(Self {
             mailbox,

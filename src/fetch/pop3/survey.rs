@@ -4,7 +4,7 @@ use super::maildrop::Maildrop;
 use super::run::FOLDER;
 use crate::fetch::mailbox::error::ServerError;
 use crate::fetch::mailbox::oauth::TokenCache;
-use crate::fetch::mailbox::tls::Roots;
+use crate::fetch::mailbox::tls;
 use crate::fetch::mailbox::{After, FolderSurvey, Mailbox, PollOptions, Survey};
 use crate::model::KnownUidl;
 use std::collections::HashMap;
@@ -16,7 +16,7 @@ pub(in crate::fetch) async fn look(
     uidls: &[KnownUidl],
     options: &PollOptions,
 ) -> Result<Survey, ServerError> {
-    let trust = Roots::load(mailbox.ca_file.as_deref())?.config()?;
+    let trust = tls::trusted(mailbox.ca_file.as_deref())?;
     let mut maildrop = Maildrop::open(mailbox, &trust, &mut TokenCache::default()).await?;
     let known: HashMap<&str, &KnownUidl> = uidls.iter().map(|known| (known.uidl.as_str(), known)).collect();
     let (setting, name) = (FOLDER.to_owned(), FOLDER.to_owned());

@@ -1,6 +1,7 @@
 //! Changes of DNS records as text.
 
 use super::posture::line;
+use crate::dns::lookup::name::is_within;
 use crate::model::DnsChange;
 
 /// One paragraph per change, oldest first, with `-` before what was there and `+` before what is there now.
@@ -11,7 +12,7 @@ pub fn dns_changes(changes: &[DnsChange], domain: Option<&str>) -> String {
         line(&mut text, 0, &format!("No change{of} is known. Run `dmarquet check --all` daily to keep what DNS says."));
     }
     for change in changes {
-        let used = if domain.is_none() && !is_below(&change.name, &change.domain) {
+        let used = if domain.is_none() && !is_within(&change.name, &change.domain) {
             format!(" (used by {})", change.domain)
         } else {
             String::new()
@@ -22,8 +23,4 @@ pub fn dns_changes(changes: &[DnsChange], domain: Option<&str>) -> String {
         change.after.iter().for_each(|value| line(&mut text, 1, &format!("+ {value}")));
     }
     text
-}
-
-fn is_below(name: &str, domain: &str) -> bool {
-    name.strip_suffix(domain).is_some_and(|start| start.is_empty() || start.ends_with('.'))
 }

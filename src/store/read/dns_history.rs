@@ -57,8 +57,6 @@ impl Store {
     /// # Errors
     /// Where the ledger cannot be read.
     pub fn dns_history(&self) -> Result<DnsHistory, StoreError> {
-        let spans = self.dns_spans()?;
-        let changes = changes(&spans, &self.dns_names()?);
-        Ok(DnsHistory { spans, changes })
+        Ok(DnsHistory::new(self.dns_spans()?, &self.dns_names()?))
     }
 }
