@@ -64,7 +64,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! From `unpack` to `judge` everything is a pure function from bytes to values. `tests/it/layering.rs` checks which module
+//! From `unpack` to `judge` everything is a pure function from bytes to values. `tests/it/source/layering.rs` checks which module
 //! may import which. Cargo features: none for that core; `store` adds the data folder, the answers and their renderings;
 //! `imap` the mailboxes; `dns` checks and verification; `cli` (default) the program.
 

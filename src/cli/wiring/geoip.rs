@@ -134,7 +134,7 @@ impl MmdbRecord {
 }
 
 #[cfg(test)]
-#[path = "../../../tests/it/mmdb.rs"]
+#[path = "../../../tests/it/support/mmdb.rs"]
 mod mmdb;
 
 #[cfg(test)]

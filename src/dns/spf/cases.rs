@@ -1,5 +1,5 @@
 //! Runs `tests/dns/spf.cases` over a table. The same file runs over a real server, beside mail-auth's evaluator, in
-//! `tests/it/dns_spf.rs`.
+//! `tests/it/dns/spf.rs`.
 
 use super::{SpfInput, check_host};
 use crate::dns::lookup::zone::Zone;

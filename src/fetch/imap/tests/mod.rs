@@ -2,12 +2,12 @@
 //!
 //! Each test ends in a clear error or success, with every mail given once and nothing lost.
 
-#[path = "../../../../tests/it/imap_dovecot.rs"]
+#[path = "../../../../tests/it/support/imap_dovecot.rs"]
 mod dovecot;
 mod hostile;
 mod real;
 mod scripted;
-#[path = "../../../../tests/it/imap_server.rs"]
+#[path = "../../../../tests/it/support/imap_server.rs"]
 mod server;
 
 use super::poller::Poller;

@@ -2,7 +2,7 @@
 //!
 //! `DMARQUET_UPDATE_GOLDEN=1` writes what the program says, to be read by a person.
 
-use crate::readers::python;
+use crate::support::python;
 use crate::workdir::{WorkDir, repository, samples};
 use std::path::{Path, PathBuf};
 use std::process::Command;

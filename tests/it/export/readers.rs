@@ -1,23 +1,12 @@
 //! The exported Parquet opened by the programs that analysts use: DuckDB, pandas, pyarrow, Polars; and the notebooks.
 //!
-//! They run in a Python of their own (`tests/all` makes it in `target/venv`). Without it these tests say so and pass,
-//! but for CI, where they fail.
+//! They run in a Python environment that `tests/all` creates in `target/venv`. Without it the tests are skipped, except in CI,
+//! where they fail.
 
+use crate::support::python;
 use crate::workdir::{WorkDir, repository, samples};
 use std::path::PathBuf;
 use std::process::Command;
-
-/// The Python that has the readers.
-pub(crate) fn python() -> Option<PathBuf> {
-    let named = std::env::var_os("DMARQUET_TEST_PYTHON").map(PathBuf::from);
-    let python = named.unwrap_or_else(|| repository().join("target/venv/bin/python"));
-    if python.exists() {
-        return Some(python);
-    }
-    assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no {} (tests/all makes it)", python.display());
-    eprintln!("skipped: no {} (tests/all makes it)", python.display());
-    None
-}
 
 /// A folder with the samples ingested, exported to `export/`, and summed up in `summary.json`.
 fn exported() -> WorkDir {

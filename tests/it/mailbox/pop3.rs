@@ -1,7 +1,7 @@
 //! `fetch`, `config check` and `rebuild` over POP3 as programs, against a real Dovecot.
 
 use crate::imap_dovecot::Dovecot;
-use crate::imap_program::report;
+use crate::mailbox::imap::report;
 use crate::workdir::{Done, WorkDir};
 use dmarquet::store::Store;
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,7 +1,7 @@
 //! `convert` as a pipeline meets it: frames in, Arrow out, and a line for everything found. `--records`: a bare folder of
 //! Parquet gives the numbers of the store it came from.
 
-use crate::readers::python;
+use crate::support::python;
 use crate::workdir::{WorkDir, files_below, repository, samples};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

@@ -28,7 +28,7 @@ fn other(server: SocketAddr) -> MessageAuthenticator {
 fn our_evaluator_and_mail_auths_agree_but_where_it_is_known() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let (mut checks, mut same, mut wrong) = (0, 0, Vec::new());
-    for case in include_str!("../dns/spf.cases").split("\n== ").skip(1) {
+    for case in include_str!("../../dns/spf.cases").split("\n== ").skip(1) {
         let (title, body) = case.split_once('\n').expect("a title");
         let (checked, zone): (Vec<&str>, Vec<&str>) =
             body.lines().filter(|line| !line.is_empty()).partition(|line| line.starts_with('>'));

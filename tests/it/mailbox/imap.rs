@@ -232,13 +232,13 @@ fn fetch_verifies_the_signatures_of_the_mails_when_asked() {
     let Some(dovecot) = Dovecot::start(&[]) else { return };
     let dir = WorkDir::new();
     settings(&dir, &dovecot, "");
-    let (key, record) = crate::verified::key("reporter.example");
+    let (key, record) = crate::ingest::verified::key("reporter.example");
     let text = String::from_utf8(report(1)).unwrap();
-    dovecot.deliver("INBOX", "r1", crate::verified::signed(&text, key, "reporter.example").as_bytes());
+    dovecot.deliver("INBOX", "r1", crate::ingest::verified::signed(&text, key, "reporter.example").as_bytes());
     dovecot.deliver("INBOX", "r2", &report(2));
     let server = Scripted::start(&record);
     let done = dir.run(["fetch", "--config", "config.toml", "--verify", "--server", &server.address.to_string()]);
     done.quiet();
-    assert_eq!(crate::verified::judged(&dir), ["r1: pass", "r2: none"]);
+    assert_eq!(crate::ingest::verified::judged(&dir), ["r1: pass", "r2: none"]);
     assert_eq!(server.names.lock().unwrap().as_slice(), ["s1._domainkey.reporter.example"]);
 }

@@ -591,7 +591,7 @@ fn a_mailbox_on_a_server_full_of_junk_gives_its_reports_and_costs_bounded_disk()
         }
     }
     let work = WorkDir::new();
-    crate::imap_program::settings(&work, &dovecot, "");
+    crate::mailbox::imap::settings(&work, &dovecot, "");
     let args = ["fetch", "--config", "config.toml", "--format", "json"];
     let (done, figures) = run(&work, &args);
     let tally = done.json();

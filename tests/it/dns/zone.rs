@@ -12,7 +12,7 @@ use dmarquet::dns::posture::domain::{Posture, Request};
 use dmarquet::dns::seen::Observed;
 use std::net::IpAddr;
 
-const ZONE: &str = include_str!("../dns/example.zone");
+const ZONE: &str = include_str!("../../dns/example.zone");
 
 /// Names for a few of the addresses, so that the reverse tree is served, too.
 const REVERSE: &str = "$TTL 300\n@ SOA ns.example. hostmaster.example. 1 3600 600 86400 60\n@ NS ns.example.\n25 PTR mx.example.\n26 PTR nowhere.example.\n";

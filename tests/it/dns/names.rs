@@ -2,7 +2,7 @@
 
 use crate::dns_servers::Scripted;
 use crate::mmdb::{self, Value};
-use crate::readers::python;
+use crate::support::python;
 use crate::workdir::WorkDir;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

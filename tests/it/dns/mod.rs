@@ -1,0 +1,7 @@
+//! `check`, `enrich` and name lookups against DNS servers on loopback.
+
+mod enrich;
+mod faults;
+mod names;
+mod spf;
+mod zone;

@@ -1,0 +1,8 @@
+//! From a report to its rows: samples and their goldens, order, duplicate keys, trusted and verified mail.
+
+mod authentic;
+mod golden;
+mod journey;
+mod properties;
+mod rivals;
+pub(crate) mod verified;

@@ -1,0 +1,7 @@
+//! What must not happen: loss after a kill or a failed disk, harm by hostile input, unbounded cost.
+
+mod bounds;
+mod crash;
+mod fault_injection;
+mod faults;
+mod hostile;

@@ -1,0 +1,7 @@
+//! What people read: the summary in every form, the site, alerts, simulations.
+
+mod alerts;
+mod customers;
+mod renderings;
+mod simulate;
+mod site;
