@@ -4,7 +4,7 @@
 
 use super::{IngestError, IngestOptions, Observer, RunMemory, Tally, interrupted, save, through};
 use crate::fetch::{FetchError, Fetched};
-use crate::model::{Accepted, ReportKey};
+use crate::model::{Accepted, AcceptedTls, ReportKey};
 use crate::store::{Added, StoreError};
 use crate::unpack::OtherContent;
 
@@ -83,6 +83,15 @@ pub trait ReportSink {
     /// # Errors
     /// Where it cannot be handed on.
     fn stored(&mut self, accepted: Accepted) -> Result<(), StoreError>;
+
+    /// A TLS report, the first of its key.
+    ///
+    /// # Errors
+    /// Where it cannot be handed on.
+    fn stored_tls(&mut self, accepted: AcceptedTls) -> Result<(), StoreError> {
+        let _ = accepted;
+        Ok(())
+    }
 
     /// What became of a thing; of a report after it was handed over.
     ///

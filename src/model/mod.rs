@@ -13,6 +13,7 @@ mod record;
 mod report;
 mod rows;
 mod shared;
+mod tls_report;
 mod verdict;
 mod words;
 
@@ -31,6 +32,7 @@ pub use rows::{
     ColumnSet, Flags, ReportHead, Rows, SIGNATURES_READ, SourceAddress, Words, signature_line, speaks_of_body,
 };
 pub use shared::SharedBytes;
+pub use tls_report::{AcceptedTls, TlsFailure, TlsPolicy, TlsPolicyRow, TlsReport};
 pub use verdict::{Cause, Mismatch, Verdict};
 pub use words::{Disposition, DkimResult, Evaluated, ReasonType, SpfResult, SpfScope};
 

@@ -121,7 +121,7 @@ pub(crate) fn run(run: &CommandContext, args: &ExportArgs) -> anyhow::Result<Exi
     to_output(args.format, args.out.as_deref(), |out| -> anyhow::Result<()> {
         let mut rows =
             ExportRows { stream: Stream::start(out, None::<std::io::Sink>, format, run.now)?, filter: &filter };
-        exit = storeless::convert(run, &args.paths, &mut rows)?;
+        (_, exit) = storeless::read(run, &args.paths, &mut rows)?;
         Ok(rows.stream.finish()?)
     })?;
     Ok(exit)

@@ -6,7 +6,8 @@ use super::run::CommandContext;
 use super::storeless;
 use crate::analyze::{Acknowledged, Adder, Explainer, HostName, Network, Period, Question};
 use crate::cli::terminal::exit::Exit;
-use crate::model::{ReportHead, Rows};
+use crate::ingest::ReportSink;
+use crate::model::{Accepted, AcceptedTls, ReportHead, Rows, TlsPolicyRow};
 use crate::store::{Collector, Filter, Store, StoreError, StoredName, head};
 use jiff::civil::Date;
 use jiff::tz::Offset;
@@ -38,6 +39,10 @@ pub(crate) trait Sum: Sync {
     fn heads(&self, heads: &[ReportHead]);
     /// Add rows.
     fn rows(&self, rows: &Rows);
+    /// Add what a TLS report says of a policy.
+    fn tls(&mut self, row: TlsPolicyRow) {
+        let _ = row;
+    }
     /// Say what gave no rows, as far as its domain is wanted; `None` stands for one that nobody knows.
     fn aside(&mut self, rejections: &Rejections, wanted: &dyn Fn(Option<&str>) -> bool);
 }
@@ -113,6 +118,7 @@ impl Selection {
     /// Of the store: rows on all cores, heads beside them.
     fn of_store<S: Sum>(&self, store: &Store, mut sum: S) -> anyhow::Result<S> {
         sum.aside(&self.rejections(store)?, &|_| true);
+        store.tls_policies(&self.filter, &mut |row| sum.tls(row))?;
         let columns = |last| self.question.columns(last);
         store.all(&self.filter, &columns, |rows| sum.rows(&rows), &mut |head| sum.heads(&[head]))?;
         Ok(sum)
@@ -120,19 +126,9 @@ impl Selection {
 
     /// Of files, report by report.
     fn of_paths<S: Sum>(&self, run: &CommandContext, paths: &[PathBuf], mut sum: S) -> anyhow::Result<(S, Exit)> {
-        let mut rows = Collector::new();
-        let (tally, exit) = storeless::read(run, paths, &mut |accepted| {
-            if !self.contains(accepted.report.day) {
-                return;
-            }
-            let head = head(&accepted);
-            rows.push(&accepted.report, &accepted.verdicts, head.sender_auth);
-            sum.heads(&[head]);
-            if rows.len() >= AT_ONCE {
-                sum.rows(&rows.take());
-            }
-        })?;
-        sum.rows(&rows.take());
+        let mut reports = SummedReports { selection: self, sum: &mut sum, rows: Collector::new() };
+        let (tally, exit) = storeless::read(run, paths, &mut reports)?;
+        reports.sum.rows(&reports.rows.take());
         sum.aside(&Rejections::of_run(&tally), &|_| true);
         Ok((sum, exit))
     }
@@ -151,6 +147,34 @@ impl Selection {
         let is_of_then =
             |entry: &&crate::store::ConflictEntry| entry.day.is_some_and(contains) || contains(arrived(entry.arrival));
         Ok(Rejections::kept(rejected, conflicts.iter().filter(is_of_then)))
+    }
+}
+
+/// Adds up the reports of files as they are read.
+struct SummedReports<'a, S> {
+    selection: &'a Selection,
+    sum: &'a mut S,
+    rows: Collector,
+}
+
+impl<S: Sum> ReportSink for SummedReports<'_, S> {
+    fn stored(&mut self, accepted: Accepted) -> Result<(), StoreError> {
+        if self.selection.contains(accepted.report.day) {
+            let head = head(&accepted);
+            self.rows.push(&accepted.report, &accepted.verdicts, head.sender_auth);
+            self.sum.heads(&[head]);
+            if self.rows.len() >= AT_ONCE {
+                self.sum.rows(&self.rows.take());
+            }
+        }
+        Ok(())
+    }
+
+    fn stored_tls(&mut self, accepted: AcceptedTls) -> Result<(), StoreError> {
+        if self.selection.contains(accepted.report.day) {
+            accepted.rows().for_each(|row| self.sum.tls(row));
+        }
+        Ok(())
     }
 }
 

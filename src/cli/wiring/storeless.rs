@@ -8,7 +8,6 @@ use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::interrupt::Interrupt;
 use crate::fetch::files::walk::Walk;
 use crate::ingest::{self, ReportSink, Tally};
-use crate::model::Accepted;
 use crate::store::{Store, Writer};
 use anyhow::Context as _;
 use std::path::PathBuf;
@@ -18,23 +17,14 @@ use tempfile::TempDir;
 pub(crate) fn read(
     run: &CommandContext,
     paths: &[PathBuf],
-    each: &mut dyn FnMut(Accepted),
+    sink: &mut dyn ReportSink,
 ) -> anyhow::Result<(Tally, Exit)> {
     let interrupt = Interrupt::listen(&run.talk)?;
     let options = ingest_run::options(&interrupt, &run.settings()?, run.now);
     let source = Walk::new(paths, options.limits.clone(), run.now);
-    let tally = ingest::read(source, &options, &mut RunProgress::new(&run.talk, None), each)?;
+    let tally = ingest::convert(source, |_| false, &options, &mut RunProgress::new(&run.talk, None), sink)?;
     let exit = told(run, &tally);
     Ok((tally, exit))
-}
-
-/// Read paths without a store into a sink that may fail.
-pub(crate) fn convert(run: &CommandContext, paths: &[PathBuf], sink: &mut dyn ReportSink) -> anyhow::Result<Exit> {
-    let interrupt = Interrupt::listen(&run.talk)?;
-    let options = ingest_run::options(&interrupt, &run.settings()?, run.now);
-    let source = Walk::new(paths, options.limits.clone(), run.now);
-    let tally = ingest::convert(source, |_| false, &options, &mut RunProgress::new(&run.talk, None), sink)?;
-    Ok(told(run, &tally))
 }
 
 /// Read paths into a store of the moment: it goes when the folder is dropped.

@@ -36,6 +36,7 @@ pub(crate) const ADDED: &[&str] = &[
     super::uidls::TABLE,
     super::dns_history::TABLES,
     super::verdicts::TABLE,
+    crate::store::tables::tls::TABLES,
 ];
 
 /// How long a rebuild waits for readers to end; a summary of years of reports takes seconds.

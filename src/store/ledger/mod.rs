@@ -15,6 +15,7 @@ pub(crate) mod rejected;
 pub(crate) mod reports;
 pub(crate) mod status;
 pub(crate) mod survey;
+pub(crate) mod tls;
 pub(crate) mod uidls;
 pub(crate) mod upgrade;
 pub(crate) mod verdicts;

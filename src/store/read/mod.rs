@@ -12,4 +12,5 @@ mod report_days;
 mod report_heads;
 mod sources;
 pub(crate) mod store;
+mod tls;
 mod verdicts;

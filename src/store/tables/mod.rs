@@ -13,6 +13,7 @@ pub mod schema;
 pub(crate) mod senders;
 pub(crate) mod sources;
 pub(crate) mod table;
+pub(crate) mod tls;
 pub(crate) mod values;
 pub(crate) mod verdicts;
 

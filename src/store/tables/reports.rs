@@ -2,7 +2,7 @@
 
 use super::table::{ColumnType, Table, TableColumn};
 use super::values::{LineFinding, days_since_epoch};
-use crate::model::{Accepted, MailFacts, Text};
+use crate::model::{Accepted, Finding, MailFacts, Text};
 use jiff::Timestamp;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 
@@ -26,7 +26,7 @@ impl<'a> ReportRow<'a> {
     pub(crate) fn new(accepted: &'a Accepted, ingested: Timestamp) -> Self {
         let (messages, passing) = sums(accepted);
         let errors = json_texts(&accepted.report.metadata.errors);
-        Self { accepted, ingested, messages, passing, errors, findings: json_findings(accepted) }
+        Self { accepted, ingested, messages, passing, errors, findings: json_findings(&accepted.findings) }
     }
 
     /// The values, in the order of [`COLUMNS`].
@@ -350,9 +350,9 @@ fn json_texts(texts: &[Text]) -> Option<String> {
     (!texts.is_empty()).then(|| serde_json::to_string(&texts).expect("texts serialize"))
 }
 
-fn json_findings(accepted: &Accepted) -> Option<String> {
-    let findings: Vec<LineFinding> = accepted
-        .findings
+/// Findings as the ledger holds them; nothing where there are none.
+pub(crate) fn json_findings(findings: &[Finding]) -> Option<String> {
+    let findings: Vec<LineFinding> = findings
         .iter()
         .map(|finding| LineFinding { code: finding.code.as_str().to_owned(), detail: finding.detail.clone() })
         .collect();

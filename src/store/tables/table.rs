@@ -1,6 +1,6 @@
 //! What every table is: a name, a version, and columns with types and field ids.
 
-use super::{dns, domains, reports, schema, senders, sources};
+use super::{dns, domains, reports, schema, senders, sources, tls};
 use crate::store::error::StoreError;
 use polars_arrow::datatypes::{ArrowDataType, Field, Metadata, TimeUnit};
 use polars_parquet::read::FileMetadata;
@@ -108,8 +108,16 @@ pub(crate) static RECORDS: Table = Table {
 };
 
 /// All tables.
-pub const TABLES: [&Table; 6] =
-    [&RECORDS, &reports::REPORTS, &senders::SENDERS, &domains::DOMAINS, &sources::SOURCES, &dns::DNS];
+pub const TABLES: [&Table; 8] = [
+    &RECORDS,
+    &reports::REPORTS,
+    &tls::TLS_REPORTS,
+    &tls::TLS_FAILURES,
+    &senders::SENDERS,
+    &domains::DOMAINS,
+    &sources::SOURCES,
+    &dns::DNS,
+];
 
 impl Table {
     /// The Arrow fields, each with the id that a new Iceberg table gives it: first the columns in their order, then what lies

@@ -1,0 +1,10 @@
+//! The TLS reports in the ledger: entered with their batch, read back policy by policy.
+//!
+//! They have no parts: a report has a few rows, and a table of the ledger holds them as safely. Their originals lie in the
+//! packs, from which a rebuild makes the rows anew.
+
+mod enter;
+mod read;
+
+pub(crate) use enter::{forget, record};
+pub(crate) use read::{StoredTlsReport, each, each_report, is_any};

@@ -1,0 +1,154 @@
+//! TLS reports out of the ledger.
+
+use crate::model::{Domain, Hash, ReportKey, Text, TlsFailure, TlsPolicy, TlsPolicyRow};
+use crate::store::error::StoreError;
+use crate::store::ledger::database::Ledger;
+use crate::store::tables::filter::Filter;
+use crate::store::tables::values::{day, sender_auth};
+use rusqlite::{Row, params};
+
+/// A stored report without its policies.
+#[derive(Debug, Clone)]
+pub(crate) struct StoredTlsReport {
+    /// Its identity and what the rows of its policies repeat.
+    pub(crate) key: ReportKey,
+    pub(crate) day: i32,
+    pub(crate) org_name: String,
+    pub(crate) contact_info: Option<String>,
+    pub(crate) report_id: String,
+    /// Milliseconds since 1970, as the times below.
+    pub(crate) begin: i64,
+    pub(crate) end: i64,
+    pub(crate) origin: String,
+    pub(crate) attachment: Option<String>,
+    pub(crate) message_id: Option<String>,
+    pub(crate) mail_date: Option<String>,
+    pub(crate) from_domain: Option<String>,
+    pub(crate) authentication_results: Option<String>,
+    pub(crate) sender_auth: String,
+    pub(crate) arrival: i64,
+    pub(crate) ingested: i64,
+    /// JSON, as the ledger has it.
+    pub(crate) findings: Option<String>,
+    pub(crate) content: Hash,
+}
+
+/// Hand over the policies of the reports of a filter, in the order of days and of arrival in the store.
+pub(crate) fn each(ledger: &Ledger, filter: &Filter, each: &mut dyn FnMut(TlsPolicyRow)) -> Result<(), StoreError> {
+    each_report(ledger, filter, &mut |report, policy| {
+        each(TlsPolicyRow {
+            key: report.key,
+            org_name: report.org_name.as_str().into(),
+            day: day(report.day),
+            sender_auth: sender_auth(&report.sender_auth),
+            policy,
+        });
+        Ok(())
+    })
+}
+
+/// The same, with all that is known of the report.
+pub(crate) fn each_report(
+    ledger: &Ledger,
+    filter: &Filter,
+    each: &mut dyn FnMut(&StoredTlsReport, TlsPolicy) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let failed = || ledger.failed("reading the TLS reports");
+    let (from, to) = filter.days();
+    let (after, last) = filter.new.as_ref().map_or((i64::MIN, i64::MAX), |new| (new.after, new.last));
+    let sql = "SELECT key, day, org_name, contact_info, report_id, begin, end, origin, attachment, message_id, mail_date,
+               from_domain, sender_auth, arrival, ingested, findings, id, authentication_results, content FROM tls_reports
+               WHERE day BETWEEN ?1 AND ?2 AND batch > ?3 AND batch <= ?4 ORDER BY day, id";
+    let mut statement = ledger.connection.prepare(sql).map_err(failed())?;
+    let mut rows = statement.query(params![from, to, after, last]).map_err(failed())?;
+    while let Some(row) = rows.next().map_err(failed())? {
+        let (report, id) = (report(row).map_err(failed())?, row.get(16).map_err(failed())?);
+        for policy in policies(ledger, id, filter).map_err(failed())? {
+            each(&report, policy)?;
+        }
+    }
+    Ok(())
+}
+
+fn report(row: &Row<'_>) -> rusqlite::Result<StoredTlsReport> {
+    Ok(StoredTlsReport {
+        key: ReportKey(row.get(0)?),
+        day: row.get(1)?,
+        org_name: row.get(2)?,
+        contact_info: row.get(3)?,
+        report_id: row.get(4)?,
+        begin: row.get(5)?,
+        end: row.get(6)?,
+        origin: row.get(7)?,
+        attachment: row.get(8)?,
+        message_id: row.get(9)?,
+        mail_date: row.get(10)?,
+        from_domain: row.get(11)?,
+        sender_auth: row.get(12)?,
+        arrival: row.get(13)?,
+        ingested: row.get(14)?,
+        findings: row.get(15)?,
+        authentication_results: row.get(17)?,
+        content: Hash(row.get(18)?),
+    })
+}
+
+/// The policies of a report that are of the filter's domains.
+fn policies(ledger: &Ledger, report: i64, filter: &Filter) -> rusqlite::Result<Vec<TlsPolicy>> {
+    let sql = "SELECT place, policy_type, policy_domain, policy_strings, mx_hosts, successful_sessions, failed_sessions
+               FROM tls_policies WHERE report = ?1 ORDER BY place";
+    let mut statement = ledger.connection.prepare_cached(sql)?;
+    let mut rows = statement.query([report])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let domain = text(row, 2)?;
+        let is_wanted = |domain: &Text| filter.domains.iter().any(|wanted| wanted == domain);
+        if !filter.domains.is_empty() && !domain.as_ref().is_some_and(is_wanted) {
+            continue;
+        }
+        found.push(TlsPolicy {
+            policy_type: text(row, 1)?,
+            policy_domain: domain.map(Domain::from_canonical),
+            policy_strings: lines(row, 3)?,
+            mx_hosts: lines(row, 4)?,
+            successful_sessions: row.get(5)?,
+            failed_sessions: row.get(6)?,
+            failures: failures(ledger, report, row.get(0)?)?,
+        });
+    }
+    Ok(found)
+}
+
+fn failures(ledger: &Ledger, report: i64, policy: i64) -> rusqlite::Result<Vec<TlsFailure>> {
+    let sql = "SELECT result_type, sending_mta_ip, receiving_mx_hostname, receiving_mx_helo, receiving_ip,
+               failed_sessions, reason_code, additional_information FROM tls_failures
+               WHERE report = ?1 AND policy = ?2 ORDER BY place";
+    let mut statement = ledger.connection.prepare_cached(sql)?;
+    let rows = statement.query_map([report, policy], |row| {
+        let address = |index| Ok::<_, rusqlite::Error>(text(row, index)?.and_then(|ip| ip.parse().ok()));
+        Ok(TlsFailure {
+            result_type: text(row, 0)?,
+            sending_mta_ip: address(1)?,
+            receiving_mx_hostname: text(row, 2)?.map(Domain::from_canonical),
+            receiving_mx_helo: text(row, 3)?,
+            receiving_ip: address(4)?,
+            failed_sessions: row.get(5)?,
+            reason_code: text(row, 6)?,
+            additional_information: text(row, 7)?,
+        })
+    })?;
+    rows.collect()
+}
+
+fn text(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<Text>> {
+    Ok(row.get_ref(index)?.as_str_or_null()?.map(Into::into))
+}
+
+fn lines(row: &Row<'_>, index: usize) -> rusqlite::Result<Vec<Text>> {
+    Ok(text(row, index)?.map(|texts| texts.split('\n').map(Text::from).collect()).unwrap_or_default())
+}
+
+/// Whether any TLS report is stored.
+pub(crate) fn is_any(ledger: &Ledger) -> Result<bool, StoreError> {
+    ledger.any("SELECT 1 FROM tls_reports LIMIT 1")
+}

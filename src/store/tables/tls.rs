@@ -1,0 +1,132 @@
+//! The TLS reports: the tables that the ledger holds them in, and the columns of `tls_reports` and `tls_failures` outside.
+
+use super::reports::FINDING;
+use super::table::{ColumnType, Table, TableColumn};
+
+/// The tables, as one step of the ledger's versions. Programs before it set TLS reports aside without their bytes: what
+/// they saw is read when it comes again.
+pub(crate) const TABLES: &str = "
+CREATE TABLE tls_reports (          -- one row a report; all times ms since 1970, UTC
+    id INTEGER PRIMARY KEY,
+    key BLOB NOT NULL UNIQUE,
+    content BLOB NOT NULL,
+    day INTEGER NOT NULL,           -- days since 1970-01-01
+    begin INTEGER NOT NULL,
+    end INTEGER NOT NULL,
+    org_name TEXT NOT NULL,
+    contact_info TEXT,
+    report_id TEXT NOT NULL,
+    policies INTEGER NOT NULL,      -- rows of tls_policies
+    failures INTEGER NOT NULL,      -- rows of tls_failures
+    origin TEXT NOT NULL,
+    attachment TEXT,
+    message_id TEXT,
+    mail_date TEXT,
+    from_domain TEXT,
+    authentication_results TEXT,
+    sender_auth TEXT NOT NULL,
+    arrival INTEGER NOT NULL,
+    ingested INTEGER NOT NULL,
+    findings TEXT,                  -- JSON array of {code, detail}
+    batch INTEGER NOT NULL
+);
+CREATE INDEX tls_reports_by_day ON tls_reports (day);
+CREATE TABLE tls_policies (
+    report INTEGER NOT NULL,        -- tls_reports.id
+    place INTEGER NOT NULL,         -- in the report, from 0
+    policy_type TEXT,
+    policy_domain TEXT,
+    policy_strings TEXT,            -- one a line
+    mx_hosts TEXT,                  -- one a line
+    successful_sessions INTEGER,
+    failed_sessions INTEGER,
+    PRIMARY KEY (report, place)
+) WITHOUT ROWID;
+CREATE TABLE tls_failures (
+    report INTEGER NOT NULL,        -- tls_reports.id
+    policy INTEGER NOT NULL,        -- tls_policies.place
+    place INTEGER NOT NULL,         -- in the policy, from 0
+    result_type TEXT,
+    sending_mta_ip TEXT,
+    receiving_mx_hostname TEXT,
+    receiving_mx_helo TEXT,
+    receiving_ip TEXT,
+    failed_sessions INTEGER,
+    reason_code TEXT,
+    additional_information TEXT,
+    PRIMARY KEY (report, policy, place)
+) WITHOUT ROWID;
+DELETE FROM seen WHERE tls_rpt > 0;
+";
+
+/// One row per policy of a TLS report.
+pub(crate) static TLS_REPORTS: Table = Table {
+    name: "tls_reports",
+    about: "One row per policy in an SMTP TLS report (RFC 8460); the columns of its report are repeated.",
+    key: "dmarquet.tls_reports",
+    version: 1,
+    columns: policy_columns,
+};
+
+/// One row per entry of `failure-details`.
+pub(crate) static TLS_FAILURES: Table = Table {
+    name: "tls_failures",
+    about: "One row per entry of `failure-details` in an SMTP TLS report (RFC 8460).",
+    key: "dmarquet.tls_failures",
+    version: 1,
+    columns: failure_columns,
+};
+
+const fn column(name: &'static str, kind: ColumnType, nullable: bool, doc: &'static str) -> TableColumn {
+    TableColumn { name, kind, nullable, doc }
+}
+
+fn policy_columns() -> Vec<TableColumn> {
+    use ColumnType::{Date, Long, Structs, Text, Time};
+    vec![
+        column("report_key", Text, false, "identity of the report, 32 hexadecimal digits"),
+        column("date", Date, false, "UTC day of the period's midpoint: the day the sessions count for"),
+        column("org_name", Text, false, "name of the reporter; its domain where absent"),
+        column("contact_info", Text, true, "address of the reporter"),
+        column("report_id", Text, false, "the reporter's id; derived from the content where absent"),
+        column("period_begin", Time, false, "start of the period"),
+        column("period_end", Time, false, "end of the period, inclusive or exclusive as the reporter has it"),
+        column("policy_type", Text, true, "sts, tlsa or no-policy-found; other words as written, in lower case"),
+        column("policy_domain", Text, true, "domain whose policy was applied; null where what stood there is no domain"),
+        column("policy_strings", Text, true, "the policy as the reporter saw it, one string a line"),
+        column("mx_hosts", Text, true, "patterns of MX hosts in the STS policy, one a line"),
+        column("successful_sessions", Long, true, "sessions that succeeded; null where no count stood there"),
+        column("failed_sessions", Long, true, "sessions that failed; null where no count stood there"),
+        column("sender_auth", Text, false, "pass, fail, none or unknown: whether the mail that brought it is the reporter's"),
+        column("origin", Text, false, "where it came from"),
+        column("attachment", Text, true, "file or attachment name"),
+        column("message_id", Text, true, "Message-ID of the mail"),
+        column("mail_date", Text, true, "Date of the mail, as written"),
+        column("from_domain", Text, true, "domain in From of the mail"),
+        column("authentication_results", Text, true, "what the receiving server said of the mail"),
+        column("arrival", Time, false, "when the mail or file arrived"),
+        column("ingested", Time, false, "when it was first stored"),
+        column("findings", Structs(FINDING.to_vec()), true, "what was odd about the report, see findings.md"),
+        column("content_hash", Text, false, "BLAKE3 of the document; tells a duplicate from a conflict"),
+    ]
+}
+
+fn failure_columns() -> Vec<TableColumn> {
+    use ColumnType::{Date, Long, Text};
+    vec![
+        column("report_key", Text, false, "identity of the report, as in tls_reports"),
+        column("date", Date, false, "UTC day of the period's midpoint"),
+        column("org_name", Text, false, "name of the reporter"),
+        column("policy_type", Text, true, "as in tls_reports"),
+        column("policy_domain", Text, true, "as in tls_reports"),
+        column("result_type", Text, true, "what failed, such as certificate-expired (RFC 8460 section 4.3)"),
+        column("sending_mta_ip", Text, true, "address of the sending server"),
+        column("receiving_mx_hostname", Text, true, "MX host that the session failed with"),
+        column("receiving_mx_helo", Text, true, "what the MX host called itself"),
+        column("receiving_ip", Text, true, "address of the MX host"),
+        column("failed_sessions", Long, true, "sessions that failed so; null where no count stood there"),
+        column("reason_code", Text, true, "the reporter's own code for the failure, or a text"),
+        column("additional_information", Text, true, "where the reporter says more"),
+        column("sender_auth", Text, false, "as in tls_reports"),
+    ]
+}
