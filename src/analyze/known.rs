@@ -7,8 +7,8 @@
 
 use super::foreign::Foreign;
 use super::question::HostName;
-use crate::judge::organizational;
-use crate::model::{SourceAddress, Text};
+use crate::judge::{is_within, organizational};
+use crate::model::{Text, is_in_network};
 use std::{
     net::IpAddr,
     sync::{Arc, LazyLock},
@@ -67,7 +67,7 @@ impl Services {
         let host = host.filter(|host| host.confirmed).map_or("", |host| host.name.as_written());
         let named = (!host.is_empty()).then(|| self.of(ServiceProof::Ptr, host)).flatten();
         let in_range =
-            || RANGES.iter().find(|(network, bits, _)| within(address, *network, *bits)).map(|(.., name)| *name);
+            || RANGES.iter().find(|(network, bits, _)| is_in_network(address, *network, *bits)).map(|(.., name)| *name);
         let name = named.or_else(in_range)?;
         Some(SharedService { name: name.into(), include: Self::include_of(name) })
     }
@@ -181,7 +181,7 @@ enum ServiceProof {
 impl ServiceProof {
     /// Whether a domain is a known one, or below it. Of signatures and return paths only the organization is at hand.
     fn fits(self, domain: &str, known: &str) -> bool {
-        at_or_below(domain, known) || !matches!(self, Self::Ptr) && domain == organizational(known)
+        is_within(domain, known) || !matches!(self, Self::Ptr) && domain == organizational(known)
     }
 }
 
@@ -267,19 +267,6 @@ const KNOWN: &[ServiceEntry] = &[
     // of mail under customers' addresses.
     ServiceEntry { name: "Zendesk", dkim: &["zendesk.com"], bounce: &["zendesk.com"], ptr: &[] },
 ];
-
-/// Whether an address is in a network.
-pub(crate) fn within(address: IpAddr, network: IpAddr, bits: u8) -> bool {
-    let same_family = address.is_ipv4() == network.is_ipv4();
-    let bits = u32::from(bits) + if network.is_ipv4() { 96 } else { 0 };
-    let mask = u128::MAX.checked_shl(128_u32.saturating_sub(bits)).unwrap_or(0);
-    same_family && (SourceAddress::from(Some(address)).0 ^ SourceAddress::from(Some(network)).0) & mask == 0
-}
-
-/// Whether a domain is another one or below it.
-pub(crate) fn at_or_below(domain: &str, parent: &str) -> bool {
-    domain.strip_suffix(parent).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-}
 
 #[cfg(test)]
 mod tests {

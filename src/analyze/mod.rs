@@ -53,7 +53,6 @@ pub use figures::reporters::{MissingDays, ReportedDay, ReporterDays, SilentDomai
 pub use figures::totals::{Subdomain, Totals};
 pub use figures::trend::{Comparison, FailingBy, Point};
 pub use foreign::Foreign;
-pub(crate) use known::within;
 pub use known::{Service, Services};
 pub use period::{Period, PeriodError};
 pub use question::Acknowledged;

@@ -1,10 +1,11 @@
 //! What is asked: the period, the domains, and what only others know. Out of it follows what must be read.
 
 use super::foreign::Foreign;
-use super::known::{Services, at_or_below, within};
+use super::known::Services;
 use super::period::{Period, date, number};
 use super::thresholds::JUDGED_DAYS;
-use crate::model::{ColumnSet, DnsHistory, SourceAddress, Text};
+use crate::judge::is_within;
+use crate::model::{ColumnSet, DnsHistory, SourceAddress, Text, is_in_network};
 use jiff::civil::Date;
 use serde::Serialize;
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
@@ -59,7 +60,9 @@ impl Watched {
     pub(crate) fn holds(self, source: SourceAddress) -> bool {
         match self {
             Self::Unknown => source == SourceAddress::UNKNOWN,
-            Self::Network(network, bits) => source.address().is_some_and(|address| within(address, network, bits)),
+            Self::Network(network, bits) => {
+                source.address().is_some_and(|address| is_in_network(address, network, bits))
+            }
         }
     }
 }
@@ -142,7 +145,7 @@ impl Question {
 
     /// Whether the reader named a domain, or one above it.
     pub(crate) fn names(&self, domain: &str) -> bool {
-        self.domains.iter().any(|asked| asked == domain) || self.own.iter().any(|own| at_or_below(domain, own))
+        self.domains.iter().any(|asked| asked == domain) || self.own.iter().any(|own| is_within(domain, own))
     }
 
     /// The days before the period that the answer compares with; null: none.

@@ -7,7 +7,7 @@
 //! 3. A report that bears a known reporter's name (`org_name`) comes from a domain of that reporter. A name alone proves
 //!    nothing, and the name of an unknown reporter is not compared: it often is not that of the domain it mails from.
 
-use crate::judge::organizational;
+use crate::judge::{is_within, organizational};
 use crate::model::{Quoted, Report};
 use crate::normalize::{canonical_domain, reporter_domain};
 
@@ -231,10 +231,6 @@ fn organization(domain: &str) -> &str {
     }
     let customer = domain[..domain.len() - organization.len() - 1].rfind('.').map_or(0, |dot| dot + 1);
     &domain[customer..]
-}
-
-fn is_within(domain: &str, parent: &str) -> bool {
-    domain.strip_suffix(parent).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
 #[cfg(test)]

@@ -11,6 +11,11 @@ pub fn organizational(domain: &str) -> &str {
     psl::domain_str(domain).unwrap_or(domain)
 }
 
+/// Whether a domain is `parent` or below it. Both canonical.
+pub fn is_within(domain: &str, parent: &str) -> bool {
+    domain.strip_suffix(parent).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
 /// How close two domains must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AlignmentMode {
@@ -111,5 +116,12 @@ mod tests {
         ] {
             assert_eq!(organizational(domain), organization, "{domain}");
         }
+    }
+
+    #[test]
+    fn below_a_domain_means_whole_labels() {
+        assert!(is_within("mail.example.com", "example.com"));
+        assert!(is_within("example.com", "example.com"));
+        assert!(!is_within("badexample.com", "example.com"));
     }
 }

@@ -34,7 +34,7 @@ mod alignment;
 mod cause;
 mod rivals;
 
-pub use alignment::organizational;
+pub use alignment::{is_within, organizational};
 pub use rivals::{Rivalry, rivalry};
 
 use crate::model::{DkimResult, Domain, Evaluated, Finding, FindingCode, Mismatch, Record, Report, SpfResult, Verdict};

@@ -6,6 +6,7 @@ mod dns_record;
 mod domain;
 mod finding;
 mod mail;
+mod numbers;
 mod origin;
 mod owners;
 mod policy;
@@ -23,13 +24,15 @@ pub use dns_record::{DnsChange, DnsHistory, DnsObservation, DnsSpan, DnsValue, R
 pub use domain::{Domain, ReturnPath};
 pub use finding::{Finding, FindingCode, Findings, Quoted};
 pub use mail::{Cursor, Fate, KnownUidl, MailFacts, MailboxProgress, Message, Proof, RawMail, SenderAuth};
+pub use numbers::{count, counted};
 pub use origin::SourceOrigin;
 pub use owners::Owners;
 pub use policy::PolicyPublished;
 pub use record::{Reason, Record};
 pub use report::{Hash, Metadata, Report, ReportKey};
 pub use rows::{
-    ColumnSet, Flags, ReportHead, Rows, SIGNATURES_READ, SourceAddress, Words, signature_line, speaks_of_body,
+    ColumnSet, Flags, ReportHead, Rows, SIGNATURES_READ, SourceAddress, Words, is_in_network, signature_line,
+    speaks_of_body,
 };
 pub use shared::SharedBytes;
 pub use tls_report::{AcceptedTls, TlsFailure, TlsPolicy, TlsPolicyRow, TlsReport};

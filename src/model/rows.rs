@@ -31,6 +31,14 @@ impl From<Option<IpAddr>> for SourceAddress {
     }
 }
 
+/// Whether a network holds an address: the first `bits` bits of both are equal. More bits than an address has are all of them.
+pub fn is_in_network(address: IpAddr, network: IpAddr, bits: u8) -> bool {
+    let bits = u32::from(bits) + if network.is_ipv4() { 96 } else { 0 };
+    let mask = u128::MAX.checked_shl(128_u32.saturating_sub(bits)).unwrap_or(0);
+    let difference = SourceAddress::from(Some(address)).0 ^ SourceAddress::from(Some(network)).0;
+    address.is_ipv4() == network.is_ipv4() && difference & mask == 0
+}
+
 /// A column of words: a code a row, and what the codes stand for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Words {
@@ -274,4 +282,26 @@ pub struct ReportHead {
     pub sender_auth: SenderAuth,
     /// Codes of its findings.
     pub findings: Vec<Text>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_holds_the_addresses_that_share_its_leading_bits() {
+        let held = |address: &str, network: &str, bits| {
+            is_in_network(address.parse().unwrap(), network.parse().unwrap(), bits)
+        };
+        assert!(held("192.0.2.77", "192.0.2.0", 24));
+        assert!(!held("192.0.3.77", "192.0.2.0", 24));
+        assert!(held("192.0.2.7", "192.0.2.7", 32));
+        assert!(!held("192.0.2.1", "192.0.2.0", 32));
+        assert!(held("192.0.2.7", "198.51.100.1", 0));
+        assert!(held("2001:db8::1", "2001:db8::", 64));
+        assert!(held("2001:db8::1", "::", 0));
+        assert!(held("1080::8:800:1:2", "1080::8:800:4400:301", 96));
+        assert!(!held("2001:db8::1", "2001:db8::2", 128));
+        assert!(!held("192.0.2.7", "::", 0), "an IPv6 network holds no IPv4 address");
+    }
 }

@@ -1,6 +1,6 @@
 //! Who loses mail: added up by sender and address, told by address, or by network where there are many.
 
-use super::{LossCause, LossExample, LostMail, LostSender, addresses::by_address};
+use super::{LossCause, LossExample, LostMail, LostSender, SimulatedSender, addresses::by_address};
 use crate::analyze::{AttributedMail, Foreign, MailResults, MailRow, Role};
 use crate::dns::dmarc::Policy;
 use crate::model::SourceAddress;
@@ -63,9 +63,10 @@ impl<'a> Losses<'a> {
             let at = by_address(addresses, LostAtAddress::merge);
             lost.senders.extend(at.into_iter().map(|(address, number, at)| told(mail, sender, (address, number), at)));
         }
-        lost.senders.sort_by(|a, b| (Reverse(a.messages), &a.address).cmp(&(Reverse(b.messages), &b.address)));
+        lost.senders
+            .sort_by(|a, b| (Reverse(a.messages), &a.sender.address).cmp(&(Reverse(b.messages), &b.sender.address)));
         for sender in &lost.senders {
-            let sum = if sender.role == Role::Unclear { &mut lost.unclear } else { &mut lost.legitimate };
+            let sum = if sender.sender.role == Role::Unclear { &mut lost.unclear } else { &mut lost.legitimate };
             *sum = sum.saturating_add(sender.messages);
         }
         lost.messages = lost.legitimate.saturating_add(lost.unclear);
@@ -79,15 +80,9 @@ fn told(
     (address, addresses): (Option<String>, u64),
     lost: LostAtAddress<'_>,
 ) -> LostSender {
-    let of = &mail.senders[sender as usize];
     let cause = lost.causes.iter().max_by_key(|(cause, messages)| (**messages, Reverse(**cause)));
     LostSender {
-        address,
-        addresses,
-        service: of.service.clone(),
-        signs_as: of.signs_as.clone(),
-        returns_to: of.returns_to.clone(),
-        role: of.role,
+        sender: SimulatedSender::at(&mail.senders[sender as usize], address, addresses),
         messages: lost.messages,
         cause: cause.map_or(LossCause::Policy, |(cause, _)| *cause),
         example: example(mail, &lost.largest),

@@ -30,8 +30,8 @@ use obstacle::Obstacle;
 pub use obstacle::ObstacleKind;
 pub use outcome::{
     ChangeCounts, ChangedMail, ChangedSender, LossCause, LossExample, LostMail, LostSender, MailCount, ProposedRecords,
-    RecordInForce, RoleCount, SIMULATION_SCHEMA, SimulatedWeeks, Simulation, TestModeCheck, Tolerance, TreeWalkCheck,
-    UndecidableMail, UndecidableReason,
+    RecordInForce, RoleCount, SIMULATION_SCHEMA, SimulatedSender, SimulatedWeeks, Simulation, TestModeCheck, Tolerance,
+    TreeWalkCheck, UndecidableMail, UndecidableReason,
 };
 pub use policy_tags::{PolicyTags, TagChanges};
 pub use proposed_dns::{NotAsked, PatientLookup};

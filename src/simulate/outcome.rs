@@ -1,7 +1,7 @@
 //! The answer of a simulation. Its JSON form is described in `present/structured/simulation.schema.json`.
 
 use super::ObstacleKind;
-use crate::analyze::{Foreign, Role};
+use crate::analyze::{Foreign, MailSender, Role};
 use crate::dns::dmarc::Policy;
 use jiff::civil::Date;
 use serde::{Serialize, Serializer};
@@ -139,14 +139,14 @@ pub struct ChangedMail {
     pub more_senders: u64,
 }
 
-/// A sender whose mail changes.
+/// A sender of judged mail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ChangedSender {
+pub struct SimulatedSender {
     /// An address, or the smallest network of several; `None`: the reports do not say.
     pub address: Option<String>,
     /// How many addresses.
     pub addresses: u64,
-    /// The mail service it is, where a known one is proven.
+    /// The mail service, where a known one is proven.
     pub service: Option<Foreign>,
     /// The domain that signs most of its mail.
     pub signs_as: Option<Foreign>,
@@ -154,6 +154,33 @@ pub struct ChangedSender {
     pub returns_to: Option<Foreign>,
     /// What it is for the domain.
     pub role: Role,
+}
+
+impl SimulatedSender {
+    /// A sender at one of its addresses, or at several in one network.
+    pub(super) fn at(sender: &MailSender, address: Option<String>, addresses: u64) -> Self {
+        Self {
+            address,
+            addresses,
+            service: sender.service.clone(),
+            signs_as: sender.signs_as.clone(),
+            returns_to: sender.returns_to.clone(),
+            role: sender.role,
+        }
+    }
+
+    /// What it is best known as: its service, else the domain it authenticates as.
+    pub(crate) fn name(&self) -> Option<&Foreign> {
+        self.service.as_ref().or(self.signs_as.as_ref()).or(self.returns_to.as_ref())
+    }
+}
+
+/// A sender whose mail changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ChangedSender {
+    /// Who it is.
+    #[serde(flatten)]
+    pub sender: SimulatedSender,
     /// In which way its mail changes.
     #[serde(flatten)]
     pub changes: ChangeCounts,
@@ -185,18 +212,9 @@ pub struct LostMail {
 /// A sender that loses mail.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LostSender {
-    /// An address, or the smallest network of several; `None`: the reports do not say.
-    pub address: Option<String>,
-    /// How many addresses.
-    pub addresses: u64,
-    /// The mail service it is, where a known one is proven.
-    pub service: Option<Foreign>,
-    /// The domain that signs most of its mail.
-    pub signs_as: Option<Foreign>,
-    /// The organization of the return path that SPF proves for most of its mail.
-    pub returns_to: Option<Foreign>,
-    /// What it is for the domain.
-    pub role: Role,
+    /// Who it is.
+    #[serde(flatten)]
+    pub sender: SimulatedSender,
     /// Messages.
     pub messages: u64,
     /// Why most of them are lost.

@@ -11,8 +11,8 @@ use super::test_mode::TestModeComparison;
 use super::tree_walk::{self, Organizations};
 use super::{
     ChangeCounts, ChangedMail, ChangedSender, LossCause, MailCount, Obstacle, PolicyTags, ProposedRecords,
-    RecordInForce, RoleCount, SIMULATION_SCHEMA, SimulatedWeeks, Simulation, SimulationError, SimulationRequest,
-    Tolerance, TreeWalkCheck, UndecidableMail, obstacle,
+    RecordInForce, RoleCount, SIMULATION_SCHEMA, SimulatedSender, SimulatedWeeks, Simulation, SimulationError,
+    SimulationRequest, Tolerance, TreeWalkCheck, UndecidableMail, obstacle,
 };
 use crate::analyze::{AttributedMail, Foreign, MailResults, MailRow, Role};
 use crate::dns::dmarc::Policy;
@@ -318,16 +318,13 @@ fn changed(
         let sender = &mail.senders[place as usize];
         let at = by_address(at, ChangeCounts::merge);
         told.extend(at.into_iter().map(|(address, addresses, changes)| ChangedSender {
-            address,
-            addresses,
-            service: sender.service.clone(),
-            signs_as: sender.signs_as.clone(),
-            returns_to: sender.returns_to.clone(),
-            role: sender.role,
+            sender: SimulatedSender::at(sender, address, addresses),
             changes,
         }));
     }
-    told.sort_by(|a, b| (Reverse(a.changes.messages), &a.address).cmp(&(Reverse(b.changes.messages), &b.address)));
+    told.sort_by(|a, b| {
+        (Reverse(a.changes.messages), &a.sender.address).cmp(&(Reverse(b.changes.messages), &b.sender.address))
+    });
     let more = told.len().saturating_sub(SENDERS) as u64;
     told.truncate(SENDERS);
     (told, more)

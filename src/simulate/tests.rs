@@ -125,7 +125,10 @@ fn a_stricter_policy_loses_the_mail_of_a_vendor_and_of_nobody_else() {
     );
     assert_eq!((answer.lost.legitimate, answer.lost.unclear, answer.exit_code()), (of(56, 2), 0, 1));
     let sender = &answer.lost.senders[0];
-    assert_eq!((sender.address.as_deref(), sender.role, sender.cause), (Some(VENDOR), Role::Vendor, LossCause::Policy));
+    assert_eq!(
+        (sender.sender.address.as_deref(), sender.sender.role, sender.cause),
+        (Some(VENDOR), Role::Vendor, LossCause::Policy)
+    );
     assert_eq!((sender.example.fate, sender.example.proposed_fate), (Policy::None, Policy::Quarantine));
     assert_eq!(answer.tree_walk, None, "nobody was asked");
     assert_eq!(sums(&policy(Policy::None), &mail, &NotAsked), (0, 0, 0));
@@ -457,5 +460,5 @@ fn large_pools_are_told_by_network() {
     }
     let answer = run(&policy(Policy::Reject), &attributed(&lines, |_| {}), &NotAsked);
     let [sender] = answer.lost.senders.as_slice() else { panic!("{:?}", answer.lost.senders) };
-    assert_eq!((sender.address.as_deref(), sender.addresses), (Some("198.51.100.0/28"), 9));
+    assert_eq!((sender.sender.address.as_deref(), sender.sender.addresses), (Some("198.51.100.0/28"), 9));
 }

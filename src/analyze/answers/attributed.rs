@@ -216,11 +216,7 @@ fn sender(view: &View<'_>, group: &SenderGroup) -> MailSender {
     MailSender {
         role: group.role,
         repaired: group.repaired,
-        service: view.added.question.services.name(
-            signer.map_or("", Text::as_str),
-            returns_to.map_or("", Text::as_str),
-            host,
-        ),
+        service: view.service(group.signer, group.returns_to, host),
         signs_as: signer.cloned().map(Foreign::from),
         returns_to: returns_to.cloned().map(Foreign::from),
     }

@@ -7,7 +7,7 @@ use crate::analyze::senders::{
 use crate::analyze::sums::interner::NONE;
 use crate::analyze::thresholds::STAYING_WEEKS;
 use crate::analyze::{Foreign, Sums, form};
-use crate::model::{Cause, SourceAddress, Text};
+use crate::model::{Cause, SourceAddress};
 use jiff::civil::Date;
 use serde::Serialize;
 use std::{collections::BTreeMap, net::IpAddr};
@@ -131,11 +131,7 @@ pub(super) fn name(view: &View<'_>, group: &SenderProfile) -> SenderName {
         addresses: group.addresses,
         name: host.map(|host| host.name.clone()),
         name_confirmed: host.map(|host| host.confirmed),
-        service: view.added.question.services.name(
-            signer.map_or("", Text::as_str),
-            returns_to.map_or("", Text::as_str),
-            host,
-        ),
+        service: view.service(group.signer, group.returns_to, host),
         signs_as: signer.cloned().map(Foreign::from),
         returns_to: returns_to.cloned().map(Foreign::from),
         role: group.role,

@@ -136,7 +136,7 @@ fn contains(range: &str, address: IpAddr) -> bool {
     }
     let width = if network.is_ipv4() { 32 } else { 128 };
     let bits = if bits.is_empty() { Some(width) } else { bits.parse().ok().filter(|bits| *bits <= width) };
-    bits.is_some_and(|bits| crate::analyze::known::within(address, network, bits))
+    bits.is_some_and(|bits| crate::model::is_in_network(address, network, bits))
 }
 
 #[cfg(test)]

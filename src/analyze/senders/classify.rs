@@ -7,12 +7,12 @@ use super::history::{History, Share, is_listed, vouches_alone};
 use super::reporter_set::ReporterSet;
 use super::view::{SourceFact, View, by_source};
 use crate::analyze::Confirmed;
-use crate::analyze::known::{at_or_below, within};
 use crate::analyze::sums::interner::IdMap;
 use crate::analyze::sums::shards::network;
 use crate::analyze::sums::{DayCounts, Messages};
 use crate::analyze::thresholds::{BOUNCE_NAME, ENOUGH_REPORTERS, KNOWN_BY_SPF, SHARED, STAYING_WEEKS, WORTH_A_LINE};
-use crate::model::{Cause, SourceAddress};
+use crate::judge::is_within;
+use crate::model::{Cause, SourceAddress, is_in_network};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Whose mail a row is.
@@ -233,13 +233,13 @@ impl<'a> NetworkContext<'a> {
     fn fits(&self, said: &Confirmed, item: &SourceFact<'_>) -> bool {
         let pattern = item.pattern;
         let of_domain = said.domain.as_ref().is_none_or(|domain| domain == self.view.word(item.domain()));
-        let in_network = said
-            .network
-            .is_none_or(|(network, bits)| item.source.address().is_some_and(|address| within(address, network, bits)));
+        let in_network = said.network.is_none_or(|(network, bits)| {
+            item.source.address().is_some_and(|address| is_in_network(address, network, bits))
+        });
         let signs = said.signs_as.as_ref().is_none_or(|domain| {
-            let vouches = |name: &u32| at_or_below(self.view.name(*name), domain);
+            let vouches = |name: &u32| is_within(self.view.name(*name), domain);
             let path = matches!(pattern.path, PathResult::OwnPass | PathResult::OtherPass)
-                && at_or_below(self.view.word(pattern.pattern.return_path), domain);
+                && is_within(self.view.word(pattern.pattern.return_path), domain);
             pattern.vouchers.iter().any(vouches) || pattern.verified.iter().any(|(name, _)| vouches(name)) || path
         });
         of_domain && in_network && signs && (said.network.is_some() || said.signs_as.is_some())
@@ -315,28 +315,4 @@ fn is_shared(view: &View<'_>, items: &[SourceFact<'_>]) -> bool {
     by_source(items).any(|items| {
         items[0].source.address().is_some_and(|address| services.of_address(address, view.host(address)).is_some())
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::analyze::known::{at_or_below, within};
-
-    #[test]
-    fn a_network_holds_the_addresses_that_share_its_leading_bits() {
-        let held =
-            |address: &str, network: &str, bits| within(address.parse().unwrap(), network.parse().unwrap(), bits);
-        assert!(held("192.0.2.77", "192.0.2.0", 24));
-        assert!(!held("192.0.3.77", "192.0.2.0", 24));
-        assert!(held("192.0.2.7", "192.0.2.7", 32));
-        assert!(held("2001:db8::1", "2001:db8::", 64));
-        assert!(!held("192.0.2.7", "::", 0), "an IPv6 network holds no IPv4 address");
-        assert!(held("192.0.2.7", "198.51.100.1", 0));
-    }
-
-    #[test]
-    fn below_a_domain_means_whole_labels() {
-        assert!(at_or_below("mail.example.com", "example.com"));
-        assert!(at_or_below("example.com", "example.com"));
-        assert!(!at_or_below("badexample.com", "example.com"));
-    }
 }

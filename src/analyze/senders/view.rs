@@ -89,6 +89,12 @@ impl<'a> View<'a> {
         self.added.question.names.get(&address)
     }
 
+    /// The mail service that a signer, a return path or a confirmed host name belongs to.
+    pub(crate) fn service(&self, signer: Option<u32>, path: Option<u32>, host: Option<&HostName>) -> Option<Foreign> {
+        let domain = |id: Option<u32>| id.map_or("", |id| self.name(id).as_str());
+        self.added.question.services.name(domain(signer), domain(path), host)
+    }
+
     /// The network of an address, where a database knows it.
     pub(crate) fn network(&self, address: IpAddr) -> Option<&Network> {
         self.added.question.networks.get(&address)

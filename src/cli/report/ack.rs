@@ -128,11 +128,9 @@ fn find(run: &CommandContext, settings: &Settings, dir: &Path, id: &str) -> anyh
 fn summary(run: &CommandContext, settings: &Settings, dir: &Path, period: Period) -> anyhow::Result<Summary> {
     let source = From::Store(Store::open(dir)?);
     let mut asked = Selection::new(run, &Choice::between(period.from(), period.to()), &[])?;
-    asked.question.services = settings.services()?;
-    asked.question.confirmed.clone_from(&settings.confirmed);
-    asked.question.own = settings.domains.iter().map(|domain| domain.as_str().into()).collect();
+    asked::add_settings(settings, &mut asked.question)?;
     if let From::Store(store) = &source {
-        asked::known(store, &mut asked.question)?;
+        asked::add_store(store, &mut asked.question)?;
     }
     let (adder, _) = asked.gather(run, &source, Adder::new(&asked.question))?;
     Ok(adder.finish())

@@ -77,10 +77,8 @@ fn replace(file: &Path, text: &str) -> std::io::Result<()> {
 fn week(run: &CommandContext, settings: &Settings, store: Store) -> anyhow::Result<Summary> {
     let yesterday = run.today().saturating_sub(1.day());
     let mut asked = Selection::new(run, &Choice::between(yesterday.saturating_sub(6.days()), yesterday), &[])?;
-    asked.question.services = settings.services()?;
-    asked.question.confirmed.clone_from(&settings.confirmed);
-    asked.question.own = settings.domains.iter().map(|domain| domain.as_str().into()).collect();
-    asked::known(&store, &mut asked.question)?;
+    asked::add_settings(settings, &mut asked.question)?;
+    asked::add_store(&store, &mut asked.question)?;
     let (adder, _) = asked.gather(run, &From::Store(store), Adder::new(&asked.question))?;
     Ok(adder.finish())
 }

@@ -250,7 +250,7 @@ fn read(
         weekly: true,
         ..Question::default()
     };
-    asked::known(store, &mut question)?;
+    asked::add_store(store, &mut question)?;
     let filter =
         Filter { from: Some(from), to: Some(yesterday), domains: vec![request.domain.clone()], ..Filter::default() };
     let adder = Adder::new(&question);

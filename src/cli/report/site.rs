@@ -97,14 +97,7 @@ pub(crate) fn run(run: &CommandContext, args: &SiteArgs) -> anyhow::Result<Exit>
     let settings = run.settings()?;
     let chosen = args.customers.chosen(&settings)?;
     let store = run.opened(&settings, None)?;
-    let mut question = Question {
-        today: Some(run.today()),
-        services: settings.services()?,
-        confirmed: settings.confirmed.clone(),
-        own: settings.named_domains().iter().map(|own| own.as_str().into()).collect(),
-        ..Question::default()
-    };
-    asked::known(&store, &mut question)?;
+    let question = asked::question(run, &settings, &store)?;
     let days = store.report_days()?;
     let source = Source {
         run,

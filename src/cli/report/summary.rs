@@ -143,12 +143,10 @@ pub(crate) fn run(run: &CommandContext, args: &SummaryArgs) -> anyhow::Result<Ex
         From::Paths(&args.paths)
     };
     asked.question.authentic = args.authentic;
-    asked.question.services = settings.services()?;
-    asked.question.confirmed.clone_from(&settings.confirmed);
-    asked.question.own =
-        settings.named_domains().iter().chain(&args.choice.domains).map(|own| own.as_str().into()).collect();
+    asked::add_settings(&settings, &mut asked.question)?;
+    asked.question.own.extend(args.choice.domains.iter().map(|own| own.as_str().into()));
     if let From::Store(store) = &source {
-        asked::known(store, &mut asked.question)?;
+        asked::add_store(store, &mut asked.question)?;
     }
     let style = Style {
         width: args.width.unwrap_or_else(pager::width),

@@ -5,6 +5,7 @@ use super::rejections::Rejections;
 use super::run::CommandContext;
 use super::storeless;
 use crate::analyze::{Acknowledged, Adder, Explainer, HostName, Network, Period, Question};
+use crate::cli::settings::file::Settings;
 use crate::cli::terminal::exit::Exit;
 use crate::ingest::ReportSink;
 use crate::model::{Accepted, AcceptedTls, ReportHead, Rows, TlsPolicyRow};
@@ -178,8 +179,24 @@ impl<S: Sum> ReportSink for SummedReports<'_, S> {
     }
 }
 
-/// Give a question the names and networks that the store has.
-pub(crate) fn known(store: &Store, question: &mut Question) -> Result<(), StoreError> {
+/// What `summary` asks about all domains of a store, without a period.
+pub(crate) fn question(run: &CommandContext, settings: &Settings, store: &Store) -> anyhow::Result<Question> {
+    let mut question = Question { today: Some(run.today()), ..Question::default() };
+    add_settings(settings, &mut question)?;
+    add_store(store, &mut question)?;
+    Ok(question)
+}
+
+/// Add what the settings say: services, confirmed sources, the user's own domains.
+pub(crate) fn add_settings(settings: &Settings, question: &mut Question) -> anyhow::Result<()> {
+    question.services = settings.services()?;
+    question.confirmed.clone_from(&settings.confirmed);
+    question.own = settings.named_domains().iter().map(|own| own.as_str().into()).collect();
+    Ok(())
+}
+
+/// Add what the store knows: names and networks of sources, acknowledgments, the history of DNS.
+pub(crate) fn add_store(store: &Store, question: &mut Question) -> Result<(), StoreError> {
     let found = store.names()?.into_iter().filter_map(|looked_up| {
         let StoredName { names, confirmed } = looked_up.naming?;
         let name = names.into_iter().next()?;

@@ -22,7 +22,7 @@ pub(crate) fn of_weeks(
 ) -> anyhow::Result<Vec<WeekVerdicts>> {
     let days = store.days()?;
     let mut kept = store.kept_verdicts()?;
-    let question = question(run, settings, store)?;
+    let question = asked::question(run, settings, store)?;
     let fingerprint = fingerprint(&question, settings);
     let last = Period::last_complete_week(run.now).from();
     let mondays: BTreeSet<Date> = days.keys().map(|day| monday(*day)).chain(kept.keys().copied()).collect();
@@ -77,19 +77,6 @@ pub(crate) fn of_domains(weeks: &[WeekVerdicts], domains: &[String]) -> Vec<Week
 fn monday(day: Date) -> Date {
     let back = i32::from(day.weekday().since(Weekday::Monday));
     day.saturating_sub(Span::new().days(back))
-}
-
-/// What `summary` asks of the whole store, but for the period.
-fn question(run: &CommandContext, settings: &Settings, store: &Store) -> anyhow::Result<Question> {
-    let mut question = Question {
-        today: Some(run.today()),
-        services: settings.services()?,
-        confirmed: settings.confirmed.clone(),
-        own: settings.named_domains().iter().map(|own| own.as_str().into()).collect(),
-        ..Question::default()
-    };
-    asked::known(store, &mut question)?;
-    Ok(question)
 }
 
 /// A hash of everything but reports that a verdict rests on.

@@ -1,6 +1,8 @@
 //! Domain names as checks need them: canonical text (lower-case A-labels without the final dot), what can exist in DNS,
 //! and the organizational domain.
 
+pub use crate::judge::{is_within, organizational};
+
 /// The canonical form: trimmed, without the final dot, A-labels, lower case. Null for what is no domain name.
 pub fn canonical(text: &str) -> Option<String> {
     let text = text.trim();
@@ -26,17 +28,6 @@ pub fn is_domain(name: &str) -> bool {
     name.bytes().all(usual) && name.parse::<std::net::IpAddr>().is_err()
 }
 
-/// Whether `name` is `parent` or below it. Both canonical.
-pub fn is_within(name: &str, parent: &str) -> bool {
-    name.strip_suffix(parent).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-}
-
-/// The organizational domain by the Public Suffix List (RFC 7489 section 3.2): the suffix and one label. A name that is
-/// itself a suffix is its own.
-pub fn organizational(name: &str) -> &str {
-    psl::domain_str(name).unwrap_or(name)
-}
-
 /// The name without its first label; null at the top.
 pub fn parent(name: &str) -> Option<&str> {
     name.split_once('.').map(|(_, rest)| rest)
@@ -58,19 +49,6 @@ mod tests {
         assert_eq!(canonical("_dmarc.example.com").as_deref(), Some("_dmarc.example.com"));
         for bad in ["", ".", "a..example", &"a".repeat(64), &["abcdefgh"; 40].join(".")] {
             assert_eq!(canonical(bad), None, "{bad}");
-        }
-    }
-
-    #[test]
-    fn the_suffix_list_tells_the_organizational_domain() {
-        for (name, organization) in [
-            ("mail.example.com", "example.com"),
-            ("a.b.example.co.uk", "example.co.uk"),
-            ("co.uk", "co.uk"),
-            ("com", "com"),
-            ("host.unlisted-top-level", "host.unlisted-top-level"),
-        ] {
-            assert_eq!(organizational(name), organization);
         }
     }
 }

@@ -4,13 +4,14 @@
 use crate::dns::dkim::{self, Selector};
 use crate::dns::dmarc::{self, Dmarc, Policy};
 use crate::dns::finding as codes;
-use crate::dns::finding::{CheckCode, CheckFinding, Notes, Severity, Unknown, counted};
+use crate::dns::finding::{CheckCode, CheckFinding, Notes, Severity, Unknown};
 use crate::dns::hosts::mx::{self, Delivery};
 use crate::dns::hosts::ptr::{self, PtrName};
 use crate::dns::lookup::answer::{Answer, DnsQuestion, Lookup, QueryType};
 use crate::dns::proposals::{self, Checked};
 use crate::dns::seen::{Observed, SeenSource};
 use crate::dns::spf::{self, CheckHostResult, Evaluation, Spf, SpfInput};
+use crate::model::counted;
 use serde::Serialize;
 use std::net::IpAddr;
 
@@ -212,7 +213,7 @@ fn one_source(
                 "Authorize {} again if it is yours: it passed SPF for {checked} in the reports ({}, last on {}) and gets {} \
                  today.",
                 source.address,
-                counted(source.spf_aligned, "message"),
+                counted(source.spf_aligned.unsigned_abs(), "message", "messages"),
                 source.last,
                 result.as_str()
             );
@@ -239,7 +240,7 @@ fn not_sending(domain: &str, dmarc: &Dmarc, spf: &Spf, mx: &Delivery, seen: &Obs
     if *mx == Delivery::Refused && passes > 0 {
         let text = format!(
             "Replace the null MX with a host that accepts mail: {domain} sends mail ({} passed DMARC in the reports).",
-            counted(passes, "message")
+            counted(passes.unsigned_abs(), "message", "messages")
         );
         notes.find(&codes::MX_NULL_SENDS, format!("{domain} MX"), text);
         return;

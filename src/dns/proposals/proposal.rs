@@ -1,11 +1,12 @@
 //! What a proposal is, and how it gets to its finding.
 
 use crate::dns::dmarc::Dmarc;
-use crate::dns::finding::{CheckCode, CheckFinding, Notes, Severity, counted, list};
+use crate::dns::finding::{CheckCode, CheckFinding, Notes, Severity, list};
 use crate::dns::hosts::mx::Delivery;
 use crate::dns::lookup::answer::Lookup;
 use crate::dns::seen::{Observed, SeenSource};
 use crate::dns::spf::Spf;
+use crate::model::counted;
 
 /// Sources named beside a record. One that more of them would fail under is not proposed.
 pub(super) const NAMED: usize = 50;
@@ -95,7 +96,9 @@ pub(super) fn verdict(fresh: &Notes, accepted: impl Fn(&CheckFinding) -> bool) -
 pub(super) fn named(sources: &[(&SeenSource, i64)]) -> String {
     let all: Vec<String> = sources
         .iter()
-        .map(|(source, messages)| format!("{} ({})", source.address, counted(*messages, "message")))
+        .map(|(source, messages)| {
+            format!("{} ({})", source.address, counted(messages.unsigned_abs(), "message", "messages"))
+        })
         .collect();
     list(&all, NAMED)
 }

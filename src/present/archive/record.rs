@@ -2,7 +2,8 @@
 //! It is made of a summary once, and kept as JSON beside the pages.
 
 use super::names;
-use crate::analyze::{DomainSummary, ExplainedRow, Foreign, Role, SampledRow, Sender, Summary, within};
+use crate::analyze::{DomainSummary, ExplainedRow, Foreign, Role, SampledRow, Sender, Summary};
+use crate::model::is_in_network;
 use crate::present::markup::mail::subject;
 use crate::present::page::shared::Mark;
 use crate::present::page::summary::page;
@@ -249,7 +250,7 @@ fn sender_week(sender: &Sender, rows: &[SampledRow]) -> SenderWeek {
     let line = sender_line(sender);
     let holds = |row: &&SampledRow| match (who.address, row.source) {
         (None, None) => true,
-        (Some(network), Some(address)) => within(address, network, who.prefix),
+        (Some(network), Some(address)) => is_in_network(address, network, who.prefix),
         _ => false,
     };
     // Sorted by source: those of a network are together.

@@ -9,8 +9,8 @@ use crate::present::wording::numbers::{count, counted, percent};
 use crate::present::wording::style::Style;
 use crate::present::wording::words;
 use crate::simulate::{
-    ChangeCounts, ChangedSender, LossCause, LostSender, ObstacleKind, RoleCount, Simulation, TreeWalkCheck,
-    UndecidableReason,
+    ChangeCounts, ChangedSender, LossCause, LostSender, ObstacleKind, RoleCount, SimulatedSender, Simulation,
+    TreeWalkCheck, UndecidableReason,
 };
 
 /// The JSON Schema (2020-12) of [`json`].
@@ -149,7 +149,10 @@ fn lost(writer: &mut TextLayout, simulation: &Simulation) {
     writer.head("WHO WOULD LOSE MAIL");
     for sender in senders.iter().take(LISTED) {
         let (messages, cause) = (words::messages(sender.messages), cause(sender, &simulation.policy_domain));
-        writer.item("· ", &format!("{}: {messages}. {cause}", who(sender)));
+        writer.item(
+            "· ",
+            &format!("{}, {}: {messages}. {cause}", address(&sender.sender), words::role(sender.sender.role)),
+        );
         writer.wrapped(&example(sender), "  ");
     }
     let more = senders.len().saturating_sub(LISTED) as u64;
@@ -158,22 +161,19 @@ fn lost(writer: &mut TextLayout, simulation: &Simulation) {
     }
 }
 
-fn who(sender: &LostSender) -> String {
-    let name = sender.service.as_ref().or(sender.signs_as.as_ref()).or(sender.returns_to.as_ref());
-    format!("{}, {}", address(sender.address.as_deref(), name, sender.addresses), words::role(sender.role))
-}
-
 /// `192.0.2.0/24 (SendGrid, 12 addresses)`.
-fn address(address: Option<&str>, name: Option<&Foreign>, addresses: u64) -> String {
-    let several = (addresses > 1).then(|| counted(addresses, "address", "addresses"));
-    let known: Vec<String> = name.map(|name| Clean::new(name).to_string()).into_iter().chain(several).collect();
+fn address(sender: &SimulatedSender) -> String {
+    let several = (sender.addresses > 1).then(|| counted(sender.addresses, "address", "addresses"));
+    let known: Vec<String> =
+        sender.name().map(|name| Clean::new(name).to_string()).into_iter().chain(several).collect();
     let known = if known.is_empty() { String::new() } else { format!(" ({})", known.join(", ")) };
-    format!("{}{known}", address.unwrap_or("an unknown source"))
+    format!("{}{known}", sender.address.as_deref().unwrap_or("an unknown source"))
 }
 
-fn cause(sender: &LostSender, domain: &Foreign) -> String {
+fn cause(lost: &LostSender, domain: &Foreign) -> String {
+    let sender = &lost.sender;
     let other = sender.signs_as.as_ref().or(sender.returns_to.as_ref()).filter(|name| *name != domain);
-    match (sender.cause, other) {
+    match (lost.cause, other) {
         (LossCause::Policy, Some(other)) if sender.role != Role::Own => {
             format!("They fail DMARC already: they authenticate only as {}.", Clean::new(other))
         }
@@ -221,13 +221,12 @@ fn others(writer: &mut TextLayout, simulation: &Simulation) {
     for count in &changes.roles {
         writer.item("· ", &of_role(count));
         let named = |sender: &&ChangedSender| {
-            let lost = |lost: &LostSender| lost.role == sender.role && lost.address == sender.address;
+            let ChangedSender { sender, .. } = sender;
+            let lost = |lost: &LostSender| lost.sender.role == sender.role && lost.sender.address == sender.address;
             sender.role == count.role && !simulation.lost.senders.iter().any(lost)
         };
         for sender in changes.senders.iter().filter(named).take(NAMED) {
-            let name = sender.service.as_ref().or(sender.signs_as.as_ref()).or(sender.returns_to.as_ref());
-            let who = address(sender.address.as_deref(), name, sender.addresses);
-            writer.item("    ", &format!("{who}: {}", how(&sender.changes)));
+            writer.item("    ", &format!("{}: {}", address(&sender.sender), how(&sender.changes)));
         }
     }
 }
@@ -346,12 +345,14 @@ mod tests {
                     RoleCount { role: Role::Suspect, changes: changes(1_200, (0, 0), (1_200, 0)) },
                 ],
                 senders: vec![ChangedSender {
-                    address: Some("192.0.2.44".to_owned()),
-                    addresses: 1,
-                    service: None,
-                    signs_as: Some(foreign()),
-                    returns_to: None,
-                    role: Role::Own,
+                    sender: SimulatedSender {
+                        address: Some("192.0.2.44".to_owned()),
+                        addresses: 1,
+                        service: None,
+                        signs_as: Some(foreign()),
+                        returns_to: None,
+                        role: Role::Own,
+                    },
                     changes: changes(100, (0, 100), (0, 100)),
                 }],
                 more_senders: 0,
@@ -365,12 +366,14 @@ mod tests {
                     (Role::Unclear, 10, LossCause::Policy, None),
                 ]
                 .map(|(role, messages, cause, address)| LostSender {
-                    address: address.map(str::to_owned),
-                    addresses: 9,
-                    service: None,
-                    signs_as: Some(foreign()),
-                    returns_to: None,
-                    role,
+                    sender: SimulatedSender {
+                        address: address.map(str::to_owned),
+                        addresses: 9,
+                        service: None,
+                        signs_as: Some(foreign()),
+                        returns_to: None,
+                        role,
+                    },
                     messages,
                     cause,
                     example: LossExample {

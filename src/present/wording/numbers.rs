@@ -1,24 +1,7 @@
 //! Numbers as people read them. A share below 100% never prints as 100%, one above 0 never as 0 (`docs/summary.md`, Numbers).
 
 use crate::analyze::Rate;
-
-/// A whole number in groups of three: `12,345,678`.
-pub(crate) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
-/// `1 message`, `12,345 messages`.
-pub(crate) fn counted(number: u64, one: &str, many: &str) -> String {
-    format!("{} {}", count(number), if number == 1 { one } else { many })
-}
+pub(crate) use crate::model::{count, counted};
 
 /// A share in percent: `97.2%`, never falsely `0%` or `100%`; "no data" where there is none.
 pub(crate) fn percent(rate: Option<Rate>) -> String {
@@ -79,12 +62,5 @@ mod tests {
         assert_eq!(shown(1, 2), "50.0%");
         assert_eq!(shown(1, 16), "6.2%");
         assert_eq!(shown(9995, 10_000), "99.9%");
-    }
-
-    #[test]
-    fn counts_come_in_groups_of_three() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!(counted(1, "message", "messages"), "1 message");
-        assert_eq!(counted(0, "message", "messages"), "0 messages");
     }
 }

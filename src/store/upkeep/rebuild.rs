@@ -16,11 +16,11 @@ use crate::store::ledger::database::Ledger;
 use crate::store::ledger::{intents, survey, upgrade};
 use crate::store::pack::zip::{self, ManifestLine, PackReader};
 use crate::store::tables::values::int;
-use crate::store::write::commit::{Made, record_files};
+use crate::store::write::commit::{Made, insert_conflict, record_files};
 use crate::store::write::unfinished::{clear, clear_all};
 use crate::store::write::writer::Writer;
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -305,20 +305,9 @@ impl Rebuild {
             return Ok(false);
         }
         let (arrival, now) = (provenance.arrival.as_millisecond(), self.writer.now.as_millisecond());
-        let row = params![
-            report.key.0,
-            report.content.0,
-            provenance.origin,
-            provenance.attachment,
-            report.metadata.org_name.as_str(),
-            report.metadata.report_id.as_str(),
-            report.policy.domain.as_str(),
-            arrival,
-            arrival.min(now),
-            file,
-        ];
-        let sql = "INSERT OR IGNORE INTO conflicts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
-        self.writer.ledger.write("naming a conflict", |transaction| transaction.execute(sql, row))?;
+        let insert =
+            |transaction: &Transaction<'_>| insert_conflict(transaction, "IGNORE", accepted, arrival.min(now), file);
+        self.writer.ledger.write("naming a conflict", insert)?;
         Ok(true)
     }
 

@@ -367,6 +367,32 @@ fn record_sums(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result
     Ok(())
 }
 
+/// Record a report that is in conflict with the stored one, and the file it is kept in. `or` says what to do where the
+/// conflict is known: `REPLACE` or `IGNORE`.
+pub(crate) fn insert_conflict(
+    transaction: &Transaction<'_>,
+    or: &str,
+    accepted: &Accepted,
+    ingested: i64,
+    file: &str,
+) -> rusqlite::Result<()> {
+    let Accepted { report, provenance, .. } = accepted;
+    let sql = format!("INSERT OR {or} INTO conflicts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
+    transaction.prepare_cached(&sql)?.execute(params![
+        report.key.0,
+        report.content.0,
+        provenance.origin,
+        provenance.attachment,
+        report.metadata.org_name.as_str(),
+        report.metadata.report_id.as_str(),
+        report.policy.domain.as_str(),
+        provenance.arrival.as_millisecond(),
+        ingested,
+        file,
+    ])?;
+    Ok(())
+}
+
 /// Seen items, rejected ones, conflicts.
 fn record_rest(transaction: &Transaction<'_>, batch: &Batch, now: i64) -> rusqlite::Result<()> {
     let mut statement =
@@ -396,25 +422,10 @@ fn record_rest(transaction: &Transaction<'_>, batch: &Batch, now: i64) -> rusqli
         let sql = "DELETE FROM conflicts WHERE key = ?1 AND content = ?2";
         transaction.prepare_cached(sql)?.execute(params![key.0, content.0])?;
     }
-    let mut statement = transaction
-        .prepare_cached("INSERT OR REPLACE INTO conflicts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?;
     let conflicts = batch.conflicts.iter().map(|Conflict { accepted, file }| (accepted, file));
     let before = batch.replaced_before.iter().map(|(accepted, file)| (accepted, file));
     for (accepted, file) in conflicts.chain(before) {
-        let Accepted { report, provenance, .. } = accepted;
-        let ReportKey(key) = report.key;
-        statement.execute(params![
-            key,
-            report.content.0,
-            provenance.origin,
-            provenance.attachment,
-            report.metadata.org_name.as_str(),
-            report.metadata.report_id.as_str(),
-            report.policy.domain.as_str(),
-            provenance.arrival.as_millisecond(),
-            now,
-            file,
-        ])?;
+        insert_conflict(transaction, "REPLACE", accepted, now, file)?;
     }
     // Its bytes are in the pack of this batch. Other conflicts may be in the same file.
     let mut needed = transaction.prepare_cached("SELECT 1 FROM conflicts WHERE file = ?1")?;

@@ -18,33 +18,29 @@ fn exported() -> WorkDir {
     work
 }
 
+fn script(name: &str) -> PathBuf {
+    repository().join("tests").join(name)
+}
+
+/// Run a script to its end; its output is the message of a failure.
+fn run(command: &mut Command) {
+    let done = command.output().expect("Python starts");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(done.status.success(), "{}{}", text(&done.stdout), text(&done.stderr));
+}
+
 #[test]
 fn other_programs_read_the_types_and_add_up_to_the_same_sums() {
     let Some(python) = python() else { return };
     let work = exported();
-    let script = repository().join("tests/readers.py");
-    let done = Command::new(python).arg(script).arg(work.path("export")).arg(work.path("summary.json")).output();
-    let done = done.expect("Python starts");
-    assert!(
-        done.status.success(),
-        "{}{}",
-        String::from_utf8_lossy(&done.stdout),
-        String::from_utf8_lossy(&done.stderr)
-    );
+    run(Command::new(python).arg(script("readers.py")).arg(work.path("export")).arg(work.path("summary.json")));
 }
 
 #[test]
 fn every_week_of_the_samples_adds_up_to_what_the_reporters_wrote() {
     let Some(python) = python() else { return };
-    let script = repository().join("tests/compare_duckdb.py");
-    let done = Command::new(python).arg(script).args(["--bin", env!("CARGO_BIN_EXE_dmarquet")]).arg(samples()).output();
-    let done = done.expect("Python starts");
-    assert!(
-        done.status.success(),
-        "{}{}",
-        String::from_utf8_lossy(&done.stdout),
-        String::from_utf8_lossy(&done.stderr)
-    );
+    let program = ["--bin", env!("CARGO_BIN_EXE_dmarquet")];
+    run(Command::new(python).arg(script("compare_duckdb.py")).args(program).arg(samples()));
 }
 
 #[test]
@@ -54,26 +50,12 @@ fn a_lake_made_by_spark_adds_up_to_what_its_reports_were_made_of() {
         assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no DMARQUET_TEST_SPARK (tests/all makes it)");
         return eprintln!("skipped: no DMARQUET_TEST_SPARK (tests/all makes it)");
     };
-    let script = repository().join("tests/spark.py");
-    let done = Command::new(python).arg(script).arg(env!("CARGO_BIN_EXE_dmarquet")).output().expect("Python starts");
-    assert!(
-        done.status.success(),
-        "{}{}",
-        String::from_utf8_lossy(&done.stdout),
-        String::from_utf8_lossy(&done.stderr)
-    );
+    run(Command::new(python).arg(script("spark.py")).arg(env!("CARGO_BIN_EXE_dmarquet")));
 }
 
 #[test]
 fn the_notebooks_run_from_top_to_bottom_on_the_export() {
     let Some(python) = python() else { return };
     let work = exported();
-    let script = repository().join("tests/run_notebooks.py");
-    let done = Command::new(python).arg(script).arg(work.path("export")).output().expect("Python starts");
-    assert!(
-        done.status.success(),
-        "{}{}",
-        String::from_utf8_lossy(&done.stdout),
-        String::from_utf8_lossy(&done.stderr)
-    );
+    run(Command::new(python).arg(script("run_notebooks.py")).arg(work.path("export")));
 }
