@@ -64,9 +64,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! From `unpack` to `judge` everything is a pure function from bytes to values. `tests/it/source/layering.rs` checks which module
-//! may import which. Cargo features: none for that core; `store` adds the data folder, the answers and their renderings;
-//! `imap` the mailboxes; `dns` checks and verification; `cli` (default) the program.
+//! From `unpack` to `judge` everything is a pure function from bytes to values. `tests/it/source/layering.rs` checks
+//! which module may import which. Cargo features: none for this core; `store` adds the data folder, the analysis and
+//! its renderings; `imap` the mailboxes; `dns` checks and verification; `cli` (default) the program.
 
 pub mod fetch;
 #[cfg(any(test, fuzzing))]

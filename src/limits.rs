@@ -1,55 +1,55 @@
-//! Every limit in one value, and the meter that enforces them across a whole item.
+//! All limits, and the meter that enforces them across a whole item.
 //!
-//! An item is one mail, or one file that is not a mailbox: all its archives and parts spend from one meter.
+//! An item is one mail, or one file that is not a mailbox. All its archives and parts share one meter.
 
 use std::sync::Arc;
 
 /// The bounds of one item and of one report. Sizes in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// The item as it comes: a mail or a file.
+    /// The item itself: a mail or a file.
     pub item_bytes: u64,
-    /// All that an item inflates or decodes to, over all layers and members.
+    /// Everything an item inflates or decodes to, over all layers and members.
     pub inflated_bytes: u64,
-    /// Inflated over compressed bytes of one stream, once it is past [`Limits::RATIO_GRACE`].
+    /// Ratio of inflated to compressed bytes of one stream, once it is past [`Limits::RATIO_GRACE`].
     pub ratio: u64,
     /// Members of archives (zip entries, gzip members) in an item.
     pub members: u32,
-    /// Archives within archives.
+    /// Archives inside archives.
     pub archive_depth: u32,
     /// MIME parts in an item.
     pub mail_parts: u32,
-    /// Multiparts and messages within each other.
+    /// Multiparts and messages inside each other.
     pub mail_depth: u32,
     /// `<record>` elements in a report.
     pub records: u32,
-    /// DKIM or SPF results, or reasons, in one record; those beyond are dropped with a finding.
+    /// DKIM results, SPF results or reasons in one record; more are dropped with a finding.
     pub results: u32,
     /// One text value in a report; longer text is cut with a finding.
     pub text_bytes: u32,
-    /// XML elements within each other.
+    /// XML elements inside each other.
     pub element_depth: u32,
-    /// Findings kept of one report; those beyond are counted in a last one.
+    /// Findings kept per report; the last one counts the rest.
     pub findings: u32,
-    /// Told how much an item comes to while it grows.
+    /// Called with the size of an item while it grows.
     pub growth: Growth,
 }
 
-/// Called with the bytes that an item has inflated or decoded to, each time another [`Growth::STEP`] is full. It may wait:
-/// that is how a run keeps several large items from being in memory at once.
+/// Called with the bytes that an item has inflated or decoded to, each time another [`Growth::STEP`] is full. It may
+/// block: this is how a run keeps several large items from being in memory at once.
 #[derive(Clone, Default)]
 pub struct Growth(Option<Arc<dyn Fn(u64) + Send + Sync>>);
 
 impl Growth {
-    /// Smaller items are not told of.
+    /// Smaller items are not reported.
     pub const STEP: u64 = 1 << 20;
 
-    /// Tell this function.
+    /// Calls this function.
     pub fn told(to: impl Fn(u64) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(to)))
     }
 
-    /// Say that an item comes to so many bytes.
+    /// Reports that an item has grown to this many bytes.
     pub(crate) fn tell(&self, bytes: u64) {
         if let Some(told) = &self.0 {
             told(bytes);
@@ -63,7 +63,7 @@ impl std::fmt::Debug for Growth {
     }
 }
 
-/// Who is told bounds nothing: two values with the same bounds are equal.
+/// The callback is not a bound: values with the same bounds are equal.
 impl PartialEq for Growth {
     fn eq(&self, _: &Self) -> bool {
         true
@@ -73,13 +73,13 @@ impl PartialEq for Growth {
 impl Eq for Growth {}
 
 impl Limits {
-    /// What a stream may inflate to before its ratio counts.
+    /// Bytes a stream may inflate to before its ratio counts.
     pub const RATIO_GRACE: u64 = 1 << 20;
-    /// What a compressed mailbox file may inflate to, in times of what was read of it. Mail hardly ever comes to ten, and
-    /// reports that lie in it as plain XML to thirty.
+    /// How many times its compressed size a mailbox file may inflate to. Mail hardly ever reaches ten, and mailboxes of
+    /// plain XML reports thirty.
     pub const MAILBOX_RATIO: u64 = 50;
-    /// What a message of a compressed mailbox file takes of it at least: a real one has an address, a date and a
-    /// Message-ID of its own, which no compression makes smaller.
+    /// The least compressed bytes per message of a mailbox file: a real message has its own address, date and
+    /// Message-ID, which do not compress away.
     pub const MAILBOX_MESSAGE: u64 = 32;
 }
 
@@ -123,14 +123,14 @@ pub enum Bound {
     MailDepth,
 }
 
-/// Something of an item was more than its bound allows.
+/// An item exceeded a bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub struct LimitExceeded {
     /// The bound.
     pub bound: Bound,
-    /// How much there was; null where reading stopped at the bound, so that there was more than that.
+    /// How much there was; `None` if reading stopped at the bound.
     pub amount: Option<u64>,
-    /// How much may be.
+    /// The limit.
     pub limit: u64,
 }
 
@@ -157,7 +157,7 @@ impl std::fmt::Display for LimitExceeded {
     }
 }
 
-/// A number of bytes for people: whole MiB or KiB where that says it, else bytes.
+/// Formats a number of bytes: in whole MiB or KiB if that is exact, else in bytes.
 fn size(bytes: u64) -> String {
     match bytes {
         0..1024 => format!("{bytes} bytes"),
@@ -166,10 +166,10 @@ fn size(bytes: u64) -> String {
     }
 }
 
-/// Counts what an item spends, over all its layers, members and parts, and stops it at the bounds.
+/// Counts what an item uses, over all its layers, members and parts, and stops it at the bounds.
 ///
-/// Bytes are charged while they are made, also those of a stream that turns out damaged: a mail with a thousand bombs
-/// costs no more than a mail with one.
+/// Bytes are charged while they are produced, also for a damaged stream: a mail with a thousand bombs costs no more
+/// than a mail with one.
 #[derive(Debug)]
 pub struct Meter<'l> {
     limits: &'l Limits,
@@ -179,7 +179,7 @@ pub struct Meter<'l> {
 }
 
 impl<'l> Meter<'l> {
-    /// A meter for one item, with nothing spent.
+    /// A new meter for one item.
     pub fn new(limits: &'l Limits) -> Self {
         Self { limits, inflated: 0, members: 0, parts: 0 }
     }
@@ -189,20 +189,20 @@ impl<'l> Meter<'l> {
         self.limits
     }
 
-    /// Check the size of the item as it came.
+    /// Checks the size of the item itself.
     ///
     /// # Errors
-    /// Where it is over [`Limits::item_bytes`].
+    /// If it exceeds [`Limits::item_bytes`].
     pub fn item(&self, bytes: usize) -> Result<(), LimitExceeded> {
         check(Bound::ItemBytes, bytes as u64, self.limits.item_bytes)
     }
 
-    /// What a compressed stream of this many bytes may inflate to.
+    /// How many bytes a compressed stream of this size may inflate to.
     pub fn allowance(&self, compressed: usize) -> u64 {
         self.ratio_allowance(compressed).min(self.limits.inflated_bytes.saturating_sub(self.inflated))
     }
 
-    /// Charge bytes that were inflated or decoded. Never fails: ask for the [`Meter::allowance`] first.
+    /// Charges bytes that were inflated or decoded. Never fails: check the [`Meter::allowance`] first.
     pub fn charge(&mut self, bytes: u64) {
         let before = self.inflated / Growth::STEP;
         self.inflated = self.inflated.saturating_add(bytes);
@@ -211,7 +211,7 @@ impl<'l> Meter<'l> {
         }
     }
 
-    /// The bound that made the allowance of such a stream what it was, before anything of it was charged.
+    /// The bound that limited the allowance of a stream of this size, before anything of it was charged.
     pub fn overrun(&self, compressed: usize) -> LimitExceeded {
         if self.ratio_allowance(compressed) < self.limits.inflated_bytes.saturating_sub(self.inflated) {
             LimitExceeded { bound: Bound::Ratio, amount: None, limit: self.limits.ratio }
@@ -224,10 +224,10 @@ impl<'l> Meter<'l> {
         (compressed as u64).saturating_mul(self.limits.ratio).max(Limits::RATIO_GRACE)
     }
 
-    /// Charge bytes whose number was known before they were made, as those of a decoded transfer encoding.
+    /// Charges bytes whose number was known in advance, such as those of a decoded transfer encoding.
     ///
     /// # Errors
-    /// Where they, with all before, are over [`Limits::inflated_bytes`]; then nothing is charged.
+    /// If the sum exceeds [`Limits::inflated_bytes`]; then nothing is charged.
     pub fn decoded(&mut self, bytes: usize) -> Result<(), LimitExceeded> {
         if bytes as u64 > self.limits.inflated_bytes.saturating_sub(self.inflated) {
             return Err(LimitExceeded { bound: Bound::InflatedBytes, amount: None, limit: self.limits.inflated_bytes });
@@ -236,45 +236,45 @@ impl<'l> Meter<'l> {
         Ok(())
     }
 
-    /// Count a member of an archive.
+    /// Counts a member of an archive.
     ///
     /// # Errors
-    /// Where it is one more than [`Limits::members`].
+    /// If there are more than [`Limits::members`].
     pub fn member(&mut self) -> Result<(), LimitExceeded> {
         count(&mut self.members, Bound::Members, self.limits.members)
     }
 
-    /// Count a MIME part.
+    /// Counts a MIME part.
     ///
     /// # Errors
-    /// Where it is one more than [`Limits::mail_parts`].
+    /// If there are more than [`Limits::mail_parts`].
     pub fn part(&mut self) -> Result<(), LimitExceeded> {
         count(&mut self.parts, Bound::MailParts, self.limits.mail_parts)
     }
 
-    /// Check how many archives are open within each other.
+    /// Checks how many archives are nested.
     ///
     /// # Errors
-    /// Where they are more than [`Limits::archive_depth`].
+    /// If more than [`Limits::archive_depth`].
     pub fn archive_depth(&self, depth: u32) -> Result<(), LimitExceeded> {
         check(Bound::ArchiveDepth, depth.into(), self.limits.archive_depth.into())
     }
 
-    /// Check how many multiparts and messages are open within each other.
+    /// Checks how many multiparts and messages are nested.
     ///
     /// # Errors
-    /// Where they are more than [`Limits::mail_depth`].
+    /// If more than [`Limits::mail_depth`].
     pub fn mail_depth(&self, depth: u32) -> Result<(), LimitExceeded> {
         check(Bound::MailDepth, depth.into(), self.limits.mail_depth.into())
     }
 }
 
-/// The amount is known: hold it against the limit.
+/// Checks a known amount against the limit.
 fn check(bound: Bound, amount: u64, limit: u64) -> Result<(), LimitExceeded> {
     if amount > limit { Err(LimitExceeded { bound, amount: Some(amount), limit }) } else { Ok(()) }
 }
 
-/// One more: hold the sum against the limit.
+/// Adds one to the sum and checks it against the limit.
 fn count(sum: &mut u64, bound: Bound, limit: u32) -> Result<(), LimitExceeded> {
     if *sum >= u64::from(limit) {
         return Err(LimitExceeded { bound, amount: None, limit: limit.into() });

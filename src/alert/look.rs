@@ -73,7 +73,7 @@ fn date(number: i32) -> Date {
 /// Look at the store as it is.
 ///
 /// # Errors
-/// Where the store cannot be read.
+/// If the store cannot be read.
 pub fn look(store: &Store, now: Timestamp, rules: &AlertRules) -> Result<AlertLook, StoreError> {
     let today = Offset::UTC.to_datetime(now).date();
     let memory = store.alert_memory()?;

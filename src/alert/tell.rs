@@ -35,7 +35,7 @@ pub struct AlertDelivery<'a> {
 /// Tell all that waits. Returns what went wrong, by way.
 ///
 /// # Errors
-/// Where the ledger fails; that of a way out is no error.
+/// If the ledger fails; that of a way out is no error.
 pub fn tell(writer: &mut Writer, deliveries: &[AlertDelivery<'_>], now: Timestamp) -> Result<Vec<String>, StoreError> {
     let mut failed = Vec::new();
     for delivery in deliveries {

@@ -38,7 +38,7 @@ impl Period {
     /// From one day to another, both inside.
     ///
     /// # Errors
-    /// Where the last day is before the first.
+    /// If the last day is before the first.
     pub fn new(from: Date, to: Date) -> Result<Self, PeriodError> {
         if from <= to { Ok(Self { from, to }) } else { Err(PeriodError::Order { from, to }) }
     }
@@ -70,7 +70,7 @@ impl Period {
         self.from <= day && day <= self.to
     }
 
-    /// The ISO week this is, as `2026-W47`; null where it is no whole week.
+    /// The ISO week this is, as `2026-W47`; `None` if it is no whole week.
     pub fn iso_week(self) -> Option<String> {
         (self.days() == 7 && self.from.weekday() == Weekday::Monday).then(|| week_name(self.from))
     }

@@ -16,13 +16,13 @@ pub(crate) const HISTORY: u8 = 8;
 /// A summary's question. The defaults ask for all there is.
 #[derive(Debug, Clone, Default)]
 pub struct Question {
-    /// The days asked for; null: all that the rows hold, and then no history.
+    /// The days asked for; `None`: all that the rows hold, and then no history.
     pub period: Option<Period>,
     /// Policy domains in canonical form; empty: all.
     pub domains: Vec<Text>,
     /// The reader's own domains, in lower case, as far as they are known: one that no report is on is told.
     pub own: Vec<Text>,
-    /// The UTC day it is, so that a period that is not over says so; null: not known.
+    /// The UTC day it is, so that a period that is not over says so; `None`: not known.
     pub today: Option<Date>,
     /// Leave out reports whose mail was a proven forgery; the data quality counts them all the same.
     pub authentic: bool,
@@ -148,7 +148,7 @@ impl Question {
         self.domains.iter().any(|asked| asked == domain) || self.own.iter().any(|own| is_within(domain, own))
     }
 
-    /// The days before the period that the answer compares with; null: none.
+    /// The days before the period that the answer compares with; `None`: none.
     pub fn history(&self) -> Option<Period> {
         let period = self.period?;
         let windows = self.windows();
@@ -158,7 +158,7 @@ impl Question {
         Some(period.before(windows)?.join(period.before(1)?))
     }
 
-    /// The columns that rows up to a day need; null: it is not known up to which. What was done with the mail of the
+    /// The columns that rows up to a day need; `None`: it is not known up to which. What was done with the mail of the
     /// history, and why, is not asked, and whether the recomputation agrees stands in words.
     pub fn columns(&self, last: Option<Date>) -> ColumnSet {
         let all = ColumnSet::ALL.without(ColumnSet::FLAGS);

@@ -10,7 +10,7 @@ use std::fmt;
 pub struct Item {
     /// Where from: the path, and the message's number where the file holds several.
     pub origin: String,
-    /// The file's name; null for a mail, whose file, if any, has a name that says nothing.
+    /// The file's name; `None` for a mail, whose file, if any, has a name that says nothing.
     pub name: Option<String>,
     /// All of it.
     pub bytes: Vec<u8>,

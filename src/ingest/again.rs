@@ -27,7 +27,7 @@ const TOGETHER_BYTES: usize = 1 << 20;
 /// Make a store's tables anew from its originals. What cannot be read is told, and the rest goes on.
 ///
 /// # Errors
-/// Where the store is in use or the disk fails; then the old tables are as they were.
+/// If the store is in use or the disk fails; then the old tables are as they were.
 pub fn rebuild(dir: &Path, access: Access, options: &IngestOptions) -> Result<(Tally, Rebuilt), IngestError> {
     let mut rebuild = Rebuild::start(dir, options.now, access)?;
     let mut tally = Tally::default();
@@ -162,7 +162,7 @@ pub(super) fn reader(options: &IngestOptions) -> OriginalReader {
 /// such report any more.
 ///
 /// # Errors
-/// Where the bytes are not kept, or the store cannot be read or written.
+/// If the bytes are not kept, or the store cannot be read or written.
 pub fn promote(writer: &mut Writer, entry: &ConflictEntry, options: &IngestOptions) -> Result<bool, IngestError> {
     writer.read_originals_with(reader(options));
     let original = writer.conflict(entry)?;
@@ -281,7 +281,7 @@ fn accept_one(
 /// Try those rejected items again whose period lay ahead by the clock of then and does not by the clock of now.
 ///
 /// # Errors
-/// Where the store cannot be read or written.
+/// If the store cannot be read or written.
 pub(super) fn retry_ahead(writer: &mut Writer, options: &IngestOptions) -> Result<Tally, IngestError> {
     let mut entries = writer.rejected()?;
     entries.retain(|entry| is_no_longer_ahead(&entry.reason, options.now) == Some(true));
@@ -297,7 +297,7 @@ pub(super) fn retry_ahead(writer: &mut Writer, options: &IngestOptions) -> Resul
 /// Try rejected items again, by the clock of today. Those in which everything can be read now leave the list.
 ///
 /// # Errors
-/// Where the store cannot be read or written.
+/// If the store cannot be read or written.
 pub fn retry(writer: &mut Writer, entries: &[RejectedEntry], options: &IngestOptions) -> Result<Tally, IngestError> {
     writer.read_originals_with(reader(options));
     let mut tally = Tally::default();

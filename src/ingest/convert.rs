@@ -81,7 +81,7 @@ pub trait ReportSink {
     /// A report, the first of its key.
     ///
     /// # Errors
-    /// Where it cannot be handed on.
+    /// If it cannot be handed on.
     fn stored(&mut self, accepted: Accepted) -> Result<(), StoreError>;
 
     /// A TLS report, the first of its key.
@@ -96,7 +96,7 @@ pub trait ReportSink {
     /// What became of a thing; of a report after it was handed over.
     ///
     /// # Errors
-    /// Where it cannot be noted.
+    /// If it cannot be noted.
     fn placed(&mut self, placed: &Placed<'_>) -> Result<(), StoreError> {
         let _ = placed;
         Ok(())
@@ -110,7 +110,7 @@ pub trait ReportSink {
     /// All of a stretch of the source was handed over.
     ///
     /// # Errors
-    /// Where what waits cannot be written.
+    /// If what waits cannot be written.
     fn stretch(&mut self) -> Result<(), StoreError> {
         Ok(())
     }

@@ -38,7 +38,7 @@ use underway::{Underway, WorkerSlot};
 pub struct IngestOptions {
     /// The bounds of an item.
     pub limits: Limits,
-    /// Worker threads; null: one a core.
+    /// Worker threads; `None`: one a core.
     pub workers: Option<usize>,
     /// Set from outside to end the run early: the batch under way is finished.
     pub interrupt: Option<Arc<AtomicBool>>,
@@ -46,7 +46,7 @@ pub struct IngestOptions {
     pub now: Timestamp,
     /// Whose word on a report mail is believed, and which domains are the reader's.
     pub trust: Trust,
-    /// Verifies the signatures of report mails; null: nobody does, and nothing waits for the network.
+    /// Verifies the signatures of report mails; `None`: nobody does, and nothing waits for the network.
     pub witness: Option<Arc<dyn Witness>>,
     /// Works on items that an earlier run may have died of; `None` works on them as on all others.
     pub trial: Option<Arc<dyn Trial>>,
@@ -96,7 +96,7 @@ impl Observer for () {}
 /// Read a source into a store. What was rejected before only because it lay ahead, and does so no longer, is read first.
 ///
 /// # Errors
-/// Where the store cannot be written or read. Faults of the source are told to the observer and counted instead.
+/// If the store cannot be written or read. Faults of the source are told to the observer and counted instead.
 pub fn run(
     source: impl Iterator<Item = Result<Fetched, FetchError>> + Send,
     writer: &mut Writer,

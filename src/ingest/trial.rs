@@ -39,7 +39,7 @@ pub struct TrialItem<'a> {
 /// Do with an item what a run does, in this process, without a store.
 ///
 /// # Errors
-/// Where what came of it cannot be written.
+/// If what came of it cannot be written.
 pub fn attempt(item: &TrialItem<'_>, options: &IngestOptions) -> Result<(), StoreError> {
     let TrialItem { name, bytes, arrival } = *item;
     let item =

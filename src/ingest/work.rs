@@ -29,7 +29,7 @@ pub(super) enum Piece {
 pub(super) struct Worked {
     pub(super) origin: String,
     pub(super) message: Option<Message>,
-    /// Of its bytes; null where there were none to read.
+    /// Of its bytes; `None` if there were none to read.
     pub(super) hash: Option<Hash>,
     /// When it arrived.
     pub(super) arrival: Timestamp,

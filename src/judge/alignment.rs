@@ -1,12 +1,12 @@
 //! Alignment: which domains belong together (RFC 7489 section 3.1, RFC 9990; `docs/standards.md` section 4).
 //!
-//! In: domains, modes, raw results. Out: yes or no. The organizational domain is the Public Suffix List's, private
-//! section included: RFC 9989's tree walk needs DNS, which has no place here.
+//! The organizational domain comes from the Public Suffix List, private section included. RFC 9989's tree walk needs
+//! DNS, which this module does not use.
 
 use crate::model::{Domain, PolicyPublished, Record, ReturnPath, SpfAuth, SpfScope, Text};
 use std::cell::Cell;
 
-/// The organizational domain: the public suffix and one label more. A domain that is itself a suffix is its own.
+/// The organizational domain: the public suffix plus one label. A domain that is itself a suffix is its own.
 pub fn organizational(domain: &str) -> &str {
     psl::domain_str(domain).unwrap_or(domain)
 }
@@ -16,10 +16,10 @@ pub fn is_within(domain: &str, parent: &str) -> bool {
     domain.strip_suffix(parent).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
-/// How close two domains must be.
+/// How closely two domains must match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AlignmentMode {
-    /// One organizational domain. The default.
+    /// The same organizational domain. The default.
     Relaxed,
     /// The same domain.
     Strict,
@@ -32,14 +32,14 @@ impl AlignmentMode {
     }
 }
 
-/// The modes of a report, and the organizational domains met last: reports repeat a few domains over and over.
+/// The modes of a report, and the most recent organizational domains: reports repeat a few domains over and over.
 pub(super) struct Alignment<'r> {
     pub(super) dkim: AlignmentMode,
     pub(super) spf: AlignmentMode,
     recent: [Cell<(&'r str, &'r str)>; RECENT],
 }
 
-/// A power of two; each costs two words and no look-up.
+/// A power of two. Each entry costs two machine words and saves a lookup.
 const RECENT: usize = 64;
 
 impl<'r> Alignment<'r> {
@@ -55,7 +55,7 @@ impl<'r> Alignment<'r> {
     pub(super) fn organization(&self, domain: &'r Domain) -> &'r str {
         let name = domain.as_str();
         let bytes = name.as_bytes();
-        // Domains of one report differ in length and at the start more than at the end.
+        // Domains in one report differ in length and at the start more than at the end.
         let hash = bytes.iter().take(8).fold(bytes.len(), |hash, byte| hash.wrapping_mul(31) ^ usize::from(*byte));
         let slot = &self.recent[hash % RECENT];
         let (known, organization) = slot.get();
@@ -81,8 +81,8 @@ impl<'r> Alignment<'r> {
     }
 }
 
-/// Whether an SPF result is one of MAIL FROM. HELO stands in for a null return path only: where the report does not say
-/// what the return path was, a MAIL FROM result beside it shows that there was one.
+/// Whether an SPF result counts for DMARC, that is, is about MAIL FROM. HELO replaces a null return path only: if the
+/// report does not say what the return path was, a MAIL FROM result beside it shows that there was one.
 pub(super) fn spf_counts(spf: &SpfAuth, record: &Record) -> bool {
     match (&spf.scope, &record.envelope_from) {
         (None | Some(SpfScope::MailFrom), _) | (Some(SpfScope::Helo), ReturnPath::Null) => true,

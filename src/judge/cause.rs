@@ -1,11 +1,11 @@
 //! The cause of a row's fate, from the row alone: the first class that matches (`docs/summary.md`, Causes).
 //!
-//! In: a record and how it aligns. Out: a [`Cause`]. `analyze`, which sees more than a row, refines two of them.
+//! `analyze`, which sees more than one row, refines two of the causes.
 
 use super::alignment::{Alignment, AlignmentMode, spf_counts};
 use crate::model::{Cause, DkimResult, Domain, Reason, ReasonType, Record, SpfResult};
 
-/// Name the cause. `aligned` is what counts: DKIM's, then SPF's.
+/// Returns the cause. `aligned` holds the results that count: DKIM's, then SPF's.
 pub(super) fn cause<'r>(record: &'r Record, aligned: (bool, bool), alignment: &Alignment<'r>) -> Cause {
     match aligned {
         (true, true) => return Cause::PassBoth,
@@ -20,7 +20,7 @@ pub(super) fn cause<'r>(record: &'r Record, aligned: (bool, bool), alignment: &A
     if evidence.as_ref().is_some_and(|evidence| evidence.refused_by_mode) {
         return Cause::StrictAlignment;
     }
-    // `sampled_out` and `policy_test_mode` explain what the receiver did, not why the mail fails: they are no cause.
+    // `sampled_out` and `policy_test_mode` explain what the receiver did, not why the mail failed: they are no cause.
     if record.reasons.iter().any(is_forwarded) {
         return Cause::ForwardedDeclared;
     }
@@ -30,7 +30,7 @@ pub(super) fn cause<'r>(record: &'r Record, aligned: (bool, bool), alignment: &A
     }
 }
 
-/// What the raw results say, seen from the domain in `header_from`.
+/// What the raw results say about the domain in `header_from`.
 #[derive(Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "independent observations, each asked for by one class")]
 struct RecordEvidence {
@@ -42,7 +42,7 @@ struct RecordEvidence {
     own_dkim_fail: bool,
     /// An own signature could not verify: key missing, too weak, malformed.
     own_dkim_broken: bool,
-    /// An own domain passes, which yet did not count.
+    /// An own domain passes, but did not count.
     own_pass: bool,
     /// It did not count because alignment is strict.
     refused_by_mode: bool,
@@ -93,7 +93,7 @@ impl RecordEvidence {
         } else if self.own_dkim_fail || self.own_dkim_broken {
             Cause::OwnSigningBroken
         } else if self.other_pass || self.own_pass {
-            // An own pass that did not count although alignment is relaxed: the reporter sees it otherwise.
+            // An own pass that did not count although alignment is relaxed: the reporter judged it differently.
             Cause::AuthenticatedUnaligned
         } else if self.any {
             Cause::Unauthenticated
@@ -107,7 +107,7 @@ impl RecordEvidence {
 fn is_forwarded(reason: &Reason) -> bool {
     match reason.kind {
         Some(ReasonType::Forwarded | ReasonType::MailingList | ReasonType::TrustedForwarder) => true,
-        // Google and others name an authenticated received chain in the comment.
+        // Google and others mention an authenticated received chain in the comment.
         Some(ReasonType::LocalPolicy) => {
             reason.comment.as_deref().is_some_and(|comment| comment.to_ascii_lowercase().contains("arc=pass"))
         }

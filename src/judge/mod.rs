@@ -1,9 +1,9 @@
-//! The model to verdicts: alignment as reported and as recomputed, where the two differ, and the cause of each row.
+//! Judges reports: alignment as reported and as recomputed, where the two differ, and the cause of each row.
 //!
-//! In: a [`Report`]. Out: one [`Verdict`] a record, and findings. No network; the report is not changed.
+//! [`judge`] returns one [`Verdict`] per record, and findings. It uses no network and does not change the report.
 //!
-//! The reporter's own evaluation is what counts: it saw the mail and its DNS. The recomputation stands beside it, and in
-//! for it where it is missing.
+//! The reporter's own evaluation counts, because the reporter saw the mail and its DNS. The recomputation is kept
+//! beside it and replaces it if it is missing.
 //!
 //! ```
 //! use dmarquet::judge::judge;
@@ -40,7 +40,7 @@ pub use rivals::{Rivalry, rivalry};
 use crate::model::{DkimResult, Domain, Evaluated, Finding, FindingCode, Mismatch, Record, Report, SpfResult, Verdict};
 use alignment::{Alignment, spf_counts};
 
-/// Judge each record of a report, in order.
+/// Judges each record of a report, in order.
 pub fn judge(report: &Report) -> (Vec<Verdict>, Vec<Finding>) {
     let alignment = Alignment::of(&report.policy);
     let verdicts: Vec<_> = report.records.iter().map(|record| verdict(record, &alignment)).collect();
@@ -76,12 +76,13 @@ fn verdict<'r>(record: &'r Record, alignment: &Alignment<'r>) -> Verdict {
     }
 }
 
-/// What the reporter says of one side; `None` where it does not say. Words other than `pass` do not pass.
+/// The reporter's result for DKIM or SPF; `None` if it gives none. Anything but `pass` does not pass.
 fn passes(evaluated: Option<&Evaluated>) -> Option<bool> {
     evaluated.map(|word| *word == Evaluated::Pass)
 }
 
-/// What the raw results give. `dkim` and `spf` are `None` without a `header_from` or without any result to go by.
+/// Alignment recomputed from the raw results. `dkim` and `spf` are `None` without a `header_from` or without any
+/// result.
 #[derive(Debug, Default)]
 struct Recomputed {
     dkim: Option<bool>,
@@ -90,7 +91,7 @@ struct Recomputed {
     deciding_spf: Option<u32>,
 }
 
-/// How much a result says, the most first: it decides by that, then by its place.
+/// How much a result says, strongest first. The strongest decides, and of equals the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Weight {
     AlignedPass,
@@ -134,7 +135,7 @@ fn decide(weights: impl Iterator<Item = Option<Weight>>) -> Option<(Weight, u32)
     weights.zip(0_u32..).filter_map(|(weight, index)| Some((weight?, index))).min()
 }
 
-/// Where the two differ. Empty results bear out no pass; without a `header_from` there is nothing to compare.
+/// Where the two differ. Empty results do not support a pass; without a `header_from` there is nothing to compare.
 fn mismatch(
     reported: (Option<bool>, Option<bool>),
     recomputed: &Recomputed,

@@ -1,4 +1,4 @@
-//! Which of two reports under one key counts: the authentic one, else the fuller one, else the one that came first.
+//! Which of two reports with the same key counts: the authentic one, else the more complete one, else the first.
 
 use crate::model::{Record, Report, SenderAuth};
 use std::collections::HashMap;
@@ -7,18 +7,18 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 /// What becomes of a report whose key another report has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rivalry {
-    /// No value differs: it is the same report, spaced or sent otherwise.
+    /// No value differs: it is the same report with other white space, or sent in another way.
     Same,
     /// The stored one stays.
     Stays,
-    /// It takes the place of the stored one.
+    /// It replaces the stored one.
     Replaces,
 }
 
-/// Compare a report with the stored one of the same key, each with what is known of its mail.
+/// Compares a report with the stored one of the same key, each with what is known about its mail.
 ///
-/// Of two, one whose mail is proven replaces one whose mail is not. Where neither is better proven, one that holds all
-/// rows of the other and more replaces it: some reporters send a part first, then the whole.
+/// A report whose mail is proven replaces one whose mail is not. If neither is better proven, one that has all rows of
+/// the other and more replaces it: some reporters send a part first, then the whole.
 pub fn rivalry(new: (&Report, SenderAuth), stored: (&Report, SenderAuth)) -> Rivalry {
     let (report, other) = (new.0, stored.0);
     let (new_standing, standing) = (standing(new.1), standing(stored.1));
@@ -35,7 +35,7 @@ pub fn rivalry(new: (&Report, SenderAuth), stored: (&Report, SenderAuth)) -> Riv
     }
 }
 
-/// How far a report mail is to be believed.
+/// How trustworthy a report mail is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum SenderStanding {
     /// Refuted.
@@ -53,13 +53,13 @@ fn standing(auth: SenderAuth) -> SenderStanding {
     }
 }
 
-/// Whether some rows hold all of the others, each as often, and more.
+/// Whether some rows include all of the others, each as often, and more.
 fn holds_more(rows: &[Record], others: &[Record]) -> bool {
     if rows.len() <= others.len() {
         return false;
     }
     let hash = |record: &Record| {
-        // Every value of a row shows in its debug form.
+        // The debug form of a row shows every value.
         let mut hasher = DefaultHasher::new();
         format!("{record:?}").hash(&mut hasher);
         hasher.finish()
@@ -83,7 +83,7 @@ mod tests {
     use crate::normalize::{Context, Read, reports};
     use SenderAuth::{Fail, None, Pass, Unknown};
 
-    /// A report with rows of so many messages each.
+    /// A report whose rows have these message counts.
     fn report(counts: &[i64]) -> Report {
         let rows: Vec<String> = counts
             .iter()

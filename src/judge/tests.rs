@@ -16,7 +16,7 @@ struct Row {
 const FROM: &str = "<header_from>example.com</header_from>";
 const FAILED: &str = "<dkim>fail</dkim><spf>fail</spf>";
 
-/// A row of `example.com` that failed by the reporter, with these results.
+/// A row of `example.com` that the reporter failed, with these results.
 fn failed(results: &'static str) -> Row {
     Row { evaluated: FAILED, identifiers: FROM, results }
 }

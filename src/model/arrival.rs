@@ -1,20 +1,20 @@
-//! A report on its way into the store: judged, with its original and where it came from.
+//! A report ready to be stored: judged, with its original and where it came from.
 
 use super::{Finding, MailFacts, Report, SenderAuth, Verdict};
 use jiff::Timestamp;
 use std::sync::Arc;
 
-/// The bytes of a report as they arrived, kept for ever.
+/// The bytes of a report as they arrived; kept forever.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Original {
     /// The XML itself.
     Xml(Vec<u8>),
-    /// A whole gzip file of the XML: as it came, or a zip member's deflate stream in a gzip frame.
+    /// A gzip file of the XML: as it arrived, or a zip member's deflate stream in a gzip frame.
     Gzip(Vec<u8>),
 }
 
 impl Original {
-    /// The bytes of either.
+    /// The bytes, XML or gzip.
     pub fn bytes(&self) -> &[u8] {
         match self {
             Self::Xml(bytes) | Self::Gzip(bytes) => bytes,
@@ -25,18 +25,18 @@ impl Original {
 /// Where a report came from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Provenance {
-    /// Each step by its name, else by number: `inbox.mbox > message 2 > report.xml.gz`.
+    /// The path to it, each step by name, else by number: `inbox.mbox > message 2 > report.xml.gz`.
     pub origin: String,
     /// The file or attachment name nearest to the report.
     pub attachment: Option<String>,
-    /// When the mail or file arrived (`INTERNALDATE`, modification time, else now).
+    /// When the mail or file arrived: `INTERNALDATE`, modification time, else now.
     pub arrival: Timestamp,
-    /// The outermost mail, where there was one.
+    /// The outermost mail, if there was one.
     pub mail: Option<MailFacts>,
 }
 
 impl Provenance {
-    /// Whether the mail around the report was authentic; unknown where there was none.
+    /// Whether the mail around the report was authentic; unknown without a mail.
     pub fn sender_auth(&self) -> SenderAuth {
         self.mail.as_ref().map_or(SenderAuth::Unknown, |mail| mail.sender_auth)
     }
@@ -47,23 +47,23 @@ impl Provenance {
 pub struct Accepted {
     /// The report.
     pub report: Report,
-    /// One a record, in order.
+    /// One per record, in order.
     pub verdicts: Vec<Verdict>,
-    /// What was odd.
+    /// What was odd about it.
     pub findings: Vec<Finding>,
-    /// The bytes it came as; several documents of one file share them.
+    /// The original bytes; documents from one file share them.
     pub original: Arc<Original>,
-    /// Where from.
+    /// Where it came from.
     pub provenance: Provenance,
 }
 
 impl Accepted {
-    /// About how much memory it holds beside its original, in bytes: queues and batches are bounded by it.
+    /// Approximate memory in bytes without the original; queues and batches are bounded by it.
     pub fn weight(&self) -> usize {
         2048 + 768 * self.report.records.len()
     }
 
-    /// How much its original adds where the one before it is held already: nothing, where they came in one file.
+    /// The memory its original adds after the report before it: nothing, if both came in one file.
     pub fn original_weight(&self, before: Option<&Self>) -> usize {
         let shared = before.is_some_and(|before| Arc::ptr_eq(&before.original, &self.original));
         if shared { 0 } else { self.original.bytes().len() }

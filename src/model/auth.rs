@@ -1,4 +1,4 @@
-//! Raw authentication results, one a signature or check, before any alignment.
+//! Raw authentication results, one per signature or check, before any alignment.
 
 use super::{DkimResult, Domain, SpfResult, SpfScope, Text};
 
@@ -9,9 +9,9 @@ pub struct DkimAuth {
     pub domain: Option<Domain>,
     /// The selector, `s=`, as written.
     pub selector: Option<Text>,
-    /// Null where absent or empty.
+    /// `None` if absent or empty.
     pub result: Option<DkimResult>,
-    /// Free text; empty text where the element is there but empty.
+    /// Free text; empty text if the element is present but empty.
     pub human_result: Option<Text>,
 }
 
@@ -20,10 +20,10 @@ pub struct DkimAuth {
 pub struct SpfAuth {
     /// The domain checked.
     pub domain: Option<Domain>,
-    /// Which identity was checked; absent in RFC 7489 reports of many, and then MAIL FROM.
+    /// Which identity was checked; many RFC 7489 reports do not say, and mean MAIL FROM.
     pub scope: Option<SpfScope>,
-    /// Null where absent or empty.
+    /// `None` if absent or empty.
     pub result: Option<SpfResult>,
-    /// Free text; empty text where the element is there but empty.
+    /// Free text; empty text if the element is present but empty.
     pub human_result: Option<Text>,
 }

@@ -1,4 +1,4 @@
-//! What DNS held and when: spans of records as the ledger keeps them, and the changes between them.
+//! What DNS contained and when: time spans of records as the ledger keeps them, and the changes between them.
 
 use jiff::{Timestamp, civil::Date, tz::Offset};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -16,7 +16,7 @@ pub enum RecordType {
 }
 
 impl RecordType {
-    /// As in a zone file.
+    /// The name used in zone files.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Txt => "TXT",
@@ -25,7 +25,7 @@ impl RecordType {
         }
     }
 
-    /// The type of this name, if its history is kept.
+    /// The type with this name, if its history is kept.
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Txt, Self::Mx, Self::Cname].into_iter().find(|one| one.as_str() == text)
     }
@@ -37,7 +37,7 @@ impl fmt::Display for RecordType {
     }
 }
 
-/// What one successful lookup found; no values where DNS said that there is nothing.
+/// The result of one successful lookup; no values if DNS said that there is no record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DnsObservation {
     /// The domain that was checked.
@@ -53,7 +53,7 @@ pub struct DnsObservation {
 /// One record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DnsValue {
-    /// The record without what makes no difference (white space, order of tags, case of host names): two records with
+    /// The record without meaningless differences (white space, order of tags, case of host names): two records with
     /// the same meaning are the same record.
     pub meaning: String,
     /// As published: the strings of a TXT record joined, an MX record as `10 host`.
@@ -63,7 +63,7 @@ pub struct DnsValue {
 /// A record and the time during which lookups found it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DnsSpan {
-    /// Where the record stands.
+    /// The name the record is published at.
     pub name: String,
     /// Its type.
     pub record_type: RecordType,
@@ -73,7 +73,7 @@ pub struct DnsSpan {
     pub first_seen: Timestamp,
     /// The last lookup that found it.
     pub last_seen: Timestamp,
-    /// The first lookup after that which did not find it; `None` while it is there.
+    /// The first later lookup that did not find it; `None` while it is published.
     pub ended: Option<Timestamp>,
 }
 
@@ -86,7 +86,7 @@ pub struct WatchedName {
     pub name: String,
     /// The type.
     pub record_type: RecordType,
-    /// The first successful lookup for this domain. What it found is no change.
+    /// The first successful lookup for this domain. Its result is the starting point, not a change.
     pub since: Timestamp,
 }
 
@@ -97,7 +97,7 @@ pub struct DnsChange {
     pub at: Timestamp,
     /// The domain on whose behalf the name is looked up.
     pub domain: String,
-    /// Where the record stands.
+    /// The name the record is published at.
     pub name: String,
     /// Its type.
     pub record_type: RecordType,
@@ -125,7 +125,7 @@ impl DnsChange {
     }
 }
 
-/// Everything the ledger remembers of DNS.
+/// Everything the ledger remembers about DNS.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DnsHistory {
     /// By name.
@@ -135,7 +135,7 @@ pub struct DnsHistory {
 }
 
 impl DnsHistory {
-    /// From the records that lookups found, and the names that were looked up.
+    /// Builds the history from the records that lookups found and the names that were looked up.
     pub fn new(spans: Vec<DnsSpan>, watched: &[WatchedName]) -> Self {
         let changes = changes(&spans, watched);
         let mut by_name: HashMap<String, Vec<DnsSpan>> = HashMap::new();
@@ -145,14 +145,14 @@ impl DnsHistory {
         Self { spans: by_name, changes }
     }
 
-    /// The records at a name (lower case, no final dot) at any time; none where nothing was ever found there.
+    /// All records ever found at a name (lower case, no final dot).
     pub fn spans_of(&self, name: &str) -> &[DnsSpan] {
         self.spans.get(name).map_or(&[], Vec::as_slice)
     }
 }
 
-/// All changes of the watched names, oldest first. An alias that points elsewhere is one change: what is seen through it
-/// is not told beside it.
+/// All changes of the watched names, oldest first. An alias that now points elsewhere is one change; the records seen
+/// through it are not reported in addition.
 pub fn changes(spans: &[DnsSpan], watched: &[WatchedName]) -> Vec<DnsChange> {
     let mut by_name: BTreeMap<(&str, RecordType), Vec<&DnsSpan>> = BTreeMap::new();
     for span in spans {

@@ -4,12 +4,12 @@ use super::Text;
 
 /// A domain in canonical form: A-labels, lower case, no final dot, never empty.
 ///
-/// Made by `normalize::domain`; comparing two values compares the domains.
+/// `normalize::domain` creates these; equal values are equal domains.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Domain(Text);
 
 impl Domain {
-    /// Take text that already is canonical. The caller vouches for the form.
+    /// Takes text that is already canonical; the caller guarantees it.
     pub(crate) fn from_canonical(text: impl Into<Text>) -> Self {
         Self(text.into())
     }
@@ -26,10 +26,11 @@ impl std::fmt::Display for Domain {
     }
 }
 
-/// `envelope_from`: the domain of RFC5321.MailFrom. A null return path and a report that does not say are two things.
+/// `envelope_from`: the domain of RFC5321.MailFrom. A null return path and a report that does not say are different
+/// things.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub enum ReturnPath {
-    /// The report does not say (Google, Yahoo, mail.ru never do). Null in the column.
+    /// The report does not say (Google, Yahoo and mail.ru never do). Null in the column.
     #[default]
     Unsaid,
     /// The null return path `<>` of bounces. Empty text in the column.

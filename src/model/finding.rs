@@ -1,6 +1,6 @@
-//! What was odd about an item that was kept all the same.
+//! Findings: what was odd about an item that was kept anyway.
 
-/// A stable name of a kind of finding, as `period.swapped`. `docs/findings.md` lists them.
+/// The stable name of a kind of finding, such as `period.swapped`. `docs/findings.md` lists them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FindingCode(&'static str);
 
@@ -10,7 +10,7 @@ impl FindingCode {
         self.0
     }
 
-    /// Whether it is of the mail that brought a report, not of the report.
+    /// Whether it is about the mail around a report, not about the report.
     pub fn is_of_mail(self) -> bool {
         self.0.starts_with("mail.")
     }
@@ -22,14 +22,14 @@ impl std::fmt::Display for FindingCode {
     }
 }
 
-/// Declare every code once, with its meaning.
+/// Declares every code once, with its meaning.
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal;)+) => {
         impl FindingCode {
             $($(#[doc = $doc])+ pub const $name: FindingCode = FindingCode($text);)+
-            /// Every code there is.
+            /// Every code.
             pub const ALL: &'static [FindingCode] = &[$(FindingCode($text),)+];
-            /// What each means, in the same order.
+            /// Their meanings, in the same order.
             const MEANINGS: &'static [&'static str] = &[$(concat!($($doc),+),)+];
 
             /// What the code means, in a sentence.
@@ -115,12 +115,12 @@ codes! {
     MAIL_UNPROVEN = "mail.unproven";
 }
 
-/// One thing that had to be guessed, repaired, set aside or marked.
+/// One thing that had to be guessed, repaired, dropped or marked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// The kind.
     pub code: FindingCode,
-    /// What was expected, what was found, and where. A stranger's text may be in it: cleaned when shown.
+    /// What was expected, what was found, and where. May contain untrusted text, which is cleaned when shown.
     pub detail: String,
 }
 
@@ -131,7 +131,7 @@ impl Finding {
     }
 }
 
-/// The findings of one report under way, at most so many: those beyond are counted, not kept.
+/// The findings of one report while it is read. Findings beyond the limit are counted, not kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Findings {
     kept: Vec<Finding>,
@@ -145,7 +145,7 @@ impl Findings {
         Self { kept: Vec::new(), limit, more: 0 }
     }
 
-    /// Note one. The detail is only made where there is room, so that a flood costs no memory and little time.
+    /// Notes one. The detail is only built if there is room, so a flood costs no memory and little time.
     pub fn note<D: Into<String>>(&mut self, code: FindingCode, detail: impl FnOnce() -> D) {
         if self.kept.len() < self.limit as usize {
             self.kept.push(Finding::new(code, detail()));
@@ -159,7 +159,7 @@ impl Findings {
         self.kept.is_empty() && self.more == 0
     }
 
-    /// All that were kept, in order, and one that counts the rest.
+    /// The findings kept, in order, and one that counts the rest.
     pub fn into_vec(mut self) -> Vec<Finding> {
         if self.more > 0 {
             let detail = format!("{} findings beyond the {} that are kept", self.more, self.limit);
@@ -169,7 +169,7 @@ impl Findings {
     }
 }
 
-/// A stranger's text as it may stand in a detail: in quotes, escaped, and cut where it is long.
+/// Untrusted text for a detail: in quotes, escaped, and cut if it is long.
 #[derive(Debug, Clone, Copy)]
 pub struct Quoted<'x>(pub &'x str);
 

@@ -1,4 +1,4 @@
-//! What only the mail around a report knows.
+//! What only the mail around a report says, and how far mailboxes were read.
 
 use super::Hash;
 
@@ -9,9 +9,9 @@ pub enum SenderAuth {
     Pass,
     /// The topmost `Authentication-Results` says `dmarc=fail`, or a signature does not verify.
     Fail,
-    /// There was nothing to verify, or what verifies is not the reporter's.
+    /// There was nothing to verify, or the verified domain is not the reporter's.
     None,
-    /// Nobody said, or nobody trusted; it could not be found out. Also: no mail.
+    /// No trusted server said anything, or it could not be determined; also without a mail.
     #[default]
     Unknown,
 }
@@ -28,31 +28,32 @@ impl SenderAuth {
     }
 }
 
-/// What a mail's own signatures prove of whom it is from.
+/// What a mail's own signatures prove about its sender.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Proof {
-    /// A signature verifies that is aligned with `From` and covers all that a reader goes by.
+    /// A verified signature is aligned with `From` and covers everything a reader relies on.
     Signed {
         /// The domain of `From`.
         from: String,
         /// The domain that signed (`d=`), of the same organization.
         signer: String,
     },
-    /// None of them does, and one fails whatever DNS may say later: what was changed, or forged.
+    /// No such signature, and one fails whatever DNS may say later: the mail was changed or forged.
     Broken(String),
-    /// Nothing proves it, and why: no signature of `From`'s organization, or only one that leaves too much open.
+    /// Nothing proves it, with the reason: no signature of `From`'s organization, or only one that leaves too much
+    /// open.
     Unproven(String),
-    /// It could not be found out: a key is not there any more, or could not be looked up; or nobody tried.
+    /// Unknown: a key is gone, or could not be looked up; or nobody tried.
     #[default]
     Open,
 }
 
-/// A mail whose signatures can be verified, as its reader split it.
+/// A mail with its signatures, and where its body begins.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RawMail {
-    /// From the first header field on.
+    /// The mail, from its first header field.
     pub bytes: Vec<u8>,
-    /// Where the body was read from. A verifier that puts it elsewhere has verified another mail than was read.
+    /// Offset of the body as it was read. A verifier that finds the body elsewhere has verified a different mail.
     pub body: usize,
 }
 
@@ -69,39 +70,41 @@ pub struct MailFacts {
     pub message_id: Option<String>,
     /// `Date`.
     pub date: Option<String>,
-    /// The domain of `From`; `None` where it names none, or several.
+    /// The domain of `From`; `None` if it has none or several.
     pub from_domain: Option<String>,
     /// The topmost `Authentication-Results`.
     pub authentication_results: Option<String>,
-    /// What that header says of DMARC: by itself only `Fail` or `Unknown`, the rest where the settings say whom to trust;
-    /// or what the mail's signatures prove, where they were verified.
+    /// What that header says about DMARC: on its own only `Fail` or `Unknown`; more if the settings trust the server,
+    /// or if the mail's signatures were verified.
     pub sender_auth: SenderAuth,
-    /// Whether the report lies in a mail attached to this one: what a server recorded of this one is not about that.
+    /// Whether the report is in a mail attached to this one: what a server recorded for this mail is not about the
+    /// attached one.
     pub attached: bool,
 }
 
 /// One message of one mailbox.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Message {
-    /// Of an IMAP folder (RFC 9051 section 2.3.1.1): the four together never mean another mail.
+    /// In an IMAP folder (RFC 9051 section 2.3.1.1): these four together never identify another mail.
     Imap {
         /// The mailbox's name in the settings.
         mailbox: String,
-        /// The folder, in the server's own encoding.
+        /// The folder name, in the server's encoding.
         folder: String,
         /// The folder's `UIDVALIDITY`.
         uid_validity: u32,
         /// The message's UID.
         uid: u32,
     },
-    /// Of a POP3 mailbox: it is what its content is. A unique id may be missing, and used again for another mail once this
-    /// one is deleted (RFC 1939 section 7).
+    /// In a POP3 mailbox, identified by its content. A unique ID may be missing, and may be reused for another mail
+    /// once this one is deleted (RFC 1939 section 7).
     Pop3 {
         /// The mailbox's name in the settings.
         mailbox: String,
-        /// The hash of its bytes; `None` where they were not read.
+        /// The hash of its bytes; `None` if they were not read.
         content: Option<Hash>,
-        /// Its unique id and its size in octets as the server lists it; `None` where no id tells it from other messages.
+        /// Its unique ID and its size in octets as the server lists them; `None` if no ID distinguishes it from other
+        /// messages.
         uidl: Option<(String, Option<u64>)>,
     },
 }
@@ -115,23 +118,23 @@ impl Message {
     }
 }
 
-/// A message of a POP3 mailbox that is dealt with, as the ledger has it.
+/// A message of a POP3 mailbox that was processed, as stored in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownUidl {
-    /// Its unique id.
+    /// Its unique ID.
     pub uidl: String,
-    /// Its size as the server listed it; `None` where it did not.
+    /// Its size, if the server listed it.
     pub octets: Option<u64>,
-    /// It brought reports that are safe, and the server was not told of that yet.
+    /// Its reports are stored, but the server was not told yet (to delete it).
     pub pending: bool,
 }
 
 /// How far a mailbox was read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MailboxProgress {
-    /// The folders of an IMAP mailbox, by the server's own names.
+    /// The folders of an IMAP mailbox, by the server's names.
     pub cursors: Vec<(String, Cursor)>,
-    /// The messages of a POP3 mailbox that are dealt with.
+    /// The processed messages of a POP3 mailbox.
     pub uidls: Vec<KnownUidl>,
 }
 
@@ -141,28 +144,28 @@ impl From<Vec<(String, Cursor)>> for MailboxProgress {
     }
 }
 
-/// What became of a mail, once all that was in it is safe.
+/// What became of a mail, once everything in it is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fate {
-    /// It brought reports, and every item in it ended as stored, duplicate, conflict or set aside. A failure report counts
-    /// as one, although nothing of it is stored.
+    /// It contained reports, and every item in it ended as stored, duplicate, conflict or set aside. A failure report
+    /// counts as one, although nothing of it is stored.
     Done,
     /// Something in it should have been a report and was rejected.
     Unreadable,
-    /// No report in it: it is left alone.
+    /// It contained no report and is left alone.
     NotReport,
 }
 
-/// How far a folder was read, as the ledger has it.
+/// How far a folder was read, as stored in the ledger.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cursor {
-    /// The folder's `UIDVALIDITY` when it was read; another one voids the rest.
+    /// The folder's `UIDVALIDITY` when it was read; a different one invalidates the rest.
     pub uid_validity: u32,
-    /// Every message up to this UID is dealt with.
+    /// Every message up to this UID was processed.
     pub last_uid: u32,
-    /// Messages whose reports are safe, but which the server was not told of yet (flag, move or delete).
+    /// Messages whose reports are stored, but which are not flagged, moved or deleted on the server yet.
     pub pending: Vec<(u32, Fate)>,
-    /// Ranges of UIDs beyond `last_uid`, both ends inside, that are dealt with too: below them is a message that was
-    /// not (passed over by `--since`, or not given by the server), which a later run tries again.
+    /// Inclusive ranges of UIDs beyond `last_uid` that were processed too: below them is a message that was not
+    /// (skipped by `--since`, or not delivered by the server), which a later run tries again.
     pub done: Vec<(u32, u32)>,
 }

@@ -1,4 +1,4 @@
-//! What a report is: plain values that every later stage shares. No XML, no input or output, no judgment.
+//! The data model: plain values that every later stage shares. No XML, no input or output, no judgment.
 
 mod arrival;
 mod auth;
@@ -39,5 +39,5 @@ pub use tls_report::{AcceptedTls, TlsFailure, TlsPolicy, TlsPolicyRow, TlsReport
 pub use verdict::{Cause, Mismatch, Verdict};
 pub use words::{Disposition, DkimResult, Evaluated, ReasonType, SpfResult, SpfScope};
 
-/// Text of a report. Up to 24 bytes live in place: most domains, selectors and words never touch the heap.
+/// Text of a report. Up to 24 bytes are stored inline: most domains, selectors and keywords never touch the heap.
 pub type Text = compact_str::CompactString;

@@ -1,9 +1,10 @@
-//! Whose a domain is, where an operator looks after the domains of several customers; and rows told apart by it.
+//! Which customer owns a domain, if an operator manages the domains of several; and rows divided by owner.
 
 use super::{Rows, Text, Words};
 use std::collections::HashMap;
 
-/// The customers of an operator by their domains. A domain belongs to whoever has it, or the nearest one above it.
+/// The customers of an operator by their domains. A domain belongs to the customer that lists it, or the nearest domain
+/// above it.
 #[derive(Debug, Clone, Default)]
 pub struct Owners {
     /// In canonical form.
@@ -11,12 +12,12 @@ pub struct Owners {
 }
 
 impl Owners {
-    /// Of pairs of a domain in canonical form and the number of its owner.
+    /// Built from pairs of a canonical domain and the number of its owner.
     pub fn new<'a>(domains: impl IntoIterator<Item = (&'a str, usize)>) -> Self {
         Self { by_domain: domains.into_iter().map(|(domain, owner)| (domain.into(), owner)).collect() }
     }
 
-    /// The number of the customer that a domain in canonical form belongs to.
+    /// The number of the customer that owns a canonical domain.
     ///
     /// ```
     /// let owners = dmarquet::model::Owners::new([("example.com", 0), ("shop.example.com", 1)]);
@@ -37,8 +38,8 @@ impl Owners {
         }
     }
 
-    /// The rows of each of some customers, by their numbers. Rows of anybody else are left out, and so are all words that
-    /// stand in no row of the customer: nothing of one reaches another.
+    /// The rows of each wanted customer, by number. Rows of others are left out, and so is every word that occurs in
+    /// none of the customer's rows: nothing reaches another customer.
     pub fn divide(&self, rows: &Rows, wanted: impl Fn(usize) -> bool) -> Vec<(usize, Rows)> {
         let owner_of = |domain: &Text| self.of(domain).filter(|owner| wanted(*owner));
         let by_code: Vec<Option<usize>> = rows.policy_domain.dictionary.iter().map(owner_of).collect();
@@ -53,11 +54,11 @@ impl Owners {
     }
 }
 
-/// Words that some rows use, under codes of their own. The tables are kept from one customer to the next: with hundreds of
-/// them, making new ones for each would cost more than the rows.
+/// The words used by one customer's rows, with new codes. The tables are reused for the next customer: with hundreds of
+/// customers, allocating them each time would cost more than the rows.
 #[derive(Default)]
 struct WordsOfSome {
-    /// By column and code: the new code.
+    /// The new code by column and old code.
     known: Vec<Vec<u32>>,
 }
 
@@ -89,7 +90,7 @@ impl WordsOfSome {
                 *code = *new;
             }
             words.dictionary = used.iter().map(|code| all.dictionary[*code as usize].clone()).collect();
-            // Ready for the next customer, whatever the length of the dictionary.
+            // Reset for the next customer without clearing the whole dictionary.
             used.iter().for_each(|code| known[*code as usize] = Words::NULL);
         }
         some

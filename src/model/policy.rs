@@ -1,11 +1,11 @@
-//! The DMARC policy a report speaks of.
+//! The DMARC policy in a report.
 
 use super::{Domain, Text};
 
-/// `policy_published`, as written (trimmed, lower case); null where absent or empty. Defaults are the judge's.
+/// `policy_published`, as written (trimmed, lower case); `None` if absent or empty. `judge` applies the defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyPublished {
-    /// Where the DMARC record was found: may be a parent of `header_from`.
+    /// Where the DMARC record was found; may be a parent of `header_from`.
     pub domain: Domain,
     /// Policy for the domain.
     pub p: Option<Text>,
@@ -19,7 +19,7 @@ pub struct PolicyPublished {
     pub aspf: Option<Text>,
     /// RFC 7489: percentage of failing mail the policy is applied to.
     pub pct: Option<i32>,
-    /// Failure reporting options, a colon list.
+    /// Failure reporting options, separated by colons.
     pub fo: Option<Text>,
     /// RFC 9990: the `t` tag, `y` or `n`.
     pub testing: Option<Text>,

@@ -6,17 +6,17 @@ use std::net::IpAddr;
 /// One `<record>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// The sending address, IPv4-mapped IPv6 folded to IPv4; null where real messages have no usable address.
+    /// The sending address, IPv4-mapped IPv6 folded to IPv4; `None` if it is unusable.
     pub source_ip: Option<IpAddr>,
     /// Messages; never negative.
     pub count: i64,
-    /// What was done; null where absent or empty.
+    /// What the receiver did; `None` if absent or empty.
     pub disposition: Option<Disposition>,
-    /// The reporter's aligned DKIM result; null where absent.
+    /// The reporter's aligned DKIM result; `None` if absent.
     pub evaluated_dkim: Option<Evaluated>,
-    /// The reporter's aligned SPF result; null where absent.
+    /// The reporter's aligned SPF result; `None` if absent.
     pub evaluated_spf: Option<Evaluated>,
-    /// Why the disposition is not the published policy, in order.
+    /// Why the disposition differs from the published policy, in order.
     pub reasons: Vec<Reason>,
     /// RFC5322.From.
     pub header_from: Option<Domain>,
@@ -24,17 +24,17 @@ pub struct Record {
     pub envelope_from: ReturnPath,
     /// The recipient's domain.
     pub envelope_to: Option<Domain>,
-    /// One a signature, in order.
+    /// One per signature, in order.
     pub dkim: Vec<DkimAuth>,
-    /// One a check, in order.
+    /// One per check, in order.
     pub spf: Vec<SpfAuth>,
 }
 
 /// `policy_evaluated/reason`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
-    /// Null where the element has neither type nor text.
+    /// `None` if the element has neither type nor text.
     pub kind: Option<ReasonType>,
-    /// Free text; empty text where the element is there but empty.
+    /// Free text; empty text if the element is present but empty.
     pub comment: Option<Text>,
 }

@@ -1,9 +1,9 @@
-//! A report whole: who says it, of which period and policy, and its records.
+//! A whole report: who sent it, for which period and policy, and its records.
 
 use super::{PolicyPublished, Record, Text};
 use jiff::{Timestamp, civil::Date};
 
-/// A hash of 32 bytes: SHA-256 of bytes as they came, BLAKE3 of a document.
+/// A hash of 32 bytes: SHA-256 of bytes as they arrived, BLAKE3 of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Hash(pub [u8; 32]);
 
@@ -14,7 +14,7 @@ impl std::fmt::Display for Hash {
 }
 
 /// The identity of a report: a hash of (`org_name`, domain of `email`, `policy_domain`, `report_id`, `begin`, `end`),
-/// trimmed; all but `report_id` in any case. Two reports with one key are one report.
+/// trimmed; all but `report_id` ignore case. Two reports with the same key are the same report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ReportKey(pub [u8; 16]);
 
@@ -27,19 +27,19 @@ impl std::fmt::Display for ReportKey {
 /// `report_metadata`, trimmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metadata {
-    /// The reporter's name for itself; the domain of `email` where absent; never empty.
+    /// The reporter's name for itself, else the domain of `email`; never empty.
     pub org_name: Text,
     /// The reporter's address, as written.
     pub email: Option<Text>,
     /// A page or address for questions.
     pub extra_contact_info: Option<Text>,
-    /// The reporter's id; derived from the content, with a finding, where absent.
+    /// The reporter's ID; if absent, derived from the content, with a finding.
     pub report_id: Text,
     /// Start of the period.
     pub begin: Timestamp,
-    /// End of the period, inclusive or exclusive as the reporter has it; never before `begin`.
+    /// End of the period, inclusive or exclusive as the reporter writes it; never before `begin`.
     pub end: Timestamp,
-    /// What the reporter says is wrong with the domain's record.
+    /// Errors in the domain's record, according to the reporter.
     pub errors: Vec<Text>,
     /// RFC 9990: the software that wrote the report.
     pub generator: Option<Text>,
@@ -52,13 +52,13 @@ pub struct Metadata {
 pub struct Report {
     /// Identity.
     pub key: ReportKey,
-    /// The key that stores made before version 3 know it by, where that is another: they took `report_id` in any case.
+    /// The key used before version 3 of the store, if it differs: `report_id` was lower-cased.
     pub former_key: Option<ReportKey>,
-    /// Hash of the XML with line ends made equal and outer white space off: tells a duplicate from a conflict.
+    /// Hash of the XML with normalized line ends and outer white space removed: tells a duplicate from a conflict.
     pub content: Hash,
     /// The UTC day of the period's midpoint: the day all its records count for.
     pub day: Date,
-    /// Who says it and of when.
+    /// Who sent it and for which period.
     pub metadata: Metadata,
     /// The policy the receiver saw.
     pub policy: PolicyPublished,

@@ -1,7 +1,7 @@
-//! Judged rows in columns: what `store` reads back and `analyze` adds up. Plain vectors, one length.
+//! Judged rows in columns: `store` reads them and `analyze` adds them up. Plain vectors of equal length.
 //!
-//! A reader asks for some columns; those not asked for are empty. Words carry one dictionary a run of rows, so that
-//! adding up works on small integers and each distinct text is looked at once.
+//! A caller selects columns; the others are empty. Each run of rows has one dictionary per keyword column, so sums work
+//! on small integers and each distinct text is looked at once.
 
 use super::{Cause, PolicyPublished, ReportKey, SenderAuth, Text};
 use jiff::{Timestamp, civil::Date};
@@ -15,7 +15,7 @@ impl SourceAddress {
     /// No usable address. The all-ones address is multicast and can never send.
     pub const UNKNOWN: SourceAddress = SourceAddress(u128::MAX);
 
-    /// The address; null for the unknown source.
+    /// The address; `None` for the unknown source.
     pub fn address(self) -> Option<IpAddr> {
         (self != Self::UNKNOWN).then(|| std::net::Ipv6Addr::from_bits(self.0).to_canonical())
     }
@@ -31,7 +31,8 @@ impl From<Option<IpAddr>> for SourceAddress {
     }
 }
 
-/// Whether a network holds an address: the first `bits` bits of both are equal. More bits than an address has are all of them.
+/// Whether a network contains an address: their first `bits` bits are equal. A value longer than the address means all
+/// bits.
 pub fn is_in_network(address: IpAddr, network: IpAddr, bits: u8) -> bool {
     let bits = u32::from(bits) + if network.is_ipv4() { 96 } else { 0 };
     let mask = u128::MAX.checked_shl(128_u32.saturating_sub(bits)).unwrap_or(0);
@@ -39,7 +40,7 @@ pub fn is_in_network(address: IpAddr, network: IpAddr, bits: u8) -> bool {
     address.is_ipv4() == network.is_ipv4() && difference & mask == 0
 }
 
-/// A column of words: a code a row, and what the codes stand for.
+/// A column of words: one code per row, and the word for each code.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Words {
     /// An index into `dictionary`, or [`Words::NULL`].
@@ -49,7 +50,7 @@ pub struct Words {
 }
 
 impl Words {
-    /// The code of a null.
+    /// The code of a missing word.
     pub const NULL: u32 = u32::MAX;
 
     /// The word of a row.
@@ -82,12 +83,12 @@ impl Flags {
     }
 }
 
-/// Which columns of [`Rows`] are asked for.
+/// A selection of columns of [`Rows`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ColumnSet(u32);
 
 impl ColumnSet {
-    /// None but the number of rows.
+    /// Only the number of rows.
     pub const NONE: Self = Self(0);
     /// `day`.
     pub const DAY: Self = Self(1);
@@ -125,26 +126,26 @@ impl ColumnSet {
     pub const SENDER_AUTH: Self = Self(1 << 16);
     /// `reason`.
     pub const REASON: Self = Self(1 << 17);
-    /// Of `flags` only [`Flags::PASS`], [`Flags::DKIM`] and [`Flags::SPF`]: three columns less to read.
+    /// Only [`Flags::PASS`], [`Flags::DKIM`] and [`Flags::SPF`] of `flags`: three columns less to read.
     pub const ALIGNMENT: Self = Self(1 << 18);
     /// `signatures`.
     pub const SIGNATURES: Self = Self(1 << 19);
     /// Every column.
     pub const ALL: Self = Self((1 << 20) - 1);
 
-    /// These and those.
+    /// The columns of both.
     #[must_use]
     pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// These but not those.
+    /// The columns that `other` does not have.
     #[must_use]
     pub const fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
 
-    /// Whether all of those are among these.
+    /// Whether it has all columns of `other`.
     pub const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
@@ -189,24 +190,24 @@ pub struct Rows {
     pub mismatch: Words,
     /// `sender_auth`.
     pub sender_auth: Words,
-    /// The first override reason's type, `arc=pass` where its comment says so, and `sampled_out` or `policy_test_mode` where
-    /// one of the others is.
+    /// The type of the first override reason; `arc=pass` if its comment says so; `sampled_out` or `policy_test_mode` if
+    /// any reason is one of these.
     pub reason: Words,
-    /// All signatures, where the deciding one does not say all: there are several, or the reporter's text speaks of the
-    /// body of one. As [`signature_line`] writes them, one a line.
+    /// All signatures, if the deciding one is not enough: there are several, or the reporter's text mentions the body.
+    /// One [`signature_line`] each.
     pub signatures: Words,
 }
 
-/// How many signatures of a row are told apart; RFC 6376 lets receivers stop sooner.
+/// How many signatures of a row are kept; RFC 6376 lets receivers stop earlier.
 pub const SIGNATURES_READ: usize = 16;
 
-/// One signature in the `signatures` column: domain, selector, result, and `body` where the reporter's text says that the
-/// body was changed, with tabs between.
+/// One signature in the `signatures` column, separated by tabs: domain, selector, result, and `body` if the reporter
+/// says that the body was changed.
 pub fn signature_line(domain: &str, selector: &str, result: &str, body: bool) -> String {
     format!("{domain}\t{selector}\t{result}\t{}", if body { "body" } else { "" })
 }
 
-/// Whether a reporter's text on a signature speaks of the body: `body hash did not verify`, `body has been altered`.
+/// Whether a reporter's text about a signature mentions the body: `body hash did not verify`, `body has been altered`.
 pub fn speaks_of_body(human_result: &str) -> bool {
     human_result.to_ascii_lowercase().contains("body")
 }
@@ -232,7 +233,7 @@ impl Rows {
         ]
     }
 
-    /// The same, to be changed.
+    /// All columns of words, mutable.
     pub fn words_mut(&mut self) -> [&mut Words; 14] {
         [
             &mut self.policy_domain,
@@ -253,7 +254,7 @@ impl Rows {
     }
 }
 
-/// A report without its rows: what the `reports` table says of it.
+/// A report without its rows: its line in the `reports` table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReportHead {
     /// Identity.
@@ -262,7 +263,7 @@ pub struct ReportHead {
     pub org_name: Text,
     /// The reporter's address.
     pub org_email: Option<Text>,
-    /// The reporter's id.
+    /// The reporter's ID.
     pub report_id: Text,
     /// Start of the period.
     pub begin: Timestamp,
@@ -274,7 +275,7 @@ pub struct ReportHead {
     pub policy: PolicyPublished,
     /// Rows stored.
     pub records: i64,
-    /// Sum of their counts.
+    /// Sum of the rows' counts.
     pub messages: i64,
     /// Messages that pass.
     pub dmarc_pass: i64,

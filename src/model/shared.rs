@@ -1,11 +1,11 @@
-//! Bytes that many hold and that are there once: a file may be rejected, or be in conflict, a thousand times over.
+//! Bytes with many owners, kept in memory once: a file may be rejected, or be in conflict, a thousand times over.
 
 use super::{Hash, Original};
 use sha2::{Digest, Sha256};
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
-/// Shared bytes. A copy costs nothing, and the hash is worked out once for all copies.
+/// Shared bytes. Cloning is cheap, and the hash is computed once for all clones.
 #[derive(Clone)]
 pub struct SharedBytes(Arc<Inner>);
 
@@ -14,7 +14,7 @@ struct Inner {
     hash: OnceLock<Hash>,
 }
 
-/// Who owns them.
+/// Where the bytes are.
 enum Backing {
     Own(Vec<u8>),
     Original(Arc<Original>),
@@ -30,7 +30,7 @@ impl SharedBytes {
         *self.0.hash.get_or_init(|| Hash(Sha256::digest(&**self).into()))
     }
 
-    /// Whether these are the bytes of another, not just equal ones.
+    /// Whether both are the same bytes in memory, not just equal ones.
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }

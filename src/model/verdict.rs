@@ -1,4 +1,4 @@
-//! What the judge says of one record.
+//! The verdict on one record.
 
 use super::Domain;
 
@@ -7,19 +7,19 @@ use super::Domain;
 pub struct Verdict {
     /// The organizational domain of `header_from` (Public Suffix List).
     pub org_domain: Option<Domain>,
-    /// From `policy_evaluated`; recomputed where that is missing; null where neither can say.
+    /// From `policy_evaluated`, else recomputed; `None` if neither is possible.
     pub dkim_aligned: Option<bool>,
-    /// As `dkim_aligned`.
+    /// The same for SPF.
     pub spf_aligned: Option<bool>,
     /// Either is aligned.
     pub dmarc_pass: bool,
-    /// From the raw results, `adkim` and `header_from`; null where they do not suffice.
+    /// From the raw results, `adkim` and `header_from`; `None` if they are not sufficient.
     pub recomputed_dkim: Option<bool>,
-    /// As `recomputed_dkim`, by `aspf`.
+    /// The same for SPF, with `aspf`.
     pub recomputed_spf: Option<bool>,
     /// Where reporter and recomputation disagree.
     pub mismatch: Option<Mismatch>,
-    /// What the row alone says.
+    /// The cause as far as this row alone tells.
     pub cause: Cause,
     /// Index into `Record::dkim` of the signature that decides: aligned pass, else pass, else first.
     pub deciding_dkim: Option<u32>,
@@ -30,16 +30,16 @@ pub struct Verdict {
 /// Why the reporter's evaluation and ours differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Mismatch {
-    /// The reporter says pass, the raw results show none: a list cut short, or a result left out.
+    /// The reporter says pass, but the raw results show none: the list is cut short, or a result left out.
     PassWithoutEvidence,
-    /// The raw results align, the reporter says fail: another organizational domain, mode or policy.
+    /// The raw results align, but the reporter says fail: it used another organizational domain, mode or policy.
     FailButAligned,
     /// The reporter gave no evaluation.
     NotEvaluated,
 }
 
 impl Mismatch {
-    /// The word as it stands in the columns.
+    /// The word as stored in the columns.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::PassWithoutEvidence => "pe_pass_no_evidence",
@@ -49,8 +49,8 @@ impl Mismatch {
     }
 }
 
-/// The cause class of a row, in order: the first that matches holds. `SpfGap` and `SpoofSuspect` are only made by
-/// `analyze`, which sees more than a row.
+/// The cause class of a row, in order: the first that matches counts. Only `analyze`, which sees more than one row,
+/// returns `SpfGap` and `SpoofSuspect`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Cause {
@@ -60,19 +60,19 @@ pub enum Cause {
     PassDkimOnly,
     /// Only SPF does.
     PassSpfOnly,
-    /// No aligned pass, and an own result was a temporary error.
+    /// No aligned pass, and a result of the domain itself was a temporary error.
     Transient,
-    /// The receiver says it was forwarded or came from a list.
+    /// The receiver says that the mail was forwarded or came from a list.
     ForwardedDeclared,
-    /// An own domain passes, and `adkim=s` or `aspf=s` refuses it.
+    /// One of the organization's domains passes, but `adkim=s` or `aspf=s` does not accept it.
     StrictAlignment,
-    /// An own signature broke on the way, and another domain passes.
+    /// A signature of the domain broke on the way, and another domain passes.
     ListOrModifyingForwarder,
-    /// An own signature fails and nothing else passes.
+    /// A signature of the domain fails and nothing else passes.
     OwnSigningBroken,
     /// Something passes, but for another organization.
     AuthenticatedUnaligned,
-    /// Nothing passes, no own signature.
+    /// Nothing passes, and there is no signature of the domain.
     Unauthenticated,
     /// By `analyze`: `Unauthenticated`, from a known or confirmed sender.
     SpfGap,
@@ -100,7 +100,7 @@ impl Cause {
         Self::Unknown,
     ];
 
-    /// The word as it stands in the columns and answers.
+    /// The word as stored in columns and used in answers.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::PassBoth => "pass_both",
@@ -119,8 +119,8 @@ impl Cause {
         }
     }
 
-    /// The cause of a word of the columns. Older stores hold `sampled_or_testing`, which explained a disposition and hid
-    /// the cause beneath it: those rows count as unknown until the tables are rebuilt.
+    /// Parses the word. Older stores contain `sampled_or_testing`, which explained a disposition and hid the cause:
+    /// those rows count as unknown until the tables are rebuilt.
     pub fn from_word(word: &str) -> Option<Self> {
         if word == "sampled_or_testing" {
             return Some(Self::Unknown);

@@ -1,20 +1,20 @@
-//! The closed vocabularies of a report, kept open: a word nobody defined is kept as text.
+//! The keywords of a report. Unknown ones are kept as text.
 
 use super::Text;
 
-/// Make an open vocabulary: known words with their spelling, and `Other` for the rest.
+/// Defines an open set of keywords: the known ones with their spelling, and `Other` for the rest.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $word:ident = $text:literal,)+ }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash)]
         pub enum $name {
             $($(#[$word_doc])* $word,)+
-            /// A word of no standard, trimmed and in lower case.
+            /// A nonstandard word, trimmed and in lower case.
             Other(Text),
         }
 
         impl $name {
-            /// The word as it stands in the columns.
+            /// The word as stored in the columns.
             pub fn as_str(&self) -> &str {
                 match self {
                     $(Self::$word => $text,)+
@@ -22,7 +22,7 @@ macro_rules! words {
                 }
             }
 
-            /// The value of a word that is known, trimmed and in lower case.
+            /// Parses a known word, already trimmed and in lower case.
             pub fn known(word: &str) -> Option<Self> {
                 match word {
                     $($text => Some(Self::$word),)+
@@ -30,7 +30,7 @@ macro_rules! words {
                 }
             }
 
-            /// The value of a word already trimmed and in lower case. No aliases: those are `normalize`'s.
+            /// Parses a word, already trimmed and in lower case. `normalize` handles aliases.
             pub fn from_word(word: &str) -> Self {
                 Self::known(word).unwrap_or_else(|| Self::Other(word.into()))
             }
@@ -47,11 +47,11 @@ macro_rules! words {
 words! {
     /// `policy_evaluated/disposition`: what the receiver did.
     Disposition {
-        /// No action for DMARC's sake.
+        /// No action because of DMARC.
         None = "none",
-        /// Delivered as suspicious.
+        /// Treated as suspicious.
         Quarantine = "quarantine",
-        /// Refused.
+        /// Rejected.
         Reject = "reject",
         /// RFC 9990: passed DMARC under an enforcing policy.
         Pass = "pass",
@@ -77,15 +77,15 @@ words! {
         Pass = "pass",
         /// The signature did not verify.
         Fail = "fail",
-        /// Refused by local policy, as a key that is too weak.
+        /// Not accepted by local policy, for example because the key is too weak.
         Policy = "policy",
         /// Could not be processed.
         Neutral = "neutral",
         /// May pass later.
         TempError = "temperror",
-        /// Will not pass, as a key that is missing or malformed.
+        /// Will not pass, for example because the key is missing or malformed.
         PermError = "permerror",
-        /// `OpenDMARC`'s word where it could not tell.
+        /// What `OpenDMARC` writes if it could not tell.
         Unknown = "unknown",
     }
 }
@@ -95,7 +95,7 @@ words! {
     SpfResult {
         /// No record.
         None = "none",
-        /// The record says neither.
+        /// The record makes no statement about the address.
         Neutral = "neutral",
         /// The address is authorized.
         Pass = "pass",
@@ -123,7 +123,7 @@ words! {
 }
 
 words! {
-    /// `reason/type`: why the disposition is not the published policy.
+    /// `reason/type`: why the disposition differs from the published policy.
     ReasonType {
         /// RFC 7489: known to be forwarded.
         Forwarded = "forwarded",
@@ -137,7 +137,7 @@ words! {
         LocalPolicy = "local_policy",
         /// RFC 9990: `t=y`.
         PolicyTestMode = "policy_test_mode",
-        /// Something else; also an empty or absent type.
+        /// Something else, or an empty or absent type.
         Unspecified = "other",
     }
 }

@@ -1,7 +1,7 @@
-//! Source addresses in every spelling seen, to one address.
+//! Reads source addresses in every spelling seen in reports.
 //!
-//! Never a guess: digits with leading zeros are octal to some and decimal to others, and so no address; a text that holds
-//! two addresses says neither.
+//! It never guesses: digits with leading zeros are octal to some programs and decimal to others, so they are no
+//! address; a text with two addresses is none either.
 
 use crate::model::SourceAddress;
 use std::net::IpAddr;
@@ -11,17 +11,17 @@ use std::net::IpAddr;
 pub(super) struct Address {
     /// IPv4-mapped IPv6 folded to IPv4.
     pub(super) ip: IpAddr,
-    /// Whether more than an address stood there: a zone id, a port, a whole-address prefix length, a host name.
+    /// Whether something beside the address was dropped: a zone ID, a port, a full-length prefix, a host name.
     pub(super) dropped: bool,
 }
 
-/// Read an address: plain, in brackets, IPv4-mapped, with a zone id, a port or a `/32` behind it; else the only address
+/// Reads an address: plain, in brackets, IPv4-mapped, followed by a zone ID, a port or `/32`; else the only address
 /// among other words, as in `192.0.2.7 (mail.example.com)`.
 pub(super) fn address(text: &str) -> Option<Address> {
     spelled(text).or_else(|| among_words(text))
 }
 
-/// An address in one of its own spellings.
+/// An address without other words.
 fn spelled(text: &str) -> Option<Address> {
     if let Some(ip) = plain(text) {
         return Some(Address { ip, dropped: false });
@@ -35,9 +35,9 @@ fn spelled(text: &str) -> Option<Address> {
     Some(Address { ip, dropped: true })
 }
 
-/// The only address in a text that also holds other words, as a host name before or behind it.
+/// The only address in a text with other words, such as a host name before or after it.
 fn among_words(text: &str) -> Option<Address> {
-    // A host name is up to 253 characters long. More than that is not looked at.
+    // A host name has up to 253 characters. Longer texts are not examined.
     const LONGEST: usize = 1024;
     let is_gap = |c: char| c.is_whitespace() || "()[]<>{},;=\"'".contains(c);
     // Java writes `name/address`, and `/address` where there is no name.
@@ -56,7 +56,7 @@ fn among_words(text: &str) -> Option<Address> {
     found.map(|ip| Address { ip, dropped: true })
 }
 
-/// Without the tag that a literal of SMTP has (RFC 5321 section 4.1.3).
+/// Without the tag of an SMTP address literal (RFC 5321 section 4.1.3).
 fn untagged(text: &str) -> &str {
     match text.get(..5) {
         Some(tag) if tag.eq_ignore_ascii_case("ipv6:") => &text[5..],
@@ -70,7 +70,7 @@ fn plain(text: &str) -> Option<IpAddr> {
     (SourceAddress::from(Some(ip)) != SourceAddress::UNKNOWN).then_some(ip)
 }
 
-/// Take brackets off, also with an `IPv6:` tag (RFC 5321 section 4.1.3) within or a port behind.
+/// Removes brackets, also with an `IPv6:` tag (RFC 5321 section 4.1.3) inside or a port after them.
 fn unbracket(text: &str) -> (&str, bool) {
     let Some((inside, behind)) = text.strip_prefix('[').and_then(|rest| rest.split_once(']')) else {
         return (text, false);
@@ -83,7 +83,7 @@ fn unbracket(text: &str) -> (&str, bool) {
     }
 }
 
-/// Whether what follows `%` or `/` leaves the address whole: a zone id, or a prefix of all its bits.
+/// Whether the suffix after `%` or `/` leaves the address whole: a zone ID, or a prefix of all its bits.
 fn is_whole(text: &str, rest: &str) -> bool {
     match text.as_bytes().get(text.len() - rest.len() - 1) {
         Some(b'/') => rest == if text.contains(':') { "128" } else { "32" },

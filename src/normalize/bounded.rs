@@ -1,28 +1,28 @@
-//! Text of strangers, bounded where it is kept: rows are many, and what tells one from another is repeated in every table
-//! and answer that is made of them.
+//! Bounds untrusted text before it is kept: a report has many rows, and their text is repeated in every table and
+//! answer made from them.
 //!
-//! A text that is too long keeps its start and a hash of the whole, so that two that differ still do.
+//! A text that is too long keeps its start and a hash of the whole, so that two different texts stay different.
 
 use crate::model::Text;
 use std::borrow::Cow;
 
-/// The longest DKIM selector: with the domain it has to fit into a name of DNS (RFC 1035 section 2.3.4).
+/// The longest DKIM selector: together with the domain it must fit into a DNS name (RFC 1035 section 2.3.4).
 pub(super) const SELECTOR: usize = 253;
-/// The longest word of a vocabulary. Those of the standards have 17 letters at most.
+/// The longest keyword. Those of the standards have at most 17 letters.
 pub(super) const WORD: usize = 64;
-/// The longest name, address or id of a reporter. Real ids, with the domain and the period in them, have up to 150.
+/// The longest name, address or ID of a reporter. Real IDs that include the domain and the period have up to 150 bytes.
 pub(super) const NAME: usize = 512;
 
-/// Free text of the rows of a report (comments, human results) that is kept whole, in bytes: some 160 for each of 100,000
-/// rows. Short texts are not counted.
+/// Free text (comments, human results) kept whole per report, in bytes: about 160 for each of 100,000 rows. Short texts
+/// do not count.
 const FREE_TEXT: usize = 16 << 20;
 /// Free text up to this many bytes is always kept.
 const SHORT: usize = 64;
 
-/// What stands for the rest of a text that was cut: `~`, and half of a BLAKE3 hash of the whole, in hex.
+/// Replaces the rest of a cut text: `~`, and half of a BLAKE3 hash of the whole, in hex.
 const MARK: usize = 1 + 32;
 
-/// The text itself where it is short enough, else its start and a hash.
+/// The text itself if it is short enough, else its start and a hash.
 pub(super) fn bounded(text: &str, most: usize) -> Cow<'_, str> {
     if text.len() <= most {
         return Cow::Borrowed(text);
@@ -32,7 +32,7 @@ pub(super) fn bounded(text: &str, most: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{start}~{}", &hash[..MARK - 1]))
 }
 
-/// How much free text a report may still bring.
+/// How much free text a report may still add.
 #[derive(Debug)]
 pub(super) struct FreeText {
     left: usize,
@@ -45,7 +45,7 @@ impl Default for FreeText {
 }
 
 impl FreeText {
-    /// A text as it is kept; also whether it was cut.
+    /// The text to keep, and whether it was cut.
     pub(super) fn keep(&mut self, text: &str) -> (Text, bool) {
         if text.len() <= SHORT {
             return (text.into(), false);

@@ -1,6 +1,5 @@
-//! Domain names as reporters write them to the one form that can be compared.
+//! Canonicalizes domain names: A-labels, lower case, no final dot.
 //!
-//! In: text. Out: a canonical [`Domain`] (A-labels, lower case, no final dot), or nothing where the text is no domain.
 
 use crate::model::Domain;
 
@@ -9,10 +8,11 @@ const LONGEST: usize = 253;
 /// The longest label (RFC 1035 section 2.3.4).
 const LONGEST_LABEL: usize = 63;
 
-/// The canonical form. White space around, case, a final dot and U-labels are other spellings of one domain.
+/// The canonical form; `None` if the text is no domain. Surrounding white space, case, a final dot and U-labels do not
+/// matter.
 ///
-/// Letters, digits, hyphens and underscores (`_dmarc`, `_spf`: names in DNS, if not host names) make a label; anything
-/// else (a path, a wildcard, an address literal) is no domain.
+/// Labels consist of letters, digits, hyphens and underscores (`_dmarc` and `_spf` are names in DNS, though not host
+/// names); anything else (a path, a wildcard, an address literal) is not a domain.
 ///
 /// ```
 /// use dmarquet::normalize::canonical_domain;
@@ -31,7 +31,7 @@ pub fn canonical_domain(text: &str) -> Option<Domain> {
     }
 }
 
-/// What it takes to make a text canonical.
+/// What has to be done to make a text canonical.
 #[derive(Debug, PartialEq, Eq)]
 enum NameForm {
     Canonical,
@@ -40,7 +40,7 @@ enum NameForm {
     None,
 }
 
-/// What a byte is, one bit each.
+/// Character classes, one bit each.
 const LOWER: u8 = 1;
 const UPPER: u8 = 2;
 const DOT: u8 = 4;
@@ -65,7 +65,7 @@ const CLASSES: [u8; 256] = {
     classes
 };
 
-/// One pass without a branch in it: every domain of every record comes through here.
+/// One pass without branches: it runs for every domain of every record.
 fn shape(text: &str) -> NameForm {
     let (mut seen, mut empty_label, mut before) = (0, 0, DOT);
     for byte in text.bytes() {
@@ -86,7 +86,7 @@ fn shape(text: &str) -> NameForm {
     }
 }
 
-/// Text beyond ASCII, by UTS 46. Bounded first: that is not linear work on every text.
+/// Canonicalizes non-ASCII text by UTS 46. The length is checked first, because that work is not linear for every text.
 fn international(text: &str) -> Option<Domain> {
     if text.len() > 4 * LONGEST {
         return None;
@@ -96,7 +96,7 @@ fn international(text: &str) -> Option<Domain> {
     (shape(ascii) == NameForm::Canonical).then(|| Domain::from_canonical(ascii))
 }
 
-/// The domain of an address (`<user@example.com>`), or the text itself where it has no `@`.
+/// The domain of an address (`<user@example.com>`), or the text itself if it has no `@`.
 pub(super) fn of_address(text: &str) -> &str {
     let text = text.trim().trim_start_matches('<').trim_end_matches('>').trim();
     text.rsplit_once('@').map_or(text, |(_, domain)| domain)

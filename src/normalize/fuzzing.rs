@@ -1,5 +1,5 @@
-//! What must hold for any text where an address, a domain, a word or a date should stand: functions that panic where it
-//! does not. `fuzz/` and the tests run them; no build for users has them.
+//! Properties of the parsers of addresses, domains, keywords and dates for any input. The functions panic if one does
+//! not hold; `fuzz/` and the tests run them, and release builds leave them out.
 
 #![allow(clippy::missing_panics_doc, reason = "to panic is what these are for")]
 
@@ -14,7 +14,7 @@ use crate::model::{Disposition, DkimResult, Evaluated, Findings, ReasonType, Rep
 use jiff::Timestamp;
 use jiff::tz::Offset;
 
-/// Any bytes as XML, read to the model: always an answer, findings bounded, periods in order.
+/// Any bytes as XML, read into the model: there is always a result, findings are bounded, periods are in order.
 pub fn report(bytes: &[u8], limits: &Limits) -> Vec<Report> {
     let context = Context { attachment: Some("a!b!1772496000!1772582399.xml"), arrival: Timestamp::MAX };
     let read = reports(bytes, &context, limits);
@@ -63,7 +63,7 @@ pub fn values(bytes: &[u8]) {
     );
 }
 
-/// A period is in order, its day within it, and it ends no more than two days after the arrival.
+/// A period is in order, its day lies in it, and it ends at most two days after the arrival.
 fn period_holds(begin: Option<&str>, end: Option<&str>, context: &Context<'_>) {
     let mut findings = Findings::new(10);
     let Ok(period) = period(begin, end, context, &mut findings) else { return };
@@ -74,7 +74,7 @@ fn period_holds(begin: Option<&str>, end: Option<&str>, context: &Context<'_>) {
     assert!(ahead <= 2 * 86_400, "{period:?} of {context:?}");
 }
 
-/// What is printed is read again without a word; white space around changes nothing.
+/// A printed address is read back without a finding; surrounding white space does not matter.
 fn address_holds(text: &str) {
     let Some(read) = address(text) else { return };
     let printed = address(&read.ip.to_string()).expect("an address");
@@ -82,7 +82,7 @@ fn address_holds(text: &str) {
     assert_eq!(read.ip, read.ip.to_canonical(), "{text:?}");
 }
 
-/// The canonical form is its own canonical form, as DNS can carry it, and the same in upper case.
+/// Canonicalizing twice changes nothing, the result fits into DNS, and upper case gives the same.
 fn domain_holds(text: &str) {
     let _ = of_address(text);
     let Some(domain) = canonical_domain(text) else { return };
@@ -94,7 +94,7 @@ fn domain_holds(text: &str) {
     assert!(name.bytes().all(plain), "{text:?}");
 }
 
-/// A word's own spelling is the word; case and white space around change nothing.
+/// A keyword's own spelling gives the keyword; case and surrounding white space do not matter.
 fn word_holds<W: Word + PartialEq + std::fmt::Debug>(text: &str) {
     let Some((read, _)) = word::<W>(text) else {
         assert!(text.trim().is_empty(), "{text:?}");

@@ -1,25 +1,25 @@
-//! What makes two reports one report, and what tells a duplicate from a conflict: hashes of a report's values and of its
-//! document. Their form is part of the store.
+//! Report identity: a hash of a report's values tells whether two reports are the same one, a hash of its document
+//! tells a duplicate from a conflict. The form of both is part of the store format.
 
 use super::domain::{canonical_domain, of_address};
 use crate::model::{Domain, Hash, Metadata, ReportKey};
 use sha2::{Digest, Sha256};
 
-/// The domain of the reporter's address; `None` where the report names no address.
+/// The domain of the reporter's address; `None` if the report has no address.
 pub fn reporter_domain(metadata: &Metadata) -> Option<Domain> {
     let email = metadata.email.as_deref().filter(|email| email.contains('@'))?;
     canonical_domain(of_address(email))
 }
 
-/// The identity of a report: reporter, policy domain, id and period, trimmed; names and domains in any case (`docs/standards.md`
-/// section 2.4). The id is compared as it is: some reporters' ids are base64.
+/// The identity of a report: reporter, policy domain, ID and period, trimmed; names and domains ignore case
+/// (`docs/standards.md` section 2.4). The ID is case-sensitive, because some reporters' IDs are base64.
 ///
-/// `report_id` alone is not enough: reporters share schemes, and some repeat an id for each day.
+/// `report_id` alone is not enough: reporters share numbering schemes, and some reuse an ID every day.
 pub(super) fn key(metadata: &Metadata, policy_domain: &Domain) -> ReportKey {
     key_of(metadata, policy_domain, report_id(metadata))
 }
 
-/// The key as it was made before version 3 of the store, of the id in lower case; `None` where that is the same.
+/// The key as computed before version 3 of the store, with the ID in lower case; `None` if that is the same.
 pub(super) fn former_key(metadata: &Metadata, policy_domain: &Domain) -> Option<ReportKey> {
     let id = report_id(metadata);
     let folded = id.to_lowercase();
@@ -34,7 +34,7 @@ fn key_of(metadata: &Metadata, policy_domain: &Domain, report_id: &str) -> Repor
     let email = metadata.email.as_deref().map(of_address).unwrap_or_default();
     let email = canonical_domain(email).map_or_else(|| email.to_lowercase(), |domain| domain.to_string());
     let mut hash = Sha256::new();
-    // No text of a document holds the separator: XML forbids it.
+    // No text of a document contains the separator: XML forbids it.
     for field in [
         metadata.org_name.trim().to_lowercase().as_str(),
         &email,
@@ -52,11 +52,11 @@ fn key_of(metadata: &Metadata, policy_domain: &Domain, report_id: &str) -> Repor
     ReportKey(key)
 }
 
-/// How much is put together before it is hashed: the hash works on many pieces at once, and lines are short.
+/// Bytes collected before they are hashed: the hash processes several blocks at once, and lines are short.
 const BLOCK: usize = 16 << 10;
 
-/// The hash of a document from its first tag to its last, without white space between tags and with line ends made equal:
-/// what mail systems and editors change on the way (line ends, indentation) makes no other content.
+/// The hash of a document from its first tag to its last, without white space between tags and with normalized line
+/// ends: mail systems and editors change those, and the content stays the same.
 pub(super) fn content(document: &str) -> Hash {
     let mut rest = document.as_bytes();
     let mut pieces = Pieces { hash: blake3::Hasher::new(), block: Vec::new() };
@@ -78,7 +78,7 @@ pub(super) fn content(document: &str) -> Hash {
     Hash(pieces.hash.update(&pieces.block).finalize().into())
 }
 
-/// Pieces of a document on their way into a hash.
+/// Collects pieces of a document and hashes them.
 struct Pieces {
     hash: blake3::Hasher,
     block: Vec<u8>,

@@ -1,10 +1,10 @@
-//! Reports as written to the model: words, period, addresses, domains, identity. What had to be guessed, repaired or
-//! set aside is a finding; nothing is guessed without one.
+//! Turns reports as written into the model: keywords, period, addresses, domains, identity. Everything that had to be
+//! guessed, repaired or dropped is a finding.
 //!
-//! In: the XML and what is known of its arrival. Out: one [`Read`] a document. No clock, no network, no judgment.
+//! [`reports`] returns one [`Read`] per document. It uses no clock and no network, and judges nothing.
 //!
-//! Silent, because they change nothing: case, white space, namespaces, a byte order mark, declared encodings, unknown
-//! elements, optional elements that are not there, canonical forms of addresses and domains.
+//! Without a finding, because they change nothing: case, white space, namespaces, a byte order mark, declared
+//! encodings, unknown elements, missing optional elements, other spellings of addresses and domains.
 
 mod address;
 mod bounded;
@@ -27,12 +27,12 @@ use crate::parse::{self, Document};
 use jiff::Timestamp;
 use row::RecordReader;
 
-/// What is known of a report from outside of it.
+/// What is known about a report from outside.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
-    /// The name of the file or attachment: only a period may be taken from it, as a last resort.
+    /// The name of the file or attachment. Only the period may be taken from it, as a last resort.
     pub attachment: Option<&'a str>,
-    /// When it arrived: no period ends long after.
+    /// When it arrived: a period cannot end long after that.
     pub arrival: Timestamp,
 }
 
@@ -47,7 +47,7 @@ pub enum Read {
         /// What was odd about it.
         findings: Vec<Finding>,
     },
-    /// Something that should have been a report and is none.
+    /// Something that should have been a report and is not.
     Rejected {
         /// What was expected, what was found.
         reason: String,
@@ -56,7 +56,7 @@ pub enum Read {
     NotReport,
 }
 
-/// Read all reports in the bytes of an XML file: nearly always one. Never empty.
+/// Reads all reports in an XML file: nearly always one. The result is never empty.
 ///
 /// ```
 /// use dmarquet::limits::Limits;

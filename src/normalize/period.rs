@@ -1,5 +1,5 @@
-//! The reporting period: when it begins and ends, and the day it counts for. What is missing is taken from the
-//! attachment's name or worked out from the other end, never without a finding.
+//! The reporting period: when it begins and ends, and the day it counts for. A missing end is taken from the
+//! attachment's name or computed from the other end, always with a finding.
 
 use super::Context;
 use crate::model::{FindingCode, Findings, Quoted};
@@ -9,27 +9,28 @@ use jiff::{SignedDuration, Timestamp, civil, tz::Offset};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ReportPeriod {
     pub(super) begin: Timestamp,
-    /// Inclusive or exclusive, as the reporter has it; never before `begin`.
+    /// Inclusive or exclusive, as the reporter writes it; never before `begin`.
     pub(super) end: Timestamp,
-    /// The UTC day of the midpoint: a reporter's local midnight, an inclusive or exclusive end, all land on the right day.
+    /// The UTC day of the midpoint: whether the period starts at a local midnight and whether its end is inclusive or
+    /// exclusive, it lands on the right day.
     pub(super) day: civil::Date,
 }
 
-/// Longer than this is marked, as a period that does not belong to one day.
+/// Longer periods get a finding: they do not belong to one day.
 const LONG: i64 = 2 * DAY;
-/// A period may end so long after its arrival: clocks and time zones differ.
+/// A period may end this long after its arrival: clocks and time zones differ.
 const AHEAD: SignedDuration = SignedDuration::from_hours(48);
 const DAY: i64 = 86_400;
-/// What stands between the code of a rejection and the end of the period.
+/// Separates the code of a rejection from the end of the period.
 const ENDS: &str = ": the period ends ";
-/// The first day of 2012, the year DMARC was published in (January 30): no report is of a day before it.
+/// The first day of 2012, the year DMARC was published (January 30): no report covers an earlier day.
 const FIRST_YEAR: i64 = 1_325_376_000;
 
-/// Work out the period.
+/// Determines the period.
 ///
 /// # Errors
-/// The reason to reject the report: no usable `begin` anywhere, or an end that lies ahead (`period.future`), which
-/// would sit in every "last n days".
+/// The reason to reject the report: no usable `begin` anywhere, or an end in the future (`period.future`), which would
+/// be part of every "last n days".
 pub(super) fn period(
     begin: Option<&str>,
     end: Option<&str>,
@@ -51,7 +52,7 @@ pub(super) fn period(
     if end - begin > LONG {
         findings.note(FindingCode::PERIOD_LONG, || format!("the period is {} hours long", (end - begin) / 3600));
     }
-    // The end first: it is the one that may be out of all range.
+    // The end first: it is the one that may be out of range.
     let (end, begin, midpoint) = (timestamp(end)?, timestamp(begin)?, timestamp(begin.midpoint(end))?);
     let period = ReportPeriod { begin, end, day: Offset::UTC.to_datetime(midpoint).date() };
     match context.arrival.checked_add(AHEAD) {
@@ -65,23 +66,23 @@ pub(super) fn period(
     }
 }
 
-/// Whether a report that was rejected because its period lies ahead does so no longer; `None` where the reason for the
-/// rejection was another. A clock that was wrong when the report came shuts it out no longer than that.
+/// Whether a report that was rejected because its period lay in the future no longer does; `None` if it was rejected
+/// for another reason. So a clock that was wrong when the report arrived does not exclude it forever.
 pub fn is_no_longer_ahead(reason: &str, now: Timestamp) -> Option<bool> {
     let ahead = reason.strip_prefix(FindingCode::PERIOD_FUTURE.as_str())?;
-    // A time that no calendar has is always ahead.
+    // A time beyond the calendar is always in the future.
     let end = ahead.strip_prefix(ENDS).and_then(|rest| rest.split(',').next()?.parse::<Timestamp>().ok());
     Some(end.is_some_and(|end| now.checked_add(AHEAD).is_ok_and(|latest| end <= latest)))
 }
 
-/// Both ends in Unix seconds, from where they can be had.
+/// Both ends in Unix seconds, from wherever they are found.
 fn ends(
     begin: Option<&str>,
     end: Option<&str>,
     context: &Context<'_>,
     findings: &mut Findings,
 ) -> Result<(i64, i64), String> {
-    // Zero is what a program writes that has no time.
+    // Programs write zero when they have no time.
     let read = |text: Option<&str>| text.and_then(instant).filter(|instant| instant.seconds != 0);
     let (begin_read, end_read) = (read(begin), read(end));
     for (path, text, read) in [("begin", begin, begin_read), ("end", end, end_read)] {
@@ -138,17 +139,17 @@ fn timestamp(seconds: i64) -> Result<Timestamp, String> {
     })
 }
 
-/// A point in time as somebody wrote it.
+/// A point in time as written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Instant {
     seconds: i64,
-    /// What stood there, where it was not whole seconds.
+    /// What was written instead of whole seconds.
     unit: Option<&'static str>,
 }
 
-/// Read Unix seconds; also with a fraction, or written as a date, which is taken for UTC where it does not say; also in
-/// finer units, told by magnitude: milliseconds had 13 digits before there was DMARC, and seconds of 12 digits lie in
-/// a far future that must not be taken for something else.
+/// Reads Unix seconds, also with a fraction, or a date, in UTC if it names no zone. Finer units are recognized by
+/// magnitude: milliseconds had 13 digits before DMARC existed, and seconds of 12 digits lie in a far future that must
+/// not be mistaken for another unit.
 fn instant(text: &str) -> Option<Instant> {
     let text = text.trim();
     let unsigned = text.strip_prefix('+').unwrap_or(text);
@@ -158,7 +159,7 @@ fn instant(text: &str) -> Option<Instant> {
     if whole.is_empty() || !is_digits(whole) || !fraction.is_none_or(is_digits) {
         return date(text);
     }
-    // More than fits is a far future as well.
+    // A number that overflows is a far future as well.
     let number: i64 = whole.parse().unwrap_or(i64::MAX);
     let (divisor, unit) = match whole.trim_start_matches('0').len() {
         ..=12 => (1, fraction.map(|_| "a fraction")),
@@ -179,8 +180,8 @@ fn date(text: &str) -> Option<Instant> {
     (timestamp.as_second() >= 0).then_some(Instant { seconds: timestamp.as_second(), unit: Some("a date") })
 }
 
-/// The period in a name of the standard's form, `receiver!domain!begin!end[!id].xml.gz`: two numbers in a row that can
-/// be times. Nothing else is ever taken from a name.
+/// The period in a standard report name, `receiver!domain!begin!end[!id].xml.gz`: two consecutive numbers that can be
+/// times. Nothing else is ever taken from a name.
 fn from_name(name: &str) -> Option<(i64, i64)> {
     let mut parts = name.split('!').map(|part| {
         let digits = part.len() - part.trim_start_matches(|c: char| c.is_ascii_digit()).len();

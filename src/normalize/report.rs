@@ -1,7 +1,6 @@
-//! All of a report but its rows, from as written to the model.
+//! Turns a report without its rows into the model. A report that names no domain or period is an error, not an empty
+//! success.
 //!
-//! In: a [`RawReport`], its rows, its document, its context. Out: a [`Report`], or why it is none: a report that says
-//! neither who, of what domain nor of when is an error, not an empty success.
 
 use super::bounded::{NAME, bounded};
 use super::domain::{canonical_domain, of_address};
@@ -43,14 +42,14 @@ pub(super) fn report(
         version: text(&raw.version),
     };
     let policy = policy(&raw.policy.unwrap_or_default(), domain, findings);
-    // The identity is that of the whole texts.
+    // The identity is computed from the uncut texts.
     let key: ReportKey = identity::key(&metadata, &policy.domain);
     let former_key = identity::former_key(&metadata, &policy.domain);
     bound(&mut metadata, findings);
     Ok(Report { key, former_key, content: hash, day: period.day, metadata, policy, records })
 }
 
-/// Cut what is longer than any reporter's name, address or id is: each stands in many rows.
+/// Cuts names, addresses and IDs that are longer than any real one: each is repeated in many rows.
 fn bound(metadata: &mut Metadata, findings: &mut Findings) {
     let optional = [
         (&mut metadata.email, "email"),
@@ -74,7 +73,7 @@ fn policy_domain(policy: Option<&RawPolicy<'_>>) -> Result<Domain, String> {
     })
 }
 
-/// The reporter's name; else the domain of its address; else a word that says there is none.
+/// The reporter's name, else the domain of its address, else a placeholder.
 fn org_name(written: &RawMetadata<'_>, findings: &mut Findings) -> Text {
     if let Some(name) = written.org_name.as_deref().filter(|name| !name.is_empty()) {
         return name.into();
@@ -90,7 +89,7 @@ fn org_name(written: &RawMetadata<'_>, findings: &mut Findings) -> Text {
     name
 }
 
-/// The reporter's id; else one that only the same content has.
+/// The reporter's ID, else one derived from the content.
 fn report_id(written: &RawMetadata<'_>, content: &Hash, findings: &mut Findings) -> Text {
     if let Some(id) = written.report_id.as_deref().filter(|id| !id.is_empty()) {
         return id.into();
@@ -103,7 +102,7 @@ fn report_id(written: &RawMetadata<'_>, content: &Hash, findings: &mut Findings)
     id
 }
 
-/// The words each tag of the policy may have.
+/// The values of each policy tag.
 const POLICIES: &[&str] = &["none", "quarantine", "reject"];
 const MODES: &[&str] = &["r", "s"];
 
@@ -143,7 +142,7 @@ fn pct(value: &Value<'_>, findings: &mut Findings) -> Option<i32> {
     pct
 }
 
-/// Free text: an element that is there but empty stays apart from one that is not there.
+/// Free text: an empty element is not the same as a missing one.
 fn text(value: &Value<'_>) -> Option<Text> {
     value.as_deref().map(Text::from)
 }

@@ -1,4 +1,4 @@
-//! Records as written to records of the model, one by one. A damaged row costs that row, and a finding says why.
+//! Turns records into rows of the model, one by one. A damaged row costs only that row, and a finding says why.
 
 use super::address::address;
 use super::bounded::{FreeText, SELECTOR, bounded};
@@ -10,17 +10,17 @@ use crate::model::{
 use crate::parse::{RawDkim, RawReason, RawRecord, RawSpf, Value, Visitor};
 use std::net::IpAddr;
 
-/// More messages than this in one row are not plausible: a row is of one address, one receiver and about one day, and ten
-/// billion a day are 115,000 a second. No single address sends that much to one receiver.
+/// More messages than this in one row are implausible: a row covers one address, one receiver and about one day, and
+/// ten billion a day are 115,000 a second.
 const PLAUSIBLE_IN_ROW: i64 = 10_000_000_000;
-/// More messages than this in one report are not plausible: all mail of the world, to all receivers, is put at some 370
-/// billion messages a day.
+/// More messages than this in one report are implausible: the world sends an estimated 370 billion messages a day in
+/// total.
 const PLAUSIBLE_IN_REPORT: i128 = 100_000_000_000;
 
 /// Takes the records of one report.
 #[derive(Debug, Default)]
 pub(super) struct RecordReader {
-    /// The rows that are kept, in order.
+    /// The rows, in order.
     pub(super) records: Vec<Record>,
     /// The sum of their counts.
     total: i128,
@@ -42,7 +42,7 @@ impl<'x> Visitor<'x> for RecordReader {
     }
 }
 
-/// A row under way.
+/// A row being built.
 struct RowBuilder<'f> {
     number: u32,
     findings: &'f mut Findings,
@@ -50,7 +50,7 @@ struct RowBuilder<'f> {
 }
 
 impl RowBuilder<'_> {
-    /// Where from and how many. `None`: the row is set aside.
+    /// The source and the count. `None`: the row is dropped.
     fn source_and_count(&mut self, raw: &RawRecord<'_>) -> Option<(Option<IpAddr>, i64)> {
         let source = raw.source_ip.as_deref().unwrap_or_default();
         let Some(count) = raw.count.as_deref().and_then(count) else {
@@ -108,7 +108,7 @@ impl RowBuilder<'_> {
         self.required_domain(&raw.header_from, path)
     }
 
-    /// A null return path is written as nothing or as `<>`; a report that does not say has no such element.
+    /// A null return path is written as an empty element or as `<>`; a report that does not say has no such element.
     fn envelope_from(&mut self, value: &Value<'_>) -> ReturnPath {
         let Some(text) = value else { return ReturnPath::Unsaid };
         let domain = of_address(text);
@@ -123,9 +123,9 @@ impl RowBuilder<'_> {
     }
 
     fn dkim(&mut self, raw: &RawDkim<'_>) -> DkimAuth {
-        // A third of real reports write such an element where there is no signature.
+        // A third of real reports write such an element for unsigned mail.
         if is_empty(&[&raw.domain, &raw.selector, &raw.result, &raw.human_result]) {
-            // What is there is white space.
+            // The element contains white space only.
             let empty = |value: &Value<'_>| value.as_ref().map(|_| Text::default());
             let (selector, human_result) = (empty(&raw.selector), empty(&raw.human_result));
             return DkimAuth { domain: None, selector, result: None, human_result };
@@ -151,7 +151,7 @@ impl RowBuilder<'_> {
         }
     }
 
-    /// An override reason in any of its shapes: with a type, with an empty one, as bare text, or empty whole.
+    /// An override reason in any form: with a type, with an empty type, as bare text, or empty.
     fn reason(&mut self, raw: &RawReason<'_>) -> Reason {
         const PATH: &str = "policy_evaluated/reason";
         let kind = self.word(&raw.kind, "reason/type");
@@ -181,7 +181,7 @@ impl RowBuilder<'_> {
         reason
     }
 
-    /// A name below which a key stands in DNS, as written.
+    /// A selector, as written.
     fn selector(&mut self, value: &Value<'_>) -> Option<Text> {
         let text = value.as_deref()?;
         if text.len() > SELECTOR {
@@ -192,7 +192,7 @@ impl RowBuilder<'_> {
         Some(bounded(text, SELECTOR).into())
     }
 
-    /// Free text: an element that is there but empty stays apart from one that is not there.
+    /// Free text: an empty element is not the same as a missing one.
     fn free_text(&mut self, value: &Value<'_>, path: &'static str) -> Option<Text> {
         let (text, cut) = self.free.keep(value.as_deref()?);
         if cut {
@@ -228,7 +228,7 @@ impl RowBuilder<'_> {
             return domain;
         }
         self.invalid_domain(text, path);
-        // An address where a domain is expected still says which.
+        // An address where a domain is expected still names the domain.
         text.contains('@').then(|| canonical_domain(of_address(text))).flatten()
     }
 
@@ -250,7 +250,7 @@ impl RowBuilder<'_> {
     }
 }
 
-/// A number of messages: an `xs:integer` that is not negative, within 63 bits. Anything else is not guessed at.
+/// A number of messages: a nonnegative `xs:integer` that fits into 63 bits. Nothing else is guessed at.
 fn count(text: &str) -> Option<i64> {
     let text = text.strip_prefix('+').unwrap_or(text);
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -264,7 +264,7 @@ fn found(value: &Value<'_>) -> String {
     }
 }
 
-/// Whether an element says nothing at all.
+/// Whether all values are missing or empty.
 fn is_empty(values: &[&Value<'_>]) -> bool {
     values.iter().all(|value| value.as_deref().is_none_or(|text| text.trim().is_empty()))
 }

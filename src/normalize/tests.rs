@@ -1,4 +1,4 @@
-//! What holds for the whole stage: what is silent, what is said, what is set aside, what is rejected.
+//! The rules of the whole stage: what needs no finding, what gets one, what is dropped, what is rejected.
 
 use super::*;
 use crate::model::{FindingCode, Reason, ReasonType, ReturnPath};
@@ -30,7 +30,7 @@ fn reason(inside: &str) -> String {
     }
 }
 
-/// A report with one row that is whole but for what is given.
+/// A report with one row that is complete except for the given parts.
 fn row(source: &str, count: &str, evaluated: &str, identifiers: &str, results: &str) -> (Report, Vec<FindingCode>) {
     report(&format!(
         "{METADATA}{POLICY}<record><row>{source}{count}<policy_evaluated>{evaluated}</policy_evaluated></row>\
@@ -69,7 +69,7 @@ fn counts_that_are_not_plausible_are_kept_and_said() {
         let (kept, codes) = counted("192.0.2.7", &format!("<count>{count}</count>"));
         assert_eq!((kept, codes), (1, vec![FindingCode::ROW_COUNT_IMPLAUSIBLE; said]), "{count}");
     }
-    // Twenty rows, each plausible: the report is not, which is said once.
+    // Twenty plausible rows whose sum is implausible: one finding.
     let row = "<record><row><source_ip>192.0.2.7</source_ip><count>10000000000</count></row></record>".repeat(20);
     let (report, codes) = report(&format!("{METADATA}{POLICY}{row}"));
     assert_eq!(report.records.len(), 20);

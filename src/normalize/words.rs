@@ -1,7 +1,6 @@
-//! The words of a report: white space and case folded, aliases of known reporters mapped, the rest kept.
-//!
-//! In: text as written. Out: the word, and whether it was a word of the standard. Nothing where the text is empty.
+//! The keywords of a report: white space and case are folded, aliases of known reporters mapped, all others kept.
 //! `docs/standards.md` section 2.2 lists the aliases.
+//!
 
 use super::bounded::{WORD, bounded};
 use crate::model::{Disposition, DkimResult, Evaluated, ReasonType, SpfResult, SpfScope, Text};
@@ -9,17 +8,17 @@ use std::borrow::Cow;
 
 /// A vocabulary, as `normalize` needs it.
 pub(super) trait Word: Sized + Clone {
-    /// The word of the standard that is written just so: nearly every word is.
+    /// The standard keyword with exactly this spelling: nearly every value is one.
     fn standard(text: &str) -> Option<Self>;
 
-    /// The word of trimmed lower-case text, and whether it is standard.
+    /// The keyword for trimmed lower-case text, and whether it is standard.
     fn read(word: &str) -> (Self, bool);
 
-    /// The word as it stands in the columns.
+    /// The keyword as it is stored.
     fn as_str(&self) -> &str;
 }
 
-/// Read a word; `None` where there is none. The flag says whether it needs a finding.
+/// Reads a keyword; `None` if the text is empty. The flag says whether it needs a finding.
 pub(super) fn word<W: Word>(text: &str) -> Option<(W, bool)> {
     if let Some(word) = W::standard(text) {
         return Some((word, false));
@@ -36,16 +35,16 @@ pub(super) fn word<W: Word>(text: &str) -> Option<(W, bool)> {
     Some((word, !standard))
 }
 
-/// Text in lower case, trimmed; `None` where there is none.
+/// Trimmed text in lower case; `None` if it is empty.
 pub(super) fn lower(text: &str) -> Option<Text> {
     let text = text.trim();
     let is_lower = text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
-    // Cut after folding: a letter in lower case may be longer than the one it comes from.
+    // Cut after folding: a lower-case letter may be longer than its upper-case form.
     let folded = if is_lower { Cow::Borrowed(text) } else { Cow::Owned(text.to_lowercase()) };
     (!text.is_empty()).then(|| Text::from(bounded(&folded, WORD)))
 }
 
-/// Implement the trait by the vocabulary itself, after its aliases.
+/// Implements the trait: aliases first, then the standard keywords.
 macro_rules! word {
     ($name:ident { $($($alias:literal)|+ => $word:ident,)* }) => {
         impl Word for $name {
@@ -74,7 +73,7 @@ word!(Disposition {});
 word!(Evaluated {});
 word!(ReasonType {});
 word!(DkimResult {
-    // OpenDMARC writes SPF's words for DKIM, and one of its own.
+    // OpenDMARC writes SPF's keywords for DKIM, and one of its own.
     "softfail" | "hardfail" => Fail,
     "error" | "permfail" => PermError,
     "tempfail" => TempError,

@@ -1,7 +1,7 @@
 //! Bytes to text: byte order marks, UTF-16, UTF-32, declared encodings, and bytes that are not what they say they are.
 //!
-//! In: the bytes of a file. Out: text, borrowed wherever it can be, and a finding where bytes had to be guessed.
-//! A declared or evident encoding is no finding. Nothing here looks at the markup beyond the XML declaration.
+//! The text is borrowed from the bytes where possible. A declared or evident encoding is no finding; a guess is.
+//! Nothing here looks at the markup beyond the XML declaration.
 
 use crate::model::{Finding, FindingCode};
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
@@ -12,16 +12,15 @@ use std::borrow::Cow;
 pub struct Decoded<'b> {
     /// Without a byte order mark.
     pub text: Cow<'b, str>,
-    /// `text.encoding`, where something had to be repaired or the label was wrong.
+    /// `text.encoding`, if something had to be repaired or the label was wrong.
     pub finding: Option<Finding>,
 }
 
-/// Read bytes as text: by the byte order mark, else by where the zeros are, else by the XML declaration, else as UTF-8.
+/// Decodes bytes by their byte order mark, else by where the zeros are, else by the XML declaration, else as UTF-8.
 ///
-/// What is not valid UTF-8 there is read as windows-1252 byte by byte, so that one Latin-1 name among UTF-8 costs
-/// nothing else.
+/// Invalid UTF-8 is read as windows-1252 byte by byte, so that one Latin-1 name in a UTF-8 file damages nothing else.
 pub fn decode(bytes: &[u8]) -> Decoded<'_> {
-    // Its little-endian mark begins like that of UTF-16.
+    // Before UTF-16: the little-endian mark of UTF-32 begins with that of UTF-16.
     if let Some((number, text)) = utf32(bytes) {
         return four_bytes(number, text);
     }
@@ -40,7 +39,7 @@ pub fn decode(bytes: &[u8]) -> Decoded<'_> {
     }
 }
 
-/// Text that is the same in every encoding it may be declared in: ASCII, but for the one encoding that shifts by escapes.
+/// Text that every declared encoding reads the same way: ASCII, unless the encoding shifts by escape sequences.
 fn ascii(bytes: &[u8]) -> Option<&str> {
     const ESCAPE: u8 = 0x1b;
     let plain = bytes.is_ascii() && memchr::memchr(ESCAPE, bytes).is_none();
@@ -56,10 +55,10 @@ fn bare_utf16(bytes: &[u8]) -> Option<&'static Encoding> {
     }
 }
 
-/// How four bytes make a number.
+/// Combines four bytes into a number.
 type Number = fn([u8; 4]) -> u32;
 
-/// UTF-32, by its mark or as UTF-16 is told; and what follows a mark.
+/// How to read UTF-32, found by its mark or by its zeros, and the bytes after a mark.
 fn utf32(bytes: &[u8]) -> Option<(Number, &[u8])> {
     match bytes {
         [0, 0, 0xfe, 0xff, text @ ..] => Some((u32::from_be_bytes, text)),
@@ -70,7 +69,7 @@ fn utf32(bytes: &[u8]) -> Option<(Number, &[u8])> {
     }
 }
 
-/// UTF-32, which no other crate here reads. The text is never longer than its bytes.
+/// Decodes UTF-32, which no crate used here reads. The text is never longer than its bytes.
 fn four_bytes(number: Number, bytes: &[u8]) -> Decoded<'_> {
     let (units, rest) = bytes.as_chunks::<4>();
     let mut broken = !rest.is_empty();
@@ -87,7 +86,7 @@ fn replaced(encoding: &str) -> Finding {
     Finding::new(FindingCode::TEXT_ENCODING, format!("bytes that are not {encoding}: replaced by U+FFFD"))
 }
 
-/// The encoding of the XML declaration. UTF-16 said in single bytes is a slip: the bytes that say it are not UTF-16.
+/// The encoding in the XML declaration. A declaration in single bytes that says UTF-16 is a mistake.
 fn declared(bytes: &[u8]) -> Option<&'static Encoding> {
     let head = &bytes[..bytes.len().min(1024)];
     let declaration = &head[memchr::memmem::find(head, b"<?xml")?..];
@@ -104,7 +103,7 @@ fn by_label<'b>(encoding: &'static Encoding, bytes: &'b [u8]) -> Decoded<'b> {
     Decoded { text, finding: broken.then(|| replaced(encoding.name())) }
 }
 
-/// A declared encoding other than UTF-8. Text beyond ASCII that is valid UTF-8 all the same was never windows-1252.
+/// Decodes by a declared encoding other than UTF-8. Non-ASCII text that is valid UTF-8 is UTF-8, whatever was declared.
 fn single_bytes<'b>(encoding: &'static Encoding, bytes: &'b [u8]) -> Decoded<'b> {
     match std::str::from_utf8(bytes) {
         Ok(text) if encoding == WINDOWS_1252 && !text.is_ascii() => {

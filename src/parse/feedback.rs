@@ -1,7 +1,7 @@
 //! The structure of a report: which element fills which field. One superset of RFC 7489 and RFC 9990, in any order.
 //!
-//! In: tokens of one document. Out: a [`RawReport`], and each record to a visitor as soon as it ends, so that memory does
-//! not grow with the records. Of elements that may stand once the first holds; unknown elements are skipped whole.
+//! Each record goes to a visitor as soon as it ends, so memory does not grow with the number of records. If an element
+//! that may occur once occurs again, the first one counts. Unknown elements are skipped with their content.
 
 use super::name::Name;
 use super::raw::{RawDkim, RawMetadata, RawPolicy, RawReason, RawRecord, RawReport, RawSpf, Value};
@@ -11,14 +11,14 @@ use crate::model::{FindingCode, Findings, Quoted};
 
 /// Takes the records of a report one by one.
 pub trait Visitor<'x> {
-    /// One record, as written. The value is used again for the next one: take what is needed.
+    /// One record, as written. The value is reused for the next record: take what you need.
     fn record(&mut self, record: &mut RawRecord<'x>, findings: &mut Findings);
 }
 
-/// Results and reasons in a whole report, a record that the limit allows: bounds memory where all records are full.
+/// Average results and reasons per record allowed over a whole report: bounds the memory when every record is full.
 const RESULTS_A_RECORD: u64 = 4;
 
-/// Read a document from within its root element to its end.
+/// Reads a document from inside its root element to its end.
 pub(super) fn read<'x, T: TokenReader<'x>, V: Visitor<'x>>(
     tokens: &mut T,
     limits: &Limits,
@@ -60,7 +60,7 @@ struct FeedbackReader<'l, T> {
     tokens: &'l mut T,
     limits: &'l Limits,
     findings: &'l mut Findings,
-    /// The record that is being read, from 1; 0 outside.
+    /// The record being read, from 1; 0 outside of records.
     record: u32,
     /// Results and reasons kept so far.
     results: u64,
@@ -178,7 +178,7 @@ impl<'x, T: TokenReader<'x>> FeedbackReader<'_, T> {
         Ok(())
     }
 
-    /// The one element whose own text counts: some write the type there.
+    /// The only element with text of its own: some reporters write the type there.
     fn reason(&mut self) -> Result<RawReason<'x>, Halt> {
         let mut reason = RawReason::default();
         loop {
@@ -254,7 +254,7 @@ impl<'x, T: TokenReader<'x>> FeedbackReader<'_, T> {
         Ok(spf)
     }
 
-    /// The next child of the open element; `None` at its end. Text between children belongs to nothing.
+    /// The next child of the open element; `None` at its end. Text between children is dropped.
     #[inline]
     fn child(&mut self, parent: &'static str) -> Result<Option<Name>, Halt> {
         loop {
@@ -266,7 +266,7 @@ impl<'x, T: TokenReader<'x>> FeedbackReader<'_, T> {
         }
     }
 
-    /// Read an element that may stand once.
+    /// Reads an element that may occur once.
     #[inline]
     fn fill(&mut self, slot: &mut Value<'x>, path: &'static str) -> ElementStep {
         let place = self.place(path);
@@ -280,7 +280,7 @@ impl<'x, T: TokenReader<'x>> FeedbackReader<'_, T> {
         Ok(())
     }
 
-    /// Whether one more of a list may be kept; notes it where not.
+    /// Whether a list has room for one more; notes a finding if not.
     fn has_room(&mut self, length: usize, place: SourceSpan) -> bool {
         self.results += 1;
         let most = u64::from(self.limits.records) * RESULTS_A_RECORD;

@@ -1,5 +1,5 @@
-//! What must hold for any bytes that come in as XML: functions that panic where it does not. `fuzz/` and the tests run
-//! them; no build for users has them.
+//! Properties of the XML parser for any input. The functions panic if one does not hold; `fuzz/` and the tests run
+//! them, and release builds leave them out.
 
 #![allow(clippy::missing_panics_doc, reason = "to panic is what these are for")]
 
@@ -17,10 +17,10 @@ impl<'x> Visitor<'x> for Kept<'x> {
     }
 }
 
-/// All of a document: head, records, its text, findings.
+/// A whole document: head, records, its text, findings.
 pub(super) type Report<'x> = (RawReport<'x>, Vec<RawRecord<'x>>, &'x str, Vec<Finding>);
 
-/// A document, or why it is none.
+/// A document's parts, or why it was rejected.
 pub(super) fn whole<'x>(document: Document<'x, Kept<'x>>) -> Result<Report<'x>, String> {
     match document {
         Document::Report { report, visitor, content, findings } => {
@@ -31,7 +31,7 @@ pub(super) fn whole<'x>(document: Document<'x, Kept<'x>>) -> Result<Report<'x>, 
     }
 }
 
-/// Where the plain way reads a text, the tolerant way reads the same. Says whether it did.
+/// If the plain parser reads a text, the tolerant one must read the same. Returns whether the plain one did.
 pub(super) fn ways_agree(text: &str, limits: &Limits) -> bool {
     let Some(fast) = plain(text, limits, Kept::default()) else { return false };
     let mut slow = tolerant(text, limits, &mut Kept::default);
@@ -40,8 +40,8 @@ pub(super) fn ways_agree(text: &str, limits: &Limits) -> bool {
     true
 }
 
-/// Any bytes, decoded and read under usual and under tight limits: the two ways agree finding for finding, all limits
-/// hold, and a document read alone is the document read among others.
+/// Any bytes, decoded and parsed with normal and with tight limits: both parsers agree finding for finding, all limits
+/// hold, and a document parsed alone equals the same document parsed among others.
 pub fn xml(bytes: &[u8]) {
     let decoded = decode(bytes);
     let tight = Limits {

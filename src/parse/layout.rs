@@ -1,33 +1,32 @@
-//! The first pass of the tolerant way: where the documents are, and which tags have no partner.
+//! The first pass of the tolerant parser: where the documents are, and which tags have no partner.
 //!
-//! In: the text. Out: the span of each `feedback`, the places of stray tags, what else there is. With it the second
-//! pass reads well-nested elements only, and nothing is read twice.
+//! With this the second pass sees well-nested elements only, and reads nothing twice.
 
 use super::lexer::{Lexeme, Lexer};
 use super::name::{Name, local};
 use crate::limits::Limits;
 use crate::model::Quoted;
 
-/// Start tags without an end that may be open at once, over those that the depth limit allows.
+/// Unclosed start tags allowed at the same time, on top of the depth limit.
 const UNCLOSED: usize = 64;
-/// Tags without a partner in a text, whose places are kept: four for each record there may be. More are made to fill memory.
+/// The most tags without a partner whose places are kept: four for every possible record. Only an attack has more.
 pub(super) const STRAYS: usize = 1_000_000;
 
 /// One `feedback` element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Span {
-    /// The place of its `<`.
+    /// Offset of its `<`.
     pub(super) start: usize,
-    /// Behind its end tag; `None` where the document was cut.
+    /// Offset after its end tag; `None` if the document was cut.
     pub(super) end: Option<usize>,
 }
 
 /// A tag without its partner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stray<'x> {
-    /// The place of its `<`.
+    /// Offset of its `<`.
     pub(super) at: usize,
-    /// The whole name, prefix and all.
+    /// The whole name, with its prefix.
     pub(super) tag: &'x str,
     /// Whether it is an end tag.
     pub(super) close: bool,
@@ -38,22 +37,22 @@ pub(super) struct Stray<'x> {
 pub(super) struct DocumentLayout<'x> {
     /// The documents, in order.
     pub(super) documents: Vec<Span>,
-    /// Stray tags, in order of their places.
+    /// Stray tags, by offset.
     pub(super) strays: Vec<Stray<'x>>,
-    /// The first thing outside the documents that is more than white space.
+    /// The first text outside the documents that is not white space.
     pub(super) junk: Option<String>,
-    /// A document type with an internal subset or an external id.
+    /// A document type has an internal subset or an external ID.
     pub(super) hostile: bool,
     /// Whether there is any element.
     pub(super) elements: bool,
-    /// Whether elements nest past all bounds: the pass stopped there.
+    /// Whether elements nest too deep; the pass stopped there.
     pub(super) too_deep: bool,
-    /// Whether there are more stray tags than [`STRAYS`]: the pass stopped there.
+    /// Whether there are more than [`STRAYS`] stray tags; the pass stopped there.
     pub(super) too_stray: bool,
 }
 
 impl<'x> DocumentLayout<'x> {
-    /// Go through the whole text once.
+    /// Scans the whole text once.
     pub(super) fn of(text: &'x str, limits: &Limits) -> Self {
         let mut pass = LayoutPass { deepest: limits.element_depth as usize + UNCLOSED, ..LayoutPass::default() };
         let mut lexer = Lexer::new(text, 0);
@@ -107,8 +106,8 @@ impl<'x> LayoutPass<'x> {
         self.layout.too_deep = self.stack.len() > self.deepest;
     }
 
-    /// The nearest open element of that name ends; those within it that are still open never end. Within a document
-    /// nothing outside of it ends.
+    /// Closes the nearest open element of that name; elements still open inside it stay unclosed. Inside a document,
+    /// nothing outside of it can be closed.
     fn close(&mut self, at: usize, tag: &'x str, behind: usize) {
         let floor = self.feedback.unwrap_or(0);
         let partner = self.stack[floor..].iter().rposition(|open| same(open.tag, tag)).map(|index| floor + index);
@@ -126,14 +125,14 @@ impl<'x> LayoutPass<'x> {
         }
     }
 
-    /// Note what stands outside of a document.
+    /// Notes text outside of a document.
     fn outside(&mut self, what: impl FnOnce() -> String) {
         if self.feedback.is_none() && self.layout.junk.is_none() {
             self.layout.junk = Some(what());
         }
     }
 
-    /// A document that is open never ended.
+    /// Ends a document that has no end tag.
     fn cut(&mut self) {
         if let Some(index) = self.feedback.take() {
             self.layout.documents.push(Span { start: self.stack[index].at, end: None });
@@ -149,12 +148,12 @@ impl<'x> LayoutPass<'x> {
     }
 }
 
-/// A text without what says nothing around it: white space, and the byte order marks that files glued together keep.
+/// Trims white space, and the byte order marks left where files were concatenated.
 fn blank(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
 }
 
-/// Whether an end tag fits a start tag: by local name, in any case.
+/// Whether an end tag matches a start tag: by local name, ignoring case.
 fn same(open: &str, close: &str) -> bool {
     open == close || local(open.as_bytes()).eq_ignore_ascii_case(local(close.as_bytes()))
 }

@@ -1,13 +1,13 @@
-//! Text to lexemes, by quick-xml, with recovery: what cannot be markup is text.
+//! Splits text into lexemes with quick-xml, and recovers: what cannot be markup is text.
 //!
-//! In: the whole text. Out: lexemes with their place, as slices of it. No nesting is known here.
-//! Bounded: every byte is looked at a constant number of times, but for a counted number of tags that never end.
+//! Lexemes are slices of the text with their offset; nesting is not known here. Every byte is looked at a constant
+//! number of times, except for a limited number of tags that never end.
 
 use quick_xml::errors::{Error, SyntaxError};
 use quick_xml::events::Event;
 use quick_xml::reader::Reader;
 
-/// Tags with an open quote that swallow the rest of the text: each costs a look at all of it.
+/// Tags whose open quote swallows the rest of the text: each costs a scan of all of it.
 const ENDLESS_TAGS: u32 = 16;
 
 /// A piece of the text.
@@ -17,7 +17,7 @@ pub(super) enum Lexeme<'x> {
     Open { tag: &'x str, empty: bool },
     /// An end tag.
     Close { tag: &'x str },
-    /// Text between markup, and `<` or `&` that are none.
+    /// Text between markup, including `<` or `&` that are not markup.
     Text(&'x str),
     /// The inside of a CDATA section.
     Verbatim(&'x str),
@@ -36,21 +36,21 @@ pub(super) enum Lexeme<'x> {
 /// A cursor over the text.
 pub(super) struct Lexer<'x> {
     text: &'x str,
-    /// Where the reader's text starts in ours.
+    /// Offset of the reader's text in the whole text.
     base: usize,
     reader: Reader<&'x [u8]>,
     endless: u32,
 }
 
 impl<'x> Lexer<'x> {
-    /// Start at a byte of the text, which must begin a character.
+    /// Starts at a byte offset, which must be a character boundary.
     pub(super) fn new(text: &'x str, at: usize) -> Self {
         Self { text, base: at, reader: reader(&text[at..]), endless: 0 }
     }
 
-    /// Where the next lexeme starts.
+    /// Offset of the next lexeme.
     pub(super) fn position(&self) -> usize {
-        // quick-xml counts in u64; it is within a text that is in memory.
+        // quick-xml counts in u64; the offset lies inside a text in memory.
         self.base + usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX)
     }
 
@@ -79,11 +79,11 @@ impl<'x> Lexer<'x> {
         }
     }
 
-    /// What stands at a place, as far as quick-xml would take it for more than it is.
+    /// What is at an offset, if quick-xml would take it for more than it is.
     fn look(&self, start: usize) -> Look {
         let rest = &self.text.as_bytes()[start..];
         match rest {
-            // An XML declaration holds no `>`: one that ends with it alone is broken, and no more than text.
+            // An XML declaration contains no `>`; one that ends with `>` alone is broken, and is text.
             [b'<', b'?', b'x', b'm', b'l', b' ' | b'\t' | b'\r' | b'\n', ..] => match memchr::memchr(b'>', rest) {
                 Some(end) if rest[end - 1] != b'?' => Look::Text(end + 1),
                 _ => Look::Markup,
@@ -94,13 +94,14 @@ impl<'x> Lexer<'x> {
                 None if inside.first().is_none_or(|first| is_name_start(*first) || *first == b'/') => Look::Cut,
                 _ => Look::Text(1),
             },
-            // quick-xml drops a byte order mark at the start of what it reads, and we start anew within the text.
+            // quick-xml drops a byte order mark at the start of its input, and parsing restarts in the middle of the
+            // text.
             [0xef, 0xbb, 0xbf, ..] => Look::Text(3),
             _ => Look::Markup,
         }
     }
 
-    /// Take some bytes as text and go on behind them.
+    /// Takes some bytes as text and continues after them.
     fn step(&mut self, start: usize, length: usize) -> Lexeme<'x> {
         let end = start + length;
         self.base = end;
@@ -132,7 +133,7 @@ impl<'x> Lexer<'x> {
 enum Look {
     /// For quick-xml.
     Markup,
-    /// So many bytes of text.
+    /// This many bytes of text.
     Text(usize),
     /// The text ends within a tag.
     Cut,
@@ -153,7 +154,7 @@ pub(super) fn tag(inside: &str) -> &str {
     &inside[..end.unwrap_or(inside.len())]
 }
 
-/// Whether what stands between `<` and `>` can be a tag: an address in angle brackets, or `a < b and c > d`, is none.
+/// Whether the bytes between `<` and `>` can be a tag: an address in angle brackets, or `a < b and c > d`, is not.
 pub(super) fn is_tag(inside: &[u8]) -> bool {
     let name = inside.strip_prefix(b"/").unwrap_or(inside);
     let end = name.iter().position(|b| b.is_ascii_whitespace() || *b == b'/').unwrap_or(name.len());

@@ -1,11 +1,11 @@
 //! Report bytes to the report as written: text encoding, tokens, and the structure of `feedback`.
 //!
-//! In: the bytes of a file with one or more documents. Out: for each, a [`RawReport`] and its records, one by one, to a
-//! [`Visitor`]. Nothing is judged, defaulted or dropped here without a finding; document types and external entities are
-//! never followed; whatever the bytes, time and memory stay in proportion to them and within [`Limits`].
+//! [`documents`] reads a file with one or more documents into a [`RawReport`] each, and hands their records, one by
+//! one, to a [`Visitor`]. Nothing is judged, defaulted or dropped here without a finding. Document types and external
+//! entities are never followed. Time and memory stay in proportion to the input and within [`Limits`].
 //!
-//! Two ways lead through a document: a fast one for plain documents and a tolerant one for all others. A test holds them
-//! equal, finding for finding.
+//! There are two parsers: a fast one for plain documents and a tolerant one for all others. A test holds them equal,
+//! finding for finding.
 //!
 //! ```
 //! use dmarquet::limits::Limits;
@@ -58,16 +58,16 @@ use tolerant::Tolerant;
 pub enum Document<'x, V> {
     /// A report, whole.
     Report {
-        /// All but its records.
+        /// Everything except its records.
         report: RawReport<'x>,
-        /// Took the records.
+        /// The visitor that took the records.
         visitor: V,
         /// The document from its first tag to its last.
         content: &'x str,
         /// What was odd about it.
         findings: Findings,
     },
-    /// Something that should have been a report and is none.
+    /// Something that should have been a report and is not.
     Rejected {
         /// What was expected, what was found.
         reason: String,
@@ -79,7 +79,7 @@ pub enum Document<'x, V> {
 /// The reason for a cut document.
 pub(crate) const UNEXPECTED_END: &str = "unexpected end of document";
 
-/// Read all documents of a text. Each report gets a visitor of its own; never empty.
+/// Reads all documents of a text. Each report gets its own visitor; the result is never empty.
 pub fn documents<'x, V: Visitor<'x>>(
     text: &'x str,
     limits: &Limits,
@@ -91,7 +91,7 @@ pub fn documents<'x, V: Visitor<'x>>(
     }
 }
 
-/// The plain way, where the text goes it: it holds one document and nothing is odd about it.
+/// The fast parser; `None` if the text is not exactly one plain document.
 fn plain<'x, V: Visitor<'x>>(text: &'x str, limits: &Limits, mut visitor: V) -> Option<Document<'x, V>> {
     let (mut tokens, start) = Plain::enter(text, limits)?;
     let mut findings = Findings::new(limits.findings);
@@ -100,7 +100,7 @@ fn plain<'x, V: Visitor<'x>>(text: &'x str, limits: &Limits, mut visitor: V) -> 
     Some(Document::Report { report, visitor, content: &text[start..end], findings })
 }
 
-/// The tolerant way: look for documents first, then read each.
+/// The tolerant parser: finds the documents first, then reads each.
 fn tolerant<'x, V: Visitor<'x>>(
     text: &'x str,
     limits: &Limits,
@@ -123,7 +123,7 @@ fn tolerant<'x, V: Visitor<'x>>(
     all
 }
 
-/// What is to be said of the text as a whole.
+/// Rejects the text as a whole, if it has to be.
 fn refuse<'x, V>(text: &str, layout: &DocumentLayout<'_>, limits: &Limits) -> Option<Document<'x, V>> {
     let reason = if layout.too_deep {
         too_deep(limits)
@@ -144,7 +144,7 @@ fn refuse<'x, V>(text: &str, layout: &DocumentLayout<'_>, limits: &Limits) -> Op
     Some(Document::Rejected { reason })
 }
 
-/// Note what the first pass saw: of the text as a whole with the first document, of a document with itself.
+/// Notes what the first pass found: findings about the whole text go with the first document.
 fn note_layout(layout: &DocumentLayout<'_>, index: usize, findings: &mut Findings) {
     if index == 0 {
         if layout.documents.len() > 1 {
@@ -180,7 +180,7 @@ fn document<'x, V: Visitor<'x>>(
     match report {
         Ok(report) => Document::Report { report, visitor, content, findings },
         Err(Halt::Rejected(reason)) => Document::Rejected { reason },
-        // The tolerant way never gives up.
+        // The tolerant parser never gives up.
         Err(Halt::Unusual) => Document::Rejected { reason: UNEXPECTED_END.into() },
     }
 }

@@ -1,9 +1,8 @@
-//! The element names of RFC 7489 and RFC 9990, told by their local part.
+//! The element names of RFC 7489 and RFC 9990, recognized by their local part. Namespaces are ignored: hardly any
+//! reporter declares the right one, and those that do write the same elements.
 //!
-//! In: the bytes of a tag name, prefix and all. Out: a [`Name`]. Namespaces are not looked at: nearly nobody declares
-//! the right one, and those who do write the same elements.
 
-/// An element the reader knows; all others are [`Name::Unknown`] and skipped with what is in them.
+/// A known element; all others are [`Name::Unknown`] and skipped with their content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(clippy::enum_variant_names, reason = "the standard's own names")]
 pub(super) enum Name {
@@ -55,7 +54,7 @@ pub(super) enum Name {
 }
 
 impl Name {
-    /// The name of a tag: as it stands, else without its prefix, else in lower case.
+    /// The name of a tag: as written, else without its prefix, else in lower case.
     pub(super) fn of(tag: &[u8]) -> Self {
         match Self::exact(tag) {
             Self::Unknown => Self::inexact(tag),
@@ -74,7 +73,7 @@ impl Name {
         }
     }
 
-    /// The name of a tag that is written as the standard has it.
+    /// The name of a tag spelled exactly as in the standard.
     pub(super) fn exact(tag: &[u8]) -> Self {
         match tag {
             b"feedback" => Self::Feedback,

@@ -1,9 +1,9 @@
-//! The plain way: one well-behaved document, as slices, fast. It gives up ([`Halt::Unusual`]) at the first thing that
-//! the tolerant way could see differently: it never decides, repairs or notes anything.
+//! The fast parser, for one plain document read as slices. It gives up ([`Halt::Unusual`]) at the first thing that the
+//! tolerant parser could read differently: it never decides, repairs or notes anything.
 //!
-//! In: the text. Out: the same tokens as the tolerant way. Plain is: nothing but an XML declaration and white space
-//! around one `feedback`; tags that pair by their exact names; no comments, CDATA, instructions or document types; text
-//! in leaves only, within the limit; entities that XML knows; no control characters.
+//! A plain document has only an XML declaration and white space around one `feedback`; tags that pair by their exact
+//! names; no comments, CDATA, processing instructions or document types; text only in leaves, within the limit; only
+//! the entities of XML; no control characters.
 
 use super::lexer;
 use super::name::Name;
@@ -14,16 +14,16 @@ use crate::limits::Limits;
 use crate::model::Findings;
 use std::borrow::Cow;
 
-/// A cursor within the document.
+/// A cursor in the document.
 pub(super) struct Plain<'x, 'l> {
     text: &'x str,
-    /// Where the next byte is.
+    /// Offset of the next byte.
     at: usize,
-    /// Names of the open elements, but the one just opened.
+    /// Names of the open elements, except the one just opened.
     open: Vec<&'x str>,
     /// The element just opened.
     opened: OpenElement<'x>,
-    /// Whether a carriage return stands anywhere: in a value it would have to become a line feed.
+    /// Whether there is a carriage return anywhere: in a value it would have to become a line feed.
     has_returns: bool,
     limits: &'l Limits,
 }
@@ -37,7 +37,7 @@ enum OpenElement<'x> {
 }
 
 impl<'x, 'l> Plain<'x, 'l> {
-    /// Enter the document, if the text begins like one. Also gives the place of its start tag.
+    /// Enters the document, if the text begins like one. Also returns the offset of its start tag.
     pub(super) fn enter(text: &'x str, limits: &'l Limits) -> Option<(Self, usize)> {
         let controls = Controls::of(text.as_bytes());
         if controls.forbidden {
@@ -58,7 +58,7 @@ impl<'x, 'l> Plain<'x, 'l> {
         (root == Name::Feedback).then_some((plain, start))
     }
 
-    /// The place behind the end tag of the document, if nothing follows it.
+    /// The offset after the end tag of the document, if nothing follows.
     pub(super) fn leave(&mut self) -> Option<usize> {
         let end = self.at;
         self.space();
@@ -70,7 +70,7 @@ impl<'x, 'l> Plain<'x, 'l> {
         &self.text.as_bytes()[self.at..]
     }
 
-    /// Pass over white space: nothing else is below a letter, as there are no control characters.
+    /// Skips white space: no other byte is below a letter, as there are no control characters.
     #[inline]
     fn space(&mut self) {
         let rest = self.rest();
@@ -92,7 +92,7 @@ impl<'x, 'l> Plain<'x, 'l> {
         Ok(name)
     }
 
-    /// A start tag with more in it than a name that is known.
+    /// Reads a start tag that is more than a known name.
     #[cold]
     fn odd_start_tag(&mut self, tag: &'x str) -> Result<Name, Halt> {
         // A quote that is open holds the `>`; markup within a tag is none.
@@ -121,7 +121,7 @@ impl<'x, 'l> Plain<'x, 'l> {
         Ok(())
     }
 
-    /// Go down into the element just opened; `false` where it has ended already.
+    /// Descends into the element just opened; `false` if it has ended already.
     #[inline]
     fn descend(&mut self) -> Result<bool, Halt> {
         match std::mem::replace(&mut self.opened, OpenElement::No) {
@@ -137,7 +137,7 @@ impl<'x, 'l> Plain<'x, 'l> {
         Ok(true)
     }
 
-    /// The start tag or end tag at the cursor. `None`: it ended the open element.
+    /// Reads the tag at the cursor. `None`: it ended the open element.
     #[inline]
     fn tag(&mut self) -> Result<Option<Name>, Halt> {
         match self.rest() {
@@ -146,7 +146,7 @@ impl<'x, 'l> Plain<'x, 'l> {
                 self.end_tag(name)?;
                 Ok(None)
             }
-            // A document within a document is another one.
+            // A document inside a document is a second one.
             [b'<', ..] => self.start_tag().and_then(|name| match name {
                 Name::Feedback => Err(Halt::Unusual),
                 name => Ok(Some(name)),
@@ -219,7 +219,7 @@ impl<'x> TokenReader<'x> for Plain<'x, '_> {
     }
 }
 
-/// Trim; nearly no value has anything to trim, which its ends show.
+/// Trims; hardly any value needs it, which its ends show.
 #[inline]
 fn trim(text: &str) -> &str {
     match text.as_bytes() {
@@ -228,14 +228,14 @@ fn trim(text: &str) -> &str {
     }
 }
 
-/// What control characters a text has.
+/// The control characters in a text.
 struct Controls {
     forbidden: bool,
     returns: bool,
 }
 
 impl Controls {
-    /// In blocks without a branch in them, which the compiler turns into vector code.
+    /// In blocks without branches, which the compiler vectorizes.
     fn of(bytes: &[u8]) -> Self {
         let mut controls = Self { forbidden: false, returns: false };
         for block in bytes.chunks(4096) {

@@ -1,21 +1,21 @@
 //! A report as written: slices of the document, nothing judged, nothing defaulted.
 //!
-//! `None` is an element that is not there; empty text is an element that is there and empty. Text is trimmed and its
-//! entities are decoded; nothing else is done to it.
+//! `None` is a missing element; empty text is an empty element. Text is trimmed and its entities are decoded; nothing
+//! else is changed.
 
 use std::borrow::Cow;
 
-/// The text of an element, where there is one.
+/// The text of an element, if it is present.
 pub type Value<'x> = Option<Cow<'x, str>>;
 
-/// All of a report but its records.
+/// A report without its records.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct RawReport<'x> {
     /// `version`.
     pub version: Value<'x>,
-    /// `report_metadata`, where there is one.
+    /// `report_metadata`, if present.
     pub metadata: Option<RawMetadata<'x>>,
-    /// `policy_published`, where there is one.
+    /// `policy_published`, if present.
     pub policy: Option<RawPolicy<'x>>,
     /// How many `record` elements there were.
     pub records: u32,
@@ -51,10 +51,10 @@ pub struct RawPolicy<'x> {
     pub discovery_method: Value<'x>,
 }
 
-/// One `record`. The reader fills one and the same value again and again.
+/// One `record`. The parser reuses a single value.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct RawRecord<'x> {
-    /// Its place in the report, from 1.
+    /// Its number in the report, from 1.
     pub number: u32,
     /// `row/source_ip`.
     pub source_ip: Value<'x>,
@@ -85,7 +85,7 @@ pub struct RawRecord<'x> {
 }
 
 impl RawRecord<'_> {
-    /// Make it blank, keeping the room of its lists.
+    /// Clears it, keeping the capacity of its lists.
     pub(super) fn clear(&mut self, number: u32) {
         let (mut reasons, mut dkim, mut spf) =
             (std::mem::take(&mut self.reasons), std::mem::take(&mut self.dkim), std::mem::take(&mut self.spf));
@@ -103,7 +103,7 @@ pub struct RawReason<'x> {
     pub kind: Value<'x>,
     /// `comment`.
     pub comment: Value<'x>,
-    /// Text that stands in `reason` itself, as rspamd writes it; never empty.
+    /// Text directly in `reason`, as rspamd writes it; never empty.
     pub bare: Value<'x>,
 }
 

@@ -1,35 +1,34 @@
-//! Looking for a byte that is near. Values and names of reports are short: eight bytes at a time in a register beat the
-//! call of a search routine that is made for long texts, which takes over where nothing is near.
+//! Finds a nearby byte. Values and names in reports are short: comparing eight bytes at a time in a register beats
+//! calling a search routine made for long texts, which takes over if nothing is near.
 
-/// How far ahead is near.
+/// How many bytes ahead count as near.
 const NEAR: usize = 32;
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 
-/// The place of the first byte that is `needle`.
+/// The offset of the first byte that is `needle`.
 #[inline]
 pub(super) fn find(bytes: &[u8], needle: u8) -> Option<usize> {
     let wanted = u64::from(needle) * ONES;
     near(bytes, |word| zeros(word ^ wanted), |far| memchr::memchr(needle, far))
 }
 
-/// The place of the first byte that is one of two.
+/// The offset of the first byte that is one of two.
 #[inline]
 pub(super) fn find_either(bytes: &[u8], one: u8, other: u8) -> Option<usize> {
     let (first, second) = (u64::from(one) * ONES, u64::from(other) * ONES);
     near(bytes, |word| zeros(word ^ first) | zeros(word ^ second), |far| memchr::memchr2(one, other, far))
 }
 
-/// The place of the first byte over a space: where there are no control characters but white space, the first that is
-/// none.
+/// The offset of the first byte above a space: without control characters, the first that is not white space.
 #[inline]
 pub(super) fn find_ink(bytes: &[u8]) -> Option<usize> {
     let inked = |word: u64| (((word & !HIGHS) + 0x5f * ONES) | word) & HIGHS;
     near(bytes, inked, |far| far.iter().position(|byte| *byte > b' '))
 }
 
-/// Look at words of eight bytes, as far as is near, then `far`. `marks` sets the high bit of the bytes that fit; bits
-/// over the lowest that is set may be wrong.
+/// Looks at words of eight bytes while near, then calls `far`. `marks` sets the high bit of matching bytes; bits above
+/// the lowest set one may be wrong.
 #[inline]
 fn near(bytes: &[u8], marks: impl Fn(u64) -> u64, far: impl Fn(&[u8]) -> Option<usize>) -> Option<usize> {
     let mut rest = bytes;
@@ -46,7 +45,7 @@ fn near(bytes: &[u8], marks: impl Fn(u64) -> u64, far: impl Fn(&[u8]) -> Option<
     far(rest).map(|place| passed + place)
 }
 
-/// The high bit of each byte that is zero; those above the lowest may be wrong, for the subtraction borrows upwards.
+/// Sets the high bit of each zero byte; those above the lowest may be wrong, because the subtraction borrows upwards.
 #[inline]
 fn zeros(word: u64) -> u64 {
     word.wrapping_sub(ONES) & !word & HIGHS

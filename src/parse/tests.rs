@@ -1,4 +1,5 @@
-//! What holds for the whole stage: the two ways agree, printing and parsing is the identity, limits hold, nothing panics.
+//! Properties of the whole stage: both parsers agree, parsing what was printed gives it back, limits hold, nothing
+//! panics.
 
 use super::fuzzing::{Kept, Report, ways_agree, whole};
 use super::*;
@@ -24,7 +25,7 @@ fn reason(text: &str) -> String {
     read(text).remove(0).expect_err("no report")
 }
 
-/// A report in one of the usual shapes of XML.
+/// A report in one of the usual XML layouts.
 fn sample() -> String {
     let record = |number: u32| {
         format!(
@@ -385,7 +386,7 @@ impl Printer {
     }
 }
 
-/// Pieces that mean something to a parser.
+/// Pieces with a meaning for a parser.
 const PIECES: &[&str] = &[
     "<",
     ">",
@@ -430,7 +431,7 @@ const PIECES: &[&str] = &[
     "<a b=c/d>",
 ];
 
-/// A sample with some pieces put in and some bytes taken out.
+/// A sample with some pieces inserted and some bytes removed.
 fn mutated() -> impl Strategy<Value = String> {
     let edit = (any::<prop::sample::Index>(), 0..3_usize, proptest::sample::select(PIECES));
     proptest::collection::vec(edit, 0..4).prop_map(|edits| {
@@ -485,7 +486,7 @@ proptest! {
     }
 }
 
-/// Over any folder of files: `DMARQUET_FILES=... cargo test --lib -- --ignored both_ways_agree_on_files`.
+/// Runs over any folder: `DMARQUET_FILES=... cargo test --lib -- --ignored both_ways_agree_on_files`.
 #[test]
 #[ignore = "reads the folder that DMARQUET_FILES names"]
 fn both_ways_agree_on_files() {

@@ -1,11 +1,11 @@
-//! What the structure reader needs of a document: children, values, skips. Two ways give it: [`super::tolerant`] reads
-//! anything, [`super::plain`] reads what is well-behaved, fast, and gives up at the first unusual thing.
+//! The interface between the structure reader and the two parsers: children, values, skips. [`super::tolerant`] reads
+//! anything; [`super::plain`] reads plain documents, fast, and gives up at the first unusual thing.
 
 use super::name::Name;
 use crate::model::Findings;
 use std::borrow::Cow;
 
-/// The next thing within the open element.
+/// The next thing inside the open element.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum XmlToken<'x> {
     /// A child, now open.
@@ -19,13 +19,13 @@ pub(super) enum XmlToken<'x> {
 /// Why reading stopped.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Halt {
-    /// Not for the plain way: start anew on the tolerant one.
+    /// Not for the fast parser: start again with the tolerant one.
     Unusual,
-    /// The document is refused.
+    /// The document is rejected.
     Rejected(String),
 }
 
-/// Where a value stands, for findings.
+/// Where a value is, for findings.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SourceSpan {
     /// The record's number from 1; 0 outside of records.
@@ -43,14 +43,14 @@ impl std::fmt::Display for SourceSpan {
     }
 }
 
-/// A document as well-nested elements. Starts within the root element.
+/// A document as well-nested elements. Starts inside the root element.
 pub(super) trait TokenReader<'x> {
     /// The next child, text or end of the open element.
     fn next(&mut self, place: SourceSpan, findings: &mut Findings) -> Result<XmlToken<'x>, Halt>;
 
-    /// The text of the element just opened, trimmed, and its end. Elements within it are skipped.
+    /// The trimmed text of the element just opened, up to its end tag. Elements inside it are skipped.
     fn value(&mut self, place: SourceSpan, findings: &mut Findings) -> Result<Cow<'x, str>, Halt>;
 
-    /// The end of the element just opened, whatever is in it.
+    /// Skips to the end of the element just opened.
     fn skip(&mut self) -> Result<(), Halt>;
 }

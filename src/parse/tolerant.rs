@@ -1,8 +1,8 @@
-//! The tolerant way: any document that can be made sense of, as well-nested elements.
+//! The tolerant parser: any document that can be understood, as well-nested elements.
 //!
-//! In: the text, its layout, one of its documents. Out: tokens. Stray tags are not seen; text is joined over comments,
-//! CDATA sections and entities; entities that XML does not know stay as they are, characters it forbids become U+FFFD,
-//! text past the limit is cut, `<` and `&` that are no markup are text, each with a finding.
+//! It skips stray tags and joins text across comments, CDATA sections and entities. Unknown entities stay as written,
+//! forbidden characters become U+FFFD, text past the limit is cut, and a `<` or `&` that is not markup is text; each
+//! with a finding.
 
 use super::layout::{DocumentLayout, Span};
 use super::lexer::{Lexeme, Lexer};
@@ -12,15 +12,15 @@ use crate::limits::Limits;
 use crate::model::{FindingCode, Findings, Quoted};
 use std::borrow::Cow;
 
-/// A cursor within one document.
+/// A cursor in one document.
 pub(super) struct Tolerant<'x, 'l> {
     lexer: Lexer<'x>,
     layout: &'l DocumentLayout<'x>,
-    /// The next stray tag that may come.
+    /// Index of the next stray tag.
     stray: usize,
     /// How many elements are open.
     depth: u32,
-    /// Read ahead: what ended the last text.
+    /// What ended the last run of text, read ahead.
     edge: Option<Edge>,
     limits: &'l Limits,
 }
@@ -33,7 +33,7 @@ enum Edge {
 }
 
 impl<'x, 'l> Tolerant<'x, 'l> {
-    /// Enter a document, behind its start tag. An element that ends at once has nothing to enter: `None`.
+    /// Enters a document after its start tag; `None` for an empty element.
     pub(super) fn enter(text: &'x str, layout: &'l DocumentLayout<'x>, span: Span, limits: &'l Limits) -> Option<Self> {
         let stray = layout.strays.partition_point(|stray| stray.at < span.start);
         let mut lexer = Lexer::new(text, span.start);
@@ -53,7 +53,7 @@ impl<'x, 'l> Tolerant<'x, 'l> {
         found
     }
 
-    /// Take text up to the next tag that is not stray.
+    /// Collects text up to the next tag that is not stray.
     fn gather(&mut self, text: &mut Gathered<'x>) -> Result<Edge, Halt> {
         if let Some(edge) = self.edge.take() {
             return Ok(edge);
@@ -73,7 +73,7 @@ impl<'x, 'l> Tolerant<'x, 'l> {
         }
     }
 
-    /// Go down into an element that was just met.
+    /// Descends into an element that was just opened.
     fn descend(&mut self, ends: bool) -> Result<(), Halt> {
         self.depth += 1;
         if self.depth > self.limits.element_depth {
@@ -135,13 +135,13 @@ impl<'x> TokenReader<'x> for Tolerant<'x, '_> {
     }
 }
 
-/// Text under way: one slice of the document as long as that will do.
+/// Collected text: a single slice of the document as long as that suffices.
 struct Gathered<'x> {
     text: Cow<'x, str>,
     limit: usize,
     cut: bool,
     control: bool,
-    /// Whether `<` or `&` stood there unescaped.
+    /// Whether it contained an unescaped `<` or `&`.
     unescaped: bool,
     /// The first entity that XML does not know.
     entity: Option<&'x str>,
@@ -159,13 +159,13 @@ impl<'x> Gathered<'x> {
         }
     }
 
-    /// Text between markup: what looks like markup in it is none, and should have been escaped.
+    /// Adds text between markup: what looks like markup in it is not, and should have been escaped.
     fn plain(&mut self, piece: &'x str) {
         self.unescaped |= self.limit > 0 && memchr::memchr2(b'<', b'&', piece.as_bytes()).is_some();
         self.written(piece);
     }
 
-    /// Text as it stands in the document: line ends made equal, forbidden characters replaced.
+    /// Adds text as written, with normalized line ends and forbidden characters replaced.
     fn written(&mut self, piece: &'x str) {
         if self.cut || self.limit == 0 {
             return;
@@ -185,7 +185,7 @@ impl<'x> Gathered<'x> {
         self.push(rest);
     }
 
-    /// An entity: decoded where XML knows it, else as it stands.
+    /// Adds an entity: decoded if XML defines it, else as written.
     fn entity(&mut self, name: &'x str) {
         match decode(name) {
             Some(Ok(character)) => self.push_owned(character),
@@ -202,7 +202,7 @@ impl<'x> Gathered<'x> {
         }
     }
 
-    /// Append, within the limit. White space at the start takes no room, white space at the end is no loss.
+    /// Appends within the limit. Leading white space takes no room, and cutting trailing white space loses nothing.
     fn push(&mut self, piece: &'x str) {
         if self.text.is_empty() {
             let piece = piece.trim_start();
@@ -227,7 +227,7 @@ impl<'x> Gathered<'x> {
         }
     }
 
-    /// The text, trimmed, with what was odd about it noted.
+    /// The trimmed text; notes findings about it.
     fn finish(self, place: SourceSpan, findings: &mut Findings) -> Cow<'x, str> {
         if let Some(name) = self.entity {
             findings.note(FindingCode::XML_ENTITY, || {
@@ -250,7 +250,7 @@ impl<'x> Gathered<'x> {
     }
 }
 
-/// Take white space off the end; the start has none.
+/// Trims the end; the start has no white space.
 fn trim(text: Cow<'_, str>) -> Cow<'_, str> {
     match text {
         Cow::Borrowed(text) => Cow::Borrowed(text.trim_end()),
@@ -261,7 +261,7 @@ fn trim(text: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
-/// The most bytes of a text up to `limit` that end with a whole character.
+/// The largest length up to `limit` that ends on a character boundary.
 fn floor(text: &str, limit: usize) -> usize {
     text.floor_char_boundary(limit)
 }
@@ -271,8 +271,8 @@ fn is_forbidden(byte: u8) -> bool {
     byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r')
 }
 
-/// The character of an entity: one of the five of XML, or a number. `None`: XML does not know it; `Some(Err)`: a number
-/// that is no character, or one that XML forbids.
+/// The character of an entity: one of the five of XML, or a number. `None`: XML does not define it; `Some(Err)`: not a
+/// character, or one that XML forbids.
 pub(super) fn decode(name: &str) -> Option<Result<char, ()>> {
     let known = match name {
         "amp" => '&',

@@ -50,7 +50,7 @@ impl Webhook {
     /// Post. An answer of 2xx is a success.
     ///
     /// # Errors
-    /// Where the address is none, cannot be reached, or does not take the message.
+    /// If the address is none, cannot be reached, or does not take the message.
     pub fn post(&self, message: &WebMessage) -> Result<(), WebFailure> {
         let secrets = Redaction::default();
         secrets.add(&self.url);

@@ -56,7 +56,7 @@ impl SimulationRequest {
     /// Work out the proposed records. `senders` are the From domains of the mail.
     ///
     /// # Errors
-    /// Where a record cannot be read, an include to drop is not there, or a record that is to be changed cannot be looked up.
+    /// If a record cannot be read, an include to drop is not there, or a record that is to be changed cannot be looked up.
     pub(super) fn resolve<'s>(
         &self,
         dns: &ProposedDns<'_>,

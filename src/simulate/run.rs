@@ -25,7 +25,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 /// the suffix list, which looks up the DMARC record of each name in the mail.
 ///
 /// # Errors
-/// Where a proposed record cannot be used, or one that all depends on cannot be looked up.
+/// If a proposed record cannot be used, or one that all depends on cannot be looked up.
 pub fn simulate(
     request: &SimulationRequest,
     mail: &AttributedMail,

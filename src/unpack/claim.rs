@@ -72,7 +72,7 @@ pub(super) fn is_report_type(media: &str) -> bool {
         || matches!(subtype.strip_prefix("x-").unwrap_or(subtype), "zip" | "zip-compressed" | "gzipped")
 }
 
-/// What a part is that nobody but its recipient can open; null where it can be opened, or may be.
+/// What a part is that nobody but its recipient can open; `None` if it can be opened, or may be.
 pub(super) fn closed(part: &Leaf, decoded: &[u8]) -> Option<Closed> {
     let media = part.kind.mimetype.as_str();
     if is_opaque_smime(&part.kind) {

@@ -45,7 +45,7 @@ pub(super) fn frame(deflate: &[u8], content: &[u8], crc: u32) -> Vec<u8> {
     [&HEAD[..], deflate, &crc.to_le_bytes(), &size.to_le_bytes()].concat()
 }
 
-/// A gzip file of a zlib stream; null where it needs a dictionary that gzip has no place for.
+/// A gzip file of a zlib stream; `None` if it needs a dictionary that gzip has no place for.
 pub(super) fn from_zlib(zlib: &[u8], content: &[u8]) -> Option<Vec<u8>> {
     const DICTIONARY: u8 = 0x20;
     let deflate = zlib.get(2..zlib.len().checked_sub(4)?)?;

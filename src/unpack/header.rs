@@ -118,7 +118,7 @@ fn line_end(bytes: &[u8], at: usize) -> usize {
 /// How far into a line its field's name must have ended.
 pub(super) const NAME_WITHIN: usize = 256;
 
-/// A line's field name, and where its value begins; null where the line is no field.
+/// A line's field name, and where its value begins; `None` if the line is no field.
 pub(super) fn field(line: &[u8]) -> Option<(&[u8], usize)> {
     let colon = memchr(b':', line.get(..line.len().min(NAME_WITHIN))?)?;
     let name = line[..colon].trim_ascii_end();

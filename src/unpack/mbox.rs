@@ -239,7 +239,7 @@ impl Envelope {
     }
 }
 
-/// Where the header of a message ends, its blank line included; null where that is not read yet, or far away.
+/// Where the header of a message ends, its blank line included; `None` if that is not read yet, or far away.
 fn header_end(message: &[u8]) -> Option<usize> {
     let within = &message[..message.len().min(HEADER)];
     let bare = memmem::find(within, b"\n\n").map(|at| at + 2);

@@ -135,7 +135,7 @@ impl<'b> Iterator for Parts<'b, '_> {
 /// A delimiter line.
 struct DelimiterLine {
     start: usize,
-    /// Where what follows begins; null for the closing one.
+    /// Where what follows begins; `None` for the closing one.
     next: Option<usize>,
 }
 

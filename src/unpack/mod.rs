@@ -82,7 +82,7 @@ pub enum Content {
     Report {
         /// The bytes, in whatever text encoding.
         xml: Vec<u8>,
-        /// The compressed form to keep; null where the XML itself is the original.
+        /// The compressed form to keep; `None` if the XML itself is the original.
         original: Option<Original>,
     },
     /// Something else that belongs into such a mailbox.

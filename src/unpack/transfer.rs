@@ -41,7 +41,7 @@ pub(super) fn decode_start(encoding: &str, body: &[u8]) -> Vec<u8> {
     decode(encoding, &letters).map(Cow::into_owned).unwrap_or_default()
 }
 
-/// Decode a body that is base64 under another label or none, and say so; null where it is none, or nothing that holds a
+/// Decode a body that is base64 under another label or none, and say so; `None` if it is none, or nothing that holds a
 /// report begins in it.
 pub(super) fn unlabeled_base64(label: &str, body: &[u8]) -> Option<(Vec<u8>, String)> {
     let start = decode_start(BASE64, body);
@@ -63,7 +63,7 @@ pub(super) fn unlabeled_base64(label: &str, body: &[u8]) -> Option<(Vec<u8>, Str
     Some((bytes, detail))
 }
 
-/// Decode a body that is not what its label says, and say what it is; null where nothing that holds a report is in it.
+/// Decode a body that is not what its label says, and say what it is; `None` if nothing that holds a report is in it.
 pub(super) fn mislabeled<'b>(label: &str, body: &'b [u8]) -> Option<(Cow<'b, [u8]>, String)> {
     if holds_report(body) {
         let detail = format!("Content-Transfer-Encoding {}, but not encoded: read as it is", shown(label));
@@ -91,7 +91,7 @@ fn holds_report(bytes: &[u8]) -> bool {
 }
 
 /// Decode base64 that text follows, as the line that a mailing list or a scanner puts behind a mail; gives the number of
-/// bytes of that text. Null where base64 goes on behind what is none: then it is damaged.
+/// bytes of that text. `None` if base64 goes on behind what is none: then it is damaged.
 fn base64_before_text(body: &[u8]) -> Option<(Vec<u8>, usize)> {
     // Words are base64 as well, whole lines of it are not words.
     const DATA_LINE: usize = 32;
@@ -129,7 +129,7 @@ fn base64_before_text(body: &[u8]) -> Option<(Vec<u8>, usize)> {
     Some((bytes, text.len()))
 }
 
-/// Decode from a `begin` line to an `end` line; null where there is none, or something else between them, or more comes out
+/// Decode from a `begin` line to an `end` line; `None` if there is none, or something else between them, or more comes out
 /// than went in: a line may say that it holds 63 bytes and leave all of them away.
 pub(super) fn uudecode(body: &[u8]) -> Option<Vec<u8>> {
     let mut lines = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);

@@ -31,7 +31,7 @@ pub struct Summary {
     pub period: SummaryPeriod,
     /// Over all chosen domains.
     pub totals: Totals,
-    /// The totals against earlier periods; null: nothing earlier has data.
+    /// The totals against earlier periods; `None`: nothing earlier has data.
     pub comparison: Option<Comparison>,
     /// The last eight periods, the one asked for last.
     pub trend: Vec<Point>,
@@ -76,7 +76,7 @@ pub struct Changes {
     pub policies: Vec<PolicyChange>,
 }
 
-/// The days an answer speaks of, both inside, UTC. Null where there was nothing to read.
+/// The days an answer speaks of, both inside, UTC. `None` if there was nothing to read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SummaryPeriod {
     /// The first day.
@@ -101,7 +101,7 @@ pub struct DomainSummary {
     /// Its sums.
     #[serde(flatten)]
     pub totals: Totals,
-    /// The totals against earlier periods; null: nothing earlier has data.
+    /// The totals against earlier periods; `None`: nothing earlier has data.
     pub comparison: Option<Comparison>,
     /// The last eight periods, the one asked for last.
     pub trend: Vec<Point>,

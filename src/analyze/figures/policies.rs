@@ -160,7 +160,7 @@ pub(crate) fn changes(view: &View<'_>, domain: u32) -> Vec<PolicyChange> {
     changes
 }
 
-/// A published policy, as reports show it; null where none says.
+/// A published policy, as reports show it; `None` if none says.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct PolicySeen {
     /// For the domain.

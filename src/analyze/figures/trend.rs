@@ -54,7 +54,7 @@ pub struct FailingBy {
 /// The period against earlier ones that have data.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Comparison {
-    /// Messages of the period before; null: no data.
+    /// Messages of the period before; `None`: no data.
     pub messages_before: Option<u64>,
     /// Its pass rate.
     pub pass_rate_before: Option<Rate>,
@@ -86,7 +86,7 @@ pub(crate) struct Windows {
 }
 
 impl WindowSums {
-    /// Of one domain; null: of all.
+    /// Of one domain; `None`: of all.
     pub(crate) fn new(view: &View<'_>, domain: Option<u32>) -> Self {
         let mut sums = vec![Sums::default(); usize::from(view.added.scope.asked) + 1];
         for (day, day_sums) in view.days(domain) {
@@ -118,7 +118,7 @@ impl WindowSums {
 }
 
 impl Windows {
-    /// Of one domain; null: of all.
+    /// Of one domain; `None`: of all.
     pub(crate) fn new(view: &View<'_>, domain: Option<u32>) -> Self {
         Self { sums: WindowSums::new(view, domain), like_for_like: like_for_like(view, domain) }
     }

@@ -94,7 +94,7 @@ pub(crate) fn summarize(
 /// One address over the chosen domains.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SourceSummary {
-    /// The address; null for the unknown source.
+    /// The address; `None` for the unknown source.
     pub source_ip: Option<IpAddr>,
     /// Its name, where somebody looked it up.
     #[serde(skip_serializing_if = "Option::is_none")]

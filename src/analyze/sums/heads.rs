@@ -102,7 +102,7 @@ pub(crate) struct LongReportIds {
     pub(crate) messages: u64,
 }
 
-/// A policy as the reports show it; null where no report says.
+/// A policy as the reports show it; `None` if no report says.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct PolicyIds {
     pub(crate) p: Option<Text>,

@@ -140,7 +140,7 @@ impl Interner<Text> {
         self.bytes
     }
 
-    /// The text of an id; null for [`NONE`].
+    /// The text of an id; `None` for [`NONE`].
     pub(crate) fn text(&self, id: u32) -> Option<&Text> {
         self.items.get(id as usize)
     }

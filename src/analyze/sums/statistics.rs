@@ -70,7 +70,7 @@ impl Sums {
         self.messages - self.dmarc_pass
     }
 
-    /// The DMARC pass rate; null where there are no messages.
+    /// The DMARC pass rate; `None` if there are no messages.
     pub fn pass_rate(&self) -> Option<Rate> {
         Rate::of(self.dmarc_pass, self.messages)
     }
@@ -86,7 +86,7 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// Null where there is no whole: "no data" is not 0 %.
+    /// `None` if there is no whole: "no data" is not 0 %.
     pub fn of(part: u64, whole: u64) -> Option<Self> {
         (whole > 0).then_some(Self { part: part.min(whole), whole })
     }

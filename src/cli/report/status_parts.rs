@@ -124,7 +124,7 @@ fn customer_text(
 struct DomainStatus {
     policy_domain: String,
     customer: Option<String>,
-    /// The end of the newest report's period; null where there is none.
+    /// The end of the newest report's period; `None` if there is none.
     newest_end: Option<String>,
     /// With `--max-age`: whether it is older than that, or there is none.
     silent: Option<bool>,

@@ -12,7 +12,7 @@ const LOGO_BYTES: u64 = 256 << 10;
 /// What a customer's summary says of whoever makes it.
 ///
 /// # Errors
-/// Where the logo cannot be read, is too large, or is no picture that pages show.
+/// If the logo cannot be read, is too large, or is no picture that pages show.
 pub(crate) fn branding(customer: &Customer) -> anyhow::Result<Branding> {
     let logo = customer.logo.as_ref().map(|path| {
         let read = || -> anyhow::Result<Logo> {

@@ -16,7 +16,7 @@ const TARGET_LIMIT: usize = 2;
 /// The DMARC side of a domain.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Dmarc {
-    /// What holds by the tree walk of RFC 9989; null where a step could not be looked up.
+    /// What holds by the tree walk of RFC 9989; `None` if a step could not be looked up.
     pub walk: Option<Discovered>,
     /// What holds by the suffix list of RFC 7489.
     pub list: Option<Discovered>,

@@ -3,7 +3,7 @@
 
 pub use crate::judge::{is_within, organizational};
 
-/// The canonical form: trimmed, without the final dot, A-labels, lower case. Null for what is no domain name.
+/// The canonical form: trimmed, without the final dot, A-labels, lower case. `None` for what is no domain name.
 pub fn canonical(text: &str) -> Option<String> {
     let text = text.trim();
     let text = text.strip_suffix('.').unwrap_or(text);

@@ -79,7 +79,7 @@ impl std::fmt::Debug for Resolver {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AnswerWithTtl<T> {
     pub(crate) answer: Answer<T>,
-    /// Seconds; null for a failure, and where the server did not say.
+    /// Seconds; `None` for a failure, and where the server did not say.
     pub(crate) ttl: Option<u32>,
 }
 

@@ -35,7 +35,7 @@ pub struct SourceDns {
     /// What the reports show.
     #[serde(flatten)]
     pub seen: SeenSource,
-    /// Its name; null where it could not be looked up.
+    /// Its name; `None` if it could not be looked up.
     pub naming: Option<PtrName>,
     /// What SPF says of it today, for the domain it used.
     pub spf: Option<Evaluation>,
@@ -56,7 +56,7 @@ pub struct SpfForAddress {
 pub struct Posture {
     /// The domain.
     pub domain: String,
-    /// Whether DNS has such a name; null where it could not be asked.
+    /// Whether DNS has such a name; `None` if it could not be asked.
     pub exists: Option<bool>,
     /// What was found, faults first.
     pub findings: Vec<CheckFinding>,

@@ -212,7 +212,7 @@ impl Evaluator<'_> {
         Ok(())
     }
 
-    /// Null where it does not match; else the terms within an include that did.
+    /// `None` if it does not match; else the terms within an include that did.
     fn matches(&mut self, domain: &str, mechanism: &Mechanism) -> Result<Option<Vec<SpfStep>>, EvaluationEnd> {
         let yes = match mechanism {
             Mechanism::All => true,

@@ -31,9 +31,9 @@ pub enum MessageError {
 /// A mail retold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MessageCheck {
-    /// The domain of From; null where there is none, or more than one.
+    /// The domain of From; `None` if there is none, or more than one.
     pub from: Option<String>,
-    /// The return path as written; empty for the null one, null where no header says.
+    /// The return path as written; empty for the null one, `None` if no header says.
     pub return_path: Option<String>,
     /// Where it came from: given, or the newest `Received` that names a public address.
     pub ip: Option<IpAddr>,
@@ -67,7 +67,7 @@ pub struct SpfPart {
 pub struct DmarcPart {
     /// Where the record stands; null without one.
     pub record_at: Option<String>,
-    /// Either identifier aligns; null where that could not be found out.
+    /// Either identifier aligns; `None` if that could not be found out.
     pub pass: Option<bool>,
     /// What the record asks for; null without one.
     pub policy: Option<Policy>,

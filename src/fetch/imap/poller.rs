@@ -35,7 +35,7 @@ impl Poller {
     /// Connect, log in, find the folders; then read in the background. Blocks until the first mail could come.
     ///
     /// # Errors
-    /// Where the mailbox cannot be reached or opened at all.
+    /// If the mailbox cannot be reached or opened at all.
     pub fn start(
         mailbox: Mailbox,
         progress: impl Into<MailboxProgress>,

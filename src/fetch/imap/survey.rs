@@ -15,7 +15,7 @@ use crate::model::MailboxProgress;
 /// Look at a mailbox. Blocks; changes nothing.
 ///
 /// # Errors
-/// Where the mailbox cannot be reached or opened.
+/// If the mailbox cannot be reached or opened.
 pub fn survey(mailbox: &Mailbox, progress: &MailboxProgress, options: &PollOptions) -> Result<Survey, MailboxError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| MailboxError {
         mailbox: mailbox.name.clone(),

@@ -180,7 +180,7 @@ fn agent(roots: &Roots) -> ureq::Agent {
 /// An agent that trusts the same roots, for other web addresses: it follows no redirect, and no status is an error.
 ///
 /// # Errors
-/// Where `ca_file` cannot be read or holds no certificate.
+/// If `ca_file` cannot be read or holds no certificate.
 pub(crate) fn http_agent(ca_file: Option<&Path>, patience: Duration) -> Result<ureq::Agent, String> {
     let roots = Roots::load(ca_file).map_err(|fault| fault.told().0)?;
     Ok(configured(&roots, patience, false))

@@ -69,7 +69,7 @@ impl Secret {
     /// Read it for another server than one of IMAP; an error holds what failed and no part of the secret.
     ///
     /// # Errors
-    /// Where it cannot be read; the text names the source and nothing of the secret.
+    /// If it cannot be read; the text names the source and nothing of the secret.
     pub fn reveal(&self) -> Result<SecretString, String> {
         self.read().map_err(|fault| fault.told().0)
     }

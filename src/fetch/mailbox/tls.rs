@@ -68,7 +68,7 @@ pub(crate) fn trusted(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, Serve
 /// Whom to believe, for servers of other protocols too.
 ///
 /// # Errors
-/// Where `ca_file` cannot be read or holds no certificate.
+/// If `ca_file` cannot be read or holds no certificate.
 pub(crate) fn trust(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
     trusted(ca_file).map_err(|fault| fault.told().0)
 }

@@ -116,7 +116,7 @@ pub fn alert_template_fault(template: &str) -> Option<String> {
 /// is HTML, for HTML.
 ///
 /// # Errors
-/// Where the template cannot be filled in.
+/// If the template cannot be filled in.
 pub fn alert_templated(template: &str, content_type: &str, events: &[ToldEvent]) -> Result<String, String> {
     let kind = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
     let is_json = kind.ends_with("json");

@@ -33,7 +33,7 @@ impl Month {
         format!("month={self}")
     }
 
-    /// The month whose folder this is; null where it is none's.
+    /// The month whose folder this is; `None` if it is none's.
     pub fn of_folder(folder: &Path) -> Option<Self> {
         folder.file_name()?.to_str()?.strip_prefix("month=").and_then(Self::parse)
     }

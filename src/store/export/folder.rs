@@ -27,7 +27,7 @@ impl ExportFolder {
     /// Open a folder, made with its parents where there is none.
     ///
     /// # Errors
-    /// Where it is a symbolic link or no folder, or cannot be made.
+    /// If it is a symbolic link or no folder, or cannot be made.
     pub fn open(path: &Path) -> io::Result<Self> {
         // Without a slash at its end, which would follow a link.
         let path: PathBuf = path.components().collect();
@@ -49,7 +49,7 @@ impl ExportFolder {
     /// Write a file, given by its path below the folder; one of that name is replaced once all is written.
     ///
     /// # Errors
-    /// Where a folder on the way is a link, or the file cannot be written.
+    /// If a folder on the way is a link, or the file cannot be written.
     pub fn write(&self, path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
         let (folder, name) = self.make_way(path)?;
         let temporary = temporary(name);
@@ -68,7 +68,7 @@ impl ExportFolder {
     /// Link a file from elsewhere, which then is the same file; one of that name is replaced.
     ///
     /// # Errors
-    /// Where a folder on the way is a link, or the file system cannot.
+    /// If a folder on the way is a link, or the file system cannot.
     pub fn link(&self, from: &Path, path: &Path) -> io::Result<()> {
         let (folder, name) = self.make_way(path)?;
         remove(&folder, name)?;
@@ -78,7 +78,7 @@ impl ExportFolder {
     /// Remove a file, and the folders on its way that are empty by that. None there is as good.
     ///
     /// # Errors
-    /// Where it is there and cannot be removed.
+    /// If it is there and cannot be removed.
     pub fn remove(&self, path: &Path) -> io::Result<()> {
         let (folders, name) = split(path)?;
         let mut way = vec![self.folder.try_clone()?];
@@ -100,7 +100,7 @@ impl ExportFolder {
     /// Append to a file of the folder itself, and give what is in it now, up to so many bytes.
     ///
     /// # Errors
-    /// Where it is no ordinary file, cannot be opened, or is no UTF-8.
+    /// If it is no ordinary file, cannot be opened, or is no UTF-8.
     pub(crate) fn appended(&self, name: &str, bytes: u64) -> io::Result<(File, String)> {
         // What is no file must not keep us waiting.
         let flags =

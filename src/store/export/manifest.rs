@@ -46,7 +46,7 @@ impl Exported {
     /// Begin to write to a folder, which is made if need be.
     ///
     /// # Errors
-    /// Where the folder or its list cannot be made or read, or is a symbolic link.
+    /// If the folder or its list cannot be made or read, or is a symbolic link.
     pub(crate) fn begin(dir: &Path, parts: PartFiles) -> Result<Self, StoreError> {
         let folder = ExportFolder::open(dir).map_err(StoreError::io(dir, "opening the folder to export to"))?;
         let (list, lines) = folder
@@ -64,7 +64,7 @@ impl Exported {
     /// Write a file, given by its path below the folder; one of the same name is replaced.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// If it cannot be written.
     pub(crate) fn write(&mut self, path: PathBuf, bytes: &[u8]) -> Result<(), StoreError> {
         self.enlist(&path)?;
         self.folder.write(&path, |out| out.write_all(bytes)).map_err(self.failed(&path, "writing the file"))
@@ -73,7 +73,7 @@ impl Exported {
     /// Give a part of the store away; a file of the same name is replaced.
     ///
     /// # Errors
-    /// Where it cannot be copied.
+    /// If it cannot be copied.
     pub(crate) fn part(&mut self, from: &Path, path: PathBuf) -> Result<(), StoreError> {
         self.enlist(&path)?;
         let from = &standing(from);
@@ -88,7 +88,7 @@ impl Exported {
     /// new it is said last up to which run it goes.
     ///
     /// # Errors
-    /// Where a file cannot be removed, or the list not be written.
+    /// If a file cannot be removed, or the list not be written.
     pub(crate) fn finish(mut self, new: Option<&NewReports>) -> Result<(), StoreError> {
         let run = Path::new(RUN);
         if self.before.contains(run) {

@@ -49,7 +49,7 @@ impl Store {
     /// Write all rows of the filter to a stream.
     ///
     /// # Errors
-    /// Where a part cannot be read or the stream not be written.
+    /// If a part cannot be read or the stream not be written.
     pub fn export(&self, filter: &Filter, format: RowFormat, out: &mut dyn Write) -> Result<(), StoreError> {
         let sink = Path::new("output");
         match format {
@@ -82,7 +82,7 @@ impl Store {
     /// there is nothing to write a file without rows keeps the columns, so that no reader stumbles over a quiet week.
     ///
     /// # Errors
-    /// Where a part cannot be read or a file not be written. What stands under the same names is replaced, and what an
+    /// If a part cannot be read or a file not be written. What stands under the same names is replaced, and what an
     /// earlier export wrote and this one does not is removed.
     pub fn export_parquet(
         &self,
@@ -133,7 +133,7 @@ impl Store {
     /// but for those that another report has replaced since, and `compact` and `rebuild` change none of it.
     ///
     /// # Errors
-    /// Where it is a folder of Parquet, which knows no runs, or the ledger cannot be read.
+    /// If it is a folder of Parquet, which knows no runs, or the ledger cannot be read.
     pub fn new_since(&self, run: i64) -> Result<NewReports, StoreError> {
         match &self.ledger {
             Some(ledger) => since(ledger, run),
@@ -193,7 +193,7 @@ impl Store {
 
 type Arrays = Vec<Box<dyn Array>>;
 
-/// The columns of a row group, cut down to the rows of the filter; null where it has none.
+/// The columns of a row group, cut down to the rows of the filter; `None` if it has none.
 fn group_arrays(
     part: &ParquetPart,
     group: &RowGroupMetadata,

@@ -28,7 +28,7 @@ impl SideTable {
     /// Write it as CSV or NDJSON; other formats write nothing.
     ///
     /// # Errors
-    /// Where `out` cannot be written.
+    /// If `out` cannot be written.
     pub fn write(&self, format: RowFormat, out: &mut dyn io::Write) -> io::Result<()> {
         let columns = (self.table.columns)();
         let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
@@ -47,7 +47,7 @@ impl Store {
     /// The small tables that have rows: `sources` and `dns`.
     ///
     /// # Errors
-    /// Where the ledger or the rows cannot be read.
+    /// If the ledger or the rows cannot be read.
     pub fn side_tables(&self, filter: &Filter) -> Result<Vec<SideTable>, StoreError> {
         let mut tables = Vec::new();
         for (table, (columns, rows)) in

@@ -229,7 +229,7 @@ impl<W: Write, R: Write> Stream<W, R> {
     /// Begin both streams in one format.
     ///
     /// # Errors
-    /// Where a stream cannot be written.
+    /// If a stream cannot be written.
     pub fn start(records: W, reports: Option<R>, format: StreamFormat, now: Timestamp) -> Result<Self, StoreError> {
         Ok(Self {
             records: Batches::start(records, &RECORDS, format)?,
@@ -244,7 +244,7 @@ impl<W: Write, R: Write> Stream<W, R> {
     /// Add a report; it may wait.
     ///
     /// # Errors
-    /// Where a stream cannot be written.
+    /// If a stream cannot be written.
     pub fn push(&mut self, mut accepted: Accepted) -> Result<(), StoreError> {
         // Its bytes are not written here.
         accepted.original = Arc::new(Original::Xml(Vec::new()));
@@ -275,7 +275,7 @@ impl<W: Write, R: Write> Stream<W, R> {
     /// of lines an empty one.
     ///
     /// # Errors
-    /// Where a stream cannot be written.
+    /// If a stream cannot be written.
     pub fn mark(&mut self) -> Result<(), StoreError> {
         self.write()?;
         // The records come last: who reads their mark finds the reports complete.
@@ -286,7 +286,7 @@ impl<W: Write, R: Write> Stream<W, R> {
     /// Write what waits, and the ends of the streams.
     ///
     /// # Errors
-    /// Where a stream cannot be written.
+    /// If a stream cannot be written.
     pub fn finish(mut self) -> Result<(), StoreError> {
         self.write()?;
         self.reports.map_or(Ok(()), Batches::finish)?;

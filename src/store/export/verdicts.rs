@@ -51,7 +51,7 @@ pub const VERDICT_TABLES: [&str; 2] = ["senders", "domains"];
 /// Write one of [`VERDICT_TABLES`] as text.
 ///
 /// # Errors
-/// Where the format is no text, or the output cannot be written.
+/// If the format is no text, or the output cannot be written.
 pub fn write_verdicts(
     weeks: &[WeekVerdicts],
     name: &str,

@@ -209,7 +209,7 @@ impl Drop for Ledger {
 }
 
 impl Ledger {
-    /// Open for reading. Null where the store does not exist yet or holds nothing.
+    /// Open for reading. `None` if the store does not exist yet or holds nothing.
     pub(crate) fn reader(layout: &Layout) -> Result<Option<Self>, StoreError> {
         if !present(layout)? {
             return Ok(None);

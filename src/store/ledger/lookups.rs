@@ -34,7 +34,7 @@ impl StoredName {
 pub struct LookedUp {
     /// The address.
     pub address: IpAddr,
-    /// What DNS says of it; null where it could not be asked.
+    /// What DNS says of it; `None` if it could not be asked.
     pub naming: Option<StoredName>,
     /// When it was asked.
     pub at: Timestamp,

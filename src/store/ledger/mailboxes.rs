@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, params};
 use std::collections::BTreeMap;
 
-/// The word of a fate; null for the one of which no server is ever told.
+/// The word of a fate; `None` for the one of which no server is ever told.
 pub(crate) const fn fate_word(fate: Fate) -> Option<&'static str> {
     match fate {
         Fate::Done => Some("done"),

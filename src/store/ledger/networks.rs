@@ -27,7 +27,7 @@ pub struct StoredNetwork {
 }
 
 impl StoredNetwork {
-    /// As the ledger keeps it; null where the database says nothing.
+    /// As the ledger keeps it; `None` if the database says nothing.
     pub(crate) fn answer(&self) -> Option<String> {
         (*self != Self::default()).then(|| serde_json::to_string(self).expect("a number and two texts serialize"))
     }

@@ -26,7 +26,7 @@ pub struct RejectedEntry {
     pub ingested: Timestamp,
     /// Its size in bytes.
     pub bytes: i64,
-    /// Where the bytes are, below the folder of the store; null where they are not kept.
+    /// Where the bytes are, below the folder of the store; `None` if they are not kept.
     pub file: Option<String>,
 }
 
@@ -51,7 +51,7 @@ pub struct ConflictEntry {
     pub arrival: Timestamp,
     /// When it was kept aside.
     pub ingested: Timestamp,
-    /// Where the bytes are, below the folder of the store; null where the quota let them go.
+    /// Where the bytes are, below the folder of the store; `None` if the quota let them go.
     pub file: Option<String>,
     /// The day that the report with its key counts for; `None` where that was pruned.
     pub day: Option<Date>,

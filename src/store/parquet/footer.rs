@@ -27,7 +27,7 @@ pub(crate) fn check(file: &File) -> PolarsResult<()> {
         .ok_or_else(|| polars_err!(ComputeError: "expected a footer whose lists fit in it, found none"))
 }
 
-/// Goes over a value without keeping any of it; null where the bytes end before the value does.
+/// Goes over a value without keeping any of it; `None` if the bytes end before the value does.
 struct Thrift<'b>(&'b [u8]);
 
 impl Thrift<'_> {

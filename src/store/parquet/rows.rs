@@ -78,7 +78,7 @@ impl MatchingGroup<'_> {
 /// Files that are open at once, with their footers in memory: well below the 1,024 that most systems allow.
 const OPEN_FILES: usize = 256;
 
-/// Which columns rows up to a day need; null: it is not known up to which.
+/// Which columns rows up to a day need; `None`: it is not known up to which.
 type ByDay<'a> = dyn Fn(Option<Date>) -> ColumnSet + Sync + 'a;
 
 /// Decode the rows on all cores, and hand each run of them over on the thread that decoded it. The calling thread does

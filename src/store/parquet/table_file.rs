@@ -13,7 +13,7 @@ use polars_parquet::write::{
 /// The bytes of a file of one row group.
 ///
 /// # Errors
-/// Where there are other columns than the table has, or one that must have a value in every row has not.
+/// If there are other columns than the table has, or one that must have a value in every row has not.
 pub(crate) fn file(table: &Table, arrays: &[Box<dyn Array>]) -> PolarsResult<Vec<u8>> {
     let fields = table.fields_with_ids();
     if fields.len() != arrays.len() {

@@ -9,7 +9,7 @@ impl Store {
     /// All spans of records, by name.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn dns_spans(&self) -> Result<Vec<DnsSpan>, StoreError> {
         self.ledger.as_ref().map_or(Ok(Vec::new()), spans)
     }
@@ -17,7 +17,7 @@ impl Store {
     /// All names looked up, by domain.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn dns_names(&self) -> Result<Vec<WatchedName>, StoreError> {
         self.ledger.as_ref().map_or(Ok(Vec::new()), names)
     }
@@ -25,7 +25,7 @@ impl Store {
     /// The changes that lookups showed, oldest first: those of one domain, or of all.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn dns_changes(&self, domain: Option<&str>) -> Result<Vec<DnsChange>, StoreError> {
         let mut watched = self.dns_names()?;
         if let Some(domain) = domain {
@@ -39,7 +39,7 @@ impl Store {
     /// The policy domains of reports in which some mail passes, those with the most mail first.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn domains_with_passing_mail(&self, limit: usize) -> Result<Vec<String>, StoreError> {
         let Some(ledger) = &self.ledger else { return Ok(Vec::new()) };
         let read = || -> rusqlite::Result<Vec<String>> {
@@ -55,7 +55,7 @@ impl Store {
     /// Records and changes together.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn dns_history(&self) -> Result<DnsHistory, StoreError> {
         Ok(DnsHistory::new(self.dns_spans()?, &self.dns_names()?))
     }

@@ -73,7 +73,7 @@ impl Store {
     /// The policy domains that reports are about, by name.
     ///
     /// # Errors
-    /// Where the ledger or the folder cannot be read.
+    /// If the ledger or the folder cannot be read.
     pub fn domains(&self) -> Result<Vec<ReportedDomain>, StoreError> {
         if self.folder {
             return parquet_folder::domains(&self.layout);
@@ -85,7 +85,7 @@ impl Store {
     /// items and conflicts it says nothing.
     ///
     /// # Errors
-    /// Where the ledger or the folder cannot be read.
+    /// If the ledger or the folder cannot be read.
     pub fn status_of(&self, wanted: &dyn Fn(&str) -> bool) -> Result<Status, StoreError> {
         if self.folder {
             return parquet_folder::status_of(&self.layout, wanted);

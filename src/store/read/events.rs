@@ -11,7 +11,7 @@ impl Store {
     /// All events, by id.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn events(&self) -> Result<Vec<StoredEvent>, StoreError> {
         self.ledger.as_ref().map_or(Ok(Vec::new()), events)
     }
@@ -21,7 +21,7 @@ impl Store {
     /// What earlier runs of `alert` left.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn alert_memory(&self) -> Result<AlertMemory, StoreError> {
         let fresh = AlertMemory { first_run: true, ..AlertMemory::default() };
         let Some(ledger) = &self.ledger else { return Ok(fresh) };
@@ -58,7 +58,7 @@ impl Store {
     /// The reports that came after the newest one that was looked at.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn unseen_reports(&self, after: i64) -> Result<Vec<UnseenReport>, StoreError> {
         let Some(ledger) = &self.ledger else { return Ok(Vec::new()) };
         let read = || -> rusqlite::Result<Vec<UnseenReport>> {
@@ -81,7 +81,7 @@ impl Store {
     /// Files that the ledger lists and that are missing or of another length, at most `most` of them.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn damaged_files(&self, most: usize) -> Result<Vec<String>, StoreError> {
         let Some(ledger) = &self.ledger else { return Ok(Vec::new()) };
         let read = || -> rusqlite::Result<Vec<(String, i64)>> {
@@ -106,7 +106,7 @@ impl Store {
     /// How the readings of the mailboxes went.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn mailbox_runs(&self) -> Result<Vec<MailboxRun>, StoreError> {
         let Some(ledger) = &self.ledger else { return Ok(Vec::new()) };
         let read = || -> rusqlite::Result<Vec<MailboxRun>> {
@@ -135,7 +135,7 @@ impl Store {
     /// What a way out was not told yet, the oldest first.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn untold(&self, way: &str) -> Result<Vec<Untold>, StoreError> {
         self.ledger.as_ref().map_or(Ok(Vec::new()), |ledger| untold(ledger, way))
     }

@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use rusqlite::OptionalExtension;
 
 impl Store {
-    /// When the newest report that a mailbox brought arrived, whether or not it was known already; null where it brought
+    /// When the newest report that a mailbox brought arrived, whether or not it was known already; `None` if it brought
     /// none.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn newest_of_mailbox(&self, mailbox: &str) -> Result<Option<Timestamp>, StoreError> {
         let Some(ledger) = &self.ledger else { return Ok(None) };
         // The origin of a mail begins with the mailbox's name.

@@ -9,7 +9,7 @@ impl Store {
     /// Who was sent the summary of some days, as pairs of a customer's name and an address.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn mailed(&self, period: &str) -> Result<BTreeSet<(String, String)>, StoreError> {
         self.ledger.as_ref().map_or(Ok(BTreeSet::new()), |ledger| mailed(ledger, period))
     }

@@ -9,7 +9,7 @@ impl Store {
     /// The rejected items, oldest first.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn rejected(&self) -> Result<Vec<RejectedEntry>, StoreError> {
         self.ledger.as_ref().map_or(Ok(Vec::new()), rejected)
     }
@@ -17,7 +17,7 @@ impl Store {
     /// The conflicts, oldest first.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn conflicts(&self) -> Result<Vec<ConflictEntry>, StoreError> {
         self.ledger.as_ref().map_or(Ok(Vec::new()), conflicts)
     }
@@ -25,7 +25,7 @@ impl Store {
     /// The bytes of something kept aside, by its file below the folder of the store.
     ///
     /// # Errors
-    /// Where the file cannot be read.
+    /// If the file cannot be read.
     pub fn aside(&self, file: &str) -> Result<Vec<u8>, StoreError> {
         let path = self.layout.file(file);
         std::fs::read(files::standing(&path)).map_err(StoreError::io(&path, "reading what was kept aside"))

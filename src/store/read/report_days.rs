@@ -12,7 +12,7 @@ impl Store {
     /// A digest of the reports of each day that has any: it differs once one comes, goes, or is replaced by another.
     ///
     /// # Errors
-    /// Where the ledger or the folder cannot be read.
+    /// If the ledger or the folder cannot be read.
     pub fn report_days(&self) -> Result<BTreeMap<Date, u64>, StoreError> {
         if let Some(ledger) = &self.ledger {
             return reports::day_digests(ledger);

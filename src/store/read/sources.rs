@@ -13,7 +13,7 @@ impl Store {
     /// All addresses of which DNS said something, in no order; also what should be asked again by now.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn names(&self) -> Result<Vec<LookedUp>, StoreError> {
         self.ledger.as_ref().map_or(Ok(Vec::new()), names)
     }
@@ -23,7 +23,7 @@ impl Store {
     /// The networks of all addresses of which a database said something.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn networks(&self) -> Result<BTreeMap<IpAddr, StoredNetwork>, StoreError> {
         self.ledger.as_ref().map_or(Ok(BTreeMap::new()), networks)
     }
@@ -33,7 +33,7 @@ impl Store {
     /// Whose servers addresses are, as far as something proves it.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn origins(&self) -> Result<BTreeMap<IpAddr, SourceOrigin>, StoreError> {
         self.ledger.as_ref().map_or(Ok(BTreeMap::new()), origins)
     }

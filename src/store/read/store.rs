@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub struct Store {
     pub(crate) layout: Layout,
-    /// Null where the store does not exist yet or holds nothing.
+    /// `None` if the store does not exist yet or holds nothing.
     pub(crate) ledger: Option<Ledger>,
     /// A folder of Parquet files as an export leaves it, which has no ledger.
     pub(crate) folder: bool,
@@ -38,7 +38,7 @@ impl Store {
     /// months. It knows nothing of rejected items, conflicts and mailboxes.
     ///
     /// # Errors
-    /// Where the folder has no `records/`.
+    /// If the folder has no `records/`.
     pub fn open_folder(dir: &Path) -> Result<Self, StoreError> {
         let layout = Layout::new(dir);
         parquet_folder::check(&layout)?;
@@ -58,7 +58,7 @@ impl Store {
     /// Rows of the filter, a run at a time, in no particular order: decoded on all cores, handed over on this thread.
     ///
     /// # Errors
-    /// Where a part cannot be read.
+    /// If a part cannot be read.
     pub fn rows(&self, filter: &Filter, columns: ColumnSet, each: &mut dyn FnMut(Rows)) -> Result<(), StoreError> {
         let paths = self.parts(filter)?;
         let (send, receive) = crossbeam_channel::bounded(4);
@@ -75,7 +75,7 @@ impl Store {
     /// it is not known up to which.
     ///
     /// # Errors
-    /// Where a part, the ledger or the folder cannot be read.
+    /// If a part, the ledger or the folder cannot be read.
     pub fn all(
         &self,
         filter: &Filter,
@@ -89,7 +89,7 @@ impl Store {
     /// The heads of the reports of the filter, one at a time: of a store in the order of their arrival.
     ///
     /// # Errors
-    /// Where the ledger or the folder cannot be read.
+    /// If the ledger or the folder cannot be read.
     pub fn heads(&self, filter: &Filter, each: &mut dyn FnMut(ReportHead)) -> Result<(), StoreError> {
         if self.folder {
             return parquet_folder::heads(&self.layout, filter, each);
@@ -100,7 +100,7 @@ impl Store {
     /// The store at a glance.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn status(&self) -> Result<Status, StoreError> {
         if self.folder {
             return parquet_folder::status(&self.layout);
@@ -111,7 +111,7 @@ impl Store {
     /// How far a mailbox was read, whatever its protocol.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn progress(&self, mailbox: &str) -> Result<MailboxProgress, StoreError> {
         self.ledger.as_ref().map_or(Ok(MailboxProgress::default()), |ledger| uidls::progress(ledger, mailbox))
     }
@@ -119,7 +119,7 @@ impl Store {
     /// The cursors of a mailbox's folders.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn cursors(&self, mailbox: &str) -> Result<Vec<(String, Cursor)>, StoreError> {
         self.ledger.as_ref().map_or(Ok(Vec::new()), |ledger| mailboxes::cursors(ledger, mailbox))
     }

@@ -12,7 +12,7 @@ impl Store {
     /// The days that reports are about.
     ///
     /// # Errors
-    /// Where the ledger or the folder cannot be read.
+    /// If the ledger or the folder cannot be read.
     pub fn days(&self) -> Result<BTreeMap<Date, DayOfReports>, StoreError> {
         if let Some(ledger) = &self.ledger {
             return verdicts::days(ledger);
@@ -25,7 +25,7 @@ impl Store {
     /// The verdicts that are kept, by the first day of their week. A folder of Parquet keeps none.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn kept_verdicts(&self) -> Result<BTreeMap<Date, KeptVerdicts>, StoreError> {
         self.ledger.as_ref().map_or(Ok(BTreeMap::new()), verdicts::kept)
     }
@@ -33,7 +33,7 @@ impl Store {
     /// Keep verdicts for the next time.
     ///
     /// # Errors
-    /// Where the ledger cannot be written, which loses nothing but time.
+    /// If the ledger cannot be written, which loses nothing but time.
     pub fn keep_verdicts(&self, verdicts: &[KeptVerdicts]) -> Result<(), StoreError> {
         if self.ledger.is_none() { Ok(()) } else { verdicts::keep(&self.layout.ledger(), verdicts) }
     }

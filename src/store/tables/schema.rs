@@ -412,7 +412,7 @@ pub(crate) fn columns() -> Vec<TableColumn> {
     COLUMNS.iter().map(column).collect()
 }
 
-/// The text of a column of strings, by its name; null for any other column.
+/// The text of a column of strings, by its name; `None` for any other column.
 pub(crate) fn text_of<'a>(name: &str, head: &Head<'a>, row: &RecordRow<'a>) -> Option<&'a str> {
     match COLUMNS.iter().find(|column| column.name == name)?.kind {
         RecordColumnKind::HeadText(text) => text(head),

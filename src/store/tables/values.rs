@@ -76,7 +76,7 @@ pub(crate) fn day(days: i32) -> Date {
     day_of_calendar(days).unwrap_or_default()
 }
 
-/// The same; null where the calendar has no such day.
+/// The same; `None` if the calendar has no such day.
 pub(crate) fn day_of_calendar(days: i32) -> Option<Date> {
     jiff::civil::date(1970, 1, 1).checked_add(Span::new().try_days(days).ok()?).ok()
 }

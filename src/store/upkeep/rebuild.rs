@@ -153,7 +153,7 @@ impl Rebuild {
     /// The packs, oldest batch first.
     ///
     /// # Errors
-    /// Where a folder cannot be read.
+    /// If a folder cannot be read.
     pub fn packs(&mut self) -> Result<Vec<PathBuf>, StoreError> {
         let mut packs = survey::on_disk(&self.layout, FileKind::Pack)?;
         let number = |path: &Path| Layout::batch_of(FileKind::Pack, path).unwrap_or(i64::MAX);
@@ -177,7 +177,7 @@ impl Rebuild {
     /// The originals of a pack, each once. What cannot be read is noted, and the rest goes on.
     ///
     /// # Errors
-    /// Where the disk fails, and those of `each`.
+    /// If the disk fails, and those of `each`.
     pub fn read(
         &mut self,
         pack: &Path,
@@ -271,7 +271,7 @@ impl Rebuild {
     /// The files in `conflicts/` that the old ledger does not name: where, when it was put there, and its bytes.
     ///
     /// # Errors
-    /// Where the folder cannot be read.
+    /// If the folder cannot be read.
     pub fn unnamed_conflicts(&self) -> Result<Vec<(String, Timestamp, Original)>, StoreError> {
         let mut found = Vec::new();
         for path in list(&self.layout.conflicts())? {
@@ -297,7 +297,7 @@ impl Rebuild {
     /// Give a file in `conflicts/` its row back, if it is named for this report.
     ///
     /// # Errors
-    /// Where the ledger cannot be written.
+    /// If the ledger cannot be written.
     pub fn name_conflict(&mut self, accepted: &Accepted, file: &str) -> Result<bool, StoreError> {
         let Accepted { report, provenance, .. } = accepted;
         let name = format!("conflicts/{}-{}.", report.key, &report.content.to_string()[..16]);

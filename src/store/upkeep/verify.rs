@@ -75,7 +75,7 @@ impl Store {
     /// Check ledger, parts and originals against each other, and give all that is off.
     ///
     /// # Errors
-    /// Where there is no store, the ledger cannot be read, or a folder not be listed.
+    /// If there is no store, the ledger cannot be read, or a folder not be listed.
     pub fn verify(&self) -> Result<Vec<Problem>, StoreError> {
         let Some(ledger) = &self.ledger else {
             return Err(StoreError::NoStore { path: self.layout.root().to_owned() });

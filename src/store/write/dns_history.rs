@@ -11,7 +11,7 @@ impl Writer {
     /// nothing to it.
     ///
     /// # Errors
-    /// Where the ledger cannot be written.
+    /// If the ledger cannot be written.
     pub fn keep_dns(&mut self, at: Timestamp, observations: &[DnsObservation]) -> Result<(), StoreError> {
         self.ledger.write("keeping DNS records", |transaction| {
             observations.iter().try_for_each(|found| keep(transaction, at.as_millisecond(), found))

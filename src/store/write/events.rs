@@ -11,7 +11,7 @@ impl Writer {
     /// Keep what a person said of an action or an alert; it takes the place of what was said before.
     ///
     /// # Errors
-    /// Where the ledger cannot be written.
+    /// If the ledger cannot be written.
     pub fn acknowledge(&mut self, said: &Acknowledgment) -> Result<(), StoreError> {
         let sql = "INSERT INTO events (id, kind, state, policy_domain, subject, note, acknowledged, evidence)
             VALUES (?1, ?2, ?3, ?4, '', ?5, ?6, ?7) ON CONFLICT (id) DO UPDATE SET
@@ -27,7 +27,7 @@ impl Writer {
     /// Record a run of `alert`, all or nothing.
     ///
     /// # Errors
-    /// Where the ledger cannot be written.
+    /// If the ledger cannot be written.
     pub fn record_alerts(&mut self, run: &AlertRun) -> Result<(), StoreError> {
         let now = Timestamp::now().as_millisecond();
         self.ledger.write("recording alerts", |transaction| {
@@ -61,7 +61,7 @@ impl Writer {
     /// What a way out was not told yet, the oldest first.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn untold(&self, way: &str) -> Result<Vec<Untold>, StoreError> {
         untold(&self.ledger, way)
     }
@@ -69,7 +69,7 @@ impl Writer {
     /// Note that a way out was told these: event and state.
     ///
     /// # Errors
-    /// Where the ledger cannot be written.
+    /// If the ledger cannot be written.
     pub fn was_told(&mut self, way: &str, told: &[Untold]) -> Result<(), StoreError> {
         self.ledger.write("noting what was told", |transaction| {
             let mut done =
@@ -81,7 +81,7 @@ impl Writer {
     /// Note that a way out could not be told these, and when to try again.
     ///
     /// # Errors
-    /// Where the ledger cannot be written.
+    /// If the ledger cannot be written.
     pub fn was_not_told(&mut self, way: &str, untold: &[Untold], next: Timestamp) -> Result<(), StoreError> {
         let sql = "UPDATE outbox SET attempts = attempts + 1, next = ?4 WHERE way = ?1 AND event = ?2 AND state = ?3";
         self.ledger.write("noting what was not told", |transaction| {
@@ -94,7 +94,7 @@ impl Writer {
     /// Forget what is to be told by ways out that the settings no longer have.
     ///
     /// # Errors
-    /// Where the ledger cannot be written.
+    /// If the ledger cannot be written.
     pub fn forget_ways(&mut self, ways: &[String]) -> Result<(), StoreError> {
         self.ledger.write("forgetting ways out", |transaction| {
             let mut found = transaction.prepare("SELECT DISTINCT way FROM outbox")?;
@@ -109,7 +109,7 @@ impl Writer {
     /// Note how the reading of a mailbox went: `error` says why it failed.
     ///
     /// # Errors
-    /// Where the ledger cannot be written.
+    /// If the ledger cannot be written.
     pub fn note_mailbox(&mut self, mailbox: &str, now: Timestamp, error: Option<&str>) -> Result<(), StoreError> {
         let now = now.as_millisecond();
         self.ledger.write("noting how a mailbox went", |transaction| {

@@ -9,7 +9,7 @@ impl Writer {
     /// Note that a mail server took a customer's summary of some days for an address.
     ///
     /// # Errors
-    /// Where the ledger cannot be written.
+    /// If the ledger cannot be written.
     pub fn note_mailed(
         &mut self,
         customer: &str,

@@ -10,7 +10,7 @@ use std::path::Path;
 /// Encode reports as a commit does, without a store.
 ///
 /// # Errors
-/// Where the encoder fails.
+/// If the encoder fails.
 pub fn rehearse(accepted: &[Accepted]) -> Result<(), StoreError> {
     if accepted.is_empty() {
         return Ok(());

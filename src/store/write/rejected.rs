@@ -12,7 +12,7 @@ impl Writer {
     /// The rejected items, oldest first.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn rejected(&self) -> Result<Vec<RejectedEntry>, StoreError> {
         rejected(&self.ledger)
     }
@@ -20,7 +20,7 @@ impl Writer {
     /// The conflicts, oldest first.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn conflicts(&self) -> Result<Vec<ConflictEntry>, StoreError> {
         conflicts(&self.ledger)
     }
@@ -28,7 +28,7 @@ impl Writer {
     /// The original of a conflict.
     ///
     /// # Errors
-    /// Where its bytes were not kept, or they cannot be read.
+    /// If its bytes were not kept, or they cannot be read.
     pub fn conflict(&self, entry: &ConflictEntry) -> Result<Original, StoreError> {
         let file = entry.file.as_deref().ok_or_else(|| StoreError::Unknown {
             what: entry.origin.clone(),
@@ -46,7 +46,7 @@ impl Writer {
     /// The bytes of a rejected item.
     ///
     /// # Errors
-    /// Where none were kept, or they cannot be read.
+    /// If none were kept, or they cannot be read.
     pub fn rejected_bytes(&self, entry: &RejectedEntry) -> Result<Vec<u8>, StoreError> {
         let file = entry.file.as_deref().ok_or_else(|| StoreError::Unknown {
             what: entry.origin.clone(),
@@ -59,7 +59,7 @@ impl Writer {
     /// Let a rejected item go, with its bytes: all that was in it is committed, or nobody wants it.
     ///
     /// # Errors
-    /// Where the ledger cannot be written or the file not removed.
+    /// If the ledger cannot be written or the file not removed.
     pub fn forget_rejected(&mut self, entry: &RejectedEntry) -> Result<(), StoreError> {
         self.ledger.write("letting a rejected item go", |transaction| {
             transaction.execute("DELETE FROM rejected WHERE hash = ?1", [entry.hash.0])?;
@@ -71,7 +71,7 @@ impl Writer {
     /// Note another reason for a rejected item that was tried again in vain.
     ///
     /// # Errors
-    /// Where the ledger cannot be written.
+    /// If the ledger cannot be written.
     pub fn reject_again(&mut self, entry: &RejectedEntry, reason: &str) -> Result<(), StoreError> {
         let sql = "UPDATE rejected SET reason = ?2 WHERE hash = ?1";
         let note = |transaction: &rusqlite::Transaction<'_>| transaction.execute(sql, params![entry.hash.0, reason]);

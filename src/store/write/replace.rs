@@ -85,7 +85,7 @@ impl Writer {
     /// Put a report in the place of the stored one, because a person says so.
     ///
     /// # Errors
-    /// Where the ledger cannot be read, or a pack.
+    /// If the ledger cannot be read, or a pack.
     pub fn promote(&mut self, mut accepted: Accepted, listed: (ReportKey, Hash)) -> Result<Added, StoreError> {
         self.keep_former_key(&mut accepted)?;
         let key = accepted.report.key;

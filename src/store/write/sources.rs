@@ -14,7 +14,7 @@ impl Writer {
     /// Whether an address was looked up, and that still holds.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn name_holds(&self, address: IpAddr, now: Timestamp) -> Result<bool, StoreError> {
         let sql = "SELECT 1 FROM lookups WHERE name = ?1 AND kind = ?2 AND expires > ?3";
         let read = || {
@@ -29,7 +29,7 @@ impl Writer {
     /// Keep these, durably and all or none.
     ///
     /// # Errors
-    /// Where the ledger cannot be written.
+    /// If the ledger cannot be written.
     pub fn keep_names(&mut self, looked_up: &[LookedUp]) -> Result<(), StoreError> {
         let sql = "INSERT INTO lookups VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET expires = excluded.expires, \
                    looked_up = iif(excluded.answer IS NULL, looked_up, excluded.looked_up), \
@@ -55,7 +55,7 @@ impl Writer {
     /// Keep these in place of what was known of the same addresses, durably and all or none.
     ///
     /// # Errors
-    /// Where the ledger cannot be written.
+    /// If the ledger cannot be written.
     pub fn keep_networks(&mut self, found: &[(IpAddr, StoredNetwork)], at: Timestamp) -> Result<(), StoreError> {
         self.ledger.write("keeping networks", |transaction| {
             let mut statement =
@@ -77,7 +77,7 @@ impl Writer {
     /// Keep whose servers these addresses are, durably and all or none; `None` where nothing proves it any more.
     ///
     /// # Errors
-    /// Where the ledger cannot be written.
+    /// If the ledger cannot be written.
     pub fn keep_origins(&mut self, found: &[(IpAddr, Option<SourceOrigin>)], at: Timestamp) -> Result<(), StoreError> {
         self.ledger.write("keeping whose servers the sources are", |transaction| {
             let mut statement =

@@ -304,7 +304,7 @@ impl Writer {
     /// else the one that came first; the other is kept as a conflict.
     ///
     /// # Errors
-    /// Where the ledger cannot be read, or a pack.
+    /// If the ledger cannot be read, or a pack.
     pub fn add(&mut self, mut accepted: Accepted) -> Result<Added, StoreError> {
         if !self.rebuilding {
             self.keep_former_key(&mut accepted)?;
@@ -402,7 +402,7 @@ impl Writer {
     /// Keep bytes that could not be read, unless they are known.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn reject(&mut self, reject: Reject) -> Result<Rejected, StoreError> {
         let hash = reject.identity();
         if self.batch.rejected.contains(&hash) || self.reject_known(hash)? {
@@ -481,7 +481,7 @@ impl Writer {
     /// The server was told of these messages: they wait no longer.
     ///
     /// # Errors
-    /// Where the ledger cannot be written.
+    /// If the ledger cannot be written.
     pub fn told(&mut self, messages: &[Message]) -> Result<(), StoreError> {
         if messages.is_empty() {
             return Ok(());
@@ -505,7 +505,7 @@ impl Writer {
     /// the cursor is of another `UIDVALIDITY`, which voids them.
     ///
     /// # Errors
-    /// Where the ledger cannot be written.
+    /// If the ledger cannot be written.
     pub fn set_cursor(&mut self, mailbox: &str, folder: &str, cursor: &Cursor) -> Result<(), StoreError> {
         let now = self.now.as_millisecond();
         self.ledger
@@ -516,7 +516,7 @@ impl Writer {
     /// other messages.
     ///
     /// # Errors
-    /// Where the ledger cannot be written.
+    /// If the ledger cannot be written.
     pub fn keep_uidls(&mut self, mailbox: &str, present: &[String]) -> Result<(), StoreError> {
         let known = uidls::known(&self.ledger, mailbox)?;
         let present: HashSet<&str> = present.iter().map(String::as_str).collect();
@@ -533,7 +533,7 @@ impl Writer {
     /// How far a mailbox was read, whatever its protocol.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn progress(&self, mailbox: &str) -> Result<MailboxProgress, StoreError> {
         uidls::progress(&self.ledger, mailbox)
     }
@@ -541,7 +541,7 @@ impl Writer {
     /// The cursors of a mailbox's folders.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn cursors(&self, mailbox: &str) -> Result<Vec<(String, Cursor)>, StoreError> {
         mailboxes::cursors(&self.ledger, mailbox)
     }
@@ -549,7 +549,7 @@ impl Writer {
     /// How the contents of an item counted, where its bytes were seen before.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn seen(&self, hash: Hash) -> Result<Option<SeenItem>, StoreError> {
         seen(&self.ledger, hash)
     }
@@ -557,7 +557,7 @@ impl Writer {
     /// Whether any item was ever seen: where not, nobody needs a [`Memory`].
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn has_memory(&self) -> Result<bool, StoreError> {
         self.ledger.any("SELECT 1 FROM seen LIMIT 1")
     }
@@ -605,10 +605,10 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// A reading connection of its own. Null where the store holds nothing.
+    /// A reading connection of its own. `None` if the store holds nothing.
     ///
     /// # Errors
-    /// Where the ledger cannot be opened.
+    /// If the ledger cannot be opened.
     pub fn open(dir: &Path) -> Result<Option<Self>, StoreError> {
         Ok(Ledger::reader(&Layout::new(dir))?.map(|ledger| Self { ledger }))
     }
@@ -616,7 +616,7 @@ impl Memory {
     /// How the contents of an item counted, where its bytes were seen before.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn seen(&self, hash: Hash) -> Result<Option<SeenItem>, StoreError> {
         seen(&self.ledger, hash)
     }
@@ -659,7 +659,7 @@ impl Writer {
     /// When the last batch was committed; null of an empty store.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub fn last_commit(&self) -> Result<Option<Timestamp>, StoreError> {
         last_commit(&self.ledger).map_err(self.ledger.failed("reading the last commit"))
     }
