@@ -47,7 +47,7 @@ fn framed(reader: impl Read, limits: &Limits) -> (Vec<(String, Vec<u8>)>, bool) 
                 }
             }
         }
-        if !frames.goes_on() {
+        if !frames.has_more() {
             assert!(frames.next().is_none(), "nothing comes behind the end");
             return (items, whole);
         }

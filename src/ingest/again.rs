@@ -1,4 +1,4 @@
-//! The journey made again: from the originals of a store (`rebuild`), from its rejected items (`rejected retry`).
+//! Reads items again: the originals of a store (`rebuild`), its rejected items (`rejected retry`).
 
 use super::trial::{Survival, TrialItem};
 use super::trust::is_of_sender;
@@ -19,15 +19,15 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Originals that are read together: enough for all cores, few enough that what is in them fits beside a batch.
+/// Originals read together: enough for all cores, few enough that their reports fit beside a batch.
 const TOGETHER: usize = 256;
-/// Their bytes, as they are kept.
+/// Their bytes, as stored.
 const TOGETHER_BYTES: usize = 1 << 20;
 
-/// Make a store's tables anew from its originals. What cannot be read is told, and the rest goes on.
+/// Rebuilds a store's tables from its originals. An original that cannot be read is reported, and the rest continues.
 ///
 /// # Errors
-/// If the store is in use or the disk fails; then the old tables are as they were.
+/// If the store is in use or the disk fails; then the old tables are unchanged.
 pub fn rebuild(dir: &Path, access: Access, options: &IngestOptions) -> Result<(Tally, Rebuilt), IngestError> {
     let mut rebuild = Rebuild::start(dir, options.now, access)?;
     let mut tally = Tally::default();
@@ -92,7 +92,7 @@ fn read_again(
     Ok(())
 }
 
-/// The reports of a file of which nothing is known but its name.
+/// The reports of a file of which only the name is known.
 fn documents(file: &str, arrival: Timestamp, original: &Original, options: &IngestOptions) -> Vec<Accepted> {
     let context = Context { attachment: None, arrival };
     let provenance = Provenance { origin: file.to_owned(), attachment: None, arrival, mail: None };
@@ -123,7 +123,7 @@ fn parsed(original: &Original, context: &Context<'_>, options: &IngestOptions) -
     found
 }
 
-/// When a report that is tried again arrived: then, unless a clock that was wrong says so.
+/// When a retried report arrived: at that time, unless the clock was wrong then.
 fn arrival(accepted: &Accepted, then: Timestamp, now: Timestamp) -> Timestamp {
     if then < accepted.report.metadata.end || then > now { now } else { then }
 }
@@ -158,11 +158,11 @@ pub(super) fn reader(options: &IngestOptions) -> OriginalReader {
     })
 }
 
-/// Let a report that is listed as a conflict count, in the place of the one that was stored. False where its bytes hold no
-/// such report any more.
+/// Replaces the stored report with one that is listed as a conflict. Returns false if its bytes no longer contain such
+/// a report.
 ///
 /// # Errors
-/// If the bytes are not kept, or the store cannot be read or written.
+/// If the bytes were not kept, or the store cannot be read or written.
 pub fn promote(writer: &mut Writer, entry: &ConflictEntry, options: &IngestOptions) -> Result<bool, IngestError> {
     writer.read_originals_with(reader(options));
     let original = writer.conflict(entry)?;
@@ -190,17 +190,17 @@ pub fn promote(writer: &mut Writer, entry: &ConflictEntry, options: &IngestOptio
     Ok(true)
 }
 
-/// When a report was first committed, and what it is, read again, with whether another took its place; or what is left of
-/// one that cannot be read.
+/// When a report was first committed; the report, read again, with whether another replaced it; or the reject, if it
+/// cannot be read.
 type Again = (Timestamp, Result<(Box<Accepted>, bool), Box<Reject>>);
 
-/// Read a kept original again, once for all the reports in it. What no longer can be read is kept as rejected: its bytes
+/// Reads a kept original again, once for all its reports. Whatever can no longer be read is kept as rejected: its bytes
 /// are not lost.
 fn accept(kept: PackedReport, options: &IngestOptions) -> Vec<Again> {
     let PackedReport { original, reports } = kept;
     let mut again: Vec<Again> = Vec::with_capacity(reports.len());
     let mut waiting = reports;
-    // The same bytes may have come twice in one batch, by other names or at other times.
+    // The same bytes may have arrived twice in one batch, under other names or at other times.
     while let Some(first) = waiting.first() {
         let (attachment, arrival) = (first.provenance.attachment.clone(), first.provenance.arrival);
         let alike = |kept: &KeptReport| kept.provenance.attachment == attachment && kept.provenance.arrival == arrival;
@@ -217,7 +217,7 @@ fn accept(kept: PackedReport, options: &IngestOptions) -> Vec<Again> {
         }
         let mut of_key: Vec<_> =
             now.iter().map(|kept| places.get(&kept.key).and_then(|place| found[*place].take())).collect();
-        // An older program made keys otherwise. A report keeps the one it has: its originals and rows bear it.
+        // An older version computed keys differently. A report keeps its key: its originals and rows refer to it.
         for (kept, place) in now.iter().zip(&mut of_key).filter(|(_, place)| place.is_none()) {
             let former = |each: &&mut Option<(Report, Vec<Finding>)>| {
                 let former = each.as_ref().and_then(|(report, _)| report.former_key);
@@ -228,7 +228,7 @@ fn accept(kept: PackedReport, options: &IngestOptions) -> Vec<Again> {
                 (Report { key, ..report }, findings)
             });
         }
-        // A later version may make keys otherwise: what is left over on both sides belongs together, in its order.
+        // A later version may compute keys differently: the leftovers on both sides belong together, in order.
         let left = found.iter().flatten().count();
         if left == of_key.iter().filter(|report| report.is_none()).count() {
             let missing = of_key.iter_mut().filter(|report| report.is_none());
@@ -278,7 +278,7 @@ fn accept_one(
     Ok(Box::new(Accepted { report, verdicts, findings, original: original.clone(), provenance }))
 }
 
-/// Try those rejected items again whose period lay ahead by the clock of then and does not by the clock of now.
+/// Retries rejected items whose period was in the future then and no longer is.
 ///
 /// # Errors
 /// If the store cannot be read or written.
@@ -289,12 +289,12 @@ pub(super) fn retry_ahead(writer: &mut Writer, options: &IngestOptions) -> Resul
         return Ok(Tally::default());
     }
     let tally = retry(writer, &entries, options)?;
-    // What still cannot be read was told when it came.
+    // Anything still unreadable was reported when it arrived.
     let Tally { stored, findings, findings_more, .. } = tally;
     Ok(Tally { items: stored.reports, stored, findings, findings_more, ..Tally::default() })
 }
 
-/// Try rejected items again, by the clock of today. Those in which everything can be read now leave the list.
+/// Retries rejected items. Those that are fully readable now leave the list.
 ///
 /// # Errors
 /// If the store cannot be read or written.
@@ -309,7 +309,7 @@ pub fn retry(writer: &mut Writer, entries: &[RejectedEntry], options: &IngestOpt
             arrival: options.now,
             message: None,
         };
-        // One that ended the program may do it again.
+        // An item that crashed the program may do so again.
         let tried = TrialItem { name: item.name.as_deref(), bytes: &item.bytes, arrival: item.arrival };
         match options.trial.as_ref().map(|trial| trial.survives(&tried)) {
             Some(Survival::Died(how)) => {

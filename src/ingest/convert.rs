@@ -1,6 +1,6 @@
 //! The same stages without a store: judged reports go to a [`ReportSink`], each once, on the caller's thread.
 //!
-//! A source may pause between stretches. Of each report only its key and hash are kept, to recognize it again.
+//! A source may pause between stretches. Only the key and hash of each report are kept, to recognize it again.
 
 use super::{IngestError, IngestOptions, Observer, RunMemory, Tally, interrupted, save, through};
 use crate::fetch::{FetchError, Fetched};
@@ -8,23 +8,23 @@ use crate::model::{Accepted, AcceptedTls, ReportKey};
 use crate::store::{Added, StoreError};
 use crate::unpack::OtherContent;
 
-/// Where a thing that was found ended.
+/// What became of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Destination {
-    /// A report, handed on.
+    /// A report, passed to the sink.
     Stored,
     /// Known.
     Duplicate,
-    /// A report with the key of another.
+    /// A report with the same key as another, different one.
     Conflict,
-    /// No report, no error.
+    /// Neither a report nor an error.
     SetAside,
     /// It should have been a report and could not be read.
     Rejected,
 }
 
 impl Destination {
-    /// The word of it.
+    /// Its name in the output.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Stored => "stored",
@@ -46,16 +46,16 @@ impl From<Added> for Destination {
     }
 }
 
-/// What became of one thing found in an item.
+/// What became of one item, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Placed<'a> {
     /// Where it came from.
     pub origin: &'a str,
-    /// Where it ended.
+    /// What became of it.
     pub place: Destination,
-    /// Why, where that is not plain.
+    /// Why, if that is not obvious.
     pub reason: Option<&'a str>,
-    /// Of a report.
+    /// The key of a report.
     pub key: Option<ReportKey>,
 }
 
@@ -76,12 +76,12 @@ impl<'a> Placed<'a> {
     }
 }
 
-/// Takes what a run finds. An error ends the run.
+/// Receives what a run finds. An error ends the run.
 pub trait ReportSink {
-    /// A report, the first of its key.
+    /// A report, the first with its key.
     ///
     /// # Errors
-    /// If it cannot be handed on.
+    /// If it cannot be passed on.
     fn stored(&mut self, accepted: Accepted) -> Result<(), StoreError>;
 
     /// A TLS report, the first of its key.
@@ -93,7 +93,7 @@ pub trait ReportSink {
         Ok(())
     }
 
-    /// What became of a thing; of a report after it was handed over.
+    /// What became of an item; called for a report after it was passed on.
     ///
     /// # Errors
     /// If it cannot be noted.
@@ -102,15 +102,15 @@ pub trait ReportSink {
         Ok(())
     }
 
-    /// Whether what was found is forgotten at the end of a stretch, so that the same reports count again in the next.
+    /// Whether known reports are forgotten at the end of a stretch, so that the same reports count again in the next.
     fn forgets(&self) -> bool {
         false
     }
 
-    /// All of a stretch of the source was handed over.
+    /// A whole stretch of the source was passed on.
     ///
     /// # Errors
-    /// If what waits cannot be written.
+    /// If buffered output cannot be written.
     fn stretch(&mut self) -> Result<(), StoreError> {
         Ok(())
     }
@@ -126,13 +126,14 @@ impl ReportSink for Each<'_> {
     }
 }
 
-/// Read a source into a sink, stretch by stretch: as long as `goes_on` says so, the source is asked again after its end.
+/// Reads a source into a sink, stretch by stretch: while `has_more` returns true, the source is asked again after its
+/// end.
 ///
 /// # Errors
-/// Those of the sink. Faults of the source are told to the observer and counted instead.
+/// Those of the sink. Errors of the source are reported to the observer and counted instead.
 pub fn convert<S: Iterator<Item = Result<Fetched, FetchError>> + Send>(
     mut source: S,
-    goes_on: impl Fn(&S) -> bool,
+    has_more: impl Fn(&S) -> bool,
     options: &IngestOptions,
     observer: &mut dyn Observer,
     sink: &mut dyn ReportSink,
@@ -141,7 +142,7 @@ pub fn convert<S: Iterator<Item = Result<Fetched, FetchError>> + Send>(
     loop {
         through(&mut source, options, &RunMemory::default(), |worked| reader.take(worked))?;
         reader.stretch()?;
-        if !goes_on(&source) || interrupted(options) {
+        if !has_more(&source) || interrupted(options) {
             break;
         }
     }

@@ -1,8 +1,8 @@
-//! All stages composed: from a source's items to a store, or to judged reports without one.
+//! Composes all stages: from a source's items to a store, or to judged reports without one.
 //!
-//! Every item ends in exactly one place of the [`Tally`]. The source, the workers and the writer run side by side. An
-//! [`Observer`] is told what is safe after each durable commit, never before. A disk error ends the run and loses nothing:
-//! the next run continues.
+//! Every item ends in exactly one place of the [`Tally`]. The source, the workers and the writer run in parallel. An
+//! [`Observer`] learns what is safe after each durable commit, never before. A disk error ends the run and loses
+//! nothing: the next run continues.
 
 mod again;
 mod convert;
@@ -22,7 +22,7 @@ pub use convert::{Destination, Placed, ReportSink, convert};
 pub use save::ItemOutcome;
 pub use tally::{FoundItem, RejectedItem, SetAside, Stored, Tally};
 pub use trial::{Survival, Trial, TrialItem, attempt};
-pub use trust::{Trust, Witness};
+pub use trust::{MailVerifier, Trust};
 
 use crate::fetch::{FetchError, Fetched};
 use crate::limits::{Growth, Limits};
@@ -33,22 +33,22 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use underway::{Underway, WorkerSlot};
 
-/// How a run is done.
+/// Options of a run.
 #[derive(Debug, Clone, Default)]
 pub struct IngestOptions {
     /// The bounds of an item.
     pub limits: Limits,
-    /// Worker threads; `None`: one a core.
+    /// Worker threads; `None` means one per core.
     pub workers: Option<usize>,
-    /// Set from outside to end the run early: the batch under way is finished.
+    /// Set from outside to end the run early, after the current batch.
     pub interrupt: Option<Arc<AtomicBool>>,
-    /// The time of the run, for what has no arrival of its own.
+    /// The time of the run, used for items without an arrival time.
     pub now: Timestamp,
-    /// Whose word on a report mail is believed, and which domains are the reader's.
+    /// Which servers' authentication results are trusted, and which domains are the user's.
     pub trust: Trust,
-    /// Verifies the signatures of report mails; `None`: nobody does, and nothing waits for the network.
-    pub witness: Option<Arc<dyn Witness>>,
-    /// Works on items that an earlier run may have died of; `None` works on them as on all others.
+    /// Verifies the signatures of report mails; `None` means that nothing waits for the network.
+    pub verifier: Option<Arc<dyn MailVerifier>>,
+    /// Tries items that may have crashed an earlier run; `None` treats them like all others.
     pub trial: Option<Arc<dyn Trial>>,
 }
 
@@ -58,7 +58,7 @@ impl IngestOptions {
     }
 }
 
-/// Why a run could not be finished. What was committed before is safe.
+/// Why a run could not finish. Everything committed before is safe.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IngestError {
@@ -67,24 +67,24 @@ pub enum IngestError {
     Store(#[from] StoreError),
 }
 
-/// Told of a run as it goes, on the thread that called.
+/// Observes a run, on the caller's thread.
 pub trait Observer {
-    /// An item has found its places.
+    /// An item was processed.
     fn item(&mut self, origin: &str, outcome: &ItemOutcome) {
         let _ = (origin, outcome);
     }
 
-    /// A batch is durable; so is everything that these messages brought.
+    /// A batch is durable, and so is everything from these messages.
     fn committed(&mut self, messages: &[(Message, Fate)]) {
         let _ = messages;
     }
 
-    /// The store has something to say that a person should hear of.
+    /// The store has a message for the user.
     fn notice(&mut self, notice: &str) {
         let _ = notice;
     }
 
-    /// The source met a fault on this side; it may go on behind it.
+    /// The source had an error; it may continue after it.
     fn fault(&mut self, fault: &FetchError) {
         let _ = fault;
     }
@@ -93,10 +93,11 @@ pub trait Observer {
 /// An observer that does nothing.
 impl Observer for () {}
 
-/// Read a source into a store. What was rejected before only because it lay ahead, and does so no longer, is read first.
+/// Reads a source into a store. Items rejected only because their period was in the future are retried first, if it no
+/// longer is.
 ///
 /// # Errors
-/// If the store cannot be written or read. Faults of the source are told to the observer and counted instead.
+/// If the store cannot be written or read. Errors of the source are reported to the observer and counted instead.
 pub fn run(
     source: impl Iterator<Item = Result<Fetched, FetchError>> + Send,
     writer: &mut Writer,
@@ -120,7 +121,7 @@ pub fn run(
     Ok(tally)
 }
 
-/// The same journey without a store: each report once, in order.
+/// The same without a store: each report once, in order.
 ///
 /// # Errors
 /// None of its own; those of the type are the store's.
@@ -137,18 +138,18 @@ fn interrupted(options: &IngestOptions) -> bool {
     options.interrupt.as_ref().is_some_and(|interrupt| interrupt.load(std::sync::atomic::Ordering::Relaxed))
 }
 
-/// What is known of items from before.
+/// What is known about items from earlier runs.
 #[derive(Default)]
 struct RunMemory<'a> {
-    /// Where seen items are looked up; `None` where none was ever seen.
+    /// Where seen items are looked up; `None` if there are none.
     store: Option<std::path::PathBuf>,
-    /// Where it is noted what is being worked on; `None` without a store.
+    /// Where the items being processed are noted; `None` without a store.
     underway: Option<&'a Underway>,
 }
 
-/// What each worker keeps for itself.
+/// The state of each worker.
 struct Worker<'a> {
-    /// Those of the run; whoever unpacks is told of what large items come to.
+    /// The options of the run, with a callback for the growth of large items.
     options: IngestOptions,
     reservation: Arc<pipeline::Reservation>,
     memory: Option<Memory>,
@@ -170,7 +171,7 @@ impl<'a> RunMemory<'a> {
 }
 
 impl Worker<'_> {
-    /// Note items, before anything is done with them.
+    /// Notes items before they are processed.
     fn begin(&self, chunk: u64, items: &[Result<work::Hashed, FetchError>]) -> Result<(), StoreError> {
         self.reservation.begin(chunk);
         let Some((underway, slot)) = self.underway else { return Ok(()) };
@@ -190,7 +191,7 @@ impl Worker<'_> {
     }
 }
 
-/// What a worker hands on.
+/// A worker's result.
 enum WorkerResult {
     Worked(work::Worked),
     Fault(FetchError),

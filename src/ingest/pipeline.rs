@@ -1,9 +1,9 @@
 //! The threads of a run: one source, workers on all cores, one taker; in order, and bounded in memory.
 //!
-//! Items travel in small chunks, so that a thread is woken for a few dozen of them at once. Chunks are numbered and
-//! handed to the taker in order: which report came first never depends on which worker was quicker. Two things bound
-//! the memory: the queue to the workers is a few chunks long, and a worker takes no further chunk while results
-//! weigh more than they may.
+//! Items are passed in small chunks, so that a thread is woken for a few dozen at once. Chunks are numbered and passed
+//! to the taker in order: which report came first never depends on which worker was faster. Two things bound the
+//! memory: the queue to the workers is a few chunks long, and a worker takes no further chunk while results exceed
+//! their limit.
 
 use crate::fetch::{FetchError, Fetched};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
@@ -11,36 +11,36 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Items of a chunk.
+/// Items per chunk.
 pub(super) const CHUNK_ITEMS: usize = 32;
-/// Bytes of a chunk, unless its one item has more.
+/// Bytes per chunk, unless a single item has more.
 const CHUNK_BYTES: usize = 256 << 10;
-/// What finished results may weigh before the workers wait for the taker: more than a batch, so that the next one is worked
-/// on while the taker waits for the disk.
+/// Bytes of finished results before the workers wait for the taker: more than a batch, so that the next batch is
+/// processed while the taker waits for the disk.
 const RESULTS: usize = 16 << 20;
 
-/// What large items that are worked on, and results that wait, may take together.
+/// Bytes that large items being processed and waiting results may take together.
 const BUDGET: usize = 160 << 20;
-/// What is made of an inflated byte on its way: itself, and as much again of rows and their originals.
+/// Memory used per inflated byte: the byte itself, and as much again for rows and originals.
 const MADE_OF_BYTE: usize = 2;
-/// Results of a chunk that are handed on before the rest of it is done.
+/// Bytes of a chunk's results that are passed on before the rest of it is done.
 const PARTIAL: usize = 1 << 20;
 
-/// Items that travel together.
+/// Items passed together.
 type ItemChunk = Vec<Result<Fetched, FetchError>>;
 
 struct Numbered<T> {
     number: u64,
     items: Vec<T>,
     weight: usize,
-    /// Nothing more of the chunk comes.
+    /// Nothing more of the chunk follows.
     last: bool,
 }
 
-/// The memory of a run: what waits for the taker, and what workers have reserved for large items.
+/// The memory budget of a run: results that wait for the taker, and memory that workers reserved for large items.
 ///
-/// The chunk that the taker needs next never waits for others: so the run always goes on, and at most that one is beyond
-/// the budget.
+/// The chunk that the taker needs next never waits for others: so the run always makes progress, and at most that chunk
+/// exceeds the budget.
 #[derive(Default)]
 pub(super) struct Budget {
     state: Mutex<PipelineState>,
@@ -49,14 +49,14 @@ pub(super) struct Budget {
 
 #[derive(Default)]
 struct PipelineState {
-    /// Weights of results that were not taken yet, by their chunk, and their sum.
+    /// Weights of results not taken yet, by chunk, and their sum.
     results: BTreeMap<u64, usize>,
     waiting: usize,
-    /// What workers have reserved.
+    /// Memory that workers have reserved.
     reserved: usize,
     /// The chunk that the taker needs next.
     turn: u64,
-    /// Nobody takes any more.
+    /// No more results are taken.
     closed: bool,
 }
 
@@ -70,13 +70,13 @@ impl Budget {
         wait.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wait until results weigh little enough to take a chunk. The chunk that the taker needs next was taken before any other
-    /// that is waited for here, so it is being worked on or done: the wait ends.
+    /// Waits until there is room to take another chunk. The chunk that the taker needs next was taken before any other
+    /// that waits here, so it is being processed or done: the wait ends.
     fn pass(&self) {
         drop(self.wait_while(|state| state.waiting > RESULTS));
     }
 
-    /// Wait until results weigh little enough to go on with a chunk; with the next one, until its own were taken.
+    /// Waits until there is room to continue a chunk; for the next chunk, until its own results were taken.
     fn go_on(&self, number: u64) {
         drop(self.wait_while(|state| {
             let waiting = if state.turn == number { state.results.get(&number).copied() } else { Some(state.waiting) };
@@ -84,7 +84,7 @@ impl Budget {
         }));
     }
 
-    /// Reserve more memory for an item of a chunk, and wait until there is room for it.
+    /// Reserves more memory for an item of a chunk, and waits until there is room.
     fn reserve(&self, number: u64, more: usize) {
         let mut state = self.wait_while(|state| {
             let used = state.reserved.saturating_add(state.waiting).saturating_add(more);
@@ -120,7 +120,7 @@ impl Budget {
         self.changed.notify_all();
     }
 
-    /// Nobody takes any more.
+    /// No more results are taken.
     fn close(&self) {
         self.state().closed = true;
         self.changed.notify_all();
@@ -144,7 +144,7 @@ impl Reservation {
         self.chunk.store(chunk, Ordering::Relaxed);
     }
 
-    /// The item comes to so many bytes: hold memory for what is made of them.
+    /// The item has grown to this many bytes: reserves memory for processing them.
     pub(super) fn grow(&self, bytes: u64) {
         let wanted = usize::try_from(bytes).unwrap_or(usize::MAX).saturating_mul(MADE_OF_BYTE);
         let more = wanted.saturating_sub(self.held.load(Ordering::Relaxed));
@@ -154,7 +154,7 @@ impl Reservation {
         }
     }
 
-    /// The item is done.
+    /// The item is finished.
     pub(super) fn end(&self) {
         let held = self.held.swap(0, Ordering::Relaxed);
         if held > 0 {
@@ -167,20 +167,20 @@ impl Reservation {
 pub(super) struct Work<'a, S, B, W, R> {
     /// How many there are.
     pub(super) workers: usize,
-    /// What each keeps for itself.
+    /// Creates the state of each worker.
     pub(super) state: &'a (dyn Fn() -> S + Sync),
-    /// What comes before any item of a chunk is worked on.
+    /// Called before any item of a chunk is processed.
     pub(super) begin: B,
-    /// One item.
+    /// Processes one item.
     pub(super) each: W,
-    /// What its result weighs.
+    /// The memory its result takes.
     pub(super) weight: fn(&R) -> usize,
-    /// Bounds the memory of all.
+    /// The shared memory budget.
     pub(super) budget: &'a Budget,
 }
 
-/// Run all of a source's items through the workers, and hand the results to `take` in the source's order. Ends early
-/// when `take` fails, or when the interrupt is set; then what was read is still handed over.
+/// Runs all items of a source through the workers, and passes the results to `take` in the source's order. Ends early
+/// if `take` fails, or when the interrupt is set; then everything read so far is still passed on.
 pub(super) fn run<S, T, R: Send, E>(
     source: impl Iterator<Item = Result<Fetched, FetchError>> + Send,
     interrupt: Option<&AtomicBool>,
@@ -189,7 +189,7 @@ pub(super) fn run<S, T, R: Send, E>(
 ) -> Result<(), E> {
     let budget = work.budget;
     let (to_workers, from_source) = bounded(2 * work.workers);
-    // Bounded by the gate: a number of chunks would stop the workers long before they fill the memory they may use.
+    // Bounded by the budget: a limit on chunks would stop the workers long before they fill the memory they may use.
     let (to_taker, from_workers) = unbounded();
     std::thread::scope(|scope| {
         scope.spawn(move || read(source, interrupt, &to_workers));
@@ -199,7 +199,7 @@ pub(super) fn run<S, T, R: Send, E>(
         }
         drop((from_source, to_taker));
         let result = take_in_order(&from_workers, budget, &mut take);
-        // With its receiver gone every send fails, and the threads end.
+        // Without a receiver every send fails, and the threads end.
         drop(from_workers);
         budget.close();
         result

@@ -1,28 +1,28 @@
-//! When an authenticated domain speaks for the reporter that a report names. This is the one home of that rule.
+//! Decides whether an authenticated domain speaks for the reporter that a report names.
 //!
 //! 1. The report names an address (`email`), and the authenticated domain is of the same organization as its domain, or
 //!    both are domains that one known reporter mails from ([`KNOWN`]).
 //! 2. Where anybody can get a mailbox at a domain ([`MAILBOXES`]), the domain speaks for its users only. Its operator
 //!    reports from a host or domain of its own, which stands in [`KNOWN`].
-//! 3. A report that bears a known reporter's name (`org_name`) comes from a domain of that reporter. A name alone proves
-//!    nothing, and the name of an unknown reporter is not compared: it often is not that of the domain it mails from.
+//! 3. A report with a known reporter's name (`org_name`) must come from a domain of that reporter. A name alone proves
+//!    nothing, and the name of an unknown reporter is not compared: it often differs from the domain it sends from.
 
 use crate::judge::{is_within, organizational};
 use crate::model::{Quoted, Report};
 use crate::normalize::{canonical_domain, reporter_domain};
 
-/// A large reporter, and what only it may call itself.
+/// A large reporter, and the names only it may use.
 struct LargeReporter {
-    /// Words that its `org_name` is made of, in lower case.
+    /// Words in its `org_name`, in lower case.
     names: &'static [&'static str],
-    /// Domains that stand in its `org_name`, or that people take for its own.
+    /// Domains that occur in its `org_name`, or that people associate with it.
     called: &'static [&'static str],
-    /// Domains it mails reports from; those below them too. Nobody else has a mailbox there.
+    /// Domains it sends reports from, including those below them. Nobody else has a mailbox there.
     mails_from: &'static [&'static str],
 }
 
-/// Large reporters, by what their reports and the mails around them say: the samples that parsedmarc, mail-auth, mox and
-/// dmarc-report-viewer publish, and what the providers document.
+/// Large reporters, from their reports and mails: the samples published by parsedmarc, mail-auth, mox and
+/// dmarc-report-viewer, and the providers' documentation.
 const KNOWN: &[LargeReporter] = &[
     // noreply-dmarc-support@google.com, "google.com", once "Google, Inc.".
     LargeReporter {
@@ -155,11 +155,11 @@ const MAILBOXES: &[&str] = &[
     "zohomail.com",
 ];
 
-/// Domains below which a host gives each of its customers a name, so that the names are of as many organizations, and
-/// which the Public Suffix List does not name.
+/// Domains below which a hosting provider gives each customer a name, so that each name is a separate organization; the
+/// Public Suffix List does not contain them.
 const SHARED: &[&str] = &["onmicrosoft.com", "iphmx.com", "pphosted.com"];
 
-/// Whether a domain that is authenticated speaks for the report's reporter; where not, why not.
+/// Whether an authenticated domain speaks for the report's reporter; if not, why not.
 pub(super) fn speaks_for(domain: &str, report: &Report) -> Result<(), String> {
     let (org_name, email) = (report.metadata.org_name.as_str(), report.metadata.email.as_deref());
     let Some(email_domain) = reporter_domain(&report.metadata) else {
@@ -198,7 +198,7 @@ impl LargeReporter {
         self.mails_from.iter().any(|own| is_within(domain, own))
     }
 
-    /// Whether a report of this name says that it is this reporter's.
+    /// Whether a report with this name claims to be from this reporter.
     fn is_named(&self, org_name: &str) -> bool {
         if let Some(domain) = canonical_domain(org_name).filter(|domain| domain.as_str().contains('.')) {
             return self.called.iter().chain(self.mails_from).any(|own| is_within(domain.as_str(), own));
@@ -208,7 +208,7 @@ impl LargeReporter {
     }
 }
 
-/// The words of a name, in lower case, each between two spaces. What cannot be seen parts no word.
+/// The words of a name, in lower case, each between two spaces. Invisible characters do not separate words.
 fn words(name: &str) -> String {
     let unseen = |c: &char| matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}');
     let mut words = String::from(" ");
@@ -223,7 +223,7 @@ fn words(name: &str) -> String {
     words
 }
 
-/// The organizational domain, told apart below [`SHARED`] domains.
+/// The organizational domain; below [`SHARED`] domains, the customer's domain.
 fn organization(domain: &str) -> &str {
     let organization = organizational(domain);
     if !SHARED.contains(&organization) || domain == organization {

@@ -1,4 +1,4 @@
-//! Each item to its places: the store's side of a run, and the store-less one.
+//! Puts each item in its place: in a store, or without one.
 
 use super::convert::{Destination, Placed, ReportSink};
 use super::underway::Underway;
@@ -12,27 +12,27 @@ use crate::unpack::OtherContent;
 use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};
 
-/// How an item's contents counted.
+/// How an item's content was counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ItemOutcome {
     /// New reports.
     pub stored: u32,
-    /// Reports that are known, and rejected things that are.
+    /// Reports and rejected items that are already known.
     pub duplicates: u32,
-    /// Reports with the key of another.
+    /// Reports with the same key as another, different one.
     pub conflicts: u32,
-    /// What is no report.
+    /// Items that are not reports.
     pub set_aside: u32,
     /// New and unreadable.
     pub rejected: u32,
 }
 
-/// Counts an item's contents while they are put in their places.
+/// Counts an item's content while it is saved.
 #[derive(Default)]
 struct Count {
     outcome: ItemOutcome,
     seen: SeenItem,
-    /// Something was rejected only because it lies ahead.
+    /// Something was rejected only because its period is in the future.
     ahead: bool,
 }
 
@@ -103,7 +103,8 @@ impl Count {
         }
     }
 
-    /// Bytes seen before count as their contents did, all that was or should have been a report as duplicates.
+    /// Bytes seen before count as their content did; everything that was or should have been a report counts as a
+    /// duplicate.
     fn seen(&mut self, tally: &mut Tally, seen: SeenItem) {
         let again = seen.reports + seen.rejected;
         self.outcome.duplicates += again;
@@ -125,7 +126,7 @@ impl Count {
     }
 }
 
-/// What is told of a report after it was handed over.
+/// What is reported about a report after it was passed on.
 struct Told {
     origin: String,
     findings: Vec<crate::model::Finding>,
@@ -176,7 +177,7 @@ impl<'a> Saver<'a> {
                 for piece in pieces {
                     self.place(piece, &mut count)?;
                 }
-                // What lies ahead is looked at again whenever it comes again.
+                // A report from the future is examined again whenever it arrives again.
                 if let Some(hash) = worked.hash.filter(|_| !count.ahead) {
                     self.writer.item(hash, count.seen);
                 }
@@ -229,7 +230,7 @@ impl<'a> Saver<'a> {
     }
 }
 
-/// Hands judged reports on, each once.
+/// Passes judged reports on, each once.
 pub(super) struct Deduplicator<'a> {
     observer: &'a mut dyn Observer,
     sink: &'a mut dyn ReportSink,
@@ -307,7 +308,7 @@ impl<'a> Deduplicator<'a> {
         Ok(())
     }
 
-    /// A stretch of the source is through.
+    /// A stretch of the source is complete.
     pub(super) fn stretch(&mut self) -> Result<(), IngestError> {
         if self.sink.forgets() {
             self.reports.clear();

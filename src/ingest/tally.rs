@@ -1,4 +1,4 @@
-//! What a run did, in the words of its JSON: every item in exactly one place.
+//! What a run did, with the field names of its JSON: every item counts in exactly one place.
 
 use crate::model::Finding;
 use crate::store::ReplacedSums;
@@ -20,7 +20,7 @@ pub struct Stored {
     pub dmarc_pass: i64,
 }
 
-/// What is no aggregate report and no error.
+/// Items that are neither aggregate reports nor errors.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct SetAside {
     /// SMTP TLS reports.
@@ -60,25 +60,25 @@ pub struct FoundItem {
     pub detail: String,
 }
 
-/// The run's tally. Its JSON is a contract (`docs/design.md`); the last five fields are for the program alone.
+/// The run's tally. Its JSON is a stable interface (`docs/design.md`); the last five fields are for the program alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Tally {
-    /// Everything met: the sum of all the places.
+    /// All items: the sum of all the places.
     pub items: u64,
     /// New in the store.
     pub stored: Stored,
-    /// There already, or rejected before.
+    /// Already stored, or rejected before.
     pub duplicates: u64,
-    /// Another report with its key is there.
+    /// A different report with its key is stored.
     pub conflicts: u64,
-    /// Of the stored ones those that took the place of another with their key, which is in conflict now.
+    /// Stored reports that replaced another with the same key, which is now in conflict.
     #[serde(skip_serializing_if = "is_zero")]
     pub replaced: u64,
-    /// No report, no error.
+    /// Neither a report nor an error.
     pub set_aside: SetAside,
-    /// New and unreadable; the first thousands of them.
+    /// New and unreadable; the first few thousand.
     pub rejected: Vec<RejectedItem>,
-    /// Odd and stored; the first thousands of them.
+    /// Odd and stored; the first few thousand.
     pub findings: Vec<FoundItem>,
     /// Rejected items beyond those listed.
     #[serde(skip_serializing_if = "is_zero")]
@@ -86,13 +86,13 @@ pub struct Tally {
     /// Findings beyond those listed.
     #[serde(skip_serializing_if = "is_zero")]
     pub findings_more: u64,
-    /// Symbolic links that lead out of the folders walked, not followed; they count as set aside.
+    /// Symbolic links that lead out of the given folders. They are not followed and count as set aside.
     #[serde(skip)]
     pub links_out: u64,
-    /// Whether the run was asked to stop before its end; what was read until then is stored.
+    /// Whether the run was stopped early; everything read until then is stored.
     #[serde(skip)]
     pub interrupted: bool,
-    /// Faults of the source, each told when it happened: the run did not see all it should have.
+    /// Errors of the source, each reported when it happened: the run did not see everything.
     #[serde(skip)]
     pub faults: u64,
 }
@@ -113,7 +113,7 @@ impl Tally {
         self.findings.len() as u64 + self.findings_more
     }
 
-    /// Add another run's.
+    /// Adds another run's tally.
     pub fn add(&mut self, other: Self) {
         self.items += other.items;
         self.stored.reports += other.stored.reports;
@@ -138,8 +138,8 @@ impl Tally {
         self.faults += other.faults;
     }
 
-    /// A report takes the place of another, which is in conflict now; with what that one counted for in this run, if it was
-    /// stored in it.
+    /// A report replaced another, which is now in conflict; `replaced` is what that one counted for, if it was stored
+    /// in this run.
     pub(super) fn replace(&mut self, replaced: Option<ReplacedSums>) {
         self.replaced += 1;
         let Some(ReplacedSums { records, messages, dmarc_pass }) = replaced else {

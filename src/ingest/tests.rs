@@ -25,7 +25,7 @@ pub(super) fn report() -> Report {
     report
 }
 
-/// A report of one row; the same number gives the same report, another count another content.
+/// A report with one row; the same number gives the same report, another count different content.
 pub(super) fn xml(number: u32, count: u32) -> Vec<u8> {
     let begin = 1_795_000_000 - number / 100 * 86_400;
     format!(
@@ -120,7 +120,7 @@ fn what_lay_ahead_of_a_wrong_clock_is_read_by_a_later_run() {
         let options = IngestOptions { now: wrong, ..options() };
         let tally = run([Ok(Fetched::Item(item))].into_iter(), &mut writer, &options, &mut ()).unwrap();
         assert!(tally.rejected[0].reason.starts_with("period.future: "), "{:?}", tally.rejected);
-        // Nothing changes while it still lies ahead.
+        // Nothing changes while its period is still in the future.
         let tally = run(std::iter::empty(), &mut writer, &options, &mut ()).unwrap();
         assert_eq!(tally, Tally::default());
     };
@@ -131,7 +131,7 @@ fn what_lay_ahead_of_a_wrong_clock_is_read_by_a_later_run() {
     let store = Store::open(dir.path()).unwrap();
     assert!(store.rejected().unwrap().is_empty());
     assert_eq!(store.status().unwrap().newest_arrival, Some(now()), "it arrived no earlier than it ended");
-    // What comes again is looked at again, whether or not its bytes were kept.
+    // An item that arrives again is examined again, whether or not its bytes were kept.
     let dir = tempfile::tempdir().unwrap();
     rejected_at(dir.path(), xml(1, 5));
     let mut writer = Writer::open(dir.path(), now()).unwrap();
@@ -166,7 +166,7 @@ fn without_a_store_the_tally_is_the_same() {
 fn the_first_of_a_conflict_is_the_first_of_the_source() {
     for round in 0..5 {
         let dir = tempfile::tempdir().unwrap();
-        // Many to one key, in chunks of many workers: the one in front has count 1.
+        // Many reports with one key, in chunks of many workers: the first has count 1.
         let items = (0..500).map(|number| item(&format!("{number}.xml"), xml(7, number + 1))).collect();
         let tally = ingest(dir.path(), items);
         assert_eq!((tally.stored.messages, tally.conflicts), (1, 499), "round {round}");
@@ -275,7 +275,7 @@ fn documents_of_one_file_share_its_original() {
     assert_eq!(zip::ZipArchive::new(pack).unwrap().len(), 2, "one original and the manifest");
 }
 
-/// All that a reader can see of a store: rows, the `reports` table, status, what is aside.
+/// Everything visible in a store: rows, the `reports` table, status, rejected items and conflicts.
 fn picture(dir: &Path) -> String {
     let store = Store::open(dir).unwrap();
     let mut rows = Vec::new();
@@ -327,7 +327,7 @@ fn a_rebuild_needs_no_ledger() {
     rebuild(dir.path(), Access::PRIVATE, &options()).unwrap();
     assert_eq!(rows(dir.path()), before);
     assert_eq!(Store::open(dir.path()).unwrap().rejected().unwrap().len(), 1, "named by its file");
-    // A ledger of rubbish is no better than none.
+    // A corrupt ledger is no better than none.
     std::fs::write(dir.path().join("ledger.sqlite"), b"rubbish".repeat(1000)).unwrap();
     assert!(Store::open(dir.path()).is_err());
     rebuild(dir.path(), Access::PRIVATE, &options()).unwrap();
@@ -438,7 +438,7 @@ fn a_run_killed_at_random_moments_ends_with_every_report_once() {
         let _ = child.kill();
         child.wait().unwrap();
         if ended {
-            // It came to its end: begin anew, after a look.
+            // It finished: check, then start again.
             check_drill(dir.path(), true);
             for entry in std::fs::read_dir(dir.path()).unwrap() {
                 let path = entry.unwrap().path();
@@ -475,11 +475,11 @@ fn check_drill(dir: &Path, complete: bool) {
     }
 }
 
-/// Says the same of every mail, and counts them; where it has nothing to say it panics.
+/// Gives the same proof for every mail, and counts them; panics if it has none.
 #[derive(Debug)]
 struct Says(Option<Proof>, std::sync::atomic::AtomicU32);
 
-impl Witness for Says {
+impl MailVerifier for Says {
     fn proof(&self, mail: &RawMail, arrival: Timestamp) -> Proof {
         assert!(mail.bytes.starts_with(b"From: ") && arrival == now());
         self.1.fetch_add(1, Ordering::Relaxed);
@@ -493,8 +493,8 @@ fn only_mails_with_a_report_are_verified_and_a_fault_of_it_loses_none() {
         (Some(Proof::Signed { from: "receiver.example".into(), signer: "receiver.example".into() }), SenderAuth::Pass),
         (None, SenderAuth::Unknown),
     ] {
-        let witness = Arc::new(Says(says, 0.into()));
-        let options = IngestOptions { witness: Some(witness.clone()), ..options() };
+        let verifier = Arc::new(Says(says, 0.into()));
+        let options = IngestOptions { verifier: Some(verifier.clone()), ..options() };
         let items =
             [message(1, &xml(1, 5)), message(2, b"lunch?"), item("bare.xml", xml(2, 5)), message(3, &xml(3, 5))];
         let mut found = Vec::new();
@@ -503,11 +503,11 @@ fn only_mails_with_a_report_are_verified_and_a_fault_of_it_loses_none() {
         });
         assert_eq!(tally.unwrap().stored.reports, 3);
         assert_eq!(found, [Some(expected), None, Some(expected)]);
-        assert_eq!(witness.1.load(Ordering::Relaxed), 2);
+        assert_eq!(verifier.1.load(Ordering::Relaxed), 2);
     }
 }
 
-/// Answers for a process that works on one item.
+/// Stands in for the process that tries one item.
 #[derive(Debug)]
 struct Answers(fn(&[u8]) -> Survival);
 
@@ -517,7 +517,7 @@ impl Trial for Answers {
     }
 }
 
-/// Leave a note as a run does that died while these were under way.
+/// Leaves the note of a run that died while processing these items.
 fn died_of(dir: &Path, items: &[&Result<Fetched, FetchError>]) {
     let underway = Underway::open(dir, 1).unwrap();
     let slot = underway.slot();
@@ -549,7 +549,7 @@ fn an_item_that_ended_a_process_is_rejected_and_kept_and_the_others_are_stored()
 
     let again = run(items().into_iter(), &mut writer, &options, &mut ()).unwrap();
     assert_eq!((again.duplicates, again.rejected_count()), (3, 0));
-    // And somebody who asks for another try does not end the program either.
+    // A retry on request does not crash the program either.
     let retried = retry(&mut writer, &rejected, &options).unwrap();
     assert_eq!((retried.stored.reports, retried.rejected_count()), (0, 1));
 }

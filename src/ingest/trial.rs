@@ -1,4 +1,4 @@
-//! Work on one item as a trial: all that a run would do with it, and nothing kept.
+//! Processes one item as a trial: everything a run would do with it, keeping nothing.
 
 use super::IngestOptions;
 use super::work::{ItemContents, KnownItems, Piece, Worked, work};
@@ -8,24 +8,24 @@ use crate::store::{StoreError, rehearse};
 use jiff::Timestamp;
 use std::fmt::Debug;
 
-/// How an item fared that was worked on by a process of its own.
+/// What happened to an item in a separate process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Survival {
-    /// The process went on.
+    /// The process survived.
     Survived,
-    /// The item ended it, in this way.
+    /// The item crashed it, in this way.
     Died(String),
-    /// Nobody knows: something else ended the process, or there was none.
+    /// Unknown: something else ended the process, or it could not be started.
     Unknown(String),
 }
 
-/// Works on items that an earlier run may have died of, each in a process that it may end. Asked on many threads.
+/// Tries items that may have crashed an earlier run, each in a separate process. Called on many threads.
 pub trait Trial: Debug + Send + Sync {
     /// Whether a process survives the item.
     fn survives(&self, item: &TrialItem<'_>) -> Survival;
 }
 
-/// What a trial needs of an item.
+/// What a trial needs to know about an item.
 #[derive(Debug, Clone, Copy)]
 pub struct TrialItem<'a> {
     /// The name of the file.
@@ -36,10 +36,10 @@ pub struct TrialItem<'a> {
     pub arrival: Timestamp,
 }
 
-/// Do with an item what a run does, in this process, without a store.
+/// Processes an item as a run does, in this process, without a store.
 ///
 /// # Errors
-/// If what came of it cannot be written.
+/// If the result cannot be written.
 pub fn attempt(item: &TrialItem<'_>, options: &IngestOptions) -> Result<(), StoreError> {
     let TrialItem { name, bytes, arrival } = *item;
     let item =

@@ -1,11 +1,12 @@
-//! When a report mail counts as its reporter's, and which domains are the reader's.
+//! Decides when a report mail is accepted as its reporter's, and which domains are the user's.
 //!
-//! `sender_auth` is `pass` where an authenticated domain speaks for the reporter that the report names; the rule for that
-//! stands in [`super::reporters`]. A domain is authenticated by a trusted server's `dmarc=pass` for it, or by a verified
-//! signature of `From`'s organization that covers `From`, `Subject`, `Content-Type` and the whole body. A report in an
-//! attached mail is judged by that mail's own signature: what a server recorded of the outer mail is not about it.
-//! `dmarc=fail` is believed of anyone, as nobody forges a fail in their own favor, and a broken signature is a fail too.
-//! Where somebody was to say and nothing proves the mail, it is `none`, with a finding that says why; else `unknown`.
+//! `sender_auth` is `pass` if an authenticated domain speaks for the reporter that the report names;
+//! [`super::reporters`] has the rule for that. A domain is authenticated by a trusted server's `dmarc=pass` for it, or
+//! by a verified signature of `From`'s organization that covers `From`, `Subject`, `Content-Type` and the whole body. A
+//! report in an attached mail is judged by that mail's own signature: what a server recorded for the outer mail is not
+//! about it. `dmarc=fail` is accepted from any server, as nobody forges a failure in their own favor, and a broken
+//! signature is a fail too. If a trusted server or a signature should have decided but nothing proves the mail, it is
+//! `none`, with a finding that says why; else `unknown`.
 
 use super::reporters::speaks_for;
 use crate::model::{Finding, FindingCode, MailFacts, Proof, Quoted, RawMail, Report, SenderAuth};
@@ -13,25 +14,25 @@ use crate::unpack::Results;
 use jiff::Timestamp;
 use std::fmt::Debug;
 
-/// Verifies the signatures of a mail that brought a report. May wait for the network, within bounds of its own; what it
-/// cannot find out is [`Proof::Open`]. Asked on many threads at the same time.
-pub trait Witness: Debug + Send + Sync {
-    /// What the signatures of this mail prove, of which this is when it arrived.
+/// Verifies the signatures of a mail that brought a report. It may wait for the network, within its own bounds;
+/// [`Proof::Open`] means that it could not decide. Called on many threads at the same time.
+pub trait MailVerifier: Debug + Send + Sync {
+    /// What the signatures of this mail prove; `arrival` is when it arrived.
     fn proof(&self, mail: &RawMail, arrival: Timestamp) -> Proof;
 }
 
-/// What the reader trusts and owns.
+/// What the user trusts and owns.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trust {
-    /// Authserv-ids whose topmost `Authentication-Results` is believed, in any case.
+    /// Authserv-ids whose topmost `Authentication-Results` is trusted; case does not matter.
     pub authserv_ids: Vec<String>,
-    /// The reader's domains, in lower case; those below them are too. Empty: every domain is.
+    /// The user's domains, in lower case, including those below them. Empty: every domain.
     pub domains: Vec<String>,
 }
 
 impl Trust {
-    /// Whether the mail that brought this report is its reporter's, and the finding where that is refuted or unproven.
-    /// The signatures are only asked for where no trusted server has settled it: that saw more, and saw it at the time.
+    /// Whether the mail that brought this report is its reporter's, and a finding if that is refuted or unproven. The
+    /// signatures are only verified if no trusted server has decided: the server saw more, and saw it at the time.
     pub(super) fn judge(
         &self,
         mail: &MailFacts,
@@ -62,8 +63,8 @@ impl Trust {
         }
     }
 
-    /// The same, of a report whose mail is gone: what was found out at the time stays, unless a server trusted only since
-    /// has more to say, or it was a pass that the rule of today does not give. A finding only where that changes it.
+    /// The same for a report whose mail is gone: the earlier result stays, unless a server that is now trusted says
+    /// more, or it was a pass that today's rule does not give. Returns a finding only if that changes it.
     pub(super) fn judge_again(&self, mail: &MailFacts, report: &Report) -> (SenderAuth, Option<Finding>) {
         let (mut before, mut why) = (mail.sender_auth, None);
         if before == SenderAuth::Pass && !mail.attached {
@@ -81,13 +82,14 @@ impl Trust {
         }
     }
 
-    /// What a trusted server recorded of the mail; `None` where none did.
+    /// What a trusted server recorded for the mail; `None` if none did.
     fn recorded(&self, mail: &MailFacts) -> Option<Recorded> {
         let results = Results::of(mail.authentication_results.as_deref()?);
         if !self.authserv_ids.iter().any(|id| id.eq_ignore_ascii_case(&results.authserv_id)) {
             return None;
         }
-        // Several results on one mail, of several From domains, say: only where they agree do they prove anything.
+        // A mail may have several results, for example for several From domains: they only prove something if they
+        // agree.
         let agreed = match results.dmarc.as_slice() {
             [first, rest @ ..] if rest.iter().all(|word| word == first) => first.as_str(),
             _ => "",
@@ -105,7 +107,7 @@ impl Trust {
         })
     }
 
-    /// The finding of a report on another's domain.
+    /// The finding for a report about someone else's domain.
     pub(super) fn foreign(&self, domain: &str) -> Option<Finding> {
         let own = |of: &String| domain.strip_suffix(of.as_str()).is_some_and(|at| at.is_empty() || at.ends_with('.'));
         if self.domains.is_empty() || self.domains.iter().any(own) {
@@ -116,19 +118,19 @@ impl Trust {
     }
 }
 
-/// What a trusted server recorded of DMARC.
+/// A trusted server's DMARC result.
 enum Recorded {
-    /// Pass, for this domain; `None` where it cannot be told which.
+    /// Pass, for this domain; `None` if the domain is unknown.
     Pass(Option<String>),
     Fail,
-    /// The domain has no policy, so nothing was to be checked.
+    /// The domain has no policy, so there was nothing to check.
     None,
-    /// Nothing, or something that settles nothing (`temperror`).
+    /// Nothing, or something inconclusive (`temperror`).
     Other,
 }
 
 impl Recorded {
-    /// What it makes of a report that the mail brought.
+    /// What it means for a report in the mail.
     fn judged(&self, mail: &MailFacts, report: &Report) -> (SenderAuth, Option<Finding>) {
         let unproven = |why: &str| (SenderAuth::None, Some(Finding::new(FindingCode::MAIL_UNPROVEN, why)));
         match self {
@@ -158,7 +160,7 @@ fn unauthenticated(reason: &str, mail: &MailFacts) -> Finding {
     Finding::new(FindingCode::MAIL_UNAUTHENTICATED, format!("{reason}; From {}", Quoted(from)))
 }
 
-/// Whether a finding is about whom the mail is from.
+/// Whether a finding is about the sender of the mail.
 pub(super) fn is_of_sender(code: FindingCode) -> bool {
     [FindingCode::MAIL_UNAUTHENTICATED, FindingCode::MAIL_OTHER_SENDER, FindingCode::MAIL_UNPROVEN].contains(&code)
 }

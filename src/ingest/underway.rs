@@ -1,7 +1,8 @@
-//! Which items are being worked on, noted in the store, so that a run knows which items the one before it may have died of.
+//! Notes in the store which items are being processed, so that a run knows which items may have crashed the one before
+//! it.
 //!
-//! The note has to outlive the process, not the machine: it is written before the work and never synced. A run that ends
-//! in any other way than by dying takes it away.
+//! The note has to outlive the process, not the machine: it is written before the work and never synced. A run that
+//! ends in any other way than by dying removes it.
 
 use super::pipeline::CHUNK_ITEMS;
 use crate::model::Hash;
@@ -19,22 +20,23 @@ type ItemHash = [u8; 16];
 
 const NONE: ItemHash = [0; 16];
 const ITEM: usize = size_of::<ItemHash>();
-/// The note of a worker: what it takes at once.
+/// Bytes of a worker's slot: as many items as it takes at once.
 const SLOT: usize = CHUNK_ITEMS * ITEM;
-/// Items of earlier runs that are remembered: a batch has fewer, and each costs the next run some milliseconds.
+/// Items remembered from earlier runs: a batch has fewer, and each costs the next run some milliseconds.
 const MOST: usize = 1 << 15;
 
-/// The note of this run. The file holds what earlier runs left, then a slot for each worker, then what is being committed.
+/// The note of this run. The file contains what earlier runs left, then a slot for each worker, then the items being
+/// committed.
 #[derive(Debug)]
 pub(super) struct Underway {
     path: PathBuf,
     file: File,
     /// Where the slots begin.
     slots: u64,
-    /// Where what is being committed begins.
+    /// Where the items being committed begin.
     commits: u64,
     next_slot: AtomicUsize,
-    /// What was under way when an earlier run died, and is not dealt with yet.
+    /// Items that were being processed when an earlier run died, and were not processed since.
     suspects: Mutex<HashSet<ItemHash>>,
 }
 
@@ -43,7 +45,7 @@ pub(super) struct Underway {
 pub(super) struct WorkerSlot(u64);
 
 impl Underway {
-    /// Begin the note of a run, and take over that of one that died.
+    /// Begins the note of a run, and takes over that of one that died.
     pub(super) fn open(store: &Path, workers: usize) -> Result<Self, StoreError> {
         let path = store.join("underway");
         let run = || {
@@ -63,14 +65,14 @@ impl Underway {
         run().map_err(StoreError::io(&path, "noting what is under way"))
     }
 
-    /// The slot of a worker that begins.
+    /// The slot of a starting worker.
     pub(super) fn slot(&self) -> WorkerSlot {
         let number = self.next_slot.fetch_add(1, Ordering::Relaxed);
         // There are as many slots as workers; were there not, the last ones would share.
         WorkerSlot((self.slots + (number * SLOT) as u64).min(self.commits - SLOT as u64))
     }
 
-    /// Note what a worker takes, instead of what it took before.
+    /// Notes what a worker takes, replacing what it took before.
     pub(super) fn begin(&self, slot: WorkerSlot, hashes: impl Iterator<Item = Hash>) -> Result<(), StoreError> {
         let mut note = [0; SLOT];
         for (place, hash) in note.as_chunks_mut::<ITEM>().0.iter_mut().zip(hashes) {
@@ -79,12 +81,12 @@ impl Underway {
         self.write(&note, slot.0)
     }
 
-    /// Note what is about to be committed.
+    /// Notes what is about to be committed.
     pub(super) fn committing(&self, items: &[ItemHash]) -> Result<(), StoreError> {
         if items.is_empty() { Ok(()) } else { self.write(items.as_flattened(), self.commits) }
     }
 
-    /// That is committed.
+    /// Notes that it is committed.
     pub(super) fn committed(&self, items: &[ItemHash]) -> Result<(), StoreError> {
         let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
         for item in items {
@@ -94,12 +96,12 @@ impl Underway {
         cut.map_err(StoreError::io(&self.path, "noting what is under way"))
     }
 
-    /// Whether an earlier run died while the item was under way.
+    /// Whether an earlier run died while processing the item.
     pub(super) fn is_suspect(&self, hash: Hash) -> bool {
         self.suspects.lock().unwrap_or_else(PoisonError::into_inner).contains(&short_hash(hash))
     }
 
-    /// The item is dealt with: it was committed by an earlier run.
+    /// The item was committed by an earlier run.
     pub(super) fn is_known(&self, hash: Hash) {
         self.suspects.lock().unwrap_or_else(PoisonError::into_inner).remove(&short_hash(hash));
     }
@@ -110,14 +112,14 @@ impl Underway {
 }
 
 impl Drop for Underway {
-    /// What is left of an earlier run stays noted; what this one took did it no harm.
+    /// Leftovers of an earlier run stay noted; the items this run took did no harm.
     fn drop(&mut self) {
         if std::thread::panicking() {
             return;
         }
         let left = self.suspects.get_mut().unwrap_or_else(PoisonError::into_inner);
         let left: Vec<ItemHash> = left.iter().copied().collect();
-        // Where this fails, the next run takes a closer look at some items, and no more.
+        // If this fails, the next run merely examines some items more closely.
         let _ = if left.is_empty() {
             std::fs::remove_file(&self.path)
         } else {
@@ -139,7 +141,7 @@ mod tests {
     fn suspects(dir: &Path) -> Vec<u8> {
         let underway = Underway::open(dir, 2).unwrap();
         let found = (1..100).filter(|number| underway.is_suspect(hash(*number))).collect();
-        // As if this run died at once.
+        // As if this run died immediately.
         std::mem::forget(underway);
         found
     }

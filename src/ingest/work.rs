@@ -1,4 +1,4 @@
-//! One item through the pure stages: unpack, normalize, judge. Runs on any thread, and no input makes it fail.
+//! Takes one item through the pure stages: unpack, normalize, judge. Runs on any thread, and no input makes it fail.
 
 use super::IngestOptions;
 use super::trial::{Survival, TrialItem};
@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-/// What was found in an item, each to its own place.
+/// One thing found in an item.
 #[derive(Debug)]
 pub(super) enum Piece {
     Report(Box<Accepted>),
@@ -24,12 +24,12 @@ pub(super) enum Piece {
     Rejected(Reject, Vec<Finding>),
 }
 
-/// An item done, as far as no store is needed.
+/// An item processed as far as possible without a store.
 #[derive(Debug)]
 pub(super) struct Worked {
     pub(super) origin: String,
     pub(super) message: Option<Message>,
-    /// Of its bytes; `None` if there were none to read.
+    /// The hash of its bytes; `None` if there were none.
     pub(super) hash: Option<Hash>,
     /// When it arrived.
     pub(super) arrival: Timestamp,
@@ -39,21 +39,21 @@ pub(super) struct Worked {
 /// What became of the bytes.
 #[derive(Debug)]
 pub(super) enum ItemContents {
-    /// Read now.
+    /// They were read now.
     Pieces(Vec<Piece>),
-    /// Read before: this is how they counted.
+    /// They were read before, and counted like this.
     Seen(SeenItem),
 }
 
-/// An item whose bytes are copied before they are worked on, so that they survive a panic.
+/// The largest item whose bytes are copied before processing, so that they survive a panic.
 const COPIED: usize = 16 << 20;
-/// Bytes of the mails of one item that are held for their signatures to be verified.
+/// Bytes of the mails of one item that are kept to verify their signatures.
 const VERIFIED: usize = 32 << 20;
 
-/// More than any item comes to: who asks for room for so much gets all there is.
+/// More than any item needs: a request for this much gets all there is.
 const WHOLE: u64 = 1 << 40;
 
-/// What a source gave, with the hash of its bytes where it has some.
+/// What a source returned, with the hash of its bytes, if any.
 #[derive(Debug)]
 pub(super) struct Hashed {
     fetched: Fetched,
@@ -70,19 +70,19 @@ impl From<Fetched> for Hashed {
     }
 }
 
-/// What is known of items from before.
+/// What is known about items from earlier runs.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct KnownItems<'a> {
     /// Those that were committed.
     pub(super) memory: Option<&'a Memory>,
-    /// Those that a run may have died of.
+    /// Those that may have crashed a run.
     pub(super) underway: Option<&'a Underway>,
 }
 
-/// What became of an item, or why it is left to a later run.
+/// The processed item, or why it is left to a later run.
 type WorkOutcome = Result<Worked, FetchError>;
 
-/// Take an item through the pure stages.
+/// Takes an item through the pure stages.
 pub(super) fn work(hashed: Hashed, options: &IngestOptions, known: &KnownItems<'_>) -> Result<WorkOutcome, StoreError> {
     let Hashed { fetched, hash } = hashed;
     Ok(Ok(match fetched {
@@ -103,12 +103,12 @@ pub(super) fn work(hashed: Hashed, options: &IngestOptions, known: &KnownItems<'
             let excess = crate::limits::LimitExceeded { bound, amount: Some(size), limit };
             unread(origin, excess.to_string(), message, options.now)
         }
-        // Not dealt with: the message stays out of the cursor, and a later run asks for it again.
+        // Not processed: the cursor does not pass the message, and a later run requests it again.
         Fetched::Unfetched { origin, reason, .. } => unread(origin, reason, None, options.now),
     }))
 }
 
-/// Something of which no bytes came.
+/// An item without bytes.
 fn unread(origin: String, reason: String, message: Option<Message>, now: Timestamp) -> Worked {
     let reject = Reject { origin: origin.clone(), attachment: None, reason, bytes: None, extension: "", arrival: now };
     let contents = ItemContents::Pieces(vec![Piece::Rejected(reject, Vec::new())]);
@@ -139,7 +139,7 @@ fn work_item(
     let Item { origin, name, bytes, arrival, message } = item;
     let copy = (bytes.len() <= COPIED).then(|| bytes.clone());
     let pieces = catch_unwind(AssertUnwindSafe(|| pieces((&origin, name.as_deref()), bytes, arrival, options)));
-    // A bug of ours met by one item: it is kept aside, named, and the run goes on.
+    // One item triggered a bug: it is kept as rejected, named, and the run continues.
     let pieces = pieces.unwrap_or_else(|panic| {
         let reason = format!("internal error: {}", panic_text(panic.as_ref()));
         let (origin, attachment) = (origin.clone(), name);
@@ -151,7 +151,8 @@ fn work_item(
     Ok(Ok(Worked { origin, message, hash: Some(hash), arrival, contents: ItemContents::Pieces(pieces) }))
 }
 
-/// An item that ended a process that worked on nothing else: it is kept, and never worked on again unless somebody asks.
+/// An item that crashed a process which worked on nothing else: it is kept, and not processed again unless somebody
+/// asks.
 fn deadly(item: Item, hash: Hash, how: &str) -> Worked {
     let Item { origin, name, bytes, arrival, message } = item;
     let reason = format!("ended the program: {how}");
@@ -172,7 +173,7 @@ fn pieces(
     arrival: Timestamp,
     options: &IngestOptions,
 ) -> Vec<Piece> {
-    let unpacked = match options.witness {
+    let unpacked = match options.verifier {
         Some(_) => with_mails(bytes, name, &options.limits, VERIFIED),
         None => unpack(bytes, name, &options.limits),
     };
@@ -189,7 +190,7 @@ fn pieces(
     pieces
 }
 
-/// What the signatures prove of the mails in an item, each asked once.
+/// What the signatures of the mails in an item prove, each verified once.
 struct Proofs<'o> {
     options: &'o IngestOptions,
     arrival: Timestamp,
@@ -198,18 +199,18 @@ struct Proofs<'o> {
 
 impl Proofs<'_> {
     fn of(&mut self, mail: Option<&Arc<RawMail>>) -> Proof {
-        let (Some(witness), Some(mail)) = (&self.options.witness, mail) else { return Proof::Open };
+        let (Some(verifier), Some(mail)) = (&self.options.verifier, mail) else { return Proof::Open };
         if let Some((_, proof)) = self.known.iter().find(|(known, _)| Arc::ptr_eq(known, mail)) {
             return proof.clone();
         }
-        // A fault of verifying takes no report with it.
-        let proof = catch_unwind(AssertUnwindSafe(|| witness.proof(mail, self.arrival))).unwrap_or_default();
+        // A failure to verify loses no report.
+        let proof = catch_unwind(AssertUnwindSafe(|| verifier.proof(mail, self.arrival))).unwrap_or_default();
         self.known.push((mail.clone(), proof.clone()));
         proof
     }
 }
 
-/// What a unit inherits from its item.
+/// What a part inherits from its item.
 struct Around {
     origin: String,
     mail: Option<MailFacts>,
@@ -217,7 +218,7 @@ struct Around {
 }
 
 fn unit_pieces(unit: UnpackedItem, around: Around, proofs: &mut Proofs<'_>, pieces: &mut Vec<Piece>) {
-    let UnpackedItem { attachment, mut findings, letter, content, .. } = unit;
+    let UnpackedItem { attachment, mut findings, raw_mail, content, .. } = unit;
     let Around { origin, mail, arrival } = around;
     let options = proofs.options;
     let (xml, original) = match content {
@@ -231,7 +232,7 @@ fn unit_pieces(unit: UnpackedItem, around: Around, proofs: &mut Proofs<'_>, piec
     };
     let read = reports(&xml, &Context { attachment: attachment.as_deref(), arrival }, &options.limits);
     let original = Arc::new(original.unwrap_or(Original::Xml(xml)));
-    // Of a thousand broken documents in one file each is rejected with the same bytes.
+    // A thousand broken documents in one file are all rejected with the same bytes.
     let whole = SharedBytes::from(original.clone());
     for read in read {
         pieces.push(match read {
@@ -239,11 +240,11 @@ fn unit_pieces(unit: UnpackedItem, around: Around, proofs: &mut Proofs<'_>, piec
                 let (verdicts, odd) = judge(&report);
                 let mut mail = mail.clone();
                 let sender = mail.as_mut().and_then(|mail| {
-                    let (auth, finding) = options.trust.judge(mail, &report, || proofs.of(letter.as_ref()));
+                    let (auth, finding) = options.trust.judge(mail, &report, || proofs.of(raw_mail.as_ref()));
                     mail.sender_auth = auth;
                     finding
                 });
-                // What was odd on the way down is told once, with the first report of the bytes.
+                // Findings about the layers around are reported once, with the first report of the bytes.
                 let way = std::mem::take(&mut findings).into_iter().chain(sender);
                 let foreign = options.trust.foreign(report.policy.domain.as_str());
                 let findings = way.chain(foreign).chain(more).chain(odd).collect();
@@ -265,13 +266,13 @@ fn unit_pieces(unit: UnpackedItem, around: Around, proofs: &mut Proofs<'_>, piec
 }
 
 impl Worked {
-    /// About how much memory it holds, in bytes.
+    /// Approximate memory, in bytes.
     pub(super) fn weight(&self) -> usize {
         let pieces = match &self.contents {
             ItemContents::Pieces(pieces) => pieces.as_slice(),
             ItemContents::Seen(_) => &[],
         };
-        // What came in one file follows each other, and shares its bytes.
+        // Reports from one file are consecutive, and share its bytes.
         let (mut report, mut rejected) = (None, None);
         let weights = pieces.iter().map(|piece| match piece {
             Piece::Report(accepted) => {

@@ -34,7 +34,7 @@ pub use text::dns_changes::dns_changes;
 pub use text::explain::explain;
 pub use text::heartbeat::heartbeat;
 #[cfg(feature = "dns")]
-pub use text::letter::letter;
+pub use text::message_check::message_check;
 pub use text::overview::overview_text;
 #[cfg(feature = "dns")]
 pub use text::posture::{posture, postures};

@@ -414,7 +414,7 @@ mod tests {
     use std::path::PathBuf;
     use std::time::{Duration, UNIX_EPOCH};
 
-    fn letter() -> OutgoingMail {
+    fn outgoing() -> OutgoingMail {
         OutgoingMail {
             from: "DMARC <dmarc@example.com>".to_owned(),
             to: vec!["a@example.net".to_owned(), "b@example.org".to_owned()],
@@ -429,7 +429,7 @@ mod tests {
 
     #[test]
     fn a_mail_has_text_before_html_and_asks_for_no_answer() {
-        let mail = letter().compose().unwrap();
+        let mail = outgoing().compose().unwrap();
         let parsed = mailparse::parse_mail(mail.bytes()).unwrap();
         assert_eq!(parsed.ctype.mimetype, "multipart/alternative");
         let kinds: Vec<_> = parsed.subparts.iter().map(|part| part.ctype.mimetype.as_str()).collect();
@@ -439,7 +439,7 @@ mod tests {
         assert_eq!(header("Auto-Submitted"), "auto-generated");
         let id = header("Message-ID");
         assert!(id.starts_with('<') && id.ends_with(".dmarquet@example.com>"), "{id}");
-        let again = letter().compose().unwrap();
+        let again = outgoing().compose().unwrap();
         assert_ne!(mail.bytes(), again.bytes(), "two mails, two ids");
         assert_eq!(header("Date"), "Wed, 18 Nov 2026 11:06:40 +0000");
         assert_eq!(header("To"), "a@example.net, b@example.org");
@@ -447,7 +447,7 @@ mod tests {
 
     #[test]
     fn a_line_end_in_a_subject_forges_no_header() {
-        let mail = letter().compose().unwrap();
+        let mail = outgoing().compose().unwrap();
         let parsed = mailparse::parse_mail(mail.bytes()).unwrap();
         assert!(parsed.headers.iter().all(|header| header.get_key() != "Bcc"));
         assert_eq!(mail.envelope.to().len(), 2);
@@ -455,7 +455,7 @@ mod tests {
 
     #[test]
     fn an_address_that_is_none_is_named() {
-        let error = OutgoingMail { to: vec!["nobody".to_owned()], ..letter() }.compose().unwrap_err();
+        let error = OutgoingMail { to: vec!["nobody".to_owned()], ..outgoing() }.compose().unwrap_err();
         assert!(
             error.to_string().starts_with("to nobody: expected an address, as postmaster@example.com, found "),
             "{error}"
@@ -464,7 +464,7 @@ mod tests {
 
     #[test]
     fn a_sendmail_that_is_missing_or_fails_is_an_error() {
-        let mail = letter().compose().unwrap();
+        let mail = outgoing().compose().unwrap();
         for (program, said) in [("/nonexistent/sendmail", "No such file"), ("/bin/false", "ended with exit status: 1")]
         {
             let route = Route::Sendmail { program: PathBuf::from(program), patience: Duration::from_mins(1) };

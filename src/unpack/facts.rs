@@ -1,13 +1,13 @@
-//! What only the mail around a report knows: the fields of the outermost message, as written and bounded.
+//! Header fields of the outermost message, as written and bounded.
 //!
-//! None of it is trusted, with one exception: a `dmarc=fail` in the topmost `Authentication-Results` is believed, because
-//! nobody forges a failure in his own favor. A pass is not, because anybody can write one.
+//! None of them is trusted, with one exception: a `dmarc=fail` in the topmost `Authentication-Results` is, because
+//! nobody forges a failure in their own favor. A pass is not, because anybody can write one.
 
 use super::header::{Fields, unfold};
 use super::results::{Results, without_comments_and_quotes};
 use crate::model::{MailFacts, SenderAuth};
 
-/// Read them.
+/// Reads them.
 pub(super) fn facts(fields: &Fields) -> MailFacts {
     let text = |raw: Option<&[u8]>| raw.map(unfold).filter(|value| !value.is_empty());
     let authentication_results = text(fields.authentication_results);
@@ -22,7 +22,7 @@ pub(super) fn facts(fields: &Fields) -> MailFacts {
     }
 }
 
-/// The domain of all addresses, in lower case; `None` where they are of several.
+/// The domain of all addresses, in lower case; `None` if they have several.
 fn only_domain(from: &str) -> Option<String> {
     let bare = without_comments_and_quotes(from);
     let in_brackets: Vec<&str> =

@@ -1,5 +1,5 @@
-//! What must hold for any bytes as a file, an archive, a mail or a mailbox: functions that panic where it does not.
-//! `fuzz/` and the tests run them; no build for users has them.
+//! Properties of unpacking for any bytes as a file, an archive, a mail or a mailbox. The functions panic if one does
+//! not hold; `fuzz/` and the tests run them, and release builds leave them out.
 
 #![allow(clippy::missing_panics_doc, reason = "to panic is what these are for")]
 
@@ -10,12 +10,12 @@ use super::{Content, gzip, mime, transfer, unpack, zip};
 use crate::limits::{Limits, Meter};
 use crate::model::Original;
 
-/// Small limits, so that they are met.
+/// Small limits, so that inputs reach them.
 fn limits() -> Limits {
     Limits { inflated_bytes: 64 << 10, members: 20, mail_parts: 20, mail_depth: 5, ..Limits::default() }
 }
 
-/// As a mail and as a file: everything is counted, and what comes out is no more than came in and was inflated.
+/// As a mail and as a file: everything is counted, and the output is no more than the input and what was inflated.
 pub fn any(bytes: &[u8]) {
     for name in [None, Some("a!example.com!1794787200!1794873599.xml.gz")] {
         hold(bytes.to_vec(), name);
@@ -60,8 +60,7 @@ fn hold_within(bytes: Vec<u8>, name: Option<&str>, limits: &Limits) {
     assert!(reports <= most, "{reports} of at most {most}");
 }
 
-/// As a zip: members are bounded, none lies over another, and what is read of each is what its checksum says and what
-/// its gzip form gives again.
+/// As a zip: members are bounded and do not overlap, and the content of each matches its checksum and its gzip form.
 pub fn archive(bytes: &[u8]) {
     let limits = limits();
     let mut meter = Meter::new(&limits);
@@ -84,7 +83,7 @@ pub fn archive(bytes: &[u8]) {
     assert!(made as u64 <= limits.inflated_bytes, "{made} bytes made");
 }
 
-/// As a mail: its leaves are pieces of it, in order and apart; what is read of a field is bounded.
+/// As a mail: its leaves are disjoint pieces of it, in order, and the text read of a field is bounded.
 pub fn message(bytes: &[u8]) {
     let limits = limits();
     let (fields, body) = Fields::split(bytes);
@@ -104,7 +103,7 @@ pub fn message(bytes: &[u8]) {
         assert!(leaf.section.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'), "{}", leaf.section);
         let encoding = leaf.fields.encoding();
         if let Ok(decoded) = transfer::decode(&encoding, leaf.body) {
-            // Quoted-printable makes line feeds CR LF.
+            // Quoted-printable turns line feeds into CR LF.
             assert!(decoded.len() <= 2 * leaf.body.len(), "{encoding}: {} of {}", decoded.len(), leaf.body.len());
         }
         assert!(transfer::decode_start(&encoding, leaf.body).len() <= 8 << 10);
@@ -114,14 +113,14 @@ pub fn message(bytes: &[u8]) {
     assert!(sections.windows(2).all(|pair| pair[0] != pair[1]), "{sections:?}");
 }
 
-/// As a mailbox: however it is read, it comes apart at the same places, nothing between them is lost, and a message over
-/// the limit is passed over with its size.
+/// As a mailbox: whatever the read sizes, it is split at the same places, nothing between them is lost, and a message
+/// over the limit is skipped with its size.
 pub fn mailbox(bytes: &[u8]) {
     let pieces = pieces(bytes);
     in_order(bytes, &pieces.iter().map(|(_, message)| *message).collect::<Vec<_>>());
     let tiled: usize = pieces.iter().map(|(separator, message)| separator + message.len()).sum();
     assert_eq!(tiled, bytes.len(), "nothing between separators is lost");
-    // A line with nothing behind it is no message.
+    // A separator without anything after it is no message.
     let messages: Vec<&[u8]> =
         pieces.iter().map(|(_, message)| *message).filter(|message| !message.is_empty()).collect();
     for limit in [0, 100, u64::MAX] {
@@ -139,7 +138,7 @@ pub fn mailbox(bytes: &[u8]) {
     }
 }
 
-/// Pieces lie within the whole, one behind the other.
+/// Pieces lie inside the whole, one after the other.
 fn in_order(whole: &[u8], pieces: &[&[u8]]) {
     let mut at = whole.as_ptr().addr();
     for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
@@ -150,7 +149,7 @@ fn in_order(whole: &[u8], pieces: &[&[u8]]) {
     assert!(at <= whole.as_ptr_range().end.addr(), "a piece ends outside");
 }
 
-/// A reader that gives few bytes at a time.
+/// A reader that returns few bytes at a time.
 struct Sips<'b>(&'b [u8]);
 
 impl std::io::Read for Sips<'_> {

@@ -1,4 +1,4 @@
-//! Gzip files (RFC 1952): any number of members, and what may follow them.
+//! Gzip files (RFC 1952): any number of members, and trailing bytes.
 
 use super::inflate::{InflateError, Inflater, Wrapper};
 use crate::limits::Meter;
@@ -10,11 +10,11 @@ pub(super) struct Gzip {
     pub(super) content: Vec<u8>,
     /// Where the last member ends.
     pub(super) end: usize,
-    /// Bytes behind the end that are not the zeros of a block-sized store.
+    /// Bytes after the end that are not zero padding.
     pub(super) trailing: usize,
 }
 
-/// Inflate all members. One that is damaged costs the whole.
+/// Inflates all members. A damaged one makes the whole file unreadable.
 pub(super) fn open(bytes: &[u8], meter: &mut Meter) -> Result<Gzip, InflateError> {
     let mut inflater = Inflater::new(Wrapper::Gzip);
     let mut content = Vec::new();
@@ -28,15 +28,14 @@ pub(super) fn open(bytes: &[u8], meter: &mut Meter) -> Result<Gzip, InflateError
     Ok(Gzip { content, end, trailing })
 }
 
-/// What the last four bytes say the content's length is: a hint. Where it lies, room is kept that is never written to;
-/// where it is right, a large content is not copied while it grows.
+/// The content's length according to the last four bytes: a hint. If it is wrong, the memory reserved is never written
+/// to; if it is right, a large content is not copied while it grows.
 fn declared_size(bytes: &[u8]) -> usize {
     let declared = bytes.last_chunk().map_or(0, |last| u32::from_le_bytes(*last) as usize);
     if declared >= bytes.len() / 2 { declared } else { bytes.len().saturating_mul(4) }
 }
 
-/// A gzip file around a deflate stream that inflates to `content`: what a zip member is kept as, without compressing
-/// anything again.
+/// Wraps a deflate stream into a gzip file: zip members are kept in this form, without compressing anything again.
 pub(super) fn frame(deflate: &[u8], content: &[u8], crc: u32) -> Vec<u8> {
     // Method 8, no flags, no time, no extra flags, unknown system.
     const HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
@@ -45,7 +44,7 @@ pub(super) fn frame(deflate: &[u8], content: &[u8], crc: u32) -> Vec<u8> {
     [&HEAD[..], deflate, &crc.to_le_bytes(), &size.to_le_bytes()].concat()
 }
 
-/// A gzip file of a zlib stream; `None` if it needs a dictionary that gzip has no place for.
+/// Converts a zlib stream into a gzip file; `None` if it needs a preset dictionary, which gzip does not support.
 pub(super) fn from_zlib(zlib: &[u8], content: &[u8]) -> Option<Vec<u8>> {
     const DICTIONARY: u8 = 0x20;
     let deflate = zlib.get(2..zlib.len().checked_sub(4)?)?;

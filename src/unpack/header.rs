@@ -1,17 +1,17 @@
-//! Header fields: where they end, what they say, how names in them are encoded.
+//! Header fields: where they end, their values, and encoded words in them.
 //!
-//! Only the fields that matter here are kept, and they are bounded. mailparse unfolds them and decodes parameters (RFC 2231)
-//! and encoded words (RFC 2047); it is only given bounded text, because its search for encoded words is quadratic.
+//! Only the fields needed here are kept, and they are bounded. mailparse unfolds them and decodes parameters (RFC 2231)
+//! and encoded words (RFC 2047); it gets bounded text only, because its search for encoded words is quadratic.
 
 use mailparse::{ParsedContentDisposition, ParsedContentType};
 use memchr::memchr;
 
-/// What is read of a field's value; the rest of it is not looked at. RFC 5322 lines end at 998.
+/// Bytes read of a field's value; the rest is ignored. RFC 5322 lines have up to 998.
 const VALUE: usize = 2048;
-/// What is kept of a file name.
+/// Bytes kept of a file name.
 const NAME: usize = 255;
 
-/// The first field of each name that matters, as raw value.
+/// The first occurrence of each needed field, as a raw value.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Fields<'b> {
     pub(super) content_type: Option<&'b [u8]>,
@@ -21,17 +21,17 @@ pub(super) struct Fields<'b> {
     pub(super) message_id: Option<&'b [u8]>,
     pub(super) date: Option<&'b [u8]>,
     pub(super) from: Option<&'b [u8]>,
-    /// How many `From` fields there are: of more than one nobody can say which is meant.
+    /// How many `From` fields there are: with more than one, it is unclear which counts.
     pub(super) from_fields: usize,
     pub(super) subject: Option<&'b [u8]>,
     pub(super) auto_submitted: Option<&'b [u8]>,
     pub(super) authentication_results: Option<&'b [u8]>,
-    /// Apple Mail's, in a part whose body it keeps in another file.
+    /// Apple Mail writes it in a part whose body is in another file.
     pub(super) apple_length: Option<&'b [u8]>,
 }
 
 impl<'b> Fields<'b> {
-    /// Split an entity into its fields and its body.
+    /// Splits an entity into its fields and its body.
     pub(super) fn split(entity: &'b [u8]) -> (Self, &'b [u8]) {
         let mut fields = Self::default();
         let mut at = entity.len() - without_mailbox_line(entity).len();
@@ -41,7 +41,7 @@ impl<'b> Fields<'b> {
                 return (fields, &entity[line.end..]);
             }
             let Some((name, value)) = field(&entity[line.clone()]) else {
-                // No field and no blank line: the body begins here all the same.
+                // No field and no blank line: the body begins here anyway.
                 return (fields, &entity[at..]);
             };
             at = line.end;
@@ -86,7 +86,7 @@ impl<'b> Fields<'b> {
         self.disposition.map_or_else(Default::default, |raw| mailparse::parse_content_disposition(&unfold(raw)))
     }
 
-    /// `Content-Transfer-Encoding` in lower case, without a comment or parameter behind it.
+    /// `Content-Transfer-Encoding` in lower case, without a comment or parameter after it.
     pub(super) fn encoding(&self) -> String {
         self.transfer_encoding.map_or_else(String::new, |raw| {
             let value = unfold(raw);
@@ -104,7 +104,7 @@ impl<'b> Fields<'b> {
     }
 }
 
-/// The entity without a line of the mailbox it lay in, which may still stand on top.
+/// The entity without a leftover `From ` line of the mailbox it was in.
 pub(super) fn without_mailbox_line(entity: &[u8]) -> &[u8] {
     let is_there = entity.starts_with(b"From ") || entity.starts_with(b">From ");
     &entity[if is_there { line_end(entity, 0) } else { 0 }..]
@@ -115,7 +115,7 @@ fn line_end(bytes: &[u8], at: usize) -> usize {
     memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |length| at + length + 1)
 }
 
-/// How far into a line its field's name must have ended.
+/// How many bytes into a line the field's name must end.
 pub(super) const NAME_WITHIN: usize = 256;
 
 /// A line's field name, and where its value begins; `None` if the line is no field.
@@ -125,7 +125,7 @@ pub(super) fn field(line: &[u8]) -> Option<(&[u8], usize)> {
     (!name.is_empty() && name.iter().all(u8::is_ascii_graphic)).then_some((name, colon + 1))
 }
 
-/// Fields without which a mail would not have come, beside all that begin with `X-`; those of MIME alone are not enough.
+/// Fields that every delivered mail has some of, besides those that begin with `X-`; MIME fields alone are not enough.
 const OF_MAIL: &[&str] = &[
     "from",
     "to",
@@ -143,7 +143,7 @@ const OF_MAIL: &[&str] = &[
     "arc-seal",
 ];
 
-/// Whether a field of this name says that these are the fields of a mail.
+/// Whether a field with this name shows that the text is a mail's header.
 pub(super) fn is_of_mail(name: &[u8]) -> bool {
     OF_MAIL.iter().any(|field| name.eq_ignore_ascii_case(field.as_bytes()))
         || name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case(b"x-"))
@@ -166,13 +166,13 @@ pub(super) fn unfold(raw: &[u8]) -> String {
     value.trim().to_owned()
 }
 
-/// Decode encoded words (RFC 2047), also where none should stand, as in a quoted file name.
+/// Decodes encoded words (RFC 2047), also where none are allowed, such as in a quoted file name.
 fn decode_words(text: &str) -> String {
     let line = format!("x: {}", cut(text, NAME * 3));
     mailparse::parse_header(line.as_bytes()).map_or_else(|_| text.to_owned(), |(header, _)| header.get_value())
 }
 
-/// At most so many bytes, never half a character.
+/// Cuts to at most this many bytes, never inside a character.
 pub(super) fn cut(text: &str, bytes: usize) -> &str {
     &text[..text.floor_char_boundary(bytes)]
 }

@@ -1,6 +1,6 @@
-//! Inflates one compressed stream under the meter.
+//! Inflates one compressed stream, metered.
 //!
-//! The meter is charged while bytes are produced, so that a bomb costs its allowance and no more.
+//! The meter is charged while bytes are produced, so a bomb costs its allowance and no more.
 
 use crate::limits::{LimitExceeded, Meter};
 use flate2::{Decompress, FlushDecompress, Status};
@@ -27,7 +27,7 @@ pub(super) enum InflateError {
     Damaged(String),
 }
 
-/// Streams of one kind, one behind the other.
+/// Inflates streams of one kind, one after the other.
 pub(super) struct Inflater {
     stream: Decompress,
     wrapper: Wrapper,
@@ -43,8 +43,8 @@ impl Inflater {
         Self { stream, wrapper }
     }
 
-    /// Inflate the stream at the start of `input` onto the end of `out`; `hint` is what it may come to. Gives how many
-    /// bytes of input it took.
+    /// Inflates the stream at the start of `input` onto the end of `out`; `hint` is the expected length. Returns how
+    /// many bytes of input it took.
     pub(super) fn run(
         &mut self,
         input: &[u8],
@@ -56,7 +56,7 @@ impl Inflater {
         let overrun = meter.overrun(input.len());
         let start = out.len();
         self.stream.reset(self.wrapper != Wrapper::None);
-        // Behind other members the room is doubled: each byte is moved a few times, not once a member.
+        // After other members the capacity is doubled: each byte is moved a few times, not once per member.
         let reserve = if start == 0 { Vec::reserve_exact } else { Vec::reserve };
         reserve(out, hint.min(allowance).saturating_add(1));
         let mut charged = 0;
@@ -70,10 +70,10 @@ impl Inflater {
                 Ok(_) if out.len() < out.capacity() => break Err(InflateError::Cut(input.len())),
                 Ok(_) => {
                     let made = out.len() - start;
-                    // While it grows, so that room is made for it before it is taken.
+                    // While it grows, so that memory is reserved before it is used.
                     meter.charge((made - charged) as u64);
                     charged = made;
-                    // Twice the room, but never room for more than the allowance.
+                    // Double the capacity, but never beyond the allowance.
                     reserve(out, made.max(32 << 10).min(allowance.saturating_add(1) - made));
                 }
                 Err(error) => break Err(error),
@@ -83,7 +83,7 @@ impl Inflater {
         ended
     }
 
-    /// Fill what room there is.
+    /// Fills the available capacity.
     fn step(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Status, InflateError> {
         let rest = &input[self.taken()..];
         self.stream

@@ -1,6 +1,6 @@
-//! A message: what kind it is, and each of its leaves, decoded and opened.
+//! Opens a message: what kind it is, and each of its leaves, decoded and opened.
 //!
-//! No leaf is preferred to another, content outranks headers, and the mail that a failure report quotes is not opened.
+//! No leaf is preferred to another, content outranks headers, and the mail quoted in a failure report is not opened.
 
 use super::header::{self, Fields};
 use super::mime::{self, Leaf};
@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 impl Opener<'_> {
-    /// Open a message. The outermost one leaves at least one unit.
+    /// Opens a message. The outermost one gives at least one item.
     pub(super) fn message(&mut self, bytes: &[u8], place: &UnpackPath) {
         let bytes = sniff::skip_blank(bytes);
         let (fields, body) = Fields::split(bytes);
@@ -23,21 +23,21 @@ impl Opener<'_> {
             self.seen = OtherContent::Other;
         }
         let mut inner = UnpackPath { messages: place.messages + 1, ..place.clone() };
-        inner.letter = self.kept(header::without_mailbox_line(bytes), body.len());
+        inner.raw_mail = self.kept(header::without_mailbox_line(bytes), body.len());
         self.leaves(fields, body, &inner);
         if outermost && self.items.len() == before {
             self.set_aside(self.seen, place);
         }
     }
 
-    /// The mail once more, if it was asked for and is not too long.
+    /// A copy of the mail, if requested and not too long.
     fn kept(&mut self, mail: &[u8], body: usize) -> Option<Arc<RawMail>> {
         let left = self.keep_mails.checked_sub(mail.len().max(1))?;
         self.keep_mails = left;
         Some(Arc::new(RawMail { bytes: mail.to_vec(), body: mail.len() - body }))
     }
 
-    /// Open all leaves of a message, or of a multipart that was encoded as a whole.
+    /// Opens all leaves of a message, or of a multipart that was encoded as a whole.
     fn leaves(&mut self, fields: Fields, body: &[u8], place: &UnpackPath) {
         let mut inner = UnpackPath { mails: place.mails + 1, archived: false, gzip: None, ..place.clone() };
         let leaves = match mime::leaves(fields, body, inner.mails, &mut self.meter) {
@@ -93,7 +93,7 @@ impl Opener<'_> {
         self.decoded_leaf(leaf, decoded, place);
     }
 
-    /// Open a leaf by what it is. A copy is only made of what is worth one.
+    /// Opens a leaf by its content. Only leaves worth keeping are copied.
     fn decoded_leaf(&mut self, leaf: &Leaf, decoded: Cow<[u8]>, mut place: UnpackPath) {
         let media = leaf.kind.mimetype.as_str();
         if media.starts_with("multipart/") && matches!(decoded, Cow::Owned(_)) {
@@ -143,7 +143,7 @@ impl Opener<'_> {
         }
     }
 
-    /// A part that says it is an SMTP TLS report is one, unless a DMARC report is in it.
+    /// A part that claims to be an SMTP TLS report is one, unless it contains a DMARC report.
     fn tls_report(&mut self, bytes: Vec<u8>, place: &UnpackPath) {
         let before = self.items.len();
         self.open(bytes, place.clone());

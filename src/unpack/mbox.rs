@@ -1,27 +1,27 @@
-//! Mailboxes in one file: messages one after another, each behind a `From ` line (RFC 4155 and its relatives).
+//! Mailboxes in one file: messages one after another, each after a `From ` line (RFC 4155 and relatives).
 //!
-//! Programs disagree about what stands in that line: a sender and a date, a date with the zone in another place, or
-//! nothing at all (Thunderbird since 2023). What they agree on is that a header field follows, so that is what tells a
-//! separator from a sentence that begins with "From". A `Content-Length` that leads exactly to the next separator is
-//! believed, since programs that write one do not quote `From ` lines.
+//! Programs disagree about the content of that line: a sender and a date, a date with the zone in another place, or
+//! nothing at all (Thunderbird since 2023). They agree that a header field follows, and this tells a separator from a
+//! sentence that begins with "From". A `Content-Length` that leads exactly to the next separator is trusted, since
+//! programs that write one do not quote `From ` lines.
 //!
-//! The messages come one at a time, without their `From ` line and with `>From ` unquoted; memory holds one message and a
-//! buffer, however large the mailbox is.
+//! Messages are returned one at a time, without their `From ` line and with `>From ` unquoted; memory holds one message
+//! and a buffer, however large the mailbox is.
 
 use super::header;
 use memchr::{memchr, memmem};
 use std::io::{self, Read};
 
-/// Bytes read at once; a fuzzer's small mailboxes must be cut somewhere too.
+/// Bytes read at once; small under a fuzzer, so that its mailboxes are cut too.
 const CHUNK: usize = if cfg!(fuzzing) { 64 } else { 1 << 20 };
-/// A `From ` line is never longer, its line end not counted.
+/// The longest `From ` line, without its line end.
 const LINE: usize = 1024;
-/// What is looked at of the line behind a `From ` line: enough for the name of any field.
+/// Bytes examined of the line after a `From ` line: enough for the name of any field.
 const NEXT: usize = header::NAME_WITHIN;
-/// What must be looked at again once more is read: a `From ` line that was cut, the blank line before it, and the
-/// beginning of the line behind it.
+/// Bytes to examine again after reading more: a `From ` line that was cut, the blank line before it, and the start of
+/// the line after it.
 const AGAIN: usize = LINE + NEXT + b"\n\r\n".len();
-/// How far into a message a `Content-Length` is looked for.
+/// How far into a message `Content-Length` is searched.
 const HEADER: usize = 64 << 10;
 
 /// A message of a mailbox.
@@ -29,7 +29,7 @@ const HEADER: usize = 64 << 10;
 pub enum MboxMessage {
     /// Its bytes.
     Whole(Vec<u8>),
-    /// It was over the limit and was passed over; its size.
+    /// It was over the limit and was skipped; its size.
     TooLarge(u64),
 }
 
@@ -47,12 +47,12 @@ pub struct MboxMessages<R> {
 }
 
 impl<R: Read> MboxMessages<R> {
-    /// Split this mailbox; messages over `limit` bytes are passed over.
+    /// Splits this mailbox; messages over `limit` bytes are skipped.
     pub fn new(reader: R, limit: u64) -> Self {
         Self { reader, limit, buffer: Vec::new(), start: 0, ended: false, begun: false }
     }
 
-    /// Read more into the buffer, dropping what was taken. False at the end.
+    /// Reads more into the buffer, dropping what was consumed. False at the end.
     fn fill(&mut self) -> io::Result<bool> {
         if self.ended {
             return Ok(false);
@@ -66,7 +66,7 @@ impl<R: Read> MboxMessages<R> {
         Ok(read > 0)
     }
 
-    /// Pass the `From ` line at the start; whatever else stands before the first one is the first message.
+    /// Skips the `From ` line at the start; anything else before the first one is the first message.
     fn pass_separator(&mut self) -> io::Result<()> {
         while self.buffer.len() - self.start <= LINE && self.fill()? {}
         self.start += from_line(&self.buffer[self.start..]);
@@ -94,7 +94,7 @@ impl<R: Read> MboxMessages<R> {
                 return Ok(Some(message));
             }
             scanned = rest.len().saturating_sub(AGAIN);
-            // Not the rest: a line behind the message may be in it, cut.
+            // Not counting the rest: it may contain a cut line after the message.
             if passed + scanned as u64 > self.limit {
                 passed += scanned as u64;
                 self.start += scanned;
@@ -108,7 +108,7 @@ impl<R: Read> MboxMessages<R> {
         }
     }
 
-    /// Where the message ends by its `Content-Length`. Anybody can write that field, so it only counts where the next
+    /// Where the message ends by its `Content-Length`. Anybody can write that field, so it only counts if the next
     /// message begins right there and has one too, or the mailbox ends there.
     fn declared_end(&mut self) -> io::Result<Option<usize>> {
         while header_end(self.rest()).is_none() && self.rest().len() < HEADER && self.fill()? {}
@@ -125,18 +125,18 @@ impl<R: Read> MboxMessages<R> {
         if line == 0 || !separates(behind, line, true) {
             return Ok(None);
         }
-        // The next message's header, which may not be read yet.
+        // The next message's header, which may not have been read yet.
         let next = end + blank + line;
         while header_end(&self.rest()[next..]).is_none() && self.rest().len() < next + HEADER && self.fill()? {}
         Ok(declared(&self.rest()[next..]).map(|_| end + blank))
     }
 
-    /// What is read and not taken.
+    /// Bytes read but not consumed.
     fn rest(&self) -> &[u8] {
         &self.buffer[self.start..]
     }
 
-    /// Take the message that ends here.
+    /// Consumes the message that ends here.
     fn cut(&mut self, end: usize, passed: u64) -> MboxMessage {
         let bytes = &self.buffer[self.start..self.start + end];
         self.start += end;
@@ -153,14 +153,14 @@ impl<R: Read> Iterator for MboxMessages<R> {
     }
 }
 
-/// The length of the `From ` line at the start, its line end included; 0 where there is none.
+/// The length of the `From ` line at the start, including its line end; 0 if there is none.
 fn from_line(bytes: &[u8]) -> usize {
     let end = memchr(b'\n', bytes);
     let fits = end.unwrap_or(bytes.len()) <= LINE && bytes.starts_with(b"From ");
     if fits { end.map_or(bytes.len(), |end| end + 1) } else { 0 }
 }
 
-/// Where the next separator begins. One of which not all that matters is there only counts at the end of the mailbox.
+/// Where the next separator begins. One that is not complete yet only counts at the end of the mailbox.
 fn separator(bytes: &[u8], from: usize, ended: bool) -> Option<usize> {
     for found in memmem::find_iter(&bytes[from..], b"\nFrom ") {
         let start = from + found + 1;
@@ -180,20 +180,20 @@ fn separator(bytes: &[u8], from: usize, ended: bool) -> Option<usize> {
     None
 }
 
-/// Whether these bytes begin with a line between messages, and a message behind it.
+/// Whether these bytes begin with a separator line and a message after it.
 pub(super) fn begins_mailbox(bytes: &[u8]) -> bool {
     let line = from_line(bytes);
     line > 0 && separates(bytes, line, true)
 }
 
-/// Whether a `From ` line of this length, its line end included, stands between messages: by what follows it, by what
-/// is in it, and by whether a blank line stands before it. The weaker one is, the stronger the others must be.
+/// Whether a `From ` line of this length (including its line end) separates messages: by what follows it, by its
+/// content, and by a blank line before it. The weaker one sign is, the stronger the others must be.
 fn separates(bytes: &[u8], line: usize, blank: bool) -> bool {
     let (line, next) = bytes.split_at(line);
     let envelope = Envelope::of(line.get(b"From ".len()..).unwrap_or_default());
     let end = memchr(b'\n', next).unwrap_or(next.len());
     let next = next[..end].trim_ascii_end();
-    // A quoted line of an older mailbox may stand on top of the header.
+    // The header may begin with a quoted `From ` line of an older mailbox.
     match header::field(next) {
         _ if next.starts_with(b">From ") => envelope == Envelope::Dated,
         Some((name, _)) => match envelope {
@@ -207,10 +207,10 @@ fn separates(bytes: &[u8], line: usize, blank: bool) -> bool {
     }
 }
 
-/// What stands in a `From ` line.
+/// The content of a `From ` line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Envelope {
-    /// A day of the week and a time, as the format wants.
+    /// A day of the week and a time, as the format requires.
     Dated,
     /// Nothing, an address, or some part of a date.
     Sender,
@@ -239,7 +239,7 @@ impl Envelope {
     }
 }
 
-/// Where the header of a message ends, its blank line included; `None` if that is not read yet, or far away.
+/// Where the header of a message ends, including its blank line; `None` if that was not read yet, or is too far.
 fn header_end(message: &[u8]) -> Option<usize> {
     let within = &message[..message.len().min(HEADER)];
     let bare = memmem::find(within, b"\n\n").map(|at| at + 2);
@@ -258,7 +258,7 @@ fn declared(message: &[u8]) -> Option<(usize, usize)> {
     Some((body, length))
 }
 
-/// Take one `>` off lines that begin with `>From `, `>>From ` and so on, and the blank line off the end.
+/// Removes one `>` from lines that begin with `>From `, `>>From ` and so on, and the blank line at the end.
 fn unquote(bytes: &[u8]) -> Vec<u8> {
     let bytes = bytes.strip_suffix(b"\n\n").map_or(bytes, |_| &bytes[..bytes.len() - 1]);
     let bytes = bytes.strip_suffix(b"\r\n\r\n").map_or(bytes, |_| &bytes[..bytes.len() - 2]);
@@ -276,8 +276,8 @@ fn unquote(bytes: &[u8]) -> Vec<u8> {
     message
 }
 
-/// All of a mailbox in memory, taken apart at once: for each message the length of the line before it, and the message as
-/// it lies there. What [`MboxMessages`] is held against.
+/// Splits a whole mailbox in memory: for each message the length of the line before it, and its bytes. [`MboxMessages`]
+/// is tested against it.
 #[cfg(any(test, fuzzing))]
 pub(super) fn pieces(bytes: &[u8]) -> Vec<(usize, &[u8])> {
     let (mut pieces, mut at) = (Vec::new(), 0);
@@ -292,7 +292,7 @@ pub(super) fn pieces(bytes: &[u8]) -> Vec<(usize, &[u8])> {
     pieces
 }
 
-/// Where a message ends by its `Content-Length`, with all of the mailbox at hand.
+/// Where a message ends by its `Content-Length`, with the whole mailbox in memory.
 #[cfg(any(test, fuzzing))]
 fn whole_declared_end(message: &[u8]) -> Option<usize> {
     let (body, length) = declared(message)?;
@@ -366,7 +366,7 @@ mod tests {
         let line = "From - Tue Nov 17 01:02:03 2026\n";
         assert_eq!(split(&format!("{line}{right}\n{line}{right}\n")), [&right[..], &right]);
         assert_eq!(split(&format!("{line}{wrong}\n{line}{wrong}\n")).len(), 4);
-        // One message alone that says so may be a stranger's: it must not hide the one behind it.
+        // A single message that says so may come from an attacker: it must not hide the next one.
         let other = format!("{line}Subject: y\n\nreport\n");
         let hiding = format!("Subject: x\nContent-Length: {}\n\n", other.len() + 7);
         let mailbox = format!("{line}{hiding}empty\n\n{other}\n{other}");
@@ -379,7 +379,7 @@ mod tests {
         assert_eq!(line.len(), LINE);
         for end in ["\n\n", "\r\n\r\n"] {
             for off in (0..8).chain(LINE - 4..LINE + 8) {
-                // The line begins so many bytes before the first read ends.
+                // The line begins this many bytes before the first read ends.
                 let size = CHUNK - off - end.len();
                 let mailbox = [&b"x".repeat(size), end.as_bytes(), line.as_bytes(), b"\nSubject: y\n"].concat();
                 let whole = pieces(&mailbox);

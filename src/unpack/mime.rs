@@ -1,7 +1,7 @@
-//! The tree of parts of a message (RFC 2046), as a list of its leaves, still encoded, with section numbers as IMAP counts.
+//! The tree of parts of a message (RFC 2046), as a list of its leaves, still encoded, with section numbers as in IMAP.
 //!
-//! Attached messages are not opened here. The boundary search is our own instead of mailparse's: a delimiter is a whole
-//! line, parts and depth are metered, and one odd part does not cost the rest.
+//! Attached messages are not opened here. The boundary search replaces mailparse's: a delimiter is a whole line, parts
+//! and depth are metered, and one odd part does not spoil the others.
 
 use super::header::Fields;
 use crate::limits::{LimitExceeded, Meter};
@@ -17,7 +17,7 @@ pub(super) struct Leaf<'b> {
     pub(super) fields: Fields<'b>,
     /// Its `Content-Type`.
     pub(super) kind: ParsedContentType,
-    /// What stands behind its header, still in its transfer encoding.
+    /// Its body, still in its transfer encoding.
     pub(super) body: &'b [u8],
 }
 
@@ -40,7 +40,7 @@ struct PartTree<'b, 'm, 'l> {
 }
 
 impl<'b> PartTree<'b, '_, '_> {
-    /// Add a part: itself, or what is in it.
+    /// Adds a part, or the parts in it.
     fn add(&mut self, mut part: Leaf<'b>, depth: u32) -> Result<(), LimitExceeded> {
         self.meter.part()?;
         self.meter.mail_depth(depth)?;
@@ -69,8 +69,8 @@ impl<'b> PartTree<'b, '_, '_> {
     }
 }
 
-/// The delimiter of a multipart, `--` and its boundary; where the boundary is not given or never occurs, the first line
-/// that can be one.
+/// The delimiter of a multipart, `--` and its boundary; if the boundary is missing or never occurs, the first line that
+/// can be one.
 fn delimiter(part: &Leaf) -> Option<Vec<u8>> {
     let stated = part.kind.params.get("boundary").filter(|boundary| !boundary.is_empty());
     if let Some(boundary) = stated {
@@ -82,9 +82,9 @@ fn delimiter(part: &Leaf) -> Option<Vec<u8>> {
     guess(part.body)
 }
 
-/// A line `--...` with a `Content-` field in the next line.
+/// Guesses the delimiter: a line `--...` followed by a `Content-` field.
 fn guess(body: &[u8]) -> Option<Vec<u8>> {
-    // More than this of a preamble nobody writes.
+    // The longest preamble searched.
     const PREAMBLE: usize = 4096;
     let mut lines = body[..body.len().min(PREAMBLE)].split(|byte| *byte == b'\n');
     let mut line = lines.next()?;
@@ -102,7 +102,7 @@ fn guess(body: &[u8]) -> Option<Vec<u8>> {
 struct Parts<'b, 'd> {
     body: &'b [u8],
     delimiter: &'d [u8],
-    /// Where the next part begins; null behind the last.
+    /// Where the next part begins; `None` after the last.
     at: Option<usize>,
 }
 
@@ -121,12 +121,13 @@ impl<'b> Iterator for Parts<'b, '_> {
         match find(self.body, start, self.delimiter) {
             Some(line) => {
                 self.at = line.next;
-                // The line end before a delimiter belongs to it; before the first line of a part there is none.
+                // The line end before a delimiter belongs to the delimiter; the first line of a part has none before
+                // it.
                 let part = &self.body[start..line.start.max(start)];
                 let part = part.strip_suffix(b"\n").unwrap_or(part);
                 Some(part.strip_suffix(b"\r").unwrap_or(part))
             }
-            // No closing delimiter: the part goes to the end.
+            // No closing delimiter: the part extends to the end.
             None => Some(&self.body[start..]),
         }
     }
@@ -135,11 +136,11 @@ impl<'b> Iterator for Parts<'b, '_> {
 /// A delimiter line.
 struct DelimiterLine {
     start: usize,
-    /// Where what follows begins; `None` for the closing one.
+    /// Where the next part begins; `None` for the closing delimiter.
     next: Option<usize>,
 }
 
-/// The next line that is this delimiter and nothing else but `--` and white space.
+/// The next line that is only this delimiter, `--` and white space.
 fn find(body: &[u8], from: usize, delimiter: &[u8]) -> Option<DelimiterLine> {
     let mut at = from;
     loop {

@@ -1,7 +1,7 @@
-//! Opens bytes of any format, through archives and mails, down to units.
+//! Opens bytes of any format, through archives and mails, down to single items.
 //!
-//! Each layer is recognized by content and passed one level down with what was learned on the way: names, findings, depth,
-//! and whether something that is not a report must be rejected or may be skipped.
+//! Each layer is recognized by content. What was learned about it is passed down: names, findings, depth, and whether
+//! something that is not a report must be rejected or may be skipped.
 
 use super::inflate::{InflateError, Inflater, Wrapper};
 use super::mbox::MboxMessages;
@@ -12,12 +12,12 @@ use crate::limits::{Limits, Meter};
 use crate::model::{Finding, FindingCode, MailFacts, Original, RawMail};
 use std::sync::Arc;
 
-/// What becomes of bytes that are nothing we know.
+/// What to do with bytes of an unknown format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Expect {
-    /// They were given as a report, by hand, name or type: rejected.
+    /// Somebody gave them as a report, by hand, name or type: reject them.
     Report,
-    /// They are some part of something: passed over.
+    /// They are some part of something: skip them.
     Anything,
 }
 
@@ -29,17 +29,17 @@ pub(super) struct UnpackPath {
     pub(super) names: Vec<String>,
     pub(super) findings: Vec<Finding>,
     pub(super) expect: Expect,
-    /// Archives around.
+    /// Archives around it.
     pub(super) archives: u32,
-    /// Whether the nearest thing around is an archive, and no mail.
+    /// Whether the nearest layer around it is an archive, not a mail.
     pub(super) archived: bool,
-    /// Mails around.
+    /// Mails and multiparts around it.
     pub(super) mails: u32,
-    /// Messages around, of those levels.
+    /// Messages among those levels.
     pub(super) messages: u32,
-    /// The innermost message around, where it is kept.
-    pub(super) letter: Option<Arc<RawMail>>,
-    /// Whether the nearest mail is a failure report: mail in it is evidence, not ours to read.
+    /// The innermost message around it, if kept.
+    pub(super) raw_mail: Option<Arc<RawMail>>,
+    /// Whether the nearest mail is a failure report: a mail in it is evidence, and not examined.
     pub(super) quoted: bool,
     /// The gzip file that holds just these bytes.
     pub(super) gzip: Option<Vec<u8>>,
@@ -56,13 +56,13 @@ impl UnpackPath {
             archived: false,
             mails: 0,
             messages: 0,
-            letter: None,
+            raw_mail: None,
             quoted: false,
             gzip: None,
         }
     }
 
-    /// One step down.
+    /// Descends one step.
     pub(super) fn step(&self, step: String, name: Option<String>) -> Self {
         let mut place = Self { gzip: None, ..self.clone() };
         place.path.push(step);
@@ -70,14 +70,14 @@ impl UnpackPath {
         place
     }
 
-    /// The name a report here goes by.
+    /// The name of a report found here.
     fn attachment(&self) -> Option<String> {
         let reports = self.names.iter().rev().find(|name| name.matches('!').count() >= 3);
         reports.or(self.names.last()).cloned()
     }
 }
 
-/// Open a whole item.
+/// Opens a whole item.
 pub(super) fn item(bytes: Vec<u8>, name: Option<&str>, limits: &Limits, keep_mails: usize) -> Unpacked {
     let mut opener = Opener {
         meter: Meter::new(limits),
@@ -92,7 +92,7 @@ pub(super) fn item(bytes: Vec<u8>, name: Option<&str>, limits: &Limits, keep_mai
         (Err(limit), format) => opener.reject(limit.to_string(), bytes, extension(format), place),
         (_, FileFormat::Mail) => opener.mail_item(&bytes, &place),
         (_, FileFormat::Emlx) => opener.mail_item(emlx_message(&bytes), &place),
-        // Only mail comes without a name.
+        // Only mail has no name.
         (_, FileFormat::Empty | FileFormat::Html | FileFormat::Text | FileFormat::Binary) if name.is_none() => {
             opener.mail_item(&bytes, &place);
         }
@@ -106,24 +106,24 @@ pub(super) fn item(bytes: Vec<u8>, name: Option<&str>, limits: &Limits, keep_mai
             mail: None,
             findings: Vec::new(),
             attached: false,
-            letter: None,
+            raw_mail: None,
             content: Content::SetAside(opener.seen),
         });
     }
     Unpacked { mail, items: opener.items }
 }
 
-/// What is common to all of an item.
+/// State shared by all parts of an item.
 pub(super) struct Opener<'l> {
     pub(super) meter: Meter<'l>,
     pub(super) items: Vec<UnpackedItem>,
-    /// The outermost mail that is open.
+    /// The outermost open mail.
     pub(super) mail: Option<MailFacts>,
     /// Whether that mail is the item.
     is_mail: bool,
-    /// The strongest claim that the outermost mail made to be no aggregate report.
+    /// The strongest claim of the outermost mail to be something other than an aggregate report.
     pub(super) seen: OtherContent,
-    /// Bytes of mails that may still be kept beside what is in them.
+    /// Bytes of mails that may still be kept in addition to their content.
     pub(super) keep_mails: usize,
 }
 
@@ -133,13 +133,13 @@ impl Opener<'_> {
         self.message(bytes, place);
     }
 
-    /// Open bytes of any format.
+    /// Opens bytes of any format.
     pub(super) fn open(&mut self, bytes: Vec<u8>, place: UnpackPath) {
         let format = format_of(&bytes, place.names.last().map(String::as_str));
         self.open_as(format, bytes, place);
     }
 
-    /// Open bytes of a format that is known.
+    /// Opens bytes of a known format.
     pub(super) fn open_as(&mut self, format: FileFormat, bytes: Vec<u8>, place: UnpackPath) {
         match format {
             FileFormat::Xml => self.xml(bytes, place),
@@ -161,7 +161,7 @@ impl Opener<'_> {
         if place.expect == Expect::Anything && !sniff::has_feedback(&xml) {
             return;
         }
-        // A gzip file larger than what is in it is nothing to keep.
+        // A gzip file larger than its content is not worth keeping.
         let original = place.gzip.take().filter(|gzip| gzip.len() <= xml.len() + 256).map(Original::Gzip);
         self.push(Content::Report { xml, original }, place);
     }
@@ -203,8 +203,8 @@ impl Opener<'_> {
         }
     }
 
-    /// One archive deeper. An archive in an archive is a finding; one attached to a mail in an archive is none, since mails
-    /// are often exported that way.
+    /// Enters an archive. An archive in an archive is a finding; one attached to a mail in an archive is not, since
+    /// mails are often exported that way.
     fn enter_archive(&mut self, what: &str, place: &mut UnpackPath) -> Result<(), String> {
         place.archives += 1;
         if place.archived {
@@ -258,7 +258,7 @@ impl Opener<'_> {
         Ok(())
     }
 
-    /// An office document: a part to pass over, or a file that is something else.
+    /// An office document: a part to skip, or a file that is something else.
     fn document(&mut self, place: &UnpackPath) {
         if place.expect == Expect::Report {
             self.set_aside(OtherContent::Other, place);
@@ -274,14 +274,14 @@ impl Opener<'_> {
             let inner = place.step(format!("message {}", index + 1), None);
             match message {
                 Ok(super::mbox::MboxMessage::Whole(message)) => self.message(&message, &inner),
-                // All of it was in memory, within the limit, and reading memory does not fail.
+                // The whole mailbox was in memory, within the limit, and reading memory does not fail.
                 Ok(super::mbox::MboxMessage::TooLarge(_)) | Err(_) => {}
             }
         }
     }
 
     fn closed(&mut self, closed: Closed, bytes: Vec<u8>, place: UnpackPath) {
-        // The same bytes begin old Word files, which people write mail about.
+        // Old Word files begin with the same bytes, and people attach those to mails.
         let document = closed == Closed::OUTLOOK
             && !place.names.last().is_some_and(|name| sniff::is_mail_name(name))
             && !sniff::is_outlook_message(&bytes);
@@ -334,20 +334,20 @@ impl Opener<'_> {
     fn push(&mut self, content: Content, place: UnpackPath) {
         let mail = if self.is_mail { None } else { self.mail.clone() };
         let attachment = place.attachment();
-        let (attached, letter) = (place.messages > 1, place.letter);
+        let (attached, raw_mail) = (place.messages > 1, place.raw_mail);
         self.items.push(UnpackedItem {
             path: place.path,
             attachment,
             mail,
             findings: place.findings,
             attached,
-            letter,
+            raw_mail,
             content,
         });
     }
 }
 
-/// What failed first, in an archive of so many files, and how many more did.
+/// The first failure in an archive, and how many more there were.
 fn first_fault(faults: &[(ZipError, &String)], files: usize) -> String {
     let (fault, name) = &faults[0];
     match (fault, faults.len() - 1) {
@@ -358,7 +358,7 @@ fn first_fault(faults: &[(ZipError, &String)], files: usize) -> String {
     }
 }
 
-/// The format of bytes. Where the file's name says mail, one header field is enough to believe it.
+/// The format of bytes. If the file's name says mail, one header field is enough.
 pub(super) fn format_of(bytes: &[u8], name: Option<&str>) -> FileFormat {
     let format = sniff::format(bytes);
     let vague = matches!(format, FileFormat::Text | FileFormat::Html | FileFormat::Binary);
@@ -366,7 +366,7 @@ pub(super) fn format_of(bytes: &[u8], name: Option<&str>) -> FileFormat {
     if vague && says_mail() { FileFormat::Mail } else { format }
 }
 
-/// The message in an `.emlx` file. Where the stated length cannot be, it ends where the property list begins.
+/// The message in an `.emlx` file. If the stated length is impossible, it ends where the property list begins.
 pub(super) fn emlx_message(bytes: &[u8]) -> &[u8] {
     let Some((length, rest)) = sniff::emlx(sniff::skip_blank(bytes)) else { return bytes };
     let is_list = |rest: &[u8]| {
@@ -382,7 +382,7 @@ pub(super) fn emlx_message(bytes: &[u8]) -> &[u8] {
     }
 }
 
-/// Whether a member is the mark of an office document, which is a zip of XML.
+/// Whether a member shows that the zip is an office document.
 fn is_office(member: &Member) -> bool {
     matches!(member.name.as_str(), "[Content_Types].xml" | "mimetype" | "META-INF/MANIFEST.MF")
 }

@@ -2,19 +2,19 @@
 //!
 //! Comments and quoted text are not read. The result is not trusted here; the caller decides which servers count.
 
-/// A border's word.
+/// A receiving server's results.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Results {
-    /// The authserv-id, in lower case; empty where none stands.
+    /// The authserv-id, in lower case; empty if there is none.
     pub authserv_id: String,
     /// The first result of each `dmarc` method, in lower case and in order.
     pub dmarc: Vec<String>,
-    /// The domain that each of them is about (`header.from`), in lower case; `None` where it does not say.
+    /// The domain that each of them is about (`header.from`), in lower case; `None` if it does not say.
     pub header_from: Vec<Option<String>>,
 }
 
 impl Results {
-    /// Read a field's value.
+    /// Reads a field's value.
     pub fn of(value: &str) -> Self {
         let bare = without_comments_and_quotes(value).to_ascii_lowercase();
         let (mut dmarc, mut header_from) = (Vec::new(), Vec::new());
@@ -41,8 +41,7 @@ impl Results {
     }
 }
 
-/// The text before the first semicolon, without comments, quotes and the version behind it; empty where a result
-/// stands there.
+/// The text before the first semicolon, without comments, quotes and a version; empty if a result is there instead.
 fn authserv_id(value: &str) -> String {
     let unquoted = value.trim_start().strip_prefix('"').and_then(|rest| rest.split_once('"')).map(|(id, _)| id);
     if let Some(id) = unquoted {

@@ -1,4 +1,4 @@
-//! The one mail that somebody saved, out of the forms mail programs save it in.
+//! Extracts a single saved mail from the formats that mail programs save it in.
 
 use super::mbox::{MboxMessage, MboxMessages};
 use super::open::{emlx_message, format_of};
@@ -6,7 +6,7 @@ use super::sniff::{self, FileFormat};
 use super::{gzip, zip};
 use crate::limits::{Limits, Meter};
 
-/// Take the mail out of what is around it.
+/// Extracts the mail from the formats around it.
 pub(super) fn mail(mut bytes: Vec<u8>, name: Option<&str>, limits: &Limits) -> Result<Vec<u8>, String> {
     let mut meter = Meter::new(limits);
     let mut archives = 0;
@@ -33,7 +33,7 @@ pub(super) fn mail(mut bytes: Vec<u8>, name: Option<&str>, limits: &Limits) -> R
     }
 }
 
-/// The message of a mailbox that holds no other.
+/// The only message of a mailbox.
 fn only_message(mailbox: &[u8], limits: &Limits) -> Result<Vec<u8>, String> {
     let mut messages = MboxMessages::new(mailbox, limits.item_bytes);
     match (messages.next(), messages.next()) {
@@ -43,7 +43,7 @@ fn only_message(mailbox: &[u8], limits: &Limits) -> Result<Vec<u8>, String> {
     }
 }
 
-/// Without a line of the mailbox the mail once lay in.
+/// Removes a leftover `From ` line of a mailbox.
 fn without_separator(mail: &[u8]) -> &[u8] {
     let separator = mail.starts_with(b"From ") || mail.starts_with(b">From ");
     let line = mail.iter().position(|byte| *byte == b'\n').filter(|_| separator);

@@ -1,6 +1,6 @@
-//! Recognizes the format of bytes by the bytes.
+//! Recognizes formats by content.
 //!
-//! What looks like a format may still be broken; whoever opens it finds out.
+//! Bytes that look like a format may still be broken; the code that opens them finds out.
 
 use memchr::memmem;
 
@@ -8,7 +8,7 @@ use memchr::memmem;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FileFormat {
-    /// No bytes, or nothing but white space.
+    /// No bytes, or only white space.
     Empty,
     /// XML in any encoding, with or without something before it.
     Xml,
@@ -22,13 +22,13 @@ pub enum FileFormat {
     Zlib,
     /// A message with RFC 5322 header fields.
     Mail,
-    /// Messages, each behind a `From ` line.
+    /// Messages, each after a `From ` line.
     Mbox,
     /// A message of Apple Mail (`.emlx`): its length, the message, a property list.
     Emlx,
     /// A JSON object or array.
     Json,
-    /// An archive or wrapper that is told apart but not opened.
+    /// An archive or wrapper that is recognized but not opened.
     Closed(Closed),
     /// Text that is none of these.
     Text,
@@ -36,37 +36,37 @@ pub enum FileFormat {
     Binary,
 }
 
-/// A format that may well hold a report, but is not opened.
+/// A format that may contain a report, but is not opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Closed {
     /// What people call it.
     pub name: &'static str,
     /// The usual file name extension.
     pub extension: &'static str,
-    /// What to do about it; empty where nothing is special.
+    /// What to do about it; may be empty.
     pub advice: &'static str,
 }
 
 impl Closed {
-    /// Mail that its owner's key opens.
+    /// OpenPGP-encrypted mail.
     pub(super) const PGP: Self = Self {
         name: "OpenPGP-encrypted mail",
         extension: "asc",
         advice: "decrypt it first, or turn off encryption of incoming mail for the address that gets the reports",
     };
-    /// Mail that Microsoft's rights management locks.
+    /// Mail locked by Microsoft's rights management.
     pub(super) const RPMSG: Self = Self {
         name: "Microsoft rights-managed mail (message.rpmsg)",
         extension: "rpmsg",
         advice: "exempt the address that gets the reports from mail encryption, and have the report sent again",
     };
-    /// S/MIME whose content cannot be seen.
+    /// Encrypted S/MIME.
     pub(super) const SMIME: Self = Self {
         name: "S/MIME encrypted or opaque-signed mail",
         extension: "p7m",
         advice: "decrypt it first, or exempt the address that gets the reports from encryption",
     };
-    /// One message of Outlook.
+    /// An Outlook message.
     pub(super) const OUTLOOK: Self =
         Self { name: "Outlook .msg", extension: "msg", advice: "save the mail as .eml, or save its attachment" };
 
@@ -89,7 +89,7 @@ impl Closed {
     }
 }
 
-/// Magic numbers of formats that are not opened: where they stand, and what they say.
+/// Magic numbers of formats that are not opened, with their offsets.
 const CLOSED: &[(usize, &[u8], Closed)] = &[
     (
         0,
@@ -116,22 +116,22 @@ const CLOSED: &[(usize, &[u8], Closed)] = &[
     (0, b"\xcf\xad\x12\xfe", Closed::folder("Outlook Express folder (.dbx)", "dbx")),
 ];
 
-/// What begins an encrypted message in OpenPGP's text form (RFC 9580 section 6.2).
+/// The first line of an encrypted message in OpenPGP's text form (RFC 9580 section 6.2).
 const PGP_MESSAGE: &[u8] = b"-----BEGIN PGP MESSAGE-----";
 
-/// Whether a line of this text begins an OpenPGP-encrypted message.
+/// Whether an OpenPGP-encrypted message begins in this text.
 pub(super) fn has_pgp_message(text: &[u8]) -> bool {
     memmem::find_iter(text, PGP_MESSAGE).any(|at| at == 0 || text[at - 1] == b'\n')
 }
 
-/// Whether a compound file is a message of Outlook: the same number begins old Word files. A message has property
-/// streams of these names ([MS-OXMSG] section 2.4), in UTF-16.
+/// Whether a compound file is an Outlook message: old Word files have the same magic number. A message has property
+/// streams with these names ([MS-OXMSG] section 2.4), in UTF-16.
 pub fn is_outlook_message(bytes: &[u8]) -> bool {
     const STREAM: &[u8] = b"_\0_\0s\0u\0b\0s\0t\0g\x001\0.\x000\0_\0";
     memmem::find(bytes, STREAM).is_some()
 }
 
-/// Tell what these bytes are.
+/// Recognizes the format of these bytes.
 pub fn format(bytes: &[u8]) -> FileFormat {
     if let Some(format) = magic(bytes) {
         return format;
@@ -152,7 +152,7 @@ pub fn format(bytes: &[u8]) -> FileFormat {
     }
 }
 
-/// By the first bytes, where they are a number no text begins with.
+/// Recognizes magic numbers that no text begins with.
 fn magic(bytes: &[u8]) -> Option<FileFormat> {
     match bytes {
         [0x1f, 0x8b, 8, ..] => return Some(FileFormat::Gzip),
@@ -175,14 +175,14 @@ fn magic(bytes: &[u8]) -> Option<FileFormat> {
     }
 }
 
-/// Without byte order mark, white space and zero bytes at the start.
+/// Skips a byte order mark, white space and zero bytes at the start.
 pub(super) fn skip_blank(bytes: &[u8]) -> &[u8] {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let start = bytes.iter().position(|byte| !byte.is_ascii_whitespace() && *byte != 0).unwrap_or(bytes.len());
     &bytes[start..]
 }
 
-/// What begins with `<`: a web page says so at once.
+/// Tells web pages from XML; both begin with `<`.
 fn markup(after: &[u8], all: &[u8]) -> FileFormat {
     let page = [&b"!doctype html"[..], b"html", b"head", b"body", b"p>", b"div", b"table", b"br"];
     if !has_feedback(all) && page.iter().any(|tag| after.get(..tag.len()).is_some_and(|a| a.eq_ignore_ascii_case(tag)))
@@ -222,13 +222,13 @@ const WIDE_FEEDBACK: [&[u8]; 4] = [
     b":\0\0\0f\0\0\0e\0\0\0e\0\0\0d\0\0\0b\0\0\0a\0\0\0c\0\0\0k",
 ];
 
-/// Every place of a word: up to 64 bytes before it, and all behind it.
+/// Every occurrence of a word: up to 64 bytes before it, and everything after it.
 fn tags<'b>(bytes: &'b [u8], word: &'static [u8]) -> impl Iterator<Item = (&'b [u8], &'b [u8])> {
     memmem::find_iter(bytes, word).map(move |at| (&bytes[at.saturating_sub(64)..at], &bytes[at + word.len()..]))
 }
 
-/// Whether the first lines are header fields, and at least one is a mail's. A field may be folded over as many lines as
-/// it likes.
+/// Whether the first lines are header fields, and at least one is typical of mail. A field may be folded over any
+/// number of lines.
 fn is_mail(text: &[u8]) -> bool {
     let lines = text.split(|byte| *byte == b'\n');
     let lines = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
@@ -240,15 +240,15 @@ fn is_mail(text: &[u8]) -> bool {
         .any(|(name, _)| super::header::is_of_mail(name))
 }
 
-/// Whether the first line is a header field: enough where a name says that this is a mail.
+/// Whether the first line is a header field: enough if the file's name says that it is a mail.
 pub(super) fn begins_with_field(bytes: &[u8]) -> bool {
     let line = skip_blank(bytes).split(|byte| *byte == b'\n').next().unwrap_or_default();
     super::header::field(line).is_some()
 }
 
-/// What the first line of an `.emlx` file says the message's length is, and what stands behind that line.
+/// The length of the message according to the first line of an `.emlx` file, and the bytes after that line.
 pub(super) fn emlx(bytes: &[u8]) -> Option<(usize, &[u8])> {
-    // More than 2^64 - 1, and the padding Mail writes.
+    // Enough for 2^64 - 1 and the padding that Apple Mail writes.
     const LINE: usize = 32;
     let end = bytes.iter().take(LINE).position(|byte| *byte == b'\n')?;
     let digits = bytes[..end].trim_ascii();
@@ -266,13 +266,13 @@ pub fn is_tls_report(json: &[u8]) -> bool {
     memmem::find(json, b"\"organization-name\"").is_some() && memmem::find(json, b"\"policies\"").is_some()
 }
 
-/// Whether a file name is one that reports have.
+/// Whether a file name is typical of reports.
 pub fn is_report_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     [".xml", ".gz", ".gzip", ".zip"].iter().any(|end| name.ends_with(end)) || name.matches('!').count() >= 3
 }
 
-/// Whether a file name says that mail is in the file. What it says is never set aside without a word.
+/// Whether a file name says that the file contains mail. Such a file is never skipped silently.
 pub fn is_mail_name(name: &str) -> bool {
     const ENDS: [&str; 13] =
         [".eml", ".emlx", ".msg", ".oft", ".mbox", ".mbx", ".mbs", ".pst", ".ost", ".dbx", ".rpmsg", ".p7m", ".mail"];
@@ -286,14 +286,14 @@ pub(super) fn is_pgp_name(name: &str) -> bool {
     [".pgp", ".gpg"].iter().any(|end| name.ends_with(end)) || name == "encrypted.asc"
 }
 
-/// The first bytes that a compressed stream inflates to, whatever wrapper it has; none where it is none.
+/// The first inflated bytes of a compressed stream in any wrapper; empty if it is none.
 pub fn inflated_head(compressed: &[u8]) -> Vec<u8> {
     let mut head = Vec::with_capacity(1024);
     let mut stream = match format(compressed) {
         FileFormat::Gzip => flate2::Decompress::new_gzip(15),
         _ => flate2::Decompress::new(true),
     };
-    // Damage shows again, and is told, when the whole is read.
+    // Damage is reported when the whole stream is read.
     let _ = stream.decompress_vec(compressed, &mut head, flate2::FlushDecompress::Sync);
     head
 }

@@ -1,6 +1,6 @@
 //! Transfer encodings of mail bodies: base64, quoted-printable, uuencode.
 //!
-//! Borrows the bytes where nothing was encoded. White space in base64 is skipped; nothing else is guessed.
+//! Borrows the bytes if nothing was encoded. White space in base64 is skipped; nothing else is guessed.
 
 use super::sniff::{self, FileFormat};
 use mailparse::ParsedContentType;
@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 
 const BASE64: &str = "base64";
 
-/// Undo an encoding, given in lower case; one that nobody defined is none.
+/// Decodes a transfer encoding, given in lower case; an unknown one means that nothing is encoded.
 pub(super) fn decode<'b>(encoding: &str, body: &'b [u8]) -> Result<Cow<'b, [u8]>, String> {
     if matches!(encoding, "x-uuencode" | "x-uue" | "uuencode" | "uue") {
         return uudecode(body).map(Cow::Owned).ok_or_else(|| "not valid uuencode".to_owned());
@@ -25,12 +25,12 @@ pub(super) fn decode<'b>(encoding: &str, body: &'b [u8]) -> Result<Cow<'b, [u8]>
     }
 }
 
-/// What the first bytes decode to, damaged or not: enough to see what it would have been.
+/// Decodes the first bytes, damaged or not: enough to recognize the format.
 pub(super) fn decode_start(encoding: &str, body: &[u8]) -> Vec<u8> {
     const START: usize = 8 << 10;
     let start = &body[..body.len().min(START)];
     if encoding != BASE64 {
-        // Quoted-printable ends its lines in CR LF, whatever stood there.
+        // Quoted-printable ends lines with CR LF, whatever the original had.
         let mut decoded = decode(encoding, start).map(Cow::into_owned).unwrap_or_default();
         decoded.truncate(START);
         return decoded;
@@ -41,8 +41,8 @@ pub(super) fn decode_start(encoding: &str, body: &[u8]) -> Vec<u8> {
     decode(encoding, &letters).map(Cow::into_owned).unwrap_or_default()
 }
 
-/// Decode a body that is base64 under another label or none, and say so; `None` if it is none, or nothing that holds a
-/// report begins in it.
+/// Decodes a body that is base64 with a wrong or missing label, and says so; `None` if it is not base64, or does not
+/// begin like anything that contains a report.
 pub(super) fn unlabeled_base64(label: &str, body: &[u8]) -> Option<(Vec<u8>, String)> {
     let start = decode_start(BASE64, body);
     if label == BASE64 || !matches!(sniff::format(&start), FileFormat::Gzip | FileFormat::Zip | FileFormat::Xml) {
@@ -63,7 +63,8 @@ pub(super) fn unlabeled_base64(label: &str, body: &[u8]) -> Option<(Vec<u8>, Str
     Some((bytes, detail))
 }
 
-/// Decode a body that is not what its label says, and say what it is; `None` if nothing that holds a report is in it.
+/// Decodes a body that is not what its label says, and says what it is; `None` if it contains nothing that could be a
+/// report.
 pub(super) fn mislabeled<'b>(label: &str, body: &'b [u8]) -> Option<(Cow<'b, [u8]>, String)> {
     if holds_report(body) {
         let detail = format!("Content-Transfer-Encoding {}, but not encoded: read as it is", shown(label));
@@ -76,12 +77,12 @@ pub(super) fn mislabeled<'b>(label: &str, body: &'b [u8]) -> Option<(Cow<'b, [u8
     Some((Cow::Owned(bytes), format!("{behind} bytes of text behind the base64: passed over")))
 }
 
-/// A stranger's label as it may stand in a finding.
+/// An untrusted label, cleaned for a finding.
 fn shown(label: &str) -> String {
     format!("{:?}", super::header::cut(label, 64))
 }
 
-/// Whether bytes begin as what holds reports does.
+/// Whether bytes begin like a format that contains reports.
 fn holds_report(bytes: &[u8]) -> bool {
     match sniff::format(bytes) {
         FileFormat::Gzip | FileFormat::Zip => true,
@@ -90,10 +91,10 @@ fn holds_report(bytes: &[u8]) -> bool {
     }
 }
 
-/// Decode base64 that text follows, as the line that a mailing list or a scanner puts behind a mail; gives the number of
-/// bytes of that text. `None` if base64 goes on behind what is none: then it is damaged.
+/// Decodes base64 followed by text, such as the line that a mailing list or a scanner appends to a mail; returns the
+/// number of bytes of that text. `None` if base64 continues after the text: then it is damaged.
 fn base64_before_text(body: &[u8]) -> Option<(Vec<u8>, usize)> {
-    // Words are base64 as well, whole lines of it are not words.
+    // Words are valid base64 as well, but whole lines without spaces are not words.
     const DATA_LINE: usize = 32;
     let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     let mut letters: Vec<u8> = Vec::with_capacity(body.len());
@@ -115,22 +116,22 @@ fn base64_before_text(body: &[u8]) -> Option<(Vec<u8>, usize)> {
         }
     }
     let text = body[at..].trim_ascii();
-    let goes_on = text
+    let more_base64 = text
         .split(|byte| *byte == b'\n')
         .map(<[u8]>::trim_ascii)
         .any(|line| line.len() >= DATA_LINE && line.iter().all(|byte| is_letter(byte) || *byte == b'='));
-    if goes_on || text.is_empty() || letters.is_empty() {
+    if more_base64 || text.is_empty() || letters.is_empty() {
         return None;
     }
-    // A letter alone is half a byte; two and three want their padding.
+    // A single character is less than a byte; two and three need padding.
     letters.truncate(letters.len() - usize::from(letters.len() % 4 == 1));
     letters.resize(letters.len().next_multiple_of(4), b'=');
     let bytes = decode(BASE64, &letters).ok()?.into_owned();
     Some((bytes, text.len()))
 }
 
-/// Decode from a `begin` line to an `end` line; `None` if there is none, or something else between them, or more comes out
-/// than went in: a line may say that it holds 63 bytes and leave all of them away.
+/// Decodes from a `begin` line to an `end` line; `None` if either is missing, something else is between them, or the
+/// output is longer than the input: a line may claim 63 bytes and contain none.
 pub(super) fn uudecode(body: &[u8]) -> Option<Vec<u8>> {
     let mut lines = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
     lines.find(|line| is_begin(line))?;
@@ -139,13 +140,13 @@ pub(super) fn uudecode(body: &[u8]) -> Option<Vec<u8>> {
         let length = match line.first() {
             Some(b'e') if line == b"end" => return Some(bytes),
             Some(first @ b' '..=b'`') => usize::from((first - b' ') & 0x3f),
-            // A line of no bytes, its blank trimmed off.
+            // A line of no bytes, with its blank trimmed.
             None => 0,
             Some(_) => return None,
         };
         let from = bytes.len();
         for group in line.get(1..).unwrap_or_default().chunks(4) {
-            // Trailing blanks stand for zeros and may have been trimmed off.
+            // Trailing blanks mean zeros and may have been trimmed.
             let sextet = |at: usize| group.get(at).map_or(0, |byte| u32::from(byte.wrapping_sub(b' ') & 0x3f));
             let bits = sextet(0) << 18 | sextet(1) << 12 | sextet(2) << 6 | sextet(3);
             bytes.extend_from_slice(&bits.to_be_bytes()[1..]);
@@ -166,7 +167,7 @@ pub(super) fn is_begin(line: &[u8]) -> bool {
     })
 }
 
-/// The file name of the first uuencoded file in a text, where there is one.
+/// The file name of the first uuencoded file in a text, if any.
 pub(super) fn uuencoded_name(text: &[u8]) -> Option<String> {
     let at = memchr::memmem::find_iter(text, b"begin ").find(|at| {
         let line_start = *at == 0 || text[at - 1] == b'\n';
@@ -207,7 +208,7 @@ mod tests {
 
     #[test]
     fn no_more_comes_of_uuencode_than_went_in() {
-        // 63 bytes a line, of which none is there.
+        // 63 claimed bytes per line, none of them present.
         let lines = |count| [&b"begin 644 a.xml\n"[..], &b"_\n".repeat(count), b"end\n"].concat();
         assert_eq!(uudecode(&lines(1000)), None);
         assert!(decode("x-uuencode", &lines(1000)).is_err());
@@ -242,7 +243,7 @@ mod tests {
         let body = b"PGZlZWRi\r\nYWNrPg==\r\n--\r\nThis list is for reports.\r\n";
         let (bytes, detail) = mislabeled(BASE64, body).unwrap();
         assert_eq!((&*bytes, detail.as_str()), (&b"<feedback>"[..], "29 bytes of text behind the base64: passed over"));
-        // Without padding nothing but the text itself says where the data end.
+        // Without padding only the text itself shows where the data end.
         let (bytes, _) = mislabeled(BASE64, b"PGZlZWRiYWNrPiAg\nScanned by mx.example.com\n").unwrap();
         assert_eq!(*bytes, *b"<feedback>  ");
         let data = "PGZlZWRiYWNrPjxmZWVkYmFjaz48ZmVlZGJhY2s+PGZl\n";

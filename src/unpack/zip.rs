@@ -1,8 +1,8 @@
 //! Zip archives (PKWARE APPNOTE 6.3), read through the central directory only, members in its order.
 //!
-//! Members are not looked up by name (two may share one), declared sizes are not trusted, and a directory is read no
-//! further than the limit. The `zip` crate reads the whole directory before it can be asked for its length, and keeps one
-//! of two members with the same name; that is why this file does not use it.
+//! Members are not looked up by name (two may share one), declared sizes are not trusted, and the directory is read no
+//! further than the limit. The `zip` crate reads the whole directory before it returns its length, and keeps one of two
+//! members with the same name; so this file does not use it.
 
 use super::gzip;
 use super::inflate::{InflateError, Inflater, Wrapper};
@@ -32,10 +32,10 @@ pub(super) enum ZipError {
     Checksum { expected: u32, found: u32 },
 }
 
-/// A member as the directory has it.
+/// A member as listed in the directory.
 #[derive(Debug, Clone)]
 pub(super) struct Member {
-    /// As written, path and all; never a path to us.
+    /// Its name as written; never used as a path.
     pub(super) name: String,
     encrypted: bool,
     method: u16,
@@ -49,12 +49,12 @@ pub(super) struct Member {
 #[derive(Debug)]
 pub(super) struct MemberContent {
     pub(super) content: Vec<u8>,
-    /// The member as a gzip file, where its stream is a deflate stream.
+    /// The member as a gzip file, if it is a deflate stream.
     pub(super) gzip: Option<Vec<u8>>,
 }
 
 impl Member {
-    /// A folder, or what macOS puts beside the files.
+    /// A folder, or metadata added by macOS.
     pub(super) fn is_junk(&self) -> bool {
         let path = self.name.replace('\\', "/");
         let file = path.rsplit('/').next().unwrap_or_default();
@@ -62,7 +62,7 @@ impl Member {
         folder || path.split('/').any(|step| step == "__MACOSX") || file == ".DS_Store" || file == "Thumbs.db"
     }
 
-    /// Whether the name, used as a path, would leave the folder it is unpacked to.
+    /// Whether the name, used as a path, would leave the target folder.
     pub(super) fn is_hostile(&self) -> bool {
         let path = self.name.replace('\\', "/");
         let drive = path.as_bytes().get(1) == Some(&b':');
@@ -84,15 +84,15 @@ pub(super) fn members(bytes: &[u8], meter: &mut Meter) -> Result<Vec<Member>, Zi
         at = next;
     }
     let found = members.len() as u64;
-    // The old field counts to 65,535 and starts anew.
+    // The old field counts to 65,535 and then wraps around.
     if found < directory.members || (found & 0xffff) != (directory.members & 0xffff) {
         return Err(ZipError::Directory { expected: directory.members, found });
     }
     if overlap(bytes, &members) { Err(ZipError::Overlap) } else { Ok(members) }
 }
 
-/// Whether a member's bytes are also another's: how a small archive unfolds to a huge one. A local header may say that it
-/// is up to 128 KiB long, so where a member ends is only known from there.
+/// Whether members overlap: this is how a small archive unfolds to a huge one. A local header may claim to be up to 128
+/// KiB long, so the end of a member is only known from there.
 fn overlap(bytes: &[u8], members: &[Member]) -> bool {
     const LOCAL_HEADER: u64 = 30;
     let end = |member: &Member| match stream(bytes, member) {
@@ -104,7 +104,7 @@ fn overlap(bytes: &[u8], members: &[Member]) -> bool {
     places.windows(2).any(|pair| pair[0].1 > pair[1].0)
 }
 
-/// Read one member.
+/// Reads one member.
 pub(super) fn open(bytes: &[u8], member: &Member, meter: &mut Meter) -> Result<MemberContent, ZipError> {
     if member.encrypted {
         return Err(ZipError::Encrypted);
@@ -117,7 +117,7 @@ pub(super) fn open(bytes: &[u8], member: &Member, meter: &mut Meter) -> Result<M
         }
         8 => {
             let (content, taken) = inflate(stream, meter)?;
-            // A member may be longer than its stream; what is behind that is no part of a gzip file.
+            // A member may be longer than its stream; the rest is not part of a gzip file.
             (content, Some(&stream[..taken]))
         }
         other => return Err(ZipError::Method(other)),
@@ -130,7 +130,7 @@ pub(super) fn open(bytes: &[u8], member: &Member, meter: &mut Meter) -> Result<M
     Ok(MemberContent { content, gzip })
 }
 
-/// The member's bytes as they lie in the archive. Local headers say nothing but how long they are.
+/// The member's bytes in the archive. Local headers are only used for their length.
 pub(super) fn stream<'b>(bytes: &'b [u8], member: &Member) -> Result<&'b [u8], ZipError> {
     let cut = |found: usize| ZipError::Cut { expected: member.compressed, found: found as u64 };
     let header = usize::try_from(member.header).ok().and_then(|at| bytes.get(at..)).ok_or_else(|| cut(0))?;
@@ -142,7 +142,7 @@ pub(super) fn stream<'b>(bytes: &'b [u8], member: &Member) -> Result<&'b [u8], Z
     usize::try_from(member.compressed).ok().and_then(|length| data.get(..length)).ok_or_else(|| cut(data.len()))
 }
 
-/// What a stream inflates to, and how many bytes of it that took.
+/// Inflates a stream; also returns how many bytes of it were used.
 fn inflate(stream: &[u8], meter: &mut Meter) -> Result<(Vec<u8>, usize), ZipError> {
     let mut content = Vec::new();
     let hint = stream.len().saturating_mul(4);
@@ -158,19 +158,19 @@ struct Directory {
     start: usize,
     end: usize,
     members: u64,
-    /// How far all offsets are off, because something stands before the archive.
+    /// How far all offsets are off, because something precedes the archive.
     shift: u64,
 }
 
 impl Directory {
-    /// By the last end record whose comment fits.
+    /// Finds it by the last end record with a consistent comment length.
     fn find(bytes: &[u8]) -> Option<Self> {
         const END: usize = 22;
         let tail = bytes.len().saturating_sub(END + usize::from(u16::MAX));
         memmem::rfind_iter(&bytes[tail..], b"PK\x05\x06").map(|at| tail + at).find_map(|at| Self::at(bytes, at))
     }
 
-    /// By the end record here.
+    /// Reads the end record here.
     fn at(bytes: &[u8], at: usize) -> Option<Self> {
         let record = &bytes[at..];
         let comment = usize::from(u16_at(record, 20)?);
@@ -196,7 +196,7 @@ fn zip64(bytes: &[u8], end: usize) -> Option<usize> {
     if !bytes[locator..].starts_with(b"PK\x06\x07") {
         return None;
     }
-    // The record stands before its locator; where something stands before the archive, the offset is not its place.
+    // The record is before its locator; if something precedes the archive, the stated offset is wrong.
     let stated = usize::try_from(u64_at(&bytes[locator..], 8)?).ok();
     [stated, locator.checked_sub(RECORD)]
         .into_iter()
@@ -227,7 +227,7 @@ fn entry(bytes: &[u8], at: usize, shift: u64) -> Option<(Member, usize)> {
     Some((member, at + ENTRY + lengths.iter().sum::<usize>()))
 }
 
-/// Inflated size, compressed size and offset; those that do not fit stand in the zip64 extra field, in this order.
+/// Inflated size, compressed size and offset; those that do not fit are in the zip64 extra field, in this order.
 fn sizes(head: &[u8], mut extra: &[u8]) -> Option<[u64; 3]> {
     let mut sizes = [u32_at(head, 24)?, u32_at(head, 20)?, u32_at(head, 42)?].map(u64::from);
     while let (Some(id), Some(length)) = (u16_at(extra, 0), u16_at(extra, 2)) {

@@ -116,7 +116,7 @@ fn read(
     if args.frames {
         let input = BufReader::with_capacity(1 << 16, io::stdin());
         let frames = Frames::new(input, limits, run.now);
-        return Ok(ingest::convert(frames, Frames::goes_on, options, &mut watch, sink)?);
+        return Ok(ingest::convert(frames, Frames::has_more, options, &mut watch, sink)?);
     }
     Ok(ingest::convert(Walk::new(&args.paths, limits, run.now), |_| false, options, &mut watch, sink)?)
 }

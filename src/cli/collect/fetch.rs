@@ -75,7 +75,7 @@ pub(crate) struct FetchArgs {
     #[arg(long, conflicts_with = "dry_run")]
     alert: bool,
     #[command(flatten)]
-    witness: VerifyArgs,
+    verify: VerifyArgs,
     /// Print the counts as text or json [default: text on a terminal, else nothing]
     #[arg(long, value_enum, hide_possible_values = true)]
     format: Option<OutputFormat>,
@@ -139,7 +139,7 @@ impl Polls<'_> {
     fn once(&self, mailboxes: &[Mailbox], now: Timestamp) -> anyhow::Result<Exit> {
         let mut writer = CommandContext::writer(self.settings, self.store, now)?;
         ingest_run::clock_warning(writer.last_commit()?, now).inspect(|warning| self.run.talk.warning(warning));
-        let verification = Verification::of(&self.args.witness, self.settings.verify)?;
+        let verification = Verification::of(&self.args.verify, self.settings.verify)?;
         let options = verification.of_run(ingest_run::options(self.interrupt, self.settings, now));
         let mut tally = Tally::default();
         for mailbox in mailboxes {
@@ -153,7 +153,7 @@ impl Polls<'_> {
             enrich::after_fetch(
                 self.run,
                 (self.store, &mut writer),
-                (&self.args.witness.server, &self.settings.geoip),
+                (&self.args.verify.server, &self.settings.geoip),
                 self.interrupt,
             )?;
         }

@@ -29,7 +29,7 @@ pub(crate) struct IngestArgs {
     #[arg(required = true, value_name = "PATH", value_parser = local_path::local_path())]
     paths: Vec<PathBuf>,
     #[command(flatten)]
-    witness: VerifyArgs,
+    verify: VerifyArgs,
     /// Print the counts as text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     format: OutputFormat,
@@ -40,7 +40,7 @@ pub(crate) fn run(run: &CommandContext, args: &IngestArgs) -> anyhow::Result<Exi
     let settings = run.settings()?;
     let store = run.store(&settings)?;
     let interrupt = Interrupt::listen(&run.talk)?;
-    let verification = Verification::of(&args.witness, settings.verify)?;
+    let verification = Verification::of(&args.verify, settings.verify)?;
     let options = verification.of_run(ingest_run::options(&interrupt, &settings, run.now));
     let mut writer = CommandContext::writer(&settings, &store, run.now)?;
     ingest_run::clock_warning(writer.last_commit()?, run.now).inspect(|warning| run.talk.warning(warning));

@@ -131,13 +131,13 @@ fn message(args: &CheckArgs, file: &Path, resolver: &Resolver) -> anyhow::Result
     let bytes = read(file).with_context(|| file.display().to_string())?;
     let bytes = unpack::single_mail(bytes, name.as_deref(), &Limits::default())
         .map_err(|reason| anyhow!("{}: {reason}", file.display()))?;
-    let letter =
+    let checked =
         crate::dns::verify::message::check(&bytes, args.ip, resolver).with_context(|| file.display().to_string())?;
     match args.format {
-        OutputFormat::Text => output::data(present::letter(&letter).as_bytes())?,
-        OutputFormat::Json => output::json(&letter)?,
+        OutputFormat::Text => output::data(present::message_check(&checked).as_bytes())?,
+        OutputFormat::Json => output::json(&checked)?,
     }
-    Ok(of_code(letter.exit_code()))
+    Ok(of_code(checked.exit_code()))
 }
 
 /// The bytes of a file, or of standard input.

@@ -32,7 +32,7 @@ pub(crate) fn options(interrupt: &Interrupt, settings: &Settings, now: Timestamp
         interrupt: Some(interrupt.flag()),
         now,
         trust,
-        witness: None,
+        verifier: None,
         trial: Some(Arc::new(Trials::default())),
     }
 }

@@ -70,7 +70,7 @@ pub(crate) fn compose(
         let present::SummaryMail { text, html, .. } = present::mail(summary, &branding, *site);
         (text, html)
     };
-    let letter = OutgoingMail {
+    let outgoing = OutgoingMail {
         from: smtp.from.clone(),
         to: to.clone(),
         reply_to: reply_to.map(str::to_owned),
@@ -80,7 +80,7 @@ pub(crate) fn compose(
         pictures,
         date: written(run.now),
     };
-    Ok(letter.compose()?)
+    Ok(outgoing.compose()?)
 }
 
 /// Mail programs show a picture that comes with the mail, none that stands in the page; and no SVG.
@@ -112,7 +112,7 @@ pub(crate) fn send_test(run: &CommandContext, settings: &Settings, to: &str) -> 
     let text = format!(
         "dmarquet sent this mail with the [smtp] settings in {file}.\n\nIf you can read it, summaries and alerts arrive here, too.\n"
     );
-    let letter = OutgoingMail {
+    let outgoing = OutgoingMail {
         from: smtp.from.clone(),
         to: vec![to.to_owned()],
         reply_to: None,
@@ -123,7 +123,7 @@ pub(crate) fn send_test(run: &CommandContext, settings: &Settings, to: &str) -> 
         date: written(run.now),
         pictures: Vec::new(),
     };
-    let refused = outbox(settings)?.send(&letter.compose()?)?;
+    let refused = outbox(settings)?.send(&outgoing.compose()?)?;
     if !refused.is_empty() {
         return Err(anyhow!("not sent to {}", named(&refused)));
     }

@@ -5,7 +5,7 @@
 //! standard input, each with its lengths before it, and answers each with one byte.
 
 use super::verifier;
-use crate::ingest::{self, IngestOptions, Survival, Trial, TrialItem, Witness};
+use crate::ingest::{self, IngestOptions, MailVerifier, Survival, Trial, TrialItem};
 use jiff::Timestamp;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
@@ -46,16 +46,16 @@ pub(crate) fn child() -> ExitCode {
 }
 
 /// What verifies the mails in items, where the run that waits does that too.
-fn witness() -> Option<Arc<dyn Witness>> {
+fn mail_verifier() -> Option<Arc<dyn MailVerifier>> {
     let mut args = std::env::args().skip(2);
     if args.next()? != VERIFY {
         return None;
     }
-    verifier::witness(args.filter_map(|server| server.parse().ok()).collect()).ok()
+    verifier::over_dns(args.filter_map(|server| server.parse().ok()).collect()).ok()
 }
 
 fn work() -> ExitCode {
-    let witness = witness();
+    let verifier = mail_verifier();
     let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
     // Work on something harmless first: a child that has no room for that says nothing of any item.
     let harmless = TrialItem { name: Some("report.xml"), bytes: HARMLESS, arrival: Timestamp::UNIX_EPOCH };
@@ -67,8 +67,8 @@ fn work() -> ExitCode {
         match read_item(&mut input) {
             Ok(Some((name, bytes, arrival))) => {
                 let item = TrialItem { name: name.as_deref(), bytes: &bytes, arrival };
-                let witness = witness.clone();
-                let options = IngestOptions { now: arrival, workers: Some(1), witness, ..IngestOptions::default() };
+                let verifier = verifier.clone();
+                let options = IngestOptions { now: arrival, workers: Some(1), verifier, ..IngestOptions::default() };
                 let done = ingest::attempt(&item, &options);
                 if done.is_err() || output.write_all(&[SURVIVED]).and_then(|()| output.flush()).is_err() {
                     return ExitCode::from(2);

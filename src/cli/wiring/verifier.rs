@@ -8,7 +8,7 @@ use crate::cli::terminal::output::Talk;
 use crate::dns::lookup::keyring::Keyring;
 use crate::dns::lookup::resolver::{self, ResolverError};
 use crate::dns::verify::proof;
-use crate::ingest::{IngestOptions, Trial, Witness};
+use crate::ingest::{IngestOptions, MailVerifier, Trial};
 use crate::model::{Proof, RawMail};
 use jiff::Timestamp;
 use std::net::SocketAddr;
@@ -28,20 +28,20 @@ pub(crate) struct VerifyArgs {
 /// What verifies the mails of a run; nothing, where nobody asked for it.
 #[derive(Debug, Default)]
 pub(crate) struct Verification {
-    witness: Option<Arc<DnsWitness>>,
+    verifier: Option<Arc<DnsVerifier>>,
     /// The servers it asks; none: the system's.
     servers: Vec<SocketAddr>,
 }
 
 /// What verifies mails by the keys that these servers know; without any, those of the system.
-pub(super) fn witness(servers: Vec<SocketAddr>) -> Result<Arc<dyn Witness>, ResolverError> {
-    Ok(Arc::new(DnsWitness(Keyring::new(servers)?)))
+pub(super) fn over_dns(servers: Vec<SocketAddr>) -> Result<Arc<dyn MailVerifier>, ResolverError> {
+    Ok(Arc::new(DnsVerifier(Keyring::new(servers)?)))
 }
 
 #[derive(Debug)]
-struct DnsWitness(Keyring);
+struct DnsVerifier(Keyring);
 
-impl Witness for DnsWitness {
+impl MailVerifier for DnsVerifier {
     fn proof(&self, mail: &RawMail, arrival: Timestamp) -> Proof {
         proof::proof(mail, arrival, &self.0)
     }
@@ -54,20 +54,20 @@ impl Verification {
             return Ok(Self::default());
         }
         let (servers, keys) = (args.server.clone(), Keyring::new(args.server.clone())?);
-        Ok(Self { witness: Some(Arc::new(DnsWitness(keys))), servers })
+        Ok(Self { verifier: Some(Arc::new(DnsVerifier(keys))), servers })
     }
 
     /// The options of a run that it looks on.
     pub(crate) fn of_run(&self, options: IngestOptions) -> IngestOptions {
-        let Some(witness) = self.witness.clone() else { return options };
+        let Some(verifier) = self.verifier.clone() else { return options };
         // Items that may have ended a run are tried in all that this one does with them.
         let trial = Arc::new(Trials::verifying(&self.servers)) as Arc<dyn Trial>;
-        IngestOptions { witness: Some(witness), trial: Some(trial), ..options }
+        IngestOptions { verifier: Some(verifier), trial: Some(trial), ..options }
     }
 
     /// Say what could not be looked up: those mails are neither proven nor not.
     pub(crate) fn tell(&self, talk: &Talk) {
-        let Some(DnsWitness(keys)) = self.witness.as_deref() else { return };
+        let Some(DnsVerifier(keys)) = self.verifier.as_deref() else { return };
         if keys.failed() > 0 {
             let told =
                 format!("{} could not be looked up, so the mails remain unverified", count(keys.failed(), "DKIM key"));

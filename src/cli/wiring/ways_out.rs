@@ -68,7 +68,7 @@ fn json(message: &AlertMessage) -> Result<String, TellFailure> {
 fn mail(smtp: Option<&Smtp>, to: &str, message: &AlertMessage, key: &str) -> Result<(), TellFailure> {
     let smtp = smtp.ok_or_else(|| settled("settings: expected [smtp] for the mail_to of [alert], found none"))?;
     let events = told(message);
-    let letter = OutgoingMail {
+    let outgoing = OutgoingMail {
         from: smtp.from.clone(),
         to: vec![to.to_owned()],
         reply_to: None,
@@ -79,7 +79,7 @@ fn mail(smtp: Option<&Smtp>, to: &str, message: &AlertMessage, key: &str) -> Res
         date: SystemTime::now(),
     };
     let route = mail_summary::route(&smtp.outlet).map_err(settled)?;
-    let mail = letter.compose_as(key).map_err(settled)?;
+    let mail = outgoing.compose_as(key).map_err(settled)?;
     let refused = mail.send(&route).map_err(|error| TellFailure { why: error.to_string(), again: true })?;
     match &refused[..] {
         [] => Ok(()),

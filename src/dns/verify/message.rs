@@ -97,8 +97,8 @@ pub fn check(bytes: &[u8], ip: Option<IpAddr>, lookup: &dyn Lookup) -> Result<Me
         return Err(MessageError::NotMail);
     }
     let mut notes = Notes::default();
-    let mut letter = facts(&mail, ip);
-    let from = letter.from.clone().unwrap_or_default();
+    let mut checked = facts(&mail, ip);
+    let from = checked.from.clone().unwrap_or_default();
     let organization = organization(lookup, &from, &mut notes);
     let modes = dmarc::discover(lookup, &from);
     let record = modes.walk.as_ref().ok().and_then(|walk| walk.found.clone());
@@ -107,21 +107,21 @@ pub fn check(bytes: &[u8], ip: Option<IpAddr>, lookup: &dyn Lookup) -> Result<Me
         domain == from
             || (!strict && organization.is_some() && self::organization(lookup, domain, &mut notes) == organization)
     };
-    letter.signatures = signatures(&mail, lookup)?;
-    for signature in letter.signatures.iter_mut().filter(|signature| signature.result == "pass") {
+    checked.signatures = signatures(&mail, lookup)?;
+    for signature in checked.signatures.iter_mut().filter(|signature| signature.result == "pass") {
         signature.aligned = aligns(&signature.d, strict.0);
     }
-    letter.spf = spf_part(&letter, lookup).map(|(domain, evaluation)| SpfPart {
+    checked.spf = spf_part(&checked, lookup).map(|(domain, evaluation)| SpfPart {
         aligned: evaluation.result == CheckHostResult::Pass && aligns(&domain, strict.1),
         domain,
         evaluation,
     });
-    failures(&letter, lookup, &mut notes);
-    if letter.from.is_some() {
-        letter.dmarc = Some(dmarc_part(&letter, &from, &modes, lookup));
+    failures(&checked, lookup, &mut notes);
+    if checked.from.is_some() {
+        checked.dmarc = Some(dmarc_part(&checked, &from, &modes, lookup));
     }
-    letter.unknown = notes.unknown;
-    Ok(letter)
+    checked.unknown = notes.unknown;
+    Ok(checked)
 }
 
 /// The organizational domain by the tree walk.
@@ -214,10 +214,10 @@ fn came_from(received: &str) -> Option<(Option<String>, IpAddr)> {
     (!inside).then_some((helo, ip))
 }
 
-fn spf_part(letter: &MessageCheck, lookup: &dyn Lookup) -> Option<(String, Evaluation)> {
-    let ip = letter.ip?;
-    let helo = letter.helo.clone().unwrap_or_default();
-    let sender = letter.return_path.clone().unwrap_or_default();
+fn spf_part(checked: &MessageCheck, lookup: &dyn Lookup) -> Option<(String, Evaluation)> {
+    let ip = checked.ip?;
+    let helo = checked.helo.clone().unwrap_or_default();
+    let sender = checked.return_path.clone().unwrap_or_default();
     let domain =
         sender.rsplit_once('@').and_then(|(_, domain)| name::canonical(domain)).unwrap_or_else(|| helo.clone());
     if domain.is_empty() {
@@ -228,12 +228,12 @@ fn spf_part(letter: &MessageCheck, lookup: &dyn Lookup) -> Option<(String, Evalu
 }
 
 /// Note what SPF and the keys could not find out.
-fn failures(letter: &MessageCheck, lookup: &dyn Lookup, notes: &mut Notes) {
-    if let Some(spf) = letter.spf.as_ref().filter(|spf| spf.evaluation.result == CheckHostResult::TempError) {
+fn failures(checked: &MessageCheck, lookup: &dyn Lookup, notes: &mut Notes) {
+    if let Some(spf) = checked.spf.as_ref().filter(|spf| spf.evaluation.result == CheckHostResult::TempError) {
         let text = spf.evaluation.why.clone().unwrap_or_default();
         notes.unknown.push(Unknown { place: format!("SPF of {}", spf.domain), text });
     }
-    for signature in &letter.signatures {
+    for signature in &checked.signatures {
         let key = format!("{}._domainkey.{}", signature.s, signature.d);
         if signature.result == "temperror"
             && let Answer::Failed(failure) = lookup.txt(&key)
@@ -243,10 +243,10 @@ fn failures(letter: &MessageCheck, lookup: &dyn Lookup, notes: &mut Notes) {
     }
 }
 
-fn dmarc_part(letter: &MessageCheck, from: &str, found: &dmarc::Discovery, lookup: &dyn Lookup) -> DmarcPart {
-    let passes = letter.spf.as_ref().is_some_and(|spf| spf.aligned) || letter.signatures.iter().any(|s| s.aligned);
-    let open = letter.spf.as_ref().is_some_and(|spf| spf.evaluation.result == CheckHostResult::TempError)
-        || letter.signatures.iter().any(|signature| signature.result == "temperror");
+fn dmarc_part(checked: &MessageCheck, from: &str, found: &dmarc::Discovery, lookup: &dyn Lookup) -> DmarcPart {
+    let passes = checked.spf.as_ref().is_some_and(|spf| spf.aligned) || checked.signatures.iter().any(|s| s.aligned);
+    let open = checked.spf.as_ref().is_some_and(|spf| spf.evaluation.result == CheckHostResult::TempError)
+        || checked.signatures.iter().any(|signature| signature.result == "temperror");
     let pass = if passes {
         Some(true)
     } else if open {
@@ -293,30 +293,30 @@ mod tests {
 
     #[test]
     fn an_aligned_return_path_passes() {
-        let letter = check(mail("b@bounce.example.com", "").as_bytes(), None, &Zone::new(ZONE)).unwrap();
-        assert_eq!(letter.ip, Some("192.0.2.1".parse().unwrap()));
-        assert_eq!(letter.helo.as_deref(), Some("mx.example.com"));
-        assert!(letter.spf.as_ref().unwrap().aligned);
-        assert_eq!(letter.dmarc.as_ref().unwrap().pass, Some(true));
-        assert_eq!(letter.exit_code(), 0);
+        let checked = check(mail("b@bounce.example.com", "").as_bytes(), None, &Zone::new(ZONE)).unwrap();
+        assert_eq!(checked.ip, Some("192.0.2.1".parse().unwrap()));
+        assert_eq!(checked.helo.as_deref(), Some("mx.example.com"));
+        assert!(checked.spf.as_ref().unwrap().aligned);
+        assert_eq!(checked.dmarc.as_ref().unwrap().pass, Some(true));
+        assert_eq!(checked.exit_code(), 0);
     }
 
     #[test]
     fn another_organizations_pass_does_not_help() {
-        let letter = check(mail("b@example.net", "").as_bytes(), None, &Zone::new(ZONE)).unwrap();
-        let spf = letter.spf.as_ref().unwrap();
+        let checked = check(mail("b@example.net", "").as_bytes(), None, &Zone::new(ZONE)).unwrap();
+        let spf = checked.spf.as_ref().unwrap();
         assert_eq!((spf.evaluation.result, spf.aligned), (CheckHostResult::Pass, false));
-        let dmarc = letter.dmarc.as_ref().unwrap();
+        let dmarc = checked.dmarc.as_ref().unwrap();
         assert_eq!((dmarc.pass, dmarc.policy), (Some(false), Some(Policy::Reject)));
-        assert_eq!(letter.exit_code(), 1);
+        assert_eq!(checked.exit_code(), 1);
     }
 
     #[test]
     fn an_address_may_be_given() {
-        let letter =
+        let checked =
             check(mail("b@bounce.example.com", "").as_bytes(), Some("192.0.2.9".parse().unwrap()), &Zone::new(ZONE))
                 .unwrap();
-        assert_eq!(letter.spf.unwrap().evaluation.result, CheckHostResult::Fail);
+        assert_eq!(checked.spf.unwrap().evaluation.result, CheckHostResult::Fail);
     }
 
     #[test]
@@ -324,14 +324,14 @@ mod tests {
         // The body hash is of "body\r\n" in relaxed form; the signature is never looked at.
         let signature = "DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=example.com; s=s1; h=from;\r\n\
                          \x20bh=Ck5SoRNWUpSR4X0COv7R5ub2pUTtl6xz4dTFz++ji4M=; b=AAAA\r\n";
-        let letter = check(mail("b@example.net", signature).as_bytes(), None, &Zone::new(ZONE)).unwrap();
-        assert_eq!(letter.signatures.len(), 1);
-        assert_eq!(letter.signatures[0].d, "example.com");
-        if letter.signatures[0].result == "temperror" {
-            assert_eq!(letter.exit_code(), 2);
-            assert_eq!(letter.dmarc.unwrap().pass, None);
+        let checked = check(mail("b@example.net", signature).as_bytes(), None, &Zone::new(ZONE)).unwrap();
+        assert_eq!(checked.signatures.len(), 1);
+        assert_eq!(checked.signatures[0].d, "example.com");
+        if checked.signatures[0].result == "temperror" {
+            assert_eq!(checked.exit_code(), 2);
+            assert_eq!(checked.dmarc.unwrap().pass, None);
         } else {
-            panic!("{:?}", letter.signatures[0]);
+            panic!("{:?}", checked.signatures[0]);
         }
     }
 

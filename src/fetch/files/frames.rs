@@ -42,7 +42,7 @@ impl<R: Read> Frames<R> {
     }
 
     /// Whether another stretch may follow the one that ended.
-    pub fn goes_on(&self) -> bool {
+    pub fn has_more(&self) -> bool {
         !self.ended
     }
 
@@ -157,8 +157,8 @@ mod tests {
     fn an_empty_frame_ends_a_stretch_and_the_next_one_goes_on() {
         let bytes = [frame("a", b"1"), frame("", b""), frame("b", b"2")].concat();
         let mut frames = Frames::new(&bytes[..], Limits::default(), Timestamp::UNIX_EPOCH);
-        assert_eq!((frames.by_ref().count(), frames.goes_on()), (1, true));
-        assert_eq!((frames.by_ref().count(), frames.goes_on()), (1, false));
+        assert_eq!((frames.by_ref().count(), frames.has_more()), (1, true));
+        assert_eq!((frames.by_ref().count(), frames.has_more()), (1, false));
     }
 
     #[test]

@@ -6,7 +6,7 @@ pub(crate) mod dns_changes;
 pub(crate) mod explain;
 pub(crate) mod heartbeat;
 #[cfg(feature = "dns")]
-pub(crate) mod letter;
+pub(crate) mod message_check;
 pub(crate) mod overview;
 #[cfg(feature = "dns")]
 pub(crate) mod posture;

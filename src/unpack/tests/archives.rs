@@ -1,4 +1,4 @@
-//! Files: XML in any encoding, gzip, zip, zlib, and what is told apart but not opened.
+//! Files: XML in any encoding, gzip, zip, zlib, and formats that are recognized but not opened.
 
 use super::*;
 

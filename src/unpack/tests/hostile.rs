@@ -1,12 +1,12 @@
-//! Input made to hurt: each case ends in one counted place, within the limits, and soon.
+//! Hostile input: each case ends in one counted place, within the limits, and soon.
 
 use super::*;
 use std::time::{Duration, Instant};
 
-/// What an unoptimized build may take for what an optimized one does in a small part of it.
+/// What an unoptimized build may need for work that an optimized one does in a fraction of it.
 const SOON: Duration = Duration::from_mins(1);
 
-/// The lines of an item, which must come soon.
+/// The lines of an item, which must be found soon.
 fn soon(name: Option<&str>, bytes: &[u8], limits: &Limits) -> Vec<String> {
     let began = Instant::now();
     let unpacked = unpack(bytes.to_vec(), name, limits);
@@ -14,7 +14,7 @@ fn soon(name: Option<&str>, bytes: &[u8], limits: &Limits) -> Vec<String> {
     lines(&unpacked)
 }
 
-/// The limits, with less to inflate than a debug build takes time for.
+/// The limits, with less to inflate, because a debug build is slow.
 fn tight() -> Limits {
     Limits { inflated_bytes: 4 << 20, ..Limits::default() }
 }

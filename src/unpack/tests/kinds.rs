@@ -1,4 +1,4 @@
-//! What is no aggregate report: TLS reports, failure reports, bounces, everything else a mailbox gets.
+//! Everything that is not an aggregate report: TLS reports, failure reports, bounces, and other mail.
 
 use super::*;
 

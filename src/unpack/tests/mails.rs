@@ -58,7 +58,7 @@ fn an_attachment_that_is_base64_and_does_not_say_so_is_opened_with_a_finding() {
         let [line] = &found[..] else { panic!("{found:?}") };
         assert!(line.starts_with(name) && line.ends_with("report [mail.encoding]"), "{line}");
     }
-    // What is cut is not guessed at.
+    // A cut value is not guessed at.
     let headers = "Content-Type: application/gzip; name=\"r.xml.gz\"";
     let found = mailed(&part(headers, &(base64(&gz()).replace('=', "!") + "!")));
     assert!(found.len() == 1 && !found[0].contains("report"), "{found:?}");
@@ -168,7 +168,7 @@ fn a_signed_wrapper_is_transparent_and_an_opaque_one_is_named() {
     assert_rejected(&opaque, "smime.p7m: S/MIME encrypted or opaque-signed mail is not supported: ");
 }
 
-/// The one thing found is rejected with a reason that begins so, and says what to do.
+/// The only item is rejected with a reason that begins like this and says what to do.
 fn assert_rejected(entity: &str, reason: &str) {
     let found = mailed(entity);
     assert!(found.len() == 1 && found[0].starts_with(reason) && found[0].len() > reason.len(), "{found:?}");
@@ -328,13 +328,13 @@ fn a_report_is_given_with_the_innermost_mail_around_it_where_that_is_asked_for()
     for (bytes, attached) in [(format!("From x@example.net\n{inner}"), false), (outer.clone(), true)] {
         let unpacked = super::super::with_mails(bytes.into(), None, &limits, 1 << 20);
         let [unit] = &unpacked.items[..] else { panic!("{unpacked:?}") };
-        let letter = unit.letter.as_ref().unwrap();
+        let raw_mail = unit.raw_mail.as_ref().unwrap();
         assert_eq!(unit.attached, attached);
-        assert!(inner.trim_end().starts_with(std::str::from_utf8(&letter.bytes).unwrap().trim_end()));
+        assert!(inner.trim_end().starts_with(std::str::from_utf8(&raw_mail.bytes).unwrap().trim_end()));
         let header = inner.find("\r\n\r\n").map_or_else(|| inner.find("\n\n").unwrap() + 2, |at| at + 4);
-        assert_eq!(letter.body, header);
+        assert_eq!(raw_mail.body, header);
     }
     let tight = super::super::with_mails(outer.clone().into(), None, &limits, outer.len() + 1);
-    assert_eq!(tight.items[0].letter, None, "the outer mail never stands in for the inner one");
-    assert_eq!(unpack(outer.into(), None, &limits).items[0].letter, None);
+    assert_eq!(tight.items[0].raw_mail, None, "the outer mail never stands in for the inner one");
+    assert_eq!(unpack(outer.into(), None, &limits).items[0].raw_mail, None);
 }

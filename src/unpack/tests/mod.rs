@@ -1,4 +1,4 @@
-//! The rules of unpacking, on inputs built here. One file a subject; this one holds the builders.
+//! The rules of unpacking, on inputs built here. One file per subject; this one has the builders.
 
 mod archives;
 mod hostile;
@@ -43,7 +43,7 @@ pub(super) fn zip_with(options: SimpleFileOptions, members: &[(&str, &[u8])]) ->
     writer.finish().unwrap().into_inner()
 }
 
-/// Base64 in lines of 76, as mail has it.
+/// Base64 in lines of 76 characters, as in mail.
 pub(super) fn base64(content: &[u8]) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut letters: String = content
@@ -93,7 +93,7 @@ pub(super) fn open(bytes: &[u8], name: Option<&str>) -> Unpacked {
     unpack(bytes.to_vec(), name, &Limits::default())
 }
 
-/// A line an item: its path, and what it is.
+/// One line per item: its path, and what it is.
 pub(super) fn lines(unpacked: &Unpacked) -> Vec<String> {
     let line = |unit: &UnpackedItem| {
         let what = match &unit.content {
@@ -109,7 +109,7 @@ pub(super) fn lines(unpacked: &Unpacked) -> Vec<String> {
     unpacked.items.iter().map(line).collect()
 }
 
-/// The lines of a file of this name.
+/// The lines of a file with this name.
 pub(super) fn file(name: &str, bytes: &[u8]) -> Vec<String> {
     lines(&open(bytes, Some(name)))
 }

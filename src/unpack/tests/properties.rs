@@ -1,11 +1,11 @@
-//! What holds for any bytes: no panic, a counted place, and no more spent than the limits allow.
+//! Properties for any bytes: no panic, a counted place, and no more used than the limits allow.
 
 use super::super::fuzzing;
 use super::*;
 use crate::unpack::mbox::{MboxMessage, MboxMessages};
 use proptest::prelude::*;
 
-/// Inputs of every form, sound.
+/// Valid inputs of every format.
 fn seeds() -> Vec<Vec<u8>> {
     let gz = gzip(REPORT);
     let zip = zip(&[("a/r.xml", REPORT), ("b.xml.gz", &gz), ("c.txt", b"hello")]);
@@ -152,7 +152,7 @@ proptest! {
     }
 }
 
-/// A reader that gives few bytes at a time.
+/// A reader that returns few bytes at a time.
 struct Pieces<'b>(&'b [u8], usize);
 
 impl std::io::Read for Pieces<'_> {

@@ -5,16 +5,16 @@ use crate::dns::dkim::Signature;
 use crate::dns::verify::message::MessageCheck;
 
 /// Show what a receiver makes of a mail.
-pub fn letter(letter: &MessageCheck) -> String {
+pub fn message_check(check: &MessageCheck) -> String {
     let mut text = String::new();
     let or = |value: &Option<String>, none: &str| value.clone().unwrap_or_else(|| none.to_owned());
-    line(&mut text, 0, &format!("From domain: {}", or(&letter.from, "none")));
-    line(&mut text, 0, &format!("Return path: <{}>", or(&letter.return_path, "unknown")));
-    let ip = letter.ip.map_or("an unknown address".to_owned(), |ip| ip.to_string());
-    line(&mut text, 0, &format!("Sent by: {ip} (HELO name: {})", or(&letter.helo, "unknown")));
-    letter.notes.iter().for_each(|note| line(&mut text, 1, note));
+    line(&mut text, 0, &format!("From domain: {}", or(&check.from, "none")));
+    line(&mut text, 0, &format!("Return path: <{}>", or(&check.return_path, "unknown")));
+    let ip = check.ip.map_or("an unknown address".to_owned(), |ip| ip.to_string());
+    line(&mut text, 0, &format!("Sent by: {ip} (HELO name: {})", or(&check.helo, "unknown")));
+    check.notes.iter().for_each(|note| line(&mut text, 1, note));
     section(&mut text, "SPF");
-    match &letter.spf {
+    match &check.spf {
         Some(spf) => {
             let aligned = if spf.aligned { "aligned with From" } else { "not aligned with From" };
             line(&mut text, 1, &format!("{}: {}; {aligned}", spf.domain, verdict(&spf.evaluation)));
@@ -22,16 +22,16 @@ pub fn letter(letter: &MessageCheck) -> String {
         None => line(&mut text, 1, "not evaluated: the mail does not say which address sent it, or has no return path"),
     }
     section(&mut text, "DKIM");
-    letter.signatures.iter().for_each(|one| signature(&mut text, one));
-    if letter.signatures.is_empty() {
+    check.signatures.iter().for_each(|one| signature(&mut text, one));
+    if check.signatures.is_empty() {
         line(&mut text, 1, "no signature");
     }
     section(&mut text, "DMARC");
-    match &letter.dmarc {
+    match &check.dmarc {
         Some(dmarc) => line(&mut text, 1, &dmarc.text),
         None => line(&mut text, 1, "not evaluated: From does not name exactly one domain"),
     }
-    for unknown in &letter.unknown {
+    for unknown in &check.unknown {
         line(&mut text, 0, &format!("could not look up {}: {}", unknown.place, unknown.text));
     }
     text
