@@ -30,7 +30,7 @@
 //! ```text
 //! store     tables, disk | pack, parquet | ledger | read, write | upkeep, export
 //! analyze   period, thresholds, question | sums | senders | figures | answers, events
-//! dns       lookup | dkim, dmarc, spf, hosts | proposals | posture, verify
+//! dns       lookup | dkim, dmarc, spf, hosts | transport, proposals | posture, verify
 //! fetch     mailbox (account, secrets, TLS) | files, pop3, imap
 //! present   wording | page | text, markup, structured, archive
 //! cli       terminal | settings | wiring | collect, report, setup, maintain

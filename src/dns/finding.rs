@@ -317,6 +317,42 @@ codes! {
     MX_V6_ONLY = "mx.v6_only" Advice "Senders without IPv6 cannot deliver.";
     MX_NULL_SENDS = "mx.null_but_sends" Fault "Many receivers reject mail from a domain that says it accepts none (RFC 7505 section 4.2).";
 
+    // TLS between mail servers: MTA-STS (RFC 8461), reports (RFC 8460), DANE (RFC 7672)
+    MTA_STS_SEVERAL = "mta_sts.multiple_records" Fault "Senders find no policy if a name has more than one MTA-STS record.";
+    MTA_STS_NEAR = "mta_sts.not_recognized" Fault "Senders use a record only if it begins with exactly v=STSv1 and a semicolon.";
+    MTA_STS_SYNTAX = "mta_sts.syntax" Fault "Senders ignore a record that has anything but name=value between semicolons.";
+    MTA_STS_ID = "mta_sts.id_invalid" Fault "Senders ignore a record without a valid id.";
+    MTA_STS_ID_KEPT = "mta_sts.id_unchanged" Fault "Senders that keep a policy fetch it again only when the id in DNS changes.";
+    MTA_STS_HOST = "mta_sts.host_missing" Fault "Senders cannot fetch the policy from a host without an address.";
+    MTA_STS_PRIVATE = "mta_sts.host_private" Fault "Other mail servers cannot reach a private address, so they cannot fetch the policy.";
+    MTA_STS_CERTIFICATE = "mta_sts.certificate" Fault "Senders use no policy from a host whose certificate they cannot verify.";
+    MTA_STS_REDIRECT = "mta_sts.redirect" Fault "Senders must not follow a redirect (RFC 8461 section 3.3), so they get no policy.";
+    MTA_STS_STATUS = "mta_sts.http_status" Fault "Senders use a policy only if the server answers with status 200.";
+    MTA_STS_TYPE = "mta_sts.content_type" Fault "Senders may refuse a policy that does not come as text/plain.";
+    MTA_STS_LARGE = "mta_sts.policy_too_large" Fault "Senders need not read a policy that is larger than 64 KB.";
+    MTA_STS_LINE = "mta_sts.policy_syntax" Fault "Senders may refuse a policy that has a line without a key and a value.";
+    MTA_STS_VERSION = "mta_sts.policy_version" Fault "Senders use a policy only if it says version: STSv1.";
+    MTA_STS_MODE = "mta_sts.policy_mode" Fault "Senders use a policy only if its mode is enforce, testing or none.";
+    MTA_STS_MAX_AGE = "mta_sts.policy_max_age" Fault "Senders use a policy only if it says how many seconds it is valid, at most a year.";
+    MTA_STS_MX = "mta_sts.policy_mx" Fault "Senders use a policy only if it names the hosts that mail may go to.";
+    MTA_STS_UNMATCHED = "mta_sts.mx_unmatched" Fault "Senders that honor the policy do not deliver to a host that it does not name.";
+    MTA_STS_REPEATED = "mta_sts.duplicate_key" Advice "Senders use the first of a repeated key and ignore the others.";
+    MTA_STS_UNKNOWN = "mta_sts.unknown_key" Advice "Senders skip keys that no standard defines.";
+    MTA_STS_SHORT = "mta_sts.short_max_age" Advice "A policy that expires within a day protects only from senders that deliver daily.";
+    MTA_STS_TESTING = "mta_sts.testing" Advice "In mode testing, senders deliver even if TLS fails, and only report it.";
+    MTA_STS_OFF = "mta_sts.mode_none" Advice "In mode none, senders deliver as if there were no policy.";
+    TLS_RPT_MISSING = "tls_rpt.missing" Advice "Without TLS reports, you do not see which mail your TLS rules keep from being delivered.";
+    TLS_RPT_SEVERAL = "tls_rpt.multiple_records" Fault "Reporters send no TLS reports if a name has more than one record.";
+    TLS_RPT_NEAR = "tls_rpt.not_recognized" Fault "Reporters use a record only if it begins with exactly v=TLSRPTv1 and a semicolon.";
+    TLS_RPT_SYNTAX = "tls_rpt.syntax" Fault "Reporters ignore a record that has anything but name=value between semicolons.";
+    TLS_RPT_NO_RUA = "tls_rpt.no_rua" Fault "Reporters send no TLS reports without an address.";
+    TLS_RPT_TARGET = "tls_rpt.target_invalid" Fault "Reporters send TLS reports only to mailto: and https: addresses.";
+    TLS_RPT_HOST = "tls_rpt.target_host" Fault "The domain of this address accepts no reports, so they are lost.";
+    TLSA_INVALID = "tlsa.invalid" Fault "Senders cannot use the record; if none is usable, they encrypt but cannot verify the host.";
+    TLSA_USAGE = "tlsa.usage" Fault "RFC 7672 section 3.1.3 leaves usages 0 and 1 to web servers: senders treat them as unusable.";
+    TLSA_UNSIGNED = "tlsa.unsigned" Fault "Senders ignore TLSA records that DNSSEC does not protect.";
+    TLSA_PARTIAL = "tlsa.partial_hosts" Advice "DANE protects mail only if every MX host has TLSA records.";
+
     // PTR (RFC 8601 section 3)
     PTR_MISSING = "ptr.missing" Fault "Large receivers reject or throttle mail from addresses without a reverse DNS name.";
     PTR_UNCONFIRMED = "ptr.unconfirmed" Fault "Receivers ignore a reverse DNS name that does not resolve back to the address.";

@@ -19,3 +19,4 @@ mod proposals;
 pub mod seen;
 pub mod spf;
 mod tags;
+pub mod transport;

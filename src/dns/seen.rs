@@ -17,6 +17,8 @@ pub struct Observed {
     pub sources: Vec<SeenSource>,
     /// The policy of the newest report.
     pub policy: Option<SeenPolicy>,
+    /// MTA-STS policies that were fetched before, and that senders may still keep.
+    pub sts_policies: Vec<SeenStsPolicy>,
 }
 
 /// A selector in the reports.
@@ -62,4 +64,15 @@ pub struct SeenPolicy {
     pub sp: Option<String>,
     /// `np`, lower case.
     pub np: Option<String>,
+}
+
+/// An MTA-STS policy as it was fetched before.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SeenStsPolicy {
+    /// The last day on which it was fetched.
+    pub day: Date,
+    /// The id in the record at that time.
+    pub id: String,
+    /// The file, as [`MtaSts::file`](crate::dns::transport::MtaSts::file).
+    pub file: String,
 }

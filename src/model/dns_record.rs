@@ -13,6 +13,10 @@ pub enum RecordType {
     Mx,
     /// Aliases of DKIM selectors.
     Cname,
+    /// Certificates of MX hosts.
+    Tlsa,
+    /// The policy file of MTA-STS, which is no record: it is fetched from its address by HTTPS.
+    StsPolicy,
 }
 
 impl RecordType {
@@ -22,12 +26,14 @@ impl RecordType {
             Self::Txt => "TXT",
             Self::Mx => "MX",
             Self::Cname => "CNAME",
+            Self::Tlsa => "TLSA",
+            Self::StsPolicy => "MTA-STS",
         }
     }
 
     /// The type with this name, if its history is kept.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Txt, Self::Mx, Self::Cname].into_iter().find(|one| one.as_str() == text)
+        [Self::Txt, Self::Mx, Self::Cname, Self::Tlsa, Self::StsPolicy].into_iter().find(|one| one.as_str() == text)
     }
 }
 
@@ -56,7 +62,8 @@ pub struct DnsValue {
     /// The record without meaningless differences (white space, order of tags, case of host names): two records with
     /// the same meaning are the same record.
     pub meaning: String,
-    /// As published: the strings of a TXT record joined, an MX record as `10 host`.
+    /// As published: the strings of a TXT record joined, an MX record as `10 host`, a TLSA record with hexadecimal digits, a
+    /// policy with its lines separated by `; `.
     pub text: String,
 }
 

@@ -1,6 +1,6 @@
 //! `alert`: what changed since the run before, told once by each way out.
 
-use super::dns_history;
+use super::{dns_history, policy_files};
 use crate::alert::{self, AlertDelivery, AlertEvent, AlertLook, AlertMessage, PRINT};
 use crate::cli::settings::file::Settings;
 use crate::cli::terminal::exit::Exit;
@@ -9,6 +9,7 @@ use crate::cli::terminal::{output, pager};
 use crate::cli::wiring::run::CommandContext;
 use crate::cli::wiring::{ingest_run, ways_out};
 use crate::dns::lookup::resolver::{self, Resolver};
+use crate::dns::transport::PolicySource;
 use crate::store::{Store, StoredEvent, Writer};
 use clap::Subcommand;
 use jiff::Timestamp;
@@ -104,7 +105,9 @@ pub(crate) fn run(run: &CommandContext, args: &AlertArgs) -> anyhow::Result<Exit
     if args.check {
         let options =
             resolver::ResolverOptions { servers: args.server.clone(), ..resolver::ResolverOptions::default() };
-        let (_, exit) = dns_history::look_at_all(run, &Resolver::new(&options)?, run.now)?;
+        let policies = policy_files::policies(&args.server, None, None)?;
+        let policies = policies.as_ref().map(|policies| policies as &dyn PolicySource);
+        let (_, exit) = dns_history::look_at_all(run, (&Resolver::new(&options)?, policies), run.now)?;
         if exit == Exit::Failed {
             run.talk.warning("some DNS records could not be looked up: their changes are told once they can");
         }

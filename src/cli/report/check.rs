@@ -1,6 +1,6 @@
 //! `check`: a domain's mail setup in DNS, or how a receiver judges a message. The checking itself is done in `dns`.
 
-use super::{dns_history, observed};
+use super::{dns_history, observed, policy_files};
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::format::OutputFormat;
 use crate::cli::terminal::output;
@@ -10,6 +10,7 @@ use crate::dns::finding;
 use crate::dns::lookup::name;
 use crate::dns::lookup::resolver::{self, Resolver};
 use crate::dns::posture::domain::{self, Posture, Request};
+use crate::dns::transport::PolicySource;
 use crate::limits::Limits;
 use crate::store::Store;
 use crate::{present, unpack};
@@ -32,7 +33,7 @@ A record under \"Publish\" replaces the records of its type at that name. Each p
 
 Exit codes: 0 no faults; 1 faults found; 2 something could not be looked up.";
 
-/// Check a domain's DMARC, SPF, DKIM and MX records, and the names of its sources
+/// Check a domain's DMARC, SPF, DKIM, MX, MTA-STS, TLS-RPT and TLSA records, and the names of its sources
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct CheckArgs {
@@ -63,6 +64,12 @@ pub(crate) struct CheckArgs {
     /// Time to use instead of the clock, such as 2026-11-19T06:00:00Z
     #[arg(long, value_name = "TIME")]
     now: Option<Timestamp>,
+    /// For tests: where every MTA-STS policy is fetched from
+    #[arg(long, hide = true, value_name = "ADDRESS")]
+    policy_server: Option<SocketAddr>,
+    /// For tests: one more trusted root, PEM, for policies
+    #[arg(long, hide = true, value_name = "FILE")]
+    policy_ca: Option<PathBuf>,
     /// List all finding codes and why each matters
     #[arg(long, conflicts_with_all = ["domains", "message"])]
     codes: bool,
@@ -82,8 +89,10 @@ pub(crate) fn run(run: &CommandContext, args: &CheckArgs) -> anyhow::Result<Exit
         return message(args, file, &resolver);
     }
     let now = args.now.unwrap_or(run.now);
+    let policies = policy_files::policies(&args.server, args.policy_server, args.policy_ca.as_deref())?;
+    let policies = policies.as_ref().map(|policies| policies as &dyn PolicySource);
     if args.all {
-        let (postures, exit) = dns_history::look_at_all(run, &resolver, now)?;
+        let (postures, exit) = dns_history::look_at_all(run, (&resolver, policies), now)?;
         match args.format {
             OutputFormat::Text => output::data(present::postures(&postures).as_bytes())?,
             OutputFormat::Json => output::json(&postures)?,
@@ -105,7 +114,7 @@ pub(crate) fn run(run: &CommandContext, args: &CheckArgs) -> anyhow::Result<Exit
         }
         let seen = observed::of(&store, &domain, now)?;
         let request = Request { domain, selectors: args.selector.clone(), ip: args.ip };
-        let posture = domain::check(&request, &resolver, &seen);
+        let posture = domain::check_with(&request, &resolver, policies, &seen);
         exit = exit.max(of_code(posture.exit_code()));
         answers.push(posture);
     }

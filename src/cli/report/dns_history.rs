@@ -12,6 +12,7 @@ use crate::dns::lookup::resolver::Resolver;
 use crate::dns::posture::domain::{self, Posture, Request};
 use crate::dns::posture::history::observe;
 use crate::dns::seen::Observed;
+use crate::dns::transport::PolicySource;
 use crate::model::{DnsChange, DnsObservation, WatchedName};
 use crate::present;
 use crate::store::Store;
@@ -27,7 +28,7 @@ const DOMAIN_LIMIT: usize = 2000;
 /// Check all domains and keep what DNS says as seen at `now`.
 pub(crate) fn look_at_all(
     run: &CommandContext,
-    resolver: &Resolver,
+    (resolver, policies): (&Resolver, Option<&dyn PolicySource>),
     now: Timestamp,
 ) -> anyhow::Result<(Vec<Posture>, Exit)> {
     let settings = run.settings()?;
@@ -45,7 +46,7 @@ pub(crate) fn look_at_all(
     drop(store);
     let requests: Vec<(String, Observed)> = domains.into_iter().zip(seen).collect();
     let workers = rayon::ThreadPoolBuilder::new().num_threads(WORKERS).build()?;
-    let look = |(domain, seen): &(String, Observed)| look(domain, seen, &watched, resolver);
+    let look = |(domain, seen): &(String, Observed)| look((domain, seen), &watched, resolver, policies);
     let (postures, observations): (Vec<Posture>, Vec<Vec<DnsObservation>>) =
         workers.install(|| requests.par_iter().map(look).unzip());
     let mut writer = CommandContext::writer(&settings, &path, run.now)?;
@@ -54,9 +55,14 @@ pub(crate) fn look_at_all(
     Ok((postures, exit))
 }
 
-fn look(domain: &str, seen: &Observed, watched: &[WatchedName], resolver: &Resolver) -> (Posture, Vec<DnsObservation>) {
+fn look(
+    (domain, seen): (&str, &Observed),
+    watched: &[WatchedName],
+    resolver: &Resolver,
+    policies: Option<&dyn PolicySource>,
+) -> (Posture, Vec<DnsObservation>) {
     let request = Request { domain: domain.to_owned(), ..Request::default() };
-    let posture = domain::check(&request, resolver, seen);
+    let posture = domain::check_with(&request, resolver, policies, seen);
     let observations = observe(&posture, watched, resolver);
     (posture, observations)
 }

@@ -9,6 +9,7 @@ pub(crate) mod export;
 pub(crate) mod metrics;
 pub(crate) mod observed;
 pub(crate) mod overview;
+mod policy_files;
 pub(crate) mod rhythm;
 pub(crate) mod simulate;
 pub(crate) mod site;

@@ -1,8 +1,9 @@
 //! What the store has seen of a domain, as the plain values a posture is joined with.
 
 use crate::dns::lookup::name;
-use crate::dns::seen::{Observed, SeenPolicy, SeenSelector, SeenSource};
-use crate::model::{ColumnSet, Flags, ReportHead, Rows, SourceAddress, Text};
+use crate::dns::seen::{Observed, SeenPolicy, SeenSelector, SeenSource, SeenStsPolicy};
+use crate::dns::transport::{any_id, policy_host};
+use crate::model::{ColumnSet, DnsHistory, DnsSpan, Flags, RecordType, ReportHead, Rows, SourceAddress, Text};
 use crate::store::{Filter, Store, StoreError};
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp, tz::Offset};
@@ -57,8 +58,33 @@ pub(crate) fn of_all(store: &Store, domains: &[String], now: Timestamp) -> Resul
             sp: text(head.policy.sp),
             np: text(head.policy.np),
         }),
+        sts_policies: Vec::new(),
     };
-    Ok(sums.into_iter().zip(policies).map(seen).collect())
+    let history = store.dns_history()?;
+    let mut seen: Vec<Observed> = sums.into_iter().zip(policies).map(seen).collect();
+    for (domain, observed) in domains.iter().zip(&mut seen) {
+        observed.sts_policies = sts_policies(&history, domain, now);
+    }
+    Ok(seen)
+}
+
+/// The policies that senders may still keep, each with the id it had: one for each time both were seen.
+fn sts_policies(history: &DnsHistory, domain: &str, now: Timestamp) -> Vec<SeenStsPolicy> {
+    let policies = history.spans_of(&policy_host(domain)).iter().filter(|span| {
+        let age = span.value.text.split("; ").find_map(|line| line.strip_prefix("max_age: ")?.parse().ok());
+        let kept = age.map(|age: u32| SignedDuration::from_secs(age.into()));
+        span.record_type == RecordType::StsPolicy && kept.is_some_and(|kept| now - kept <= span.last_seen)
+    });
+    let records = history.spans_of(&format!("_mta-sts.{domain}"));
+    let mut found = Vec::new();
+    for policy in policies {
+        let meets = |record: &&DnsSpan| record.first_seen <= policy.last_seen && record.last_seen >= policy.first_seen;
+        found.extend(records.iter().filter(meets).filter_map(|record| {
+            let day = Offset::UTC.to_datetime(policy.last_seen.min(record.last_seen)).date();
+            Some(SeenStsPolicy { day, id: any_id(&record.value.text)?, file: policy.value.text.clone() })
+        }));
+    }
+    found
 }
 
 /// The domains a row concerns: its policy domain, and its From domain with all that is above it.

@@ -191,16 +191,23 @@ fn host(lookup: &dyn Lookup, domain: &str, mx: &Mx, unknown: &mut bool, notes: &
 
 /// Whether a host on the Internet can be reached at an address. Addresses kept for documentation count as public.
 pub(crate) fn is_public(address: IpAddr) -> bool {
-    match address {
+    match address.to_canonical() {
         IpAddr::V4(four) => {
-            !(four.is_private()
-                || four.is_loopback()
-                || four.is_link_local()
-                || four.is_unspecified()
-                || four.is_broadcast())
+            // 0.0.0.0/8 is this host, 100.64.0.0/10 lies behind carriers (RFC 6598), and 240.0.0.0/4 is not in use.
+            let [first, second, ..] = four.octets();
+            let reserved = first == 0 || first >= 224 || (first == 100 && (64..128).contains(&second));
+            !(four.is_private() || four.is_loopback() || four.is_link_local() || reserved)
         }
         IpAddr::V6(six) => {
-            !(six.is_loopback() || six.is_unspecified() || six.is_unique_local() || six.is_unicast_link_local())
+            // Prefixes that carry an IPv4 address lead to that one: ::/96 and 64:ff9b::/96 (RFC 6052).
+            let carried = match six.segments() {
+                [0, 0, 0, 0, 0, 0, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+                    Some(std::net::Ipv4Addr::from_bits((u32::from(high) << 16) | u32::from(low)))
+                }
+                _ => None,
+            };
+            let of_carried = carried.is_none_or(|four| is_public(IpAddr::V4(four)));
+            of_carried && !(six.is_multicast() || six.is_unique_local() || six.is_unicast_link_local())
         }
     }
 }

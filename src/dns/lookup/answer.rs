@@ -97,6 +97,8 @@ pub enum QueryType {
     Ptr,
     /// The alias itself, not what it leads to.
     Cname,
+    /// Which certificate a mail server has (RFC 6698).
+    Tlsa,
     /// Type 99, the SPF type of RFC 4408 that RFC 7208 section 3.1 took back.
     OldSpf,
 }
@@ -110,6 +112,7 @@ impl fmt::Display for QueryType {
             Self::Mx => "MX",
             Self::Ptr => "PTR",
             Self::Cname => "CNAME",
+            Self::Tlsa => "TLSA",
             Self::OldSpf => "SPF (type 99)",
         })
     }
@@ -159,6 +162,19 @@ pub struct Mx {
     pub host: String,
 }
 
+/// One TLSA record (RFC 6698 section 2.1).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Tlsa {
+    /// What the data stand for.
+    pub usage: u8,
+    /// What of the certificate they are made from.
+    pub selector: u8,
+    /// How they are made.
+    pub matching: u8,
+    /// The data.
+    pub data: Vec<u8>,
+}
+
 /// The data of one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Data {
@@ -170,6 +186,8 @@ pub enum Data {
     Mx(Mx),
     /// PTR or CNAME, lower case, without the final dot.
     Name(String),
+    /// TLSA.
+    Tlsa(Tlsa),
 }
 
 /// Something that can be asked: a resolver, or a table in a test.
@@ -225,6 +243,18 @@ pub trait Lookup {
     /// The names of an address.
     fn ptr(&self, address: IpAddr) -> Answer<Vec<String>> {
         self.ask(&DnsQuestion::ptr(address)).and_then(names)
+    }
+
+    /// The TLSA records of a name.
+    fn tlsa(&self, name: &str) -> Answer<Vec<Tlsa>> {
+        self.ask(&DnsQuestion::new(name, QueryType::Tlsa))
+            .and_then(|records| pick(records, |data| if let Data::Tlsa(record) = data { Some(record) } else { None }))
+    }
+
+    /// Whether the server has verified the answer to a question by DNSSEC. `None` where it verifies nothing, or cannot be
+    /// asked.
+    fn is_signed(&self, _question: &DnsQuestion) -> Option<bool> {
+        None
     }
 
     /// What a name is an alias of.

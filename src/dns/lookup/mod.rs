@@ -1,6 +1,7 @@
 //! Asking DNS, and telling "there is no such record" from "it could not be looked up".
 
 pub mod answer;
+mod authentic;
 pub mod keyring;
 pub mod name;
 pub mod overlay;

@@ -3,8 +3,8 @@
 //! [`Answer`]s keep NXDOMAIN, no data, and every failure apart. The interface is blocking, with a small runtime inside. Each
 //! question is asked once per resolver. The hosts file and search lists are not used.
 
-use super::answer::{Answer, Data, DnsQuestion, Failure, Lookup, Mx, QueryType, Txt};
-use super::name;
+use super::answer::{Answer, Data, DnsQuestion, Failure, Lookup, Mx, QueryType, Tlsa, Txt};
+use super::{authentic, name};
 use futures::StreamExt as _;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig};
@@ -12,6 +12,7 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError, NoRecords};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use hickory_resolver::system_conf::read_system_conf;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Mutex;
@@ -66,6 +67,8 @@ pub struct Resolver {
     runtime: tokio::runtime::Runtime,
     hickory: TokioResolver,
     in_flight: usize,
+    /// The first server and how long one question may take, to ask what hickory does not tell.
+    first: Option<(SocketAddr, Duration)>,
     known: Mutex<HashMap<DnsQuestion, Answer<Vec<Data>>>>,
 }
 
@@ -92,12 +95,20 @@ impl Resolver {
     pub fn new(options: &ResolverOptions) -> Result<Self, ResolverError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let system = |error: NetError| ResolverError::System(error.to_string());
-        let mut builder = if options.servers.is_empty() {
-            TokioResolver::builder_tokio().map_err(system)?
+        let (config, system_options) = if options.servers.is_empty() {
+            let (config, options) = read_system_conf().map_err(system)?;
+            (config, Some(options))
         } else {
-            let config = ResolverConfig::from_name_servers(options.servers.iter().copied().map(name_server).collect());
-            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+            (ResolverConfig::from_name_servers(options.servers.iter().copied().map(name_server).collect()), None)
         };
+        let address = |server: &NameServerConfig| {
+            Some((SocketAddr::new(server.ip, server.connections.first()?.port), options.timeout))
+        };
+        let first = config.name_servers.first().and_then(address);
+        let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+        if let Some(system_options) = system_options {
+            *builder.options_mut() = system_options;
+        }
         let settings = builder.options_mut();
         settings.timeout = options.timeout;
         settings.attempts = options.retries;
@@ -106,7 +117,7 @@ impl Resolver {
         settings.num_concurrent_reqs = 1;
         settings.edns_payload_len = 1232;
         let hickory = builder.build().map_err(system)?;
-        Ok(Self { runtime, hickory, in_flight: options.in_flight.max(1), known: Mutex::default() })
+        Ok(Self { runtime, hickory, in_flight: options.in_flight.max(1), first, known: Mutex::default() })
     }
 
     /// Ask without remembering.
@@ -156,6 +167,11 @@ impl Lookup for Resolver {
         answer
     }
 
+    fn is_signed(&self, question: &DnsQuestion) -> Option<bool> {
+        let (server, patience) = self.first?;
+        authentic::is_authentic(server, wire_name(&question.name)?, record_type(question.kind), patience)
+    }
+
     fn announce(&self, questions: &[DnsQuestion]) {
         let new: Vec<&DnsQuestion> = questions.iter().filter(|question| self.known(question).is_none()).collect();
         if new.len() < 2 {
@@ -199,6 +215,7 @@ const fn record_type(kind: QueryType) -> RecordType {
         QueryType::Mx => RecordType::MX,
         QueryType::Ptr => RecordType::PTR,
         QueryType::Cname => RecordType::CNAME,
+        QueryType::Tlsa => RecordType::TLSA,
         QueryType::OldSpf => RecordType::Unknown(99),
     }
 }
@@ -216,6 +233,12 @@ fn data(record: &RData, kind: QueryType) -> Option<Data> {
         }
         (RData::PTR(name), QueryType::Ptr) => Some(Data::Name(plain_name(name))),
         (RData::CNAME(name), QueryType::Cname) => Some(Data::Name(plain_name(name))),
+        (RData::TLSA(tlsa), QueryType::Tlsa) => Some(Data::Tlsa(Tlsa {
+            usage: tlsa.cert_usage.into(),
+            selector: tlsa.selector.into(),
+            matching: tlsa.matching.into(),
+            data: tlsa.cert_data.clone(),
+        })),
         (RData::Unknown { rdata, .. }, QueryType::OldSpf) => Some(Data::Text(character_strings(&rdata.anything))),
         _ => None,
     }

@@ -3,7 +3,7 @@
 //! Lines of `name TYPE data`; `name SERVFAIL` and `name TIMEOUT` fail for every type. A name exists if it or anything
 //! below it has a line.
 
-use super::answer::{Answer, Data, DnsQuestion, Failure, Lookup, Mx, QueryType, Txt};
+use super::answer::{Answer, Data, DnsQuestion, Failure, Lookup, Mx, QueryType, Tlsa, Txt};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -43,6 +43,13 @@ impl Zone {
                 let name = DnsQuestion::ptr(name.parse().unwrap()).name;
                 let question = DnsQuestion { name, kind: QueryType::Ptr };
                 return self.records.entry(question).or_default().push(Data::Name(data.trim_end_matches('.').into()));
+            }
+            "TLSA" => {
+                let words: Vec<&str> = data.split(' ').collect();
+                let byte = |at: usize| u8::from_str_radix(&words[3][at..at + 2], 16).unwrap();
+                let digits = (0..words[3].len()).step_by(2).map(byte).collect();
+                let [usage, selector, matching] = [0, 1, 2].map(|at| words[at].parse().unwrap());
+                (QueryType::Tlsa, Data::Tlsa(Tlsa { usage, selector, matching, data: digits }))
             }
             "CNAME" => (QueryType::Cname, Data::Name(data.trim_end_matches('.').into())),
             other => panic!("type {other}: {line}"),

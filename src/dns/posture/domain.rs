@@ -11,6 +11,7 @@ use crate::dns::lookup::answer::{Answer, DnsQuestion, Lookup, QueryType};
 use crate::dns::proposals::{self, Checked};
 use crate::dns::seen::{Observed, SeenSource};
 use crate::dns::spf::{self, CheckHostResult, Evaluation, Spf, SpfInput};
+use crate::dns::transport::{self, HostTlsa, MtaSts, PolicySource, PolicyState, TlsRpt};
 use crate::model::counted;
 use serde::Serialize;
 use std::net::IpAddr;
@@ -75,6 +76,12 @@ pub struct Posture {
     pub mx: Delivery,
     /// The order in which a sender tries, in sentences.
     pub mx_order: Vec<String>,
+    /// MTA-STS.
+    pub mta_sts: MtaSts,
+    /// Where reports about TLS go.
+    pub tls_rpt: TlsRpt,
+    /// The hosts of `mx` that have TLSA records.
+    pub tlsa: Vec<HostTlsa>,
     /// The sources the store has seen.
     pub sources: Vec<SourceDns>,
 }
@@ -90,8 +97,18 @@ impl Posture {
     }
 }
 
-/// Check a domain.
+/// Check a domain in DNS alone: an MTA-STS policy is not fetched.
 pub fn check(request: &Request, lookup: &dyn Lookup, seen: &Observed) -> Posture {
+    check_with(request, lookup, None, seen)
+}
+
+/// Check a domain, with a way to fetch its MTA-STS policy.
+pub fn check_with(
+    request: &Request,
+    lookup: &dyn Lookup,
+    policies: Option<&dyn PolicySource>,
+    seen: &Observed,
+) -> Posture {
     let domain = request.domain.as_str();
     announce(lookup, domain);
     let mut notes = Notes::default();
@@ -99,6 +116,10 @@ pub fn check(request: &Request, lookup: &dyn Lookup, seen: &Observed) -> Posture
     let spf = spf::check(lookup, domain, &mut notes);
     let dkim = dkim::check(lookup, domain, &request.selectors, &seen.selectors, seen.today, &mut notes);
     let mx = mx::check(lookup, domain, &mut notes);
+    let mta_sts = transport::check_mta_sts(lookup, policies, (domain, &mx), seen, &mut notes);
+    let tls_rpt = transport::check_tls_rpt(lookup, domain, &mut notes);
+    let tlsa = transport::check_tlsa(lookup, domain, &mx, &mut notes);
+    unreported(domain, &mta_sts, &tls_rpt, &tlsa, &mut notes);
     let ip = request.ip.map(|address| SpfForAddress { address, evaluation: evaluate(lookup, domain, address) });
     if let Some(SpfForAddress { address, evaluation }) = &ip
         && evaluation.result == CheckHostResult::TempError
@@ -116,7 +137,7 @@ pub fn check(request: &Request, lookup: &dyn Lookup, seen: &Observed) -> Posture
     let findings = codes::grouped(findings);
     let mx_order = mx.order(domain);
     let (domain, exists) = (domain.to_owned(), exists(lookup, domain));
-    Posture { domain, exists, findings, unknown, dmarc, spf, ip, dkim, mx, mx_order, sources }
+    Posture { domain, exists, findings, unknown, dmarc, spf, ip, dkim, mx, mx_order, mta_sts, tls_rpt, tlsa, sources }
 }
 
 fn exists(lookup: &dyn Lookup, domain: &str) -> Option<bool> {
@@ -136,7 +157,22 @@ fn announce(lookup: &dyn Lookup, domain: &str) {
         DnsQuestion::new(domain, QueryType::A),
         DnsQuestion::new(domain, QueryType::Aaaa),
         DnsQuestion::new(domain, QueryType::OldSpf),
+        DnsQuestion::new(&format!("_mta-sts.{domain}"), QueryType::Txt),
+        DnsQuestion::new(&format!("_smtp._tls.{domain}"), QueryType::Txt),
     ]);
+}
+
+/// Whether a domain that asks senders for TLS hears of their failures.
+fn unreported(domain: &str, mta_sts: &MtaSts, tls_rpt: &TlsRpt, tlsa: &[HostTlsa], notes: &mut Notes) {
+    let asks = mta_sts.policy != PolicyState::NoRecord && mta_sts.policy != PolicyState::Unknown;
+    if (asks || !tlsa.is_empty()) && tls_rpt.records.is_empty() && !tls_rpt.unknown {
+        let what = if asks { "MTA-STS" } else { "TLSA records" };
+        let text = format!(
+            "Publish `v=TLSRPTv1; rua=mailto:tls-reports@{domain}`, with an address of yours: {domain} has {what}, and no \
+             record says where reports about TLS go."
+        );
+        notes.find(&codes::TLS_RPT_MISSING, format!("_smtp._tls.{domain} TXT"), text);
+    }
 }
 
 fn evaluate(lookup: &dyn Lookup, domain: &str, ip: IpAddr) -> Evaluation {

@@ -1,12 +1,14 @@
-//! Which records of a checked domain are kept as history, and what makes two of them the same.
+//! Which records of a checked domain are kept as history, its MTA-STS policy among them, and what makes two of them the same.
 //!
 //! Keeping them is the ledger's; what changed between two looks is computed in [`crate::model::changes`].
 
 use super::domain::Posture;
 use crate::dns::dmarc::is_dmarc;
+use crate::dns::hosts::mx::Delivery;
 use crate::dns::lookup::answer::{Answer, Data, DnsQuestion, Lookup, QueryType, Txt};
 use crate::dns::lookup::name;
 use crate::dns::spf::{Node, NodeState, is_spf};
+use crate::dns::transport::policy_host;
 use crate::model::{DnsObservation, DnsValue, RecordType, WatchedName};
 use std::collections::BTreeSet;
 
@@ -18,70 +20,84 @@ const VALUE_LIMIT: usize = 40;
 const TEXT_LIMIT: usize = 4096;
 
 /// Look up the records of a domain whose history is kept: DMARC, the SPF record with everything it includes, DKIM
-/// selectors and their aliases, MX, TLS-RPT, MTA-STS, and the consent of other domains to receive its reports.
+/// selectors and their aliases, MX, TLS-RPT, MTA-STS, the TLSA records of MX hosts, and the consent of other domains to
+/// receive its reports. The MTA-STS policy is one of them, where the check has fetched it.
 ///
 /// Selectors that were watched before are looked up even if the reports no longer show them. What cannot be looked up is
 /// left out: nothing is known about it.
 pub fn observe(posture: &Posture, watched: &[WatchedName], lookup: &dyn Lookup) -> Vec<DnsObservation> {
     let names = names(posture, watched);
-    let questions: Vec<DnsQuestion> =
-        names.iter().map(|(name, record_type)| DnsQuestion::new(name, kind_of(*record_type))).collect();
+    let questions: Vec<DnsQuestion> = names.iter().map(|(name, kind)| DnsQuestion::new(name, *kind)).collect();
     lookup.announce(&questions);
-    names
-        .into_iter()
-        .zip(questions)
-        .filter_map(|((name, record_type), question)| {
-            let values = match lookup.ask(&question) {
-                Answer::Found(records) => values(&name, record_type, records),
-                Answer::NoData | Answer::NxDomain => Vec::new(),
-                Answer::Failed(_) => return None,
-            };
-            Some(DnsObservation { domain: posture.domain.clone(), name, record_type, values })
-        })
-        .collect()
+    let looked_up = names.into_iter().zip(questions).filter_map(|((name, kind), question)| {
+        let record_type = type_of(kind)?;
+        let values = match lookup.ask(&question) {
+            Answer::Found(records) => values(&name, record_type, records),
+            Answer::NoData | Answer::NxDomain => Vec::new(),
+            Answer::Failed(_) => return None,
+        };
+        Some(DnsObservation { domain: posture.domain.clone(), name, record_type, values })
+    });
+    looked_up.chain(policy(posture)).collect()
 }
 
-const fn kind_of(record_type: RecordType) -> QueryType {
-    match record_type {
-        RecordType::Txt => QueryType::Txt,
-        RecordType::Mx => QueryType::Mx,
-        RecordType::Cname => QueryType::Cname,
+/// The MTA-STS policy, if it was fetched.
+fn policy(posture: &Posture) -> Option<DnsObservation> {
+    let file = posture.mta_sts.file.as_deref()?;
+    let text = file.to_owned();
+    let (domain, name) = (posture.domain.clone(), policy_host(&posture.domain));
+    let values = vec![DnsValue { meaning: text.clone(), text }];
+    Some(DnsObservation { domain, name, record_type: RecordType::StsPolicy, values })
+}
+
+const fn type_of(kind: QueryType) -> Option<RecordType> {
+    match kind {
+        QueryType::Txt => Some(RecordType::Txt),
+        QueryType::Mx => Some(RecordType::Mx),
+        QueryType::Cname => Some(RecordType::Cname),
+        QueryType::Tlsa => Some(RecordType::Tlsa),
+        _ => None,
     }
 }
 
 /// The names to look up, each once.
-fn names(posture: &Posture, watched: &[WatchedName]) -> BTreeSet<(String, RecordType)> {
+fn names(posture: &Posture, watched: &[WatchedName]) -> BTreeSet<(String, QueryType)> {
     let domain = posture.domain.as_str();
     let mut names = BTreeSet::new();
-    let mut add = |name: String, record_type| {
+    let mut add = |name: String, kind| {
         if names.len() < NAME_LIMIT && name::is_possible(&name) {
-            names.insert((name, record_type));
+            names.insert((name, kind));
         }
     };
     for name in [domain, name::organizational(domain)] {
-        add(format!("_dmarc.{name}"), RecordType::Txt);
+        add(format!("_dmarc.{name}"), QueryType::Txt);
     }
-    add(domain.to_owned(), RecordType::Txt);
-    add(domain.to_owned(), RecordType::Mx);
+    add(domain.to_owned(), QueryType::Txt);
+    add(domain.to_owned(), QueryType::Mx);
     for service in ["_smtp._tls", "_mta-sts"] {
-        add(format!("{service}.{domain}"), RecordType::Txt);
+        add(format!("{service}.{domain}"), QueryType::Txt);
+    }
+    if let Delivery::Hosts(groups) = &posture.mx {
+        for host in groups.iter().flat_map(|group| &group.hosts) {
+            add(format!("_25._tcp.{}", host.name), QueryType::Tlsa);
+        }
     }
     if let Some(found) = posture.dmarc.record() {
-        add(format!("_dmarc.{}", found.domain), RecordType::Txt);
+        add(format!("_dmarc.{}", found.domain), QueryType::Txt);
         for host in found.record.rua.iter().chain(&found.record.ruf).filter_map(|target| target.host.as_deref()) {
             if name::organizational(host) != name::organizational(&found.domain) {
-                add(format!("{}._report._dmarc.{host}", found.domain), RecordType::Txt);
+                add(format!("{}._report._dmarc.{host}", found.domain), QueryType::Txt);
             }
         }
     }
     let selectors = posture.dkim.iter().map(|found| format!("{}._domainkey.{domain}", found.selector));
     let before = watched.iter().filter(|watch| watch.domain == domain).map(|watch| watch.name.clone());
     for name in selectors.chain(before.filter(|name| name.contains("._domainkey."))) {
-        add(name.clone(), RecordType::Txt);
-        add(name, RecordType::Cname);
+        add(name.clone(), QueryType::Txt);
+        add(name, QueryType::Cname);
     }
     if let Some(tree) = &posture.spf.tree {
-        included(tree, &mut |name| add(name.to_owned(), RecordType::Txt));
+        included(tree, &mut |name| add(name.to_owned(), QueryType::Txt));
     }
     names
 }
@@ -109,6 +125,11 @@ fn values(name: &str, record_type: RecordType, records: Vec<Data>) -> Vec<DnsVal
         }
         Data::Name(host) if record_type == RecordType::Cname => {
             Some(DnsValue { meaning: host.to_ascii_lowercase(), text: host })
+        }
+        Data::Tlsa(tlsa) if record_type == RecordType::Tlsa => {
+            let digits: String = tlsa.data.iter().take(TEXT_LIMIT / 2).map(|byte| format!("{byte:02x}")).collect();
+            let text = format!("{} {} {} {digits}", tlsa.usage, tlsa.selector, tlsa.matching);
+            Some(DnsValue { meaning: text.clone(), text })
         }
         _ => None,
     };
@@ -178,10 +199,11 @@ mod tests {
                     mx.example.com A 192.0.2.25\n_dmarc.example.com TXT v=DMARC1; p=none; rua=mailto:d@example.org\n\
                     example.com._report._dmarc.example.org TXT v=DMARC1\nexample.org MX 10 mx.example.com\n\
                     s1._domainkey.example.com CNAME s1.dkim.example.net\ns1.dkim.example.net TXT v=DKIM1; p=\n\
-                    _smtp._tls.example.com TIMEOUT";
+                    _25._tcp.mx.example.com TLSA 3 1 1 abcd\n_smtp._tls.example.com TIMEOUT";
         assert_eq!(
             observed(zone),
             [
+                "_25._tcp.mx.example.com TLSA: 3 1 1 abcd",
                 "_dmarc.example.com TXT: v=DMARC1; p=none; rua=mailto:d@example.org",
                 "_mta-sts.example.com TXT: ",
                 "_spf.example.net TXT: v=spf1 ip4:198.51.100.0/24 -all",

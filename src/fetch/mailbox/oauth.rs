@@ -11,7 +11,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use std::path::Path;
 use std::time::{Duration, Instant};
+use ureq::config::ConfigBuilder;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::typestate::AgentScope;
 
 /// How long the token endpoint may take.
 const ENDPOINT: Duration = Duration::from_secs(30);
@@ -174,7 +176,7 @@ fn ask(oauth2: &OAuth2, roots: &Roots, secrets: &Redaction) -> Result<(SecretStr
 }
 
 fn agent(roots: &Roots) -> ureq::Agent {
-    configured(roots, ENDPOINT, true)
+    configured(roots, ENDPOINT, true).build().new_agent()
 }
 
 /// An agent that trusts the same roots, for other web addresses: it follows no redirect, and no status is an error.
@@ -182,11 +184,19 @@ fn agent(roots: &Roots) -> ureq::Agent {
 /// # Errors
 /// If `ca_file` cannot be read or holds no certificate.
 pub(crate) fn http_agent(ca_file: Option<&Path>, patience: Duration) -> Result<ureq::Agent, String> {
+    Ok(http_config(ca_file, patience)?.build().new_agent())
+}
+
+/// What such an agent is made from.
+///
+/// # Errors
+/// Where `ca_file` cannot be read or holds no certificate.
+pub(crate) fn http_config(ca_file: Option<&Path>, patience: Duration) -> Result<ConfigBuilder<AgentScope>, String> {
     let roots = Roots::load(ca_file).map_err(|fault| fault.told().0)?;
     Ok(configured(&roots, patience, false))
 }
 
-fn configured(roots: &Roots, patience: Duration, https_only: bool) -> ureq::Agent {
+fn configured(roots: &Roots, patience: Duration, https_only: bool) -> ConfigBuilder<AgentScope> {
     let certificates = if roots.certificates.is_empty() {
         RootCerts::WebPki
     } else {
@@ -205,8 +215,6 @@ fn configured(roots: &Roots, patience: Duration, https_only: bool) -> ureq::Agen
         .http_status_as_error(false)
         .user_agent(concat!("dmarquet/", env!("CARGO_PKG_VERSION")))
         .tls_config(TlsConfig::builder().root_certs(certificates).build())
-        .build()
-        .new_agent()
 }
 
 fn denied(doing: &str, status: u16, body: &[u8], refreshing: bool) -> ServerError {

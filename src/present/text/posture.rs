@@ -4,6 +4,7 @@ use crate::dns::dkim::Selector;
 use crate::dns::finding::{self, CheckFinding};
 use crate::dns::posture::domain::{Posture, SourceDns};
 use crate::dns::spf::{Evaluation, Node, NodeState, TermFact};
+use crate::dns::transport::{HostTlsa, MtaSts, PolicyState, TlsRpt};
 use crate::present::wording::clean::is_shown;
 use crate::present::wording::{numbers, words};
 use std::fmt::Write as _;
@@ -31,6 +32,7 @@ pub fn posture(posture: &Posture) -> String {
     }
     section(&mut text, "MX");
     posture.mx_order.iter().for_each(|step| line(&mut text, 1, step));
+    transport(&mut text, posture);
     if !posture.sources.is_empty() {
         section(&mut text, "Sources in the reports");
         posture.sources.iter().for_each(|one| source(&mut text, one));
@@ -47,7 +49,7 @@ fn could_not_check(text: &mut String, posture: &Posture) {
         return;
     }
     let plural = if number == 1 { "" } else { "s" };
-    line(text, 0, &format!("Could not check everything: {number} DNS lookup{plural} failed. Run it again later."));
+    line(text, 0, &format!("Could not check everything: {number} lookup{plural} failed. Run it again later."));
     for unknown in posture.unknown.iter().take(UNKNOWN_LISTED) {
         line(text, 1, &format!("{}: {}", unknown.place, unknown.text));
     }
@@ -105,6 +107,60 @@ fn spf(text: &mut String, posture: &Posture) {
     }
     if let Some(asked) = &posture.ip {
         line(text, 1, &format!("{}: {}", asked.address, verdict(&asked.evaluation)));
+    }
+}
+
+/// What the domain asks of senders about TLS.
+fn transport(text: &mut String, posture: &Posture) {
+    section(text, "TLS");
+    let MtaSts { records, id, policy, .. } = &posture.mta_sts;
+    let record = match (records.as_slice(), id) {
+        ([], _) => String::new(),
+        (_, Some(id)) => format!("record with id {id}; "),
+        (_, None) => "no valid record; ".to_owned(),
+    };
+    let policy = match policy {
+        PolicyState::NoRecord => "no record: senders need not verify your mail servers".to_owned(),
+        PolicyState::Unknown if records.is_empty() => "could not be looked up".to_owned(),
+        PolicyState::Unknown => "the policy could not be fetched".to_owned(),
+        PolicyState::NotFetched => "the policy was not fetched, as the DNS server is on this machine".to_owned(),
+        PolicyState::Unusable => "no policy that senders can use".to_owned(),
+        PolicyState::Valid(policy) => {
+            let hosts =
+                if policy.mx.is_empty() { "none".to_owned() } else { finding::list(&policy.mx, UNKNOWN_LISTED) };
+            format!("mode {}, hosts: {hosts}, kept for {}", policy.mode.as_str(), kept_for(policy.max_age))
+        }
+    };
+    line(text, 1, &format!("MTA-STS: {record}{policy}"));
+    let TlsRpt { records, rua, unknown } = &posture.tls_rpt;
+    let reports = match (records.is_empty(), rua.is_empty()) {
+        _ if *unknown => "could not be looked up".to_owned(),
+        (true, _) => "no record: nobody reports failures of TLS".to_owned(),
+        (false, true) => "no valid record".to_owned(),
+        (false, false) => rua.join(", "),
+    };
+    line(text, 1, &format!("TLS reports: {reports}"));
+    for HostTlsa { host, records, signed } in &posture.tlsa {
+        let kinds: Vec<String> =
+            records.iter().map(|one| format!("{} {} {}", one.usage, one.selector, one.matching)).collect();
+        let signed = match signed {
+            Some(true) => "signed, says the DNS server",
+            Some(false) => "not signed",
+            None => "the DNS server does not say whether they are signed",
+        };
+        line(text, 1, &format!("TLSA of {host}: {} ({signed})", finding::list(&kinds, UNKNOWN_LISTED)));
+    }
+    if posture.tlsa.is_empty() {
+        line(text, 1, "TLSA: no records");
+    }
+}
+
+/// A number of seconds as a person says it.
+fn kept_for(seconds: u64) -> String {
+    match seconds {
+        0..7200 => numbers::counted(seconds, "second", "seconds"),
+        7200..172_800 => numbers::counted(seconds / 3600, "hour", "hours"),
+        _ => numbers::counted(seconds / 86_400, "day", "days"),
     }
 }
 

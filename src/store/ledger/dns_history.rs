@@ -14,7 +14,7 @@ pub(crate) const TABLES: &str = "
 CREATE TABLE dns_names (            -- names looked up on behalf of a domain
     domain TEXT NOT NULL,
     name TEXT NOT NULL,
-    type TEXT NOT NULL,             -- TXT, MX, CNAME
+    type TEXT NOT NULL,             -- TXT, MX, CNAME, TLSA, MTA-STS
     since INTEGER NOT NULL,         -- the first successful lookup, ms since 1970
     last INTEGER NOT NULL,          -- the last successful lookup
     PRIMARY KEY (domain, name, type)

@@ -14,9 +14,14 @@ pub(crate) static DNS: Table = Table {
 fn columns() -> Vec<TableColumn> {
     let column = |name, kind, nullable, doc| TableColumn { name, kind, nullable, doc };
     vec![
-        column("name", ColumnType::Text, false, "name the record stands at"),
-        column("type", ColumnType::Text, false, "TXT, MX or CNAME"),
-        column("value", ColumnType::Text, false, "the record: the strings of a text joined, an MX as `10 host`"),
+        column("name", ColumnType::Text, false, "name the record stands at; of a policy file its host"),
+        column("type", ColumnType::Text, false, "TXT, MX, CNAME, TLSA, or MTA-STS for a policy file"),
+        column(
+            "value",
+            ColumnType::Text,
+            false,
+            "the record: the strings of a text joined, an MX as `10 host`, the lines of a policy joined by `; `",
+        ),
         column("first_seen", ColumnType::Time, false, "first lookup that found it"),
         column("last_seen", ColumnType::Time, false, "last lookup that found it"),
     ]
