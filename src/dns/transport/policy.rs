@@ -152,7 +152,7 @@ fn is_pattern(pattern: &str) -> bool {
     let host = pattern.strip_prefix("*.").unwrap_or(pattern);
     let usual = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     host.len() <= 253
-        && host.contains('.')
+        && pattern.contains('.')
         && host.split('.').all(|label| (1..=63).contains(&label.len()) && label.bytes().all(usual))
         && host.parse::<std::net::IpAddr>().is_err()
 }

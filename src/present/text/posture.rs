@@ -2,6 +2,7 @@
 
 use crate::dns::dkim::Selector;
 use crate::dns::finding::{self, CheckFinding};
+use crate::dns::hosts::mx::Delivery;
 use crate::dns::posture::domain::{Posture, SourceDns};
 use crate::dns::spf::{Evaluation, Node, NodeState, TermFact};
 use crate::dns::transport::{HostTlsa, MtaSts, PolicyState, TlsRpt};
@@ -150,8 +151,11 @@ fn transport(text: &mut String, posture: &Posture) {
         };
         line(text, 1, &format!("TLSA of {host}: {} ({signed})", finding::list(&kinds, UNKNOWN_LISTED)));
     }
-    if posture.tlsa.is_empty() {
-        line(text, 1, "TLSA: no records");
+    let failed = posture.unknown.iter().any(|unknown| unknown.place.ends_with(" TLSA"));
+    match posture.tlsa.is_empty() {
+        _ if failed || posture.mx == Delivery::Unknown => line(text, 1, "TLSA: could not be looked up"),
+        true => line(text, 1, "TLSA: no records"),
+        false => {}
     }
 }
 

@@ -4,4 +4,5 @@ mod enrich;
 mod faults;
 mod names;
 mod spf;
+mod transport;
 mod zone;

@@ -1,6 +1,7 @@
 //! What tests share: a working folder, servers on loopback, small files of foreign formats, a Python environment.
 
 pub(crate) mod dns_servers;
+pub(crate) mod https;
 pub(crate) mod imap_dovecot;
 pub(crate) mod imap_server;
 pub(crate) mod mmdb;
