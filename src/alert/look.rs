@@ -1,4 +1,4 @@
-//! One look at the store: what is new beside what earlier runs know, and what the ledger has to keep of it.
+//! Examines the store once: what is new compared with earlier runs, and what the ledger has to remember.
 
 use super::message::AlertEvent;
 use super::operations::operations;
@@ -12,25 +12,25 @@ use jiff::tz::Offset;
 use jiff::{Span, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What began more than so many days before the first run is known, not news.
+/// The first run treats everything that began more than this many days before it as known.
 const FIRST_RUN_DAYS: i32 = 7;
-/// Days of whose reports the first run takes the rhythm.
+/// Days of reports from which the first run learns how often each reporter sends.
 const SEEDED_DAYS: i32 = 70;
 
-/// What counts as an event, by the settings.
+/// The settings that decide what counts as an event.
 #[derive(Debug, Clone)]
 pub struct AlertRules {
-    /// Kinds that are never told.
+    /// Kinds that are never reported.
     pub ignored: Vec<EventKind>,
-    /// What is less urgent is not told.
+    /// Less urgent events are not reported.
     pub least: EventSeverity,
-    /// Messages of a new sender.
+    /// Messages from which on a new sender counts.
     pub sender_messages: u64,
-    /// Scales the messages of a wave of spoofing.
+    /// Scales the number of messages that makes a wave of spoofing.
     pub wave_scale: f64,
     /// The mailboxes of the settings.
     pub mailboxes: Vec<String>,
-    /// Whose each domain is, by the place in `customers`.
+    /// The owner of each domain, as an index into `customers`.
     pub owners: Owners,
     /// The customers' names.
     pub customers: Vec<String>,
@@ -50,14 +50,14 @@ impl Default for AlertRules {
     }
 }
 
-/// What a look found.
+/// What was found.
 #[derive(Debug, Default)]
 pub struct AlertLook {
-    /// What is told for the first time.
+    /// Events to report now.
     pub events: Vec<AlertEvent>,
-    /// What a first run takes as known.
+    /// Events that a first run treats as known.
     pub known_before: usize,
-    /// What the ledger has to keep, but for what is to be told.
+    /// What the ledger has to remember, except the events to report.
     pub run: AlertRun,
 }
 
@@ -70,7 +70,7 @@ fn date(number: i32) -> Date {
     jiff::civil::date(1970, 1, 1).saturating_add(Span::new().days(number.clamp(-100_000, 2_900_000)))
 }
 
-/// Look at the store as it is.
+/// Examines the store.
 ///
 /// # Errors
 /// If the store cannot be read.
@@ -107,7 +107,7 @@ pub fn look(store: &Store, now: Timestamp, rules: &AlertRules) -> Result<AlertLo
     Ok(look)
 }
 
-/// When runs heard of whom, this one included.
+/// When runs heard from each reporter and about each domain, including this run.
 struct Heard {
     newest: i64,
     is_news: bool,
@@ -122,7 +122,7 @@ impl Heard {
         let today = number(today);
         let mut record: BTreeSet<(&'static str, String, i32)> = BTreeSet::new();
         for report in &unseen {
-            // Nobody looked before: the days of the reports stand for those of the runs.
+            // On the first run, the days of the reports replace those of earlier runs.
             let run = if memory.first_run { (report.day + 1).min(today) } else { today };
             if run > today - SEEDED_DAYS {
                 let reporter = reporter_identity(report.org_email.as_deref(), &report.org_name);
@@ -138,7 +138,7 @@ impl Heard {
                 runs.push(*run);
             }
         }
-        // Another run may have looked at a later `--now`.
+        // Another run may have used a later `--now`.
         for runs in reporters.values_mut().chain(domains.values_mut()) {
             runs.retain(|run| *run <= today);
             runs.sort_unstable();
@@ -149,7 +149,7 @@ impl Heard {
         Ok(Self { newest, is_news: !unseen.is_empty(), reporters, domains, record: record.into_iter().collect() })
     }
 
-    /// Whether anybody was not heard of for more than a day.
+    /// Whether anything was silent for more than a day.
     fn is_silence(&self, today: Date) -> bool {
         let today = number(today);
         self.reporters
@@ -159,7 +159,7 @@ impl Heard {
     }
 }
 
-/// What the reports of the last weeks show. Without news their rows show nothing that was not told.
+/// The incidents in the reports of the last weeks. If nothing was added, their rows show nothing new.
 fn of_reports(
     store: &Store,
     today: Date,
@@ -187,7 +187,7 @@ fn of_reports(
     Ok(compare(&facts, &question))
 }
 
-/// An event of the ledger as the rules know it.
+/// Converts an event of the ledger.
 fn known(event: &StoredEvent) -> Option<KnownEvent> {
     let body: AlertEvent = serde_json::from_str(event.body.as_deref()?).ok()?;
     Some(KnownEvent {
@@ -233,7 +233,7 @@ impl AlertLook {
         }
     }
 
-    /// What goes on is kept with its new numbers, and not told.
+    /// A continuing event is stored with its new numbers, but not reported again.
     fn go_on(&mut self, changes: &EventChanges, stored: &[StoredEvent]) {
         let by_id: BTreeMap<&str, &StoredEvent> = stored.iter().map(|event| (event.id.as_str(), event)).collect();
         for (id, incident) in &changes.going_on {
@@ -271,7 +271,7 @@ impl AlertLook {
                 continue;
             };
             let told = body.ended(known, end);
-            // What never was told has no end to tell.
+            // An event that was never reported needs no report of its end.
             let was_told = event.state == "new";
             self.run.events.push(StoredEvent {
                 state: "resolved".to_owned(),

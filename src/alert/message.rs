@@ -1,4 +1,4 @@
-//! What is told of an event: the documented JSON, kept in the ledger and sent as it is.
+//! The report of an event: the documented JSON, stored in the ledger and sent unchanged.
 
 use crate::analyze::{Ended, EventKind, Incident, IncidentDetails, KnownEvent};
 use crate::present;
@@ -10,24 +10,24 @@ use std::net::IpAddr;
 /// The version of the JSON: raised when a key changes its meaning or goes.
 pub const SCHEMA: u32 = 1;
 
-/// Hexadecimal digits of an id.
+/// Hexadecimal digits of an ID.
 const DIGITS: usize = 12;
-/// Days for which an event that has no end is open.
+/// Days for which an event without an end counts as open.
 const OPEN_DAYS: i32 = 7;
 
-/// What one message tells.
+/// One message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AlertMessage {
     /// [`SCHEMA`].
     pub schema: u32,
-    /// The events, the most urgent first.
+    /// The events, most urgent first.
     pub events: Vec<AlertEvent>,
 }
 
-/// An event as it is told. All texts are clean.
+/// An event as reported. All texts are cleaned.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct AlertEvent {
-    /// Its id: the same for its beginning and its end.
+    /// Its ID: the same for its beginning and its end.
     pub id: String,
     /// Its kind.
     pub kind: String,
@@ -35,33 +35,33 @@ pub struct AlertEvent {
     pub severity: String,
     /// `new` or `resolved`.
     pub state: String,
-    /// The domain it is about; `None` where it is about no single one.
+    /// The domain it is about; `None` if it is not about a single one.
     pub policy_domain: Option<String>,
     /// The customer whose domain that is.
     pub customer: Option<String>,
-    /// The addresses it is about, two hundred at most.
+    /// The addresses it is about, at most two hundred.
     pub sources: Vec<IpAddr>,
     /// The first day that shows it.
     pub since: String,
     /// The last day that shows it.
     pub last_seen: String,
-    /// The first day without it; `None` while it goes on.
+    /// The first day without it; `None` while it continues.
     pub ended: Option<String>,
     /// Messages that show it.
     pub messages: u64,
     /// How many reporters show it.
     pub reporters: u64,
-    /// What happens, in one line.
+    /// What happened, in one line.
     pub text: String,
     /// What to do.
     pub action: String,
-    /// Of a pass rate, the lowest before: what its end is measured by.
+    /// For a pass rate, the lowest earlier rate: its end is measured by that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usual: Option<f64>,
 }
 
 impl AlertMessage {
-    /// A message of these, the most urgent first.
+    /// A message with these events, most urgent first.
     pub fn new(mut events: Vec<AlertEvent>) -> Self {
         let order = |event: &AlertEvent| {
             let severity = ["critical", "warning", "info"].iter().position(|word| *word == event.severity);
@@ -99,7 +99,7 @@ impl AlertEvent {
         }
     }
 
-    /// The end of an event that was told.
+    /// The end of an event that was reported.
     pub(super) fn ended(&self, known: &KnownEvent, end: &Ended) -> Self {
         let days = (known.since, end.day);
         let text = present::alert_end(known.kind, known.policy_domain.as_deref(), &known.subject, days, end.reporters);
@@ -118,7 +118,8 @@ impl AlertEvent {
     }
 }
 
-/// The id of an incident: of its kind, domain and subject, and of the day it began, so that what happens again is another.
+/// The ID of an incident: from its kind, domain and subject, and the day it began, so that a recurrence gets another
+/// one.
 fn id(incident: &Incident) -> String {
     let mut hash = blake3::Hasher::new();
     let domain = incident.policy_domain.as_ref().map_or("", |domain| domain.as_written());
@@ -128,7 +129,7 @@ fn id(incident: &Incident) -> String {
     hash.finalize().to_hex()[..DIGITS].to_owned()
 }
 
-/// The events that go on, or that have no end and are recent, and that nobody acknowledged.
+/// Unacknowledged events that continue, or that have no end and are recent.
 pub fn open_events(stored: &[StoredEvent], today: Date) -> Vec<AlertEvent> {
     let recent = |since: Option<i32>| {
         let day = jiff::civil::date(1970, 1, 1).saturating_add(jiff::Span::new().days(since.unwrap_or(0)));

@@ -1,7 +1,7 @@
-//! Tells what changed, each event once: looks at the store and at what earlier runs left, records what is new together
-//! with what is to be told, then tells it by each way out until that has taken it.
+//! Reports what changed, each event once: examines the store and what earlier runs left, records new events together
+//! with what is to be sent, then sends them through each channel until it has accepted them.
 //!
-//! It reads no settings and no clock, and sends nothing itself: the ways out are handed in.
+//! It reads no settings and no clock, and sends nothing itself: the caller passes the channels in.
 
 mod look;
 mod message;

@@ -1,5 +1,5 @@
-//! Events that no report shows: a mailbox that cannot be read, items that could not be, a store that is damaged, a DNS
-//! record that `check --all` saw change.
+//! Events that no report shows: unreadable mailboxes, unreadable items, a damaged store, DNS records that `check --all`
+//! saw change.
 
 use crate::analyze::{Ended, EventKind, EventSeverity, Foreign, Incident, IncidentDetails, KnownEvent};
 use crate::model::DnsChange;
@@ -7,26 +7,26 @@ use crate::store::{Store, StoreError};
 use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
 
-/// Readings that must fail in a row, and for how long, before a mailbox counts as failing.
+/// How many attempts in a row must fail, and for how long, before a mailbox counts as failing.
 const FAILURES: u32 = 3;
 const FAILING: SignedDuration = SignedDuration::from_mins(15);
-/// A mailbox that fails for so long counts as failing however seldom it is read.
+/// A mailbox that fails for this long counts as failing however seldom it is read.
 const FAILING_LONG: SignedDuration = SignedDuration::from_hours(1);
-/// Changes of DNS records are looked for in so long.
+/// How far back changes of DNS records are considered.
 const DNS_CHANGES: SignedDuration = SignedDuration::from_hours(14 * 24);
-/// Damaged files that are named.
+/// Damaged files listed by name.
 const NAMED: usize = 3;
 
-/// What is found, and up to where rejected items were looked at.
+/// What was found, and up to where rejected items were examined.
 #[derive(Debug, Default)]
 pub struct Operations {
-    /// What began or goes on.
+    /// What began or continues.
     pub found: Vec<Incident>,
     /// When the newest rejected item was rejected, in milliseconds.
     pub rejected: i64,
 }
 
-/// Look at the store. `rejected` is up to where an earlier run looked; `None`: there was none.
+/// Examines the store. `rejected` is how far an earlier run got; `None` on the first run.
 pub(super) fn operations(
     store: &Store,
     now: Timestamp,
@@ -94,13 +94,13 @@ pub(super) fn operations(
     Ok(operations)
 }
 
-/// What `check --all` saw change lately. What is older was told, or is known.
+/// Whether `check --all` saw a change recently. Older changes were reported, or are known.
 fn is_recent(change: &DnsChange, now: Timestamp) -> bool {
     change.at <= now && now.duration_since(change.at) <= DNS_CHANGES
 }
 
 impl Operations {
-    /// The known events that are over: what is not found any more.
+    /// The known events that are over because they are no longer found.
     pub(super) fn ended(&self, known: &[KnownEvent], now: Timestamp) -> Vec<Ended> {
         let day = Offset::UTC.to_datetime(now).date();
         let ends = [EventKind::MailboxFailing, EventKind::StoreDamaged];

@@ -1,41 +1,41 @@
-//! Telling: what waits in the outbox goes out by each way, and leaves the outbox once that has taken it.
+//! Sends what waits in the outbox through each channel; it leaves the outbox once the channel has accepted it.
 
 use super::message::{AlertEvent, AlertMessage};
 use crate::store::{StoreError, Untold, Writer};
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
 
-/// The way out that is standard output.
+/// The channel that is standard output.
 pub const PRINT: &str = "print";
 
 /// Events in one message.
 const AT_ONCE: usize = 50;
-/// Pauses between the tries of one run.
+/// Pauses between the attempts of one run.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
-/// How long later runs wait, by how often it was tried before, in minutes.
+/// How many minutes later runs wait, by number of earlier attempts.
 const LATER: [i64; 5] = [1, 5, 15, 60, 360];
 
-/// Why a way out did not take a message.
+/// Why a channel did not accept a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TellFailure {
     /// What went wrong, without any secret.
     pub why: String,
-    /// Another try may help.
+    /// Retrying may help.
     pub again: bool,
 }
 
-/// A way out: its name in the outbox, and what hands a message over.
+/// A channel: its name in the outbox, and the function that sends a message.
 pub struct AlertDelivery<'a> {
     /// Its name.
     pub way: String,
-    /// Hands over one message. The key is the same whenever the same message is handed over again.
+    /// Sends one message. The key is the same whenever the same message is sent again.
     pub send: Box<dyn Fn(&AlertMessage, &str) -> Result<(), TellFailure> + 'a>,
 }
 
-/// Tell all that waits. Returns what went wrong, by way.
+/// Sends everything that waits. Returns the failures by channel.
 ///
 /// # Errors
-/// If the ledger fails; that of a way out is no error.
+/// If the ledger fails; a failing channel is not an error.
 pub fn tell(writer: &mut Writer, deliveries: &[AlertDelivery<'_>], now: Timestamp) -> Result<Vec<String>, StoreError> {
     let mut failed = Vec::new();
     for delivery in deliveries {
@@ -63,7 +63,7 @@ pub fn tell(writer: &mut Writer, deliveries: &[AlertDelivery<'_>], now: Timestam
     Ok(failed)
 }
 
-/// The same whenever the same events are handed over: a receiver can tell a repetition.
+/// A key that is the same whenever the same events are sent, so that a receiver can recognize a repetition.
 fn key(due: &[Untold]) -> String {
     let mut hash = blake3::Hasher::new();
     for one in due {

@@ -57,7 +57,7 @@ pub struct CheckFinding {
     pub text: String,
     /// Why it matters.
     pub why: &'static str,
-    /// The record to publish, in zone-file form, one a line. It replaces the records of its kind at that name.
+    /// The record to publish, in zone-file form, one per line. It replaces the records of its kind at that name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub publish: Option<String>,
     /// What the record changes and whom it affects, or why no record is proposed.
@@ -93,19 +93,19 @@ pub struct Notes {
 }
 
 impl Notes {
-    /// Note a finding, once.
+    /// Adds a finding, once.
     pub fn add(&mut self, finding: CheckFinding) {
         if !self.findings.contains(&finding) {
             self.findings.push(finding);
         }
     }
 
-    /// Note a finding of this kind.
+    /// Adds a finding of this kind.
     pub fn find(&mut self, code: &'static CheckCode, place: impl Into<String>, text: impl Into<String>) {
         self.add(CheckFinding::new(code, place, text));
     }
 
-    /// Note that a question was not answered, once.
+    /// Records that a question was not answered, once.
     pub fn unknown(&mut self, name: &str, kind: QueryType, failure: &Failure) {
         let unknown = Unknown { place: format!("{name} {kind}"), text: failure.to_string() };
         if !self.unknown.contains(&unknown) {
@@ -154,7 +154,8 @@ fn group(same: &[&CheckFinding]) -> CheckFinding {
     } else {
         format!("{first} and {} more", same.len() - 1)
     };
-    // Findings about terms of one record differ in the term alone: the first says it, and the others are listed.
+    // Findings about terms of one record differ only in the term: the first explains it, and the other terms are
+    // listed.
     let terms: Vec<&str> =
         same.iter().skip(1).filter_map(|finding| finding.place.split_once(", ").map(|(_, term)| term)).collect();
     let text = if terms.len() + 1 == same.len() {
@@ -203,7 +204,7 @@ pub fn txt_record(name: &str, text: &str) -> String {
     format!("{name}. TXT {}", quoted.join(" "))
 }
 
-/// Declare every code once.
+/// Declares every code once.
 macro_rules! codes {
     ($($ident:ident = $name:literal $severity:ident $why:literal;)+) => {
         $(

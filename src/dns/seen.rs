@@ -1,6 +1,4 @@
-//! What the store has seen of a domain, as the plain values that what DNS says is joined with.
-//!
-//! Made by whoever reads the store; nothing here does.
+//! What the store has seen of a domain, as plain values to compare with DNS. The caller reads the store.
 
 use jiff::civil::Date;
 use serde::Serialize;
@@ -53,7 +51,7 @@ pub struct SeenSource {
     pub last: Date,
 }
 
-/// The policy the reports were made under.
+/// The policy in the reports.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct SeenPolicy {
     /// The day of the report.

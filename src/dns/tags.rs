@@ -16,14 +16,14 @@ pub(super) struct Tag {
 pub(super) struct Tags {
     /// In order, the first of each name.
     pub(super) tags: Vec<Tag>,
-    /// Names that stand there more than once.
+    /// Names that occur more than once.
     pub(super) repeated: Vec<String>,
-    /// Pieces between semicolons that are no tag.
+    /// Pieces between semicolons that are not tags.
     pub(super) pieces: Vec<String>,
 }
 
 impl Tags {
-    /// Take a record apart. Nothing is an error here: what cannot be read stands in `pieces`.
+    /// Splits a record into tags. Nothing is an error here: `pieces` has what cannot be read.
     pub(super) fn parse(text: &str) -> Self {
         let mut list = Self::default();
         for piece in text.split(';').map(str::trim).filter(|piece| !piece.is_empty()) {
@@ -61,7 +61,7 @@ fn is_name(text: &str) -> bool {
         && text.chars().all(|other| other.is_ascii_alphanumeric() || other == '_')
 }
 
-/// What stands around and between the tags of a damaged record: separators, and marks that belong to no value.
+/// Characters around and between the tags of a damaged record: separators, and marks that belong to no value.
 const DAMAGE: [char; 12] =
     [';', ',', '\\', '"', '\'', '\u{201c}', '\u{201d}', '\u{201e}', '\u{2018}', '\u{2019}', '\u{fffd}', '\t'];
 
@@ -69,8 +69,8 @@ fn is_damage(c: char) -> bool {
     c.is_whitespace() || DAMAGE.contains(&c)
 }
 
-/// The tags that a person reads in a record that may be damaged, every copy of each, and what is no tag. A tag begins
-/// after a semicolon, and wherever one of these names and `=` follow white space, a comma, a quotation mark or a backslash.
+/// The tags that a person would read in a possibly damaged record, every copy of each, and the rest. A tag begins after
+/// a semicolon, and wherever one of these names and `=` follow white space, a comma, a quotation mark or a backslash.
 pub(super) fn read_damaged(text: &str, names: &[&str]) -> (Vec<Tag>, Vec<String>) {
     let starts = |at: usize| {
         names.iter().any(|name| {
@@ -100,7 +100,7 @@ pub(super) fn read_damaged(text: &str, names: &[&str]) -> (Vec<Tag>, Vec<String>
     (tags, junk)
 }
 
-/// Damage done by a form, a shell or a word processor: quotation marks in the text, or a backslash before a semicolon.
+/// Damage from a form, a shell or a word processor: quotation marks in the text, or a backslash before a semicolon.
 pub(super) fn quoting_fault(text: &str) -> Option<&'static str> {
     if text.contains("\\;") {
         Some("there is a backslash before a semicolon")

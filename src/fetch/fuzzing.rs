@@ -1,5 +1,5 @@
-//! What must hold for any bytes that are piped in or lie in a compressed mailbox: functions that panic where it does not.
-//! `fuzz/` and the tests run them; no build for users has them.
+//! Properties of frames and compressed mailboxes for any bytes. The functions panic if one does not hold; `fuzz/` and
+//! the tests run them, and release builds leave them out.
 
 #![allow(clippy::missing_panics_doc, reason = "to panic is what these are for")]
 
@@ -10,7 +10,7 @@ use crate::limits::Limits;
 use jiff::Timestamp;
 use std::io::{Cursor, Read};
 
-/// As frames: read byte by byte they are what they are at once, and written anew they are read as the same.
+/// As frames: reading byte by byte gives the same as reading at once, and written again they are read as the same.
 pub fn frames(bytes: &[u8]) {
     let limits = Limits { item_bytes: 1000, ..Limits::default() };
     let (read, ended) = framed(bytes, &limits);
@@ -31,7 +31,7 @@ pub fn frames(bytes: &[u8]) {
     }
 }
 
-/// The items, and whether the stream came to its proper end. All stretches.
+/// The items of all stretches, and whether the stream ended properly.
 fn framed(reader: impl Read, limits: &Limits) -> (Vec<(String, Vec<u8>)>, bool) {
     let mut frames = Frames::new(reader, limits.clone(), Timestamp::UNIX_EPOCH);
     let (mut items, mut whole) = (Vec::new(), true);
@@ -54,7 +54,7 @@ fn framed(reader: impl Read, limits: &Limits) -> (Vec<(String, Vec<u8>)>, bool) 
     }
 }
 
-/// As a compressed mailbox: neither bytes nor messages come to more than a file of its size may hold.
+/// As a compressed mailbox: neither its bytes nor its messages exceed what a file of its size may contain.
 pub fn compressed_mailbox(bytes: &[u8]) {
     let limits = Limits { inflated_bytes: 1000, mail_parts: 5, ..Limits::default() };
     let reader = Cursor::new(bytes.to_vec());
@@ -72,7 +72,7 @@ pub fn compressed_mailbox(bytes: &[u8]) {
     assert!(count <= size / Limits::MAILBOX_MESSAGE + u64::from(limits.mail_parts), "{count} messages of {size} bytes");
 }
 
-/// A reader that gives a byte at a time.
+/// A reader that returns one byte at a time.
 struct Sips<'b>(&'b [u8]);
 
 impl Read for Sips<'_> {

@@ -1,4 +1,4 @@
-//! What every source of bytes gives: items, and why one could not be given.
+//! What every source returns: items, and errors.
 
 use crate::model::Message;
 use jiff::Timestamp;
@@ -8,30 +8,30 @@ use std::fmt;
 /// One mail, or one file that is not a mailbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// Where from: the path, and the message's number where the file holds several.
+    /// Where it came from: the path, and the message's number if the file contains several.
     pub origin: String,
-    /// The file's name; `None` for a mail, whose file, if any, has a name that says nothing.
+    /// The file's name; `None` for a mail, whose file name says nothing.
     pub name: Option<String>,
     /// All of it.
     pub bytes: Vec<u8>,
-    /// When it arrived. For files this is the time of the run: a file's own time may be preserved from anywhere, and one
-    /// older than the report in it would make good reports look as if they came from the future.
+    /// When it arrived. For files this is the time of the run: a file's own time may have been preserved from anywhere,
+    /// and if it were older than the report in it, a good report would seem to come from the future.
     pub arrival: Timestamp,
-    /// Which message of which mailbox, where it came from a server.
+    /// Which message of which mailbox, if it came from a server.
     pub message: Option<Message>,
 }
 
-/// What a source gives.
+/// What a source returns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fetched {
     /// Something to unpack.
     Item(Item),
-    /// A file met on the way through a folder that plainly is no report, archive or mail, or no file at all.
+    /// Something found in a folder that clearly is not a report, archive or mail, or not a regular file.
     SetAside {
         /// Where it is.
         origin: String,
     },
-    /// A symbolic link met in a folder that leads out of it; it was not followed.
+    /// A symbolic link found in a folder that leads out of it; it was not followed.
     LinkOut {
         /// Where it is.
         origin: String,
@@ -44,25 +44,25 @@ pub enum Fetched {
         size: u64,
         /// `Limits::item_bytes`.
         limit: u64,
-        /// Which message of which mailbox, where it came from a server.
+        /// Which message of which mailbox, if it came from a server.
         message: Option<Message>,
     },
-    /// A mail the server lists and does not give. A later run asks for it again.
+    /// A mail the server lists but does not deliver. A later run requests it again.
     Unfetched {
         /// Which mail.
         origin: String,
-        /// What happened when it was asked for.
+        /// What happened when it was requested.
         reason: String,
         /// Which message.
         message: Message,
     },
 }
 
-/// A fault on this side: the next run may find it gone.
+/// A local error: the next run may not have it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FetchError {
-    /// A path that is not there, or cannot be read.
+    /// A path does not exist, or cannot be read.
     #[error("{origin}: cannot {action}: {source}")]
     File {
         /// The path.
@@ -72,17 +72,17 @@ pub enum FetchError {
         /// Why it failed.
         source: std::io::Error,
     },
-    /// A stream of frames that is out of step: nothing behind this can be read.
+    /// A stream of frames is corrupt: nothing after this can be read.
     #[error("frame {number}: expected {expected}, found {found}")]
     Frame {
         /// Which frame, from 1; 0 before the first.
         number: u64,
-        /// What should be there.
+        /// What was expected.
         expected: String,
-        /// What is there.
+        /// What was found.
         found: String,
     },
-    /// An item that could not be looked at for a reason that lies elsewhere: the next run takes it again.
+    /// An item could not be processed for an unrelated reason: the next run takes it again.
     #[error("{origin}: left for the next run: {reason}")]
     Left {
         /// Where it came from.
@@ -90,21 +90,21 @@ pub enum FetchError {
         /// Why.
         reason: String,
     },
-    /// A mailbox could not be read, or not to its end.
+    /// A mailbox could not be read, or not completely.
     #[cfg(feature = "imap")]
     #[error(transparent)]
     Mailbox(#[from] MailboxError),
 }
 
 #[cfg(feature = "imap")]
-/// A mailbox could not be read, or not to its end.
+/// A mailbox could not be read, or not completely.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MailboxError {
     /// The mailbox's name in the settings.
     pub mailbox: String,
-    /// What failed: what was expected, what was found. A server's own words may be in it: cleaned when shown.
+    /// What failed: what was expected, what was found. May quote the server; cleaned when shown.
     pub reason: String,
-    /// What a person could do, where there is something.
+    /// What the user could do, if anything.
     pub hint: Option<String>,
 }
 

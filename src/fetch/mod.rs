@@ -1,7 +1,7 @@
-//! Where items come from: files and mailboxes. The only stage that waits.
+//! Reads items from files and mailboxes. The only stage that waits.
 //!
-//! Sources are iterators of `Result<Fetched, FetchError>` that are `Send`. A local failure (disk, network, memory) always
-//! means "try again": it is never blamed on the item. An error names the path or mailbox it is about; the iterator may
+//! Sources are `Send` iterators of `Result<Fetched, FetchError>`. A local failure (disk, network, memory) always means
+//! "try again": the item is never blamed for it. An error names the path or mailbox it is about; the iterator may
 //! continue after it.
 //!
 //! | file | reads |

@@ -30,7 +30,7 @@ impl Folder {
         self.0.path().join(name)
     }
 
-    /// What a walk of this folder gives: origins below the folder, with a word for what they are.
+    /// What walking this folder returns: origins below the folder, with a word for what they are.
     fn walk(&self) -> Vec<String> {
         self.walk_from(&[self.0.path().to_owned()], &Limits::default())
     }
@@ -220,7 +220,7 @@ fn a_link_out_of_a_folder_is_not_followed_and_one_that_is_given_is() {
     symlink(outside.path("report.xml"), folder.path("in/cur/mail:2,S")).unwrap();
     symlink(folder.path("report.xml"), folder.path("twice.xml")).unwrap();
     symlink("..", folder.path("up")).unwrap();
-    // A name that only begins like the folder's is another folder.
+    // A folder whose name only begins like this one's is another folder.
     let beside = format!("{}-beside", folder.0.path().display());
     fs::create_dir(&beside).unwrap();
     fs::write(format!("{beside}/report.xml"), XML).unwrap();

@@ -1,4 +1,4 @@
-//! A mail put together and handed over: to a server, or to the local sendmail.
+//! Composes a mail and sends it: to a server, or through the local sendmail.
 
 use super::{sendmail, smtp};
 use crate::fetch::mailbox::Redaction;
@@ -14,17 +14,17 @@ use std::time::{Duration, SystemTime};
 /// How long a server may usually take for one step.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
-/// How long a local program may usually take: it may look into the mail, and ask others about it.
+/// How long a local program may usually take: it may scan the mail, and ask other services about it.
 pub const PROGRAM_PATIENCE: Duration = Duration::from_mins(5);
 
-/// What is to be said, to whom.
+/// A mail to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutgoingMail {
-    /// The sender, as `dmarc@example.com` or `DMARC <dmarc@example.com>`.
+    /// The sender: `dmarc@example.com` or `DMARC <dmarc@example.com>`.
     pub from: String,
     /// The recipients; at least one.
     pub to: Vec<String>,
-    /// Where answers go; `None`: to the sender.
+    /// Where replies go; `None` means to the sender.
     pub reply_to: Option<String>,
     /// The subject.
     pub subject: String,
@@ -32,7 +32,7 @@ pub struct OutgoingMail {
     pub text: String,
     /// The same as HTML.
     pub html: String,
-    /// Pictures that the HTML shows, each as `cid:` and its id.
+    /// Pictures in the HTML, referenced as `cid:` and their ID.
     pub pictures: Vec<InlinePicture>,
     /// When it was written.
     pub date: SystemTime,
@@ -41,24 +41,24 @@ pub struct OutgoingMail {
 /// A picture in a mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InlinePicture {
-    /// The id, without `cid:`.
+    /// The ID, without `cid:`.
     pub id: &'static str,
-    /// As `image/png`.
+    /// For example `image/png`.
     pub media_type: &'static str,
     /// The file.
     pub bytes: Vec<u8>,
 }
 
-/// The way out.
+/// How mail is sent.
 #[derive(Debug, Clone)]
 pub enum Route {
     /// A server.
     Server(Server),
-    /// A local program that is called as sendmail is.
+    /// A local program with the interface of sendmail.
     Sendmail {
         /// The program.
         program: PathBuf,
-        /// How long it may take; then it is stopped.
+        /// How long it may take before it is stopped.
         patience: Duration,
     },
 }
@@ -74,9 +74,9 @@ pub struct Server {
     pub security: SmtpSecurity,
     /// One more trusted root, PEM.
     pub ca_file: Option<PathBuf>,
-    /// How to log in, where the server wants that.
+    /// How to log in, if the server requires it.
     pub login: Option<Login>,
-    /// The name to greet with; without one, the address that the connection comes from.
+    /// The name to greet with; `None` means the address that the connection comes from.
     pub hello: Option<String>,
     /// How long it may take for one step.
     pub patience: Duration,
@@ -115,11 +115,11 @@ pub enum SmtpSecurity {
     None,
 }
 
-/// Why a mail did not leave.
+/// Why a mail was not sent.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// An address is none.
+    /// An address is invalid.
     #[error("{role} {address}: expected an address, as postmaster@example.com, found {why}")]
     Address {
         /// `from`, `to` or `reply_to`.
@@ -129,10 +129,10 @@ pub enum SendError {
         /// What is wrong with it.
         why: String,
     },
-    /// The mail could not be put together.
+    /// The mail could not be composed.
     #[error("mail: expected parts that fit together, found: {0}")]
     Compose(String),
-    /// The file of trusted roots is unusable, or the system's are.
+    /// The trusted roots, from the file or the system, are unusable.
     #[error("{0}")]
     Roots(String),
     /// The server or the program did not take the mail.
@@ -140,19 +140,19 @@ pub enum SendError {
     NotTaken {
         /// `host:port`, or the program.
         route: String,
-        /// What it did, as the rest of a sentence. A server's words may be in it: cleaned when shown.
+        /// What it did, as the rest of a sentence. May quote the server; cleaned when shown.
         why: String,
     },
 }
 
-/// A mail, ready to leave.
+/// A mail ready to be sent.
 #[derive(Debug, Clone)]
 pub struct ComposedMail {
     envelope: Envelope,
     bytes: Vec<u8>,
 }
 
-/// RFC 3834 section 5: no vacation notice shall answer this.
+/// RFC 3834 section 5: keeps vacation notices from answering.
 #[derive(Debug, Clone)]
 struct AutoSubmitted;
 
@@ -170,7 +170,7 @@ impl Header for AutoSubmitted {
     }
 }
 
-/// RFC 2919: what the mails of this sender have in common, so that a reader can file them.
+/// RFC 2919: shared by all mails of this sender, so that recipients can file them.
 #[derive(Debug, Clone)]
 struct ListId(String);
 
@@ -189,19 +189,19 @@ impl Header for ListId {
 }
 
 impl OutgoingMail {
-    /// Put the mail together: `multipart/alternative`, text first.
+    /// Composes the mail: `multipart/alternative`, text first.
     ///
     /// # Errors
-    /// [`SendError`] where an address is none.
+    /// [`SendError`] if an address is invalid.
     pub fn compose(&self) -> Result<ComposedMail, SendError> {
         self.composed(&[])
     }
 
-    /// The same with an id that only depends on this key and the recipients: readers show the mail once, however often it
-    /// is sent.
+    /// The same with a Message-ID that only depends on this key and the recipients: mail programs show the mail once,
+    /// however often it is sent.
     ///
     /// # Errors
-    /// [`SendError`] where an address is none.
+    /// [`SendError`] if an address is invalid.
     pub fn compose_as(&self, key: &str) -> Result<ComposedMail, SendError> {
         self.composed(key.as_bytes())
     }
@@ -242,7 +242,8 @@ impl OutgoingMail {
 }
 
 impl OutgoingMail {
-    /// An id under the sender's domain, as RFC 5322 section 3.6.4 advises: what else names a host may be anybody's.
+    /// A Message-ID under the sender's domain, as RFC 5322 section 3.6.4 recommends: any other host name may belong to
+    /// somebody else.
     fn message_id(&self, domain: &str, key: &[u8]) -> String {
         let mut hash = blake3::Hasher::new();
         if key.is_empty() {
@@ -259,12 +260,12 @@ impl OutgoingMail {
 }
 
 impl ComposedMail {
-    /// The mail as it leaves: an `.eml`.
+    /// The mail as sent, in `.eml` form.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Hand it over on its own, as [`Outbox::send`].
+    /// Sends it on its own, like [`Outbox::send`].
     ///
     /// # Errors
     /// [`SendError`] with what the server or program said, without any part of the password.
@@ -273,7 +274,7 @@ impl ComposedMail {
     }
 }
 
-/// A recipient that the server refused while it took the mail for others.
+/// A recipient that the server refused while it accepted the mail for others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedRecipient {
     /// The address.
@@ -282,20 +283,20 @@ pub struct RefusedRecipient {
     pub why: String,
 }
 
-/// Mails in one conversation: servers count the connections of a client.
+/// Mails per connection: servers limit the connections of a client.
 const MAILS: usize = 50;
 
-/// A way out that stays open from one mail to the next.
+/// Sends mails over a connection that stays open between them.
 pub struct Outbox {
     route: Route,
     session: Option<smtp::Session>,
-    /// Why the server could not be reached: nobody waits for that again.
+    /// Why the server could not be reached, so that later mails do not wait for it again.
     unreachable: Option<String>,
     secrets: Redaction,
 }
 
 impl Outbox {
-    /// Nothing is opened before the first mail.
+    /// Opens no connection before the first mail.
     pub fn new(route: Route) -> Self {
         let secrets = Redaction::default();
         if let Route::Server(Server { login: Some(login), .. }) = &route {
@@ -304,7 +305,7 @@ impl Outbox {
         Self { route, session: None, unreachable: None, secrets }
     }
 
-    /// Hand a mail over. Returns the recipients that the server refused; it took the mail for all others, and one at least.
+    /// Sends a mail. Returns the recipients that the server refused; it accepted the mail for all others, at least one.
     ///
     /// # Errors
     /// [`SendError`] with what the server or program said, without any part of the password. Where the server could not be
@@ -321,7 +322,7 @@ impl Outbox {
         }
     }
 
-    /// Try the way out without a mail: connect and log in, or see that the program is there.
+    /// Tests sending without a mail: connects and logs in, or checks that the program exists.
     ///
     /// # Errors
     /// [`SendError`] as for a mail.
@@ -355,7 +356,8 @@ impl Outbox {
                         |(address, why): (String, String)| RefusedRecipient { address, why: self.secrets.clean(&why) };
                     return Ok(refused.map(clean).collect());
                 }
-                // Servers end a conversation after so many mails, or after some quiet time: that says nothing of this one.
+                // Servers close a connection after a number of mails, or after some idle time: that says nothing about
+                // this mail.
                 Err(fault) if fault.at_start && session.taken() > 0 => {}
                 Err(fault) => {
                     self.session = session.reset();
@@ -395,7 +397,7 @@ impl Drop for Outbox {
     }
 }
 
-/// Whether a text is an address that mail can go to, as `postmaster@example.com` or `IT <it@example.com>`.
+/// Whether a text is a mail address, such as `postmaster@example.com` or `IT <it@example.com>`.
 pub fn is_address(text: &str) -> bool {
     address("to", text).is_ok()
 }

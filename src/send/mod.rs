@@ -1,7 +1,7 @@
-//! Finished mail leaves: composed once, then submitted to a server or handed to the local sendmail, one after another in
-//! one conversation.
+//! Sends finished mail: composed once, then submitted to a server or passed to the local sendmail, several over one
+//! connection.
 //!
-//! It does not know what the mail says, and keeps a secret no longer than the hand-over.
+//! It does not know the content of a mail, and keeps a secret no longer than sending takes.
 
 pub(crate) mod mail;
 mod program;

@@ -1,4 +1,4 @@
-//! A local program that is fed its input, and has its time.
+//! Runs a local program with input and a time limit.
 
 use super::smtp::seconds;
 use nix::sys::signal::{Signal, killpg};
@@ -9,30 +9,31 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-/// What is kept of what the program says on standard error.
+/// Bytes kept of the program's standard error.
 const SAID_BYTES: u64 = 2 << 10;
-/// How often to look whether it ended.
+/// How often to check whether it ended.
 const PAUSE: Duration = Duration::from_millis(20);
-/// What it said may come a little after its end; a process it left behind may keep the pipe open for ever.
+/// Its output may arrive shortly after its end; a process it left behind may keep the pipe open forever.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
-/// Run a program with this on its standard input, and wait for its end. `late` is said beside where it takes too long.
+/// Runs a program with this on its standard input, and waits for its end. `late` is added to the error if it takes too
+/// long.
 ///
 /// # Errors
 /// What happened, as the rest of a sentence that begins with the program's name.
 pub fn feed(mut command: Command, input: &[u8], patience: Duration, late: &str) -> Result<(), String> {
-    // A group of its own, so that what it starts ends with it.
+    // Its own process group, so that its children end with it.
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
     let mut child = command.spawn().map_err(|error| format!("does not start: {error}"))?;
     let (mut pipe, mut errors) = (child.stdin.take(), child.stderr.take());
     let (bytes, (sender, said)) = (input.to_vec(), mpsc::channel());
-    // A program that reads nothing must not hold us; its input ends with this thread.
+    // A program that does not read must not block us; its input ends with this thread.
     std::thread::spawn(move || pipe.as_mut().map(|pipe| pipe.write_all(&bytes)));
     std::thread::spawn(move || {
         let mut text = Vec::new();
         if let Some(errors) = &mut errors {
             let _ = errors.by_ref().take(SAID_BYTES).read_to_end(&mut text);
-            // What else it says is let go, so that it does not wait for a reader.
+            // The rest of its output is discarded, so that it does not block.
             let _ = sender.send(text);
             let _ = std::io::copy(errors, &mut std::io::sink());
         }

@@ -1,4 +1,4 @@
-//! The local sendmail, or what stands in for it: a program that is given the recipients and the mail.
+//! The local sendmail or a compatible program: it gets the recipients and the mail.
 
 use super::program::feed;
 use lettre::address::Envelope;
@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-/// See that a program is there and may be run.
+/// Checks that a program exists and is executable.
 ///
 /// # Errors
 /// What is wrong, as the rest of a sentence that begins with the program's name.
@@ -19,13 +19,13 @@ pub(super) fn check(program: &Path) -> Result<(), String> {
     }
 }
 
-/// Hand a mail over to a program.
+/// Passes a mail to a program.
 ///
 /// # Errors
 /// What happened, as the rest of a sentence that begins with the program's name.
 pub(super) fn run(program: &Path, patience: Duration, envelope: &Envelope, mail: &[u8]) -> Result<(), String> {
     let mut command = Command::new(program);
-    // A dot on a line of its own is no end of the mail, and addresses are no options.
+    // A dot on a line of its own does not end the mail, and addresses are not options.
     command.arg("-i");
     if let Some(from) = envelope.from() {
         command.arg("-f").arg(AsRef::<std::ffi::OsStr>::as_ref(from));

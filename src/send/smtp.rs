@@ -1,8 +1,7 @@
-//! Submission to a server (RFC 6409): one mail after another in one conversation, in which every wait and every answer has
-//! a bound.
+//! Submission to a server (RFC 6409): several mails over one connection, with a limit for every wait and every answer.
 //!
-//! The server is not trusted with our time or memory: its lines are short, its answers few, and each must be complete in
-//! time, however slowly its bytes come. What it says may hold the password it was sent; the caller takes that out.
+//! The server is not trusted with time or memory: lines and answers are limited, and each must be complete in time,
+//! however slowly its bytes arrive. Its answers may contain the password it was sent; the caller removes that.
 
 use super::mail::{Login, LoginKind, Server, SmtpSecurity};
 use crate::fetch::mailbox::sasl;
@@ -17,22 +16,23 @@ use std::time::{Duration, Instant};
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{self, ClientConfig, ClientConnection, StreamOwned};
 
-/// The longest line of an answer. RFC 5321 section 4.5.3.1.5 has 512 bytes; many servers take the liberty of more.
+/// The longest line of an answer. RFC 5321 section 4.5.3.1.5 allows 512 bytes; many servers send more.
 const LINE_BYTES: usize = 4 << 10;
 /// Lines of one answer; the answer to EHLO has some twenty.
 const LINES: usize = 100;
-/// What is shown of a server's words.
+/// Characters shown of a server's answer.
 const SHOWN_CHARACTERS: usize = 300;
-/// The answer to the whole mail may take this many times as long as others: servers look into it first, and who gives up
-/// early sends it twice (RFC 5321 section 4.5.3.2.6).
+/// The answer to the whole mail may take this many times as long as others: servers scan it first, and a client that
+/// gives up early sends it twice (RFC 5321 section 4.5.3.2.6).
 const AFTER_MAIL: u32 = 5;
-/// The whole conversation, in steps: a server that uses up the time of each would hold us for an hour.
+/// Limit of the whole connection, in steps: otherwise a server that uses up the time of each step could hold it for an
+/// hour.
 const ALL_STEPS: u32 = 10;
 
-/// What is waited for before a word is said.
+/// What a time-out during connecting waited for.
 const CONNECTION: &str = "the connection";
 
-/// A conversation that goes on from one mail to the next.
+/// A connection used for several mails.
 pub(super) struct Session {
     link: SmtpConnection,
     taken: usize,
@@ -42,15 +42,15 @@ pub(super) struct Session {
 pub(super) struct NotTaken {
     /// What happened, as the rest of a sentence that begins with the server's name.
     pub(super) why: String,
-    /// The server wanted no more mail in this conversation, or had ended it: nothing of this mail was said.
+    /// The server accepted no more mail on this connection, or had closed it before anything of this mail was sent.
     pub(super) at_start: bool,
 }
 
-/// Recipients that the server refused while it took the mail for others, and its words.
+/// Recipients that the server refused while it accepted the mail for others, with its answers.
 pub(super) type Refused = Vec<(String, String)>;
 
 impl Session {
-    /// Connect, and log in where the server wants that.
+    /// Connects, and logs in if the server requires it.
     ///
     /// # Errors
     /// What happened, as the rest of a sentence that begins with the server's name.
@@ -67,7 +67,7 @@ impl Session {
         self.taken
     }
 
-    /// Hand a mail over. One that the server takes for no recipient is not taken.
+    /// Submits a mail. It is an error if the server accepts no recipient.
     ///
     /// # Errors
     /// What happened.
@@ -101,12 +101,12 @@ impl Session {
         Ok(refused)
     }
 
-    /// The conversation, ready for another mail after one that was not taken; `None` where it cannot go on.
+    /// Resets the connection for another mail after a refused one; `None` if it is unusable.
     pub(super) fn reset(mut self) -> Option<Self> {
         (!self.link.broken && self.link.ask("RSET", "RSET").is_ok()).then_some(self)
     }
 
-    /// Say good-bye. The mails are taken: a rude farewell is no fault.
+    /// Ends the connection. The mails are accepted, so errors do not matter.
     pub(super) fn quit(mut self) {
         let _ = self.link.write(b"QUIT\r\n", "QUIT");
     }
@@ -116,7 +116,7 @@ fn is_ascii(envelope: &Envelope) -> bool {
     envelope.from().into_iter().chain(envelope.to()).all(|address| address.to_string().is_ascii())
 }
 
-/// The mail with line ends as SMTP has them, no line that ends it early, and its end.
+/// The mail with CR LF line ends, dot-stuffed and terminated.
 fn dot_stuffed(mail: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(mail.len() + mail.len() / 50 + 5);
     for line in mail.split_inclusive(|&byte| byte == b'\n') {
@@ -125,7 +125,7 @@ fn dot_stuffed(mail: &[u8]) -> Vec<u8> {
         if line.starts_with(b".") {
             out.push(b'.');
         }
-        // A carriage return on its own is a line end to some servers, and so a way around the dot.
+        // Some servers take a lone carriage return for a line end, which could end the mail early.
         out.extend(line.iter().filter(|&&byte| byte != b'\r'));
         out.extend_from_slice(b"\r\n");
     }
@@ -133,10 +133,10 @@ fn dot_stuffed(mail: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A socket whose waits end.
+/// A socket whose operations time out.
 struct TimedStream {
     socket: TcpStream,
-    /// When the step under way must be done.
+    /// When the current step must be done.
     end: Instant,
 }
 
@@ -200,7 +200,7 @@ struct SmtpReply {
 }
 
 impl SmtpReply {
-    /// The answer, where its code is of this hundred: 200 for done, 300 for go on.
+    /// The answer, if its code is in this hundred: 200 for done, 300 for continue.
     fn expect(self, what: &str, hundred: u16) -> Result<Self, String> {
         if self.code / 100 * 100 == hundred { Ok(self) } else { Err(format!("refused {what}: {}", self.shown())) }
     }
@@ -220,15 +220,15 @@ impl SmtpReply {
 /// A conversation.
 struct SmtpConnection {
     stream: SmtpStream,
-    /// What was read and belongs to the next line.
+    /// Bytes read that belong to the next line.
     buffer: Vec<u8>,
     patience: Duration,
     /// When all must be done.
     end: Instant,
     hello: String,
-    /// What the server can do, by its answer to EHLO, in upper case.
+    /// The server's extensions from its answer to EHLO, in upper case.
     abilities: Vec<String>,
-    /// It cannot go on: no answer came, or none that makes sense.
+    /// It is unusable: there was no answer, or none that makes sense.
     broken: bool,
 }
 
@@ -236,8 +236,8 @@ impl SmtpConnection {
     fn open(server: &Server, trust: Option<Arc<ClientConfig>>) -> Result<Self, String> {
         let end = Instant::now() + server.patience * ALL_STEPS;
         let socket = connect(server)?;
-        // Where we call from, as RFC 5321 section 4.1.3 has it for who has no name: the host's own name is often none that
-        // servers accept.
+        // An address literal, as RFC 5321 section 4.1.3 allows for hosts without a name: servers often do not accept
+        // the host's own name.
         let hello = match socket.local_addr().map(|local| local.ip().to_canonical()) {
             Ok(IpAddr::V4(address)) => format!("[{address}]"),
             Ok(IpAddr::V6(address)) => format!("[IPv6:{address}]"),
@@ -269,7 +269,7 @@ impl SmtpConnection {
         Ok(link)
     }
 
-    /// Begin TLS. What came before its time was said by somebody else.
+    /// Starts TLS. Anything received before it came from somebody else.
     fn encrypted(mut self, server: &Server, trust: Option<Arc<ClientConfig>>) -> Result<Self, String> {
         if !self.buffer.is_empty() {
             return Err("said more than it may before TLS".to_owned());
@@ -298,7 +298,8 @@ impl SmtpConnection {
         self.abilities.iter().any(|line| line.split(' ').next() == Some(word))
     }
 
-    /// Whether a way to log in is offered; some servers write `AUTH=` for those who cannot read the standard's form.
+    /// Whether the server offers a mechanism; some servers write `AUTH=` for clients that cannot read the standard
+    /// form.
     fn takes_login(&self, mechanism: &str) -> bool {
         let offers = |line: &str| {
             let words = line.strip_prefix("AUTH ").or_else(|| line.strip_prefix("AUTH="));
@@ -329,7 +330,7 @@ impl SmtpConnection {
         }
     }
 
-    /// With a challenge of its own: a token is longer than a command may be (RFC 4954 section 4).
+    /// In a separate step: a token is longer than a command may be (RFC 4954 section 4).
     fn log_in_by_token(&mut self, mechanism: &str, message: &[u8], last: &str, what: &str) -> Result<(), String> {
         if !self.takes_login(mechanism) {
             return Err(format!("offers no login by token (AUTH {mechanism})"));
@@ -340,14 +341,14 @@ impl SmtpConnection {
         if answer.code / 100 != 3 {
             return answer.expect(what, 200).map(drop);
         }
-        // The token is refused: the challenge says why, and the exchange ends with one more line.
+        // The token was refused: the challenge says why, and the exchange ends with one more line.
         let said = answer.lines.first().and_then(|line| STANDARD.decode(line).ok()).unwrap_or_default();
         let said = String::from_utf8_lossy(&said).chars().take(SHOWN_CHARACTERS).collect::<String>();
         let refused = self.command(&STANDARD.encode(last), what, 200).err();
         Err(format!("{}, and said {said}", refused.unwrap_or_else(|| format!("refused {what}"))))
     }
 
-    /// A server that does not say that it takes them would break other characters than ASCII.
+    /// A server without 8BITMIME or SMTPUTF8 would break non-ASCII characters.
     fn check_charset(&self, envelope: &Envelope, mail: &[u8]) -> Result<(), String> {
         if !mail.is_ascii() && !self.can("8BITMIME") {
             return Err("takes only ASCII (it offers no 8BITMIME), and the mail holds more".to_owned());
@@ -367,7 +368,7 @@ impl SmtpConnection {
         self.answer(what, 1)?.expect(what, hundred)
     }
 
-    /// From now on the server has so many times its usual time.
+    /// From now on the server has this many times its usual time.
     fn begin_step(&mut self, times: u32) {
         let end = (Instant::now() + self.patience * times).min(self.end);
         self.stream.timed().end = end;
@@ -436,7 +437,7 @@ fn connect(server: &Server) -> Result<TcpStream, String> {
         let left = end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
         match TcpStream::connect_timeout(&address, left) {
             Ok(socket) => {
-                // Commands are small and answers are waited for.
+                // Commands are small, and each waits for an answer.
                 let _ = socket.set_nodelay(true);
                 return Ok(socket);
             }
@@ -490,7 +491,7 @@ fn tls_fault(error: &io::Error, patience: Duration) -> String {
     }
 }
 
-/// A time as it stands in a sentence.
+/// A duration for a sentence.
 pub(super) fn seconds(time: Duration) -> String {
     if time.subsec_nanos() == 0 { format!("{} s", time.as_secs()) } else { format!("{} ms", time.as_millis()) }
 }

@@ -1,4 +1,4 @@
-//! A message to a web address: one POST, TLS always verified, redirects followed on the same host only.
+//! Posts a message to a web address: one POST, TLS always verified, redirects followed on the same host only.
 
 use crate::fetch::mailbox::Redaction;
 use crate::fetch::mailbox::oauth::http_agent;
@@ -10,15 +10,15 @@ use std::time::Duration;
 pub const WEB_PATIENCE: Duration = Duration::from_secs(30);
 /// Redirects that are followed.
 const REDIRECTS: usize = 3;
-/// What is kept of an answer that is a refusal.
+/// Bytes kept of an error response.
 const SAID_BYTES: u64 = 300;
 
-/// A web address to post to. The address itself is a secret: who knows it may post too.
+/// A web address to post to. The address itself is a secret: anybody who knows it can post.
 #[derive(Debug, Clone)]
 pub struct Webhook {
     /// `https://...`; `http://` only for this machine.
     pub url: SecretString,
-    /// A token for the `Authorization` header, where the receiver wants one.
+    /// A token for the `Authorization` header, if the receiver requires one.
     pub token: Option<SecretString>,
     /// One more trusted root, PEM.
     pub ca_file: Option<PathBuf>,
@@ -42,15 +42,15 @@ pub struct WebMessage {
 pub struct WebFailure {
     /// What went wrong, without any part of a secret.
     pub why: String,
-    /// Another try may help.
+    /// Retrying may help.
     pub again: bool,
 }
 
 impl Webhook {
-    /// Post. An answer of 2xx is a success.
+    /// Posts the message. A 2xx response is a success.
     ///
     /// # Errors
-    /// If the address is none, cannot be reached, or does not take the message.
+    /// If the address is invalid, cannot be reached, or does not accept the message.
     pub fn post(&self, message: &WebMessage) -> Result<(), WebFailure> {
         let secrets = Redaction::default();
         secrets.add(&self.url);
@@ -104,11 +104,11 @@ impl Webhook {
     }
 }
 
-/// Where an address leads, but for the path.
+/// The scheme and host of an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Origin {
     scheme: String,
-    /// With the port, where one is named.
+    /// With the port, if given.
     host: String,
 }
 
@@ -131,7 +131,7 @@ impl Origin {
         }
     }
 
-    /// The address that a redirect leads to.
+    /// The target address of a redirect.
     fn join(&self, target: &str) -> String {
         if target.contains("://") {
             target.to_owned()

@@ -1,4 +1,4 @@
-//! The archive of a store: which weeks have to be made again, and everything else from what was kept of each.
+//! The archive of a store: rewrites the weeks that changed, and everything else from what was kept of each week.
 
 use super::files::{Pages, SiteError, Written};
 use crate::analyze::{SampledRow, Summary};
@@ -11,13 +11,13 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// What the kept weeks were made of.
+/// What each kept week was built from.
 const KNOWN: &str = "state/weeks.state";
 
-/// What the pages were made of, and which there are.
+/// What the pages were built from, and their names.
 const BUILT: &str = "state/built.state";
 
-/// An archive that is being written.
+/// An archive being written.
 #[derive(Debug)]
 pub struct Archive {
     pages: Pages,
@@ -31,18 +31,18 @@ pub struct Archive {
     weeks: BTreeSet<String>,
 }
 
-/// What a week was made of.
+/// What a week was built from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct MadeOf {
-    /// Of the program and the settings.
+    /// A key of the program and the settings.
     key: String,
-    /// Of the reports of these days.
+    /// A key of the reports of these days.
     reports: String,
     from: String,
     to: String,
 }
 
-/// What the pages were made of.
+/// What the pages were built from.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Built {
     digest: String,
@@ -50,10 +50,10 @@ struct Built {
 }
 
 impl Archive {
-    /// Open a folder. `key` stands for everything but reports that pages depend on.
+    /// Opens a folder. `key` identifies everything that pages depend on besides reports.
     ///
     /// # Errors
-    /// [`SiteError`] where the folder holds something else, is being written, or the disk fails.
+    /// [`SiteError`] if the folder contains something else, is being written, or the disk fails.
     pub fn open(root: &Path, key: &str, branding: Branding, site: Option<String>) -> Result<Self, SiteError> {
         let pages = Pages::open(root)?;
         let known = pages.read(KNOWN).and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
@@ -61,7 +61,7 @@ impl Archive {
         Ok(Self { pages, key, known, branding, site, weeks: BTreeSet::new() })
     }
 
-    /// Whether a week is there, made of what `reports` says of the days it was made of. It is kept then.
+    /// Whether a week exists and was built from the same reports as `reports` returns for its days. If so, it is kept.
     pub fn keep(&mut self, week: &str, reports: impl Fn(Date, Date) -> String) -> bool {
         self.weeks.insert(week.to_owned());
         let Some(known) = self.known.get(week).filter(|known| known.key == self.key) else { return false };
@@ -75,7 +75,7 @@ impl Archive {
         there
     }
 
-    /// Write a week. `made_of` are the days its summary depends on, and what stands for their reports.
+    /// Writes a week. `made_of` are the days its summary depends on, and a key of their reports.
     ///
     /// # Errors
     /// [`SiteError::Disk`].
@@ -94,8 +94,8 @@ impl Archive {
         self.pages.put(KNOWN, text(&self.known).as_bytes())
     }
 
-    /// Write what is made of several weeks, and remove what is not part of the archive any more. `latest` is the week to
-    /// begin with.
+    /// Writes the pages built from several weeks, and removes files that no longer belong to the archive. `latest` is
+    /// the week of the start page.
     ///
     /// # Errors
     /// [`SiteError::Disk`].
@@ -138,13 +138,13 @@ impl Archive {
         self.pages.finish()
     }
 
-    /// What all pages together are made of.
+    /// A digest of everything the pages are built from.
     fn digest(&self, latest: &str) -> String {
         let all = format!("{} {latest} {:?} {}", self.key, self.site, text(&self.known));
         blake3::hash(all.as_bytes()).to_hex().to_string()
     }
 
-    /// What was kept of the weeks, the newest last. Only the newest of each sender is kept in whole.
+    /// What was kept of the weeks, newest last. Only the newest record of each sender is kept in full.
     fn records(&self) -> Vec<WeekRecord> {
         let mut seen = BTreeSet::new();
         let newest_first = self.weeks.iter().rev();

@@ -1,38 +1,38 @@
-//! Files of an archive: each is written beside its place and put there by a rename, and only where its bytes differ.
+//! Files of an archive: each is written to a temporary file and renamed, and only if its content differs.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-/// What ends the name of a file under way.
+/// The suffix of temporary files.
 const UNDER_WAY: &str = ".part";
 
-/// The file that says that a folder is an archive.
+/// The file that marks a folder as an archive.
 const MARKER: &str = "archive.state";
 
-/// The folders of an archive that hold nothing else.
+/// The folders that belong to the archive alone.
 const FOLDERS: [&str; 4] = ["weeks", "domains", "senders", "state"];
 
 /// A folder of pages.
 #[derive(Debug)]
 pub(super) struct Pages {
     root: PathBuf,
-    /// Held while the folder is written: two runs would remove each other's files.
+    /// Locked while the folder is written: two runs would remove each other's files.
     marker: File,
-    /// All that belongs to the archive in this run.
+    /// All files that belong to the archive in this run.
     kept: BTreeSet<String>,
     written: u64,
 }
 
-/// What became of a folder.
+/// The result of writing a folder.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Written {
-    /// Files that are new or changed.
+    /// New or changed files.
     pub written: u64,
-    /// Files that were removed, because nothing leads to them any more.
+    /// Files removed because nothing links to them any more.
     pub removed: u64,
-    /// Files there are.
+    /// All files.
     pub files: u64,
 }
 
@@ -40,17 +40,17 @@ pub struct Written {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SiteError {
-    /// The disk.
+    /// Reading or writing failed.
     #[error("{path}: {doing}")]
     Disk {
         /// The file or folder.
         path: PathBuf,
-        /// What was being done.
+        /// The operation.
         doing: &'static str,
         /// Why it failed.
         source: io::Error,
     },
-    /// The folder holds something else.
+    /// The folder contains something else.
     #[error("{0}: expected an empty folder or an archive made by dmarquet, found other files")]
     Foreign(PathBuf),
     /// Another run writes the same folder.
@@ -64,7 +64,7 @@ fn failed(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> SiteErr
 }
 
 impl Pages {
-    /// Open a folder for writing; it is made where it is missing.
+    /// Opens a folder for writing, creating it if necessary.
     pub(super) fn open(root: &Path) -> Result<Self, SiteError> {
         fs::create_dir_all(root).map_err(failed(root, "making the folder"))?;
         let path = root.join(MARKER);
@@ -86,7 +86,7 @@ impl Pages {
         Ok(Self { root: root.to_owned(), marker, kept: BTreeSet::new(), written: 0 })
     }
 
-    /// The text of a file; `None` where there is none that can be read.
+    /// The text of a file; `None` if it cannot be read.
     pub(super) fn read(&self, name: &str) -> Option<String> {
         fs::read_to_string(self.root.join(name)).ok()
     }
@@ -106,7 +106,7 @@ impl Pages {
         self.kept.iter().cloned().collect()
     }
 
-    /// Write a file where it is missing or differs.
+    /// Writes a file if it is missing or differs.
     pub(super) fn put(&mut self, name: &str, bytes: &[u8]) -> Result<(), SiteError> {
         self.written += u64::from(put(&self.root, name, bytes)?);
         self.keep(name);
@@ -132,7 +132,7 @@ impl Pages {
         Ok(())
     }
 
-    /// Remove what does not belong to the archive any more, and what a killed run left under way.
+    /// Removes files that no longer belong to the archive, and temporary files of a killed run.
     pub(super) fn finish(self) -> Result<Written, SiteError> {
         let mut removed = 0;
         for folder in [""].iter().chain(&FOLDERS) {
@@ -141,7 +141,7 @@ impl Pages {
                 let entry = entry.map_err(failed(&path, "reading the folder"))?;
                 let Some(file) = entry.file_name().to_str().map(str::to_owned) else { continue };
                 let name = if folder.is_empty() { file.clone() } else { format!("{folder}/{file}") };
-                // What lies beside the pages in the folder itself may be the reader's.
+                // Other files directly in the folder may belong to the user.
                 let ours = !folder.is_empty() || file.ends_with(UNDER_WAY);
                 if ours && entry.path().is_file() && !self.kept.contains(&name) {
                     fs::remove_file(entry.path()).map_err(failed(&entry.path(), "removing the file"))?;
@@ -154,7 +154,7 @@ impl Pages {
     }
 }
 
-/// Whether a folder holds nothing, or only what a killed run left under way.
+/// Whether a folder is empty, apart from temporary files of a killed run.
 fn is_empty(root: &Path) -> Result<bool, SiteError> {
     for entry in fs::read_dir(root).map_err(failed(root, "reading the folder"))? {
         let name = entry.map_err(failed(root, "reading the folder"))?.file_name();

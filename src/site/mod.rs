@@ -1,6 +1,6 @@
-//! The archive of a store as static pages: what has changed since the last run, and files that are replaced as a whole.
+//! The archive of a store as static pages: only changed files are written, each replaced as a whole.
 //!
-//! It is told of weeks and writes pages; which weeks there are, and their rows, are for the caller to find.
+//! It writes the pages of the weeks it is given; the caller finds the weeks and their rows.
 
 mod archive;
 mod files;

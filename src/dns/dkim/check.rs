@@ -1,4 +1,4 @@
-//! What is wrong with the keys at the selectors of a domain: those a person named, and those the reports show.
+//! Checks the keys at the selectors of a domain: those the user named, and those in the reports.
 
 use super::key::{Key, KeyError, KeyKind};
 use crate::dns::finding as codes;
@@ -10,7 +10,7 @@ use serde::Serialize;
 
 /// Days within which a selector counts as in use.
 const IN_USE: i32 = 14;
-/// Days after which a key nobody signs with counts as left over.
+/// Days after which an unused key counts as left over.
 const LEFT_OVER: i32 = 90;
 /// RFC 8301 section 3.2.
 const LEAST_BITS: u32 = 1024;
@@ -21,11 +21,11 @@ const GOOD_BITS: u32 = 2048;
 pub struct Selector {
     /// The selector.
     pub selector: String,
-    /// The key, where one can be read.
+    /// The key, if it can be read.
     pub key: Option<Key>,
     /// What was found there, in words.
     pub state: String,
-    /// What the reports show of it.
+    /// What the reports show about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seen: Option<SeenSelector>,
 }

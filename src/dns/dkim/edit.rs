@@ -1,5 +1,5 @@
-//! Repairs of a DKIM key record: the marks of a form or a word processor, a missing semicolon, the version's place, and a
-//! key type that the key itself tells. The key is never changed.
+//! Repairs a DKIM key record: stray marks, a missing semicolon, the position of the version, and a key type that
+//! follows from the key. The key is never changed.
 
 use super::key::{Key, is_ed25519};
 use crate::dns::tags::read_damaged;
@@ -7,7 +7,7 @@ use crate::dns::tags::read_damaged;
 /// Every tag of the standards (RFC 6376 section 3.6.1), in the order of a record.
 const TAGS: [&str; 7] = ["v", "k", "h", "s", "t", "n", "p"];
 
-/// The record with its slips repaired.
+/// The record with its mistakes repaired.
 ///
 /// # Errors
 ///

@@ -13,11 +13,11 @@ pub struct Key {
     pub kind: KeyKind,
     /// `t=y`: the domain is testing.
     pub testing: bool,
-    /// `t=s`: `i=` must be the very `d=`.
+    /// `t=s`: `i=` must equal `d=`.
     pub strict: bool,
-    /// `h`: the hashes allowed, lower case; none: all.
+    /// `h`: the allowed hashes, lower case; empty means all.
     pub hashes: Vec<String>,
-    /// `s`: the services, lower case; none: all.
+    /// `s`: the services, lower case; empty means all.
     pub services: Vec<String>,
 }
 
@@ -25,13 +25,13 @@ pub struct Key {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KeyKind {
-    /// RSA, of so many bits.
+    /// RSA, with this many bits.
     Rsa(u32),
     /// Ed25519.
     Ed25519,
 }
 
-/// Why a record is no key.
+/// Why a record is not a usable key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyError {
     /// An empty `p`: revoked.
@@ -47,7 +47,7 @@ pub enum KeyError {
 }
 
 impl Key {
-    /// Take a record apart.
+    /// Parses a record.
     ///
     /// # Errors
     ///
@@ -122,7 +122,7 @@ fn key_kind(tags: &Tags) -> Result<KeyKind, KeyError> {
     }
 }
 
-/// Whether the text of a key is an Ed25519 key (RFC 8463): 32 bytes, where an RSA key has many more.
+/// Whether the text of a key is an Ed25519 key (RFC 8463): 32 bytes; an RSA key has many more.
 pub(super) fn is_ed25519(text: &str) -> bool {
     STANDARD.decode(text).is_ok_and(|bytes| bytes.len() == 32)
 }

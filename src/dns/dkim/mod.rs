@@ -1,4 +1,4 @@
-//! DKIM (RFC 6376): keys taken apart and checked at the selectors that are known, a mail's signatures verified.
+//! DKIM (RFC 6376): parses and checks the keys at known selectors, verifies a mail's signatures.
 
 mod check;
 mod edit;

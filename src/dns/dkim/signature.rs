@@ -1,6 +1,6 @@
 //! Parses a mail's DKIM signatures and verifies them against the keys in DNS (RFC 6376, RFC 8301, RFC 8463).
 //!
-//! mail-auth does the cryptography. It is given the keys that were looked up here, so it sends nothing itself.
+//! mail-auth does the cryptography. It gets the keys that were looked up here, so it sends nothing itself.
 
 use super::key::{Key, KeyKind};
 use crate::dns::lookup::answer::{Answer, Lookup, Txt as Text};
@@ -22,9 +22,9 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Signatures looked at; a mail may carry any number.
+/// Signatures examined; a mail may have any number.
 const SIGNATURE_LIMIT: usize = 20;
-/// Bits of an RSA key below which verifiers must refuse it (RFC 8301 section 3.2).
+/// Verifiers must refuse an RSA key with fewer bits (RFC 8301 section 3.2).
 const RSA_BITS: u32 = 1024;
 
 /// Verifying could not begin.
@@ -43,7 +43,7 @@ pub struct Signature {
     pub a: String,
     /// Canonicalization of header and body.
     pub c: String,
-    /// The agent, where it is said.
+    /// The agent, if given.
     pub i: String,
     /// The header fields signed.
     pub h: Vec<String>,
@@ -51,28 +51,28 @@ pub struct Signature {
     pub bh: String,
     /// The signature, base64.
     pub b: String,
-    /// When signed, seconds since 1970; 0 where not said.
+    /// When signed, seconds since 1970; 0 if not given.
     pub t: u64,
-    /// When it expires; 0 where not said.
+    /// When it expires; 0 if not given.
     pub x: u64,
-    /// Bytes of the body that are signed; 0: all.
+    /// Signed bytes of the body; 0 means all.
     pub l: u64,
     /// `pass`, `fail`, `permerror`, `temperror` or `neutral`.
     pub result: &'static str,
-    /// Why not.
+    /// Why it does not pass.
     pub why: Option<String>,
-    /// The body, a signed field or the signature itself is not what was signed: it fails whatever DNS says later.
+    /// The body, a signed field or the signature itself was changed: it fails whatever DNS says later.
     #[serde(skip)]
     pub broken: bool,
     /// Whether it passes and aligns with From.
     pub aligned: bool,
 }
 
-/// Take the signatures apart and verify them.
+/// Parses the signatures and verifies them.
 ///
 /// # Errors
 ///
-/// [`VerifyError`] where the library could not be set up.
+/// [`VerifyError`] if the library could not be set up.
 pub(in super::super) fn signatures(
     mail: &AuthenticatedMessage<'_>,
     lookup: &dyn Lookup,
@@ -81,7 +81,7 @@ pub(in super::super) fn signatures(
     for header in mail.dkim_headers.iter().take(SIGNATURE_LIMIT) {
         keys.look_up(&header.header, lookup);
     }
-    // No name servers: what is not in `keys` is answered there with an error, and nothing can be sent.
+    // Without name servers, anything missing from `keys` is an error, and nothing can be sent.
     let nowhere = ResolverConfig::from_name_servers(Vec::new());
     let authenticator =
         MessageAuthenticator::new(nowhere, ResolverOpts::default()).map_err(|error| VerifyError(error.to_string()))?;
@@ -116,7 +116,7 @@ fn words(result: &DkimResult) -> (&'static str, Option<String>) {
     }
 }
 
-/// Whether the mail or the signature was changed. Expired, or a key that is not there, is another matter.
+/// Whether the mail or the signature was changed. Being expired or having no key is different.
 fn is_broken(result: &DkimResult) -> bool {
     match result {
         DkimResult::Neutral(error) | DkimResult::Fail(error) => {
@@ -127,7 +127,7 @@ fn is_broken(result: &DkimResult) -> bool {
     }
 }
 
-/// Why a signature that verifies must not count.
+/// Why a verified signature must not count.
 fn unacceptable(signature: &Signed) -> Option<&'static str> {
     if signature.a == Algorithm::RsaSha1 {
         Some("rsa-sha1 must not be used (RFC 8301)")

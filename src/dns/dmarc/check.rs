@@ -1,5 +1,5 @@
-//! What is wrong with a domain's DMARC record, and what it means for the domain. Which record to publish instead is
-//! decided in `proposals`.
+//! Checks a domain's DMARC record, and says what it means for the domain. `proposals` decides which record to publish
+//! instead.
 
 use super::discover::{Discovered, Discovery, discover};
 use super::record::{DmarcRecord, Policy, Reach, Slip, Target, is_dmarc};
@@ -16,18 +16,18 @@ const TARGET_LIMIT: usize = 2;
 /// The DMARC side of a domain.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Dmarc {
-    /// What holds by the tree walk of RFC 9989; `None` if a step could not be looked up.
+    /// The applicable record by the tree walk of RFC 9989; `None` if a step could not be looked up.
     pub walk: Option<Discovered>,
-    /// What holds by the suffix list of RFC 7489.
+    /// The applicable record by the suffix list of RFC 7489.
     pub list: Option<Discovered>,
-    /// What receivers are asked to do with mail that fails in the domain's name; null without a record.
+    /// What receivers are asked to do with the domain's failing mail; `None` without a record.
     pub policy: Option<Policy>,
     /// What the record means here, in sentences.
     pub meaning: Vec<String>,
 }
 
 impl Dmarc {
-    /// The record that holds.
+    /// The applicable record.
     pub fn record(&self) -> Option<&super::Found> {
         let by =
             |discovered: &Option<Discovered>| discovered.as_ref().is_some_and(|discovered| discovered.found.is_some());
@@ -36,7 +36,7 @@ impl Dmarc {
     }
 }
 
-/// Check the record of a domain.
+/// Checks the record of a domain.
 pub fn check(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) -> Dmarc {
     let discovery = discover(lookup, domain);
     let own = own_name(lookup, domain, notes);
@@ -67,7 +67,7 @@ pub fn check(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) -> Dmarc {
     dmarc
 }
 
-/// What the record's policy reaches this domain as.
+/// Whether the record covers this domain as itself or as a subdomain.
 fn reach(lookup: &dyn Lookup, domain: &str, found_at: &str) -> Reach {
     if domain == found_at {
         Reach::Domain
@@ -78,18 +78,18 @@ fn reach(lookup: &dyn Lookup, domain: &str, found_at: &str) -> Reach {
     }
 }
 
-/// What there is at `_dmarc` of the domain itself.
+/// What is at `_dmarc` of the domain itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum OwnName {
     /// Text that is, or was meant as, a DMARC record.
     Record,
     /// Nothing that was meant as one.
     Nothing,
-    /// Could not look up.
+    /// It could not be looked up.
     Unknown,
 }
 
-/// Check the texts at `_dmarc` of the domain itself, and look where a record is put by mistake.
+/// Checks the texts at `_dmarc` of the domain itself, and looks where records are published by mistake.
 fn own_name(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) -> OwnName {
     let name = format!("_dmarc.{domain}");
     let texts: Vec<String> = match lookup.txt(&name) {
@@ -123,7 +123,7 @@ pub(in crate::dns) fn looks_like_dmarc(text: &str) -> bool {
     folded.contains("v=dmarc")
 }
 
-/// Text at `_dmarc` that is no record: one that was meant as one, or something else.
+/// Text at `_dmarc` that is not a record: either meant as one, or something else.
 fn other_text(name: &str, text: &str, beside_record: bool) -> CheckFinding {
     let place = format!("{name} TXT");
     if !looks_like_dmarc(text) {
@@ -152,8 +152,8 @@ fn other_text(name: &str, text: &str, beside_record: bool) -> CheckFinding {
     CheckFinding::new(code, place, format!("{verb}: `{text}`. Receivers ignore it because {why}."))
 }
 
-/// A DMARC record at a name where receivers do not look: the name and the record. Only the domain itself is looked at,
-/// or `everywhere` a record is put by mistake.
+/// A DMARC record at a name where receivers do not look: the name and the record. Only the domain itself is examined,
+/// or, with `everywhere`, every place where records are published by mistake.
 pub(in crate::dns) fn misplaced(lookup: &dyn Lookup, domain: &str, everywhere: bool) -> Option<(String, String)> {
     let mut places = vec![domain.to_owned()];
     if everywhere {
@@ -168,7 +168,7 @@ pub(in crate::dns) fn misplaced(lookup: &dyn Lookup, domain: &str, everywhere: b
     })
 }
 
-/// Where the two ways of looking come to different answers.
+/// Where the two methods give different answers.
 fn differences(domain: &str, dmarc: &Dmarc, notes: &mut Notes) {
     let (Some(walk), Some(list)) = (&dmarc.walk, &dmarc.list) else { return };
     let at = |discovered: &Discovered| discovered.found.as_ref().map(|found| found.domain.clone());

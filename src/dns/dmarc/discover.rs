@@ -10,10 +10,10 @@ use serde::Serialize;
 /// Queries of one walk (RFC 9989 section 4.10).
 const WALK_LIMIT: usize = 8;
 
-/// One name asked for, and the one record there.
+/// One name that was queried, and its record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TreeWalkStep {
-    /// The domain: the name asked for is `_dmarc` below it.
+    /// The domain: `_dmarc` below it was queried.
     pub domain: String,
     /// The record, if there is exactly one.
     pub record: Answer<DmarcRecord>,
@@ -22,33 +22,33 @@ pub struct TreeWalkStep {
 /// A record found, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Found {
-    /// The domain it stands at.
+    /// The domain it is published at.
     pub domain: String,
     /// The record.
     pub record: DmarcRecord,
 }
 
-/// What one way of looking found.
+/// What one method found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Discovered {
     /// The organizational domain.
     pub organization: String,
-    /// The record that holds, if any.
+    /// The applicable record, if any.
     pub found: Option<Found>,
 }
 
-/// Both ways.
+/// The result of both methods.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Discovery {
     /// The steps of the walk, from the domain upwards.
     pub steps: Vec<TreeWalkStep>,
-    /// By the tree walk; the first failure where a step could not be looked up.
+    /// By the tree walk; the first failure if a step could not be looked up.
     pub walk: Result<Discovered, (String, Failure)>,
     /// By the suffix list.
     pub list: Result<Discovered, (String, Failure)>,
 }
 
-/// Look both ways.
+/// Finds the record by both methods.
 pub fn discover(lookup: &dyn Lookup, domain: &str) -> Discovery {
     let targets = targets(domain);
     let questions: Vec<DnsQuestion> =
@@ -75,7 +75,7 @@ pub fn organization(lookup: &dyn Lookup, domain: &str) -> Result<String, (String
     discover(lookup, domain).walk.map(|discovered| discovered.organization)
 }
 
-/// The one record at a name; several count as none.
+/// The record at a name; several count as none.
 pub fn record_at(lookup: &dyn Lookup, domain: &str) -> Answer<DmarcRecord> {
     lookup.txt(&format!("_dmarc.{domain}")).and_then(|texts| {
         let mut records = texts.iter().map(Txt::text).filter(|text| is_dmarc(text));

@@ -1,16 +1,16 @@
-//! Edits of a DMARC record: the tags that are right stay as they are, and a slip is repaired where only one repair is
-//! possible. Where more than one is, the edit says why and makes none.
+//! Edits a DMARC record: correct tags stay as they are, and a mistake is repaired if only one repair is possible. If
+//! there are several, the edit says why and changes nothing.
 
 use super::record::{DmarcRecord, Policy, TAGS, is_near, meant_tag, target};
 use crate::dns::tags::{Tag, read_damaged};
 
-/// A record as a list of tags, `v` left out.
+/// A record as a list of tags, without `v`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::dns) struct DmarcEdit {
     tags: Vec<Tag>,
 }
 
-/// Tags a misspelled name may be renamed to. The others change how mail is judged, and never were in force.
+/// Tags a misspelled name may be renamed to. The others change how mail is judged, and were never in force.
 const RENAMED: [&str; 4] = ["p", "rua", "ruf", "fo"];
 
 impl DmarcEdit {
@@ -53,11 +53,11 @@ impl DmarcEdit {
         Ok(edit)
     }
 
-    /// One record for several that ask for the same: the addresses of all, and everything else as in each.
+    /// Merges records that ask for the same: the addresses of all, and everything else as in each.
     ///
     /// # Errors
     ///
-    /// Where one of them has no certain repair, or they disagree.
+    /// If one of them has no certain repair, or they disagree.
     pub(in crate::dns) fn merge(texts: &[String]) -> Result<Self, String> {
         let mut merged: Option<Self> = None;
         for text in texts {
@@ -95,7 +95,7 @@ impl DmarcEdit {
         }
     }
 
-    /// The tags that judge mail, with their defaults left out, in one order.
+    /// The tags that affect how mail is judged, without defaults, in a fixed order.
     fn without_addresses(&self) -> Vec<(String, String)> {
         let mut tags: Vec<(String, String)> = self
             .tags
@@ -141,8 +141,8 @@ impl DmarcEdit {
     }
 }
 
-/// What a record would lose against an old one: addresses, and valid tags that are gone or, but for a stricter policy
-/// where `stricter` allows it, have another value.
+/// What a record would lose compared with an old one: addresses, and valid tags that are gone or have another value (a
+/// stricter policy is allowed with `stricter`).
 pub(in crate::dns) fn lost(old: &str, new: &str, stricter: bool) -> Vec<String> {
     let (old, _) = read_damaged(old, &TAGS);
     let (new, _) = read_damaged(new, &TAGS);
@@ -172,7 +172,7 @@ fn is_default(name: &str, value: &str) -> bool {
     matches!((name, value), ("adkim" | "aspf", "r" | "R") | ("t", "n" | "N") | ("pct", "100"))
 }
 
-/// Whether receivers can read the value of a tag that is no address list.
+/// Whether receivers can read the value of a tag other than an address list.
 fn is_valid(name: &str, value: &str) -> bool {
     DmarcRecord::parse(&format!("v=DMARC1; p=none; {name}={value}")).is_readable()
         || (name == "p" && Policy::read(value).is_some())
@@ -182,13 +182,13 @@ fn is_address_list(name: &str) -> bool {
     matches!(name, "rua" | "ruf")
 }
 
-/// The bare addresses of a list, of misspelled ones what a person reads there.
+/// The bare addresses of a list; of misspelled ones, what a person would read.
 fn addresses(value: &str) -> Vec<String> {
     let bare = |uri: &str| address(uri).unwrap_or_else(|| uri.trim().to_owned());
     value.split(',').map(bare).filter(|address| !address.is_empty()).collect()
 }
 
-/// `mailto:<a@example.com>` and the like without what stands around the address.
+/// The bare address in `mailto:<a@example.com>` and the like.
 fn address(uri: &str) -> Option<String> {
     let mut rest = uri.trim();
     while let Some(after) = rest.get(..7).filter(|head| head.eq_ignore_ascii_case("mailto:")).map(|_| &rest[7..]) {
@@ -198,7 +198,7 @@ fn address(uri: &str) -> Option<String> {
     bare.contains('@').then_some(bare)
 }
 
-/// The value of a tag with its slips repaired; `None` where receivers use the default anyway.
+/// The value of a tag with its mistakes repaired; `None` if receivers use the default anyway.
 fn repaired(name: &str, value: &str) -> Result<Option<String>, String> {
     if value.is_empty() {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! DMARC (RFC 9989, RFC 7489): the record that holds for a domain, taken apart and checked.
+//! DMARC (RFC 9989, RFC 7489): finds, parses and checks the record that applies to a domain.
 
 mod check;
 mod discover;

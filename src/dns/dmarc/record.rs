@@ -1,6 +1,6 @@
-//! A DMARC record taken apart (RFC 9989 section 4.7, RFC 7489 section 6.3).
+//! Parses a DMARC record (RFC 9989 section 4.7, RFC 7489 section 6.3).
 //!
-//! Reads the text of one record into its tags and lists every slip in the writing. What is merely unwise is `check`'s.
+//! Reads the text of one record into its tags and lists every syntax mistake. `check` judges what is merely unwise.
 
 use crate::dns::lookup::name;
 use crate::dns::tags::Tags;
@@ -14,7 +14,7 @@ pub enum Policy {
     None,
     /// Treat as suspicious.
     Quarantine,
-    /// Refuse.
+    /// Reject.
     Reject,
 }
 
@@ -28,7 +28,7 @@ impl Policy {
         }
     }
 
-    /// One step milder: what `t=y` makes of it, and what falls outside `pct`.
+    /// One step milder: what applies with `t=y`, and outside `pct`.
     #[must_use]
     pub const fn milder(self) -> Self {
         match self {
@@ -44,7 +44,7 @@ impl Policy {
     }
 }
 
-/// A record. Absent tags are null: the defaults are in the methods.
+/// A record. Absent tags are `None`: the methods apply the defaults.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct DmarcRecord {
     /// As published.
@@ -61,9 +61,9 @@ pub struct DmarcRecord {
     pub aspf_strict: bool,
     /// `t=y`.
     pub testing: bool,
-    /// `psd`: whether names below belong to others. Null: the default `u`.
+    /// `psd`: whether names below belong to others; `None` is the default `u`.
     pub psd: Option<bool>,
-    /// RFC 7489's share of failing mail the policy holds for.
+    /// RFC 7489: the share of failing mail the policy applies to.
     pub pct: Option<u8>,
     /// When failure reports are wanted.
     pub fo: Option<String>,
@@ -71,7 +71,7 @@ pub struct DmarcRecord {
     pub rua: Vec<Target>,
     /// Where failure reports go.
     pub ruf: Vec<Target>,
-    /// What is wrong with the writing.
+    /// Its syntax mistakes.
     #[serde(skip)]
     pub slips: Vec<Slip>,
 }
@@ -81,42 +81,42 @@ pub struct DmarcRecord {
 pub struct Target {
     /// As written.
     pub uri: String,
-    /// The domain after the `@`, lower case, of a `mailto:` that can be read.
+    /// The domain after the `@`, lower case, of a valid `mailto:`.
     pub host: Option<String>,
     /// RFC 7489's size limit after `!`.
     pub size: Option<String>,
 }
 
-/// Something wrong in the writing of a record.
+/// A syntax mistake in a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Slip {
-    /// A piece that is no tag.
+    /// A piece that is not a tag.
     Piece(String),
-    /// A tag that stands there more than once.
+    /// A tag that occurs more than once.
     Repeated(String),
-    /// A tag without value.
+    /// A tag without a value.
     Empty(String),
-    /// A tag of no standard.
+    /// A nonstandard tag.
     Unknown(String),
-    /// A tag of no standard that is nearly one.
+    /// A misspelled tag.
     Typo(String, &'static str),
     /// No `p`.
     NoPolicy,
-    /// `p`, `sp` or `np` of no known word.
+    /// `p`, `sp` or `np` with an unknown value.
     Policy(&'static str, String),
     /// Another tag whose value cannot be read, and what was expected.
     Value(&'static str, String, &'static str),
     /// An address that cannot be read: tag, address, why.
     Target(&'static str, String, String),
-    /// A tag that RFC 9989 took back.
+    /// A tag that RFC 9989 removed.
     Removed(&'static str, String),
 }
 
-/// Every tag of the two standards.
+/// Every tag of both standards.
 pub(super) const TAGS: [&str; 14] =
     ["v", "p", "sp", "np", "adkim", "aspf", "rua", "ruf", "fo", "t", "psd", "pct", "rf", "ri"];
 
-/// Whether a TXT text is a DMARC record: it begins with `v=DMARC1` and nothing of a longer word.
+/// Whether a TXT text is a DMARC record: it begins with the word `v=DMARC1`.
 pub fn is_dmarc(text: &str) -> bool {
     let Some((name, rest)) = text.split_once('=') else { return false };
     let rest = rest.trim_start_matches([' ', '\t']);
@@ -130,7 +130,7 @@ pub fn is_dmarc(text: &str) -> bool {
 const FAILURE_OPTIONS: [&str; 4] = ["0", "1", "d", "s"];
 
 impl DmarcRecord {
-    /// Take apart a text for which [`is_dmarc`] holds.
+    /// Parses a text for which [`is_dmarc`] is true.
     pub fn parse(text: &str) -> Self {
         let tags = Tags::parse(text);
         let mut record = Self { text: text.to_owned(), ..Self::default() };
@@ -149,7 +149,7 @@ impl DmarcRecord {
         self.slips.iter().any(|slip| matches!(slip, Slip::Typo(_, meant) if *meant == tag))
     }
 
-    /// Whether addresses for aggregate reports were meant, even if misspelt.
+    /// Whether it has addresses for aggregate reports, even misspelled ones.
     pub fn means_rua(&self) -> bool {
         !self.rua.is_empty()
             || self.has_typo_of("rua")
@@ -251,8 +251,8 @@ impl DmarcRecord {
         self.p.is_some() && !self.slips.iter().any(|slip| matches!(slip, Slip::Policy(..)))
     }
 
-    /// The policy of the domain, of a subdomain that exists, or of a name that does not (RFC 9989 section 4.7): each
-    /// falls back on the one before. Damaged policies act as none.
+    /// The policy of the domain, of an existing subdomain, or of a nonexistent name (RFC 9989 section 4.7): each falls
+    /// back to the one before. Damaged policies count as `none`.
     pub fn policy_for(&self, name: Reach) -> Policy {
         let p = if self.has_policy() { self.p.unwrap_or(Policy::None) } else { return Policy::None };
         let sp = self.sp.unwrap_or(p);
@@ -264,7 +264,7 @@ impl DmarcRecord {
     }
 }
 
-/// Which names a policy is asked for.
+/// Which names a policy is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
     /// The domain of the record.
@@ -275,7 +275,7 @@ pub enum Reach {
     Nonexistent,
 }
 
-/// Characters that a mailto address cannot contain as they are (RFC 6068 section 2).
+/// Characters that a mailto address cannot contain unescaped (RFC 6068 section 2).
 const NOT_IN_ADDRESS: [char; 14] = [':', '<', '>', '/', '"', ',', ';', '(', ')', '[', ']', '#', '\\', '`'];
 
 /// Reads `mailto:local@domain`, with RFC 7489's size limit after `!` if there is one.
@@ -323,7 +323,7 @@ pub(super) fn meant_tag(name: &str) -> Option<&'static str> {
     tags.into_iter().find(|tag| is_near(name, tag)).or_else(|| longer_name(name))
 }
 
-/// Names that people write out.
+/// Written-out names that people use.
 fn longer_name(name: &str) -> Option<&'static str> {
     match name {
         "policy" | "po" | "pp" => Some("p"),
@@ -333,7 +333,8 @@ fn longer_name(name: &str) -> Option<&'static str> {
     }
 }
 
-/// Whether two words differ by one letter changed, left out, added, or two swapped, in names of three letters and more; swapped in those of two.
+/// Whether two names differ by one letter changed, omitted or added, or by two letters swapped (names of two letters:
+/// only swapped).
 pub(super) fn is_near(name: &str, tag: &str) -> bool {
     let (a, b): (Vec<char>, Vec<char>) = (name.chars().collect(), tag.chars().collect());
     let same_letters = {

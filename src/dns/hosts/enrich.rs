@@ -1,7 +1,7 @@
 //! Looks up the host names of many addresses, with a bounded number in flight and a cache that makes it resumable.
 //!
-//! Whoever keeps the ledger implements [`Cache`]. Memory does not grow with the number of addresses, and a failure is never
-//! cached as "has no name".
+//! The ledger implements [`Cache`]. Memory does not grow with the number of addresses, and a failure is never cached as
+//! "has no name".
 
 use super::ptr::{self, PtrName};
 use crate::dns::lookup::answer::{Data, DnsQuestion, Failure, Family, QueryType};
@@ -11,16 +11,16 @@ use jiff::{SignedDuration, Timestamp};
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// What a look-up of an address came to, as a cache keeps it.
+/// The result of looking up an address, as stored in a cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Looked {
     /// The address.
     pub address: IpAddr,
-    /// Its name; the failure's words if it could not be looked up.
+    /// Its name, or why it could not be looked up.
     pub naming: Result<PtrName, String>,
     /// When it was looked up.
     pub at: Timestamp,
-    /// Until when this holds: the time DNS gives, within bounds.
+    /// Until when this is valid: the TTL from DNS, within bounds.
     pub until: Timestamp,
 }
 
@@ -29,29 +29,29 @@ pub trait Cache {
     /// Why it cannot be written.
     type Error;
 
-    /// Whether the address was looked up and the result still holds at this time.
+    /// Whether the address was looked up and the result is still valid at this time.
     ///
     /// # Errors
     ///
-    /// Where the cache cannot be read.
+    /// If the cache cannot be read.
     fn holds(&mut self, address: IpAddr, now: Timestamp) -> Result<bool, Self::Error>;
 
-    /// Keep these, durably: after a kill they are not looked up again.
+    /// Stores these durably: after a kill they are not looked up again.
     ///
     /// # Errors
     ///
-    /// Where the cache cannot be written.
+    /// If the cache cannot be written.
     fn put(&mut self, looked: &[Looked]) -> Result<(), Self::Error>;
 }
 
-/// How to look up many.
+/// How to look up many addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnrichOptions {
-    /// Addresses under way at the same time.
+    /// Addresses looked up at the same time.
     pub in_flight: usize,
-    /// Addresses begun in a second, at most; 0: as fast as the server answers.
+    /// Addresses per second at most; 0 means as fast as the server answers.
     pub per_second: u32,
-    /// Results handed to the cache at once.
+    /// Results stored in the cache at once.
     pub batch: usize,
 }
 
@@ -66,9 +66,9 @@ impl Default for EnrichOptions {
 pub struct EnrichTally {
     /// Addresses the cache had.
     pub cached: u64,
-    /// Those with a name that leads back.
+    /// Those with a name that resolves back.
     pub confirmed: u64,
-    /// Those with names of which none does.
+    /// Those with names, none of which resolves back.
     pub unconfirmed: u64,
     /// Those without a name.
     pub nameless: u64,
@@ -77,7 +77,7 @@ pub struct EnrichTally {
 }
 
 impl EnrichTally {
-    /// Addresses that were asked for in this run.
+    /// Addresses that were looked up in this run.
     pub const fn looked_up(&self) -> u64 {
         self.confirmed + self.unconfirmed + self.nameless + self.failed
     }
@@ -92,8 +92,8 @@ impl EnrichTally {
     }
 }
 
-/// Look up the names of all addresses that the cache does not hold. `clock` tells the time; `stop` is asked between
-/// results, and what is done then stays done.
+/// Looks up the names of all addresses that are not in the cache. `clock` returns the time; `stop` is checked between
+/// results, and finished work is kept.
 ///
 /// # Errors
 ///
@@ -118,7 +118,7 @@ pub fn enrich<C: Cache>(
     Ok(tally)
 }
 
-/// Addresses taken from the list at once, so that the cache is asked between the look-ups, not for all beforehand.
+/// Addresses taken from the list at once, so that the cache is queried between the lookups, not for all beforehand.
 const STRETCH: usize = 10_000;
 
 fn next_wanted<C: Cache>(
@@ -196,7 +196,7 @@ fn address_of(data: Data) -> Option<IpAddr> {
     if let Data::Address(address) = data { Some(address) } else { None }
 }
 
-/// A name holds a day to a week, its absence an hour to a day, a failure an hour.
+/// A name is valid for a day to a week, its absence for an hour to a day, a failure for an hour.
 fn until(at: Timestamp, naming: &Result<PtrName, Failure>, ttl: Option<u32>) -> Timestamp {
     const HOUR: i64 = 3600;
     let ttl = i64::from(ttl.unwrap_or(0));

@@ -1,4 +1,4 @@
-//! Where mail for a domain goes, in the order a sender tries, and what is wrong with it (RFC 5321 section 5.1).
+//! Checks where mail for a domain goes, in the order a sender tries (RFC 5321 section 5.1).
 
 use crate::dns::finding as codes;
 use crate::dns::finding::Notes;
@@ -6,19 +6,19 @@ use crate::dns::lookup::answer::{Answer, DnsQuestion, Lookup, Mx, QueryType};
 use serde::Serialize;
 use std::net::IpAddr;
 
-/// How a domain takes mail.
+/// How a domain receives mail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Delivery {
     /// By MX records: groups of hosts of equal preference, best first.
     Hosts(Vec<Group>),
-    /// No MX: to the domain's own addresses.
+    /// No MX: mail goes to the domain's own addresses.
     Implicit(Vec<IpAddr>),
-    /// A null MX: it takes none (RFC 7505).
+    /// A null MX: it receives none (RFC 7505).
     Refused,
     /// No MX and no address.
     Nowhere,
-    /// Could not look up.
+    /// It could not be looked up.
     Unknown,
 }
 
@@ -36,7 +36,7 @@ pub struct Group {
 pub struct Host {
     /// Its name.
     pub name: String,
-    /// Its addresses; none where it has none or could not be looked up.
+    /// Its addresses; empty if it has none or they could not be looked up.
     pub addresses: Vec<IpAddr>,
 }
 

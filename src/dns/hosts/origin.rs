@@ -10,20 +10,20 @@ use crate::model::SourceOrigin;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-/// What the reports show of the mail from one address; strongest, that is most messages, first.
+/// What the reports show about the mail from one address; most messages first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SourceEvidence {
     /// Domains of other organizations whose signatures verify.
     pub signed_by: Vec<String>,
     /// Return paths of other organizations that pass SPF.
     pub returns_to: Vec<String>,
-    /// Keys of the own domain that verify: selector and domain.
+    /// The domain's own keys that verify: selector and domain.
     pub own_keys: Vec<(String, String)>,
-    /// Return paths of the own domain that pass SPF.
+    /// The domain's own return paths that pass SPF.
     pub own_paths: Vec<String>,
 }
 
-/// What a name is called by those who know services.
+/// Names of known services.
 pub trait ServiceNames {
     /// The service that a domain belongs to.
     fn of_domain(&self, domain: &str) -> Option<String>;
@@ -31,7 +31,7 @@ pub trait ServiceNames {
     fn includes(&self) -> Vec<(String, String)>;
 }
 
-/// Names addresses; what it looked up once it does not look up again.
+/// Names addresses; looks everything up once.
 pub struct OriginFinder<'a> {
     lookup: &'a dyn Lookup,
     services: &'a dyn ServiceNames,
@@ -41,12 +41,12 @@ pub struct OriginFinder<'a> {
 }
 
 impl<'a> OriginFinder<'a> {
-    /// A finder that has looked up nothing yet.
+    /// A new finder.
     pub fn new(lookup: &'a dyn Lookup, services: &'a dyn ServiceNames) -> Self {
         Self { lookup, services, aliases: BTreeMap::new(), exchangers: BTreeMap::new(), ranges: None }
     }
 
-    /// The origin of an address on the rungs 1 to 3; `None` where nothing proves one.
+    /// The origin of an address by proofs 1 to 3; `None` if nothing proves one.
     pub fn find(&mut self, address: IpAddr, evidence: &SourceEvidence) -> Option<SourceOrigin> {
         self.foreign(evidence)
             .map(|name| SourceOrigin { name, rung: 1 })
@@ -54,7 +54,7 @@ impl<'a> OriginFinder<'a> {
             .or_else(|| self.published(address).map(|name| SourceOrigin { name, rung: 3 }))
     }
 
-    /// What a domain is called: its service, else its organizational domain.
+    /// The name of a domain: its service, else its organizational domain.
     fn called(&self, domain: &str) -> String {
         self.services.of_domain(domain).unwrap_or_else(|| organizational(domain).to_owned())
     }
@@ -82,15 +82,15 @@ impl<'a> OriginFinder<'a> {
         None
     }
 
-    /// The name of another organization that a name is an alias of.
+    /// The other organization's name that a name is an alias of.
     fn alias(&mut self, name: &str, domain: &str) -> Option<String> {
         let lookup = self.lookup;
         let target = self.aliases.entry(name.to_owned()).or_insert_with(|| lookup.cname(name).found());
         target.clone().filter(|target| organizational(target) != organizational(domain))
     }
 
-    /// The host of another organization that takes the bounces of a return path: only of a subdomain, since the mail of a
-    /// domain itself is often received by others than those who send it.
+    /// The other organization's host that receives the bounces of a return path: only for a subdomain, since a domain's
+    /// own mail is often received by others than those who send it.
     fn exchanger(&mut self, path: &str) -> Option<String> {
         if organizational(path) == path {
             return None;
@@ -102,7 +102,7 @@ impl<'a> OriginFinder<'a> {
         host.clone().filter(|host| organizational(host) != organizational(path))
     }
 
-    /// The domain of another organization by whose included record an address passes.
+    /// The other organization's domain whose included record makes an address pass.
     fn included(&self, path: &str, address: IpAddr) -> Option<String> {
         let sender = format!("postmaster@{path}");
         let evaluation = spf::check_host(self.lookup, path, &SpfInput { ip: address, sender: &sender, helo: path });

@@ -7,16 +7,16 @@ use crate::dns::lookup::answer::{self, Answer, Failure, Family, Lookup, QueryTyp
 use serde::Serialize;
 use std::net::IpAddr;
 
-/// Names of one address that are looked at: a host needs one, and a zone may hold thousands.
+/// Names of one address that are examined: a host needs one, and a zone may have thousands.
 pub const NAME_LIMIT: usize = 5;
 
-/// What an address is called.
+/// The reverse DNS names of an address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PtrName {
-    /// Names that lead back to the address, best first.
+    /// Names that resolve back to the address, best first.
     Confirmed(Vec<String>),
-    /// Names, of which none leads back.
+    /// Names, none of which resolves back.
     Unconfirmed(Vec<String>),
     /// No name.
     Nameless,
@@ -37,7 +37,7 @@ impl PtrName {
 ///
 /// # Errors
 ///
-/// The failure, if it could not be looked up whether there is a name or whether one leads back.
+/// The failure, if the names or their addresses could not be looked up.
 pub fn name_of(lookup: &dyn Lookup, address: IpAddr) -> Result<PtrName, Failure> {
     let names = lookup.ptr(address);
     let forward = |name: &str| lookup.addresses(name, Family::of(address));
@@ -53,7 +53,7 @@ pub(crate) fn first_names(names: &Answer<Vec<String>>) -> &[String] {
     }
 }
 
-/// Put the answers together: `back` are the addresses of [`first_names`], in order.
+/// Combines the answers: `back` are the addresses of [`first_names`], in order.
 pub(crate) fn judge(
     address: IpAddr,
     names: Answer<Vec<String>>,
@@ -76,8 +76,8 @@ pub(crate) fn judge(
     }
 }
 
-/// Judge the name of a source that sends for the domain: its name, and what is wrong with it. A private address has no
-/// name in public DNS, so nothing is wrong there.
+/// Checks the name of a source that sends for the domain. A private address has no name in public DNS, so nothing is
+/// wrong there.
 pub(crate) fn check(
     lookup: &dyn Lookup,
     address: IpAddr,
@@ -107,7 +107,7 @@ pub(crate) fn check(
     (Some(naming), finding)
 }
 
-/// Whether a name looks like one of a pool: the address stands in it, or a word providers use for home lines.
+/// Whether a name looks generic: it contains the address, or a word that providers use for home connections.
 pub fn is_generic(name: &str, address: IpAddr) -> bool {
     let words: Vec<&str> = name.split(|c: char| !c.is_ascii_alphanumeric()).collect();
     let of_pool = ["dyn", "dynamic", "dhcp", "pool", "dsl", "adsl", "dialup", "dial", "cable", "ppp"];

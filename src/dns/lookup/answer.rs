@@ -5,16 +5,16 @@
 use std::fmt::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What a question came to.
+/// The answer to a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer<T> {
     /// Records, at least one.
     Found(T),
     /// The name exists, but has no record of this type (RFC 2308 section 2.2).
     NoData,
-    /// The name does not exist, nor does anything below it (RFC 8020). A name that cannot stand in DNS counts as such.
+    /// The name does not exist, nor does anything below it (RFC 8020). A name that is impossible in DNS counts as such.
     NxDomain,
-    /// Could not look up: nothing is known about the name.
+    /// It could not be looked up: nothing is known about the name.
     Failed(Failure),
 }
 
@@ -40,7 +40,7 @@ impl<T> Answer<T> {
         matches!(self, Self::NoData | Self::NxDomain)
     }
 
-    /// The same answer about other records; `None` makes it [`Answer::NoData`].
+    /// Converts the records; `None` makes it [`Answer::NoData`].
     pub fn and_then<U>(self, change: impl FnOnce(T) -> Option<U>) -> Answer<U> {
         match self {
             Self::Found(records) => change(records).map_or(Answer::NoData, Answer::Found),
@@ -55,15 +55,15 @@ impl<T> Answer<T> {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Failure {
-    /// The server answered SERVFAIL: it could not find out itself (also: DNSSEC validation failed there).
+    /// The server answered SERVFAIL: it could not resolve the name, or DNSSEC validation failed.
     ServFail,
     /// The server refuses to answer for this name.
     Refused,
-    /// No answer in time, over all tries.
+    /// No answer in time, after all retries.
     TimedOut,
     /// The server is not responsible and points elsewhere.
     Lame,
-    /// An answer that cannot be read, was cut short, or speaks of something else.
+    /// An answer that is unreadable, cut short, or about something else.
     Malformed,
     /// No server could be reached, or another response code.
     Other(String),
@@ -95,11 +95,15 @@ pub enum QueryType {
     Mx,
     /// The name of an address.
     Ptr,
-    /// The alias itself, not what it leads to.
+    /// The alias itself, not its target.
     Cname,
+<<<<<<< HEAD
     /// Which certificate a mail server has (RFC 6698).
     Tlsa,
     /// Type 99, the SPF type of RFC 4408 that RFC 7208 section 3.1 took back.
+=======
+    /// Type 99, the SPF type of RFC 4408 that RFC 7208 section 3.1 discontinued.
+>>>>>>> 85509ee (Rewrite the comments of dns, send, alert and site in plain words)
     OldSpf,
 }
 
@@ -118,7 +122,7 @@ impl fmt::Display for QueryType {
     }
 }
 
-/// A name and a type to ask for.
+/// A name and a type to query.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DnsQuestion {
     /// Absolute, lower case, without the final dot.
@@ -128,18 +132,18 @@ pub struct DnsQuestion {
 }
 
 impl DnsQuestion {
-    /// Ask for this name, which is brought to lower case and loses its final dot.
+    /// A question for this name, in lower case and without its final dot.
     pub fn new(name: &str, kind: QueryType) -> Self {
         Self { name: name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase(), kind }
     }
 
-    /// Ask for the names of an address (RFC 1035 section 3.5, RFC 3596 section 2.5).
+    /// A question for the names of an address (RFC 1035 section 3.5, RFC 3596 section 2.5).
     pub fn ptr(address: IpAddr) -> Self {
         Self { name: reverse_name(address), kind: QueryType::Ptr }
     }
 }
 
-/// One TXT record: its strings as they stand in the zone, each up to 255 bytes.
+/// One TXT record: its strings as in the zone, each up to 255 bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Txt {
     /// The strings.
@@ -147,7 +151,7 @@ pub struct Txt {
 }
 
 impl Txt {
-    /// The strings put together without anything between (RFC 7208 section 3.3); bytes that are no UTF-8 become U+FFFD.
+    /// The strings joined without separators (RFC 7208 section 3.3); invalid UTF-8 becomes U+FFFD.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.strings.concat()).into_owned()
     }
@@ -190,12 +194,12 @@ pub enum Data {
     Tlsa(Tlsa),
 }
 
-/// Something that can be asked: a resolver, or a table in a test.
+/// Something that answers questions: a resolver, or a table in a test.
 pub trait Lookup {
-    /// Ask one question and wait for the answer.
+    /// Asks one question and waits for the answer.
     fn ask(&self, question: &DnsQuestion) -> Answer<Vec<Data>>;
 
-    /// Announce questions that will be asked, so that they may be looked up at the same time.
+    /// Announces questions that will be asked, so that they can be looked up in parallel.
     fn announce(&self, _questions: &[DnsQuestion]) {}
 
     /// The TXT records of a name.
@@ -225,7 +229,7 @@ pub trait Lookup {
         })
     }
 
-    /// The addresses of a name in both families. A failure of one counts only where the other has nothing.
+    /// The addresses of a name in both families. A failure of one only counts if the other has nothing.
     fn all_addresses(&self, name: &str) -> Answer<Vec<IpAddr>> {
         self.announce(&[DnsQuestion::new(name, QueryType::A), DnsQuestion::new(name, QueryType::Aaaa)]);
         match (self.addresses(name, Family::V4), self.addresses(name, Family::V6)) {
@@ -279,7 +283,7 @@ impl Family {
     }
 }
 
-/// The data that `choose` takes; none at all is no answer.
+/// The data that `choose` accepts; none at all is no answer.
 fn pick<T>(records: Vec<Data>, choose: impl FnMut(Data) -> Option<T>) -> Option<Vec<T>> {
     let some: Vec<T> = records.into_iter().filter_map(choose).collect();
     (!some.is_empty()).then_some(some)
@@ -293,7 +297,7 @@ fn names(records: Vec<Data>) -> Option<Vec<String>> {
     pick(records, |data| if let Data::Name(name) = data { Some(name) } else { None })
 }
 
-/// `192.0.2.7` is `7.2.0.192.in-addr.arpa`; IPv6 goes by nibbles below `ip6.arpa`.
+/// `192.0.2.7` is `7.2.0.192.in-addr.arpa`; IPv6 uses nibbles below `ip6.arpa`.
 pub fn reverse_name(address: IpAddr) -> String {
     match address {
         IpAddr::V4(four) => reverse_v4(four),

@@ -1,6 +1,6 @@
 //! The DKIM keys of a run, each looked up once however many mails need it.
 //!
-//! Many threads may ask at the same time. Time, memory and retries are bounded: where DNS does not answer, a run must not
+//! Many threads may ask at the same time. Time, memory and retries are bounded: if DNS does not answer, a run must not
 //! wait for it once per mail. "Not asked" never looks like "does not exist".
 
 use super::answer::{Answer, Data, DnsQuestion, Failure, Lookup};
@@ -11,13 +11,13 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-/// How long one try may take; there are two.
+/// How long one attempt may take; there are two.
 const TRY: Duration = Duration::from_secs(2);
-/// How long a question may take, over all tries and servers.
+/// How long a question may take, over all attempts and servers.
 const QUESTION: Duration = Duration::from_secs(5);
-/// Questions without any answer one behind the other after which DNS counts as away, and is not asked any more.
+/// Consecutive questions without any answer after which DNS counts as unavailable, and is not asked any more.
 const PATIENCE: u32 = 5;
-/// Answers remembered; a mailbox full of names made up does not fill the memory.
+/// Answers remembered: a mailbox full of invented names must not fill the memory.
 const REMEMBERED: usize = 10_000;
 
 type LookupSlot = Arc<OnceLock<Answer<Vec<Data>>>>;
@@ -27,17 +27,17 @@ type LookupSlot = Arc<OnceLock<Answer<Vec<Data>>>>;
 pub struct Keyring {
     resolver: Resolver,
     known: Mutex<HashMap<DnsQuestion, LookupSlot>>,
-    /// Questions without any answer since the last one with one.
+    /// Unanswered questions since the last answer.
     silent: AtomicU32,
     failed: AtomicU64,
 }
 
 impl Keyring {
-    /// Over these servers; none: the system's. Nothing is sent yet.
+    /// Uses these servers, or the system's if empty. Nothing is sent yet.
     ///
     /// # Errors
     ///
-    /// [`ResolverError`] where the system's settings or a runtime cannot be had.
+    /// [`ResolverError`] if the system's settings cannot be read or no runtime can be started.
     pub fn new(servers: Vec<SocketAddr>) -> Result<Self, ResolverError> {
         let options = ResolverOptions { servers, timeout: TRY, retries: 1, ..ResolverOptions::default() };
         let resolver = Resolver::new(&options)?;
@@ -84,7 +84,7 @@ impl Keyring {
 
 impl Lookup for Keyring {
     fn ask(&self, question: &DnsQuestion) -> Answer<Vec<Data>> {
-        // Outside the lock: others look up their keys meanwhile, and who wants this one waits for it.
+        // Outside the lock: other threads look up their keys meanwhile, and those that want this key wait for it.
         self.slot(question).get_or_init(|| self.look_up(question)).clone()
     }
 }

@@ -1,4 +1,4 @@
-//! Asking DNS, and telling "there is no such record" from "it could not be looked up".
+//! Queries DNS, and distinguishes "there is no such record" from "it could not be looked up".
 
 pub mod answer;
 mod authentic;

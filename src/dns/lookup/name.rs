@@ -3,7 +3,7 @@
 
 pub use crate::judge::{is_within, organizational};
 
-/// The canonical form: trimmed, without the final dot, A-labels, lower case. `None` for what is no domain name.
+/// The canonical form: trimmed, without the final dot, A-labels, lower case. `None` if the text is not a domain name.
 pub fn canonical(text: &str) -> Option<String> {
     let text = text.trim();
     let text = text.strip_suffix('.').unwrap_or(text);
@@ -15,7 +15,7 @@ pub fn canonical(text: &str) -> Option<String> {
     is_possible(&name).then_some(name)
 }
 
-/// Whether a name can stand in DNS: up to 253 bytes, labels of 1 to 63 (RFC 1035 section 2.3.4). Says nothing about
+/// Whether a name can exist in DNS: up to 253 bytes, labels of 1 to 63 (RFC 1035 section 2.3.4). It says nothing about
 /// the characters, as service names begin with an underscore.
 pub fn is_possible(name: &str) -> bool {
     !name.is_empty() && name.len() <= 253 && name.split('.').all(|label| (1..=63).contains(&label.len()))
@@ -28,7 +28,7 @@ pub fn is_domain(name: &str) -> bool {
     name.bytes().all(usual) && name.parse::<std::net::IpAddr>().is_err()
 }
 
-/// The name without its first label; null at the top.
+/// The name without its first label; `None` at the top.
 pub fn parent(name: &str) -> Option<&str> {
     name.split_once('.').map(|(_, rest)| rest)
 }

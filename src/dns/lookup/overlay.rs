@@ -19,13 +19,13 @@ impl std::fmt::Debug for Overlay<'_> {
 }
 
 impl<'a> Overlay<'a> {
-    /// DNS with these records in place of all that the name has of this type.
+    /// DNS with these records in place of all records of this name and type.
     pub fn new(below: &'a dyn Lookup, name: &str, kind: QueryType, records: Vec<Data>) -> Self {
         Self { below, question: DnsQuestion::new(name, kind), records }
     }
 
-    /// DNS with this TXT record in place of the ones of its own kind, for which `is_replaced` holds; the other TXT
-    /// records of the name stay.
+    /// DNS with this TXT record in place of those for which `is_replaced` is true; the other TXT records of the name
+    /// stay.
     pub fn txt(below: &'a dyn Lookup, name: &str, text: &str, is_replaced: impl Fn(&str) -> bool) -> Self {
         let there = below.txt(name).found().unwrap_or_default();
         let mut records: Vec<Data> =

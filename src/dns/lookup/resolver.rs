@@ -1,7 +1,7 @@
-//! The resolver: asks over UDP, and over TCP where an answer is truncated.
+//! The resolver: asks over UDP, and over TCP if an answer is truncated.
 //!
-//! [`Answer`]s keep NXDOMAIN, no data, and every failure apart. The interface is blocking, with a small runtime inside. Each
-//! question is asked once per resolver. The hosts file and search lists are not used.
+//! An [`Answer`] distinguishes NXDOMAIN, no data, and every failure. The interface is blocking, with a small runtime
+//! inside. Each question is asked once per resolver. The hosts file and search lists are not used.
 
 use super::answer::{Answer, Data, DnsQuestion, Failure, Lookup, Mx, QueryType, Tlsa, Txt};
 use super::{authentic, name};
@@ -21,13 +21,13 @@ use std::time::{Duration, Instant};
 /// How to ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResolverOptions {
-    /// Servers in the order to try them; none: the system's.
+    /// Servers in the order to try them; empty means the system's.
     pub servers: Vec<SocketAddr>,
-    /// How long one try may take.
+    /// How long one attempt may take.
     pub timeout: Duration,
-    /// Tries after the first.
+    /// Retries after the first attempt.
     pub retries: usize,
-    /// Questions under way at the same time.
+    /// Questions asked at the same time.
     pub in_flight: usize,
 }
 
@@ -44,15 +44,15 @@ pub enum ResolverError {
     /// The system's resolver settings cannot be used.
     #[error("system resolver: {0}")]
     System(String),
-    /// No runtime.
+    /// No runtime could be started.
     #[error("resolver: could not start: {0}")]
     Start(#[from] std::io::Error),
-    /// Text that names no server.
+    /// Text that is not a server address.
     #[error("dns server `{0}`: expected an address, with or without port")]
     Server(String),
 }
 
-/// Read `192.0.2.1`, `192.0.2.1:5353`, `2001:db8::1` or `[2001:db8::1]:5353`; the port is 53 where not given.
+/// Parses `192.0.2.1`, `192.0.2.1:5353`, `2001:db8::1` or `[2001:db8::1]:5353`; the default port is 53.
 ///
 /// # Errors
 ///
@@ -78,16 +78,16 @@ impl std::fmt::Debug for Resolver {
     }
 }
 
-/// An answer and how long it holds.
+/// An answer and how long it is valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AnswerWithTtl<T> {
     pub(crate) answer: Answer<T>,
-    /// Seconds; `None` for a failure, and where the server did not say.
+    /// Seconds; `None` for a failure, or if the server did not say.
     pub(crate) ttl: Option<u32>,
 }
 
 impl Resolver {
-    /// A resolver over these servers. Nothing is sent yet.
+    /// A resolver that uses these servers. Nothing is sent yet.
     ///
     /// # Errors
     ///
@@ -120,7 +120,7 @@ impl Resolver {
         Ok(Self { runtime, hickory, in_flight: options.in_flight.max(1), first, known: Mutex::default() })
     }
 
-    /// Ask without remembering.
+    /// Asks without caching.
     pub(crate) async fn ask_now(&self, question: &DnsQuestion) -> AnswerWithTtl<Vec<Data>> {
         let Some(name) = wire_name(&question.name) else {
             return AnswerWithTtl { answer: Answer::NxDomain, ttl: None };
@@ -135,7 +135,7 @@ impl Resolver {
         }
     }
 
-    /// Ask without remembering, and wait no longer than this.
+    /// Asks without caching, and waits no longer than this.
     pub(crate) fn ask_within(&self, question: &DnsQuestion, limit: Duration) -> Answer<Vec<Data>> {
         let asked = async { tokio::time::timeout(limit, self.ask_now(question)).await };
         self.block_on(asked).map_or(Answer::Failed(Failure::TimedOut), |found| found.answer)
@@ -197,7 +197,7 @@ fn name_server(server: SocketAddr) -> NameServerConfig {
     NameServerConfig::new(server.ip(), true, connections.into())
 }
 
-/// Any bytes may stand in a label: SPF macros make names of what strangers send.
+/// A label may contain any bytes: SPF macros build names from untrusted input.
 fn wire_name(text: &str) -> Option<Name> {
     if !name::is_possible(text) {
         return None;
@@ -249,7 +249,7 @@ fn plain_name(name: &Name) -> String {
     text.strip_suffix('.').map_or_else(|| text.clone(), str::to_owned)
 }
 
-/// Length-prefixed strings, as TXT data stand on the wire (RFC 1035 section 3.3).
+/// Length-prefixed strings, the wire format of TXT data (RFC 1035 section 3.3).
 fn character_strings(mut wire: &[u8]) -> Txt {
     let mut strings = Vec::new();
     while let Some((&length, rest)) = wire.split_first() {

@@ -1,4 +1,4 @@
-//! A table of DNS data to run checks over in tests: no network, every kind of answer.
+//! A table of DNS data for tests: no network, every kind of answer.
 //!
 //! Lines of `name TYPE data`; `name SERVFAIL` and `name TIMEOUT` fail for every type. A name exists if it or anything
 //! below it has a line.

@@ -1,5 +1,6 @@
-//! A domain's mail setup as receivers see it, beside what the reports show: one [`Posture`] with all findings, everything
-//! that could not be looked up, and the facts to show. The reports come in as [`Observed`]; the store and the clock stay out.
+//! A domain's mail setup as receivers see it, beside what the reports show: one [`Posture`] with all findings,
+//! everything that could not be looked up, and the facts to show. The reports are passed in as [`Observed`]; this
+//! module uses neither the store nor the clock.
 
 use crate::dns::dkim::{self, Selector};
 use crate::dns::dmarc::{self, Dmarc, Policy};
@@ -16,21 +17,21 @@ use crate::model::counted;
 use serde::Serialize;
 use std::net::IpAddr;
 
-/// Sources whose name is looked up in a check, most mail first.
+/// Sources whose names are looked up in a check, most mail first.
 const SOURCE_LIMIT: usize = 50;
 
-/// What is to be checked.
+/// What to check.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Request {
     /// The domain, canonical (see [`crate::dns::lookup::name::canonical`]).
     pub domain: String,
-    /// Selectors a person named.
+    /// Selectors the user named.
     pub selectors: Vec<String>,
     /// An address to evaluate SPF for.
     pub ip: Option<IpAddr>,
 }
 
-/// A source and what DNS says of it today.
+/// A source and what DNS says about it today.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SourceDns {
     /// What the reports show.
@@ -38,11 +39,11 @@ pub struct SourceDns {
     pub seen: SeenSource,
     /// Its name; `None` if it could not be looked up.
     pub naming: Option<PtrName>,
-    /// What SPF says of it today, for the domain it used.
+    /// What SPF says about it today, for the domain it used.
     pub spf: Option<Evaluation>,
 }
 
-/// SPF for the address that was asked about.
+/// SPF for the requested address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SpfForAddress {
     /// The address.
@@ -52,12 +53,12 @@ pub struct SpfForAddress {
     pub evaluation: Evaluation,
 }
 
-/// The answer of a check.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Posture {
     /// The domain.
     pub domain: String,
-    /// Whether DNS has such a name; `None` if it could not be asked.
+    /// Whether the name exists in DNS; `None` if it could not be looked up.
     pub exists: Option<bool>,
     /// What was found, faults first.
     pub findings: Vec<CheckFinding>,
@@ -67,7 +68,7 @@ pub struct Posture {
     pub dmarc: Dmarc,
     /// SPF.
     pub spf: Spf,
-    /// SPF for the address that was asked about.
+    /// SPF for the requested address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ip: Option<SpfForAddress>,
     /// DKIM keys.
@@ -87,7 +88,7 @@ pub struct Posture {
 }
 
 impl Posture {
-    /// 2 where something could not be looked up, 1 where a fault was found, else 0.
+    /// 2 if something could not be looked up, 1 if a fault was found, else 0.
     pub fn exit_code(&self) -> u8 {
         if self.unknown.is_empty() {
             u8::from(self.findings.iter().any(|finding| finding.severity == Severity::Fault))
@@ -148,7 +149,7 @@ fn exists(lookup: &dyn Lookup, domain: &str) -> Option<bool> {
     }
 }
 
-/// What every check asks, at once.
+/// Announces what every check asks.
 fn announce(lookup: &dyn Lookup, domain: &str) {
     lookup.announce(&[
         DnsQuestion::new(domain, QueryType::Txt),
@@ -223,7 +224,7 @@ impl Unnamed {
     }
 }
 
-/// Only sources that pass SPF aligned are judged by their name; of the others it is merely shown.
+/// Only sources that pass SPF aligned are judged by their name; for the others it is merely shown.
 fn one_source(
     lookup: &dyn Lookup,
     domain: &str,
@@ -297,7 +298,7 @@ fn not_sending(domain: &str, dmarc: &Dmarc, spf: &Spf, mx: &Delivery, seen: &Obs
     }
 }
 
-/// Whether the newest report was made under another policy.
+/// Whether the newest report has another policy.
 fn policy_change(dmarc: &Dmarc, seen: &Observed, notes: &mut Notes) {
     let (Some(reported), Some(found)) = (&seen.policy, dmarc.record()) else { return };
     let word = |policy: Option<Policy>| policy.map(|policy| policy.as_str().to_owned());
@@ -308,7 +309,7 @@ fn policy_change(dmarc: &Dmarc, seen: &Observed, notes: &mut Notes) {
         ("np", &reported.np, word(record.np)),
     ]
     .into_iter()
-    // Reporters leave out sp and np, or fill sp in from p: only two values that differ tell of a change.
+    // Reporters omit sp and np, or fill in sp from p: only two different values show a change.
     .filter_map(|(tag, then, now)| match (then, now) {
         (Some(then), Some(now)) if *then != now => Some(format!("{tag} has changed from {then} to {now}")),
         _ => None,
@@ -324,7 +325,7 @@ fn policy_change(dmarc: &Dmarc, seen: &Observed, notes: &mut Notes) {
     }
 }
 
-/// Includes by which no source in the reports passes. Only told where the reports show passes at all.
+/// Includes that make no source in the reports pass. Only reported if the reports show passes at all.
 fn unused_includes(domain: &str, spf: &Spf, sources: &[SourceDns], notes: &mut Notes) {
     let passing: Vec<&Evaluation> = sources
         .iter()

@@ -1,6 +1,6 @@
 //! Which records of a checked domain are kept as history, its MTA-STS policy among them, and what makes two of them the same.
 //!
-//! Keeping them is the ledger's; what changed between two looks is computed in [`crate::model::changes`].
+//! The ledger stores them; [`crate::model::changes`] computes what changed between two lookups.
 
 use super::domain::Posture;
 use crate::dns::dmarc::is_dmarc;
@@ -19,12 +19,17 @@ const VALUE_LIMIT: usize = 40;
 /// Bytes kept per record at most. A DKIM key of 4096 bits has 736.
 const TEXT_LIMIT: usize = 4096;
 
+<<<<<<< HEAD
 /// Look up the records of a domain whose history is kept: DMARC, the SPF record with everything it includes, DKIM
 /// selectors and their aliases, MX, TLS-RPT, MTA-STS, the TLSA records of MX hosts, and the consent of other domains to
 /// receive its reports. The MTA-STS policy is one of them, where the check has fetched it.
+=======
+/// Looks up the records of a domain whose history is kept: DMARC, the SPF record with everything it includes, DKIM
+/// selectors and their aliases, MX, TLS-RPT, MTA-STS, and the consent of other domains to receive its reports.
+>>>>>>> 85509ee (Rewrite the comments of dns, send, alert and site in plain words)
 ///
-/// Selectors that were watched before are looked up even if the reports no longer show them. What cannot be looked up is
-/// left out: nothing is known about it.
+/// Selectors that were watched before are looked up even if the reports no longer show them. Failed lookups are left
+/// out: nothing is known about them.
 pub fn observe(posture: &Posture, watched: &[WatchedName], lookup: &dyn Lookup) -> Vec<DnsObservation> {
     let names = names(posture, watched);
     let questions: Vec<DnsQuestion> = names.iter().map(|(name, kind)| DnsQuestion::new(name, *kind)).collect();
@@ -110,7 +115,7 @@ fn included(node: &Node, add: &mut dyn FnMut(&str)) {
     node.terms.iter().filter_map(|term| term.child.as_deref()).for_each(|child| included(child, add));
 }
 
-/// The records of the kind that is looked for at a name.
+/// The records of the kind expected at a name.
 fn values(name: &str, record_type: RecordType, records: Vec<Data>) -> Vec<DnsValue> {
     let value = |data| match data {
         Data::Text(txt) if record_type == RecordType::Txt => {
@@ -156,7 +161,7 @@ fn is_of_kind(name: &str, text: &str) -> bool {
     }
 }
 
-/// The record without what makes no difference: white space, order of tags and case of tag names; of SPF (RFC 7208
+/// The record without meaningless differences: white space, order of tags and case of tag names; for SPF (RFC 7208
 /// section 4.6.1) case and repeated spaces, but not the order of terms.
 fn meaning(text: &str) -> String {
     if is_spf(text) {

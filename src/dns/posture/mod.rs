@@ -1,4 +1,4 @@
-//! One domain's mail setup in DNS, beside what its reports show.
+//! One domain's mail setup in DNS, compared with its reports.
 
 pub mod domain;
 pub mod history;

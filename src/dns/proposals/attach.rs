@@ -4,7 +4,7 @@ use super::proposal::Checked;
 use super::{dkim, dmarc, mx, spf};
 use crate::dns::finding::Notes;
 
-/// Give each finding the record to publish, or the reason why none is proposed.
+/// Adds to each finding the record to publish, or the reason why none is proposed.
 pub(in crate::dns) fn attach(checked: &Checked<'_>, notes: &mut Notes) {
     dmarc::record(checked, notes);
     dmarc::consent(checked, notes);

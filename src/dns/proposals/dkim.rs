@@ -1,4 +1,4 @@
-//! The DKIM key record to publish: the one that is there, repaired.
+//! The DKIM key record to publish: the published one, repaired.
 
 use super::placement::obstacle;
 use super::proposal::{Checked, Proposal, Proposed, codes_of, no_record, put, verdict};

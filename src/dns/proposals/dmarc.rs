@@ -1,4 +1,4 @@
-//! The DMARC record to publish: an edit of the one that is there, a first one, or a subdomain's own.
+//! The DMARC record to publish: an edit of the published one, a first one, or a subdomain's own.
 
 use super::placement::obstacle;
 use super::proposal::{Checked, Proposal, Proposed, codes_of, named, no_record, put, repairable, verdict};
@@ -58,7 +58,7 @@ pub(super) fn record(checked: &Checked<'_>, notes: &mut Notes) {
     }
 }
 
-/// The record that is there, edited.
+/// The published record, edited.
 fn edited_policy(checked: &Checked<'_>, notes: &Notes, own: &[String]) -> Proposed {
     let domain = checked.domain;
     let mut edit = dmarc::DmarcEdit::merge(own).map_err(|why| no_record(&why))?;
@@ -117,7 +117,7 @@ fn first_policy(checked: &Checked<'_>, notes: &Notes) -> Proposed {
     policy_proposal(checked, notes, at, &edit, &[], false).map(|proposal| with(details, proposal))
 }
 
-/// A record of its own for a subdomain that never sends: the parent's, with p=reject.
+/// A separate record for a subdomain that never sends: the parent's, with p=reject.
 fn own_policy(checked: &Checked<'_>, notes: &Notes) -> Proposed {
     let parent = checked.dmarc.record().ok_or_else(|| no_record("the record in force could not be looked up"))?;
     let mut edit = dmarc::DmarcEdit::repair(&parent.record.text).map_err(|why| no_record(&why))?;
@@ -136,7 +136,7 @@ fn with(mut details: Vec<String>, mut proposal: Proposal) -> Proposal {
     Proposal { details, ..proposal }
 }
 
-/// The report addresses of the organizational domain's record, where a subdomain can use them.
+/// The report addresses of the organizational domain's record, if a subdomain can use them.
 fn parent_addresses(checked: &Checked<'_>) -> Option<String> {
     let organization = name::organizational(checked.domain);
     let parent =
@@ -158,7 +158,7 @@ fn mailbox_note(edit: &dmarc::DmarcEdit) -> String {
     format!("Make sure that {address} exists, or put in another address of yours, before you publish it.")
 }
 
-/// A record at `_dmarc` of a domain, checked in place of the old ones.
+/// A record at `_dmarc` of a domain, checked as if it replaced the old ones.
 fn policy_proposal(
     checked: &Checked<'_>,
     notes: &Notes,
@@ -179,7 +179,7 @@ fn policy_proposal(
     let overlay = Overlay::txt(lookup, &name, &text, dmarc::looks_like_dmarc);
     let mut fresh = Notes::default();
     let after = dmarc::check(&overlay, at, &mut fresh);
-    // Consent is another domain's to publish, and a stray copy elsewhere is another record.
+    // Another domain has to publish the consent, and a stray copy elsewhere is another record.
     verdict(&fresh, |fault| {
         fault.code == &codes::DMARC_PLACE
             || (fault.code == &codes::DMARC_UNAUTHORIZED

@@ -1,7 +1,8 @@
-//! Which records to publish for what a check found: one for each name, made by editing the record that is there.
+//! Proposes records for the findings of a check: one per name, by editing the published one.
 //!
-//! A record is shown only after it was checked in place of the old one: it has no fault, loses nothing that was right,
-//! and every source that passes SPF today still passes or is named. Where no such record can be made, the finding says why.
+//! A record is shown only after it was checked as if it replaced the old one: it has no fault, loses nothing that was
+//! right, and every source that passes SPF today still passes or is listed. If no such record is possible, the finding
+//! says why.
 
 mod attach;
 mod dkim;

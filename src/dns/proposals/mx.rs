@@ -1,4 +1,4 @@
-//! The MX records to publish: hosts in place of their aliases, or a null MX where nothing accepts mail.
+//! The MX records to publish: hosts instead of their aliases, or a null MX if nothing accepts mail.
 
 use super::placement::obstacle;
 use super::proposal::{Checked, Proposal, Proposed, no_record, put, repairable, verdict};
@@ -12,7 +12,7 @@ use crate::dns::lookup::overlay::Overlay;
 /// Aliases that an MX host is followed through.
 const ALIASES: usize = 8;
 
-/// An MX host that is an alias, by the host it leads to. The record stands for all hosts of its preference.
+/// Replaces an MX host that is an alias with its target. The record stands for all hosts of its preference.
 pub(super) fn records(checked: &Checked<'_>, notes: &mut Notes) {
     let Delivery::Hosts(groups) = checked.mx else { return mx_none(checked, notes) };
     for group in groups {
@@ -55,7 +55,7 @@ fn hosts_proposal(checked: &Checked<'_>, preference: u16, hosts: &[&str]) -> Pro
     Ok(Proposal { record: lines.join("\n"), details: Vec::new(), left: Vec::new() })
 }
 
-/// The host at the end of a chain of aliases; `None` for a circle, or where it could not be looked up.
+/// The host at the end of a chain of aliases; `None` for a loop, or if it could not be looked up.
 fn alias_end(lookup: &dyn Lookup, host: &str) -> Option<String> {
     let mut host = host.to_owned();
     for _ in 0..ALIASES {
@@ -71,7 +71,7 @@ fn alias_end(lookup: &dyn Lookup, host: &str) -> Option<String> {
     None
 }
 
-/// A null MX, where nothing accepts mail now and nothing suggests that the domain sends.
+/// A null MX, if nothing accepts mail now and nothing suggests that the domain sends.
 fn mx_none(checked: &Checked<'_>, notes: &mut Notes) {
     let Checked { lookup, domain, .. } = *checked;
     let at = repairable(notes, &format!("{domain} MX"), &[&codes::MX_NONE]);

@@ -1,13 +1,13 @@
-//! Whether a record can be published at a name without breaking what is there: not beside an alias, and not below a
-//! wildcard that makes up the domain, because the new name would cut off all that the wildcard provides.
+//! Whether a record can be published at a name without breaking anything: not beside an alias, and not below a wildcard
+//! that synthesizes the domain, because the new name would hide all that the wildcard provides.
 
 use crate::dns::lookup::answer::{Answer, DnsQuestion, Lookup, QueryType};
 use crate::dns::lookup::name;
 
-/// Types whose answers tell whether a wildcard makes up a name.
+/// Types whose answers tell whether a wildcard synthesizes a name.
 const TYPES: [QueryType; 5] = [QueryType::Mx, QueryType::A, QueryType::Aaaa, QueryType::Txt, QueryType::Cname];
 
-/// Why no record can be published at `name`, which is `domain` or below it; `None` where one can.
+/// Why no record can be published at `name`, which is `domain` or below it; `None` if one can.
 pub(crate) fn obstacle(lookup: &dyn Lookup, domain: &str, name: &str) -> Option<String> {
     match lookup.txt(domain) {
         Answer::NxDomain => return Some(format!("{domain} does not exist in DNS")),
@@ -29,8 +29,8 @@ pub(crate) fn obstacle(lookup: &dyn Lookup, domain: &str, name: &str) -> Option<
     }
 }
 
-/// The wildcard that makes up a domain, the topmost that can: the ones below are made up themselves. A domain that exists
-/// by itself is told by any answer that differs.
+/// The wildcard that synthesizes a domain, the topmost possible: the ones below are synthesized themselves. A domain
+/// that exists is recognized by any answer that differs.
 fn wildcard_of(lookup: &dyn Lookup, domain: &str) -> Option<String> {
     let organization = name::organizational(domain);
     let (mut above, mut found) = (domain, None);
@@ -51,7 +51,7 @@ fn wildcard_of(lookup: &dyn Lookup, domain: &str) -> Option<String> {
     found
 }
 
-/// Whether a name has its record of a type from a wildcard right above it.
+/// Whether a name gets its record of a type from a wildcard directly above it.
 fn is_made_up(lookup: &dyn Lookup, name: &str, kind: QueryType) -> bool {
     name::parent(name).is_some_and(|parent| same_answer(lookup, &format!("*.{parent}"), name, kind))
 }

@@ -1,4 +1,4 @@
-//! What a proposal is, and how it gets to its finding.
+//! Proposed records, and adding them to findings.
 
 use crate::dns::dmarc::Dmarc;
 use crate::dns::finding::{CheckCode, CheckFinding, Notes, Severity, list};
@@ -8,7 +8,7 @@ use crate::dns::seen::{Observed, SeenSource};
 use crate::dns::spf::Spf;
 use crate::model::counted;
 
-/// Sources named beside a record. One that more of them would fail under is not proposed.
+/// Sources listed beside a record. A record under which more would fail is not proposed.
 pub(super) const NAMED: usize = 50;
 
 /// What a check knows about a domain when records are proposed for it.
@@ -19,11 +19,11 @@ pub(in crate::dns) struct Checked<'a> {
     pub(in crate::dns) dmarc: &'a Dmarc,
     pub(in crate::dns) spf: &'a Spf,
     pub(in crate::dns) mx: &'a Delivery,
-    /// Whether the domain sends no mail, by what DNS and the reports say.
+    /// Whether the domain sends no mail, according to DNS and the reports.
     pub(in crate::dns) never_sends: bool,
 }
 
-/// A record to show, and what to say beside it.
+/// A record to show, with notes.
 pub(super) struct Proposal {
     pub(super) record: String,
     pub(super) details: Vec<String>,
@@ -47,7 +47,7 @@ pub(super) fn repairable(notes: &Notes, place: &str, codes: &[&'static CheckCode
     found
 }
 
-/// Put a proposal on the first of these findings that it resolves, and point the others to it.
+/// Adds a proposal to the first of these findings that it resolves, and refers the others to it.
 pub(super) fn put(notes: &mut Notes, at: &[usize], proposed: Proposed) {
     let Some(first) = at.first() else { return };
     let Proposal { record, details, left } = match proposed {
@@ -77,7 +77,7 @@ pub(super) fn no_record(why: &str) -> String {
     format!("No record is proposed: {why}.")
 }
 
-/// What a check of a proposed record found against it.
+/// What a check of a proposed record found wrong with it.
 pub(super) fn verdict(fresh: &Notes, accepted: impl Fn(&CheckFinding) -> bool) -> Result<(), String> {
     if let Some(unknown) = fresh.unknown.first() {
         return Err(no_record(&format!("it would depend on {}, which could not be looked up", unknown.place)));

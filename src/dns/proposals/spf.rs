@@ -1,4 +1,4 @@
-//! The SPF record to publish: an edit of the one that is there, or one for a domain that neither sends nor receives.
+//! The SPF record to publish: an edit of the published one, or one for a domain that neither sends nor receives.
 
 use super::placement::obstacle;
 use super::proposal::{Checked, NAMED, Proposal, Proposed, codes_of, named, no_record, put, repairable, verdict};
@@ -13,7 +13,7 @@ use std::net::IpAddr;
 
 /// Sources that a proposed record is evaluated for, most mail first: a macro can cost a query for each.
 const EVALUATED: usize = 1000;
-/// Addresses that send for no one (RFC 2544, RFC 5180): a valid record does not pass them, and reads every term for them.
+/// Addresses that send for no one (RFC 2544, RFC 5180): no valid record authorizes them, so every term is evaluated.
 const STRANGERS: [&str; 2] = ["198.18.0.1", "2001:2::1"];
 
 const SPF_REPAIRED: [&CheckCode; 9] = [
@@ -76,11 +76,11 @@ fn first_spf(checked: &Checked<'_>) -> Proposed {
     })
 }
 
-/// The record that is there, edited.
+/// The published record, edited.
 fn edited_spf(checked: &Checked<'_>, old: &[String]) -> Proposed {
     let edit = if let [one] = old { spf::SpfEdit::repair(one) } else { spf::SpfEdit::merge(old) };
     let mut edit = edit.map_err(|why| no_record(&why))?;
-    // What a dead include is can only be seen in a record that can be read.
+    // Dead includes can only be found in a readable record.
     let drawn = |edit: &spf::SpfEdit| {
         let overlay = Overlay::txt(checked.lookup, checked.domain, &edit.text(), is_spf_text);
         spf::check(&overlay, checked.domain, &mut Notes::default()).tree
@@ -109,7 +109,7 @@ fn edited_spf(checked: &Checked<'_>, old: &[String]) -> Proposed {
     spf_proposal(checked, &edit, old)
 }
 
-/// Whether reports show sources, and none of them passes by this term alone.
+/// Whether reports show sources, and none of them passes by this term only.
 fn is_unused(checked: &Checked<'_>, term: &str) -> bool {
     let overlay = Overlay::txt(checked.lookup, checked.domain, &format!("v=spf1 {term} -all"), is_spf_text);
     !checked.seen.sources.is_empty()
@@ -128,7 +128,7 @@ fn result(checked: &Checked<'_>, lookup: &dyn Lookup, ip: IpAddr) -> CheckHostRe
     spf::check_host(lookup, checked.domain, &mail).result
 }
 
-/// A record at the domain, checked in place of the old ones.
+/// A record at the domain, checked as if it replaced the old ones.
 fn spf_proposal(checked: &Checked<'_>, edit: &spf::SpfEdit, old: &[String]) -> Proposed {
     let Checked { lookup, domain, .. } = *checked;
     let text = edit.text();
@@ -156,8 +156,8 @@ fn spf_proposal(checked: &Checked<'_>, edit: &spf::SpfEdit, old: &[String]) -> P
     Ok(Proposal { record: txt_record(domain, &text), details, left: codes_of(&fresh) })
 }
 
-/// The sources that the record treats worse than the old ones did: named where its ending changes, and otherwise a
-/// reason not to propose it.
+/// The sources that the record treats worse than the old ones: listed if only its ending changes, otherwise a reason
+/// not to propose it.
 fn affected_sources(
     checked: &Checked<'_>,
     overlay: &Overlay<'_>,

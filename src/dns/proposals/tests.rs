@@ -1,4 +1,4 @@
-//! Runs `tests/dns/proposals.zones` over a table, and checks each proposed record in place of the one it replaces.
+//! Runs `tests/dns/proposals.zones` over a table, and checks each proposed record as if it were published.
 
 use super::spf::is_spf_text;
 use crate::dns::dmarc;
@@ -150,7 +150,7 @@ fn no_proposed_record_has_a_fault_or_loses_a_source() {
     assert!(proposals >= 20, "{proposals}");
 }
 
-/// DNS with the records of a proposal in place of those of their kind.
+/// DNS as if the records of a proposal were published.
 fn published<'a>(zone: &'a Zone, records: &str) -> (Overlay<'a>, String) {
     let (name, data) = records.split_once(". ").unwrap();
     if let Some(text) = data.strip_prefix("TXT ") {

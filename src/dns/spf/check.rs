@@ -1,5 +1,5 @@
-//! What is wrong with a domain's SPF record. Only the domain's own record is judged for style, the records it includes
-//! only for what breaks or opens it. Which record to publish instead is decided in `proposals`.
+//! Checks a domain's SPF record. Only the domain's own record is judged for style; the records it includes only for
+//! what breaks or opens it. `proposals` decides which record to publish instead.
 
 use super::evaluate::{HOST_LIMIT, LOOKUP_LIMIT, VOID_LIMIT};
 use super::record::{Mechanism, Qualifier, SpfRecord, TermKind, is_spf};
@@ -11,9 +11,9 @@ use crate::dns::tags::quoting_fault;
 use serde::Serialize;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// Lookups from which on a record is near the limit.
+/// Number of lookups from which on a record is near the limit.
 const NEAR_LIMIT: usize = 8;
-/// Bytes of a record that leave room in a UDP answer (RFC 7208 section 3.4).
+/// The longest record that leaves room in a UDP answer (RFC 7208 section 3.4).
 const LONG: usize = 450;
 
 /// The SPF side of a domain.
@@ -21,9 +21,9 @@ const LONG: usize = 450;
 pub struct Spf {
     /// The records at the domain, as published.
     pub records: Vec<String>,
-    /// The include and redirect tree, where there is exactly one record.
+    /// The include and redirect tree, if there is exactly one record.
     pub tree: Option<Node>,
-    /// What holds for a host that no term names.
+    /// The result for a host that no term matches.
     pub others: Option<super::CheckHostResult>,
 }
 
@@ -80,7 +80,7 @@ pub fn check(lookup: &dyn Lookup, domain: &str, notes: &mut Notes) -> Spf {
     spf
 }
 
-/// Text that was meant as an SPF record and is none.
+/// Text that was meant as an SPF record but is not one.
 pub(in crate::dns) fn looks_like_spf(text: &str) -> bool {
     let bare: String = text
         .chars()
@@ -112,7 +112,7 @@ fn not_recognized(domain: &str, text: &str) -> CheckFinding {
     CheckFinding::new(&codes::SPF_NEAR, format!("{domain} TXT"), text)
 }
 
-/// Judge the writing of the domain's own record.
+/// Judges the style of the domain's own record.
 fn own_record(lookup: &dyn Lookup, domain: &str, record: &SpfRecord, notes: &mut Notes) {
     let place = format!("{domain} TXT");
     for error in &record.errors {
@@ -253,7 +253,7 @@ fn ip6_advice(place: &str, term: &str, network: Ipv6Addr, prefix: u8, notes: &mu
     }
 }
 
-/// Judge what the whole tree costs, breaks and opens.
+/// Judges the whole tree: its cost, errors, and terms that let everybody pass.
 fn whole_tree(domain: &str, tree: &Node, notes: &mut Notes) {
     let place = format!("{domain} TXT");
     let looping = broken_or_open(tree, tree, notes);
@@ -314,7 +314,7 @@ fn dead(node: &Node) -> Vec<String> {
     names
 }
 
-/// Walk the tree for what makes it a permanent error or lets everybody pass. Says whether it runs in a circle.
+/// Finds what makes the tree a permanent error or lets everybody pass. Returns whether it loops.
 fn broken_or_open(root: &Node, node: &Node, notes: &mut Notes) -> bool {
     let mut looping = false;
     for term in &node.terms {
@@ -357,7 +357,7 @@ fn broken_or_open(root: &Node, node: &Node, notes: &mut Notes) -> bool {
     looping
 }
 
-/// An included `+all` passes everybody; the own one is reported already.
+/// An included `+all` lets everybody pass; the domain's own is reported already.
 fn included_all(root: &Node, node: &Node, child: &Node, text: &str, term: &str, notes: &mut Notes) {
     let record = SpfRecord::parse(text);
     let redirected = node.domain == root.domain && term.to_ascii_lowercase().starts_with("redirect=");
@@ -395,7 +395,7 @@ fn open_term(node: &Node, text: &str, place: &str, notes: &mut Notes) {
     }
 }
 
-/// What holds for a host that no term names: the qualifier of the `all` that is reached.
+/// The result for a host that no term matches: the qualifier of the `all` that is reached.
 fn others(node: &Node) -> Option<super::CheckHostResult> {
     let NodeState::Record(text) = &node.state else { return None };
     let record = SpfRecord::parse(text);

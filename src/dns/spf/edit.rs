@@ -1,5 +1,5 @@
-//! Edits of an SPF record: the terms that are right stay as they are written, and a slip is repaired where only one
-//! repair is possible. Where more than one is, the edit says why and makes none.
+//! Edits an SPF record: correct terms stay as written, and a mistake is repaired if only one repair is possible. If
+//! there are several, the edit says why and changes nothing.
 
 use super::record::{Mechanism, Qualifier, SpfRecord, TermKind, is_spf};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -38,7 +38,7 @@ impl SpfEdit {
             for part in word.split(',').filter(|part| !part.is_empty()) {
                 match repaired_term(part) {
                     Some(terms) => repaired.extend(terms),
-                    // Receivers never read what follows all.
+                    // Receivers ignore everything after `all`.
                     None if has_ended => {}
                     None => return Err(format!("`{word}` has no certain repair")),
                 }
@@ -54,11 +54,11 @@ impl SpfEdit {
         }
     }
 
-    /// One record with the terms of several, and the mildest of their endings.
+    /// Merges records: the terms of all, and the mildest ending.
     ///
     /// # Errors
     ///
-    /// Where one of them has no certain repair, or they cannot be joined.
+    /// If one of them has no certain repair, or they cannot be joined.
     pub(in crate::dns) fn merge(texts: &[String]) -> Result<Self, String> {
         let mut merged = Self::default();
         let mut endings = Vec::new();
@@ -78,7 +78,7 @@ impl SpfEdit {
         Ok(merged)
     }
 
-    /// Adds a term, unless it is there already.
+    /// Adds a term, unless it is already present.
     fn add(&mut self, term: &str) {
         let again =
             self.terms.iter().any(|other| other == term || (!term.contains('%') && other.eq_ignore_ascii_case(term)));
@@ -94,12 +94,12 @@ impl SpfEdit {
         SpfRecord::parse(&self.text()).all()
     }
 
-    /// Whether the record goes on at another domain.
+    /// Whether the record redirects to another domain.
     pub(in crate::dns) fn redirects(&self) -> bool {
         self.ending().is_none() && SpfRecord::parse(&self.text()).redirect().is_some()
     }
 
-    /// Ends the record with another `all`.
+    /// Replaces the `all` at the end.
     pub(in crate::dns) fn end_with(&mut self, qualifier: Qualifier) {
         let new = all(qualifier);
         if let Some(term) = self.terms.iter_mut().find(|term| is_all(term)) {
@@ -180,7 +180,7 @@ fn is_term(word: &str) -> bool {
     SpfRecord::parse(&format!("v=spf1 {word}")).errors.is_empty()
 }
 
-/// The text without the marks that a form or a word processor puts around it.
+/// The text without the marks that forms and word processors add.
 fn unmarked(text: &str) -> String {
     let plain: String = text
         .chars()
@@ -190,7 +190,7 @@ fn unmarked(text: &str) -> String {
     plain.trim_matches(|c: char| c == ' ' || c == '\'' || c == '\u{2018}' || c == '\u{2019}').to_owned()
 }
 
-/// What a word that is no term was meant as: one or more valid terms, or `None`.
+/// The valid terms that an invalid word was meant as, or `None`.
 fn repaired_term(word: &str) -> Option<Vec<String>> {
     if is_term(word) {
         return Some(vec![word.to_owned()]);

@@ -12,18 +12,18 @@ use std::net::IpAddr;
 
 /// Terms that look up DNS, over all records (section 4.6.4).
 pub const LOOKUP_LIMIT: usize = 10;
-/// Look-ups that find nothing (section 4.6.4).
+/// Lookups that find nothing (section 4.6.4).
 pub const VOID_LIMIT: usize = 2;
 /// Hosts of one `mx` term, and names of one address (section 4.6.4).
 pub(super) const HOST_LIMIT: usize = 10;
 
-/// What SPF says of a mail (section 2.6).
+/// The SPF result for a mail (section 2.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CheckHostResult {
     /// No record.
     None,
-    /// The record says neither.
+    /// The record makes no statement.
     Neutral,
     /// The host may send.
     Pass,
@@ -31,9 +31,9 @@ pub enum CheckHostResult {
     Fail,
     /// The host probably may not.
     SoftFail,
-    /// Could not look up: try later.
+    /// A lookup failed: try later.
     TempError,
-    /// The record is in error.
+    /// The record has an error.
     PermError,
 }
 
@@ -63,41 +63,41 @@ impl From<Qualifier> for CheckHostResult {
     }
 }
 
-/// The facts of a mail that SPF looks at.
+/// The facts of a mail that SPF uses.
 #[derive(Debug, Clone, Copy)]
 pub struct SpfInput<'a> {
     /// Where it came from.
     pub ip: IpAddr,
-    /// The return path, `local@domain`; without local part, `postmaster` is taken.
+    /// The return path, `local@domain`; without a local part, `postmaster` is used.
     pub sender: &'a str,
-    /// What the host called itself.
+    /// The HELO name.
     pub helo: &'a str,
 }
 
 /// A term of a record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SpfStep {
-    /// Whose record.
+    /// The domain of the record.
     pub domain: String,
     /// The term as written.
     pub term: String,
 }
 
-/// What an evaluation came to.
+/// The result of an evaluation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Evaluation {
     /// The result.
     pub result: CheckHostResult,
-    /// From the domain's own term down to the one that matched; empty where none did.
+    /// From the domain's own term down to the one that matched; empty if none did.
     pub path: Vec<SpfStep>,
     /// Why there is an error, or no record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// Terms spent of [`LOOKUP_LIMIT`].
+    /// Lookups used of [`LOOKUP_LIMIT`].
     pub lookups: usize,
-    /// Look-ups that found nothing, of [`VOID_LIMIT`].
+    /// Lookups that found nothing, of [`VOID_LIMIT`].
     pub voids: usize,
-    /// What the domain tells a refused sender (`exp=`).
+    /// The domain's explanation to a refused sender (`exp=`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub explanation: Option<String>,
 }
@@ -143,12 +143,12 @@ struct Evaluator<'a> {
     mail: &'a SpfInput<'a>,
     lookups: usize,
     voids: usize,
-    /// The confirmed names of the source, once asked for.
+    /// The confirmed names of the source, once looked up.
     confirmed: Option<Vec<String>>,
 }
 
 impl Evaluator<'_> {
-    /// The record of one domain; `outermost` where an explanation would be given.
+    /// Evaluates the record of one domain; `outermost` if an explanation would be returned.
     fn check(&mut self, domain: &str, outermost: bool) -> Result<TermResult, EvaluationEnd> {
         let none = |why: String| {
             Ok(TermResult { outcome: CheckHostResult::None, path: Vec::new(), why: Some(why), explanation: None })
@@ -212,7 +212,7 @@ impl Evaluator<'_> {
         Ok(())
     }
 
-    /// `None` if it does not match; else the terms within an include that did.
+    /// `None` if it does not match; else the terms inside an include that did.
     fn matches(&mut self, domain: &str, mechanism: &Mechanism) -> Result<Option<Vec<SpfStep>>, EvaluationEnd> {
         let yes = match mechanism {
             Mechanism::All => true,
@@ -281,7 +281,7 @@ impl Evaluator<'_> {
         Ok(self.counted(host, if family == Family::V4 { "A" } else { "AAAA" }, answer)?.unwrap_or_default())
     }
 
-    /// Take an answer, and count it if it is void.
+    /// Checks an answer, and counts it if it is void.
     fn counted<T>(&mut self, host: &str, kind: &str, answer: Answer<T>) -> Result<Option<T>, EvaluationEnd> {
         match answer {
             Answer::Found(records) => Ok(Some(records)),
@@ -318,7 +318,7 @@ impl Evaluator<'_> {
         }
     }
 
-    /// Names of the source that lead back to it (section 5.5). What cannot be looked up confirms nothing.
+    /// Names of the source that resolve back to it (section 5.5). A failed lookup confirms nothing.
     fn confirmed_names(&mut self) -> Vec<String> {
         if self.confirmed.is_none() {
             let ip = self.mail.ip;
@@ -341,7 +341,7 @@ impl Evaluator<'_> {
         best.or(names.first()).cloned().unwrap_or_else(|| "unknown".into())
     }
 
-    /// The explanation of a fail (section 6.2). Anything wrong with it means there is none.
+    /// The explanation of a fail (section 6.2); none if anything is wrong with it.
     fn explain(&mut self, domain: &str, record: &SpfRecord) -> Option<String> {
         let target = self.expand(record.explanation()?, domain);
         let texts = self.lookup.txt(&target).found()?;

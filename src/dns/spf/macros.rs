@@ -1,6 +1,6 @@
 //! SPF macros (RFC 7208 section 7): domains that depend on the mail.
 //!
-//! Looks nothing up; the caller supplies what `%{p}` expands to.
+//! It performs no lookups; the caller supplies the value of `%{p}`.
 
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
@@ -48,12 +48,12 @@ pub struct MacroValues<'a> {
     pub time: u64,
 }
 
-/// Why a text is no macro-string.
+/// Why a text is not a macro-string.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MacroError {
-    /// A `%` and not what may follow it.
+    /// A `%` followed by something invalid.
     Percent(Option<char>),
-    /// A letter that is no macro.
+    /// A letter that is not a macro.
     Letter(Option<char>),
     /// No `}` after letter, digits, `r` and delimiters.
     Open,
@@ -74,7 +74,7 @@ impl fmt::Display for MacroError {
 }
 
 impl MacroString {
-    /// Take a text apart.
+    /// Parses a text.
     pub fn parse(text: &str) -> Result<Self, MacroError> {
         let mut parts = Vec::new();
         let mut plain = String::new();
@@ -141,7 +141,7 @@ impl MacroString {
         self.parts.iter().any(|part| matches!(part, MacroPart::Macro(value) if value.letter == 'p'))
     }
 
-    /// Whether `c`, `r` or `t` stand in it, which only explanations may hold (section 7.2).
+    /// Whether it contains `c`, `r` or `t`, which are only valid in explanations (section 7.2).
     pub fn has_explanation_macros(&self) -> bool {
         self.parts.iter().any(|part| matches!(part, MacroPart::Macro(value) if "crt".contains(value.letter)))
     }

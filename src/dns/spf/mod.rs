@@ -1,4 +1,4 @@
-//! SPF (RFC 7208): a record taken apart, evaluated for a mail, drawn as a tree, and checked.
+//! SPF (RFC 7208): parses a record, evaluates it for a mail, draws its tree, and checks it.
 
 mod check;
 mod edit;

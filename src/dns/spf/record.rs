@@ -66,7 +66,7 @@ pub enum Mechanism {
     All,
     /// Matches what the named domain's record passes.
     Include(MacroString),
-    /// Matches the addresses of a name; null is the domain itself.
+    /// Matches the addresses of a name; `None` is the domain itself.
     A(Option<MacroString>, Prefixes),
     /// Matches the addresses of the mail exchangers of a name.
     Mx(Option<MacroString>, Prefixes),
@@ -81,12 +81,12 @@ pub enum Mechanism {
 }
 
 impl Mechanism {
-    /// Whether it counts towards the ten look-ups (section 4.6.4).
+    /// Whether it counts toward the ten lookups (section 4.6.4).
     pub const fn looks_up(&self) -> bool {
         !matches!(self, Self::All | Self::Ip4(..) | Self::Ip6(..))
     }
 
-    /// Whether it is a range that holds an address.
+    /// Whether it is a range that contains an address.
     pub fn is_range_of(&self, address: IpAddr) -> bool {
         match self {
             Self::Ip4(network, prefix) => is_in_network(address, (*network).into(), *prefix),
@@ -106,7 +106,7 @@ pub struct Prefixes {
 }
 
 impl Prefixes {
-    /// Whether two addresses are one under these lengths.
+    /// Whether two addresses are equal under these prefix lengths.
     pub fn holds(self, network: IpAddr, address: IpAddr) -> bool {
         is_in_network(address, network, if network.is_ipv4() { self.v4 } else { self.v6 })
     }
@@ -130,7 +130,7 @@ impl fmt::Display for TermError {
 }
 
 impl SpfRecord {
-    /// Take apart a text for which [`is_spf`] holds.
+    /// Parses a text for which [`is_spf`] is true.
     pub fn parse(text: &str) -> Self {
         let mut record = Self { text: text.to_owned(), terms: Vec::new(), errors: Vec::new() };
         let rest = text.get(6..).unwrap_or_default();
@@ -143,7 +143,7 @@ impl SpfRecord {
         record
     }
 
-    /// `redirect` and `exp` may stand once each (section 6).
+    /// `redirect` and `exp` may occur once each (section 6).
     fn only_once(&self, kind: TermKind) -> Result<TermKind, String> {
         let repeated = match kind {
             TermKind::Redirect(_) => self.redirect().is_some(),
@@ -229,7 +229,7 @@ fn parse_mechanism(text: &str) -> Result<Mechanism, String> {
     }
 }
 
-/// Say what was probably meant.
+/// Says what was probably meant.
 fn unknown_mechanism(name: &str, text: &str) -> String {
     let found = "expected a mechanism (all, include, a, mx, ptr, ip4, ip6, exists)";
     if name == "v=spf1" || text.to_ascii_lowercase().starts_with("v=spf1") {
@@ -257,7 +257,7 @@ fn required_domain(rest: &str) -> Result<MacroString, String> {
     }
 }
 
-/// `[":" domain-spec] ["/" v4] ["//" v6]`: the slashes are looked for from the end, as macros may hold one.
+/// `[":" domain-spec] ["/" v4] ["//" v6]`: slashes are searched from the end, as macros may contain one.
 fn domain_and_prefixes(rest: &str) -> Result<(Option<MacroString>, Prefixes), String> {
     let mut prefixes = Prefixes { v4: 32, v6: 128 };
     let mut head = rest;
@@ -301,7 +301,7 @@ fn address_and_length(rest: &str) -> Result<(&str, Option<&str>), String> {
     Ok(text.split_once('/').map_or((text, None), |(address, length)| (address, Some(length))))
 }
 
-/// Say what stands in the address's place: the other family, or a glued term.
+/// Says what is there instead of an address: the other family, or two terms without a space.
 fn not_an_address(family: &str, found: &str) -> String {
     let other = match found.parse::<IpAddr>() {
         Ok(IpAddr::V4(_)) => ": that is IPv4, write ip4:",
@@ -342,7 +342,7 @@ fn domain_spec(text: &str) -> Result<MacroString, String> {
     }
 }
 
-/// `"." toplabel ["."]`, where the top label holds a letter or a hyphen within and is not all digits.
+/// `"." toplabel ["."]`, where the top label contains a letter or an inner hyphen and is not all digits.
 fn has_top_label(text: &str) -> bool {
     let text = text.strip_suffix('.').unwrap_or(text);
     text.rsplit_once('.').is_some_and(|(_, top)| {

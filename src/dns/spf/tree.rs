@@ -1,7 +1,7 @@
 //! The include and redirect tree of a domain's SPF record, seen without a particular mail.
 //!
-//! Gives every record with its terms, the lookups each costs, and its errors. The counts are the worst case: a mail that no
-//! term matches.
+//! Has every record with its terms, the lookups each costs, and its errors. The counts are the worst case: a mail that
+//! no term matches.
 
 use super::evaluate::records_of;
 use super::macros::MacroString;
@@ -9,21 +9,21 @@ use super::record::{Mechanism, SpfRecord, Term, TermKind};
 use crate::dns::lookup::answer::{Answer, DnsQuestion, Failure, Lookup, QueryType};
 use serde::Serialize;
 
-/// Records drawn at most: a tree beyond is long past every limit.
+/// Records drawn at most: a larger tree is far beyond every limit.
 const NODE_LIMIT: usize = 80;
 
 /// The record of one domain, and what it leads to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Node {
-    /// Whose record.
+    /// The domain of the record.
     pub domain: String,
     /// What was found.
     pub state: NodeState,
     /// The terms up to the first `all`, in order.
     pub terms: Vec<TermNode>,
-    /// Terms that look up DNS, here and beneath.
+    /// Lookups, here and below.
     pub lookups: usize,
-    /// Look-ups that find nothing whatever the mail, here and beneath.
+    /// Lookups that find nothing for any mail, here and below.
     pub voids: usize,
 }
 
@@ -31,17 +31,17 @@ pub struct Node {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NodeState {
-    /// One record without error.
+    /// One valid record.
     Record(String),
-    /// A record in error: the first one.
+    /// A record with an error: the first one.
     Broken(String, String),
     /// No record.
     None,
     /// More than one.
     Several(Vec<String>),
-    /// The domain stands above in the tree.
+    /// The domain occurs above in the tree.
     Loop,
-    /// Could not look up.
+    /// It could not be looked up.
     #[serde(serialize_with = "as_text")]
     Unknown(Failure),
     /// Not followed: the tree is too big.
@@ -57,9 +57,9 @@ fn as_text<S: serde::Serializer>(failure: &Failure, serializer: S) -> Result<S::
 pub struct TermNode {
     /// As written.
     pub text: String,
-    /// Whether it counts towards the ten look-ups.
+    /// Whether it counts toward the ten lookups.
     pub looks_up: bool,
-    /// What stands behind it today.
+    /// What it resolves to today.
     #[serde(skip_serializing_if = "TermFact::is_nothing")]
     pub fact: TermFact,
     /// The record it leads to.
@@ -67,7 +67,7 @@ pub struct TermNode {
     pub child: Option<Box<Node>>,
 }
 
-/// What stands behind a term.
+/// What a term resolves to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TermFact {
@@ -75,13 +75,13 @@ pub enum TermFact {
     Nothing,
     /// Its addresses.
     Addresses(Vec<std::net::IpAddr>),
-    /// It names this, which has no address, or no MX.
+    /// This name, which has no address or no MX.
     Dead(String),
-    /// An `mx` term over so many hosts.
+    /// An `mx` term with this many hosts.
     TooManyHosts(usize),
     /// It depends on the mail.
     Dynamic,
-    /// Could not look up.
+    /// It could not be looked up.
     #[serde(serialize_with = "as_text_of_three")]
     Unknown(String, QueryType, Failure),
 }
@@ -235,7 +235,7 @@ impl Artist<'_> {
         }
     }
 
-    /// Let everything that this record leads to be looked up at the same time.
+    /// Announces everything that this record refers to, so that it is looked up in parallel.
     fn announce(&self, record: &SpfRecord, domain: &str) {
         let mut questions = Vec::new();
         for (_, _, mechanism) in record.directives() {
@@ -257,7 +257,7 @@ impl Artist<'_> {
     }
 }
 
-/// The name a term leads to, if no mail is needed to tell.
+/// The name a term refers to, if it does not depend on the mail.
 pub(super) fn known(target: &MacroString, domain: &str) -> Option<String> {
     target.for_domain(domain).map(|name| name.strip_suffix('.').unwrap_or(&name).to_ascii_lowercase())
 }

@@ -1,4 +1,4 @@
-//! Judges one mail as a receiver does, and explains each step: return path and SPF, every signature, what aligns with
+//! Judges one mail as a receiver does, and explains each step: return path and SPF, every signature, alignment with
 //! From, and what DMARC then asks for.
 //!
 //! Headers are shown but not trusted.
@@ -13,7 +13,7 @@ use mail_auth::AuthenticatedMessage;
 use serde::Serialize;
 use std::net::IpAddr;
 
-/// Fields of which every mail has one: any text may have lines that look like others.
+/// Fields that identify a mail: any text may have lines that look like other fields.
 const MARKS: [&str; 6] = ["From", "Received", "Return-Path", "Date", "Message-ID", "DKIM-Signature"];
 
 /// Why a mail cannot be judged.
@@ -28,33 +28,33 @@ pub enum MessageError {
     Verify(#[from] VerifyError),
 }
 
-/// A mail retold.
+/// The result of checking a mail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MessageCheck {
     /// The domain of From; `None` if there is none, or more than one.
     pub from: Option<String>,
     /// The return path as written; empty for the null one, `None` if no header says.
     pub return_path: Option<String>,
-    /// Where it came from: given, or the newest `Received` that names a public address.
+    /// The source: given, or the newest `Received` with a public address.
     pub ip: Option<IpAddr>,
-    /// What that host called itself.
+    /// The HELO name.
     pub helo: Option<String>,
     /// SPF.
     pub spf: Option<SpfPart>,
     /// The signatures, in order.
     pub signatures: Vec<Signature>,
-    /// DMARC; null without From.
+    /// DMARC; `None` without From.
     pub dmarc: Option<DmarcPart>,
     /// What could not be looked up.
     pub unknown: Vec<Unknown>,
-    /// What else should be known.
+    /// Further remarks.
     pub notes: Vec<String>,
 }
 
 /// SPF of a mail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SpfPart {
-    /// The domain checked: of the return path, or of HELO where that is null.
+    /// The domain checked: of the return path, or of HELO if the return path is null.
     pub domain: String,
     /// The result.
     pub evaluation: Evaluation,
@@ -62,21 +62,21 @@ pub struct SpfPart {
     pub aligned: bool,
 }
 
-/// What DMARC makes of a mail.
+/// The DMARC result for a mail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DmarcPart {
-    /// Where the record stands; null without one.
+    /// Where the record is published; `None` without one.
     pub record_at: Option<String>,
-    /// Either identifier aligns; `None` if that could not be found out.
+    /// Whether either identifier aligns; `None` if that could not be determined.
     pub pass: Option<bool>,
-    /// What the record asks for; null without one.
+    /// What the record asks for; `None` without one.
     pub policy: Option<Policy>,
     /// The result in a sentence.
     pub text: String,
 }
 
 impl MessageCheck {
-    /// 2 where something could not be looked up, 1 where the mail fails DMARC or none can be told, else 0.
+    /// 2 if something could not be looked up, 1 if the mail fails DMARC or cannot be evaluated, else 0.
     pub fn exit_code(&self) -> u8 {
         if self.unknown.is_empty() {
             u8::from(self.dmarc.as_ref().and_then(|dmarc| dmarc.pass) != Some(true))
@@ -86,11 +86,11 @@ impl MessageCheck {
     }
 }
 
-/// Judge a mail. `ip` stands in for what `Received` says.
+/// Judges a mail. `ip` replaces the source in `Received`.
 ///
 /// # Errors
 ///
-/// [`MessageError`] for what is no mail.
+/// [`MessageError`] if it is not a mail.
 pub fn check(bytes: &[u8], ip: Option<IpAddr>, lookup: &dyn Lookup) -> Result<MessageCheck, MessageError> {
     let mail = AuthenticatedMessage::parse_with_opts(bytes, None, false).ok_or(MessageError::NotMail)?;
     if !mail.headers.iter().any(|(name, _)| MARKS.iter().any(|mark| name.eq_ignore_ascii_case(mark.as_bytes()))) {
@@ -227,7 +227,7 @@ fn spf_part(checked: &MessageCheck, lookup: &dyn Lookup) -> Option<(String, Eval
     Some((domain, evaluation))
 }
 
-/// Note what SPF and the keys could not find out.
+/// Records failed lookups of SPF and keys.
 fn failures(checked: &MessageCheck, lookup: &dyn Lookup, notes: &mut Notes) {
     if let Some(spf) = checked.spf.as_ref().filter(|spf| spf.evaluation.result == CheckHostResult::TempError) {
         let text = spf.evaluation.why.clone().unwrap_or_default();
@@ -321,7 +321,7 @@ mod tests {
 
     #[test]
     fn a_key_that_cannot_be_looked_up_leaves_it_open() {
-        // The body hash is of "body\r\n" in relaxed form; the signature is never looked at.
+        // The body hash is of "body\r\n" in relaxed form; the signature is not verified.
         let signature = "DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=example.com; s=s1; h=from;\r\n\
                          \x20bh=Ck5SoRNWUpSR4X0COv7R5ub2pUTtl6xz4dTFz++ji4M=; b=AAAA\r\n";
         let checked = check(mail("b@example.net", signature).as_bytes(), None, &Zone::new(ZONE)).unwrap();

@@ -1,4 +1,4 @@
-//! One mail judged as a receiver does it: its signatures, SPF and DMARC.
+//! Judges one mail as a receiver does: its signatures, SPF and DMARC.
 
 pub mod message;
 pub mod proof;

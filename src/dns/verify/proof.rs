@@ -1,9 +1,9 @@
 //! Whether a mail is from whom it says: a DKIM signature of `From`'s organization, verified.
 //!
-//! Only signatures that could prove it are looked at, so that a mail makes nobody ask for names but those of its own
-//! `From`. A signature counts if it covers all that decides what the reader sees: `From`, `Subject` and `Content-Type`,
-//! of which there is one each, and the whole body (no `l=`), which must begin where the reader took it to begin. Anything
-//! else could be written around a signed mail by a stranger. "Could not look up" is never a pass or a fail.
+//! Only signatures that could prove it are examined, so that a mail causes no lookups except for its own `From` domain.
+//! A signature counts if it covers everything that determines what is read: `From`, `Subject` and `Content-Type`, each
+//! of which occurs once, and the whole body (no `l=`), which must begin where it was read from. Otherwise an attacker
+//! could add content around a signed mail. A failed lookup is never a pass or a fail.
 
 use crate::dns::dkim::{Signature, signatures};
 use crate::dns::lookup::answer::Lookup;
@@ -12,14 +12,14 @@ use crate::model::{Proof, RawMail};
 use jiff::Timestamp;
 use mail_auth::AuthenticatedMessage;
 
-/// Signatures verified of one mail: more than two or three nobody makes.
+/// Signatures verified per mail: real mails have two or three at most.
 const SIGNATURES: usize = 5;
-/// Header fields of a mail, and fields named by a signature, up to which it is looked at: the work is their product.
+/// Limits on the header fields of a mail, and on the fields a signature names: the work is their product.
 const FIELDS: usize = 1000;
 /// See [`FIELDS`].
 const SIGNED_FIELDS: usize = 200;
 
-/// Fields that say whom a mail is from, what it is about and how its body is to be read.
+/// Fields that say who a mail is from, what it is about and how to read its body.
 const COVERED: [&str; 3] = ["From", "Subject", "Content-Type"];
 
 /// What a mail's signatures prove.
@@ -46,21 +46,21 @@ pub fn proof(raw: &RawMail, arrival: Timestamp, lookup: &dyn Lookup) -> Proof {
         }
         whole
     });
-    // Whether it was over is a matter of when the mail came, not of when it is read.
+    // A signature's expiry is compared with the mail's arrival, not with the time it is read.
     let arrived = u64::try_from(arrival.as_second()).unwrap_or(0);
     for header in mail.dkim_headers.iter_mut().filter(|header| header.header.x > 0) {
         let held = header.header.x > header.header.t && header.header.x > arrived;
         header.header.x = u64::from(!held);
     }
     let found = signatures(&mail, lookup).unwrap_or_default();
-    // The library tells of malformed ones as well, and those are of nobody.
+    // The library also returns malformed ones, which belong to nobody.
     let own = found.iter().filter(|signature| of_organization(&signature.d, &organization));
     let ambiguous = ambiguous(&mail, raw);
     let judged = own.map(|signature| (signature, ambiguous.clone().or_else(|| left_open(signature))));
     conclusion(judged, weak, from)
 }
 
-/// What the signatures come to, each with what it leaves open; `weak` is what one of them did that was not verified.
+/// What the signatures prove together, each with what it leaves open; `weak` describes one that was not verified.
 fn conclusion<'a>(
     signatures: impl Iterator<Item = (&'a Signature, Option<String>)>,
     mut weak: Option<String>,
@@ -81,7 +81,7 @@ fn conclusion<'a>(
         }
     }
     match (weak, broken) {
-        // One that cannot be verified may be the one that would pass.
+        // The one that could not be verified might pass.
         _ if open => Proof::Open,
         (Some(what), _) => Proof::Unproven(what),
         (None, Some(why)) => Proof::Broken(why),
@@ -89,7 +89,7 @@ fn conclusion<'a>(
     }
 }
 
-/// Why this mail can be read in two ways, whatever is signed.
+/// Why this mail can be read in two ways, no matter what is signed.
 fn ambiguous(mail: &AuthenticatedMessage<'_>, raw: &RawMail) -> Option<String> {
     if usize::try_from(mail.body_offset) != Ok(raw.body) {
         return Some("the report stands before the body that is signed".to_owned());
@@ -112,7 +112,7 @@ fn left_open(signature: &Signature) -> Option<String> {
     Some(format!("it does not cover {missing}"))
 }
 
-/// Whether a `DKIM-Signature` has the tag `l=`, of whatever value: a library may take `l=0` for none.
+/// Whether a `DKIM-Signature` has the tag `l=`, with any value: a library may treat `l=0` like none.
 fn has_length(value: &[u8]) -> bool {
     value.split(|byte| *byte == b';').any(|tag| {
         let name = tag.split(|byte| *byte == b'=').next().unwrap_or_default();
@@ -120,7 +120,7 @@ fn has_length(value: &[u8]) -> bool {
     })
 }
 
-/// The domain of `From`; `None` where it names none, or several.
+/// The domain of `From`; `None` if it has none or several.
 fn from_domain(mail: &AuthenticatedMessage<'_>) -> Option<String> {
     let mut domains = mail.from.iter().map(|address| name::canonical(address.rsplit_once('@')?.1));
     let first = domains.next()??;
@@ -171,7 +171,7 @@ mod tests {
         proof(&raw(mail), now(), &Zone::new(zone))
     }
 
-    /// The mail as a reader splits it that takes the first blank line for the end of the header.
+    /// The mail split at its first blank line.
     fn raw(mail: &str) -> RawMail {
         let crlf = mail.find("\r\n\r\n").map(|at| at + 4);
         let body = crlf.or_else(|| mail.find("\n\n").map(|at| at + 2)).unwrap_or(mail.len());
@@ -279,7 +279,7 @@ mod tests {
     #[test]
     fn a_report_outside_of_the_body_that_is_signed_is_not_signed() {
         let Sealed { mail, record } = sealed("example.net", "example.net", FIELDS_SIGNED, 0);
-        // A line that is no field ends the header for the reader, but not for the verifier.
+        // A line that is not a field ends the header for our parser, but not for the verifier.
         let mail = mail.replacen("\r\n\r\n", "\r\n<feedback/>\n\r\n", 1);
         let body = mail.find("<feedback/>").unwrap();
         let raw = RawMail { bytes: mail.into(), body };

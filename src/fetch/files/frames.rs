@@ -1,15 +1,15 @@
-//! Frames: names and bodies, one after the other, as another program pipes them in.
+//! Frames: names and bodies, one after the other, piped in by another program.
 //!
-//! A frame is the length of a name (`u32`, little-endian), the name, the length of a body (`u32`, little-endian), and the
-//! body. A frame of two zero lengths is no item: it ends a stretch, and the iterator with it; the next stretch begins after
-//! it. Lengths are not trusted: memory grows with what arrives.
+//! A frame is the length of a name (`u32`, little-endian), the name, the length of a body (`u32`, little-endian), and
+//! the body. A frame of two zero lengths ends a stretch, and the iterator with it; the next stretch begins after it.
+//! Lengths are not trusted: memory grows with what arrives.
 
 use crate::fetch::item::{FetchError, Fetched, Item};
 use crate::limits::Limits;
 use jiff::Timestamp;
 use std::io::{self, Read};
 
-/// A longer name is not one: the lengths are out of step.
+/// A longer name is not plausible: the lengths are corrupt.
 const NAME_BYTES: u32 = 64 << 10;
 
 /// The frames of a stream.
@@ -22,7 +22,7 @@ pub struct Frames<R> {
     ended: bool,
 }
 
-/// What stands between a frame's first byte and its last.
+/// Why a frame is incomplete.
 enum Broken {
     Read(io::Error),
     Short { expected: String, found: u64 },
@@ -36,7 +36,7 @@ impl From<io::Error> for Broken {
 }
 
 impl<R: Read> Frames<R> {
-    /// Read frames; all items arrive `now`.
+    /// Reads frames; all items arrive `now`.
     pub fn new(reader: R, limits: Limits, now: Timestamp) -> Self {
         Self { reader, limits, now, count: 0, ended: false }
     }
@@ -73,7 +73,7 @@ impl<R: Read> Frames<R> {
         Ok(Some(Fetched::Item(Item { origin, name, bytes, arrival: self.now, message: None })))
     }
 
-    /// A length; null at the end of the stream, where that is allowed.
+    /// A length; `None` at the end of the stream, if that is allowed.
     fn length(&mut self, what: &str, may_end: bool) -> Result<Option<u32>, Broken> {
         let mut bytes = Vec::with_capacity(4);
         self.reader.by_ref().take(4).read_to_end(&mut bytes)?;
@@ -119,7 +119,7 @@ impl<R: Read> Iterator for Frames<R> {
         match self.frame() {
             Ok(fetched) => fetched.map(Ok),
             Err(broken) => {
-                // Where the next frame begins nobody knows.
+                // It is unknown where the next frame begins.
                 self.ended = true;
                 Some(Err(self.error(broken)))
             }

@@ -1,6 +1,7 @@
 //! Maildir: a folder with `new`, `cur` and `tmp`, one file per message.
 //!
-//! A message whose flags another program changes between listing and reading gets a new name, and is found again.
+//! If another program changes a message's flags between listing and reading, its file gets a new name, and is found
+//! again.
 
 use std::path::{Path, PathBuf};
 
@@ -9,12 +10,12 @@ pub(crate) fn is_maildir(folder: &Path) -> bool {
     ["new", "cur", "tmp"].iter().all(|name| folder.join(name).is_dir())
 }
 
-/// Whether files in this folder are messages of a Maildir.
+/// Whether files in this folder are Maildir messages.
 pub(crate) fn holds_messages(folder: &Path) -> bool {
     folder.file_name().is_some_and(|name| name == "new" || name == "cur") && folder.parent().is_some_and(is_maildir)
 }
 
-/// The message's file under the name it has now.
+/// The message's file under its current name.
 pub(crate) fn find_again(message: &Path) -> Option<PathBuf> {
     let unique = unique_part(message.file_name()?.to_str()?);
     let maildir = message.parent()?.parent()?;

@@ -18,7 +18,7 @@ pub(crate) struct MboxReader {
     count: u64,
     limit: u64,
     now: Timestamp,
-    /// What bounds a compressed one.
+    /// The bound of a compressed one.
     meter: Option<MailboxMeter>,
 }
 
@@ -27,7 +27,7 @@ impl MboxReader {
         Self { origin, messages: MboxMessages::new(reader, limit), count: 0, limit, now, meter: None }
     }
 
-    /// One out of a gzip file: its bytes and its messages spend from one meter over the whole file.
+    /// Reads a mailbox from a gzip file: its bytes and messages share one meter over the whole file.
     pub(crate) fn compressed(
         origin: String,
         reader: impl Read + Send + 'static,
@@ -61,15 +61,15 @@ impl Iterator for MboxReader {
     }
 }
 
-/// Whether an error is the content's, not the disk's: the compressed mailbox is damaged, or a bomb.
+/// Whether an error is about the content, not the disk: the compressed mailbox is damaged, or a bomb.
 pub(crate) fn is_damage(error: &FetchError) -> bool {
     use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
     matches!(error, FetchError::File { action: "read", source, .. }
         if matches!(source.kind(), InvalidData | InvalidInput | UnexpectedEof))
 }
 
-/// Counts what a compressed mailbox gives against what was read of it so far: a mailbox may be of any size, but neither
-/// its bytes nor its messages may come to many times the file. All layers share one count.
+/// Compares the output of a compressed mailbox with the input read so far: a mailbox may be of any size, but neither
+/// its bytes nor its messages may reach many times the file. All layers share one count.
 #[derive(Debug, Clone)]
 pub(crate) struct MailboxMeter {
     /// Compressed bytes read.
@@ -79,7 +79,7 @@ pub(crate) struct MailboxMeter {
 }
 
 impl MailboxMeter {
-    /// Nothing read; as much is free as any one item may hold.
+    /// Starts with nothing read; as much is free as a single item may contain.
     fn new(limits: &Limits) -> Self {
         Self { read: Arc::default(), grace: (limits.inflated_bytes, limits.mail_parts.into()) }
     }
@@ -88,13 +88,13 @@ impl MailboxMeter {
         self.read.load(Ordering::Relaxed)
     }
 
-    /// Whether so many bytes may have come out by now.
+    /// Whether this many bytes may have been inflated by now.
     fn inflated(&self, bytes: u64) -> io::Result<()> {
         let most = self.compressed().saturating_mul(Limits::MAILBOX_RATIO).saturating_add(self.grace.0);
         if bytes > most { Err(bomb(format!("more than {most} bytes"))) } else { Ok(()) }
     }
 
-    /// Whether so many messages may have come out by now.
+    /// Whether this many messages may have been found by now.
     fn message(&self, count: u64) -> io::Result<()> {
         let most = (self.compressed() / Limits::MAILBOX_MESSAGE).saturating_add(self.grace.1);
         if count > most { Err(bomb(format!("more than {most} messages"))) } else { Ok(()) }
@@ -105,7 +105,7 @@ fn bomb(found: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("expected what a mailbox of its size may hold, found {found}"))
 }
 
-/// A reader that tells the meter what is read.
+/// A reader that counts what is read.
 struct CountedReader<R> {
     reader: R,
     meter: MailboxMeter,
@@ -119,10 +119,9 @@ impl<R: Read> Read for CountedReader<R> {
     }
 }
 
-/// The content of a gzip file, member after member, as far as the meter allows; what follows the last member is passed
-/// over.
+/// The content of a gzip file, member after member, as far as the meter allows; trailing bytes are skipped.
 struct Inflated<R> {
-    /// The member being read; null at the end.
+    /// The member being read; `None` at the end.
     member: Option<GzDecoder<BufReader<CountedReader<R>>>>,
     meter: MailboxMeter,
     made: u64,

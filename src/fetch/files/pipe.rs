@@ -1,7 +1,7 @@
-//! A named pipe that was given as a path.
+//! A named pipe given as a path.
 //!
-//! Waits a bounded time for a writer. Opening and reading a pipe otherwise blocks forever, and a run from cron would hold
-//! the store's lock until somebody looks.
+//! Waits a limited time for a writer. Otherwise opening and reading a pipe blocks forever, and a run from cron would
+//! hold the store's lock until somebody looks.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -10,10 +10,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a writer may take to write its first byte, where it has not opened the pipe yet.
+/// How long to wait for the first byte if no writer has opened the pipe yet.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long to wait before looking again.
+/// How long to wait before checking again.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A pipe open for reading.
@@ -21,15 +21,15 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub(crate) struct Pipe {
     file: File,
     patience: Duration,
-    /// When it was opened; null once a byte came.
+    /// When it was opened; `None` once a byte arrived.
     waiting_since: Option<Instant>,
 }
 
 impl Pipe {
-    /// Open it, whether or not it has a writer.
+    /// Opens it, whether or not it has a writer.
     pub(crate) fn open(path: &Path, patience: Duration) -> io::Result<Self> {
-        // Beside a writer of our own the opening returns at once, on Linux, macOS and the BSDs. Who may not write to the
-        // pipe waits for its writer, and not for ever either.
+        // If this process is a writer too, opening returns at once on Linux, macOS and the BSDs. Without permission to
+        // write, opening waits for a writer, with a time limit.
         let file = match File::options().read(true).write(true).open(path) {
             Ok(_both_ends) => File::open(path)?,
             Err(_) => open_in_time(path, patience)?,
@@ -38,7 +38,7 @@ impl Pipe {
     }
 }
 
-/// Open a pipe on a thread, which is left behind where no writer comes.
+/// Opens a pipe on a thread, which is abandoned if no writer comes.
 fn open_in_time(path: &Path, patience: Duration) -> io::Result<File> {
     let (sender, opened) = mpsc::channel();
     let path = path.to_owned();
@@ -54,7 +54,7 @@ fn nobody_writes(patience: Duration) -> io::Error {
 impl Read for Pipe {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            // No byte means that there is no writer: with one, this waits.
+            // No byte means that there is no writer: with one, this would wait.
             let count = self.file.read(buffer)?;
             let Some(since) = self.waiting_since.filter(|_| count == 0 && !buffer.is_empty()) else {
                 if count > 0 {

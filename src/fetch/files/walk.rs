@@ -1,7 +1,7 @@
 //! Items from paths: files, folders with everything below them, mailbox files, Maildirs, and `-` for standard input.
 //!
-//! The order is fixed: as given, and by name within a folder. Links that lead out of a folder or in a circle are not
-//! followed, pipes met in a folder are skipped, and files too large to be an item are not read.
+//! The order is fixed: as given, and by name inside a folder. Links that lead out of a folder or in a circle are not
+//! followed, pipes found in a folder are skipped, and files too large to be an item are not read.
 
 use super::maildir;
 use super::mbox::{MboxReader, is_damage};
@@ -16,35 +16,35 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-/// What is read to see what a file is.
+/// Bytes read to recognize a file.
 const HEAD: u64 = 64 << 10;
 
 /// All items of some paths.
 ///
-/// A path that is given is an item whatever is in it. What is met in a folder is one if it looks like a report, an
-/// archive or a mail, or has the name of a report; the rest is set aside. An error stands for one path: go on for the
+/// A path that is given is an item whatever its content. A file found in a folder is one if it looks like a report, an
+/// archive or a mail, or has the name of a report; the rest is set aside. An error is about one path: continue for the
 /// others.
 #[derive(Debug)]
 pub struct Walk {
     limits: Limits,
     now: Timestamp,
-    /// What is yet to do, the next at the end.
+    /// Remaining steps, the next at the end.
     ahead: Vec<WalkStep>,
     /// Folders entered below the path now walked.
     entered: HashSet<PathBuf>,
-    /// The folder now walked, without links on its way: no link leads out of it.
+    /// The folder being walked, as a path without links: no link may lead out of it.
     root: PathBuf,
 }
 
-/// One thing yet to do.
+/// One remaining step.
 enum WalkStep {
     /// A path as the user gave it.
     Given(PathBuf),
-    /// A folder, and the names in it that are still ahead.
+    /// A folder, and the remaining names in it.
     Folder(PathBuf, std::vec::IntoIter<OsString>),
-    /// A mailbox half read, and its path, where it has one.
+    /// A partly read mailbox, and its path, if any.
     Mailbox(Box<MboxReader>, Option<PathBuf>),
-    /// A file that cannot be read message by message: all of it is one item.
+    /// A file that cannot be read message by message: it is one item.
     Whole(PathBuf),
 }
 
@@ -57,21 +57,21 @@ impl std::fmt::Debug for WalkStep {
     }
 }
 
-/// A file that is open.
+/// An open file.
 struct OpenFile {
     origin: String,
     name: Option<String>,
     reader: Box<dyn Read + Send>,
-    /// Its size, as far as the file system says.
+    /// Its size according to the file system.
     size: Option<u64>,
     path: Option<PathBuf>,
 }
 
-/// What one step gives: an item or an error; or nothing, and more to do.
+/// The result of a step: an item or an error, or nothing yet.
 type WalkOutcome = Option<Result<Fetched, FetchError>>;
 
 impl Walk {
-    /// Walk these paths; all items arrive `now`.
+    /// Walks these paths; all items arrive `now`.
     pub fn new(paths: &[PathBuf], limits: Limits, now: Timestamp) -> Self {
         let ahead = paths.iter().rev().cloned().map(WalkStep::Given).collect();
         Self { limits, now, ahead, entered: HashSet::new(), root: PathBuf::new() }
@@ -111,7 +111,7 @@ impl Walk {
         }
     }
 
-    /// A path met in a folder.
+    /// A path found in a folder.
     fn met(&mut self, path: &Path) -> WalkOutcome {
         match fs::symlink_metadata(path) {
             Ok(metadata) if metadata.is_symlink() => self.met_link(path),
@@ -123,9 +123,9 @@ impl Walk {
         }
     }
 
-    /// A link met in a folder. Whoever may put one there must not have files read that only we may read.
+    /// A link found in a folder. Somebody who can create one must not make us read files that only we may read.
     fn met_link(&mut self, path: &Path) -> WalkOutcome {
-        // A link to nothing, or in a circle, leads nowhere.
+        // A dangling or circular link leads nowhere.
         let Ok(target) = fs::canonicalize(path) else { return Some(Ok(set_aside(path))) };
         if !target.starts_with(&self.root) {
             return Some(Ok(Fetched::LinkOut { origin: path.display().to_string() }));
@@ -137,7 +137,7 @@ impl Walk {
         }
     }
 
-    /// Put what is in a folder ahead.
+    /// Adds the content of a folder to the remaining steps.
     fn folder(&mut self, path: &Path) -> WalkOutcome {
         let listed = fs::canonicalize(path).and_then(|real| {
             if !self.entered.insert(real) {
@@ -150,7 +150,7 @@ impl Walk {
             Err(source) => return Some(fault(path, "list", source)),
         };
         if maildir::is_maildir(path) {
-            // `tmp` holds what is half written; messages go from `new` to `cur`, so `new` comes first.
+            // `tmp` contains half-written messages; messages move from `new` to `cur`, so `new` comes first.
             names.retain(|name| name != "tmp");
             names.sort_unstable_by(|one, other| (one != "new", one).cmp(&(other != "new", other)));
         } else {
@@ -172,7 +172,7 @@ impl Walk {
         }
     }
 
-    /// A path that was listed is not there: a Maildir's message may have another name by now.
+    /// A listed path is gone: a Maildir message may have another name by now.
     fn gone(&mut self, path: &Path, source: io::Error) -> WalkOutcome {
         let found = path.parent().filter(|folder| maildir::holds_messages(folder)).and(maildir::find_again(path));
         let found = found.filter(|found| fs::symlink_metadata(found).is_ok_and(|metadata| metadata.is_file()));
@@ -182,7 +182,7 @@ impl Walk {
         }
     }
 
-    /// Read a file: whole, or message by message. What only was met must look like something to be an item.
+    /// Reads a file, whole or message by message. A file only found in a folder must look like a report to be an item.
     fn read(&mut self, mut source: OpenFile, wanted: bool) -> WalkOutcome {
         let mut head = Vec::with_capacity(source.size.map_or(0, |size| size.min(HEAD) as usize + 1));
         if let Err(error) = source.reader.by_ref().take(HEAD).read_to_end(&mut head) {
@@ -203,7 +203,7 @@ impl Walk {
         Some(self.whole(source, head))
     }
 
-    /// Read what is left of a file, unless it is too much.
+    /// Reads the rest of a file, unless it is too large.
     fn whole(&self, mut source: OpenFile, mut bytes: Vec<u8>) -> Result<Fetched, FetchError> {
         let limit = self.limits.item_bytes;
         let known = source.size.unwrap_or(0);
@@ -241,7 +241,7 @@ impl Walk {
                 self.ahead.push(WalkStep::Mailbox(mailbox, path));
                 Some(Ok(fetched))
             }
-            // What came before the damage was given; the file itself is now an item that will not open.
+            // Messages before the damage were returned; the file itself is now an item that will be rejected.
             (Err(error), Some(path)) if is_damage(&error) => {
                 self.ahead.push(WalkStep::Whole(path));
                 None
@@ -305,7 +305,7 @@ fn standard_input() -> OpenFile {
     OpenFile { origin: "-".to_owned(), name, reader: Box::new(io::stdin()), size: None, path: None }
 }
 
-/// Whether a file met in a folder may be a report, an archive or a mail, by what is in it or by its name.
+/// Whether a file found in a folder may be a report, an archive or a mail, by its content or its name.
 fn is_item(format: FileFormat, head: &[u8], name: Option<&str>) -> bool {
     name.is_some_and(|name| sniff::is_report_name(name) || sniff::is_mail_name(name))
         || match format {

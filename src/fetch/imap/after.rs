@@ -1,7 +1,7 @@
-//! What happens to a mail whose reports are safe: it is flagged, moved or deleted.
+//! Flags, moves or deletes a mail whose reports are stored.
 //!
-//! Every command may be interrupted at any point and repeated: a message that is already gone is no error, and a copy is
-//! not made twice where the server lets us see the first.
+//! Every command may be interrupted at any point and repeated: a message that is already gone is no error, and a copy
+//! is not made twice if the server lets us see the first.
 
 use super::ranges::set_of;
 use super::session::{ImapConnection, quoted};
@@ -9,7 +9,7 @@ use crate::fetch::mailbox::error::ServerError;
 use async_imap::imap_proto::{AttributeValue, Response};
 use std::collections::BTreeMap;
 
-/// Messages in one act.
+/// Messages per command.
 const MOST: usize = 500;
 
 /// What to do with a mail.
@@ -19,26 +19,27 @@ pub(super) enum AfterAction {
     Seen,
     /// Delete it.
     Delete,
-    /// Put it into this folder, named as the server has it.
+    /// Move it to this folder, by the server's name.
     Move(String),
 }
 
-/// What an act came to.
+/// The result of an action.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct AfterResult {
-    /// The messages that are dealt with.
+    /// The messages that are done.
     pub(super) uids: Vec<u32>,
-    /// What a person may want to know.
+    /// A remark for the user.
     pub(super) note: Option<&'static str>,
 }
 
 const LEFT_FLAGGED: &str =
     "the server has no UIDPLUS: mails are flagged as deleted and stay until someone expunges them";
 
-/// Do this with those messages of the open folder, a bounded number of them; gives what is dealt with, all or none.
+/// Performs an action on messages of the open folder, a limited number at a time; returns those that are done, all or
+/// none.
 ///
 /// # Errors
-/// `Refused` where the server does not do it; the connection goes on.
+/// `Refused` if the server does not do it; the connection stays usable.
 pub(super) async fn act(
     link: &mut ImapConnection,
     act: &AfterAction,
@@ -57,7 +58,7 @@ pub(super) async fn act(
             Ok(AfterResult { uids, note })
         }
         AfterAction::Move(folder) if link.abilities().moves => match move_to(link, &set, folder).await {
-            // Some Exchange servers answer BAD to a move they made, and to one they did not.
+            // Some Exchange servers answer BAD to a move, whether or not they made it.
             Err(ServerError::Refused { answer, .. }) if answer.starts_with("BAD") => {
                 let left: Vec<u32> = look(link, &set, &uids).await?.into_keys().collect();
                 if left.is_empty() {
@@ -84,7 +85,7 @@ async fn move_to(link: &mut ImapConnection, set: &str, folder: &str) -> Result<(
     link.command("moving mails", &format!("UID MOVE {set} {}", quoted(folder)), |_| {}).await.map(|_| ())
 }
 
-/// Without UIDPLUS an expunge would take what others flagged, too: then the flag is all we set.
+/// Without UIDPLUS an expunge would also remove messages that others flagged: then only the flag is set.
 async fn expunge(link: &mut ImapConnection, set: &str) -> Result<Option<&'static str>, ServerError> {
     if !link.abilities().uidplus {
         return Ok(Some(LEFT_FLAGGED));
@@ -92,7 +93,8 @@ async fn expunge(link: &mut ImapConnection, set: &str) -> Result<Option<&'static
     link.command("expunging", &format!("UID EXPUNGE {set}"), |_| {}).await.map(|_| None)
 }
 
-/// Those of them that are still there, and whether each is flagged as deleted. A server may speak of other mails at any time.
+/// Which of them still exist, and whether each is flagged as deleted. A server may send data about other mails at any
+/// time.
 async fn look(link: &mut ImapConnection, set: &str, uids: &[u32]) -> Result<BTreeMap<u32, bool>, ServerError> {
     let mut found = BTreeMap::new();
     link.command("looking at flags", &format!("UID FETCH {set} (UID FLAGS)"), |response| {
@@ -126,7 +128,7 @@ async fn copy_and_delete(
     let to_copy: Vec<u32> = uids.iter().copied().filter(|uid| there.get(uid) == Some(&false)).collect();
     let mut rest = &to_copy[..];
     while !rest.is_empty() {
-        // Copy and flag in small steps: what a kill between the two can double is one step.
+        // Copies and flags in small steps: a kill between the two can duplicate one step at most.
         let (part, taken) = set_of(rest, MOST);
         link.command("copying mails", &format!("UID COPY {part} {}", quoted(folder)), |_| {}).await?;
         store(link, &part, "\\Deleted").await?;

@@ -12,10 +12,10 @@ use async_imap::{Authenticator, Client, Session};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time;
 
-/// One exchange of SASL: what to say to each challenge.
+/// A SASL exchange: the answer to each challenge.
 struct Exchange {
     answers: std::vec::IntoIter<Vec<u8>>,
-    /// What to say to a challenge beyond those: the answer that ends a failed OAuth exchange.
+    /// The answer to further challenges: it ends a failed OAuth exchange.
     last: &'static [u8],
     /// The server's text in that challenge.
     complaint: Option<String>,
@@ -32,20 +32,20 @@ impl Authenticator for &mut Exchange {
     }
 }
 
-/// How to log in, decided.
+/// The chosen login method.
 enum Way {
     Sasl { mechanism: &'static str, exchange: Exchange },
     Command(SecretString),
 }
 
-/// Log in.
+/// Logs in.
 pub(super) async fn login(
     mut client: Client<Wire>,
     mailbox: &Mailbox,
     tokens: &mut TokenCache,
 ) -> Result<Session<Wire>, ServerError> {
     let way = choose(&client, mailbox, tokens).await?;
-    // What is offered before the login may differ from what is offered after.
+    // Capabilities may differ before and after the login.
     client.get_mut().gate_mut().forget_capabilities();
     let limit = mailbox.patience.command;
     let (result, complaint) = match way {
@@ -117,7 +117,7 @@ fn expect(client: &Client<Wire>, mechanism: &str) -> Result<(), ServerError> {
     Err(ServerError::settled(format!("expected the login mechanism {mechanism}, the server offers {found}")))
 }
 
-/// A refused login: a few refusals pass by themselves, the rest needs a person.
+/// A refused login: a few refusals are temporary, the rest need a person.
 fn refused(mailbox: &Mailbox, answer: &str, complaint: Option<&str>) -> ServerError {
     if let Some(wait) = wait_in(answer) {
         return ServerError::Throttled { answer: answer.to_owned(), wait };

@@ -14,71 +14,71 @@ use std::{
 };
 use tokio::time;
 
-/// Mails in a group. Some servers hang up on more.
+/// Mails per group. Some servers hang up on more.
 const GROUP_MAILS: usize = 50;
-/// Bytes in a group, by the server's own hints.
+/// Bytes per group, according to the server.
 const GROUP_BYTES: u64 = 8 << 20;
-/// Groups asked for and not answered.
+/// Groups requested but not answered yet.
 const AHEAD: usize = 4;
-/// Their bytes.
+/// Bytes of these groups.
 const AHEAD_BYTES: u64 = 16 << 20;
 /// The slowest server that is waited for.
 const SLOWEST_BYTES_A_SECOND: u64 = 2 << 10;
 /// How often a mail that breaks the connection is tried alone.
 const ALONE_TRIES: u32 = 2;
 
-/// What asking for mails brought.
+/// The result of requesting a mail.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Got {
     /// A mail.
     Mail(Entry, Vec<u8>),
-    /// It is larger than the limit; its size as far as the server says.
+    /// It is larger than the limit; its size according to the server.
     TooLarge(Entry, u64),
-    /// It is listed, and the server does not give it.
+    /// It is listed, but the server does not deliver it.
     Withheld(Entry, String),
-    /// It is not there any more.
+    /// It no longer exists.
     Gone(Entry),
 }
 
-/// A group that was asked for.
+/// A requested group.
 #[derive(Debug)]
 struct Flight {
     tag: RequestId,
     wanted: BTreeMap<u32, Entry>,
     bytes: u64,
-    /// How long we may still listen to it.
+    /// How long to wait for it.
     left: Duration,
 }
 
-/// What is to be fetched of a folder, and what was asked for.
+/// The mails to fetch from a folder, and those requested already.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     waiting: VecDeque<Entry>,
     flights: VecDeque<Flight>,
-    /// To be asked for alone, and how often that broke the connection.
+    /// To be requested alone, and how often that broke the connection.
     alone: VecDeque<(Entry, u32)>,
     ready: VecDeque<Got>,
 }
 
 impl Queue {
-    /// Want these, after all that is wanted already.
+    /// Adds mails to fetch.
     pub(super) fn extend(&mut self, entries: impl IntoIterator<Item = Entry>) {
         self.waiting.extend(entries);
     }
 
-    /// Nothing is wanted any more.
+    /// Whether nothing is left to fetch.
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.alone.is_empty() && self.flights.is_empty() && self.ready.is_empty()
     }
 
-    /// The connection broke: whatever was on its way may be what broke it, so each is tried alone.
+    /// The connection broke: any mail being fetched may have broken it, so each is tried alone.
     pub(super) fn connection_lost(&mut self) {
         for flight in self.flights.drain(..) {
             self.alone.extend(flight.wanted.into_values().map(|entry| (entry, 0)));
         }
     }
 
-    /// The next mail, or none: when nothing is wanted, or when `pause` holds and nothing is on its way.
+    /// The next mail; `None` if nothing is left, or if `pause` returns true and nothing was requested.
     pub(super) async fn next(
         &mut self,
         link: &mut ImapConnection,
@@ -127,7 +127,7 @@ impl Queue {
         Ok(())
     }
 
-    /// The next mails that may go into one command; those over the limit are done with here.
+    /// The next mails for one command; those over the limit are finished here.
     fn take_group(&mut self, limit: u64) -> Vec<Entry> {
         let (mut group, mut bytes) = (Vec::new(), 0);
         while let Some(&entry) = self.waiting.front() {
@@ -151,7 +151,7 @@ impl Queue {
         group
     }
 
-    /// Take in one response.
+    /// Reads one response.
     async fn listen(&mut self, link: &mut ImapConnection) -> Result<(), ServerError> {
         let doing = "fetching mails";
         let Some(first) = self.flights.front_mut() else { return Ok(()) };
@@ -179,7 +179,7 @@ impl Queue {
         }
     }
 
-    /// A group is answered: what it did not bring is asked for alone.
+    /// A group is complete: mails missing from the answer are requested alone.
     fn land(&mut self, link: &ImapConnection, tag: &RequestId, status: &Status) -> Result<(), ServerError> {
         let Some(at) = self.flights.iter().position(|flight| flight.tag == *tag) else { return Ok(()) };
         if let Some(flight) = self.flights.remove(at) {
@@ -252,13 +252,13 @@ async fn ask(link: &mut ImapConnection, group: &[Entry], patience: Duration) -> 
     Ok(Flight { tag, wanted: group.iter().map(|entry| (entry.uid, *entry)).collect(), bytes, left })
 }
 
-/// A group may take as long as any command, for its answer to begin and end, and the time its bytes need.
+/// A group may take as long as any command, plus the time its bytes need.
 fn link_patience(link: &ImapConnection) -> Duration {
     let patience: &Patience = link.patience();
     patience.command * 2
 }
 
-/// One mail, with nothing else on its way.
+/// Fetches one mail alone.
 async fn alone(link: &mut ImapConnection, entry: Entry) -> Result<Got, ServerError> {
     let doing = format!("fetching mail uid {}", entry.uid);
     let mut flight = ask(link, &[entry], link_patience(link)).await?;

@@ -1,4 +1,4 @@
-//! Connects to a host until its server has greeted us over a secured connection. Nothing but STARTTLS is sent before.
+//! Connects to a host and waits for the greeting over a secured connection. Nothing but STARTTLS is sent before.
 
 use super::gate::stream_fault;
 use super::wire::Wire;
@@ -14,10 +14,10 @@ use std::time::Duration;
 use tokio::time;
 use tokio_rustls::rustls::ClientConfig;
 
-/// The largest literal where no mail is asked for: folder names.
+/// The largest literal when no mail is requested: folder names.
 pub(super) const SMALL_LITERAL: u64 = 64 << 10;
 
-/// Connect, secure, and wait for the greeting.
+/// Connects, secures the connection, and waits for the greeting.
 pub(super) async fn connect(mailbox: &Mailbox, trust: &Arc<ClientConfig>) -> Result<Client<Wire>, ServerError> {
     let limit = mailbox.patience.connect;
     let socket = dial(mailbox, trust).await?;
@@ -32,7 +32,7 @@ pub(super) async fn connect(mailbox: &Mailbox, trust: &Arc<ClientConfig>) -> Res
     Ok(client)
 }
 
-/// Wait for the server to greet.
+/// Waits for the greeting.
 pub(super) async fn greeting(client: &mut Client<Wire>) -> Result<(), ServerError> {
     let doing = "waiting for the greeting";
     let response = client.read_response().await.map_err(|error| stream_fault(doing, &error))?;
@@ -45,13 +45,13 @@ pub(super) async fn greeting(client: &mut Client<Wire>) -> Result<(), ServerErro
     let words = outcome.information.as_deref().unwrap_or_default();
     match status {
         Status::Ok => Ok(()),
-        // A login that did not happen by our password is not ours; also a way to skip STARTTLS.
+        // A login without our password is not ours; it would also be a way to skip STARTTLS.
         Status::PreAuth => Err(ServerError::settled("expected to have to log in, the server greets with PREAUTH")),
         _ => Err(ServerError::lost(doing, format_args!("the server hangs up: {words}"))),
     }
 }
 
-/// What was said and read before TLS is thrown away with the old client.
+/// Everything sent and read before TLS is discarded with the old client.
 async fn start_tls(
     mut client: Client<Wire>,
     mailbox: &Mailbox,
@@ -74,7 +74,7 @@ async fn start_tls(
     Ok(Client::new(Wire::new(secured, SMALL_LITERAL, patience.silence)))
 }
 
-/// Whether the server says it has this capability.
+/// Whether the server announces this capability.
 pub(super) fn offers(client: &Client<Wire>, word: &str) -> bool {
     client.get_ref().gate().capabilities().is_some_and(|all| all.iter().any(|each| each == word))
 }
@@ -96,7 +96,7 @@ async fn simple(client: &mut Client<Wire>, command: &str, limit: Duration) -> Re
     }
 }
 
-/// What a failed command of async-imap means; the server's own words are with the gate.
+/// Interprets a failed command of async-imap; the gate has the server's own words.
 pub(super) fn client_fault(client: &Client<Wire>, doing: &str, error: &error::Error) -> ServerError {
     let gate = client.get_ref().gate();
     match error {

@@ -1,6 +1,7 @@
-//! One folder's progress through a run: what was handed on, what is safe, and what the server must still be told.
+//! One folder's progress in a run: which mails were passed on, which are stored, and which the server must still be
+//! told about.
 //!
-//! The cursor moves only past messages that are dealt with.
+//! The cursor only passes processed messages.
 
 use super::{bodies::Queue, list::Lister, ranges::UidSet, session::OpenFolder};
 use crate::model::{Cursor, Fate};
@@ -9,32 +10,32 @@ use std::collections::BTreeSet;
 /// A folder in a run.
 #[derive(Debug)]
 pub(super) struct FolderProgress {
-    /// As the settings name it.
+    /// Its name in the settings.
     pub(super) setting: String,
-    /// As the server names it.
+    /// Its name on the server.
     pub(super) name: String,
-    /// How far earlier runs came.
+    /// How far earlier runs got.
     before: Cursor,
     /// `UIDVALIDITY` of this run, once it was opened.
     pub(super) validity: Option<u32>,
-    /// Up to here, and in these ranges beyond, all is dealt with.
+    /// All processed messages.
     dealt: UidSet,
-    /// Given to the caller in this run, and not known to be safe yet.
+    /// Passed to the caller in this run, and not known to be stored yet.
     pub(super) given: UidSet,
-    /// Withheld by the server: never dealt with in this run, whatever the caller says of them.
+    /// Withheld by the server: not processed in this run, whatever the caller reports.
     withheld: BTreeSet<u32>,
-    /// Safe, and the server is not told yet.
+    /// Stored, but the server was not told yet.
     pub(super) untold: Vec<(u32, Fate)>,
-    /// What is still to be asked about.
+    /// The remaining UIDs to list.
     pub(super) lister: Option<Lister>,
-    /// What is still to be fetched.
+    /// The remaining mails to fetch.
     pub(super) queue: Queue,
-    /// The server refused an act here: the rest of this run leaves it alone.
+    /// The server refused an action here: the rest of this run leaves the folder alone.
     pub(super) stuck: bool,
 }
 
 impl FolderProgress {
-    /// A folder as an earlier run left it.
+    /// A folder in the state of an earlier run.
     pub(super) fn new(setting: String, name: String, before: Cursor) -> Self {
         Self {
             setting,
@@ -51,7 +52,7 @@ impl FolderProgress {
         }
     }
 
-    /// It was opened. True where its UIDs are not those of before: then all of it is read again.
+    /// The folder was opened. Returns true if `UIDVALIDITY` changed: then all of it is read again.
     pub(super) fn opened(&mut self, opened: &OpenFolder) -> bool {
         let mut renewed = false;
         if self.validity != Some(opened.validity) {
@@ -79,29 +80,29 @@ impl FolderProgress {
         renewed
     }
 
-    /// What need not be asked about or fetched.
+    /// Messages that need not be listed or fetched.
     pub(super) fn dealt(&self) -> &UidSet {
         &self.dealt
     }
 
-    /// These UIDs stand for no mail.
+    /// These UIDs have no mail.
     pub(super) fn empty(&mut self, ranges: &[(u32, u32)]) {
         for &(first, last) in ranges {
             self.dealt.add(first, last);
         }
     }
 
-    /// This mail is not there any more.
+    /// This mail no longer exists.
     pub(super) fn gone(&mut self, uid: u32) {
         self.dealt.insert(uid);
     }
 
-    /// The server does not give this mail: a later run asks again.
+    /// The server does not deliver this mail: a later run requests it again.
     pub(super) fn withhold(&mut self, uid: u32) {
         self.withheld.insert(uid);
     }
 
-    /// The caller says this mail is safe.
+    /// The caller reports that this mail is stored.
     pub(super) fn safe(&mut self, validity: u32, uid: u32, fate: Fate) {
         if self.validity != Some(validity) || self.withheld.contains(&uid) {
             return;
@@ -110,7 +111,7 @@ impl FolderProgress {
         self.untold.push((uid, fate));
     }
 
-    /// How far this run came; none where the folder was never opened.
+    /// How far this run got; `None` if the folder was never opened.
     pub(super) fn cursor(&self) -> Option<Cursor> {
         let uid_validity = self.validity?;
         let last_uid = self.dealt.end_of(1).unwrap_or(0);

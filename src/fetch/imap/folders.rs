@@ -1,23 +1,23 @@
-//! Folder names: from the settings' form (`/`, any script) to the server's (its separator, its prefix, modified
-//! UTF-7), found by LIST, and made where they are wanted and missing.
+//! Folder names: converts them from the settings (`/`, any script) to the server's form (its separator, its prefix,
+//! modified UTF-7), finds them with LIST, and creates missing target folders.
 
 use super::session::{ImapConnection, quoted};
 use crate::fetch::mailbox::error::ServerError;
 use async_imap::imap_proto::{MailboxDatum, NameAttribute, Response};
 use base64::{Engine, alphabet, engine::GeneralPurpose, engine::general_purpose::NO_PAD};
 
-/// Folders beyond this are not looked at; no mailbox for reports has as many.
+/// Folders considered at most; no mailbox for reports has as many.
 const MOST: usize = 50_000;
 /// Bytes of the names kept; a name alone may have 64 KiB.
 const NAME_BYTES: usize = 8 << 20;
-/// A folder name longer than this is cut where it is shown.
+/// A longer folder name is cut when shown.
 const SHOWN_CHARACTERS: usize = 100;
 
-/// The folders a server has.
+/// The folders of a server.
 #[derive(Debug, Default)]
 pub(super) struct FolderTree {
     separator: Option<char>,
-    /// As the server names them, and whether they can be opened.
+    /// Their names on the server, and whether they can be opened.
     names: Vec<(String, bool)>,
     /// Bytes of the names.
     bytes: usize,
@@ -26,10 +26,10 @@ pub(super) struct FolderTree {
 }
 
 impl FolderTree {
-    /// Ask for all.
+    /// Lists all folders.
     pub(super) async fn ask(link: &mut ImapConnection) -> Result<Self, ServerError> {
         let mut tree = Self::default();
-        // The second way is for servers with nothing to list.
+        // The second pattern is for servers without any folder.
         for pattern in ["\"*\"", "\"\""] {
             link.command("listing the folders", &format!("LIST \"\" {pattern}"), |response| tree.take(response))
                 .await?;
@@ -60,7 +60,7 @@ impl FolderTree {
         }
     }
 
-    /// The names a setting may mean, the likelier first.
+    /// The names a setting may mean, likeliest first.
     fn candidates(&self, wanted: &str) -> Vec<String> {
         let as_is = encode(wanted);
         let translated = match self.separator {
@@ -77,7 +77,7 @@ impl FolderTree {
                 let prefixed = format!("{prefix}{translated}");
                 match self.prefixed(&prefix) {
                     Some(true) => all.insert(0, prefixed),
-                    // No sign either way: a server with a prefix refuses the plain name.
+                    // Undecided: a server with a prefix refuses the plain name.
                     None => all.push(prefixed),
                     Some(false) => {}
                 }
@@ -86,7 +86,7 @@ impl FolderTree {
         all
     }
 
-    /// Whether the folders lie below this prefix; none where there is only the INBOX.
+    /// Whether the folders are below this prefix; `None` if there is only INBOX.
     fn prefixed(&self, prefix: &str) -> Option<bool> {
         let mut others = self.names.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("INBOX")).peekable();
         others.peek()?;
@@ -97,7 +97,7 @@ impl FolderTree {
         self.names.iter().any(|(each, selectable)| *selectable && same(each, name))
     }
 
-    /// The server's name of a folder that is there.
+    /// The server's name of an existing folder.
     pub(super) fn find(&self, wanted: &str) -> Result<String, ServerError> {
         if wanted.eq_ignore_ascii_case("INBOX") {
             return Ok("INBOX".to_owned());
@@ -127,7 +127,7 @@ impl FolderTree {
         ))
     }
 
-    /// The server's name of a folder to put mails in, made where it is missing.
+    /// The server's name of a target folder, created if necessary.
     pub(super) async fn find_or_make(
         &mut self,
         link: &mut ImapConnection,
@@ -159,7 +159,7 @@ impl FolderTree {
         Err(refusal)
     }
 
-    /// A server's name as the settings would write it.
+    /// A server's folder name in the form of the settings.
     pub(super) fn shown(&self, name: &str) -> String {
         let text = decode(name);
         match self.separator {
@@ -173,7 +173,7 @@ fn starts_with(name: &str, prefix: &str) -> bool {
     name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
-/// Names are compared exactly, but for the INBOX.
+/// Names are compared exactly, except INBOX.
 fn same(one: &str, other: &str) -> bool {
     one == other || one.eq_ignore_ascii_case("INBOX") && other.eq_ignore_ascii_case("INBOX")
 }
@@ -210,7 +210,7 @@ pub(super) fn encode(name: &str) -> String {
     text
 }
 
-/// From modified UTF-7; what is not valid stays as it is.
+/// From modified UTF-7; invalid parts stay as they are.
 pub(super) fn decode(name: &str) -> String {
     let mut text = String::new();
     let mut rest = name;

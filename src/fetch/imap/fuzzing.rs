@@ -1,5 +1,5 @@
-//! What must hold for any bytes a server may send: functions that panic where it does not. `fuzz/` and the tests run them;
-//! no build for users has them.
+//! Properties of the IMAP client for any bytes from a server. The functions panic if one does not hold; `fuzz/` and the
+//! tests run them, and release builds leave them out.
 
 #![allow(clippy::missing_panics_doc, reason = "to panic is what these are for")]
 
@@ -26,13 +26,13 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::runtime::{Builder, Runtime};
 
-/// What ends a session in which nothing is wrong.
+/// The end of a session without errors.
 const END: &str = "the server said all that was asked for";
-/// The largest mail that is taken here.
+/// The largest mail accepted here.
 const MAIL: u64 = 1000;
 
-/// Through the gate: the same comes through however the bytes are cut; all that comes through is what the parser beneath
-/// async-imap takes whole and does not die of.
+/// The gate lets the same bytes through however the input is cut, and everything it lets through is parsed completely
+/// by the parser of async-imap, without a panic.
 pub fn gate(bytes: &[u8]) {
     let (through, end, within) = fed(bytes, usize::MAX);
     for size in [1, 7, 60] {
@@ -41,7 +41,7 @@ pub fn gate(bytes: &[u8]) {
         if end.is_ok() {
             assert_eq!((pieces, within_of_pieces), (through.clone(), within), "cut every {size} bytes");
         } else {
-            // What flowed before the fault may have gone on or not.
+            // A literal that was flowing before the error may have been passed on or not.
             assert!(pieces.starts_with(&through), "cut every {size} bytes");
         }
     }
@@ -59,7 +59,7 @@ pub fn gate(bytes: &[u8]) {
     assert_eq!(decode(&encode(&text)), text, "a folder's name");
 }
 
-/// What the gate lets through, how that ended, and whether within a response.
+/// What the gate lets through, how it ended, and whether inside a response.
 fn fed(bytes: &[u8], size: usize) -> (Vec<u8>, Result<(), GateError>, bool) {
     let mut gate = Gate::new(MAIL);
     let end = bytes.chunks(size).try_for_each(|chunk| gate.feed(chunk));
@@ -67,27 +67,27 @@ fn fed(bytes: &[u8], size: usize) -> (Vec<u8>, Result<(), GateError>, bool) {
     (through, end, gate.is_within())
 }
 
-/// A whole session with a server that says this and hangs up: it ends, each mail is given once, listed, and within the
-/// limit, and no other mail is flagged, copied, moved or expunged.
+/// A whole session with a server that sends this and hangs up: it ends, each mail is returned once, was listed, and is
+/// within the limit, and no other mail is flagged, copied, moved or expunged.
 pub fn session(bytes: &[u8]) {
     let _ = Session::with(bytes);
 }
 
-/// What came of a session.
+/// The result of a session.
 #[derive(Debug)]
 struct Session {
-    /// The UIDs it gave.
+    /// The UIDs it returned.
     given: BTreeSet<u32>,
     /// What ended it.
     #[cfg_attr(not(test), expect(dead_code, reason = "tests ask"))]
     end: String,
-    /// The lines that the server heard.
+    /// The lines that the server received.
     heard: String,
 }
 
 impl Session {
     fn with(bytes: &[u8]) -> Self {
-        // The password is read on a thread of the runtime's own: to start one each time is dear.
+        // The runtime reads the password on a thread of its own, and starting one each time is expensive.
         thread_local!(static RUNTIME: Runtime = Builder::new_current_thread().enable_time().build().expect("a runtime"));
         let ear = Ear::default();
         let server = tokio::io::join(Lines(bytes.to_vec().into()), ear.clone());
@@ -106,7 +106,7 @@ impl Session {
         session
     }
 
-    /// The UIDs that the server was to do something with.
+    /// The UIDs that the server was asked to change.
     fn touched(&self) -> BTreeSet<u32> {
         let words = self.heard.lines().map(|line| line.split(' ').skip(1).collect::<Vec<_>>());
         let sets = words.filter_map(|words| match words[..] {
@@ -122,7 +122,7 @@ impl Session {
     }
 }
 
-/// Says a line at a time: what a server says in answer to one command is not there while another is answered.
+/// Sends a line at a time: the answer to one command is not available while another is answered.
 struct Lines(VecDeque<u8>);
 
 impl AsyncRead for Lines {
@@ -134,7 +134,7 @@ impl AsyncRead for Lines {
     }
 }
 
-/// Keeps what is said to it.
+/// Records what is sent to it.
 #[derive(Debug, Clone, Default)]
 struct Ear(Arc<Mutex<Vec<u8>>>);
 
@@ -232,7 +232,7 @@ mod tests {
         }
     }
 
-    /// What a server hears that is to move mails of these UIDs, and answers these lines.
+    /// What a server receives that should move mails with these UIDs and answers with these lines.
     fn moved(uids: &[u32], answers: &[&str]) -> String {
         let mut said = "* OK hello\r\nA0001 OK [CAPABILITY IMAP4rev1 UIDPLUS MOVE] in\r\n".to_owned();
         let mut tag = 1;

@@ -12,22 +12,22 @@ use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
 
-/// Longest text of one response, its literals not counted. A fuzzer's small inputs must come to it too.
+/// Longest text of one response without its literals; small under a fuzzer, so that its inputs reach it.
 const TEXT_BYTES: usize = if cfg!(fuzzing) { 1 << 10 } else { 64 << 10 };
 /// A literal up to this size is held until its response is complete; a longer one flows through.
 const HELD_BYTES: u64 = if cfg!(fuzzing) { 40 } else { 1 << 20 };
-/// Parentheses within each other; the parser recurses on them. What we ask for needs two.
+/// Nested parentheses; the parser recurses on them. Our requests need two.
 const DEPTH: u32 = 8;
-/// Untagged responses in a row that were dropped, until a command is answered.
+/// Consecutive untagged responses dropped before a command is answered.
 const DROPPED: u32 = 100_000;
 
-/// Why a server's bytes cannot be listened to any longer.
+/// Why a server's output cannot be read any further.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum GateError {
     /// A literal over the limit was announced; nothing of it was read.
     #[error("a literal of {announced} bytes was announced, the limit is {limit}")]
     Literal {
-        /// The message's UID, where it stood before the literal.
+        /// The message's UID, if it came before the literal.
         uid: Option<u32>,
         /// The size the server announced.
         announced: u64,
@@ -40,12 +40,12 @@ pub(super) enum GateError {
     /// Neither tagged, untagged nor a continuation.
     #[error("expected an IMAP response, found {0:?}")]
     Garbage(String),
-    /// More unknown responses than any server needs.
+    /// More unknown responses than any server needs to send.
     #[error("over {DROPPED} responses that nobody asked for")]
     Flood,
 }
 
-/// An error of the stream while doing this; what the gate said of it is kept.
+/// A stream error while doing this; the gate's own error is kept.
 pub(super) fn stream_fault(doing: &str, error: &io::Error) -> ServerError {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<GateError>()) {
         Some(&GateError::Literal { uid, announced, .. }) => ServerError::Oversized { uid, announced },
@@ -54,26 +54,26 @@ pub(super) fn stream_fault(doing: &str, error: &io::Error) -> ServerError {
     }
 }
 
-/// Where in a response the next byte stands.
+/// The position in a response of the next byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ParserState {
     Text,
     Literal { left: u64 },
 }
 
-/// The gate. Feed it bytes, take what is let through.
+/// The gate: feed it bytes, then take what it lets through.
 #[derive(Debug)]
 pub(super) struct Gate {
     place: ParserState,
-    /// The response so far, as it will be let through.
+    /// The response so far, in the form that is let through.
     held: Vec<u8>,
-    /// The response so far with every literal emptied: what is judged.
+    /// The response so far with every literal emptied; this is what is checked.
     text: Vec<u8>,
-    /// Where in `text` the current line began.
+    /// Where the current line begins in `text`.
     line: usize,
-    /// The head of the response is let through already.
+    /// The head of the response was let through already.
     flowing: bool,
-    /// The parser would take a literal of the response for something else.
+    /// The parser would misread a literal of the response.
     odd: bool,
     literal_limit: u64,
     dropped: u32,
@@ -87,7 +87,7 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    /// A gate that lets literals up to this size through.
+    /// A gate that accepts literals up to this size.
     pub(super) fn new(literal_limit: u64) -> Self {
         Self {
             place: ParserState::Text,
@@ -105,17 +105,17 @@ impl Gate {
         }
     }
 
-    /// Change the largest literal that is let through.
+    /// Changes the largest accepted literal.
     pub(super) fn set_literal_limit(&mut self, limit: u64) {
         self.literal_limit = limit;
     }
 
-    /// What the server said it can do, last.
+    /// The last capabilities of the server.
     pub(super) fn capabilities(&self) -> Option<&[String]> {
         self.capabilities.as_deref()
     }
 
-    /// Forget what the server said it can do: it may differ after TLS and after the login.
+    /// Forgets the capabilities: they may differ after TLS and after the login.
     pub(super) fn forget_capabilities(&mut self) {
         self.capabilities = None;
     }
@@ -130,7 +130,7 @@ impl Gate {
         self.bye.as_deref()
     }
 
-    /// A response has begun and not ended.
+    /// Whether a response has begun but not ended.
     pub(super) fn is_within(&self) -> bool {
         !self.text.is_empty()
     }
@@ -140,10 +140,10 @@ impl Gate {
         self.through.pop_front()
     }
 
-    /// Take in what the server sent.
+    /// Processes bytes from the server.
     ///
     /// # Errors
-    /// The first thing that cannot be listened to. What came before it can still be taken.
+    /// The first unacceptable thing. Everything before it can still be taken.
     pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Result<(), GateError> {
         while !bytes.is_empty() {
             let taken = match self.place {
@@ -175,7 +175,7 @@ impl Gate {
         self.text.extend_from_slice(&bytes[..end]);
         if self.text.ends_with(b"\r\n") {
             if self.line == 0 && squeeze(&mut self.text) {
-                // No literal was there yet: both are the same.
+                // There was no literal yet: both are the same.
                 self.held.clone_from(&self.text);
             }
             match announced(&self.text, self.line) {
@@ -197,7 +197,7 @@ impl Gate {
         if kind(&self.text) == ResponseKind::Fetch {
             self.flowing |= size > HELD_BYTES;
             self.odd |= !ends_with_body(&self.text);
-            // The parser gets to see this much before the end is known.
+            // The parser sees this much before the end is known.
             if self.flowing && self.odd {
                 return Err(self.garbage());
             }
@@ -249,7 +249,7 @@ impl Gate {
         Ok(())
     }
 
-    /// Make a date that is `NIL`, which the parser does not survive, an empty one. False where it cannot be mended.
+    /// Replaces a date `NIL`, on which the parser panics, with an empty one. Returns false if that is not possible.
     fn mend(&mut self) -> bool {
         let Some(nil) = nil_date(&self.text) else { return true };
         if self.held != self.text {
@@ -293,8 +293,8 @@ impl Gate {
     }
 }
 
-/// Make the gaps between the first three words of a response one space each, and take the spaces off its end; the parser
-/// takes no others. DavMail writes `*  3 EXISTS`. False where nothing was to do.
+/// Reduces the gaps between the first three words of a response to one space each, and trims its end; the parser
+/// accepts nothing else. DavMail writes `*  3 EXISTS`. Returns false if nothing changed.
 fn squeeze(text: &mut Vec<u8>) -> bool {
     const GAPS: usize = 2;
     let before = text.len();
@@ -305,7 +305,7 @@ fn squeeze(text: &mut Vec<u8>) -> bool {
         let more = text[at..].iter().take_while(|byte| **byte == b' ').count();
         text.drain(at..at + more);
     }
-    // Free text may end in a space, and a number that tells of the folder never does.
+    // Free text may end in a space, but a number about the folder never does.
     if matches!(kind(text), ResponseKind::Data) {
         let end = text.trim_ascii_end().len();
         text.drain(end..text.len() - 2);
@@ -313,18 +313,18 @@ fn squeeze(text: &mut Vec<u8>) -> bool {
     text.len() != before
 }
 
-/// What a response is, by its first words.
+/// The kind of a response, by its first words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ResponseKind {
-    /// `* OK`, `+`, or tagged: free text may follow, which holds no literal.
+    /// `* OK`, `+`, or tagged: free text without literals may follow.
     Status {
         tagged: bool,
     },
     Capability,
     Fetch,
-    /// Other data somebody here asks for.
+    /// Other data that we request.
     Data,
-    /// Data nobody here asks for.
+    /// Data that we never request.
     Other,
     Garbage,
 }
@@ -362,7 +362,7 @@ fn kind(text: &[u8]) -> ResponseKind {
     ResponseKind::Other
 }
 
-/// The size of the literal the last line announces, and where its brace stands.
+/// The size of the literal announced by the last line, and the position of its brace.
 fn announced(text: &[u8], line: usize) -> Option<(u64, usize)> {
     if matches!(kind(text), ResponseKind::Status { .. } | ResponseKind::Garbage) {
         return None;
@@ -373,7 +373,7 @@ fn announced(text: &[u8], line: usize) -> Option<(u64, usize)> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    // More digits than a u64 holds is still a literal, and over every limit.
+    // A number too large for u64 is still a literal, and over every limit.
     let size = std::str::from_utf8(digits).ok()?.parse().unwrap_or(u64::MAX);
     Some((size, line + brace))
 }
@@ -392,9 +392,9 @@ fn nil_date(text: &[u8]) -> Option<Range<usize>> {
     Some(at + BAD.len() - 3..at + BAD.len())
 }
 
-/// Whether a FETCH response whose text ends at an emptied literal ends with a mail's body there, in the parser's eyes. It
-/// takes an attribute it does not know to its next parenthesis, as if no literal could be in it: then bytes of the literal
-/// would be responses.
+/// Whether the parser takes the literal at the end of this FETCH response for a mail's body. It skips an unknown
+/// attribute up to its next parenthesis, as if it could contain no literal: then bytes of the literal would be parsed
+/// as responses.
 fn ends_with_body(text: &[u8]) -> bool {
     let closed = [text, b")\r\n"].concat();
     nil_date(text).is_none()
@@ -403,7 +403,7 @@ fn ends_with_body(text: &[u8]) -> bool {
             if matches!(attributes.last(), Some(AttributeValue::BodySection { data: Some(data), .. }) if data.is_empty()))
 }
 
-/// How deep parentheses stand within each other, outside quoted strings.
+/// The nesting depth of parentheses outside quoted strings.
 fn depth(text: &[u8]) -> u32 {
     let (mut depth, mut deepest, mut quoted, mut escaped) = (0_u32, 0, false, false);
     for &byte in text {
@@ -422,12 +422,12 @@ fn depth(text: &[u8]) -> u32 {
     deepest
 }
 
-/// The parser takes it, whole.
+/// Whether the parser reads all of it.
 fn parses(text: &[u8]) -> bool {
     matches!(Response::parse(text), Ok(([], _)))
 }
 
-/// Make every byte beyond printable ASCII a question mark; the line end stays.
+/// Replaces every byte beyond printable ASCII with a question mark, except the line end.
 fn plain_text(text: &mut [u8]) {
     let end = text.len().saturating_sub(2);
     for byte in &mut text[..end] {
@@ -588,7 +588,7 @@ mod tests {
         assert_eq!((gate.bye(), gate.answer()), (Some("too busy"), "NO [INUSE] later"));
     }
 
-    /// What responses are made of, in wrong places.
+    /// Parts of responses, used in wrong places.
     const PARTS: &[&[u8]] = &[
         b"* 1 FETCH (",
         b"UID 5 ",

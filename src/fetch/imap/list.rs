@@ -1,4 +1,4 @@
-//! What is in a folder: UID, size and date of each mail, asked for in bounded windows of UIDs.
+//! Lists a folder: UID, size and date of each mail, requested in windows of UIDs.
 
 use super::ranges::UidSet;
 use super::session::{ImapConnection, OpenFolder};
@@ -7,37 +7,39 @@ use async_imap::imap_proto::{AttributeValue, Response};
 use jiff::{Timestamp, fmt::strtime};
 use std::collections::BTreeMap;
 
-/// UIDs in the first window. A window that brings few mails makes the next one wider.
+/// UIDs in the first window. After a window with few mails the next one is wider.
 const NARROW: u32 = 2_000;
-/// A window that brings fewer mails than this was too narrow.
+/// A window with fewer mails than this was too narrow.
 const FEW: usize = 500;
-/// Mails kept of one window, the oldest: a wide window may bring more than memory holds. The next begins behind them.
+/// Mails kept per window, oldest first: a wide window may have more than fit into memory. The next window begins after
+/// them.
 const MOST: usize = 50_000;
 
-/// A mail as the list has it.
+/// A listed mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Entry {
     /// Its UID.
     pub(super) uid: u32,
-    /// `RFC822.SIZE`: a hint, often wrong; 0 where the server does not say.
+    /// `RFC822.SIZE`: a hint, often wrong; 0 if the server does not say.
     pub(super) size: u64,
     /// `INTERNALDATE`.
     pub(super) arrival: Option<Timestamp>,
 }
 
-/// Walks a folder's UIDs upwards, over what is dealt with already.
+/// Walks a folder's UIDs upward, skipping processed ones.
 #[derive(Debug, Clone)]
 pub(super) struct Lister {
-    /// The first UID not asked about yet.
+    /// The first UID not listed yet.
     from: u32,
-    /// The last to ask about; none where the server does not say: then up to `*`.
+    /// The last UID to list; `None` if unknown: then up to `*`.
     last: Option<u32>,
     width: u32,
     over: bool,
     detail: Detail,
 }
 
-/// What is asked of each mail. A mail the server cannot read may break the connection as soon as its size is asked for.
+/// What is requested for each mail. A mail the server cannot read may break the connection as soon as its size is
+/// requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Detail {
     All,
@@ -62,29 +64,29 @@ impl Detail {
     }
 }
 
-/// What one window brought.
+/// The result of one window.
 #[derive(Debug, Default)]
 pub(super) struct Window {
     /// The mails, by UID.
     pub(super) entries: Vec<Entry>,
-    /// UIDs that stand for no mail, as ranges.
+    /// UIDs without a mail, as ranges.
     pub(super) empty: Vec<(u32, u32)>,
 }
 
 impl Lister {
-    /// From the first UID that is not dealt with to the end of the folder as it was when it was opened.
+    /// Lists from the first unprocessed UID to the end of the folder at the time it was opened.
     pub(super) fn new(from: u32, opened: &OpenFolder) -> Self {
         let last = opened.next.map(|next| next.saturating_sub(1));
         let over = opened.exists == 0 || last.is_some_and(|last| last < from);
         Self { from, last, width: NARROW, over, detail: Detail::All }
     }
 
-    /// Nothing is left to ask about.
+    /// Whether nothing is left to list.
     pub(super) fn is_over(&self) -> bool {
         self.over
     }
 
-    /// Ask for the next window. What is in `dealt` is left out.
+    /// Requests the next window, without the UIDs in `dealt`.
     pub(super) async fn next(&mut self, link: &mut ImapConnection, dealt: &UidSet) -> Result<Window, ServerError> {
         while let Some(end) = dealt.end_of(self.from) {
             match end.checked_add(1) {
@@ -151,7 +153,7 @@ async fn list(
     let end = last.map_or_else(|| "*".to_owned(), |last| last.to_string());
     let mut listed = ListedMail::default();
     link.command("listing mails", &format!("UID FETCH {first}:{end} ({})", detail.items()), |response| {
-        // `n:*` names the last mail even where its UID is below n; other answers may come unasked.
+        // `n:*` includes the last mail even if its UID is below n; other data may arrive unrequested.
         let wanted = |uid| uid >= first && last.is_none_or(|last| uid <= last);
         if let Some(entry) = entry(response).filter(|entry| wanted(entry.uid)) {
             listed.take(entry);

@@ -1,12 +1,13 @@
-//! Mails from an IMAP server: each is handed on once, and acknowledged to the server only after the caller says it is safe.
+//! Reads mails from an IMAP server: each is passed on once, and acknowledged to the server only after the caller says
+//! it is stored.
 //!
 //! ```text
 //! mailbox ─► connect ─► auth ─► session ─► folders ─► list ─► bodies ─► (channel) ─► Poller, an iterator
 //!            gate + wire beneath: bound, filter                after ◄─ (channel) ◄─ Acknowledger
 //! ```
 //!
-//! Everything async runs on one thread of its own, and no public signature names a tokio type. This module does not know
-//! the store: the caller tells it what is safe, and gets back what the ledger is to remember.
+//! All async code runs on a separate thread, and no public signature uses tokio types. This module does not know the
+//! store: the caller says what is stored, and gets back what the ledger has to remember.
 
 mod after;
 pub(in crate::fetch) mod auth;

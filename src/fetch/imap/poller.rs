@@ -1,4 +1,4 @@
-//! The poller as the caller sees it: a blocking iterator of mails, and a handle to acknowledge what is safe.
+//! The poller's interface: a blocking iterator of mails, and a handle to acknowledge stored mails.
 
 use super::run::ImapRun;
 use crate::fetch::item::{FetchError, Fetched, MailboxError};
@@ -14,11 +14,11 @@ use std::{
 };
 use tokio::sync::mpsc;
 
-/// A mailbox being polled, on a thread of its own.
+/// A mailbox being polled on a separate thread.
 ///
-/// [`Poller::mails`] gives the mails; what is safe is said through an [`Acknowledger`]; [`Poller::finish`] tells the
-/// server the rest, and the caller what the ledger is to remember. Dropped without that, what was not told to the server
-/// stays as it is.
+/// [`Poller::mails`] returns the mails; an [`Acknowledger`] reports which are stored; [`Poller::finish`] tells the
+/// server the rest, and returns what the ledger has to remember. If it is dropped before, unacknowledged mails stay as
+/// they are.
 #[derive(Debug)]
 pub struct Poller {
     mails: Option<Mails>,
@@ -27,12 +27,12 @@ pub struct Poller {
     warnings: Vec<MailboxError>,
 }
 
-/// Says what is safe. Clones speak to the same run; none of them waits.
+/// Reports stored mails. Clones belong to the same run; none of them blocks.
 #[derive(Debug, Clone)]
 pub struct Acknowledger(mpsc::UnboundedSender<Order>);
 
 impl Poller {
-    /// Connect, log in, find the folders; then read in the background. Blocks until the first mail could come.
+    /// Connects, logs in, finds the folders, then reads in the background. Blocks until mails can arrive.
     ///
     /// # Errors
     /// If the mailbox cannot be reached or opened at all.
@@ -64,7 +64,7 @@ impl Poller {
                     Protocol::Pop3 => start.go(Pop3Run::new(mailbox, options, received)).await,
                 }
             });
-            // A command that prints no password must not hold up the end.
+            // A password command that hangs must not delay the end.
             runtime.shutdown_background();
             finished
         };
@@ -74,25 +74,24 @@ impl Poller {
         Ok(Self { mails: Some(mails), orders, thread: Some(thread), warnings: begun? })
     }
 
-    /// What went wrong with single folders at the start: said before anything is read. They are in
-    /// [`Finished::failures`] too.
+    /// Errors of single folders at the start, before anything is read. They are in [`Finished::failures`] too.
     pub fn warnings(&self) -> &[MailboxError] {
         &self.warnings
     }
 
-    /// The mails. The second call gives none.
+    /// The mails; `None` on the second call.
     pub fn mails(&mut self) -> Option<Mails> {
         self.mails.take()
     }
 
-    /// A handle to say what is safe.
+    /// A handle to acknowledge stored mails.
     pub fn acknowledger(&self) -> Acknowledger {
         Acknowledger(self.orders.clone())
     }
 
-    /// End: tell the server what is still to be told, log out, and say what the ledger is to remember.
+    /// Ends the run: tells the server the rest, logs out, and returns what the ledger has to remember.
     ///
-    /// Mails that were not taken by then are left for the next run.
+    /// Mails not taken by then are left for the next run.
     pub fn finish(mut self) -> Finished {
         self.mails = None;
         let _ = self.orders.send(Order::Finish);
@@ -110,15 +109,15 @@ impl Poller {
     }
 }
 
-/// A run, whatever the server speaks.
+/// A run over any protocol.
 trait ProtocolRun: Sized {
-    /// Connect, log in, and see what there is; gives what is wrong with single folders.
+    /// Connects, logs in, and lists folders; returns errors of single folders.
     async fn begin(&mut self, progress: MailboxProgress) -> Result<Vec<MailboxError>, MailboxError>;
-    /// Read what is new, and give it.
+    /// Reads new mails and passes them on.
     async fn read(&mut self, sink: MailQueue);
-    /// Wait for the caller's last word.
+    /// Waits until the caller is finished.
     async fn wait_for_the_end(&mut self);
-    /// Tell the server the rest, and say goodbye.
+    /// Tells the server the rest, and logs out.
     async fn end(self) -> Finished;
 }
 
@@ -158,7 +157,7 @@ impl ProtocolRun for Pop3Run {
     }
 }
 
-/// What a run begins with.
+/// The input of a run.
 struct Start {
     name: String,
     progress: MailboxProgress,
@@ -168,7 +167,7 @@ struct Start {
 }
 
 impl Start {
-    /// The whole of a run.
+    /// Performs a whole run.
     async fn go(self, run: Result<impl ProtocolRun, MailboxError>) -> Finished {
         let Self { name, progress, stop, ready, sink } = self;
         let begin = async {
@@ -205,9 +204,9 @@ impl Iterator for Poller {
 }
 
 impl Acknowledger {
-    /// These messages are safe: what was in them is stored, or rejected for good. After the commit, never before.
+    /// Acknowledges messages: their content is stored or rejected. Call it after the commit, never before.
     pub fn safe(&self, messages: &[(Message, Fate)]) {
-        // A run that is gone does not need to know: the ledger has them as pending.
+        // A finished run does not need to know: the ledger has them as pending.
         let _ = self.0.send(Order::Safe(messages.to_vec()));
     }
 }

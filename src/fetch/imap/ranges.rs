@@ -1,4 +1,4 @@
-//! Sets of UIDs as ranges: what is dealt with, and how a set is written in a command.
+//! Sets of UIDs as ranges, and how to write a set in a command.
 
 /// A set of UIDs. Few ranges, mostly added to at the end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -10,12 +10,12 @@ impl UidSet {
         Self(Vec::new())
     }
 
-    /// Add all from `first` to `last`, both inside; nothing where `last` comes first.
+    /// Adds all UIDs from `first` to `last`, inclusive; nothing if `last` is smaller.
     pub(super) fn add(&mut self, first: u32, last: u32) {
         if first > last {
             return;
         }
-        // All ranges that touch the new one become one with it.
+        // All ranges that touch the new one are merged with it.
         let begin = self.0.partition_point(|&(_, end)| end.saturating_add(1) < first);
         let end = self.0.partition_point(|&(start, _)| start <= last.saturating_add(1));
         let (mut first, mut last) = (first, last);
@@ -31,7 +31,7 @@ impl UidSet {
         self.add(uid, uid);
     }
 
-    /// Whether it is in.
+    /// Whether a UID is in the set.
     pub(super) fn contains(&self, uid: u32) -> bool {
         self.end_of(uid).is_some()
     }
@@ -56,10 +56,10 @@ impl FromIterator<u32> for UidSet {
     }
 }
 
-/// Longest UID set in a command. With the rest of it a line stays below the 1000 bytes every server takes.
+/// Longest UID set in a command: the whole line stays below the 1000 bytes that every server accepts.
 const SET_BYTES: usize = 900;
 
-/// Take UIDs off the front of an ascending list, as many as fit in one set and in `most`; gives the set's text.
+/// Takes UIDs from the front of an ascending list, as many as fit into one set, at most `most`; returns the set's text.
 pub(super) fn set_of(uids: &[u32], most: usize) -> (String, usize) {
     let mut text = String::new();
     let mut taken = 0;

@@ -1,6 +1,7 @@
-//! One run over one mailbox, on the poller's own thread: connect, read each folder, tell the server what is safe.
+//! One run over one mailbox, on the poller's thread: connects, reads each folder, tells the server which mails are
+//! stored.
 //!
-//! A lost connection is made again; a run ends after several attempts in a row that bring nothing.
+//! A lost connection is reopened; a run ends after several attempts in a row without progress.
 
 use super::after::{self, AfterAction};
 use super::bodies::Got;
@@ -21,7 +22,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use tokio_rustls::rustls::ClientConfig;
 
-/// A connection that waits is kept alive by a word this often.
+/// How often a waiting connection is kept alive.
 const STILL_HERE: Duration = Duration::from_secs(100);
 
 /// A run.
@@ -32,25 +33,25 @@ pub(super) struct ImapRun {
     tokens: TokenCache,
     link: Option<ImapConnection>,
     folders: Vec<FolderProgress>,
-    /// What is done with a mail that is done.
+    /// What to do with a processed mail.
     done_act: Plan,
-    /// What is done with one that is unreadable.
+    /// What to do with an unreadable one.
     unreadable_act: Plan,
     orders: mpsc::UnboundedReceiver<Order>,
-    /// The caller wants the end, and waits for it.
+    /// The caller waits for the end.
     finishing: bool,
     retry: Retry,
-    /// How many mails may still be given.
+    /// How many mails may still be returned.
     quota: u32,
     told: Vec<Message>,
     notes: Vec<String>,
     failures: Vec<MailboxError>,
 }
 
-/// What is to become of mails of one fate.
+/// What to do with mails of one fate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Plan {
-    /// Nothing: they are told by not being touched.
+    /// Nothing: they are not touched.
     Leave,
     /// This.
     Act(AfterAction),
@@ -86,9 +87,9 @@ impl ImapRun {
         })
     }
 
-    /// Connect, log in, find the folders, and make those that mails are to go to.
+    /// Connects, logs in, finds the folders, and creates target folders.
     ///
-    /// What goes wrong with a folder is noted, and no reason not to read the others.
+    /// An error of one folder is recorded; the others are still read.
     pub(super) async fn begin(&mut self, cursors: Vec<(String, Cursor)>) -> Result<Vec<MailboxError>, MailboxError> {
         loop {
             match self.try_to_begin(&cursors).await {
@@ -138,7 +139,7 @@ impl ImapRun {
         Ok(())
     }
 
-    /// Read all folders, and give what is in them.
+    /// Reads all folders, and passes on their mails.
     pub(super) async fn read(&mut self, mut sink: MailQueue) {
         for index in 0..self.folders.len() {
             match self.read_folder(index, &mut sink).await {
@@ -153,7 +154,7 @@ impl ImapRun {
     async fn read_folder(&mut self, index: usize, sink: &mut MailQueue) -> Result<(), ServerError> {
         loop {
             let read = self.try_to_read(index, sink).await;
-            // Before a pause or the next folder: the caller need not wait for what is here.
+            // Before a pause or the next folder: the caller need not wait for buffered mails.
             let stop = self.options.stop.clone();
             let flushed = tokio::select! {
                 flushed = sink.flush() => flushed,
@@ -175,7 +176,7 @@ impl ImapRun {
         self.tell(index).await?;
         loop {
             if self.quota == 0 || self.options.stop.is_set() || self.finishing {
-                // Answers still on their way are read over by the next command.
+                // The next command skips outstanding answers.
                 return Ok(());
             }
             if self.folders[index].queue.is_empty() {
@@ -191,7 +192,7 @@ impl ImapRun {
         }
     }
 
-    /// Open a folder for what is to be done with it.
+    /// Opens a folder in the mode that is needed.
     async fn open_folder(&mut self, index: usize) -> Result<(), ServerError> {
         let mode = self.mode();
         connected(&self.mailbox, &self.trust, &mut self.tokens, &mut self.link).await?;
@@ -210,7 +211,7 @@ impl ImapRun {
         Ok(())
     }
 
-    /// EXAMINE, unless something is to be changed.
+    /// EXAMINE, unless something has to be changed.
     fn mode(&self) -> OpenMode {
         let changes = [&self.done_act, &self.unreadable_act].into_iter().any(|plan| matches!(plan, Plan::Act(_)));
         if changes { OpenMode::Write } else { OpenMode::Read }
@@ -232,7 +233,7 @@ impl ImapRun {
         Ok(())
     }
 
-    /// Fetch and give one mail. False when nothing is on its way: another command may be sent.
+    /// Fetches and passes on one mail. Returns false if nothing is outstanding: another command may be sent.
     async fn step(&mut self, index: usize, sink: &mut MailQueue) -> Result<bool, ServerError> {
         let Some(link) = &mut self.link else { return Err(ServerError::Stopped) };
         let folder = &mut self.folders[index];
@@ -276,7 +277,7 @@ impl ImapRun {
                 (entry.uid, Fetched::Unfetched { origin: origin(entry.uid), reason, message })
             }
         };
-        // Given first: a connection lost while it waits for room must not give it again.
+        // Marked first: if the connection is lost while waiting for room, the mail must not be returned again.
         folder.given.insert(uid);
         self.quota = self.quota.saturating_sub(1);
         tokio::select! {
@@ -285,7 +286,7 @@ impl ImapRun {
         }
     }
 
-    /// Take what the caller said meanwhile.
+    /// Takes the caller's acknowledgments.
     fn take_orders(&mut self) {
         while let Ok(order) = self.orders.try_recv() {
             self.take(order);
@@ -306,7 +307,7 @@ impl ImapRun {
         }
     }
 
-    /// Do with the mails of a folder what is to be done. What the server refuses stays pending, and is said.
+    /// Performs the actions on the mails of a folder. Refused ones stay pending, and are reported.
     async fn tell(&mut self, index: usize) -> Result<(), ServerError> {
         for fate in [Fate::NotReport, Fate::Done, Fate::Unreadable] {
             let plan = match fate {
@@ -368,7 +369,7 @@ impl ImapRun {
         }
     }
 
-    /// Wait for the caller's last word, keeping the connection alive.
+    /// Waits until the caller is finished, keeping the connection alive.
     pub(super) async fn wait_for_the_end(&mut self) {
         while !self.finishing {
             tokio::select! {
@@ -385,7 +386,7 @@ impl ImapRun {
         }
     }
 
-    /// Tell the server the rest, and say goodbye.
+    /// Tells the server the rest, and logs out.
     pub(super) async fn end(mut self) -> Finished {
         self.take_orders();
         let stop = self.options.stop.clone();
@@ -409,7 +410,7 @@ impl ImapRun {
         for index in 0..self.folders.len() {
             while !self.folders[index].untold.is_empty() && self.folders[index].validity.is_some() {
                 let work = async {
-                    // What needs no word to the server must not need a connection.
+                    // If nothing has to be changed on the server, no connection is needed.
                     if self.mode() == OpenMode::Write {
                         self.open_folder(index).await?;
                     }
@@ -432,7 +433,7 @@ impl ImapRun {
         Ok(())
     }
 
-    /// Wait before the next connection; the fault itself once it is no use any more.
+    /// Waits before the next connection; returns the error once retrying is useless.
     async fn pause(&mut self, fault: ServerError) -> Result<(), ServerError> {
         self.link = None;
         self.retry.pause(fault, &self.mailbox, &self.options.stop).await
@@ -450,7 +451,7 @@ impl ImapRun {
     }
 }
 
-/// See that there is a connection.
+/// Ensures that there is a connection.
 async fn connected(
     mailbox: &Mailbox,
     trust: &Arc<ClientConfig>,

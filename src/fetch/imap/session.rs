@@ -17,30 +17,30 @@ use tokio_rustls::rustls::ClientConfig;
 /// How a folder is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OpenMode {
-    /// EXAMINE: nothing can change.
+    /// EXAMINE: read only.
     Read,
-    /// SELECT: flags and moves are to come.
+    /// SELECT: for flags and moves.
     Write,
 }
 
-/// The folder that is open.
+/// The open folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct OpenFolder {
-    /// Its name as the server has it.
+    /// Its name on the server.
     pub(super) name: String,
-    /// How it was asked for.
+    /// The mode it was opened in.
     pub(super) mode: OpenMode,
     /// `UIDVALIDITY`.
     pub(super) validity: u32,
-    /// `UIDNEXT`, where the server says.
+    /// `UIDNEXT`, if the server says.
     pub(super) next: Option<u32>,
     /// Messages in it.
     pub(super) exists: u32,
-    /// The server lets nothing be changed.
+    /// The server opened it read-only.
     pub(super) read_only: bool,
 }
 
-/// What the session needs to know of the server's abilities.
+/// The server's capabilities that the session uses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one word of a capability list")]
 pub(super) struct Abilities {
@@ -68,7 +68,7 @@ impl ImapConnection {
     ) -> Result<Self, ServerError> {
         let client = connect::connect(mailbox, trust).await?;
         let session = match auth::login(client, mailbox, tokens).await {
-            // A token that ended before its time: ask for one more, once.
+            // The token expired early: request another, once.
             Err(ServerError::Settled { .. }) if tokens.forget() => {
                 let client = connect::connect(mailbox, trust).await?;
                 auth::login(client, mailbox, tokens).await?
@@ -78,7 +78,7 @@ impl ImapConnection {
         Self::begin(session, mailbox.patience.clone()).await
     }
 
-    /// Take over a session that is logged in.
+    /// Takes over a logged-in session.
     pub(super) async fn begin(session: async_imap::Session<Wire>, patience: Patience) -> Result<Self, ServerError> {
         let mut link = Self { session, patience, abilities: Abilities::default(), opened: None };
         link.learn_abilities().await?;
@@ -99,7 +99,7 @@ impl ImapConnection {
             id: has("ID"),
         };
         if self.abilities.id {
-            // Some servers want to know; none may mind.
+            // Some servers require it; all accept it.
             let line = format!("ID (\"name\" \"dmarquet\" \"version\" \"{}\")", env!("CARGO_PKG_VERSION"));
             match self.command("ID", &line, |_| {}).await {
                 Ok(_) | Err(ServerError::Refused { .. }) => {}
@@ -109,22 +109,22 @@ impl ImapConnection {
         Ok(())
     }
 
-    /// What the server can do.
+    /// The server's capabilities.
     pub(super) fn abilities(&self) -> Abilities {
         self.abilities
     }
 
-    /// How long to wait for what.
+    /// The time limits.
     pub(super) fn patience(&self) -> &Patience {
         &self.patience
     }
 
-    /// The largest literal to let through from now on.
+    /// Sets the largest literal to accept from now on.
     pub(super) fn set_literal_limit(&mut self, limit: u64) {
         self.session.get_mut().gate_mut().set_literal_limit(limit.max(SMALL_LITERAL));
     }
 
-    /// Send a command without waiting for its answer; gives its tag.
+    /// Sends a command without waiting for its answer; returns its tag.
     pub(super) async fn send(&mut self, doing: &str, line: &str) -> Result<RequestId, ServerError> {
         match time::timeout(self.patience.command, self.session.run_command(line)).await {
             Ok(Ok(tag)) => Ok(tag),
@@ -142,7 +142,7 @@ impl ImapConnection {
         self.next_within(doing, self.patience.silence, look).await
     }
 
-    /// The next response, after at most this long a silence.
+    /// The next response, waiting at most this long.
     pub(super) async fn next_within<R>(
         &mut self,
         doing: &str,
@@ -160,7 +160,7 @@ impl ImapConnection {
         }
     }
 
-    /// What the last tagged answer means: its words where it is OK.
+    /// Interprets the last tagged answer; returns its text if it is OK.
     pub(super) fn judge(&self, doing: &str, status: &Status) -> Result<String, ServerError> {
         let answer = self.session.get_ref().gate().answer().to_owned();
         match status {
@@ -172,7 +172,7 @@ impl ImapConnection {
         }
     }
 
-    /// Run a command to its end; `look` sees every untagged response on the way.
+    /// Runs a command to its end; `look` is called for every untagged response.
     pub(super) async fn command(
         &mut self,
         doing: &str,
@@ -203,7 +203,7 @@ impl ImapConnection {
         }
     }
 
-    /// Open a folder, unless it is open in this way already.
+    /// Opens a folder, unless it is already open in this mode.
     pub(super) async fn select(&mut self, name: &str, mode: OpenMode) -> Result<&OpenFolder, ServerError> {
         if self.opened.as_ref().is_some_and(|opened| opened.name == name && opened.mode == mode) {
             return Ok(self.opened.as_ref().expect("it was looked at just now"));
@@ -228,7 +228,7 @@ impl ImapConnection {
                 "{doing}: expected a UIDVALIDITY, found none: so its mails cannot be identified"
             ))
         })?;
-        // Without it a full folder would look empty, for ever (RFC 3501 section 6.3.1 requires it).
+        // Without it a full folder would look empty forever (RFC 3501 section 6.3.1 requires it).
         let exists = exists.ok_or_else(|| {
             ServerError::settled(format!("{doing}: expected how many mails are in it (EXISTS), the server did not say"))
         })?;
@@ -236,18 +236,18 @@ impl ImapConnection {
         Ok(self.opened.insert(OpenFolder { name: name.to_owned(), mode, validity, next, exists, read_only }))
     }
 
-    /// Show that we are still here.
+    /// Keeps the connection alive.
     pub(super) async fn noop(&mut self) -> Result<(), ServerError> {
         self.command("NOOP", "NOOP", |_| {}).await.map(|_| ())
     }
 
-    /// Say goodbye. All that was needed is done: a rude answer is no fault.
+    /// Logs out. All work is done, so errors do not matter.
     pub(super) async fn logout(mut self) {
         let limit = self.patience.silence.min(Duration::from_secs(2));
         let _ = time::timeout(limit, self.command("LOGOUT", "LOGOUT", |_| {})).await;
     }
 
-    /// Begin an IDLE; gives its tag once the server waits.
+    /// Begins an IDLE; returns its tag once the server is waiting.
     pub(super) async fn idle(&mut self) -> Result<RequestId, ServerError> {
         let sent = self.send("IDLE", "IDLE").await?;
         loop {
@@ -268,7 +268,7 @@ impl ImapConnection {
         }
     }
 
-    /// End an IDLE. True where the server told of something on the way.
+    /// Ends an IDLE. Returns true if the server reported something meanwhile.
     pub(super) async fn done(&mut self, idle: &RequestId) -> Result<bool, ServerError> {
         let patience = self.patience.command;
         let work = async {
@@ -296,7 +296,7 @@ impl ImapConnection {
     }
 }
 
-/// The server tells that the folder changed.
+/// Whether a response says that the folder changed.
 pub(super) fn is_news(response: &Response<'_>) -> bool {
     matches!(response, Response::MailboxData(MailboxDatum::Exists(_) | MailboxDatum::Recent(_)) | Response::Fetch(..))
 }
@@ -312,7 +312,7 @@ pub(super) fn copy(status: &Status) -> Status {
     }
 }
 
-/// A quoted string. The names that come here are ASCII without control characters (modified UTF-7).
+/// A quoted string. Names passed here are ASCII without control characters (modified UTF-7).
 pub(super) fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }

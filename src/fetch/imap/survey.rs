@@ -1,4 +1,4 @@
-//! What a run would do, without doing it: log in, look at each folder by EXAMINE, count.
+//! Finds out what a run would do, without doing it: logs in, opens each folder with EXAMINE, counts.
 
 use super::folder::FolderProgress;
 use super::folders::FolderTree;
@@ -12,7 +12,7 @@ use crate::fetch::mailbox::{After, FolderSurvey, Mailbox, PollOptions, Protocol,
 use crate::fetch::pop3;
 use crate::model::MailboxProgress;
 
-/// Look at a mailbox. Blocks; changes nothing.
+/// Surveys a mailbox. Blocks; changes nothing.
 ///
 /// # Errors
 /// If the mailbox cannot be reached or opened.

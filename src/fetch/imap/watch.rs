@@ -1,6 +1,6 @@
-//! Waits for mail on one idle connection per mailbox, by IDLE where the server has it, else by polling.
+//! Waits for mail on one connection per mailbox, with IDLE if the server supports it, else by polling.
 //!
-//! Fetches nothing: the caller starts a run, while this connection keeps listening, so that no arrival is missed.
+//! It fetches nothing: the caller starts a run while this connection keeps listening, so that no arrival is missed.
 
 use super::folders::FolderTree;
 use super::session::{ImapConnection, OpenMode, is_news, quoted};
@@ -18,30 +18,30 @@ use std::{
 use tokio::time::{self, Instant};
 use tokio_rustls::rustls::ClientConfig;
 
-/// The longest pause between two tries to connect.
+/// The longest pause between two attempts to connect.
 const LONGEST_PAUSE: Duration = Duration::from_mins(15);
 /// The shortest.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 /// Longer than any IDLE.
 const A_DAY: Duration = Duration::from_hours(24);
 
-/// What came of waiting.
+/// The result of waiting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wake {
-    /// The mailbox of this name may have new mails. The first comes once the connection stands.
+    /// The mailbox with this name may have new mails. Also sent once the connection is established.
     News(String),
-    /// The connection of a mailbox is gone; it is tried again.
+    /// The connection of a mailbox was lost; it will be retried.
     Trouble(MailboxError),
-    /// A mailbox cannot be waited for until a person does something.
+    /// A mailbox needs a person before it can be watched.
     Given(MailboxError),
 }
 
-/// Waits for all mailboxes at once, each on a thread of its own, until it is stopped or none is left.
+/// Waits for all mailboxes at once, each on its own thread, until it is stopped or none is left.
 #[derive(Debug)]
 pub struct IdleWatch(mpsc::Receiver<Wake>);
 
 impl IdleWatch {
-    /// Begin to wait.
+    /// Starts waiting.
     pub fn start(mailboxes: Vec<Mailbox>, stop: &StopFlag) -> Self {
         let (sender, receiver) = mpsc::channel();
         for mailbox in mailboxes {
@@ -66,7 +66,7 @@ impl IdleWatch {
         Self(receiver)
     }
 
-    /// The next wake, and all that came with it; nothing where none came in time, `None` once nothing is waited for.
+    /// The next wake-ups; empty if none came in time, `None` once nothing is watched.
     pub fn next_within(&mut self, patience: Duration) -> Option<Vec<Wake>> {
         match self.0.recv_timeout(patience) {
             Ok(wake) => Some(self.with_more(wake)),
@@ -89,14 +89,14 @@ impl IdleWatch {
 impl Iterator for IdleWatch {
     type Item = Vec<Wake>;
 
-    /// The next wake, and all that came with it; none once nothing is waited for any more. Blocks.
+    /// The next wake-ups; `None` once nothing is watched. Blocks.
     fn next(&mut self) -> Option<Vec<Wake>> {
         let wake = self.0.recv().ok()?;
         Some(self.with_more(wake))
     }
 }
 
-/// Wait for one mailbox; the fault that ends it.
+/// Waits for one mailbox; returns the error that ends it.
 async fn watch(mailbox: &Mailbox, wakes: &mpsc::Sender<Wake>) -> ServerError {
     let trust = match tls::trusted(mailbox.ca_file.as_deref()) {
         Ok(trust) => trust,
@@ -113,7 +113,7 @@ async fn watch(mailbox: &Mailbox, wakes: &mpsc::Sender<Wake>) -> ServerError {
         if !fault.passes() {
             return fault;
         }
-        // A connection that stood for a while begins anew with the shortest pause.
+        // After a long-lived connection, retries start with the shortest pause again.
         if begin.elapsed() > LONGEST_PAUSE {
             pause = SHORTEST_PAUSE;
         }
@@ -125,7 +125,7 @@ async fn watch(mailbox: &Mailbox, wakes: &mpsc::Sender<Wake>) -> ServerError {
     }
 }
 
-/// POP3 tells no news: a run now and then has to see for itself.
+/// POP3 has no notifications: a run has to check now and then.
 async fn ask_now_and_then(mailbox: &Mailbox, wakes: &mpsc::Sender<Wake>) -> ServerError {
     while wakes.send(Wake::News(mailbox.name.clone())).is_ok() {
         time::sleep(mailbox.patience.poll).await;
@@ -133,7 +133,7 @@ async fn ask_now_and_then(mailbox: &Mailbox, wakes: &mpsc::Sender<Wake>) -> Serv
     ServerError::Stopped
 }
 
-/// Connect and listen until the connection ends.
+/// Connects and listens until the connection ends.
 async fn listen(
     mailbox: &Mailbox,
     trust: &Arc<ClientConfig>,
@@ -142,7 +142,7 @@ async fn listen(
 ) -> Result<(), ServerError> {
     let mut link = ImapConnection::open(mailbox, trust, tokens).await?;
     let tree = FolderTree::ask(&mut link).await?;
-    // Only one folder can be listened to; the others are asked about. Missing ones are the run's to say.
+    // Only one folder can be listened to; the others are polled. The run reports missing ones.
     let mut names = mailbox.folders.iter().filter_map(|setting| tree.find(setting).ok());
     let Some(first) = names.next() else {
         return Err(ServerError::settled(format!("folder {}: there is none", mailbox.folders.join(", "))));
@@ -170,7 +170,7 @@ async fn listen(
     }
 }
 
-/// One IDLE; true where something happened.
+/// One IDLE; returns true if something happened.
 async fn idle(link: &mut ImapConnection, wait: Duration) -> Result<bool, ServerError> {
     let end = Instant::now() + wait;
     let tag = link.idle().await?;
@@ -187,14 +187,14 @@ async fn idle(link: &mut ImapConnection, wait: Duration) -> Result<bool, ServerE
     }
 }
 
-/// One NOOP; true where something happened.
+/// One NOOP; returns true if something happened.
 async fn ask(link: &mut ImapConnection) -> Result<bool, ServerError> {
     let mut heard = false;
     link.command("NOOP", "NOOP", |response| heard |= is_news(response)).await?;
     Ok(heard)
 }
 
-/// Ask about the other folders; true where one is not as it was.
+/// Polls the other folders; returns true if one changed.
 async fn look_at(link: &mut ImapConnection, others: &mut [(String, Option<String>)]) -> Result<bool, ServerError> {
     let mut changed = false;
     for (name, known) in others {

@@ -1,6 +1,6 @@
-//! The socket as async-imap sees it: a stream that reads through the [`Gate`].
+//! The socket that async-imap uses: a stream that reads through the [`Gate`].
 //!
-//! Holds one read of the socket (64 KiB) and one response. A server that stays silent while an answer is due is an error.
+//! It holds one read of the socket (64 KiB) and one response. Silence while an answer is due is an error.
 
 use super::gate::{Gate, GateError};
 use crate::fetch::mailbox::tls::Socket;
@@ -22,24 +22,24 @@ pub(super) struct Wire {
     socket: Box<dyn Socket>,
     read: Box<[u8]>,
     gate: Gate,
-    /// What the gate let through, and how much of it the parser took.
+    /// What the gate let through, and how much of it the parser consumed.
     current: (Vec<u8>, usize),
     fault: Option<GateError>,
     /// How long the server may be silent.
     silence: Duration,
-    /// When its silence is too long; set while it is silent.
+    /// When the silence becomes too long; set while the server is silent.
     too_long: Option<Pin<Box<Sleep>>>,
 }
 
 impl Wire {
-    /// Listen to a socket, with literals bounded to this size and silences to this time.
+    /// Wraps a socket, with limits on literals and on silence.
     pub(super) fn new(socket: Box<dyn Socket>, literal_limit: u64, silence: Duration) -> Self {
         let read = vec![0; READ_BYTES].into_boxed_slice();
         let gate = Gate::new(literal_limit);
         Self { socket, read, gate, current: (Vec::new(), 0), fault: None, silence, too_long: None }
     }
 
-    /// Begin to listen: silences before now do not count, those from now on may be this long.
+    /// Starts listening: from now on the server may be silent for this long.
     pub(super) fn listen(&mut self, silence: Duration) {
         self.silence = silence;
         self.too_long = None;
@@ -54,7 +54,7 @@ impl Wire {
         })
     }
 
-    /// The gate, and what it noted.
+    /// The gate.
     pub(super) fn gate(&self) -> &Gate {
         &self.gate
     }
@@ -64,7 +64,7 @@ impl Wire {
         &mut self.gate
     }
 
-    /// The socket again; what was read and not yet taken is thrown away.
+    /// Returns the socket; bytes read but not consumed are discarded.
     pub(super) fn into_socket(self) -> Box<dyn Socket> {
         self.socket
     }

@@ -1,6 +1,6 @@
-//! A mailbox as the settings describe it, resolved: where, who, what to read, what to do after.
+//! A mailbox from the settings: the server, the account, what to read, what to do afterward.
 //!
-//! Plain values; secrets only as sources or as `secrecy` values, which print nothing.
+//! Plain values; secrets are sources or `secrecy` values, which print nothing.
 
 use super::{redact::Redaction, secret::Secret};
 use std::{path::PathBuf, time::Duration};
@@ -14,29 +14,29 @@ pub struct Mailbox {
     pub host: String,
     /// Port.
     pub port: u16,
-    /// What the server speaks.
+    /// The server's protocol.
     pub protocol: Protocol,
     /// How the connection is secured.
     pub security: Security,
     /// PEM file of one more trusted root.
     pub ca_file: Option<PathBuf>,
-    /// Who logs in; with XOAUTH2 the mailbox that is opened.
+    /// The user name; with XOAUTH2 the mailbox to open.
     pub user: String,
-    /// How.
+    /// How to log in.
     pub auth: Auth,
-    /// Folders to read, in order; `/` stands for the server's own separator. POP3 has none.
+    /// Folders to read, in order, with `/` as separator. Not used for POP3.
     pub folders: Vec<String>,
-    /// What becomes of a mail once its reports are safe.
+    /// What happens to a mail once its reports are stored.
     pub after: After,
-    /// Where a mail with something unreadable goes; stays where there is none.
+    /// Where to move a mail with something unreadable; `None` leaves it.
     pub rejected_to: Option<String>,
-    /// How long to wait for what.
+    /// The time limits.
     pub patience: Patience,
-    /// What its server was told and must not be shown, wherever it repeats it. Clones share it.
+    /// The secrets sent to its server, which must not be shown if it repeats them. Shared by clones.
     pub secrets: Redaction,
 }
 
-/// What a server speaks.
+/// A server's protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// IMAP (RFC 9051).
@@ -80,50 +80,50 @@ pub enum Auth {
 /// Where an OAuth2 access token comes from.
 #[derive(Debug, Clone)]
 pub enum TokenSource {
-    /// Somebody else keeps it fresh.
+    /// From outside; something else renews it.
     Given(Secret),
-    /// Asked for at the token endpoint.
+    /// From the token endpoint.
     Asked(OAuth2),
 }
 
-/// A token endpoint and what to say to it (RFC 6749 sections 4.4 and 6).
+/// A token endpoint and its parameters (RFC 6749 sections 4.4 and 6).
 #[derive(Debug, Clone)]
 pub struct OAuth2 {
     /// The endpoint; https only.
     pub token_url: String,
-    /// The client's id.
+    /// The client ID.
     pub client_id: String,
     /// The client's secret; public clients have none.
     pub client_secret: Option<Secret>,
     /// With it the grant is `refresh_token`, without `client_credentials`.
     pub refresh_token: Option<Secret>,
-    /// The scope to ask for, where the endpoint wants one.
+    /// The scope to request, if the endpoint requires one.
     pub scope: Option<String>,
 }
 
-/// What becomes of a mail once its reports are safe.
+/// What happens to a mail once its reports are stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum After {
-    /// Nothing: what was read is kept in the ledger alone.
+    /// Nothing: only the ledger remembers what was read.
     Keep,
     /// It is marked as seen.
     Seen,
-    /// It goes to this folder.
+    /// It is moved to this folder.
     Move(String),
     /// It is deleted.
     Delete,
 }
 
-/// How long to wait for what, and how often to try.
+/// Time limits, and how often to try.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Patience {
     /// The TCP and the TLS handshake, and the greeting.
     pub connect: Duration,
-    /// A whole command that brings no mail.
+    /// A whole command that fetches no mail.
     pub command: Duration,
-    /// Silence within an answer.
+    /// Silence during an answer.
     pub silence: Duration,
-    /// Connections in a row that bring nothing, before giving up.
+    /// Connections in a row without progress, before giving up.
     pub tries: u32,
     /// The first pause between them; each further one is twice as long.
     pub pause: Duration,
@@ -131,7 +131,7 @@ pub struct Patience {
     pub longest_pause: Duration,
     /// How long one IDLE lasts before it is renewed.
     pub idle: Duration,
-    /// How often to look where there is no IDLE, and into the other folders.
+    /// How often to poll without IDLE, and the other folders.
     pub poll: Duration,
 }
 

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time;
 use tokio_rustls::rustls::ClientConfig;
 
-/// A refused login that only a person can mend.
+/// A refused login that needs a person.
 pub(crate) fn refusal(mailbox: &Mailbox, answer: &str, complaint: Option<&str>) -> ServerError {
     let said = complaint.filter(|text| !text.is_empty()).map(|text| format!(", and said {text}")).unwrap_or_default();
     let hint = match &mailbox.auth {
@@ -28,7 +28,7 @@ pub(crate) fn refusal(mailbox: &Mailbox, answer: &str, complaint: Option<&str>) 
     ServerError::hinted(format!("login as {} is refused: the server answered {answer}{said}", mailbox.user), hint)
 }
 
-/// Bound a step in time.
+/// Limits the time of a step.
 pub(crate) async fn within<T>(
     limit: Duration,
     doing: &str,
@@ -40,7 +40,7 @@ pub(crate) async fn within<T>(
     }
 }
 
-/// A connection, inside TLS where that comes first.
+/// A connection, with TLS if that comes first.
 pub(crate) async fn dial(mailbox: &Mailbox, trust: &Arc<ClientConfig>) -> Result<Box<dyn Socket>, ServerError> {
     let limit = mailbox.patience.connect;
     let host = mailbox.host.as_str();
@@ -64,7 +64,7 @@ async fn tcp(mailbox: &Mailbox, doing: &str) -> Result<Box<dyn Socket>, ServerEr
         ));
     }
     let stream = TcpStream::connect(&addresses[..]).await.map_err(|error| ServerError::lost(doing, error))?;
-    // Commands are small and answers are waited for.
+    // Commands are small, and each waits for an answer.
     let _ = stream.set_nodelay(true);
     Ok(Box::new(stream))
 }

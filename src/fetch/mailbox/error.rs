@@ -1,19 +1,19 @@
-//! What can go wrong with a mailbox: for the caller one error, inside a fault that says whether to try again.
+//! Errors of mailboxes: one type for the caller, and one for internal use that says whether to retry.
 //!
-//! A server may put what it was sent into its answers: a [`MailboxError`] is made where that is taken out.
+//! A server may repeat in its answers what it was sent: a [`MailboxError`] is created where that is removed.
 
 use super::account::Mailbox;
 use crate::fetch::item::MailboxError;
 use std::{fmt, io, time::Duration};
 
-/// Why something with a server went wrong, and so what to do.
+/// Why an operation failed, and therefore what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ServerError {
-    /// The connection is of no use any more; a new one may be.
+    /// The connection is unusable; a new one may work.
     Lost { what: String },
-    /// A literal over the limit was announced; the connection is of no use any more.
+    /// A literal over the limit was announced; the connection is unusable.
     Oversized { uid: Option<u32>, announced: u64 },
-    /// The server answered NO or BAD, in these words. The connection goes on.
+    /// The server answered NO or BAD. The connection stays usable.
     Refused { what: String, answer: String },
     /// The server wants us to wait.
     Throttled { answer: String, wait: Duration },
@@ -24,12 +24,12 @@ pub(crate) enum ServerError {
 }
 
 impl ServerError {
-    /// A fault that trying again will not mend.
+    /// An error that retrying will not fix.
     pub(crate) fn settled(what: impl Into<String>) -> Self {
         Self::Settled { what: what.into(), hint: None }
     }
 
-    /// A fault that trying again will not mend, and what will.
+    /// An error that retrying will not fix, and what will.
     pub(crate) fn hinted(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Settled { what: what.into(), hint: Some(hint.into()) }
     }
@@ -39,7 +39,7 @@ impl ServerError {
         Self::Lost { what: format!("{doing}: {why}") }
     }
 
-    /// An error of the stream while doing this.
+    /// A stream error while doing this.
     pub(crate) fn stream(doing: &str, error: &io::Error) -> Self {
         if error.kind() == io::ErrorKind::UnexpectedEof {
             return Self::lost(doing, "the server closed the connection");
@@ -47,19 +47,19 @@ impl ServerError {
         Self::lost(doing, error)
     }
 
-    /// A new connection may do better.
+    /// Whether a new connection may help.
     pub(crate) fn passes(&self) -> bool {
         matches!(self, Self::Lost { .. } | Self::Oversized { .. } | Self::Throttled { .. })
     }
 
-    /// For the caller, without what must not be said.
+    /// Converts it for the caller, without secrets.
     pub(crate) fn into_error(self, mailbox: &Mailbox) -> MailboxError {
         let (reason, hint) = self.told();
         let clean = |text: String| mailbox.secrets.clean(&text);
         MailboxError { mailbox: mailbox.name.clone(), reason: clean(reason), hint: hint.map(clean) }
     }
 
-    /// What happened, and what a person could do. A server's own words may be in it.
+    /// What happened, and what the user could do. May quote the server.
     pub(crate) fn told(self) -> (String, Option<String>) {
         match self {
             Self::Settled { what, hint } => (what, hint),
@@ -75,7 +75,7 @@ impl ServerError {
     }
 }
 
-/// How long a server's answer asks to wait, as Exchange Online words it: `Suggested Backoff Time: 299961 milliseconds`.
+/// How long a server asks to wait, in the form of Exchange Online: `Suggested Backoff Time: 299961 milliseconds`.
 pub(crate) fn wait_in(answer: &str) -> Option<Duration> {
     let lower = answer.to_ascii_lowercase();
     let (_, rest) = lower.split_once("backoff time:")?;

@@ -1,4 +1,4 @@
-//! What every protocol of a mailbox needs: the account, its secrets, TLS, and how mails are handed over.
+//! Shared by IMAP and POP3: the account, its secrets, TLS, and passing mails to the caller.
 
 pub(crate) mod account;
 pub(crate) mod connect;

@@ -1,4 +1,4 @@
-//! Passwords and tokens at the moment they are needed. Access tokens are requested at the token endpoint and kept until
+//! Provides passwords and tokens when they are needed. Access tokens are requested at the token endpoint and kept until
 //! shortly before they expire.
 //!
 //! No part of a secret is ever logged or named.
@@ -56,7 +56,7 @@ impl TokenCache {
         Ok(token)
     }
 
-    /// The server refused it: ask for another next time. False where there was none to forget.
+    /// The server refused it: requests another next time. Returns false if there was none to forget.
     pub(crate) fn forget(&mut self) -> bool {
         self.current.take().is_some()
     }
@@ -67,7 +67,7 @@ impl Auth {
     /// token endpoint, whose certificate may be one that `ca_file` trusts. Blocks.
     ///
     /// # Errors
-    /// What failed; no part of a secret is in it.
+    /// What failed, without any part of a secret.
     pub fn reveal(&self, ca_file: Option<&Path>) -> Result<SecretString, String> {
         let secrets = Redaction::default();
         let read = || match self {
@@ -84,7 +84,7 @@ impl Auth {
     }
 }
 
-/// Do something that blocks without holding up the time-outs.
+/// Runs something blocking without delaying the time-outs.
 async fn aside<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ServerError> + Send + 'static,
 ) -> Result<T, ServerError> {
@@ -109,7 +109,7 @@ enum Seconds {
     Text(String),
 }
 
-/// Text that goes straight into a `SecretString`.
+/// Text that is deserialized directly into a `SecretString`.
 struct SecretText(SecretString);
 
 impl<'de> Deserialize<'de> for SecretText {
@@ -163,7 +163,7 @@ fn ask(oauth2: &OAuth2, roots: &Roots, secrets: &Redaction) -> Result<(SecretStr
     if status != 200 {
         return Err(denied(&doing, status, &body, refresh.is_some()));
     }
-    // serde_json's message could quote the token: it is not shown.
+    // serde_json's message could quote the token, so it is not shown.
     let granted: Granted = serde_json::from_slice(&body).map_err(|_| {
         ServerError::settled(format!("{doing}: expected JSON with an access_token, found something else"))
     })?;
@@ -179,10 +179,10 @@ fn agent(roots: &Roots) -> ureq::Agent {
     configured(roots, ENDPOINT, true).build().new_agent()
 }
 
-/// An agent that trusts the same roots, for other web addresses: it follows no redirect, and no status is an error.
+/// An agent that trusts the same roots, for other web addresses. It follows no redirect, and no status is an error.
 ///
 /// # Errors
-/// If `ca_file` cannot be read or holds no certificate.
+/// If `ca_file` cannot be read or contains no certificate.
 pub(crate) fn http_agent(ca_file: Option<&Path>, patience: Duration) -> Result<ureq::Agent, String> {
     Ok(http_config(ca_file, patience)?.build().new_agent())
 }

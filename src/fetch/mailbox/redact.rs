@@ -1,7 +1,7 @@
-//! What must not be said: the secrets in use, found again in whatever form a server repeats them.
+//! Removes the secrets in use from texts, in whatever form a server repeats them.
 //!
-//! Servers put what they were sent into their answers: a password in the text of a refused LOGIN, a token in the body of a
-//! token endpoint. Every error text about a server goes through here before anybody sees it.
+//! Servers repeat what they were sent in their answers: a password in the text of a refused LOGIN, a token in the
+//! response of a token endpoint. Every error text about a server goes through here before anybody sees it.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -11,19 +11,19 @@ use std::{
     sync::{Arc, RwLock},
 };
 
-/// What stands in the place of a secret.
+/// Replaces a secret.
 const REDACTED: &str = "[redacted]";
-/// A server may repeat a token in part, as in `ya29.A0ARr...`: so many characters of one in a row are hidden.
+/// A server may repeat part of a token, such as `ya29.A0ARr...`: this many consecutive characters of it are hidden.
 const PART: usize = 8;
-/// Shorter secrets are words of people, which stand in other texts in part: most of one must be there.
+/// Shorter secrets are words whose parts occur in other texts: most of one must be present.
 const TOKEN: usize = 16;
-/// Secrets remembered at once: the oldest go. Access tokens are renewed about every hour.
+/// Secrets remembered, dropping the oldest. Access tokens are renewed about every hour.
 const REMEMBERED: usize = 64;
 
 /// The secrets in use. Clones share them.
 #[derive(Clone, Default)]
 pub struct Redaction {
-    /// The forms a secret may be repeated in, in lower case.
+    /// The forms in which a secret may be repeated, in lower case.
     forms: Arc<RwLock<Vec<Vec<SecretString>>>>,
 }
 
@@ -34,7 +34,7 @@ impl fmt::Debug for Redaction {
 }
 
 impl Redaction {
-    /// Hide this secret from now on.
+    /// Hides this secret from now on.
     pub fn add(&self, secret: &SecretString) {
         let new = forms_of(secret.expose_secret());
         let mut all = self.forms.write().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -52,7 +52,7 @@ impl Redaction {
     #[must_use]
     pub fn clean(&self, text: &str) -> String {
         let all = self.forms.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        // Only ASCII letters change, so places in the one are places in the other.
+        // Only ASCII letters change, so offsets are the same in both.
         let lower = text.to_ascii_lowercase();
         let mut hidden: Vec<Range<usize>> =
             all.iter().flatten().flat_map(|form| found(&lower, form.expose_secret())).collect();
@@ -78,7 +78,7 @@ impl Redaction {
     }
 }
 
-/// Every form that a secret may be repeated in, in lower case; the secret itself comes first.
+/// Every form in which a secret may be repeated, in lower case; the secret itself comes first.
 fn forms_of(secret: &str) -> Vec<SecretString> {
     let percent = |text: &str, spared: &str| {
         text.bytes().fold(String::new(), |mut out, byte| {
@@ -93,16 +93,16 @@ fn forms_of(secret: &str) -> Vec<SecretString> {
     };
     let mut forms = vec![
         secret.to_owned(),
-        // In IMAP's quoted strings, in JSON, and as our own messages quote what a server said.
+        // In IMAP's quoted strings, in JSON, and in our own messages that quote a server.
         secret.replace('\\', "\\\\").replace('"', "\\\""),
         secret.escape_debug().to_string(),
-        // In a form or an address.
+        // In a form or a URL.
         percent(secret, "-._~"),
         percent(secret, "-._*").replace("%20", "+"),
         percent(secret, ""),
         // In HTML.
         secret.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;"),
-        // What is left of it where only ASCII is let through.
+        // What is left of it if only ASCII is kept.
         secret.bytes().map(|byte| if byte.is_ascii() { char::from(byte) } else { '?' }).collect(),
         secret.bytes().fold(String::new(), |mut out, byte| {
             let _ = write!(out, "{byte:02x}");
@@ -120,24 +120,25 @@ fn forms_of(secret: &str) -> Vec<SecretString> {
     known.into_iter().map(SecretString::from).collect()
 }
 
-/// What every base64 text has in it that holds the secret, whatever stands before it: SASL PLAIN, XOAUTH2, a header of HTTP.
+/// The part common to every base64 text that contains the secret, whatever precedes it: SASL PLAIN, XOAUTH2, an HTTP
+/// header.
 fn base64_of(secret: &str) -> Vec<String> {
     let mut all = Vec::new();
     for before in 0..3_usize {
         let bytes = [vec![0; before], secret.as_bytes().to_vec()].concat();
         let text = STANDARD_NO_PAD.encode(&bytes);
-        // Letters at the edges hold bits of what stands beside the secret.
+        // Characters at the edges contain bits of what surrounds the secret.
         let (start, end) = ((before * 8).div_ceil(6), bytes.len() * 8 / 6);
         if let Some(core) = text.get(start..end).filter(|core| core.len() > 2) {
             all.push(core.to_owned());
-            // The alphabet of addresses.
+            // The URL-safe alphabet.
             all.push(core.replace('+', "-").replace('/', "_"));
         }
     }
     all
 }
 
-/// Where a form stands in a text, whole or in part.
+/// Where a form occurs in a text, whole or in part.
 fn found(text: &str, form: &str) -> Vec<Range<usize>> {
     let part = if form.len() > TOKEN { PART } else { (form.len() * 3).div_ceil(4) };
     let parts: std::collections::HashSet<&[u8]> = form.as_bytes().windows(part).collect();
@@ -153,8 +154,8 @@ fn found(text: &str, form: &str) -> Vec<Range<usize>> {
     places
 }
 
-/// A place, and the letters of a token or of base64 around it: they may be the rest of what must not be said. Its ends are
-/// those of characters.
+/// Extends a range to the token or base64 characters around it, which may be the rest of the secret. Its ends are
+/// character boundaries.
 fn whole_word(text: &str, place: &Range<usize>) -> Range<usize> {
     let of_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=_-%~.".contains(byte);
     let bytes = text.as_bytes();

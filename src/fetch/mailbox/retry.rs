@@ -1,22 +1,22 @@
-//! How often and after which pause a broken connection is made anew.
+//! How often and after which pause a broken connection is reopened.
 
 use super::account::{Mailbox, Patience};
 use super::error::ServerError;
 use super::stop::StopFlag;
 
-/// Counts the connections in a row that brought nothing.
+/// Counts the connections in a row without progress.
 #[derive(Debug, Default)]
 pub(crate) struct Retry {
     barren: u32,
 }
 
 impl Retry {
-    /// The connection brought something: the next one that breaks is the first again.
+    /// The connection made progress: the count starts again.
     pub(crate) fn progress(&mut self) {
         self.barren = 0;
     }
 
-    /// Wait before the next connection; the fault itself once it is no use any more.
+    /// Waits before the next connection; returns the error once retrying is useless.
     pub(crate) async fn pause(
         &mut self,
         fault: ServerError,
@@ -40,7 +40,7 @@ impl Retry {
             ServerError::Throttled { wait, .. } => *wait,
             _ => patience.pause * 2_u32.saturating_pow(self.barren - 1),
         };
-        // Full jitter over a quarter: many clients of one server must not come back together.
+        // Jitter of up to a quarter: many clients of one server must not reconnect at the same time.
         let jitter = wait.mul_f64(rand::random_range(0.0..0.25));
         let why = fault.into_error(mailbox).reason;
         tracing::debug!(mailbox = mailbox.name, why, wait = ?(wait + jitter), "connecting again");

@@ -1,4 +1,4 @@
-//! The messages of SASL mechanisms that every protocol here speaks, before they are encoded.
+//! The messages of SASL mechanisms used by every protocol, before encoding.
 
 use secrecy::{ExposeSecret as _, SecretString};
 

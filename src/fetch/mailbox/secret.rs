@@ -1,6 +1,6 @@
-//! Reads a secret from a command, a file or the environment, anew each time.
+//! Reads a secret from a command, a file or the environment, each time it is needed.
 //!
-//! No error of this module holds any part of a secret.
+//! No error of this module contains any part of a secret.
 
 use super::error::ServerError;
 use secrecy::SecretString;
@@ -26,7 +26,7 @@ pub enum Secret {
     File(PathBuf),
     /// An environment variable.
     Variable(String),
-    /// Here it is.
+    /// The secret itself.
     Value(SecretString),
 }
 
@@ -39,7 +39,7 @@ impl fmt::Debug for Secret {
 impl fmt::Display for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            // The arguments stay out: people put tokens there.
+            // Without the arguments: people put tokens there.
             Self::Command(words) => write!(f, "the command {:?}", words.first().map_or("", String::as_str)),
             Self::File(path) => write!(f, "the file {}", path.display()),
             Self::Variable(name) => write!(f, "the environment variable {name}"),
@@ -49,7 +49,7 @@ impl fmt::Display for Secret {
 }
 
 impl Secret {
-    /// Read it. Blocks, for a command up to a minute.
+    /// Reads it. Blocks; a command may take up to a minute.
     pub(crate) fn read(&self) -> Result<SecretString, ServerError> {
         let text = match self {
             Self::Value(value) => return Ok(value.clone()),
@@ -66,10 +66,10 @@ impl Secret {
         }
     }
 
-    /// Read it for another server than one of IMAP; an error holds what failed and no part of the secret.
+    /// Reads it for servers of other protocols; an error says what failed, without any part of the secret.
     ///
     /// # Errors
-    /// If it cannot be read; the text names the source and nothing of the secret.
+    /// If it cannot be read; the text names the source and no part of the secret.
     pub fn reveal(&self) -> Result<SecretString, String> {
         self.read().map_err(|fault| fault.told().0)
     }
@@ -79,7 +79,7 @@ impl Secret {
     }
 }
 
-/// The standard output of a command that ends well and in time.
+/// The standard output of a command that succeeds in time.
 fn run(words: &[String]) -> Result<String, String> {
     let (program, arguments) = words.split_first().ok_or("the command is empty")?;
     let mut child = Command::new(program)

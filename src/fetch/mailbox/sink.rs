@@ -1,15 +1,15 @@
-//! The way from the poller's thread to the caller's: mails, as many at once as a budget of bytes allows.
+//! The channel from the poller's thread to the caller's, bounded by bytes.
 
 use super::error::ServerError;
 use crate::fetch::item::{FetchError, Fetched};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-/// Bundles on the way, in number.
+/// Bundles in the channel.
 const BUNDLES: usize = 16;
-/// Mails in a bundle: one word between the threads for all of them.
+/// Mails per bundle: one wake-up of the other thread for all of them.
 const BUNDLE: usize = 32;
-/// Mails on the way, in KiB; one that is larger travels alone.
+/// KiB of mails in the channel; a larger mail is passed alone.
 const KIBIBYTES: u32 = 8 << 10;
 
 /// The poller's end.
@@ -17,18 +17,18 @@ const KIBIBYTES: u32 = 8 << 10;
 pub(crate) struct MailQueue {
     mails: mpsc::Sender<Vec<Parcel>>,
     room: Arc<Semaphore>,
-    /// Given, and not on the way yet.
+    /// Mails not sent yet.
     bundle: Vec<Parcel>,
 }
 
-/// A mail and the room it takes.
+/// A mail and the space it takes.
 #[derive(Debug)]
 struct Parcel {
     content: Result<Fetched, FetchError>,
     _room: OwnedSemaphorePermit,
 }
 
-/// The caller's end: an iterator that waits.
+/// The caller's end: a blocking iterator.
 #[derive(Debug)]
 pub struct Mails {
     bundles: mpsc::Receiver<Vec<Parcel>>,
@@ -43,14 +43,14 @@ pub(crate) fn channel() -> (MailQueue, Mails) {
 }
 
 impl MailQueue {
-    /// Hand over, once there is room. It may wait in a bundle until [`MailQueue::flush`].
+    /// Passes a mail on, once there is room. It may wait in a bundle until [`MailQueue::flush`].
     pub(crate) async fn give(&mut self, fetched: Fetched) -> Result<(), ServerError> {
         let bytes = if let Fetched::Item(item) = &fetched { item.bytes.len() } else { 0 };
         let size = u32::try_from(bytes >> 10).unwrap_or(u32::MAX).saturating_add(1).min(KIBIBYTES);
         let room = if let Ok(room) = self.room.clone().try_acquire_many_owned(size) {
             room
         } else {
-            // What waits here takes up room, too.
+            // Buffered mails take up space, too.
             self.flush().await?;
             tokio::select! {
                 room = self.room.clone().acquire_many_owned(size) => room.map_err(|_| ServerError::Stopped)?,
@@ -61,7 +61,7 @@ impl MailQueue {
         if self.bundle.len() < BUNDLE { Ok(()) } else { self.flush().await }
     }
 
-    /// Send what waits on its way.
+    /// Sends the buffered mails.
     pub(crate) async fn flush(&mut self) -> Result<(), ServerError> {
         if self.bundle.is_empty() {
             return Ok(());
@@ -73,7 +73,7 @@ impl MailQueue {
 impl Iterator for Mails {
     type Item = Result<Fetched, FetchError>;
 
-    /// The next mail. Waits for it; must not be called from async code.
+    /// The next mail. Blocks; must not be called from async code.
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             if let Some(parcel) = self.current.next() {

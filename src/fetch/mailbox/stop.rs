@@ -1,4 +1,4 @@
-//! Being asked to stop, from any thread: a signal handler sets it, everything that waits sees it.
+//! A stop request from any thread: a signal handler sets it, and everything that waits sees it.
 
 use std::{
     sync::{
@@ -9,7 +9,7 @@ use std::{
 };
 use tokio::sync::Notify;
 
-/// A wish to stop. Clones are one wish.
+/// A stop request, shared by its clones.
 #[derive(Debug, Clone, Default)]
 pub struct StopFlag(Arc<Wish>);
 
@@ -20,23 +20,23 @@ struct Wish {
 }
 
 impl StopFlag {
-    /// Nobody wishes to stop yet.
+    /// Not set yet.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Ask everything that holds this to end soon.
+    /// Asks everything that has a clone to end soon.
     pub fn set(&self) {
         self.0.set.store(true, Ordering::SeqCst);
         self.0.wake.notify_waiters();
     }
 
-    /// Whether it was asked for.
+    /// Whether it is set.
     pub fn is_set(&self) -> bool {
         self.0.set.load(Ordering::SeqCst)
     }
 
-    /// Until it is asked for.
+    /// Waits until it is set.
     pub(crate) async fn wait(&self) {
         let mut woken = std::pin::pin!(self.0.wake.notified());
         woken.as_mut().enable();
@@ -45,7 +45,7 @@ impl StopFlag {
         }
     }
 
-    /// Until some time after it was asked for: what cannot end by itself is cut then.
+    /// Waits until some time after it is set: whatever cannot end by itself is aborted then.
     pub(crate) async fn overdue(&self, grace: Duration) {
         self.wait().await;
         tokio::time::sleep(grace).await;

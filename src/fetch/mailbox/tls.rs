@@ -1,4 +1,4 @@
-//! TLS: the platform's roots and one more from the settings, names always verified, ring as the provider.
+//! TLS: the platform's roots and one from the settings, names always verified, ring as the provider.
 //!
 //! Errors say what to do about the certificate.
 
@@ -11,12 +11,12 @@ use tokio_rustls::{
     rustls::{CertificateError, ClientConfig, Error, RootCertStore, crypto::ring},
 };
 
-/// The trusted roots: the platform's, Mozilla's where it has none, and those of `ca_file`.
+/// The trusted roots: the platform's (or Mozilla's if it has none) and those of `ca_file`.
 #[derive(Debug, Clone)]
 pub(crate) struct Roots {
     /// The platform's and the file's.
     pub(crate) certificates: Vec<CertificateDer<'static>>,
-    /// The platform has none: Mozilla's list stands in.
+    /// The platform has none: Mozilla's list is used.
     pub(crate) mozilla: bool,
 }
 
@@ -41,7 +41,7 @@ impl Roots {
 
     fn store(&self) -> RootCertStore {
         let mut store = RootCertStore::empty();
-        // A platform's odd certificate is no reason to trust none.
+        // An odd certificate of the platform is no reason to trust none.
         store.add_parsable_certificates(self.certificates.iter().cloned());
         if self.mozilla {
             store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
@@ -65,7 +65,7 @@ pub(crate) fn trusted(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, Serve
     Roots::load(ca_file)?.config()
 }
 
-/// Whom to believe, for servers of other protocols too.
+/// The trusted roots, for servers of other protocols too.
 ///
 /// # Errors
 /// If `ca_file` cannot be read or holds no certificate.
@@ -73,7 +73,7 @@ pub(crate) fn trust(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, String>
     trusted(ca_file).map_err(|fault| fault.told().0)
 }
 
-/// Shake hands, and verify that the certificate names the host.
+/// Performs the handshake, and verifies that the certificate names the host.
 pub(crate) async fn handshake(
     socket: Box<dyn Socket>,
     host: &str,

@@ -1,4 +1,4 @@
-//! The end of a run: delete what became safe, in as many sessions as that takes, and say goodbye.
+//! The end of a run: deletes stored mails, in as many sessions as necessary, and logs out.
 
 use super::listing::ListedMessage;
 use super::maildrop::Maildrop;
@@ -9,11 +9,11 @@ use crate::model::Cursor;
 use std::collections::HashSet;
 use std::time::Duration;
 
-/// A connection that waits is kept alive by a word this often.
+/// How often a waiting connection is kept alive.
 const STILL_HERE: Duration = Duration::from_secs(100);
 
 impl Pop3Run {
-    /// Wait for the caller's last word, keeping the connection alive.
+    /// Waits until the caller is finished, keeping the connection alive.
     pub(in crate::fetch) async fn wait_for_the_end(&mut self) {
         while !self.finishing {
             tokio::select! {
@@ -30,7 +30,7 @@ impl Pop3Run {
         }
     }
 
-    /// Delete the rest, and say goodbye.
+    /// Deletes the rest, and logs out.
     pub(in crate::fetch) async fn end(mut self) -> Finished {
         while let Ok(order) = self.orders.try_recv() {
             self.take(order);
@@ -56,17 +56,17 @@ impl Pop3Run {
                 }
             }
         }
-        // What was read when is worth knowing; how far is in the ids.
+        // The time of reading is recorded; the progress is in the IDs.
         let cursors = vec![(FOLDER.to_owned(), Cursor::default())];
         let Self { told, present: uidls, notes, failures, .. } = self;
         Finished { told, cursors, uidls, notes, failures }
     }
 
-    /// False where another session has to go on.
+    /// Returns false if another session has to continue.
     async fn try_to_end(&mut self) -> Result<bool, ServerError> {
         if self.undeleted.is_empty() {
             if let Some(mut maildrop) = self.maildrop.take() {
-                // All that was needed is done: a rude answer is no fault.
+                // All work is done, so errors do not matter.
                 let limit = self.mailbox.patience.silence.min(Duration::from_secs(2));
                 let _ = tokio::time::timeout(limit, maildrop.quit()).await;
             }
@@ -98,7 +98,8 @@ impl Pop3Run {
         ))
     }
 
-    /// In a session that has not read them: find what is to be deleted. False where this session may not be asked for all.
+    /// In a session that has not read them: finds the messages to delete. Returns false if this session may not be
+    /// asked for all of them.
     async fn recognize_the_rest(&mut self) -> Result<bool, ServerError> {
         let Some(maildrop) = &self.maildrop else { return Err(ServerError::Stopped) };
         for listed in self.candidates(maildrop) {
@@ -109,10 +110,10 @@ impl Pop3Run {
             }
             let found = self.step(&listed, Goal::Recognize, None).await;
             if found.as_ref().is_err_and(ServerError::passes) && read > 0 {
-                // The next session ends before it breaks, so that what it marked is deleted.
+                // The next session ends before it breaks, so that marked messages are deleted.
                 self.reach = read;
             }
-            // The first number that only STAT counts and that stands for nothing.
+            // The first number that only STAT counts and that has no message.
             if !found? && listed.octets.is_none() && listed.uidl.is_none() {
                 break;
             }
@@ -121,7 +122,7 @@ impl Pop3Run {
         Ok(true)
     }
 
-    /// The messages that may be what is to be deleted, and were not read in this session.
+    /// The messages that may have to be deleted, and were not read in this session.
     fn candidates(&self, maildrop: &Maildrop) -> Vec<ListedMessage> {
         let undeleted = self.undeleted.iter().filter_map(|content| self.given.get(content));
         let wanted: HashSet<&Option<String>> = undeleted.flat_map(|given| given.uidls.iter()).collect();

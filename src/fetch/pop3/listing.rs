@@ -1,26 +1,26 @@
-//! Which messages a mailbox holds: what UIDL, LIST and STAT say together, since each of them may be wrong.
+//! Which messages a mailbox contains, from UIDL, LIST and STAT together, since each of them may be wrong.
 //!
-//! An id counts only where it is well formed and stands for one message; all that LIST and STAT say are hints.
+//! An ID only counts if it is well formed and belongs to one message; LIST and STAT are hints.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-/// More than any mailbox holds: longer lists are given up.
+/// More than any mailbox contains: longer lists are abandoned.
 pub(super) const MOST_MESSAGES: usize = 500_000;
 /// RFC 1939 section 7 allows 70 characters.
 const UIDL_BYTES: usize = 255;
 
-/// A message as the lists have it.
+/// A listed message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ListedMessage {
     /// Its number in this session.
     pub(super) number: u32,
-    /// Its id, where that tells it from all others.
+    /// Its ID, if unique.
     pub(super) uidl: Option<String>,
-    /// Its size, as LIST has it.
+    /// Its size according to LIST.
     pub(super) octets: Option<u64>,
 }
 
-/// What is read of an answer to UIDL or LIST.
+/// The lines of an answer to UIDL or LIST.
 #[derive(Debug, Default)]
 pub(super) struct Lines<T> {
     found: Vec<(u32, T)>,
@@ -28,7 +28,7 @@ pub(super) struct Lines<T> {
 }
 
 impl<T> Lines<T> {
-    /// Take a line of `number value`; what is none is passed over. False once there are too many.
+    /// Reads a line of `number value`, skipping anything else. Returns false once there are too many.
     pub(super) fn take(&mut self, line: &[u8], value: impl FnOnce(&[u8]) -> T) -> bool {
         self.count += 1;
         let digits = line.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -43,13 +43,13 @@ impl<T> Lines<T> {
     }
 }
 
-/// An id as it stands in the list; `None` where it is malformed.
+/// An ID in the list; `None` if malformed.
 pub(super) fn uidl_of(text: &[u8]) -> Option<String> {
     let well_formed = (1..=UIDL_BYTES).contains(&text.len()) && text.iter().all(u8::is_ascii_graphic);
     well_formed.then(|| String::from_utf8_lossy(text).into_owned())
 }
 
-/// A size as it stands in the list; `None` where it is none.
+/// A size in the list; `None` if malformed.
 pub(super) fn octets_of(text: &[u8]) -> Option<u64> {
     // What follows the size is for servers' own use (RFC 1939 section 5).
     let word = text.split(u8::is_ascii_whitespace).next()?;
@@ -61,9 +61,9 @@ pub(super) fn count_of(text: &str) -> Option<u32> {
     text.split_ascii_whitespace().next()?.parse().ok()
 }
 
-/// All messages that UIDL or LIST names, by ascending number.
+/// All messages in UIDL or LIST, by ascending number.
 pub(super) fn joined(uidls: Lines<Option<String>>, sizes: Lines<Option<u64>>) -> Vec<ListedMessage> {
-    // The same line twice says no more than once.
+    // Repeated lines count once.
     let uidls: BTreeSet<(u32, Option<String>)> = uidls.found.into_iter().collect();
     let (mut of_number, mut of_uidl) = (HashMap::<u32, u32>::new(), HashMap::<&str, u32>::new());
     for (number, uidl) in &uidls {
@@ -79,7 +79,7 @@ pub(super) fn joined(uidls: Lines<Option<String>>, sizes: Lines<Option<u64>>) ->
         .collect();
     let mut octets: HashMap<u32, Option<u64>> = HashMap::new();
     for (number, size) in &sizes.found {
-        // Two sizes for one message are none.
+        // Two different sizes for one message count as none.
         octets.entry(*number).and_modify(|known| *known = known.filter(|known| Some(*known) == *size)).or_insert(*size);
     }
     let mut listed: BTreeMap<u32, Option<String>> = sizes.found.iter().map(|(number, _)| (*number, None)).collect();

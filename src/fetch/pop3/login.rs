@@ -1,6 +1,6 @@
-//! From a host name to a session that is logged in: greeting, CAPA, STLS, then AUTH or USER and PASS.
+//! Opens a logged-in session: greeting, CAPA, STLS, then AUTH or USER and PASS.
 //!
-//! Nothing of a secret is said before TLS, and nothing that came before TLS is used after it.
+//! No secret is sent before TLS, and nothing received before TLS is used after it.
 
 use super::stream::{LineStream, Pop3Status};
 use crate::fetch::mailbox::connect::{dial, refusal, within};
@@ -15,7 +15,7 @@ use tokio_rustls::rustls::ClientConfig;
 /// Lines of CAPA that are read.
 const CAPABILITIES: usize = 200;
 
-/// What CAPA says, in upper case; `None` where the server does not know CAPA.
+/// The answer to CAPA, in upper case; `None` if the server does not support it.
 type Capabilities = Option<Vec<String>>;
 
 /// Connect, secure, log in.
@@ -25,7 +25,7 @@ pub(super) async fn open(
     tokens: &mut TokenCache,
 ) -> Result<LineStream, ServerError> {
     match enter(mailbox, trust, tokens).await {
-        // A token that ended before its time: ask for one more, once.
+        // The token expired early: request another, once.
         Err(ServerError::Settled { .. }) if tokens.forget() => enter(mailbox, trust, tokens).await,
         other => other,
     }
@@ -112,7 +112,7 @@ async fn log_in(
         Auth::XOAuth2(_) => "XOAUTH2",
         Auth::OAuthBearer(_) => "OAUTHBEARER",
     };
-    // A server that does not tell what it offers is asked.
+    // If the server does not say what it offers, it is asked.
     if !matches!(mailbox.auth, Auth::Password(_))
         && capabilities.is_some()
         && !offered(capabilities).contains(&mechanism)
@@ -132,7 +132,7 @@ async fn log_in(
         "OAUTHBEARER" => sasl::oauthbearer(user, (&mailbox.host, mailbox.port), &secret),
         _ => return log_in_by_user(stream, mailbox, secret.expose_secret()).await,
     };
-    // Not with the command: its line may have 255 bytes only (RFC 5034 section 4).
+    // Not in the command: its line is limited to 255 bytes (RFC 5034 section 4).
     match stream.command("login", &format!("AUTH {mechanism}")).await? {
         Pop3Status::Continue(_) => {}
         Pop3Status::Err(answer) => return Err(login_refused(mailbox, &answer, None)),
@@ -166,7 +166,7 @@ async fn log_in_by_user(stream: &mut LineStream, mailbox: &Mailbox, password: &s
     Ok(())
 }
 
-/// The mechanisms of SASL that are offered.
+/// The offered SASL mechanisms.
 fn offered(capabilities: Option<&[String]>) -> Vec<&str> {
     let lines = capabilities.unwrap_or_default().iter();
     let mechanisms = lines.filter_map(|line| line.strip_prefix("SASL ")).flat_map(str::split_ascii_whitespace);
@@ -180,7 +180,7 @@ fn login_refused(mailbox: &Mailbox, answer: &str, complaint: Option<&str>) -> Se
     refusal(mailbox, &format!("-ERR {answer}"), complaint)
 }
 
-/// What a refusal means: a few pass by themselves.
+/// Interprets a refusal: a few are temporary.
 fn refused(what: &str, answer: &str) -> ServerError {
     match wait_in(answer) {
         Some(wait) => ServerError::Throttled { answer: format!("-ERR {answer}"), wait },
@@ -188,7 +188,7 @@ fn refused(what: &str, answer: &str) -> ServerError {
     }
 }
 
-/// RFC 2449 section 8 and RFC 3206: another session has the mailbox, or the server's own trouble.
+/// RFC 2449 section 8 and RFC 3206: another session uses the mailbox, or the server has a problem.
 fn is_passing(answer: &str) -> bool {
     let upper = answer.to_ascii_uppercase();
     ["[IN-USE]", "[LOGIN-DELAY", "[SYS/TEMP]", "BACKOFF TIME:"].iter().any(|code| upper.contains(code))

@@ -1,6 +1,6 @@
-//! A session after login: what the mailbox holds, by the numbers of this session, and what is done with it.
+//! A session after login: its messages, by the numbers of this session, and what is done with them.
 //!
-//! Numbers mean nothing in another session. What is marked with DELE is deleted by QUIT, and only by it.
+//! Numbers mean nothing in another session. Only QUIT deletes messages marked with DELE.
 
 use super::listing::{Lines, ListedMessage, MOST_MESSAGES, count_of, joined, octets_of, uidl_of};
 use super::login;
@@ -13,14 +13,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use tokio_rustls::rustls::ClientConfig;
 
-/// What came of asking for a message.
+/// The result of requesting a message.
 #[derive(Debug)]
 pub(super) enum Retrieved {
     /// Its bytes, and their hash.
     Mail(Vec<u8>, Hash),
-    /// It is larger than the limit; the session is of no use any more.
+    /// It is larger than the limit; the session is unusable.
     TooLarge(u64),
-    /// It is there, and the server does not give it, in these words.
+    /// It exists, but the server does not deliver it, with this answer.
     Refused(String),
     /// There is no such message.
     Gone,
@@ -30,11 +30,11 @@ pub(super) enum Retrieved {
 #[derive(Debug)]
 pub(super) struct Maildrop {
     stream: LineStream,
-    /// The messages that the server names, by ascending number.
+    /// The messages that the server lists, by ascending number.
     pub(super) listed: Vec<ListedMessage>,
-    /// Whether the server gives unique ids.
+    /// Whether the server provides unique IDs.
     pub(super) names: bool,
-    /// Whether any list tells which messages there are.
+    /// Whether the server lists its messages at all.
     lists: bool,
     /// How many messages STAT counts.
     count: u32,
@@ -42,14 +42,14 @@ pub(super) struct Maildrop {
     read: HashMap<Hash, Vec<u32>>,
     /// The numbers that were read.
     numbers: HashSet<u32>,
-    /// Whether any message was asked for.
+    /// Whether any message was requested.
     asked: bool,
-    /// Those that QUIT deletes, or would have: a refusal is not asked for twice.
+    /// Those that QUIT deletes; false for a refused one, which is not tried twice.
     marked: HashMap<u32, bool>,
 }
 
 impl Maildrop {
-    /// Connect, log in, and list what is there.
+    /// Connects, logs in, and lists the messages.
     pub(super) async fn open(
         mailbox: &Mailbox,
         trust: &Arc<ClientConfig>,
@@ -70,7 +70,7 @@ impl Maildrop {
             stream.lines("LIST", |line| sizes.take(line, octets_of)).await?;
         }
         let (names, lists) = match (names, lists, count) {
-            // It must not pass for an empty mailbox.
+            // This must not look like an empty mailbox.
             (Err(_), Err(answer), None) => {
                 return Err(ServerError::Refused {
                     what: "asking what is in the mailbox".to_owned(),
@@ -92,7 +92,7 @@ impl Maildrop {
         })
     }
 
-    /// How many messages there are, as far as the server says.
+    /// How many messages there are, according to the server.
     pub(super) fn len(&self) -> u32 {
         u32::try_from(self.listed.len()).unwrap_or(u32::MAX).max(self.count)
     }
@@ -104,7 +104,7 @@ impl Maildrop {
         unlisted.map(|number| ListedMessage { number, uidl: None, octets: None })
     }
 
-    /// Read a message.
+    /// Reads a message.
     pub(super) async fn retrieve(&mut self, number: u32, limit: u64) -> Result<Retrieved, ServerError> {
         self.asked = true;
         let doing = format!("fetching message {number}");
@@ -122,7 +122,7 @@ impl Maildrop {
         }
     }
 
-    /// Whether a message that is refused is there at all: a list may hold numbers that stand for nothing.
+    /// Whether a refused message exists at all: a list may contain numbers without a message.
     async fn is_there(&mut self, number: u32) -> Result<bool, ServerError> {
         for command in ["LIST", "UIDL"] {
             if ask(&mut self.stream, &format!("{command} {number}")).await?.is_ok() {
@@ -132,7 +132,7 @@ impl Maildrop {
         Ok(false)
     }
 
-    /// Whether any message was asked for in this session.
+    /// Whether any message was requested in this session.
     pub(super) fn has_asked(&self) -> bool {
         self.asked
     }
@@ -154,7 +154,7 @@ impl Maildrop {
             .is_some_and(|numbers| numbers.iter().any(|number| self.marked.get(number) == Some(&true)))
     }
 
-    /// Mark all messages with this content. Gives the server's words where it refuses one.
+    /// Marks all messages with this content. Returns the server's answer if it refuses one.
     pub(super) async fn delete(&mut self, content: &Hash) -> Result<Option<String>, ServerError> {
         let mut refusal = None;
         for number in self.read.get(content).cloned().unwrap_or_default() {
@@ -173,24 +173,24 @@ impl Maildrop {
         self.marked.values().any(|marked| *marked)
     }
 
-    /// The ids that the mailbox holds now, or will after QUIT; `None` where the server gives none.
+    /// The IDs in the mailbox now, or after QUIT; `None` if the server provides none.
     pub(super) fn present(&self, after_quit: bool) -> Option<Vec<String>> {
         let stays = |listed: &&ListedMessage| !(after_quit && self.marked.get(&listed.number) == Some(&true));
         self.names.then(|| self.listed.iter().filter(stays).filter_map(|listed| listed.uidl.clone()).collect())
     }
 
-    /// Show that we are still here.
+    /// Keeps the connection alive.
     pub(super) async fn noop(&mut self) -> Result<(), ServerError> {
         ask(&mut self.stream, "NOOP").await.map(drop)
     }
 
-    /// End the session: what is marked is deleted. Gives the server's words where it says that it could not.
+    /// Ends the session: marked messages are deleted. Returns the server's answer if it could not.
     pub(super) async fn quit(&mut self) -> Result<Option<String>, ServerError> {
         Ok(ask(&mut self.stream, "QUIT").await?.err())
     }
 }
 
-/// Say a command; the text of its answer, or of a refusal.
+/// Sends a command; returns the text of its answer, or of a refusal.
 async fn ask(stream: &mut LineStream, command: &str) -> Result<Result<String, String>, ServerError> {
     match stream.command(command, command).await? {
         Pop3Status::Ok(text) => Ok(Ok(text)),

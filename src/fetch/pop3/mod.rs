@@ -1,10 +1,12 @@
-//! Mails from a POP3 server (RFC 1939): each given once, and deleted only after the caller says it is safe.
+//! Reads mails from a POP3 server (RFC 1939): each is returned once, and deleted only after the caller says it is
+//! stored.
 //!
 //! ```text
 //! connect (imap) ─► login ─► maildrop: listing, RETR, DELE, QUIT ─► run ─► (channel) ─► Poller
 //! ```
 //!
-//! Connection, TLS, secrets, tokens, pauses and the channel to the caller are the IMAP poller's. Must not know the store.
+//! Connection, TLS, secrets, tokens, pauses and the channel to the caller are the IMAP poller's. It does not know the
+//! store.
 
 mod ending;
 mod listing;

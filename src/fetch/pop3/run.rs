@@ -1,7 +1,7 @@
-//! One run over one mailbox, on the poller's own thread: read what is new, delete what is safe, end with QUIT.
+//! One run over one mailbox, on the poller's thread: reads new messages, deletes stored ones, ends with QUIT.
 //!
-//! Within a run a message is its content: a lost connection takes numbers and marks with it, and what is read again under
-//! another number is recognized by its hash. A message is marked only in a session that has read it.
+//! Within a run a message is identified by its content: numbers and marks are lost with a connection, and a message
+//! read again under another number is recognized by its hash. A message is marked only in a session that has read it.
 
 use super::listing::ListedMessage;
 use super::maildrop::{Maildrop, Retrieved};
@@ -20,14 +20,14 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_rustls::rustls::ClientConfig;
 
-/// How often a message may break the connection before it is passed over.
+/// How often a message may break the connection before it is skipped.
 const TRIES: u32 = 2;
-/// So many refusals in a row of messages that only STAT counts, and it is taken to count wrong.
+/// After this many refusals in a row of messages that only STAT counts, STAT is considered wrong.
 const REFUSALS: u32 = 20;
-/// How the one folder of POP3 is called.
+/// The name of POP3's only folder.
 pub(super) const FOLDER: &str = "INBOX";
 
-/// A message across the sessions of a run: by its id, else by its number, which mostly stays the same.
+/// A message across the sessions of a run: its ID, else its number, which mostly stays the same.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Label {
     Uidl(String),
@@ -40,21 +40,21 @@ impl Label {
     }
 }
 
-/// A content that the caller was given.
+/// A content that was passed to the caller.
 #[derive(Debug, Default)]
 pub(super) struct Given {
-    /// The ids it was given under.
+    /// The IDs it was passed under.
     pub(super) uidls: HashSet<Option<String>>,
-    /// What became of it, once it is safe.
+    /// What became of it, once it is stored.
     pub(super) fate: Option<Fate>,
 }
 
-/// What there is to do with a message.
+/// What to do with a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Goal {
-    /// Read it and give it to the caller.
+    /// Read it and pass it to the caller.
     Give,
-    /// Only see whether it is one that is to be deleted.
+    /// Only check whether it has to be deleted.
     Recognize,
 }
 
@@ -67,24 +67,24 @@ pub(in crate::fetch) struct Pop3Run {
     pub(super) maildrop: Option<Maildrop>,
     pub(super) known: HashMap<String, KnownUidl>,
     pub(super) given: HashMap<Hash, Given>,
-    /// Given under its id: read again in this run only to be deleted.
+    /// Passed under its ID: read again in this run only to be deleted.
     pub(super) settled: HashSet<String>,
-    /// Not given by the server, or too large: not asked for again in this run.
+    /// Not delivered by the server, or too large: not requested again in this run.
     pub(super) withheld: HashSet<Label>,
-    /// How often asking for a message broke the connection. They come first in the next session, where no other message
-    /// can have put the server out of step.
+    /// How often requesting a message broke the connection. They come first in the next session, where no other message
+    /// can have confused the server.
     pub(super) broken: HashMap<Label, u32>,
-    /// Became safe since the last look.
+    /// Stored since the last check.
     pub(super) safe: Vec<Hash>,
-    /// Safe, and the server did not say yet that it deleted them.
+    /// Stored, but the server did not confirm the deletion yet.
     pub(super) undeleted: HashSet<Hash>,
     pub(super) orders: mpsc::UnboundedReceiver<Order>,
-    /// The caller wants the end, and waits for it.
+    /// The caller waits for the end.
     pub(super) finishing: bool,
     pub(super) retry: Retry,
-    /// How many messages may still be given.
+    /// How many messages may still be returned.
     pub(super) quota: u32,
-    /// How many messages a session may be asked for until it ends: more have broken one.
+    /// How many messages to request per session: more have broken one.
     pub(super) reach: usize,
     pub(super) told: Vec<Message>,
     pub(super) present: Option<Vec<String>>,
@@ -126,7 +126,7 @@ impl Pop3Run {
         })
     }
 
-    /// Connect, log in, and list what is there.
+    /// Connects, logs in, and lists the messages.
     pub(in crate::fetch) async fn begin(
         &mut self,
         progress: MailboxProgress,
@@ -168,7 +168,7 @@ impl Pop3Run {
         self.maildrop = Some(maildrop);
     }
 
-    /// See that there is a session.
+    /// Ensures that there is a session.
     pub(super) async fn connected(&mut self) -> Result<(), ServerError> {
         if self.maildrop.is_some() {
             return Ok(());
@@ -178,7 +178,7 @@ impl Pop3Run {
                 self.take_over(maildrop);
                 Ok(())
             }
-            // The session that was lost may still have the mailbox for itself.
+            // The lost session may still lock the mailbox.
             Err(ServerError::Refused { what, answer }) => {
                 Err(ServerError::lost(&what, format_args!("the server answered {answer}")))
             }
@@ -186,11 +186,11 @@ impl Pop3Run {
         }
     }
 
-    /// Read what is new, and give it.
+    /// Reads new messages and passes them on.
     pub(in crate::fetch) async fn read(&mut self, mut sink: MailQueue) {
         loop {
             let read = self.try_to_read(&mut sink).await;
-            // Before a pause or the end: the caller need not wait for what is here.
+            // Before a pause or the end: the caller need not wait for buffered mails.
             let stop = self.options.stop.clone();
             let flushed = tokio::select! {
                 flushed = sink.flush() => flushed,
@@ -212,7 +212,7 @@ impl Pop3Run {
         self.connected().await?;
         let Some(maildrop) = &self.maildrop else { return Err(ServerError::Stopped) };
         let limit = self.options.item_bytes;
-        // What is too large ends the session: it comes last. Sizes are hints, so it is asked for all the same.
+        // A message that is too large ends the session, so it comes last. Sizes are hints, so it is requested anyway.
         let place = |listed: &ListedMessage| {
             let broken = self.broken.contains_key(&Label::of(listed));
             (!broken, listed.octets.is_some_and(|octets| octets > limit))
@@ -237,7 +237,7 @@ impl Pop3Run {
             if self.is_settled(&listed) {
                 continue;
             }
-            // STAT counts more than there are where a number stands for nothing, or none is given.
+            // STAT counts too many if a number has no message, or none is delivered.
             if !self.step(&listed, Goal::Give, Some(sink)).await? || refused == REFUSALS {
                 return Ok(());
             }
@@ -251,19 +251,19 @@ impl Pop3Run {
         self.options.stop.is_set() || self.finishing
     }
 
-    /// Whether a message needs not be read: an earlier run or this one is through with it.
+    /// Whether a message need not be read: it was processed by this or an earlier run.
     fn is_settled(&self, listed: &ListedMessage) -> bool {
         let given = listed.uidl.as_ref().is_some_and(|uidl| self.settled.contains(uidl));
         if given || self.withheld.contains(&Label::of(listed)) {
             return true;
         }
         let Some(known) = listed.uidl.as_ref().and_then(|uidl| self.known.get(uidl)) else { return false };
-        // Another size: another message may have got the id of one that is gone.
+        // A different size: another message may have got the ID of a deleted one.
         let same = known.octets.zip(listed.octets).is_none_or(|(then, now)| then == now);
         same && !(known.pending && self.deletes())
     }
 
-    /// Read one message. False where there is none of this number.
+    /// Reads one message. Returns false if there is none with this number.
     pub(super) async fn step(
         &mut self,
         listed: &ListedMessage,
@@ -346,7 +346,7 @@ impl Pop3Run {
         lost.map_or(Ok(true), Err)
     }
 
-    /// Take what the caller said meanwhile, and mark what became safe.
+    /// Takes the caller's acknowledgments, and marks stored messages.
     pub(super) async fn delete_safe(&mut self) -> Result<(), ServerError> {
         while let Ok(order) = self.orders.try_recv() {
             self.take(order);
@@ -388,7 +388,7 @@ impl Pop3Run {
         }
     }
 
-    /// Wait before the next connection; the fault itself once it is no use any more.
+    /// Waits before the next connection; returns the error once retrying is useless.
     pub(super) async fn pause(&mut self, fault: ServerError) -> Result<(), ServerError> {
         self.maildrop = None;
         self.retry.pause(fault, &self.mailbox, &self.options.stop).await

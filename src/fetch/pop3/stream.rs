@@ -1,6 +1,6 @@
-//! What a POP3 server says, line by line: every answer bounded in size and time, dots taken off (RFC 1939 section 3).
+//! Reads a POP3 server's answers line by line, bounded in size and time, without dot-stuffing (RFC 1939 section 3).
 //!
-//! A server that says more than it was asked is out of step: its next answer could be taken for another's.
+//! A server that sends more than it was asked for is out of sync: an answer could be taken for another command's.
 
 use crate::fetch::mailbox::Patience;
 use crate::fetch::mailbox::error::ServerError;
@@ -10,15 +10,15 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time;
 
 const READ_BYTES: usize = 64 << 10;
-/// What is kept of a line that is no part of a message. RFC 2449 section 4 allows 512 bytes.
+/// Bytes kept of a line outside messages. RFC 2449 section 4 allows 512.
 const LINE_BYTES: usize = 4 << 10;
 /// The longest answer of one line, kept or not.
 const STATUS_BYTES: u64 = 64 << 10;
-/// The longest answer of several lines that is no message.
+/// The longest multiline answer other than a message.
 const LIST_BYTES: u64 = 64 << 20;
 /// The slowest server that is waited for.
 const SLOWEST_BYTES_A_SECOND: u64 = 2 << 10;
-/// A message grows in memory by at least so much.
+/// A message grows in memory by at least this much.
 const GROWTH: usize = 256 << 10;
 
 /// A server's answer.
@@ -28,7 +28,7 @@ pub(super) enum Pop3Status {
     Ok(String),
     /// `-ERR`, and its text.
     Err(String),
-    /// `+`: the exchange of a login goes on with this challenge.
+    /// `+`: the login exchange continues with this challenge.
     Continue(String),
 }
 
@@ -36,7 +36,7 @@ pub(super) enum Pop3Status {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Body {
     Message(Vec<u8>),
-    /// It is longer than the limit; the connection is of no use any more.
+    /// It is longer than the limit; the connection is unusable.
     TooLarge {
         /// Bytes read of it.
         at_least: u64,
@@ -47,11 +47,11 @@ pub(super) enum Body {
 pub(super) struct LineStream {
     socket: Box<dyn Socket>,
     read: Box<[u8]>,
-    /// What of `read` is not used yet.
+    /// Where the unused part of `read` begins.
     start: usize,
     end: usize,
     patience: Patience,
-    /// Of the answer under way.
+    /// When the current answer began.
     begun: Instant,
     received: u64,
 }
@@ -68,18 +68,18 @@ impl LineStream {
         Self { socket, read, start: 0, end: 0, patience, begun: Instant::now(), received: 0 }
     }
 
-    /// The socket again, where nothing was received that nobody asked for.
+    /// Returns the socket, unless something unrequested was received.
     pub(super) fn into_socket(self) -> Option<Box<dyn Socket>> {
         (self.start == self.end).then_some(self.socket)
     }
 
-    /// Say a line, and wait for the first line of the answer.
+    /// Sends a line, and waits for the first line of the answer.
     pub(super) async fn command(&mut self, doing: &str, line: &str) -> Result<Pop3Status, ServerError> {
         self.send(doing, line).await?;
         self.status(doing).await
     }
 
-    /// Say a line.
+    /// Sends a line.
     pub(super) async fn send(&mut self, doing: &str, line: &str) -> Result<(), ServerError> {
         if line.contains(['\r', '\n', '\0']) {
             return Err(ServerError::settled(format!("{doing}: expected text without line ends, found one")));
@@ -104,7 +104,7 @@ impl LineStream {
         self.status_and_end(doing).await.map(|(status, _)| status)
     }
 
-    /// The first line of an answer, and whether it ends as the standard has it, in CR LF.
+    /// The first line of an answer, and whether it ends with CR LF as the standard requires.
     async fn status_and_end(&mut self, doing: &str) -> Result<(Pop3Status, bool), ServerError> {
         self.begin();
         let line = self.line(doing, STATUS_BYTES).await?;
@@ -129,7 +129,7 @@ impl LineStream {
         Ok((status, crlf))
     }
 
-    /// The lines that follow an `+OK`, up to the dot; `take` says whether it wants more of them.
+    /// The lines that follow an `+OK`, up to the dot; `take` returns whether it wants more.
     pub(super) async fn lines(&mut self, doing: &str, mut take: impl FnMut(&[u8]) -> bool) -> Result<(), ServerError> {
         self.begin();
         loop {
@@ -147,7 +147,7 @@ impl LineStream {
         }
     }
 
-    /// The answer to RETR: a message of at most this many bytes, or what the server says instead.
+    /// The answer to RETR: a message of at most this many bytes, or the server's refusal.
     pub(super) async fn message(&mut self, doing: &str, limit: u64) -> Result<Result<Body, String>, ServerError> {
         match self.status_and_end(doing).await? {
             (Pop3Status::Ok(_), crlf) => self.body(doing, limit, crlf).await.map(Ok),
@@ -156,7 +156,7 @@ impl LineStream {
         }
     }
 
-    /// With `crlf` only CR LF ends a line: a server stuffs no dot behind a line feed of the message's own.
+    /// With `crlf` only CR LF ends a line: a server does not dot-stuff after a bare line feed in the message.
     async fn body(&mut self, doing: &str, limit: u64, crlf: bool) -> Result<Body, ServerError> {
         self.begin();
         let limit_here = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -165,7 +165,7 @@ impl LineStream {
         loop {
             let waiting = &self.read[self.start..self.end];
             let newline = memchr::memchr(b'\n', waiting);
-            // Whether a dot stands alone can be told only once the line's end is here.
+            // Whether a dot is alone on its line is known only once the line is complete.
             if waiting.is_empty() || at_start && newline.is_none() && waiting.len() < 3 {
                 self.fill(doing).await?;
                 continue;
@@ -181,7 +181,7 @@ impl LineStream {
                 return Ok(Body::TooLarge { at_least: (body.len() + piece.len()) as u64 });
             }
             if body.capacity() - body.len() < piece.len() {
-                // Never twice the limit, as doubling would have it.
+                // Never twice the limit, as doubling could reach.
                 let more = (body.len() / 2).clamp(GROWTH, 8 << 20).max(piece.len());
                 body.reserve_exact(more);
             }
@@ -191,7 +191,7 @@ impl LineStream {
         }
     }
 
-    /// Nothing but line ends may follow a message: what does was part of it, and would be taken for the next answer.
+    /// Only line ends may follow a message: anything else was part of it, and would be taken for the next answer.
     fn in_step(&mut self, doing: &str) -> Result<(), ServerError> {
         if self.read[self.start..self.end].trim_ascii().is_empty() {
             self.start = self.end;
@@ -200,7 +200,7 @@ impl LineStream {
         Err(ServerError::lost(doing, "the server said more behind the message's end"))
     }
 
-    /// A line without its line feed. Of one that is too long the start is kept; the rest is read over.
+    /// A line without its line feed. Only the start of a long line is kept.
     async fn line(&mut self, doing: &str, limit: u64) -> Result<Vec<u8>, ServerError> {
         let mut line = Vec::new();
         let mut length: u64 = 0;
@@ -222,13 +222,13 @@ impl LineStream {
         }
     }
 
-    /// An answer begins: its time counts from here.
+    /// An answer begins: its time limit starts here.
     fn begin(&mut self) {
         self.begun = Instant::now();
         self.received = 0;
     }
 
-    /// Read more.
+    /// Reads more.
     async fn fill(&mut self, doing: &str) -> Result<(), ServerError> {
         self.read.copy_within(self.start..self.end, 0);
         self.end -= self.start;

@@ -1,4 +1,4 @@
-//! What a run would do, without doing it: log in, list, count.
+//! Finds out what a run would do, without doing it: logs in, lists, counts.
 
 use super::maildrop::Maildrop;
 use super::run::FOLDER;
@@ -10,7 +10,7 @@ use crate::model::KnownUidl;
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// Look at a mailbox; nothing is changed.
+/// Surveys a mailbox; changes nothing.
 pub(in crate::fetch) async fn look(
     mailbox: &Mailbox,
     uidls: &[KnownUidl],
@@ -35,7 +35,7 @@ pub(in crate::fetch) async fn look(
             }
         }
     }
-    // Those that only STAT counts are looked for, too.
+    // Those that only STAT counts are requested, too.
     let unlisted = seen.mails.saturating_sub(u32::try_from(maildrop.listed.len()).unwrap_or(u32::MAX));
     seen.new = seen.new.saturating_add(unlisted).min(limit);
     let _ = tokio::time::timeout(Duration::from_secs(2), maildrop.quit()).await;

@@ -19,16 +19,16 @@ const SECRET: &str = "s3cret-word";
 /// A message: its id, its text.
 type Mail = (String, Vec<u8>);
 
-/// What the server is like now.
+/// The state of the server.
 #[derive(Default)]
 struct Maildrop {
     mails: Vec<Mail>,
-    /// What it was told: connection, command.
+    /// The commands it received, by connection.
     heard: Vec<(usize, String)>,
     connections: usize,
 }
 
-/// What to answer instead: given the connection's number and the line. An empty answer hangs up, after what was said.
+/// Overrides an answer, given the connection's number and the line. An empty answer hangs up, after what was sent.
 type Hook = dyn Fn(usize, &str) -> Option<Vec<Vec<u8>>> + Send + Sync;
 
 #[derive(Clone)]
@@ -47,7 +47,7 @@ fn say(text: &str) -> Option<Vec<Vec<u8>>> {
     Some(vec![text.as_bytes().to_vec()])
 }
 
-/// Hang up, after saying this.
+/// Hangs up, after sending this.
 #[expect(clippy::unnecessary_wraps, reason = "as a hook has it")]
 fn hang_up(text: &str) -> Option<Vec<Vec<u8>>> {
     Some(vec![text.as_bytes().to_vec(), Vec::new()])
@@ -171,7 +171,7 @@ fn options() -> PollOptions {
     PollOptions { limit: None, since: None, item_bytes: 1000, now, stop: StopFlag::new() }
 }
 
-/// What a run brought.
+/// The result of a run.
 #[derive(Debug, Default)]
 struct Brought {
     texts: Vec<String>,
@@ -180,7 +180,7 @@ struct Brought {
     finished: Finished,
 }
 
-/// Run, and say of every mail that it is safe; one with `lunch` in it is no report.
+/// Runs, and acknowledges every mail; one with `lunch` in it is not a report.
 fn run_with(mailbox: Mailbox, known: Vec<KnownUidl>, options: PollOptions) -> Result<Brought, FetchError> {
     let mut poller = Poller::start(mailbox, MailboxProgress { uidls: known, ..MailboxProgress::default() }, options)?;
     let acknowledger = poller.acknowledger();
@@ -250,7 +250,7 @@ fn a_connection_that_breaks_anywhere_loses_and_doubles_nothing() {
             let brought = run(&server, After::Delete);
             let texts: BTreeSet<&String> = brought.texts.iter().collect();
             assert_eq!((brought.texts.len(), texts.len()), (5, 5), "{line:?} {said:?}: {brought:?}");
-            // A server that says that it has deleted, and has not, is not to be helped in this run.
+            // A server that claims to have deleted a message but has not cannot be helped in this run.
             if !(line == "QUIT" && said.starts_with("+OK")) {
                 assert!(server.ids().is_empty(), "{line:?} {said:?}: {:?} {brought:?}", server.ids());
             }
@@ -396,7 +396,7 @@ fn a_mail_that_waits_for_its_deletion_is_read_before_it_is_deleted() {
     assert_eq!((brought.texts.len(), server.ids()), (2, vec!["b".to_owned()]));
 }
 
-/// The message in an answer that comes in pieces of this size.
+/// The message in an answer received in pieces of this size.
 fn received(answer: &[u8], size: usize) -> Result<Body, String> {
     let (mut far, near) = tokio::io::duplex(size);
     let answer = answer.to_vec();
@@ -423,9 +423,9 @@ fn only_a_dot_between_two_line_ends_ends_a_message() {
     let message = |text: &str| Ok(Body::Message(text.as_bytes().to_vec()));
     for size in [1, 2, 3, 7, 1000] {
         assert_eq!(received(b"+OK\r\na\r\n..\r\n...b\r\n.\r\n", size), message("a\r\n.\r\n..b\r\n"));
-        // A line feed of the message's own begins no line of POP3.
+        // A bare line feed in the message does not begin a POP3 line.
         assert_eq!(received(b"+OK\r\na\n.\nb\n..c\r\n.\r\n", size), message("a\n.\nb\n..c\r\n"));
-        // Where the server knows only line feeds, they do.
+        // It does if the server only uses line feeds.
         assert_eq!(received(b"+OK\na\n..\nb\n.\n", size), message("a\n.\nb\n"));
         assert_eq!(received(b"+OK\r\n.\r\n", size), message(""));
         assert!(received(b"+OK\r\na\r\n", size).unwrap_err().contains("closed the connection"));

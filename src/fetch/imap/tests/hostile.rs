@@ -12,7 +12,7 @@ use std::{
 
 const SECRET: &str = "s3cret-\"word\"/+";
 
-/// Answer each line of every client as `answer` has it: the tag, and the rest of the line; the greeting is the answer to an
+/// Answers each line of every client with `answer`: the tag, and the rest of the line; the greeting is the answer to an
 /// empty line.
 fn scripted(answer: impl Fn(&str, &str) -> Vec<u8> + Send + Sync + 'static) -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
@@ -105,7 +105,7 @@ fn a_login_that_the_server_repeats_is_not_shown() {
     }
 }
 
-/// A server that lets everybody in; `answer` may say otherwise.
+/// A server that accepts every login, unless `answer` says otherwise.
 fn obliging(answer: impl Fn(&str, &str) -> Option<Vec<u8>> + Send + Sync + 'static) -> u16 {
     scripted(move |tag, rest| {
         if let Some(bytes) = answer(tag, rest) {

@@ -1,6 +1,6 @@
-//! The poller against servers: `scripted` does what no good one would, `real` is Dovecot.
+//! Tests the poller against servers: `scripted` misbehaves, `real` is Dovecot.
 //!
-//! Each test ends in a clear error or success, with every mail given once and nothing lost.
+//! Each test ends in a clear error or success, with every mail returned once and nothing lost.
 
 #[path = "../../../../tests/it/support/imap_dovecot.rs"]
 mod dovecot;
@@ -21,7 +21,7 @@ use secrecy::SecretString;
 use server::Server;
 use std::time::Duration;
 
-/// Quick to lose patience.
+/// Short time limits.
 fn patience() -> Patience {
     Patience {
         connect: Duration::from_secs(5),
@@ -60,7 +60,7 @@ fn mails(count: usize) -> Vec<Vec<u8>> {
     (1..=count).map(|n| format!("Subject: mail {n}\r\n\r\n{}\r\n", "x".repeat(n * 37 % 500)).into_bytes()).collect()
 }
 
-/// What a run brought.
+/// The result of a run.
 #[derive(Debug, Default)]
 struct Brought {
     items: Vec<Item>,
@@ -94,7 +94,7 @@ fn message_of(fetched: &Fetched) -> Option<(Message, Fate)> {
     }
 }
 
-/// Run, and call every mail safe in batches of three.
+/// Runs, and acknowledges the mails in batches of three.
 fn run(mailbox: Mailbox, cursors: Vec<(String, Cursor)>, options: PollOptions) -> Brought {
     let mut poller = Poller::start(mailbox, cursors, options).unwrap();
     let acknowledger = poller.acknowledger();

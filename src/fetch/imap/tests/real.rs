@@ -1,4 +1,4 @@
-//! What a real server shows: both TLS ways, every mechanism, tokens, folders, IDLE.
+//! Tests against a real server: TLS and STARTTLS, every mechanism, tokens, folders, IDLE.
 
 use super::dovecot::Dovecot;
 use super::*;
@@ -11,7 +11,7 @@ use crate::fetch::mailbox::{
 use crate::model::MailboxProgress;
 use std::{path::Path, time::Instant};
 
-/// The mailbox of a Dovecot, by TLS and password.
+/// The mailbox of a Dovecot, with TLS and a password.
 fn of(dovecot: &Dovecot) -> Mailbox {
     Mailbox {
         name: "reports".to_owned(),

@@ -160,7 +160,7 @@ fn whatever_breaks_at_whatever_command_every_mail_is_given_once() {
             let server = Server::with_inbox(Manner::default(), mails(7));
             server.world().faults.push((When::Command(at), wrong));
             let brought = once(&server, After::Move("Done".into()));
-            // How many acts there are depends on when the caller says what is safe: the last may not come.
+            // The number of actions depends on when the caller acknowledges: the last may not happen.
             let what = format!("{wrong:?} at {:?}: {:?}", server.world().commands.get(at), brought.finished.failures);
             assert_eq!(brought.uids(), [1, 2, 3, 4, 5, 6, 7], "{what}");
             assert!(brought.others.is_empty() && brought.finished.failures.is_empty(), "{what}");
