@@ -97,13 +97,9 @@ pub enum QueryType {
     Ptr,
     /// The alias itself, not its target.
     Cname,
-<<<<<<< HEAD
     /// Which certificate a mail server has (RFC 6698).
     Tlsa,
     /// Type 99, the SPF type of RFC 4408 that RFC 7208 section 3.1 discontinued.
-=======
-    /// Type 99, the SPF type of RFC 4408 that RFC 7208 section 3.1 discontinued.
->>>>>>> 85509ee (Rewrite the comments of dns, send, alert and site in plain words)
     OldSpf,
 }
 

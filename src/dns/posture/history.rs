@@ -19,13 +19,9 @@ const VALUE_LIMIT: usize = 40;
 /// Bytes kept per record at most. A DKIM key of 4096 bits has 736.
 const TEXT_LIMIT: usize = 4096;
 
-<<<<<<< HEAD
 /// Looks up the records of a domain whose history is kept: DMARC, the SPF record with everything it includes, DKIM
 /// selectors and their aliases, MX, TLS-RPT, MTA-STS, and the consent of other domains to receive its reports.
-=======
-/// Looks up the records of a domain whose history is kept: DMARC, the SPF record with everything it includes, DKIM
-/// selectors and their aliases, MX, TLS-RPT, MTA-STS, and the consent of other domains to receive its reports.
->>>>>>> 85509ee (Rewrite the comments of dns, send, alert and site in plain words)
+///
 /// Selectors that were watched before are looked up even if the reports no longer show them. Failed lookups are left
 /// out: nothing is known about them.
 pub fn observe(posture: &Posture, watched: &[WatchedName], lookup: &dyn Lookup) -> Vec<DnsObservation> {
