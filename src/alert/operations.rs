@@ -81,17 +81,41 @@ pub(super) fn operations(
             details,
         ));
     }
-    for change in store.dns_changes(None)?.iter().filter(|change| is_recent(change, now)) {
-        let joined = |texts: &[String]| (!texts.is_empty()).then(|| Foreign::from(texts.join(" ")));
-        let name = format!("{} {}", change.name, change.record_type);
-        let subject = format!("{name} {}", change.at.as_millisecond());
-        let details = IncidentDetails::Dns(name, joined(&change.before), joined(&change.after));
+    let changes = store.dns_changes(None)?;
+    let mut recent: Vec<&DnsChange> = changes.iter().filter(|change| is_recent(change, now)).collect();
+    recent.sort_by_key(|change| (change.at, &change.name, change.record_type));
+    // A record that several domains use is one event.
+    for same in recent.chunk_by(|a, b| is_one_record(a, b)) {
+        let change = same[0];
+        // A policy has several lines, an alert one.
+        let in_a_line = |text: &String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let joined = |texts: &[String]| {
+            (!texts.is_empty()).then(|| Foreign::from(texts.iter().map(in_a_line).collect::<Vec<_>>().join(" ")))
+        };
+        let record = format!("{} {}", change.name, change.record_type);
+        let subject = format!("{record} {}", change.at.as_millisecond());
+        let (before, after) = (joined(&change.before), joined(&change.after));
+        let details = IncidentDetails::Dns { record, before, after, domains: same.len() as u64 };
         let mut found = incident(EventKind::DnsChanged, EventSeverity::Warning, subject, change.day(), details);
-        found.policy_domain = Some(change.domain.as_str().into());
+        found.policy_domain = owner(same).map(Foreign::from);
         found.seen = change.day();
         operations.found.push(found);
     }
     Ok(operations)
+}
+
+/// Whether two changes are of one record, on behalf of two domains.
+fn is_one_record(a: &DnsChange, b: &DnsChange) -> bool {
+    (a.at, &a.name, a.record_type) == (b.at, &b.name, b.record_type)
+}
+
+/// The domain that a record belongs to, of those that use it: the closest above it, else the only one.
+fn owner<'a>(same: &[&'a DnsChange]) -> Option<&'a str> {
+    let is_above =
+        |domain: &str| same[0].name.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    let domains = || same.iter().map(|change| change.domain.as_str());
+    let closest = domains().filter(|domain| is_above(domain)).max_by_key(|domain| domain.len());
+    closest.or_else(|| if same.len() == 1 { domains().next() } else { None })
 }
 
 /// Whether `check --all` saw a change recently. Older changes were reported, or are known.

@@ -145,7 +145,41 @@ impl Origin {
 
 #[cfg(test)]
 mod tests {
-    use super::Origin;
+    use super::{Origin, WebMessage, Webhook};
+    use std::io::{Read as _, Write as _};
+    use std::net::{TcpListener, TcpStream};
+    use std::time::{Duration, Instant};
+
+    /// Post to a receiver that answers with these bytes and then says no more.
+    fn posted_to_one_that_stalls(answer: &'static [u8]) -> (String, bool) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (done, is_done) = std::sync::mpsc::channel::<()>();
+        let receiver = std::thread::spawn(move || {
+            let (mut socket, _): (TcpStream, _) = listener.accept().unwrap();
+            let _ = socket.read(&mut [0; 4096]);
+            socket.write_all(answer).unwrap();
+            let _ = is_done.recv();
+        });
+        let patience = Duration::from_secs(1);
+        let url = format!("http://127.0.0.1:{port}/hook-SECRET").into();
+        let begin = Instant::now();
+        let failure = Webhook { url, token: None, ca_file: None, patience }.post(&WebMessage::default()).unwrap_err();
+        assert!(begin.elapsed() < 5 * patience, "{:?}", begin.elapsed());
+        drop(done);
+        receiver.join().unwrap();
+        (failure.why, failure.again)
+    }
+
+    #[test]
+    fn a_receiver_that_stalls_costs_a_bounded_time_and_is_tried_again() {
+        let silent = ("did not answer within 1 s".to_owned(), true);
+        assert_eq!(posted_to_one_that_stalls(b""), silent);
+        assert_eq!(posted_to_one_that_stalls(b"HTTP/1.1 200 OK\r\nContent-Le"), silent);
+        // What it said of its refusal is cut short, the refusal stands.
+        let refused = posted_to_one_that_stalls(b"HTTP/1.1 503 Busy\r\nContent-Length: 9\r\n\r\nhook");
+        assert!(refused.0.starts_with("answered with status 503") && refused.1, "{refused:?}");
+    }
 
     #[test]
     fn an_address_is_https_or_of_this_machine() {

@@ -168,8 +168,17 @@ pub enum IncidentDetails {
     },
     /// A policy: tag, value before, value after.
     Policy(Vec<(&'static str, Foreign, Foreign)>),
-    /// A DNS record: its name, its text before and after.
-    Dns(String, Option<Foreign>, Option<Foreign>),
+    /// A DNS record.
+    Dns {
+        /// Its name and type.
+        record: String,
+        /// Its text before; `None`: it was not there.
+        before: Option<Foreign>,
+        /// Its text now; `None`: it is gone.
+        after: Option<Foreign>,
+        /// How many of the checked domains use it.
+        domains: u64,
+    },
     /// A reporter or domain that is silent.
     Silent {
         /// The reporter's name; of a domain, none.

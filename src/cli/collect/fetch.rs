@@ -5,7 +5,7 @@
 
 use super::enrich;
 use super::outages::Outages;
-use crate::cli::report::alert;
+use crate::cli::report::{alert, dns_history};
 use crate::cli::settings::file::Settings;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::fault::Hint as _;
@@ -19,7 +19,7 @@ use crate::cli::wiring::period::Day;
 use crate::cli::wiring::run::CommandContext;
 use crate::cli::wiring::verifier::{Verification, VerifyArgs};
 use crate::fetch::FetchError;
-use crate::fetch::imap::{self, Poller, Wake};
+use crate::fetch::imap::{self, Poller};
 use crate::fetch::mailbox::{Mailbox, run};
 use crate::ingest::{self, IngestOptions, Tally};
 use crate::store::{Store, StoreError, Writer};
@@ -71,6 +71,9 @@ pub(crate) struct FetchArgs {
     /// Then look up the names of recent sources, as `dmarquet enrich` does
     #[arg(long, conflicts_with = "dry_run")]
     enrich: bool,
+    /// Then look up the DNS records of every domain and keep them as history, as `dmarquet check --all` does; once a day
+    #[arg(long, conflicts_with = "dry_run")]
+    check: bool,
     /// Afterwards tell what changed, as `dmarquet alert` does; prints it only where the settings have no way out
     #[arg(long, conflicts_with = "dry_run")]
     alert: bool,
@@ -157,6 +160,10 @@ impl Polls<'_> {
                 self.interrupt,
             )?;
         }
+        if self.args.check && !self.interrupt.is_set() {
+            let servers = &self.args.verify.server;
+            dns_history::after_fetch(self.run, self.settings, (self.store, &mut writer), servers, self.interrupt);
+        }
         if self.args.alert && !self.interrupt.is_set() {
             alert::after_fetch(self.run, self.settings, (self.store, &mut writer), now)?;
         }
@@ -216,33 +223,17 @@ impl Polls<'_> {
         manager.ready();
         while let Some(wakes) = watch.next_within(TICK) {
             manager.beat();
-            let mut names = Vec::new();
-            for wake in wakes {
-                match wake {
-                    Wake::News(name) => {
-                        if let Some(away) = outages.back(&name, Instant::now()) {
-                            let minutes = ingest_run::count(away.as_secs().div_ceil(60), "minute");
-                            talk.warning(&format!("mailbox {name}: the server answers again, after {minutes}"));
-                        }
-                        names.push(name);
-                    }
-                    Wake::Trouble(error) => {
-                        talk.note(&format!("{error}; reconnecting"));
-                        outages.trouble(&error.mailbox, error.reason, Instant::now());
-                    }
-                    Wake::Given(error) => {
-                        self.note_failures(&[(error.mailbox.clone(), error.reason.clone())])?;
-                        talk.fault(&FetchError::Mailbox(error));
-                        worst = Exit::Failed;
-                    }
-                }
+            let heard = outages.hear(wakes, Instant::now());
+            heard.notes.iter().for_each(|note| talk.note(note));
+            heard.warnings.iter().for_each(|warning| talk.warning(warning));
+            for error in heard.given {
+                self.note_failures(&[(error.mailbox.clone(), error.reason.clone())])?;
+                talk.fault(&FetchError::Mailbox(error));
+                worst = Exit::Failed;
             }
-            for (mailbox, why) in outages.due_warnings(Instant::now()) {
-                talk.warning(&format!("mailbox {mailbox}: no connection for a minute: {why}; still trying"));
-            }
-            self.note_failures(&outages.due_notes(Instant::now()))?;
+            self.note_failures(&heard.failing)?;
             let with_news: Vec<Mailbox> =
-                mailboxes.iter().filter(|mailbox| names.contains(&mailbox.name)).cloned().collect();
+                mailboxes.iter().filter(|mailbox| heard.news.contains(&mailbox.name)).cloned().collect();
             if !with_news.is_empty() {
                 manager.status("fetching");
                 self.once_when_idle(&with_news)?;

@@ -1,6 +1,6 @@
 //! `check`: a domain's mail setup in DNS, or how a receiver judges a message. The checking itself is done in `dns`.
 
-use super::{dns_history, observed, policy_files};
+use super::{consents, dns_history, observed, policy_files};
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::format::OutputFormat;
 use crate::cli::terminal::output;
@@ -28,6 +28,7 @@ Examples:
   dmarquet check --message saved.eml    judge a message as a receiver does
   dmarquet check --all                  check every domain and remember what DNS says (for cron)
   dmarquet check --diff 7d              what changed in DNS this week
+  dmarquet check --consents             who must publish that they accept whose reports
 
 A record under \"Publish\" replaces the records of its type at that name. Each proposal was checked: it has no fault, keeps what was right, and lists every source in the reports that would fail under it.
 
@@ -38,7 +39,7 @@ Exit codes: 0 no faults; 1 faults found; 2 something could not be looked up.";
 #[command(after_help = EXAMPLES)]
 pub(crate) struct CheckArgs {
     /// Domains to check
-    #[arg(required_unless_present_any = ["message", "codes", "all", "diff"], value_name = "DOMAIN")]
+    #[arg(required_unless_present_any = ["message", "codes", "all", "diff", "consents"], value_name = "DOMAIN")]
     domains: Vec<String>,
     /// DKIM selector to check, besides those in the reports; may be repeated
     #[arg(long, value_name = "NAME")]
@@ -61,6 +62,9 @@ pub(crate) struct CheckArgs {
     /// Show what changed in the records of all domains during this time, such as 7d; nothing is looked up
     #[arg(long, value_name = "TIME", conflicts_with_all = ["domains", "message", "all", "history", "server"])]
     diff: Option<Stretch>,
+    /// Show which consents to receive reports about another organization's domains are missing: those that you must publish, and those to ask for
+    #[arg(long, conflicts_with_all = ["domains", "message", "ip", "selector", "all", "history", "diff"])]
+    consents: bool,
     /// Time to use instead of the clock, such as 2026-11-19T06:00:00Z
     #[arg(long, value_name = "TIME")]
     now: Option<Timestamp>,
@@ -99,7 +103,11 @@ pub(crate) fn run(run: &CommandContext, args: &CheckArgs) -> anyhow::Result<Exit
         }
         return Ok(exit);
     }
-    let store = Store::open(&run.store(&run.settings()?)?)?;
+    let settings = run.settings()?;
+    let store = Store::open(&run.store(&settings)?)?;
+    if args.consents {
+        return consents::run(&settings, &store, &resolver, args.format);
+    }
     if let Some(stretch) = args.diff {
         return dns_history::show_since(&store, stretch, now, args.format);
     }

@@ -1,29 +1,45 @@
 //! `check --all`, `--history` and `--diff`: DNS with a memory.
 
 use super::check::of_code;
-use super::observed;
+use super::{observed, policy_files};
+use crate::cli::settings::file::Settings;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::format::OutputFormat;
+use crate::cli::terminal::interrupt::Interrupt;
 use crate::cli::terminal::output;
+use crate::cli::wiring::ingest_run;
 use crate::cli::wiring::period::Stretch;
 use crate::cli::wiring::run::CommandContext;
+use crate::dns::lookup::answer::Lookup;
+use crate::dns::lookup::bounded::BoundedLookup;
 use crate::dns::lookup::name;
-use crate::dns::lookup::resolver::Resolver;
+use crate::dns::lookup::resolver::{Resolver, ResolverOptions};
 use crate::dns::posture::domain::{self, Posture, Request};
 use crate::dns::posture::history::observe;
 use crate::dns::seen::Observed;
 use crate::dns::transport::PolicySource;
 use crate::model::{DnsChange, DnsObservation, WatchedName};
 use crate::present;
-use crate::store::Store;
+use crate::store::{Store, StoreError, Writer};
 use jiff::Timestamp;
+use jiff::tz::Offset;
 use rayon::prelude::*;
 use serde::Serialize;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// Domains checked at a time. Each waits for DNS most of the time, and no server is asked more than this at once.
 const WORKERS: usize = 8;
 /// Domains checked at most, those of the settings first, then those with the most mail.
 const DOMAIN_LIMIT: usize = 2000;
+/// How long the look-ups after a fetch may take; the next fetch goes on where they ended.
+const AFTER_FETCH: Duration = Duration::from_mins(5);
+/// How long one try after a fetch may take; there are two.
+const AFTER_FETCH_TRY: Duration = Duration::from_secs(2);
+
+/// A domain as DNS has it now, and the records to keep.
+type Look = (Posture, Vec<DnsObservation>);
 
 /// Check all domains and keep what DNS says as seen at `now`.
 pub(crate) fn look_at_all(
@@ -34,36 +50,124 @@ pub(crate) fn look_at_all(
     let settings = run.settings()?;
     let path = run.store(&settings)?;
     let store = Store::open(&path)?;
-    let mut domains: Vec<String> = Vec::new();
-    for domain in settings.domains.iter().cloned().chain(store.domains_with_passing_mail(DOMAIN_LIMIT)?) {
-        let Some(domain) = name::canonical(&domain).filter(|domain| name::is_domain(domain)) else { continue };
-        if domains.len() < DOMAIN_LIMIT && !domains.contains(&domain) {
-            domains.push(domain);
-        }
-    }
-    let seen = observed::of_all(&store, &domains, now)?;
-    let watched = store.dns_names()?;
+    let domains = domains(&settings, &store)?;
+    let looks =
+        look_at(&store, domains, now, &|request, seen, watched| look(request, seen, watched, (resolver, policies)))?;
     drop(store);
-    let requests: Vec<(String, Observed)> = domains.into_iter().zip(seen).collect();
-    let workers = rayon::ThreadPoolBuilder::new().num_threads(WORKERS).build()?;
-    let look = |(domain, seen): &(String, Observed)| look((domain, seen), &watched, resolver, policies);
-    let (postures, observations): (Vec<Posture>, Vec<Vec<DnsObservation>>) =
-        workers.install(|| requests.par_iter().map(look).unzip());
+    let (postures, observations): (Vec<Posture>, Vec<Vec<DnsObservation>>) = looks.into_iter().unzip();
     let mut writer = CommandContext::writer(&settings, &path, run.now)?;
     writer.keep_dns(now, &observations.concat())?;
     let exit = postures.iter().map(|posture| of_code(posture.exit_code())).max().unwrap_or(Exit::Handled);
     Ok((postures, exit))
 }
 
+/// The same at the end of a `fetch`, whose mails are safe by then, for the domains that nobody looked at today. What goes
+/// wrong is said, and no more.
+pub(crate) fn after_fetch(
+    run: &CommandContext,
+    settings: &Settings,
+    (store, writer): (&Path, &mut Writer),
+    servers: &[SocketAddr],
+    interrupt: &Interrupt,
+) {
+    match look_once_a_day(settings, (store, writer), servers, interrupt, Timestamp::now()) {
+        Ok(AfterFetch { domains: 0, .. }) => {}
+        Ok(AfterFetch { is_away: true, .. }) => {
+            run.talk.warning("DNS records were not looked up: DNS does not answer; the next fetch tries again");
+        }
+        Ok(AfterFetch { domains, looked_at, .. }) => {
+            let rest = match domains - looked_at {
+                0 => String::new(),
+                rest => format!("; the next fetch looks at {rest} more"),
+            };
+            let count = ingest_run::count(looked_at as u64, "domain");
+            run.talk.note(&format!("DNS records of {count} were looked up and kept{rest}"));
+        }
+        Err(error) => run.talk.warning(&format!("DNS records were not looked up: {error:#}")),
+    }
+}
+
+/// What came of the look-ups after a fetch.
+struct AfterFetch {
+    /// Domains to look at.
+    domains: usize,
+    /// Those that were.
+    looked_at: usize,
+    /// DNS answered nothing.
+    is_away: bool,
+}
+
+fn look_once_a_day(
+    settings: &Settings,
+    (path, writer): (&Path, &mut Writer),
+    servers: &[SocketAddr],
+    interrupt: &Interrupt,
+    now: Timestamp,
+) -> anyhow::Result<AfterFetch> {
+    let store = Store::open(path)?;
+    let today = store.domains_looked_up_on(Offset::UTC.to_datetime(now).date())?;
+    let mut domains = domains(settings, &store)?;
+    domains.retain(|domain| !today.contains(domain));
+    let number = domains.len();
+    if number == 0 {
+        return Ok(AfterFetch { domains: 0, looked_at: 0, is_away: false });
+    }
+    let resolver = Resolver::new(&ResolverOptions {
+        servers: servers.to_vec(),
+        timeout: AFTER_FETCH_TRY,
+        retries: 1,
+        ..ResolverOptions::default()
+    })?;
+    let is_stopped = || interrupt.is_set();
+    let policies = policy_files::policies(servers, None, None)?;
+    let policies = policies.as_ref().map(|policies| policies as &dyn PolicySource);
+    let bounded = BoundedLookup::new(&resolver, Instant::now() + AFTER_FETCH, &is_stopped);
+    let looks = look_at(&store, domains, now, &|request, seen, watched| {
+        let found = (!bounded.is_over()).then(|| look(request, seen, watched, (&bounded, policies)))?;
+        // A look that was cut short would count as today's.
+        (!bounded.is_over()).then_some(found)
+    })?;
+    let looks: Vec<Look> = looks.into_iter().flatten().collect();
+    let observations: Vec<DnsObservation> = looks.iter().flat_map(|(_, observations)| observations).cloned().collect();
+    writer.keep_dns(now, &observations)?;
+    Ok(AfterFetch { domains: number, looked_at: looks.len(), is_away: bounded.is_away() })
+}
+
+/// The domains to look at, canonical: those of the settings, then those with passing mail.
+pub(super) fn domains(settings: &Settings, store: &Store) -> Result<Vec<String>, StoreError> {
+    let mut domains: Vec<String> = Vec::new();
+    for domain in settings.named_domains().into_iter().chain(store.domains_with_passing_mail(DOMAIN_LIMIT)?) {
+        let Some(domain) = name::canonical(&domain).filter(|domain| name::is_domain(domain)) else { continue };
+        if domains.len() < DOMAIN_LIMIT && !domains.contains(&domain) {
+            domains.push(domain);
+        }
+    }
+    Ok(domains)
+}
+
+/// Look at domains, some at a time. The answers are in their order.
+fn look_at<T: Send>(
+    store: &Store,
+    domains: Vec<String>,
+    now: Timestamp,
+    look: &(dyn Fn(&Request, &Observed, &[WatchedName]) -> T + Sync),
+) -> anyhow::Result<Vec<T>> {
+    let seen = observed::of_all(store, &domains, now)?;
+    let watched = store.dns_names()?;
+    let requests = domains.into_iter().map(|domain| Request { domain, ..Request::default() });
+    let requests: Vec<(Request, Observed)> = requests.zip(seen).collect();
+    let workers = rayon::ThreadPoolBuilder::new().num_threads(WORKERS).build()?;
+    Ok(workers.install(|| requests.par_iter().map(|(request, seen)| look(request, seen, &watched)).collect()))
+}
+
 fn look(
-    (domain, seen): (&str, &Observed),
+    request: &Request,
+    seen: &Observed,
     watched: &[WatchedName],
-    resolver: &Resolver,
-    policies: Option<&dyn PolicySource>,
-) -> (Posture, Vec<DnsObservation>) {
-    let request = Request { domain: domain.to_owned(), ..Request::default() };
-    let posture = domain::check_with(&request, resolver, policies, seen);
-    let observations = observe(&posture, watched, resolver);
+    (lookup, policies): (&dyn Lookup, Option<&dyn PolicySource>),
+) -> Look {
+    let posture = domain::check_with(request, lookup, policies, seen);
+    let observations = observe(&posture, watched, lookup);
     (posture, observations)
 }
 

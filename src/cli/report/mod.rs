@@ -3,6 +3,7 @@
 pub(crate) mod ack;
 pub(crate) mod alert;
 pub(crate) mod check;
+pub(crate) mod consents;
 pub(crate) mod digests;
 pub(crate) mod dns_history;
 pub(crate) mod export;

@@ -13,6 +13,8 @@ use std::net::IpAddr;
 
 /// Days looked back: past those after which a key counts as left over.
 const DAYS: i64 = 180;
+/// Selectors kept, those with most mail that passed first: strangers can sign with any.
+const SELECTORS: usize = 200;
 /// Sources kept of a selector.
 const SOURCES: usize = 20;
 
@@ -108,7 +110,23 @@ const COLUMNS: ColumnSet = ColumnSet::DAY
     .with(ColumnSet::DKIM_DOMAIN)
     .with(ColumnSet::DKIM_SELECTOR)
     .with(ColumnSet::DKIM_RESULT)
-    .with(ColumnSet::SPF_DOMAIN);
+    .with(ColumnSet::SPF_DOMAIN)
+    .with(ColumnSet::SIGNATURES);
+
+/// The signatures of a row: domain, selector and result. A mail may be signed with several keys of one domain.
+fn signatures(rows: &Rows, row: usize) -> impl Iterator<Item = (&str, &str, &str)> {
+    let deciding = (rows.dkim_domain.get(row), rows.dkim_selector.get(row), rows.dkim_result.get(row));
+    let deciding = match deciding {
+        (Some(domain), Some(selector), result) => Some((domain, selector, result.unwrap_or_default())),
+        _ => None,
+    };
+    let all = rows.signatures.get(row);
+    let listed = all.into_iter().flat_map(str::lines).filter_map(|line| {
+        let mut parts = line.split('\t');
+        Some((parts.next()?, parts.next().filter(|selector| !selector.is_empty())?, parts.next()?))
+    });
+    listed.chain(deciding.filter(|_| all.is_none()))
+}
 
 #[derive(Default)]
 struct ObservedSums {
@@ -136,11 +154,11 @@ struct SentMail {
 impl ObservedSums {
     fn add_row(&mut self, rows: &Rows, row: usize, domain: &str) {
         let (day, source, count, flags) = (rows.day[row], rows.source[row], rows.count[row], rows.flags[row]);
-        if let Some(selector) = rows.dkim_selector.get(row).filter(|_| rows.dkim_domain.get(row) == Some(domain)) {
+        for (_, selector, result) in signatures(rows, row).filter(|(signer, ..)| *signer == domain) {
             let seen = self.selectors.entry(selector.to_ascii_lowercase()).or_default();
             seen.last = seen.last.max(day);
             seen.messages = seen.messages.saturating_add(count);
-            if rows.dkim_result.get(row) == Some("pass") {
+            if result == "pass" {
                 seen.passed = seen.passed.saturating_add(count);
             }
             let by = seen.sources.entry(source).or_default();
@@ -174,7 +192,12 @@ impl ObservedSums {
                 sources,
             }
         };
-        self.selectors.iter().map(one).collect()
+        let mut selectors: Vec<SeenSelector> = self.selectors.iter().map(one).collect();
+        // Stable: of the same use, the first by name.
+        selectors.sort_by_key(|seen| Reverse((seen.passed, seen.messages)));
+        selectors.truncate(SELECTORS);
+        selectors.sort_by(|a, b| a.selector.cmp(&b.selector));
+        selectors
     }
 
     fn sources(self) -> Vec<SeenSource> {

@@ -2,6 +2,7 @@
 
 pub mod answer;
 mod authentic;
+pub mod bounded;
 pub mod keyring;
 pub mod name;
 pub mod overlay;

@@ -2,6 +2,7 @@
 //!
 //! The ledger stores them; [`crate::model::changes`] computes what changed between two lookups.
 
+use super::consents::receivers;
 use super::domain::Posture;
 use crate::dns::dmarc::is_dmarc;
 use crate::dns::hosts::mx::Delivery;
@@ -83,10 +84,8 @@ fn names(posture: &Posture, watched: &[WatchedName]) -> BTreeSet<(String, QueryT
     }
     if let Some(found) = posture.dmarc.record() {
         add(format!("_dmarc.{}", found.domain), QueryType::Txt);
-        for host in found.record.rua.iter().chain(&found.record.ruf).filter_map(|target| target.host.as_deref()) {
-            if name::organizational(host) != name::organizational(&found.domain) {
-                add(format!("{}._report._dmarc.{host}", found.domain), QueryType::Txt);
-            }
+        for receiver in receivers(found) {
+            add(format!("{}._report._dmarc.{receiver}", found.domain), QueryType::Txt);
         }
     }
     let selectors = posture.dkim.iter().map(|found| format!("{}._domainkey.{domain}", found.selector));

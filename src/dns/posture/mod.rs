@@ -1,4 +1,5 @@
 //! One domain's mail setup in DNS, compared with its reports.
 
+pub mod consents;
 pub mod domain;
 pub mod history;

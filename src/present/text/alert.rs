@@ -3,7 +3,7 @@
 use crate::analyze::{EventKind, Incident, IncidentDetails};
 use crate::present::wording::clean::Clean;
 use crate::present::wording::numbers::counted;
-use crate::present::wording::words::{messages, shown, weekday};
+use crate::present::wording::words::{messages, weekday};
 use jiff::civil::Date;
 use std::net::IpAddr;
 
@@ -56,12 +56,18 @@ pub fn alert_text(incident: &Incident) -> String {
                 .collect();
             format!("Policy of {domain} changed on {since}: {}, {by}.", changed.join(", "))
         }
-        IncidentDetails::Dns(name, before, after) => {
-            let said = |text| match shown(text) {
-                text if text.is_empty() => "nothing".to_owned(),
-                text => format!("\"{text}\""),
-            };
-            format!("DNS record changed: {name} was {} and is {}.", said(before.as_ref()), said(after.as_ref()))
+        IncidentDetails::Dns { record, before, after, domains } => {
+            let record = Clean::new(&record.as_str().into()).to_string();
+            let used = if *domains > 1 { format!(", which {domains} domains use,") } else { String::new() };
+            match (before, after) {
+                (Some(before), Some(after)) => {
+                    let (before, after) = differing(before.as_written(), after.as_written());
+                    format!("DNS record changed: {record}{used} was \"{before}\" and is now \"{after}\".")
+                }
+                (Some(before), None) => format!("DNS record removed: {record}{used} was \"{}\".", Clean::new(before)),
+                (None, Some(after)) => format!("DNS record added: {record}{used} is now \"{}\".", Clean::new(after)),
+                (None, None) => format!("DNS record changed: {record}{used}."),
+            }
         }
         IncidentDetails::Silent { name: Some(name), usual } => format!(
             "Reporter silent: {} ({}) has sent no report since {since}; its reports never came more than {} apart.",
@@ -114,7 +120,13 @@ pub fn alert_action(incident: &Incident) -> String {
         IncidentDetails::Policy(_) => {
             format!("If nobody of yours changed it, look at the TXT record at _dmarc.{domain}.")
         }
-        IncidentDetails::Dns(name, ..) => format!("If nobody of yours changed it, look at the TXT record at {name}."),
+        IncidentDetails::Dns { record, domains: 0 | 1, .. } if !domain.is_empty() => format!(
+            "If nobody of yours changed {}, restore it. `dmarquet check {domain} --history` has all earlier records.",
+            Clean::new(&record.as_str().into())
+        ),
+        IncidentDetails::Dns { .. } => {
+            "If nobody of yours changed it, ask its owner. `dmarquet check --diff 14d` names the domains.".to_owned()
+        }
         IncidentDetails::Silent { name: Some(_), .. } => {
             "Look whether its reports end in another folder or are refused; otherwise it has stopped reporting."
                 .to_owned()
@@ -163,6 +175,26 @@ pub fn alert_clean(text: &str) -> String {
     Clean::new(&text.into()).to_string()
 }
 
+/// Characters that two long texts have in common and that are shown before and after what differs.
+const CONTEXT: usize = 20;
+
+/// Two texts to compare, clean: where one is long, without most of what both begin and end with.
+fn differing(before: &str, after: &str) -> (Clean, Clean) {
+    let (before, after): (Vec<char>, Vec<char>) = (before.chars().collect(), after.chars().collect());
+    let same = |a: &mut dyn Iterator<Item = (&char, &char)>| a.take_while(|(a, b)| a == b).count();
+    let start = same(&mut before.iter().zip(&after)).saturating_sub(CONTEXT);
+    let end = same(&mut before[start..].iter().rev().zip(after[start..].iter().rev())).saturating_sub(CONTEXT);
+    let cut = |text: &[char]| {
+        if before.len().max(after.len()) <= Clean::LONGEST {
+            return Clean::new(&text.iter().collect::<String>().into());
+        }
+        let (head, tail) = (if start > 0 { "…" } else { "" }, if end > 0 { "…" } else { "" });
+        let middle: String = text[start..text.len() - end].iter().collect();
+        Clean::new(&format!("{head}{middle}{tail}").into())
+    };
+    (cut(&before), cut(&after))
+}
+
 fn fail(lost: u64, all: u64) -> String {
     match lost {
         0 => "they pass DMARC all the same, by the other mechanism alone".to_owned(),
@@ -185,5 +217,28 @@ fn address_list(sources: &[IpAddr]) -> String {
         [one] => one.to_string(),
         [one, two] => format!("{one} and {two}"),
         [one, rest @ ..] => format!("{one} and {} more addresses", rest.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_records_are_shown_where_they_differ() {
+        let record = |ip: &str| {
+            let many: Vec<String> = (10..40).map(|n| format!("ip4:192.0.2.{n}")).collect();
+            format!("v=spf1 {} {ip} {} -all", many.join(" "), many.join(" "))
+        };
+        let (before, after) = differing(&record("ip4:198.51.100.7"), &record("ip4:203.0.113.70 a"));
+        assert_eq!(before.to_string(), "… ip4:192.0.2.39 ip4:198.51.100.7 ip4:192.0.2.10 ip4:…");
+        assert_eq!(after.to_string(), "… ip4:192.0.2.39 ip4:203.0.113.70 a ip4:192.0.2.10 ip4:…");
+        let (before, after) = differing("v=spf1 a -all", "v=spf1 -all");
+        assert_eq!((before.to_string().as_str(), after.to_string().as_str()), ("v=spf1 a -all", "v=spf1 -all"));
+        // Nothing of either is left out twice, whatever they share.
+        for (before, after) in [("a".repeat(200), "a".repeat(201)), (String::new(), "b".repeat(300))] {
+            let (before, after) = differing(&before, &after);
+            assert!(before != after, "{before} {after}");
+        }
     }
 }

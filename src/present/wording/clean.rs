@@ -4,25 +4,25 @@
 use crate::analyze::Foreign;
 use std::fmt;
 
-/// No text of a stranger is shown longer than this many characters.
-const LONGEST: usize = 100;
-
 /// Text without control characters, without characters that turn the writing direction or that are not seen, and of a
 /// bounded length. Made from [`Foreign`] text, or from words of our own.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Clean(String);
 
 impl Clean {
+    /// No text of a stranger is shown longer than this many characters.
+    pub(crate) const LONGEST: usize = 100;
+
     /// Clean a stranger's text: what must not be shown becomes U+FFFD, and a long text is cut in the middle.
     pub fn new(text: &Foreign) -> Self {
         let shown: String =
             text.as_written().trim().chars().map(|char| if is_shown(char) { char } else { '\u{fffd}' }).collect();
         let length = shown.chars().count();
-        if length <= LONGEST {
+        if length <= Self::LONGEST {
             return Self(shown);
         }
-        let head = shown.chars().take(LONGEST / 2);
-        let tail = shown.chars().skip(length - LONGEST / 2 + 1);
+        let head = shown.chars().take(Self::LONGEST / 2);
+        let tail = shown.chars().skip(length - Self::LONGEST / 2 + 1);
         Self(head.chain(['…']).chain(tail).collect())
     }
 
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn a_long_text_is_cut_in_the_middle_so_that_its_end_is_seen() {
         let cut = clean(&format!("{}example.com", "x".repeat(9000)));
-        assert_eq!(cut.chars().count(), LONGEST);
+        assert_eq!(cut.chars().count(), Clean::LONGEST);
         assert!(cut.starts_with("xxx") && cut.contains('…') && cut.ends_with("example.com"));
     }
 

@@ -8,6 +8,7 @@ use crate::store::error::StoreError;
 use crate::store::tables::values::time;
 
 use rusqlite::{Transaction, params};
+use std::collections::HashSet;
 
 /// The tables, as one step of the ledger's versions.
 pub(crate) const TABLES: &str = "
@@ -104,6 +105,17 @@ pub(crate) fn names(ledger: &Ledger) -> Result<Vec<WatchedName>, StoreError> {
             found.push(WatchedName { domain: row.get(0)?, name: row.get(1)?, record_type, since: time(row.get(3)?) });
         }
         Ok(found)
+    };
+    read().map_err(ledger.failed("reading the history of DNS"))
+}
+
+pub(crate) fn domains_since(ledger: &Ledger, since: i64) -> Result<HashSet<String>, StoreError> {
+    let read = || -> rusqlite::Result<HashSet<String>> {
+        if !ledger.connection.table_exists(None, "dns_names")? {
+            return Ok(HashSet::new());
+        }
+        let mut statement = ledger.connection.prepare("SELECT DISTINCT domain FROM dns_names WHERE last >= ?1")?;
+        statement.query_map([since], |row| row.get(0))?.collect()
     };
     read().map_err(ledger.failed("reading the history of DNS"))
 }

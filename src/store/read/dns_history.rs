@@ -3,7 +3,10 @@
 use super::store::Store;
 use crate::model::{DnsChange, DnsHistory, DnsSpan, WatchedName, changes};
 use crate::store::error::StoreError;
-use crate::store::ledger::dns_history::{names, spans};
+use crate::store::ledger::dns_history::{domains_since, names, spans};
+use jiff::civil::Date;
+use jiff::{Timestamp, tz::Offset};
+use std::collections::HashSet;
 
 impl Store {
     /// All spans of records, by name.
@@ -20,6 +23,15 @@ impl Store {
     /// If the ledger cannot be read.
     pub fn dns_names(&self) -> Result<Vec<WatchedName>, StoreError> {
         self.ledger.as_ref().map_or(Ok(Vec::new()), names)
+    }
+
+    /// The domains of which something was looked up on a day (UTC) or later.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn domains_looked_up_on(&self, day: Date) -> Result<HashSet<String>, StoreError> {
+        let since = Offset::UTC.to_timestamp(day.at(0, 0, 0, 0)).unwrap_or(Timestamp::MIN);
+        self.ledger.as_ref().map_or(Ok(HashSet::new()), |ledger| domains_since(ledger, since.as_millisecond()))
     }
 
     /// The changes that lookups showed, oldest first: those of one domain, or of all.

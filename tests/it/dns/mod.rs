@@ -2,6 +2,7 @@
 
 mod enrich;
 mod faults;
+mod history;
 mod names;
 mod spf;
 mod transport;
