@@ -1,15 +1,15 @@
-//! Text that a stranger wrote: kept as it is, shown by nobody who has not cleaned it.
+//! Untrusted text from reports: kept as it is, and cleaned before it is shown.
 
 use crate::model::Text;
 use serde::{Serialize, Serializer};
 
-/// Text out of a report. It has no `Display` on purpose: only `present::clean` makes it fit to be shown, so a rendering
-/// that forgets to clean does not compile.
+/// Text from a report. It deliberately has no `Display`: only `present::clean` makes it fit to be shown, so a rendering
+/// that forgets to clean it does not compile.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Foreign(Text);
 
 impl Foreign {
-    /// The text as it was written. For comparing; whoever shows it must clean it.
+    /// The text as written, for comparisons. It must be cleaned before it is shown.
     pub fn as_written(&self) -> &str {
         &self.0
     }

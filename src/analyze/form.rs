@@ -1,4 +1,4 @@
-//! How values stand in the JSON form of an answer.
+//! The JSON form of values in an answer.
 
 use super::foreign::Foreign;
 use crate::model::Cause;
@@ -31,17 +31,17 @@ pub(crate) fn blocked<S: Serializer>(blocked: &u64, serializer: S) -> Result<S::
     names.end()
 }
 
-/// A list that others share.
+/// A shared list.
 pub(crate) fn list<S: Serializer>(list: &std::sync::Arc<[Foreign]>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(list.iter())
 }
 
-/// A cause by its word.
+/// A cause as its word.
 pub(crate) fn cause<S: Serializer>(cause: &Cause, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(cause.as_str())
 }
 
-/// A cause by its word, or null.
+/// A cause as its word, or null.
 pub(crate) fn cause_or_null<S: Serializer>(cause: &Option<Cause>, serializer: S) -> Result<S::Ok, S::Error> {
     match cause {
         Some(cause) => serializer.serialize_str(cause.as_str()),

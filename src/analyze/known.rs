@@ -1,9 +1,9 @@
-//! Large mail services by what their mail proves: the domain that signs, the domain of the return path, the name of the
-//! address.
+//! Recognizes large mail services by what their mail proves: the domain that signs, the domain of the return path, the
+//! host name of the address.
 //!
-//! Names are for the eye; the judgment only learns from them that an address is shared. Each entry names the public page
-//! that says so, and the user's own entries go before these. A name that does not lead back to its address is not believed:
-//! anybody may give an address any name.
+//! Names are for display; the judgment only uses that an address is shared. Each entry cites the public page it is
+//! from, and the user's own entries come first. A host name that does not resolve back to its address is not trusted:
+//! anybody can give an address any name.
 
 use super::foreign::Foreign;
 use super::question::HostName;
@@ -17,13 +17,13 @@ use std::{
 /// A mail service. A domain counts with those below it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Service {
-    /// What it is called.
+    /// Its name.
     pub name: Text,
     /// Domains it signs with, in lower case.
     pub dkim: Vec<Text>,
-    /// Domains its return paths are of.
+    /// Domains of its return paths.
     pub bounce: Vec<Text>,
-    /// Domains its addresses are named below.
+    /// Domains of its host names.
     pub ptr: Vec<Text>,
 }
 
@@ -34,12 +34,12 @@ pub struct Services {
 }
 
 impl Services {
-    /// The table, with the reader's own entries before it.
+    /// The table, preceded by the user's own entries.
     pub fn with(own: Vec<Service>) -> Self {
         Self { own: Arc::new(own) }
     }
 
-    /// The service that a signature, a return path or a confirmed name speaks for, the strongest first.
+    /// The service that a signature, a return path or a confirmed host name belongs to, by the strongest of them.
     pub(crate) fn name(&self, signs_as: &str, returns_to: &str, host: Option<&HostName>) -> Option<Foreign> {
         let host = host.filter(|host| host.confirmed).map_or("", |host| host.name.as_written());
         [(ServiceProof::Dkim, signs_as), (ServiceProof::Bounce, returns_to), (ServiceProof::Ptr, host)]
@@ -61,8 +61,8 @@ impl Services {
         SPF_INCLUDES
     }
 
-    /// The service that an address belongs to, by a confirmed name or the ranges that services publish: what comes from
-    /// there is many customers' mail.
+    /// The service that an address belongs to, by a confirmed host name or the ranges that services publish: mail from
+    /// there belongs to many customers.
     pub(crate) fn of_address(&self, address: IpAddr, host: Option<&HostName>) -> Option<SharedService> {
         let host = host.filter(|host| host.confirmed).map_or("", |host| host.name.as_written());
         let named = (!host.is_empty()).then(|| self.of(ServiceProof::Ptr, host)).flatten();
@@ -103,7 +103,7 @@ impl Services {
 /// A service whose addresses many customers share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SharedService {
-    /// What it is called.
+    /// Its name.
     pub(crate) name: Text,
     /// What its customers include in their SPF records.
     pub(crate) include: Option<&'static str>,
@@ -179,7 +179,7 @@ enum ServiceProof {
 }
 
 impl ServiceProof {
-    /// Whether a domain is a known one, or below it. Of signatures and return paths only the organization is at hand.
+    /// Whether a domain is a known one, or below it. For signatures and return paths only the organization is known.
     fn fits(self, domain: &str, known: &str) -> bool {
         is_within(domain, known) || !matches!(self, Self::Ptr) && domain == organizational(known)
     }

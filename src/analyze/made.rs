@@ -1,4 +1,4 @@
-//! Rows and reports made in tests: a line a row, told in the field's words.
+//! Builds rows and reports for tests: one line per row, in the field's terms.
 
 use crate::model::{
     Cause, Domain, Flags, PolicyPublished, ReportHead, ReportKey, Rows, SenderAuth, SourceAddress, Text, Words,
@@ -6,7 +6,7 @@ use crate::model::{
 use jiff::{Timestamp, civil::Date};
 use std::{collections::BTreeMap, net::IpAddr};
 
-/// One row, with the defaults of a message that passes both ways as example.com.
+/// One row; by default a message of example.com that passes DKIM and SPF.
 #[derive(Debug, Clone)]
 pub(crate) struct Line {
     pub(crate) day: Date,
@@ -26,7 +26,7 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// So many messages of an address that pass both ways.
+    /// This many messages from an address that pass DKIM and SPF.
     pub(crate) fn new(day: &str, source: &str, count: i64) -> Self {
         Self {
             day: day.parse().unwrap(),
@@ -61,7 +61,7 @@ impl Line {
         self
     }
 
-    /// What passes and aligns, and what the row alone says of it.
+    /// What passes and aligns, and the cause that the row alone shows.
     pub(crate) fn verdict(mut self, flags: u8, cause: Cause) -> Self {
         self.flags = if flags == 0 { 0 } else { flags | Flags::PASS };
         self.cause = cause;
@@ -80,7 +80,7 @@ impl Line {
         self
     }
 
-    /// All signatures, where there are several: domain, selector, result.
+    /// All signatures, if there are several: domain, selector, result.
     pub(crate) fn signatures(mut self, all: &[(&str, &str, &str)]) -> Self {
         let line = |(domain, selector, result): &(&str, &str, &str)| {
             crate::model::signature_line(domain, selector, result, false)
@@ -110,7 +110,7 @@ impl Line {
         self
     }
 
-    /// Nothing passes: the cause of a spoofer or of a sender without any set-up.
+    /// Nothing passes, as for a spoofer or a sender without any setup.
     pub(crate) fn unauthenticated(self) -> Self {
         self.unsigned().spf("example.com", "fail").verdict(0, Cause::Unauthenticated)
     }
@@ -155,7 +155,7 @@ pub(crate) fn rows(lines: &[Line]) -> Rows {
     }
 }
 
-/// One report a reporter, domain and day of the lines, with this policy.
+/// One report per reporter, domain and day of the lines, with this policy.
 pub(crate) fn heads(lines: &[Line], policy: impl Fn(&str, Date) -> &'static str) -> Vec<ReportHead> {
     let mut reports: BTreeMap<(Text, Text, Date), Vec<&Line>> = BTreeMap::new();
     for line in lines {

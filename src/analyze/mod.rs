@@ -1,12 +1,12 @@
-//! Columns in, answers out: who sends as the domains asked for, what passes, why the rest fails.
+//! Analyzes rows: who sends as the requested domains, what passes, why the rest fails.
 //!
-//! In: a [`Question`], chunks of [`crate::model::Rows`] and [`crate::model::ReportHead`]s in any order. Out: one
-//! [`Summary`], the same for the same rows whatever their order. It reads no files and no clock, and prints nothing; text
-//! of strangers leaves as [`Foreign`], which only `present` can show.
+//! From a [`Question`], chunks of [`crate::model::Rows`] and [`crate::model::ReportHead`]s in any order it computes one
+//! [`Summary`], which does not depend on that order. It reads no files and no clock, and prints nothing; untrusted text
+//! is returned as [`Foreign`], which only `present` can show.
 //!
-//! An [`Adder`] folds rows, from all threads that read them, into facts (one a source and pattern of results), exact sums a
-//! pattern and a domain and day, and sums of report heads; `finish` turns those into the answer. Of the facts there is one
-//! state, split by network and locked part by part: what memory a summary takes is theirs.
+//! An [`Adder`] folds rows, from all reading threads, into facts (one per source and pattern of results), exact sums
+//! per pattern and per domain and day, and sums of report heads; `finish` turns those into the answer. There is one set
+//! of facts, split by network and locked part by part: they determine how much memory a summary takes.
 
 mod figures;
 #[expect(clippy::trivially_copy_pass_by_ref, clippy::ref_option, reason = "serde calls them with references")]

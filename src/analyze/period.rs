@@ -1,5 +1,5 @@
-//! The days an answer speaks of, all in UTC. In: two dates, or `now` as a value. Out: [`Period`], both
-//! days inside. It never reads the clock; the words of the command line are read by `cli`.
+//! The days an answer is about, all in UTC. A [`Period`] includes both its first and its last day. It never reads the
+//! clock; `cli` parses dates on the command line.
 
 use jiff::{
     Span, Timestamp, ToSpan,
@@ -13,7 +13,7 @@ const EPOCH: Date = Date::constant(1970, 1, 1);
 /// The calendar's first and last day.
 pub(crate) const DAYS: (i32, i32) = (-4_371_587, 2_932_896);
 
-/// A run of whole UTC days.
+/// Consecutive whole UTC days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Period {
     from: Date,
@@ -55,7 +55,7 @@ impl Period {
         self.from
     }
 
-    /// The last day, inside.
+    /// The last day, inclusive.
     pub fn to(self) -> Date {
         self.to
     }
@@ -70,25 +70,25 @@ impl Period {
         self.from <= day && day <= self.to
     }
 
-    /// The ISO week this is, as `2026-W47`; `None` if it is no whole week.
+    /// The ISO week, such as `2026-W47`; `None` if it is not exactly one week.
     pub fn iso_week(self) -> Option<String> {
         (self.days() == 7 && self.from.weekday() == Weekday::Monday).then(|| week_name(self.from))
     }
 
-    /// The smallest period that holds both.
+    /// The smallest period that contains both.
     #[must_use]
     pub fn join(self, other: Self) -> Self {
         Self { from: self.from.min(other.from), to: self.to.max(other.to) }
     }
 
-    /// The period of the same length `n` times before this one; null before the calendar's start.
+    /// The period of the same length, `n` lengths earlier; `None` before the calendar's start.
     pub fn before(self, n: u8) -> Option<Self> {
         let back = Span::new().try_days(i32::from(n).checked_mul(self.days())?).ok()?;
         Some(Self { from: self.from.checked_sub(back).ok()?, to: self.to.checked_sub(back).ok()? })
     }
 }
 
-/// The ISO week a day is in, as `2026-W47`.
+/// The ISO week of a day, such as `2026-W47`.
 pub(crate) fn week_name(day: Date) -> String {
     let week = day.iso_week_date();
     format!("{:04}-W{:02}", week.year(), week.week())
@@ -104,7 +104,7 @@ pub(crate) fn number(day: Date) -> i32 {
     i32::try_from(day.duration_since(EPOCH).as_hours() / 24).expect("a calendar of 20,000 years has fewer days")
 }
 
-/// The day of a number of the `date` column; the calendar's nearest end where it has none.
+/// The day of a number in the `date` column, clamped to the calendar.
 pub(crate) fn date(number: i32) -> Date {
     EPOCH.saturating_add(number.clamp(DAYS.0, DAYS.1).days())
 }

@@ -1,4 +1,4 @@
-//! What is asked: the period, the domains, and what only others know. Out of it follows what must be read.
+//! The question to answer: the period, the domains, and knowledge from outside. It determines what must be read.
 
 use super::foreign::Foreign;
 use super::known::Services;
@@ -10,25 +10,25 @@ use jiff::civil::Date;
 use serde::Serialize;
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
-/// How many periods before the asked one serve as history, at most.
+/// How many earlier periods serve as history, at most.
 pub(crate) const HISTORY: u8 = 8;
 
-/// A summary's question. The defaults ask for all there is.
+/// A summary's question. By default it covers everything.
 #[derive(Debug, Clone, Default)]
 pub struct Question {
-    /// The days asked for; `None`: all that the rows hold, and then no history.
+    /// The requested days; `None`: all days of the rows, without history.
     pub period: Option<Period>,
     /// Policy domains in canonical form; empty: all.
     pub domains: Vec<Text>,
     /// The reader's own domains, in lower case, as far as they are known: one that no report is on is told.
     pub own: Vec<Text>,
-    /// The UTC day it is, so that a period that is not over says so; `None`: not known.
+    /// Today in UTC, to tell whether the period is over; `None`: unknown.
     pub today: Option<Date>,
-    /// Leave out reports whose mail was a proven forgery; the data quality counts them all the same.
+    /// Leave out reports whose mail was a proven forgery; the data quality counts them anyway.
     pub authentic: bool,
-    /// What stands in no row.
+    /// What is in no row.
     pub aside: Aside,
-    /// What the user said of senders: it beats all evidence.
+    /// What the user said about senders: it overrides all evidence.
     pub confirmed: Vec<Confirmed>,
     /// Names of addresses (PTR), where somebody looked them up.
     pub names: Arc<BTreeMap<IpAddr, HostName>>,
@@ -36,11 +36,11 @@ pub struct Question {
     pub networks: Arc<BTreeMap<IpAddr, Network>>,
     /// Mail services by name.
     pub services: Services,
-    /// What people said of actions, by their ids.
+    /// Acknowledgments of actions, by their IDs.
     pub acknowledged: BTreeMap<String, Acknowledged>,
-    /// What lookups of earlier days found in DNS: it says why a sender fails since a day.
+    /// What earlier lookups found in DNS: it explains since when and why a sender fails.
     pub dns: Arc<DnsHistory>,
-    /// The addresses to explain: the summary tells whose senders they are.
+    /// The addresses to explain: the summary says which senders they belong to.
     pub watch: Option<Watched>,
     /// Judge reporters week by week within the period, as a summary of each week would: for periods of many weeks.
     pub weekly: bool,
@@ -67,32 +67,32 @@ impl Watched {
     }
 }
 
-/// What DNS calls an address.
+/// The host name of an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostName {
     /// The name.
     pub name: Foreign,
-    /// It leads back to the address: whoever owns the name says so too.
+    /// It resolves back to the address, so the owner of the name confirms it.
     pub confirmed: bool,
 }
 
-/// Whose network an address lies in, as a database says.
+/// The network of an address, according to a database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Network {
     /// The number of the autonomous system that announces it.
     pub asn: Option<u32>,
-    /// What that is called.
+    /// Its name.
     pub as_name: Option<Foreign>,
     /// The country's code.
     pub country: Option<Foreign>,
 }
 
-/// What happened to items that gave no rows, within the period: it belongs into the data quality.
+/// Items of the period that gave no rows; shown in the data quality.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Aside {
     /// Items that should have been a report and could not be read.
     pub unreadable: u64,
-    /// Reports that came again with other content.
+    /// Reports that arrived again with different content.
     pub conflicts: u64,
     /// The first [`Aside::NAMED`] of those.
     pub conflicting: Vec<Contradicted>,
@@ -103,18 +103,18 @@ impl Aside {
     pub const NAMED: usize = 100;
 }
 
-/// A report that came again with other content.
+/// A report that arrived again with different content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Contradicted {
     /// Who sent it.
     pub org_name: Foreign,
-    /// Its id.
+    /// Its ID.
     pub report_id: Foreign,
     /// The domain.
     pub policy_domain: Foreign,
 }
 
-/// What the user said of a sender. It speaks of mail that fits all that is given.
+/// What the user said about a sender. It applies to mail that matches all given fields.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Confirmed {
     /// Whether the sender is the user's.
@@ -139,11 +139,11 @@ impl Question {
             days @ 1..=31 => u8::try_from(56 / days).unwrap_or(HISTORY).clamp(1, HISTORY),
             _ => 0,
         };
-        // None where the calendar begins after them.
+        // None if they are before the calendar's start.
         if period.before(windows).is_some() { windows } else { 0 }
     }
 
-    /// Whether the reader named a domain, or one above it.
+    /// Whether the user named a domain, or one above it.
     pub(crate) fn names(&self, domain: &str) -> bool {
         self.domains.iter().any(|asked| asked == domain) || self.own.iter().any(|own| is_within(domain, own))
     }
@@ -158,8 +158,8 @@ impl Question {
         Some(period.before(windows)?.join(period.before(1)?))
     }
 
-    /// The columns that rows up to a day need; `None`: it is not known up to which. What was done with the mail of the
-    /// history, and why, is not asked, and whether the recomputation agrees stands in words.
+    /// The columns needed of rows up to a day; `None`: the day is unknown. For the history, neither the disposition nor
+    /// its reason is needed.
     pub fn columns(&self, last: Option<Date>) -> ColumnSet {
         let all = ColumnSet::ALL.without(ColumnSet::FLAGS);
         let of_history = self.period.zip(last).is_some_and(|(period, last)| last < period.from());
@@ -177,7 +177,7 @@ impl Question {
     }
 
     /// All days that must be read: those compared with, and the eight weeks that senders and readiness are judged by;
-    /// `None`: all there are.
+    /// `None`: all days.
     pub fn reads(&self) -> Option<Period> {
         let (period, compares) = (self.period?, self.compares()?);
         let first = date(number(period.to()) - (JUDGED_DAYS - 1));
@@ -185,10 +185,10 @@ impl Question {
     }
 }
 
-/// What a person said of an action, and how much showed it then.
+/// A user's acknowledgment of an action, and how much evidence there was then.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Acknowledged {
-    /// In the person's words.
+    /// In the user's words.
     pub note: Text,
     /// The messages that showed it: [`Action::evidence`](crate::analyze::Action::evidence).
     pub evidence: u64,

@@ -1,5 +1,5 @@
-//! What to do: changes that would repair legitimate mail, or stop spoofing, each with its evidence; silence where that is
-//! thin.
+//! Actions: changes that would repair legitimate mail, or stop spoofing, each with its evidence; none if the evidence
+//! is thin.
 
 use super::ReadinessVerdict;
 use super::repairs::{ExplainedBy, Repair, explain};
@@ -23,8 +23,8 @@ use std::{
     net::IpAddr,
 };
 
-/// How many actions there are at most; the rest is counted. More than any reader has: it bounds what strangers' reports
-/// can make.
+/// How many actions are listed; the rest are counted. It is more than anybody has, and bounds what forged reports can
+/// create.
 const MOST: usize = 10_000;
 
 /// One thing to do.
@@ -38,31 +38,31 @@ pub struct Action {
     /// The cause it repairs.
     #[serde(serialize_with = "form::cause")]
     pub cause: Cause,
-    /// The sources with most messages, three at most.
+    /// The sources with most messages, at most three.
     pub sources: Vec<IpAddr>,
     /// How many addresses there are.
     pub addresses: u64,
-    /// Messages that show it: of the period; of the eight weeks where a service is to be aligned or a policy published.
+    /// Messages that show it, in the period; in the eight weeks for aligning a service or publishing a policy.
     pub messages: u64,
     /// Of them, those that fail DMARC.
     pub failing: u64,
     /// Reporters that saw it.
     pub reporters: u64,
-    /// The first day after the last good one; `None` where it never was good, or is not known to have been.
+    /// The first day after the last good one; `None` if it never was good, as far as known.
     #[serde(serialize_with = "form::day_or_null")]
     pub since: Option<Date>,
     /// How sure it is.
     pub confidence: Confidence,
-    /// Its id, since when it is known, whether it is acknowledged.
+    /// Its ID, since when it is known, whether it is acknowledged.
     #[serde(flatten)]
     pub tracking: Tracking,
     /// The change in DNS because of which the mail fails.
     pub explained_by: Option<ExplainedBy>,
-    /// What came of a change in DNS that takes the cause away.
+    /// What happened after a change in DNS that removes the cause.
     pub repair: Option<Repair>,
 }
 
-/// How sure an action is. What is less sure is not told.
+/// How sure an action is. Anything less sure is not listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Confidence {
@@ -82,9 +82,9 @@ pub enum Change {
         name: Foreign,
         /// The tag to set in it; the others stay as they are.
         tag: &'static str,
-        /// Its value as reports show it.
+        /// Its value in the reports.
         from: Option<Foreign>,
-        /// Its value then.
+        /// Its new value.
         to: &'static str,
         /// Tags to remove, because they limit the policy to a part of the mail.
         remove: Vec<&'static str>,
@@ -111,7 +111,7 @@ pub enum Change {
     AlignSender {
         /// What the service authenticates as.
         organization: Foreign,
-        /// It signs as itself; else only its return path passes.
+        /// It signs with its own domain; else only its return path passes.
         signs: bool,
     },
     /// Let subdomains of the own organization align.
@@ -123,7 +123,7 @@ pub enum Change {
     AuthorizeSource {
         /// The domain of the return path.
         spf_domain: Foreign,
-        /// What to include: the addresses are those of a service that many share.
+        /// What to include, if the addresses belong to a shared service.
         include: Option<&'static str>,
     },
     /// Repair an SPF record that cannot be evaluated.
@@ -141,13 +141,13 @@ pub enum Change {
 pub enum KeyProblem {
     /// It cannot be found or read.
     Missing,
-    /// It is refused as too weak.
+    /// It is not accepted because it is too weak.
     Weak,
-    /// Signatures do not fit it.
+    /// Signatures do not match it.
     Mismatch,
 }
 
-/// What actions are worked out from.
+/// The facts that actions are derived from.
 pub(super) struct ActionFacts<'a> {
     pub(super) view: &'a View<'a>,
     pub(super) folded: &'a Folded,
@@ -155,8 +155,8 @@ pub(super) struct ActionFacts<'a> {
     pub(super) horizon: Horizon,
 }
 
-/// Everything worth doing, and how much more there is. The step of a policy goes first where the domain is spoofed; then
-/// comes what costs most mail.
+/// Everything worth doing, and how much more there is. The policy step comes first if the domain is spoofed; then
+/// whatever costs most mail.
 pub(super) fn actions(
     findings: &ActionFacts<'_>,
     domains: &[DomainSummary],
@@ -206,7 +206,7 @@ fn publish(domain: &DomainSummary, horizon: Horizon) -> Option<Action> {
         "np" => seen.np,
         _ => seen.p,
     };
-    // Before that, nothing could be advised.
+    // Before that, nothing could be recommended.
     let enough =
         i32::try_from(readiness.days).ok().map(|days| date(horizon.to + 1 - days.max(ENOUGH_DAYS) + ENOUGH_DAYS));
     let part = seen.pct.filter(|pct| *pct < 100).map(|_| "pct");
@@ -235,7 +235,7 @@ fn publish(domain: &DomainSummary, horizon: Horizon) -> Option<Action> {
 }
 
 impl ActionFacts<'_> {
-    /// Signatures of own senders that do not verify, even where SPF passes.
+    /// Signatures of own senders that do not verify, even if SPF passes.
     fn repair_keys(&self) -> Vec<Action> {
         let mut actions = Vec::new();
         for (domain, key, trouble) in self.folded.signing.troubles(self.horizon) {
@@ -266,7 +266,7 @@ impl ActionFacts<'_> {
     fn broken_key(&self, domain: u32, key: SigningKey, breakage: Breakage, last_good: Option<i32>) -> (Change, bool) {
         let text = |id: u32| Foreign::from(self.view.name(id).clone());
         let (dkim_domain, selector) = (text(key.0), Some(text(key.1)).filter(|text| !text.as_written().is_empty()));
-        // Good signatures that go on after the break are of other addresses: the key is good.
+        // If good signatures continue after the break, from other addresses, the key is good.
         let verifies_elsewhere = || {
             let after = last_good.map_or(self.horizon.from, |day| day + 1);
             let known = self.history.key(domain, key);
@@ -284,7 +284,7 @@ impl ActionFacts<'_> {
         }
     }
 
-    /// Services that send as the domain and authenticate with their own: of the eight weeks.
+    /// Services that send as the domain and authenticate with their own, in the eight weeks.
     fn align_senders(&self) -> Vec<Action> {
         let mut actions = Vec::new();
         for (domain, fold) in &self.folded.domains {
@@ -319,13 +319,13 @@ impl ActionFacts<'_> {
         actions
     }
 
-    /// Sources that SPF authorized before, and does not any more: told even where DKIM hides it.
+    /// Sources that SPF authorized before and no longer does: listed even if DKIM hides it.
     fn lost_spf(&self) -> Vec<Action> {
         let mut actions: BTreeMap<(u32, u32, SpfEntry), Action> = BTreeMap::new();
         let broken: BTreeSet<(u32, u32)> =
             self.folded.spf.errors(self.horizon).map(|(domain, path, _)| (domain, path)).collect();
         for (domain, path, entry, lost) in self.folded.spf.lost(self.view, self.horizon) {
-            // An evaluation that ends in an error before it comes to this source: to authorize it is no repair.
+            // The evaluation ends in an error before it reaches this source: authorizing it would not help.
             let ends_in_error = lost.errors.0 > lost.lost.0 / 2;
             if ends_in_error && broken.contains(&(domain, path)) {
                 continue;
@@ -359,7 +359,7 @@ impl ActionFacts<'_> {
         actions.into_values().collect()
     }
 
-    /// SPF records that most evaluations end at with a permanent error.
+    /// SPF records with which most evaluations end in a permanent error.
     fn repair_spf(&self) -> Vec<Action> {
         let action = |(domain, path, errors): (u32, u32, &super::super::senders::SpfLoss)| Action {
             policy_domain: self.view.foreign(domain),
@@ -448,7 +448,8 @@ impl ActionFacts<'_> {
         })
     }
 
-    /// A source that nobody vouches for, with the domain's own return path: confirmed by the user, or beside an own sender.
+    /// An unauthenticated source with the domain's own return path: confirmed by the user, or in the network of an own
+    /// sender.
     fn authorize(&self, group: &SenderGroup) -> Option<Action> {
         let (counts, path) = (&group.counts, group.counts.unlisted_path?);
         let confirmed = group.role == Role::Own && group.confirmed.is_some();

@@ -1,4 +1,4 @@
-//! From sums to the summary. Whatever order the sums came in, the answer is the same: everything is sorted on its way here.
+//! Turns sums into the summary. The order of the sums does not matter: everything is sorted here.
 
 use super::actions::{self, ActionFacts};
 use super::changes::{self, Surroundings};
@@ -108,7 +108,7 @@ fn by_name(senders: &[Sender]) -> BTreeMap<&Foreign, Vec<&Sender>> {
     listed
 }
 
-/// The days asked for, else those that the rows and reports span; `None` where there are none.
+/// The requested days, else those that the rows and reports span; `None` if there are none.
 fn period(added: &CollectedSums) -> Option<Period> {
     added.question.period.or_else(|| {
         let reports = added.common.heads.reports.keys().map(|(_, _, day)| *day);
@@ -126,7 +126,7 @@ fn days(period: Option<Period>) -> SummaryPeriod {
     }
 }
 
-/// What the domains' summaries are made of.
+/// The inputs of the domains' summaries.
 struct DomainSummaries<'a> {
     view: &'a View<'a>,
     period: Option<Period>,
@@ -137,12 +137,12 @@ struct DomainSummaries<'a> {
     history: &'a History,
     horizon: Horizon,
     silence: &'a ReporterSilence,
-    /// The reports on each domain.
+    /// The reports about each domain.
     reported: IdMap<u32, DomainReports>,
 }
 
 impl DomainSummaries<'_> {
-    /// One a domain, most messages first.
+    /// One per domain, most messages first.
     fn summaries(&self, by_domain: &BTreeMap<u32, Totals>) -> Vec<DomainSummary> {
         let mut domains: Vec<DomainSummary> =
             by_domain.iter().map(|(domain, totals)| self.summary(*domain, totals)).collect();

@@ -1,5 +1,5 @@
-//! The mail of a period as the reports tell it, each row with whose it is: what a simulation judges anew. It knows nothing
-//! of what is proposed.
+//! The mail of a period according to the reports, each row with its sender: the input of a simulation. It does not know
+//! what is proposed.
 
 use crate::analyze::figures::policies::{self, PolicySeen};
 use crate::analyze::foreign::Foreign;
@@ -20,28 +20,28 @@ use std::collections::BTreeMap;
 /// All rows of the period, and what they have in common.
 #[derive(Debug, Clone, Default)]
 pub struct AttributedMail {
-    /// What reports say of the mail; rows refer to it by place.
+    /// What reports say about the mail; rows refer to it by index.
     pub results: Vec<MailResults>,
-    /// Who sent it; rows refer to it by place.
+    /// Who sent it; rows refer to it by index.
     pub senders: Vec<MailSender>,
-    /// The rows, those of one source, day, reporter and result added up.
+    /// The rows, added up by source, day, reporter and result.
     pub rows: Vec<MailRow>,
-    /// By policy domain: the policy that the reports of each day show, by day.
+    /// By policy domain: the policy in the reports of each day.
     pub policies: BTreeMap<Text, Vec<(Date, PolicySeen)>>,
-    /// Names of reporters; rows refer to them by place.
+    /// Names of reporters; rows refer to them by index.
     pub reporters: Vec<Foreign>,
 }
 
-/// What a report says of some mail.
+/// What a report says about some mail.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MailResults {
     /// Where the DMARC record was found.
     pub policy_domain: Text,
-    /// The domain of From; empty where the report does not say.
+    /// The domain of From; empty if the report does not say.
     pub header_from: Text,
-    /// All signatures that the report tells.
+    /// All signatures in the report.
     pub signatures: Vec<ReportedSignature>,
-    /// The domain of the return path; empty where the report does not say.
+    /// The domain of the return path; empty if the report does not say.
     pub return_path: Text,
     /// SPF passes for it.
     pub spf_pass: bool,
@@ -51,22 +51,22 @@ pub struct MailResults {
     pub spf_aligned: bool,
     /// The reporter says that the mail fails although its own results align by the policy it saw.
     pub refused: bool,
-    /// An own result was a temporary error, and the mail fails.
+    /// A result of the domain itself was a temporary error, and the mail fails.
     pub transient: bool,
     /// What the receiver did.
     pub disposition: Text,
-    /// The receiver says that `pct` spared the mail.
+    /// The receiver says that `pct` exempted the mail.
     pub sampled_out: bool,
-    /// The receiver says that test mode (`t=y`) spared the mail.
+    /// The receiver says that test mode (`t=y`) exempted the mail.
     pub test_mode: bool,
 }
 
-/// A DKIM signature as a report tells it.
+/// A DKIM signature in a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportedSignature {
     /// `d=`.
     pub domain: Text,
-    /// `s=`; empty where the report leaves it out.
+    /// `s=`; empty if the report omits it.
     pub selector: Text,
     /// It verifies.
     pub pass: bool,
@@ -77,13 +77,13 @@ pub struct ReportedSignature {
 pub struct MailSender {
     /// What it is for the domain.
     pub role: Role,
-    /// It failed before and does not any more: its failures are over.
+    /// It failed before and no longer does.
     pub repaired: bool,
     /// The domain that signs most of its mail.
     pub signs_as: Option<Foreign>,
     /// The organization of the return path that SPF proves for most of its mail.
     pub returns_to: Option<Foreign>,
-    /// The mail service it is, where a known one is proven.
+    /// The mail service, if a known one is proven.
     pub service: Option<Foreign>,
 }
 
@@ -94,29 +94,29 @@ pub struct MailRow {
     pub source: SourceAddress,
     /// The day.
     pub day: Date,
-    /// The place of the reporter; `None` where nobody is named.
+    /// The index of the reporter; `None` if it has no name.
     pub reporter: Option<u32>,
-    /// Messages; those of a report that came several times count once.
+    /// Messages; those of a report that arrived several times count once.
     pub messages: u64,
-    /// Whether verdicts count them: not what one reporter alone sees, nor what a forged report says.
+    /// Whether verdicts count them: not if only one reporter sees them, nor if the report is forged.
     pub counts: bool,
-    /// The receiver calls mail of an own sender forwarded: somebody else passed it on.
+    /// The receiver says that mail of an own sender was forwarded.
     pub passed_on: bool,
-    /// The place of what the report says of them.
+    /// The index of what the report says about them.
     pub results: u32,
-    /// The place of who sent them.
+    /// The index of who sent them.
     pub sender: u32,
 }
 
 impl Adder {
-    /// The mail itself, each row with whose it is, instead of an answer about it.
+    /// The mail itself, each row with its sender, instead of a summary.
     pub fn attribute(self) -> AttributedMail {
         AttributedMail::new(&self.into_added())
     }
 }
 
 impl AttributedMail {
-    /// Of all that was added.
+    /// From everything that was added.
     pub(crate) fn new(added: &CollectedSums) -> Self {
         let view = View::new(added);
         let (weights, horizon) = (Weights::new(added), Horizon::new(&view));
@@ -226,7 +226,7 @@ fn sender(view: &View<'_>, group: &SenderGroup) -> MailSender {
 fn results(view: &View<'_>, id: u32) -> MailResults {
     let understood = view.pattern(id);
     let pattern = &understood.pattern;
-    // A word that was not told apart from others is not known.
+    // A word beyond the bounds is unknown.
     let word = |id: u32| Some(view.word(id)).filter(|word| *word != OTHER).unwrap_or("");
     let signatures = reported_signatures(view.added, pattern).map(|(domain, selector, result)| {
         let known = |word: &str| if word == OTHER { Text::default() } else { word.into() };

@@ -1,4 +1,4 @@
-//! Senders that are new, gone, or whose pass rate moved, against a baseline that small counts cannot trip.
+//! Senders that are new, gone, or whose pass rate changed, with thresholds that small counts do not reach.
 
 use super::senders::{SenderName, name, stands_out};
 use crate::analyze::figures::trend::{WindowSums, median, rate_moved};
@@ -13,7 +13,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-/// A sender is not small from so many messages a period.
+/// A sender with this many messages per period is not small.
 const NOT_SMALL: u64 = 20;
 
 /// How a sender differs from what it was.
@@ -22,7 +22,7 @@ pub struct SenderChange {
     /// Who.
     #[serde(flatten)]
     pub who: SenderName,
-    /// What it is now; of a vanished one, nothing.
+    /// Its cause now; `None` if it vanished.
     #[serde(serialize_with = "form::cause_or_null")]
     pub cause: Option<Cause>,
     /// Messages in the period.
@@ -50,20 +50,20 @@ pub struct SenderChanges {
     pub new: Vec<SenderChange>,
     /// Steady in the history, not seen in the period.
     pub vanished: Vec<SenderChange>,
-    /// Its pass rate moved.
+    /// Its pass rate changed.
     pub moved: Vec<SenderChange>,
 }
 
-/// Whether a sender is big enough to be told as new, gone or moved, and may be one of them.
+/// Whether a sender is big enough to be listed as new, gone or changed, and may be one of them.
 pub(super) fn may_have_changed(group: &SenderGroup, asked: u8) -> bool {
     let new = group.sums.messages >= NOT_SMALL && group.windows_seen(asked) == 0;
     let gone = group.sums.messages == 0 && group.past(asked).any(|(messages, _)| messages >= NOT_SMALL);
     new || gone || has_moved(group, asked)
 }
 
-/// What the comparison has to know of its surroundings.
+/// What the comparison has to know besides the sender.
 pub(super) struct Surroundings<'a> {
-    /// Reporters whose silence explains what is not seen any more.
+    /// Silent reporters, which explain why something is no longer seen.
     pub(super) silent: &'a BTreeSet<u32>,
     /// Messages in the period, by domain.
     pub(super) volumes: &'a BTreeMap<u32, u64>,
@@ -78,7 +78,7 @@ pub(super) fn changes(view: &View<'_>, folded: &Folded, around: &Surroundings<'_
     // Earlier periods with data, by domain.
     let mut with_data: BTreeMap<u32, usize> = BTreeMap::new();
     for group in folded.changed.sorted(|a, b| compare(view, a, b)) {
-        // A domain that nobody reports on any more is told as that.
+        // A domain without any reports is listed as such.
         if !around.volumes.contains_key(&group.domain) {
             continue;
         }
@@ -120,8 +120,8 @@ fn is_new(group: &SenderGroup, pool: &[u64; WINDOWS], asked: u8) -> bool {
         && if proves_nothing { !group.seen_before } else { !pool_is_old }
 }
 
-/// Not small in at least three of the last four periods, nothing in this one, though somebody still reports who saw it,
-/// and no other address of its pool took over.
+/// Not small in at least three of the last four periods, absent in this one although a reporter that saw it still
+/// reports, and not replaced by another address of its pool.
 fn has_vanished(group: &SenderGroup, pool: &[u64; WINDOWS], silent: &BTreeSet<u32>, asked: u8) -> bool {
     let last_four: Vec<u64> = group.past(asked).take(4).map(|(messages, _)| messages).collect();
     let pool_four: Vec<u64> = pool[..usize::from(asked)].iter().rev().take(4).copied().collect();
@@ -135,7 +135,7 @@ fn has_vanished(group: &SenderGroup, pool: &[u64; WINDOWS], silent: &BTreeSet<u3
         && pool[usize::from(asked)] <= pool_usual.saturating_sub(usual / 2)
 }
 
-/// Its pass rate moved by ten points or more.
+/// Its pass rate changed by ten points or more.
 fn has_moved(group: &SenderGroup, asked: u8) -> bool {
     if group.sums.messages < NOT_SMALL {
         return false;

@@ -1,5 +1,5 @@
-//! One source, or one network, explained: its rows in the period, what it is taken for, and why. It takes the same rows and
-//! reports as the summary, for the reasoning looks at the whole.
+//! Explains one source or one network: its rows in the period, how it is classified, and why. It uses the same rows and
+//! reports as the summary, because the reasoning depends on the whole.
 
 use super::actions::Action;
 use super::senders::Sender;
@@ -23,7 +23,7 @@ use std::{
 /// How many rows an explanation shows.
 const SHOWN: usize = 200;
 
-/// How many different rows are kept while they are added up; of more, those with most messages go on, the failing first.
+/// How many different rows are kept while adding up; beyond that, failing rows and those with most messages.
 const KEPT: usize = 50_000;
 
 /// The answer to "why?".
@@ -33,11 +33,11 @@ pub struct Explanation {
     pub source_ip: Option<IpAddr>,
     /// How many leading bits of it count: all of them for one address.
     pub prefix: u8,
-    /// The days it speaks of.
+    /// The days it is about.
     pub period: SummaryPeriod,
-    /// What each source comes to, most failing messages first; empty: none was seen in the period.
+    /// The sums of each source, most failing messages first; empty if none was seen in the period.
     pub sources: Vec<SourceSummary>,
-    /// The senders it is part of, one a domain and identity.
+    /// The senders it is part of, one per domain and identity.
     pub senders: Vec<Sender>,
     /// What to do about it.
     pub actions: Vec<Action>,
@@ -47,7 +47,7 @@ pub struct Explanation {
     pub more_rows: u64,
 }
 
-/// Rows of one day and reporter that say the same.
+/// Identical rows of one day and reporter.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct ExplainedRow {
     /// Passes DMARC.
@@ -81,14 +81,14 @@ pub struct ExplainedRow {
     pub reason: Foreign,
     /// Where reporter and recomputation disagree.
     pub mismatch: Foreign,
-    /// What the row alone says.
+    /// The cause that the row alone shows.
     #[serde(serialize_with = "form::cause")]
     pub cause: Cause,
     /// Messages.
     pub messages: u64,
 }
 
-/// Adds up as an [`Adder`] does, and keeps the rows of one source.
+/// Adds up like an [`Adder`], and keeps the rows of one source.
 #[derive(Debug)]
 pub struct Explainer {
     adder: Adder,
@@ -184,7 +184,7 @@ impl Explainer {
     }
 }
 
-/// A row's word; `None` where it has none, or where the column was not read.
+/// A row's word; `None` if it has none, or the column was not read.
 pub(super) fn word(words: &Words, row: usize) -> Option<&str> {
     if words.codes.len() > row { words.get(row) } else { None }
 }

@@ -1,4 +1,4 @@
-//! What a summary says: readiness, actions, spoofing, changes, and the four questions answered.
+//! The content of a summary: readiness, actions, spoofing, changes, and answers to the four questions.
 
 mod actions;
 mod assemble;

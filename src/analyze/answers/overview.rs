@@ -1,4 +1,4 @@
-//! One line a domain for whoever looks after many: the worst first, and what is wrong with each.
+//! One line per domain for users with many: the worst first, and what is wrong with each.
 
 use super::summary::{DomainSummary, Summary, SummaryPeriod};
 use super::{Action, Change, ReadinessVerdict};
@@ -13,24 +13,24 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-/// A domain that somebody knows of, whether or not the period has reports about it.
+/// A known domain, whether or not the period has reports about it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OverviewDomain {
     /// In canonical form.
     pub policy_domain: Text,
-    /// Whose it is; `None`: nobody's.
+    /// Its customer, if any.
     pub customer: Option<Text>,
-    /// The last day that any report is about; `None`: there never was one.
+    /// The last day covered by a report; `None` if there never was one.
     pub last_report: Option<Date>,
 }
 
 /// All domains, the worst first.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Overview {
-    /// What the summary calls its period, for a title.
+    /// The period, for the title.
     #[serde(skip)]
     pub period: SummaryPeriod,
-    /// One row a domain.
+    /// One row per domain.
     pub domains: Vec<OverviewRow>,
 }
 
@@ -45,22 +45,22 @@ pub struct OverviewRow {
     pub messages: u64,
     /// Legitimate messages of the period that receivers blocked.
     pub lost_now: u64,
-    /// The share of legitimate mail of the eight weeks that the next step of the policy would lose, between 0 and 1; `None`
-    /// where no step is left, or no legitimate mail was seen.
+    /// The share of legitimate mail of the eight weeks that the next policy step would lose, between 0 and 1; `None` if
+    /// no step is left, or no legitimate mail was seen.
     pub next_step_share: Option<Rate>,
     /// Unauthenticated messages of the period that receivers did not block.
     pub spoofed_not_blocked: u64,
-    /// Since when a DKIM key does not verify; `None` where none is broken, or nobody knows since when.
+    /// Since when a DKIM key does not verify; `None` if none is broken, or the day is unknown.
     #[serde(serialize_with = "form::day_or_null")]
     pub key_broken_since: Option<Date>,
-    /// The last day that any report is about.
+    /// The last day covered by a report.
     #[serde(serialize_with = "form::day_or_null")]
     pub last_report: Option<Date>,
-    /// A DNS record that, by the reports, cannot be evaluated.
+    /// A DNS record that cannot be evaluated, according to the reports.
     pub dns_fault: Option<Foreign>,
-    /// The worst that holds.
+    /// The worst state that applies.
     pub state: DomainState,
-    /// A DKIM key is broken, whether or not it is known since when.
+    /// A DKIM key is broken, whether or not the day is known.
     #[serde(skip)]
     pub key_broken: bool,
 }
@@ -77,7 +77,7 @@ pub enum DomainState {
     Spoofed,
     /// A DKIM key does not verify.
     KeyBroken,
-    /// There were reports, and there are none any more.
+    /// There were reports, but there are none any more.
     Silent,
     /// No report was ever about it.
     NeverReported,
@@ -100,7 +100,7 @@ impl DomainState {
         Self::Well,
     ];
 
-    /// As JSON and CSV have it.
+    /// Its name in JSON and CSV.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Loses => "loses",
@@ -116,7 +116,7 @@ impl DomainState {
 }
 
 impl Overview {
-    /// Of a summary, and of all domains that are known. A domain of the summary that nobody knows of has a row too.
+    /// Builds it from a summary and all known domains. A domain of the summary that is not known gets a row too.
     pub fn new(summary: &Summary, known: &[OverviewDomain]) -> Self {
         let mut actions: BTreeMap<&Foreign, Vec<&Action>> = BTreeMap::new();
         for action in &summary.actions {

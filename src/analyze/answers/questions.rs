@@ -38,7 +38,7 @@ pub struct Answers {
     pub news: QuestionAnswer,
 }
 
-/// Answer them from all that the summary says.
+/// Answers them from the summary.
 pub(super) fn answers(summary: &Summary) -> Answers {
     let answer = |level| QuestionAnswer { level };
     Answers {
@@ -59,7 +59,7 @@ fn spoofing(summary: &Summary) -> Level {
     }
 }
 
-/// Legitimate messages that receivers blocked; a few of many thousands are what each week has.
+/// Legitimate messages that receivers blocked; a few of many thousands are normal.
 fn lost_now(summary: &Summary) -> Level {
     let most = summary.domains.iter().map(|domain| domain.readiness.lost_now).max().unwrap_or(0);
     match most {

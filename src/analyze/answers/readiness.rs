@@ -1,5 +1,5 @@
-//! Can the domain enforce a stricter policy? A verdict over the eight weeks that end with the period, what holds it, and what
-//! is lost already.
+//! Can the domain enforce a stricter policy? The verdict over the eight weeks that end with the period, what prevents
+//! it, and what is lost already.
 
 use super::senders::{SenderName, name};
 use super::step::EnforcementStep;
@@ -23,9 +23,9 @@ pub struct Readiness {
     pub next: Option<String>,
     /// Messages of own senders and vendors in the eight weeks.
     pub legitimate: u64,
-    /// Of them, those that fail and that the step would have receivers block.
+    /// Those of them that fail and that receivers would block after the step.
     pub would_be_lost: u64,
-    /// Those of them of vendors that the user did not confirm: the loss is "up to".
+    /// Those of them from vendors that the user did not confirm: the loss is "up to".
     pub unconfirmed: u64,
     /// Messages of own senders and vendors that failed and that receivers blocked in the period.
     pub lost_now: u64,
@@ -33,7 +33,7 @@ pub struct Readiness {
     pub forwarded_at_risk: u64,
     /// Failing messages of unclear senders in the eight weeks that the step governs.
     pub unclear: u64,
-    /// Failing messages of suspects in the period that the step would have receivers block.
+    /// Failing messages of suspects in the period that receivers would block after the step.
     pub would_be_blocked: u64,
     /// Earlier periods with data.
     pub periods: u64,
@@ -41,10 +41,10 @@ pub struct Readiness {
     pub days: u64,
     /// Reporters in the eight weeks.
     pub reporters: u64,
-    /// The day from which there are enough days of reports; `None` where there are.
+    /// The day from which on there are enough days of reports; `None` if there are already.
     #[serde(serialize_with = "form::day_or_null")]
     pub enough_on: Option<Date>,
-    /// What holds the policy.
+    /// What prevents a stricter policy.
     pub held_by: Vec<HeldBy>,
     /// The senders that lose most, or lose mail today.
     pub losing: Vec<Losing>,
@@ -54,11 +54,11 @@ pub struct Readiness {
     pub unclear_senders: Vec<Losing>,
     /// How many more there are.
     pub more_unclear_senders: u64,
-    /// Reporters that saw a tenth of the mail or more, and that fell silent: what they saw is not known any more.
+    /// Silent reporters that saw a tenth of the mail or more: what they saw is no longer known.
     pub silent_reporters: Vec<Foreign>,
 }
 
-/// What holds a policy.
+/// What prevents a stricter policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HeldBy {
@@ -66,9 +66,9 @@ pub enum HeldBy {
     OwnSender,
     /// A visible share of legitimate mail would be lost.
     Loss,
-    /// So would it be if the unclear senders are the user's.
+    /// The same, if the unclear senders are the user's.
     UnclearSenders,
-    /// People would notice what lists and forwarders lose.
+    /// People would notice losses through lists and forwarders.
     ForwardedMail,
     /// Unsigned mail is forwarded: it has to be signed first.
     UnsignedMail,
@@ -104,7 +104,7 @@ pub enum ReadinessVerdict {
     Ready,
     /// Legitimate mail would be lost, or may be.
     NotYet,
-    /// Nothing legitimate sends as it: it may be locked at once.
+    /// Nothing legitimate sends as it: `p=reject` is possible at once.
     Parked,
     /// Too little mail, too few reporters or too short a time.
     TooLittle,
@@ -124,17 +124,17 @@ pub(super) struct DomainFacts<'a> {
     pub(super) silent_reporters: Vec<Foreign>,
 }
 
-/// Whether so much failing mail is more than noise.
+/// Whether this much failing mail is more than noise.
 fn is_visible(part: Messages, legitimate: Messages) -> bool {
     part.0 >= NO_CHANCE && part.is_more_than_one_in(VISIBLE_ONE_IN, legitimate)
 }
 
-/// The same over the eight weeks, or over the period alone: a fresh break must not drown in history.
+/// The same over the eight weeks, or over the period alone: a recent break must not drown in history.
 fn is_visible_in(part: OfTimes, legitimate: OfTimes) -> bool {
     is_visible(part.weeks, legitimate.weeks) || is_visible(part.period, legitimate.period)
 }
 
-/// Whether people notice that so much is lost.
+/// Whether people would notice this loss.
 fn is_noticed(part: Messages, legitimate: Messages) -> bool {
     part.0 >= NO_CHANCE && part.is_more_than_one_in(NOTICED_ONE_IN, legitimate + part)
 }

@@ -1,8 +1,8 @@
-//! Why a sender fails since a day, and whether a repair worked: actions joined with the history of DNS.
+//! Explains with the history of DNS why a sender fails since a day, and whether a repair worked.
 //!
-//! A change explains a break only if it takes away what the sender passed by: the key of its selector, or the address in
-//! the SPF records of its return path. That it happened on the same day is not enough. What came of a repair is counted in
-//! the rows of the action's sources, by a second reading that [`RepairCount`] asks for.
+//! A change explains a break only if it removes what the sender passed with: the key of its selector, or its address in
+//! the SPF records of its return path. The same day is not enough. Mail after a repair is counted in the rows of the
+//! action's sources, in a second read that [`RepairCount`] requests.
 
 use super::spf_history::{Authorized, authorized, is_spf};
 use super::summary::Summary;
@@ -16,9 +16,9 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
-/// Days by which a change may come before the first failing day: caches keep the old record for as long as its TTL.
+/// How many days a change may precede the first failing day: caches keep the old record for its TTL.
 const DAYS_BEFORE: i32 = 3;
-/// Days by which a lookup may see a change after the first failing day.
+/// How many days after the first failing day a lookup may see the change.
 const DAYS_AFTER: i32 = 1;
 /// Days before a repair whose failures are compared.
 const COMPARED: i64 = 7;
@@ -26,13 +26,13 @@ const COMPARED: i64 = 7;
 const PROVING_REPORTERS: usize = 2;
 const PROVING_DAYS: usize = 3;
 
-/// A change in DNS, named.
+/// A change in DNS.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ExplainedBy {
     /// The day the new state was first seen.
     #[serde(serialize_with = "form::day")]
     pub day: Date,
-    /// Where the record stands, or stood.
+    /// The name of the record.
     pub name: Foreign,
     /// The type of the record.
     #[serde(rename = "type")]
@@ -41,7 +41,7 @@ pub struct ExplainedBy {
     pub change: &'static str,
 }
 
-/// What came of a change that takes the cause away.
+/// What happened after a change that removes the cause.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Repair {
     /// The day a lookup first saw it.
@@ -62,7 +62,7 @@ pub struct Repair {
     pub still_failing: Vec<Foreign>,
 }
 
-/// Join each action with the change that explains it, and with the one that repairs it.
+/// Adds to each action the change that explains it, and the one that repairs it.
 pub(super) fn explain(actions: &mut [Action], history: &DnsHistory, period: Option<Period>) {
     let Some(period) = period.filter(|_| !history.changes.is_empty()) else { return };
     for action in actions {
@@ -91,7 +91,7 @@ fn named(change: &DnsChange) -> ExplainedBy {
     }
 }
 
-/// What an action's mail passes by.
+/// What an action's mail depends on.
 enum Subject {
     /// The key at this name.
     Key(String),
@@ -145,8 +145,8 @@ impl<'a, 'h> Join<'a, 'h> {
         (cause, self.repaired(cause))
     }
 
-    /// The change that took away what the mail passed by, near the day since which it fails, or the first on which it
-    /// did: mail that passes again hides the former. The one nearest to it.
+    /// The change that removed what the mail passed with, nearest to the day since which it fails, or to the first day
+    /// on which it did (if the mail passes again, the former is unknown).
     fn cause(&self) -> Option<&'h DnsChange> {
         let begun = [self.action.since, self.action.tracking.first_seen].into_iter().flatten().map(number);
         let distance = |change: &DnsChange| {
@@ -161,12 +161,12 @@ impl<'a, 'h> Join<'a, 'h> {
             .map(|(_, change)| change)
     }
 
-    /// The last change after the cause that gives back what the mail passes by, if nothing took it away again.
+    /// The last change after the cause that restores what the mail passes with, if nothing removed it again.
     fn repaired(&self, cause: Option<&DnsChange>) -> Option<&'h DnsChange> {
         let begun = match (cause, self.action.since) {
             (Some(cause), _) => cause.at,
             (None, Some(since)) => Offset::UTC.to_timestamp(since.at(0, 0, 0, 0)).ok()?,
-            // It never passed: any change may be the one that was asked for.
+            // It never passed: any change may be the requested one.
             (None, None) => Timestamp::MIN,
         };
         let after = || self.changes.iter().filter(|change| change.at > begun);
@@ -175,7 +175,7 @@ impl<'a, 'h> Join<'a, 'h> {
         (!broken_again).then_some(*repair)
     }
 
-    /// Whether a change takes away what the mail passed by.
+    /// Whether a change removes what the mail passed with.
     fn breaks(&self, change: &DnsChange) -> bool {
         match &self.subject {
             Subject::Key(_) => !change.before.is_empty(),
@@ -183,7 +183,7 @@ impl<'a, 'h> Join<'a, 'h> {
         }
     }
 
-    /// Whether a change gives back what the mail passes by.
+    /// Whether a change restores what the mail passes with.
     fn restores(&self, change: &DnsChange) -> bool {
         match &self.subject {
             Subject::Key(_) => change.after.iter().any(|text| !is_revoked(text)),
@@ -194,7 +194,7 @@ impl<'a, 'h> Join<'a, 'h> {
         }
     }
 
-    /// Whether SPF authorized each source of the action just before a change, and with it.
+    /// Whether SPF authorized each source of the action before and after a change.
     fn compared<'b>(
         &'b self,
         domain: &'b str,
@@ -214,7 +214,7 @@ fn is_revoked(text: &str) -> bool {
         .any(|tag| tag.split_once('=').is_some_and(|(name, value)| name.trim() == "p" && value.trim().is_empty()))
 }
 
-/// Counts what came of the repairs of a summary, in rows that are read a second time.
+/// Counts the effect of the repairs in a summary, in rows that are read a second time.
 #[derive(Debug)]
 pub struct RepairCount {
     /// The actions with a repair, by source.
@@ -224,7 +224,7 @@ pub struct RepairCount {
     counts: Mutex<BTreeMap<usize, Counted>>,
 }
 
-/// What the rows say of one action.
+/// What the rows say about one action.
 #[derive(Debug, Default)]
 struct Counted {
     failing_before: u64,
@@ -243,7 +243,7 @@ impl RepairCount {
         .with(ColumnSet::POLICY_DOMAIN)
         .with(ColumnSet::ORG_NAME);
 
-    /// For the repairs of a summary; `None` where it has none.
+    /// For the repairs of a summary; `None` if it has none.
     pub fn new(summary: &Summary) -> Option<Self> {
         let to = number(summary.period.to?);
         let mut by_source: HashMap<SourceAddress, Vec<usize>> = HashMap::new();
@@ -293,7 +293,7 @@ impl RepairCount {
         }
     }
 
-    /// Write into the summary what was counted. A repair that several reporters saw for days without a failure has worked.
+    /// Writes the counts into the summary. A repair has worked if several reporters saw no failure for several days.
     pub fn finish(self, summary: &mut Summary) {
         for (at, counted) in self.counts.into_inner().unwrap_or_else(PoisonError::into_inner) {
             let Some(action) = summary.actions.get_mut(at) else { continue };

@@ -1,4 +1,4 @@
-//! A sample of a period's rows by source, for pages that show what their numbers rest on.
+//! A sample of a period's rows by source, for pages that show the evidence behind their numbers.
 
 use super::explain::{ExplainedRow, explained, word};
 use crate::analyze::period::{DAYS, Period, date};
@@ -12,11 +12,11 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// How many distinct rows are kept: some 20 MB.
+/// How many distinct rows are kept: about 20 MB.
 const KEPT: usize = 50_000;
 
-/// Rows that say the same, by source. Of more than can be kept those with the smallest hashes stay, so that the order in
-/// which rows come changes nothing, and the sums of those that stay are complete.
+/// Identical rows, by source. If there are too many, those with the smallest hashes stay, so the order of rows does not
+/// matter, and the sums of those that stay are complete.
 #[derive(Debug)]
 pub struct RowSample {
     period: Option<Period>,
@@ -35,7 +35,7 @@ pub struct SampledRow {
 }
 
 impl RowSample {
-    /// Of the rows that a question counts.
+    /// For the rows that a question counts.
     pub fn new(question: &Question) -> Self {
         Self {
             period: question.period,

@@ -1,4 +1,4 @@
-//! Senders as the user sees them: the failing first, in the order of what a person can fix, the spoofing tail folded.
+//! Senders as the user sees them: failing ones first, most fixable first, the spoofing tail folded.
 
 use crate::analyze::period::date;
 use crate::analyze::senders::{
@@ -23,20 +23,20 @@ pub struct SenderName {
     pub prefix: u8,
     /// Addresses seen in the period.
     pub addresses: u64,
-    /// Its name, where somebody looked it up.
+    /// Its name, if it was looked up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<Foreign>,
-    /// Whether the name leads back to the address; only beside a name.
+    /// Whether the name resolves back to the address; only beside a name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name_confirmed: Option<bool>,
-    /// The mail service it is, where a known one is proven.
+    /// The mail service, if a known one is proven.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service: Option<Foreign>,
     /// The domain that signs its mail.
     pub signs_as: Option<Foreign>,
     /// The organization of the return path that SPF proves for it.
     pub returns_to: Option<Foreign>,
-    /// What it is.
+    /// Its role.
     pub role: Role,
 }
 
@@ -49,7 +49,7 @@ pub struct Sender {
     /// The diagnosis.
     #[serde(serialize_with = "form::cause")]
     pub cause: Cause,
-    /// Why it is taken for what it is.
+    /// The evidence for its role.
     pub evidence: Vec<Evidence>,
     /// Its sums.
     #[serde(flatten)]
@@ -58,7 +58,7 @@ pub struct Sender {
     pub authenticated_unaligned: u64,
     /// Failing messages that receivers rejected or quarantined.
     pub blocked: u64,
-    /// Failing messages of the eight weeks that the next step of the policy would have receivers block; of own senders and
+    /// Failing messages of the eight weeks that receivers would block after the next policy step; of own senders and
     /// vendors.
     pub would_be_lost: u64,
     /// Failing messages of the period that receivers blocked; of own senders and vendors.
@@ -74,7 +74,7 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// It is the reader's, and so much of its mail fails that it is worth a repair.
+    /// Whether it is the user's, and enough of its mail fails to be worth a repair.
     pub fn needs_repair(&self) -> bool {
         matches!(self.who.role, Role::Own | Role::Vendor) && fails_visibly(self.sums.failing(), self.sums.messages)
     }
@@ -96,15 +96,15 @@ pub(super) fn senders(view: &View<'_>, folded: &Folded, volumes: &BTreeMap<u32, 
         .collect()
 }
 
-/// The senders that hold a source that is watched, in reading order.
+/// The senders that include a watched source, in reading order.
 pub(super) fn watched(view: &View<'_>, folded: &Folded) -> Vec<Sender> {
     folded.watched.sorted(|a, b| compare(view, a, b)).into_iter().map(|group| sender(view, group)).collect()
 }
 
-/// From so many messages a suspect is more than a drop in the tail.
+/// A suspect with this many messages is listed, not folded into the tail.
 const NOTABLE: u64 = 50;
 
-/// Whether a suspect is more than a drop in the tail: 50 messages or more, and a hundredth of all the domain's mail or a
+/// Whether a suspect is listed instead of folded: 50 messages or more, and a hundredth of all the domain's mail or a
 /// fifth of its spoofing.
 pub(super) fn stands_out(messages: u64, volume: u64, suspects: u64) -> bool {
     messages >= NOTABLE && (messages >= volume / 100 || messages >= suspects / 5)
@@ -210,7 +210,7 @@ fn evidence(view: &View<'_>, group: &SenderGroup) -> Vec<Evidence> {
     evidence
 }
 
-/// The addresses with messages, as they are told.
+/// The addresses with most messages, as listed.
 pub(super) fn addresses(largest: &[(std::cmp::Reverse<u64>, SourceAddress)]) -> Vec<IpAddr> {
     largest.iter().filter(|(messages, _)| messages.0 > 0).filter_map(|(_, source)| source.address()).collect()
 }

@@ -8,33 +8,33 @@ use crate::analyze::sums::Messages;
 use crate::analyze::thresholds::{NO_STRAY, WAVE, WAVE_NOT_BLOCKED_ONE_IN, WAVE_TIMES};
 use serde::Serialize;
 
-/// How many periods before this one tell what is usual.
+/// How many earlier periods determine what is usual.
 const USUAL: usize = 7;
 
-/// Mail that nothing proves to be the domain's.
+/// Unauthenticated mail that is probably not the domain's.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Spoofing {
     /// Messages.
     pub messages: u64,
-    /// Of them, those that receivers rejected or quarantined. In JSON also as `stopped`, its name in version 1.
+    /// Those of them that receivers rejected or quarantined. In JSON also as `stopped`, its name in version 1.
     #[serde(flatten, serialize_with = "form::blocked")]
     pub blocked: u64,
     /// Addresses.
     pub addresses: u64,
-    /// The median of the seven periods before, as far as there are any with reports.
+    /// The median of the seven periods before, of those with reports.
     pub usual: u64,
     /// Far more than usual.
     pub wave: bool,
-    /// Of the messages, those of senders too small to be listed.
+    /// Messages of senders too small to be listed.
     pub tail_messages: u64,
-    /// Of the tail's, those rejected or quarantined.
+    /// Those of them that were rejected or quarantined.
     pub tail_blocked: u64,
     /// The addresses of the tail.
     pub tail_addresses: u64,
 }
 
 impl Spoofing {
-    /// Of one domain, of whose suspects the `listed` ones stand out. `reported` tells of each window whether anybody reported.
+    /// For one domain, whose `listed` suspects stand out. `reported` says for each window whether there were reports.
     pub(super) fn of(view: &View<'_>, fold: &DomainFold, listed: Option<&Vec<&Sender>>, reported: &[bool]) -> Self {
         let (all, asked) = (&fold.spoofing, usize::from(view.added.scope.asked));
         let messages = all.windows[asked].0;

@@ -8,7 +8,7 @@ use crate::analyze::{Foreign, PolicySeen};
 pub(crate) struct EnforcementStep {
     /// The tag to change.
     pub(crate) tag: &'static str,
-    /// Its value then.
+    /// Its new value.
     pub(crate) to: &'static str,
     /// The policy is the same, for all mail instead of a part of it.
     pub(crate) for_all: bool,
@@ -22,7 +22,7 @@ const BOTH: Governs = Governs { itself: true, subdomains: true };
 const STRICTNESS: [&str; 3] = ["none", "quarantine", "reject"];
 
 impl EnforcementStep {
-    /// The next step after a policy; `None` where there is none left. Of a domain whose policy nobody reports, the first.
+    /// The next step after a policy; `None` if none is left. The first step if the policy is unknown.
     pub(crate) fn after(policy: Option<&PolicySeen>) -> Option<Self> {
         let Some(policy) = policy else { return Some(Self::plain("p", 1, BOTH)) };
         let rank = |tag: &Option<Foreign>| {

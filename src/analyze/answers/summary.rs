@@ -1,5 +1,5 @@
-//! The answer: one value from which every rendering comes. Its JSON form is the format of `summary --format json`, whose
-//! schema is `present/structured/summary.schema.json`.
+//! The summary: one value from which every rendering is made. Its JSON form is the format of `summary --format json`,
+//! described by `present/structured/summary.schema.json`.
 
 use super::actions::Action;
 use super::changes::SenderChanges;
@@ -19,7 +19,7 @@ use crate::analyze::senders::source::SourceSummary;
 use jiff::civil::Date;
 use serde::Serialize;
 
-/// The version of the JSON form: raised when a key changes its meaning or goes.
+/// The version of the JSON form: raised when a key changes its meaning or is removed.
 pub const SCHEMA: u32 = 2;
 
 /// The weekly summary, or that of any period.
@@ -27,19 +27,19 @@ pub const SCHEMA: u32 = 2;
 pub struct Summary {
     /// [`SCHEMA`].
     pub schema: u32,
-    /// The days it speaks of.
+    /// The days it is about.
     pub period: SummaryPeriod,
-    /// Over all chosen domains.
+    /// Sums over all chosen domains.
     pub totals: Totals,
     /// The totals against earlier periods; `None`: nothing earlier has data.
     pub comparison: Option<Comparison>,
-    /// The last eight periods, the one asked for last.
+    /// The last eight periods, the requested one last.
     pub trend: Vec<Point>,
-    /// Mail that nothing proves to be the domains'.
+    /// Unauthenticated mail that is probably not the domains'.
     pub spoofing: Spoofing,
     /// The four questions, answered.
     pub answers: Answers,
-    /// What to do, the most useful first; ten thousand at most.
+    /// What to do, most useful first; at most ten thousand.
     pub actions: Vec<Action>,
     /// How many more there are.
     pub more_actions: u64,
@@ -49,17 +49,17 @@ pub struct Summary {
     pub domains: Vec<DomainSummary>,
     /// How many domains that one stands for.
     pub more_domains: u64,
-    /// Senders, failing first in the order of what a person can fix; the spoofing tail is folded into `spoofing`.
+    /// Senders, failing ones first, most fixable first; the spoofing tail is folded into `spoofing`.
     pub senders: Vec<Sender>,
-    /// All sources, one entry an address over the chosen domains: most failing messages first, then most messages.
+    /// All sources, one entry per address over the chosen domains: most failing messages first, then most messages.
     pub sources: Vec<SourceSummary>,
-    /// The senders that hold a source that the question watches, suspects too small to be listed among them.
+    /// The senders that include a watched source, also suspects too small to be listed.
     #[serde(skip)]
     pub watched: Vec<Sender>,
-    /// Of a week or less: who reported on which of its days, most messages first. Those that are not among the first twelve are
-    /// added up in a last entry without a name.
+    /// For a week or less: who reported on which day, most messages first. Reporters after the first twelve are added
+    /// up in a last entry without a name.
     pub reporting: Vec<ReporterDays>,
-    /// What the numbers cannot be trusted for.
+    /// Limits of the data quality.
     pub quality: Quality,
 }
 
@@ -70,13 +70,13 @@ pub struct Changes {
     pub senders: SenderChanges,
     /// Reporters that used to report, most messages first.
     pub silent_reporters: Vec<SilentReporter>,
-    /// Domains that used to be reported on, by name.
+    /// Domains that used to have reports, by name.
     pub silent_domains: Vec<SilentDomain>,
     /// Policies that changed in the period.
     pub policies: Vec<PolicyChange>,
 }
 
-/// The days an answer speaks of, both inside, UTC. `None` if there was nothing to read.
+/// The days an answer is about, inclusive, in UTC. `None` if there was nothing to read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SummaryPeriod {
     /// The first day.
@@ -85,15 +85,15 @@ pub struct SummaryPeriod {
     /// The last day.
     #[serde(serialize_with = "form::day_or_null")]
     pub to: Option<Date>,
-    /// The ISO week it is, as `2026-W47`.
+    /// The ISO week, such as `2026-W47`.
     pub week: Option<String>,
 }
 
 /// One policy domain.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DomainSummary {
-    /// One of the settings, or one that was asked for, or one with mail that passes. Of any other only the word of whoever
-    /// sent the report says that it is the reader's: of many, pages list the largest only.
+    /// It is in the settings, was requested, or has passing mail. For any other domain only the report claims that it
+    /// is the user's: of many such, pages list the largest only.
     #[serde(skip)]
     pub vouched: bool,
     /// Where the DMARC record was found.
@@ -103,14 +103,14 @@ pub struct DomainSummary {
     pub totals: Totals,
     /// The totals against earlier periods; `None`: nothing earlier has data.
     pub comparison: Option<Comparison>,
-    /// The last eight periods, the one asked for last.
+    /// The last eight periods, the requested one last.
     pub trend: Vec<Point>,
-    /// The policy most reports of the last two days with reports show.
+    /// The policy in most reports of the last two days with reports.
     pub policy: Option<PolicySeen>,
-    /// May it be stricter?
+    /// Can it be stricter?
     pub readiness: Readiness,
     /// Mail that nothing proves to be the domain's.
     pub spoofing: Spoofing,
-    /// Names in `header_from` other than the domain itself: most messages first, ten at most.
+    /// Names in `header_from` other than the domain itself: most messages first, at most ten.
     pub subdomains: Vec<Subdomain>,
 }

@@ -1,5 +1,4 @@
-//! What lets a ticket follow an action: an id that stays the same in every week, when it began, and whether a person has
-//! acknowledged it.
+//! Tracks an action over time: an ID that stays the same every week, when it began, and whether it was acknowledged.
 
 use super::{Action, Change};
 use crate::analyze::question::Acknowledged;
@@ -8,25 +7,25 @@ use jiff::civil::Date;
 use serde::Serialize;
 use std::collections::HashSet;
 
-/// An acknowledged action whose evidence has grown by this factor is told again.
+/// An acknowledged action whose evidence has grown by this factor is shown again.
 const GROWTH: u64 = 3;
 
-/// Hexadecimal digits of an id: of ten thousand actions no two share one.
+/// Hexadecimal digits of an ID: enough that ten thousand actions do not collide.
 const DIGITS: usize = 12;
 
-/// Since when an action is known, and whether somebody has acknowledged it.
+/// Since when an action is known, and whether it was acknowledged.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Tracking {
-    /// Tells the action from all others: the same in each week and for each reader.
+    /// Identifies the action: the same every week and for every user.
     pub id: String,
-    /// Whether it is told for the first time.
+    /// Whether it is new.
     pub state: ActionState,
-    /// The first day, of those that were read, that shows it.
+    /// The first day that shows it, of those that were read.
     #[serde(serialize_with = "form::day_or_null")]
     pub first_seen: Option<Date>,
     /// Acknowledged, and the evidence has not grown since: pages leave it out.
     pub folded: bool,
-    /// What was said when it was acknowledged.
+    /// The note of the acknowledgment.
     pub note: Option<Foreign>,
     /// What identifies it beside domain and change.
     #[serde(skip)]
@@ -42,14 +41,14 @@ pub enum ActionState {
     /// It began before the period.
     #[default]
     Open,
-    /// A change in DNS took the cause away; whether the mail passes since is not proven.
+    /// A change in DNS removed the cause; whether the mail passes since is not proven.
     Published,
-    /// That worked: several reporters, several days, no failure.
+    /// The repair worked: several reporters, several days, no failure.
     Fixed,
 }
 
 impl ActionState {
-    /// The word that JSON has for it.
+    /// Its name in JSON.
     pub const fn word(self) -> &'static str {
         match self {
             Self::New => "new",
@@ -61,7 +60,7 @@ impl ActionState {
 }
 
 impl Change {
-    /// The word that JSON has for it.
+    /// Its name in JSON.
     pub const fn word(&self) -> &'static str {
         match self {
             Self::PublishPolicy { .. } => "publish_policy",
@@ -77,14 +76,14 @@ impl Change {
 }
 
 impl Tracking {
-    /// Of an action that showed first on a day, where that is known. `place` tells it from others of the same kind.
+    /// For an action first seen on a day, if known. `place` distinguishes it from others of the same kind.
     pub(super) fn since(first_seen: Option<Date>, place: String) -> Self {
         Self { first_seen, place, ..Self::default() }
     }
 }
 
 impl Action {
-    /// The messages that show it: the failing ones; where none fails, all.
+    /// The messages that show it: the failing ones, or all if none fails.
     pub fn evidence(&self) -> u64 {
         if self.failing > 0 { self.failing } else { self.messages }
     }
@@ -118,11 +117,11 @@ impl Action {
     }
 }
 
-/// Give each action its id, and say what is known of it.
+/// Gives each action its ID, and says what is known about it.
 pub(super) fn track(actions: &mut [Action], question: &Question, period: Option<Period>) {
     let mut taken = HashSet::new();
     for action in actions {
-        // Two that nothing tells apart are told apart by their order.
+        // Identical ones are distinguished by their order.
         let mut copy = 0;
         while !taken.insert(action.id(copy)) {
             copy += 1;

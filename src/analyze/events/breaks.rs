@@ -1,4 +1,4 @@
-//! When something that worked stopped working, by the days of the reports: a key, or SPF of an address.
+//! Detects when something stopped working, by the days of the reports: a key, or SPF for an address.
 
 use super::facts::{BySource, EventFact, float};
 use crate::model::SourceAddress;
@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Messages that worked before, so that there is something to break.
 const ESTABLISHED: u64 = 10;
-/// Failing messages that each of two reporters must have shown at most, before a break is told.
+/// Failing messages that two reporters must have seen each before a break is reported.
 const SHOWN: u64 = 5;
-/// A run of failing messages is no accident where chance makes one in ten million.
+/// A run of failures is significant if its probability is below one in ten million.
 const CHANCE: f64 = 1e-7;
-/// Even what never failed may fail once in so many messages.
+/// The failure rate assumed for something that never failed.
 const LEAST_NOISE: f64 = 0.02;
 
 /// Something that broke.
@@ -30,7 +30,7 @@ pub(crate) struct Break {
     pub(crate) sources: Vec<SourceAddress>,
 }
 
-/// Its end.
+/// The end of a break.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RepairedBreak {
     /// The first day on which it works again.
@@ -55,8 +55,8 @@ fn last_good(days: &BTreeMap<i32, GoodAndBad>) -> Option<i32> {
     days.iter().rev().find(|(_, (good, bad))| good > bad).map(|(day, _)| *day)
 }
 
-/// The addresses that count: those for which it ever worked, and those first seen after the last good day. What fails from
-/// an address that never worked is changed on its way, by a list for example.
+/// The addresses that count: those for which it ever worked, and those first seen after the last good day. Mail from an
+/// address that never worked is changed in transit, for example by a list.
 fn own(sources: &BySource<EventFact>) -> Vec<(SourceAddress, &[EventFact])> {
     let works = |facts: &[EventFact]| facts.iter().any(|fact| fact.good > 0);
     let last = last_good(&by_day(sources.values().filter(|facts| works(facts)).flatten()));
@@ -65,7 +65,7 @@ fn own(sources: &BySource<EventFact>) -> Vec<(SourceAddress, &[EventFact])> {
     sources.iter().filter(|(_, facts)| counts(facts)).map(|(source, facts)| (*source, facts.as_slice())).collect()
 }
 
-/// Whether it broke, seen by two reporters at least.
+/// Whether it broke, seen by at least two reporters.
 pub(crate) fn broken(sources: &BySource<EventFact>) -> Option<Break> {
     let own = own(sources);
     let all = || own.iter().flat_map(|(_, facts)| facts.iter());
@@ -92,7 +92,7 @@ pub(crate) fn broken(sources: &BySource<EventFact>) -> Option<Break> {
     Some(found)
 }
 
-/// The first bad day after the last mostly good one, where nearly all since then fails, too often for chance.
+/// The first bad day after the last mostly good one, if nearly everything since then fails, significantly.
 fn since_last_good<'a>(days: &BTreeMap<i32, GoodAndBad>, facts: impl Iterator<Item = &'a EventFact>) -> Option<i32> {
     let last = last_good(days)?;
     let since = *days.range(last + 1..).find(|(_, (_, bad))| *bad > 0)?.0;
@@ -108,14 +108,14 @@ fn since_last_good<'a>(days: &BTreeMap<i32, GoodAndBad>, facts: impl Iterator<It
     (showing().count() > 1 && good.saturating_mul(10) <= bad && enough).then_some(since)
 }
 
-/// How many messages in a row must fail, by how often they did before.
+/// How many consecutive messages must fail, given the earlier failure rate.
 fn needed((good, bad): GoodAndBad) -> f64 {
     let noise = (float(bad) / float((good + bad).max(1))).clamp(LEAST_NOISE, 0.9);
     (CHANCE.ln() / noise.ln()).ceil()
 }
 
-/// The first day of those reporters that saw it work, and since their own last good day see nothing but failures; two of
-/// them, whatever others still see: keys are cached.
+/// The first such day among reporters that saw it work and see only failures since their own last good day; two of them
+/// suffice, whatever others see, because keys are cached.
 fn since_of_reporters<'a>(facts: impl Iterator<Item = &'a EventFact>) -> Option<i32> {
     let mut reporters: BTreeMap<u32, Vec<&EventFact>> = BTreeMap::new();
     facts.for_each(|fact| reporters.entry(fact.reporter).or_default().push(fact));
@@ -131,7 +131,7 @@ fn since_of_reporters<'a>(facts: impl Iterator<Item = &'a EventFact>) -> Option<
     if firsts.len() > 1 { firsts.into_iter().min() } else { None }
 }
 
-/// Whether what broke on a day works again, seen by two reporters.
+/// Whether something that broke on a day works again, seen by two reporters.
 pub(crate) fn repaired(sources: &BySource<EventFact>, since: i32) -> Option<RepairedBreak> {
     let works = |facts: &[EventFact]| facts.iter().any(|fact| fact.good > 0);
     let own: Vec<&EventFact> = sources.values().filter(|facts| works(facts)).flatten().collect();

@@ -1,4 +1,4 @@
-//! What the rules find, beside what is known: each event is told once, and its end once.
+//! Compares what the rules find with known events: each event is reported once, and its end once.
 
 use super::{
     EventFacts, Rhythm,
@@ -18,37 +18,37 @@ use crate::{
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-/// Days of a store in which every sender is new.
+/// In the first days of a store every sender is new.
 const FIRST_DAYS: i32 = 28;
-/// Addresses that lose SPF within so many days of each other lose it together.
+/// Addresses that lose SPF within this many days of each other belong together.
 const TOGETHER: i32 = 1;
 /// Days within which reporters' dates of one change differ.
 const SAME_CHANGE: i32 = 10;
 
-/// What is asked of the facts.
+/// The context for comparing the facts.
 pub struct EventQuestion<'a> {
     /// Events of earlier runs.
     pub known: &'a [KnownEvent],
-    /// When runs saw new reports of each reporter.
+    /// When runs saw new reports from each reporter.
     pub reporters: &'a Rhythm,
-    /// And on each domain.
+    /// The same for each domain.
     pub domains: &'a Rhythm,
     /// The first day of the store.
     pub first_day: Option<jiff::civil::Date>,
-    /// Whether a mark of a sender is known from before the weeks that are looked at.
+    /// Whether a sender's mark was known before the examined weeks.
     pub is_known_mark: &'a dyn Fn(&str, &str) -> bool,
-    /// Messages of a new sender that are worth telling.
+    /// Messages from which on a new sender is reported.
     pub sender_messages: u64,
-    /// How many times the usual number of messages a wave needs.
+    /// Scales how many times the usual number of messages a wave needs.
     pub wave_scale: f64,
 }
 
-/// What changed since the runs before.
+/// What changed since earlier runs.
 #[derive(Debug, Default)]
 pub struct EventChanges {
     /// What began.
     pub begun: Vec<Incident>,
-    /// What goes on, by the id of the known event.
+    /// What continues, by the ID of the known event.
     pub going_on: Vec<(String, Incident)>,
     /// What ended.
     pub ended: Vec<Ended>,
@@ -56,7 +56,7 @@ pub struct EventChanges {
     pub marks: Vec<(String, String, i32)>,
 }
 
-/// Compare the facts with what is known.
+/// Compares the facts with what is known.
 pub fn compare(facts: &EventFacts, question: &EventQuestion<'_>) -> EventChanges {
     let rules = ChangeRules { facts, question };
     let mut found = rules.key_breaks();
@@ -75,13 +75,13 @@ pub fn compare(facts: &EventFacts, question: &EventQuestion<'_>) -> EventChanges
         }
     }
     changes.ended = question.known.iter().filter(|known| !known.ended).filter_map(|known| rules.end(known)).collect();
-    // What has ended does not go on.
+    // Ended events do not continue.
     let ended: BTreeSet<&str> = changes.ended.iter().map(|ended| ended.id.as_str()).collect();
     changes.going_on.retain(|(id, _)| !ended.contains(id.as_str()));
     changes
 }
 
-/// Whether an incident is one that is known. One that has ended is met again in the weeks that are looked at.
+/// Whether an incident is a known one. An ended one is found again in the examined weeks.
 pub fn is_same(known: &KnownEvent, incident: &Incident) -> bool {
     let domain = incident.policy_domain.as_ref().map(Foreign::as_written);
     if known.kind != incident.kind || known.policy_domain.as_deref() != domain {
@@ -230,7 +230,7 @@ impl ChangeRules<'_> {
         fallen
     }
 
-    /// Whether it was told already that the DMARC record itself changed: what reports show of that is the same cause.
+    /// Whether a change of the DMARC record itself was already reported: what reports show then has the same cause.
     fn is_told_of_dns(&self, domain: &str, since: i32) -> bool {
         let record = format!("_dmarc.{domain} ");
         self.question.known.iter().any(|known| {
@@ -266,7 +266,7 @@ impl ChangeRules<'_> {
         found
     }
 
-    /// A mark as it is remembered.
+    /// The stored form of a mark.
     fn mark(&self, mark: SenderMark) -> String {
         match mark {
             SenderMark::Key(signer, selector) => {
@@ -321,7 +321,7 @@ impl ChangeRules<'_> {
         found
     }
 
-    /// The marks of senders that are large enough to be known by, and not new any more.
+    /// The marks of senders that are large enough, and no longer new.
     fn marks(&self) -> Vec<(String, String, i32)> {
         let mut marks = Vec::new();
         for (domain, senders) in &self.facts.senders {
@@ -351,7 +351,7 @@ impl ChangeRules<'_> {
             let Some(silence) = silence::silent(runs, today) else { continue };
             let id = self.facts.reporter_id(reporter);
             let domains = id.and_then(|id| self.facts.reported.get(&id));
-            // One that reported on silent domains only is not told beside them.
+            // A reporter that only reported on silent domains is not reported in addition to them.
             let others_hear = domains.into_iter().flatten().any(|domain| {
                 let runs = self.question.domains.get(self.facts.name(*domain).as_str());
                 runs.and_then(|runs| runs.last()).is_some_and(|last| *last > silence.last)
@@ -419,7 +419,7 @@ impl ChangeRules<'_> {
                 let day = rates::recovered(mail, number(known.seen), known.usual, &leave_out)?;
                 ended(day, 0)
             }
-            // A report about earlier days, that comes late, is no sign of life: one about the day before the last run is.
+            // A late report about earlier days does not count as activity; one about the day before the last run does.
             EventKind::ReporterSilent => {
                 let newest = self.facts.newest_of_reporter.get(&self.facts.reporter_id(&known.subject)?)?;
                 if *newest >= number(known.seen) - 1 { ended(*newest, 1) } else { None }
@@ -481,7 +481,7 @@ fn of_silence(kind: EventKind, (last, today): (i32, i32), details: IncidentDetai
     }
 }
 
-/// Whether a change of a tag protects less than before.
+/// Whether a change of a tag weakens the protection.
 fn is_weaker(tag: &str, before: &str, after: &str) -> bool {
     let rank = |value: &str| match (tag, value) {
         ("adkim" | "aspf", "s") | (_, "quarantine") => 1,

@@ -1,4 +1,5 @@
-//! The rows and reports of the last weeks, added up for the rules: who saw which key, return path and sender on which day.
+//! Adds up the rows and reports of the last weeks for the rules: who saw which key, return path and sender on which
+//! day.
 
 use crate::analyze::period::number;
 use crate::analyze::sums::interner::{IdMap, Interner};
@@ -7,7 +8,7 @@ use crate::model::{ColumnSet, Flags, ReportHead, Rows, SenderAuth, SourceAddress
 use jiff::civil::Date;
 use std::collections::BTreeMap;
 
-/// Days before today that are looked at.
+/// Days before today that are examined.
 pub(crate) const WEEKS_DAYS: i32 = 56;
 
 /// What one reporter saw of something on one day.
@@ -19,7 +20,7 @@ pub(crate) struct EventFact {
     pub(crate) good: u64,
     /// Messages for which it did not.
     pub(crate) bad: u64,
-    /// Of the bad ones, those that fail DMARC.
+    /// The bad ones that fail DMARC.
     pub(crate) lost: u64,
 }
 
@@ -30,13 +31,13 @@ pub(crate) struct MailFact {
     pub(crate) reporter: u32,
     pub(crate) passed: u64,
     pub(crate) failed: u64,
-    /// Failing messages that nothing authenticates, under any name.
+    /// Failing messages that are not authenticated as any domain.
     pub(crate) unauthenticated: u64,
     /// Those of them that the receiver blocked.
     pub(crate) blocked: u64,
 }
 
-/// What tells the senders of a domain apart: the network, and the names that vouch for the mail.
+/// What distinguishes the senders of a domain: the network, and the domains that authenticate the mail.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct SenderMarks {
     pub(crate) network: SourceAddress,
@@ -53,7 +54,7 @@ pub(crate) struct SenderMarks {
 /// Mail of one kind from one address.
 pub(crate) type BySource<F> = BTreeMap<SourceAddress, Vec<F>>;
 
-/// A policy as one report shows it; what it leaves out has its default.
+/// A policy in one report; omitted tags have their defaults.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ShownPolicy {
     pub(crate) day: i32,
@@ -64,7 +65,7 @@ pub(crate) struct ShownPolicy {
 /// The tags of [`ShownPolicy::values`].
 pub(crate) const TAGS: [&str; 6] = ["p", "sp", "np", "adkim", "aspf", "pct"];
 
-/// Everything the rules look at.
+/// Everything the rules examine.
 #[derive(Debug, Default)]
 pub struct EventFacts {
     today: i32,
@@ -72,7 +73,7 @@ pub struct EventFacts {
     /// The organization of each name.
     organizations: Vec<u32>,
     reporters: Interner<Text>,
-    /// What a reporter calls itself, by its mail domain.
+    /// A reporter's display name, by its mail domain.
     pub(crate) shown_names: BTreeMap<u32, Text>,
     /// The reporter behind a name in the rows.
     by_name: IdMap<Text, u32>,
@@ -86,15 +87,16 @@ pub struct EventFacts {
     pub(crate) senders: BTreeMap<u32, BTreeMap<SenderMarks, BySource<EventFact>>>,
     /// By domain.
     pub(crate) policies: BTreeMap<u32, Vec<ShownPolicy>>,
-    /// The newest day that a report of each reporter is about.
+    /// The newest day covered by each reporter's reports.
     pub(crate) newest_of_reporter: BTreeMap<u32, i32>,
-    /// The newest day that a report on each domain is about.
+    /// The newest day covered by reports about each domain.
     pub(crate) newest_on_domain: BTreeMap<u32, i32>,
     /// The domains that each reporter reports on.
     pub(crate) reported: BTreeMap<u32, std::collections::BTreeSet<u32>>,
 }
 
-/// Who sent a report: the domain of its mail address; a respelled name is no other reporter. Without one, its name.
+/// Identifies who sent a report: the domain of its mail address, because spellings of the name vary; without an
+/// address, its name.
 pub fn reporter_identity(org_email: Option<&str>, org_name: &str) -> Text {
     let domain =
         org_email.and_then(|email| email.rsplit_once('@')).map(|(_, domain)| domain.trim().trim_end_matches('.'));
@@ -105,12 +107,12 @@ pub fn reporter_identity(org_email: Option<&str>, org_name: &str) -> Text {
 }
 
 impl EventFacts {
-    /// Nothing yet. Reports must come before rows.
+    /// Empty facts. Reports must be added before rows.
     pub fn new(today: Date) -> Self {
         Self { today: number(today), ..Self::default() }
     }
 
-    /// The first day that is looked at.
+    /// The first day that is examined.
     pub fn first_day(today: Date) -> Date {
         crate::analyze::period::date(number(today) - WEEKS_DAYS)
     }
@@ -139,12 +141,12 @@ impl EventFacts {
         self.names.get(id)
     }
 
-    /// The id of a reporter's mail domain.
+    /// The ID of a reporter's mail domain.
     pub(crate) fn reporter_id(&self, reporter: &str) -> Option<u32> {
         self.reporters.find(reporter)
     }
 
-    /// The id of a name.
+    /// The ID of a name.
     pub(crate) fn name_id(&self, name: &str) -> Option<u32> {
         self.names.find(name)
     }
@@ -237,7 +239,7 @@ impl EventFacts {
         }
     }
 
-    /// The reporter behind a name. One of which no report is known counts by its name.
+    /// The reporter with a name. One without a known report is identified by its name.
     fn reporter_of(&mut self, name: &str) -> u32 {
         if let Some(known) = self.by_name.get(name) {
             return *known;
@@ -319,13 +321,13 @@ impl EventFacts {
     }
 }
 
-/// A number of messages, for shares.
+/// A number of messages as a float.
 #[expect(clippy::cast_precision_loss, reason = "a share needs no more than 52 bits")]
 pub(crate) fn float(messages: u64) -> f64 {
     messages as f64
 }
 
-/// A row, as far as all rules need it.
+/// The parts of a row that all rules need.
 struct EventRow {
     domain: u32,
     source: SourceAddress,
@@ -348,7 +350,7 @@ fn push(facts: &mut BySource<EventFact>, source: SourceAddress, fact: EventFact)
     }
 }
 
-/// Whether an authentication worked; `None` where the result says nothing: a temporary error is no failure.
+/// Whether an authentication worked; `None` if the result says nothing: a temporary error is not a failure.
 fn outcome(result: Option<&str>) -> Option<bool> {
     match result {
         Some("pass") => Some(true),

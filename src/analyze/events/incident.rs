@@ -1,4 +1,4 @@
-//! An event as the rules find it, and as earlier runs knew it.
+//! Events as the rules find them, and as earlier runs stored them.
 
 use crate::analyze::Foreign;
 use jiff::civil::Date;
@@ -7,34 +7,34 @@ use std::net::IpAddr;
 /// What kind of event it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EventKind {
-    /// Signatures with a key do not verify any more.
+    /// Signatures with a key no longer verify.
     KeyBroken,
-    /// SPF does not pass any more for an address.
+    /// SPF no longer passes for an address.
     SpfLost,
-    /// A sender that was not there before.
+    /// A sender that was not seen before.
     SenderNew,
-    /// Far more mail than usual that nothing authenticates.
+    /// Far more unauthenticated mail than usual.
     SpoofWave,
     /// Much less of the known senders' mail passes.
     PassRate,
-    /// The published policy is another.
+    /// The published policy changed.
     PolicyChanged,
-    /// A DNS record is another.
+    /// A DNS record changed.
     DnsChanged,
-    /// A reporter sends no reports any more.
+    /// A reporter no longer sends reports.
     ReporterSilent,
-    /// No reports on a domain come any more.
+    /// There are no more reports about a domain.
     DomainSilent,
     /// A mailbox cannot be read.
     MailboxFailing,
     /// Something could not be read.
     RejectedNew,
-    /// A file of the store is not as it should be.
+    /// A file of the store is damaged.
     StoreDamaged,
 }
 
 impl EventKind {
-    /// All kinds, in the order in which they are told.
+    /// All kinds, in the order in which they are shown.
     pub const ALL: [Self; 12] = [
         Self::StoreDamaged,
         Self::MailboxFailing,
@@ -50,7 +50,7 @@ impl EventKind {
         Self::RejectedNew,
     ];
 
-    /// Its word, in JSON and in the settings.
+    /// Its name in JSON and in the settings.
     pub const fn word(self) -> &'static str {
         match self {
             Self::KeyBroken => "key_broken",
@@ -68,7 +68,7 @@ impl EventKind {
         }
     }
 
-    /// The kind of a word.
+    /// The kind with this name.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.word() == word)
     }
@@ -81,12 +81,12 @@ pub enum EventSeverity {
     Info,
     /// Worth a look today.
     Warning,
-    /// Mail is lost, or spoofed mail is not stopped.
+    /// Mail is lost, or spoofed mail is not blocked.
     Critical,
 }
 
 impl EventSeverity {
-    /// Its word.
+    /// Its name.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Info => "info",
@@ -95,22 +95,22 @@ impl EventSeverity {
         }
     }
 
-    /// The severity of a word.
+    /// The severity with this name.
     pub fn from_word(word: &str) -> Option<Self> {
         [Self::Info, Self::Warning, Self::Critical].into_iter().find(|severity| severity.word() == word)
     }
 }
 
-/// Something that happens.
+/// Something that happened.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Incident {
     /// Its kind.
     pub kind: EventKind,
     /// How urgent it is.
     pub severity: EventSeverity,
-    /// The domain it is about; `None` where it is about no single one.
+    /// The domain it is about; `None` if it is not about a single one.
     pub policy_domain: Option<Foreign>,
-    /// What else it is about: with kind and domain, what makes two incidents the same.
+    /// What else it is about: kind, domain and subject identify an incident.
     pub subject: String,
     /// The addresses it is about, most messages first.
     pub sources: Vec<IpAddr>,
@@ -122,11 +122,11 @@ pub struct Incident {
     pub messages: u64,
     /// How many reporters show it.
     pub reporters: u64,
-    /// What is told beside.
+    /// Details.
     pub details: IncidentDetails,
 }
 
-/// What is told of an incident of each kind.
+/// The details of each kind of incident.
 #[derive(Debug, Clone, PartialEq)]
 pub enum IncidentDetails {
     /// A key.
@@ -147,7 +147,7 @@ pub enum IncidentDetails {
     },
     /// A new sender.
     Sender {
-        /// What it signs or returns mail as; `None`: SPF authorizes its network.
+        /// The domain it signs with or uses as return path; `None`: SPF authorizes its network.
         name: Option<Foreign>,
         /// Messages that pass DMARC.
         passing: u64,
@@ -159,11 +159,11 @@ pub enum IncidentDetails {
         /// How many addresses sent it.
         addresses: u64,
     },
-    /// A pass rate, in hundredths.
+    /// A pass rate, in percent.
     Rate {
-        /// Of the last days.
+        /// In the last days.
         now: f64,
-        /// The lowest before.
+        /// The lowest earlier rate.
         lowest: f64,
     },
     /// A policy: tag, value before, value after.
@@ -181,9 +181,9 @@ pub enum IncidentDetails {
     },
     /// A reporter or domain that is silent.
     Silent {
-        /// The reporter's name; of a domain, none.
+        /// The reporter's name; `None` for a domain.
         name: Option<Foreign>,
-        /// The longest wait for a report before, in days.
+        /// The longest earlier wait for a report, in days.
         usual: i32,
     },
     /// A mailbox, and why it cannot be read.
@@ -202,7 +202,7 @@ pub enum IncidentDetails {
 /// An event that is known from earlier runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KnownEvent {
-    /// Its id.
+    /// Its ID.
     pub id: String,
     /// Its kind.
     pub kind: EventKind,
@@ -216,16 +216,16 @@ pub struct KnownEvent {
     pub since: Date,
     /// The last day that showed it.
     pub seen: Date,
-    /// It has ended, and that was told or need not be.
+    /// It has ended, and that was reported or need not be.
     pub ended: bool,
-    /// Of a pass rate, the lowest before it fell.
+    /// For a pass rate, the lowest before it fell.
     pub usual: f64,
 }
 
 /// The end of an event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ended {
-    /// The id of its beginning.
+    /// The ID of the event.
     pub id: String,
     /// The first day without it.
     pub day: Date,

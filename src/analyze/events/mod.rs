@@ -1,7 +1,8 @@
-//! Events: what changed in the last weeks, beside what was told before. Rules by the days of the reports; no clock, no files.
+//! Events: what changed in the last weeks compared with what was reported before. The rules use the days of the
+//! reports, no clock and no files.
 //!
-//! In: [`EventFacts`] with the rows and reports of eight weeks, the [`Rhythm`] of earlier runs, and the events that are
-//! known. Out: a [`Comparison`](EventChanges) of the two: what began, what goes on, what ended.
+//! They compare [`EventFacts`] with the rows and reports of eight weeks, the [`Rhythm`] of earlier runs, and the known
+//! events, and return [`EventChanges`]: what began, what continues, what ended.
 
 mod breaks;
 mod changes;

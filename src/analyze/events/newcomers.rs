@@ -1,15 +1,15 @@
-//! Senders that were not there before: a network, key, signing service or return path of which nothing is known yet.
+//! New senders: a network, key, signing service or return path that is not known yet.
 
 use super::facts::{BySource, EventFact, SenderMarks};
 use crate::model::SourceAddress;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Days in which a sender is new.
+/// Days for which a sender is new.
 pub(crate) const NEW: i32 = 14;
 /// Days with mail.
 const DAYS: usize = 2;
 
-/// One thing that tells senders apart.
+/// One thing that identifies a sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum SenderMark {
     /// The domain's own key: signing domain and selector.
@@ -35,7 +35,7 @@ pub(crate) struct Newcomer {
 }
 
 impl SenderMarks {
-    /// All its marks, the most telling first.
+    /// All its marks, most specific first.
     pub(crate) fn all(&self) -> Vec<SenderMark> {
         let keys = self.keys.iter().map(|(domain, selector)| SenderMark::Key(*domain, *selector));
         let signers = self.signers.iter().map(|signer| SenderMark::Signer(*signer));
@@ -61,7 +61,8 @@ pub(crate) fn marks(senders: &Senders) -> BTreeMap<SenderMark, (i32, i32, u64)> 
     marks
 }
 
-/// Senders of which no mark was seen before the last days, nor is `known` from earlier; with `least` messages.
+/// Senders without a mark that was seen before the last days or is `known` from earlier, with at least `least`
+/// messages.
 pub(crate) fn newcomers(
     senders: &Senders,
     today: i32,

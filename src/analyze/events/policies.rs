@@ -1,4 +1,5 @@
-//! Policies that changed, by two reporters' own reports before and after: what a reporter always leaves out is no change.
+//! Policies that changed according to two reporters, each compared with its own earlier reports: a tag that a reporter
+//! always omits is no change.
 
 use super::facts::{ShownPolicy, TAGS};
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,13 +16,13 @@ pub(crate) struct Changed {
     pub(crate) reporters: BTreeSet<u32>,
 }
 
-/// The latest change that two reporters show.
+/// The latest change seen by two reporters.
 pub(crate) fn changed(shown: &[ShownPolicy]) -> Option<Changed> {
     let mut reporters: BTreeMap<u32, BTreeMap<i32, &ShownPolicy>> = BTreeMap::new();
     for policy in shown {
         reporters.entry(policy.reporter).or_default().insert(policy.day, policy);
     }
-    // By tag, value before and after: which reporters show it last, and since when each does.
+    // By tag, value before and after: which reporters show it now, and since when.
     let mut changes: BTreeMap<(usize, String, String), BTreeMap<u32, i32>> = BTreeMap::new();
     for (reporter, days) in &reporters {
         for tag in 0..TAGS.len() {
@@ -58,7 +59,7 @@ pub(crate) fn changed(shown: &[ShownPolicy]) -> Option<Changed> {
     }
     found.tags.sort();
     found.tags.sort_by_key(|(tag, ..)| TAGS.iter().position(|known| known == tag));
-    // What follows from `p` is not another change.
+    // A consequence of `p` is not a separate change.
     let follows = |tags: &[(&'static str, String, String)], of: &str, from: &str| {
         let same = |name: &str| {
             tags.iter().find(|(tag, ..)| *tag == name).map(|(_, before, after)| (before.clone(), after.clone()))

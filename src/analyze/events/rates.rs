@@ -1,14 +1,14 @@
-//! A pass rate that fell beyond what the domain ever showed: of its known senders, so that spoofing does not count.
+//! A pass rate that fell below everything seen before: of the domain's known senders, so that spoofing does not count.
 
 use super::facts::{BySource, MailFact, float};
 use crate::model::SourceAddress;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Days that are compared at a time.
+/// Days per comparison.
 const LENGTH: i32 = 3;
 /// Messages in them.
 const MESSAGES: u64 = 100;
-/// So much worse than the worst such days before, in hundredths.
+/// How many percentage points worse than the worst such days before.
 const WORSE: f64 = 15.0;
 /// Earlier stretches with enough mail, at least.
 const BEFORE: usize = 10;
@@ -20,7 +20,7 @@ pub(crate) struct Fallen {
     pub(crate) seen: i32,
     pub(crate) failing: u64,
     pub(crate) messages: u64,
-    /// Hundredths that pass, and the lowest before.
+    /// The percentage that passes, and the lowest before.
     pub(crate) rates: (f64, f64),
     pub(crate) reporters: BTreeSet<u32>,
     pub(crate) sources: Vec<SourceAddress>,
@@ -40,7 +40,7 @@ fn days(mail: &BySource<MailFact>, leave_out: &dyn Fn(SourceAddress) -> bool) ->
     days
 }
 
-/// Addresses most of whose mail passed.
+/// Addresses whose mail mostly passed.
 fn known<'a>(
     mail: &'a BySource<MailFact>,
     leave_out: &'a dyn Fn(SourceAddress) -> bool,
@@ -104,7 +104,7 @@ pub(crate) fn fallen(
     (found.reporters.len() > 1).then_some(found)
 }
 
-/// Whether the rate of the last days is back at what it was.
+/// Whether the rate of the last days is back to what it was.
 pub(crate) fn recovered(
     mail: &BySource<MailFact>,
     seen: i32,

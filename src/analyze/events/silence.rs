@@ -1,17 +1,17 @@
-//! Who has fallen silent, by the runs that saw reports: a usual interval is the longest wait of the last eight weeks.
+//! Who has fallen silent, by the runs that saw reports: the usual interval is the longest wait of the last eight weeks.
 
 use std::collections::BTreeMap;
 
-/// Days of runs that waits are taken from.
+/// Days of runs that are considered.
 const WINDOW: i32 = 56;
 /// The shortest usual interval there is.
 const SHORTEST: i32 = 2;
-/// Runs with reports, from which on there is a rhythm.
+/// Runs with reports that make a rhythm.
 const RUNS: usize = 10;
-/// Days since the first of them: an outage a month is seen by then.
+/// Days since the first of them: a monthly gap has been seen by then.
 const HISTORY: i32 = 35;
 
-/// On which days a run saw new reports, by name: in order.
+/// On which days a run saw new reports, by name, in order.
 pub type Rhythm = BTreeMap<String, Vec<i32>>;
 
 /// Somebody who fell silent.
@@ -23,7 +23,7 @@ pub(crate) struct Silence {
     pub(crate) usual: i32,
 }
 
-/// Whether these runs show somebody silent for one and a half of its usual intervals.
+/// Whether these runs show silence for one and a half usual intervals.
 pub(crate) fn silent(runs: &[i32], today: i32) -> Option<Silence> {
     let (first, last) = (*runs.first()?, *runs.last()?);
     let recent: Vec<i32> = runs.iter().copied().filter(|run| *run > last - WINDOW).collect();

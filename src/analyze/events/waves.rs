@@ -1,15 +1,15 @@
-//! Waves of spoofing: far more mail that nothing authenticates than two reporters ever see of a domain.
+//! Waves of spoofing: far more unauthenticated mail than usual for a domain, seen by two reporters.
 
 use super::facts::{BySource, MailFact, float};
 use crate::model::SourceAddress;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Days over which mail is added up: a burst, and what goes on for days. With how many messages a reporter must see, and
-/// how many times as many as ever before.
+/// Days over which mail is added up (a burst, and a longer wave), how many messages a reporter must see, and how many
+/// times its earlier maximum.
 const LENGTHS: [(i32, u64, f64); 2] = [(2, 120, 3.0), (7, 200, 2.5)];
-/// A wave is told in the days after it began.
+/// A wave is reported in the days after it began.
 const FRESH: i32 = 10;
-/// Days without one, after which it is over.
+/// Days without it, after which it is over.
 pub(crate) const OVER: i32 = 3;
 
 /// A wave.
@@ -24,7 +24,7 @@ pub(crate) struct Wave {
     pub(crate) sources: Vec<SourceAddress>,
 }
 
-/// Unauthenticated messages by day of each reporter: of addresses that nothing ever passed from.
+/// Unauthenticated messages by day and reporter, from addresses without any passing mail.
 fn by_reporter(mail: &BySource<MailFact>) -> BTreeMap<u32, BTreeMap<i32, u64>> {
     let mut reporters: BTreeMap<u32, BTreeMap<i32, u64>> = BTreeMap::new();
     for fact in spoofing(mail).flat_map(|(_, facts)| facts) {
@@ -39,7 +39,7 @@ fn spoofing(mail: &BySource<MailFact>) -> impl Iterator<Item = (SourceAddress, &
     mail.iter().filter(move |(_, facts)| foreign(facts)).map(|(source, facts)| (*source, facts.as_slice()))
 }
 
-/// The latest wave, if there is one that began in the last days. `least` scales the numbers of messages that are needed.
+/// The latest wave, if one began in the last days. `least` scales the required numbers of messages.
 pub(crate) fn wave(mail: &BySource<MailFact>, today: i32, least: f64) -> Option<Wave> {
     let reporters = by_reporter(mail);
     let mut days: Vec<i32> = Vec::new();

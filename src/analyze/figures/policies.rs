@@ -1,6 +1,6 @@
-//! The published policy as receivers saw it, day by day. Reporters leave tags out and see changes late: a value holds when
-//! most reports that state it say so on the last two days with reports, and a change is told when it lasts. What held at a
-//! period's end is what the next one starts from, so that no change is told twice and none is missed.
+//! The published policy as receivers saw it, day by day. Reporters omit tags and see changes late: a value counts when
+//! most reports that state it say so on the last two days with reports, and a change is reported when it lasts. The
+//! next period starts from the value at this period's end, so that no change is reported twice and none is missed.
 
 use crate::analyze::foreign::Foreign;
 use crate::analyze::form;
@@ -15,18 +15,18 @@ use std::collections::BTreeMap;
 /// A tag of the policy that changed in the period.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PolicyChange {
-    /// Whose.
+    /// The domain.
     pub policy_domain: Foreign,
-    /// The tag, as `p`.
+    /// The tag, such as `p`.
     pub tag: &'static str,
-    /// What it was, as seen; `None` where the tag was not there.
+    /// The old value as seen; `None` if the tag was absent.
     pub from: Option<Foreign>,
-    /// What it is; `None` where the tag is not there.
+    /// The new value; `None` if the tag is absent.
     pub to: Option<Foreign>,
     /// The first day a report shows the new value.
     #[serde(serialize_with = "form::day")]
     pub day: Date,
-    /// Reports about that day: each may hold mail judged by either policy (RFC 9990).
+    /// Reports about that day: each may contain mail judged by either policy (RFC 9990).
     pub mixed_reports: u64,
 }
 
@@ -70,7 +70,7 @@ fn prevailing<'a>(tag: &PolicyTag, days: impl Iterator<Item = &'a Vec<(&'a Polic
     values.into_iter().find(|(_, reports)| *reports == most).map(|(value, _)| value)
 }
 
-/// How many days back the first report of a change is looked for: one that came late belongs to the period before.
+/// How many days back the first report of a change is searched: one that arrived late belongs to the period before.
 const LATE: i32 = 7;
 
 /// The last two days with reports, of some days.
@@ -90,7 +90,7 @@ pub(crate) fn now(view: &View<'_>, domain: u32) -> Option<PolicySeen> {
     (!last.is_empty()).then(|| seen(&last))
 }
 
-/// The policy that the reports of each day show, by day.
+/// The policy in the reports of each day.
 pub(crate) fn by_day(view: &View<'_>, domain: u32) -> Vec<(Date, PolicySeen)> {
     days(view, domain).iter().map(|(day, shown)| (date(*day), seen(&[shown]))).collect()
 }
@@ -110,7 +110,7 @@ fn seen(days: &[&Vec<(&PolicyIds, u64)>]) -> PolicySeen {
     }
 }
 
-/// The `p` at the end of each period of so many days; `None` where no report says.
+/// The `p` at the end of each period of this many days; `None` if no report says.
 pub(crate) fn by_period(
     view: &View<'_>,
     domain: u32,
@@ -139,13 +139,13 @@ pub(crate) fn changes(view: &View<'_>, domain: u32) -> Vec<PolicyChange> {
     for tag in &TAGS {
         let (from, to) = (prevailing(tag, before.iter().copied()), prevailing(tag, after.iter().copied()));
         let known = |value: &Option<Text>| value.as_deref().or(tag.absent).map(str::to_owned);
-        // Where no report states a tag that has no default, nothing is known of it.
+        // If no report states a tag without a default, nothing is known about it.
         let (Some(was), Some(is)) = (known(&from), known(&to)) else { continue };
         let shows = |seen: &[(&PolicyIds, u64)]| {
             seen.iter().any(|(policy, _)| (tag.read)(policy).as_deref().or(tag.absent) == Some(&is))
         };
         let since = days.range(first - LATE..=*last).find(|(_, seen)| shows(seen)).map(|(day, _)| *day);
-        // A subdomain policy that only follows `p` is no change of its own.
+        // A subdomain policy that only follows `p` is not a separate change.
         let follows = tag.name == "sp"
             && changes
                 .iter()

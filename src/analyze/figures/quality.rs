@@ -1,4 +1,4 @@
-//! What the numbers cannot be trusted for.
+//! The data quality: limits on what the numbers can say.
 
 use super::reporters::{Attendance, MissingDays, ReporterSilence};
 use crate::analyze::foreign::Foreign;
@@ -75,7 +75,7 @@ fn lone_reporters(view: &View<'_>, weights: &Weights) -> Vec<LoneReporter> {
     lone
 }
 
-/// Reports of the period that came more than once, by reporter and domain.
+/// Reports of the period that arrived more than once, by reporter and domain.
 fn repeated_reports(view: &View<'_>, weights: &Weights) -> Vec<RepeatedReports> {
     let mut repeated: BTreeMap<(Foreign, Foreign), RepeatedReports> = BTreeMap::new();
     for (key, copies) in weights.copies.iter().filter(|((.., day), _)| view.is_asked(*day)) {
@@ -115,7 +115,7 @@ fn unreported_domains(view: &View<'_>, silence: &ReporterSilence) -> Vec<Foreign
         .collect()
 }
 
-/// Reports over two days long, by domain, reporter and id.
+/// Reports over two days long, by domain, reporter and ID.
 fn long_reports(view: &View<'_>) -> Vec<LongReport> {
     let long = view.added.common.heads.long.iter().map(|(domain, report)| LongReport {
         org_name: report.reporter.clone().into(),
@@ -128,25 +128,26 @@ fn long_reports(view: &View<'_>) -> Vec<LongReport> {
     long.collect()
 }
 
-/// What the numbers cannot be trusted for.
+/// The data quality: limits on what the numbers can say.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Quality {
     /// Items that should have been a report and could not be read.
     pub unreadable: u64,
-    /// Reports that came again with other content: the authentic one counts, else the fuller, else the first.
+    /// Reports that arrived again with different content: the authentic one counts, else the more complete, else the
+    /// first.
     pub conflicts: u64,
     /// The first of those, by name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conflicting: Vec<Contradicted>,
-    /// Reports over two days long, by domain, reporter and id: a thousand at most.
+    /// Reports over two days long, by domain, reporter and ID: at most a thousand.
     pub long_reports: Vec<LongReport>,
     /// How many more there are.
     pub more_long_reports: u64,
     /// Messages of rows without a usable evaluation by the reporter: alignment is recomputed.
     pub not_evaluated: u64,
-    /// Messages that the reporter lets pass though its own results show nothing that would.
+    /// Messages that the reporter passed although its own results show no reason.
     pub pass_without_evidence: u64,
-    /// Messages that the reporter fails though its own results pass and align.
+    /// Messages that the reporter failed although its own results pass and align.
     pub fail_but_aligned: u64,
     /// Reports whose mail was a proven forgery.
     pub unproven_reports: u64,
@@ -154,7 +155,7 @@ pub struct Quality {
     pub unproven_messages: u64,
     /// They are left out of every other number.
     pub unproven_left_out: bool,
-    /// Reports on domains that are not the reader's, by the settings of their time.
+    /// Reports about domains that were not the user's according to the settings at the time.
     pub foreign_reports: u64,
     /// Days of the period on which a receiver that matters did not report.
     pub missing_days: Vec<MissingDays>,
@@ -165,14 +166,14 @@ pub struct Quality {
     pub unreported_domains: Vec<Foreign>,
     /// The period is not over yet.
     pub unfinished: bool,
-    /// Reports of its last days may still come.
+    /// Reports about its last days may still arrive.
     pub reports_may_come: bool,
-    /// The first day of all that was read with a report: history before it is no data.
+    /// The first day with a report: earlier history is missing, not empty.
     #[serde(serialize_with = "form::day_or_null")]
     pub first_day: Option<Date>,
-    /// Reporters that, in the period, see most of that mail fail which others see pass: no verdict counts what they see.
+    /// Reporters that see most of the mail fail that others see pass: no verdict counts what they see.
     pub lone_reporters: Vec<LoneReporter>,
-    /// Reporters that, in the period, sent the same rows again under another report id: verdicts count them once.
+    /// Reporters that sent the same rows again under another report ID: verdicts count them once.
     pub repeated_reports: Vec<RepeatedReports>,
     /// Reports by the codes of what was odd about them.
     pub findings: BTreeMap<Foreign, u64>,
@@ -185,22 +186,22 @@ pub struct LoneReporter {
     pub org_name: Foreign,
     /// The domain.
     pub policy_domain: Foreign,
-    /// Of the mail that others see pass: messages that it sees fail.
+    /// Messages that others see pass and it sees fail.
     pub failing: u64,
-    /// And those that it sees pass.
+    /// Messages that others see pass and it sees pass too.
     pub passing: u64,
 }
 
-/// Reports that came more than once under different ids.
+/// Reports that arrived more than once under different IDs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RepeatedReports {
     /// Who sent them.
     pub org_name: Foreign,
     /// The domain.
     pub policy_domain: Foreign,
-    /// How many too many.
+    /// How many copies.
     pub reports: u64,
-    /// Messages in those.
+    /// Messages in the copies.
     pub messages: u64,
     /// The days they are about.
     #[serde(serialize_with = "form::days")]
@@ -222,6 +223,6 @@ pub struct LongReport {
     /// The last day.
     #[serde(serialize_with = "form::day")]
     pub to: Date,
-    /// Its messages, all counted for the midpoint's day.
+    /// Its messages, all counted on the day of the midpoint.
     pub messages: u64,
 }

@@ -1,5 +1,5 @@
-//! Who reports on what, and who used to. In: reports by domain, reporter and day. Out: reporters gone silent, domains
-//! nobody reports on any more, and days on which a big receiver is missing.
+//! Who reports on what, and who used to: reporters gone silent, domains without reports, and days on which a large
+//! receiver is missing.
 
 use crate::analyze::foreign::Foreign;
 use crate::analyze::form;
@@ -12,7 +12,7 @@ use jiff::civil::Date;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A reporter that used to report and does not any more.
+/// A reporter that used to report and no longer does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SilentReporter {
     /// Its name.
@@ -20,15 +20,15 @@ pub struct SilentReporter {
     /// The last day it reported on.
     #[serde(serialize_with = "form::day")]
     pub last_report: Date,
-    /// Reports of it in each of the last four periods with its reports, on average, rounded down.
+    /// Its reports in each of the last four periods with any, on average, rounded down.
     pub usual_reports: u64,
     /// Its share of the messages then, between 0 and 1.
     pub usual_share: Rate,
-    /// It did report in the period, but not on its last days.
+    /// It reported in the period, but not on its last days.
     pub partly: bool,
 }
 
-/// A domain that used to be reported on and is not any more, by anybody: its record may be gone, or name another address.
+/// A domain that used to have reports and no longer does: its record may be gone, or have another address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SilentDomain {
     /// The domain.
@@ -49,7 +49,7 @@ pub(crate) struct ReporterSilence {
     pub(crate) reporters: Vec<SilentReporter>,
     /// Domains, by name.
     pub(crate) domains: Vec<SilentDomain>,
-    /// The ids of reporters that sent nothing in the period.
+    /// The IDs of reporters that sent nothing in the period.
     pub(crate) ids: BTreeSet<u32>,
 }
 
@@ -72,7 +72,7 @@ pub struct ReporterDays {
     pub reporters: u64,
     /// Messages in its reports.
     pub messages: u64,
-    /// One entry a day of the period.
+    /// One entry per day of the period.
     pub days: Vec<ReportedDay>,
 }
 
@@ -87,10 +87,10 @@ pub struct ReportedDay {
     pub dmarc_pass: u64,
 }
 
-/// So many reporters are told of day by day, the rest as one.
+/// Reporters listed day by day; the rest are one entry.
 const BY_DAY: usize = 12;
 
-/// Who reported on which day of the period; empty where that is longer than a week, or nobody did.
+/// Who reported on which day of the period; empty if it is longer than a week, or nobody did.
 pub(crate) fn by_day(view: &View<'_>, period: Option<Period>) -> Vec<ReporterDays> {
     let Some(period) = period.filter(|period| period.days() <= 7) else { return Vec::new() };
     let (first, length) = (number(period.from()), usize::try_from(period.days()).unwrap_or(0));
@@ -138,7 +138,7 @@ impl ReportedDay {
     }
 }
 
-/// What one reporter sent, or was sent on one domain, by day.
+/// What one reporter sent, or what was sent about one domain, by day.
 #[derive(Debug, Clone, Default)]
 struct ReporterRecord {
     /// Reports and messages by day, history included.
@@ -151,11 +151,11 @@ struct End {
     /// Reports and messages of the last four periods.
     reports: u64,
     messages: u64,
-    /// It goes on into the period.
+    /// It continues into the period.
     partly: bool,
 }
 
-/// The period asked for: its first day, its last day and its length.
+/// The requested period: its first day, its last day and its length.
 type PeriodDays = (i32, i32, i32);
 
 impl ReporterRecord {
@@ -164,7 +164,7 @@ impl ReporterRecord {
         *entry = (entry.0 + reports.number, entry.1.saturating_add(reports.messages));
     }
 
-    /// Days with reports, reports and messages from one day to another; none where the last day is before the first.
+    /// Days with reports, reports and messages between two days; none if the last day is before the first.
     fn in_days(&self, from: i32, to: i32) -> (usize, u64, u64) {
         if from > to {
             return (0, 0, 0);
@@ -175,7 +175,7 @@ impl ReporterRecord {
         })
     }
 
-    /// The end of a record with five reports or more a period, two in every one of the last four, and none in this one; or
+    /// The end of a record with five reports or more per period, two in each of the last four, and none in this one; or
     /// of one with a report nearly every day and none in the last three days or more.
     fn end(&self, (from, _, length): PeriodDays, over: i32) -> Option<End> {
         let (days, reports, messages) = self.in_days(from - 4 * length, from - 1);
@@ -190,15 +190,15 @@ impl ReporterRecord {
 
 /// Who reports when, over all chosen domains.
 pub(crate) struct Attendance {
-    /// By reporter, with its id.
+    /// By reporter, with its ID.
     records: BTreeMap<Foreign, (u32, ReporterRecord)>,
-    /// By policy domain, with its id.
+    /// By policy domain, with its ID.
     domains: BTreeMap<Foreign, (u32, ReporterRecord)>,
     /// Which reporters reported on which domains, history included: domain, reporter.
     pairs: BTreeSet<(u32, u32)>,
-    /// Null: everything was asked for.
+    /// `None`: everything was requested.
     asked: Option<PeriodDays>,
-    /// The last day of the period that is over; reports of later ones may still come.
+    /// The last day that is over; reports about later ones may still arrive.
     over: i32,
 }
 
@@ -214,7 +214,7 @@ impl Attendance {
         let name = |id: u32| Foreign::from(view.added.common.reporters.get(id).clone());
         let asked =
             view.added.question.period.map(|period| (number(period.from()), number(period.to()), period.days()));
-        // A report of yesterday may come tomorrow.
+        // A report about yesterday may arrive tomorrow.
         let settled = view.added.question.today.map_or(i32::MAX, |today| number(today) - 2);
         Self {
             records: reporters.into_iter().map(|(id, record)| (name(id), (id, record))).collect(),
@@ -225,8 +225,8 @@ impl Attendance {
         }
     }
 
-    /// Reporters and domains whose steady records ended. A domain is one only where two reporters or more reported on it,
-    /// and a reporter none where it only ever reported on such domains: each end is told once.
+    /// Reporters and domains whose steady records ended. A domain counts only if at least two reporters reported on it,
+    /// and a reporter does not if it only ever reported on such domains: each end is listed once.
     pub(crate) fn silent(&self) -> ReporterSilence {
         let Some(asked) = self.asked else { return ReporterSilence::default() };
         let domains: Vec<(u32, SilentDomain)> = self.silent_domains(asked).collect();
@@ -274,8 +274,8 @@ impl Attendance {
         })
     }
 
-    /// Days of the period without a report of a receiver that has a tenth of all messages and otherwise reports daily;
-    /// those that fell silent are told elsewhere.
+    /// Days of the period without a report from a receiver that has a tenth of all messages and otherwise reports
+    /// daily; those that fell silent are listed elsewhere.
     pub(crate) fn missing_days(&self, silent: &[SilentReporter]) -> Vec<MissingDays> {
         let Some((from, _, length)) = self.asked else { return Vec::new() };
         let since = from - 4 * length;
@@ -309,14 +309,13 @@ impl Attendance {
         (self.first_told(from, length)..=self.over).filter(|day| !seen.contains(day)).map(date).collect()
     }
 
-    /// The first day that is told of where nobody reported. Of a period of years those before the first report are not: no
-    /// list of all days since the calendar began.
+    /// The first day listed as without reports. In a period of years, days before the first report are not listed.
     fn first_told(&self, from: i32, length: i32) -> i32 {
         const YEAR: i32 = 366;
         if length <= YEAR { from } else { from.max(self.first_day().unwrap_or(i32::MAX)) }
     }
 
-    /// The first day of all that was read with a report.
+    /// The first day with a report.
     pub(crate) fn first_day(&self) -> Option<i32> {
         self.records.values().filter_map(|(_, record)| record.days.keys().next().copied()).min()
     }

@@ -1,4 +1,4 @@
-//! Sums of the period by domain, and over all. In: exact sums by day, reports, patterns. Out: [`Totals`].
+//! Sums of the period by domain, and over all.
 
 use crate::analyze::foreign::Foreign;
 use crate::analyze::senders::View;
@@ -99,7 +99,7 @@ pub struct Totals {
     pub reports: u64,
     /// Distinct `org_name`s among them.
     pub reporters: u64,
-    /// Failing messages that pass something, but for another domain: the pile that can be fixed.
+    /// Failing messages that pass something, but for another domain: those that can be fixed.
     pub authenticated_unaligned: u64,
     /// Failing messages that receivers rejected.
     pub failing_rejected: u64,

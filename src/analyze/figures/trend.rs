@@ -1,5 +1,5 @@
-//! The period against those before it. In: exact sums by domain and day. Out: a series of points, the change from the one
-//! before and against the median of the last four, and whether the change is more than noise.
+//! Compares the period with those before it: a series of points, the change from the one before and from the median of
+//! the last four, and whether the change is significant.
 
 use super::policies;
 use crate::analyze::foreign::Foreign;
@@ -17,24 +17,24 @@ const POINTS: usize = 8;
 /// How many earlier periods the median is of.
 const USUAL: usize = 4;
 
-/// One period of a series, the one asked for last.
+/// One period of a series; the requested one is last.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Point {
     /// Its first day.
     #[serde(serialize_with = "form::day")]
     pub from: Date,
-    /// Its ISO week, where it is one.
+    /// Its ISO week, if it is one.
     pub week: Option<String>,
     /// Messages.
     pub messages: u64,
     /// Those that pass.
     pub dmarc_pass: u64,
-    /// Those that fail, by who sent them as judged today; `None` where there is no history.
+    /// Those that fail, by sender as judged today; `None` without history.
     pub failing: Option<FailingBy>,
-    /// Own senders and services of which ten messages or more fail, and a hundred or one in a hundred; `None` where there is
-    /// no history.
+    /// Own senders and services with ten or more failing messages that are a hundred or one in a hundred; `None`
+    /// without history.
     pub senders_to_fix: Option<u64>,
-    /// The policy, `p`, that reports of its last days show; `None` over several domains, and where none says.
+    /// The policy, `p`, in reports of its last days; `None` over several domains, or if none says.
     pub policy: Option<Foreign>,
 }
 
@@ -45,7 +45,7 @@ pub struct FailingBy {
     pub yours: u64,
     /// Forwarders and mailing lists.
     pub forwarded: u64,
-    /// Senders that are unclear, and mail that no verdict counts: temporary errors, reports that came twice.
+    /// Unclear senders, and mail that no verdict counts: temporary errors, reports that arrived twice.
     pub unclear: u64,
     /// Probably spoofed.
     pub spoofed: u64,
@@ -62,15 +62,15 @@ pub struct Comparison {
     pub messages_usual: u64,
     /// The median of their pass rates, between 0 and 1.
     pub pass_rate_usual: f64,
-    /// Of how many periods.
+    /// The number of these periods.
     pub periods: u64,
     /// The median of their spoofed messages.
     pub spoofed_usual: u64,
     /// The median of their senders to fix.
     pub senders_to_fix_usual: u64,
-    /// The pass rate is outside all it was before, by a point or more, and by more than chance.
+    /// The pass rate is outside its earlier range by a point or more, significantly.
     pub rate_moved: bool,
-    /// The number of messages is outside all it was before, and twice or half of the usual.
+    /// The number of messages is outside its earlier range, and twice or half of the usual.
     pub volume_moved: bool,
 }
 
@@ -80,13 +80,13 @@ pub(crate) struct WindowSums(Vec<Sums>);
 /// The same, with what else a comparison needs.
 pub(crate) struct Windows {
     sums: WindowSums,
-    /// Of the reporters that reported before and now: the messages of the period, and those it would have by what each
-    /// used to report a day.
+    /// For the reporters that reported before and now: the messages of the period, and those expected from their usual
+    /// number per day.
     like_for_like: (u64, u64),
 }
 
 impl WindowSums {
-    /// Of one domain; `None`: of all.
+    /// For one domain; `None`: for all.
     pub(crate) fn new(view: &View<'_>, domain: Option<u32>) -> Self {
         let mut sums = vec![Sums::default(); usize::from(view.added.scope.asked) + 1];
         for (day, day_sums) in view.days(domain) {
@@ -106,7 +106,7 @@ impl WindowSums {
         &self.0[..self.0.len() - 1]
     }
 
-    /// Of each window, whether it has data.
+    /// Whether each window has data.
     pub(crate) fn reported(&self) -> Vec<bool> {
         self.0.iter().map(|sums| sums.messages > 0).collect()
     }
@@ -118,7 +118,7 @@ impl WindowSums {
 }
 
 impl Windows {
-    /// Of one domain; `None`: of all.
+    /// For one domain; `None`: for all.
     pub(crate) fn new(view: &View<'_>, domain: Option<u32>) -> Self {
         Self { sums: WindowSums::new(view, domain), like_for_like: like_for_like(view, domain) }
     }
@@ -128,7 +128,7 @@ impl Windows {
         &self.sums
     }
 
-    /// The comparison, of periods that `trend` tells more of; `None` where nothing earlier has data.
+    /// The comparison, with further figures from `trend`; `None` if nothing earlier has data.
     pub(crate) fn comparison(&self, trend: &[Point]) -> Option<Comparison> {
         let before: Vec<&Sums> = self.sums.before().iter().filter(|sums| sums.messages > 0).collect();
         let usual: Vec<&Sums> = before.iter().rev().take(USUAL).copied().collect();
@@ -163,7 +163,7 @@ impl Windows {
             && self.moved_like_for_like()
     }
 
-    /// A receiver that reported on seven days instead of one is no growth.
+    /// A receiver that reported on seven days instead of one does not mean growth.
     fn moved_like_for_like(&self) -> bool {
         let (now, expected) = self.like_for_like;
         now >= expected.saturating_mul(2) || now <= expected / 2
@@ -190,8 +190,8 @@ fn like_for_like(view: &View<'_>, domain: Option<u32>) -> (u64, u64) {
     })
 }
 
-/// Whether a pass rate moved: by at least `least`, outside all it was in at least two earlier periods, each of 50 messages
-/// or more, and by four standard errors. Small counts trip none of these.
+/// Whether a pass rate changed: by at least `least`, outside its range in at least two earlier periods, each of 50
+/// messages or more, and by four standard errors. Small counts do not reach any of these.
 pub(crate) fn rate_moved(now: &Sums, before: &[&Sums], least: f64) -> bool {
     let before: Vec<&Sums> = before.iter().copied().filter(|sums| sums.messages >= 50).collect();
     let (Some(rate), true) = (now.pass_rate(), now.messages >= 50 && before.len() >= 2) else { return false };
@@ -216,13 +216,13 @@ fn standard_error(a: f64, of_a: u64, b: f64, of_b: u64) -> f64 {
     (pooled * (1.0 - pooled) * (1.0 / of_a as f64 + 1.0 / of_b as f64)).sqrt()
 }
 
-/// The median of a figure of the last four earlier periods with data; 0 where there is none.
+/// The median of a figure over the last four earlier periods with data; 0 if there is none.
 fn usual_of(trend: &[Point], figure: impl Fn(&Point) -> Option<u64>) -> u64 {
     let before = trend.iter().rev().skip(1).filter(|point| point.messages > 0);
     median(before.take(USUAL).filter_map(figure).collect()).unwrap_or(0)
 }
 
-/// The median; the lower of two middle ones. Null of nothing.
+/// The median, the lower of two middle values; `None` if empty.
 pub(crate) fn median(mut numbers: Vec<u64>) -> Option<u64> {
     numbers.sort_unstable();
     numbers.get(numbers.len().checked_sub(1)? / 2).copied()
@@ -233,7 +233,7 @@ fn median_share(mut shares: Vec<f64>) -> Option<f64> {
     shares.get(shares.len().checked_sub(1)? / 2).copied()
 }
 
-/// The series of a domain, or of all: the last eight periods; without history, the last eight ISO weeks there are.
+/// The series of a domain, or of all: the last eight periods, or without history the last eight ISO weeks with data.
 pub(crate) fn series(view: &View<'_>, folded: &Folded, domain: Option<u32>, asked: Option<Period>) -> Vec<Point> {
     let mut points: BTreeMap<i32, (u64, u64)> = BTreeMap::new();
     let Some(asked) = asked else { return Vec::new() };
@@ -279,7 +279,7 @@ pub(crate) fn series(view: &View<'_>, folded: &Folded, domain: Option<u32>, aske
     points.into_iter().map(point).collect()
 }
 
-/// Of so many failing messages of a window, who sent them.
+/// Who sent the failing messages of a window.
 fn failing(folds: &[&DomainFold], window: usize, all: u64) -> FailingBy {
     let sum = |of: &dyn Fn(&DomainFold) -> u64| folds.iter().fold(0_u64, |sum, fold| sum.saturating_add(of(fold)));
     let spoofed = sum(&|fold| fold.spoofing.windows[window].0).min(all);

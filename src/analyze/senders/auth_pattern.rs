@@ -1,5 +1,5 @@
-//! What the results of a row say, seen from the domain in its From: which own signatures verify and which do not, whose
-//! return path passes SPF, who else vouches for it. Each [`Pattern`] is looked at once for all its rows.
+//! What the results of a row mean for the domain in its From: which of its signatures verify and which do not, whose
+//! return path passes SPF, which other domain authenticates it. Each [`Pattern`] is interpreted once for all its rows.
 
 use crate::analyze::sums::adder::CollectedSums;
 use crate::analyze::sums::facts::Pattern;
@@ -7,7 +7,7 @@ use crate::analyze::sums::interner::{Interner, NONE, OTHER};
 use crate::judge::organizational;
 use crate::model::{Cause, Flags, Text};
 
-/// A signing domain and its selector, as ids of the view's names.
+/// A signing domain and its selector, as IDs of the view's names.
 pub(crate) type SigningKey = (u32, u32);
 
 /// What is wrong with a signature.
@@ -17,13 +17,13 @@ pub(crate) enum Breakage {
     NoKey,
     /// `policy`, `neutral`: it is not accepted.
     Refused,
-    /// `fail`: the signature does not fit the mail and the key.
+    /// `fail`: the signature does not match the mail and the key.
     Mismatch,
     /// `fail`, and the reporter's text says that the body was changed.
     Body,
 }
 
-/// An own signature that does not verify.
+/// A signature of the domain that does not verify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BrokenSignature {
     pub(crate) key: SigningKey,
@@ -33,31 +33,31 @@ pub(crate) struct BrokenSignature {
 /// The return path of some mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PathResult {
-    /// Not said, or a temporary error.
+    /// Unknown, or a temporary error.
     Unsaid,
-    /// The own organization's, and SPF passes.
+    /// The domain's own organization, and SPF passes.
     OwnPass,
-    /// The own organization's, and the address is not authorized, or there is no record.
+    /// The domain's own organization, and the address is not authorized, or there is no record.
     OwnFail,
-    /// The own organization's, and its record cannot be evaluated.
+    /// The domain's own organization, and its record cannot be evaluated.
     OwnError,
-    /// Another one's, and SPF passes.
+    /// Another organization, and SPF passes.
     OtherPass,
-    /// Another one's, and SPF does not pass.
+    /// Another organization, and SPF does not pass.
     OtherFail,
 }
 
 impl PathResult {
-    /// The own organization's, whatever SPF says.
+    /// Whether it is the domain's own organization, whatever SPF says.
     pub(crate) fn is_own(self) -> bool {
         matches!(self, Self::OwnPass | Self::OwnFail | Self::OwnError)
     }
 }
 
-/// What the receiver says the mail was.
+/// What the receiver says about the mail's path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Declared {
-    /// Nothing of its way.
+    /// Nothing.
     Nothing,
     /// Forwarded, or from a forwarder it trusts, or its ARC chain passes.
     Forwarded,
@@ -66,7 +66,7 @@ pub(crate) enum Declared {
 }
 
 impl Declared {
-    /// Of an override reason: it says little about legitimacy, but much about the path a mail took (`docs/judging.md`).
+    /// From an override reason: it says little about legitimacy, but much about the path of a mail (`docs/judging.md`).
     pub(crate) fn of(reason: &str) -> Self {
         if reason.starts_with("mailing_list") {
             Self::List
@@ -81,30 +81,30 @@ impl Declared {
     }
 }
 
-/// A pattern, understood.
+/// An interpreted pattern.
 #[expect(clippy::struct_excessive_bools, reason = "each answers a question of its own")]
 #[derive(Debug, Clone)]
 pub(crate) struct AuthPattern {
     pub(crate) pattern: Pattern,
-    /// It is of the period asked for, not of the history.
+    /// It is from the requested period, not from the history.
     pub(crate) asked: bool,
     pub(crate) passes: bool,
-    /// A temporary error of an own result stands between it and a pass.
+    /// Only a temporary error of the domain's own result prevents a pass.
     pub(crate) transient: bool,
-    /// Own signatures that verify, aligned or not.
+    /// The domain's signatures that verify, aligned or not.
     pub(crate) verified: Box<[SigningKey]>,
-    /// Own signatures that do not.
+    /// The domain's signatures that do not.
     pub(crate) broken: Box<[BrokenSignature]>,
     pub(crate) path: PathResult,
-    /// An own return path, as an id of the sums' words; [`NONE`] of any other, and of one that is not told apart.
+    /// The domain's own return path, as an ID of the sums' words; [`NONE`] for any other, and beyond the bounds.
     pub(crate) return_path: u32,
-    /// The return path is a name of the own organization other than the From domain and the policy domain.
+    /// The return path is in the domain's own organization, but is neither the From domain nor the policy domain.
     pub(crate) bounce_name: bool,
-    /// Signing domains of others that verify, the one that says most about the sender first.
+    /// Other signing domains that verify, most specific first.
     pub(crate) vouchers: Box<[u32]>,
     /// The organization of a return path of another that passes SPF.
     pub(crate) path_owner: Option<u32>,
-    /// The organization of a return path that passes SPF, whose ever it is.
+    /// The organization of a return path that passes SPF, own or other.
     pub(crate) returns_to: Option<u32>,
     pub(crate) declared: Declared,
     /// Fails, but passes something for another domain.
@@ -113,33 +113,33 @@ pub(crate) struct AuthPattern {
     pub(crate) blocked: bool,
     /// It was sent as a name below the policy domain.
     pub(crate) as_subdomain: bool,
-    /// The report does not say which From domain it was sent as.
+    /// The report does not name the From domain.
     pub(crate) from_unsaid: bool,
 }
 
 impl AuthPattern {
-    /// Something of the own organization passes, whether or not it aligns.
+    /// Whether something of the domain's own organization passes, aligned or not.
     pub(crate) fn own_pass(&self) -> bool {
         !self.verified.is_empty() || self.path == PathResult::OwnPass
     }
 
-    /// Who vouches for it besides the domain itself: the signing domain, else the organization of the return path.
+    /// The other domain that authenticates it: the signing domain, else the organization of the return path.
     pub(crate) fn foreign(&self) -> Option<u32> {
         self.vouchers.first().copied().or(self.path_owner)
     }
 
-    /// It bears a signature of the own organization, good or broken.
+    /// Whether it has a signature of the domain's own organization, good or broken.
     pub(crate) fn signed(&self) -> bool {
         !self.verified.is_empty() || !self.broken.is_empty()
     }
 
-    /// It fails, and not for the moment only.
+    /// Whether it fails, and not just temporarily.
     pub(crate) fn fails(&self) -> bool {
         !self.passes && !self.transient
     }
 }
 
-/// A signature as the columns tell it.
+/// A signature in the columns.
 struct SignatureColumns<'a> {
     domain: &'a str,
     selector: &'a str,
@@ -147,7 +147,7 @@ struct SignatureColumns<'a> {
     body: bool,
 }
 
-/// Understand a pattern. `is_service` tells names of mail services, which many senders share.
+/// Interprets a pattern. `is_service` recognizes mail services, which many senders share.
 pub(crate) fn understand(
     added: &CollectedSums,
     pattern: Pattern,
@@ -174,7 +174,7 @@ pub(crate) fn understand(
             (false, _) => {}
         }
     }
-    // Of a service's signature and that of its customer, the customer's says more.
+    // A customer's signature is more specific than that of its service.
     vouchers.sort_by_key(|domain| is_service(domain));
     let owner = organizational(path);
     let path_result = path_result(owner, own, spf);
@@ -201,7 +201,7 @@ pub(crate) fn understand(
     }
 }
 
-/// Domain, selector and result of each signature of a pattern, as the columns tell them.
+/// Domain, selector and result of each signature of a pattern, from the columns.
 pub(crate) fn reported_signatures<'a>(
     added: &'a CollectedSums,
     pattern: &Pattern,
@@ -212,7 +212,7 @@ pub(crate) fn reported_signatures<'a>(
         .map(|signature| (signature.domain, signature.selector, signature.result))
 }
 
-/// The key of a signature; one of all those whose selector is not told apart.
+/// The key of a signature; selectors beyond the bounds share one.
 fn key(names: &mut Interner<Text>, signature: &SignatureColumns<'_>) -> SigningKey {
     if signature.selector == OTHER {
         return (names.word(OTHER), names.word(OTHER));
@@ -220,7 +220,7 @@ fn key(names: &mut Interner<Text>, signature: &SignatureColumns<'_>) -> SigningK
     (names.word(signature.domain), names.word(signature.selector))
 }
 
-/// So many signatures of a kind tell whose mail it is; who adds more adds them to fill memory.
+/// Signatures kept of each kind: enough to identify the sender; more are only added to fill memory.
 const MOST: usize = 4;
 
 /// The first few, each once.
@@ -234,7 +234,7 @@ fn first_of<T: PartialEq>(all: Vec<T>) -> Box<[T]> {
     first.into()
 }
 
-/// All signatures of a row: the deciding one where it says all.
+/// All signatures of a row, or the deciding one if that is all.
 fn signatures<'a>(
     all: &'a str,
     pattern: &Pattern,
@@ -254,7 +254,7 @@ fn signatures<'a>(
     deciding.into_iter().chain(all.lines().map(line))
 }
 
-/// What a result says is wrong; `None` where it says nothing of the signature.
+/// What is wrong according to a result; `None` if it says nothing about the signature.
 fn breakage(result: &str, body: bool) -> Option<Breakage> {
     match result {
         "permerror" => Some(Breakage::NoKey),

@@ -1,4 +1,4 @@
-//! From what single rows say to what a source or sender is: the failing cause with most messages.
+//! Derives the cause of a source or sender from its rows: the failing cause with most messages.
 
 use crate::analyze::sums::Messages;
 use crate::model::Cause;
@@ -9,12 +9,12 @@ pub(crate) struct Causes {
     messages: [Messages; Cause::ALL.len()],
     /// Bit n: some row had cause n, even one of no messages.
     seen: u16,
-    /// The same of rows that no verdict counts: they tell where no other row does.
+    /// The same for rows that no verdict counts: used if there are no others.
     unjudged: u16,
 }
 
 impl Causes {
-    /// Add messages of a cause; those of rows that no verdict counts are `judged` none.
+    /// Adds messages of a cause; `judged` is zero for rows that no verdict counts.
     pub(crate) fn add(&mut self, cause: Cause, messages: u64, judged: Messages) {
         if messages > 0 && judged.0 == 0 {
             self.unjudged |= 1 << (cause as u8);
@@ -36,8 +36,8 @@ impl Causes {
         self.messages[cause as usize]
     }
 
-    /// The failing cause with most messages, ties in the order of [`Cause::ALL`]; the way most messages pass where none
-    /// fails.
+    /// The failing cause with most messages, ties in the order of [`Cause::ALL`]; if none fails, how most messages
+    /// pass.
     pub(crate) fn diagnosis(&self) -> Cause {
         let of = |seen| self.largest(seen, |cause| !is_pass(cause)).or_else(|| self.largest(seen, is_pass));
         of(self.seen).or_else(|| of(self.unjudged)).unwrap_or(Cause::Unknown)

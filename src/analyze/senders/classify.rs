@@ -1,5 +1,5 @@
-//! Whose mail is it? Each row of a source goes to an identity, and by it to a role and a cause. An address may carry several
-//! identities: customers share addresses.
+//! Whose mail is it? Assigns each row of a source an identity, and from it a role and a cause. An address may have
+//! several identities: customers share addresses.
 
 use super::Role;
 use super::auth_pattern::{AuthPattern, Breakage, Declared, PathResult, SigningKey};
@@ -18,15 +18,15 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Whose mail a row is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Identity {
-    /// The domain itself: something of its own passes, or would but for a fault of its own.
+    /// The domain itself: its own authentication passes, or would without a fault.
     Itself,
-    /// Mail of the domain that came through somebody who changed it.
+    /// Mail of the domain that was changed in transit.
     PassedOn,
     /// A copy of unsigned mail of the domain, forwarded.
     ForwardedCopy,
-    /// Somebody who vouches for it as itself: a signing domain, or the organization of the return path.
+    /// Another domain that authenticates it: a signing domain, or the organization of the return path.
     Voucher(u32),
-    /// Nobody vouches for it.
+    /// It is unauthenticated.
     Nobody,
 }
 
@@ -38,32 +38,32 @@ pub(crate) struct JudgedRow {
     pub(crate) cause: Cause,
     /// The source shares a network with an own sender.
     pub(crate) neighbor: bool,
-    /// The place of what the user said, in the question's list.
+    /// The index of the user's statement, in the question's list.
     pub(crate) confirmed: Option<usize>,
 }
 
-/// What all rows of a domain in one network are judged by.
+/// The context for judging all rows of a domain in one network.
 pub(crate) struct NetworkContext<'a> {
     view: &'a View<'a>,
     history: &'a History,
     /// The network's share of the messages of each key.
     shares: IdMap<SigningKey, Share>,
-    /// An own sender is in it, and nobody else's mail comes from it.
+    /// An own sender is in it, and no other mail comes from it.
     own: bool,
 }
 
-/// What the rows of one source are judged by.
+/// The context for judging the rows of one source.
 struct SourceContext {
     source: SourceAddress,
     listed: bool,
     verified: BTreeSet<SigningKey>,
-    /// Own return paths that passed SPF here.
+    /// The domain's own return paths that passed SPF here.
     paths: BTreeMap<u32, Messages>,
     nobody: Role,
 }
 
 impl<'a> NetworkContext<'a> {
-    /// Of the rows of one domain and network.
+    /// For the rows of one domain and network.
     pub(crate) fn new(view: &'a View<'a>, history: &'a History, items: &[SourceFact<'_>]) -> Self {
         let of = network(items[0].source);
         let mut any_listed = false;
@@ -97,13 +97,13 @@ impl<'a> NetworkContext<'a> {
         (of_network, self.history.of_owner(item.domain(), key, item.pattern.path_owner))
     }
 
-    /// Whether a row with a key that comes from here comes from the sender itself.
+    /// Whether a row with a key, from here, comes from the sender itself.
     fn is_home(&self, item: &SourceFact<'_>, key: SigningKey) -> bool {
         let (of_network, of_owner) = self.shares(item, key);
         self.history.key(item.domain(), key).is_some_and(|known| known.is_home(of_network, of_owner))
     }
 
-    /// Judge the rows of one source, in their order.
+    /// Judges the rows of one source, in order.
     pub(crate) fn judge(&self, items: &[SourceFact<'_>]) -> Vec<JudgedRow> {
         let mut source = SourceContext {
             source: items[0].source,
@@ -133,7 +133,7 @@ impl<'a> NetworkContext<'a> {
             return Identity::Itself;
         }
         if !pattern.broken.is_empty() {
-            // A forwarder changes mail, and cannot make a key unfindable.
+            // A forwarder can change mail, but cannot make a key disappear.
             let itself = pattern.broken.iter().any(|broken| {
                 broken.breakage == Breakage::NoKey
                     || source.verified.contains(&broken.key)
@@ -156,14 +156,14 @@ impl<'a> NetworkContext<'a> {
         Identity::Nobody
     }
 
-    /// The role of one address that nobody vouches for.
+    /// The role of an unauthenticated address.
     fn nobody<'i>(&self, source: SourceAddress, items: impl Iterator<Item = &'i SourceFact<'i>>) -> Role {
         let (mut days, mut reporters) = (DayCounts::default(), ReporterSet::default());
         for item in items.filter(|item| item.judged.0 > 0) {
             days.add(item.fact.day, Messages(0), item.judged);
             reporters.insert(item.fact.reporter);
         }
-        // Spoofers seldom stay: one that does may be a machine that was forgotten.
+        // Spoofers seldom stay: an address that does may be a forgotten server.
         let stays = days.all().1.0 >= WORTH_A_LINE
             && days.bad_weeks() >= STAYING_WEEKS
             && reporters.len() >= ENOUGH_REPORTERS
@@ -213,15 +213,15 @@ impl<'a> NetworkContext<'a> {
                 let (of_network, of_owner) = self.shares(item, key);
                 known.never_verified(of_network, of_owner)
             }
-            // A key that verifies elsewhere, from an address that is none of its homes.
+            // A key that verifies elsewhere, from an address that is not one of its homes.
             None if !pattern.broken.is_empty() => Role::Forwarder,
-            // The reporter lets it pass and does not say by what, or an own record could not be looked up for the moment.
+            // The reporter passed it without saying why, or the domain's own record could temporarily not be looked up.
             None if pattern.passes => Role::Own,
             None => Role::Unclear,
         }
     }
 
-    /// What the user said of the sender of a row: the first entry that fits.
+    /// What the user said about the sender of a row: the first matching entry.
     fn confirmed(&self, item: &SourceFact<'_>) -> Option<usize> {
         let confirmed = &self.view.added.question.confirmed;
         if confirmed.is_empty() {
@@ -246,13 +246,14 @@ impl<'a> NetworkContext<'a> {
     }
 }
 
-/// A suspect, or somebody unclear that nobody vouches for, whose mail receivers call forwarded on all its rows is a forwarder.
+/// A suspect, or an unclear unauthenticated sender, is a forwarder if receivers say on all its rows that the mail was
+/// forwarded.
 fn declared_forwarders(items: &[SourceFact<'_>], judged: &mut [JudgedRow]) {
     let doubtful = |one: &JudgedRow| {
         let unclear = one.role == Role::Unclear && one.identity == Identity::Nobody;
         (one.role == Role::Suspect || unclear) && one.confirmed.is_none()
     };
-    // By identity: whether all its rows are declared, and whether any is declared to be of a list.
+    // By identity: whether all its rows are declared as forwarded, and whether any as from a list.
     let mut declared: IdMap<Identity, (bool, bool)> = IdMap::default();
     for (item, one) in items.iter().zip(judged.iter()).filter(|(_, one)| doubtful(one)) {
         let said = item.pattern.declared;
@@ -269,7 +270,7 @@ fn declared_forwarders(items: &[SourceFact<'_>], judged: &mut [JudgedRow]) {
     }
 }
 
-/// The cause of a row, now that it is known whose mail it is.
+/// The cause of a row, once its sender is known.
 fn cause(pattern: &AuthPattern, identity: Identity, role: Role, neighbor: bool) -> Cause {
     let stored = pattern.pattern.cause;
     if pattern.passes {
@@ -282,7 +283,7 @@ fn cause(pattern: &AuthPattern, identity: Identity, role: Role, neighbor: bool) 
         return Cause::Unknown;
     }
     if pattern.own_pass() {
-        // The mode refuses it, or the reporter sees it otherwise; an older store does not say.
+        // Strict alignment does not accept it, or the reporter judged it differently; older stores do not say.
         let strict = matches!(stored, Cause::StrictAlignment | Cause::Unknown);
         return if strict { Cause::StrictAlignment } else { Cause::AuthenticatedUnaligned };
     }
@@ -302,7 +303,7 @@ fn cause(pattern: &AuthPattern, identity: Identity, role: Role, neighbor: bool) 
     }
 }
 
-/// Whether a network carries others' mail: a service's, or mail that others vouch for.
+/// Whether a network also sends other mail: a service's, or mail that other domains authenticate.
 fn is_shared(view: &View<'_>, items: &[SourceFact<'_>]) -> bool {
     let services = &view.added.question.services;
     let mut others = Messages(0);

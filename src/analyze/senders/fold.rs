@@ -1,5 +1,5 @@
-//! The pass over all rows, part by part and on all cores: each sender is judged and folded at once, so that memory does not
-//! grow with their number.
+//! The pass over all rows, part by part and on all cores: each sender is judged and folded at once, so that memory does
+//! not grow with the number of senders.
 
 use super::Role;
 use super::classify::{Identity, NetworkContext};
@@ -23,10 +23,10 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// How many senders of a kind are kept; what is summed is complete all the same.
+/// How many senders of a kind are kept; the sums are complete anyway.
 const KEPT: usize = 500;
 
-/// Which mail of a domain the next step of its policy is about.
+/// Which mail of a domain the next policy step affects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Governs {
     /// Mail sent as the policy domain itself.
@@ -38,23 +38,23 @@ pub(crate) struct Governs {
 /// All senders, folded.
 #[derive(Debug, Default)]
 pub(crate) struct Folded {
-    /// By domain id.
+    /// By domain ID.
     pub(crate) domains: BTreeMap<u32, DomainFold>,
     /// Those with messages in the period, the first in reading order.
     pub(crate) senders: Top<SenderGroup, KEPT>,
-    /// Those that hold a source that is watched.
+    /// Those that include a watched source.
     pub(crate) watched: Top<SenderGroup, KEPT>,
-    /// Those that may be new, gone or moved.
+    /// Those that may be new, gone or changed.
     pub(crate) changed: Top<SenderGroup, KEPT>,
     /// Own senders, and neighbors of theirs, that may have something to repair.
     pub(crate) repairs: Top<SenderGroup, KEPT>,
-    /// Windows by what identifies a sender whose addresses change.
+    /// Messages by window of senders whose addresses change.
     pub(crate) pools: Pools,
     pub(crate) signing: Signing,
     pub(crate) spf: SpfLosses,
 }
 
-/// What identifies a sender whose addresses change, as those of a pool do: the domain and the proven identities.
+/// Identifies a sender whose addresses change, such as a pool: the domain and the proven identities.
 pub(crate) type PoolIdentity = (u32, Option<u32>, Option<u32>);
 
 /// Messages by window of everyone with the same identity.
@@ -82,7 +82,7 @@ pub(crate) fn fold(
     let number = view.added.facts.iter().map(|part| part.sources.len()).sum();
     let sources = Mutex::new(Vec::with_capacity(number));
     let pass = FoldPass { view, history, weights, governs, horizon, may_have_changed, sources };
-    // One sum a core: a sum of its own for each of many tasks would take more memory than what it is of.
+    // One sum per core: one for each of many tasks would take more memory than the data.
     let of_core = |parts: &[ShardFacts]| {
         let mut all = Folded::default();
         parts.iter().for_each(|part| pass.part(&mut all, part));
@@ -108,7 +108,7 @@ pub(super) fn parts_a_core(view: &View<'_>) -> usize {
 impl FoldPass<'_> {
     fn part(&self, folded: &mut Folded, part: &ShardFacts) {
         let items = self.view.items(self.weights, part);
-        // What each fact is taken for: its source may send as several domains.
+        // The classification of each fact: its source may send as several domains.
         let mut told = vec![(Cause::Unknown, Role::Suspect); items.len()];
         for items in by_network(&items) {
             self.network(folded, items, &mut told);
@@ -126,7 +126,7 @@ impl FoldPass<'_> {
                 sources.push(summarize(self.view, part.sources[facts[0].source as usize], sums, &mut lists));
             }
         }
-        // A part's go where all are as soon as they are known: there may be too many to hold twice.
+        // A part's sources are added to the common list at once: there may be too many to hold twice.
         self.sources.lock().unwrap_or_else(PoisonError::into_inner).extend(sources);
     }
 
@@ -208,7 +208,7 @@ impl FoldPass<'_> {
     }
 
     fn add(&self, folded: &mut Folded, mut group: SenderGroup, holders: &mut NetworkHolders) {
-        // What the days say is said: nobody looks at them again, and the group may be kept several times.
+        // The days are no longer needed, and the group may be kept several times.
         group.counts.forget_days();
         let asked = self.view.added.scope.asked;
         let order = |a: &SenderGroup, b: &SenderGroup| compare(self.view, a, b);
@@ -224,7 +224,7 @@ impl FoldPass<'_> {
         if (group.role == Role::Own || group.neighbor) && (unsigned || fails) {
             folded.repairs.add_copy(&group, order);
         }
-        // A suspect below the least that can stand out is summed already.
+        // A suspect too small to stand out is already in the sums.
         if group.watched && group.sums.records > 0 {
             folded.watched.add_copy(&group, order);
         }
@@ -256,7 +256,7 @@ impl Folded {
     }
 }
 
-/// Failing ones first, in the order of what a person can fix; then by messages. Less is earlier.
+/// Failing ones first, most fixable first; then by messages. Less is earlier.
 pub(crate) fn reading_order(group: &SenderGroup) -> (u8, Reverse<u64>, Reverse<u64>) {
     let (failing, messages) = (group.sums.failing(), group.sums.messages);
     let matters = failing >= 100 || failing > 0 && failing.saturating_mul(100) >= messages;
@@ -270,7 +270,7 @@ pub(crate) fn reading_order(group: &SenderGroup) -> (u8, Reverse<u64>, Reverse<u
     (rank, Reverse(if rank < 4 { failing } else { 0 }), Reverse(messages))
 }
 
-/// Reading order; senders that are equal in it go by domain, network and identities. Of those gone, the last windows count.
+/// Reading order; equal senders by domain, network and identities. For vanished senders the last windows count.
 pub(crate) fn compare(view: &View<'_>, a: &SenderGroup, b: &SenderGroup) -> Ordering {
     let place = |group: &SenderGroup| (view.word(group.domain), group.network, group.role);
     let name = |id: Option<u32>| id.map(|id| view.name(id));

@@ -19,18 +19,18 @@ use std::cmp::Reverse;
 /// The most windows there are: the history's, and the period asked for.
 pub(crate) const WINDOWS: usize = HISTORY as usize + 1;
 
-/// From so many messages a source that nobody vouches for is told on its own.
+/// An unauthenticated source with this many messages is listed on its own.
 pub(crate) const NOTABLE: u64 = 50;
 
 /// One sender of one domain.
 #[derive(Debug, Clone)]
 pub(crate) struct SenderGroup {
-    /// Id of the policy domain.
+    /// The ID of the policy domain.
     pub(crate) domain: u32,
     pub(crate) network: SourceAddress,
     pub(crate) identity: Identity,
     pub(crate) role: Role,
-    /// The signing domain of most of its messages, as an id of the view's names.
+    /// The signing domain of most of its messages, as an ID of the view's names.
     pub(crate) signer: Option<u32>,
     /// The organization of the return path that SPF proves for most of its messages, likewise.
     pub(crate) returns_to: Option<u32>,
@@ -38,13 +38,13 @@ pub(crate) struct SenderGroup {
     pub(crate) addresses: u64,
     /// Those with most messages in the period; without any, those of the history.
     pub(crate) largest: Vec<(Reverse<u64>, SourceAddress)>,
-    /// Messages and passing ones by window; the period asked for is the last in use.
+    /// Messages and passing ones by window; the requested period is the last in use.
     pub(crate) windows: [(u64, u64); WINDOWS],
     /// Of the period.
     pub(crate) sums: Sums,
     /// Of the period.
     pub(crate) causes: Causes,
-    /// Of the period, by what tells the kinds of senders apart.
+    /// Of the period, by the signs that distinguish kinds of senders.
     pub(crate) signs: Signs,
     /// Of the period.
     pub(crate) reporters: ReporterSet,
@@ -56,29 +56,29 @@ pub(crate) struct SenderGroup {
     pub(crate) asked: DaySpan,
     /// It shares a network with an own sender.
     pub(crate) neighbor: bool,
-    /// The place of what the user said of it.
+    /// The index of the user's statement about it.
     pub(crate) confirmed: Option<usize>,
     /// What verdicts count.
     pub(crate) counts: VerdictCounts,
-    /// It failed before and does not any more: its failures are over.
+    /// It failed before and no longer does.
     pub(crate) repaired: bool,
     /// It fails as a whole since its last mostly good day.
     pub(crate) fails_whole: bool,
-    /// One of its addresses was seen before the period, whoever vouched for its mail then.
+    /// One of its addresses was seen before the period, with any authentication.
     pub(crate) seen_before: bool,
-    /// It holds a source that is watched.
+    /// It includes a watched source.
     pub(crate) watched: bool,
-    /// Nobody vouches for it, and it is big enough to be told on its own.
+    /// It is unauthenticated, and big enough to be listed on its own.
     alone: bool,
 }
 
-/// By what rows of one source are of one sender.
+/// Groups the rows of one source by sender.
 pub(crate) type SourceKey = (Identity, Role, Option<usize>);
 
-/// By what sources of one network are one sender.
+/// Groups the sources of one network by sender.
 pub(crate) type NetworkKey = (SourceKey, Option<u32>, Option<u32>);
 
-/// What a sender is named by.
+/// What identifies a sender by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SenderProfile {
     pub(crate) domain: u32,
@@ -94,11 +94,11 @@ pub(crate) struct SenderProfile {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct VerdictCounts {
     pub(crate) all: OfTimes,
-    /// Failing ones, but for temporary errors.
+    /// Failing ones, except temporary errors.
     pub(crate) failing: OfTimes,
-    /// Those of them that the next step of the policy governs.
+    /// Those of them that the next policy step affects.
     pub(crate) governed: OfTimes,
-    /// Failing ones of an own sender that the step governs and that receivers say were forwarded.
+    /// Failing ones of an own sender that the step affects and that receivers say were forwarded.
     pub(crate) forwarded: OfTimes,
     /// Failing ones, by day, and passing ones; of own senders.
     pub(crate) days: DayCounts,
@@ -116,9 +116,9 @@ pub(crate) struct VerdictCounts {
     pub(crate) unsigned: Messages,
     /// Those of the eight weeks whose own return path passes SPF.
     pub(crate) spf_pass: Messages,
-    /// Failing ones of the period that strict alignment refuses although DKIM passes, and although SPF does.
+    /// Failing ones of the period that strict alignment does not accept although DKIM passes, and although SPF does.
     pub(crate) strict: (Messages, Messages),
-    /// Failing ones of the period that nobody vouches for, with an own return path, and one of those.
+    /// Failing unauthenticated ones of the period with the domain's own return path, and one of those.
     pub(crate) unlisted: Messages,
     pub(crate) unlisted_path: Option<u32>,
 }
@@ -142,22 +142,22 @@ impl OfTimes {
     }
 }
 
-/// Messages of the period by what tells senders, forwarders, lists and spoofers apart.
+/// Messages of the period by the signs that distinguish senders, forwarders, lists and spoofers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Signs {
-    /// An own signature that verifies.
+    /// A signature of the domain that verifies.
     pub(crate) signed: Messages,
-    /// An own signature that does not.
+    /// A signature of the domain that does not.
     pub(crate) broken: Messages,
     /// Failing, and passing something for another organization.
     pub(crate) unaligned: Messages,
-    /// Failing, and the receiver says it was forwarded.
+    /// Failing, and forwarded according to the receiver.
     pub(crate) said_forwarded: Messages,
-    /// Failing, and the receiver says it came from a list.
+    /// Failing, and from a list according to the receiver.
     pub(crate) said_list: Messages,
     /// Failing, and rejected or quarantined.
     pub(crate) blocked: Messages,
-    /// SPF passes with the own return path.
+    /// SPF passes with the domain's own return path.
     pub(crate) authorized: Messages,
 }
 
@@ -220,7 +220,8 @@ impl SenderGroup {
         }
     }
 
-    /// What the rows of one sender at one source have in common. Those who vouch for one stray message each are one tail.
+    /// What the rows of one sender at one source have in common. Domains that authenticate a single stray message share
+    /// one key.
     pub(crate) fn key_of(judged: &JudgedRow) -> SourceKey {
         let tail = judged.role == Role::Suspect && judged.confirmed.is_none();
         let identity = match judged.identity {
@@ -230,7 +231,7 @@ impl SenderGroup {
         (identity, judged.role, judged.confirmed)
     }
 
-    /// Add a row. `governed` tells whether the next step of the policy governs it.
+    /// Adds a row. `governed` says whether the next policy step affects it.
     pub(crate) fn add(&mut self, item: &SourceFact<'_>, judged: &JudgedRow, governed: bool, horizon: Horizon) {
         let SourceFact { pattern, fact, .. } = item;
         let messages = fact.messages;
@@ -297,7 +298,7 @@ impl SenderGroup {
         }
     }
 
-    /// All rows of the source are in: settle what they say together.
+    /// Called after all rows of the source: derives what they say together.
     pub(crate) fn settle(&mut self, view: &View<'_>, items: &[&SourceFact<'_>], horizon: Horizon) {
         self.signer = match self.identity {
             Identity::Voucher(name) if name != NONE => {
@@ -332,14 +333,14 @@ impl SenderGroup {
             && self.counts.failing_reporters.len() >= ENOUGH_REPORTERS
     }
 
-    /// What several sources of one sender in a network have in common. Neighbors that nobody vouches for may be strangers
-    /// to each other: a big one stands alone, and has no such key.
+    /// What several sources of one sender in a network have in common. Unauthenticated neighbors may be unrelated: a
+    /// big one stands alone, and has no such key.
     pub(crate) fn network_key(&self) -> Option<NetworkKey> {
         let key = (self.identity, self.role, self.confirmed);
         (!self.alone).then_some((key, self.signer, self.returns_to))
     }
 
-    /// What it is named by.
+    /// What identifies it by name.
     pub(crate) fn profile(&self) -> SenderProfile {
         SenderProfile {
             domain: self.domain,
@@ -374,7 +375,7 @@ impl SenderGroup {
         self.seen_before |= other.seen_before;
         self.watched |= other.watched;
         if self.role == Role::Own {
-            // A pool of addresses is one sender: another of them may be the one that failed.
+            // A pool of addresses is one sender: the failure may have come from another of them.
             self.repaired = horizon.is_repaired(&self.counts.days);
         }
     }
@@ -389,7 +390,7 @@ impl SenderGroup {
         self.counts.causes.diagnosis()
     }
 
-    /// Failing messages that the next step governs; none where what failed is repaired.
+    /// Failing messages that the next policy step affects; none if the fault is repaired.
     pub(crate) fn would_fail(&self) -> OfTimes {
         if self.repaired { OfTimes::default() } else { self.counts.governed }
     }
@@ -406,7 +407,7 @@ impl SenderGroup {
 }
 
 impl SenderProfile {
-    /// Its only address, where it has one only.
+    /// Its address, if it has only one.
     pub(crate) fn single(&self) -> Option<SourceAddress> {
         let one = self.addresses == 1 || self.addresses == 0 && self.largest.len() == 1;
         self.largest.first().filter(|_| one).map(|(_, source)| *source)
@@ -414,7 +415,7 @@ impl SenderProfile {
 }
 
 impl VerdictCounts {
-    /// Keep of the days only whether any message passed.
+    /// Reduces the days to whether any message passed.
     pub(crate) fn forget_days(&mut self) {
         self.ever_passed = self.days.all().0.0 > 0;
         self.days = DayCounts::default();

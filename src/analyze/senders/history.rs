@@ -1,5 +1,5 @@
-//! What is known of a domain's keys, return paths and of those who vouch for its mail, from all that was read. An identity
-//! is judged by it wherever its mail comes from.
+//! What is known about a domain's keys, return paths and the other domains that authenticate its mail, from everything
+//! that was read. An identity is judged by this wherever its mail comes from.
 
 use super::Role;
 use super::auth_pattern::{AuthPattern, PathResult, SigningKey};
@@ -31,7 +31,7 @@ pub(crate) struct Horizon {
 }
 
 impl Horizon {
-    /// Of the period asked for, or of the days that the rows span.
+    /// For the requested period, or the days that the rows span.
     pub(crate) fn new(view: &View<'_>) -> Self {
         let (from, to) = view.added.question.period.map_or_else(
             || {
@@ -48,7 +48,7 @@ impl Horizon {
         (self.start..=self.to).contains(&day)
     }
 
-    /// Whether a sender with these days failed before and does not any more: what it lost then is over.
+    /// Whether a sender with these days failed before and no longer does.
     pub(crate) fn is_repaired(self, days: &DayCounts) -> bool {
         let (good, bad) = days.between(self.to - (REPAIRED_DAYS - 1), self.to);
         let (all_good, all_bad) = days.between(self.start, self.to);
@@ -59,7 +59,7 @@ impl Horizon {
     }
 }
 
-/// What is known of a key, wherever mail with it comes from.
+/// What is known about a key, wherever its mail comes from.
 #[derive(Debug, Default)]
 pub(crate) struct KeyUse {
     /// Messages that verified, by day.
@@ -79,7 +79,7 @@ struct Unverified {
     reporters: ReporterSet,
 }
 
-/// Messages with a key, some place's share of them: those that verify, and those that do not.
+/// A place's share of the messages with a key: those that verify, and those that do not.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Share {
     pub(crate) verified: Messages,
@@ -94,8 +94,8 @@ impl KeyUse {
         self.verified.0 > 0
     }
 
-    /// Whether mail with it that comes from a network, with a return path of some organization, comes from the sender
-    /// itself: plain forwarding shows little of a key in each of many places.
+    /// Whether mail with this key, from a network and with an organization's return path, comes from the sender itself:
+    /// plain forwarding shows little of a key in each of many places.
     pub(crate) fn is_home(&self, of_network: Share, of_owner: Share) -> bool {
         if of_network.verified.0 == 0 {
             return false;
@@ -107,8 +107,8 @@ impl KeyUse {
             || of_owner.verified.0 > 0 && of_owner.verified.is_one_in(HOME_ONE_IN, self.verified)
     }
 
-    /// The role of who signs with it though it never verified anywhere: somebody signs as the domain with a wrong key,
-    /// from a few places. One that comes from everywhere is made up.
+    /// The role of a sender that signs with a key that never verified anywhere: if it comes from a few places, somebody
+    /// signs as the domain with a wrong key; if from everywhere, the signature is made up.
     pub(crate) fn never_verified(&self, of_network: Share, of_owner: Share) -> Role {
         let found = &self.unverified;
         let is_place = |share: Share| share.unverified.0 > 0 && share.unverified.is_one_in(HOME_ONE_IN, found.messages);
@@ -149,10 +149,10 @@ fn merge_shares<K: std::hash::Hash + Eq>(sums: &mut IdMap<K, Share>, more: IdMap
     }
 }
 
-/// Somebody who vouches for mail of the domain as itself, over all its addresses.
+/// Another domain that authenticates mail of this one, over all its addresses.
 #[derive(Debug, Default)]
 pub(crate) struct Voucher {
-    /// Good: the domain vouches too. Bad: it does not, and the mail fails.
+    /// Good: the domain itself authenticates too. Bad: it does not, and the mail fails.
     pub(crate) days: DayCounts,
     pub(crate) reporters: ReporterSet,
     /// How many addresses it failed from in the eight weeks.
@@ -163,17 +163,17 @@ pub(crate) struct Voucher {
     pub(crate) failing: Messages,
     /// Those of them that it signs.
     pub(crate) signed: Messages,
-    /// Messages that the domain vouches for too, where the key is at home: it signs for this one.
+    /// Messages that the domain itself authenticates too, with a key at home there: it signs for the domain.
     pub(crate) aligned: Messages,
-    /// Other messages that bear the domain's own signature, good or broken: it passes them on.
+    /// Other messages with the domain's own signature, good or broken: it forwards them.
     passed_on: Messages,
     /// What it is for the domain.
     pub(crate) role: Option<Role>,
 }
 
 impl Voucher {
-    /// What it is: `Vendor` means steady, and may be yours. One that passes on signed mail of the domain's other senders
-    /// passes on unsigned mail too.
+    /// Its role: `Vendor` means steady, and possibly the user's. One that forwards signed mail of the domain's other
+    /// senders forwards unsigned mail too.
     fn role(&self, is_service: bool) -> Role {
         let ((_, messages), passed_on) = (self.days.all(), self.passed_on);
         if passed_on.0 >= NO_CHANCE && passed_on.is_one_in(PASSED_ON_ONE_IN, messages) {
@@ -214,23 +214,23 @@ impl Voucher {
     }
 }
 
-/// All that is known. The first id of each key is the policy domain's.
+/// Everything that is known. The first ID of each key is the policy domain's.
 #[derive(Debug, Default)]
 pub(crate) struct History {
     pub(crate) keys: IdMap<(u32, SigningKey), KeyUse>,
-    /// Of the messages with a key, those with a return path of another organization, by it.
+    /// Messages with a key and a return path of another organization, by that organization.
     owners: IdMap<(u32, SigningKey, u32), Share>,
-    /// Messages with a return path of the own organization that pass SPF.
+    /// Messages with a return path of the domain's own organization that pass SPF.
     bounce_names: IdMap<(u32, u32), Messages>,
     pub(crate) vouchers: IdMap<(u32, u32), Voucher>,
-    /// Messages that another vouches for and that bear the domain's own signature too, by both.
+    /// Messages authenticated by another domain that also have the domain's own signature, by both.
     with_own: IdMap<(u32, u32, SigningKey), Share>,
-    /// Domains as which something passed.
+    /// Domains for which something passed.
     pub(crate) passed: IdMap<u32, Messages>,
 }
 
 impl History {
-    /// Of all facts.
+    /// From all facts.
     pub(crate) fn new(view: &View<'_>, weights: &Weights, horizon: Horizon) -> Self {
         let of_core = |parts: &[ShardFacts]| {
             let mut history = Self::default();
@@ -246,7 +246,7 @@ impl History {
         history
     }
 
-    /// Decide what each voucher is, once all keys are known.
+    /// Decides the role of each voucher, once all keys are known.
     fn judge_vouchers(&mut self, view: &View<'_>) {
         let Self { keys, vouchers, with_own, .. } = self;
         for ((domain, name, key), share) in std::mem::take(with_own) {
@@ -265,7 +265,7 @@ impl History {
         }
         let services = &view.added.question.services;
         for ((_, name), voucher) in vouchers {
-            // Many strangers, and nobody knows of which it would be said.
+            // This stands for many unrelated domains.
             let is_other = view.is_other(*name);
             let name = view.name(*name);
             let is_service = services.name(name, name, None).is_some();
@@ -273,7 +273,7 @@ impl History {
         }
     }
 
-    /// Who vouches for mail of a domain as itself.
+    /// Another domain that authenticates mail of a domain.
     pub(crate) fn voucher(&self, domain: u32, name: u32) -> Option<&Voucher> {
         self.vouchers.get(&(domain, name))
     }
@@ -294,7 +294,7 @@ impl History {
     }
 
     fn add(&mut self, items: &[SourceFact<'_>], horizon: Horizon) {
-        // Failing messages that somebody vouches for, at one source.
+        // Failing messages authenticated by another domain, at one source.
         let mut failing: Vec<(u32, Messages)> = Vec::new();
         for items in items.chunk_by(|a, b| (a.domain(), a.source) == (b.domain(), b.source)) {
             let listed = is_listed(items);
@@ -389,7 +389,7 @@ pub(crate) fn is_listed(items: &[SourceFact<'_>]) -> bool {
     items[0].source != SourceAddress::UNKNOWN && items.iter().any(passes)
 }
 
-/// Mail that fails, bears no own signature, and that another vouches for.
+/// Whether mail fails, has no signature of the domain, and is authenticated by another domain.
 pub(crate) fn vouches_alone(pattern: &AuthPattern) -> bool {
     pattern.fails() && !pattern.own_pass() && pattern.broken.is_empty() && pattern.foreign().is_some()
 }

@@ -1,4 +1,4 @@
-//! What the senders of one domain come to, and who of them holds its policy.
+//! The sums of all senders of one domain, and which of them prevent a stricter policy.
 
 use super::Role;
 use super::classify::Identity;
@@ -15,10 +15,10 @@ use std::{
     collections::hash_map::Entry,
 };
 
-/// How many senders with losses, and how many unclear ones, are named of a domain; the rest is counted.
+/// How many senders with losses, and how many unclear ones, are listed per domain; the rest are counted.
 pub(crate) const NAMED: usize = 10;
 
-/// What the senders of one domain come to. Messages are those that verdicts count, but for `suspects`.
+/// The sums of all senders of one domain. Messages are those that verdicts count, except `suspects`.
 #[derive(Debug, Default)]
 pub(crate) struct DomainFold {
     /// Of own senders and vendors.
@@ -35,13 +35,13 @@ pub(crate) struct DomainFold {
     pub(crate) unsigned_copies: OfTimes,
     /// Failing messages of unclear senders that the next step governs.
     pub(crate) unclear: OfTimes,
-    /// Mail of unclear senders fails, governed or not.
+    /// Mail of unclear senders fails, affected by the step or not.
     pub(crate) unclear_seen: bool,
     /// Own senders that fail as a whole.
     pub(crate) whole: u64,
-    /// Those who vouch for its mail, lose some of it or hold the policy because they are unclear: all their addresses.
+    /// Other domains that authenticate its mail and lose some of it, or are unclear: all their addresses.
     pub(crate) vouchers: IdMap<(u32, Role), Holder>,
-    /// Others that lose mail, a network each: those that lose most.
+    /// Other senders that lose mail, one network each: those that lose most.
     pub(crate) losing: Top<Holder, NAMED>,
     /// Others that are unclear, likewise.
     pub(crate) unclear_holders: Top<Holder, NAMED>,
@@ -53,8 +53,7 @@ pub(crate) struct DomainFold {
     pub(crate) failing: FailingSums,
 }
 
-/// Failing messages by window and by who sent them, all of them: no verdict hangs on these. Those of suspects are in
-/// [`SpoofingSums`].
+/// All failing messages by window and sender; verdicts do not use them. Those of suspects are in [`SpoofingSums`].
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct FailingSums {
     /// Of own senders and services.
@@ -68,20 +67,20 @@ pub(crate) struct FailingSums {
 /// Failing messages of suspects.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct SpoofingSums {
-    /// By window; the period asked for is the last in use.
+    /// By window; the requested period is the last in use.
     pub(crate) windows: [Messages; WINDOWS],
     /// Of the period: rejected or quarantined.
     pub(crate) blocked: Messages,
     /// Addresses in the period.
     pub(crate) addresses: u64,
-    /// Of the period, those that the next step would have receivers block.
+    /// Of the period, those that receivers would block after the next step.
     pub(crate) would_be_blocked: Messages,
 }
 
-/// By what groups of one network are one sender that holds the policy: who nobody vouches for is one alone.
+/// Groups senders of one network that prevent a stricter policy: an unauthenticated one stands alone.
 pub(super) type HolderKey = (Role, Option<u32>, Option<u32>, Option<usize>, Option<SourceAddress>);
 
-/// The senders of one network of a domain that hold its policy, but for those who vouch.
+/// The senders of one network of a domain that prevent a stricter policy, except vouchers.
 pub(super) type NetworkHolders = IdMap<HolderKey, Holder>;
 
 /// A sender that loses mail, or that is unclear.
@@ -89,9 +88,9 @@ pub(super) type NetworkHolders = IdMap<HolderKey, Holder>;
 pub(crate) struct Holder {
     /// Its largest part.
     pub(crate) profile: SenderProfile,
-    /// Why that fails.
+    /// Why it fails.
     pub(crate) cause: Cause,
-    /// How much of that fails.
+    /// How much of it fails.
     largest: Messages,
     /// Failing messages.
     pub(crate) all: OfTimes,
@@ -149,7 +148,7 @@ fn part_order(view: &View<'_>, a: &Holder, b: &Holder) -> Ordering {
     })
 }
 
-/// Who loses most comes first.
+/// The sender that loses most comes first.
 pub(crate) fn holder_order(view: &View<'_>, a: &Holder, b: &Holder) -> Ordering {
     let size = |holder: &Holder| {
         let profile = &holder.profile;
@@ -166,7 +165,7 @@ fn names<'v>(view: &'v View<'_>, holder: &Holder) -> (Option<&'v str>, Option<&'
 }
 
 impl DomainFold {
-    /// Add a sender; what it shares with others of its network waits until those are added.
+    /// Adds a sender; what it shares with others of its network waits until those are added.
     pub(super) fn add(&mut self, group: &SenderGroup, view: &View<'_>, of_network: &mut NetworkHolders) {
         let (counts, failing) = (&group.counts, group.would_fail());
         self.reporters.merge(&group.reporters);
@@ -204,7 +203,7 @@ impl DomainFold {
         }
     }
 
-    /// Note a sender that holds the policy.
+    /// Notes a sender that prevents a stricter policy.
     fn hold(&mut self, group: &SenderGroup, view: &View<'_>, of_network: &mut NetworkHolders) {
         let holder = Holder::new(group);
         let entry = match (group.identity, group.network_key()) {
@@ -212,7 +211,7 @@ impl DomainFold {
                 let entry = self.vouchers.entry((name, group.role));
                 return merge_into(entry, holder, view);
             }
-            // One that stands alone is no part of any other.
+            // One that stands alone is not part of any other.
             (_, None) => return self.add_holder(holder, view),
             (identity, Some(_)) => {
                 let single = group.largest.first().map_or(group.network, |(_, source)| *source);
@@ -235,7 +234,7 @@ impl DomainFold {
         }
     }
 
-    /// Add what the senders of other networks come to.
+    /// Adds the sums of other networks.
     pub(super) fn merge(&mut self, view: &View<'_>, other: Self) {
         self.legitimate.merge(other.legitimate);
         self.would_be_lost.merge(other.would_be_lost);
@@ -293,7 +292,7 @@ impl FailingSums {
     }
 }
 
-/// Whether so many of a sender's messages fail that it is worth a repair: ten or more, and a hundred or one in a hundred.
+/// Whether enough of a sender's messages fail to be worth a repair: ten or more, and a hundred or one in a hundred.
 pub(crate) fn fails_visibly(failing: u64, messages: u64) -> bool {
     failing >= NO_CHANCE && (failing >= 100 || failing.saturating_mul(100) >= messages)
 }

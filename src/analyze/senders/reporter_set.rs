@@ -1,13 +1,13 @@
-//! Who reported something: sets of reporters, small where few did. There may be very many of them.
+//! Sets of reporters that take little memory for few reporters. There may be very many sets.
 
 use crate::analyze::sums::interner::NONE;
 
-/// A set of reporters by their ids: words of 32 bits, sorted by their place, those without a bit left out.
+/// A set of reporter IDs: words of 32 bits, sorted by position, without empty words.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ReporterSet(Vec<(u32, u32)>);
 
 impl ReporterSet {
-    /// Add one; a report without a name is of nobody.
+    /// Adds one; a report without a name has no reporter.
     pub(crate) fn insert(&mut self, reporter: u32) {
         if reporter != NONE {
             self.add_word(reporter / 32, 1 << (reporter % 32));
@@ -24,7 +24,7 @@ impl ReporterSet {
             Ok(at) => self.0[at].1 |= bits,
             Err(at) => {
                 if self.0.len() == self.0.capacity() {
-                    // A vector would start with four: most sets are of one or two words.
+                    // A vector would start with a capacity of four: most sets have one or two words.
                     self.0.reserve_exact(self.0.len() / 2 + 1);
                 }
                 self.0.insert(at, (place, bits));

@@ -11,11 +11,11 @@ pub enum Role {
     Own,
     /// A service that sends steadily as the domain, authenticated with its own domain: it may be the user's.
     Vendor,
-    /// Passes on what others sent.
+    /// Forwards other senders' mail.
     Forwarder,
     /// A mailing list, or a forwarder that changes mail.
     List,
-    /// Too little to tell.
+    /// Not enough is known.
     Unclear,
     /// Nothing proves it has to do with the domain.
     Suspect,
@@ -25,7 +25,7 @@ impl Role {
     /// All, in order.
     pub const ALL: [Self; 6] = [Self::Own, Self::Vendor, Self::Forwarder, Self::List, Self::Unclear, Self::Suspect];
 
-    /// The word as it stands in the answers.
+    /// Its name in answers.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Own => "own",
@@ -60,7 +60,7 @@ impl Serialize for Roles {
     }
 }
 
-/// Why a sender is taken for what it is. Messages are those of the period.
+/// The evidence for a sender's role. Messages are those of the period.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Evidence {
@@ -75,44 +75,44 @@ pub enum Evidence {
     Authorized,
     /// The domain's signature verifies on its mail.
     Signs {
-        /// So many messages.
+        /// The number of messages.
         messages: u64,
     },
     /// It signs as the domain with a key that never verified anywhere.
     WrongKey {
-        /// So many messages.
+        /// The number of messages.
         messages: u64,
     },
-    /// The domain's signature verifies though SPF does not list the address: what plain forwarding looks like.
+    /// The domain's signature verifies although SPF does not list the address, as with plain forwarding.
     SignatureSurvives {
-        /// So many messages.
+        /// The number of messages.
         messages: u64,
     },
-    /// The domain's signature was broken on the way.
+    /// The domain's signature broke in transit.
     SignatureChanged {
-        /// So many messages.
+        /// The number of messages.
         messages: u64,
     },
-    /// Unsigned mail with a bounce domain of the own organization that passes SPF elsewhere.
+    /// Unsigned mail with one of the organization's bounce domains, which passes SPF elsewhere.
     ForwardedCopy {
-        /// So many messages.
+        /// The number of messages.
         messages: u64,
     },
     /// Receivers say that the mail was forwarded.
     SaidForwarded {
-        /// So many messages.
+        /// The number of messages.
         messages: u64,
     },
     /// Receivers say that the mail came from a mailing list.
     SaidList {
-        /// So many messages.
+        /// The number of messages.
         messages: u64,
     },
-    /// It authenticates, as another domain.
+    /// It authenticates as another domain.
     AuthenticatesAs {
         /// The domain.
         domain: Foreign,
-        /// So many messages.
+        /// The number of messages.
         messages: u64,
     },
     /// It shares a network with a sender that the domain authorized.
@@ -128,7 +128,7 @@ pub enum Evidence {
     },
     /// Nothing that the domain's owner controls passes.
     NothingPasses {
-        /// So many messages.
+        /// The number of messages.
         messages: u64,
     },
 }

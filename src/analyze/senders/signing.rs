@@ -1,4 +1,4 @@
-//! Signatures of own senders that do not verify: since when, from where, and what the results say is wrong.
+//! Signatures of own senders that do not verify: since when, from where, and what is wrong according to the results.
 
 use super::Role;
 use super::auth_pattern::{Breakage, SigningKey};
@@ -48,7 +48,7 @@ impl KeyTrouble {
         }
     }
 
-    /// Whether the sender, and not the way of some mail, is at fault.
+    /// Whether the sender is at fault, not the path of some mail.
     fn is_trouble(&self, horizon: Horizon) -> bool {
         let after = self.days.last_mostly_good().map_or(i32::MIN, |day| day + 1).max(horizon.from);
         let (_, since) = self.days.between(after, horizon.to);
@@ -56,16 +56,16 @@ impl KeyTrouble {
         (since.0 >= NO_CHANCE || often) && self.broken.0 >= NO_CHANCE && self.reporters.len() >= ENOUGH_REPORTERS
     }
 
-    /// The first day after the last mostly good one; `None` where it never was good.
+    /// The first day after the last mostly good one; `None` if it never was good.
     pub(crate) fn since(&self) -> Option<i32> {
         self.days.first_bad(self.days.last_mostly_good()? + 1)
     }
 
-    /// What most results say is wrong.
+    /// What is wrong according to most results.
     pub(crate) fn breakage(&self) -> Breakage {
         let kinds = [Breakage::NoKey, Breakage::Refused, Breakage::Mismatch, Breakage::Body];
         let most = kinds.into_iter().rev().max_by_key(|kind| self.kinds[*kind as usize]).unwrap_or(Breakage::Mismatch);
-        // Few reporters tell about the body: what they say of some of the failures holds for all.
+        // Few reporters mention the body: what they say about some failures applies to all.
         let of = |kind: Breakage| self.kinds[kind as usize];
         if most == Breakage::Mismatch && of(Breakage::Body).0 >= NO_CHANCE.min(of(Breakage::Mismatch).0 / 20).max(1) {
             Breakage::Body
@@ -88,10 +88,10 @@ impl KeyTrouble {
     }
 }
 
-/// What is known of a key at own senders.
+/// What is known about a key at own senders.
 #[derive(Debug, Clone, Default)]
 struct KeyHealth {
-    /// At those addresses that are in trouble each by itself.
+    /// At addresses that are in trouble individually.
     addresses: KeyTrouble,
     /// At all of them.
     all: KeyTrouble,
@@ -102,7 +102,7 @@ struct KeyHealth {
 pub(crate) struct Signing(IdMap<(u32, SigningKey), KeyHealth>);
 
 impl Signing {
-    /// Look at the rows of one source.
+    /// Examines the rows of one source.
     pub(crate) fn look<'i>(
         &mut self,
         view: &View<'_>,
@@ -114,7 +114,7 @@ impl Signing {
         for (item, _) in items.filter(|(item, judged)| judged.role == Role::Own && item.judged.0 > 0) {
             (domain, source) = (item.domain(), item.source);
             let mut add = |key: SigningKey, breakage: Option<Breakage>| {
-                // Of keys that are not told apart nothing could be said.
+                // Nothing can be said about keys beyond the bounds.
                 if !view.is_other(key.0) {
                     keys.entry(key).or_default().add(item, breakage);
                 }
@@ -135,7 +135,7 @@ impl Signing {
         }
     }
 
-    /// Add what another looked at: other sources.
+    /// Adds the results for other sources.
     pub(crate) fn merge(&mut self, other: Self) {
         for (key, health) in other.0 {
             let known = self.0.entry(key).or_default();
@@ -156,7 +156,7 @@ impl Signing {
 }
 
 impl KeyTrouble {
-    /// Whether the key does not verify anywhere any more.
+    /// Whether the key no longer verifies anywhere.
     fn is_whole(&self, horizon: Horizon) -> bool {
         self.is_trouble(horizon) && self.good.0 < self.broken.0 / 10
     }

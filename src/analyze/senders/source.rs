@@ -1,4 +1,4 @@
-//! What the rows of one address come to, over all chosen domains.
+//! The sums of one address, over all chosen domains.
 
 use super::causes::Causes;
 use super::reporter_set::ReporterSet;
@@ -27,12 +27,12 @@ pub(crate) struct SourceSums {
     roles: Roles,
     reporters: ReporterSet,
     span: DaySpan,
-    /// Ids of its policy domains.
+    /// The IDs of its policy domains.
     domains: Vec<u32>,
 }
 
 impl SourceSums {
-    /// Add a row; one of the history only tells whether the source is older.
+    /// Adds a row; one from the history only shows whether the source is older.
     pub(crate) fn add(&mut self, view: &View<'_>, fact: &Fact, weights: &Weights, (cause, role): (Cause, Role)) {
         let pattern = view.pattern(fact.pattern);
         self.span.add(fact.day);
@@ -42,7 +42,7 @@ impl SourceSums {
             self.unaligned += if pattern.unaligned { Messages(fact.messages) } else { Messages(0) };
             self.roles.add(role);
             self.reporters.insert(fact.reporter);
-            // One that comes again later is taken out at the end: a source may send as many thousands.
+            // Duplicates are removed at the end: a source may send as thousands of domains.
             if self.domains.last() != Some(&pattern.pattern.domain) {
                 self.domains.push(pattern.pattern.domain);
             }
@@ -96,13 +96,13 @@ pub(crate) fn summarize(
 pub struct SourceSummary {
     /// The address; `None` for the unknown source.
     pub source_ip: Option<IpAddr>,
-    /// Its name, where somebody looked it up.
+    /// Its name, if it was looked up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<Foreign>,
-    /// Whether the name leads back to the address; only beside a name.
+    /// Whether the name resolves back to the address; only beside a name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name_confirmed: Option<bool>,
-    /// Whose network it lies in, where a database says.
+    /// Its network, if a database has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<Box<Network>>,
     /// Its sums.
@@ -113,7 +113,7 @@ pub struct SourceSummary {
     /// The diagnosis.
     #[serde(serialize_with = "form::cause")]
     pub cause: Cause,
-    /// What its senders are in the period.
+    /// The roles of its senders in the period.
     pub roles: Roles,
     /// How many reporters saw it in the period.
     pub reporters: u64,

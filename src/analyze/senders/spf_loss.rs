@@ -1,4 +1,4 @@
-//! Sources that SPF authorized before and does not any more: the strongest evidence there is for a gap in an SPF record.
+//! Sources that SPF authorized before and no longer does: the strongest evidence for a gap in an SPF record.
 
 use super::auth_pattern::PathResult;
 use super::classify::JudgedRow;
@@ -12,7 +12,7 @@ use crate::analyze::thresholds::{ENOUGH_REPORTERS, KNOWN_BY_SPF, NO_CHANCE, WORT
 use crate::model::{SourceAddress, Text};
 use std::cmp::{Ordering, Reverse};
 
-/// Mail with one return path from some sources that it once passed SPF from.
+/// Mail with one return path from sources that passed SPF before.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SpfLoss {
     /// Good: SPF passes. Bad: it does not.
@@ -74,7 +74,7 @@ impl SpfLoss {
     }
 }
 
-/// Whose record entry covers a source: a service's, or one for its network.
+/// The record entry that would cover a source: a service's, or one for its network.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum SpfEntry {
     /// A known service, by its name.
@@ -93,7 +93,7 @@ impl SpfEntry {
     }
 }
 
-/// Mail with one return path: of the sources in trouble each by itself, and of all.
+/// Mail with one return path: of the sources that are in trouble individually, and of all.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PathLoss {
     alone: SpfLoss,
@@ -141,7 +141,7 @@ pub(crate) struct SpfLosses {
     errors: IdMap<(u32, u32), SpfLoss>,
 }
 
-/// So many networks that lost something are kept: twenty actions are told, and the rest is counted.
+/// Networks with losses that are kept: twenty actions are listed, and the rest are counted.
 const KEPT: usize = 500;
 
 /// What was lost with one return path at one source.
@@ -152,7 +152,7 @@ struct AtSource {
 }
 
 impl SpfLosses {
-    /// Look at the rows of one source. What its network lost is settled when all of its sources were looked at.
+    /// Examines the rows of one source. The losses of its network are derived after all of its sources.
     pub(crate) fn look<'i>(
         &mut self,
         view: &View<'_>,
@@ -174,7 +174,7 @@ impl SpfLosses {
         for (path, AtSource { mut lost, mut errors }) in paths {
             errors.settle(source);
             self.errors.entry((domain, path)).or_default().merge(&errors);
-            // Where it never passed nothing was lost: a forwarder's address, or a stranger's.
+            // If it never passed, nothing was lost: a forwarder's address, or an unrelated one.
             if lost.days.last_good().is_none() {
                 continue;
             }
@@ -191,7 +191,7 @@ impl SpfLosses {
         }
     }
 
-    /// All sources of a network were looked at.
+    /// Called after all sources of a network.
     pub(crate) fn settle(
         &mut self,
         view: &View<'_>,
@@ -207,7 +207,7 @@ impl SpfLosses {
         }
     }
 
-    /// Add what another looked at: other sources.
+    /// Adds the results for other sources.
     pub(crate) fn merge(&mut self, view: &View<'_>, other: Self) {
         for (key, more) in other.services {
             self.services.entry(key).or_default().merge(&more);
@@ -218,7 +218,7 @@ impl SpfLosses {
         }
     }
 
-    /// Records that most evaluations of the period end at with a permanent error: policy domain, return path.
+    /// Records with which most evaluations of the period end in a permanent error: policy domain, return path.
     pub(crate) fn errors(&self, horizon: Horizon) -> impl Iterator<Item = (u32, u32, &SpfLoss)> {
         let broken = move |found: &SpfLoss| {
             let (fine, wrong) = found.days.between(horizon.from, horizon.to);
@@ -240,13 +240,13 @@ impl SpfLosses {
         services.chain(networks).collect()
     }
 
-    /// How many more networks lost something than are told.
+    /// How many more networks with losses there are.
     pub(crate) fn more(&self) -> u64 {
         self.networks.added().saturating_sub(KEPT as u64)
     }
 }
 
-/// What failed and was lost most comes first.
+/// The largest losses come first.
 fn compare(view: &View<'_>, a: &NetworkLoss, b: &NetworkLoss) -> Ordering {
     let key = |one: &NetworkLoss| (Reverse(one.lost.failing), Reverse(one.lost.lost));
     let place = |one: &NetworkLoss| (view.word(one.domain), one.network, view.word(one.path));

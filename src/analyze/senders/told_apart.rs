@@ -1,5 +1,6 @@
-//! Which identities are told apart: those with most messages. A stranger may make up as many keys and domains as rows fit
-//! into a mail, and of each much is kept; what is beyond the bound is one identity, named [`OTHER`], with exact sums.
+//! Limits the identities that are distinguished to those with most messages. A forged report can contain as many
+//! made-up keys and domains as rows fit into a mail, and each takes memory; everything beyond the bound is one
+//! identity, [`OTHER`], with exact sums.
 
 use super::auth_pattern::{AuthPattern, BrokenSignature, SigningKey};
 use crate::analyze::sums::common::PatternSums;
@@ -7,12 +8,12 @@ use crate::analyze::sums::interner::{IdMap, Interner, NONE, OTHER};
 use crate::model::Text;
 use std::cmp::Reverse;
 
-/// What a sender may be known by, and its policy domain.
+/// An identity of a sender, with its policy domain.
 type Identifier = (u32, Named);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Named {
-    /// An own signature's key.
+    /// The key of a signature of the domain.
     Key(SigningKey),
     /// Another's name: a signing domain, or the organization of a return path.
     Voucher(u32),
@@ -20,7 +21,7 @@ enum Named {
     Path(u32),
 }
 
-/// Tell apart so many identities at most, the largest, over all policy domains. Returns the id of [`OTHER`].
+/// Keeps at most this many identities, the largest, over all policy domains. Returns the ID of [`OTHER`].
 pub(super) fn tell_apart(
     patterns: &mut [AuthPattern],
     sums: &[PatternSums],
@@ -30,7 +31,7 @@ pub(super) fn tell_apart(
     let other = names.word(OTHER);
     let mut messages: IdMap<Identifier, u64> = IdMap::default();
     for (pattern, sums) in patterns.iter().zip(sums) {
-        // Who proves nothing pushes nobody out.
+        // Unproven reports must not push out others.
         let weight = if pattern.pattern.unproven { 0 } else { sums.messages };
         each(pattern, |named| {
             let sum = messages.entry((pattern.pattern.domain, named)).or_default();
@@ -60,7 +61,7 @@ pub(super) fn tell_apart(
     other
 }
 
-/// Everything that a pattern's sender may be known by.
+/// Every identity of a pattern's sender.
 fn each(pattern: &AuthPattern, mut tell: impl FnMut(Named)) {
     pattern.verified.iter().for_each(|key| tell(Named::Key(*key)));
     pattern.broken.iter().for_each(|broken| tell(Named::Key(broken.key)));
@@ -70,7 +71,7 @@ fn each(pattern: &AuthPattern, mut tell: impl FnMut(Named)) {
     }
 }
 
-/// Give one name to all that is not kept.
+/// Replaces every identity that is not kept with [`OTHER`].
 fn fold(pattern: &mut AuthPattern, other: u32, keeps: impl Fn(Named) -> bool) {
     let key = |key: SigningKey| if keeps(Named::Key(key)) { key } else { (other, other) };
     let name = |name: u32| if keeps(Named::Voucher(name)) { name } else { other };

@@ -2,11 +2,11 @@
 
 use std::cmp::Ordering;
 
-/// The first few of many that were added, and how many were. Whatever the order of adding, the same ones stay.
+/// The first few of many, and how many there were. The order of adding does not matter.
 #[derive(Debug)]
 pub(crate) struct Top<T, const MOST: usize> {
     kept: Vec<T>,
-    /// As many as are kept were found, the last of them at its place: what comes after it is none of them.
+    /// The list is full, and its last item is in place: anything after that does not belong in it.
     full: bool,
     added: u64,
 }
@@ -18,13 +18,13 @@ impl<T, const MOST: usize> Default for Top<T, MOST> {
 }
 
 impl<T, const MOST: usize> Top<T, MOST> {
-    /// Add one. `compare` tells the order, the same each time.
+    /// Adds one. `compare` defines the order, the same each time.
     pub(crate) fn add(&mut self, one: T, compare: impl Fn(&T, &T) -> Ordering) {
         self.added += 1;
         self.keep(one, compare);
     }
 
-    /// The same of a reference, which is copied only where it is kept.
+    /// The same for a reference, which is copied only if it is kept.
     pub(crate) fn add_copy(&mut self, one: &T, compare: impl Fn(&T, &T) -> Ordering)
     where
         T: Clone,
@@ -50,7 +50,7 @@ impl<T, const MOST: usize> Top<T, MOST> {
             return;
         }
         if self.kept.len() == self.kept.capacity() {
-            // A vector would start with four, and double: most are of one or two.
+            // A vector would start with a capacity of four, and double: most have one or two items.
             self.kept.reserve_exact(self.kept.len() / 2 + 1);
         }
         self.kept.push(one);

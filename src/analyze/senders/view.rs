@@ -1,4 +1,4 @@
-//! The sums with every pattern understood, and the words behind the ids.
+//! The sums with every pattern interpreted, and the words of the IDs.
 
 use super::auth_pattern::{AuthPattern, understand};
 use super::told_apart::tell_apart;
@@ -13,24 +13,24 @@ use crate::analyze::{Foreign, HostName, Network, Sums};
 use crate::model::{SourceAddress, Text};
 use std::net::IpAddr;
 
-/// The sums with every pattern understood.
+/// The sums with every pattern interpreted.
 pub(crate) struct View<'a> {
     pub(crate) added: &'a CollectedSums,
     patterns: Vec<AuthPattern>,
     names: Interner<Text>,
-    /// The name of all that is not told apart.
+    /// The name of everything beyond the bounds.
     other: u32,
 }
 
-/// A fact with all that is known of it.
+/// A fact with everything known about it.
 #[derive(Clone, Copy)]
 pub(crate) struct SourceFact<'a> {
     pub(crate) source: SourceAddress,
     pub(crate) pattern: &'a AuthPattern,
     pub(crate) fact: &'a Fact,
-    /// The place of the fact in its part.
+    /// The index of the fact in its part.
     pub(crate) at: u32,
-    /// Its messages as far as verdicts count them: none of a lone reporter, repeated reports once.
+    /// The messages that verdicts count: none of a lone reporter, repeated reports once.
     pub(crate) judged: Messages,
 }
 
@@ -54,37 +54,37 @@ impl<'a> View<'a> {
         Self { added, patterns, names, other }
     }
 
-    /// A pattern, understood.
+    /// An interpreted pattern.
     pub(crate) fn pattern(&self, pattern: u32) -> &AuthPattern {
         &self.patterns[pattern as usize]
     }
 
-    /// The word of an id of the sums, empty for `None`.
+    /// The word with an ID of the sums; empty for [`NONE`].
     pub(crate) fn word(&self, id: u32) -> &'a str {
         self.added.common.texts.text(id).map_or("", Text::as_str)
     }
 
-    /// The text of an id of the sums, empty for `None`.
+    /// The text with an ID of the sums; empty for [`NONE`].
     pub(crate) fn foreign(&self, id: u32) -> Foreign {
         self.word(id).into()
     }
 
-    /// The name of a reporter; `None` where a row names nobody.
+    /// The name of a reporter; `None` if a row has none.
     pub(crate) fn reporter(&self, id: u32) -> Option<Foreign> {
         self.added.common.reporters.text(id).cloned().map(Foreign::from)
     }
 
-    /// The name of an id of a signature or return path.
+    /// The name with an ID of a signature or return path.
     pub(crate) fn name(&self, id: u32) -> &Text {
         self.names.get(id)
     }
 
-    /// Whether a name stands for all that is not told apart.
+    /// Whether a name stands for everything beyond the bounds.
     pub(crate) fn is_other(&self, name: u32) -> bool {
         name == self.other
     }
 
-    /// The PTR name of an address, where somebody looked it up.
+    /// The PTR name of an address, if it was looked up.
     pub(crate) fn host(&self, address: IpAddr) -> Option<&HostName> {
         self.added.question.names.get(&address)
     }
@@ -95,12 +95,12 @@ impl<'a> View<'a> {
         self.added.question.services.name(domain(signer), domain(path), host)
     }
 
-    /// The network of an address, where a database knows it.
+    /// The network of an address, if a database has it.
     pub(crate) fn network(&self, address: IpAddr) -> Option<&Network> {
         self.added.question.networks.get(&address)
     }
 
-    /// The patterns of the period asked for, with their sums over all sources.
+    /// The patterns of the requested period, with their sums over all sources.
     pub(crate) fn asked(&self) -> impl Iterator<Item = (&AuthPattern, &PatternSums)> {
         self.patterns.iter().zip(self.added.common.patterns.items()).filter(|(pattern, _)| pattern.asked)
     }
@@ -126,7 +126,7 @@ impl<'a> View<'a> {
             SourceFact { source: part.sources[fact.source as usize], pattern, fact, at, judged }
         };
         let mut items: Vec<SourceFact<'p>> = part.facts.iter().enumerate().map(item).collect();
-        // Addresses of a network are neighbors in their order: no need to sort by network too. The facts of a source stay
+        // Addresses of a network are adjacent in this order: no need to sort by network too. The facts of a source stay
         // sorted by pattern; a stable sort would need half as much memory again.
         items.sort_unstable_by_key(|item| (item.domain(), item.source, item.at));
         items

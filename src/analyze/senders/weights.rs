@@ -1,5 +1,5 @@
-//! How much a fact counts in a verdict: nothing where one reporter alone sees what nobody else sees, once where the same
-//! report came again under another id. The sums of the summary keep both.
+//! How much a fact counts in a verdict: not at all if only one reporter sees it, once if the same report arrived again
+//! under another ID. The sums of the summary keep both.
 
 use crate::analyze::period::number;
 use crate::analyze::sums::Messages;
@@ -16,19 +16,19 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A policy domain, a reporter, and a window, or a week of the period.
 type DomainReporter = (u32, u32, u8);
 
-/// What counts how much.
+/// The weights of all facts.
 #[derive(Debug, Default)]
 pub(crate) struct Weights {
     /// Reporters that saw most of a window's healthy mail fail, with the messages that passed and failed there.
     pub(crate) lone: BTreeMap<DomainReporter, (Messages, Messages)>,
-    /// By policy domain, reporter and day: how often the same report came.
+    /// By policy domain, reporter and day: how often the same report arrived.
     pub(crate) copies: BTreeMap<(u32, u32, i32), u64>,
-    /// Where reporters are judged week by week: the first day.
+    /// The first day, if reporters are judged week by week.
     weeks_from: Option<i32>,
 }
 
 impl Weights {
-    /// Look at all facts and reports.
+    /// Examines all facts and reports.
     pub(crate) fn new(added: &CollectedSums) -> Self {
         let weeks_from = added.question.period.filter(|_| added.question.weekly).map(|period| number(period.from()));
         Self { lone: lone_reporters(added, weeks_from), copies: repeated_reports(added), weeks_from }
@@ -36,7 +36,7 @@ impl Weights {
 
     /// The messages of a fact that count.
     pub(crate) fn judged(&self, pattern: &Pattern, fact: &Fact) -> Messages {
-        // Anybody can forge a report, to whitewash or to alarm.
+        // Anybody can forge a report, to hide something or to alarm.
         let window = window(pattern, fact, self.weeks_from);
         if pattern.unproven || self.lone.contains_key(&(pattern.domain, fact.reporter, window)) {
             return Messages(0);
@@ -60,8 +60,8 @@ fn window(pattern: &Pattern, fact: &Fact, weeks_from: Option<i32>) -> u8 {
     weeks_from.map_or(pattern.window, week)
 }
 
-/// Reporters of a domain and window that see most of that mail fail which the others see pass: their own resolver, or
-/// something in front of them, is the likeliest reason.
+/// Reporters of a domain and window that see most of the mail fail that others see pass: the likeliest reason is their
+/// own resolver, or something in front of them.
 fn lone_reporters(added: &CollectedSums, weeks_from: Option<i32>) -> BTreeMap<DomainReporter, (Messages, Messages)> {
     let sums = |mut sums: IdMap<DomainReporter, (Messages, Messages)>, part: &ShardFacts| {
         healthy_elsewhere(added, (part, weeks_from), &mut sums);
@@ -87,7 +87,7 @@ struct ReporterCount {
     fail: Messages,
 }
 
-/// Of each reporter, what it sees of the mail that two others at least see pass.
+/// For each reporter, what it sees of the mail that at least two others see pass.
 fn healthy_elsewhere(
     added: &CollectedSums,
     (part, weeks_from): (&ShardFacts, Option<i32>),
@@ -135,8 +135,8 @@ fn healthy_elsewhere(
     }
 }
 
-/// Days of a reporter and domain whose reports say the same under several ids: equal in period and sums, and every row as
-/// often as there are reports.
+/// Days of a reporter and domain whose reports are the same under several IDs: equal in period and sums, and every row
+/// occurs as often as there are reports.
 fn repeated_reports(added: &CollectedSums) -> BTreeMap<(u32, u32, i32), u64> {
     let mut copies: BTreeMap<_, _> = added.common.heads.alike().collect();
     if copies.is_empty() {

@@ -1,5 +1,5 @@
-//! Adding up: chunks of rows and report heads in, from as many threads as there are, sums out. Adding is
-//! associative and commutative: whatever comes may come in any order.
+//! Adds up chunks of rows and report heads, from any number of threads. Adding is associative and commutative: the
+//! order does not matter.
 
 use super::common::{Bounds, RowChunk, SharedSums};
 use super::interner::{Interner, NONE};
@@ -14,12 +14,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub struct Adder {
     pub(crate) question: Question,
     pub(crate) scope: Scope,
-    /// Held for a moment a chunk.
+    /// Locked for a moment per chunk.
     common: Mutex<SharedSums>,
     facts: Shards,
 }
 
-/// All that was added, when nothing more comes.
+/// Everything that was added.
 #[derive(Debug)]
 pub(crate) struct CollectedSums {
     pub(crate) question: Question,
@@ -29,21 +29,21 @@ pub(crate) struct CollectedSums {
     pub(crate) facts: Vec<ShardFacts>,
 }
 
-/// The window of days that are too old to be compared with, and still tell who a sender is.
+/// The window of days that are too old for comparisons, but still identify senders.
 pub(crate) const OLDER: u8 = u8::MAX;
 
 /// Which rows count, and for which window.
 #[derive(Debug, Clone)]
 pub(crate) struct Scope {
-    /// Ids of the domains asked for; empty: all.
+    /// IDs of the requested domains; empty: all.
     domains: Vec<u32>,
     /// The first day that counts.
     earliest: i32,
     /// The first day of window 0.
     start: i32,
-    /// Days a window; `None`: every row is in window 0.
+    /// Days per window; `None`: every row is in window 0.
     length: Option<i32>,
-    /// The last window: the period asked for.
+    /// The last window: the requested period.
     pub(crate) asked: u8,
 }
 
@@ -59,7 +59,7 @@ impl Scope {
         }
     }
 
-    /// The window of a day, or [`OLDER`]; `None` where it does not count.
+    /// The window of a day, or [`OLDER`]; `None` if it does not count.
     pub(crate) fn window(&self, day: i32) -> Option<u8> {
         let Some(length) = self.length else { return Some(0) };
         if (self.earliest..self.start).contains(&day) {
@@ -76,7 +76,7 @@ impl Scope {
 }
 
 impl Adder {
-    /// Nothing added yet.
+    /// An empty adder.
     pub fn new(question: &Question) -> Self {
         let mut common = SharedSums::default();
         Self {
@@ -87,7 +87,7 @@ impl Adder {
         }
     }
 
-    /// One for each question. What all of them tell apart together has the bounds of one, however many they are.
+    /// One for each question. All of them share the bounds of one.
     pub fn several<'a>(questions: impl IntoIterator<Item = &'a Question>) -> Vec<Self> {
         let bounds = Bounds::default();
         let adder = |question| {
@@ -118,12 +118,12 @@ impl Adder {
         });
     }
 
-    /// What gave no rows, where it is only known once all was read.
+    /// Sets what gave no rows, if it is known only at the end.
     pub fn aside(&mut self, aside: Aside) {
         self.question.aside = aside;
     }
 
-    /// Nothing more comes.
+    /// Ends adding.
     pub(crate) fn into_added(self) -> CollectedSums {
         let mut common = self.common.into_inner().unwrap_or_else(PoisonError::into_inner);
         let Self { question, scope, facts, .. } = self;

@@ -1,9 +1,9 @@
-//! Rows in classes: two rows are of one class where they agree in every column looked at. Whatever a class has in common
-//! is worked out once for all its rows. In: columns of codes, one by one. Out: a class a row, and a row of each class.
+//! Groups rows into classes: two rows are in one class if they agree in every column examined. Work that depends only
+//! on these columns is done once per class.
 
 use super::interner::IdMap;
 
-/// How many pairs of a class and a code are looked up in a plain table: 256 KB of it.
+/// How many pairs of a class and a code fit in a plain table: 256 KB.
 const PLAIN: usize = 1 << 16;
 
 /// No class yet.
@@ -17,14 +17,14 @@ pub(crate) struct Classes {
 }
 
 impl Classes {
-    /// All rows in one class: no column looked at.
+    /// All rows in one class: no column examined.
     pub(crate) fn one(rows: usize) -> Self {
         Self { of: vec![0; rows], first: if rows > 0 { vec![0] } else { Vec::new() } }
     }
 
-    /// Keep together only what agrees in this column: a code a row, or none at all where it was not read.
+    /// Splits classes by this column: one code per row, or none if it was not read.
     pub(crate) fn split(&mut self, codes: impl Iterator<Item = u32> + Clone) {
-        // The code of a null is the largest of all: here it comes before 0.
+        // The code of a missing word is the largest: here it comes before 0.
         let codes = codes.map(|code| code.wrapping_add(1));
         let (least, most) = codes.clone().fold((u32::MAX, 0), |(least, most), code| (least.min(code), most.max(code)));
         if least >= most {
@@ -32,7 +32,7 @@ impl Classes {
         }
         let (classes, width) = (self.first.len(), (most - least) as usize + 1);
         let mut firsts = Firsts::default();
-        // Of few rows it would take longer to make the table than to do without.
+        // For few rows, building the table would take longer than it saves.
         let plain = PLAIN.min(4 * self.of.len());
         let rows = self.of.iter_mut().zip(codes).enumerate();
         if width.saturating_mul(classes) <= plain {

@@ -1,5 +1,5 @@
-//! What is added up without a look at sources: words, patterns and their sums, sums by domain and day, report heads. It is
-//! small, and all threads share it.
+//! Sums that do not depend on sources: words, patterns and their sums, sums by domain and day, report heads. They are
+//! small, and shared by all threads.
 
 use super::adder::Scope;
 use super::classes::Classes;
@@ -25,32 +25,32 @@ use std::{
 /// The flags that a pattern has.
 const FLAGS: u8 = Flags::PASS | Flags::DKIM | Flags::SPF;
 
-/// How much is told apart. What is beyond is added up under one name, so that every sum stays exact.
+/// How many things are distinguished. Everything beyond is added up under one name, so every sum stays exact.
 #[derive(Debug, Clone)]
 pub(crate) struct Bounds {
-    /// Patterns while rows are added: the first that come.
+    /// Patterns while rows are added: first come, first kept.
     pub(crate) patterns: usize,
     /// Patterns that are judged: those with most messages.
     pub(crate) judged: usize,
     /// Keys, vouchers and return paths by which senders are known: those with most messages.
     pub(crate) identities: usize,
-    /// Policy domains while rows are added: the first that come, and all that the reader named.
+    /// Policy domains while rows are added: the first ones, and all that the user named.
     pub(crate) domains: usize,
-    /// Policy domains that are told of: those that the reader named, then those of authentic reports, then those with
+    /// Policy domains in the answer: those that the user named, then those of authentic reports, then those with
     /// passing mail, then those with most messages.
     pub(crate) told: usize,
-    /// Bytes that the words of patterns take.
+    /// Bytes of the words of patterns.
     pub(crate) words: usize,
-    /// Bytes that the names of reporters take.
+    /// Bytes of the names of reporters.
     pub(crate) reporters: usize,
-    /// What is used of patterns and words, by all who share these bounds.
+    /// Patterns and word bytes used by all that share these bounds.
     pub(crate) used: Arc<(AtomicUsize, AtomicUsize)>,
 }
 
 impl Default for Bounds {
-    /// A year of 500 domains and their services has some 40,000 patterns and 10,000 identities; more are made to fill
-    /// memory. A pattern takes 100 bytes while rows are added and up to 2 KB when it is judged, an identity 1.5 KB, a domain
-    /// 500 bytes, and 5 KB when it is told of.
+    /// A year of 500 domains and their services has about 40,000 patterns and 10,000 identities; more are an attack on
+    /// memory. A pattern takes 100 bytes while rows are added and up to 2 KB when it is judged, an identity 1.5 KB, a
+    /// domain 500 bytes, and 5 KB in the answer.
     fn default() -> Self {
         Self {
             patterns: 400_000,
@@ -66,7 +66,7 @@ impl Default for Bounds {
 }
 
 impl Bounds {
-    /// How far one of those who share the bounds may go, who has this much by now.
+    /// How far one user of the shared bounds may grow, given what it has now.
     fn left(&self, (patterns, words): (usize, usize)) -> (usize, usize) {
         let far = |bound: usize, used: &AtomicUsize, own: usize| {
             bound.saturating_sub(used.load(Ordering::Relaxed).saturating_sub(own))
@@ -74,7 +74,7 @@ impl Bounds {
         (far(self.patterns, &self.used.0, patterns), far(self.words, &self.used.1, words))
     }
 
-    /// So much more is used.
+    /// Records additional use.
     fn take(&self, (patterns, words): (usize, usize)) {
         self.used.0.fetch_add(patterns, Ordering::Relaxed);
         self.used.1.fetch_add(words, Ordering::Relaxed);
@@ -84,16 +84,16 @@ impl Bounds {
 /// Sums over all sources.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SharedSums {
-    /// Every word of every column but the reporter.
+    /// Every word of every column except the reporter.
     pub(crate) texts: Interner<Text>,
     /// Every reporter's `org_name`.
     pub(crate) reporters: Interner<Text>,
     pub(crate) patterns: Interner<PatternSums>,
-    /// The policy domains that are told apart.
+    /// The policy domains that are distinguished.
     domains: HashSet<u32, RandomState>,
-    /// How many policy domains were told apart and are part of [`OTHER`] now.
+    /// How many distinguished policy domains are now part of [`OTHER`].
     pub(crate) more_domains: u64,
-    /// By policy domain and day: exact, whatever the periods.
+    /// By policy domain and day: exact for any period.
     pub(crate) days: BTreeMap<(u32, i32), Sums>,
     pub(crate) heads: Heads,
     pub(crate) bounds: Bounds,
@@ -117,7 +117,7 @@ impl Keyed for PatternSums {
     }
 }
 
-/// A chunk of rows, seen by what rows have in common: all but source, reporter and count.
+/// A chunk of rows, grouped by everything except source, reporter and count.
 pub(crate) struct RowChunk<'a> {
     rows: &'a Rows,
     classes: Classes,
@@ -125,16 +125,16 @@ pub(crate) struct RowChunk<'a> {
     sums: Vec<(u64, u64)>,
 }
 
-/// A chunk's codes in the ids of all.
+/// A chunk's codes translated to common IDs.
 pub(crate) struct ChunkIds {
-    /// Pattern and day of each class; the pattern is [`NONE`] where its rows do not count.
+    /// Pattern and day of each class; the pattern is [`NONE`] if its rows do not count.
     pub(crate) classes: Vec<(u32, i32)>,
     /// The reporters by their codes.
     pub(crate) reporters: Vec<u32>,
 }
 
 impl<'a> RowChunk<'a> {
-    /// Look at the rows.
+    /// Groups the rows.
     pub(crate) fn new(rows: &'a Rows) -> Self {
         let mut classes = Classes::one(rows.len);
         classes.split(rows.day.iter().map(|day| clamped(*day).cast_unsigned()));
@@ -235,23 +235,23 @@ impl SharedSums {
         self.texts.find(domain).filter(|id| self.domains.contains(id)).unwrap_or_else(|| self.other())
     }
 
-    /// The id of a reporter; of [`OTHER`] where there are too many.
+    /// The ID of a reporter; that of [`OTHER`] if there are too many.
     fn reporter(&mut self, name: &str) -> u32 {
         let full = self.reporters.bytes() >= self.bounds.reporters;
         if full { self.reporters.known_or_other(name) } else { self.reporters.word(name) }
     }
 
-    /// The policy domains that are told apart.
+    /// The policy domains that are distinguished.
     pub(crate) fn domains(&self) -> &HashSet<u32, RandomState> {
         &self.domains
     }
 
-    /// The id of [`OTHER`].
+    /// The ID of [`OTHER`].
     pub(crate) fn other(&mut self) -> u32 {
         self.texts.word(OTHER)
     }
 
-    /// A pattern without the names that are not told apart: `keep` says which stay.
+    /// A pattern without the names beyond the bounds: `keep` says which stay.
     pub(crate) fn folded(&mut self, pattern: Pattern, keep: impl Fn(u32) -> u32) -> Pattern {
         let other = self.other();
         let organization = |id: u32| organizational(self.texts.text(id).map_or("", Text::as_str));
@@ -260,7 +260,7 @@ impl SharedSums {
     }
 }
 
-/// A word of a column that has few: one that nobody defined says no more than that, and there may be as many as rows.
+/// A word of a column with few values: unknown ones are one value, because there may be as many as rows.
 fn dkim_result(word: &str) -> &str {
     if DkimResult::known(word).is_some() { word } else { OTHER }
 }
@@ -278,7 +278,7 @@ fn mismatch(word: &str) -> &str {
     if known.iter().any(|known| known.as_str() == word) { word } else { OTHER }
 }
 
-/// A first reason of no standard is not told apart; what follows it is.
+/// A nonstandard first reason becomes one value; the rest is kept.
 fn reason(word: &str) -> &str {
     let known = |rest: &str| {
         rest.split(' ').count() <= REASON_WORDS
@@ -288,7 +288,7 @@ fn reason(word: &str) -> &str {
     std::iter::once(word).chain(after_blanks).find(|rest| known(rest)).unwrap_or(OTHER)
 }
 
-/// Words of a reason: its type, `arc=pass`, and the two that spare a message.
+/// Words of a reason: its type, `arc=pass`, and the two that exempt a message.
 const REASON_WORDS: usize = 4;
 
 /// A day of the calendar, whatever the column holds.
@@ -336,8 +336,8 @@ impl<'a> ChunkColumns<'a> {
         self.rows.policy_domain.dictionary.get(code as usize).map(Text::as_str)
     }
 
-    /// All that is said of a row but who, where and how much. What nobody asks of the history is left out of it.
-    /// Where the bounds are `full`, only words that are known are told apart.
+    /// Everything about a row except reporter, source and count. Columns not needed for the history are left out of it.
+    /// If the bounds are `full`, only known words are distinguished.
     fn pattern(
         &mut self,
         row: usize,

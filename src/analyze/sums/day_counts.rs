@@ -1,13 +1,13 @@
-//! Messages by day that went well and that did not: what tells since when something is broken, and since when it is not.
+//! Good and bad messages by day: they show since when something is broken, and since when it works again.
 
 use super::Messages;
 
-/// Good and bad messages by day; days without messages are left out. Most are of a few days, and there may be very many of
-/// them: a sorted list.
+/// Good and bad messages by day, without empty days. Most lists have a few days, and there may be very many lists:
+/// hence a sorted list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct DayCounts(Vec<(i32, Messages, Messages)>);
 
-/// Up to so many days are added one by one.
+/// Up to this many days are added one by one.
 const FEW: usize = 4;
 
 impl DayCounts {
@@ -27,7 +27,7 @@ impl DayCounts {
             }
             Err(at) => {
                 if self.0.len() == self.0.capacity() {
-                    // A vector would start with four: most lists are of one day or two.
+                    // A vector would start with a capacity of four: most lists have one or two days.
                     self.0.reserve_exact(self.0.len() / 2 + 1);
                 }
                 self.0.insert(at, (day, good, bad));
@@ -40,7 +40,7 @@ impl DayCounts {
         if other.0.len() <= FEW {
             return other.0.iter().for_each(|(day, good, bad)| self.add(*day, *good, *bad));
         }
-        // In one pass: to insert one by one would take the square of their number.
+        // In one pass: inserting one by one would take quadratic time.
         let mine = std::mem::take(&mut self.0);
         self.0.reserve_exact(mine.len().max(other.0.len()));
         let (mut mine, mut theirs) = (mine.into_iter().peekable(), other.0.iter().copied().peekable());

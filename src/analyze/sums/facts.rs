@@ -1,11 +1,11 @@
-//! What rows are folded into: one [`Fact`] for each source, [`Pattern`], day and reporter. A pattern is everything else about a
-//! row but its count.
+//! Folds rows into facts: one [`Fact`] for each source, [`Pattern`], day and reporter. A pattern is everything else
+//! about a row except its count.
 
 use super::interner::{Keyed, NONE};
 use crate::model::{Cause, Flags};
 use std::hash::{Hash, Hasher};
 
-/// What rows have in common. Words are ids of the adder's texts, [`super::interner::NONE`] for `None`.
+/// What rows have in common. Words are IDs of the adder's texts, [`super::interner::NONE`] for `None`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pattern {
     /// `policy_domain`.
@@ -18,7 +18,7 @@ pub(crate) struct Pattern {
     pub(crate) dkim_selector: u32,
     /// `dkim_result`.
     pub(crate) dkim_result: u32,
-    /// All signatures, where the deciding one does not say all.
+    /// All signatures, if the deciding one is not enough.
     pub(crate) signatures: u32,
     /// `spf_domain`, else `envelope_from`.
     pub(crate) return_path: u32,
@@ -30,17 +30,17 @@ pub(crate) struct Pattern {
     pub(crate) mismatch: u32,
     /// The first override reason.
     pub(crate) reason: u32,
-    /// 0 is the oldest period of the history, the last one the period asked for; or [`super::adder::OLDER`].
+    /// 0 is the oldest period of the history, the last one the requested period; or [`super::adder::OLDER`].
     pub(crate) window: u8,
     /// Whether the report's mail was a proven forgery.
     pub(crate) unproven: bool,
     /// What passed.
     pub(crate) flags: Flags,
-    /// What the row alone says.
+    /// The cause that the row alone shows.
     pub(crate) cause: Cause,
 }
 
-/// Two words at a time: every row is hashed once.
+/// Hashes two words at a time: this runs for every row.
 impl Hash for Pattern {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let pair = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
@@ -55,8 +55,8 @@ impl Hash for Pattern {
 }
 
 impl Pattern {
-    /// Without names that are not told apart: `keep` says which stay. What is aligned or of the own organization is of the
-    /// domain itself, so that the mail of all others never looks like its own.
+    /// Without names beyond the bounds: `keep` says which stay. Aligned names and those of the domain's own
+    /// organization are kept, so that other mail never looks like the domain's own.
     pub(crate) fn folded(self, other: u32, keep: impl Fn(u32) -> u32, is_own: impl Fn(u32) -> bool) -> Self {
         let own = |name: u32, aligned: bool| match keep(name) {
             _ if name == NONE => NONE,
@@ -68,7 +68,7 @@ impl Pattern {
             header_from: own(self.header_from, true),
             dkim_domain: own(self.dkim_domain, dkim),
             dkim_selector: if self.dkim_domain == NONE { NONE } else { keep(self.dkim_selector) },
-            // The deciding signature stands above.
+            // The deciding signature is above.
             signatures: if self.signatures == NONE || keep(self.signatures) == other { NONE } else { self.signatures },
             return_path: own(self.return_path, spf),
             ..self
@@ -89,27 +89,27 @@ impl Keyed for Pattern {
 pub(crate) struct Fact {
     /// Messages.
     pub(crate) messages: u64,
-    /// The id of its source in the shard.
+    /// The ID of its source in the shard.
     pub(crate) source: u32,
-    /// The id of its pattern.
+    /// The ID of its pattern.
     pub(crate) pattern: u32,
     /// The day, as in the `date` column.
     pub(crate) day: i32,
-    /// The id of who reported it, [`super::interner::NONE`] where nobody is named.
+    /// The ID of the reporter, [`super::interner::NONE`] if it has no name.
     pub(crate) reporter: u32,
     /// Rows.
     pub(crate) records: u32,
 }
 
 impl Fact {
-    /// What facts are added up by.
+    /// The key that facts are added up by.
     fn key(&self) -> (u32, u32, i32, u32) {
         (self.source, self.pattern, self.day, self.reporter)
     }
 }
 
-/// Facts, each key once but for those that came last: memory is bounded by twice the number of distinct keys, and adding
-/// one needs no table to find it in.
+/// Facts, each key once except recent ones: memory is bounded by twice the number of distinct keys, and adding one
+/// needs no lookup.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
     facts: Vec<Fact>,
@@ -117,7 +117,7 @@ pub(crate) struct Facts {
     distinct: usize,
 }
 
-/// Fewer facts than this are not worth adding up on the way.
+/// Fewer facts than this are not worth merging early.
 const FEW: usize = 1 << 12;
 
 impl Facts {
@@ -130,18 +130,18 @@ impl Facts {
             self.add_up();
         }
         if self.facts.len() == self.facts.capacity() {
-            // By a quarter, where a vector would double: there may be millions.
+            // Grow by a quarter instead of doubling: there may be millions.
             self.facts.reserve_exact(self.facts.len() / 4 + 16);
         }
         self.facts.push(fact);
     }
 
-    /// Let each pattern be part of another.
+    /// Replaces each pattern with the one it is now part of.
     pub(crate) fn rename(&mut self, part_of: &[u32]) {
         self.facts.iter_mut().for_each(|fact| fact.pattern = part_of[fact.pattern as usize]);
     }
 
-    /// Make one fact of those with the same key.
+    /// Merges facts with the same key.
     fn add_up(&mut self) {
         self.facts.sort_unstable_by_key(Fact::key);
         self.facts.dedup_by(|next, kept| {

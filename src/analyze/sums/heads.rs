@@ -1,4 +1,4 @@
-//! What reports say apart from their rows: who reported when, which policy was seen, what was odd.
+//! Sums of report heads: who reported when, which policy was seen, what was odd.
 
 use super::interner::{IdMap, Interner, Keyed, OTHER};
 use crate::analyze::period;
@@ -6,16 +6,16 @@ use crate::model::{PolicyPublished, ReportHead, SenderAuth, Text};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-/// Two days, in seconds: a report over a longer time is named in the data quality.
+/// Two days, in seconds: a report over a longer time is listed in the data quality.
 const LONG: i64 = 2 * 24 * 3600;
 
-/// Bytes of a tag of a policy that is told as it is: none that is defined has more.
+/// Bytes of a policy tag that is kept as it is: no defined value has more.
 const TAG: usize = 32;
 
-/// So many different policies are told apart.
+/// Different policies that are distinguished.
 const POLICIES: usize = 20_000;
 
-/// So many long reports are named, the first by domain, reporter and id; the rest is counted.
+/// Long reports that are listed, first by domain, reporter and ID; the rest are counted.
 const NAMED: usize = 1000;
 
 /// Sums of report heads. Ids are the adder's.
@@ -25,19 +25,19 @@ pub(crate) struct Heads {
     pub(crate) reports: BTreeMap<(u32, u32, i32), DayReports>,
     /// Every policy seen.
     policies: Interner<PolicyIds>,
-    /// Reports by policy domain, day and policy: sorted, so that those of one domain are found without a look at the rest.
+    /// Reports by policy domain, day and policy: sorted, so that those of one domain are found quickly.
     shown: BTreeMap<(u32, i32, u32), u64>,
-    /// The policy of a domain's report before.
+    /// The policy of a domain's previous report.
     latest: IdMap<u32, u32>,
-    /// Domains of reports that are proven to be their reporters'.
+    /// Domains of authentic reports.
     pub(crate) authentic: HashSet<u32>,
-    /// Of the period asked for: reports over two days long, by domain.
+    /// In the requested period: reports over two days long, by domain.
     pub(crate) long: BTreeSet<(Text, LongReportIds)>,
     /// How many more there are.
     pub(crate) more_long: u64,
-    /// Of the period asked for: reports whose mail was a proven forgery, and their messages, by domain.
+    /// In the requested period: reports whose mail was a proven forgery, and their messages, by domain.
     pub(crate) unproven: BTreeMap<u32, Reports>,
-    /// Of the period asked for: reports by the codes of their findings.
+    /// In the requested period: reports by the codes of their findings.
     pub(crate) findings: BTreeMap<Text, u64>,
 }
 
@@ -47,11 +47,11 @@ pub(crate) struct DayReports {
     pub(crate) all: Reports,
     /// What one of them says.
     pub(crate) first: ReportFigures,
-    /// The others say the same.
+    /// Whether the others say the same.
     pub(crate) alike: bool,
 }
 
-/// By what two reports with different ids may be known to be the same.
+/// What shows that two reports with different IDs are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ReportFigures {
     begin: i64,
@@ -102,7 +102,7 @@ pub(crate) struct LongReportIds {
     pub(crate) messages: u64,
 }
 
-/// A policy as the reports show it; `None` if no report says.
+/// A policy in the reports; `None` if no report says.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct PolicyIds {
     pub(crate) p: Option<Text>,
@@ -140,7 +140,7 @@ impl Keyed for PolicyIds {
 }
 
 impl PolicyIds {
-    /// Whether it is this one: as [`PolicyIds::from`] and a comparison, without a copy.
+    /// Whether it is this one: like [`PolicyIds::from`] and a comparison, without a copy.
     fn is(&self, policy: &PolicyPublished) -> bool {
         self.p == policy.p
             && self.sp == policy.sp
@@ -157,7 +157,7 @@ impl PolicyIds {
 pub(crate) struct DomainReports {
     /// The first day with one.
     pub(crate) first_day: i32,
-    /// Ids of who reported.
+    /// IDs of the reporters.
     pub(crate) reporters: BTreeSet<u32>,
 }
 
@@ -188,14 +188,14 @@ impl Heads {
         }
     }
 
-    /// Let domains be part of others: `now` tells of which.
+    /// Merges domains into others, as given by `now`.
     pub(crate) fn rename(&mut self, now: impl Fn(u32) -> u32) {
         for ((domain, reporter, day), more) in std::mem::take(&mut self.reports) {
             let key = (now(domain), reporter, day);
             match self.reports.get_mut(&key) {
                 Some(known) => {
                     known.all.merge(more.all);
-                    // What two domains have in common is no sign of a copy.
+                    // Equal reports about two domains are no sign of a copy.
                     known.alike = false;
                 }
                 None => drop(self.reports.insert(key, more)),
@@ -221,7 +221,7 @@ impl Heads {
         shown.map(|((_, day, policy), reports)| (*day, self.policies.get(*policy), *reports))
     }
 
-    /// What the reports on each domain come to, in one pass over all.
+    /// The reports of each domain, in one pass.
     pub(crate) fn by_domain(&self) -> IdMap<u32, DomainReports> {
         let mut domains: IdMap<u32, DomainReports> = IdMap::default();
         for (domain, reporter, day) in self.reports.keys() {
@@ -233,7 +233,7 @@ impl Heads {
         domains
     }
 
-    /// Add what is odd about a report of the period asked for.
+    /// Adds what is odd about a report of the requested period.
     pub(crate) fn odd(&mut self, head: &ReportHead, domain: u32) {
         let reports = Reports::of(head);
         if head.end.as_second().saturating_sub(head.begin.as_second()) > LONG {

@@ -1,5 +1,5 @@
-//! Small integers for things that repeat, so that adding up hashes and compares integers. Ids follow the order of
-//! arrival: nothing of them may reach an answer unsorted.
+//! Small integers for repeated things, so that adding up hashes and compares integers. IDs follow the order of arrival:
+//! nothing may depend on their order without sorting.
 
 use crate::model::{SourceAddress, Text, Words};
 use foldhash::fast::RandomState;
@@ -9,14 +9,14 @@ use std::{
     hash::{BuildHasher as _, Hash},
 };
 
-/// A hash table for keys of ours: fast, and seeded, so that nobody can choose addresses that collide.
+/// A hash table for our keys: fast, and seeded, so that nobody can choose colliding addresses.
 pub(crate) type IdMap<K, V> = HashMap<K, V, RandomState>;
 /// A set of them.
 pub(crate) type IdSet<K> = hashbrown::HashSet<K, RandomState>;
 
-/// Something that is found by what it is, or by a part of it.
+/// Something that is looked up by itself, or by a part of it.
 pub(crate) trait Keyed {
-    /// What it is found by.
+    /// The key type.
     type Key: Hash + Eq + ?Sized;
 
     /// Its key.
@@ -39,7 +39,7 @@ impl Keyed for SourceAddress {
     }
 }
 
-/// Ids 0, 1, 2, ... in the order of arrival. Each item is held once, densely, beside a table of ids.
+/// IDs 0, 1, 2, ... in the order of arrival. Each item is stored once, densely, beside a table of IDs.
 #[derive(Debug, Clone)]
 pub(crate) struct Interner<T> {
     items: Vec<T>,
@@ -56,7 +56,7 @@ impl<T> Default for Interner<T> {
 }
 
 impl<T: Keyed> Interner<T> {
-    /// Of items that are all different, in this order.
+    /// From distinct items, in this order.
     pub(crate) fn of(items: Vec<T>) -> Self {
         let (mut ids, state) = (HashTable::with_capacity(items.len()), RandomState::default());
         let hash = |id: &u32| state.hash_one(items[*id as usize].key());
@@ -66,7 +66,7 @@ impl<T: Keyed> Interner<T> {
         Self { items, ids, state, bytes: 0 }
     }
 
-    /// The id of the item with a key; where there is none yet, `new` makes it.
+    /// The ID of the item with a key; `new` creates it if necessary.
     pub(crate) fn id(&mut self, key: &T::Key, new: impl FnOnce() -> T) -> u32 {
         let Self { items, ids, state, .. } = self;
         let is = |id: &u32| items[*id as usize].key() == key;
@@ -76,7 +76,7 @@ impl<T: Keyed> Interner<T> {
                 let id = u32::try_from(items.len()).expect("4 billion distinct items do not fit into memory");
                 free.insert(id);
                 if items.len() == items.capacity() {
-                    // By a quarter, where a vector would double: there may be millions.
+                    // Grow by a quarter instead of doubling: there may be millions.
                     items.reserve_exact(items.len() / 4 + 4);
                 }
                 items.push(new());
@@ -85,13 +85,13 @@ impl<T: Keyed> Interner<T> {
         }
     }
 
-    /// The id of the item with a key, where there is one.
+    /// The ID of the item with a key, if it exists.
     pub(crate) fn find(&self, key: &T::Key) -> Option<u32> {
         let is = |id: &u32| self.items[*id as usize].key() == key;
         self.ids.find(self.state.hash_one(key), is).copied()
     }
 
-    /// The item of an id that this interner gave.
+    /// The item with an ID of this interner.
     pub(crate) fn get(&self, id: u32) -> &T {
         &self.items[id as usize]
     }
@@ -101,7 +101,7 @@ impl<T: Keyed> Interner<T> {
         &mut self.items[id as usize]
     }
 
-    /// All items, in the order of their ids; what finds them is let go.
+    /// All items, in the order of their IDs, dropping the table.
     pub(crate) fn into_items(self) -> Vec<T> {
         self.items
     }
@@ -112,10 +112,10 @@ impl<T: Keyed> Interner<T> {
     }
 }
 
-/// Stands for words that are not told apart: no domain, selector or result is written so.
+/// Stands for words beyond the bounds: no domain, selector or result is spelled like this.
 pub(crate) const OTHER: &str = "(other)";
 
-/// Bytes that a word takes beside its own: itself as an item, and its place in the table.
+/// Bytes per word besides its text: the item, and its table entry.
 const WORD: usize = size_of::<Text>() + 8;
 
 /// No word: a null, or a column that was not read.
@@ -130,7 +130,7 @@ impl Interner<Text> {
         id
     }
 
-    /// The id of a word where it is known, else of [`OTHER`], which stands for all that are not.
+    /// The ID of a known word, else that of [`OTHER`].
     pub(crate) fn known_or_other(&mut self, word: &str) -> u32 {
         self.find(word).unwrap_or_else(|| self.word(OTHER))
     }
@@ -140,39 +140,39 @@ impl Interner<Text> {
         self.bytes
     }
 
-    /// The text of an id; `None` for [`NONE`].
+    /// The text with an ID; `None` for [`NONE`].
     pub(crate) fn text(&self, id: u32) -> Option<&Text> {
         self.items.get(id as usize)
     }
 }
 
-/// A column of words whose dictionary is translated into ids of an interner, each word where it is first asked for.
+/// A column of words whose dictionary is translated into IDs of an interner, each word on first use.
 pub(crate) struct InternedColumn<'a> {
     words: &'a Words,
     ids: Vec<Option<u32>>,
 }
 
 impl<'a> InternedColumn<'a> {
-    /// Nothing translated yet.
+    /// A column with nothing translated yet.
     pub(crate) fn new(words: &'a Words) -> Self {
         Self { words, ids: vec![None; words.dictionary.len()] }
     }
 
-    /// The id of a row's word; [`NONE`] where null, or where the column was not read.
+    /// The ID of a row's word; [`NONE`] if it is missing or the column was not read.
     pub(crate) fn id(&mut self, row: usize, texts: &mut Interner<Text>) -> u32 {
         let code = self.words.codes.get(row).copied().unwrap_or(NONE) as usize;
         let (Some(word), Some(id)) = (self.words.dictionary.get(code), self.ids.get_mut(code)) else { return NONE };
         *id.get_or_insert_with(|| texts.word(word))
     }
 
-    /// The id of what a row's word is known as.
+    /// The ID of what a row's word is mapped to.
     pub(crate) fn id_of(&mut self, row: usize, texts: &mut Interner<Text>, known: fn(&str) -> &str) -> u32 {
         let code = self.words.codes.get(row).copied().unwrap_or(NONE) as usize;
         let (Some(word), Some(id)) = (self.words.dictionary.get(code), self.ids.get_mut(code)) else { return NONE };
         *id.get_or_insert_with(|| texts.word(known(word)))
     }
 
-    /// The same where nothing is to be added to the interner: a word that is not in it is [`OTHER`].
+    /// The same without adding to the interner: a word that is not in it is [`OTHER`].
     pub(crate) fn known_or_other(&mut self, row: usize, texts: &mut Interner<Text>) -> u32 {
         let code = self.words.codes.get(row).copied().unwrap_or(NONE) as usize;
         let (Some(word), Some(id)) = (self.words.dictionary.get(code), self.ids.get_mut(code)) else { return NONE };

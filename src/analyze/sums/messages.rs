@@ -1,18 +1,18 @@
-//! A number of messages. Counts come from strangers: additions saturate, which keeps them associative.
+//! A number of messages. Counts are untrusted: additions saturate, which keeps them associative.
 
 use std::ops::{Add, AddAssign, Sub};
 
-/// So many messages, at most 2^64 - 1.
+/// A number of messages, at most 2^64 - 1.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Messages(pub(crate) u64);
 
 impl Messages {
-    /// Whether these are at least one in so many of all.
+    /// Whether these are at least one in `many` of all.
     pub(crate) fn is_one_in(self, many: u64, all: Self) -> bool {
         self.0.saturating_mul(many) >= all.0
     }
 
-    /// Whether these are more than one in so many of all.
+    /// Whether these are more than one in `many` of all.
     pub(crate) fn is_more_than_one_in(self, many: u64, all: Self) -> bool {
         self.0.saturating_mul(many) > all.0
     }
@@ -32,7 +32,7 @@ impl AddAssign for Messages {
     }
 }
 
-/// Nothing is left where more is taken than there is.
+/// Subtraction saturates at zero.
 impl Sub for Messages {
     type Output = Self;
 

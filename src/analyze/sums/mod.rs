@@ -1,4 +1,4 @@
-//! What is added up: the numbers that sums are made of.
+//! Adding up: sums, and the facts they are made of.
 
 pub(crate) mod adder;
 pub(crate) mod classes;

@@ -1,6 +1,5 @@
-//! Facts, split by network: a part at a time fits a processor's cache, and threads that add each to
-//! another part do not wait for each other. In: rows of a chunk, their patterns known. Out: each part's sources and facts;
-//! a network is whole in one.
+//! Facts, split by network into parts: one part fits in a processor's cache, and threads that add to different parts do
+//! not wait for each other. All rows of a network are in one part.
 
 use super::{
     facts::{Fact, Facts},
@@ -10,7 +9,8 @@ use crate::model::{Rows, SourceAddress};
 use rayon::prelude::*;
 use std::sync::{Mutex, PoisonError};
 
-/// How many parts. With 370,000 sources each has 5,800: in a year of one pattern each its tables take some 400 KB.
+/// How many parts. With 370,000 sources each has 5,800; in a year with one pattern per source its tables take about 400
+/// KB.
 const PARTS: usize = 64;
 
 /// All parts.
@@ -19,23 +19,23 @@ pub(crate) struct Shards {
     parts: Vec<Mutex<Shard>>,
 }
 
-/// A part that grows.
+/// A part while it grows.
 #[derive(Debug, Default)]
 struct Shard {
     sources: Interner<SourceAddress>,
     facts: Facts,
 }
 
-/// A part that is whole, without the tables to find something in it: the sources of some networks, and their facts.
+/// A complete part, without lookup tables: the sources of some networks, and their facts.
 #[derive(Debug)]
 pub(crate) struct ShardFacts {
-    /// By ids that are this part's own.
+    /// By IDs of this part.
     pub(crate) sources: Vec<SourceAddress>,
     /// Sorted by source, pattern, day and reporter.
     pub(crate) facts: Vec<Fact>,
 }
 
-/// A row's pattern and day, [`NONE`] where the row does not count, and its reporter.
+/// A row's pattern and day, [`NONE`] if the row does not count, and its reporter.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RowKey {
     pub(crate) pattern: u32,
@@ -74,7 +74,7 @@ impl Shards {
         }
     }
 
-    /// The parts, when nobody adds any more. `part_of` tells of each pattern of which one it is part now, if of another.
+    /// The complete parts. `part_of` has for each pattern the one it is now part of, if any changed.
     pub(crate) fn whole(self, part_of: Option<&[u32]>) -> Vec<ShardFacts> {
         let part = |shard: Mutex<Shard>| {
             let Shard { sources, mut facts } = shard.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -89,7 +89,7 @@ impl Shards {
 
 impl Shard {
     fn add(&mut self, rows: &Rows, order: &[usize], place: impl Fn(usize) -> RowKey) {
-        // Rows come sorted by day, domain and source: the source of one is often that of the one before.
+        // Rows are sorted by day, domain and source: consecutive rows often have the same source.
         let mut last = None;
         for row in order {
             let RowKey { pattern, day, reporter } = place(*row);
@@ -108,7 +108,7 @@ impl Shard {
     }
 }
 
-/// The network that one sender is taken to own: an IPv4 /24, an IPv6 /64; the unknown source is one of its own.
+/// The network that is assumed to belong to one sender: an IPv4 /24, an IPv6 /64; the unknown source is separate.
 pub(crate) fn network(source: SourceAddress) -> SourceAddress {
     if source == SourceAddress::UNKNOWN {
         source

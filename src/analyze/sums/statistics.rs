@@ -3,7 +3,7 @@
 use crate::model::Flags;
 use serde::Serialize;
 
-/// Messages by what passed. The JSON keys are a contract (`docs/design.md`).
+/// Messages by what passed. The JSON keys are a stable interface (`docs/design.md`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Sums {
     /// All.
@@ -27,7 +27,7 @@ pub struct Sums {
 }
 
 impl Sums {
-    /// Add rows with the same flags: so many messages in so many rows.
+    /// Adds messages and rows with the same flags.
     pub(crate) fn add(&mut self, flags: Flags, messages: u64, records: u64) {
         let (dkim, spf) = (flags.has(Flags::DKIM), flags.has(Flags::SPF));
         let bucket = match (dkim, spf) {
@@ -76,7 +76,7 @@ impl Sums {
     }
 }
 
-/// A share of messages: `part` of `whole`, never of nothing.
+/// A share of messages: `part` of `whole`, which is never zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
     /// The part.

@@ -1,5 +1,5 @@
-//! When nothing more comes: of domains and patterns beyond the bounds the largest stay told apart, and the rest becomes
-//! part of [`OTHER`](super::interner::OTHER). Every sum stays exact.
+//! After adding: the largest domains and patterns stay distinguished, and the rest becomes part of
+//! [`OTHER`](super::interner::OTHER). Every sum stays exact.
 
 use super::common::{PatternSums, SharedSums};
 use super::facts::Pattern;
@@ -9,8 +9,8 @@ use crate::model::{Flags, Text};
 use std::cmp::Reverse;
 
 impl SharedSums {
-    /// Let the smallest domains and patterns be one each. Returns the pattern that each now is part of; `None` where all
-    /// stay what they are.
+    /// Merges the smallest domains and patterns. Returns the pattern that each is now part of; `None` if nothing
+    /// changed.
     pub(crate) fn fold_smallest(&mut self, question: &Question) -> Option<Vec<u32>> {
         let of_tail = self.smallest_domains(question);
         let all = std::mem::take(&mut self.patterns).into_items();
@@ -42,13 +42,13 @@ impl SharedSums {
         Some(part_of)
     }
 
-    /// Of each pattern, whether it is one of those with most messages.
+    /// Whether each pattern is one of those with most messages.
     fn largest(&self, all: &[PatternSums]) -> Vec<bool> {
         let most = self.bounds.judged;
         if all.len() <= most {
             return vec![true; all.len()];
         }
-        // Who proves nothing pushes nobody out.
+        // Unproven reports must not push out others.
         let size = |sums: &PatternSums| Reverse(if sums.pattern.unproven { 0 } else { sums.messages });
         let mut ranked: Vec<u32> = (0..).take(all.len()).collect();
         ranked.select_nth_unstable_by(most, |a, b| {
@@ -60,8 +60,7 @@ impl SharedSums {
         kept
     }
 
-    /// The domains that are beyond what is told of. Whoever sends a report may name any domain in it: those that somebody
-    /// vouches for come first.
+    /// The domains beyond the bound of the answer. A report may name any domain: those with evidence come first.
     fn smallest_domains(&self, question: &Question) -> IdSet<u32> {
         let most = self.bounds.told;
         if self.domains().len() <= most {
@@ -98,7 +97,7 @@ impl SharedSums {
         self.more_domains = of_tail.len() as u64;
     }
 
-    /// What a pattern says in words, and the rest of it: an order that does not depend on the order of arrival.
+    /// A pattern's words and other values: an order that does not depend on the order of arrival.
     fn words<'a>(&'a self, pattern: &Pattern) -> impl Iterator<Item = (&'a str, u32)> + use<'a> {
         let words = [
             pattern.domain,

@@ -1,4 +1,4 @@
-//! One planted world for each rule of `docs/judging.md`: what must be said of it, and what must not.
+//! One synthetic world for each rule of `docs/judging.md`: what must be reported, and what must not.
 
 use super::*;
 use crate::analyze::{
@@ -25,7 +25,7 @@ fn changes(summary: &Summary) -> Vec<&Change> {
     summary.actions.iter().map(|action| &action.change).collect()
 }
 
-/// The one action that is no step of the policy.
+/// The only action that is not a policy step.
 fn action(summary: &Summary) -> &Action {
     let mut actions = summary.actions.iter().filter(|action| !matches!(action.change, Change::PublishPolicy { .. }));
     let action = actions.next().unwrap_or_else(|| panic!("no action: {:?}", readiness(summary)));

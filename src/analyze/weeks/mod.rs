@@ -1,4 +1,4 @@
-//! Made weeks, each with an event planted in it and all that a summary may claim of it.
+//! Synthetic weeks, each with a planted event and everything that a summary may claim about it.
 
 mod judging;
 mod tests;
@@ -19,7 +19,7 @@ pub(crate) struct World {
     pub(crate) stricter_from: Option<Date>,
 }
 
-/// A day of the week that is asked for, 0 is Monday; earlier weeks by negative numbers.
+/// A day of the requested week, 0 is Monday; negative numbers are earlier weeks.
 pub(crate) fn day(number_in_week: i32) -> String {
     date(number("2026-11-16".parse().unwrap()) + number_in_week).to_string()
 }
@@ -39,14 +39,14 @@ impl World {
         Self { lines, stricter_from: None }
     }
 
-    /// A line a day and reporter of some days of the week.
+    /// One line per day and reporter for some days of the week.
     pub(crate) fn add(&mut self, days: std::ops::Range<i32>, line: impl Fn(&str) -> Line) {
         for at in days {
             self.lines.extend(REPORTERS.iter().map(|reporter| line(&day(at)).reporter(reporter)));
         }
     }
 
-    /// Leave out the lines from a day of the week on that are like this.
+    /// Leaves out matching lines from a day of the week on.
     pub(crate) fn without(&mut self, from: i32, like: impl Fn(&Line) -> bool) {
         let from = day(from);
         self.lines.retain(|line| !(line.day.to_string() >= from && like(line)));
@@ -286,7 +286,7 @@ fn broken_key(line: Line) -> Line {
     line.dkim("example.com", "mail", "fail").verdict(Flags::SPF, Cause::PassSpfOnly)
 }
 
-/// Somebody's old forwarder, that begins to change what it passes on.
+/// An old forwarder that begins to change mail.
 fn forwarder(world: &mut World) {
     let forwarded = |line: Line| line.spf("example.com", "softfail");
     world.add(-56..7, |day| forwarded(Line::new(day, "192.0.2.201", 1)).verdict(Flags::DKIM, Cause::PassDkimOnly));

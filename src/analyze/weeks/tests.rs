@@ -6,7 +6,7 @@ use crate::analyze::{Change, Evidence, Quality, ReadinessVerdict, Role};
 /// Everything the summary claims, one line each.
 fn claims(summary: &Summary) -> Vec<String> {
     let mut claims = Vec::new();
-    // The step of a policy follows from the verdict, which is told below where it is not "ready".
+    // The policy step follows from the verdict, which is listed below if it is not "ready".
     let of_senders = |action: &&super::super::Action| !matches!(action.change, Change::PublishPolicy { .. });
     for action in summary.actions.iter().filter(of_senders) {
         let what = match &action.change {
@@ -67,7 +67,7 @@ fn claims(summary: &Summary) -> Vec<String> {
     claims
 }
 
-/// What the data quality says. Whatever it says of must be here.
+/// What the data quality says; every field must be covered here.
 fn quality(quality: &Quality) -> impl Iterator<Item = String> {
     let Quality {
         unreadable,
