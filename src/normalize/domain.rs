@@ -2,6 +2,7 @@
 //!
 
 use crate::model::Domain;
+use crate::parse::scan::trim;
 
 /// The longest domain name, in octets, without the final dot (RFC 1035 section 2.3.4).
 const LONGEST: usize = 253;
@@ -21,7 +22,7 @@ const LONGEST_LABEL: usize = 63;
 /// assert_eq!(canonical_domain("../../tmp"), None);
 /// ```
 pub fn canonical_domain(text: &str) -> Option<Domain> {
-    let text = text.trim();
+    let text = trim(text);
     let text = text.strip_suffix('.').unwrap_or(text);
     match shape(text) {
         NameForm::Canonical => Some(Domain::from_canonical(text)),
@@ -98,7 +99,7 @@ fn international(text: &str) -> Option<Domain> {
 
 /// The domain of an address (`<user@example.com>`), or the text itself if it has no `@`.
 pub(super) fn of_address(text: &str) -> &str {
-    let text = text.trim().trim_start_matches('<').trim_end_matches('>').trim();
+    let text = trim(trim(text).trim_start_matches('<').trim_end_matches('>'));
     text.rsplit_once('@').map_or(text, |(_, domain)| domain)
 }
 

@@ -4,6 +4,7 @@
 
 use super::bounded::{WORD, bounded};
 use crate::model::{Disposition, DkimResult, Evaluated, ReasonType, SpfResult, SpfScope, Text};
+use crate::parse::scan::trim;
 use std::borrow::Cow;
 
 /// A vocabulary, as `normalize` needs it.
@@ -23,7 +24,7 @@ pub(super) fn word<W: Word>(text: &str) -> Option<(W, bool)> {
     if let Some(word) = W::standard(text) {
         return Some((word, false));
     }
-    let text = text.trim();
+    let text = trim(text);
     if text.is_empty() {
         return None;
     }
@@ -37,7 +38,7 @@ pub(super) fn word<W: Word>(text: &str) -> Option<(W, bool)> {
 
 /// Trimmed text in lower case; `None` if it is empty.
 pub(super) fn lower(text: &str) -> Option<Text> {
-    let text = text.trim();
+    let text = trim(text);
     let is_lower = text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
     // Cut after folding: a lower-case letter may be longer than its upper-case form.
     let folded = if is_lower { Cow::Borrowed(text) } else { Cow::Owned(text.to_lowercase()) };

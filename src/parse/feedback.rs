@@ -5,7 +5,7 @@
 
 use super::name::Name;
 use super::raw::{RawDkim, RawMetadata, RawPolicy, RawReason, RawRecord, RawReport, RawSpf, Value};
-use super::tokens::{Halt, SourceSpan, TokenReader, XmlToken};
+use super::tokens::{Halt, SourceSpan, TokenReader, XmlToken, note_text};
 use crate::limits::Limits;
 use crate::model::{FindingCode, Findings, Quoted};
 
@@ -49,7 +49,7 @@ pub(super) fn read<'x, T: TokenReader<'x>, V: Visitor<'x>>(
 
 fn next_record(records: u32, limits: &Limits) -> Result<u32, Halt> {
     if records >= limits.records {
-        return Err(Halt::Rejected(format!("more than {} records, which is the limit", limits.records)));
+        return Err(Halt::TooManyRecords);
     }
     Ok(records + 1)
 }
@@ -181,13 +181,14 @@ impl<'x, T: TokenReader<'x>> FeedbackReader<'_, T> {
     /// The only element with text of its own: some reporters write the type there.
     fn reason(&mut self) -> Result<RawReason<'x>, Halt> {
         let mut reason = RawReason::default();
+        let place = self.place("policy_evaluated/reason");
         loop {
-            match self.tokens.next(self.place("policy_evaluated/reason"), self.findings)? {
+            match self.tokens.next(place, self.findings)? {
                 XmlToken::Open(Name::Type) => self.fill(&mut reason.kind, "reason/type")?,
                 XmlToken::Open(Name::Comment) => self.fill(&mut reason.comment, "reason/comment")?,
                 XmlToken::Open(_) => self.tokens.skip()?,
                 XmlToken::Text(text) if reason.bare.is_none() => reason.bare = Some(text),
-                XmlToken::Text(text) => self.stray_text("policy_evaluated/reason", &text),
+                XmlToken::Text(text) => note_text(place, &text, self.findings),
                 XmlToken::Close => return Ok(reason),
             }
         }
@@ -254,16 +255,9 @@ impl<'x, T: TokenReader<'x>> FeedbackReader<'_, T> {
         Ok(spf)
     }
 
-    /// The next child of the open element; `None` at its end. Text between children is dropped.
-    #[inline]
+    /// The next child of the open element; `None` at its end.
     fn child(&mut self, parent: &'static str) -> Result<Option<Name>, Halt> {
-        loop {
-            match self.tokens.next(self.place(parent), self.findings)? {
-                XmlToken::Open(name) => return Ok(Some(name)),
-                XmlToken::Close => return Ok(None),
-                XmlToken::Text(text) => self.stray_text(parent, &text),
-            }
-        }
+        self.tokens.child(self.place(parent), self.findings)
     }
 
     /// Reads an element that may occur once.
@@ -292,11 +286,6 @@ impl<'x, T: TokenReader<'x>> FeedbackReader<'_, T> {
             });
         }
         room
-    }
-
-    fn stray_text(&mut self, parent: &'static str, text: &str) {
-        let place = self.place(parent);
-        self.findings.note(FindingCode::XML_JUNK, || format!("{place}: text between elements: {}", Quoted(text)));
     }
 
     fn place(&self, path: &'static str) -> SourceSpan {

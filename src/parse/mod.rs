@@ -37,7 +37,7 @@ mod lexer;
 mod name;
 mod plain;
 mod raw;
-mod scan;
+pub(crate) mod scan;
 mod tokens;
 mod tolerant;
 
@@ -49,7 +49,6 @@ use crate::limits::Limits;
 use crate::model::{FindingCode, Findings, Quoted};
 use layout::{DocumentLayout, STRAYS, Span};
 use plain::Plain;
-use tokens::Halt;
 use tolerant::Tolerant;
 
 /// What one document turned out to be.
@@ -179,9 +178,7 @@ fn document<'x, V: Visitor<'x>>(
     };
     match report {
         Ok(report) => Document::Report { report, visitor, content, findings },
-        Err(Halt::Rejected(reason)) => Document::Rejected { reason },
-        // The tolerant parser never gives up.
-        Err(Halt::Unusual) => Document::Rejected { reason: UNEXPECTED_END.into() },
+        Err(halt) => Document::Rejected { reason: halt.reason(limits) },
     }
 }
 

@@ -7,33 +7,28 @@
 
 use super::lexer;
 use super::name::Name;
-use super::scan::{find, find_either, find_ink};
+use super::scan::{find, find_either, find_ink, same, trim};
 use super::tokens::{Halt, SourceSpan, TokenReader, XmlToken};
 use super::tolerant::decode;
 use crate::limits::Limits;
 use crate::model::Findings;
 use std::borrow::Cow;
 
+/// How deep the elements of a report usually nest.
+const USUAL_DEPTH: usize = 8;
+
 /// A cursor in the document.
 pub(super) struct Plain<'x, 'l> {
     text: &'x str,
     /// Offset of the next byte.
     at: usize,
-    /// Names of the open elements, except the one just opened.
-    open: Vec<&'x str>,
-    /// The element just opened.
-    opened: OpenElement<'x>,
+    /// Names of the open elements.
+    open: Vec<&'x [u8]>,
+    /// Whether the element just opened is empty (`<name/>`).
+    is_empty: bool,
     /// Whether there is a carriage return anywhere: in a value it would have to become a line feed.
     has_returns: bool,
     limits: &'l Limits,
-}
-
-/// Whether the last token opened an element.
-enum OpenElement<'x> {
-    No,
-    Yes(&'x str),
-    /// It ends where it starts.
-    Empty,
 }
 
 impl<'x, 'l> Plain<'x, 'l> {
@@ -43,8 +38,8 @@ impl<'x, 'l> Plain<'x, 'l> {
         if controls.forbidden {
             return None;
         }
-        let mut plain =
-            Self { text, at: 0, open: Vec::new(), opened: OpenElement::No, has_returns: controls.returns, limits };
+        let open = Vec::with_capacity(USUAL_DEPTH);
+        let mut plain = Self { text, at: 0, open, is_empty: false, has_returns: controls.returns, limits };
         plain.space();
         if plain.rest().starts_with(b"<?xml") {
             let end = find(plain.rest(), b'>')?;
@@ -53,9 +48,7 @@ impl<'x, 'l> Plain<'x, 'l> {
         }
         let start = plain.at;
         let root = plain.rest().starts_with(b"<").then(|| plain.start_tag().ok()).flatten()?;
-        let OpenElement::Yes(name) = std::mem::replace(&mut plain.opened, OpenElement::No) else { return None };
-        plain.open.push(name);
-        (root == Name::Feedback).then_some((plain, start))
+        (root == Name::Feedback && !plain.is_empty).then_some((plain, start))
     }
 
     /// The offset after the end tag of the document, if nothing follows.
@@ -80,15 +73,18 @@ impl<'x, 'l> Plain<'x, 'l> {
     /// Read a start tag; the cursor is at its `<`.
     #[inline]
     fn start_tag(&mut self) -> Result<Name, Halt> {
+        if self.open.len() >= self.limits.element_depth as usize {
+            return Err(Halt::Unusual);
+        }
         let inside = self.at + 1;
         let end = inside + find(&self.text.as_bytes()[inside..], b'>').ok_or(Halt::Unusual)?;
-        let tag = &self.text[inside..end];
+        let tag = &self.text.as_bytes()[inside..end];
         self.at = end + 1;
-        let name = Name::exact(tag.as_bytes());
+        let name = Name::exact(tag);
         if name == Name::Unknown {
-            return self.odd_start_tag(tag);
+            return self.odd_start_tag(&self.text[inside..end]);
         }
-        self.opened = OpenElement::Yes(tag);
+        self.open.push(tag);
         Ok(name)
     }
 
@@ -105,36 +101,32 @@ impl<'x, 'l> Plain<'x, 'l> {
         if quotes.is_some() || !lexer::is_tag(tag.as_bytes()) || tag.starts_with('/') {
             return Err(Halt::Unusual);
         }
-        let name = lexer::tag(tag);
-        self.opened = if tag.ends_with('/') { OpenElement::Empty } else { OpenElement::Yes(name) };
-        Ok(Name::of(name.as_bytes()))
+        let name = lexer::tag(tag).as_bytes();
+        self.is_empty = tag.ends_with('/');
+        self.open.push(name);
+        Ok(Name::of(name))
     }
 
     /// Read the end tag of an element; the cursor is at its `<`.
     #[inline]
-    fn end_tag(&mut self, name: &str) -> Result<(), Halt> {
-        let rest = self.rest().strip_prefix(b"</").and_then(|rest| rest.strip_prefix(name.as_bytes()));
-        if rest.and_then(<[u8]>::first) != Some(&b'>') {
+    fn end_tag(&mut self, name: &[u8]) -> Result<(), Halt> {
+        let tag = self.rest().get(..name.len() + "</>".len()).ok_or(Halt::Unusual)?;
+        let [b'<', b'/', inside @ .., b'>'] = tag else { return Err(Halt::Unusual) };
+        if !same(inside, name) {
             return Err(Halt::Unusual);
         }
-        self.at += name.len() + "</>".len();
+        self.at += tag.len();
         Ok(())
     }
 
-    /// Descends into the element just opened; `false` if it has ended already.
+    /// Closes the element just opened if it is empty; says whether it was.
     #[inline]
-    fn descend(&mut self) -> Result<bool, Halt> {
-        match std::mem::replace(&mut self.opened, OpenElement::No) {
-            OpenElement::No => {}
-            OpenElement::Empty => return Ok(false),
-            OpenElement::Yes(name) => {
-                if self.open.len() >= self.limits.element_depth as usize {
-                    return Err(Halt::Unusual);
-                }
-                self.open.push(name);
-            }
+    fn has_ended(&mut self) -> bool {
+        let ended = std::mem::take(&mut self.is_empty);
+        if ended {
+            self.open.pop();
         }
-        Ok(true)
+        ended
     }
 
     /// Reads the tag at the cursor. `None`: it ended the open element.
@@ -175,20 +167,23 @@ impl<'x, 'l> Plain<'x, 'l> {
 }
 
 impl<'x> TokenReader<'x> for Plain<'x, '_> {
-    #[inline]
-    fn next(&mut self, _: SourceSpan, _: &mut Findings) -> Result<XmlToken<'x>, Halt> {
-        if !self.descend()? {
-            return Ok(XmlToken::Close);
+    fn next(&mut self, place: SourceSpan, findings: &mut Findings) -> Result<XmlToken<'x>, Halt> {
+        Ok(self.child(place, findings)?.map_or(XmlToken::Close, XmlToken::Open))
+    }
+
+    fn child(&mut self, _: SourceSpan, _: &mut Findings) -> Result<Option<Name>, Halt> {
+        if self.has_ended() {
+            return Ok(None);
         }
         self.space();
-        Ok(self.tag()?.map_or(XmlToken::Close, XmlToken::Open))
+        self.tag()
     }
 
     #[inline]
     fn value(&mut self, _: SourceSpan, _: &mut Findings) -> Result<Cow<'x, str>, Halt> {
-        let OpenElement::Yes(name) = std::mem::replace(&mut self.opened, OpenElement::No) else {
+        if self.has_ended() {
             return Ok(Cow::Borrowed(""));
-        };
+        }
         let rest = self.rest();
         let mut length = find_either(rest, b'<', b'&').ok_or(Halt::Unusual)?;
         let has_entities = rest[length] == b'&';
@@ -197,6 +192,7 @@ impl<'x> TokenReader<'x> for Plain<'x, '_> {
         }
         let raw = &self.text[self.at..self.at + length];
         self.at += length;
+        let name = self.open.pop().ok_or(Halt::Unusual)?;
         self.end_tag(name)?;
         if length > self.limits.text_bytes as usize || (self.has_returns && raw.contains('\r')) {
             return Err(Halt::Unusual);
@@ -205,26 +201,14 @@ impl<'x> TokenReader<'x> for Plain<'x, '_> {
     }
 
     fn skip(&mut self) -> Result<(), Halt> {
-        let outside = self.open.len();
-        if !self.descend()? {
-            return Ok(());
-        }
+        let outside = self.open.len().saturating_sub(1);
+        self.has_ended();
         while self.open.len() > outside {
             self.at += find(self.rest(), b'<').ok_or(Halt::Unusual)?;
-            if self.tag()?.is_some() {
-                self.descend()?;
-            }
+            self.tag()?;
+            self.has_ended();
         }
         Ok(())
-    }
-}
-
-/// Trims; hardly any value needs it, which its ends show.
-#[inline]
-fn trim(text: &str) -> &str {
-    match text.as_bytes() {
-        [b'!'..=b'~', .., b'!'..=b'~'] | [b'!'..=b'~'] | [] => text,
-        _ => text.trim(),
     }
 }
 

@@ -206,6 +206,14 @@ fn elements_past_the_depth_limit_reject_the_report() {
 }
 
 #[test]
+fn both_ways_count_the_depth_of_a_value_alike() {
+    let text = "<feedback><record><row><policy_evaluated><reason><type>other</type></reason></policy_evaluated></row></record></feedback>";
+    for (element_depth, plain) in [(5, false), (6, true)] {
+        assert_eq!(ways_agree(text, &Limits { element_depth, ..Limits::default() }), plain);
+    }
+}
+
+#[test]
 fn floods_take_time_in_proportion_to_their_bytes() {
     const N: usize = 200_000;
     let start = std::time::Instant::now();

@@ -2,7 +2,8 @@
 //! anything; [`super::plain`] reads plain documents, fast, and gives up at the first unusual thing.
 
 use super::name::Name;
-use crate::model::Findings;
+use crate::limits::Limits;
+use crate::model::{FindingCode, Findings, Quoted};
 use std::borrow::Cow;
 
 /// The next thing inside the open element.
@@ -16,13 +17,29 @@ pub(super) enum XmlToken<'x> {
     Close,
 }
 
-/// Why reading stopped.
-#[derive(Debug, PartialEq, Eq)]
+/// Why reading stopped. It fits in a register, which the fast parser needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Halt {
     /// Not for the fast parser: start again with the tolerant one.
     Unusual,
-    /// The document is rejected.
-    Rejected(String),
+    /// The text ends inside the document.
+    Cut,
+    /// Elements nest deeper than the limit.
+    TooDeep,
+    /// There are more records than the limit.
+    TooManyRecords,
+}
+
+impl Halt {
+    /// Why the document is rejected.
+    pub(super) fn reason(self, limits: &Limits) -> String {
+        match self {
+            // The tolerant parser never gives up.
+            Self::Unusual | Self::Cut => super::UNEXPECTED_END.into(),
+            Self::TooDeep => super::too_deep(limits),
+            Self::TooManyRecords => format!("more than {} records, which is the limit", limits.records),
+        }
+    }
 }
 
 /// Where a value is, for findings.
@@ -48,9 +65,25 @@ pub(super) trait TokenReader<'x> {
     /// The next child, text or end of the open element.
     fn next(&mut self, place: SourceSpan, findings: &mut Findings) -> Result<XmlToken<'x>, Halt>;
 
+    /// The next child of the open element; `None` at its end. Text between children is dropped, with a finding.
+    fn child(&mut self, place: SourceSpan, findings: &mut Findings) -> Result<Option<Name>, Halt> {
+        loop {
+            match self.next(place, findings)? {
+                XmlToken::Open(name) => return Ok(Some(name)),
+                XmlToken::Close => return Ok(None),
+                XmlToken::Text(text) => note_text(place, &text, findings),
+            }
+        }
+    }
+
     /// The trimmed text of the element just opened, up to its end tag. Elements inside it are skipped.
     fn value(&mut self, place: SourceSpan, findings: &mut Findings) -> Result<Cow<'x, str>, Halt>;
 
     /// Skips to the end of the element just opened.
     fn skip(&mut self) -> Result<(), Halt>;
+}
+
+/// Notes text that was dropped.
+pub(super) fn note_text(place: SourceSpan, text: &str, findings: &mut Findings) {
+    findings.note(FindingCode::XML_JUNK, || format!("{place}: text between elements: {}", Quoted(text)));
 }

@@ -68,7 +68,7 @@ impl<'x, 'l> Tolerant<'x, 'l> {
                 Lexeme::Open { .. } | Lexeme::Close { .. } if self.is_stray(at) => {}
                 Lexeme::Open { tag, empty } => return Ok(Edge::Open(Name::of(tag.as_bytes()), empty)),
                 Lexeme::Close { .. } => return Ok(Edge::Close),
-                Lexeme::End | Lexeme::Cut => return Err(Halt::Rejected(super::UNEXPECTED_END.into())),
+                Lexeme::End | Lexeme::Cut => return Err(Halt::Cut),
             }
         }
     }
@@ -77,7 +77,7 @@ impl<'x, 'l> Tolerant<'x, 'l> {
     fn descend(&mut self, ends: bool) -> Result<(), Halt> {
         self.depth += 1;
         if self.depth > self.limits.element_depth {
-            return Err(Halt::Rejected(super::too_deep(self.limits)));
+            return Err(Halt::TooDeep);
         }
         if ends {
             self.edge = Some(Edge::Close);

@@ -31,6 +31,8 @@ pub(super) enum InflateError {
 pub(super) struct Inflater {
     stream: Decompress,
     wrapper: Wrapper,
+    /// Whether a stream was read: resetting a gzip decompressor costs as much as making a new one.
+    used: bool,
 }
 
 impl Inflater {
@@ -40,7 +42,7 @@ impl Inflater {
             Wrapper::Zlib => Decompress::new(true),
             Wrapper::Gzip => Decompress::new_gzip(15),
         };
-        Self { stream, wrapper }
+        Self { stream, wrapper, used: false }
     }
 
     /// Inflates the stream at the start of `input` onto the end of `out`; `hint` is the expected length. Returns how
@@ -55,7 +57,9 @@ impl Inflater {
         let allowance = usize::try_from(meter.allowance(input.len())).unwrap_or(usize::MAX);
         let overrun = meter.overrun(input.len());
         let start = out.len();
-        self.stream.reset(self.wrapper != Wrapper::None);
+        if std::mem::replace(&mut self.used, true) {
+            self.stream.reset(self.wrapper != Wrapper::None);
+        }
         // After other members the capacity is doubled: each byte is moved a few times, not once per member.
         let reserve = if start == 0 { Vec::reserve_exact } else { Vec::reserve };
         reserve(out, hint.min(allowance).saturating_add(1));
