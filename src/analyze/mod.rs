@@ -31,6 +31,11 @@ mod sums;
 mod thresholds;
 
 #[cfg(test)]
+pub(crate) mod tls;
+#[cfg(not(test))]
+mod tls;
+
+#[cfg(test)]
 pub(crate) mod weeks;
 
 pub use answers::attributed::{AttributedMail, MailResults, MailRow, MailSender, ReportedSignature};
@@ -61,3 +66,4 @@ pub use senders::source::SourceSummary;
 pub use senders::{Evidence, Role, Roles};
 pub use sums::adder::Adder;
 pub use sums::{Rate, Sums};
+pub use tls::{TlsAdvice, TlsCause, TlsHost, TlsReporter, TlsSessions, TlsSummary};

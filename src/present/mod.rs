@@ -47,4 +47,4 @@ pub use wording::branding::{Branding, Logo};
 pub use wording::style::Style;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

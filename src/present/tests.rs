@@ -4,6 +4,7 @@ use super::wording::clean;
 use super::wording::style::Style;
 use crate::analyze::Summary;
 use crate::analyze::made::Line;
+use crate::analyze::tls::tests::{failing, row as tls_row};
 use crate::analyze::weeks::{World, day};
 use crate::model::Cause;
 use crate::present::*;
@@ -11,7 +12,11 @@ use crate::present::*;
 const HOSTILE: &str = "<script>alert(1)</script>\u{1b}]0;x\u{7}\u{202e}|`*_[a](http://x.example)=1+1\u{9b}2J\"'&amp;";
 
 /// Hostile text wherever a reporter can put any.
-fn hostile() -> Summary {
+pub(crate) fn hostile() -> Summary {
+    let mut tls = tls_row(&day(1), HOSTILE, (HOSTILE, HOSTILE), (10, 8));
+    tls.policy.policy_strings = vec![HOSTILE.into(), "mode: enforce".into()];
+    let mut tls = failing(failing(tls, HOSTILE, HOSTILE, 5), "certificate-expired", HOSTILE, 3);
+    tls.policy.failures.iter_mut().for_each(|failure| failure.reason_code = Some(HOSTILE.into()));
     let mut world = World::new();
     for line in &mut world.lines {
         if line.reporter == "Yahoo" {
@@ -28,7 +33,14 @@ fn hostile() -> Summary {
         .iter_mut()
         .filter(|line| line.source == "192.0.2.10".parse().ok())
         .for_each(|line| line.header_from = HOSTILE.into());
-    world.summary()
+    let mut adder = crate::analyze::Adder::new(&World::question());
+    adder.rows(&crate::analyze::made::rows(&world.lines));
+    adder.heads(&world.heads());
+    adder.tls(&tls_row(&day(-7), HOSTILE, (HOSTILE, HOSTILE), (10, 0)));
+    adder.tls(&tls);
+    let summary = adder.finish();
+    assert!(summary.tls[0].causes.len() == 2 && summary.tls[0].causes[0].new);
+    summary
 }
 
 #[test]

@@ -16,13 +16,20 @@ use crate::analyze::sums::adder::{Adder, CollectedSums};
 use crate::analyze::sums::heads::DomainReports;
 use crate::analyze::sums::interner::{IdMap, OTHER};
 use crate::analyze::thresholds::MISSED_ONE_IN;
+use crate::analyze::tls;
 use crate::analyze::{Changes, Foreign, Period, PolicySeen, Summary, Totals};
 use std::{cmp::Reverse, collections::BTreeMap};
 
 impl Adder {
     /// The answer.
-    pub fn finish(self) -> Summary {
-        summary(&self.into_added())
+    pub fn finish(mut self) -> Summary {
+        let tls = std::mem::take(&mut self.tls);
+        let added = self.into_added();
+        let mut summary = summary(&added);
+        summary.quality.tls_left_out_reports = tls.left_out.len() as u64;
+        summary.quality.tls_unverified_reports = tls.unverified.len() as u64;
+        summary.tls = tls::summaries(tls, summary.period.from, &added.question.dns);
+        summary
     }
 }
 
@@ -90,6 +97,7 @@ pub(crate) fn summary(added: &CollectedSums) -> Summary {
         },
         domains,
         more_domains: added.common.more_domains,
+        tls: Vec::new(),
         senders,
         sources,
         watched: senders::watched(&view, &folded),

@@ -15,6 +15,7 @@ use crate::analyze::figures::trend::{Comparison, Point};
 use crate::analyze::foreign::Foreign;
 use crate::analyze::form;
 use crate::analyze::senders::source::SourceSummary;
+use crate::analyze::tls::TlsSummary;
 
 use jiff::civil::Date;
 use serde::Serialize;
@@ -49,6 +50,8 @@ pub struct Summary {
     pub domains: Vec<DomainSummary>,
     /// How many domains that one stands for.
     pub more_domains: u64,
+    /// What TLS reports say, one entry per domain and type of policy, by domain: their sessions are never added up.
+    pub tls: Vec<TlsSummary>,
     /// Senders, failing ones first, most fixable first; the spoofing tail is folded into `spoofing`.
     pub senders: Vec<Sender>,
     /// All sources, one entry per address over the chosen domains: most failing messages first, then most messages.

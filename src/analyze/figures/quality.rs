@@ -12,6 +12,11 @@ use jiff::civil::Date;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// The data quality of the period asked for.
 pub(crate) fn quality(
     view: &View<'_>,
@@ -131,6 +136,12 @@ fn long_reports(view: &View<'_>) -> Vec<LongReport> {
 /// The data quality: limits on what the numbers can say.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Quality {
+    /// TLS reports that count for nothing: their mail was not the reporter's, or not signed.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub tls_left_out_reports: u64,
+    /// TLS reports whose mail nobody verified; they count.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub tls_unverified_reports: u64,
     /// Items that should have been a report and could not be read.
     pub unreadable: u64,
     /// Reports that arrived again with different content: the authentic one counts, else the more complete, else the

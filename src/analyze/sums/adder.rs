@@ -6,7 +6,8 @@ use super::interner::{Interner, NONE};
 use super::shards::{RowKey, ShardFacts, Shards};
 use crate::analyze::period::{Period, number};
 use crate::analyze::question::{Aside, Question};
-use crate::model::{ReportHead, Rows, Text};
+use crate::analyze::tls::TlsSums;
+use crate::model::{ReportHead, Rows, Text, TlsPolicyRow};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Sums of rows and reports for one question.
@@ -17,6 +18,7 @@ pub struct Adder {
     /// Locked for a moment per chunk.
     common: Mutex<SharedSums>,
     facts: Shards,
+    pub(crate) tls: TlsSums,
 }
 
 /// Everything that was added.
@@ -84,6 +86,7 @@ impl Adder {
             scope: Scope::new(question, &mut common.texts),
             common: Mutex::new(common),
             facts: Shards::default(),
+            tls: TlsSums::default(),
         }
     }
 
@@ -116,6 +119,11 @@ impl Adder {
             let code = rows.org_name.codes.get(row).copied().unwrap_or(NONE);
             RowKey { pattern, day, reporter: known.reporters.get(code as usize).copied().unwrap_or(NONE) }
         });
+    }
+
+    /// Adds what a TLS report says of a policy. Other days and domains are left out.
+    pub fn tls(&mut self, row: &TlsPolicyRow) {
+        self.tls.add(row, &self.question);
     }
 
     /// Sets what gave no rows, if it is known only at the end.

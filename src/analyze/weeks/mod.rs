@@ -68,7 +68,7 @@ impl World {
         }
     }
 
-    fn heads(&self) -> Vec<ReportHead> {
+    pub(crate) fn heads(&self) -> Vec<ReportHead> {
         made::heads(
             &self.lines,
             |_, day| {

@@ -1,7 +1,7 @@
 //! `metrics`: the store in numbers, for Prometheus.
 
 use crate::alert;
-use crate::analyze::{ActionState, Adder, DomainSummary, Summary};
+use crate::analyze::{ActionState, Adder, DomainSummary, Foreign, Summary, TlsSummary};
 use crate::cli::settings::file::Settings;
 use crate::cli::settings::local_path::local_path;
 use crate::cli::terminal::exit::Exit;
@@ -14,6 +14,7 @@ use crate::store::{Store, StoredEvent};
 use anyhow::Context as _;
 use jiff::tz::Offset;
 use jiff::{Timestamp, ToSpan as _};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -231,5 +232,30 @@ fn of_week(summary: &Summary) -> Vec<Metric> {
         .with(label("state", "acknowledged"), count(&|tracking| tracking.folded));
     let reporters =
         Metric::of("dmarquet_week_reporters", "Names under which those reports came.", float(summary.totals.reporters));
-    vec![messages, spoofed, reports, reporters, actions]
+    vec![messages, spoofed, reports, reporters, actions, of_tls(summary)]
+}
+
+/// TLS sessions of the last seven days. Types of policy are told apart: one session may count under two of them.
+fn of_tls(summary: &Summary) -> Metric {
+    let mut tls: Vec<&TlsSummary> = summary.tls.iter().collect();
+    tls.sort_by_key(|tls| Reverse((tls.failed_sessions, tls.sessions())));
+    let mut sums: BTreeMap<(String, String), (u64, u64)> = BTreeMap::new();
+    for (place, tls) in tls.into_iter().enumerate() {
+        let domain = tls.policy_domain.as_ref().filter(|_| place < DOMAINS).map_or(OTHER, Foreign::as_written);
+        let known = ["sts", "tlsa", "no-policy-found"];
+        let kind = tls.policy_type.as_ref().map(Foreign::as_written).filter(|kind| known.contains(kind));
+        let (successful, failed) = sums.entry((domain.to_owned(), kind.unwrap_or(OTHER).to_owned())).or_default();
+        *successful = successful.saturating_add(tls.successful_sessions);
+        *failed = failed.saturating_add(tls.failed_sessions);
+    }
+    let name = "dmarquet_week_tls_sessions";
+    let mut metric = Metric::new(name, "TLS sessions of the seven days up to yesterday, by type of policy and result.");
+    for ((domain, kind), (successful, failed)) in sums {
+        let by = |result: &str| {
+            let labels = [("policy_domain", domain.as_str()), ("policy_type", kind.as_str()), ("result", result)];
+            labels.into_iter().map(|(label, value)| (label, value.to_owned())).collect::<Vec<_>>()
+        };
+        metric = metric.with(by("success"), float(successful)).with(by("failure"), float(failed));
+    }
+    metric
 }

@@ -88,7 +88,8 @@ impl RhythmArgs {
 fn is_well(summary: &Summary) -> bool {
     let answers = &summary.answers;
     let calm = answers.own_senders.level == Level::Ok && answers.spoofing.level != Level::Alert;
-    calm && things_to_fix(summary) == 0 && summary.totals.reports > 0 && summary.quality.unreadable == 0
+    let tls_fails = summary.tls.iter().any(|tls| tls.failed_sessions > 0);
+    calm && !tls_fails && things_to_fix(summary) == 0 && summary.totals.reports > 0 && summary.quality.unreadable == 0
 }
 
 #[cfg(test)]

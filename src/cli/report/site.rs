@@ -12,10 +12,10 @@ use crate::cli::wiring::rejections::Rejections;
 use crate::cli::wiring::run::CommandContext;
 use crate::cli::wiring::shares::Shares;
 use crate::cli::wiring::{logo, repairs};
-use crate::model::{ReportHead, Rows};
+use crate::model::{ReportHead, Rows, TlsPolicyRow};
 use crate::present::Branding;
 use crate::site::{Archive, Written};
-use crate::store::Store;
+use crate::store::{Filter, Store};
 use jiff::civil::{Date, Weekday};
 use jiff::tz::Offset;
 use jiff::{Timestamp, ToSpan as _};
@@ -74,6 +74,10 @@ impl Sum for WeekSums {
         self.rows.rows(rows);
     }
 
+    fn tls(&mut self, row: TlsPolicyRow) {
+        self.adder.tls(&row);
+    }
+
     fn aside(&mut self, rejections: &Rejections, wanted: &dyn Fn(Option<&str>) -> bool) {
         Sum::aside(&mut self.adder, rejections, wanted);
     }
@@ -98,7 +102,8 @@ pub(crate) fn run(run: &CommandContext, args: &SiteArgs) -> anyhow::Result<Exit>
     let chosen = args.customers.chosen(&settings)?;
     let store = run.opened(&settings, None)?;
     let question = asked::question(run, &settings, &store)?;
-    let days = store.report_days()?;
+    let mut days = store.report_days()?;
+    add_tls(&store, &mut days)?;
     let source = Source {
         run,
         settings: &settings,
@@ -143,6 +148,17 @@ fn weeks(days: &BTreeMap<Date, u64>, run: &CommandContext, most: usize) -> Vec<P
         .skip(skip)
         .filter_map(|monday| Period::new(monday, monday.saturating_add(6.days())).ok())
         .collect()
+}
+
+/// Have what stands for the reports of a day stand for its TLS reports, too.
+fn add_tls(store: &Store, days: &mut BTreeMap<Date, u64>) -> anyhow::Result<()> {
+    store.tls_policies(&Filter::default(), &mut |row| {
+        let mut hasher = DefaultHasher::new();
+        (row.key.0, row.sender_auth.as_str(), format!("{:?}", row.policy)).hash(&mut hasher);
+        let digest = days.entry(row.day).or_default();
+        *digest = digest.wrapping_add(hasher.finish());
+    })?;
+    Ok(())
 }
 
 /// How many items could not be read or contradict others, by the day they arrived.

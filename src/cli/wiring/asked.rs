@@ -57,6 +57,10 @@ impl Sum for Adder {
         Adder::rows(self, rows);
     }
 
+    fn tls(&mut self, row: TlsPolicyRow) {
+        Adder::tls(self, &row);
+    }
+
     fn aside(&mut self, rejections: &Rejections, wanted: &dyn Fn(Option<&str>) -> bool) {
         Adder::aside(self, rejections.of(wanted));
     }

@@ -7,7 +7,7 @@ use crate::cli::settings::file::Settings;
 use crate::cli::settings::near::near;
 use crate::cli::terminal::fault::Hint as _;
 use crate::model::{Owners, Text};
-use crate::store::{ReportedDomain, Store};
+use crate::store::{Filter, ReportedDomain, Store};
 use anyhow::anyhow;
 use std::collections::BTreeSet;
 
@@ -63,24 +63,31 @@ pub(crate) struct KnownDomains {
     named: Vec<String>,
     /// By name.
     pub(crate) reported: Vec<ReportedDomain>,
+    /// Those that TLS reports are about.
+    of_tls: BTreeSet<String>,
 }
 
 impl KnownDomains {
     /// Of the settings and a store.
     pub(crate) fn of_store(settings: &Settings, store: &Store) -> anyhow::Result<Self> {
-        Ok(Self { named: settings.named_domains(), reported: store.domains()? })
+        let mut of_tls = BTreeSet::new();
+        store.tls_policies(&Filter::default(), &mut |row| {
+            of_tls.extend(row.policy.policy_domain.map(|domain| domain.as_str().to_owned()));
+        })?;
+        Ok(Self { named: settings.named_domains(), reported: store.domains()?, of_tls })
     }
 
     /// Those of the settings, and those that a customer's reports are about.
     pub(crate) fn of_customer(&self, owners: &Owners, owner: usize, settings: &Settings) -> Vec<String> {
-        let reported = self.reported.iter().map(|domain| &domain.policy_domain);
+        let reported = self.reported.iter().map(|domain| &domain.policy_domain).chain(&self.of_tls);
         let own = reported.filter(|domain| owners.of(domain) == Some(owner));
         let all: BTreeSet<&String> = own.chain(&settings.customers[owner].domains).collect();
         all.into_iter().cloned().collect()
     }
 
     fn all(&self) -> impl Iterator<Item = &str> {
-        let reported = self.reported.iter().map(|domain| domain.policy_domain.as_str());
+        let of_tls = self.of_tls.iter().map(String::as_str);
+        let reported = self.reported.iter().map(|domain| domain.policy_domain.as_str()).chain(of_tls);
         self.named.iter().map(String::as_str).chain(reported)
     }
 

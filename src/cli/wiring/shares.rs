@@ -2,7 +2,7 @@
 
 use super::asked::Sum;
 use super::rejections::Rejections;
-use crate::model::{Owners, ReportHead, Rows};
+use crate::model::{Owners, ReportHead, Rows, TlsPolicyRow};
 
 /// One sum a customer. None of them ever sees a row of another.
 pub(crate) struct Shares<S> {
@@ -51,6 +51,13 @@ impl<S: Sum> Sum for Shares<S> {
             if let Some(sum) = self.sum(owner) {
                 sum.rows(&rows);
             }
+        }
+    }
+
+    fn tls(&mut self, row: TlsPolicyRow) {
+        let owner = row.policy.policy_domain.as_ref().and_then(|domain| self.owners.of(domain.as_str()));
+        if let Some(sum) = owner.and_then(|owner| self.sums.get_mut(owner)).and_then(Option::as_mut) {
+            sum.tls(row);
         }
     }
 

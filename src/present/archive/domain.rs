@@ -1,6 +1,6 @@
 //! The page of a domain: where it stands, how it got there, what is open, who sends as it.
 
-use super::record::{ActionWeek, DomainWeek, SenderWeek, WeekRecord};
+use super::record::{ActionWeek, DomainWeek, SenderWeek, TlsWeek, WeekRecord};
 use crate::analyze::{FailingBy, Point};
 use crate::present::markup::html::{Sheet, rendered};
 use crate::present::page::results::{ResultColumns, columns};
@@ -24,6 +24,9 @@ const STRIP: usize = 8;
 /// Senders of a domain that its page lists, and that have a page.
 const SENDERS: usize = 150;
 
+/// Weeks and types of policy of the table of TLS.
+const TLS_ROWS: usize = 52;
+
 /// Things to do that a page lists.
 const ACTIONS: usize = 40;
 
@@ -39,6 +42,7 @@ pub(super) struct DomainPage<'a> {
     actions: Vec<OpenAction<'a>>,
     senders: Vec<SenderPageRow<'a>>,
     more_senders: u64,
+    tls: Vec<TlsPageRow<'a>>,
 }
 
 /// A week of a domain.
@@ -54,6 +58,14 @@ struct DomainPageRow<'a> {
     failing_yours: u64,
     policy: &'a str,
     reporters: u64,
+}
+
+/// A type of policy in a week.
+#[derive(Debug, Serialize)]
+struct TlsPageRow<'a> {
+    week: &'a str,
+    #[serde(flatten)]
+    line: &'a TlsWeek,
 }
 
 /// A policy, and since when reports show it.
@@ -129,6 +141,7 @@ pub fn domain_page(weeks: &[WeekRecord], domain: &str, branding: &Branding) -> O
         actions: actions(weeks, |action| action.domain == domain),
         senders,
         more_senders,
+        tls: tls(weeks, domain),
         weeks: rows,
     };
     let history = history(weeks, |week| find(week).map(|at| point(week, &week.domains[at])), true);
@@ -151,6 +164,15 @@ pub fn domain_page(weeks: &[WeekRecord], domain: &str, branding: &Branding) -> O
 /// The names of the pages of senders that a domain's page leads to.
 pub(super) fn listed<'a>(weeks: &'a [WeekRecord], domain: &str) -> Vec<&'a str> {
     senders(weeks, domain).0.into_iter().map(|row| row.file).collect()
+}
+
+/// What TLS reports say, the newest week first.
+fn tls<'a>(weeks: &'a [WeekRecord], domain: &str) -> Vec<TlsPageRow<'a>> {
+    let of_week = |week: &'a WeekRecord| {
+        let own = week.tls.iter().filter(|line| line.domain == domain);
+        own.map(|line| TlsPageRow { week: &week.week, line })
+    };
+    weeks.iter().rev().flat_map(of_week).take(TLS_ROWS).collect()
 }
 
 fn row<'a>(week: &'a WeekRecord, domain: &'a DomainWeek) -> DomainPageRow<'a> {

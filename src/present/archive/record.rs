@@ -2,11 +2,12 @@
 //! It is made of a summary once, and kept as JSON beside the pages.
 
 use super::names;
-use crate::analyze::{DomainSummary, ExplainedRow, Foreign, Role, SampledRow, Sender, Summary};
+use crate::analyze::{DomainSummary, ExplainedRow, Foreign, Role, SampledRow, Sender, Summary, TlsSummary};
 use crate::model::is_in_network;
 use crate::present::markup::mail::subject;
 use crate::present::page::shared::Mark;
 use crate::present::page::summary::page;
+use crate::present::page::tls;
 use crate::present::page::{sender_line, told_of};
 use crate::present::wording::branding::Branding;
 use crate::present::wording::clean::Clean;
@@ -41,6 +42,9 @@ pub struct WeekRecord {
     pub(super) senders: Vec<SenderWeek>,
     pub(super) actions: Vec<ActionWeek>,
     pub(super) news: Vec<NewsWeek>,
+    /// Weeks of older versions have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) tls: Vec<TlsWeek>,
 }
 
 /// A domain in a week.
@@ -122,6 +126,20 @@ pub(super) struct NewsWeek {
     pub(super) text: String,
 }
 
+/// What TLS reports of a week say of a domain under one type of policy, in words.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct TlsWeek {
+    pub(super) domain: String,
+    pub(super) policy: String,
+    pub(super) sessions: String,
+    pub(super) failed: String,
+    pub(super) rate: String,
+    pub(super) mark: Mark,
+    pub(super) state: String,
+    /// `Certificate expired at mx.example.com`.
+    pub(super) causes: Vec<String>,
+}
+
 /// Rows of one day and reporter that say the same.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct RowWeek {
@@ -192,6 +210,7 @@ impl WeekRecord {
             domains: domains.into_iter().map(domain_week).collect(),
             senders: senders.map(|sender| sender_week(sender, rows)).collect(),
             actions,
+            tls: summary.tls.iter().map(tls_week).collect(),
             news: page
                 .changes
                 .into_iter()
@@ -243,6 +262,12 @@ fn domain_week(domain: &DomainSummary) -> DomainWeek {
         blocked: domain.spoofing.blocked,
         rank: told.rank,
     }
+}
+
+fn tls_week(tls: &TlsSummary) -> TlsWeek {
+    let (domain, line, causes) = tls::told_of(tls);
+    let tls::TlsLine { policy, sessions, failed, rate, mark, state, .. } = line;
+    TlsWeek { domain, policy, sessions, failed, rate, mark, state, causes }
 }
 
 fn sender_week(sender: &Sender, rows: &[SampledRow]) -> SenderWeek {

@@ -31,9 +31,10 @@ struct MailBounds {
     changes: usize,
     domains: usize,
     senders: usize,
+    tls: usize,
 }
 
-const BOUNDS: MailBounds = MailBounds { actions: 6, changes: 12, domains: 20, senders: 12 };
+const BOUNDS: MailBounds = MailBounds { actions: 6, changes: 12, domains: 20, senders: 12, tls: 6 };
 
 /// The summary as a mail. `site` is the address of the archive of static pages, where there is one.
 ///
@@ -61,6 +62,10 @@ pub fn subject(summary: &Summary) -> String {
         (None, Some((from, to))) => format!("DMARC {from} to {to}"),
         (None, None) => "DMARC".to_owned(),
     };
+    let of_tls = summary.tls.iter().map(|tls| tls.failed_sessions).max().unwrap_or(0) > 0;
+    if summary.totals.sums.messages == 0 && of_tls {
+        return format!("{period}: TLS sessions failed");
+    }
     if summary.totals.sums.messages == 0 {
         let what = if summary.totals.reports == 0 { "no reports" } else { "no messages" };
         return format!("{period}: {what}");
@@ -70,6 +75,7 @@ pub fn subject(summary: &Summary) -> String {
     let parts = [
         (actions > 0).then(|| counted(actions, "thing to do", "things to do")),
         (open > 0).then(|| format!("{} not blocked", counted(open, "spoofed message", "spoofed messages"))),
+        of_tls.then(|| "TLS sessions failed".to_owned()),
         Some(format!("{} pass", percent(summary.totals.sums.pass_rate()))),
     ];
     format!("{period}: {}", parts.into_iter().flatten().collect::<Vec<_>>().join(", "))

@@ -1,6 +1,7 @@
 //! What changed, the most urgent first: a head in two words, and a sentence.
 
 use super::shared::{Mark, NAMED};
+use super::tls;
 use crate::analyze::{Changes, DomainSummary, PolicyChange, Role, SenderChange, SilentDomain, SilentReporter, Summary};
 use crate::present::wording::clean::Clean;
 use crate::present::wording::numbers::{count, counted, percent};
@@ -51,6 +52,7 @@ pub(super) fn news(summary: &Summary) -> Vec<News> {
     if !silent {
         news.extend(first_of(&changes.silent_reporters, "silent reporters", silent_reporter));
     }
+    news.extend(tls::news(summary));
     // The worst first; within that as they are.
     news.sort_by_key(|news| match news.mark {
         Mark::Spoof => 0,

@@ -1,6 +1,7 @@
 //! What happened, in two or three sentences: spoofing first, then the reader's own mail, then what to do first.
 
 use super::shared::unfolded;
+use super::tls;
 use crate::analyze::{DomainSummary, Sender, Summary};
 use crate::present::wording::clean::Clean;
 use crate::present::wording::instructions::title;
@@ -13,10 +14,10 @@ const NAMED: usize = 2;
 /// The sentences.
 pub(super) fn lead(summary: &Summary) -> Vec<String> {
     if summary.totals.sums.messages == 0 {
-        return vec![no_data(summary)];
+        return [Some(no_data(summary)), tls::lead(summary)].into_iter().flatten().collect();
     }
-    let mut lead: Vec<String> =
-        [Some(spoofing(summary)), Some(own_mail(summary)), unclear(summary)].into_iter().flatten().collect();
+    let said = [Some(spoofing(summary)), Some(own_mail(summary)), unclear(summary), tls::lead(summary)];
+    let mut lead: Vec<String> = said.into_iter().flatten().collect();
     if summary.quality.unfinished {
         lead.insert(0, "This period is not over; all numbers will grow.".to_owned());
     }
@@ -29,6 +30,9 @@ pub(super) fn lead(summary: &Summary) -> Vec<String> {
 fn no_data(summary: &Summary) -> String {
     if summary.totals.reports > 0 {
         return "No data: no report of these days speaks of a message.".to_owned();
+    }
+    if !summary.tls.is_empty() {
+        return "There are no DMARC reports about these days.".to_owned();
     }
     "No data: there are no reports about these days. Check that the mailbox still receives them, and that rua= in your \
      DMARC records names it."

@@ -14,6 +14,7 @@ mod senders;
 pub(crate) mod shared;
 pub(crate) mod summary;
 mod tiles;
+pub(crate) mod tls;
 
 pub(crate) use domains::{DomainLine, told_of};
 

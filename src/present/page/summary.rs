@@ -8,6 +8,7 @@ use super::results::{self, ResultBar, ResultColumns};
 use super::senders::{self, SenderList, SuspectFold};
 use super::shared::unfolded;
 use super::tiles::{self, Tile};
+use super::tls::{self, TlsSection};
 use super::{lead, quality};
 use crate::analyze::Summary;
 use crate::present::wording::branding::{Brand, Branding};
@@ -45,6 +46,8 @@ pub(crate) struct Page {
     pub(crate) tabled: bool,
     /// How far the domains are, and where to find the rest; empty where there is nothing to say.
     pub(crate) domains_note: String,
+    /// TLS between mail servers; `None` where no report speaks of it.
+    pub(crate) tls: Option<TlsSection>,
     /// Senders by what they are; those of the reader come first.
     pub(crate) senders: Vec<SenderList>,
     pub(crate) suspects: Option<SuspectFold>,
@@ -78,6 +81,7 @@ pub(crate) fn page(summary: &Summary, branding: &Branding) -> Page {
         domains: domains.lines,
         tabled: domains.tabled,
         domains_note: domains.note,
+        tls: tls::section(summary),
         senders: senders::lists(summary),
         suspects: senders::suspects(summary),
         many_domains: summary.domains.len() > 1,
@@ -102,11 +106,12 @@ fn days(summary: &Summary) -> String {
 
 fn reports(summary: &Summary) -> String {
     let (reports, reporters) = (summary.totals.reports, summary.totals.reporters);
+    let of_tls = if summary.tls.is_empty() { "" } else { "; and reports about TLS" };
     if reports == 0 {
-        return "No reports".to_owned();
+        return if of_tls.is_empty() { "No reports".to_owned() } else { "Reports about TLS only".to_owned() };
     }
     format!(
-        "{} from {} about {}",
+        "{} from {} about {}{of_tls}",
         counted(reports, "report", "reports"),
         counted(reporters, "reporter", "reporters"),
         counted(summary.domains.len() as u64, "domain", "domains"),

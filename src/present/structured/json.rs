@@ -150,7 +150,8 @@ pub(crate) mod tests {
     #[test]
     fn the_json_is_what_the_schema_says() {
         let schema: Value = serde_json::from_str(SCHEMA).unwrap();
-        for summary in [weeks::eventful().summary(), weeks::World::new().summary()] {
+        let of_tls = crate::present::tests::hostile();
+        for summary in [weeks::eventful().summary(), weeks::World::new().summary(), of_tls] {
             let value: Value = serde_json::from_str(&json(&summary)).unwrap();
             check(&value, &schema, &schema, "summary");
             assert_eq!(value["totals"]["messages"], summary.totals.sums.messages);

@@ -57,6 +57,7 @@ impl TextLayout {
         self.doubts(page);
         self.changes(page);
         self.domains(page);
+        self.tls(page);
         self.senders(page);
         self.head("DATA QUALITY");
         page.quality.iter().for_each(|line| self.item("· ", line));
@@ -248,6 +249,40 @@ impl TextLayout {
         let bars = domain.trend.as_ref().map_or(String::new(), |chart| format!("  [{}]", chart.text));
         self.lines.push(format!("{name}{bars}"));
         domain.details.iter().for_each(|line| self.item("  · ", line));
+    }
+
+    /// A line a domain and type of policy, then why sessions failed.
+    fn tls(&mut self, page: &Page) {
+        let Some(tls) = &page.tls else { return };
+        self.head("TLS BETWEEN MAIL SERVERS");
+        self.wrapped(&tls.note, "");
+        if !tls.lines.is_empty() {
+            let longest = tls.lines.iter().map(|line| line.domain.chars().count()).max().unwrap_or(0);
+            let wide = longest.clamp(16, usize::from(self.width) / 3);
+            self.lines.push(format!(
+                "  {:<wide$} {:>11} {:>9} {:>6} {:>6}  POLICY",
+                "", "SESSIONS", "FAILED", "RATE", "BEFORE"
+            ));
+            for line in &tls.lines {
+                let mut pieces = broken(&line.domain, wide).into_iter();
+                let name = pieces.next().unwrap_or_default();
+                let before = if line.before.is_empty() { "-" } else { line.before.as_str() };
+                let figures = format!(
+                    "{} {name:<wide$} {:>11} {:>9} {:>6} {before:>6}  ",
+                    self.mark(line.mark),
+                    line.sessions,
+                    line.failed,
+                    line.rate
+                );
+                self.item_with(&figures, &" ".repeat(wide + 40), &format!("{}: {}", line.policy, line.state));
+                pieces.for_each(|piece| self.lines.push(format!("    {piece}")));
+            }
+        }
+        for cause in &tls.causes {
+            let mark = format!("  {} ", self.mark(cause.mark));
+            self.item_with(&mark, "    ", &format!("{}. {} {}", cause.title, cause.text, cause.facts));
+        }
+        tls.notes.iter().for_each(|line| self.item("· ", line));
     }
 
     /// Who it is, its figures in columns, and the result below.

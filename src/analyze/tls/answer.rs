@@ -1,0 +1,250 @@
+//! From sums to what a summary says of TLS.
+
+use super::advice::TlsAdvice;
+use super::sums::{CauseSums, PolicyKey, PolicySums, SessionSums, TlsSums};
+use crate::analyze::answers::ExplainedBy;
+use crate::analyze::period::date;
+use crate::analyze::{Foreign, form};
+use crate::model::{DnsChange, DnsHistory, RecordType, Text};
+use jiff::ToSpan as _;
+use jiff::civil::Date;
+use serde::Serialize;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+/// Reporters and hosts that are named, those with most first.
+const NAMED: usize = 100;
+/// Reason codes that are named of a cause.
+const REASONS: usize = 5;
+/// Days by which a change in DNS may come before the first failure that it explains: caches keep the old record.
+const DAYS_BEFORE: i64 = 3;
+
+/// What the reporters say of one domain under one type of policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TlsSummary {
+    /// The domain that was sent to; null where no report names one.
+    pub policy_domain: Option<Foreign>,
+    /// `sts` (MTA-STS), `tlsa` (DANE) or `no-policy-found`.
+    pub policy_type: Option<Foreign>,
+    /// The mode of an MTA-STS policy, as the newest report shows it.
+    pub mode: Option<Foreign>,
+    /// Sessions that succeeded.
+    pub successful_sessions: u64,
+    /// Sessions that failed.
+    pub failed_sessions: u64,
+    /// Reports.
+    pub reports: u64,
+    /// In the period of the same length before; null where no report speaks of it.
+    pub before: Option<TlsSessions>,
+    /// Who reported, most sessions first; a hundred at most.
+    pub reporters: Vec<TlsReporter>,
+    /// Where sessions failed, most first; a hundred at most.
+    pub hosts: Vec<TlsHost>,
+    /// Why sessions failed, one entry a result type, most sessions first.
+    pub causes: Vec<TlsCause>,
+}
+
+/// Numbers of sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct TlsSessions {
+    /// That succeeded.
+    pub successful_sessions: u64,
+    /// That failed.
+    pub failed_sessions: u64,
+}
+
+impl From<SessionSums> for TlsSessions {
+    fn from(sums: SessionSums) -> Self {
+        Self { successful_sessions: sums.successful, failed_sessions: sums.failed }
+    }
+}
+
+/// A reporter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TlsReporter {
+    /// Its name for itself.
+    pub org_name: Foreign,
+    /// What it counted.
+    #[serde(flatten)]
+    pub sessions: TlsSessions,
+}
+
+/// An MX host at which sessions failed. How many succeed there, no report says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TlsHost {
+    /// Its name.
+    pub mx: Foreign,
+    /// Sessions that failed there.
+    pub failed_sessions: u64,
+}
+
+/// Why sessions failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TlsCause {
+    /// As the reporter writes it; null where it gives none.
+    pub result_type: Option<Foreign>,
+    /// Sessions.
+    pub failed_sessions: u64,
+    /// The MX hosts, by name.
+    pub mx: Vec<Foreign>,
+    /// What it means, and what to do.
+    pub text: String,
+    /// Sessions in the period of the same length before.
+    pub failed_before: u64,
+    /// The first day in the period and the weeks that were read before it.
+    #[serde(serialize_with = "form::day_or_null")]
+    pub first_seen: Option<Date>,
+    /// The last day.
+    #[serde(serialize_with = "form::day_or_null")]
+    pub last_seen: Option<Date>,
+    /// First seen in the period, while earlier reports on this policy do not have it.
+    pub new: bool,
+    /// How many reporters see it.
+    pub reporters: u64,
+    /// Their own codes, most sessions first; five at most.
+    pub reasons: Vec<Foreign>,
+    /// The change in DNS after which it began.
+    pub explained_by: Option<ExplainedBy>,
+}
+
+impl TlsCause {
+    /// What it is, in words.
+    pub fn advice(&self) -> TlsAdvice {
+        TlsAdvice::of(self.result_type.as_ref().map(Foreign::as_written))
+    }
+}
+
+impl TlsSummary {
+    /// Sessions that succeeded or failed.
+    pub fn sessions(&self) -> u64 {
+        self.successful_sessions.saturating_add(self.failed_sessions)
+    }
+}
+
+/// One entry a domain and type of policy, by domain; of the days asked for.
+pub(crate) fn summaries(sums: TlsSums, first_day: Option<Date>, history: &DnsHistory) -> Vec<TlsSummary> {
+    let counted = sums.policies.into_iter().filter(|(_, policy)| policy.counts);
+    counted.map(|(key, policy)| summary(key, policy, first_day, history)).collect()
+}
+
+fn summary((domain, kind): PolicyKey, sums: PolicySums, first_day: Option<Date>, history: &DnsHistory) -> TlsSummary {
+    let mut reporters: Vec<TlsReporter> = sums
+        .reporters
+        .into_iter()
+        .map(|(name, sessions)| TlsReporter { org_name: name.into(), sessions: sessions.into() })
+        .collect();
+    reporters.sort_by_key(|reporter| {
+        Reverse(reporter.sessions.successful_sessions.saturating_add(reporter.sessions.failed_sessions))
+    });
+    reporters.truncate(NAMED);
+    let mut by_host: BTreeMap<Text, u64> = BTreeMap::new();
+    for (host, failed) in sums.causes.values().flat_map(|cause| &cause.hosts) {
+        if let Some(host) = host {
+            let sum = by_host.entry(host.clone()).or_default();
+            *sum = sum.saturating_add(*failed);
+        }
+    }
+    let mut hosts: Vec<TlsHost> =
+        by_host.into_iter().map(|(mx, failed_sessions)| TlsHost { mx: mx.into(), failed_sessions }).collect();
+    hosts.sort_by_key(|host| Reverse(host.failed_sessions));
+    hosts.truncate(NAMED);
+    let first_report = sums.first_day.map(date);
+    let mut causes: Vec<TlsCause> = sums
+        .causes
+        .into_iter()
+        .filter(|(_, cause)| cause.counts)
+        .map(|(name, sums)| cause(name, &sums, (first_day, first_report), domain.as_deref(), history))
+        .collect();
+    causes.sort_by_key(|cause| Reverse(cause.failed_sessions));
+    TlsSummary {
+        policy_domain: domain.map(Foreign::from),
+        policy_type: kind.map(Foreign::from),
+        mode: sums.mode.map(|(_, mode)| mode.into()),
+        successful_sessions: sums.sessions.successful,
+        failed_sessions: sums.sessions.failed,
+        reports: sums.reports.len() as u64,
+        before: sums.before.map(TlsSessions::from),
+        reporters,
+        hosts,
+        causes,
+    }
+}
+
+fn cause(
+    name: Option<Text>,
+    sums: &CauseSums,
+    (first_day, first_report): (Option<Date>, Option<Date>),
+    domain: Option<&str>,
+    history: &DnsHistory,
+) -> TlsCause {
+    let (first, last) = sums.days.map(|(first, last)| (date(first), date(last))).unzip();
+    let advice = TlsAdvice::of(name.as_deref());
+    // Where nothing earlier was reported, nothing began.
+    let new = first.zip(first_day).is_some_and(|(first, from)| first >= from && Some(first) > first_report);
+    let mut reasons: Vec<(&Text, &u64)> = sums.reasons.iter().collect();
+    reasons.sort_by_key(|(_, failed)| Reverse(**failed));
+    let hosts: Vec<&str> = sums.hosts.keys().flatten().map(Text::as_str).collect();
+    let explained_by = first
+        .filter(|first| Some(*first) > first_report)
+        .zip(domain)
+        .and_then(|(first, domain)| explained(advice.result_type, (domain, &hosts), first, history));
+    TlsCause {
+        failed_sessions: sums.failed,
+        mx: hosts.iter().map(|host| Foreign::from(*host)).collect(),
+        text: format!("{} {}", advice.meaning, advice.todo.replace("DOMAIN", domain.unwrap_or("DOMAIN"))),
+        failed_before: sums.before,
+        first_seen: first,
+        last_seen: last,
+        new,
+        reporters: sums.reporters.len() as u64,
+        reasons: reasons.into_iter().take(REASONS).map(|(reason, _)| Foreign::from(reason.clone())).collect(),
+        explained_by,
+        result_type: name.map(Foreign::from),
+    }
+}
+
+/// The last change in DNS before the first failure, of a record that the cause is about.
+fn explained(
+    result_type: &str,
+    (domain, hosts): (&str, &[&str]),
+    first: Date,
+    history: &DnsHistory,
+) -> Option<ExplainedBy> {
+    let is_of = |change: &DnsChange| {
+        let name = change.name.as_str();
+        match (result_type, change.record_type) {
+            ("sts-policy-fetch-error" | "sts-policy-invalid", RecordType::StsPolicy) => {
+                name.strip_prefix("mta-sts.") == Some(domain)
+            }
+            ("sts-policy-fetch-error" | "sts-policy-invalid", RecordType::Txt) => {
+                name.strip_prefix("_mta-sts.") == Some(domain)
+            }
+            ("tlsa-invalid" | "dnssec-invalid" | "dane-required", RecordType::Tlsa) => {
+                name.strip_prefix("_25._tcp.").is_some_and(|host| hosts.contains(&host))
+            }
+            // A host that came with a new MX record has no certificate for its name, or none of its own.
+            (
+                "certificate-host-mismatch"
+                | "certificate-not-trusted"
+                | "starttls-not-supported"
+                | "validation-failure",
+                RecordType::Mx,
+            ) => {
+                let names = |record: &&String| {
+                    record.split_once(' ').is_some_and(|(_, host)| hosts.contains(&host.trim_end_matches('.')))
+                };
+                name == domain && change.after.iter().any(|record| names(&record) && !change.before.contains(record))
+            }
+            _ => false,
+        }
+    };
+    let earliest = first.saturating_sub(DAYS_BEFORE.days());
+    let close = |change: &&DnsChange| (earliest..=first).contains(&change.day());
+    let change = history.changes.iter().filter(close).rfind(|change| is_of(change))?;
+    Some(ExplainedBy {
+        day: change.day(),
+        name: change.name.as_str().into(),
+        record_type: change.record_type.as_str(),
+        change: change.kind(),
+    })
+}

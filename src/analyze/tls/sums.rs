@@ -1,0 +1,195 @@
+//! Adding up rows of TLS reports: exact sums by domain, type of policy and result type, bounded in what they tell apart.
+
+use crate::analyze::period::{Period, number};
+use crate::analyze::question::Question;
+use crate::model::{ReportKey, SenderAuth, Text, TlsFailure, TlsPolicyRow};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Domains with a type of policy that are told apart; the sessions of more are left to one without a domain.
+const POLICIES: usize = 20_000;
+/// Result types of a policy that are told apart.
+const CAUSES: usize = 200;
+/// Hosts, reporters and reason codes of one that are told apart.
+const NAMES: usize = 500;
+
+/// Sessions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct SessionSums {
+    pub(crate) successful: u64,
+    pub(crate) failed: u64,
+}
+
+impl SessionSums {
+    fn add(&mut self, successful: u64, failed: u64) {
+        self.successful = self.successful.saturating_add(successful);
+        self.failed = self.failed.saturating_add(failed);
+    }
+}
+
+/// A domain, and the type of a policy.
+pub(crate) type PolicyKey = (Option<Text>, Option<Text>);
+
+/// All that was added.
+#[derive(Debug, Default)]
+pub(crate) struct TlsSums {
+    pub(crate) policies: BTreeMap<PolicyKey, PolicySums>,
+    /// Reports of the period that count for nothing, as their mail was not the reporter's.
+    pub(crate) left_out: BTreeSet<ReportKey>,
+    /// Reports of the period whose mail nobody verified.
+    pub(crate) unverified: BTreeSet<ReportKey>,
+}
+
+/// What is known of one policy.
+#[derive(Debug, Default)]
+pub(crate) struct PolicySums {
+    /// Anything counts for the period, sessions or not.
+    pub(crate) counts: bool,
+    pub(crate) reports: BTreeSet<ReportKey>,
+    /// Of the period.
+    pub(crate) sessions: SessionSums,
+    /// Of the days before it that make a period of the same length; `None` where no report speaks of them.
+    pub(crate) before: Option<SessionSums>,
+    /// The first day with a report on it.
+    pub(crate) first_day: Option<i32>,
+    pub(crate) reporters: BTreeMap<Text, SessionSums>,
+    pub(crate) causes: BTreeMap<Option<Text>, CauseSums>,
+    /// What the newest reports show of an MTA-STS policy: the day and the mode.
+    pub(crate) mode: Option<(i32, Text)>,
+}
+
+/// What is known of one result type under a policy.
+#[derive(Debug, Default)]
+pub(crate) struct CauseSums {
+    /// It stands in a report of the period.
+    pub(crate) counts: bool,
+    pub(crate) failed: u64,
+    /// In the period before.
+    pub(crate) before: u64,
+    /// The first and the last day of the period and its history.
+    pub(crate) days: Option<(i32, i32)>,
+    /// Failed sessions by host, in the period.
+    pub(crate) hosts: BTreeMap<Option<Text>, u64>,
+    pub(crate) reporters: BTreeSet<Text>,
+    pub(crate) reasons: BTreeMap<Text, u64>,
+}
+
+/// When a row counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum When {
+    Now,
+    /// In the period just before.
+    Before,
+    /// Earlier: only since when something is seen.
+    Earlier,
+}
+
+impl TlsSums {
+    /// Add a row. Those of later days and other domains are left out.
+    pub(crate) fn add(&mut self, row: &TlsPolicyRow, question: &Question) {
+        let domain = row.policy.policy_domain.as_ref().map(|domain| Text::from(domain.as_str()));
+        let asked =
+            question.domains.is_empty() || domain.as_ref().is_some_and(|domain| question.domains.contains(domain));
+        let Some(when) = when(row, question.period).filter(|_| asked) else { return };
+        if matches!(row.sender_auth, SenderAuth::None | SenderAuth::Fail) {
+            if when == When::Now {
+                self.left_out.insert(row.key);
+            }
+            return;
+        }
+        if when == When::Now && row.sender_auth == SenderAuth::Unknown {
+            self.unverified.insert(row.key);
+        }
+        let mut key = (domain, row.policy.policy_type.clone());
+        if self.policies.len() >= POLICIES && !self.policies.contains_key(&key) {
+            key.0 = None;
+        }
+        self.policies.entry(key).or_default().add(row, when);
+    }
+}
+
+fn when(row: &TlsPolicyRow, period: Option<Period>) -> Option<When> {
+    let Some(period) = period else { return Some(When::Now) };
+    if period.contains(row.day) {
+        return Some(When::Now);
+    }
+    let before = period.before(1).is_some_and(|before| before.contains(row.day));
+    (row.day < period.from()).then_some(if before { When::Before } else { When::Earlier })
+}
+
+impl PolicySums {
+    fn add(&mut self, row: &TlsPolicyRow, when: When) {
+        let policy = &row.policy;
+        let (successful, failed) = (sessions(policy.successful_sessions), sessions(policy.failed_sessions));
+        let day = number(row.day);
+        self.first_day = Some(self.first_day.map_or(day, |first| first.min(day)));
+        match when {
+            When::Now => {
+                self.counts = true;
+                self.reports.insert(row.key);
+                self.sessions.add(successful, failed);
+                if let Some(sums) = entry(&mut self.reporters, row.org_name.clone(), NAMES) {
+                    sums.add(successful, failed);
+                }
+                if let Some(mode) = mode(&policy.policy_strings)
+                    && self.mode.as_ref().is_none_or(|(newest, _)| *newest <= day)
+                {
+                    self.mode = Some((day, mode));
+                }
+            }
+            When::Before => self.before.get_or_insert_default().add(successful, failed),
+            When::Earlier => {}
+        }
+        for failure in &policy.failures {
+            let name = failure.result_type.as_ref().filter(|name| !name.trim().is_empty()).cloned();
+            if let Some(cause) = entry(&mut self.causes, name, CAUSES) {
+                cause.add(failure, row, day, when);
+            }
+        }
+    }
+}
+
+impl CauseSums {
+    fn add(&mut self, failure: &TlsFailure, row: &TlsPolicyRow, day: i32, when: When) {
+        let failed = sessions(failure.failed_sessions);
+        let (first, last) = self.days.unwrap_or((day, day));
+        self.days = Some((first.min(day), last.max(day)));
+        match when {
+            When::Now => {
+                self.counts = true;
+                self.failed = self.failed.saturating_add(failed);
+                let host = failure.receiving_mx_hostname.as_ref().map(|host| Text::from(host.as_str()));
+                if let Some(sum) = entry(&mut self.hosts, host, NAMES) {
+                    *sum = sum.saturating_add(failed);
+                }
+                if self.reporters.len() < NAMES {
+                    self.reporters.insert(row.org_name.clone());
+                }
+                let reason = failure.reason_code.as_ref().filter(|reason| !reason.trim().is_empty());
+                if let Some(sum) = reason.and_then(|reason| entry(&mut self.reasons, reason.clone(), NAMES)) {
+                    *sum = sum.saturating_add(failed);
+                }
+            }
+            When::Before => self.before = self.before.saturating_add(failed),
+            When::Earlier => {}
+        }
+    }
+}
+
+/// What stands for a name, unless there are too many.
+fn entry<K: Ord, V: Default>(map: &mut BTreeMap<K, V>, key: K, most: usize) -> Option<&mut V> {
+    (map.len() < most || map.contains_key(&key)).then(|| map.entry(key).or_default())
+}
+
+/// A count; none, or one that is no count, is 0.
+fn sessions(count: Option<i64>) -> u64 {
+    count.and_then(|count| u64::try_from(count).ok()).unwrap_or_default()
+}
+
+/// The mode in the lines of an MTA-STS policy.
+fn mode(lines: &[Text]) -> Option<Text> {
+    lines.iter().flat_map(|text| text.split('\n')).find_map(|line| {
+        let (key, value) = line.split_once(':')?;
+        let mode = value.trim();
+        (key.trim() == "mode" && ["enforce", "testing", "none"].contains(&mode)).then(|| mode.into())
+    })
+}

@@ -1,0 +1,359 @@
+//! TLS between mail servers, as TLS reports show it: a line for each domain and type of policy, then why sessions failed.
+//!
+//! Sessions are added up over domains for one cause, and never over types of policy.
+
+use super::changes::News;
+use super::shared::Mark;
+use crate::analyze::{ExplainedBy, Foreign, Rate, Summary, TlsAdvice, TlsCause, TlsSummary};
+use crate::present::wording::clean::Clean;
+use crate::present::wording::numbers::{count, counted, percent};
+use crate::present::wording::words;
+use jiff::civil::Date;
+use serde::Serialize;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Lines of the table.
+const LINES: usize = 30;
+/// Causes told of.
+const CAUSES: usize = 15;
+/// Hosts and domains that a sentence names.
+const NAMED: usize = 3;
+
+/// All that is shown of it.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct TlsSection {
+    /// What stands above the table.
+    pub(crate) note: String,
+    pub(crate) lines: Vec<TlsLine>,
+    pub(crate) causes: Vec<TlsCauseLine>,
+    /// What is left out, and what the numbers cannot be trusted for.
+    pub(crate) notes: Vec<String>,
+}
+
+/// A domain under one type of policy.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct TlsLine {
+    pub(crate) domain: String,
+    /// `MTA-STS, enforce`.
+    pub(crate) policy: String,
+    pub(crate) sessions: String,
+    pub(crate) failed: String,
+    pub(crate) rate: String,
+    /// The rate of the period before; empty where nothing is known of it.
+    pub(crate) before: String,
+    pub(crate) reporters: String,
+    pub(crate) mark: Mark,
+    /// `fails at mx.example.com`.
+    pub(crate) state: String,
+}
+
+/// Why sessions failed.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct TlsCauseLine {
+    pub(crate) mark: Mark,
+    pub(crate) title: String,
+    pub(crate) text: String,
+    pub(crate) facts: String,
+}
+
+/// The section; `None` where no report speaks of TLS.
+pub(super) fn section(summary: &Summary) -> Option<TlsSection> {
+    let left_out = summary.quality.tls_left_out_reports;
+    if summary.tls.is_empty() && left_out == 0 {
+        return None;
+    }
+    let mut all: Vec<&TlsSummary> = summary.tls.iter().collect();
+    all.sort_by_key(|tls| (Reverse(tls.failed_sessions), Reverse(tls.sessions())));
+    let causes = causes(&all);
+    let mut notes = Vec::new();
+    let more = all.len().saturating_sub(LINES) as u64;
+    if more > 0 {
+        notes
+            .push(format!("{} with fewer failures; --format json has them.", counted(more, "more line", "more lines")));
+    }
+    let more = causes.len().saturating_sub(CAUSES) as u64;
+    if more > 0 {
+        notes.push(format!(
+            "{} with fewer sessions; --format json has them.",
+            counted(more, "more cause", "more causes")
+        ));
+    }
+    if left_out > 0 {
+        notes.push(format!(
+            "{} left out: the mail was not signed by the reporter, and RFC 8460 has such reports ignored.",
+            counted(left_out, "TLS report is", "TLS reports are")
+        ));
+    }
+    if summary.quality.tls_unverified_reports > 0 {
+        notes.push(format!(
+            "Nobody verified the mail of {}; `--verify` does.",
+            counted(summary.quality.tls_unverified_reports, "TLS report", "TLS reports")
+        ));
+    }
+    let reporters: BTreeSet<&Foreign> =
+        all.iter().flat_map(|tls| &tls.reporters).map(|reporter| &reporter.org_name).collect();
+    let names: Vec<String> = reporters.into_iter().map(|name| Clean::new(name).to_string()).collect();
+    let mut note = "What senders say of their TLS sessions with your mail servers".to_owned();
+    if !names.is_empty() {
+        note = format!("{note}, as reported by {}", listed(&names));
+    }
+    Some(TlsSection {
+        note: format!("{note}."),
+        lines: all.iter().take(LINES).map(|tls| line(tls)).collect(),
+        causes: causes.into_iter().take(CAUSES).map(|cause| cause.line(summary)).collect(),
+        notes,
+    })
+}
+
+fn line(tls: &TlsSummary) -> TlsLine {
+    let rate = |failed: u64, successful: u64| percent(Rate::of(failed, failed.saturating_add(successful)));
+    let hosts: Vec<String> = tls.hosts.iter().map(|host| Clean::new(&host.mx).to_string()).collect();
+    let (mark, state) = match (tls.failed_sessions, tls.sessions()) {
+        (_, 0) if tls.causes.is_empty() => (Mark::Calm, "no sessions".to_owned()),
+        (0, _) if tls.causes.is_empty() => (Mark::Good, "no failures".to_owned()),
+        _ if hosts.is_empty() => (Mark::Fix, first_title(tls)),
+        _ => (Mark::Fix, format!("fails at {}", listed(&hosts))),
+    };
+    TlsLine {
+        domain: domain(tls),
+        policy: policy(tls),
+        sessions: count(tls.sessions()),
+        failed: count(tls.failed_sessions),
+        rate: rate(tls.failed_sessions, tls.successful_sessions),
+        before: tls
+            .before
+            .filter(|before| before.failed_sessions.saturating_add(before.successful_sessions) > 0)
+            .map_or(String::new(), |before| rate(before.failed_sessions, before.successful_sessions)),
+        reporters: count(tls.reporters.len() as u64),
+        mark,
+        state,
+    }
+}
+
+fn first_title(tls: &TlsSummary) -> String {
+    tls.causes.first().map_or_else(|| "fails".to_owned(), |cause| lower(cause.advice().title))
+}
+
+fn lower(text: &str) -> String {
+    // Acronyms stay.
+    if text.chars().nth(1).is_some_and(char::is_uppercase) {
+        return text.to_owned();
+    }
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
+}
+
+fn domain(tls: &TlsSummary) -> String {
+    tls.policy_domain.as_ref().map_or_else(|| "no domain given".to_owned(), |domain| Clean::new(domain).to_string())
+}
+
+/// A type of policy as people call it.
+fn kind(policy_type: Option<&Foreign>) -> String {
+    match policy_type.map(Foreign::as_written) {
+        Some("sts") => "MTA-STS".to_owned(),
+        Some("tlsa") => "DANE".to_owned(),
+        Some("no-policy-found") => "no policy".to_owned(),
+        _ => policy_type.map_or_else(|| "policy not given".to_owned(), |other| Clean::new(other).to_string()),
+    }
+}
+
+fn policy(tls: &TlsSummary) -> String {
+    let kind = kind(tls.policy_type.as_ref());
+    match tls.mode.as_ref() {
+        Some(mode) if tls.policy_type.as_ref().is_some_and(|kind| kind.as_written() == "sts") => {
+            format!("{kind}, {}", Clean::new(mode))
+        }
+        _ => kind,
+    }
+}
+
+/// `a, b and c`, `a, b, c and 2 more`.
+fn listed(names: &[String]) -> String {
+    let more = names.len().saturating_sub(NAMED);
+    if more > 1 {
+        return format!("{} and {} more", names[..NAMED].join(", "), count(more as u64));
+    }
+    words::list(names.to_vec())
+}
+
+/// One cause under one type of policy, over all domains that share the hosts.
+struct SharedCause<'a> {
+    cause: &'a TlsCause,
+    of: Vec<(&'a TlsSummary, &'a TlsCause)>,
+}
+
+/// Causes, most failed sessions first.
+fn causes<'a>(all: &[&'a TlsSummary]) -> Vec<SharedCause<'a>> {
+    let mut shared: BTreeMap<_, SharedCause<'a>> = BTreeMap::new();
+    for (tls, cause) in all.iter().flat_map(|tls| tls.causes.iter().map(move |cause| (*tls, cause))) {
+        // What is wrong with the policy itself is wrong with one domain.
+        let own = cause.mx.is_empty() || cause.advice().result_type.starts_with("sts-");
+        let key = (&tls.policy_type, &cause.result_type, &cause.mx, own.then_some(&tls.policy_domain));
+        shared.entry(key).or_insert_with(|| SharedCause { cause, of: Vec::new() }).of.push((tls, cause));
+    }
+    let mut causes: Vec<SharedCause<'a>> = shared.into_values().collect();
+    causes.sort_by_key(|cause| Reverse(cause.failed()));
+    causes
+}
+
+impl SharedCause<'_> {
+    fn failed(&self) -> u64 {
+        self.of.iter().fold(0, |sum, (_, cause)| sum.saturating_add(cause.failed_sessions))
+    }
+
+    fn line(&self, summary: &Summary) -> TlsCauseLine {
+        let (advice, domains) = (self.cause.advice(), self.domains());
+        let todo = match domains.as_slice() {
+            [one] => advice.todo.replace("DOMAIN", one),
+            _ => advice.todo.to_owned(),
+        };
+        TlsCauseLine {
+            mark: Mark::Fix,
+            title: self.title(&advice, &domains),
+            text: format!("{} {todo} {}", advice.meaning, self.consequence()),
+            facts: self.facts(summary, &domains),
+        }
+    }
+
+    /// The domains, by name.
+    fn domains(&self) -> Vec<String> {
+        let mut domains: Vec<String> = self.of.iter().map(|(tls, _)| domain(tls)).collect();
+        domains.sort();
+        domains.dedup();
+        domains
+    }
+
+    /// `Certificate expired at mx.example.com`.
+    fn title(&self, advice: &TlsAdvice, domains: &[String]) -> String {
+        let hosts: Vec<String> = self.cause.mx.iter().map(|host| Clean::new(host).to_string()).collect();
+        let named = match &self.cause.result_type {
+            Some(name) if advice.result_type.is_empty() => format!("{} \"{}\"", advice.title, Clean::new(name)),
+            _ => advice.title.to_owned(),
+        };
+        if hosts.is_empty() || advice.result_type.starts_with("sts-") {
+            return format!("{named}: {}", listed(domains));
+        }
+        format!("{named} at {}", listed(&hosts))
+    }
+
+    /// What becomes of the mail.
+    fn consequence(&self) -> &'static str {
+        let modes: BTreeSet<&str> =
+            self.of.iter().filter_map(|(tls, _)| Some(tls.mode.as_ref()?.as_written())).collect();
+        match self.of[0].0.policy_type.as_ref().map(Foreign::as_written) {
+            Some("sts") if modes.contains("enforce") => {
+                "In mode enforce, senders do not deliver in such a session: they try again, and return the mail in the end."
+            }
+            Some("sts") if modes.contains("testing") => "In mode testing, senders deliver all the same.",
+            Some("tlsa") => {
+                "Senders that use DANE do not deliver in such a session: they try again, and return the mail in the end."
+            }
+            Some("no-policy-found") => "Without a policy, senders deliver all the same, if need be unencrypted.",
+            _ => "",
+        }
+    }
+
+    fn facts(&self, summary: &Summary, domains: &[String]) -> String {
+        let kind = kind(self.of[0].0.policy_type.as_ref());
+        let all = self.of.iter().fold(0_u64, |sum, (tls, _)| sum.saturating_add(tls.sessions()));
+        let failed = self.failed();
+        // Reporters may count more failures than sessions that failed.
+        let share = if failed <= all {
+            format!(" of {}, {}", count(all), percent(Rate::of(failed, all)))
+        } else {
+            String::new()
+        };
+        let mut facts = vec![format!(
+            "{}{share} ({}, {kind})",
+            counted(failed, "failed session", "failed sessions"),
+            listed(domains)
+        )];
+        facts.extend(self.since(summary));
+        let reporters = self.of.iter().map(|(_, cause)| cause.reporters).max().unwrap_or(0);
+        facts.push(format!("seen by {}", counted(reporters, "reporter", "reporters")));
+        let reasons: Vec<String> = self.cause.reasons.iter().map(|reason| Clean::new(reason).to_string()).collect();
+        if !reasons.is_empty() {
+            facts.push(format!("reason codes: {}", reasons.join(", ")));
+        }
+        let mut text = format!("{}.", facts.join("; "));
+        if let Some(change) = self.of.iter().find_map(|(_, cause)| cause.explained_by.as_ref()) {
+            text = format!("{text} {}", explained(change));
+        }
+        text
+    }
+
+    /// Since when, and whether that is news.
+    fn since(&self, summary: &Summary) -> Option<String> {
+        let first: Option<Date> = self.of.iter().filter_map(|(_, cause)| cause.first_seen).min();
+        let before = self.of.iter().fold(0_u64, |sum, (_, cause)| sum.saturating_add(cause.failed_before));
+        let first = words::weekday(first?);
+        if self.of.iter().all(|(_, cause)| cause.new) {
+            return Some(format!("new: since {first}"));
+        }
+        let period = if summary.period.week.is_some() { "week" } else { "period" };
+        let known = self.of.iter().any(|(tls, _)| tls.before.is_some());
+        let before = if known { format!(", {} the {period} before", count(before)) } else { String::new() };
+        Some(format!("since {first}{before}"))
+    }
+}
+
+/// The change in DNS after which it began.
+fn explained(change: &ExplainedBy) -> String {
+    let what = match (change.record_type, change.change) {
+        ("MTA-STS", _) => "the policy at".to_owned(),
+        (kind, _) => format!("the {kind} record of"),
+    };
+    let became = match change.change {
+        "added" => "appeared",
+        "removed" => "left DNS",
+        _ => "changed",
+    };
+    format!("It began after {what} {} {became} on {}.", Clean::new(&change.name), words::weekday(change.day))
+}
+
+/// The sentence for the head of the page; `None` where nothing failed.
+pub(super) fn lead(summary: &Summary) -> Option<String> {
+    let failing = |tls: &&TlsSummary| tls.failed_sessions > 0 || !tls.causes.is_empty();
+    let worst = summary.tls.iter().filter(failing).max_by_key(|tls| tls.failed_sessions)?;
+    let mut domains: Vec<String> = summary.tls.iter().filter(failing).map(domain).collect();
+    domains.sort();
+    domains.dedup();
+    Some(match domains.as_slice() {
+        [one] => format!(
+            "Of {} to {one} ({}), {} failed: {}.",
+            counted(worst.sessions(), "TLS session", "TLS sessions"),
+            kind(worst.policy_type.as_ref()),
+            count(worst.failed_sessions),
+            first_title(worst)
+        ),
+        several => format!("TLS sessions to {} failed.", listed(several)),
+    })
+}
+
+/// Causes that are new in the period.
+pub(super) fn news(summary: &Summary) -> Vec<News> {
+    let all: Vec<&TlsSummary> = summary.tls.iter().collect();
+    let new = |cause: &SharedCause<'_>| cause.of.iter().all(|(_, cause)| cause.new) && cause.failed() > 0;
+    let causes = causes(&all);
+    let news = causes.iter().filter(|cause| new(cause)).take(NAMED).map(|cause| {
+        let title = cause.title(&cause.cause.advice(), &cause.domains());
+        let first = cause.of.iter().filter_map(|(_, cause)| cause.first_seen).min().map(words::weekday);
+        News {
+            mark: Mark::Fix,
+            head: "TLS fails",
+            text: format!(
+                "{title}: {} since {}.",
+                counted(cause.failed(), "session", "sessions"),
+                first.unwrap_or_default()
+            ),
+        }
+    });
+    news.collect()
+}
+
+/// A policy in a week, for an archive.
+pub(crate) fn told_of(tls: &TlsSummary) -> (String, TlsLine, Vec<String>) {
+    let titles = causes(&[tls]).iter().map(|cause| cause.title(&cause.cause.advice(), &cause.domains())).collect();
+    (domain(tls), line(tls), titles)
+}
