@@ -70,6 +70,8 @@ fn claims(summary: &Summary) -> Vec<String> {
 /// What the data quality says; every field must be covered here.
 fn quality(quality: &Quality) -> impl Iterator<Item = String> {
     let Quality {
+        tls_left_out_reports,
+        tls_unverified_reports,
         unreadable,
         conflicts,
         conflicting,
@@ -93,6 +95,8 @@ fn quality(quality: &Quality) -> impl Iterator<Item = String> {
         findings,
     } = quality;
     let counts = [
+        ("left out of TLS", *tls_left_out_reports),
+        ("unverified of TLS", *tls_unverified_reports),
         ("unreadable", *unreadable),
         ("conflicts", *conflicts),
         ("conflicting", conflicting.len() as u64),
