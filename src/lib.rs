@@ -66,7 +66,8 @@
 //!
 //! From `unpack` to `judge` everything is a pure function from bytes to values. `tests/it/source/layering.rs` checks
 //! which module may import which. Cargo features: none for this core; `store` adds the data folder, the analysis and
-//! its renderings; `imap` the mailboxes; `dns` checks and verification; `cli` (default) the program.
+//! its renderings; `imap` the mailboxes; `dns` checks and verification; `cli` (default) the program; `query`
+//! SQL over the tables.
 
 pub mod fetch;
 #[cfg(any(test, fuzzing))]
@@ -90,6 +91,8 @@ pub mod dns;
 pub mod ingest;
 #[cfg(feature = "store")]
 pub mod present;
+#[cfg(feature = "query")]
+pub mod query;
 #[cfg(feature = "cli")]
 pub mod send;
 #[cfg(all(feature = "store", feature = "dns"))]

@@ -4,7 +4,7 @@
 
 use super::collect::{convert, enrich, fetch, ingest};
 use super::maintain::{backup, compact, prune, rebuild, rejected, verify};
-use super::report::{ack, alert, check, export, metrics, simulate, site, status, summary};
+use super::report::{ack, alert, check, export, metrics, query, simulate, site, status, summary};
 use super::setup::{completions, config, man};
 use super::wiring::run::GlobalArgs;
 use clap::builder::FalseyValueParser;
@@ -47,6 +47,7 @@ pub(crate) enum Command {
     Metrics(metrics::MetricsArgs),
     Ack(ack::AckArgs),
     Export(export::ExportArgs),
+    Query(query::QueryArgs),
     Convert(convert::ConvertArgs),
     Check(check::CheckArgs),
     Simulate(simulate::SimulateArgs),

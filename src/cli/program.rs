@@ -3,7 +3,7 @@
 use super::args::{self, Command};
 use super::collect::{convert, enrich, fetch, ingest};
 use super::maintain::{backup, compact, prune, rebuild, rejected, verify};
-use super::report::{ack, alert, check, export, metrics, simulate, site, status, summary};
+use super::report::{ack, alert, check, export, metrics, query, simulate, site, status, summary};
 use super::setup::{completions, config, man};
 use super::terminal::exit::Exit;
 use super::terminal::fault::StdoutClosed;
@@ -45,6 +45,7 @@ fn dispatch(run: &CommandContext, command: Command) -> anyhow::Result<Exit> {
         Command::Summary(args) => summary::run(run, &args),
         Command::Site(args) => site::run(run, &args),
         Command::Export(args) => export::run(run, &args),
+        Command::Query(args) => query::run(run, &args),
         Command::Ack(args) => ack::run(run, &args),
         Command::Alert(args) => alert::run(run, &args),
         Command::Metrics(args) => metrics::run(run, &args),

@@ -19,7 +19,7 @@ pub mod fuzzing;
 
 pub mod tables;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use disk::access::Access;
 pub use error::StoreError;
@@ -28,6 +28,10 @@ pub use export::manifest::{PartFiles, RUN};
 pub use export::records::RowFormat;
 pub use export::side_tables::SideTable;
 pub use export::stream::{Stream, StreamFormat};
+#[cfg(feature = "query")]
+pub(crate) use export::table_rows::{GroupRows, TableFiles, TableRows};
+#[cfg(feature = "query")]
+pub(crate) use export::text_rows::quote as quote_csv;
 pub use export::verdicts::{VERDICT_TABLES, write_verdicts};
 pub use ledger::events::{Acknowledgment, StoredEvent};
 pub use ledger::lookups::{LookedUp, StoredName};
@@ -35,6 +39,8 @@ pub use ledger::networks::StoredNetwork;
 pub use ledger::outbox::{AlertMemory, AlertRun, MailboxRun, UnseenReport, Untold};
 pub use ledger::rejected::{ConflictEntry, RejectedEntry};
 pub use ledger::status::{FileTotals, FolderStatus, ReportTotals, ReporterTotals, Status};
+#[cfg(feature = "query")]
+pub(crate) use parquet::{checked_read::survive_engine, encode::options as part_options};
 pub use read::domains::ReportedDomain;
 pub use read::store::Store;
 pub use tables::collect::{Collector, head};

@@ -30,7 +30,7 @@ fn now() -> Timestamp {
 }
 
 /// A report that differs from its like in all that the number touches.
-pub(super) fn accepted(number: u32, records: u32) -> Accepted {
+pub(crate) fn accepted(number: u32, records: u32) -> Accepted {
     let day = date(2026, 10, 20).checked_add(jiff::Span::new().days(i64::from(number % 40))).unwrap();
     let begin = Timestamp::from_second(i64::from(super::tables::values::days_since_epoch(day)) * 86_400).unwrap();
     let mut key = [0; 16];

@@ -123,10 +123,10 @@ fn conflict(message: String) -> clap::Error {
 
 /// One ISO week.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Week(ISOWeekDate);
+pub(crate) struct Week(ISOWeekDate);
 
 impl Week {
-    fn first(self) -> Date {
+    pub(crate) fn first(self) -> Date {
         self.0.first_of_week().map_or(Date::MIN, ISOWeekDate::date)
     }
 

@@ -20,6 +20,23 @@ pub(crate) fn of_weeks(
     store: &Store,
     filter: &Filter,
 ) -> anyhow::Result<Vec<WeekVerdicts>> {
+    let (found, fresh) = worked_out(run, settings, store, filter)?;
+    if !fresh.is_empty()
+        && let Err(error) = store.keep_verdicts(&fresh)
+    {
+        // The next export computes them again: a reader's account may not write here.
+        run.talk.note(&format!("the verdicts of {} weeks were not kept: {error}", fresh.len()));
+    }
+    Ok(found)
+}
+
+/// The same, and which of them the store does not keep yet.
+pub(crate) fn worked_out(
+    run: &CommandContext,
+    settings: &Settings,
+    store: &Store,
+    filter: &Filter,
+) -> anyhow::Result<(Vec<WeekVerdicts>, Vec<KeptVerdicts>)> {
     let days = store.days()?;
     let mut kept = store.kept_verdicts()?;
     let question = asked::question(run, settings, store)?;
@@ -48,19 +65,13 @@ pub(crate) fn of_weeks(
             }
         }
     }
-    if !fresh.is_empty()
-        && let Err(error) = store.keep_verdicts(&fresh)
-    {
-        // The next export computes them again: a reader's account may not write here.
-        run.talk.note(&format!("the verdicts of {} weeks were not kept: {error}", fresh.len()));
-    }
     let owners = settings.owners();
     let customer = |domain: &str| owners.of(domain).map(|owner| settings.customers[owner].name.clone());
     for week in &mut found {
         week.senders.iter_mut().for_each(|row| row.customer = customer(&row.policy_domain));
         week.domains.iter_mut().for_each(|row| row.customer = customer(&row.policy_domain));
     }
-    Ok(found)
+    Ok((found, fresh))
 }
 
 /// Only the rows of some domains; of all, if none is named.

@@ -8,5 +8,7 @@ pub(crate) mod reports;
 pub(crate) mod side_tables;
 pub(crate) mod sources;
 pub(crate) mod stream;
+#[cfg(feature = "query")]
+pub(crate) mod table_rows;
 pub(crate) mod text_rows;
 pub(crate) mod verdicts;

@@ -104,9 +104,21 @@ pub(crate) fn export(store: &Store, filter: &Filter, exported: &mut Exported) ->
     if store.folder {
         return export_reports(store, filter, exported);
     }
-    let Some(ledger) = &store.ledger else {
-        return write(exported, records::quiet_month(filter), ReportTable::default());
-    };
+    let mut any = false;
+    each_month(store, filter, &mut |month, table| {
+        any = true;
+        write(exported, month, table)
+    })?;
+    if any { Ok(()) } else { write(exported, records::quiet_month(filter), ReportTable::default()) }
+}
+
+/// Hand over the reports that the ledger has of the filter, month by month in the order of their days.
+pub(crate) fn each_month(
+    store: &Store,
+    filter: &Filter,
+    each: &mut dyn FnMut(Month, ReportTable) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let Some(ledger) = &store.ledger else { return Ok(()) };
     let names: Vec<String> = COLUMNS.iter().map(|column| format!("\"{}\"", column.ledger)).collect();
     let sql = format!(
         "SELECT {} FROM reports WHERE day BETWEEN ?1 AND ?2 AND batch > ?3 AND batch <= ?4
@@ -133,7 +145,7 @@ pub(crate) fn export(store: &Store, filter: &Filter, exported: &mut Exported) ->
             Some((under_way, _)) if *under_way == month => {}
             _ => {
                 if let Some((done, table)) = open.replace((month, ReportTable::default())) {
-                    write(exported, done, table)?;
+                    each(done, table)?;
                 }
             }
         }
@@ -142,8 +154,7 @@ pub(crate) fn export(store: &Store, filter: &Filter, exported: &mut Exported) ->
             column.push(row.get_ref(index).map_err(failed())?);
         }
     }
-    let (month, table) = open.unwrap_or_else(|| (records::quiet_month(filter), ReportTable::default()));
-    write(exported, month, table)
+    open.map_or(Ok(()), |(month, table)| each(month, table))
 }
 
 fn write(exported: &mut Exported, month: Month, table: ReportTable) -> Result<(), StoreError> {

@@ -162,7 +162,8 @@ fn is_formula(text: &str) -> bool {
     text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n'])
 }
 
-fn quote(text: &str, out: &mut Vec<u8>) {
+/// A text as a CSV field, quoted where need be; one that a spreadsheet would run is defused.
+pub(crate) fn quote(text: &str, out: &mut Vec<u8>) {
     let formula = is_formula(text);
     if !formula && !text.is_empty() && !text.contains([',', '"', '\n', '\r']) {
         return out.extend(text.as_bytes());

@@ -45,6 +45,13 @@ fn tables(weeks: &[&WeekVerdicts]) -> [(&'static Table, PolarsResult<Vec<Box<dyn
     [(&SENDERS, sender_arrays(&senders)), (&DOMAINS, Ok(domain_arrays(&domains)))]
 }
 
+/// One of the two tables, by its name; none where there is no such table.
+#[cfg(feature = "query")]
+pub(crate) fn columns(weeks: &[WeekVerdicts], name: &str) -> Option<PolarsResult<Vec<Box<dyn Array>>>> {
+    let weeks: Vec<&WeekVerdicts> = weeks.iter().collect();
+    tables(&weeks).into_iter().find(|(table, _)| table.name == name).map(|(_, arrays)| arrays)
+}
+
 /// The names of the tables of verdicts.
 pub const VERDICT_TABLES: [&str; 2] = ["senders", "domains"];
 

@@ -16,11 +16,15 @@ use std::os::unix::fs::FileExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Once;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 thread_local! {
     /// Whether this thread is within a reading, whose panic is told as an error.
     static READING: Cell<bool> = const { Cell::new(false) };
 }
+
+/// Works of an engine under way.
+static QUERIES: AtomicUsize = AtomicUsize::new(0);
 
 /// Read from a file.
 pub(crate) fn read<T>(
@@ -31,16 +35,32 @@ pub(crate) fn read<T>(
     survive(work).map_err(StoreError::parquet(path, doing))
 }
 
-fn survive<T>(work: impl FnOnce() -> PolarsResult<T>) -> PolarsResult<T> {
+/// Panics are told, but for those of a reading.
+fn quiet_readings() {
     static QUIET: Once = Once::new();
     QUIET.call_once(|| {
         let told = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
-            if !READING.get() {
+            if !READING.get() && QUERIES.load(Ordering::Relaxed) == 0 {
                 told(panic);
             }
         }));
     });
+}
+
+/// Do the work of an engine that has threads of its own and panics where it does not know what to do: a panic of any thread
+/// meanwhile is an error of the work.
+#[cfg(feature = "query")]
+pub(crate) fn survive_engine<T>(work: impl FnOnce() -> T) -> PolarsResult<T> {
+    quiet_readings();
+    QUERIES.fetch_add(1, Ordering::Relaxed);
+    let done = catch_unwind(AssertUnwindSafe(work));
+    QUERIES.fetch_sub(1, Ordering::Relaxed);
+    done.map_err(|panic| polars_err!(ComputeError: "the engine could not do it: {}", words(&*panic)))
+}
+
+fn survive<T>(work: impl FnOnce() -> PolarsResult<T>) -> PolarsResult<T> {
+    quiet_readings();
     let outer = READING.replace(true);
     // What was being read is thrown away with the error.
     let done = catch_unwind(AssertUnwindSafe(work));

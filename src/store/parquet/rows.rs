@@ -75,6 +75,15 @@ impl MatchingGroup<'_> {
     }
 }
 
+/// The first and the last day of a row group's rows, where the statistics tell.
+#[cfg(feature = "query")]
+pub(crate) fn days_of(part: &ParquetPart, group: &RowGroupMetadata) -> Option<(i32, i32)> {
+    match (MatchingGroup { part, group }).statistics("date") {
+        Some(Statistics::Int32(days)) => days.min_value.zip(days.max_value),
+        _ => None,
+    }
+}
+
 /// Files that are open at once, with their footers in memory: well below the 1,024 that most systems allow.
 const OPEN_FILES: usize = 256;
 

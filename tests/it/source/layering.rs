@@ -36,6 +36,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("simulate", &["model", "judge", "analyze", "dns"]),
     ("site", &["analyze", "present"]),
     ("present", &["model", "analyze", "dns", "ingest", "simulate"]),
+    ("query", &["store"]),
     // No build for users has it.
     ("fuzzing", &["limits", "unpack", "parse", "normalize", "judge", "fetch", "model", "store", "simulate", "cli"]),
     ("ingest", &["limits", "fetch", "unpack", "parse", "normalize", "judge", "model", "store"]),

@@ -1,0 +1,201 @@
+//! `query`: SQL over the stored tables.
+
+use crate::analyze::Period;
+use crate::cli::settings::local_path::local_path;
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::fault::Hint as _;
+use crate::cli::terminal::output::{self, clean};
+use crate::cli::wiring::period::Week;
+use crate::cli::wiring::run::CommandContext;
+use crate::cli::wiring::{storeless, verdicts};
+use crate::query::{
+    AnswerFormat, AnswerWriter, DefaultPeriod, NAMED_QUERIES, NamedQuery, QueryError, QueryTables, SelectQuery, cells,
+};
+use crate::store::{Filter, Store};
+use anyhow::anyhow;
+use clap::ValueEnum;
+use jiff::ToSpan as _;
+use jiff::civil::Date;
+use polars::prelude::DataFrame;
+use std::io::{IsTerminal as _, Write};
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+The tables are those of `export`: records, reports, senders, domains, sources, dns and the rest of docs/columns.md. Only one SELECT is accepted; nothing is written to the store. docs/query.md describes the SQL and the named queries.
+
+Examples:
+  dmarquet query spoofers                       last week's suspect addresses
+  dmarquet query lost --week 2026-W47 --format csv
+  dmarquet query \"SELECT policy_domain, SUM(count) AS messages FROM records GROUP BY policy_domain\"
+  dmarquet query \"SELECT * FROM records\" --records lake --format parquet > records.parquet
+  dmarquet query pass-rate ~/dmarc-reports      from files, without storing anything";
+
+/// Answer SQL over the stored tables, or run a named query
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct QueryArgs {
+    /// One SELECT, or the name of a query that --list shows
+    #[arg(value_name = "SQL", required_unless_present = "list")]
+    sql: Option<String>,
+    /// Report files, mails and folders to query instead of the store
+    #[arg(value_name = "PATH", value_parser = local_path())]
+    paths: Vec<PathBuf>,
+    /// Query a folder of Parquet files, as `export --out` writes it, instead of the store
+    #[arg(long, value_name = "DIR", value_parser = local_path(), conflicts_with = "paths")]
+    records: Option<PathBuf>,
+    /// With a named query: the ISO week that it is about, such as 2026-W47
+    #[arg(long, value_name = "WEEK")]
+    week: Option<Week>,
+    /// Output format: table, csv, ndjson, parquet or arrow (an IPC stream)
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    format: QueryForm,
+    /// List the named queries
+    #[arg(long)]
+    list: bool,
+    /// Print how the query would be answered instead of answering it
+    #[arg(long)]
+    explain_plan: bool,
+}
+
+/// The forms of an answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum QueryForm {
+    /// Aligned columns.
+    #[default]
+    Table,
+    /// Comma-separated, lists as JSON.
+    Csv,
+    /// One JSON object a line.
+    Ndjson,
+    /// A Parquet file.
+    Parquet,
+    /// An Arrow IPC stream.
+    Arrow,
+}
+
+/// Do it.
+pub(crate) fn run(run: &CommandContext, args: &QueryArgs) -> anyhow::Result<Exit> {
+    let Some(asked) = args.sql.as_deref().filter(|_| !args.list) else {
+        let lines: String = NAMED_QUERIES.iter().map(|query| format!("{}  {}\n", query.name, query.answers)).collect();
+        output::data(lines.as_bytes())?;
+        return Ok(Exit::Handled);
+    };
+    let binary = matches!(args.format, QueryForm::Parquet | QueryForm::Arrow) && !args.explain_plan;
+    if binary && std::io::stdout().is_terminal() {
+        let error = anyhow!("query: expected a redirection for Parquet and Arrow, found a terminal");
+        return Err(error.hint("as in `dmarquet query ... --format parquet > answer.parquet`"));
+    }
+    let week = args.week.map(Week::first);
+    let (sql, days) = match NamedQuery::find(asked) {
+        Some(query) => {
+            let usual = || Period::last_complete_week(run.now).from();
+            let week = week.or_else(|| (query.period == DefaultPeriod::LastWeek).then(usual));
+            (query.sql(week), week)
+        }
+        None if asked.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) => {
+            let error = anyhow!("query: expected a SELECT or the name of a query, found {asked:?}");
+            return Err(error.hint("`dmarquet query --list` shows the names"));
+        }
+        None if week.is_some() => {
+            return Err(anyhow!("--week: expected a named query beside it, found SQL"));
+        }
+        None => (asked.to_owned(), None),
+    };
+    // What a later Polars will do otherwise is no concern of who asks.
+    polars_error::set_warning_function(|_, _| {});
+    let query = SelectQuery::parse(&sql)?;
+    if args.paths.is_empty() {
+        let store = run.opened(&run.settings()?, args.records.as_deref())?;
+        answer(run, args, &store, &query, days)?;
+        return Ok(Exit::Handled);
+    }
+    let (_folder, store, exit) = storeless::store(run, &args.paths)?;
+    answer(run, args, &store, &query, days)?;
+    Ok(exit)
+}
+
+/// Answer from a store; `week` is the only one that the query asks verdicts of.
+fn answer(
+    run: &CommandContext,
+    args: &QueryArgs,
+    store: &Store,
+    query: &SelectQuery,
+    week: Option<Date>,
+) -> anyhow::Result<()> {
+    let filter = Filter { from: week, to: week.map(|monday| monday.saturating_add(6.days())), ..Filter::default() };
+    let mut known = None;
+    let tables = QueryTables::open(store, query.tables(), || -> anyhow::Result<_> {
+        if known.is_none() {
+            // What was worked out is not kept: a query changes nothing.
+            known = Some(verdicts::worked_out(run, &run.settings()?, store, &filter)?.0);
+        }
+        Ok(known.clone().unwrap_or_default())
+    })?;
+    if args.explain_plan {
+        return output::data(output::clean_lines(&tables.explain(query)?).as_bytes());
+    }
+    let format = match args.format {
+        QueryForm::Csv => AnswerFormat::Csv,
+        QueryForm::Ndjson => AnswerFormat::Ndjson,
+        QueryForm::Parquet => AnswerFormat::Parquet,
+        QueryForm::Arrow => AnswerFormat::Arrow,
+        QueryForm::Table => {
+            return output::stream(|out| {
+                let mut table = TextTable { out, widths: None };
+                tables.answer(query, &mut |rows| table.write(&rows))
+            });
+        }
+    };
+    output::stream(|out| {
+        let mut writer = AnswerWriter::new(out, format);
+        tables.answer(query, &mut |rows| writer.write(&rows))?;
+        writer.finish()
+    })
+}
+
+/// Characters of a cell that are shown.
+const WIDEST: usize = 80;
+
+/// Aligned columns; their widths are those of the first part of the answer.
+struct TextTable<'a> {
+    out: &'a mut dyn Write,
+    widths: Option<Vec<usize>>,
+}
+
+impl TextTable<'_> {
+    fn write(&mut self, rows: &DataFrame) -> Result<(), QueryError> {
+        let names: Vec<String> = rows.get_column_names().into_iter().map(|name| shown(Some(name.as_str()))).collect();
+        let right: Vec<bool> = rows.dtypes().iter().map(polars::prelude::DataType::is_primitive_numeric).collect();
+        let lines: Vec<Vec<String>> =
+            cells(rows)?.into_iter().map(|row| row.into_iter().map(|cell| shown(cell.as_deref())).collect()).collect();
+        if self.widths.is_none() {
+            let width = |column: usize| {
+                let cells = lines.iter().map(|line: &Vec<String>| line[column].chars().count());
+                cells.max().unwrap_or(0).max(names[column].chars().count())
+            };
+            self.widths = Some((0..names.len()).map(width).collect());
+            self.line(&names, &right)?;
+        }
+        lines.iter().try_for_each(|line| self.line(line, &right))
+    }
+
+    fn line(&mut self, cells: &[String], right: &[bool]) -> Result<(), QueryError> {
+        let mut line = String::new();
+        for ((cell, right), width) in cells.iter().zip(right).zip(self.widths.iter().flatten()) {
+            let room = " ".repeat(width.saturating_sub(cell.chars().count()) + 2 * usize::from(!right));
+            let (room, gap) = if *right { (room, "  ") } else { (room, "") };
+            line.push_str(&if *right { room + cell + gap } else { cell.clone() + &room });
+        }
+        Ok(writeln!(self.out, "{}", line.trim_end())?)
+    }
+}
+
+/// A value as it is shown: cleaned, and cut where it is very long.
+fn shown(text: Option<&str>) -> String {
+    let Some(text) = text else { return "NULL".to_owned() };
+    let clean = clean(text);
+    if clean.chars().count() <= WIDEST {
+        return clean;
+    }
+    clean.chars().take(WIDEST - 1).chain(['…']).collect()
+}

@@ -1,0 +1,239 @@
+//! One SELECT over our own tables, and nothing else.
+
+use super::QueryError;
+use crate::store::tables::table::TABLES;
+use sqlparser::ast::{
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, SetExpr,
+    Statement, TableFactor, Visit, VisitMut, Visitor, VisitorMut,
+};
+use sqlparser::dialect::GenericDialect;
+use sqlparser::parser::{Parser, ParserOptions};
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+/// The function that makes whole numbers as wide as a sum of them may become: no name that anyone would choose.
+pub(super) const WIDE: &str = "dmarquet_wide";
+
+/// A SELECT over our tables.
+#[derive(Debug, Clone)]
+pub struct SelectQuery {
+    query: Query,
+    tables: BTreeSet<&'static str>,
+}
+
+impl SelectQuery {
+    /// Read and check a statement.
+    ///
+    /// # Errors
+    /// Where it is no SQL, more than one statement, anything but a SELECT, or names a table that is none of ours.
+    pub fn parse(sql: &str) -> Result<Self, QueryError> {
+        let options = ParserOptions { trailing_commas: true, ..ParserOptions::default() };
+        let parsed = Parser::new(&GenericDialect).with_options(options).try_with_sql(sql);
+        let statements = parsed.and_then(|mut parser| parser.parse_statements());
+        let mut statements = statements.map_err(|error| QueryError::new(words(&error.to_string())))?;
+        let only = || QueryError::new("expected one SELECT, found something else".to_owned());
+        let (Some(Statement::Query(query)), true) = (statements.pop(), statements.is_empty()) else {
+            return Err(only());
+        };
+        let mut seen = Relations::default();
+        if let ControlFlow::Break(fault) = Visit::visit(&query, &mut seen) {
+            return Err(QueryError::new(fault));
+        }
+        let mut tables = BTreeSet::new();
+        for name in seen.named {
+            if let Some(table) = TABLES.iter().find(|table| table.name == name) {
+                tables.insert(table.name);
+            } else if !seen.defined.contains(&name) {
+                let known = TABLES.map(|table| table.name).join(", ");
+                return Err(QueryError::new(format!("expected one of the tables {known}, found {name:?}")));
+            }
+        }
+        Ok(Self { query: *query, tables })
+    }
+
+    /// The tables of ours that it names.
+    pub fn tables(&self) -> impl Iterator<Item = &'static str> {
+        self.tables.iter().copied()
+    }
+
+    /// The statement.
+    pub(super) const fn query(&self) -> &Query {
+        &self.query
+    }
+}
+
+/// The statement as Polars gets it: sums of whole numbers in 128 bits, which no number of rows overflows.
+pub(super) fn widened(query: &Query) -> String {
+    let mut query = query.clone();
+    let _ = VisitMut::visit(&mut query, &mut WideSums);
+    query.to_string()
+}
+
+/// What is wrong, on one line.
+pub(super) fn words(text: &str) -> String {
+    let text = text.strip_prefix("sql parser error: ").unwrap_or(text);
+    text.lines().next().unwrap_or_default().trim().to_owned()
+}
+
+/// Which tables a query names and defines.
+#[derive(Default)]
+struct Relations {
+    named: Vec<String>,
+    defined: BTreeSet<String>,
+}
+
+impl Visitor for Relations {
+    type Break = String;
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<String> {
+        self.defined
+            .extend(query.with.iter().flat_map(|with| &with.cte_tables).map(|cte| cte.alias.name.value.clone()));
+        check_body(&query.body)
+    }
+
+    fn pre_visit_select(&mut self, select: &sqlparser::ast::Select) -> ControlFlow<String> {
+        if select.into.is_some() {
+            return ControlFlow::Break("expected a SELECT, found one that writes to a table".to_owned());
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<String> {
+        match factor {
+            TableFactor::Table { name, args: None, .. } => match one_word(name) {
+                Some(name) => {
+                    self.named.push(name.to_owned());
+                    ControlFlow::Continue(())
+                }
+                None => ControlFlow::Break(format!("expected the name of a table, found {name}")),
+            },
+            TableFactor::Derived { alias, .. } => {
+                self.defined.extend(alias.iter().map(|alias| alias.name.value.clone()));
+                ControlFlow::Continue(())
+            }
+            TableFactor::NestedJoin { .. } | TableFactor::UNNEST { .. } => ControlFlow::Continue(()),
+            other => ControlFlow::Break(format!("expected the name of a table, found {other}")),
+        }
+    }
+}
+
+fn check_body(body: &SetExpr) -> ControlFlow<String> {
+    match body {
+        SetExpr::Select(_) | SetExpr::Query(_) | SetExpr::Values(_) => ControlFlow::Continue(()),
+        SetExpr::SetOperation { left, right, .. } => {
+            check_body(left)?;
+            check_body(right)
+        }
+        _ => ControlFlow::Break("expected one SELECT, found something else".to_owned()),
+    }
+}
+
+fn one_word(name: &ObjectName) -> Option<&str> {
+    match name.0.as_slice() {
+        [ObjectNamePart::Identifier(name)] => Some(&name.value),
+        _ => None,
+    }
+}
+
+/// The name of a function, in lower case.
+pub(super) fn function_name(function: &sqlparser::ast::Function) -> String {
+    one_word(&function.name).unwrap_or_default().to_ascii_lowercase()
+}
+
+/// Makes the argument of each sum wide.
+struct WideSums;
+
+impl VisitorMut for WideSums {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
+        let Expr::Function(function) = expression else { return ControlFlow::Continue(()) };
+        if matches!(function_name(function).as_str(), "sum" | "total")
+            && let FunctionArguments::List(list) = &mut function.args
+            && let [FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))] = list.args.as_mut_slice()
+        {
+            let inner = std::mem::replace(argument, Expr::Identifier(Ident::new("")));
+            *argument = call(WIDE, inner);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// A call of a function of one argument.
+pub(super) fn call(name: &str, argument: Expr) -> Expr {
+    let args = sqlparser::ast::FunctionArgumentList {
+        duplicate_treatment: None,
+        args: vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))],
+        clauses: Vec::new(),
+    };
+    Expr::Function(sqlparser::ast::Function {
+        name: ObjectName(vec![ObjectNamePart::Identifier(Ident::new(name))]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(args),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SelectQuery;
+
+    fn refused(sql: &str) -> String {
+        SelectQuery::parse(sql).expect_err(sql).to_string()
+    }
+
+    #[test]
+    fn only_one_select_over_our_tables_is_accepted() {
+        for sql in [
+            "INSERT INTO records SELECT * FROM records",
+            "CREATE TABLE mine AS SELECT 1 AS x",
+            "DROP TABLE records",
+            "DELETE FROM records",
+            "TRUNCATE records",
+            "SHOW TABLES",
+            "EXPLAIN SELECT 1",
+            "COPY records TO 'x.parquet'",
+            "ATTACH 'x.db' AS mine",
+            "SELECT 1; DROP TABLE records",
+            "SELECT * INTO mine FROM records",
+            "SELECT * FROM read_csv('x.csv')",
+            "SELECT * FROM 'x.csv'",
+            "SELECT * FROM \"https://127.0.0.1/x.parquet\"",
+            "SELECT * FROM a.records",
+            "SELECT (SELECT 1 FROM 'x.csv') AS x FROM records",
+            "SELECT * FROM records WHERE source_ip IN (SELECT a FROM read_parquet('x'))",
+            "WITH x AS (SELECT * FROM read_csv('x')) SELECT * FROM x",
+            "WITH x AS (DELETE FROM records) SELECT 1",
+            "SELECT * FROM records UNION ALL SELECT * FROM nowhere",
+            "TABLE records",
+            "",
+        ] {
+            let told = refused(sql);
+            assert!(!told.contains('\n') && !told.is_empty(), "{sql}: {told}");
+        }
+    }
+
+    #[test]
+    fn it_says_which_tables_it_names() {
+        let tables = |sql: &str| SelectQuery::parse(sql).unwrap().tables().collect::<Vec<_>>();
+        assert_eq!(tables("SELECT 1 AS x"), Vec::<&str>::new());
+        assert_eq!(
+            tables(
+                "WITH x AS (SELECT * FROM records) SELECT * FROM x JOIN reports AS r ON x.report_key = r.report_key"
+            ),
+            ["records", "reports"]
+        );
+        assert_eq!(tables("SELECT 1 WHERE 1 IN (SELECT messages FROM domains)"), ["domains"]);
+    }
+
+    #[test]
+    fn sums_are_wide_wherever_they_stand() {
+        let wide = |sql: &str| super::widened(SelectQuery::parse(sql).unwrap().query());
+        let told = wide("SELECT SUM(count), MAX(SUM(count)) OVER () FROM records GROUP BY p HAVING sum(count) > 1");
+        assert_eq!(told.matches("dmarquet_wide(count)").count(), 3, "{told}");
+    }
+}
