@@ -20,8 +20,9 @@
 //! | `present` | answers as text, Markdown, HTML, JSON, CSV and mail | compute |
 //!
 //! `ingest` composes the stages, and [`limits`] bounds each of them. Beside them: `dns` checks records and verifies mails,
-//! `simulate` judges stored mail by proposed records, `alert` tells what changed once, `site` keeps an archive of static
-//! pages, `send` delivers mail. `cli` is the only place that uses clap, anyhow, standard output and exit codes.
+//! `simulate` judges stored mail by proposed records, `query` answers SQL, `alert` tells what changed once, `site` keeps
+//! an archive of static pages, `send` delivers mail. `cli` is the only place that uses clap, anyhow, standard output and
+//! exit codes.
 //!
 //! # Rooms
 //!

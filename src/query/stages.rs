@@ -4,6 +4,7 @@
 //! group are worked out of each stretch, then of what came of those. Anything else is one stage, over all rows.
 
 use super::statement::{WIDE, call, function_name};
+use crate::store::tables::table::TABLES;
 use sqlparser::ast::{
     DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
     GroupByExpr, Ident, LimitClause, OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor, Value,
@@ -102,7 +103,7 @@ pub(super) fn stages(query: &Query, table: &str, names: &[String]) -> Option<Sta
         let rows = of_columns && select.having.is_none() && query.order_by.is_none() && !calls.wild_argument;
         return rows.then(|| Stages::Rows { sql: query.to_string(), limit });
     }
-    grouped(query, select, groups, names)
+    grouped(query, (select, table), groups, names)
 }
 
 /// The SELECT, if it is of one table and has no clause that is unknown here.
@@ -298,7 +299,11 @@ impl VisitorMut for LastStage<'_> {
             _ => None,
         };
         *expression = match (kind, inner) {
-            (Aggregate::Count, _) => self.first.aggregate(whole, "sum"),
+            // A sum of nothing is null, a count of nothing is none.
+            (Aggregate::Count, _) => match parsed(&format!("COALESCE({}, 0)", self.first.aggregate(whole, "sum"))) {
+                Some(count) => count,
+                None => return ControlFlow::Break(()),
+            },
             (Aggregate::Sum, Some(_)) => self.first.aggregate(whole, "sum"),
             (Aggregate::Min, Some(_)) => self.first.aggregate(whole, "min"),
             (Aggregate::Max, Some(_)) => self.first.aggregate(whole, "max"),
@@ -318,12 +323,9 @@ impl VisitorMut for LastStage<'_> {
                 };
                 let sum = self.first.aggregate(renamed("sum"), "sum");
                 let count = self.first.aggregate(renamed("count"), "sum");
-                let parsed = format!("(CAST({sum} AS DOUBLE) / NULLIF({count}, 0))");
-                let dialect = sqlparser::dialect::GenericDialect;
-                let parser = sqlparser::parser::Parser::new(&dialect).try_with_sql(&parsed);
-                match parser.and_then(|mut parser| parser.parse_expr()) {
-                    Ok(average) => average,
-                    Err(_) => return ControlFlow::Break(()),
+                match parsed(&format!("(CAST({sum} AS DOUBLE) / NULLIF({count}, 0))")) {
+                    Some(average) => average,
+                    None => return ControlFlow::Break(()),
                 }
             }
             _ => return ControlFlow::Break(()),
@@ -333,7 +335,7 @@ impl VisitorMut for LastStage<'_> {
 }
 
 /// The stages of a query with groups or aggregates.
-fn grouped(query: &Query, select: &Select, groups: &[Expr], names: &[String]) -> Option<Stages> {
+fn grouped(query: &Query, (select, table): (&Select, &str), groups: &[Expr], names: &[String]) -> Option<Stages> {
     let select = &unqualified(select);
     let items: Vec<(&Expr, Option<&str>)> = select
         .projection
@@ -347,6 +349,12 @@ fn grouped(query: &Query, select: &Select, groups: &[Expr], names: &[String]) ->
     if items.len() != names.len() {
         return None;
     }
+    let columns: Vec<&str> = TABLES
+        .iter()
+        .filter(|other| other.name == table)
+        .flat_map(|table| (table.columns)())
+        .map(|column| column.name)
+        .collect();
     // A group may be the number or the alias of an item.
     let resolve = |group: &Expr| -> Option<Expr> {
         if let Some(at) = number(group) {
@@ -355,8 +363,8 @@ fn grouped(query: &Query, select: &Select, groups: &[Expr], names: &[String]) ->
         let Expr::Identifier(name) = group else { return Some(group.clone()) };
         match items.iter().find(|(_, alias)| *alias == Some(name.value.as_str())) {
             Some((expression, _)) if *expression == group => Some(group.clone()),
-            // A column or an item of the same name: others may decide otherwise.
-            Some((Expr::Identifier(_), _)) => None,
+            // A column and an item of the same name: others may decide otherwise.
+            Some(_) if columns.contains(&name.value.as_str()) => None,
             Some((expression, _)) => Some((*expression).clone()),
             None => Some(group.clone()),
         }
@@ -423,6 +431,12 @@ fn grouped(query: &Query, select: &Select, groups: &[Expr], names: &[String]) ->
         merge: format!("SELECT {} FROM {PARTIAL}{}", parts(&|name, _| name.to_owned(), true), by(&keys)),
         last: format!("SELECT {projection} FROM {PARTIAL}{}{having}{tail}", by(&own)),
     })
+}
+
+fn parsed(text: &str) -> Option<Expr> {
+    let dialect = sqlparser::dialect::GenericDialect;
+    let parser = sqlparser::parser::Parser::new(&dialect).try_with_sql(text);
+    parser.and_then(|mut parser| parser.parse_expr()).ok()
 }
 
 fn quoted(name: &str) -> String {

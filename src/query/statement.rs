@@ -3,8 +3,8 @@
 use super::QueryError;
 use crate::store::tables::table::TABLES;
 use sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, SetExpr,
-    Statement, TableFactor, Visit, VisitMut, Visitor, VisitorMut,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart, OrderByKind, Query,
+    SelectItem, SetExpr, Statement, TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::{Parser, ParserOptions};
@@ -48,7 +48,9 @@ impl SelectQuery {
                 return Err(QueryError::new(format!("expected one of the tables {known}, found {name:?}")));
             }
         }
-        Ok(Self { query: *query, tables })
+        let mut query = *query;
+        let _ = VisitMut::visit(&mut query, &mut OrderByPosition);
+        Ok(Self { query, tables })
     }
 
     /// The tables of ours that it names.
@@ -138,6 +140,37 @@ fn one_word(name: &ObjectName) -> Option<&str> {
 /// The name of a function, in lower case.
 pub(super) fn function_name(function: &sqlparser::ast::Function) -> String {
     one_word(&function.name).unwrap_or_default().to_ascii_lowercase()
+}
+
+/// Names what a query is ordered by by its position in the answer, where it is in it: Polars knows of no aggregate there.
+struct OrderByPosition;
+
+impl VisitorMut for OrderByPosition {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        let (SetExpr::Select(select), Some(order)) = (&*query.body, &mut query.order_by) else {
+            return ControlFlow::Continue(());
+        };
+        let OrderByKind::Expressions(order) = &mut order.kind else { return ControlFlow::Continue(()) };
+        for by in order
+            .iter_mut()
+            .filter(|by| matches!(by.expr, Expr::Function(_) | Expr::BinaryOp { .. } | Expr::Case { .. }))
+        {
+            let same = |item: &SelectItem| match item {
+                SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => *expr == by.expr,
+                _ => false,
+            };
+            // A star before it stands for any number of columns.
+            let star = |item: &SelectItem| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..));
+            if let Some(at) = select.projection.iter().position(same)
+                && !select.projection.iter().any(star)
+            {
+                by.expr = Expr::value(Value::Number((at + 1).to_string(), false));
+            }
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 /// Makes the argument of each sum wide.

@@ -304,6 +304,7 @@ mod tests {
     fn a_stretch_at_a_time_gives_the_same_as_all_rows_at_once() {
         let dir = tempfile::tempdir().unwrap();
         let store = store(dir.path());
+        polars_error::set_warning_function(|_, _| {});
         let (few, all) = (opened(&store, 4), opened(&store, usize::MAX));
         for (staged, sql) in [
             (true, "SELECT report_key, source_ip, count FROM records WHERE count > 1"),
@@ -328,11 +329,15 @@ mod tests {
             (true, "SELECT COUNT(DISTINCT source_ip) FROM records"),
             (
                 true,
+                "SELECT COUNT(DISTINCT source_ip), COUNT(*) AS n, SUM(count) AS m, AVG(count) AS a FROM records WHERE count < 0",
+            ),
+            (
+                true,
                 "SELECT date, SUM(CASE WHEN dmarc_pass THEN count ELSE 0 END) FROM records GROUP BY 1 HAVING SUM(count) > 3 ORDER BY date LIMIT 3",
             ),
             (
                 true,
-                "SELECT source_ip, SUM(count) * 2 + 1 AS twice FROM records GROUP BY source_ip ORDER BY SUM(count) DESC, source_ip",
+                "SELECT source_ip, SUM(count) AS n, MIN(date) FROM records GROUP BY source_ip ORDER BY SUM(count) DESC, MIN(date), source_ip",
             ),
             (true, "SELECT COUNT(*) FILTER (WHERE dmarc_pass) AS n FROM records WHERE count > 1000000"),
             (
