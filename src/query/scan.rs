@@ -200,7 +200,7 @@ fn conditions_of_days(predicate: &Expr) -> Vec<Expr> {
     while let Some(expression) = ahead.pop() {
         match expression {
             Expr::BinaryExpr { left, op: Operator::And | Operator::LogicalAnd, right } => {
-                ahead.extend([&**left, &**right])
+                ahead.extend([&**left, &**right]);
             }
             other if columns_of(other).iter().eq(["date"]) => found.push(other.clone()),
             _ => {}

@@ -209,7 +209,7 @@ fn argument(function: &Function) -> Option<&FunctionArgExpr> {
 fn number(expression: &Expr) -> Option<usize> {
     match expression {
         Expr::Value(value) => match &value.value {
-            Value::Number(number, _) => number.to_string().parse().ok(),
+            Value::Number(number, _) => number.parse().ok(),
             _ => None,
         },
         _ => None,

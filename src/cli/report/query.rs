@@ -76,8 +76,9 @@ enum QueryForm {
 /// Do it.
 pub(crate) fn run(run: &CommandContext, args: &QueryArgs) -> anyhow::Result<Exit> {
     let Some(asked) = args.sql.as_deref().filter(|_| !args.list) else {
-        let lines: String = NAMED_QUERIES.iter().map(|query| format!("{}  {}\n", query.name, query.answers)).collect();
-        output::data(lines.as_bytes())?;
+        let lines: Vec<String> =
+            NAMED_QUERIES.iter().map(|query| format!("{}  {}\n", query.name, query.answers)).collect();
+        output::data(lines.concat().as_bytes())?;
         return Ok(Exit::Handled);
     };
     let binary = matches!(args.format, QueryForm::Parquet | QueryForm::Arrow) && !args.explain_plan;

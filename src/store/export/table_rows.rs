@@ -163,7 +163,10 @@ impl Store {
             }
             "sources" => vec![sources::columns(self, &all)?.0],
             "dns" => vec![dns::columns(self, &all)?.0],
-            _ => vec![verdicts::columns(&weeks()?, name).ok_or_else(none)?.map_err(failed())?],
+            _ if verdicts::VERDICT_TABLES.contains(&name) => {
+                vec![verdicts::columns(&weeks()?, name).ok_or_else(none)?.map_err(failed())?]
+            }
+            _ => Vec::new(),
         };
         Ok((table, TableRows::Memory(rows)))
     }
