@@ -63,7 +63,7 @@ pub fn pages(bytes: &[u8]) {
         let xml = include_bytes!("fuzzing/reports.xml");
         let accepted = normalize::fuzzing::report(xml, &Limits::default()).into_iter().map(|report| {
             let (verdicts, findings) = judge::judge(&report);
-            let original = std::sync::Arc::new(Original::Xml(Vec::new()));
+            let original = std::sync::Arc::new(Original::Plain(Vec::new()));
             let provenance = Provenance {
                 origin: "reports.xml".to_owned(),
                 attachment: None,

@@ -25,6 +25,10 @@ pub struct Limits {
     pub records: u32,
     /// DKIM results, SPF results or reasons in one record; more are dropped with a finding.
     pub results: u32,
+    /// Policies in a TLS report.
+    pub tls_policies: u32,
+    /// Entries of `failure-details` in a TLS report, over all its policies.
+    pub tls_failures: u32,
     /// One text value in a report; longer text is cut with a finding.
     pub text_bytes: u32,
     /// XML elements inside each other.
@@ -95,6 +99,8 @@ impl Default for Limits {
             mail_depth: 16,
             records: 250_000,
             results: 100,
+            tls_policies: 10_000,
+            tls_failures: 25_000,
             text_bytes: 8 << 10,
             element_depth: 32,
             findings: 100,

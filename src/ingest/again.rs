@@ -1,13 +1,14 @@
 //! Reads items again: the originals of a store (`rebuild`), its rejected items (`rejected retry`).
 
+use super::reporters::NamedReporter;
 use super::trial::{Survival, TrialItem};
 use super::trust::is_of_sender;
 use super::work::{ItemContents, KnownItems, Piece, Worked, work};
 use super::{IngestError, IngestOptions, Tally};
 use crate::fetch::{Fetched, Item};
 use crate::judge::judge;
-use crate::model::{Accepted, Finding, Original, Provenance, Report};
-use crate::normalize::{Context, Read, is_no_longer_ahead, reports};
+use crate::model::{Accepted, AcceptedTls, Finding, Original, Provenance, Report, ReportKind, TlsReport};
+use crate::normalize::{Context, Read, ReadTls, is_no_longer_ahead, reports, tls_report};
 use crate::store::{
     Access, Added, ConflictEntry, KeptReport, OriginalReader, PackedReport, Rebuild, Rebuilt, Reject, RejectedEntry,
     StoreError, Writer, head,
@@ -58,7 +59,7 @@ pub fn rebuild(dir: &Path, access: Access, options: &IngestOptions) -> Result<(T
 
 fn size(original: &Original) -> usize {
     match original {
-        Original::Xml(bytes) | Original::Gzip(bytes) => bytes.len(),
+        Original::Plain(bytes) | Original::Gzip(bytes) => bytes.len(),
     }
 }
 
@@ -72,11 +73,19 @@ fn read_again(
     for (ingested, result) in read {
         tally.items += 1;
         match result {
-            Ok((accepted, true)) => {
+            Ok((ReadReport::Tls(accepted), true)) => {
+                tally.conflicts += 1;
+                writer.tls_replaced_before(*accepted);
+            }
+            Ok((ReadReport::Tls(accepted), false)) => {
+                writer.first_stored(accepted.report.key, ingested);
+                tally.add_tls(writer.add_tls(*accepted)?);
+            }
+            Ok((ReadReport::Aggregate(accepted), true)) => {
                 tally.conflicts += 1;
                 writer.replaced_before(*accepted);
             }
-            Ok((accepted, false)) => {
+            Ok((ReadReport::Aggregate(accepted), false)) => {
                 writer.first_stored(accepted.report.key, ingested);
                 add(tally, writer, *accepted)?;
             }
@@ -100,7 +109,7 @@ fn documents(file: &str, arrival: Timestamp, original: &Original, options: &Inge
         report,
         findings,
         verdicts: Vec::new(),
-        original: Arc::new(Original::Xml(Vec::new())),
+        original: Arc::new(Original::Plain(Vec::new())),
         provenance: provenance.clone(),
     };
     parsed(original, &context, options).into_iter().map(accepted).collect()
@@ -109,7 +118,7 @@ fn documents(file: &str, arrival: Timestamp, original: &Original, options: &Inge
 /// The reports in an original.
 fn parsed(original: &Original, context: &Context<'_>, options: &IngestOptions) -> Vec<(Report, Vec<Finding>)> {
     let bytes = match original {
-        Original::Xml(bytes) | Original::Gzip(bytes) => bytes.clone(),
+        Original::Plain(bytes) | Original::Gzip(bytes) => bytes.clone(),
     };
     let mut found = Vec::new();
     for unit in unpack(bytes, context.attachment, &options.limits).items {
@@ -124,8 +133,8 @@ fn parsed(original: &Original, context: &Context<'_>, options: &IngestOptions) -
 }
 
 /// When a retried report arrived: at that time, unless the clock was wrong then.
-fn arrival(accepted: &Accepted, then: Timestamp, now: Timestamp) -> Timestamp {
-    if then < accepted.report.metadata.end || then > now { now } else { then }
+fn arrival(end: Timestamp, then: Timestamp, now: Timestamp) -> Timestamp {
+    if then < end || then > now { now } else { then }
 }
 
 fn add(tally: &mut Tally, writer: &mut Writer, accepted: Accepted) -> Result<(), StoreError> {
@@ -167,6 +176,17 @@ pub fn promote(writer: &mut Writer, entry: &ConflictEntry, options: &IngestOptio
     writer.read_originals_with(reader(options));
     let original = writer.conflict(entry)?;
     let context = Context { attachment: entry.attachment.as_deref(), arrival: entry.arrival };
+    let (origin, attachment, arrival) = (entry.origin.clone(), entry.attachment.clone(), entry.arrival);
+    let provenance = Provenance { origin, attachment, arrival, mail: None };
+    if let Some((report, mut findings)) = parsed_tls(&original, &context, options) {
+        if (report.key, report.content) != (entry.key, entry.content) {
+            return Ok(false);
+        }
+        findings.extend(report.domains().into_iter().filter_map(|domain| options.trust.foreign(domain)));
+        writer.promote_tls(AcceptedTls { report, findings, original: Arc::new(original), provenance })?;
+        writer.commit()?;
+        return Ok(true);
+    }
     let is_it = |(report, _): &(Report, Vec<Finding>)| {
         report.content == entry.content && (report.key == entry.key || report.former_key == Some(entry.key))
     };
@@ -178,28 +198,34 @@ pub fn promote(writer: &mut Writer, entry: &ConflictEntry, options: &IngestOptio
         report,
         verdicts,
         original: Arc::new(original),
-        provenance: Provenance {
-            origin: entry.origin.clone(),
-            attachment: entry.attachment.clone(),
-            arrival: entry.arrival,
-            mail: None,
-        },
+        provenance,
     };
     writer.promote(accepted, (entry.key, entry.content))?;
     writer.commit()?;
     Ok(true)
 }
 
+/// A report read again.
+enum ReadReport {
+    Aggregate(Box<Accepted>),
+    Tls(Box<AcceptedTls>),
+}
+
 /// When a report was first committed; the report, read again, with whether another replaced it; or the reject, if it
 /// cannot be read.
-type Again = (Timestamp, Result<(Box<Accepted>, bool), Box<Reject>>);
+type Again = (Timestamp, Result<(ReadReport, bool), Box<Reject>>);
 
 /// Reads a kept original again, once for all its reports. Whatever can no longer be read is kept as rejected: its bytes
 /// are not lost.
 fn accept(kept: PackedReport, options: &IngestOptions) -> Vec<Again> {
     let PackedReport { original, reports } = kept;
     let mut again: Vec<Again> = Vec::with_capacity(reports.len());
-    let mut waiting = reports;
+    let (tls, mut waiting): (Vec<_>, Vec<_>) = reports.into_iter().partition(|kept| kept.kind == ReportKind::Tls);
+    for kept in tls {
+        let (ingested, replaced) = (kept.ingested, kept.replaced);
+        let read = accept_tls(kept, &original, options).map(|accepted| (ReadReport::Tls(accepted), replaced));
+        again.push((ingested, read));
+    }
     // The same bytes may have arrived twice in one batch, under other names or at other times.
     while let Some(first) = waiting.first() {
         let (attachment, arrival) = (first.provenance.attachment.clone(), first.provenance.arrival);
@@ -236,7 +262,8 @@ fn accept(kept: PackedReport, options: &IngestOptions) -> Vec<Again> {
         }
         for (kept, report) in now.drain(..).zip(of_key.drain(..)) {
             let (ingested, replaced) = (kept.ingested, kept.replaced);
-            let read = accept_one(kept, report, &original, options).map(|accepted| (accepted, replaced));
+            let read = accept_one(kept, report, &original, options)
+                .map(|accepted| (ReadReport::Aggregate(accepted), replaced));
             again.push((ingested, read));
         }
     }
@@ -249,33 +276,79 @@ fn accept_one(
     original: &Arc<Original>,
     options: &IngestOptions,
 ) -> Result<Box<Accepted>, Box<Reject>> {
-    let KeptReport { key, mut provenance, mut findings, .. } = kept;
-    let Some((report, more)) = found else {
-        let (bytes, extension) = match original.as_ref() {
-            Original::Xml(bytes) => (bytes.clone(), "xml"),
-            Original::Gzip(bytes) => (bytes.clone(), "xml.gz"),
-        };
-        return Err(Box::new(Reject {
-            origin: provenance.origin,
-            attachment: provenance.attachment,
-            reason: format!("expected the report {key} in its kept original, found it no longer"),
-            bytes: Some(bytes.into()),
-            extension,
-            arrival: provenance.arrival,
-        }));
-    };
+    let Some((report, more)) = found else { return Err(unread(kept, original)) };
+    let KeptReport { mut provenance, mut findings, .. } = kept;
     let (verdicts, odd) = judge(&report);
-    if let Some(mail) = &mut provenance.mail {
-        let (auth, finding) = options.trust.judge_again(mail, &report);
-        if auth != mail.sender_auth {
-            findings.retain(|finding| !is_of_sender(finding.code));
-            findings.extend(finding);
-        }
-        mail.sender_auth = auth;
-    }
+    judge_sender_again(&mut provenance, &mut findings, (&report).into(), options);
     let foreign = options.trust.foreign(report.policy.domain.as_str());
     let findings = findings.into_iter().chain(foreign).chain(more).chain(odd).collect();
     Ok(Box::new(Accepted { report, verdicts, findings, original: original.clone(), provenance }))
+}
+
+fn accept_tls(
+    kept: KeptReport,
+    original: &Arc<Original>,
+    options: &IngestOptions,
+) -> Result<Box<AcceptedTls>, Box<Reject>> {
+    let context = Context { attachment: kept.provenance.attachment.as_deref(), arrival: kept.provenance.arrival };
+    // A later version may make keys otherwise: an original holds one report.
+    let Some((report, more)) = parsed_tls(original, &context, options) else { return Err(unread(kept, original)) };
+    let KeptReport { mut provenance, mut findings, .. } = kept;
+    judge_sender_again(&mut provenance, &mut findings, (&report).into(), options);
+    findings.extend(report.domains().into_iter().filter_map(|domain| options.trust.foreign(domain)));
+    findings.extend(more);
+    Ok(Box::new(AcceptedTls { report, findings, original: original.clone(), provenance }))
+}
+
+/// The TLS report in an original.
+fn parsed_tls(
+    original: &Original,
+    context: &Context<'_>,
+    options: &IngestOptions,
+) -> Option<(TlsReport, Vec<Finding>)> {
+    let unpacked = unpack(original.bytes().to_vec(), context.attachment, &options.limits);
+    unpacked.items.into_iter().find_map(|unit| {
+        let Content::TlsReport { json, .. } = unit.content else { return None };
+        match tls_report(&json, context, &options.limits) {
+            ReadTls::Report { report, findings } => Some((report, findings)),
+            ReadTls::Rejected { .. } => None,
+        }
+    })
+}
+
+/// What is left of a report that cannot be read any more.
+fn unread(kept: KeptReport, original: &Original) -> Box<Reject> {
+    let KeptReport { key, kind, provenance, .. } = kept;
+    let extension = match (kind, original) {
+        (ReportKind::Aggregate, Original::Plain(_)) => "xml",
+        (ReportKind::Aggregate, Original::Gzip(_)) => "xml.gz",
+        (ReportKind::Tls, Original::Plain(_)) => "json",
+        (ReportKind::Tls, Original::Gzip(_)) => "json.gz",
+    };
+    Box::new(Reject {
+        origin: provenance.origin,
+        attachment: provenance.attachment,
+        reason: format!("expected the report {key} in its kept original, found it no longer"),
+        bytes: Some(original.bytes().to_vec().into()),
+        extension,
+        arrival: provenance.arrival,
+    })
+}
+
+/// Judge the mail that brought a report by the rules of today.
+fn judge_sender_again(
+    provenance: &mut Provenance,
+    findings: &mut Vec<Finding>,
+    reporter: NamedReporter<'_>,
+    options: &IngestOptions,
+) {
+    let Some(mail) = &mut provenance.mail else { return };
+    let (auth, finding) = options.trust.judge_again(mail, reporter);
+    if auth != mail.sender_auth {
+        findings.retain(|finding| !is_of_sender(finding.code));
+        findings.extend(finding);
+    }
+    mail.sender_auth = auth;
 }
 
 /// Retries rejected items whose period was in the future then and no longer is.
@@ -291,7 +364,7 @@ pub(super) fn retry_ahead(writer: &mut Writer, options: &IngestOptions) -> Resul
     let tally = retry(writer, &entries, options)?;
     // Anything still unreadable was reported when it arrived.
     let Tally { stored, findings, findings_more, .. } = tally;
-    Ok(Tally { items: stored.reports, stored, findings, findings_more, ..Tally::default() })
+    Ok(Tally { items: stored.reports + stored.tls_reports, stored, findings, findings_more, ..Tally::default() })
 }
 
 /// Retries rejected items. Those that are fully readable now leave the list.
@@ -335,9 +408,15 @@ pub fn retry(writer: &mut Writer, entries: &[RejectedEntry], options: &IngestOpt
             tally.items += 1;
             match piece {
                 Piece::Report(mut accepted) => {
-                    accepted.provenance.arrival = arrival(&accepted, entry.arrival, options.now);
+                    accepted.provenance.arrival = arrival(accepted.report.metadata.end, entry.arrival, options.now);
                     tally.find(&accepted.provenance.origin, &accepted.findings);
                     add(&mut tally, writer, *accepted)?;
+                }
+                Piece::TlsReport(mut accepted) => {
+                    let end = accepted.report.end;
+                    accepted.provenance.arrival = arrival(end, entry.arrival, options.now);
+                    tally.find(&accepted.provenance.origin, &accepted.findings);
+                    tally.add_tls(writer.add_tls(*accepted)?);
                 }
                 Piece::SetAside(_) | Piece::LinkOut => tally.set_aside.other += 1,
                 Piece::Rejected(reject, _) => again = Some(reject.reason),
@@ -368,13 +447,14 @@ mod tests {
         };
         let options = IngestOptions { now: "2026-11-29T00:00:00Z".parse().unwrap(), ..IngestOptions::default() };
         let context = Context { attachment: None, arrival: options.now };
-        let original = Original::Xml((xml("AGVsbG8") + &xml("agvsbg8")).into_bytes());
+        let original = Original::Plain((xml("AGVsbG8") + &xml("agvsbg8")).into_bytes());
         let reports: Vec<Report> =
             parsed(&original, &context, &options).into_iter().map(|(report, _)| report).collect();
         let former = reports[0].former_key.unwrap();
         assert_eq!(former, reports[1].key, "which told them apart no more");
         let kept = |key: crate::model::ReportKey| KeptReport {
             key: key.to_string(),
+            kind: ReportKind::Aggregate,
             ingested: options.now,
             provenance: Provenance { arrival: options.now, ..Provenance::default() },
             findings: Vec::new(),
@@ -392,7 +472,7 @@ mod tests {
         assert_eq!(ids(&[former]), [("agvsbg8".to_owned(), true)], "an exact key goes first");
         let both = ids(&[reports[0].key, reports[1].key]);
         assert_eq!(both, [("AGVsbG8".to_owned(), true), ("agvsbg8".to_owned(), true)]);
-        let alone = Original::Xml(xml("AGVsbG8").into_bytes());
+        let alone = Original::Plain(xml("AGVsbG8").into_bytes());
         let again = accept(PackedReport { original: Arc::new(alone), reports: vec![kept(former)] }, &options);
         assert_eq!(again[0].1.as_ref().unwrap().0.report.key, former);
     }

@@ -62,7 +62,6 @@ pub struct Placed<'a> {
 impl<'a> Placed<'a> {
     pub(super) const fn aside(origin: &'a str, kind: OtherContent) -> Self {
         let reason = match kind {
-            OtherContent::TlsRpt => "an SMTP TLS report",
             OtherContent::Failure => "a failure report",
             OtherContent::Bounce => "a bounce",
             OtherContent::Other => "no report",

@@ -8,7 +8,7 @@
 //!    nothing, and the name of an unknown reporter is not compared: it often differs from the domain it sends from.
 
 use crate::judge::{is_within, organizational};
-use crate::model::{Quoted, Report};
+use crate::model::{Quoted, Report, TlsReport};
 use crate::normalize::{canonical_domain, reporter_domain};
 
 /// A large reporter, and the names only it may use.
@@ -159,20 +159,46 @@ const MAILBOXES: &[&str] = &[
 /// Public Suffix List does not contain them.
 const SHARED: &[&str] = &["onmicrosoft.com", "iphmx.com", "pphosted.com"];
 
+/// The reporter as a report names it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NamedReporter<'a> {
+    org_name: &'a str,
+    address: Option<&'a str>,
+    /// Reports of this kind may come without an address.
+    may_lack_address: bool,
+}
+
+impl<'a> From<&'a Report> for NamedReporter<'a> {
+    fn from(report: &'a Report) -> Self {
+        let (org_name, address) = (report.metadata.org_name.as_str(), report.metadata.email.as_deref());
+        Self { org_name, address, may_lack_address: false }
+    }
+}
+
+impl<'a> From<&'a TlsReport> for NamedReporter<'a> {
+    fn from(report: &'a TlsReport) -> Self {
+        Self { org_name: report.org_name.as_str(), address: report.contact_info.as_deref(), may_lack_address: true }
+    }
+}
+
 /// Whether an authenticated domain speaks for the report's reporter; if not, why not.
-pub(super) fn speaks_for(domain: &str, report: &Report) -> Result<(), String> {
-    let (org_name, email) = (report.metadata.org_name.as_str(), report.metadata.email.as_deref());
-    let Some(email_domain) = reporter_domain(&report.metadata) else {
-        return Err(format!(
-            "expected the reporter's address in the report, found {}",
-            Quoted(email.unwrap_or_default())
-        ));
-    };
-    let email_domain = email_domain.as_str();
+pub(super) fn speaks_for(domain: &str, reporter: NamedReporter<'_>) -> Result<(), String> {
+    let (org_name, email) = (reporter.org_name, reporter.address);
     let Some(domain) = canonical_domain(domain) else {
         return Err(format!("expected an authenticated domain, found {}", Quoted(domain)));
     };
-    let domain = domain.as_str();
+    let email_domain = match email.map(|email| (email, reporter_domain(email))) {
+        Some((_, Some(of_email))) => of_email,
+        // Without an address it is the domain that its name may be; a name that is none binds nobody but the known ones.
+        None if reporter.may_lack_address => {
+            canonical_domain(org_name).filter(|name| name.as_str().contains('.')).unwrap_or_else(|| domain.clone())
+        }
+        found => {
+            let found = found.map_or("", |(email, _)| email);
+            return Err(format!("expected the reporter's address in the report, found {}", Quoted(found)));
+        }
+    };
+    let (domain, email_domain) = (domain.as_str(), email_domain.as_str());
     let known = KNOWN.iter().find(|reporter| reporter.mails_as(domain));
     if organization(domain) != organization(email_domain)
         && !known.is_some_and(|reporter| reporter.mails_as(email_domain))
@@ -242,7 +268,7 @@ mod tests {
         let mut report = super::super::tests::report();
         report.metadata.org_name = org_name.into();
         report.metadata.email = (!email.is_empty()).then(|| email.into());
-        speaks_for(domain, &report).is_ok()
+        speaks_for(domain, (&report).into()).is_ok()
     }
 
     #[test]

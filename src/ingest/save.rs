@@ -5,7 +5,7 @@ use super::underway::Underway;
 use super::work::{ItemContents, Piece, Worked};
 use super::{IngestError, Observer, Tally};
 use crate::fetch::FetchError;
-use crate::model::{Accepted, Fate, Hash, ReportKey};
+use crate::model::{Accepted, Fate, Finding, Hash, ReportKey};
 use crate::normalize::is_no_longer_ahead;
 use crate::store::{Added, Reject, Rejected, SeenItem, Writer};
 use crate::unpack::OtherContent;
@@ -68,10 +68,22 @@ impl Count {
         }
     }
 
+    fn tls_report(&mut self, tally: &mut Tally, added: Added, (origin, findings): (&str, &[Finding])) {
+        self.seen.reports += 1;
+        tally.items += 1;
+        match added {
+            Added::Stored | Added::Replaced(_) => self.outcome.stored += 1,
+            Added::Duplicate => self.outcome.duplicates += 1,
+            Added::Conflict => self.outcome.conflicts += 1,
+        }
+        if tally.add_tls(added) {
+            tally.find(origin, findings);
+        }
+    }
+
     fn set_aside(&mut self, tally: &mut Tally, kind: OtherContent, count: u32) {
         let aside = &mut tally.set_aside;
         let (seen, sum) = match kind {
-            OtherContent::TlsRpt => (&mut self.seen.tls_rpt, &mut aside.tls_rpt),
             OtherContent::Failure => (&mut self.seen.failure, &mut aside.failure),
             OtherContent::Bounce => (&mut self.seen.bounce, &mut aside.bounce),
             OtherContent::Other => (&mut self.seen.other, &mut aside.other),
@@ -110,7 +122,6 @@ impl Count {
         self.outcome.duplicates += again;
         tally.duplicates += u64::from(again);
         tally.items += u64::from(again);
-        self.set_aside(tally, OtherContent::TlsRpt, seen.tls_rpt);
         self.set_aside(tally, OtherContent::Failure, seen.failure);
         self.set_aside(tally, OtherContent::Bounce, seen.bounce);
         self.set_aside(tally, OtherContent::Other, seen.other);
@@ -129,7 +140,7 @@ impl Count {
 /// What is reported about a report after it was passed on.
 struct Told {
     origin: String,
-    findings: Vec<crate::model::Finding>,
+    findings: Vec<Finding>,
     records: u64,
     messages: i64,
     dmarc_pass: i64,
@@ -200,6 +211,11 @@ impl<'a> Saver<'a> {
                 let told = Told::of(&accepted);
                 let added = self.writer.add(*accepted)?;
                 count.report(&mut self.tally, added, &told);
+            }
+            Piece::TlsReport(accepted) => {
+                let (origin, findings) = (accepted.provenance.origin.clone(), accepted.findings.clone());
+                let added = self.writer.add_tls(*accepted)?;
+                count.tls_report(&mut self.tally, added, (&origin, &findings));
             }
             Piece::SetAside(kind) => count.set_aside(&mut self.tally, kind, 1),
             Piece::LinkOut => count.link_out(&mut self.tally),
@@ -278,13 +294,25 @@ impl<'a> Deduplicator<'a> {
         match piece {
             Piece::Report(accepted) => {
                 let told = Told::of(&accepted);
-                let added = self.added(&accepted);
-                let (place, key) = (Destination::from(added), Some(accepted.report.key));
+                let key = accepted.report.key;
+                let added = self.added(key, accepted.report.content);
+                let (place, key) = (Destination::from(added), Some(key));
                 if added == Added::Stored {
                     self.sink.stored(*accepted)?;
                 }
                 self.sink.placed(&Placed { origin: &told.origin, place, reason: None, key })?;
                 count.report(&mut self.tally, added, &told);
+            }
+            Piece::TlsReport(accepted) => {
+                let key = accepted.report.key;
+                let added = self.added(key, accepted.report.content);
+                let (origin, findings) = (accepted.provenance.origin.clone(), accepted.findings.clone());
+                if added == Added::Stored {
+                    self.sink.stored_tls(*accepted)?;
+                }
+                let place = Destination::from(added);
+                self.sink.placed(&Placed { origin: &origin, place, reason: None, key: Some(key) })?;
+                count.tls_report(&mut self.tally, added, (&origin, &findings));
             }
             Piece::SetAside(kind) => {
                 self.sink.placed(&Placed::aside(item, kind))?;
@@ -318,8 +346,7 @@ impl<'a> Deduplicator<'a> {
         Ok(self.sink.stretch()?)
     }
 
-    fn added(&mut self, accepted: &Accepted) -> Added {
-        let (key, content) = (accepted.report.key, accepted.report.content);
+    fn added(&mut self, key: ReportKey, content: Hash) -> Added {
         match self.reports.get(&key) {
             None => {
                 self.reports.insert(key, content);

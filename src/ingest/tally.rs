@@ -1,13 +1,13 @@
 //! What a run did, with the field names of its JSON: every item counts in exactly one place.
 
 use crate::model::Finding;
-use crate::store::ReplacedSums;
+use crate::store::{Added, ReplacedSums};
 use serde::Serialize;
 
 /// Entries of a list beyond this are counted, not kept: a flood must not fill the memory.
 const KEPT: usize = 10_000;
 
-/// The sums of what was stored.
+/// The sums of what was stored: those of DMARC reports, and the number of TLS reports.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Stored {
     /// Reports.
@@ -18,12 +18,14 @@ pub struct Stored {
     pub messages: i64,
     /// Messages that pass.
     pub dmarc_pass: i64,
+    /// SMTP TLS reports, which the numbers above do not count.
+    pub tls_reports: u64,
 }
 
 /// Items that are neither aggregate reports nor errors.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct SetAside {
-    /// SMTP TLS reports.
+    /// SMTP TLS reports: always 0, they are stored.
     pub tls_rpt: u64,
     /// Failure reports.
     pub failure: u64,
@@ -120,6 +122,7 @@ impl Tally {
         self.stored.records += other.stored.records;
         self.stored.messages = self.stored.messages.saturating_add(other.stored.messages);
         self.stored.dmarc_pass = self.stored.dmarc_pass.saturating_add(other.stored.dmarc_pass);
+        self.stored.tls_reports += other.stored.tls_reports;
         self.duplicates += other.duplicates;
         self.conflicts += other.conflicts;
         self.replaced += other.replaced;
@@ -152,6 +155,25 @@ impl Tally {
         self.stored.dmarc_pass = self.stored.dmarc_pass.saturating_sub(dmarc_pass);
     }
 
+    /// A TLS report has found its place; whether it counts now.
+    pub(super) fn add_tls(&mut self, added: Added) -> bool {
+        match added {
+            Added::Stored => self.stored.tls_reports += 1,
+            Added::Duplicate => self.duplicates += 1,
+            Added::Conflict => self.conflicts += 1,
+            Added::Replaced(None) => {
+                self.replaced += 1;
+                self.stored.tls_reports += 1;
+            }
+            // The one it replaced was stored in this run, and is in conflict now.
+            Added::Replaced(Some(_)) => {
+                self.replaced += 1;
+                self.conflicts += 1;
+            }
+        }
+        matches!(added, Added::Stored | Added::Replaced(_))
+    }
+
     pub(super) fn reject(&mut self, origin: &str, reason: &str) {
         if self.rejected.len() < KEPT {
             self.rejected.push(RejectedItem { origin: origin.to_owned(), reason: reason.to_owned() });
@@ -179,11 +201,11 @@ mod tests {
     #[test]
     fn the_json_has_exactly_the_keys_of_the_design() {
         let mut tally = Tally { items: 3, duplicates: 1, ..Tally::default() };
-        tally.stored = Stored { reports: 2, records: 7, messages: 19, dmarc_pass: 12 };
+        tally.stored = Stored { reports: 2, records: 7, messages: 19, dmarc_pass: 12, tls_reports: 5 };
         tally.reject("inbox.mbox > message 2", "gzip: 200 MiB inflated, the limit is 100 MiB");
         tally.find("report.xml", &[Finding::new(crate::model::FindingCode::PERIOD_SWAPPED, "begin is after end")]);
         let expected = concat!(
-            r#"{"items":3,"stored":{"reports":2,"records":7,"messages":19,"dmarc_pass":12},"duplicates":1,"conflicts":0,"#,
+            r#"{"items":3,"stored":{"reports":2,"records":7,"messages":19,"dmarc_pass":12,"tls_reports":5},"duplicates":1,"conflicts":0,"#,
             r#""set_aside":{"tls_rpt":0,"failure":0,"bounce":0,"other":0},"#,
             r#""rejected":[{"origin":"inbox.mbox > message 2","reason":"gzip: 200 MiB inflated, the limit is 100 MiB"}],"#,
             r#""findings":[{"origin":"report.xml","code":"period.swapped","detail":"begin is after end"}]}"#

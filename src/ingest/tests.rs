@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::fetch::Item;
-use crate::model::{ColumnSet, Hash, Proof, RawMail, Report, SenderAuth};
+use crate::model::{ColumnSet, Hash, Proof, RawMail, Report, ReportKind, SenderAuth};
 use crate::store::{Access, Filter, PartFiles, Store};
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -480,7 +480,7 @@ fn check_drill(dir: &Path, complete: bool) {
 struct Says(Option<Proof>, std::sync::atomic::AtomicU32);
 
 impl MailVerifier for Says {
-    fn proof(&self, mail: &RawMail, arrival: Timestamp) -> Proof {
+    fn proof(&self, mail: &RawMail, arrival: Timestamp, _: ReportKind) -> Proof {
         assert!(mail.bytes.starts_with(b"From: ") && arrival == now());
         self.1.fetch_add(1, Ordering::Relaxed);
         self.0.clone().expect("nothing to say")

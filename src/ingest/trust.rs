@@ -8,8 +8,8 @@
 //! signature is a fail too. If a trusted server or a signature should have decided but nothing proves the mail, it is
 //! `none`, with a finding that says why; else `unknown`.
 
-use super::reporters::speaks_for;
-use crate::model::{Finding, FindingCode, MailFacts, Proof, Quoted, RawMail, Report, SenderAuth};
+use super::reporters::{NamedReporter, speaks_for};
+use crate::model::{Finding, FindingCode, MailFacts, Proof, Quoted, RawMail, ReportKind, SenderAuth};
 use crate::unpack::Results;
 use jiff::Timestamp;
 use std::fmt::Debug;
@@ -17,8 +17,8 @@ use std::fmt::Debug;
 /// Verifies the signatures of a mail that brought a report. It may wait for the network, within its own bounds;
 /// [`Proof::Open`] means that it could not decide. Called on many threads at the same time.
 pub trait MailVerifier: Debug + Send + Sync {
-    /// What the signatures of this mail prove; `arrival` is when it arrived.
-    fn proof(&self, mail: &RawMail, arrival: Timestamp) -> Proof;
+    /// What the signatures of this mail prove about a report of this kind in it; `arrival` is when it arrived.
+    fn proof(&self, mail: &RawMail, arrival: Timestamp, kind: ReportKind) -> Proof;
 }
 
 /// What the user trusts and owns.
@@ -36,12 +36,12 @@ impl Trust {
     pub(super) fn judge(
         &self,
         mail: &MailFacts,
-        report: &Report,
+        reporter: NamedReporter<'_>,
         proof: impl FnOnce() -> Proof,
     ) -> (SenderAuth, Option<Finding>) {
         let (known, why) = match self.recorded(mail) {
             None => (mail.sender_auth, None),
-            Some(recorded) => match recorded.judged(mail, report) {
+            Some(recorded) => match recorded.judged(mail, reporter) {
                 settled @ (SenderAuth::Pass | SenderAuth::Fail, _) if !mail.attached => return settled,
                 judged => judged,
             },
@@ -49,7 +49,7 @@ impl Trust {
         let why = why.or_else(|| (known == SenderAuth::Fail).then(|| failed(mail)));
         match proof() {
             Proof::Signed { from, signer } => {
-                match speaks_for(&from, report).and_then(|()| speaks_for(&signer, report)) {
+                match speaks_for(&from, reporter).and_then(|()| speaks_for(&signer, reporter)) {
                     Ok(()) => (SenderAuth::Pass, None),
                     Err(_) if known == SenderAuth::Fail => (known, why),
                     Err(reason) => (SenderAuth::None, Some(Finding::new(FindingCode::MAIL_OTHER_SENDER, reason))),
@@ -65,16 +65,16 @@ impl Trust {
 
     /// The same for a report whose mail is gone: the earlier result stays, unless a server that is now trusted says
     /// more, or it was a pass that today's rule does not give. Returns a finding only if that changes it.
-    pub(super) fn judge_again(&self, mail: &MailFacts, report: &Report) -> (SenderAuth, Option<Finding>) {
+    pub(super) fn judge_again(&self, mail: &MailFacts, reporter: NamedReporter<'_>) -> (SenderAuth, Option<Finding>) {
         let (mut before, mut why) = (mail.sender_auth, None);
         if before == SenderAuth::Pass && !mail.attached {
             let domain = mail.from_domain.as_deref().unwrap_or_default();
-            if let Err(reason) = speaks_for(domain, report) {
+            if let Err(reason) = speaks_for(domain, reporter) {
                 (before, why) = (SenderAuth::None, Some(Finding::new(FindingCode::MAIL_OTHER_SENDER, reason)));
             }
         }
         let Some(recorded) = self.recorded(mail) else { return (before, why) };
-        match (recorded.judged(mail, report), before) {
+        match (recorded.judged(mail, reporter), before) {
             ((SenderAuth::Unknown, _), _) | ((SenderAuth::None, _), SenderAuth::Pass | SenderAuth::Fail) => {
                 (before, why)
             }
@@ -131,14 +131,14 @@ enum Recorded {
 
 impl Recorded {
     /// What it means for a report in the mail.
-    fn judged(&self, mail: &MailFacts, report: &Report) -> (SenderAuth, Option<Finding>) {
+    fn judged(&self, mail: &MailFacts, reporter: NamedReporter<'_>) -> (SenderAuth, Option<Finding>) {
         let unproven = |why: &str| (SenderAuth::None, Some(Finding::new(FindingCode::MAIL_UNPROVEN, why)));
         match self {
             Self::Pass(_) if mail.attached => {
                 unproven("the report lies in an attached mail, which dmarc=pass is not about")
             }
             Self::Pass(None) => unproven("dmarc=pass without a domain, and From names none, or several"),
-            Self::Pass(Some(domain)) => match speaks_for(domain, report) {
+            Self::Pass(Some(domain)) => match speaks_for(domain, reporter) {
                 Ok(()) => (SenderAuth::Pass, None),
                 Err(reason) => (SenderAuth::None, Some(Finding::new(FindingCode::MAIL_OTHER_SENDER, reason))),
             },
@@ -184,7 +184,7 @@ mod tests {
     }
 
     fn said(ids: &[&str], results: &str) -> SenderAuth {
-        trusting(ids).judge(&mail(results), &report(), Proof::default).0
+        trusting(ids).judge(&mail(results), (&report()).into(), Proof::default).0
     }
 
     fn signed(from: &str) -> Proof {
@@ -216,7 +216,7 @@ mod tests {
         }
         assert_eq!(said(&[], "mx.example.com; dmarc=pass"), SenderAuth::Unknown);
         assert_eq!(said(&[], "; dmarc=pass"), SenderAuth::Unknown);
-        let nothing = trusting(&["mx.example.com"]).judge(&MailFacts::default(), &report(), Proof::default);
+        let nothing = trusting(&["mx.example.com"]).judge(&MailFacts::default(), (&report()).into(), Proof::default);
         assert_eq!(nothing, (SenderAuth::Unknown, None));
     }
 
@@ -236,7 +236,7 @@ mod tests {
             (ambiguous, FindingCode::MAIL_UNPROVEN, "without a domain"),
             (attached, FindingCode::MAIL_UNPROVEN, "attached mail"),
         ] {
-            let (auth, finding) = trust.judge(&mail, &report(), Proof::default);
+            let (auth, finding) = trust.judge(&mail, (&report()).into(), Proof::default);
             let finding = finding.unwrap();
             assert_eq!((auth, finding.code), (SenderAuth::None, code));
             assert!(finding.detail.contains(why), "{}", finding.detail);
@@ -248,12 +248,12 @@ mod tests {
         let trust = trusting(&["mx.example.com"]);
         for (results, unsigned) in [("dmarc=pass", SenderAuth::None), ("dmarc=fail", SenderAuth::Fail)] {
             let outer = MailFacts { attached: true, ..mail(&format!("mx.example.com; {results}")) };
-            assert_eq!(trust.judge(&outer, &report(), || signed("receiver.example")).0, SenderAuth::Pass);
-            assert_eq!(trust.judge(&outer, &report(), || Proof::Unproven("x".into())).0, unsigned);
+            assert_eq!(trust.judge(&outer, (&report()).into(), || signed("receiver.example")).0, SenderAuth::Pass);
+            assert_eq!(trust.judge(&outer, (&report()).into(), || Proof::Unproven("x".into())).0, unsigned);
         }
         let never = || -> Proof { panic!("settled") };
-        assert_eq!(trust.judge(&mail("mx.example.com; dmarc=fail"), &report(), never).0, SenderAuth::Fail);
-        assert_eq!(trust.judge(&mail("mx.example.com; dmarc=pass"), &report(), never).0, SenderAuth::Pass);
+        assert_eq!(trust.judge(&mail("mx.example.com; dmarc=fail"), (&report()).into(), never).0, SenderAuth::Fail);
+        assert_eq!(trust.judge(&mail("mx.example.com; dmarc=pass"), (&report()).into(), never).0, SenderAuth::Pass);
     }
 
     #[test]
@@ -288,7 +288,8 @@ mod tests {
             ("x; dmarc=fail", Proof::Open, Fail, "mail.unauthenticated"),
             ("mx.example.com; dmarc=none", Proof::Open, None, "mail.unproven"),
         ] {
-            let (found, finding) = trusting(&["mx.example.com"]).judge(&mail(results), &report(), || proof.clone());
+            let (found, finding) =
+                trusting(&["mx.example.com"]).judge(&mail(results), (&report()).into(), || proof.clone());
             assert_eq!(found, auth, "{results} {proof:?}");
             assert_eq!(finding.map_or("", |finding| finding.code.as_str()), code, "{results} {proof:?}");
         }
@@ -314,7 +315,7 @@ mod tests {
             (stored("receiver.example", "mx.example.com; dmarc=temperror", Fail), Fail),
             (stored("receiver.example", "", None), None),
         ] {
-            assert_eq!(trusting(&["mx.example.com"]).judge_again(&mail, &report()).0, auth, "{mail:?}");
+            assert_eq!(trusting(&["mx.example.com"]).judge_again(&mail, (&report()).into()).0, auth, "{mail:?}");
         }
     }
 }

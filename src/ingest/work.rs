@@ -5,8 +5,11 @@ use super::trial::{Survival, TrialItem};
 use super::underway::Underway;
 use crate::fetch::{FetchError, Fetched, Item};
 use crate::judge::judge;
-use crate::model::{Accepted, Finding, Hash, MailFacts, Message, Original, Proof, Provenance, RawMail, SharedBytes};
-use crate::normalize::{Context, Read, reports};
+use crate::model::{
+    Accepted, AcceptedTls, Finding, Hash, MailFacts, Message, Original, Proof, Provenance, RawMail, ReportKind,
+    SharedBytes,
+};
+use crate::normalize::{Context, Read, ReadTls, reports, tls_report};
 use crate::store::{Memory, Reject, SeenItem, StoreError};
 use crate::unpack::{Content, OtherContent, UnpackedItem, unpack, with_mails};
 use jiff::Timestamp;
@@ -18,6 +21,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) enum Piece {
     Report(Box<Accepted>),
+    TlsReport(Box<AcceptedTls>),
     SetAside(OtherContent),
     /// A symbolic link that was not followed.
     LinkOut,
@@ -194,18 +198,19 @@ fn pieces(
 struct Proofs<'o> {
     options: &'o IngestOptions,
     arrival: Timestamp,
-    known: Vec<(Arc<RawMail>, Proof)>,
+    known: Vec<(Arc<RawMail>, ReportKind, Proof)>,
 }
 
 impl Proofs<'_> {
-    fn of(&mut self, mail: Option<&Arc<RawMail>>) -> Proof {
+    fn of(&mut self, mail: Option<&Arc<RawMail>>, kind: ReportKind) -> Proof {
         let (Some(verifier), Some(mail)) = (&self.options.verifier, mail) else { return Proof::Open };
-        if let Some((_, proof)) = self.known.iter().find(|(known, _)| Arc::ptr_eq(known, mail)) {
+        let is_it = |(known, of, _): &&(Arc<RawMail>, ReportKind, Proof)| Arc::ptr_eq(known, mail) && *of == kind;
+        if let Some((.., proof)) = self.known.iter().find(is_it) {
             return proof.clone();
         }
         // A failure to verify loses no report.
-        let proof = catch_unwind(AssertUnwindSafe(|| verifier.proof(mail, self.arrival))).unwrap_or_default();
-        self.known.push((mail.clone(), proof.clone()));
+        let proof = catch_unwind(AssertUnwindSafe(|| verifier.proof(mail, self.arrival, kind))).unwrap_or_default();
+        self.known.push((mail.clone(), kind, proof.clone()));
         proof
     }
 }
@@ -219,19 +224,24 @@ struct Around {
 
 fn unit_pieces(unit: UnpackedItem, around: Around, proofs: &mut Proofs<'_>, pieces: &mut Vec<Piece>) {
     let UnpackedItem { attachment, mut findings, raw_mail, content, .. } = unit;
-    let Around { origin, mail, arrival } = around;
     let options = proofs.options;
     let (xml, original) = match content {
         Content::Report { xml, original } => (xml, original),
+        Content::TlsReport { json, original } => {
+            let way = Way { attachment, findings, raw_mail };
+            return pieces.push(tls_piece((json, original), way, around, proofs));
+        }
         Content::SetAside(kind) => return pieces.push(Piece::SetAside(kind)),
         Content::Rejected { reason, bytes, extension } => {
+            let Around { origin, arrival, .. } = around;
             let bytes = Some(bytes.into());
             let reject = Reject { origin, attachment, reason, bytes, extension, arrival };
             return pieces.push(Piece::Rejected(reject, findings));
         }
     };
+    let Around { origin, mail, arrival } = around;
     let read = reports(&xml, &Context { attachment: attachment.as_deref(), arrival }, &options.limits);
-    let original = Arc::new(original.unwrap_or(Original::Xml(xml)));
+    let original = Arc::new(original.unwrap_or(Original::Plain(xml)));
     // A thousand broken documents in one file are all rejected with the same bytes.
     let whole = SharedBytes::from(original.clone());
     for read in read {
@@ -240,7 +250,9 @@ fn unit_pieces(unit: UnpackedItem, around: Around, proofs: &mut Proofs<'_>, piec
                 let (verdicts, odd) = judge(&report);
                 let mut mail = mail.clone();
                 let sender = mail.as_mut().and_then(|mail| {
-                    let (auth, finding) = options.trust.judge(mail, &report, || proofs.of(raw_mail.as_ref()));
+                    let (auth, finding) = options
+                        .trust
+                        .judge(mail, (&report).into(), || proofs.of(raw_mail.as_ref(), ReportKind::Aggregate));
                     mail.sender_auth = auth;
                     finding
                 });
@@ -253,7 +265,7 @@ fn unit_pieces(unit: UnpackedItem, around: Around, proofs: &mut Proofs<'_>, piec
             }
             Read::Rejected { reason } => {
                 let extension = match original.as_ref() {
-                    Original::Xml(_) => "xml",
+                    Original::Plain(_) => "xml",
                     Original::Gzip(_) => "xml.gz",
                 };
                 let (origin, attachment, bytes) = (origin.clone(), attachment.clone(), Some(whole.clone()));
@@ -262,6 +274,48 @@ fn unit_pieces(unit: UnpackedItem, around: Around, proofs: &mut Proofs<'_>, piec
             }
             Read::NotReport => Piece::SetAside(OtherContent::Other),
         });
+    }
+}
+
+/// What was learned on the way down to a unit.
+struct Way {
+    attachment: Option<String>,
+    findings: Vec<Finding>,
+    raw_mail: Option<Arc<RawMail>>,
+}
+
+fn tls_piece(
+    (json, original): (Vec<u8>, Option<Original>),
+    way: Way,
+    around: Around,
+    proofs: &mut Proofs<'_>,
+) -> Piece {
+    let Way { attachment, mut findings, raw_mail } = way;
+    let Around { origin, mut mail, arrival } = around;
+    let options = proofs.options;
+    let read = tls_report(&json, &Context { attachment: attachment.as_deref(), arrival }, &options.limits);
+    let original = Arc::new(original.unwrap_or(Original::Plain(json)));
+    match read {
+        ReadTls::Report { report, findings: more } => {
+            if let Some(mail) = &mut mail {
+                let proof = || proofs.of(raw_mail.as_ref(), ReportKind::Tls);
+                let (auth, finding) = options.trust.judge(mail, (&report).into(), proof);
+                mail.sender_auth = auth;
+                findings.extend(finding);
+            }
+            findings.extend(report.domains().into_iter().filter_map(|domain| options.trust.foreign(domain)));
+            findings.extend(more);
+            let provenance = Provenance { origin, attachment, arrival, mail };
+            Piece::TlsReport(Box::new(AcceptedTls { report, findings, original, provenance }))
+        }
+        ReadTls::Rejected { reason } => {
+            let extension = match original.as_ref() {
+                Original::Plain(_) => "json",
+                Original::Gzip(_) => "json.gz",
+            };
+            let bytes = Some(SharedBytes::from(original));
+            Piece::Rejected(Reject { origin, attachment, reason, bytes, extension, arrival }, findings)
+        }
     }
 }
 
@@ -279,6 +333,7 @@ impl Worked {
                 let before = report.replace(&**accepted);
                 accepted.weight() + accepted.original_weight(before)
             }
+            Piece::TlsReport(accepted) => accepted.weight() + accepted.original_weight(None),
             Piece::SetAside(_) | Piece::LinkOut => 64,
             Piece::Rejected(reject, _) => {
                 let before: Option<&SharedBytes> = rejected.take();

@@ -35,7 +35,7 @@ mod cause;
 mod rivals;
 
 pub use alignment::{is_within, organizational};
-pub use rivals::{Rivalry, rivalry};
+pub use rivals::{Rivalry, rivalry, tls_rivalry};
 
 use crate::model::{DkimResult, Domain, Evaluated, Finding, FindingCode, Mismatch, Record, Report, SpfResult, Verdict};
 use alignment::{Alignment, spf_counts};

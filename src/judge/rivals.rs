@@ -1,7 +1,8 @@
 //! Which of two reports with the same key counts: the authentic one, else the more complete one, else the first.
 
-use crate::model::{Record, Report, SenderAuth};
+use crate::model::{Report, SenderAuth, TlsPolicy};
 use std::collections::HashMap;
+use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 /// What becomes of a report whose key another report has.
@@ -35,6 +36,21 @@ pub fn rivalry(new: (&Report, SenderAuth), stored: (&Report, SenderAuth)) -> Riv
     }
 }
 
+/// The same for two TLS reports with one key, by what they say of policies.
+pub fn tls_rivalry(new: (&[TlsPolicy], SenderAuth), stored: (&[TlsPolicy], SenderAuth)) -> Rivalry {
+    let (new_standing, standing) = (standing(new.1), standing(stored.1));
+    let better = new_standing == SenderStanding::Proven && standing != SenderStanding::Proven;
+    if better {
+        Rivalry::Replaces
+    } else if new.0 == stored.0 {
+        Rivalry::Same
+    } else if new_standing >= standing && holds_more(new.0, stored.0) {
+        Rivalry::Replaces
+    } else {
+        Rivalry::Stays
+    }
+}
+
 /// How trustworthy a report mail is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum SenderStanding {
@@ -54,17 +70,17 @@ fn standing(auth: SenderAuth) -> SenderStanding {
 }
 
 /// Whether some rows include all of the others, each as often, and more.
-fn holds_more(rows: &[Record], others: &[Record]) -> bool {
+fn holds_more<T: PartialEq + Debug>(rows: &[T], others: &[T]) -> bool {
     if rows.len() <= others.len() {
         return false;
     }
-    let hash = |record: &Record| {
+    let hash = |record: &T| {
         // The debug form of a row shows every value.
         let mut hasher = DefaultHasher::new();
         format!("{record:?}").hash(&mut hasher);
         hasher.finish()
     };
-    let mut left: HashMap<u64, Vec<&Record>> = HashMap::new();
+    let mut left: HashMap<u64, Vec<&T>> = HashMap::new();
     for record in rows {
         left.entry(hash(record)).or_default().push(record);
     }

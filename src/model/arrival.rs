@@ -7,9 +7,9 @@ use std::sync::Arc;
 /// The bytes of a report as they arrived; kept forever.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Original {
-    /// The XML itself.
-    Xml(Vec<u8>),
-    /// A gzip file of the XML: as it arrived, or a zip member's deflate stream in a gzip frame.
+    /// The document itself.
+    Plain(Vec<u8>),
+    /// A whole gzip file of it: as it came, or a zip member's deflate stream in a gzip frame.
     Gzip(Vec<u8>),
 }
 
@@ -17,7 +17,7 @@ impl Original {
     /// The bytes, XML or gzip.
     pub fn bytes(&self) -> &[u8] {
         match self {
-            Self::Xml(bytes) | Self::Gzip(bytes) => bytes,
+            Self::Plain(bytes) | Self::Gzip(bytes) => bytes,
         }
     }
 }

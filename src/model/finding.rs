@@ -49,7 +49,7 @@ codes! {
     ARCHIVE_TRAILING = "archive.trailing";
     /// Text was not valid in its encoding and was repaired.
     TEXT_ENCODING = "text.encoding";
-    /// Characters that XML forbids stand in the text; kept as U+FFFD or as they are.
+    /// Control characters, or others that no text should hold, stand in the text; kept as U+FFFD or as they are.
     TEXT_CONTROL = "text.control";
     /// A text value was longer than the limit and was cut.
     TEXT_CUT = "text.cut";
@@ -65,6 +65,14 @@ codes! {
     XML_REPEATED = "xml.repeated";
     /// One file held several documents.
     XML_SEVERAL = "xml.several";
+    /// The JSON of a TLS report is not well-formed; what could be read was.
+    JSON_SYNTAX = "json.syntax";
+    /// The JSON of a TLS report ends before it is complete: the policies that are whole were kept.
+    JSON_CUT = "json.cut";
+    /// A key that may stand once stands again in the JSON of a TLS report; the first holds.
+    JSON_REPEATED = "json.repeated";
+    /// A value in the JSON of a TLS report is of another type than the standard has.
+    JSON_SHAPE = "json.shape";
     /// A value of no standard was kept as text, or folded to the standard word.
     WORD_UNKNOWN = "word.unknown";
     /// `begin` was after `end`.
@@ -97,6 +105,14 @@ codes! {
     ROW_GAP = "row.gap";
     /// There was no usable `policy_evaluated`: alignment is recomputed.
     ROW_NOT_EVALUATED = "row.not_evaluated";
+    /// What stands for a number of sessions is none: not known, and counted as nothing.
+    TLS_COUNT = "tls.count";
+    /// A TLS report has no summary of a policy: failed sessions were added up from the details.
+    TLS_SUMMARY = "tls.summary";
+    /// A policy or detail of a TLS report says nothing and was left out.
+    TLS_EMPTY = "tls.empty";
+    /// What stands for an address of a server in a TLS report is none, or more than an address stood there.
+    TLS_ADDRESS = "tls.address";
     /// A domain could not be read as one.
     DOMAIN_INVALID = "domain.invalid";
     /// The report is on a domain that is neither one of the settings' `domains` nor below one.

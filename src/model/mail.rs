@@ -28,6 +28,15 @@ impl SenderAuth {
     }
 }
 
+/// The kinds of reports that are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ReportKind {
+    /// A DMARC aggregate report.
+    Aggregate,
+    /// An SMTP TLS report.
+    Tls,
+}
+
 /// What a mail's own signatures prove about its sender.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Proof {

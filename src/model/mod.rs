@@ -23,7 +23,7 @@ pub use auth::{DkimAuth, SpfAuth};
 pub use dns_record::{DnsChange, DnsHistory, DnsObservation, DnsSpan, DnsValue, RecordType, WatchedName, changes};
 pub use domain::{Domain, ReturnPath};
 pub use finding::{Finding, FindingCode, Findings, Quoted};
-pub use mail::{Cursor, Fate, KnownUidl, MailFacts, MailboxProgress, Message, Proof, RawMail, SenderAuth};
+pub use mail::{Cursor, Fate, KnownUidl, MailFacts, MailboxProgress, Message, Proof, RawMail, ReportKind, SenderAuth};
 pub use numbers::{count, counted};
 pub use origin::SourceOrigin;
 pub use owners::Owners;

@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn copies_share_the_bytes_and_equal_bytes_are_equal() {
         let one = SharedBytes::from(b"report".to_vec());
-        let other = SharedBytes::from(Arc::new(Original::Xml(b"report".to_vec())));
+        let other = SharedBytes::from(Arc::new(Original::Plain(b"report".to_vec())));
         assert!(one.is_same(&one.clone()) && !one.is_same(&other));
         assert_eq!(one, other);
         assert_eq!(one.sha256(), other.sha256());

@@ -4,12 +4,14 @@
 use super::domain::{canonical_domain, of_address};
 use crate::model::{Domain, Hash, Metadata, ReportKey};
 use crate::parse::scan::first_blank;
+use crate::parse::without_blanks;
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-/// The domain of the reporter's address; `None` if the report has no address.
-pub fn reporter_domain(metadata: &Metadata) -> Option<Domain> {
-    let email = metadata.email.as_deref().filter(|email| email.contains('@'))?;
-    canonical_domain(of_address(email))
+/// The domain of a reporter's address; `None` where it is no address.
+pub fn reporter_domain(address: &str) -> Option<Domain> {
+    let address = Some(address).filter(|address| address.contains('@'))?;
+    canonical_domain(of_address(address))
 }
 
 /// The identity of a report: reporter, policy domain, ID and period, trimmed; names and domains ignore case
@@ -51,6 +53,47 @@ fn key_of(metadata: &Metadata, policy_domain: &Domain, report_id: &str) -> Repor
     let mut key = [0; 16];
     key.copy_from_slice(&digest[..16]);
     ReportKey(key)
+}
+
+/// The identity of a TLS report: reporter, id, policy domains and period. Names and domains in any case, domains in any order
+/// and each once.
+pub(super) fn tls_key(
+    org_name: &str,
+    report_id: &str,
+    mut domains: Vec<String>,
+    (begin, end): (Timestamp, Timestamp),
+) -> ReportKey {
+    domains.sort_unstable();
+    domains.dedup();
+    let mut hash = Sha256::new();
+    let (org_name, period) = (org_name.to_lowercase(), [begin.as_second().to_string(), end.as_second().to_string()]);
+    // JSON allows every separator in a text, so each stands behind its length; the first word tells it from other keys.
+    let fields = ["tls report", &org_name, report_id].into_iter().chain(period.iter().map(String::as_str));
+    for field in fields.chain(domains.iter().map(String::as_str)) {
+        hash.update((field.len() as u64).to_be_bytes());
+        hash.update(field);
+    }
+    let digest: [u8; 32] = hash.finalize().into();
+    let mut key = [0; 16];
+    key.copy_from_slice(&digest[..16]);
+    ReportKey(key)
+}
+
+/// The hash of a JSON document without white space between its values.
+pub(super) fn content_of_json(document: &str) -> Hash {
+    let (mut hasher, mut block) = (blake3::Hasher::new(), Vec::with_capacity(BLOCK));
+    without_blanks(document, |piece| {
+        if block.len() + piece.len() > BLOCK {
+            hasher.update(&block);
+            block.clear();
+        }
+        if piece.len() > BLOCK {
+            hasher.update(piece);
+        } else {
+            block.extend_from_slice(piece);
+        }
+    });
+    Hash(hasher.update(&block).finalize().into())
 }
 
 /// Bytes collected before they are hashed: the hash processes several blocks at once.
@@ -122,7 +165,6 @@ fn squeeze(document: &[u8], from: usize, block: &mut [u8]) -> (usize, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jiff::Timestamp;
 
     fn metadata() -> Metadata {
         Metadata {

@@ -15,11 +15,13 @@ mod identity;
 mod period;
 mod report;
 mod row;
+mod tls;
 mod words;
 
 pub use domain::canonical_domain;
 pub use identity::reporter_domain;
 pub use period::is_no_longer_ahead;
+pub use tls::{ReadTls, tls_report};
 
 use crate::limits::Limits;
 use crate::model::{Finding, Report};

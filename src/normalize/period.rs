@@ -16,6 +16,24 @@ pub(super) struct ReportPeriod {
     pub(super) day: civil::Date,
 }
 
+/// How a kind of report writes its times; the other way is read too, and told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TimeForm {
+    /// Seconds since 1970: aggregate reports.
+    Seconds,
+    /// RFC 3339, or nearly: TLS reports.
+    Date,
+}
+
+impl TimeForm {
+    const fn expected(self) -> &'static str {
+        match self {
+            Self::Seconds => "Unix seconds",
+            Self::Date => "a date and time",
+        }
+    }
+}
+
 /// Longer periods get a finding: they do not belong to one day.
 const LONG: i64 = 2 * DAY;
 /// A period may end this long after its arrival: clocks and time zones differ.
@@ -23,6 +41,8 @@ const AHEAD: SignedDuration = SignedDuration::from_hours(48);
 const DAY: i64 = 86_400;
 /// Separates the code of a rejection from the end of the period.
 const ENDS: &str = ": the period ends ";
+/// The last second of the year 9999.
+const LAST: i64 = 253_402_300_799;
 /// The first day of 2012, the year DMARC was published (January 30): no report covers an earlier day.
 const FIRST_YEAR: i64 = 1_325_376_000;
 
@@ -32,12 +52,12 @@ const FIRST_YEAR: i64 = 1_325_376_000;
 /// The reason to reject the report: no usable `begin` anywhere, or an end in the future (`period.future`), which would
 /// be part of every "last n days".
 pub(super) fn period(
-    begin: Option<&str>,
-    end: Option<&str>,
+    form: TimeForm,
+    (begin, end): (Option<&str>, Option<&str>),
     context: &Context<'_>,
     findings: &mut Findings,
 ) -> Result<ReportPeriod, String> {
-    let (begin, end) = ends(begin, end, context, findings)?;
+    let (begin, end) = ends(form, (begin, end), context, findings)?;
     let (begin, end) = if begin > end {
         findings.note(FindingCode::PERIOD_SWAPPED, || format!("begin {begin} is after end {end}: swapped"));
         (end, begin)
@@ -53,6 +73,7 @@ pub(super) fn period(
         findings.note(FindingCode::PERIOD_LONG, || format!("the period is {} hours long", (end - begin) / 3600));
     }
     // The end first: it is the one that may be out of range.
+    let timestamp = |seconds| timestamp(form, seconds);
     let (end, begin, midpoint) = (timestamp(end)?, timestamp(begin)?, timestamp(begin.midpoint(end))?);
     let period = ReportPeriod { begin, end, day: Offset::UTC.to_datetime(midpoint).date() };
     match context.arrival.checked_add(AHEAD) {
@@ -77,8 +98,8 @@ pub fn is_no_longer_ahead(reason: &str, now: Timestamp) -> Option<bool> {
 
 /// Both ends in Unix seconds, from wherever they are found.
 fn ends(
-    begin: Option<&str>,
-    end: Option<&str>,
+    form: TimeForm,
+    (begin, end): (Option<&str>, Option<&str>),
     context: &Context<'_>,
     findings: &mut Findings,
 ) -> Result<(i64, i64), String> {
@@ -86,11 +107,17 @@ fn ends(
     let read = |text: Option<&str>| text.and_then(instant).filter(|instant| instant.seconds != 0);
     let (begin_read, end_read) = (read(begin), read(end));
     for (path, text, read) in [("begin", begin, begin_read), ("end", end, end_read)] {
-        if let (Some(text), Some(Instant { unit: Some(unit), seconds })) = (text, read) {
-            findings.note(FindingCode::PERIOD_UNIT, || {
-                format!("date_range/{path}: expected Unix seconds, found {unit} {}: read as {seconds}", Quoted(text))
-            });
-        }
+        let (Some(text), Some(Instant { unit, seconds })) = (text, read) else { continue };
+        let unit = match (form, unit) {
+            (TimeForm::Date, Some(A_DATE)) => continue,
+            (TimeForm::Date, None) => "Unix seconds",
+            (_, Some(unit)) => unit,
+            (TimeForm::Seconds, None) => continue,
+        };
+        findings.note(FindingCode::PERIOD_UNIT, || {
+            let expected = form.expected();
+            format!("date_range/{path}: expected {expected}, found {unit} {}: read as {seconds}", Quoted(text))
+        });
     }
     let (begin_read, end_read) = (begin_read.map(|at| at.seconds), end_read.map(|at| at.seconds));
     if let (Some(begin), Some(end)) = (begin_read, end_read) {
@@ -98,11 +125,15 @@ fn ends(
     }
     if let Some((first, last)) = context.attachment.and_then(from_name) {
         let (path, text, seconds) = if begin_read.is_none() { ("begin", begin, first) } else { ("end", end, last) };
-        note_name(findings, path, text, seconds);
+        findings.note(FindingCode::PERIOD_FROM_NAME, || {
+            format!("date_range/{path}: {}: {seconds} from the attachment's name", expected(form, text))
+        });
         return Ok((begin_read.unwrap_or(first), end_read.unwrap_or(last)));
     }
     let mut derived = |path: &str, text: Option<&str>, how: &str| {
-        findings.note(FindingCode::PERIOD_DERIVED, || format!("date_range/{path}: {}: taken as {how}", expected(text)));
+        findings.note(FindingCode::PERIOD_DERIVED, || {
+            format!("date_range/{path}: {}: taken as {how}", expected(form, text))
+        });
     };
     match (begin_read, end_read) {
         (Some(begin), _) => {
@@ -113,31 +144,30 @@ fn ends(
             derived("begin", begin, "a day before end");
             Ok((end.saturating_sub(DAY - 1).max(0), end))
         }
-        (None, None) => Err(format!("date_range/begin: {}", expected(begin))),
+        (None, None) => Err(format!("date_range/begin: {}", expected(form, begin))),
     }
 }
 
-fn note_name(findings: &mut Findings, path: &str, text: Option<&str>, seconds: i64) {
-    findings.note(FindingCode::PERIOD_FROM_NAME, || {
-        format!("date_range/{path}: {}: {seconds} from the attachment's name", expected(text))
-    });
-}
-
-fn expected(text: Option<&str>) -> String {
+fn expected(form: TimeForm, text: Option<&str>) -> String {
+    let form = form.expected();
     match text {
-        Some(text) if !text.is_empty() => format!("expected Unix seconds, found {}", Quoted(text)),
-        _ => "expected Unix seconds, found nothing".into(),
+        Some(text) if !text.is_empty() => format!("expected {form}, found {}", Quoted(text)),
+        _ => format!("expected {form}, found nothing"),
     }
 }
 
-fn timestamp(seconds: i64) -> Result<Timestamp, String> {
+fn timestamp(form: TimeForm, seconds: i64) -> Result<Timestamp, String> {
     Timestamp::from_second(seconds).map_err(|_| {
         format!(
-            "{}: date_range: expected Unix seconds, found {seconds}, past the year 9999",
-            FindingCode::PERIOD_FUTURE
+            "{}: date_range: expected {}, found {seconds}, past the year 9999",
+            FindingCode::PERIOD_FUTURE,
+            form.expected()
         )
     })
 }
+
+/// The unit of a time that was written as one.
+const A_DATE: &str = "a date";
 
 /// A point in time as written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,8 +206,12 @@ fn date(text: &str) -> Option<Instant> {
         .parse::<Timestamp>()
         .ok()
         .or_else(|| Offset::UTC.to_timestamp(text.parse::<civil::DateTime>().ok()?).ok())
-        .or_else(|| jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp()))?;
-    (timestamp.as_second() >= 0).then_some(Instant { seconds: timestamp.as_second(), unit: Some("a date") })
+        .or_else(|| jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp()));
+    // The last days of the calendar are past all timestamps, and are a far future, not nothing.
+    let Some(timestamp) = timestamp else {
+        return text.starts_with("9999-12-3").then_some(Instant { seconds: LAST, unit: Some(A_DATE) });
+    };
+    (timestamp.as_second() >= 0).then_some(Instant { seconds: timestamp.as_second(), unit: Some(A_DATE) })
 }
 
 /// The period in a standard report name, `receiver!domain!begin!end[!id].xml.gz`: two consecutive numbers that can be
@@ -211,7 +245,7 @@ mod tests {
     fn read_named(begin: Option<&str>, end: Option<&str>, attachment: Option<&str>) -> (Outcome, Vec<Finding>) {
         let arrival = "2026-03-04T02:00:00Z".parse().expect("a timestamp");
         let mut findings = Findings::new(10);
-        let period = period(begin, end, &Context { attachment, arrival }, &mut findings)
+        let period = period(TimeForm::Seconds, (begin, end), &Context { attachment, arrival }, &mut findings)
             .map(|period| (period.begin.as_second(), period.end.as_second(), period.day.to_string()));
         (period, findings.into_vec())
     }
@@ -323,7 +357,7 @@ mod tests {
             let arrival = Timestamp::from_second(arrival).expect("within the range");
             let mut findings = Findings::new(10);
             let context = Context { attachment: Some(&name), arrival };
-            if let Ok(period) = period(Some(&begin), Some(&end), &context, &mut findings) {
+            if let Ok(period) = period(TimeForm::Seconds, (Some(&begin), Some(&end)), &context, &mut findings) {
                 proptest::prop_assert!(period.begin <= period.end);
                 let day = Offset::UTC.to_datetime(period.begin).date()..=Offset::UTC.to_datetime(period.end).date();
                 proptest::prop_assert!(day.contains(&period.day));

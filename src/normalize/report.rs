@@ -4,7 +4,7 @@
 
 use super::bounded::{NAME, bounded};
 use super::domain::{canonical_domain, of_address};
-use super::period::period;
+use super::period::{TimeForm, period};
 use super::words::lower;
 use super::{Context, identity};
 use crate::model::{
@@ -29,7 +29,8 @@ pub(super) fn report(
     let domain = policy_domain(raw.policy.as_ref())?;
     let hash = identity::content(document);
     let written = raw.metadata.unwrap_or_default();
-    let period = period(written.begin.as_deref(), written.end.as_deref(), context, findings)?;
+    let times = (written.begin.as_deref(), written.end.as_deref());
+    let period = period(TimeForm::Seconds, times, context, findings)?;
     let mut metadata = Metadata {
         org_name: org_name(&written, findings),
         report_id: report_id(&written, &hash, findings),

@@ -49,8 +49,8 @@ fn ascii(bytes: &[u8]) -> Option<&str> {
 /// UTF-16 without a mark: a document begins with an ASCII character, and the other half of that is zero.
 fn bare_utf16(bytes: &[u8]) -> Option<&'static Encoding> {
     match bytes {
-        [0, b'<' | b' ' | b'\r' | b'\n' | b'\t', 0, _, ..] => Some(UTF_16BE),
-        [b'<' | b' ' | b'\r' | b'\n' | b'\t', 0, _, 0, ..] => Some(UTF_16LE),
+        [0, b'<' | b'{' | b' ' | b'\r' | b'\n' | b'\t', 0, _, ..] => Some(UTF_16BE),
+        [b'<' | b'{' | b' ' | b'\r' | b'\n' | b'\t', 0, _, 0, ..] => Some(UTF_16LE),
         _ => None,
     }
 }

@@ -32,18 +32,23 @@ mod encoding;
 mod feedback;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod json;
 mod layout;
 mod lexer;
 mod name;
 mod plain;
 mod raw;
 pub(crate) mod scan;
+mod tls;
 mod tokens;
 mod tolerant;
 
 pub use encoding::{Decoded, decode};
 pub use feedback::Visitor;
+pub use json::JsonScalar;
+pub(crate) use json::without_blanks;
 pub use raw::{RawDkim, RawMetadata, RawPolicy, RawReason, RawRecord, RawReport, RawSpf, Value};
+pub use tls::{RawTlsFailure, RawTlsPolicy, RawTlsReport, TlsDocument, tls_document};
 
 use crate::limits::Limits;
 use crate::model::{FindingCode, Findings, Quoted};

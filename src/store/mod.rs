@@ -27,7 +27,7 @@ pub use export::folder::ExportFolder;
 pub use export::manifest::{PartFiles, RUN};
 pub use export::records::RowFormat;
 pub use export::side_tables::SideTable;
-pub use export::stream::{Stream, StreamFormat};
+pub use export::stream::{SideOutputs, Stream, StreamFormat};
 #[cfg(feature = "query")]
 pub(crate) use export::table_rows::{GroupRows, TableFiles, TableRows};
 #[cfg(feature = "query")]

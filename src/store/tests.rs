@@ -76,7 +76,7 @@ pub(crate) fn accepted(number: u32, records: u32) -> Accepted {
             vec![]
         },
         original: std::sync::Arc::new(match number % 2 {
-            0 => Original::Xml(format!("<feedback>{number}</feedback>").into_bytes()),
+            0 => Original::Plain(format!("<feedback>{number}</feedback>").into_bytes()),
             _ => Original::Gzip(number.to_be_bytes().to_vec()),
         }),
         provenance: Provenance {
@@ -808,7 +808,7 @@ fn a_replacement_killed_at_any_instant_is_made_or_not_and_loses_no_original() {
     let old = accepted(3, 5);
     let mut new = accepted(3, 7);
     new.report.content = Hash([9; 32]);
-    new.original = std::sync::Arc::new(Original::Xml(b"<feedback>the genuine one</feedback>".to_vec()));
+    new.original = std::sync::Arc::new(Original::Plain(b"<feedback>the genuine one</feedback>".to_vec()));
     new.provenance.mail = Some(MailFacts { sender_auth: SenderAuth::Pass, ..MailFacts::default() });
     let others: Vec<Accepted> = [43, 83, 4].map(|number| accepted(number, 4)).to_vec();
     let with = |report: &Accepted| {

@@ -14,8 +14,8 @@ pub(super) fn kind(fields: &Fields, leaves: &[Leaf]) -> OtherContent {
     let has = |start: &str| leaves.iter().any(|leaf| leaf.kind.mimetype.starts_with(start));
     if report_type == "feedback-report" || has("message/feedback-report") {
         OtherContent::Failure
-    } else if report_type == "tlsrpt" || has("application/tlsrpt") {
-        OtherContent::TlsRpt
+    } else if report_type == "tlsrpt" || has(TLS_TYPE) {
+        OtherContent::Other
     } else if leaves.iter().any(is_failure_text) {
         OtherContent::Failure
     } else if matches!(report_type.as_str(), "delivery-status" | "disposition-notification")
@@ -26,6 +26,14 @@ pub(super) fn kind(fields: &Fields, leaves: &[Leaf]) -> OtherContent {
     } else {
         OtherContent::Other
     }
+}
+
+/// The media type of SMTP TLS reports, `+gzip` or `+json` behind it.
+const TLS_TYPE: &str = "application/tlsrpt";
+
+/// Whether a part says that it is an SMTP TLS report.
+pub(super) fn is_tls_type(media: &str) -> bool {
+    media.starts_with(TLS_TYPE)
 }
 
 /// Labels at the start of lines in failure reports without a machine-readable part, or with that part shown as text.

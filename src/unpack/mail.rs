@@ -6,7 +6,7 @@ use super::header::{self, Fields};
 use super::mime::{self, Leaf};
 use super::open::{Expect, Opener, UnpackPath, format_of};
 use super::sniff::{self, Closed, FileFormat};
-use super::{Content, OtherContent, claim, facts, transfer};
+use super::{OtherContent, claim, facts, transfer};
 use crate::model::{Finding, FindingCode, RawMail};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -60,9 +60,11 @@ impl Opener<'_> {
         let step = name.clone().unwrap_or_else(|| format!("part {}", leaf.section));
         let media = leaf.kind.mimetype.as_str();
         let expected = claim::is_report_type(media)
+            || claim::is_tls_type(media)
             || name.as_deref().is_some_and(|name| sniff::is_report_name(name) || claim::is_closed_name(name, media));
         let mut place = mail.step(step, name);
         place.expect = if expected { Expect::Report } else { Expect::Anything };
+        place.tls = claim::is_tls_type(media);
         if place.quoted {
             place.expect = Expect::Anything;
         } else if pgp {
@@ -99,9 +101,6 @@ impl Opener<'_> {
         if media.starts_with("multipart/") && matches!(decoded, Cow::Owned(_)) {
             let fields = Fields { transfer_encoding: None, ..leaf.fields };
             return self.leaves(fields, &decoded, &place);
-        }
-        if media.starts_with("application/tlsrpt") {
-            return self.tls_report(decoded.into_owned(), &place);
         }
         if let Some(closed) = claim::closed(leaf, &decoded).filter(|_| !place.quoted) {
             return self.reject(closed.reason(), decoded.into_owned(), closed.extension, place);
@@ -140,16 +139,6 @@ impl Opener<'_> {
             }
             FileFormat::Xml if place.expect == Expect::Anything && !sniff::has_feedback(&decoded) => {}
             _ => self.open_as(format, decoded.into_owned(), place),
-        }
-    }
-
-    /// A part that claims to be an SMTP TLS report is one, unless it contains a DMARC report.
-    fn tls_report(&mut self, bytes: Vec<u8>, place: &UnpackPath) {
-        let before = self.items.len();
-        self.open(bytes, place.clone());
-        if !self.items[before..].iter().any(|unit| matches!(unit.content, Content::Report { .. })) {
-            self.items.truncate(before);
-            self.set_aside(OtherContent::TlsRpt, place);
         }
     }
 }

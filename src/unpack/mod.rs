@@ -1,4 +1,4 @@
-//! Finds the XML of each report in any bytes, by content: never by a name, a MIME type or a declared size.
+//! Finds the XML or JSON of each report in any bytes, by content: never by a name, a MIME type or a declared size.
 //!
 //! Returns [`Unpacked`] for one item (a file or a mail): one [`UnpackedItem`] for each thing found that is a report, should have been
 //! one, or is a report of another kind. XML is not read beyond its first tag, and names found inside are never used as
@@ -85,6 +85,13 @@ pub enum Content {
         /// The compressed form to keep; `None` if the XML itself is the original.
         original: Option<Original>,
     },
+    /// JSON that may be an SMTP TLS report (RFC 8460).
+    TlsReport {
+        /// The bytes, in whatever text encoding.
+        json: Vec<u8>,
+        /// The compressed form to keep; `None` where the JSON itself is the original.
+        original: Option<Original>,
+    },
     /// Something else that is normal in such a mailbox.
     SetAside(OtherContent),
     /// It should have been a report and cannot be read.
@@ -105,8 +112,6 @@ pub enum OtherContent {
     Other,
     /// A bounce or an automatic reply.
     Bounce,
-    /// An SMTP TLS report (RFC 8460).
-    TlsRpt,
     /// A failure report (RFC 5965, RFC 9991), or its text-only form. The mail it quotes is not examined.
     Failure,
 }

@@ -39,6 +39,8 @@ pub(super) struct UnpackPath {
     pub(super) messages: u32,
     /// The innermost message around it, if kept.
     pub(super) raw_mail: Option<Arc<RawMail>>,
+    /// Whether a part of a mail says that it is a TLS report.
+    pub(super) tls: bool,
     /// Whether the nearest mail is a failure report: a mail in it is evidence, and not examined.
     pub(super) quoted: bool,
     /// The gzip file that holds just these bytes.
@@ -57,6 +59,7 @@ impl UnpackPath {
             mails: 0,
             messages: 0,
             raw_mail: None,
+            tls: false,
             quoted: false,
             gzip: None,
         }
@@ -150,10 +153,10 @@ impl Opener<'_> {
             FileFormat::Mail => self.message(&bytes, &place),
             FileFormat::Emlx => self.message(emlx_message(&bytes), &place),
             FileFormat::Mbox => self.mbox(&bytes, &place),
-            FileFormat::Json if sniff::is_tls_report(&bytes) => self.set_aside(OtherContent::TlsRpt, &place),
+            FileFormat::Json => self.json(bytes, place),
             FileFormat::Closed(closed) => self.closed(closed, bytes, place),
             FileFormat::Empty => self.empty(bytes, place),
-            FileFormat::Html | FileFormat::Json | FileFormat::Text | FileFormat::Binary => self.plain(bytes, place),
+            FileFormat::Html | FileFormat::Text | FileFormat::Binary => self.plain(bytes, place),
         }
     }
 
@@ -164,6 +167,24 @@ impl Opener<'_> {
         // A gzip file larger than its content is not worth keeping.
         let original = place.gzip.take().filter(|gzip| gzip.len() <= xml.len() + 256).map(Original::Gzip);
         self.push(Content::Report { xml, original }, place);
+    }
+
+    /// JSON: a TLS report, or what has nothing to do with reports.
+    fn json(&mut self, json: Vec<u8>, mut place: UnpackPath) {
+        let named = place.names.last().is_some_and(|name| name.matches('!').count() >= 3);
+        if sniff::is_tls_report(&json) {
+            let original = place.gzip.take().filter(|gzip| gzip.len() <= json.len() + 256).map(Original::Gzip);
+            self.push(Content::TlsReport { json, original }, place);
+        } else if place.expect == Expect::Report && (place.tls || named) {
+            self.reject(
+                format!("expected a TLS report, found JSON of {} bytes without its keys", json.len()),
+                json,
+                "json",
+                place,
+            );
+        } else if place.expect == Expect::Report {
+            self.set_aside(OtherContent::Other, &place);
+        }
     }
 
     fn gzip(&mut self, mut bytes: Vec<u8>, mut place: UnpackPath) {
@@ -317,6 +338,7 @@ impl Opener<'_> {
             () if sniff::is_mail_name(&name) => {
                 format!("expected mail, as the file's name says, found {} bytes of something else", bytes.len())
             }
+            () if place.tls => format!("payload is not JSON, {} bytes", bytes.len()),
             () => format!("payload is not XML, {} bytes", bytes.len()),
         };
         self.reject(reason, bytes, "bin", place);

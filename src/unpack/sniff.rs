@@ -141,6 +141,7 @@ pub fn format(bytes: &[u8]) -> FileFormat {
         [] => FileFormat::Empty,
         [b'<', rest @ ..] => markup(rest, bytes),
         [b'{' | b'[', ..] => FileFormat::Json,
+        _ if matches!(wide_start(text), Some(b'{' | b'[')) => FileFormat::Json,
         _ if wide(text) => FileFormat::Xml,
         _ if super::mbox::begins_mailbox(text) => FileFormat::Mbox,
         _ if is_mail(text) => FileFormat::Mail,
@@ -205,6 +206,20 @@ fn wide(text: &[u8]) -> bool {
     }
 }
 
+/// The first letter of UTF-16 or UTF-32 with a byte order mark, where it is one of ASCII.
+fn wide_start(text: &[u8]) -> Option<u8> {
+    let [first, second, rest @ ..] = text else { return None };
+    let units = rest.as_chunks::<2>().0.iter();
+    let is_blank = |unit: u8| unit == 0 || unit.is_ascii_whitespace();
+    let letter = |(high, low): (u8, u8)| (high != 0 || !is_blank(low)).then_some((high, low));
+    let (high, low) = match (first, second) {
+        (0xff, 0xfe) => units.map(|[low, high]| (*high, *low)).find_map(letter)?,
+        (0xfe, 0xff) => units.map(|[high, low]| (*high, *low)).find_map(letter)?,
+        _ => return None,
+    };
+    (high == 0).then_some(low)
+}
+
 /// Whether a start tag with the local name `feedback` is in these bytes, in UTF-8, UTF-16 or UTF-32.
 pub fn has_feedback(bytes: &[u8]) -> bool {
     tags(bytes, b"feedback").any(|(before, after)| {
@@ -261,9 +276,28 @@ fn is_text(bytes: &[u8]) -> bool {
     bytes.iter().take(512).all(|byte| *byte >= b' ' || byte.is_ascii_whitespace() || matches!(byte, 0x08 | 0x1b | 0x07))
 }
 
-/// Whether JSON has the two keys of an SMTP TLS report (RFC 8460 section 4.4).
+/// Keys of SMTP TLS reports (RFC 8460 section 4.4).
+const TLS_KEYS: [&str; 9] = [
+    "\"organization-name\"",
+    "\"policies\"",
+    "\"date-range\"",
+    "\"report-id\"",
+    "\"contact-info\"",
+    "\"policy-domain\"",
+    "\"policy-type\"",
+    "\"failure-details\"",
+    "\"total-successful-session-count\"",
+];
+
+/// Whether JSON has two of the keys that tell an SMTP TLS report from other JSON, in UTF-8, UTF-16 or UTF-32.
 pub fn is_tls_report(json: &[u8]) -> bool {
-    memmem::find(json, b"\"organization-name\"").is_some() && memmem::find(json, b"\"policies\"").is_some()
+    let is_wide = json.iter().take(8).any(|byte| *byte == 0);
+    let has = |key: &&&str| {
+        let wide = |zeros: &[u8]| key.as_bytes().chunks(1).collect::<Vec<_>>().join(zeros);
+        memmem::find(json, key.as_bytes()).is_some()
+            || is_wide && (memmem::find(json, &wide(b"\0")).is_some() || memmem::find(json, &wide(b"\0\0\0")).is_some())
+    };
+    TLS_KEYS.iter().filter(has).take(2).count() == 2
 }
 
 /// Whether a file name is typical of reports.

@@ -10,8 +10,8 @@ use crate::cli::wiring::run::CommandContext;
 use crate::fetch::files::frames::Frames;
 use crate::fetch::files::walk::Walk;
 use crate::ingest::{self, IngestOptions, Placed, ReportSink, Tally};
-use crate::model::Accepted;
-use crate::store::{StoreError, Stream, StreamFormat};
+use crate::model::{Accepted, AcceptedTls};
+use crate::store::{SideOutputs, StoreError, Stream, StreamFormat};
 use anyhow::{Context as _, anyhow};
 use clap::ValueEnum;
 use serde::Serialize;
@@ -20,7 +20,7 @@ use std::io::{self, BufReader, BufWriter, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
-Writes the columns of `records`: one row per record, each report once.
+Writes the columns of `records`: one row per record, each report once. TLS reports have no records: --tls-reports and --tls-failures write their rows.
 
 With --frames, standard input is a sequence of items: u32 length of the name, the name, u32 length of the body, the body; lengths are little-endian. A frame of two zero lengths flushes: all records so far are written, then an empty batch (with --format ndjson an empty line). Duplicates are recognized over the whole stream; with --stateless only up to the next flush, so that a batch that is sent again gives its rows again.
 
@@ -53,6 +53,12 @@ pub(crate) struct ConvertArgs {
     /// Also write one row per report to this file, in the same format
     #[arg(long, value_name = "FILE")]
     reports: Option<PathBuf>,
+    /// Also write one row per policy of TLS reports to this file, in the same format
+    #[arg(long, value_name = "FILE")]
+    tls_reports: Option<PathBuf>,
+    /// Also write one row per failure detail of TLS reports to this file, in the same format
+    #[arg(long, value_name = "FILE")]
+    tls_failures: Option<PathBuf>,
     /// Worker threads [default: one per core]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
@@ -88,10 +94,15 @@ pub(crate) fn run(run: &CommandContext, args: &ConvertArgs) -> anyhow::Result<Ex
     let interrupt = Interrupt::listen(&run.talk)?;
     let mut options = ingest_run::options(&interrupt, &run.settings()?, run.now);
     options.workers = args.threads.map(usize::from);
-    let (reports, outcomes) = (create(args.reports.as_deref())?, create(args.outcomes.as_deref())?);
+    let others = SideOutputs {
+        reports: create(args.reports.as_deref())?,
+        tls_reports: create(args.tls_reports.as_deref())?,
+        tls_failures: create(args.tls_failures.as_deref())?,
+    };
+    let outcomes = create(args.outcomes.as_deref())?;
     let mut told = None;
     output::stream(|out| -> anyhow::Result<()> {
-        let stream = Stream::start(out, reports, format, run.now)?;
+        let stream = Stream::start(out, others, format, run.now)?;
         let (path, marks, forgets) = (args.outcomes.as_deref(), args.frames, args.stateless);
         let mut filter = ConvertSink { stream, outcomes, path, marks, forgets };
         told = Some(read(run, args, &options, &mut filter)?);
@@ -163,6 +174,10 @@ impl<W: Write> ConvertSink<'_, W> {
 impl<W: Write> ReportSink for ConvertSink<'_, W> {
     fn stored(&mut self, accepted: Accepted) -> Result<(), StoreError> {
         self.stream.push(accepted)
+    }
+
+    fn stored_tls(&mut self, accepted: AcceptedTls) -> Result<(), StoreError> {
+        self.stream.push_tls(&accepted)
     }
 
     fn placed(&mut self, placed: &Placed<'_>) -> Result<(), StoreError> {

@@ -12,8 +12,8 @@ use crate::cli::wiring::{storeless, verdicts};
 use crate::ingest::ReportSink;
 use crate::model::Accepted;
 use crate::store::{
-    ExportFolder, Filter, PartFiles, RUN, RowFormat, Store, StoreError, Stream, StreamFormat, VERDICT_TABLES,
-    WeekVerdicts, write_verdicts,
+    ExportFolder, Filter, PartFiles, RUN, RowFormat, SideOutputs, Store, StoreError, Stream, StreamFormat,
+    VERDICT_TABLES, WeekVerdicts, write_verdicts,
 };
 use anyhow::{Context as _, anyhow};
 use clap::ValueEnum;
@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const EXAMPLES: &str = "\
-Without a period: everything. Parquet needs --out and writes DIR/records/month=.../ (one row per record) and DIR/reports/month=.../ (one row per report), DIR/senders/ and DIR/domains/ (what `summary` says of each complete week), and after `dmarquet enrich` also DIR/sources/. The other formats go to standard output, or with --out to DIR/records.FORMAT, DIR/senders.FORMAT and DIR/domains.FORMAT.
+Without a period: everything. Parquet needs --out and writes DIR/records/month=.../ (one row per record), DIR/reports/month=.../ (one row per report), DIR/tls_reports/month=.../ and DIR/tls_failures/month=.../ (TLS reports), DIR/senders/ and DIR/domains/ (what `summary` says of each complete week), and after `dmarquet enrich` also DIR/sources/. The other formats go to standard output, or with --out to DIR/records.FORMAT, DIR/tls_reports.FORMAT, DIR/tls_failures.FORMAT, DIR/senders.FORMAT and DIR/domains.FORMAT.
 
 --since-run is for loaders: it writes only what came after run N, and DIR/run.json with the number to continue from. 0 means everything; the same N gives the same rows again.
 
@@ -111,16 +111,20 @@ pub(crate) fn run(run: &CommandContext, args: &ExportArgs) -> anyhow::Result<Exi
         ExportForm::Csv => StreamFormat::Csv,
         _ => StreamFormat::Ndjson,
     };
-    // Parquet and Arrow files need all rows, in order; a name that is none is found out by all that are.
-    if matches!(args.format, ExportForm::Parquet | ExportForm::Ipc) || chosen.is_some() || !filter.domains.is_empty() {
+    // Parquet and Arrow files need all rows, in order, as a folder needs all tables; a name that is none is found out by all
+    // that are.
+    let needs_all = matches!(args.format, ExportForm::Parquet | ExportForm::Ipc);
+    if needs_all || args.out.is_some() || chosen.is_some() || !filter.domains.is_empty() {
         let (_folder, store, exit) = storeless::store(run, &args.paths)?;
         write_all(run, (&settings, chosen.as_deref()), &store, &filter, args)?;
         return Ok(exit);
     }
     let mut exit = Exit::Handled;
-    to_output(args.format, args.out.as_deref(), |out| -> anyhow::Result<()> {
-        let mut rows =
-            ExportRows { stream: Stream::start(out, None::<std::io::Sink>, format, run.now)?, filter: &filter };
+    output::stream(|out| -> anyhow::Result<()> {
+        let mut rows = ExportRows {
+            stream: Stream::start(out, SideOutputs::<std::io::Sink>::NONE, format, run.now)?,
+            filter: &filter,
+        };
         (_, exit) = storeless::read(run, &args.paths, &mut rows)?;
         Ok(rows.stream.finish()?)
     })?;
@@ -215,10 +219,14 @@ fn write(
         ExportForm::Ipc => RowFormat::Arrow,
     };
     to_output(args.format, out, |out| store.export(filter, format, out))?;
-    if let (Some(folder), ExportForm::Csv | ExportForm::Ndjson) = (out, args.format) {
+    if let Some(folder) = out {
         let folder = ExportFolder::open(folder).with_context(|| folder.display().to_string())?;
-        for table in store.side_tables(filter)? {
-            let name = format!("{}.{}", table.name(), if args.format == ExportForm::Csv { "csv" } else { "ndjson" });
+        let mut tables = store.tls_tables(filter)?;
+        if format != RowFormat::Arrow {
+            tables.extend(store.side_tables(filter)?);
+        }
+        for table in tables {
+            let name = format!("{}.{}", table.name(), format.extension());
             let written = folder.write(Path::new(&name), |file| table.write(format, file));
             written.with_context(|| name.clone())?;
         }

@@ -99,7 +99,7 @@ fn what_became(outcome: &ItemOutcome) -> String {
         (outcome.stored, "stored"),
         (outcome.duplicates, "known"),
         (outcome.conflicts, "in conflict"),
-        (outcome.set_aside, "not a DMARC report"),
+        (outcome.set_aside, "no report"),
         (outcome.rejected, "unreadable"),
     ];
     let places: Vec<String> =
@@ -172,11 +172,13 @@ fn text(tally: &Tally) -> String {
         sums(stored.records, stored.messages.unsigned_abs(), stored.dmarc_pass.unsigned_abs()),
     );
     let aside = &tally.set_aside;
+    let plural = if stored.tls_reports == 1 { "" } else { "s" };
     let lines = [
+        (stored.tls_reports, format!("TLS report{plural} stored")),
         (tally.duplicates, "already known".to_owned()),
         (tally.conflicts, "in conflict with a stored report: see `dmarquet rejected list --conflicts`".to_owned()),
         (tally.replaced, "replacing a report with the same key: see `dmarquet rejected list --conflicts`".to_owned()),
-        (aside.total(), format!("set aside: not aggregate reports ({})", kinds(tally))),
+        (aside.total(), format!("set aside: neither DMARC nor TLS reports ({})", kinds(tally))),
         (tally.rejected_count(), "unreadable".to_owned()),
         (tally.findings_count(), format!("stored with findings ({})", codes(tally))),
     ];
@@ -189,12 +191,7 @@ fn text(tally: &Tally) -> String {
 
 fn kinds(tally: &Tally) -> String {
     let aside = &tally.set_aside;
-    let kinds = [
-        (aside.tls_rpt, "TLS reports"),
-        (aside.failure, "failure reports"),
-        (aside.bounce, "bounces"),
-        (aside.other, "other"),
-    ];
+    let kinds = [(aside.failure, "failure reports"), (aside.bounce, "bounces"), (aside.other, "other")];
     let kinds: Vec<String> =
         kinds.into_iter().filter(|(count, _)| *count > 0).map(|(count, kind)| format!("{kind} {count}")).collect();
     kinds.join(", ")
@@ -238,9 +235,9 @@ mod tests {
     fn tally() -> Tally {
         Tally {
             items: 1234,
-            stored: Stored { reports: 2, records: 7, messages: 1_234_567, dmarc_pass: 12 },
+            stored: Stored { reports: 2, records: 7, messages: 1_234_567, dmarc_pass: 12, tls_reports: 3 },
             duplicates: 1,
-            set_aside: SetAside { tls_rpt: 1, other: 2, ..SetAside::default() },
+            set_aside: SetAside { failure: 1, other: 2, ..SetAside::default() },
             findings: vec![FoundItem { origin: "a".to_owned(), code: "row.gap", detail: String::new() }],
             ..Tally::default()
         }
@@ -249,7 +246,7 @@ mod tests {
     #[test]
     fn the_tally_for_people_says_what_there_is_and_no_more() {
         let expected = "1,234 items: 2 reports stored (7 records, 1,234,567 messages, 12 of them pass DMARC)\n        \
-                        1 already known\n        3 set aside: not aggregate reports (TLS reports 1, other 2)\n        \
+                        3 TLS reports stored\n        1 already known\n        3 set aside: neither DMARC nor TLS reports (failure reports 1, other 2)\n        \
                         1 stored with findings (row.gap 1)\n";
         assert_eq!(text(&tally()), expected);
         let none = "0 items: 0 reports stored (0 records, 0 messages, 0 of them pass DMARC)\n";

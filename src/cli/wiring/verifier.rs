@@ -9,7 +9,7 @@ use crate::dns::lookup::keyring::Keyring;
 use crate::dns::lookup::resolver::{self, ResolverError};
 use crate::dns::verify::proof;
 use crate::ingest::{IngestOptions, MailVerifier, Trial};
-use crate::model::{Proof, RawMail};
+use crate::model::{Proof, RawMail, ReportKind};
 use jiff::Timestamp;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -42,8 +42,8 @@ pub(super) fn over_dns(servers: Vec<SocketAddr>) -> Result<Arc<dyn MailVerifier>
 struct DnsVerifier(Keyring);
 
 impl MailVerifier for DnsVerifier {
-    fn proof(&self, mail: &RawMail, arrival: Timestamp) -> Proof {
-        proof::proof(mail, arrival, &self.0)
+    fn proof(&self, mail: &RawMail, arrival: Timestamp, kind: ReportKind) -> Proof {
+        proof::proof(mail, arrival, kind, &self.0)
     }
 }
 

@@ -85,7 +85,12 @@ impl Key {
 
     /// Whether it is for mail.
     pub fn is_for_mail(&self) -> bool {
-        self.services.is_empty() || self.services.iter().any(|service| service == "*" || service == "email")
+        self.services.is_empty() || self.is_for("*") || self.is_for("email")
+    }
+
+    /// Whether its record names a service.
+    pub fn is_for(&self, service: &str) -> bool {
+        self.services.iter().any(|named| named == service)
     }
 }
 

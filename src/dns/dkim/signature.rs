@@ -4,6 +4,7 @@
 
 use super::key::{Key, KeyKind};
 use crate::dns::lookup::answer::{Answer, Lookup, Txt as Text};
+use crate::model::ReportKind;
 use futures::FutureExt as _;
 use mail_auth::common::cache::NoCache;
 use mail_auth::common::crypto::{Algorithm, CryptoError, HashAlgorithm};
@@ -26,6 +27,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 const SIGNATURE_LIMIT: usize = 20;
 /// Verifiers must refuse an RSA key with fewer bits (RFC 8301 section 3.2).
 const RSA_BITS: u32 = 1024;
+
+/// The service type of keys for TLS reports.
+const TLS_SERVICE: &str = "tlsrpt";
 
 /// Verifying could not begin.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +72,7 @@ pub struct Signature {
     pub aligned: bool,
 }
 
-/// Parses the signatures and verifies them.
+/// Take the signatures apart and verify them, by keys that are for mail, or for that of TLS reports.
 ///
 /// # Errors
 ///
@@ -76,10 +80,11 @@ pub struct Signature {
 pub(in super::super) fn signatures(
     mail: &AuthenticatedMessage<'_>,
     lookup: &dyn Lookup,
+    kind: ReportKind,
 ) -> Result<Vec<Signature>, VerifyError> {
     let mut keys = KeyCache::default();
     for header in mail.dkim_headers.iter().take(SIGNATURE_LIMIT) {
-        keys.look_up(&header.header, lookup);
+        keys.look_up(&header.header, lookup, kind);
     }
     // Without name servers, anything missing from `keys` is an error, and nothing can be sent.
     let nowhere = ResolverConfig::from_name_servers(Vec::new());
@@ -168,10 +173,10 @@ fn taken_apart(signature: &Signed) -> Signature {
 struct KeyCache(HashMap<Box<str>, Txt>);
 
 impl KeyCache {
-    fn look_up(&mut self, signature: &Signed, lookup: &dyn Lookup) {
+    fn look_up(&mut self, signature: &Signed, lookup: &dyn Lookup, kind: ReportKind) {
         let name = format!("{}._domainkey.{}", signature.s, signature.d);
         let found = match lookup.txt(&name) {
-            Answer::Found(texts) => match texts.iter().map(key).reduce(Result::or) {
+            Answer::Found(texts) => match texts.iter().map(|text| key(text, kind)).reduce(Result::or) {
                 Some(Ok(key)) => Txt::DomainKey(key.into()),
                 Some(Err(error)) => Txt::Error(error),
                 None => Txt::Error(Error::ParseError),
@@ -185,9 +190,13 @@ impl KeyCache {
     }
 }
 
-/// The key of a record, if verifiers may use it.
-fn key(txt: &Text) -> mail_auth::Result<DomainKey> {
+/// The key of a record, if verifiers may use it. One for TLS reports alone (RFC 8460 section 3) is for no other mail
+/// (RFC 6376 section 3.6.1).
+fn key(txt: &Text, kind: ReportKind) -> mail_auth::Result<DomainKey> {
     match Key::parse(&txt.text()) {
+        Ok(key) if !key.is_for_mail() && !(kind == ReportKind::Tls && key.is_for(TLS_SERVICE)) => {
+            Err(Error::Dns(DnsError::RecordNotFound(ResponseCode::NXDomain)))
+        }
         Ok(Key { kind: KeyKind::Rsa(bits), .. }) if bits < RSA_BITS => Err(Error::Dkim(DkimError::UnsupportedKeyType)),
         _ => DomainKey::parse(&txt.strings.concat()),
     }

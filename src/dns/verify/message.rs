@@ -9,6 +9,7 @@ use crate::dns::finding::{Notes, Unknown};
 use crate::dns::lookup::answer::{Answer, Lookup, QueryType};
 use crate::dns::lookup::name;
 use crate::dns::spf::{self, CheckHostResult, Evaluation, SpfInput};
+use crate::model::ReportKind;
 use mail_auth::AuthenticatedMessage;
 use serde::Serialize;
 use std::net::IpAddr;
@@ -107,7 +108,7 @@ pub fn check(bytes: &[u8], ip: Option<IpAddr>, lookup: &dyn Lookup) -> Result<Me
         domain == from
             || (!strict && organization.is_some() && self::organization(lookup, domain, &mut notes) == organization)
     };
-    checked.signatures = signatures(&mail, lookup)?;
+    checked.signatures = signatures(&mail, lookup, ReportKind::Aggregate)?;
     for signature in checked.signatures.iter_mut().filter(|signature| signature.result == "pass") {
         signature.aligned = aligns(&signature.d, strict.0);
     }

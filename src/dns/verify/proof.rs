@@ -8,7 +8,7 @@
 use crate::dns::dkim::{Signature, signatures};
 use crate::dns::lookup::answer::Lookup;
 use crate::dns::lookup::name;
-use crate::model::{Proof, RawMail};
+use crate::model::{Proof, RawMail, ReportKind};
 use jiff::Timestamp;
 use mail_auth::AuthenticatedMessage;
 
@@ -22,8 +22,17 @@ const SIGNED_FIELDS: usize = 200;
 /// Fields that say who a mail is from, what it is about and how to read its body.
 const COVERED: [&str; 3] = ["From", "Subject", "Content-Type"];
 
-/// What a mail's signatures prove.
-pub fn proof(raw: &RawMail, arrival: Timestamp, lookup: &dyn Lookup) -> Proof {
+/// What a signature of such a mail must cover. That of a TLS report need only be valid (RFC 8460 section 3): some reporters
+/// do not sign `Content-Type`.
+const fn covered(kind: ReportKind) -> &'static [&'static str] {
+    match kind {
+        ReportKind::Aggregate => &COVERED,
+        ReportKind::Tls => &["From", "Subject"],
+    }
+}
+
+/// What a mail's signatures prove of a report in it.
+pub fn proof(raw: &RawMail, arrival: Timestamp, kind: ReportKind, lookup: &dyn Lookup) -> Proof {
     let unproven = |why: &str| Proof::Unproven(why.to_owned());
     let Some(mut mail) = AuthenticatedMessage::parse_with_opts(&raw.bytes, None, false) else {
         return unproven("the mail has no header");
@@ -52,11 +61,11 @@ pub fn proof(raw: &RawMail, arrival: Timestamp, lookup: &dyn Lookup) -> Proof {
         let held = header.header.x > header.header.t && header.header.x > arrived;
         header.header.x = u64::from(!held);
     }
-    let found = signatures(&mail, lookup).unwrap_or_default();
-    // The library also returns malformed ones, which belong to nobody.
+    let found = signatures(&mail, lookup, kind).unwrap_or_default();
+    // The library tells of malformed ones as well, and those are of nobody.
     let own = found.iter().filter(|signature| of_organization(&signature.d, &organization));
     let ambiguous = ambiguous(&mail, raw);
-    let judged = own.map(|signature| (signature, ambiguous.clone().or_else(|| left_open(signature))));
+    let judged = own.map(|signature| (signature, ambiguous.clone().or_else(|| left_open(signature, kind))));
     conclusion(judged, weak, from)
 }
 
@@ -106,9 +115,9 @@ fn ambiguous(mail: &AuthenticatedMessage<'_>, raw: &RawMail) -> Option<String> {
 }
 
 /// What a signature leaves open, whether or not it verifies.
-fn left_open(signature: &Signature) -> Option<String> {
+fn left_open(signature: &Signature, kind: ReportKind) -> Option<String> {
     let is_signed = |field: &&str| signature.h.iter().any(|signed| signed.trim().eq_ignore_ascii_case(field));
-    let missing = COVERED.into_iter().find(|field| !is_signed(field))?;
+    let missing = covered(kind).iter().find(|field| !is_signed(field))?;
     Some(format!("it does not cover {missing}"))
 }
 
@@ -168,7 +177,7 @@ mod tests {
     }
 
     fn of(mail: &str, zone: &str) -> Proof {
-        proof(&raw(mail), now(), &Zone::new(zone))
+        proof(&raw(mail), now(), ReportKind::Aggregate, &Zone::new(zone))
     }
 
     /// The mail split at its first blank line.
@@ -227,7 +236,7 @@ mod tests {
     fn others_signatures_prove_nothing_and_are_not_looked_up() {
         let Sealed { mail, record } = sealed("example.net", "evil.example", FIELDS_SIGNED, 0);
         let zone = Zone::new(&record);
-        unproven(&proof(&raw(&mail), now(), &zone), "no DKIM signature of example.net");
+        unproven(&proof(&raw(&mail), now(), ReportKind::Aggregate, &zone), "no DKIM signature of example.net");
         assert!(zone.asked.borrow().is_empty());
         unproven(&of(&format!("From: a@example.net\r\n{BODY}"), ""), "no DKIM signature");
         unproven(&of("", ""), "no header");
@@ -283,14 +292,14 @@ mod tests {
         let mail = mail.replacen("\r\n\r\n", "\r\n<feedback/>\n\r\n", 1);
         let body = mail.find("<feedback/>").unwrap();
         let raw = RawMail { bytes: mail.into(), body };
-        unproven(&proof(&raw, now(), &Zone::new(&record)), "stands before the body");
+        unproven(&proof(&raw, now(), ReportKind::Aggregate, &Zone::new(&record)), "stands before the body");
     }
 
     #[test]
     fn a_signature_ends_by_the_time_the_mail_came() {
         // The signer adds the seconds to its clock.
         let Sealed { mail, record } = sealed("example.net", "example.net", FIELDS_SIGNED, 1);
-        let at = |arrival: Timestamp| proof(&raw(&mail), arrival, &Zone::new(&record));
+        let at = |arrival: Timestamp| proof(&raw(&mail), arrival, ReportKind::Aggregate, &Zone::new(&record));
         let signed_at = now();
         std::thread::sleep(std::time::Duration::from_millis(2100));
         assert_eq!(at(signed_at - jiff::SignedDuration::from_secs(1)), signed(), "over by now, but not when it came");
@@ -305,7 +314,7 @@ mod tests {
         let forged = mail.split("From:").next().unwrap().replace("s=s1", "s=sX");
         let many: String = (0..50).map(|number| forged.replace("s=sX", &format!("s=s{number}x"))).collect();
         let zone = Zone::new(&record);
-        assert_eq!(proof(&raw(&(many + &mail)), now(), &zone), Proof::Open);
+        assert_eq!(proof(&raw(&(many + &mail)), now(), ReportKind::Aggregate, &zone), Proof::Open);
         assert!(zone.asked.borrow().len() <= SIGNATURES, "{:?}", zone.asked.borrow());
     }
 }

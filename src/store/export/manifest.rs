@@ -129,7 +129,7 @@ fn is_ours(path: &Path) -> bool {
         path.components().map(|part| if let Component::Normal(name) = part { name.to_str() } else { None }).collect();
     let is_file = |name: &str| name.ends_with(".parquet");
     match names.as_deref() {
-        Some(["records" | "reports" | "senders" | "domains", month, file]) => {
+        Some(["records" | "reports" | "tls_reports" | "tls_failures" | "senders" | "domains", month, file]) => {
             month.starts_with("month=") && is_file(file)
         }
         Some(["sources", file]) => is_file(file),

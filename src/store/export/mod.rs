@@ -11,4 +11,5 @@ pub(crate) mod stream;
 #[cfg(feature = "query")]
 pub(crate) mod table_rows;
 pub(crate) mod text_rows;
+pub(crate) mod tls;
 pub(crate) mod verdicts;

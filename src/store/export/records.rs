@@ -5,7 +5,7 @@
 
 use super::manifest::{Exported, PartFiles};
 use super::text_rows::{self, CsvStyle};
-use super::{dns, reports, sources, stream};
+use super::{dns, reports, sources, stream, tls};
 use crate::store::disk::layout::{FileKind, Month};
 use crate::store::error::StoreError;
 use crate::store::ledger::reports::since;
@@ -77,7 +77,7 @@ impl Store {
         }
     }
 
-    /// Write `DIR/records/month=.../` and `DIR/reports/month=.../`, `DIR/senders/` and `DIR/domains/` where there are
+    /// Write `DIR/records/month=.../` and `DIR/reports/month=.../`, the same of `tls_reports` and `tls_failures`, `DIR/senders/` and `DIR/domains/` where there are
     /// verdicts, and `DIR/sources/` where names were looked up. Where
     /// there is nothing to write a file without rows keeps the columns, so that no reader stumbles over a quiet week.
     ///
@@ -121,6 +121,7 @@ impl Store {
             exported.write(target, &bytes.map_err(StoreError::parquet(dir, "writing a part without rows"))?)?;
         }
         reports::export(self, filter, &mut exported)?;
+        tls::export(self, filter, &mut exported)?;
         sources::export(self, filter, &mut exported)?;
         dns::export(self, filter, &mut exported)?;
         if let Some(weeks) = verdicts {

@@ -1,22 +1,26 @@
-//! The small tables beside `records` as text: one file each, in the folder of an export.
+//! The small tables beside `records`: one file each, in the folder of an export.
 
 use super::records::RowFormat;
 use super::text_rows::{self, CsvStyle};
-use super::{dns, sources};
+use super::{dns, sources, stream};
 use crate::store::error::StoreError;
 use crate::store::read::store::Store;
 use crate::store::tables::dns::DNS;
 use crate::store::tables::filter::Filter;
 use crate::store::tables::sources::SOURCES;
-use crate::store::tables::table::Table;
+use crate::store::tables::table::{Table, TableColumn};
 use polars_arrow::array::Array;
+use polars_arrow::datatypes::ArrowSchema;
+use polars_arrow::io::ipc::write as ipc;
+use polars_arrow::record_batch::RecordBatchT;
 use std::io;
+use std::sync::Arc;
 
 /// A small table, read.
 pub struct SideTable {
-    table: &'static Table,
-    columns: Vec<Box<dyn Array>>,
-    rows: usize,
+    pub(super) table: &'static Table,
+    pub(super) columns: Vec<Box<dyn Array>>,
+    pub(super) rows: usize,
 }
 
 impl SideTable {
@@ -25,7 +29,7 @@ impl SideTable {
         self.table.name
     }
 
-    /// Write it as CSV or NDJSON; other formats write nothing.
+    /// Write it in a format.
     ///
     /// # Errors
     /// If `out` cannot be written.
@@ -36,10 +40,22 @@ impl SideTable {
             RowFormat::Ndjson => return text_rows::ndjson(&names, &self.columns, self.rows, out),
             RowFormat::Csv => CsvStyle::Exact,
             RowFormat::Spreadsheet => CsvStyle::Spreadsheet,
-            RowFormat::Arrow => return Ok(()),
+            RowFormat::Arrow => return self.write_arrow(out),
         };
         text_rows::csv_header(&names, style, out)?;
         text_rows::csv(style, &self.columns, self.rows, out)
+    }
+
+    fn write_arrow(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        let fields = (self.table.columns)().iter().map(TableColumn::field).collect::<Vec<_>>();
+        let schema: ArrowSchema = fields.into_iter().map(|field| (field.name.clone(), field)).collect();
+        let schema = Arc::new(schema);
+        let mut writer = ipc::FileWriter::new(out, schema.clone(), None, ipc::WriteOptions { compression: None });
+        writer.set_custom_schema_metadata(stream::metadata(self.table));
+        writer.start().map_err(io::Error::other)?;
+        let batch = RecordBatchT::try_new(self.rows, schema, self.columns.clone());
+        let written = batch.and_then(|batch| writer.write(&batch, None)).and_then(|()| writer.finish());
+        written.map_err(io::Error::other)
     }
 }
 

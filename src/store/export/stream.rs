@@ -6,13 +6,15 @@
 
 use super::reports::ReportTable;
 use super::text_rows::{self, CsvStyle};
-use crate::model::{Accepted, Original};
+use super::tls::TlsTables;
+use crate::model::{Accepted, AcceptedTls, Original};
 use crate::store::error::StoreError;
 use crate::store::parquet::encode;
 use crate::store::parquet::pages::compress;
 use crate::store::tables::reports::REPORTS;
 use crate::store::tables::schema::{COLUMNS, ListField, RecordColumnKind};
 use crate::store::tables::table::{RECORDS, Table, TableColumn};
+use crate::store::tables::tls::{TLS_FAILURES, TLS_REPORTS};
 use jiff::Timestamp;
 use polars_arrow::array::{Array, DictionaryArray, ListArray, StructArray, Utf8Array, Utf8ViewArray, new_empty_array};
 use polars_arrow::bitmap::Bitmap;
@@ -219,23 +221,45 @@ impl<W: Write> Batches<W> {
 pub struct Stream<W: Write, R: Write> {
     records: Batches<W>,
     reports: Option<Batches<R>>,
+    /// `tls_reports` and `tls_failures`, those that are wanted.
+    tls: [Option<Batches<R>>; 2],
     format: StreamFormat,
     waiting: Vec<Accepted>,
+    waiting_tls: TlsTables,
     bytes: usize,
     now: Timestamp,
 }
 
+/// Where rows of other tables than `records` go.
+#[derive(Debug, Default)]
+pub struct SideOutputs<R> {
+    /// `reports`.
+    pub reports: Option<R>,
+    /// `tls_reports`.
+    pub tls_reports: Option<R>,
+    /// `tls_failures`.
+    pub tls_failures: Option<R>,
+}
+
+impl<R> SideOutputs<R> {
+    /// None of them.
+    pub const NONE: Self = Self { reports: None, tls_reports: None, tls_failures: None };
+}
+
 impl<W: Write, R: Write> Stream<W, R> {
-    /// Begin both streams in one format.
+    /// Begin all streams in one format.
     ///
     /// # Errors
-    /// If a stream cannot be written.
-    pub fn start(records: W, reports: Option<R>, format: StreamFormat, now: Timestamp) -> Result<Self, StoreError> {
+    /// Where a stream cannot be written.
+    pub fn start(records: W, others: SideOutputs<R>, format: StreamFormat, now: Timestamp) -> Result<Self, StoreError> {
+        let start = |out: Option<R>, table| out.map(|out| Batches::start(out, table, format)).transpose();
         Ok(Self {
             records: Batches::start(records, &RECORDS, format)?,
-            reports: reports.map(|out| Batches::start(out, &REPORTS, format)).transpose()?,
+            reports: start(others.reports, &REPORTS)?,
+            tls: [start(others.tls_reports, &TLS_REPORTS)?, start(others.tls_failures, &TLS_FAILURES)?],
             format,
             waiting: Vec::new(),
+            waiting_tls: TlsTables::default(),
             bytes: 0,
             now,
         })
@@ -247,11 +271,34 @@ impl<W: Write, R: Write> Stream<W, R> {
     /// If a stream cannot be written.
     pub fn push(&mut self, mut accepted: Accepted) -> Result<(), StoreError> {
         // Its bytes are not written here.
-        accepted.original = Arc::new(Original::Xml(Vec::new()));
+        accepted.original = Arc::new(Original::Plain(Vec::new()));
         self.bytes += weight(&accepted);
         self.waiting.push(accepted);
         let full = self.bytes > WAITING_BYTES || self.waiting.len() >= self.format.waiting_reports();
         if full { self.write() } else { Ok(()) }
+    }
+
+    /// Add a TLS report; it may wait.
+    ///
+    /// # Errors
+    /// Where a stream cannot be written.
+    pub fn push_tls(&mut self, accepted: &AcceptedTls) -> Result<(), StoreError> {
+        if self.tls.iter().any(Option::is_some) {
+            self.waiting_tls.push_report(accepted, self.now);
+        }
+        if self.waiting_tls.rows() >= self.format.batch_rows() { self.write_tls() } else { Ok(()) }
+    }
+
+    fn write_tls(&mut self) -> Result<(), StoreError> {
+        let waiting = std::mem::take(&mut self.waiting_tls);
+        let path = Path::new(TLS_REPORTS.name);
+        let tables = waiting.arrays().map_err(StoreError::parquet(path, "building the columns"))?;
+        for ((_, arrays, rows), out) in tables.into_iter().zip(&mut self.tls) {
+            if let Some(out) = out.as_mut().filter(|_| rows > 0) {
+                out.write(rows, &arrays)?;
+            }
+        }
+        Ok(())
     }
 
     /// Write what waits.
@@ -278,8 +325,9 @@ impl<W: Write, R: Write> Stream<W, R> {
     /// If a stream cannot be written.
     pub fn mark(&mut self) -> Result<(), StoreError> {
         self.write()?;
+        self.write_tls()?;
         // The records come last: who reads their mark finds the reports complete.
-        self.reports.as_mut().map_or(Ok(()), Batches::mark)?;
+        self.reports.iter_mut().chain(self.tls.iter_mut().flatten()).try_for_each(Batches::mark)?;
         self.records.mark()
     }
 
@@ -289,7 +337,8 @@ impl<W: Write, R: Write> Stream<W, R> {
     /// If a stream cannot be written.
     pub fn finish(mut self) -> Result<(), StoreError> {
         self.write()?;
-        self.reports.map_or(Ok(()), Batches::finish)?;
+        self.write_tls()?;
+        self.reports.into_iter().chain(self.tls.into_iter().flatten()).try_for_each(Batches::finish)?;
         self.records.finish()
     }
 }

@@ -142,7 +142,7 @@ mod tests {
                 writer.quota = quota;
                 let mut accepted = accepted(0, 1);
                 accepted.report.content = Hash([number; 32]);
-                accepted.original = Arc::new(Original::Xml(vec![number; 100]));
+                accepted.original = Arc::new(Original::Plain(vec![number; 100]));
                 let added = writer.add(accepted).unwrap();
                 writer.commit().unwrap();
                 added

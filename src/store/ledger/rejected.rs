@@ -61,7 +61,8 @@ pub(crate) fn conflicts(ledger: &Ledger) -> Result<Vec<ConflictEntry>, StoreErro
     let read = || -> rusqlite::Result<Vec<ConflictEntry>> {
         let mut statement = ledger.connection.prepare(
             "SELECT key, origin, attachment, org_name, report_id, policy_domain, arrival, ingested, file, content,
-                (SELECT day FROM reports WHERE reports.key = conflicts.key)
+                COALESCE((SELECT day FROM reports WHERE reports.key = conflicts.key),
+                    (SELECT day FROM tls_reports WHERE tls_reports.key = conflicts.key))
              FROM conflicts ORDER BY ingested, origin, file",
         )?;
         statement.query_map([], conflict)?.collect()

@@ -55,6 +55,8 @@ pub(crate) fn since(ledger: &Ledger, after: i64) -> Result<NewReports, StoreErro
             new.keys.insert(row.get(0)?);
             new.last = new.last.max(row.get(1)?);
         }
+        let tls = "SELECT COALESCE(max(batch), 0) FROM tls_reports";
+        new.last = new.last.max(ledger.connection.query_row(tls, [], |row| row.get(0))?);
         Ok(new)
     };
     read().map_err(ledger.failed("reading the reports"))

@@ -1,9 +1,9 @@
 //! A pack: the originals of a batch in one plain zip, with `manifest.ndjson` as its last member.
 //!
-//! Gzip originals are stored as they are, XML deflated, so that any unzip opens it. The manifest holds what only the mail
+//! Gzip originals are stored as they are, XML and JSON deflated, so that any unzip opens it. The manifest holds what only the mail
 //! knew about each report, so that the tables can be rebuilt from packs.
 
-use crate::model::{Accepted, Hash, MailFacts, Original, Provenance};
+use crate::model::{Accepted, AcceptedTls, Finding, Hash, MailFacts, Original, Provenance, ReportKey, ReportKind};
 use crate::store::disk::files;
 use crate::store::error::StoreError;
 use crate::store::tables::values::{LineFinding, sender_auth};
@@ -135,6 +135,40 @@ impl ManifestLine {
     }
 }
 
+/// A report on its way into a pack.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PackItem<'a> {
+    pub(crate) key: ReportKey,
+    kind: ReportKind,
+    original: &'a Arc<Original>,
+    provenance: &'a Provenance,
+    findings: &'a [Finding],
+}
+
+impl<'a> From<&'a Accepted> for PackItem<'a> {
+    fn from(accepted: &'a Accepted) -> Self {
+        let Accepted { report, original, provenance, findings, .. } = accepted;
+        Self { key: report.key, kind: ReportKind::Aggregate, original, provenance, findings }
+    }
+}
+
+impl<'a> From<&'a AcceptedTls> for PackItem<'a> {
+    fn from(accepted: &'a AcceptedTls) -> Self {
+        let AcceptedTls { report, original, provenance, findings } = accepted;
+        Self { key: report.key, kind: ReportKind::Tls, original, provenance, findings }
+    }
+}
+
+/// The kind of the reports in a member: its name says it.
+pub(crate) fn kind_of(member: &str) -> ReportKind {
+    let name = member.strip_suffix(".gz").unwrap_or(member);
+    if Path::new(name).extension().is_some_and(|extension| extension == "json") {
+        ReportKind::Tls
+    } else {
+        ReportKind::Aggregate
+    }
+}
+
 /// What goes into the pack of a batch's reports of one month.
 pub(crate) struct PackContents<'a> {
     /// Each original once, by the name it gets.
@@ -144,20 +178,24 @@ pub(crate) struct PackContents<'a> {
 
 impl<'a> PackContents<'a> {
     /// Name the originals and list the reports.
-    pub(crate) fn of(accepted: &[&'a Accepted], standing: &dyn Fn(&Accepted) -> Standing) -> Self {
+    pub(crate) fn of(accepted: &[PackItem<'a>], standing: &dyn Fn(ReportKey) -> Standing) -> Self {
         let mut names = HashMap::new();
         let mut originals = Vec::with_capacity(accepted.len());
         let mut manifest = Vec::new();
         for (report, hash) in accepted.iter().zip(hashes(accepted)) {
-            let key = report.report.key.to_string();
+            let key = report.key.to_string();
             // Several documents of one file have one original: it is kept once.
-            let standing = standing(report);
+            let standing = standing(report.key);
             let name = names.entry(hash).or_insert_with(|| {
                 // The report whose place it took has an original by the name of the key, and packs are merged.
                 let place = if standing.replaced > 0 { format!("-{}", standing.replaced) } else { String::new() };
+                let extension = match report.kind {
+                    ReportKind::Aggregate => "xml",
+                    ReportKind::Tls => "json",
+                };
                 let name = match report.original.as_ref() {
-                    Original::Xml(_) => format!("{key}{place}.xml"),
-                    Original::Gzip(_) => format!("{key}{place}.xml.gz"),
+                    Original::Plain(_) => format!("{key}{place}.{extension}"),
+                    Original::Gzip(_) => format!("{key}{place}.{extension}.gz"),
                 };
                 originals.push((name.clone(), report.original.as_ref()));
                 name
@@ -178,12 +216,12 @@ impl<'a> PackContents<'a> {
 }
 
 /// The hash of each report's original, on all cores. Reports of one file share it: it is hashed once.
-fn hashes(accepted: &[&Accepted]) -> Vec<Hash> {
+fn hashes(accepted: &[PackItem<'_>]) -> Vec<Hash> {
     use rayon::prelude::*;
-    let fresh = |index: usize| index == 0 || !Arc::ptr_eq(&accepted[index - 1].original, &accepted[index].original);
+    let fresh = |index: usize| index == 0 || !Arc::ptr_eq(accepted[index - 1].original, accepted[index].original);
     let found = accepted.par_iter().enumerate();
     let found: Vec<Option<Hash>> =
-        found.map(|(index, report)| fresh(index).then(|| hash(original_bytes(&report.original)))).collect();
+        found.map(|(index, report)| fresh(index).then(|| hash(original_bytes(report.original)))).collect();
     let mut last = Hash([0; 32]);
     let each = found.into_iter().map(|hash| {
         last = hash.unwrap_or(last);
@@ -192,8 +230,8 @@ fn hashes(accepted: &[&Accepted]) -> Vec<Hash> {
     each.collect()
 }
 
-fn line(report: &Accepted, key: String, member: String, hash: Hash, standing: Standing) -> ManifestLine {
-    let Provenance { origin, attachment, arrival, mail } = &report.provenance;
+fn line(report: &PackItem<'_>, key: String, member: String, hash: Hash, standing: Standing) -> ManifestLine {
+    let Provenance { origin, attachment, arrival, mail } = report.provenance;
     ManifestLine {
         key,
         member,
@@ -237,7 +275,7 @@ impl<W: Write> PackWriter<W> {
     pub(crate) fn original(&mut self, name: &str, original: &Original) -> io::Result<()> {
         let method = match original {
             Original::Gzip(_) => CompressionMethod::Stored,
-            Original::Xml(_) => CompressionMethod::Deflated,
+            Original::Plain(_) => CompressionMethod::Deflated,
         };
         self.add(name, method, original_bytes(original))
     }
@@ -378,7 +416,7 @@ impl<R: Read + Seek> PackReader<R> {
     pub(crate) fn original(&mut self, name: &str) -> Result<Original, StoreError> {
         let bytes = self.member(name)?;
         let gzip = Path::new(name).extension().is_some_and(|extension| extension == "gz");
-        Ok(if gzip { Original::Gzip(bytes) } else { Original::Xml(bytes) })
+        Ok(if gzip { Original::Gzip(bytes) } else { Original::Plain(bytes) })
     }
 }
 
@@ -397,7 +435,7 @@ mod tests {
     #[test]
     fn a_pack_reads_back_what_was_written_and_copied() {
         let gzip = Original::Gzip(b"not really gzip".to_vec());
-        let xml = Original::Xml(b"<feedback/>".repeat(100));
+        let xml = Original::Plain(b"<feedback/>".repeat(100));
         let mut first = Vec::new();
         let mut writer = PackWriter::new(&mut first);
         writer.original("a.xml.gz", &gzip).unwrap();

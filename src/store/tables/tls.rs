@@ -1,7 +1,12 @@
 //! The TLS reports: the tables that the ledger holds them in, and the columns of `tls_reports` and `tls_failures` outside.
 
-use super::reports::FINDING;
+use super::reports::{FINDING, json_findings};
 use super::table::{ColumnType, Table, TableColumn};
+use super::values::days_since_epoch;
+use crate::model::{AcceptedTls, Domain, Hash, ReportKey, TlsFailure, TlsPolicy};
+use jiff::Timestamp;
+use std::borrow::Cow;
+use std::net::IpAddr;
 
 /// The tables, as one step of the ledger's versions. Programs before it set TLS reports aside without their bytes: what
 /// they saw is read when it comes again.
@@ -76,6 +81,146 @@ pub(crate) static TLS_FAILURES: Table = Table {
     version: 1,
     columns: failure_columns,
 };
+
+/// A TLS report without its policies: what the rows of both tables repeat.
+#[derive(Debug, Clone)]
+pub(crate) struct TlsReportRow {
+    pub(crate) key: ReportKey,
+    pub(crate) content: Hash,
+    pub(crate) day: i32,
+    pub(crate) org_name: String,
+    pub(crate) contact_info: Option<String>,
+    pub(crate) report_id: String,
+    /// Milliseconds since 1970, as all times here.
+    pub(crate) begin: i64,
+    pub(crate) end: i64,
+    pub(crate) origin: String,
+    pub(crate) attachment: Option<String>,
+    pub(crate) message_id: Option<String>,
+    pub(crate) mail_date: Option<String>,
+    pub(crate) from_domain: Option<String>,
+    pub(crate) authentication_results: Option<String>,
+    pub(crate) sender_auth: String,
+    pub(crate) arrival: i64,
+    pub(crate) ingested: i64,
+    /// JSON, as the ledger has it.
+    pub(crate) findings: Option<String>,
+}
+
+impl TlsReportRow {
+    /// The row of a report that was first stored then.
+    pub(crate) fn of(accepted: &AcceptedTls, ingested: Timestamp) -> Self {
+        let AcceptedTls { report, findings, provenance, .. } = accepted;
+        let mail = provenance.mail.clone().unwrap_or_default();
+        Self {
+            key: report.key,
+            content: report.content,
+            day: days_since_epoch(report.day),
+            org_name: report.org_name.to_string(),
+            contact_info: report.contact_info.as_ref().map(ToString::to_string),
+            report_id: report.report_id.to_string(),
+            begin: report.begin.as_millisecond(),
+            end: report.end.as_millisecond(),
+            origin: provenance.origin.clone(),
+            attachment: provenance.attachment.clone(),
+            message_id: mail.message_id,
+            mail_date: mail.date,
+            from_domain: mail.from_domain,
+            authentication_results: mail.authentication_results,
+            sender_auth: provenance.sender_auth().as_str().to_owned(),
+            arrival: provenance.arrival.as_millisecond(),
+            ingested: ingested.as_millisecond(),
+            findings: json_findings(findings),
+        }
+    }
+}
+
+/// A value of a row.
+#[derive(Debug)]
+pub(crate) enum TlsValue<'a> {
+    Text(Option<Cow<'a, str>>),
+    /// A number, or a time in milliseconds.
+    Long(Option<i64>),
+    Day(i32),
+    /// JSON, as the ledger has it.
+    Findings(Option<&'a str>),
+}
+
+fn text(text: &str) -> TlsValue<'_> {
+    maybe(Some(text))
+}
+
+/// A text without control characters: names of files may hold any, and a terminal obeys them.
+fn maybe(text: Option<&str>) -> TlsValue<'_> {
+    let is_control = |c: char| c.is_control() && !matches!(c, '\t' | '\n');
+    TlsValue::Text(text.map(|text| {
+        if text.chars().any(is_control) {
+            Cow::Owned(text.chars().map(|c| if is_control(c) { char::REPLACEMENT_CHARACTER } else { c }).collect())
+        } else {
+            Cow::Borrowed(text)
+        }
+    }))
+}
+
+/// A text made here; nothing where it is empty.
+fn made<'a>(text: String) -> TlsValue<'a> {
+    TlsValue::Text(Some(text).filter(|text| !text.is_empty()).map(Into::into))
+}
+
+/// The values of a row of [`TLS_REPORTS`], in the order of its columns.
+pub(crate) fn policy_values<'a>(report: &'a TlsReportRow, policy: &'a TlsPolicy) -> [TlsValue<'a>; 24] {
+    [
+        made(report.key.to_string()),
+        TlsValue::Day(report.day),
+        text(&report.org_name),
+        maybe(report.contact_info.as_deref()),
+        text(&report.report_id),
+        TlsValue::Long(Some(report.begin)),
+        TlsValue::Long(Some(report.end)),
+        maybe(policy.policy_type.as_deref()),
+        maybe(policy.policy_domain.as_ref().map(Domain::as_str)),
+        made(policy.policy_strings.join("\n")),
+        made(policy.mx_hosts.join("\n")),
+        TlsValue::Long(policy.successful_sessions),
+        TlsValue::Long(policy.failed_sessions),
+        text(&report.sender_auth),
+        text(&report.origin),
+        maybe(report.attachment.as_deref()),
+        maybe(report.message_id.as_deref()),
+        maybe(report.mail_date.as_deref()),
+        maybe(report.from_domain.as_deref()),
+        maybe(report.authentication_results.as_deref()),
+        TlsValue::Long(Some(report.arrival)),
+        TlsValue::Long(Some(report.ingested)),
+        TlsValue::Findings(report.findings.as_deref()),
+        made(report.content.to_string()),
+    ]
+}
+
+/// The values of a row of [`TLS_FAILURES`], in the order of its columns.
+pub(crate) fn failure_values<'a>(
+    report: &'a TlsReportRow,
+    policy: &'a TlsPolicy,
+    failure: &'a TlsFailure,
+) -> [TlsValue<'a>; 14] {
+    let address = |ip: Option<IpAddr>| TlsValue::Text(ip.map(|ip| ip.to_string().into()));
+    [
+        made(report.key.to_string()),
+        TlsValue::Day(report.day),
+        text(&report.org_name),
+        maybe(policy.policy_type.as_deref()),
+        maybe(policy.policy_domain.as_ref().map(Domain::as_str)),
+        maybe(failure.result_type.as_deref()),
+        address(failure.sending_mta_ip),
+        maybe(failure.receiving_mx_hostname.as_ref().map(Domain::as_str)),
+        maybe(failure.receiving_mx_helo.as_deref()),
+        address(failure.receiving_ip),
+        TlsValue::Long(failure.failed_sessions),
+        maybe(failure.reason_code.as_deref()),
+        maybe(failure.additional_information.as_deref()),
+        text(&report.sender_auth),
+    ]
+}
 
 const fn column(name: &'static str, kind: ColumnType, nullable: bool, doc: &'static str) -> TableColumn {
     TableColumn { name, kind, nullable, doc }

@@ -6,7 +6,7 @@
 //! any instant, any number of times. What only the old ledger knew is carried over as far as it can be read.
 
 use super::verify::{Problem, RESTORE, named, some_of};
-use crate::model::{Accepted, Finding, FindingCode, Hash, Original, Provenance};
+use crate::model::{Accepted, Finding, FindingCode, Hash, Original, Provenance, ReportKind};
 use crate::store::disk::access::{self, Access, create_folder};
 use crate::store::disk::files::{Seal, list, rename_new, sync_folder};
 use crate::store::disk::layout::{FileKind, Layout};
@@ -39,6 +39,8 @@ pub struct PackedReport {
 pub struct KeptReport {
     /// Its key, as it was stored.
     pub key: String,
+    /// What it is.
+    pub kind: ReportKind,
     /// When it was first committed.
     pub ingested: Timestamp,
     /// Where it came from.
@@ -236,7 +238,9 @@ impl Rebuild {
             // One that counts is no conflict, whatever the old ledger said.
             transaction.execute(
                 "DELETE FROM conflicts WHERE EXISTS (SELECT 1 FROM reports
-                 WHERE reports.key = conflicts.key AND reports.content = conflicts.content)",
+                 WHERE reports.key = conflicts.key AND reports.content = conflicts.content)
+                 OR EXISTS (SELECT 1 FROM tls_reports
+                 WHERE tls_reports.key = conflicts.key AND tls_reports.content = conflicts.content)",
                 [],
             )?;
             intents::retire(transaction, &parts)
@@ -287,7 +291,7 @@ impl Rebuild {
             };
             if !known && path.is_file() && !file.contains("/.") {
                 let bytes = std::fs::read(&path).map_err(StoreError::io(&path, "reading a conflict"))?;
-                let original = if gzip { Original::Gzip(bytes) } else { Original::Xml(bytes) };
+                let original = if gzip { Original::Gzip(bytes) } else { Original::Plain(bytes) };
                 found.push((file, written(&path).unwrap_or(self.writer.now), original));
             }
         }
@@ -352,10 +356,13 @@ impl Rebuild {
         let Some(old) = &self.old else { return };
         let ledger = &self.writer.ledger;
         let look = || -> rusqlite::Result<Vec<String>> {
-            let sql = "SELECT content, org_name, report_id, policy_domain FROM reports";
+            let sql = "SELECT content, org_name, report_id, policy_domain FROM reports UNION ALL SELECT content, org_name, \
+                       report_id, COALESCE((SELECT min(policy_domain) FROM tls_policies WHERE report = id), '') \
+                       FROM tls_reports";
             let mut statement = old.connection.prepare(sql)?;
             let mut here = ledger.connection.prepare(
-                "SELECT EXISTS (SELECT 1 FROM reports WHERE content = ?1 UNION SELECT 1 FROM conflicts WHERE content = ?1)",
+                "SELECT EXISTS (SELECT 1 FROM reports WHERE content = ?1 UNION SELECT 1 FROM tls_reports WHERE content = ?1
+                 UNION SELECT 1 FROM conflicts WHERE content = ?1)",
             )?;
             let mut rows = statement.query([])?;
             let mut lost = Vec::new();
@@ -393,6 +400,7 @@ impl Rebuild {
         // Who loads what is new goes by the run that a report came with. Without it the report is given again, never lost.
         let runs = "UPDATE main.reports SET batch = old.reports.batch FROM old.reports WHERE old.reports.key = main.reports.key";
         let _ = connection.execute(runs, []);
+        let _ = connection.execute(&runs.replace("reports", "tls_reports"), []);
         // They may come out otherwise now, but for weeks whose reports were pruned: those are kept as they are.
         let _ = connection.execute("UPDATE main.verdicts SET batch = -1", []);
         let _ = connection.execute("DETACH old", []);
@@ -507,6 +515,7 @@ fn kept(line: &ManifestLine, replaced: &HashMap<String, i64>) -> KeptReport {
     });
     KeptReport {
         key: line.key.clone(),
+        kind: zip::kind_of(&line.member),
         ingested: line.ingested,
         provenance: line.provenance(),
         findings: findings.collect(),

@@ -4,7 +4,7 @@ use crate::store::disk::files::{self, Seal};
 use crate::store::disk::layout::{FileKind, Layout, Month};
 use crate::store::error::StoreError;
 use crate::store::ledger::database::Ledger;
-use crate::store::ledger::{intents, survey};
+use crate::store::ledger::{intents, survey, tls};
 use crate::store::pack::zip::{ManifestLine, PackReader};
 use crate::store::parquet::checked_read;
 use crate::store::parquet::rows::ParquetPart;
@@ -51,6 +51,7 @@ impl Writer {
             let files = transaction.execute("DELETE FROM files WHERE month < ?1", [&month])?;
             let day = values::days_since_epoch(first.first());
             let reports = transaction.execute("DELETE FROM reports WHERE day < ?1", [day])?;
+            let reports = reports + tls::forget_before(transaction, day)?;
             transaction.execute("DELETE FROM totals WHERE month < ?1", [&month])?;
             Ok(Pruned { reports, files })
         })?;
@@ -146,6 +147,14 @@ fn check_ledger(ledger: &Ledger, faults: &mut Vec<Problem>) -> Result<(), StoreE
             fault(format!("kept sum of {column}: expected {found} as in its reports, found {sums}"));
         }
     }
+    for (table, column) in [("tls_policies", "policies"), ("tls_failures", "failures")] {
+        let expected = sum(&format!("SELECT {column} FROM tls_reports"))?;
+        let found = sum(&format!("SELECT 1 FROM {table} WHERE report IN (SELECT id FROM tls_reports)"))?;
+        let strays = sum(&format!("SELECT 1 FROM {table} WHERE report NOT IN (SELECT id FROM tls_reports)"))?;
+        if expected != found || strays > 0 {
+            fault(format!("rows of {table}: expected {expected} as in its reports, found {}", found + strays));
+        }
+    }
     let reports = sum("SELECT records FROM reports")?;
     let parts = sum("SELECT records FROM files WHERE kind = 'records'")?;
     if reports != parts {
@@ -219,7 +228,9 @@ fn check_originals(
             }
         }
     }
-    let sql = "SELECT lower(hex(key)), org_name, report_id, policy_domain FROM reports ORDER BY id";
+    let sql = "SELECT lower(hex(key)), org_name, report_id, policy_domain FROM reports UNION ALL \
+               SELECT lower(hex(key)), org_name, report_id, \
+               COALESCE((SELECT min(policy_domain) FROM tls_policies WHERE report = id), '') FROM tls_reports";
     let read = || -> rusqlite::Result<Vec<String>> {
         let mut statement = ledger.connection.prepare(sql)?;
         let mut rows = statement.query([])?;
@@ -261,7 +272,9 @@ pub(crate) fn some_of(names: &[String]) -> String {
 
 /// The reports of some lines of a manifest, in words.
 fn lost(ledger: &Ledger, lines: &[ManifestLine]) -> rusqlite::Result<String> {
-    let sql = "SELECT org_name, report_id, policy_domain FROM reports WHERE lower(hex(key)) = ?1";
+    let sql = "SELECT org_name, report_id, policy_domain FROM reports WHERE lower(hex(key)) = ?1 UNION ALL SELECT org_name, \
+               report_id, COALESCE((SELECT min(policy_domain) FROM tls_policies WHERE report = id), '') FROM tls_reports \
+               WHERE lower(hex(key)) = ?1";
     let mut statement = ledger.connection.prepare_cached(sql)?;
     let mut names = Vec::new();
     for line in lines.iter().take(NAMED) {

@@ -9,15 +9,16 @@
 //! rows of step 3 are entered while the files of step 2 are written: what makes them true is the end of the transaction.
 
 use super::replace;
+use super::tls::TlsConflict;
 use super::writer::{Batch, Conflict, Reject, Writer};
-use crate::model::{Accepted, ReportKey};
+use crate::model::{Accepted, AcceptedTls, ReportKey};
 use crate::store::disk::access::create_folder;
 use crate::store::disk::files::{Seal, sync_folder, write_file};
 use crate::store::disk::layout::{FileKind, Layout, Month};
 use crate::store::error::StoreError;
 use crate::store::ledger::survey::LAST_BATCH;
-use crate::store::ledger::{intents, mailboxes, quota};
-use crate::store::pack::zip::{PackContents, Standing};
+use crate::store::ledger::{intents, mailboxes, quota, tls};
+use crate::store::pack::zip::{PackContents, PackItem, Standing};
 use crate::store::parquet::encode;
 use crate::store::tables::reports::{self, ReportRow, sums};
 use crate::store::tables::values::int;
@@ -65,7 +66,8 @@ enum Task<'a> {
     Pack {
         path: String,
         month: Month,
-        reports: Vec<&'a Accepted>,
+        reports: Vec<PackItem<'a>>,
+        records: usize,
     },
     /// The bytes of a rejected item or of a report in conflict.
     Plain {
@@ -134,6 +136,15 @@ fn tasks<'b>(batch: &'b Batch, number: i64, writer: &Writer) -> Vec<Task<'b>> {
     for accepted in &batch.accepted {
         months.entry(Month::of(accepted.report.day)).or_default().push(accepted);
     }
+    let mut packs: BTreeMap<Month, Vec<PackItem<'_>>> = BTreeMap::new();
+    let mut records: BTreeMap<Month, usize> = BTreeMap::new();
+    for (month, reports) in &months {
+        packs.entry(*month).or_default().extend(reports.iter().map(|accepted| PackItem::from(*accepted)));
+        records.insert(*month, reports.iter().map(|accepted| accepted.report.records.len()).sum());
+    }
+    for accepted in &batch.tls.accepted {
+        packs.entry(Month::of(accepted.report.day)).or_default().push(accepted.into());
+    }
     let mut tasks = Vec::new();
     for (month, reports) in months {
         // A report without rows has its original and its line in the ledger, and no part.
@@ -143,11 +154,12 @@ fn tasks<'b>(batch: &'b Batch, number: i64, writer: &Writer) -> Vec<Task<'b>> {
             let path = Layout::relative_file(FileKind::Part, month, number, writer.tag);
             tasks.push(Task::Part { path, month, reports: with_rows });
         }
-        // A rebuild reads the originals from packs, which stay.
-        if !writer.rebuilding {
-            let path = Layout::relative_file(FileKind::Pack, month, number, writer.tag);
-            tasks.push(Task::Pack { path, month, reports });
-        }
+    }
+    // A rebuild reads the originals from packs, which stay.
+    for (month, reports) in packs.into_iter().filter(|_| !writer.rebuilding) {
+        let path = Layout::relative_file(FileKind::Pack, month, number, writer.tag);
+        let records = records.get(&month).copied().unwrap_or(0);
+        tasks.push(Task::Pack { path, month, reports, records });
     }
     for (hash, reject) in &batch.rejects {
         if let Some(bytes) = &reject.bytes {
@@ -155,6 +167,10 @@ fn tasks<'b>(batch: &'b Batch, number: i64, writer: &Writer) -> Vec<Task<'b>> {
         }
     }
     for Conflict { accepted, file } in batch.conflict_files() {
+        tasks.push(Task::Plain { path: file.clone(), bytes: accepted.original.bytes() });
+    }
+    let mut seen = BTreeSet::new();
+    for TlsConflict { accepted, file } in batch.tls.conflicts.iter().filter(|conflict| seen.insert(&conflict.file)) {
         tasks.push(Task::Plain { path: file.clone(), bytes: accepted.original.bytes() });
     }
     tasks
@@ -193,11 +209,11 @@ fn write<'w>(
     folders.iter().try_for_each(|folder| create_folder(folder))?;
 
     let now = writer.now;
-    let standing = |accepted: &Accepted| {
-        let key = &accepted.report.key;
-        let replaced = if batch.replaced.contains(key) { number } else { 0 };
-        let ingested = batch.ingested.get(key).copied().unwrap_or(now);
-        Standing { ingested, replaced, promoted: batch.promoted.contains(key) }
+    let standing = |key: ReportKey| {
+        let replaces = batch.replaced.contains(&key) || batch.tls.replaced.contains(&key);
+        let replaced = if replaces { number } else { 0 };
+        let ingested = batch.ingested.get(&key).copied().unwrap_or(now);
+        Standing { ingested, replaced, promoted: batch.promoted.contains(&key) }
     };
     let mut written: Vec<Option<Result<Option<Made>, StoreError>>> = tasks.iter().map(|_| None).collect();
     let entered = rayon::in_place_scope(|scope| {
@@ -217,7 +233,7 @@ fn write<'w>(
 fn write_task(
     layout: &Layout,
     task: &Task<'_>,
-    standing: &(dyn Fn(&Accepted) -> Standing + Sync),
+    standing: &(dyn Fn(ReportKey) -> Standing + Sync),
 ) -> Result<Option<Made>, StoreError> {
     let target = layout.file(task.path());
     let file = Layout::temporary(&target);
@@ -228,11 +244,10 @@ fn write_task(
             let records: usize = reports.iter().map(|accepted| accepted.report.records.len()).sum();
             Some((path, FileKind::Part, month, records, reports.len(), seal))
         }
-        Task::Pack { path, month, reports } => {
+        Task::Pack { path, month, reports, records } => {
             let contents = PackContents::of(reports, standing);
             let seal = write_file(&file, |out| contents.write(out))?;
-            let records: usize = reports.iter().map(|accepted| accepted.report.records.len()).sum();
-            Some((path, FileKind::Pack, month, records, reports.len(), seal))
+            Some((path, FileKind::Pack, month, *records, reports.len(), seal))
         }
         Task::Plain { bytes, .. } => {
             write_file(&file, |out| out.write_all(bytes))?;
@@ -249,8 +264,8 @@ fn write_task(
     }))
 }
 
-fn encode_part(reports: &[&Accepted], standing: &dyn Fn(&Accepted) -> Standing) -> polars_error::PolarsResult<Vec<u8>> {
-    encode::encode(&encode::judged(reports, &encode::keys(reports), |accepted| standing(accepted).ingested))
+fn encode_part(reports: &[&Accepted], standing: &dyn Fn(ReportKey) -> Standing) -> polars_error::PolarsResult<Vec<u8>> {
+    encode::encode(&encode::judged(reports, &encode::keys(reports), |accepted| standing(accepted.report.key).ingested))
 }
 
 /// Enter all of the batch that no file is needed for, in a transaction that is still open.
@@ -260,6 +275,7 @@ fn enter<'w>(writer: &'w Writer, batch: &Batch, number: i64) -> Result<Transacti
     let record = || -> rusqlite::Result<()> {
         record_batch(&transaction, batch, number, now)?;
         record_reports(&transaction, batch, number, writer.now)?;
+        record_tls(&transaction, batch, number, writer.now)?;
         record_sums(&transaction, batch)?;
         record_rest(&transaction, batch, now)?;
         mailboxes::record(&transaction, &batch.messages, now)?;
@@ -275,7 +291,7 @@ fn end(transaction: Transaction<'_>, writer: &Writer, batch: &Batch, tasks: &[Ta
     if !batch.rejects.is_empty() {
         quota::hold_rejected(&transaction, writer.quota)?;
     }
-    if !batch.conflicts.is_empty() {
+    if !batch.conflicts.is_empty() || !batch.tls.conflicts.is_empty() {
         quota::hold_conflicts(&transaction, &writer.layout, writer.quota)?;
     }
     transaction.commit()
@@ -316,6 +332,13 @@ fn record_reports(transaction: &Transaction<'_>, batch: &Batch, number: i64, now
         statement.execute(params_from_iter(values))?;
     }
     Ok(())
+}
+
+fn record_tls(transaction: &Transaction<'_>, batch: &Batch, number: i64, now: Timestamp) -> rusqlite::Result<()> {
+    batch.tls.replaced.iter().try_for_each(|key| tls::forget(transaction, *key))?;
+    let ingested = |accepted: &AcceptedTls| batch.ingested.get(&accepted.report.key).copied().unwrap_or(now);
+    let reports = batch.tls.accepted.iter().map(|accepted| (accepted, ingested(accepted)));
+    tls::record(transaction, reports, number)
 }
 
 /// The statement that enters a report: the values of its row, then the number of the batch.
@@ -400,7 +423,8 @@ fn record_rest(transaction: &Transaction<'_>, batch: &Batch, now: i64) -> rusqli
     let mut seen: Vec<_> = batch.seen.iter().collect();
     seen.sort_unstable_by_key(|(hash, _)| *hash);
     for (hash, item) in seen {
-        let counts = params![hash, item.reports, item.tls_rpt, item.failure, item.bounce, item.other, item.rejected];
+        // TLS reports count as reports; older programs set them aside.
+        let counts = params![hash, item.reports, 0, item.failure, item.bounce, item.other, item.rejected];
         statement.execute(counts)?;
     }
     let mut statement = transaction.prepare_cached("INSERT INTO rejected VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
@@ -426,6 +450,21 @@ fn record_rest(transaction: &Transaction<'_>, batch: &Batch, now: i64) -> rusqli
     let before = batch.replaced_before.iter().map(|(accepted, file)| (accepted, file));
     for (accepted, file) in conflicts.chain(before) {
         insert_conflict(transaction, "REPLACE", accepted, now, file)?;
+    }
+    for TlsConflict { accepted, file } in batch.tls.conflicts.iter().chain(&batch.tls.replaced_before) {
+        let AcceptedTls { report, provenance, .. } = accepted;
+        statement.execute(params![
+            report.key.0,
+            report.content.0,
+            provenance.origin,
+            provenance.attachment,
+            report.org_name.as_str(),
+            report.report_id.as_str(),
+            report.domains().first().copied().unwrap_or_default(),
+            provenance.arrival.as_millisecond(),
+            now,
+            file,
+        ])?;
     }
     // Its bytes are in the pack of this batch. Other conflicts may be in the same file.
     let mut needed = transaction.prepare_cached("SELECT 1 FROM conflicts WHERE file = ?1")?;

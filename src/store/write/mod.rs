@@ -10,5 +10,6 @@ pub(crate) mod rehearse;
 mod rejected;
 pub(crate) mod replace;
 mod sources;
+pub(crate) mod tls;
 pub(crate) mod unfinished;
 pub(crate) mod writer;

@@ -39,7 +39,7 @@ impl Writer {
         Ok(if path.extension().is_some_and(|extension| extension == "gz") {
             Original::Gzip(bytes)
         } else {
-            Original::Xml(bytes)
+            Original::Plain(bytes)
         })
     }
 

@@ -7,7 +7,7 @@
 
 use super::commit::{Made, record_files};
 use super::merge;
-use super::writer::{Added, Batch, Conflict, Writer};
+use super::writer::{Added, Batch, Conflict, ConflictFile, Writer};
 use crate::judge::{Rivalry, rivalry};
 use crate::model::{Accepted, Hash, MailFacts, Original, Provenance, Report, ReportKey};
 use crate::store::disk::files::{self, standing};
@@ -15,7 +15,7 @@ use crate::store::disk::layout::{FileKind, Layout, Month};
 use crate::store::error::StoreError;
 use crate::store::ledger::database::Ledger;
 use crate::store::ledger::{intents, survey};
-use crate::store::pack::zip::PackReader;
+use crate::store::pack::zip::{ManifestLine, PackReader};
 use crate::store::tables::reports;
 use crate::store::tables::values::{self, int, sender_auth, time};
 use jiff::Timestamp;
@@ -171,11 +171,11 @@ impl Writer {
     /// In a rebuild: a report whose place another took. It is listed as a conflict, with the copy of its bytes if that is
     /// still there.
     pub fn replaced_before(&mut self, mut accepted: Accepted) {
-        let file = Conflict::file_of(&accepted.original);
+        let file = ConflictFile::Xml.of(&accepted.original);
         let kept = self.layout.file(&file).is_file();
         accepted.report.records = Vec::new();
         accepted.verdicts = Vec::new();
-        accepted.original = Arc::new(Original::Xml(Vec::new()));
+        accepted.original = Arc::new(Original::Plain(Vec::new()));
         self.batch.bytes += accepted.weight();
         self.batch.replaced_before.push((accepted, if kept { file } else { String::new() }));
     }
@@ -199,20 +199,7 @@ impl Writer {
     fn find_rival(&mut self, key: ReportKey) -> Result<Option<Rival>, StoreError> {
         let Some(reader) = self.reader.clone() else { return Ok(None) };
         let Some((row, month)) = self.row(key)? else { return Ok(None) };
-        let places = self.places(month)?;
-        let (packs, places) = places.as_ref();
-        // The last that took the place is the one that counts.
-        let Some((pack, replaced)) = places.get(&key).and_then(|places| places.iter().max_by_key(|place| place.1))
-        else {
-            return Ok(None);
-        };
-        let mut pack = PackReader::open(&packs[*pack])?;
-        let text = key.to_string();
-        let lines = pack.manifest()?;
-        let Some(line) = lines.into_iter().find(|line| line.key == text && line.replaced == *replaced) else {
-            return Ok(None);
-        };
-        let original = pack.original(&line.member)?;
+        let Some((original, line)) = self.packed(key, month)? else { return Ok(None) };
         let reports = reader(&original, line.attachment.as_deref(), line.arrival);
         let is_it = |report: &Report| report.key == key || report.former_key == Some(key);
         let (mut exact, mut others): (Vec<_>, Vec<_>) =
@@ -228,6 +215,28 @@ impl Writer {
             provenance: row.provenance,
         };
         Ok(Some(Rival { accepted, promoted: line.promoted, sums }))
+    }
+
+    /// The original of the report with a key that counts, and what its pack says of it.
+    pub(crate) fn packed(
+        &mut self,
+        key: ReportKey,
+        month: Month,
+    ) -> Result<Option<(Original, ManifestLine)>, StoreError> {
+        let places = self.places(month)?;
+        let (packs, places) = places.as_ref();
+        // The last that took the place is the one that counts.
+        let Some((pack, replaced)) = places.get(&key).and_then(|places| places.iter().max_by_key(|place| place.1))
+        else {
+            return Ok(None);
+        };
+        let mut pack = PackReader::open(&packs[*pack])?;
+        let text = key.to_string();
+        let lines = pack.manifest()?;
+        let Some(line) = lines.into_iter().find(|line| line.key == text && line.replaced == *replaced) else {
+            return Ok(None);
+        };
+        Ok(Some((pack.original(&line.member)?, line)))
     }
 
     fn row(&self, key: ReportKey) -> Result<Option<(StoredRow, Month)>, StoreError> {

@@ -4,6 +4,7 @@
 //! happens in between.
 
 use super::replace::{OriginalReader, ReplacedSums, Rivals};
+use super::tls::TlsBatch;
 use super::{commit, unfinished};
 use crate::judge::Rivalry;
 use crate::model::{
@@ -51,10 +52,8 @@ pub enum Rejected {
 /// How the contents of an item counted when it was first read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SeenItem {
-    /// Reports: stored, duplicates or conflicts.
+    /// Reports of either kind: stored, duplicates or conflicts.
     pub reports: u32,
-    /// TLS reports.
-    pub tls_rpt: u32,
     /// Failure reports.
     pub failure: u32,
     /// Bounces.
@@ -117,6 +116,7 @@ pub(crate) struct Batch {
     pub(crate) heard: BTreeMap<String, Timestamp>,
     /// Origins that could not be fetched once, and now were.
     pub(crate) fetched: Vec<String>,
+    pub(crate) tls: TlsBatch,
     pub(crate) records: usize,
     pub(crate) bytes: usize,
 }
@@ -131,15 +131,26 @@ pub(crate) struct Conflict {
 impl Conflict {
     fn new(accepted: Accepted, before: Option<&Self>) -> Self {
         let shared = before.filter(|before| Arc::ptr_eq(&before.accepted.original, &accepted.original));
-        let file = shared.map_or_else(|| Self::file_of(&accepted.original), |before| before.file.clone());
+        let file = shared.map_or_else(|| ConflictFile::Xml.of(&accepted.original), |before| before.file.clone());
         Self { accepted, file }
     }
+}
 
+/// What a file with a report in conflict holds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum ConflictFile {
+    Xml,
+    Json,
+}
+
+impl ConflictFile {
     /// The file that such bytes are kept in.
-    pub(crate) fn file_of(original: &Original) -> String {
-        let extension = match original {
-            Original::Xml(_) => "xml",
-            Original::Gzip(_) => "xml.gz",
+    pub(crate) fn of(self, original: &Original) -> String {
+        let extension = match (self, original) {
+            (Self::Xml, Original::Plain(_)) => "xml",
+            (Self::Xml, Original::Gzip(_)) => "xml.gz",
+            (Self::Json, Original::Plain(_)) => "json",
+            (Self::Json, Original::Gzip(_)) => "json.gz",
         };
         format!("conflicts/{}.{extension}", zip::hash(original.bytes()))
     }
@@ -159,6 +170,7 @@ impl Batch {
             && self.rejects.is_empty()
             && self.seen.is_empty()
             && self.messages.is_empty()
+            && self.tls.is_empty()
     }
 }
 
@@ -325,7 +337,7 @@ impl Writer {
         let Some((known, known_is_proven)) = known else {
             if self.rebuilding {
                 // Its pack stays: nobody writes it again.
-                accepted.original = std::sync::Arc::new(crate::model::Original::Xml(Vec::new()));
+                accepted.original = std::sync::Arc::new(crate::model::Original::Plain(Vec::new()));
             }
             self.push(accepted);
             return Ok(Added::Stored);
@@ -389,7 +401,7 @@ impl Writer {
         look().map_err(ledger.failed("looking up a report"))
     }
 
-    fn conflict_known(&self, key: ReportKey, content: Hash) -> Result<bool, StoreError> {
+    pub(crate) fn conflict_known(&self, key: ReportKey, content: Hash) -> Result<bool, StoreError> {
         let failed = self.ledger.failed("looking up a conflict");
         let sql = "SELECT 1 FROM conflicts WHERE key = ?1 AND content = ?2";
         let look = || {
@@ -456,7 +468,7 @@ impl Writer {
 
     /// Whether the batch should be committed now.
     pub fn is_full(&self) -> bool {
-        self.batch.accepted.len() >= self.limits.reports
+        self.batch.accepted.len() + self.batch.tls.accepted.len() >= self.limits.reports
             || self.batch.records >= self.limits.records
             || self.batch.bytes >= self.limits.bytes
             || self.batch.seen.len() + self.batch.messages.len() >= self.limits.items
@@ -623,18 +635,17 @@ impl Memory {
 }
 
 fn seen(ledger: &Ledger, hash: Hash) -> Result<Option<SeenItem>, StoreError> {
-    let sql = "SELECT reports, tls_rpt, failure, bounce, other, rejected FROM seen WHERE hash = ?1";
+    let sql = "SELECT reports, failure, bounce, other, rejected FROM seen WHERE hash = ?1";
     let look = || {
         let mut statement = ledger.connection.prepare_cached(sql)?;
         statement
             .query_row([short_hash(hash)], |row| {
                 Ok(SeenItem {
                     reports: row.get(0)?,
-                    tls_rpt: row.get(1)?,
-                    failure: row.get(2)?,
-                    bounce: row.get(3)?,
-                    other: row.get(4)?,
-                    rejected: row.get(5)?,
+                    failure: row.get(1)?,
+                    bounce: row.get(2)?,
+                    other: row.get(3)?,
+                    rejected: row.get(4)?,
                 })
             })
             .optional()

@@ -6,5 +6,5 @@
 mod enter;
 mod read;
 
-pub(crate) use enter::{forget, record};
-pub(crate) use read::{StoredTlsReport, each, each_report, is_any};
+pub(crate) use enter::{forget, forget_before, record};
+pub(crate) use read::{StoredTls, each, each_report, find, policies_of};

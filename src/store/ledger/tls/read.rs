@@ -1,37 +1,14 @@
 //! TLS reports out of the ledger.
 
-use crate::model::{Domain, Hash, ReportKey, Text, TlsFailure, TlsPolicy, TlsPolicyRow};
+use crate::model::{Domain, Hash, ReportKey, SenderAuth, Text, TlsFailure, TlsPolicy, TlsPolicyRow, TlsReport};
+use crate::store::disk::layout::Month;
 use crate::store::error::StoreError;
 use crate::store::ledger::database::Ledger;
 use crate::store::tables::filter::Filter;
-use crate::store::tables::values::{day, sender_auth};
-use rusqlite::{Row, params};
-
-/// A stored report without its policies.
-#[derive(Debug, Clone)]
-pub(crate) struct StoredTlsReport {
-    /// Its identity and what the rows of its policies repeat.
-    pub(crate) key: ReportKey,
-    pub(crate) day: i32,
-    pub(crate) org_name: String,
-    pub(crate) contact_info: Option<String>,
-    pub(crate) report_id: String,
-    /// Milliseconds since 1970, as the times below.
-    pub(crate) begin: i64,
-    pub(crate) end: i64,
-    pub(crate) origin: String,
-    pub(crate) attachment: Option<String>,
-    pub(crate) message_id: Option<String>,
-    pub(crate) mail_date: Option<String>,
-    pub(crate) from_domain: Option<String>,
-    pub(crate) authentication_results: Option<String>,
-    pub(crate) sender_auth: String,
-    pub(crate) arrival: i64,
-    pub(crate) ingested: i64,
-    /// JSON, as the ledger has it.
-    pub(crate) findings: Option<String>,
-    pub(crate) content: Hash,
-}
+use crate::store::tables::tls::TlsReportRow;
+use crate::store::tables::values::{day, sender_auth, time};
+use jiff::civil::Date;
+use rusqlite::{OptionalExtension as _, Row, params};
 
 /// Hand over the policies of the reports of a filter, in the order of days and of arrival in the store.
 pub(crate) fn each(ledger: &Ledger, filter: &Filter, each: &mut dyn FnMut(TlsPolicyRow)) -> Result<(), StoreError> {
@@ -51,7 +28,7 @@ pub(crate) fn each(ledger: &Ledger, filter: &Filter, each: &mut dyn FnMut(TlsPol
 pub(crate) fn each_report(
     ledger: &Ledger,
     filter: &Filter,
-    each: &mut dyn FnMut(&StoredTlsReport, TlsPolicy) -> Result<(), StoreError>,
+    each: &mut dyn FnMut(&TlsReportRow, TlsPolicy) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let failed = || ledger.failed("reading the TLS reports");
     let (from, to) = filter.days();
@@ -70,8 +47,8 @@ pub(crate) fn each_report(
     Ok(())
 }
 
-fn report(row: &Row<'_>) -> rusqlite::Result<StoredTlsReport> {
-    Ok(StoredTlsReport {
+fn report(row: &Row<'_>) -> rusqlite::Result<TlsReportRow> {
+    Ok(TlsReportRow {
         key: ReportKey(row.get(0)?),
         day: row.get(1)?,
         org_name: row.get(2)?,
@@ -148,7 +125,77 @@ fn lines(row: &Row<'_>, index: usize) -> rusqlite::Result<Vec<Text>> {
     Ok(text(row, index)?.map(|texts| texts.split('\n').map(Text::from).collect()).unwrap_or_default())
 }
 
-/// Whether any TLS report is stored.
-pub(crate) fn is_any(ledger: &Ledger) -> Result<bool, StoreError> {
-    ledger.any("SELECT 1 FROM tls_reports LIMIT 1")
+/// What another report with the key of a stored one is compared with.
+#[derive(Debug, Clone)]
+pub(crate) struct StoredTls {
+    pub(crate) id: i64,
+    pub(crate) content: Hash,
+    pub(crate) sender_auth: SenderAuth,
+    day: Date,
+    org_name: Text,
+    report_id: Text,
+    begin: i64,
+    end: i64,
+    pub(crate) origin: String,
+    pub(crate) attachment: Option<String>,
+    pub(crate) arrival: i64,
+    pub(crate) ingested: i64,
+    /// One of its domains.
+    domain: Option<Domain>,
+}
+
+impl StoredTls {
+    /// The month that its original is kept in.
+    pub(crate) fn month(&self) -> Month {
+        Month::of(self.day)
+    }
+
+    /// The report, as far as a list of conflicts names it.
+    pub(crate) fn report(self, key: ReportKey) -> TlsReport {
+        TlsReport {
+            key,
+            content: self.content,
+            day: self.day,
+            org_name: self.org_name,
+            contact_info: None,
+            report_id: self.report_id,
+            begin: time(self.begin),
+            end: time(self.end),
+            policies: vec![TlsPolicy { policy_domain: self.domain, ..TlsPolicy::default() }],
+        }
+    }
+}
+
+/// The stored report with a key.
+pub(crate) fn find(ledger: &Ledger, key: ReportKey) -> Result<Option<StoredTls>, StoreError> {
+    let sql =
+        "SELECT id, content, sender_auth, day, org_name, report_id, begin, end, origin, attachment, arrival, ingested,
+               (SELECT min(policy_domain) FROM tls_policies WHERE report = id) FROM tls_reports WHERE key = ?1";
+    let look = || {
+        let mut statement = ledger.connection.prepare_cached(sql)?;
+        let found = statement.query_row([key.0], |row| {
+            Ok(StoredTls {
+                id: row.get(0)?,
+                content: Hash(row.get(1)?),
+                sender_auth: sender_auth(row.get_ref(2)?.as_str()?),
+                day: day(row.get(3)?),
+                org_name: text(row, 4)?.unwrap_or_default(),
+                report_id: text(row, 5)?.unwrap_or_default(),
+                begin: row.get(6)?,
+                end: row.get(7)?,
+                origin: row.get(8)?,
+                attachment: row.get(9)?,
+                arrival: row.get(10)?,
+                ingested: row.get(11)?,
+                domain: text(row, 12)?.map(Domain::from_canonical),
+            })
+        });
+        found.optional()
+    };
+    look().map_err(ledger.failed("looking up a TLS report"))
+}
+
+/// All policies of a stored report.
+pub(crate) fn policies_of(ledger: &Ledger, id: i64) -> Result<Vec<TlsPolicy>, StoreError> {
+    policies(ledger, id, &Filter::default()).map_err(ledger.failed("reading a TLS report"))
 }

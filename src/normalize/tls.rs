@@ -1,0 +1,329 @@
+//! TLS reports, from as written to the model.
+//!
+//! A policy that says nothing is left out, a count that is none is not known; the rest of the report stays as it is.
+
+use super::bounded::{FreeText, NAME, SELECTOR, WORD, bounded};
+use super::domain::{canonical_domain, of_address};
+use super::period::{TimeForm, period};
+use super::{Context, address, identity};
+use crate::limits::Limits;
+use crate::model::{Domain, Finding, FindingCode, Findings, Hash, Quoted, Text, TlsFailure, TlsPolicy, TlsReport};
+use crate::parse::{self, JsonScalar, RawTlsFailure, RawTlsPolicy, RawTlsReport, TlsDocument};
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+/// What the JSON of a TLS report turned out to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReadTls {
+    /// A report.
+    Report {
+        /// The report.
+        report: TlsReport,
+        /// What was odd about it.
+        findings: Vec<Finding>,
+    },
+    /// Something that should have been a report and is none.
+    Rejected {
+        /// What was expected, what was found.
+        reason: String,
+    },
+}
+
+/// Read the TLS report in the bytes of a JSON file.
+///
+/// ```
+/// use dmarquet::limits::Limits;
+/// use dmarquet::normalize::{Context, ReadTls, tls_report};
+///
+/// let json = br#"{"organization-name": "Sender", "report-id": "1", "contact-info": "tls@sender.example",
+///   "date-range": {"start-datetime": "2026-03-03T00:00:00Z", "end-datetime": "2026-03-03T23:59:59Z"},
+///   "policies": [{"policy": {"policy-type": "sts", "policy-domain": "Example.COM."},
+///     "summary": {"total-successful-session-count": "7", "total-failure-session-count": 1},
+///     "failure-details": [{"result-type": "certificate-expired", "sending-mta-ip": "[::ffff:192.0.2.7]"}]}]}"#;
+/// let context = Context { attachment: None, arrival: "2026-03-04T02:00:00Z".parse().unwrap() };
+/// let ReadTls::Report { report, findings } = tls_report(json, &context, &Limits::default()) else { panic!("a report") };
+/// let policy = &report.policies[0];
+/// assert_eq!(policy.policy_domain.as_ref().unwrap().as_str(), "example.com");
+/// assert_eq!((policy.successful_sessions, policy.failed_sessions), (Some(7), Some(1)));
+/// assert_eq!(policy.failures[0].sending_mta_ip, Some("192.0.2.7".parse().unwrap()));
+/// assert_eq!((report.day.to_string(), findings), ("2026-03-03".to_owned(), vec![]));
+/// ```
+pub fn tls_report(json: &[u8], context: &Context<'_>, limits: &Limits) -> ReadTls {
+    let decoded = parse::decode(json);
+    let (raw, content, mut findings) = match parse::tls_document(&decoded.text, limits) {
+        TlsDocument::Report { report, content, findings } => (report, content, findings),
+        TlsDocument::Rejected { reason } => return ReadTls::Rejected { reason },
+    };
+    if let Some(Finding { code, detail }) = decoded.finding {
+        findings.note(code, || detail);
+    }
+    match report(&raw, content, context, &mut findings) {
+        Ok(report) => ReadTls::Report { report, findings: findings.into_vec() },
+        Err(reason) => ReadTls::Rejected { reason },
+    }
+}
+
+fn report(
+    raw: &RawTlsReport<'_>,
+    document: &str,
+    context: &Context<'_>,
+    findings: &mut Findings,
+) -> Result<TlsReport, String> {
+    let content = identity::content_of_json(document);
+    let mut free = FreeText::default();
+    let named = context.attachment.and_then(domain_of_name);
+    let mut written = Vec::with_capacity(raw.policies.len());
+    let mut policies = Vec::with_capacity(raw.policies.len());
+    for policy in &raw.policies {
+        if is_empty(policy) {
+            findings.note(FindingCode::TLS_EMPTY, || "policies: one without a policy, a count or a failure: left out");
+            continue;
+        }
+        let counts = [&policy.successful_sessions, &policy.failed_sessions];
+        if let Some(JsonScalar::Malformed(found)) =
+            counts.into_iter().find(|count| matches!(count, JsonScalar::Malformed(_)))
+        {
+            // What else it says may be as wrong.
+            findings.note(FindingCode::TLS_COUNT, || {
+                format!("summary: expected a number of sessions, found {}: policy left out", Quoted(found))
+            });
+            continue;
+        }
+        let read = self::policy(policy, named.as_ref(), &mut free, findings);
+        // The name of a file may be another where the same report comes again: it is no part of the identity.
+        written.push(match (&read.policy_domain, scalar(&policy.policy_domain)) {
+            (Some(domain), Some(_)) => domain.as_str().to_owned(),
+            (_, text) => text.map(|text| text.to_lowercase()).unwrap_or_default(),
+        });
+        policies.push(read);
+    }
+    if policies.is_empty() {
+        return Err("policies: expected one that says something, found none".to_owned());
+    }
+    let (start, end) = (scalar(&raw.start), scalar(&raw.end));
+    let period = period(TimeForm::Date, (start.as_deref(), end.as_deref()), context, findings)?;
+    let contact_info = scalar(&raw.contact_info);
+    let org_name = org_name(scalar(&raw.org_name), contact_info.as_deref(), findings);
+    let report_id = report_id(scalar(&raw.report_id), &content, findings);
+    let key = identity::tls_key(&org_name, &report_id, written, (period.begin, period.end));
+    let mut cut = |text: &str, what: &str| -> Text {
+        if text.len() > NAME {
+            findings.note(FindingCode::TEXT_CUT, || format!("{what}: {} bytes, cut to {NAME}", text.len()));
+        }
+        bounded(text, NAME).into()
+    };
+    Ok(TlsReport {
+        key,
+        content,
+        day: period.day,
+        org_name: cut(&org_name, "organization-name"),
+        contact_info: contact_info.map(|contact| cut(&contact, "contact-info")),
+        report_id: cut(&report_id, "report-id"),
+        begin: period.begin,
+        end: period.end,
+        policies,
+    })
+}
+
+/// The text of a value, trimmed; `None` where there is none.
+fn scalar<'a>(value: &'a JsonScalar<'_>) -> Option<Cow<'a, str>> {
+    let text = match value {
+        JsonScalar::Text(text) => text.trim(),
+        JsonScalar::Number(number) => number,
+        JsonScalar::None | JsonScalar::Other(_) | JsonScalar::Malformed(_) => return None,
+    };
+    (!text.is_empty()).then_some(Cow::Borrowed(text))
+}
+
+/// Whether a policy says nothing.
+fn is_empty(policy: &RawTlsPolicy<'_>) -> bool {
+    *policy == RawTlsPolicy::default()
+}
+
+fn org_name(written: Option<Cow<'_, str>>, contact: Option<&str>, findings: &mut Findings) -> String {
+    if let Some(name) = written {
+        return name.into_owned();
+    }
+    let domain =
+        contact.filter(|contact| contact.contains('@')).and_then(|contact| canonical_domain(of_address(contact)));
+    let name = domain.map_or_else(|| "unknown".to_owned(), |domain| domain.to_string());
+    findings.note(FindingCode::METADATA_DERIVED, || {
+        format!("organization-name: expected a name, found nothing: taken as {}", Quoted(&name))
+    });
+    name
+}
+
+/// The reporter's id; else one that only the same content has.
+fn report_id(written: Option<Cow<'_, str>>, content: &Hash, findings: &mut Findings) -> String {
+    if let Some(id) = written {
+        return id.into_owned();
+    }
+    let mut id = content.to_string();
+    id.truncate(32);
+    findings.note(FindingCode::METADATA_DERIVED, || {
+        format!("report-id: expected an id, found nothing: taken as {id} from the content")
+    });
+    id
+}
+
+/// The policy domain in a name of the standard's form (RFC 8460 section 5.1): `sender!domain!begin!end[!id].json.gz`.
+fn domain_of_name(name: &str) -> Option<Domain> {
+    let mut parts = name.split('!');
+    let domain = canonical_domain(parts.nth(1)?)?;
+    parts.next().filter(|begin| !begin.is_empty() && begin.bytes().all(|byte| byte.is_ascii_digit()))?;
+    parts.next().map(|_| domain)
+}
+
+/// The types of policies (RFC 8460 section 4.4).
+const TYPES: [&str; 3] = ["sts", "tlsa", "no-policy-found"];
+
+fn policy(raw: &RawTlsPolicy<'_>, named: Option<&Domain>, free: &mut FreeText, findings: &mut Findings) -> TlsPolicy {
+    let policy_type = scalar(&raw.policy_type).map(|word| word.to_lowercase());
+    if let Some(word) = policy_type.as_deref().filter(|word| !TYPES.contains(word)) {
+        let known = TYPES.join(", ");
+        findings.note(FindingCode::WORD_UNKNOWN, || format!("policy-type: expected {known}, found {}", Quoted(word)));
+    }
+    let mut policy = TlsPolicy {
+        policy_type: policy_type.map(|word| bounded(&word, WORD).into()),
+        policy_domain: policy_domain(&raw.policy_domain, named, findings),
+        policy_strings: raw.policy_strings.iter().flat_map(|text| lines(text)).map(|line| free.keep(line).0).collect(),
+        mx_hosts: raw.mx_hosts.iter().flat_map(|text| lines(text)).map(|host| mx_host(host, free)).collect(),
+        successful_sessions: count(&raw.successful_sessions, "total-successful-session-count", findings),
+        failed_sessions: count(&raw.failed_sessions, "total-failure-session-count", findings),
+        failures: Vec::with_capacity(raw.failures.len()),
+    };
+    for failure in &raw.failures {
+        if *failure == RawTlsFailure::default() {
+            findings.note(FindingCode::TLS_EMPTY, || "failure-details: one that says nothing: left out");
+        } else {
+            policy.failures.push(self::failure(failure, free, findings));
+        }
+    }
+    if raw.successful_sessions == JsonScalar::None && raw.failed_sessions == JsonScalar::None {
+        let counted: Vec<i64> = policy.failures.iter().filter_map(|failure| failure.failed_sessions).collect();
+        let sum = counted.iter().try_fold(0_i64, |sum, count| sum.checked_add(*count));
+        policy.failed_sessions = sum.filter(|_| !counted.is_empty());
+        let found = policy.failed_sessions.map_or_else(|| "not known".to_owned(), |sum| sum.to_string());
+        findings.note(FindingCode::TLS_SUMMARY, || {
+            format!("summary: expected counts, found none: failed sessions by the details: {found}")
+        });
+    }
+    policy
+}
+
+fn policy_domain(written: &JsonScalar<'_>, named: Option<&Domain>, findings: &mut Findings) -> Option<Domain> {
+    let text = scalar(written);
+    let domain = text.as_deref().and_then(canonical_domain);
+    match (&domain, text, named) {
+        (Some(_), ..) => domain,
+        (None, None, Some(named)) => {
+            findings.note(FindingCode::METADATA_DERIVED, || {
+                format!("policy-domain: expected a domain, found nothing: taken as {named} from the attachment's name")
+            });
+            Some(named.clone())
+        }
+        (None, text, _) => {
+            findings.note(FindingCode::DOMAIN_INVALID, || match text {
+                Some(text) => format!("policy-domain: expected a domain, found {}", Quoted(&text)),
+                None => "policy-domain: expected a domain, found nothing".to_owned(),
+            });
+            None
+        }
+    }
+}
+
+/// The lines of a text that say something.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.split(['\r', '\n']).map(str::trim).filter(|line| !line.is_empty())
+}
+
+/// A pattern of MX hosts; some reporters copy the whole line of the policy.
+fn mx_host(text: &str, free: &mut FreeText) -> Text {
+    let host = text.strip_prefix("mx:").unwrap_or(text).trim().trim_end_matches('.');
+    free.keep(&bounded(&host.to_lowercase(), SELECTOR)).0
+}
+
+/// A number of sessions; `None` where none stands there, or something else does, which is told.
+fn count(value: &JsonScalar<'_>, what: &str, findings: &mut Findings) -> Option<i64> {
+    let text = match value {
+        JsonScalar::None => return None,
+        JsonScalar::Number(text) => *text,
+        JsonScalar::Text(text) => text.as_ref(),
+        JsonScalar::Other(found) | JsonScalar::Malformed(found) => found,
+    };
+    let is_whole = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let count = text.parse().ok().filter(|_| is_whole);
+    if count.is_none() {
+        findings
+            .note(FindingCode::TLS_COUNT, || format!("{what}: expected a number of sessions, found {}", Quoted(text)));
+    }
+    count
+}
+
+/// The results of RFC 8460 section 4.3.
+const RESULTS: [&str; 11] = [
+    "starttls-not-supported",
+    "certificate-host-mismatch",
+    "certificate-expired",
+    "certificate-not-trusted",
+    "validation-failure",
+    "tlsa-invalid",
+    "dnssec-invalid",
+    "dane-required",
+    "sts-policy-fetch-error",
+    "sts-policy-invalid",
+    "sts-webpki-invalid",
+];
+
+fn failure(raw: &RawTlsFailure<'_>, free: &mut FreeText, findings: &mut Findings) -> TlsFailure {
+    let result_type = scalar(&raw.result_type);
+    if let Some(word) = result_type.as_deref().filter(|word| !RESULTS.contains(word)) {
+        findings.note(FindingCode::WORD_UNKNOWN, || {
+            format!("result-type: expected one of RFC 8460, found {}", Quoted(word))
+        });
+    }
+    let mut kept = |value: &JsonScalar<'_>, what: &str, most: usize, findings: &mut Findings| -> Option<Text> {
+        let written = scalar(value)?;
+        let (text, _) = free.keep(&bounded(&written, most));
+        if text != *written {
+            findings.note(FindingCode::TEXT_CUT, || format!("{what}: {} bytes, cut to {}", written.len(), text.len()));
+        }
+        Some(text)
+    };
+    TlsFailure {
+        result_type: result_type.as_deref().map(|word| bounded(word, WORD).into()),
+        sending_mta_ip: ip(&raw.sending_mta_ip, "sending-mta-ip", findings),
+        receiving_mx_hostname: host(&raw.receiving_mx_hostname, findings),
+        receiving_mx_helo: kept(&raw.receiving_mx_helo, "receiving-mx-helo", SELECTOR, findings),
+        receiving_ip: ip(&raw.receiving_ip, "receiving-ip", findings),
+        failed_sessions: count(&raw.failed_sessions, "failed-session-count", findings),
+        reason_code: kept(&raw.reason_code, "failure-reason-code", NAME, findings),
+        additional_information: kept(&raw.additional_information, "additional-information", NAME, findings),
+    }
+}
+
+fn ip(value: &JsonScalar<'_>, what: &str, findings: &mut Findings) -> Option<IpAddr> {
+    let text = scalar(value)?;
+    let found = address::address(&text);
+    match found {
+        Some(address) if !address.dropped => {}
+        Some(address) => findings.note(FindingCode::TLS_ADDRESS, || {
+            format!("{what}: expected an address, found {}: read as {}", Quoted(&text), address.ip)
+        }),
+        None => {
+            findings.note(FindingCode::TLS_ADDRESS, || format!("{what}: expected an address, found {}", Quoted(&text)))
+        }
+    }
+    found.map(|address| address.ip)
+}
+
+fn host(value: &JsonScalar<'_>, findings: &mut Findings) -> Option<Domain> {
+    let text = scalar(value)?;
+    let domain = canonical_domain(&text);
+    if domain.is_none() {
+        findings.note(FindingCode::DOMAIN_INVALID, || {
+            format!("receiving-mx-hostname: expected a host name, found {}", Quoted(&text))
+        });
+    }
+    domain
+}

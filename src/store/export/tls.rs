@@ -1,0 +1,208 @@
+//! The tables `tls_reports` and `tls_failures` of an export.
+
+use super::manifest::Exported;
+use super::records::{self, RowFormat};
+use super::side_tables::SideTable;
+use crate::model::{AcceptedTls, TlsPolicy};
+use crate::store::disk::layout::Month;
+use crate::store::error::StoreError;
+use crate::store::ledger::tls;
+use crate::store::parquet::table_columns::FindingLists;
+use crate::store::parquet::table_file::file;
+use crate::store::read::store::Store;
+use crate::store::tables::filter::Filter;
+use crate::store::tables::table::Table;
+use crate::store::tables::tls::{TLS_FAILURES, TLS_REPORTS, TlsReportRow, TlsValue, failure_values, policy_values};
+use crate::store::tables::values::day;
+use jiff::Timestamp;
+use polars_arrow::array::{Array, PrimitiveArray, Utf8ViewArray};
+use polars_error::PolarsResult;
+use std::path::Path;
+
+/// The rows of both tables under way.
+pub(crate) struct TlsTables {
+    policies: TableBuilder,
+    failures: TableBuilder,
+}
+
+impl Default for TlsTables {
+    fn default() -> Self {
+        Self { policies: TableBuilder::new(&TLS_REPORTS), failures: TableBuilder::new(&TLS_FAILURES) }
+    }
+}
+
+impl TlsTables {
+    /// Add what a report says of a policy.
+    pub(crate) fn push(&mut self, report: &TlsReportRow, policy: &TlsPolicy) {
+        self.policies.push(policy_values(report, policy));
+        for failure in &policy.failures {
+            self.failures.push(failure_values(report, policy, failure));
+        }
+    }
+
+    /// Add a report that came in `now`.
+    pub(crate) fn push_report(&mut self, accepted: &AcceptedTls, now: Timestamp) {
+        let row = TlsReportRow::of(accepted, now);
+        accepted.report.policies.iter().for_each(|policy| self.push(&row, policy));
+    }
+
+    /// How many rows wait.
+    pub(crate) fn rows(&self) -> usize {
+        self.policies.rows + self.failures.rows
+    }
+
+    /// Both tables, each with its columns and rows.
+    pub(crate) fn arrays(self) -> PolarsResult<[(&'static Table, Vec<Box<dyn Array>>, usize); 2]> {
+        let Self { policies, failures } = self;
+        Ok([policies.arrays()?, failures.arrays()?])
+    }
+}
+
+struct TableBuilder {
+    table: &'static Table,
+    columns: Vec<TlsColumn>,
+    rows: usize,
+}
+
+/// A column under way.
+enum TlsColumn {
+    Empty,
+    Texts(Vec<Option<String>>),
+    Longs(Vec<Option<i64>>),
+    Days(Vec<i32>),
+    Findings(FindingLists),
+}
+
+impl TableBuilder {
+    fn new(table: &'static Table) -> Self {
+        Self { table, columns: (table.columns)().iter().map(|_| TlsColumn::Empty).collect(), rows: 0 }
+    }
+
+    /// Add a row: its values in the order of the columns.
+    fn push<'v>(&mut self, values: impl IntoIterator<Item = TlsValue<'v>>) {
+        self.rows += 1;
+        for (column, value) in self.columns.iter_mut().zip(values) {
+            if matches!(column, TlsColumn::Empty) {
+                *column = TlsColumn::of(&value);
+            }
+            match (column, value) {
+                (TlsColumn::Texts(texts), TlsValue::Text(text)) => texts.push(text.map(|text| text.into_owned())),
+                (TlsColumn::Longs(longs), TlsValue::Long(long)) => longs.push(long),
+                (TlsColumn::Days(days), TlsValue::Day(day)) => days.push(day),
+                (TlsColumn::Findings(lists), TlsValue::Findings(json)) => lists.push(json),
+                _ => unreachable!("a column has one type"),
+            }
+        }
+    }
+
+    fn arrays(self) -> PolarsResult<(&'static Table, Vec<Box<dyn Array>>, usize)> {
+        let columns = (self.table.columns)();
+        let array = |(column, of): (TlsColumn, &crate::store::tables::table::TableColumn)| {
+            let dtype = of.kind.arrow();
+            Ok(match column {
+                TlsColumn::Empty => polars_arrow::array::new_empty_array(dtype),
+                TlsColumn::Texts(texts) => Box::new(Utf8ViewArray::from_slice(texts)) as Box<dyn Array>,
+                TlsColumn::Longs(longs) => Box::new(PrimitiveArray::<i64>::from(longs).to(dtype)),
+                TlsColumn::Days(days) => Box::new(PrimitiveArray::<i32>::from_vec(days).to(dtype)),
+                TlsColumn::Findings(lists) => lists.array()?,
+            })
+        };
+        let arrays = self.columns.into_iter().zip(&columns).map(array).collect::<PolarsResult<_>>()?;
+        Ok((self.table, arrays, self.rows))
+    }
+}
+
+impl TlsColumn {
+    /// An empty one for values as this.
+    fn of(value: &TlsValue<'_>) -> Self {
+        match value {
+            TlsValue::Text(_) => Self::Texts(Vec::new()),
+            TlsValue::Long(_) => Self::Longs(Vec::new()),
+            TlsValue::Day(_) => Self::Days(Vec::new()),
+            TlsValue::Findings(_) => Self::Findings(FindingLists::default()),
+        }
+    }
+}
+
+/// Write them to `DIR/tls_reports/month=.../` and `DIR/tls_failures/month=.../`. Where there is nothing to write, files without
+/// rows keep the columns.
+pub(crate) fn export(store: &Store, filter: &Filter, exported: &mut Exported) -> Result<(), StoreError> {
+    let mut open: Option<(Month, TlsTables)> = None;
+    let mut written = [false; 2];
+    each(store, filter, &mut |report, policy| {
+        let month = Month::of(day(report.day));
+        if let Some((done, tables)) = open.take_if(|(under_way, _)| *under_way != month) {
+            write(exported, done, tables, &mut written)?;
+        }
+        let (_, tables) = open.get_or_insert_with(|| (month, TlsTables::default()));
+        tables.push(report, &policy);
+        Ok(())
+    })?;
+    if let Some((month, tables)) = open {
+        write(exported, month, tables, &mut written)?;
+    }
+    let quiet = records::quiet_month(filter);
+    write_if(exported, quiet, TlsTables::default(), |table, _| !written[table])
+}
+
+fn write(exported: &mut Exported, month: Month, tables: TlsTables, written: &mut [bool; 2]) -> Result<(), StoreError> {
+    write_if(exported, month, tables, |table, rows| {
+        written[table] |= rows > 0;
+        rows > 0
+    })
+}
+
+/// Write those of the two tables that are wanted, by their numbers and rows.
+fn write_if(
+    exported: &mut Exported,
+    month: Month,
+    tables: TlsTables,
+    mut wanted: impl FnMut(usize, usize) -> bool,
+) -> Result<(), StoreError> {
+    const DOING: &str = "writing the TLS reports";
+    let arrays = tables.arrays().map_err(StoreError::parquet(Path::new(TLS_REPORTS.name), DOING))?;
+    for (number, (table, arrays, rows)) in arrays.into_iter().enumerate() {
+        if wanted(number, rows) {
+            let path = Path::new(table.name).join(month.folder()).join(format!("{}.parquet", table.name));
+            let bytes = file(table, &arrays).map_err(StoreError::parquet(&path, DOING))?;
+            exported.write(path, &bytes)?;
+        }
+    }
+    Ok(())
+}
+
+fn each(
+    store: &Store,
+    filter: &Filter,
+    take: &mut dyn FnMut(&TlsReportRow, TlsPolicy) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    store.ledger.as_ref().map_or(Ok(()), |ledger| tls::each_report(ledger, filter, take))
+}
+
+impl Store {
+    /// The tables `tls_reports` and `tls_failures`, with rows or without.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn tls_tables(&self, filter: &Filter) -> Result<Vec<SideTable>, StoreError> {
+        let mut tables = TlsTables::default();
+        each(self, filter, &mut |report, policy| {
+            tables.push(report, &policy);
+            Ok(())
+        })?;
+        let path = Path::new(TLS_REPORTS.name);
+        let arrays = tables.arrays().map_err(StoreError::parquet(path, "building the columns"))?;
+        Ok(arrays.into_iter().map(|(table, columns, rows)| SideTable { table, columns, rows }).collect())
+    }
+}
+
+impl RowFormat {
+    /// The ending of a file of it.
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Self::Ndjson => "ndjson",
+            Self::Csv | Self::Spreadsheet => "csv",
+            Self::Arrow => "arrow",
+        }
+    }
+}
