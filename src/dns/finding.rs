@@ -362,6 +362,7 @@ codes! {
     // DNS beside the reports
     SEEN_SPF_LOST = "seen.spf_lost" Fault "This source passed SPF in the reports and would not pass today.";
     SEEN_INCLUDE_UNUSED = "seen.include_unused" Advice "No report shows mail through this include; its servers may still send as the domain.";
+    SEEN_TLS = "seen.tls_failing" Fault "Senders report TLS sessions that failed in the last seven days; depending on the policy, they did not deliver.";
     SEEN_POLICY = "seen.policy_changed" Advice "The newest report was made under a different policy from the one in DNS now.";
 }
 

@@ -15,6 +15,8 @@ pub struct Observed {
     pub sources: Vec<SeenSource>,
     /// The policy of the newest report.
     pub policy: Option<SeenPolicy>,
+    /// Why TLS sessions failed in the last seven days.
+    pub tls_failures: Vec<SeenTlsFailure>,
     /// MTA-STS policies that were fetched before, and that senders may still keep.
     pub sts_policies: Vec<SeenStsPolicy>,
 }
@@ -73,4 +75,21 @@ pub struct SeenStsPolicy {
     pub id: String,
     /// The file, as [`MtaSts::file`](crate::dns::transport::MtaSts::file).
     pub file: String,
+}
+
+/// Why TLS sessions failed, as TLS reports say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SeenTlsFailure {
+    /// As reporters write it: `certificate-expired`.
+    pub result_type: String,
+    /// The MX hosts.
+    pub hosts: Vec<String>,
+    /// Sessions.
+    pub sessions: u64,
+    /// How many reporters see it.
+    pub reporters: u64,
+    /// The last day.
+    pub last: Date,
+    /// What it means and what to do.
+    pub advice: String,
 }

@@ -11,6 +11,8 @@ pub struct TlsAdvice {
     pub meaning: &'static str,
     /// What to do.
     pub todo: &'static str,
+    /// A few of these are no fault: connections break, and servers restart.
+    pub by_chance: bool,
 }
 
 impl TlsAdvice {
@@ -28,31 +30,40 @@ const fn advice(
     meaning: &'static str,
     todo: &'static str,
 ) -> TlsAdvice {
-    TlsAdvice { result_type, title, meaning, todo }
+    TlsAdvice { result_type, title, meaning, todo, by_chance: false }
 }
 
-const UNSAID: TlsAdvice = advice(
-    "",
-    "No reason given",
-    "The reporter does not say why these sessions failed.",
-    "Look at the hosts and reason codes in the report, or ask the reporter.",
-);
+const UNSAID: TlsAdvice = TlsAdvice {
+    by_chance: true,
+    ..advice(
+        "",
+        "No reason given",
+        "The reporter does not say why these sessions failed.",
+        "Look at the hosts and reason codes in the report, or ask the reporter.",
+    )
+};
 
-const UNKNOWN: TlsAdvice = advice(
-    "",
-    "Unknown reason",
-    "The reporter gives a reason that RFC 8460 does not define.",
-    "Look at the name of the reason and at the reason codes, or ask the reporter.",
-);
+const UNKNOWN: TlsAdvice = TlsAdvice {
+    by_chance: true,
+    ..advice(
+        "",
+        "Unknown reason",
+        "The reporter gives a reason that RFC 8460 does not define.",
+        "Look at the name of the reason and at the reason codes, or ask the reporter.",
+    )
+};
 
 /// In the order of the RFC.
 const KNOWN: [TlsAdvice; 11] = [
-    advice(
-        "starttls-not-supported",
-        "No STARTTLS",
-        "The mail server did not offer STARTTLS.",
-        "Enable STARTTLS on port 25, and check that no firewall or mail gateway in front of the server removes it.",
-    ),
+    TlsAdvice {
+        by_chance: true,
+        ..advice(
+            "starttls-not-supported",
+            "No STARTTLS",
+            "The mail server did not offer STARTTLS.",
+            "Enable STARTTLS on port 25, and check that no firewall or mail gateway in front of the server removes it.",
+        )
+    },
     advice(
         "certificate-host-mismatch",
         "Certificate for another name",
@@ -71,12 +82,15 @@ const KNOWN: [TlsAdvice; 11] = [
         "Senders do not trust the authority that signed the certificate of the mail server.",
         "Install one from a public authority, with all intermediate certificates; a self-signed one serves DANE only.",
     ),
-    advice(
-        "validation-failure",
-        "TLS failed",
-        "TLS with the mail server failed, or its certificate could not be validated, for a reason without a name of its own.",
-        "Look at the reason codes, and test which TLS versions and which certificate chain the server offers.",
-    ),
+    TlsAdvice {
+        by_chance: true,
+        ..advice(
+            "validation-failure",
+            "TLS failed",
+            "TLS with the mail server failed, or its certificate could not be validated, for a reason without a name of its own.",
+            "Look at the reason codes, and test which TLS versions and which certificate chain the server offers.",
+        )
+    },
     advice(
         "tlsa-invalid",
         "TLSA records do not fit",

@@ -4,6 +4,7 @@ use super::advice::TlsAdvice;
 use super::sums::{CauseSums, PolicyKey, PolicySums, SessionSums, TlsSums};
 use crate::analyze::answers::ExplainedBy;
 use crate::analyze::period::date;
+use crate::analyze::thresholds::TLS_CHANCE_ONE_IN;
 use crate::analyze::{Foreign, form};
 use crate::model::{DnsChange, DnsHistory, RecordType, Text};
 use jiff::ToSpan as _;
@@ -115,6 +116,20 @@ impl TlsCause {
 }
 
 impl TlsSummary {
+    /// Whether a person should look at it: more fails than by chance.
+    pub fn is_failing(&self) -> bool {
+        self.is_much(self.failed_sessions) || self.causes.iter().any(|cause| self.is_fault(cause))
+    }
+
+    /// Whether a cause is a fault, and no chance.
+    pub fn is_fault(&self, cause: &TlsCause) -> bool {
+        cause.failed_sessions > 0 && (!cause.advice().by_chance || self.is_much(cause.failed_sessions))
+    }
+
+    fn is_much(&self, failed: u64) -> bool {
+        failed > 0 && failed.saturating_mul(TLS_CHANCE_ONE_IN) >= self.sessions()
+    }
+
     /// Sessions that succeeded or failed.
     pub fn sessions(&self) -> u64 {
         self.successful_sessions.saturating_add(self.failed_sessions)

@@ -1,18 +1,21 @@
 //! What the store has seen of a domain, as the plain values a posture is joined with.
 
+use crate::analyze::{Adder, Foreign, Period, Question};
 use crate::dns::lookup::name;
-use crate::dns::seen::{Observed, SeenPolicy, SeenSelector, SeenSource, SeenStsPolicy};
+use crate::dns::seen::{Observed, SeenPolicy, SeenSelector, SeenSource, SeenStsPolicy, SeenTlsFailure};
 use crate::dns::transport::{any_id, policy_host};
 use crate::model::{ColumnSet, DnsHistory, DnsSpan, Flags, RecordType, ReportHead, Rows, SourceAddress, Text};
 use crate::store::{Filter, Store, StoreError};
 use jiff::civil::Date;
-use jiff::{SignedDuration, Timestamp, tz::Offset};
+use jiff::{SignedDuration, Span, Timestamp, tz::Offset};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 /// Days looked back: past those after which a key counts as left over.
 const DAYS: i64 = 180;
+/// Days of TLS reports: a failure that is older may be repaired.
+const TLS_DAYS: i64 = 7;
 /// Selectors kept, those with most mail that passed first: strangers can sign with any.
 const SELECTORS: usize = 200;
 /// Sources kept of a selector.
@@ -61,13 +64,41 @@ pub(crate) fn of_all(store: &Store, domains: &[String], now: Timestamp) -> Resul
             np: text(head.policy.np),
         }),
         sts_policies: Vec::new(),
+        tls_failures: Vec::new(),
     };
     let history = store.dns_history()?;
     let mut seen: Vec<Observed> = sums.into_iter().zip(policies).map(seen).collect();
     for (domain, observed) in domains.iter().zip(&mut seen) {
         observed.sts_policies = sts_policies(&history, domain, now);
     }
+    let filter = Filter { domains: domains.to_vec(), ..filter };
+    for (domain, failure) in tls_failures(store, filter, today)? {
+        if let Some(at) = index.get(domain.as_str()) {
+            seen[*at].tls_failures.push(failure);
+        }
+    }
     Ok(seen)
+}
+
+/// Why TLS sessions failed in the last days, with the domain.
+fn tls_failures(store: &Store, filter: Filter, today: Date) -> Result<Vec<(String, SeenTlsFailure)>, StoreError> {
+    let from = today.saturating_sub(Span::new().days(TLS_DAYS - 1));
+    let question = Question { period: Period::new(from, today).ok(), ..Question::default() };
+    let mut adder = Adder::new(&question);
+    store.tls_policies(&Filter { from: Some(from), ..filter }, &mut |row| adder.tls(&row))?;
+    let mut found = Vec::new();
+    for tls in adder.finish().tls {
+        let Some(domain) = tls.policy_domain.as_ref().map(|domain| domain.as_written().to_owned()) else { continue };
+        for cause in tls.causes.iter().filter(|cause| tls.is_fault(cause)) {
+            let result_type = cause.result_type.as_ref().map_or("no reason given", Foreign::as_written).to_owned();
+            let hosts = cause.mx.iter().map(|host| host.as_written().to_owned()).collect();
+            let last = cause.last_seen.unwrap_or(today);
+            let (sessions, reporters, advice) = (cause.failed_sessions, cause.reporters, cause.text.clone());
+            let failure = SeenTlsFailure { result_type, hosts, sessions, reporters, last, advice };
+            found.push((domain.clone(), failure));
+        }
+    }
+    Ok(found)
 }
 
 /// The policies that senders may still keep, each with the id it had: one for each time both were seen.

@@ -1,6 +1,6 @@
 //! How often a summary goes by mail, and what goes where all is well: everything, one line, or nothing.
 
-use crate::analyze::{Level, Period, Summary};
+use crate::analyze::{Level, Period, Summary, TlsSummary};
 use crate::cli::wiring::mail_summary::things_to_fix;
 use crate::cli::wiring::period::Choice;
 use anyhow::anyhow;
@@ -88,7 +88,7 @@ impl RhythmArgs {
 fn is_well(summary: &Summary) -> bool {
     let answers = &summary.answers;
     let calm = answers.own_senders.level == Level::Ok && answers.spoofing.level != Level::Alert;
-    let tls_fails = summary.tls.iter().any(|tls| tls.failed_sessions > 0);
+    let tls_fails = summary.tls.iter().any(TlsSummary::is_failing);
     calm && !tls_fails && things_to_fix(summary) == 0 && summary.totals.reports > 0 && summary.quality.unreadable == 0
 }
 

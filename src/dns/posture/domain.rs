@@ -17,6 +17,8 @@ use crate::model::counted;
 use serde::Serialize;
 use std::net::IpAddr;
 
+/// Hosts named of a failure of TLS.
+const TLS_HOSTS: usize = 5;
 /// Sources whose names are looked up in a check, most mail first.
 const SOURCE_LIMIT: usize = 50;
 
@@ -132,6 +134,7 @@ pub fn check_with(
     let never_sends = never_sends(&spf, &mx, seen);
     not_sending(domain, &dmarc, &spf, &mx, seen, &mut notes);
     policy_change(&dmarc, seen, &mut notes);
+    reported_tls(domain, seen, &mut notes);
     unused_includes(domain, &spf, &sources, &mut notes);
     proposals::attach(&Checked { lookup, domain, seen, dmarc: &dmarc, spf: &spf, mx: &mx, never_sends }, &mut notes);
     let Notes { findings, unknown } = notes;
@@ -173,6 +176,26 @@ fn unreported(domain: &str, mta_sts: &MtaSts, tls_rpt: &TlsRpt, tlsa: &[HostTlsa
              record says where reports about TLS go."
         );
         notes.find(&codes::TLS_RPT_MISSING, format!("_smtp._tls.{domain} TXT"), text);
+    }
+}
+
+/// Failures in TLS reports.
+fn reported_tls(domain: &str, seen: &Observed, notes: &mut Notes) {
+    for failure in &seen.tls_failures {
+        let at = if failure.hosts.is_empty() {
+            String::new()
+        } else {
+            format!(" at {}", codes::list(&failure.hosts, TLS_HOSTS))
+        };
+        let text = format!(
+            "{} In the last seven days, {} reported {}{at} ({}), the last on {}.",
+            failure.advice,
+            counted(failure.reporters, "sender", "senders"),
+            counted(failure.sessions, "failed session", "failed sessions"),
+            failure.result_type,
+            failure.last,
+        );
+        notes.find(&codes::SEEN_TLS, format!("{domain} TLS"), text);
     }
 }
 

@@ -2,7 +2,7 @@
 //! styles, and neither variables, SVG nor anything from elsewhere.
 
 use super::html::rendered;
-use crate::analyze::Summary;
+use crate::analyze::{Summary, TlsSummary};
 use crate::present::page::shared::unfolded;
 use crate::present::page::summary::page;
 use crate::present::text::summary::text;
@@ -62,7 +62,7 @@ pub fn subject(summary: &Summary) -> String {
         (None, Some((from, to))) => format!("DMARC {from} to {to}"),
         (None, None) => "DMARC".to_owned(),
     };
-    let of_tls = summary.tls.iter().map(|tls| tls.failed_sessions).max().unwrap_or(0) > 0;
+    let of_tls = summary.tls.iter().any(TlsSummary::is_failing);
     if summary.totals.sums.messages == 0 && of_tls {
         return format!("{period}: TLS sessions failed");
     }

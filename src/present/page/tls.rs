@@ -109,9 +109,11 @@ pub(super) fn section(summary: &Summary) -> Option<TlsSection> {
 fn line(tls: &TlsSummary) -> TlsLine {
     let rate = |failed: u64, successful: u64| percent(Rate::of(failed, failed.saturating_add(successful)));
     let hosts: Vec<String> = tls.hosts.iter().map(|host| Clean::new(&host.mx).to_string()).collect();
-    let (mark, state) = match (tls.failed_sessions, tls.sessions()) {
-        (_, 0) if tls.causes.is_empty() => (Mark::Calm, "no sessions".to_owned()),
-        (0, _) if tls.causes.is_empty() => (Mark::Good, "no failures".to_owned()),
+    let failed = tls.causes.iter().fold(tls.failed_sessions, |most, cause| most.max(cause.failed_sessions));
+    let (mark, state) = match (failed, tls.sessions()) {
+        (0, 0) => (Mark::Calm, "no sessions".to_owned()),
+        (0, _) => (Mark::Good, "no failures".to_owned()),
+        _ if !tls.is_failing() => (Mark::Good, "few failures, as by chance".to_owned()),
         _ if hosts.is_empty() => (Mark::Fix, first_title(tls)),
         _ => (Mark::Fix, format!("fails at {}", listed(&hosts))),
     };
@@ -202,6 +204,10 @@ impl SharedCause<'_> {
         self.of.iter().fold(0, |sum, (_, cause)| sum.saturating_add(cause.failed_sessions))
     }
 
+    fn is_fault(&self) -> bool {
+        self.of.iter().any(|(tls, cause)| tls.is_fault(cause))
+    }
+
     fn line(&self, summary: &Summary) -> TlsCauseLine {
         let (advice, domains) = (self.cause.advice(), self.domains());
         let todo = match domains.as_slice() {
@@ -209,7 +215,7 @@ impl SharedCause<'_> {
             _ => advice.todo.to_owned(),
         };
         TlsCauseLine {
-            mark: Mark::Fix,
+            mark: if self.is_fault() { Mark::Fix } else { Mark::Calm },
             title: self.title(&advice, &domains),
             text: format!("{} {todo} {}", advice.meaning, self.consequence()),
             facts: self.facts(summary, &domains),
@@ -314,7 +320,7 @@ fn explained(change: &ExplainedBy) -> String {
 
 /// The sentence for the head of the page; `None` where nothing failed.
 pub(super) fn lead(summary: &Summary) -> Option<String> {
-    let failing = |tls: &&TlsSummary| tls.failed_sessions > 0 || !tls.causes.is_empty();
+    let failing = |tls: &&TlsSummary| tls.is_failing();
     let worst = summary.tls.iter().filter(failing).max_by_key(|tls| tls.failed_sessions)?;
     let mut domains: Vec<String> = summary.tls.iter().filter(failing).map(domain).collect();
     domains.sort();
@@ -334,7 +340,7 @@ pub(super) fn lead(summary: &Summary) -> Option<String> {
 /// Causes that are new in the period.
 pub(super) fn news(summary: &Summary) -> Vec<News> {
     let all: Vec<&TlsSummary> = summary.tls.iter().collect();
-    let new = |cause: &SharedCause<'_>| cause.of.iter().all(|(_, cause)| cause.new) && cause.failed() > 0;
+    let new = |cause: &SharedCause<'_>| cause.of.iter().all(|(_, cause)| cause.new) && cause.is_fault();
     let causes = causes(&all);
     let news = causes.iter().filter(|cause| new(cause)).take(NAMED).map(|cause| {
         let title = cause.title(&cause.cause.advice(), &cause.domains());
