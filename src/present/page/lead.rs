@@ -59,7 +59,7 @@ fn spoofing(summary: &Summary) -> String {
 }
 
 /// `a`, `a and b`, `a, b and 3 more domains`.
-fn names(mut names: Vec<String>, what: &str) -> String {
+pub(super) fn names(mut names: Vec<String>, what: &str) -> String {
     let more = names.len().saturating_sub(NAMED);
     if more > 1 {
         names.truncate(NAMED);

@@ -106,9 +106,9 @@ fn days(summary: &Summary) -> String {
 
 fn reports(summary: &Summary) -> String {
     let (reports, reporters) = (summary.totals.reports, summary.totals.reporters);
-    let of_tls = if summary.tls.is_empty() { "" } else { "; and reports about TLS" };
+    let of_tls = if summary.tls.is_empty() { "" } else { ", and TLS reports" };
     if reports == 0 {
-        return if of_tls.is_empty() { "No reports".to_owned() } else { "Reports about TLS only".to_owned() };
+        return if of_tls.is_empty() { "No reports".to_owned() } else { "Only TLS reports".to_owned() };
     }
     format!(
         "{} from {} about {}{of_tls}",

@@ -108,7 +108,10 @@ pub(super) fn section(summary: &Summary) -> Option<TlsSection> {
 
 fn line(tls: &TlsSummary) -> TlsLine {
     let rate = |failed: u64, successful: u64| percent(Rate::of(failed, failed.saturating_add(successful)));
-    let hosts: Vec<String> = tls.hosts.iter().map(|host| Clean::new(&host.mx).to_string()).collect();
+    let at: BTreeSet<&Foreign> =
+        tls.causes.iter().filter(|cause| tls.is_fault(cause)).flat_map(|cause| &cause.mx).collect();
+    let hosts = tls.hosts.iter().map(|host| &host.mx).filter(|host| at.contains(host));
+    let hosts: Vec<String> = hosts.map(|host| Clean::new(host).to_string()).collect();
     let failed = tls.causes.iter().fold(tls.failed_sessions, |most, cause| most.max(cause.failed_sessions));
     let (mark, state) = match (failed, tls.sessions()) {
         (0, 0) => (Mark::Calm, "no sessions".to_owned()),
@@ -125,7 +128,7 @@ fn line(tls: &TlsSummary) -> TlsLine {
         rate: rate(tls.failed_sessions, tls.successful_sessions),
         before: tls
             .before
-            .filter(|before| before.failed_sessions.saturating_add(before.successful_sessions) > 0)
+            .filter(|before| before.failed_sessions > 0 || (before.successful_sessions > 0 && failed > 0))
             .map_or(String::new(), |before| rate(before.failed_sessions, before.successful_sessions)),
         reporters: count(tls.reporters.len() as u64),
         mark,
@@ -321,10 +324,15 @@ fn explained(change: &ExplainedBy) -> String {
 /// The sentence for the head of the page; `None` where nothing failed.
 pub(super) fn lead(summary: &Summary) -> Option<String> {
     let failing = |tls: &&TlsSummary| tls.is_failing();
-    let worst = summary.tls.iter().filter(failing).max_by_key(|tls| tls.failed_sessions)?;
-    let mut domains: Vec<String> = summary.tls.iter().filter(failing).map(domain).collect();
-    domains.sort();
-    domains.dedup();
+    let mut all: Vec<&TlsSummary> = summary.tls.iter().filter(failing).collect();
+    all.sort_by_key(|tls| Reverse(tls.failed_sessions));
+    let worst = all.first()?;
+    let mut domains: Vec<String> = Vec::new();
+    for domain in all.iter().map(|tls| domain(tls)) {
+        if !domains.contains(&domain) {
+            domains.push(domain);
+        }
+    }
     Some(match domains.as_slice() {
         [one] => format!(
             "Of {} to {one} ({}), {} failed: {}.",
@@ -333,7 +341,7 @@ pub(super) fn lead(summary: &Summary) -> Option<String> {
             count(worst.failed_sessions),
             first_title(worst)
         ),
-        several => format!("TLS sessions to {} failed.", listed(several)),
+        several => format!("TLS fails for {}.", super::lead::names(several.to_vec(), "domains")),
     })
 }
 

@@ -274,8 +274,11 @@ impl TextLayout {
                     line.failed,
                     line.rate
                 );
-                self.item_with(&figures, &" ".repeat(wide + 40), &format!("{}: {}", line.policy, line.state));
+                self.item_with(&figures, &" ".repeat(wide + 40), &line.policy);
                 pieces.for_each(|piece| self.lines.push(format!("    {piece}")));
+                if line.mark == Mark::Fix {
+                    self.wrapped(&line.state, "    ");
+                }
             }
         }
         for cause in &tls.causes {
