@@ -1,9 +1,9 @@
 //! The JSON form of values in an answer.
 
 use super::foreign::Foreign;
-use crate::model::Cause;
+use crate::model::{Cause, NetworkClass};
 use jiff::civil::Date;
-use serde::{Serializer, ser::SerializeMap as _};
+use serde::{Serialize as _, Serializer, ser::SerializeMap as _};
 
 /// A day as `2026-11-22`.
 pub(crate) fn day<S: Serializer>(day: &Date, serializer: S) -> Result<S::Ok, S::Error> {
@@ -39,6 +39,11 @@ pub(crate) fn list<S: Serializer>(list: &std::sync::Arc<[Foreign]>, serializer: 
 /// A cause as its word.
 pub(crate) fn cause<S: Serializer>(cause: &Cause, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(cause.as_str())
+}
+
+/// A kind of network as its word, or null.
+pub(crate) fn class<S: Serializer>(class: &Option<NetworkClass>, serializer: S) -> Result<S::Ok, S::Error> {
+    class.map(NetworkClass::as_str).serialize(serializer)
 }
 
 /// A cause as its word, or null.

@@ -1,30 +1,38 @@
-//! Recognizes large mail services by what their mail proves: the domain that signs, the domain of the return path, the
-//! host name of the address.
+//! Recognizes sending services by their mail, their customers' DNS and their addresses, and knows how a customer aligns its
+//! mail.
 //!
-//! Names are for display; the judgment only uses that an address is shared. Each entry cites the public page it is
-//! from, and the user's own entries come first. A host name that does not resolve back to its address is not trusted:
-//! anybody can give an address any name.
+//! The table is `services.toml`, with a dated source for each entry; the user's own entries come first. The judgment only
+//! uses that an address is shared. A host name that does not resolve back to its address is not trusted: anybody can give an
+//! address any name.
 
 use super::foreign::Foreign;
 use super::question::HostName;
 use crate::judge::{is_within, organizational};
 use crate::model::{Text, is_in_network};
-use std::{
-    net::IpAddr,
-    sync::{Arc, LazyLock},
-};
+use serde::Deserialize;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, LazyLock};
 
-/// A mail service. A domain counts with those below it.
+/// A sending service. A domain counts with those below it, and is in lower case.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Service {
     /// Its name.
     pub name: Text,
-    /// Domains it signs with, in lower case.
+    /// Domains it signs with.
     pub dkim: Vec<Text>,
     /// Domains of its return paths.
     pub bounce: Vec<Text>,
+    /// Domains that the CNAME of a customer's key or return path, or the MX of the return path, leads to.
+    pub alias: Vec<Text>,
     /// Domains of its host names.
     pub ptr: Vec<Text>,
+    /// SPF records that its customers include.
+    pub spf: Vec<Text>,
+    /// What a customer does to align its mail.
+    pub fix: Option<Text>,
+    /// The page of the service that says so.
+    pub help: Option<Text>,
 }
 
 /// Services by name.
@@ -34,6 +42,9 @@ pub struct Services {
 }
 
 impl Services {
+    /// The built-in table as it is written.
+    pub const TABLE: &str = include_str!("services.toml");
+
     /// The table, preceded by the user's own entries.
     pub fn with(own: Vec<Service>) -> Self {
         Self { own: Arc::new(own) }
@@ -42,61 +53,66 @@ impl Services {
     /// The service that a signature, a return path or a confirmed host name belongs to, by the strongest of them.
     pub(crate) fn name(&self, signs_as: &str, returns_to: &str, host: Option<&HostName>) -> Option<Foreign> {
         let host = host.filter(|host| host.confirmed).map_or("", |host| host.name.as_written());
-        [(ServiceProof::Dkim, signs_as), (ServiceProof::Bounce, returns_to), (ServiceProof::Ptr, host)]
-            .into_iter()
-            .filter(|(_, domain)| !domain.is_empty())
-            .find_map(|(proof, domain)| self.of(proof, domain))
-            .map(Foreign::from)
+        self.signed(signs_as, returns_to).or_else(|| self.of(ServiceProof::Ptr, host)).map(Foreign::from)
     }
 
-    /// The service that a domain belongs to, whatever it was seen as.
+    /// The service that a signature or a return path belongs to.
+    pub(crate) fn signed(&self, signs_as: &str, returns_to: &str) -> Option<&str> {
+        self.of(ServiceProof::Dkim, signs_as).or_else(|| self.of(ServiceProof::Bounce, returns_to))
+    }
+
+    /// The service that a domain belongs to, seen in a signature, a return path or a host name.
     pub fn of_domain(&self, domain: &str) -> Option<&str> {
         [ServiceProof::Dkim, ServiceProof::Bounce, ServiceProof::Ptr]
             .into_iter()
             .find_map(|proof| self.of(proof, domain))
     }
 
-    /// Services and the SPF record that their customers include.
-    pub const fn includes(&self) -> &'static [(&'static str, &'static str)] {
-        SPF_INCLUDES
+    /// The service that a customer's DNS leads to, by the target of an alias or MX, or an included SPF record.
+    pub fn of_target(&self, target: &str) -> Option<&str> {
+        [ServiceProof::Alias, ServiceProof::Ptr].into_iter().find_map(|proof| self.of(proof, target))
     }
 
-    /// The service that an address belongs to, by a confirmed host name or the ranges that services publish: mail from
-    /// there belongs to many customers.
+    /// Services and the SPF records that their customers include; those of the user come first.
+    pub fn includes(&self) -> Vec<(&str, &str)> {
+        let services = self.own.iter().chain(&BUILT_IN.services);
+        services.flat_map(|service| service.spf.iter().map(|spf| (service.name.as_str(), spf.as_str()))).collect()
+    }
+
+    /// Large ranges of services, known without a lookup: the network, its leading bits, the service.
+    pub fn ranges(&self) -> impl Iterator<Item = (IpAddr, u8, &'static str)> {
+        BUILT_IN.ranges.iter().map(|(network, bits, name)| (*network, *bits, name.as_str()))
+    }
+
+    /// What is known of a service.
+    pub fn get(&self, name: &str) -> Option<&Service> {
+        self.own.iter().chain(&BUILT_IN.services).find(|service| service.name == name)
+    }
+
+    /// The service that an address belongs to, by a confirmed name or the ranges that services publish: what comes from
+    /// there is many customers' mail.
     pub(crate) fn of_address(&self, address: IpAddr, host: Option<&HostName>) -> Option<SharedService> {
         let host = host.filter(|host| host.confirmed).map_or("", |host| host.name.as_written());
-        let named = (!host.is_empty()).then(|| self.of(ServiceProof::Ptr, host)).flatten();
-        let in_range =
-            || RANGES.iter().find(|(network, bits, _)| is_in_network(address, *network, *bits)).map(|(.., name)| *name);
-        let name = named.or_else(in_range)?;
+        let in_range = || {
+            let mut ranges = BUILT_IN.ranges.iter();
+            ranges.find(|(network, bits, _)| is_in_network(address, *network, *bits)).map(|(.., name)| name.as_str())
+        };
+        let name = self.of(ServiceProof::Ptr, host).or_else(in_range)?;
         Some(SharedService { name: name.into(), include: Self::include_of(name) })
     }
 
-    /// What customers of a service include in their SPF records.
+    /// What customers of a built-in service include in their SPF records.
     pub(crate) fn include_of(name: &str) -> Option<&'static str> {
-        SPF_INCLUDES.iter().find(|(service, _)| *service == name).map(|(_, include)| *include)
+        let service = BUILT_IN.services.iter().find(|service| service.name == name)?;
+        service.spf.first().map(Text::as_str)
     }
 
     fn of(&self, proof: ServiceProof, domain: &str) -> Option<&str> {
-        let own = self.own.iter().find(|service| {
-            let domains = match proof {
-                ServiceProof::Dkim => &service.dkim,
-                ServiceProof::Bounce => &service.bounce,
-                ServiceProof::Ptr => &service.ptr,
-            };
-            domains.iter().any(|known| proof.fits(domain, known))
-        });
-        let built_in = || {
-            KNOWN.iter().find(|known| {
-                let domains = match proof {
-                    ServiceProof::Dkim => known.dkim,
-                    ServiceProof::Bounce => known.bounce,
-                    ServiceProof::Ptr => known.ptr,
-                };
-                domains.iter().any(|known| proof.fits(domain, known))
-            })
-        };
-        own.map(|service| service.name.as_str()).or_else(|| built_in().map(|known| known.name))
+        if domain.is_empty() {
+            return None;
+        }
+        let own = self.own.iter().find(|service| proof.domains(service).any(|known| proof.fits(domain, known)));
+        own.map(|service| service.name.as_str()).or_else(|| BUILT_IN.of(proof, domain))
     }
 }
 
@@ -109,164 +125,127 @@ pub(crate) struct SharedService {
     pub(crate) include: Option<&'static str>,
 }
 
-/// What customers of a service include in their SPF records, as its manual says.
-const SPF_INCLUDES: &[(&str, &str)] = &[
-    ("Amazon SES", "amazonses.com"),
-    ("Google", "_spf.google.com"),
-    ("Mailchimp", "servers.mcsv.net"),
-    ("Microsoft 365", "spf.protection.outlook.com"),
-    ("SendGrid", "sendgrid.net"),
-];
-
-/// Large ranges that services publish in the SPF records that their customers include, by service.
-const PUBLISHED_RANGES: &[(&str, &[&str])] = &[
-    ("Amazon SES", &["54.240.0.0/18", "69.169.224.0/20", "23.249.208.0/20", "23.251.224.0/19", "199.255.192.0/22"]),
-    (
-        "Google",
-        &[
-            "64.233.160.0/19",
-            "66.102.0.0/20",
-            "66.249.80.0/20",
-            "72.14.192.0/18",
-            "74.125.0.0/16",
-            "108.177.8.0/21",
-            "173.194.0.0/16",
-            "209.85.128.0/17",
-            "216.58.192.0/19",
-            "216.239.32.0/19",
-            "2001:4860:4000::/36",
-            "2404:6800:4000::/36",
-            "2607:f8b0:4000::/36",
-            "2800:3f0:4000::/36",
-            "2a00:1450:4000::/36",
-            "2c0f:fb50:4000::/36",
-        ],
-    ),
-    ("Mailchimp", &["148.105.8.0/21", "198.2.128.0/18", "205.201.128.0/20"]),
-    (
-        "Microsoft 365",
-        &[
-            "40.92.0.0/15",
-            "40.107.0.0/16",
-            "52.100.0.0/15",
-            "52.102.0.0/16",
-            "52.103.0.0/17",
-            "104.47.0.0/17",
-            "2a01:111:f400::/48",
-        ],
-    ),
-    ("SendGrid", &["149.72.0.0/16", "159.183.0.0/16", "167.89.0.0/17", "168.245.0.0/17", "208.117.48.0/20"]),
-];
-
-static RANGES: LazyLock<Vec<(IpAddr, u8, &'static str)>> = LazyLock::new(|| {
-    let range = |range: &&str| -> Option<(IpAddr, u8)> {
-        let (network, bits) = range.split_once('/')?;
-        Some((network.parse().ok()?, bits.parse().ok()?))
-    };
-    let of = |(name, ranges): &(&'static str, &'static [&'static str])| {
-        let name = *name;
-        ranges.iter().filter_map(range).map(move |(network, bits)| (network, bits, name)).collect::<Vec<_>>()
-    };
-    PUBLISHED_RANGES.iter().flat_map(of).collect()
-});
-
 /// What a domain was seen as.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum ServiceProof {
     Dkim,
     Bounce,
+    Alias,
     Ptr,
 }
 
 impl ServiceProof {
-    /// Whether a domain is a known one, or below it. For signatures and return paths only the organization is known.
+    const ALL: [Self; 4] = [Self::Dkim, Self::Bounce, Self::Alias, Self::Ptr];
+
+    /// The domains of a service that it speaks for.
+    fn domains(self, service: &Service) -> impl Iterator<Item = &Text> {
+        let (domains, more): (&[Text], &[Text]) = match self {
+            Self::Dkim => (&service.dkim, &[]),
+            Self::Bounce => (&service.bounce, &[]),
+            Self::Alias => (&service.alias, &service.spf),
+            Self::Ptr => (&service.ptr, &[]),
+        };
+        domains.iter().chain(more)
+    }
+
+    /// Of signatures and return paths only the organization is at hand.
+    const fn by_organization(self) -> bool {
+        matches!(self, Self::Dkim | Self::Bounce)
+    }
+
+    /// Whether a domain is a known one, or below it.
     fn fits(self, domain: &str, known: &str) -> bool {
-        is_within(domain, known) || !matches!(self, Self::Ptr) && domain == organizational(known)
+        is_within(domain, known) || self.by_organization() && domain == organizational(known)
     }
 }
 
-/// An entry of the table.
-struct ServiceEntry {
-    name: &'static str,
-    dkim: &'static [&'static str],
-    bounce: &'static [&'static str],
-    ptr: &'static [&'static str],
+/// The table, ready to be asked.
+struct ServiceTable {
+    services: Vec<Service>,
+    ranges: Vec<(IpAddr, u8, Text)>,
+    /// By what a domain is seen as, and the domain: the place of the service. Those below the domain are meant too.
+    below: HashMap<(ServiceProof, Text), usize>,
+    /// Only the domain itself is meant.
+    exact: HashMap<(ServiceProof, Text), usize>,
 }
 
-/// The table, by name. The names of addresses are from `parsedmarc/resources/maps/base_reverse_dns_map.csv` in
-/// github.com/domainaware/parsedmarc, where an entry names no other page for them.
-const KNOWN: &[ServiceEntry] = &[
-    // docs.aws.amazon.com/ses/latest/dg/mail-from.html: amazonses.com or one below it is the default MAIL FROM domain.
-    ServiceEntry { name: "Amazon SES", dkim: &["amazonses.com"], bounce: &["amazonses.com"], ptr: &["amazonses.com"] },
-    // knowledgebase.constantcontact.com, articles 5865 and 51400: the return path is in.constantcontact.com, the shared
-    // signing domain ccsend.com.
-    ServiceEntry {
-        name: "Constant Contact",
-        dkim: &["ccsend.com"],
-        bounce: &["constantcontact.com"],
-        ptr: &["constantcontact.com"],
-    },
-    // www.fastmail.help/hc/en-us/articles/360060591153 and fastmail.com/blog, "DKIM signing outgoing email with From
-    // address domain": all mail is signed as messagingengine.com too.
-    ServiceEntry { name: "Fastmail", dkim: &["messagingengine.com"], bounce: &[], ptr: &["messagingengine.com"] },
-    // support.google.com/a/answer/174124: without a key of its own a domain's mail is signed as *.gappssmtp.com.
-    // portal.smartertools.com/community/a97318: what a Gmail account sends under another address, as gmail.com.
-    ServiceEntry { name: "Google", dkim: &["gappssmtp.com", "gmail.com"], bounce: &[], ptr: &["google.com"] },
-    // dmarc.wiki/hubspot: the return path is below hubspotemail.net.
-    ServiceEntry { name: "HubSpot", dkim: &["hubspotemail.net"], bounce: &["hubspotemail.net"], ptr: &[] },
-    // dmarc.wiki/mailchimp: keys at mcsv.net, return paths below mcsv.net, mcdlv.net or rsgsv.net.
-    ServiceEntry {
-        name: "Mailchimp",
-        dkim: &["mcsv.net", "mcdlv.net", "rsgsv.net"],
-        bounce: &["mcsv.net", "mcdlv.net", "rsgsv.net"],
-        ptr: &["mcsv.net", "mcdlv.net", "rsgsv.net"],
-    },
-    // www.senderclarity.com/guides/mandrill-spf-dkim-dmarc-setup: keys and return path are mandrillapp.com.
-    ServiceEntry {
-        name: "Mailchimp Transactional",
-        dkim: &["mandrillapp.com"],
-        bounce: &["mandrillapp.com"],
-        ptr: &[],
-    },
-    // documentation.mailgun.com/en/latest/user_manual.html: the domains it gives out itself are below mailgun.org;
-    // www.captaindns.com/es/blog/mailgun-transactional-email-technical-guide: the return path is of the sending domain.
-    ServiceEntry {
-        name: "Mailgun",
-        dkim: &[],
-        bounce: &["mailgun.org"],
-        ptr: &["mailgun.info", "mailgun.net", "mailgun.us"],
-    },
-    // www.mailjet.com/blog/deliverability/mailjet-dmarcbis-is-dead-long-live-dmarc: the return path is bnc3.mailjet.com
-    // where the customer sets none.
-    ServiceEntry { name: "Mailjet", dkim: &[], bounce: &["mailjet.com"], ptr: &[] },
-    // learn.microsoft.com/en-us/defender-office-365/email-authentication-dkim-configure: mail of a tenant's first domain,
-    // *.onmicrosoft.com, is signed as that; app.dmarcit.io/learn/microsoft-365-dmarc: that of its other domains too, until
-    // they have keys. github.com/ecederstrand/exchangelib/issues/788 shows the hosts.
-    ServiceEntry {
-        name: "Microsoft 365",
-        dkim: &["onmicrosoft.com"],
-        bounce: &["onmicrosoft.com"],
-        ptr: &["outbound.protection.outlook.com"],
-    },
-    // postmarkapp.com/support, "Setting up a custom return path": the default one is pm.mtasv.net.
-    ServiceEntry { name: "Postmark", dkim: &["mtasv.net"], bounce: &["mtasv.net"], ptr: &["mtasv.net"] },
-    // help.salesforce.com, article 000381292: return paths are below bnc.salesforce.com.
-    ServiceEntry {
-        name: "Salesforce",
-        dkim: &["salesforce.com"],
-        bounce: &["salesforce.com"],
-        ptr: &["salesforce.com"],
-    },
-    // support.sendgrid.kke.co.jp/hc/ja/articles/360000226322: the return path is sendgrid.net without a domain of one's
-    // own; phishfence.io/learn/dmarc-sendgrid: so is the signature.
-    ServiceEntry { name: "SendGrid", dkim: &["sendgrid.net"], bounce: &["sendgrid.net"], ptr: &["sendgrid.net"] },
-    // support.sparkpost.com/docs/tech-resources/custom-bounce-domain: the default bounce domain is sparkpostmail.com.
-    ServiceEntry { name: "SparkPost", dkim: &[], bounce: &["sparkpostmail.com"], ptr: &["sparkpostmail.com"] },
-    // support.zendesk.com/hc/en-us/articles/6665707939482: mail as SUBDOMAIN.zendesk.com has SPF and DKIM of its own;
-    // www.suped.com/knowledge, "What does the Mail From mean in DMARC reports ... for Zendesk?": so has the return path
-    // of mail under customers' addresses.
-    ServiceEntry { name: "Zendesk", dkim: &["zendesk.com"], bounce: &["zendesk.com"], ptr: &[] },
-];
+static BUILT_IN: LazyLock<ServiceTable> = LazyLock::new(|| {
+    let entries = entries().expect("services.toml is checked by a test");
+    let mut table =
+        ServiceTable { services: Vec::new(), ranges: Vec::new(), below: HashMap::new(), exact: HashMap::new() };
+    for (place, entry) in entries.into_iter().enumerate() {
+        let name = Text::from(entry.name.as_str());
+        table.ranges.extend(entry.ranges.iter().filter_map(|range| {
+            let (network, bits) = range.split_once('/')?;
+            Some((network.parse().ok()?, bits.parse().ok()?, name.clone()))
+        }));
+        let service = entry.service();
+        for proof in ServiceProof::ALL {
+            for known in proof.domains(&service) {
+                table.below.insert((proof, known.clone()), place);
+                if proof.by_organization() {
+                    table.exact.entry((proof, organizational(known).into())).or_insert(place);
+                }
+            }
+        }
+        table.services.push(service);
+    }
+    table
+});
+
+impl ServiceTable {
+    fn of(&self, proof: ServiceProof, domain: &str) -> Option<&str> {
+        let exact = || self.exact.get(&(proof, domain.into()));
+        let mut above = std::iter::successors(Some(domain), |domain| domain.split_once('.').map(|(_, above)| above));
+        let place = above.find_map(|domain| self.below.get(&(proof, domain.into()))).or_else(exact)?;
+        Some(self.services[*place].name.as_str())
+    }
+}
+
+/// An entry of the table as it is written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ServiceEntry {
+    name: String,
+    domains: Vec<String>,
+    dkim: Vec<String>,
+    bounce: Vec<String>,
+    alias: Vec<String>,
+    ptr: Vec<String>,
+    spf: Vec<String>,
+    ranges: Vec<String>,
+    align: Vec<String>,
+    fix: Option<String>,
+    help: Option<String>,
+    sources: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ServiceFile {
+    service: Vec<ServiceEntry>,
+}
+
+fn entries() -> Result<Vec<ServiceEntry>, toml::de::Error> {
+    toml::from_str::<ServiceFile>(Services::TABLE).map(|file| file.service)
+}
+
+impl ServiceEntry {
+    fn service(&self) -> Service {
+        let with =
+            |more: &[String]| self.domains.iter().chain(more).map(|domain| Text::from(domain.as_str())).collect();
+        let text = |text: &Option<String>| text.as_deref().map(Text::from);
+        Service {
+            name: self.name.as_str().into(),
+            dkim: with(&self.dkim),
+            bounce: with(&self.bounce),
+            alias: with(&self.alias),
+            ptr: with(&self.ptr),
+            spf: self.spf.iter().map(|record| record.as_str().into()).collect(),
+            fix: text(&self.fix),
+            help: text(&self.help),
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -306,20 +285,68 @@ mod tests {
             let service = Services::default().of_address(address.parse().unwrap(), host)?;
             Some((service.name.to_string(), service.include))
         };
-        assert_eq!(RANGES.len(), PUBLISHED_RANGES.iter().map(|(_, ranges)| ranges.len()).sum::<usize>());
+        assert_eq!(BUILT_IN.ranges.len(), entries().unwrap().iter().map(|entry| entry.ranges.len()).sum::<usize>());
         assert_eq!(of("209.85.220.41", None), Some(("Google".to_owned(), Some("_spf.google.com"))));
         assert_eq!(of("192.0.2.1", None), None);
         let sendgrid = host("o1.sendgrid.net", true);
         assert_eq!(of("192.0.2.1", Some(&sendgrid)).unwrap().0, "SendGrid");
-        assert!(SPF_INCLUDES.iter().all(|(name, _)| KNOWN.iter().any(|known| known.name == *name)));
     }
 
     #[test]
-    fn the_table_is_sorted_and_its_domains_are_canonical() {
-        assert!(KNOWN.is_sorted_by(|a, b| a.name < b.name));
-        for known in KNOWN {
-            for domain in known.dkim.iter().chain(known.bounce).chain(known.ptr) {
-                assert!(domain.contains('.') && *domain == domain.to_ascii_lowercase(), "{domain}");
+    fn what_dns_leads_to_names_a_service_only_below_a_known_name() {
+        let services = Services::default();
+        assert_eq!(services.of_target("s1.domainkey.u1.wl.sendgrid.net"), Some("SendGrid"));
+        assert_eq!(services.of_target("spf.protection.outlook.com"), Some("Microsoft 365"));
+        assert_eq!(services.of_target("outlook.com"), None, "the organization is at hand: it alone proves nothing");
+        assert_eq!(services.of_target("evilsendgrid.net"), None);
+        let own = Service { name: "Our CRM".into(), alias: vec!["crm.example".into()], ..Service::default() };
+        assert_eq!(Services::with(vec![own]).of_target("k1.crm.example"), Some("Our CRM"));
+    }
+
+    #[test]
+    fn every_entry_says_what_it_rests_on() {
+        let entries = entries().unwrap();
+        assert!(entries.len() >= 60, "{}", entries.len());
+        assert!(entries.is_sorted_by(|a, b| a.name.to_lowercase() < b.name.to_lowercase()));
+        let day = |source: &str| source.split_once(' ').and_then(|(day, _)| day.parse::<jiff::civil::Date>().ok());
+        for entry in &entries {
+            let name = &entry.name;
+            assert!(!entry.sources.is_empty(), "{name}: no source");
+            for source in &entry.sources {
+                assert!(day(source).is_some() && source[10..].starts_with(" https://"), "{name}: {source}");
+            }
+            assert_eq!(entry.fix.is_some(), entry.help.is_some(), "{name}: a fix and its help page go together");
+            assert!(entry.help.iter().all(|help| help.starts_with("https://")), "{name}");
+            assert!(entry.fix.iter().all(|fix| fix.ends_with('.') && fix.chars().count() <= 200), "{name}");
+            assert!(entry.align.iter().all(|way| ["dkim", "return_path"].contains(&way.as_str())), "{name}");
+            assert!(entry.fix.is_none() || !entry.align.is_empty(), "{name}: a fix that aligns nothing");
+        }
+    }
+
+    #[test]
+    fn a_domain_is_canonical_and_of_one_service() {
+        let mut owners: HashMap<Text, Text> = HashMap::new();
+        for service in &BUILT_IN.services {
+            let mut domains: Vec<&Text> = ServiceProof::ALL.iter().flat_map(|proof| proof.domains(service)).collect();
+            domains.sort();
+            domains.dedup();
+            assert!(!domains.is_empty(), "{}", service.name);
+            for domain in domains {
+                let labels = domain.split('.').all(|label| {
+                    let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+                    !label.is_empty() && label.len() < 64 && label.bytes().all(letter) && !label.starts_with('-')
+                });
+                let is_registered = psl::domain_str(domain).is_some();
+                assert!(labels && domain.contains('.') && is_registered, "{domain}");
+                let owner = owners.insert(domain.clone(), service.name.clone());
+                assert_eq!(owner, None, "{domain} is also of {}", service.name);
+            }
+        }
+        for entry in entries().unwrap() {
+            for range in &entry.ranges {
+                let (network, bits) = range.split_once('/').unwrap();
+                let (network, bits): (IpAddr, u8) = (network.parse().unwrap(), bits.parse().unwrap());
+                assert!(bits <= if network.is_ipv4() { 32 } else { 128 }, "{range}");
             }
         }
     }

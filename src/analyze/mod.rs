@@ -45,7 +45,7 @@ pub use answers::summary::{Changes, DomainSummary, SCHEMA, Summary, SummaryPerio
 pub use answers::{
     Action, ActionState, Answers, Change, Confidence, DomainState, ExplainedBy, HeldBy, KeyProblem, Level, Losing,
     Overview, OverviewDomain, OverviewRow, QuestionAnswer, Readiness, ReadinessVerdict, Repair, RepairCount, Sender,
-    SenderChange, SenderChanges, SenderName, Spoofing, Tracking,
+    SenderChange, SenderChanges, SenderName, ServerOrigin, ServiceHelp, Spoofing, Tracking,
 };
 pub use events::{
     Ended, EventChanges, EventFacts, EventKind, EventQuestion, EventSeverity, Incident, IncidentDetails, KnownEvent,

@@ -5,7 +5,7 @@ use super::known::Services;
 use super::period::{Period, date, number};
 use super::thresholds::JUDGED_DAYS;
 use crate::judge::is_within;
-use crate::model::{ColumnSet, DnsHistory, SourceAddress, Text, is_in_network};
+use crate::model::{ColumnSet, DnsHistory, SourceAddress, SourceOrigin, Text, is_in_network};
 use jiff::civil::Date;
 use serde::Serialize;
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
@@ -34,6 +34,8 @@ pub struct Question {
     pub names: Arc<BTreeMap<IpAddr, HostName>>,
     /// Networks of addresses, where the reader has a database of them.
     pub networks: Arc<BTreeMap<IpAddr, Network>>,
+    /// Whose servers addresses are, as far as `enrich` found it out.
+    pub origins: Arc<BTreeMap<IpAddr, SourceOrigin>>,
     /// Mail services by name.
     pub services: Services,
     /// Acknowledgments of actions, by their IDs.

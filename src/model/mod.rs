@@ -25,7 +25,7 @@ pub use domain::{Domain, ReturnPath};
 pub use finding::{Finding, FindingCode, Findings, Quoted};
 pub use mail::{Cursor, Fate, KnownUidl, MailFacts, MailboxProgress, Message, Proof, RawMail, ReportKind, SenderAuth};
 pub use numbers::{count, counted};
-pub use origin::SourceOrigin;
+pub use origin::{NetworkClass, SourceClass, SourceOrigin};
 pub use owners::Owners;
 pub use policy::PolicyPublished;
 pub use record::{Reason, Record};

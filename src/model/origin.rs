@@ -8,7 +8,7 @@ pub struct SourceOrigin {
     /// The kind of proof, strongest first:
     ///
     /// 1. another domain signs its mail, or is its return path, and passes;
-    /// 2. the domain's own DNS delegates to it: the alias of a selector that verifies, the MX of a return path that
+    /// 2. the domain's own DNS delegates to it: the alias of a selector that verifies, the alias or MX of a return path that
     ///    passes, an include of the SPF record that passes;
     /// 3. it is in the ranges a service publishes;
     /// 4. its host name resolves back to it;
@@ -16,4 +16,52 @@ pub struct SourceOrigin {
     ///
     /// Only the first two are evidence of who sent a message.
     pub rung: u8,
+    /// What kind of network it is in; `None` where no rule says.
+    pub class: Option<SourceClass>,
+}
+
+impl SourceOrigin {
+    /// Whether the proof is evidence of who sent a message.
+    pub const fn is_evidence(&self) -> bool {
+        self.rung <= 2
+    }
+}
+
+/// A kind of network, and what it is told by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceClass {
+    /// The kind.
+    pub class: NetworkClass,
+    /// What it is told by, such as `host name under amazonaws.com`.
+    pub ground: String,
+}
+
+/// What kind of network an address is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NetworkClass {
+    /// Servers of a sending service.
+    MailService,
+    /// Servers that anybody can rent.
+    RentedHost,
+    /// Lines of an internet provider's customers.
+    Isp,
+}
+
+impl NetworkClass {
+    /// All there are.
+    const ALL: [Self; 3] = [Self::MailService, Self::RentedHost, Self::Isp];
+
+    /// As tables and JSON have it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MailService => "mail_service",
+            Self::RentedHost => "rented_host",
+            Self::Isp => "isp",
+        }
+    }
+
+    /// The kind of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.as_str() == name)
+    }
 }

@@ -36,6 +36,7 @@ pub use export::verdicts::{VERDICT_TABLES, write_verdicts};
 pub use ledger::events::{Acknowledgment, StoredEvent};
 pub use ledger::lookups::{LookedUp, StoredName};
 pub use ledger::networks::StoredNetwork;
+pub use ledger::origins::{AddressRange, KeptRanges};
 pub use ledger::outbox::{AlertMemory, AlertRun, MailboxRun, UnseenReport, Untold};
 pub use ledger::rejected::{ConflictEntry, RejectedEntry};
 pub use ledger::status::{FileTotals, FolderStatus, ReportTotals, ReporterTotals, Status};

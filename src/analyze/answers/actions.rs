@@ -4,6 +4,7 @@
 use super::ReadinessVerdict;
 use super::repairs::{ExplainedBy, Repair, explain};
 use super::senders::addresses;
+use super::service_help::{self, ServiceHelp};
 use super::step::EnforcementStep;
 use super::summary::DomainSummary;
 use super::tracking::{Tracking, track};
@@ -60,6 +61,8 @@ pub struct Action {
     pub explained_by: Option<ExplainedBy>,
     /// What happened after a change in DNS that removes the cause.
     pub repair: Option<Repair>,
+    /// The service to set up, as far as there is proof whose mail it is.
+    pub service: Option<ServiceHelp>,
 }
 
 /// How sure an action is. Anything less sure is not listed.
@@ -176,6 +179,9 @@ pub(super) fn actions(
     steps.extend(unspoofed.filter_map(|domain| publish(domain, findings.horizon)));
     let more = (steps.len().saturating_sub(MOST) as u64).saturating_add(findings.folded.spf.more());
     steps.truncate(MOST);
+    for action in &mut steps {
+        action.service = service_help::of(action, &findings.view.added.question);
+    }
     track(&mut steps, &findings.view.added.question, period);
     explain(&mut steps, &findings.view.added.question.dns, period);
     (steps, more)
@@ -231,6 +237,7 @@ fn publish(domain: &DomainSummary, horizon: Horizon) -> Option<Action> {
         tracking: Tracking::since(enough, String::new()),
         explained_by: None,
         repair: None,
+        service: None,
     })
 }
 
@@ -258,6 +265,7 @@ impl ActionFacts<'_> {
                 tracking: Tracking::since(trouble.days.first_bad(i32::MIN).map(date), String::new()),
                 explained_by: None,
                 repair: None,
+                service: None,
             });
         }
         actions
@@ -313,6 +321,7 @@ impl ActionFacts<'_> {
                     tracking: Tracking::since(voucher.days.first_bad(i32::MIN).map(date), String::new()),
                     explained_by: None,
                     repair: None,
+                    service: None,
                 });
             }
         }
@@ -353,6 +362,7 @@ impl ActionFacts<'_> {
                 tracking: Tracking::since(None, entry.name()),
                 explained_by: None,
                 repair: None,
+                service: None,
             };
             actions.insert((domain, path, entry), action);
         }
@@ -375,6 +385,7 @@ impl ActionFacts<'_> {
             tracking: Tracking::since(errors.days.first_bad(i32::MIN).map(date), String::new()),
             explained_by: None,
             repair: None,
+            service: None,
         };
         self.folded.spf.errors(self.horizon).map(action).collect()
     }
@@ -415,6 +426,7 @@ impl ActionFacts<'_> {
             tracking: Tracking::since(strict.first.map(date), String::new()),
             explained_by: None,
             repair: None,
+            service: None,
         })
     }
 
@@ -445,6 +457,7 @@ impl ActionFacts<'_> {
             tracking: of_group(self.view, group),
             explained_by: None,
             repair: None,
+            service: None,
         })
     }
 
@@ -468,6 +481,7 @@ impl ActionFacts<'_> {
             tracking: of_group(self.view, group),
             explained_by: None,
             repair: None,
+            service: None,
         })
     }
 }

@@ -12,6 +12,7 @@ mod repairs;
 
 pub(crate) mod row_sample;
 mod senders;
+mod service_help;
 mod spf_history;
 mod spoofing;
 mod step;
@@ -25,6 +26,7 @@ pub use overview::{DomainState, Overview, OverviewDomain, OverviewRow};
 pub use questions::{Answers, Level, QuestionAnswer};
 pub use readiness::{HeldBy, Losing, Readiness, ReadinessVerdict};
 pub use repairs::{ExplainedBy, Repair, RepairCount};
-pub use senders::{Sender, SenderName};
+pub use senders::{Sender, SenderName, ServerOrigin};
+pub use service_help::ServiceHelp;
 pub use spoofing::Spoofing;
 pub use tracking::{ActionState, Tracking};

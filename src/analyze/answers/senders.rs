@@ -6,8 +6,8 @@ use crate::analyze::senders::{
 };
 use crate::analyze::sums::interner::NONE;
 use crate::analyze::thresholds::STAYING_WEEKS;
-use crate::analyze::{Foreign, Sums, form};
-use crate::model::{Cause, SourceAddress};
+use crate::analyze::{Foreign, Network, Sums, form};
+use crate::model::{Cause, NetworkClass, SourceAddress, Text};
 use jiff::civil::Date;
 use serde::Serialize;
 use std::{collections::BTreeMap, net::IpAddr};
@@ -32,12 +32,30 @@ pub struct SenderName {
     /// The mail service, if a known one is proven.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service: Option<Foreign>,
+    /// Whose server it is, by the strongest proof; of the address with most messages where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<ServerOrigin>,
+    /// What kind of network that address is in.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "form::class")]
+    pub class: Option<NetworkClass>,
+    /// Whose network that address is in, where the reader has a database.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<Network>,
     /// The domain that signs its mail.
     pub signs_as: Option<Foreign>,
     /// The organization of the return path that SPF proves for it.
     pub returns_to: Option<Foreign>,
     /// Its role.
     pub role: Role,
+}
+
+/// Whose server an address is, and how that is proven.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ServerOrigin {
+    /// The service, or the domain or network that is proven.
+    pub name: Foreign,
+    /// The kind of proof, see [`SourceOrigin::rung`](crate::model::SourceOrigin::rung).
+    pub rung: u8,
 }
 
 /// One sender of one domain: the addresses of a network with the same identity.
@@ -124,6 +142,18 @@ pub(super) fn name(view: &View<'_>, group: &SenderProfile) -> SenderName {
     let host = largest.and_then(|address| view.host(address));
     let name = |id: Option<u32>| id.map(|id| view.name(id));
     let (signer, returns_to) = (name(group.signer), name(group.returns_to));
+    let services = &view.added.question.services;
+    let (signs_as, returned) = (signer.map_or("", Text::as_str), returns_to.map_or("", Text::as_str));
+    let looked_up = largest.and_then(|address| view.added.question.origins.get(&address));
+    let of_name = |name: &str, rung| ServerOrigin { name: name.into(), rung };
+    let by_host = || services.name("", "", host).map(|name| ServerOrigin { name, rung: 4 });
+    let origin = services
+        .signed(signs_as, returned)
+        .map(|name| of_name(name, 1))
+        .or_else(|| looked_up.map(|origin| of_name(&origin.name, origin.rung)))
+        .or_else(by_host);
+    let is_service = |origin: &&ServerOrigin| origin.rung <= 4 && services.get(origin.name.as_written()).is_some();
+    let service = origin.as_ref().filter(is_service).map(|origin| origin.name.clone());
     SenderName {
         policy_domain: view.foreign(group.domain),
         address,
@@ -131,7 +161,10 @@ pub(super) fn name(view: &View<'_>, group: &SenderProfile) -> SenderName {
         addresses: group.addresses,
         name: host.map(|host| host.name.clone()),
         name_confirmed: host.map(|host| host.confirmed),
-        service: view.service(group.signer, group.returns_to, host),
+        service: service.or_else(|| services.name("", "", host)),
+        origin,
+        class: looked_up.and_then(|origin| origin.class.as_ref()).map(|class| class.class),
+        network: largest.and_then(|address| view.network(address)).cloned(),
         signs_as: signer.cloned().map(Foreign::from),
         returns_to: returns_to.cloned().map(Foreign::from),
         role: group.role,

@@ -172,6 +172,7 @@ mod tests {
             tracking: Tracking::default(),
             explained_by: None,
             repair: None,
+            service: None,
         }
     }
 

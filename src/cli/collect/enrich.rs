@@ -7,7 +7,7 @@ use crate::analyze::Services;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::interrupt::Interrupt;
 use crate::cli::terminal::output;
-use crate::cli::wiring::geoip::GeoIp;
+use crate::cli::wiring::geoip::{GeoIp, installed};
 use crate::cli::wiring::ingest_run::{count, grouped};
 use crate::cli::wiring::origins;
 use crate::cli::wiring::run::CommandContext;
@@ -15,8 +15,10 @@ use crate::dns::hosts::enrich::{self, Cache, EnrichOptions, EnrichTally, Looked}
 use crate::dns::hosts::ptr;
 use crate::dns::lookup::resolver::{self, Resolver};
 use crate::model::{ColumnSet, SourceAddress};
-use crate::store::{Filter, LookedUp, Store, StoreError, StoredName, Writer};
+use crate::store::{Filter, LookedUp, Store, StoreError, StoredName, StoredNetwork, Writer};
 
+use anyhow::anyhow;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
 use std::cmp::Reverse;
@@ -25,17 +27,18 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
-Names are kept as long as DNS allows, a day to a week. An interrupted run resumes where it stopped. With --geoip (or `geoip` in the settings), also stores whose network each address belongs to.
+Names are kept as long as DNS allows, a day to a week. An interrupted run resumes where it stopped. Also finds out whose servers the sources are, and stores whose network each address belongs to if a database of networks is installed, or named by --geoip or `geoip` in the settings.
 
 Examples:
   dmarquet enrich
   dmarquet enrich --weeks 26 --rate 50 --server 127.0.0.1
   dmarquet enrich --geoip GeoLite2-ASN.mmdb --geoip GeoLite2-Country.mmdb
+  dmarquet enrich --geoip ip2asn-combined.tsv.gz
 
 Exit codes: 0 done; 2 interrupted, or DNS did not answer at all.";
 
 /// Networks kept at once.
-const PLACED: usize = 10_000;
+const PLACED: usize = 100_000;
 
 /// Weeks looked back, where none are given.
 const WEEKS: u16 = 8;
@@ -53,16 +56,22 @@ pub(crate) struct EnrichArgs {
     /// DNS server to use instead of the system's, such as 127.0.0.1:5353; may be repeated
     #[arg(long, value_name = "ADDRESS", value_parser = resolver::server)]
     server: Vec<SocketAddr>,
-    /// Network database (.mmdb), such as GeoLite2-ASN, whose answer for each source is stored too; may be repeated
-    #[arg(long, value_name = "FILE")]
+    /// Network database whose answer for each source is stored too: MaxMind's format (.mmdb), or a table of iptoasn.com;
+    /// may be repeated. Without FILE: one that is installed, which is also the default
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "", value_parser = path())]
     geoip: Vec<PathBuf>,
+}
+
+/// A path, or nothing where the option stands alone.
+fn path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 /// Do it.
 pub(crate) fn run(run: &CommandContext, args: &EnrichArgs) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let store = run.store(&settings)?;
-    let geoip = GeoIp::open(if args.geoip.is_empty() { &settings.geoip } else { &args.geoip })?;
+    let geoip = databases(run, &args.geoip, &settings.geoip)?;
     let interrupt = Interrupt::listen(&run.talk)?;
     let mut writer = CommandContext::writer(&settings, &store, run.now)?;
     writer.take_notices().iter().for_each(|notice| run.talk.warning(notice));
@@ -90,7 +99,7 @@ pub(crate) fn after_fetch(
 ) -> anyhow::Result<()> {
     let args = EnrichArgs { weeks: WEEKS, rate: 100, server: servers.to_vec(), geoip: geoip.to_vec() };
     let addresses = sources(&Store::open(store)?, args.weeks, run.now)?;
-    let placed = GeoIp::open(&args.geoip).and_then(|geoip| place(&geoip, &addresses, writer, run.now));
+    let placed = databases(run, &[], &args.geoip).and_then(|geoip| place(&geoip, &addresses, writer, run.now));
     if let Err(error) = placed {
         run.talk.warning(&format!("{error:#}"));
     }
@@ -118,14 +127,41 @@ fn told(tally: &EnrichTally) -> String {
     )
 }
 
+/// The databases that the command line names, else the settings, else those that are installed. One that nobody named and
+/// that cannot be read is no more than worth a warning.
+fn databases(run: &CommandContext, named: &[PathBuf], set: &[PathBuf]) -> anyhow::Result<GeoIp> {
+    let is_given = |path: &&PathBuf| !path.as_os_str().is_empty();
+    let given: Vec<PathBuf> = named.iter().filter(is_given).cloned().collect();
+    match (given.is_empty(), named.is_empty(), set.is_empty()) {
+        (false, ..) => return GeoIp::open(&given),
+        (true, true, false) => return GeoIp::open(set),
+        (true, _, _) => {}
+    }
+    let folders = installed::folders();
+    let found = installed::databases(&folders);
+    if found.is_empty() && !named.is_empty() {
+        let folders: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
+        let hint = "hint: name a file, such as ip2asn-combined.tsv.gz of https://iptoasn.com";
+        return Err(anyhow!("geoip: no database is installed in {}\n{hint}", folders.join(", ")));
+    }
+    match GeoIp::open(&found) {
+        Ok(geoip) => Ok(geoip),
+        Err(error) if named.is_empty() => {
+            run.talk.warning(&format!("{error:#}"));
+            GeoIp::open(&[])
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Keep what the databases say of the addresses' networks.
 fn place(geoip: &GeoIp, addresses: &[IpAddr], writer: &mut Writer, now: Timestamp) -> anyhow::Result<()> {
     if geoip.is_empty() {
         return Ok(());
     }
     for some in addresses.chunks(PLACED) {
-        let found = some.iter().map(|address| Ok((*address, geoip.network(*address)?)));
-        writer.keep_networks(&found.collect::<anyhow::Result<Vec<_>>>()?, now)?;
+        let found: Vec<(IpAddr, StoredNetwork)> = some.iter().copied().zip(geoip.networks(some)?).collect();
+        writer.keep_networks(&found, now)?;
     }
     Ok(())
 }

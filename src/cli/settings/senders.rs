@@ -21,12 +21,15 @@ fn service(mut section: Section<'_>, number: usize) -> Option<Service> {
         let texts = section.text_or_texts(key).into_iter();
         texts.map(|text| text.trim().trim_end_matches('.').to_lowercase().into()).collect()
     };
-    let (dkim, bounce, ptr) = (domains("dkim"), domains("bounce"), domains("ptr"));
-    if dkim.is_empty() && bounce.is_empty() && ptr.is_empty() {
-        section.fault("name", "expected one of dkim, bounce and ptr beside it, found none");
+    let (dkim, bounce, alias) = (domains("dkim"), domains("bounce"), domains("alias"));
+    let (ptr, spf) = (domains("ptr"), domains("spf"));
+    if [&dkim, &bounce, &alias, &ptr, &spf].iter().all(|domains| domains.is_empty()) {
+        section.fault("name", "expected one of dkim, bounce, alias, ptr and spf beside it, found none");
     }
+    let mut words = |key| section.text(key).map(|text| Text::from(text.replace(char::is_control, " ")));
+    let (fix, help) = (words("fix"), words("help"));
     section.finish();
-    name.map(|name| Service { name, dkim, bounce, ptr })
+    name.map(|name| Service { name, dkim, bounce, alias, ptr, spf, fix, help })
 }
 
 #[cfg(test)]
@@ -51,7 +54,10 @@ mod tests {
     fn faults_name_the_line_and_the_sender() {
         let told = |text: &str| format!("{:#}", parse(text, "s.toml").unwrap_err());
         let fault = told("[[sender]]\nname = \"x\"\n");
-        assert!(fault.contains("s.toml line 2: sender 1: name: expected one of dkim, bounce and ptr"), "{fault}");
+        assert!(
+            fault.contains("s.toml line 2: sender 1: name: expected one of dkim, bounce, alias, ptr and spf"),
+            "{fault}"
+        );
         let fault = told("[[sender]]\ndkim = [\"a.example\"]\ncolor = 1\n");
         assert!(
             fault.contains("sender 1: name: expected what the service is called") && fault.contains("color"),

@@ -212,6 +212,7 @@ pub(crate) fn add_store(store: &Store, question: &mut Question) -> Result<(), St
         (address, Network { asn: network.asn, as_name, country })
     });
     question.networks = Arc::new(placed.collect());
+    question.origins = Arc::new(store.origins()?);
     let acknowledged = store.events()?.into_iter().filter_map(|event| {
         let said = Acknowledged { note: event.note?.into(), evidence: event.evidence };
         Some((event.id, said))

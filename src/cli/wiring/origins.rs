@@ -1,14 +1,16 @@
 //! Collects what the reports prove about source addresses, and keeps whose servers they are.
 
 use crate::analyze::Services;
-use crate::dns::hosts::origin::{OriginFinder, ServiceNames, SourceEvidence};
+use crate::dns::hosts::network_class::{ClassFacts, classify};
+use crate::dns::hosts::origin::{OriginFinder, ServiceNames, ServiceRange, SourceEvidence, expand};
 use crate::dns::lookup::answer::Lookup;
 use crate::dns::lookup::name::organizational;
 use crate::model::{ColumnSet, Rows, SourceAddress, SourceOrigin};
-use crate::store::{Filter, Store, StoreError, Writer};
-use jiff::Timestamp;
+use crate::store::{AddressRange, Filter, KeptRanges, Store, Writer};
+use jiff::{SignedDuration, Timestamp};
+use rayon::prelude::*;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
 /// Proofs of each kind kept per address; those with most messages.
@@ -38,50 +40,101 @@ enum OriginProof {
     OwnPath(String),
 }
 
+/// How long the ranges of a service hold: as long as most keep the TTL of their records, and a day at most.
+const RANGES_HOLD: SignedDuration = SignedDuration::from_hours(24);
+/// SPF records expanded at a time.
+const WORKERS: usize = 8;
+
 impl ServiceNames for Services {
     fn of_domain(&self, domain: &str) -> Option<String> {
         Services::of_domain(self, domain).map(str::to_owned)
     }
 
-    fn includes(&self) -> Vec<(String, String)> {
-        Services::includes(self).iter().map(|(name, include)| ((*name).to_owned(), (*include).to_owned())).collect()
+    fn of_target(&self, target: &str) -> Option<String> {
+        Services::of_target(self, target).map(str::to_owned)
     }
 }
 
 /// Find out whose servers the sources of these rows are, and keep it.
-pub(crate) fn keep(
+pub(crate) fn keep<L: Lookup + Sync>(
     (store, filter): (&Store, &Filter),
-    (lookup, services): (&dyn Lookup, &Services),
+    (lookup, services): (&L, &Services),
     writer: &mut Writer,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> anyhow::Result<()> {
     let mut proofs: HashMap<SourceAddress, BTreeMap<OriginProof, i64>> = HashMap::new();
     store.rows(filter, COLUMNS, &mut |rows| (0..rows.len).for_each(|row| add(&mut proofs, &rows, row)))?;
-    let (names, networks) = (store.names()?, store.networks()?);
+    let (names, networks, before) = (store.names()?, store.networks()?, store.origins()?);
     let hosts: HashMap<IpAddr, String> = names
         .into_iter()
         .filter_map(|found| {
             Some((found.address, found.naming.filter(|naming| naming.confirmed)?.names.into_iter().next()?))
         })
         .collect();
-    let mut finder = OriginFinder::new(lookup, services);
+    let mut finder = OriginFinder::new(lookup, services, published((lookup, services), store, writer, now)?);
     let mut addresses: Vec<(IpAddr, SourceEvidence)> =
         proofs.into_iter().filter_map(|(source, proofs)| Some((source.address()?, evidence(proofs)))).collect();
     addresses.sort_by_key(|(address, _)| *address);
     for some in addresses.chunks(AT_ONCE) {
-        let origin = |(address, evidence): &(IpAddr, SourceEvidence)| {
-            let host = || {
-                let host = hosts.get(address)?;
-                let name = services.of_domain(host).map_or_else(|| host.clone(), str::to_owned);
-                Some(SourceOrigin { name, rung: 4 })
+        let mut origin = |address: &IpAddr, evidence: &SourceEvidence| {
+            let (host, network) = (hosts.get(address), networks.get(address));
+            let by_host = || host.map(|host| (services.of_domain(host).unwrap_or(host).to_owned(), 4));
+            let by_network = || Some((network?.as_name.clone()?, 5));
+            let found = finder.find(*address, evidence);
+            let proven = found.proven.or_else(by_host).or_else(by_network);
+            let rung = proven.as_ref().map_or(u8::MAX, |(_, rung)| *rung);
+            if let Some(known) = before.get(address).filter(|known| found.is_unsure && known.rung < rung) {
+                // DNS does not answer now: what it proved before stays.
+                return Some(known.clone());
+            }
+            let (name, rung) = proven?;
+            let facts = ClassFacts {
+                service: services.get(&name).filter(|_| rung <= 4).map(|_| name.as_str()),
+                host: host.map(String::as_str),
+                as_name: network.and_then(|network| network.as_name.as_deref()),
             };
-            let network = || Some(SourceOrigin { name: networks.get(address)?.as_name.clone()?, rung: 5 });
-            (*address, finder.find(*address, evidence).or_else(host).or_else(network))
+            let class = classify(*address, &facts);
+            Some(SourceOrigin { name, rung, class })
         };
-        let found: Vec<(IpAddr, Option<SourceOrigin>)> = some.iter().map(origin).collect();
+        let found: Vec<(IpAddr, Option<SourceOrigin>)> =
+            some.iter().map(|(address, evidence)| (*address, origin(address, evidence))).collect();
         writer.keep_origins(&found, now)?;
     }
     Ok(())
+}
+
+/// The ranges that services publish: those kept, as long as they hold, else looked up anew. Where that fails the old ones
+/// stay.
+fn published<L: Lookup + Sync>(
+    (lookup, services): (&L, &Services),
+    store: &Store,
+    writer: &mut Writer,
+    now: Timestamp,
+) -> anyhow::Result<Vec<ServiceRange>> {
+    let mut kept = store.service_ranges()?;
+    let includes = services.includes();
+    let stale: Vec<&str> = includes
+        .iter()
+        .map(|(_, record)| *record)
+        .filter(|record| kept.get(*record).is_none_or(|known| known.until <= now))
+        .collect();
+    let workers = rayon::ThreadPoolBuilder::new().num_threads(WORKERS).build()?;
+    let look = |record: &&str| Some(((*record).to_owned(), expand(lookup, services, record)?));
+    let fresh: Vec<(String, Vec<AddressRange>)> = workers.install(|| stale.par_iter().filter_map(look).collect());
+    let until = now.saturating_add(RANGES_HOLD)?;
+    writer.keep_service_ranges(&fresh, now, until)?;
+    kept.extend(fresh.into_iter().map(|(record, ranges)| (record, KeptRanges { ranges, until })));
+    let of_service = |(name, record): (&str, &str)| {
+        let ranges = kept.get(record).map(|known| known.ranges.clone()).unwrap_or_default().into_iter();
+        let name = name.to_owned();
+        ranges.map(move |(network, bits)| ServiceRange { network, bits, name: name.clone() })
+    };
+    let mut ranges: Vec<ServiceRange> = includes.into_iter().flat_map(of_service).collect();
+    // Where DNS says nothing of a service, what the table knows is better than nothing.
+    let known: HashSet<String> = ranges.iter().map(|range| range.name.clone()).collect();
+    let built_in = services.ranges().filter(|(.., name)| !known.contains(*name));
+    ranges.extend(built_in.map(|(network, bits, name)| ServiceRange { network, bits, name: name.to_owned() }));
+    Ok(ranges)
 }
 
 fn add(proofs: &mut HashMap<SourceAddress, BTreeMap<OriginProof, i64>>, rows: &Rows, row: usize) {

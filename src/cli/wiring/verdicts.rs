@@ -6,7 +6,7 @@
 use super::asked;
 use super::repairs;
 use super::run::CommandContext;
-use crate::analyze::{Adder, Evidence, Foreign, Period, Question, Sender, Summary};
+use crate::analyze::{Adder, Evidence, Foreign, Period, Question, Sender, Services, Summary};
 use crate::cli::settings::file::Settings;
 use crate::store::{DomainRow, Filter, KeptVerdicts, SenderRow, Store, WeekVerdicts};
 use jiff::civil::{Date, Weekday};
@@ -92,12 +92,14 @@ fn monday(day: Date) -> Date {
 
 /// A hash of everything but reports that a verdict rests on.
 fn fingerprint(question: &Question, settings: &Settings) -> Vec<u8> {
-    let Question { services, confirmed, own, names, networks, dns, .. } = question;
+    let Question { services, confirmed, own, names, networks, origins, dns, .. } = question;
     let changes = &dns.changes;
     let customers: Vec<_> = settings.customers.iter().map(|customer| (&customer.name, &customer.domains)).collect();
-    let said = format!("{services:?} {confirmed:?} {own:?} {names:?} {networks:?} {changes:?} {customers:?}");
+    let said =
+        format!("{services:?} {confirmed:?} {own:?} {names:?} {networks:?} {origins:?} {changes:?} {customers:?}");
     let mut hash = blake3::Hasher::new();
     hash.update(env!("CARGO_PKG_VERSION").as_bytes());
+    hash.update(Services::TABLE.as_bytes());
     hash.update(said.as_bytes());
     hash.finalize().as_bytes().to_vec()
 }
@@ -147,6 +149,11 @@ fn sender_row(sender: &Sender, week: &str) -> SenderRow {
         prefix: who.prefix.into(),
         signs_as: who.signs_as.as_ref().map(written),
         returns_to: who.returns_to.as_ref().map(written),
+        name: who.origin.as_ref().map(|origin| written(&origin.name)),
+        rung: who.origin.as_ref().map(|origin| origin.rung.into()),
+        class: who.class.map(|class| class.as_str().to_owned()),
+        asn: who.network.as_ref().and_then(|network| network.asn).map(i64::from),
+        country: who.network.as_ref().and_then(|network| network.country.as_ref()).map(written),
         role: who.role.as_str().to_owned(),
         cause: sender.cause.as_str().to_owned(),
         evidence: sender.evidence.iter().map(evidence).collect(),

@@ -2,11 +2,10 @@
 //!
 //! Only what passes proves anything: a signature that does not verify can name any domain.
 
-use crate::dns::finding::Notes;
-use crate::dns::lookup::answer::Lookup;
+use crate::dns::lookup::answer::{Answer, Lookup, Mx};
 use crate::dns::lookup::name::organizational;
 use crate::dns::spf::{self, CheckHostResult, Mechanism, Node, NodeState, Qualifier, SpfInput, SpfRecord};
-use crate::model::SourceOrigin;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -25,117 +24,205 @@ pub struct SourceEvidence {
 
 /// Names of known services.
 pub trait ServiceNames {
-    /// The service that a domain belongs to.
+    /// The service that a domain in a signature, a return path or a host name belongs to.
     fn of_domain(&self, domain: &str) -> Option<String>;
-    /// Services and the SPF record that their customers include.
-    fn includes(&self) -> Vec<(String, String)>;
+    /// The service that the target of an alias or MX, or an included SPF record, belongs to.
+    fn of_target(&self, target: &str) -> Option<String>;
+}
+
+/// A range of addresses that a service publishes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceRange {
+    /// The network.
+    pub network: IpAddr,
+    /// How many leading bits count.
+    pub bits: u8,
+    /// The service.
+    pub name: String,
 }
 
 /// Names addresses; looks everything up once.
 pub struct OriginFinder<'a> {
     lookup: &'a dyn Lookup,
     services: &'a dyn ServiceNames,
-    aliases: BTreeMap<String, Option<String>>,
-    exchangers: BTreeMap<String, Option<String>>,
-    ranges: Option<Vec<(Mechanism, String)>>,
+    aliases: BTreeMap<String, KnownTarget>,
+    exchangers: BTreeMap<String, KnownTarget>,
+    /// By family and leading bits, those with most bits first: the networks and whose they are.
+    ranges: Vec<((bool, u8), BTreeMap<u128, String>)>,
 }
 
+/// Where a name leads; an error where that could not be looked up.
+type KnownTarget = Result<Option<String>, LookupFailed>;
+
+/// A lookup failed: what it would have found is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct LookupFailed;
+
+/// What was found of an address on the rungs 1 to 3.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FoundOrigin {
+    /// The name, and the rung; `None` where nothing proves one.
+    pub proven: Option<(String, u8)>,
+    /// A lookup failed that could have proved more.
+    pub is_unsure: bool,
+}
+
+/// Aliases of one name that are followed, at most: a chain may go on within the own domain before it leaves it.
+const ALIASES: usize = 5;
+/// Ranges that one SPF record may hold, at most.
+const RANGES: usize = 10_000;
+
 impl<'a> OriginFinder<'a> {
-    /// A new finder.
-    pub fn new(lookup: &'a dyn Lookup, services: &'a dyn ServiceNames) -> Self {
-        Self { lookup, services, aliases: BTreeMap::new(), exchangers: BTreeMap::new(), ranges: None }
+    /// A finder that knows these ranges and has looked up nothing yet. Of two services that publish the same range the first
+    /// counts.
+    pub fn new(lookup: &'a dyn Lookup, services: &'a dyn ServiceNames, published: Vec<ServiceRange>) -> Self {
+        let mut by_length: BTreeMap<Reverse<u8>, BTreeMap<bool, BTreeMap<u128, String>>> = BTreeMap::new();
+        for ServiceRange { network, bits, name } in published {
+            let of_length = by_length.entry(Reverse(bits)).or_default().entry(network.is_ipv4()).or_default();
+            of_length.entry(leading(network, bits)).or_insert(name);
+        }
+        let ranges = by_length.into_iter().flat_map(|(Reverse(bits), families)| {
+            families.into_iter().map(move |(is_v4, networks)| ((is_v4, bits), networks))
+        });
+        let ranges = ranges.collect();
+        Self { lookup, services, aliases: BTreeMap::new(), exchangers: BTreeMap::new(), ranges }
     }
 
-    /// The origin of an address by proofs 1 to 3; `None` if nothing proves one.
-    pub fn find(&mut self, address: IpAddr, evidence: &SourceEvidence) -> Option<SourceOrigin> {
-        self.foreign(evidence)
-            .map(|name| SourceOrigin { name, rung: 1 })
-            .or_else(|| self.delegated(address, evidence).map(|name| SourceOrigin { name, rung: 2 }))
-            .or_else(|| self.published(address).map(|name| SourceOrigin { name, rung: 3 }))
-    }
-
-    /// The name of a domain: its service, else its organizational domain.
-    fn called(&self, domain: &str) -> String {
-        self.services.of_domain(domain).unwrap_or_else(|| organizational(domain).to_owned())
+    /// Whose server an address is, on the rungs 1 to 3.
+    pub fn find(&mut self, address: IpAddr, evidence: &SourceEvidence) -> FoundOrigin {
+        if let Some(name) = self.foreign(evidence) {
+            return FoundOrigin { proven: Some((name, 1)), is_unsure: false };
+        }
+        let (delegated, is_unsure) = self.delegated(address, evidence);
+        let published = || self.published(address).map(|name| (name, 3));
+        let proven = delegated.map(|name| (name, 2)).or_else(published);
+        FoundOrigin { is_unsure: is_unsure && proven.as_ref().is_none_or(|(_, rung)| *rung > 2), proven }
     }
 
     fn foreign(&self, evidence: &SourceEvidence) -> Option<String> {
         let domains = || evidence.signed_by.iter().chain(&evidence.returns_to);
         let known = domains().find_map(|domain| self.services.of_domain(domain));
-        known.or_else(|| domains().next().map(|domain| self.called(domain)))
+        known.or_else(|| domains().next().map(|domain| organizational(domain).to_owned()))
     }
 
-    fn delegated(&mut self, address: IpAddr, evidence: &SourceEvidence) -> Option<String> {
+    /// The organization that DNS of the own domain delegates to, and whether a lookup failed.
+    fn delegated(&mut self, address: IpAddr, evidence: &SourceEvidence) -> (Option<String>, bool) {
+        let mut targets = Vec::new();
         for (selector, domain) in &evidence.own_keys {
-            if let Some(target) = self.alias(&format!("{selector}._domainkey.{domain}"), domain) {
-                return Some(self.called(&target));
-            }
+            targets.push(self.alias(&format!("{selector}._domainkey.{domain}"), domain));
         }
         for path in &evidence.own_paths {
-            if let Some(target) = self.alias(path, path).or_else(|| self.exchanger(path)) {
-                return Some(self.called(&target));
-            }
-            if let Some(included) = self.included(path, address) {
-                return Some(self.called(&included));
-            }
+            targets.push(self.alias(path, path));
+            targets.push(self.exchanger(path));
+            targets.push(self.included(path, address));
         }
-        None
+        let is_unsure = targets.iter().any(Result::is_err);
+        let targets: Vec<String> = targets.into_iter().filter_map(|target| target.ok()?).collect();
+        // A known service before a stranger: behind one that only keeps keys or records, another one sends.
+        let known = targets.iter().find_map(|target| self.services.of_target(target));
+        (known.or_else(|| targets.first().map(|target| organizational(target).to_owned())), is_unsure)
     }
 
     /// The other organization's name that a name is an alias of.
-    fn alias(&mut self, name: &str, domain: &str) -> Option<String> {
-        let lookup = self.lookup;
-        let target = self.aliases.entry(name.to_owned()).or_insert_with(|| lookup.cname(name).found());
-        target.clone().filter(|target| organizational(target) != organizational(domain))
+    fn alias(&mut self, name: &str, domain: &str) -> KnownTarget {
+        let mut name = name.to_owned();
+        for _ in 0..ALIASES {
+            let lookup = self.lookup;
+            let target = self.aliases.entry(name.clone()).or_insert_with(|| known(lookup.cname(&name))).clone()?;
+            match target {
+                Some(target) if organizational(&target) == organizational(domain) => name = target,
+                other => return Ok(other),
+            }
+        }
+        Ok(None)
     }
 
     /// The other organization's host that receives the bounces of a return path: only for a subdomain, since a domain's
     /// own mail is often received by others than those who send it.
-    fn exchanger(&mut self, path: &str) -> Option<String> {
+    fn exchanger(&mut self, path: &str) -> KnownTarget {
         if organizational(path) == path {
-            return None;
+            return Ok(None);
         }
         let lookup = self.lookup;
         let host = self.exchangers.entry(path.to_owned()).or_insert_with(|| {
-            lookup.mx(path).found().and_then(|hosts| hosts.into_iter().map(|mx| mx.host).find(|host| !host.is_empty()))
+            let first = |hosts: Vec<Mx>| hosts.into_iter().map(|mx| mx.host).find(|host| !host.is_empty());
+            known(lookup.mx(path).and_then(first))
         });
-        host.clone().filter(|host| organizational(host) != organizational(path))
+        Ok(host.clone()?.filter(|host| organizational(host) != organizational(path)))
     }
 
-    /// The other organization's domain whose included record makes an address pass.
-    fn included(&self, path: &str, address: IpAddr) -> Option<String> {
+    /// The other organization's domain whose included record makes an address pass. An include with a macro is made for the
+    /// address: whoever answers keeps the record for its customers, and need not send their mail.
+    fn included(&self, path: &str, address: IpAddr) -> KnownTarget {
         let sender = format!("postmaster@{path}");
         let evaluation = spf::check_host(self.lookup, path, &SpfInput { ip: address, sender: &sender, helo: path });
-        let passes = evaluation.result == CheckHostResult::Pass;
-        let mut records = evaluation.path.into_iter().filter(|_| passes).map(|step| step.domain);
-        records.find(|domain| organizational(domain) != organizational(path))
+        match evaluation.result {
+            CheckHostResult::Pass => {}
+            CheckHostResult::TempError => return Err(LookupFailed),
+            _ => return Ok(None),
+        }
+        let foreign = |domain: &str| organizational(domain) != organizational(path);
+        let includes = evaluation.path.iter().zip(evaluation.path.iter().skip(1));
+        let mut plain = includes.filter(|(by, _)| !by.term.contains('%'));
+        Ok(plain.find(|(_, included)| foreign(&included.domain)).map(|(_, included)| included.domain.clone()))
     }
 
-    fn published(&mut self, address: IpAddr) -> Option<String> {
-        if self.ranges.is_none() {
-            let mut ranges = Vec::new();
-            for (name, include) in self.services.includes() {
-                if let Some(tree) = spf::check(self.lookup, &include, &mut Notes::default()).tree {
-                    authorized(&tree, &name, &mut ranges);
-                }
-            }
-            self.ranges = Some(ranges);
-        }
-        let (address, ranges) = (address.to_canonical(), self.ranges.as_ref()?);
-        ranges.iter().find(|(range, _)| range.is_range_of(address)).map(|(_, name)| name.clone())
+    fn published(&self, address: IpAddr) -> Option<String> {
+        let address = address.to_canonical();
+        let of_family = self.ranges.iter().filter(|((is_v4, _), _)| *is_v4 == address.is_ipv4());
+        of_family.filter_map(|((_, bits), networks)| networks.get(&leading(address, *bits))).next().cloned()
     }
 }
 
-/// The ranges that a record and those it includes authorize.
-fn authorized(node: &Node, name: &str, ranges: &mut Vec<(Mechanism, String)>) {
+/// Where a name leads, as far as that is known.
+fn known(answer: Answer<String>) -> KnownTarget {
+    match answer {
+        Answer::Found(target) => Ok(Some(target)),
+        Answer::NoData | Answer::NxDomain => Ok(None),
+        Answer::Failed(_) => Err(LookupFailed),
+    }
+}
+
+/// The leading bits of an address.
+fn leading(address: IpAddr, bits: u8) -> u128 {
+    let (value, width) = match address {
+        IpAddr::V4(address) => (u128::from(address.to_bits()), 32_u32),
+        IpAddr::V6(address) => (address.to_bits(), 128),
+    };
+    value.checked_shr(width.saturating_sub(bits.into())).unwrap_or(0)
+}
+
+/// The ranges that an SPF record and those it includes authorize, none where there is no record; `None` where one of them cannot
+/// be looked up. What another
+/// service publishes, and this one includes, is the other one's.
+pub fn expand(lookup: &dyn Lookup, services: &dyn ServiceNames, record: &str) -> Option<Vec<(IpAddr, u8)>> {
+    let tree = spf::draw(lookup, record);
+    let mut ranges = Vec::new();
+    let whose = services.of_target(record);
+    let is_its_own = |domain: &str| services.of_target(domain).is_none_or(|name| Some(name) == whose);
+    let whole = authorized(&tree, &mut ranges, &is_its_own);
+    ranges.truncate(RANGES);
+    whole.then_some(ranges)
+}
+
+/// Add what a record and those it includes authorize; false where one of them could not be looked up.
+fn authorized(node: &Node, ranges: &mut Vec<(IpAddr, u8)>, is_its_own: &dyn Fn(&str) -> bool) -> bool {
     if let NodeState::Record(text) | NodeState::Broken(text, _) = &node.state {
         let record = SpfRecord::parse(text);
-        let passes = record.directives().take_while(|(.., mechanism)| **mechanism != Mechanism::All);
-        let is_range = |mechanism: &Mechanism| matches!(mechanism, Mechanism::Ip4(..) | Mechanism::Ip6(..));
-        let passing = passes.filter(|(_, qualifier, mechanism)| *qualifier == Qualifier::Pass && is_range(mechanism));
-        ranges.extend(passing.map(|(.., range)| (range.clone(), name.to_owned())));
+        let terms = record.directives().take_while(|(.., mechanism)| **mechanism != Mechanism::All);
+        let passing = terms.filter(|(_, qualifier, _)| *qualifier == Qualifier::Pass);
+        ranges.extend(passing.filter_map(|(.., mechanism)| match mechanism {
+            Mechanism::Ip4(network, bits) => Some((IpAddr::V4(*network), *bits)),
+            Mechanism::Ip6(network, bits) => Some((IpAddr::V6(*network), *bits)),
+            _ => None,
+        }));
     }
-    node.terms.iter().filter_map(|term| term.child.as_deref()).for_each(|child| authorized(child, name, ranges));
+    let children = node.terms.iter().filter_map(|term| term.child.as_deref());
+    children
+        .filter(|child| is_its_own(&child.domain))
+        .fold(!matches!(node.state, NodeState::Unknown(_)), |whole, child| {
+            authorized(child, ranges, is_its_own) && whole
+        })
 }
 
 #[cfg(test)]
@@ -150,48 +237,117 @@ mod tests {
             (domain.ends_with("mailer.example") || domain == "mailer.example").then(|| "Mailer".to_owned())
         }
 
-        fn includes(&self) -> Vec<(String, String)> {
-            vec![("Mailer".into(), "spf.mailer.example".into())]
+        fn of_target(&self, target: &str) -> Option<String> {
+            self.of_domain(target).or_else(|| (target == "spf.relay.example").then(|| "Relay".to_owned()))
         }
     }
 
     const ZONE: &str = "s1._domainkey.example.com CNAME s1.dkim.mailer.example\nexample.com MX 10 mx.other.example\n\
+                        s2._domainkey.example.com CNAME s2.keys.example.com\ns2.keys.example.com CNAME s2.mailer.example\n\
+                        loop._domainkey.example.com CNAME loop.example.com\nloop.example.com CNAME loop._domainkey.example.com\n\
                         example.com TXT v=spf1 include:_spf.erp.example -all\n_spf.erp.example TXT v=spf1 ip4:203.0.113.0/24 -all\n\
                         bounce.example.com TXT v=spf1 ip4:192.0.2.0/24 -all\nbounce.example.com MX 10 feedback.desk.example\n\
-                        spf.mailer.example TXT v=spf1 include:_net.mailer.example ~all\n_net.mailer.example TXT v=spf1 ip4:198.51.100.64/27 -all";
+                        em.example.com CNAME u1.mailer.example\nu1.mailer.example TXT v=spf1 ip4:192.0.2.0/24 -all\n\
+                        kept.example.com TXT v=spf1 include:%{i}._spf.keeper.example -all\n\
+                        192.0.2.9._spf.keeper.example TXT v=spf1 ip4:192.0.2.9 -all\n\
+                        203.0.113.9._spf.keeper.example TXT v=spf1 include:_spf.erp.example -all\n\
+                        spf.mailer.example TXT v=spf1 include:_net.mailer.example include:spf.relay.example ip6:2001:db8:5::/48 ~all\n\
+                        _net.mailer.example TXT v=spf1 ip4:198.51.100.64/27 ?ip4:192.0.2.0/24 -all\n\
+                        spf.relay.example TXT v=spf1 ip4:198.51.100.96/27 -all";
 
-    fn found(address: &str, evidence: &SourceEvidence) -> Option<(String, u8)> {
-        let zone = Zone::new(ZONE);
-        let origin = OriginFinder::new(&zone, &Known).find(address.parse().unwrap(), evidence)?;
-        Some((origin.name, origin.rung))
+    fn finder(zone: &Zone) -> OriginFinder<'_> {
+        let records = [("Mailer", "spf.mailer.example"), ("Relay", "spf.relay.example"), ("None", "no.example")];
+        let ranges = records.into_iter().flat_map(|(name, record)| {
+            let expanded = expand(zone, &Known, record).unwrap_or_default().into_iter();
+            expanded.map(move |(network, bits)| ServiceRange { network, bits, name: name.to_owned() })
+        });
+        OriginFinder::new(zone, &Known, ranges.collect())
     }
 
-    fn named(name: &str, rung: u8) -> (String, u8) {
-        (name.to_owned(), rung)
+    fn found(address: &str, evidence: &SourceEvidence) -> Option<(String, u8)> {
+        let found = finder(&Zone::new(ZONE)).find(address.parse().unwrap(), evidence);
+        assert!(!found.is_unsure);
+        found.proven
+    }
+
+    fn named(name: &str, rung: u8) -> Option<(String, u8)> {
+        Some((name.to_owned(), rung))
+    }
+
+    fn words(word: &str) -> Vec<String> {
+        vec![word.to_owned()]
     }
 
     #[test]
     fn the_strongest_proof_names_an_address() {
-        let words = |word: &str| vec![word.to_owned()];
         let foreign = SourceEvidence {
             signed_by: words("crm.example.net"),
             returns_to: words("b.mailer.example"),
             own_paths: words("example.com"),
             ..SourceEvidence::default()
         };
-        assert_eq!(found("203.0.113.7", &foreign), Some(named("Mailer", 1)), "a known service before a stranger");
-        let key = SourceEvidence { own_keys: vec![("s1".into(), "example.com".into())], ..SourceEvidence::default() };
-        assert_eq!(found("192.0.2.1", &key), Some(named("Mailer", 2)));
-        let own = SourceEvidence { own_paths: words("example.com"), ..SourceEvidence::default() };
+        assert_eq!(found("203.0.113.7", &foreign), named("Mailer", 1), "a known service before a stranger");
+        let stranger = SourceEvidence { signed_by: words("crm.example.net"), ..SourceEvidence::default() };
+        assert_eq!(found("203.0.113.7", &stranger), named("example.net", 1));
+        assert_eq!(found("198.51.100.70", &SourceEvidence::default()), named("Mailer", 3));
         assert_eq!(
-            found("203.0.113.7", &own),
-            Some(named("erp.example", 2)),
-            "by the include, not by who receives its mail"
+            found("198.51.100.100", &SourceEvidence::default()),
+            named("Relay", 3),
+            "included by Mailer, but its own"
         );
-        assert_eq!(found("192.0.2.7", &own), None, "no longer authorized");
-        let bounce = SourceEvidence { own_paths: words("bounce.example.com"), ..SourceEvidence::default() };
-        assert_eq!(found("192.0.2.7", &bounce), Some(named("desk.example", 2)));
-        assert_eq!(found("198.51.100.70", &SourceEvidence::default()), Some(named("Mailer", 3)));
-        assert_eq!(found("198.51.100.100", &SourceEvidence::default()), None);
+        assert_eq!(found("2001:db8:5::1", &SourceEvidence::default()), named("Mailer", 3));
+        assert_eq!(found("::ffff:198.51.100.70", &SourceEvidence::default()), named("Mailer", 3));
+        assert_eq!(found("192.0.2.1", &SourceEvidence::default()), None, "neutral is no authorization");
+    }
+
+    #[test]
+    fn dns_of_the_own_domain_delegates() {
+        let key = |selector: &str| SourceEvidence {
+            own_keys: vec![(selector.into(), "example.com".into())],
+            ..SourceEvidence::default()
+        };
+        assert_eq!(found("192.0.2.1", &key("s1")), named("Mailer", 2));
+        assert_eq!(found("192.0.2.1", &key("s2")), named("Mailer", 2), "behind an alias within the own domain");
+        assert_eq!(found("192.0.2.1", &key("loop")), None);
+        let path = |path: &str| SourceEvidence { own_paths: words(path), ..SourceEvidence::default() };
+        assert_eq!(
+            found("203.0.113.7", &path("example.com")),
+            named("erp.example", 2),
+            "by the include, not by its MX"
+        );
+        assert_eq!(found("192.0.2.7", &path("example.com")), None, "no longer authorized");
+        assert_eq!(found("192.0.2.7", &path("bounce.example.com")), named("desk.example", 2));
+        assert_eq!(found("192.0.2.7", &path("em.example.com")), named("Mailer", 2));
+        assert_eq!(found("192.0.2.9", &path("kept.example.com")), None, "who keeps the record need not send");
+        assert_eq!(found("203.0.113.9", &path("kept.example.com")), named("erp.example", 2));
+    }
+
+    #[test]
+    fn what_could_not_be_looked_up_is_unsure_unless_something_stronger_is_proven() {
+        let zone = Zone::new("s1._domainkey.example.com SERVFAIL\ns2._domainkey.example.com CNAME s2.mailer.example");
+        let range = ServiceRange { network: "192.0.2.0".parse().unwrap(), bits: 24, name: "Relay".into() };
+        let mut finder = OriginFinder::new(&zone, &Known, vec![range]);
+        let mut find = |selectors: &[&str]| {
+            let own_keys = selectors.iter().map(|selector| ((*selector).into(), "example.com".into())).collect();
+            finder.find("192.0.2.1".parse().unwrap(), &SourceEvidence { own_keys, ..SourceEvidence::default() })
+        };
+        for _ in 0..2 {
+            assert_eq!(find(&["s1"]), FoundOrigin { proven: named("Relay", 3), is_unsure: true });
+        }
+        assert_eq!(find(&["s1", "s2"]), FoundOrigin { proven: named("Mailer", 2), is_unsure: false });
+    }
+
+    #[test]
+    fn a_record_is_expanded_to_what_it_authorizes_itself() {
+        let zone = Zone::new(ZONE);
+        let ranges = |record: &str| expand(&zone, &Known, record);
+        let mailer = ranges("spf.mailer.example").unwrap();
+        let range = |network: &str, bits| (network.parse::<IpAddr>().unwrap(), bits);
+        assert_eq!(mailer, [range("2001:db8:5::", 48), range("198.51.100.64", 27)]);
+        assert_eq!(ranges("no.example"), Some(Vec::new()));
+        let zone = Zone::new(
+            "spf.mailer.example TXT v=spf1 ip4:192.0.2.0/24 include:away.mailer.example -all\naway.mailer.example SERVFAIL",
+        );
+        assert_eq!(expand(&zone, &Known, "spf.mailer.example"), None, "half of it is not all");
     }
 }

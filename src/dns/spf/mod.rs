@@ -12,6 +12,7 @@ pub use check::{Spf, check};
 pub(in crate::dns) use edit::{SpfEdit, lost, readable, strictness};
 pub use evaluate::{CheckHostResult, Evaluation, LOOKUP_LIMIT, SpfInput, SpfStep, VOID_LIMIT, check_host, records_of};
 pub use record::{Mechanism, Qualifier, SpfRecord, Term, TermError, is_spf};
+pub(crate) use tree::draw;
 pub use tree::{Node, NodeState, TermFact, TermNode};
 
 #[cfg(test)]

@@ -102,7 +102,7 @@ fn as_text_of_three<S: serde::Serializer>(
 }
 
 /// Draw the tree of a domain.
-pub(super) fn draw(lookup: &dyn Lookup, domain: &str) -> Node {
+pub(crate) fn draw(lookup: &dyn Lookup, domain: &str) -> Node {
     let mut artist = Artist { lookup, above: Vec::new(), drawn: 0 };
     artist.node(domain)
 }

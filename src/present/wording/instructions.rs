@@ -117,6 +117,14 @@ fn key_name(selector: Option<&Foreign>) -> String {
 
 fn how(action: &Action) -> String {
     let domain = Clean::new(&action.policy_domain);
+    if let Some(service) = &action.service {
+        let guide = service.help.as_ref().map(|help| format!(" Guide: {help}")).unwrap_or_default();
+        let first = match &action.change {
+            Change::AuthorizeSource { include: Some(_), .. } => "Change this TXT record. Better: ",
+            _ => "",
+        };
+        return format!("{first}{}{guide}", service.fix);
+    }
     match &action.change {
         Change::PublishPolicy { .. } => "Change this TXT record. Keep its other tags.".to_owned(),
         Change::RepairKey { fault: KeyProblem::Weak, .. } => {
@@ -171,6 +179,12 @@ fn record(action: &Action) -> Vec<RecordPart> {
                     RecordPart::described("Name", format!("the selector under _domainkey.{}", Clean::new(dkim_domain)))
                 }
             };
+            if let Some(service) = &action.service {
+                return vec![
+                    name,
+                    RecordPart::described("Value", format!("as {} shows it", Clean::new(&service.name))),
+                ];
+            }
             let value = "the public key of the server that signs; it begins with v=DKIM1";
             vec![name, RecordPart::exact("Type", "TXT"), RecordPart::described("Value", value)]
         }
@@ -187,6 +201,8 @@ fn record(action: &Action) -> Vec<RecordPart> {
                 vec![RecordPart::exact("Name", Clean::new(spf_domain).to_string()), RecordPart::exact("Type", "TXT")];
             match include {
                 Some(include) => parts.push(RecordPart::exact("Add", format!("include:{include}"))),
+                // The servers of a service change: to list them one by one is no repair.
+                None if action.service.is_some() => return Vec::new(),
                 None => {
                     parts.extend(action.sources.iter().map(|address| RecordPart::exact("Add", mechanism(*address))));
                 }
@@ -309,6 +325,9 @@ fn facts(action: &Action, domain: Option<&DomainSummary>) -> Vec<(&'static str, 
         };
         facts.push(("Affects", affected));
         facts.push(("Source", addresses(&action.sources, action.addresses)));
+    }
+    if let Some(service) = &action.service {
+        facts.push(("Service", format!("{}, {}", Clean::new(&service.name), words::proof(service.rung))));
     }
     if let Some(day) = action.since {
         facts.push(("Since", words::weekday(day)));

@@ -6,7 +6,10 @@ use super::{
     numbers::{count, counted, percent},
 };
 use crate::{
-    analyze::{Comparison, Evidence, Foreign, HeldBy, Network, Rate, Readiness, ReadinessVerdict, Role, SenderName},
+    analyze::{
+        Comparison, Evidence, Foreign, HeldBy, Network, Rate, Readiness, ReadinessVerdict, Role, SenderName,
+        ServerOrigin,
+    },
     model::Cause,
 };
 
@@ -98,9 +101,29 @@ pub(crate) fn identity(who: &SenderName) -> Option<String> {
     let proven = || who.signs_as.as_ref().filter(other).or(who.returns_to.as_ref().filter(other));
     let name =
         host(who.name.as_ref(), who.name_confirmed).or_else(|| proven().map(|name| Clean::new(name).to_string()));
-    let parts = who.service.as_ref().map(|service| Clean::new(service).to_string()).into_iter().chain(name);
+    let parts = service(who).into_iter().chain(name);
     let parts: Vec<String> = parts.collect();
     (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// The service a sender is, or who else DNS delegates to, with how that is proven where the mail itself does not say it.
+fn service(who: &SenderName) -> Option<String> {
+    match (&who.origin, &who.service) {
+        (Some(ServerOrigin { name, rung: 2 }), _) => Some(format!("{}, {}", Clean::new(name), proof(2))),
+        (Some(ServerOrigin { rung: 3, .. }), Some(service)) => Some(format!("{}, {}", Clean::new(service), proof(3))),
+        (_, service) => service.as_ref().map(|service| Clean::new(service).to_string()),
+    }
+}
+
+/// The kind of proof that says whose server an address is, by its rung.
+pub(crate) const fn proof(rung: u8) -> &'static str {
+    match rung {
+        1 => "proven by its signature or return path",
+        2 => "delegated in your DNS",
+        3 => "by its published ranges",
+        4 => "by host name",
+        _ => "by network",
+    }
 }
 
 /// A sender in a sentence: `192.0.2.0/24 (esp.example) as example.com`.

@@ -1,7 +1,7 @@
 //! The `sources` table as Parquet, beside the exported `records`: one row an address that was looked up.
 
 use super::manifest::Exported;
-use crate::model::{self, ColumnSet, SourceOrigin};
+use crate::model::{self, ColumnSet, SourceClass, SourceOrigin};
 use crate::store::error::StoreError;
 use crate::store::ledger::lookups::LookedUp;
 use crate::store::ledger::networks::StoredNetwork;
@@ -30,6 +30,10 @@ impl SourceRow {
 
     fn host_name(&self) -> Option<&str> {
         self.looked_up.as_ref()?.naming.as_ref()?.names.first().map(String::as_str)
+    }
+
+    fn class(&self) -> Option<&SourceClass> {
+        self.origin.as_ref()?.class.as_ref()
     }
 
     fn confirmed(&self) -> Option<bool> {
@@ -82,6 +86,8 @@ pub(crate) fn columns(store: &Store, filter: &Filter) -> Result<(Vec<Box<dyn Arr
         Box::new(PrimitiveArray::<i64>::from(asns)),
         texts(|source| source.network.as_name.as_deref()),
         texts(|source| source.network.country.as_deref()),
+        texts(|source| Some(source.class()?.class.as_str())),
+        texts(|source| Some(source.class()?.ground.as_str())),
     ];
     Ok((columns, sources.len()))
 }

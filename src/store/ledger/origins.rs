@@ -1,24 +1,34 @@
-//! Whose server a source address is, kept in the ledger beside its name.
+//! Whose server a source address is, and the ranges that services publish, kept in the ledger beside the names.
 //!
 //! The answers are renewed with every run of `enrich` that sees the address.
 
 use super::database::Ledger;
-use crate::model::SourceOrigin;
+use crate::model::{NetworkClass, SourceClass, SourceOrigin};
 use crate::store::error::StoreError;
+use crate::store::tables::values::time;
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// The kind of lookup these are, in the ledger.
 pub(crate) const KIND: &str = "origin";
 
-/// As the ledger keeps it: the rung, a space, the name.
+/// As the ledger keeps it: the rung, a space, the name; where the class is known also a tab, the class, a tab, its ground.
 pub(crate) fn answer(origin: &SourceOrigin) -> String {
-    format!("{} {}", origin.rung, origin.name)
+    let plain = |text: &str| text.replace(char::is_control, " ");
+    let mut answer = format!("{} {}", origin.rung, plain(&origin.name));
+    if let Some(SourceClass { class, ground }) = &origin.class {
+        answer += &format!("\t{}\t{}", class.as_str(), plain(ground));
+    }
+    answer
 }
 
 fn parse(answer: &str) -> Option<SourceOrigin> {
-    let (rung, name) = answer.split_once(' ')?;
-    Some(SourceOrigin { name: name.to_owned(), rung: rung.parse().ok()? })
+    let mut fields = answer.split('\t');
+    let (rung, name) = fields.next()?.split_once(' ')?;
+    let mut class =
+        || Some(SourceClass { class: NetworkClass::parse(fields.next()?)?, ground: fields.next()?.to_owned() });
+    Some(SourceOrigin { name: name.to_owned(), rung: rung.parse().ok()?, class: class() })
 }
 
 pub(crate) fn origins(ledger: &Ledger) -> Result<BTreeMap<IpAddr, SourceOrigin>, StoreError> {
@@ -38,12 +48,53 @@ pub(crate) fn origins(ledger: &Ledger) -> Result<BTreeMap<IpAddr, SourceOrigin>,
     read().map_err(ledger.failed("reading whose servers the sources are"))
 }
 
+/// The kind of lookup that the ranges of services are, in the ledger.
+pub(crate) const RANGES: &str = "ranges";
+
+/// An address and how many leading bits count.
+pub type AddressRange = (IpAddr, u8);
+
+/// The ranges of an SPF record and those it includes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptRanges {
+    /// The ranges.
+    pub ranges: Vec<AddressRange>,
+    /// Until when they need not be looked up again.
+    pub until: Timestamp,
+}
+
+/// As the ledger keeps them: one a line.
+pub(crate) fn ranges_answer(ranges: &[AddressRange]) -> String {
+    ranges.iter().map(|(network, bits)| format!("{network}/{bits}\n")).collect()
+}
+
+fn parse_ranges(answer: &str) -> Vec<AddressRange> {
+    let range = |line: &str| {
+        let (network, bits) = line.split_once('/')?;
+        Some((network.parse().ok()?, bits.parse().ok()?))
+    };
+    answer.lines().filter_map(range).collect()
+}
+
+/// What is kept, by the domain of the SPF record.
+pub(crate) fn service_ranges(ledger: &Ledger) -> Result<BTreeMap<String, KeptRanges>, StoreError> {
+    let read = || -> rusqlite::Result<BTreeMap<String, KeptRanges>> {
+        let sql = "SELECT name, answer, expires FROM lookups WHERE kind = ?1 AND answer IS NOT NULL";
+        let mut statement = ledger.connection.prepare(sql)?;
+        let rows = statement.query_map([RANGES], |row| {
+            let answer: String = row.get(1)?;
+            Ok((row.get(0)?, KeptRanges { ranges: parse_ranges(&answer), until: time(row.get(2)?) }))
+        })?;
+        rows.collect()
+    };
+    read().map_err(ledger.failed("reading the ranges of services"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::store::read::store::Store;
     use crate::store::write::writer::Writer;
-    use jiff::Timestamp;
 
     #[test]
     fn an_origin_is_kept_until_nothing_proves_it() {
@@ -51,10 +102,27 @@ mod tests {
         let mut writer = Writer::open(folder.path(), Timestamp::UNIX_EPOCH).unwrap();
         let address: IpAddr = "192.0.2.7".parse().unwrap();
         let kept = || Store::open(folder.path()).unwrap().origins().unwrap();
-        let origin = SourceOrigin { name: "Example Mail".into(), rung: 2 };
+        let ground = "host name under mail.example".to_owned();
+        let class = Some(SourceClass { class: NetworkClass::RentedHost, ground });
+        let origin = SourceOrigin { name: "Example\tMail".into(), rung: 2, class };
         writer.keep_origins(&[(address, Some(origin.clone()))], Timestamp::UNIX_EPOCH).unwrap();
-        assert_eq!(kept(), BTreeMap::from([(address, origin)]));
+        let told = SourceOrigin { name: "Example Mail".into(), ..origin.clone() };
+        assert_eq!(kept(), BTreeMap::from([(address, told)]));
+        assert_eq!(parse("5 EXAMPLE-AS").map(|origin| (origin.name, origin.class)), Some(("EXAMPLE-AS".into(), None)));
         writer.keep_origins(&[(address, None)], Timestamp::UNIX_EPOCH).unwrap();
         assert_eq!(kept(), BTreeMap::new());
+    }
+
+    #[test]
+    fn ranges_are_kept_with_their_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let mut writer = Writer::open(folder.path(), at(0)).unwrap();
+        let ranges = vec![("192.0.2.0".parse().unwrap(), 24), ("2001:db8::".parse().unwrap(), 32)];
+        writer.keep_service_ranges(&[("spf.example.net".to_owned(), ranges.clone())], at(10), at(20)).unwrap();
+        let kept = Store::open(folder.path()).unwrap().service_ranges().unwrap();
+        assert_eq!(kept, BTreeMap::from([("spf.example.net".to_owned(), KeptRanges { ranges, until: at(20) })]));
+        assert_eq!(Store::open(folder.path()).unwrap().names().unwrap(), [], "ranges are no names");
+        assert_eq!(parse_ranges("192.0.2.0/24\nnonsense\n192.0.2.0/999\n").len(), 1);
     }
 }

@@ -5,7 +5,7 @@ use crate::model::SourceOrigin;
 use crate::store::error::StoreError;
 use crate::store::ledger::lookups::{LookedUp, names};
 use crate::store::ledger::networks::{StoredNetwork, networks};
-use crate::store::ledger::origins::origins;
+use crate::store::ledger::origins::{KeptRanges, origins, service_ranges};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -36,5 +36,15 @@ impl Store {
     /// If the ledger cannot be read.
     pub fn origins(&self) -> Result<BTreeMap<IpAddr, SourceOrigin>, StoreError> {
         self.ledger.as_ref().map_or(Ok(BTreeMap::new()), origins)
+    }
+}
+
+impl Store {
+    /// The ranges that services publish, by the domain of their SPF record.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn service_ranges(&self) -> Result<BTreeMap<String, KeptRanges>, StoreError> {
+        self.ledger.as_ref().map_or(Ok(BTreeMap::new()), service_ranges)
     }
 }

@@ -8,7 +8,7 @@ pub(crate) static SENDERS: Table = Table {
     name: "senders",
     about: "One row per sender that the summary of a complete ISO week lists.",
     key: "dmarquet.senders",
-    version: 1,
+    version: 2,
     columns,
 };
 
@@ -33,6 +33,21 @@ pub struct SenderRow {
     pub signs_as: Option<String>,
     /// The organization of the return path that SPF proves.
     pub returns_to: Option<String>,
+    /// The service, or the domain or network that is proven to own the server.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The kind of proof: 1 to 5.
+    #[serde(default)]
+    pub rung: Option<i32>,
+    /// What kind of network it is in.
+    #[serde(default)]
+    pub class: Option<String>,
+    /// The number of its autonomous system.
+    #[serde(default)]
+    pub asn: Option<i64>,
+    /// The country code of its network.
+    #[serde(default)]
+    pub country: Option<String>,
     /// What it is.
     pub role: String,
     /// The diagnosis.
@@ -59,6 +74,16 @@ fn columns() -> Vec<TableColumn> {
         column("prefix", ColumnType::Int, false, "leading bits of the address that count"),
         column("signs_as", ColumnType::Text, true, "domain that signs its mail"),
         column("returns_to", ColumnType::Text, true, "organization of the return path that SPF proves"),
+        column(
+            "name",
+            ColumnType::Text,
+            true,
+            "service, or the domain or network that is proven to own the server; of the address with most messages",
+        ),
+        column("rung", ColumnType::Int, true, "kind of proof, as in `sources`; only 1 and 2 are evidence"),
+        column("class", ColumnType::Text, true, "kind of network: mail_service, rented_host or isp"),
+        column("asn", ColumnType::Long, true, "number of its autonomous system"),
+        column("country", ColumnType::Text, true, "country code of its network"),
         column("role", ColumnType::Text, false, "own, vendor, forwarder, list, unclear or suspect"),
         column("cause", ColumnType::Text, false, "the diagnosis, see summary.md"),
         column(

@@ -7,7 +7,7 @@ pub(crate) static SOURCES: Table = Table {
     name: "sources",
     about: "One row per source address that `enrich` looked up.",
     key: "dmarquet.sources",
-    version: 2,
+    version: 3,
     columns,
 };
 
@@ -33,5 +33,17 @@ fn columns() -> Vec<TableColumn> {
         column("asn", ColumnType::Long, true, "number of its autonomous system"),
         column("as_name", ColumnType::Text, true, "name of its autonomous system"),
         column("country", ColumnType::Text, true, "country code"),
+        column(
+            "class",
+            ColumnType::Text,
+            true,
+            "kind of network: mail_service, rented_host or isp; null where no rule says",
+        ),
+        column(
+            "class_ground",
+            ColumnType::Text,
+            true,
+            "what the class is told by, such as `host name under amazonaws.com`",
+        ),
     ]
 }

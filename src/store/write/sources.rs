@@ -5,7 +5,7 @@ use crate::model::SourceOrigin;
 use crate::store::error::StoreError;
 use crate::store::ledger::lookups::{self, LookedUp, StoredName};
 use crate::store::ledger::networks::{self, StoredNetwork};
-use crate::store::ledger::origins;
+use crate::store::ledger::origins::{self, AddressRange};
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, params};
 use std::net::IpAddr;
@@ -85,6 +85,29 @@ impl Writer {
             for (address, origin) in found {
                 let answer = origin.as_ref().map(origins::answer);
                 statement.execute(params![address.to_string(), origins::KIND, answer, at.as_millisecond()])?;
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Writer {
+    /// Keep the ranges of these SPF records in place of what was kept of them, durably and all or none.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be written.
+    pub fn keep_service_ranges(
+        &mut self,
+        found: &[(String, Vec<AddressRange>)],
+        at: Timestamp,
+        until: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.ledger.write("keeping the ranges of services", |transaction| {
+            let mut statement =
+                transaction.prepare_cached("INSERT OR REPLACE INTO lookups VALUES (?1, ?2, ?3, ?4, ?5)")?;
+            for (record, ranges) in found {
+                let (at, until) = (at.as_millisecond(), until.as_millisecond());
+                statement.execute(params![record, origins::RANGES, origins::ranges_answer(ranges), at, until])?;
             }
             Ok(())
         })

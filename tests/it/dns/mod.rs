@@ -3,6 +3,7 @@
 mod enrich;
 mod faults;
 mod history;
+mod ladder;
 mod names;
 mod spf;
 mod transport;

@@ -11,6 +11,9 @@ pub(crate) enum Value {
     /// 16 bits, and 64: metadata have each number in a size of its own.
     Short(u16),
     Long(u64),
+    /// 128 bits.
+    Wide(u128),
+    Signed(i32),
     Map(Vec<(&'static str, Value)>),
     /// A list of nothing.
     NoList,
@@ -109,6 +112,14 @@ fn write(out: &mut Vec<u8>, value: &Value) {
         }
         Value::Long(number) => {
             out.extend([8, 9 - 7]);
+            out.extend(number.to_be_bytes());
+        }
+        Value::Wide(number) => {
+            out.extend([16, 10 - 7]);
+            out.extend(number.to_be_bytes());
+        }
+        Value::Signed(number) => {
+            out.extend([4, 8 - 7]);
             out.extend(number.to_be_bytes());
         }
         // An extended type: 7 more in the next byte.

@@ -68,6 +68,8 @@ impl WorkDir {
         command.current_dir(self.folder.path()).args(args).stdin(Stdio::null());
         command.env("HOME", self.path("home")).env("DMARQUET_STORE", self.path("store"));
         command.env("LANG", "C.UTF-8").env("TZ", self.zone);
+        // No database of networks that happens to be installed here.
+        command.env("DMARQUET_GEOIP_PATH", "");
         command
     }
 
