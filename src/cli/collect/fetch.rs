@@ -74,7 +74,7 @@ pub(crate) struct FetchArgs {
     /// Then look up the DNS records of every domain and keep them as history, as `dmarquet check --all` does; once a day
     #[arg(long, conflicts_with = "dry_run")]
     check: bool,
-    /// Afterwards tell what changed, as `dmarquet alert` does; prints it only where the settings have no way out
+    /// Then report what changed, as `dmarquet alert` does; prints it only if the settings have no channel
     #[arg(long, conflicts_with = "dry_run")]
     alert: bool,
     #[command(flatten)]

@@ -10,18 +10,18 @@ use serde::Serialize;
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
-A fetch may run meanwhile: the copy is of one instant. To restore, copy the folder back and delete the file `backup-of` in it.
+Other commands may run meanwhile: the copy is a consistent snapshot. To restore, copy the folder back and delete the file `backup-of` in it.
 
 Examples:
-  dmarquet backup /srv/backup/dmarquet       copies all the first time, what is new after that
+  dmarquet backup /srv/backup/dmarquet       copies everything first, then only changes
   cp -a /srv/backup/dmarquet /var/lib/       restore it
   rm /var/lib/dmarquet/backup-of";
 
-/// Copy the data folder, while others use it, into a new folder or over an earlier backup
+/// Copy the data folder, even while it is in use, into a new folder or over an earlier backup
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct BackupArgs {
-    /// The backup: a folder that is new, empty, or an earlier backup of this data folder
+    /// Backup folder: new, empty, or an earlier backup of this data folder
     #[arg(value_name = "DIR", value_parser = crate::cli::settings::local_path::local_path())]
     dir: PathBuf,
     /// Output format: text or json

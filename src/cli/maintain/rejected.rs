@@ -24,7 +24,7 @@ const SHORT: usize = 12;
 const EXAMPLES: &str = "\
 Examples:
   dmarquet rejected list
-  dmarquet rejected show 3f2a           why, and where its bytes lie
+  dmarquet rejected show 3f2a           why, and where its bytes are
   dmarquet rejected show 3f2a --raw     the bytes themselves
   dmarquet rejected retry               after an update: try all again
   dmarquet rejected list --conflicts    reports that contradict one that counts
@@ -51,7 +51,7 @@ enum RejectedAction {
     },
     /// Show one rejected item
     Show {
-        /// The item's id, or its first characters
+        /// The item's ID, or its first characters
         id: String,
         /// Write the item's bytes to standard output
         #[arg(long)]
@@ -59,12 +59,12 @@ enum RejectedAction {
     },
     /// Count a report from `list --conflicts` in place of the stored one
     Promote {
-        /// The item's id, or its first characters
+        /// The item's ID, or its first characters
         id: String,
     },
     /// Try rejected items again, for example after an update
     Retry {
-        /// Ids of the items, or their first characters [default: all]
+        /// IDs of the items, or their first characters [default: all]
         ids: Vec<String>,
         /// Print the counts as text or json
         #[arg(long, value_enum, default_value_t, hide_possible_values = true)]

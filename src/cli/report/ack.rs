@@ -24,37 +24,37 @@ use std::path::Path;
 const WEEKS: u8 = 4;
 
 const EXAMPLES: &str = "\
-An acknowledged action is left out of the summary's text until three times as many messages fail. The ids are those of
-`dmarquet ack list` and of `dmarquet summary --format json`; the same action has the same id in every week.
+The summary's text omits an acknowledged action until three times as many messages fail. `dmarquet
+ack list` and `dmarquet summary --format json` show the IDs; an action has the same ID every week.
 
 Examples:
   dmarquet ack list
   dmarquet ack 3f2a91c07be4 --note 'ticket 4711'
 
-Exit codes: 0 done; 2 could not run, or nothing has that id.";
+Exit codes: 0 done; 2 could not run, or nothing has this ID.";
 
-/// Acknowledge an action or an alert, so that it is not told again until it grows
+/// Acknowledge an action or an alert, so that it is not shown again until it grows
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true, arg_required_else_help = true)]
 pub(crate) struct AckArgs {
     #[command(subcommand)]
     list: Option<AckAction>,
-    /// The id of the action or the alert
+    /// ID of the action or the alert
     #[arg(value_name = "ID", required = true)]
     id: Option<String>,
-    /// The time it is taken to be, as 2026-11-19T06:00:00Z [default: the clock]
+    /// Time to use instead of the clock, such as 2026-11-19T06:00:00Z
     #[arg(long, value_name = "TIME")]
     pub(crate) now: Option<Timestamp>,
-    /// What to remember: a ticket, who looks after it, why it stays as it is
+    /// A note to keep with it: a ticket, who works on it, why it stays as it is
     #[arg(long, value_name = "TEXT", required = true)]
     note: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
 enum AckAction {
-    /// List the actions of the last complete week with their ids, and all that was acknowledged
+    /// List the actions of the last complete week with their IDs, and everything acknowledged
     List {
-        /// text or json
+        /// Output format: text or json
         #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
         format: OutputFormat,
     },

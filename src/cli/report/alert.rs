@@ -20,59 +20,60 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 const EXAMPLES: &str = "\
-Each event is told once: on standard output, and by every way out that [alert] in the settings names. The first run in a
-store takes as known what began more than seven days before. docs/alerts.md has the kinds, the JSON and the ways out.
+Reports each event once: on standard output, and through every channel in [alert] of the settings.
+The first run in a store ignores what began more than seven days before. docs/alerts.md describes
+the kinds of events, the JSON and the channels.
 
 In a crontab:
   10 * * * *  dmarquet fetch --if-idle --alert
 
 Examples:
   dmarquet alert
-  dmarquet alert --dry-run             what would be told; nothing is recorded
-  dmarquet alert list                  what goes on
+  dmarquet alert --dry-run             what would be reported; nothing is recorded
+  dmarquet alert list                  open events
   dmarquet ack 3f2a91c07be4 --note 'ticket 4711'
   dmarquet alert --nagios              for a monitoring system
 
-Exit codes: 0 done; 1 with --exit-code, something new was told; 2 could not run, or not tell.
-With --nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.";
+Exit codes: 0 done; 1 with --exit-code, something new was reported; 2 could not run, or a channel
+failed. With --nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.";
 
-/// Tell what changed since the run before: a broken key, a wave of spoofing, a silent reporter
+/// Report what changed since the last run: a broken key, a wave of spoofing, a silent reporter
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub(crate) struct AlertArgs {
     #[command(subcommand)]
     list: Option<AlertAction>,
-    /// The time it is taken to be, as 2026-11-19T06:00:00Z [default: the clock]
+    /// Time to use instead of the clock, such as 2026-11-19T06:00:00Z
     #[arg(long, value_name = "TIME")]
     pub(crate) now: Option<Timestamp>,
-    /// text or json
+    /// Output format: text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     format: OutputFormat,
-    /// Say what would be told; record nothing, tell nobody
+    /// Print what would be reported; record and send nothing
     #[arg(long)]
     dry_run: bool,
-    /// End with 1 where something new was told
+    /// Exit 1 if something new was reported
     #[arg(long)]
     exit_code: bool,
-    /// Ask DNS before, as `dmarquet check --all` does: changes of records are told too
+    /// First look up the DNS records of every domain, as `dmarquet check --all` does, to report changes too
     #[arg(long, conflicts_with_all = ["dry_run", "nagios"])]
     check: bool,
     /// DNS server to use with --check instead of the system's, such as 127.0.0.1:5353; may be repeated
     #[arg(long, value_name = "ADDRESS", value_parser = resolver::server, requires = "check")]
     server: Vec<SocketAddr>,
-    /// One line and an exit code for Nagios, Icinga and the like: the events that are open; records nothing
+    /// Print the open events as one line, with an exit code for Nagios or Icinga; record nothing
     #[arg(long, conflicts_with_all = ["format", "exit_code", "dry_run"])]
     nagios: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum AlertAction {
-    /// List the events that were told, the newest first
+    /// List reported events, newest first
     List {
-        /// text or json
+        /// Output format: text or json
         #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
         format: OutputFormat,
-        /// Events that are over, too
+        /// Include events that are over
         #[arg(long)]
         all: bool,
     },
@@ -228,7 +229,7 @@ fn list(store: &Store, format: OutputFormat, all: bool) -> anyhow::Result<Exit> 
     }
     if listed.is_empty() {
         out.push_str(if all {
-            "Nothing was told.\n"
+            "No events were reported.\n"
         } else {
             "Nothing goes on; `alert list --all` has what is over.\n"
         });

@@ -28,7 +28,7 @@ Examples:
   dmarquet check --message saved.eml    judge a message as a receiver does
   dmarquet check --all                  check every domain and remember what DNS says (for cron)
   dmarquet check --diff 7d              what changed in DNS this week
-  dmarquet check --consents             who must publish that they accept whose reports
+  dmarquet check --consents             missing consents to receive reports
 
 A record under \"Publish\" replaces the records of its type at that name. Each proposal was checked: it has no fault, keeps what was right, and lists every source in the reports that would fail under it.
 
@@ -53,7 +53,7 @@ pub(crate) struct CheckArgs {
     /// DNS server to use instead of the system's, such as 127.0.0.1:5353; may be repeated
     #[arg(long, value_name = "ADDRESS", value_parser = resolver::server)]
     server: Vec<SocketAddr>,
-    /// Check every domain of the settings and every domain with passing mail, and keep what DNS says as history
+    /// Check every domain in the settings and every domain with passing mail, and keep the records as history
     #[arg(long, conflicts_with_all = ["domains", "message", "ip", "selector"])]
     all: bool,
     /// Show how the records of the domain have changed, as kept by --all; nothing is looked up
@@ -62,7 +62,7 @@ pub(crate) struct CheckArgs {
     /// Show what changed in the records of all domains during this time, such as 7d; nothing is looked up
     #[arg(long, value_name = "TIME", conflicts_with_all = ["domains", "message", "all", "history", "server"])]
     diff: Option<Stretch>,
-    /// Show which consents to receive reports about another organization's domains are missing: those that you must publish, and those to ask for
+    /// Show missing consents to receive reports about another organization's domains: those you must publish, and those to ask for
     #[arg(long, conflicts_with_all = ["domains", "message", "ip", "selector", "all", "history", "diff"])]
     consents: bool,
     /// Time to use instead of the clock, such as 2026-11-19T06:00:00Z

@@ -30,7 +30,7 @@ Examples:
   dmarquet export --out lake                 for DuckDB, Polars, pandas or Spark
   dmarquet export --since-run 0 --out new    everything, and the number to continue from
   dmarquet export --format ndjson --last 7d | jq .source_ip
-  dmarquet export --each-customer --out customers      a folder for each [[customer]] of the settings
+  dmarquet export --each-customer --out customers      a folder for each [[customer]]
   dmarquet export --format csv --bom > records.csv
   dmarquet export ~/dmarc-reports --format csv > records.csv";
 

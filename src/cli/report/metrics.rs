@@ -21,12 +21,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
-The numbers of messages are those of the seven days up to yesterday. docs/alerts.md lists all metrics; packaging/ has a Grafana
-dashboard and alert rules for them. No label holds an address.
+Messages are counted over the seven days up to yesterday. docs/alerts.md lists all metrics;
+packaging/ has a Grafana dashboard and alert rules for them. No label contains an address.
 
 Examples:
   dmarquet metrics
-  dmarquet metrics --textfile /var/lib/prometheus/node-exporter/dmarquet.prom     for node_exporter, from cron";
+  dmarquet metrics --textfile /var/lib/prometheus/node-exporter/dmarquet.prom      (from cron)";
 
 /// Domains that have samples of their own; the rest is summed up under `other`.
 const DOMAINS: usize = 500;
@@ -37,10 +37,10 @@ const OTHER: &str = "other";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct MetricsArgs {
-    /// Replace this file at once, as the node exporter's textfile collector wants it [default: standard output]
+    /// Atomically replace this file, for the textfile collector of node_exporter [default: standard output]
     #[arg(long, value_name = "FILE", value_parser = local_path())]
     textfile: Option<PathBuf>,
-    /// The time it is taken to be, as 2026-11-19T06:00:00Z [default: the clock]
+    /// Time to use instead of the clock, such as 2026-11-19T06:00:00Z
     #[arg(long, value_name = "TIME")]
     pub(crate) now: Option<Timestamp>,
 }

@@ -30,11 +30,11 @@ Examples:
   dmarquet query \"SELECT * FROM records\" --records lake --format parquet > records.parquet
   dmarquet query pass-rate ~/dmarc-reports      from files, without storing anything";
 
-/// Answer SQL over the stored tables, or run a named query
+/// Run SQL over the stored tables, or a named query
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct QueryArgs {
-    /// One SELECT, or the name of a query that --list shows
+    /// A SELECT statement, or the name of a query from --list
     #[arg(value_name = "SQL", required_unless_present = "list")]
     sql: Option<String>,
     /// Report files, mails and folders to query instead of the store
@@ -43,7 +43,7 @@ pub(crate) struct QueryArgs {
     /// Query a folder of Parquet files, as `export --out` writes it, instead of the store
     #[arg(long, value_name = "DIR", value_parser = local_path(), conflicts_with = "paths")]
     records: Option<PathBuf>,
-    /// With a named query: the ISO week that it is about, such as 2026-W47
+    /// With a named query: the ISO week, such as 2026-W47
     #[arg(long, value_name = "WEEK")]
     week: Option<Week>,
     /// Output format: table, csv, ndjson, parquet or arrow (an IPC stream)
@@ -52,7 +52,7 @@ pub(crate) struct QueryArgs {
     /// List the named queries
     #[arg(long)]
     list: bool,
-    /// Print how the query would be answered instead of answering it
+    /// Print the query plan instead of running the query
     #[arg(long)]
     explain_plan: bool,
 }

@@ -11,13 +11,13 @@ use jiff::{Timestamp, ToSpan as _};
 /// The options as typed.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub(crate) struct RhythmArgs {
-    /// The period of a digest: day (yesterday), week (the last complete one) or month (the last complete one)
+    /// Period of a digest: day (yesterday), week or month (the last complete one)
     #[arg(long, value_enum, value_name = "PERIOD", hide_possible_values = true)]
     every: Option<Every>,
-    /// Send no mail where there is nothing to do, nothing fails, and nobody spoofs the domains unhindered
+    /// Send no mail if there is nothing to do, nothing of yours fails, and spoofing is blocked
     #[arg(long)]
     quiet_if_well: bool,
-    /// Send one line instead where all is well, to know that it runs
+    /// Send one line instead if all is well, to show that it runs
     #[arg(long, conflicts_with = "quiet_if_well")]
     heartbeat: bool,
 }

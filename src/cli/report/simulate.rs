@@ -25,20 +25,19 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
-The mail of the last complete weeks is judged twice: by the record in force, as the newest
-reports show it, and by the proposed one. An option replaces what it names and leaves the rest.
---policy asks for all mail: it takes out pct and t, and sets sp too where both are equal.
-Nothing is published.
+Judges the mail of the last complete weeks twice: by the current record, as the newest reports show
+it, and by the proposed one. An option changes only what it names. --policy applies to all mail: it
+removes pct and t, and changes sp too if it equals p. Nothing is published.
 
 Examples:
   dmarquet simulate example.com --policy quarantine
   dmarquet simulate example.com --policy reject --sp quarantine --aspf s --tolerate 0.1%
   dmarquet simulate example.com --drop-include _spf.esp.example --remove-selector s1
   dmarquet simulate example.com --spf 'v=spf1 ip4:192.0.2.0/26 -all'
-  dmarquet simulate example.com --from-zone example.com.zone      a gate for DNS as code
+  dmarquet simulate example.com --from-zone example.com.zone      a CI gate for DNS as code
 
-Exit codes: 0 no more would be lost than --tolerate allows; 1 more would be; 2 could not run, or
-messages depend on a lookup that failed.";
+Exit codes: 0 at most --tolerate messages would be lost; 1 more would be; 2 could not run, or the
+result depends on a failed lookup.";
 
 /// The weeks that decide who a sender is.
 const JUDGED_DAYS: i32 = 56;
@@ -56,45 +55,45 @@ const ZONE_BYTES: u64 = 64 << 20;
     ])
 )]
 pub(crate) struct SimulateArgs {
-    /// The domain whose policy is simulated
+    /// Domain to simulate a change for
     domain: String,
-    /// p of the DMARC record: none, quarantine or reject, for all mail
-    #[arg(long, value_enum, hide_possible_values = true, help_heading = "What is proposed")]
+    /// DMARC policy (p) for all mail: none, quarantine or reject
+    #[arg(long, value_enum, hide_possible_values = true, help_heading = "Proposed changes")]
     policy: Option<PolicyWord>,
-    /// sp of the DMARC record, for subdomains
-    #[arg(long, value_enum, value_name = "POLICY", hide_possible_values = true, help_heading = "What is proposed")]
+    /// DMARC policy for subdomains (sp)
+    #[arg(long, value_enum, value_name = "POLICY", hide_possible_values = true, help_heading = "Proposed changes")]
     sp: Option<PolicyWord>,
-    /// np of the DMARC record, for subdomains that do not exist (looked up)
-    #[arg(long, value_enum, value_name = "POLICY", hide_possible_values = true, help_heading = "What is proposed")]
+    /// DMARC policy for subdomains that do not exist (np); looks them up
+    #[arg(long, value_enum, value_name = "POLICY", hide_possible_values = true, help_heading = "Proposed changes")]
     np: Option<PolicyWord>,
     /// DKIM alignment: r (relaxed) or s (strict)
-    #[arg(long, value_enum, value_name = "MODE", hide_possible_values = true, help_heading = "What is proposed")]
+    #[arg(long, value_enum, value_name = "MODE", hide_possible_values = true, help_heading = "Proposed changes")]
     adkim: Option<AlignmentWord>,
     /// SPF alignment: r (relaxed) or s (strict)
-    #[arg(long, value_enum, value_name = "MODE", hide_possible_values = true, help_heading = "What is proposed")]
+    #[arg(long, value_enum, value_name = "MODE", hide_possible_values = true, help_heading = "Proposed changes")]
     aspf: Option<AlignmentWord>,
-    /// The SPF record of the domain, as 'v=spf1 ip4:192.0.2.0/24 -all'
-    #[arg(long, value_name = "RECORD", help_heading = "What is proposed")]
+    /// SPF record of the domain, such as 'v=spf1 ip4:192.0.2.0/24 -all'
+    #[arg(long, value_name = "RECORD", help_heading = "Proposed changes")]
     spf: Option<String>,
-    /// An include to take out of the domain's SPF record; may be repeated
-    #[arg(long, value_name = "NAME", help_heading = "What is proposed")]
+    /// Include to remove from the domain's SPF record; may be repeated
+    #[arg(long, value_name = "NAME", help_heading = "Proposed changes")]
     drop_include: Vec<String>,
-    /// A DKIM selector of the domain whose key is taken away; may be repeated
-    #[arg(long, value_name = "NAME", help_heading = "What is proposed")]
+    /// DKIM selector of the domain whose key to remove; may be repeated
+    #[arg(long, value_name = "NAME", help_heading = "Proposed changes")]
     remove_selector: Vec<String>,
-    /// A zone file: with an SOA record the whole zone, else the records that it has; - reads standard input
-    #[arg(long, value_name = "FILE", help_heading = "What is proposed")]
+    /// Zone file: the whole zone if it has an SOA record, else only its records; - reads standard input
+    #[arg(long, value_name = "FILE", help_heading = "Proposed changes")]
     from_zone: Option<PathBuf>,
-    /// Complete ISO weeks to judge, the last ones before --now
+    /// Number of complete ISO weeks to judge, up to --now
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=104))]
     weeks: u16,
-    /// Simulate as of this time, as 2026-11-23T06:00:00Z: later reports do not count [default: now]
+    /// Simulate as of this time, such as 2026-11-23T06:00:00Z, ignoring later reports [default: now]
     #[arg(long, value_name = "TIME")]
     now: Option<Timestamp>,
-    /// Messages that may be lost, as 20, or their share of all, as 0.1%
+    /// Messages that may be lost: a number such as 20, or a share of all such as 0.1%
     #[arg(long, value_name = "N|N%", default_value = "0")]
     tolerate: Tolerance,
-    /// A folder of Parquet to read instead of the store, laid out as `export --out` does
+    /// Read a folder of Parquet files, as `export --out` writes it, instead of the store
     #[arg(long, value_name = "DIR", value_parser = local_path::local_path())]
     records: Option<PathBuf>,
     /// DNS server to use instead of the system's, such as 127.0.0.1:5353; may be repeated

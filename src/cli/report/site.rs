@@ -24,12 +24,13 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
-The pages need no server and no scripts: any web server shows them, or a browser the folder. A run after `fetch` writes only
-what changed. Anyone who can read the pages sees all reports; docs/site.md shows how to protect them.
+The pages need no scripts: serve the folder with any web server, or open it in a browser. A run after
+`fetch` writes only what changed. Anyone who can read the pages sees all reports; docs/site.md shows
+how to protect them.
 
 Examples:
   dmarquet site --out /srv/dmarc                      all domains, all weeks
-  dmarquet site --out /srv/dmarc --each-customer      an archive for each customer, in a folder each
+  dmarquet site --out /srv/dmarc --each-customer      one folder of pages per customer
   dmarquet site --out ~/dmarc && xdg-open ~/dmarc/index.html";
 
 /// Most weeks that an archive has: ten years.
@@ -39,13 +40,13 @@ const WEEKS: usize = 520;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct SiteArgs {
-    /// The folder to write to: an empty one, or one that `site` made
+    /// Folder to write to: empty, or written by an earlier `site`
     #[arg(long, value_name = "DIR", value_parser = local_path::local_path())]
     out: PathBuf,
-    /// Only the last weeks [default: all, 520 at most]
+    /// Only this many weeks, the latest [default: all, at most 520]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=520))]
     weeks: Option<u16>,
-    /// The time it is taken to be, as 2026-11-19T06:00:00Z [default: the clock]
+    /// Time to use instead of the clock, such as 2026-11-19T06:00:00Z
     #[arg(long, value_name = "TIME")]
     pub(crate) now: Option<Timestamp>,
     #[command(flatten)]

@@ -22,7 +22,7 @@ Examples:
   dmarquet status
   dmarquet status --max-age 3d                 for monitoring: prints nothing and exits 0
                                                unless a mailbox got no report for three days
-  dmarquet status --by-domain --max-age 7d     the same for each domain, by the days its reports cover";
+  dmarquet status --by-domain --max-age 7d     the same for each domain's reports";
 
 /// Reporters in the text form; JSON has all.
 const NAMED: usize = 15;
@@ -41,10 +41,10 @@ pub(crate) struct StatusArgs {
     /// if the newest report about a domain ends before that
     #[arg(long, value_name = "TIME")]
     max_age: Option<Stretch>,
-    /// Each domain's newest report: of the domains of the settings and those below them; without any, of all
+    /// Show each domain's newest report, for the domains in the settings and below them, or for all domains
     #[arg(long)]
     by_domain: bool,
-    /// Only what belongs to this customer of the settings
+    /// Only this customer of the settings
     #[arg(long, value_name = "NAME")]
     customer: Option<String>,
 }

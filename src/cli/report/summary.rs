@@ -24,7 +24,8 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
-Without a period: the last complete week, Monday to Sunday, of the store, or everything in the given files. All days are UTC.
+Without a period: the last complete week (Monday to Sunday) of the store, or everything in the given
+files. All days are UTC.
 
 Examples:
   dmarquet summary                                     last week, of the store
@@ -33,7 +34,7 @@ Examples:
   dmarquet summary --explain 192.0.2.7                 rows and reasoning behind one source
   dmarquet summary --format html > week.html
   dmarquet summary --mail-to postmaster@example.com    mail it, as [smtp] in the settings says
-  dmarquet summary --each-customer --mail              mail each [[customer]] of the settings its own
+  dmarquet summary --each-customer --mail              mail each [[customer]] their own
   dmarquet summary --overview                          one line per domain, worst first";
 
 /// Show who sends mail as your domains, what passes, and why the rest fails
@@ -48,7 +49,7 @@ pub(crate) struct SummaryArgs {
     records: Option<PathBuf>,
     #[command(flatten)]
     choice: Choice,
-    /// The time it is taken to be, as 2026-11-19T06:00:00Z [default: the clock]
+    /// Time to use instead of the clock, such as 2026-11-19T06:00:00Z
     #[arg(long, value_name = "TIME")]
     pub(crate) now: Option<Timestamp>,
     /// Output format: text, markdown, html, json or csv
@@ -75,20 +76,20 @@ pub(crate) struct SummaryArgs {
     /// With --mail-to: print the mail instead of sending it
     #[arg(long, requires = "mail_to")]
     dry_run: bool,
-    /// One line per domain instead, worst first: of all domains that reports or the settings name
+    /// Show one line per domain instead, worst first, for all domains in reports or settings
     #[arg(long, conflicts_with_all = ["explain", "mail_to", "mail", "each_customer", "schema"])]
     overview: bool,
     #[command(flatten)]
     rhythm: RhythmArgs,
     #[command(flatten)]
     customers: CustomerChoice,
-    /// Send it to the `mail_to` of the customer, or of each; who was sent this week's already gets it no second time
+    /// Mail it to the customer's `mail_to`, or to each customer's; addresses that already got this week's are skipped
     #[arg(long, help_heading = "Customers", conflicts_with_all = ["mail_to", "explain", "paths", "records", "domain"])]
     mail: bool,
-    /// With --mail: send again what was sent already
+    /// With --mail: send again to addresses that already got it
     #[arg(long, help_heading = "Customers", requires = "mail")]
     resend: bool,
-    /// With --each-customer: the folder to write to, one folder a customer in it
+    /// With --each-customer: folder to write to, with one folder per customer in it
     #[arg(long, value_name = "DIR", value_parser = local_path::local_path(), help_heading = "Customers", requires = "each_customer", conflicts_with = "explain")]
     out: Option<PathBuf>,
 }

@@ -20,7 +20,7 @@ const TEMPLATE: &str = include_str!("../../../samples/config/config.toml");
 const EXAMPLES: &str = "\
 Examples:
   dmarquet config init            write ~/.config/dmarquet/config.toml to fill in
-  dmarquet config check           check the settings and the store, log in to each mailbox and to the mail server
+  dmarquet config check           check everything, log in to mailboxes and the mail server
   dmarquet config test-mail postmaster@example.com";
 
 /// Write a settings file, or check the existing one

@@ -10,13 +10,13 @@ use std::path::PathBuf;
 const EXAMPLES: &str = "\
 Examples:
   dmarquet man | man -l -
-  dmarquet man --out man      dmarquet.1, dmarquet-fetch.1, ..., and dmarquet.toml.5 about the settings";
+  dmarquet man --out man      writes dmarquet.1, dmarquet-fetch.1, ..., dmarquet.toml.5";
 
 /// Write the manual page to standard output, or all pages to a folder
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ManArgs {
-    /// Write one page per command and that of the settings into this folder
+    /// Write one page per command, and one about the settings, into this folder
     #[arg(long, value_name = "DIR", value_parser = local_path::local_path())]
     out: Option<PathBuf>,
 }

@@ -14,10 +14,10 @@ use std::collections::BTreeSet;
 /// `--customer` and `--each-customer`.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct CustomerChoice {
-    /// Only what belongs to this customer of the settings; nothing of another reaches the output
+    /// Only this customer of the settings; no other customer's data reach the output
     #[arg(long, value_name = "NAME", help_heading = "Customers", conflicts_with = "each_customer")]
     pub(crate) customer: Option<String>,
-    /// Once for each customer of the settings, into a folder each below --out
+    /// Run once for each customer of the settings, each into its own folder below --out
     #[arg(long, help_heading = "Customers")]
     pub(crate) each_customer: bool,
 }
