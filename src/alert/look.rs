@@ -2,14 +2,15 @@
 
 use super::message::AlertEvent;
 use super::operations::operations;
+use crate::analyze::period::{date, number};
 use crate::analyze::{
     EventChanges, EventFacts, EventKind, EventQuestion, EventSeverity, KnownEvent, Rhythm, compare, reporter_identity,
 };
 use crate::model::Owners;
 use crate::store::{AlertMemory, AlertRun, Filter, Store, StoreError, StoredEvent};
+use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::Offset;
-use jiff::{Span, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The first run treats everything that began more than this many days before it as known.
@@ -59,15 +60,6 @@ pub struct AlertLook {
     pub known_before: usize,
     /// What the ledger has to remember, except the events to report.
     pub run: AlertRun,
-}
-
-/// Days since 1970-01-01.
-fn number(day: Date) -> i32 {
-    i32::try_from(day.duration_since(jiff::civil::date(1970, 1, 1)).as_hours() / 24).unwrap_or(0)
-}
-
-fn date(number: i32) -> Date {
-    jiff::civil::date(1970, 1, 1).saturating_add(Span::new().days(number.clamp(-100_000, 2_900_000)))
 }
 
 /// Examines the store.

@@ -1,6 +1,6 @@
 //! The report of an event: the documented JSON, stored in the ledger and sent unchanged.
 
-use crate::analyze::{Ended, EventKind, Incident, IncidentDetails, KnownEvent};
+use crate::analyze::{Ended, EventKind, Incident, IncidentDetails, KnownEvent, period};
 use crate::present;
 use crate::store::StoredEvent;
 use jiff::civil::Date;
@@ -131,16 +131,33 @@ fn id(incident: &Incident) -> String {
 
 /// Unacknowledged events that continue, or that have no end and are recent.
 pub fn open_events(stored: &[StoredEvent], today: Date) -> Vec<AlertEvent> {
-    let recent = |since: Option<i32>| {
-        let day = jiff::civil::date(1970, 1, 1).saturating_add(jiff::Span::new().days(since.unwrap_or(0)));
-        today.duration_since(day).as_hours() <= i64::from(OPEN_DAYS) * 24
-    };
     let endless = |kind: &str| {
         let kinds = [EventKind::PolicyChanged, EventKind::SenderNew, EventKind::RejectedNew, EventKind::DnsChanged];
         kinds.iter().any(|endless| endless.word() == kind)
     };
     let open = stored.iter().filter(|event| {
-        event.state == "new" && event.acknowledged.is_none() && (!endless(&event.kind) || recent(event.since))
+        event.state == "new" && event.acknowledged.is_none() && (!endless(&event.kind) || is_recent(event.since, today))
     });
     open.filter_map(|event| serde_json::from_str(event.body.as_deref()?).ok()).collect()
+}
+
+/// Whether an event began so few days ago that it still counts as open. `since` is what the ledger says, whatever that is.
+fn is_recent(since: Option<i32>, today: Date) -> bool {
+    period::number(today) - period::number(period::date(since.unwrap_or(0))) <= OPEN_DAYS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn no_day_of_the_ledger_and_no_clock_panic(since: i32, today in period::DAYS.0 + 100..=period::DAYS.1, ago in 0..100) {
+            is_recent(Some(since), period::date(today));
+            let day = period::date(today);
+            proptest::prop_assert_eq!(is_recent(Some(period::number(day) - ago), day), ago <= OPEN_DAYS);
+        }
+    }
 }

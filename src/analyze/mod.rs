@@ -21,7 +21,7 @@ mod foreign;
 mod known;
 #[cfg(test)]
 pub(crate) mod made;
-mod period;
+pub(crate) mod period;
 
 mod question;
 

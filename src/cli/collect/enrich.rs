@@ -3,7 +3,7 @@
 //! Answers are saved a few at a time, so that an interrupted run resumes where it stopped. The lookups themselves are in
 //! `dns`.
 
-use crate::analyze::Services;
+use crate::analyze::{Services, period};
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::interrupt::Interrupt;
 use crate::cli::terminal::output;
@@ -19,8 +19,7 @@ use crate::store::{Filter, LookedUp, Store, StoreError, StoredName, StoredNetwor
 
 use anyhow::anyhow;
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use jiff::tz::Offset;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{Timestamp, ToSpan};
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -198,7 +197,7 @@ fn keep_origins(
 }
 
 fn since(weeks: u16, now: Timestamp) -> Filter {
-    let from = Offset::UTC.to_datetime(now - SignedDuration::from_hours(24 * 7 * i64::from(weeks))).date();
+    let from = period::today(now).saturating_sub(i64::from(weeks).weeks());
     Filter { from: Some(from), ..Filter::default() }
 }
 
@@ -246,5 +245,20 @@ fn naming(naming: &ptr::PtrName) -> StoredName {
         ptr::PtrName::Confirmed(names) => StoredName { names: names.clone(), confirmed: true },
         ptr::PtrName::Unconfirmed(names) => StoredName { names: names.clone(), confirmed: false },
         ptr::PtrName::Nameless => StoredName::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn no_number_of_weeks_and_no_clock_panic(weeks: u16, now in Timestamp::MIN.as_second()..=Timestamp::MAX.as_second()) {
+            let now = Timestamp::from_second(now).unwrap();
+            proptest::prop_assert!(since(weeks, now).from <= Some(period::today(now)));
+        }
     }
 }

@@ -1,13 +1,13 @@
 //! What the store has seen of a domain, as the plain values a posture is joined with.
 
-use crate::analyze::{Adder, Foreign, Period, Question};
+use crate::analyze::{Adder, Foreign, Period, Question, period};
 use crate::dns::lookup::name;
 use crate::dns::seen::{Observed, SeenPolicy, SeenSelector, SeenSource, SeenStsPolicy, SeenTlsFailure};
 use crate::dns::transport::{any_id, policy_host};
 use crate::model::{ColumnSet, DnsHistory, DnsSpan, Flags, RecordType, ReportHead, Rows, SourceAddress, Text};
 use crate::store::{Filter, Store, StoreError};
 use jiff::civil::Date;
-use jiff::{SignedDuration, Span, Timestamp, tz::Offset};
+use jiff::{SignedDuration, Timestamp, ToSpan, tz::Offset};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -29,8 +29,8 @@ pub(crate) fn of(store: &Store, domain: &str, now: Timestamp) -> Result<Observed
 
 /// Read the last months of several domains at once. The answers are in the order of the domains.
 pub(crate) fn of_all(store: &Store, domains: &[String], now: Timestamp) -> Result<Vec<Observed>, StoreError> {
-    let today = Offset::UTC.to_datetime(now).date();
-    let from = Offset::UTC.to_datetime(now - SignedDuration::from_hours(24 * DAYS)).date();
+    let today = period::today(now);
+    let from = today.saturating_sub(DAYS.days());
     let mut filtered: Vec<String> =
         domains.iter().flat_map(|domain| [domain.clone(), name::organizational(domain).to_owned()]).collect();
     filtered.sort();
@@ -82,7 +82,7 @@ pub(crate) fn of_all(store: &Store, domains: &[String], now: Timestamp) -> Resul
 
 /// Why TLS sessions failed in the last days, with the domain.
 fn tls_failures(store: &Store, filter: Filter, today: Date) -> Result<Vec<(String, SeenTlsFailure)>, StoreError> {
-    let from = today.saturating_sub(Span::new().days(TLS_DAYS - 1));
+    let from = today.saturating_sub((TLS_DAYS - 1).days());
     let question = Question { period: Period::new(from, today).ok(), ..Question::default() };
     let mut adder = Adder::new(&question);
     store.tls_policies(&Filter { from: Some(from), ..filter }, &mut |row| adder.tls(&row))?;
@@ -217,7 +217,7 @@ impl ObservedSums {
                 sources.into_iter().filter_map(|(source, _)| source.address()).take(SOURCES).collect();
             SeenSelector {
                 selector: selector.clone(),
-                last: day(seen.last),
+                last: period::date(seen.last),
                 messages: seen.messages,
                 passed: seen.passed,
                 sources,
@@ -242,17 +242,11 @@ impl ObservedSums {
                     spf_aligned: sent.spf_aligned,
                     dmarc_pass: sent.dmarc_pass,
                     spf_domain: sent.spf_domain,
-                    last: day(sent.last),
+                    last: period::date(sent.last),
                 })
             })
             .collect();
         sources.sort_by_key(|source| (Reverse(source.messages), source.address));
         sources
     }
-}
-
-/// The day of a number of days since 1970.
-fn day(number: i32) -> Date {
-    let epoch = Offset::UTC.to_datetime(Timestamp::UNIX_EPOCH).date();
-    epoch.saturating_add(jiff::Span::new().days(number))
 }

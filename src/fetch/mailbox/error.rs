@@ -96,4 +96,14 @@ mod tests {
         assert_eq!(wait_in(answer), Some(Duration::from_millis(299_961)));
         assert_eq!(wait_in("NO try later"), None);
     }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn no_answer_of_a_server_panics(number in "[0-9]{0,40}", unit in "[ a-z\\PC]{0,12}") {
+            let wait = wait_in(&format!("backoff time: {number} {unit}"));
+            proptest::prop_assert_eq!(wait.is_some(), number.parse::<u64>().is_ok());
+        }
+    }
 }

@@ -21,6 +21,8 @@ const ENDPOINT: Duration = Duration::from_secs(30);
 const MARGIN: Duration = Duration::from_mins(2);
 /// RFC 6749 leaves `expires_in` optional.
 const UNSAID: Duration = Duration::from_mins(10);
+/// How long a token is used at most: servers issue tokens for an hour or so, and an answer may say anything.
+const LONGEST: Duration = Duration::from_hours(24);
 
 /// The secrets of a mailbox, and the access token in use.
 #[derive(Debug, Default)]
@@ -52,7 +54,7 @@ impl TokenCache {
         let (ca_file, secrets) = (mailbox.ca_file.clone(), mailbox.secrets.clone());
         let (token, lifetime) = aside(move || ask(&oauth2, &Roots::load(ca_file.as_deref())?, &secrets)).await?;
         mailbox.secrets.add(&token);
-        self.current = Some((token.clone(), Instant::now() + lifetime.saturating_sub(MARGIN)));
+        self.current = Some((token.clone(), Instant::now() + kept(lifetime)));
         Ok(token)
     }
 
@@ -60,6 +62,11 @@ impl TokenCache {
     pub(crate) fn forget(&mut self) -> bool {
         self.current.take().is_some()
     }
+}
+
+/// How long a token is used that is said to last so long.
+fn kept(lifetime: Duration) -> Duration {
+    lifetime.saturating_sub(MARGIN).min(LONGEST)
 }
 
 impl Auth {
@@ -230,5 +237,18 @@ fn denied(doing: &str, status: u16, body: &[u8], refreshing: bool) -> ServerErro
         "invalid_client" | "unauthorized_client" => ServerError::hinted(what, "check client_id and the client secret"),
         "invalid_scope" => ServerError::hinted(what, "check scope"),
         _ => ServerError::settled(what),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_lifetime_an_endpoint_tells_lies_beyond_the_clock() {
+        for (told, used) in [(0, 0), (60, 0), (3600, 3480), (u64::MAX, 86_400)] {
+            assert_eq!(kept(Duration::from_secs(told)), Duration::from_secs(used));
+            assert!(Instant::now().checked_add(kept(Duration::from_secs(told))).is_some());
+        }
     }
 }
