@@ -36,15 +36,18 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("pages", pages),
 ];
 
-/// Through the whole core, and as XML at once: findings and counts in bounds, a verdict for each record.
+/// Through the whole core, and as XML and as a TLS report at once: findings and counts in bounds, a verdict for each record.
 pub fn core(bytes: &[u8]) {
     let limits = Limits { inflated_bytes: 1 << 20, ..Limits::default() };
     let mut documents = vec![bytes.to_vec()];
     for unit in unpack(bytes.to_vec(), None, &limits).items {
-        if let Content::Report { xml, .. } = unit.content {
-            documents.push(xml);
+        match unit.content {
+            Content::Report { xml, .. } => documents.push(xml),
+            Content::TlsReport { json, .. } => normalize::fuzzing::tls(&json, &limits),
+            _ => {}
         }
     }
+    normalize::fuzzing::tls(bytes, &limits);
     for xml in documents {
         for report in normalize::fuzzing::report(&xml, &limits) {
             let (verdicts, _) = judge::judge(&report);

@@ -42,6 +42,18 @@ pub(super) fn xml(number: u32, count: u32) -> Vec<u8> {
     .into_bytes()
 }
 
+/// A TLS report of receiver.example with so many sessions.
+pub(super) fn tls(id: &str, sessions: u32) -> Vec<u8> {
+    format!(
+        r#"{{"organization-name": "Receiver", "contact-info": "tls@receiver.example", "report-id": "{id}",
+        "date-range": {{"start-datetime": "2026-11-18T00:00:00Z", "end-datetime": "2026-11-18T23:59:59Z"}},
+        "policies": [{{"policy": {{"policy-type": "sts", "policy-domain": "example.com"}},
+        "summary": {{"total-successful-session-count": {sessions}, "total-failure-session-count": 1}},
+        "failure-details": [{{"result-type": "certificate-expired", "failed-session-count": 1}}]}}]}}"#
+    )
+    .into_bytes()
+}
+
 #[expect(clippy::unnecessary_wraps, reason = "a source gives results")]
 fn item(origin: &str, bytes: Vec<u8>) -> Result<Fetched, FetchError> {
     let name = Some("report.xml".to_owned());
@@ -80,7 +92,9 @@ fn mixed() -> Vec<Result<Fetched, FetchError>> {
         item("again.xml", [b"\n".as_slice(), &xml(1, 5)].concat()),
         item("other.xml", xml(1, 6)),
         item("cut.xml", xml(3, 1)[..200].to_vec()),
-        item("tls.json", br#"{"organization-name": "x", "policies": []}"#.to_vec()),
+        item("tls.json", tls("1", 3)),
+        item("tls-again.json", tls("1", 3)),
+        item("tls-other.json", tls("1", 4)),
         Ok(Fetched::SetAside { origin: "picture.png".into() }),
         Ok(Fetched::TooLarge { origin: "huge.mbox".into(), size: 1 << 40, limit: 1 << 26, message: None }),
     ]
@@ -90,14 +104,15 @@ fn mixed() -> Vec<Result<Fetched, FetchError>> {
 fn every_item_ends_in_exactly_one_place() {
     let dir = tempfile::tempdir().unwrap();
     let tally = ingest(dir.path(), mixed());
-    assert_eq!(tally.stored, Stored { reports: 2, records: 2, messages: 12, dmarc_pass: 12 });
-    assert_eq!((tally.duplicates, tally.conflicts), (1, 1));
-    assert_eq!(tally.set_aside, SetAside { tls_rpt: 1, other: 1, ..SetAside::default() });
+    assert_eq!(tally.stored, Stored { reports: 2, records: 2, messages: 12, dmarc_pass: 12, tls_reports: 1 });
+    assert_eq!((tally.duplicates, tally.conflicts), (2, 2));
+    assert_eq!(tally.set_aside, SetAside { other: 1, ..SetAside::default() });
     let origins: Vec<_> = tally.rejected.iter().map(|rejected| rejected.origin.as_str()).collect();
     assert_eq!(origins, ["cut.xml", "huge.mbox"]);
-    let places = tally.stored.reports + tally.duplicates + tally.conflicts + tally.set_aside.total();
+    let stored = tally.stored.reports + tally.stored.tls_reports;
+    let places = stored + tally.duplicates + tally.conflicts + tally.set_aside.total();
     assert_eq!(tally.items, places + tally.rejected_count());
-    assert_eq!(tally.items, 8);
+    assert_eq!(tally.items, 10);
 }
 
 #[test]

@@ -6,9 +6,9 @@
 use super::address::address;
 use super::domain::{canonical_domain, of_address};
 use super::identity;
-use super::period::period;
+use super::period::{TimeForm, period};
 use super::words::{Word, lower, word};
-use super::{Context, Read, reports};
+use super::{Context, Read, ReadTls, reports, tls_report};
 use crate::limits::Limits;
 use crate::model::{Disposition, DkimResult, Evaluated, Findings, ReasonType, Report, SpfResult, SpfScope};
 use jiff::Timestamp;
@@ -66,7 +66,7 @@ pub fn values(bytes: &[u8]) {
 /// A period is in order, its day lies in it, and it ends at most two days after the arrival.
 fn period_holds(begin: Option<&str>, end: Option<&str>, context: &Context<'_>) {
     let mut findings = Findings::new(10);
-    let Ok(period) = period(begin, end, context, &mut findings) else { return };
+    let Ok(period) = period(TimeForm::Seconds, (begin, end), context, &mut findings) else { return };
     let day = |at: Timestamp| Offset::UTC.to_datetime(at).date();
     assert!(period.begin <= period.end, "{period:?}");
     assert!((day(period.begin)..=day(period.end)).contains(&period.day), "{period:?}");
@@ -102,4 +102,21 @@ fn word_holds<W: Word + PartialEq + std::fmt::Debug>(text: &str) {
     };
     let spelt = format!("\t{} ", text.trim().to_lowercase());
     assert_eq!(word::<W>(&spelt).map(|(word, _)| word), Some(read), "{text:?}");
+}
+
+/// A TLS report from any bytes: texts, rows and findings in bounds, and the same report from the same bytes.
+pub fn tls(json: &[u8], limits: &Limits) {
+    let context = Context { attachment: None, arrival: Timestamp::MAX };
+    let read = tls_report(json, &context, limits);
+    let ReadTls::Report { report, findings } = &read else { return };
+    assert!(findings.len() <= limits.findings as usize + 1);
+    assert!(!report.policies.is_empty() && report.policies.len() <= limits.tls_policies as usize);
+    assert!(report.failures() <= limits.tls_failures as usize);
+    assert!(report.begin <= report.end && report.org_name.len() <= 512 && report.report_id.len() <= 512);
+    for policy in &report.policies {
+        let counts = [policy.successful_sessions, policy.failed_sessions];
+        assert!(counts.into_iter().flatten().all(|count| count >= 0));
+        assert!(policy.policy_strings.iter().chain(&policy.mx_hosts).all(|line| !line.contains(['\n', '\0'])));
+    }
+    assert_eq!(tls_report(json, &context, limits), read);
 }

@@ -410,10 +410,12 @@ mod tests {
 
     #[test]
     fn more_than_the_limit_is_dropped_and_told() {
-        let (report, codes) = read(&format!(r#"{{"policies": [{}{{}}]}}"#, "{},".repeat(10))).unwrap();
+        let json = format!(r#"{{"policies": [{}{{}}]}}"#, "{},".repeat(10));
+        let (report, codes) = read(&json).unwrap();
         assert_eq!((report.policies.len(), codes), (3, vec!["limit.dropped"]));
         let entries = format!(r#"{{"failure-details": [{}1]}}"#, "{},".repeat(1));
-        let (report, codes) = read(&format!(r#"{{"policies": [{entries}, {entries}]}}"#)).unwrap();
+        let json = format!(r#"{{"policies": [{entries}, {entries}]}}"#);
+        let (report, codes) = read(&json).unwrap();
         assert_eq!(report.policies.iter().map(|policy| policy.failures.len()).sum::<usize>(), 3);
         assert_eq!(codes, ["json.shape", "limit.dropped"]);
     }

@@ -53,6 +53,13 @@ fn hold_within(bytes: Vec<u8>, name: Option<&str>, limits: &Limits) {
                     assert!(matches!(&again.items[0].content, Content::Report { xml: same, .. } if same == xml));
                 }
             }
+            Content::TlsReport { json, original } => {
+                reports += json.len();
+                if let Some(Original::Gzip(gzip)) = original {
+                    let again = unpack(gzip.clone(), Some("again"), &Limits::default());
+                    assert!(matches!(&again.items[0].content, Content::TlsReport { json: same, .. } if same == json));
+                }
+            }
             Content::Rejected { reason, .. } => assert!(!reason.is_empty()),
             Content::SetAside(_) => {}
         }

@@ -6,10 +6,10 @@ use super::side_tables::SideTable;
 use crate::model::{AcceptedTls, TlsPolicy};
 use crate::store::disk::layout::Month;
 use crate::store::error::StoreError;
-use crate::store::ledger::tls;
 use crate::store::parquet::table_columns::FindingLists;
 use crate::store::parquet::table_file::file;
 use crate::store::read::store::Store;
+use crate::store::read::tls::each_report;
 use crate::store::tables::filter::Filter;
 use crate::store::tables::table::Table;
 use crate::store::tables::tls::{TLS_FAILURES, TLS_REPORTS, TlsReportRow, TlsValue, failure_values, policy_values};
@@ -129,7 +129,7 @@ impl TlsColumn {
 pub(crate) fn export(store: &Store, filter: &Filter, exported: &mut Exported) -> Result<(), StoreError> {
     let mut open: Option<(Month, TlsTables)> = None;
     let mut written = [false; 2];
-    each(store, filter, &mut |report, policy| {
+    each_report(store, filter, &mut |report, policy| {
         let month = Month::of(day(report.day));
         if let Some((done, tables)) = open.take_if(|(under_way, _)| *under_way != month) {
             write(exported, done, tables, &mut written)?;
@@ -171,14 +171,6 @@ fn write_if(
     Ok(())
 }
 
-fn each(
-    store: &Store,
-    filter: &Filter,
-    take: &mut dyn FnMut(&TlsReportRow, TlsPolicy) -> Result<(), StoreError>,
-) -> Result<(), StoreError> {
-    store.ledger.as_ref().map_or(Ok(()), |ledger| tls::each_report(ledger, filter, take))
-}
-
 impl Store {
     /// The tables `tls_reports` and `tls_failures`, with rows or without.
     ///
@@ -186,7 +178,7 @@ impl Store {
     /// Where the ledger cannot be read.
     pub fn tls_tables(&self, filter: &Filter) -> Result<Vec<SideTable>, StoreError> {
         let mut tables = TlsTables::default();
-        each(self, filter, &mut |report, policy| {
+        each_report(self, filter, &mut |report, policy| {
             tables.push(report, &policy);
             Ok(())
         })?;

@@ -12,5 +12,6 @@ mod report_days;
 mod report_heads;
 mod sources;
 pub(crate) mod store;
-mod tls;
+pub(crate) mod tls;
+mod tls_folder;
 mod verdicts;

@@ -1,10 +1,13 @@
 //! TLS reports, read policy by policy.
 
 use super::store::Store;
-use crate::model::TlsPolicyRow;
+use super::tls_folder;
+use crate::model::{TlsPolicy, TlsPolicyRow};
 use crate::store::error::StoreError;
 use crate::store::ledger::tls;
 use crate::store::tables::filter::Filter;
+use crate::store::tables::tls::TlsReportRow;
+use crate::store::tables::values::{day, sender_auth};
 
 impl Store {
     /// What the TLS reports of the filter say, one policy at a time, in the order of their days. A report counts for the day
@@ -13,6 +16,27 @@ impl Store {
     /// # Errors
     /// Where the ledger cannot be read.
     pub fn tls_policies(&self, filter: &Filter, each: &mut dyn FnMut(TlsPolicyRow)) -> Result<(), StoreError> {
-        self.ledger.as_ref().map_or(Ok(()), |ledger| tls::each(ledger, filter, each))
+        each_report(self, filter, &mut |report, policy| {
+            each(TlsPolicyRow {
+                key: report.key,
+                org_name: report.org_name.as_str().into(),
+                day: day(report.day),
+                sender_auth: sender_auth(&report.sender_auth),
+                policy,
+            });
+            Ok(())
+        })
     }
+}
+
+/// The policies of the TLS reports of a filter, with all that is known of their reports.
+pub(crate) fn each_report(
+    store: &Store,
+    filter: &Filter,
+    take: &mut dyn FnMut(&TlsReportRow, TlsPolicy) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    if store.folder {
+        return tls_folder::each(&store.layout, filter, take);
+    }
+    store.ledger.as_ref().map_or(Ok(()), |ledger| tls::each_report(ledger, filter, take))
 }

@@ -309,8 +309,9 @@ impl Rebuild {
             return Ok(false);
         }
         let (arrival, now) = (provenance.arrival.as_millisecond(), self.writer.now.as_millisecond());
-        let insert =
-            |transaction: &Transaction<'_>| insert_conflict(transaction, "IGNORE", accepted, arrival.min(now), file);
+        let insert = |transaction: &Transaction<'_>| {
+            insert_conflict(transaction, "IGNORE", &accepted.into(), arrival.min(now), file)
+        };
         self.writer.ledger.write("naming a conflict", insert)?;
         Ok(true)
     }

@@ -11,7 +11,7 @@
 use super::replace;
 use super::tls::TlsConflict;
 use super::writer::{Batch, Conflict, Reject, Writer};
-use crate::model::{Accepted, AcceptedTls, ReportKey};
+use crate::model::{Accepted, AcceptedTls, Hash, Provenance, ReportKey};
 use crate::store::disk::access::create_folder;
 use crate::store::disk::files::{Seal, sync_folder, write_file};
 use crate::store::disk::layout::{FileKind, Layout, Month};
@@ -390,26 +390,63 @@ fn record_sums(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result
     Ok(())
 }
 
+/// What the ledger keeps of a report in conflict.
+pub(crate) struct ConflictRow<'a> {
+    key: ReportKey,
+    content: Hash,
+    provenance: &'a Provenance,
+    org_name: &'a str,
+    report_id: &'a str,
+    policy_domain: &'a str,
+}
+
+impl<'a> From<&'a Accepted> for ConflictRow<'a> {
+    fn from(accepted: &'a Accepted) -> Self {
+        let Accepted { report, provenance, .. } = accepted;
+        Self {
+            key: report.key,
+            content: report.content,
+            provenance,
+            org_name: &report.metadata.org_name,
+            report_id: &report.metadata.report_id,
+            policy_domain: report.policy.domain.as_str(),
+        }
+    }
+}
+
+impl<'a> From<&'a AcceptedTls> for ConflictRow<'a> {
+    fn from(accepted: &'a AcceptedTls) -> Self {
+        let AcceptedTls { report, provenance, .. } = accepted;
+        Self {
+            key: report.key,
+            content: report.content,
+            provenance,
+            org_name: &report.org_name,
+            report_id: &report.report_id,
+            policy_domain: report.domains().first().copied().unwrap_or_default(),
+        }
+    }
+}
+
 /// Record a report that is in conflict with the stored one, and the file it is kept in. `or` says what to do where the
 /// conflict is known: `REPLACE` or `IGNORE`.
 pub(crate) fn insert_conflict(
     transaction: &Transaction<'_>,
     or: &str,
-    accepted: &Accepted,
+    row: &ConflictRow<'_>,
     ingested: i64,
     file: &str,
 ) -> rusqlite::Result<()> {
-    let Accepted { report, provenance, .. } = accepted;
     let sql = format!("INSERT OR {or} INTO conflicts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
     transaction.prepare_cached(&sql)?.execute(params![
-        report.key.0,
-        report.content.0,
-        provenance.origin,
-        provenance.attachment,
-        report.metadata.org_name.as_str(),
-        report.metadata.report_id.as_str(),
-        report.policy.domain.as_str(),
-        provenance.arrival.as_millisecond(),
+        row.key.0,
+        row.content.0,
+        row.provenance.origin,
+        row.provenance.attachment,
+        row.org_name,
+        row.report_id,
+        row.policy_domain,
+        row.provenance.arrival.as_millisecond(),
         ingested,
         file,
     ])?;
@@ -449,22 +486,10 @@ fn record_rest(transaction: &Transaction<'_>, batch: &Batch, now: i64) -> rusqli
     let conflicts = batch.conflicts.iter().map(|Conflict { accepted, file }| (accepted, file));
     let before = batch.replaced_before.iter().map(|(accepted, file)| (accepted, file));
     for (accepted, file) in conflicts.chain(before) {
-        insert_conflict(transaction, "REPLACE", accepted, now, file)?;
+        insert_conflict(transaction, "REPLACE", &accepted.into(), now, file)?;
     }
     for TlsConflict { accepted, file } in batch.tls.conflicts.iter().chain(&batch.tls.replaced_before) {
-        let AcceptedTls { report, provenance, .. } = accepted;
-        statement.execute(params![
-            report.key.0,
-            report.content.0,
-            provenance.origin,
-            provenance.attachment,
-            report.org_name.as_str(),
-            report.report_id.as_str(),
-            report.domains().first().copied().unwrap_or_default(),
-            provenance.arrival.as_millisecond(),
-            now,
-            file,
-        ])?;
+        insert_conflict(transaction, "REPLACE", &accepted.into(), now, file)?;
     }
     // Its bytes are in the pack of this batch. Other conflicts may be in the same file.
     let mut needed = transaction.prepare_cached("SELECT 1 FROM conflicts WHERE file = ?1")?;

@@ -24,17 +24,34 @@ fn with_quoted_mail(kind: &str, part_kind: &str) -> String {
 }
 
 #[test]
-fn a_tls_report_is_set_aside_as_file_attachment_or_label() {
-    assert_eq!(file("a.json", TLS), ["TlsRpt"]);
-    assert_eq!(file("a.json.gz", &gzip(TLS)), ["TlsRpt"]);
+fn a_tls_report_is_found_as_file_or_attachment_and_a_damaged_one_is_rejected() {
+    assert_eq!(file("a.json", TLS), ["TLS report"]);
+    assert_eq!(file("a.json.gz", &gzip(TLS)), ["TLS report"]);
+    let wide: Vec<u8> = std::str::from_utf8(TLS).unwrap().encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert_eq!(file("a.json", &wide), ["TLS report"]);
+    assert_eq!(file("a.json", &[b"\xff\xfe", &wide[..]].concat()), ["TLS report"]);
     let typed = attachment("application/tlsrpt+gzip", "a!b!1!2.json.gz", &gzip(TLS));
-    assert_eq!(mailed(&multipart("report", "b", &[text("x"), typed])), ["a!b!1!2.json.gz: TlsRpt"]);
+    assert_eq!(mailed(&multipart("report", "b", &[text("x"), typed])), ["a!b!1!2.json.gz: TLS report"]);
     let untyped = attachment("application/gzip", "a!b!1!2.json.gz", &gzip(TLS));
-    assert_eq!(mailed(&multipart("mixed", "b", &[text("x"), untyped])), ["a!b!1!2.json.gz: TlsRpt"]);
+    assert_eq!(mailed(&multipart("mixed", "b", &[text("x"), untyped])), ["a!b!1!2.json.gz: TLS report"]);
     let damaged = attachment("application/tlsrpt+gzip", "a.json.gz", &gzip(TLS)[..20]);
-    assert_eq!(mailed(&multipart("mixed", "b", &[damaged])), ["a.json.gz: TlsRpt"]);
+    assert!(mailed(&multipart("mixed", "b", &[damaged]))[0].starts_with("a.json.gz: gzip: "));
+    let other = attachment("application/tlsrpt+json", "a.json", b"{\"a\": 1}");
+    assert_eq!(
+        mailed(&multipart("mixed", "b", &[other])),
+        ["a.json: expected a TLS report, found JSON of 8 bytes without its keys"]
+    );
     let label_only = multipart("report; report-type=tlsrpt", "b", &[text("x")]);
-    assert_eq!(mailed(&label_only), ["TlsRpt"]);
+    assert_eq!(mailed(&label_only), ["Other"]);
+}
+
+#[test]
+fn json_that_is_no_report_is_set_aside_unless_its_name_says_it_is_one() {
+    assert_eq!(file("package.json", b"{\"name\": \"x\", \"policies\": []}"), ["Other"]);
+    assert_eq!(
+        file("a!example.com!1!2.json", b"{\"name\": 1}"),
+        ["expected a TLS report, found JSON of 11 bytes without its keys"]
+    );
 }
 
 #[test]
@@ -42,7 +59,7 @@ fn content_beats_a_wrong_label() {
     let entity = attachment("application/tlsrpt+gzip", "r.gz", &gz());
     assert_eq!(mailed(&entity), ["r.gz: report"]);
     let tls = attachment("application/gzip", &format!("{NAME}.xml.gz"), &gzip(TLS));
-    assert_eq!(mailed(&tls), [format!("{NAME}.xml.gz: TlsRpt")]);
+    assert_eq!(mailed(&tls), [format!("{NAME}.xml.gz: TLS report")]);
 }
 
 #[test]

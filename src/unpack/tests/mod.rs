@@ -99,6 +99,7 @@ pub(super) fn lines(unpacked: &Unpacked) -> Vec<String> {
         let what = match &unit.content {
             Content::Report { xml, .. } if xml == REPORT => "report".to_owned(),
             Content::Report { xml, .. } => format!("report of {} bytes", xml.len()),
+            Content::TlsReport { .. } => "TLS report".to_owned(),
             Content::SetAside(kind) => format!("{kind:?}"),
             Content::Rejected { reason, .. } => reason.clone(),
         };

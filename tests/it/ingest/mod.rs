@@ -5,4 +5,5 @@ mod golden;
 mod journey;
 mod properties;
 mod rivals;
+mod tls;
 pub(crate) mod verified;

@@ -1,6 +1,6 @@
 //! TLS reports out of the ledger.
 
-use crate::model::{Domain, Hash, ReportKey, SenderAuth, Text, TlsFailure, TlsPolicy, TlsPolicyRow, TlsReport};
+use crate::model::{Domain, Hash, ReportKey, SenderAuth, Text, TlsFailure, TlsPolicy, TlsReport};
 use crate::store::disk::layout::Month;
 use crate::store::error::StoreError;
 use crate::store::ledger::database::Ledger;
@@ -10,21 +10,7 @@ use crate::store::tables::values::{day, sender_auth, time};
 use jiff::civil::Date;
 use rusqlite::{OptionalExtension as _, Row, params};
 
-/// Hand over the policies of the reports of a filter, in the order of days and of arrival in the store.
-pub(crate) fn each(ledger: &Ledger, filter: &Filter, each: &mut dyn FnMut(TlsPolicyRow)) -> Result<(), StoreError> {
-    each_report(ledger, filter, &mut |report, policy| {
-        each(TlsPolicyRow {
-            key: report.key,
-            org_name: report.org_name.as_str().into(),
-            day: day(report.day),
-            sender_auth: sender_auth(&report.sender_auth),
-            policy,
-        });
-        Ok(())
-    })
-}
-
-/// The same, with all that is known of the report.
+/// Hands over the policies of the reports of a filter, in the order of days and of arrival in the store.
 pub(crate) fn each_report(
     ledger: &Ledger,
     filter: &Filter,
