@@ -1,20 +1,20 @@
-//! What can go wrong in the data folder. Every error here is a local fault: "try again", never "rejected".
+//! Errors of the data folder. All of them are local: "try again", never "rejected".
 
 use std::path::{Path, PathBuf};
 
-/// A fault of the data folder, its ledger or its files.
+/// An error of the data folder, its ledger or its files.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// Another process writes.
+    /// Another process is the writer.
     #[error("{path}: the store is in use: expected no other writer, found {holder}", path = .path.display())]
     Busy {
         /// The lock file.
         path: PathBuf,
-        /// What the lock file says of who holds it.
+        /// The holder according to the lock file.
         holder: String,
     },
-    /// The file system does not lock: two writers could not be kept apart.
+    /// The file system does not support locks: two writers could not be kept apart.
     #[error(
         "{path}: expected a file system that locks, found one on which two hold the same lock; keep the data folder on a \
          local disk",
@@ -42,7 +42,7 @@ pub enum StoreError {
         /// The ledger.
         path: PathBuf,
     },
-    /// The ledger was put back from an older copy.
+    /// The ledger was restored from an older copy.
     #[error(
         "{path}: the ledger is older than its files (it ends at batch {known}, {newest} is newer), as after restoring only \
          a part of a backup; run `dmarquet rebuild`, which brings every report back",
@@ -56,7 +56,7 @@ pub enum StoreError {
         /// The file with the largest number.
         newest: String,
     },
-    /// A folder that is no store.
+    /// A folder that is not a store.
     #[error("{path}: expected a data folder, found none", path = .path.display())]
     NoStore {
         /// The folder.
@@ -75,7 +75,7 @@ pub enum StoreError {
     NoLedger {
         /// Where the ledger should be.
         path: PathBuf,
-        /// What stands there instead.
+        /// What is there instead.
         found: &'static str,
     },
     /// The ledger was written by a newer program.
@@ -104,10 +104,10 @@ pub enum StoreError {
         table: &'static str,
         /// The newest version this program knows.
         expected: u32,
-        /// The version found, as the file says it.
+        /// The version found in the file.
         found: String,
     },
-    /// `SQLite` could not do what was asked of it.
+    /// An `SQLite` error.
     #[error("{path}: {doing} failed: {source}", path = .path.display())]
     Ledger {
         /// The ledger.
@@ -117,7 +117,7 @@ pub enum StoreError {
         /// Why not.
         source: rusqlite::Error,
     },
-    /// The operating system could not do what was asked of it.
+    /// An input or output error.
     #[error("{path}: {doing} failed: {source}", path = .path.display())]
     Io {
         /// The file or folder.
@@ -137,14 +137,14 @@ pub enum StoreError {
         /// Why not.
         source: polars_error::PolarsError,
     },
-    /// A file of the store does not hold what it should.
+    /// A file of the store does not have the expected content.
     #[error("{path}: expected {expected}, found {found}", path = .path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What should be there.
+        /// What was expected.
         expected: String,
-        /// What is there.
+        /// What was found.
         found: String,
     },
     /// Nothing has this name.
@@ -164,7 +164,7 @@ impl StoreError {
         move |source| Self::Io { path, doing, source }
     }
 
-    /// A Parquet error, with its file; one that is an input or output error inside says so.
+    /// A Parquet error, with its file; an input or output error inside it is returned as such.
     pub(crate) fn parquet(path: &Path, doing: &'static str) -> impl FnOnce(polars_error::PolarsError) -> Self {
         let path = path.to_owned();
         move |source| Self::Parquet { path, doing, source }

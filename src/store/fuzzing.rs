@@ -1,8 +1,7 @@
-//! What must hold for any bytes where rows of the ledger or pages of a part should be: functions that panic where it does
-//! not. `fuzz/` and the tests run them; no build for users has them.
+//! Properties of reading any bytes as rows of the ledger or pages of a part. The functions panic if one does not hold;
+//! `fuzz/` and the tests run them, and release builds leave them out.
 //!
-//! What is read is the data folder's own, or a folder of somebody else's making: every reading ends in values or in a typed
-//! error.
+//! The input may be the data folder, or a folder written by others: every read ends in values or a typed error.
 
 #![allow(clippy::missing_panics_doc, reason = "to panic is what these are for")]
 

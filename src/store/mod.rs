@@ -1,7 +1,7 @@
 //! The data folder: a ledger, immutable Parquet parts, and the original reports. It survives a kill at any instant.
 //!
 //! One process writes ([`Writer`]), any number read ([`Store`]), and neither waits for the other. This module does not
-//! parse, and does not know where bytes come from.
+//! parse reports, and does not know where bytes come from.
 
 pub mod disk;
 mod export;

@@ -1,4 +1,5 @@
-//! The store's promises, with made-up reports: nothing lost, nothing doubled, whatever instant a commit dies at.
+//! The store's promises, with synthetic reports: nothing lost and nothing duplicated, at whatever instant a commit is
+//! killed.
 
 use super::disk::layout::{FileKind, Layout, Month};
 use super::ledger::database::{ADDED, VERSION};
@@ -29,7 +30,7 @@ fn now() -> Timestamp {
     Timestamp::from_second(1_795_600_000).unwrap()
 }
 
-/// A report that differs from its like in all that the number touches.
+/// A report that differs from others in everything that depends on the number.
 pub(crate) fn accepted(number: u32, records: u32) -> Accepted {
     let day = date(2026, 10, 20).checked_add(jiff::Span::new().days(i64::from(number % 40))).unwrap();
     let begin = Timestamp::from_second(i64::from(super::tables::values::days_since_epoch(day)) * 86_400).unwrap();
@@ -263,7 +264,7 @@ fn twice_equals_once_and_another_content_is_a_conflict() {
     assert_eq!(write(dir.path(), &[other]), BTreeMap::from([("duplicate", 1)]));
     assert_eq!(stored(dir.path()), collected(&reports));
     assert_eq!(std::fs::read_dir(dir.path().join("conflicts")).unwrap().count(), 1);
-    // A store at rest is read where nobody may write: its log is written back.
+    // A store at rest can be read without write permission: its log is written back.
     let log = std::fs::metadata(dir.path().join("ledger.sqlite-wal"));
     assert_eq!(log.map_or(0, |log| log.len()), 0);
 }
@@ -309,11 +310,11 @@ fn a_kill_at_any_step_loses_nothing_and_doubles_nothing() {
         writer.commit().unwrap_err();
         drop(writer);
 
-        // What a reader sees right after the kill is one state or the other, whole.
+        // Right after the kill a reader sees one complete state or the other.
         let seen = stored(dir.path());
         assert_eq!(seen, collected(if committed { &both } else { &first }), "after a kill at {step:?}");
 
-        // The next run takes up what was lost, and no file is left that the ledger does not know.
+        // The next run stores what was lost, and every file is known to the ledger.
         let outcomes = write(dir.path(), &second);
         assert_eq!(outcomes.get("stored").copied().unwrap_or(0), if committed { 0 } else { 21 });
         assert_eq!(stored(dir.path()), collected(&both), "after a kill at {step:?} and another run");
@@ -426,7 +427,7 @@ fn a_cursor_follows_its_batch_and_messages_wait_until_told() {
     writer.message(message(22), Fate::NotReport);
     writer.commit().unwrap();
     assert_eq!(writer.cursors("reports").unwrap()[0].1.done, vec![(20, 22)]);
-    // Another UIDVALIDITY: the old numbers mean nothing.
+    // Another UIDVALIDITY: the old UIDs mean nothing.
     let cursor = Cursor { uid_validity: 8, last_uid: 2, pending: vec![], done: vec![] };
     writer.set_cursor("reports", "INBOX", &cursor).unwrap();
     assert_eq!(writer.cursors("reports").unwrap(), vec![("INBOX".to_owned(), cursor)]);
@@ -523,7 +524,7 @@ fn a_kill_at_any_step_of_a_compaction_changes_no_answer() {
     }
 }
 
-/// The rows of all parts that lie under `records/`, whatever the ledger says.
+/// The rows of all parts under `records/`, whatever the ledger says.
 fn globbed(dir: &Path) -> usize {
     let mut parts = Vec::new();
     super::ledger::survey::visible(&Layout::new(dir).folder(FileKind::Part), "parquet", &mut parts).unwrap();

@@ -1,7 +1,7 @@
-//! Who may read the store: its owner, and one group where the settings name it.
+//! Who may read the store: its owner, and one group if the settings name it.
 //!
-//! Folders and files of the store are made here, so that no umask decides about them. Each is as open as what it is made
-//! in. What leaves the store for others, an export, is not made here and follows the umask.
+//! Folders and files of the store are created here, independent of the umask. Each gets the permissions of the folder
+//! it is created in. Exports are not created here and follow the umask.
 
 use super::files::sync_folder;
 use super::layout::{FileKind, Layout};
@@ -21,7 +21,7 @@ impl Access {
     /// The owner alone.
     pub const PRIVATE: Self = Self { group: None };
 
-    /// The owner, and for reading the group with this number.
+    /// The owner, and read-only the group with this number.
     pub const fn shared_with(group: u32) -> Self {
         Self { group: Some(group) }
     }
@@ -31,7 +31,7 @@ impl Access {
     }
 }
 
-/// The modes of what is in a store.
+/// The modes of files and folders in a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Modes {
     folder: u32,
@@ -46,10 +46,10 @@ const SHARED: Modes = Modes { folder: 0o750, finished: 0o440, written: 0o640 };
 
 /// The bits of a mode that are compared.
 const ALL_BITS: u32 = 0o7777;
-/// Anybody may make files in a folder with this bit, as in `/tmp`: it is not the store's own.
+/// Anybody may create files in a folder with this bit, such as `/tmp`: it does not belong to the store.
 const STICKY: u32 = 0o1000;
 
-/// What a new folder or file takes over: owner, group and modes.
+/// What a new folder or file inherits: owner, group and modes.
 #[derive(Debug, Clone, Copy)]
 struct Ownership {
     owner: u32,
@@ -58,8 +58,8 @@ struct Ownership {
 }
 
 impl Ownership {
-    /// Of what is made in a folder. In the root of a store its ledger decides: other things may lie in the root, and then it
-    /// keeps its mode.
+    /// For things created in a folder. In the root of a store the ledger decides: the root may contain other things,
+    /// and then keeps its mode.
     fn within(folder: &Path) -> io::Result<Self> {
         let found = std::fs::symlink_metadata(Layout::new(folder).ledger()).or_else(|_| folder.metadata())?;
         let shared = found.mode() & 0o777 == if found.is_dir() { SHARED.folder } else { SHARED.written };
@@ -71,16 +71,16 @@ impl Ownership {
         Self::within(path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))
     }
 
-    /// Give an open file or folder this owner and group, and a mode of those of the pattern.
+    /// Gives an open file or folder this owner and group, and one of the modes.
     ///
-    /// A run as root leaves files that the store's owner can read. Who may not give files away, or has a file system
-    /// without modes, keeps what it made: it was made private.
+    /// A run as root leaves files that the store's owner can read. Without permission to change the owner, or on a file
+    /// system without modes, the file stays as created: private.
     fn apply(self, file: &File, mode: impl Fn(Modes) -> u32) -> io::Result<()> {
         let made = file.metadata()?;
         if (made.uid(), made.gid()) != (self.owner, self.group) {
             let _ = std::os::unix::fs::fchown(file, Some(self.owner), Some(self.group));
         }
-        // Where the group could not be given, the group the file has is another: it gets nothing.
+        // If the group could not be set, the file has another group, which gets no access.
         let given = self.modes == PRIVATE || file.metadata()?.gid() == self.group;
         let mode = mode(if given { self.modes } else { PRIVATE });
         if made.mode() & ALL_BITS != mode {
@@ -90,7 +90,7 @@ impl Ownership {
     }
 }
 
-/// Make the root of a store where there is none; its parents follow the umask.
+/// Creates the root of a store if necessary; its parents follow the umask.
 pub(crate) fn create_root(root: &Path) -> Result<(), StoreError> {
     if root.is_dir() {
         return Ok(());
@@ -109,7 +109,7 @@ fn create_parents(folder: &Path) -> io::Result<()> {
     make_folder(folder, 0o777)
 }
 
-/// Make a folder that at least its owner can use, whatever the umask; one that is there is as good.
+/// Creates a folder that at least its owner can use, whatever the umask; an existing one is fine.
 fn make_folder(folder: &Path, mode: u32) -> io::Result<()> {
     match std::fs::DirBuilder::new().mode(mode).create(folder) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists && folder.is_dir() => return Ok(()),
@@ -122,7 +122,7 @@ fn make_folder(folder: &Path, mode: u32) -> io::Result<()> {
     std::fs::set_permissions(folder, Permissions::from_mode(made | PRIVATE.folder))
 }
 
-/// Make a folder within the store with its parents; its name is durable once its parent is synced.
+/// Creates a folder in the store with its parents; its name is durable once its parent is synced.
 pub(crate) fn create_folder(folder: &Path) -> Result<(), StoreError> {
     if folder.is_dir() {
         return Ok(());
@@ -137,19 +137,19 @@ pub(crate) fn create_folder(folder: &Path) -> Result<(), StoreError> {
     parent.map_or(Ok(()), sync_folder)
 }
 
-/// Make a new file of the store to be written to.
+/// Creates a new file of the store for writing.
 pub(crate) fn create_file(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().write(true).create_new(true).mode(PRIVATE.written).open(path)?;
     Ownership::of(path)?.apply(&file, |modes| modes.written)?;
     Ok(file)
 }
 
-/// Nobody is to write to this file again.
+/// Makes a finished file read-only.
 pub(crate) fn finish_file(path: &Path, file: &File) -> io::Result<()> {
     Ownership::of(path)?.apply(file, |modes| modes.finished)
 }
 
-/// Open a file of the store for reading and writing, and make an empty one where there is none.
+/// Opens a file of the store for reading and writing, creating it if necessary.
 pub(crate) fn open_file(path: &Path) -> io::Result<File> {
     let file =
         OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(PRIVATE.written).open(path)?;
@@ -157,14 +157,15 @@ pub(crate) fn open_file(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// What the names of the two files end with that SQLite keeps beside the ledger.
+/// The suffixes of the two files that SQLite keeps beside the ledger.
 const LOG_FILES: [&str; 2] = ["-wal", "-shm"];
 
 /// Give the files beside the ledger its group: SQLite copies only its mode.
 pub(crate) fn share_log(ledger: &Path) {
     let Ok(found) = std::fs::symlink_metadata(ledger) else { return };
     for suffix in LOG_FILES {
-        // Where there is no such file, or it belongs to another, readers of the group wait for the log to be folded.
+        // Without such a file, or if it belongs to another user, readers in the group wait until the log is written
+        // back.
         let _ = std::os::unix::fs::lchown(beside(ledger, suffix), None, Some(found.gid()));
     }
 }
@@ -175,8 +176,8 @@ fn beside(ledger: &Path, suffix: &str) -> std::path::PathBuf {
     name.into()
 }
 
-/// Make a store as open as wanted: one that an older version left, or one whose group changed. The caller holds the lock, and
-/// the ledger is there.
+/// Applies the permissions to an existing store: from an older version, or after its group changed. The caller holds
+/// the lock, and the ledger exists.
 pub(crate) fn settle(layout: &Layout, access: Access) -> Result<(), StoreError> {
     let modes = access.modes();
     let root = layout.root();
@@ -193,7 +194,7 @@ pub(crate) fn settle(layout: &Layout, access: Access) -> Result<(), StoreError> 
     if settled {
         return Ok(());
     }
-    // From the inside out: as long as the outside is not right, a run that was killed is finished by the next.
+    // From the inside out: if a run is killed, the outside is not done yet, and the next run finishes it.
     for folder in folders.iter().filter(|folder| folder.is_dir()) {
         settle_below(folder, access)?;
         settle_one(folder, modes.folder, access)?;
@@ -211,8 +212,8 @@ fn top_folders(layout: &Layout) -> [std::path::PathBuf; 7] {
     [parts, packs, layout.rejected(), layout.conflicts(), retired, compacting, layout.rebuild_folder()]
 }
 
-/// Whether the root holds nothing but the store. A folder with other things in it, or one such as `/tmp`, keeps its mode:
-/// what the store makes in it is private anyway.
+/// Whether the root contains only the store. A folder with other things in it, or one such as `/tmp`, keeps its mode:
+/// what the store creates in it is private anyway.
 fn is_own(layout: &Layout) -> bool {
     let root = layout.root();
     let sticky = root.metadata().is_ok_and(|found| found.mode() & STICKY != 0);
@@ -220,7 +221,7 @@ fn is_own(layout: &Layout) -> bool {
     let ours = |name: &std::ffi::OsStr| {
         folders.iter().any(|folder| folder.file_name() == Some(name))
             || layout.lock().file_name() == Some(name)
-            // The ledger, its log, and what is kept of a damaged one.
+            // The ledger, its log, and kept copies of damaged ones.
             || name.to_string_lossy().starts_with("ledger")
     };
     !sticky
@@ -257,7 +258,7 @@ fn settle_one(path: &Path, mode: u32, access: Access) -> Result<(), StoreError> 
         return Ok(());
     }
     match std::fs::set_permissions(path, Permissions::from_mode(mode)) {
-        // Another account's, or on a file system without modes: theirs to decide.
+        // It belongs to another account, or the file system has no modes.
         Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::Unsupported) => Ok(()),
         other => other.map_err(StoreError::io(path, "making it private")),
     }

@@ -1,4 +1,4 @@
-//! Durable file operations: every file and folder of a store is made, named and removed here.
+//! Durable file operations: every file and folder of a store is created, renamed and removed here.
 //!
 //! A file is written and synced under a hidden name first. It gets its own name by a rename that replaces nothing.
 
@@ -29,7 +29,7 @@ impl Seal {
     }
 }
 
-/// A file being written, hashed on the way.
+/// A file being written, hashed at the same time.
 pub(crate) struct Sealed {
     out: BufWriter<File>,
     hasher: blake3::Hasher,
@@ -47,8 +47,8 @@ impl Write for Sealed {
     }
 }
 
-/// Write a file and make its bytes durable. A file that has this name is removed first, never written into: it may be a
-/// link to another.
+/// Writes a file and makes its bytes durable. An existing file with this name is removed first, never written into: it
+/// may be a hard link to another.
 pub(crate) fn write_file(path: &Path, write: impl FnOnce(&mut Sealed) -> io::Result<()>) -> Result<Seal, StoreError> {
     remove_file(path, "replacing the file")?;
     let run = || {
@@ -71,17 +71,17 @@ pub(crate) fn remove_file(path: &Path, doing: &'static str) -> Result<(), StoreE
     }
 }
 
-/// Rename a file without replacing another: false where the new name is taken.
+/// Renames a file without replacing another; returns false if the new name is taken.
 pub(crate) fn rename_new(from: &Path, to: &Path) -> Result<bool, StoreError> {
     let failed = || StoreError::io(to, "renaming the file");
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Ok(()) => Ok(true),
         Err(Errno::EXIST) => Ok(false),
-        // The file system knows no such rename. A link replaces nothing either.
+        // The file system does not support this rename. A hard link replaces nothing either.
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => match std::fs::hard_link(from, to) {
             Ok(()) => std::fs::remove_file(from).map(|()| true).map_err(failed()),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
-            // Nor links. The caller holds the lock and names are unique: nobody takes this one in between.
+            // Nor hard links. The caller holds the lock and names are unique, so there is no race.
             Err(_) if to.try_exists().map_err(failed())? => Ok(false),
             Err(_) => std::fs::rename(from, to).map(|()| true).map_err(failed()),
         },
@@ -89,7 +89,7 @@ pub(crate) fn rename_new(from: &Path, to: &Path) -> Result<bool, StoreError> {
     }
 }
 
-/// Exchange two folders in one step: false where the file system cannot.
+/// Exchanges two folders atomically; returns false if the file system cannot.
 pub(crate) fn exchange(one: &Path, other: &Path) -> Result<bool, StoreError> {
     match renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE) {
         Ok(()) => {}
@@ -105,7 +105,7 @@ pub(crate) fn sync_folder(folder: &Path) -> Result<(), StoreError> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(StoreError::io(folder, "syncing the folder"))
 }
 
-/// The names in a folder, sorted; none where there is no such folder.
+/// The names in a folder, sorted; none if it does not exist.
 pub(crate) fn list(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let failed = || StoreError::io(folder, "reading the folder");
     let entries = match std::fs::read_dir(folder) {
@@ -119,11 +119,11 @@ pub(crate) fn list(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
     Ok(paths)
 }
 
-/// Open a file by its own name or by the hidden one that it has until its commit has renamed it.
+/// Opens a file by its final name, or by the hidden name it has until its commit renames it.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
     let missing = |error: &io::Error| error.kind() == ErrorKind::NotFound;
     match File::open(path) {
-        // In between it may have been renamed: then it is under its own name.
+        // It may have been renamed meanwhile: then it has its final name.
         Err(error) if missing(&error) => match File::open(Layout::temporary(path)) {
             Err(error) if missing(&error) => File::open(path),
             other => other,
@@ -132,7 +132,7 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     }
 }
 
-/// The name under which [`open`] finds a file now.
+/// The name under which [`open`] currently finds a file.
 pub(crate) fn standing(path: &Path) -> PathBuf {
     let hidden = Layout::temporary(path);
     if !path.exists() && hidden.exists() { hidden } else { path.to_owned() }

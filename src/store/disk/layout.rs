@@ -1,6 +1,6 @@
-//! The names in the data folder: where each file is, and how a month is written.
+//! The names in the data folder: where each file is, and how a month is spelled.
 //!
-//! No name here is made of untrusted text.
+//! No name here contains untrusted text.
 
 use jiff::civil::Date;
 use std::ffi::OsStr;
@@ -33,7 +33,7 @@ impl Month {
         format!("month={self}")
     }
 
-    /// The month whose folder this is; `None` if it is none's.
+    /// The month of this folder; `None` if it is not a month's.
     pub fn of_folder(folder: &Path) -> Option<Self> {
         folder.file_name()?.to_str()?.strip_prefix("month=").and_then(Self::parse)
     }
@@ -55,7 +55,7 @@ impl std::fmt::Display for Month {
     }
 }
 
-/// The two kinds of files that lie in folders of months.
+/// The two kinds of files in monthly folders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FileKind {
     /// Parquet rows, under `records/`.
@@ -85,10 +85,10 @@ impl FileKind {
     }
 }
 
-/// What the name of a retired part ends with.
+/// The suffix of a retired part.
 const RETIRED: &str = ".retired";
 
-/// The data folder's map.
+/// The paths in the data folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     root: PathBuf,
@@ -96,18 +96,18 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// The map of a folder that may not exist yet.
+    /// The paths of a folder that may not exist yet.
     pub fn new(root: &Path) -> Self {
         Self { root: root.to_owned(), ledger: root.join("ledger.sqlite") }
     }
 
-    /// The same folder with the ledger that a rebuild makes.
+    /// The same folder with the ledger of a rebuild.
     #[must_use]
     pub fn rebuilding(&self) -> Self {
         Self { root: self.root.clone(), ledger: self.rebuild_folder().join("ledger.sqlite") }
     }
 
-    /// Where a rebuild makes its ledger.
+    /// Where a rebuild creates its ledger.
     pub fn rebuild_folder(&self) -> PathBuf {
         self.root.join("rebuilding")
     }
@@ -132,7 +132,7 @@ impl Layout {
         self.root.join("rejected")
     }
 
-    /// Reports with the key of another.
+    /// Reports with the same key as another, different one.
     pub fn conflicts(&self) -> PathBuf {
         self.root.join("conflicts")
     }
@@ -142,8 +142,8 @@ impl Layout {
         self.root.join("retired").join(format!("{}-{month}", kind.folder()))
     }
 
-    /// The name a file has there. That of a part says no longer that it is one: whoever reads all Parquet files below the
-    /// root would count its rows twice.
+    /// The name of a retired file. A part's name no longer ends in `.parquet`: otherwise a program that reads all
+    /// Parquet files below the root would count its rows twice.
     pub fn retired_file(&self, kind: FileKind, month: Month, name: &OsStr) -> PathBuf {
         let mut name = name.to_owned();
         if kind == FileKind::Part {
@@ -152,12 +152,12 @@ impl Layout {
         self.retired(kind, month).join(name)
     }
 
-    /// The name of a file of a month, from the one that it has among the retired.
+    /// The original name of a retired file.
     pub fn unretired(name: &OsStr) -> &OsStr {
         name.to_str().and_then(|name| name.strip_suffix(RETIRED)).map_or(name, OsStr::new)
     }
 
-    /// Where the folder of a month is put together anew, and where the old one is right after the exchange.
+    /// Where the new folder of a month is prepared, and where the old one is right after the exchange.
     pub fn compacting(&self, kind: FileKind, month: Month) -> PathBuf {
         self.root.join("compacting").join(format!("{}-{month}", kind.folder()))
     }
@@ -167,7 +167,7 @@ impl Layout {
         self.root.join(kind.folder())
     }
 
-    /// The path of a file the ledger names by its path below the root.
+    /// The full path of a file in the ledger.
     pub fn file(&self, relative: &str) -> PathBuf {
         self.root.join(relative)
     }
@@ -182,13 +182,13 @@ impl Layout {
         format!("{}/{}", kind.folder(), month.folder())
     }
 
-    /// The name of a batch's file of a month, below the root. The tag is the writer's: a number may come twice, from a
-    /// ledger that was put back from a backup, a name never does.
+    /// The name of a batch's file for a month, below the root. With the writer's tag names stay unique even if a number
+    /// is reused after the ledger was restored from a backup.
     pub fn relative_file(kind: FileKind, month: Month, batch: i64, tag: u32) -> String {
         format!("{}/{batch:08}-{tag:08x}.{}", Self::relative_month(kind, month), kind.extension())
     }
 
-    /// The batch of a file that is named as ours are, now (`00000012-1f2e3d4c.zip`) or before version 3 (`00000012.zip`).
+    /// The batch of a file named like ours, now (`00000012-1f2e3d4c.zip`) or before version 3 (`00000012.zip`).
     pub fn batch_of(kind: FileKind, path: &Path) -> Option<i64> {
         let stem = path.file_name()?.to_str()?.strip_suffix(kind.extension())?.strip_suffix('.')?;
         let (number, tag) = stem.split_once('-').map_or((stem, None), |(number, tag)| (number, Some(tag)));
@@ -211,7 +211,7 @@ impl Layout {
         path.with_file_name(format!(".{name}.tmp"))
     }
 
-    /// The name a hidden file will have; none where the name is not one of [`Layout::temporary`].
+    /// The final name of a hidden file; `None` if it is not one of [`Layout::temporary`].
     pub fn unhidden(path: &Path) -> Option<PathBuf> {
         let name = path.file_name()?.to_str()?.strip_prefix('.')?.strip_suffix(".tmp")?;
         Some(path.with_file_name(name))

@@ -1,7 +1,8 @@
-//! One writer at a time: a lock of the kernel that dies with its holder, and a check that it really excludes.
+//! One writer at a time: a kernel lock that is released when its holder dies, and a check that it really excludes
+//! others.
 //!
-//! The ledger names the writer too ([`crate::store::ledger::database::Ledger::claim`]): that row holds where the file `lock` was removed, or
-//! where locks do not reach the other host.
+//! The ledger names the writer too ([`crate::store::ledger::database::Ledger::claim`]): that row protects the store if
+//! the file `lock` was removed, or if locks do not work between hosts.
 
 use super::access;
 use super::layout::Layout;
@@ -13,15 +14,15 @@ use std::io::{Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// A writer, told apart from all others. What cannot be found out on this system is empty.
+/// Identifies a writer. Fields that this system does not provide are empty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Owner {
     pid: u32,
     since: String,
-    /// When the process started, in the kernel's ticks: a process id alone is used again.
+    /// When the process started, in the kernel's ticks: process IDs are reused.
     #[serde(default)]
     started: String,
-    /// The process ids of another namespace, as of a container, mean nothing here.
+    /// The PID namespace: process IDs of another one, such as a container's, mean nothing here.
     #[serde(default)]
     namespace: String,
     #[serde(default)]
@@ -30,16 +31,16 @@ pub(crate) struct Owner {
     machine: String,
 }
 
-/// What is known of a writer that did not say good-bye.
+/// Whether a writer that did not sign off still runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Life {
     /// It runs.
     Alive,
-    /// It does not.
+    /// It does not run.
     Dead,
-    /// Its process cannot be looked at from here, but it is of this kernel, whose locks we hold.
+    /// Its process is not visible from here, but it is on this kernel, whose lock we hold.
     Elsewhere,
-    /// It is of another host.
+    /// It is on another host.
     Foreign,
 }
 
@@ -68,7 +69,7 @@ impl Owner {
         serde_json::to_string(self).expect("plain texts serialize")
     }
 
-    /// Whether this writer still runs, seen from another.
+    /// Whether this writer still runs.
     pub(crate) fn life(&self, here: &Self) -> Life {
         if self.boot != here.boot {
             let restarted = !self.machine.is_empty() && self.machine == here.machine;
@@ -77,7 +78,7 @@ impl Owner {
         if self.namespace != here.namespace {
             return Life::Elsewhere;
         }
-        // An earlier writer of this very process; where the kernel tells nothing of processes, the lock decides.
+        // An earlier writer of this process; without process information from the kernel, the lock decides.
         if self.pid == here.pid || self.started.is_empty() {
             return Life::Dead;
         }
@@ -91,26 +92,26 @@ impl std::fmt::Display for Owner {
     }
 }
 
-/// When a process started, in ticks since the system did; none where there is no such process or no `/proc`.
+/// When a process started, in ticks since boot; `None` without such a process or without `/proc`.
 fn started(pid: u32) -> Option<String> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is the program's name in parentheses, which may hold anything; the start is the 22nd.
+    // The second field is the program's name in parentheses, which may contain anything; the start is the 22nd.
     let (_, behind) = stat.rsplit_once(')')?;
     behind.split_ascii_whitespace().nth(19).map(str::to_owned)
 }
 
-/// Held as long as it lives.
+/// The lock, released on drop.
 #[derive(Debug)]
 pub(crate) struct Lock {
     file: File,
     path: PathBuf,
     pub(crate) owner: Owner,
-    /// Whom the file named when the lock was taken: a writer that ended without letting go.
+    /// The writer named in the file when the lock was taken: one that ended without signing off.
     pub(crate) left: Option<Owner>,
 }
 
 impl Lock {
-    /// Take the lock, or say who has it. Where the file system does not lock, nobody may write.
+    /// Takes the lock, or returns who has it. On a file system without locks, nobody may write.
     pub(crate) fn take(layout: &Layout, now: Timestamp) -> Result<Self, StoreError> {
         let path = layout.lock();
         let failed = || StoreError::io(&path, "locking the store");
@@ -127,7 +128,7 @@ impl Lock {
             }
             Err(TryLockError::Error(error)) => return Err(failed()(error)),
         }
-        // A lock that a second one of ours does not run into excludes nobody.
+        // A lock that does not block a second lock of ours excludes nobody.
         let second = File::open(&path).map_err(failed())?;
         if !matches!(second.try_lock(), Err(TryLockError::WouldBlock)) {
             return Err(StoreError::NoLocks { path });
@@ -141,7 +142,7 @@ impl Lock {
         Ok(lock)
     }
 
-    /// Whether the file that is locked still is the one that others lock.
+    /// Whether the locked file is still the one at this path.
     pub(crate) fn check(&self) -> Result<(), StoreError> {
         let held = self.file.metadata().map_err(StoreError::io(&self.path, "looking at the lock"))?;
         let same = |found: &std::fs::Metadata| (found.dev(), found.ino()) == (held.dev(), held.ino());
@@ -159,7 +160,7 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // An empty file says that the writer ended well. The lock itself ends with the file.
+        // An empty file means that the writer signed off. Closing the file releases the lock.
         let _ = self.file.set_len(0);
     }
 }

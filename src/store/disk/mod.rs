@@ -1,4 +1,4 @@
-//! The files of the data folder: where each one lies, who may read it, durable writes, and the lock.
+//! The files of the data folder: paths, permissions, durable writes, and the lock.
 
 pub(crate) mod access;
 pub(crate) mod files;

@@ -14,7 +14,7 @@ use polars_arrow::datatypes::{ArrowDataType, TimeUnit};
 use std::collections::HashSet;
 use std::path::Path;
 
-/// The records that the filter's domains had in its days, in the order of the table's columns, and how many they are.
+/// The records of the filter's domains and days, in the order of the table's columns, and their number.
 pub(crate) fn columns(store: &Store, filter: &Filter) -> Result<(Vec<Box<dyn Array>>, usize), StoreError> {
     let mut spans = store.dns_spans()?;
     if !filter.domains.is_empty() {
@@ -50,7 +50,7 @@ pub(crate) fn columns(store: &Store, filter: &Filter) -> Result<(Vec<Box<dyn Arr
     Ok((columns, spans.len()))
 }
 
-/// Write them to `DIR/dns/dns.parquet`; nothing where nothing is known.
+/// Writes them to `DIR/dns/dns.parquet`, if there are any.
 pub(crate) fn export(store: &Store, filter: &Filter, exported: &mut Exported) -> Result<(), StoreError> {
     let (columns, rows) = columns(store, filter)?;
     if rows == 0 {

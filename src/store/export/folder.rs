@@ -1,7 +1,7 @@
-//! The folder that an export writes to: new files under names of ours, with the modes that the umask wants.
+//! The folder that an export writes to. New files follow the umask.
 //!
-//! Others may write there too, so nothing in it is trusted: no symbolic link is followed, not even one that appears while
-//! the export runs, and a file is written beside the one it then replaces.
+//! Others may write there too, so nothing in it is trusted: no symbolic link is followed, not even one that appears
+//! during the export, and a file is written beside the one that it then replaces.
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, mkdirat, openat, renameat, unlinkat};
 use rustix::io::Errno;
@@ -17,19 +17,19 @@ pub struct ExportFolder {
     path: PathBuf,
 }
 
-/// Folders and files are made with these; the umask takes away from them.
+/// The modes of new folders and files, before the umask.
 const NEW_FOLDER: Mode = Mode::from_bits_retain(0o777);
 const NEW_FILE: Mode = Mode::from_bits_retain(0o666);
 
 const OPEN_FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 impl ExportFolder {
-    /// Open a folder, made with its parents where there is none.
+    /// Opens a folder, creating it and its parents if necessary.
     ///
     /// # Errors
-    /// If it is a symbolic link or no folder, or cannot be made.
+    /// If it is a symbolic link or not a folder, or cannot be created.
     pub fn open(path: &Path) -> io::Result<Self> {
-        // Without a slash at its end, which would follow a link.
+        // Without a trailing slash, which would follow a link.
         let path: PathBuf = path.components().collect();
         let path = if path.as_os_str().is_empty() { PathBuf::from(".") } else { path };
         if let Ok(target) = path.read_link() {
@@ -46,10 +46,10 @@ impl ExportFolder {
         &self.path
     }
 
-    /// Write a file, given by its path below the folder; one of that name is replaced once all is written.
+    /// Writes a file at a path below the folder; an existing one is replaced once everything is written.
     ///
     /// # Errors
-    /// If a folder on the way is a link, or the file cannot be written.
+    /// If a folder on the path is a link, or the file cannot be written.
     pub fn write(&self, path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
         let (folder, name) = self.make_way(path)?;
         let temporary = temporary(name);
@@ -59,26 +59,26 @@ impl ExportFolder {
         let written = write(&mut file).and_then(|()| file.sync_all());
         let placed = written.and_then(|()| Ok(renameat(&folder, &temporary, &folder, name)?));
         if placed.is_err() {
-            // The error is what counts; a rest is hidden from readers, and the next export replaces it.
+            // The first error counts; a leftover is hidden from readers, and the next export replaces it.
             let _ = remove(&folder, Path::new(&temporary));
         }
         placed
     }
 
-    /// Link a file from elsewhere, which then is the same file; one of that name is replaced.
+    /// Hard-links a file into the folder; an existing one is replaced.
     ///
     /// # Errors
-    /// If a folder on the way is a link, or the file system cannot.
+    /// If a folder on the path is a link, or the file system does not support links.
     pub fn link(&self, from: &Path, path: &Path) -> io::Result<()> {
         let (folder, name) = self.make_way(path)?;
         remove(&folder, name)?;
         Ok(rustix::fs::linkat(CWD, from, &folder, name, AtFlags::empty())?)
     }
 
-    /// Remove a file, and the folders on its way that are empty by that. None there is as good.
+    /// Removes a file, and folders that become empty. A missing file is fine.
     ///
     /// # Errors
-    /// If it is there and cannot be removed.
+    /// If it exists and cannot be removed.
     pub fn remove(&self, path: &Path) -> io::Result<()> {
         let (folders, name) = split(path)?;
         let mut way = vec![self.folder.try_clone()?];
@@ -91,18 +91,18 @@ impl ExportFolder {
         }
         remove(&way[way.len() - 1], name)?;
         for (folder, above) in folders.iter().zip(&way).rev() {
-            // One that holds something stays.
+            // One that is not empty stays.
             let _ = unlinkat(above, *folder, AtFlags::REMOVEDIR);
         }
         Ok(())
     }
 
-    /// Append to a file of the folder itself, and give what is in it now, up to so many bytes.
+    /// Opens a file directly in the folder for appending, and returns its current content, up to a number of bytes.
     ///
     /// # Errors
-    /// If it is no ordinary file, cannot be opened, or is no UTF-8.
+    /// If it is not a regular file, cannot be opened, or is not UTF-8.
     pub(crate) fn appended(&self, name: &str, bytes: u64) -> io::Result<(File, String)> {
-        // What is no file must not keep us waiting.
+        // Opening something other than a file must not block.
         let flags =
             OFlags::RDWR | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = File::from(openat(&self.folder, name, flags, NEW_FILE).map_err(not_followed)?);
@@ -114,7 +114,7 @@ impl ExportFolder {
         Ok((file, text))
     }
 
-    /// Open the folder that a path lies in, making what is missing on the way.
+    /// Opens the parent folder of a path, creating missing folders.
     fn make_way<'a>(&self, path: &'a Path) -> io::Result<(OwnedFd, &'a Path)> {
         let (folders, name) = split(path)?;
         let mut folder = self.folder.try_clone()?;
@@ -141,7 +141,7 @@ fn split(path: &Path) -> io::Result<(Vec<&Path>, &Path)> {
     Ok((folders, name))
 }
 
-/// The name a file has while it is written: hidden from readers that list visible files.
+/// The name of a file while it is written: hidden from readers that list visible files.
 fn temporary(name: &Path) -> String {
     format!(".{}.tmp", name.display())
 }
@@ -153,7 +153,7 @@ fn remove(folder: &OwnedFd, name: &Path) -> io::Result<()> {
     }
 }
 
-/// What opening says where a link or something else stands in the place of a folder or file.
+/// The error for a link or something else in place of a folder or file.
 fn not_followed(error: Errno) -> io::Error {
     match error {
         Errno::LOOP | Errno::NOTDIR => io::Error::new(

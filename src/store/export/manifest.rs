@@ -1,7 +1,7 @@
-//! The list of what exports wrote to a folder: `.dmarquet-export`, one path a line.
+//! The list of files that exports wrote to a folder: `.dmarquet-export`, one path per line.
 //!
-//! A file is listed before it is written, so that one of an export that was cut short is known to the next. What earlier
-//! exports wrote and this one does not is removed; a file that is not listed never is.
+//! A file is listed before it is written, so that the next export knows the files of an interrupted one. Files of
+//! earlier exports that this one does not write are removed; a file that is not listed never is.
 
 use super::folder::{self, ExportFolder};
 use crate::store::disk::files::standing;
@@ -12,41 +12,41 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::{Component, Path, PathBuf};
 
-/// The list. Engines pass over what begins with a dot.
+/// The name of the list. Engines ignore names that begin with a dot.
 const LIST: &str = ".dmarquet-export";
 
-/// The file that says up to which run an export of what is new goes.
+/// The file that says up to which run an incremental export goes.
 pub const RUN: &str = "run.json";
 
-/// What is read of a list. A line has some fifty bytes: more files than this no export writes.
+/// Bytes read of a list. A line has about fifty bytes: no export writes more files.
 const LIST_BYTES: u64 = 64 << 20;
 
-/// How the parts of the store come into an export.
+/// How the parts of the store are put into an export.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum PartFiles {
-    /// As files of their own, which share their blocks with the store where the file system can.
+    /// As copies, which share blocks with the store if the file system supports it.
     #[default]
     Copied,
-    /// As hard links, where the file system can: they take no space, and are the files of the store.
+    /// As hard links, if the file system supports them: they take no space, but are the store's own files.
     Linked,
 }
 
-/// An export under way.
+/// A running export.
 #[derive(Debug)]
 pub(crate) struct Exported {
     folder: ExportFolder,
     list: File,
     parts: PartFiles,
-    /// Of earlier exports, below the folder.
+    /// Files of earlier exports, below the folder.
     before: BTreeSet<PathBuf>,
     written: BTreeSet<PathBuf>,
 }
 
 impl Exported {
-    /// Begin to write to a folder, which is made if need be.
+    /// Begins writing to a folder, which is created if necessary.
     ///
     /// # Errors
-    /// If the folder or its list cannot be made or read, or is a symbolic link.
+    /// If the folder or its list cannot be created or read, or is a symbolic link.
     pub(crate) fn begin(dir: &Path, parts: PartFiles) -> Result<Self, StoreError> {
         let folder = ExportFolder::open(dir).map_err(StoreError::io(dir, "opening the folder to export to"))?;
         let (list, lines) = folder
@@ -56,12 +56,12 @@ impl Exported {
         Ok(Self { folder, list, parts, before, written: BTreeSet::new() })
     }
 
-    /// Whether nothing of a table was written yet.
+    /// Whether no file of a table was written yet.
     pub(crate) fn is_empty(&self, table: &Path) -> bool {
         !self.written.iter().any(|path| path.starts_with(table))
     }
 
-    /// Write a file, given by its path below the folder; one of the same name is replaced.
+    /// Writes a file at a path below the folder; an existing one is replaced.
     ///
     /// # Errors
     /// If it cannot be written.
@@ -70,7 +70,7 @@ impl Exported {
         self.folder.write(&path, |out| out.write_all(bytes)).map_err(self.failed(&path, "writing the file"))
     }
 
-    /// Give a part of the store away; a file of the same name is replaced.
+    /// Copies or links a part of the store; an existing file is replaced.
     ///
     /// # Errors
     /// If it cannot be copied.
@@ -84,11 +84,11 @@ impl Exported {
         copied.map_err(self.failed(&path, "copying the part"))
     }
 
-    /// Remove what earlier exports wrote and this one did not, and folders that are empty by that. Of an export of what is
-    /// new it is said last up to which run it goes.
+    /// Removes files of earlier exports that this one did not write, and empty folders. For an incremental export, last
+    /// of all writes up to which run it goes.
     ///
     /// # Errors
-    /// If a file cannot be removed, or the list not be written.
+    /// If a file cannot be removed, or the list cannot be written.
     pub(crate) fn finish(mut self, new: Option<&NewReports>) -> Result<(), StoreError> {
         let run = Path::new(RUN);
         if self.before.contains(run) {
@@ -106,7 +106,7 @@ impl Exported {
         written.map_err(self.failed(list, "replacing the list of exported files"))
     }
 
-    /// Put a path on the list, if it is not there.
+    /// Adds a path to the list, if it is new.
     fn enlist(&mut self, path: &Path) -> Result<(), StoreError> {
         let known = self.before.contains(path);
         if self.written.insert(path.to_owned()) && !known {
@@ -123,7 +123,7 @@ impl Exported {
     }
 }
 
-/// Whether a line of the list can be an export's: whatever else stands there is not touched.
+/// Whether a line of the list can be from an export: anything else is not touched.
 fn is_ours(path: &Path) -> bool {
     let names: Option<Vec<&str>> =
         path.components().map(|part| if let Component::Normal(name) = part { name.to_str() } else { None }).collect();
@@ -218,7 +218,7 @@ mod tests {
             assert_eq!(inode(&out.join(&name)) == inode(&part), same, "{parts:?}");
             assert_eq!(std::fs::read(out.join(&name)).unwrap(), b"of the store");
         }
-        // Writing to a name that is linked to the store leaves the store as it is.
+        // Writing to a name that is linked to the store does not change the store.
         let mut exported = Exported::begin(&out, PartFiles::Copied).unwrap();
         exported.write(name.clone(), b"filtered").unwrap();
         assert_eq!(std::fs::read(&part).unwrap(), b"of the store");

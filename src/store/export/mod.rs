@@ -1,4 +1,4 @@
-//! Rows out of a store: Parquet folders, CSV, NDJSON, and Arrow streams.
+//! Exports rows: Parquet folders, CSV, NDJSON, and Arrow streams.
 
 pub(crate) mod dns;
 pub(crate) mod folder;

@@ -1,7 +1,7 @@
-//! Full rows out of the store, for other programs: Parquet in folders of months, NDJSON, CSV, Arrow IPC.
+//! Exports full rows for other programs: Parquet in monthly folders, NDJSON, CSV, Arrow IPC.
 //!
-//! Goes row group by row group, in the order of months and files, so that memory does not grow with the rows. Without a
-//! filter parts leave as they are, as copies that share their blocks where the file system can.
+//! It works row group by row group, in the order of months and files, so that memory does not grow with the number of
+//! rows. Without a filter, parts are exported unchanged, as copies that share blocks if the file system supports it.
 
 use super::manifest::{Exported, PartFiles};
 use super::text_rows::{self, CsvStyle};
@@ -32,12 +32,12 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-/// The formats that go to one stream.
+/// The formats written to a single stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowFormat {
-    /// One JSON object a line.
+    /// One JSON object per line.
     Ndjson,
-    /// With a header line; lists as JSON; text that a spreadsheet would run is defused by a leading `'`.
+    /// With a header line and lists as JSON. Text that a spreadsheet would run as a formula is prefixed with `'`.
     Csv,
     /// CSV for spreadsheets: a byte order mark, times as `YYYY-MM-DD HH:MM:SS`, lists in words.
     Spreadsheet,
@@ -46,10 +46,10 @@ pub enum RowFormat {
 }
 
 impl Store {
-    /// Write all rows of the filter to a stream.
+    /// Writes all rows of the filter to a stream.
     ///
     /// # Errors
-    /// If a part cannot be read or the stream not be written.
+    /// If a part cannot be read or the stream cannot be written.
     pub fn export(&self, filter: &Filter, format: RowFormat, out: &mut dyn Write) -> Result<(), StoreError> {
         let sink = Path::new("output");
         match format {
@@ -82,8 +82,8 @@ impl Store {
     /// there is nothing to write a file without rows keeps the columns, so that no reader stumbles over a quiet week.
     ///
     /// # Errors
-    /// If a part cannot be read or a file not be written. What stands under the same names is replaced, and what an
-    /// earlier export wrote and this one does not is removed.
+    /// If a part cannot be read or a file cannot be written. Existing files with the same names are replaced, and files
+    /// of an earlier export that this one does not write are removed.
     pub fn export_parquet(
         &self,
         filter: &Filter,
@@ -98,7 +98,7 @@ impl Store {
             let name = path.file_name().unwrap_or_default().to_owned();
             let part = ParquetPart::open(path)?;
             let Some(month) = month else {
-                // Of a file in no folder of a month each month's rows go to the folder of theirs.
+                // Rows of a file outside the monthly folders go to the folder of their month.
                 for month in months(&part)? {
                     let rows = within(filter, month);
                     if let Some(bytes) = self.cut(&part, &rows)? {
@@ -108,7 +108,7 @@ impl Store {
                 continue;
             };
             let target = records.join(month.folder()).join(&name);
-            // One of an older version gets today's columns: a folder must not hold two kinds of files.
+            // A part of an older version gets today's columns: a folder must not mix versions.
             if filter.is_all() && table::is_current(&RECORDS, &part.metadata) {
                 exported.part(&part.path, target)?;
             } else if let Some(bytes) = self.cut(&part, filter)? {
@@ -130,11 +130,11 @@ impl Store {
         exported.finish(filter.new.as_deref())
     }
 
-    /// What the runs after one brought. Runs count up; 0 is before the first. The same number gives the same reports again,
-    /// but for those that another report has replaced since, and `compact` and `rebuild` change none of it.
+    /// The reports of all runs after a given one. Runs are numbered from 1. The same number returns the same reports
+    /// again, except those that were replaced since; `compact` and `rebuild` change nothing about it.
     ///
     /// # Errors
-    /// If it is a folder of Parquet, which knows no runs, or the ledger cannot be read.
+    /// If it is a folder of Parquet, which has no runs, or the ledger cannot be read.
     pub fn new_since(&self, run: i64) -> Result<NewReports, StoreError> {
         match &self.ledger {
             Some(ledger) => since(ledger, run),
@@ -147,7 +147,7 @@ impl Store {
         }
     }
 
-    /// Hand over the columns of each row group, cut down to the rows of the filter.
+    /// Passes on the columns of each row group, reduced to the rows of the filter.
     fn each_group(
         &self,
         filter: &Filter,
@@ -164,13 +164,13 @@ impl Store {
         Ok(())
     }
 
-    /// What a part of an older version does not say of its rows.
+    /// The ingestion times that parts of older versions lack.
     fn ingested_times(&self, part: &ParquetPart) -> Result<IngestedTimes, StoreError> {
         let none = || Ok(IngestedTimes::default());
         self.ledger.as_ref().map_or_else(none, |ledger| IngestedTimes::of(ledger, std::slice::from_ref(part)))
     }
 
-    /// The rows of the filter of a part as a new part; none, if it has none.
+    /// The rows of a part that match the filter, as a new part; `None` without any.
     fn cut(&self, part: &ParquetPart, filter: &Filter) -> Result<Option<Vec<u8>>, StoreError> {
         let failed = || StoreError::parquet(&part.path, "writing its rows as a new part");
         let mut writer = PartWriter::new().map_err(failed())?;
@@ -194,7 +194,7 @@ impl Store {
 
 type Arrays = Vec<Box<dyn Array>>;
 
-/// The columns of a row group, cut down to the rows of the filter; `None` if it has none.
+/// The columns of a row group, reduced to the rows of the filter; `None` without any.
 fn group_arrays(
     part: &ParquetPart,
     group: &RowGroupMetadata,
@@ -220,7 +220,7 @@ fn column_names() -> Vec<&'static str> {
     COLUMNS.iter().map(|column| column.name).collect()
 }
 
-/// The months that a part has rows of.
+/// The months of a part's rows.
 fn months(part: &ParquetPart) -> Result<BTreeSet<Month>, StoreError> {
     let date = COLUMNS.iter().find(|column| column.name == "date").expect("a column of the list");
     let mut months = BTreeSet::new();
@@ -235,14 +235,14 @@ fn months(part: &ParquetPart) -> Result<BTreeSet<Month>, StoreError> {
     Ok(months)
 }
 
-/// A filter held to a month.
+/// A filter limited to a month.
 fn within(filter: &Filter, month: Month) -> Filter {
     let from = filter.from.map_or(month.first(), |from| from.max(month.first()));
     let to = filter.to.map_or(month.last(), |to| to.min(month.last()));
     Filter { from: Some(from), to: Some(to), ..filter.clone() }
 }
 
-/// The month of a file without rows: that of the first day asked for.
+/// The month for a file without rows: that of the first requested day.
 pub(crate) fn quiet_month(filter: &Filter) -> Month {
     Month::of(filter.from.unwrap_or(Date::constant(1970, 1, 1)))
 }

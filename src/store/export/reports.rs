@@ -1,4 +1,4 @@
-//! The `reports` table as Parquet, beside the exported `records`: one row a report, in folders of months.
+//! The `reports` table as Parquet, beside the exported `records`: one row per report, in monthly folders.
 
 use super::manifest::Exported;
 use super::records;
@@ -27,7 +27,7 @@ fn hex(digit: u8) -> char {
     char::from_digit(digit.into(), 16).unwrap_or('0')
 }
 
-/// Rows of `reports` under way to a file or stream.
+/// Collects rows of `reports` for a file or stream.
 pub(crate) struct ReportTable(Vec<ColumnBuilder>);
 
 impl Default for ReportTable {
@@ -37,7 +37,7 @@ impl Default for ReportTable {
 }
 
 impl ReportTable {
-    /// Add a report that came in `now`.
+    /// Adds a report stored `now`.
     pub(crate) fn push(&mut self, accepted: &Accepted, now: Timestamp) {
         let row = ReportRow::new(accepted, now);
         for (column, value) in self.0.iter_mut().zip(row.values()) {
@@ -55,7 +55,7 @@ impl ReportTable {
     }
 }
 
-/// A column under way.
+/// A column being built.
 enum ColumnBuilder {
     Texts(Vec<Option<String>>),
     Longs(Vec<Option<i64>>),
@@ -99,7 +99,7 @@ impl ColumnBuilder {
     }
 }
 
-/// Write the reports of the filter to `DIR/reports/month=.../reports.parquet`.
+/// Writes the reports of the filter to `DIR/reports/month=.../reports.parquet`.
 pub(crate) fn export(store: &Store, filter: &Filter, exported: &mut Exported) -> Result<(), StoreError> {
     if store.folder {
         return export_reports(store, filter, exported);
@@ -163,10 +163,10 @@ fn write(exported: &mut Exported, month: Month, table: ReportTable) -> Result<()
     exported.write(path.clone(), &bytes.map_err(StoreError::parquet(&path, "writing the reports"))?)
 }
 
-/// Write the reports of the filter of one folder to another.
+/// Writes the reports of the filter from one folder to another.
 pub(crate) fn export_reports(store: &Store, filter: &Filter, exported: &mut Exported) -> Result<(), StoreError> {
     for (number, path) in files(&store.layout, "reports", filter)?.into_iter().enumerate() {
-        // A file in no folder of a month may be of several: it is named for the one of its first report.
+        // A file outside the monthly folders may have several months: it is named after that of its first report.
         let month = path.parent().and_then(Month::of_folder);
         let part = ParquetPart::open(path)?;
         let read = || -> PolarsResult<Vec<Box<dyn Array>>> {

@@ -1,4 +1,4 @@
-//! The `sources` table as Parquet, beside the exported `records`: one row an address that was looked up.
+//! The `sources` table as Parquet, beside the exported `records`: one row per address that was looked up.
 
 use super::manifest::Exported;
 use crate::model::{self, ColumnSet, SourceClass, SourceOrigin};
@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 use std::path::Path;
 
-/// All that is known of one address.
+/// Everything known about one address.
 #[derive(Default)]
 struct SourceRow {
     looked_up: Option<LookedUp>,
@@ -48,7 +48,7 @@ fn seen(store: &Store, filter: &Filter) -> Result<HashSet<model::SourceAddress>,
     Ok(seen)
 }
 
-/// What is known of the filter's sources, in the order of the table's columns, and how many they are.
+/// What is known about the filter's sources, in the order of the table's columns, and their number.
 pub(crate) fn columns(store: &Store, filter: &Filter) -> Result<(Vec<Box<dyn Array>>, usize), StoreError> {
     let mut sources: BTreeMap<IpAddr, SourceRow> = BTreeMap::new();
     for looked_up in store.names()? {
@@ -92,7 +92,7 @@ pub(crate) fn columns(store: &Store, filter: &Filter) -> Result<(Vec<Box<dyn Arr
     Ok((columns, sources.len()))
 }
 
-/// Write them to `DIR/sources/sources.parquet`; nothing where nothing is known.
+/// Writes them to `DIR/sources/sources.parquet`, if there are any.
 pub(crate) fn export(store: &Store, filter: &Filter, exported: &mut Exported) -> Result<(), StoreError> {
     let (columns, rows) = columns(store, filter)?;
     if rows == 0 {

@@ -1,8 +1,8 @@
-//! Judged reports as streams of Arrow IPC, Parquet, NDJSON or CSV, with the columns of `records` and of `reports`, without
-//! a store.
+//! Writes judged reports as streams of Arrow IPC, Parquet, NDJSON or CSV, with the columns of `records` and of
+//! `reports`, without a store.
 //!
-//! Batches follow in the order of the reports, sorted within a batch. Arrow gets plain strings and lists with 32-bit
-//! offsets, which every reader knows. What is buffered is bounded by rows, reports and bytes.
+//! Batches are in the order of the reports, and sorted inside. Arrow gets plain strings and lists with 32-bit offsets,
+//! which every reader supports. Buffers are bounded by rows, reports and bytes.
 
 use super::reports::ReportTable;
 use super::text_rows::{self, CsvStyle};
@@ -35,10 +35,10 @@ use std::sync::Arc;
 
 /// Rows of a batch, at most.
 const BATCH_ROWS: usize = 1 << 12;
-/// Bytes of text that wait, about, at most.
+/// Approximate limit of buffered text, in bytes.
 const WAITING_BYTES: usize = 16 << 20;
 
-/// A writer in two hands: Arrow's, and ours to flush it.
+/// A writer shared by the Arrow writer and us, to flush it.
 struct Shared<W>(Rc<RefCell<W>>);
 
 impl<W: Write> Write for Shared<W> {
@@ -63,7 +63,7 @@ pub enum StreamFormat {
     /// The Arrow IPC stream format.
     #[default]
     Arrow,
-    /// A Parquet file, a row group a batch.
+    /// A Parquet file, one row group per batch.
     Parquet,
     /// One JSON object a line.
     Ndjson,
@@ -83,18 +83,18 @@ impl StreamFormat {
         }
     }
 
-    /// Reports that wait, at most.
+    /// Buffered reports, at most.
     const fn waiting_reports(self) -> usize {
         match self {
             Self::Arrow => 1 << 10,
             Self::Parquet => 1 << 13,
-            // Nothing is gained by waiting, and somebody may look on.
+            // Waiting gains nothing, and somebody may be watching.
             Self::Ndjson | Self::Csv | Self::Spreadsheet => 1 << 5,
         }
     }
 }
 
-/// What turns batches into bytes.
+/// Encodes batches.
 enum Encoder<W: Write> {
     Arrow(Box<ipc::StreamWriter<Shared<W>>>, Arc<ArrowSchema>),
     Parquet(Box<FileWriter<Shared<W>>>, Vec<ParquetType>),
@@ -181,8 +181,7 @@ impl<W: Write> Batches<W> {
         }
     }
 
-    /// What tells a reader that all is there which it waits for: a batch of no rows, or of lines an empty one. And
-    /// everything out.
+    /// Writes the mark that everything up to here is complete (a batch without rows, or an empty line), and flushes.
     fn mark(&mut self) -> Result<(), StoreError> {
         match &self.encoder {
             Encoder::Arrow(_, schema) => {
@@ -217,7 +216,7 @@ impl<W: Write> Batches<W> {
     }
 }
 
-/// The records of reports, and if wanted the reports themselves, as they come.
+/// Streams the records of reports, and optionally the reports, as they arrive.
 pub struct Stream<W: Write, R: Write> {
     records: Batches<W>,
     reports: Option<Batches<R>>,
@@ -265,7 +264,7 @@ impl<W: Write, R: Write> Stream<W, R> {
         })
     }
 
-    /// Add a report; it may wait.
+    /// Adds a report; it may be buffered.
     ///
     /// # Errors
     /// If a stream cannot be written.
@@ -301,7 +300,7 @@ impl<W: Write, R: Write> Stream<W, R> {
         Ok(())
     }
 
-    /// Write what waits.
+    /// Writes what is buffered.
     fn write(&mut self) -> Result<(), StoreError> {
         self.bytes = 0;
         let waiting = std::mem::take(&mut self.waiting);
@@ -318,20 +317,20 @@ impl<W: Write, R: Write> Stream<W, R> {
         reports.write(waiting.len(), &table.arrays().map_err(failed())?)
     }
 
-    /// Write what waits, then a mark that all of it is there, and let everything out. The mark is a batch of no rows, or
-    /// of lines an empty one.
+    /// Writes what is buffered, then a mark that it is complete, and flushes. The mark is a batch without rows, or an
+    /// empty line.
     ///
     /// # Errors
     /// If a stream cannot be written.
     pub fn mark(&mut self) -> Result<(), StoreError> {
         self.write()?;
         self.write_tls()?;
-        // The records come last: who reads their mark finds the reports complete.
+        // The records come last: once their mark arrives, the reports are complete.
         self.reports.iter_mut().chain(self.tls.iter_mut().flatten()).try_for_each(Batches::mark)?;
         self.records.mark()
     }
 
-    /// Write what waits, and the ends of the streams.
+    /// Writes what is buffered, and ends the streams.
     ///
     /// # Errors
     /// If a stream cannot be written.
@@ -343,7 +342,7 @@ impl<W: Write, R: Write> Stream<W, R> {
     }
 }
 
-/// About how many bytes the rows of a report come to.
+/// The approximate size of a report's rows in bytes.
 fn weight(accepted: &Accepted) -> usize {
     let report = &accepted.report;
     let head = report.metadata.org_name.len() + report.metadata.report_id.len() + report.policy.domain.as_str().len();

@@ -1,4 +1,4 @@
-//! Rows as text: NDJSON and CSV. The only places where a row's values meet their spelling in text.
+//! Formats rows as text: NDJSON and CSV.
 
 use crate::store::tables::values::{self, Texts};
 use jiff::Timestamp;
@@ -11,7 +11,7 @@ use std::io::{self, Write};
 pub(crate) enum CsvStyle {
     /// For programs: RFC 3339, JSON.
     Exact,
-    /// For people with a spreadsheet: a byte order mark, times that it takes for times, lists in words.
+    /// For spreadsheets: a byte order mark, times that they recognize, lists in words.
     Spreadsheet,
 }
 
@@ -94,13 +94,13 @@ impl<'a> ColumnValues<'a> {
         }
     }
 
-    /// The value as a CSV field; a null is an empty one.
+    /// The value as a CSV field; null is an empty field.
     fn field(&self, row: usize, style: CsvStyle, out: &mut Vec<u8>) -> io::Result<()> {
         if self.is_null(row) {
             return Ok(());
         }
         match self {
-            // An empty text is quoted: so it is told from a null.
+            // An empty text is quoted, which distinguishes it from null.
             Self::Text(texts) => quote(texts.get(row).unwrap_or_default(), out),
             Self::Time(array) => match style {
                 CsvStyle::Exact => write!(out, "{}", time(array.value(row)))?,
@@ -133,7 +133,7 @@ fn items(list: &ListArray<i64>, row: usize) -> io::Result<std::ops::Range<usize>
     Ok(bound(0)?..bound(1)?)
 }
 
-/// An item of a list in words: its fields one behind the other, the last of them, a remark, in parentheses.
+/// An item of a list in words: its fields one after the other, the last one, a remark, in parentheses.
 fn in_words(fields: &[(&str, Texts<'_>)], item: usize) -> String {
     let Some(((_, remark), values)) = fields.split_last() else { return String::new() };
     let mut words: Vec<String> = values.iter().filter_map(|(_, texts)| texts.get(item)).map(str::to_owned).collect();
@@ -176,7 +176,7 @@ pub(crate) fn quote(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// One JSON object a line; the names are those of the columns.
+/// One JSON object per line; the names are those of the columns.
 pub(crate) fn ndjson(names: &[&str], arrays: &[Box<dyn Array>], rows: usize, out: &mut dyn Write) -> io::Result<()> {
     let columns = ColumnValues::all(arrays)?;
     let mut line = Vec::new();
@@ -200,7 +200,7 @@ pub(crate) fn csv_header(names: &[&str], style: CsvStyle, out: &mut dyn Write) -
     writeln!(out, "{}", names.join(","))
 }
 
-/// One line a row.
+/// One line per row.
 pub(crate) fn csv(style: CsvStyle, arrays: &[Box<dyn Array>], rows: usize, out: &mut dyn Write) -> io::Result<()> {
     let columns = ColumnValues::all(arrays)?;
     let mut line = Vec::new();

@@ -18,8 +18,8 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
-/// Write `senders/` and `domains/`, in folders of the months that the weeks begin in. Without a week, files without rows keep
-/// the columns.
+/// Writes `senders/` and `domains/`, in folders of the months in which the weeks begin. Without a week, files without
+/// rows keep the columns.
 pub(crate) fn export(weeks: &[WeekVerdicts], quiet: Month, exported: &mut Exported) -> Result<(), StoreError> {
     let mut months: BTreeMap<Month, Vec<&WeekVerdicts>> = BTreeMap::new();
     for week in weeks {
@@ -58,7 +58,7 @@ pub const VERDICT_TABLES: [&str; 2] = ["senders", "domains"];
 /// Write one of [`VERDICT_TABLES`] as text.
 ///
 /// # Errors
-/// If the format is no text, or the output cannot be written.
+/// If the format is not text, or the output cannot be written.
 pub fn write_verdicts(
     weeks: &[WeekVerdicts],
     name: &str,

@@ -1,5 +1,5 @@
-//! Rows of the ledger, whatever stands in them. A damaged file, or one that another program wrote to, may hold any value in
-//! any column, so the tables here are those of the ledger without types and keys.
+//! Rows of the ledger with any content. A damaged file, or one changed by another program, may have any value in any
+//! column, so the tables here are those of the ledger without types and keys.
 
 use crate::model::{Cursor, ReportHead};
 use crate::store::disk::layout::Layout;
@@ -17,7 +17,7 @@ use std::path::Path;
 /// The store folder of this target: it does not exist, so that no path in a row leads to a file.
 const NOWHERE: &str = "/nonexistent/dmarquet";
 
-/// The tables by how they are read: those of a line are read together.
+/// The tables; those of a group are read together.
 const GROUPS: [&[&str]; 9] = [
     &["reports"],
     &["totals"],
@@ -30,7 +30,7 @@ const GROUPS: [&[&str]; 9] = [
     &["batches"],
 ];
 
-/// A row of each table as the store would write it: what a column holds where the bytes say nothing of it.
+/// A row of each table as the store would write it: the default of each column.
 const PLAIN: &str = r#"
 INSERT INTO batches VALUES (1, 1795600000000, 1, 2);
 INSERT INTO files VALUES ('records/month=2026-11/00000001.parquet', 'records', '2026-11', 1, 2, 1, 9000, NULL);
@@ -52,7 +52,7 @@ INSERT INTO done VALUES ('m', 'INBOX', 14, 16);
 INSERT INTO lookups VALUES ('192.0.2.7', 'ptr', '{"names":["mx.example.net"],"confirmed":true}', 1795600000000, 1795686400000);
 "#;
 
-/// A table: how a row of it is put in, and what a column holds where the bytes say nothing of it.
+/// A table: how to insert a row, and the default of each column.
 struct Table {
     name: &'static str,
     columns: Vec<String>,
@@ -81,7 +81,7 @@ impl Loose {
             Table { name, insert: format!("INSERT INTO {name} VALUES ({marks})"), plain: plain(&strict, name), columns }
         };
         let groups = GROUPS.iter().map(|group| group.iter().copied().map(table).collect()).collect();
-        // The status and the quota look at these too.
+        // The status and the quota read these too.
         loose.connection.execute_batch("CREATE TABLE intents (path PRIMARY KEY, step, generation)").expect("a table");
         let store = Store { layout: Layout::new(Path::new(NOWHERE)), ledger: Some(loose), folder: false };
         Self { store, groups }
@@ -111,7 +111,7 @@ fn plain(ledger: &Ledger, table: &str) -> Vec<Value> {
     row.expect("a row of each table")
 }
 
-/// What stands in a column. Text is bytes: `SQLite` does not hold it to be UTF-8.
+/// The value of a column. Text is bytes: `SQLite` does not require UTF-8.
 #[derive(Debug, Clone, PartialEq)]
 enum Cell {
     Plain(Value),
@@ -173,7 +173,7 @@ impl Bytes<'_> {
     }
 }
 
-/// As rows of one table, or of those that are read together: what is read back is a value for each row, or a typed error.
+/// As rows of one table, or of those read together: reading gives a value for each row, or a typed error.
 pub fn ledger(bytes: &[u8]) {
     thread_local!(static LOOSE: Loose = Loose::new());
     LOOSE.with(|loose| {
@@ -210,13 +210,13 @@ pub fn ledger(bytes: &[u8]) {
     });
 }
 
-/// A reading of all that reads some tables.
+/// A read of everything that uses some tables.
 struct Reading<'a> {
     store: &'a Store,
     rows: &'a [Vec<Cell>],
     /// The columns of the first of the tables.
     columns: &'a [String],
-    /// All is as the store would write it.
+    /// Everything is as the store would write it.
     sound: bool,
 }
 
@@ -257,7 +257,7 @@ impl Reading<'_> {
         assert_eq!(status.newest_arrival, status.reporters.iter().map(|reporter| reporter.newest_arrival).max());
     }
 
-    /// What was read; none where it could not be, for a reason of the ledger.
+    /// What was read; `None` for a typed error of the ledger.
     fn typed<T>(&self, read: Result<T, StoreError>) -> Option<T> {
         match read {
             Ok(read) => Some(read),
@@ -292,7 +292,7 @@ impl Reading<'_> {
         self.sums();
     }
 
-    /// What `verify` says of the sums, where it says anything, is so: the other of the two tables is empty.
+    /// If `verify` reports wrong sums, that is true: the other of the two tables is empty.
     fn sums(&self) {
         let Some(faults) = self.typed(self.store.verify()) else { return };
         let messages: Option<Vec<i64>> = self.integers("messages").into_iter().collect();
@@ -314,7 +314,7 @@ impl Reading<'_> {
     }
 }
 
-/// Holding a quota ends in an answer or an error of `SQLite`; nothing of it stays.
+/// Applying a quota ends in an answer or an error of `SQLite`, and is rolled back.
 fn held(ledger: &Ledger, hold: impl Fn(&Transaction<'_>, Quota) -> rusqlite::Result<bool>) {
     let transaction = ledger.connection.unchecked_transaction().expect("no other transaction");
     let _ = hold(&transaction, Quota { bytes: 100, files: 3 });

@@ -1,4 +1,4 @@
-//! A Parquet file of the store, or of a folder that somebody else wrote, whatever its pages and its footer hold.
+//! A Parquet file of the store, or of a folder written by others, with any pages and footer.
 
 use crate::model::{Accepted, ColumnSet, Rows, Words};
 use crate::store::disk::layout::Layout;
@@ -28,12 +28,12 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-/// Sound files, which the bytes are changes of.
+/// Valid files, which the bytes change.
 #[derive(Debug)]
 pub struct Sound {
-    /// One row a record: as this program writes it, then as others do.
+    /// One row per record: as this program writes it, then as others do.
     records: Vec<Vec<u8>>,
-    /// One row a report.
+    /// One row per report.
     reports: Vec<Vec<u8>>,
 }
 
@@ -77,7 +77,7 @@ fn read_back(bytes: &[u8]) -> Result<Vec<(Field, Box<dyn Array>)>, StoreError> {
     schema::COLUMNS.iter().map(|column| read(encode::arrow_field(column))).collect()
 }
 
-/// A file as others write it: its pages are not compressed, so that a change of them is one of what they hold.
+/// A file as others write it, with uncompressed pages, so that a change of the bytes changes the values.
 fn file(columns: &[(Field, Box<dyn Array>)], version: Version, encoding: Encoding) -> PolarsResult<Vec<u8>> {
     let options = WriteOptions {
         statistics: StatisticsOptions::default(),
@@ -154,8 +154,8 @@ impl Folder {
     }
 }
 
-/// Changes of a file: each a place, what is done there, and bytes. What changes the footer's length corrects what is said of
-/// it, so that the footer is still found.
+/// Changes of a file: each an offset, an operation, and bytes. If the footer's length changes, the stored length is
+/// corrected, so that the footer is still found.
 fn changed(sound: &[u8], mut changes: &[u8]) -> Vec<u8> {
     let mut bytes = sound.to_vec();
     let length = bytes.last_chunk::<8>().map_or(0, |[a, b, c, d, ..]| u32::from_le_bytes([*a, *b, *c, *d]) as usize);
@@ -165,7 +165,7 @@ fn changed(sound: &[u8], mut changes: &[u8]) -> Vec<u8> {
         let count = usize::from(*what % 16).min(rest.len());
         let (put, more) = rest.split_at(count);
         changes = more;
-        // Each way keeps the rest of the bytes where it is, or puts it elsewhere.
+        // Each operation keeps the rest of the bytes where it is, or moves it.
         let end = match what / 16 % 4 {
             0 | 1 => (at + count).min(bytes.len()),
             2 => at,
@@ -181,8 +181,8 @@ fn changed(sound: &[u8], mut changes: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// As changes of a sound file, which the first byte chooses: it is read to as many rows as it says it has, all readers
-/// agreeing, or not read for a typed error.
+/// As changes of a valid file, chosen by the first byte: either all declared rows are read and all readers agree, or
+/// there is a typed error.
 pub fn pages(sound: &Sound, bytes: &[u8]) {
     let Some((which, changes)) = bytes.split_first() else { return };
     let which = usize::from(*which) % (sound.records.len() + sound.reports.len());
@@ -218,7 +218,7 @@ fn records(bytes: &[u8]) -> Option<usize> {
     })
 }
 
-/// What was read; none where it could not be, for a reason of the file.
+/// What was read; `None` for a typed error of the file.
 fn typed<T>(read: Result<T, StoreError>) -> Option<T> {
     match read {
         Ok(read) => Some(read),
@@ -246,7 +246,7 @@ fn fold(paths: &[PathBuf], filter: &Filter) -> Option<Folded> {
     Some(all.into_inner().expect("nobody panicked"))
 }
 
-/// Every column has a value a row, and every code its word.
+/// Every column has one value per row, and every code a word.
 fn hold(rows: &Rows) {
     let lengths = [rows.day.len(), rows.source.len(), rows.count.len(), rows.flags.len(), rows.cause.len()];
     assert_eq!(lengths, [rows.len; 5]);

@@ -1,8 +1,8 @@
 //! The ledger: one `SQLite` file that says what is safe. Opening, its tables, and its version.
 //!
-//! Write-ahead log, so that readers never wait for the writer nor the writer for them; every commit is synced, since
-//! a mail is moved or deleted on the strength of it. Sums that `status` shows are kept as rows and never counted, so a
-//! start costs the same however much is stored.
+//! It uses a write-ahead log, so that readers and the writer never wait for each other. Every commit is synced, because
+//! mails are moved or deleted based on it. The sums that `status` shows are kept as rows and never counted, so starting
+//! costs the same however much is stored.
 
 use super::upgrade;
 use crate::store::disk::access;
@@ -15,7 +15,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, Transactio
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The version of the data folder: that of [`TABLES`], and one more for each step of [`ADDED`].
+/// The version of the data folder: that of [`TABLES`], plus one for each step of [`ADDED`].
 pub(crate) const VERSION: i64 = FIRST_WITH_STEPS + steps(ADDED);
 
 /// How many steps there are; a ledger counts its version in 64 bits.
@@ -24,11 +24,11 @@ const fn steps(added: &[&str]) -> i64 {
     added.len() as i64
 }
 
-/// The version that [`TABLES`] alone make.
+/// The version of [`TABLES`] alone.
 pub(crate) const FIRST_WITH_STEPS: i64 = 3;
 
-/// What later versions added, one entry a version, in order: a new ledger runs all of them, an older one those it lacks.
-/// An entry that was released is never edited.
+/// What later versions added, one entry per version, in order: a new ledger runs all of them, an older one those it
+/// lacks. A released entry is never edited.
 pub(crate) const ADDED: &[&str] = &[
     super::events::TABLES,
     super::outbox::TABLES,
@@ -42,8 +42,8 @@ pub(crate) const ADDED: &[&str] = &[
 /// How long a rebuild waits for readers to end; a summary of years of reports takes seconds.
 const READERS: Duration = Duration::from_secs(30);
 
-/// A writer of another host that gave no sign for so long has ended without saying so. Its host may have lost power; one
-/// that does still run is refused at its next transaction.
+/// A writer on another host that was inactive for this long is considered dead; its host may have lost power. If it
+/// still runs, its next transaction is refused.
 const SILENT: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 
 const TABLES: &str = "
@@ -193,14 +193,14 @@ CREATE TABLE lookups (              -- what DNS said of an address or a name, fo
 pub(crate) struct Ledger {
     pub(crate) connection: Connection,
     pub(crate) path: PathBuf,
-    /// Of the one writer; none of a ledger that is only read.
+    /// The writer's generation; `None` for a ledger that is only read.
     pub(crate) generation: Option<i64>,
 }
 
 impl Drop for Ledger {
     fn drop(&mut self) {
         if let Some(generation) = self.generation {
-            // Without a sync of its own: where the power fails nobody writes any more.
+            // Without a sync: after a power failure nobody is writing any more.
             let _ = self.connection.execute_batch("PRAGMA synchronous = NORMAL");
             let free = "UPDATE writer SET owner = NULL WHERE generation = ?1";
             let _ = self.connection.execute(free, [generation]);
@@ -209,7 +209,7 @@ impl Drop for Ledger {
 }
 
 impl Ledger {
-    /// Open for reading. `None` if the store does not exist yet or holds nothing.
+    /// Opens for reading. `None` if the store does not exist yet or is empty.
     pub(crate) fn reader(layout: &Layout) -> Result<Option<Self>, StoreError> {
         if !present(layout)? {
             return Ok(None);
@@ -223,7 +223,7 @@ impl Ledger {
             ledger = ledger.reopen_immutable().ok_or(error)?;
             ledger.check_version()?;
         }
-        // Killed while it was being made: nothing is stored yet.
+        // Killed during creation: nothing is stored yet.
         if ledger.version()? == 0 {
             return ledger.none_expected(layout).map(|()| None);
         }
@@ -231,8 +231,7 @@ impl Ledger {
         Ok(Some(ledger))
     }
 
-    /// Open for writing as the one writer, and make it where there is none. Returns what was done to a store of an older
-    /// program.
+    /// Opens for writing as the only writer, creating it if necessary. Returns what was done to upgrade an older store.
     pub(crate) fn writer(layout: &Layout, lock: &Lock) -> Result<(Self, Vec<String>), StoreError> {
         let found = present(layout)?;
         let mut ledger = Self::create(&layout.ledger())?;
@@ -252,7 +251,7 @@ impl Ledger {
         Ok((ledger, notices))
     }
 
-    /// Become the one writer. Whoever wrote before is refused from now on; one that is known to run is not displaced.
+    /// Becomes the only writer. The previous writer is refused from now on; one that is known to run is not displaced.
     pub(crate) fn claim(&mut self, lock: &Lock) -> Result<(), StoreError> {
         let failed = || StoreError::ledger(&self.path, "becoming the writer");
         let now = Timestamp::now().as_millisecond();
@@ -267,9 +266,10 @@ impl Ledger {
             let silent = now.saturating_sub(seen) > i64::try_from(SILENT.as_millis()).unwrap_or(i64::MAX);
             let refused = match owner.life(&lock.owner) {
                 Life::Alive => true,
-                // The file `lock` says the same: no person took it away because that host is gone.
+                // The file `lock` says the same: nobody removed it because that host is gone.
                 Life::Foreign => lock.left.as_ref() == Some(&owner) && !silent,
-                // Of this kernel: were it alive, it would hold the lock. Without the file, it is refused from now on.
+                // It is on this kernel: if it were alive, it would hold the lock. Without the file, it is refused from
+                // now on.
                 Life::Elsewhere | Life::Dead => false,
             };
             if refused {
@@ -287,7 +287,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Begin a transaction that only the one writer may make.
+    /// Begins a transaction that only the current writer may make.
     pub(crate) fn begin(&self, doing: &'static str) -> Result<Transaction<'_>, StoreError> {
         let begin = || -> rusqlite::Result<(Transaction<'_>, bool)> {
             let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
@@ -303,7 +303,7 @@ impl Ledger {
         }
     }
 
-    /// Do something in a transaction that only the one writer may make.
+    /// Runs a function in a transaction that only the current writer may make.
     pub(crate) fn write<T>(
         &self,
         doing: &'static str,
@@ -318,10 +318,10 @@ impl Ledger {
         run().map_err(self.failed(doing))
     }
 
-    /// Open a ledger at a path, or make an empty file, whatever lies beside it.
+    /// Opens a ledger at a path, or creates an empty file, whatever is beside it.
     pub(crate) fn create(path: &Path) -> Result<Self, StoreError> {
         let failed = |doing| StoreError::ledger(path, doing);
-        // SQLite would make it as the umask wants; the files beside it take its mode.
+        // SQLite would create it by the umask; the files beside it inherit its mode.
         access::open_file(path).map_err(StoreError::io(path, "opening the ledger"))?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(failed("opening the ledger"))?;
@@ -336,12 +336,12 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// Make the tables of an empty ledger.
+    /// Creates the tables of an empty ledger.
     pub(crate) fn make_tables(&self) -> Result<(), StoreError> {
         self.make(&Self::tables(), "making the ledger")
     }
 
-    /// What makes the tables of this version.
+    /// The statements that create the tables of this version.
     pub(crate) fn tables() -> String {
         [TABLES, &ADDED.concat()].concat()
     }
@@ -351,7 +351,7 @@ impl Ledger {
         self.connection.execute_batch(&made).map_err(self.failed(doing))
     }
 
-    /// An empty ledger is right only where there are no data.
+    /// An empty ledger is valid only without data.
     fn none_expected(&self, layout: &Layout) -> Result<(), StoreError> {
         if holds_data(layout)? {
             return Err(StoreError::NoLedger { path: self.path.clone(), found: "an empty one" });
@@ -359,7 +359,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// A store that nobody may write to has no room for the log's index; without a log the file is read as it stands.
+    /// Without write permission SQLite cannot create the log's index; if there is no log, the file is read as it is.
     fn reopen_immutable(&self) -> Option<Self> {
         let log = PathBuf::from(format!("{}-wal", self.path.display()));
         if std::fs::metadata(log).is_ok_and(|log| log.len() > 0) {
@@ -391,7 +391,7 @@ impl Ledger {
         }
     }
 
-    /// Write the log back and do without one: then the file is all there is, and may be replaced. Waits a while for readers.
+    /// Writes the log back and turns it off: then the file is complete, and may be replaced. Waits a while for readers.
     pub(crate) fn fold_log(&self) -> Result<(), StoreError> {
         let begun = std::time::Instant::now();
         loop {
@@ -414,7 +414,7 @@ impl Ledger {
         StoreError::ledger(&self.path, doing)
     }
 
-    /// Whether a statement without parameters gives a row.
+    /// Whether a statement without parameters returns a row.
     pub(crate) fn any(&self, sql: &str) -> Result<bool, StoreError> {
         let found = self.connection.query_row(sql, [], |_| Ok(())).optional();
         found.map(|found| found.is_some()).map_err(self.failed("reading the ledger"))
@@ -425,12 +425,12 @@ fn hex(digit: u8) -> char {
     char::from_digit(digit.into(), 16).unwrap_or('0')
 }
 
-/// Whether there is a ledger; an error where there are data without one.
+/// Whether there is a ledger; an error if there are data without one.
 fn present(layout: &Layout) -> Result<bool, StoreError> {
     let path = layout.ledger();
     let found = match std::fs::metadata(&path) {
         Ok(found) if found.len() > 0 => return Ok(true),
-        // A ledger whose first commit still is in the log alone has no bytes of its own.
+        // A ledger whose first commit is only in the log is still empty.
         Ok(_) if std::fs::metadata(format!("{}-wal", path.display())).is_ok_and(|log| log.len() > 0) => {
             return Ok(true);
         }
@@ -441,7 +441,7 @@ fn present(layout: &Layout) -> Result<bool, StoreError> {
     if holds_data(layout)? { Err(StoreError::NoLedger { path, found }) } else { Ok(false) }
 }
 
-/// Whether any file lies where data lie.
+/// Whether there is any data file.
 fn holds_data(layout: &Layout) -> Result<bool, StoreError> {
     use crate::store::disk::layout::FileKind;
     let folders =
@@ -454,7 +454,7 @@ fn holds_data(layout: &Layout) -> Result<bool, StoreError> {
     Ok(false)
 }
 
-/// Whether no file lies in a folder, nor in one below it.
+/// Whether there is no file in a folder or below it.
 fn folder_is_empty(folder: &Path) -> Result<bool, StoreError> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,

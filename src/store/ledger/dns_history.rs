@@ -1,6 +1,6 @@
 //! The history of DNS records in the ledger: each record with the time during which lookups found it.
 //!
-//! A lookup that failed leaves no trace: whoever asks passes on only what was answered.
+//! A failed lookup leaves no trace: the caller passes on only answers.
 
 use super::database::Ledger;
 use crate::model::{DnsObservation, DnsSpan, DnsValue, RecordType, WatchedName};
@@ -10,7 +10,7 @@ use crate::store::tables::values::time;
 use rusqlite::{Transaction, params};
 use std::collections::HashSet;
 
-/// The tables, as one step of the ledger's versions.
+/// The tables, added as one version of the ledger.
 pub(crate) const TABLES: &str = "
 CREATE TABLE dns_names (            -- names looked up on behalf of a domain
     domain TEXT NOT NULL,
@@ -76,7 +76,7 @@ pub(crate) fn spans(ledger: &Ledger) -> Result<Vec<DnsSpan>, StoreError> {
         let mut rows = statement.query([])?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
-            // A type of a later version is not known here.
+            // A type added by a later version is unknown here.
             let Some(record_type) = RecordType::parse(row.get_ref(1)?.as_str()?) else { continue };
             found.push(DnsSpan {
                 name: row.get(0)?,

@@ -1,5 +1,5 @@
-//! The one table of events: what a person acknowledged, and what was told as an alert. Nothing in it can be made again
-//! from the originals, so a rebuild carries it over.
+//! The one table of events: what a person acknowledged, and what was reported as an alert. Nothing in it can be made
+//! again from the originals, so a rebuild carries it over.
 
 use super::database::Ledger;
 use crate::store::error::StoreError;
@@ -29,33 +29,33 @@ CREATE TABLE events (               -- actions that were acknowledged, and alert
 /// The state of an action's row.
 pub(crate) const ACTION: &str = "action";
 
-/// What a person says of an action or an alert.
+/// A user's acknowledgment of an action or an alert.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Acknowledgment {
     /// Its id.
     pub id: String,
     /// Its kind.
     pub kind: String,
-    /// The domain it is about, as a stranger may have written it.
+    /// The domain it is about; untrusted text.
     pub policy_domain: Option<String>,
-    /// In the person's words.
+    /// In the user's words.
     pub note: String,
-    /// When it was said.
+    /// When it was acknowledged.
     pub at: Timestamp,
     /// The messages that showed it then.
     pub evidence: u64,
 }
 
-/// An event as the ledger has it.
+/// An event as stored in the ledger.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StoredEvent {
     /// Its id.
     pub id: String,
     /// Its kind.
     pub kind: String,
-    /// `action`, or of an alert `known`, `new` or `resolved`.
+    /// `action`, or for an alert `known`, `new` or `resolved`.
     pub state: String,
-    /// The domain it is about; `None` where it is about none alone.
+    /// The domain it is about; `None` if it is not about a single one.
     pub policy_domain: Option<String>,
     /// What else it is about.
     pub subject: String,
@@ -63,13 +63,13 @@ pub struct StoredEvent {
     pub since: Option<i32>,
     /// The last day that shows it.
     pub seen: Option<i32>,
-    /// When it was told.
+    /// When it was reported.
     pub told: Option<Timestamp>,
-    /// When its end was told.
+    /// When its end was reported.
     pub ended: Option<Timestamp>,
-    /// Of an alert: all that is told, as JSON.
+    /// The full report of an alert, as JSON.
     pub body: Option<String>,
-    /// What was said when it was acknowledged.
+    /// The note of the acknowledgment.
     pub note: Option<String>,
     /// When it was acknowledged.
     pub acknowledged: Option<Timestamp>,
@@ -84,7 +84,7 @@ impl StoredEvent {
     }
 }
 
-/// All events; none of a ledger that an older program made.
+/// All events; none in a ledger of an older version.
 pub(crate) fn events(ledger: &Ledger) -> Result<Vec<StoredEvent>, StoreError> {
     let read = || -> rusqlite::Result<Vec<StoredEvent>> {
         if !ledger.connection.table_exists(None, "events")? {
@@ -116,7 +116,7 @@ fn event(row: &Row<'_>) -> rusqlite::Result<StoredEvent> {
     })
 }
 
-/// Keep an alert as it is now; what was said of it stays.
+/// Stores an alert as it is now; its acknowledgment stays.
 pub(crate) fn keep(transaction: &Transaction<'_>, event: &StoredEvent) -> rusqlite::Result<()> {
     let at = |at: Option<Timestamp>| at.map(Timestamp::as_millisecond);
     let sql = "INSERT INTO events (id, kind, state, policy_domain, subject, since, seen, told, ended, body, evidence)

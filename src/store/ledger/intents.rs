@@ -1,9 +1,9 @@
-//! What is still to be done to a file: rows of the ledger, so that a kill at any instant leaves nothing half-done.
+//! Intents: pending file operations as rows of the ledger, so that a kill at any instant leaves nothing half-done.
 //!
-//! A file is written under its hidden name (`write`), comes to be by the transaction that records it, and only then gets
-//! its own name (`publish`). So a file under its own name was committed, and nothing here removes one that the ledger did
-//! not name for it: files that merges replaced (`retire`), and files that prune, the quota or a person let go (`remove`).
-//! The steps are done right after their transaction; what a kill leaves undone, the next writer does.
+//! A file is written under its hidden name (`write`), becomes valid with the transaction that records it, and only then
+//! gets its final name (`publish`). So a file with its final name was committed, and files are only removed if the
+//! ledger names them: files that merges replaced (`retire`), and files dropped by prune, the quota or the user
+//! (`remove`). The operations run right after their transaction; the next writer finishes what a kill leaves undone.
 
 use super::database::Ledger;
 use crate::store::disk::access::create_folder;
@@ -15,12 +15,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// What is to be done to a file.
+/// A file operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum FileStep {
-    /// It is being written under its hidden name. Of a dead writer: remove that.
+    /// It is being written under its hidden name. After its writer died: remove it.
     Write,
-    /// It is committed: give it its own name.
+    /// It is committed: give it its final name.
     Publish,
     /// A merge replaced it: keep it out of the month's folder until the next run, then remove it.
     Retire,
@@ -51,7 +51,7 @@ fn intend<P: AsRef<str>>(
         .try_for_each(|path| statement.execute(params![path.as_ref(), step.word(), generation.unwrap_or(0)]).map(drop))
 }
 
-/// Name files that are about to be written: once that is durable, a kill leaves no file that nobody knows.
+/// Names files that are about to be written: once that is durable, a kill leaves no unknown file.
 pub(crate) fn plan<P: AsRef<str>>(
     transaction: &Connection,
     generation: Option<i64>,
@@ -60,7 +60,7 @@ pub(crate) fn plan<P: AsRef<str>>(
     intend(transaction, FileStep::Write, generation, paths)
 }
 
-/// Files that are complete under their hidden names come to be with this transaction.
+/// Complete files under hidden names become valid with this transaction.
 pub(crate) fn publish<P: AsRef<str>>(
     transaction: &Connection,
     paths: impl IntoIterator<Item = P>,
@@ -68,7 +68,7 @@ pub(crate) fn publish<P: AsRef<str>>(
     intend(transaction, FileStep::Publish, None, paths)
 }
 
-/// Parts or packs whose rows and originals are in others from this transaction on.
+/// Parts or packs that are replaced by others from this transaction on.
 pub(crate) fn retire<P: AsRef<str>>(
     transaction: &Connection,
     paths: impl IntoIterator<Item = P>,
@@ -84,7 +84,7 @@ pub(crate) fn remove<P: AsRef<str>>(
     intend(transaction, FileStep::Remove, None, paths)
 }
 
-/// The paths of a step.
+/// The paths of an operation.
 fn paths(ledger: &Ledger, step: FileStep) -> Result<Vec<String>, StoreError> {
     let read = || -> rusqlite::Result<Vec<String>> {
         let mut statement =
@@ -104,7 +104,7 @@ fn forget(ledger: &Ledger, paths: &[String]) -> Result<(), StoreError> {
     })
 }
 
-/// The paths that intents name, whatever is to be done: files that are not unknown, though no row lists them.
+/// The paths of all intents: these files are known, though no row lists them.
 pub(crate) fn named(ledger: &Ledger) -> Result<BTreeSet<String>, StoreError> {
     let read = || -> rusqlite::Result<BTreeSet<String>> {
         ledger.connection.prepare("SELECT path FROM intents")?.query_map([], |row| row.get(0))?.collect()
@@ -112,7 +112,7 @@ pub(crate) fn named(ledger: &Ledger) -> Result<BTreeSet<String>, StoreError> {
     read().map_err(ledger.failed("reading the intents"))
 }
 
-/// Remove what a dead writer had begun to write. Needs no room on the disk.
+/// Removes the unfinished files of a dead writer. Needs no disk space.
 pub(crate) fn drop_unfinished(layout: &Layout, ledger: &Ledger) -> Result<(), StoreError> {
     let planned = paths(ledger, FileStep::Write)?;
     planned
@@ -120,9 +120,10 @@ pub(crate) fn drop_unfinished(layout: &Layout, ledger: &Ledger) -> Result<(), St
         .try_for_each(|path| remove_file(&Layout::temporary(&layout.file(path)), "removing an unfinished file"))
 }
 
-/// Do all that is to be done, at the start of a writer: finish what was committed, and remove what readers no longer need.
+/// Performs all pending operations when a writer starts: finishes what was committed, and removes what readers no
+/// longer need.
 ///
-/// Returns what was published, as [`settle`] does.
+/// Returns what was published, like [`settle`].
 pub(crate) fn recover(layout: &Layout, ledger: &Ledger) -> Result<Vec<String>, StoreError> {
     drop_unfinished(layout, ledger)?;
     let planned = paths(ledger, FileStep::Write)?;
@@ -140,8 +141,8 @@ pub(crate) fn recover(layout: &Layout, ledger: &Ledger) -> Result<Vec<String>, S
     Ok(published)
 }
 
-/// Do what the last transaction decided. Returns what was published: its rows are kept until a later transaction, which
-/// [`forget_published`] makes after [`sync`] has made the names durable. So a commit needs no sync for them.
+/// Performs the operations of the last transaction. Returns what was published: its rows are kept until a later
+/// transaction, by [`forget_published`], after [`sync`] has made the names durable. So a commit needs no sync for them.
 pub(crate) fn settle(layout: &Layout, ledger: &Ledger) -> Result<Vec<String>, StoreError> {
     let published = paths(ledger, FileStep::Publish)?;
     let retired = paths(ledger, FileStep::Retire)?;
@@ -160,7 +161,7 @@ pub(crate) fn settle(layout: &Layout, ledger: &Ledger) -> Result<Vec<String>, St
     for ((kind, month), (new, old)) in months {
         let new: Vec<PathBuf> = new.into_iter().map(|path| layout.file(path)).collect();
         let old: Vec<PathBuf> = old.into_iter().map(|path| layout.file(path)).filter(|path| path.exists()).collect();
-        // Engines glob the parts: they see the old set or the new. Nobody globs packs, which are never gone meanwhile.
+        // Engines glob the parts, and must see the old set or the new one. Nobody globs packs.
         if !old.is_empty() && kind == FileKind::Part && swap(layout, (kind, month), &new, &old)? {
             continue;
         }
@@ -184,27 +185,27 @@ pub(crate) fn settle(layout: &Layout, ledger: &Ledger) -> Result<Vec<String>, St
     Ok(published)
 }
 
-/// Make the names of published files durable.
+/// Makes the names of published files durable.
 pub(crate) fn sync(layout: &Layout, published: &[String]) -> Result<(), StoreError> {
     let folders: BTreeSet<PathBuf> =
         published.iter().filter_map(|path| layout.file(path).parent().map(Path::to_owned)).collect();
     folders.iter().filter(|folder| folder.is_dir()).try_for_each(|folder| sync_folder(folder))
 }
 
-/// Forget published files whose names are durable.
+/// Forgets published files whose names are durable.
 pub(crate) fn forget_published(transaction: &Connection, published: &[String]) -> rusqlite::Result<()> {
     let sql = "DELETE FROM intents WHERE path = ?1 AND step = ?2";
     let mut statement = transaction.prepare_cached(sql)?;
     published.iter().try_for_each(|path| statement.execute([path.as_str(), FileStep::Publish.word()]).map(drop))
 }
 
-/// Give a committed file its own name, if it still has the hidden one.
+/// Gives a committed file its final name, if it still has the hidden one.
 fn give_name(path: &Path) -> Result<(), StoreError> {
     let hidden = Layout::temporary(path);
     if !hidden.exists() || rename_new(&hidden, path)? {
         return Ok(());
     }
-    // Names of rejected items and conflicts are made of what is in them: the same again is there already.
+    // Names of rejected items and conflicts are derived from their content: the same file already exists.
     if files::Seal::of(&hidden)? == files::Seal::of(path)? {
         return remove_file(&hidden, "removing the second copy of a file");
     }
@@ -212,14 +213,14 @@ fn give_name(path: &Path) -> Result<(), StoreError> {
     Err(StoreError::Damaged { path: path.to_owned(), expected: "a name that is free".into(), found })
 }
 
-/// Whether a row names a file. Names are made of what is in rejected items: they come back.
+/// Whether a row names a file. Names of rejected items are derived from their content, so they can come back.
 fn is_needed(ledger: &Ledger, path: &str) -> Result<bool, StoreError> {
     let sql = "SELECT EXISTS (SELECT 1 FROM files WHERE path = ?1) OR EXISTS (SELECT 1 FROM rejected WHERE file = ?1)
                OR EXISTS (SELECT 1 FROM conflicts WHERE file = ?1)";
     ledger.connection.query_row(sql, [path], |row| row.get(0)).map_err(ledger.failed("looking for a file"))
 }
 
-/// Put the folder of a month together anew beside it, of links to its files, and exchange the two. False where the file
+/// Builds a new folder of a month beside it, from links to its files, and exchanges the two. Returns false if the file
 /// system cannot link or exchange.
 fn swap(
     layout: &Layout,
@@ -232,7 +233,7 @@ fn swap(
     create_folder(&beside)?;
     let hidden: Vec<PathBuf> = new.iter().map(|path| Layout::temporary(path)).collect();
     for path in files::list(&folder)? {
-        // Whatever else is there goes along, known to the ledger or not.
+        // All other files are linked too, known to the ledger or not.
         let target = match hidden.iter().position(|hidden| *hidden == path) {
             Some(index) => new[index].file_name(),
             None if old.contains(&path) => continue,
@@ -253,7 +254,7 @@ fn swap(
         if old.iter().any(|old| old.file_name() == path.file_name())
             && !rename_new(&path, &layout.retired_file(kind, month, path.file_name().unwrap_or_default()))?
         {
-            // An earlier try linked it there and did not come to the end.
+            // An earlier attempt linked it there and did not finish.
             remove_file(&path, "removing a merged file")?;
         }
     }
@@ -261,7 +262,7 @@ fn swap(
     Ok(true)
 }
 
-/// Move replaced files out of the month's folder.
+/// Moves replaced files out of the month's folder.
 fn set_aside(layout: &Layout, (kind, month): (FileKind, Month), old: &[PathBuf]) -> Result<(), StoreError> {
     if old.is_empty() {
         return Ok(());
@@ -270,15 +271,15 @@ fn set_aside(layout: &Layout, (kind, month): (FileKind, Month), old: &[PathBuf])
     for path in old {
         let target = layout.retired_file(kind, month, path.file_name().unwrap_or_default());
         if !rename_new(path, &target)? {
-            // An earlier try linked it there and did not come to the end.
+            // An earlier attempt linked it there and did not finish.
             remove_file(path, "removing a merged file")?;
         }
     }
     Ok(())
 }
 
-/// Empty a folder of links to the files of another, and remove it. What is in it and not there goes there: it is the only
-/// copy, of a file that came in between.
+/// Empties a folder of links to the files of another, and removes it. A file that exists only in it is moved there: it
+/// was added meanwhile.
 fn clear_folder(folder: &Path, home: &Path) -> Result<(), StoreError> {
     for path in files::list(folder)? {
         let place = home.join(Layout::unretired(path.file_name().unwrap_or_default()));
@@ -286,7 +287,7 @@ fn clear_folder(folder: &Path, home: &Path) -> Result<(), StoreError> {
             (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
             _ => false,
         };
-        // A part that is being published may be linked under its other name, hidden or not.
+        // A part being published may be linked under its other name, hidden or final.
         if same(&place) || same(&Layout::temporary(&place)) || Layout::unhidden(&place).is_some_and(|name| same(&name))
         {
             remove_file(&path, "removing a link")?;
@@ -303,7 +304,7 @@ fn clear_folder(folder: &Path, home: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Clear the folders of merges that a kill left. Files in them that are nowhere else go back to their month.
+/// Clears the folders of killed merges. Files that are nowhere else go back to their month.
 fn clear_merges(layout: &Layout) -> Result<(), StoreError> {
     for place in ["compacting", "retired"] {
         let place = layout.root().join(place);
@@ -320,7 +321,7 @@ fn clear_merges(layout: &Layout) -> Result<(), StoreError> {
                 clear_folder(&folder, &month)?;
             }
         }
-        // One that holds something nobody knows stays.
+        // One that contains something unknown stays.
         let _ = std::fs::remove_dir(place);
     }
     Ok(())

@@ -10,20 +10,20 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
-/// The kind of look-up these are, in the ledger.
+/// The kind of these lookups in the ledger.
 pub(crate) const KIND: &str = "ptr";
 
-/// What DNS says of an address.
+/// What DNS says about an address.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredName {
-    /// Its names, best first; empty: it has none.
+    /// Its names, best first; may be empty.
     pub names: Vec<String>,
-    /// The first leads back to the address.
+    /// The first resolves back to the address.
     pub confirmed: bool,
 }
 
 impl StoredName {
-    /// As the ledger keeps it.
+    /// The form stored in the ledger.
     pub(crate) fn answer(&self) -> String {
         serde_json::to_string(self).expect("names and a flag serialize")
     }
@@ -34,11 +34,11 @@ impl StoredName {
 pub struct LookedUp {
     /// The address.
     pub address: IpAddr,
-    /// What DNS says of it; `None` if it could not be asked.
+    /// What DNS says about it; `None` if it could not be looked up.
     pub naming: Option<StoredName>,
-    /// When it was asked.
+    /// When it was looked up.
     pub at: Timestamp,
-    /// Until when this need not be asked again.
+    /// Until when this is valid.
     pub until: Timestamp,
 }
 
@@ -51,7 +51,7 @@ pub(crate) fn names(ledger: &Ledger) -> Result<Vec<LookedUp>, StoreError> {
         while let Some(row) = rows.next()? {
             let address = row.get_ref(0)?.as_str()?.parse();
             let naming = serde_json::from_str(row.get_ref(1)?.as_str()?);
-            // What another version wrote otherwise is not known here, and asked again when its time is over.
+            // A form written by another version is ignored here, and looked up again when it expires.
             if let (Ok(address), Ok(naming)) = (address, naming) {
                 let (at, until) = (time(row.get(2)?), time(row.get(3)?));
                 found.push(LookedUp { address, naming: Some(naming), at, until });

@@ -1,4 +1,4 @@
-//! How far each folder of a mailbox was read, and which messages still wait for the server to be told.
+//! How far each folder of a mailbox was read, and which messages the server must still be told about.
 
 use super::database::Ledger;
 use super::uidls;
@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, params};
 use std::collections::BTreeMap;
 
-/// The word of a fate; `None` for the one of which no server is ever told.
+/// The name of a fate; `None` for the one that needs no action on the server.
 pub(crate) const fn fate_word(fate: Fate) -> Option<&'static str> {
     match fate {
         Fate::Done => Some("done"),
@@ -48,17 +48,17 @@ pub(crate) fn cursors(ledger: &Ledger, mailbox: &str) -> Result<Vec<(String, Cur
 
 /// A mailbox's name and its folder's.
 type FolderName<'a> = (&'a str, &'a str);
-/// Ranges of UIDs, both ends inside.
+/// Inclusive ranges of UIDs.
 type UidRanges = Vec<(u32, u32)>;
 
-/// The ranges of UIDs beyond the cursor that are dealt with.
+/// The ranges of processed UIDs beyond the cursor.
 fn ranges(connection: &rusqlite::Connection, (mailbox, folder): (&str, &str)) -> rusqlite::Result<UidRanges> {
     let sql = "SELECT first, last FROM done WHERE mailbox = ?1 AND folder = ?2 ORDER BY first";
     let mut statement = connection.prepare_cached(sql)?;
     statement.query_map([mailbox, folder], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
-/// Set a folder's cursor, all but what is pending. Another `UIDVALIDITY` voids that too.
+/// Sets a folder's cursor, except what is pending. Another `UIDVALIDITY` invalidates that too.
 pub(crate) fn set_cursor(
     transaction: &Transaction<'_>,
     (mailbox, folder): (&str, &str),
@@ -86,8 +86,8 @@ pub(crate) fn set_cursor(
     Ok(())
 }
 
-/// Note messages as dealt with: their UIDs stand beyond the cursor until the source, which knows the gaps, moves it;
-/// those of which the server must be told wait in `pending`.
+/// Notes processed messages: their UIDs are kept beyond the cursor until the source, which knows the gaps, moves it;
+/// those that the server must be told about wait in `pending`.
 pub(crate) fn record(transaction: &Transaction<'_>, messages: &[(Message, Fate)], now: i64) -> rusqlite::Result<()> {
     let mut folders: BTreeMap<FolderName<'_>, (u32, UidRanges)> = BTreeMap::new();
     for (message, fate) in messages {
@@ -125,14 +125,14 @@ pub(crate) fn record(transaction: &Transaction<'_>, messages: &[(Message, Fate)]
     Ok(())
 }
 
-/// Made when it is first needed, so that a ledger from before there was one needs no other version.
+/// Created when first needed, so that an older ledger needs no upgrade.
 const HEARD: &str =
     "CREATE TABLE IF NOT EXISTS heard (     -- when the newest report of a mailbox arrived, known or not
     mailbox TEXT PRIMARY KEY,
     newest INTEGER NOT NULL
 ) WITHOUT ROWID;";
 
-/// Note when reports arrived, so that a mailbox that only brings what is known is not taken for silent.
+/// Notes when reports arrived, so that a mailbox with only known reports does not count as silent.
 pub(crate) fn record_heard(transaction: &Transaction<'_>, heard: &BTreeMap<String, Timestamp>) -> rusqlite::Result<()> {
     if heard.is_empty() {
         return Ok(());
@@ -146,7 +146,7 @@ pub(crate) fn record_heard(transaction: &Transaction<'_>, heard: &BTreeMap<Strin
     Ok(())
 }
 
-/// Ranges in order, those that touch made one.
+/// Sorts ranges and merges adjacent ones.
 fn joined(mut ranges: UidRanges) -> UidRanges {
     ranges.sort_unstable();
     let mut joined: UidRanges = Vec::with_capacity(ranges.len());

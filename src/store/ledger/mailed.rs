@@ -1,11 +1,11 @@
-//! Which summaries left by mail: to whom, about which days. A second run of the same week sends none of them again.
+//! Which summaries were mailed, to whom and about which days. A second run for the same week sends none of them again.
 
 use super::database::Ledger;
 use crate::store::error::StoreError;
 
 use std::collections::BTreeSet;
 
-/// What is kept of them.
+/// The table.
 pub(crate) const TABLE: &str = "
 CREATE TABLE mailed (               -- summaries that a mail server took
     customer TEXT NOT NULL,         -- its name in the settings

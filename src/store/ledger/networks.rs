@@ -12,13 +12,13 @@ use std::net::IpAddr;
 /// The kind of look-up these are, in the ledger.
 pub(crate) const KIND: &str = "network";
 
-/// What a database says of the network around an address.
+/// What a database says about the network of an address.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredNetwork {
     /// The number of the autonomous system that announces it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asn: Option<u32>,
-    /// What that is called.
+    /// Its name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub as_name: Option<String>,
     /// The country, by its code of two letters.
@@ -27,7 +27,7 @@ pub struct StoredNetwork {
 }
 
 impl StoredNetwork {
-    /// As the ledger keeps it; `None` if the database says nothing.
+    /// The form stored in the ledger; `None` if the database says nothing.
     pub(crate) fn answer(&self) -> Option<String> {
         (*self != Self::default()).then(|| serde_json::to_string(self).expect("a number and two texts serialize"))
     }
@@ -41,7 +41,7 @@ pub(crate) fn networks(ledger: &Ledger) -> Result<BTreeMap<IpAddr, StoredNetwork
         let mut found = BTreeMap::new();
         while let Some(row) = rows.next()? {
             let address = row.get_ref(0)?.as_str()?.parse();
-            // What another version wrote otherwise is not known here.
+            // A form written by another version is ignored here.
             if let (Ok(address), Ok(network)) = (address, serde_json::from_str(row.get_ref(1)?.as_str()?)) {
                 found.insert(address, network);
             }

@@ -38,7 +38,7 @@ pub(crate) fn origins(ledger: &Ledger) -> Result<BTreeMap<IpAddr, SourceOrigin>,
         let mut rows = statement.query([KIND])?;
         let mut found = BTreeMap::new();
         while let Some(row) = rows.next()? {
-            // What another version wrote otherwise is not known here.
+            // A form written by another version is ignored here.
             if let (Ok(address), Some(origin)) = (row.get_ref(0)?.as_str()?.parse(), parse(row.get_ref(1)?.as_str()?)) {
                 found.insert(address, origin);
             }

@@ -1,5 +1,5 @@
-//! What `alert` remembers between runs: when it heard of whom, which senders it knows, what is still to be told. One
-//! transaction records a run, so that a killed one leaves nothing half told.
+//! What `alert` remembers between runs: when reports arrived from whom, known senders, and unsent events. One
+//! transaction records a run, so that a killed one leaves nothing half-done.
 
 use super::database::Ledger;
 use super::events::StoredEvent;
@@ -46,11 +46,11 @@ CREATE TABLE mailbox_runs (         -- how the last reading of a mailbox went
 ) WITHOUT ROWID;
 ";
 
-/// Days that are remembered of whom a run heard.
+/// Days for which it is remembered who reported.
 pub(crate) const HEARD_DAYS: i32 = 120;
-/// Days after which a sender that was not seen is forgotten.
+/// Days after which an unseen sender is forgotten.
 pub(crate) const SENDER_DAYS: i32 = 400;
-/// Marks of senders that are remembered of one domain: what strangers can make is bounded.
+/// Marks of senders remembered per domain: forged reports must not grow this without bound.
 pub(crate) const MOST_MARKS: i64 = 5_000;
 
 /// What a run of `alert` starts from.
@@ -58,30 +58,30 @@ pub(crate) const MOST_MARKS: i64 = 5_000;
 pub struct AlertMemory {
     /// No run was recorded before.
     pub first_run: bool,
-    /// The newest report that was looked at, by its place in the ledger.
+    /// The ID of the newest examined report.
     pub reports: i64,
-    /// The newest rejected item that was looked at, by when it was rejected.
+    /// When the newest examined rejected item was rejected.
     pub rejected: i64,
     /// The days of runs that saw new reports, by the reporter's mail domain.
     pub reporters: BTreeMap<String, Vec<i32>>,
     /// The same by policy domain.
     pub domains: BTreeMap<String, Vec<i32>>,
-    /// What senders are known by: domain and mark.
+    /// Known senders: domain and mark.
     pub senders: std::collections::HashSet<(String, String)>,
     /// The first day of the store, since 1970-01-01.
     pub first_day: Option<i32>,
 }
 
-/// A report that no run has looked at.
+/// A report that no run has examined.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnseenReport {
-    /// Its place in the ledger.
+    /// Its ID in the ledger.
     pub id: i64,
     /// The reporter's address.
     pub org_email: Option<String>,
     /// The reporter's name.
     pub org_name: String,
-    /// The domain it is on.
+    /// The domain it is about.
     pub policy_domain: String,
     /// Its day, since 1970-01-01.
     pub day: i32,
@@ -94,41 +94,41 @@ pub struct AlertRun {
     pub reports: i64,
     /// [`AlertMemory::rejected`] of the next run.
     pub rejected: i64,
-    /// Kind (`reporter` or `domain`), name and day of what was heard.
+    /// Who reported: kind (`reporter` or `domain`), name and day.
     pub heard: Vec<(&'static str, String, i32)>,
     /// Domain, mark and last day of senders.
     pub senders: Vec<(String, String, i32)>,
     /// Events that are new or changed.
     pub events: Vec<StoredEvent>,
-    /// What is to be told: way, event, state, body.
+    /// What to send: channel, event, state, body.
     pub outbox: Vec<(String, String, String, String)>,
     /// The day of the run.
     pub today: i32,
 }
 
-/// Something that a way out was not told yet.
+/// An event not sent through a channel yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Untold {
     /// The id of the event.
     pub event: String,
     /// `new` or `resolved`.
     pub state: String,
-    /// What is told, as JSON.
+    /// The message, as JSON.
     pub body: String,
     /// How often it was tried.
     pub attempts: u32,
-    /// Not to be tried before.
+    /// When to try next.
     pub next: Timestamp,
 }
 
-/// How the readings of a mailbox went.
+/// The result of reading a mailbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MailboxRun {
     /// Its name in the settings.
     pub mailbox: String,
     /// When it was last read.
     pub read_at: Option<Timestamp>,
-    /// Since when it fails.
+    /// Since when it has been failing.
     pub failing_since: Option<Timestamp>,
     /// How often in a row.
     pub failures: u32,

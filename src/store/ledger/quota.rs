@@ -1,8 +1,8 @@
 //! The quotas of `rejected/` and `conflicts/`, so that a flood of junk takes a bounded amount of disk.
 //!
-//! Within the transaction that records new items, the oldest kept bytes beyond the quota become intents, so that a kill at
-//! any instant leaves no gap. Their rows stay, with an empty `file`: each item is still named and counted. Originals of
-//! stored reports are never touched.
+//! In the transaction that records new items, the oldest kept bytes beyond the quota become intents, so that a kill at
+//! any instant leaves no gap. Their rows stay, with an empty `file`: each item is still listed and counted. Originals
+//! of stored reports are never touched.
 
 use crate::store::disk::files;
 use crate::store::disk::layout::Layout;
@@ -10,7 +10,7 @@ use crate::store::tables::values::int;
 
 use rusqlite::{Transaction, params};
 
-/// How much is kept of rejected items, and as much again of conflicts.
+/// How much is kept of rejected items, and separately of conflicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Quota {
     pub(crate) bytes: i64,
@@ -18,15 +18,16 @@ pub(crate) struct Quota {
 }
 
 impl Default for Quota {
-    /// Rejected bytes are kept for a person to look at and for a later version to read. Four of the largest items fit, or
-    /// years of what honest reporters break; and no more files than a folder lists at once. A flood beyond that is junk.
+    /// Rejected bytes are kept for people to examine and later versions to read. Four of the largest items fit, or
+    /// years of broken reports from honest reporters; and no more files than a folder can reasonably have. A flood
+    /// beyond that is junk.
     fn default() -> Self {
         Self { bytes: 256 << 20, files: 10_000 }
     }
 }
 
 impl Quota {
-    /// What is kept beyond it, of what is kept newest first. Rows that share a file follow each other; the file counts once.
+    /// What exceeds the quota, given newest first. Rows that share a file are adjacent; the file counts once.
     fn beyond<T>(self, mut kept: Vec<KeptBytes<T>>) -> Vec<KeptBytes<T>> {
         let (mut sum, mut files, mut last) = (0_i64, 0, "");
         let within = kept.iter().take_while(|each| {
@@ -41,7 +42,7 @@ impl Quota {
         kept.split_off(within)
     }
 
-    /// What is left of it beside so much that is about to be written.
+    /// What is left of it after writing this much more.
     pub(crate) fn beside(self, bytes: i64, files: usize) -> Self {
         Self { bytes: self.bytes.saturating_sub(bytes).max(0), files: self.files.saturating_sub(files) }
     }
@@ -55,7 +56,7 @@ struct KeptBytes<T> {
     file: String,
 }
 
-/// Let the oldest rejected bytes beyond the quota go. True where there are any: their files are intents now.
+/// Drops the oldest rejected bytes beyond the quota. Returns true if there were any: their files are intents now.
 pub(crate) fn hold_rejected(transaction: &Transaction<'_>, quota: Quota) -> rusqlite::Result<bool> {
     let kept = transaction
         .prepare_cached(
@@ -72,16 +73,16 @@ pub(crate) fn hold_rejected(transaction: &Transaction<'_>, quota: Quota) -> rusq
     Ok(!beyond.is_empty())
 }
 
-/// The same of reports in conflict, whose sizes the disk knows.
+/// The same for reports in conflict, whose sizes are read from the disk.
 pub(crate) fn hold_conflicts(transaction: &Transaction<'_>, layout: &Layout, quota: Quota) -> rusqlite::Result<bool> {
-    // Never more than the quota and a batch: the rest have no file.
+    // Never more than the quota and a batch: the others have no file.
     let kept = transaction
         .prepare_cached(
             "SELECT key, content, file FROM conflicts WHERE file <> '' ORDER BY ingested DESC, file, key, content",
         )?
         .query_map([], |row| {
             let file: String = row.get(2)?;
-            // One that is not there takes no room; `verify` tells of it.
+            // A missing one takes no space; `verify` reports it.
             let bytes =
                 std::fs::metadata(files::standing(&layout.file(&file))).map_or(0, |metadata| int(metadata.len()));
             Ok(KeptBytes { key: (row.get(0)?, row.get(1)?), bytes, file })
@@ -117,7 +118,7 @@ mod tests {
         }
     }
 
-    /// Reject these in one run each, under a quota.
+    /// Rejects these in one run each, under a quota.
     fn flood(dir: &std::path::Path, numbers: std::ops::Range<u8>, quota: Quota) {
         for number in numbers {
             let now = Timestamp::from_second(1_795_600_000 + i64::from(number)).unwrap();

@@ -1,4 +1,4 @@
-//! What was kept aside: rejected items and conflicts, listed, read, and let go.
+//! Rejected items and conflicts: listed, read, and dropped.
 
 use super::database::Ledger;
 use crate::model::{Hash, ReportKey};
@@ -12,7 +12,7 @@ use rusqlite::Row;
 /// Something that should have been a report and could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RejectedEntry {
-    /// Its name: the hash of its bytes, or of its origin and reason where none came.
+    /// Its ID: the hash of its bytes, or of its origin and reason if there are none.
     pub hash: Hash,
     /// Where it came from.
     pub origin: String,
@@ -30,12 +30,12 @@ pub struct RejectedEntry {
     pub file: Option<String>,
 }
 
-/// A report that came under the key of another.
+/// A report with the same key as another, different one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConflictEntry {
     /// The key both have.
     pub key: ReportKey,
-    /// The hash of its document, which tells it from others with its key.
+    /// The hash of its document, which distinguishes it from others with its key.
     pub content: Hash,
     /// Where this one came from.
     pub origin: String,
@@ -43,17 +43,17 @@ pub struct ConflictEntry {
     pub attachment: Option<String>,
     /// The reporter.
     pub org_name: String,
-    /// The reporter's id.
+    /// The reporter's ID.
     pub report_id: String,
     /// The domain it is about.
     pub policy_domain: String,
     /// When it arrived.
     pub arrival: Timestamp,
-    /// When it was kept aside.
+    /// When it was recorded.
     pub ingested: Timestamp,
-    /// Where the bytes are, below the folder of the store; `None` if the quota let them go.
+    /// Where the bytes are, below the folder of the store; `None` if the quota dropped them.
     pub file: Option<String>,
-    /// The day that the report with its key counts for; `None` where that was pruned.
+    /// The day of the stored report with its key; `None` if that was pruned.
     pub day: Option<Date>,
 }
 
@@ -90,7 +90,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<RejectedEntry> {
         arrival: time(row.get(4)?),
         ingested: time(row.get(5)?),
         bytes: row.get(6)?,
-        // Empty where the quota let the bytes go.
+        // Empty if the quota dropped the bytes.
         file: row.get::<_, Option<String>>(7)?.filter(|file| !file.is_empty()),
     })
 }

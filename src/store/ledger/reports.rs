@@ -1,4 +1,4 @@
-//! The `reports` table read back: the heads that answers start from.
+//! Reads the `reports` table: the heads that answers start from.
 
 use super::database::Ledger;
 use crate::model::{Domain, PolicyPublished, ReportHead, ReportKey, Text};
@@ -15,17 +15,17 @@ const HEAD: &str =
     "SELECT key, org_name, org_email, report_id, begin, end, day, policy_domain, p, sp, np, adkim, aspf, pct,
     fo, testing, discovery_method, records, messages, dmarc_pass, sender_auth, findings FROM reports";
 
-/// A part of all reports from which reading every row of the ledger is cheaper than looking the asked ones up.
+/// From this share of all reports, reading every row is cheaper than looking up the requested ones.
 const LARGE_PART: i64 = 4;
 
-/// Hand over the heads of the reports of a filter, in the order of their arrival in the store: as they lie in the ledger, so
-/// that each of its pages is read once, however the days are mixed.
+/// Passes on the heads of the reports of a filter, in the order in which they were stored, so that each page of the
+/// ledger is read once, however the days are mixed.
 pub(crate) fn heads(ledger: &Ledger, filter: &Filter, each: &mut dyn FnMut(ReportHead)) -> Result<(), StoreError> {
     let mut read = || -> rusqlite::Result<()> {
         let from = filter.from.map_or(i32::MIN, days_since_epoch);
         let to = filter.to.map_or(i32::MAX, days_since_epoch);
         let asked = match (filter.from, filter.to) {
-            // A row whose day is none is told of, not left out.
+            // A row with an invalid day is reported, not left out.
             (None, None) => "?1 <= ?2",
             // `+` keeps the index out.
             _ if is_large_part(ledger, from, to)? => "+day BETWEEN ?1 AND ?2",
@@ -44,8 +44,8 @@ pub(crate) fn heads(ledger: &Ledger, filter: &Filter, each: &mut dyn FnMut(Repor
     read().map_err(ledger.failed("reading the reports"))
 }
 
-/// The reports that the runs after one brought. A run is a batch: its number stands with each of its reports for good,
-/// whatever becomes of the files with their rows.
+/// The reports of all runs after a given one. A run is a batch: its number is stored with each of its reports
+/// permanently, whatever happens to the files with their rows.
 pub(crate) fn since(ledger: &Ledger, after: i64) -> Result<NewReports, StoreError> {
     let read = || -> rusqlite::Result<NewReports> {
         let mut new = NewReports { after, last: after, keys: HashSet::new() };
@@ -62,7 +62,7 @@ pub(crate) fn since(ledger: &Ledger, after: i64) -> Result<NewReports, StoreErro
     read().map_err(ledger.failed("reading the reports"))
 }
 
-/// Whether these days hold so many of the reports; the index is read no further than it takes to know.
+/// Whether these days have a large share of the reports; the index is read no further than necessary.
 fn is_large_part(ledger: &Ledger, from: i32, to: i32) -> rusqlite::Result<bool> {
     let all: i64 = ledger.connection.query_row("SELECT ifnull(max(id), 0) FROM reports", [], |row| row.get(0))?;
     let asked = "SELECT count(*) FROM (SELECT 1 FROM reports WHERE day BETWEEN ?1 AND ?2 LIMIT ?3)";
@@ -108,7 +108,7 @@ fn codes(json: &str) -> Vec<Text> {
     findings.into_iter().map(|finding| finding.code.into()).collect()
 }
 
-/// A digest of the reports of each day, whatever the order in which they came.
+/// A digest of the reports of each day, independent of their order.
 pub(crate) fn day_digests(ledger: &Ledger) -> Result<BTreeMap<Date, u64>, StoreError> {
     let read = || -> rusqlite::Result<BTreeMap<Date, u64>> {
         let mut days: BTreeMap<i32, u64> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! The store at a glance. All of it is read from sums that the commits keep: nothing is counted here.
+//! The status of the store, read from sums that commits maintain: nothing is counted here.
 
 use super::database::Ledger;
 use crate::store::disk::layout::Month;
@@ -15,16 +15,16 @@ pub struct ReportTotals {
     pub reports: i64,
     /// Their rows.
     pub records: i64,
-    /// Sum of the rows' counts; `i64::MAX` where it is more than that.
+    /// Sum of the rows' counts; `i64::MAX` if it overflows.
     pub messages: i64,
     /// Messages that pass.
     pub dmarc_pass: i64,
 }
 
-/// A reporter, and when it was last heard of.
+/// A reporter, and when it last reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReporterTotals {
-    /// As it names itself.
+    /// Its name for itself.
     pub org_name: String,
     /// Its reports.
     pub reports: i64,
@@ -43,11 +43,11 @@ pub struct FolderStatus {
     pub folder: String,
     /// Its `UIDVALIDITY`.
     pub uid_validity: u32,
-    /// Every message up to this UID is dealt with.
+    /// Every message up to this UID was processed.
     pub last_uid: u32,
     /// When it was last read.
     pub read_at: Timestamp,
-    /// Messages whose reports are safe, but which the server was not told of yet.
+    /// Messages whose reports are stored, but which the server was not told about yet.
     pub pending: i64,
 }
 
@@ -60,10 +60,10 @@ pub struct FileTotals {
     pub bytes: i64,
 }
 
-/// The store at a glance.
+/// The status of the store.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Status {
-    /// The version of the data folder; `None` of a folder of Parquet files, or where there is no ledger yet.
+    /// The version of the data folder; `None` for a folder of Parquet files, or without a ledger.
     pub version: Option<i64>,
     /// Over all months.
     pub totals: ReportTotals,
@@ -83,13 +83,13 @@ pub struct Status {
     pub packs: FileTotals,
     /// Rejected items, and the bytes kept of them.
     pub rejected: FileTotals,
-    /// Rejected items whose bytes were let go: they were the oldest beyond the quota.
+    /// Rejected items whose bytes were dropped: the oldest beyond the quota.
     pub let_go: i64,
-    /// When the newest of them came.
+    /// When the newest of them arrived.
     pub newest_rejected: Option<Timestamp>,
     /// Reports in conflict with one stored before.
     pub conflicts: i64,
-    /// Those whose bytes were let go: they were the oldest beyond the quota.
+    /// Those whose bytes were dropped: the oldest beyond the quota.
     pub conflicts_let_go: i64,
 }
 
@@ -167,7 +167,7 @@ fn months(ledger: &Ledger) -> rusqlite::Result<Vec<(Month, ReportTotals)>> {
     Ok(months.into_iter().flatten().collect())
 }
 
-/// A kept sum. An earlier version let it grow beyond what an integer holds, into a number with a fraction.
+/// A stored sum. An earlier version let it overflow into a floating-point number.
 fn sum(row: &Row<'_>, column: usize) -> rusqlite::Result<i64> {
     match row.get_ref(column)? {
         ValueRef::Real(_) => Ok(i64::MAX),

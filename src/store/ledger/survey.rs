@@ -1,4 +1,4 @@
-//! What is on the disk, against what the ledger lists.
+//! Compares the disk with the ledger.
 
 use super::database::Ledger;
 use crate::store::disk::files;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 pub(crate) const LAST_BATCH: &str = "SELECT MAX(COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'batches'), 0),
     COALESCE((SELECT MAX(batch) FROM files), 0))";
 
-/// The parts or packs on the disk that have their own names, sorted.
+/// The parts or packs on the disk with final names, sorted.
 pub(crate) fn on_disk(layout: &Layout, kind: FileKind) -> Result<Vec<PathBuf>, StoreError> {
     let mut found = Vec::new();
     visible(&layout.folder(kind), kind.extension(), &mut found)?;
@@ -19,7 +19,7 @@ pub(crate) fn on_disk(layout: &Layout, kind: FileKind) -> Result<Vec<PathBuf>, S
     Ok(found)
 }
 
-/// The files below a folder, by extension; hidden ones are not finished.
+/// The files below a folder, by extension; hidden ones are unfinished.
 pub(crate) fn visible(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) -> Result<(), StoreError> {
     for path in files::list(folder)? {
         if path.is_dir() && !path.is_symlink() {
@@ -46,12 +46,12 @@ pub(crate) fn hidden(layout: &Layout, kind: FileKind) -> Result<Vec<PathBuf>, St
     Ok(found)
 }
 
-/// The path of a file as the ledger has it.
+/// The path of a file as stored in the ledger.
 pub(crate) fn relative(layout: &Layout, path: &Path) -> String {
     path.strip_prefix(layout.root()).unwrap_or(path).to_string_lossy().into_owned()
 }
 
-/// Check that the ledger is not older than its files: one that was put back from a backup does not know what came since,
+/// Checks that the ledger is not older than its files: one restored from a backup does not know what was stored since,
 /// and would count it again. Costs a listing of the folders, however many rows there are.
 pub(crate) fn check_age(layout: &Layout, ledger: &Ledger) -> Result<(), StoreError> {
     let last = ledger.connection.query_row(LAST_BATCH, [], |row| row.get::<_, i64>(0));
@@ -65,7 +65,7 @@ pub(crate) fn check_age(layout: &Layout, ledger: &Ledger) -> Result<(), StoreErr
     }
 }
 
-/// The file with the largest number of those that are named as ours are.
+/// The file with the largest number, of those named like ours.
 pub(crate) fn newest(layout: &Layout) -> Result<Option<(i64, PathBuf)>, StoreError> {
     let mut newest = None;
     for kind in FileKind::ALL {
@@ -79,7 +79,7 @@ pub(crate) fn newest(layout: &Layout) -> Result<Option<(i64, PathBuf)>, StoreErr
     Ok(newest)
 }
 
-/// Parts and packs on the disk that no row and no intent names. They are told, and kept.
+/// Parts and packs on the disk that no row and no intent names. They are reported, and kept.
 pub(crate) fn unknown(layout: &Layout, ledger: &Ledger) -> Result<Vec<String>, StoreError> {
     let mut known = super::intents::named(ledger)?;
     let read = || -> rusqlite::Result<BTreeSet<String>> {

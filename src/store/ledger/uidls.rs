@@ -1,6 +1,6 @@
-//! Which messages of POP3 mailboxes are dealt with, by their unique ids.
+//! Processed messages of POP3 mailboxes, by their unique IDs.
 //!
-//! An id is forgotten once its mailbox no longer lists it: the server may give it to another message then.
+//! An ID is forgotten once its mailbox no longer lists it, because the server may reuse it.
 
 use super::database::Ledger;
 use super::mailboxes;
@@ -8,7 +8,7 @@ use crate::model::{Fate, KnownUidl, MailboxProgress};
 use crate::store::error::StoreError;
 use rusqlite::{Transaction, params};
 
-/// What a ledger of an older version lacks.
+/// The table, which older ledgers lack.
 pub(crate) const TABLE: &str = "
 CREATE TABLE uidls (                -- messages of POP3 mailboxes that are dealt with, by their unique ids
     mailbox TEXT NOT NULL,
@@ -24,7 +24,7 @@ pub(crate) fn progress(ledger: &Ledger, mailbox: &str) -> Result<MailboxProgress
     Ok(MailboxProgress { cursors: mailboxes::cursors(ledger, mailbox)?, uidls: known(ledger, mailbox)? })
 }
 
-/// The messages of a mailbox that are dealt with, in the order of their ids.
+/// The processed messages of a mailbox, in the order of their IDs.
 pub(crate) fn known(ledger: &Ledger, mailbox: &str) -> Result<Vec<KnownUidl>, StoreError> {
     let read = || -> rusqlite::Result<Vec<KnownUidl>> {
         // A ledger of an older version that is only read has no such table.
@@ -42,7 +42,7 @@ pub(crate) fn known(ledger: &Ledger, mailbox: &str) -> Result<Vec<KnownUidl>, St
     read().map_err(ledger.failed("reading what is known of a POP3 mailbox"))
 }
 
-/// Note a message as dealt with.
+/// Notes a processed message.
 pub(crate) fn record(
     transaction: &Transaction<'_>,
     mailbox: &str,
@@ -54,13 +54,13 @@ pub(crate) fn record(
     statement.execute(params![mailbox, uidl, octets, fate == Fate::Done]).map(drop)
 }
 
-/// The server needs not be told of this message any more.
+/// The server was told about this message.
 pub(crate) fn told(transaction: &Transaction<'_>, mailbox: &str, uidl: &str) -> rusqlite::Result<()> {
     let sql = "UPDATE uidls SET pending = 0 WHERE mailbox = ?1 AND uidl = ?2";
     transaction.prepare_cached(sql)?.execute([mailbox, uidl]).map(drop)
 }
 
-/// This id stands for no message any more.
+/// This ID no longer belongs to a message.
 pub(crate) fn forget(transaction: &Transaction<'_>, mailbox: &str, uidl: &str) -> rusqlite::Result<()> {
     let sql = "DELETE FROM uidls WHERE mailbox = ?1 AND uidl = ?2";
     transaction.prepare_cached(sql)?.execute([mailbox, uidl]).map(drop)

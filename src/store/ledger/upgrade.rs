@@ -1,4 +1,4 @@
-//! Brings a data folder of an older program up to date: its ledger, and what a killed run of that program left.
+//! Upgrades a data folder of an older version: its ledger, and leftovers of a killed run.
 
 use super::database::{ADDED, FIRST_WITH_STEPS, Ledger, VERSION};
 use crate::store::disk::access;
@@ -11,10 +11,10 @@ use rusqlite::{Connection, params};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-/// What makes the tables of version 1 those of version 2.
+/// Upgrades the tables from version 1 to version 2.
 const SINCE_1: &str = "ALTER TABLE files ADD COLUMN hash BLOB;";
 
-/// What makes the tables of version 2 those of version 3. Its intents are done by then.
+/// Upgrades the tables from version 2 to version 3, after its intents are done.
 const SINCE_2: &str = "
 DROP TABLE compactions;
 DROP TABLE intents;
@@ -23,7 +23,7 @@ INSERT INTO writer VALUES (1, 0, NULL, 0);
 CREATE TABLE intents (path TEXT PRIMARY KEY, step TEXT NOT NULL, generation INTEGER NOT NULL) WITHOUT ROWID;
 ";
 
-/// Upgrade, and say what was done. May be killed at any instant: the version changes last.
+/// Upgrades, and returns what was done. May be killed at any instant: the version changes last.
 pub(crate) fn upgrade(layout: &Layout, ledger: &Ledger, from: i64) -> Result<Vec<String>, StoreError> {
     let mut rescued = Vec::new();
     let mut tables = String::new();
@@ -44,8 +44,8 @@ pub(crate) fn upgrade(layout: &Layout, ledger: &Ledger, from: i64) -> Result<Vec
     Ok(said)
 }
 
-/// Give a ledger of an older version, that is only read, the tables it lacks: empty ones, in memory and for this connection
-/// alone. Whoever reads need not know which version added what.
+/// Gives a read-only ledger of an older version the tables it lacks: empty ones, in memory and for this connection
+/// only. Readers need not know which version added what.
 pub(crate) fn supply_tables(ledger: &Ledger) -> Result<(), StoreError> {
     if ledger.version()? == VERSION {
         return Ok(());
@@ -78,11 +78,11 @@ struct OldMerge {
     replaced: Vec<String>,
 }
 
-/// A merge exchanged whole folders: the month's own folder says whether that happened.
+/// A merge exchanged whole folders: the month's folder shows whether that happened.
 fn finish_merges(layout: &Layout, ledger: &Ledger, version: i64) -> Result<(), StoreError> {
     for OldMerge { made, kind, month, records, replaced } in merges(ledger)? {
         let folder = layout.month(kind, month);
-        // Two renames in place of one exchange may have left the folder away.
+        // Two renames instead of an exchange may have left the folder missing.
         let aside = layout.compacting(kind, month).with_extension("old");
         if !folder.exists() && aside.exists() {
             std::fs::rename(&aside, &folder).map_err(StoreError::io(&folder, "putting the month back"))?;
@@ -131,7 +131,8 @@ fn merges(ledger: &Ledger) -> Result<Vec<OldMerge>, StoreError> {
     let rows = read().map_err(ledger.failed("reading the merges"))?;
     let merge = |(made, kind, month, records, replaced): (String, String, String, i64, String)| {
         let kind = FileKind::ALL.into_iter().find(|known| known.folder() == kind);
-        // An unreadable list must not pass for an empty one: the merged file would count beside those it replaced.
+        // An unreadable list must not look like an empty one: the merged file would count in addition to those it
+        // replaced.
         match (kind, Month::parse(&month), serde_json::from_str(&replaced)) {
             (Some(kind), Some(month), Ok(replaced)) => Ok(OldMerge { made, kind, month, records, replaced }),
             _ => Err(StoreError::Damaged {
@@ -144,8 +145,8 @@ fn merges(ledger: &Ledger) -> Result<Vec<OldMerge>, StoreError> {
     rows.into_iter().map(merge).collect()
 }
 
-/// A commit renamed its files before it recorded them. What it did not come to record came from mails that are still where
-/// they were; but with a ledger from a backup it may have come to it, so that a pack is kept, under a hidden name.
+/// A commit renamed its files before it recorded them. Unrecorded files come from mails that were not changed; but if
+/// the ledger is from a backup they may have been recorded, so a pack is kept, under a hidden name.
 fn finish_commit(layout: &Layout, ledger: &Ledger) -> Result<(), StoreError> {
     let read = || -> rusqlite::Result<Vec<String>> {
         let sql = "SELECT path FROM intents WHERE path NOT IN (SELECT path FROM files
@@ -167,7 +168,7 @@ fn finish_commit(layout: &Layout, ledger: &Ledger) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Packs that merges and rebuilds left in folders of theirs: one of which every original is elsewhere goes, any other is
+/// Packs left in the folders of merges and rebuilds: a pack whose originals are all elsewhere is removed, any other is
 /// put back among the originals. Returns the latter, below the root.
 pub(crate) fn rescue_packs(layout: &Layout, places: &[&str]) -> Result<Vec<String>, StoreError> {
     let mut rescued = Vec::new();
@@ -198,7 +199,7 @@ pub(crate) fn rescue_packs(layout: &Layout, places: &[&str]) -> Result<Vec<Strin
     Ok(rescued)
 }
 
-/// The month of a pack, by the folder it is in: `month=2026-11`, or `originals-2026-11` where merges kept it.
+/// The month of a pack, by its folder: `month=2026-11`, or `originals-2026-11` in the folder of merges.
 fn month_of(pack: &Path) -> Option<Month> {
     let folder = pack.parent()?;
     let merged = || {
@@ -208,7 +209,7 @@ fn month_of(pack: &Path) -> Option<Month> {
     Month::of_folder(folder).or_else(merged)
 }
 
-/// Whether every original of a pack is whole in another of a folder.
+/// Whether every original of a pack is intact in another pack of a folder.
 fn is_elsewhere(pack: &Path, folder: &Path) -> Result<bool, StoreError> {
     let held = |pack: &PathBuf| -> Result<HashSet<(String, String)>, StoreError> {
         let mut held = HashSet::new();
@@ -226,7 +227,7 @@ fn is_elsewhere(pack: &Path, folder: &Path) -> Result<bool, StoreError> {
     };
     let lines = match PackReader::open(pack).and_then(|mut reader| reader.manifest()) {
         Ok(lines) => lines,
-        // Nobody can say what is in it.
+        // Its content is unknown.
         Err(StoreError::Damaged { .. }) => return Ok(false),
         Err(error) => return Err(error),
     };
@@ -241,7 +242,7 @@ fn is_elsewhere(pack: &Path, folder: &Path) -> Result<bool, StoreError> {
     Ok(wanted.is_empty())
 }
 
-/// Parts that merges left: their rows are in others, and can be made again.
+/// Removes parts left by merges: their rows are in others.
 fn remove_parts(layout: &Layout) -> Result<(), StoreError> {
     for place in ["compacting", "retired"] {
         let place = layout.root().join(place);

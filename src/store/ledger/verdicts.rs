@@ -1,8 +1,8 @@
 //! The verdicts of complete weeks, kept from one export to the next.
 //!
-//! The verdicts of a week rest on its reports, on those of the weeks before it, and on the settings. They are kept with the
-//! last batch that brought such a report and with a hash of the rest: where either has changed since, they are computed
-//! again. Where the week's reports were pruned the kept verdicts are all there is, and stay.
+//! The verdicts of a week depend on its reports, on those of the weeks before it, and on the settings. They are stored
+//! with the last batch that had such a report and with a hash of the rest: if either changed since, they are computed
+//! again. If the week's reports were pruned, the stored verdicts are all that is left, and stay.
 
 use super::database::{Ledger, VERSION};
 use crate::store::error::StoreError;
@@ -13,7 +13,7 @@ use rusqlite::params;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// What is kept of them.
+/// The table.
 pub(crate) const TABLE: &str = "
 CREATE TABLE verdicts (             -- of complete ISO weeks, see verdicts.rs
     monday INTEGER PRIMARY KEY,     -- days since 1970-01-01
@@ -35,7 +35,7 @@ pub(crate) fn days(ledger: &Ledger) -> Result<BTreeMap<Date, DayOfReports>, Stor
     read().map_err(ledger.failed("reading the reports"))
 }
 
-/// Whether the ledger has the table: one that no writer of this version has opened yet lacks it.
+/// Whether the ledger has the table, which older ones lack.
 fn has_table(ledger: &Ledger) -> Result<bool, StoreError> {
     Ok(ledger.version()? == VERSION)
 }
@@ -51,7 +51,7 @@ pub(crate) fn kept(ledger: &Ledger) -> Result<BTreeMap<Date, KeptVerdicts>, Stor
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let monday = day(row.get(0)?);
-            // What another version wrote otherwise is computed again.
+            // Verdicts in the form of another version are computed again.
             let Ok(verdicts) = serde_json::from_str::<WeekVerdicts>(row.get_ref(3)?.as_str()?) else { continue };
             let verdicts = WeekVerdicts { monday, ..verdicts };
             kept.insert(monday, KeptVerdicts { settings: row.get(1)?, batch: row.get(2)?, verdicts });
@@ -61,7 +61,8 @@ pub(crate) fn kept(ledger: &Ledger) -> Result<BTreeMap<Date, KeptVerdicts>, Stor
     read().map_err(ledger.failed("reading the verdicts"))
 }
 
-/// Keep verdicts. That takes no turn as the writer: they can be made again, and of two who do the later one stays.
+/// Stores verdicts, without being the writer: they can be computed again, and of two concurrent processes the later one
+/// wins.
 pub(crate) fn keep(path: &Path, verdicts: &[KeptVerdicts]) -> Result<(), StoreError> {
     let ledger = Ledger::create(path)?;
     if !has_table(&ledger)? {

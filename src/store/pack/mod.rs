@@ -1,3 +1,3 @@
-//! The originals: zip packs of reports as they came, with a manifest.
+//! The originals: zip packs of reports as they arrived, with a manifest.
 
 pub(crate) mod zip;

@@ -25,27 +25,27 @@ pub(crate) const MANIFEST: &str = "manifest.ndjson";
 pub(crate) struct ManifestLine {
     /// `ReportKey`, as text.
     pub(crate) key: String,
-    /// The member that holds the report; several documents of one file share one.
+    /// The member with the report; several documents of one file share one.
     pub(crate) member: String,
-    /// Of the original's bytes.
+    /// The hash of the original's bytes.
     pub(crate) sha256: String,
     pub(crate) origin: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) attachment: Option<String>,
     #[serde(with = "rfc3339")]
     pub(crate) arrival: Timestamp,
-    /// When it was committed first.
+    /// When it was first committed.
     #[serde(with = "rfc3339")]
     pub(crate) ingested: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) mail: Option<LineMail>,
-    /// The batch in which it took the place of another report with its key; of several the last counts. 0: it took none.
+    /// The batch in which it replaced another report with its key, the last if there were several; 0: it replaced none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) replaced: i64,
-    /// Whether a person decided that it counts: nothing but a person replaces it.
+    /// Whether the user decided that it counts: then only the user replaces it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) promoted: bool,
-    /// Findings of the way to the report's bytes, which only the whole item shows.
+    /// Findings about the layers around the report, which only the whole item shows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) findings: Vec<LineFinding>,
 }
@@ -55,7 +55,7 @@ fn is_zero(number: &i64) -> bool {
     *number == 0
 }
 
-/// What a commit knows of a report beside its values.
+/// What a commit knows about a report besides its values.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Standing {
     /// When it was first committed.
@@ -92,7 +92,7 @@ pub(crate) struct LineMail {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) authentication_results: Option<String>,
     pub(crate) sender_auth: String,
-    /// Whether the report lies in a mail attached to this one.
+    /// Whether the report is in a mail attached to this one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) attached: bool,
 }
@@ -124,7 +124,7 @@ impl LineMail {
 }
 
 impl ManifestLine {
-    /// The provenance it was made of.
+    /// The provenance it was created from.
     pub(crate) fn provenance(&self) -> Provenance {
         Provenance {
             origin: self.origin.clone(),
@@ -169,25 +169,25 @@ pub(crate) fn kind_of(member: &str) -> ReportKind {
     }
 }
 
-/// What goes into the pack of a batch's reports of one month.
+/// The content of the pack for a batch's reports of one month.
 pub(crate) struct PackContents<'a> {
-    /// Each original once, by the name it gets.
+    /// Each original once, with its name.
     originals: Vec<(String, &'a Original)>,
     manifest: Vec<u8>,
 }
 
 impl<'a> PackContents<'a> {
-    /// Name the originals and list the reports.
+    /// Names the originals and lists the reports.
     pub(crate) fn of(accepted: &[PackItem<'a>], standing: &dyn Fn(ReportKey) -> Standing) -> Self {
         let mut names = HashMap::new();
         let mut originals = Vec::with_capacity(accepted.len());
         let mut manifest = Vec::new();
         for (report, hash) in accepted.iter().zip(hashes(accepted)) {
             let key = report.key.to_string();
-            // Several documents of one file have one original: it is kept once.
+            // Several documents of one file share one original: it is kept once.
             let standing = standing(report.key);
             let name = names.entry(hash).or_insert_with(|| {
-                // The report whose place it took has an original by the name of the key, and packs are merged.
+                // The replaced report has an original named after the key, and packs are merged.
                 let place = if standing.replaced > 0 { format!("-{}", standing.replaced) } else { String::new() };
                 let extension = match report.kind {
                     ReportKind::Aggregate => "xml",
@@ -280,7 +280,7 @@ impl<W: Write> PackWriter<W> {
         self.add(name, method, original_bytes(original))
     }
 
-    /// Add a member of another pack, as it stands there.
+    /// Adds a member of another pack, unchanged.
     pub(crate) fn copy<R: Read + Seek>(&mut self, from: &mut PackReader<R>, name: &str) -> Result<(), StoreError> {
         let path = from.path.clone();
         let member = from.raw_member(name)?;
@@ -294,7 +294,7 @@ impl<W: Write> PackWriter<W> {
     }
 
     fn add(&mut self, name: &str, method: CompressionMethod, bytes: &[u8]) -> io::Result<()> {
-        // Quick, not small: only what came as plain XML is deflated here, and the manifest.
+        // Fast, not small: only plain XML and the manifest are deflated here.
         let level = (method == CompressionMethod::Deflated).then_some(2);
         let options = SimpleFileOptions::default().compression_method(method).compression_level(level);
         self.zip.start_file(name, options)?;
@@ -302,7 +302,7 @@ impl<W: Write> PackWriter<W> {
     }
 }
 
-/// A member of a pack that cannot be read, or is not what was written.
+/// A member of a pack that cannot be read, or was changed.
 pub(crate) struct BadMember {
     pub(crate) error: StoreError,
     /// The reports in it.
@@ -334,12 +334,12 @@ impl<R: Read + Seek> PackReader<R> {
         self.lines(&bytes)
     }
 
-    /// The manifest as it stands.
+    /// The raw manifest.
     pub(crate) fn manifest_bytes(&mut self) -> Result<Vec<u8>, StoreError> {
         self.member(MANIFEST)
     }
 
-    /// Each original with the lines of the reports in it, once, checked against its hash. Returns those that are damaged.
+    /// Passes on each original once with the lines of its reports, checked against its hash. Returns damaged ones.
     pub(crate) fn originals(
         &mut self,
         mut each: impl FnMut(Original, Vec<ManifestLine>) -> Result<(), StoreError>,
@@ -364,7 +364,7 @@ impl<R: Read + Seek> PackReader<R> {
         Ok(bad)
     }
 
-    /// The original of some lines, if it is what they say.
+    /// The original of some lines, if it matches their hash.
     fn checked(&mut self, lines: &[ManifestLine]) -> Result<Original, StoreError> {
         let Some(ManifestLine { member, .. }) = lines.first() else {
             return Err(damaged(&self.path, "a member with reports", &"none"));
@@ -395,7 +395,7 @@ impl<R: Read + Seek> PackReader<R> {
             .collect()
     }
 
-    /// The bytes of a member, unpacked as far as the zip packed them.
+    /// The bytes of a member, decompressed.
     pub(crate) fn member(&mut self, name: &str) -> Result<Vec<u8>, StoreError> {
         let path = self.path.clone();
         let mut member =
@@ -405,7 +405,7 @@ impl<R: Read + Seek> PackReader<R> {
         Ok(bytes)
     }
 
-    /// A member as it stands in the zip.
+    /// A member as stored in the zip.
     fn raw_member(&mut self, name: &str) -> Result<zip::read::ZipFile<'_, R>, StoreError> {
         let damaged = |error: &dyn std::fmt::Display| damaged(&self.path, &format!("a member {name}"), error);
         let index = self.archive.index_for_name(name).ok_or_else(|| damaged(&"none"))?;

@@ -1,6 +1,6 @@
 //! Reads Parquet files that may be damaged: a panic of the reader becomes an error of the file.
 //!
-//! The Parquet reader checks much and assumes the rest: a flipped bit, or a file from elsewhere, can make it panic. Panics of
+//! The Parquet reader checks much and assumes the rest: a flipped bit, or a foreign file, can make it panic. Panics of
 //! any other work are passed on.
 
 use crate::store::error::StoreError;
@@ -19,7 +19,7 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 thread_local! {
-    /// Whether this thread is within a reading, whose panic is told as an error.
+    /// Whether this thread is reading, so that a panic becomes an error.
     static READING: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -62,24 +62,24 @@ pub(crate) fn survive_engine<T>(work: impl FnOnce() -> T) -> PolarsResult<T> {
 fn survive<T>(work: impl FnOnce() -> PolarsResult<T>) -> PolarsResult<T> {
     quiet_readings();
     let outer = READING.replace(true);
-    // What was being read is thrown away with the error.
+    // What was being read is discarded with the error.
     let done = catch_unwind(AssertUnwindSafe(work));
     READING.set(outer);
     done.unwrap_or_else(|panic| Err(polars_err!(ComputeError: "expected sound columns, found: {}", words(&*panic))))
 }
 
-/// What a panic says, on one line.
+/// The message of a panic, on one line.
 fn words(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     text.unwrap_or("a panic").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// More values than a row group of any writer has in a column: memory is taken for as many as a file says there are.
+/// More values than any writer puts into a column of a row group: memory is allocated for as many as a file declares.
 pub(crate) const MOST_VALUES: usize = 1 << 26;
-/// What a page may say it decompresses to; ours are at most a row group's worth.
+/// The largest declared decompressed size of a page; ours have at most a row group.
 pub(crate) const PAGE_BYTES: usize = 1 << 30;
 
-/// Check what a footer says before anything is sized by it.
+/// Checks a footer before anything is allocated by it.
 pub(crate) fn check_footer(footer: &FileMetadata) -> PolarsResult<()> {
     match footer.row_groups.iter().map(RowGroupMetadata::num_rows).find(|rows| *rows > MOST_VALUES) {
         Some(rows) => {
@@ -89,7 +89,7 @@ pub(crate) fn check_footer(footer: &FileMetadata) -> PolarsResult<()> {
     }
 }
 
-/// The pages of a column chunk, each with a number of values that can be.
+/// The pages of a column chunk, each with a plausible number of values.
 pub(crate) fn column_pages(file: &File, column: &ColumnChunkMetadata) -> PolarsResult<PageReader> {
     let bytes = Cursor::new(column_bytes(file, column)?.into());
     let mut values = 0_usize;
@@ -104,7 +104,7 @@ pub(crate) fn column_pages(file: &File, column: &ColumnChunkMetadata) -> PolarsR
     Ok(PageReader::new(bytes, column, Vec::new(), PAGE_BYTES))
 }
 
-/// The bytes of a column chunk, which must lie within the file.
+/// The bytes of a column chunk, which must be inside the file.
 pub(crate) fn column_bytes(file: &File, column: &ColumnChunkMetadata) -> PolarsResult<Vec<u8>> {
     let range = column.byte_range();
     let size = file.metadata()?.len();
@@ -150,7 +150,7 @@ mod tests {
             flips += 1;
             std::fs::write(&part, &bytes).unwrap();
             told += u32::from(verify::rows(&part).ok() != Some(rows));
-            // What can be read is read, and what cannot is an error.
+            // Readable files are read, and others are an error.
             let _ = each(std::slice::from_ref(&part), (&Filter::default(), &|_| ColumnSet::ALL), |_| (), || Ok(()));
         }
         assert!(told > 20, "{told} of {flips}");

@@ -1,5 +1,5 @@
-//! Columns that hold no more than their rows. A slice of an Arrow array shares the bytes of the whole, and a list its items:
-//! written as they are, the texts of other rows would leave with them, unseen by readers.
+//! Reduces columns to the bytes of their rows. A slice of an Arrow array shares the bytes of the whole, and a list its
+//! items: if written as they are, the texts of other rows would leave with them, invisible to readers.
 
 use polars_arrow::array::{Array, ListArray, StructArray, Utf8ViewArray};
 use polars_arrow::compute::concatenate::concatenate;
@@ -7,7 +7,7 @@ use polars_arrow::offset::OffsetsBuffer;
 use polars_error::PolarsResult;
 use std::ops::Range;
 
-/// Some runs of rows of a column, and nothing of any other.
+/// Some runs of rows of a column, and nothing of other rows.
 pub(crate) fn cut(array: &dyn Array, runs: &[Range<usize>]) -> PolarsResult<Box<dyn Array>> {
     let kept: Vec<_> = runs.iter().map(|run| array.sliced(run.start, run.len())).collect();
     if kept.is_empty() {
@@ -16,7 +16,7 @@ pub(crate) fn cut(array: &dyn Array, runs: &[Range<usize>]) -> PolarsResult<Box<
     owned(concatenate(&kept.iter().map(AsRef::as_ref).collect::<Vec<_>>())?.as_ref())
 }
 
-/// The same values in bytes of their own.
+/// The same values in separate memory.
 fn owned(array: &dyn Array) -> PolarsResult<Box<dyn Array>> {
     if let Some(texts) = array.as_any().downcast_ref::<Utf8ViewArray>() {
         return Ok(Box::new(Utf8ViewArray::from_slice(texts.iter().collect::<Vec<_>>())));

@@ -1,6 +1,6 @@
 //! Columns of a Parquet file decoded to plain vectors; dictionary codes stay codes.
 //!
-//! Works below polars' arrays. Reads what any writer makes of our schema in plain or dictionary encoding, and trusts no
+//! It works below polars' arrays. It reads our schema from any writer in plain or dictionary encoding, and trusts no
 //! length and no code. For a leaf of a list of structs it also returns where each list ends.
 
 use super::checked_read::{MOST_VALUES, PAGE_BYTES, column_bytes};
@@ -35,11 +35,11 @@ enum ColumnShape {
 
 /// Where the lists of a column end.
 struct Lists {
-    /// The definition level from which on there is an item.
+    /// The definition level from which on an item exists.
     item: u32,
     /// The definition level of an item that has a value.
     present: u32,
-    /// Of each row, the number of items up to its end.
+    /// For each row, the number of items up to its end.
     ends: Vec<u32>,
     items: u32,
 }
@@ -73,7 +73,7 @@ impl<'a> EncodedColumn<'a> {
         Ok(Self { column, pages: BasicDecompressor::new(reader, Vec::new()), shape, rows })
     }
 
-    /// Call `page` for each data page with its values and which of those that could be are there; gives where lists end.
+    /// Calls `page` for each data page with its values and their presence; returns where lists end.
     fn each_page(
         mut self,
         mut page: impl FnMut(&DataPage, &[u8], &Presence) -> PolarsResult<()>,
@@ -108,7 +108,7 @@ impl<'a> EncodedColumn<'a> {
         self.texts().map(|(words, _)| words)
     }
 
-    /// A leaf of lists: the words of all items, and of each row the number of items up to its end.
+    /// A leaf of lists: the words of all items, and for each row the number of items up to its end.
     pub(crate) fn lists(self) -> PolarsResult<(Words, Vec<u32>)> {
         self.texts()
     }
@@ -148,13 +148,13 @@ impl<'a> EncodedColumn<'a> {
         Ok((words, ends))
     }
 
-    /// A column of 64-bit integers; a null is 0.
+    /// A column of 64-bit integers; null is 0.
     pub(crate) fn longs(self) -> PolarsResult<Vec<i64>> {
         check_type(self.column, &[PhysicalType::Int64])?;
         self.numbers(|bytes: [u8; 8]| i64::from_le_bytes(bytes))
     }
 
-    /// A column of 32-bit integers or dates; a null is 0.
+    /// A column of 32-bit integers or dates; null is 0.
     pub(crate) fn ints(self) -> PolarsResult<Vec<i32>> {
         check_type(self.column, &[PhysicalType::Int32])?;
         self.numbers(|bytes: [u8; 4]| i32::from_le_bytes(bytes))
@@ -182,7 +182,7 @@ impl<'a> EncodedColumn<'a> {
         Ok(numbers)
     }
 
-    /// A column of yes-or-no: 0 no, 1 yes, 2 null.
+    /// A Boolean column: 0 false, 1 true, 2 null.
     pub(crate) fn bools(self) -> PolarsResult<Vec<u8>> {
         check_type(self.column, &[PhysicalType::Boolean])?;
         let mut bools = Vec::with_capacity(self.rows);
@@ -229,7 +229,7 @@ impl Lists {
     }
 }
 
-/// Which values of a page are there, in runs: of its rows, or of the items of its lists.
+/// Which values of a page are present, in runs: of its rows, or of the items of its lists.
 struct Presence {
     runs: Vec<(bool, usize)>,
     present: usize,
@@ -266,7 +266,7 @@ impl Presence {
         }
     }
 
-    /// Put the values where their rows are, and `null` elsewhere.
+    /// Puts the values at their rows, and `null` elsewhere.
     fn spread<T: Copy>(&self, values: &[T], null: T, out: &mut Vec<T>) -> PolarsResult<()> {
         let mut rest = values;
         for (present, length) in &self.runs {

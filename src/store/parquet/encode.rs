@@ -1,6 +1,6 @@
-//! Judged reports encoded as one Parquet file in memory: sorted, dictionary-encoded, column by column on all cores.
+//! Encodes judged reports as one Parquet file in memory: sorted, dictionary-encoded, column by column on all cores.
 //!
-//! The columns are built straight from the model and given to the page writer below polars' data frames: words repeat
+//! The columns are built directly from the model and passed to the page writer below polars' data frames: words repeat
 //! within a report, so each column is interned once and written as a dictionary.
 
 use super::pages::compress;
@@ -25,15 +25,15 @@ use rayon::prelude::*;
 use std::borrow::Borrow;
 use std::net::IpAddr;
 
-/// Rows in a row group: small enough that a week or a domain prunes, large enough that its cost is in its rows.
+/// Rows per row group: small enough to prune by week or domain, large enough that its overhead does not matter.
 pub(crate) const ROW_GROUP: usize = 1 << 16;
 
 /// A report ready to be written.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct JudgedReport<'a> {
-    /// The columns it gives all its rows.
+    /// The columns shared by all its rows.
     pub(crate) head: Head<'a>,
-    /// One a record.
+    /// One per record.
     pub(crate) verdicts: &'a [Verdict],
 }
 
@@ -42,7 +42,7 @@ pub(crate) fn keys<A: Borrow<Accepted>>(reports: &[A]) -> Vec<String> {
     reports.iter().map(|accepted| accepted.borrow().report.key.to_string()).collect()
 }
 
-/// Reports as they are written; `keys` are theirs, `ingested` says when each was first stored.
+/// Reports in the form for writing; `keys` are their keys, `ingested` says when each was first stored.
 pub(crate) fn judged<'a, A: Borrow<Accepted>>(
     reports: &'a [A],
     keys: &'a [String],
@@ -57,7 +57,7 @@ pub(crate) fn judged<'a, A: Borrow<Accepted>>(
     reports.iter().zip(keys).map(judged).collect()
 }
 
-/// How every part is written.
+/// The options for writing every part.
 pub(crate) fn options() -> WriteOptions {
     WriteOptions {
         statistics: StatisticsOptions::default(),
@@ -98,7 +98,8 @@ pub(crate) fn encode(reports: &[JudgedReport<'_>]) -> PolarsResult<Vec<u8>> {
     file.finish()
 }
 
-/// The columns of all rows of these reports, so many rows at a time, in the order of a file; strings as dictionaries.
+/// The columns of all rows of these reports, a number of rows at a time, in the order of a file; strings as
+/// dictionaries.
 pub(crate) fn batches<'a>(
     reports: &'a [JudgedReport<'a>],
     most: usize,
@@ -129,7 +130,7 @@ impl PartWriter {
         Ok(Self { writer, types })
     }
 
-    /// Write a row group: `pages` gives the compressed pages of each leaf of a column, on any thread.
+    /// Writes a row group: `pages` returns the compressed pages of each leaf of a column, on any thread.
     pub(crate) fn write(
         &mut self,
         rows: usize,
@@ -143,7 +144,7 @@ impl PartWriter {
         self.write_pages(rows, &columns)
     }
 
-    /// Write a row group of pages that are there: of each column, of each leaf.
+    /// Writes a row group of existing pages: of each column, of each leaf.
     pub(crate) fn write_pages(&mut self, rows: usize, columns: &[Vec<Vec<CompressedPage>>]) -> PolarsResult<()> {
         let leaves = DynIter::new(columns.iter().flatten().map(|pages| {
             Ok(DynStreamingIterator::new(fallible_streaming_iterator::convert(
@@ -153,7 +154,8 @@ impl PartWriter {
         self.writer.write(rows as u64, leaves)
     }
 
-    /// The file. It carries no Arrow schema on purpose: the Parquet types say all, and old readers do not know string views.
+    /// The file. It deliberately has no Arrow schema: the Parquet types are sufficient, and old readers do not know
+    /// string views.
     pub(crate) fn finish(mut self) -> PolarsResult<Vec<u8>> {
         let (key, version) = RECORDS.metadata();
         self.writer.end(Some(vec![KeyValue { key, value: Some(version) }]))?;
@@ -161,19 +163,19 @@ impl PartWriter {
     }
 }
 
-/// A row by where it stands, and its address by its rank among the addresses' texts.
+/// A row by its position, and its address by its rank among the addresses' texts.
 #[derive(Debug, Clone, Copy)]
 struct SortKey {
     report: u32,
     record: u32,
-    /// 0: none; else one more than the index into `Sorted::addresses`.
+    /// 0: none; else the index into `Sorted::addresses` plus one.
     address: u32,
 }
 
 /// All rows in the order of the file.
 struct Sorted {
     rows: Vec<SortKey>,
-    /// The distinct addresses as text, sorted as text: so the order is the one a reader of the column sees.
+    /// The distinct addresses as text, sorted as text, which is the order that readers of the column see.
     addresses: Vec<String>,
 }
 
@@ -254,7 +256,7 @@ impl<'a> RowGroup<'a> {
         RecordRow { record: &report.head.report.records[index], verdict: &report.verdicts[index] }
     }
 
-    /// A value of the report's for each row.
+    /// A value of the report for each row.
     fn heads<T: Copy>(&self, value: impl Fn(&'a Head<'a>) -> T) -> Vec<T> {
         self.rows.iter().map(|place| value(self.head(*place))).collect()
     }
@@ -301,7 +303,7 @@ fn build_column(group: &RowGroup<'_>, column: &RecordColumn) -> PolarsResult<Box
     })
 }
 
-/// A text of the reports: looked up once a report, not once a row.
+/// A text of the reports: looked up once per report, not per row.
 fn head_texts<'a>(group: &RowGroup<'a>, text: fn(&Head<'a>) -> Option<&'a str>) -> PolarsResult<Box<dyn Array>> {
     const UNSEEN: u32 = u32::MAX - 1;
     let mut texts = DictionaryBuilder::default();
@@ -349,7 +351,7 @@ fn list(
     list_of(offsets, arrays, fields.iter().map(|field| field.name))
 }
 
-/// Put together a list of structs from the arrays of its fields.
+/// Builds a list of structs from the arrays of its fields.
 pub(crate) fn list_of(
     offsets: Vec<i64>,
     arrays: Vec<Box<dyn Array>>,
@@ -364,7 +366,7 @@ pub(crate) fn list_of(
     Ok(Box::new(ListArray::try_new(of_list, OffsetsBuffer::try_from(offsets)?, Box::new(items), None)?))
 }
 
-/// Gives each distinct text a small number.
+/// Assigns each distinct text a small number.
 #[derive(Default)]
 struct DictionaryBuilder<'a> {
     codes: PlHashMap<&'a str, u32>,
@@ -398,7 +400,7 @@ impl<'a> DictionaryBuilder<'a> {
 
 /// An array of codes into texts; `u32::MAX` is null.
 pub(crate) fn dictionary_array(texts: &[&str], mut codes: Vec<u32>) -> PolarsResult<Box<dyn Array>> {
-    // A dictionary without an entry is legal and rare enough to upset readers: a column all null is written plain.
+    // A dictionary without an entry is legal, but rare enough to confuse readers: a column of nulls is written plain.
     if texts.is_empty() {
         return Ok(Box::new(Utf8ViewArray::new_null(ArrowDataType::Utf8View, codes.len())));
     }

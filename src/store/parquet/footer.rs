@@ -1,19 +1,19 @@
-//! Checks the footer of a Parquet file before anybody allocates what it asks for.
+//! Checks the footer of a Parquet file before anything is allocated by it.
 //!
-//! Parquet keeps it in Thrift's compact form, whose lists and maps say how many items follow. The reader allocates that many
-//! at once, and where memory is short the program aborts: no error, no panic that could be caught.
+//! Parquet uses Thrift's compact encoding, whose lists and maps declare how many items follow. The reader allocates
+//! that many at once, and if memory is short the program aborts: without an error or a panic that could be caught.
 
 use polars_error::{PolarsResult, polars_err};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-/// The footer's length, and the magic word behind it.
+/// The footer's length and the magic number at the end.
 const TAIL: u64 = 8;
-/// Structs, lists and maps within each other; ours and the format's own come to six.
+/// Nested structs, lists and maps; ours and the format's have six.
 const DEPTH: u32 = 32;
 
-/// Check that every list and map of the footer has room for its items. What is no footer at all is left to the reader, who
-/// says so.
+/// Checks that every list and map of the footer has enough bytes for its items. Anything that is not a footer is left
+/// to the reader, which reports it.
 pub(crate) fn check(file: &File) -> PolarsResult<()> {
     let size = file.metadata()?.len();
     let Some(end) = size.checked_sub(TAIL) else { return Ok(()) };
@@ -27,7 +27,7 @@ pub(crate) fn check(file: &File) -> PolarsResult<()> {
         .ok_or_else(|| polars_err!(ComputeError: "expected a footer whose lists fit in it, found none"))
 }
 
-/// Goes over a value without keeping any of it; `None` if the bytes end before the value does.
+/// Skips a value; `None` if the bytes end before the value does.
 struct Thrift<'b>(&'b [u8]);
 
 impl Thrift<'_> {
@@ -42,7 +42,7 @@ impl Thrift<'_> {
             if head >> 4 == 0 {
                 self.number()?;
             }
-            // A field that is a flag has its value in its type.
+            // A Boolean field has its value in its type.
             if !matches!(kind, 1 | 2) {
                 self.value(kind, depth)?;
             }
@@ -76,7 +76,7 @@ impl Thrift<'_> {
         }
     }
 
-    /// So many items, each of these values. None is shorter than a byte.
+    /// This many items, each with these values. None is shorter than a byte.
     fn items(&mut self, count: u64, depth: u32, kinds: &[u8]) -> Option<()> {
         if count > self.0.len() as u64 {
             return None;
@@ -95,7 +95,7 @@ impl Thrift<'_> {
         Some(())
     }
 
-    /// Seven bits a byte, the lowest first.
+    /// Seven bits per byte, lowest first.
     fn number(&mut self) -> Option<u64> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {
@@ -127,9 +127,9 @@ mod tests {
         footer(&[0x15, 2, 0x19, 0x2c, 0, 0, 0]).unwrap();
         let told = footer(&[0x15, 2, 0x19, 0xfc, 0xff, 0xff, 0xff, 0xff, 7, 0, 0, 0]).unwrap_err().to_string();
         assert_eq!(told, "expected a footer whose lists fit in it, found none");
-        // A field nobody knows, that is a map of more than there is.
+        // An unknown field with a map of more than there is.
         assert!(footer(&[0x15, 2, 0x7b, 0xff, 0xff, 3, 0x88, 0]).is_err());
-        // Structs within each other.
+        // Nested structs.
         assert!(footer(&[0x1c; 1000]).is_err());
     }
 

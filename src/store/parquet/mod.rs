@@ -1,4 +1,4 @@
-//! Rows to Parquet and back. No length that a file declares is believed before it is checked.
+//! Encodes rows as Parquet and decodes them. No length in a file is trusted before it is checked.
 
 pub(crate) mod checked_read;
 pub(crate) mod cut;

@@ -1,4 +1,4 @@
-//! Columns of lists back from Parquet: leaf by leaf as words, or whole through polars' own arrays, which is dearer.
+//! Reads columns of lists from Parquet: leaf by leaf as words, or whole through polars' arrays, which costs more.
 
 use super::checked_read::column_pages;
 use super::decode::EncodedColumn;
@@ -27,7 +27,7 @@ pub(crate) fn read_array(file: &File, group: &RowGroupMetadata, field: Field) ->
     read_columns(file, group, found.into_iter(), field)
 }
 
-/// One leaf of a column of structs, as an array of structs of nothing else.
+/// One leaf of a column of structs, as an array of structs with only this field.
 pub(crate) fn read_leaf(
     file: &File,
     group: &RowGroupMetadata,
@@ -47,7 +47,7 @@ pub(crate) fn read_leaf(
     read_columns(file, group, found.into_iter(), Field::new(root.into(), ArrowDataType::Struct(vec![inner]), true))
 }
 
-/// As many values as the row group has rows, or an error: who asks for a row by its number gets one.
+/// As many values as the row group has rows, or an error: so every row number is valid.
 fn read_columns<'a>(
     file: &File,
     group: &RowGroupMetadata,
@@ -74,7 +74,7 @@ fn read_columns<'a>(
     Ok(array)
 }
 
-/// A leaf of a column of lists of structs: the words of all items, and of each row the number of items up to its end.
+/// A leaf of a column of lists of structs: the words of all items, and for each row the number of items up to its end.
 pub(crate) fn lists(
     file: &File,
     group: &RowGroupMetadata,
@@ -121,7 +121,7 @@ pub(crate) fn reasons(file: &File, group: &RowGroupMetadata) -> PolarsResult<Wor
     Ok(words)
 }
 
-/// The `signatures` column of [`crate::model::Rows`]: of rows that one signature decides alone, nothing.
+/// The `signatures` column of [`crate::model::Rows`]: empty for rows with a single signature.
 pub(crate) fn signatures(file: &File, group: &RowGroupMetadata) -> PolarsResult<Words> {
     let leaf = |field| lists(file, group, "dkim_results", field);
     let ((domains, ends), (selectors, _), (results, _), (texts, _)) = (leaf(0)?, leaf(1)?, leaf(2)?, leaf(3)?);

@@ -1,6 +1,6 @@
 //! Arrow arrays as compressed Parquet pages.
 //!
-//! Polars writes the flat columns. The lists are written here: polars computes the levels of a list anew for each leaf of
+//! Polars writes the flat columns. Lists are written here: polars computes the levels of a list again for each leaf of
 //! its struct, twice, which was a sixteenth of the time of `ingest`.
 
 use super::encode::{dictionary, options};
@@ -33,7 +33,7 @@ pub(crate) fn compress(array: &dyn Array, kind: &ParquetType) -> PolarsResult<Ve
 }
 
 thread_local! {
-    /// To make a context costs as much as to compress a page of a usual batch.
+    /// Creating a context costs as much as compressing a page of a typical batch.
     static ZSTD: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
 }
 
@@ -43,18 +43,18 @@ fn zstd(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
             zstd
         } else {
             let zstd = zstd.insert(Compressor::new(zstd::DEFAULT_COMPRESSION_LEVEL)?);
-            // The reader looks at zstd's checksum of its own accord, and polars' writer gives a page none of Parquet's.
+            // Readers check zstd's checksum automatically, and polars' writer adds none of Parquet's.
             zstd.include_checksum(true)?;
             zstd
         };
         let mut compressed = zstd.compress(bytes)?;
-        // It was made for the worst case, and pages wait until their row group is complete.
+        // It was allocated for the worst case, and pages wait until their row group is complete.
         compressed.shrink_to_fit();
         Ok(compressed)
     })
 }
 
-/// Compress a page, and add it to those that are.
+/// Compresses a page, and adds it.
 fn squeeze(mut pages: Vec<CompressedPage>, page: Page) -> PolarsResult<Vec<CompressedPage>> {
     pages.push(match page {
         Page::Data(page) => {
@@ -90,7 +90,7 @@ fn compress_list(list: &ListArray<i64>, kind: &ParquetType) -> PolarsResult<Vec<
         .collect()
 }
 
-/// Where the lists of a column begin and end, as all its leaves say it.
+/// Where the lists of a column begin and end, shared by all its leaves.
 struct Levels<'a> {
     offsets: &'a [i64],
     /// The repetition levels, encoded.
@@ -99,7 +99,7 @@ struct Levels<'a> {
     count: usize,
     /// The definition level of an empty list.
     empty: u32,
-    /// The definition level of a text that is there; of one that is not, one less.
+    /// The definition level of a present text; one less for a missing one.
     present: u32,
 }
 
@@ -145,7 +145,7 @@ impl<'a> Levels<'a> {
     }
 }
 
-/// Append levels as a data page of version 1 has them: their bytes, then themselves.
+/// Appends levels in the form of a version 1 data page: their length, then themselves.
 fn levels_of(buffer: &mut Vec<u8>, levels: impl Iterator<Item = u32>, bits: u32) -> PolarsResult<()> {
     let mut encoded = Vec::new();
     hybrid_rle::encode(&mut encoded, levels, bits)?;
@@ -197,7 +197,7 @@ fn compress_leaf(leaf: &dyn Array, kind: PrimitiveType, levels: &Levels<'_>) -> 
     squeeze(pages, Page::Data(DataPage::new(header, CowBuffer::Owned(buffer), descriptor, rows)))
 }
 
-/// Texts one after the other, each behind its length.
+/// Texts one after the other, each after its length.
 fn dictionary_page(texts: &Utf8ViewArray) -> PolarsResult<DictPage> {
     let mut bytes = Vec::new();
     for text in texts.values_iter() {
@@ -252,7 +252,7 @@ mod tests {
     fn lists_read_back_as_they_were_written() {
         for column in COLUMNS {
             let RecordColumnKind::List { fields, .. } = column.kind else { continue };
-            // Lists of 0 to 4 items; the first field never null, the second at times, the third always.
+            // Lists of 0 to 4 items; the first field never null, the second sometimes, the third always.
             for (rows, words) in [(0, 1), (1, 1), (7, 1), (1000, 3), (40_000, 900)] {
                 let lengths: Vec<usize> = (0..rows).map(|row| if rows == 7 { 0 } else { row * row % 5 }).collect();
                 let total = lengths.iter().sum::<usize>();

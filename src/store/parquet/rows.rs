@@ -1,7 +1,7 @@
-//! Rows from Parquet parts: pruned by month, by statistics and by column; one row group at a time, on all cores.
+//! Reads rows from Parquet parts: pruned by month, by statistics and by column; one row group at a time, on all cores.
 //!
-//! Batches hold at most a row group and come in no particular order. Memory is a few row groups per thread, whatever the
-//! number of rows.
+//! Batches have at most a row group and come in no particular order. Memory is a few row groups per thread, whatever
+//! the number of rows.
 
 use super::decode::EncodedColumn;
 use super::{checked_read, footer};
@@ -46,7 +46,7 @@ impl ParquetPart {
     }
 }
 
-/// A part that a compaction has put elsewhere since the ledger was read: in its workplace, then among the retired.
+/// A part that a compaction has moved since the ledger was read: to its work folder, then to the retired files.
 fn open_moved(path: &Path) -> Option<File> {
     let (folder, root) = (path.parent()?, path.ancestors().nth(3)?);
     let (layout, month, name) = (Layout::new(root), Month::of_folder(folder)?, path.file_name()?);
@@ -66,7 +66,7 @@ impl MatchingGroup<'_> {
         column.statistics(&self.part.metadata.footer_buf)?.ok()
     }
 
-    /// The last day of its rows, where the statistics tell.
+    /// The last day of its rows, if the statistics say.
     fn last_day(&self) -> Option<Date> {
         match self.statistics("date") {
             Some(Statistics::Int32(days)) => values::day_of_calendar(days.max_value?),
@@ -84,13 +84,13 @@ pub(crate) fn days_of(part: &ParquetPart, group: &RowGroupMetadata) -> Option<(i
     }
 }
 
-/// Files that are open at once, with their footers in memory: well below the 1,024 that most systems allow.
+/// Files open at once, with their footers in memory: well below the 1,024 that most systems allow.
 const OPEN_FILES: usize = 256;
 
-/// Which columns rows up to a day need; `None`: it is not known up to which.
+/// The columns needed of rows up to a day; `None`: the day is unknown.
 type ByDay<'a> = dyn Fn(Option<Date>) -> ColumnSet + Sync + 'a;
 
-/// Decode the rows on all cores, and hand each run of them over on the thread that decoded it. The calling thread does
+/// Decodes the rows on all cores, and passes each run on from the thread that decoded it. The calling thread runs
 /// `first` before it takes its share.
 pub(crate) fn each(
     paths: &[PathBuf],
@@ -119,7 +119,7 @@ fn each_of(
         .filter(|unit| may_match(unit, filter))
         .collect();
     let next = AtomicUsize::new(0);
-    // A fault ends it all: nobody takes a unit any more.
+    // An error stops all threads from taking another unit.
     let stop = |_: &StoreError| next.store(usize::MAX / 2, Ordering::Relaxed);
     let work = || -> Result<(), StoreError> {
         while let Some(unit) = units.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -195,7 +195,7 @@ pub(crate) fn words(part: &ParquetPart, group: &RowGroupMetadata, name: &str) ->
     GroupReader { unit: &unit, rows: group.num_rows() }.words(name)
 }
 
-/// Which rows of a row group the filter asks for.
+/// The rows of a row group that match the filter.
 pub(crate) fn selected_rows(
     part: &ParquetPart,
     group: &RowGroupMetadata,
@@ -209,7 +209,7 @@ pub(crate) fn selected_rows(
     reader.select(&mut Rows::default(), filter, ColumnSet::NONE)
 }
 
-/// The rows of one row group that the filter asks for.
+/// Reads the rows of one row group that match the filter.
 fn read_unit(unit: &MatchingGroup<'_>, filter: &Filter, columns: ColumnSet) -> PolarsResult<Rows> {
     let reader = GroupReader { unit, rows: unit.group.num_rows() };
     let mut rows = Rows::default();
@@ -238,7 +238,7 @@ impl GroupReader<'_> {
         EncodedColumn::read(&self.unit.part.file, column, self.rows)
     }
 
-    /// Which rows the filter asks for; the columns it looks at stay in `rows`.
+    /// The rows that match the filter; the columns it examines stay in `rows`.
     fn select(&self, rows: &mut Rows, filter: &Filter, columns: ColumnSet) -> PolarsResult<Vec<Range<usize>>> {
         let (from, to) = filter.days();
         let mut kept: Vec<Range<usize>> = std::iter::once(0..self.rows).collect();
@@ -267,7 +267,7 @@ impl GroupReader<'_> {
         self.chunk(name)?.words()
     }
 
-    /// The columns that are not there yet.
+    /// Reads the missing columns.
     fn fill(&self, rows: &mut Rows, columns: ColumnSet) -> PolarsResult<()> {
         if columns.has(ColumnSet::SOURCE) {
             rows.source = sources(&self.words("source_ip")?);
@@ -344,7 +344,7 @@ fn causes(words: &Words) -> Vec<Cause> {
     words.codes.iter().map(|code| known.get(*code as usize).copied().unwrap_or(Cause::Unknown)).collect()
 }
 
-/// The parts of some runs of rows that fulfil a condition.
+/// The parts of some runs of rows that fulfill a condition.
 fn select(runs: &[Range<usize>], wanted: impl Fn(usize) -> bool) -> Vec<Range<usize>> {
     let mut kept: Vec<Range<usize>> = Vec::new();
     for row in runs.iter().cloned().flatten().filter(|row| wanted(*row)) {
@@ -356,7 +356,7 @@ fn select(runs: &[Range<usize>], wanted: impl Fn(usize) -> bool) -> Vec<Range<us
     kept
 }
 
-/// Keep only these runs of rows, in every column that is there.
+/// Keeps only these runs of rows, in every column present.
 fn keep(rows: &mut Rows, kept: &[Range<usize>]) {
     fn pick<T: Copy>(values: &mut Vec<T>, kept: &[Range<usize>]) {
         if !values.is_empty() {

@@ -1,4 +1,4 @@
-//! Columns read back by their names, also from files of older versions, and the checks of their types.
+//! Reads columns by name, also from files of older versions, and checks their types.
 
 use super::nested::{lists, read_array};
 use super::rows::{ParquetPart, words};
@@ -19,12 +19,12 @@ use polars_parquet::read::{ColumnChunkMetadata, RowGroupMetadata};
 use rusqlite::OptionalExtension as _;
 use std::collections::HashMap;
 
-/// When reports were first stored, by their keys: what files of version 1 do not say, and the ledger does.
+/// When reports were first stored, by key: files of version 1 lack it, the ledger has it.
 #[derive(Debug, Default)]
 pub(crate) struct IngestedTimes(HashMap<Text, i64>);
 
 impl IngestedTimes {
-    /// Look up the reports of those parts that do not say it themselves.
+    /// Looks up the reports of parts that lack it.
     pub(crate) fn of(ledger: &Ledger, parts: &[ParquetPart]) -> Result<Self, StoreError> {
         let mut times = HashMap::new();
         for part in parts {
@@ -52,12 +52,12 @@ pub(crate) fn has(group: &RowGroupMetadata, name: &str) -> bool {
     group.columns_under_root_iter(name).is_some_and(|mut leaves| leaves.next().is_some())
 }
 
-/// The name under which a row group has a column: its own, or the one that files of version 1 have for it.
+/// The name of a column in a row group: its own, or the one in files of version 1.
 pub(crate) fn name_in<'a>(group: &RowGroupMetadata, name: &'a str, former: Option<&'a str>) -> &'a str {
     former.filter(|former| !has(group, name) && has(group, former)).unwrap_or(name)
 }
 
-/// A column of `records`, whatever version the file is of.
+/// A column of `records`, from a file of any version.
 pub(crate) fn record_column(
     part: &ParquetPart,
     group: &RowGroupMetadata,
@@ -83,7 +83,7 @@ fn ingested(part: &ParquetPart, group: &RowGroupMetadata, times: &IngestedTimes)
     Ok(Box::new(PrimitiveArray::<i64>::from(values).to(dtype)))
 }
 
-/// A column of `reports`, whatever version the file is of, and without a value where it does not have the column.
+/// A column of `reports`, from a file of any version; without values if the file lacks it.
 pub(crate) fn report_column(
     part: &ParquetPart,
     group: &RowGroupMetadata,
@@ -141,7 +141,7 @@ fn downcast<T: Array>(array: &dyn Array) -> PolarsResult<&T> {
     array.as_any().downcast_ref().ok_or_else(|| polars_err!(ComputeError: "expected a column of its type"))
 }
 
-/// Check that a column of a file has one of these types before its pages are decoded as such.
+/// Checks that a column of a file has one of these types before its pages are decoded.
 pub(crate) fn check_type(column: &ColumnChunkMetadata, wanted: &[PhysicalType]) -> PolarsResult<()> {
     let descriptor = column.descriptor();
     let found = descriptor.descriptor.primitive_type.physical_type;
@@ -153,7 +153,7 @@ pub(crate) fn check_type(column: &ColumnChunkMetadata, wanted: &[PhysicalType]) 
     Err(polars_err!(ComputeError: "column {}: expected {}, found {}", names.join("."), wanted, type_name(&found)))
 }
 
-/// The physical types that an Arrow type of ours is read from; none where any will do.
+/// The physical types that an Arrow type is read from; empty if any will do.
 pub(crate) fn physical_types(dtype: &ArrowDataType) -> &'static [PhysicalType] {
     match dtype {
         ArrowDataType::Utf8View => &[PhysicalType::ByteArray],
@@ -179,17 +179,17 @@ const fn type_name(kind: &PhysicalType) -> &'static str {
     }
 }
 
-/// Lists of findings under way.
+/// Builds lists of findings.
 #[derive(Default)]
 pub(crate) struct FindingLists {
-    /// Of each row, the number of findings up to its end.
+    /// For each row, the number of findings up to its end.
     ends: Vec<i64>,
     codes: Vec<String>,
     details: Vec<String>,
 }
 
 impl FindingLists {
-    /// Add a row, by the JSON that the ledger has of it; what is none is a row without findings.
+    /// Adds a row from the ledger's JSON; invalid JSON is a row without findings.
     pub(crate) fn push(&mut self, json: Option<&str>) {
         let findings: Vec<LineFinding> = json.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
         for LineFinding { code, detail } in findings {

@@ -13,7 +13,7 @@ use polars_parquet::write::{
 /// The bytes of a file of one row group.
 ///
 /// # Errors
-/// If there are other columns than the table has, or one that must have a value in every row has not.
+/// If the columns are not the table's, or a required column lacks a value.
 pub(crate) fn file(table: &Table, arrays: &[Box<dyn Array>]) -> PolarsResult<Vec<u8>> {
     let fields = table.fields_with_ids();
     if fields.len() != arrays.len() {
@@ -39,7 +39,7 @@ pub(crate) fn file(table: &Table, arrays: &[Box<dyn Array>]) -> PolarsResult<Vec
     Ok(writer.into_inner())
 }
 
-/// A column that must have a value in every row has one. Files of others may have it otherwise.
+/// Checks that a required column has a value in every row. Foreign files may not.
 pub(crate) fn check_nulls(name: &str, nullable: bool, array: &dyn Array) -> PolarsResult<()> {
     if nullable || array.null_count() == 0 {
         return Ok(());

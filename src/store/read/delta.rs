@@ -1,8 +1,8 @@
 //! The live files of a Delta table, found by replaying its log.
 //!
-//! The folder also holds files that a compaction replaced, and those of writers that never committed. Reads what the Delta
-//! protocol calls reader version 1; a later one may hide rows or rename columns, and is refused. Paths that lead out of the
-//! table are not followed.
+//! The folder also has files that a compaction replaced, and files of writers that never committed. Supports what the
+//! Delta protocol calls reader version 1; a later one may hide rows or rename columns, and is refused. Paths that lead
+//! out of the table are not followed.
 
 use crate::store::error::StoreError;
 use crate::store::parquet::nested::read_leaf;
@@ -20,10 +20,10 @@ use std::path::{Component, Path, PathBuf};
 const LOG: &str = "_delta_log";
 /// The newest reader version of the protocol that hides no rows and renames no columns.
 const READER_VERSION: i32 = 1;
-/// One action; a file's statistics are some kilobytes.
+/// The longest line, one action; a file's statistics have a few kilobytes.
 const LINE_BYTES: u64 = 16 << 20;
 
-/// A line of a commit: of its kinds those that say which files there are, and who may read them.
+/// A line of a commit, of the kinds that list files or restrict readers.
 #[derive(Deserialize)]
 struct LogAction {
     add: Option<NamedField>,
@@ -42,7 +42,7 @@ struct LogProtocol {
     min_reader_version: i32,
 }
 
-/// The live files of a table, by path; none where the folder has no log and is no Delta table.
+/// The live files of a table, by path; `None` if the folder has no log and is not a Delta table.
 pub(crate) fn live(table: &Path) -> Result<Option<Vec<PathBuf>>, StoreError> {
     let log = table.join(LOG);
     let Some(versions) = Versions::list(&log)? else { return Ok(None) };
@@ -66,7 +66,7 @@ pub(crate) fn live(table: &Path) -> Result<Option<Vec<PathBuf>>, StoreError> {
     paths.collect::<Result<_, _>>().map(Some)
 }
 
-/// What a log holds.
+/// The versions in a log.
 struct Versions {
     commits: BTreeMap<u64, PathBuf>,
     checkpoint: Option<(u64, PathBuf)>,
@@ -131,7 +131,7 @@ impl LogState {
         }
     }
 
-    /// All actions that were in force at a version.
+    /// Reads all actions in force at a version.
     fn checkpoint(&mut self, path: PathBuf) -> Result<(), StoreError> {
         let part = ParquetPart::open(path)?;
         let failed = || StoreError::parquet(&part.path, "reading the checkpoint");
@@ -199,7 +199,7 @@ fn only<T: 'static>(structs: &StructArray) -> PolarsResult<&T> {
     values.ok_or_else(|| polars_err!(ComputeError: "expected a column of its type, found another"))
 }
 
-/// RFC 3986 section 2.1: `%20` and the like are one byte; what only looks like it stays.
+/// RFC 3986 section 2.1: `%20` and the like are one byte; invalid escapes stay.
 fn unescaped(path: &str) -> Vec<u8> {
     let (mut bytes, mut rest) = (Vec::with_capacity(path.len()), path.as_bytes());
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());

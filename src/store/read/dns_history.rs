@@ -1,4 +1,4 @@
-//! What DNS said and when, read.
+//! Reads the history of DNS.
 
 use super::store::Store;
 use crate::model::{DnsChange, DnsHistory, DnsSpan, WatchedName, changes};

@@ -1,5 +1,5 @@
-//! What the reports about each domain come to, and about those of one owner: counted, not kept, for a store has few domains
-//! and whose each is may change with the settings.
+//! Sums of the reports about each domain, and about those of one owner: counted when needed, because a store has few
+//! domains and their owners may change with the settings.
 
 use super::parquet_folder;
 use super::store::Store;
@@ -21,7 +21,7 @@ pub struct ReportedDomain {
     pub newest_end: Timestamp,
 }
 
-/// What one report adds to a status.
+/// The parts of a report that a status needs.
 pub(crate) struct StatusOfReport<'a> {
     pub(crate) org_name: &'a str,
     pub(crate) day: Date,
@@ -62,7 +62,7 @@ impl StatusSums {
         }
     }
 
-    /// The status: of reports alone.
+    /// The status, for reports only.
     pub(crate) fn finish(self) -> Status {
         let Self { status, months, reporters } = self;
         Status { months: months.into_iter().collect(), reporters: reporters.into_values().collect(), ..status }
@@ -81,8 +81,8 @@ impl Store {
         self.ledger.as_ref().map_or(Ok(Vec::new()), domains)
     }
 
-    /// The reports about some policy domains at a glance: their sums, months and reporters. Of files, mailboxes, rejected
-    /// items and conflicts it says nothing.
+    /// The status of the reports about some policy domains: their sums, months and reporters, without files, mailboxes,
+    /// rejected items and conflicts.
     ///
     /// # Errors
     /// If the ledger or the folder cannot be read.

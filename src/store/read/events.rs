@@ -1,4 +1,4 @@
-//! Events and alerts, read: what happened, what was told, and what waits.
+//! Reads events and alerts: what happened, what was reported, and what waits.
 
 use super::store::Store;
 use crate::store::error::StoreError;
@@ -8,7 +8,7 @@ use crate::store::tables::values::time;
 use rusqlite::OptionalExtension as _;
 
 impl Store {
-    /// All events, by id.
+    /// All events, by ID.
     ///
     /// # Errors
     /// If the ledger cannot be read.
@@ -55,7 +55,7 @@ impl Store {
         read().map_err(ledger.failed("reading what earlier alerts left"))
     }
 
-    /// The reports that came after the newest one that was looked at.
+    /// The reports stored after the newest examined one.
     ///
     /// # Errors
     /// If the ledger cannot be read.
@@ -78,7 +78,7 @@ impl Store {
         read().map_err(ledger.failed("looking for new reports"))
     }
 
-    /// Files that the ledger lists and that are missing or of another length, at most `most` of them.
+    /// Listed files that are missing or have another length, at most `most`.
     ///
     /// # Errors
     /// If the ledger cannot be read.
@@ -89,7 +89,7 @@ impl Store {
             statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
         };
         let listed = read().map_err(ledger.failed("listing the files"))?;
-        // A file with an intent is on its way: the next writer puts it right.
+        // A file with an intent is being changed: the next writer finishes it.
         let sql = "SELECT path FROM intents";
         let moving = || -> rusqlite::Result<Vec<String>> {
             ledger.connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
@@ -103,7 +103,7 @@ impl Store {
         Ok(listed.into_iter().filter(|file| !is_sound(file)).map(|(path, _)| path).take(most).collect())
     }
 
-    /// How the readings of the mailboxes went.
+    /// The results of reading the mailboxes.
     ///
     /// # Errors
     /// If the ledger cannot be read.
@@ -132,7 +132,7 @@ impl Store {
 }
 
 impl Store {
-    /// What a way out was not told yet, the oldest first.
+    /// Events not sent through a channel yet, oldest first.
     ///
     /// # Errors
     /// If the ledger cannot be read.

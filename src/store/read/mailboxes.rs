@@ -1,4 +1,4 @@
-//! What is known about mailboxes.
+//! Reads what is known about mailboxes.
 
 use super::store::Store;
 use crate::store::error::StoreError;
@@ -7,8 +7,7 @@ use jiff::Timestamp;
 use rusqlite::OptionalExtension;
 
 impl Store {
-    /// When the newest report that a mailbox brought arrived, whether or not it was known already; `None` if it brought
-    /// none.
+    /// When the newest report of a mailbox arrived, known or not; `None` if it had none.
     ///
     /// # Errors
     /// If the ledger cannot be read.

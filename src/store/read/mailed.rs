@@ -1,4 +1,4 @@
-//! Which summaries left by mail, read.
+//! Reads which summaries were mailed.
 
 use super::store::Store;
 use crate::store::error::StoreError;
@@ -6,7 +6,7 @@ use crate::store::ledger::mailed::mailed;
 use std::collections::BTreeSet;
 
 impl Store {
-    /// Who was sent the summary of some days, as pairs of a customer's name and an address.
+    /// Who got the summary of some days by mail, as pairs of a customer's name and an address.
     ///
     /// # Errors
     /// If the ledger cannot be read.

@@ -1,8 +1,8 @@
 //! A folder of Parquet files without a ledger, as an export or a cluster leaves it: `records/month=.../` with one row per
 //! record, `reports/month=.../` with one row per report.
 //!
-//! Names that begin with `.` or `_` are not data, as with Hive and Spark; a table with a Delta log holds what the log says.
-//! Nothing is written below the folder.
+//! Names that begin with `.` or `_` are not data, as in Hive and Spark; for a table with a Delta log, the log lists its
+//! files. Nothing is written below the folder.
 
 use super::domains::{ReportedDomain, StatusOfReport, StatusSums};
 use super::{delta, report_heads};
@@ -42,7 +42,7 @@ pub(crate) fn files(layout: &Layout, table: &str, filter: &Filter) -> Result<Vec
         filter.from.is_none_or(|from| Month::of(from) <= month) && filter.to.is_none_or(|to| month <= Month::of(to))
     };
     if let Some(mut live) = delta::live(&root)? {
-        // Where a file lies is the writer's choice: one that lies in no month may hold any.
+        // Writers choose where files are: one outside the monthly folders may have rows of any month.
         live.retain(|path| path.parent().and_then(Month::of_folder).is_none_or(asked));
         return Ok(live);
     }
@@ -51,11 +51,11 @@ pub(crate) fn files(layout: &Layout, table: &str, filter: &Filter) -> Result<Vec
     Ok(found)
 }
 
-/// Folders within each other that are looked into: partitions by year, month, day and something else.
+/// Depth of folders searched: partitions by year, month, day and something else.
 const DEPTH: usize = 4;
 
-/// The Parquet files of a folder and of those below it, but for months that are not asked for. A file in no folder of a
-/// month may hold any.
+/// The Parquet files of a folder and below it, except months that are not requested. A file outside the monthly folders
+/// may have rows of any month.
 fn below(
     folder: &Path,
     asked: &dyn Fn(Month) -> bool,
@@ -72,7 +72,7 @@ fn below(
     Ok(())
 }
 
-/// What is in a folder, by name, without what is hidden; nothing where it is not there.
+/// The visible content of a folder, by name; empty if it does not exist.
 fn list(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let entries = match folder.read_dir() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -193,7 +193,7 @@ impl ReportGroup {
             .ok_or_else(|| polars_err!(ComputeError: "expected a date, found none"))
     }
 
-    /// A row without a day is asked for, so that it is told of.
+    /// A row without a day matches, so that it is reported.
     fn is_asked(&self, row: usize, filter: &Filter) -> bool {
         let day = self.day(row);
         let late = |day: &i32| filter.from.is_none_or(|from| values::days_since_epoch(from) <= *day);
@@ -212,7 +212,7 @@ impl ReportGroup {
         Ok((start..end).filter_map(|item| codes.get(item)).map(Text::from).collect())
     }
 
-    /// The columns cut down to the rows of a filter.
+    /// The columns, reduced to the rows of a filter.
     pub(crate) fn kept(&self, filter: &Filter) -> PolarsResult<Vec<Box<dyn Array>>> {
         let rows = self.0.first().map_or(0, |(_, array)| array.len());
         let kept: Vec<usize> = (0..rows).filter(|row| self.is_asked(*row, filter)).collect();
@@ -256,7 +256,7 @@ impl ReportGroup {
     }
 }
 
-/// A number of a column; none where it is null.
+/// A number of a column; `None` if it is null.
 fn number<T: NativeType>(column: &PrimitiveArray<T>, row: usize) -> Option<T> {
     column.values().get(row).copied().filter(|_| !column.is_null(row))
 }

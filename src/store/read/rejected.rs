@@ -1,4 +1,4 @@
-//! What was rejected or conflicts, listed and read.
+//! Lists and reads rejected items and conflicts.
 
 use super::store::Store;
 use crate::store::disk::files;
@@ -22,7 +22,7 @@ impl Store {
         self.ledger.as_ref().map_or(Ok(Vec::new()), conflicts)
     }
 
-    /// The bytes of something kept aside, by its file below the folder of the store.
+    /// The bytes of a rejected item or conflict, by its file below the folder of the store.
     ///
     /// # Errors
     /// If the file cannot be read.

@@ -1,4 +1,4 @@
-//! What stands for the reports of each day, so that whoever keeps something made of them knows what changed.
+//! Digests of the reports of each day, to detect changes.
 
 use super::store::Store;
 use crate::store::error::StoreError;
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 impl Store {
-    /// A digest of the reports of each day that has any: it differs once one comes, goes, or is replaced by another.
+    /// A digest of the reports of each day that has any: it changes when one is added, removed or replaced.
     ///
     /// # Errors
     /// If the ledger or the folder cannot be read.

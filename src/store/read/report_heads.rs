@@ -1,6 +1,7 @@
-//! What reports say, taken from the rows of `records`: for folders without a table `reports`.
+//! Derives report heads from the rows of `records`, for folders without a `reports` table.
 //!
-//! Each row repeats the columns of its report, the policy among them. What only `reports` has, as findings, stays unknown.
+//! Each row repeats the columns of its report, including the policy. Columns that only `reports` has, such as findings,
+//! stay unknown.
 
 use super::parquet_folder::{files, key};
 use crate::model::{Domain, PolicyPublished, ReportHead, ReportKey, Text, Words};
@@ -22,7 +23,7 @@ use std::collections::BTreeMap;
 /// Reports by their keys, and when each was stored.
 type ReportHeadRows = BTreeMap<ReportKey, (ReportHead, Timestamp)>;
 
-/// Hand over the reports that the rows of a filter are of, in the order of their keys.
+/// Passes on the reports of the rows of a filter, in the order of their keys.
 pub(crate) fn each(
     layout: &Layout,
     filter: &Filter,

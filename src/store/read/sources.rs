@@ -1,4 +1,4 @@
-//! What is known about source addresses: names and networks.
+//! Reads what is known about source addresses: names and networks.
 
 use super::store::Store;
 use crate::model::SourceOrigin;
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 impl Store {
-    /// All addresses of which DNS said something, in no order; also what should be asked again by now.
+    /// All addresses with an answer from DNS, unordered, including expired ones.
     ///
     /// # Errors
     /// If the ledger cannot be read.
@@ -20,7 +20,7 @@ impl Store {
 }
 
 impl Store {
-    /// The networks of all addresses of which a database said something.
+    /// The networks of all addresses with an answer from a database.
     ///
     /// # Errors
     /// If the ledger cannot be read.
@@ -30,7 +30,7 @@ impl Store {
 }
 
 impl Store {
-    /// Whose servers addresses are, as far as something proves it.
+    /// Who operates the servers at addresses, as far as proven.
     ///
     /// # Errors
     /// If the ledger cannot be read.

@@ -13,29 +13,29 @@ use jiff::civil::Date;
 use rusqlite::params;
 use std::path::{Path, PathBuf};
 
-/// A store opened for reading. Any number may be open, beside the writer too.
+/// A store opened for reading. Any number may be open, also beside a writer.
 #[derive(Debug)]
 pub struct Store {
     pub(crate) layout: Layout,
-    /// `None` if the store does not exist yet or holds nothing.
+    /// `None` if the store does not exist yet or is empty.
     pub(crate) ledger: Option<Ledger>,
-    /// A folder of Parquet files as an export leaves it, which has no ledger.
+    /// Whether it is a folder of Parquet files, which has no ledger.
     pub(crate) folder: bool,
 }
 
 impl Store {
-    /// Open a data folder. One that does not exist, or holds nothing, reads as empty.
+    /// Opens a data folder. One that does not exist, or is empty, reads as empty.
     ///
     /// # Errors
-    /// [`StoreError::NoLedger`] where data lie without a ledger, and any fault of the disk.
+    /// [`StoreError::NoLedger`] if there are data without a ledger, and any disk error.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
         let layout = Layout::new(dir);
         let ledger = Ledger::reader(&layout)?;
         Ok(Self { layout, ledger, folder: false })
     }
 
-    /// Open a folder as [`Store::export_parquet`] leaves it, whoever wrote it: `records/` and `reports/`, in folders of
-    /// months. It knows nothing of rejected items, conflicts and mailboxes.
+    /// Opens a folder in the layout of [`Store::export_parquet`], whoever wrote it: `records/` and `reports/`, in
+    /// monthly folders. It has no rejected items, conflicts and mailboxes.
     ///
     /// # Errors
     /// If the folder has no `records/`.
@@ -55,7 +55,8 @@ impl Store {
         self.layout.root()
     }
 
-    /// Rows of the filter, a run at a time, in no particular order: decoded on all cores, handed over on this thread.
+    /// Passes on the rows of the filter, a run at a time, in no particular order: decoded on all cores, passed on from
+    /// this thread.
     ///
     /// # Errors
     /// If a part cannot be read.
@@ -70,9 +71,9 @@ impl Store {
         })
     }
 
-    /// As [`Store::rows`] and [`Store::heads`] at once, on as many threads as there are cores: rows are handed over on each
-    /// of them; this one does the heads, then its share of the rows. `columns` says which ones rows up to a day need; null:
-    /// it is not known up to which.
+    /// [`Store::rows`] and [`Store::heads`] at once, on all cores: rows are passed on from each thread; this one does
+    /// the heads, then its share of the rows. `columns` returns the columns needed of rows up to a day; `None`: the day
+    /// is unknown.
     ///
     /// # Errors
     /// If a part, the ledger or the folder cannot be read.
@@ -86,7 +87,8 @@ impl Store {
         rows::each(&self.parts(filter)?, (filter, columns), rows, || self.heads(filter, head))
     }
 
-    /// The heads of the reports of the filter, one at a time: of a store in the order of their arrival.
+    /// Passes on the heads of the reports of the filter, one at a time; of a store, in the order in which they were
+    /// stored.
     ///
     /// # Errors
     /// If the ledger or the folder cannot be read.
@@ -97,7 +99,7 @@ impl Store {
         self.ledger.as_ref().map_or(Ok(()), |ledger| reports::heads(ledger, filter, each))
     }
 
-    /// The store at a glance.
+    /// The status of the store.
     ///
     /// # Errors
     /// If the ledger cannot be read.
@@ -124,7 +126,7 @@ impl Store {
         self.ledger.as_ref().map_or(Ok(Vec::new()), |ledger| mailboxes::cursors(ledger, mailbox))
     }
 
-    /// The parts that may hold rows of the filter: those of its months.
+    /// The parts that may have rows of the filter: those of its months.
     pub(crate) fn parts(&self, filter: &Filter) -> Result<Vec<PathBuf>, StoreError> {
         if self.folder {
             return parquet_folder::files(&self.layout, "records", filter);
@@ -134,7 +136,7 @@ impl Store {
             let mut statement = ledger.connection.prepare_cached(
                 "SELECT path FROM files WHERE kind = ?1 AND month BETWEEN ?2 AND ?3 AND batch > ?4 ORDER BY month, path",
             )?;
-            // A file that merged others has a later number than any of its rows.
+            // A merged file has a later number than any of its rows.
             let after = filter.new.as_ref().map_or(-1, |new| new.after);
             let from = filter.from.map_or_else(String::new, |day| Month::of(day).to_string());
             let to = filter.to.map_or_else(|| "9999-99".to_owned(), |day| Month::of(day).to_string());

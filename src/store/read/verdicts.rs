@@ -1,4 +1,4 @@
-//! Which verdicts of complete weeks are kept, and what they would be computed from.
+//! Reads stored verdicts of complete weeks, and what they depend on.
 
 use super::store::Store;
 use crate::store::error::StoreError;
@@ -22,7 +22,7 @@ impl Store {
         Ok(days)
     }
 
-    /// The verdicts that are kept, by the first day of their week. A folder of Parquet keeps none.
+    /// The stored verdicts, by the first day of their week. A folder of Parquet has none.
     ///
     /// # Errors
     /// If the ledger cannot be read.
@@ -30,10 +30,10 @@ impl Store {
         self.ledger.as_ref().map_or(Ok(BTreeMap::new()), verdicts::kept)
     }
 
-    /// Keep verdicts for the next time.
+    /// Stores verdicts for next time.
     ///
     /// # Errors
-    /// If the ledger cannot be written, which loses nothing but time.
+    /// If the ledger cannot be written; they are then computed again.
     pub fn keep_verdicts(&self, verdicts: &[KeptVerdicts]) -> Result<(), StoreError> {
         if self.ledger.is_none() { Ok(()) } else { verdicts::keep(&self.layout.ledger(), verdicts) }
     }

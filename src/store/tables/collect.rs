@@ -1,4 +1,4 @@
-//! Rows and heads straight from judged reports: the road of `summary PATH`, without a store.
+//! Turns judged reports directly into rows and heads, for `summary PATH` without a store.
 
 use super::schema::{Head, RecordRow, text_of};
 use super::values::reasons_word;
@@ -22,12 +22,12 @@ impl Collector {
         Self::default()
     }
 
-    /// How many rows wait.
+    /// How many rows are buffered.
     pub fn len(&self) -> usize {
         self.rows.len
     }
 
-    /// Whether none wait.
+    /// Whether none are buffered.
     pub fn is_empty(&self) -> bool {
         self.rows.len == 0
     }
@@ -82,7 +82,7 @@ impl Collector {
     }
 }
 
-/// All signatures of a row, where the deciding one does not say all.
+/// All signatures of a row, if the deciding one is not enough.
 fn signatures(record: &Record) -> Option<String> {
     let body = |dkim: &DkimAuth| dkim.human_result.as_deref().is_some_and(speaks_of_body);
     if record.dkim.len() < 2 && !record.dkim.iter().any(body) {
@@ -123,7 +123,7 @@ fn flags(verdict: &Verdict) -> Flags {
     Flags(bits.into_iter().filter(|(set, _)| *set).fold(0, |all, (_, bit)| all | bit))
 }
 
-/// What the `reports` table would say of a report.
+/// The head of a report, as in the `reports` table.
 pub fn head(accepted: &Accepted) -> ReportHead {
     let Accepted { report, findings, .. } = accepted;
     let (messages, dmarc_pass) = super::reports::sums(accepted);

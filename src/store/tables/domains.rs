@@ -1,4 +1,4 @@
-//! The columns of `domains`: what the summary of a week says of each domain.
+//! The columns of `domains`: what the summary of a week says about each domain.
 
 use super::table::{ColumnType, Table, TableColumn};
 use serde::{Deserialize, Serialize};
@@ -12,17 +12,17 @@ pub(crate) static DOMAINS: Table = Table {
     columns,
 };
 
-/// What a summary says of a domain.
+/// What a summary says about a domain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DomainRow {
-    /// The ISO week, as `2026-W47`.
+    /// The ISO week, such as `2026-W47`.
     pub week: String,
-    /// Whose the domain is, where the settings say.
+    /// The domain's customer, if the settings say.
     #[serde(skip)]
     pub customer: Option<String>,
     /// The domain.
     pub policy_domain: String,
-    /// Its `p`, as most reports of the last days show it.
+    /// Its `p` in most reports of the last days.
     pub policy: Option<String>,
     /// Whether a stricter policy would cost mail.
     pub readiness: String,

@@ -1,4 +1,4 @@
-//! Which rows are asked for.
+//! Which rows to read.
 
 use super::values::days_since_epoch;
 
@@ -6,16 +6,16 @@ use jiff::civil::Date;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// Which rows are asked for. The default asks for all.
+/// Which rows to read. The default is all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     /// The first day.
     pub from: Option<Date>,
     /// The last day.
     pub to: Option<Date>,
-    /// Policy domains in canonical form; none means all.
+    /// Policy domains in canonical form; empty means all.
     pub domains: Vec<String>,
-    /// Only what later runs brought; `None` means all.
+    /// Only reports of later runs; `None` means all.
     pub new: Option<Arc<NewReports>>,
 }
 
@@ -24,25 +24,25 @@ impl Filter {
         (self.from.map_or(i32::MIN, days_since_epoch), self.to.map_or(i32::MAX, days_since_epoch))
     }
 
-    /// Whether everything is asked for.
+    /// Whether everything matches.
     pub fn is_all(&self) -> bool {
         self.from.is_none() && self.to.is_none() && self.domains.is_empty() && self.new.is_none()
     }
 }
 
-/// The reports that the runs after one brought.
+/// The reports of all runs after a given one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewReports {
-    /// The run after which they came.
+    /// The run after which they were stored.
     pub(crate) after: i64,
-    /// The last run of which there is a report, or `after` where there is none later.
+    /// The last run with a report, or `after` if there is none.
     pub(crate) last: i64,
     /// Their keys, as text.
     pub(crate) keys: HashSet<String>,
 }
 
 impl NewReports {
-    /// The run to go on from, as an export says it.
+    /// The run to continue from, in the form of an export.
     pub fn json(&self) -> String {
         format!("{{\"run\": {}}}\n", self.last)
     }

@@ -1,8 +1,8 @@
-//! The tables that leave the program, each with one list of its columns. Writers, readers, and `docs/columns.md` go by
-//! these lists.
+//! The exported tables, each with one list of its columns, which writers, readers, and `docs/columns.md` use.
 //!
-//! Every Parquet file and Arrow stream says the version of its table under the table's key. A file of a greater version is
-//! refused: its columns may mean something else. A file that says nothing was written by another program, in our layout.
+//! Every Parquet file and Arrow stream has the version of its table under the table's key. A file with a greater
+//! version is refused: its columns may mean something else. A file without a version was written by another program, in
+//! our layout.
 
 pub(crate) mod collect;
 pub(crate) mod dns;

@@ -10,7 +10,7 @@ use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 pub(crate) static REPORTS: Table =
     Table { name: "reports", about: "One row per report.", key: "dmarquet.reports", version: 2, columns };
 
-/// A report with what its row says beside its own values.
+/// A report with the other values of its row.
 #[derive(Debug)]
 pub(crate) struct ReportRow<'a> {
     accepted: &'a Accepted,
@@ -22,7 +22,7 @@ pub(crate) struct ReportRow<'a> {
 }
 
 impl<'a> ReportRow<'a> {
-    /// The row of a report that was first stored then.
+    /// The row of a report first stored at that time.
     pub(crate) fn new(accepted: &'a Accepted, ingested: Timestamp) -> Self {
         let (messages, passing) = sums(accepted);
         let errors = json_texts(&accepted.report.metadata.errors);
@@ -40,20 +40,20 @@ type ValueOf = for<'a> fn(&'a ReportRow<'_>) -> ToSqlOutput<'a>;
 
 /// A column of `reports`.
 pub(crate) struct ReportColumn {
-    /// Its name outside.
+    /// Its exported name.
     pub(crate) name: &'static str,
-    /// The name that files of version 1 have for it, if that is another.
+    /// Its name in files of version 1, if different.
     pub(crate) former: Option<&'static str>,
     /// The name of the ledger's column.
     pub(crate) ledger: &'static str,
-    /// Its type outside. The ledger has bytes for hexadecimal text, and JSON for lists.
+    /// Its exported type. The ledger has bytes for hexadecimal text, and JSON for lists.
     pub(crate) kind: ReportColumnKind,
     nullable: bool,
     doc: &'static str,
     value: ValueOf,
 }
 
-/// The type of a column outside.
+/// The exported type of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReportColumnKind {
     /// UTF-8; bytes as hexadecimal digits.
@@ -104,12 +104,12 @@ impl ReportColumn {
     }
 }
 
-/// A column that no row is without.
+/// A required column.
 const fn always(name: &'static str, kind: ReportColumnKind, value: ValueOf, doc: &'static str) -> ReportColumn {
     ReportColumn { name, former: None, ledger: name, kind, nullable: false, doc, value }
 }
 
-/// A column that a row may be without.
+/// An optional column.
 const fn maybe(name: &'static str, kind: ReportColumnKind, value: ValueOf, doc: &'static str) -> ReportColumn {
     ReportColumn { nullable: true, ..always(name, kind, value, doc) }
 }
@@ -332,12 +332,12 @@ fn count(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// A fact of the mail that brought a report, where one did.
+/// A fact about the mail around a report, if there was one.
 fn mail<'a>(row: &'a ReportRow<'_>, fact: fn(&MailFacts) -> Option<&str>) -> Option<&'a str> {
     row.accepted.provenance.mail.as_ref().and_then(fact)
 }
 
-/// A report's messages, and those of them that pass; saturating.
+/// A report's messages, and the passing ones; saturating.
 pub fn sums(accepted: &Accepted) -> (i64, i64) {
     accepted.report.records.iter().zip(&accepted.verdicts).fold((0i64, 0i64), |(all, passing), (record, verdict)| {
         let pass = if verdict.dmarc_pass { record.count } else { 0 };
@@ -350,7 +350,7 @@ fn json_texts(texts: &[Text]) -> Option<String> {
     (!texts.is_empty()).then(|| serde_json::to_string(&texts).expect("texts serialize"))
 }
 
-/// Findings as the ledger holds them; nothing where there are none.
+/// Findings as stored in the ledger; `None` if there are none.
 pub(crate) fn json_findings(findings: &[Finding]) -> Option<String> {
     let findings: Vec<LineFinding> = findings
         .iter()

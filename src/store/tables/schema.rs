@@ -1,6 +1,6 @@
 //! The one list of the columns of `records`: name, type, meaning, and where the value comes from.
 //!
-//! Everything else asks this list: the Parquet writer, the readers, the exports, `docs/columns.md`.
+//! Everything else uses this list: the Parquet writer, the readers, the exports, `docs/columns.md`.
 
 use super::table::{ColumnType, TableColumn};
 use crate::model::{
@@ -10,7 +10,7 @@ use crate::model::{
 use jiff::{Timestamp, civil::Date};
 use std::net::IpAddr;
 
-/// What a row's columns are made of: the report's part.
+/// The source of a row's columns: the report's part.
 #[derive(Debug, Clone, Copy)]
 pub struct Head<'a> {
     /// `ReportKey` as text.
@@ -23,12 +23,12 @@ pub struct Head<'a> {
     pub ingested: Timestamp,
 }
 
-/// What a row's columns are made of: the record's part.
+/// The source of a row's columns: the record's part.
 #[derive(Debug, Clone, Copy)]
 pub struct RecordRow<'a> {
     /// The record.
     pub record: &'a Record,
-    /// What the judge says of it.
+    /// Its verdict.
     pub verdict: &'a Verdict,
 }
 
@@ -81,11 +81,11 @@ pub struct ListField {
 pub struct RecordColumn {
     /// Its name in Parquet, CSV, NDJSON, Arrow.
     pub name: &'static str,
-    /// The name that files of version 1 have for it, if that is another.
+    /// Its name in files of version 1, if different.
     pub former: Option<&'static str>,
     /// What it means, in a sentence.
     pub doc: &'static str,
-    /// Whether a row may be without it.
+    /// Whether it is optional.
     pub nullable: bool,
     /// Type and origin of its values.
     pub kind: RecordColumnKind,
@@ -162,7 +162,7 @@ const SPF: &[ListField] = &[
     ListField { name: "human_result", text: |record, item| text(record.spf[item].human_result.as_ref()) },
 ];
 
-/// The columns of `records`, in order; one row a `<record>`, the report's columns repeated.
+/// The columns of `records`, in order; one row per `<record>`, with the report's columns repeated.
 pub const COLUMNS: &[RecordColumn] = &[
     column("report_key", false, RecordColumnKind::HeadText(|head| Some(head.key)), "identity of the report"),
     column(
@@ -398,7 +398,7 @@ pub const COLUMNS: &[RecordColumn] = &[
 /// The column that files of version 1 do not have.
 pub(crate) const INGESTED: &str = "ingested";
 
-/// The version of the columns: a file says it in its metadata.
+/// The version of the columns, in the metadata of files.
 pub const VERSION: u32 = 2;
 
 /// The columns of `records`, as a table.

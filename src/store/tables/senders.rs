@@ -1,4 +1,4 @@
-//! The columns of `senders`: what the summary of a week says of each sender.
+//! The columns of `senders`: what the summary of a week says about each sender.
 
 use super::table::{ColumnType, Table, TableColumn};
 use serde::{Deserialize, Serialize};
@@ -15,12 +15,12 @@ pub(crate) static SENDERS: Table = Table {
 /// The fields of a piece of evidence.
 pub(crate) const EVIDENCE: [&str; 2] = ["code", "detail"];
 
-/// What a summary says of a sender.
+/// What a summary says about a sender.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SenderRow {
-    /// The ISO week, as `2026-W47`.
+    /// The ISO week, such as `2026-W47`.
     pub week: String,
-    /// Whose the domain is, where the settings say.
+    /// The domain's customer, if the settings say.
     #[serde(skip)]
     pub customer: Option<String>,
     /// The domain that it sends as.
@@ -48,17 +48,17 @@ pub struct SenderRow {
     /// The country code of its network.
     #[serde(default)]
     pub country: Option<String>,
-    /// What it is.
+    /// Its role.
     pub role: String,
     /// The diagnosis.
     pub cause: String,
-    /// Why it is taken for what it is: a code, and what belongs to it.
+    /// The evidence for its role: a code, and its details.
     pub evidence: Vec<(String, String)>,
     /// Messages of the week.
     pub messages: i64,
     /// Those of them that pass DMARC.
     pub pass_messages: i64,
-    /// Failing messages of the eight weeks that the next step of the policy would have receivers block.
+    /// Failing messages of the eight weeks that receivers would block after the next policy step.
     pub would_be_lost: i64,
     /// Failing messages of the week that receivers blocked.
     pub lost_now: i64,

@@ -29,7 +29,7 @@ pub enum ColumnType {
 }
 
 impl ColumnType {
-    /// The type, in the words of the documentation.
+    /// The type, as named in the documentation.
     pub fn name(&self) -> String {
         let name = match self {
             Self::Text => "string",
@@ -70,7 +70,7 @@ pub struct TableColumn {
     pub name: &'static str,
     /// Its type.
     pub kind: ColumnType,
-    /// Whether a row may be without it.
+    /// Whether it is optional.
     pub nullable: bool,
     /// What it means, in a sentence.
     pub doc: &'static str,
@@ -90,7 +90,7 @@ pub struct Table {
     pub name: &'static str,
     /// What a row is.
     pub about: &'static str,
-    /// Under which key a file's metadata say the version of its columns.
+    /// The key of the version of the columns in a file's metadata.
     pub key: &'static str,
     /// The version of the columns.
     pub version: u32,
@@ -120,8 +120,8 @@ pub const TABLES: [&Table; 8] = [
 ];
 
 impl Table {
-    /// The Arrow fields, each with the id that a new Iceberg table gives it: first the columns in their order, then what lies
-    /// in lists, column by column. With any other, Iceberg refuses to add the file.
+    /// The Arrow fields, each with the ID that a new Iceberg table gives it: first the columns in order, then the
+    /// fields of lists, column by column. With any other IDs, Iceberg refuses to add the file.
     pub(crate) fn fields_with_ids(&self) -> Vec<Field> {
         let columns = (self.columns)();
         let mut last = columns.len();
@@ -156,7 +156,7 @@ fn with_id(field: Field, id: usize) -> Field {
     field.with_metadata(metadata)
 }
 
-/// Check that a file is of no version that this program does not know.
+/// Checks that a file does not have a newer version than this program.
 pub(crate) fn check_version(path: &Path, footer: &FileMetadata) -> Result<(), StoreError> {
     for said in footer.key_value_metadata().iter().flatten() {
         let Some(table) = TABLES.iter().find(|table| table.key == said.key) else { continue };
@@ -174,7 +174,7 @@ pub(crate) fn check_version(path: &Path, footer: &FileMetadata) -> Result<(), St
     Ok(())
 }
 
-/// Whether a file says that it is of the version that this program writes.
+/// Whether a file has the version that this program writes.
 pub(crate) fn is_current(table: &Table, footer: &FileMetadata) -> bool {
     let (key, version) = table.metadata();
     footer.key_value_metadata().iter().flatten().any(|said| said.key == key && said.value.as_deref() == Some(&version))

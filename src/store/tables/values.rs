@@ -1,4 +1,4 @@
-//! Days, times, numbers and lists as they stand in tables.
+//! Days, times, numbers and lists as stored in tables.
 
 use crate::model::{SenderAuth, Text};
 use jiff::civil::Date;
@@ -6,7 +6,7 @@ use jiff::{Span, Timestamp};
 use polars_arrow::array::{Array, DictionaryArray, Utf8ViewArray};
 use serde::{Deserialize, Serialize};
 
-/// A count as the ledger holds it.
+/// A count as stored in the ledger.
 pub(crate) fn int(count: impl TryInto<i64>) -> i64 {
     count.try_into().unwrap_or(i64::MAX)
 }
@@ -17,7 +17,7 @@ pub(crate) fn days_since_epoch(day: jiff::civil::Date) -> i32 {
     epoch.until(day).map_or(0, |span| span.get_days())
 }
 
-/// A finding, as it stands in the manifest and in the ledger.
+/// A finding, as stored in the manifest and in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LineFinding {
     pub(crate) code: String,
@@ -34,17 +34,17 @@ pub(crate) fn sender_auth(word: &str) -> SenderAuth {
     }
 }
 
-/// What a comment says of a mail whose ARC chain passes. The rest of the comment is often another for each row.
+/// What a comment contains for a mail whose ARC chain passes. The rest of the comment often differs for each row.
 const ARC_PASS: &str = "arc=pass";
 
-/// Reasons of a row that are looked at.
+/// Reasons of a row that are examined.
 pub(crate) const REASONS_READ: usize = 16;
 
-/// Reasons that explain what was done with a message and nothing else about it: they count wherever they stand.
+/// Reasons that only explain what was done with a message: they count in any position.
 const SPARED: [&str; 2] = ["sampled_out", "policy_test_mode"];
 
-/// The word that stands for a row's override reasons, types and comments in order: that of the first, and after it those
-/// that spared the message.
+/// The word for a row's override reasons, from types and comments in order: that of the first, followed by those that
+/// exempted the message.
 pub(crate) fn reasons_word<'a>(reasons: impl IntoIterator<Item = (Option<&'a str>, Option<&'a str>)>) -> Option<Text> {
     let mut reasons = reasons.into_iter().take(REASONS_READ);
     let (kind, comment) = reasons.next()?;
@@ -56,7 +56,7 @@ pub(crate) fn reasons_word<'a>(reasons: impl IntoIterator<Item = (Option<&'a str
     })
 }
 
-/// The word that stands for an override reason: its type, and `arc=pass` where the comment says so.
+/// The word for an override reason: its type, and `arc=pass` if the comment says so.
 fn reason_word(kind: Option<&str>, comment: Option<&str>) -> Option<Text> {
     let arc = comment.filter(|comment| comment.to_ascii_lowercase().contains(ARC_PASS));
     match (kind, arc) {
@@ -66,12 +66,12 @@ fn reason_word(kind: Option<&str>, comment: Option<&str>) -> Option<Text> {
     }
 }
 
-/// A time as the ledger holds it.
+/// A time from the ledger.
 pub(crate) fn time(millisecond: i64) -> Timestamp {
     Timestamp::from_millisecond(millisecond).unwrap_or_default()
 }
 
-/// A day as the ledger and Parquet hold it.
+/// A day from the ledger or Parquet.
 pub(crate) fn day(days: i32) -> Date {
     day_of_calendar(days).unwrap_or_default()
 }
@@ -85,7 +85,7 @@ pub(crate) fn day_of_calendar(days: i32) -> Option<Date> {
 pub(crate) enum Texts<'a> {
     /// As they are.
     Plain(&'a Utf8ViewArray),
-    /// Codes, and what they stand for.
+    /// Codes, and the text of each.
     Coded(&'a DictionaryArray<u32>, &'a Utf8ViewArray),
 }
 
@@ -100,7 +100,7 @@ impl<'a> Texts<'a> {
         Some(Self::Coded(codes, codes.values().as_any().downcast_ref()?))
     }
 
-    /// The text of a row; none where it is null.
+    /// The text of a row; `None` if it is null.
     pub(crate) fn get(&self, row: usize) -> Option<&'a str> {
         match self {
             Self::Plain(texts) => texts.get(row),

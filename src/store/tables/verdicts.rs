@@ -1,11 +1,11 @@
-//! What the summary of a complete week says, as rows of `senders` and `domains`.
+//! The verdicts of a complete week, as rows of `senders` and `domains`.
 
 use super::domains::DomainRow;
 use super::senders::SenderRow;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-/// What a summary says of a complete week.
+/// What a summary says about a complete week.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WeekVerdicts {
     /// The week's first day.
@@ -17,22 +17,22 @@ pub struct WeekVerdicts {
     pub domains: Vec<DomainRow>,
 }
 
-/// The verdicts of a week as they are kept.
+/// The verdicts of a week as stored.
 #[derive(Debug, Clone)]
 pub struct KeptVerdicts {
-    /// The last batch that brought a report which they rest on.
+    /// The last batch with a report they depend on.
     pub batch: i64,
-    /// A hash of what else they rest on.
+    /// A hash of everything else they depend on.
     pub settings: Vec<u8>,
     /// The verdicts.
     pub verdicts: WeekVerdicts,
 }
 
-/// The reports of a day, at a glance.
+/// The reports of a day.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DayOfReports {
     /// How many.
     pub reports: i64,
-    /// The last batch that brought one; 0 where batches are not known.
+    /// The last batch with one; 0 if batches are not known.
     pub last_batch: i64,
 }

@@ -1,7 +1,7 @@
 //! Copies a data folder while others read and write it: a snapshot of the ledger, then the files that it lists.
 //!
-//! Files never change under one name but by a rebuild, so only what is missing or different is copied. The snapshot takes the
-//! place of the backup's older ledger last: a backup that is interrupted is still the one of before.
+//! Except during a rebuild, files never change under the same name, so only missing or different files are copied. The
+//! snapshot replaces the backup's older ledger last: an interrupted backup is still the earlier one.
 
 use super::verify::Problem;
 use crate::store::disk::access::{self, create_folder};
@@ -18,37 +18,37 @@ use std::collections::HashSet;
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
-/// A merge or prune may remove a file between the snapshot and its copy: then another snapshot is taken.
+/// How many snapshots to try: a merge or prune may remove a file between the snapshot and its copy.
 const SNAPSHOTS: u32 = 20;
-/// Shows that a folder is a backup, and of which data folder: no other folder is written into.
+/// Marks a folder as a backup of a data folder: no other folder is written into.
 const MARK: &str = "backup-of";
 
-/// What a backup came to.
+/// The result of a backup.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Backup {
-    /// Files it holds beside the ledger.
+    /// Files in it besides the ledger.
     pub files: usize,
     /// Their size.
     pub bytes: u64,
-    /// Those that this run copied.
+    /// Files that this run copied.
     pub copied: usize,
-    /// Files that are not as the ledger has them, copied as they are.
+    /// Files that differ from the ledger, copied as they are.
     pub damaged: Vec<Problem>,
 }
 
 /// A file as the snapshot lists it.
 struct Wanted {
     path: String,
-    /// Its size and hash; `None` where the ledger does not say.
+    /// Its size and hash; `None` if the ledger does not say.
     seal: Option<Seal>,
 }
 
-/// Copy all of the store into a folder: a new or empty one, or an earlier backup of this store, which is brought up to
-/// date. Other processes may read and write meanwhile; the copy is of one instant.
+/// Copies the whole store into a folder: a new or empty one, or an earlier backup of this store, which is updated.
+/// Other processes may read and write meanwhile; the copy is a consistent snapshot.
 ///
 /// # Errors
-/// [`StoreError::NoStore`] where there is nothing to copy, [`StoreError::NoBackup`] where the folder holds something
-/// else, and any fault of the disk. Then an earlier backup in it is as it was.
+/// [`StoreError::NoStore`] if there is nothing to copy, [`StoreError::NoBackup`] if the folder contains something else,
+/// and any disk error. Then an earlier backup in it is unchanged.
 pub fn backup(store: &Store, target: &Path, now: Timestamp) -> Result<Backup, StoreError> {
     let Some(ledger) = &store.ledger else {
         return Err(StoreError::NoStore { path: store.layout.root().to_owned() });
@@ -62,7 +62,8 @@ pub fn backup(store: &Store, target: &Path, now: Timestamp) -> Result<Backup, St
     let mut copied = HashSet::new();
     let mut shot = take_snapshot(ledger, &snapshot).and_then(|()| wanted(&snapshot))?;
     let mut damaged = copy(store, &target, &shot, &mut copied)?;
-    // What is missing or different may be gone or made anew since the snapshot; what still is with the next one is damaged.
+    // Missing or different files may have been removed or rewritten since the snapshot; those still wrong with the next
+    // one are damaged.
     for _ in 1..SNAPSHOTS {
         if damaged.is_empty() {
             break;
@@ -80,7 +81,7 @@ pub fn backup(store: &Store, target: &Path, now: Timestamp) -> Result<Backup, St
     Ok(Backup { files: shot.len(), bytes, copied: copied.len(), damaged })
 }
 
-/// Copy what is missing. Returns the files that are not as the snapshot has them.
+/// Copies what is missing. Returns the files that differ from the snapshot.
 fn copy(
     store: &Store,
     target: &Layout,
@@ -115,7 +116,7 @@ fn copy(
     Ok(damaged)
 }
 
-/// Whether the copy of a file is there already.
+/// Whether a file is copied already.
 fn is_there(copy: &Path, original: &Path, seal: Option<&Seal>) -> Result<bool, StoreError> {
     let Ok(found) = std::fs::metadata(copy) else { return Ok(false) };
     match seal {
@@ -126,10 +127,10 @@ fn is_there(copy: &Path, original: &Path, seal: Option<&Seal>) -> Result<bool, S
     }
 }
 
-/// See that the folder may be written into, and mark it.
+/// Checks that the folder may be written into, and marks it.
 fn prepare(root: &Path, target: &Layout) -> Result<(), StoreError> {
     let refused = |found: String| StoreError::NoBackup { path: target.root().to_owned(), found };
-    // Before it is made: it must not be made inside of the data folder.
+    // Before it is created: it must not be inside the data folder.
     let there = std::path::absolute(target.root()).map_err(StoreError::io(target.root(), "finding the folder"))?;
     let existing = there.ancestors().find_map(|folder| std::fs::canonicalize(folder).ok()).unwrap_or_default();
     if existing.starts_with(root) || target.root().exists() && root.starts_with(&existing) {
@@ -153,16 +154,16 @@ fn prepare(root: &Path, target: &Layout) -> Result<(), StoreError> {
     }
 }
 
-/// The ledger of one instant, as a file of its own that nobody writes to.
+/// A snapshot of the ledger, as a separate file.
 fn take_snapshot(ledger: &Ledger, snapshot: &Path) -> Result<(), StoreError> {
     remove_file(snapshot, "removing an unfinished snapshot")?;
-    // SQLite would make it as the umask wants.
+    // SQLite would create it by the umask.
     access::create_file(snapshot).map_err(StoreError::io(snapshot, "copying the ledger"))?;
     let doing = "copying the ledger";
     ledger.connection.execute("VACUUM INTO ?1", [snapshot.to_string_lossy()]).map_err(ledger.failed(doing))?;
     let failed = || StoreError::ledger(snapshot, doing);
     let copy = Connection::open(snapshot).map_err(failed())?;
-    // Whoever writes now does not write to the copy; what is still to be done to a file is done in it, or needs not be.
+    // The current writer does not write to the copy; pending file operations are done in it, or unnecessary.
     copy.execute_batch("UPDATE writer SET owner = NULL; DELETE FROM intents;").map_err(failed())?;
     copy.close().map_err(|(_, error)| failed()(error))?;
     let synced = std::fs::File::open(snapshot).and_then(|file| file.sync_all());
@@ -188,7 +189,7 @@ fn wanted(snapshot: &Path) -> Result<Vec<Wanted>, StoreError> {
     read().map_err(StoreError::ledger(snapshot, "listing the files"))
 }
 
-/// Make the snapshot the backup's ledger.
+/// Makes the snapshot the backup's ledger.
 fn put_in_place(target: &Layout, snapshot: &Path) -> Result<(), StoreError> {
     let ledger = target.ledger();
     for end in ["-wal", "-shm", "-journal"] {
@@ -198,7 +199,7 @@ fn put_in_place(target: &Layout, snapshot: &Path) -> Result<(), StoreError> {
     sync_folder(target.root())
 }
 
-/// Remove what only an older backup held.
+/// Removes files that only an older backup had.
 fn remove_others(target: &Layout, wanted: &[Wanted]) -> Result<(), StoreError> {
     let wanted: HashSet<&str> = wanted.iter().map(|wanted| wanted.path.as_str()).collect();
     let mut folders: Vec<PathBuf> = FileKind::ALL.map(|kind| target.folder(kind)).into();

@@ -1,7 +1,8 @@
-//! Keeps the files of a month few: files of one size class are merged once there are [`MERGE_FILES`] of them.
+//! Keeps the number of files per month small: files of one size class are merged once there are [`MERGE_FILES`] of
+//! them.
 //!
-//! The merged file is written beside the others under a hidden name. One transaction puts it in their place, and the steps
-//! of intents.rs make the folder follow. What is copied is checked: a damaged file is named and left alone.
+//! The merged file is written beside the others under a hidden name. One transaction replaces them, and the operations
+//! of intents.rs update the folder. Copied data are checked: a damaged file is reported and left alone.
 
 use super::verify::Problem;
 use crate::store::disk::files::{self, Seal, sync_folder};
@@ -19,17 +20,17 @@ use std::path::PathBuf;
 
 /// Files of one size class that a month may have before they are merged, and the ratio of one class to the next.
 ///
-/// Each class holds files of less than eight times its least size, so eight of them make a file of a higher class, and a
-/// row is rewritten at most once in each class: `log8` of [`FULL_ROWS`], six times, however often reports come in. Fewer
-/// files to a merge would rewrite rows more often, more files would make a month slow to read.
+/// The files of a class are less than eight times its minimum size, so eight of them make a file of a higher class, and
+/// a row is rewritten at most once per class: `log8` of [`FULL_ROWS`], six times, however often reports arrive. Fewer
+/// files per merge would rewrite rows more often, more files would make a month slow to read.
 pub const MERGE_FILES: usize = 8;
-/// A part of this many rows is full and left alone: half of [`MERGE_ROWS`], so that two that are not full always fit.
+/// A part with this many rows is full and left alone: half of [`MERGE_ROWS`], so that two that are not full always fit.
 pub const FULL_ROWS: i64 = MERGE_ROWS / 2;
-/// A pack of this many bytes is full and left alone. A merge holds the names of all its members.
+/// A pack with this many bytes is full and left alone. A merge keeps the names of all its members in memory.
 pub const FULL_BYTES: i64 = MERGE_BYTES / 2;
-/// Rows of a merge: it holds a column of them a thread.
+/// Rows per merge: each thread holds one column of them.
 pub const MERGE_ROWS: i64 = 1 << 17;
-/// Bytes of a merge of packs.
+/// Bytes per merge of packs.
 pub const MERGE_BYTES: i64 = 24 << 20;
 
 /// What a compaction did.
@@ -41,20 +42,20 @@ pub struct Compacted {
     pub merged: usize,
     /// Files they became.
     pub made: usize,
-    /// Files that are damaged, and were left out.
+    /// Damaged files, which were left out.
     pub damaged: Vec<Problem>,
 }
 
 /// An instant at which a test may kill a compaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MergeStage {
-    /// The merged file is named.
+    /// The intent for the merged file is recorded.
     Planned,
     /// The merged file is durable under its hidden name.
     Built,
-    /// The ledger knows the new set.
+    /// The ledger has the new set.
     Recorded,
-    /// So does the folder.
+    /// So has the folder.
     Settled,
 }
 
@@ -65,12 +66,13 @@ struct Small {
     reports: i64,
     bytes: i64,
     hash: Option<[u8; 32]>,
-    /// What a part comes to in memory: its rows say little of it, for a hostile one may bring megabytes of text.
+    /// The size of a part in memory: the number of rows is not enough, because a hostile one may have megabytes of
+    /// text.
     inflated: i64,
 }
 
 impl Small {
-    /// What is counted of it, and how much of that fills a merge.
+    /// Its size, and the size that fills a merge.
     fn size(&self, kind: FileKind) -> (i64, i64) {
         match kind {
             FileKind::Part => (self.records, MERGE_ROWS),
@@ -94,7 +96,7 @@ struct Merge {
 }
 
 impl Merge {
-    /// As many of the files as fit, smallest first. Two always do; what waits then waits beside a file that is full.
+    /// As many of the files as fit, smallest first. Two always do; the rest then waits beside a full file.
     fn of_smallest(kind: FileKind, month: Month, mut files: Vec<Small>) -> Self {
         files.sort_by(|one, other| (one.size(kind).0, &one.path).cmp(&(other.size(kind).0, &other.path)));
         let (mut sum, mut inflated): (i64, i64) = (0, 0);
@@ -123,10 +125,11 @@ enum Merged {
 }
 
 impl Writer {
-    /// Merge small files where there are too many; with `all`, wherever there are two. Costs one query where nothing is due.
+    /// Merges small files where there are too many; with `all`, wherever there are two. Costs one query if nothing is
+    /// due.
     ///
     /// # Errors
-    /// A fault of the disk; then the month is as it was, or as it should be.
+    /// A disk error; then the month is unchanged, or complete.
     pub fn compact(&mut self, all: bool) -> Result<Compacted, StoreError> {
         let mut done = Compacted::default();
         let mut left_out = BTreeSet::new();
@@ -157,7 +160,7 @@ impl Writer {
         Ok(done)
     }
 
-    /// The merges that are due: of each month, kind and size class as many files as fit a merge.
+    /// The merges that are due: for each month, kind and size class as many files as fit into a merge.
     fn due(&self, all: bool, left_out: &BTreeSet<String>) -> Result<Vec<Merge>, StoreError> {
         let least = if all { 2 } else { MERGE_FILES };
         let read = || -> rusqlite::Result<BTreeMap<(FileKind, Month, u32), Vec<Small>>> {
@@ -187,7 +190,7 @@ impl Writer {
         for ((kind, month, _), mut files) in classes.into_iter().filter(|(_, files)| files.len() >= least) {
             if kind == FileKind::Part {
                 for file in &mut files {
-                    // One that cannot be read is found out when it is merged.
+                    // An unreadable one is detected when it is merged.
                     let path = files::standing(&self.layout.file(&file.path));
                     file.inflated = merge::inflated(&path).unwrap_or(0);
                 }
@@ -225,7 +228,7 @@ impl Writer {
         let seal = match built {
             Ok(seal) => seal,
             Err(error @ (StoreError::Damaged { .. } | StoreError::Parquet { .. })) => {
-                // One of the files is not what it should be, though it has the hash that the ledger knows, or none.
+                // One of the files is damaged, although its hash matches or is unknown.
                 files::remove_file(&hidden, "removing an unfinished file")?;
                 let check = |file: &PathBuf| match merge.kind {
                     FileKind::Part => super::verify::rows(file).map(drop),
@@ -261,7 +264,7 @@ impl Writer {
         let path = files::standing(&self.layout.file(&file.path));
         let found = match Seal::of(&path) {
             Ok(found) => found,
-            // A disk that cannot be read is a local fault; a file that is not there is damage.
+            // An unreadable disk is a local error; a missing file is damage.
             Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 let (expected, found) = ("a file of the ledger".to_owned(), "none".to_owned());
                 return Err(StoreError::Damaged { path, expected, found });
@@ -320,11 +323,11 @@ mod tests {
         assert_eq!(merged(&[full, full, full]), ["0", "1"]);
     }
 
-    /// One file a batch, merged as soon as eight of a class are there: how often its rows are written, and the files left.
+    /// One file per batch, merged as soon as a class has eight: how often its rows are written, and the files left.
     #[test]
     fn a_row_is_rewritten_at_most_once_in_each_class() {
         for rows in [1, 7, 100, 1000, 5000] {
-            // Of each file its rows, and how often the row in it that was moved most often was.
+            // For each file its rows, and how often its most rewritten row was written.
             let mut month: Vec<(i64, u32)> = Vec::new();
             for _ in 0..3000 {
                 month.push((rows, 0));

@@ -1,4 +1,4 @@
-//! Looking after a store: copying it, merging small files, removing old months, verifying, rebuilding.
+//! Maintenance: backup, merging small files, removing old months, verifying, rebuilding.
 
 pub(crate) mod backup;
 pub(crate) mod compact;

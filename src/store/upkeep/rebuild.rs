@@ -1,9 +1,9 @@
-//! The tables made anew from the originals: for a ledger that is gone, damaged or older than its files.
+//! Rebuilds the tables from the originals: for a ledger that is gone, damaged or older than its files.
 //!
-//! The packs stay where they are. A new ledger grows in `rebuilding/`, new parts beside the old ones under hidden names,
-//! and one rename of the ledger makes it all true: its intents then put the new parts in the place of the old ones. Before
-//! that rename nothing has changed, after it the next writer finishes what is left, so a rebuild may be killed or fail at
-//! any instant, any number of times. What only the old ledger knew is carried over as far as it can be read.
+//! The packs stay where they are. A new ledger is built in `rebuilding/`, new parts beside the old ones under hidden
+//! names, and one rename of the ledger makes all of it valid: its intents then replace the old parts with the new ones.
+//! Before that rename nothing has changed, after it the next writer finishes the rest, so a rebuild may be killed or
+//! fail at any instant, any number of times. What only the old ledger knew is carried over as far as it is readable.
 
 use super::verify::{Problem, RESTORE, named, some_of};
 use crate::model::{Accepted, Finding, FindingCode, Hash, Original, Provenance, ReportKind};
@@ -25,7 +25,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// An original as a pack holds it, with the reports in it.
+/// An original in a pack, with its reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackedReport {
     /// Its bytes.
@@ -34,7 +34,7 @@ pub struct PackedReport {
     pub reports: Vec<KeptReport>,
 }
 
-/// What a pack says of a report.
+/// What a pack says about a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptReport {
     /// Its key, as it was stored.
@@ -45,37 +45,37 @@ pub struct KeptReport {
     pub ingested: Timestamp,
     /// Where it came from.
     pub provenance: Provenance,
-    /// What was odd about its mail and on the way to its bytes, which its bytes do not show.
+    /// Findings about its mail and the layers around it, which its bytes do not show.
     pub findings: Vec<Finding>,
-    /// Whether another report has taken its place.
+    /// Whether another report has replaced it.
     pub replaced: bool,
 }
 
-/// What a rebuild found that a person should know.
+/// What a rebuild has to report.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rebuilt {
-    /// Originals that could not be read, by their file, and reports that the old ledger knew and no pack holds.
+    /// Unreadable originals, by their file, and reports that the old ledger knew but no pack has.
     pub damaged: Vec<Problem>,
-    /// What was done beside.
+    /// What else was done.
     pub notices: Vec<String>,
 }
 
-/// A rebuild under way.
+/// A running rebuild.
 #[derive(Debug)]
 pub struct Rebuild {
     layout: Layout,
     writer: Writer,
-    /// The ledger that stands until the new one does, if it can be read. It keeps other writers out.
+    /// The old ledger, if it is readable. It keeps other writers out.
     old: Option<Ledger>,
     access: Access,
     packs: Vec<Made>,
-    /// Keys of which one report took the place of another, and the batch in which the last did.
+    /// Keys with a replaced report, and the batch of the last replacement.
     replaced: Arc<HashMap<String, i64>>,
     damaged: Vec<Problem>,
     notices: Vec<String>,
 }
 
-/// The tables of the old ledger that originals do not tell.
+/// The tables of the old ledger that cannot be rebuilt from originals.
 const CARRIED: &[&str] = &[
     "folders",
     "pending",
@@ -95,15 +95,16 @@ const CARRIED: &[&str] = &[
     "dns_records",
     "verdicts",
 ];
-/// Which items were read before. Where reports are lost it is not carried over: their items must be read when they come again.
+/// Which items were read before. It is not carried over if reports are lost: their items must be read when they arrive
+/// again.
 const SEEN: &str = "seen";
 
 impl Rebuild {
-    /// Begin. Whatever state the ledger is in, the originals decide.
+    /// Begins a rebuild. Whatever the state of the ledger, the originals decide.
     ///
     /// # Errors
-    /// [`StoreError::Busy`] where another process writes or a reader does not end, [`StoreError::NoStore`] where there is no
-    /// such folder, and any fault of the disk.
+    /// [`StoreError::Busy`] if another process writes or a reader does not end, [`StoreError::NoStore`] if there is no
+    /// such folder, and any disk error.
     pub fn start(dir: &Path, now: Timestamp, access: Access) -> Result<Self, StoreError> {
         let layout = Layout::new(dir);
         if !layout.root().is_dir() {
@@ -122,7 +123,7 @@ impl Rebuild {
                 None
             }
         };
-        // Where an older program was killed, the only copy of a pack may be in one of its own folders.
+        // If an older version was killed, the only copy of a pack may be in one of its folders.
         for path in upgrade::rescue_packs(&layout, &["compacting", "retired", "rebuilding"])? {
             notices.push(format!("{path} was the only copy of an original, and is kept"));
         }
@@ -163,7 +164,7 @@ impl Rebuild {
         let mut replaced: HashMap<String, i64> = HashMap::new();
         for pack in &packs {
             let lines = match PackReader::open(pack).and_then(|mut pack| pack.manifest()) {
-                // Told when its reports are read.
+                // Reported when its reports are read.
                 Err(StoreError::Damaged { .. }) => continue,
                 other => other?,
             };
@@ -176,7 +177,7 @@ impl Rebuild {
         Ok(packs)
     }
 
-    /// The originals of a pack, each once. What cannot be read is noted, and the rest goes on.
+    /// Passes on the originals of a pack, each once. Unreadable ones are noted, and the rest continues.
     ///
     /// # Errors
     /// If the disk fails, and those of `each`.
@@ -207,22 +208,22 @@ impl Rebuild {
             }
             Err(error @ StoreError::Damaged { .. }) => {
                 self.damaged.push(Problem { at: at.clone(), what: format!("{error}; {RESTORE}") });
-                // One that was known stays known, with the bytes it should have.
+                // A known one stays listed, with its expected size and hash.
                 if self.listed(&at).is_some() { self.list_pack(pack, at, 0) } else { Ok(()) }
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Where the reports go.
+    /// The writer for the reports.
     pub fn writer(&mut self) -> &mut Writer {
         &mut self.writer
     }
 
-    /// Put the new tables in the place of the old ones.
+    /// Replaces the old tables with the new ones.
     ///
     /// # Errors
-    /// Any fault of the disk.
+    /// Any disk error.
     pub fn finish(mut self) -> Result<Rebuilt, StoreError> {
         self.writer.commit()?;
         self.tell_lost();
@@ -235,7 +236,7 @@ impl Rebuild {
                 let number = Layout::batch_of(made.kind, Path::new(&made.path)).unwrap_or(0);
                 record_files(transaction, std::slice::from_ref(made), number)?;
             }
-            // One that counts is no conflict, whatever the old ledger said.
+            // A report that counts is not a conflict, whatever the old ledger said.
             transaction.execute(
                 "DELETE FROM conflicts WHERE EXISTS (SELECT 1 FROM reports
                  WHERE reports.key = conflicts.key AND reports.content = conflicts.content)
@@ -272,7 +273,7 @@ impl Rebuild {
         Ok(Rebuilt { damaged, notices })
     }
 
-    /// The files in `conflicts/` that the old ledger does not name: where, when it was put there, and its bytes.
+    /// The files in `conflicts/` that the old ledger does not list: path, time and bytes.
     ///
     /// # Errors
     /// If the folder cannot be read.
@@ -298,7 +299,7 @@ impl Rebuild {
         Ok(found)
     }
 
-    /// Give a file in `conflicts/` its row back, if it is named for this report.
+    /// Restores the row of a file in `conflicts/`, if its name matches this report.
     ///
     /// # Errors
     /// If the ledger cannot be written.
@@ -316,9 +317,9 @@ impl Rebuild {
         Ok(true)
     }
 
-    /// List a pack that was read.
+    /// Lists a pack that was read.
     fn list_pack(&mut self, pack: &Path, at: String, reports: i64) -> Result<(), StoreError> {
-        // One outside of the folders of months is kept, and never pruned with one.
+        // One outside the monthly folders is kept, and never pruned.
         let Some((kind, month)) = Layout::month_of(&at) else { return Ok(()) };
         let listed = self.listed(&at);
         let (records, known, seal) = match listed {
@@ -330,7 +331,7 @@ impl Rebuild {
         Ok(())
     }
 
-    /// What the old ledger says of a pack: records, reports, and the bytes it should have.
+    /// What the old ledger says about a pack: records, reports, and its expected size and hash.
     fn listed(&self, path: &str) -> Option<(i64, i64, Option<Seal>)> {
         let sql = "SELECT records, reports, bytes, hash FROM files WHERE path = ?1";
         let row = self.old.as_ref()?.connection.query_row(sql, [path], |row| {
@@ -341,7 +342,7 @@ impl Rebuild {
         row.ok()
     }
 
-    /// The parts that the new ones replace: those of the old ledger, and those that are named as ours are.
+    /// The parts that the new ones replace: those of the old ledger, and those named like ours.
     fn old_parts(&self) -> Result<Vec<String>, StoreError> {
         let parts = survey::on_disk(&self.layout, FileKind::Part)?;
         let parts = parts.iter().filter(|path| {
@@ -352,7 +353,7 @@ impl Rebuild {
         Ok(parts.map(|path| survey::relative(&self.layout, path)).collect())
     }
 
-    /// Reports that the old ledger knew and no pack holds any more.
+    /// Records reports that the old ledger knew but no pack has any more.
     fn tell_lost(&mut self) {
         let Some(old) = &self.old else { return };
         let ledger = &self.writer.ledger;
@@ -375,7 +376,7 @@ impl Rebuild {
             }
             Ok(lost)
         };
-        // A ledger that is only partly readable tells what it can.
+        // A partly readable ledger contributes what it can.
         let Ok(lost) = look() else { return };
         if !lost.is_empty() {
             let what = format!("no readable original is left of {}; {RESTORE}", some_of(&lost));
@@ -383,7 +384,7 @@ impl Rebuild {
         }
     }
 
-    /// Copy what only the old ledger knew. Returns the tables that could not be read.
+    /// Copies what only the old ledger knew. Returns the tables that could not be read.
     fn carry_over(&self) -> Vec<&'static str> {
         let Some(old) = &self.old else { return Vec::new() };
         let connection = &self.writer.ledger.connection;
@@ -392,23 +393,23 @@ impl Rebuild {
             return CARRIED.to_vec();
         }
         let copy = |table: &&str| {
-            // The old ledger knows more of a conflict than the pack of a report that was replaced.
+            // The old ledger knows more about a conflict than the pack of a replaced report.
             let or = if *table == "conflicts" { "REPLACE" } else { "IGNORE" };
             let sql = format!("INSERT OR {or} INTO main.{table} SELECT * FROM old.{table}");
             connection.execute(&sql, []).is_err()
         };
         let unread = CARRIED.iter().copied().chain(seen).filter(copy).collect();
-        // Who loads what is new goes by the run that a report came with. Without it the report is given again, never lost.
+        // Incremental loaders use the run of a report. Without it the report is exported again, never lost.
         let runs = "UPDATE main.reports SET batch = old.reports.batch FROM old.reports WHERE old.reports.key = main.reports.key";
         let _ = connection.execute(runs, []);
         let _ = connection.execute(&runs.replace("reports", "tls_reports"), []);
-        // They may come out otherwise now, but for weeks whose reports were pruned: those are kept as they are.
+        // They may turn out differently now, except for weeks whose reports were pruned: those are kept.
         let _ = connection.execute("UPDATE main.verdicts SET batch = -1", []);
         let _ = connection.execute("DETACH old", []);
         unread
     }
 
-    /// A rejected file that no ledger names still has its name, which is its hash.
+    /// A rejected file that no ledger lists is named by its hash.
     fn name_rejected(&self) -> Result<(), StoreError> {
         let ledger = &self.writer.ledger;
         for path in list(&self.layout.rejected())? {
@@ -439,9 +440,9 @@ fn written(path: &Path) -> Option<Timestamp> {
     Timestamp::try_from(std::fs::metadata(path).ok()?.modified().ok()?).ok()
 }
 
-/// The ledger that stands, claimed, with its log written back so that it can be replaced; none where there is none.
+/// The old ledger, claimed, with its log written back so that it can be replaced; `None` if there is none.
 fn open_old(layout: &Layout, lock: &Lock) -> Result<Option<(Ledger, Vec<String>)>, StoreError> {
-    // A ledger whose first commit is in its log alone has no bytes of its own.
+    // A ledger whose first commit is only in the log is still empty.
     let log = PathBuf::from(format!("{}-wal", layout.ledger().display()));
     let holds = |path: &Path| std::fs::metadata(path).is_ok_and(|found| found.len() > 0);
     let stands = holds(&layout.ledger()) || (layout.ledger().exists() && holds(&log));
@@ -462,7 +463,8 @@ fn open_old(layout: &Layout, lock: &Lock) -> Result<Option<(Ledger, Vec<String>)
     Ok(Some((ledger, notices)))
 }
 
-/// Whether a ledger is damaged, as against a disk that is full or fails for now: then what only it knows is not given up.
+/// Whether a ledger is damaged, rather than a disk that is full or fails temporarily: in that case the knowledge of the
+/// old ledger is not given up.
 fn is_unreadable(error: &StoreError) -> bool {
     use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase, TypeMismatch, Unknown};
     match error {
@@ -474,7 +476,7 @@ fn is_unreadable(error: &StoreError) -> bool {
     }
 }
 
-/// Move a ledger that cannot be read in full out of the way. Its log first: a new ledger must never meet it.
+/// Moves a partly unreadable ledger out of the way, its log first: a new ledger must never meet it.
 fn keep_old(layout: &Layout, now: Timestamp) -> Result<String, StoreError> {
     let ledger = layout.ledger();
     let name = format!("ledger-{}.damaged", now.as_millisecond());
@@ -486,7 +488,7 @@ fn keep_old(layout: &Layout, now: Timestamp) -> Result<String, StoreError> {
         }
     }
     let kept = layout.root().join(&name);
-    // A copy where the file system has no links: the ledger is there until the new one replaces it.
+    // A copy if the file system has no hard links: the ledger exists until the new one replaces it.
     if std::fs::hard_link(&ledger, &kept).is_err() {
         std::fs::copy(&ledger, &kept).map_err(StoreError::io(&kept, "keeping the old ledger"))?;
     }
@@ -494,8 +496,8 @@ fn keep_old(layout: &Layout, now: Timestamp) -> Result<String, StoreError> {
     Ok(name)
 }
 
-/// Packs that are complete under their hidden names may have been committed by a ledger that is gone: they get their own
-/// names. One that is not complete was never committed, and stays as it is.
+/// Complete packs under hidden names may have been committed by a lost ledger: they get their final names. An
+/// incomplete one was never committed, and stays as it is.
 fn publish_packs(layout: &Layout) -> Result<(), StoreError> {
     for hidden in survey::hidden(layout, FileKind::Pack)? {
         let Some(path) = Layout::unhidden(&hidden) else { continue };
@@ -508,7 +510,7 @@ fn publish_packs(layout: &Layout) -> Result<(), StoreError> {
 }
 
 fn kept(line: &ManifestLine, replaced: &HashMap<String, i64>) -> KeptReport {
-    // The later stages find again what they found; only the mail and the way to the bytes are gone.
+    // Later stages repeat their findings; only those about the mail and the layers around are gone.
     let findings = line.findings.iter().filter_map(|finding| {
         let code = FindingCode::ALL.iter().find(|code| code.as_str() == finding.code)?;
         let gone = code.is_of_mail() || finding.code.starts_with("archive.");

@@ -1,4 +1,4 @@
-//! Letting old months go, and checking ledger, parts and originals against each other.
+//! Prunes old months, and verifies that ledger, parts and originals agree.
 
 use crate::store::disk::files::{self, Seal};
 use crate::store::disk::layout::{FileKind, Layout, Month};
@@ -17,7 +17,7 @@ use rusqlite::OptionalExtension;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// What was let go.
+/// What was deleted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Pruned {
     /// Reports.
@@ -26,7 +26,7 @@ pub struct Pruned {
     pub files: usize,
 }
 
-/// Something that is not as it should be.
+/// Something that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// The file or table, below the root.
@@ -36,11 +36,11 @@ pub struct Problem {
 }
 
 impl Writer {
-    /// Let go of all months before this one: rows, originals, and what the ledger says of their reports. Their items stay
-    /// known, so that a mailbox that still holds them does not bring them back.
+    /// Deletes all months before this one: rows, originals, and what the ledger says about their reports. Their items
+    /// stay known, so that a mailbox that still has them does not bring them back.
     ///
     /// # Errors
-    /// A fault of the disk; what is gone from the ledger then goes from the disk at the next start.
+    /// A disk error; files of deleted rows are then removed at the next start.
     pub fn prune(&mut self, first: Month) -> Result<Pruned, StoreError> {
         self.lock.check()?;
         let month = first.to_string();
@@ -63,7 +63,7 @@ impl Writer {
     }
 }
 
-/// A folder of a month that holds nothing goes; one that holds something nobody knows stays.
+/// Removes empty monthly folders; one with unknown content stays.
 fn remove_empty_months(folder: &Path, first: Month) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         if Month::of_folder(&entry.path()).is_some_and(|month| month < first) {
@@ -73,10 +73,10 @@ fn remove_empty_months(folder: &Path, first: Month) {
 }
 
 impl Store {
-    /// Check ledger, parts and originals against each other, and give all that is off.
+    /// Verifies that ledger, parts and originals agree, and returns all problems.
     ///
     /// # Errors
-    /// If there is no store, the ledger cannot be read, or a folder not be listed.
+    /// If there is no store, the ledger cannot be read, or a folder cannot be listed.
     pub fn verify(&self) -> Result<Vec<Problem>, StoreError> {
         let Some(ledger) = &self.ledger else {
             return Err(StoreError::NoStore { path: self.layout.root().to_owned() });
@@ -93,7 +93,7 @@ impl Store {
     }
 }
 
-/// A file as the ledger has it.
+/// A file as listed in the ledger.
 struct ListedFile {
     path: String,
     kind: FileKind,
@@ -103,7 +103,7 @@ struct ListedFile {
 }
 
 fn listed(ledger: &Ledger) -> Result<Vec<ListedFile>, StoreError> {
-    // A store is verified before a writer upgrades it, too.
+    // A store may be verified before a writer upgrades it.
     let hash = if ledger.version()? < 2 { "NULL" } else { "hash" };
     let read = || -> rusqlite::Result<Vec<ListedFile>> {
         let sql = format!("SELECT path, kind, records, bytes, {hash} FROM files ORDER BY path");
@@ -119,7 +119,7 @@ fn listed(ledger: &Ledger) -> Result<Vec<ListedFile>, StoreError> {
 
 fn check_ledger(ledger: &Ledger, faults: &mut Vec<Problem>) -> Result<(), StoreError> {
     let failed = || ledger.failed("checking the ledger");
-    // A sum of counts may not fit SQLite's integers.
+    // A sum of counts may overflow SQLite's integers.
     let sum = |sql: &str| -> Result<i128, StoreError> {
         let read = || -> rusqlite::Result<i128> {
             let mut statement = ledger.connection.prepare(sql)?;
@@ -138,7 +138,7 @@ fn check_ledger(ledger: &Ledger, faults: &mut Vec<Problem>) -> Result<(), StoreE
         fault(format!("quick_check: expected ok, found {said}"));
     }
     for column in ["records", "messages", "dmarc_pass"] {
-        // A month's kept sum stays at 2^63 - 1, and an earlier version made a number with a fraction of it.
+        // A month's stored sum stays at 2^63 - 1, and an earlier version turned it into a floating-point number.
         let sums = sum(&format!("SELECT CAST({column} AS INTEGER) FROM totals"))?;
         let found = sum(&format!("SELECT {column} FROM reports"))?;
         let largest = format!("SELECT 1 FROM totals WHERE CAST({column} AS INTEGER) = 9223372036854775807");
@@ -185,7 +185,7 @@ fn check_file(layout: &Layout, listed: &ListedFile, faults: &mut Vec<Problem>) {
     }
 }
 
-/// Read every page of a part; gives its rows.
+/// Reads every page of a part; returns its number of rows.
 pub(crate) fn rows(path: &Path) -> Result<i64, StoreError> {
     let part = ParquetPart::open(path.to_owned())?;
     let mut rows = 0;
@@ -200,7 +200,7 @@ pub(crate) fn rows(path: &Path) -> Result<i64, StoreError> {
     Ok(rows)
 }
 
-/// Every original is whole, and every report has one.
+/// Checks that every original is intact, and every report has one.
 fn check_originals(
     layout: &Layout,
     ledger: &Ledger,
@@ -222,7 +222,7 @@ fn check_originals(
                 for bad in bad {
                     let reports = lost(ledger, &bad.lines).map_err(ledger.failed("reading the reports"))?;
                     fault(format!("{}; lost: {reports}; {RESTORE}", bad.error));
-                    // Told with their member, all of them.
+                    // They are reported with their member.
                     kept.extend(bad.lines.into_iter().map(|line| line.key));
                 }
             }
@@ -250,18 +250,18 @@ fn check_originals(
     Ok(())
 }
 
-/// What a person can do about a damaged or missing original.
+/// What the user can do about a damaged or missing original.
 pub(crate) const RESTORE: &str = "fetch these reports again, or restore this file from a backup";
 
-/// A report by the words of its reporter.
+/// Describes a report.
 pub(crate) fn named(org_name: &str, report_id: &str, policy_domain: &str) -> String {
     format!("report {report_id} from {org_name} about {policy_domain}")
 }
 
-/// Names that are told of a list, before the rest is counted.
+/// Names listed before the rest is counted.
 const NAMED: usize = 5;
 
-/// The first of some names, and how many there are beyond.
+/// The first of some names, and how many more there are.
 pub(crate) fn some_of(names: &[String]) -> String {
     let shown = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(NAMED) {
@@ -287,7 +287,7 @@ fn lost(ledger: &Ledger, lines: &[ManifestLine]) -> rusqlite::Result<String> {
     Ok(if more == 0 { names.join(", ") } else { format!("{} and {more} more", names.join(", ")) })
 }
 
-/// Files that the ledger does not know are told, never removed; so are those it knows and that are not there.
+/// Files that the ledger does not know are reported, never removed; so are missing files.
 fn check_others(layout: &Layout, ledger: &Ledger, faults: &mut Vec<Problem>) -> Result<(), StoreError> {
     for at in survey::unknown(layout, ledger)? {
         let what = "expected only files of the ledger, found one it does not know".to_owned();

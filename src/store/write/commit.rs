@@ -1,12 +1,13 @@
-//! The steps of a commit, in an order in which a kill at any instant loses nothing and doubles nothing.
+//! The steps of a commit, in an order in which a kill at any instant loses nothing and duplicates nothing.
 //!
-//! 1. A transaction names the files to come.
+//! 1. A transaction names the files to be written.
 //! 2. The files are written under hidden names and synced, with the names.
-//! 3. A transaction records reports, files, items and cursors. The batch exists from here on.
-//! 4. The files get their own names.
+//! 3. A transaction records reports, files, items and cursors. From here on the batch exists.
+//! 4. The files get their final names.
 //!
-//! Before step 3 is durable the next writer removes the hidden files; after it the next writer gives them their names. The
-//! rows of step 3 are entered while the files of step 2 are written: what makes them true is the end of the transaction.
+//! Before step 3 is durable the next writer removes the hidden files; after it the next writer gives them their names.
+//! The rows of step 3 are inserted while the files of step 2 are written: only the end of the transaction makes them
+//! valid.
 
 use super::replace;
 use super::tls::TlsConflict;
@@ -35,17 +36,17 @@ use std::path::{Path, PathBuf};
 pub(crate) enum CommitStage {
     /// Nothing is done yet.
     Start,
-    /// The files to come are named.
+    /// The files to be written are named.
     Planned,
     /// All files are durable under their hidden names.
     Written,
     /// The last transaction is durable.
     Recorded,
-    /// All files have their own names.
+    /// All files have their final names.
     Published,
 }
 
-/// A part or pack as the ledger lists it.
+/// A part or pack as listed in the ledger.
 #[derive(Debug, Clone)]
 pub(crate) struct Made {
     pub(crate) path: String,
@@ -56,7 +57,7 @@ pub(crate) struct Made {
     pub(crate) seal: Seal,
 }
 
-/// What a commit is about to write.
+/// A file that a commit writes.
 enum Task<'a> {
     Part {
         path: String,
@@ -125,7 +126,7 @@ fn step(writer: &Writer, step: CommitStage) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The next number of a file: past all of the ledger, which is past all on the disk.
+/// The next number of a file: greater than all in the ledger, which are greater than all on the disk.
 fn next_batch(writer: &Writer) -> Result<i64, StoreError> {
     let found = writer.ledger.connection.query_row(LAST_BATCH, [], |row| row.get::<_, i64>(0));
     found.map(|last| last.saturating_add(1)).map_err(writer.ledger.failed("numbering the batch"))
@@ -147,7 +148,7 @@ fn tasks<'b>(batch: &'b Batch, number: i64, writer: &Writer) -> Vec<Task<'b>> {
     }
     let mut tasks = Vec::new();
     for (month, reports) in months {
-        // A report without rows has its original and its line in the ledger, and no part.
+        // A report without rows has an original and a line in the ledger, but no part.
         let with_rows: Vec<&Accepted> =
             reports.iter().copied().filter(|accepted| !accepted.report.records.is_empty()).collect();
         if !with_rows.is_empty() {
@@ -183,7 +184,7 @@ fn rejected_file(hash: &str, extension: &str) -> String {
     }
 }
 
-/// Step 1. What an earlier commit published is durable from here on, and needs its intents no longer.
+/// Step 1. Files published by an earlier commit are durable from here on, and no longer need intents.
 fn plan(writer: &Writer, tasks: &[Task<'_>]) -> Result<(), StoreError> {
     if tasks.is_empty() {
         return Ok(());
@@ -268,7 +269,7 @@ fn encode_part(reports: &[&Accepted], standing: &dyn Fn(ReportKey) -> Standing) 
     encode::encode(&encode::judged(reports, &encode::keys(reports), |accepted| standing(accepted.report.key).ingested))
 }
 
-/// Enter all of the batch that no file is needed for, in a transaction that is still open.
+/// Inserts everything of the batch that needs no file, in a transaction that is still open.
 fn enter<'w>(writer: &'w Writer, batch: &Batch, number: i64) -> Result<Transaction<'w>, StoreError> {
     let transaction = writer.ledger.begin("recording the batch")?;
     let now = writer.now.as_millisecond();
@@ -285,7 +286,7 @@ fn enter<'w>(writer: &'w Writer, batch: &Batch, number: i64) -> Result<Transacti
     Ok(transaction)
 }
 
-/// Step 3: the files are durable, make it all true.
+/// Step 3: the files are durable; commits.
 fn end(transaction: Transaction<'_>, writer: &Writer, batch: &Batch, tasks: &[Task<'_>]) -> rusqlite::Result<()> {
     intents::publish(&transaction, tasks.iter().map(Task::path))?;
     if !batch.rejects.is_empty() {
@@ -341,14 +342,14 @@ fn record_tls(transaction: &Transaction<'_>, batch: &Batch, number: i64, now: Ti
     tls::record(transaction, reports, number)
 }
 
-/// The statement that enters a report: the values of its row, then the number of the batch.
+/// The statement that inserts a report: the values of its row, then the number of the batch.
 fn insert_report() -> String {
     let names: Vec<String> = reports::COLUMNS.iter().map(|column| format!("\"{}\"", column.ledger)).collect();
     let places = vec!["?"; names.len() + 1].join(", ");
     format!("INSERT INTO reports ({}, batch) VALUES ({places})", names.join(", "))
 }
 
-/// Keep the sums that `status` shows.
+/// Updates the sums that `status` shows.
 fn record_sums(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
     let mut months: BTreeMap<Month, [i64; 4]> = BTreeMap::new();
     let mut reporters: BTreeMap<&str, (i64, i64, i64)> = BTreeMap::new();
@@ -361,7 +362,7 @@ fn record_sums(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result
             *sum = sum.saturating_add(more);
         }
         let reporter = reporters.entry(&accepted.report.metadata.org_name).or_insert((0, i64::MIN, i64::MIN));
-        // Its reporter had one for the report whose place it takes.
+        // The replaced report already counted for its reporter.
         let replaced = batch.replaced.contains(&accepted.report.key);
         reporter.0 += i64::from(!replaced);
         if replaced {
@@ -371,7 +372,7 @@ fn record_sums(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result
         reporter.2 = reporter.2.max(accepted.provenance.arrival.as_millisecond());
     }
     let mut statement = transaction.prepare_cached(
-        // SQLite turns a sum beyond 2^63 - 1 into a number with a fraction, which is no sum any more.
+        // SQLite turns a sum beyond 2^63 - 1 into a floating-point number, which is no longer exact.
         "INSERT INTO totals VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (month) DO UPDATE SET reports = reports + ?2,
          records = records + ?3, messages = MIN(messages, 9223372036854775807 - ?4) + ?4,
          dmarc_pass = MIN(dmarc_pass, 9223372036854775807 - ?5) + ?5",
@@ -428,8 +429,8 @@ impl<'a> From<&'a AcceptedTls> for ConflictRow<'a> {
     }
 }
 
-/// Record a report that is in conflict with the stored one, and the file it is kept in. `or` says what to do where the
-/// conflict is known: `REPLACE` or `IGNORE`.
+/// Records a report in conflict with the stored one, and the file it is kept in. `or` says what to do if the conflict
+/// is known: `REPLACE` or `IGNORE`.
 pub(crate) fn insert_conflict(
     transaction: &Transaction<'_>,
     or: &str,
@@ -453,7 +454,7 @@ pub(crate) fn insert_conflict(
     Ok(())
 }
 
-/// Seen items, rejected ones, conflicts.
+/// Records seen items, rejected items and conflicts.
 fn record_rest(transaction: &Transaction<'_>, batch: &Batch, now: i64) -> rusqlite::Result<()> {
     let mut statement =
         transaction.prepare_cached("INSERT OR REPLACE INTO seen VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;

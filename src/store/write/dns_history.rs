@@ -1,4 +1,4 @@
-//! What DNS said and when, kept.
+//! Stores the history of DNS.
 
 use super::writer::Writer;
 use crate::model::DnsObservation;
@@ -7,7 +7,7 @@ use crate::store::ledger::dns_history::keep;
 use jiff::Timestamp;
 
 impl Writer {
-    /// Keep what lookups at a time found, durably and all or none. A look that is older than the last one of a name adds
+    /// Stores what lookups at a time found, durably and all or nothing. A lookup older than the last one of a name adds
     /// nothing to it.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Events and alerts, kept: acknowledgments, and what was told.
+//! Stores events and alerts: acknowledgments, and what was reported.
 
 use super::writer::Writer;
 use crate::store::error::StoreError;
@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rusqlite::params;
 
 impl Writer {
-    /// Keep what a person said of an action or an alert; it takes the place of what was said before.
+    /// Stores the user's acknowledgment of an action or an alert, replacing an earlier one.
     ///
     /// # Errors
     /// If the ledger cannot be written.
@@ -24,7 +24,7 @@ impl Writer {
 }
 
 impl Writer {
-    /// Record a run of `alert`, all or nothing.
+    /// Records a run of `alert`, all or nothing.
     ///
     /// # Errors
     /// If the ledger cannot be written.
@@ -58,7 +58,7 @@ impl Writer {
         })
     }
 
-    /// What a way out was not told yet, the oldest first.
+    /// Events not sent through a channel yet, oldest first.
     ///
     /// # Errors
     /// If the ledger cannot be read.
@@ -66,7 +66,7 @@ impl Writer {
         untold(&self.ledger, way)
     }
 
-    /// Note that a way out was told these: event and state.
+    /// Notes that a channel accepted these events.
     ///
     /// # Errors
     /// If the ledger cannot be written.
@@ -78,7 +78,7 @@ impl Writer {
         })
     }
 
-    /// Note that a way out could not be told these, and when to try again.
+    /// Notes that a channel did not accept these events, and when to try again.
     ///
     /// # Errors
     /// If the ledger cannot be written.
@@ -91,7 +91,7 @@ impl Writer {
         })
     }
 
-    /// Forget what is to be told by ways out that the settings no longer have.
+    /// Forgets what waits for channels that the settings no longer have.
     ///
     /// # Errors
     /// If the ledger cannot be written.
@@ -106,7 +106,7 @@ impl Writer {
         })
     }
 
-    /// Note how the reading of a mailbox went: `error` says why it failed.
+    /// Notes the result of reading a mailbox: `error` says why it failed.
     ///
     /// # Errors
     /// If the ledger cannot be written.

@@ -1,4 +1,4 @@
-//! Which summaries left by mail, kept.
+//! Stores which summaries were mailed.
 
 use super::writer::Writer;
 use crate::store::error::StoreError;
@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::params;
 
 impl Writer {
-    /// Note that a mail server took a customer's summary of some days for an address.
+    /// Notes that a mail server accepted a customer's summary of some days for an address.
     ///
     /// # Errors
     /// If the ledger cannot be written.

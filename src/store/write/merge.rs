@@ -1,6 +1,6 @@
-//! Small files of a month made one: parts merged column by column, packs member by member.
+//! Merges small files of a month: parts column by column, packs member by member.
 //!
-//! Columns are read once each, their words as dictionary codes: what is held is a column a thread and the compressed
+//! Each column is read once, its words as dictionary codes: memory holds one column per thread and the compressed
 //! pages, never the rows.
 
 use crate::model::{Text, Words};
@@ -25,11 +25,11 @@ use std::collections::HashSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// What the columns of a merge may come to in memory. 131,072 usual rows come to 25 MiB; more is text that repeats
-/// nowhere, of which several copies are made on the way.
+/// Limit of the columns of a merge in memory. 131,072 typical rows take 25 MiB; more is unique text, of which several
+/// copies are made.
 pub(crate) const INFLATED: i64 = 64 << 20;
 
-/// About how much a part comes to in memory, by its footer: its texts, and a code for each value.
+/// The approximate size of a part in memory, from its footer: its texts, and a code for each value.
 pub(crate) fn inflated(path: &Path) -> Result<i64, StoreError> {
     const CODE: i64 = 4;
     let part = ParquetPart::open(path.to_owned())?;
@@ -40,7 +40,7 @@ pub(crate) fn inflated(path: &Path) -> Result<i64, StoreError> {
     }))
 }
 
-/// Merge parts into one file, with the columns of today; the ledger says what older parts do not.
+/// Merges parts into one file with today's columns; the ledger supplies what older parts lack.
 pub(crate) fn parts(ledger: &Ledger, paths: &[PathBuf], target: &Path) -> Result<Seal, StoreError> {
     parts_without(ledger, paths, target, &HashSet::new())
 }
@@ -61,7 +61,7 @@ pub(crate) fn parts_without(
             order.retain(|row| !gone[*row as usize]);
         }
         let types = encode::parquet_types()?;
-        // Column by column, each for all row groups: no column is read twice.
+        // Column by column, over all row groups: no column is read twice.
         let columns: Vec<Vec<Vec<Vec<CompressedPage>>>> = COLUMNS
             .par_iter()
             .zip(&types)
@@ -93,13 +93,13 @@ pub(crate) fn count_rows_of(path: &Path, keys: &HashSet<String>) -> Result<(usiz
     })
 }
 
-/// Of each row whether it is of one of these reports.
+/// Whether each row belongs to one of these reports.
 fn rows_of(words: &Words, keys: &HashSet<String>) -> Vec<bool> {
     let found: Vec<bool> = words.dictionary.iter().map(|word| keys.contains(word.as_str())).collect();
     words.codes.iter().map(|code| found.get(*code as usize).copied().unwrap_or(false)).collect()
 }
 
-/// The rows of all parts, by their number over all, in the order of the file: date, policy domain, source address.
+/// The rows of all parts, numbered consecutively, in the order of the file: date, policy domain, source address.
 fn order(parts: &[ParquetPart]) -> PolarsResult<Vec<u32>> {
     let days = numbers::<i32>(parts, column("date"), &IngestedTimes::default())?;
     let domains = ranks(&words(parts, "policy_domain")?);
@@ -164,7 +164,7 @@ impl OneDictionary {
     }
 }
 
-/// A leaf of lists over all parts: the words of all items, and of each row the number of items up to its end.
+/// A leaf of lists over all parts: the words of all items, and for each row the number of items up to its end.
 fn lists(parts: &[ParquetPart], column: &RecordColumn, field: usize) -> PolarsResult<(Words, Vec<usize>)> {
     let mut all = OneDictionary::default();
     let mut ends = Vec::new();
@@ -202,7 +202,7 @@ fn cast<T: Array>(array: &dyn Array) -> PolarsResult<&T> {
     array.as_any().downcast_ref().ok_or_else(|| polars_err!(ComputeError: "expected a column of its type"))
 }
 
-/// A column in the order of the merged file, an array a row group.
+/// A column in the order of the merged file, one array per row group.
 fn gather(
     parts: &[ParquetPart],
     column: &RecordColumn,
@@ -246,7 +246,7 @@ fn gather_numbers<'a, T: polars_arrow::types::NativeType>(
     groups.map(group).collect()
 }
 
-/// Some of the words, with a dictionary of their own.
+/// Some of the words, with a new dictionary.
 fn gather_words(words: &Words, places: impl Iterator<Item = usize>) -> PolarsResult<Box<dyn Array>> {
     let mut texts: Vec<&str> = Vec::new();
     let mut known = vec![Words::NULL; words.dictionary.len()];

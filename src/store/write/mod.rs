@@ -1,4 +1,4 @@
-//! What changes a store: batches, commits, and the recovery after a kill.
+//! Changes a store: batches, commits, and recovery after a kill.
 
 pub(crate) mod commit;
 mod dns_history;

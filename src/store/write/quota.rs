@@ -1,4 +1,4 @@
-//! Room for what is rejected or conflicts: the oldest bytes go first.
+//! Applies the quotas of rejected items and conflicts: the oldest bytes are dropped first.
 
 use super::writer::Writer;
 use crate::store::error::StoreError;
@@ -6,8 +6,8 @@ use crate::store::ledger::quota::{hold_conflicts, hold_rejected};
 use crate::store::tables::values::int;
 
 impl Writer {
-    /// Let the oldest of what is kept aside go, as far as what the batch brings needs its room: the quota holds while it is
-    /// written, too. One item is less than a quota, and a batch with a large one has little else.
+    /// Drops the oldest kept bytes as far as the batch needs their space: the quota applies during writing too. One
+    /// item is smaller than a quota, and a batch with a large item has little else.
     pub(crate) fn make_room(&mut self) -> Result<(), StoreError> {
         let rejects: Vec<i64> =
             self.batch.rejects.iter().filter_map(|(_, reject)| Some(int(reject.bytes.as_ref()?.len()))).collect();

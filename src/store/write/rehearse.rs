@@ -1,4 +1,4 @@
-//! What a commit makes of reports, made and thrown away: whether it can be made at all.
+//! Encodes reports like a commit and discards the result, to find out whether it is possible.
 
 use crate::model::Accepted;
 use crate::store::error::StoreError;
@@ -7,7 +7,7 @@ use crate::store::parquet::encode;
 use jiff::Timestamp;
 use std::path::Path;
 
-/// Encode reports as a commit does, without a store.
+/// Encodes reports like a commit, without a store.
 ///
 /// # Errors
 /// If the encoder fails.

@@ -1,4 +1,4 @@
-//! Rejected items and conflicts: read again, forgotten, rejected anew.
+//! Rejected items and conflicts: reads, forgets and updates them.
 
 use super::writer::Writer;
 use crate::model::Original;
@@ -56,10 +56,10 @@ impl Writer {
         std::fs::read(files::standing(&path)).map_err(StoreError::io(&path, "reading a rejected item"))
     }
 
-    /// Let a rejected item go, with its bytes: all that was in it is committed, or nobody wants it.
+    /// Forgets a rejected item and its bytes: everything in it is committed, or nobody wants it.
     ///
     /// # Errors
-    /// If the ledger cannot be written or the file not removed.
+    /// If the ledger cannot be written or the file cannot be removed.
     pub fn forget_rejected(&mut self, entry: &RejectedEntry) -> Result<(), StoreError> {
         self.ledger.write("letting a rejected item go", |transaction| {
             transaction.execute("DELETE FROM rejected WHERE hash = ?1", [entry.hash.0])?;
@@ -68,7 +68,7 @@ impl Writer {
         self.settle()
     }
 
-    /// Note another reason for a rejected item that was tried again in vain.
+    /// Records another reason for a rejected item after an unsuccessful retry.
     ///
     /// # Errors
     /// If the ledger cannot be written.

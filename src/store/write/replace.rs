@@ -1,9 +1,10 @@
-//! A report that takes the place of another with its key: the stored one is found and compared, and with the batch its rows
-//! leave the part they are in.
+//! Replaces a report with another that has the same key: the stored one is found and compared, and with the batch its
+//! rows are removed from their part.
 //!
-//! The part is written anew without them, by the same intents as a merge, and the transaction of the batch makes both true.
-//! The original of the replaced report stays in its pack; a copy is kept as a conflict. The manifest of the new report's
-//! pack says that it took a place ([`Line::replaced`](crate::store::pack::zip::Line)): by that a rebuild finds which one counts.
+//! The part is rewritten without them, with the same intents as a merge, and the batch's transaction commits both. The
+//! original of the replaced report stays in its pack; a copy is kept as a conflict. The manifest of the new report's
+//! pack says that it replaced another ([`ManifestLine::replaced`](crate::store::pack::zip::ManifestLine)), so that a
+//! rebuild knows which one counts.
 
 use super::commit::{Made, record_files};
 use super::merge;
@@ -24,32 +25,32 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Reads the reports in an original again, given the name it came by and when it arrived.
+/// Reads the reports in an original again, given its name and arrival.
 pub type OriginalReader = Arc<dyn Fn(&Original, Option<&str>, Timestamp) -> Vec<Report> + Send + Sync>;
 
-/// Stored reports remembered of a batch, for others that meet them.
+/// Stored reports cached per batch, for others with the same key.
 const REMEMBERED: usize = 16;
 
-/// Where the originals of a month's reports are: of each key the packs, and the batch in which it took a place.
+/// Where the originals of a month's reports are: for each key the packs, and the batch of a replacement.
 type Places = HashMap<ReportKey, Vec<(usize, i64)>>;
 
-/// What was looked up of stored reports, as of the last commit.
+/// Cached stored reports, as of the last commit.
 #[derive(Debug, Default)]
 pub(crate) struct Rivals {
     known: HashMap<ReportKey, Option<Arc<Rival>>>,
     months: HashMap<Month, Arc<(Vec<PathBuf>, Places)>>,
 }
 
-/// A stored report that another meets.
+/// A stored report with the same key as a new one.
 #[derive(Debug)]
 pub(crate) struct Rival {
     accepted: Accepted,
-    /// A person decided that it counts.
+    /// The user decided that it counts.
     promoted: bool,
     sums: Option<ReplacedSums>,
 }
 
-/// What a replaced report had counted for, in this run.
+/// What a replaced report had added to the sums of this run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReplacedSums {
     /// Its rows.
@@ -67,7 +68,7 @@ impl ReplacedSums {
     }
 }
 
-/// What the ledger says of a stored report.
+/// What the ledger says about a stored report.
 struct StoredRow {
     content: Hash,
     ingested: i64,
@@ -76,13 +77,13 @@ struct StoredRow {
 }
 
 impl Writer {
-    /// Compare the stored report with others by what is in it, which takes reading its original again. Without a reader the
-    /// stored one stays.
+    /// Compares the stored report with others by content, which requires reading its original again. Without a reader
+    /// the stored one stays.
     pub fn read_originals_with(&mut self, reader: OriginalReader) {
         self.reader = Some(reader);
     }
 
-    /// Put a report in the place of the stored one, because a person says so.
+    /// Replaces the stored report with another, on the user's request.
     ///
     /// # Errors
     /// If the ledger cannot be read, or a pack.
@@ -103,7 +104,7 @@ impl Writer {
         Ok(Added::Stored)
     }
 
-    /// A report that an older program stored under its key keeps that key.
+    /// A report stored under a key of an older version keeps that key.
     pub(crate) fn keep_former_key(&mut self, accepted: &mut Accepted) -> Result<(), StoreError> {
         let Some(former) = accepted.report.former_key else { return Ok(()) };
         let key = accepted.report.key;
@@ -137,7 +138,7 @@ impl Writer {
         Ok(rival.map_or(Rivalry::Stays, |rival| decided(&rival.accepted, rival.promoted)))
     }
 
-    /// Put a report in the place of the one with its key, which becomes a conflict.
+    /// Replaces the report with the same key, which becomes a conflict.
     pub(crate) fn replace(&mut self, accepted: Accepted) -> Result<Added, StoreError> {
         let (key, content) = (accepted.report.key, accepted.report.content);
         let in_batch = self.batch.accepted.iter().position(|stored| stored.report.key == key);
@@ -168,8 +169,7 @@ impl Writer {
         Ok(Added::Replaced(sums))
     }
 
-    /// In a rebuild: a report whose place another took. It is listed as a conflict, with the copy of its bytes if that is
-    /// still there.
+    /// In a rebuild: a replaced report. It is listed as a conflict, with the copy of its bytes if that still exists.
     pub fn replaced_before(&mut self, mut accepted: Accepted) {
         let file = ConflictFile::Xml.of(&accepted.original);
         let kept = self.layout.file(&file).is_file();
@@ -180,7 +180,7 @@ impl Writer {
         self.batch.replaced_before.push((accepted, if kept { file } else { String::new() }));
     }
 
-    /// The stored report with a key; `None` where its original cannot be read any more.
+    /// The stored report with a key; `None` if its original can no longer be read.
     fn rival(&mut self, key: ReportKey) -> Result<Option<Arc<Rival>>, StoreError> {
         if let Some(known) = self.rivals.known.get(&key) {
             return Ok(known.clone());
@@ -225,7 +225,7 @@ impl Writer {
     ) -> Result<Option<(Original, ManifestLine)>, StoreError> {
         let places = self.places(month)?;
         let (packs, places) = places.as_ref();
-        // The last that took the place is the one that counts.
+        // The last replacement counts.
         let Some((pack, replaced)) = places.get(&key).and_then(|places| places.iter().max_by_key(|place| place.1))
         else {
             return Ok(None);
@@ -270,7 +270,7 @@ impl Writer {
         look().optional().map_err(self.ledger.failed("looking up a report"))
     }
 
-    /// Where the originals of a month are, looked up once a batch.
+    /// Where the originals of a month are, looked up once per batch.
     fn places(&mut self, month: Month) -> Result<Arc<(Vec<PathBuf>, Places)>, StoreError> {
         if let Some(known) = self.rivals.months.get(&month) {
             return Ok(known.clone());
@@ -298,7 +298,7 @@ impl Writer {
         Ok(found)
     }
 
-    /// Name a file that is to be written beside others of a month, with a number of its own.
+    /// Names a new file of a month, with a new number.
     pub(crate) fn plan_file(&self, kind: FileKind, month: Month) -> Result<(String, i64), StoreError> {
         let now = self.now.as_millisecond();
         intents::sync(&self.layout, &self.published)?;
@@ -333,11 +333,11 @@ fn parse_key(text: &str) -> Option<ReportKey> {
     u128::from_str_radix(text, 16).ok().filter(|_| text.len() == 32).map(|key| ReportKey(key.to_be_bytes()))
 }
 
-/// A part that is written anew, without the rows of replaced reports.
+/// A part to be rewritten without the rows of replaced reports.
 #[derive(Debug)]
 pub(crate) struct Rewrite {
     old: String,
-    /// Where the rest goes, and its number; `None` where nothing is left.
+    /// The new file, and its number; `None` if nothing is left.
     new: Option<(String, i64)>,
     month: Month,
     keys: HashSet<String>,
@@ -345,7 +345,7 @@ pub(crate) struct Rewrite {
     reports: i64,
 }
 
-/// Find the parts that hold rows of the batch's replaced reports, and name those to come.
+/// Finds the parts with rows of the batch's replaced reports, and names the new ones.
 pub(crate) fn plan(writer: &Writer, batch: &Batch) -> Result<Vec<Rewrite>, StoreError> {
     let mut months: HashMap<Month, HashSet<String>> = HashMap::new();
     for accepted in batch.accepted.iter().filter(|accepted| batch.replaced.contains(&accepted.report.key)) {
@@ -367,7 +367,7 @@ pub(crate) fn plan(writer: &Writer, batch: &Batch) -> Result<Vec<Rewrite>, Store
     Ok(rewrites)
 }
 
-/// Write the new parts under their hidden names, each with its number.
+/// Writes the new parts under their hidden names, each with its number.
 pub(crate) fn write(
     layout: &Layout,
     ledger: &Ledger,
@@ -389,7 +389,7 @@ pub(crate) fn write(
     Ok(made)
 }
 
-/// With the batch: the new parts in the place of the old ones, and the replaced reports out of the tables.
+/// Records with the batch: the new parts replace the old ones, and the replaced reports leave the tables.
 pub(crate) fn record(
     transaction: &Transaction<'_>,
     rewrites: &[Rewrite],
@@ -401,7 +401,7 @@ pub(crate) fn record(
     Ok(())
 }
 
-/// Sum a month up anew: sums that are bounded cannot be taken back.
+/// Computes the sums of a month again: saturated sums cannot be subtracted from.
 pub(crate) fn sum_month(transaction: &Transaction<'_>, month: Month) -> rusqlite::Result<()> {
     let (first, last) = (values::days_since_epoch(month.first()), values::days_since_epoch(month.last()));
     let mut sums = [0_i64; 4];
@@ -418,8 +418,8 @@ pub(crate) fn sum_month(transaction: &Transaction<'_>, month: Month) -> rusqlite
     transaction.execute(sql, params![month.to_string(), reports, records, messages, passing]).map(drop)
 }
 
-/// Put files in the place of others, with this transaction. The new ones are complete and durable under their hidden names;
-/// [`intents::settle`] makes the folders follow. The rows of both must be the same, or the transaction changes the rest too.
+/// Replaces files with others, in this transaction. The new ones are complete and durable under their hidden names;
+/// [`intents::settle`] updates the folders. Both must have the same rows, unless the transaction changes the rest too.
 pub(crate) fn replace_files(
     transaction: &rusqlite::Transaction<'_>,
     old: &[&str],

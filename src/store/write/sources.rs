@@ -1,4 +1,4 @@
-//! Names and networks of source addresses, kept.
+//! Stores names and networks of source addresses.
 
 use super::writer::Writer;
 use crate::model::SourceOrigin;
@@ -11,7 +11,7 @@ use rusqlite::{OptionalExtension as _, params};
 use std::net::IpAddr;
 
 impl Writer {
-    /// Whether an address was looked up, and that still holds.
+    /// Whether an address was looked up, and the answer is still valid.
     ///
     /// # Errors
     /// If the ledger cannot be read.
@@ -26,7 +26,7 @@ impl Writer {
         read().map(|found| found.is_some()).map_err(self.ledger.failed("looking for a name"))
     }
 
-    /// Keep these, durably and all or none.
+    /// Stores these, durably and all or nothing.
     ///
     /// # Errors
     /// If the ledger cannot be written.
@@ -52,7 +52,7 @@ impl Writer {
 }
 
 impl Writer {
-    /// Keep these in place of what was known of the same addresses, durably and all or none.
+    /// Replaces what was known about these addresses, durably and all or nothing.
     ///
     /// # Errors
     /// If the ledger cannot be written.
@@ -74,7 +74,8 @@ impl Writer {
 }
 
 impl Writer {
-    /// Keep whose servers these addresses are, durably and all or none; `None` where nothing proves it any more.
+    /// Stores who operates the servers at these addresses, durably and all or nothing; `None` if nothing proves it any
+    /// more.
     ///
     /// # Errors
     /// If the ledger cannot be written.

@@ -1,4 +1,4 @@
-//! What a rebuild left that did not come to its end.
+//! Leftovers of an unfinished rebuild.
 
 use crate::store::disk::files::{list, remove_file};
 use crate::store::disk::layout::{FileKind, Layout};
@@ -7,13 +7,13 @@ use crate::store::ledger::database::Ledger;
 use crate::store::ledger::{intents, survey};
 use std::path::Path;
 
-/// Remove what a rebuild left that did not come to its end, beside a ledger that stands.
+/// Removes the leftovers of an unfinished rebuild, beside a valid ledger.
 pub(crate) fn clear(layout: &Layout, ledger: &Ledger) -> Result<(), StoreError> {
     if layout.rebuild_folder().exists() { clear_all(layout, Some(ledger)) } else { Ok(()) }
 }
 
-/// Remove a ledger that did not come to stand, and the files it was to bring: parts, and copies of rejected items and of
-/// conflicts. Hidden packs stay: a rebuild makes none.
+/// Removes an unfinished ledger and its new files: parts, and copies of rejected items and of conflicts. Hidden packs
+/// stay: a rebuild creates none.
 pub(crate) fn clear_all(layout: &Layout, ledger: Option<&Ledger>) -> Result<(), StoreError> {
     let known = ledger.map_or_else(|| Ok(std::collections::BTreeSet::new()), intents::named)?;
     let mut hidden = survey::hidden(layout, FileKind::Part)?;
@@ -35,7 +35,7 @@ pub(crate) fn clear_all(layout: &Layout, ledger: Option<&Ledger>) -> Result<(), 
     remove_empty(&folder)
 }
 
-/// Remove a folder with all folders below that hold nothing. What holds a file stays.
+/// Removes empty folders at and below a path.
 fn remove_empty(folder: &Path) -> Result<(), StoreError> {
     for path in list(folder)? {
         if path.is_dir() && !path.is_symlink() {

@@ -1,6 +1,6 @@
 //! The one writer: collects what a run found, item by item, and makes it durable one batch at a time.
 //!
-//! [`Writer::commit`] is the only way to the disk. Each report, rejected item and cursor is stored exactly once, whatever
+//! Only [`Writer::commit`] writes to the disk. Each report, rejected item and cursor is stored exactly once, whatever
 //! happens in between.
 
 use super::replace::{OriginalReader, ReplacedSums, Rivals};
@@ -29,14 +29,14 @@ use std::sync::Arc;
 /// What became of a report that was added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Added {
-    /// It will be there once the batch is committed.
+    /// It will be stored with the batch.
     Stored,
-    /// It is there already, the same.
+    /// The same report is already stored.
     Duplicate,
-    /// Another report with its key is there; this one is kept aside.
+    /// A different report with its key is stored; this one is kept as a conflict.
     Conflict,
-    /// It takes the place of another report with its key, which is kept aside instead. With what that one had counted for,
-    /// where it was stored in this run.
+    /// It replaces another report with its key, which becomes a conflict; with what that one had counted for, if it was
+    /// stored in this run.
     Replaced(Option<ReplacedSums>),
 }
 
@@ -49,7 +49,7 @@ pub enum Rejected {
     Known,
 }
 
-/// How the contents of an item counted when it was first read.
+/// How the content of an item counted when it was first read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SeenItem {
     /// Reports of either kind: stored, duplicates or conflicts.
@@ -58,7 +58,7 @@ pub struct SeenItem {
     pub failure: u32,
     /// Bounces.
     pub bounce: u32,
-    /// Anything else that is no report.
+    /// Anything else that is not a report.
     pub other: u32,
     /// Rejected.
     pub rejected: u32,
@@ -73,16 +73,16 @@ pub struct Reject {
     pub attachment: Option<String>,
     /// What was expected and what was found.
     pub reason: String,
-    /// The bytes; none where they were too many to fetch.
+    /// The bytes; `None` if they were too large to fetch.
     pub bytes: Option<SharedBytes>,
-    /// The extension of the file they are kept in; a word of ours, never a stranger's.
+    /// The extension of the file they are kept in; never untrusted text.
     pub extension: &'static str,
     /// When they arrived.
     pub arrival: Timestamp,
 }
 
 impl Reject {
-    /// What tells it from others: its bytes; without any, where it was and what was wrong.
+    /// Its identity: its bytes, else its origin and reason.
     pub fn identity(&self) -> Hash {
         match &self.bytes {
             Some(bytes) => bytes.sha256(),
@@ -98,30 +98,30 @@ pub(crate) struct Batch {
     pub(crate) keys: HashMap<ReportKey, Hash>,
     pub(crate) conflicts: Vec<Conflict>,
     pub(crate) conflicting: HashSet<(ReportKey, Hash)>,
-    /// Keys under which another report was stored before; its rows go when this one is committed.
+    /// Keys whose stored report is replaced; its rows are removed with this commit.
     pub(crate) replaced: HashSet<ReportKey>,
-    /// Keys of reports that a person chose.
+    /// Keys of reports that the user chose.
     pub(crate) promoted: HashSet<ReportKey>,
-    /// Conflicts that are none any more: they count now.
+    /// Former conflicts that count now.
     pub(crate) settled: HashSet<(ReportKey, Hash)>,
     /// In a rebuild: reports that were replaced, and the file with their bytes.
     pub(crate) replaced_before: Vec<(Accepted, String)>,
     pub(crate) rejects: Vec<(Hash, Reject)>,
     pub(crate) rejected: HashSet<Hash>,
-    /// When reports were first committed, where that was before this run.
+    /// When reports were first committed, if before this run.
     pub(crate) ingested: HashMap<ReportKey, Timestamp>,
     pub(crate) seen: Vec<([u8; 16], SeenItem)>,
     pub(crate) messages: Vec<(Message, Fate)>,
     /// When the newest report of each mailbox arrived, known or not.
     pub(crate) heard: BTreeMap<String, Timestamp>,
-    /// Origins that could not be fetched once, and now were.
+    /// Origins that could not be fetched before, and now were.
     pub(crate) fetched: Vec<String>,
     pub(crate) tls: TlsBatch,
     pub(crate) records: usize,
     pub(crate) bytes: usize,
 }
 
-/// A report under the key of another, and the file that its original is kept in: reports of one file share it.
+/// A report in conflict with another, and the file with its original: reports of one file share it.
 #[derive(Debug)]
 pub(crate) struct Conflict {
     pub(crate) accepted: Accepted,
@@ -144,7 +144,7 @@ pub(crate) enum ConflictFile {
 }
 
 impl ConflictFile {
-    /// The file that such bytes are kept in.
+    /// The file for these bytes.
     pub(crate) fn of(self, original: &Original) -> String {
         let extension = match (self, original) {
             (Self::Xml, Original::Plain(_)) => "xml",
@@ -157,7 +157,7 @@ impl ConflictFile {
 }
 
 impl Batch {
-    /// The conflicts whose files are to be written: one for each file.
+    /// The conflicts whose files have to be written: one for each file.
     pub(crate) fn conflict_files(&self) -> impl Iterator<Item = &Conflict> {
         let mut seen = HashSet::new();
         self.conflicts.iter().filter(move |conflict| seen.insert(conflict.file.as_str()))
@@ -189,40 +189,41 @@ pub struct BatchLimits {
 
 impl Default for BatchLimits {
     fn default() -> Self {
-        // What waits here is most of what a run holds; a batch of this size is some 1,500 usual reports, enough that its
-        // syncs cost little beside its rows.
+        // The batch is most of a run's memory; this size is about 1,500 typical reports, enough that its syncs cost
+        // little compared with its rows.
         Self { reports: 8192, records: 1 << 16, bytes: 12 << 20, items: 1 << 15 }
     }
 }
 
-/// The writer of a store. Dropping it drops what was not committed.
+/// The writer of a store. Dropping it discards what was not committed.
 pub struct Writer {
     pub(crate) layout: Layout,
-    /// Before the ledger, so that it is closed first: the last to close a ledger writes its log back, which a reader cannot.
+    /// Declared before the ledger, so that it is closed first: the last connection to close writes the log back, which
+    /// a reader cannot.
     known: Snapshot,
     pub(crate) ledger: Ledger,
     pub(crate) batch: Batch,
     pub(crate) now: Timestamp,
-    /// Called before each step of a commit; an error stands for a kill at that instant.
+    /// Called before each step of a commit; an error simulates a kill at that instant.
     #[cfg(test)]
     pub(crate) fault: std::cell::RefCell<Option<Box<dyn FnMut(commit::CommitStage) -> bool + Send>>>,
     /// The instant at which a test kills a compaction.
     #[cfg(test)]
     pub(crate) compact_fault: Option<crate::store::upkeep::compact::MergeStage>,
     pub(crate) lock: Lock,
-    /// Part of the names of its files: no two writers make the same name.
+    /// Part of the names of its files, unique to this writer.
     pub(crate) tag: u32,
     /// Files whose last intent is done, but whose new names are not durable yet.
     pub(crate) published: Vec<String>,
-    /// It makes a store's tables anew, beside those that stand, from packs that stay.
+    /// It rebuilds a store's tables beside the old ones, from packs that stay.
     pub(crate) rebuilding: bool,
-    /// What a person should hear of, oldest first.
+    /// Messages for the user, oldest first.
     pub(crate) notices: Vec<String>,
     limits: BatchLimits,
     pub(crate) quota: Quota,
-    /// Nothing is stored yet: no look-up can find anything.
+    /// Nothing is stored yet: no lookup can find anything.
     pub(crate) fresh: bool,
-    /// Something is listed as rejected of which no bytes ever came.
+    /// Something without bytes is listed as rejected.
     unread: bool,
     pub(crate) reader: Option<OriginalReader>,
     pub(crate) rivals: Rivals,
@@ -235,7 +236,7 @@ impl std::fmt::Debug for Writer {
 }
 
 impl Writer {
-    /// Open the store for writing, and for nobody else to read: [`Writer::open_as`].
+    /// Opens the store for writing, readable only by its owner: see [`Writer::open_as`].
     ///
     /// # Errors
     /// Those of [`Writer::open_as`].
@@ -243,12 +244,12 @@ impl Writer {
         Self::open_as(dir, now, Access::PRIVATE)
     }
 
-    /// Open the store for writing; make it where there is none; put right what a killed run left; let those read it who
-    /// shall, and nobody else.
+    /// Opens the store for writing, creates it if necessary, recovers from a killed run, and applies the read
+    /// permissions.
     ///
     /// # Errors
-    /// [`StoreError::Busy`] where another process writes, [`StoreError::NoLocks`] where two could, [`StoreError::NoLedger`]
-    /// where data have no ledger, [`StoreError::OlderLedger`] where it does not know all of them, and any fault of the disk.
+    /// [`StoreError::Busy`] if another process writes, [`StoreError::NoLocks`] if two could, [`StoreError::NoLedger`]
+    /// if data have no ledger, [`StoreError::OlderLedger`] if it does not know all of them, and any disk error.
     pub fn open_as(dir: &Path, now: Timestamp, access: Access) -> Result<Self, StoreError> {
         let layout = Layout::new(dir);
         access::create_root(layout.root())?;
@@ -261,7 +262,7 @@ impl Writer {
         Ok(Self { published, notices, ..Self::of(layout, ledger, lock, now)? })
     }
 
-    /// The writer of a ledger that it has claimed.
+    /// The writer of a claimed ledger.
     pub(crate) fn of(layout: Layout, ledger: Ledger, lock: Lock, now: Timestamp) -> Result<Self, StoreError> {
         let fresh = !ledger.any("SELECT 1 FROM reports LIMIT 1")?;
         let unread = ledger.any("SELECT 1 FROM rejected WHERE file IS NULL LIMIT 1")?;
@@ -289,31 +290,31 @@ impl Writer {
         })
     }
 
-    /// What a person should hear of since it was last asked: that the folder was upgraded, that a file is damaged.
+    /// Messages for the user since the last call: that the folder was upgraded, that a file is damaged.
     pub fn take_notices(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notices)
     }
 
-    /// Do what the last transaction decided of files.
+    /// Performs the file operations of the last transaction.
     pub(crate) fn settle(&mut self) -> Result<(), StoreError> {
         self.published = intents::settle(&self.layout, &self.ledger)?;
         Ok(())
     }
 
-    /// Close what looks at the ledger beside the writer.
+    /// Closes the snapshot connection.
     pub(crate) fn close_snapshot(&mut self) {
         self.known = Snapshot::default();
     }
 
-    /// Other bounds of a batch.
+    /// Sets other limits of a batch.
     #[must_use]
     pub fn with_limits(mut self, limits: BatchLimits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Add a report to the batch, unless it is known. Of two with one key the authentic one counts, else the fuller one,
-    /// else the one that came first; the other is kept as a conflict.
+    /// Adds a report to the batch, unless it is known. Of two with the same key the authentic one counts, else the more
+    /// complete, else the first; the other is kept as a conflict.
     ///
     /// # Errors
     /// If the ledger cannot be read, or a pack.
@@ -336,7 +337,7 @@ impl Writer {
         };
         let Some((known, known_is_proven)) = known else {
             if self.rebuilding {
-                // Its pack stays: nobody writes it again.
+                // Its pack stays and is not written again.
                 accepted.original = std::sync::Arc::new(crate::model::Original::Plain(Vec::new()));
             }
             self.push(accepted);
@@ -345,7 +346,7 @@ impl Writer {
         if known == content && (self.rebuilding || !is_proven || known_is_proven) {
             return Ok(Added::Duplicate);
         }
-        // A rebuild takes it from the packs which report counts.
+        // A rebuild knows from the packs which report counts.
         let decided = if self.rebuilding { Rivalry::Stays } else { self.rivalry(&accepted)? };
         match decided {
             Rivalry::Same => Ok(Added::Duplicate),
@@ -364,7 +365,7 @@ impl Writer {
         }
     }
 
-    /// A report that will be there once the batch is committed.
+    /// Adds a report to be stored.
     pub(crate) fn push(&mut self, accepted: Accepted) {
         self.batch.keys.insert(accepted.report.key, accepted.report.content);
         self.batch.records += accepted.report.records.len();
@@ -372,7 +373,7 @@ impl Writer {
         self.batch.accepted.push(accepted);
     }
 
-    /// A report that is kept as a conflict.
+    /// Adds a report to be kept as a conflict.
     pub(crate) fn push_conflict(&mut self, accepted: Accepted) {
         let before = self.batch.conflicts.last();
         self.batch.bytes += accepted.weight() + accepted.original_weight(before.map(|known| &known.accepted));
@@ -380,12 +381,12 @@ impl Writer {
         self.batch.conflicts.push(conflict);
     }
 
-    /// Note when a report of the batch was first committed: a rebuild keeps that time.
+    /// Notes when a report of the batch was first committed: a rebuild keeps that time.
     pub fn first_stored(&mut self, key: ReportKey, at: Timestamp) {
         self.batch.ingested.insert(key, at);
     }
 
-    /// The content of a stored report, and what is known of its mail.
+    /// The content of a stored report, and what is known about its mail.
     pub(crate) fn stored(&mut self, key: ReportKey) -> Result<Option<(Hash, SenderAuth)>, StoreError> {
         if self.fresh {
             return Ok(None);
@@ -411,7 +412,7 @@ impl Writer {
         look().map(|found| found.is_some()).map_err(failed)
     }
 
-    /// Keep bytes that could not be read, unless they are known.
+    /// Keeps bytes that could not be read, unless they are known.
     ///
     /// # Errors
     /// If the ledger cannot be read.
@@ -435,18 +436,18 @@ impl Writer {
         look().map(|found| found.is_some()).map_err(failed)
     }
 
-    /// Note how the contents of an item counted, under the hash of its bytes.
+    /// Notes how the content of an item counted, under the hash of its bytes.
     pub fn item(&mut self, hash: Hash, counted: SeenItem) {
         self.batch.seen.push((short_hash(hash), counted));
     }
 
-    /// Note that a message is dealt with: everything in it is in this batch or an earlier one. Its UID stands among
-    /// [`Cursor::done`] once the batch is committed, until [`Writer::set_cursor`] moves the cursor over it.
+    /// Notes a processed message: everything in it is in this batch or an earlier one. Its UID is in [`Cursor::done`]
+    /// once the batch is committed, until [`Writer::set_cursor`] moves the cursor past it.
     pub fn message(&mut self, message: Message, fate: Fate) {
         self.batch.messages.push((message, fate));
     }
 
-    /// Note that a report, known or not, arrived in a mailbox.
+    /// Notes that a report, known or not, arrived in a mailbox.
     pub fn heard(&mut self, mailbox: &str, arrival: Timestamp) {
         match self.batch.heard.get_mut(mailbox) {
             Some(newest) => *newest = arrival.max(*newest),
@@ -454,7 +455,7 @@ impl Writer {
         }
     }
 
-    /// Note that something came that may once have been named as unfetched: that is no longer true.
+    /// Notes that something arrived that may have been listed as not fetched before.
     pub fn fetched(&mut self, origin: &str) {
         if self.unread {
             self.batch.fetched.push(origin.to_owned());
@@ -474,10 +475,10 @@ impl Writer {
             || self.batch.seen.len() + self.batch.messages.len() >= self.limits.items
     }
 
-    /// Make the batch durable, and give the messages whose reports now are safe.
+    /// Makes the batch durable, and returns the messages whose reports are now stored.
     ///
     /// # Errors
-    /// A fault of the disk. Then nothing of the batch is stored, and the next writer finds the store as it was before.
+    /// A disk error. Then nothing of the batch is stored, and the next writer finds the store as it was before.
     pub fn commit(&mut self) -> Result<Vec<(Message, Fate)>, StoreError> {
         if self.batch.is_empty() {
             return Ok(Vec::new());
@@ -490,7 +491,7 @@ impl Writer {
         Ok(std::mem::take(&mut self.batch).messages)
     }
 
-    /// The server was told of these messages: they wait no longer.
+    /// The server was told about these messages: they are no longer pending.
     ///
     /// # Errors
     /// If the ledger cannot be written.
@@ -513,8 +514,8 @@ impl Writer {
         })
     }
 
-    /// Set a folder's cursor: how far it was read, and what is dealt with beyond. Pending messages stay as they are, unless
-    /// the cursor is of another `UIDVALIDITY`, which voids them.
+    /// Sets a folder's cursor: how far it was read, and what was processed beyond. Pending messages stay as they are,
+    /// unless the cursor has another `UIDVALIDITY`, which invalidates them.
     ///
     /// # Errors
     /// If the ledger cannot be written.
@@ -524,8 +525,7 @@ impl Writer {
             .write("noting a cursor", |transaction| mailboxes::set_cursor(transaction, (mailbox, folder), cursor, now))
     }
 
-    /// Note which unique ids a POP3 mailbox holds now: what is known of others is forgotten, since a server may give them to
-    /// other messages.
+    /// Notes which unique IDs a POP3 mailbox has now: others are forgotten, since a server may reuse them.
     ///
     /// # Errors
     /// If the ledger cannot be written.
@@ -558,7 +558,7 @@ impl Writer {
         mailboxes::cursors(&self.ledger, mailbox)
     }
 
-    /// How the contents of an item counted, where its bytes were seen before.
+    /// How the content of an item counted, if its bytes were seen before.
     ///
     /// # Errors
     /// If the ledger cannot be read.
@@ -566,7 +566,7 @@ impl Writer {
         seen(&self.ledger, hash)
     }
 
-    /// Whether any item was ever seen: where not, nobody needs a [`Memory`].
+    /// Whether any item was ever seen: if not, no [`Memory`] is needed.
     ///
     /// # Errors
     /// If the ledger cannot be read.
@@ -580,13 +580,13 @@ impl Writer {
     }
 }
 
-/// What is stored before the batch under way, on a connection of its own. All look-ups of a batch share one transaction:
-/// a lock for each would cost more than the look-up.
+/// What was stored before the current batch, on a separate connection. All lookups of a batch share one transaction: a
+/// lock for each would cost more than the lookup.
 #[derive(Debug, Default)]
 struct Snapshot(Option<Ledger>);
 
 impl Snapshot {
-    /// The ledger as it is now, or as it was at the first look-up of the batch, which is the same: only this process writes.
+    /// The ledger as of the first lookup of the batch, which is still current: only this process writes.
     fn hold(&mut self, layout: &Layout) -> Result<Option<&Ledger>, StoreError> {
         if self.0.is_none() {
             self.0 = Ledger::reader(layout)?;
@@ -599,7 +599,7 @@ impl Snapshot {
         Ok(self.0.as_ref())
     }
 
-    /// Before a commit: its log is not kept from being written back.
+    /// Called before a commit, so that its log can be written back.
     fn release(&self) -> Result<(), StoreError> {
         match &self.0 {
             Some(ledger) if !ledger.connection.is_autocommit() => {
@@ -610,14 +610,14 @@ impl Snapshot {
     }
 }
 
-/// Which items were seen before this run: a look-up for any thread.
+/// Which items were seen before this run; usable on any thread.
 #[derive(Debug)]
 pub struct Memory {
     ledger: Ledger,
 }
 
 impl Memory {
-    /// A reading connection of its own. `None` if the store holds nothing.
+    /// Opens a separate connection for reading. `None` if the store is empty.
     ///
     /// # Errors
     /// If the ledger cannot be opened.
@@ -625,7 +625,7 @@ impl Memory {
         Ok(Ledger::reader(&Layout::new(dir))?.map(|ledger| Self { ledger }))
     }
 
-    /// How the contents of an item counted, where its bytes were seen before.
+    /// How the content of an item counted, if its bytes were seen before.
     ///
     /// # Errors
     /// If the ledger cannot be read.
@@ -653,13 +653,13 @@ fn seen(ledger: &Ledger, hash: Hash) -> Result<Option<SeenItem>, StoreError> {
     look().map_err(ledger.failed("looking up an item"))
 }
 
-/// Half a hash names an item well enough, and keeps the ledger small.
+/// Half a hash identifies an item well enough, and keeps the ledger small.
 pub(crate) fn short_hash(hash: Hash) -> [u8; 16] {
     let (half, _) = hash.0.split_at(16);
     half.try_into().expect("a hash has 32 bytes")
 }
 
-/// A tag that no other writer has, but for one in four billion at the same number.
+/// A tag that another writer has only with a probability of one in four billion.
 fn random_tag() -> u32 {
     use std::hash::{BuildHasher as _, RandomState};
     let random = RandomState::new().hash_one((std::process::id(), std::time::SystemTime::now()));
@@ -667,7 +667,7 @@ fn random_tag() -> u32 {
 }
 
 impl Writer {
-    /// When the last batch was committed; null of an empty store.
+    /// When the last batch was committed; `None` for an empty store.
     ///
     /// # Errors
     /// If the ledger cannot be read.
