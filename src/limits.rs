@@ -39,24 +39,33 @@ pub struct Limits {
     pub growth: Growth,
 }
 
-/// Called with the bytes that an item has inflated or decoded to, each time another [`Growth::STEP`] is full. It may
-/// block: this is how a run keeps several large items from being in memory at once.
+/// Called while an item grows, each time another [`Growth::STEP`] is full. It may wait: that is how a run keeps several
+/// large items from being in memory at once.
 #[derive(Clone, Default)]
-pub struct Growth(Option<Arc<dyn Fn(u64) + Send + Sync>>);
+pub struct Growth(Option<Arc<dyn Fn(Grown) + Send + Sync>>);
+
+/// What of an item takes memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grown {
+    /// All bytes that it inflated or decoded to so far.
+    Inflated(u64),
+    /// So many more bytes of rows: a row of 70 bytes of XML is 300 bytes of values.
+    Rows(u64),
+}
 
 impl Growth {
     /// Smaller items are not reported.
     pub const STEP: u64 = 1 << 20;
 
-    /// Calls this function.
-    pub fn told(to: impl Fn(u64) + Send + Sync + 'static) -> Self {
+    /// Tell this function.
+    pub fn told(to: impl Fn(Grown) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(to)))
     }
 
-    /// Reports that an item has grown to this many bytes.
-    pub(crate) fn tell(&self, bytes: u64) {
+    /// Say what an item comes to.
+    pub(crate) fn tell(&self, grown: Grown) {
         if let Some(told) = &self.0 {
-            told(bytes);
+            told(grown);
         }
     }
 }
@@ -213,7 +222,7 @@ impl<'l> Meter<'l> {
         let before = self.inflated / Growth::STEP;
         self.inflated = self.inflated.saturating_add(bytes);
         if self.inflated / Growth::STEP > before {
-            self.limits.growth.tell(self.inflated);
+            self.limits.growth.tell(Grown::Inflated(self.inflated));
         }
     }
 

@@ -1,13 +1,15 @@
 //! Reads items again: the originals of a store (`rebuild`), its rejected items (`rejected retry`).
 
 use super::reporters::NamedReporter;
-use super::trial::{Survival, TrialItem};
+use super::save::Saver;
+use super::trial::{StoreJob, Survival, TrialItem};
 use super::trust::is_of_sender;
-use super::work::{ItemContents, KnownItems, Piece, Worked, work};
-use super::{IngestError, IngestOptions, Tally};
-use crate::fetch::{Fetched, Item};
+use super::underway::Underway;
+use super::work::{Done, ItemContents, KnownItems, Piece, Worked, deadly, work};
+use super::{IngestError, IngestOptions, Observer, Tally};
+use crate::fetch::{FetchError, Fetched, Item};
 use crate::judge::judge;
-use crate::model::{Accepted, AcceptedTls, Finding, Original, Provenance, Report, ReportKind, TlsReport};
+use crate::model::{Accepted, AcceptedTls, Finding, Hash, Original, Provenance, Report, ReportKind, TlsReport};
 use crate::normalize::{Context, Read, ReadTls, is_no_longer_ahead, reports, tls_report};
 use crate::store::{
     Access, Added, ConflictEntry, KeptReport, OriginalReader, PackedReport, Rebuild, Rebuilt, Reject, RejectedEntry,
@@ -384,6 +386,41 @@ pub(super) fn retry_ahead(writer: &mut Writer, options: &IngestOptions) -> Resul
     Ok(Tally { items: stored.reports + stored.tls_reports, stored, findings, findings_more, ..Tally::default() })
 }
 
+/// Have another process put items into the store that survived their trial and were under way when a run died all the same.
+/// The run that waits for it goes on whatever they do, and all else is committed before.
+pub(super) fn in_another_process(
+    items: Vec<(Item, Hash)>,
+    writer: &mut Writer,
+    options: &IngestOptions,
+    (observer, underway): (&mut dyn Observer, &Underway),
+) -> Result<Tally, IngestError> {
+    let Some(trial) = options.trial.clone() else { return Ok(Tally::default()) };
+    let outcomes = writer.lend(|dir, access| {
+        let trust = options.trust.clone();
+        let job = StoreJob { dir: dir.to_owned(), access, now: options.now.as_millisecond(), trust };
+        trial.store(&job, &items.iter().map(|(item, _)| TrialItem::from(item)).collect::<Vec<_>>())
+    })?;
+    writer.read_originals_with(reader(options));
+    let mut saver = Saver::new(writer, observer, Some(underway));
+    for ((item, hash), outcome) in items.into_iter().zip(outcomes) {
+        saver.take(match outcome {
+            Ok(alone) => {
+                underway.is_known(hash);
+                let Item { origin, message, arrival, .. } = item;
+                let contents = ItemContents::Alone(alone);
+                Done::Whole(Worked { origin, message, hash: Some(hash), arrival, contents })
+            }
+            Err(Survival::Died(how)) => Done::Whole(deadly(item, hash, &how)),
+            Err(Survival::Unknown(reason)) => Done::Fault(FetchError::Left { origin: item.origin, reason }),
+            Err(Survival::Survived) => {
+                let reason = "the process that worked on it said nothing of it".to_owned();
+                Done::Fault(FetchError::Left { origin: item.origin, reason })
+            }
+        })?;
+    }
+    Ok(saver.finish()?.0)
+}
+
 /// Retries rejected items. Those that are fully readable now leave the list.
 ///
 /// # Errors
@@ -400,7 +437,7 @@ pub fn retry(writer: &mut Writer, entries: &[RejectedEntry], options: &IngestOpt
             message: None,
         };
         // An item that crashed the program may do so again.
-        let tried = TrialItem { name: item.name.as_deref(), bytes: &item.bytes, arrival: item.arrival };
+        let tried = TrialItem::from(&item);
         match options.trial.as_ref().map(|trial| trial.survives(&tried)) {
             Some(Survival::Died(how)) => {
                 let reason = format!("ended the program: {how}");
@@ -415,30 +452,40 @@ pub fn retry(writer: &mut Writer, entries: &[RejectedEntry], options: &IngestOpt
             }
             Some(Survival::Survived) | None => {}
         }
-        let Ok(Worked { contents: ItemContents::Pieces(pieces), .. }) =
-            work(Fetched::Item(item).into(), options, &KnownItems::default())?
-        else {
-            continue;
-        };
         let mut again = None;
-        for piece in pieces {
-            tally.items += 1;
-            match piece {
-                Piece::Report(mut accepted) => {
-                    accepted.provenance.arrival = arrival(accepted.report.metadata.end, entry.arrival, options.now);
-                    tally.find(&accepted.provenance.origin, &accepted.findings);
-                    add(&mut tally, writer, *accepted)?;
+        let mut place = |pieces: Vec<Piece>| -> Result<(), StoreError> {
+            for piece in pieces {
+                tally.items += 1;
+                match piece {
+                    Piece::Report(mut accepted) => {
+                        let end = accepted.report.metadata.end;
+                        accepted.provenance.arrival = arrival(end, entry.arrival, options.now);
+                        tally.find(&accepted.provenance.origin, &accepted.findings);
+                        add(&mut tally, writer, *accepted)?;
+                        if writer.is_crowded() {
+                            writer.commit()?;
+                        }
+                    }
+                    Piece::TlsReport(mut accepted) => {
+                        let end = accepted.report.end;
+                        accepted.provenance.arrival = arrival(end, entry.arrival, options.now);
+                        tally.find(&accepted.provenance.origin, &accepted.findings);
+                        tally.add_tls(writer.add_tls(*accepted)?);
+                    }
+                    Piece::SetAside(_) | Piece::LinkOut => tally.set_aside.other += 1,
+                    Piece::Rejected(reject, _) => again = Some(reject.reason),
                 }
-                Piece::TlsReport(mut accepted) => {
-                    let end = accepted.report.end;
-                    accepted.provenance.arrival = arrival(end, entry.arrival, options.now);
-                    tally.find(&accepted.provenance.origin, &accepted.findings);
-                    tally.add_tls(writer.add_tls(*accepted)?);
-                }
-                Piece::SetAside(_) | Piece::LinkOut => tally.set_aside.other += 1,
-                Piece::Rejected(reject, _) => again = Some(reject.reason),
             }
-        }
+            Ok(())
+        };
+        let mut placed = Ok(());
+        let done = work(Fetched::Item(item).into(), options, &KnownItems::default(), &mut |part| {
+            if placed.is_ok() {
+                placed = place(part.pieces);
+            }
+        })?;
+        placed?;
+        place(done.into_pieces())?;
         // Committed first: the bytes go only when what was in them is safe.
         writer.commit()?;
         match again {

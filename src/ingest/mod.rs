@@ -21,7 +21,7 @@ pub use again::{promote, rebuild, retry};
 pub use convert::{Destination, Placed, ReportSink, convert};
 pub use save::ItemOutcome;
 pub use tally::{FoundItem, RejectedItem, SetAside, Stored, Tally};
-pub use trial::{Survival, Trial, TrialItem, attempt};
+pub use trial::{StoreJob, StoredAlone, Survival, Trial, TrialItem, attempt, store_alone};
 pub use trust::{MailVerifier, Trust};
 
 use crate::fetch::{FetchError, Fetched};
@@ -109,10 +109,13 @@ pub fn run(
     let underway = Underway::open(writer.dir(), options.workers())?;
     let known = RunMemory { store: writer.has_memory()?.then(|| writer.dir().to_owned()), underway: Some(&underway) };
     writer.take_notices().iter().for_each(|notice| observer.notice(notice));
-    let mut saver = save::Saver::new(writer, observer, &underway);
-    through(source, options, &known, |worked| saver.take(worked))?;
-    let mut tally = saver.finish()?;
+    let mut saver = save::Saver::new(writer, observer, Some(&underway));
+    through(source, options, &known, |done| saver.take(done))?;
+    let (mut tally, for_another) = saver.finish()?;
     tally.add(ahead);
+    if !for_another.is_empty() {
+        tally.add(again::in_another_process(for_another, writer, options, (observer, &underway))?);
+    }
     tally.interrupted = interrupted(options);
     if !tally.interrupted {
         writer.compact(false)?;
@@ -160,7 +163,7 @@ impl<'a> RunMemory<'a> {
     fn worker(&self, options: &IngestOptions, budget: &Arc<pipeline::Budget>) -> Result<Worker<'a>, StoreError> {
         let reservation = Arc::new(pipeline::Reservation::new(budget));
         let told = reservation.clone();
-        let growth = Growth::told(move |bytes| told.grow(bytes));
+        let growth = Growth::told(move |grown| told.grow(grown));
         Ok(Worker {
             options: IngestOptions { limits: Limits { growth, ..options.limits.clone() }, ..options.clone() },
             reservation,
@@ -178,31 +181,26 @@ impl Worker<'_> {
         underway.begin(slot, items.iter().filter_map(|item| item.as_ref().ok()?.hash))
     }
 
-    fn work(&self, item: work::Hashed) -> WorkerResult {
+    fn work(&self, item: work::Hashed, give: &mut dyn FnMut(WorkerResult)) -> WorkerResult {
         let known =
             work::KnownItems { memory: self.memory.as_ref(), underway: self.underway.map(|(underway, _)| underway) };
-        let done = work::work(item, &self.options, &known);
+        let done = work::work(item, &self.options, &known, &mut |part| {
+            give(Ok(work::Done::Part(part)));
+            self.reservation.handed_on();
+        });
         self.reservation.end();
-        match done {
-            Ok(Ok(worked)) => WorkerResult::Worked(worked),
-            Ok(Err(fault)) => WorkerResult::Fault(fault),
-            Err(error) => WorkerResult::Failed(error),
-        }
+        done
     }
 }
 
-/// A worker's result.
-enum WorkerResult {
-    Worked(work::Worked),
-    Fault(FetchError),
-    Failed(StoreError),
-}
+/// What a worker hands on.
+type WorkerResult = Result<work::Done, StoreError>;
 
 fn through(
     source: impl Iterator<Item = Result<Fetched, FetchError>> + Send,
     options: &IngestOptions,
     known: &RunMemory<'_>,
-    mut take: impl FnMut(Result<work::Worked, FetchError>) -> Result<(), IngestError>,
+    mut take: impl FnMut(work::Done) -> Result<(), IngestError>,
 ) -> Result<(), IngestError> {
     let budget = Arc::new(pipeline::Budget::default());
     let work = pipeline::Work {
@@ -218,22 +216,17 @@ fn through(
             }
             items
         },
-        each: |worker: &mut Result<Worker<'_>, StoreError>, item: Result<work::Hashed, FetchError>| match worker {
-            Ok(worker) => item.map_or_else(WorkerResult::Fault, |item| worker.work(item)),
+        each: |worker: &mut Result<Worker<'_>, StoreError>,
+               item: Result<work::Hashed, FetchError>,
+               give: &mut dyn FnMut(WorkerResult)| match worker {
+            Ok(worker) => item.map_or_else(|fault| Ok(work::Done::Fault(fault)), |item| worker.work(item, give)),
             // The run ends with the first of these.
             Err(error) => {
                 let known = StoreError::Unknown { what: "its fault".to_owned(), expected: "a worker without a fault" };
-                WorkerResult::Failed(std::mem::replace(error, known))
+                Err(std::mem::replace(error, known))
             }
         },
-        weight: |done| match done {
-            WorkerResult::Worked(worked) => worked.weight(),
-            WorkerResult::Fault(_) | WorkerResult::Failed(_) => 0,
-        },
+        weight: |done: &WorkerResult| done.as_ref().map_or(0, work::Done::weight),
     };
-    pipeline::run(source, options.interrupt.as_deref(), &work, |done| match done {
-        WorkerResult::Worked(worked) => take(Ok(worked)),
-        WorkerResult::Fault(fault) => take(Err(fault)),
-        WorkerResult::Failed(error) => Err(error.into()),
-    })
+    pipeline::run(source, options.interrupt.as_deref(), &work, |done| take(done?))
 }

@@ -6,6 +6,7 @@
 //! their limit.
 
 use crate::fetch::{FetchError, Fetched};
+use crate::limits::Grown;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -19,9 +20,9 @@ const CHUNK_BYTES: usize = 256 << 10;
 /// processed while the taker waits for the disk.
 const RESULTS: usize = 16 << 20;
 
-/// Bytes that large items being processed and waiting results may take together.
-const BUDGET: usize = 160 << 20;
-/// Memory used per inflated byte: the byte itself, and as much again for rows and originals.
+/// What large items that are worked on, and results that wait, may take together.
+const BUDGET: usize = 112 << 20;
+/// What is made of an inflated byte on its way beside rows: itself, and as much again of its original and of long texts.
 const MADE_OF_BYTE: usize = 2;
 /// Bytes of a chunk's results that are passed on before the rest of it is done.
 const PARTIAL: usize = 1 << 20;
@@ -131,12 +132,14 @@ impl Budget {
 pub(super) struct Reservation {
     budget: Arc<Budget>,
     chunk: AtomicU64,
-    held: AtomicUsize,
+    inflated: AtomicUsize,
+    rows: AtomicUsize,
 }
 
 impl Reservation {
     pub(super) fn new(budget: &Arc<Budget>) -> Self {
-        Self { budget: budget.clone(), chunk: AtomicU64::new(0), held: AtomicUsize::new(0) }
+        let none = || AtomicUsize::new(0);
+        Self { budget: budget.clone(), chunk: AtomicU64::new(0), inflated: none(), rows: none() }
     }
 
     /// The worker takes another chunk.
@@ -144,19 +147,33 @@ impl Reservation {
         self.chunk.store(chunk, Ordering::Relaxed);
     }
 
-    /// The item has grown to this many bytes: reserves memory for processing them.
-    pub(super) fn grow(&self, bytes: u64) {
-        let wanted = usize::try_from(bytes).unwrap_or(usize::MAX).saturating_mul(MADE_OF_BYTE);
-        let more = wanted.saturating_sub(self.held.load(Ordering::Relaxed));
+    /// The item grows: hold memory for what is made of it.
+    pub(super) fn grow(&self, grown: Grown) {
+        let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+        let (held, more) = match grown {
+            Grown::Inflated(all) => {
+                let wanted = bytes(all).saturating_mul(MADE_OF_BYTE);
+                (&self.inflated, wanted.saturating_sub(self.inflated.load(Ordering::Relaxed)))
+            }
+            Grown::Rows(more) => (&self.rows, bytes(more)),
+        };
         if more > 0 {
             self.budget.reserve(self.chunk.load(Ordering::Relaxed), more);
-            self.held.fetch_add(more, Ordering::Relaxed);
+            held.fetch_add(more, Ordering::Relaxed);
         }
     }
 
-    /// The item is finished.
+    /// Rows of the item were handed on, and are weighed as results from there on.
+    pub(super) fn handed_on(&self) {
+        self.release(self.rows.swap(0, Ordering::Relaxed));
+    }
+
+    /// The item is done.
     pub(super) fn end(&self) {
-        let held = self.held.swap(0, Ordering::Relaxed);
+        self.release(self.inflated.swap(0, Ordering::Relaxed) + self.rows.swap(0, Ordering::Relaxed));
+    }
+
+    fn release(&self, held: usize) {
         if held > 0 {
             self.budget.release(held);
         }
@@ -171,7 +188,7 @@ pub(super) struct Work<'a, S, B, W, R> {
     pub(super) state: &'a (dyn Fn() -> S + Sync),
     /// Called before any item of a chunk is processed.
     pub(super) begin: B,
-    /// Processes one item.
+    /// One item: gives its result, and before that what is handed on of a large one.
     pub(super) each: W,
     /// The memory its result takes.
     pub(super) weight: fn(&R) -> usize,
@@ -184,7 +201,13 @@ pub(super) struct Work<'a, S, B, W, R> {
 pub(super) fn run<S, T, R: Send, E>(
     source: impl Iterator<Item = Result<Fetched, FetchError>> + Send,
     interrupt: Option<&AtomicBool>,
-    work: &Work<'_, S, impl Fn(&mut S, u64, ItemChunk) -> Vec<T> + Sync, impl Fn(&mut S, T) -> R + Sync, R>,
+    work: &Work<
+        '_,
+        S,
+        impl Fn(&mut S, u64, ItemChunk) -> Vec<T> + Sync,
+        impl Fn(&mut S, T, &mut dyn FnMut(R)) -> R + Sync,
+        R,
+    >,
     mut take: impl FnMut(R) -> Result<(), E>,
 ) -> Result<(), E> {
     let budget = work.budget;
@@ -235,7 +258,7 @@ fn read(
 fn work_off<S, T, R>(
     from_source: &Receiver<Numbered<Result<Fetched, FetchError>>>,
     to_taker: &Sender<Numbered<R>>,
-    work: &Work<'_, S, impl Fn(&mut S, u64, ItemChunk) -> Vec<T>, impl Fn(&mut S, T) -> R, R>,
+    work: &Work<'_, S, impl Fn(&mut S, u64, ItemChunk) -> Vec<T>, impl Fn(&mut S, T, &mut dyn FnMut(R)) -> R, R>,
 ) {
     let (mut state, budget) = ((work.state)(), work.budget);
     loop {
@@ -245,16 +268,25 @@ fn work_off<S, T, R>(
             budget.add(number, weight);
             to_taker.send(Numbered { number, items, weight, last }).is_ok()
         };
-        let (mut done, mut weight) = (Vec::new(), 0);
+        let (mut done, mut weight, mut closed) = (Vec::new(), 0, false);
         for item in (work.begin)(&mut state, number, items) {
-            let result = (work.each)(&mut state, item);
-            weight += (work.weight)(&result);
-            done.push(result);
-            if weight > PARTIAL {
-                if !hand_on(std::mem::take(&mut done), std::mem::take(&mut weight), false) {
+            let mut give = |result: R| {
+                if closed {
                     return;
                 }
-                budget.go_on(number);
+                weight += (work.weight)(&result);
+                done.push(result);
+                if weight > PARTIAL {
+                    closed = !hand_on(std::mem::take(&mut done), std::mem::take(&mut weight), false);
+                    if !closed {
+                        budget.go_on(number);
+                    }
+                }
+            };
+            let last = (work.each)(&mut state, item, &mut give);
+            give(last);
+            if closed {
+                return;
             }
         }
         if !hand_on(done, weight, true) {
@@ -296,14 +328,14 @@ mod tests {
         first.begin(0);
         second.begin(1);
         let large = (BUDGET / MADE_OF_BYTE) as u64;
-        second.grow(large);
+        second.grow(Grown::Inflated(large));
         // More than there is, for the chunk that the taker waits for: at once.
-        first.grow(2 * large);
+        first.grow(Grown::Inflated(2 * large));
         second.end();
         let (told, wait) = std::sync::mpsc::channel();
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                second.grow(large);
+                second.grow(Grown::Inflated(large));
                 told.send(()).unwrap();
             });
             assert!(

@@ -1,10 +1,11 @@
 //! Puts each item in its place: in a store, or without one.
 
 use super::convert::{Destination, Placed, ReportSink};
+use super::trial::StoredAlone;
 use super::underway::Underway;
-use super::work::{ItemContents, Piece, Worked};
+use super::work::{Done, ItemContents, ItemPart, Piece, Worked};
 use super::{IngestError, Observer, Tally};
-use crate::fetch::FetchError;
+use crate::fetch::{FetchError, Item};
 use crate::model::{Accepted, Fate, Finding, Hash, ReportKey};
 use crate::normalize::is_no_longer_ahead;
 use crate::store::{Added, Reject, Rejected, SeenItem, Writer};
@@ -128,6 +129,23 @@ impl Count {
         self.seen = seen;
     }
 
+    /// What another process stored counts as if this one had.
+    fn alone(&mut self, tally: &mut Tally, alone: StoredAlone, seen: SeenItem) {
+        let StoredAlone { stored, duplicates, conflicts, rejected } = alone;
+        let few = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+        self.outcome.stored += few(stored.reports + stored.tls_reports);
+        self.outcome.duplicates += few(duplicates);
+        self.outcome.conflicts += few(conflicts);
+        self.outcome.rejected += few(rejected.len() as u64);
+        let items = stored.reports + stored.tls_reports + duplicates + conflicts + rejected.len() as u64;
+        tally.add(Tally { items, stored, duplicates, conflicts, ..Tally::default() });
+        rejected.iter().for_each(|(origin, reason)| tally.reject(origin, reason));
+        self.set_aside(tally, OtherContent::Failure, seen.failure);
+        self.set_aside(tally, OtherContent::Bounce, seen.bounce);
+        self.set_aside(tally, OtherContent::Other, seen.other);
+        self.seen = seen;
+    }
+
     fn fate(&self) -> Fate {
         match self.seen {
             SeenItem { rejected: 1.., .. } => Fate::Unreadable,
@@ -159,41 +177,83 @@ impl Told {
     }
 }
 
+/// Bytes of items that wait for another process; those beyond are left to a later run.
+const WAITING: usize = 64 << 20;
+
 /// Puts worked items into a store.
 pub(super) struct Saver<'a> {
     writer: &'a mut Writer,
     observer: &'a mut dyn Observer,
-    underway: &'a Underway,
+    underway: Option<&'a Underway>,
     tally: Tally,
+    /// Of the item of which parts have come.
+    count: Count,
+    /// Items that another process is to put into the store, and their bytes.
+    for_another: Vec<(Item, Hash)>,
+    waiting: usize,
 }
 
 impl<'a> Saver<'a> {
-    pub(super) fn new(writer: &'a mut Writer, observer: &'a mut dyn Observer, underway: &'a Underway) -> Self {
-        Self { writer, observer, underway, tally: Tally::default() }
+    pub(super) fn new(writer: &'a mut Writer, observer: &'a mut dyn Observer, underway: Option<&'a Underway>) -> Self {
+        let (tally, count) = (Tally::default(), Count::default());
+        Self { writer, observer, underway, tally, count, for_another: Vec::new(), waiting: 0 }
     }
 
-    pub(super) fn take(&mut self, worked: Result<Worked, FetchError>) -> Result<(), IngestError> {
-        let worked = match worked {
-            Ok(worked) => worked,
-            Err(fault) => {
-                self.tally.faults += 1;
-                self.observer.fault(&fault);
-                return Ok(());
-            }
-        };
-        let mut count = Count::default();
-        match worked.contents {
-            ItemContents::Seen(seen) => count.seen(&mut self.tally, seen),
-            ItemContents::Pieces(pieces) => {
-                for piece in pieces {
-                    self.place(piece, &mut count)?;
+    pub(super) fn take(&mut self, done: Done) -> Result<(), IngestError> {
+        match done {
+            Done::Part(ItemPart { pieces, .. }) => self.place_all(pieces),
+            Done::Whole(worked) => self.whole(worked),
+            Done::ForAnother(item, hash) => {
+                self.waiting = self.waiting.saturating_add(item.bytes.len());
+                if self.waiting <= WAITING {
+                    self.for_another.push((item, hash));
+                } else {
+                    let reason = "other items are to be worked on alone first".to_owned();
+                    self.fault(&FetchError::Left { origin: item.origin, reason });
                 }
+                Ok(())
+            }
+            Done::Fault(fault) => {
+                self.fault(&fault);
+                Ok(())
+            }
+        }
+    }
+
+    fn fault(&mut self, fault: &FetchError) {
+        self.tally.faults += 1;
+        self.observer.fault(fault);
+    }
+
+    fn place_all(&mut self, pieces: Vec<Piece>) -> Result<(), IngestError> {
+        for piece in pieces {
+            let mut count = std::mem::take(&mut self.count);
+            let placed = self.place(piece, &mut count);
+            self.count = count;
+            placed?;
+            if self.writer.is_crowded() {
+                self.commit()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn whole(&mut self, worked: Worked) -> Result<(), IngestError> {
+        match worked.contents {
+            ItemContents::Seen(seen) => self.count.seen(&mut self.tally, seen),
+            ItemContents::Alone(alone) => {
+                let seen = worked.hash.map_or(Ok(None), |hash| self.writer.seen(hash))?.unwrap_or_default();
+                self.count.alone(&mut self.tally, alone, seen);
+            }
+            ItemContents::Pieces(pieces) => {
+                self.place_all(pieces)?;
                 // A report from the future is examined again whenever it arrives again.
-                if let Some(hash) = worked.hash.filter(|_| !count.ahead) {
-                    self.writer.item(hash, count.seen);
+                if let Some(hash) = worked.hash.filter(|_| !self.count.ahead) {
+                    self.writer.item(hash, self.count.seen);
                 }
             }
         }
+        let count = std::mem::take(&mut self.count);
         if let Some(message) = worked.message {
             self.writer.fetched(&worked.origin);
             if count.seen.reports > 0 {
@@ -233,16 +293,17 @@ impl<'a> Saver<'a> {
 
     fn commit(&mut self) -> Result<(), IngestError> {
         let items = self.writer.items();
-        self.underway.committing(&items)?;
+        self.underway.map_or(Ok(()), |underway| underway.committing(&items))?;
         let messages = self.writer.commit()?;
-        self.underway.committed(&items)?;
+        self.underway.map_or(Ok(()), |underway| underway.committed(&items))?;
         self.observer.committed(&messages);
         Ok(())
     }
 
-    pub(super) fn finish(mut self) -> Result<Tally, IngestError> {
+    /// Commit the rest. Returns the items that another process is to put into the store, too.
+    pub(super) fn finish(mut self) -> Result<(Tally, Vec<(Item, Hash)>), IngestError> {
         self.commit()?;
-        Ok(self.tally)
+        Ok((self.tally, self.for_another))
     }
 }
 
@@ -251,6 +312,8 @@ pub(super) struct Deduplicator<'a> {
     observer: &'a mut dyn Observer,
     sink: &'a mut dyn ReportSink,
     tally: Tally,
+    /// Of the item of which parts have come.
+    count: Count,
     reports: HashMap<ReportKey, Hash>,
     conflicts: HashSet<(ReportKey, Hash)>,
     rejected: HashSet<Hash>,
@@ -262,31 +325,41 @@ impl<'a> Deduplicator<'a> {
             observer,
             sink,
             tally: Tally::default(),
+            count: Count::default(),
             reports: HashMap::new(),
             conflicts: HashSet::new(),
             rejected: HashSet::new(),
         }
     }
 
-    pub(super) fn take(&mut self, worked: Result<Worked, FetchError>) -> Result<(), IngestError> {
-        let worked = match worked {
-            Ok(worked) => worked,
-            Err(fault) => {
+    pub(super) fn take(&mut self, done: Done) -> Result<(), IngestError> {
+        let worked = match done {
+            Done::Part(ItemPart { origin, pieces }) => return self.place_all(&origin, pieces),
+            Done::Whole(worked) => worked,
+            Done::Fault(fault) => {
                 self.tally.faults += 1;
                 self.observer.fault(&fault);
                 return Ok(());
             }
+            Done::ForAnother(..) => unreachable!("without a store nothing is known of earlier runs"),
         };
-        let mut count = Count::default();
         match worked.contents {
-            ItemContents::Seen(seen) => count.seen(&mut self.tally, seen),
-            ItemContents::Pieces(pieces) => {
-                for piece in pieces {
-                    self.place(&worked.origin, piece, &mut count)?;
-                }
-            }
+            ItemContents::Seen(seen) => self.count.seen(&mut self.tally, seen),
+            ItemContents::Alone(_) => {}
+            ItemContents::Pieces(pieces) => self.place_all(&worked.origin, pieces)?,
         }
+        let count = std::mem::take(&mut self.count);
         self.observer.item(&worked.origin, &count.outcome);
+        Ok(())
+    }
+
+    fn place_all(&mut self, item: &str, pieces: Vec<Piece>) -> Result<(), IngestError> {
+        for piece in pieces {
+            let mut count = std::mem::take(&mut self.count);
+            let placed = self.place(item, piece, &mut count);
+            self.count = count;
+            placed?;
+        }
         Ok(())
     }
 

@@ -2,13 +2,13 @@
 
 use crate::model::Finding;
 use crate::store::{Added, ReplacedSums};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Entries of a list beyond this are counted, not kept: a flood must not fill the memory.
 const KEPT: usize = 10_000;
 
 /// The sums of what was stored: those of DMARC reports, and the number of TLS reports.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stored {
     /// Reports.
     pub reports: u64,

@@ -530,6 +530,16 @@ impl Trial for Answers {
     fn survives(&self, item: &TrialItem<'_>) -> Survival {
         (self.0)(item.bytes)
     }
+
+    /// As another process does: the store is free for it.
+    fn store(&self, job: &StoreJob, items: &[TrialItem<'_>]) -> Vec<Result<StoredAlone, Survival>> {
+        let mut writer = Writer::open_as(&job.dir, now(), job.access).expect("the run let go of the store");
+        let store = |item: &TrialItem<'_>| match (self.0)(item.bytes) {
+            Survival::Survived => Ok(store_alone(item, &mut writer, &options()).unwrap()),
+            other => Err(other),
+        };
+        items.iter().map(store).collect()
+    }
 }
 
 /// Leaves the note of a run that died while processing these items.
@@ -585,6 +595,85 @@ fn an_item_whose_process_was_killed_from_outside_is_left_for_the_next_run() {
     let killed = told(|_| Survival::Unknown("killed".into()));
     assert_eq!(killed, (1, 0, 1, vec![8]), "no word on message 7, which is asked for again");
     assert_eq!(told(|_| Survival::Survived), (1, 0, 0, vec![7, 8]));
+}
+
+/// Leave a note as two runs do that died while this item was under way, the second after it had survived its trial.
+fn died_of_tried(dir: &Path, item: &Result<Fetched, FetchError>) {
+    died_of(dir, &[item]);
+    let underway = Underway::open(dir, 1).unwrap();
+    let Ok(Fetched::Item(item)) = item else { panic!("{item:?} has no bytes") };
+    underway.survived(Hash(Sha256::digest(&item.bytes).into())).unwrap();
+    std::mem::forget(underway);
+}
+
+#[test]
+fn an_item_that_survives_its_trial_and_ends_the_run_all_the_same_is_stored_by_another_process() {
+    let items = || vec![message(7, &xml(1, 1)), message(8, &xml(2, 2))];
+    let told = |answers: &[fn(&[u8]) -> Survival]| {
+        let dir = tempfile::tempdir().unwrap();
+        drop(Writer::open(dir.path(), now()).unwrap());
+        died_of_tried(dir.path(), &items()[0]);
+        let mut told = Vec::new();
+        for answer in answers {
+            let options = IngestOptions { trial: Some(Arc::new(Answers(*answer))), ..options() };
+            let mut writer = Writer::open(dir.path(), now()).unwrap();
+            let mut observer = Safe::default();
+            let tally = run(items().into_iter(), &mut writer, &options, &mut observer).unwrap();
+            told.push((tally.stored.reports, tally.rejected_count(), tally.faults, observer.0));
+            // The writer holds the store again.
+            assert!(matches!(Writer::open(dir.path(), now()), Err(StoreError::Busy { .. })));
+            drop(writer);
+        }
+        assert_eq!(Store::open(dir.path()).unwrap().verify().unwrap(), []);
+        (told, dir.path().join("underway").exists())
+    };
+    let (runs, suspected) = told(&[|_| Survival::Survived]);
+    assert_eq!((runs, suspected), (vec![(2, 0, 0, vec![8, 7])], false), "the rest first, then that one");
+    // It ends the other process: it is rejected, and the run goes on.
+    let (runs, suspected) = told(&[|_| Survival::Died("an abort".into())]);
+    assert_eq!((runs, suspected), (vec![(1, 1, 0, vec![8, 7])], false));
+    // Somebody killed the other process: that says nothing, and the next run does the same again.
+    let (runs, suspected) = told(&[|_| Survival::Unknown("killed".into()), |_| Survival::Survived]);
+    assert_eq!((runs, suspected), (vec![(1, 0, 1, vec![8]), (1, 0, 0, vec![8, 7])], false));
+}
+
+#[test]
+fn a_large_item_is_stored_part_by_part_and_a_run_that_ends_within_it_is_made_good() {
+    let rows = 6_000;
+    let one = |number: u32| {
+        let text = String::from_utf8(xml(number, 1)).unwrap();
+        let record = &text[text.find("<record>").unwrap()..text.find("</feedback>").unwrap()];
+        text.replace(record, &record.repeat(rows))
+    };
+    let large: Vec<u8> = (1..=6).map(one).collect::<String>().into_bytes();
+    let limits = crate::store::BatchLimits { records: 2 * rows, ..crate::store::BatchLimits::default() };
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = Writer::open(dir.path(), now()).unwrap().with_limits(limits);
+    // As a kill in the second commit of the item.
+    let mut commits = 0;
+    writer.fault = std::cell::RefCell::new(Some(Box::new(move |stage| {
+        commits += u32::from(format!("{stage:?}") == "Start");
+        commits == 2
+    })));
+    let items = || vec![message(7, &large)];
+    assert!(run(items().into_iter(), &mut writer, &options(), &mut ()).is_err());
+    drop(writer);
+    let mut writer = Writer::open(dir.path(), now()).unwrap().with_limits(limits);
+    let mut observer = Safe::default();
+    let tally = run(items().into_iter(), &mut writer, &options(), &mut observer).unwrap();
+    assert_eq!((tally.items, tally.stored.reports, tally.duplicates), (6, 4, 2));
+    assert_eq!(observer.0, [7]);
+    let again = run(items().into_iter(), &mut writer, &options(), &mut ()).unwrap();
+    assert_eq!((again.stored.reports, again.duplicates), (0, 6), "and it is known as a whole");
+    drop(writer);
+    let store = Store::open(dir.path()).unwrap();
+    let mut stored = 0;
+    store.heads(&Filter::default(), &mut |head| stored += head.records).unwrap();
+    assert_eq!(stored, 6 * 6_000);
+    assert_eq!(store.verify().unwrap(), []);
+    let mut heads = 0;
+    read(items().into_iter(), &options(), &mut (), &mut |_| heads += 1).unwrap();
+    assert_eq!(heads, 6, "as without a store");
 }
 
 /// The messages that are safe.

@@ -12,6 +12,7 @@ use super::reporters::{NamedReporter, speaks_for};
 use crate::model::{Finding, FindingCode, MailFacts, Proof, Quoted, RawMail, ReportKind, SenderAuth};
 use crate::unpack::Results;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 
 /// Verifies the signatures of a mail that brought a report. It may wait for the network, within its own bounds;
@@ -22,7 +23,7 @@ pub trait MailVerifier: Debug + Send + Sync {
 }
 
 /// What the user trusts and owns.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trust {
     /// Authserv-ids whose topmost `Authentication-Results` is trusted; case does not matter.
     pub authserv_ids: Vec<String>,

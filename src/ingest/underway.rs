@@ -7,20 +7,23 @@
 use super::pipeline::CHUNK_ITEMS;
 use crate::model::Hash;
 use crate::store::{StoreError, short_hash};
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// An item, by the start of the hash of its bytes. All zeros: none.
+/// An item, by the start of the hash of its bytes. All zeros: none. The last bit is no part of the hash: it says that the item
+/// survived its trial, and was then worked on by a run that died.
 type ItemHash = [u8; 16];
 
 const NONE: ItemHash = [0; 16];
 const ITEM: usize = size_of::<ItemHash>();
-/// Bytes of a worker's slot: as many items as it takes at once.
+/// The bit that says that an item survived its trial.
+const TRIED: u8 = 1;
+/// The note of a worker: what it takes at once.
 const SLOT: usize = CHUNK_ITEMS * ITEM;
 /// Items remembered from earlier runs: a batch has fewer, and each costs the next run some milliseconds.
 const MOST: usize = 1 << 15;
@@ -36,13 +39,43 @@ pub(super) struct Underway {
     /// Where the items being committed begin.
     commits: u64,
     next_slot: AtomicUsize,
-    /// Items that were being processed when an earlier run died, and were not processed since.
-    suspects: Mutex<HashSet<ItemHash>>,
+    /// What was under way when an earlier run died, and is not dealt with yet.
+    suspects: Mutex<HashMap<ItemHash, Suspect>>,
+}
+
+/// What is known of an item that was under way when a run died.
+#[derive(Debug, Clone, Copy)]
+struct Suspect {
+    /// Where it is noted.
+    place: u64,
+    /// It had survived its trial before.
+    was_tried: bool,
+}
+
+/// What an earlier run that died says of an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Suspicion {
+    /// It was under way.
+    UnderWay,
+    /// It was under way, although it had survived its trial: no run works on it itself any more.
+    Tried,
+}
+
+/// The hash of an item as it is looked up.
+fn item_hash(mut item: ItemHash) -> ItemHash {
+    item[ITEM - 1] &= !TRIED;
+    item
 }
 
 /// Where a worker notes what it takes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct WorkerSlot(u64);
+
+/// The note on an item.
+fn noted(mut item: ItemHash, tried: bool) -> ItemHash {
+    item[ITEM - 1] |= if tried { TRIED } else { 0 };
+    item
+}
 
 impl Underway {
     /// Begins the note of a run, and takes over that of one that died.
@@ -54,9 +87,18 @@ impl Underway {
             let mut left = Vec::new();
             (&mut file).take((MOST * ITEM) as u64).read_to_end(&mut left)?;
             let (items, _) = left.as_chunks::<ITEM>();
-            let suspects: HashSet<ItemHash> = items.iter().copied().filter(|item| *item != NONE).collect();
+            let mut suspects: HashMap<ItemHash, Suspect> = HashMap::new();
+            for item in items.iter().filter(|item| **item != NONE) {
+                let place = (suspects.len() * ITEM) as u64;
+                let suspect = suspects.entry(item_hash(*item)).or_insert(Suspect { place, was_tried: false });
+                suspect.was_tried |= item[ITEM - 1] & TRIED != 0;
+            }
             let slots = (suspects.len() * ITEM) as u64;
-            file.write_all_at(&suspects.iter().copied().collect::<Vec<ItemHash>>().concat(), 0)?;
+            let mut note = vec![NONE; suspects.len()];
+            for (item, suspect) in &suspects {
+                note[usize::try_from(suspect.place).unwrap_or(0) / ITEM] = noted(*item, suspect.was_tried);
+            }
+            file.write_all_at(note.as_flattened(), 0)?;
             file.set_len(slots)?;
             let commits = slots + (workers * SLOT) as u64;
             let (next_slot, suspects) = (AtomicUsize::new(0), Mutex::new(suspects));
@@ -76,34 +118,48 @@ impl Underway {
     pub(super) fn begin(&self, slot: WorkerSlot, hashes: impl Iterator<Item = Hash>) -> Result<(), StoreError> {
         let mut note = [0; SLOT];
         for (place, hash) in note.as_chunks_mut::<ITEM>().0.iter_mut().zip(hashes) {
-            *place = short_hash(hash);
+            *place = item_hash(short_hash(hash));
         }
         self.write(&note, slot.0)
     }
 
     /// Notes what is about to be committed.
     pub(super) fn committing(&self, items: &[ItemHash]) -> Result<(), StoreError> {
+        let items: Vec<ItemHash> = items.iter().copied().map(item_hash).collect();
         if items.is_empty() { Ok(()) } else { self.write(items.as_flattened(), self.commits) }
     }
 
     /// Notes that it is committed.
     pub(super) fn committed(&self, items: &[ItemHash]) -> Result<(), StoreError> {
-        let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut suspects = self.suspects();
         for item in items {
-            suspects.remove(item);
+            suspects.remove(&item_hash(*item));
         }
+        drop(suspects);
         let cut = if items.is_empty() { Ok(()) } else { self.file.set_len(self.commits) };
         cut.map_err(StoreError::io(&self.path, "noting what is under way"))
     }
 
-    /// Whether an earlier run died while processing the item.
-    pub(super) fn is_suspect(&self, hash: Hash) -> bool {
-        self.suspects.lock().unwrap_or_else(PoisonError::into_inner).contains(&short_hash(hash))
+    /// What an earlier run that died says of the item; `None` where it was not under way then.
+    pub(super) fn suspicion(&self, hash: Hash) -> Option<Suspicion> {
+        let suspect = self.suspects().get(&item_hash(short_hash(hash))).copied()?;
+        Some(if suspect.was_tried { Suspicion::Tried } else { Suspicion::UnderWay })
     }
 
-    /// The item was committed by an earlier run.
+    /// The item survived its trial, and this run is about to work on it.
+    pub(super) fn survived(&self, hash: Hash) -> Result<(), StoreError> {
+        let item = item_hash(short_hash(hash));
+        let suspect = self.suspects().get(&item).copied();
+        suspect.map_or(Ok(()), |suspect| self.write(&noted(item, true), suspect.place))
+    }
+
+    /// The item is dealt with: it was committed by an earlier run, or by another process.
     pub(super) fn is_known(&self, hash: Hash) {
-        self.suspects.lock().unwrap_or_else(PoisonError::into_inner).remove(&short_hash(hash));
+        self.suspects().remove(&item_hash(short_hash(hash)));
+    }
+
+    fn suspects(&self) -> MutexGuard<'_, HashMap<ItemHash, Suspect>> {
+        self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self, bytes: &[u8], at: u64) -> Result<(), StoreError> {
@@ -118,8 +174,9 @@ impl Drop for Underway {
             return;
         }
         let left = self.suspects.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let left: Vec<ItemHash> = left.iter().copied().collect();
-        // If this fails, the next run merely examines some items more closely.
+        // That one survived its trial speaks against it only where the run died.
+        let left: Vec<ItemHash> = left.iter().map(|(item, suspect)| noted(*item, suspect.was_tried)).collect();
+        // Where this fails, the next run takes a closer look at some items, and no more.
         let _ = if left.is_empty() {
             std::fs::remove_file(&self.path)
         } else {
@@ -135,13 +192,13 @@ mod tests {
     use super::*;
 
     fn hash(number: u8) -> Hash {
-        Hash([number; 32])
+        Hash([2 * number; 32])
     }
 
     fn suspects(dir: &Path) -> Vec<u8> {
         let underway = Underway::open(dir, 2).unwrap();
-        let found = (1..100).filter(|number| underway.is_suspect(hash(*number))).collect();
-        // As if this run died immediately.
+        let found = (1..100).filter(|number| underway.suspicion(hash(*number)).is_some()).collect();
+        // As if this run died at once.
         std::mem::forget(underway);
         found
     }

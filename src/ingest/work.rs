@@ -1,15 +1,16 @@
 //! Takes one item through the pure stages: unpack, normalize, judge. Runs on any thread, and no input makes it fail.
 
 use super::IngestOptions;
-use super::trial::{Survival, TrialItem};
-use super::underway::Underway;
+use super::trial::{StoredAlone, Survival, TrialItem};
+use super::underway::{Suspicion, Underway};
 use crate::fetch::{FetchError, Fetched, Item};
 use crate::judge::judge;
+use crate::limits::Grown;
 use crate::model::{
     Accepted, AcceptedTls, Finding, Hash, MailFacts, Message, Original, Proof, Provenance, RawMail, ReportKind,
     SharedBytes,
 };
-use crate::normalize::{Context, Read, ReadTls, reports, tls_report};
+use crate::normalize::{Context, Read, ReadTls, each_report, tls_report};
 use crate::store::{Memory, Reject, SeenItem, StoreError};
 use crate::unpack::{Content, OtherContent, UnpackedItem, unpack, with_mails};
 use jiff::Timestamp;
@@ -47,12 +48,58 @@ pub(super) enum ItemContents {
     Pieces(Vec<Piece>),
     /// They were read before, and counted like this.
     Seen(SeenItem),
+    /// Put into the store by another process.
+    Alone(StoredAlone),
+}
+
+/// Some of what was found in a large item: the rest follows, and then the item.
+#[derive(Debug)]
+pub(super) struct ItemPart {
+    pub(super) origin: String,
+    pub(super) pieces: Vec<Piece>,
+}
+
+/// What comes of an item.
+#[derive(Debug)]
+pub(super) enum Done {
+    /// Some of it.
+    Part(ItemPart),
+    /// It is done, and this is what was not handed on before.
+    Whole(Worked),
+    /// This run does not work on it: another process puts it into the store.
+    ForAnother(Item, Hash),
+    /// It is left to a later run.
+    Fault(FetchError),
+}
+
+impl Done {
+    /// What was found.
+    pub(super) fn into_pieces(self) -> Vec<Piece> {
+        match self {
+            Self::Part(part) => part.pieces,
+            Self::Whole(Worked { contents: ItemContents::Pieces(pieces), .. }) => pieces,
+            Self::Whole(_) | Self::ForAnother(..) | Self::Fault(_) => Vec::new(),
+        }
+    }
+
+    /// About how much memory it holds, in bytes.
+    pub(super) fn weight(&self) -> usize {
+        match self {
+            Self::Part(part) => weight(&part.pieces),
+            Self::Whole(Worked { contents: ItemContents::Pieces(pieces), .. }) => weight(pieces) + 256,
+            Self::Whole(_) | Self::Fault(_) => 256,
+            Self::ForAnother(item, _) => item.bytes.len(),
+        }
+    }
 }
 
 /// The largest item whose bytes are copied before processing, so that they survive a panic.
 const COPIED: usize = 16 << 20;
 /// Bytes of the mails of one item that are kept to verify their signatures.
 const VERIFIED: usize = 32 << 20;
+
+/// What was found in an item is handed on when it weighs so much, and the rest is worked on when that is stored.
+const HANDED_ON: usize = 8 << 20;
 
 /// More than any item needs: a request for this much gets all there is.
 const WHOLE: u64 = 1 << 40;
@@ -83,16 +130,21 @@ pub(super) struct KnownItems<'a> {
     pub(super) underway: Option<&'a Underway>,
 }
 
-/// The processed item, or why it is left to a later run.
-type WorkOutcome = Result<Worked, FetchError>;
+/// Takes what is handed on of a large item.
+pub(super) type HandOn<'h> = &'h mut dyn FnMut(ItemPart);
 
-/// Takes an item through the pure stages.
-pub(super) fn work(hashed: Hashed, options: &IngestOptions, known: &KnownItems<'_>) -> Result<WorkOutcome, StoreError> {
+/// Take an item through the pure stages.
+pub(super) fn work(
+    hashed: Hashed,
+    options: &IngestOptions,
+    known: &KnownItems<'_>,
+    hand_on: HandOn<'_>,
+) -> Result<Done, StoreError> {
     let Hashed { fetched, hash } = hashed;
-    Ok(Ok(match fetched {
+    Ok(Done::Whole(match fetched {
         Fetched::Item(item) => {
             let hash = hash.unwrap_or_else(|| Hash(Sha256::digest(&item.bytes).into()));
-            return work_item(item, hash, options, known);
+            return work_item(item, hash, options, known, hand_on);
         }
         Fetched::SetAside { origin } => {
             let contents = ItemContents::Pieces(vec![Piece::SetAside(OtherContent::Other)]);
@@ -124,40 +176,76 @@ fn work_item(
     hash: Hash,
     options: &IngestOptions,
     known: &KnownItems<'_>,
-) -> Result<WorkOutcome, StoreError> {
+    hand_on: HandOn<'_>,
+) -> Result<Done, StoreError> {
     if let Some(seen) = known.memory.map_or(Ok(None), |memory| memory.seen(hash))? {
         known.underway.iter().for_each(|underway| underway.is_known(hash));
         let Item { origin, message, arrival, .. } = item;
-        return Ok(Ok(Worked { origin, message, hash: Some(hash), arrival, contents: ItemContents::Seen(seen) }));
+        return Ok(Done::Whole(Worked {
+            origin,
+            message,
+            hash: Some(hash),
+            arrival,
+            contents: ItemContents::Seen(seen),
+        }));
     }
-    if known.underway.is_some_and(|underway| underway.is_suspect(hash)) {
-        let tried = TrialItem { name: item.name.as_deref(), bytes: &item.bytes, arrival: item.arrival };
-        match options.trial.as_ref().map(|trial| trial.survives(&tried)) {
-            Some(Survival::Died(how)) => return Ok(Ok(deadly(item, hash, &how))),
-            Some(Survival::Unknown(reason)) => return Ok(Err(FetchError::Left { origin: item.origin, reason })),
-            // Alone in memory, as it was in the trial.
-            Some(Survival::Survived) => options.limits.growth.tell(WHOLE),
+    if let (Some(trial), Some(underway)) = (&options.trial, known.underway) {
+        match underway.suspicion(hash) {
+            Some(Suspicion::Tried) => return Ok(Done::ForAnother(item, hash)),
+            Some(Suspicion::UnderWay) => match trial.survives(&TrialItem::from(&item)) {
+                Survival::Died(how) => return Ok(Done::Whole(deadly(item, hash, &how))),
+                Survival::Unknown(reason) => {
+                    return Ok(Done::Fault(FetchError::Left { origin: item.origin, reason }));
+                }
+                Survival::Survived => {
+                    // If this run dies of it all the same, no run works on it again: another process does.
+                    underway.survived(hash)?;
+                    // Alone in memory, as it was in the trial.
+                    options.limits.growth.tell(Grown::Inflated(WHOLE));
+                }
+            },
             None => {}
         }
     }
     let Item { origin, name, bytes, arrival, message } = item;
     let copy = (bytes.len() <= COPIED).then(|| bytes.clone());
-    let pieces = catch_unwind(AssertUnwindSafe(|| pieces((&origin, name.as_deref()), bytes, arrival, options)));
+    let mut found = Found { origin: &origin, pieces: Vec::new(), weight: 0, hand_on };
+    let worked =
+        catch_unwind(AssertUnwindSafe(|| pieces((&origin, name.as_deref()), bytes, arrival, options, &mut found)));
+    let mut pieces = found.pieces;
     // One item triggered a bug: it is kept as rejected, named, and the run continues.
-    let pieces = pieces.unwrap_or_else(|panic| {
+    if let Err(panic) = worked {
         let reason = format!("internal error: {}", panic_text(panic.as_ref()));
         let (origin, attachment) = (origin.clone(), name);
-        vec![Piece::Rejected(
+        pieces = vec![Piece::Rejected(
             Reject { origin, attachment, reason, bytes: copy.map(SharedBytes::from), extension: "bin", arrival },
             Vec::new(),
-        )]
-    });
-    Ok(Ok(Worked { origin, message, hash: Some(hash), arrival, contents: ItemContents::Pieces(pieces) }))
+        )];
+    }
+    Ok(Done::Whole(Worked { origin, message, hash: Some(hash), arrival, contents: ItemContents::Pieces(pieces) }))
 }
 
-/// An item that crashed a process which worked on nothing else: it is kept, and not processed again unless somebody
-/// asks.
-fn deadly(item: Item, hash: Hash, how: &str) -> Worked {
+/// What was found in an item and is not handed on yet.
+struct Found<'f> {
+    origin: &'f str,
+    pieces: Vec<Piece>,
+    weight: usize,
+    hand_on: HandOn<'f>,
+}
+
+impl Found<'_> {
+    fn push(&mut self, piece: Piece) {
+        self.weight += piece.weight(self.pieces.last());
+        self.pieces.push(piece);
+        if self.weight >= HANDED_ON {
+            self.weight = 0;
+            (self.hand_on)(ItemPart { origin: self.origin.to_owned(), pieces: std::mem::take(&mut self.pieces) });
+        }
+    }
+}
+
+/// An item that ended a process that worked on nothing else: it is kept, and never worked on again unless somebody asks.
+pub(super) fn deadly(item: Item, hash: Hash, how: &str) -> Worked {
     let Item { origin, name, bytes, arrival, message } = item;
     let reason = format!("ended the program: {how}");
     let (bytes, extension) = (Some(bytes.into()), "bin");
@@ -176,22 +264,21 @@ fn pieces(
     bytes: Vec<u8>,
     arrival: Timestamp,
     options: &IngestOptions,
-) -> Vec<Piece> {
+    found: &mut Found<'_>,
+) {
     let unpacked = match options.verifier {
         Some(_) => with_mails(bytes, name, &options.limits, VERIFIED),
         None => unpack(bytes, name, &options.limits),
     };
     let mut proofs = Proofs { options, arrival, known: Vec::new() };
-    let mut pieces = Vec::with_capacity(unpacked.items.len());
     for unit in unpacked.items {
         let mail = unpacked.mail.as_ref().or(unit.mail.as_ref());
         let mail = mail.map(|mail| MailFacts { attached: unit.attached, ..mail.clone() });
         let mut steps = vec![origin.to_owned()];
         steps.extend(unit.path.iter().cloned());
         let origin = steps.join(" > ");
-        unit_pieces(unit, Around { origin, mail, arrival }, &mut proofs, &mut pieces);
+        unit_pieces(unit, Around { origin, mail, arrival }, &mut proofs, found);
     }
-    pieces
 }
 
 /// What the signatures of the mails in an item prove, each verified once.
@@ -222,30 +309,38 @@ struct Around {
     arrival: Timestamp,
 }
 
-fn unit_pieces(unit: UnpackedItem, around: Around, proofs: &mut Proofs<'_>, pieces: &mut Vec<Piece>) {
+fn unit_pieces(unit: UnpackedItem, around: Around, proofs: &mut Proofs<'_>, found: &mut Found<'_>) {
     let UnpackedItem { attachment, mut findings, raw_mail, content, .. } = unit;
     let options = proofs.options;
     let (xml, original) = match content {
         Content::Report { xml, original } => (xml, original),
         Content::TlsReport { json, original } => {
             let way = Way { attachment, findings, raw_mail };
-            return pieces.push(tls_piece((json, original), way, around, proofs));
+            return found.push(tls_piece((json, original), way, around, proofs));
         }
-        Content::SetAside(kind) => return pieces.push(Piece::SetAside(kind)),
+        Content::SetAside(kind) => return found.push(Piece::SetAside(kind)),
         Content::Rejected { reason, bytes, extension } => {
             let Around { origin, arrival, .. } = around;
             let bytes = Some(bytes.into());
             let reject = Reject { origin, attachment, reason, bytes, extension, arrival };
-            return pieces.push(Piece::Rejected(reject, findings));
+            return found.push(Piece::Rejected(reject, findings));
         }
     };
     let Around { origin, mail, arrival } = around;
-    let read = reports(&xml, &Context { attachment: attachment.as_deref(), arrival }, &options.limits);
-    let original = Arc::new(original.unwrap_or(Original::Plain(xml)));
-    // A thousand broken documents in one file are all rejected with the same bytes.
+    let context = Context { attachment: attachment.as_deref(), arrival };
+    // Where the bytes are the XML itself, what is made of it shares them while it is read.
+    let (xml, original) = match original {
+        Some(original) => (Some(xml), Arc::new(original)),
+        None => (None, Arc::new(Original::Plain(xml))),
+    };
+    // Of a thousand broken documents in one file each is rejected with the same bytes.
     let whole = SharedBytes::from(original.clone());
-    for read in read {
-        pieces.push(match read {
+    let text = xml.as_deref().unwrap_or_else(|| original.bytes());
+    // The last is handed on when the XML is let go: mostly there is no other.
+    let mut last: Option<Piece> = None;
+    each_report(text, &context, &options.limits, |read| {
+        last.take().into_iter().for_each(|piece| found.push(piece));
+        last = Some(match read {
             Read::Report { report, findings: more } => {
                 let (verdicts, odd) = judge(&report);
                 let mut mail = mail.clone();
@@ -274,7 +369,9 @@ fn unit_pieces(unit: UnpackedItem, around: Around, proofs: &mut Proofs<'_>, piec
             }
             Read::NotReport => Piece::SetAside(OtherContent::Other),
         });
-    }
+    });
+    drop(xml);
+    last.into_iter().for_each(|piece| found.push(piece));
 }
 
 /// What was learned on the way down to a unit.
@@ -319,29 +416,35 @@ fn tls_piece(
     }
 }
 
-impl Worked {
-    /// Approximate memory, in bytes.
-    pub(super) fn weight(&self) -> usize {
-        let pieces = match &self.contents {
-            ItemContents::Pieces(pieces) => pieces.as_slice(),
-            ItemContents::Seen(_) => &[],
-        };
-        // Reports from one file are consecutive, and share its bytes.
-        let (mut report, mut rejected) = (None, None);
-        let weights = pieces.iter().map(|piece| match piece {
-            Piece::Report(accepted) => {
-                let before = report.replace(&**accepted);
+impl Piece {
+    /// About how much memory it holds beside the one before, in bytes. What came in one file follows each other, and shares
+    /// its bytes.
+    fn weight(&self, before: Option<&Self>) -> usize {
+        match self {
+            Self::Report(accepted) => {
+                let before = match before {
+                    Some(Self::Report(before)) => Some(&**before),
+                    _ => None,
+                };
                 accepted.weight() + accepted.original_weight(before)
             }
-            Piece::TlsReport(accepted) => accepted.weight() + accepted.original_weight(None),
-            Piece::SetAside(_) | Piece::LinkOut => 64,
-            Piece::Rejected(reject, _) => {
-                let before: Option<&SharedBytes> = rejected.take();
-                rejected = reject.bytes.as_ref();
-                let shared = before.zip(rejected).is_some_and(|(before, bytes)| before.is_same(bytes));
-                512 + rejected.filter(|_| !shared).map_or(0, |bytes| bytes.len())
+            Self::TlsReport(accepted) => accepted.weight() + accepted.original_weight(None),
+            Self::SetAside(_) | Self::LinkOut => 64,
+            Self::Rejected(reject, _) => {
+                let bytes = reject.bytes.as_ref();
+                let shared = match before {
+                    Some(Self::Rejected(before, _)) => {
+                        before.bytes.as_ref().zip(bytes).is_some_and(|(before, bytes)| before.is_same(bytes))
+                    }
+                    _ => false,
+                };
+                512 + bytes.filter(|_| !shared).map_or(0, |bytes| bytes.len())
             }
-        });
-        weights.sum::<usize>() + 256
+        }
     }
+}
+
+fn weight(pieces: &[Piece]) -> usize {
+    let first = pieces.first().map_or(0, |piece| piece.weight(None));
+    first + pieces.windows(2).map(|pair| pair[1].weight(Some(&pair[0]))).sum::<usize>()
 }

@@ -78,13 +78,22 @@ pub enum Read {
 /// assert_eq!(report.records[0].source_ip, Some("192.0.2.7".parse().unwrap()));
 /// ```
 pub fn reports(xml: &[u8], context: &Context<'_>, limits: &Limits) -> Vec<Read> {
-    let decoded = parse::decode(xml);
-    let mut encoding = decoded.finding;
-    let documents = parse::documents(&decoded.text, limits, RecordReader::default);
-    documents.into_iter().map(|document| read(document, context, &mut encoding)).collect()
+    let mut all = Vec::new();
+    each_report(xml, context, limits, |read| all.push(read));
+    all
 }
 
-fn read(document: Document<'_, RecordReader>, context: &Context<'_>, encoding: &mut Option<Finding>) -> Read {
+/// Read the reports in the bytes of an XML file one after the other, as [`reports`] does: what one comes to may be let go
+/// before the next is read.
+pub fn each_report(xml: &[u8], context: &Context<'_>, limits: &Limits, mut each: impl FnMut(Read)) {
+    let decoded = parse::decode(xml);
+    let mut encoding = decoded.finding;
+    let rows = RecordReader::expected(&decoded.text, limits);
+    let reader = || RecordReader::new(rows, limits);
+    parse::each_document(&decoded.text, limits, reader, |document| each(read(document, context, &mut encoding)));
+}
+
+fn read(document: Document<'_, RecordReader<'_>>, context: &Context<'_>, encoding: &mut Option<Finding>) -> Read {
     match document {
         Document::Report { report, visitor, content, mut findings } => {
             if let Some(finding) = encoding.take() {

@@ -4,10 +4,12 @@ use super::address::address;
 use super::bounded::{FreeText, SELECTOR, bounded};
 use super::domain::{canonical_domain, of_address};
 use super::words::{Word, word};
+use crate::limits::{Grown, Growth, Limits};
 use crate::model::{
-    DkimAuth, Domain, FindingCode, Findings, Quoted, Reason, ReasonType, Record, ReturnPath, SpfAuth, Text,
+    DkimAuth, Domain, FindingCode, Findings, Quoted, Reason, ReasonType, Record, ReturnPath, SpfAuth, Text, Verdict,
 };
 use crate::parse::{RawDkim, RawReason, RawRecord, RawSpf, Value, Visitor};
+use memchr::memmem;
 use std::net::IpAddr;
 
 /// More messages than this in one row are implausible: a row covers one address, one receiver and about one day, and
@@ -17,17 +19,54 @@ const PLAUSIBLE_IN_ROW: i64 = 10_000_000_000;
 /// total.
 const PLAUSIBLE_IN_REPORT: i128 = 100_000_000_000;
 
+/// Texts from this size on are looked at for how many rows they have, before they are read.
+const LARGE: usize = 1 << 20;
+/// What a row takes beside its lists and long texts: itself, and what is judged of it.
+const ROW: usize = size_of::<Record>() + size_of::<Verdict>();
+
 /// Takes the records of one report.
-#[derive(Debug, Default)]
-pub(super) struct RecordReader {
-    /// The rows, in order.
+#[derive(Debug)]
+pub(super) struct RecordReader<'l> {
+    /// The rows that are kept, in order.
     pub(super) records: Vec<Record>,
     /// The sum of their counts.
     total: i128,
     free: FreeText,
+    growth: &'l Growth,
+    /// What the rows since the growth was last told of take.
+    untold: usize,
 }
 
-impl<'x> Visitor<'x> for RecordReader {
+impl<'l> RecordReader<'l> {
+    /// A reader of a report with about so many rows.
+    pub(super) fn new(rows: usize, limits: &'l Limits) -> Self {
+        Self {
+            records: Vec::with_capacity(rows),
+            total: 0,
+            free: FreeText::default(),
+            growth: &limits.growth,
+            untold: 0,
+        }
+    }
+
+    /// How many rows a large text seems to have. A list that grows as it is filled is there twice each time.
+    pub(super) fn expected(text: &str, limits: &Limits) -> usize {
+        if text.len() < LARGE {
+            return 0;
+        }
+        memmem::find_iter(text.as_bytes(), b"<record").take(limits.records as usize).count()
+    }
+
+    fn grow(&mut self, record: &Record) {
+        self.untold += ROW + size_of_val(&*record.dkim) + size_of_val(&*record.spf) + size_of_val(&*record.reasons);
+        if self.untold as u64 >= Growth::STEP {
+            self.growth.tell(Grown::Rows(self.untold as u64));
+            self.untold = 0;
+        }
+    }
+}
+
+impl<'x> Visitor<'x> for RecordReader<'_> {
     fn record(&mut self, raw: &mut RawRecord<'x>, findings: &mut Findings) {
         let mut row = RowBuilder { number: raw.number, findings, free: &mut self.free };
         let Some((source_ip, count)) = row.source_and_count(raw) else { return };
@@ -38,7 +77,9 @@ impl<'x> Visitor<'x> for RecordReader {
                 format!("the report counts more than {PLAUSIBLE_IN_REPORT} messages: counted as written")
             });
         }
-        self.records.push(row.record(raw, source_ip, count));
+        let record = row.record(raw, source_ip, count);
+        self.grow(&record);
+        self.records.push(record);
     }
 }
 

@@ -87,11 +87,24 @@ pub(crate) const UNEXPECTED_END: &str = "unexpected end of document";
 pub fn documents<'x, V: Visitor<'x>>(
     text: &'x str,
     limits: &Limits,
-    mut visitor: impl FnMut() -> V,
+    visitor: impl FnMut() -> V,
 ) -> Vec<Document<'x, V>> {
+    let mut all = Vec::new();
+    each_document(text, limits, visitor, |document| all.push(document));
+    all
+}
+
+/// Read the documents of a text one after the other, as [`documents`] does: what one comes to may be let go before the next
+/// is read.
+pub fn each_document<'x, V: Visitor<'x>>(
+    text: &'x str,
+    limits: &Limits,
+    mut visitor: impl FnMut() -> V,
+    mut each: impl FnMut(Document<'x, V>),
+) {
     match plain(text, limits, visitor()) {
-        Some(document) => vec![document],
-        None => tolerant(text, limits, &mut visitor),
+        Some(document) => each(document),
+        None => tolerant(text, limits, &mut visitor, &mut each),
     }
 }
 
@@ -109,22 +122,21 @@ fn tolerant<'x, V: Visitor<'x>>(
     text: &'x str,
     limits: &Limits,
     visitor: &mut dyn FnMut() -> V,
-) -> Vec<Document<'x, V>> {
+    each: &mut dyn FnMut(Document<'x, V>),
+) {
     let layout = DocumentLayout::of(text, limits);
     if let Some(refused) = refuse(text, &layout, limits) {
-        return vec![refused];
+        return each(refused);
     }
-    let mut all = Vec::new();
     for (index, span) in layout.documents.iter().enumerate() {
         if index >= limits.members as usize {
-            all.push(Document::Rejected { reason: format!("more than {} documents, the limit", limits.members) });
+            each(Document::Rejected { reason: format!("more than {} documents, the limit", limits.members) });
             break;
         }
         let mut findings = Findings::new(limits.findings);
         note_layout(&layout, index, &mut findings);
-        all.push(document(text, &layout, *span, limits, visitor(), findings));
+        each(document(text, &layout, *span, limits, visitor(), findings));
     }
-    all
 }
 
 /// Rejects the text as a whole, if it has to be.

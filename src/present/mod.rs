@@ -24,7 +24,7 @@ pub use markup::html::html;
 pub use markup::mail::{SummaryMail, mail, subject as mail_subject};
 pub use markup::markdown::markdown;
 pub use markup::overview::{overview_html, overview_markdown};
-pub use structured::csv::csv;
+pub use structured::csv::{csv, write_csv};
 pub use structured::json::{SCHEMA, explanation as explain_json, json, write_json};
 pub use structured::metrics::{Metric, metrics};
 pub use structured::overview::{overview_csv, overview_json};

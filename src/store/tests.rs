@@ -175,7 +175,7 @@ fn collected(reports: &[Accepted]) -> Vec<String> {
     let mut collector = Collector::new();
     for accepted in reports {
         let auth = accepted.provenance.sender_auth();
-        collector.push(&accepted.report, &accepted.verdicts, auth);
+        collector.push(&accepted.report, (&accepted.verdicts, auth), usize::MAX, |_| {});
     }
     let mut all = texts(&collector.take());
     all.sort();
@@ -438,7 +438,7 @@ fn flags_tell_no_from_unsaid() {
     let record = record(1, 0);
     let rows = {
         let mut collector = Collector::new();
-        collector.push(&accepted(1, 1).report, &[verdict(&record)], SenderAuth::Unknown);
+        collector.push(&accepted(1, 1).report, (&[verdict(&record)], SenderAuth::Unknown), usize::MAX, |_| {});
         collector.take()
     };
     assert!(rows.flags[0].has(Flags::PASS | Flags::DKIM | Flags::RECOMPUTED));

@@ -49,7 +49,8 @@ pub(crate) fn summary(added: &CollectedSums) -> Summary {
         .collect();
     let (weights, horizon) = (Weights::new(added), Horizon::new(&view));
     let history = History::new(&view, &weights, horizon);
-    let (folded, sources) = fold(&view, (&history, &weights), &governs, horizon, changes::may_have_changed);
+    let (folded, sources, all_sources) =
+        fold(&view, (&history, &weights), &governs, horizon, changes::may_have_changed);
     let senders = senders::senders(&view, &folded, &volumes);
     let attendance = Attendance::new(&view);
     let silence = attendance.silent();
@@ -99,6 +100,7 @@ pub(crate) fn summary(added: &CollectedSums) -> Summary {
         more_domains: added.common.more_domains,
         tls: Vec::new(),
         senders,
+        more_sources: all_sources - sources.len() as u64,
         sources,
         watched: senders::watched(&view, &folded),
         quality,

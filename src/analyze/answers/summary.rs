@@ -54,8 +54,11 @@ pub struct Summary {
     pub tls: Vec<TlsSummary>,
     /// Senders, failing ones first, most fixable first; the spoofing tail is folded into `spoofing`.
     pub senders: Vec<Sender>,
-    /// All sources, one entry per address over the chosen domains: most failing messages first, then most messages.
+    /// Sources, one entry per address over the chosen domains: most failing messages first, then most messages. The
+    /// first 400,000.
     pub sources: Vec<SourceSummary>,
+    /// How many sources there are beyond those; the totals count their messages.
+    pub more_sources: u64,
     /// The senders that include a watched source, also suspects too small to be listed.
     #[serde(skip)]
     pub watched: Vec<Sender>,

@@ -25,6 +25,13 @@ use std::{
 
 /// How many senders of a kind are kept; the sums are complete anyway.
 const KEPT: usize = 500;
+/// How many sources are listed, failing ones first: an entry takes 180 bytes, and a mail of a few MB can name a million.
+const SOURCES: usize = 400_000;
+/// Sources of a part that are handed over together.
+const TOGETHER: usize = 1 << 10;
+
+/// All sources, the first in reading order.
+pub(crate) type Sources = Top<SourceSummary, SOURCES>;
 
 /// Which mail of a domain the next policy step affects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,19 +75,27 @@ struct FoldPass<'a> {
     governs: &'a BTreeMap<u32, Governs>,
     horizon: Horizon,
     may_have_changed: fn(&SenderGroup, u8) -> bool,
-    sources: Mutex<Vec<SourceSummary>>,
+    sources: Mutex<Sources>,
 }
 
-/// Fold all senders, and all sources.
+/// The reading order of sources.
+fn compare_sources(a: &SourceSummary, b: &SourceSummary) -> Ordering {
+    let key = |source: &SourceSummary| {
+        (Reverse(source.sums.failing()), Reverse(source.sums.messages), SourceAddress::from(source.source_ip))
+    };
+    key(a).cmp(&key(b))
+}
+
+/// Fold all senders, and all sources: those that are listed, and how many there are.
 pub(crate) fn fold(
     view: &View<'_>,
     (history, weights): (&History, &Weights),
     governs: &BTreeMap<u32, Governs>,
     horizon: Horizon,
     may_have_changed: fn(&SenderGroup, u8) -> bool,
-) -> (Folded, Vec<SourceSummary>) {
-    let number = view.added.facts.iter().map(|part| part.sources.len()).sum();
-    let sources = Mutex::new(Vec::with_capacity(number));
+) -> (Folded, Vec<SourceSummary>, u64) {
+    let sources = view.added.facts.iter().map(|part| part.sources.len()).sum();
+    let sources = Mutex::new(Sources::with_room(sources));
     let pass = FoldPass { view, history, weights, governs, horizon, may_have_changed, sources };
     // One sum per core: one for each of many tasks would take more memory than the data.
     let of_core = |parts: &[ShardFacts]| {
@@ -93,11 +108,9 @@ pub(crate) fn fold(
         all
     };
     let folded = view.added.facts.par_chunks(parts_a_core(view)).map(of_core).reduce(Folded::default, merge);
-    let mut sources = pass.sources.into_inner().unwrap_or_else(PoisonError::into_inner);
-    sources.par_sort_unstable_by_key(|source: &SourceSummary| {
-        (Reverse(source.sums.failing()), Reverse(source.sums.messages), SourceAddress::from(source.source_ip))
-    });
-    (folded, sources)
+    let sources = pass.sources.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let all = sources.added();
+    (folded, sources.into_sorted(compare_sources), all)
 }
 
 /// How many parts each core takes.
@@ -125,9 +138,17 @@ impl FoldPass<'_> {
             if sums.is_asked() {
                 sources.push(summarize(self.view, part.sources[facts[0].source as usize], sums, &mut lists));
             }
+            if sources.len() == TOGETHER {
+                self.list(&mut sources);
+            }
         }
-        // A part's sources are added to the common list at once: there may be too many to hold twice.
-        self.sources.lock().unwrap_or_else(PoisonError::into_inner).extend(sources);
+        self.list(&mut sources);
+    }
+
+    /// Sources go where all are as soon as they are known: one part may have a million, too many to hold twice.
+    fn list(&self, sources: &mut Vec<SourceSummary>) {
+        let mut all = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        sources.drain(..).for_each(|source| all.add(source, compare_sources));
     }
 
     /// The senders of one network and domain.

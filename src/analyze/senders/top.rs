@@ -1,5 +1,6 @@
 //! The first few of many, in some order.
 
+use rayon::prelude::*;
 use std::cmp::Ordering;
 
 /// The first few of many, and how many there were. The order of adding does not matter.
@@ -18,6 +19,14 @@ impl<T, const MOST: usize> Default for Top<T, MOST> {
 }
 
 impl<T, const MOST: usize> Top<T, MOST> {
+    /// So many are held before those beyond the first are let go.
+    const ROOM: usize = MOST + MOST / 8 + 1;
+
+    /// With room for so many: what a list leaves behind that grows as it is filled is more than the list.
+    pub(crate) fn with_room(many: usize) -> Self {
+        Self { kept: Vec::with_capacity(many.min(Self::ROOM)), ..Self::default() }
+    }
+
     /// Adds one. `compare` defines the order, the same each time.
     pub(crate) fn add(&mut self, one: T, compare: impl Fn(&T, &T) -> Ordering) {
         self.added += 1;
@@ -50,11 +59,12 @@ impl<T, const MOST: usize> Top<T, MOST> {
             return;
         }
         if self.kept.len() == self.kept.capacity() {
-            // A vector would start with a capacity of four, and double: most have one or two items.
-            self.kept.reserve_exact(self.kept.len() / 2 + 1);
+            // A vector would start with a capacity of four, and double: most have one or two items, some hundreds of thousands.
+            let more = (self.kept.len() / 2 + 1).min(Self::ROOM - self.kept.len());
+            self.kept.reserve_exact(more);
         }
         self.kept.push(one);
-        if self.kept.len() >= 2 * MOST {
+        if self.kept.len() >= Self::ROOM {
             self.kept.select_nth_unstable_by(MOST - 1, compare);
             self.kept.truncate(MOST);
             self.full = true;
@@ -64,6 +74,16 @@ impl<T, const MOST: usize> Top<T, MOST> {
     /// How many were added, kept or not.
     pub(crate) fn added(&self) -> u64 {
         self.added
+    }
+
+    /// Those kept, in their order, and nothing else any more.
+    pub(crate) fn into_sorted(mut self, compare: impl Fn(&T, &T) -> Ordering + Sync) -> Vec<T>
+    where
+        T: Send,
+    {
+        self.kept.par_sort_unstable_by(compare);
+        self.kept.truncate(MOST);
+        self.kept
     }
 
     /// Those kept, in their order.

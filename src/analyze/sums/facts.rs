@@ -129,10 +129,6 @@ impl Facts {
         if self.facts.len() >= FEW.max(2 * self.distinct) {
             self.add_up();
         }
-        if self.facts.len() == self.facts.capacity() {
-            // Grow by a quarter instead of doubling: there may be millions.
-            self.facts.reserve_exact(self.facts.len() / 4 + 16);
-        }
         self.facts.push(fact);
     }
 

@@ -75,10 +75,6 @@ impl<T: Keyed> Interner<T> {
             Entry::Vacant(free) => {
                 let id = u32::try_from(items.len()).expect("4 billion distinct items do not fit into memory");
                 free.insert(id);
-                if items.len() == items.capacity() {
-                    // Grow by a quarter instead of doubling: there may be millions.
-                    items.reserve_exact(items.len() / 4 + 4);
-                }
                 items.push(new());
                 id
             }

@@ -288,6 +288,7 @@ fn show(summary: &Summary, branding: &Branding, form: SummaryForm, style: &Style
     match form {
         SummaryForm::Text => pager::show(&present::text(summary, branding, style)),
         SummaryForm::Json => output::stream(|out| present::write_json(summary, out)),
+        SummaryForm::Csv => output::stream(|out| present::write_csv(summary, out)),
         _ => output::data(&rendered(summary, branding, form, style)?),
     }
 }
@@ -308,7 +309,11 @@ pub(crate) fn rendered(
             present::write_json(summary, &mut bytes)?;
             bytes
         }
-        SummaryForm::Csv => present::csv(summary).into_bytes(),
+        SummaryForm::Csv => {
+            let mut bytes = Vec::new();
+            present::write_csv(summary, &mut bytes)?;
+            bytes
+        }
     })
 }
 

@@ -166,11 +166,9 @@ impl<S: Sum> ReportSink for SummedReports<'_, S> {
     fn stored(&mut self, accepted: Accepted) -> Result<(), StoreError> {
         if self.selection.contains(accepted.report.day) {
             let head = head(&accepted);
-            self.rows.push(&accepted.report, &accepted.verdicts, head.sender_auth);
+            let judged = (accepted.verdicts.as_slice(), head.sender_auth);
             self.sum.heads(&[head]);
-            if self.rows.len() >= AT_ONCE {
-                self.sum.rows(&self.rows.take());
-            }
+            self.rows.push(&accepted.report, judged, AT_ONCE, |rows| self.sum.rows(rows));
         }
         Ok(())
     }

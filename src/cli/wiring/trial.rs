@@ -2,10 +2,12 @@
 //! time, and the parent that sees whether it survives.
 //!
 //! The child is this program, told so by its first argument, which is no command and stands in no help. It reads items from
-//! standard input, each with its lengths before it, and answers each with one byte.
+//! standard input, each with its lengths before it, and answers each with one byte. A child that is given a store to write
+//! says after that byte what became of the item.
 
 use super::verifier;
-use crate::ingest::{self, IngestOptions, MailVerifier, Survival, Trial, TrialItem};
+use crate::ingest::{self, IngestOptions, MailVerifier, StoreJob, StoredAlone, Survival, Trial, TrialItem};
+use crate::store::Writer;
 use jiff::Timestamp;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
@@ -34,6 +36,8 @@ pub(crate) fn is_child() -> bool {
     std::env::args_os().nth(1).is_some_and(|first| first == MARK)
 }
 
+/// The argument of a child that puts items into a store, before what it needs to know for that.
+const STORE: &str = "store";
 /// The argument of a child that verifies signatures, before the DNS servers that it asks.
 const VERIFY: &str = "verify";
 /// The exit code of a panic that nobody caught.
@@ -45,58 +49,122 @@ pub(crate) fn child() -> ExitCode {
     std::thread::spawn(work).join().unwrap_or_else(|_| ExitCode::from(PANICKED))
 }
 
-/// What verifies the mails in items, where the run that waits does that too.
-fn mail_verifier() -> Option<Arc<dyn MailVerifier>> {
-    let mut args = std::env::args().skip(2);
-    if args.next()? != VERIFY {
-        return None;
+/// What a child is told beside that it is one.
+#[derive(Debug, Default, Clone)]
+struct ChildArgs {
+    /// The store that it is to put items into.
+    job: Option<StoreJob>,
+    /// The servers that it asks for the keys of signatures; `None`: it verifies none.
+    servers: Option<Vec<SocketAddr>>,
+}
+
+impl ChildArgs {
+    /// As arguments, which [`ChildArgs::read`] reads.
+    fn written(&self) -> io::Result<Vec<String>> {
+        let mut args = Vec::new();
+        if let Some(job) = &self.job {
+            args.extend([STORE.to_owned(), serde_json::to_string(job)?]);
+        }
+        if let Some(servers) = &self.servers {
+            args.push(VERIFY.to_owned());
+            args.extend(servers.iter().map(ToString::to_string));
+        }
+        Ok(args)
     }
-    verifier::over_dns(args.filter_map(|server| server.parse().ok()).collect()).ok()
+
+    fn read(args: impl Iterator<Item = String>) -> io::Result<Self> {
+        let mut args = args.peekable();
+        let mut read = Self::default();
+        if args.next_if(|arg| arg == STORE).is_some() {
+            read.job = Some(serde_json::from_str(&args.next().unwrap_or_default())?);
+        }
+        if args.next_if(|arg| arg == VERIFY).is_some() {
+            read.servers = Some(args.filter_map(|server| server.parse().ok()).collect());
+        }
+        Ok(read)
+    }
+
+    /// How the child works on items: as the run that waits does.
+    fn options(&self) -> IngestOptions {
+        let verifier: Option<Arc<dyn MailVerifier>> =
+            self.servers.clone().and_then(|servers| verifier::over_dns(servers).ok());
+        let (now, trust) = match &self.job {
+            Some(job) => (Timestamp::from_millisecond(job.now).unwrap_or_default(), job.trust.clone()),
+            None => Default::default(),
+        };
+        IngestOptions { workers: Some(1), verifier, now, trust, ..IngestOptions::default() }
+    }
 }
 
 fn work() -> ExitCode {
-    let verifier = mail_verifier();
-    let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
-    // Work on something harmless first: a child that has no room for that says nothing of any item.
-    let harmless = TrialItem { name: Some("report.xml"), bytes: HARMLESS, arrival: Timestamp::UNIX_EPOCH };
-    let able = ingest::attempt(&harmless, &IngestOptions { workers: Some(1), ..IngestOptions::default() });
-    if able.is_err() || output.write_all(&[READY]).and_then(|()| output.flush()).is_err() {
-        return ExitCode::from(2);
-    }
-    loop {
-        match read_item(&mut input) {
-            Ok(Some((name, bytes, arrival))) => {
-                let item = TrialItem { name: name.as_deref(), bytes: &bytes, arrival };
-                let verifier = verifier.clone();
-                let options = IngestOptions { now: arrival, workers: Some(1), verifier, ..IngestOptions::default() };
-                let done = ingest::attempt(&item, &options);
-                if done.is_err() || output.write_all(&[SURVIVED]).and_then(|()| output.flush()).is_err() {
-                    return ExitCode::from(2);
-                }
-            }
-            Ok(None) => return ExitCode::SUCCESS,
-            Err(_) => return ExitCode::from(2),
-        }
+    match work_off() {
+        Ok(()) => ExitCode::SUCCESS,
+        // The disk, the pipe, the store: nothing that an item did.
+        Err(_) => ExitCode::from(2),
     }
 }
 
-/// The lengths of name and content and the time of arrival, in this order.
-const HEAD: usize = 3 * 8;
+fn work_off() -> io::Result<()> {
+    let args = ChildArgs::read(std::env::args().skip(2))?;
+    let options = args.options();
+    let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
+    // Work on something harmless first: a child that has no room for that says nothing of any item.
+    let arrival = Timestamp::UNIX_EPOCH;
+    let harmless = TrialItem { origin: "", name: Some("report.xml"), bytes: HARMLESS, arrival };
+    ingest::attempt(&harmless, &options).map_err(io::Error::other)?;
+    let open = |job: &StoreJob| Writer::open_as(&job.dir, options.now, job.access);
+    let mut writer = args.job.as_ref().map(open).transpose().map_err(io::Error::other)?;
+    answer(&mut output, READY, &[])?;
+    while let Some(item) = read_item(&mut input)? {
+        let tried =
+            TrialItem { origin: &item.origin, name: item.name.as_deref(), bytes: &item.bytes, arrival: item.arrival };
+        if let Some(writer) = &mut writer {
+            let stored = ingest::store_alone(&tried, writer, &options).map_err(io::Error::other)?;
+            answer(&mut output, SURVIVED, &serde_json::to_vec(&stored)?)?;
+        } else {
+            let options = IngestOptions { now: item.arrival, ..options.clone() };
+            ingest::attempt(&tried, &options).map_err(io::Error::other)?;
+            answer(&mut output, SURVIVED, &[])?;
+        }
+    }
+    Ok(())
+}
+
+/// One byte, and where there is more to say, that with its length before it.
+fn answer(output: &mut impl Write, byte: u8, more: &[u8]) -> io::Result<()> {
+    output.write_all(&[byte])?;
+    if !more.is_empty() {
+        output.write_all(&(more.len() as u64).to_le_bytes())?;
+        output.write_all(more)?;
+    }
+    output.flush()
+}
+
+/// The lengths of origin, name and content and the time of arrival, in this order.
+const HEAD: usize = 4 * 8;
 /// The length of a name that is not there.
 const NAMELESS: u64 = u64::MAX;
 
 fn write_item(item: &TrialItem<'_>, mut to: impl Write) -> io::Result<()> {
     let name = item.name.unwrap_or_default();
     let length = if item.name.is_some() { name.len() as u64 } else { NAMELESS };
+    to.write_all(&(item.origin.len() as u64).to_le_bytes())?;
     to.write_all(&length.to_le_bytes())?;
     to.write_all(&(item.bytes.len() as u64).to_le_bytes())?;
     to.write_all(&item.arrival.as_second().to_le_bytes())?;
+    to.write_all(item.origin.as_bytes())?;
     to.write_all(name.as_bytes())?;
     to.write_all(item.bytes)?;
     to.flush()
 }
 
-type TrialInput = (Option<String>, Vec<u8>, Timestamp);
+/// An item as it comes out of the pipe.
+struct TrialInput {
+    origin: String,
+    name: Option<String>,
+    bytes: Vec<u8>,
+    arrival: Timestamp,
+}
 
 fn read_item(from: &mut impl Read) -> io::Result<Option<TrialInput>> {
     let mut head = [0; HEAD];
@@ -105,31 +173,32 @@ fn read_item(from: &mut impl Read) -> io::Result<Option<TrialInput>> {
         return Ok(None);
     }
     from.read_exact(&mut head[first..])?;
-    let ([name, content, arrival], _) = head.as_chunks::<8>() else { return Ok(None) };
-    let (name, content) = (u64::from_le_bytes(*name), u64::from_le_bytes(*content));
+    let ([origin, name, content, arrival], _) = head.as_chunks::<8>() else { return Ok(None) };
+    let [origin, name, content] = [origin, name, content].map(|length| u64::from_le_bytes(*length));
     let arrival = Timestamp::from_second(i64::from_le_bytes(*arrival)).unwrap_or_default();
-    let mut text = String::new();
-    if name != NAMELESS {
-        from.by_ref().take(name).read_to_string(&mut text)?;
-    }
+    let mut text = |length: u64| -> io::Result<String> {
+        let mut text = String::new();
+        from.by_ref().take(length).read_to_string(&mut text)?;
+        Ok(text)
+    };
+    let origin = text(origin)?;
+    let name = if name == NAMELESS { None } else { Some(text(name)?) };
     let mut bytes = Vec::new();
     from.by_ref().take(content).read_to_end(&mut bytes)?;
-    Ok(Some(((name != NAMELESS).then_some(text), bytes, arrival)))
+    Ok(Some(TrialInput { origin, name, bytes, arrival }))
 }
 
 /// Sends items to a child, one at a time, and to a new one where it died.
 #[derive(Debug, Default)]
 pub(crate) struct Trials {
     running: Mutex<Option<Running>>,
-    /// What the child is told beside that it is one.
-    args: Vec<String>,
+    args: ChildArgs,
 }
 
 impl Trials {
     /// With a child that verifies signatures, as the run does, and asks these servers.
     pub(crate) fn verifying(servers: &[SocketAddr]) -> Self {
-        let servers = servers.iter().map(ToString::to_string);
-        let args = std::iter::once(VERIFY.to_owned()).chain(servers).collect();
+        let args = ChildArgs { servers: Some(servers.to_vec()), ..ChildArgs::default() };
         Self { running: Mutex::default(), args }
     }
 }
@@ -147,8 +216,8 @@ impl Running {
     /// Start a child. The shell sets the bounds, which it and all it becomes cannot raise again; where this process has a
     /// bound itself, the child gets less, for this one holds more than one item: what the child
     /// survives seldom ends it.
-    fn start(args: &[String]) -> io::Result<Self> {
-        let program = std::env::current_exe()?;
+    fn start(args: &ChildArgs) -> io::Result<Self> {
+        let (program, args) = (std::env::current_exe()?, args.written()?);
         let bounds = format!(
             "most={MEMORY}; own=$(ulimit -v); if [ \"$own\" != unlimited ] && [ $((own * 3 / 4)) -lt $most ]; then \
              most=$((own * 3 / 4)); fi; ulimit -v $most; ulimit -t {TIME}; exec \"$0\" {MARK} \"$@\""
@@ -181,6 +250,15 @@ impl Running {
         if answer[0] == SURVIVED { Ok(()) } else { Err(io::Error::other("an unknown answer")) }
     }
 
+    /// Have the child put an item into its store.
+    fn store(&mut self, item: &TrialItem<'_>) -> io::Result<StoredAlone> {
+        self.attempt(item)?;
+        let (mut length, mut text) = ([0; 8], Vec::new());
+        self.output.read_exact(&mut length)?;
+        self.output.by_ref().take(u64::from_le_bytes(length)).read_to_end(&mut text)?;
+        Ok(serde_json::from_slice(&text)?)
+    }
+
     /// The child does not answer any more: how it ended.
     fn end(mut self) -> io::Result<ExitStatus> {
         drop((self.input, self.output));
@@ -188,25 +266,43 @@ impl Running {
     }
 }
 
+/// Have a child work on an item: the one that is running, or a new one. `ask` gives it the item and reads its answer.
+fn asked<T>(
+    running: &mut Option<Running>,
+    args: &ChildArgs,
+    ask: impl Fn(&mut Running) -> io::Result<T>,
+) -> Result<T, Survival> {
+    loop {
+        let mut child = match running.take().map_or_else(|| Running::start(args), Ok) {
+            Ok(child) => child,
+            Err(error) => return Err(Survival::Unknown(format!("cannot start a process for it: {error}"))),
+        };
+        if let Ok(answer) = ask(&mut child) {
+            *running = Some(child);
+            return Ok(answer);
+        }
+        let used = child.used;
+        match child.end() {
+            Ok(_) if used => {}
+            Ok(status) => return Err(ended(status)),
+            Err(error) => return Err(Survival::Unknown(format!("its process is lost: {error}"))),
+        }
+    }
+}
+
 impl Trial for Trials {
     fn survives(&self, item: &TrialItem<'_>) -> Survival {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            let mut child = match running.take().map_or_else(|| Running::start(&self.args), Ok) {
-                Ok(child) => child,
-                Err(error) => return Survival::Unknown(format!("cannot start a process for it: {error}")),
-            };
-            if child.attempt(item).is_ok() {
-                *running = Some(child);
-                return Survival::Survived;
-            }
-            let used = child.used;
-            match child.end() {
-                Ok(_) if used => {}
-                Ok(status) => return ended(status),
-                Err(error) => return Survival::Unknown(format!("its process is lost: {error}")),
-            }
-        }
+        asked(&mut running, &self.args, |child| child.attempt(item)).map_or_else(|how| how, |()| Survival::Survived)
+    }
+
+    fn store(&self, job: &StoreJob, items: &[TrialItem<'_>]) -> Vec<Result<StoredAlone, Survival>> {
+        let args = ChildArgs { job: Some(job.clone()), ..self.args.clone() };
+        let mut running = None;
+        let outcomes = items.iter().map(|item| asked(&mut running, &args, |child| child.store(item))).collect();
+        // The store is free again when the child has ended.
+        running.into_iter().for_each(|child| drop(child.end()));
+        outcomes
     }
 }
 
@@ -249,10 +345,11 @@ mod tests {
         let arrival = Timestamp::from_second(1_795_600_000).unwrap();
         for (name, bytes) in [(Some("a.xml"), &b"content"[..]), (None, b""), (Some(""), b"\0\n")] {
             let mut pipe = Vec::new();
-            write_item(&TrialItem { name, bytes, arrival }, &mut pipe).unwrap();
+            write_item(&TrialItem { origin: "a > b", name, bytes, arrival }, &mut pipe).unwrap();
             let mut from = pipe.as_slice();
-            let (found, content, at) = read_item(&mut from).unwrap().unwrap();
-            assert_eq!((found.as_deref(), content.as_slice(), at), (name, bytes, arrival));
+            let found = read_item(&mut from).unwrap().unwrap();
+            assert_eq!((found.origin.as_str(), found.name.as_deref()), ("a > b", name));
+            assert_eq!((found.bytes.as_slice(), found.arrival), (bytes, arrival));
             assert!(read_item(&mut from).unwrap().is_none());
         }
         assert!(read_item(&mut &[1_u8, 2][..]).is_err(), "a head that is cut");

@@ -2,6 +2,7 @@
 
 use crate::analyze::{Role, SourceSummary, Summary, SummaryPeriod};
 use crate::present::wording::clean::Clean;
+use std::io::{self, Write};
 
 /// The names of the columns, in order.
 const HEADER: [&str; 20] = [
@@ -29,14 +30,26 @@ const HEADER: [&str; 20] = [
 
 /// All sources. The unknown source has an empty address. A field that a spreadsheet could take for a formula is led by an
 /// apostrophe.
+///
+/// # Panics
+/// Never: a vector takes all lines, and they are UTF-8.
 pub fn csv(summary: &Summary) -> String {
-    let mut lines = HEADER.join(",") + "\r\n";
+    let mut bytes = Vec::new();
+    write_csv(summary, &mut bytes).expect("a vector takes all lines");
+    String::from_utf8(bytes).expect("the lines are UTF-8")
+}
+
+/// Write what [`csv`] gives: of many sources it is too much to hold at once.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_csv(summary: &Summary, mut out: impl Write) -> io::Result<()> {
+    write!(out, "{}\r\n", HEADER.join(","))?;
     for source in &summary.sources {
         let fields = fields(source, &summary.period);
-        lines.push_str(&fields.iter().map(|field| quoted(field)).collect::<Vec<_>>().join(","));
-        lines.push_str("\r\n");
+        write!(out, "{}\r\n", fields.iter().map(|field| quoted(field)).collect::<Vec<_>>().join(","))?;
     }
-    lines
+    Ok(())
 }
 
 fn fields(source: &SourceSummary, period: &SummaryPeriod) -> [String; HEADER.len()] {

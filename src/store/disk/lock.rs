@@ -108,6 +108,8 @@ pub(crate) struct Lock {
     pub(crate) owner: Owner,
     /// The writer named in the file when the lock was taken: one that ended without signing off.
     pub(crate) left: Option<Owner>,
+    /// Whether it was released.
+    released: bool,
 }
 
 impl Lock {
@@ -134,8 +136,13 @@ impl Lock {
             return Err(StoreError::NoLocks { path });
         }
         let left = Owner::parse(left.trim());
-        let lock =
-            Self { file: file.try_clone().map_err(failed())?, path: path.clone(), owner: Owner::current(now), left };
+        let lock = Self {
+            file: file.try_clone().map_err(failed())?,
+            path: path.clone(),
+            owner: Owner::current(now),
+            left,
+            released: false,
+        };
         lock.check()?;
         let text = format!("{}\n{}\n", lock.owner, lock.owner.text());
         file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(text.as_bytes())).map_err(failed())?;
@@ -152,6 +159,13 @@ impl Lock {
         Err(StoreError::LockLost { path: self.path.clone() })
     }
 
+    /// Releases the lock before this value is dropped.
+    pub(crate) fn release(&mut self) -> Result<(), StoreError> {
+        self.released = true;
+        let let_go = || self.file.set_len(0).and_then(|()| self.file.unlock());
+        let_go().map_err(StoreError::io(&self.path, "letting go of the store"))
+    }
+
     /// The file.
     pub(crate) fn path(&self) -> &Path {
         &self.path
@@ -161,7 +175,9 @@ impl Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         // An empty file means that the writer signed off. Closing the file releases the lock.
-        let _ = self.file.set_len(0);
+        if !self.released {
+            let _ = self.file.set_len(0);
+        }
     }
 }
 

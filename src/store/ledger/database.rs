@@ -199,12 +199,7 @@ pub(crate) struct Ledger {
 
 impl Drop for Ledger {
     fn drop(&mut self) {
-        if let Some(generation) = self.generation {
-            // Without a sync: after a power failure nobody is writing any more.
-            let _ = self.connection.execute_batch("PRAGMA synchronous = NORMAL");
-            let free = "UPDATE writer SET owner = NULL WHERE generation = ?1";
-            let _ = self.connection.execute(free, [generation]);
-        }
+        self.let_go();
     }
 }
 
@@ -249,6 +244,16 @@ impl Ledger {
         }
         ledger.claim(lock)?;
         Ok((ledger, notices))
+    }
+
+    /// Stops being the writer. Once another process is, further writes are refused.
+    pub(crate) fn let_go(&self) {
+        if let Some(generation) = self.generation {
+            // Without a sync: after a power failure nobody is writing any more.
+            let _ = self.connection.execute_batch("PRAGMA synchronous = NORMAL");
+            let free = "UPDATE writer SET owner = NULL WHERE generation = ?1";
+            let _ = self.connection.execute(free, [generation]);
+        }
     }
 
     /// Becomes the only writer. The previous writer is refused from now on; one that is known to run is not displaced.

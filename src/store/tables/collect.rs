@@ -32,11 +32,20 @@ impl Collector {
         self.rows.len == 0
     }
 
-    /// Add all rows of a report.
-    pub fn push(&mut self, report: &Report, verdicts: &[Verdict], sender_auth: SenderAuth) {
+    /// Add all rows of a report, and hand on each run of so many: a report may have hundreds of thousands.
+    pub fn push(
+        &mut self,
+        report: &Report,
+        (verdicts, sender_auth): (&[Verdict], SenderAuth),
+        most: usize,
+        mut hand_on: impl FnMut(&Rows),
+    ) {
         let head = Head { key: "", report, sender_auth, ingested: Timestamp::UNIX_EPOCH };
         for (record, verdict) in report.records.iter().zip(verdicts) {
             self.push_row(&head, &RecordRow { record, verdict });
+            if self.len() >= most {
+                hand_on(&self.take());
+            }
         }
     }
 

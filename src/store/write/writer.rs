@@ -211,6 +211,7 @@ pub struct Writer {
     #[cfg(test)]
     pub(crate) compact_fault: Option<crate::store::upkeep::compact::MergeStage>,
     pub(crate) lock: Lock,
+    access: Access,
     /// Part of the names of its files, unique to this writer.
     pub(crate) tag: u32,
     /// Files whose last intent is done, but whose new names are not durable yet.
@@ -259,7 +260,25 @@ impl Writer {
         let published = intents::recover(&layout, &ledger)?;
         unfinished::clear(&layout, &ledger)?;
         survey::check_age(&layout, &ledger)?;
-        Ok(Self { published, notices, ..Self::of(layout, ledger, lock, now)? })
+        Ok(Self { published, notices, access, ..Self::of(layout, ledger, lock, now)? })
+    }
+
+    /// Releases the store, lets another process write it, and takes it again. Call it only between commits.
+    ///
+    /// # Errors
+    /// Those of [`Writer::open_as`]: a third process may have taken the store first. Then nothing more can be written.
+    pub fn lend<T>(&mut self, to: impl FnOnce(&Path, Access) -> T) -> Result<T, StoreError> {
+        self.close_snapshot();
+        self.ledger.let_go();
+        self.lock.release()?;
+        let done = to(self.layout.root(), self.access);
+        let again = Self::open_as(self.layout.root(), self.now, self.access)?;
+        let before = std::mem::replace(self, again);
+        self.limits = before.limits;
+        self.quota = before.quota;
+        self.reader.clone_from(&before.reader);
+        self.notices.splice(0..0, before.notices.iter().cloned());
+        Ok(done)
     }
 
     /// The writer of a claimed ledger.
@@ -277,6 +296,7 @@ impl Writer {
             #[cfg(test)]
             compact_fault: None,
             lock,
+            access: Access::PRIVATE,
             tag: random_tag(),
             published: Vec::new(),
             rebuilding: false,
@@ -373,8 +393,10 @@ impl Writer {
         self.batch.accepted.push(accepted);
     }
 
-    /// Adds a report to be kept as a conflict.
-    pub(crate) fn push_conflict(&mut self, accepted: Accepted) {
+    /// Adds a report to be kept as a conflict: its original, and who sent it. Nobody reads its rows.
+    pub(crate) fn push_conflict(&mut self, mut accepted: Accepted) {
+        accepted.report.records = Vec::new();
+        accepted.verdicts = Vec::new();
         let before = self.batch.conflicts.last();
         self.batch.bytes += accepted.weight() + accepted.original_weight(before.map(|known| &known.accepted));
         let conflict = Conflict::new(accepted, before);
@@ -473,6 +495,12 @@ impl Writer {
             || self.batch.records >= self.limits.records
             || self.batch.bytes >= self.limits.bytes
             || self.batch.seen.len() + self.batch.messages.len() >= self.limits.items
+    }
+
+    /// Whether the batch holds so many rows that it should be committed within an item: elsewhere an item is committed whole,
+    /// so that a file with many reports is kept once.
+    pub fn is_crowded(&self) -> bool {
+        self.batch.records >= self.limits.records
     }
 
     /// Makes the batch durable, and returns the messages whose reports are now stored.
