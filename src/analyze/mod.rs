@@ -8,6 +8,7 @@
 //! per pattern and per domain and day, and sums of report heads; `finish` turns those into the answer. There is one set
 //! of facts, split by network and locked part by part: they determine how much memory a summary takes.
 
+mod census;
 mod figures;
 #[expect(clippy::trivially_copy_pass_by_ref, clippy::ref_option, reason = "serde calls them with references")]
 pub(crate) mod form;
@@ -43,10 +44,11 @@ pub use answers::explain::{ExplainedRow, Explainer, Explanation};
 pub use answers::row_sample::{RowSample, SampledRow};
 pub use answers::summary::{Changes, DomainSummary, SCHEMA, Summary, SummaryPeriod};
 pub use answers::{
-    Action, ActionState, Answers, Change, Confidence, DomainState, ExplainedBy, HeldBy, KeyProblem, Level, Losing,
-    Overview, OverviewDomain, OverviewRow, QuestionAnswer, Readiness, ReadinessVerdict, Repair, RepairCount, Sender,
-    SenderChange, SenderChanges, SenderName, ServerOrigin, ServiceHelp, Spoofing, Tracking,
+    Action, ActionState, Answers, Change, Confidence, DnsState, DomainState, ExplainedBy, HeldBy, KeyProblem, Level,
+    Losing, Overview, OverviewDomain, OverviewRow, QuestionAnswer, Readiness, ReadinessVerdict, Repair, RepairCount,
+    Sender, SenderChange, SenderChanges, SenderName, ServerOrigin, ServiceHelp, Spoofing, Tracking,
 };
+pub use census::{Census, CensusTaker, CountedText, DomainMethod, ReporterCensus};
 pub use events::{
     Ended, EventChanges, EventFacts, EventKind, EventQuestion, EventSeverity, Incident, IncidentDetails, KnownEvent,
     Rhythm, compare, is_same, reporter_identity,

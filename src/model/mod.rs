@@ -31,8 +31,8 @@ pub use policy::PolicyPublished;
 pub use record::{Reason, Record};
 pub use report::{Hash, Metadata, Report, ReportKey};
 pub use rows::{
-    ColumnSet, Flags, ReportHead, Rows, SIGNATURES_READ, SourceAddress, Words, is_in_network, signature_line,
-    speaks_of_body,
+    ColumnSet, Flags, ReportHead, ReportNotes, Rows, SIGNATURES_READ, SourceAddress, Words, is_in_network,
+    signature_line, speaks_of_body,
 };
 pub use shared::SharedBytes;
 pub use tls_report::{AcceptedTls, TlsFailure, TlsPolicy, TlsPolicyRow, TlsReport};

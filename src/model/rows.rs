@@ -306,3 +306,22 @@ mod tests {
         assert!(!held("192.0.2.7", "::", 0), "an IPv6 network holds no IPv4 address");
     }
 }
+
+/// What a report says of the reporter that made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportNotes {
+    /// The reporter.
+    pub org_name: Text,
+    /// The domain it is about.
+    pub policy_domain: Text,
+    /// The day it counts for.
+    pub day: Date,
+    /// The software that made it.
+    pub generator: Option<Text>,
+    /// How the reporter found the policy: `psl`, `treewalk`, or another word.
+    pub discovery_method: Option<Text>,
+    /// What the reporter says went wrong.
+    pub errors: Vec<Text>,
+    /// Codes of what was odd about the report.
+    pub findings: Vec<Text>,
+}

@@ -30,6 +30,8 @@ pub use structured::metrics::{Metric, metrics};
 pub use structured::overview::{overview_csv, overview_json};
 pub use text::alert::{alert_action, alert_clean, alert_end, alert_text};
 #[cfg(feature = "dns")]
+pub use text::census::census;
+#[cfg(feature = "dns")]
 pub use text::consents::report_consents;
 #[cfg(feature = "dns")]
 pub use text::dns_changes::dns_changes;

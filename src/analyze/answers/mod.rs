@@ -22,7 +22,7 @@ mod tracking;
 
 pub use actions::{Action, Change, Confidence, KeyProblem};
 pub use changes::{SenderChange, SenderChanges};
-pub use overview::{DomainState, Overview, OverviewDomain, OverviewRow};
+pub use overview::{DnsState, DomainState, Overview, OverviewDomain, OverviewRow};
 pub use questions::{Answers, Level, QuestionAnswer};
 pub use readiness::{HeldBy, Losing, Readiness, ReadinessVerdict};
 pub use repairs::{ExplainedBy, Repair, RepairCount};

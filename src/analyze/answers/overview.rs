@@ -22,6 +22,17 @@ pub struct OverviewDomain {
     pub customer: Option<Text>,
     /// The last day covered by a report; `None` if there never was one.
     pub last_report: Option<Date>,
+    /// What the last look at its DNS records found; `None`: nobody looked.
+    pub dns: Option<DnsState>,
+}
+
+/// What a look at the DNS records of a domain found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DnsState {
+    /// No fault.
+    Sound,
+    /// A fault, in a sentence.
+    Faulty(Text),
 }
 
 /// All domains, the worst first.
@@ -56,7 +67,7 @@ pub struct OverviewRow {
     /// The last day covered by a report.
     #[serde(serialize_with = "form::day_or_null")]
     pub last_report: Option<Date>,
-    /// A DNS record that cannot be evaluated, according to the reports.
+    /// What is wrong with its DNS records: by the last look at them, or, where nobody looked, by the reports.
     pub dns_fault: Option<Foreign>,
     /// The worst state that applies.
     pub state: DomainState,
@@ -81,7 +92,7 @@ pub enum DomainState {
     Silent,
     /// No report was ever about it.
     NeverReported,
-    /// A DNS record cannot be evaluated.
+    /// A DNS record is missing, or cannot be evaluated.
     DnsFault,
     /// None of these.
     Well,
@@ -164,12 +175,19 @@ fn row(
     let spoofed_not_blocked = seen.map_or(0, |domain| domain.spoofing.not_blocked());
     let broken = || actions.iter().filter(|action| matches!(action.change, Change::RepairKey { .. }));
     let key_broken = broken().next().is_some();
-    let dns_fault = actions.iter().find_map(|action| match &action.change {
-        Change::RepairSpf { spf_domain } => {
-            Some(format!("the SPF record of {} cannot be evaluated", spf_domain.as_written()))
-        }
-        _ => None,
-    });
+    let reported = || {
+        actions.iter().find_map(|action| match &action.change {
+            Change::RepairSpf { spf_domain } => {
+                Some(Foreign::from(format!("the SPF record of {} cannot be evaluated", spf_domain.as_written())))
+            }
+            _ => None,
+        })
+    };
+    let dns_fault = match known.dns {
+        None => reported(),
+        Some(DnsState::Sound) => None,
+        Some(DnsState::Faulty(fault)) => Some(Foreign::from(fault)),
+    };
     let never = seen.is_none() && known.last_report.is_none();
     let holds = [
         (lost_now > 0, DomainState::Loses),
@@ -189,7 +207,7 @@ fn row(
         spoofed_not_blocked,
         key_broken_since: broken().filter_map(|action| action.since).min(),
         last_report: known.last_report,
-        dns_fault: dns_fault.map(Foreign::from),
+        dns_fault,
         state: holds.into_iter().find(|(holds, _)| *holds).map_or(DomainState::Well, |(_, state)| state),
         key_broken,
     }
@@ -205,7 +223,7 @@ mod tests {
 
     fn known(policy_domain: &str, last_report: Option<&str>) -> OverviewDomain {
         let last_report = last_report.map(|day| day.parse().unwrap());
-        OverviewDomain { policy_domain: policy_domain.into(), customer: Some("Shop".into()), last_report }
+        OverviewDomain { policy_domain: policy_domain.into(), customer: Some("Shop".into()), last_report, dns: None }
     }
 
     #[test]
@@ -243,6 +261,21 @@ mod tests {
         assert_eq!((lost.lost_now, lost.messages, lost.customer.as_ref()), (560, 560, None));
         assert_eq!(lost.key_broken_since, Some(day(0).parse().unwrap()));
         assert_eq!(overview.domains[3].customer, Some("Shop".into()));
+    }
+
+    #[test]
+    fn the_last_look_at_dns_is_told_where_there_was_one() {
+        let state_of = |dns| {
+            let domain = OverviewDomain { dns, ..known("well.example", Some(&day(6))) };
+            let overview = Overview::new(&World::new().summary(), &[domain]);
+            let row =
+                overview.domains.into_iter().find(|row| row.policy_domain.as_written() == "well.example").unwrap();
+            (row.state, row.dns_fault)
+        };
+        assert_eq!(state_of(None), (DomainState::Well, None));
+        assert_eq!(state_of(Some(DnsState::Sound)), (DomainState::Well, None));
+        let fault = DnsState::Faulty("Publish a DMARC record.".into());
+        assert_eq!(state_of(Some(fault)), (DomainState::DnsFault, Some("Publish a DMARC record.".into())));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::analyze::senders::{
     Evidence, Folded, Identity, Role, SenderGroup, SenderProfile, View, compare, fails_visibly,
 };
 use crate::analyze::sums::interner::NONE;
-use crate::analyze::thresholds::STAYING_WEEKS;
+use crate::analyze::thresholds::{ENOUGH_REPORTERS, NO_CHANCE, STAYING_WEEKS};
 use crate::analyze::{Foreign, Network, Sums, form};
 use crate::model::{Cause, NetworkClass, SourceAddress, Text};
 use jiff::civil::Date;
@@ -83,6 +83,9 @@ pub struct Sender {
     pub lost_now: u64,
     /// How many reporters saw it in the period.
     pub reporters: u64,
+    /// The only one of several reporters that sees its mail fail: nothing is asked for on the word of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fails_only_at: Option<Foreign>,
     /// The first day it was seen, in all that was read.
     #[serde(serialize_with = "form::day")]
     pub first_seen: Date,
@@ -184,9 +187,18 @@ fn sender(view: &View<'_>, group: &SenderGroup) -> Sender {
         would_be_lost: legitimate(group.would_fail().weeks.0),
         lost_now: legitimate(group.counts.lost_now.0),
         reporters: group.reporters.len() as u64,
+        fails_only_at: fails_only_at(view, group),
         first_seen: day(group.span.first()),
         last_seen: day(group.span.last()),
     }
+}
+
+fn fails_only_at(view: &View<'_>, group: &SenderGroup) -> Option<Foreign> {
+    let is_ours = matches!(group.role, Role::Own | Role::Vendor);
+    let seen_by = &group.counts.failing_reporters;
+    let is_alone = seen_by.len() == 1 && group.reporters.len() >= ENOUGH_REPORTERS;
+    let fails = is_ours && group.sums.failing() >= NO_CHANCE;
+    if fails && is_alone { seen_by.ids().next().and_then(|id| view.reporter(id)) } else { None }
 }
 
 fn evidence(view: &View<'_>, group: &SenderGroup) -> Vec<Evidence> {

@@ -2,6 +2,7 @@
 
 pub(crate) mod ack;
 pub(crate) mod alert;
+pub(crate) mod census;
 pub(crate) mod check;
 pub(crate) mod consents;
 pub(crate) mod digests;

@@ -1,10 +1,11 @@
 //! `summary --overview`: one line a domain, of all that reports or the settings name.
 
 use super::summary::SummaryForm;
-use crate::analyze::{Overview, OverviewDomain, Summary};
+use crate::analyze::{DnsState, Overview, OverviewDomain, Summary};
 use crate::cli::settings::file::Settings;
 use crate::cli::terminal::{output, pager};
 use crate::cli::wiring::asked::From;
+use crate::dns::posture::kept::{KeptRecords, NeverLooked};
 use crate::present::{self, Style};
 use jiff::civil::Date;
 use jiff::tz::Offset;
@@ -61,12 +62,22 @@ impl OverviewScope<'_> {
             }
             From::Paths(_) => last.extend(seen),
         }
+        let kept = match self.source {
+            From::Store(store) => KeptRecords::new(store.dns_spans()?, store.dns_names()?),
+            From::Paths(_) => KeptRecords::new(Vec::new(), Vec::new()),
+        };
+        let dns = |domain: &str| match kept.fault(domain) {
+            Ok(None) => Some(DnsState::Sound),
+            Ok(Some(fault)) => Some(DnsState::Faulty(fault.into())),
+            Err(NeverLooked) => None,
+        };
         let known = last.into_iter().filter(|(domain, _)| is_asked(domain));
         let customer =
             |domain: &str| owners.of(domain).map(|owner| self.settings.customers[owner].name.as_str().into());
         Ok(known
             .map(|(domain, last_report)| OverviewDomain {
                 customer: customer(&domain),
+                dns: dns(&domain),
                 policy_domain: domain.into(),
                 last_report,
             })

@@ -1,5 +1,6 @@
 //! `status`: the store at a glance, and an answer for monitoring.
 
+use super::census;
 use super::status_parts::{self, PartChoice};
 use crate::cli::settings::file::Settings;
 use crate::cli::settings::local_path;
@@ -22,6 +23,7 @@ Examples:
   dmarquet status
   dmarquet status --max-age 3d                 for monitoring: prints nothing and exits 0
                                                unless a mailbox got no report for three days
+  dmarquet status --reporters                  a census of those who report
   dmarquet status --by-domain --max-age 7d     the same for each domain's reports";
 
 /// Reporters in the text form; JSON has all.
@@ -44,6 +46,9 @@ pub(crate) struct StatusArgs {
     /// Show each domain's newest report, for the domains in the settings and below them, or for all domains
     #[arg(long)]
     by_domain: bool,
+    /// Show what each reporter is like: software, how it finds the policy, errors it states, defects of its reports
+    #[arg(long, conflicts_with_all = ["records", "max_age", "by_domain"])]
+    reporters: bool,
     /// Only this customer of the settings
     #[arg(long, value_name = "NAME")]
     customer: Option<String>,
@@ -59,6 +64,9 @@ struct MailboxJson {
 pub(crate) fn run(run: &CommandContext, args: &StatusArgs) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let store = run.opened(&settings, args.records.as_deref())?;
+    if args.reporters {
+        return census::run(&settings, &store, args.customer.as_deref(), args.format);
+    }
     if args.by_domain || args.customer.is_some() {
         let choice = PartChoice { customer: args.customer.as_deref(), format: args.format, max_age: args.max_age };
         let part = if args.by_domain { status_parts::by_domain } else { status_parts::of_customer };

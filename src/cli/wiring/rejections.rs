@@ -59,6 +59,14 @@ pub(crate) fn domain_of(entry: &RejectedEntry) -> Option<String> {
     entry.attachment.as_deref().and_then(domain_in_name).or_else(|| domain_in_name(&entry.origin))
 }
 
+/// The receiver that the name of a rejected item says it comes from.
+pub(crate) fn receiver_of(entry: &RejectedEntry) -> Option<String> {
+    let names = entry.attachment.iter().chain([&entry.origin]);
+    let name = names.filter(|name| domain_in_name(name).is_some()).find_map(|name| name.rsplit('/').next())?;
+    let receiver = canonical_domain(name.split('!').next()?)?;
+    Some(receiver.as_str().to_owned())
+}
+
 /// The domain in a file's name as RFC 9990 and RFC 7489 have it: `receiver!domain!begin!end`, then what reporters add.
 fn domain_in_name(name: &str) -> Option<String> {
     let file = name.rsplit('/').next()?;

@@ -168,32 +168,59 @@ pub(in crate::dns) fn misplaced(lookup: &dyn Lookup, domain: &str, everywhere: b
     })
 }
 
-/// Where the two methods give different answers.
+/// Where the tree walk (RFC 9989) and the public suffix list (RFC 7489) come to different answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WalkDifference {
+    /// They find the records of different domains, or only one finds any.
+    Record {
+        /// Whose record the tree walk finds.
+        walk: Option<String>,
+        /// Whose record the public suffix list leads to.
+        list: Option<String>,
+    },
+    /// They find one record, and different organizational domains.
+    Organization {
+        /// By the tree walk.
+        walk: String,
+        /// By the public suffix list.
+        list: String,
+    },
+}
+
+impl Dmarc {
+    /// Where the two ways of looking come to different answers; `None` where they agree, or one could not look.
+    pub fn walk_difference(&self) -> Option<WalkDifference> {
+        let (walk, list) = self.walk.as_ref().zip(self.list.as_ref())?;
+        let at = |discovered: &Discovered| discovered.found.as_ref().map(|found| found.domain.clone());
+        let (walked, listed) = (at(walk), at(list));
+        if walked != listed {
+            return Some(WalkDifference::Record { walk: walked, list: listed });
+        }
+        let differs = walked.is_some() && walk.organization != list.organization;
+        let (walk, list) = (walk.organization.clone(), list.organization.clone());
+        differs.then_some(WalkDifference::Organization { walk, list })
+    }
+}
+
+/// Report where the two ways of looking come to different answers.
 fn differences(domain: &str, dmarc: &Dmarc, notes: &mut Notes) {
-    let (Some(walk), Some(list)) = (&dmarc.walk, &dmarc.list) else { return };
-    let at = |discovered: &Discovered| discovered.found.as_ref().map(|found| found.domain.clone());
-    let (walked, listed) = (at(walk), at(list));
-    if walked.is_none() && listed.is_none() {
-        return;
-    }
-    let place = format!("_dmarc.{domain} TXT");
-    if walked != listed {
-        let say =
-            |place: Option<String>| place.map_or("no record".to_owned(), |place| format!("the record of {place}"));
-        let text = format!(
-            "Check which record should apply: the tree walk (RFC 9989) finds {}, the public suffix list (RFC 7489) {}.",
-            say(walked),
-            say(listed)
-        );
-        notes.find(&codes::DMARC_DIFFERS, place, text);
-    } else if walk.organization != list.organization {
-        let text = format!(
-            "Check that your mail aligns both ways: the organizational domain is {} by the tree walk (RFC 9989) and {} by \
-             the public suffix list (RFC 7489), so relaxed alignment differs.",
-            walk.organization, list.organization
-        );
-        notes.find(&codes::DMARC_DIFFERS, place, text);
-    }
+    let text = match dmarc.walk_difference() {
+        None => return,
+        Some(WalkDifference::Record { walk, list }) => {
+            let say =
+                |place: Option<String>| place.map_or("no record".to_owned(), |place| format!("the record of {place}"));
+            format!(
+                "Check which record should apply: the tree walk (RFC 9989) finds {}, the public suffix list (RFC 7489) {}.",
+                say(walk),
+                say(list)
+            )
+        }
+        Some(WalkDifference::Organization { walk, list }) => format!(
+            "Check that your mail aligns both ways: the organizational domain is {walk} by the tree walk (RFC 9989) and {list} by \
+             the public suffix list (RFC 7489), so relaxed alignment differs."
+        ),
+    };
+    notes.find(&codes::DMARC_DIFFERS, format!("_dmarc.{domain} TXT"), text);
 }
 
 fn record_findings(lookup: &dyn Lookup, at: &str, record: &DmarcRecord, notes: &mut Notes) {

@@ -86,7 +86,7 @@ pub fn record_at(lookup: &dyn Lookup, domain: &str) -> Answer<DmarcRecord> {
 
 /// The names of the walk: the domain, then one label less each, down to the top; of a long name only the last seven
 /// labels follow the first step.
-fn targets(domain: &str) -> Vec<String> {
+pub(in crate::dns) fn targets(domain: &str) -> Vec<String> {
     let labels: Vec<&str> = domain.split('.').collect();
     let next = if labels.len() > WALK_LIMIT { labels.len() - (WALK_LIMIT - 1) } else { 1 };
     let mut targets = vec![domain.to_owned()];

@@ -5,8 +5,9 @@ mod discover;
 mod edit;
 mod record;
 
-pub use check::{Dmarc, check};
+pub use check::{Dmarc, WalkDifference, check};
 pub(in crate::dns) use check::{looks_like_dmarc, misplaced};
+pub(in crate::dns) use discover::targets as walk_targets;
 pub use discover::{Discovered, Discovery, Found, TreeWalkStep, discover, organization, record_at};
 pub(in crate::dns) use edit::{DmarcEdit, lost};
 pub use record::{DmarcRecord, Policy, Reach, Slip, Target, is_dmarc};

@@ -4,7 +4,7 @@
 
 use super::consents::receivers;
 use super::domain::Posture;
-use crate::dns::dmarc::is_dmarc;
+use crate::dns::dmarc::{is_dmarc, walk_targets};
 use crate::dns::hosts::mx::Delivery;
 use crate::dns::lookup::answer::{Answer, Data, DnsQuestion, Lookup, QueryType, Txt};
 use crate::dns::lookup::name;
@@ -69,7 +69,7 @@ fn names(posture: &Posture, watched: &[WatchedName]) -> BTreeSet<(String, QueryT
             names.insert((name, kind));
         }
     };
-    for name in [domain, name::organizational(domain)] {
+    for name in walk_targets(domain).iter().map(String::as_str).chain([name::organizational(domain)]) {
         add(format!("_dmarc.{name}"), QueryType::Txt);
     }
     add(domain.to_owned(), QueryType::Txt);

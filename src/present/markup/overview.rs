@@ -72,6 +72,7 @@ mod tests {
             policy_domain: policy_domain.into(),
             customer: customer.map(Into::into),
             last_report: None,
+            dns: None,
         };
         Overview::new(&eventful().summary(), &[known("example.com", Some("Shop & Co")), known(HOSTILE, None)])
     }

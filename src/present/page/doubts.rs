@@ -1,7 +1,7 @@
 //! Senders that only the user can tell: each with the lines to paste into the settings.
 
 use super::shared::NAMED;
-use crate::analyze::{Foreign, Losing, ReadinessVerdict, Role, SenderName, Summary};
+use crate::analyze::{Foreign, Losing, ReadinessVerdict, Role, Sender, SenderName, Summary};
 use crate::present::wording::clean::Clean;
 use crate::present::wording::words;
 use serde::Serialize;
@@ -26,14 +26,34 @@ pub(super) fn doubts(summary: &Summary) -> Vec<Doubt> {
         let vendors = readiness.losing.iter().filter(|losing| losing.who.role == Role::Vendor);
         vendors.chain(&readiness.unclear_senders)
     });
-    of_domain.take(NAMED).map(doubt).collect()
+    let doubt = |losing: &Losing| {
+        let is_known = is_own_address(&losing.who, &summary.senders);
+        (!is_known || failing(losing) >= ASKED).then(|| doubt(losing, is_known))
+    };
+    of_domain.filter_map(doubt).take(NAMED).collect()
 }
 
-fn doubt(losing: &Losing) -> Doubt {
+/// Fewer messages of a known address are no reason to ask.
+const ASKED: u64 = 10;
+
+fn failing(losing: &Losing) -> u64 {
+    losing.failing.max(losing.lost_now)
+}
+
+/// Whether an address that authenticates as nothing here is known as the user's by its other mail for the same domain.
+fn is_own_address(who: &SenderName, senders: &[Sender]) -> bool {
+    let is_bare = who.role == Role::Unclear && who.signs_as.is_none() && who.returns_to.is_none();
+    let same = |own: &SenderName| (&own.policy_domain, own.address) == (&who.policy_domain, who.address);
+    let is_single = who.addresses <= 1 && who.address.is_some();
+    is_bare && is_single && senders.iter().any(|sender| sender.who.role == Role::Own && same(&sender.who))
+}
+
+fn doubt(losing: &Losing, is_known: bool) -> Doubt {
+    let what = if is_known { "the mail without proof from " } else { "" };
     let text = format!(
-        "Is {} yours? {} failed{}.",
+        "Is {what}{} yours? {} failed{}.",
         words::sender(&losing.who),
-        words::messages(losing.failing.max(losing.lost_now)),
+        words::messages(failing(losing)),
         losing.last_failing.map(|day| format!(", the last on {}", words::weekday(day))).unwrap_or_default(),
     );
     Doubt { text, lines: lines(&losing.who) }
@@ -73,6 +93,33 @@ mod tests {
             doubts[0].lines,
             ["[[confirmed]]", "sender = \"mine\"", "signs_as = \"news.example\"", "domain = \"example.com\""]
         );
+    }
+
+    #[test]
+    fn a_few_messages_of_an_address_that_is_known_by_its_key_are_not_asked_about() {
+        let planted = weeks::planted();
+        let week = planted.iter().find(|planted| planted.event == "a new service that nobody set up").unwrap();
+        let mut summary = week.world.summary();
+        let domain = summary.domains.iter_mut().find(|domain| !domain.readiness.losing.is_empty()).unwrap();
+        let mut losing = domain.readiness.losing[0].clone();
+        domain.readiness.losing.clear();
+        let own = summary.senders.iter_mut().find(|sender| sender.who.role == Role::Own).unwrap();
+        own.who.addresses = 1;
+        let who = SenderName { signs_as: None, returns_to: None, role: Role::Unclear, ..own.who.clone() };
+        (losing.who, losing.failing, losing.lost_now) = (who, ASKED - 1, 0);
+        let mut asked = |losing: &Losing| {
+            let of_domain =
+                |domain: &&mut crate::analyze::DomainSummary| domain.policy_domain == losing.who.policy_domain;
+            let domain = summary.domains.iter_mut().find(of_domain).unwrap();
+            domain.readiness.unclear_senders = vec![losing.clone()];
+            doubts(&summary).into_iter().map(|doubt| doubt.text).collect::<Vec<_>>()
+        };
+        assert_eq!(asked(&losing), [""; 0]);
+        losing.failing = ASKED;
+        assert!(asked(&losing)[0].starts_with("Is the mail without proof from "), "{:?}", asked(&losing));
+        losing.who.address = "203.0.113.99".parse().ok();
+        losing.failing = 3;
+        assert!(asked(&losing)[0].starts_with("Is 203.0.113.99"), "another address is asked about");
     }
 
     #[test]

@@ -198,6 +198,9 @@ fn why(sender: &Sender) -> String {
             format!("receivers blocked {} of {} that fail", count(sender.blocked), count(failing))
         });
     }
+    if let Some(reporter) = &sender.fails_only_at {
+        sentences.push(format!("only {} sees it fail", Clean::new(reporter)));
+    }
     words::capital(&sentences.join("; "))
 }
 

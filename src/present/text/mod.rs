@@ -2,6 +2,8 @@
 
 pub(crate) mod alert;
 #[cfg(feature = "dns")]
+pub(crate) mod census;
+#[cfg(feature = "dns")]
 pub(crate) mod consents;
 #[cfg(feature = "dns")]
 pub(crate) mod dns_changes;

@@ -1,7 +1,7 @@
 //! Reads the `reports` table: the heads that answers start from.
 
 use super::database::Ledger;
-use crate::model::{Domain, PolicyPublished, ReportHead, ReportKey, Text};
+use crate::model::{Domain, PolicyPublished, ReportHead, ReportKey, ReportNotes, SenderAuth, Text};
 use crate::store::error::StoreError;
 use crate::store::tables::filter::{Filter, NewReports};
 use crate::store::tables::values::{self, day, days_since_epoch, time};
@@ -38,6 +38,32 @@ pub(crate) fn heads(ledger: &Ledger, filter: &Filter, each: &mut dyn FnMut(Repor
             if filter.domains.is_empty() || filter.domains.iter().any(|wanted| wanted == domain) {
                 each(head(row)?);
             }
+        }
+        Ok(())
+    };
+    read().map_err(ledger.failed("reading the reports"))
+}
+
+/// Hand over what each report says of its reporter, but for those whose mail was a proven forgery.
+pub(crate) fn notes(ledger: &Ledger, each: &mut dyn FnMut(ReportNotes)) -> Result<(), StoreError> {
+    let mut read = || -> rusqlite::Result<()> {
+        let sql = "SELECT org_name, policy_domain, day, generator, discovery_method, errors, findings FROM reports
+                   WHERE sender_auth <> ?1";
+        let mut statement = ledger.connection.prepare(sql)?;
+        let mut rows = statement.query([SenderAuth::Fail.as_str()])?;
+        while let Some(row) = rows.next()? {
+            let text = |index: usize| -> rusqlite::Result<Option<&str>> { Ok(row.get_ref(index)?.as_str_or_null()?) };
+            let errors: Vec<String> =
+                text(5)?.map(|json| serde_json::from_str(json).unwrap_or_default()).unwrap_or_default();
+            each(ReportNotes {
+                org_name: row.get_ref(0)?.as_str()?.into(),
+                policy_domain: row.get_ref(1)?.as_str()?.into(),
+                day: day(row.get(2)?),
+                generator: text(3)?.map(Text::from),
+                discovery_method: text(4)?.map(Text::from),
+                errors: errors.into_iter().map(Text::from).collect(),
+                findings: text(6)?.map(codes).unwrap_or_default(),
+            });
         }
         Ok(())
     };

@@ -1,7 +1,7 @@
 //! A store opened for reading.
 
 use super::parquet_folder;
-use crate::model::{ColumnSet, Cursor, MailboxProgress, ReportHead, Rows};
+use crate::model::{ColumnSet, Cursor, MailboxProgress, ReportHead, ReportNotes, Rows};
 use crate::store::disk::layout::{FileKind, Layout, Month};
 use crate::store::error::StoreError;
 use crate::store::ledger::database::Ledger;
@@ -97,6 +97,15 @@ impl Store {
             return parquet_folder::heads(&self.layout, filter, each);
         }
         self.ledger.as_ref().map_or(Ok(()), |ledger| reports::heads(ledger, filter, each))
+    }
+
+    /// Hand over what each report says of its reporter, but for those whose mail was a proven forgery. A folder of Parquet
+    /// files has none.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn report_notes(&self, each: &mut dyn FnMut(ReportNotes)) -> Result<(), StoreError> {
+        self.ledger.as_ref().map_or(Ok(()), |ledger| reports::notes(ledger, each))
     }
 
     /// The status of the store.

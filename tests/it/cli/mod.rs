@@ -2,6 +2,7 @@
 
 mod acknowledge;
 mod backup;
+mod census;
 mod mail;
 mod privacy;
 mod store;

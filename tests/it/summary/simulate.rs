@@ -207,3 +207,34 @@ fn the_weeks_are_complete_and_what_spared_a_message_may_be_its_second_reason() {
     assert_eq!(json["window"], serde_json::json!({"from": "2026-11-09", "to": "2026-11-22", "weeks": 2}));
     assert_eq!((&json["in_force"]["day"], &json["judged"]["messages"]), (&"2026-11-24".into(), &(14 * 2 * 13).into()));
 }
+
+#[test]
+fn a_prediction_from_four_weeks_comes_true_in_the_next_four() {
+    let work = WorkDir::new();
+    let first: jiff::Timestamp = "2026-09-28T00:00:00Z".parse().unwrap();
+    let (mut mail, mut lost) = (0_u32, 0_u32);
+    for day in 0..56_i32 {
+        let begin = first.as_second() + i64::from(day) * 86_400;
+        // Twice the volume in the second half, and never the same on two days: what is predicted is a share of the mail.
+        let times = |count: u32| count * if day < 28 { 2 } else { 4 } + count * (day.unsigned_abs() % 5);
+        let rows = MAIL.map(|(address, count, from, signature, path, reasons)| {
+            (address, times(count), from, signature, path, reasons)
+        });
+        if day >= 28 {
+            mail += rows.iter().map(|row| row.1).sum::<u32>();
+            lost += rows.iter().filter(|row| row.0 == "198.51.100.77").map(|row| row.1).sum::<u32>();
+        }
+        for reporter in ["one.example", "two.example"] {
+            work.write(format!("reports/{reporter}-{day}.xml"), report(reporter, (begin, day), "<p>none</p>", &rows));
+        }
+    }
+    assert_eq!(work.run(["ingest", "reports"]).code, Some(0));
+    for policy in ["quarantine", "reject"] {
+        let asked = ["simulate", "example.com", "--policy", policy, "--weeks", "4", "--now", "2026-10-26T06:00:00Z"];
+        let json = work.run(asked.iter().chain(&["--format", "json"])).json();
+        let sum = |key: &str| json[key]["messages"].as_f64().unwrap();
+        let (predicted, became) = (sum("lost") / sum("judged"), f64::from(lost) / f64::from(mail));
+        assert!((predicted - became).abs() < 0.01, "{policy}: {predicted} predicted, {became} came true");
+        assert_eq!(json["lost"]["senders"][0]["address"], "198.51.100.77", "{json:#}");
+    }
+}
