@@ -28,10 +28,10 @@ Examples:
 #[derive(Debug, Parser)]
 #[command(name = "dmarquet", version, about, after_help = AFTER_HELP, max_term_width = 110, arg_required_else_help = true)]
 pub(crate) struct Root {
-    /// What every command takes.
+    /// Options of every command.
     #[command(flatten)]
     pub(crate) common: GlobalArgs,
-    /// What to do.
+    /// The command to run.
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -65,7 +65,7 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// The time that the command line wants it to be.
+    /// The time given by `--now`.
     pub(crate) fn now(&self) -> Option<jiff::Timestamp> {
         match self {
             Self::Alert(args) => args.now,
@@ -78,19 +78,19 @@ impl Command {
     }
 }
 
-/// The whole command line as clap knows it: help, completions and manual pages come from it too.
+/// The complete clap command: also the source of help, completions and manual pages.
 pub(crate) fn command() -> clap::Command {
     with_environment(Root::command())
 }
 
-/// Read a command line.
+/// Parses a command line.
 pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Root, clap::Error> {
     let mut command = command();
     let matches = command.try_get_matches_from_mut(words)?;
     Root::from_arg_matches(&matches)
 }
 
-/// Give every option its variable, in one place, so that none can be forgotten.
+/// Gives every option its environment variable, in one place so that none is forgotten.
 fn with_environment(command: clap::Command) -> clap::Command {
     command
         .mut_args(|arg| {
@@ -105,12 +105,12 @@ fn with_environment(command: clap::Command) -> clap::Command {
         .mut_subcommands(with_environment)
 }
 
-/// The variable of an option: `mail-to` is `DMARQUET_MAIL_TO`.
+/// The environment variable of an option: `mail-to` is `DMARQUET_MAIL_TO`.
 fn variable(long: &str) -> String {
     format!("DMARQUET_{}", long.to_uppercase().replace('-', "_"))
 }
 
-/// The variable that a wrong value came from, where it did not come from the command line.
+/// The environment variable that a wrong value came from; `None` if it came from the command line.
 pub(crate) fn variable_behind(usage: &clap::Error, mut words: impl Iterator<Item = OsString>) -> Option<String> {
     let Some(ContextValue::String(arg)) = usage.get(ContextKind::InvalidArg) else { return None };
     let option = arg.split(' ').next()?;

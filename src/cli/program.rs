@@ -1,4 +1,4 @@
-//! Running the program: the command line is read, the command is run, and its exit code returned.
+//! Runs the program: parses the command line, runs the command and returns its exit code.
 
 use super::args::{self, Command};
 use super::collect::{convert, enrich, fetch, ingest};
@@ -13,7 +13,7 @@ use super::wiring::trial;
 use jiff::Timestamp;
 use std::process::ExitCode;
 
-/// Run the program: read the command line, do it, say how it ended.
+/// Runs the program and returns its exit code.
 pub fn run() -> ExitCode {
     if trial::is_child() {
         return trial::child();
@@ -36,7 +36,7 @@ pub fn run() -> ExitCode {
     exit.into()
 }
 
-/// Run a command.
+/// Runs a command.
 fn dispatch(run: &CommandContext, command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Fetch(args) => fetch::run(run, &args),
@@ -65,9 +65,9 @@ fn dispatch(run: &CommandContext, command: Command) -> anyhow::Result<Exit> {
     }
 }
 
-/// What clap has to say: help and version are answers, the rest is a usage error.
+/// Prints a clap error. Help and version are successes, all others are usage errors.
 fn told(usage: &clap::Error) -> Exit {
-    // Where the stream is closed there is nobody to tell.
+    // If the stream is closed, there is nowhere to report it.
     let _ = usage.print();
     if let Some(variable) = args::variable_behind(usage, std::env::args_os()) {
         eprintln!("hint: the value was set by the environment variable {variable}");

@@ -1,4 +1,4 @@
-//! `convert`: a filter for pipelines; report files in, rows out, nothing kept.
+//! `convert`: converts report files to rows for pipelines, without a store.
 
 use crate::cli::settings::local_path::local_path;
 use crate::cli::terminal::exit::Exit;
@@ -64,19 +64,19 @@ pub(crate) struct ConvertArgs {
     threads: Option<u16>,
 }
 
-/// The formats of the rows.
+/// Formats of the rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum Form {
     /// An Arrow IPC stream.
     #[default]
     Arrow,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Ndjson,
     /// A Parquet file.
     Parquet,
 }
 
-/// Do it.
+/// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &ConvertArgs) -> anyhow::Result<Exit> {
     let format = match args.format {
         Form::Arrow => StreamFormat::Arrow,
@@ -137,18 +137,18 @@ fn create(path: Option<&Path>) -> anyhow::Result<Option<BufWriter<File>>> {
     path.map(create).transpose()
 }
 
-/// Writes what is found.
+/// Writes the rows that are read.
 struct ConvertSink<'a, W: Write> {
     stream: Stream<W, BufWriter<File>>,
     outcomes: Option<BufWriter<File>>,
     path: Option<&'a Path>,
-    /// Whether somebody waits for the end of a stretch.
+    /// Whether to mark the end of each flush.
     marks: bool,
-    /// Whether each stretch stands for itself.
+    /// Whether all reports are forgotten at each flush.
     forgets: bool,
 }
 
-/// A line of the outcomes.
+/// A line of the outcomes file.
 #[derive(Serialize)]
 struct OutcomeLine<'a> {
     origin: &'a str,

@@ -1,4 +1,4 @@
-//! `enrich`: looks up the host names of the sources seen lately, and keeps them in the ledger.
+//! `enrich`: looks up the host names of recent sources and stores them in the ledger.
 //!
 //! Answers are saved a few at a time, so that an interrupted run resumes where it stopped. The lookups themselves are in
 //! `dns`.
@@ -36,10 +36,10 @@ Examples:
 
 Exit codes: 0 done; 2 interrupted, or DNS did not answer at all.";
 
-/// Networks kept at once.
+/// Networks stored per transaction.
 const PLACED: usize = 100_000;
 
-/// Weeks looked back, where none are given.
+/// Default of `--weeks`.
 const WEEKS: u16 = 8;
 
 /// Look up the host names of recent sources
@@ -61,12 +61,12 @@ pub(crate) struct EnrichArgs {
     geoip: Vec<PathBuf>,
 }
 
-/// A path, or nothing where the option stands alone.
+/// A path, or nothing if the option has no value.
 fn path() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(PathBuf::from)
 }
 
-/// Do it.
+/// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &EnrichArgs) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let store = run.store(&settings)?;
@@ -88,8 +88,8 @@ pub(crate) fn run(run: &CommandContext, args: &EnrichArgs) -> anyhow::Result<Exi
     Ok(if all_failed(&tally) { Exit::Failed } else { Exit::Handled })
 }
 
-/// The same at the end of a `fetch`, whose mails are safe by then: that DNS is away, or a database broken, is said, and
-/// no more.
+/// Runs at the end of a `fetch`, after its mails are stored. An unreachable DNS server or an unreadable database is
+/// only a warning.
 pub(crate) fn after_fetch(
     run: &CommandContext,
     (store, writer): (&Path, &mut Writer),
@@ -126,8 +126,8 @@ fn told(tally: &EnrichTally) -> String {
     )
 }
 
-/// The databases that the command line names, else the settings, else those that are installed. One that nobody named and
-/// that cannot be read is no more than worth a warning.
+/// The databases from the command line, else from the settings, else installed ones. An installed one that cannot be
+/// read is only a warning.
 fn databases(run: &CommandContext, named: &[PathBuf], set: &[PathBuf]) -> anyhow::Result<GeoIp> {
     let is_given = |path: &&PathBuf| !path.as_os_str().is_empty();
     let given: Vec<PathBuf> = named.iter().filter(is_given).cloned().collect();
@@ -153,7 +153,7 @@ fn databases(run: &CommandContext, named: &[PathBuf], set: &[PathBuf]) -> anyhow
     }
 }
 
-/// Keep what the databases say of the addresses' networks.
+/// Stores the networks of the addresses according to the databases.
 fn place(geoip: &GeoIp, addresses: &[IpAddr], writer: &mut Writer, now: Timestamp) -> anyhow::Result<()> {
     if geoip.is_empty() {
         return Ok(());
@@ -182,7 +182,7 @@ fn look_up(
     Ok(enrich::enrich(&resolver, addresses, &mut ledger, &options, &Timestamp::now, &|| interrupt.is_set())?)
 }
 
-/// Find out whose servers the sources are.
+/// Determines who operates the sources.
 fn keep_origins(
     store: &Path,
     services: &Services,
@@ -201,7 +201,7 @@ fn since(weeks: u16, now: Timestamp) -> Filter {
     Filter { from: Some(from), ..Filter::default() }
 }
 
-/// The sources of the last weeks, those with most messages first: a run that is stopped has the best of them.
+/// The sources of the last weeks, those with the most messages first, so that a run that is stopped has covered these.
 fn sources(store: &Store, weeks: u16, now: Timestamp) -> Result<Vec<IpAddr>, StoreError> {
     let filter = since(weeks, now);
     let mut sums: HashMap<SourceAddress, i64> = HashMap::new();
@@ -216,7 +216,7 @@ fn sources(store: &Store, weeks: u16, now: Timestamp) -> Result<Vec<IpAddr>, Sto
     Ok(sums.into_iter().filter_map(|(source, _)| source.address()).collect())
 }
 
-/// The ledger as what keeps names between runs.
+/// Caches names between runs in the ledger.
 struct NameCache<'a>(&'a mut Writer);
 
 impl Cache for NameCache<'_> {

@@ -1,7 +1,7 @@
-//! `fetch`: poll the mailboxes of the settings, once or until it is stopped.
+//! `fetch`: polls the mailboxes in the settings, once or until it is stopped.
 //!
-//! Each mailbox is a run of the journey: cursors out of the ledger, mails through the pipeline, what is safe back to the
-//! server after each commit, and at the end what the server was told into the ledger.
+//! For each mailbox: reads the cursors from the ledger, passes the mails through the pipeline, acknowledges stored
+//! mails to the server after each commit, and records in the ledger what was acknowledged.
 
 use super::enrich;
 use super::outages::Outages;
@@ -40,10 +40,10 @@ Examples:
   dmarquet fetch --mailbox reports --since 2026-11-01 --dry-run
   dmarquet fetch --watch                           keep running";
 
-/// How long a run that waits lets another one finish, before it looks again.
+/// How often a waiting run checks whether the other run has ended.
 const ANOTHER_RUN: Duration = Duration::from_secs(10);
 
-/// How often a run that waits looks whether all servers are there.
+/// How often a waiting run checks its connections.
 const TICK: Duration = Duration::from_secs(10);
 
 /// Fetch new reports from the mailboxes in the settings
@@ -84,7 +84,7 @@ pub(crate) struct FetchArgs {
     format: Option<OutputFormat>,
 }
 
-/// Do it.
+/// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &FetchArgs) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let store = run.store(&settings)?;
@@ -110,7 +110,7 @@ fn is_busy(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(StoreError::Busy { .. }))
 }
 
-/// The mailboxes of these names, all where none is named.
+/// The mailboxes with these names; without names, all.
 fn chosen(settings: &Settings, names: &[String]) -> anyhow::Result<Vec<Mailbox>> {
     let all = &settings.mailboxes;
     if all.is_empty() {
@@ -124,7 +124,7 @@ fn chosen(settings: &Settings, names: &[String]) -> anyhow::Result<Vec<Mailbox>>
     Ok(all.iter().filter(|mailbox| names.is_empty() || names.contains(&mailbox.name)).cloned().collect())
 }
 
-/// Polls of one command.
+/// The polls of one command.
 struct Polls<'a> {
     run: &'a CommandContext,
     args: &'a FetchArgs,
@@ -138,7 +138,7 @@ impl Polls<'_> {
         poll_options(self.args.limit, self.args.since.as_ref(), now, self.interrupt)
     }
 
-    /// Poll each mailbox once. One that cannot be reached is said, and does not keep the others waiting.
+    /// Polls each mailbox once. An unreachable one is reported and does not delay the others.
     fn once(&self, mailboxes: &[Mailbox], now: Timestamp) -> anyhow::Result<Exit> {
         let mut writer = CommandContext::writer(self.settings, self.store, now)?;
         ingest_run::clock_warning(writer.last_commit()?, now).inspect(|warning| self.run.talk.warning(warning));
@@ -171,7 +171,7 @@ impl Polls<'_> {
         ingest_run::tell(&self.run.talk, &tally, self.args.format)
     }
 
-    /// Poll one mailbox. What goes wrong with it is said at once, and counted as a fault.
+    /// Polls one mailbox. Errors are reported immediately and counted.
     fn poll(&self, mailbox: &Mailbox, writer: &mut Writer, options: &IngestOptions) -> anyhow::Result<Tally> {
         let talk = &self.run.talk;
         let progress = writer.progress(&mailbox.name)?;
@@ -191,7 +191,7 @@ impl Polls<'_> {
         let mails = poller.mails().into_iter().flatten();
         let outcome = ingest::run(mails, writer, options, &mut watch);
         drop(watch);
-        // Whatever came of the run: what was committed may be told, and what was told may be noted.
+        // Whether or not the run succeeded: acknowledge what was committed and record what was acknowledged.
         let finished = poller.finish();
         for (folder, cursor) in &finished.cursors {
             writer.set_cursor(&mailbox.name, folder, cursor)?;
@@ -213,7 +213,7 @@ impl Polls<'_> {
         Ok(tally)
     }
 
-    /// Poll whenever a server tells of news, until we are told to stop.
+    /// Polls whenever a server announces new mails, until stopped.
     fn watch(&self, mailboxes: &[Mailbox]) -> anyhow::Result<Exit> {
         let talk = &self.run.talk;
         let mut worst = Exit::Handled;
@@ -242,12 +242,12 @@ impl Polls<'_> {
             manager.status(&outages.status(mailboxes.len()));
         }
         manager.stopping();
-        // To be stopped is how this ends; a mailbox that was given up is not.
+        // Being stopped is the normal end; a mailbox that was given up is not.
         Ok(worst)
     }
 
-    /// Note that mailboxes cannot be read, where `alert` looks, and tell it where that is wanted. While another run holds
-    /// the store, the next note has to do.
+    /// Records unreachable mailboxes for `alert`, and reports them with `--alert`. If another run has the store open,
+    /// the next time is soon enough.
     fn note_failures(&self, failing: &[(String, String)]) -> anyhow::Result<()> {
         if failing.is_empty() {
             return Ok(());
@@ -269,7 +269,7 @@ impl Polls<'_> {
         }
     }
 
-    /// Poll once no other run holds the store.
+    /// Polls as soon as no other run has the store open.
     fn once_when_idle(&self, mailboxes: &[Mailbox]) -> anyhow::Result<()> {
         while !self.interrupt.is_set() {
             match self.once(mailboxes, Timestamp::now()) {

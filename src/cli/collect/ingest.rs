@@ -1,4 +1,4 @@
-//! `ingest`: files, folders, mbox, Maildir and standard input into the store.
+//! `ingest`: imports files, folders, mbox, Maildir and standard input into the store.
 
 use crate::cli::settings::local_path;
 use crate::cli::terminal::exit::Exit;
@@ -35,7 +35,7 @@ pub(crate) struct IngestArgs {
     format: OutputFormat,
 }
 
-/// Do it.
+/// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &IngestArgs) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let store = run.store(&settings)?;

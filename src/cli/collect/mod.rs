@@ -1,4 +1,4 @@
-//! The commands that bring data in: `fetch`, `ingest`, `convert`, `enrich`.
+//! Commands that import data: `fetch`, `ingest`, `convert`, `enrich`.
 
 pub(crate) mod convert;
 pub(crate) mod enrich;

@@ -1,4 +1,4 @@
-//! How long servers cannot be reached while `fetch --watch` waits: when to say so, and when to note it.
+//! Tracks unreachable servers during `fetch --watch`: when to warn, and when to record the outage.
 
 use crate::cli::wiring::ingest_run::count;
 use crate::fetch::MailboxError;
@@ -6,12 +6,12 @@ use crate::fetch::imap::Wake;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// A server that is away for so long is worth a warning.
+/// An outage this long causes a warning.
 const WARNED: Duration = Duration::from_mins(1);
-/// How often an outage that lasts is noted in the ledger, where `alert` looks.
+/// How often a lasting outage is recorded in the ledger for `alert`.
 const NOTED: Duration = Duration::from_mins(5);
 
-/// One mailbox whose server is away.
+/// A mailbox whose server is unreachable.
 #[derive(Debug, Clone)]
 struct Outage {
     since: Instant,
@@ -20,39 +20,39 @@ struct Outage {
     noted: Option<Instant>,
 }
 
-/// What to do about what was heard.
+/// What to do after an event.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct WatchNews {
     /// Mailboxes that may have new mails.
     pub(super) news: Vec<String>,
-    /// Mailboxes that cannot be waited for until a person does something.
+    /// Mailboxes that were given up until somebody fixes them.
     pub(super) given: Vec<MailboxError>,
-    /// To be said.
+    /// Warnings to print.
     pub(super) warnings: Vec<String>,
-    /// To be said to who wants to know more.
+    /// Notes to print with `--verbose`.
     pub(super) notes: Vec<String>,
-    /// To be noted in the ledger: mailbox and why.
+    /// Failures to record in the ledger: mailbox and reason.
     pub(super) failing: Vec<(String, String)>,
 }
 
-/// The mailboxes whose servers are away.
+/// The mailboxes whose servers are unreachable.
 #[derive(Debug, Default)]
 pub(super) struct Outages(BTreeMap<String, Outage>);
 
 impl Outages {
-    /// The server of a mailbox is away.
+    /// Records that the server of a mailbox is unreachable.
     fn trouble(&mut self, mailbox: &str, why: String, now: Instant) {
         let known = self.0.entry(mailbox.to_owned());
         known.or_insert(Outage { since: now, why: String::new(), warned: false, noted: None }).why = why;
     }
 
-    /// It is back. Returns for how long it was away, where that was said.
+    /// Records that it is reachable again. Returns the length of the outage, if there was a warning about it.
     fn back(&mut self, mailbox: &str, now: Instant) -> Option<Duration> {
         let outage = self.0.remove(mailbox)?;
         outage.warned.then(|| now.duration_since(outage.since))
     }
 
-    /// What to warn of now: mailbox and why. Each outage once.
+    /// Outages to warn about now: mailbox and reason, once per outage.
     fn due_warnings(&mut self, now: Instant) -> Vec<(String, String)> {
         let due = self.0.iter_mut().filter(|(_, outage)| !outage.warned && now.duration_since(outage.since) >= WARNED);
         due.map(|(mailbox, outage)| {
@@ -62,7 +62,7 @@ impl Outages {
         .collect()
     }
 
-    /// Hear what came of waiting: what is to be done now.
+    /// Processes events and returns what to do now.
     pub(super) fn hear(&mut self, wakes: Vec<Wake>, now: Instant) -> WatchNews {
         let mut heard = WatchNews::default();
         for wake in wakes {
@@ -88,7 +88,7 @@ impl Outages {
         heard
     }
 
-    /// What to note in the ledger now: mailbox and why.
+    /// Outages to record in the ledger now: mailbox and reason.
     fn due_notes(&mut self, now: Instant) -> Vec<(String, String)> {
         let is_due = |outage: &Outage| outage.noted.is_none_or(|noted| now.duration_since(noted) >= NOTED);
         let due = self.0.iter_mut().filter(|(_, outage)| outage.warned && is_due(outage));
@@ -99,7 +99,7 @@ impl Outages {
         .collect()
     }
 
-    /// What the program does, in a line: `watching 2 mailboxes, 1 without a connection`.
+    /// The current state in one line: `watching 2 mailboxes, 1 without a connection`.
     pub(super) fn status(&self, mailboxes: usize) -> String {
         let away = match self.0.len() {
             0 => String::new(),

@@ -1,4 +1,4 @@
-//! `backup`: copy the data folder while others use it.
+//! `backup`: copies the data folder while it is in use.
 
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::format::OutputFormat;
@@ -29,17 +29,17 @@ pub(crate) struct BackupArgs {
     format: OutputFormat,
 }
 
-/// The outcome as JSON.
+/// The JSON output.
 #[derive(Debug, Serialize)]
 struct BackupJson {
     files: usize,
     bytes: u64,
     copied: usize,
-    /// Files that are damaged in the data folder, too.
+    /// Files that are damaged in the data folder as well.
     damaged: Vec<String>,
 }
 
-/// Do it.
+/// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &BackupArgs) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let dir = run.store(&settings)?;

@@ -1,4 +1,4 @@
-//! `compact`: merge the small files of a month.
+//! `compact`: merges the small files of each month.
 
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::format::OutputFormat;
@@ -16,17 +16,17 @@ pub(crate) struct CompactArgs {
     format: OutputFormat,
 }
 
-/// The outcome as JSON.
+/// The JSON output.
 #[derive(Debug, Serialize)]
 struct CompactJson {
     months: usize,
     merged: usize,
     made: usize,
-    /// Files that are damaged and were left out.
+    /// Damaged files, which were left out.
     damaged: Vec<String>,
 }
 
-/// Do it.
+/// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &CompactArgs) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let store = run.store(&settings)?;

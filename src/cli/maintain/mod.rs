@@ -1,4 +1,4 @@
-//! The commands that look after a store: `backup`, `compact`, `prune`, `rebuild`, `rejected`, `verify`.
+//! Commands that maintain a store: `backup`, `compact`, `prune`, `rebuild`, `rejected`, `verify`.
 
 pub(crate) mod backup;
 pub(crate) mod compact;

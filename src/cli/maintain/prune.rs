@@ -1,4 +1,4 @@
-//! `prune`: let go of what is older than it needs to be.
+//! `prune`: deletes old months.
 
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::format::OutputFormat;
@@ -33,16 +33,16 @@ pub(crate) struct PruneArgs {
     format: OutputFormat,
 }
 
-/// The outcome as JSON.
+/// The JSON output.
 #[derive(Debug, Serialize)]
 struct PruneJson {
-    /// The first month that stays.
+    /// The first month that is kept.
     first: String,
     reports: u64,
     dry_run: bool,
 }
 
-/// Do it.
+/// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &PruneArgs) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let store = run.store(&settings)?;

@@ -1,4 +1,4 @@
-//! `rebuild`: make the tables anew from the kept originals.
+//! `rebuild`: rebuilds the tables from the stored originals.
 
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::format::OutputFormat;
@@ -15,7 +15,7 @@ pub(crate) struct RebuildArgs {
     format: OutputFormat,
 }
 
-/// Do it.
+/// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &RebuildArgs) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let store = run.store(&settings)?;

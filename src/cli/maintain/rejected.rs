@@ -1,4 +1,4 @@
-//! `rejected`: what could not be read, why, and another try.
+//! `rejected`: lists, shows and retries items that could not be read.
 
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::fault::Hint as _;
@@ -18,7 +18,7 @@ use jiff::tz::Offset;
 use serde::Serialize;
 use std::path::Path;
 
-/// Digits of an id in a list.
+/// Digits of an ID shown in a list.
 const SHORT: usize = 12;
 
 const EXAMPLES: &str = "\
@@ -72,7 +72,7 @@ enum RejectedAction {
     },
 }
 
-/// Do it.
+/// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &RejectedArgs) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let dir = run.store(&settings)?;
@@ -86,7 +86,7 @@ pub(crate) fn run(run: &CommandContext, args: &RejectedArgs) -> anyhow::Result<E
     Ok(Exit::Handled)
 }
 
-/// A rejected item, as JSON has it.
+/// A rejected item as JSON.
 #[derive(Debug, Serialize)]
 struct RejectedJson {
     id: String,
@@ -127,7 +127,7 @@ fn list(store: &Store, format: OutputFormat) -> anyhow::Result<()> {
     say(lines)
 }
 
-/// A report that contradicts one stored before, as JSON has it.
+/// A report in conflict with a stored one, as JSON.
 #[derive(Debug, Serialize)]
 struct Contradiction {
     id: String,
@@ -232,7 +232,7 @@ fn find<'a>(entries: &'a [RejectedEntry], id: &str) -> anyhow::Result<&'a Reject
     one(entries, id, "a rejected item", "rejected list", |entry| entry.hash)
 }
 
-/// The one entry whose id begins so.
+/// The only entry whose ID starts with `id`.
 fn one<'a, T>(entries: &'a [T], id: &str, what: &str, list: &str, hash: impl Fn(&T) -> Hash) -> anyhow::Result<&'a T> {
     let id = id.to_lowercase();
     let mut found = entries.iter().filter(|entry| !id.is_empty() && hash(entry).to_string().starts_with(&id));
@@ -251,7 +251,7 @@ fn day(at: Timestamp) -> Date {
     Offset::UTC.to_datetime(at).date()
 }
 
-/// Lines with strangers' text in them.
+/// Prints lines that contain untrusted text.
 fn say(lines: impl Iterator<Item = String>) -> anyhow::Result<()> {
     let text: String = lines.map(|line| output::clean(&line) + "\n").collect();
     pager::show(&text)

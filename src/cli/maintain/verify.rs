@@ -1,4 +1,4 @@
-//! `verify`: does the data folder hold what its ledger says.
+//! `verify`: checks the data folder against its ledger.
 
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::format::OutputFormat;
@@ -15,14 +15,14 @@ pub(crate) struct VerifyStoreArgs {
     format: OutputFormat,
 }
 
-/// Something that is not as it should be, as JSON.
+/// A problem as JSON.
 #[derive(Debug, Serialize)]
 struct ProblemJson {
     at: String,
     what: String,
 }
 
-/// Do it.
+/// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &VerifyStoreArgs) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let faults = Store::open(&run.store(&settings)?)?.verify()?;

@@ -1,4 +1,4 @@
-//! `ack`: say that an action or an alert is known, so that it stays folded until it grows.
+//! `ack`: acknowledges an action or alert, so that it stays folded until it grows.
 
 use crate::analyze::{Action, Adder, Period, Summary};
 use crate::cli::settings::file::Settings;
@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// Weeks in which an id is looked for: the last complete one, and those before it.
+/// Weeks searched for an ID, ending with the last complete one.
 const WEEKS: u8 = 4;
 
 const EXAMPLES: &str = "\
@@ -60,7 +60,7 @@ enum AckAction {
     },
 }
 
-/// Do it.
+/// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &AckArgs) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let dir = run.store(&settings)?;
@@ -110,7 +110,7 @@ fn acknowledge(
     Ok(Exit::Handled)
 }
 
-/// The action of an id: of the days since the last complete week, of that week, or of one of those before.
+/// Finds the action with an ID: in the days since the last complete week, in that week, or in the ones before.
 fn find(run: &CommandContext, settings: &Settings, dir: &Path, id: &str) -> anyhow::Result<Action> {
     let last = Period::last_complete_week(run.now);
     let running = Period::new(last.to().saturating_add(1.day()), run.today()).ok();
@@ -124,7 +124,7 @@ fn find(run: &CommandContext, settings: &Settings, dir: &Path, id: &str) -> anyh
     Err(error.hint("`dmarquet ack list` has the ids of the last complete week"))
 }
 
-/// The summary of a period, whose actions have the ids.
+/// The summary of a period; its actions have the IDs.
 fn summary(run: &CommandContext, settings: &Settings, dir: &Path, period: Period) -> anyhow::Result<Summary> {
     let source = From::Store(Store::open(dir)?);
     let mut asked = Selection::new(run, &Choice::between(period.from(), period.to()), &[])?;
@@ -136,12 +136,12 @@ fn summary(run: &CommandContext, settings: &Settings, dir: &Path, period: Period
     Ok(adder.finish())
 }
 
-/// An event as the list shows it.
+/// An event in the list.
 #[derive(Debug, Serialize)]
 struct AckJson {
     id: String,
     kind: String,
-    /// `new`, `open` or `gone` of an action; of an alert `new` or `resolved`.
+    /// `new`, `open` or `gone` for an action; `new` or `resolved` for an alert.
     state: String,
     policy_domain: Option<String>,
     first_seen: Option<String>,
@@ -160,7 +160,7 @@ fn list(run: &CommandContext, settings: &Settings, dir: &Path, format: OutputFor
     Ok(Exit::Handled)
 }
 
-/// The actions of the last complete week as the summary has them, then what was acknowledged and is not among them.
+/// The actions of the last complete week, followed by acknowledged ones that are not among them.
 fn listed(run: &CommandContext, settings: &Settings, dir: &Path) -> anyhow::Result<Vec<AckJson>> {
     let events = Store::open(dir)?.events()?;
     let mut known: BTreeMap<&str, &StoredEvent> =
@@ -201,7 +201,7 @@ fn text(listed: &[AckJson]) -> String {
     let mut out = String::new();
     for event in listed {
         let domain = event.policy_domain.as_deref().unwrap_or("-");
-        // Writing to a String cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = write!(out, "{}  {:<8} {:<18} {domain}", event.id, event.state, event.kind);
         let _ = match &event.first_seen {
             Some(first) => writeln!(out, ", first seen {first}, {}", ingest_run::count(event.messages, "message")),

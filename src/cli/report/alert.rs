@@ -1,4 +1,4 @@
-//! `alert`: what changed since the run before, told once by each way out.
+//! `alert`: reports what changed since the last run, once through each channel.
 
 use super::{dns_history, policy_files};
 use crate::alert::{self, AlertDelivery, AlertEvent, AlertLook, AlertMessage, PRINT};
@@ -79,7 +79,7 @@ enum AlertAction {
     },
 }
 
-/// Do it.
+/// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &AlertArgs) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let dir = run.store(&settings)?;
@@ -116,7 +116,7 @@ pub(crate) fn run(run: &CommandContext, args: &AlertArgs) -> anyhow::Result<Exit
     let mut writer = CommandContext::writer(&settings, &dir, run.now)?;
     writer.take_notices().iter().for_each(|notice| run.talk.warning(notice));
     let told = record(&settings, &dir, &mut writer, run.now)?;
-    // What was recorded is told from the outbox, together with what a killed run left there.
+    // Recorded events are sent from the outbox, along with anything a killed run left there.
     let waiting = writer.untold(PRINT)?;
     let events = waiting.iter().filter_map(|one| serde_json::from_str(&one.body).ok()).collect();
     let exit = print(&AlertMessage::new(events), args)?;
@@ -133,7 +133,7 @@ pub(crate) fn run(run: &CommandContext, args: &AlertArgs) -> anyhow::Result<Exit
     Ok(if failed.is_empty() { exit } else { Exit::Failed })
 }
 
-/// Look, and record what is new with what is to be told, all or nothing.
+/// Evaluates the rules and records new events and their messages in one transaction.
 fn record(settings: &Settings, dir: &Path, writer: &mut Writer, now: Timestamp) -> anyhow::Result<AlertLook> {
     let mut look = alert::look(&Store::open(dir)?, now, &settings.alert.rules)?;
     let ways = ways_out::names(settings);
@@ -146,7 +146,7 @@ fn record(settings: &Settings, dir: &Path, writer: &mut Writer, now: Timestamp) 
     Ok(look)
 }
 
-/// Tell what waits, by the ways out of the settings. Returns what went wrong.
+/// Sends the waiting messages through the channels in the settings. Returns the errors.
 fn tell(settings: &Settings, writer: &mut Writer) -> anyhow::Result<Vec<String>> {
     let deliveries: Vec<AlertDelivery<'_>> = ways_out::deliveries(settings);
     let mut names: Vec<String> = deliveries.iter().map(|delivery| delivery.way.clone()).collect();
@@ -155,8 +155,8 @@ fn tell(settings: &Settings, writer: &mut Writer) -> anyhow::Result<Vec<String>>
     Ok(alert::tell(writer, &deliveries, Timestamp::now())?)
 }
 
-/// The same at the end of a `fetch`, whose mails are safe by then. With ways out it prints nothing; what a way out did not
-/// take is said, and tried again by the next run.
+/// Runs at the end of a `fetch`, after its mails are stored. Prints nothing if there are channels; a failed delivery is
+/// reported and retried by the next run.
 pub(crate) fn after_fetch(
     run: &CommandContext,
     settings: &Settings,
@@ -183,13 +183,13 @@ fn print(message: &AlertMessage, args: &AlertArgs) -> anyhow::Result<Exit> {
     Ok(if new && args.exit_code { Exit::Attention } else { Exit::Handled })
 }
 
-/// A paragraph an event; nothing where there is none.
+/// One paragraph per event; empty without events.
 pub(crate) fn text(message: &AlertMessage) -> String {
     let mut out = String::new();
     for event in &message.events {
         let head = if event.state == "resolved" { "RESOLVED" } else { &event.severity.to_uppercase() };
         let domain = event.policy_domain.as_deref().map(|domain| format!(" {domain}")).unwrap_or_default();
-        // Writing to a String cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = writeln!(out, "{head}{domain}: {}", event.text);
         if event.state == "new" {
             let _ = writeln!(out, "  {}", event.action);
@@ -199,7 +199,7 @@ pub(crate) fn text(message: &AlertMessage) -> String {
     out
 }
 
-/// An event as the list has it.
+/// An event in the list.
 #[derive(Debug, Serialize)]
 struct AlertJson {
     #[serde(flatten)]
@@ -221,7 +221,7 @@ fn list(store: &Store, format: OutputFormat, all: bool) -> anyhow::Result<Exit> 
     let mut out = String::new();
     for AlertJson { event, note, .. } in &listed {
         let state = if event.state == "resolved" { "resolved" } else { &event.severity };
-        // Writing to a String cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = writeln!(out, "{}  {state:<8}  since {}  {}", event.id, event.since, event.text);
         if let Some(note) = note {
             let _ = writeln!(out, "              acknowledged: {note}");
@@ -247,7 +247,7 @@ fn listed(stored: StoredEvent) -> Option<AlertJson> {
     })
 }
 
-/// The plugin conventions: a line, `|`, performance data; the exit code is the state.
+/// The plugin conventions: one line, `|` and performance data; the exit code is the state.
 fn nagios(run: &CommandContext, settings: &Settings, dir: &Path) -> anyhow::Result<Exit> {
     let look = || -> anyhow::Result<(Vec<AlertEvent>, Option<Timestamp>)> {
         let store = Store::open(dir)?;

@@ -1,4 +1,5 @@
-//! `check`: a domain's mail setup in DNS, or how a receiver judges a message. The checking itself is done in `dns`.
+//! `check`: checks the mail records of a domain in DNS, or judges a message as a receiver does. The checks themselves
+//! are in `dns`.
 
 use super::{consents, dns_history, observed, policy_files};
 use crate::cli::terminal::exit::Exit;
@@ -82,7 +83,7 @@ pub(crate) struct CheckArgs {
     format: OutputFormat,
 }
 
-/// Do it.
+/// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &CheckArgs) -> anyhow::Result<Exit> {
     if args.codes {
         return codes();
@@ -159,7 +160,7 @@ fn message(args: &CheckArgs, file: &Path, resolver: &Resolver) -> anyhow::Result
 
 /// The bytes of a file, or of standard input.
 fn read(file: &Path) -> std::io::Result<Vec<u8>> {
-    // One byte more than any item may have shows that it is too large.
+    // One byte more than the limit, to detect items that are too large.
     let most = Limits::default().item_bytes + 1;
     let mut bytes = Vec::new();
     if file.as_os_str() == "-" {
@@ -173,7 +174,7 @@ fn read(file: &Path) -> std::io::Result<Vec<u8>> {
 fn codes() -> anyhow::Result<Exit> {
     let mut lines = String::new();
     for code in finding::ALL {
-        // Writing to a String cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = writeln!(lines, "{:<6}  {:<26}  {}", code.severity.as_str(), code.name, code.why);
     }
     output::data(lines.as_bytes())?;

@@ -1,4 +1,4 @@
-//! `check --consents`: who has to publish that they accept reports about whose domains, as one view of all domains.
+//! `check --consents`: which domains must publish that they accept reports about others, for all domains.
 
 use super::check::of_code;
 use super::dns_history;
@@ -15,7 +15,7 @@ use crate::present;
 use crate::store::Store;
 use serde::Serialize;
 
-/// Policy domains of stored reports that are looked at beside those that are looked after: anybody can report on any.
+/// Maximum number of policy domains checked besides those in the settings: anybody can send reports about any domain.
 const OTHERS: usize = 2000;
 
 /// Consents as JSON, version 1.
@@ -26,7 +26,7 @@ struct ConsentsJson<'a> {
     fleet: &'a ReportConsents,
 }
 
-/// Do it.
+/// Runs the command.
 pub(super) fn run(
     settings: &Settings,
     store: &Store,
@@ -34,7 +34,7 @@ pub(super) fn run(
     format: OutputFormat,
 ) -> anyhow::Result<Exit> {
     let mut domains = dns_history::domains(settings, store)?;
-    // Without domains in the settings, those with passing mail are taken to be the user's.
+    // Without domains in the settings, domains with passing mail are assumed to be the user's.
     let named = settings.named_domains();
     let ours = if named.is_empty() { domains.clone() } else { named };
     for other in store.domains()?.into_iter().take(OTHERS) {

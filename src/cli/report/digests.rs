@@ -1,4 +1,4 @@
-//! Each customer's summary, out of one reading of the store: into a folder each, by mail, or both.
+//! Writes or mails each customer's summary, reading the store only once.
 
 use super::rhythm::{Extent, RhythmArgs};
 use super::summary::{SummaryForm, rendered};
@@ -20,39 +20,39 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How long to wait for another run that writes to the store, before a mail counts as not noted.
+/// How long to wait for another run that has the store open for writing, before recording a mail fails.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// What becomes of the summaries.
+/// Where the summaries go.
 pub(crate) struct Digests<'a> {
     pub(crate) run: &'a CommandContext,
     pub(crate) settings: &'a Settings,
     pub(crate) source: &'a From<'a>,
     pub(crate) form: SummaryForm,
     pub(crate) style: Style,
-    /// The folder with one a customer; `None`: no files.
+    /// The folder with one folder per customer; `None`: no files.
     pub(crate) out: Option<&'a Path>,
     /// `None`: no mail.
     pub(crate) mailing: Option<Mailing>,
-    /// What goes by mail where all is well.
+    /// What is mailed if all is well.
     pub(crate) rhythm: RhythmArgs,
 }
 
-/// Summaries that go by mail.
+/// The state of mailing summaries.
 pub(crate) struct Mailing {
     outbox: Outbox,
-    /// The data folder, where it is noted who was mailed.
+    /// The data folder, which records who was mailed.
     store: PathBuf,
-    /// Send again what was sent already.
+    /// Whether to send again what was already sent.
     resend: bool,
-    /// Who was mailed before: pairs of a customer and an address, by period.
+    /// Earlier recipients: pairs of customer and address, by period.
     mailed: BTreeMap<String, BTreeSet<(String, String)>>,
 }
 
 impl Mailing {
-    /// By the `[smtp]` of the settings; the store must be one that can be written to.
+    /// Uses `[smtp]` in the settings; the store must be writable.
     pub(crate) fn new(run: &CommandContext, settings: &Settings, store: &Store, resend: bool) -> anyhow::Result<Self> {
-        // Before the first mail: one that could not be noted would be sent again by the next run.
+        // Before the first mail: one that cannot be recorded would be sent again by the next run.
         writing(run, settings, store.dir(), |_| Ok(()))?;
         Ok(Self {
             outbox: mail_summary::outbox(settings)?,
@@ -62,7 +62,7 @@ impl Mailing {
         })
     }
 
-    /// The addresses of a customer that were not mailed for a period.
+    /// The customer's addresses that were not yet mailed about a period.
     fn due(&mut self, customer: &Customer, period: &str) -> anyhow::Result<Vec<String>> {
         if self.resend {
             return Ok(customer.mail_to.clone());
@@ -79,7 +79,7 @@ impl Mailing {
     }
 }
 
-/// Do something to the store as its writer, once no other run does.
+/// Opens the store for writing, waiting for other runs, and runs `write`.
 fn writing(
     run: &CommandContext,
     settings: &Settings,
@@ -99,7 +99,7 @@ fn writing(
 }
 
 impl Digests<'_> {
-    /// Finish each sum and send the summary its way. What fails for one customer stops no other.
+    /// Writes or mails each customer's summary. An error for one customer does not stop the others.
     pub(crate) fn make(mut self, sums: impl Iterator<Item = (usize, Adder)>) -> anyhow::Result<Exit> {
         let mut exit = Exit::Handled;
         let folder = self.out.map(|out| ExportFolder::open(out).with_context(|| out.display().to_string()));
@@ -108,7 +108,7 @@ impl Digests<'_> {
             let customer = &self.settings.customers[owner];
             let mut summary = adder.finish();
             repairs::count(self.source, &mut summary)?;
-            // A logo that is gone is told, and no reason to send nothing.
+            // A missing logo is reported, but the summary is still sent.
             let branding = branding(customer).unwrap_or_else(|error| {
                 self.run.talk.error(&error);
                 exit = Exit::Failed;

@@ -1,4 +1,4 @@
-//! `check --all`, `--history` and `--diff`: DNS with a memory.
+//! `check --all`, `--history` and `--diff`: records the history of DNS records and shows it.
 
 use super::check::of_code;
 use super::{observed, policy_files};
@@ -29,19 +29,19 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Domains checked at a time. Each waits for DNS most of the time, and no server is asked more than this at once.
+/// Domains checked in parallel. Each spends most of its time waiting for DNS, and this bounds the load on a server.
 const WORKERS: usize = 8;
-/// Domains checked at most, those of the settings first, then those with the most mail.
+/// Maximum number of domains checked: those in the settings first, then those with the most mail.
 const DOMAIN_LIMIT: usize = 2000;
-/// How long the look-ups after a fetch may take; the next fetch goes on where they ended.
+/// Time limit for the lookups after a fetch; the next fetch continues where they stopped.
 const AFTER_FETCH: Duration = Duration::from_mins(5);
-/// How long one try after a fetch may take; there are two.
+/// Timeout of one attempt after a fetch; there are two attempts.
 const AFTER_FETCH_TRY: Duration = Duration::from_secs(2);
 
-/// A domain as DNS has it now, and the records to keep.
+/// The current posture of a domain, and the records to store.
 type Look = (Posture, Vec<DnsObservation>);
 
-/// Check all domains and keep what DNS says as seen at `now`.
+/// Checks all domains and stores their records as seen at `now`.
 pub(crate) fn look_at_all(
     run: &CommandContext,
     (resolver, policies): (&Resolver, Option<&dyn PolicySource>),
@@ -61,8 +61,8 @@ pub(crate) fn look_at_all(
     Ok((postures, exit))
 }
 
-/// The same at the end of a `fetch`, whose mails are safe by then, for the domains that nobody looked at today. What goes
-/// wrong is said, and no more.
+/// Runs at the end of a `fetch`, after its mails are stored, for domains not yet checked today. Errors are only
+/// reported.
 pub(crate) fn after_fetch(
     run: &CommandContext,
     settings: &Settings,
@@ -87,13 +87,13 @@ pub(crate) fn after_fetch(
     }
 }
 
-/// What came of the look-ups after a fetch.
+/// The outcome of the lookups after a fetch.
 struct AfterFetch {
-    /// Domains to look at.
+    /// Domains to check.
     domains: usize,
-    /// Those that were.
+    /// Domains that were checked.
     looked_at: usize,
-    /// DNS answered nothing.
+    /// No DNS query was answered.
     is_away: bool,
 }
 
@@ -124,7 +124,7 @@ fn look_once_a_day(
     let bounded = BoundedLookup::new(&resolver, Instant::now() + AFTER_FETCH, &is_stopped);
     let looks = look_at(&store, domains, now, &|request, seen, watched| {
         let found = (!bounded.is_over()).then(|| look(request, seen, watched, (&bounded, policies)))?;
-        // A look that was cut short would count as today's.
+        // A check that was cut short would count as today's.
         (!bounded.is_over()).then_some(found)
     })?;
     let looks: Vec<Look> = looks.into_iter().flatten().collect();
@@ -133,7 +133,7 @@ fn look_once_a_day(
     Ok(AfterFetch { domains: number, looked_at: looks.len(), is_away: bounded.is_away() })
 }
 
-/// The domains to look at, canonical: those of the settings, then those with passing mail.
+/// The domains to check, in canonical form: those in the settings, then those with passing mail.
 pub(super) fn domains(settings: &Settings, store: &Store) -> Result<Vec<String>, StoreError> {
     let mut domains: Vec<String> = Vec::new();
     for domain in settings.named_domains().into_iter().chain(store.domains_with_passing_mail(DOMAIN_LIMIT)?) {
@@ -145,7 +145,7 @@ pub(super) fn domains(settings: &Settings, store: &Store) -> Result<Vec<String>,
     Ok(domains)
 }
 
-/// Look at domains, some at a time. The answers are in their order.
+/// Runs `look` for the domains in parallel. The results are in the order of the domains.
 fn look_at<T: Send>(
     store: &Store,
     domains: Vec<String>,
@@ -206,12 +206,12 @@ impl<'a> ChangeJson<'a> {
     }
 }
 
-/// Show how the records of one domain have changed.
+/// Shows how the records of one domain have changed.
 pub(crate) fn show(store: &Store, domain: &str, format: OutputFormat) -> anyhow::Result<()> {
     print(&store.dns_changes(Some(domain))?, Some(domain), format)
 }
 
-/// Show what changed lately in the records of all domains.
+/// Shows recent changes in the records of all domains.
 pub(crate) fn show_since(
     store: &Store,
     stretch: Stretch,

@@ -1,4 +1,4 @@
-//! `export`: the rows for other engines.
+//! `export`: exports the rows for other programs.
 
 use crate::cli::settings::file::Settings;
 use crate::cli::settings::local_path::local_path;
@@ -65,7 +65,7 @@ pub(crate) struct ExportArgs {
     link: bool,
 }
 
-/// The forms of an export.
+/// Formats of an export.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum ExportForm {
     /// Parquet, partitioned by month.
@@ -73,13 +73,13 @@ enum ExportForm {
     Parquet,
     /// Comma-separated, lists as JSON.
     Csv,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Ndjson,
     /// Arrow IPC (Feather).
     Ipc,
 }
 
-/// Do it.
+/// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &ExportArgs) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let chosen = args.customers.chosen(&settings)?;
@@ -111,8 +111,8 @@ pub(crate) fn run(run: &CommandContext, args: &ExportArgs) -> anyhow::Result<Exi
         ExportForm::Csv => StreamFormat::Csv,
         _ => StreamFormat::Ndjson,
     };
-    // Parquet and Arrow files need all rows, in order, as a folder needs all tables; a name that is none is found out by all
-    // that are.
+    // Parquet and Arrow files, and a folder of all tables, need all rows in order; an unknown column name is only
+    // detected when all tables are checked.
     let needs_all = matches!(args.format, ExportForm::Parquet | ExportForm::Ipc);
     if needs_all || args.out.is_some() || chosen.is_some() || !filter.domains.is_empty() {
         let (_folder, store, exit) = storeless::store(run, &args.paths)?;
@@ -131,7 +131,7 @@ pub(crate) fn run(run: &CommandContext, args: &ExportArgs) -> anyhow::Result<Exi
     Ok(exit)
 }
 
-/// Writes the rows of the days asked for as they come.
+/// Writes the rows of the requested days as they are read.
 struct ExportRows<'a, W: std::io::Write> {
     stream: Stream<W, std::io::Sink>,
     filter: &'a Filter,
@@ -145,7 +145,7 @@ impl<W: std::io::Write> ReportSink for ExportRows<'_, W> {
     }
 }
 
-/// The rows of all, or those of each of some customers in a folder of its own.
+/// Exports all rows, or the rows of each customer to a separate folder.
 fn write_all(
     run: &CommandContext,
     (settings, chosen): (&Settings, Option<&[usize]>),
@@ -173,7 +173,7 @@ fn write_all(
             domains.retain(|domain| filter.domains.contains(domain));
         }
         if domains.is_empty() {
-            // Of the domains asked for none is this customer's: no filter would be a filter for all.
+            // None of the requested domains belongs to this customer: an empty filter would select all.
             continue;
         }
         let folder = |out: &Path| {
@@ -185,7 +185,7 @@ fn write_all(
     Ok(())
 }
 
-/// A folder that is read must not be the one that is written.
+/// Fails if the input folder is also the output folder.
 fn not_onto_itself(args: &ExportArgs, from: &Path) -> anyhow::Result<()> {
     let real = |path: &Path| path.canonicalize().ok();
     match (real(from), args.out.as_deref().and_then(real)) {
@@ -205,11 +205,11 @@ fn write(
 ) -> anyhow::Result<()> {
     let format = match args.format {
         ExportForm::Parquet => {
-            // Its presence is checked before anything is read.
+            // `--out` was checked before anything was read.
             let out = out.unwrap_or(Path::new("."));
             let parts = if args.link { PartFiles::Linked } else { PartFiles::Copied };
             let verdicts = verdicts::of_domains(verdicts, &filter.domains);
-            // An increment has what is new of reports; verdicts are of whole weeks.
+            // An incremental export contains new reports only; verdicts are about whole weeks.
             let verdicts = filter.new.is_none().then_some(verdicts.as_slice());
             return Ok(store.export_parquet(filter, verdicts, out, parts)?);
         }
@@ -244,7 +244,7 @@ fn write(
     written.with_context(|| path.display().to_string())
 }
 
-/// Write to standard output, or to the file of the format in the folder given.
+/// Writes to standard output, or to a file in the folder, named after the format.
 fn to_output<E: Into<anyhow::Error>>(
     format: ExportForm,
     folder: Option<&Path>,
@@ -256,7 +256,7 @@ fn to_output<E: Into<anyhow::Error>>(
     }
 }
 
-/// Write to a table's file of the format in a folder.
+/// Writes to the file of a table in a folder.
 fn to_file<E: Into<anyhow::Error>>(
     format: ExportForm,
     folder: &Path,
@@ -274,7 +274,7 @@ fn to_file<E: Into<anyhow::Error>>(
     let written = folder.write(Path::new(&name), |file| {
         let mut out = std::io::BufWriter::new(file);
         exported = write(&mut out).map_err(Into::into);
-        // What went wrong is kept outside, with its words.
+        // The original error is kept outside the closure.
         if exported.is_err() { Err(std::io::ErrorKind::Other.into()) } else { out.flush() }
     });
     exported?;

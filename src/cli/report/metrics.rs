@@ -1,4 +1,4 @@
-//! `metrics`: the store in numbers, for Prometheus.
+//! `metrics`: writes numbers from the store in Prometheus format.
 
 use crate::alert;
 use crate::analyze::{ActionState, Adder, DomainSummary, Foreign, Summary, TlsSummary};
@@ -28,9 +28,9 @@ Examples:
   dmarquet metrics
   dmarquet metrics --textfile /var/lib/prometheus/node-exporter/dmarquet.prom      (from cron)";
 
-/// Domains that have samples of their own; the rest is summed up under `other`.
+/// Maximum number of domains with separate samples; the rest is summed up as `other`.
 const DOMAINS: usize = 500;
-/// The label of what is summed up.
+/// The label of the sum of all other domains.
 const OTHER: &str = "other";
 
 /// Write metrics for Prometheus: messages, spoofing, reporters, mailboxes, the store, open alerts and actions
@@ -45,7 +45,7 @@ pub(crate) struct MetricsArgs {
     pub(crate) now: Option<Timestamp>,
 }
 
-/// Do it.
+/// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &MetricsArgs) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let dir = run.store(&settings)?;
@@ -62,10 +62,10 @@ pub(crate) fn run(run: &CommandContext, args: &MetricsArgs) -> anyhow::Result<Ex
     Ok(Exit::Handled)
 }
 
-/// Put a whole file in the place of the old one: a scraper sees either.
+/// Replaces the file atomically: a scraper sees either the old or the new one.
 fn replace(file: &Path, text: &str) -> std::io::Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // node_exporter reads what ends in .prom only, and never this name.
+    // node_exporter only reads files ending in .prom, so never the temporary one.
     let mut fresh = tempfile::Builder::new().prefix(".dmarquet-").suffix(".tmp").tempfile_in(folder)?;
     fresh.write_all(text.as_bytes())?;
     fresh.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
@@ -124,7 +124,7 @@ fn of_store(store: &Store, now: Timestamp) -> anyhow::Result<Vec<Metric>> {
     ])
 }
 
-/// Of the mailboxes of the settings.
+/// Metrics of the mailboxes in the settings.
 fn of_mailboxes(store: &Store, names: &[String]) -> anyhow::Result<Vec<Metric>> {
     let mut success = Metric::new("dmarquet_fetch_success", "Whether the last fetch of the mailbox succeeded.");
     let mut failures =
@@ -164,7 +164,7 @@ fn of_alerts(events: &[StoredEvent], now: Timestamp) -> Vec<Metric> {
     vec![metric, by_kind]
 }
 
-/// What a domain adds up to.
+/// The sums of a domain.
 #[derive(Default, Clone, Copy)]
 struct MetricSums {
     pass: u64,
@@ -190,10 +190,11 @@ impl MetricSums {
     }
 }
 
-/// Of the last seven days. The largest domains have samples of their own: strangers cannot make more series than that.
+/// Metrics of the last seven days. Only the largest domains have separate samples, so that forged reports cannot create
+/// more series.
 fn of_week(summary: &Summary) -> Vec<Metric> {
     let mut sums: BTreeMap<String, MetricSums> = BTreeMap::new();
-    // Own domains first: of any other only the word of whoever sent the report says that it is the reader's.
+    // The user's domains first: any other domain is only claimed to be the user's by the sender of a report.
     let mut domains: Vec<&DomainSummary> = summary.domains.iter().collect();
     domains.sort_by_key(|domain| !domain.vouched);
     for (place, domain) in domains.into_iter().enumerate() {
@@ -235,7 +236,7 @@ fn of_week(summary: &Summary) -> Vec<Metric> {
     vec![messages, spoofed, reports, reporters, actions, of_tls(summary)]
 }
 
-/// TLS sessions of the last seven days. Types of policy are told apart: one session may count under two of them.
+/// TLS sessions of the last seven days. Policy types are separate: one session may count under two.
 fn of_tls(summary: &Summary) -> Metric {
     let mut tls: Vec<&TlsSummary> = summary.tls.iter().collect();
     tls.sort_by_key(|tls| Reverse((tls.failed_sessions, tls.sessions())));

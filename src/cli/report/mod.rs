@@ -1,4 +1,4 @@
-//! The commands that answer: `summary`, `export`, `status`, `check`.
+//! Commands that show data: `summary`, `export`, `status`, `check` and others.
 
 pub(crate) mod ack;
 pub(crate) mod alert;

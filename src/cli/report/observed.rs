@@ -1,4 +1,4 @@
-//! What the store has seen of a domain, as the plain values a posture is joined with.
+//! Reads what the store knows about a domain, to be joined with its posture in DNS.
 
 use crate::analyze::{Adder, Foreign, Period, Question, period};
 use crate::dns::lookup::name;
@@ -12,22 +12,22 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
-/// Days looked back: past those after which a key counts as left over.
+/// Days to look back: longer than the time after which a key counts as unused.
 const DAYS: i64 = 180;
-/// Days of TLS reports: a failure that is older may be repaired.
+/// Days of TLS reports: older failures may have been repaired.
 const TLS_DAYS: i64 = 7;
-/// Selectors kept, those with most mail that passed first: strangers can sign with any.
+/// Maximum number of selectors, those with the most passing mail first: anybody can sign with any selector.
 const SELECTORS: usize = 200;
-/// Sources kept of a selector.
+/// Maximum number of sources per selector.
 const SOURCES: usize = 20;
 
-/// Read the last months of a domain.
+/// Reads the last months of a domain.
 pub(crate) fn of(store: &Store, domain: &str, now: Timestamp) -> Result<Observed, StoreError> {
     let mut all = of_all(store, std::slice::from_ref(&domain.to_owned()), now)?;
     Ok(all.pop().unwrap_or_default())
 }
 
-/// Read the last months of several domains at once. The answers are in the order of the domains.
+/// Reads the last months of several domains at once. The results are in the order of the domains.
 pub(crate) fn of_all(store: &Store, domains: &[String], now: Timestamp) -> Result<Vec<Observed>, StoreError> {
     let today = period::today(now);
     let from = today.saturating_sub(DAYS.days());
@@ -80,7 +80,7 @@ pub(crate) fn of_all(store: &Store, domains: &[String], now: Timestamp) -> Resul
     Ok(seen)
 }
 
-/// Why TLS sessions failed in the last days, with the domain.
+/// Reasons why TLS sessions failed in the last days, with their domain.
 fn tls_failures(store: &Store, filter: Filter, today: Date) -> Result<Vec<(String, SeenTlsFailure)>, StoreError> {
     let from = today.saturating_sub((TLS_DAYS - 1).days());
     let question = Question { period: Period::new(from, today).ok(), ..Question::default() };
@@ -101,7 +101,7 @@ fn tls_failures(store: &Store, filter: Filter, today: Date) -> Result<Vec<(Strin
     Ok(found)
 }
 
-/// The policies that senders may still keep, each with the id it had: one for each time both were seen.
+/// MTA-STS policies that senders may still have cached, each with its ID at that time, one per pair observed together.
 fn sts_policies(history: &DnsHistory, domain: &str, now: Timestamp) -> Vec<SeenStsPolicy> {
     let policies = history.spans_of(&policy_host(domain)).iter().filter(|span| {
         let age = span.value.text.split("; ").find_map(|line| line.strip_prefix("max_age: ")?.parse().ok());
@@ -120,7 +120,7 @@ fn sts_policies(history: &DnsHistory, domain: &str, now: Timestamp) -> Vec<SeenS
     found
 }
 
-/// The domains a row concerns: its policy domain, and its From domain with all that is above it.
+/// The domains a row is about: its policy domain, and its From domain with all domains above it.
 fn concerned(index: &HashMap<&str, usize>, rows: &Rows, row: usize) -> Vec<usize> {
     let mut found: Vec<usize> =
         rows.policy_domain.get(row).and_then(|domain| index.get(domain)).copied().into_iter().collect();
@@ -144,7 +144,7 @@ const COLUMNS: ColumnSet = ColumnSet::DAY
     .with(ColumnSet::SPF_DOMAIN)
     .with(ColumnSet::SIGNATURES);
 
-/// The signatures of a row: domain, selector and result. A mail may be signed with several keys of one domain.
+/// The signatures of a row: domain, selector and result. A mail may be signed with several keys of a domain.
 fn signatures(rows: &Rows, row: usize) -> impl Iterator<Item = (&str, &str, &str)> {
     let deciding = (rows.dkim_domain.get(row), rows.dkim_selector.get(row), rows.dkim_result.get(row));
     let deciding = match deciding {
@@ -224,7 +224,7 @@ impl ObservedSums {
             }
         };
         let mut selectors: Vec<SeenSelector> = self.selectors.iter().map(one).collect();
-        // Stable: of the same use, the first by name.
+        // A stable sort: ties stay in the order of their names.
         selectors.sort_by_key(|seen| Reverse((seen.passed, seen.messages)));
         selectors.truncate(SELECTORS);
         selectors.sort_by(|a, b| a.selector.cmp(&b.selector));

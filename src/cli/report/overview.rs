@@ -1,4 +1,4 @@
-//! `summary --overview`: one line a domain, of all that reports or the settings name.
+//! `summary --overview`: one line per domain, for all domains in reports or settings.
 
 use super::summary::SummaryForm;
 use crate::analyze::{DnsState, Overview, OverviewDomain, Summary};
@@ -12,17 +12,17 @@ use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 
-/// Which domains it has rows of, beside those of the summary.
+/// Which domains it includes besides those in the summary.
 pub(crate) struct OverviewScope<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) source: &'a From<'a>,
-    /// Only those of this customer.
+    /// Only domains of this customer.
     pub(crate) owner: Option<usize>,
-    /// Only these; none: all.
+    /// Only these domains; if empty, all.
     pub(crate) domains: &'a [String],
 }
 
-/// Show it.
+/// Shows the overview.
 pub(crate) fn show(
     summary: &Summary,
     scope: &OverviewScope<'_>,
@@ -39,7 +39,7 @@ pub(crate) fn show(
 }
 
 impl OverviewScope<'_> {
-    /// All domains that somebody knows of.
+    /// All known domains.
     fn known(&self, summary: &Summary) -> anyhow::Result<Vec<OverviewDomain>> {
         let owners = self.settings.owners();
         let is_asked = |domain: &str| {
@@ -47,7 +47,7 @@ impl OverviewScope<'_> {
                 && self.owner.is_none_or(|owner| owners.of(domain) == Some(owner))
         };
         let named = self.settings.named_domains().into_iter().map(|domain| (domain, None));
-        // Of files nothing is known but the summary.
+        // For files, only the summary is known.
         let seen =
             summary.domains.iter().map(|domain| (domain.policy_domain.as_written().to_owned(), summary.period.to));
         let mut last: BTreeMap<String, Option<Date>> = named.collect();
@@ -85,7 +85,7 @@ impl OverviewScope<'_> {
     }
 }
 
-/// The last day that a period covers: one that ends at midnight does not reach into the next day.
+/// The last day of a period: one that ends at midnight does not include the next day.
 fn last_day(end: Timestamp) -> Date {
     Offset::UTC.to_datetime(end.saturating_sub(SignedDuration::from_secs(1)).unwrap_or(end)).date()
 }

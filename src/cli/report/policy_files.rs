@@ -1,5 +1,5 @@
-//! Fetches MTA-STS policies by HTTPS: from the addresses that DNS has for the policy's host and from nowhere else, without
-//! redirects or proxies, with a bounded size and time.
+//! Fetches MTA-STS policies by HTTPS, only from the addresses in DNS of the policy host, without redirects or proxies,
+//! with limits on size and time.
 
 use crate::dns::transport::{PolicyAnswer, PolicyFetch, PolicySource};
 use crate::fetch::mailbox::oauth::http_config;
@@ -15,9 +15,9 @@ use ureq::http::header::{CONTENT_TYPE, HeaderName, LOCATION};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
-/// How long one policy may take. Senders wait up to a minute.
+/// Timeout for one policy. Senders wait up to a minute.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// Addresses tried of a host.
+/// Maximum number of addresses tried per host.
 const ADDRESSES: usize = 4;
 /// The port of HTTPS.
 const HTTPS: u16 = 443;
@@ -26,20 +26,20 @@ const HTTPS: u16 = 443;
 #[derive(Debug)]
 pub(crate) struct PolicyFiles {
     config: Config,
-    /// Where to fetch every policy from, whatever DNS says: for tests on loopback.
+    /// The address that all policies are fetched from instead: for tests on loopback.
     instead: Option<SocketAddr>,
 }
 
 impl PolicyFiles {
-    /// Trusts the same roots as everything else, and one more.
+    /// Trusts the usual roots, and one more if given.
     fn new(instead: Option<SocketAddr>, ca_file: Option<&Path>) -> Result<Self, String> {
         let config = http_config(ca_file, PATIENCE)?.https_only(true).proxy(None).build();
         Ok(Self { config, instead })
     }
 }
 
-/// How policies are fetched. A DNS server on this machine may say anything of any name, so none are fetched by its word
-/// unless a test says where from.
+/// How policies are fetched. The answers of a DNS server on this machine are not trusted as an address to fetch from,
+/// so nothing is fetched then unless a test gives the address.
 pub(crate) fn policies(
     dns_servers: &[SocketAddr],
     instead: Option<SocketAddr>,
@@ -101,7 +101,7 @@ fn failed(host: &str, error: ureq::Error) -> PolicyFetch {
     }
 }
 
-/// Addresses that were looked up before: a second lookup could lead elsewhere.
+/// Addresses that were already looked up: a second lookup could return different ones.
 #[derive(Debug)]
 struct Addresses(Vec<SocketAddr>);
 

@@ -1,4 +1,4 @@
-//! `query`: SQL over the stored tables.
+//! `query`: runs SQL on the stored tables.
 
 use crate::analyze::Period;
 use crate::cli::settings::local_path::local_path;
@@ -57,7 +57,7 @@ pub(crate) struct QueryArgs {
     explain_plan: bool,
 }
 
-/// The forms of an answer.
+/// Formats of a result.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum QueryForm {
     /// Aligned columns.
@@ -65,7 +65,7 @@ enum QueryForm {
     Table,
     /// Comma-separated, lists as JSON.
     Csv,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Ndjson,
     /// A Parquet file.
     Parquet,
@@ -73,7 +73,7 @@ enum QueryForm {
     Arrow,
 }
 
-/// Do it.
+/// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &QueryArgs) -> anyhow::Result<Exit> {
     let Some(asked) = args.sql.as_deref().filter(|_| !args.list) else {
         let lines: Vec<String> =
@@ -102,7 +102,7 @@ pub(crate) fn run(run: &CommandContext, args: &QueryArgs) -> anyhow::Result<Exit
         }
         None => (asked.to_owned(), None),
     };
-    // What a later Polars will do otherwise is no concern of who asks.
+    // Users need no warnings about future versions of Polars.
     polars_error::set_warning_function(|_, _| {});
     let query = SelectQuery::parse(&sql)?;
     if args.paths.is_empty() {
@@ -115,7 +115,7 @@ pub(crate) fn run(run: &CommandContext, args: &QueryArgs) -> anyhow::Result<Exit
     Ok(exit)
 }
 
-/// Answer from a store; `week` is the only one that the query asks verdicts of.
+/// Runs the query on a store; `week` is the only week whose verdicts the query needs.
 fn answer(
     run: &CommandContext,
     args: &QueryArgs,
@@ -127,7 +127,7 @@ fn answer(
     let mut known = None;
     let tables = QueryTables::open(store, query.tables(), || -> anyhow::Result<_> {
         if known.is_none() {
-            // What was worked out is not kept: a query changes nothing.
+            // The computed verdicts are not stored: a query changes nothing.
             known = Some(verdicts::worked_out(run, &run.settings()?, store, &filter)?.0);
         }
         Ok(known.clone().unwrap_or_default())
@@ -154,10 +154,10 @@ fn answer(
     })
 }
 
-/// Characters of a cell that are shown.
+/// Maximum characters shown of a cell.
 const WIDEST: usize = 80;
 
-/// Aligned columns; their widths are those of the first part of the answer.
+/// Aligned columns; the first part of the result determines their widths.
 struct TextTable<'a> {
     out: &'a mut dyn Write,
     widths: Option<Vec<usize>>,
@@ -191,7 +191,7 @@ impl TextTable<'_> {
     }
 }
 
-/// A value as it is shown: cleaned, and cut where it is very long.
+/// A value for display: cleaned, and cut if very long.
 fn shown(text: Option<&str>) -> String {
     let Some(text) = text else { return "NULL".to_owned() };
     let clean = clean(text);

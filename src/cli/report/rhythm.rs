@@ -1,4 +1,4 @@
-//! How often a summary goes by mail, and what goes where all is well: everything, one line, or nothing.
+//! How often a summary is mailed, and what is mailed if all is well: everything, one line, or nothing.
 
 use crate::analyze::{Level, Period, Summary, TlsSummary};
 use crate::cli::wiring::mail_summary::things_to_fix;
@@ -22,7 +22,7 @@ pub(crate) struct RhythmArgs {
     heartbeat: bool,
 }
 
-/// How often.
+/// The period of a digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Every {
     /// Yesterday.
@@ -33,7 +33,7 @@ enum Every {
     Month,
 }
 
-/// What goes by mail.
+/// How much is mailed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extent {
     /// The whole summary.
@@ -45,12 +45,12 @@ pub(crate) enum Extent {
 }
 
 impl RhythmArgs {
-    /// Whether a mail is needed for what was asked for.
+    /// Whether the options only make sense with a mail.
     pub(crate) const fn wants_mail(&self) -> bool {
         self.quiet_if_well || self.heartbeat
     }
 
-    /// The period that was asked for, one way or the other.
+    /// The requested period, from `--every` or the period options.
     pub(crate) fn choice(&self, choice: &Choice, now: Timestamp, today: Date) -> anyhow::Result<Choice> {
         let Some(every) = self.every else { return Ok(choice.clone()) };
         if choice.days(today).is_some() {
@@ -72,7 +72,7 @@ impl RhythmArgs {
         Ok(chosen)
     }
 
-    /// What goes by mail of a summary.
+    /// How much of a summary is mailed.
     pub(crate) fn extent(&self, summary: &Summary) -> Extent {
         if !self.wants_mail() || !is_well(summary) {
             Extent::Whole
@@ -84,7 +84,7 @@ impl RhythmArgs {
     }
 }
 
-/// Whether there is nothing that a person should look at. Without a single report nothing is known to be well.
+/// Whether nothing needs attention. Without any report, this is not known.
 fn is_well(summary: &Summary) -> bool {
     let answers = &summary.answers;
     let calm = answers.own_senders.level == Level::Ok && answers.spoofing.level != Level::Alert;

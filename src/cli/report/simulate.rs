@@ -1,4 +1,5 @@
-//! `simulate`: what a change of the policy or of DNS would do to the mail in the store. The judging is done in `simulate`.
+//! `simulate`: shows what a change of the policy or of DNS would do to the stored mail. The evaluation itself is in
+//! `simulate`.
 
 use crate::analyze::{Adder, AttributedMail, Period, Question};
 use crate::cli::settings::{file, local_path, near};
@@ -39,10 +40,10 @@ Examples:
 Exit codes: 0 at most --tolerate messages would be lost; 1 more would be; 2 could not run, or the
 result depends on a failed lookup.";
 
-/// The weeks that decide who a sender is.
+/// Days of history used to classify senders.
 const JUDGED_DAYS: i32 = 56;
 
-/// A zone file may have so many bytes.
+/// Maximum size of a zone file.
 const ZONE_BYTES: u64 = 64 << 20;
 
 /// Show what a stricter policy or another DNS record would do to your mail
@@ -104,7 +105,7 @@ pub(crate) struct SimulateArgs {
     format: OutputFormat,
 }
 
-/// A policy as it is typed.
+/// A policy on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum PolicyWord {
     None,
@@ -122,7 +123,7 @@ impl From<PolicyWord> for Policy {
     }
 }
 
-/// An alignment mode as it is typed.
+/// An alignment mode on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum AlignmentWord {
     /// Relaxed.
@@ -131,7 +132,7 @@ enum AlignmentWord {
     S,
 }
 
-/// Do it.
+/// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &SimulateArgs) -> anyhow::Result<Exit> {
     let named = name::canonical(&args.domain).filter(|name| name::is_domain(name));
     let domain = named.ok_or_else(|| anyhow!("expected a domain such as example.com, found {:?}", args.domain))?;
@@ -181,7 +182,7 @@ fn simulated(
     simulate(request, mail, lookup, (args.tolerate, asks_dns)).with_context(|| format!("simulate {}", request.domain))
 }
 
-/// The last complete weeks before an instant.
+/// The last complete weeks before `now`.
 fn window(now: Timestamp, weeks: u16) -> anyhow::Result<(Date, Date)> {
     let last = Period::last_complete_week(now);
     let from = last.to().checked_sub((i64::from(weeks) * 7 - 1).days());
@@ -229,7 +230,8 @@ fn zone(file: &Path, domain: &str) -> anyhow::Result<ZoneFile> {
     ZoneFile::parse(&bytes, domain).with_context(|| file.display().to_string())
 }
 
-/// The mail of the domain up to the day before `now`: of the weeks to judge, and of the eight weeks that say who a sender is.
+/// Reads the mail of the domain up to the day before `now`: the weeks to evaluate, and the eight weeks used to classify
+/// senders.
 fn read(
     run: &CommandContext,
     settings: &file::Settings,
@@ -258,7 +260,7 @@ fn read(
     Ok(adder.attribute())
 }
 
-/// Why there is nothing to judge: another domain was meant, or other weeks.
+/// Explains why there is nothing to evaluate: probably another domain or other weeks were meant.
 fn no_mail(store: &Store, request: &SimulationRequest) -> anyhow::Result<anyhow::Error> {
     let mut known: BTreeMap<String, Date> = BTreeMap::new();
     store.heads(&Filter::default(), &mut |head| {

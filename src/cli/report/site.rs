@@ -1,4 +1,4 @@
-//! `site`: the store as static pages, brought up to date.
+//! `site`: writes or updates an archive of static pages.
 
 use crate::analyze::{Adder, Period, Question, RepairCount, RowSample};
 use crate::cli::settings::file::Settings;
@@ -33,7 +33,7 @@ Examples:
   dmarquet site --out /srv/dmarc --each-customer      one folder of pages per customer
   dmarquet site --out ~/dmarc && xdg-open ~/dmarc/index.html";
 
-/// Most weeks that an archive has: ten years.
+/// Maximum number of weeks of an archive: ten years.
 const WEEKS: usize = 520;
 
 /// Write the store as static pages: an index, a page per week, domain and sender, and a feed
@@ -53,7 +53,7 @@ pub(crate) struct SiteArgs {
     customers: CustomerChoice,
 }
 
-/// A week's summary, and the rows that pages of senders show.
+/// A week's summary, and the rows for the pages of senders.
 struct WeekSums {
     adder: Adder,
     rows: RowSample,
@@ -84,20 +84,20 @@ impl Sum for WeekSums {
     }
 }
 
-/// What all archives of a run are made of.
+/// The input shared by all archives of a run.
 struct Source<'a> {
     run: &'a CommandContext,
     settings: &'a Settings,
     store: From<'a>,
-    /// What stands for the reports of each day.
+    /// A fingerprint of the reports of each day.
     days: BTreeMap<Date, u64>,
-    /// What was rejected or contradicted, by the day of its arrival.
+    /// Number of rejected and conflicting items, by day of arrival.
     odd: BTreeMap<Date, u64>,
     weeks: Vec<Period>,
     question: Question,
 }
 
-/// Do it.
+/// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &SiteArgs) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let chosen = args.customers.chosen(&settings)?;
@@ -137,7 +137,7 @@ fn tell(run: &CommandContext, out: &Path, written: Written) {
     ));
 }
 
-/// The weeks with reports, the last that is over among them, those that are to come not.
+/// The weeks with reports, including the last complete week, without future ones.
 fn weeks(days: &BTreeMap<Date, u64>, run: &CommandContext, most: usize) -> Vec<Period> {
     let monday = |day: Date| day.saturating_sub(i32::from(day.weekday().since(Weekday::Monday)).days());
     let last = Period::last_complete_week(run.now);
@@ -151,7 +151,7 @@ fn weeks(days: &BTreeMap<Date, u64>, run: &CommandContext, most: usize) -> Vec<P
         .collect()
 }
 
-/// Have what stands for the reports of a day stand for its TLS reports, too.
+/// Includes TLS reports in the fingerprint of each day.
 fn add_tls(store: &Store, days: &mut BTreeMap<Date, u64>) -> anyhow::Result<()> {
     store.tls_policies(&Filter::default(), &mut |row| {
         let mut hasher = DefaultHasher::new();
@@ -162,7 +162,7 @@ fn add_tls(store: &Store, days: &mut BTreeMap<Date, u64>) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// How many items could not be read or contradict others, by the day they arrived.
+/// Number of items that could not be read or conflict with others, by day of arrival.
 fn odd_days(store: &Store) -> anyhow::Result<BTreeMap<Date, u64>> {
     let day = |at| Offset::UTC.to_datetime(at).date();
     let mut days: BTreeMap<Date, u64> = BTreeMap::new();
@@ -177,7 +177,7 @@ fn odd_days(store: &Store) -> anyhow::Result<BTreeMap<Date, u64>> {
 }
 
 impl Source<'_> {
-    /// Bring one archive up to date: the operator's, or a customer's.
+    /// Updates one archive: the operator's or a customer's.
     fn write(&self, out: &Path, owner: Option<usize>) -> anyhow::Result<Written> {
         let branding = match owner {
             Some(owner) => logo::branding(&self.settings.customers[owner])?,
@@ -200,7 +200,7 @@ impl Source<'_> {
         Ok(archive.finish(&latest)?)
     }
 
-    /// Make a week.
+    /// Writes the pages of a week.
     fn week(
         &self,
         archive: &mut Archive,
@@ -236,12 +236,12 @@ impl Source<'_> {
         Ok(archive.add((&summary, &rows.finish()), made_of)?)
     }
 
-    /// Whether what a week says depends on the day it is read: it is not over, or reports may still come.
+    /// Whether a week's pages depend on the current day: it is not over, or reports may still arrive.
     fn recent(&self, week: Period) -> bool {
         week.to().saturating_add(14.days()) >= self.run.today()
     }
 
-    /// What stands for the reports of some days, and for the day it is where that matters.
+    /// A fingerprint of the reports of some days, including the current day if it matters.
     fn reports(&self, from: Date, to: Date, recent: bool) -> String {
         let mut hasher = DefaultHasher::new();
         for (day, digest) in self.days.range(from..=to).chain(self.odd.range(from..=to)) {
@@ -253,7 +253,7 @@ impl Source<'_> {
         format!("{:016x}", hasher.finish())
     }
 
-    /// What stands for everything else that pages depend on.
+    /// A fingerprint of everything else that the pages depend on.
     fn key(&self, question: &Question, branding: &Branding, owner: Option<usize>) -> String {
         let question = Question { today: None, ..question.clone() };
         let domains = owner.map(|owner| &self.settings.customers[owner].domains);

@@ -1,4 +1,4 @@
-//! `status`: the store at a glance, and an answer for monitoring.
+//! `status`: shows the state of the store, also for monitoring.
 
 use super::census;
 use super::status_parts::{self, PartChoice};
@@ -26,7 +26,7 @@ Examples:
   dmarquet status --reporters                  a census of those who report
   dmarquet status --by-domain --max-age 7d     the same for each domain's reports";
 
-/// Reporters in the text form; JSON has all.
+/// Maximum number of reporters in the text; JSON has all.
 const NAMED: usize = 15;
 
 /// Show mailboxes, newest reports, silent reporters and rejected items
@@ -54,13 +54,13 @@ pub(crate) struct StatusArgs {
     customer: Option<String>,
 }
 
-/// A mailbox of the settings, and the newest report it brought.
+/// A mailbox in the settings, and its newest report.
 struct MailboxJson {
     name: String,
     newest: Option<Timestamp>,
 }
 
-/// Do it.
+/// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &StatusArgs) -> anyhow::Result<Exit> {
     let settings = run.settings()?;
     let store = run.opened(&settings, args.records.as_deref())?;
@@ -76,7 +76,7 @@ pub(crate) fn run(run: &CommandContext, args: &StatusArgs) -> anyhow::Result<Exi
     let status = store.status()?;
     let mailboxes = mailboxes(&store, &settings)?;
     let silent = args.max_age.map_or(Vec::new(), |age| too_old(age, run, &status, &mailboxes));
-    // A check in a crontab that finds nothing has nothing to say: cron would mail it every day.
+    // If all is well, a check in a crontab prints nothing: cron would mail it every day.
     let all_well = args.max_age.is_some() && silent.is_empty();
     match args.format {
         OutputFormat::Json => output::json(&StatusJson::of(&status, &mailboxes, dir.display().to_string()))?,
@@ -104,7 +104,7 @@ fn mailboxes(store: &Store, settings: &Settings) -> anyhow::Result<Vec<MailboxJs
     settings.mailboxes.iter().map(newest).collect()
 }
 
-/// What brought no report for longer than wanted.
+/// Describes what got no report for longer than allowed.
 fn too_old(age: Stretch, run: &CommandContext, status: &Status, mailboxes: &[MailboxJson]) -> Vec<String> {
     if mailboxes.is_empty() {
         return late(age, run.now, "store", status.newest_arrival).into_iter().collect();
@@ -113,7 +113,7 @@ fn too_old(age: Stretch, run: &CommandContext, status: &Status, mailboxes: &[Mai
     mailboxes.iter().filter_map(silent).collect()
 }
 
-/// What to say of something whose newest report is older than wanted; `None` where it is not.
+/// The message about something whose newest report is too old; `None` if it is not.
 pub(crate) fn late(age: Stretch, now: Timestamp, what: &str, newest: Option<Timestamp>) -> Option<String> {
     let found = newest.map_or_else(|| "never one".to_owned(), |newest| format!("the last on {}", minute(newest)));
     let is_late = newest < Some(age.before_instant(now));
@@ -143,7 +143,7 @@ fn text(status: &Status, mailboxes: &[MailboxJson], dir: &str, now: Timestamp) -
     let totals = &status.totals;
     let version = status.version.map_or_else(String::new, |version| format!(" (version {version})"));
     let mut out = format!("store      {dir}{version}\n");
-    // Writing to a String cannot fail.
+    // Writing to a `String` cannot fail.
     let _ = writeln!(
         out,
         "reports    {} ({})",
@@ -183,7 +183,7 @@ fn text(status: &Status, mailboxes: &[MailboxJson], dir: &str, now: Timestamp) -
     }
     for folder in &status.folders {
         let _ = write!(out, "{} > {}: ", folder.mailbox, folder.folder);
-        // Of POP3: it has no UIDs.
+        // POP3 has no UIDs.
         if folder.uid_validity > 0 {
             let _ = write!(out, "up to UID {}, ", folder.last_uid);
         }
@@ -218,7 +218,7 @@ pub(crate) fn reporters_text(status: &Status, out: &mut String) {
     }
 }
 
-/// The status as JSON has it. Times are RFC 3339, sizes bytes.
+/// The status as JSON. Times are RFC 3339, sizes are bytes.
 #[derive(Debug, Serialize)]
 struct StatusJson {
     store: String,

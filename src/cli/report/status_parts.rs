@@ -1,4 +1,4 @@
-//! The status of a part of the store: of one customer, or domain by domain.
+//! The status of a part of the store: of one customer, or per domain.
 
 use super::status::{MonthSums, ReporterNewest, ago, late, minute, reporters_text};
 use crate::cli::settings::Customer;
@@ -18,7 +18,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// What is asked of a part.
+/// Which part to show, and how.
 pub(crate) struct PartChoice<'a> {
     /// The customer; `None`: all domains.
     pub(crate) customer: Option<&'a str>,
@@ -26,7 +26,7 @@ pub(crate) struct PartChoice<'a> {
     pub(crate) max_age: Option<Stretch>,
 }
 
-/// One customer's reports, and what of its was rejected or is in conflict.
+/// One customer's reports, rejected items and conflicts.
 #[derive(Debug, Serialize)]
 struct CustomerStatus<'a> {
     customer: &'a str,
@@ -43,7 +43,7 @@ struct CustomerStatus<'a> {
     reporters: Vec<ReporterNewest>,
 }
 
-/// The status of one customer. Nothing of another's is read into it.
+/// The status of one customer, without data of any other.
 pub(crate) fn of_customer(
     run: &CommandContext,
     settings: &Settings,
@@ -98,7 +98,7 @@ fn customer_text(
     let amount = |number: i64| number.max(0).unsigned_abs();
     let totals = &status.totals;
     let mut out = format!("customer   {}\ndomains    {}\n", customer.name, customer.domains.join(", "));
-    // Writing to a String cannot fail.
+    // Writing to a `String` cannot fail.
     let _ = writeln!(
         out,
         "reports    {} ({})",
@@ -119,14 +119,14 @@ fn customer_text(
     out
 }
 
-/// A policy domain, and when it was last reported on.
+/// A policy domain and its newest report.
 #[derive(Debug, Serialize)]
 struct DomainStatus {
     policy_domain: String,
     customer: Option<String>,
     /// The end of the newest report's period; `None` if there is none.
     newest_end: Option<String>,
-    /// With `--max-age`: whether it is older than that, or there is none.
+    /// With `--max-age`: whether it is older than that, or missing.
     silent: Option<bool>,
     #[serde(skip)]
     newest: Option<Timestamp>,
@@ -137,7 +137,7 @@ struct DomainStatuses {
     domains: Vec<DomainStatus>,
 }
 
-/// The status domain by domain: of those that the settings name and those below them, or without any, of all.
+/// The status per domain: of the domains in the settings and below them, or without any, of all.
 pub(crate) fn by_domain(
     run: &CommandContext,
     settings: &Settings,
@@ -147,7 +147,7 @@ pub(crate) fn by_domain(
     let customer = choice.customer.map(|name| customers::find(settings, name)).transpose()?;
     let (owners, named) = (settings.owners(), settings.named_domains());
     let watched = Owners::new(named.iter().map(|domain| (domain.as_str(), 0)));
-    // Anybody can report on a domain that is nobody's here: its silence is none.
+    // Anybody can send reports about a domain that is not in the settings, so it cannot be silent.
     let is_wanted = |domain: &str| match customer {
         Some(customer) => owners.of(domain) == Some(customer),
         None => named.is_empty() || watched.of(domain).is_some(),
@@ -180,7 +180,7 @@ pub(crate) fn by_domain(
     Ok(if silent.is_empty() { Exit::Handled } else { Exit::Attention })
 }
 
-/// A domain, with whose it is.
+/// A domain, followed by its customer.
 fn called(domain: &DomainStatus) -> String {
     match &domain.customer {
         Some(customer) => format!("{} ({customer})", domain.policy_domain),
@@ -196,7 +196,7 @@ fn domains_text(domains: &[DomainStatus], now: Timestamp) -> String {
         let newest = domain.newest.map_or("no report yet".to_owned(), |end| {
             format!("newest report up to {}, {}", minute(end), ago(end, now))
         });
-        // Writing to a String cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = writeln!(out, "{name:<width$}  {newest}");
     }
     out

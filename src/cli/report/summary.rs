@@ -1,4 +1,5 @@
-//! `summary`: who sends as us, what passes, and why the rest fails; on a screen, as a page, by mail.
+//! `summary`: shows who sends as the user's domains, what passes, and why the rest fails: on a terminal, as a page, or
+//! by mail.
 
 use super::digests::{Digests, Mailing};
 use super::overview::{self, OverviewScope};
@@ -94,7 +95,7 @@ pub(crate) struct SummaryArgs {
     out: Option<PathBuf>,
 }
 
-/// The forms of a summary.
+/// Formats of a summary.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SummaryForm {
     /// For a terminal.
@@ -111,7 +112,7 @@ pub(crate) enum SummaryForm {
 }
 
 impl SummaryForm {
-    /// How the name of its file ends.
+    /// The file extension.
     pub(crate) const fn extension(self) -> &'static str {
         match self {
             Self::Text => "txt",
@@ -123,7 +124,7 @@ impl SummaryForm {
     }
 }
 
-/// Do it.
+/// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &SummaryArgs) -> anyhow::Result<Exit> {
     if args.schema {
         output::data(present::SCHEMA.as_bytes())?;
@@ -219,7 +220,7 @@ pub(crate) fn run(run: &CommandContext, args: &SummaryArgs) -> anyhow::Result<Ex
     Ok(exit)
 }
 
-/// By mail, all of it or what is wanted where all is well.
+/// Mails the summary, or the heartbeat if all is well.
 fn send(
     run: &CommandContext,
     settings: &Settings,
@@ -237,7 +238,7 @@ fn send(
     mail_summary::send(run, settings, summary, &Addressing { heartbeat, ..addressing }, args.dry_run)
 }
 
-/// What options do not fit each other.
+/// Rejects options that do not go together.
 fn check_use(args: &SummaryArgs, of_customers: bool) -> anyhow::Result<()> {
     if args.customers.each_customer && args.out.is_none() && !args.mail {
         let error = anyhow!("--each-customer: expected --out DIR or --mail beside it, found neither");
@@ -256,7 +257,7 @@ fn check_use(args: &SummaryArgs, of_customers: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The question of each customer, with its number; `None` where the operator asks.
+/// The question for each requested customer with its number; `None` for the operator.
 fn questions(
     args: &SummaryArgs,
     settings: &Settings,
@@ -283,7 +284,7 @@ fn questions(
     Ok(chosen.map(|chosen| chosen.iter().map(question).collect()))
 }
 
-/// A summary to standard output.
+/// Writes a summary to standard output.
 fn show(summary: &Summary, branding: &Branding, form: SummaryForm, style: &Style) -> anyhow::Result<()> {
     match form {
         SummaryForm::Text => pager::show(&present::text(summary, branding, style)),
@@ -293,7 +294,7 @@ fn show(summary: &Summary, branding: &Branding, form: SummaryForm, style: &Style
     }
 }
 
-/// A summary in one of its forms.
+/// Renders a summary.
 pub(crate) fn rendered(
     summary: &Summary,
     branding: &Branding,
@@ -317,7 +318,7 @@ pub(crate) fn rendered(
     })
 }
 
-/// The rows and the reasoning behind one source or network.
+/// Shows the rows and the reasoning behind one source or network.
 fn explain(
     run: &CommandContext,
     (name, form): (&str, SummaryForm),

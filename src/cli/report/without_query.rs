@@ -1,4 +1,4 @@
-//! `query` in a build without it: says how to get it.
+//! `query` in a build without the feature: says how to get it.
 
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::fault::Hint as _;
@@ -12,12 +12,12 @@ pub(crate) use WithoutQueryArgs as QueryArgs;
 #[derive(Debug, clap::Args)]
 #[command(disable_help_flag = true)]
 pub(crate) struct WithoutQueryArgs {
-    /// What a build with it takes
+    /// Arguments of the real command
     #[arg(value_name = "SQL", trailing_var_arg = true, allow_hyphen_values = true)]
     _words: Vec<OsString>,
 }
 
-/// Refuse.
+/// Fails with a hint.
 pub(crate) fn run(_: &CommandContext, _: &WithoutQueryArgs) -> anyhow::Result<Exit> {
     let error = anyhow!("query: expected a build with the cargo feature `query`, found one without it");
     Err(error.hint("the packages have it; from source: cargo install --path . --features query"))

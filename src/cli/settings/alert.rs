@@ -1,4 +1,4 @@
-//! `[alert]`: what counts as an event, and who is told.
+//! `[alert]`: what counts as an event, and who is notified.
 
 use super::reader::Section;
 use super::secret;
@@ -7,44 +7,44 @@ use crate::analyze::{EventKind, EventSeverity};
 use crate::fetch::mailbox::Secret;
 use std::path::{Path, PathBuf};
 
-/// What `[alert]` says.
+/// The `[alert]` table.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct AlertSettings {
     /// What counts as an event.
     pub(crate) rules: AlertRules,
-    /// Who gets a mail.
+    /// Recipients of mails.
     pub(crate) mail_to: Vec<String>,
-    /// Web addresses that are told.
+    /// Webhooks to post to.
     pub(crate) webhooks: Vec<WebhookSettings>,
-    /// Programs that are told.
+    /// Programs to run.
     pub(crate) commands: Vec<CommandSettings>,
 }
 
 /// A `[[alert.webhook]]`.
 #[derive(Debug, Clone)]
 pub(crate) struct WebhookSettings {
-    /// What it is called, in messages and in the outbox.
+    /// Its name in messages and in the outbox.
     pub(crate) name: String,
-    /// The address: who knows it may post too.
+    /// The URL, a secret: anyone who knows it can post.
     pub(crate) url: Secret,
     /// A token for the `Authorization` header.
     pub(crate) token: Option<Secret>,
-    /// What is posted.
+    /// The format of the posted message.
     pub(crate) format: WebhookFormat,
     /// One more trusted root, PEM.
     pub(crate) ca_file: Option<PathBuf>,
 }
 
-/// What is posted.
+/// The format of the posted message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum WebhookFormat {
     /// The documented JSON.
     Json,
-    /// `{"text": "..."}`, which Slack, Mattermost, Rocket.Chat and others take.
+    /// `{"text": "..."}`, accepted by Slack, Mattermost, Rocket.Chat and others.
     Slack,
-    /// Text with the headers of ntfy.
+    /// Plain text with the headers of ntfy.
     Ntfy,
-    /// A template of the user's, and the type of what it makes.
+    /// A user's template and its content type.
     Template {
         /// The template.
         template: String,
@@ -56,17 +56,17 @@ pub(crate) enum WebhookFormat {
 /// An `[[alert.command]]`.
 #[derive(Debug, Clone)]
 pub(crate) struct CommandSettings {
-    /// What it is called.
+    /// Its name.
     pub(crate) name: String,
     /// The program and its arguments.
     pub(crate) program: Vec<String>,
 }
 
-/// Messages that each of two reporters sees of a wave of spoofing, where none are given.
+/// Default of `wave`: messages that each of two reporters must see.
 const WAVE: f64 = 200.0;
 
 impl AlertSettings {
-    /// Read the table.
+    /// Reads the table.
     pub(super) fn of(section: &mut Section<'_>, folder: &Path) -> Self {
         let mut settings = Self { mail_to: section.text_or_texts("mail_to"), ..Self::default() };
         let rules = &mut settings.rules;

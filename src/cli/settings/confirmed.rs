@@ -1,4 +1,4 @@
-//! `[[confirmed]]`: what the user says of a sender. It beats all evidence.
+//! `[[confirmed]]`: the user's statement about a sender. It overrides all evidence.
 
 use super::reader::Section;
 use crate::analyze::Confirmed;
@@ -6,7 +6,7 @@ use crate::model::Text;
 use crate::normalize::canonical_domain;
 use std::net::IpAddr;
 
-/// Read a table; `None` where it says too little, or something wrong.
+/// Reads a table; `None` if it is incomplete or wrong.
 pub(super) fn of(section: &mut Section<'_>) -> Option<Confirmed> {
     const WORDS: [(&str, bool); 2] = [("mine", true), ("not_mine", false)];
     if !section.has("sender") {

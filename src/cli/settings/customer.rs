@@ -1,4 +1,4 @@
-//! `[[customer]]`: one of the owners whose domains an operator looks after, and how its summary reaches it.
+//! `[[customer]]`: an owner of domains that an operator manages, and how it gets its summary.
 
 use super::reader::Section;
 use crate::model::Owners;
@@ -6,39 +6,39 @@ use crate::normalize::canonical_domain;
 use crate::send::is_address;
 use std::path::{Path, PathBuf};
 
-/// The longest name, title, footer or subject, in characters.
+/// Maximum length of a name, title, footer or subject in characters.
 const LONGEST: usize = 500;
 
-/// The longest name of a folder, in bytes: what file systems take.
+/// Maximum length of a folder name in bytes, as file systems allow.
 const LONGEST_FOLDER: usize = 255;
 
-/// The words in braces that a subject may have.
+/// Placeholders in a subject.
 const PLACES: [&str; 3] = ["{customer}", "{week}", "{status}"];
 
 /// A customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Customer {
-    /// As it is called in its own mail.
+    /// The name shown in its mail.
     pub(crate) name: String,
-    /// The folder that its files go to.
+    /// The folder for its files.
     pub(crate) folder: String,
-    /// Its domains in canonical form; what is below them is its too.
+    /// Its domains in canonical form, including everything below them.
     pub(crate) domains: Vec<String>,
-    /// Who gets its summary; nobody, if empty.
+    /// Recipients of its summary; if empty, none.
     pub(crate) mail_to: Vec<String>,
-    /// The subject of the mail, with `{customer}`, `{week}` and `{status}` in it.
+    /// The subject of the mail, with placeholders `{customer}`, `{week}` and `{status}`.
     pub(crate) subject: String,
     /// The line above the summary.
     pub(crate) title: String,
-    /// A picture beside it.
+    /// A logo beside it.
     pub(crate) logo: Option<PathBuf>,
     /// The last line.
     pub(crate) footer: Option<String>,
-    /// Where answers to the mail go.
+    /// The `Reply-To` address of the mail.
     pub(crate) reply_to: Option<String>,
 }
 
-/// Read all tables; what several of them claim is a fault.
+/// Reads all tables; a domain in several of them is an error.
 pub(super) fn all(sections: Vec<Section<'_>>, folder: &Path) -> Vec<Customer> {
     let mut customers: Vec<Customer> = Vec::new();
     for (number, mut section) in sections.into_iter().enumerate() {
@@ -73,7 +73,7 @@ pub(super) fn all(sections: Vec<Section<'_>>, folder: &Path) -> Vec<Customer> {
     customers
 }
 
-/// Whose each domain is.
+/// The owner of each domain.
 pub(crate) fn owners(customers: &[Customer]) -> Owners {
     let domains = customers.iter().enumerate();
     Owners::new(
@@ -81,7 +81,7 @@ pub(crate) fn owners(customers: &[Customer]) -> Owners {
     )
 }
 
-/// One table; `None` where its name or domains are missing or wrong.
+/// Reads one table; `None` if its name or domains are missing or wrong.
 fn of(section: &mut Section<'_>, folder: &Path) -> Option<Customer> {
     let name = section.needed_text("name", "what the customer is called").map(str::to_owned);
     let name = name.filter(|name| is_name(section, name));
@@ -127,7 +127,7 @@ fn is_name(section: &Section<'_>, name: &str) -> bool {
     true
 }
 
-/// The name in small letters, `-` for what is no letter or digit.
+/// The name in lower case, with `-` for anything but letters and digits.
 fn folder_of(name: &str) -> String {
     name.to_lowercase().chars().map(|char| if char.is_alphanumeric() { char } else { '-' }).collect()
 }
@@ -142,7 +142,7 @@ fn domains(section: &mut Section<'_>) -> Option<Vec<String>> {
             Some(domain) if domains.contains(&domain) => {
                 section.fault("domains", &format!("expected each domain once, found {domain} twice"));
             }
-            // All of a top-level domain is nobody's.
+            // A top-level domain cannot belong to a customer.
             Some(domain) if domain.contains('.') => domains.push(domain),
             _ => section.fault("domains", &format!("expected domains, as \"example.com\", found {text:?}")),
         }
@@ -150,7 +150,7 @@ fn domains(section: &mut Section<'_>) -> Option<Vec<String>> {
     (!domains.is_empty()).then_some(domains)
 }
 
-/// A text on one line.
+/// Reads a text without line breaks.
 fn line(section: &mut Section<'_>, key: &'static str) -> Option<String> {
     let text = section.text(key)?;
     if text.chars().any(char::is_control) || text.chars().count() > LONGEST {
@@ -166,7 +166,7 @@ fn check_address(section: &Section<'_>, key: &str, text: &str) {
     }
 }
 
-/// Something in braces that nothing is put in place of.
+/// Finds an unknown placeholder.
 fn unknown_place(subject: &str) -> Option<&str> {
     let mut rest = subject;
     while let Some(at) = rest.find(['{', '}']) {

@@ -14,41 +14,42 @@ use anyhow::{Context as _, anyhow};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// All that a settings file says. Without a file: nothing.
+/// The contents of a settings file. Without a file, all defaults.
 #[derive(Debug, Default)]
 pub(crate) struct Settings {
     /// The data folder.
     pub(crate) store: Option<PathBuf>,
     /// The group that may read the data folder.
     pub(crate) group: Option<String>,
-    /// The domains that are ours, lower case; reports on others are kept and marked.
+    /// The user's domains, in lower case; reports about other domains are stored and marked.
     pub(crate) domains: Vec<String>,
-    /// Whose `Authentication-Results` are believed.
+    /// Authentication service IDs whose `Authentication-Results` are trusted.
     pub(crate) trusted_authserv_id: Vec<String>,
     /// Whether the signatures of report mails are verified against DNS.
     pub(crate) verify: bool,
-    /// A file that names more mail services.
+    /// A file that defines more mail services.
     pub(crate) senders: Option<PathBuf>,
-    /// Databases of networks.
+    /// Network databases.
     pub(crate) geoip: Vec<PathBuf>,
-    /// What the user said of senders, in the file's order.
+    /// The user's statements about senders, in file order.
     pub(crate) confirmed: Vec<Confirmed>,
-    /// The mailboxes to poll, in the file's order.
+    /// The mailboxes to poll, in file order.
     pub(crate) mailboxes: Vec<Mailbox>,
-    /// Whose domains an operator looks after, in the file's order.
+    /// The customers, in file order.
     pub(crate) customers: Vec<Customer>,
-    /// How mail leaves.
+    /// How mail is sent.
     pub(crate) smtp: Option<Smtp>,
-    /// What counts as an event, and who is told.
+    /// What counts as an event, and who is notified.
     pub(crate) alert: AlertSettings,
     /// Where the archive of static pages is published.
     pub(crate) site: Option<String>,
-    /// The file all this comes from.
+    /// The file the settings were read from.
     pub(crate) file: Option<PathBuf>,
 }
 
 impl Settings {
-    /// Read the file of `--config`, which must be there, else the first of the usual places that is, else nothing.
+    /// Reads the file given by `--config`, which must exist, else the first existing default file, else returns the
+    /// defaults.
     pub(crate) fn load(file: Option<&Path>) -> anyhow::Result<Self> {
         if let Some(file) = file {
             let text = std::fs::read_to_string(file)
@@ -82,7 +83,7 @@ impl Settings {
         customer::owners(&self.customers)
     }
 
-    /// Every domain that the settings name, once: those of `domains`, and those of customers.
+    /// All domains in the settings, without duplicates: `domains`, and those of customers.
     pub(crate) fn named_domains(&self) -> Vec<String> {
         let of_customers = self.customers.iter().flat_map(|customer| &customer.domains);
         let mut named: Vec<String> = self.domains.iter().chain(of_customers).cloned().collect();
@@ -91,7 +92,7 @@ impl Settings {
         named
     }
 
-    /// The known mail services, those of the reader's own file before the rest.
+    /// The known mail services; those from the user's file come first.
     pub(crate) fn services(&self) -> anyhow::Result<Services> {
         let Some(file) = &self.senders else { return Ok(Services::default()) };
         let name = file.display().to_string();
@@ -99,7 +100,7 @@ impl Settings {
         Ok(Services::with(senders::parse(&text, &name)?))
     }
 
-    /// Read a file's text. Paths in it are relative to its folder.
+    /// Parses the text of a file. Paths in it are relative to its folder.
     pub(crate) fn parse(text: &str, file: &Path) -> anyhow::Result<Self> {
         let name = file.display().to_string();
         let (settings, faults) = reader::read(text, &name, |root| {
@@ -167,23 +168,23 @@ impl Settings {
     }
 }
 
-/// Where a settings file is looked for, in order.
+/// The default paths of the settings file, in order.
 fn usual_places() -> Vec<PathBuf> {
     let own = folder_of("XDG_CONFIG_HOME", ".config").map(|folder| folder.join("dmarquet/config.toml"));
     own.into_iter().chain([PathBuf::from("/etc/dmarquet/config.toml")]).collect()
 }
 
-/// Where `config init` writes.
+/// The path that `config init` writes to.
 pub(crate) fn usual_place() -> PathBuf {
     usual_places().swap_remove(0)
 }
 
-/// The data folder where nothing names one.
+/// The default data folder.
 pub(crate) fn usual_store() -> Option<PathBuf> {
     folder_of("XDG_DATA_HOME", ".local/share").map(|folder| folder.join("dmarquet"))
 }
 
-/// A base folder by the XDG rules: the variable where it is absolute, else a folder of the home.
+/// A base folder according to the XDG specification: the variable if it is absolute, else a folder in the home folder.
 fn folder_of(variable: &str, fallback: &str) -> Option<PathBuf> {
     let named = std::env::var_os(variable).map(PathBuf::from).filter(|folder| folder.is_absolute());
     named.or_else(|| {

@@ -1,5 +1,5 @@
-//! What must hold for any text as a settings file: a function that panics where it does not. `fuzz/` and the tests run
-//! it; no build for users has it.
+//! Properties that hold for any text as a settings file: functions that panic if they do not. Used by `fuzz/` and the
+//! tests; not in builds for users.
 
 #![allow(clippy::missing_panics_doc, reason = "to panic is what these are for")]
 
@@ -9,7 +9,8 @@ use crate::cli::terminal::fault::Several;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// As settings and as a list of senders: read, or faults that each name a line of the file, in order.
+/// Parses the text as settings and as a list of services: succeeds, or returns errors that each name a line of the
+/// file, in order.
 pub fn settings(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     match Settings::parse(text, Path::new("c.toml")) {

@@ -8,11 +8,11 @@ use crate::fetch::mailbox::{
 use std::net::IpAddr;
 use std::path::Path;
 
-/// The words for how a connection is secured.
+/// The values of `security`.
 pub(super) const SECURITY: [(&str, Security); 3] =
     [("tls", Security::Tls), ("starttls", Security::StartTls), ("none", Security::None)];
 
-/// Read a table; `None` where a value that nothing works without is missing.
+/// Reads a table; `None` if a required value is missing.
 pub(super) fn of(section: &mut Section<'_>, folder: &Path) -> Option<Mailbox> {
     const PROTOCOLS: [(&str, Protocol); 2] = [("imap", Protocol::Imap), ("pop3", Protocol::Pop3)];
     let protocol = section.choice("protocol", &PROTOCOLS).unwrap_or(Protocol::Imap);
@@ -64,7 +64,7 @@ pub(super) fn of(section: &mut Section<'_>, folder: &Path) -> Option<Mailbox> {
     })
 }
 
-/// Without TLS only what stays on this machine.
+/// Without TLS, only connections on this machine are allowed.
 pub(super) fn check_security(section: &Section<'_>, security: Security, host: &str) {
     let loopback = host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
     if security == Security::None && !loopback {
@@ -73,7 +73,7 @@ pub(super) fn check_security(section: &Section<'_>, security: Security, host: &s
     }
 }
 
-/// How to log in; `table` is what the table of the token endpoint is called.
+/// How to log in; `table` is the name of the token endpoint's table.
 pub(super) fn auth_of(section: &mut Section<'_>, folder: &Path, table: &str) -> Option<Auth> {
     #[derive(Clone, Copy, PartialEq)]
     enum Word {
@@ -120,7 +120,7 @@ pub(super) fn auth_of(section: &mut Section<'_>, folder: &Path, table: &str) -> 
     token.map(if word == Word::XOAuth2 { Auth::XOAuth2 } else { Auth::OAuthBearer })
 }
 
-/// A key that is there but wrong has its own fault already.
+/// A key with a wrong value already has its own error.
 fn has_any(section: &Section<'_>, keys: &[&str]) -> bool {
     keys.iter().any(|key| section.has(key))
 }
@@ -173,7 +173,7 @@ fn after_of(section: &mut Section<'_>, folders: &[String]) -> After {
     }
 }
 
-/// POP3 knows no flags and no folders.
+/// POP3 has no flags and no folders.
 fn after_of_pop3(section: &mut Section<'_>) -> After {
     match section.text("after") {
         None | Some("keep") => After::Keep,
@@ -185,7 +185,7 @@ fn after_of_pop3(section: &mut Section<'_>) -> After {
     }
 }
 
-/// The secrets that a way to log in takes.
+/// The secrets used to log in.
 pub(crate) fn secrets_of(auth: &Auth) -> Vec<&Secret> {
     match auth {
         Auth::Password(secret) => vec![secret],

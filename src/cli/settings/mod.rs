@@ -1,7 +1,8 @@
 //! The settings file: found, read, and checked as a whole.
 //!
-//! Every error names file, line, what was expected and what was found, and all errors are reported at once. Secrets are
-//! not read here: they are fetched when they are needed. Reading settings connects nowhere and runs no command.
+//! Every error names the file, the line, what was expected and what was found, and all errors are reported at once.
+//! Secrets are not read here, but when they are needed. Reading settings neither connects to anything nor runs a
+//! command.
 
 mod alert;
 mod confirmed;

@@ -1,9 +1,9 @@
-//! The known word that somebody meant who wrote another.
+//! Suggests the known word that was probably meant.
 
-/// How many characters of a word are compared: the longest domain name, and no more of a stranger's text.
+/// Maximum number of characters compared: the longest domain name, which bounds the work for untrusted text.
 const COMPARED: usize = 253;
 
-/// The word of some that is nearest to a wrong one, where it is near enough to be meant. Case does not count.
+/// The known word nearest to a wrong one, if it is near enough. Case is ignored.
 pub(crate) fn near<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let wrong = wrong.to_lowercase();
     let length = wrong.chars().count();
@@ -20,7 +20,7 @@ pub(crate) fn near<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> Opt
         .map(|(_, word)| word)
 }
 
-/// How many letters two words differ by (Levenshtein).
+/// The Levenshtein distance of two words.
 pub(crate) fn distance(left: &str, right: &str) -> usize {
     let right: Vec<char> = right.chars().take(COMPARED).collect();
     let mut row: Vec<usize> = (0..=right.len()).collect();

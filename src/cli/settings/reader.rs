@@ -1,6 +1,6 @@
-//! Reads a settings table key by key, and collects every error with its line.
+//! Reads a settings table key by key, and collects all errors with their lines.
 //!
-//! Serde would stop at the first error, and word it for programmers.
+//! Serde would stop at the first error and word it for programmers.
 
 use super::local_path::{NOT_A_URL, is_url};
 use super::near::distance;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// What all tables of one file share.
+/// State shared by all tables of a file.
 struct File<'a> {
     name: &'a str,
     text: &'a str,
@@ -20,7 +20,7 @@ struct File<'a> {
 }
 
 impl File<'_> {
-    /// Note a fault at a place in the text.
+    /// Adds an error at a position in the text.
     fn fault(&self, place: usize, what: &str, hint: Option<String>) {
         let line = self.text.get(..place).map_or(1, |before| before.matches('\n').count() + 1);
         let error = anyhow!("{} line {line}: {what}", self.name);
@@ -29,7 +29,7 @@ impl File<'_> {
     }
 }
 
-/// Read a whole file with `of`; the faults come in the order of their lines.
+/// Reads a whole file with `of`; errors are in the order of their lines.
 pub(super) fn read<T: Default>(
     text: &str,
     name: &str,
@@ -41,7 +41,7 @@ pub(super) fn read<T: Default>(
         let place = error.span().map_or(0, |span| span.start);
         file.fault(place, &format!("expected TOML, found: {}", error.message()), None);
     }
-    // Values after a fault in the form would be faults that are none.
+    // After a syntax error, errors about values would be misleading.
     let value = if file.faults.borrow().is_empty() {
         let mut section =
             Section { file: &file, label: String::new(), place: 0, table: root.get_ref(), known: Vec::new() };
@@ -56,7 +56,7 @@ pub(super) fn read<T: Default>(
     (value, faults.into_iter().map(|(_, fault)| fault).collect())
 }
 
-/// One table, while it is read.
+/// A table being read.
 pub(super) struct Section<'a> {
     file: &'a File<'a>,
     label: String,
@@ -66,17 +66,17 @@ pub(super) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    /// Name the table in messages.
+    /// Sets the name of the table for messages.
     pub(super) fn call(&mut self, label: String) {
         self.label = label;
     }
 
-    /// Note that a key's value is wrong.
+    /// Adds an error about the value of a key.
     pub(super) fn fault(&self, key: &str, what: &str) {
         self.fault_with(key, what, None);
     }
 
-    /// The same with a next step.
+    /// Adds an error with a hint.
     pub(super) fn fault_with(&self, key: &str, what: &str, hint: Option<String>) {
         let place = self.table.get_key_value(key).map_or(self.place, |(name, _)| name.span().start);
         let separator = if self.label.is_empty() || key.is_empty() { "" } else { ": " };
@@ -88,12 +88,12 @@ impl<'a> Section<'a> {
         self.table.get(key).map(Spanned::get_ref)
     }
 
-    /// Whether the key is there, whatever its value.
+    /// Whether the key exists, whatever its value.
     pub(super) fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)
     }
 
-    /// Some text.
+    /// Reads a text.
     pub(super) fn text(&mut self, key: &'static str) -> Option<&'a str> {
         match self.take(key)? {
             DeValue::String(text) if !text.trim().is_empty() => Some(text),
@@ -104,7 +104,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Some text that must be there; it is a fault where it is not.
+    /// Reads a required text; its absence is an error.
     pub(super) fn needed_text(&mut self, key: &'static str, expected: &str) -> Option<&'a str> {
         if !self.has(key) {
             self.known.push(key);
@@ -114,7 +114,7 @@ impl<'a> Section<'a> {
         self.text(key)
     }
 
-    /// A file or folder: `~/` is the home, other relative paths start at the settings file's folder.
+    /// Reads a path: `~/` is the home folder, and relative paths start at the settings file's folder.
     pub(super) fn path(&mut self, key: &'static str, folder: &Path) -> Option<PathBuf> {
         let text = self.text(key)?;
         if is_url(Path::new(text)) {
@@ -124,12 +124,12 @@ impl<'a> Section<'a> {
         Some(resolved(text, folder))
     }
 
-    /// One such file, or a list of them.
+    /// Reads a path or a list of paths.
     pub(super) fn paths(&mut self, key: &'static str, folder: &Path) -> Vec<PathBuf> {
         self.text_or_texts(key).iter().map(|text| resolved(text, folder)).collect()
     }
 
-    /// A list of texts that is not empty.
+    /// Reads a nonempty list of texts.
     pub(super) fn texts(&mut self, key: &'static str) -> Option<Vec<String>> {
         let value = self.take(key)?;
         let texts: Option<Vec<String>> = value.as_array().and_then(|list| {
@@ -144,7 +144,7 @@ impl<'a> Section<'a> {
         texts
     }
 
-    /// One text or a list of them.
+    /// Reads a text or a list of texts.
     pub(super) fn text_or_texts(&mut self, key: &'static str) -> Vec<String> {
         match self.table.get(key).map(Spanned::get_ref) {
             Some(DeValue::String(_)) => self.text(key).map(str::to_owned).into_iter().collect(),
@@ -152,7 +152,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// True or false.
+    /// Reads a boolean.
     pub(super) fn flag(&mut self, key: &'static str) -> Option<bool> {
         let value = self.take(key)?;
         let flag = value.as_bool();
@@ -162,7 +162,7 @@ impl<'a> Section<'a> {
         flag
     }
 
-    /// A day, as a date or as text.
+    /// Reads a day, as a TOML date or text.
     pub(super) fn day(&mut self, key: &'static str) -> Option<Date> {
         let value = self.take(key)?;
         let text = match value {
@@ -177,7 +177,7 @@ impl<'a> Section<'a> {
         day
     }
 
-    /// A TCP port.
+    /// Reads a TCP port.
     pub(super) fn port(&mut self, key: &'static str) -> Option<u16> {
         let value = self.take(key)?;
         let port = value
@@ -190,7 +190,7 @@ impl<'a> Section<'a> {
         port
     }
 
-    /// A whole number within bounds.
+    /// Reads an integer within bounds.
     pub(super) fn number(&mut self, key: &'static str, bounds: std::ops::RangeInclusive<u32>) -> Option<u32> {
         let value = self.take(key)?;
         let number = value
@@ -204,7 +204,7 @@ impl<'a> Section<'a> {
         number
     }
 
-    /// One of some words.
+    /// Reads one of several words.
     pub(super) fn choice<T: Copy>(&mut self, key: &'static str, words: &[(&str, T)]) -> Option<T> {
         let value = self.take(key)?;
         let chosen = value.as_str().and_then(|text| words.iter().find(|(word, _)| *word == text));
@@ -215,7 +215,7 @@ impl<'a> Section<'a> {
         chosen.map(|(_, choice)| *choice)
     }
 
-    /// Keys that have no place here; each that stands here all the same is a fault.
+    /// Rejects keys that are not allowed here.
     pub(super) fn refuse(&mut self, keys: &[&'static str], what: &str) {
         self.known.extend(keys);
         for key in keys.iter().filter(|key| self.has(key)) {
@@ -223,7 +223,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A table below this one.
+    /// Reads a subtable.
     pub(super) fn table(&mut self, key: &'static str) -> Option<Section<'a>> {
         let value = self.take(key)?;
         let Some(table) = value.as_table() else {
@@ -233,7 +233,7 @@ impl<'a> Section<'a> {
         Some(self.below(key, table))
     }
 
-    /// The tables of a list, as written with double brackets.
+    /// Reads an array of tables.
     pub(super) fn tables(&mut self, key: &'static str) -> Vec<Section<'a>> {
         let Some(value) = self.take(key) else { return Vec::new() };
         let tables = value.as_array().and_then(|list| {
@@ -255,7 +255,7 @@ impl<'a> Section<'a> {
         Section { file: self.file, label: format!("{}{separator}{key}", self.label), place, table, known: Vec::new() }
     }
 
-    /// Every key that nobody took is a fault.
+    /// Reports every unknown key as an error.
     pub(super) fn finish(self) {
         for key in self.table.keys().map(|key| key.get_ref().as_ref()) {
             if self.known.contains(&key) {
@@ -275,11 +275,11 @@ impl<'a> Section<'a> {
     }
 }
 
-/// A path of the settings: `~/` is the home, `$CREDENTIALS_DIRECTORY/` what systemd hands a service, another relative one starts
-/// at a folder.
+/// Resolves a path: `~/` is the home folder, `$CREDENTIALS_DIRECTORY/` is systemd's folder for credentials, and other
+/// relative paths start at `folder`.
 fn resolved(text: &str, folder: &Path) -> PathBuf {
     if let Some(rest) = text.strip_prefix("$CREDENTIALS_DIRECTORY/") {
-        // Outside of a service the text as it is says best what is missing.
+        // Outside of a service, the unchanged path makes the clearest error.
         return std::env::var_os("CREDENTIALS_DIRECTORY")
             .map_or_else(|| text.into(), |given| Path::new(&given).join(rest));
     }
@@ -289,7 +289,7 @@ fn resolved(text: &str, folder: &Path) -> PathBuf {
     }
 }
 
-/// A value as it may stand in a message.
+/// A value for a message.
 fn show(value: &DeValue<'_>) -> String {
     match value {
         DeValue::String(text) if text.trim().is_empty() => "empty text".to_owned(),

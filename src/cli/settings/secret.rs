@@ -1,4 +1,4 @@
-//! A secret as the settings name it: by command, file or environment variable. It is read when it is needed, not here.
+//! A secret given by command, file or environment variable. It is read when it is needed, not here.
 
 use super::reader::Section;
 use crate::fetch::mailbox::Secret;
@@ -27,13 +27,13 @@ pub(super) const REFRESH_TOKEN: SecretKeys =
     SecretKeys { command: "refresh_token_command", file: "refresh_token_file", env: "refresh_token_env" };
 
 impl SecretKeys {
-    /// How the keys are spoken of.
+    /// The keys as named in messages.
     pub(super) fn names(&self) -> String {
         format!("{}, {} or {}", self.command, self.file, self.env)
     }
 }
 
-/// Read the keys of one secret; more than one of them is a fault.
+/// Reads the keys of a secret; more than one is an error.
 pub(super) fn of(section: &mut Section<'_>, keys: &SecretKeys, folder: &Path) -> Option<Secret> {
     let found = [
         section.texts(keys.command).map(Secret::Command),
@@ -47,7 +47,7 @@ pub(super) fn of(section: &mut Section<'_>, keys: &SecretKeys, folder: &Path) ->
     found.into_iter().flatten().next()
 }
 
-/// What is wrong with the place of a secret, where that can be told without reading it.
+/// A warning about a secret, if a problem is visible without reading it.
 pub(crate) fn warning(secret: &Secret) -> Option<String> {
     let Secret::File(path) = secret else { return None };
     let mode = match std::fs::metadata(path) {

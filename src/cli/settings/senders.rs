@@ -5,7 +5,7 @@ use crate::analyze::Service;
 use crate::cli::terminal::fault::Several;
 use crate::model::Text;
 
-/// Read the file's text; `name` is what faults call it.
+/// Parses the file; `name` is its name in errors.
 pub(crate) fn parse(text: &str, name: &str) -> anyhow::Result<Vec<Service>> {
     let (services, faults) = reader::read(text, name, |root| {
         let sections = root.tables("sender").into_iter().enumerate();

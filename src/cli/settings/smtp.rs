@@ -1,4 +1,4 @@
-//! `[smtp]`: how a summary is mailed, by a submission server or the local sendmail.
+//! `[smtp]`: how mail is sent: by a submission server or the local sendmail.
 
 use super::mailbox::{SECURITY, auth_of, check_security};
 use super::reader::Section;
@@ -7,16 +7,16 @@ use crate::fetch::mailbox::{Auth, Security};
 use crate::normalize::canonical_domain;
 use std::path::{Path, PathBuf};
 
-/// How mail leaves, and as whom.
+/// How mail is sent, and from which address.
 #[derive(Debug, Clone)]
 pub(crate) struct Smtp {
     /// The sender's address.
     pub(crate) from: String,
-    /// The way out.
+    /// The server or program that sends mail.
     pub(crate) outlet: Outlet,
 }
 
-/// The way out.
+/// The server or program that sends mail.
 #[derive(Debug, Clone)]
 #[expect(clippy::large_enum_variant, reason = "a program has one of it")]
 pub(crate) enum Outlet {
@@ -26,27 +26,27 @@ pub(crate) enum Outlet {
         host: String,
         /// The server's port.
         port: u16,
-        /// How the connection is secured.
+        /// The security of the connection.
         security: Security,
-        /// What EHLO says; `None` for an address literal.
+        /// The name in EHLO; `None`: an address literal.
         ehlo_name: Option<String>,
         /// One more trusted root, PEM.
         ca_file: Option<PathBuf>,
-        /// The account and how to log in to it, where the server wants that.
+        /// The account and how to log in, if the server requires it.
         login: Option<(String, Auth)>,
     },
-    /// The local sendmail, or what stands in for it.
+    /// The local sendmail or a compatible program.
     Sendmail(PathBuf),
 }
 
-/// The keys that mean something with a server only.
+/// Keys that require a server.
 const SERVER_KEYS: [&str; 5] = ["port", "security", "ehlo_name", "ca_file", "user"];
-/// Those of a login.
+/// Keys of the login.
 const LOGIN_KEYS: [&str; 8] =
     ["auth", "password_command", "password_file", "password_env", "token_command", "token_file", "token_env", "oauth2"];
 
 impl Smtp {
-    /// Read the table; `None` where a value that nothing works without is missing.
+    /// Reads the table; `None` if a required value is missing.
     pub(super) fn of(section: &mut Section<'_>, folder: &Path) -> Option<Self> {
         let from = section.needed_text("from", "the sender's address, as \"dmarc@example.com\"");
         let sendmail = section.path("sendmail", folder);
@@ -110,7 +110,7 @@ fn server_of(section: &mut Section<'_>, host: &str, folder: &Path) -> Outlet {
     Outlet::Server { host: host.to_owned(), port, security, ehlo_name, ca_file, login: user.zip(auth) }
 }
 
-/// A name that servers take (RFC 5321 section 4.1.4): one with a dot in it.
+/// Reads a name that servers accept (RFC 5321 section 4.1.4): it must have a dot.
 fn ehlo_name(section: &mut Section<'_>) -> Option<String> {
     let text = section.text("ehlo_name")?;
     let name = canonical_domain(text).filter(|name| name.as_str().contains('.'));

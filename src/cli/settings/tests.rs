@@ -1,4 +1,4 @@
-//! The settings as a whole: what a file gives, and what each fault says.
+//! Tests of whole settings files and of their error messages.
 
 use super::file::Settings;
 use super::smtp::Outlet;
@@ -10,7 +10,7 @@ fn settings(text: &str) -> Settings {
     Settings::parse(text, Path::new("/etc/dmarquet/config.toml")).unwrap()
 }
 
-/// The faults of a file, a line each, hints behind ` | `.
+/// The errors of a file, one per line, hints after ` | `.
 fn faults(text: &str) -> Vec<String> {
     let error = Settings::parse(text, Path::new("c.toml")).unwrap_err();
     let Several(errors) = error.downcast_ref().unwrap();

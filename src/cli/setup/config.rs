@@ -1,4 +1,4 @@
-//! `config`: write a first settings file, and check one.
+//! `config`: writes an initial settings file, or checks one.
 
 use crate::cli::settings::file::{self, Settings};
 use crate::cli::settings::{self, Outlet, Smtp};
@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 
-/// What `config init` writes: every key, with its meaning.
+/// What `config init` writes: every key with its meaning.
 const TEMPLATE: &str = include_str!("../../../samples/config/config.toml");
 
 const EXAMPLES: &str = "\
@@ -52,7 +52,7 @@ enum ConfigAction {
     },
 }
 
-/// Do it.
+/// Runs the command.
 pub(crate) fn run(run: &CommandContext, args: &ConfigArgs) -> anyhow::Result<Exit> {
     match &args.act {
         ConfigAction::Init { stdout: true } => output::data(TEMPLATE.as_bytes()).map(|()| Exit::Handled),
@@ -69,7 +69,7 @@ fn init(run: &CommandContext) -> anyhow::Result<Exit> {
     Ok(Exit::Handled)
 }
 
-/// Write the file, but never over one.
+/// Writes the file, but never overwrites one.
 fn write_new(file: &Path) -> anyhow::Result<()> {
     if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder)?;
@@ -102,7 +102,7 @@ fn check(run: &CommandContext, offline: bool) -> anyhow::Result<Exit> {
     Ok(exit.max(check_smtp(run, &settings)?))
 }
 
-/// Whether this account may write to the data folder, or make it.
+/// Checks whether the user may write to the data folder, or create it.
 fn check_store(run: &CommandContext, store: &Path) -> Exit {
     let Err(error) = try_to_write(store) else { return Exit::Handled };
     run.talk.error(&error);
@@ -121,7 +121,7 @@ fn try_to_write(store: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Connect to the mail server and log in, or see that the sendmail program is there; nothing is sent.
+/// Connects to the mail server and logs in, or checks that the sendmail program exists. Sends nothing.
 fn check_smtp(run: &CommandContext, settings: &Settings) -> anyhow::Result<Exit> {
     let Some(smtp) = &settings.smtp else { return Ok(Exit::Handled) };
     let checked = mail_summary::outbox(settings).and_then(|mut outbox| Ok(outbox.check()?));
@@ -147,10 +147,10 @@ fn test_mail(run: &CommandContext, address: &str) -> anyhow::Result<Exit> {
     Ok(Exit::Handled)
 }
 
-/// What the settings come to.
+/// Describes the settings.
 fn told(settings: &Settings, file: &Path, store: &Path) -> String {
     let mut out = String::new();
-    // Writing to a String cannot fail.
+    // Writing to a `String` cannot fail.
     let _ = writeln!(out, "settings   {}", file.display());
     let _ = writeln!(out, "store      {}", store.display());
     if let Some(group) = &settings.group {
@@ -183,7 +183,7 @@ fn way_out(smtp: &Smtp) -> String {
     }
 }
 
-/// Every secret that the settings name.
+/// All secrets in the settings.
 fn secrets_of(settings: &Settings) -> Vec<&Secret> {
     let of_mailboxes = settings.mailboxes.iter().flat_map(|mailbox| settings::secrets_of(&mailbox.auth));
     let of_smtp = settings.smtp.iter().filter_map(|smtp| match &smtp.outlet {

@@ -1,4 +1,4 @@
-//! `man`: the manual pages, made from the same text as `--help`.
+//! `man`: writes the manual pages, generated from the same text as `--help`.
 
 use super::settings_page;
 use crate::cli::settings::local_path;
@@ -21,7 +21,7 @@ pub(crate) struct ManArgs {
     out: Option<PathBuf>,
 }
 
-/// Do it.
+/// Runs the command.
 pub(crate) fn run(args: &ManArgs, command: clap::Command) -> anyhow::Result<Exit> {
     let Some(folder) = &args.out else {
         output::data(&page(command)?)?;
@@ -34,7 +34,7 @@ pub(crate) fn run(args: &ManArgs, command: clap::Command) -> anyhow::Result<Exit
     Ok(Exit::Handled)
 }
 
-/// One page.
+/// Renders a page.
 fn page(command: clap::Command) -> anyhow::Result<Vec<u8>> {
     let mut page = Vec::new();
     clap_mangen::Man::new(command).render(&mut page).context("manual page")?;

@@ -1,4 +1,4 @@
-//! The commands that set the program up: `config`, `completions`, `man`.
+//! Commands for setup: `config`, `completions`, `man`.
 
 pub(crate) mod completions;
 pub(crate) mod config;

@@ -1,6 +1,6 @@
-//! `dmarquet.toml(5)`: the manual page of the settings file, made from docs/settings.md, so that there is one reference only.
+//! `dmarquet.toml(5)`: the manual page of the settings file, generated from docs/settings.md.
 //!
-//! Knows as much of Markdown as that page uses: headings, paragraphs, lists, tables, code, links.
+//! Supports the parts of Markdown used there: headings, paragraphs, lists, tables, code, links.
 
 use std::fmt::Write as _;
 
@@ -22,14 +22,14 @@ pub(super) fn page() -> String {
     page.out
 }
 
-/// What the lines before this one began.
+/// The open block.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Block {
     #[default]
     None,
     Paragraph,
     Item,
-    /// A table whose head is not over yet.
+    /// A table before its first row.
     Head,
     Rows,
     Code,
@@ -39,7 +39,7 @@ enum Block {
 struct ManualPage {
     out: String,
     block: Block,
-    /// The text of a paragraph or list item, until it is over.
+    /// The text so far of the open paragraph or list item.
     text: String,
     /// Whether the table has a column of defaults.
     defaults: bool,
@@ -51,7 +51,7 @@ impl ManualPage {
         self.out.push('\n');
     }
 
-    /// The text so far is over.
+    /// Closes the open block.
     fn end(&mut self) {
         let text = inline(&std::mem::take(&mut self.text));
         match self.block {
@@ -123,17 +123,17 @@ impl ManualPage {
     }
 }
 
-/// Text with code in bold, and links by their text.
+/// Inline text: code in bold, links replaced by their text.
 fn inline(text: &str) -> String {
     let mut out = String::new();
     for (number, piece) in text.split('`').enumerate() {
         if number % 2 == 1 {
-            // Writing to a String cannot fail.
+            // Writing to a `String` cannot fail.
             let _ = write!(out, "\\fB{}\\fR", escaped(piece));
             continue;
         }
         let mut rest = piece;
-        // [text](target): the target is no place that a reader of the page has.
+        // [text](target): readers of the page cannot follow the target.
         while let Some((before, after)) = rest.split_once("](") {
             let (before, label) = before.rsplit_once('[').unwrap_or((before, ""));
             out.push_str(&escaped(before));
@@ -145,7 +145,7 @@ fn inline(text: &str) -> String {
     guarded(out)
 }
 
-/// A line as it is.
+/// Escapes a literal line.
 fn literal(text: &str) -> String {
     guarded(escaped(text))
 }
@@ -154,7 +154,7 @@ fn escaped(text: &str) -> String {
     text.replace('\\', "\\e").replace('-', "\\-").replace('"', "\\(dq")
 }
 
-/// A line that begins with a dot would be a request.
+/// A line starting with a dot would be a roff request.
 fn guarded(text: String) -> String {
     if text.starts_with(['.', '\'']) { format!("\\&{text}") } else { text }
 }

@@ -1,22 +1,22 @@
-//! The exit codes that a shell or a monitor sees, in one table.
+//! The exit codes.
 
 use std::process::ExitCode;
 
 /// How the program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Exit {
-    /// All that was there is handled.
+    /// Success.
     Handled,
-    /// Finished, but something new could not be read; or, asked by a monitor, something needs a person.
+    /// Finished, but something new could not be read; or, for monitoring, something needs attention.
     Attention,
-    /// Could not run, or not finish: usage, settings, server, disk. What was committed is safe.
+    /// Could not run or finish: usage, settings, server, disk. Committed data is safe.
     Failed,
-    /// For monitoring systems: the state is not known.
+    /// For monitoring: the state is unknown.
     Unknown,
 }
 
 impl Exit {
-    /// The number.
+    /// The exit code.
     pub(crate) const fn code(self) -> u8 {
         match self {
             Self::Handled => 0,

@@ -1,13 +1,13 @@
-//! Error messages of every stage: `error: ORIGIN: what failed: expected X, found Y`, then `hint: ...` with one next step.
+//! Error messages: `error: ORIGIN: what failed: expected X, found Y`, then `hint: ...` with the next step.
 //!
-//! Only builds the lines; `output` prints them, and cleans untrusted text.
+//! Only builds the lines; `output` cleans and prints them.
 
 use crate::fetch::FetchError;
 use crate::ingest::IngestError;
 use crate::store::StoreError;
 use std::fmt;
 
-/// An error with a next step for the person who reads it.
+/// An error with a hint.
 #[derive(Debug)]
 struct Hinted {
     message: String,
@@ -22,7 +22,7 @@ impl fmt::Display for Hinted {
 
 impl std::error::Error for Hinted {}
 
-/// Errors that were found together and are told together, each on its own line.
+/// Several errors, each printed on a line.
 #[derive(Debug)]
 pub(crate) struct Several(pub(crate) Vec<anyhow::Error>);
 
@@ -38,7 +38,7 @@ impl fmt::Display for Several {
 
 impl std::error::Error for Several {}
 
-/// Standard output was closed by its reader (`| head`): an end, not an error.
+/// Standard output was closed (`| head`): a normal end, not an error.
 #[derive(Debug)]
 pub(crate) struct StdoutClosed;
 
@@ -50,7 +50,7 @@ impl fmt::Display for StdoutClosed {
 
 impl std::error::Error for StdoutClosed {}
 
-/// An error and its causes on one line. Errors that tell their cause themselves do not tell it twice.
+/// An error and its causes on one line. Errors that include their cause do not repeat it.
 pub(crate) fn told(error: &anyhow::Error) -> String {
     error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told.as_str() {
         "" => cause,
@@ -59,11 +59,11 @@ pub(crate) fn told(error: &anyhow::Error) -> String {
     })
 }
 
-/// Give an error, or a failed result, its next step.
+/// Adds a hint to an error or a failed result.
 pub(crate) trait Hint {
-    /// What comes out.
+    /// The type with a hint.
     type Out;
-    /// Add the next step.
+    /// Adds a hint.
     fn hint(self, hint: impl Into<String>) -> Self::Out;
 }
 
@@ -83,7 +83,7 @@ impl<T, E: Into<anyhow::Error>> Hint for Result<T, E> {
     }
 }
 
-/// The next step of an error: the one that was given, else the one of its kind, where there is one.
+/// The hint of an error: one that was added, else the one for its kind, if any.
 pub(crate) fn hint_of(error: &anyhow::Error) -> Option<String> {
     if let Some(hinted) = error.downcast_ref::<Hinted>() {
         return Some(hinted.hint.clone());
@@ -127,7 +127,7 @@ fn of_io(error: &std::io::Error) -> Option<&'static str> {
     }
 }
 
-/// The next step of a source's fault.
+/// The hint for a fetch error.
 pub(crate) fn of_source(fault: &FetchError) -> Option<&str> {
     match fault {
         FetchError::Mailbox(error) => error.hint.as_deref(),

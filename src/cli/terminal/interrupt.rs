@@ -1,6 +1,6 @@
 //! SIGINT, SIGTERM and SIGHUP: the first asks the run to finish its batch, the second ends it at once.
 //!
-//! What was committed is safe either way.
+//! Committed data is safe either way.
 
 use super::exit::Exit;
 use super::output::Talk;
@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The wish to end, in the two forms that the stages know.
+/// The request to stop, in the two forms that ingestion and fetching use.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Interrupt {
     flag: Arc<AtomicBool>,
@@ -17,7 +17,7 @@ pub(crate) struct Interrupt {
 }
 
 impl Interrupt {
-    /// Start listening; once a process.
+    /// Installs the signal handlers; once per process.
     pub(crate) fn listen(talk: &Talk) -> anyhow::Result<Self> {
         let interrupt = Self::default();
         let (wish, talk) = (interrupt.clone(), talk.clone());
@@ -32,7 +32,7 @@ impl Interrupt {
         Ok(interrupt)
     }
 
-    /// For the journey.
+    /// For ingestion.
     pub(crate) fn flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.flag)
     }
@@ -42,7 +42,7 @@ impl Interrupt {
         self.stop.clone()
     }
 
-    /// Whether somebody wished to end.
+    /// Whether a stop was requested.
     pub(crate) fn is_set(&self) -> bool {
         self.flag.load(Ordering::SeqCst)
     }

@@ -1,4 +1,4 @@
-//! How the program speaks: standard output and error, exit codes, signals, the pager.
+//! Standard output and error, exit codes, signals, the pager.
 
 pub(crate) mod exit;
 pub(crate) mod fault;

@@ -1,6 +1,6 @@
 //! All printing: data to standard output, messages to standard error, cleaned for the terminal.
 //!
-//! Nothing else in the crate prints.
+//! No other module prints.
 
 use super::fault::{self, Several, StdoutClosed, hint_of};
 use crate::fetch::FetchError;
@@ -36,7 +36,7 @@ impl Color {
     }
 }
 
-/// The talk of one run: how much, to what kind of stream.
+/// Messages of a run: how many, and whether to a terminal.
 #[derive(Debug, Clone)]
 pub(crate) struct Talk {
     verbose: u8,
@@ -46,28 +46,28 @@ pub(crate) struct Talk {
 }
 
 impl Talk {
-    /// Find out what standard error is.
+    /// Detects whether standard error is a terminal.
     pub(crate) fn new(verbose: u8, quiet: bool, color: Color) -> Self {
         let terminal = io::stderr().is_terminal();
         Self { verbose, quiet, color: color.on(terminal), terminal }
     }
 
-    /// Whether somebody asked for the story.
+    /// Whether `--verbose` was given.
     pub(crate) const fn is_verbose(&self) -> bool {
         self.verbose > 0 && !self.quiet
     }
 
-    /// Whether nothing but errors is to be said.
+    /// Whether to print errors only.
     pub(crate) const fn is_quiet(&self) -> bool {
         self.quiet
     }
 
-    /// Whether a run without news still says how it went: somebody looks, or asked.
+    /// Whether a run without news still prints its counts: on a terminal or with `--verbose`.
     pub(crate) fn wants_tally(&self) -> bool {
         !self.quiet && (self.verbose > 0 || io::stdout().is_terminal())
     }
 
-    /// An error, then its next step.
+    /// Prints an error and its hint.
     pub(crate) fn error(&self, error: &anyhow::Error) {
         if let Some(Several(errors)) = error.downcast_ref() {
             return errors.iter().for_each(|error| self.error(error));
@@ -78,7 +78,7 @@ impl Talk {
         }
     }
 
-    /// A fault of a source, when it comes up.
+    /// Prints a fetch error as it occurs.
     pub(crate) fn fault(&self, fault: &FetchError) {
         self.line("error", "\x1b[1;31m", &fault.to_string());
         if let Some(hint) = fault::of_source(fault) {
@@ -86,12 +86,12 @@ impl Talk {
         }
     }
 
-    /// Something that could not be read, said as an error although the run goes on.
+    /// Prints an item that could not be read as an error, although the run continues.
     pub(crate) fn unreadable(&self, origin: &str, reason: &str) {
         self.line("error", "\x1b[1;31m", &format!("{origin}: {reason}"));
     }
 
-    /// Something a person should know, now.
+    /// Prints a warning.
     pub(crate) fn warning(&self, message: &str) {
         if self.quiet {
             return;
@@ -99,25 +99,25 @@ impl Talk {
         self.line("warning", "\x1b[1;33m", message);
     }
 
-    /// A next step on its own.
+    /// Prints a hint.
     pub(crate) fn hint(&self, message: &str) {
         if !self.quiet {
             self.line("hint", "\x1b[1;36m", message);
         }
     }
 
-    /// Say something worth knowing that is no fault, unless silence is asked for.
+    /// Prints a note unless `--quiet` was given.
     pub(crate) fn note_always(&self, message: &str) {
         if !self.is_quiet() {
-            // A closed standard error cannot be told of anywhere.
+            // If standard error is closed, there is nowhere to report it.
             let _ = writeln!(io::stderr(), "{}", clean(message));
         }
     }
 
-    /// A line of plain talk, for whoever looks on: not in cron, not with `--quiet`.
+    /// Prints a note on a terminal or with `--verbose`, not in cron or with `--quiet`.
     pub(crate) fn note(&self, message: &str) {
         if !self.quiet && (self.terminal || self.verbose > 0) {
-            // A closed standard error cannot be told of anywhere.
+            // If standard error is closed, there is nowhere to report it.
             let _ = writeln!(io::stderr(), "{}", clean(message));
         }
     }
@@ -131,7 +131,7 @@ impl Talk {
         };
     }
 
-    /// A bar that counts items; one that draws nothing where nobody looks.
+    /// A progress bar; hidden without a terminal.
     pub(crate) fn progress(&self) -> ProgressBar {
         if self.quiet || !self.terminal {
             return ProgressBar::hidden();
@@ -144,16 +144,16 @@ impl Talk {
         bar
     }
 
-    /// Start the log on standard error: nothing by default, the story with `--verbose`, more with two.
+    /// Starts the log on standard error: nothing by default, progress with `--verbose`, debug output with two.
     ///
-    /// Only our own lines: other crates' logs may hold what a server or a mail says, or a secret.
+    /// Only our own messages: those of other crates may contain untrusted text or a secret.
     pub(crate) fn start_log(&self) {
         let level = match self.verbose {
             0 => return,
             1 => "dmarquet=info",
             _ => "dmarquet=debug",
         };
-        // A second start in one process (tests) keeps the first.
+        // A second start in one process (in tests) keeps the first.
         let _ = tracing_subscriber::fmt()
             .with_env_filter(tracing_subscriber::EnvFilter::new(level))
             .with_writer(io::stderr)
@@ -164,13 +164,13 @@ impl Talk {
     }
 }
 
-/// Write to standard output; a reader that went away ends the program quietly.
+/// Writes to standard output; if it was closed, the program ends quietly.
 pub(crate) fn data(bytes: &[u8]) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     written(out.write_all(bytes).and_then(|()| out.flush()))
 }
 
-/// Write to standard output, buffered, by something that writes itself.
+/// Gives `write` a buffered standard output.
 pub(crate) fn stream<E: Into<anyhow::Error>>(
     write: impl FnOnce(&mut dyn Write) -> Result<(), E>,
 ) -> anyhow::Result<()> {
@@ -180,7 +180,7 @@ pub(crate) fn stream<E: Into<anyhow::Error>>(
     if out.closed { Err(StdoutClosed.into()) } else { result }
 }
 
-/// Standard output that remembers whether its reader went away: the error itself may get lost on its way up.
+/// Standard output that remembers whether it was closed: the error itself may get lost on the way up.
 struct WatchedOutput<W: Write> {
     out: W,
     closed: bool,
@@ -205,7 +205,7 @@ impl<W: Write> Write for WatchedOutput<W> {
     }
 }
 
-/// The same for a result of many writes.
+/// Converts the result of several writes.
 pub(crate) fn written(result: io::Result<()>) -> anyhow::Result<()> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(StdoutClosed.into()),
@@ -213,14 +213,14 @@ pub(crate) fn written(result: io::Result<()>) -> anyhow::Result<()> {
     }
 }
 
-/// A value as indented JSON with a final line end.
+/// Writes a value as indented JSON with a final newline.
 pub(crate) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     let mut bytes = serde_json::to_vec_pretty(value).context("writing JSON")?;
     bytes.push(b'\n');
     data(&bytes)
 }
 
-/// A stranger's text made harmless for a terminal: control and bidi characters become visible escapes. Line ends too,
+/// Makes untrusted text harmless for a terminal: control and bidi characters become visible escapes. Line breaks too,
 /// or a name could forge a line of ours.
 pub(crate) fn clean(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -233,7 +233,7 @@ pub(crate) fn clean(text: &str) -> String {
     out
 }
 
-/// The same for a text of several lines of our own.
+/// The same, keeping line breaks.
 pub(crate) fn clean_lines(text: &str) -> String {
     text.lines().map(|line| clean(line) + "\n").collect()
 }

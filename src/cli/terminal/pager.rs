@@ -5,10 +5,10 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::{Command, Stdio};
 
-/// Columns where there is no terminal.
+/// Columns without a terminal.
 const PLAIN_WIDTH: u16 = 80;
 
-/// The terminal's columns and lines, where standard output is one.
+/// The columns and lines of the terminal, if standard output is one.
 fn size() -> Option<(u16, u16)> {
     let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
     (size.ws_col > 0 && size.ws_row > 0).then_some((size.ws_col, size.ws_row))
@@ -19,7 +19,7 @@ pub(crate) fn width() -> u16 {
     size().map_or(PLAIN_WIDTH, |(columns, _)| columns)
 }
 
-/// Whether the locale only knows ASCII.
+/// Whether the locale is limited to ASCII.
 pub(crate) fn is_ascii() -> bool {
     let names = ["LC_ALL", "LC_CTYPE", "LANG"].map(|name| std::env::var(name).unwrap_or_default());
     needs_ascii(&names)
@@ -31,7 +31,7 @@ fn needs_ascii(names: &[String]) -> bool {
     !locale.is_some_and(|locale| locale.contains("utf-8") || locale.contains("utf8"))
 }
 
-/// Put a text before a person: on a terminal that is too short for it through a pager, else as it is.
+/// Shows a text: through a pager if the terminal is too short for it, else directly.
 pub(crate) fn show(text: &str) -> anyhow::Result<()> {
     let fits = size().is_none_or(|(_, rows)| text.lines().count() < usize::from(rows));
     if fits || !io::stdout().is_terminal() {
@@ -43,7 +43,7 @@ pub(crate) fn show(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// What the person uses: `DMARQUET_PAGER`, else `PAGER`, else less.
+/// The pager: `DMARQUET_PAGER`, else `PAGER`, else less.
 fn pager() -> Option<OsString> {
     std::env::var_os("DMARQUET_PAGER").or_else(|| std::env::var_os("PAGER")).or_else(|| Some("less".into()))
 }
@@ -56,7 +56,7 @@ fn through(pager: OsString, text: &str) -> anyhow::Result<()> {
     }
     let Ok(mut child) = command.spawn() else { return output::data(text.as_bytes()) };
     if let Some(mut stdin) = child.stdin.take() {
-        // A reader who quits early has seen enough.
+        // Quitting the pager early is no error.
         let _ = stdin.write_all(text.as_bytes());
     }
     match child.wait() {

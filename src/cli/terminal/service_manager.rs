@@ -1,14 +1,14 @@
-//! What systemd wants to hear (`sd_notify`): that the program is ready, that it still runs, and what it does.
+//! Notifies systemd (`sd_notify`) that the program is ready, still runs, and what it does.
 
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A poll of a full mailbox may take long; after this the program counts as stuck.
+/// A poll of a full mailbox may take long; after this time the program counts as stuck.
 const STUCK: Duration = Duration::from_hours(1);
 
-/// The service manager; silent where there is none.
+/// The service manager; does nothing if there is none.
 #[derive(Debug, Clone)]
 pub(crate) struct ServiceManager {
     socket: Option<Arc<UnixDatagram>>,
@@ -16,8 +16,8 @@ pub(crate) struct ServiceManager {
 }
 
 impl ServiceManager {
-    /// The one that started the program, if any. From now on it hears that the program runs, as often as it wants to,
-    /// while [`ServiceManager::beat`] is called now and then.
+    /// The one that started the program, if any. Starts to notify it at the interval it asks for, as long as
+    /// [`ServiceManager::beat`] is called now and then.
     pub(crate) fn of_environment() -> Self {
         let socket = std::env::var("NOTIFY_SOCKET").ok().and_then(|address| connect(&address)).map(Arc::new);
         let manager = Self { socket, beat: Arc::new(Mutex::new(Instant::now())) };
@@ -25,7 +25,7 @@ impl ServiceManager {
         if let Some(wanted) = wanted.filter(|wanted| *wanted > 0 && manager.socket.is_some()) {
             let manager = manager.clone();
             let pause = (Duration::from_micros(wanted) / 3).max(Duration::from_millis(10));
-            // It ends with the program.
+            // The thread ends with the program.
             std::thread::spawn(move || {
                 loop {
                     if manager.last_beat().elapsed() < STUCK {
@@ -42,28 +42,28 @@ impl ServiceManager {
         *self.beat.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Note that the program is not stuck.
+    /// Records that the program is not stuck.
     pub(crate) fn beat(&self) {
         *self.beat.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    /// Say that the program is ready.
+    /// Notifies it that the program is ready.
     pub(crate) fn ready(&self) {
         self.say("READY=1");
     }
 
-    /// Say that the program is about to end.
+    /// Notifies it that the program is stopping.
     pub(crate) fn stopping(&self) {
         self.say("STOPPING=1");
     }
 
-    /// Say what it does, in a line.
+    /// Notifies it of the current state in one line.
     pub(crate) fn status(&self, text: &str) {
         self.say(&format!("STATUS={}", super::output::clean(text)));
     }
 
     fn say(&self, text: &str) {
-        // Who does not listen is not told.
+        // Errors are ignored: the notification is optional.
         let _ = self.socket.as_ref().map(|socket| socket.send(text.as_bytes()));
     }
 }

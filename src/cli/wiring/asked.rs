@@ -15,36 +15,36 @@ use jiff::tz::Offset;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Rows of files that are added up at once.
+/// Rows of files added up at once.
 const AT_ONCE: usize = 1 << 14;
 
-/// Where the rows are.
+/// The source of the rows.
 pub(crate) enum From<'a> {
-    /// In this store, or folder of Parquet.
+    /// This store or folder of Parquet files.
     Store(Store),
-    /// In these report files, mails and folders.
+    /// These report files, mails and folders.
     Paths(&'a [PathBuf]),
 }
 
-/// What is asked, of which rows.
+/// The question, and the rows it needs.
 pub(crate) struct Selection {
     /// The question.
     pub(crate) question: Question,
-    /// The rows that it needs, history included.
+    /// The rows it needs, including history.
     filter: Filter,
 }
 
-/// Something that adds up reports and rows, from several threads at once.
+/// Adds up reports and rows, from several threads at once.
 pub(crate) trait Sum: Sync {
-    /// Add reports.
+    /// Adds reports.
     fn heads(&self, heads: &[ReportHead]);
-    /// Add rows.
+    /// Adds rows.
     fn rows(&self, rows: &Rows);
-    /// Add what a TLS report says of a policy.
+    /// Adds a row about a TLS policy.
     fn tls(&mut self, row: TlsPolicyRow) {
         let _ = row;
     }
-    /// Say what gave no rows, as far as its domain is wanted; `None` stands for one that nobody knows.
+    /// Adds items without rows whose domain is wanted; `None` is an unknown domain.
     fn aside(&mut self, rejections: &Rejections, wanted: &dyn Fn(Option<&str>) -> bool);
 }
 
@@ -75,12 +75,12 @@ impl Sum for Explainer {
         Explainer::rows(self, rows);
     }
 
-    /// One source's rows are not explained by what is no row.
+    /// Items without rows do not explain one source.
     fn aside(&mut self, _: &Rejections, _: &dyn Fn(Option<&str>) -> bool) {}
 }
 
 impl Selection {
-    /// Work out the days: as typed, else the last complete week of a store, all days of paths.
+    /// Determines the days: as given, else the last complete week of a store, or all days of paths.
     pub(crate) fn new(run: &CommandContext, choice: &Choice, paths: &[PathBuf]) -> anyhow::Result<Self> {
         let today = run.today();
         let domains = &choice.domains;
@@ -94,7 +94,7 @@ impl Selection {
         });
         let period = match days {
             (Some(from), Some(to)) => Some(Period::new(from, to)?),
-            // Open at one end: all that the rows hold within it.
+            // Open at one end: all rows within it.
             _ => None,
         };
         let question = Question {
@@ -107,12 +107,12 @@ impl Selection {
         Ok(Self { question, filter: Filter { from, to, domains: domains.clone(), ..Filter::default() } })
     }
 
-    /// Read no other domains than these, of a store: one at least.
+    /// Restricts a store to these domains; at least one.
     pub(crate) fn read_only(&mut self, domains: Vec<String>) {
         self.filter.domains = domains;
     }
 
-    /// Add up the rows.
+    /// Adds up the rows.
     pub(crate) fn gather<S: Sum>(&self, run: &CommandContext, from: &From<'_>, sum: S) -> anyhow::Result<(S, Exit)> {
         match from {
             From::Store(store) => Ok((self.of_store(store, sum)?, Exit::Handled)),
@@ -120,7 +120,7 @@ impl Selection {
         }
     }
 
-    /// Of the store: rows on all cores, heads beside them.
+    /// Adds up a store: rows on all cores, report heads in parallel.
     fn of_store<S: Sum>(&self, store: &Store, mut sum: S) -> anyhow::Result<S> {
         sum.aside(&self.rejections(store)?, &|_| true);
         store.tls_policies(&self.filter, &mut |row| sum.tls(row))?;
@@ -129,7 +129,7 @@ impl Selection {
         Ok(sum)
     }
 
-    /// Of files, report by report.
+    /// Adds up files, report by report.
     fn of_paths<S: Sum>(&self, run: &CommandContext, paths: &[PathBuf], mut sum: S) -> anyhow::Result<(S, Exit)> {
         let mut reports = SummedReports { selection: self, sum: &mut sum, rows: Collector::new() };
         let (tally, exit) = storeless::read(run, paths, &mut reports)?;
@@ -138,12 +138,13 @@ impl Selection {
         Ok((sum, exit))
     }
 
-    /// Whether a day is one of those that are read.
+    /// Whether a day is within the requested period.
     fn contains(&self, day: Date) -> bool {
         self.filter.from.is_none_or(|from| from <= day) && self.filter.to.is_none_or(|to| day <= to)
     }
 
-    /// What belongs to the days asked for and gave no rows: what arrived then, and reports in conflict with one of then.
+    /// Items of the requested days without rows: those that arrived then, and reports in conflict with one of those
+    /// days.
     fn rejections(&self, store: &Store) -> anyhow::Result<Rejections> {
         let contains = |day| self.question.period.is_none_or(|period| period.contains(day));
         let arrived = |at| Offset::UTC.to_datetime(at).date();
@@ -155,7 +156,7 @@ impl Selection {
     }
 }
 
-/// Adds up the reports of files as they are read.
+/// Adds up the reports in files as they are read.
 struct SummedReports<'a, S> {
     selection: &'a Selection,
     sum: &'a mut S,
@@ -181,7 +182,7 @@ impl<S: Sum> ReportSink for SummedReports<'_, S> {
     }
 }
 
-/// What `summary` asks about all domains of a store, without a period.
+/// The question of `summary` about all domains of a store, without a period.
 pub(crate) fn question(run: &CommandContext, settings: &Settings, store: &Store) -> anyhow::Result<Question> {
     let mut question = Question { today: Some(run.today()), ..Question::default() };
     add_settings(settings, &mut question)?;
@@ -189,7 +190,7 @@ pub(crate) fn question(run: &CommandContext, settings: &Settings, store: &Store)
     Ok(question)
 }
 
-/// Add what the settings say: services, confirmed sources, the user's own domains.
+/// Adds data from the settings: services, confirmed sources, the user's domains.
 pub(crate) fn add_settings(settings: &Settings, question: &mut Question) -> anyhow::Result<()> {
     question.services = settings.services()?;
     question.confirmed.clone_from(&settings.confirmed);
@@ -197,7 +198,7 @@ pub(crate) fn add_settings(settings: &Settings, question: &mut Question) -> anyh
     Ok(())
 }
 
-/// Add what the store knows: names and networks of sources, acknowledgments, the history of DNS.
+/// Adds data from the store: names and networks of sources, acknowledgments, DNS history.
 pub(crate) fn add_store(store: &Store, question: &mut Question) -> Result<(), StoreError> {
     let found = store.names()?.into_iter().filter_map(|looked_up| {
         let StoredName { names, confirmed } = looked_up.naming?;

@@ -1,4 +1,4 @@
-//! Of which customer a command speaks, or of each; and what a name that is none may have meant.
+//! The customer options, and suggestions for unknown names.
 
 use super::period::Choice;
 use crate::analyze::Question;
@@ -23,7 +23,7 @@ pub(crate) struct CustomerChoice {
 }
 
 impl CustomerChoice {
-    /// The customers asked for, by their numbers in the settings; `None`: the operator asks, for all there is.
+    /// The requested customers, by their numbers in the settings; `None`: no customer was requested.
     pub(crate) fn chosen(&self, settings: &Settings) -> anyhow::Result<Option<Vec<usize>>> {
         if let Some(name) = &self.customer {
             return find(settings, name).map(|number| Some(vec![number]));
@@ -39,7 +39,7 @@ impl CustomerChoice {
     }
 }
 
-/// The customer of a name: as written in the settings, in any case, or as its folder is called.
+/// Finds a customer by name, in any case, or by folder name.
 pub(crate) fn find(settings: &Settings, name: &str) -> anyhow::Result<usize> {
     let same = |customer: &Customer| {
         customer.name == name || customer.folder == name || customer.name.to_lowercase() == name.to_lowercase()
@@ -58,17 +58,17 @@ pub(crate) fn find(settings: &Settings, name: &str) -> anyhow::Result<usize> {
     })
 }
 
-/// The policy domains that somebody knows of: those of the settings, and those that reports are about.
+/// The known policy domains: those in the settings and those in reports.
 pub(crate) struct KnownDomains {
     named: Vec<String>,
     /// By name.
     pub(crate) reported: Vec<ReportedDomain>,
-    /// Those that TLS reports are about.
+    /// Domains in TLS reports.
     of_tls: BTreeSet<String>,
 }
 
 impl KnownDomains {
-    /// Of the settings and a store.
+    /// Domains in the settings and in a store.
     pub(crate) fn of_store(settings: &Settings, store: &Store) -> anyhow::Result<Self> {
         let mut of_tls = BTreeSet::new();
         store.tls_policies(&Filter::default(), &mut |row| {
@@ -77,7 +77,7 @@ impl KnownDomains {
         Ok(Self { named: settings.named_domains(), reported: store.domains()?, of_tls })
     }
 
-    /// Those of the settings, and those that a customer's reports are about.
+    /// Domains in the settings, and in a customer's reports.
     pub(crate) fn of_customer(&self, owners: &Owners, owner: usize, settings: &Settings) -> Vec<String> {
         let reported = self.reported.iter().map(|domain| &domain.policy_domain).chain(&self.of_tls);
         let own = reported.filter(|domain| owners.of(domain) == Some(owner));
@@ -91,8 +91,7 @@ impl KnownDomains {
         self.named.iter().map(String::as_str).chain(reported)
     }
 
-    /// An error where a domain is none that is known, and near one that is. Returns those that are neither: nobody
-    /// knows of them.
+    /// Fails if a domain is unknown but similar to a known one. Returns the other unknown domains.
     pub(crate) fn check<'a>(&self, domains: &'a [String]) -> anyhow::Result<Vec<&'a String>> {
         let unknown: Vec<&String> = domains.iter().filter(|domain| !self.all().any(|known| known == *domain)).collect();
         for domain in &unknown {
@@ -105,7 +104,7 @@ impl KnownDomains {
     }
 }
 
-/// An error where a domain is asked for that is not the customer's.
+/// Fails if a requested domain is not the customer's.
 pub(crate) fn check_owned(choice: &Choice, settings: &Settings, owner: usize) -> anyhow::Result<()> {
     let (owners, name) = (settings.owners(), &settings.customers[owner].name);
     match choice.domains.iter().find(|domain| owners.of(domain) != Some(owner)) {
@@ -115,7 +114,7 @@ pub(crate) fn check_owned(choice: &Choice, settings: &Settings, owner: usize) ->
     }
 }
 
-/// The question, for one customer: what the settings say of others is left out.
+/// The question for one customer, without statements of the settings about others.
 pub(crate) fn question_of(question: &Question, settings: &Settings, owner: usize) -> Question {
     let owners = settings.owners();
     let own = |domain: &str| owners.of(domain) == Some(owner);

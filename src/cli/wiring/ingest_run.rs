@@ -1,4 +1,4 @@
-//! What all commands that take in reports share: the progress bar, errors as they occur, the tally and the exit code.
+//! Shared by all commands that read reports: the progress bar, errors as they occur, the counts and the exit code.
 
 use super::trial::Trials;
 use crate::cli::settings::file::Settings;
@@ -18,12 +18,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-/// Unreadable items are named up to here, then counted: a flood must not fill a cron mail.
+/// Maximum number of unreadable items listed; the rest is only counted, so that they cannot fill a cron mail.
 const NAMED: usize = 20;
 
-/// How a run is done, as the command line has it.
+/// The options of a run.
 pub(crate) fn options(interrupt: &Interrupt, settings: &Settings, now: Timestamp) -> IngestOptions {
-    // Without `domains` no report is foreign: a customer may be added after its first report.
+    // Without `domains`, no report is foreign: a customer may be added after its first report.
     let domains = if settings.domains.is_empty() { Vec::new() } else { settings.named_domains() };
     let trust = Trust { authserv_ids: settings.trusted_authserv_id.clone(), domains };
     IngestOptions {
@@ -37,11 +37,11 @@ pub(crate) fn options(interrupt: &Interrupt, settings: &Settings, now: Timestamp
     }
 }
 
-/// How far ahead of this clock a commit may lie: two machines that share a store differ by seconds.
+/// How far a commit may lie in the future: clocks of machines that share a store differ by seconds.
 const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(10);
 
-/// What is to be said where the store was last written by a clock that is ahead of this one: one of them is wrong, and
-/// with it what counts as new, late or ahead.
+/// A warning if the last commit lies in the future: one of the clocks is wrong, and with it what counts as new, late or
+/// ahead.
 pub(crate) fn clock_warning(last_commit: Option<Timestamp>, now: Timestamp) -> Option<String> {
     let last = last_commit.filter(|last| now.checked_add(CLOCKS_DIFFER).is_ok_and(|latest| *last > latest))?;
     Some(format!(
@@ -49,16 +49,16 @@ pub(crate) fn clock_warning(last_commit: Option<Timestamp>, now: Timestamp) -> O
     ))
 }
 
-/// Watches a run: a bar for who looks on, a line for each item with `--verbose`, faults when they come up.
+/// Shows the progress of a run: a bar on a terminal, a line per item with `--verbose`, and errors as they occur.
 pub(crate) struct RunProgress<'a> {
     talk: &'a Talk,
     bar: ProgressBar,
-    /// Told what is safe, where the mails came from a server.
+    /// Acknowledges stored mails, if they came from a server.
     acknowledger: Option<Acknowledger>,
 }
 
 impl<'a> RunProgress<'a> {
-    /// Begin to watch.
+    /// Starts the display.
     pub(crate) fn new(talk: &'a Talk, acknowledger: Option<Acknowledger>) -> Self {
         Self { talk, bar: talk.progress(), acknowledger }
     }
@@ -93,7 +93,7 @@ impl Observer for RunProgress<'_> {
     }
 }
 
-/// An item's places, in words.
+/// Describes where the parts of an item went.
 fn what_became(outcome: &ItemOutcome) -> String {
     let places = [
         (outcome.stored, "stored"),
@@ -107,7 +107,7 @@ fn what_became(outcome: &ItemOutcome) -> String {
     if places.is_empty() { "nothing inside".to_owned() } else { places.join(", ") }
 }
 
-/// Name what is new and unreadable on standard error.
+/// Lists new unreadable items on standard error.
 pub(crate) fn name_rejected(talk: &Talk, tally: &Tally) {
     for item in tally.rejected.iter().take(NAMED) {
         talk.unreadable(&item.origin, &item.reason);
@@ -118,7 +118,7 @@ pub(crate) fn name_rejected(talk: &Talk, tally: &Tally) {
     }
 }
 
-/// Tell how a run into the store went. `None` says it only to who looks on.
+/// Prints how a run into the store went. With `None`, only on a terminal or with `--verbose`.
 pub(crate) fn tell(talk: &Talk, tally: &Tally, format: Option<OutputFormat>) -> anyhow::Result<Exit> {
     name_rejected(talk, tally);
     if tally.rejected_count() > 0 {
@@ -138,7 +138,7 @@ pub(crate) fn tell(talk: &Talk, tally: &Tally, format: Option<OutputFormat>) -> 
     Ok(exit(tally))
 }
 
-/// Say which links were not followed: what they lead to may be wanted.
+/// Lists links that were not followed: their targets may be wanted.
 pub(crate) fn tell_links(talk: &Talk, tally: &Tally) {
     if tally.links_out > 0 {
         let lead = if tally.links_out == 1 {
@@ -151,7 +151,7 @@ pub(crate) fn tell_links(talk: &Talk, tally: &Tally) {
     }
 }
 
-/// The exit code of a tally.
+/// The exit code for the counts.
 pub(crate) fn exit(tally: &Tally) -> Exit {
     if tally.interrupted || tally.faults > 0 {
         Exit::Failed
@@ -162,7 +162,7 @@ pub(crate) fn exit(tally: &Tally) -> Exit {
     }
 }
 
-/// The tally for people.
+/// The counts as text.
 fn text(tally: &Tally) -> String {
     let stored = &tally.stored;
     let mut out = format!(
@@ -183,7 +183,7 @@ fn text(tally: &Tally) -> String {
         (tally.findings_count(), format!("stored with findings ({})", codes(tally))),
     ];
     for (amount, what) in lines.into_iter().filter(|(amount, _)| *amount > 0) {
-        // Writing to a String cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = writeln!(out, "{:>9} {what}", grouped(amount));
     }
     out
@@ -197,7 +197,7 @@ fn kinds(tally: &Tally) -> String {
     kinds.join(", ")
 }
 
-/// The commonest kinds of findings.
+/// The most frequent findings.
 fn codes(tally: &Tally) -> String {
     let mut codes: BTreeMap<&str, u64> = BTreeMap::new();
     for finding in &tally.findings {

@@ -6,13 +6,13 @@ use anyhow::{Context as _, anyhow};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::io::Read as _;
 
-/// A logo is a small picture: it goes into every page and mail.
+/// Maximum size of a logo: it is part of every page and mail.
 const LOGO_BYTES: u64 = 256 << 10;
 
-/// What a customer's summary says of whoever makes it.
+/// The branding of a customer's summary.
 ///
 /// # Errors
-/// If the logo cannot be read, is too large, or is no picture that pages show.
+/// If the logo cannot be read, is too large, or is not in a supported format.
 pub(crate) fn branding(customer: &Customer) -> anyhow::Result<Branding> {
     let logo = customer.logo.as_ref().map(|path| {
         let read = || -> anyhow::Result<Logo> {
@@ -31,7 +31,7 @@ pub(crate) fn branding(customer: &Customer) -> anyhow::Result<Branding> {
     Ok(Branding { title: Some(customer.title.clone()), logo: logo.transpose()?, footer: customer.footer.clone() })
 }
 
-/// The kind of a picture, by its first bytes.
+/// The media type of a picture, from its first bytes.
 fn media_type(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [0x89, b'P', b'N', b'G', ..] => Some("image/png"),

@@ -1,4 +1,4 @@
-//! A summary as a mail: text and HTML in one, sent by the way out of the settings, or written as an `.eml`.
+//! A summary as a mail with text and HTML, sent as configured or written as an `.eml`.
 
 use super::run::CommandContext;
 use crate::analyze::{Summary, SummaryPeriod};
@@ -17,21 +17,21 @@ use anyhow::{Context as _, anyhow};
 use jiff::Timestamp;
 use std::time::{Duration, SystemTime};
 
-/// Who gets a summary, and what stands around it.
+/// Recipients and headers of a summary.
 #[derive(Debug, Default)]
 pub(crate) struct Addressing<'a> {
-    /// The recipients; one at least.
+    /// The recipients; at least one.
     pub(crate) to: Vec<String>,
     pub(crate) subject: String,
     pub(crate) reply_to: Option<&'a str>,
     pub(crate) branding: Branding,
-    /// All is well, and a line is all that is wanted then.
+    /// Whether to send only one line, because all is well.
     pub(crate) heartbeat: bool,
-    /// The archive of pages that the mail leads to. It holds the pages of all: a customer's mail has none.
+    /// The URL of the archive that the mail links to. It has the pages of all, so a customer's mail has none.
     pub(crate) site: Option<&'a str>,
 }
 
-/// Send a summary, or with `dry_run` write the mail to standard output.
+/// Sends a summary, or with `dry_run` writes the mail to standard output.
 pub(crate) fn send(
     run: &CommandContext,
     settings: &Settings,
@@ -53,7 +53,7 @@ pub(crate) fn send(
     }
 }
 
-/// Put the mail together.
+/// Builds the mail.
 pub(crate) fn compose(
     run: &CommandContext,
     settings: &Settings,
@@ -83,7 +83,7 @@ pub(crate) fn compose(
     Ok(outgoing.compose()?)
 }
 
-/// Mail programs show a picture that comes with the mail, none that stands in the page; and no SVG.
+/// Mail programs show attached pictures but not those embedded in the page, and no SVG.
 fn for_mail(branding: &Branding) -> (Branding, Vec<InlinePicture>) {
     const ID: &str = "logo";
     let logo = branding.logo.clone().filter(|logo| logo.media_type != "image/svg+xml");
@@ -99,13 +99,13 @@ fn no_smtp() -> anyhow::Error {
         .hint("`dmarquet config init --stdout` shows what it takes")
 }
 
-/// The way out of the settings.
+/// The `[smtp]` settings, which must exist.
 pub(crate) fn outbox(settings: &Settings) -> anyhow::Result<Outbox> {
     let smtp = settings.smtp.as_ref().ok_or_else(no_smtp)?;
     Ok(Outbox::new(route(&smtp.outlet)?))
 }
 
-/// Send a mail that only says that mail arrives.
+/// Sends a test mail.
 pub(crate) fn send_test(run: &CommandContext, settings: &Settings, to: &str) -> anyhow::Result<()> {
     let smtp = settings.smtp.as_ref().ok_or_else(no_smtp)?;
     let file = settings.file.as_ref().map(|file| file.display().to_string()).unwrap_or_default();
@@ -130,18 +130,18 @@ pub(crate) fn send_test(run: &CommandContext, settings: &Settings, to: &str) -> 
     Ok(())
 }
 
-/// Whether a refusal is of this address, as the settings have it: `IT <it@example.com>`.
+/// Whether a refusal is about this address, which may be written as `IT <it@example.com>`.
 pub(crate) fn is_of(refused: &RefusedRecipient, address: &str) -> bool {
     address == refused.address || address.ends_with(&format!("<{}>", refused.address))
 }
 
-/// Addresses and why each was refused.
+/// Refused addresses with reasons.
 pub(crate) fn named(refused: &[RefusedRecipient]) -> String {
     let one = |refused: &RefusedRecipient| format!("{}: the server {}", refused.address, refused.why);
     refused.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
-/// The subject of a customer's mail, with what it asks for in it.
+/// The subject of a customer's mail, with its placeholders filled in.
 pub(crate) fn subject_of(pattern: &str, customer: &str, summary: &Summary) -> String {
     let things = things_to_fix(summary);
     let status = match things {
@@ -149,18 +149,18 @@ pub(crate) fn subject_of(pattern: &str, customer: &str, summary: &Summary) -> St
         1 => "1 thing to fix".to_owned(),
         more => format!("{more} things to fix"),
     };
-    // The name comes last: it may hold braces of its own.
+    // The name is replaced last: it may contain braces.
     pattern.replace("{week}", &period(summary)).replace("{status}", &status).replace("{customer}", customer)
 }
 
-/// What somebody has to do: the actions that nobody acknowledged, and domains that nobody reports on or that reports have stopped about.
+/// Number of open tasks: actions that nobody acknowledged, and domains without reports or whose reports stopped.
 pub(crate) fn things_to_fix(summary: &Summary) -> u64 {
     let silent = summary.quality.unreported_domains.len() + summary.changes.silent_domains.len();
     let actions = summary.actions.iter().filter(|action| !action.tracking.folded).count();
     summary.more_actions.saturating_add((actions + silent) as u64)
 }
 
-/// The days of a summary as one word: `2026-W47`, else the first and the last day.
+/// The period of a summary as one word: `2026-W47`, else the first and the last day.
 pub(crate) fn period(summary: &Summary) -> String {
     summary.period.week.clone().or_else(|| days(summary)).unwrap_or_else(|| "no reports".to_owned())
 }
@@ -170,13 +170,13 @@ fn days(summary: &Summary) -> Option<String> {
     from.zip(*to).map(|(from, to)| format!("{from} to {to}"))
 }
 
-/// The time for the mail's `Date`; a clock before 1970 is none.
+/// The time for the `Date` header; before 1970, the epoch.
 fn written(now: Timestamp) -> SystemTime {
     let seconds = u64::try_from(now.as_second()).unwrap_or(0);
     SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
 }
 
-/// The way out, with its secret.
+/// The route for sending mail, including the secret.
 pub(super) fn route(outlet: &Outlet) -> anyhow::Result<Route> {
     match outlet {
         Outlet::Sendmail(program) => Ok(Route::Sendmail { program: program.clone(), patience: mail::PROGRAM_PATIENCE }),

@@ -1,4 +1,4 @@
-//! What `fetch` would do with a mailbox, folder by folder.
+//! Shows what `fetch` would do with a mailbox, folder by folder.
 
 use super::ingest_run;
 use super::period::Day;
@@ -16,7 +16,7 @@ use jiff::tz::Offset;
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// What a poll is asked for, by the command line.
+/// The options of a poll from the command line.
 pub(crate) fn poll_options(
     limit: Option<u32>,
     since: Option<&Day>,
@@ -30,7 +30,7 @@ pub(crate) fn poll_options(
     run::PollOptions { limit, since, item_bytes: Limits::default().item_bytes, now, stop: interrupt.stop() }
 }
 
-/// Log in to each mailbox and say folder by folder what `fetch` would do. For `config check`.
+/// Logs in to each mailbox and prints folder by folder what `fetch` would do. For `config check`.
 pub(crate) fn look_at_all(run: &CommandContext, settings: &Settings, store: &Path) -> anyhow::Result<Exit> {
     let interrupt = Interrupt::listen(&run.talk)?;
     let options = poll_options(None, None, run.now, &interrupt);
@@ -62,11 +62,11 @@ pub(crate) fn look_at(
     }
 }
 
-/// What there is and what would be done, in words.
+/// Describes the folders and what would be done.
 pub(crate) fn told(mailbox: &Mailbox, survey: &Survey) -> String {
     let mut out = format!("mailbox {}: logged in\n", mailbox.name);
     for folder in &survey.folders {
-        // Writing to a String cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = write!(
             out,
             "  {}: {}, {} to fetch",

@@ -1,4 +1,4 @@
-//! What commands share: the run they are part of, the rows they ask for, and how items are read.
+//! Shared by commands: the context of a run, the selection of rows, and how items are read.
 
 pub(crate) mod asked;
 pub(crate) mod customers;

@@ -1,4 +1,4 @@
-//! Collects what the reports prove about source addresses, and keeps whose servers they are.
+//! Collects evidence about source addresses from reports, and stores who operates them.
 
 use crate::analyze::Services;
 use crate::dns::hosts::network_class::{ClassFacts, classify};
@@ -13,11 +13,11 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
-/// Proofs of each kind kept per address; those with most messages.
+/// Maximum number of proofs of each kind stored per address, those with the most messages.
 const PROOFS: usize = 8;
-/// Proofs counted per address at most, so that a stranger's reports cannot fill memory.
+/// Maximum number of proofs counted per address, so that forged reports cannot fill memory.
 const COUNTED: usize = 64;
-/// Addresses written at once.
+/// Addresses per transaction.
 const AT_ONCE: usize = 1000;
 
 const COLUMNS: ColumnSet = ColumnSet::DAY
@@ -31,7 +31,7 @@ const COLUMNS: ColumnSet = ColumnSet::DAY
     .with(ColumnSet::SPF_RESULT)
     .with(ColumnSet::SIGNATURES);
 
-/// Something that passes for mail of an address.
+/// Something that passes for mail from an address.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum OriginProof {
     SignedBy(String),
@@ -40,9 +40,9 @@ enum OriginProof {
     OwnPath(String),
 }
 
-/// How long the ranges of a service hold: as long as most keep the TTL of their records, and a day at most.
+/// How long the ranges of a service are cached: about the TTL of most records, at most a day.
 const RANGES_HOLD: SignedDuration = SignedDuration::from_hours(24);
-/// SPF records expanded at a time.
+/// SPF records expanded in parallel.
 const WORKERS: usize = 8;
 
 impl ServiceNames for Services {
@@ -55,7 +55,7 @@ impl ServiceNames for Services {
     }
 }
 
-/// Find out whose servers the sources of these rows are, and keep it.
+/// Determines who operates the sources of these rows, and stores it.
 pub(crate) fn keep<L: Lookup + Sync>(
     (store, filter): (&Store, &Filter),
     (lookup, services): (&L, &Services),
@@ -84,7 +84,7 @@ pub(crate) fn keep<L: Lookup + Sync>(
             let proven = found.proven.or_else(by_host).or_else(by_network);
             let rung = proven.as_ref().map_or(u8::MAX, |(_, rung)| *rung);
             if let Some(known) = before.get(address).filter(|known| found.is_unsure && known.rung < rung) {
-                // DNS does not answer now: what it proved before stays.
+                // DNS does not answer now: earlier evidence is kept.
                 return Some(known.clone());
             }
             let (name, rung) = proven?;
@@ -103,8 +103,8 @@ pub(crate) fn keep<L: Lookup + Sync>(
     Ok(())
 }
 
-/// The ranges that services publish: those kept, as long as they hold, else looked up anew. Where that fails the old ones
-/// stay.
+/// The ranges that services publish: cached ones while they are valid, else looked up. If that fails, the cached ones
+/// are kept.
 fn published<L: Lookup + Sync>(
     (lookup, services): (&L, &Services),
     store: &Store,
@@ -130,7 +130,7 @@ fn published<L: Lookup + Sync>(
         ranges.map(move |(network, bits)| ServiceRange { network, bits, name: name.clone() })
     };
     let mut ranges: Vec<ServiceRange> = includes.into_iter().flat_map(of_service).collect();
-    // Where DNS says nothing of a service, what the table knows is better than nothing.
+    // If DNS has no ranges of a service, use those of the built-in table.
     let known: HashSet<String> = ranges.iter().map(|range| range.name.clone()).collect();
     let built_in = services.ranges().filter(|(.., name)| !known.contains(*name));
     ranges.extend(built_in.map(|(network, bits, name)| ServiceRange { network, bits, name: name.to_owned() }));
@@ -172,7 +172,7 @@ fn add(proofs: &mut HashMap<SourceAddress, BTreeMap<OriginProof, i64>>, rows: &R
     }
 }
 
-/// The proofs with most messages.
+/// The proofs with the most messages.
 fn evidence(proofs: BTreeMap<OriginProof, i64>) -> SourceEvidence {
     let mut sorted: Vec<(OriginProof, i64)> = proofs.into_iter().collect();
     sorted.sort_by_key(|(_, messages)| Reverse(*messages));

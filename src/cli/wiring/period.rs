@@ -10,7 +10,7 @@ use jiff::tz::Offset;
 use jiff::{Span, Timestamp};
 use std::str::FromStr;
 
-/// The options as typed.
+/// The options as given.
 #[derive(Debug, clap::Args)]
 struct Typed {
     /// One ISO week, such as 2026-W47
@@ -30,7 +30,7 @@ struct Typed {
     domain: Vec<String>,
 }
 
-/// The period and the domains asked for.
+/// The requested period and domains.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Choice {
     period: RequestedPeriod,
@@ -38,7 +38,7 @@ pub(crate) struct Choice {
     pub(crate) domains: Vec<String>,
 }
 
-/// The period as it was asked for.
+/// The requested period.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum RequestedPeriod {
     #[default]
@@ -49,12 +49,12 @@ enum RequestedPeriod {
 }
 
 impl Choice {
-    /// These days of all domains.
+    /// These days, for all domains.
     pub(crate) fn between(from: Date, to: Date) -> Self {
         Self { period: RequestedPeriod::Between(Some(from), Some(to)), domains: Vec::new() }
     }
 
-    /// The first and the last day asked for; `None`: nothing was said, the command's default holds.
+    /// The first and last requested day; `None`: the command's default applies.
     pub(crate) fn days(&self, today: Date) -> Option<(Option<Date>, Option<Date>)> {
         match self.period {
             RequestedPeriod::Unsaid => None,
@@ -80,7 +80,7 @@ impl FromArgMatches for Choice {
         let mut typed = Typed::from_arg_matches(matches)?;
         let on_line = |name| matches.value_source(name) == Some(ValueSource::CommandLine);
         if ["week", "last", "from", "to"].into_iter().any(on_line) {
-            // A period on the command line displaces the environment's, whichever way that names it.
+            // A period on the command line overrides one in the environment, whichever option that uses.
             typed.week = typed.week.filter(|_| on_line("week"));
             typed.last = typed.last.filter(|_| on_line("last"));
             typed.from = typed.from.filter(|_| on_line("from"));
@@ -162,7 +162,7 @@ impl FromStr for Day {
     }
 }
 
-/// A stretch of days, weeks, months or years.
+/// A number of days, weeks, months or years.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stretch {
     count: i32,
@@ -178,18 +178,18 @@ enum PeriodUnit {
 }
 
 impl Stretch {
-    /// The day that lies this long before another; `None` where the calendar ends before that.
+    /// The day this long before another; `None` if it is out of range.
     pub(crate) fn before(self, day: Date) -> Option<Date> {
         day.checked_sub(self.span()?).ok()
     }
 
-    /// The instant that lies this long before another; the calendar's beginning where there is none.
+    /// The instant this long before another; the earliest one if it is out of range.
     pub(crate) fn before_instant(self, now: Timestamp) -> Timestamp {
         let then = self.span().and_then(|span| Offset::UTC.to_datetime(now).checked_sub(span).ok());
         then.and_then(|then| Offset::UTC.to_timestamp(then).ok()).unwrap_or(Timestamp::MIN)
     }
 
-    /// `None` where it is longer than the calendar.
+    /// `None` if it is out of range.
     fn span(self) -> Option<Span> {
         let span = Span::new();
         let span = match self.unit {

@@ -1,22 +1,22 @@
-//! What gave no rows, and about which domain it was: items that could not be read, reports in conflict with one stored.
+//! Items without rows and their domains: items that could not be read, and reports in conflict with a stored one.
 
 use crate::analyze::{Aside, Contradicted};
 use crate::ingest::Tally;
 use crate::normalize::canonical_domain;
 use crate::store::{ConflictEntry, RejectedEntry};
 
-/// What gave no rows in some days.
+/// Items without rows in a period.
 #[derive(Debug, Default)]
 pub(crate) struct Rejections {
-    /// The domains of what could not be read, where a file's name says them.
+    /// The domains of unreadable items, if a file name contains them.
     unreadable: Vec<Option<String>>,
     conflicts: Vec<Contradicted>,
-    /// Items and conflicts that nothing more is known of.
+    /// Items and conflicts without details.
     more: (u64, u64),
 }
 
 impl Rejections {
-    /// Of what a store kept.
+    /// From the entries of a store.
     pub(crate) fn kept<'a>(
         rejected: impl Iterator<Item = &'a RejectedEntry>,
         conflicts: impl Iterator<Item = &'a ConflictEntry>,
@@ -33,14 +33,14 @@ impl Rejections {
         }
     }
 
-    /// Of a run that stored nothing.
+    /// From a run without a store.
     pub(crate) fn of_run(tally: &Tally) -> Self {
         let unreadable = tally.rejected.iter().map(|item| domain_in_name(&item.origin)).collect::<Vec<_>>();
         let more = tally.rejected_count().saturating_sub(unreadable.len() as u64);
         Self { unreadable, conflicts: Vec::new(), more: (more, tally.conflicts) }
     }
 
-    /// What is about wanted domains; `None` stands for what nobody knows the domain of.
+    /// Counts of wanted domains; `None` is an unknown domain.
     pub(crate) fn of(&self, wanted: &dyn Fn(Option<&str>) -> bool) -> Aside {
         let unreadable = self.unreadable.iter().filter(|domain| wanted(domain.as_deref())).count();
         let about = |conflict: &&Contradicted| wanted(Some(conflict.policy_domain.as_written()));
@@ -54,7 +54,7 @@ impl Rejections {
     }
 }
 
-/// The domain that the name of a rejected item says it is about.
+/// The domain in the name of a rejected item.
 pub(crate) fn domain_of(entry: &RejectedEntry) -> Option<String> {
     entry.attachment.as_deref().and_then(domain_in_name).or_else(|| domain_in_name(&entry.origin))
 }
@@ -67,7 +67,7 @@ pub(crate) fn receiver_of(entry: &RejectedEntry) -> Option<String> {
     Some(receiver.as_str().to_owned())
 }
 
-/// The domain in a file's name as RFC 9990 and RFC 7489 have it: `receiver!domain!begin!end`, then what reporters add.
+/// The domain in a file name of RFC 9990 and RFC 7489: `receiver!domain!begin!end`, then any additions of the reporter.
 fn domain_in_name(name: &str) -> Option<String> {
     let file = name.rsplit('/').next()?;
     let mut parts = file.split('!').skip(1);

@@ -1,15 +1,15 @@
-//! Counts what came of repairs in DNS, for summaries of a store.
+//! Counts the effect of repairs in DNS, for summaries of a store.
 
 use super::asked::From;
 use crate::analyze::{RepairCount, Summary};
 use crate::store::{Filter, Store, StoreError};
 
-/// Read the rows that tell whether the repairs of a summary worked; nothing where it has none.
+/// Reads the rows that show whether the repairs in a summary worked; does nothing without repairs.
 pub(crate) fn count(from: &From<'_>, summary: &mut Summary) -> Result<(), StoreError> {
     if let From::Store(store) = from { count_in(store, summary) } else { Ok(()) }
 }
 
-/// The same of a store.
+/// The same for a store.
 pub(crate) fn count_in(store: &Store, summary: &mut Summary) -> Result<(), StoreError> {
     let Some(count) = RepairCount::new(summary) else { return Ok(()) };
     let (from, to, domains) = count.reads();

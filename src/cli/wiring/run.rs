@@ -1,4 +1,4 @@
-//! One run of the program: what every command may ask for.
+//! The context of a run, shared by all commands.
 
 use crate::cli::settings::file::{self, Settings};
 use crate::cli::settings::local_path::local_path;
@@ -11,26 +11,26 @@ use jiff::civil::Date;
 use jiff::tz::Offset;
 use std::path::{Path, PathBuf};
 
-/// One run of the program: what every command may ask for.
+/// The context of a run, shared by all commands.
 pub(crate) struct CommandContext {
     pub(crate) common: GlobalArgs,
     pub(crate) talk: Talk,
-    /// The clock, read once: all stages below are told the time.
+    /// The current time, read once and passed to everything below.
     pub(crate) now: Timestamp,
 }
 
 impl CommandContext {
-    /// The UTC day it is.
+    /// The current UTC day.
     pub(crate) fn today(&self) -> Date {
         Offset::UTC.to_datetime(self.now).date()
     }
 
-    /// The settings, read anew.
+    /// Reads the settings.
     pub(crate) fn settings(&self) -> anyhow::Result<Settings> {
         Settings::load(self.common.config.as_deref())
     }
 
-    /// The rows to ask: a bare folder of Parquet where one is named, else the store.
+    /// Opens the folder of Parquet files if given, else the store.
     pub(crate) fn opened(&self, settings: &Settings, records: Option<&Path>) -> anyhow::Result<Store> {
         Ok(match records {
             Some(folder) => Store::open_folder(folder)?,
@@ -38,7 +38,7 @@ impl CommandContext {
         })
     }
 
-    /// The store opened for writing, and as open to others as the settings want it.
+    /// Opens the store for writing, with the access the settings ask for.
     pub(crate) fn writer(settings: &Settings, store: &Path, now: Timestamp) -> anyhow::Result<Writer> {
         Ok(Writer::open_as(store, now, settings.access()?)?)
     }
@@ -52,7 +52,7 @@ impl CommandContext {
     }
 }
 
-/// What every command takes.
+/// Options of every command.
 #[derive(Debug, Args)]
 pub(crate) struct GlobalArgs {
     /// Data folder [default: `store` in the settings, else ~/.local/share/dmarquet]

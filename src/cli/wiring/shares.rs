@@ -1,20 +1,20 @@
-//! Rows and reports handed to the sums of the customers they belong to, so that one reading of a store serves all of them.
+//! Distributes rows and reports to the sums of their customers, so that the store is read only once.
 
 use super::asked::Sum;
 use super::rejections::Rejections;
 use crate::model::{Owners, ReportHead, Rows, TlsPolicyRow};
 
-/// One sum a customer. None of them ever sees a row of another.
+/// One sum per customer. None ever sees a row of another.
 pub(crate) struct Shares<S> {
     owners: Owners,
-    /// The policy domains asked for; none: all.
+    /// The requested policy domains; if empty, all.
     domains: Vec<String>,
-    /// By the customer's number; `None` where it is not asked for.
+    /// By the customer's number; `None` if not requested.
     sums: Vec<Option<S>>,
 }
 
 impl<S> Shares<S> {
-    /// For some customers, each with its number.
+    /// For the given customers, each with its number.
     pub(crate) fn new(owners: Owners, domains: Vec<String>, of: impl IntoIterator<Item = (usize, S)>) -> Self {
         let mut sums = Vec::new();
         for (owner, sum) in of {
@@ -26,7 +26,7 @@ impl<S> Shares<S> {
         Self { owners, domains, sums }
     }
 
-    /// The sums, by the customers' numbers. Each is finished and dropped before the next.
+    /// The sums with the customers' numbers. Each is finished and dropped before the next.
     pub(crate) fn into_sums(self) -> impl Iterator<Item = (usize, S)> {
         self.sums.into_iter().enumerate().filter_map(|(owner, sum)| Some((owner, sum?)))
     }

@@ -1,6 +1,6 @@
-//! Reads report files and mails for one answer without a store.
+//! Reads report files and mails without a store.
 //!
-//! Each report counts once. What cannot be read is reported on standard error.
+//! Each report counts once. Unreadable items are reported on standard error.
 
 use super::ingest_run::{self, RunProgress};
 use super::run::CommandContext;
@@ -13,7 +13,7 @@ use anyhow::Context as _;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
-/// Read paths without a store.
+/// Reads paths without a store.
 pub(crate) fn read(
     run: &CommandContext,
     paths: &[PathBuf],
@@ -27,7 +27,7 @@ pub(crate) fn read(
     Ok((tally, exit))
 }
 
-/// Read paths into a store of the moment: it goes when the folder is dropped.
+/// Reads paths into a temporary store, which is deleted when the folder is dropped.
 pub(crate) fn store(run: &CommandContext, paths: &[PathBuf]) -> anyhow::Result<(TempDir, Store, Exit)> {
     let folder = TempDir::with_prefix("dmarquet-").context("a folder for the moment")?;
     let interrupt = Interrupt::listen(&run.talk)?;

@@ -1,9 +1,8 @@
-//! The other side of an item that may end the program: a child process that works on it, with bounds on its memory and
-//! time, and the parent that sees whether it survives.
+//! Tries items that may crash the program in a child process with limits on memory and time, and reports whether it
+//! survives.
 //!
-//! The child is this program, told so by its first argument, which is no command and stands in no help. It reads items from
-//! standard input, each with its lengths before it, and answers each with one byte. A child that is given a store to write
-//! says after that byte what became of the item.
+//! The child is this program, started with a special first argument that is not in the help. It reads items from
+//! standard input, each preceded by its lengths, and answers each with one byte.
 
 use super::verifier;
 use crate::ingest::{self, IngestOptions, MailVerifier, StoreJob, StoredAlone, Survival, Trial, TrialItem};
@@ -17,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// The first argument of a child.
 const MARK: &str = "--trial-of-items";
-/// What a child says that can work.
+/// Sent by a child that is ready.
 const READY: u8 = b'!';
 /// A report that every program can read.
 const HARMLESS: &[u8] = b"<feedback><report_metadata><org_name>example.com</org_name><report_id>1</report_id><date_range>\
@@ -25,8 +24,8 @@ const HARMLESS: &[u8] = b"<feedback><report_metadata><org_name>example.com</org_
     <p>none</p></policy_published><record><row><source_ip>192.0.2.1</source_ip><count>1</count></row></record></feedback>";
 /// The answer to an item that did no harm.
 const SURVIVED: u8 = b'+';
-/// Address space of a child, in KiB: a GiB that the allocator asks for in advance, and half of one to work in. No item
-/// within the limits needs a third of a GiB.
+/// Address space of a child in KiB: one GiB reserved by the allocator, and half a GiB to work in. No item within the
+/// limits needs a third of a GiB.
 const MEMORY: u64 = 3 << 19;
 /// Processor time of a child, in seconds: ten for each of the 64 MiB that an item may have.
 const TIME: u64 = 640;
@@ -38,13 +37,13 @@ pub(crate) fn is_child() -> bool {
 
 /// The argument of a child that puts items into a store, before what it needs to know for that.
 const STORE: &str = "store";
-/// The argument of a child that verifies signatures, before the DNS servers that it asks.
+/// The argument for a child that verifies signatures, followed by the DNS servers to ask.
 const VERIFY: &str = "verify";
-/// The exit code of a panic that nobody caught.
+/// The exit code of an uncaught panic.
 const PANICKED: u8 = 101;
 
-/// Be the child: work on items until there are no more. On a thread of its own: a run works on a thread with less stack than
-/// the first one has, and what the child survives there the run must survive too.
+/// Runs the child: processes items until there are no more, on a thread with the same stack size as in a run, so that
+/// what the child survives the run survives too.
 pub(crate) fn child() -> ExitCode {
     std::thread::spawn(work).join().unwrap_or_else(|_| ExitCode::from(PANICKED))
 }
@@ -108,7 +107,7 @@ fn work_off() -> io::Result<()> {
     let args = ChildArgs::read(std::env::args().skip(2))?;
     let options = args.options();
     let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
-    // Work on something harmless first: a child that has no room for that says nothing of any item.
+    // Try a harmless item first: a child without room for that says nothing about any item.
     let arrival = Timestamp::UNIX_EPOCH;
     let harmless = TrialItem { origin: "", name: Some("report.xml"), bytes: HARMLESS, arrival };
     ingest::attempt(&harmless, &options).map_err(io::Error::other)?;
@@ -142,7 +141,7 @@ fn answer(output: &mut impl Write, byte: u8, more: &[u8]) -> io::Result<()> {
 
 /// The lengths of origin, name and content and the time of arrival, in this order.
 const HEAD: usize = 4 * 8;
-/// The length of a name that is not there.
+/// The length that means no name.
 const NAMELESS: u64 = u64::MAX;
 
 fn write_item(item: &TrialItem<'_>, mut to: impl Write) -> io::Result<()> {
@@ -188,7 +187,7 @@ fn read_item(from: &mut impl Read) -> io::Result<Option<TrialInput>> {
     Ok(Some(TrialInput { origin, name, bytes, arrival }))
 }
 
-/// Sends items to a child, one at a time, and to a new one where it died.
+/// Sends items to a child, one at a time, and starts a new one after it died.
 #[derive(Debug, Default)]
 pub(crate) struct Trials {
     running: Mutex<Option<Running>>,
@@ -196,7 +195,7 @@ pub(crate) struct Trials {
 }
 
 impl Trials {
-    /// With a child that verifies signatures, as the run does, and asks these servers.
+    /// With a child that verifies signatures as the run does, asking these servers.
     pub(crate) fn verifying(servers: &[SocketAddr]) -> Self {
         let args = ChildArgs { servers: Some(servers.to_vec()), ..ChildArgs::default() };
         Self { running: Mutex::default(), args }
@@ -208,14 +207,14 @@ struct Running {
     child: Child,
     input: ChildStdin,
     output: ChildStdout,
-    /// It has worked on an item before: what that left in its memory may be what the next one dies of.
+    /// It has already processed an item, whose leftovers in memory may be what kills it on the next one.
     used: bool,
 }
 
 impl Running {
-    /// Start a child. The shell sets the bounds, which it and all it becomes cannot raise again; where this process has a
-    /// bound itself, the child gets less, for this one holds more than one item: what the child
-    /// survives seldom ends it.
+    /// Starts a child. The shell sets the limits, which the child cannot raise. If this process has limits itself, the
+    /// child gets less, because this process holds more than one item: what the child survives rarely ends this
+    /// process.
     fn start(args: &ChildArgs) -> io::Result<Self> {
         let (program, args) = (std::env::current_exe()?, args.written()?);
         let bounds = format!(
@@ -241,7 +240,7 @@ impl Running {
         Ok(running)
     }
 
-    /// Have the child work on an item.
+    /// Lets the child process an item.
     fn attempt(&mut self, item: &TrialItem<'_>) -> io::Result<()> {
         let mut answer = [0];
         write_item(item, &mut self.input)?;
@@ -259,7 +258,7 @@ impl Running {
         Ok(serde_json::from_slice(&text)?)
     }
 
-    /// The child does not answer any more: how it ended.
+    /// Waits for a child that no longer answers, and returns its exit status.
     fn end(mut self) -> io::Result<ExitStatus> {
         drop((self.input, self.output));
         self.child.wait()
@@ -309,13 +308,13 @@ impl Trial for Trials {
 impl Drop for Trials {
     fn drop(&mut self) {
         if let Some(child) = self.running.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
-            // At the end of its input it ends.
+            // The child ends at the end of its input.
             let _ = child.end();
         }
     }
 }
 
-/// Signals that a process gets by its own doing: a fault, an abort where memory ends, its processor time spent.
+/// Signals that a process causes itself: a fault, an abort when memory runs out, processor time used up.
 const OWN_SIGNALS: &[(i32, &str)] = &[
     (4, "an illegal instruction"),
     (5, "a trap"),
@@ -326,7 +325,7 @@ const OWN_SIGNALS: &[(i32, &str)] = &[
     (24, "its processor time was spent"),
     (31, "a forbidden system call"),
 ];
-/// What the end of a child says of its item. A kill may come from anybody, and says nothing.
+/// What the end of a child says about its item. A kill may come from anybody and says nothing.
 fn ended(status: ExitStatus) -> Survival {
     let own = status.signal().and_then(|signal| OWN_SIGNALS.iter().find(|(own, _)| *own == signal));
     match (own, status.code()) {

@@ -1,7 +1,7 @@
-//! The verdicts of complete weeks for the tables `senders` and `domains`: what `summary` says of each week, as rows.
+//! The verdicts of complete weeks for the tables `senders` and `domains`: each week's summary as rows.
 //!
-//! A week is summarized once. The store keeps the rows, and a week is summarized again where late reports or changed
-//! settings may have changed its summary.
+//! A week is summarized once and its rows are stored. It is summarized again if late reports or changed settings may
+//! have changed its summary.
 
 use super::asked;
 use super::repairs;
@@ -13,7 +13,7 @@ use jiff::civil::{Date, Weekday};
 use jiff::{Span, ToSpan as _};
 use std::collections::BTreeSet;
 
-/// The verdicts of the complete weeks that lie within the days of a filter.
+/// The verdicts of the complete weeks within the days of a filter.
 pub(crate) fn of_weeks(
     run: &CommandContext,
     settings: &Settings,
@@ -24,13 +24,13 @@ pub(crate) fn of_weeks(
     if !fresh.is_empty()
         && let Err(error) = store.keep_verdicts(&fresh)
     {
-        // The next export computes them again: a reader's account may not write here.
+        // The next export computes them again: this user may not write to the store.
         run.talk.note(&format!("the verdicts of {} weeks were not kept: {error}", fresh.len()));
     }
     Ok(found)
 }
 
-/// The same, and which of them the store does not keep yet.
+/// The same, and which of them are not stored yet.
 pub(crate) fn worked_out(
     run: &CommandContext,
     settings: &Settings,
@@ -52,7 +52,7 @@ pub(crate) fn worked_out(
         let question = Question { period: Some(week), ..question.clone() };
         let reads = question.reads().unwrap_or(week);
         let batch = days.range(reads.from()..=reads.to()).map(|(_, day)| day.last_batch).max().unwrap_or(0);
-        // Without a report of the week there is nothing that it could be computed from again.
+        // Without reports of the week, nothing can be computed again.
         let pruned = days.range(week.from()..=week.to()).next().is_none();
         match kept.remove(&monday) {
             Some(known) if pruned || known.batch >= batch && known.settings == fingerprint => {
@@ -74,7 +74,7 @@ pub(crate) fn worked_out(
     Ok((found, fresh))
 }
 
-/// Only the rows of some domains; of all, if none is named.
+/// Only the rows of some domains; if none are given, all.
 pub(crate) fn of_domains(weeks: &[WeekVerdicts], domains: &[String]) -> Vec<WeekVerdicts> {
     let wanted = |domain: &String| domains.is_empty() || domains.contains(domain);
     let mut weeks = weeks.to_vec();
@@ -90,7 +90,7 @@ fn monday(day: Date) -> Date {
     day.saturating_sub(Span::new().days(back))
 }
 
-/// A hash of everything but reports that a verdict rests on.
+/// A hash of everything a verdict depends on except reports.
 fn fingerprint(question: &Question, settings: &Settings) -> Vec<u8> {
     let Question { services, confirmed, own, names, networks, origins, dns, .. } = question;
     let changes = &dns.changes;
@@ -109,7 +109,7 @@ fn summary(store: &Store, question: &Question, filter: &Filter) -> anyhow::Resul
     let filter = Filter {
         from: reads.map(Period::from),
         to: reads.map(Period::to),
-        // All domains, whichever are asked for: a sender is known by what it does for all of them.
+        // All domains, whichever are requested: a sender is classified by all its mail.
         domains: Vec::new(),
         ..filter.clone()
     };
@@ -164,7 +164,7 @@ fn sender_row(sender: &Sender, week: &str) -> SenderRow {
     }
 }
 
-/// The code of a piece of evidence as the summary's JSON has it, and what belongs to it.
+/// The code of a piece of evidence as in the summary's JSON, and its details.
 fn evidence(evidence: &Evidence) -> (String, String) {
     let Ok(serde_json::Value::Object(mut fields)) = serde_json::to_value(evidence) else { return Default::default() };
     let kind = fields.remove("kind").and_then(|kind| kind.as_str().map(str::to_owned)).unwrap_or_default();
@@ -179,7 +179,7 @@ fn written(text: &Foreign) -> String {
     text.as_written().to_owned()
 }
 
-/// The word of a value as the summary's JSON has it.
+/// The name of a value as in the summary's JSON.
 fn word(value: &impl serde::Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }

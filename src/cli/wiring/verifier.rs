@@ -1,6 +1,6 @@
-//! Verifies report mails against DNS while they are taken in: connects `ingest`, which asks, with `dns`, which answers.
+//! Verifies report mails against DNS while they are ingested, connecting `ingest` with `dns`.
 //!
-//! Without `--verify`, or `verify` in the settings, nothing here touches the network.
+//! Without `--verify`, or `verify` in the settings, nothing here uses the network.
 
 use super::ingest_run::count;
 use super::trial::Trials;
@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// The options of the commands that take reports in.
+/// Options of the commands that read reports.
 #[derive(Debug, clap::Args)]
 pub(crate) struct VerifyArgs {
     /// Verify the DKIM signatures of report mails in DNS, and store whether each mail was authentic
@@ -25,15 +25,15 @@ pub(crate) struct VerifyArgs {
     pub(crate) server: Vec<SocketAddr>,
 }
 
-/// What verifies the mails of a run; nothing, where nobody asked for it.
+/// The verification of mails in a run; does nothing unless enabled.
 #[derive(Debug, Default)]
 pub(crate) struct Verification {
     verifier: Option<Arc<DnsVerifier>>,
-    /// The servers it asks; none: the system's.
+    /// DNS servers to ask; if empty, the system's.
     servers: Vec<SocketAddr>,
 }
 
-/// What verifies mails by the keys that these servers know; without any, those of the system.
+/// A verifier that looks up keys on these servers; without any, on the system's.
 pub(super) fn over_dns(servers: Vec<SocketAddr>) -> Result<Arc<dyn MailVerifier>, ResolverError> {
     Ok(Arc::new(DnsVerifier(Keyring::new(servers)?)))
 }
@@ -48,7 +48,7 @@ impl MailVerifier for DnsVerifier {
 }
 
 impl Verification {
-    /// By the command line, or by the settings.
+    /// Enabled by the command line or the settings.
     pub(crate) fn of(args: &VerifyArgs, by_settings: bool) -> Result<Self, ResolverError> {
         if !args.verify && !by_settings {
             return Ok(Self::default());
@@ -57,15 +57,15 @@ impl Verification {
         Ok(Self { verifier: Some(Arc::new(DnsVerifier(keys))), servers })
     }
 
-    /// The options of a run that it looks on.
+    /// Adds verification to the options of a run.
     pub(crate) fn of_run(&self, options: IngestOptions) -> IngestOptions {
         let Some(verifier) = self.verifier.clone() else { return options };
-        // Items that may have ended a run are tried in all that this one does with them.
+        // Items that may have crashed a run are tried with verification, too.
         let trial = Arc::new(Trials::verifying(&self.servers)) as Arc<dyn Trial>;
         IngestOptions { verifier: Some(verifier), trial: Some(trial), ..options }
     }
 
-    /// Say what could not be looked up: those mails are neither proven nor not.
+    /// Reports failed lookups: those mails are neither proven authentic nor forged.
     pub(crate) fn tell(&self, talk: &Talk) {
         let Some(DnsVerifier(keys)) = self.verifier.as_deref() else { return };
         if keys.failed() > 0 {

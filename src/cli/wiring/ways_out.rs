@@ -1,4 +1,4 @@
-//! The ways out of the settings, made ready to hand messages over. Secrets are read when they are needed.
+//! The alert channels in the settings. Secrets are read when they are needed.
 
 use super::mail_summary;
 use crate::alert::{AlertDelivery, AlertEvent, AlertMessage, TellFailure};
@@ -10,19 +10,19 @@ use crate::send::{self, OutgoingMail, WebMessage, Webhook};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-/// How long a program may take.
+/// Timeout for a program.
 const PROGRAM: Duration = Duration::from_mins(1);
 
-/// Their names in the outbox.
+/// The names of the channels in the outbox.
 pub(crate) fn names(settings: &Settings) -> Vec<String> {
     deliveries(settings).into_iter().map(|delivery| delivery.way).collect()
 }
 
-/// What hands messages over.
+/// The channels, ready to deliver messages.
 pub(crate) fn deliveries(settings: &Settings) -> Vec<AlertDelivery<'_>> {
     let alert = &settings.alert;
     let mut deliveries: Vec<AlertDelivery<'_>> = Vec::new();
-    // Each recipient is a way out: one that is refused is tried again alone.
+    // Each recipient is a channel: a refused one is retried alone.
     for to in &alert.mail_to {
         deliveries.push(AlertDelivery {
             way: format!("mail {to}"),

@@ -1,8 +1,8 @@
-//! Finds a database of networks that is installed on this machine.
+//! Finds network databases installed on this machine.
 
 use std::path::{Path, PathBuf};
 
-/// Where packages and their updaters keep such files on Debian, other Linux systems, FreeBSD and macOS (Homebrew).
+/// Folders used by packages and their updaters on Debian, other Linux systems, FreeBSD and macOS (Homebrew).
 const FOLDERS: &[&str] = &[
     "/var/lib/GeoIP",
     "/usr/share/GeoIP",
@@ -12,7 +12,7 @@ const FOLDERS: &[&str] = &[
     "/var/lib/iptoasn",
     "/usr/local/share/iptoasn",
 ];
-/// What the files are called, by what they tell; of each kind the first that is there is used. A `*` stands for a date.
+/// File names by content; of each kind, the first one found is used. A `*` is a date.
 const KINDS: &[&[&str]] = &[
     &["GeoLite2-ASN.mmdb", "GeoIP2-ISP.mmdb", "dbip-asn-lite*.mmdb", "dbip-asn-lite*.mmdb.gz", "asn.mmdb"],
     &[
@@ -26,10 +26,10 @@ const KINDS: &[&[&str]] = &[
     &["ip2asn-combined.tsv", "ip2asn-combined.tsv.gz", "ip2asn-v4.tsv", "ip2asn-v4.tsv.gz", "ip2asn-v4-u32.tsv"],
     &["ip2asn-v6.tsv", "ip2asn-v6.tsv.gz"],
 ];
-/// The variable that names other folders, as `PATH` does; empty: none.
+/// The environment variable with other folders, separated as in `PATH`; empty: none.
 pub(crate) const VARIABLE: &str = "DMARQUET_GEOIP_PATH";
 
-/// The folders that are searched.
+/// The folders to search.
 pub(crate) fn folders() -> Vec<PathBuf> {
     match std::env::var_os(VARIABLE) {
         Some(folders) => std::env::split_paths(&folders).filter(|folder| !folder.as_os_str().is_empty()).collect(),
@@ -37,7 +37,7 @@ pub(crate) fn folders() -> Vec<PathBuf> {
     }
 }
 
-/// The databases of the first folder that has one.
+/// The databases in the first folder that has any.
 pub(crate) fn databases(folders: &[PathBuf]) -> Vec<PathBuf> {
     folders.iter().map(|folder| of_folder(folder)).find(|found| !found.is_empty()).unwrap_or_default()
 }
@@ -46,7 +46,7 @@ fn of_folder(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let mut names: Vec<String> =
         entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).take(10_000).collect();
-    // Of several dates the newest first.
+    // The newest date first.
     names.sort_unstable_by(|a, b| b.cmp(a));
     let of_kind = |wanted: &&[&str]| {
         let found = wanted.iter().find_map(|pattern| names.iter().find(|name| fits(name, pattern)))?;

@@ -1,6 +1,6 @@
-//! Reads databases of networks in MaxMind's format (`.mmdb`), whoever made them.
+//! Reads network databases in MaxMind's format (`.mmdb`), from any provider.
 //!
-//! A database may be broken, or may not be what its name says. Either is an error, and no offset in it is trusted.
+//! A database may be corrupt or not what its name says. Either is an error, and no offset in it is trusted.
 
 use super::{NAME, country};
 use crate::store::StoredNetwork;
@@ -11,11 +11,11 @@ use serde::{Deserialize, de};
 use std::fmt;
 use std::net::IpAddr;
 
-/// A database, read whole.
+/// A database in memory.
 #[derive(Debug)]
 pub(super) struct Mmdb(Reader<Vec<u8>>);
 
-/// What stands in a record, in the words of those who make such files; all else is passed over.
+/// The fields of a record under the names that providers use; others are ignored.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct MmdbRecord {
@@ -24,13 +24,13 @@ struct MmdbRecord {
     /// A number, or `AS64500`.
     asn: Loose,
     as_name: Loose,
-    /// Its code, its name beside `country_code`, or a record of its own.
+    /// A code, a name beside `country_code`, or a nested record.
     country: Loose,
     country_code: Loose,
 }
 
-/// A value of any type: an integer of any width, text, or a record with a country code. What is none of these, or too large for
-/// an AS number, is passed over.
+/// A value of any type: an integer of any width, text, or a record with a country code. Others are ignored, as are
+/// numbers too large for an AS number.
 #[derive(Debug, Default, PartialEq, Eq)]
 enum Loose {
     Number(u32),
@@ -48,7 +48,7 @@ impl Mmdb {
         })
     }
 
-    /// What it says of an address.
+    /// The network of an address.
     pub(super) fn network(&self, address: IpAddr) -> anyhow::Result<Option<StoredNetwork>> {
         if address.is_ipv6() && self.0.metadata().ip_version == 4 {
             return Ok(None);

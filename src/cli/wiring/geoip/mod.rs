@@ -1,6 +1,6 @@
-//! Says whose network an address belongs to, by databases that the user has: MaxMind's format, or tables of iptoasn.com.
+//! Looks up the network of an address in the user's databases: MaxMind's format or tables from iptoasn.com.
 //!
-//! What a file is, its content tells, not its name. None is part of dmarquet.
+//! The format is detected from the content, not the name. No database is part of dmarquet.
 
 pub(crate) mod installed;
 mod mmdb;
@@ -15,16 +15,16 @@ use std::io::Read as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-/// The largest file that is read, uncompressed: twice what the largest of them has.
+/// Maximum size of a file, uncompressed: twice the largest known one.
 const FILE_BYTES: u64 = 1 << 30;
-/// Characters kept of a name.
+/// Maximum length of a name in characters.
 const NAME: usize = 100;
-/// What a gzip file begins with.
+/// The first bytes of a gzip file.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
-/// Bytes that tell what a file is.
+/// Bytes used to detect the format.
 const BEGINNING: u64 = 4096;
 
-/// Databases; the first that knows something goes first.
+/// Databases; the first one with an answer wins.
 #[derive(Debug)]
 pub(crate) struct GeoIp(Vec<Database>);
 
@@ -42,18 +42,18 @@ enum Format {
 }
 
 impl GeoIp {
-    /// Read the files. None at all: nothing is known.
+    /// Opens the files; there may be none.
     pub(crate) fn open(paths: &[PathBuf]) -> anyhow::Result<Self> {
         let open = |path: &PathBuf| Database::open(path).with_context(|| name(path));
         paths.iter().map(open).collect::<anyhow::Result<_>>().map(Self)
     }
 
-    /// Whether there is nothing to ask.
+    /// Whether there are no databases.
     pub(crate) const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// What the databases say of each of these addresses.
+    /// The networks of these addresses.
     pub(crate) fn networks(&self, addresses: &[IpAddr]) -> anyhow::Result<Vec<StoredNetwork>> {
         let mut networks = vec![StoredNetwork::default(); addresses.len()];
         for database in &self.0 {
@@ -106,7 +106,7 @@ impl Database {
     }
 }
 
-/// A country's code in capitals; `None` where it is something else.
+/// A country code in upper case; `None` if it is something else.
 fn country(code: &str) -> Option<String> {
     let is_code = code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_alphabetic());
     is_code.then(|| code.to_ascii_uppercase())

@@ -1,8 +1,8 @@
-//! Reads tables of address ranges as iptoasn.com publishes them (public domain, PDDL): a line holds the first and the last
-//! address, the AS number, the country code and the name of the AS, with tabs between them. IPv4, IPv6 or both; addresses in
-//! words or, in the `u32` edition, as numbers.
+//! Reads tables of address ranges as published by iptoasn.com (public domain, PDDL): each line has the first and last
+//! address, AS number, country code and AS name, separated by tabs. IPv4, IPv6 or both; addresses as text or, in the
+//! `u32` edition, as numbers.
 //!
-//! A table is read once for many addresses, line by line, so that memory does not grow with it.
+//! A table is read once for many addresses, line by line, so that memory use does not grow with it.
 
 use super::{FILE_BYTES, NAME, country};
 use crate::store::StoredNetwork;
@@ -13,7 +13,7 @@ use std::io::{BufRead, BufReader, Read as _};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
-/// The longest line that is read.
+/// Maximum length of a line.
 const LINE_BYTES: u64 = 4096;
 
 /// A line of the table.
@@ -25,13 +25,13 @@ struct TableLine<'a> {
     as_name: &'a str,
 }
 
-/// Whether bytes begin as a table does.
+/// Whether the bytes look like a table.
 pub(super) fn is_table(bytes: &[u8]) -> bool {
     let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
     std::str::from_utf8(line).is_ok_and(|line| parse(line).is_some())
 }
 
-/// What the table says of each of these addresses.
+/// The networks of these addresses.
 pub(super) fn networks(path: &Path, addresses: &[IpAddr]) -> anyhow::Result<Vec<Option<StoredNetwork>>> {
     let mut sorted: Vec<(IpAddr, usize)> =
         addresses.iter().enumerate().map(|(place, address)| (address.to_canonical(), place)).collect();
@@ -42,7 +42,7 @@ pub(super) fn networks(path: &Path, addresses: &[IpAddr]) -> anyhow::Result<Vec<
             anyhow!("line {number}: expected a first and a last address, an AS number, a country code and a name")
         })?;
         let from = sorted.partition_point(|(address, _)| *address < line.first);
-        // An address of the other family is no neighbor of these.
+        // Addresses of the other family lie outside the range.
         let held = sorted[from..].iter().take_while(|(address, _)| *address <= line.last);
         for (_, place) in held.filter(|(address, _)| address.is_ipv4() == line.first.is_ipv4()) {
             found[*place] = line.network();
@@ -52,7 +52,7 @@ pub(super) fn networks(path: &Path, addresses: &[IpAddr]) -> anyhow::Result<Vec<
     Ok(found)
 }
 
-/// The lines of a file, compressed or not.
+/// Opens a file, compressed or not.
 fn open(path: &Path) -> anyhow::Result<Box<dyn BufRead>> {
     let mut file = BufReader::new(File::open(path)?);
     let is_compressed = file.fill_buf()?.starts_with(&super::GZIP);
@@ -99,7 +99,7 @@ fn parse(line: &str) -> Option<TableLine<'_>> {
 }
 
 impl TableLine<'_> {
-    /// `None` where nobody announces the range: its number is 0.
+    /// `None` if the range is not announced: its number is 0.
     fn network(&self) -> Option<StoredNetwork> {
         let name = Some(self.as_name.trim()).filter(|name| !name.is_empty());
         (self.asn != 0).then(|| StoredNetwork {
