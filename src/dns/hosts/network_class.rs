@@ -24,7 +24,7 @@ pub struct ClassFacts<'a> {
 }
 
 /// Domains that providers of rented servers name their customers' addresses under: those that parsedmarc 11.1.0
-/// (`base_reverse_dns_map.csv`, looked up on 2026-11-29) lists as IaaS, PaaS or Web Host.
+/// (`base_reverse_dns_map.csv`, looked up on 2026-11-29) lists as `IaaS`, `PaaS` or `Web Host`.
 const RENTED: &[&str] = &[
     "alibabacloud.com",
     "aliyun.com",
@@ -172,10 +172,9 @@ pub fn classify(address: IpAddr, facts: &ClassFacts<'_>) -> Option<SourceClass> 
         if let Some(domain) = RENTED.iter().find(|domain| is_within(&host, domain)) {
             return class(NetworkClass::RentedHost, format!("host name under {domain}"));
         }
-        if let Some(word) = LINES.iter().find(|word| words(&host).any(|other| other == **word)) {
-            if spells(&host, address) {
-                return class(NetworkClass::Isp, format!("host name spells the address and says {word}"));
-            }
+        let said = LINES.iter().find(|word| words(&host).any(|other| other == **word));
+        if let Some(word) = said.filter(|_| spells(&host, address)) {
+            return class(NetworkClass::Isp, format!("host name spells the address and says {word}"));
         }
     }
     let name = facts.as_name?.to_ascii_lowercase();

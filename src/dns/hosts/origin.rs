@@ -169,8 +169,8 @@ impl<'a> OriginFinder<'a> {
 
     fn published(&self, address: IpAddr) -> Option<String> {
         let address = address.to_canonical();
-        let of_family = self.ranges.iter().filter(|((is_v4, _), _)| *is_v4 == address.is_ipv4());
-        of_family.filter_map(|((_, bits), networks)| networks.get(&leading(address, *bits))).next().cloned()
+        let mut of_family = self.ranges.iter().filter(|((is_v4, _), _)| *is_v4 == address.is_ipv4());
+        of_family.find_map(|((_, bits), networks)| networks.get(&leading(address, *bits))).cloned()
     }
 }
 

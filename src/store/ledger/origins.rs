@@ -18,7 +18,7 @@ pub(crate) fn answer(origin: &SourceOrigin) -> String {
     let plain = |text: &str| text.replace(char::is_control, " ");
     let mut answer = format!("{} {}", origin.rung, plain(&origin.name));
     if let Some(SourceClass { class, ground }) = &origin.class {
-        answer += &format!("\t{}\t{}", class.as_str(), plain(ground));
+        answer.extend(["\t", class.as_str(), "\t", &plain(ground)]);
     }
     answer
 }
@@ -65,7 +65,8 @@ pub struct KeptRanges {
 
 /// As the ledger keeps them: one a line.
 pub(crate) fn ranges_answer(ranges: &[AddressRange]) -> String {
-    ranges.iter().map(|(network, bits)| format!("{network}/{bits}\n")).collect()
+    let lines: Vec<String> = ranges.iter().map(|(network, bits)| format!("{network}/{bits}")).collect();
+    lines.join("\n")
 }
 
 fn parse_ranges(answer: &str) -> Vec<AddressRange> {

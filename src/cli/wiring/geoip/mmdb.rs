@@ -1,4 +1,4 @@
-//! Reads network databases in MaxMind's format (`.mmdb`), from any provider.
+//! Reads network databases in the `MaxMind` format (`.mmdb`), from any provider.
 //!
 //! A database may be corrupt or not what its name says. Either is an error, and no offset in it is trusted.
 

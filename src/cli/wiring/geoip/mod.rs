@@ -1,4 +1,4 @@
-//! Looks up the network of an address in the user's databases: MaxMind's format or tables from iptoasn.com.
+//! Looks up the network of an address in the user's databases: the `MaxMind` format or tables from <https://iptoasn.com>.
 //!
 //! The format is detected from the content, not the name. No database is part of dmarquet.
 
