@@ -59,8 +59,7 @@ impl QueryTables {
         mut weeks: impl FnMut() -> Result<Vec<WeekVerdicts>, E>,
     ) -> Result<Self, E> {
         let memory = MemoryLimit::new(memory::half_of_available());
-        let mut tables = BTreeMap::new();
-        for name in names {
+        let mut open = |name| -> Result<(&'static str, QueryTable), E> {
             let (table, rows) = store.table_rows(name, &mut weeks)?;
             let columns = (table.columns)();
             let fields = columns.iter().map(|column| Field::from(&column.field()));
@@ -69,8 +68,9 @@ impl QueryTables {
                 TableRows::Files(files) => QueryTable::Files(TableScan::new(files, schema, memory.clone())),
                 TableRows::Memory(parts) => QueryTable::Memory(in_memory(&schema, parts).map_err(QueryError::from)?),
             };
-            tables.insert(table.name, made);
-        }
+            Ok((table.name, made))
+        };
+        let tables = store.at_one_instant(|| names.into_iter().map(&mut open).collect::<Result<_, E>>())?;
         Ok(Self { tables, stretch: STRETCH })
     }
 

@@ -135,6 +135,15 @@ impl Store {
         self.ledger.as_ref().map_or(Ok(Vec::new()), |ledger| mailboxes::cursors(ledger, mailbox))
     }
 
+    /// Read several things of the ledger as they stood at one instant, whatever a writer does meanwhile.
+    #[cfg(feature = "query")]
+    pub(crate) fn at_one_instant<T, E: From<StoreError>>(&self, read: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        let Some(ledger) = &self.ledger else { return read() };
+        // It writes nothing, so there is nothing to commit.
+        let _reading = ledger.connection.unchecked_transaction().map_err(ledger.failed("reading the ledger"))?;
+        read()
+    }
+
     /// The parts that may have rows of the filter: those of its months.
     pub(crate) fn parts(&self, filter: &Filter) -> Result<Vec<PathBuf>, StoreError> {
         if self.folder {

@@ -123,3 +123,27 @@ fn color_is_off_where_nobody_looks_and_on_where_asked() {
     assert!(!work.run(["config", "check"]).stderr.contains('\x1b'));
     assert!(work.run(["config", "check", "--color", "always"]).stderr.contains("\x1b[1;31merror:\x1b[0m "));
 }
+
+#[test]
+fn query_answers_or_says_how_to_get_a_build_that_does() {
+    let work = WorkDir::new();
+    if cfg!(feature = "query") {
+        let listed = work.run(["query", "--list"]).quiet();
+        assert!(listed.lines().count() >= 12 && listed.contains("\nlost  "), "{listed}");
+        assert_eq!(work.run(["query", "SELECT 1 + 1 AS two", "--format", "csv"]).quiet(), "two\n2\n");
+        let file = "SELECT * FROM 'x.csv'";
+        for refused in [&["query", file][..], &["query", "nothing"], &["query", "DROP TABLE records"]] {
+            let done = work.run(refused);
+            assert_eq!((done.code, done.stdout.as_str()), (Some(2), ""), "{done:#?}");
+            assert!(done.stderr.starts_with("error: query: expected "), "{done:#?}");
+        }
+    } else {
+        for words in [&["query", "--help"][..], &["query", "SELECT 1", "--format", "csv"], &["query"]] {
+            fails_with(
+                &work.run(words),
+                "error: query: expected a build with the cargo feature `query`, found one without it\n\
+                 hint: the packages have it; from source: cargo install --path . --features query\n",
+            );
+        }
+    }
+}
