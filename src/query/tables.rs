@@ -1,9 +1,10 @@
 //! The tables of a store as lazy frames, and SQL over them.
 
 use super::QueryError;
+use super::groups::PARTIAL;
 use super::memory::{self, MemoryLimit};
 use super::scan::TableScan;
-use super::stages::{self, PARTIAL, Stages};
+use super::stages::{self, Stages};
 use super::statement::{SelectQuery, widened};
 use super::whole_numbers::{Widener, is_wide, narrowed};
 use crate::store::{Store, StoreError, TableRows, WeekVerdicts, survive_engine};

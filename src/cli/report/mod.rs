@@ -12,10 +12,6 @@ pub(crate) mod metrics;
 pub(crate) mod observed;
 pub(crate) mod overview;
 mod policy_files;
-#[cfg(feature = "query")]
-pub(crate) mod query;
-#[cfg(not(feature = "query"))]
-#[path = "without_query.rs"]
 pub(crate) mod query;
 pub(crate) mod rhythm;
 pub(crate) mod simulate;

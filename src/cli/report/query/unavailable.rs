@@ -6,8 +6,6 @@ use crate::cli::wiring::run::CommandContext;
 use anyhow::anyhow;
 use std::ffi::OsString;
 
-pub(crate) use WithoutQueryArgs as QueryArgs;
-
 /// Answer SQL over the stored tables (not in this build: cargo feature `query`)
 #[derive(Debug, clap::Args)]
 #[command(disable_help_flag = true)]

@@ -1,23 +1,21 @@
 //! `query`: runs SQL on the stored tables.
 
+use super::table::TextTable;
 use crate::analyze::Period;
 use crate::cli::settings::local_path::local_path;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::fault::Hint as _;
-use crate::cli::terminal::output::{self, clean};
+use crate::cli::terminal::output;
 use crate::cli::wiring::period::Week;
 use crate::cli::wiring::run::CommandContext;
 use crate::cli::wiring::{storeless, verdicts};
-use crate::query::{
-    AnswerFormat, AnswerWriter, DefaultPeriod, NAMED_QUERIES, NamedQuery, QueryError, QueryTables, SelectQuery, cells,
-};
+use crate::query::{AnswerFormat, AnswerWriter, DefaultPeriod, NAMED_QUERIES, NamedQuery, QueryTables, SelectQuery};
 use crate::store::{Filter, Store};
 use anyhow::anyhow;
 use clap::ValueEnum;
 use jiff::ToSpan as _;
 use jiff::civil::Date;
-use polars::prelude::DataFrame;
-use std::io::{IsTerminal as _, Write};
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
@@ -142,7 +140,7 @@ fn answer(
         QueryForm::Arrow => AnswerFormat::Arrow,
         QueryForm::Table => {
             return output::stream(|out| {
-                let mut table = TextTable { out, widths: None };
+                let mut table = TextTable::new(out);
                 tables.answer(query, &mut |rows| table.write(&rows))
             });
         }
@@ -152,51 +150,4 @@ fn answer(
         tables.answer(query, &mut |rows| writer.write(&rows))?;
         writer.finish()
     })
-}
-
-/// Maximum characters shown of a cell.
-const WIDEST: usize = 80;
-
-/// Aligned columns; the first part of the result determines their widths.
-struct TextTable<'a> {
-    out: &'a mut dyn Write,
-    widths: Option<Vec<usize>>,
-}
-
-impl TextTable<'_> {
-    fn write(&mut self, rows: &DataFrame) -> Result<(), QueryError> {
-        let names: Vec<String> = rows.get_column_names().into_iter().map(|name| shown(Some(name.as_str()))).collect();
-        let right: Vec<bool> = rows.dtypes().iter().map(polars::prelude::DataType::is_primitive_numeric).collect();
-        let lines: Vec<Vec<String>> =
-            cells(rows)?.into_iter().map(|row| row.into_iter().map(|cell| shown(cell.as_deref())).collect()).collect();
-        if self.widths.is_none() {
-            let width = |column: usize| {
-                let cells = lines.iter().map(|line: &Vec<String>| line[column].chars().count());
-                cells.max().unwrap_or(0).max(names[column].chars().count())
-            };
-            self.widths = Some((0..names.len()).map(width).collect());
-            self.line(&names, &right)?;
-        }
-        lines.iter().try_for_each(|line| self.line(line, &right))
-    }
-
-    fn line(&mut self, cells: &[String], right: &[bool]) -> Result<(), QueryError> {
-        let mut line = String::new();
-        for ((cell, right), width) in cells.iter().zip(right).zip(self.widths.iter().flatten()) {
-            let room = " ".repeat(width.saturating_sub(cell.chars().count()) + 2 * usize::from(!right));
-            let (room, gap) = if *right { (room, "  ") } else { (room, "") };
-            line.push_str(&if *right { room + cell + gap } else { cell.clone() + &room });
-        }
-        Ok(writeln!(self.out, "{}", line.trim_end())?)
-    }
-}
-
-/// A value for display: cleaned, and cut if very long.
-fn shown(text: Option<&str>) -> String {
-    let Some(text) = text else { return "NULL".to_owned() };
-    let clean = clean(text);
-    if clean.chars().count() <= WIDEST {
-        return clean;
-    }
-    clean.chars().take(WIDEST - 1).chain(['…']).collect()
 }

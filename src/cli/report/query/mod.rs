@@ -1,0 +1,13 @@
+//! `query`, or what a build without it says.
+
+#[cfg(feature = "query")]
+mod answer;
+#[cfg(feature = "query")]
+mod table;
+#[cfg(not(feature = "query"))]
+mod unavailable;
+
+#[cfg(feature = "query")]
+pub(crate) use answer::{QueryArgs, run};
+#[cfg(not(feature = "query"))]
+pub(crate) use unavailable::{WithoutQueryArgs as QueryArgs, run};

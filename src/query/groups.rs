@@ -1,0 +1,280 @@
+//! Sums, counts, least and greatest values by group, out of parts of the rows.
+
+use super::calls::{Aggregate, aggregate, argument, number};
+use super::statement::{WIDE, call};
+use crate::store::tables::table::TABLES;
+use sqlparser::ast::{
+    DuplicateTreatment, Expr, FunctionArgExpr, FunctionArguments, Ident, OrderByKind, Query, Select, SelectItem,
+    TableFactor, VisitMut as _, VisitorMut, visit_expressions, visit_expressions_mut,
+};
+use std::ops::ControlFlow;
+
+/// The table that the later stages read.
+pub(super) const PARTIAL: &str = "dmarquet_partial";
+
+/// What the first stage works out, by the columns it gives.
+#[derive(Default)]
+struct FirstStage {
+    /// What the rows are grouped by: the query's groups, then what is counted once for each value.
+    groups: Vec<(String, Expr)>,
+    /// The aggregates, and the function that merges each.
+    aggregates: Vec<(String, Expr, &'static str)>,
+}
+
+impl FirstStage {
+    fn group(&mut self, expression: &Expr, prefix: &str) -> Expr {
+        if let Some((name, _)) =
+            self.groups.iter().find(|(name, known)| known == expression && name.starts_with(prefix))
+        {
+            return column(name);
+        }
+        let name = format!("{prefix}{}", self.groups.len());
+        self.groups.push((name.clone(), expression.clone()));
+        column(&name)
+    }
+
+    fn aggregate(&mut self, expression: Expr, merge: &'static str) -> Expr {
+        if let Some((name, ..)) = self.aggregates.iter().find(|(_, known, _)| *known == expression) {
+            return call(merge, column(name));
+        }
+        let name = format!("{AGGREGATE}{}", self.aggregates.len());
+        self.aggregates.push((name.clone(), expression, merge));
+        call(merge, column(&name))
+    }
+}
+
+const GROUP: &str = "dmarquet_group_";
+const DISTINCT: &str = "dmarquet_value_";
+const AGGREGATE: &str = "dmarquet_aggregate_";
+
+fn column(name: &str) -> Expr {
+    Expr::Identifier(Ident::new(name))
+}
+
+/// Puts what the first stage gives in the place of groups and aggregates.
+struct LastStage<'a> {
+    groups: &'a [Expr],
+    first: &'a mut FirstStage,
+}
+
+impl LastStage<'_> {
+    /// An expression of the last stage; none where it is of a column that is no group.
+    fn of(&mut self, expression: &Expr, known: &[String]) -> Option<Expr> {
+        let mut made = expression.clone();
+        let _ = made.visit(self);
+        let left = visit_expressions(&made, |part| match part {
+            Expr::Identifier(name) if is_ours(&name.value) || known.contains(&name.value) => ControlFlow::Continue(()),
+            Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        });
+        (left == ControlFlow::Continue(())).then_some(made)
+    }
+}
+
+fn is_ours(name: &str) -> bool {
+    [GROUP, DISTINCT, AGGREGATE].iter().any(|prefix| name.starts_with(prefix))
+}
+
+impl VisitorMut for LastStage<'_> {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
+        if self.groups.contains(expression) {
+            *expression = self.first.group(expression, GROUP);
+            return ControlFlow::Continue(());
+        }
+        let Expr::Function(function) = expression else { return ControlFlow::Continue(()) };
+        let Some(kind) = aggregate(function) else { return ControlFlow::Continue(()) };
+        let whole = Expr::Function(function.clone());
+        let inner = match argument(function) {
+            // What was put here already.
+            Some(FunctionArgExpr::Expr(Expr::Identifier(name))) if is_ours(&name.value) => {
+                return ControlFlow::Continue(());
+            }
+            Some(FunctionArgExpr::Expr(inner)) => Some(inner.clone()),
+            _ => None,
+        };
+        *expression = match (kind, inner) {
+            // A sum of nothing is null, a count of nothing is none.
+            (Aggregate::Count, _) => match parsed(&format!("COALESCE({}, 0)", self.first.aggregate(whole, "sum"))) {
+                Some(count) => count,
+                None => return ControlFlow::Break(()),
+            },
+            (Aggregate::Sum, Some(_)) => self.first.aggregate(whole, "sum"),
+            (Aggregate::Min, Some(_)) => self.first.aggregate(whole, "min"),
+            (Aggregate::Max, Some(_)) => self.first.aggregate(whole, "max"),
+            (Aggregate::CountDistinct, Some(inner)) => {
+                let value = self.first.group(&inner, DISTINCT);
+                let Expr::Function(mut count) = call("count", value) else { return ControlFlow::Break(()) };
+                if let FunctionArguments::List(list) = &mut count.args {
+                    list.duplicate_treatment = Some(DuplicateTreatment::Distinct);
+                }
+                Expr::Function(count)
+            }
+            (Aggregate::Avg, Some(_)) => {
+                let renamed = |name: &str| {
+                    let mut made = function.clone();
+                    made.name = sqlparser::ast::ObjectName::from(vec![Ident::new(name)]);
+                    Expr::Function(made)
+                };
+                let sum = self.first.aggregate(renamed("sum"), "sum");
+                let count = self.first.aggregate(renamed("count"), "sum");
+                match parsed(&format!("(CAST({sum} AS DOUBLE) / NULLIF({count}, 0))")) {
+                    Some(average) => average,
+                    None => return ControlFlow::Break(()),
+                }
+            }
+            _ => return ControlFlow::Break(()),
+        };
+        ControlFlow::Continue(())
+    }
+}
+
+/// The SELECTs of the stages of a query with groups or aggregates: over a stretch of rows, over groups of several stretches,
+/// and of the answer.
+pub(super) fn grouped(
+    query: &Query,
+    (select, table): (&Select, &str),
+    groups: &[Expr],
+    names: &[String],
+) -> Option<[String; 3]> {
+    let select = &unqualified(select);
+    let items: Vec<(&Expr, Option<&str>)> = select
+        .projection
+        .iter()
+        .map(|item| match item {
+            SelectItem::UnnamedExpr(expression) => Some((expression, None)),
+            SelectItem::ExprWithAlias { expr, alias } => Some((expr, Some(alias.value.as_str()))),
+            _ => None,
+        })
+        .collect::<Option<_>>()?;
+    if items.len() != names.len() {
+        return None;
+    }
+    let columns: Vec<&str> = TABLES
+        .iter()
+        .filter(|other| other.name == table)
+        .flat_map(|table| (table.columns)())
+        .map(|column| column.name)
+        .collect();
+    // A group may be the number or the alias of an item.
+    let resolve = |group: &Expr| -> Option<Expr> {
+        if let Some(at) = number(group) {
+            return items.get(at.checked_sub(1)?).map(|(expression, _)| (*expression).clone());
+        }
+        let Expr::Identifier(name) = group else { return Some(group.clone()) };
+        match items.iter().find(|(_, alias)| *alias == Some(name.value.as_str())) {
+            Some((expression, _)) if *expression == group => Some(group.clone()),
+            // A column and an item of the same name: others may decide otherwise.
+            Some(_) if columns.contains(&name.value.as_str()) => None,
+            Some((expression, _)) => Some((*expression).clone()),
+            None => Some(group.clone()),
+        }
+    };
+    let groups =
+        groups.iter().map(|group| resolve(&unqualified_expression(group, select))).collect::<Option<Vec<_>>>()?;
+    let mut first = FirstStage::default();
+    for group in &groups {
+        first.group(group, GROUP);
+    }
+    let mut last = LastStage { groups: &groups, first: &mut first };
+    let projection = items.iter().zip(names).map(|((expression, _), name)| {
+        let made = last.of(expression, &[])?;
+        Some(format!("{made} AS {}", quoted(name)))
+    });
+    let projection = projection.collect::<Option<Vec<_>>>()?.join(", ");
+    let having = match &select.having {
+        Some(condition) => format!(" HAVING {}", last.of(condition, &[])?),
+        None => String::new(),
+    };
+    let mut tail = String::new();
+    if let Some(order) = &query.order_by {
+        let OrderByKind::Expressions(order) = &order.kind else { return None };
+        let aliases: Vec<String> = names.to_vec();
+        let mut made = Vec::new();
+        for by in order {
+            let mut by = by.clone();
+            by.expr = match &by.expr {
+                // The name of a column of the answer.
+                Expr::Identifier(name) if aliases.contains(&name.value) => by.expr,
+                other if number(other).is_some() => by.expr,
+                other => last.of(&unqualified_expression(other, select), &aliases)?,
+            };
+            made.push(by.to_string());
+        }
+        tail = format!(" ORDER BY {}", made.join(", "));
+    }
+    if let Some(limit) = &query.limit_clause {
+        tail.push_str(&limit.to_string());
+    }
+    let by = |keys: &[&str]| {
+        if keys.is_empty() { String::new() } else { format!(" GROUP BY {}", keys.join(", ")) }
+    };
+    let keys: Vec<&str> = first.groups.iter().map(|(name, _)| name.as_str()).collect();
+    let own: Vec<&str> = keys.iter().copied().filter(|name| name.starts_with(GROUP)).collect();
+    let parts = |expression: &dyn Fn(&str, &Expr) -> String, merged: bool| {
+        let groups = first.groups.iter().map(|(name, group)| format!("{} AS {name}", expression(name, group)));
+        let aggregates = first.aggregates.iter().map(|(name, whole, merge)| {
+            match (merged, *merge) {
+                (true, _) => format!("{merge}({name}) AS {name}"),
+                // What is added up later is as wide as its sum.
+                (false, "sum") => format!("{} AS {name}", call(WIDE, whole.clone())),
+                (false, _) => format!("{whole} AS {name}"),
+            }
+        });
+        groups.chain(aggregates).collect::<Vec<_>>().join(", ")
+    };
+    let written: Vec<String> = first.groups.iter().map(|(_, group)| group.to_string()).collect();
+    let condition = select.selection.as_ref().map_or_else(String::new, |condition| format!(" WHERE {condition}"));
+    let from = select.from.first()?;
+    let first_by = by(&written.iter().map(String::as_str).collect::<Vec<_>>());
+    Some([
+        format!("SELECT {} FROM {from}{condition}{first_by}", parts(&|_, group| group.to_string(), false)),
+        format!("SELECT {} FROM {PARTIAL}{}", parts(&|name, _| name.to_owned(), true), by(&keys)),
+        format!("SELECT {projection} FROM {PARTIAL}{}{having}{tail}", by(&own)),
+    ])
+}
+
+fn parsed(text: &str) -> Option<Expr> {
+    let dialect = sqlparser::dialect::GenericDialect;
+    let parser = sqlparser::parser::Parser::new(&dialect).try_with_sql(text);
+    parser.and_then(|mut parser| parser.parse_expr()).ok()
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A SELECT of one table without the name of the table before those of columns.
+fn unqualified(select: &Select) -> Select {
+    let mut made = select.clone();
+    let names = table_names(select);
+    let _ = visit_expressions_mut(&mut made, |expression| strip(expression, &names));
+    made
+}
+
+fn unqualified_expression(expression: &Expr, select: &Select) -> Expr {
+    let mut made = expression.clone();
+    let names = table_names(select);
+    let _ = visit_expressions_mut(&mut made, |expression| strip(expression, &names));
+    made
+}
+
+fn table_names(select: &Select) -> Vec<String> {
+    match select.from.first().map(|from| &from.relation) {
+        Some(TableFactor::Table { name, alias, .. }) => {
+            alias.iter().map(|alias| alias.name.value.clone()).chain([name.to_string()]).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn strip(expression: &mut Expr, names: &[String]) -> ControlFlow<()> {
+    if let Expr::CompoundIdentifier(parts) = expression
+        && let [table, column] = parts.as_slice()
+        && names.contains(&table.value)
+    {
+        *expression = Expr::Identifier(column.clone());
+    }
+    ControlFlow::Continue(())
+}
