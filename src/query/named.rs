@@ -153,6 +153,16 @@ pub const NAMED_QUERIES: &[NamedQuery] = &[
               GROUP BY org_name, mismatch ORDER BY messages DESC, org_name, mismatch",
     },
     NamedQuery {
+        name: "tls-failures",
+        answers: "sessions that could not be encrypted, by MX host and kind of failure",
+        period: DefaultPeriod::LastWeek,
+        sql: "SELECT policy_domain, receiving_mx_hostname, result_type, SUM(failed_sessions) AS failed_sessions, \
+              COUNT(DISTINCT org_name) AS reporters \
+              FROM tls_failures WHERE date BETWEEN CAST('{from}' AS DATE) AND CAST('{to}' AS DATE) \
+              GROUP BY policy_domain, receiving_mx_hostname, result_type \
+              ORDER BY failed_sessions DESC, policy_domain, receiving_mx_hostname, result_type",
+    },
+    NamedQuery {
         name: "reporters",
         answers: "who reports: reports, messages and the newest day of each",
         period: DefaultPeriod::All,

@@ -166,7 +166,10 @@ impl Store {
             _ if verdicts::VERDICT_TABLES.contains(&name) => {
                 vec![verdicts::columns(&weeks()?, name).ok_or_else(none)?.map_err(failed())?]
             }
-            _ => Vec::new(),
+            _ => {
+                let tables = self.tls_tables(&all)?.into_iter();
+                tables.filter(|side| side.name() == name).map(|side| side.columns).collect()
+            }
         };
         Ok((table, TableRows::Memory(rows)))
     }
