@@ -93,8 +93,6 @@ pub(in crate::dns) fn looks_like_spf(text: &str) -> bool {
             || bare.starts_with("spf1")
             || bare.starts_with("v:spf1")
             || bare.starts_with("v=spf-1"))
-        && !text.to_ascii_lowercase().starts_with("v=spf10")
-        || text.to_ascii_lowercase().starts_with("v=spf10")
 }
 
 fn not_recognized(domain: &str, text: &str) -> CheckFinding {
