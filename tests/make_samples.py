@@ -637,7 +637,7 @@ def samples():
     yield "kept/yahoo-october.zip", zipped(*((f"october/{each.name('xml')}", each.xml()) for each in kept),
                                            ("__MACOSX/october/._yahoo", b"\0\5\x16\7"), ("october/.DS_Store", b"\0\0\0\1Bud1"))
 
-    yield "not-reports/tls-rpt.eml", tls_report()
+    yield "tls/google-com-w47.eml", tls_report()
     yield "not-reports/bounce.eml", bounce()
     yield "not-reports/failure-report.eml", failure_report()
 

@@ -51,8 +51,10 @@ pub(crate) fn run(run: &CommandContext, args: &PruneArgs) -> anyhow::Result<Exit
         .map(Month::of)
         .ok_or_else(|| anyhow!("--keep: expected a time within the calendar, found {}", args.keep))?;
     let reports = if args.dry_run {
-        let months = Store::open(&store)?.status()?.months;
-        months.iter().filter(|(month, _)| *month < first).map(|(_, sums)| sums.reports.unsigned_abs()).sum()
+        let store = Store::open(&store)?;
+        let months = store.status()?.months;
+        let old = months.iter().filter(|(month, _)| *month < first).map(|(_, sums)| sums.reports.unsigned_abs());
+        old.sum::<u64>() + store.tls_reports_before(first.first())?
     } else {
         let mut writer = CommandContext::writer(&settings, &store, run.now)?;
         writer.take_notices().iter().for_each(|notice| run.talk.warning(notice));

@@ -81,8 +81,12 @@ impl Loose {
             Table { name, insert: format!("INSERT INTO {name} VALUES ({marks})"), plain: plain(&strict, name), columns }
         };
         let groups = GROUPS.iter().map(|group| group.iter().copied().map(table).collect()).collect();
-        // The status and the quota read these too.
-        loose.connection.execute_batch("CREATE TABLE intents (path PRIMARY KEY, step, generation)").expect("a table");
+        // The status, the quota and the lists of reports look at these too.
+        let others = "CREATE TABLE intents (path PRIMARY KEY, step, generation);
+                      CREATE TABLE tls_reports (id, key, day, org_name, report_id, batch, policies, failures);
+                      CREATE TABLE tls_policies (report, policy_domain);
+                      CREATE TABLE tls_failures (report)";
+        loose.connection.execute_batch(others).expect("tables");
         let store = Store { layout: Layout::new(Path::new(NOWHERE)), ledger: Some(loose), folder: false };
         Self { store, groups }
     }

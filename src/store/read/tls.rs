@@ -7,7 +7,8 @@ use crate::store::error::StoreError;
 use crate::store::ledger::tls;
 use crate::store::tables::filter::Filter;
 use crate::store::tables::tls::TlsReportRow;
-use crate::store::tables::values::{day, sender_auth};
+use crate::store::tables::values::{day, days_since_epoch, sender_auth};
+use jiff::civil::Date;
 
 impl Store {
     /// What the TLS reports of the filter say, one policy at a time, in the order of their days. A report counts for the day
@@ -26,6 +27,16 @@ impl Store {
             });
             Ok(())
         })
+    }
+}
+
+impl Store {
+    /// How many TLS reports count for a day before this one.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn tls_reports_before(&self, first: Date) -> Result<u64, StoreError> {
+        self.ledger.as_ref().map_or(Ok(0), |ledger| tls::count_before(ledger, days_since_epoch(first)))
     }
 }
 

@@ -199,9 +199,9 @@ fn what_an_earlier_version_rejected_is_read_by_a_rebuild() {
     let file = format!("rejected/{hash}.bin");
     std::fs::write(store.join(&file), &bytes).unwrap();
     let ledger = rusqlite::Connection::open(store.join("ledger.sqlite")).unwrap();
-    let sql = "INSERT INTO rejected SELECT unhex(?1), 'old.json', NULL, 'payload is not XML, 9 bytes', arrival, ingested, ?2, ?3 \
+    let sql = "INSERT INTO rejected SELECT unhex(?1), 'old.json', NULL, 'payload is not XML, 9 bytes', arrival, ingested, CAST(?2 AS INTEGER), ?3 \
                FROM rejected LIMIT 1";
-    ledger.execute(sql, rusqlite::params![hash, bytes.len(), file]).unwrap();
+    ledger.execute(sql, rusqlite::params![hash, bytes.len().to_string(), file]).unwrap();
     drop(ledger);
     let rebuilt = work.run(["rebuild", "--format", "json"]);
     assert_eq!(rebuilt.json()["stored"]["tls_reports"], 1, "{rebuilt:?}");

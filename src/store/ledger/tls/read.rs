@@ -181,6 +181,13 @@ pub(crate) fn find(ledger: &Ledger, key: ReportKey) -> Result<Option<StoredTls>,
     look().map_err(ledger.failed("looking up a TLS report"))
 }
 
+/// How many reports count for a day before this one.
+pub(crate) fn count_before(ledger: &Ledger, day: i32) -> Result<u64, StoreError> {
+    let sql = "SELECT count(*) FROM tls_reports WHERE day < ?1";
+    let found = ledger.connection.query_row(sql, [day], |row| row.get::<_, i64>(0));
+    found.map(i64::unsigned_abs).map_err(ledger.failed("counting the TLS reports"))
+}
+
 /// All policies of a stored report.
 pub(crate) fn policies_of(ledger: &Ledger, id: i64) -> Result<Vec<TlsPolicy>, StoreError> {
     policies(ledger, id, &Filter::default()).map_err(ledger.failed("reading a TLS report"))
