@@ -1,4 +1,4 @@
-//! What must hold in every rendering.
+//! Tests for every output format.
 
 use super::wording::clean;
 use super::wording::style::Style;
@@ -11,7 +11,7 @@ use crate::present::*;
 
 const HOSTILE: &str = "<script>alert(1)</script>\u{1b}]0;x\u{7}\u{202e}|`*_[a](http://x.example)=1+1\u{9b}2J\"'&amp;";
 
-/// Hostile text wherever a reporter can put any.
+/// A summary with hostile text in every field a reporter controls.
 pub(crate) fn hostile() -> Summary {
     let mut tls = tls_row(&day(1), HOSTILE, (HOSTILE, HOSTILE), (10, 8));
     tls.policy.policy_strings = vec![HOSTILE.into(), "mode: enforce".into()];
@@ -72,7 +72,7 @@ fn the_page_asks_for_nothing_from_elsewhere() {
     for reach in ["src=", "@import", "<script", "<link", "<img", "<iframe", " onload"] {
         assert!(!html.contains(reach), "{reach}");
     }
-    // Links and patterns lead to places in the page.
+    // Links and patterns refer to the page itself.
     for (before, place) in [("href=\"", '#'), ("url(", '#')] {
         assert!(html.split(before).skip(1).all(|rest| rest.starts_with(place)), "{before}");
     }

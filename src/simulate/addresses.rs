@@ -1,13 +1,13 @@
-//! Senders told by address, or by network where there are many.
+//! Names senders by address, or by network if there are many.
 
 use crate::model::SourceAddress;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-/// Up to so many addresses of a sender are told one by one.
+/// Maximum number of addresses of a sender listed separately.
 const ONE_BY_ONE: usize = 4;
 
-/// What is known of each address of a sender: as it is of few, merged of many, with the address or network and the number
+/// The data of each address of a sender: unchanged for few, merged for many, with the address or network and the number
 /// of addresses.
 pub(super) fn by_address<T>(
     addresses: BTreeMap<SourceAddress, T>,
@@ -25,7 +25,7 @@ pub(super) fn by_address<T>(
     all.map(|all| (network, number, all)).into_iter().collect()
 }
 
-/// The address, or the smallest network that holds both.
+/// The address, or the smallest network that contains both.
 fn network_of(first: SourceAddress, last: SourceAddress) -> Option<String> {
     let (first_address, last_address) = (first.address()?, last.address()?);
     if first == last {

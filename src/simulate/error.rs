@@ -15,17 +15,17 @@ pub enum SimulationError {
     /// A proposed record, or the one to change, cannot be used.
     #[error("{place}: {why}")]
     Record {
-        /// Where it stands.
+        /// Its location.
         place: String,
         /// What is wrong.
         why: String,
     },
-    /// A record on which all depends could not be looked up.
+    /// A required record could not be looked up.
     #[error("{place} could not be looked up: {why}")]
     Lookup {
         /// Its name.
         place: String,
-        /// What the server said.
+        /// The server's error.
         why: String,
     },
 }

@@ -1,5 +1,5 @@
-//! What must hold for any bytes as a zone file: a function that panics where it does not. `fuzz/` and the tests run it; no
-//! build for users has it.
+//! Properties that hold for any bytes as a zone file: a function that panics if they do not. Used by `fuzz/` and the
+//! tests; not in builds for users.
 
 #![allow(clippy::missing_panics_doc, reason = "to panic is what these are for")]
 
@@ -10,7 +10,8 @@ use crate::dns::lookup::name;
 
 const DOMAIN: &str = "example.com";
 
-/// Read, with every record at or below the zone and every alias followed to an end; or a fault of one of its lines.
+/// Parses it: either every record is at or below the zone and every alias can be followed to an end, or one of its
+/// lines is wrong.
 pub fn zone(bytes: &[u8]) {
     match ZoneFile::parse(bytes, DOMAIN) {
         Ok(zone) => {

@@ -1,4 +1,4 @@
-//! What becomes of the DKIM keys that verified the mail: kept, gone, or not known.
+//! What happens to the DKIM keys that verified the mail: kept, removed, or unknown.
 
 use super::proposed_dns::ProposedDns;
 use super::{Obstacle, SimulationRequest};
@@ -9,7 +9,7 @@ use crate::dns::lookup::name;
 use crate::model::Text;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What becomes of a key.
+/// What happens to a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum KeyFate {
     Kept,
@@ -17,17 +17,17 @@ pub(super) enum KeyFate {
     Unknown(Obstacle),
 }
 
-/// What becomes of all keys.
+/// What happens to all keys.
 #[derive(Debug, Clone, Default)]
 pub(super) struct KeyFates {
-    /// By signing domain and selector, as reports write them; those that are not in it are kept.
+    /// By signing domain and selector as in reports; all others are kept.
     fates: BTreeMap<(Text, Text), KeyFate>,
-    /// A selector is taken away, whether or not a report names it.
+    /// Whether a selector is removed, in reports or not.
     removes: bool,
 }
 
 impl KeyFates {
-    /// Of all keys that verified a signature of some mail.
+    /// Determines the fate of all keys that verified a signature.
     pub(super) fn new<'r>(
         request: &SimulationRequest,
         (dns, below): (&ProposedDns<'_>, &dyn Lookup),
@@ -52,7 +52,7 @@ impl KeyFates {
             for key in named {
                 fates.fates.insert(key.clone(), in_zone((dns, below), &place(&key.0, &key.1)));
             }
-            // A key that the report does not name is one of those that others name, where there are any.
+            // A key not named in the report is assumed to be one that others name.
             for (domain, _) in
                 used.iter().filter(|(domain, selector)| name::is_within(domain, base) && selector.is_empty())
             {
@@ -74,17 +74,17 @@ impl KeyFates {
         fates
     }
 
-    /// What becomes of a key.
+    /// What happens to a key.
     pub(super) fn get(&self, domain: &Text, selector: &Text) -> &KeyFate {
         self.fates.get(&(domain.clone(), selector.clone())).unwrap_or(&KeyFate::Kept)
     }
 
-    /// Whether every key stays, also one that no report names.
+    /// Whether every key is kept, even one not in any report.
     pub(super) fn are_all_kept(&self) -> bool {
         !self.removes && self.fates.values().all(|fate| *fate == KeyFate::Kept)
     }
 
-    /// The keys of a domain that have a name.
+    /// The named keys of a domain.
     fn of(&self, domain: &Text) -> impl Iterator<Item = &KeyFate> {
         self.fates.iter().filter(move |((of, selector), _)| of == domain && !selector.is_empty()).map(|(_, fate)| fate)
     }
@@ -94,7 +94,7 @@ fn place(domain: &str, selector: &str) -> String {
     format!("{selector}._domainkey.{domain}")
 }
 
-/// What a zone file makes of a key.
+/// What a zone file does to a key.
 fn in_zone((dns, below): (&ProposedDns<'_>, &dyn Lookup), place: &str) -> KeyFate {
     if !name::is_possible(place) {
         return KeyFate::Kept;
@@ -119,12 +119,12 @@ fn in_zone((dns, below): (&ProposedDns<'_>, &dyn Lookup), place: &str) -> KeyFat
             let same = published.is_empty() || published.iter().any(|key| proposed.contains(key));
             if same { KeyFate::Kept } else { KeyFate::Unknown(Obstacle::KeyReplaced(place.to_owned())) }
         }
-        // What is published now cannot be compared: the file has a key, and that is all that is asked for.
+        // The published key cannot be compared: it is enough that the file has a key.
         Answer::NoData | Answer::NxDomain | Answer::Failed(_) => KeyFate::Kept,
     }
 }
 
-/// The public keys of the records that verifiers can use.
+/// The public keys in the valid records.
 fn keys(texts: &[Txt]) -> Vec<String> {
     let texts = texts.iter().map(Txt::text).filter(|text| Key::parse(text).is_ok());
     let value = |text: String| {

@@ -1,4 +1,4 @@
-//! Who loses mail: added up by sender and address, told by address, or by network where there are many.
+//! Adds up lost mail by sender and address, or by network if there are many addresses.
 
 use super::{LossCause, LossExample, LostMail, LostSender, SimulatedSender, addresses::by_address};
 use crate::analyze::{AttributedMail, Foreign, MailResults, MailRow, Role};
@@ -21,13 +21,13 @@ struct LostAtAddress<'a> {
     largest: LostRow<'a>,
 }
 
-/// A row whose messages are lost.
+/// A row of lost messages.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LostRow<'a> {
     pub(super) row: &'a MailRow,
     pub(super) results: &'a MailResults,
     pub(super) cause: LossCause,
-    /// What the record in force asks for it, and what the proposed one does.
+    /// The fate by the current record and by the proposed one.
     pub(super) fates: (Policy, Policy),
 }
 
@@ -46,7 +46,7 @@ impl<'a> LostAtAddress<'a> {
 }
 
 impl<'a> Losses<'a> {
-    /// Add a row.
+    /// Adds a row.
     pub(super) fn add(&mut self, lost: LostRow<'a>) {
         let messages = lost.row.messages;
         let more = LostAtAddress { messages, causes: BTreeMap::from([(lost.cause, messages)]), largest: lost };
@@ -56,7 +56,7 @@ impl<'a> Losses<'a> {
         }
     }
 
-    /// All that is lost.
+    /// Everything lost.
     pub(super) fn finish(self, mail: &AttributedMail) -> LostMail {
         let mut lost = LostMail::default();
         for (sender, addresses) in self.by_sender {

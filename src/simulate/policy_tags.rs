@@ -1,11 +1,11 @@
-//! What a DMARC record asks of receivers: the tags that decide a message's fate, as reports show them or as proposed.
+//! What a DMARC record requests from receivers: the tags that decide a message's fate, from reports or proposed.
 
 use super::SimulationError;
 use crate::analyze::PolicySeen;
 use crate::dns::dmarc::{DmarcRecord, Policy, Reach};
 use std::fmt;
 
-/// The tags of a record that decide what receivers do.
+/// The tags of a record that decide the fate of messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PolicyTags {
     /// For the domain.
@@ -24,7 +24,7 @@ pub struct PolicyTags {
     pub testing: bool,
 }
 
-/// What a domain without a record asks for.
+/// The policy of a domain without a record.
 const NOTHING: PolicyTags = PolicyTags {
     p: Policy::None,
     sp: None,
@@ -57,7 +57,7 @@ impl Default for PolicyTags {
 }
 
 impl From<&PolicySeen> for PolicyTags {
-    /// Words that mean nothing count as absent.
+    /// Invalid values count as absent.
     fn from(seen: &PolicySeen) -> Self {
         let policy = |tag: &Option<crate::analyze::Foreign>| policy(tag.as_ref()?.as_written());
         let begins = |tag: &Option<crate::analyze::Foreign>, with: char| {
@@ -80,10 +80,10 @@ fn policy(word: &str) -> Option<Policy> {
 }
 
 impl PolicyTags {
-    /// Of a record that is proposed at a name.
+    /// The tags of a record proposed at a name.
     ///
     /// # Errors
-    /// [`SimulationError::Record`] where receivers cannot read it.
+    /// [`SimulationError::Record`] if the record is invalid.
     pub(super) fn of_record(record: &DmarcRecord, place: &str) -> Result<Self, SimulationError> {
         if !is_usable(record) {
             let why = format!(
@@ -103,18 +103,18 @@ impl PolicyTags {
         })
     }
 
-    /// What a record of a domain above asks for mail of this one.
+    /// The tags of a parent domain's record as they apply to this domain.
     pub(super) fn inherited(self) -> Self {
         let below = self.sp.unwrap_or(self.p);
         Self { p: below, sp: Some(below), ..self }
     }
 
-    /// The record with some tags replaced. A policy asks for all mail, and takes along `sp` where it says the same.
+    /// Replaces tags. A new `p` applies to all mail, and `sp` changes too if it is equal to `p`.
     pub(super) fn with(mut self, changes: TagChanges) -> Self {
         if let Some(p) = changes.p {
             if changes.sp.is_none() && self.sp == Some(self.p) {
                 self.sp = Some(p);
-                // Reporters fill in what is not there.
+                // Reporters fill in missing tags.
                 self.np = self.np.map(|np| if np == self.p { p } else { np });
             }
             (self.p, self.pct, self.testing) = (p, None, false);
@@ -128,7 +128,7 @@ impl PolicyTags {
         }
     }
 
-    /// What it asks for mail that fails.
+    /// The fate of failing mail.
     pub(super) fn fate(self, of: Reach, sampled_out: bool) -> Policy {
         let sp = self.sp.unwrap_or(self.p);
         let policy = match of {
@@ -139,13 +139,13 @@ impl PolicyTags {
         if self.testing || self.pct.is_some() && sampled_out { policy.milder() } else { policy }
     }
 
-    /// Whether subdomains that do not exist have another policy than those that do.
+    /// Whether the policy for nonexistent subdomains differs from that for existing ones.
     pub(super) fn tells_nonexistent(self) -> bool {
         self.np.is_some_and(|np| np != self.sp.unwrap_or(self.p))
     }
 }
 
-/// Whether it asks for something, and all that is wrong with it are tags that receivers ignore.
+/// Whether it requests a policy and only has faults that receivers ignore.
 fn is_usable(record: &DmarcRecord) -> bool {
     use crate::dns::dmarc::Slip;
     let ignored = |slip: &Slip| {
@@ -154,7 +154,7 @@ fn is_usable(record: &DmarcRecord) -> bool {
     record.has_policy() && record.slips.iter().all(ignored)
 }
 
-/// The tags that are not the defaults, as in a record: `p=quarantine; sp=none; aspf=s`.
+/// The tags that differ from the defaults, as in a record: `p=quarantine; sp=none; aspf=s`.
 impl fmt::Display for PolicyTags {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "p={}", self.p.as_str())?;

@@ -1,4 +1,4 @@
-//! DNS as it would be: the proposed records, and what servers say of all other names.
+//! DNS with the proposal applied: the proposed records, and the servers' answers for all other names.
 
 use super::zone_file::ZoneFile;
 use crate::dns::lookup::answer::{Answer, Data, DnsQuestion, Failure, Lookup, QueryType, Txt};
@@ -6,10 +6,10 @@ use crate::dns::lookup::name;
 use crate::dns::spf::is_spf;
 use std::cell::Cell;
 
-/// How many aliases are followed, one behind the other.
+/// Maximum length of a chain of aliases.
 const ALIASES: u8 = 8;
 
-/// Answers from the proposed records first. Remembers whether any of them took part in an answer.
+/// Answers from the proposed records first. Records whether any of them was used for an answer.
 pub(super) struct ProposedDns<'a> {
     below: &'a dyn Lookup,
     zone: Option<&'a ZoneFile>,
@@ -29,12 +29,12 @@ impl<'a> ProposedDns<'a> {
         Self { below, zone, spf, touched: Cell::new(false) }
     }
 
-    /// The same with another SPF record at a domain.
+    /// The same with a different SPF record at a domain.
     pub(super) fn with_spf(&self, domain: &'a str, record: &'a str) -> Self {
         Self::new(self.below, self.zone, Some((domain, record)))
     }
 
-    /// Do something, and tell whether a proposed record took part in it.
+    /// Runs `act`, and returns whether it used a proposed record.
     pub(super) fn tracked<T>(&self, act: impl FnOnce(&Self) -> T) -> (T, bool) {
         self.touched.set(false);
         let result = act(self);
@@ -70,7 +70,7 @@ impl<'a> ProposedDns<'a> {
         zone.covers(name).then_some(Answer::NoData)
     }
 
-    /// The texts of a name in a file that holds some records only: an SPF record that it does not mention stays.
+    /// The texts of a name in a file with only some records: an SPF record not in the file is kept.
     fn completed(&self, name: &str, records: &[Data]) -> Vec<Data> {
         let spf = |data: &Data| matches!(data, Data::Text(txt) if is_spf(&txt.text()));
         let mut all = records.to_vec();
@@ -107,7 +107,7 @@ impl Lookup for ProposedDns<'_> {
     }
 }
 
-/// The wildcard that makes up a name (RFC 4592): the one just below the closest name that exists.
+/// The wildcard that matches a name (RFC 4592): the one just below the closest existing name.
 fn wildcard(zone: &ZoneFile, name: &str) -> Option<String> {
     let mut closest = name::parent(name)?;
     while !zone.exists(closest) {
@@ -120,20 +120,20 @@ fn text(record: &str) -> Txt {
     Txt { strings: record.as_bytes().chunks(255).map(<[u8]>::to_vec).collect() }
 }
 
-/// Gives up asking when nobody answers: thousands of questions must not each wait for a server that is away.
+/// Stops querying when nobody answers: thousands of queries must not each wait for an unreachable server.
 pub struct PatientLookup<'a> {
     below: &'a dyn Lookup,
-    /// Questions without any answer since the last one with one.
+    /// Unanswered queries since the last answer.
     silent: Cell<usize>,
 }
 
-/// Questions without any answer, one behind the other, after which nobody is asked any more.
+/// Consecutive unanswered queries after which no more are sent.
 const PATIENCE: usize = 8;
-/// Questions announced at a time.
+/// Queries sent ahead at a time.
 const BATCH: usize = 64;
 
 impl<'a> PatientLookup<'a> {
-    /// Over a resolver.
+    /// Wraps a resolver.
     pub fn new(below: &'a dyn Lookup) -> Self {
         Self { below, silent: Cell::new(0) }
     }
@@ -169,14 +169,14 @@ impl Lookup for PatientLookup<'_> {
             }
             self.below.announce(batch);
             if batch.len() > 1 {
-                // They are known now: asking again only counts.
+                // The answers are cached now: these queries only count them.
                 batch.iter().for_each(|question| drop(self.ask(question)));
             }
         }
     }
 }
 
-/// Where nothing needs to be looked up, nothing is.
+/// Answers no queries, for simulations that need none.
 #[derive(Debug, Clone, Copy)]
 pub struct NotAsked;
 

@@ -1,4 +1,4 @@
-//! What is proposed, and the records that come of it.
+//! The proposal, and the resulting records.
 
 use super::proposed_dns::ProposedDns;
 use super::{PolicyTags, SimulationError, TagChanges, ZoneFile};
@@ -10,40 +10,40 @@ use crate::model::Text;
 use jiff::civil::Date;
 use std::collections::BTreeMap;
 
-/// What is proposed for a domain, and for which days it is tried.
+/// A proposal for a domain, and the days to evaluate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SimulationRequest {
     /// The policy domain, in canonical form.
     pub domain: String,
-    /// The first and the last day that are judged.
+    /// The first and last day to evaluate.
     pub days: (Date, Date),
-    /// How many weeks that are.
+    /// The number of weeks.
     pub weeks: u16,
     /// Tags of the DMARC record to replace.
     pub tags: TagChanges,
     /// The SPF record of the domain.
     pub spf: Option<String>,
-    /// Includes to take out of the SPF record of the domain.
+    /// Includes to remove from the domain's SPF record.
     pub dropped_includes: Vec<String>,
-    /// Selectors whose keys are taken away from the domain.
+    /// Selectors of the domain whose keys are removed.
     pub removed_selectors: Vec<String>,
-    /// Records that take the place of those in DNS.
+    /// Records that replace those in DNS.
     pub zone: Option<ZoneFile>,
 }
 
-/// The records that hold if the proposal is carried out.
+/// The records after the proposal is applied.
 #[derive(Debug, Clone)]
 pub(super) struct ResolvedRequest {
     /// The DMARC record of the domain.
     pub(super) tags: PolicyTags,
-    /// DMARC records of From domains below it that the proposal brings.
+    /// Proposed DMARC records of From domains below it.
     pub(super) records: BTreeMap<Text, PolicyTags>,
-    /// The SPF record of the domain, where it is another.
+    /// The SPF record of the domain, if changed.
     pub(super) spf: Option<String>,
 }
 
 impl SimulationRequest {
-    /// Whether something must be looked up, or may be: a proposal that only changes tags needs the reports alone.
+    /// Whether lookups may be needed: a proposal that only changes tags needs none.
     pub fn needs_dns(&self) -> bool {
         self.spf.is_some() || !self.dropped_includes.is_empty() || self.zone.is_some() || self.tags.np.is_some()
     }
@@ -53,10 +53,10 @@ impl SimulationRequest {
         self.spf.is_some() || !self.dropped_includes.is_empty()
     }
 
-    /// Work out the proposed records. `senders` are the From domains of the mail.
+    /// Determines the proposed records. `senders` are the From domains of the mail.
     ///
     /// # Errors
-    /// If a record cannot be read, an include to drop is not there, or a record that is to be changed cannot be looked up.
+    /// If a record is invalid, an include to remove does not exist, or a record to be changed cannot be looked up.
     pub(super) fn resolve<'s>(
         &self,
         dns: &ProposedDns<'_>,
@@ -74,7 +74,7 @@ impl SimulationRequest {
         Ok(ResolvedRequest { tags, records, spf: self.spf_record(dns)? })
     }
 
-    /// The DMARC record of a zone file; `None` where it has none to say.
+    /// The DMARC record of a zone file; `None` if the file does not determine it.
     fn dmarc(&self, dns: &ProposedDns<'_>) -> Result<Option<PolicyTags>, SimulationError> {
         if self.zone.is_none() {
             return Ok(None);
@@ -91,7 +91,7 @@ impl SimulationRequest {
         };
         match texts.as_slice() {
             [text] => PolicyTags::of_record(&dmarc::DmarcRecord::parse(text), &place).map(Some),
-            // The policy of a domain above holds, where there is one.
+            // The policy of a parent domain applies, if any.
             [] => match dmarc::discover(dns, &self.domain).list {
                 Ok(discovered) => match discovered.found {
                     Some(found) => {
@@ -111,7 +111,7 @@ impl SimulationRequest {
         }
     }
 
-    /// The SPF record of the domain, where the proposal names it.
+    /// The SPF record of the domain, if the proposal contains it.
     fn spf_record(&self, dns: &ProposedDns<'_>) -> Result<Option<String>, SimulationError> {
         let error = |why: String| SimulationError::Record { place: self.domain.clone(), why };
         if let Some(text) = &self.spf
@@ -141,7 +141,7 @@ impl SimulationRequest {
         self.without_includes(&record).map(Some)
     }
 
-    /// The SPF record as DNS or the zone file has it; of a zone file only where it changes that.
+    /// The SPF record in DNS or the zone file; of a zone file, only if it differs.
     fn published_spf(&self, dns: &ProposedDns<'_>) -> Result<Option<String>, SimulationError> {
         let (found, touched) = dns.tracked(|dns| match &self.zone {
             Some(zone) if self.dropped_includes.is_empty() && !zone.may_change_spf() => Answer::NoData,

@@ -1,5 +1,4 @@
-//! One way to judge mail: by a DMARC record, the keys and SPF results that go with it, and one notion of what an
-//! organization is.
+//! One way to evaluate mail: a DMARC record, its keys and SPF results, and a definition of organizations.
 
 use super::{
     Obstacle, PolicyTags,
@@ -13,7 +12,7 @@ use crate::judge::organizational;
 use crate::model::{SourceAddress, Text};
 use std::collections::{BTreeMap, HashMap};
 
-/// Whether something holds, as far as it is known.
+/// Whether something is true, false or unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Certainty {
     Yes,
@@ -21,36 +20,36 @@ pub(super) enum Certainty {
     Unknown(Obstacle),
 }
 
-/// What SPF says anew, by domain and address; what is not in it stands as reported.
+/// New SPF results by domain and address; others are as reported.
 pub(super) type SpfAnswers = HashMap<(Text, SourceAddress), SpfAnswer>;
 
-/// The records that mail is judged by.
+/// The records used to evaluate mail.
 #[derive(Debug, Clone)]
 pub(super) struct Rules<'a> {
     pub(super) domain: &'a str,
     pub(super) tags: PolicyTags,
-    /// Records of From domains below it that have one of their own.
+    /// Separate records of From domains below it.
     pub(super) records: BTreeMap<Text, PolicyTags>,
     pub(super) organizations: Organizations,
-    /// From domains that do not exist, or of which it is not known; asked for where `np` differs.
+    /// From domains that do not exist, or may not; looked up if `np` differs.
     pub(super) nonexistent: HashMap<Text, Certainty>,
-    /// What is proposed beside the record; `None`: these are the rules in force.
+    /// Other proposed changes; `None`: these are the current rules.
     pub(super) proposed: Option<ProposedResults<'a>>,
 }
 
-/// What a proposal changes beside the DMARC record.
+/// What a proposal changes besides the DMARC record.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ProposedResults<'a> {
     pub(super) keys: &'a KeyFates,
     pub(super) spf: &'a SpfAnswers,
-    /// Some SPF record is another.
+    /// Whether an SPF record changes.
     pub(super) changes_spf: bool,
-    /// The DMARC record in force.
+    /// The current DMARC record.
     pub(super) in_force: PolicyTags,
 }
 
 impl Rules<'_> {
-    /// The record that holds for some mail.
+    /// The record that applies to the mail.
     pub(super) fn tags_of(&self, results: &MailResults) -> PolicyTags {
         self.records.get(&results.header_from).copied().unwrap_or(self.tags)
     }
@@ -64,7 +63,7 @@ impl Rules<'_> {
             return Certainty::No;
         }
         if results.dkim_aligned && !evidence {
-            // The reporter lets it pass and does not tell by which signature.
+            // The reporter says it passes but not by which signature.
             let stricter = |proposed: &ProposedResults<'_>| strict && !proposed.in_force.adkim_strict;
             let changes = self.proposed.is_some_and(|proposed| stricter(&proposed) || !proposed.keys.are_all_kept());
             return if changes { Certainty::Unknown(Obstacle::Unsaid) } else { Certainty::Yes };
@@ -95,7 +94,7 @@ impl Rules<'_> {
             Some(SpfAnswer::Unknown(obstacle)) if aligned => Certainty::Unknown(obstacle.clone()),
             Some(SpfAnswer::Pass | SpfAnswer::NoPass | SpfAnswer::Unknown(_)) => Certainty::No,
             None | Some(SpfAnswer::AsReported) if results.spf_aligned && !evidence => {
-                // The reporter lets it pass and does not tell for which return path.
+                // The reporter says it passes but not for which return path.
                 let stricter = |proposed: &ProposedResults<'_>| strict && !proposed.in_force.aspf_strict;
                 let changes = self.proposed.is_some_and(|proposed| stricter(&proposed) || proposed.changes_spf);
                 if changes { Certainty::Unknown(Obstacle::Unsaid) } else { Certainty::Yes }
@@ -105,7 +104,7 @@ impl Rules<'_> {
         }
     }
 
-    /// Whether mail passes: by DKIM, as already found out, or by SPF.
+    /// Whether mail passes: by DKIM, as already determined, or by SPF.
     pub(super) fn passes(&self, dkim: &Certainty, results: &MailResults, source: SourceAddress) -> Certainty {
         if *dkim == Certainty::Yes {
             return Certainty::Yes;
@@ -116,13 +115,13 @@ impl Rules<'_> {
         }
     }
 
-    /// Whether SPF alone could let mail pass, and must be asked anew where its records change.
+    /// Whether only SPF could make mail pass, so that it must be evaluated again if its records change.
     pub(super) fn hangs_on_spf(&self, results: &MailResults) -> bool {
         self.aligned(&results.return_path, &results.header_from, self.tags_of(results).aspf_strict)
             && self.dkim(results) != Certainty::Yes
     }
 
-    /// What the record asks for mail that fails.
+    /// The fate of failing mail.
     pub(super) fn fate_of_failing(&self, results: &MailResults) -> Result<Policy, Obstacle> {
         let tags = self.tags_of(results);
         let from = &results.header_from;
@@ -146,7 +145,7 @@ impl Rules<'_> {
     }
 }
 
-/// Whether two domains are of one organization by the suffix list, which reporters go by.
+/// Whether two domains belong to the same organization by the suffix list, which reporters use.
 fn is_organization_of(domain: &str, from: &str) -> bool {
     !domain.is_empty() && !from.is_empty() && organizational(domain) == organizational(from)
 }

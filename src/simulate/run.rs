@@ -1,4 +1,4 @@
-//! The run: every row judged twice, and what differs added up.
+//! Runs a simulation: evaluates every row twice and adds up the differences.
 
 use super::addresses::by_address;
 use super::keys::KeyFates;
@@ -21,11 +21,11 @@ use crate::model::{SourceAddress, Text};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Judge the rows of a domain by the record in force and by what is proposed. `compares_walks` asks for the tree walk beside
-/// the suffix list, which looks up the DMARC record of each name in the mail.
+/// Evaluates the rows of a domain with the current record and with the proposal. `compares_walks` compares the tree
+/// walk with the suffix list, which looks up the DMARC record of each name in the mail.
 ///
 /// # Errors
-/// If a proposed record cannot be used, or one that all depends on cannot be looked up.
+/// If a proposed record is invalid, or a required one cannot be looked up.
 pub fn simulate(
     request: &SimulationRequest,
     mail: &AttributedMail,
@@ -105,7 +105,7 @@ impl MailResults {
     }
 }
 
-/// From domains that DNS does not know, where a record treats them in another way.
+/// From domains that do not exist in DNS, if a record treats them differently.
 fn nonexistent(
     dns: &ProposedDns<'_>,
     tags: PolicyTags,
@@ -136,7 +136,7 @@ fn nonexistent(
     senders().map(|sender| ((*sender).clone(), exists(sender))).collect()
 }
 
-/// Evaluate SPF anew for all addresses whose mail hangs on it.
+/// Evaluates SPF again for all addresses whose mail depends on it.
 fn spf_anew<'m>(
     request: &SimulationRequest,
     (dns, rules): (&ProposedDns<'_>, &Rules<'_>),
@@ -156,13 +156,13 @@ fn spf_anew<'m>(
     spf_answers::prefetch(dns, &addresses);
     let answer = |path: &Text, source: SourceAddress| match source.address() {
         Some(address) => spf_answers::evaluate(dns, path, address),
-        // The report does not tell where the mail came from.
+        // The source is missing from the report.
         None => SpfAnswer::Unknown(Obstacle::Unsaid),
     };
     asked.into_iter().map(|(path, source)| ((path.clone(), source), answer(path, source))).collect()
 }
 
-/// What the rows come to.
+/// The sums over the rows.
 struct SimulationSums<'a> {
     mail: &'a AttributedMail,
     before: &'a Rules<'a>,
@@ -179,14 +179,14 @@ struct SimulationSums<'a> {
     walk_domains: BTreeSet<&'a Text>,
 }
 
-/// Whether some mail passes, and what the record asks for it.
+/// Whether mail passes, and its fate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Judgment {
     passes: bool,
     fate: Policy,
 }
 
-/// Judge mail by some rules.
+/// Evaluates mail by a set of rules.
 fn judge(rules: &Rules<'_>, row: &MailRow, results: &MailResults) -> Result<Judgment, Obstacle> {
     match rules.passes(&rules.dkim(results), results, row.source) {
         Certainty::Yes => Ok(Judgment { passes: true, fate: Policy::None }),
@@ -195,7 +195,7 @@ fn judge(rules: &Rules<'_>, row: &MailRow, results: &MailResults) -> Result<Judg
     }
 }
 
-/// Add changed messages.
+/// Adds changed messages.
 fn count(sums: &mut ChangeCounts, messages: u64, before: Judgment, after: Judgment) {
     for (sum, holds) in [
         (&mut sums.messages, true),
@@ -242,11 +242,11 @@ impl<'a> SimulationSums<'a> {
         }
     }
 
-    /// Whether it is a loss that this mail is treated worse.
+    /// Whether a stricter fate of this mail is a loss.
     fn is_loss(&self, row: &MailRow, results: &MailResults, before: Judgment) -> bool {
         let sender = &self.mail.senders[row.sender as usize];
         let may_be_own = matches!(sender.role, Role::Own | Role::Vendor | Role::Unclear);
-        // What fails now and is over, or not the sender's doing, is no loss of the proposal's.
+        // Failures that are over, or not the sender's fault, are not losses caused by the proposal.
         let excused = !before.passes && (sender.repaired || results.transient || row.passed_on);
         may_be_own && row.counts && !excused
     }
@@ -305,10 +305,10 @@ impl<'a> SimulationSums<'a> {
     }
 }
 
-/// Senders whose mail changes, at most so many.
+/// Maximum number of senders with changed mail.
 const SENDERS: usize = 100;
 
-/// Senders whose mail changes, most messages first, and how many more there are.
+/// Senders with changed mail, most messages first, and the number of others.
 fn changed(
     mail: &AttributedMail,
     senders: BTreeMap<u32, BTreeMap<SourceAddress, ChangeCounts>>,
@@ -330,5 +330,5 @@ fn changed(
     (told, more)
 }
 
-/// From domains that are named where the two walks differ.
+/// Maximum number of From domains listed if the methods differ.
 const NAMED: usize = 20;

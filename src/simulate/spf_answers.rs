@@ -1,6 +1,6 @@
-//! What the proposed SPF records say of an address, as far as it can be said without the mail: no report holds the local
-//! part of the return path or the HELO name, and a lookup may fail. Each such question is given all the answers that could
-//! matter; where the result is the same for all, it is settled.
+//! Evaluates proposed SPF records for an address without the mail: reports do not contain the local part of the return
+//! path or the HELO name, and lookups may fail. For each unknown, all answers that could matter are tried; if the
+//! result is always the same, it is settled.
 
 use super::Obstacle;
 use super::proposed_dns::ProposedDns;
@@ -10,27 +10,27 @@ use std::cell::RefCell;
 use std::collections::{BTreeSet, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 
-/// What the proposed records say of an address.
+/// The result of the proposed records for an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum SpfAnswer {
-    /// No proposed record takes part in it: what the report says stands.
+    /// No proposed record is involved: the reported result applies.
     AsReported,
     /// It passes.
     Pass,
-    /// It does not, in one way or the other.
+    /// It does not pass.
     NoPass,
-    /// It cannot be said.
+    /// It is unknown.
     Unknown(Obstacle),
 }
 
-/// Stands for the local part: a label that survives every macro transformation.
+/// A placeholder for the local part: a label that survives every macro transformation.
 const LOCAL_PART: &str = "localpart0unknown0";
-/// Stands for the HELO name.
+/// A placeholder for the HELO name.
 const HELO_NAME: &str = "heloname0unknown0";
-/// Combinations of answers that are tried, at most.
+/// Maximum number of combinations of answers tried.
 const TRIED: usize = 64;
 
-/// Evaluate the records of a domain for an address.
+/// Evaluates the records of a domain for an address.
 pub(super) fn evaluate(dns: &ProposedDns<'_>, domain: &str, address: IpAddr) -> SpfAnswer {
     let sender = format!("{LOCAL_PART}@{domain}");
     let mail = SpfInput { ip: address, sender: &sender, helo: HELO_NAME };
@@ -46,11 +46,11 @@ pub(super) fn evaluate(dns: &ProposedDns<'_>, domain: &str, address: IpAddr) -> 
         passes.push(outcome == CheckHostResult::Pass);
         unsaid |= uncertain.iter().any(|one| one.failure.is_none());
         failed = failed.or_else(|| uncertain.iter().find_map(|one| one.failure.clone()));
-        // Names of the address that could not be looked up might have been confirmed.
+        // Host names of the address that could not be looked up might have been confirmed.
         if outcome != CheckHostResult::Pass && uncertain.iter().any(|one| one.question.kind == QueryType::Ptr) {
             passes.push(true);
         }
-        // The next combination: the last question that has another answer gets it.
+        // The next combination: the last query with another possible answer gets it.
         decisions = uncertain.iter().map(|one| one.chosen).collect();
         while let Some(chosen) = decisions.pop() {
             if chosen + 1 < uncertain[decisions.len()].answers {
@@ -73,18 +73,18 @@ pub(super) fn evaluate(dns: &ProposedDns<'_>, domain: &str, address: IpAddr) -> 
     }
 }
 
-/// A question whose answer is not known.
+/// A query with an unknown answer.
 struct Uncertain {
     question: DnsQuestion,
-    /// The place of the answer that was given.
+    /// The index of the current answer.
     chosen: usize,
-    /// How many there are.
+    /// The number of possible answers.
     answers: usize,
-    /// Why it is not known, where a lookup failed.
+    /// The error, if a lookup failed.
     failure: Option<String>,
 }
 
-/// Answers uncertain questions as decided, the others as DNS does.
+/// Answers uncertain queries with the chosen answers, and others from DNS.
 struct Guesses<'a> {
     dns: &'a dyn Lookup,
     address: IpAddr,
@@ -93,12 +93,12 @@ struct Guesses<'a> {
 }
 
 impl Guesses<'_> {
-    /// The answers that could matter: a lookup that failed here may fail at the receiver, too.
+    /// The possible answers: a lookup that failed here may fail at the receiver, too.
     fn answers(&self, question: &DnsQuestion, failed: Option<&Failure>) -> Vec<Answer<Vec<Data>>> {
         let text = |text: &str| Answer::Found(vec![Data::Text(Txt { strings: vec![text.as_bytes().to_vec()] })]);
         let found = match question.kind {
             QueryType::Txt => vec![text("v=spf1 +all"), text("v=spf1 -all")],
-            // `exists` asks for an IPv4 address whatever the mail came from.
+            // `exists` queries IPv4 addresses even for IPv6 sources.
             QueryType::A if self.address.is_ipv6() => {
                 vec![Answer::Found(vec![Data::Address(Ipv4Addr::LOCALHOST.into())])]
             }
@@ -141,10 +141,10 @@ fn is_unknown(name: &str) -> bool {
     name.contains(LOCAL_PART) || name.contains(HELO_NAME)
 }
 
-/// Rounds of questions: as deep as includes can lie in each other, and the hosts below them.
+/// Rounds of queries: the maximum depth of includes, and the hosts below them.
 const ROUNDS: usize = 14;
 
-/// Ask all that the evaluation of these addresses will ask, many questions at the same time.
+/// Sends the queries needed to evaluate these addresses in parallel.
 pub(super) fn prefetch(dns: &ProposedDns<'_>, asked: &BTreeSet<(String, IpAddr)>) {
     let known: RefCell<HashSet<DnsQuestion>> = RefCell::default();
     for _ in 0..ROUNDS {
@@ -162,7 +162,7 @@ pub(super) fn prefetch(dns: &ProposedDns<'_>, asked: &BTreeSet<(String, IpAddr)>
     }
 }
 
-/// Collects the questions that were not asked yet.
+/// Collects queries that were not sent yet.
 struct Ahead<'a> {
     dns: &'a dyn Lookup,
     known: &'a RefCell<HashSet<DnsQuestion>>,
@@ -276,7 +276,7 @@ mod tests {
                 let domain = words[1].rsplit_once('@').map_or(words[2], |(_, domain)| domain);
                 let Some(record) = below.txt(domain).found().map(|texts| texts[0].text()) else { continue };
                 let expected = expected.split_whitespace().next() == Some("pass");
-                // One record is proposed: names with several are another matter.
+                // One record is proposed; names with several are a separate case.
                 if below.txt(domain).found().is_some_and(|texts| texts.len() > 1) {
                     continue;
                 }

@@ -1,5 +1,5 @@
-//! The simulation held against what receivers did: where they say that test mode (`t=y`) spared a message, they said what
-//! the record would have asked for.
+//! Compares the simulation with what receivers did: when they report that test mode (`t=y`) exempted a message, they
+//! reveal what the record would have requested.
 
 use super::{PolicyTags, TestModeCheck, rules::Certainty, rules::Rules};
 use crate::analyze::{MailResults, MailRow};
@@ -7,10 +7,10 @@ use crate::dns::dmarc::Policy;
 use jiff::civil::Date;
 use std::collections::HashMap;
 
-/// Compares as rows come.
+/// Compares row by row.
 pub(super) struct TestModeComparison<'a> {
     rules: Rules<'a>,
-    /// The record as the reports of each day show it.
+    /// The record in the reports of each day.
     by_day: HashMap<Date, PolicyTags>,
     check: TestModeCheck,
 }
@@ -20,7 +20,7 @@ impl<'a> TestModeComparison<'a> {
         Self { rules, by_day, check: TestModeCheck::default() }
     }
 
-    /// Add a row: it agrees where what the record of its day asks for is what was done.
+    /// Adds a row: it agrees if its disposition is what the record of its day requests.
     pub(super) fn add(&mut self, row: &MailRow, results: &MailResults) {
         if !results.test_mode {
             return;
@@ -34,7 +34,7 @@ impl<'a> TestModeComparison<'a> {
             Certainty::No => self.rules.fate_of_failing(results).ok(),
             Certainty::Unknown(_) => None,
         };
-        // RFC 9990 has a word of its own for mail that passes.
+        // RFC 9990 has a separate value for passing mail.
         let done = if results.disposition == "pass" { Policy::None.as_str() } else { &results.disposition };
         if asked.is_some_and(|asked| asked.as_str() == done) {
             self.check.agree = self.check.agree.saturating_add(row.messages);

@@ -1,4 +1,4 @@
-//! Planted mail, judged twice. Days are the eight weeks before 2026-11-23; all names and addresses are reserved ones.
+//! Tests with synthetic mail. Days are the eight weeks before 2026-11-23; all names and addresses are reserved ones.
 
 use super::{
     LossCause, NotAsked, ObstacleKind, Simulation, SimulationError, SimulationRequest, TagChanges, Tolerance, ZoneFile,
@@ -27,7 +27,7 @@ fn last() -> Date {
     "2026-11-22".parse().unwrap()
 }
 
-/// So many messages each day from each reporter, on days counted from the first.
+/// Adds messages per day and reporter, on days counted from the first.
 fn daily(days: std::ops::Range<i32>, count: i64, line: impl Fn(&str) -> Line) -> Vec<Line> {
     let on = |day: i32| {
         let day = first().checked_add(day.days()).unwrap().to_string();
@@ -37,7 +37,7 @@ fn daily(days: std::ops::Range<i32>, count: i64, line: impl Fn(&str) -> Line) ->
     days.flat_map(on).collect()
 }
 
-/// A signed and authorized server, one that is authorized only, a forwarder of signed mail, and strangers.
+/// A signing and authorized server, one that is only authorized, a forwarder of signed mail, and spoofers.
 fn usual() -> Vec<Line> {
     let mut lines = daily(0..56, 19, |day| Line::new(day, SERVER, 0).dkim("example.com", "s1", "pass"));
     lines.extend(daily(0..56, 5, |day| {
@@ -53,7 +53,7 @@ fn usual() -> Vec<Line> {
     lines
 }
 
-/// A service that authenticates only as itself.
+/// A service that only authenticates as itself.
 fn vendor(day: &str) -> Line {
     let line = Line::new(day, VENDOR, 0).dkim("esp.example", "k", "pass").spf("b.esp.example", "pass");
     line.verdict(0, Cause::AuthenticatedUnaligned)

@@ -1,5 +1,5 @@
-//! Organizations by the suffix list (RFC 7489), which reporters go by today, and by the tree walk of RFC 9989: where the two
-//! differ, the verdict depends on the receiver.
+//! Compares organizations by the suffix list (RFC 7489), which reporters use today, with the tree walk of RFC 9989: if
+//! they differ, the verdict depends on the receiver.
 
 use super::PolicyTags;
 use super::proposed_dns::ProposedDns;
@@ -9,10 +9,10 @@ use crate::judge::organizational;
 use crate::model::Text;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Names walked from, at most.
+/// Maximum number of names for tree walks.
 const WALKED: usize = 500;
 
-/// A notion of which domains belong together.
+/// A definition of which domains belong together.
 #[derive(Debug, Clone, Default)]
 pub(super) enum Organizations {
     /// By the public suffix list.
@@ -23,7 +23,7 @@ pub(super) enum Organizations {
 }
 
 impl Organizations {
-    /// Whether two domains are of one organization.
+    /// Whether two domains belong to the same organization.
     pub(super) fn are_one(&self, one: &str, other: &str) -> bool {
         match self {
             Self::SuffixList => organizational(one) == organizational(other),
@@ -36,14 +36,14 @@ impl Organizations {
     }
 }
 
-/// What the tree walk finds for the names of some mail: their organizations, and the records of From domains that are
-/// not the one of `domain`.
+/// The result of tree walks for the names in the mail: their organizations, and records of From domains that differ
+/// from that of `domain`.
 pub(super) struct Walked {
     pub(super) organizations: Organizations,
     pub(super) records: BTreeMap<Text, PolicyTags>,
 }
 
-/// Walk from all names; `None` where DNS does not show the record that the reports show, or does not answer.
+/// Walks from all names; `None` if DNS does not have the record in the reports, or does not answer.
 pub(super) fn walk(
     dns: &ProposedDns<'_>,
     domain: &str,
@@ -75,7 +75,7 @@ pub(super) fn walk(
     Some(Walked { organizations: Organizations::TreeWalk(organizations), records })
 }
 
-/// Whether two names share more than the top label, so that a walk from one may meet the other.
+/// Whether two names share more than the top label, so that their walks may meet.
 fn is_related(name: &str, domain: &str) -> bool {
     let top_two = |name: &str| {
         let mut labels = name.rsplit('.');

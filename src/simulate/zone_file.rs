@@ -1,24 +1,25 @@
-//! A zone file (RFC 1035 section 5) as far as mail authentication needs it: owners, aliases, delegations, and the records
-//! that the checks ask for. Records of other types only make their names exist. It reads no other file and looks nothing up.
+//! A zone file (RFC 1035 section 5), restricted to what mail authentication needs: owners, aliases, delegations, and
+//! the records used by the checks. Records of other types only mark their names as existing. Reads no other file and
+//! performs no lookups.
 
 use super::SimulationError;
 use crate::dns::lookup::answer::{Data, DnsQuestion, Mx, QueryType, Txt};
 use crate::dns::lookup::name;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The records of a zone file, in canonical names.
+/// The records of a zone file, with canonical names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ZoneFile {
-    /// Where the SOA record stands: the file is the whole zone below it. `None`: it holds some records only.
+    /// The name of the SOA record: the file is the whole zone below it. `None`: it only contains some records.
     pub(super) apex: Option<String>,
     pub(super) records: BTreeMap<DnsQuestion, Vec<Data>>,
-    /// All owners, whatever their records, and the names between them and the top.
+    /// All owners of records, and the names between them and the root.
     names: BTreeSet<String>,
-    /// Names below the apex that other servers answer for.
+    /// Delegated names below the apex.
     delegated: BTreeSet<String>,
 }
 
-/// A word of a line, escapes resolved.
+/// A word of a line, with escapes resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct ZoneWord {
     bytes: Vec<u8>,
@@ -31,21 +32,21 @@ impl ZoneWord {
     }
 }
 
-/// The words between two line breaks that count.
+/// The words between two significant line breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct ZoneEntry {
     line: usize,
-    /// It begins with a blank: its owner is the one before.
+    /// Whether it begins with a blank: it has the same owner as the previous entry.
     continued: bool,
     words: Vec<ZoneWord>,
 }
 
 impl ZoneFile {
-    /// Read a zone file. Names without a final dot are relative to `domain`, until `$ORIGIN` says otherwise; records that
-    /// are not at or below the zone (without an SOA record: the domain) are left out.
+    /// Parses a zone file. Names without a final dot are relative to `domain` until `$ORIGIN`; records that are not at
+    /// or below the zone (without an SOA record: the domain) are ignored.
     ///
     /// # Errors
-    /// [`SimulationError::Zone`] with the line of the first fault, and for `$INCLUDE` and `$GENERATE`.
+    /// [`SimulationError::Zone`] with the line of the first error, and for `$INCLUDE` and `$GENERATE`.
     pub fn parse(text: &[u8], domain: &str) -> Result<Self, SimulationError> {
         let mut reader = ZoneReader { origin: domain.to_owned(), owner: None, zone: Self::default() };
         for entry in entries(text)? {
@@ -67,7 +68,7 @@ impl ZoneFile {
         let owners = std::mem::take(&mut zone.names).into_iter().filter(|name| name::is_within(name, &base));
         for owner in owners {
             let mut above = owner.as_str();
-            // What is above a name that is known is known, too.
+            // All names above a known name are known.
             while zone.names.insert(above.to_owned())
                 && above != base
                 && let Some(parent) = name::parent(above)
@@ -79,7 +80,7 @@ impl ZoneFile {
         Ok(zone)
     }
 
-    /// Whether the file is all there is at a name: its SOA record covers it, and nobody else answers for it.
+    /// Whether the file is authoritative for a name: its SOA record covers it, and it is not delegated.
     pub(super) fn covers(&self, name: &str) -> bool {
         let delegated = || {
             !self.delegated.is_empty()
@@ -99,7 +100,7 @@ impl ZoneFile {
         self.records.get(&DnsQuestion { name: name.to_owned(), kind })
     }
 
-    /// What the file makes a name an alias of.
+    /// The target of a name's CNAME in the file.
     pub(super) fn alias(&self, name: &str) -> Option<&str> {
         match self.get(name, QueryType::Cname)?.first() {
             Some(Data::Name(target)) => Some(target),
@@ -107,7 +108,7 @@ impl ZoneFile {
         }
     }
 
-    /// Whether it can change what SPF says: it has records other than keys and DMARC policies.
+    /// Whether it can change SPF results: it has records other than keys and DMARC policies.
     pub(super) fn may_change_spf(&self) -> bool {
         let about_spf = |name: &str| !name.starts_with("_dmarc.") && !name.contains("._domainkey.");
         self.apex.is_some() || self.records.keys().any(|question| about_spf(&question.name))
@@ -163,7 +164,7 @@ impl ZoneReader {
         }
         self.zone.names.insert(owner);
         if let Some(apex) = &self.zone.apex {
-            // The zone's own name servers delegate nothing.
+            // NS records at the apex are not a delegation.
             self.zone.delegated.remove(apex);
         }
         Ok(())
@@ -183,7 +184,7 @@ impl ZoneReader {
         }
     }
 
-    /// The data of a record; `None` for types that no check asks for.
+    /// The data of a record; `None` for types that no check uses.
     fn data(&self, kind: &str, words: &[ZoneWord]) -> Result<Option<(QueryType, Data)>, String> {
         let first = || words.first().map(ZoneWord::text).ok_or_else(|| format!("expected data after {kind}"));
         let address = |family: &str| first().map(|text| (not(family, &text), text));
@@ -246,7 +247,7 @@ fn is_ttl(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_digit() || b"SMHDW".contains(&byte))
 }
 
-/// Split the text into entries: comments go, parentheses join lines.
+/// Splits the text into entries: removes comments and joins lines in parentheses.
 fn entries(text: &[u8]) -> Result<Vec<ZoneEntry>, SimulationError> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let mut entries = Vec::new();
@@ -295,7 +296,7 @@ fn entries(text: &[u8]) -> Result<Vec<ZoneEntry>, SimulationError> {
     Ok(entries)
 }
 
-/// The word that begins at a place, and where it ends.
+/// The word at a position, and its end.
 fn word(text: &[u8], start: usize) -> Result<(ZoneWord, usize), &'static str> {
     let quoted = text[start] == b'"';
     let (mut bytes, mut at) = (Vec::new(), if quoted { start + 1 } else { start });

@@ -1,4 +1,4 @@
-//! The page of a domain: where it stands, how it got there, what is open, who sends as it.
+//! The page of a domain: its state, its history, open actions and its senders.
 
 use super::record::{ActionWeek, DomainWeek, SenderWeek, TlsWeek, WeekRecord};
 use crate::analyze::{FailingBy, Point};
@@ -12,25 +12,25 @@ use minijinja::{context, value::Serde};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Weeks of the chart.
+/// Weeks in the chart.
 const CHARTED: usize = 26;
 
-/// Weeks of the table.
+/// Weeks in the table.
 const TABLED: usize = 104;
 
-/// Weeks of a sender's strip.
+/// Weeks in the strip of a sender.
 const STRIP: usize = 8;
 
-/// Senders of a domain that its page lists, and that have a page.
+/// Maximum number of senders that a domain's page lists and that have a page.
 const SENDERS: usize = 150;
 
-/// Weeks and types of policy of the table of TLS.
+/// Maximum number of rows of the TLS table.
 const TLS_ROWS: usize = 52;
 
-/// Things to do that a page lists.
+/// Maximum number of actions on a page.
 const ACTIONS: usize = 40;
 
-/// All that the page says. It is its JSON, too.
+/// The content of the page, and its JSON.
 #[derive(Debug, Serialize)]
 pub(super) struct DomainPage<'a> {
     domain: &'a str,
@@ -60,7 +60,7 @@ struct DomainPageRow<'a> {
     reporters: u64,
 }
 
-/// A type of policy in a week.
+/// A policy type in a week.
 #[derive(Debug, Serialize)]
 struct TlsPageRow<'a> {
     week: &'a str,
@@ -68,7 +68,7 @@ struct TlsPageRow<'a> {
     line: &'a TlsWeek,
 }
 
-/// A policy, and since when reports show it.
+/// A policy, and the first day it was in reports.
 #[derive(Debug, Serialize)]
 struct PolicyStep<'a> {
     policy: &'a str,
@@ -76,7 +76,7 @@ struct PolicyStep<'a> {
     first: bool,
 }
 
-/// A thing to do, over the weeks.
+/// An action over several weeks.
 #[derive(Debug, Serialize)]
 pub(super) struct OpenAction<'a> {
     id: &'a str,
@@ -86,7 +86,7 @@ pub(super) struct OpenAction<'a> {
     first_week: &'a str,
     last_week: &'a str,
     weeks: u64,
-    /// The place on the last week's page; empty where that leaves it out.
+    /// The link to it on the last week's page; empty if that page omits it.
     href: String,
     messages: &'a str,
 }
@@ -108,13 +108,13 @@ struct SenderPageRow<'a> {
     strip: Vec<StripCell>,
 }
 
-/// A week of a strip.
+/// A week in a strip.
 #[derive(Debug, Serialize)]
 pub(super) struct StripCell {
     week: String,
     messages: u64,
     pass: String,
-    /// `c-pass`, `c-fix`; empty where there is nothing.
+    /// `c-pass`, `c-fix`; empty without messages.
     class: &'static str,
 }
 
@@ -123,7 +123,7 @@ pub fn archive_domains(weeks: &[WeekRecord]) -> BTreeMap<String, String> {
     weeks.iter().flat_map(|week| &week.domains).map(|domain| (domain.domain.clone(), domain.file.clone())).collect()
 }
 
-/// The page as HTML, and as JSON. `weeks` are all there are, the newest last; the domain is in one of them.
+/// The page as HTML and JSON. `weeks` are all weeks, the newest last; the domain is in one of them.
 pub fn domain_page(weeks: &[WeekRecord], domain: &str, branding: &Branding) -> Option<(String, String)> {
     let of_week = |week: &&'_ WeekRecord| week.domains.iter().any(|found| found.domain == domain);
     let newest = weeks.iter().rev().find(of_week)?;
@@ -161,12 +161,12 @@ pub fn domain_page(weeks: &[WeekRecord], domain: &str, branding: &Branding) -> O
     Some((html, written(&page)))
 }
 
-/// The names of the pages of senders that a domain's page leads to.
+/// The names of the sender pages that a domain's page links to.
 pub(super) fn listed<'a>(weeks: &'a [WeekRecord], domain: &str) -> Vec<&'a str> {
     senders(weeks, domain).0.into_iter().map(|row| row.file).collect()
 }
 
-/// What TLS reports say, the newest week first.
+/// Results of TLS reports, newest week first.
 fn tls<'a>(weeks: &'a [WeekRecord], domain: &str) -> Vec<TlsPageRow<'a>> {
     let of_week = |week: &'a WeekRecord| {
         let own = week.tls.iter().filter(|line| line.domain == domain);
@@ -227,12 +227,12 @@ pub(super) fn history(
 ) -> Option<ResultColumns> {
     let start = weeks.len().saturating_sub(CHARTED);
     let points: Vec<Point> = weeks[start..].iter().map(|week| of(week).unwrap_or_else(|| nothing(week))).collect();
-    // From the first week with anything on.
+    // Starts at the first week with data.
     let first = points.iter().position(|point| point.messages > 0)?;
     columns(&points[first.min(points.len().saturating_sub(2))..], policies)
 }
 
-/// The policies in the order in which reports show them, the newest first.
+/// The policies in reports, newest first.
 fn policies<'a>(weeks: &'a [WeekRecord], domain: &str) -> Vec<PolicyStep<'a>> {
     let mut steps: Vec<PolicyStep<'a>> = Vec::new();
     for week in weeks {
@@ -248,7 +248,7 @@ fn policies<'a>(weeks: &'a [WeekRecord], domain: &str) -> Vec<PolicyStep<'a>> {
     steps
 }
 
-/// Things to do over the weeks, open ones first.
+/// Actions over several weeks, open ones first.
 pub(super) fn actions<'a>(weeks: &'a [WeekRecord], is: impl Fn(&ActionWeek) -> bool) -> Vec<OpenAction<'a>> {
     let newest = weeks.last().map_or("", |week| week.week.as_str());
     let mut known: BTreeMap<&str, OpenAction<'a>> = BTreeMap::new();
@@ -277,7 +277,7 @@ pub(super) fn actions<'a>(weeks: &'a [WeekRecord], is: impl Fn(&ActionWeek) -> b
     order.into_iter().take(ACTIONS).filter_map(|id| known.remove(id)).collect()
 }
 
-/// The senders of a domain, those seen last first, and how many more there are.
+/// The senders of a domain, most recently seen first, and the number of others.
 fn senders<'a>(weeks: &'a [WeekRecord], domain: &str) -> (Vec<SenderPageRow<'a>>, u64) {
     let recent = &weeks[weeks.len().saturating_sub(STRIP)..];
     let (mut seen, mut rows) = (BTreeSet::new(), Vec::new());
@@ -310,7 +310,7 @@ fn sender_row<'a>(week: &'a WeekRecord, sender: &'a SenderWeek, strip: Vec<Strip
     }
 }
 
-/// A cell a week: whether all passes.
+/// One cell per week: whether all mail passes.
 pub(super) fn strip(weeks: &[WeekRecord], is: impl Fn(&SenderWeek) -> bool) -> Vec<StripCell> {
     let cell = |week: &WeekRecord| {
         let found = week.senders.iter().filter(|sender| is(sender));
@@ -328,7 +328,7 @@ pub(super) fn strip(weeks: &[WeekRecord], is: impl Fn(&SenderWeek) -> bool) -> V
     weeks.iter().map(cell).collect()
 }
 
-/// A week over all domains.
+/// The sums of a week over all domains.
 pub(super) fn total(week: &WeekRecord) -> Point {
     let sum =
         |of: fn(&DomainWeek) -> u64| week.domains.iter().fold(0_u64, |sum, domain| sum.saturating_add(of(domain)));

@@ -1,4 +1,4 @@
-//! The Atom feed: what each week came to, what there is to do, what changed.
+//! The Atom feed: each week's state, actions and changes.
 
 use super::record::WeekRecord;
 use crate::present::markup::html::rendered;
@@ -7,10 +7,10 @@ use minijinja::{context, value::Serde};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
-/// Weeks of which the feed tells.
+/// Weeks in the feed.
 const WEEKS: usize = 12;
 
-/// Entries of the feed.
+/// Maximum number of entries.
 const ENTRIES: usize = 150;
 
 /// An entry.
@@ -23,12 +23,12 @@ struct FeedEntry {
     href: String,
 }
 
-/// The feed. `site` is where the archive is published; without it links are relative.
+/// The feed. `site` is the URL of the archive; without it, links are relative.
 pub fn feed(weeks: &[WeekRecord], branding: &Branding, site: Option<&str>) -> String {
     let site = site.map(|site| format!("{}/", site.trim_end_matches('/'))).unwrap_or_default();
     let mut told = BTreeSet::new();
     let mut entries = Vec::new();
-    // What there is to do is told in the week that told it first.
+    // Each action is listed in its first week.
     for (place, week) in weeks.iter().enumerate() {
         let recent = place + WEEKS >= weeks.len();
         let page = format!("{site}weeks/{}.html", week.week);
@@ -77,7 +77,7 @@ pub fn feed(weeks: &[WeekRecord], branding: &Branding, site: Option<&str>) -> St
     )
 }
 
-/// An id that is the same on every machine, and tells nothing of the store.
+/// An ID that is the same on every machine and reveals nothing about the store.
 fn id(key: &str) -> String {
     let hash = blake3::hash(format!("dmarquet {key}").as_bytes()).to_hex();
     format!("urn:uuid:{}-{}-5{}-8{}-{}", &hash[..8], &hash[8..12], &hash[12..15], &hash[15..18], &hash[18..30])

@@ -10,13 +10,13 @@ use minijinja::{context, value::Serde};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Domains of one page; more go on the next.
+/// Domains per page.
 const DOMAINS: usize = 250;
 
-/// Weeks of the table on the first page.
+/// Weeks in the table on the first page.
 const WEEKS: usize = 260;
 
-/// All that the page says. It is its JSON, too.
+/// The content of the page, and its JSON.
 #[derive(Debug, Serialize)]
 struct IndexPage<'a> {
     latest_week: &'a str,
@@ -26,7 +26,7 @@ struct IndexPage<'a> {
     weeks: Vec<WeekEntry<'a>>,
 }
 
-/// A domain with its latest week.
+/// A domain and its latest week.
 #[derive(Debug, Serialize)]
 struct DomainEntry<'a> {
     domain: &'a str,
@@ -43,7 +43,7 @@ struct DomainEntry<'a> {
     why: &'a str,
 }
 
-/// A week in a line.
+/// A line of the table of weeks.
 #[derive(Debug, Serialize)]
 struct WeekEntry<'a> {
     week: &'a str,
@@ -57,7 +57,7 @@ struct WeekEntry<'a> {
     actions: u64,
 }
 
-/// The pages: name, HTML and JSON of each; the first is `index`. `latest` is the place of the week to begin with.
+/// The name, HTML and JSON of each page; the first is `index`. `latest` is the index of the latest complete week.
 pub fn index_pages(weeks: &[WeekRecord], latest: usize, branding: &Branding) -> Vec<(String, String, String)> {
     let newest = weeks.get(latest);
     let all = domains(weeks, latest);

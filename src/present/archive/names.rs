@@ -1,17 +1,17 @@
-//! File names of pages, made of strangers' names: of few characters, short, and none that a system keeps for itself.
+//! Makes file names of pages from untrusted names: short, of few characters, and never reserved by an operating system.
 
 use crate::analyze::Foreign;
 use std::net::IpAddr;
 
-/// The longest part of a name that is taken over.
+/// Maximum length of the part taken from a name.
 const LONGEST: usize = 80;
 
-/// The page of a domain, without ending.
+/// The file name of a domain's page, without extension.
 pub(crate) fn domain(domain: &Foreign) -> String {
     of(domain.as_written())
 }
 
-/// The page of an address or network, without ending: `192.0.2.7`, `192.0.2.0-24`, `2001-db8--25`.
+/// The file name of a page for an address or network, without extension: `192.0.2.7`, `192.0.2.0-24`, `2001-db8--25`.
 pub(crate) fn sender(address: Option<IpAddr>, prefix: u8) -> String {
     let Some(address) = address else { return "unknown".to_owned() };
     let single = prefix == if address.is_ipv4() { 32 } else { 128 };
@@ -20,7 +20,8 @@ pub(crate) fn sender(address: Option<IpAddr>, prefix: u8) -> String {
     if single { text } else { format!("{text}-{prefix}") }
 }
 
-/// Lower-case letters, digits, dots and hyphens, as they are; where anything else was, or it is too long, with a hash behind.
+/// Keeps lower-case letters, digits, dots and hyphens; if anything else was replaced, or the name is too long, appends
+/// a hash.
 fn of(text: &str) -> String {
     let plain = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit() || matches!(char, '.' | '-');
     let mut name: String = text.chars().take(LONGEST).map(|char| if plain(char) { char } else { '-' }).collect();
@@ -38,7 +39,7 @@ fn of(text: &str) -> String {
     if is_reserved(&name) || name.starts_with('-') { format!("_{name}") } else { name }
 }
 
-/// Names that Windows keeps for itself, whatever their ending.
+/// Names that Windows reserves, with any extension.
 fn is_reserved(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or_default();
     let numbered = |word: &str| {

@@ -1,5 +1,5 @@
-//! What the archive remembers of a week: enough to draw the pages of domains and senders without reading a report again.
-//! It is made of a summary once, and kept as JSON beside the pages.
+//! The data of a week stored with the archive: enough to write the pages of domains and senders without reading reports
+//! again. It is made from a summary once, and stored as JSON with the pages.
 
 use super::names;
 use crate::analyze::{DomainSummary, ExplainedRow, Foreign, Role, SampledRow, Sender, Summary, TlsSummary};
@@ -27,7 +27,7 @@ pub struct WeekRecord {
     pub to: String,
     /// In words.
     pub(super) days: String,
-    /// The state in a line.
+    /// The state in one line.
     pub(super) headline: String,
     pub(super) lead: Vec<String>,
     pub(super) messages: u64,
@@ -42,7 +42,7 @@ pub struct WeekRecord {
     pub(super) senders: Vec<SenderWeek>,
     pub(super) actions: Vec<ActionWeek>,
     pub(super) news: Vec<NewsWeek>,
-    /// Weeks of older versions have none.
+    /// Missing in weeks from older versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) tls: Vec<TlsWeek>,
 }
@@ -51,15 +51,15 @@ pub struct WeekRecord {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct DomainWeek {
     pub(super) domain: String,
-    /// Its page, without ending.
+    /// Its page, without extension.
     pub(super) file: String,
     pub(super) messages: u64,
     pub(super) dmarc_pass: u64,
     pub(super) reports: u64,
     pub(super) reporters: u64,
-    /// As published: `p=quarantine pct=50`.
+    /// The published policy: `p=quarantine pct=50`.
     pub(super) policy: String,
-    /// `quarantine`; empty where no report says.
+    /// `quarantine`; empty if in no report.
     pub(super) p: String,
     pub(super) mark: Mark,
     pub(super) state: String,
@@ -70,23 +70,23 @@ pub(super) struct DomainWeek {
     pub(super) unclear: u64,
     pub(super) spoofed: u64,
     pub(super) blocked: u64,
-    /// Its place among all, the worst first.
+    /// Its rank among all domains, the worst first.
     pub(super) rank: u64,
 }
 
 /// A sender of a domain in a week.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct SenderWeek {
-    /// Its page, without ending.
+    /// Its page, without extension.
     pub(super) file: String,
     /// An address or a network.
     pub(super) network: String,
-    /// What it is known by; empty where it is not.
+    /// Its name; empty if unknown.
     pub(super) name: String,
     pub(super) domain: String,
     pub(super) addresses: u64,
     pub(super) role: String,
-    /// It is the reader's own, or a service of theirs.
+    /// Whether it is the user's, or a service the user has.
     pub(super) yours: bool,
     pub(super) messages: u64,
     pub(super) dmarc_pass: u64,
@@ -105,7 +105,7 @@ pub(super) struct SenderWeek {
     pub(super) more_rows: u64,
 }
 
-/// A thing to do, as a week told it.
+/// An action in a week.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct ActionWeek {
     pub(super) id: String,
@@ -113,12 +113,12 @@ pub(super) struct ActionWeek {
     pub(super) title: String,
     pub(super) why: String,
     pub(super) messages: String,
-    /// Its place on the week's page; 0 where that leaves it out.
+    /// Its position on the week's page; 0 if omitted.
     pub(super) place: u64,
     pub(super) sources: Vec<String>,
 }
 
-/// A change, as a week told it.
+/// A change in a week.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct NewsWeek {
     pub(super) mark: Mark,
@@ -126,7 +126,7 @@ pub(super) struct NewsWeek {
     pub(super) text: String,
 }
 
-/// What TLS reports of a week say of a domain under one type of policy, in words.
+/// The text about a domain and policy type in a week's TLS reports.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct TlsWeek {
     pub(super) domain: String,
@@ -140,7 +140,7 @@ pub(super) struct TlsWeek {
     pub(super) causes: Vec<String>,
 }
 
-/// Rows of one day and reporter that say the same.
+/// Rows of a day and reporter with equal results.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct RowWeek {
     pub(super) day: String,
@@ -153,26 +153,26 @@ pub(super) struct RowWeek {
     pub(super) disposition: String,
 }
 
-/// Rows of a sender that its page shows.
+/// Maximum number of rows on a sender's page.
 const ROWS: usize = 12;
 
-/// Changes of a week that are remembered.
+/// Maximum number of changes stored per week.
 const NEWS: usize = 30;
 
-/// Domains of a week that have a page. More than any reader has: it bounds what strangers' reports can make.
+/// Maximum number of domains with pages per week: more than anybody has, but a limit on what forged reports can create.
 const DOMAINS: usize = 5000;
 
-/// Things to do of a week that are remembered.
+/// Maximum number of actions stored per week.
 const ACTIONS: usize = 500;
 
 impl WeekRecord {
-    /// Of a week's summary, and a sample of its rows. Suspects have no page of their own.
+    /// Makes the record of a week's summary and a sample of its rows. Suspects have no pages.
     pub fn new(summary: &Summary, rows: &[SampledRow]) -> Self {
         let page = page(summary, &Branding::default());
         let day = |day: Option<jiff::civil::Date>| day.map(|day| day.to_string()).unwrap_or_default();
         let sums = &summary.totals.sums;
         let mut domains: Vec<&DomainSummary> = summary.domains.iter().collect();
-        // Those that nobody vouches for may be made up.
+        // Domains that nobody vouches for may be invented.
         domains.sort_by_key(|domain| !domain.vouched);
         domains.truncate(DOMAINS);
         let senders = summary.senders.iter().filter(|sender| sender.who.role != Role::Suspect);
@@ -222,7 +222,8 @@ impl WeekRecord {
 }
 
 impl WeekRecord {
-    /// Forget of senders that are in `seen` what only their newest week shows; then add the others to it.
+    /// Removes data that only a sender's newest week needs if the sender is in `seen`, then adds the other senders to
+    /// it.
     pub fn slim(&mut self, seen: &mut BTreeSet<(String, String)>) {
         for sender in &mut self.senders {
             if !seen.insert((sender.file.clone(), sender.domain.clone())) {
@@ -278,7 +279,7 @@ fn sender_week(sender: &Sender, rows: &[SampledRow]) -> SenderWeek {
         (Some(network), Some(address)) => is_in_network(address, network, who.prefix),
         _ => false,
     };
-    // Sorted by source: those of a network are together.
+    // Sorted by source, so that those of a network are adjacent.
     let own = |row: &&SampledRow| row.row.policy_domain == who.policy_domain;
     let mut found: Vec<&SampledRow> = rows.iter().filter(holds).filter(own).collect();
     found.sort_by_key(|row| (row.row.dmarc_pass, std::cmp::Reverse(row.row.messages)));

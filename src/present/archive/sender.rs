@@ -1,4 +1,4 @@
-//! The page of a sender, an address or a network: what it is taken for and why, its history, the rows behind it.
+//! The page of a sender (an address or network): its verdict and the reasons, its history, and its rows.
 
 use super::domain::{OpenAction, StripCell, actions, history, nothing, strip};
 use super::record::{RowWeek, SenderWeek, WeekRecord};
@@ -11,16 +11,16 @@ use minijinja::{context, value::Serde};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Weeks of the table.
+/// Weeks in the table.
 const TABLED: usize = 80;
 
-/// Domains that a page tells of at length.
+/// Maximum number of domains with details on a page.
 const DOMAINS: usize = 40;
 
-/// Weeks of the strip.
+/// Weeks in the strip.
 const STRIP: usize = 8;
 
-/// All that the page says. It is its JSON, too.
+/// The content of the page, and its JSON.
 #[derive(Debug, Serialize)]
 struct SenderPage<'a> {
     network: &'a str,
@@ -74,12 +74,12 @@ struct SenderTotals<'a> {
     reporters: u64,
 }
 
-/// The files of senders that have a page, without ending.
+/// The files of senders that have a page, without extension.
 pub fn archive_senders(weeks: &[WeekRecord], domains: &BTreeMap<String, String>) -> BTreeSet<String> {
     domains.keys().flat_map(|domain| super::domain::listed(weeks, domain)).map(str::to_owned).collect()
 }
 
-/// The page as HTML, and as JSON. `weeks` are all there are, the newest last; `domains` those that have a page.
+/// The page as HTML and JSON. `weeks` are all weeks, the newest last; `domains` are those that have a page.
 pub fn sender_page(
     weeks: &[WeekRecord],
     file: &str,
@@ -90,7 +90,7 @@ pub fn sender_page(
     let mut totals: Vec<SenderTotals<'_>> = Vec::new();
     let mut newest: Option<(&WeekRecord, &SenderWeek)> = None;
     for week in weeks.iter().rev() {
-        // Those of one domain together.
+        // Grouped by domain.
         let mut senders: Vec<&SenderWeek> = week.senders.iter().filter(|sender| sender.file == file).collect();
         senders.sort_by_key(|sender| &sender.domain);
         for sender in senders {
@@ -149,7 +149,7 @@ pub fn sender_page(
     Some((html, written(&page)))
 }
 
-/// As `--explain` takes it.
+/// In the form for `--explain`.
 fn explained(network: &str) -> &str {
     if network == "unknown source" { "unknown" } else { network }
 }

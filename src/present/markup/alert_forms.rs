@@ -1,20 +1,20 @@
-//! Events as the receivers of webhooks and mails take them. Each form escapes what it is given: hostile text is inert.
+//! Formats of events for webhooks and mails. Each format escapes its input, so hostile text is harmless.
 
 use crate::present::wording::numbers::counted;
 use minijinja::{AutoEscape, Environment, Value, context};
 
-/// An event, as far as the forms need it. All texts are clean.
+/// The fields of an event used by these formats. All texts are clean.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ToldEvent {
     /// `critical`, `warning`, `info`, or `resolved`.
     pub level: String,
-    /// Its id.
+    /// Its ID.
     pub id: String,
     /// Its kind.
     pub kind: String,
     /// Its domain.
     pub policy_domain: Option<String>,
-    /// The first day that shows it.
+    /// The first day it was seen.
     pub since: String,
     /// What happens.
     pub text: String,
@@ -46,7 +46,7 @@ pub fn alert_title(events: &[ToldEvent]) -> String {
     title
 }
 
-/// Plain text: a paragraph an event.
+/// Plain text: one paragraph per event.
 pub fn alert_plain(events: &[ToldEvent]) -> String {
     let paragraph = |event: &ToldEvent| {
         let domain = event.policy_domain.as_deref().map(|domain| format!(" {domain}")).unwrap_or_default();
@@ -87,17 +87,17 @@ fn value(event: &ToldEvent) -> Value {
     }
 }
 
-/// The text that Slack and those like it take: `&`, `<` and `>` would be markup.
+/// Text for Slack and compatible services, where `&`, `<` and `>` would be markup.
 pub fn alert_slack(events: &[ToldEvent]) -> String {
     let text = format!("{}\n{}", alert_title(events), alert_plain(events));
     let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    // What it would make a mention, a link, or bold of.
+    // Text that would become a mention, a link or bold.
     let text: String =
         text.chars().map(|char| if matches!(char, '*' | '_' | '~' | '`') { lookalike(char) } else { char }).collect();
     serde_json::json!({ "text": text }).to_string()
 }
 
-/// A character that looks the same and marks nothing up.
+/// A similar character without meaning as markup.
 fn lookalike(char: char) -> char {
     match char {
         '*' => '\u{2217}',
@@ -107,13 +107,12 @@ fn lookalike(char: char) -> char {
     }
 }
 
-/// Why a template cannot be used; `None` where it can.
+/// Why a template is invalid; `None` if it is valid.
 pub fn alert_template_fault(template: &str) -> Option<String> {
     Environment::new().template_from_str(template).err().map(|error| error.to_string())
 }
 
-/// What a user's template makes of the events. Where the result is JSON, texts are escaped for use between quotes; where it
-/// is HTML, for HTML.
+/// Renders a user's template. If the result is JSON, texts are escaped for use between quotes; if it is HTML, for HTML.
 ///
 /// # Errors
 /// If the template cannot be filled in.

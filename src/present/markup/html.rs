@@ -1,5 +1,5 @@
-//! The page as one HTML file: no scripts, nothing from elsewhere, light and dark, for screens and paper. The templates write
-//! the markup and escape all that is put into it.
+//! The page as one HTML file without scripts or external resources, for light and dark screens and paper. The templates
+//! write the markup and escape all values.
 
 use crate::analyze::Summary;
 use crate::present::page::summary::page;
@@ -21,7 +21,7 @@ pub fn html(summary: &Summary, branding: &Branding, _style: &Style) -> String {
     rendered("page.html", context! { page => Serde(&page), style => Serde(Sheet::default()) })
 }
 
-/// What every page has in its head.
+/// The head of every page.
 #[derive(Debug, serde::Serialize)]
 pub(crate) struct Sheet {
     css: &'static str,
@@ -33,13 +33,13 @@ impl Default for Sheet {
     }
 }
 
-/// A template filled in.
+/// Renders a template.
 pub(crate) fn rendered(template: &str, values: Value) -> String {
     let template = ENVIRONMENT.get_template(template).expect("it was added below");
     template.render(values).expect("the templates are tested")
 }
 
-/// All templates. Reading them takes longer than filling one in.
+/// All templates. Parsing them takes longer than rendering one.
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut environment = Environment::new();
     environment.set_syntax(block_lines());
@@ -50,7 +50,7 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment.add_filter("tight", move |text: &str| Value::from_safe_string(soft(text, TIGHT, styled)));
     environment.add_filter("grouped", count);
     environment.add_filter("counted", |number: u64, one: &str, many: &str| counted(number, one, many));
-    // No style sheet reaches into a mail.
+    // Style sheets do not apply in mails.
     let whole = "<span style=\"white-space:nowrap\">";
     environment.add_filter("mailed", move |text: &str| Value::from_safe_string(soft(text, LONG, whole)));
     for (name, source) in [
@@ -68,7 +68,7 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment
 });
 
-/// Write a value with what is markup escaped, and nothing else: slashes in links stay.
+/// Writes a value, escaping only markup: slashes in links are kept.
 fn escaped(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), minijinja::Error> {
     match value.as_str().filter(|_| !value.is_safe()) {
         Some(text) => {
@@ -81,17 +81,17 @@ fn escaped(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Re
     }
 }
 
-/// A line that holds nothing but a tag of the template leaves no line behind.
+/// Lines that only contain a template tag do not appear in the output.
 pub(crate) fn block_lines() -> SyntaxConfig {
     let mut syntax = SyntaxConfig::builder();
     syntax.trim_blocks(true).lstrip_blocks(true);
     syntax.build().expect("the default delimiters are well-formed")
 }
 
-/// Words from this many characters on may break where a reader would break them.
+/// Minimum length of a word that may be broken.
 const LONG: usize = 20;
 
-/// The same in columns.
+/// The same in table columns.
 const TIGHT: usize = 11;
 
 /// Text as HTML: escaped; names of `long` characters may break between their labels, and weeks as `2026-W47` do not break at all, because
@@ -100,7 +100,7 @@ pub(crate) fn soft(text: &str, long: usize, whole: &str) -> String {
     let mut html = String::with_capacity(text.len() + 16);
     let mut before = None;
     for word in text.split(' ') {
-        // A day stays with its month.
+        // Do not separate a day from its month.
         let day = word.starts_with(|char: char| char.is_ascii_digit());
         match before {
             None => {}
@@ -117,7 +117,7 @@ fn soft_word(word: &str, long: usize, span: &str, html: &mut String) {
     let length = word.chars().count();
     if length < long {
         let digit = |char: Option<char>| char.is_some_and(|char| char.is_ascii_digit());
-        // A hyphen beside a digit is no place to break: weeks, dates, `4-week`.
+        // No break at a hyphen next to a digit: weeks, dates, `4-week`.
         let whole = word.contains('-') && (digit(word.chars().next()) || word.contains("-W"));
         if whole {
             html.push_str(span);
@@ -133,9 +133,9 @@ fn soft_word(word: &str, long: usize, span: &str, html: &mut String) {
     while let Some(char) = chars.next() {
         escape(char, html);
         let next = chars.peek().copied();
-        // Browsers break behind hyphens by themselves.
+        // Browsers already break after hyphens.
         let breaks = !char.is_alphanumeric() && !matches!(char, '-' | '(' | '[' | '{' | '<' | '"' | '\'');
-        // Neither addresses nor decimals.
+        // Not in addresses or decimals.
         let number = before.is_ascii_digit() && next.is_some_and(|next| next.is_ascii_digit()) && char != ':';
         if breaks
             && !number

@@ -1,5 +1,5 @@
-//! The summary as a mail: a subject that carries the state, text, and HTML as mail clients take it, with tables, inline
-//! styles, and neither variables, SVG nor anything from elsewhere.
+//! The summary as a mail: a subject with the state, text, and HTML for mail clients, with tables, inline styles, and
+//! neither variables, SVG nor external resources.
 
 use super::html::rendered;
 use crate::analyze::{Summary, TlsSummary};
@@ -20,11 +20,11 @@ pub struct SummaryMail {
     pub subject: String,
     /// The text form.
     pub text: String,
-    /// The HTML form, under 100 KB: more is cut off by Gmail.
+    /// The HTML, less than 100 KB: Gmail cuts off the rest.
     pub html: String,
 }
 
-/// How much of the page a mail holds.
+/// Limits on the content of a mail.
 #[derive(Debug, Clone, Copy, Serialize)]
 struct MailBounds {
     actions: usize,
@@ -81,7 +81,7 @@ pub fn subject(summary: &Summary) -> String {
     format!("{period}: {}", parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
 }
 
-/// What a client shows beside the subject: what the subject does not say.
+/// The preview that clients show after the subject.
 fn preheader(summary: &Summary) -> String {
     let first = unfolded(summary).next().map(instructions::title);
     let first = first.map(|title| format!("First: {title}. ")).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! The page as Markdown, to paste into a ticket. The template writes; everything put into it is escaped by the
-//! environment, so that no text of a stranger can be markup.
+//! The page as Markdown, for example for a ticket. The environment escapes all values, so that untrusted text cannot
+//! become markup.
 
 use super::html::block_lines;
 use crate::analyze::Summary;
@@ -22,7 +22,7 @@ pub fn markdown(summary: &Summary, branding: &Branding, _style: &Style) -> Strin
     template.render(context! { page => Serde(page(summary, branding)) }).expect("the template is tested")
 }
 
-/// Write a value with every character escaped that Markdown or HTML in it could take for markup.
+/// Writes a value, escaping every character that could be markup in Markdown or HTML.
 fn escaped(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), minijinja::Error> {
     if !matches!(state.auto_escape(), AutoEscape::Custom(_)) {
         return escape_formatter(out, state, value);
@@ -38,7 +38,7 @@ fn escaped(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Re
             _ => text.push(char),
         }
     }
-    // Many readers make links of bare addresses.
+    // Many renderers turn bare URLs into links.
     let text = text.replace("://", "\\://").replace("www.", "www\\.");
     out.write_str(&text).map_err(|_| minijinja::Error::new(minijinja::ErrorKind::WriteFailure, "no room"))?;
     Ok(())

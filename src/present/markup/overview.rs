@@ -6,16 +6,16 @@ use crate::present::page::overview::overview_page;
 use minijinja::{AutoEscape, Environment, context, value::Serde};
 use std::fmt::Write as _;
 
-/// The script that sorts the table by the column whose head is clicked. The page says by its hash that no other may run.
+/// The script that sorts the table when a column heading is clicked. The page allows no other script.
 const SCRIPT: &str = include_str!("overview.js");
 
-/// SHA-256 of [`SCRIPT`], as a Content Security Policy has it.
+/// SHA-256 of [`SCRIPT`] for the Content Security Policy.
 const SCRIPT_HASH: &str = "sha256-vYOok+ANlYuO3YIo+GYxbKkSWVyvR5GGHlmfZis+FSo=";
 
 /// The Markdown form: one table.
 pub fn overview_markdown(overview: &Overview) -> String {
     let page = overview_page(overview);
-    // Everything here went through `Clean`; what Markdown would take for markup is escaped.
+    // All text is already `Clean`; only Markdown needs escaping.
     let plain = |text: &str| {
         text.chars().fold(String::new(), |mut plain, char| {
             if matches!(char, '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '<' | '>' | '&' | '~' | '!' | '$') {
@@ -30,13 +30,13 @@ pub fn overview_markdown(overview: &Overview) -> String {
     for line in &page.lines {
         let what = line.findings.iter().map(|finding| plain(finding)).collect::<Vec<_>>().join("; ");
         let (domain, customer) = (plain(&line.domain), plain(&line.customer));
-        // Writing to a String cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = writeln!(text, "| {domain} | {customer} | {} | {what} | {} |", line.shown_messages, line.last_report);
     }
     text
 }
 
-/// The HTML form: one page, worst first, that sorts itself by a small script of its own and runs no other.
+/// The HTML page, worst first, with a small script for sorting and no other scripts.
 ///
 /// # Panics
 /// Never: the template is part of the program, and tested.

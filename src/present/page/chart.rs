@@ -1,30 +1,30 @@
-//! The geometry of the charts: where lines, columns and bars are, in the units of a view box. The templates write the
-//! markup, because classes, patterns and dark mode are theirs, and a chart of a dozen shapes needs no library.
+//! The geometry of the charts: coordinates of lines, columns and bars in units of a view box. The templates write the
+//! markup, including classes, patterns and dark mode; a dozen shapes need no library.
 
 use serde::Serialize;
 use std::fmt::Write as _;
 
-/// A small chart beside a number.
+/// A small chart next to a number.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Sparkline {
-    /// For terminals: a character a period.
+    /// For terminals: one character per period.
     pub(crate) text: String,
-    /// What it shows, for those who cannot see it.
+    /// A description for screen readers.
     pub(crate) description: String,
     width: u32,
     height: u32,
-    /// A line, with gaps where there is no data; empty where it has columns.
+    /// A line, with gaps without data; empty if it has columns.
     path: String,
     /// Where the line ends.
     end: Option<(String, String)>,
     /// Where the median is.
     median: Option<String>,
-    /// The ends of the axis, where it is a line.
+    /// The ends of the axis of a line.
     axis: Option<(String, String)>,
     columns: Vec<Rectangle>,
 }
 
-/// A rectangle, and what it stands for.
+/// A rectangle with its description.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Rectangle {
     x: String,
@@ -62,7 +62,7 @@ pub(crate) struct ShareLine {
     height: u32,
     path: String,
     points: Vec<(String, String, String)>,
-    /// The range of the earlier shares: its top and its height.
+    /// The range of earlier shares: its top and height.
     band: Option<(String, String)>,
     /// The share at the bottom of the axis, in percent.
     low: u32,
@@ -95,12 +95,12 @@ fn bar(share: f64) -> char {
     BARS[at]
 }
 
-/// Where an axis of shares begins: at four fifths where all are above, else at nothing.
+/// The lower end of an axis of shares: four fifths if all are above, else zero.
 fn low_end(shares: impl Iterator<Item = f64>) -> f64 {
     if shares.fold(1.0, f64::min) >= 0.8 { 0.8 } else { 0.0 }
 }
 
-/// A line that is interrupted where there is no data.
+/// A line with gaps where data is missing.
 fn line(points: &[Option<(f64, f64)>]) -> String {
     let (mut path, mut drawing) = (String::new(), false);
     for point in points {
@@ -144,7 +144,7 @@ pub(crate) fn share_sparkline(
     })
 }
 
-/// Counts by period, the last one asked for.
+/// Counts by period; the last one is the requested period.
 pub(crate) fn count_sparkline(counts: &[u64], class: &'static str, description: String) -> Option<Sparkline> {
     let most = counts.iter().copied().max().filter(|most| *most > 0)?;
     if counts.len() < 2 {
@@ -176,7 +176,7 @@ pub(crate) fn count_sparkline(counts: &[u64], class: &'static str, description: 
     })
 }
 
-/// Parts of a whole over a width of 100; what is there can be seen.
+/// Parts of a whole over a width of 100; every nonzero part is visible.
 pub(crate) fn part_bar(parts: &[(&'static str, u64)]) -> PartBar {
     let there: Vec<&(&'static str, u64)> = parts.iter().filter(|(_, count)| *count > 0).collect();
     let whole: f64 = there.iter().map(|(_, count)| float(*count)).sum();
@@ -275,7 +275,7 @@ pub(crate) fn share_line(shares: &[(String, Option<f64>, String)]) -> Option<Sha
         height: 172,
         path: line(&at),
         points: points.collect(),
-        // A range of everything tells nothing.
+        // A range of nearly everything is meaningless.
         band: (before.len() > 1 && top - bottom < 0.5).then(|| (shown(y(top)), shown((y(bottom) - y(top)).max(2.0)))),
         low: low_percent,
         labels: labels(shares.iter().map(|(label, ..)| label.as_str()), x),

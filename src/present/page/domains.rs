@@ -1,4 +1,4 @@
-//! The domains: a line each, and what is told of those that stand out, or of all where they are few.
+//! The domains: a line each, with details of notable ones, or of all if there are few.
 
 use super::chart::{PartBar, Sparkline, part_bar, share_sparkline};
 use super::results::{ResultColumns, columns};
@@ -10,24 +10,24 @@ use crate::present::wording::numbers::{count, counted, percent};
 use crate::present::wording::words;
 use serde::Serialize;
 
-/// A domain in a line, and what there is to say of it.
+/// A line about a domain, and its details.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct DomainLine {
     pub(crate) domain: String,
-    /// Its page in an archive; empty where there is none.
+    /// Its page in an archive; empty if there is none.
     pub(crate) href: String,
     pub(crate) policy: String,
     pub(crate) messages: String,
     /// `1 message`.
     pub(crate) volume: String,
     pub(crate) pass: String,
-    /// `4-week median 95.8%`, and whether the change is significant; empty where there is nothing earlier.
+    /// `4-week median 95.8%`, and whether the change is significant; empty without earlier periods.
     pub(crate) usual: String,
     /// The median alone.
     pub(crate) median: String,
     pub(crate) dkim: String,
     pub(crate) spf: String,
-    /// Spoofed messages, and what became of them.
+    /// Spoofed messages, and what receivers did with them.
     pub(crate) spoofed: String,
     pub(crate) spoofed_fate: String,
     pub(crate) spoofed_mark: Mark,
@@ -39,7 +39,7 @@ pub(crate) struct DomainLine {
     /// And why.
     pub(crate) why: String,
     pub(crate) details: Vec<String>,
-    /// It is told of at length.
+    /// Whether to show details.
     pub(crate) whole: bool,
     /// Pass, fail, spoofed.
     pub(crate) results: PartBar,
@@ -48,23 +48,23 @@ pub(crate) struct DomainLine {
     pub(crate) history: Option<ResultColumns>,
 }
 
-/// Up to so many domains each is told of at length; of more a table tells, and at length only of those that stand out.
+/// Maximum number of domains with details; if there are more, all are in a table, and only notable ones have details.
 const FEW: usize = 8;
-/// So many domains are listed that nobody vouches for: 60,000 made up ones come in one mail of 1.3 MiB.
+/// Maximum number of domains listed that nobody vouches for: one mail of 1.3 MiB can contain 60,000 invented ones.
 const UNVOUCHED: usize = 20;
-/// No table is longer, whatever is claimed of the domains in it.
+/// Maximum length of a table.
 const LISTED: usize = 400;
 
 /// The domains of a page.
 pub(super) struct DomainTable {
     pub(super) lines: Vec<DomainLine>,
-    /// There is a table of them.
+    /// Whether there is a table of them.
     pub(super) tabled: bool,
-    /// Where to find what is not told; empty where all is.
+    /// Where to find the omitted details; empty if there are none.
     pub(super) note: String,
 }
 
-/// Put them into lines.
+/// Describes the domains.
 pub(super) fn domains(summary: &Summary) -> DomainTable {
     let alone = summary.domains.len() == 1;
     let weeks = summary.period.week.is_some();
@@ -92,12 +92,12 @@ pub(super) fn domains(summary: &Summary) -> DomainTable {
     DomainTable { lines, tabled, note }
 }
 
-/// What needs a person comes first; within that, what has most messages.
+/// The most urgent first, then those with the most messages.
 fn worst_first(domains: &mut [&DomainSummary]) {
     domains.sort_by_key(|domain| rank(domain));
 }
 
-/// How urgently a domain needs a person; less is more urgent.
+/// The urgency of a domain; lower is more urgent.
 fn rank(domain: &DomainSummary) -> u64 {
     let spoofed = domain.spoofing.is_alarming();
     match state(domain).0 {
@@ -110,7 +110,7 @@ fn rank(domain: &DomainSummary) -> u64 {
     }
 }
 
-/// What there is to say of a domain, in words.
+/// The description of a domain.
 #[derive(Debug)]
 pub(crate) struct DomainWords {
     pub(crate) policy: String,
@@ -118,11 +118,11 @@ pub(crate) struct DomainWords {
     pub(crate) state: String,
     pub(crate) why: String,
     pub(crate) details: Vec<String>,
-    /// How urgently it needs a person; less is more urgent.
+    /// Its urgency; lower is more urgent.
     pub(crate) rank: u64,
 }
 
-/// Put a domain into words.
+/// Describes a domain.
 pub(crate) fn told_of(domain: &DomainSummary) -> DomainWords {
     let policy = domain.policy.as_ref().map(policy).filter(|tags| !tags.is_empty());
     let (mark, state) = state(domain);
@@ -136,7 +136,7 @@ pub(crate) fn told_of(domain: &DomainSummary) -> DomainWords {
     }
 }
 
-/// The domains that are listed, and what is said of the rest.
+/// The listed domains, and a note about the rest.
 fn listed(domains: &[DomainSummary], more: u64) -> (Vec<&DomainSummary>, Option<String>) {
     let mut unvouched = 0;
     let (mut listed, mut folded): (Vec<&DomainSummary>, Vec<&DomainSummary>) = domains.iter().partition(|domain| {
@@ -160,13 +160,13 @@ fn listed(domains: &[DomainSummary], more: u64) -> (Vec<&DomainSummary>, Option<
     (listed, told)
 }
 
-/// Mail of its own fails, or its pass rate is not what it was.
+/// Whether legitimate mail fails, or the pass rate changed.
 fn stands_out(domain: &DomainSummary) -> bool {
     let loses = domain.readiness.verdict == ReadinessVerdict::NotYet && !domain.readiness.losing.is_empty();
     loses || domain.comparison.as_ref().is_some_and(|comparison| comparison.rate_moved)
 }
 
-/// How many domains are how far.
+/// Number of domains per verdict.
 fn by_verdict(domains: &[DomainSummary]) -> String {
     let of = |verdicts: &[ReadinessVerdict]| {
         domains.iter().filter(|domain| verdicts.contains(&domain.readiness.verdict)).count()
@@ -236,7 +236,7 @@ fn domain(domain: &DomainSummary, alone: bool, weeks: bool) -> DomainLine {
     }
 }
 
-/// How far a domain is with its policy, in two words.
+/// The readiness of a domain in two words.
 fn state(domain: &DomainSummary) -> (Mark, String) {
     let readiness = &domain.readiness;
     let next = readiness.next.as_deref().unwrap_or("a stricter policy");
@@ -268,7 +268,7 @@ fn why(domain: &DomainSummary) -> String {
     }
 }
 
-/// The policy as published, without what goes without saying.
+/// The published policy, without default values.
 fn policy(policy: &PolicySeen) -> String {
     let word = |value: &Option<crate::analyze::Foreign>| words::shown(value.as_ref());
     let (p, sp) = (word(&policy.p), word(&policy.sp));
@@ -287,7 +287,7 @@ fn policy(policy: &PolicySeen) -> String {
     said.map(|(tag, value, _)| format!("{tag}={value}")).collect::<Vec<_>>().join(" ")
 }
 
-/// What there is to say of a domain; of one alone the answers said what is spoofed.
+/// Details of a domain; if it is the only one, the answers already cover spoofing.
 fn details(domain: &DomainSummary, alone: bool) -> Vec<String> {
     let readiness = &domain.readiness;
     let mut lines = Vec::new();

@@ -1,4 +1,4 @@
-//! Senders that only the user can tell: each with the lines to paste into the settings.
+//! Senders that only the user can identify: each with the lines to paste into the settings.
 
 use super::shared::NAMED;
 use crate::analyze::{Foreign, Losing, ReadinessVerdict, Role, Sender, SenderName, Summary};
@@ -9,13 +9,13 @@ use serde::Serialize;
 /// A sender in doubt.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Doubt {
-    /// Who it is, and what hangs on it.
+    /// The sender, and what depends on it.
     pub(crate) text: String,
     /// The lines for the settings, in TOML.
     pub(crate) lines: Vec<String>,
 }
 
-/// The doubts of all domains, those with most failing messages first in each.
+/// The doubts of all domains; in each, those with the most failing messages first.
 pub(super) fn doubts(summary: &Summary) -> Vec<Doubt> {
     let undone = summary
         .domains
@@ -71,7 +71,7 @@ fn lines(who: &SenderName) -> Vec<String> {
     table.into_iter().chain(by).chain([format!("domain = {}", quoted(&who.policy_domain))]).collect()
 }
 
-/// A stranger's text as a TOML string: cleaned, so that nothing in it ends the string or hides.
+/// Untrusted text as a TOML string: cleaned, so that nothing in it ends the string or is invisible.
 fn quoted(text: &Foreign) -> String {
     let text: String = Clean::new(text).to_string().chars().filter(|char| !matches!(char, '"' | '\\')).collect();
     format!("\"{text}\"")

@@ -1,4 +1,4 @@
-//! What happened, in two or three sentences: spoofing first, then the reader's own mail, then what to do first.
+//! What happened, in two or three sentences: first spoofing, then the user's own mail, then what to do first.
 
 use super::shared::unfolded;
 use super::tls;
@@ -45,7 +45,7 @@ fn spoofing(summary: &Summary) -> String {
     if spoofing.messages == 0 {
         return "No message looks spoofed.".to_owned();
     }
-    // Where some were not blocked, those are what matters.
+    // If some were not blocked, only those matter.
     let of = |domain: &DomainSummary| if open > 0 { domain.spoofing.not_blocked() } else { domain.spoofing.messages };
     let mut domains: Vec<&DomainSummary> = summary.domains.iter().filter(|domain| of(domain) > 0).collect();
     domains.sort_by_key(|domain| std::cmp::Reverse(of(domain)));
@@ -103,7 +103,7 @@ fn capital_number(number: usize) -> String {
     WORDS.get(number).map_or_else(|| count(number as u64), |word| (*word).to_owned())
 }
 
-/// Mail of senders that are too little known to judge, where it is more than a drop.
+/// Mail from senders that cannot be classified yet, if it is a significant amount.
 fn unclear(summary: &Summary) -> Option<String> {
     let point = summary.trend.last()?;
     let unclear = point.failing?.unclear;

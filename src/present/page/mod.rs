@@ -1,5 +1,5 @@
-//! The page that every readable rendering shows: the summary put into words, in reading order. A writer lays it out and
-//! escapes it, and has no words of its own.
+//! The page shared by all readable formats: the summary in words, in reading order. Writers only lay it out and escape
+//! it, and have no wording of their own.
 
 mod changes;
 pub(crate) mod chart;

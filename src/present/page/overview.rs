@@ -1,4 +1,4 @@
-//! The overview of many domains in words: one line a domain, thousands of them if need be.
+//! The overview of many domains in words: one line per domain, possibly thousands.
 
 use crate::analyze::{DomainState, Overview, OverviewRow};
 use crate::present::wording::clean::Clean;
@@ -6,7 +6,7 @@ use crate::present::wording::numbers::{count, counted, percent};
 use crate::present::wording::words;
 use serde::Serialize;
 
-/// All that is shown.
+/// The content.
 #[derive(Debug, Serialize)]
 pub(crate) struct OverviewPage {
     pub(crate) title: String,
@@ -14,7 +14,7 @@ pub(crate) struct OverviewPage {
     pub(crate) lines: Vec<OverviewLine>,
 }
 
-/// Put an overview into words.
+/// Describes an overview.
 pub(crate) fn overview_page(overview: &Overview) -> OverviewPage {
     let lines = overview.domains.iter().map(OverviewLine::new).collect();
     OverviewPage { title: title(overview), subtitle: subtitle(overview), lines }
@@ -50,7 +50,7 @@ impl OverviewLine {
     }
 }
 
-/// All that is wrong with a domain, the worst first.
+/// All problems of a domain, worst first.
 fn findings(row: &OverviewRow) -> Vec<String> {
     let mut found = Vec::new();
     if row.lost_now > 0 {
@@ -90,7 +90,7 @@ fn title(overview: &Overview) -> String {
     }
 }
 
-/// How many domains are in which state.
+/// Number of domains per state.
 fn subtitle(overview: &Overview) -> String {
     let in_state = |state: DomainState| overview.domains.iter().filter(|row| row.state == state).count() as u64;
     let told: Vec<String> = DomainState::ALL

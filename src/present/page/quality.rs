@@ -1,4 +1,4 @@
-//! What the numbers cannot be trusted for, in lines.
+//! Limitations of the numbers, one per line.
 
 use super::shared::NAMED;
 use crate::analyze::{Contradicted, Quality, Summary};
@@ -6,7 +6,7 @@ use crate::present::wording::clean::Clean;
 use crate::present::wording::numbers::{count, counted};
 use crate::present::wording::words;
 
-/// One line a fault.
+/// One line per limitation.
 pub(super) fn quality(summary: &Summary) -> Vec<String> {
     let quality = &summary.quality;
     let mut lines = Vec::new();
@@ -108,7 +108,7 @@ pub(super) fn quality(summary: &Summary) -> Vec<String> {
     lines
 }
 
-/// The reports in conflict, the first few by name.
+/// Reports in conflict; the first few are named.
 fn contradicted(quality: &Quality) -> String {
     let name = |report: &Contradicted| {
         let (id, from) = (Clean::new(&report.report_id), Clean::new(&report.org_name));

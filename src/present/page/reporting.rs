@@ -1,4 +1,4 @@
-//! Who reported on which day of the week, and how much of what they saw passes.
+//! Reporters by day of the week, and how much of the mail they saw passes.
 
 use super::shared::share;
 use crate::analyze::{Rate, ReportedDay, ReporterDays, Summary};
@@ -8,10 +8,10 @@ use crate::present::wording::words;
 use jiff::ToSpan as _;
 use serde::Serialize;
 
-/// A row a reporter, a cell a day.
+/// One row per reporter, one cell per day.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct ReporterStrip {
-    /// The days: `Mon`, and in whole.
+    /// The days: abbreviated and in full.
     pub(crate) days: Vec<(String, String)>,
     pub(crate) rows: Vec<ReporterRow>,
 }
@@ -24,10 +24,10 @@ pub(crate) struct ReporterRow {
     pub(crate) cells: Vec<ReporterCell>,
 }
 
-/// What it sent on a day.
+/// The reports of a day.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct ReporterCell {
-    /// Messages; empty where there is no report.
+    /// Messages; empty without a report.
     pub(crate) messages: String,
     pub(crate) pass: String,
     /// How much fails: 0 for nothing, 1 up to a twentieth, 2 up to a fifth, 3 up to a half, 4 for more.
@@ -36,7 +36,7 @@ pub(crate) struct ReporterCell {
     pub(crate) title: String,
 }
 
-/// The strip; `None` where nobody reported, or the period is longer than a week.
+/// The strip; `None` without reports, or if the period is longer than a week.
 pub(super) fn strip(summary: &Summary) -> Option<ReporterStrip> {
     let from = summary.period.from?;
     let days = summary.reporting.first()?.days.len();

@@ -1,4 +1,4 @@
-//! Where the messages come from and what becomes of them: as one bar for the period, as columns over the last ones.
+//! Where messages come from and what receivers do with them: a bar for the period, and columns for the last ones.
 
 use super::chart::{PartBar, ShareLine, Stack, StackedColumns, part_bar, share_line, stacked};
 use super::tiles::label;
@@ -16,7 +16,7 @@ pub(crate) struct ResultBar {
     pub(crate) legend: Vec<LegendEntry>,
 }
 
-/// What a color stands for, and how many messages it is.
+/// The meaning of a color, and its number of messages.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct LegendEntry {
     pub(crate) class: &'static str,
@@ -33,16 +33,16 @@ pub(crate) struct ResultColumns {
     pub(crate) volumes_described: String,
     pub(crate) rates: Option<ShareLine>,
     pub(crate) rates_described: String,
-    /// The policy of each period, as runs of the same one.
+    /// The policies over time, as runs of equal policies.
     pub(crate) policies: Vec<PolicyRun>,
     pub(crate) policies_described: String,
 }
 
-/// Periods in a row with the same policy, placed as the columns above them.
+/// Consecutive periods with the same policy, aligned with the columns above.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct PolicyRun {
     pub(crate) policy: String,
-    /// Where it begins and how far it goes, in percent of the width.
+    /// Its start and length in percent of the width.
     pub(crate) start: String,
     pub(crate) length: String,
 }
@@ -93,7 +93,7 @@ pub(super) fn bar(summary: &Summary) -> Option<ResultBar> {
     })
 }
 
-/// The columns of a series; of one domain with its policies below. `None` where there is nothing to compare.
+/// The columns of a series, with the policies below if it is one domain. `None` if there is nothing to compare.
 pub(crate) fn columns(trend: &[Point], policies: bool) -> Option<ResultColumns> {
     let rate = |point: &Point| Rate::of(point.dmarc_pass, point.messages);
     let title = |point: &Point| match rate(point) {
@@ -145,7 +145,7 @@ fn described(point: &Point) -> String {
     if told.is_empty() { format!("{}: none", label(point)) } else { format!("{}: {}", label(point), told.join(", ")) }
 }
 
-/// The policies of a series in runs; none where no report says any.
+/// The policies of a series in runs; empty if not in any report.
 fn runs(trend: &[Point]) -> Vec<PolicyRun> {
     if trend.iter().all(|point| point.policy.is_none()) {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! The senders by what they are: the reader's own, services, forwarders and lists, unclear ones; suspects folded to a line.
+//! The senders by role: the user's own, services, forwarders and lists, unclear ones; suspects in one line.
 
 use super::shared::{Mark, share};
 use crate::analyze::{Evidence, Role, Sender, Summary};
@@ -9,17 +9,17 @@ use crate::present::wording::words;
 use serde::Serialize;
 use std::net::IpAddr;
 
-/// How many senders a page lists.
+/// Maximum number of senders on a page.
 const LISTED: usize = 40;
 
-/// How many suspects a page lists.
+/// Maximum number of suspects on a page.
 const SUSPECTS: usize = 10;
 
 /// Senders of one kind.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct SenderList {
     pub(crate) head: &'static str,
-    /// How many there are, and what of them.
+    /// Their number, and a note.
     pub(crate) note: String,
     pub(crate) lines: Vec<SenderLine>,
 }
@@ -27,9 +27,9 @@ pub(crate) struct SenderList {
 /// A sender in a line.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct SenderLine {
-    /// Its name, where it has one, else its address or network.
+    /// Its name if it has one, else its address or network.
     pub(crate) name: String,
-    /// Its address, where `name` is none, and how many there are.
+    /// Its address if `name` is not one, and the number of addresses.
     pub(crate) address: String,
     pub(crate) domain: String,
     pub(crate) messages: String,
@@ -39,14 +39,14 @@ pub(crate) struct SenderLine {
     pub(crate) reporters: String,
     /// `Oct 6 to Nov 22`.
     pub(crate) seen: String,
-    /// What it is, and why, with commas.
+    /// Its role and the reasons, separated by commas.
     pub(crate) role: &'static str,
     pub(crate) mark: Mark,
     pub(crate) state: String,
     pub(crate) why: String,
-    /// Its messages, in percent of the largest sender's.
+    /// Its messages in percent of those of the largest sender.
     pub(crate) size: u64,
-    /// Its page in an archive; empty where there is none.
+    /// Its page in an archive; empty if there is none.
     pub(crate) href: String,
     /// Its address, and how many leading bits count.
     #[serde(skip)]
@@ -60,7 +60,7 @@ pub(crate) struct SuspectFold {
     /// `4,268 messages from 64 addresses; receivers blocked 136 of them`.
     pub(crate) text: String,
     pub(crate) lines: Vec<SuspectLine>,
-    /// What the lines leave out; empty where that is nothing.
+    /// A note about omitted lines; empty if there are none.
     pub(crate) note: String,
 }
 
@@ -76,7 +76,7 @@ pub(crate) struct SuspectLine {
     pub(crate) seen: String,
 }
 
-/// The lists, as many senders as a page has.
+/// The lists, limited to the senders of a page.
 pub(super) fn lists(summary: &Summary) -> Vec<SenderList> {
     let listed = |sender: &&Sender| sender.who.role != Role::Suspect;
     let senders: Vec<&Sender> = summary.senders.iter().filter(listed).collect();
@@ -107,7 +107,7 @@ pub(super) fn lists(summary: &Summary) -> Vec<SenderList> {
     kinds.into_iter().filter_map(list).collect()
 }
 
-/// A sender alone.
+/// Describes a sender.
 pub(crate) fn sender_line(sender: &Sender) -> SenderLine {
     line(sender, sender.sums.messages)
 }
@@ -172,11 +172,11 @@ fn state(sender: &Sender) -> (Mark, String) {
     }
 }
 
-/// The cause where something fails, what speaks for the role, and what became of failing mail.
+/// The cause of failures, the evidence for the role, and what receivers did with failing mail.
 fn why(sender: &Sender) -> String {
     let (failing, role) = (sender.sums.failing(), sender.who.role);
     let mut sentences = Vec::new();
-    // What the cause says already is no news.
+    // Do not repeat the cause.
     let names = |evidence: &Evidence| matches!(evidence, Evidence::AuthenticatesAs { .. });
     let named = sender.cause == Cause::AuthenticatedUnaligned && sender.evidence.iter().any(names);
     if failing > 0 && !named {
@@ -204,7 +204,7 @@ fn why(sender: &Sender) -> String {
     words::capital(&sentences.join("; "))
 }
 
-/// The line that suspects are folded to; `None` where there are none.
+/// The line about suspects; `None` if there are none.
 pub(super) fn suspects(summary: &Summary) -> Option<SuspectFold> {
     let spoofing = &summary.spoofing;
     if spoofing.messages == 0 {
@@ -270,7 +270,7 @@ pub(super) fn suspects(summary: &Summary) -> Option<SuspectFold> {
     })
 }
 
-/// What the lists leave out.
+/// Notes about omitted senders.
 pub(super) fn note(summary: &Summary) -> Vec<String> {
     let all = summary.senders.iter().filter(|sender| sender.who.role != Role::Suspect).count();
     let more = all.saturating_sub(LISTED) as u64;

@@ -1,9 +1,9 @@
-//! The page of every planted week.
+//! Tests of the pages of all synthetic weeks.
 
 use super::summary::page;
 use crate::analyze::weeks;
 
-/// Everything a page claims of the planted weeks, to be read by a person: of most of them next to nothing.
+/// All statements about the synthetic weeks, to be reviewed by a person.
 #[test]
 fn the_planted_weeks_are_told_in_these_words() {
     let mut told = String::new();

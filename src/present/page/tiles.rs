@@ -1,4 +1,4 @@
-//! The state at a glance: five numbers, each with what it means, against the median of the periods before.
+//! The state in five numbers, each with its meaning, compared with the median of earlier periods.
 
 use super::chart::{Sparkline, count_sparkline, share_sparkline};
 use super::shared::Mark;
@@ -8,15 +8,15 @@ use crate::present::wording::numbers::{count, counted, percent};
 use crate::present::wording::words;
 use serde::Serialize;
 
-/// One number, or a few words, and what it means.
+/// A number, or a few words, and its meaning.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Tile {
     pub(crate) label: &'static str,
     pub(crate) number: String,
-    /// It is words rather than a number.
+    /// Whether it is words rather than a number.
     pub(crate) wordy: bool,
     pub(crate) mark: Mark,
-    /// What the mark means here; empty where there is nothing to say.
+    /// The meaning of the mark; may be empty.
     pub(crate) state: String,
     pub(crate) note: String,
     pub(crate) chart: Option<Sparkline>,
@@ -31,13 +31,13 @@ fn weeks(summary: &Summary) -> bool {
     summary.period.week.is_some()
 }
 
-/// `4-week median 31`, where there is one.
+/// `4-week median 31`, if there is one.
 fn usual(summary: &Summary, of: impl Fn(&Comparison) -> u64) -> Option<String> {
     let comparison = summary.comparison.as_ref()?;
     Some(format!("{} {}", words::median_of(comparison, weeks(summary)), count(of(comparison))))
 }
 
-/// A series told: `W46 31, W47 4,268`.
+/// Describes a series: `W46 31, W47 4,268`.
 fn told(trend: &[Point], figure: impl Fn(&Point) -> String) -> String {
     trend.iter().map(|point| format!("{} {}", label(point), figure(point))).collect::<Vec<_>>().join(", ")
 }
@@ -101,7 +101,7 @@ fn spoofed(summary: &Summary) -> Tile {
     }
 }
 
-/// A figure of each period, where any of them has one.
+/// A value for each period, if any period has one.
 fn history(summary: &Summary, figure: &dyn Fn(&Point) -> u64, class: &'static str, what: &str) -> Option<Sparkline> {
     let described = told(&summary.trend, |point| count(figure(point)));
     let counts: Vec<u64> = summary.trend.iter().map(figure).collect();
@@ -165,7 +165,7 @@ fn messages(summary: &Summary) -> Tile {
     }
 }
 
-/// The policy step that is ready, else what keeps the largest domain from its next one.
+/// The policy step that is ready, else what blocks the largest domain's next step.
 fn next_step(summary: &Summary) -> Tile {
     let tile = |number: String, mark, state: &str, note: String| Tile {
         label: "Next policy step",

@@ -1,4 +1,4 @@
-//! The sources as CSV (RFC 4180), one line an address, for a spreadsheet.
+//! The sources as CSV (RFC 4180), one line per address, for spreadsheets.
 
 use crate::analyze::{Role, SourceSummary, Summary, SummaryPeriod};
 use crate::present::wording::clean::Clean;
@@ -79,7 +79,7 @@ fn fields(source: &SourceSummary, period: &SummaryPeriod) -> [String; HEADER.len
     ]
 }
 
-/// No spreadsheet takes this for a formula.
+/// Keeps spreadsheets from evaluating a formula.
 pub(super) fn inert(text: &Clean) -> String {
     let text = text.to_string();
     if text.starts_with(['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}']) {

@@ -1,4 +1,4 @@
-//! The summary as JSON: every number there is, in the form of `summary.schema.json`.
+//! The summary as JSON: every number, in the format of `summary.schema.json`.
 
 use crate::analyze::{Explanation, Summary};
 use crate::present::wording::clean::is_shown;
@@ -9,16 +9,16 @@ use std::io::{self, Write};
 /// The JSON Schema (2020-12) of [`json`].
 pub const SCHEMA: &str = include_str!("summary.schema.json");
 
-/// The JSON form, indented, with a final line break. Characters that could steer a terminal or hide stand as escapes: the
-/// value is what the reporter wrote, the bytes are harmless.
+/// The JSON, indented, with a final newline. Characters that could control a terminal or are invisible are escaped: the
+/// value is what the reporter wrote, but the bytes are harmless.
 ///
 /// # Panics
-/// Never: the summary has nothing that JSON cannot say.
+/// Never: everything in a summary can be written as JSON.
 pub fn json(summary: &Summary) -> String {
     written(summary)
 }
 
-/// Write what [`json`] gives: of many sources it is too much to hold at once.
+/// Writes the same as [`json`], which with many sources may be too much to hold in memory.
 ///
 /// # Errors
 /// Those of `out`.
@@ -26,7 +26,7 @@ pub fn write_json(summary: &Summary, out: impl Write) -> io::Result<()> {
     write(summary, out)
 }
 
-/// An explanation as JSON, written as [`json`] writes a summary.
+/// An explanation as JSON, in the style of [`json`].
 pub fn explanation(explanation: &Explanation) -> String {
     written(explanation)
 }
@@ -43,7 +43,7 @@ fn write(answer: &impl Serialize, mut out: impl Write) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
-/// Pretty, with escapes for what must not be shown.
+/// Indented JSON, with invisible and control characters escaped.
 struct Escaping(PrettyFormatter<'static>);
 
 impl Formatter for Escaping {
@@ -100,7 +100,8 @@ pub(crate) mod tests {
     use crate::analyze::weeks;
     use serde_json::Value;
 
-    /// A value against a schema: types, keys both ways, enumerations and references. Every key must be documented.
+    /// Checks a value against a schema: types, keys in both directions, enumerations and references. Every key must be
+    /// documented.
     pub(crate) fn check(value: &Value, schema: &Value, root: &Value, at: &str) {
         if let Some(name) = schema["$ref"].as_str() {
             return check(value, &root["$defs"][name.trim_start_matches("#/$defs/")], root, at);

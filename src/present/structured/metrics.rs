@@ -1,4 +1,4 @@
-//! Metrics in Prometheus' text format. In: samples. Out: lines that every scraper reads; hostile label values are inert.
+//! Metrics in the Prometheus text format. Hostile label values are harmless.
 
 use crate::present::wording::clean::Clean;
 use std::fmt::Write as _;
@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 pub struct Metric {
     /// Its name.
     pub name: &'static str,
-    /// What it says, in a sentence.
+    /// Its description in a sentence.
     pub help: &'static str,
     /// Label names and values, and the value.
     pub samples: Vec<(Vec<(&'static str, String)>, f64)>,
@@ -20,7 +20,7 @@ impl Metric {
         Self { name, help, samples: Vec::new() }
     }
 
-    /// Add a sample.
+    /// Adds a sample.
     #[must_use]
     pub fn with(mut self, labels: Vec<(&'static str, String)>, value: f64) -> Self {
         self.samples.push((labels, value));
@@ -33,11 +33,11 @@ impl Metric {
     }
 }
 
-/// The text format, version 0.0.4. All are gauges: they say how it is, not how much came since a start.
+/// The text format, version 0.0.4. All metrics are gauges: they describe the current state, not a count since start.
 pub fn metrics(metrics: &[Metric]) -> String {
     let mut out = String::new();
     for Metric { name, help, samples } in metrics.iter().filter(|metric| !metric.samples.is_empty()) {
-        // Writing to a String cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = writeln!(out, "# HELP {name} {}\n# TYPE {name} gauge", help.replace('\\', "\\\\").replace('\n', "\\n"));
         for (labels, value) in samples {
             let labels: Vec<String> =

@@ -6,7 +6,7 @@ use crate::analyze::{Foreign, Overview};
 use crate::present::wording::clean::Clean;
 use jiff::civil::Date;
 
-/// The names of the columns of CSV, those of JSON.
+/// The names of the columns, as in JSON.
 const HEADER: [&str; 10] = [
     "policy_domain",
     "customer",
@@ -25,7 +25,7 @@ pub fn overview_json(overview: &Overview) -> String {
     written(overview)
 }
 
-/// The CSV form: the columns of JSON, empty for null.
+/// The CSV: the columns of JSON, empty for null.
 pub fn overview_csv(overview: &Overview) -> String {
     let mut lines = HEADER.join(",") + "\r\n";
     for row in &overview.domains {

@@ -1,4 +1,4 @@
-//! Events in words: one line that says what it means, a sentence that says what to do.
+//! Events in words: one line about what happened, and a sentence about what to do.
 
 use crate::analyze::{EventKind, Incident, IncidentDetails};
 use crate::present::wording::clean::Clean;
@@ -142,7 +142,7 @@ pub fn alert_action(incident: &Incident) -> String {
     }
 }
 
-/// That it has ended. `was` is what was told of its beginning.
+/// The text about its end. `was` is the text about its beginning.
 pub fn alert_end(
     kind: EventKind,
     domain: Option<&str>,
@@ -170,15 +170,15 @@ pub fn alert_end(
     format!("Resolved: {what}, since {}{by}. It began on {}.", weekday(day), weekday(since))
 }
 
-/// Clean any text that is shown beside these.
+/// Cleans other text shown next to these.
 pub fn alert_clean(text: &str) -> String {
     Clean::new(&text.into()).to_string()
 }
 
-/// Characters that two long texts have in common and that are shown before and after what differs.
+/// Number of common characters shown before and after a difference.
 const CONTEXT: usize = 20;
 
-/// Two texts to compare, clean: where one is long, without most of what both begin and end with.
+/// Two texts for comparison, cleaned: if long, without most of their common beginning and end.
 fn differing(before: &str, after: &str) -> (Clean, Clean) {
     let (before, after): (Vec<char>, Vec<char>) = (before.chars().collect(), after.chars().collect());
     let same = |a: &mut dyn Iterator<Item = (&char, &char)>| a.take_while(|(a, b)| a == b).count();
@@ -235,7 +235,7 @@ mod tests {
         assert_eq!(after.to_string(), "… ip4:192.0.2.39 ip4:203.0.113.70 a ip4:192.0.2.10 ip4:…");
         let (before, after) = differing("v=spf1 a -all", "v=spf1 -all");
         assert_eq!((before.to_string().as_str(), after.to_string().as_str()), ("v=spf1 a -all", "v=spf1 -all"));
-        // Nothing of either is left out twice, whatever they share.
+        // Common beginning and end do not overlap.
         for (before, after) in [("a".repeat(200), "a".repeat(201)), (String::new(), "b".repeat(300))] {
             let (before, after) = differing(&before, &after);
             assert!(before != after, "{before} {after}");

@@ -1,15 +1,15 @@
-//! Consents to receive reports, of all domains together: what to publish, whom to ask, what could not be looked up.
+//! Consents to receive reports, for all domains: what to publish, whom to ask, and failed lookups.
 
 use super::posture::{line, section};
 use crate::dns::finding::txt_record;
 use crate::dns::posture::consents::{ConsentPublisher, ConsentState, ReportConsent, ReportConsents};
 
-/// Missing records of one receiver from which on one for all is worth a word.
+/// Minimum number of missing records of one receiver to suggest a wildcard record.
 const MANY: usize = 3;
-/// Names listed of those that could not be looked up.
+/// Maximum number of failed lookups listed.
 const UNKNOWN_LISTED: usize = 10;
 
-/// The fleet: first what is missing, by who has to publish it, then what is there.
+/// All consents: first missing ones, by who must publish them, then existing ones.
 pub fn report_consents(fleet: &ReportConsents) -> String {
     let mut text = String::new();
     let number = |state| fleet.consents.iter().filter(|consent| consent.state == state).count();

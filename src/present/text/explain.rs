@@ -1,4 +1,4 @@
-//! One source explained, for a terminal: what it is, why, what to do, and the rows behind it.
+//! One source explained, for a terminal: its role, the reasons, what to do, and its rows.
 
 use super::summary::TextLayout;
 use crate::analyze::{ExplainedRow, Explanation, Foreign, Rate, SourceSummary};
@@ -8,10 +8,10 @@ use crate::present::wording::numbers::{count, counted, percent};
 use crate::present::wording::style::Style;
 use crate::present::wording::words;
 
-/// How many addresses of a network are told one by one.
+/// Maximum number of addresses of a network listed separately.
 const SHOWN_SOURCES: usize = 20;
 
-/// What is explained.
+/// The title of an explanation.
 fn title(explanation: &Explanation) -> String {
     match explanation.source_ip {
         None => "The unknown source".to_owned(),
@@ -20,7 +20,7 @@ fn title(explanation: &Explanation) -> String {
     }
 }
 
-/// The numbers of one address; of one of several with the address before them.
+/// The numbers of an address, preceded by the address if there are several.
 fn numbers(source: &SourceSummary, several: bool) -> String {
     let share = |part| percent(Rate::of(part, source.sums.messages));
     let address = source.source_ip.filter(|_| several).map(|address| format!("{address}: ")).unwrap_or_default();

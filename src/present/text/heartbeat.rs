@@ -1,9 +1,9 @@
-//! A summary in one line, for those who want to know that it runs.
+//! A summary in one line, to show that dmarquet runs.
 
 use crate::analyze::{Rate, Summary};
 use crate::present::wording::numbers::{counted, percent};
 
-/// The subject and the line, where all is well.
+/// The subject and the line if all is well.
 pub fn heartbeat(summary: &Summary) -> (String, String) {
     let period = match (&summary.period.week, summary.period.from.zip(summary.period.to)) {
         (Some(week), _) => week.clone(),

@@ -1,10 +1,10 @@
-//! The text form of `check --message`: one mail, judged as a receiver does.
+//! The text of `check --message`: a mail judged as by a receiver.
 
 use super::posture::{line, section, verdict};
 use crate::dns::dkim::Signature;
 use crate::dns::verify::message::MessageCheck;
 
-/// Show what a receiver makes of a mail.
+/// Shows how a receiver judges a mail.
 pub fn message_check(check: &MessageCheck) -> String {
     let mut text = String::new();
     let or = |value: &Option<String>, none: &str| value.clone().unwrap_or_else(|| none.to_owned());

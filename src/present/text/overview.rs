@@ -5,11 +5,11 @@ use crate::present::page::overview::{OverviewLine, OverviewPage, overview_page};
 use crate::present::wording::clean::to_ascii;
 use crate::present::wording::style::Style;
 
-/// The widest columns of names.
+/// Maximum width of name columns.
 const DOMAIN_WIDTH: usize = 40;
 const CUSTOMER_WIDTH: usize = 24;
 
-/// The text form: one line a domain, or a few where several things are wrong.
+/// The text: one line per domain, or more if it has several problems.
 pub fn overview_text(overview: &Overview, style: &Style) -> String {
     let OverviewPage { title, subtitle, lines } = overview_page(overview);
     let longest = |of: fn(&OverviewLine) -> &String, most: usize| {

@@ -1,4 +1,4 @@
-//! A domain's mail setup as text for a person: what could not be checked, the findings, then the facts.
+//! A domain's mail setup as text: failed lookups, findings, then facts.
 
 use crate::dns::dkim::Selector;
 use crate::dns::finding::{self, CheckFinding};
@@ -10,7 +10,7 @@ use crate::present::wording::clean::is_shown;
 use crate::present::wording::{numbers, words};
 use std::fmt::Write as _;
 
-/// Show a posture: first what could not be checked, then the findings, then the facts.
+/// Shows a posture: first what could not be checked, then findings and facts.
 pub fn posture(posture: &Posture) -> String {
     let mut text = format!("{}\n", posture.domain);
     if posture.exists == Some(false) {
@@ -22,7 +22,7 @@ pub fn posture(posture: &Posture) -> String {
         line(&mut text, 0, "No problems found.\n");
     }
     posture.findings.iter().for_each(|one| one_finding(&mut text, one));
-    // Each section begins with an empty line of its own.
+    // Each section starts with one empty line.
     text.truncate(text.trim_end_matches('\n').len() + 1);
     dmarc(&mut text, posture);
     spf(&mut text, posture);
@@ -41,7 +41,7 @@ pub fn posture(posture: &Posture) -> String {
     text
 }
 
-/// Names listed of those that could not be looked up.
+/// Maximum number of failed lookups listed.
 const UNKNOWN_LISTED: usize = 10;
 
 fn could_not_check(text: &mut String, posture: &Posture) {
@@ -59,7 +59,7 @@ fn could_not_check(text: &mut String, posture: &Posture) {
     }
 }
 
-/// Show a finding: what to do, why, and the record to publish.
+/// Shows a finding: what to do, why, and the record to publish.
 fn one_finding(text: &mut String, finding: &CheckFinding) {
     line(text, 0, &format!("{:<6}  {}  {}", finding.severity.as_str(), finding.code.name, finding.place));
     line(text, 2, &finding.text);
@@ -111,7 +111,7 @@ fn spf(text: &mut String, posture: &Posture) {
     }
 }
 
-/// What the domain asks of senders about TLS.
+/// What the domain requests from senders about TLS.
 fn transport(text: &mut String, posture: &Posture) {
     section(text, "TLS");
     let MtaSts { records, id, policy, .. } = &posture.mta_sts;
@@ -159,7 +159,7 @@ fn transport(text: &mut String, posture: &Posture) {
     }
 }
 
-/// A number of seconds as a person says it.
+/// A number of seconds in a readable unit.
 fn kept_for(seconds: u64) -> String {
     match seconds {
         0..7200 => numbers::counted(seconds, "second", "seconds"),
@@ -168,7 +168,7 @@ fn kept_for(seconds: u64) -> String {
     }
 }
 
-/// One line per domain: how many faults it has, and what they are called.
+/// One line per domain: the number of faults and their codes.
 pub fn postures(postures: &[Posture]) -> String {
     let mut text = String::new();
     for posture in postures {

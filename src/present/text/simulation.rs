@@ -1,4 +1,4 @@
-//! A simulation as text for a person: the verdict, who loses, what else changes, what cannot be decided; and as JSON.
+//! A simulation as text and JSON: the verdict, who loses mail, other changes, and what cannot be decided.
 
 use super::summary::TextLayout;
 use crate::analyze::{Foreign, Rate, Role};
@@ -16,11 +16,11 @@ use crate::simulate::{
 /// The JSON Schema (2020-12) of [`json`].
 pub const SIMULATION_JSON_SCHEMA: &str = include_str!("../structured/simulation.schema.json");
 
-/// Senders that the text lists; JSON has them all.
+/// Maximum number of senders in the text; JSON has all.
 const LISTED: usize = 40;
-/// Senders that the text lists for each role, beside those that lose.
+/// Maximum number of other senders per role in the text.
 const NAMED: usize = 5;
-/// Names that the text lists for each reason.
+/// Maximum number of names per reason in the text.
 const NAMES: usize = 3;
 
 /// The JSON form, indented, with a final line break.
@@ -105,7 +105,7 @@ fn numbers(simulation: &Simulation) -> String {
     format!("{judged} judged. {} change: {}.", count(changes.messages), how(changes))
 }
 
-/// In which way messages change.
+/// Describes changes.
 fn how(changes: &ChangeCounts) -> String {
     let parts: Vec<String> = [
         (changes.newly_failing, "newly fail DMARC"),
@@ -211,7 +211,7 @@ const fn treated(policy: Policy) -> &'static str {
     }
 }
 
-/// Whose mail changes, by role, and those among them by name that are not named already.
+/// Senders with changed mail, by role, and the names of those not yet mentioned.
 fn others(writer: &mut TextLayout, simulation: &Simulation) {
     let changes = &simulation.changes;
     if changes.roles.is_empty() {
@@ -263,7 +263,7 @@ fn undecidable(reason: &UndecidableReason) -> String {
     }
 }
 
-/// The simulation held against receivers, and against another way to find the organization.
+/// Comparison of the simulation with receivers, and with the other method to find the organization.
 fn checks(writer: &mut TextLayout, simulation: &Simulation) {
     let test = simulation.test_mode;
     let walk = simulation.tree_walk.as_ref().filter(|walk| walk.messages > 0);

@@ -1,5 +1,5 @@
-//! The page for a terminal: state and things to do on the first screen, the reasons and the tables below. Fits 80 columns,
-//! uses more.
+//! The page for a terminal: state and actions on the first screen, reasons and tables below. Fits 80 columns, uses
+//! more.
 
 use crate::analyze::Summary;
 use crate::present::page::shared::Mark;
@@ -9,7 +9,7 @@ use crate::present::wording::branding::Branding;
 use crate::present::wording::clean::to_ascii;
 use crate::present::wording::style::Style;
 
-/// So many things to do stand on the first screen.
+/// Maximum number of actions on the first screen.
 const FIRST: usize = 5;
 
 /// Columns of a tile's label.
@@ -18,13 +18,13 @@ const LABEL: usize = 16;
 /// Columns of a tile's number.
 const NUMBER: usize = 7;
 
-/// The text form. No line is wider than the style's width, but for a word that no line can hold.
+/// The text. No line is wider than the style's width, except for words that do not fit.
 pub fn text(summary: &Summary, branding: &Branding, style: &Style) -> String {
     let page = page(summary, branding);
     TextLayout::new(*style).page(&page)
 }
 
-/// Lays paragraphs, lists and tables out for a terminal.
+/// Lays out paragraphs, lists and tables for a terminal.
 pub(crate) struct TextLayout {
     style: Style,
     width: u16,
@@ -44,7 +44,7 @@ impl TextLayout {
         self.bold(&title);
         self.wrapped(&page.reports, "");
         self.head("");
-        // What to do first stands below.
+        // The first action is shown below.
         let lead: Vec<&str> =
             page.lead.iter().map(String::as_str).filter(|line| !line.starts_with("First: ")).collect();
         self.wrapped(&lead.join(" "), "");
@@ -70,15 +70,15 @@ impl TextLayout {
         self.finish()
     }
 
-    /// All that was laid out.
+    /// The complete text.
     pub(crate) fn finish(self) -> String {
         let text = self.lines.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n") + "\n";
-        // ANSI sequences are ASCII but for the escape itself, which is put in after this.
+        // ANSI sequences are ASCII except for the escape character, which is inserted afterwards.
         let text = if self.style.ascii { to_ascii(&text) } else { text };
         text.replace('\u{1}', "\u{1b}")
     }
 
-    /// A number with what it means; the chart at the end of the line, where there is room.
+    /// A number with its meaning, and a chart at the end of the line if there is room.
     fn tile(&mut self, tile: &Tile) {
         let room = " ".repeat(2 + LABEL + 1 + NUMBER + 2);
         let number = if tile.wordy { "" } else { tile.number.as_str() };
@@ -88,7 +88,7 @@ impl TextLayout {
             (true, false) => format!("{}: {}", tile.number, lower(&tile.state)),
             (false, _) => tile.state.clone(),
         };
-        // As much of the note as the line holds: all of it stands below or in the other forms.
+        // As much of the note as fits the line: the full text is below or in other formats.
         let room_left = usize::from(self.width).saturating_sub(first.chars().count() + 2);
         let mut said = state;
         for part in tile.note.split("; ").filter(|part| !part.is_empty()) {
@@ -121,7 +121,7 @@ impl TextLayout {
         self.paint(mark.symbol(), color)
     }
 
-    /// What to do, in a few lines each.
+    /// The actions, in a few lines each.
     fn orders(&mut self, page: &Page) {
         if page.actions.is_empty() && page.actions_note.is_empty() {
             return;
@@ -156,7 +156,7 @@ impl TextLayout {
         self.wrapped(&note, "");
     }
 
-    /// Why, and how to go about it.
+    /// The reasons and steps of each action.
     fn reasons(&mut self, page: &Page) {
         if page.actions.is_empty() {
             return;
@@ -212,7 +212,7 @@ impl TextLayout {
         page.domains.iter().filter(|domain| domain.whole).for_each(|domain| self.domain(domain));
     }
 
-    /// A line a domain; its policy and what keeps it from the next one below, where there are not too many.
+    /// One line per domain; if there are not too many, with the policy and what blocks the next step below.
     fn domain_lines(&mut self, page: &Page) {
         let longest = page.domains.iter().map(|domain| domain.domain.chars().count()).max().unwrap_or(0);
         let wide = longest.clamp(16, usize::from(self.width) / 3);
@@ -240,7 +240,7 @@ impl TextLayout {
         }
     }
 
-    /// What there is to say of a domain beyond its line.
+    /// The details of a domain.
     fn domain(&mut self, domain: &DomainLine) {
         if domain.details.is_empty() {
             return;
@@ -251,7 +251,7 @@ impl TextLayout {
         domain.details.iter().for_each(|line| self.item("  · ", line));
     }
 
-    /// A line a domain and type of policy, then why sessions failed.
+    /// One line per domain and policy type, then the causes of failures.
     fn tls(&mut self, page: &Page) {
         let Some(tls) = &page.tls else { return };
         self.head("TLS BETWEEN MAIL SERVERS");
@@ -288,7 +288,7 @@ impl TextLayout {
         tls.notes.iter().for_each(|line| self.item("· ", line));
     }
 
-    /// Who it is, its figures in columns, and the result below.
+    /// The sender, its numbers in columns, and the result below.
     fn senders(&mut self, page: &Page) {
         if page.senders.is_empty() && page.suspects.is_none() {
             return;
@@ -338,7 +338,7 @@ impl TextLayout {
         let first = self.lines[from].clone();
         let gap = " ".repeat((room + 2).saturating_sub(first.chars().count()));
         let figures = format!("{:>10} {:>6} {:>6} {:>6}", sender.messages, sender.pass, sender.dkim, sender.spf);
-        // The mark is painted after all is measured.
+        // The mark is colored after everything is measured.
         let first = first.replacen(sender.mark.symbol(), &mark, usize::from(sender.mark != Mark::Calm));
         self.lines[from] = format!("{first}{gap}{figures}");
         let why = if sender.why.is_empty() { String::new() } else { format!(". {}", sender.why) };
@@ -347,13 +347,13 @@ impl TextLayout {
         }
     }
 
-    /// A line that stands out.
+    /// A bold line.
     pub(crate) fn bold(&mut self, text: &str) {
         let text = self.paint(text, "1");
         self.lines.push(text);
     }
 
-    /// An empty line, and the head of what follows.
+    /// An empty line and a heading.
     pub(crate) fn head(&mut self, head: &str) {
         self.lines.push(String::new());
         if !head.is_empty() {
@@ -362,12 +362,12 @@ impl TextLayout {
         }
     }
 
-    /// A paragraph, each line led by an indent.
+    /// An indented paragraph.
     pub(crate) fn wrapped(&mut self, text: &str, indent: &str) {
         self.item_with(indent, indent, text);
     }
 
-    /// A paragraph whose first line has a mark, the others room for it.
+    /// A paragraph with a mark on the first line and the others indented.
     pub(crate) fn item(&mut self, mark: &str, text: &str) {
         let room = " ".repeat(mark.chars().count());
         self.item_with(mark, &room, text);
@@ -405,7 +405,7 @@ impl TextLayout {
     }
 }
 
-/// How many columns a text takes: escapes take none.
+/// The width of a text in columns, without escapes.
 fn columns(text: &str) -> usize {
     let mut inside = false;
     let seen = text.chars().filter(|char| {
@@ -417,7 +417,7 @@ fn columns(text: &str) -> usize {
     seen.count()
 }
 
-/// The rest of a sentence; what begins with a name or a number stays.
+/// Lower-cases the first letter, unless the text starts with a name or a number.
 fn lower(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
@@ -428,7 +428,7 @@ fn capital(reporters: &str) -> String {
     format!("Seen by {reporters}")
 }
 
-/// A word in pieces that fit, broken where a reader would break it: never within a number or a label that fits.
+/// Splits a word into pieces that fit, at natural places: never within a number or a label that fits.
 fn broken(word: &str, room: usize) -> Vec<&str> {
     let (mut pieces, mut start, mut length, mut at) = (Vec::new(), 0, 0, 0);
     for part in word.split_inclusive([':', '.', '-']) {

@@ -1,5 +1,5 @@
-//! What a customer's summary says of whoever makes it: a title above it, a picture beside that, a line below it. They come
-//! from the settings, and stand in the page, the mail, the text and the Markdown alike.
+//! The branding of a customer's summary: title, logo and footer from the settings, used in the page, the mail, text and
+//! Markdown.
 
 use super::clean::is_shown;
 use serde::Serialize;
@@ -7,18 +7,18 @@ use serde::Serialize;
 /// Title, logo and footer of one customer. The default has none, and changes nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Branding {
-    /// A line above the summary's own title.
+    /// A line above the summary's title.
     pub title: Option<String>,
-    /// A picture beside it: in HTML only.
+    /// A logo next to it, in HTML only.
     pub logo: Option<Logo>,
     /// The last line.
     pub footer: Option<String>,
 }
 
-/// A picture whose kind and size were checked when it was read.
+/// A picture whose type and size were checked when it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Logo {
-    /// As `image/png`. Few mail programs show `image/svg+xml`.
+    /// The media type, such as `image/png`. Few mail programs show `image/svg+xml`.
     pub media_type: &'static str,
     /// The file.
     pub bytes: Vec<u8>,
@@ -26,7 +26,7 @@ pub struct Logo {
     pub data_uri: String,
 }
 
-/// The same as a page shows it; what is not there is empty.
+/// The branding for a page; missing parts are empty.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct Brand {
     pub(crate) title: String,
@@ -44,7 +44,7 @@ impl From<&Branding> for Brand {
     }
 }
 
-/// The reader's own words, whole, but on one line and without what steers a terminal.
+/// The user's text, complete, but on one line and without control characters.
 fn shown(text: Option<&str>) -> String {
     let text = text.unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
     text.chars().filter(|char| is_shown(*char)).collect()

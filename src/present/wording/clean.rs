@@ -1,5 +1,5 @@
-//! The cleaning step: a stranger's text becomes fit to be shown. In: [`Foreign`]. Out: [`Clean`], the only form of it that
-//! can be printed. Markup and formulas are the business of each format's writer, which escapes whatever it is given.
+//! Cleans untrusted text for display: from [`Foreign`] to [`Clean`], the only form of it that can be printed. Escaping
+//! markup and formulas is up to each format's writer.
 
 use crate::analyze::Foreign;
 use std::fmt;
@@ -10,10 +10,10 @@ use std::fmt;
 pub struct Clean(String);
 
 impl Clean {
-    /// No text of a stranger is shown longer than this many characters.
+    /// Maximum length in characters of displayed untrusted text.
     pub(crate) const LONGEST: usize = 100;
 
-    /// Clean a stranger's text: what must not be shown becomes U+FFFD, and a long text is cut in the middle.
+    /// Cleans untrusted text: replaces characters that must not be shown by U+FFFD, and cuts long text in the middle.
     pub fn new(text: &Foreign) -> Self {
         let shown: String =
             text.as_written().trim().chars().map(|char| if is_shown(char) { char } else { '\u{fffd}' }).collect();
@@ -26,7 +26,7 @@ impl Clean {
         Self(head.chain(['…']).chain(tail).collect())
     }
 
-    /// The text, in ASCII where `ascii`: other characters become `?`.
+    /// The text; with `ascii`, other characters become `?`.
     pub fn text(&self, ascii: bool) -> String {
         if ascii { to_ascii(&self.0) } else { self.0.clone() }
     }
@@ -44,8 +44,8 @@ impl fmt::Display for Clean {
     }
 }
 
-/// Whether a character may be shown: no control character of any kind (C0, DEL, C1), no line or paragraph separator, none
-/// that turns the writing direction, joins, or takes no room, no private or unassigned trickery of tags and selectors.
+/// Whether a character may be shown: not control characters (C0, DEL, C1), line or paragraph separators, bidi controls,
+/// joiners, zero-width characters, or private-use and unassigned tags and selectors.
 pub(crate) fn is_shown(char: char) -> bool {
     !char.is_control()
         && !matches!(char,
@@ -54,7 +54,7 @@ pub(crate) fn is_shown(char: char) -> bool {
             | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// The nearest plain ASCII of text that may hold our own typographic signs.
+/// The nearest ASCII of text that may contain our typographic characters.
 pub(crate) fn to_ascii(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for char in text.chars() {

@@ -1,4 +1,4 @@
-//! What to do, as a person carries it out: an order, the exact record, why, and how sure it is. The same in every rendering.
+//! Actions in words: an instruction, the exact record, the reason, and the confidence. The same in every format.
 
 use super::{
     clean::Clean,
@@ -12,23 +12,23 @@ use crate::analyze::{
 use serde::Serialize;
 use std::net::IpAddr;
 
-/// One thing to do.
+/// An action in words.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Instruction {
     pub(crate) domain: String,
-    /// The order in one line.
+    /// The instruction in one line.
     pub(crate) title: String,
-    /// How to go about it; empty where the record says all.
+    /// The steps; empty if the record is enough.
     pub(crate) how: String,
     /// The record to publish or to change, part by part.
     pub(crate) record: Vec<RecordPart>,
     /// Why.
     pub(crate) why: String,
-    /// What it rests on, as label and value.
+    /// The evidence, as labels and values.
     pub(crate) facts: Vec<(&'static str, String)>,
-    /// The messages that it is about.
+    /// The messages it concerns.
     pub(crate) messages: String,
-    /// It is a step of a policy, and no repair.
+    /// Whether it is a policy step rather than a repair.
     pub(crate) step: bool,
 }
 
@@ -37,7 +37,7 @@ pub(crate) struct Instruction {
 pub(crate) struct RecordPart {
     pub(crate) label: &'static str,
     pub(crate) value: String,
-    /// It is to be copied as it stands; else it is a description.
+    /// Whether it can be copied verbatim; else it is a description.
     pub(crate) exact: bool,
 }
 
@@ -51,7 +51,7 @@ impl RecordPart {
     }
 }
 
-/// Put an action into words, with what the summary it is from knows of it.
+/// Describes an action, using the summary it is from.
 pub(crate) fn instruction(action: &Action, summary: Option<&Summary>) -> Instruction {
     let is = |domain: &&DomainSummary| domain.policy_domain == action.policy_domain;
     let domain = summary.and_then(|summary| summary.domains.iter().find(is));
@@ -72,7 +72,7 @@ pub(crate) fn instruction(action: &Action, summary: Option<&Summary>) -> Instruc
     }
 }
 
-/// The order in one line. It names the domain, and what it is about.
+/// The instruction in one line, with the domain and what it is about.
 pub(crate) fn title(action: &Action) -> String {
     let domain = Clean::new(&action.policy_domain);
     let sources = addresses(&action.sources, action.addresses);
@@ -201,7 +201,7 @@ fn record(action: &Action) -> Vec<RecordPart> {
                 vec![RecordPart::exact("Name", Clean::new(spf_domain).to_string()), RecordPart::exact("Type", "TXT")];
             match include {
                 Some(include) => parts.push(RecordPart::exact("Add", format!("include:{include}"))),
-                // The servers of a service change: to list them one by one is no repair.
+                // The servers of a service change: authorizing them one by one is no repair.
                 None if action.service.is_some() => return Vec::new(),
                 None => {
                     parts.extend(action.sources.iter().map(|address| RecordPart::exact("Add", mechanism(*address))));
@@ -245,7 +245,7 @@ fn why(summary: Option<&Summary>, action: &Action, domain: Option<&DomainSummary
     }
 }
 
-/// What receivers did with the messages an action is about, as far as it is known.
+/// What receivers did with the messages of an action, as far as known.
 fn fate(summary: &Summary, action: &Action) -> String {
     let is = |address: Option<IpAddr>| address.is_some_and(|address| action.sources.contains(&address));
     let of = summary.senders.iter().filter(|sender| {
@@ -348,7 +348,7 @@ fn facts(action: &Action, domain: Option<&DomainSummary>) -> Vec<(&'static str, 
     facts
 }
 
-/// What came of a repair in DNS.
+/// The effect of a repair in DNS.
 fn came_of(repair: &Repair, state: ActionState) -> String {
     let published = format!("published on {}", words::weekday(repair.published));
     match state {

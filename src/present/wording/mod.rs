@@ -1,4 +1,4 @@
-//! Words and numbers as people read them, and the text of strangers made safe to show.
+//! Wording and numbers for readers, and untrusted text made safe to show.
 
 pub(crate) mod branding;
 pub mod clean;

@@ -1,9 +1,9 @@
-//! Numbers as people read them. A share below 100% never prints as 100%, one above 0 never as 0 (`docs/summary.md`, Numbers).
+//! Formats numbers. A share below 100% is never shown as 100%, and one above 0 never as 0 (`docs/summary.md`, Numbers).
 
 use crate::analyze::Rate;
 pub(crate) use crate::model::{count, counted};
 
-/// A share in percent: `97.2%`, never falsely `0%` or `100%`; "no data" where there is none.
+/// A share in percent: `97.2%`, never falsely `0%` or `100%`; "no data" if there is none.
 pub(crate) fn percent(rate: Option<Rate>) -> String {
     rate.map_or_else(|| "no data".to_owned(), |rate| format!("{}%", figure(rate)))
 }
@@ -18,7 +18,7 @@ fn figure(Rate { part, whole }: Rate) -> String {
         return "100".to_owned();
     }
     let (part, whole) = (u128::from(part), u128::from(whole));
-    // In whole numbers: the same on every machine.
+    // Integer arithmetic gives the same result on every machine.
     match (part * 2000 + whole - 1) / (whole * 2) {
         0 => "<0.1".to_owned(),
         1000.. => ">99.9".to_owned(),

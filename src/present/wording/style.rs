@@ -7,7 +7,7 @@ pub struct Style {
     pub width: u16,
     /// Plain ASCII only.
     pub ascii: bool,
-    /// ANSI colors. The text says the same without them.
+    /// ANSI colors. The text has the same content without them.
     pub color: bool,
 }
 

@@ -1,5 +1,5 @@
-//! Plain words for what the answers say: the same in every rendering. In: answer types. Out: short sentences, all
-//! strangers' text in them cleaned. Escaping for a format is its writer's.
+//! The wording of answers, the same in every format: short sentences with cleaned untrusted text. Each format's writer
+//! escapes them.
 
 use super::{
     clean::Clean,
@@ -32,7 +32,7 @@ pub(crate) const fn cause(cause: Cause) -> &'static str {
     }
 }
 
-/// The cause of a sender's failures, as its role has it.
+/// The cause of a sender's failures, depending on its role.
 pub(crate) const fn why(role: Role, of: Cause) -> &'static str {
     match (role, of) {
         (Role::Unclear, Cause::SpfGap) => "unauthenticated, from the network of one of your servers",
@@ -59,7 +59,7 @@ pub(crate) const fn role(role: Role) -> &'static str {
     }
 }
 
-/// A stranger's text, or nothing.
+/// Cleaned untrusted text, or nothing.
 pub(crate) fn shown(text: Option<&Foreign>) -> String {
     text.map(|text| Clean::new(text).to_string()).unwrap_or_default()
 }
@@ -78,13 +78,13 @@ pub(crate) fn network(who: &SenderName) -> String {
     }
 }
 
-/// What DNS calls an address: `mx1.example.net, confirmed`.
+/// The host name of an address: `mx1.example.net, confirmed`.
 pub(crate) fn host(name: Option<&Foreign>, confirmed: Option<bool>) -> Option<String> {
     let word = if confirmed == Some(true) { "confirmed" } else { "not confirmed" };
     name.map(|name| format!("{}, {word}", Clean::new(name)))
 }
 
-/// Whose network it is: `AS64500 EXAMPLE-AS, DE`.
+/// The owner of a network: `AS64500 EXAMPLE-AS, DE`.
 pub(crate) fn announced(network: &Network) -> Option<String> {
     let asn = network.asn.map(|asn| format!("AS{asn}"));
     let name = network.as_name.as_ref().map(|name| Clean::new(name).to_string());
@@ -95,7 +95,7 @@ pub(crate) fn announced(network: &Network) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
-/// The name a sender is known by: the service it is, and its looked-up name, else what it authenticates as, where that is not the domain.
+/// The name of a sender: its service and host name, else what it authenticates as, unless that is the domain itself.
 pub(crate) fn identity(who: &SenderName) -> Option<String> {
     let other = |name: &&Foreign| **name != who.policy_domain;
     let proven = || who.signs_as.as_ref().filter(other).or(who.returns_to.as_ref().filter(other));
@@ -106,7 +106,8 @@ pub(crate) fn identity(who: &SenderName) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
-/// The service a sender is, or who else DNS delegates to, with how that is proven where the mail itself does not say it.
+/// The service of a sender, or another organization that DNS delegates to, with the evidence if it is not the mail
+/// itself.
 fn service(who: &SenderName) -> Option<String> {
     match (&who.origin, &who.service) {
         (Some(ServerOrigin { name, rung: 2 }), _) => Some(format!("{}, {}", Clean::new(name), proof(2))),
@@ -115,7 +116,7 @@ fn service(who: &SenderName) -> Option<String> {
     }
 }
 
-/// The kind of proof that says whose server an address is, by its rung.
+/// The kind of evidence for the owner of an address, by its rung.
 pub(crate) const fn proof(rung: u8) -> &'static str {
     match rung {
         1 => "proven by its signature or return path",
@@ -132,7 +133,7 @@ pub(crate) fn sender(who: &SenderName) -> String {
     format!("{}{name} as {}", network(who), Clean::new(&who.policy_domain))
 }
 
-/// What speaks for a sender's role.
+/// The evidence for a sender's role.
 pub(crate) fn evidence(evidence: &Evidence) -> String {
     match evidence {
         Evidence::Confirmed { mine, note } => {
@@ -192,7 +193,7 @@ pub(crate) fn month_day(day: jiff::civil::Date) -> String {
     format!("{month} {}", day.day())
 }
 
-/// The months as they are shown.
+/// Abbreviated months.
 pub(crate) const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
@@ -202,7 +203,7 @@ pub(crate) fn list(mut items: Vec<String>) -> String {
     if items.is_empty() { last } else { format!("{} and {last}", items.join(", ")) }
 }
 
-/// `4-week median`, of so many periods.
+/// `4-week median`, with the number of periods.
 pub(crate) fn median_of(comparison: &Comparison, weeks: bool) -> String {
     format!("{}-{} median", comparison.periods, if weeks { "week" } else { "period" })
 }
@@ -218,16 +219,16 @@ pub(crate) fn comparison(comparison: &Comparison, weeks: bool) -> String {
     format!("{} {}{note}", median_of(comparison, weeks), share(comparison.pass_rate_usual))
 }
 
-/// A share that is no ratio of whole numbers any more.
+/// A share that is not a ratio of whole numbers.
 pub(crate) fn share(share: f64) -> String {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a million parts fits")]
     let part = (share * 1_000_000.0).round() as u64;
-    // Rounding must not make all or nothing out of less.
+    // Rounding must not result in all or nothing.
     let part = if share < 1.0 { part.min(999_999) } else { 1_000_000 };
     percent(Rate::of(if share > 0.0 { part.max(1) } else { 0 }, 1_000_000))
 }
 
-/// The answer to "may we move on?", in a phrase.
+/// The readiness for the next policy step as a phrase.
 pub(crate) fn readiness(readiness: &Readiness) -> String {
     let (next, lost) = (readiness.next.as_deref().unwrap_or("a stricter policy"), readiness.loss());
     let loses = lost.is_some_and(|lost| lost.part > 0);
@@ -242,7 +243,7 @@ pub(crate) fn readiness(readiness: &Readiness) -> String {
     }
 }
 
-/// Why the next step has to wait, as a phrase of its own.
+/// Why the next step has to wait, as a separate phrase.
 pub(crate) fn why_not(readiness: &Readiness) -> String {
     match readiness.verdict {
         ReadinessVerdict::TooLittle => capital(&missing(readiness)),
@@ -252,12 +253,12 @@ pub(crate) fn why_not(readiness: &Readiness) -> String {
     }
 }
 
-/// `p=none`, or that no report says.
+/// `p=none`, or that it is in no report.
 pub(crate) fn policy(p: Option<&Foreign>) -> String {
     p.map_or_else(|| "unknown".to_owned(), |p| format!("p={}", Clean::new(p)))
 }
 
-/// What holds a policy, the worst first.
+/// What blocks a policy step, worst first.
 fn held(readiness: &Readiness, up_to: &str) -> String {
     let lost = || format!("{up_to}{} of your mail would be lost", percent(readiness.loss()));
     match readiness.held_by.first() {
@@ -286,7 +287,7 @@ fn legitimate(messages: u64) -> String {
     counted(messages, "legitimate message", "legitimate messages")
 }
 
-/// What a verdict still lacks, and when there is enough.
+/// What is missing for a verdict, and when it will be available.
 fn missing(readiness: &Readiness) -> String {
     let mut missing = Vec::new();
     if let Some(day) = readiness.enough_on {
