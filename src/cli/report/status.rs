@@ -135,6 +135,14 @@ pub(crate) fn ago(at: Timestamp, now: Timestamp) -> String {
     }
 }
 
+/// Says how many files lie in a folder of the store although nothing is known of them.
+fn unlisted(out: &mut String, files: i64, folder: &str) {
+    if files > 0 {
+        let files = count(files.unsigned_abs(), "file");
+        let _ = write!(out, "; {files} in {folder}/ not listed (the ledger that knew them is gone)");
+    }
+}
+
 fn text(status: &Status, mailboxes: &[MailboxJson], dir: &str, now: Timestamp) -> String {
     let when =
         |at: Option<Timestamp>| at.map_or_else(|| "never".to_owned(), |at| format!("{}, {}", minute(at), ago(at, now)));
@@ -170,10 +178,12 @@ fn text(status: &Status, mailboxes: &[MailboxJson], dir: &str, now: Timestamp) -
     if status.let_go > 0 {
         let _ = write!(out, "; the bytes of the oldest {} were deleted (quota)", number(status.let_go));
     }
+    unlisted(&mut out, status.rejected_unlisted, "rejected");
     let _ = write!(out, "\nconflicts  {}", number(status.conflicts));
     if status.conflicts_let_go > 0 {
         let _ = write!(out, "; the bytes of the oldest {} were deleted (quota)", number(status.conflicts_let_go));
     }
+    unlisted(&mut out, status.conflicts_unlisted, "conflicts");
     out.push('\n');
     if !mailboxes.is_empty() || !status.folders.is_empty() {
         out.push_str("\nMAILBOXES\n");
@@ -233,9 +243,11 @@ struct StatusJson {
     originals: FilesJson,
     rejected: i64,
     rejected_let_go: i64,
+    rejected_unlisted: i64,
     newest_rejected: Option<String>,
     conflicts: i64,
     conflicts_let_go: i64,
+    conflicts_unlisted: i64,
     months: Vec<MonthSums>,
     mailboxes: Vec<MailboxNewest>,
     folders: Vec<FolderRead>,
@@ -336,9 +348,11 @@ impl StatusJson {
             originals: files(status.packs),
             rejected: status.rejected.count,
             rejected_let_go: status.let_go,
+            rejected_unlisted: status.rejected_unlisted,
             newest_rejected: time(status.newest_rejected),
             conflicts: status.conflicts,
             conflicts_let_go: status.conflicts_let_go,
+            conflicts_unlisted: status.conflicts_unlisted,
             months: MonthSums::of(status),
             mailboxes: mailboxes.collect(),
             folders: folders.collect(),

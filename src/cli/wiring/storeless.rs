@@ -2,7 +2,7 @@
 //!
 //! Each report counts once. Unreadable items are reported on standard error.
 
-use super::ingest_run::{self, RunProgress};
+use super::ingest_run::{self, RunProgress, grouped};
 use super::run::CommandContext;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::interrupt::Interrupt;
@@ -23,6 +23,7 @@ pub(crate) fn read(
     let options = ingest_run::options(&interrupt, &run.settings()?, run.now);
     let source = Walk::new(paths, options.limits.clone(), run.now);
     let tally = ingest::convert(source, |_| false, &options, &mut RunProgress::new(&run.talk, None), sink)?;
+    tell_conflicts(run, &tally);
     let exit = told(run, &tally);
     Ok((tally, exit))
 }
@@ -47,4 +48,22 @@ fn told(run: &CommandContext, tally: &Tally) -> Exit {
         run.talk.warning("stopped before the end: the answer is of what was read until then");
     }
     ingest_run::exit(tally)
+}
+
+/// Says that reports had rivals: without a store each is passed on before the next is read, so that the first one counts.
+fn tell_conflicts(run: &CommandContext, tally: &Tally) {
+    let have = match tally.conflicts {
+        0 => return,
+        1 => "1 report has the identity of another but different content; the first one counts".to_owned(),
+        many => {
+            format!(
+                "{} reports have the identity of another but different content; the first of each counts",
+                grouped(many)
+            )
+        }
+    };
+    run.talk.warning(&have);
+    run.talk.hint(
+        "in a store the authentic one counts, or the one that has all rows of the other and more: `dmarquet ingest`",
+    );
 }

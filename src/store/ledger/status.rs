@@ -91,6 +91,10 @@ pub struct Status {
     pub conflicts: i64,
     /// Those whose bytes were dropped: the oldest beyond the quota.
     pub conflicts_let_go: i64,
+    /// Files in `rejected/` that the ledger does not list, as after a rebuild without the old ledger.
+    pub rejected_unlisted: i64,
+    /// The same in `conflicts/`.
+    pub conflicts_unlisted: i64,
 }
 
 pub(crate) fn status(ledger: &Ledger) -> Result<Status, StoreError> {

@@ -51,6 +51,24 @@ pub(crate) fn relative(layout: &Layout, path: &Path) -> String {
     path.strip_prefix(layout.root()).unwrap_or(path).to_string_lossy().into_owned()
 }
 
+/// How many files in `rejected/` and in `conflicts/` the ledger does not list: it forgot them, their bytes are still there.
+pub(crate) fn unlisted(layout: &Layout, ledger: &Ledger) -> Result<(i64, i64), StoreError> {
+    let unlisted = |folder: PathBuf, sql: &str| -> Result<i64, StoreError> {
+        let listed = || -> rusqlite::Result<BTreeSet<String>> {
+            let mut statement = ledger.connection.prepare(sql)?;
+            let files = statement.query_map([], |row| row.get(0))?;
+            files.collect()
+        };
+        let listed = listed().map_err(ledger.failed("reading the files of rejected items"))?;
+        let is_unlisted = |path: &PathBuf| !is_hidden(path) && !listed.contains(&relative(layout, path));
+        Ok(i64::try_from(files::list(&folder)?.iter().filter(|path| is_unlisted(path)).count()).unwrap_or(i64::MAX))
+    };
+    Ok((
+        unlisted(layout.rejected(), "SELECT file FROM rejected WHERE file IS NOT NULL")?,
+        unlisted(layout.conflicts(), "SELECT DISTINCT file FROM conflicts WHERE file <> ''")?,
+    ))
+}
+
 /// Checks that the ledger is not older than its files: one restored from a backup does not know what was stored since,
 /// and would count it again. Costs a listing of the folders, however many rows there are.
 pub(crate) fn check_age(layout: &Layout, ledger: &Ledger) -> Result<(), StoreError> {

@@ -6,7 +6,7 @@ use crate::store::disk::layout::{FileKind, Layout, Month};
 use crate::store::error::StoreError;
 use crate::store::ledger::database::Ledger;
 use crate::store::ledger::status::{self, Status};
-use crate::store::ledger::{mailboxes, reports, uidls};
+use crate::store::ledger::{mailboxes, reports, survey, uidls};
 use crate::store::parquet::rows;
 use crate::store::tables::filter::Filter;
 use jiff::civil::Date;
@@ -116,7 +116,9 @@ impl Store {
         if self.folder {
             return parquet_folder::status(&self.layout);
         }
-        self.ledger.as_ref().map_or(Ok(Status::default()), status::status)
+        let Some(ledger) = &self.ledger else { return Ok(Status::default()) };
+        let (rejected_unlisted, conflicts_unlisted) = survey::unlisted(&self.layout, ledger)?;
+        Ok(Status { rejected_unlisted, conflicts_unlisted, ..status::status(ledger)? })
     }
 
     /// How far a mailbox was read, whatever its protocol.
