@@ -109,7 +109,7 @@ fn is_one_record(a: &DnsChange, b: &DnsChange) -> bool {
     (a.at, &a.name, a.record_type) == (b.at, &b.name, b.record_type)
 }
 
-/// The domain that a record belongs to, of those that use it: the closest above it, else the only one.
+/// The domain a record belongs to, among those that use it: the closest one above, else the only one.
 fn owner<'a>(same: &[&'a DnsChange]) -> Option<&'a str> {
     let is_above =
         |domain: &str| same[0].name.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));

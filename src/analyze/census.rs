@@ -189,8 +189,8 @@ fn method(said: Option<&str>) -> &'static str {
     }
 }
 
-/// Whether a finding tells of a fault of the reporter. What is said of the mail around a report, of a domain that is not the
-/// reader's, and of our own limits does not.
+/// Whether a finding is a fault of the reporter: not those about the mail around a report, a domain that is not the
+/// user's, or our limits.
 fn is_defect(code: &str) -> bool {
     let known = FindingCode::ALL.iter().find(|known| known.as_str() == code);
     let others = [FindingCode::DOMAIN_FOREIGN, FindingCode::FINDINGS_MORE, FindingCode::LIMIT_DROPPED];

@@ -130,7 +130,7 @@ impl Recomputed {
     }
 }
 
-/// The result that decides, of those that count.
+/// The deciding result.
 fn decide(weights: impl Iterator<Item = Option<Weight>>) -> Option<(Weight, u32)> {
     weights.zip(0_u32..).filter_map(|(weight, index)| Some((weight?, index))).min()
 }

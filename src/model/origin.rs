@@ -27,12 +27,12 @@ impl SourceOrigin {
     }
 }
 
-/// A kind of network, and what it is told by.
+/// A kind of network, and the rule that determined it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceClass {
     /// The kind.
     pub class: NetworkClass,
-    /// What it is told by, such as `host name under amazonaws.com`.
+    /// The rule, such as `host name under amazonaws.com`.
     pub ground: String,
 }
 

@@ -33,7 +33,7 @@ pub(super) struct RecordReader<'l> {
     total: i128,
     free: FreeText,
     growth: &'l Growth,
-    /// What the rows since the growth was last told of take.
+    /// Bytes of the rows since growth was last reported.
     untold: usize,
 }
 

@@ -243,7 +243,7 @@ fn mx_host(text: &str, free: &mut FreeText) -> Text {
     free.keep(&bounded(&host.to_lowercase(), SELECTOR)).0
 }
 
-/// A number of sessions; `None` where none stands there, or something else does, which is told.
+/// A number of sessions; `None` if it is missing or invalid, which is reported.
 fn count(value: &JsonScalar<'_>, what: &str, findings: &mut Findings) -> Option<i64> {
     let text = match value {
         JsonScalar::None => return None,

@@ -36,7 +36,7 @@ pub(super) enum JsonStart {
 
 /// The longest key that is compared.
 const LONGEST_KEY: usize = 64;
-/// What is passed over beyond this many bytes is told.
+/// Skipped values of more bytes than this are reported.
 const LARGE: usize = 64 << 10;
 
 /// Reads a document from front to back.
@@ -303,7 +303,8 @@ impl<'x, 'f> JsonReader<'x, 'f> {
         Cow::Owned(text.chars().map(|c| if is_control(c) { char::REPLACEMENT_CHARACTER } else { c }).collect())
     }
 
-    /// Pass over the value here. Of one that is large or deep under `key` it is told, as nobody meant it.
+    /// Skips the value here. If the one under `key` is large or deep, it is reported, because nobody writes that
+    /// intentionally.
     pub(super) fn pass(&mut self, key: Option<&str>) {
         let start = self.at;
         let (mut depth, mut deepest) = (0_u64, 0);

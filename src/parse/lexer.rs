@@ -36,7 +36,7 @@ pub(super) enum Lexeme<'x> {
 /// A cursor over the text.
 pub(super) struct Lexer<'x> {
     text: &'x str,
-    /// Offset of the reader's text in the whole text.
+    /// Offset of this reader's text in the whole text.
     base: usize,
     reader: Reader<&'x [u8]>,
     endless: u32,

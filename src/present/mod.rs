@@ -1,8 +1,8 @@
-//! Answers in, bytes out: text for a terminal, Markdown, HTML, JSON and CSV. The last step, and the cleaning step.
+//! Renders answers as text for a terminal, Markdown, HTML, JSON and CSV, and cleans untrusted text.
 //!
-//! In: a finished answer of `analyze`, and a [`Style`]. Out: a `String`. It computes nothing that is not about looks, and
-//! shows no stranger's text that has not gone through [`wording::clean`]. `page` puts a summary into words once; text, Markdown and
-//! HTML lay the same page out.
+//! Takes an answer of `analyze` and a [`Style`], and returns a `String`. It only computes the layout, and shows no
+//! untrusted text that has not passed through [`wording::clean`]. `page` puts a summary into words once; text, Markdown
+//! and HTML lay out the same page.
 
 mod archive;
 mod markup;

@@ -1,4 +1,4 @@
-//! Which functions a query calls: of one row, or of many.
+//! The functions a query calls: of one row, or of many.
 
 use super::statement::function_name;
 use sqlparser::ast::{
@@ -66,7 +66,7 @@ pub(super) struct Calls {
 }
 
 impl Calls {
-    /// None where it calls one that is unknown here, has a window, or a query within.
+    /// `None` if it calls an unknown function, or has a window or subquery.
     pub(super) fn of(query: &Query) -> Option<Self> {
         let mut calls = Self::default();
         let seen = visit_expressions(query, |expression| {
@@ -91,7 +91,7 @@ impl Calls {
     }
 }
 
-/// An aggregate that can be worked out of parts.
+/// An aggregate that can be computed from parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Aggregate {
     Sum,
@@ -112,7 +112,7 @@ pub(super) fn aggregate(function: &Function) -> Option<Aggregate> {
     match (function_name(function).as_str(), distinct) {
         ("sum", false) => Some(Aggregate::Sum),
         ("count", false) => Some(Aggregate::Count),
-        // With a filter the distinct values of the rest would count too.
+        // With a filter, distinct values of the other rows would count, too.
         ("count", true) if function.filter.is_none() => Some(Aggregate::CountDistinct),
         ("min", false) => Some(Aggregate::Min),
         ("max", false) => Some(Aggregate::Max),
@@ -132,7 +132,7 @@ pub(super) fn argument(function: &Function) -> Option<&FunctionArgExpr> {
     }
 }
 
-/// A whole number that is written as such.
+/// An integer literal.
 pub(super) fn number(expression: &Expr) -> Option<usize> {
     match expression {
         Expr::Value(value) => match &value.value {

@@ -1,4 +1,4 @@
-//! Sums, counts, least and greatest values by group, out of parts of the rows.
+//! Sums, counts, minimums and maximums by group, computed from parts of the rows.
 
 use super::calls::{Aggregate, aggregate, argument, number};
 use super::statement::{WIDE, call};
@@ -12,7 +12,7 @@ use std::ops::ControlFlow;
 /// The table that the later stages read.
 pub(super) const PARTIAL: &str = "dmarquet_partial";
 
-/// What the first stage works out, by the columns it gives.
+/// What the first stage computes, by its output columns.
 #[derive(Default)]
 struct FirstStage {
     /// What the rows are grouped by: the query's groups, then what is counted once for each value.
@@ -51,14 +51,14 @@ fn column(name: &str) -> Expr {
     Expr::Identifier(Ident::new(name))
 }
 
-/// Puts what the first stage gives in the place of groups and aggregates.
+/// Replaces groups and aggregates by the output columns of the first stage.
 struct LastStage<'a> {
     groups: &'a [Expr],
     first: &'a mut FirstStage,
 }
 
 impl LastStage<'_> {
-    /// An expression of the last stage; none where it is of a column that is no group.
+    /// An expression of the last stage; `None` if it contains a column that is not grouped.
     fn of(&mut self, expression: &Expr, known: &[String]) -> Option<Expr> {
         let mut made = expression.clone();
         let _ = made.visit(self);
@@ -87,7 +87,7 @@ impl VisitorMut for LastStage<'_> {
         let Some(kind) = aggregate(function) else { return ControlFlow::Continue(()) };
         let whole = Expr::Function(function.clone());
         let inner = match argument(function) {
-            // What was put here already.
+            // Already replaced.
             Some(FunctionArgExpr::Expr(Expr::Identifier(name))) if is_ours(&name.value) => {
                 return ControlFlow::Continue(());
             }
@@ -95,7 +95,7 @@ impl VisitorMut for LastStage<'_> {
             _ => None,
         };
         *expression = match (kind, inner) {
-            // A sum of nothing is null, a count of nothing is none.
+            // The sum of no rows is null, the count is 0.
             (Aggregate::Count, _) => match parsed(&format!("COALESCE({}, 0)", self.first.aggregate(whole, "sum"))) {
                 Some(count) => count,
                 None => return ControlFlow::Break(()),
@@ -165,7 +165,7 @@ pub(super) fn grouped(
         let Expr::Identifier(name) = group else { return Some(group.clone()) };
         match items.iter().find(|(_, alias)| *alias == Some(name.value.as_str())) {
             Some((expression, _)) if *expression == group => Some(group.clone()),
-            // A column and an item of the same name: others may decide otherwise.
+            // If a column and an item have the same name, databases differ.
             Some(_) if columns.contains(&name.value.as_str()) => None,
             Some((expression, _)) => Some((*expression).clone()),
             None => Some(group.clone()),
@@ -195,7 +195,7 @@ pub(super) fn grouped(
         for by in order {
             let mut by = by.clone();
             by.expr = match &by.expr {
-                // The name of a column of the answer.
+                // The name of an output column.
                 Expr::Identifier(name) if aliases.contains(&name.value) => by.expr,
                 other if number(other).is_some() => by.expr,
                 other => last.of(&unqualified_expression(other, select), &aliases)?,
@@ -217,7 +217,7 @@ pub(super) fn grouped(
         let aggregates = first.aggregates.iter().map(|(name, whole, merge)| {
             match (merged, *merge) {
                 (true, _) => format!("{merge}({name}) AS {name}"),
-                // What is added up later is as wide as its sum.
+                // Values that are added up later are as wide as their sum.
                 (false, "sum") => format!("{} AS {name}", call(WIDE, whole.clone())),
                 (false, _) => format!("{whole} AS {name}"),
             }
@@ -245,7 +245,7 @@ fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A SELECT of one table without the name of the table before those of columns.
+/// A SELECT of one table, without the table name before columns.
 fn unqualified(select: &Select) -> Select {
     let mut made = select.clone();
     let names = table_names(select);

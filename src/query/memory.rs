@@ -1,11 +1,11 @@
-//! A limit of what one query may hold of the tables at a time.
+//! Limits how much of the tables one query may hold in memory.
 
 use polars::prelude::{DataFrame, PolarsResult};
 use polars_error::polars_err;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How much of the tables may be in memory, and how much is.
+/// The limit, and the memory in use.
 #[derive(Debug, Clone)]
 pub(super) struct MemoryLimit {
     most: usize,
@@ -13,7 +13,7 @@ pub(super) struct MemoryLimit {
 }
 
 impl MemoryLimit {
-    /// So many bytes.
+    /// A limit in bytes.
     pub(super) fn new(most: usize) -> Self {
         Self { most, used: Arc::default() }
     }
@@ -23,7 +23,7 @@ impl MemoryLimit {
         Self::new(self.most)
     }
 
-    /// Count a frame that stays in memory.
+    /// Counts a frame that stays in memory.
     pub(super) fn take(&self, frame: DataFrame) -> PolarsResult<DataFrame> {
         let size = frame.estimated_size();
         let used = self.used.fetch_add(size, Ordering::Relaxed).saturating_add(size);
@@ -38,7 +38,7 @@ impl MemoryLimit {
     }
 }
 
-/// Half of the memory that the system has to give; as good as no limit where it does not say.
+/// Half of the available memory; practically unlimited if the system does not tell.
 pub(super) fn half_of_available() -> usize {
     let said = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let line = said.lines().find_map(|line| line.strip_prefix("MemAvailable:"));

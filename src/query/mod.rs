@@ -40,7 +40,7 @@ pub use tables::QueryTables;
 use crate::store::StoreError;
 use polars_error::PolarsError;
 
-/// Why a query has no answer, on one line.
+/// Why a query failed, on one line.
 #[derive(Debug, thiserror::Error)]
 #[error("query: {0}")]
 pub struct QueryError(String);

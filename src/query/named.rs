@@ -1,31 +1,31 @@
-//! The queries that ship with the program. Each is one SELECT that DuckDB answers alike over an export.
+//! The built-in queries. Each is one SELECT for which DuckDB gives the same result on an export.
 
 use jiff::civil::{Date, ISOWeekDate};
 
-/// Which rows a named query is about where no week is given.
+/// The default period of a named query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DefaultPeriod {
     /// Those of the last complete ISO week.
     LastWeek,
-    /// All that is stored.
+    /// Everything stored.
     All,
 }
 
-/// A query that ships with the program.
+/// A built-in query.
 #[derive(Debug, Clone, Copy)]
 pub struct NamedQuery {
     /// Its name.
     pub name: &'static str,
     /// What it answers, in a phrase.
     pub answers: &'static str,
-    /// Which rows it is about where no week is given.
+    /// Its default period.
     pub period: DefaultPeriod,
     /// The SELECT; `{week}` stands for an ISO week such as `2026-W47`, `{from}` and `{to}` for its first and last day.
     sql: &'static str,
 }
 
 impl NamedQuery {
-    /// Find a query by its name.
+    /// Finds a query by its name.
     pub fn find(name: &str) -> Option<&'static Self> {
         NAMED_QUERIES.iter().find(|query| query.name == name)
     }
@@ -44,7 +44,7 @@ impl NamedQuery {
     }
 }
 
-/// The queries, in the order in which they are listed.
+/// The queries, in the order of the list.
 pub const NAMED_QUERIES: &[NamedQuery] = &[
     NamedQuery {
         name: "spoofers",
@@ -180,7 +180,7 @@ mod tests {
     use std::fmt::Write as _;
     use std::path::Path;
 
-    /// `DMARQUET_UPDATE_DOCS=1` writes the page anew.
+    /// `DMARQUET_UPDATE_DOCS=1` writes the page.
     #[test]
     fn the_page_describes_each_of_them() {
         const MARK: &str = "<!-- generated -->\n";

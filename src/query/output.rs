@@ -1,4 +1,4 @@
-//! Answers as bytes: CSV, NDJSON, Parquet and Arrow, and as text for a table.
+//! Writes results as CSV, NDJSON, Parquet and Arrow, and as text for a table.
 
 use super::QueryError;
 use crate::store::tables::values::day;
@@ -16,12 +16,12 @@ use serde_json::Value;
 use std::io::Write;
 use std::sync::Arc;
 
-/// The formats of an answer that are written as it comes.
+/// The formats of a result that are written part by part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnswerFormat {
     /// CSV with a header line; lists as JSON; text that a spreadsheet would run is defused by a leading `'`.
     Csv,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Ndjson,
     /// A Parquet file.
     Parquet,
@@ -29,7 +29,7 @@ pub enum AnswerFormat {
     Arrow,
 }
 
-/// Writes the parts of an answer.
+/// Writes the parts of a result.
 pub struct AnswerWriter<W: Write> {
     format: AnswerFormat,
     out: Output<W>,
@@ -49,10 +49,10 @@ impl<W: Write> AnswerWriter<W> {
         Self { format, out: Output::Start(out) }
     }
 
-    /// Write a part; all have the columns of the first.
+    /// Writes a part; all parts have the columns of the first.
     ///
     /// # Errors
-    /// Where the output cannot be written.
+    /// If the output cannot be written.
     pub fn write(&mut self, frame: &DataFrame) -> Result<(), QueryError> {
         if let Output::Start(_) = self.out {
             self.start(frame)?;
@@ -108,10 +108,10 @@ impl<W: Write> AnswerWriter<W> {
         Ok(())
     }
 
-    /// Write the end.
+    /// Writes the end.
     ///
     /// # Errors
-    /// Where the output cannot be written.
+    /// If the output cannot be written.
     pub fn finish(mut self) -> Result<(), QueryError> {
         match &mut self.out {
             Output::Text(out) => Ok(out.flush()?),
@@ -158,7 +158,7 @@ fn csv(frame: &DataFrame, out: &mut impl Write) -> Result<(), QueryError> {
             let value = column.get(row)?;
             match text(&value) {
                 None => {}
-                // Only what a stranger wrote is quoted; numbers may begin with a minus.
+                // Only text is escaped; numbers may begin with a minus.
                 Some(text) if matches!(column.dtype(), DataType::String | DataType::List(_) | DataType::Struct(_)) => {
                     quote_csv(&text, &mut line);
                 }
@@ -171,10 +171,10 @@ fn csv(frame: &DataFrame, out: &mut impl Write) -> Result<(), QueryError> {
     Ok(())
 }
 
-/// The rows of a part as text, as written: whoever shows it cleans it. `None` is a null.
+/// The rows of a part as text, to be cleaned before it is displayed. `None` is a null.
 ///
 /// # Errors
-/// Where a value cannot be read.
+/// If a value cannot be read.
 pub fn cells(frame: &DataFrame) -> Result<Vec<Vec<Option<String>>>, QueryError> {
     let row = |row: usize| -> Result<Vec<Option<String>>, QueryError> {
         frame.columns().iter().map(|column| Ok(text(&column.get(row)?))).collect()
@@ -182,7 +182,7 @@ pub fn cells(frame: &DataFrame) -> Result<Vec<Vec<Option<String>>>, QueryError> 
     (0..frame.height()).map(row).collect()
 }
 
-/// A value as text; none for a null.
+/// A value as text; `None` for a null.
 fn text(value: &AnyValue<'_>) -> Option<String> {
     match value {
         AnyValue::Null => None,
@@ -205,7 +205,7 @@ fn text(value: &AnyValue<'_>) -> Option<String> {
     }
 }
 
-/// A value as JSON: numbers of any length as such, what has no form of its own in JSON as text.
+/// A value as JSON: numbers of any length as numbers, types without JSON equivalent as text.
 fn json(value: &AnyValue<'_>, out: &mut Vec<u8>) {
     match value {
         AnyValue::Boolean(_) => out.extend(value.to_string().bytes()),

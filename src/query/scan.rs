@@ -12,10 +12,10 @@ use std::any::Any;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// More days than rows of a row group span: what a part of the store holds lies within a month.
+/// More days than a row group spans: each part of the store lies within a month.
 const MOST_DAYS: i32 = 400;
 
-/// A row group: its file, its number in it, and what is known of its rows.
+/// A row group: its file, its index, and the known range of its rows.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ScanUnit {
     file: usize,
@@ -44,7 +44,8 @@ impl TableScan {
         Self { files: Arc::new(files), units, schema, memory }
     }
 
-    /// The same table a stretch of row groups at a time, each of about so many rows, with memory counted anew.
+    /// The same table a stretch of row groups at a time, each of about so many rows, with separate accounting of
+    /// memory.
     pub(super) fn chunks(&self, rows: usize) -> Vec<Self> {
         let mut chunks: Vec<Vec<ScanUnit>> = Vec::new();
         let mut room = 0;
@@ -60,7 +61,7 @@ impl TableScan {
         chunks.into_iter().map(chunk).collect()
     }
 
-    /// Some columns of row groups of one file that a predicate holds of; in order.
+    /// Reads columns of row groups of one file, restricted to rows for which a predicate is true, in order.
     fn of_file(
         &self,
         units: &[ScanUnit],
@@ -78,7 +79,7 @@ impl TableScan {
                 DataFrame::new(unit.rows, names.map(column).collect::<PolarsResult<_>>()?)
             };
             let Some(predicate) = predicate else { return frame(&mut names.iter()) };
-            // What the predicate asks is read first: where it holds of no row, nothing else is.
+            // The columns of the predicate are read first: if it is true for no row, nothing else is read.
             let asked = columns_of(predicate);
             let known = frame(&mut asked.iter())?;
             let mask = mask(&known, predicate)?;
@@ -116,7 +117,7 @@ impl AnonymousScan for TableScan {
         };
         let mut units = self.units.to_vec();
         if let Some(most) = args.n_rows {
-            // The first rows of the table are asked for, whatever else is asked of them.
+            // The limit is about rows of the table before filtering.
             let mut seen = 0_usize;
             units.retain(|unit| {
                 let wanted = seen < most;
@@ -166,7 +167,7 @@ fn told(error: StoreError) -> polars_error::PolarsError {
     polars_err!(ComputeError: "{}", error)
 }
 
-/// Some columns of a frame; with none it still has its rows.
+/// Selects columns of a frame; without any, it still has its rows.
 fn chosen(frame: &DataFrame, names: &[PlSmallStr]) -> PolarsResult<DataFrame> {
     if names.is_empty() {
         return Ok(DataFrame::empty_with_height(frame.height()));
@@ -174,14 +175,14 @@ fn chosen(frame: &DataFrame, names: &[PlSmallStr]) -> PolarsResult<DataFrame> {
     frame.select(names.iter().cloned())
 }
 
-/// The rows of a frame that a predicate holds of; a null is a no.
+/// The rows for which a predicate is true; null is false.
 fn mask(frame: &DataFrame, predicate: &Expr) -> PolarsResult<BooleanChunked> {
     let answer = frame.clone().lazy().select([predicate.clone().alias("mask")]).collect()?;
     let mask = answer.column("mask")?.as_materialized_series().bool()?.clone();
     if mask.len() == frame.height() {
         return Ok(mask);
     }
-    // It asks nothing of the rows: one answer is for all.
+    // It does not depend on the rows: the result applies to all.
     let all = matches!(mask.get(0), Some(true));
     Ok(BooleanChunked::new("mask".into(), vec![all; frame.height()]))
 }
@@ -194,7 +195,7 @@ fn columns_of(expression: &Expr) -> BTreeSet<PlSmallStr> {
         .collect()
 }
 
-/// The conditions of a predicate, all of which must hold, that ask of the day alone.
+/// The conjuncts of a predicate that only depend on the day.
 fn conditions_of_days(predicate: &Expr) -> Vec<Expr> {
     let (mut ahead, mut found) = (vec![predicate], Vec::new());
     while let Some(expression) = ahead.pop() {
@@ -209,7 +210,7 @@ fn conditions_of_days(predicate: &Expr) -> Vec<Expr> {
     found
 }
 
-/// Whether a condition may hold of a row of a row group: it is tried on each day between the first and the last.
+/// Whether a condition may be true for a row of a row group: it is tried on each day of its range.
 fn may_hold(unit: &ScanUnit, condition: &Expr) -> PolarsResult<bool> {
     let Some((first, last)) = unit.days else { return Ok(true) };
     if first > last || last.saturating_sub(first) > MOST_DAYS {

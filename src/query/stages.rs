@@ -10,17 +10,17 @@ use sqlparser::ast::{
 };
 use std::ops::ControlFlow;
 
-/// How a query over one table is answered a stretch at a time.
+/// How to answer a query over one table in parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Stages {
-    /// Each stretch gives its rows, as many as are asked for in all.
+    /// Each part returns its rows, up to the overall limit.
     Rows { sql: String, limit: Option<usize> },
-    /// Each stretch gives groups; groups of several stretches are merged, and at the end made into the answer.
+    /// Each part returns groups; groups of several parts are merged, and finally turned into the result.
     Groups { first: String, merge: String, last: String },
 }
 
-/// The stages of a query; none where it needs all rows at once. `table` is the one whose rows come in stretches, and
-/// `names` are those of the answer's columns.
+/// The stages of a query; `None` if it needs all rows at once. `table` is the one whose rows are read in parts, and
+/// `names` are those of the result's columns.
 pub(super) fn stages(query: &Query, table: &str, names: &[String]) -> Option<Stages> {
     let select = plain_select(query, table)?;
     let mut limit = None;
@@ -38,7 +38,7 @@ pub(super) fn stages(query: &Query, table: &str, names: &[String]) -> Option<Sta
         return None;
     }
     if !calls.aggregates && groups.is_empty() {
-        // Without a column it has no rows of its own.
+        // Without a column, it has no rows.
         let of_columns = select.projection.iter().any(|item| {
             matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..))
                 || visit_expressions(item, |part| {
@@ -53,7 +53,7 @@ pub(super) fn stages(query: &Query, table: &str, names: &[String]) -> Option<Sta
     Some(Stages::Groups { first, merge, last })
 }
 
-/// The SELECT, if it is of one table and has no clause that is unknown here.
+/// The SELECT, if it reads one table and has only supported clauses.
 fn plain_select<'q>(query: &'q Query, table: &str) -> Option<&'q Select> {
     let SetExpr::Select(select) = &*query.body else { return None };
     let of_query = query.with.is_none()

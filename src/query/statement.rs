@@ -1,4 +1,4 @@
-//! One SELECT over our own tables, and nothing else.
+//! Parses a statement: one SELECT over our tables, and nothing else.
 
 use super::QueryError;
 use crate::store::tables::table::TABLES;
@@ -11,7 +11,7 @@ use sqlparser::parser::{Parser, ParserOptions};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-/// The function that makes whole numbers as wide as a sum of them may become: no name that anyone would choose.
+/// The function that widens integers to the type of their sum: a name that nobody would choose.
 pub(super) const WIDE: &str = "dmarquet_wide";
 
 /// A SELECT over our tables.
@@ -22,10 +22,10 @@ pub struct SelectQuery {
 }
 
 impl SelectQuery {
-    /// Read and check a statement.
+    /// Parses and checks a statement.
     ///
     /// # Errors
-    /// Where it is no SQL, more than one statement, anything but a SELECT, or names a table that is none of ours.
+    /// If it is not SQL, more than one statement, anything but a SELECT, or names an unknown table.
     pub fn parse(sql: &str) -> Result<Self, QueryError> {
         let options = ParserOptions { trailing_commas: true, ..ParserOptions::default() };
         let parsed = Parser::new(&GenericDialect).with_options(options).try_with_sql(sql);
@@ -53,7 +53,7 @@ impl SelectQuery {
         Ok(Self { query, tables })
     }
 
-    /// The tables of ours that it names.
+    /// The tables it names.
     pub fn tables(&self) -> impl Iterator<Item = &'static str> {
         self.tables.iter().copied()
     }
@@ -64,14 +64,14 @@ impl SelectQuery {
     }
 }
 
-/// The statement as Polars gets it: sums of whole numbers in 128 bits, which no number of rows overflows.
+/// The statement for Polars: sums of integers use 128 bits, so that they cannot overflow.
 pub(super) fn widened(query: &Query) -> String {
     let mut query = query.clone();
     let _ = VisitMut::visit(&mut query, &mut WideSums);
     query.to_string()
 }
 
-/// What is wrong, on one line.
+/// An error message on one line.
 pub(super) fn words(text: &str) -> String {
     let text = text.strip_prefix("sql parser error: ").unwrap_or(text);
     text.lines().next().unwrap_or_default().trim().to_owned()
@@ -142,7 +142,8 @@ pub(super) fn function_name(function: &sqlparser::ast::Function) -> String {
     one_word(&function.name).unwrap_or_default().to_ascii_lowercase()
 }
 
-/// Names what a query is ordered by by its position in the answer, where it is in it: Polars knows of no aggregate there.
+/// Replaces the expressions in ORDER BY by their positions in the result, because Polars does not support aggregates
+/// there.
 struct OrderByPosition;
 
 impl VisitorMut for OrderByPosition {
@@ -173,7 +174,7 @@ impl VisitorMut for OrderByPosition {
     }
 }
 
-/// Makes the argument of each sum wide.
+/// Widens the argument of each sum.
 struct WideSums;
 
 impl VisitorMut for WideSums {

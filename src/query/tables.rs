@@ -16,7 +16,7 @@ use polars::sql::SQLContext;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Rows that are looked at together.
+/// Rows processed together.
 const STRETCH: usize = 1 << 20;
 
 /// A table.
@@ -41,10 +41,10 @@ fn scan_lazily(scan: &TableScan) -> PolarsResult<LazyFrame> {
     )
 }
 
-/// Tables of a store as it stood when they were opened.
+/// The tables of a store at the time they were opened.
 pub struct QueryTables {
     tables: BTreeMap<&'static str, QueryTable>,
-    /// Rows that are looked at together, where not all are.
+    /// Rows processed together, if not all.
     stretch: usize,
 }
 
@@ -134,7 +134,8 @@ impl QueryTables {
                         }
                         None => groups,
                     };
-                    // Merged when what came since is as much as there was, so that each group is merged a few times only.
+                    // Merged when there are as many new groups as old ones, so that each group is merged only a few
+                    // times.
                     waiting = Some(if all.height() > self.stretch.max(merged.saturating_mul(2)) {
                         let all = partial(all, &merge)?;
                         merged = all.height();
@@ -151,7 +152,7 @@ impl QueryTables {
     /// The plan of a query, in words: of all of it, and of the stages in which it is answered.
     ///
     /// # Errors
-    /// Where the query cannot be planned.
+    /// If the query cannot be planned.
     pub fn explain(&self, query: &SelectQuery) -> Result<String, QueryError> {
         survive_engine(|| self.described(query))?
     }
@@ -183,7 +184,7 @@ impl QueryTables {
         Ok(planned)
     }
 
-    /// The stretches of the one table in files that a query names, and its stages; none where it needs all rows at once.
+    /// The parts of the only file-based table in a query, and the stages; `None` if it needs all rows at once.
     fn stages(
         &self,
         query: &SelectQuery,
@@ -199,7 +200,7 @@ impl QueryTables {
         let schema = whole.collect_schema()?;
         let names: Vec<String> = schema.iter_names().map(PlSmallStr::to_string).collect();
         let Some(stages) = stages::stages(query.query(), name, &names) else { return Ok(None) };
-        // How wide numbers are handed over is decided by all of them.
+        // The width of output numbers depends on all of them.
         if matches!(stages, Stages::Rows { .. }) && schema.iter_values().any(is_wide) {
             return Ok(None);
         }
@@ -211,7 +212,7 @@ impl QueryTables {
                 last: widened_text(&last)?,
             },
         };
-        // Where a stage cannot be planned, or would give other columns, the query is answered as a whole.
+        // If a stage cannot be planned or would return other columns, the query is answered as a whole.
         let same = |made: &Stages| -> PolarsResult<bool> {
             let mut context = sql_context();
             context.register(name, scan_lazily(scan)?);
@@ -246,14 +247,14 @@ fn sql_context() -> SQLContext {
     SQLContext::new().with_function_registry(Arc::new(Widener::default()))
 }
 
-/// A stage over what came of earlier ones.
+/// Runs a stage on the output of earlier ones.
 fn partial(frame: DataFrame, sql: &str) -> PolarsResult<DataFrame> {
     let mut context = sql_context();
     context.register(PARTIAL, frame.lazy());
     context.execute(sql)?.collect()
 }
 
-/// Some rows after others.
+/// Concatenates parts.
 fn in_memory(schema: &Schema, parts: Vec<Vec<Box<dyn polars_arrow::array::Array>>>) -> PolarsResult<DataFrame> {
     let mut whole = DataFrame::empty_with_schema(schema);
     for arrays in parts {

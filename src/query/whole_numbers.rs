@@ -1,4 +1,4 @@
-//! Whole numbers stay whole: summed in 128 bits, and handed over in 64 where they fit.
+//! Keeps integers exact: summed in 128 bits, returned in 64 if they fit.
 
 use super::statement::WIDE;
 use polars::lazy::dsl::{BaseColumnUdf, OpaqueColumnUdf, UserDefinedFunction, new_column_udf};
@@ -6,7 +6,7 @@ use polars::prelude::{Column, DataFrame, DataType, Field, PolarsResult, Schema};
 use polars::sql::{FunctionOptions, FunctionRegistry};
 use polars_error::polars_bail;
 
-/// Makes whole numbers 128 bits wide, and leaves anything else as it is.
+/// Widens integers to 128 bits and leaves other types unchanged.
 pub(super) struct Widener(UserDefinedFunction);
 
 impl Default for Widener {
@@ -38,12 +38,13 @@ impl FunctionRegistry for Widener {
     }
 }
 
-/// Whether it depends on the numbers in which type they are handed over.
+/// Whether the output type depends on the values.
 pub(super) const fn is_wide(dtype: &DataType) -> bool {
     matches!(dtype, DataType::Int128 | DataType::UInt64 | DataType::UInt128)
 }
 
-/// The answer's types: whole numbers in 64 bits, or decimals of 38 digits where one does not fit; nothing but nulls is text.
+/// Converts to the output types: integers of 64 bits, or decimals of 38 digits if one does not fit; columns of nulls
+/// become text.
 pub(super) fn narrowed(mut frame: DataFrame) -> PolarsResult<DataFrame> {
     let names = frame.get_column_names_owned();
     for name in names {

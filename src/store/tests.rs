@@ -586,7 +586,7 @@ fn a_store_on_a_read_only_folder_is_read_and_says_why_it_cannot_be_written() {
     let written = Writer::open(&dir.path().join("below"), now());
     std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     assert_eq!(seen, expected);
-    // Root may write anywhere; everybody else is told what failed and where.
+    // Root may write anywhere; others get an error that says what failed and where.
     if let Err(error) = written {
         assert!(error.to_string().contains("making the folder"), "{error}");
     }

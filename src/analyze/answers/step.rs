@@ -3,7 +3,7 @@
 use crate::analyze::senders::Governs;
 use crate::analyze::{Foreign, PolicySeen};
 
-/// A change of one tag, or of those that limit a policy to a part of the mail.
+/// A change of one tag, or of the tags that limit a policy to part of the mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct EnforcementStep {
     /// The tag to change.

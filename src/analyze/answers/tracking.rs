@@ -20,7 +20,7 @@ pub struct Tracking {
     pub id: String,
     /// Whether it is new.
     pub state: ActionState,
-    /// The first day that shows it, of those that were read.
+    /// The first day it was seen, among those that were read.
     #[serde(serialize_with = "form::day_or_null")]
     pub first_seen: Option<Date>,
     /// Acknowledged, and the evidence has not grown since: pages leave it out.

@@ -104,7 +104,7 @@ fn repeated_reports(view: &View<'_>, weights: &Weights) -> Vec<RepeatedReports> 
     repeated.into_values().collect()
 }
 
-/// The reader's domains without a report in the period, by name. Those that fell silent are told elsewhere.
+/// The user's domains without a report in the period, by name, except those whose reports stopped.
 fn unreported_domains(view: &View<'_>, silence: &ReporterSilence) -> Vec<Foreign> {
     let reported: BTreeSet<&str> = (view.added.common.heads.reports.keys())
         .filter(|(_, _, day)| view.is_asked(*day))
@@ -173,7 +173,7 @@ pub struct Quality {
     /// Days of the period on which nobody reported.
     #[serde(serialize_with = "form::days")]
     pub empty_days: Vec<Date>,
-    /// The reader's domains that no report of the period is on, but those that are told as silent.
+    /// The user's domains without a report in the period, except silent ones.
     pub unreported_domains: Vec<Foreign>,
     /// The period is not over yet.
     pub unfinished: bool,

@@ -35,7 +35,7 @@ impl<T> Answer<T> {
         }
     }
 
-    /// Whether DNS said that there is no such record (a void look-up, RFC 7208 section 4.6.4).
+    /// Whether DNS said that there is no such record (a void lookup, RFC 7208 section 4.6.4).
     pub const fn is_void(&self) -> bool {
         matches!(self, Self::NoData | Self::NxDomain)
     }

@@ -1,6 +1,6 @@
 //! DNS that is asked for a limited time, and not any more once it does not answer at all.
 //!
-//! For look-ups that nobody waits for. What is not asked counts as failed, never as missing.
+//! For lookups that nobody waits for. Queries that are not sent count as failed, never as missing.
 
 use super::answer::{Answer, Data, DnsQuestion, Failure, Lookup};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! The records that the last look found, as something that can be asked: what follows from them is told without DNS.
+//! Answers queries from the records of the last check, so that findings can be computed without DNS.
 
 use super::consents::dmarc_of;
 use crate::dns::dmarc::{self, WalkDifference};

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-/// The kind of look-up these are, in the ledger.
+/// The kind of lookup in the ledger.
 pub(crate) const KIND: &str = "network";
 
 /// What a database says about the network of an address.

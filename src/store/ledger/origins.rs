@@ -63,7 +63,7 @@ pub struct KeptRanges {
     pub until: Timestamp,
 }
 
-/// As the ledger keeps them: one a line.
+/// The text in the ledger: one per line.
 pub(crate) fn ranges_answer(ranges: &[AddressRange]) -> String {
     let lines: Vec<String> = ranges.iter().map(|(network, bits)| format!("{network}/{bits}")).collect();
     lines.join("\n")

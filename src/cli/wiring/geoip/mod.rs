@@ -37,7 +37,7 @@ struct Database {
 #[derive(Debug)]
 enum Format {
     Mmdb(Mmdb),
-    /// Read anew for each batch of addresses.
+    /// Read again for each batch of addresses.
     Table,
 }
 

@@ -86,7 +86,7 @@ fn record_policy(transaction: &Transaction<'_>, (id, at): (i64, i64), policy: &T
     Ok(())
 }
 
-/// Texts one a line; nothing where there are none. None of them holds a line end.
+/// Texts, one per line; empty without any. None of them contains a line break.
 fn lines(texts: &[Text]) -> Option<String> {
     (!texts.is_empty()).then(|| texts.join("\n"))
 }
