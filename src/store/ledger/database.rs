@@ -332,8 +332,12 @@ impl Ledger {
         let connection = Connection::open_with_flags(path, flags).map_err(failed("opening the ledger"))?;
         connection.busy_timeout(Duration::from_secs(30)).map_err(failed("opening the ledger"))?;
         connection.set_prepared_statement_cache_capacity(64);
+        // A run of 1,000 reports touches some 2,000 pages of a ledger of 100,000: they are read once and written back once.
         connection
-            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -4096;")
+            .execute_batch(
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -12288;
+                 PRAGMA wal_autocheckpoint = 8192;",
+            )
             .map_err(failed("opening the ledger"))?;
         let ledger = Self { connection, path: path.to_owned(), generation: None };
         ledger.check_version()?;
