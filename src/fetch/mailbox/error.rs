@@ -101,7 +101,7 @@ mod tests {
         #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
 
         #[test]
-        fn no_answer_of_a_server_panics(number in "[0-9]{0,40}", unit in "[ a-z\\PC]{0,12}") {
+        fn no_answer_of_a_server_panics(number in "[0-9]{1,40}", unit in "[ a-z\\PC]{0,12}") {
             let wait = wait_in(&format!("backoff time: {number} {unit}"));
             proptest::prop_assert_eq!(wait.is_some(), number.parse::<u64>().is_ok());
         }
