@@ -259,3 +259,27 @@ fn evidence(view: &View<'_>, group: &SenderGroup) -> Vec<Evidence> {
 pub(super) fn addresses(largest: &[(std::cmp::Reverse<u64>, SourceAddress)]) -> Vec<IpAddr> {
     largest.iter().filter(|(messages, _)| messages.0 > 0).filter_map(|(_, source)| source.address()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::made::Line;
+    use crate::analyze::weeks::{World, day};
+
+    #[test]
+    fn a_failure_that_only_one_of_several_reporters_sees_has_its_name() {
+        let fails_only_at = |reporters: &[&str], messages: i64| {
+            let mut world = World::new();
+            let broken = Line::new(&day(2), "192.0.2.10", messages).dkim("example.com", "mail", "fail");
+            let broken = broken.spf("example.com", "fail").verdict(0, Cause::OwnSigningBroken);
+            world.lines.extend(reporters.iter().map(|reporter| broken.clone().reporter(reporter)));
+            let summary = world.summary();
+            let is_own = |sender: &&Sender| sender.who.role == Role::Own && sender.sums.failing() > 0;
+            let own = summary.senders.iter().find(is_own).expect("the own server fails");
+            own.fails_only_at.as_ref().map(|name| name.as_written().to_owned())
+        };
+        assert_eq!(fails_only_at(&["GMX"], 12).as_deref(), Some("GMX"));
+        assert_eq!(fails_only_at(&["GMX"], 9), None, "a few are chance");
+        assert_eq!(fails_only_at(&["GMX", "Yahoo"], 12), None);
+    }
+}

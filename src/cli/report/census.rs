@@ -75,7 +75,8 @@ pub(super) fn run(
     let unreadable = if owner.is_none() { unreadable(store)? } else { Vec::new() };
     match format {
         OutputFormat::Json => {
-            output::json(&CensusJson { schema: 1, census: &census, walk_differs: &differing, unreadable: &unreadable })?
+            let (walk_differs, unreadable) = (&differing[..], &unreadable[..]);
+            output::json(&CensusJson { schema: 1, census: &census, walk_differs, unreadable })?;
         }
         OutputFormat::Text => {
             let differing: Vec<_> = differing.iter().map(|of| (of.domain.as_str(), of.sentence())).collect();

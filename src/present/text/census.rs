@@ -26,7 +26,7 @@ pub fn census(census: &Census, differing: &[(&str, String)], unreadable: &[(&str
             |reporter| &reporter.defects,
             |code| {
                 let meaning = FindingCode::ALL.iter().find(|known| known.as_str() == code).map(|known| known.meaning());
-                format!("{code}: {}", meaning.unwrap_or_default())
+                format!("{code}: {}", meaning.unwrap_or_default().trim_end_matches('.'))
             },
         ),
     );
