@@ -202,6 +202,7 @@ mod tests {
             observed(zone),
             [
                 "_25._tcp.mx.example.com TLSA: 3 1 1 abcd",
+                "_dmarc.com TXT: ",
                 "_dmarc.example.com TXT: v=DMARC1; p=none; rua=mailto:d@example.org",
                 "_mta-sts.example.com TXT: ",
                 "_spf.example.net TXT: v=spf1 ip4:198.51.100.0/24 -all",

@@ -100,9 +100,10 @@ mod tests {
         let planted = weeks::planted();
         let week = planted.iter().find(|planted| planted.event == "a new service that nobody set up").unwrap();
         let mut summary = week.world.summary();
-        let domain = summary.domains.iter_mut().find(|domain| !domain.readiness.losing.is_empty()).unwrap();
-        let mut losing = domain.readiness.losing[0].clone();
-        domain.readiness.losing.clear();
+        let domain = summary.domains.iter_mut().find(|domain| domain.policy_domain == "example.com".into()).unwrap();
+        let readiness = &mut domain.readiness;
+        let mut losing = readiness.losing.iter().chain(&readiness.unclear_senders).next().unwrap().clone();
+        readiness.losing.clear();
         let own = summary.senders.iter_mut().find(|sender| sender.who.role == Role::Own).unwrap();
         own.who.addresses = 1;
         let who = SenderName { signs_as: None, returns_to: None, role: Role::Unclear, ..own.who.clone() };
