@@ -5,3 +5,4 @@ mod customers;
 mod renderings;
 mod simulate;
 mod site;
+mod tls;

@@ -1,0 +1,117 @@
+//! TLS reports through the program: each result type planted once, told in every form; and nothing of TLS without reports.
+
+use crate::workdir::{WorkDir, samples};
+use serde_json::{Value, json};
+
+/// A result type, the policy it belongs to, and what must be said of it.
+const PLANTED: [(&str, &str, &str); 12] = [
+    ("starttls-not-supported", "sts", "Enable STARTTLS on port 25"),
+    ("certificate-host-mismatch", "sts", "for the host name in the MX record"),
+    ("certificate-expired", "sts", "Renew it"),
+    ("certificate-not-trusted", "sts", "from a public authority"),
+    ("validation-failure", "sts", "Look at the reason codes"),
+    ("tlsa-invalid", "tlsa", "Publish the digest of the key in use"),
+    ("dnssec-invalid", "tlsa", "DS record"),
+    ("dane-required", "tlsa", "ask the sender not to require DANE"),
+    ("sts-policy-fetch-error", "sts", "with status 200, without a redirect"),
+    ("sts-policy-invalid", "sts", "Correct the file"),
+    ("sts-webpki-invalid", "sts", "Renew or replace the certificate of mta-sts."),
+    ("quantum-handshake-lost", "sts", "a reason that RFC 8460 does not define"),
+];
+
+/// A report of a day, about a domain of its own.
+fn report(day: &str, number: usize, (result, kind): (&str, &str), failed: usize) -> Value {
+    let details = json!([{
+        "result-type": result, "sending-mta-ip": "192.0.2.25", "receiving-mx-hostname": format!("mx.d{number}.example"),
+        "failed-session-count": failed, "failure-reason-code": "X_1",
+    }]);
+    json!({
+        "organization-name": "Reporter Example", "contact-info": "tls@reporter.example", "report-id": format!("{day}-{number}"),
+        "date-range": { "start-datetime": format!("{day}T00:00:00Z"), "end-datetime": format!("{day}T23:59:59Z") },
+        "policies": [{
+            "policy": { "policy-type": kind, "policy-domain": format!("d{number}.example"),
+                        "policy-string": ["version: STSv1", "mode: enforce"] },
+            "summary": { "total-successful-session-count": 90, "total-failure-session-count": failed },
+            "failure-details": if failed > 0 { details } else { json!([]) },
+        }],
+    })
+}
+
+fn with_reports() -> WorkDir {
+    let work = WorkDir::new();
+    for (number, (result, kind, _)) in PLANTED.into_iter().enumerate() {
+        work.write(format!("in/a{number}.json"), report("2026-11-10", number, (result, kind), 0).to_string());
+        work.write(format!("in/b{number}.json"), report("2026-11-18", number, (result, kind), number + 10).to_string());
+    }
+    let done = work.run(["ingest", "in", "--format", "json"]);
+    assert_eq!(done.json()["stored"]["tls_reports"], 2 * PLANTED.len(), "{done:?}");
+    work
+}
+
+#[test]
+fn each_result_type_is_told_with_its_host_its_first_day_and_what_to_do() {
+    let work = with_reports();
+    let summary = |form: &str| work.run(["summary", "--week", "2026-W47", "--format", form, "--width", "200"]).quiet();
+    let told: Value = serde_json::from_str(&summary("json")).unwrap();
+    let (text, markdown, html) = (summary("text"), summary("markdown"), summary("html"));
+    for (number, (result, kind, todo)) in PLANTED.into_iter().enumerate() {
+        let domain = format!("d{number}.example");
+        let of_domain = told["tls"].as_array().unwrap().iter().find(|tls| tls["policy_domain"] == domain).unwrap();
+        assert_eq!(of_domain["policy_type"], kind);
+        assert_eq!(
+            (&of_domain["successful_sessions"], &of_domain["failed_sessions"]),
+            (&json!(90), &json!(number + 10))
+        );
+        assert_eq!(of_domain["before"]["failed_sessions"], 0);
+        let cause = &of_domain["causes"][0];
+        assert_eq!((&cause["result_type"], &cause["failed_sessions"]), (&json!(result), &json!(number + 10)));
+        assert_eq!((&cause["mx"], &cause["first_seen"]), (&json!([format!("mx.{domain}")]), &json!("2026-11-18")));
+        assert_eq!((&cause["new"], &cause["reasons"]), (&json!(true), &json!(["X_1"])));
+        assert!(cause["text"].as_str().unwrap().contains(todo), "{cause}");
+        let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(flat.contains(&todo.replace("mta-sts.", "mta-sts.d")), "{result}: {text}");
+        assert!(text.contains(&format!("mx.{domain}")) && markdown.contains(&domain), "{result}");
+        assert!(html.contains(&domain), "{result}");
+    }
+    assert!(text.contains("new: since Wed, Nov 18") && text.contains("There are no DMARC reports"), "{text}");
+    assert_eq!(told["tls"].as_array().unwrap().len(), PLANTED.len());
+
+    let before = work.run(["summary", "--week", "2026-W46"]).quiet();
+    assert!(before.contains("no policy") || !before.contains("Certificate expired"), "{before}");
+    let mail = work.run(["summary", "--week", "2026-W47", "--mail-to", "a@example.com", "--dry-run"]);
+    assert!(mail.stdout.contains("Subject: DMARC 2026-W47: TLS sessions failed"), "{mail:?}");
+    let metrics = work.run(["metrics", "--now", "2026-11-23T06:00:00Z"]).quiet();
+    let sample = "dmarquet_week_tls_sessions{policy_domain=\"d2.example\",policy_type=\"sts\",result=\"failure\"} 12";
+    assert!(metrics.contains(sample), "{metrics}");
+}
+
+#[test]
+fn a_check_says_what_tls_reports_show_and_a_site_has_it() {
+    let work = with_reports();
+    let server = crate::dns_servers::Scripted::start("d2.example MX 10 mx.d2.example\nmx.d2.example A 192.0.2.1\n");
+    let dns = server.address.to_string();
+    let check = |now: &str| work.run(["check", "d2.example", "--server", &dns, "--now", now]).stdout;
+    let told = check("2026-11-23T06:00:00Z");
+    assert!(told.contains("fault   seen.tls_failing  d2.example TLS"), "{told}");
+    let said = "1 sender reported 12 failed sessions at mx.d2.example (certificate-expired), the last on 2026-11-18.";
+    assert!(told.split_whitespace().collect::<Vec<_>>().join(" ").contains(said), "{told}");
+    assert!(!check("2026-11-30T06:00:00Z").contains("seen.tls"), "after a week it may be repaired");
+
+    let site = |now: &str| work.run(["site", "--out", "site", "--now", now]).stderr;
+    site("2026-11-23T06:00:00Z");
+    let week = || std::fs::read_to_string(work.path("site/weeks/2026-W47.html")).unwrap();
+    assert!(week().contains("Certificate expired"));
+    work.write("c.json", report("2026-11-19", 2, ("certificate-not-trusted", "sts"), 50).to_string());
+    assert_eq!(work.run(["ingest", "c.json"]).code, Some(0));
+    site("2026-11-23T06:00:00Z");
+    assert!(week().contains(">62<"), "a week is written again when a TLS report comes");
+}
+
+#[test]
+fn without_tls_reports_nothing_of_tls_shows() {
+    let work = WorkDir::new();
+    for form in ["text", "markdown", "html", "csv"] {
+        let told = work.run(["summary", samples().to_str().unwrap(), "--week", "2026-W40", "--format", form]).stdout;
+        assert!(!told.contains("TLS"), "{form}: {told}");
+    }
+}
