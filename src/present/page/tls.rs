@@ -87,8 +87,8 @@ pub(super) fn section(summary: &Summary) -> Option<TlsSection> {
     }
     if summary.quality.tls_unverified_reports > 0 {
         notes.push(format!(
-            "Nobody verified the mail of {}; `--verify` does.",
-            counted(summary.quality.tls_unverified_reports, "TLS report", "TLS reports")
+            "{} not verified; `--verify` checks the mails that bring them.",
+            counted(summary.quality.tls_unverified_reports, "TLS report is", "TLS reports are")
         ));
     }
     let reporters: BTreeSet<&Foreign> =
