@@ -309,6 +309,10 @@ impl<'x, 'f> JsonReader<'x, 'f> {
         let start = self.at;
         let (mut depth, mut deepest) = (0_u64, 0);
         loop {
+            if depth > 0 && matches!(self.byte(), Some(b',' | b':')) {
+                self.at += 1;
+                continue;
+            }
             match self.start() {
                 JsonStart::Object | JsonStart::Array => {
                     self.at += 1;
@@ -330,7 +334,6 @@ impl<'x, 'f> JsonReader<'x, 'f> {
                         self.cut = true;
                     }
                 },
-                // Commas and colons are words here.
                 JsonStart::Word => drop(self.word()),
             }
             if depth == 0 || self.cut {
