@@ -295,7 +295,7 @@ fn accept_one(
     original: &Arc<Original>,
     options: &IngestOptions,
 ) -> Result<Box<Accepted>, Box<Reject>> {
-    let Some((report, more)) = found else { return Err(unread(kept, original)) };
+    let Some((report, more)) = found else { return Err(Box::new(unread(kept, original))) };
     let KeptReport { mut provenance, mut findings, .. } = kept;
     let (verdicts, odd) = judge(&report);
     judge_sender_again(&mut provenance, &mut findings, (&report).into(), options);
@@ -311,7 +311,9 @@ fn accept_tls(
 ) -> Result<Box<AcceptedTls>, Box<Reject>> {
     let context = Context { attachment: kept.provenance.attachment.as_deref(), arrival: kept.provenance.arrival };
     // A later version may make keys otherwise: an original holds one report.
-    let Some((report, more)) = parsed_tls(original, &context, options) else { return Err(unread(kept, original)) };
+    let Some((report, more)) = parsed_tls(original, &context, options) else {
+        return Err(Box::new(unread(kept, original)));
+    };
     let KeptReport { mut provenance, mut findings, .. } = kept;
     judge_sender_again(&mut provenance, &mut findings, (&report).into(), options);
     findings.extend(report.domains().into_iter().filter_map(|domain| options.trust.foreign(domain)));
@@ -336,7 +338,7 @@ fn parsed_tls(
 }
 
 /// What is left of a report that cannot be read any more.
-fn unread(kept: KeptReport, original: &Original) -> Box<Reject> {
+fn unread(kept: KeptReport, original: &Original) -> Reject {
     let KeptReport { key, kind, provenance, .. } = kept;
     let extension = match (kind, original) {
         (ReportKind::Aggregate, Original::Plain(_)) => "xml",
@@ -344,14 +346,14 @@ fn unread(kept: KeptReport, original: &Original) -> Box<Reject> {
         (ReportKind::Tls, Original::Plain(_)) => "json",
         (ReportKind::Tls, Original::Gzip(_)) => "json.gz",
     };
-    Box::new(Reject {
+    Reject {
         origin: provenance.origin,
         attachment: provenance.attachment,
         reason: format!("expected the report {key} in its kept original, found it no longer"),
         bytes: Some(original.bytes().to_vec().into()),
         extension,
         arrival: provenance.arrival,
-    })
+    }
 }
 
 /// Judge the mail that brought a report by the rules of today.

@@ -311,7 +311,7 @@ fn ip(value: &JsonScalar<'_>, what: &str, findings: &mut Findings) -> Option<IpA
             format!("{what}: expected an address, found {}: read as {}", Quoted(&text), address.ip)
         }),
         None => {
-            findings.note(FindingCode::TLS_ADDRESS, || format!("{what}: expected an address, found {}", Quoted(&text)))
+            findings.note(FindingCode::TLS_ADDRESS, || format!("{what}: expected an address, found {}", Quoted(&text)));
         }
     }
     found.map(|address| address.ip)

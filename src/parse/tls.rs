@@ -413,7 +413,7 @@ mod tests {
         let json = format!(r#"{{"policies": [{}{{}}]}}"#, "{},".repeat(10));
         let (report, codes) = read(&json).unwrap();
         assert_eq!((report.policies.len(), codes), (3, vec!["limit.dropped"]));
-        let entries = format!(r#"{{"failure-details": [{}1]}}"#, "{},".repeat(1));
+        let entries = format!(r#"{{"failure-details": [{}1]}}"#, "{},");
         let json = format!(r#"{{"policies": [{entries}, {entries}]}}"#);
         let (report, codes) = read(&json).unwrap();
         assert_eq!(report.policies.iter().map(|policy| policy.failures.len()).sum::<usize>(), 3);

@@ -194,7 +194,7 @@ impl KeyCache {
 /// (RFC 6376 section 3.6.1).
 fn key(txt: &Text, kind: ReportKind) -> mail_auth::Result<DomainKey> {
     match Key::parse(&txt.text()) {
-        Ok(key) if !key.is_for_mail() && !(kind == ReportKind::Tls && key.is_for(TLS_SERVICE)) => {
+        Ok(key) if !(key.is_for_mail() || kind == ReportKind::Tls && key.is_for(TLS_SERVICE)) => {
             Err(Error::Dns(DnsError::RecordNotFound(ResponseCode::NXDomain)))
         }
         Ok(Key { kind: KeyKind::Rsa(bits), .. }) if bits < RSA_BITS => Err(Error::Dkim(DkimError::UnsupportedKeyType)),

@@ -17,6 +17,7 @@ use crate::store::tables::values::day;
 use jiff::Timestamp;
 use polars_arrow::array::{Array, PrimitiveArray, Utf8ViewArray};
 use polars_error::PolarsResult;
+use std::borrow::Cow;
 use std::path::Path;
 
 /// The rows of both tables under way.
@@ -86,7 +87,7 @@ impl TableBuilder {
                 *column = TlsColumn::of(&value);
             }
             match (column, value) {
-                (TlsColumn::Texts(texts), TlsValue::Text(text)) => texts.push(text.map(|text| text.into_owned())),
+                (TlsColumn::Texts(texts), TlsValue::Text(text)) => texts.push(text.map(Cow::into_owned)),
                 (TlsColumn::Longs(longs), TlsValue::Long(long)) => longs.push(long),
                 (TlsColumn::Days(days), TlsValue::Day(day)) => days.push(day),
                 (TlsColumn::Findings(lists), TlsValue::Findings(json)) => lists.push(json),

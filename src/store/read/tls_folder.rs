@@ -82,7 +82,7 @@ impl GroupColumns<'_> {
         let array = read_array(&self.part.file, self.group, Field::new(name.into(), kind.arrow(), true))?;
         let numbers: Option<&PrimitiveArray<T>> = array.as_any().downcast_ref();
         let numbers = numbers.ok_or_else(|| polars_err!(ComputeError: "column {}: expected numbers", name))?;
-        Ok(numbers.iter().map(|number| number.copied()).collect())
+        Ok(numbers.iter().map(Option::<&T>::copied).collect())
     }
 
     /// The findings of each row as the ledger has them.
