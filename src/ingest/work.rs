@@ -14,6 +14,7 @@ use crate::normalize::{Context, Read, ReadTls, each_report, tls_report};
 use crate::store::{Memory, Reject, SeenItem, StoreError};
 use crate::unpack::{Content, OtherContent, UnpackedItem, unpack, with_mails};
 use jiff::Timestamp;
+use memchr::memmem;
 use sha2::{Digest, Sha256};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -336,11 +337,11 @@ fn unit_pieces(unit: UnpackedItem, around: Around, proofs: &mut Proofs<'_>, foun
     // Of a thousand broken documents in one file each is rejected with the same bytes.
     let whole = SharedBytes::from(original.clone());
     let text = xml.as_deref().unwrap_or_else(|| original.bytes());
-    // The last is handed on when the XML is let go: mostly there is no other.
+    // A single report is handed on when the XML is let go; of several each before the next is read.
+    let is_single = memmem::find_iter(text, b"</feedback>").nth(1).is_none();
     let mut last: Option<Piece> = None;
     each_report(text, &context, &options.limits, |read| {
-        last.take().into_iter().for_each(|piece| found.push(piece));
-        last = Some(match read {
+        let piece = match read {
             Read::Report { report, findings: more } => {
                 let (verdicts, odd) = judge(&report);
                 let mut mail = mail.clone();
@@ -368,7 +369,13 @@ fn unit_pieces(unit: UnpackedItem, around: Around, proofs: &mut Proofs<'_>, foun
                 Piece::Rejected(reject, std::mem::take(&mut findings))
             }
             Read::NotReport => Piece::SetAside(OtherContent::Other),
-        });
+        };
+        last.take().into_iter().for_each(|piece| found.push(piece));
+        if is_single {
+            last = Some(piece);
+        } else {
+            found.push(piece);
+        }
     });
     drop(xml);
     last.into_iter().for_each(|piece| found.push(piece));
